@@ -1,0 +1,3 @@
+//! The `larder` daemon.
+
+fn main() {}
