@@ -1,0 +1,21 @@
+//! Words every floor shares: keys, hashes, times, numbers. No behaviour to speak of.
+//!
+//! ```text
+//! Key ──KeyHasher──▶ HashedKey      what a request names
+//! Exptime ──Moment──▶ Deadline      when an item ends; RelTime is the store's own clock
+//! ```
+
+pub mod atomic;
+mod clock;
+mod decimal;
+mod exptime;
+mod hash;
+mod key;
+mod log;
+
+pub use clock::{Clock, Moment};
+pub use decimal::{parse_i64, parse_u32, parse_u64, push_u64};
+pub use exptime::{Deadline, Exptime, RelTime};
+pub use hash::{HashedKey, KeyHash, KeyHasher};
+pub use key::Key;
+pub use log::{Logger, log_line};

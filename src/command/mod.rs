@@ -1,0 +1,1 @@
+//! The bridge: a request and an engine make a reply.

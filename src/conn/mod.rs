@@ -1,0 +1,1 @@
+//! One client: bytes in, states, bytes out.

@@ -1,0 +1,1 @@
+//! The process: flags, signals, privileges, start and stop.

@@ -1,0 +1,1 @@
+//! Listening sockets, accept, and which worker gets the client.

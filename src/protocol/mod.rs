@@ -1,0 +1,1 @@
+//! The wire grammar: bytes in, borrowed words out. No IO, no clock, no allocation, no store.

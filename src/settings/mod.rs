@@ -1,0 +1,1 @@
+//! What an operator can set: the table, and what is derived from it.

@@ -1,0 +1,1 @@
+//! Report rows: what `stats` shows, without its wire format.

@@ -1,0 +1,220 @@
+//! What commands ask of a cache. `Store` answers through `store::WorkerStore`; the tests' model answers from a
+//! `HashMap`. Commands are written against this trait only.
+//!
+//! Every call that may look at items takes the engine's proof that nothing it can see is reused meanwhile
+//! (`Pin`, house rule 5). Results borrow that proof.
+
+use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, RelTime};
+
+/// A cache, as one worker sees it.
+pub trait Engine {
+    /// Proof that this thread is inside an epoch.
+    type Pin;
+    /// An item that is readable while the pin lasts.
+    type Item<'pin>: Item;
+    /// A value that is being received: reserved, visible to nobody, freed when dropped (I12).
+    type Pending: Pending;
+
+    /// The hash of `key` under this store's seed.
+    fn hash<'k>(&self, key: Key<'k>) -> HashedKey<'k>;
+
+    /// Starts loading the bucket of `hash` into the processor's cache. Only a hint.
+    fn prefetch_bucket(&self, hash: KeyHash);
+
+    /// Starts loading the first lines of the item that `hash` probably means. Only a hint.
+    fn prefetch_item(&self, pin: &Self::Pin, hash: KeyHash);
+
+    /// The item of `key`; notes the access.
+    fn fetch<'pin>(&mut self, pin: &'pin Self::Pin, key: HashedKey<'_>) -> Fetched<Self::Item<'pin>>;
+
+    /// As [`Engine::fetch`], and gives the item a new deadline (gat, touch). CAS is unchanged.
+    fn fetch_and_touch<'pin>(
+        &mut self,
+        pin: &'pin Self::Pin,
+        key: HashedKey<'_>,
+        deadline: Deadline,
+    ) -> Fetched<Self::Item<'pin>>;
+
+    /// Memory for a value of `value_len` bytes that will become `key`'s.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why there is none, and whether to try again in the next loop turn.
+    fn reserve(
+        &mut self,
+        pin: &Self::Pin,
+        key: HashedKey<'_>,
+        client_flags: u32,
+        deadline: Deadline,
+        value_len: u32,
+    ) -> Result<Self::Pending, Refusal>;
+
+    /// Makes a completely received value visible, if `mode` allows.
+    ///
+    /// # Errors
+    /// The value itself comes back when memory for joining it to the old one (append, prepend) is not ready:
+    /// call again with it in the next loop turn.
+    fn commit(
+        &mut self,
+        pin: &Self::Pin,
+        pending: Self::Pending,
+        mode: StoreMode,
+    ) -> Result<StoreOutcome, Self::Pending>;
+
+    /// Removes `key`. False: there was nothing.
+    fn delete(&mut self, pin: &Self::Pin, key: HashedKey<'_>) -> bool;
+
+    /// Adds to or subtracts from the decimal number that `key` holds. Flags and deadline stay. The stored text
+    /// is never shorter than before: a shorter result is padded with blanks on its right, as memcached does.
+    fn arith(&mut self, pin: &Self::Pin, key: HashedKey<'_>, operation: Arith) -> ArithOutcome;
+
+    /// Drops everything stored before now.
+    fn flush_now(&mut self);
+
+    /// Drops, once the clock reaches `at`, everything stored until then. One such order stands at a time: a
+    /// later one replaces it, and [`Engine::flush_now`] cancels it.
+    fn flush_at(&mut self, at: RelTime);
+
+    /// The moment this worker's loop turn began.
+    fn moment(&self) -> Moment;
+
+    /// Reports one group of `stats` as rows.
+    fn report(&self, pin: &Self::Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn std::fmt::Display));
+
+    /// Shows key, value length in bytes and deadline of up to `limit` (0: all) live items of a slab class:
+    /// `stats cachedump`.
+    fn dump_class(&self, pin: &Self::Pin, class: u8, limit: u32, show: &mut dyn FnMut(&[u8], u32, Deadline));
+
+    /// Changes the memory limit, in bytes. False: out of the bounds that can be had.
+    fn set_memory_limit(&mut self, bytes: u64) -> bool;
+
+    /// Zeroes the store's own statistics (`stats reset`).
+    fn reset_stats(&mut self);
+}
+
+/// What a client can be told of an item.
+pub trait Item {
+    /// The key's bytes.
+    fn key(&self) -> &[u8];
+    /// The client's own 32 bits.
+    fn client_flags(&self) -> u32;
+    /// The CAS unique; 0 when the server runs with -C.
+    fn cas(&self) -> u64;
+    /// How many bytes the value has.
+    fn value_len(&self) -> u32;
+    /// When it ends.
+    fn deadline(&self) -> Deadline;
+    /// Calls `take` with the value's pieces in order: one, unless the item is chained.
+    fn for_each_piece(&self, take: &mut dyn FnMut(&[u8]));
+    /// The value, when it is in one piece.
+    fn contiguous(&self) -> Option<&[u8]>;
+}
+
+/// A value on its way in.
+pub trait Pending {
+    /// How many bytes are still to come.
+    fn remaining(&self) -> u32;
+    /// Takes as many of `bytes` as are missing, and says how many those were.
+    fn fill(&mut self, bytes: &[u8]) -> usize;
+}
+
+/// The answer to a retrieval.
+#[derive(Debug)]
+pub enum Fetched<I> {
+    /// Here it is.
+    Hit(I),
+    /// Nothing.
+    Miss(Miss),
+}
+
+/// Why a retrieval found nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// No such key.
+    Absent,
+    /// The item's deadline is over.
+    Expired,
+    /// A flush_all dropped it.
+    Flushed,
+}
+
+/// Why no memory was reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The value is longer than -I.
+    TooLarge,
+    /// Nothing is free and nothing may be evicted.
+    NoMemory,
+    /// Chunks are on their way back but other threads may still be reading them: end the loop turn, try again.
+    Busy,
+}
+
+/// Under which condition a value is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreMode {
+    /// Always.
+    Set,
+    /// Only if there is none.
+    Add,
+    /// Only if there is one.
+    Replace,
+    /// After the existing value; its flags and deadline stay.
+    Append,
+    /// Before the existing value; its flags and deadline stay.
+    Prepend,
+    /// Only if the item's CAS unique is this one.
+    Cas(u64),
+}
+
+/// What became of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreOutcome {
+    /// It is visible now.
+    Stored,
+    /// The mode's condition did not hold.
+    NotStored,
+    /// cas: somebody stored in between.
+    Exists,
+    /// cas: there is no such item.
+    NotFound,
+    /// append, prepend: the joined value is longer than -I.
+    TooLarge,
+    /// append, prepend: no memory for the joined value.
+    NoMemory,
+}
+
+/// incr or decr, with its delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arith {
+    /// Adds, modulo 2^64.
+    Incr(u64),
+    /// Subtracts, not below 0.
+    Decr(u64),
+}
+
+/// What became of an incr or decr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArithOutcome {
+    /// The new number.
+    Value(u64),
+    /// No such key.
+    NotFound,
+    /// The value is not a decimal number of at most 64 bits.
+    NonNumeric,
+    /// No memory for the new value.
+    NoMemory,
+    /// As [`Refusal::Busy`].
+    Busy,
+}
+
+/// The groups of `stats` that a store can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreReport {
+    /// The store's rows of plain `stats`.
+    General,
+    /// `stats items`.
+    Items,
+    /// `stats slabs`.
+    Slabs,
+    /// `stats sizes`.
+    Sizes,
+}

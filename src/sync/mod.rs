@@ -1,0 +1,1 @@
+//! Threads and each other: epochs, bucket locks' order, mailboxes.

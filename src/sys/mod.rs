@@ -1,0 +1,1 @@
+//! The kernel: sockets, mappings, processes, signals. The only room that spells system calls.

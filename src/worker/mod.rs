@@ -1,0 +1,1 @@
+//! One thread, one mio poll loop, its connections.
