@@ -1,0 +1,54 @@
+# What a person runs by hand and what .ci/run runs. `make help` lists it.
+
+CARGO   ?= cargo
+NIGHTLY ?= nightly
+PREFIX  ?= /usr/local
+DESTDIR ?=
+TARGET  := $(or $(CARGO_TARGET_DIR),target)
+# memcached's rule, and ours: root says with -u whom to run as.
+AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
+
+.DEFAULT_GOAL := build
+
+.PHONY: help
+help: ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+.PHONY: build
+build: ## the release binary, target/release/larder
+	$(CARGO) build --release
+
+.PHONY: run
+run: ## serve 64 MiB on port 11211 (as nobody when started by root)
+	$(CARGO) run --release -- -m 64 -p 11211 $(AS_USER)
+
+.PHONY: test
+test: ## unit tests and t/, against nothing but this machine's loopback
+	$(CARGO) test
+
+.PHONY: check
+check: fmt clippy rustdoc tidy ## formatting, lints, documentation, house rules
+
+.PHONY: fmt clippy rustdoc tidy
+fmt:
+	$(CARGO) fmt --all --check
+clippy:
+	$(CARGO) clippy --all-targets -- -D warnings
+rustdoc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --lib
+tidy: ## the house rules of t/tidy.rs alone
+	scripts/run-tests $(CARGO) test --test t tidy
+
+.PHONY: sanitize
+sanitize: ## floors 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly toolchain)
+	scripts/sanitize address
+	scripts/sanitize thread
+
+.PHONY: install
+install: build ## binary, man page and licence under $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(TARGET)/release/larder $(DESTDIR)$(PREFIX)/bin/larder
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/larder/LICENSE
+
+.PHONY: clean
+clean: ## everything that was built or installed under target/
+	$(CARGO) clean
