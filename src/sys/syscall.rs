@@ -1,0 +1,60 @@
+//! System calls as `io::Result`: the -1 of C becomes the kernel's word.
+//!
+//! ```text
+//! // SAFETY: takes no pointers.
+//! let session = unsafe { syscall!(setsid()) }?;
+//! ```
+//!
+//! The `unsafe` stays at the call, where its argument can be read; the macro only checks the result.
+
+use std::io;
+
+/// `libc::$name($args)`, with a result of -1 turned into the `io::Error` that errno holds.
+macro_rules! syscall {
+    ($name:ident ( $($arg:expr),* $(,)? )) => {
+        $crate::sys::syscall::checked(libc::$name($($arg),*))
+    };
+}
+pub(crate) use syscall;
+
+/// What a C function returns when it reports failure as -1.
+pub(crate) trait Returned: Copy {
+    /// Whether this value means "see errno".
+    fn is_failure(self) -> bool;
+}
+
+impl Returned for i32 {
+    fn is_failure(self) -> bool {
+        self == -1
+    }
+}
+
+impl Returned for i64 {
+    fn is_failure(self) -> bool {
+        self == -1
+    }
+}
+
+impl Returned for isize {
+    fn is_failure(self) -> bool {
+        self == -1
+    }
+}
+
+/// The value, or what errno says. To be called right after the system call, before anything else can change errno.
+#[inline]
+pub(crate) fn checked<T: Returned>(returned: T) -> io::Result<T> {
+    if returned.is_failure() { Err(io::Error::last_os_error()) } else { Ok(returned) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_failed_call_gives_the_kernels_word() {
+        // SAFETY: takes no pointers; descriptor -1 is never open.
+        let failed = unsafe { syscall!(close(-1)) };
+        assert_eq!(failed.unwrap_err().raw_os_error(), Some(libc::EBADF));
+        // SAFETY: takes no pointers.
+        assert!(unsafe { syscall!(getppid()) }.is_ok());
+    }
+}
