@@ -1,0 +1,43 @@
+//! What a command works with.
+
+use crate::counters::Counters;
+use crate::stats::PrefixTable;
+use crate::store::Engine;
+
+use super::operator::Operator;
+
+/// What a worker lends to a command.
+pub struct Context<'a, E: Engine> {
+    /// The cache.
+    pub engine: &'a mut E,
+    /// This worker's counters.
+    pub counters: &'a Counters,
+    /// The process.
+    pub operator: &'a dyn Operator,
+    /// What the settings allow.
+    pub switches: &'a Switches,
+    /// `stats detail`, shared by all workers.
+    pub prefixes: &'a PrefixTable,
+    /// Whether the request was put off before for want of memory: then a busy store is an error, not a reason to
+    /// wait once more.
+    pub last_try: bool,
+}
+
+/// The settings that commands look at, copied at start.
+#[derive(Clone, Debug)]
+pub struct Switches {
+    /// flush_all is allowed (not -F).
+    pub flush_enabled: bool,
+    /// Keys may be listed (not -X).
+    pub dump_enabled: bool,
+    /// shutdown is allowed (-A).
+    pub shutdown_command: bool,
+    /// debugtime is there (-o debug_commands).
+    pub debug_commands: bool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self { flush_enabled: true, dump_enabled: true, shutdown_command: false, debug_commands: false }
+    }
+}
