@@ -1,0 +1,276 @@
+//! Epochs: when is the last reader gone that could still see what was unlinked? Upholds I4.
+//!
+//! ```text
+//! reader    v = global · slot = v · FENCE ── reads refs and items ────────────── slot = 0 (or a newer v)
+//! remover             unlinks the ref ── FENCE · stamp = global ──▶ retire list
+//! anybody                                     advance: global += 1
+//! remover                                                    every slot 0 or > stamp? the chunk is free again
+//! ```
+//!
+//! Why a chunk stamped `s` is free of readers once `is_over(s)` (R reader, P its fence, U the remover's fence):
+//!
+//! * The two fences are SeqCst, so one of them is first. If U is first, R reads the ref after P and therefore sees it
+//!   unlinked: R never had the chunk. What R may still read there is a later publication of the same chunk, which is a
+//!   new life of it and came through its own Release store.
+//! * If P is first, then (a) whoever checks after U sees in R's slot `v` or something R stored later, and (b) the load
+//!   of `s` after U sees at least the value that the load of `v` before P saw: `v <= s`. So `v` itself never passes the
+//!   test `> s`; what passes was stored by R later.
+//! * What R stores later (0 at the unpin, a newer epoch at a refresh or the next pin) is a Release store after its last
+//!   read of the chunk, and the check loads with Acquire. So all R's reads happen before the reuse, by that pair of
+//!   slot accesses alone; the fences only decide who sees what. (ThreadSanitizer models the pair and not the fences.)
+//!   The pin's store must be Release too: C++20 release sequences do not cover later relaxed stores of the same thread.
+//! * A slot that changes hands goes through `taken` (Release at leaving, Acquire at joining), which extends the chain.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::base::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+
+/// The slot of a thread that is not pinned.
+const UNPINNED: u64 = 0;
+
+/// The clock of one store and who has seen which of its hours.
+pub struct Epochs {
+    global: PaddedEpoch,
+    slots: Box<[ParticipantSlot]>,
+}
+
+/// Alone on its pair of cache lines: every pin reads it.
+#[repr(align(128))]
+struct PaddedEpoch(AtomicU64);
+
+/// 128 bytes, because the prefetcher of x86-64 fetches lines in pairs.
+#[repr(align(128))]
+struct ParticipantSlot {
+    /// The epoch its thread is pinned in, or `UNPINNED`.
+    epoch: AtomicU64,
+    /// A participant owns this slot.
+    taken: AtomicBool,
+}
+
+impl Epochs {
+    /// Epochs for at most `participants_max` threads at a time.
+    pub fn new(participants_max: usize) -> Self {
+        let slot = || ParticipantSlot { epoch: AtomicU64::new(UNPINNED), taken: AtomicBool::new(false) };
+        Self {
+            global: PaddedEpoch(AtomicU64::new(UNPINNED + 1)),
+            slots: (0..participants_max).map(|_| slot()).collect(),
+        }
+    }
+
+    /// Gives the calling thread a slot, until the participant is dropped.
+    ///
+    /// # Panics
+    /// If more than `participants_max` threads join: the start knows how many threads it starts.
+    pub fn join(self: &Arc<Self>) -> Participant {
+        let is_ours = |slot: &ParticipantSlot| {
+            // Acquire: what the former owner read is over before we pin.
+            slot.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        };
+        let index = self.slots.iter().position(is_ours).expect("participants_max counts every thread that joins");
+        Participant { epochs: Arc::clone(self), index, pin: Pin { _only_a_guard_lends_it: () } }
+    }
+
+    /// The present epoch, to be kept beside what was unlinked just before. It must be unlinked by a store that happens
+    /// before this call: by the calling thread, or by one whose lock it took over.
+    #[inline]
+    pub fn stamp(&self) -> Stamp {
+        // Order: the fence U of the proof. Readers that pin after it see the unlinking.
+        fence(Ordering::SeqCst);
+        Stamp(self.global.0.load(Ordering::Relaxed))
+    }
+
+    /// Starts the next epoch. Threads that pin or refresh from now on no longer hold up what is stamped already.
+    #[inline]
+    pub fn advance(&self) {
+        // Relaxed: an epoch is a number only; whoever sees it late delays a reuse, see the proof.
+        self.global.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether every thread that could see what was unlinked before `stamp` has let go of it.
+    pub fn is_over(&self, stamp: Stamp) -> bool {
+        // Order: after this fence the slots show every pin that came before the stamp's own fence.
+        fence(Ordering::SeqCst);
+        self.slots.iter().all(|slot| {
+            let epoch = slot.epoch.load(Ordering::Acquire);
+            epoch == UNPINNED || epoch > stamp.0
+        })
+    }
+
+    /// Every stamp below this one is over, and stays so: the answer may be kept. One scan serves a whole retire list,
+    /// but what was stamped in the present epoch waits for the next `advance`.
+    pub fn safe_before(&self) -> Stamp {
+        let present = self.global.0.load(Ordering::Relaxed);
+        // Order: a stamp whose fence comes before this one is covered as in `is_over`. One whose fence comes later
+        // loads at least `present`, and is therefore not below the answer, although its readers were not looked at.
+        fence(Ordering::SeqCst);
+        let epochs = self.slots.iter().map(|slot| slot.epoch.load(Ordering::Acquire));
+        Stamp(epochs.filter(|epoch| *epoch != UNPINNED).fold(present, u64::min))
+    }
+}
+
+/// When something was unlinked. Comes from [`Epochs::stamp`]; the order is that of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp(u64);
+
+/// One thread's place in the [`Epochs`].
+pub struct Participant {
+    epochs: Arc<Epochs>,
+    index: usize,
+    pin: Pin,
+}
+
+/// Proof that the calling thread is pinned: no chunk it can see is reused while this is borrowed. Only a [`PinGuard`]
+/// lends it, nobody can make or copy one. It speaks for the chunks of the store whose `Epochs` the thread has joined.
+#[derive(Debug)]
+pub struct Pin {
+    _only_a_guard_lends_it: (),
+}
+
+/// Keeps its thread pinned until it is dropped.
+pub struct PinGuard<'t> {
+    participant: &'t mut Participant,
+}
+
+impl Participant {
+    /// Pins: from now on nothing this thread can see is reused, until the guard is dropped or refreshed.
+    #[inline]
+    pub fn pin(&mut self) -> PinGuard<'_> {
+        self.enter(self.epochs.global.0.load(Ordering::Relaxed));
+        PinGuard { participant: self }
+    }
+
+    #[inline]
+    fn enter(&self, epoch: u64) {
+        // Release: the reads of an earlier pin happen before a reuse that this store allows.
+        self.slot().epoch.store(epoch, Ordering::Release);
+        // Order: the fence P of the proof. What we read from now on, we read with the slot visible.
+        fence(Ordering::SeqCst);
+    }
+
+    #[inline]
+    fn leave(&self) {
+        // Release: all reads under the pin happen before a reuse that this store allows.
+        self.slot().epoch.store(UNPINNED, Ordering::Release);
+    }
+
+    #[inline]
+    fn slot(&self) -> &ParticipantSlot {
+        &self.epochs.slots[self.index]
+    }
+}
+
+impl Drop for Participant {
+    fn drop(&mut self) {
+        // A guard may have been forgotten instead of dropped.
+        self.leave();
+        // Release: see `join`.
+        self.slot().taken.store(false, Ordering::Release);
+    }
+}
+
+impl PinGuard<'_> {
+    /// Declares that nothing seen so far is looked at any more (the borrow proves it) and pins anew, in the present
+    /// epoch. Costs one load while the epoch is the same, a fence when it moved.
+    #[inline]
+    pub fn refresh(&mut self) {
+        let present = self.participant.epochs.global.0.load(Ordering::Relaxed);
+        // Relaxed: our own slot, which nobody else stores to. In the same epoch a new pin would say nothing new.
+        if self.participant.slot().epoch.load(Ordering::Relaxed) != present {
+            self.participant.enter(present);
+        }
+    }
+}
+
+impl Deref for PinGuard<'_> {
+    type Target = Pin;
+
+    #[inline]
+    fn deref(&self) -> &Pin {
+        &self.participant.pin
+    }
+}
+
+impl Drop for PinGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.participant.leave();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Epochs;
+
+    #[test]
+    fn a_pin_from_before_the_stamp_holds_it_up_until_it_ends() {
+        let epochs = Arc::new(Epochs::new(2));
+        let mut reader = epochs.join();
+        let pin = reader.pin();
+        let stamp = epochs.stamp();
+        epochs.advance();
+        assert!(!epochs.is_over(stamp));
+        assert!(epochs.safe_before() <= stamp);
+        drop(pin);
+        assert!(epochs.is_over(stamp));
+        assert!(epochs.safe_before() > stamp);
+    }
+
+    #[test]
+    fn a_pin_of_a_later_epoch_holds_nothing_up() {
+        let epochs = Arc::new(Epochs::new(1));
+        let mut reader = epochs.join();
+        let stamp = epochs.stamp();
+        epochs.advance();
+        let _pin = reader.pin();
+        assert!(epochs.is_over(stamp));
+        assert!(epochs.safe_before() > stamp);
+        assert!(!epochs.is_over(epochs.stamp()), "the pin is in the present epoch");
+    }
+
+    #[test]
+    fn a_refresh_lets_go_only_after_an_advance() {
+        let epochs = Arc::new(Epochs::new(1));
+        let mut reader = epochs.join();
+        let mut pin = reader.pin();
+        let stamp = epochs.stamp();
+        pin.refresh();
+        assert!(!epochs.is_over(stamp), "the same epoch says nothing new");
+        epochs.advance();
+        assert!(!epochs.is_over(stamp), "the reader has not come by yet");
+        pin.refresh();
+        assert!(epochs.is_over(stamp));
+    }
+
+    #[test]
+    fn a_bound_taken_before_a_stamp_never_covers_it() {
+        let epochs = Arc::new(Epochs::new(1));
+        let bound = epochs.safe_before();
+        assert!(epochs.stamp() >= bound);
+        epochs.advance();
+        assert!(epochs.stamp() >= bound);
+    }
+
+    #[test]
+    fn a_slot_comes_back_and_a_forgotten_guard_does_not_outlive_its_participant() {
+        let epochs = Arc::new(Epochs::new(1));
+        let mut reader = epochs.join();
+        std::mem::forget(reader.pin());
+        let stamp = epochs.stamp();
+        epochs.advance();
+        assert!(!epochs.is_over(stamp));
+        drop(reader);
+        assert!(epochs.is_over(stamp));
+        drop(epochs.join());
+    }
+
+    #[test]
+    #[should_panic(expected = "participants_max")]
+    fn more_threads_than_slots_are_refused() {
+        let epochs = Arc::new(Epochs::new(1));
+        let _first = epochs.join();
+        let _second = epochs.join();
+    }
+}
