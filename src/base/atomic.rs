@@ -1,8 +1,6 @@
 //! The atomics of the whole program: std's, or loom's when the lock-free parts are model-checked
 //! (`make loom`). Nothing else may name `std::sync::atomic`.
 
-#![allow(clippy::disallowed_types, reason = "this is where they come from")]
-
 #[cfg(not(loom))]
 pub use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 

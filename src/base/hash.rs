@@ -28,7 +28,6 @@ pub struct KeyHash(pub u64);
 impl KeyHash {
     /// The 16 bits a bucket keeps of the hash; never 0, which marks an empty slot.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the shift leaves 16 bits")]
     pub const fn tag(self) -> u16 {
         let tag = (self.0 >> 48) as u16;
         if tag == 0 { 1 } else { tag }
