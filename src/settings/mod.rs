@@ -1,1 +1,23 @@
 //! What an operator can set: the table, and what is derived from it.
+//!
+//! ```text
+//! command line, environment ──SettingsBuilder──▶ Settings      fixed from then on; rooms copy what they need
+//!                                                   └────────▶ Tunables     atomics, for what may change later
+//! table.rs ──▶ ROWS ──▶ help, man page, doc/settings.md, `stats settings`
+//! ```
+//!
+//! A setting is one row in table.rs. Its notation, limits and messages are codec.rs's.
+
+mod address;
+mod builder;
+mod codec;
+mod row;
+mod stats;
+mod table;
+mod tunables;
+
+pub use address::ListenAddress;
+pub use builder::SettingsBuilder;
+pub use row::{Group, Place, Row, Status};
+pub use table::{ROWS, Settings};
+pub use tunables::Tunables;

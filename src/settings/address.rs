@@ -1,0 +1,149 @@
+//! Where to listen: the words of -l.
+//!
+//! ```text
+//! 127.0.0.1   localhost:11212   [::1]:11211   ::1   *      several: comma or semicolon between them, or -l again
+//! ```
+
+use std::fmt;
+
+use super::codec::Codec;
+
+/// One entry of -l. Names are resolved when the socket is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenAddress {
+    /// A name or a numeric address, without brackets. None: every interface.
+    pub host: Option<String>,
+    /// The port; None: that of -p.
+    pub port: Option<u16>,
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.host.as_deref().unwrap_or("*");
+        match self.port {
+            Some(port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Some(port) => write!(f, "{host}:{port}"),
+            None => f.write_str(host),
+        }
+    }
+}
+
+/// Prefixes of memcached's -l that ask for something of one listener alone.
+const LATER_PREFIXES: [&str; 5] = ["proto[", "tag[", "tag_", "btls:", "mtls:"];
+
+impl ListenAddress {
+    fn parse(word: &str) -> Result<Self, String> {
+        if let Some(prefix) = LATER_PREFIXES.iter().find(|prefix| word.starts_with(**prefix)) {
+            return Err(format!("{prefix:?} in {word:?} comes with a later version"));
+        }
+        // There is no TLS yet, so every listener is without it.
+        let word = word.strip_prefix("notls:").unwrap_or(word);
+        let (host, port) = match word.strip_prefix('[') {
+            Some(rest) => {
+                let (host, after) = rest.split_once(']').ok_or_else(|| format!("no ']' in {word:?}"))?;
+                let port = after.strip_prefix(':').or(after.is_empty().then_some(""));
+                (host, port.ok_or_else(|| format!("{after:?} after ']' in {word:?}"))?)
+            }
+            // More than one colon and no brackets: an IPv6 address alone.
+            None if word.matches(':').count() > 1 => (word, ""),
+            None => word.split_once(':').unwrap_or((word, "")),
+        };
+        let port = match port {
+            "" => None,
+            digits => Some(digits.parse().map_err(|_| format!("port {digits:?} is outside 0..=65535"))?),
+        };
+        let host = match host {
+            "" | "*" => None,
+            host => Some(host.to_string()),
+        };
+        Ok(Self { host, port })
+    }
+}
+
+/// Reads -l; each mention adds.
+pub(super) struct Addresses;
+
+/// More listeners than anybody runs; each is a descriptor that clients do not get.
+const LISTENERS_MAX: usize = 64;
+
+impl Codec<Vec<ListenAddress>> for Addresses {
+    fn read(&self, text: &str, value: &mut Vec<ListenAddress>) -> Result<(), String> {
+        for word in text.split([',', ';']).map(str::trim) {
+            if word.is_empty() {
+                return Err("needs an address".into());
+            }
+            value.push(ListenAddress::parse(word)?);
+        }
+        if value.len() > LISTENERS_MAX {
+            return Err(format!("{} addresses, at most {LISTENERS_MAX}", value.len()));
+        }
+        Ok(())
+    }
+
+    fn show(&self, value: &Vec<ListenAddress>) -> String {
+        if value.is_empty() {
+            return "NULL".into();
+        }
+        value.iter().map(ListenAddress::to_string).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Reads -p. -1 asks for any free port.
+pub(super) struct Port;
+
+impl Codec<i32> for Port {
+    fn read(&self, text: &str, value: &mut i32) -> Result<(), String> {
+        match text.parse() {
+            Ok(port @ -1..=65535) => *value = port,
+            Ok(_) => return Err(format!("{text} is outside {}", self.limits())),
+            Err(_) => return Err(format!("not a port: {text:?}")),
+        }
+        Ok(())
+    }
+
+    fn show(&self, value: &i32) -> String {
+        value.to_string()
+    }
+
+    fn limits(&self) -> String {
+        "-1..=65535".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Addresses, Codec as _, ListenAddress};
+
+    fn one(word: &str) -> Result<(Option<String>, Option<u16>), String> {
+        ListenAddress::parse(word).map(|address| (address.host, address.port))
+    }
+
+    #[test]
+    fn every_form_of_an_address_is_understood() {
+        assert_eq!(one("127.0.0.1"), Ok((Some("127.0.0.1".into()), None)));
+        assert_eq!(one("localhost:11212"), Ok((Some("localhost".into()), Some(11212))));
+        assert_eq!(one("[::1]:0"), Ok((Some("::1".into()), Some(0))));
+        assert_eq!(one("[::1]"), Ok((Some("::1".into()), None)));
+        assert_eq!(one("fe80::1"), Ok((Some("fe80::1".into()), None)));
+        assert_eq!(one("*:99"), Ok((None, Some(99))));
+        assert_eq!(one("notls:10.0.0.1:5"), Ok((Some("10.0.0.1".into()), Some(5))));
+    }
+
+    #[test]
+    fn broken_addresses_are_refused_with_the_fault() {
+        assert_eq!(one("h:65536"), Err("port \"65536\" is outside 0..=65535".into()));
+        assert!(one("[::1").is_err());
+        assert!(one("[::1]x").is_err());
+        assert!(one("proto[ascii]:127.0.0.1").is_err());
+        let mut all = Vec::new();
+        assert!(Addresses.read("127.0.0.1,,10.0.0.1", &mut all).is_err());
+    }
+
+    #[test]
+    fn a_list_grows_with_every_mention_and_is_shown_as_typed() {
+        let mut all = Vec::new();
+        Addresses.read("127.0.0.1, [::1]:5", &mut all).unwrap();
+        Addresses.read("localhost", &mut all).unwrap();
+        assert_eq!(Addresses.show(&all), "127.0.0.1,[::1]:5,localhost");
+    }
+}

@@ -1,0 +1,222 @@
+//! From options to `Settings`: one option at a time, then the rules that hold between them.
+
+use std::collections::BTreeSet;
+
+use super::address::ListenAddress;
+use super::codec::{NEGATED, short_bytes};
+use super::row::{Place, Row, Status};
+use super::table::{ROWS, Settings};
+
+/// Settings that are being collected.
+#[derive(Default)]
+pub struct SettingsBuilder {
+    settings: Settings,
+    given: BTreeSet<&'static str>,
+}
+
+impl SettingsBuilder {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One option; `text` is its value, empty for a switch.
+    ///
+    /// # Errors
+    /// What the operator has to read, with the option's name.
+    pub fn set(&mut self, row: &'static Row, text: &str) -> Result<(), String> {
+        let named = |error: String| format!("{}: {error}", row.names());
+        self.settings.read(row.field, text).map_err(named)?;
+        self.given.insert(row.field);
+        if row.status == Status::Later && self.settings.show(row.field) != Settings::default().show(row.field) {
+            return Err(format!("{}: not in this version, it comes with a later one", row.names()));
+        }
+        Ok(())
+    }
+
+    /// One word of the list behind -o: `name`, `no_name` or `name=value`.
+    ///
+    /// # Errors
+    /// What the operator has to read, with the suboption's name.
+    pub fn set_suboption(&mut self, word: &str) -> Result<(), String> {
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let negated = name.strip_prefix("no_");
+        let suboptions = || ROWS.iter().filter(|row| row.place() == Place::Suboption);
+        // `no_hashexpand` is a name of its own, `no_lru_crawler` the negation of one: the whole name comes first.
+        let named = suboptions().find(|row| row.bare_name() == name);
+        let row = named.or_else(|| suboptions().find(|row| row.has_negation() && Some(row.bare_name()) == negated));
+        let Some(row) = row else { return Err(format!("-o {name}: no such option; larder -h lists them")) };
+        let text = match (row.hint(), value) {
+            (None, Some(_)) => return Err(format!("-o {name}: takes no value")),
+            (Some(_) | None, None) if named.is_none() => NEGATED,
+            (Some(_), Some(_)) if named.is_none() => return Err(format!("-o {name}: takes no value")),
+            (Some(hint), None) if !row.value_is_optional() => return Err(format!("-o {name}: needs a value: {hint}")),
+            (_, value) => value.unwrap_or_default(),
+        };
+        self.set(row, text)
+    }
+
+    /// The settings, if they go together.
+    ///
+    /// # Errors
+    /// What the operator has to read.
+    pub fn finish(self) -> Result<Settings, String> {
+        let Self { mut settings, given } = self;
+        let half = settings.memory_limit_bytes / 2;
+        if settings.item_size_max > half {
+            if given.contains("item_size_max") {
+                let item = short_bytes(settings.item_size_max);
+                let memory = short_bytes(settings.memory_limit_bytes);
+                return Err(format!("-I, --max-item-size: {item} is more than half of -m, --memory-limit ({memory})"));
+            }
+            // The default for -I should not forbid a small -m.
+            settings.item_size_max = half;
+        }
+        if settings.protocol == "binary" {
+            return Err("-B, --protocol: binary: not in this version, it comes with a later one".into());
+        }
+        let largest = settings.slab_sizes.as_ref().and_then(|sizes| sizes.last());
+        if let Some(largest) = largest.filter(|largest| **largest > settings.slab_chunk_max) {
+            let max = settings.slab_chunk_max;
+            return Err(format!("-o slab_sizes: {largest} is larger than slab_chunk_max, {max} bytes"));
+        }
+        settings.detail_enabled = given.contains("prefix_delimiter");
+        settings.threads_per_udp = settings.threads;
+        if settings.unix_socket.is_none() && settings.tcp_endpoints().is_empty() {
+            return Err("-p, --port: 0 turns TCP off, and no -s, --unix-socket is given: nowhere to listen".into());
+        }
+        Ok(settings)
+    }
+}
+
+impl Settings {
+    /// The TCP addresses to bind, in order, each with its port; port 0 is any free one. A `host` of None is every
+    /// interface, IPv4 and IPv6. Empty when TCP is off.
+    pub fn tcp_endpoints(&self) -> Vec<ListenAddress> {
+        if self.unix_socket.is_some() {
+            return Vec::new();
+        }
+        let default_port = match self.tcp_port {
+            0 if self.port_file.is_none() => None,
+            port => Some(u16::try_from(port).unwrap_or(0)),
+        };
+        if self.listen.is_empty() {
+            return default_port.map(|port| ListenAddress { host: None, port: Some(port) }).into_iter().collect();
+        }
+        let with_port = |entry: &ListenAddress| {
+            let port = entry.port.or(default_port)?;
+            Some(ListenAddress { host: entry.host.clone(), port: Some(port) })
+        };
+        self.listen.iter().filter_map(with_port).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ROWS, Settings, SettingsBuilder};
+
+    /// Words `field=text` and, for -o, `-o word`.
+    fn build(words: &[&str]) -> Result<Settings, String> {
+        let mut builder = SettingsBuilder::new();
+        for word in words {
+            if let Some(suboption) = word.strip_prefix("-o ") {
+                builder.set_suboption(suboption)?;
+            } else {
+                let (field, text) = word.split_once('=').unwrap();
+                builder.set(ROWS.iter().find(|row| row.field == field).unwrap(), text)?;
+            }
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn errors_name_the_option_the_value_and_the_limit() {
+        assert_eq!(build(&["threads=900"]).unwrap_err(), "-t, --threads: 900 is outside 1..=64");
+        assert_eq!(build(&["-o hashpower=5"]).unwrap_err(), "-o hashpower: 5 is outside 12..=32");
+        assert_eq!(build(&["-o foo"]).unwrap_err(), "-o foo: no such option; larder -h lists them");
+        assert_eq!(build(&["-o idle_timeout"]).unwrap_err(), "-o idle_timeout: needs a value: <num>");
+        assert_eq!(build(&["-o track_sizes=1"]).unwrap_err(), "-o track_sizes: takes no value");
+        assert_eq!(build(&["-o no_slab_automove=1"]).unwrap_err(), "-o no_slab_automove: takes no value");
+        assert_eq!(
+            build(&["-o no_idle_timeout"]).unwrap_err(),
+            "-o no_idle_timeout: no such option; larder -h lists them"
+        );
+    }
+
+    #[test]
+    fn what_comes_later_is_refused_unless_it_is_the_default() {
+        assert!(build(&["udp_port=0", "-o ext_threads=1", "-o no_drop_privileges"]).is_ok());
+        let refused = "-U, --udp-port: not in this version, it comes with a later one";
+        assert_eq!(build(&["udp_port=11211"]).unwrap_err(), refused);
+        assert!(build(&["sasl="]).unwrap_err().starts_with("-S, --enable-sasl: not in this version"));
+        assert!(build(&["-o ext_path=/f:1G"]).is_err());
+        assert!(build(&["protocol=binary"]).is_err());
+    }
+
+    #[test]
+    fn suboptions_can_be_negated_where_memcached_allows_it() {
+        let settings =
+            build(&["-o no_lru_crawler", "-o no_slab_automove", "-o no_hashexpand", "-o no_maxconns_fast"]).unwrap();
+        assert!(!settings.lru_crawler);
+        assert_eq!(settings.slab_automove, 0);
+        assert!(!settings.hash_expansion);
+        assert!(!settings.maxconns_fast);
+        assert_eq!(build(&["-o slab_automove"]).unwrap().slab_automove, 1);
+        assert_eq!(build(&["-o slab_automove=2"]).unwrap().slab_automove, 2);
+    }
+
+    #[test]
+    fn a_small_memory_lowers_the_default_item_size_but_not_a_given_one() {
+        assert_eq!(build(&["memory_limit_bytes=1"]).unwrap().item_size_max, 512 << 10);
+        let refused = "-I, --max-item-size: 1m is more than half of -m, --memory-limit (1m)";
+        assert_eq!(build(&["memory_limit_bytes=1", "item_size_max=1m"]).unwrap_err(), refused);
+        assert_eq!(build(&["memory_limit_bytes=2048", "item_size_max=1024m"]).unwrap().item_size_max, 1 << 30);
+    }
+
+    #[test]
+    fn a_delimiter_turns_detail_on() {
+        let settings = build(&["prefix_delimiter=:"]).unwrap();
+        assert!(settings.detail_enabled);
+        assert!(!build(&[]).unwrap().detail_enabled);
+    }
+
+    #[test]
+    fn endpoints_follow_port_list_socket_and_port_file() {
+        let shown = |words: &[&str]| {
+            let settings = build(words).unwrap();
+            settings.tcp_endpoints().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(shown(&[]), "*:11211");
+        assert_eq!(shown(&["listen=127.0.0.1,[::1]:5", "tcp_port=7"]), "127.0.0.1:7 [::1]:5");
+        assert_eq!(shown(&["tcp_port=-1"]), "*:0");
+        assert_eq!(shown(&["tcp_port=0", "port_file=f"]), "*:0");
+        assert_eq!(shown(&["tcp_port=0", "listen=a:1,b"]), "a:1");
+        assert_eq!(shown(&["unix_socket=s", "tcp_port=7"]), "");
+        assert!(build(&["tcp_port=0"]).unwrap_err().contains("nowhere to listen"));
+    }
+
+    #[test]
+    fn every_default_lies_within_its_own_limits() {
+        assert!(SettingsBuilder::new().finish().is_ok());
+        for row in ROWS {
+            let shown = Settings::default().show(row.field);
+            let takes_a_number = row.hint() == Some("<num>") && !shown.contains('.');
+            if takes_a_number {
+                let mut settings = Settings::default();
+                // -m counts in MiB, but is shown in bytes.
+                if row.field != "memory_limit_bytes" {
+                    assert_eq!(settings.read(row.field, &shown), Ok(()), "{}", row.field);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_rows_share_a_name() {
+        let mut names: Vec<&str> = ROWS.iter().flat_map(|row| row.longs().chain(row.short())).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}
