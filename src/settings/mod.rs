@@ -19,5 +19,6 @@ mod tunables;
 pub use address::ListenAddress;
 pub use builder::SettingsBuilder;
 pub use row::{Group, Place, Row, Status};
+pub use stats::LiveSettings;
 pub use table::{ROWS, Settings};
 pub use tunables::Tunables;

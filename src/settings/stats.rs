@@ -1,50 +1,68 @@
 //! The rows of `stats settings`: memcached's keys, order and notation.
 
+use std::fmt::Display;
+
 use super::table::{ROWS, Settings};
-use super::tunables::Tunables;
+
+/// What settings that change while the server runs are now.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveSettings {
+    /// -m, or what `cache_memlimit` made of it.
+    pub memory_limit_bytes: u64,
+    /// -v, or what `verbosity` made of it.
+    pub verbosity: u8,
+    /// -D, or what `stats detail` made of it.
+    pub detail_enabled: bool,
+}
 
 impl Settings {
-    /// Calls `row` with each key and value of `stats settings`, as they are now.
-    pub fn stats_rows(&self, tunables: &Tunables, row: &mut dyn FnMut(&str, &str)) {
+    /// Calls `row` with each key and value of `stats settings`.
+    pub fn stats_rows(&self, live: LiveSettings, row: &mut dyn FnMut(&str, &dyn Display)) {
+        let yes_or_no = |yes| if yes { "yes" } else { "no" };
         for setting in ROWS.iter().filter(|row| !row.stat.is_empty()) {
-            let value = match setting.field {
-                "memory_limit_bytes" => tunables.memory_limit_bytes().to_string(),
-                "verbosity" => tunables.logger.verbosity().to_string(),
-                "detail_enabled" => if tunables.detail_enabled() { "yes" } else { "no" }.to_string(),
-                "auth_file" => if self.auth_file.is_some() { "yes" } else { "no" }.to_string(),
+            match setting.field {
+                "memory_limit_bytes" => row(setting.stat, &live.memory_limit_bytes),
+                "verbosity" => row(setting.stat, &live.verbosity),
+                "detail_enabled" => row(setting.stat, &yes_or_no(live.detail_enabled)),
+                "auth_file" => row(setting.stat, &yes_or_no(self.auth_file.is_some())),
                 // memcached's word for what -B calls auto.
-                "protocol" if self.protocol == "auto" => "auto-negotiate".to_string(),
-                field => self.show(field),
-            };
-            row(setting.stat, &value);
+                "protocol" if self.protocol == "auto" => row(setting.stat, &"auto-negotiate"),
+                field => row(setting.stat, &self.show(field)),
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Settings, Tunables};
+    use super::super::Settings;
+    use super::LiveSettings;
 
-    #[test]
-    fn the_keys_are_memcacheds_in_memcacheds_order() {
-        let settings = Settings::default();
-        let mut keys = Vec::new();
-        settings.stats_rows(&Tunables::new(&settings), &mut |key, _| keys.push(key.to_string()));
-        assert_eq!(keys, include_str!("../../t/golden/stats_settings_keys.txt").split_whitespace().collect::<Vec<_>>());
+    fn rows(live: LiveSettings) -> Vec<(String, String)> {
+        let mut rows = Vec::new();
+        Settings::default().stats_rows(live, &mut |key, value| rows.push((key.to_string(), value.to_string())));
+        rows
     }
 
     #[test]
-    fn what_changes_at_run_time_is_shown_as_it_is_now() {
-        let settings = Settings::default();
-        let tunables = Tunables::new(&settings);
-        tunables.set_detail_enabled(true);
-        tunables.logger.set_verbosity(2);
-        tunables.set_memory_limit_bytes(5 << 20);
-        let mut shown = Vec::new();
-        settings.stats_rows(&tunables, &mut |key, value| shown.push(format!("{key} {value}")));
-        for row in ["maxbytes 5242880", "verbosity 2", "detail_enabled yes", "evictions on", "inter NULL", "umask 700"]
-        {
-            assert!(shown.iter().any(|line| line == row), "{row}");
+    fn the_keys_are_memcacheds_in_memcacheds_order() {
+        let rows = rows(LiveSettings { memory_limit_bytes: 64 << 20, verbosity: 0, detail_enabled: false });
+        let expected = include_str!("../../t/golden/stats_settings_keys.txt").split_whitespace();
+        assert!(rows.iter().map(|(key, _)| key.as_str()).eq(expected));
+    }
+
+    #[test]
+    fn what_changes_while_running_is_shown_as_it_is_now() {
+        let rows = rows(LiveSettings { memory_limit_bytes: 5 << 20, verbosity: 2, detail_enabled: true });
+        for expected in [
+            ("maxbytes", "5242880"),
+            ("verbosity", "2"),
+            ("detail_enabled", "yes"),
+            ("evictions", "on"),
+            ("inter", "NULL"),
+            ("umask", "700"),
+        ] {
+            assert!(rows.iter().any(|(key, value)| (key.as_str(), value.as_str()) == expected), "{expected:?}");
         }
     }
 }

@@ -1,0 +1,115 @@
+//! Signals as bytes that can be polled for, so that no code runs inside a handler.
+//!
+//! ```text
+//! kernel ──▶ blocked in every thread ──▶ signalfd ──poll──▶ Signals::take
+//! ```
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
+
+use super::syscall::syscall;
+
+/// What a signal asks of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM or SIGINT: end.
+    End,
+    /// SIGUSR1: end, and keep what can be kept.
+    EndGracefully,
+    /// SIGHUP: read files again.
+    Reload,
+}
+
+/// The signals that are waited for.
+const WAITED: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGHUP];
+
+/// The signals of [`Signal`], as a file that is readable when one has come.
+#[derive(Debug)]
+pub struct Signals {
+    file: File,
+}
+
+impl Signals {
+    /// Stops the signals of [`Signal`], and SIGPIPE, from interrupting this thread and all it will start, and opens
+    /// the file. To be called before there are other threads.
+    ///
+    /// # Errors
+    /// The kernel's word.
+    pub fn open() -> io::Result<Self> {
+        block(&signal_set(&[libc::SIGPIPE])?)?;
+        let waited = signal_set(&WAITED)?;
+        block(&waited)?;
+        // SAFETY: the set is initialised and lives; -1 asks for a new descriptor.
+        let fd = unsafe { syscall!(signalfd(-1, &raw const waited, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC)) }?;
+        // SAFETY: the descriptor is new and open, and nobody else has it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self { file: fd.into() })
+    }
+
+    /// The next signal that has come, if any. Never waits.
+    ///
+    /// # Errors
+    /// The kernel's word.
+    pub fn take(&mut self) -> io::Result<Option<Signal>> {
+        let mut info = [0; size_of::<libc::signalfd_siginfo>()];
+        match self.file.read(&mut info) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        // The number of the signal comes first (signalfd(2)).
+        let number = i32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
+        Ok(match number {
+            libc::SIGTERM | libc::SIGINT => Some(Signal::End),
+            libc::SIGUSR1 => Some(Signal::EndGracefully),
+            libc::SIGHUP => Some(Signal::Reload),
+            _ => None,
+        })
+    }
+}
+
+impl AsRawFd for Signals {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+fn signal_set(numbers: &[libc::c_int]) -> io::Result<libc::sigset_t> {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: the pointer is to room for a whole set.
+    unsafe { syscall!(sigemptyset(set.as_mut_ptr())) }?;
+    // SAFETY: `sigemptyset` succeeded, so the set is initialised.
+    let mut set = unsafe { set.assume_init() };
+    for number in numbers {
+        // SAFETY: the set is initialised and lives.
+        unsafe { syscall!(sigaddset(&raw mut set, *number)) }?;
+    }
+    Ok(set)
+}
+
+fn block(set: &libc::sigset_t) -> io::Result<()> {
+    // SAFETY: the set is initialised and lives; the old mask is not asked for.
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set, std::ptr::null_mut()) };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Signal, Signals};
+
+    #[test]
+    fn a_signal_to_a_thread_that_blocks_it_is_read_from_the_file() {
+        let mut signals = Signals::open().unwrap();
+        assert_eq!(signals.take().unwrap(), None);
+        for (number, signal) in
+            [(libc::SIGHUP, Signal::Reload), (libc::SIGUSR1, Signal::EndGracefully), (libc::SIGTERM, Signal::End)]
+        {
+            // SAFETY: takes no pointers; the signal is blocked in this thread, to which it goes.
+            assert_eq!(unsafe { libc::raise(number) }, 0);
+            assert_eq!(signals.take().unwrap(), Some(signal));
+        }
+        assert_eq!(signals.take().unwrap(), None);
+    }
+}
