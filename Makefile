@@ -44,6 +44,14 @@ sanitize: ## floors 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly t
 	scripts/sanitize address
 	scripts/sanitize thread
 
+.PHONY: bench-quick bench-memory bench-instructions
+bench-quick: ## CPU time per request, larder beside memcached (doc/performance.md)
+	$(CARGO) bench --bench quick -- compare
+bench-memory: ## time to the first reply and resident memory, larder beside memcached
+	$(CARGO) bench --bench quick -- memory
+bench-instructions: ## user-space instructions per request, counted by valgrind
+	$(CARGO) bench --bench quick -- instructions
+
 .PHONY: install
 install: build ## binary, man page and licence under $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(TARGET)/release/larder $(DESTDIR)$(PREFIX)/bin/larder

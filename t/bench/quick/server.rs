@@ -1,0 +1,183 @@
+//! One server under test: started on its core, asked for its statistics, stopped at the end.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::host;
+use crate::options::Options;
+
+/// Long enough for a start under an instrumenting tool on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How to start a server, and what to call it in the tables.
+#[derive(Clone)]
+pub(crate) struct ServerCommand {
+    pub(crate) name: String,
+    program: PathBuf,
+    own_arguments: Vec<String>,
+}
+
+impl ServerCommand {
+    pub(crate) fn new(program: PathBuf, own_arguments: Vec<String>) -> Self {
+        let stem = program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = [&[stem], own_arguments.as_slice()].concat().join(" ");
+        Self { name, program, own_arguments }
+    }
+
+    /// A server may be compared with itself: that is how the noise of a machine is measured.
+    pub(crate) fn distinctly_named(mut ours: Self, mut yardstick: Self) -> [Self; 2] {
+        if ours.name == yardstick.name {
+            ours.name.push_str(" (A)");
+            yardstick.name.push_str(" (B)");
+        }
+        [ours, yardstick]
+    }
+}
+
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts it and waits until it answers; `wrapper` is what runs it, if anything does.
+    pub(crate) fn start(
+        options: &Options,
+        command: &ServerCommand,
+        wrapper: &[String],
+        arguments: &[&str],
+    ) -> io::Result<(Self, Duration)> {
+        let address = free_address()?;
+        let mut words: Vec<String> = wrapper.to_vec();
+        words.push(command.program.to_string_lossy().into_owned());
+        words.extend(command.own_arguments.iter().cloned());
+        words.extend(["-l".into(), address.ip().to_string(), "-p".into(), address.port().to_string()]);
+        if host::is_root() {
+            words.extend(["-u".into(), "root".into()]);
+        }
+        words.extend(arguments.iter().map(ToString::to_string));
+        // The child inherits the core; this thread goes back to its own before the clock is read again.
+        host::pin_to_core(options.server_core)?;
+        let start = Instant::now();
+        let spawned = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        host::pin_to_core(options.client_core)?;
+        let child = spawned.map_err(|error| io::Error::other(format!("{}: {error}", words[0])))?;
+        let mut server = Self { child, address };
+        server.wait_for_first_reply(start)?;
+        Ok((server, start.elapsed()))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Knocks without pause: a refused connect on loopback takes microseconds.
+    fn wait_for_first_reply(&mut self, start: Instant) -> io::Result<()> {
+        while start.elapsed() < PATIENCE {
+            if let Ok(mut control) = Control::connect(self.address) {
+                return control.ask("version").map(drop);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                return Err(io::Error::other(format!("the server ended at once with {status}")));
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not accept connections"))
+    }
+
+    pub(crate) fn control(&self) -> io::Result<Control> {
+        Control::connect(self.address)
+    }
+
+    /// Ends it in order, so that whatever it writes at its end is written.
+    pub(crate) fn stop(mut self) -> io::Result<()> {
+        host::terminate(self.child.id());
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if self.child.try_wait()?.is_some() {
+                return Ok(());
+            }
+            host::pause(Duration::from_millis(5));
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the server ignores SIGTERM"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Ignored: it has ended already, or there is nothing left to try.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A connection of its own for questions beside the load.
+pub(crate) struct Control {
+    stream: BufReader<TcpStream>,
+}
+
+impl Control {
+    fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Sends a line and returns the line that answers it.
+    pub(crate) fn ask(&mut self, line: &str) -> io::Result<String> {
+        self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes())?;
+        self.line()
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the control connection"));
+        }
+        Ok(line.trim_end().to_string())
+    }
+
+    pub(crate) fn stats(&mut self) -> io::Result<BTreeMap<String, String>> {
+        let mut stats = BTreeMap::new();
+        let mut line = self.ask("stats")?;
+        while line != "END" {
+            let mut words = line.splitn(3, ' ').skip(1);
+            if let (Some(name), Some(value)) = (words.next(), words.next()) {
+                stats.insert(name.to_string(), value.to_string());
+            }
+            line = self.line()?;
+        }
+        Ok(stats)
+    }
+
+    pub(crate) fn stat(&mut self, name: &str) -> io::Result<u64> {
+        let stats = self.stats()?;
+        let value = stats.get(name).and_then(|value| value.parse().ok());
+        value.ok_or_else(|| io::Error::other(format!("stats has no number {name}")))
+    }
+
+    pub(crate) fn wait_until(&mut self, what: &str, holds: impl Fn(&mut Self) -> io::Result<bool>) -> io::Result<()> {
+        let start = Instant::now();
+        while !holds(self)? {
+            if start.elapsed() > PATIENCE {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("waited in vain until {what}")));
+            }
+            host::pause(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// Background work on the hash table would be charged to the requests of the first window.
+    pub(crate) fn wait_for_settled_index(&mut self) -> io::Result<()> {
+        self.wait_until("the hash table stands still", |control| Ok(control.stat("hash_is_expanding")? == 0))
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
