@@ -1,5 +1,7 @@
 //! The kernel: sockets, mappings, processes, signals. The only room that spells system calls.
 
+pub mod cpu;
+pub mod mapping;
 pub mod process;
 pub mod signal;
 pub(crate) mod syscall;

@@ -1,0 +1,119 @@
+//! The arena: one reserved mapping that is handed out in pages, and every chunk's address.
+//!
+//! ```text
+//! base                                                     base + reserve
+//! ├─ page 0 ─┼─ page 1 ─┼─ page 2 ─┼─ … ─┤
+//!  never used   class 5    class 1          a page belongs to one class from its first use (I7)
+//!              ┌──┬──┬──┬──┬──┬─┐
+//!              │0 │1 │2 │3 │4 │ │           chunk i starts at i × chunk size (I1); the rest of the page is lost
+//!              └──┴──┴──┴──┴──┴─┘
+//! ```
+//!
+//! Whatever a chunk holds, its first 16 bytes are two atomics ([`ChunkHead`]): that is what lets the clock hand
+//! and the sweeper walk pages beside running writers.
+
+use std::io;
+use std::ptr::NonNull;
+
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sys::mapping::Mapping;
+
+use super::chunk_ref::ChunkRef;
+use super::size_class::PAGE_BYTES;
+
+/// The first 16 bytes of every chunk. `item/header.rs` says what they mean.
+#[repr(C)]
+pub struct ChunkHead {
+    /// Zero in a free chunk.
+    pub word0: AtomicU64,
+    /// In a free chunk: the next free one.
+    pub word1: AtomicU64,
+}
+
+const _: () = assert!(size_of::<ChunkHead>() == 16);
+const _: () = assert!(align_of::<ChunkHead>() == 8, "chunks are 8-aligned (I1)");
+
+/// All slab memory. Pages are handed out by `SlabAllocator`.
+pub struct PageArena {
+    mapping: Mapping,
+    /// Chunk size of each page, in bytes; 0 while the page has no class. Index 0 is never used.
+    chunk_bytes: Box<[AtomicU32]>,
+}
+
+// SAFETY: the mapping is plain memory that lives as long as the arena; all access goes through atomics
+// (`head`) or through pointers whose users prove that they have the bytes to themselves or that nobody writes.
+unsafe impl Send for PageArena {}
+// SAFETY: as above.
+unsafe impl Sync for PageArena {}
+
+impl PageArena {
+    /// Reserves address space for `pages_wanted` pages, if it can be had, and for `pages_least` at least.
+    ///
+    /// # Errors
+    /// The kernel's, when not even the least can be reserved.
+    pub fn reserve(pages_wanted: u32, pages_least: u32) -> io::Result<Self> {
+        let bytes = |pages: u32| (pages as usize + 1) * PAGE_BYTES as usize;
+        let ceiling = ChunkRef::PAGES_MAX - 1;
+        let mapping = Mapping::reserve(bytes(pages_wanted.min(ceiling)), bytes(pages_least.min(ceiling)))?;
+        let pages = mapping.len() / PAGE_BYTES as usize;
+        Ok(Self { mapping, chunk_bytes: (0..pages).map(|_| AtomicU32::new(0)).collect() })
+    }
+
+    /// The highest page number.
+    #[expect(clippy::cast_possible_truncation, reason = "at most `ChunkRef::PAGES_MAX` pages are reserved")]
+    pub fn last_page(&self) -> u32 {
+        self.chunk_bytes.len() as u32 - 1
+    }
+
+    /// Asks the kernel for huge pages.
+    ///
+    /// # Errors
+    /// The kernel's; nothing has changed then.
+    pub fn advise_huge_pages(&self) -> io::Result<()> {
+        self.mapping.advise_huge_pages()
+    }
+
+    /// Gives `page` its class's chunk size. Once per page, before any of its chunks gets out.
+    pub(super) fn format_page(&self, page: u32, chunk_bytes: u32) {
+        // Release: whoever learns of a chunk of this page also learns its size.
+        self.chunk_bytes[page as usize].store(chunk_bytes, Ordering::Release);
+    }
+
+    /// The size of the chunk, in bytes.
+    #[inline]
+    pub fn chunk_bytes(&self, chunk: ChunkRef) -> u32 {
+        self.chunk_bytes[chunk.page() as usize].load(Ordering::Relaxed)
+    }
+
+    /// The chunk's first byte.
+    ///
+    /// # Panics
+    /// If no such chunk exists.
+    #[inline]
+    pub fn chunk_ptr(&self, chunk: ChunkRef) -> NonNull<u8> {
+        let size = self.chunk_bytes(chunk) as usize;
+        let offset = chunk.index() as usize * size;
+        // One branch that is never taken buys that every ChunkRef, whatever its origin, is safe to look up (I1).
+        assert!(size != 0 && offset + size <= PAGE_BYTES as usize, "{chunk:?} names no chunk");
+        let offset = chunk.page() as usize * PAGE_BYTES as usize + offset;
+        // SAFETY: the page table has an entry for this page, so the page lies within the mapping, and the
+        // chunk lies within the page, as just asserted.
+        unsafe { NonNull::new_unchecked(self.mapping.as_ptr().add(offset)) }
+    }
+
+    /// The chunk's two atomic words.
+    #[inline]
+    pub fn head(&self, chunk: ChunkRef) -> &ChunkHead {
+        let head = self.chunk_ptr(chunk).cast::<ChunkHead>();
+        // SAFETY: the chunk lies in the mapping, is 8-aligned and at least 32 bytes long (I1); its first 16
+        // bytes are only ever accessed as these two atomics, and zeros are valid ones.
+        unsafe { head.as_ref() }
+    }
+
+    /// Starts loading the chunk's first two cache lines. Only a hint.
+    #[inline]
+    pub fn prefetch(&self, chunk: ChunkRef) {
+        crate::sys::cpu::prefetch(self.chunk_ptr(chunk).as_ptr());
+        crate::sys::cpu::prefetch(self.chunk_ptr(chunk).as_ptr().wrapping_add(64));
+    }
+}
