@@ -15,7 +15,8 @@
 use std::io;
 use std::ptr::NonNull;
 
-use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::base::atomic::fixed::AtomicU64;
+use crate::base::atomic::{AtomicU32, Ordering};
 use crate::sys::mapping::Mapping;
 
 use super::chunk_ref::ChunkRef;
@@ -85,6 +86,11 @@ impl PageArena {
         self.chunk_bytes[chunk.page() as usize].load(Ordering::Relaxed)
     }
 
+    #[inline]
+    fn base(&self) -> NonNull<u8> {
+        NonNull::new(self.mapping.as_ptr()).expect("the kernel maps nothing at address 0 unasked")
+    }
+
     /// The chunk's first byte.
     ///
     /// # Panics
@@ -98,7 +104,7 @@ impl PageArena {
         let offset = chunk.page() as usize * PAGE_BYTES as usize + offset;
         // SAFETY: the page table has an entry for this page, so the page lies within the mapping, and the
         // chunk lies within the page, as just asserted.
-        unsafe { NonNull::new_unchecked(self.mapping.as_ptr().add(offset)) }
+        unsafe { self.base().add(offset) }
     }
 
     /// The chunk's two atomic words.

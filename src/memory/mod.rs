@@ -1,9 +1,25 @@
-//! Memory with a shape: arena, pages, size classes, chunks.
+//! Memory with a shape.
+//!
+//! ```text
+//! PageArena       one reserved mapping, cut into pages of 1 MiB
+//! SizeClasses     a page is cut into chunks of its class's size
+//! SlabAllocator   free chunks and pages per class, chunks in limbo, leases
+//! Magazines       a worker's own few ready chunks
+//! ```
+//!
+//! Upholds I1 (a chunk is aligned and inside its page), I4 (no reuse before its grace is over), I7 (one owner
+//! per page).
 
 mod arena;
 mod chunk_ref;
+mod leases;
+mod magazine;
 mod size_class;
+mod slab;
 
 pub use arena::{ChunkHead, PageArena};
 pub use chunk_ref::ChunkRef;
+pub use leases::Leases;
+pub use magazine::Magazines;
 pub use size_class::{CHUNK_ALIGN, CHUNK_MIN, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses};
+pub use slab::{SlabAllocator, SlabGuard, SlabUse};

@@ -1,10 +1,11 @@
-//! The lock order, checked in debug builds (I6): bucket → class.
+//! The lock order, checked in debug builds (I6): bucket → hand → class.
 //!
 //! ```text
-//! held            may wait for     may only try
-//! nothing         bucket, class    –
-//! bucket          class            bucket
-//! class           –                bucket, class
+//! held            may wait for           may only try
+//! nothing         bucket, hand, class    –
+//! bucket          hand, class            bucket
+//! hand            class                  bucket, hand
+//! class           –                      bucket, hand, class
 //! ```
 //!
 //! Every lock guard carries a [`Ranked`]. In release builds it is nothing at all.
@@ -18,7 +19,9 @@ use std::marker::PhantomData;
 pub enum Rank {
     /// A bucket of the index.
     Bucket,
-    /// The free list and the hand of a slab class.
+    /// The eviction policy of a slab class.
+    Hand,
+    /// The free list and the pages of a slab class.
     Class,
 }
 

@@ -1,0 +1,323 @@
+//! The 16-byte item header, and what the first words of every other kind of chunk say.
+//!
+//! ```text
+//! word0   63       56 55        37 36    35    34   33    32      31     30    29 28 27     20 19        0
+//!        ┌───────────┬────────────┬─────┬─────┬────┬─────┬───────┬──────┬─────┬─────┬─────────┬───────────┐
+//!        │CAS 39..32 │ access (s) │token│stale│ext.│flags│fetched│linked│queue│freq │ key_len │ value_len │
+//!        └───────────┴────────────┴─────┴─────┴────┴─────┴───────┴──────┴─────┴─────┴─────────┴───────────┘
+//! word1   63                                  32 31                                                       0
+//!        ┌──────────────────────────────────────┬─────────────────────────────────────────────────────────┐
+//!        │ deadline (s on the store's clock)    │ CAS 31..0                                               │
+//!        └──────────────────────────────────────┴─────────────────────────────────────────────────────────┘
+//!
+//! free chunk          word0 = 0                          word1 = next free chunk
+//! link of a chain     key_len = 0, value_len = its bytes word1 = next link | head, 32 bits each
+//! item being filled   linked = 0
+//! ```
+//!
+//! A linked item's header changes only by atomic operations (I2). `linked` is set with Release after key and value
+//! are written, so whoever sees it (Acquire) while pinned may read them.
+
+use crate::base::atomic::fixed::Ordering;
+use crate::base::{Deadline, RelTime};
+use crate::memory::{ChunkHead, ChunkRef};
+
+const VALUE_LEN_BITS: u32 = 20;
+const KEY_LEN_SHIFT: u32 = 20;
+const FREQ_SHIFT: u32 = 28;
+const FREQ_MASK: u64 = 3 << FREQ_SHIFT;
+const QUEUE_MAIN: u64 = 1 << 30;
+const LINKED: u64 = 1 << 31;
+const FETCHED: u64 = 1 << 32;
+const HAS_CLIENT_FLAGS: u64 = 1 << 33;
+const HAS_EXTENSION: u64 = 1 << 34;
+const ACCESS_SHIFT: u32 = 37;
+const ACCESS_MASK: u64 = ((1 << 19) - 1) << ACCESS_SHIFT;
+const CAS_HIGH_SHIFT: u32 = 56;
+
+/// Seconds that must pass before an access is stamped again: the stamp is for reports, and a store to a shared
+/// line per hit is what readers are spared.
+const ACCESS_GRAIN_S: u32 = 60;
+
+/// How many bits of a CAS unique an item keeps.
+pub const CAS_BITS: u32 = 40;
+/// The longest value that the header itself can count; a chained item's length is in its extension.
+pub const VALUE_LEN_INLINE_MAX: u32 = (1 << VALUE_LEN_BITS) - 1;
+/// Bytes before the first optional field.
+pub const HEADER_BYTES: u32 = 16;
+/// The optional client flags.
+pub const CLIENT_FLAGS_BYTES: u32 = 4;
+/// The optional extension: total value length and first link of the chain, 4 bytes each.
+pub const EXTENSION_BYTES: u32 = 8;
+
+const _: () = assert!(size_of::<ChunkHead>() == HEADER_BYTES as usize, "restart files depend on it");
+const _: () = assert!(FREQ_MASK & QUEUE_MAIN == 0 && ACCESS_MASK >> CAS_HIGH_SHIFT == 0);
+const _: () = assert!(CAS_HIGH_SHIFT + (CAS_BITS - 32) == 64);
+
+/// One reading of `word0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word0(u64);
+
+/// What decides the layout of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Bytes of the key, 1 to 250.
+    pub key_len: u8,
+    /// The client flags stand in the item: they are not 0.
+    pub has_client_flags: bool,
+    /// The item is the head of a chain.
+    pub has_extension: bool,
+    /// The value's bytes in this chunk, unless it is chained; then 0.
+    pub value_len: u32,
+}
+
+impl Word0 {
+    /// The word now; what the item was filled with is readable if [`Word0::is_linked`].
+    #[inline]
+    pub fn load(head: &ChunkHead) -> Self {
+        // Acquire: pairs with `set_linked`.
+        Self(head.word0.load(Ordering::Acquire))
+    }
+
+    /// Bytes of the key; 0: the chunk holds no item.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the field has 8 bits")]
+    pub const fn key_len(self) -> u8 {
+        (self.0 >> KEY_LEN_SHIFT) as u8
+    }
+
+    /// Bytes of the value, unless the item is chained; of the piece, in a link of a chain.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "20 bits")]
+    pub const fn value_len(self) -> u32 {
+        (self.0 & VALUE_LEN_INLINE_MAX as u64) as u32
+    }
+
+    /// Whether the index refers to the item.
+    #[inline]
+    pub const fn is_linked(self) -> bool {
+        self.0 & LINKED != 0
+    }
+
+    /// Whether the client flags stand before the key.
+    #[inline]
+    pub const fn has_client_flags(self) -> bool {
+        self.0 & HAS_CLIENT_FLAGS != 0
+    }
+
+    /// Whether the value goes on in other chunks.
+    #[inline]
+    pub const fn has_extension(self) -> bool {
+        self.0 & HAS_EXTENSION != 0
+    }
+
+    /// Whether anybody has asked for the item.
+    #[inline]
+    pub const fn is_fetched(self) -> bool {
+        self.0 & FETCHED != 0
+    }
+
+    /// Hits since the hand last passed, 0 to 3.
+    #[inline]
+    pub const fn freq(self) -> u8 {
+        ((self.0 & FREQ_MASK) >> FREQ_SHIFT) as u8
+    }
+
+    /// Whether the chunk is a link of a chain.
+    #[inline]
+    pub const fn is_link(self) -> bool {
+        self.key_len() == 0 && self.0 != 0
+    }
+
+    /// Seconds since the last noted access, at most six days; it is noted once in [`ACCESS_GRAIN_S`].
+    pub const fn idle_s(self, now: RelTime) -> u32 {
+        let then = ((self.0 & ACCESS_MASK) >> ACCESS_SHIFT) as u32;
+        now.0.wrapping_sub(then) & (ACCESS_MASK >> ACCESS_SHIFT) as u32
+    }
+
+    /// Bytes before the key.
+    #[inline]
+    pub const fn key_offset(self) -> u32 {
+        let flags = if self.has_client_flags() { CLIENT_FLAGS_BYTES } else { 0 };
+        let extension = if self.has_extension() { EXTENSION_BYTES } else { 0 };
+        HEADER_BYTES + flags + extension
+    }
+
+    #[inline]
+    const fn cas_high(self) -> u64 {
+        self.0 >> CAS_HIGH_SHIFT << 32
+    }
+}
+
+impl Shape {
+    /// Bytes before the value, header included.
+    pub const fn prefix_bytes(self) -> u32 {
+        let flags = if self.has_client_flags { CLIENT_FLAGS_BYTES } else { 0 };
+        let extension = if self.has_extension { EXTENSION_BYTES } else { 0 };
+        HEADER_BYTES + flags + extension + self.key_len as u32
+    }
+
+    const fn word0(self) -> u64 {
+        (if self.has_client_flags { HAS_CLIENT_FLAGS } else { 0 })
+            | (if self.has_extension { HAS_EXTENSION } else { 0 })
+            | ((self.key_len as u64) << KEY_LEN_SHIFT)
+            | (self.value_len & VALUE_LEN_INLINE_MAX) as u64
+    }
+}
+
+/// What a header learns when its item becomes visible.
+#[derive(Clone, Copy, Debug)]
+pub struct Birth {
+    /// The CAS unique; [`CAS_BITS`] of it are kept.
+    pub cas: u64,
+    /// When the item ends.
+    pub deadline: Deadline,
+    /// Now.
+    pub now: RelTime,
+}
+
+/// Writes the header of an item that nobody can see yet.
+pub(super) fn write_unlinked(head: &ChunkHead, shape: Shape) {
+    // Relaxed: `set_linked` publishes.
+    head.word0.store(shape.word0(), Ordering::Relaxed);
+}
+
+/// Writes the header of a chain's link. `next` is `None` in the last one.
+pub(super) fn write_link(head: &ChunkHead, piece_len: u32, next: Option<ChunkRef>, first: ChunkRef) {
+    let next = next.map_or(0, |next| u64::from(next.bits()));
+    head.word1.store(next << 32 | u64::from(first.bits()), Ordering::Relaxed);
+    // Release: who sees a link also sees whose it is.
+    head.word0.store(u64::from(piece_len), Ordering::Release);
+}
+
+/// The next link after this one.
+pub(super) fn next_link(head: &ChunkHead) -> Option<ChunkRef> {
+    ChunkRef::from_bits((head.word1.load(Ordering::Relaxed) >> 32) as u32)
+}
+
+/// The head of the chain that this link belongs to.
+pub fn chain_head(head: &ChunkHead) -> Option<ChunkRef> {
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+    ChunkRef::from_bits(head.word1.load(Ordering::Relaxed) as u32)
+}
+
+/// Makes a filled item ready to be published. Its bucket's lock is held: nobody else links or unlinks it.
+pub fn set_linked(head: &ChunkHead, birth: Birth) {
+    let word1 = u64::from(birth.deadline.0) << 32 | birth.cas & 0xffff_ffff;
+    head.word1.store(word1, Ordering::Relaxed);
+    let shape = head.word0.load(Ordering::Relaxed);
+    let access = (u64::from(birth.now.0) << ACCESS_SHIFT) & ACCESS_MASK;
+    let cas_high = birth.cas >> 32 << CAS_HIGH_SHIFT;
+    // Release: key, value and word1 are written before; pairs with `Word0::load` (I2).
+    head.word0.store(shape | access | cas_high | LINKED, Ordering::Release);
+}
+
+/// Notes that the index no longer refers to the item. Its bucket's lock is held. The rest of the header stays as
+/// it is: readers of before may still look.
+pub fn clear_linked(head: &ChunkHead) {
+    head.word0.fetch_and(!LINKED, Ordering::Release);
+}
+
+/// Notes a hit: one more of at most 3, fetched, and the time of access at its grain. Stores nothing when nothing
+/// changes, which is the common case for items that are asked for often.
+#[inline]
+pub fn note_hit(head: &ChunkHead, seen: Word0, now: RelTime) {
+    let stale = seen.idle_s(now) >= ACCESS_GRAIN_S;
+    if seen.0 & (FREQ_MASK | FETCHED) != FREQ_MASK | FETCHED || stale {
+        note_changed_hit(head, seen, now);
+    }
+}
+
+fn note_changed_hit(head: &ChunkHead, seen: Word0, now: RelTime) {
+    let freq = (seen.0 & FREQ_MASK) + (1 << FREQ_SHIFT);
+    let freq = if freq > FREQ_MASK { FREQ_MASK } else { freq };
+    let access = (u64::from(now.0) << ACCESS_SHIFT) & ACCESS_MASK;
+    let noted = seen.0 & !(FREQ_MASK | ACCESS_MASK) | freq | access | FETCHED;
+    // Ignored: when somebody else changed the header in between, this hit goes unnoted; a hint is all it is.
+    let _ = head.word0.compare_exchange(seen.0, noted, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// The hand passes: one hit less. False when the header changed in between.
+pub fn lower_freq(head: &ChunkHead, seen: Word0) -> bool {
+    debug_assert!(seen.freq() > 0);
+    let lowered = seen.0 - (1 << FREQ_SHIFT);
+    head.word0.compare_exchange(seen.0, lowered, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
+
+/// When the item ends.
+#[inline]
+pub fn deadline(head: &ChunkHead) -> Deadline {
+    Deadline((head.word1.load(Ordering::Relaxed) >> 32) as u32)
+}
+
+/// Gives the item another deadline. Its bucket's lock is held, so that of two touches the later one stays.
+pub fn set_deadline(head: &ChunkHead, deadline: Deadline) {
+    let cas_low = head.word1.load(Ordering::Relaxed) & 0xffff_ffff;
+    head.word1.store(u64::from(deadline.0) << 32 | cas_low, Ordering::Relaxed);
+}
+
+/// The CAS unique.
+#[inline]
+pub fn cas(head: &ChunkHead, word0: Word0) -> u64 {
+    word0.cas_high() | head.word1.load(Ordering::Relaxed) & 0xffff_ffff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Birth, ChunkHead, Deadline, RelTime, Shape, Word0, cas, clear_linked, deadline, lower_freq, note_hit,
+        set_deadline, set_linked, write_unlinked,
+    };
+    use crate::base::atomic::fixed::AtomicU64;
+
+    fn linked() -> ChunkHead {
+        let head = ChunkHead { word0: AtomicU64::new(0), word1: AtomicU64::new(0) };
+        write_unlinked(
+            &head,
+            Shape { key_len: 250, has_client_flags: true, has_extension: false, value_len: 1_048_575 },
+        );
+        set_linked(&head, Birth { cas: 0xff_1234_5678, deadline: Deadline(77), now: RelTime(1000) });
+        head
+    }
+
+    #[test]
+    fn every_field_keeps_to_its_own_bits() {
+        let head = linked();
+        let word0 = Word0::load(&head);
+        assert_eq!((word0.key_len(), word0.value_len(), word0.key_offset()), (250, 1_048_575, 20));
+        assert_eq!((cas(&head, word0), deadline(&head)), (0xff_1234_5678, Deadline(77)));
+        assert!(word0.is_linked() && word0.has_client_flags() && !word0.has_extension() && !word0.is_fetched());
+        set_deadline(&head, Deadline(u32::MAX));
+        assert_eq!((cas(&head, word0), deadline(&head)), (0xff_1234_5678, Deadline(u32::MAX)));
+        clear_linked(&head);
+        assert!(!Word0::load(&head).is_linked());
+        assert_eq!(Word0::load(&head).value_len(), 1_048_575);
+    }
+
+    #[test]
+    fn hits_count_to_three_and_the_hand_takes_them_back() {
+        let head = linked();
+        for expected in [1, 2, 3, 3] {
+            note_hit(&head, Word0::load(&head), RelTime(1000));
+            assert_eq!(Word0::load(&head).freq(), expected);
+        }
+        assert!(Word0::load(&head).is_fetched());
+        let seen = Word0::load(&head);
+        assert!(lower_freq(&head, seen));
+        assert!(!lower_freq(&head, seen), "the header has changed since");
+        assert_eq!(Word0::load(&head).freq(), 2);
+    }
+
+    #[test]
+    fn a_saturated_hit_stores_nothing_until_the_access_stamp_is_old() {
+        let head = linked();
+        for _ in 0..3 {
+            note_hit(&head, Word0::load(&head), RelTime(1000));
+        }
+        let before = Word0::load(&head);
+        note_hit(&head, before, RelTime(1059));
+        assert_eq!(Word0::load(&head), before);
+        note_hit(&head, before, RelTime(1060));
+        assert_eq!(Word0::load(&head).idle_s(RelTime(1060)), 0);
+    }
+}

@@ -1,0 +1,91 @@
+//! How an item lies in its chunk or chain of chunks.
+//!
+//! ```text
+//! one chunk   │ header 16 │ client flags 4? │ key │ value │
+//!
+//! chain       │ header 16 │ client flags 4? │ extension 8 │ key │ value … │    largest class
+//!                                                  │ first link
+//!                                                  ▼
+//!                                   │ link 16 │ … value … │                  largest class, filled
+//!                                        ▼ next
+//!                                   │ link 16 │ … value │                    the class that fits best
+//! ```
+//!
+//! No NUL, no CRLF; the flags stand there only when they are not 0. Upholds I3.
+
+use crate::base::Key;
+use crate::memory::SizeClasses;
+
+use super::header::{HEADER_BYTES, Shape};
+
+/// Which chunks an item needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// What its header says.
+    pub shape: Shape,
+    /// Bytes of the whole value.
+    pub value_len: u32,
+    /// The class of the first or only chunk.
+    pub head_class: u8,
+    /// How many links of the largest class follow.
+    pub full_links: u32,
+    /// The class of the last link, if the value does not end in a full one.
+    pub tail_class: Option<u8>,
+}
+
+impl Layout {
+    /// The layout of an item. Chained if it does not fit the largest chunk.
+    pub fn new(classes: &SizeClasses, key: Key<'_>, client_flags: u32, value_len: u32) -> Self {
+        let mut shape =
+            Shape { key_len: key.len(), has_client_flags: client_flags != 0, has_extension: false, value_len };
+        let whole = shape.prefix_bytes().saturating_add(value_len);
+        if let Some(head_class) = classes.class_for(whole) {
+            return Self { shape, value_len, head_class, full_links: 0, tail_class: None };
+        }
+        shape.has_extension = true;
+        shape.value_len = 0;
+        let in_head = classes.chunk_max() - shape.prefix_bytes();
+        let in_link = classes.chunk_max() - HEADER_BYTES;
+        let rest = value_len - in_head.min(value_len);
+        let tail_len = rest % in_link;
+        let tail_class = if tail_len == 0 { None } else { classes.class_for(tail_len + HEADER_BYTES) };
+        Self { shape, value_len, head_class: classes.largest(), full_links: rest / in_link, tail_class }
+    }
+
+    /// How many links follow the head.
+    pub fn links(&self) -> u32 {
+        self.full_links + u32::from(self.tail_class.is_some())
+    }
+
+    /// The class of link number `index`, counted from 0.
+    pub fn link_class(&self, index: u32) -> u8 {
+        match self.tail_class {
+            Some(tail) if index == self.full_links => tail,
+            // A chain's links are as large as its head.
+            Some(_) | None => self.head_class,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HEADER_BYTES, Key, Layout};
+    use crate::memory::{ClassPlan, SizeClasses};
+
+    #[test]
+    fn every_value_fits_its_chunks_and_wastes_no_link() {
+        let plan = ClassPlan { first: 64, growth_factor: 1.1, chunk_max: 16384, explicit: Vec::new() };
+        let classes = SizeClasses::build(&plan);
+        let key = Key::new(b"colour").unwrap();
+        for flags in [0, 1] {
+            for value_len in (0..200_000).step_by(7).chain(16300..16400).chain(32_700..32_800) {
+                let layout = Layout::new(&classes, key, flags, value_len);
+                let head = classes.chunk_bytes(layout.head_class) - layout.shape.prefix_bytes();
+                let links: u32 =
+                    (0..layout.links()).map(|index| classes.chunk_bytes(layout.link_class(index)) - HEADER_BYTES).sum();
+                assert!(head + links >= value_len);
+                assert!(layout.links() == 0 || head < value_len);
+            }
+        }
+    }
+}

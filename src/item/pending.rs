@@ -1,0 +1,275 @@
+//! An item on its way in: reserved, being filled, visible to nobody, freed when dropped. Upholds I12.
+
+use std::io::IoSliceMut;
+use std::mem::ManuallyDrop;
+use std::slice;
+
+use crate::base::{Deadline, Key};
+use crate::memory::{ChunkRef, SlabAllocator};
+
+use super::header::{self, Birth, CLIENT_FLAGS_BYTES, HEADER_BYTES};
+use super::layout::Layout;
+
+/// A value that is being received straight into its chunks.
+pub struct PendingItem {
+    slabs: &'static SlabAllocator,
+    head: ChunkRef,
+    layout: Layout,
+    deadline: Deadline,
+    /// Bytes of the value that are still to come.
+    remaining: u32,
+    /// Where the next byte goes: `at..end` of `chunk`.
+    chunk: ChunkRef,
+    at: u32,
+    end: u32,
+}
+
+/// The chunks of an item that is being allocated; given back if that is not finished.
+pub struct ChunkChain {
+    slabs: &'static SlabAllocator,
+    head: ChunkRef,
+    links: Vec<ChunkRef>,
+}
+
+impl ChunkChain {
+    /// A chain of one chunk so far.
+    pub fn new(slabs: &'static SlabAllocator, head: ChunkRef) -> Self {
+        // An empty Vec allocates nothing: only chained items, 16 KiB and more, pay for the list.
+        Self { slabs, head, links: Vec::new() }
+    }
+
+    /// Adds a link.
+    pub fn push(&mut self, link: ChunkRef) {
+        self.links.push(link);
+    }
+}
+
+impl Drop for ChunkChain {
+    fn drop(&mut self) {
+        self.slabs.give_back(self.head);
+        self.links.iter().for_each(|link| self.slabs.give_back(*link));
+    }
+}
+
+impl PendingItem {
+    /// Writes everything but the value into chunks that nobody else has.
+    pub fn new(chain: ChunkChain, layout: Layout, key: Key<'_>, client_flags: u32, deadline: Deadline) -> Self {
+        let chain = ManuallyDrop::new(chain);
+        let (slabs, head) = (chain.slabs, chain.head);
+        assert_eq!(chain.links.len(), layout.links() as usize, "a chain is as long as its layout says");
+        header::write_unlinked(slabs.arena.head(head), layout.shape);
+        let chunk_bytes = slabs.arena.chunk_bytes(head);
+        let at = layout.shape.prefix_bytes();
+        let end = if layout.shape.has_extension { chunk_bytes } else { at + layout.value_len };
+        assert!(end <= chunk_bytes, "the layout was made for this class (I3)");
+        let mut pending =
+            Self { slabs, head, layout, deadline, remaining: layout.value_len, chunk: head, at: HEADER_BYTES, end };
+        if layout.shape.has_client_flags {
+            pending.put(&client_flags.to_le_bytes());
+        }
+        if layout.shape.has_extension {
+            pending.put(&layout.value_len.to_le_bytes());
+            pending.put(&chain.links.first().map_or(0, |link| link.bits()).to_le_bytes());
+        }
+        pending.put(key.bytes());
+        debug_assert_eq!(pending.at, at);
+        pending.write_links(&chain.links);
+        // The list itself has done its work; the chunks are the pending item's now.
+        drop(ManuallyDrop::into_inner(chain).into_links());
+        pending
+    }
+
+    fn write_links(&self, links: &[ChunkRef]) {
+        let mut left = self.layout.value_len - self.layout.value_len.min(self.end - self.at);
+        for (index, link) in links.iter().enumerate() {
+            let piece = left.min(self.slabs.arena.chunk_bytes(*link) - HEADER_BYTES);
+            header::write_link(self.slabs.arena.head(*link), piece, links.get(index + 1).copied(), self.head);
+            left -= piece;
+        }
+        debug_assert!(links.is_empty() || left == 0);
+    }
+
+    /// Bytes of the value that are still to come.
+    #[inline]
+    pub fn remaining(&self) -> u32 {
+        self.remaining
+    }
+
+    /// Bytes of the whole value.
+    #[inline]
+    pub fn value_len(&self) -> u32 {
+        self.layout.value_len
+    }
+
+    /// When the item will end.
+    #[inline]
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// The key it will have.
+    pub fn key(&self) -> &[u8] {
+        let key_len = u32::from(self.layout.shape.key_len);
+        self.written(self.head, self.layout.shape.prefix_bytes() - key_len, key_len)
+    }
+
+    /// Whether nothing but the value's own bytes would change if the item's client flags were these.
+    pub fn client_flags(&self) -> u32 {
+        if !self.layout.shape.has_client_flags {
+            return 0;
+        }
+        self.written(self.head, HEADER_BYTES, CLIENT_FLAGS_BYTES).try_into().map_or(0, u32::from_le_bytes)
+    }
+
+    /// Takes as many of `bytes` as are missing; says how many those were.
+    #[inline]
+    pub fn fill(&mut self, bytes: &[u8]) -> usize {
+        let wanted = bytes.len().min(self.remaining as usize);
+        let mut left = &bytes[..wanted];
+        while !left.is_empty() {
+            let piece = left.len().min(self.room());
+            self.put(&left[..piece]);
+            self.count(piece);
+            left = &left[piece..];
+        }
+        wanted
+    }
+
+    /// Memory for the bytes to come, as slices for a vectored read. Fills `slices` from the front and says how
+    /// many there are; what is read into them is then announced to [`PendingItem::advance`].
+    pub fn spare<'s>(&'s mut self, slices: &mut [IoSliceMut<'s>]) -> usize {
+        let (mut chunk, mut at, mut end) = (self.chunk, self.at, self.end);
+        let mut left = self.remaining as usize;
+        let mut count = 0;
+        for slice in slices.iter_mut() {
+            if left == 0 {
+                break;
+            }
+            let piece = left.min((end - at) as usize);
+            // SAFETY: `at..end` lies within the chunk (I3).
+            let start = unsafe { self.slabs.arena.chunk_ptr(chunk).add(at as usize) };
+            // SAFETY: nobody else can see a pending item's chunks (I12); the slices do not overlap, because each
+            // is another chunk's; mapped memory is initialised.
+            *slice = IoSliceMut::new(unsafe { slice::from_raw_parts_mut(start.as_ptr(), piece) });
+            count += 1;
+            left -= piece;
+            if left > 0 {
+                let Some(next) = self.link_after(chunk) else { break };
+                (chunk, at, end) = (next, HEADER_BYTES, self.link_end(next));
+            }
+        }
+        count
+    }
+
+    /// Notes that `n` bytes were read into what [`PendingItem::spare`] lent.
+    pub fn advance(&mut self, n: usize) {
+        let mut left = n.min(self.remaining as usize);
+        while left > 0 {
+            let piece = left.min(self.room());
+            // At most the chunk's room, which is less than 2^20.
+            self.at += u32::try_from(piece).unwrap_or(0);
+            self.count(piece);
+            left -= piece;
+        }
+    }
+
+    /// The value's pieces as far as they are filled: all of it, once nothing remains.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let mut next = Some(self.head);
+        let mut left = self.layout.value_len - self.remaining;
+        std::iter::from_fn(move || {
+            let chunk = next?;
+            next = self.link_after(chunk);
+            let start = if chunk == self.head { self.layout.shape.prefix_bytes() } else { HEADER_BYTES };
+            let piece = left.min(self.slabs.arena.chunk_bytes(chunk) - start);
+            left -= piece;
+            Some(self.written(chunk, start, piece))
+        })
+    }
+
+    /// Gives the item its CAS unique and its deadline, and lets the hand see it. The caller holds its bucket's
+    /// lock and now makes the index refer to the chunk that is returned.
+    #[inline]
+    pub fn into_linked(self, birth: Birth) -> ChunkRef {
+        assert_eq!(self.remaining, 0, "only a complete value becomes visible (I2)");
+        let pending = ManuallyDrop::new(self);
+        header::set_linked(pending.slabs.arena.head(pending.head), birth);
+        pending.head
+    }
+
+    /// Bytes that fit the current chunk; moves to the next link when it is full.
+    #[inline]
+    fn room(&mut self) -> usize {
+        if self.at == self.end
+            && let Some(next) = self.link_after(self.chunk)
+        {
+            (self.chunk, self.at, self.end) = (next, HEADER_BYTES, self.link_end(next));
+        }
+        (self.end - self.at) as usize
+    }
+
+    #[cold]
+    fn link_after(&self, chunk: ChunkRef) -> Option<ChunkRef> {
+        if chunk != self.head {
+            return header::next_link(self.slabs.arena.head(chunk));
+        }
+        if !self.layout.shape.has_extension {
+            return None;
+        }
+        let key_len = u32::from(self.layout.shape.key_len);
+        let first_link = self.written(self.head, self.layout.shape.prefix_bytes() - key_len - 4, 4);
+        first_link.try_into().ok().and_then(|bytes| ChunkRef::from_bits(u32::from_le_bytes(bytes)))
+    }
+
+    fn link_end(&self, link: ChunkRef) -> u32 {
+        HEADER_BYTES + header::Word0::load(self.slabs.arena.head(link)).value_len()
+    }
+
+    /// Writes `bytes` where the next byte goes.
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= (self.end - self.at) as usize, "the layout has room for every field (I3)");
+        // SAFETY: `at..end` lies within the chunk (I3), and so does `at + bytes.len()`, as just asserted.
+        let start = unsafe { self.slabs.arena.chunk_ptr(self.chunk).add(self.at as usize) };
+        // SAFETY: nobody else can see a pending item's chunks (I12), so this is the only reference to them.
+        let room = unsafe { slice::from_raw_parts_mut(start.as_ptr(), bytes.len()) };
+        room.copy_from_slice(bytes);
+        self.at += u32::try_from(bytes.len()).unwrap_or(0);
+    }
+
+    #[inline]
+    fn count(&mut self, piece: usize) {
+        self.remaining -= u32::try_from(piece).unwrap_or(0);
+    }
+
+    /// Bytes that were written before.
+    fn written(&self, chunk: ChunkRef, offset: u32, len: u32) -> &[u8] {
+        // SAFETY: the caller asks for a range within the chunk (I3).
+        let start = unsafe { self.slabs.arena.chunk_ptr(chunk).add(offset as usize) };
+        // SAFETY: the chunk is this pending item's alone (I12), and `&self` keeps `put` away.
+        unsafe { slice::from_raw_parts(start.as_ptr(), len as usize) }
+    }
+}
+
+impl ChunkChain {
+    /// The list of links; the chunks are no longer this chain's.
+    fn into_links(self) -> Vec<ChunkRef> {
+        let mut chain = ManuallyDrop::new(self);
+        std::mem::take(&mut chain.links)
+    }
+}
+
+impl Drop for PendingItem {
+    fn drop(&mut self) {
+        let mut next = Some(self.head);
+        while let Some(chunk) = next {
+            // Read before the chunk goes: a freed chunk's words are the allocator's.
+            next = self.link_after(chunk);
+            self.slabs.give_back(chunk);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "pending_tests.rs"]
+mod tests;

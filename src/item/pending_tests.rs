@@ -1,0 +1,131 @@
+//! Tests of items in memory: what is written is what is read, at every edge of a chunk.
+
+use std::io::IoSliceMut;
+use std::sync::Arc;
+
+use super::{Birth, ChunkChain, Deadline, Key, Layout, PendingItem, SlabAllocator};
+use crate::base::RelTime;
+use crate::item::ItemRef;
+use crate::memory::{ChunkRef, ClassPlan, SizeClasses};
+use crate::sync::Epochs;
+
+fn slabs() -> &'static SlabAllocator {
+    let plan = ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 4096, explicit: Vec::new() };
+    Box::leak(Box::new(SlabAllocator::new(SizeClasses::build(&plan), 8 << 20).unwrap()))
+}
+
+fn chunk(slabs: &SlabAllocator, class: u8) -> ChunkRef {
+    let mut guard = slabs.lock(class);
+    let mut chunk = None;
+    if guard.take(1, |taken| chunk = Some(taken)) == 0 {
+        assert!(guard.grow(0, true));
+        guard.take(1, |taken| chunk = Some(taken));
+    }
+    chunk.unwrap()
+}
+
+fn pending(slabs: &'static SlabAllocator, key: &[u8], client_flags: u32, value_len: u32) -> PendingItem {
+    let key = Key::new(key).unwrap();
+    let layout = Layout::new(&slabs.classes, key, client_flags, value_len);
+    let mut chain = ChunkChain::new(slabs, chunk(slabs, layout.head_class));
+    (0..layout.links()).for_each(|index| chain.push(chunk(slabs, layout.link_class(index))));
+    PendingItem::new(chain, layout, key, client_flags, Deadline::NEVER)
+}
+
+fn value(len: u32) -> Vec<u8> {
+    (0..len).map(|index| u8::try_from(index * 31 % 251).unwrap()).collect()
+}
+
+#[test]
+fn what_is_filled_is_read_back_at_every_chunk_edge() {
+    let slabs = slabs();
+    let epochs = Arc::new(Epochs::new(1));
+    let mut thread = epochs.join();
+    let edges = [4096 - 16, 4096, 2 * 4096 - 48, 3 * 4096, 64, 0];
+    for len in edges.iter().flat_map(|edge: &u32| edge.saturating_sub(70)..edge + 40) {
+        let wanted = value(len);
+        let mut item = pending(slabs, b"colour", len % 2, len);
+        for piece in wanted.chunks(1000) {
+            assert_eq!(item.fill(piece), piece.len());
+        }
+        assert_eq!(item.fill(b"more"), 0, "nothing is missing any more");
+        assert_eq!(item.pieces().collect::<Vec<_>>().concat(), wanted);
+        let head = item.into_linked(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2) });
+        let guard = thread.pin();
+        let read = ItemRef::sight(&guard, slabs, head).unwrap();
+        assert_eq!(read.pieces().collect::<Vec<_>>().concat(), wanted);
+        assert_eq!((read.key(), read.client_flags(), read.value_len()), (&b"colour"[..], len % 2, len));
+        assert!(read.contiguous().is_none_or(|all| all == wanted));
+        let all: Vec<ChunkRef> = read.chunks().collect();
+        all.into_iter().for_each(|chunk| slabs.give_back(chunk));
+    }
+}
+
+#[test]
+fn spare_slices_lend_exactly_what_is_missing() {
+    let slabs = slabs();
+    let wanted = value(10_000);
+    let mut item = pending(slabs, b"colour", 0, 10_000);
+    item.fill(&wanted[..100]);
+    while item.remaining() > 0 {
+        let from = 10_000 - item.remaining() as usize;
+        let mut slices: [IoSliceMut<'_>; 2] = [IoSliceMut::new(&mut []), IoSliceMut::new(&mut [])];
+        let count = item.spare(&mut slices);
+        let mut written = 0;
+        for slice in slices.iter_mut().take(count) {
+            let part = &wanted[from + written..][..slice.len()];
+            slice.copy_from_slice(part);
+            written += part.len();
+        }
+        item.advance(written);
+    }
+    assert_eq!(item.pieces().collect::<Vec<_>>().concat(), wanted);
+}
+
+#[test]
+fn dropping_a_pending_item_returns_its_chunks() {
+    let slabs = slabs();
+    let first = pending(slabs, b"colour", 0, 10_000);
+    drop(first);
+    let classes = || slabs.classes.ids().map(|class| slabs.lock(class).usage());
+    let free: u64 = classes().map(|usage| usage.free).sum();
+    let chunks: u64 = classes().map(|usage| usage.chunks).sum();
+    assert_eq!(free, chunks);
+    assert!(chunks > 0);
+}
+
+#[test]
+fn an_item_in_the_making_cannot_be_sighted() {
+    let slabs = slabs();
+    let epochs = Arc::new(Epochs::new(1));
+    let mut thread = epochs.join();
+    let item = pending(slabs, b"colour", 0, 10);
+    let guard = thread.pin();
+    assert!(ItemRef::sight(&guard, slabs, item.head).is_none());
+}
+
+#[test]
+fn a_leased_item_outlives_its_pin_and_its_unlinking() {
+    let slabs = slabs();
+    let epochs = Arc::new(Epochs::new(1));
+    let mut thread = epochs.join();
+    let wanted = value(10_000);
+    let mut item = pending(slabs, b"colour", 0, 10_000);
+    item.fill(&wanted);
+    let head = item.into_linked(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2) });
+    let guard = thread.pin();
+    let read = ItemRef::sight(&guard, slabs, head).unwrap();
+    let lease = read.lease();
+    let chunks: Vec<ChunkRef> = read.chunks().collect();
+    drop(guard);
+    for chunk in &chunks {
+        let mut class = slabs.lock(slabs.class_of(*chunk));
+        class.retire(epochs.stamp(), *chunk);
+        class.reclaim(|_| true);
+    }
+    assert_eq!(lease.pieces().collect::<Vec<_>>().concat(), wanted);
+    drop(lease);
+    let free: u64 = slabs.classes.ids().map(|class| slabs.lock(class).usage().free).sum();
+    let all: u64 = slabs.classes.ids().map(|class| slabs.lock(class).usage().chunks).sum();
+    assert_eq!((free, slabs.leases.len()), (all, 0));
+}

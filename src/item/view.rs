@@ -1,0 +1,253 @@
+//! Reading items: as long as a pin lasts, or, leased, as long as a slow client needs.
+//!
+//! An [`ItemRef`] is a plain view of memory that does not change (I2) and is not reused (I4) while its pin lasts.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::slice;
+
+use crate::base::{Deadline, Key, RelTime};
+use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
+use crate::sync::Pin;
+
+use super::header::{self, CLIENT_FLAGS_BYTES, EXTENSION_BYTES, HEADER_BYTES, Word0};
+
+/// An item, readable while `'pin` lasts.
+#[derive(Clone, Copy)]
+pub struct ItemRef<'pin> {
+    slabs: &'static SlabAllocator,
+    bytes: NonNull<u8>,
+    chunk: ChunkRef,
+    word0: Word0,
+    _pin: PhantomData<&'pin Pin>,
+}
+
+impl<'pin> ItemRef<'pin> {
+    /// The item in `chunk`, if there is a linked one. Any chunk may be asked for: this is how the hand and the
+    /// sweeper look at pages.
+    #[inline]
+    pub fn sight(pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Option<Self> {
+        let word0 = Word0::load(slabs.arena.head(chunk));
+        // SAFETY: `linked` was set after the item was written (I2), and it was still set when this thread was
+        // pinned already, so the chunk is not reused before the pin ends (I4).
+        word0.is_linked().then(|| unsafe { Self::new(pin, slabs, chunk, word0) })
+    }
+
+    /// The item in a chunk that the index refers to.
+    ///
+    /// # Safety
+    /// `chunk` was loaded (Acquire) from a bucket by this thread under this `pin`.
+    #[inline]
+    pub unsafe fn found(pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Self {
+        let word0 = Word0::load(slabs.arena.head(chunk));
+        // SAFETY: the index refers only to completely written items (I2); a chunk that was still referred to
+        // when this thread was pinned is not reused before the pin ends (I4).
+        unsafe { Self::new(pin, slabs, chunk, word0) }
+    }
+
+    /// # Safety
+    /// `chunk` holds a completely written item that is not reused while `_pin` lasts, and `word0` is its word.
+    #[inline]
+    unsafe fn new(_pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef, word0: Word0) -> Self {
+        Self { slabs, bytes: slabs.arena.chunk_ptr(chunk), chunk, word0, _pin: PhantomData }
+    }
+
+    /// Its chunk.
+    #[inline]
+    pub const fn chunk(&self) -> ChunkRef {
+        self.chunk
+    }
+
+    /// Its slab class.
+    #[inline]
+    pub fn class(&self) -> u8 {
+        self.slabs.class_of(self.chunk)
+    }
+
+    /// Its atomic header words.
+    #[inline]
+    pub fn head(&self) -> &'static ChunkHead {
+        self.slabs.arena.head(self.chunk)
+    }
+
+    /// `word0` as it was when the item was found.
+    #[inline]
+    pub const fn word0(&self) -> Word0 {
+        self.word0
+    }
+
+    /// `len` bytes from `offset` on.
+    #[inline]
+    fn slice(&self, offset: u32, len: u32) -> &'pin [u8] {
+        // SAFETY: key, optional fields and value lie within the chunk (I3).
+        let start = unsafe { self.bytes.add(offset as usize) };
+        // SAFETY: they were written before the item became visible and nobody writes them afterwards (I2); the
+        // chunk is not reused while 'pin lasts (I4).
+        unsafe { slice::from_raw_parts(start.as_ptr(), len as usize) }
+    }
+
+    #[inline]
+    fn u32_at(&self, offset: u32) -> u32 {
+        self.slice(offset, 4).try_into().map_or(0, u32::from_le_bytes)
+    }
+
+    /// The key's bytes.
+    #[inline]
+    pub fn key(&self) -> &'pin [u8] {
+        self.slice(self.word0.key_offset(), u32::from(self.word0.key_len()))
+    }
+
+    /// Whether this is `key`'s item.
+    #[inline]
+    pub fn is_key(&self, key: Key<'_>) -> bool {
+        self.word0.key_len() == key.len() && self.key() == key.bytes()
+    }
+
+    /// The client's own 32 bits.
+    #[inline]
+    pub fn client_flags(&self) -> u32 {
+        if self.word0.has_client_flags() { self.u32_at(HEADER_BYTES) } else { 0 }
+    }
+
+    /// The CAS unique.
+    #[inline]
+    pub fn cas(&self) -> u64 {
+        header::cas(self.head(), self.word0)
+    }
+
+    /// When it ends.
+    #[inline]
+    pub fn deadline(&self) -> Deadline {
+        header::deadline(self.head())
+    }
+
+    /// Whether it is past its end.
+    #[inline]
+    pub fn is_over(&self, now: RelTime) -> bool {
+        self.deadline().is_over(now)
+    }
+
+    /// Bytes of the value.
+    #[inline]
+    pub fn value_len(&self) -> u32 {
+        if self.word0.has_extension() { self.u32_at(self.extension_offset()) } else { self.word0.value_len() }
+    }
+
+    #[inline]
+    const fn extension_offset(&self) -> u32 {
+        HEADER_BYTES + if self.word0.has_client_flags() { CLIENT_FLAGS_BYTES } else { 0 }
+    }
+
+    fn first_link(&self) -> Option<ChunkRef> {
+        if self.word0.has_extension() { ChunkRef::from_bits(self.u32_at(self.extension_offset() + 4)) } else { None }
+    }
+
+    #[inline]
+    fn value_offset(&self) -> u32 {
+        self.word0.key_offset() + u32::from(self.word0.key_len())
+    }
+
+    /// Bytes of header, fields, key and value together, links' headers not counted.
+    #[inline]
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.value_offset()) + u64::from(self.value_len())
+    }
+
+    /// The value, when it is in one piece.
+    #[inline]
+    pub fn contiguous(&self) -> Option<&'pin [u8]> {
+        let in_one = !self.word0.has_extension();
+        in_one.then(|| self.slice(self.value_offset(), self.word0.value_len()))
+    }
+
+    /// The value's pieces, in order.
+    pub fn pieces(&self) -> Pieces<'pin> {
+        Pieces { item: *self, next: Next::Head }
+    }
+
+    /// All chunks of the item, the head first.
+    pub fn chunks(&self) -> impl Iterator<Item = ChunkRef> + use<> {
+        let arena = &self.slabs.arena;
+        let links = std::iter::successors(self.first_link(), |link| header::next_link(arena.head(*link)));
+        std::iter::once(self.chunk).chain(links)
+    }
+
+    /// Keeps the item's bytes beyond the pin.
+    pub fn lease(&self) -> ItemLease {
+        self.chunks().for_each(|chunk| self.slabs.leases.add(chunk));
+        ItemLease { item: ItemRef { _pin: PhantomData, ..*self } }
+    }
+}
+
+/// The pieces of a value.
+pub struct Pieces<'pin> {
+    item: ItemRef<'pin>,
+    next: Next,
+}
+
+enum Next {
+    Head,
+    Link(ChunkRef),
+    End,
+}
+
+impl<'pin> Iterator for Pieces<'pin> {
+    type Item = &'pin [u8];
+
+    fn next(&mut self) -> Option<&'pin [u8]> {
+        let item = &self.item;
+        match self.next {
+            Next::Head => {
+                self.next = item.first_link().map_or(Next::End, Next::Link);
+                let in_head = match item.contiguous() {
+                    Some(all) => return Some(all),
+                    None => item.slabs.arena.chunk_bytes(item.chunk) - item.value_offset(),
+                };
+                Some(item.slice(item.value_offset(), in_head))
+            }
+            Next::Link(link) => {
+                let head = item.slabs.arena.head(link);
+                self.next = header::next_link(head).map_or(Next::End, Next::Link);
+                let piece_len = Word0::load(head).value_len() as usize;
+                // SAFETY: the piece follows the link's header within its chunk (I3).
+                let start = unsafe { item.slabs.arena.chunk_ptr(link).add(HEADER_BYTES as usize) };
+                // SAFETY: a chain's links are written before its head becomes visible (I2) and are retired with
+                // it (I4).
+                Some(unsafe { slice::from_raw_parts(start.as_ptr(), piece_len) })
+            }
+            Next::End => None,
+        }
+    }
+}
+
+/// An item whose bytes stay although its reader is no longer pinned. Dropping it gives them up.
+pub struct ItemLease {
+    item: ItemRef<'static>,
+}
+
+impl ItemLease {
+    /// Bytes of the value.
+    pub fn value_len(&self) -> u32 {
+        self.item.value_len()
+    }
+
+    /// The value's pieces, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.item.pieces()
+    }
+}
+
+impl Drop for ItemLease {
+    fn drop(&mut self) {
+        let slabs = self.item.slabs;
+        // All links are read before the first chunk goes: a freed chunk's words are the allocator's.
+        let chunks: Vec<ChunkRef> = self.item.chunks().collect();
+        for chunk in chunks {
+            if slabs.leases.end(chunk) {
+                slabs.give_back(chunk);
+            }
+        }
+    }
+}
+
+const _: () = assert!(EXTENSION_BYTES == 8, "value length and first link");

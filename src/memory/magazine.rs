@@ -1,0 +1,81 @@
+//! Magazines: a few ready chunks of each class in a worker's own hands, so that most allocations take no lock.
+
+use super::chunk_ref::ChunkRef;
+use super::size_class::SizeClasses;
+
+/// Chunks in one magazine at most.
+const CHUNKS_MAX: usize = 32;
+const CHUNKS_MAX_U8: u8 = 32;
+const _: () = assert!(CHUNKS_MAX == CHUNKS_MAX_U8 as usize);
+/// Bytes in one magazine at most, unless one chunk is larger: what workers hoard is lost to the others.
+const BYTES_MAX: u32 = 8 << 10;
+
+/// One worker's magazines, one per class.
+pub struct Magazines {
+    rack: Box<[Magazine]>,
+}
+
+struct Magazine {
+    chunks: [Option<ChunkRef>; CHUNKS_MAX],
+    len: u8,
+    capacity: u8,
+}
+
+impl Magazines {
+    /// Empty magazines for `classes`.
+    pub fn new(classes: &SizeClasses) -> Self {
+        let rack = (0..=classes.largest()).map(|class| {
+            let by_bytes = BYTES_MAX.checked_div(classes.chunk_bytes(class)).unwrap_or(0);
+            let capacity = u8::try_from(by_bytes.max(1)).map_or(CHUNKS_MAX_U8, |chunks| chunks.min(CHUNKS_MAX_U8));
+            Magazine { chunks: [None; CHUNKS_MAX], len: 0, capacity }
+        });
+        Self { rack: rack.collect() }
+    }
+
+    /// A ready chunk of `class`.
+    #[inline]
+    pub fn pop(&mut self, class: u8) -> Option<ChunkRef> {
+        let magazine = &mut self.rack[usize::from(class)];
+        let last = magazine.len.checked_sub(1)?;
+        magazine.len = last;
+        magazine.chunks[usize::from(last)].take()
+    }
+
+    /// Adds a ready chunk. False: the magazine is full, the chunk stays with the caller.
+    #[inline]
+    pub fn push(&mut self, class: u8, chunk: ChunkRef) -> bool {
+        let magazine = &mut self.rack[usize::from(class)];
+        let fits = magazine.len < magazine.capacity;
+        if fits {
+            magazine.chunks[usize::from(magazine.len)] = Some(chunk);
+            magazine.len += 1;
+        }
+        fits
+    }
+
+    /// How many more chunks of `class` fit.
+    pub fn room(&self, class: u8) -> u32 {
+        let magazine = &self.rack[usize::from(class)];
+        u32::from(magazine.capacity - magazine.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::size_class::{ClassPlan, SizeClasses};
+    use super::{ChunkRef, Magazines};
+
+    #[test]
+    fn a_magazine_holds_few_chunks_and_fewer_large_ones() {
+        let plan = ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 16384, explicit: Vec::new() };
+        let classes = SizeClasses::build(&plan);
+        let mut magazines = Magazines::new(&classes);
+        assert_eq!(magazines.room(1), 32);
+        assert_eq!(magazines.room(classes.largest()), 1);
+        let chunk = ChunkRef::new(1, 0);
+        assert!(magazines.push(classes.largest(), chunk));
+        assert!(!magazines.push(classes.largest(), chunk));
+        assert_eq!(magazines.pop(classes.largest()), Some(chunk));
+        assert_eq!(magazines.pop(classes.largest()), None);
+    }
+}
