@@ -52,9 +52,14 @@ bench-memory: ## time to the first reply and resident memory, larder beside memc
 bench-instructions: ## user-space instructions per request, counted by valgrind
 	$(CARGO) bench --bench quick -- instructions
 
+.PHONY: doc
+doc: ## the pages that are printed from the tables: doc/settings.md, doc/larder.1, the help
+	LARDER_BLESS=1 scripts/run-tests $(CARGO) test --test t docs
+
 .PHONY: install
 install: build ## binary, man page and licence under $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(TARGET)/release/larder $(DESTDIR)$(PREFIX)/bin/larder
+	install -D -m 644 doc/larder.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder.1
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/larder/LICENSE
 
 .PHONY: clean

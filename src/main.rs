@@ -1,3 +1,28 @@
 //! The `larder` daemon.
 
-fn main() {}
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use larder::base::log_line;
+use larder::daemon::{Failure, Invocation, parse};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            log_line(failure.to_string().as_bytes());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    match parse(std::env::args_os().skip(1), |name| std::env::var_os(name))? {
+        Invocation::Print(text) => {
+            // Ignored: whoever closed the pipe has read enough.
+            let _ = std::io::stdout().lock().write_all(text.as_bytes());
+            Ok(())
+        }
+        Invocation::Serve(_settings) => Ok(()),
+    }
+}

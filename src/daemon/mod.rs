@@ -1,1 +1,14 @@
 //! The process: flags, signals, privileges, start and stop.
+//!
+//! ```text
+//! main ──▶ cli ──▶ Invocation::Print     help, licence, version
+//!            └───▶ Invocation::Serve ──▶ startup: floors bottom-up ──▶ dispatcher runs ──▶ shutdown: top-down
+//! ```
+
+mod cli;
+mod failure;
+mod pidfile;
+mod privileges;
+
+pub use cli::{Invocation, parse};
+pub use failure::Failure;

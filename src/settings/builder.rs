@@ -56,6 +56,11 @@ impl SettingsBuilder {
         self.set(row, text)
     }
 
+    /// The settings, whether they go together or not: for those who only ask for help.
+    pub fn unchecked(self) -> Settings {
+        self.settings
+    }
+
     /// The settings, if they go together.
     ///
     /// # Errors

@@ -11,6 +11,10 @@ pub(super) trait Codec<T> {
     fn read(&self, text: &str, value: &mut T) -> Result<(), String>;
     /// The value in memcached's notation.
     fn show(&self, value: &T) -> String;
+    /// The value as an operator would type it.
+    fn typed(&self, value: &T) -> String {
+        self.show(value)
+    }
     /// The limits, for a manual: `1..=64`. Empty where there is nothing to say.
     fn limits(&self) -> String {
         String::new()
@@ -48,7 +52,7 @@ pub(super) const fn mib(range: RangeInclusive<i64>) -> Units {
     Units { unit: 1 << 20, range, suffix: " MiB" }
 }
 
-impl<T: TryFrom<i64> + Display> Codec<T> for Units {
+impl<T: TryFrom<i64> + TryInto<i64> + Copy + Display> Codec<T> for Units {
     fn read(&self, text: &str, value: &mut T) -> Result<(), String> {
         let number = whole_number(text)?;
         let scaled = number.checked_mul(self.unit).and_then(|n| T::try_from(n).ok());
@@ -61,6 +65,11 @@ impl<T: TryFrom<i64> + Display> Codec<T> for Units {
 
     fn show(&self, value: &T) -> String {
         value.to_string()
+    }
+
+    fn typed(&self, value: &T) -> String {
+        let number: Result<i64, _> = (*value).try_into();
+        number.map_or_else(|_| self.show(value), |number| (number / self.unit).to_string())
     }
 
     fn limits(&self) -> String {
@@ -88,6 +97,10 @@ impl Codec<u64> for ByteSize {
 
     fn show(&self, value: &u64) -> String {
         value.to_string()
+    }
+
+    fn typed(&self, value: &u64) -> String {
+        short_bytes(*value)
     }
 
     fn limits(&self) -> String {
@@ -267,7 +280,7 @@ impl Codec<&'static str> for OneOf {
     }
 
     fn limits(&self) -> String {
-        self.0.join(", ")
+        self.0.join(" | ")
     }
 }
 
@@ -282,7 +295,7 @@ impl Codec<Option<Vec<u32>>> for ChunkSizes {
         let mut sizes = Vec::new();
         for word in text.split('-') {
             let size: u32 = word.parse().map_err(|_| format!("not a chunk size: {word:?}"))?;
-            if !(48..=1 << 19).contains(&size) || size % 8 != 0 {
+            if !(48..=1 << 19).contains(&size) || !size.is_multiple_of(8) {
                 return Err(format!("{size} is not a multiple of 8 in 48..=524288"));
             }
             if sizes.last().is_some_and(|previous| *previous >= size) {

@@ -11,6 +11,7 @@
 mod address;
 mod builder;
 mod codec;
+mod manual;
 mod row;
 mod stats;
 mod table;
@@ -18,6 +19,7 @@ mod tunables;
 
 pub use address::ListenAddress;
 pub use builder::SettingsBuilder;
+pub use manual::{help, man_page, markdown};
 pub use row::{Group, Place, Row, Status};
 pub use stats::LiveSettings;
 pub use table::{ROWS, Settings};

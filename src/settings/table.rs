@@ -57,6 +57,14 @@ macro_rules! settings {
                 }
             }
 
+            /// The value of `field` as an operator would type it.
+            pub fn typed(&self, field: &str) -> String {
+                match field {
+                    $(stringify!($field) => Codec::<$ty>::typed(&$codec, &self.$field),)+
+                    _ => String::new(),
+                }
+            }
+
             /// The limits of `field`; empty where there is nothing to say.
             pub fn limits(field: &str) -> String {
                 match field {
@@ -249,7 +257,7 @@ settings! {
     user: Option<String> = None, Text { absent: "" }, "-u, --user=<user>", Process, "", Works;
     /// Run in the background.
     daemonize: bool = false, TURNS_ON, "-d, --daemon", Process, "", Works;
-    /// File that holds the process id while the server runs.
+    /// File that gets the process id. A daemon removes it when it ends.
     pidfile: Option<PathBuf> = None, Text { absent: "" }, "-P, --pidfile=<file>", Process, "", Works;
     /// Allow core files, and stay in the directory the server was started in.
     core_dumps: bool = false, TURNS_ON, "-r, --enable-coredumps", Process, "", Works;

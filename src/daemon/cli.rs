@@ -1,0 +1,199 @@
+//! The command line: getopts, told by the settings table what there is.
+
+use std::ffi::OsString;
+
+use getopts::{Fail, HasArg, Matches, Occur, Options, ParsingStyle};
+
+use super::failure::Failure;
+use crate::settings::{Place, ROWS, Row, Settings, SettingsBuilder, help};
+
+/// What the operator wants.
+#[derive(Debug)]
+pub enum Invocation {
+    /// A text on standard output.
+    Print(String),
+    /// A server.
+    Serve(Box<Settings>),
+}
+
+/// What `-V` prints, and the manual's footer.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+const LICENSE: &str = include_str!("../../LICENSE");
+
+/// Reads the command line, without the program's name, and what `environment` has for the settings that stand there.
+///
+/// # Errors
+/// What the operator has to read.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Invocation, Failure> {
+    let settings = collect(arguments, environment).map_err(Failure::Usage)?;
+    if settings.help {
+        return Ok(Invocation::Print(help(VERSION)));
+    }
+    if settings.version {
+        return Ok(Invocation::Print(format!("larder {VERSION}\n")));
+    }
+    if settings.license {
+        return Ok(Invocation::Print(LICENSE.to_string()));
+    }
+    Ok(Invocation::Serve(Box::new(settings)))
+}
+
+fn collect(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Settings, String> {
+    let matches = options().parse(arguments).map_err(|fail| explain(&fail))?;
+    if let Some(extra) = matches.free.first() {
+        return Err(format!("{extra}: not an option; larder -h lists them"));
+    }
+    let mut builder = SettingsBuilder::new();
+    for row in ROWS.iter().filter(|row| row.place() == Place::Environment) {
+        if let Some(value) = environment(row.bare_name()).filter(|value| !value.is_empty()) {
+            let value = value.into_string().map_err(|_| format!("{}: not UTF-8", row.bare_name()))?;
+            builder.set(row, &value)?;
+        }
+    }
+    for row in flags() {
+        apply(row, &matches, &mut builder)?;
+    }
+    for list in matches.opt_strs("extended") {
+        for word in list.split(',').filter(|word| !word.is_empty()) {
+            builder.set_suboption(word)?;
+        }
+    }
+    // Somebody who asks for help gets it, whatever else does not go together.
+    if ["h", "V", "i"].iter().any(|name| matches.opt_present(name)) {
+        return Ok(builder.unchecked());
+    }
+    builder.finish()
+}
+
+fn flags() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().filter(|row| row.place() == Place::Flag)
+}
+
+/// What getopts has to know: every flag may be given more than once, the last one counts.
+fn options() -> Options {
+    let mut options = Options::new();
+    options.parsing_style(ParsingStyle::FloatingFrees);
+    for row in flags() {
+        let takes = if row.hint().is_some() { HasArg::Yes } else { HasArg::No };
+        let mut short = row.short().unwrap_or_default();
+        for long in row.longs() {
+            options.opt(short, long, "", "", takes, Occur::Multi);
+            short = "";
+        }
+        if !short.is_empty() {
+            options.opt(short, "", "", "", takes, Occur::Multi);
+        }
+    }
+    options.opt("o", "extended", "", "", HasArg::Yes, Occur::Multi);
+    options
+}
+
+/// Sets `row` as often as the command line names it.
+fn apply(row: &'static Row, matches: &Matches, builder: &mut SettingsBuilder) -> Result<(), String> {
+    let mut names: Vec<&str> = row.longs().collect();
+    if names.is_empty() {
+        names.extend(row.short());
+    }
+    for name in names {
+        if row.hint().is_some() {
+            for value in matches.opt_strs(name) {
+                builder.set(row, &value)?;
+            }
+        } else {
+            for _ in 0..matches.opt_count(name) {
+                builder.set(row, "")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// getopts' complaint in our words: the option as the help writes it, and what to do.
+fn explain(fail: &Fail) -> String {
+    let written = |name: &str| {
+        let row = flags().find(|row| row.short() == Some(name) || row.longs().any(|long| long == name));
+        let dashes = if name.chars().count() == 1 { "-" } else { "--" };
+        (row.map_or_else(|| format!("{dashes}{name}"), |row| row.names().to_string()), row)
+    };
+    match fail {
+        Fail::ArgumentMissing(name) => {
+            let (written, row) = written(name);
+            format!("{written}: needs a value: {}", row.and_then(Row::hint).unwrap_or("<list>"))
+        }
+        Fail::UnrecognizedOption(name) => format!("{}: no such option; larder -h lists them", written(name).0),
+        Fail::UnexpectedArgument(name) => format!("{}: takes no value", written(name).0),
+        Fail::OptionMissing(name) | Fail::OptionDuplicated(name) => format!("{}: needed once", written(name).0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, Invocation, parse};
+    use crate::settings::Settings;
+
+    fn serve(line: &str) -> Result<Settings, String> {
+        let arguments = line.split_whitespace().map(Into::into);
+        match parse(arguments, |_| None) {
+            Ok(Invocation::Serve(settings)) => Ok(*settings),
+            Ok(Invocation::Print(text)) => Err(text),
+            Err(Failure::Usage(text)) => Err(text),
+            Err(other) => Err(other.to_string()),
+        }
+    }
+
+    #[test]
+    fn short_joined_long_and_equals_forms_mean_the_same() {
+        for line in ["-m 100 -p 5", "-m100 -p5", "--memory-limit 100 --port 5", "--memory-limit=100 --port=5"] {
+            let settings = serve(line).unwrap();
+            assert_eq!((settings.memory_limit_bytes, settings.tcp_port), (100 << 20, 5), "{line}");
+        }
+        assert_eq!(serve("-p -1").unwrap().tcp_port, -1);
+        assert_eq!(serve("-N 2").unwrap().napi_ids, 2);
+        assert_eq!(serve("--napi_ids=3").unwrap().napi_ids, 3);
+    }
+
+    #[test]
+    fn switches_cluster_and_the_last_value_counts() {
+        let settings = serve("-vvMC -v -t 2 -t 3").unwrap();
+        assert_eq!((settings.verbosity, settings.evictions, settings.use_cas, settings.threads), (3, false, false, 3));
+        let settings = serve("-o idle_timeout=5,no_lru_crawler -o hashpower=20 -l a,b -l c:1").unwrap();
+        assert_eq!((settings.idle_timeout_s, settings.hashpower_init, settings.listen.len()), (5, 20, 3));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_to_do() {
+        assert_eq!(serve("-q").unwrap_err(), "-q: no such option; larder -h lists them");
+        assert_eq!(serve("--nosuch").unwrap_err(), "--nosuch: no such option; larder -h lists them");
+        assert_eq!(serve("-p").unwrap_err(), "-p, --port: needs a value: <num>");
+        assert_eq!(serve("--port").unwrap_err(), "-p, --port: needs a value: <num>");
+        assert_eq!(serve("-D").unwrap_err(), "-D: needs a value: <char>");
+        assert_eq!(serve("-o").unwrap_err(), "-o: needs a value: <list>");
+        assert_eq!(serve("--daemon=yes").unwrap_err(), "-d, --daemon: takes no value");
+        assert_eq!(serve("start").unwrap_err(), "start: not an option; larder -h lists them");
+        assert_eq!(serve("-t 900").unwrap_err(), "-t, --threads: 900 is outside 1..=64");
+        assert_eq!(serve("--user=").unwrap_err(), "-u, --user: needs a value");
+    }
+
+    #[test]
+    fn help_version_and_licence_win_over_options_that_do_not_go_together() {
+        assert!(serve("-p 0 -h").unwrap_err().contains("usage: larder"));
+        assert_eq!(serve("-V -p 0").unwrap_err(), "larder 0.1.0\n");
+        assert!(serve("-i").unwrap_err().contains("Redistribution"));
+    }
+
+    #[test]
+    fn an_empty_environment_variable_is_none() {
+        let parsed = |value: &'static str| parse([], move |_| Some(value.into()));
+        let Ok(Invocation::Serve(settings)) = parsed("") else { panic!("not a server") };
+        assert_eq!(settings.port_file, None);
+        let Ok(Invocation::Serve(settings)) = parsed("f") else { panic!("not a server") };
+        assert_eq!(settings.port_file, Some("f".into()));
+    }
+}

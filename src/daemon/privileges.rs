@@ -1,0 +1,60 @@
+//! What the process takes from root before it stops being root, in the order in which that is possible.
+
+use super::failure::{Failure, kernels_word};
+use crate::base::log_line;
+use crate::settings::Settings;
+use crate::sys::process::{
+    allow_core_files, allow_locked_memory, become_user, is_root, lock_memory, raise_open_files, user_ids,
+};
+
+/// Descriptors that are not clients: standard ones, listeners, and a few per thread.
+pub(super) fn own_descriptors(settings: &Settings) -> u64 {
+    const STANDARD_AND_SIGNALS: u64 = 32;
+    const PER_THREAD: u64 = 4;
+    let listeners = 2 * (settings.listen.len().max(1) as u64);
+    STANDARD_AND_SIGNALS + listeners + PER_THREAD * u64::from(settings.threads + 1)
+}
+
+/// Raises limits, then becomes the user of -u. Refuses to go on as root without -u.
+pub(super) fn shed(settings: &Settings) -> Result<(), Failure> {
+    let root = is_root();
+    let user = match &settings.user {
+        // Only root can become somebody else; for others -u says nothing, as with memcached.
+        Some(name) if root => {
+            let ids = user_ids(name).map_err(Failure::system(format!("look up user {name}")))?;
+            Some(ids.ok_or_else(|| Failure::NoUser(format!("-u, --user: no such user: {name:?}")))?)
+        }
+        None if root => {
+            let what = "started by root: -u, --user says whom to run as, for example -u nobody";
+            return Err(Failure::Usage(what.into()));
+        }
+        Some(_) | None => None,
+    };
+    if settings.core_dumps {
+        allow_core_files().map_err(Failure::system("-r, --enable-coredumps: raise the limit on core files"))?;
+    }
+    let files = u64::from(settings.max_connections) + own_descriptors(settings);
+    let clients = settings.max_connections;
+    raise_open_files(files)
+        .map_err(Failure::system(format!("-c, --conn-limit: {clients} clients need {files} open files")))?;
+    if settings.lock_memory {
+        // Ignored: locking may be possible within the limit there is, and says so itself if not.
+        let _ = allow_locked_memory();
+    }
+    if let Some(ids) = user {
+        let name = settings.user.as_deref().unwrap_or_default();
+        become_user(ids).map_err(Failure::system(format!("-u, --user: become {name}")))?;
+    }
+    Ok(())
+}
+
+/// -k. To be called in the process that serves: a lock does not survive a fork.
+pub(super) fn keep_in_ram(settings: &Settings) {
+    if !settings.lock_memory {
+        return;
+    }
+    if let Err(error) = lock_memory() {
+        let line = format!("larder: -k, --lock-memory: memory is not locked: {}", kernels_word(&error));
+        log_line(line.as_bytes());
+    }
+}

@@ -1,0 +1,35 @@
+//! Pages that are printed from the tables are what the tables say. `make doc` (LARDER_BLESS=1) writes them anew.
+
+use std::fs;
+
+use larder::settings::{help, man_page, markdown};
+
+/// The file at `path` holds `text`; with LARDER_BLESS it is made to.
+pub fn holds(path: &str, text: &str) {
+    if std::env::var_os("LARDER_BLESS").is_some() {
+        fs::write(path, text).expect("the repository can be written");
+    }
+    let on_disk = fs::read_to_string(path).unwrap_or_default();
+    if let Some((number, (old, new))) = on_disk.lines().zip(text.lines()).enumerate().find(|(_, (old, new))| old != new)
+    {
+        panic!("{path}:{}: stale, run `make doc`\n  is:        {old}\n  should be: {new}", number + 1);
+    }
+    assert!(on_disk == text, "{path}: stale, run `make doc`");
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[test]
+fn the_settings_page_is_what_the_table_says() {
+    holds("doc/settings.md", &markdown());
+}
+
+#[test]
+fn the_manual_page_is_what_the_table_says() {
+    holds("doc/larder.1", &man_page(VERSION));
+}
+
+#[test]
+fn the_help_is_what_the_table_says() {
+    holds("t/golden/help.txt", &help(VERSION));
+}
