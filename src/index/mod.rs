@@ -1,1 +1,43 @@
-//! Key to item: a lock-free-to-read hash index that grows one bucket at a time.
+//! Key to item: a hash index whose readers take no lock and store nothing, and which grows one bucket at a time.
+//!
+//! ```text
+//! KeyHash  63      48          31        0
+//!         ┌──────────┬──┄┄┄┄──┬───────────┐
+//!         │   tag    │        │ bucket no. │          state: (mask, split) → bucket number, linear hashing
+//!         └──────────┴──┄┄┄┄──┴───────────┘
+//! main buckets      [ 9 slots ][ 9 slots ][ 9 slots ] ┄┄    64 bytes each, in one reserved mapping
+//!                        │ overflow link, 0 = none
+//! overflow buckets  [ 9 slots ]→[ 9 slots ]                 another mapping, recycled through free lists
+//! ```
+//!
+//! A slot is a tag of 16 bits and a chunk reference of 32. Who looks a key up compares the tags of its bucket and
+//! then, in the chunk, the key: the index knows hashes, tags and references, never keys.
+//!
+//! What holds at any time, and why the parts may rely on it:
+//!
+//! * **Live references.** A reference stands in a slot only while its chunk is linked. Before the chunk is stamped for
+//!   reuse (I4) it was overwritten in every slot that held it, under the lock of the bucket. So a pinned reader may
+//!   follow whatever reference it loads, from whatever bucket it has wandered into, and compare the key there.
+//! * **Buckets stay buckets.** The memory of a bucket is never anything else. A reader that follows an overflow link
+//!   which was cut meanwhile reads slots of some chain, all of them live references, and the compare rejects them.
+//!   That is why overflow buckets are recycled at once, without a grace period: only a miss could be wrong, and
+//! * **A miss is checked.** An item is moved within its chain by placing a copy, counting the move in the main bucket's
+//!   sequence word, and clearing the original, in this order. A split publishes the new state before it clears the
+//!   parent. Who did not find the original for it was cleared therefore sees the count or the state moved (I8).
+//! * **No gaps.** All buckets of a chain but the last are full, and no overflow bucket is empty. A slot freed in the
+//!   middle is filled from the end.
+
+mod bucket;
+mod cursor;
+mod growth;
+mod guard;
+mod overflow;
+mod region;
+mod table;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+pub use growth::Split;
+pub use guard::{BucketGuard, IndexFull, Slot};
+pub use table::HashIndex;

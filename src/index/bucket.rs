@@ -1,0 +1,316 @@
+//! One bucket: nine slots in one cache line.
+//!
+//! ```text
+//!  0      4         8                 24    26       28                            64
+//! ┌──────┬─────────┬─────────┬────────┬─────┬────────┬────────────────────────────┐
+//! │ seq  │overflow │ tags 0–3 │ tags 4–7│tag 8│leaving │ refs 0–8                   │
+//! └──────┴─────────┴─────────┴────────┴─────┴────────┴────────────────────────────┘
+//! seq: bit 0 locked, the rest counts items moved within the chain. Tag 0 and reference 0: the slot is empty.
+//! ```
+//!
+//! Readers call `scan` and the plain loads. Everything that stores is for the holder of the chain's lock, which is
+//! bit 0 of its main bucket's `seq`; the other buckets of the chain have no lock of their own.
+
+use crate::base::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use crate::memory::ChunkRef;
+
+/// Slots of a bucket.
+pub(super) const SLOTS: usize = 9;
+
+const TAGS_PER_WORD: usize = 4;
+const TAG_BITS: usize = 16;
+/// The slot whose tag has no word of its own kind.
+const LAST_SLOT: usize = SLOTS - 1;
+/// One in every tag of a word, and the highest bit of every tag.
+const TAG_ONES: u64 = 0x0001_0001_0001_0001;
+const TAG_HIGHS: u64 = 0x8000_8000_8000_8000;
+const LOCKED: u32 = 1;
+/// What one relocation adds to `seq`.
+const ONE_RELOCATION: u32 = 2;
+
+#[repr(C, align(64))]
+pub(super) struct Bucket {
+    seq: AtomicU32,
+    overflow: AtomicU32,
+    tags: [AtomicU64; 2],
+    last_tag: AtomicU16,
+    /// Which slots a split under way has copied. The lock holder's own notes.
+    leaving: AtomicU16,
+    refs: [AtomicU32; SLOTS],
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Bucket>() == 64, "one cache line");
+#[cfg(not(loom))]
+const _: () = assert!(core::mem::offset_of!(Bucket, refs) == 28);
+const _: () = assert!(SLOTS == 2 * TAGS_PER_WORD + 1);
+const _: () = assert!(SLOTS <= u16::BITS as usize, "`leaving` has a bit for each");
+
+impl Bucket {
+    /// An empty bucket; zeroed memory is one, too.
+    #[cfg(loom)]
+    pub(super) fn new() -> Self {
+        Self {
+            seq: AtomicU32::new(0),
+            overflow: AtomicU32::new(0),
+            tags: [AtomicU64::new(0), AtomicU64::new(0)],
+            last_tag: AtomicU16::new(0),
+            leaving: AtomicU16::new(0),
+            refs: std::array::from_fn(|_| AtomicU32::new(0)),
+        }
+    }
+
+    /// How many items were moved within the chain. Acquire, and the loads of `scan` too: who sees a slot cleared by a
+    /// move sees the move counted, and who sees it counted sees the copy it placed.
+    #[inline]
+    pub(super) fn relocations(&self) -> u32 {
+        self.seq.load(Ordering::Acquire) / ONE_RELOCATION
+    }
+
+    /// The next bucket of the chain, 0 for none. Acquire: its slots were filled before it was linked.
+    #[inline]
+    pub(super) fn overflow(&self) -> u32 {
+        self.overflow.load(Ordering::Acquire)
+    }
+
+    /// The first slot whose tag is `tag` (or, rarely, resembles it) and whose chunk is a match.
+    #[inline]
+    pub(super) fn scan(&self, tag: u16, mut is_match: impl FnMut(ChunkRef) -> bool) -> Option<(usize, ChunkRef)> {
+        for (half, word) in self.tags.iter().enumerate() {
+            // Acquire: see `relocations`.
+            let mut hits = tags_like(word.load(Ordering::Acquire), tag);
+            while hits != 0 {
+                let slot = half * TAGS_PER_WORD + first_tag(hits);
+                match self.chunk(slot) {
+                    Some(chunk) if is_match(chunk) => return Some((slot, chunk)),
+                    // Cleared since we read the tag, or another key.
+                    Some(_) | None => hits &= hits - 1,
+                }
+            }
+        }
+        if self.last_tag.load(Ordering::Acquire) == tag {
+            let chunk = self.chunk(LAST_SLOT)?;
+            return is_match(chunk).then_some((LAST_SLOT, chunk));
+        }
+        None
+    }
+
+    /// What stands in a slot. Acquire: the item was written before its reference was stored (I2).
+    #[inline]
+    pub(super) fn chunk(&self, slot: usize) -> Option<ChunkRef> {
+        ChunkRef::from_bits(self.refs[slot].load(Ordering::Acquire))
+    }
+
+    /// Takes the lock of the chain whose main bucket this is, unless somebody has it.
+    #[inline]
+    pub(super) fn try_lock(&self) -> bool {
+        let seq = self.seq.load(Ordering::Relaxed);
+        // Acquire: pairs with `unlock`; we see all that the former holder stored.
+        seq & LOCKED == 0 && self.seq.compare_exchange(seq, seq | LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Gives the lock back.
+    #[inline]
+    pub(super) fn unlock(&self) {
+        let seq = self.seq.load(Ordering::Relaxed);
+        debug_assert_eq!(seq & LOCKED, LOCKED);
+        // Release: pairs with `try_lock`. A store will do: nobody else stores while the bit is set.
+        self.seq.store(seq & !LOCKED, Ordering::Release);
+    }
+
+    /// Locks a bucket that nobody else can reach yet.
+    pub(super) fn lock_unreachable(&self) {
+        // Relaxed: the state that makes it reachable is published after this, with Release.
+        self.seq.store(self.seq.load(Ordering::Relaxed) | LOCKED, Ordering::Relaxed);
+    }
+
+    /// Counts a move. Between placing the copy and clearing the original.
+    pub(super) fn count_relocation(&self) {
+        let seq = self.seq.load(Ordering::Relaxed);
+        debug_assert_eq!(seq & LOCKED, LOCKED);
+        // Release: who sees the count sees the copy.
+        self.seq.store(seq.wrapping_add(ONE_RELOCATION), Ordering::Release);
+    }
+
+    /// Links, or with 0 cuts, the next bucket of the chain.
+    pub(super) fn set_overflow(&self, number: u32) {
+        // Release: who follows the link sees the slots that were filled before; who finds it cut sees it counted.
+        self.overflow.store(number, Ordering::Release);
+    }
+
+    /// Fills an empty slot.
+    #[inline]
+    pub(super) fn put(&self, slot: usize, tag: u16, chunk: ChunkRef) {
+        debug_assert_ne!(tag, 0);
+        // Release: publishes the item behind the reference.
+        self.refs[slot].store(chunk.bits(), Ordering::Release);
+        // After the reference, so that a reader does not find a tag with nothing behind it and look on in vain. It would
+        // be right to: until the insert is over, a miss is as true as a hit.
+        self.set_tag(slot, tag);
+    }
+
+    /// Changes what a full slot refers to. Readers find the old item or the new one, and never neither.
+    #[inline]
+    pub(super) fn replace(&self, slot: usize, chunk: ChunkRef) {
+        // Release: publishes the item behind the reference. The tag stays: it is the same key.
+        self.refs[slot].store(chunk.bits(), Ordering::Release);
+    }
+
+    /// Empties a slot. The tag goes first, so that readers who come now do not touch the reference.
+    #[inline]
+    pub(super) fn clear(&self, slot: usize) {
+        self.set_tag(slot, 0);
+        // This store is what keeps the references live ones: it comes before the stamp of the chunk (I4). Release: who
+        // sees the slot empty sees the relocation counted, if it is one.
+        self.refs[slot].store(0, Ordering::Release);
+    }
+
+    /// The first empty slot.
+    #[inline]
+    pub(super) fn empty_slot(&self) -> Option<usize> {
+        for (half, word) in self.tags.iter().enumerate() {
+            let empty = tags_like(word.load(Ordering::Relaxed), 0);
+            if empty != 0 {
+                return Some(half * TAGS_PER_WORD + first_tag(empty));
+            }
+        }
+        (self.last_tag.load(Ordering::Relaxed) == 0).then_some(LAST_SLOT)
+    }
+
+    /// The full slots with their tags and chunks, for the lock holder.
+    pub(super) fn full_slots(&self) -> impl Iterator<Item = (usize, u16, ChunkRef)> {
+        (0..SLOTS).filter_map(|slot| self.chunk(slot).map(|chunk| (slot, self.tag(slot), chunk)))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.full_slots().next().is_none()
+    }
+
+    /// Notes which slots a split has copied.
+    pub(super) fn set_leaving(&self, slots: u16) {
+        self.leaving.store(slots, Ordering::Relaxed);
+    }
+
+    /// What `set_leaving` noted.
+    pub(super) fn leaving(&self) -> u16 {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// An overflow bucket on a free list has no use for its `seq`: it links the list.
+    pub(super) fn set_next_free(&self, number: u32) {
+        self.seq.store(number, Ordering::Relaxed);
+    }
+
+    /// What `set_next_free` linked.
+    pub(super) fn next_free(&self) -> u32 {
+        self.seq.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the tag shifted to the lowest bits is wanted")]
+    fn tag(&self, slot: usize) -> u16 {
+        if slot == LAST_SLOT {
+            return self.last_tag.load(Ordering::Relaxed);
+        }
+        let word = self.tags[slot / TAGS_PER_WORD].load(Ordering::Relaxed);
+        (word >> (slot % TAGS_PER_WORD * TAG_BITS)) as u16
+    }
+
+    #[inline]
+    fn set_tag(&self, slot: usize, tag: u16) {
+        // Release: see `relocations`. Load and store instead of a read-modify-write: only the lock holder stores.
+        if slot == LAST_SLOT {
+            self.last_tag.store(tag, Ordering::Release);
+            return;
+        }
+        let shift = slot % TAGS_PER_WORD * TAG_BITS;
+        let word = &self.tags[slot / TAGS_PER_WORD];
+        let others = word.load(Ordering::Relaxed) & !(u64::from(u16::MAX) << shift);
+        word.store(others | u64::from(tag) << shift, Ordering::Release);
+    }
+}
+
+/// The highest bit of every tag in `word` that equals `tag`. A tag that differs in its lowest bit only may be among
+/// them if a lower one is equal; the first is always right.
+#[inline]
+fn tags_like(word: u64, tag: u16) -> u64 {
+    let difference = word ^ (u64::from(tag) * TAG_ONES);
+    difference.wrapping_sub(TAG_ONES) & !difference & TAG_HIGHS
+}
+
+/// Which tag of its word the lowest bit of `hits` belongs to.
+#[inline]
+fn first_tag(hits: u64) -> usize {
+    hits.trailing_zeros() as usize / TAG_BITS % TAGS_PER_WORD
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+pub(super) mod tests {
+    use super::{Bucket, SLOTS, tags_like};
+    use crate::base::atomic::{AtomicU16, AtomicU32, AtomicU64};
+    use crate::memory::ChunkRef;
+
+    fn empty() -> Bucket {
+        Bucket {
+            seq: AtomicU32::new(0),
+            overflow: AtomicU32::new(0),
+            tags: [const { AtomicU64::new(0) }; 2],
+            last_tag: AtomicU16::new(0),
+            leaving: AtomicU16::new(0),
+            refs: [const { AtomicU32::new(0) }; SLOTS],
+        }
+    }
+
+    #[test]
+    fn every_slot_is_filled_in_turn_and_found_by_its_tag() {
+        let bucket = empty();
+        let chunk = |slot: usize| ChunkRef::new(1, u32::try_from(slot).unwrap());
+        for slot in 0..SLOTS {
+            assert_eq!(bucket.empty_slot(), Some(slot));
+            bucket.put(slot, 0xfff0 + u16::try_from(slot).unwrap(), chunk(slot));
+        }
+        assert_eq!(bucket.empty_slot(), None);
+        for slot in 0..SLOTS {
+            let tag = 0xfff0 + u16::try_from(slot).unwrap();
+            assert_eq!(bucket.scan(tag, |found| found == chunk(slot)), Some((slot, chunk(slot))));
+            assert_eq!(bucket.scan(tag, |_| false), None);
+        }
+        bucket.clear(5);
+        assert_eq!(bucket.scan(0xfff5, |_| true), None);
+        assert_eq!(bucket.empty_slot(), Some(5));
+        assert_eq!(bucket.full_slots().count(), SLOTS - 1);
+    }
+
+    #[test]
+    fn equal_tags_are_all_offered() {
+        let bucket = empty();
+        for slot in 0..SLOTS {
+            bucket.put(slot, 7, ChunkRef::new(1, u32::try_from(slot).unwrap()));
+        }
+        let mut offered = Vec::new();
+        bucket.scan(7, |chunk| {
+            offered.push(chunk.index());
+            false
+        });
+        assert_eq!(offered, (0..9).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_first_tag_found_is_exact_and_none_is_overlooked() {
+        // Every neighbourhood of 0, 1, the highest bit and the highest value around an equal tag.
+        let tags: [u16; 6] = [0, 1, 2, 0x7fff, 0x8000, 0xffff];
+        for [a, b, wanted] in tags.iter().flat_map(|a| tags.iter().flat_map(move |b| tags.map(|w| [*a, *b, w]))) {
+            for word_tags in [[wanted, a, b, a], [a, wanted, b, b], [a, b, wanted, a], [a, b, a, b]] {
+                let word = word_tags.iter().rev().fold(0, |word, tag| word << 16 | u64::from(*tag));
+                let hits = tags_like(word, wanted);
+                for (place, tag) in word_tags.iter().enumerate() {
+                    let is_hit = hits >> (place * 16 + 15) & 1 == 1;
+                    assert!(is_hit || *tag != wanted, "{wanted:x} overlooked in {word:x}");
+                }
+                let first = word_tags.iter().position(|tag| *tag == wanted);
+                assert_eq!((hits != 0).then(|| hits.trailing_zeros() as usize / 16), first);
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Growth by linear hashing: one bucket is split at a time, so nobody ever waits for more than one bucket.
+//!
+//! ```text
+//! state = (mask 0b111, split 2)          buckets 8 + 2
+//!   0  1 │ 2  3  4  5  6  7 │ 8  9       numbers below `split` are split already: their hashes use one bit more
+//!   └──┴─┼──────────────────┴─┘
+//!        next to be split: its items stay in 2 or go to 10
+//! ```
+//!
+//! A split, in order, and why it is this one:
+//!
+//! 1. Lock the parent. Fill the child, which nobody can reach; its lock is taken from the start.
+//! 2. Publish the state. From now on readers look in the child; those that still look in the parent find everything.
+//! 3. Strip the parent. Who misses a stripped item has seen a slot cleared after step 2, and so sees the new state.
+//! 4. Unlock both. Not earlier: a writer could otherwise remove from the child, and have reused, an item which the
+//!    parent still refers to. A thread that pins after the removal and looks in the parent for another key with the
+//!    same tag would follow that reference into a reused chunk.
+
+use super::guard::LockedChain;
+use super::overflow::NONE;
+use super::table::HashIndex;
+use crate::base::KeyHash;
+use crate::base::atomic::Ordering;
+use crate::memory::ChunkRef;
+use crate::sync::{Rank, Ranked};
+
+use super::bucket::SLOTS;
+
+/// Split while more than this share of the main buckets' slots would be in use: .80.
+const LOAD_PERCENT: u64 = 80;
+
+/// How far growth has come: `mask` in the low half, `split` in the high half.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct State(u64);
+
+impl State {
+    /// 2^`level` buckets.
+    pub(super) fn with_level(level: u32) -> Self {
+        Self((1 << level) - 1)
+    }
+
+    #[inline]
+    pub(super) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(super) fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The number of the bucket that `hash` belongs to.
+    #[inline]
+    pub(super) fn bucket_of(self, hash: KeyHash) -> u32 {
+        let low = low_half(hash.0);
+        let narrow = low & self.mask();
+        let wide = low & (self.mask() << 1 | 1);
+        if narrow < self.split() { wide } else { narrow }
+    }
+
+    /// How many buckets there are, and the number of the next child.
+    pub(super) fn buckets(self) -> u32 {
+        self.mask() + 1 + self.split()
+    }
+
+    pub(super) fn level(self) -> u32 {
+        self.mask().count_ones()
+    }
+
+    /// The number of the bucket that is split next.
+    #[inline]
+    fn split(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    fn mask(self) -> u32 {
+        low_half(self.0)
+    }
+
+    /// After one more split.
+    fn next(self) -> Self {
+        if self.split() == self.mask() {
+            return Self(u64::from(self.mask() << 1 | 1));
+        }
+        Self(self.0 + (1 << 32))
+    }
+}
+
+/// What became of a split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// There is one more bucket.
+    Done,
+    /// The address space of the index is used up. Chains get longer from here on.
+    Full,
+}
+
+impl HashIndex {
+    /// Whether `items` are more than the main buckets hold comfortably.
+    pub fn wants_split(&self, items: u64) -> bool {
+        items * 100 > u64::from(self.buckets()) * SLOTS as u64 * LOAD_PERCENT
+    }
+
+    /// Splits the next bucket. `hash_of` hashes the key in a linked chunk; it is called under the bucket's lock.
+    pub fn split_one(&self, mut hash_of: impl FnMut(ChunkRef) -> KeyHash) -> Split {
+        let (parent, state) = loop {
+            let state = self.state();
+            if state.buckets() as usize >= self.main.len() {
+                return Split::Full;
+            }
+            let parent = LockedChain::wait_for(self, state.split(), Ranked::waited(Rank::Bucket));
+            // Another grower may have split it while we waited.
+            if self.state() == state {
+                break (parent, state);
+            }
+        };
+        let child = LockedChain::lock_unreachable(self, state.buckets());
+        let belongs_to_child = |chunk: ChunkRef| state.next().bucket_of(hash_of(chunk)) == child.number();
+        if !fill_child(&parent, &child, belongs_to_child) {
+            child.empty_unreachable();
+            return Split::Full;
+        }
+        // Release: who reads it finds the child filled. Only here is the state stored, under the parent's lock.
+        self.state.store(state.next().bits(), Ordering::Release);
+        strip_parent(&parent);
+        parent.close_gaps();
+        // The child's lock goes first or last, no matter; both go after the parent was stripped.
+        drop(child);
+        drop(parent);
+        Split::Done
+    }
+}
+
+/// Copies what belongs to the child and notes it in the parent. False if there is no overflow bucket left.
+fn fill_child(parent: &LockedChain, child: &LockedChain, mut belongs: impl FnMut(ChunkRef) -> bool) -> bool {
+    for bucket in parent.buckets() {
+        let mut leaving = 0;
+        for (slot, tag, chunk) in bucket.full_slots() {
+            if belongs(chunk) {
+                leaving |= 1 << slot;
+                if child.append(tag, chunk).is_err() {
+                    return false;
+                }
+            }
+        }
+        bucket.set_leaving(leaving);
+    }
+    true
+}
+
+/// Clears what `fill_child` noted.
+fn strip_parent(parent: &LockedChain) {
+    for bucket in parent.buckets() {
+        let leaving = bucket.leaving();
+        (0..SLOTS).filter(|slot| leaving >> slot & 1 == 1).for_each(|slot| bucket.clear(slot));
+    }
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+fn low_half(bits: u64) -> u32 {
+    bits as u32
+}
+
+const _: () = assert!(NONE == 0, "zeroed memory is an empty bucket without a chain");
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::State;
+    use crate::base::KeyHash;
+
+    #[test]
+    fn a_split_moves_hashes_from_the_parent_to_the_child_and_nowhere_else() {
+        let mut state = State::with_level(0);
+        for buckets in 1..70 {
+            assert_eq!(state.buckets(), buckets);
+            let (next, parent) = (state.next(), state.split());
+            for hash in (0..512).map(KeyHash) {
+                let (before, after) = (state.bucket_of(hash), next.bucket_of(hash));
+                assert!(before < buckets);
+                assert!(after == before || (before, after) == (parent, buckets), "{before} to {after} of {buckets}");
+            }
+            state = next;
+        }
+    }
+
+    #[test]
+    fn the_level_counts_complete_doublings() {
+        let mut state = State::with_level(4);
+        for _ in 0..15 {
+            state = state.next();
+        }
+        assert_eq!((state.level(), state.buckets()), (4, 31));
+        assert_eq!((state.next().level(), state.next().buckets()), (5, 32));
+    }
+}

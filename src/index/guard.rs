@@ -1,0 +1,295 @@
+//! Changing a bucket: who holds the guard is the only writer of the chain.
+
+use super::bucket::Bucket;
+use super::overflow::NONE;
+use super::table::HashIndex;
+use crate::base::KeyHash;
+use crate::base::atomic::spin_hint;
+use crate::memory::ChunkRef;
+use crate::sync::{Rank, Ranked};
+
+#[cfg(loom)]
+use loom::thread::yield_now as yield_turn;
+#[cfg(not(loom))]
+use std::thread::yield_now as yield_turn;
+
+/// So often a thread looks at a taken lock before it lets others run: a holder that runs is done sooner than that.
+const SPINS_MAX: u32 = if cfg!(loom) { 0 } else { 7 };
+
+/// A chain that is locked: a main bucket and its overflow buckets. Unlocked when dropped.
+pub(super) struct LockedChain<'a> {
+    index: &'a HashIndex,
+    number: u32,
+    _ranked: Ranked,
+}
+
+/// The bucket of some hash, locked. Holding it is the right to change what it refers to.
+pub struct BucketGuard<'a> {
+    chain: LockedChain<'a>,
+    hash: KeyHash,
+}
+
+/// A full slot of a locked bucket. `remove` and `insert` move others about: use it before the next of these.
+#[derive(Clone, Copy)]
+pub struct Slot<'a> {
+    bucket: &'a Bucket,
+    slot: usize,
+    chunk: ChunkRef,
+}
+
+/// There is no overflow bucket left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexFull;
+
+impl HashIndex {
+    /// Locks the bucket of `hash`. Waits for its holder, who is never long: no holder waits for anything but a class.
+    #[inline]
+    pub fn lock(&self, hash: KeyHash) -> BucketGuard<'_> {
+        let mut ranked = Ranked::waited(Rank::Bucket);
+        loop {
+            let chain = LockedChain::wait_for(self, self.bucket_of(hash), ranked);
+            // A split may have moved the hash while we waited. It cannot now.
+            if self.bucket_of(hash) == chain.number {
+                return BucketGuard { chain, hash };
+            }
+            drop(chain);
+            ranked = Ranked::waited(Rank::Bucket);
+        }
+    }
+
+    /// Locks the bucket of `hash` if nobody holds it.
+    #[inline]
+    pub fn try_lock(&self, hash: KeyHash) -> Option<BucketGuard<'_>> {
+        loop {
+            let number = self.bucket_of(hash);
+            if !self.main.bucket(number).try_lock() {
+                return None;
+            }
+            let chain = LockedChain { index: self, number, _ranked: Ranked::tried(Rank::Bucket) };
+            if self.bucket_of(hash) == number {
+                return Some(BucketGuard { chain, hash });
+            }
+        }
+    }
+}
+
+impl<'a> BucketGuard<'a> {
+    /// The slot whose chunk `is_match` recognises, among those with the tag of the hash that was locked.
+    #[inline]
+    pub fn find(&self, is_match: impl FnMut(ChunkRef) -> bool) -> Option<Slot<'a>> {
+        self.chain.find(self.hash, is_match)
+    }
+
+    /// The slot that holds `chunk` under `hash`, if one does.
+    #[inline]
+    pub fn find_ref(&self, hash: KeyHash, chunk: ChunkRef) -> Option<Slot<'a>> {
+        debug_assert!(self.holds(hash));
+        self.chain.find(hash, |found| found == chunk)
+    }
+
+    /// Whether `hash` belongs to this bucket: then it is locked already.
+    #[inline]
+    pub fn holds(&self, hash: KeyHash) -> bool {
+        self.chain.index.bucket_of(hash) == self.chain.number
+    }
+
+    /// Makes a new item visible instead of an old one of the same key, in one store. The old one can be stamped now.
+    #[inline]
+    pub fn replace(&mut self, slot: Slot<'a>, new: ChunkRef) -> ChunkRef {
+        debug_assert_eq!(slot.bucket.chunk(slot.slot), Some(slot.chunk));
+        slot.bucket.replace(slot.slot, new);
+        slot.chunk
+    }
+
+    /// Makes an item visible whose key is not here yet.
+    ///
+    /// # Errors
+    /// [`IndexFull`], and nothing has changed, if the bucket and its chain are full and so is the index.
+    #[inline]
+    pub fn insert(&mut self, hash: KeyHash, new: ChunkRef) -> Result<(), IndexFull> {
+        debug_assert!(self.holds(hash));
+        self.chain.append(hash.tag(), new)
+    }
+
+    /// Makes an item invisible to whoever looks from now on. It can be stamped now.
+    #[inline]
+    pub fn remove(&mut self, slot: Slot<'a>) -> ChunkRef {
+        debug_assert_eq!(slot.bucket.chunk(slot.slot), Some(slot.chunk));
+        slot.bucket.clear(slot.slot);
+        if self.chain.main().overflow() != NONE {
+            self.chain.fill_gap(slot.bucket, slot.slot);
+        }
+        slot.chunk
+    }
+}
+
+impl Slot<'_> {
+    /// The chunk it refers to.
+    #[inline]
+    pub fn chunk(&self) -> ChunkRef {
+        self.chunk
+    }
+}
+
+impl<'a> LockedChain<'a> {
+    /// Locks main bucket `number`, when its holder is done.
+    #[inline]
+    pub(super) fn wait_for(index: &'a HashIndex, number: u32, ranked: Ranked) -> Self {
+        let main = index.main.bucket(number);
+        if !main.try_lock() {
+            wait_until_locked(main);
+        }
+        Self { index, number, _ranked: ranked }
+    }
+
+    /// Locks a main bucket that no state names yet.
+    pub(super) fn lock_unreachable(index: &'a HashIndex, number: u32) -> Self {
+        index.main.bucket(number).lock_unreachable();
+        Self { index, number, _ranked: Ranked::tried(Rank::Bucket) }
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(super) fn buckets(&self) -> impl Iterator<Item = &'a Bucket> {
+        self.index.chain(self.number)
+    }
+
+    #[inline]
+    fn main(&self) -> &'a Bucket {
+        self.index.main.bucket(self.number)
+    }
+
+    #[inline]
+    fn find(&self, hash: KeyHash, mut is_match: impl FnMut(ChunkRef) -> bool) -> Option<Slot<'a>> {
+        let mut bucket = self.main();
+        loop {
+            if let Some((slot, chunk)) = bucket.scan(hash.tag(), &mut is_match) {
+                return Some(Slot { bucket, slot, chunk });
+            }
+            bucket = self.index.next_in_chain(bucket)?;
+        }
+    }
+
+    /// Fills the first empty slot of the chain.
+    #[inline]
+    pub(super) fn append(&self, tag: u16, chunk: ChunkRef) -> Result<(), IndexFull> {
+        let mut bucket = self.main();
+        loop {
+            if let Some(slot) = bucket.empty_slot() {
+                bucket.put(slot, tag, chunk);
+                return Ok(());
+            }
+            match self.index.next_in_chain(bucket) {
+                Some(next) => bucket = next,
+                None => return self.extend(bucket, tag, chunk),
+            }
+        }
+    }
+
+    /// Puts the item into a new bucket and links that after `last`.
+    #[cold]
+    fn extend(&self, last: &Bucket, tag: u16, chunk: ChunkRef) -> Result<(), IndexFull> {
+        let number = self.index.overflow.take(self.number).ok_or(IndexFull)?;
+        self.index.overflow.bucket(number).put(0, tag, chunk);
+        last.set_overflow(number);
+        Ok(())
+    }
+
+    /// Moves an item from the end of the chain into a slot that was just cleared.
+    #[cold]
+    fn fill_gap(&self, gap: &Bucket, slot: usize) {
+        let last = self.buckets().last().expect("a chain has a main bucket");
+        if !std::ptr::eq(last, gap) {
+            let moved = last.full_slots().next().expect("no overflow bucket is empty");
+            self.relocate(last, moved, gap, slot);
+        }
+        self.cut_empty_end();
+    }
+
+    /// Moves items from the end of the chain forward until there are no gaps, and gives back what is empty then.
+    pub(super) fn close_gaps(&self) {
+        let mut target = self.main();
+        for source in self.buckets() {
+            for item in source.full_slots() {
+                let gap = loop {
+                    if std::ptr::eq(target, source) {
+                        break None;
+                    }
+                    if let Some(slot) = target.empty_slot() {
+                        break Some(slot);
+                    }
+                    target = self.index.next_in_chain(target).expect("the target is before the source");
+                };
+                let Some(slot) = gap else { break };
+                self.relocate(source, item, target, slot);
+            }
+        }
+        self.cut_empty_end();
+    }
+
+    /// Moves one item within the chain. Who misses the original, because it is cleared, sees the move counted.
+    fn relocate(&self, source: &Bucket, (from, tag, chunk): (usize, u16, ChunkRef), target: &Bucket, to: usize) {
+        target.put(to, tag, chunk);
+        self.main().count_relocation();
+        source.clear(from);
+    }
+
+    /// Gives back the empty buckets at the end of a chain without gaps.
+    fn cut_empty_end(&self) {
+        let mut bucket = self.main();
+        while let Some(next) = self.index.next_in_chain(bucket) {
+            if next.is_empty() {
+                self.cut_after(bucket);
+                return;
+            }
+            bucket = next;
+        }
+    }
+
+    /// Gives back everything behind `last`, which is empty.
+    fn cut_after(&self, last: &Bucket) {
+        let mut number = last.overflow();
+        // A reader in there sees other chains' slots from now on. Counting first makes it look again.
+        self.main().count_relocation();
+        last.set_overflow(NONE);
+        while number != NONE {
+            let bucket = self.index.overflow.bucket(number);
+            let next = bucket.overflow();
+            bucket.set_overflow(NONE);
+            self.index.overflow.give(self.number, number);
+            number = next;
+        }
+    }
+
+    /// Undoes what was appended to a bucket that nobody can reach.
+    pub(super) fn empty_unreachable(&self) {
+        for bucket in self.buckets() {
+            bucket.full_slots().for_each(|(slot, ..)| bucket.clear(slot));
+        }
+        self.cut_empty_end();
+    }
+}
+
+impl Drop for LockedChain<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.main().unlock();
+    }
+}
+
+#[cold]
+fn wait_until_locked(main: &Bucket) {
+    let mut spins = 0;
+    while !main.try_lock() {
+        if spins < SPINS_MAX {
+            // Twice as long each time, so that waiting threads do not keep pulling the line from the holder.
+            (0..1 << spins).for_each(|_| spin_hint());
+            spins += 1;
+        } else {
+            // More threads than processors, and the holder lost its turn.
+            yield_turn();
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Overflow buckets: a bump counter and free lists, a few so that writers do not meet at one lock.
+
+use std::io;
+
+#[cfg(loom)]
+use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(loom))]
+use std::sync::{Mutex, MutexGuard};
+
+use super::bucket::Bucket;
+use super::region::Region;
+use crate::base::atomic::{AtomicU32, Ordering};
+
+/// The number that means "no bucket": links and list heads start zeroed.
+pub(super) const NONE: u32 = 0;
+const FREE_LISTS: usize = if cfg!(loom) { 1 } else { 16 };
+
+pub(super) struct OverflowPool {
+    region: Region,
+    /// The first number never handed out.
+    untouched: AtomicU32,
+    free_lists: [FreeList; FREE_LISTS],
+}
+
+/// The number of the first free bucket. The mutex is a leaf: nothing is waited for under it.
+#[repr(align(64))]
+struct FreeList(Mutex<u32>);
+
+impl FreeList {
+    fn lock(&self) -> MutexGuard<'_, u32> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl OverflowPool {
+    /// Address space for `wanted` buckets.
+    pub(super) fn new(wanted: usize) -> io::Result<Self> {
+        Ok(Self {
+            region: Region::new(wanted, FREE_LISTS)?,
+            untouched: AtomicU32::new(NONE + 1),
+            free_lists: std::array::from_fn(|_| FreeList(Mutex::new(NONE))),
+        })
+    }
+
+    /// The overflow bucket `number`.
+    #[inline]
+    pub(super) fn bucket(&self, number: u32) -> &Bucket {
+        self.region.bucket(number)
+    }
+
+    /// How many buckets were ever in use: that much memory is touched.
+    pub(super) fn touched(&self) -> usize {
+        (self.untouched.load(Ordering::Relaxed) - 1) as usize
+    }
+
+    /// An empty bucket for the chain of main bucket `main`.
+    pub(super) fn take(&self, main: u32) -> Option<u32> {
+        let own = main as usize % FREE_LISTS;
+        self.pop(own).or_else(|| self.bump()).or_else(|| (0..FREE_LISTS).find_map(|list| self.pop(list)))
+    }
+
+    /// Takes back a bucket that is empty and no longer linked. Readers may still wander in it, see mod.rs.
+    pub(super) fn give(&self, main: u32, number: u32) {
+        let bucket = self.bucket(number);
+        debug_assert!(bucket.is_empty());
+        debug_assert_eq!(bucket.overflow(), NONE);
+        let mut first = self.free_lists[main as usize % FREE_LISTS].lock();
+        bucket.set_next_free(*first);
+        *first = number;
+    }
+
+    fn pop(&self, list: usize) -> Option<u32> {
+        let mut first = self.free_lists[list].lock();
+        if *first == NONE {
+            return None;
+        }
+        let number = *first;
+        *first = self.bucket(number).next_free();
+        Some(number)
+    }
+
+    fn bump(&self) -> Option<u32> {
+        let within = |number: u32| ((number as usize) < self.region.len()).then(|| number + 1);
+        // Relaxed: a number; the bucket behind it is zeroed memory that nobody has touched.
+        self.untouched.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).ok()
+    }
+}

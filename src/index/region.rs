@@ -1,0 +1,79 @@
+//! The buckets of one kind, numbered from 0: address space reserved at once, memory touched as the numbers grow.
+
+use std::io;
+
+use super::bucket::Bucket;
+#[cfg(not(loom))]
+use crate::sys::mapping::Mapping;
+
+const BUCKET_BYTES: usize = 64;
+/// Bucket numbers are 32 bits, and a split doubles a mask of them.
+const BUCKETS_MAX: usize = 1 << 31;
+
+#[cfg(not(loom))]
+pub(super) struct Region {
+    /// The mapping's first byte.
+    base: *const Bucket,
+    len: usize,
+    /// Held for its drop.
+    _mapping: Mapping,
+}
+
+// SAFETY: `base` points into the mapping, which is as much the Region's own as a Box would be, and what it hands out
+// are shared references to buckets, which are made of atomics.
+#[cfg(not(loom))]
+unsafe impl Send for Region {}
+// SAFETY: as above.
+#[cfg(not(loom))]
+unsafe impl Sync for Region {}
+
+#[cfg(not(loom))]
+impl Region {
+    /// Room for `wanted` buckets, or for as many as can be had, but at least `least`.
+    pub(super) fn new(wanted: usize, least: usize) -> io::Result<Self> {
+        let mapping = Mapping::reserve(wanted.min(BUCKETS_MAX) * BUCKET_BYTES, least * BUCKET_BYTES)?;
+        // Ignored: without huge pages it is slower and right.
+        let _ = mapping.advise_huge_pages();
+        let base = mapping.as_ptr().cast::<Bucket>().cast_const();
+        assert!(base.is_aligned(), "a mapping starts on a page boundary");
+        Ok(Self { base, len: mapping.len() / BUCKET_BYTES, _mapping: mapping })
+    }
+
+    /// How many buckets there is room for.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The bucket `number`.
+    #[inline]
+    pub(super) fn bucket(&self, number: u32) -> &Bucket {
+        let index = number as usize;
+        assert!(index < self.len);
+        // SAFETY: `index < len`, so the result lies inside the mapping.
+        let bucket = unsafe { self.base.add(index) };
+        // SAFETY: it is aligned, since the mapping starts on a page; zeroed memory is an empty bucket; the mapping lives
+        // as long as `self`; and buckets are made of atomics, which any number of threads may refer to.
+        unsafe { &*bucket }
+    }
+}
+
+/// For the models: a few buckets on the heap, so that loom knows their atomics.
+#[cfg(loom)]
+pub(super) struct Region(Box<[Bucket]>);
+
+#[cfg(loom)]
+impl Region {
+    pub(super) fn new(wanted: usize, least: usize) -> io::Result<Self> {
+        assert!(wanted.max(least) <= BUCKETS_MAX / BUCKET_BYTES);
+        Ok(Self((0..wanted.max(least)).map(|_| Bucket::new()).collect()))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn bucket(&self, number: u32) -> &Bucket {
+        &self.0[number as usize]
+    }
+}

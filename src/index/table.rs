@@ -1,0 +1,125 @@
+//! The index itself: where a hash lives, and how readers find it without a lock.
+
+use std::io;
+
+use super::bucket::Bucket;
+use super::growth::State;
+use super::overflow::{NONE, OverflowPool};
+use super::region::Region;
+use crate::base::KeyHash;
+use crate::base::atomic::{AtomicU64, Ordering};
+use crate::memory::ChunkRef;
+use crate::sync::Pin;
+
+/// Bytes of a bucket, as `HashIndex::new` counts its limit.
+const BUCKET_BYTES: usize = 64;
+/// 64 MiB of buckets to begin with are enough for anybody's `hashpower`; growth does the rest.
+const HASHPOWER_MAX: u32 = 20;
+
+/// Key to item. Shared by all threads.
+pub struct HashIndex {
+    /// How far growth has come, see [`State`].
+    pub(super) state: AtomicU64,
+    pub(super) main: Region,
+    pub(super) overflow: OverflowPool,
+}
+
+impl HashIndex {
+    /// An index of 2^`hashpower` buckets of nine items, which may grow to `limit_bytes` (of address space; memory is
+    /// touched as it grows) and as much again for overflow buckets.
+    ///
+    /// # Errors
+    /// What the kernel said when not even the first buckets could be mapped.
+    pub fn new(limit_bytes: usize, hashpower: u32) -> io::Result<Self> {
+        let state = State::with_level(hashpower.min(HASHPOWER_MAX));
+        let wanted = limit_bytes / BUCKET_BYTES;
+        Ok(Self {
+            state: AtomicU64::new(state.bits()),
+            main: Region::new(wanted, state.buckets() as usize)?,
+            overflow: OverflowPool::new(wanted)?,
+        })
+    }
+
+    /// Starts loading the bucket of `hash`.
+    #[inline]
+    pub fn prefetch(&self, hash: KeyHash) {
+        #[cfg(not(loom))]
+        crate::sys::cpu::prefetch(std::ptr::from_ref(self.main.bucket(self.bucket_of(hash))).cast());
+        #[cfg(loom)]
+        let _ = hash;
+    }
+
+    /// A chunk that may hold the key of `hash`, for prefetching it. A hint: what it names may be anything by now.
+    #[inline]
+    pub fn candidate(&self, hash: KeyHash) -> Option<ChunkRef> {
+        self.main.bucket(self.bucket_of(hash)).scan(hash.tag(), |_| true).map(|(_, chunk)| chunk)
+    }
+
+    /// The chunk of `hash` whose key `is_match` recognises. No lock, no store.
+    ///
+    /// Every chunk offered is readable while `_pin` lasts: see "live references" in mod.rs. A hit needs no further
+    /// check, for the key was compared; a miss is believed only if nothing moved meanwhile (I8).
+    #[inline]
+    pub fn find(&self, _pin: &Pin, hash: KeyHash, mut is_match: impl FnMut(ChunkRef) -> bool) -> Option<ChunkRef> {
+        loop {
+            let number = self.bucket_of(hash);
+            let main = self.main.bucket(number);
+            let relocations = main.relocations();
+            let mut bucket = main;
+            loop {
+                if let Some((_, chunk)) = bucket.scan(hash.tag(), &mut is_match) {
+                    return Some(chunk);
+                }
+                match bucket.overflow() {
+                    NONE => break,
+                    next => bucket = self.overflow.bucket(next),
+                }
+            }
+            // Order: the loads above were Acquire. If one of them saw a slot cleared or a link cut because an item
+            // moved, these see the count, or the state, that were stored before it.
+            let is_settled = main.relocations() == relocations && self.bucket_of(hash) == number;
+            if is_settled {
+                return None;
+            }
+        }
+    }
+
+    /// The number of the main bucket of `hash`.
+    #[inline]
+    pub(super) fn bucket_of(&self, hash: KeyHash) -> u32 {
+        self.state().bucket_of(hash)
+    }
+
+    /// Acquire: who sees a child's number sees what the split put into it.
+    #[inline]
+    pub(super) fn state(&self) -> State {
+        State::from_bits(self.state.load(Ordering::Acquire))
+    }
+
+    /// The buckets of a chain in order. For the holder of its lock; a reader may wander.
+    pub(super) fn chain(&self, main: u32) -> impl Iterator<Item = &Bucket> {
+        std::iter::successors(Some(self.main.bucket(main)), |bucket| self.next_in_chain(bucket))
+    }
+
+    pub(super) fn next_in_chain(&self, bucket: &Bucket) -> Option<&Bucket> {
+        match bucket.overflow() {
+            NONE => None,
+            next => Some(self.overflow.bucket(next)),
+        }
+    }
+
+    /// Main buckets.
+    pub fn buckets(&self) -> u32 {
+        self.state().buckets()
+    }
+
+    /// log2 of the buckets at the last doubling that is complete.
+    pub fn level(&self) -> u32 {
+        self.state().level()
+    }
+
+    /// Memory in use, overflow buckets included.
+    pub fn bytes_touched(&self) -> usize {
+        (self.buckets() as usize + self.overflow.touched()) * BUCKET_BYTES
+    }
+}

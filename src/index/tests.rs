@@ -1,0 +1,238 @@
+//! The index against a `HashMap`, alone and under several threads. A chunk stands for its key: no memory behind it.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{HashIndex, IndexFull, Split};
+use crate::base::KeyHash;
+use crate::base::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::memory::ChunkRef;
+use crate::sync::{Epochs, Participant};
+
+/// So many chunks are set aside for each key, one for each of its versions.
+const VERSIONS: u32 = 8;
+
+fn chunk(key: u32, version: u32) -> ChunkRef {
+    ChunkRef::from_bits((key + 1) * VERSIONS + version % VERSIONS).unwrap()
+}
+
+fn key_in(chunk: ChunkRef) -> u32 {
+    chunk.bits() / VERSIONS - 1
+}
+
+/// Only four tags, so that every bucket has keys that the tags do not tell apart.
+fn hash(key: u32) -> KeyHash {
+    let mixed = u64::from(key).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    KeyHash((mixed ^ mixed >> 29) & 0x0003_ffff_ffff_ffff)
+}
+
+fn hash_in(chunk: ChunkRef) -> KeyHash {
+    hash(key_in(chunk))
+}
+
+fn index(bytes: usize, hashpower: u32) -> HashIndex {
+    HashIndex::new(bytes, hashpower).unwrap()
+}
+
+fn participant() -> Participant {
+    Arc::new(Epochs::new(1)).join()
+}
+
+/// A small generator of its own, so that a failure repeats.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        u32::try_from((self.0 >> 33) % u64::from(bound)).unwrap()
+    }
+}
+
+fn set(index: &HashIndex, key: u32, version: u32) -> Result<Option<ChunkRef>, IndexFull> {
+    let mut guard = index.lock(hash(key));
+    match guard.find(|found| key_in(found) == key) {
+        Some(slot) => Ok(Some(guard.replace(slot, chunk(key, version)))),
+        None => guard.insert(hash(key), chunk(key, version)).map(|()| None),
+    }
+}
+
+fn delete(index: &HashIndex, key: u32) -> Option<ChunkRef> {
+    let mut guard = index.lock(hash(key));
+    let slot = guard.find(|found| key_in(found) == key)?;
+    Some(guard.remove(slot))
+}
+
+/// Every item is found, is visited once, and stands where no gap is before it.
+fn assert_holds(index: &HashIndex, model: &HashMap<u32, ChunkRef>) {
+    let mut reader = participant();
+    let pin = reader.pin();
+    for (key, chunk) in model {
+        assert_eq!(index.find(&pin, hash(*key), |found| key_in(found) == *key), Some(*chunk));
+    }
+    let mut visited = HashSet::new();
+    index.for_each_in(&pin, 0..u32::MAX, |chunk| assert!(visited.insert(chunk), "{chunk:?} twice"));
+    assert_eq!(visited, model.values().copied().collect());
+    for number in 0..index.buckets() {
+        let full: Vec<usize> = index.chain(number).map(|bucket| bucket.full_slots().count()).collect();
+        let (last, others) = full.split_last().unwrap();
+        assert!(others.iter().all(|slots| *slots == 9), "a gap in {full:?}");
+        assert!(*last > 0 || others.is_empty(), "an empty overflow bucket in {full:?}");
+    }
+}
+
+#[test]
+fn any_sequence_of_changes_leaves_what_a_map_has() {
+    for seed in 0..20 {
+        let (index, mut model, mut dice) = (index(1 << 20, 1), HashMap::new(), Dice(seed));
+        let keys = 20 + dice.below(400);
+        for step in 0..3000 {
+            let key = dice.below(keys);
+            match dice.below(8) {
+                0..=3 => assert_eq!(set(&index, key, step), Ok(model.insert(key, chunk(key, step)))),
+                4..=6 => assert_eq!(delete(&index, key), model.remove(&key)),
+                _ if index.wants_split(model.len() as u64) => assert_eq!(index.split_one(hash_in), Split::Done),
+                _ => (),
+            }
+        }
+        assert_holds(&index, &model);
+        for key in 0..keys {
+            assert_eq!(delete(&index, key), model.remove(&key));
+        }
+        assert_holds(&index, &model);
+    }
+}
+
+#[test]
+fn growth_keeps_every_item_and_returns_the_overflow_buckets() {
+    let index = index(1 << 20, 0);
+    let mut model = HashMap::new();
+    for key in 0..2000 {
+        set(&index, key, 0).unwrap();
+        model.insert(key, chunk(key, 0));
+    }
+    let before = index.bytes_touched();
+    assert!(before > 2000 / 9 * 64, "one main bucket, the rest overflows");
+    while index.wants_split(2000) {
+        assert_eq!(index.split_one(hash_in), Split::Done);
+    }
+    assert_holds(&index, &model);
+    assert_eq!(index.buckets(), 278);
+    assert_eq!(index.level(), 8);
+    let grown = index.bytes_touched();
+    (2000..2500).for_each(|key| assert_eq!(set(&index, key, 0), Ok(None)));
+    assert_eq!(index.bytes_touched(), grown, "overflow buckets are used again");
+}
+
+#[test]
+fn a_full_index_refuses_and_changes_nothing() {
+    // A page of main buckets, a page of overflow buckets.
+    let index = index(4096, 0);
+    let mut model = HashMap::new();
+    let full = (0..5000).find(|key| {
+        let is_full = set(&index, *key, 0).is_err();
+        if !is_full {
+            model.insert(*key, chunk(*key, 0));
+        }
+        is_full
+    });
+    assert_eq!(full, Some(64 * 9), "the main bucket and 63 for the overflow");
+    assert_holds(&index, &model);
+    assert!(delete(&index, 7).is_some());
+    model.remove(&7);
+    assert_eq!(set(&index, 5000, 0), Ok(None));
+    model.insert(5000, chunk(5000, 0));
+    let refused = index.split_one(hash_in);
+    assert_eq!((refused, index.buckets()), (Split::Full, 1), "the child's chain finds no bucket either");
+    assert_holds(&index, &model);
+    for key in (0..5001).filter(|key| key % 4 != 0) {
+        assert_eq!(delete(&index, key), model.remove(&key));
+    }
+    while index.split_one(hash_in) == Split::Done {}
+    assert_eq!(index.buckets(), 64);
+    assert_holds(&index, &model);
+}
+
+#[test]
+fn eviction_finds_a_chunk_by_its_reference_alone() {
+    let index = index(1 << 16, 0);
+    (0..40).for_each(|key| assert_eq!(set(&index, key, 3), Ok(None)));
+    let mut guard = index.try_lock(hash(17)).unwrap();
+    assert!(index.try_lock(hash(17)).is_none());
+    assert!(guard.holds(hash(17)));
+    assert!(guard.find_ref(hash(17), chunk(17, 4)).is_none(), "another version");
+    let slot = guard.find_ref(hash(17), chunk(17, 3)).unwrap();
+    assert_eq!((slot.chunk(), guard.remove(slot)), (chunk(17, 3), chunk(17, 3)));
+    drop(guard);
+    assert!(index.try_lock(hash(17)).is_some());
+}
+
+#[test]
+fn a_candidate_is_what_the_main_bucket_shows_first() {
+    let index = index(1 << 16, 4);
+    assert_eq!(index.candidate(hash(5)), None);
+    set(&index, 5, 0).unwrap();
+    index.prefetch(hash(5));
+    assert_eq!(index.candidate(hash(5)), Some(chunk(5, 0)));
+}
+
+/// Keys below this are never deleted: a reader that misses one has found a fault.
+const LASTING_KEYS: u32 = 600;
+const KEYS: u32 = 1200;
+const CHANGES: u32 = 5_000;
+
+#[test]
+fn readers_find_every_lasting_key_while_others_change_and_split() {
+    let index = index(1 << 20, 0);
+    (0..LASTING_KEYS).for_each(|key| assert_eq!(set(&index, key, 0), Ok(None)));
+    let (is_over, lookups) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let changers: Vec<_> = (0..2)
+            .map(|seed| {
+                scope.spawn({
+                    let index = &index;
+                    move || change(index, seed)
+                })
+            })
+            .collect();
+        for seed in 10..12 {
+            let (index, is_over, lookups) = (&index, &is_over, &lookups);
+            scope.spawn(move || {
+                let (mut reader, mut dice) = (participant(), Dice(seed));
+                while !is_over.load(Ordering::Relaxed) {
+                    let (pin, key) = (reader.pin(), dice.below(KEYS));
+                    let found = index.find(&pin, hash(key), |found| key_in(found) == key);
+                    assert!(found.is_some() || key >= LASTING_KEYS, "missed {key}");
+                    lookups.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        while index.buckets() < 2048 {
+            assert_eq!(index.split_one(hash_in), Split::Done);
+            std::thread::yield_now();
+        }
+        changers.into_iter().for_each(|changer| changer.join().unwrap());
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert!(lookups.into_inner() > 0);
+    let lasting =
+        (0..LASTING_KEYS).map(|key| (key, index.lock(hash(key)).find(|found| key_in(found) == key).unwrap().chunk()));
+    assert_holds(&index, &lasting.collect());
+}
+
+/// Replaces lasting keys; inserts and deletes its own share of the others, and leaves none of them.
+fn change(index: &HashIndex, seed: u32) {
+    let mut dice = Dice(u64::from(seed));
+    for step in 0..CHANGES {
+        set(index, dice.below(LASTING_KEYS), step).unwrap();
+        let own = LASTING_KEYS + dice.below((KEYS - LASTING_KEYS) / 2) * 2 + seed;
+        if dice.below(2) == 0 {
+            set(index, own, step).unwrap();
+        } else {
+            delete(index, own);
+        }
+    }
+    (LASTING_KEYS..KEYS).filter(|key| key % 2 == seed).for_each(|key| {
+        delete(index, key);
+    });
+}
