@@ -1,8 +1,8 @@
 //! Up to 16 requests at once: parsed, hashed, and their memory on its way into the processor's cache before the
 //! first of them is executed.
 
-use crate::base::KeyHash;
-use crate::protocol::{Input, LineRest, Reply, ReplyLine, Request};
+use crate::base::{Key, KeyHash};
+use crate::protocol::{Admin, Input, Keys, LineRest, Parsed, Reply, ReplyLine, Request, Rest, Value, text};
 use crate::store::Engine;
 
 /// How many requests are prepared together. More would not be faster: the processor has about as many loads in
@@ -11,7 +11,7 @@ pub const REQUESTS_PER_BATCH: usize = 16;
 
 /// What a batch of requests holds.
 pub struct Batch<'a> {
-    elements: [Element<'a>; REQUESTS_PER_BATCH],
+    elements: [Option<Element<'a>>; REQUESTS_PER_BATCH],
     len: usize,
 }
 
@@ -21,7 +21,7 @@ pub struct Element<'a> {
     /// What to do.
     pub work: Work<'a>,
     /// The hash of its key, if it has a single one.
-    pub hash: KeyHash,
+    pub hash: Option<KeyHash>,
     /// Where in the parsed bytes the next element begins.
     pub end: usize,
 }
@@ -49,6 +49,7 @@ pub enum Work<'a> {
 impl<'a> Batch<'a> {
     /// What can be done with `bytes`: at most `limit` requests, and at most [`REQUESTS_PER_BATCH`]. None at all
     /// means that bytes are missing. `begun` says that the front of `bytes` continues a line.
+    #[inline]
     pub fn parse<E: Engine>(
         bytes: &'a [u8],
         limit: usize,
@@ -57,13 +58,129 @@ impl<'a> Batch<'a> {
         engine: &E,
         pin: &E::Pin,
     ) -> Self {
-        let _ = (bytes, limit, input, begun, engine, pin);
-        todo!()
+        let mut batch = Self { elements: [const { None }; REQUESTS_PER_BATCH], len: 0 };
+        let mut at = 0;
+        if let Some(begun) = begun {
+            let parsed = text::parse_rest(bytes, input, begun);
+            at = batch.take(parsed, bytes, 0, engine).unwrap_or(bytes.len());
+        }
+        let limit = limit.min(REQUESTS_PER_BATCH);
+        while batch.len < limit && at < bytes.len() {
+            // A buffer that is full has room again once what stands before this request is done with.
+            let input = if at == 0 { input } else { Input::Open };
+            let parsed = text::parse(&bytes[at..], input);
+            match batch.take(parsed, bytes, at, engine) {
+                Some(end) => at = end,
+                None => break,
+            }
+        }
+        if batch.len > 1 {
+            batch.prefetch_items(engine, pin);
+        }
+        batch
+    }
+
+    /// Appends what was parsed from `bytes[at..]`, and says where the next request begins: nowhere, if what follows
+    /// is not a request.
+    #[inline]
+    fn take<E: Engine>(&mut self, parsed: Parsed<'a>, bytes: &[u8], at: usize, engine: &E) -> Option<usize> {
+        match parsed {
+            Parsed::Request { request, consumed } => {
+                let end = at + consumed;
+                let (key, follows) = shape(&request);
+                let hash = key.map(|key| {
+                    let hash = engine.hash(key).hash;
+                    engine.prefetch_bucket(hash);
+                    hash
+                });
+                self.push(Element { work: Work::Request(request), hash, end });
+                (follows == Follows::Request).then_some(end)
+            }
+            Parsed::NeedMore => None,
+            Parsed::Refused { error, reply, consumed, swallow } => {
+                let line_end = at + consumed;
+                let here = usize::try_from(swallow).unwrap_or(usize::MAX).min(bytes.len() - line_end);
+                let swallow = swallow - here as u64;
+                self.push(Element { work: Work::Refuse { error, reply, swallow }, hash: None, end: line_end + here });
+                (swallow == 0).then_some(line_end + here)
+            }
+            Parsed::Skipped { consumed, begun } => {
+                let end = at + consumed;
+                self.push(Element { work: Work::Skip(begun), hash: None, end });
+                begun.is_none().then_some(end)
+            }
+            Parsed::Close => {
+                self.push(Element { work: Work::Close, hash: None, end: bytes.len() });
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, element: Element<'a>) {
+        self.elements[self.len] = Some(element);
+        self.len += 1;
+    }
+
+    /// By now the buckets are there, or on their way: the items that stand in them can be asked for.
+    fn prefetch_items<E: Engine>(&self, engine: &E, pin: &E::Pin) {
+        for hash in self.elements().filter_map(|element| element.hash) {
+            engine.prefetch_item(pin, hash);
+        }
     }
 
     /// What is to be done, in order.
     #[inline]
-    pub fn elements(&self) -> &[Element<'a>] {
-        &self.elements[..self.len]
+    pub fn elements(&self) -> impl Iterator<Item = &Element<'a>> {
+        self.elements[..self.len].iter().flatten()
+    }
+
+    /// How many elements there are.
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing can be done before more bytes have come.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// What comes after a request in the bytes of its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Follows {
+    /// The next one.
+    Request,
+    /// Its own value, the rest of its own line, or nothing that matters any more.
+    Other,
+}
+
+/// The single key of a request, and what follows it.
+#[inline]
+fn shape<'a>(request: &Request<'a>) -> (Option<Key<'a>>, Follows) {
+    match request {
+        Request::Retrieve(retrieval) => match (retrieval.keys, retrieval.rest) {
+            (Keys::One(key), _) => (Some(key), Follows::Request),
+            (Keys::List(_), Rest::None) => (None, Follows::Request),
+            (Keys::List(_), Rest::ToCome) => (None, Follows::Other),
+        },
+        Request::Store(storage) => match storage.value {
+            Value::Whole(_) | Value::BadTerminator => (Some(storage.key), Follows::Request),
+            Value::Coming => (Some(storage.key), Follows::Other),
+        },
+        Request::Delete(delete) => (Some(delete.key), Follows::Request),
+        Request::Arith(arith) => (Some(arith.key), Follows::Request),
+        Request::Touch(touch) => (Some(touch.key), Follows::Request),
+        Request::Admin(Admin::Quit | Admin::Shutdown(_)) => (None, Follows::Other),
+        Request::Admin(
+            Admin::FlushAll(..)
+            | Admin::Version
+            | Admin::Verbosity(..)
+            | Admin::CacheMemlimit(..)
+            | Admin::Stats(_)
+            | Admin::Debugtime(_),
+        ) => (None, Follows::Request),
     }
 }

@@ -1,11 +1,14 @@
 //! One element at a time: which family it belongs to, and what the connection does afterwards.
 
-use crate::protocol::{LineRest, Mode, Reply};
+use crate::base::{HashedKey, Key};
+use crate::protocol::{LineRest, Reply, ReplyLine, Request};
 use crate::store::Engine;
 
-use super::batch::Element;
+use super::batch::{Element, Work};
 use super::context::Context;
 use super::sink::ReplySink;
+use super::storage::Incoming;
+use super::{admin, keyed, retrieval, storage};
 
 /// What the connection does next.
 #[derive(Debug)]
@@ -20,7 +23,8 @@ pub enum Outcome<P> {
         /// What they are.
         begun: LineRest,
     },
-    /// Fill `Incoming` with the bytes that follow, look whether CRLF follows them, and call [`finish_store`].
+    /// Fill `Incoming` with the bytes that follow, look whether CRLF follows them, and call
+    /// [`finish_store`](super::finish_store).
     Receive(Incoming<P>),
     /// Throw away this many of the bytes that follow the element's end.
     Swallow {
@@ -34,46 +38,60 @@ pub enum Outcome<P> {
     Close,
 }
 
-/// A value on its way in.
-#[derive(Debug)]
-pub struct Incoming<P> {
-    /// The memory for it.
-    pub pending: P,
-    mode: Mode,
-    reply: Reply,
-}
-
 /// Executes one element and queues its reply.
+#[inline]
 pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     element: &Element<'_>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let _ = (element, ctx, pin, sink);
-    todo!()
+    let request = match &element.work {
+        Work::Request(request) => request,
+        Work::Refuse { error, reply, swallow } => {
+            tell(sink, *reply, *error);
+            return if *swallow == 0 { Outcome::Done } else { Outcome::Swallow { bytes: *swallow } };
+        }
+        Work::Skip(None) => return Outcome::Done,
+        Work::Skip(Some(begun)) => return Outcome::Paused { unread: 0, begun: *begun },
+        Work::Close => return Outcome::Close,
+    };
+    let hashed = |key, engine: &E| hashed(element, key, engine);
+    match request {
+        Request::Retrieve(wanted) => retrieval::retrieve(wanted, element.hash, ctx, pin, sink),
+        Request::Store(value) => {
+            let key = hashed(value.key, ctx.engine);
+            storage::store(value, key, ctx, pin, sink)
+        }
+        Request::Delete(request) => {
+            let key = hashed(request.key, ctx.engine);
+            keyed::delete(key, request.reply, ctx, pin, sink)
+        }
+        Request::Arith(request) => {
+            let key = hashed(request.key, ctx.engine);
+            keyed::arith(key, request.delta, request.reply, ctx, pin, sink)
+        }
+        Request::Touch(request) => {
+            let key = hashed(request.key, ctx.engine);
+            keyed::touch(key, request.exptime, request.reply, ctx, pin, sink)
+        }
+        Request::Admin(request) => admin::administer(*request, ctx, pin, sink),
+    }
 }
 
-/// Stores a value that has been received completely, and its CRLF (or what stood in its place) with it.
-///
-/// # Errors
-/// The store waits for other threads: call again in the next loop turn.
-pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    incoming: Incoming<E::Pending>,
-    terminator: Terminator,
-    ctx: &mut Context<'_, E>,
-    pin: &'pin E::Pin,
-    sink: &mut S,
-) -> Result<(), Incoming<E::Pending>> {
-    let _ = (incoming.mode, incoming.reply, terminator, ctx, pin, sink);
-    todo!()
+/// The key of an element with the hash that its batch has computed.
+#[inline]
+fn hashed<'k, E: Engine>(element: &Element<'_>, key: Key<'k>, engine: &E) -> HashedKey<'k> {
+    match element.hash {
+        Some(hash) => HashedKey { key, hash },
+        None => engine.hash(key),
+    }
 }
 
-/// What followed a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Terminator {
-    /// CRLF.
-    Crlf,
-    /// Something else.
-    Wrong,
+/// Queues a line, unless the client wants none.
+#[inline]
+pub(super) fn tell<I, S: ReplySink<I>>(sink: &mut S, reply: Reply, line: ReplyLine) {
+    if reply == Reply::Wanted {
+        sink.text().extend_from_slice(line.bytes());
+    }
 }

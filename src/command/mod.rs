@@ -7,14 +7,20 @@
 //!                            └──────▶ Outcome      what the connection has to do next
 //! ```
 
+mod admin;
 mod batch;
 mod context;
 mod execute;
+mod keyed;
 mod operator;
+mod retrieval;
 mod sink;
+mod statistics;
+mod storage;
 
 pub use batch::{Batch, Element, REQUESTS_PER_BATCH, Work};
 pub use context::{Context, Switches};
-pub use execute::{Incoming, Outcome, Terminator, execute, finish_store};
+pub use execute::{Outcome, execute};
 pub use operator::{Operator, Shutdown};
 pub use sink::{Mark, ReplySink};
+pub use storage::{Incoming, Terminator, finish_store};

@@ -13,10 +13,10 @@ pub mod text;
 mod tokens;
 mod verb;
 
-pub use reply_line::ReplyLine;
+pub use reply_line::{ReplyLine, SERVER_VERSION};
 pub use request::{
     Admin, Arith, CasShown, Delete, Delta, Input, KeyList, KeyTooLong, Keys, LineRest, Manner, Mode, Parsed, Reply,
     Request, Rest, Retrieval, Storage, Touch, Value,
 };
 pub use tokens::Tokens;
-pub use verb::{Family, Verb};
+pub use verb::{AdminVerb, Direction, Family, StorageVerb, Verb};

@@ -1,7 +1,17 @@
 //! THE table of every fixed line that a client can get. Wording is memcached's, byte for byte.
 
+macro_rules! server_version {
+    () => {
+        concat!("1.6.45-larder-", env!("CARGO_PKG_VERSION"))
+    };
+}
+
+/// What `version` and `stats` call this server. Clients read the leading number and want memcached's; the rest says
+/// who it really is. One word, since some clients cut at blanks.
+pub const SERVER_VERSION: &str = server_version!();
+
 macro_rules! reply_lines {
-    ($($(#[doc = $doc:literal])+ $line:ident = $bytes:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $line:ident = $bytes:expr;)+) => {
         /// A fixed line that a client can get.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum ReplyLine { $($(#[doc = $doc])+ $line,)+ }
@@ -38,6 +48,8 @@ reply_lines! {
     End = "END";
     /// An administrative order was obeyed.
     Ok = "OK";
+    /// Which server this is.
+    Version = concat!("VERSION ", server_version!());
     /// Statistics were zeroed.
     Reset = "RESET";
     /// No such command.

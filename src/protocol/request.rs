@@ -30,6 +30,13 @@ pub enum Parsed<'a> {
         /// with a broken header must not have the value taken for commands.
         swallow: u64,
     },
+    /// The remainder, or more of it, of a line that was refused before.
+    Skipped {
+        /// How many bytes that is.
+        consumed: usize,
+        /// What follows them, if the line does not end here.
+        begun: Option<LineRest>,
+    },
     /// This is no client of ours: close without a word.
     Close,
 }
@@ -111,6 +118,8 @@ pub enum Keys<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KeyList<'a> {
     pub(super) tokens: Tokens<'a>,
+    /// How many bytes lie between the last key and the end of the request: the line end, where it is there.
+    pub(super) line_end_len: usize,
 }
 
 impl<'a> KeyList<'a> {
@@ -123,9 +132,15 @@ impl<'a> KeyList<'a> {
         self.tokens.next().map(|token| Key::new(token).ok_or(KeyTooLong))
     }
 
-    /// How many bytes are still to be walked.
-    pub fn remaining(&self) -> usize {
-        self.tokens.rest().len()
+    /// Whether all keys have been walked.
+    #[inline]
+    pub fn is_over(&self) -> bool {
+        self.tokens.is_over()
+    }
+
+    /// How many bytes of the request are not walked yet.
+    pub const fn unread(&self) -> usize {
+        self.tokens.rest().len() + self.line_end_len
     }
 }
 

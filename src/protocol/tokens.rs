@@ -18,6 +18,12 @@ impl<'a> Tokens<'a> {
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
+
+    /// Whether no word is left.
+    #[inline]
+    pub fn is_over(self) -> bool {
+        self.rest.iter().all(|byte| *byte == b' ')
+    }
 }
 
 impl<'a> Iterator for Tokens<'a> {

@@ -1,8 +1,10 @@
 //! THE verb table. One row per word a client may open a line with; the parser's dispatch, the fuzz dictionary and
 //! the list in doc/protocol.md follow.
 
+use super::request::CasShown;
+
 macro_rules! verbs {
-    ($($(#[doc = $doc:literal])+ $verb:ident = $name:literal, $family:ident;)+) => {
+    ($($(#[doc = $doc:literal])+ $verb:ident = $name:literal, $family:expr;)+) => {
         /// Every word a client may open a line with.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Verb { $($(#[doc = $doc])+ $verb,)+ }
@@ -20,7 +22,7 @@ macro_rules! verbs {
             pub const fn name(self) -> &'static [u8] { match self { $(Self::$verb => $name,)+ } }
 
             /// Which parser reads the rest of the line.
-            pub const fn family(self) -> Family { match self { $(Self::$verb => Family::$family,)+ } }
+            pub const fn family(self) -> Family { match self { $(Self::$verb => $family,)+ } }
 
             /// What it does, in one line.
             pub const fn help(self) -> &'static str {
@@ -30,70 +32,107 @@ macro_rules! verbs {
     };
 }
 
-/// Verbs whose lines share one grammar.
+/// Verbs whose lines share one grammar, and which of them it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// One or more keys; gat and gats have an exptime before them.
-    Retrieval,
+    /// One or more keys.
+    Retrieval(CasShown),
+    /// An exptime, then one or more keys.
+    TouchingRetrieval(CasShown),
     /// A key, numbers, then a data block.
-    Storage,
+    Storage(StorageVerb),
     /// A key, and a hold time that is always 0.
     Delete,
     /// A key and a delta.
-    Arith,
+    Arith(Direction),
     /// A key and an exptime.
     Touch,
     /// No key: a word to the server.
-    Admin,
+    Admin(AdminVerb),
+}
+
+/// The storage family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the table says what each does")]
+pub enum StorageVerb {
+    Set,
+    Add,
+    Replace,
+    Append,
+    Prepend,
+    Cas,
+}
+
+/// The arithmetic family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// incr.
+    Up,
+    /// decr.
+    Down,
+}
+
+/// The administrative family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the table says what each does")]
+pub enum AdminVerb {
+    FlushAll,
+    Version,
+    Verbosity,
+    Quit,
+    Shutdown,
+    CacheMemlimit,
+    Stats,
+    Debugtime,
 }
 
 verbs! {
     /// Fetch values.
-    Get = b"get", Retrieval;
+    Get = b"get", Family::Retrieval(CasShown::No);
     /// Fetch values with their CAS uniques.
-    Gets = b"gets", Retrieval;
+    Gets = b"gets", Family::Retrieval(CasShown::Yes);
     /// Fetch values and renew their expiry.
-    Gat = b"gat", Retrieval;
+    Gat = b"gat", Family::TouchingRetrieval(CasShown::No);
     /// Fetch values with their CAS uniques and renew their expiry.
-    Gats = b"gats", Retrieval;
+    Gats = b"gats", Family::TouchingRetrieval(CasShown::Yes);
     /// Fetch values; an ancient name of get.
-    Bget = b"bget", Retrieval;
+    Bget = b"bget", Family::Retrieval(CasShown::No);
     /// Store unconditionally.
-    Set = b"set", Storage;
+    Set = b"set", Family::Storage(StorageVerb::Set);
     /// Store if the key is new.
-    Add = b"add", Storage;
+    Add = b"add", Family::Storage(StorageVerb::Add);
     /// Store if the key exists.
-    Replace = b"replace", Storage;
+    Replace = b"replace", Family::Storage(StorageVerb::Replace);
     /// Put data after the existing value.
-    Append = b"append", Storage;
+    Append = b"append", Family::Storage(StorageVerb::Append);
     /// Put data before the existing value.
-    Prepend = b"prepend", Storage;
+    Prepend = b"prepend", Family::Storage(StorageVerb::Prepend);
     /// Store if nobody else has since the value was fetched.
-    Cas = b"cas", Storage;
+    Cas = b"cas", Family::Storage(StorageVerb::Cas);
     /// Remove a key.
-    Delete = b"delete", Delete;
+    Delete = b"delete", Family::Delete;
     /// Add to a decimal number, modulo 2^64.
-    Incr = b"incr", Arith;
+    Incr = b"incr", Family::Arith(Direction::Up);
     /// Subtract from a decimal number, not below 0.
-    Decr = b"decr", Arith;
+    Decr = b"decr", Family::Arith(Direction::Down);
     /// Renew the expiry of a key.
-    Touch = b"touch", Touch;
+    Touch = b"touch", Family::Touch;
     /// Drop everything, now or at a given time.
-    FlushAll = b"flush_all", Admin;
+    FlushAll = b"flush_all", Family::Admin(AdminVerb::FlushAll);
     /// Tell which server this is.
-    Version = b"version", Admin;
+    Version = b"version", Family::Admin(AdminVerb::Version);
     /// Set how much the server logs.
-    Verbosity = b"verbosity", Admin;
+    Verbosity = b"verbosity", Family::Admin(AdminVerb::Verbosity);
     /// Close the connection.
-    Quit = b"quit", Admin;
+    Quit = b"quit", Family::Admin(AdminVerb::Quit);
     /// End the server, when -A allows it.
-    Shutdown = b"shutdown", Admin;
+    Shutdown = b"shutdown", Family::Admin(AdminVerb::Shutdown);
     /// Change the memory limit, in megabytes.
-    CacheMemlimit = b"cache_memlimit", Admin;
+    CacheMemlimit = b"cache_memlimit", Family::Admin(AdminVerb::CacheMemlimit);
     /// Report or reset statistics.
-    Stats = b"stats", Admin;
+    Stats = b"stats", Family::Admin(AdminVerb::Stats);
     /// Move, stop or restart the server's clock, when -o debug_commands allows it.
-    Debugtime = b"debugtime", Admin;
+    Debugtime = b"debugtime", Family::Admin(AdminVerb::Debugtime);
 }
 
 #[cfg(test)]

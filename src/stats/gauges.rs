@@ -3,6 +3,10 @@
 /// What is open and allowed right now.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gauges {
+    /// Processor time spent in the program, in microseconds.
+    pub rusage_user_us: u64,
+    /// Processor time spent in the kernel for it, in microseconds.
+    pub rusage_system_us: u64,
     /// Clients that are connected, and listening sockets.
     pub curr_connections: u64,
     /// How many connections have memory set aside for them.

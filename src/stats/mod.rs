@@ -1,7 +1,9 @@
 //! Reports: which rows `stats` has and what they say. How rows look on a wire is not known here.
 
 mod gauges;
+mod general;
 mod prefix;
 
 pub use gauges::{ConnectionRow, Gauges};
-pub use prefix::PrefixTable;
+pub use general::{connection_rows, general_rows};
+pub use prefix::{PrefixCounts, PrefixTable};

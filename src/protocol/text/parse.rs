@@ -1,19 +1,127 @@
-//! Lines of the classic text protocol.
+//! Where a line ends, which verb opens it, and what an unfinished one means.
 
-use crate::protocol::request::{Input, LineRest, Parsed};
+use memchr::{memchr, memrchr};
+
+use crate::base::{Exptime, Key, parse_i64};
+use crate::protocol::reply_line::ReplyLine;
+use crate::protocol::request::{Input, KeyList, Keys, LineRest, Manner, Parsed, Reply, Request, Rest, Retrieval};
+use crate::protocol::tokens::Tokens;
+use crate::protocol::verb::{Family, Verb};
+
+use super::{lines, quick};
 
 /// How many bytes without a line end are taken for a line that is still to be completed, unless it is a
 /// retrieval. What is longer comes from no client of ours.
 pub const LINE_LEN_MAX: usize = 2048;
 
+/// Lines shorter than this, their end included, are no command and not even an unknown one (memcached 1.6.45's rule).
+const LINE_LEN_MIN: usize = 4;
+
 /// What stands at the front of `bytes`.
+#[inline]
 pub fn parse(bytes: &[u8], input: Input) -> Parsed<'_> {
-    let _ = (bytes, input);
-    todo!()
+    match quick::parse(bytes) {
+        Some(parsed) => parsed,
+        None => parse_thoroughly(bytes, input),
+    }
+}
+
+/// As [`parse`], without its short cut for the commonest lines. Only the tests that compare the two call it.
+#[inline(never)]
+pub fn parse_thoroughly(bytes: &[u8], input: Input) -> Parsed<'_> {
+    let Some(line_feed) = memchr(b'\n', bytes) else { return unfinished(bytes, input) };
+    let (line, consumed) = (&bytes[..line_feed], line_feed + 1);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if consumed < LINE_LEN_MIN {
+        return lines::refuse(ReplyLine::BadFormat, Reply::Wanted, consumed);
+    }
+    let verb_len = memchr(b' ', line).unwrap_or(line.len());
+    let (word, arguments) = (&line[..verb_len], Tokens::new(&line[verb_len..]));
+    let Some(verb) = Verb::from_wire(word) else { return unknown(arguments, consumed) };
+    let line_end_len = consumed - line.len();
+    let parsed = match verb.family() {
+        Family::Retrieval(cas) => lines::retrieval(Manner { cas, touch: None }, arguments, line_end_len),
+        Family::TouchingRetrieval(cas) => lines::touching_retrieval(cas, arguments, line_end_len),
+        Family::Storage(verb) => return lines::storage(verb, arguments, consumed, &bytes[consumed..]),
+        Family::Delete => lines::delete(arguments),
+        Family::Arith(direction) => lines::arith(direction, arguments),
+        Family::Touch => lines::touch(arguments),
+        Family::Admin(verb) => lines::admin(verb, arguments),
+    };
+    match parsed {
+        Ok(request) => Parsed::Request { request, consumed },
+        Err((error, reply)) => lines::refuse(error, reply, consumed),
+    }
+}
+
+/// A line that no command opens. A browser, or somebody who makes one send requests to us, is shown the door
+/// before a header or body of theirs is taken for a command.
+#[cold]
+fn unknown<'a>(arguments: Tokens<'a>, consumed: usize) -> Parsed<'a> {
+    match arguments.last() {
+        Some(last) if last.starts_with(b"HTTP/") => Parsed::Close,
+        Some(_) | None => lines::refuse(ReplyLine::Error, Reply::Wanted, consumed),
+    }
+}
+
+/// No line end yet. Only a list of keys may be longer than the buffer.
+fn unfinished(bytes: &[u8], input: Input) -> Parsed<'_> {
+    let verb_len = memchr(b' ', bytes).unwrap_or(bytes.len());
+    let (cas, exptime_first) = match Verb::from_wire(&bytes[..verb_len]).map(Verb::family) {
+        Some(Family::Retrieval(cas)) if verb_len < bytes.len() => (cas, false),
+        Some(Family::TouchingRetrieval(cas)) if verb_len < bytes.len() => (cas, true),
+        Some(_) | None => {
+            let endless = bytes.len() > LINE_LEN_MAX || input == Input::Full;
+            return if endless { Parsed::Close } else { Parsed::NeedMore };
+        }
+    };
+    if input == Input::Open {
+        return Parsed::NeedMore;
+    }
+    if !exptime_first {
+        return some_keys(bytes, verb_len, Manner { cas, touch: None });
+    }
+    let mut arguments = Tokens::new(&bytes[verb_len..]);
+    let exptime = arguments.next().and_then(parse_i64);
+    let keys_from = bytes.len() - arguments.rest().len();
+    match exptime {
+        Some(exptime) if keys_from < bytes.len() => {
+            some_keys(bytes, keys_from, Manner { cas, touch: Some(Exptime(exptime)) })
+        }
+        // An exptime that is none, or that fills the buffer: nothing good will follow.
+        Some(_) | None => Parsed::Close,
+    }
+}
+
+/// The keys of `bytes[from..]`, of which the last may be cut off: it stays in the buffer.
+fn some_keys(bytes: &[u8], from: usize, manner: Manner) -> Parsed<'_> {
+    let list = &bytes[from..];
+    let end = memrchr(b' ', list).map_or(0, |blank| blank + 1);
+    // One more than a key may have, for the CR of the line end. A longer tail is refused with the list.
+    let end = if list.len() - end > Key::LEN_MAX + 1 { list.len() } else { end };
+    let keys = Keys::List(KeyList { tokens: Tokens::new(&list[..end]), line_end_len: 0 });
+    let request = Request::Retrieve(Retrieval { keys, manner, rest: Rest::ToCome });
+    Parsed::Request { request, consumed: from + end }
 }
 
 /// What stands at the front of `bytes` when they continue a line that was begun before.
-pub fn parse_rest(bytes: &[u8], input: Input, rest: LineRest) -> Parsed<'_> {
-    let _ = (bytes, input, rest);
-    todo!()
+pub fn parse_rest(bytes: &[u8], input: Input, begun: LineRest) -> Parsed<'_> {
+    let line_feed = memchr(b'\n', bytes);
+    match (begun, line_feed) {
+        (LineRest::Keys(manner), Some(line_feed)) => {
+            let line = &bytes[..line_feed];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let consumed = line_feed + 1;
+            let keys = KeyList { tokens: Tokens::new(line), line_end_len: consumed - line.len() };
+            let retrieval = Retrieval { keys: Keys::List(keys), manner, rest: Rest::None };
+            Parsed::Request { request: Request::Retrieve(retrieval), consumed }
+        }
+        (LineRest::Keys(manner), None) => match input {
+            Input::Open => Parsed::NeedMore,
+            Input::Full => some_keys(bytes, 0, manner),
+        },
+        (LineRest::Refused, Some(line_feed)) => Parsed::Skipped { consumed: line_feed + 1, begun: None },
+        (LineRest::Refused, None) if bytes.is_empty() => Parsed::NeedMore,
+        (LineRest::Refused, None) => Parsed::Skipped { consumed: bytes.len(), begun: Some(begun) },
+    }
 }

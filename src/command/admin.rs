@@ -1,0 +1,110 @@
+//! Words to the server: flush_all, version, verbosity, quit, shutdown, cache_memlimit, debugtime. `stats` has a file
+//! of its own.
+
+use crate::base::{Deadline, Exptime, RelTime, parse_i64};
+use crate::protocol::{Admin, Reply, ReplyLine, Tokens};
+use crate::store::Engine;
+
+use super::context::Context;
+use super::execute::{Outcome, tell};
+use super::operator::Shutdown;
+use super::sink::ReplySink;
+use super::statistics;
+
+/// memcached's highest level that the command can set.
+const VERBOSITY_MAX: u8 = 2;
+
+/// Less memory than this is refused, in megabytes.
+const MEMLIMIT_MB_MIN: u32 = 8;
+/// Whoever writes more than this many megabytes means bytes.
+const MEMLIMIT_MB_MAX: u32 = 1_000_000_000;
+
+pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    request: Admin<'_>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let (reply, line) = match request {
+        Admin::FlushAll(delay, reply) => (reply, flush_all(delay, ctx)),
+        Admin::Version => (Reply::Wanted, ReplyLine::Version),
+        Admin::Verbosity(level, reply) => {
+            ctx.operator.set_verbosity(u8::try_from(level).unwrap_or(VERBOSITY_MAX).min(VERBOSITY_MAX));
+            (reply, ReplyLine::Ok)
+        }
+        Admin::Quit => return Outcome::Close,
+        Admin::Shutdown(arguments) => match shutdown(arguments, ctx) {
+            Ok(()) => return Outcome::Close,
+            Err(line) => (Reply::Wanted, line),
+        },
+        Admin::CacheMemlimit(megabytes, reply) => (reply, cache_memlimit(megabytes, ctx)),
+        Admin::Stats(arguments) => {
+            statistics::report(arguments, ctx, pin, sink.text());
+            return Outcome::Done;
+        }
+        Admin::Debugtime(arguments) => (Reply::Wanted, debugtime(arguments, ctx)),
+    };
+    tell(sink, reply, line);
+    Outcome::Done
+}
+
+/// A delay ends a second early, as in memcached: `flush_all 1` is as good as now, and what is stored in the second
+/// before the given one goes too. A date before the start drops nothing, since nothing is older.
+fn flush_all<E: Engine>(delay: Exptime, ctx: &mut Context<'_, E>) -> ReplyLine {
+    ctx.counters.cmd_flush.add(1);
+    if !ctx.switches.flush_enabled {
+        return ReplyLine::FlushNotAllowed;
+    }
+    if delay.0 <= 0 {
+        ctx.engine.flush_now();
+        return ReplyLine::Ok;
+    }
+    let at = match delay.deadline(ctx.engine.moment()) {
+        Deadline::NEVER => u32::MAX,
+        Deadline(end) => end - 1,
+    };
+    ctx.engine.flush_at(RelTime(at));
+    ReplyLine::Ok
+}
+
+fn shutdown<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>) -> Result<(), ReplyLine> {
+    if !ctx.switches.shutdown_command {
+        return Err(ReplyLine::ShutdownNotEnabled);
+    }
+    let mode = match arguments.next() {
+        None => Shutdown::Now,
+        Some(b"graceful") => Shutdown::Graceful,
+        Some(_) => return Err(ReplyLine::InvalidShutdownMode),
+    };
+    ctx.operator.shutdown(mode);
+    Ok(())
+}
+
+fn cache_memlimit<E: Engine>(megabytes: u32, ctx: &mut Context<'_, E>) -> ReplyLine {
+    if megabytes < MEMLIMIT_MB_MIN {
+        ReplyLine::MemlimitTooSmall
+    } else if megabytes > MEMLIMIT_MB_MAX {
+        ReplyLine::MemlimitInBytes
+    } else if ctx.engine.set_memory_limit(u64::from(megabytes) << 20) {
+        ReplyLine::Ok
+    } else {
+        ReplyLine::MemlimitOutOfBounds
+    }
+}
+
+/// `debugtime N|p|r`: moves, stops, restarts the clock, so that no test waits for time to pass.
+fn debugtime<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>) -> ReplyLine {
+    if !ctx.switches.debug_commands {
+        return ReplyLine::Error;
+    }
+    match arguments.next() {
+        Some(b"p") => ctx.operator.clock().pause(),
+        Some(b"r") => ctx.operator.clock().resume(),
+        Some(seconds) => match parse_i64(seconds) {
+            Some(seconds) => ctx.operator.clock().shift(seconds),
+            None => return ReplyLine::Error,
+        },
+        None => return ReplyLine::Error,
+    }
+    ReplyLine::Ok
+}

@@ -1,0 +1,86 @@
+//! delete, incr, decr, touch: one key in, one line out.
+
+use crate::base::{Exptime, HashedKey, push_u64};
+use crate::protocol::{Delta, Reply, ReplyLine};
+use crate::store::{Arith, ArithOutcome, Engine, Fetched};
+
+use super::context::Context;
+use super::execute::{Outcome, tell};
+use super::sink::ReplySink;
+
+pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: HashedKey<'_>,
+    reply: Reply,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    if ctx.prefixes.is_on() {
+        ctx.prefixes.count_delete(key.key);
+    }
+    if ctx.engine.delete(pin, key) {
+        ctx.counters.delete_hits.add(1);
+        tell(sink, reply, ReplyLine::Deleted);
+    } else {
+        ctx.counters.delete_misses.add(1);
+        tell(sink, reply, ReplyLine::NotFound);
+    }
+    Outcome::Done
+}
+
+pub(super) fn touch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: HashedKey<'_>,
+    exptime: Exptime,
+    reply: Reply,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let deadline = exptime.deadline(ctx.engine.moment());
+    ctx.counters.cmd_touch.add(1);
+    match ctx.engine.fetch_and_touch(pin, key, deadline) {
+        Fetched::Hit(_item) => {
+            ctx.counters.touch_hits.add(1);
+            tell(sink, reply, ReplyLine::Touched);
+        }
+        Fetched::Miss(_why) => {
+            ctx.counters.touch_misses.add(1);
+            tell(sink, reply, ReplyLine::NotFound);
+        }
+    }
+    Outcome::Done
+}
+
+pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: HashedKey<'_>,
+    delta: Delta,
+    reply: Reply,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let counters = ctx.counters;
+    let (operation, hits, misses) = match delta {
+        Delta::Up(delta) => (Arith::Incr(delta), &counters.incr_hits, &counters.incr_misses),
+        Delta::Down(delta) => (Arith::Decr(delta), &counters.decr_hits, &counters.decr_misses),
+    };
+    let line = match ctx.engine.arith(pin, key, operation) {
+        ArithOutcome::Value(value) => {
+            hits.add(1);
+            if reply == Reply::Wanted {
+                push_u64(sink.text(), value);
+                sink.text().extend_from_slice(b"\r\n");
+            }
+            return Outcome::Done;
+        }
+        ArithOutcome::NotFound => {
+            misses.add(1);
+            ReplyLine::NotFound
+        }
+        ArithOutcome::NonNumeric => ReplyLine::NonNumeric,
+        ArithOutcome::Busy if !ctx.last_try => return Outcome::Busy,
+        ArithOutcome::Busy | ArithOutcome::NoMemory => ReplyLine::NoMemory,
+    };
+    tell(sink, reply, line);
+    Outcome::Done
+}

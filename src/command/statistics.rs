@@ -1,0 +1,96 @@
+//! `stats`: which group, and its rows as lines.
+
+use crate::base::{Deadline, parse_u32};
+use crate::protocol::text::push_stat;
+use crate::protocol::{ReplyLine, Tokens};
+use crate::stats::{connection_rows, general_rows};
+use crate::store::{Engine, StoreReport};
+
+use super::context::Context;
+
+/// How much `stats cachedump` says at most, in bytes: memcached's figure.
+const CACHEDUMP_BYTES_MAX: usize = 2 << 20;
+/// Slab class ids end before this one.
+const SLAB_ID_END: u32 = 64;
+
+pub(super) fn report<E: Engine>(mut arguments: Tokens<'_>, ctx: &mut Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) {
+    let line = match arguments.next() {
+        None => general(ctx, pin, out),
+        Some(b"items") => group(StoreReport::Items, ctx, pin, out),
+        Some(b"slabs") => group(StoreReport::Slabs, ctx, pin, out),
+        Some(b"sizes") => group(StoreReport::Sizes, ctx, pin, out),
+        Some(b"settings") => {
+            ctx.operator.settings(&mut |name, value| push_stat(out, name, value));
+            ReplyLine::End
+        }
+        Some(b"conns") => {
+            ctx.operator.connections(&mut |connection| {
+                connection_rows(connection, &mut |name, value| push_stat(out, name, value))
+            });
+            ReplyLine::End
+        }
+        Some(b"reset") => {
+            ctx.operator.reset_counters();
+            ctx.engine.reset_stats();
+            ctx.prefixes.clear();
+            ReplyLine::Reset
+        }
+        Some(b"detail") => detail(arguments, ctx, out),
+        Some(b"cachedump") => cachedump(arguments, ctx, pin, out),
+        Some(_) => ReplyLine::Error,
+    };
+    out.extend_from_slice(line.bytes());
+}
+
+fn general<E: Engine>(ctx: &Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) -> ReplyLine {
+    let (gauges, totals) = (ctx.operator.gauges(), ctx.operator.totals());
+    general_rows(&gauges, &totals, ctx.engine.moment(), &mut |name, value| push_stat(out, name, value));
+    group(StoreReport::General, ctx, pin, out)
+}
+
+fn group<E: Engine>(group: StoreReport, ctx: &Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) -> ReplyLine {
+    ctx.engine.report(pin, group, &mut |name, value| push_stat(out, name, value));
+    ReplyLine::End
+}
+
+fn detail<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>, out: &mut Vec<u8>) -> ReplyLine {
+    if !ctx.switches.dump_enabled {
+        return ReplyLine::StatsDetailNotAllowed;
+    }
+    match arguments.next() {
+        Some(b"on") => ctx.prefixes.switch(true),
+        Some(b"off") => ctx.prefixes.switch(false),
+        Some(b"dump") => {
+            ctx.prefixes.dump(&mut |prefix, counts| {
+                out.extend_from_slice(b"PREFIX ");
+                out.extend_from_slice(prefix);
+                out.extend_from_slice(format!(" {counts}\r\n").as_bytes());
+            });
+            return ReplyLine::End;
+        }
+        Some(_) | None => return ReplyLine::StatsDetailUsage,
+    }
+    ReplyLine::Ok
+}
+
+/// `stats cachedump <slab id> <limit>`: some keys of a class, with the date each one ends at (0: never).
+fn cachedump<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) -> ReplyLine {
+    if !ctx.switches.dump_enabled {
+        return ReplyLine::CachedumpNotAllowed;
+    }
+    let (Some(id), Some(limit)) = (arguments.next(), arguments.next()) else { return ReplyLine::BadCommandLine };
+    let (Some(id), Some(limit)) = (parse_u32(id), parse_u32(limit)) else { return ReplyLine::BadFormat };
+    let Some(class) = u8::try_from(id).ok().filter(|_| id < SLAB_ID_END) else { return ReplyLine::IllegalSlabId };
+    let epoch_unix_s = ctx.engine.moment().epoch_unix_s;
+    let end = out.len() + CACHEDUMP_BYTES_MAX;
+    ctx.engine.dump_class(pin, class, limit, &mut |key, value_len, deadline| {
+        let unix_s = if deadline == Deadline::NEVER { 0 } else { epoch_unix_s + i64::from(deadline.0) };
+        let facts = format!(" [{value_len} b; {unix_s} s]\r\n");
+        if out.len() + key.len() + facts.len() + 5 <= end {
+            out.extend_from_slice(b"ITEM ");
+            out.extend_from_slice(key);
+            out.extend_from_slice(facts.as_bytes());
+        }
+    });
+    ReplyLine::End
+}

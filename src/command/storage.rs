@@ -1,0 +1,171 @@
+//! set, add, replace, append, prepend, cas: reserve memory, fill it, make it visible.
+
+use crate::base::HashedKey;
+use crate::protocol::{Mode, Reply, ReplyLine, Storage, Value};
+use crate::store::{Engine, Pending as _, Refusal, StoreMode, StoreOutcome};
+
+use super::context::Context;
+use super::execute::{Outcome, tell};
+use super::sink::ReplySink;
+
+/// A value on its way in.
+#[derive(Debug)]
+pub struct Incoming<P> {
+    /// The memory for it.
+    pub pending: P,
+    mode: Mode,
+    reply: Reply,
+}
+
+/// What followed a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terminator {
+    /// CRLF.
+    Crlf,
+    /// Something else.
+    Wrong,
+}
+
+#[inline]
+pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    wanted: &Storage<'_>,
+    key: HashedKey<'_>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let deadline = wanted.exptime.deadline(ctx.engine.moment());
+    let reserved = ctx.engine.reserve(pin, key, wanted.client_flags, deadline, wanted.value_len);
+    let pending = match reserved {
+        Ok(pending) => pending,
+        Err(refusal) => return refuse(refusal, wanted, key, ctx, pin, sink),
+    };
+    if ctx.prefixes.is_on() {
+        ctx.prefixes.count_set(key.key);
+    }
+    let mut incoming = Incoming { pending, mode: wanted.mode, reply: wanted.reply };
+    let terminator = match wanted.value {
+        Value::Coming => return Outcome::Receive(incoming),
+        Value::BadTerminator => Terminator::Wrong,
+        Value::Whole(value) => {
+            let taken = incoming.pending.fill(value);
+            debug_assert_eq!(taken, value.len(), "memory for the whole value was reserved");
+            Terminator::Crlf
+        }
+    };
+    match finish_store(incoming, terminator, ctx, pin, sink) {
+        Ok(()) => Outcome::Done,
+        // The value still stands in the client's bytes; its memory is given back meanwhile.
+        Err(_incoming) => Outcome::Busy,
+    }
+}
+
+/// Stores a value that has been received completely, and its CRLF (or what stood in its place) with it.
+///
+/// # Errors
+/// The store waits for other threads: call again in the next loop turn.
+#[inline]
+pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    incoming: Incoming<E::Pending>,
+    terminator: Terminator,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Result<(), Incoming<E::Pending>> {
+    let Incoming { pending, mode, reply } = incoming;
+    if terminator == Terminator::Wrong {
+        ctx.counters.cmd_set.add(1);
+        tell(sink, reply, ReplyLine::BadDataChunk);
+        return Ok(());
+    }
+    let outcome = match ctx.engine.commit(pin, pending, store_mode(mode)) {
+        Ok(outcome) => outcome,
+        Err(pending) if !ctx.last_try => return Err(Incoming { pending, mode, reply }),
+        Err(_pending) => StoreOutcome::NoMemory,
+    };
+    ctx.counters.cmd_set.add(1);
+    if outcome == StoreOutcome::Stored && !matches!(mode, Mode::Cas(_)) {
+        tell(sink, reply, ReplyLine::Stored);
+    } else {
+        tell_rarer(outcome, mode, reply, ctx, sink);
+    }
+    Ok(())
+}
+
+/// The outcomes other than a plain success.
+fn tell_rarer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    outcome: StoreOutcome,
+    mode: Mode,
+    reply: Reply,
+    ctx: &Context<'_, E>,
+    sink: &mut S,
+) {
+    let counters = ctx.counters;
+    let line = match outcome {
+        StoreOutcome::Stored => ReplyLine::Stored,
+        StoreOutcome::NotStored => ReplyLine::NotStored,
+        StoreOutcome::Exists => ReplyLine::Exists,
+        StoreOutcome::NotFound => ReplyLine::NotFound,
+        StoreOutcome::TooLarge => {
+            counters.store_too_large.add(1);
+            // Not "too large": the client's own value was not, and memcached says this.
+            ReplyLine::NotStored
+        }
+        StoreOutcome::NoMemory => {
+            counters.store_no_memory.add(1);
+            ReplyLine::NoMemoryStoring
+        }
+    };
+    if matches!(mode, Mode::Cas(_)) {
+        match outcome {
+            StoreOutcome::Stored => counters.cas_hits.add(1),
+            StoreOutcome::Exists => counters.cas_badval.add(1),
+            StoreOutcome::NotFound => counters.cas_misses.add(1),
+            StoreOutcome::NotStored | StoreOutcome::TooLarge | StoreOutcome::NoMemory => {}
+        }
+    }
+    tell(sink, reply, line);
+}
+
+/// There is no memory for the value.
+#[cold]
+fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    refusal: Refusal,
+    wanted: &Storage<'_>,
+    key: HashedKey<'_>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let line = match refusal {
+        Refusal::Busy if !ctx.last_try => return Outcome::Busy,
+        Refusal::Busy | Refusal::NoMemory => {
+            ctx.counters.store_no_memory.add(1);
+            ReplyLine::NoMemoryStoring
+        }
+        Refusal::TooLarge => {
+            ctx.counters.store_too_large.add(1);
+            ReplyLine::TooLarge
+        }
+    };
+    if wanted.mode == Mode::Set {
+        // The client believes its new value to be there, or nothing; the old one must not be found any more.
+        ctx.engine.delete(pin, key);
+    }
+    tell(sink, wanted.reply, line);
+    match wanted.value {
+        Value::Whole(_) | Value::BadTerminator => Outcome::Done,
+        Value::Coming => Outcome::Swallow { bytes: u64::from(wanted.value_len) + 2 },
+    }
+}
+
+const fn store_mode(mode: Mode) -> StoreMode {
+    match mode {
+        Mode::Set => StoreMode::Set,
+        Mode::Add => StoreMode::Add,
+        Mode::Replace => StoreMode::Replace,
+        Mode::Append => StoreMode::Append,
+        Mode::Prepend => StoreMode::Prepend,
+        Mode::Cas(unique) => StoreMode::Cas(unique),
+    }
+}

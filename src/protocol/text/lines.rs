@@ -1,0 +1,171 @@
+//! What follows the verb, by family. Checks come in memcached's order: it decides which of two faults is told.
+
+use crate::base::{Exptime, Key, parse_i64, parse_u32, parse_u64};
+use crate::protocol::reply_line::ReplyLine;
+use crate::protocol::request::{
+    Admin, Arith, CasShown, Delete, Delta, KeyList, Keys, Manner, Mode, Parsed, Reply, Request, Rest, Retrieval,
+    Storage, Touch,
+};
+use crate::protocol::tokens::Tokens;
+use crate::protocol::verb::{AdminVerb, Direction, StorageVerb};
+
+use super::quick;
+
+/// A request, or what is wrong with its line.
+pub(super) type Line<'a> = Result<Request<'a>, (ReplyLine, Reply)>;
+
+/// The longest value that a line may announce (memcached's INT_MAX - 2).
+const VALUE_LEN_MAX: i64 = 0x7fff_ffff - 2;
+
+/// A wrong line without a data block.
+#[cold]
+pub(super) fn refuse<'a>(error: ReplyLine, reply: Reply, consumed: usize) -> Parsed<'a> {
+    Parsed::Refused { error, reply, consumed, swallow: 0 }
+}
+
+/// `<key>*`
+pub(super) fn retrieval(manner: Manner, arguments: Tokens<'_>, line_end_len: usize) -> Line<'_> {
+    let mut rest = arguments;
+    let Some(first) = rest.next() else { return Err((ReplyLine::BadFormat, Reply::Wanted)) };
+    let keys = match Key::new(first) {
+        Some(key) if rest.is_over() => Keys::One(key),
+        Some(_) | None => Keys::List(KeyList { tokens: arguments, line_end_len }),
+    };
+    Ok(Request::Retrieve(Retrieval { keys, manner, rest: Rest::None }))
+}
+
+/// `<exptime> <key>*`
+pub(super) fn touching_retrieval(cas: CasShown, mut arguments: Tokens<'_>, line_end_len: usize) -> Line<'_> {
+    let (exptime, keys) = (arguments.next(), arguments);
+    if keys.is_over() {
+        return Err((ReplyLine::BadFormat, Reply::Wanted));
+    }
+    let Some(exptime) = exptime.and_then(parse_i64) else {
+        return Err((ReplyLine::InvalidExptime, Reply::Wanted));
+    };
+    retrieval(Manner { cas, touch: Some(Exptime(exptime)) }, keys, line_end_len)
+}
+
+/// `<key> <flags> <exptime> <bytes> [<cas unique>] [noreply]`, then the data block, which is at `behind`.
+///
+/// Once the length of the block is known, a fault elsewhere takes the block with it.
+pub(super) fn storage<'a>(
+    verb: StorageVerb,
+    mut arguments: Tokens<'a>,
+    consumed: usize,
+    behind: &'a [u8],
+) -> Parsed<'a> {
+    let header = (arguments.next(), arguments.next(), arguments.next(), arguments.next());
+    let (Some(key), Some(client_flags), Some(exptime), Some(value_len)) = header else {
+        return refuse(ReplyLine::BadFormat, Reply::Wanted, consumed);
+    };
+    let value_len = parse_i64(value_len).filter(|len| (0..=VALUE_LEN_MAX).contains(len));
+    let Some(value_len) = value_len.and_then(|len| u32::try_from(len).ok()) else {
+        return refuse(ReplyLine::BadFormat, Reply::Wanted, consumed);
+    };
+    let reply = reply_of(arguments);
+    let mode = match verb {
+        StorageVerb::Set => Some(Mode::Set),
+        StorageVerb::Add => Some(Mode::Add),
+        StorageVerb::Replace => Some(Mode::Replace),
+        StorageVerb::Append => Some(Mode::Append),
+        StorageVerb::Prepend => Some(Mode::Prepend),
+        StorageVerb::Cas => arguments.next().and_then(parse_u64).map(Mode::Cas),
+    };
+    let client_flags = parse_i64(unsigned(client_flags)).and_then(|flags| u32::try_from(flags).ok());
+    let header = (Key::new(key), client_flags, parse_i64(unsigned(exptime)), mode);
+    let (Some(key), Some(client_flags), Some(exptime), Some(mode)) = header else {
+        let swallow = u64::from(value_len) + 2;
+        return Parsed::Refused { error: ReplyLine::BadFormat, reply, consumed, swallow };
+    };
+    let (value, taken) = quick::value(behind, value_len);
+    let exptime = Exptime(exptime);
+    let request = Request::Store(Storage { key, client_flags, exptime, value_len, mode, reply, value });
+    Parsed::Request { request, consumed: consumed + taken }
+}
+
+/// `<key> [0] [noreply]`. The 0 is the hold time of old; clients still send it.
+pub(super) fn delete(mut arguments: Tokens<'_>) -> Line<'_> {
+    let Some(key) = arguments.next() else { return Err((ReplyLine::BadFormat, Reply::Wanted)) };
+    // `delete noreply` is silent, and removes that key.
+    let reply = if key == b"noreply" && arguments.is_over() { Reply::Silent } else { reply_of(arguments) };
+    match (arguments.next(), arguments.next(), arguments.next()) {
+        (None | Some(b"0" | b"noreply"), None, None) | (Some(b"0"), Some(b"noreply"), None) => {}
+        (_, _, None) => return Err((ReplyLine::DeleteUsage, reply)),
+        (_, _, Some(_)) => return Err((ReplyLine::Error, Reply::Wanted)),
+    }
+    let key = Key::new(key).ok_or((ReplyLine::BadFormat, reply))?;
+    Ok(Request::Delete(Delete { key, reply }))
+}
+
+/// `<key> <delta> [noreply]`
+pub(super) fn arith(direction: Direction, mut arguments: Tokens<'_>) -> Line<'_> {
+    let (key, delta, reply) = key_and_word(&mut arguments)?;
+    let delta = parse_u64(delta).ok_or((ReplyLine::InvalidDelta, reply))?;
+    let delta = match direction {
+        Direction::Up => Delta::Up(delta),
+        Direction::Down => Delta::Down(delta),
+    };
+    Ok(Request::Arith(Arith { key, delta, reply }))
+}
+
+/// `<key> <exptime> [noreply]`
+pub(super) fn touch(mut arguments: Tokens<'_>) -> Line<'_> {
+    let (key, exptime, reply) = key_and_word(&mut arguments)?;
+    let exptime = Exptime(parse_i64(exptime).ok_or((ReplyLine::InvalidExptime, reply))?);
+    Ok(Request::Touch(Touch { key, exptime, reply }))
+}
+
+/// The words to the server.
+pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
+    let reply = reply_of(arguments);
+    let request = match verb {
+        AdminVerb::FlushAll => match arguments.next() {
+            None | Some(b"noreply") => Admin::FlushAll(Exptime(0), reply),
+            Some(delay) => {
+                let delay = parse_i64(delay).ok_or((ReplyLine::InvalidExptime, reply))?;
+                Admin::FlushAll(Exptime(delay), reply)
+            }
+        },
+        AdminVerb::Verbosity => match arguments.next().map(parse_u32) {
+            Some(Some(level)) => Admin::Verbosity(level, reply),
+            Some(None) | None => return Err((ReplyLine::BadFormat, reply)),
+        },
+        AdminVerb::CacheMemlimit => match arguments.next().map(parse_u32) {
+            Some(Some(megabytes)) => Admin::CacheMemlimit(megabytes, reply),
+            Some(None) | None => return Err((ReplyLine::Error, reply)),
+        },
+        AdminVerb::Version => Admin::Version,
+        AdminVerb::Quit => Admin::Quit,
+        AdminVerb::Shutdown => Admin::Shutdown(arguments),
+        AdminVerb::Stats => Admin::Stats(arguments),
+        AdminVerb::Debugtime => Admin::Debugtime(arguments),
+    };
+    Ok(Request::Admin(request))
+}
+
+/// The key and the word behind it that incr, decr and touch have.
+fn key_and_word<'a>(arguments: &mut Tokens<'a>) -> Result<(Key<'a>, &'a [u8], Reply), (ReplyLine, Reply)> {
+    let (Some(key), Some(word)) = (arguments.next(), arguments.next()) else {
+        return Err((ReplyLine::BadFormat, Reply::Wanted));
+    };
+    let reply = if word == b"noreply" && arguments.is_over() { Reply::Silent } else { reply_of(*arguments) };
+    let key = Key::new(key).ok_or((ReplyLine::BadFormat, reply))?;
+    Ok((key, word, reply))
+}
+
+/// noreply counts as the last word of the line only.
+fn reply_of(rest: Tokens<'_>) -> Reply {
+    match rest.last() {
+        Some(b"noreply") => Reply::Silent,
+        Some(_) | None => Reply::Wanted,
+    }
+}
+
+/// The flags and the exptime of a storage line may have a plus sign; nothing else may.
+fn unsigned(number: &[u8]) -> &[u8] {
+    match number {
+        [b'+', digits @ ..] if digits.first().is_some_and(u8::is_ascii_digit) => digits,
+        _ => number,
+    }
+}
