@@ -12,7 +12,7 @@ use mio::{Events, Interest, Poll, Token};
 use crate::batch::{Batch, ItemDigits, item_digits};
 
 /// A server that answers nothing for so long has failed.
-const SILENCE_MAX: Duration = Duration::from_secs(20);
+const SILENCE_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Client {
     poll: Poll,
@@ -84,7 +84,7 @@ impl Client {
             if self.events.is_empty() {
                 let since = *idle_since.get_or_insert_with(Instant::now);
                 if since.elapsed() > SILENCE_MAX {
-                    return Err(io::Error::new(ErrorKind::TimedOut, "the server stopped answering"));
+                    return Err(self.explain_silence(batch));
                 }
                 continue;
             }
@@ -105,6 +105,16 @@ impl Client {
             }
         }
         Ok(Tally { items: completed * batch.items() as u64, elapsed: start.elapsed(), idle })
+    }
+
+    /// A reply that is too short is awaited for ever; what came of it says why.
+    fn explain_silence(&self, batch: &mut Batch) -> io::Error {
+        let silence = io::Error::new(ErrorKind::TimedOut, "the server stopped answering");
+        let partial =
+            self.connections.iter().find(|connection| (1..batch.reply_len()).contains(&connection.received_len));
+        let Some(connection) = partial else { return silence };
+        let received = &connection.received[..connection.received_len];
+        batch.check(&connection.in_flight, received).err().unwrap_or(silence)
     }
 }
 
@@ -134,8 +144,7 @@ impl Connection {
             Err(error) => return Err(error),
         }
         let received = &self.received[..self.received_len];
-        // A short line is an error message: it would otherwise be waited for in vain.
-        if received.len() < batch.reply_len() && !received.ends_with(b"ERROR\r\n") {
+        if received.len() < batch.reply_len() {
             return Ok(false);
         }
         batch.check(&self.in_flight, received)?;
