@@ -32,6 +32,7 @@ check: fmt clippy rustdoc tidy ## formatting, lints, documentation, house rules
 .PHONY: fmt clippy rustdoc tidy
 fmt:
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path t/compat/rust/Cargo.toml --check
 clippy:
 	$(CARGO) clippy --all-targets -- -D warnings
 rustdoc:
@@ -55,6 +56,10 @@ bench-instructions: ## user-space instructions per request, counted by valgrind
 .PHONY: doc
 doc: ## the pages that are printed from the tables: doc/settings.md, doc/larder.1, the help
 	LARDER_BLESS=1 scripts/run-tests $(CARGO) test --test t docs
+
+.PHONY: compat
+compat: build ## real clients against larder; installs them (apt, pip, npm, cargo)
+	t/compat/run.py
 
 .PHONY: install
 install: build ## binary, man page and licence under $(DESTDIR)$(PREFIX)

@@ -1,0 +1,55 @@
+"""Installs what the clients need, by package name. An install that fails is a failed check."""
+
+import os
+import shutil
+
+from kit import CLIENTS, INSTALL_LIMIT_S, INSTALLED, REPOSITORY, must, on_path, run
+
+PYTHON = INSTALLED / "venv" / "bin" / "python"
+NODE_MODULES = INSTALLED / "npm" / "node_modules"
+RUST_CLIENT = INSTALLED / "rust" / "debug" / "larder-compat"
+DEBIAN_MEMCACHED = INSTALLED / "memcached-deb"
+
+
+def apt_get(*words, **more):
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return must([*sudo, "apt-get", "-q", *words], INSTALL_LIMIT_S, env=env, **more)
+
+
+def apt(packages):
+    missing = [p for p in sorted(packages) if "installed" not in run(["dpkg-query", "-W", "-f", "${db:Status-Status}", p])[1].split()]
+    if missing:
+        apt_get("update")
+        apt_get("install", "--yes", "--no-install-recommends", *missing)
+
+
+def python_packages():
+    if run(["python3", "-m", "venv", INSTALLED / "venv"])[0] != 0:
+        apt({"python3-venv"})
+        must(["python3", "-m", "venv", "--clear", INSTALLED / "venv"])
+    must([PYTHON, "-m", "pip", "install", "--quiet", "--requirement", CLIENTS / "requirements.txt"], INSTALL_LIMIT_S)
+
+
+def node_packages():
+    if not (on_path("node") and on_path("npm")):
+        apt({"nodejs", "npm"})
+    folder = NODE_MODULES.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(CLIENTS / "package.json", folder)
+    must(["npm", "install", "--no-audit", "--no-fund"], INSTALL_LIMIT_S, cwd=folder)
+
+
+def rust_client():
+    manifest = REPOSITORY / "t" / "compat" / "rust" / "Cargo.toml"
+    must(["cargo", "build", "--locked", "--manifest-path", manifest, "--target-dir", INSTALLED / "rust"], INSTALL_LIMIT_S)
+
+
+def memcached_scripts():
+    """Debian's memcached package, unpacked but not installed: only its scripts are wanted."""
+    if not (DEBIAN_MEMCACHED / "usr/share/memcached/scripts/memcached-tool").exists():
+        DEBIAN_MEMCACHED.mkdir(parents=True, exist_ok=True)
+        apt_get("update")
+        must(["apt-get", "-q", "download", "memcached"], INSTALL_LIMIT_S, cwd=DEBIAN_MEMCACHED)
+        for package in DEBIAN_MEMCACHED.glob("memcached_*.deb"):
+            must(["dpkg-deb", "-x", package, DEBIAN_MEMCACHED])

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Real clients against larder: `make compat`.
+
+    t/compat/run.py [PART OF A GROUP'S NAME...]
+
+Installs every client by its package name, starts fresh servers on free loopback ports for each group of checks, and
+prints one line per named check. Nothing is ever skipped: what cannot be installed is a failure. LARDER_SERVER names
+another server to run against, such as memcached itself.
+"""
+
+import sys
+
+import daemons
+import install
+import libraries
+import tools
+from kit import SERVER, Report, servers
+
+# Name, how many servers, Debian packages, other installs, the checks.
+GROUPS = [
+    ("pymemcache", 3, [], [install.python_packages], libraries.pymemcache),
+    ("pylibmc", 3, [], [install.python_packages], libraries.pylibmc),
+    ("python-memcached", 3, [], [install.python_packages], libraries.python_memcached),
+    ("Cache::Memcached", 3, ["libcache-memcached-perl"], [], libraries.perl_cache_memcached),
+    ("Cache::Memcached::Fast", 3, ["libcache-memcached-fast-perl"], [], libraries.perl_cache_memcached_fast),
+    ("php-memcached", 3, ["php-cli", "php-memcached"], [], libraries.php_memcached),
+    ("node memcached", 3, [], [install.node_packages], libraries.node_memcached),
+    ("rust memcache", 3, [], [install.rust_client], libraries.rust_memcache),
+    ("libmemcached tools", 3, ["libmemcached-tools"], [], tools.libmemcached_tools),
+    ("memcslap", 3, ["libmemcached-tools"], [], tools.memcslap),
+    ("memcaslap", 1, ["libmemcached-tools"], [], tools.memcaslap),
+    ("memccapable", 1, ["libmemcached-tools"], [], tools.memccapable),
+    ("memcached-tool", 1, [], [install.memcached_scripts], tools.memcached_tool),
+    ("scraping", 1, [], [], tools.scraping),
+    ("check_tcp", 1, ["monitoring-plugins-basic"], [], tools.nagios_check_tcp),
+    ("twemproxy", 3, ["nutcracker"], [], daemons.twemproxy),
+    ("daemontools", 0, ["daemontools"], [], daemons.daemontools),
+    ("systemd", 0, [], [], daemons.systemd),
+]
+
+
+def main(parts):
+    chosen = [group for group in GROUPS if not parts or any(part in group[0] for part in parts)]
+    if not chosen:
+        sys.exit(f"run.py: no group is called like {' or '.join(parts)}: {', '.join(group[0] for group in GROUPS)}")
+    if not SERVER.exists():
+        sys.exit(f"run.py: no server at {SERVER}: run `cargo build --release` first, or set LARDER_SERVER")
+    report = Report()
+    report.group = "install"
+    packages = {package for group in chosen for package in group[2]}
+    with report.check("Debian packages " + (", ".join(sorted(packages)) or "(none)")):
+        install.apt(packages)
+    for step in dict.fromkeys(step for group in chosen for step in group[3]):
+        with report.check(step.__name__.replace("_", " ")):
+            step()
+    for name, count, _, _, checks in chosen:
+        report.group = name
+        try:
+            with servers(report, count) as running:
+                checks(report, running)
+        except Exception as error:  # A group that breaks is a failure; the others still run.
+            report.fault("the group runs to its end", repr(error))
+    print(f"{report.passed} passed, {report.failed} failed", flush=True)
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
