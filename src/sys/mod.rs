@@ -4,4 +4,5 @@ pub mod cpu;
 pub mod mapping;
 pub mod process;
 pub mod signal;
+pub mod socket;
 pub(crate) mod syscall;

@@ -1,0 +1,358 @@
+//! Sockets: listen, accept, options, receive, send. Everything here is non-blocking and closes on exec.
+//!
+//! ```text
+//! listen_tcp / listen_unix ──▶ accept ──▶ receive … send / send_pieces
+//! ```
+//!
+//! Unsafe only where the kernel wants a pointer; what leaves this file is safe.
+
+use std::fs;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::{MaybeUninit, size_of};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+
+use libc::{c_int, c_void, sockaddr_storage, socklen_t};
+
+use super::syscall::syscall;
+
+/// The most pieces one [`send_pieces`] or [`receive_pieces`] takes; the kernel's own limit is 1024.
+pub const PIECES_MAX: usize = 64;
+
+/// A TCP socket that listens on `address`.
+///
+/// # Errors
+/// What the kernel says, most often that the address is in use.
+pub fn listen_tcp(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
+    let domain = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let socket = open_stream(domain)?;
+    set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    set_option(&socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
+    set_option(&socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+    if address.is_ipv6() {
+        // So that 0.0.0.0 and [::] can be bound side by side.
+        set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+    }
+    let (storage, len) = encode_address(address);
+    // SAFETY: `storage` is a live socket address of which `len` bytes are written.
+    unsafe { syscall!(bind(socket.as_raw_fd(), (&raw const storage).cast(), len)) }?;
+    start_listening(&socket, backlog)?;
+    Ok(socket)
+}
+
+/// A unix stream socket that listens at `path`, whose permissions are `mode`. A socket file that an earlier
+/// server left there is replaced; any other file is not.
+///
+/// # Errors
+/// What the kernel says; a path longer than a socket address can hold is invalid input.
+pub fn listen_unix(path: &Path, mode: u32, backlog: u32) -> io::Result<OwnedFd> {
+    if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        fs::remove_file(path)?;
+    }
+    let (address, len) = encode_path(path)?;
+    let socket = open_stream(libc::AF_UNIX)?;
+    // SAFETY: `address` is a live socket address of which `len` bytes are written.
+    unsafe { syscall!(bind(socket.as_raw_fd(), (&raw const address).cast(), len)) }?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    start_listening(&socket, backlog)?;
+    Ok(socket)
+}
+
+fn open_stream(domain: c_int) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: takes no pointer.
+    let fd = unsafe { syscall!(socket(domain, kind, 0)) }?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn start_listening(socket: &OwnedFd, backlog: u32) -> io::Result<()> {
+    let backlog = c_int::try_from(backlog).unwrap_or(c_int::MAX);
+    // SAFETY: takes no pointer.
+    unsafe { syscall!(listen(socket.as_raw_fd(), backlog)) }.map(drop)
+}
+
+/// The next client waiting on `listener`.
+///
+/// # Errors
+/// `WouldBlock` when nobody waits; descriptor exhaustion (see [`is_exhaustion`]); what the kernel says.
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: null pointers tell the kernel that we do not want the peer's address.
+    let fd = unsafe { syscall!(accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags)) }?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Whether an accept failed because descriptors or memory ran out: trying again at once cannot help.
+pub fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// Sends small replies at once, and notices peers that vanished. Inherited from the listener on Linux; set again
+/// because that is not promised elsewhere.
+///
+/// # Errors
+/// What the kernel says.
+pub fn prepare_client(socket: &OwnedFd) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+    set_option(socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)
+}
+
+fn set_option(socket: &OwnedFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+    let value: *const c_int = &raw const value;
+    let len = socklen::<c_int>();
+    // SAFETY: `value` points to a live c_int, and `len` is its size.
+    unsafe { syscall!(setsockopt(socket.as_raw_fd(), level, name, value.cast(), len)) }.map(drop)
+}
+
+/// Receives into `buffer`; 0 means that the peer has finished.
+///
+/// # Errors
+/// `WouldBlock` when nothing is there; what the kernel says.
+#[inline]
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let start = buffer.as_mut_ptr().cast::<c_void>();
+    // SAFETY: `start` and the length describe a live, exclusively borrowed slice.
+    unsafe { syscall!(recv(socket.as_raw_fd(), start, buffer.len(), 0)) }.map(|count| count as usize)
+}
+
+/// Receives into `pieces`, one after the other, at most [`PIECES_MAX`] of them.
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_pieces(socket: BorrowedFd<'_>, pieces: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    let count = c_int::try_from(pieces.len().min(PIECES_MAX)).unwrap_or(0);
+    // SAFETY: an IoSliceMut is an iovec by its documented layout, and each one is a live exclusive borrow.
+    unsafe { syscall!(readv(socket.as_raw_fd(), pieces.as_mut_ptr().cast(), count)) }.map(|count| count as usize)
+}
+
+/// Sends as much of `bytes` as the kernel takes.
+///
+/// # Errors
+/// `WouldBlock` when the peer must read first; what the kernel says.
+#[inline]
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let start = bytes.as_ptr().cast::<c_void>();
+    // SAFETY: `start` and the length describe a live slice. MSG_NOSIGNAL: a vanished peer is an error, no SIGPIPE.
+    unsafe { syscall!(send(socket.as_raw_fd(), start, bytes.len(), libc::MSG_NOSIGNAL)) }.map(|count| count as usize)
+}
+
+/// Sends as much of `pieces`, one after the other and at most [`PIECES_MAX`] of them, as the kernel takes.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_pieces(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    let count = pieces.len().min(PIECES_MAX);
+    // SAFETY: all-zero bytes are a valid msghdr: null pointers, zero lengths.
+    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    message.msg_iov = pieces.as_ptr().cast_mut().cast();
+    message.msg_iovlen = count as _;
+    // SAFETY: an IoSlice is an iovec by its documented layout; the kernel only reads them and what they borrow.
+    unsafe { syscall!(sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL)) }.map(|count| count as usize)
+}
+
+/// The address `fd` is bound to: how a listener on port 0 learns its port. None for a unix socket.
+pub fn local_address(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
+    decode_address(&name_of(socket.as_raw_fd(), Side::Ours)?)
+}
+
+/// Which end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The address we are bound to.
+    Ours,
+    /// The address of the client.
+    Theirs,
+}
+
+/// An address as `stats conns` writes it: `tcp:1.2.3.4:5`, `tcp6:[::1]:5`, `unix:/path`. The descriptor need not
+/// be ours any more: a number that names no socket gives None.
+pub fn describe(fd: RawFd, side: Side) -> Option<String> {
+    let name = name_of(fd, side)?;
+    match c_int::from(name.storage.ss_family) {
+        libc::AF_UNIX => Some(format!("unix:{}", name.path())),
+        _ => match decode_address(&name)? {
+            SocketAddr::V4(address) => Some(format!("tcp:{address}")),
+            SocketAddr::V6(address) => Some(format!("tcp6:[{}]:{}", address.ip(), address.port())),
+        },
+    }
+}
+
+/// A socket address as the kernel wrote it.
+struct Name {
+    storage: sockaddr_storage,
+    len: usize,
+}
+
+impl Name {
+    /// The path of a unix socket's address; empty when it has none.
+    fn path(&self) -> String {
+        let start = (&raw const self.storage).cast::<u8>();
+        // SAFETY: sockaddr_storage is plain bytes all of which are initialised (zeroed, then written by the kernel).
+        let bytes = unsafe { std::slice::from_raw_parts(start, size_of::<sockaddr_storage>()) };
+        let path = &bytes[size_of::<libc::sa_family_t>()..self.len.clamp(size_of::<libc::sa_family_t>(), bytes.len())];
+        let end = path.iter().position(|byte| *byte == 0).unwrap_or(path.len());
+        String::from_utf8_lossy(&path[..end]).into_owned()
+    }
+}
+
+fn name_of(fd: RawFd, side: Side) -> Option<Name> {
+    // SAFETY: all-zero bytes are a valid sockaddr_storage: an address of no family.
+    let mut storage: sockaddr_storage = unsafe { MaybeUninit::zeroed().assume_init() };
+    let mut len = socklen::<sockaddr_storage>();
+    let (start, len_at) = ((&raw mut storage).cast(), &raw mut len);
+    let asked = match side {
+        // SAFETY: both pointers are to live locals, and `len` says how much room there is.
+        Side::Ours => unsafe { syscall!(getsockname(fd, start, len_at)) },
+        // SAFETY: as above.
+        Side::Theirs => unsafe { syscall!(getpeername(fd, start, len_at)) },
+    };
+    asked.ok().map(|_| Name { storage, len: len as usize })
+}
+
+fn encode_address(address: SocketAddr) -> (sockaddr_storage, socklen_t) {
+    // SAFETY: all-zero bytes are a valid sockaddr_storage: an address of no family.
+    let mut storage: sockaddr_storage = unsafe { MaybeUninit::zeroed().assume_init() };
+    let start = &raw mut storage;
+    match address {
+        SocketAddr::V4(v4) => {
+            let encoded = libc::sockaddr_in {
+                sin_family: family(libc::AF_INET),
+                sin_port: v4.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(v4.ip().octets()) },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: a sockaddr_storage is larger than, and aligned for, every other socket address.
+            unsafe { start.cast::<libc::sockaddr_in>().write(encoded) };
+            (storage, socklen::<libc::sockaddr_in>())
+        }
+        SocketAddr::V6(v6) => {
+            let encoded = libc::sockaddr_in6 {
+                sin6_family: family(libc::AF_INET6),
+                sin6_port: v6.port().to_be(),
+                sin6_flowinfo: v6.flowinfo(),
+                sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
+                sin6_scope_id: v6.scope_id(),
+            };
+            // SAFETY: as above.
+            unsafe { start.cast::<libc::sockaddr_in6>().write(encoded) };
+            (storage, socklen::<libc::sockaddr_in6>())
+        }
+    }
+}
+
+fn decode_address(name: &Name) -> Option<SocketAddr> {
+    let start = &raw const name.storage;
+    match c_int::from(name.storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that the kernel wrote a sockaddr_in; the storage is larger and aligned for it.
+            let v4 = unsafe { start.cast::<libc::sockaddr_in>().read() };
+            let ip = v4.sin_addr.s_addr.to_ne_bytes().into();
+            Some(SocketAddr::V4(SocketAddrV4::new(ip, u16::from_be(v4.sin_port))))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the family says that the kernel wrote a sockaddr_in6; the storage is larger and aligned for it.
+            let v6 = unsafe { start.cast::<libc::sockaddr_in6>().read() };
+            let IpAddr::V6(ip) = IpAddr::from(v6.sin6_addr.s6_addr) else { return None };
+            let port = u16::from_be(v6.sin6_port);
+            Some(SocketAddr::V6(SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id)))
+        }
+        _ => None,
+    }
+}
+
+/// The size of a `T`, as the socket calls want it.
+#[expect(clippy::cast_possible_truncation, reason = "socket addresses are a few dozen bytes")]
+const fn socklen<T>() -> socklen_t {
+    size_of::<T>() as socklen_t
+}
+
+/// An address family, as addresses hold it.
+#[expect(clippy::cast_possible_truncation, reason = "families are small numbers")]
+const fn family(domain: c_int) -> libc::sa_family_t {
+    domain as libc::sa_family_t
+}
+
+fn encode_path(path: &Path) -> io::Result<(libc::sockaddr_un, socklen_t)> {
+    // SAFETY: all-zero bytes are a valid sockaddr_un: an address of no family with an empty path.
+    let mut address: libc::sockaddr_un = unsafe { MaybeUninit::zeroed().assume_init() };
+    address.sun_family = family(libc::AF_UNIX);
+    let bytes = path.as_os_str().as_bytes();
+    // One byte stays zero: it ends the path.
+    if bytes.is_empty() || bytes.len() >= address.sun_path.len() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "path is empty or too long for a socket"));
+    }
+    for (to, from) in address.sun_path.iter_mut().zip(bytes) {
+        *to = libc::c_char::from_ne_bytes([*from]);
+    }
+    Ok((address, socklen::<libc::sockaddr_un>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, IoSlice, IoSliceMut};
+    use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+
+    use super::{Side, accept, describe, listen_tcp, listen_unix, local_address, receive, receive_pieces, send_pieces};
+
+    #[test]
+    fn a_listener_on_port_0_tells_its_port_and_its_clients_address() {
+        for ip in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+            // A machine without IPv6 has nothing to test there.
+            let Ok(listener) = listen_tcp(SocketAddr::new(ip, 0), 8) else { continue };
+            let address = local_address(listener.as_fd()).expect("it is bound");
+            assert_ne!(address.port(), 0);
+            assert_eq!(accept(listener.as_fd()).unwrap_err().kind(), ErrorKind::WouldBlock);
+            let client = TcpStream::connect(address).unwrap();
+            let served = accept(listener.as_fd()).unwrap();
+            let (v4, v6) = (format!("tcp:{}", client.local_addr().unwrap()), client.local_addr().unwrap().to_string());
+            let expected = if ip.is_ipv4() { v4 } else { format!("tcp6:{v6}") };
+            assert_eq!(describe(served.as_raw_fd(), Side::Theirs), Some(expected));
+        }
+    }
+
+    #[test]
+    fn the_same_port_on_v4_and_v6_are_two_listeners() {
+        let Ok(six) = listen_tcp(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0), 8) else { return };
+        let port = local_address(six.as_fd()).expect("it is bound").port();
+        assert!(listen_tcp(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), 8).is_ok());
+    }
+
+    #[test]
+    fn a_unix_listener_has_the_mode_asked_for_and_replaces_only_a_socket() {
+        let path = std::env::temp_dir().join(format!("larder-socket-{}", std::process::id()));
+        let listener = listen_unix(&path, 0o700, 8).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        drop(listener);
+        let listener = listen_unix(&path, 0o600, 8).unwrap();
+        assert_eq!(describe(listener.as_raw_fd(), Side::Ours), Some(format!("unix:{}", path.display())));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, b"precious").unwrap();
+        assert!(listen_unix(&path, 0o600, 8).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+        std::fs::remove_file(&path).unwrap();
+        assert!(listen_unix(&std::path::PathBuf::from("x".repeat(200)), 0o600, 8).is_err());
+    }
+
+    #[test]
+    fn pieces_arrive_in_order() {
+        let (one, two) = UnixStream::pair().unwrap();
+        assert_eq!(
+            send_pieces(one.as_fd(), &[IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"cde")]).unwrap(),
+            5
+        );
+        let (mut first, mut second) = ([0; 3], [0; 9]);
+        let mut pieces = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
+        assert_eq!(receive_pieces(two.as_fd(), &mut pieces).unwrap(), 5);
+        assert_eq!((&first, &second[..2]), (b"abc", &b"de"[..]));
+        drop(one);
+        assert_eq!(receive(two.as_fd(), &mut first).unwrap(), 0);
+    }
+}
