@@ -30,6 +30,11 @@ fn the_manual_page_is_what_the_table_says() {
 }
 
 #[test]
+fn the_statistics_page_is_what_the_tables_say() {
+    holds("doc/stats.md", &larder::stats::markdown());
+}
+
+#[test]
 fn the_help_is_what_the_table_says() {
     holds("t/golden/help.txt", &help(VERSION));
 }

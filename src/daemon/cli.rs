@@ -135,7 +135,7 @@ fn explain(fail: &Fail) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, Invocation, parse};
+    use super::{Failure, Invocation, ROWS, parse};
     use crate::settings::Settings;
 
     fn serve(line: &str) -> Result<Settings, String> {
@@ -195,5 +195,68 @@ mod tests {
         assert_eq!(settings.port_file, None);
         let Ok(Invocation::Serve(settings)) = parsed("f") else { panic!("not a server") };
         assert_eq!(settings.port_file, Some("f".into()));
+    }
+
+    /// Two thousand command lines of options, halves of options and nonsense: an answer or a complaint, never a
+    /// panic, and a complaint is one line that names something.
+    #[test]
+    fn no_command_line_is_too_strange() {
+        const SCRAPS: [&str; 24] = [
+            "",
+            "-",
+            "--",
+            "=",
+            "-1",
+            "0",
+            "1",
+            "64",
+            "65536",
+            "18446744073709551616",
+            "1e400",
+            "NaN",
+            "1k",
+            "m",
+            "k",
+            "é",
+            "[::1",
+            "[]:1",
+            ":::",
+            "a,,b",
+            "no_",
+            "96-95",
+            ",",
+            "\u{0}",
+        ];
+        let mut names: Vec<String> = vec!["-o".into(), "--extended".into()];
+        for row in ROWS {
+            names.extend(row.short().map(|name| format!("-{name}")));
+            names.extend(row.longs().map(|name| format!("--{name}")));
+            names.push(row.bare_name().to_string());
+            names.push(format!("no_{}", row.bare_name()));
+        }
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for _ in 0..2_000 {
+            let mut line: Vec<std::ffi::OsString> = Vec::new();
+            for _ in 0..random(5) {
+                let name = &names[random(names.len())];
+                let scrap = SCRAPS[random(SCRAPS.len())];
+                match random(4) {
+                    0 => line.push(name.into()),
+                    1 => line.push(scrap.into()),
+                    2 => line.push(format!("{name}={scrap}").into()),
+                    _ => line.extend(["-o".into(), format!("{name}={scrap},{name}").into()]),
+                }
+            }
+            if let Err(failure) = parse(line.clone(), |_| None) {
+                assert!(
+                    matches!(&failure, Failure::Usage(text) if !text.contains('\n') && text.contains(": ")),
+                    "{line:?}"
+                );
+            }
+        }
     }
 }

@@ -2,8 +2,10 @@
 
 mod gauges;
 mod general;
+mod manual;
 mod prefix;
 
 pub use gauges::{ConnectionRow, Gauges};
 pub use general::{connection_rows, general_rows};
+pub use manual::markdown;
 pub use prefix::{PrefixCounts, PrefixTable};

@@ -1,0 +1,116 @@
+//! doc/stats.md: what each row of `stats` means. The counters' rows come from their own table.
+
+use crate::counters::Counters;
+
+/// Rows of plain `stats` that are not counters.
+const GENERAL: &[(&str, &str)] = &[
+    ("pid", "Process id."),
+    ("uptime", "Seconds since start; begins at 2."),
+    ("time", "Unix time, in seconds."),
+    ("version", "What `version` answers."),
+    ("libevent", "How events are waited for."),
+    ("pointer_size", "Bits of a pointer."),
+    ("rusage_user", "Processor time spent in the program, in seconds."),
+    ("rusage_system", "Processor time the kernel spent for it, in seconds."),
+    ("max_connections", "-c."),
+    ("curr_connections", "Clients connected now."),
+    ("connection_structures", "Connections that memory is set aside for."),
+    ("read_buf_count", "Buffers that clients hold for reading."),
+    ("read_buf_bytes", "Their bytes."),
+    ("read_buf_bytes_free", "Those of them in buffers that are kept for the next client."),
+    ("reserved_fds", "Descriptors the process keeps for itself."),
+    ("limit_maxbytes", "Memory for items, in bytes: -m, or what cache_memlimit made of it."),
+    ("accepting_conns", "1 while connections are accepted."),
+    ("listen_disabled_num", "How often accepting stopped for want of descriptors."),
+    ("time_in_listen_disabled_us", "For how long, in microseconds."),
+    ("threads", "-t."),
+    ("hash_power_level", "The hash table has 2 to this power places for items."),
+    ("hash_bytes", "Its bytes."),
+    ("hash_is_expanding", "1 while it grows."),
+    ("bytes", "Bytes of the items that are stored, their headers included."),
+    ("curr_items", "Items that are stored."),
+    ("total_items", "Items stored since start."),
+    ("slab_global_page_pool", "Free pages that any size class may take."),
+    ("expired_unfetched", "Items that ended without having been fetched."),
+    ("evicted_unfetched", "Items evicted without having been fetched."),
+    ("evicted_active", "Items evicted although they were fetched lately."),
+    ("evictions", "Items evicted to make room."),
+    ("reclaimed", "Times the place of an ended item was used for a new one."),
+    ("crawler_reclaimed", "Ended items that the background sweep removed."),
+    ("crawler_items_checked", "Items the background sweep has looked at."),
+    ("slabs_moved", "Pages moved from one size class to another."),
+    ("slab_reassign_running", "1 while a page is being moved."),
+    ("direct_reclaims", "Times a store had to evict for itself."),
+    ("malloc_fails", "Times memory outside the item arena could not be had."),
+];
+
+/// Rows of `stats items`, behind `items:<class>:`.
+const ITEMS: &[(&str, &str)] = &[
+    ("number", "Items stored."),
+    ("age", "Seconds since the oldest was last used."),
+    ("mem_requested", "Bytes the items need of their chunks."),
+    ("evicted", "Items evicted."),
+    ("evicted_nonzero", "Those of them that had a time to live."),
+    ("evicted_time", "Seconds since the last evicted item was used."),
+    ("outofmemory", "Stores refused for want of memory."),
+    ("reclaimed", "Times the place of an ended item was used for a new one."),
+    ("expired_unfetched", "Items that ended without having been fetched."),
+    ("evicted_unfetched", "Items evicted without having been fetched."),
+    ("evicted_active", "Items evicted although they were fetched lately."),
+    ("crawler_reclaimed", "Ended items that the background sweep removed."),
+    ("crawler_items_checked", "Items the background sweep has looked at."),
+    ("direct_reclaims", "Times a store had to evict for itself."),
+];
+
+/// Rows of `stats slabs`, behind `<class>:`; the last two stand alone.
+const SLABS: &[(&str, &str)] = &[
+    ("chunk_size", "Bytes of a chunk."),
+    ("chunks_per_page", "Chunks in a page of 1 MiB."),
+    ("total_pages", "Pages the class has."),
+    ("total_chunks", "Chunks in them."),
+    ("used_chunks", "Chunks that hold items."),
+    ("free_chunks", "Chunks that do not."),
+    (
+        "get_hits, cmd_set, delete_hits, incr_hits, decr_hits, cas_hits, cas_badval, touch_hits",
+        "As in plain `stats`, of this class.",
+    ),
+    ("active_slabs", "Classes that have a page."),
+    ("total_malloced", "Bytes of all pages."),
+];
+
+/// Rows of `stats conns`, behind `<descriptor>:`.
+const CONNS: &[(&str, &str)] = &[
+    ("addr", "Where the client is, or where a listener listens."),
+    ("listen_addr", "The address the client came to."),
+    ("state", "What the connection waits for; the one that asks is in conn_parse_cmd."),
+    ("secs_since_last_cmd", "Seconds since its last command."),
+];
+
+const HEAD: &str = "\
+# Statistics
+
+<!-- Printed from src/stats/manual.rs and src/counters.rs by `make doc`. Edit those, not this file. -->
+
+`stats` and its groups answer with memcached's names, so that what watches memcached can watch larder. A name of memcached's
+that is not listed here belongs to machinery that larder does not have (list maintainer, crawler, log watchers) and is
+always 0. `stats reset` zeroes the counters. `stats settings` is described in [settings.md](settings.md); `stats detail on`
+starts counting by key prefix, `stats detail dump` shows the counts; `stats sizes` counts items by 32 bytes of size;
+`stats cachedump <class> <limit>` lists some keys.
+";
+
+/// doc/stats.md.
+pub fn markdown() -> String {
+    let mut text = String::from(HEAD);
+    let counters = Counters::default();
+    let counters = counters.rows().map(|(name, _, help)| (name, help));
+    let mut section = |heading: &str, rows: &mut dyn Iterator<Item = (&'static str, &'static str)>| {
+        text.push_str(&format!("\n## {heading}\n\n| row | meaning |\n|---|---|\n"));
+        rows.for_each(|(name, meaning)| text.push_str(&format!("| {name} | {meaning} |\n")));
+    };
+    section("`stats`: the process and the store", &mut GENERAL.iter().copied());
+    section("`stats`: counters", &mut counters.into_iter());
+    section("`stats items`, each row behind `items:<class>:`", &mut ITEMS.iter().copied());
+    section("`stats slabs`, most rows behind `<class>:`", &mut SLABS.iter().copied());
+    section("`stats conns`, each row behind `<descriptor>:`", &mut CONNS.iter().copied());
+    text
+}
