@@ -1,6 +1,7 @@
 //! What a command works with.
 
 use crate::counters::Counters;
+use crate::settings::Settings;
 use crate::stats::PrefixTable;
 use crate::store::Engine;
 
@@ -34,6 +35,17 @@ pub struct Switches {
     pub shutdown_command: bool,
     /// debugtime is there (-o debug_commands).
     pub debug_commands: bool,
+}
+
+impl From<&Settings> for Switches {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            flush_enabled: settings.flush_enabled,
+            dump_enabled: settings.dump_enabled,
+            shutdown_command: settings.shutdown_command,
+            debug_commands: settings.debug_commands,
+        }
+    }
 }
 
 impl Default for Switches {
