@@ -4,6 +4,7 @@ CARGO   ?= cargo
 NIGHTLY ?= nightly
 PREFIX  ?= /usr/local
 DESTDIR ?=
+FUZZ_S  ?= 300
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 # memcached's rule, and ours: root says with -u whom to run as.
 AS_USER := $(if $(filter 0,$(shell id -u)),-u nobody)
@@ -39,6 +40,10 @@ rustdoc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --lib
 tidy: ## the house rules of t/tidy.rs alone
 	scripts/run-tests $(CARGO) test --test t tidy
+
+.PHONY: fuzz
+fuzz: ## random bytes for the parser and for whole connections, FUZZ_S seconds each
+	LARDER_FUZZ_S=$(FUZZ_S) $(CARGO) test --release --test t fuzz
 
 .PHONY: sanitize
 sanitize: ## floors 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly toolchain)

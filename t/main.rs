@@ -2,8 +2,11 @@
 
 mod commands;
 mod docs;
+mod fuzz_parser;
 #[path = "support/model_engine.rs"]
 mod model_engine;
+#[path = "support/random.rs"]
+mod random;
 #[path = "support/session.rs"]
 mod session;
 mod tidy;

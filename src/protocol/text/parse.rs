@@ -99,6 +99,10 @@ fn some_keys(bytes: &[u8], from: usize, manner: Manner) -> Parsed<'_> {
     let end = memrchr(b' ', list).map_or(0, |blank| blank + 1);
     // One more than a key may have, for the CR of the line end. A longer tail is refused with the list.
     let end = if list.len() - end > Key::LEN_MAX + 1 { list.len() } else { end };
+    if from + end == 0 {
+        // Only a buffer that is shorter than a key can be full of less than one.
+        return if bytes.is_empty() { Parsed::NeedMore } else { Parsed::Close };
+    }
     let keys = Keys::List(KeyList { tokens: Tokens::new(&list[..end]), line_end_len: 0 });
     let request = Request::Retrieve(Retrieval { keys, manner, rest: Rest::ToCome });
     Parsed::Request { request, consumed: from + end }
@@ -123,5 +127,63 @@ pub fn parse_rest(bytes: &[u8], input: Input, begun: LineRest) -> Parsed<'_> {
         (LineRest::Refused, Some(line_feed)) => Parsed::Skipped { consumed: line_feed + 1, begun: None },
         (LineRest::Refused, None) if bytes.is_empty() => Parsed::NeedMore,
         (LineRest::Refused, None) => Parsed::Skipped { consumed: bytes.len(), begun: Some(begun) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Input, LINE_LEN_MAX, Parsed, parse, parse_rest};
+    use crate::protocol::request::{KeyTooLong, Keys, LineRest, Request, Rest, Retrieval};
+
+    /// The keys of a parsed retrieval, how much it took, and whether it is all of the line.
+    fn keys(parsed: Parsed<'_>) -> (Vec<Result<&[u8], KeyTooLong>>, usize, Rest) {
+        let Parsed::Request { request: Request::Retrieve(Retrieval { keys, rest, .. }), consumed } = parsed else {
+            panic!("{parsed:?}");
+        };
+        let keys = match keys {
+            Keys::One(key) => vec![Ok(key.bytes())],
+            Keys::List(mut list) => std::iter::from_fn(|| list.next_key()).map(|key| key.map(|k| k.bytes())).collect(),
+        };
+        (keys, consumed, rest)
+    }
+
+    #[test]
+    fn only_a_list_of_keys_may_go_on_without_a_line_end() {
+        for (word, endless) in [("set", true), ("gett", true), ("get", false), ("gats", false), ("bget", false)] {
+            let line = format!("{word} {}", "a".repeat(LINE_LEN_MAX));
+            let cut = line.as_bytes();
+            assert_eq!(parse(&cut[..LINE_LEN_MAX], Input::Open), Parsed::NeedMore);
+            assert_eq!(parse(cut, Input::Open) == Parsed::Close, endless, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_full_buffer_gives_up_its_whole_keys_and_keeps_the_cut_one() {
+        assert_eq!(keys(parse(b"get a bb cc", Input::Full)), (vec![Ok(&b"a"[..]), Ok(b"bb")], 9, Rest::ToCome));
+        assert_eq!(keys(parse(b"gat 5 a bb ", Input::Full)), (vec![Ok(&b"a"[..]), Ok(b"bb")], 11, Rest::ToCome));
+        for line in ["gat", "gat 5", "gat x a ", "set a"] {
+            assert_eq!(parse(line.as_bytes(), Input::Full), Parsed::Close, "{line}");
+        }
+        let cut = [b"get a ", &[b'k'; 251][..]].concat();
+        assert_eq!(keys(parse(&cut, Input::Full)), (vec![Ok(&b"a"[..])], 6, Rest::ToCome));
+        let endless = [&cut[..], b"k"].concat();
+        assert_eq!(keys(parse(&endless, Input::Full)), (vec![Ok(&b"a"[..]), Err(KeyTooLong)], 258, Rest::ToCome));
+    }
+
+    #[test]
+    fn a_line_that_was_begun_goes_on_to_its_end() {
+        let Parsed::Request { request: Request::Retrieve(begun), .. } = parse(b"gets a b\r\n", Input::Open) else {
+            panic!("a retrieval");
+        };
+        let begun = LineRest::Keys(begun.manner);
+        assert_eq!(keys(parse_rest(b"c d\r\nget", Input::Open, begun)), (vec![Ok(&b"c"[..]), Ok(b"d")], 5, Rest::None));
+        assert_eq!(keys(parse_rest(b"\r\n", Input::Open, begun)), (vec![], 2, Rest::None));
+        assert_eq!(keys(parse_rest(b"c d", Input::Full, begun)), (vec![Ok(&b"c"[..])], 2, Rest::ToCome));
+        assert_eq!(parse_rest(b"c d", Input::Open, begun), Parsed::NeedMore);
+        assert_eq!(parse_rest(b"cd", Input::Full, begun), Parsed::Close);
+        let refused = LineRest::Refused;
+        assert_eq!(parse_rest(b"", Input::Open, refused), Parsed::NeedMore);
+        assert_eq!(parse_rest(b"ab", Input::Open, refused), Parsed::Skipped { consumed: 2, begun: Some(refused) });
+        assert_eq!(parse_rest(b"ab\nget", Input::Open, refused), Parsed::Skipped { consumed: 3, begun: None });
     }
 }
