@@ -31,6 +31,7 @@ mod bucket;
 mod cursor;
 mod growth;
 mod guard;
+mod lookup;
 mod overflow;
 mod region;
 mod table;

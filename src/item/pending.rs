@@ -4,7 +4,7 @@ use std::io::IoSliceMut;
 use std::mem::ManuallyDrop;
 use std::slice;
 
-use crate::base::{Deadline, Key};
+use crate::base::{Deadline, HashedKey, KeyHash};
 use crate::memory::{ChunkRef, SlabAllocator};
 
 use super::header::{self, Birth, CLIENT_FLAGS_BYTES, HEADER_BYTES};
@@ -15,6 +15,7 @@ pub struct PendingItem {
     slabs: &'static SlabAllocator,
     head: ChunkRef,
     layout: Layout,
+    hash: KeyHash,
     deadline: Deadline,
     /// Bytes of the value that are still to come.
     remaining: u32,
@@ -53,7 +54,7 @@ impl Drop for ChunkChain {
 
 impl PendingItem {
     /// Writes everything but the value into chunks that nobody else has.
-    pub fn new(chain: ChunkChain, layout: Layout, key: Key<'_>, client_flags: u32, deadline: Deadline) -> Self {
+    pub fn new(chain: ChunkChain, layout: Layout, key: HashedKey<'_>, client_flags: u32, deadline: Deadline) -> Self {
         let chain = ManuallyDrop::new(chain);
         let (slabs, head) = (chain.slabs, chain.head);
         assert_eq!(chain.links.len(), layout.links() as usize, "a chain is as long as its layout says");
@@ -62,8 +63,17 @@ impl PendingItem {
         let at = layout.shape.prefix_bytes();
         let end = if layout.shape.has_extension { chunk_bytes } else { at + layout.value_len };
         assert!(end <= chunk_bytes, "the layout was made for this class (I3)");
-        let mut pending =
-            Self { slabs, head, layout, deadline, remaining: layout.value_len, chunk: head, at: HEADER_BYTES, end };
+        let mut pending = Self {
+            slabs,
+            head,
+            layout,
+            hash: key.hash,
+            deadline,
+            remaining: layout.value_len,
+            chunk: head,
+            at: HEADER_BYTES,
+            end,
+        };
         if layout.shape.has_client_flags {
             pending.put(&client_flags.to_le_bytes());
         }
@@ -71,7 +81,7 @@ impl PendingItem {
             pending.put(&layout.value_len.to_le_bytes());
             pending.put(&chain.links.first().map_or(0, |link| link.bits()).to_le_bytes());
         }
-        pending.put(key.bytes());
+        pending.put(key.key.bytes());
         debug_assert_eq!(pending.at, at);
         pending.write_links(&chain.links);
         // The list itself has done its work; the chunks are the pending item's now.
@@ -101,19 +111,38 @@ impl PendingItem {
         self.layout.value_len
     }
 
+    /// Bytes of header, fields, key and value together, links' headers not counted.
+    #[inline]
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.layout.shape.prefix_bytes()) + u64::from(self.layout.value_len)
+    }
+
     /// When the item will end.
     #[inline]
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
 
+    /// The hash of its key.
+    #[inline]
+    pub fn hash(&self) -> KeyHash {
+        self.hash
+    }
+
+    /// Its first or only chunk.
+    #[inline]
+    pub fn head(&self) -> ChunkRef {
+        self.head
+    }
+
     /// The key it will have.
+    #[inline]
     pub fn key(&self) -> &[u8] {
         let key_len = u32::from(self.layout.shape.key_len);
         self.written(self.head, self.layout.shape.prefix_bytes() - key_len, key_len)
     }
 
-    /// Whether nothing but the value's own bytes would change if the item's client flags were these.
+    /// The client flags it will have.
     pub fn client_flags(&self) -> u32 {
         if !self.layout.shape.has_client_flags {
             return 0;
@@ -133,6 +162,13 @@ impl PendingItem {
             left = &left[piece..];
         }
         wanted
+    }
+
+    /// Takes all of `pieces`, as far as bytes are missing.
+    pub fn fill_from<'b>(&mut self, pieces: impl Iterator<Item = &'b [u8]>) {
+        for piece in pieces {
+            self.fill(piece);
+        }
     }
 
     /// Memory for the bytes to come, as slices for a vectored read. Fills `slices` from the front and says how

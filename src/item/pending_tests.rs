@@ -3,8 +3,8 @@
 use std::io::IoSliceMut;
 use std::sync::Arc;
 
-use super::{Birth, ChunkChain, Deadline, Key, Layout, PendingItem, SlabAllocator};
-use crate::base::RelTime;
+use super::{Birth, ChunkChain, Deadline, Layout, PendingItem, SlabAllocator};
+use crate::base::{Key, KeyHasher, RelTime};
 use crate::item::ItemRef;
 use crate::memory::{ChunkRef, ClassPlan, SizeClasses};
 use crate::sync::Epochs;
@@ -29,7 +29,7 @@ fn pending(slabs: &'static SlabAllocator, key: &[u8], client_flags: u32, value_l
     let layout = Layout::new(&slabs.classes, key, client_flags, value_len);
     let mut chain = ChunkChain::new(slabs, chunk(slabs, layout.head_class));
     (0..layout.links()).for_each(|index| chain.push(chunk(slabs, layout.link_class(index))));
-    PendingItem::new(chain, layout, key, client_flags, Deadline::NEVER)
+    PendingItem::new(chain, layout, KeyHasher::with_seed(1).hash(key), client_flags, Deadline::NEVER)
 }
 
 fn value(len: u32) -> Vec<u8> {

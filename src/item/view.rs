@@ -172,6 +172,13 @@ impl<'pin> ItemRef<'pin> {
         std::iter::once(self.chunk).chain(links)
     }
 
+    /// Whether both are the same item, not merely of the same key. Both are seen under one pin, so a chunk is an
+    /// item's for as long.
+    #[inline]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.chunk == other.chunk
+    }
+
     /// Keeps the item's bytes beyond the pin.
     pub fn lease(&self) -> ItemLease {
         self.chunks().for_each(|chunk| self.slabs.leases.add(chunk));

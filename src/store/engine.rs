@@ -126,6 +126,17 @@ pub enum Fetched<I> {
     Miss(Miss),
 }
 
+impl<I> Fetched<I> {
+    /// The same answer about another view of the item.
+    #[inline]
+    pub fn map<J>(self, view: impl FnOnce(I) -> J) -> Fetched<J> {
+        match self {
+            Self::Hit(item) => Fetched::Hit(view(item)),
+            Self::Miss(miss) => Fetched::Miss(miss),
+        }
+    }
+}
+
 /// Why a retrieval found nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Miss {

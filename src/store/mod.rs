@@ -1,7 +1,40 @@
-//! The cache: engine, lock order, background jobs.
+//! The cache.
+//!
+//! ```text
+//! Store         shared by all threads, leaked once at start: slabs, index, hands, epochs
+//! WorkerStore   one thread's side of it; implements Engine
+//! Engine        what commands ask of a cache
+//! jobs          grower and sweeper, a thread each
+//! ```
+//!
+//! Lock order (I6): bucket → hand (a class's eviction policy) → class (its free list). The hand and a class only try
+//! a bucket. A retrieval takes none of them.
+//!
+//! A store: memory from the worker's magazine, value filled in, bucket locked, one Release store of the reference,
+//! bucket unlocked, the old chunk retired. Everything that waits for memory waits outside of every lock, by ending
+//! its loop turn (`Refusal::Busy`).
+//!
+//! Upholds I4 (with memory/ and sync/), I5, I6, I9.
 
+mod alloc;
+mod arith;
+mod cache;
+mod cas;
 mod engine;
+mod evict;
+mod fetch;
+mod flush;
+mod jobs;
+mod operations;
+mod report;
+mod set;
+mod statistics;
+mod worker_store;
 
+pub use cache::{Store, StoreConfig};
 pub use engine::{
     Arith, ArithOutcome, Engine, Fetched, Item, Miss, Pending, Refusal, StoreMode, StoreOutcome, StoreReport,
 };
+pub use jobs::JOB_THREADS;
+pub use operations::StoredItem;
+pub use worker_store::WorkerStore;

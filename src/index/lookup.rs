@@ -1,0 +1,54 @@
+//! From key to item: the index's references, followed and compared.
+
+use super::guard::{BucketGuard, Slot};
+use super::table::HashIndex;
+use crate::base::HashedKey;
+use crate::item::ItemRef;
+use crate::memory::SlabAllocator;
+use crate::sync::Pin;
+
+impl HashIndex {
+    /// The item of `key`, past its end or not. No lock, no store.
+    #[inline]
+    pub fn find_item<'pin>(
+        &self,
+        pin: &'pin Pin,
+        slabs: &'static SlabAllocator,
+        key: HashedKey<'_>,
+    ) -> Option<ItemRef<'pin>> {
+        let mut item = None;
+        self.find(pin, key.hash, |chunk| {
+            // SAFETY: `find` offers only chunks that this thread has just loaded from a bucket under `pin`.
+            let found = unsafe { ItemRef::found(pin, slabs, chunk) };
+            let is_it = found.is_key(key.key);
+            if is_it {
+                item = Some(found);
+            }
+            is_it
+        });
+        item
+    }
+}
+
+impl<'a> BucketGuard<'a> {
+    /// The item of `key`, past its end or not, and the slot that refers to it.
+    #[inline]
+    pub fn find_item<'pin>(
+        &self,
+        pin: &'pin Pin,
+        slabs: &'static SlabAllocator,
+        key: HashedKey<'_>,
+    ) -> Option<(Slot<'a>, ItemRef<'pin>)> {
+        let mut item = None;
+        let slot = self.find(|chunk| {
+            // SAFETY: `find` offers only chunks that this thread has just loaded from a bucket under `pin`.
+            let found = unsafe { ItemRef::found(pin, slabs, chunk) };
+            let is_it = found.is_key(key.key);
+            if is_it {
+                item = Some(found);
+            }
+            is_it
+        })?;
+        item.map(|item| (slot, item))
+    }
+}

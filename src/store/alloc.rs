@@ -1,0 +1,142 @@
+//! Memory for items: from the worker's magazine, else from the class, else a new page, else somebody leaves.
+//!
+//! ```text
+//! magazine ──empty──▶ class lock: limbo whose grace is over ─▶ free list ─▶ fresh page
+//!                          │ nothing                                         │ got some, but few are left
+//!                          ▼                                                 ▼
+//!                     evict what is needed; Busy until its grace is over   evict ahead of demand
+//! ```
+
+use crate::base::{Deadline, HashedKey};
+use crate::item::{ChunkChain, Layout, PendingItem};
+use crate::memory::PAGE_BYTES;
+use crate::sync::Pin;
+
+use super::engine::Refusal;
+use super::statistics::ClassTally;
+use super::worker_store::WorkerStore;
+
+/// Chunks a class keeps ready or in limbo once memory is full, so that a set seldom waits for a grace period. More
+/// than a batch of pipelined sets uses up, less than a thousandth of a class of a few pages.
+const RESERVE_CHUNKS: u32 = 96;
+/// The reserve is at most this share of a class's chunks: small caches are for items, not for reserves.
+const RESERVE_SHARE: u64 = 16;
+/// How much of the memory limit the class of large values may get beyond it.
+const BEYOND_LIMIT_SHARE: u64 = 16;
+/// Pages that class may have in any case: two values of a mebibyte, and one page to share.
+const PAGES_FOR_LARGE_MIN: u64 = 3;
+
+impl WorkerStore {
+    /// Memory for a value of `value_len` bytes.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    #[inline]
+    pub(super) fn allocate(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        client_flags: u32,
+        deadline: Deadline,
+        value_len: u32,
+    ) -> Result<PendingItem, Refusal> {
+        if value_len > self.store.config.value_len_max {
+            return Err(Refusal::TooLarge);
+        }
+        let layout = Layout::new(&self.store.slabs.classes, key.key, client_flags, value_len);
+        let head = match self.magazines.pop(layout.head_class) {
+            Some(chunk) => chunk,
+            None => {
+                self.refill(pin, layout.head_class, 1 + layout.full_links)?;
+                self.magazines.pop(layout.head_class).ok_or(Refusal::Busy)?
+            }
+        };
+        let mut chain = ChunkChain::new(&self.store.slabs, head);
+        for index in 0..layout.links() {
+            let class = layout.link_class(index);
+            let link = match self.magazines.pop(class) {
+                Some(chunk) => chunk,
+                None => {
+                    let left_of_class = if class == layout.head_class { layout.full_links - index } else { 1 };
+                    self.refill(pin, class, left_of_class)?;
+                    self.magazines.pop(class).ok_or(Refusal::Busy)?
+                }
+            };
+            chain.push(link);
+        }
+        Ok(PendingItem::new(chain, layout, key, client_flags, deadline))
+    }
+
+    /// Fills the magazine of `class`, which is empty, from the class. `wanted` is how many chunks the caller will
+    /// need in all, this time and the next: so many are evicted if they must be.
+    #[cold]
+    fn refill(&mut self, pin: &Pin, class: u8, wanted: u32) -> Result<(), Refusal> {
+        let store = self.store;
+        let (mut taken, lacking);
+        {
+            let mut slab = store.slabs.lock(class);
+            let safe = store.epochs.safe_before();
+            slab.reclaim(|stamp| stamp < safe);
+            let room = self.magazines.room(class);
+            taken = slab.take(room, |chunk| {
+                self.magazines.push(class, chunk);
+            });
+            while taken == 0 && slab.grow(store.index_bytes(), false) {
+                taken = slab.take(room, |chunk| {
+                    self.magazines.push(class, chunk);
+                });
+            }
+            let full = !store.slabs.has_page(store.index_bytes());
+            let reserve = RESERVE_CHUNKS.min(u32::try_from(slab.usage().chunks / RESERVE_SHARE).unwrap_or(u32::MAX));
+            let target = wanted.saturating_sub(taken).max(reserve);
+            lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
+        }
+        let may_evict = store.config.evictions;
+        if lacking > 0 && may_evict {
+            self.evict(pin, class, lacking);
+            self.hand_on_retired();
+            // They are free once this thread, too, has let go of them.
+            self.is_pressed = true;
+        }
+        if taken > 0 {
+            return Ok(());
+        }
+        self.refill_late(class)
+    }
+
+    /// Nothing was ready. Either something soon will be, or the class gets a page beyond the limit, or there is no
+    /// memory.
+    fn refill_late(&mut self, class: u8) -> Result<(), Refusal> {
+        self.is_pressed = true;
+        let store = self.store;
+        let mut slab = store.slabs.lock(class);
+        let usage = slab.usage();
+        // A class must be able to hold something, whatever the others have: else its keys could never be stored.
+        let is_starved = u64::from(usage.pages) < self.pages_floor(class);
+        if is_starved && slab.grow(store.index_bytes(), true) {
+            let room = self.magazines.room(class);
+            slab.take(room, |chunk| {
+                self.magazines.push(class, chunk);
+            });
+            return Ok(());
+        }
+        // Another thread may have given something back since.
+        if usage.limbo > 0 || usage.free > 0 {
+            return Err(Refusal::Busy);
+        }
+        drop(slab);
+        ClassTally::add(&store.class_tallies[usize::from(class)].out_of_memory, 1);
+        Err(Refusal::NoMemory)
+    }
+
+    /// Pages a class gets even beyond the memory limit: one, and the class that large values are cut into enough
+    /// for two of the largest, as long as that stays a small part of the whole.
+    fn pages_floor(&self, class: u8) -> u64 {
+        if class != self.store.slabs.classes.largest() {
+            return 1;
+        }
+        let two_of_the_largest = 2 * u64::from(self.store.config.value_len_max.div_ceil(PAGE_BYTES)) + 1;
+        let small_part = self.store.slabs.limit_bytes() / u64::from(PAGE_BYTES) / BEYOND_LIMIT_SHARE;
+        two_of_the_largest.min(small_part.max(PAGES_FOR_LARGE_MIN))
+    }
+}

@@ -1,0 +1,89 @@
+//! incr and decr: a new item takes the place of the old one, as with any other change of a value.
+
+use crate::base::HashedKey;
+use crate::sync::Pin;
+
+use super::engine::{Arith, ArithOutcome, Refusal, StoreOutcome};
+use super::worker_store::WorkerStore;
+
+/// Digits of 2^64 − 1.
+const DIGITS_MAX: usize = 20;
+/// What pads a number that got shorter.
+const BLANKS: [u8; 64] = [b' '; 64];
+
+impl WorkerStore {
+    /// Adds or subtracts.
+    pub(super) fn change_number(&mut self, pin: &Pin, key: HashedKey<'_>, operation: Arith) -> ArithOutcome {
+        // As in `join_value`: each further round means that somebody else has stored.
+        loop {
+            let Ok(old) = self.find_live(pin, key) else { return ArithOutcome::NotFound };
+            let Some(before) = old.contiguous().and_then(number) else { return ArithOutcome::NonNumeric };
+            let after = match operation {
+                Arith::Incr(delta) => before.wrapping_add(delta),
+                Arith::Decr(delta) => before.saturating_sub(delta),
+            };
+            let mut digits = itoa::Buffer::new();
+            let digits = digits.format(after).as_bytes();
+            debug_assert!(digits.len() <= DIGITS_MAX);
+            let len = old.value_len().max(u32::try_from(digits.len()).unwrap_or(0));
+            let mut new = match self.allocate(pin, key, old.client_flags(), old.deadline(), len) {
+                Ok(new) => new,
+                Err(Refusal::Busy) => return ArithOutcome::Busy,
+                Err(Refusal::NoMemory | Refusal::TooLarge) => return ArithOutcome::NoMemory,
+            };
+            new.fill(digits);
+            while new.remaining() > 0 {
+                new.fill(&BLANKS);
+            }
+            match self.replace_if_same(pin, key, &old, new) {
+                Some(StoreOutcome::Stored) => {
+                    let counters = self.class_counters(&old);
+                    match operation {
+                        Arith::Incr(_) => counters.incr_hits.add(1),
+                        Arith::Decr(_) => counters.decr_hits.add(1),
+                    }
+                    return ArithOutcome::Value(after);
+                }
+                Some(_) => return ArithOutcome::NoMemory,
+                None => {}
+            }
+        }
+    }
+}
+
+/// The number a value holds: as C's strtoull reads it, if nothing or a blank follows and there is no minus.
+pub(super) fn number(value: &[u8]) -> Option<u64> {
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+    let start = value.iter().position(|byte| !is_blank(byte))?;
+    let text = &value[start..];
+    let text = text.strip_prefix(b"+").unwrap_or(text);
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let is_ended = text.get(end).is_none_or(is_blank);
+    if is_ended { crate::base::parse_u64(&text[..end]) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_are_read_as_strtoull_does() {
+        for (text, expected) in [
+            (&b"5"[..], Some(5)),
+            (b" 5", Some(5)),
+            (b"+5", Some(5)),
+            (b"5 6", Some(5)),
+            (b"007", Some(7)),
+            (b"18446744073709551615", Some(u64::MAX)),
+            (b"18446744073709551616", None),
+            (b"5x", None),
+            (b"0x10", None),
+            (b"-1", None),
+            (b"", None),
+            (b" ", None),
+            (b"+", None),
+        ] {
+            assert_eq!(number(text), expected, "{}", String::from_utf8_lossy(text));
+        }
+    }
+}

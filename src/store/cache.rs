@@ -1,0 +1,152 @@
+//! The store: what all threads share, and how it is put together.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::base::atomic::{AtomicU64, Ordering};
+use crate::base::{Clock, KeyHasher};
+use crate::eviction::ClockHand;
+use crate::index::HashIndex;
+use crate::memory::{ClassPlan, SizeClasses, SlabAllocator};
+use crate::sync::{Epochs, Participant};
+
+use super::cas::CasCounter;
+use super::flush::FlushMarks;
+use super::jobs::Bell;
+use super::statistics::{ClassTally, WorkerTally};
+use super::worker_store::WorkerStore;
+
+/// What a store needs to know of the settings.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// Pages and index together, in bytes.
+    pub limit_bytes: u64,
+    /// Size classes.
+    pub classes: ClassPlan,
+    /// The longest value, in bytes.
+    pub value_len_max: u32,
+    /// Whether items may be evicted for new ones (-M forbids it).
+    pub evictions: bool,
+    /// Whether items have CAS uniques that clients see (-C forbids it).
+    pub use_cas: bool,
+    /// log2 of how many buckets' worth of items memcached would start with.
+    pub hashpower: u32,
+    /// Threads that will join: workers and jobs.
+    pub threads_max: usize,
+    /// Whether to ask for huge pages.
+    pub large_pages: bool,
+}
+
+/// The shared part of the cache. Lives as long as the process: it is leaked once, at start.
+pub struct Store {
+    pub(super) slabs: SlabAllocator,
+    pub(super) index: HashIndex,
+    pub(super) hasher: KeyHasher,
+    /// One per class, behind its own lock: who leaves next.
+    pub(super) hands: Box<[Mutex<ClassHand>]>,
+    pub(super) epochs: Arc<Epochs>,
+    pub(super) clock: Arc<Clock>,
+    pub(super) cas: CasCounter,
+    pub(super) flush: FlushMarks,
+    pub(super) config: StoreConfig,
+    /// One per thread that ever joined.
+    pub(super) tallies: Mutex<Vec<Arc<WorkerTally>>>,
+    /// What classes have evicted and reclaimed.
+    pub(super) class_tallies: Box<[ClassTally]>,
+    /// Items, to within a few per worker: when to grow is decided by it.
+    items_about: AtomicU64,
+    pub(super) grower: Bell,
+    pub(super) sweeper: Bell,
+}
+
+/// A class's eviction policy and the pages it knows of.
+#[derive(Default)]
+pub(super) struct ClassHand {
+    pub(super) policy: ClockHand,
+    pub(super) pages: Vec<u32>,
+}
+
+/// An index bucket holds nine items, and memcached fills a bucket of its own with about one: 2^3 times fewer are
+/// worth the same.
+const HASHPOWER_SHIFT: u32 = 3;
+/// The index may come to need this share of the memory limit, with items of the smallest size.
+const INDEX_SHARE: u64 = 4;
+
+impl Store {
+    /// An empty store.
+    ///
+    /// # Errors
+    /// What the kernel said when memory was mapped.
+    pub fn new(config: StoreConfig, clock: Arc<Clock>) -> io::Result<&'static Self> {
+        let slabs = SlabAllocator::new(SizeClasses::build(&config.classes), config.limit_bytes)?;
+        let index_bytes = usize::try_from(config.limit_bytes / INDEX_SHARE).unwrap_or(usize::MAX).max(64 << 20);
+        let index = HashIndex::new(index_bytes, config.hashpower.saturating_sub(HASHPOWER_SHIFT))?;
+        if config.large_pages {
+            slabs.arena.advise_huge_pages()?;
+        }
+        let classes = usize::from(slabs.classes.largest()) + 1;
+        // RandomState is std's own randomly keyed hasher: a seed from it needs no crate and no file of /dev.
+        let seed = RandomState::new().build_hasher().finish();
+        Ok(Box::leak(Box::new(Self {
+            hands: (0..classes).map(|_| Mutex::default()).collect(),
+            class_tallies: (0..classes).map(|_| ClassTally::default()).collect(),
+            slabs,
+            index,
+            hasher: KeyHasher::with_seed(seed),
+            epochs: Arc::new(Epochs::new(config.threads_max)),
+            clock,
+            cas: CasCounter::default(),
+            flush: FlushMarks::default(),
+            tallies: Mutex::default(),
+            items_about: AtomicU64::new(0),
+            grower: Bell::default(),
+            sweeper: Bell::default(),
+            config,
+        })))
+    }
+
+    /// What one more thread needs to work on the store: the right to pin, and its own side of the store.
+    ///
+    /// # Panics
+    /// If more threads join than the configuration says.
+    pub fn join(&'static self) -> (Participant, WorkerStore) {
+        let tally = Arc::new(WorkerTally::new(self.slabs.classes.largest()));
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&tally));
+        (self.epochs.join(), WorkerStore::new(self, tally))
+    }
+
+    /// The size classes, as `(class, chunk bytes, chunks per page)`.
+    pub fn classes(&self) -> impl Iterator<Item = (u8, u32, u32)> {
+        let classes = &self.slabs.classes;
+        classes.ids().map(|class| (class, classes.chunk_bytes(class), classes.per_page(class)))
+    }
+
+    /// The memory limit, in bytes.
+    pub fn limit_bytes(&self) -> u64 {
+        self.slabs.limit_bytes()
+    }
+
+    /// Bytes that count against the memory limit beside pages.
+    pub(super) fn index_bytes(&self) -> u64 {
+        self.index.bytes_touched() as u64
+    }
+
+    /// Notes that `change` items came (or went), and wakes the grower if the index is getting full.
+    pub(super) fn count_items(&self, change: i64) {
+        let before = self.items_about.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
+        if change > 0 && self.index.wants_split(self.items_now(before.wrapping_add(change.cast_unsigned()))) {
+            self.grower.ring();
+        }
+    }
+
+    /// Whether the index should grow by another bucket.
+    pub(super) fn wants_growth(&self) -> bool {
+        self.index.wants_split(self.items_now(self.items_about.load(Ordering::Relaxed)))
+    }
+
+    /// The count can be below zero for a moment: workers report in batches.
+    fn items_now(&self, count: u64) -> u64 {
+        u64::try_from(count.cast_signed()).unwrap_or(0)
+    }
+}

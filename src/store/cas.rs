@@ -1,0 +1,90 @@
+//! CAS uniques: 40 bits from one counter, which workers draw in ranges so that a store shares no cache line.
+//!
+//! Uniques also say what a flush_all has dropped: everything at or below its mark (`flush.rs`).
+
+use crate::base::atomic::{AtomicU64, Ordering};
+use crate::item::header::CAS_BITS;
+
+/// Uniques a worker draws at once.
+const RANGE: u64 = 1024;
+
+/// What is below it has been drawn.
+pub(super) struct CasCounter(AtomicU64);
+
+impl Default for CasCounter {
+    fn default() -> Self {
+        // 0 is no unique: `cas … 0` never matches.
+        Self(AtomicU64::new(1))
+    }
+}
+
+impl CasCounter {
+    /// A mark at or above every unique that anybody has drawn so far.
+    pub(super) fn mark(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::AcqRel)
+    }
+}
+
+/// A worker's own uniques.
+#[derive(Debug, Default)]
+pub(super) struct CasRange {
+    next: u64,
+    end: u64,
+}
+
+impl CasRange {
+    /// The next unique, above `mark`.
+    #[inline]
+    pub(super) fn draw(&mut self, counter: &CasCounter, mark: u64) -> u64 {
+        if self.next == self.end || self.next <= mark {
+            self.renew(counter);
+        }
+        let unique = self.next;
+        self.next += 1;
+        wrapped(unique)
+    }
+
+    #[cold]
+    fn renew(&mut self, counter: &CasCounter) {
+        self.next = counter.0.fetch_add(RANGE, Ordering::AcqRel);
+        self.end = self.next + RANGE;
+    }
+}
+
+/// The counter runs to 2^64; items keep [`CAS_BITS`] of it, and never 0.
+fn wrapped(unique: u64) -> u64 {
+    let kept = unique & ((1 << CAS_BITS) - 1);
+    if kept == 0 { 1 } else { kept }
+}
+
+/// Whether an item's unique was drawn at or before `mark`. Of two numbers on a circle of 2^40 the one less than
+/// half a turn behind is the older; an item that outlives half a turn of stores after a flush is swept long before.
+#[inline]
+pub(super) fn is_at_or_before(unique: u64, mark: u64) -> bool {
+    let behind = wrapped(mark).wrapping_sub(unique) & ((1 << CAS_BITS) - 1);
+    behind < 1 << (CAS_BITS - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CasCounter, CasRange, is_at_or_before};
+
+    #[test]
+    fn a_mark_covers_what_was_drawn_and_nothing_drawn_afterwards() {
+        let counter = CasCounter::default();
+        let (mut one, mut two) = (CasRange::default(), CasRange::default());
+        let before = [one.draw(&counter, 0), two.draw(&counter, 0), one.draw(&counter, 0)];
+        let mark = counter.mark();
+        let after = [one.draw(&counter, mark), two.draw(&counter, mark)];
+        assert!(before.iter().all(|unique| is_at_or_before(*unique, mark)));
+        assert!(after.iter().all(|unique| !is_at_or_before(*unique, mark)));
+    }
+
+    #[test]
+    fn age_is_told_across_the_turn_of_the_counter() {
+        let turn = 1 << 40;
+        assert!(is_at_or_before((1 << 40) - 5, turn + 3));
+        assert!(!is_at_or_before(4, turn + 3));
+        assert!(is_at_or_before(3, turn + 3));
+    }
+}

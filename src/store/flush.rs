@@ -1,0 +1,71 @@
+//! flush_all: two marks, so that an order for later never brings back what was dropped at once.
+//!
+//! ```text
+//! mark      items whose CAS unique is at or below it are gone
+//! due       the second at which the mark is to be moved up to what is stored by then; 0: no order stands
+//! ```
+//!
+//! Nothing is freed at once: retrievals see the mark, the hand and the sweeper collect.
+
+use crate::base::RelTime;
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::cas::{self, CasCounter};
+
+/// What is dropped, and what will be.
+#[derive(Default)]
+pub(super) struct FlushMarks {
+    /// Unwrapped counter value; 0: nothing was ever flushed, or all of it is collected.
+    mark: AtomicU64,
+    due: AtomicU32,
+}
+
+impl FlushMarks {
+    /// The mark now.
+    #[inline]
+    pub(super) fn mark(&self) -> u64 {
+        // Acquire: a worker that sees the mark draws its next unique from a range drawn after it.
+        self.mark.load(Ordering::Acquire)
+    }
+
+    /// Whether an item with this unique is dropped.
+    #[inline]
+    pub(super) fn covers(&self, unique: u64) -> bool {
+        let mark = self.mark();
+        mark != 0 && cas::is_at_or_before(unique, mark)
+    }
+
+    /// Drops everything stored so far, and cancels an order for later.
+    pub(super) fn now(&self, counter: &CasCounter) {
+        self.due.store(0, Ordering::Relaxed);
+        self.mark.fetch_max(counter.mark(), Ordering::AcqRel);
+    }
+
+    /// Orders a flush for the second `at`.
+    pub(super) fn order(&self, at: RelTime) {
+        self.due.store(at.0, Ordering::Relaxed);
+    }
+
+    /// Carries out an order that is due. Called by every worker at the start of its loop turn.
+    #[inline]
+    pub(super) fn run_due(&self, counter: &CasCounter, now: RelTime) {
+        let due = self.due.load(Ordering::Relaxed);
+        if due != 0 && due <= now.0 {
+            self.run(counter, due);
+        }
+    }
+
+    #[cold]
+    fn run(&self, counter: &CasCounter, due: u32) {
+        // Only one thread carries an order out, and only if it still stands.
+        if self.due.compare_exchange(due, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.mark.fetch_max(counter.mark(), Ordering::AcqRel);
+        }
+    }
+
+    /// Forgets the mark `seen`: a whole sweep has found and collected everything it covers.
+    pub(super) fn forget(&self, seen: u64) {
+        // Ignored: another flush has come meanwhile, and its mark stays.
+        let _ = self.mark.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,105 @@
+//! Background jobs: work that is cut into steps, and the thread that runs one job.
+//!
+//! ```text
+//! grower    rung when the index gets full; splits buckets until it is not
+//! sweeper   once a second, or rung by flush_all; collects what is past its end
+//! ```
+//!
+//! A step is short and pins for itself. Between steps the thread is unpinned (I9), so that it holds up no grace
+//! period while it waits.
+
+mod grower;
+mod sweeper;
+
+use std::io;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::sync::Pin;
+
+use super::cache::Store;
+use super::worker_store::WorkerStore;
+
+use grower::Grower;
+use sweeper::Sweeper;
+
+/// What a job wants after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Another step at once.
+    Again,
+    /// Nothing until the bell rings, or this long.
+    Wait(Option<Duration>),
+}
+
+/// Work in steps.
+pub(super) trait Job: Send {
+    /// Does a bounded piece of work.
+    fn step(&mut self, store: &mut WorkerStore, pin: &Pin) -> Next;
+}
+
+/// Wakes a job's thread.
+#[derive(Default)]
+pub(super) struct Bell {
+    rung: Mutex<bool>,
+    heard: Condvar,
+}
+
+impl Bell {
+    /// Wakes the thread, or makes its next wait short.
+    pub(super) fn ring(&self) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.heard.notify_one();
+    }
+
+    fn wait(&self, at_most: Option<Duration>) {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        match at_most {
+            // One wait is enough: a job that is woken for nothing takes a step that finds nothing to do.
+            Some(time) if !*rung => {
+                rung = self.heard.wait_timeout(rung, time).unwrap_or_else(PoisonError::into_inner).0;
+            }
+            Some(_) => {}
+            None => {
+                while !*rung {
+                    rung = self.heard.wait(rung).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+        *rung = false;
+    }
+}
+
+/// Threads that [`Store::start_jobs`] starts; they join the store.
+pub const JOB_THREADS: usize = 2;
+/// A job's calls are shallow.
+const STACK_BYTES: usize = 128 << 10;
+
+impl Store {
+    /// Starts the background jobs. They run as long as the process.
+    ///
+    /// # Errors
+    /// The kernel's, when a thread cannot be had.
+    pub fn start_jobs(&'static self) -> io::Result<()> {
+        self.start_job("grower", Grower, &self.grower)?;
+        self.start_job("sweeper", Sweeper::default(), &self.sweeper)
+    }
+
+    fn start_job(&'static self, name: &str, mut job: impl Job + 'static, bell: &'static Bell) -> io::Result<()> {
+        let run = move || {
+            let (mut participant, mut store) = self.join();
+            loop {
+                let guard = participant.pin();
+                store.begin_turn();
+                let next = job.step(&mut store, &guard);
+                store.end_turn();
+                drop(guard);
+                if let Next::Wait(at_most) = next {
+                    bell.wait(at_most);
+                }
+            }
+        };
+        thread::Builder::new().name(name.into()).stack_size(STACK_BYTES).spawn(run).map(drop)
+    }
+}

@@ -1,0 +1,173 @@
+//! The store as an `Engine`: which operation lives where.
+
+use std::fmt::Display;
+
+use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, RelTime};
+use crate::item::{ItemRef, PendingItem};
+use crate::sync::Pin;
+
+use super::engine::{
+    Arith, ArithOutcome, Engine, Fetched, Item, Pending, Refusal, StoreMode, StoreOutcome, StoreReport,
+};
+use super::worker_store::WorkerStore;
+
+impl Engine for WorkerStore {
+    type Pin = Pin;
+    type Item<'pin> = StoredItem<'pin>;
+    type Pending = PendingItem;
+
+    #[inline]
+    fn hash<'k>(&self, key: Key<'k>) -> HashedKey<'k> {
+        self.store.hasher.hash(key)
+    }
+
+    #[inline]
+    fn prefetch_bucket(&self, hash: KeyHash) {
+        self.store.index.prefetch(hash);
+    }
+
+    #[inline]
+    fn prefetch_item(&self, _pin: &Pin, hash: KeyHash) {
+        if let Some(chunk) = self.store.index.candidate(hash) {
+            self.store.slabs.arena.prefetch(chunk);
+        }
+    }
+
+    #[inline]
+    fn fetch<'pin>(&mut self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<StoredItem<'pin>> {
+        let use_cas = self.store.config.use_cas;
+        self.get(pin, key).map(|item| StoredItem { item, use_cas })
+    }
+
+    fn fetch_and_touch<'pin>(
+        &mut self,
+        pin: &'pin Pin,
+        key: HashedKey<'_>,
+        deadline: Deadline,
+    ) -> Fetched<StoredItem<'pin>> {
+        let use_cas = self.store.config.use_cas;
+        self.get_and_touch(pin, key, deadline).map(|item| StoredItem { item, use_cas })
+    }
+
+    #[inline]
+    fn reserve(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        client_flags: u32,
+        deadline: Deadline,
+        value_len: u32,
+    ) -> Result<PendingItem, Refusal> {
+        self.allocate(pin, key, client_flags, deadline, value_len)
+    }
+
+    #[inline]
+    fn commit(&mut self, pin: &Pin, pending: PendingItem, mode: StoreMode) -> Result<StoreOutcome, PendingItem> {
+        match mode {
+            StoreMode::Set | StoreMode::Add | StoreMode::Replace | StoreMode::Cas(_) => {
+                Ok(self.put(pin, pending, mode))
+            }
+            StoreMode::Append | StoreMode::Prepend => self.join_value(pin, pending, mode),
+        }
+    }
+
+    fn delete(&mut self, pin: &Pin, key: HashedKey<'_>) -> bool {
+        self.remove(pin, key)
+    }
+
+    fn arith(&mut self, pin: &Pin, key: HashedKey<'_>, operation: Arith) -> ArithOutcome {
+        self.change_number(pin, key, operation)
+    }
+
+    fn flush_now(&mut self) {
+        self.store.flush.now(&self.store.cas);
+        self.store.sweeper.ring();
+    }
+
+    fn flush_at(&mut self, at: RelTime) {
+        self.store.flush.order(at);
+    }
+
+    fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    fn report(&self, _pin: &Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display)) {
+        match group {
+            StoreReport::General => self.store.report_general(row),
+            StoreReport::Items => self.store.report_items(self.now(), row),
+            StoreReport::Slabs => self.store.report_slabs(row),
+            StoreReport::Sizes => self.store.report_sizes(row),
+        }
+    }
+
+    fn dump_class(&self, pin: &Pin, class: u8, limit: u32, show: &mut dyn FnMut(&[u8], u32, Deadline)) {
+        let limit = if limit == 0 { usize::MAX } else { limit as usize };
+        let live = self.store.items_of(pin, class).filter(|item| self.why_dead(item).is_none());
+        live.take(limit).for_each(|item| show(item.key(), item.value_len(), item.deadline()));
+    }
+
+    fn set_memory_limit(&mut self, bytes: u64) -> bool {
+        self.store.slabs.set_limit_bytes(bytes)
+    }
+
+    fn reset_stats(&mut self) {
+        self.store.reset_tallies();
+    }
+}
+
+/// An item as commands see it.
+#[derive(Clone, Copy)]
+pub struct StoredItem<'pin> {
+    item: ItemRef<'pin>,
+    use_cas: bool,
+}
+
+impl<'pin> StoredItem<'pin> {
+    /// The item itself, for whoever sends its bytes.
+    #[inline]
+    pub fn item(&self) -> ItemRef<'pin> {
+        self.item
+    }
+}
+
+impl Item for StoredItem<'_> {
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.item.key()
+    }
+    #[inline]
+    fn client_flags(&self) -> u32 {
+        self.item.client_flags()
+    }
+    #[inline]
+    fn cas(&self) -> u64 {
+        if self.use_cas { self.item.cas() } else { 0 }
+    }
+    #[inline]
+    fn value_len(&self) -> u32 {
+        self.item.value_len()
+    }
+    #[inline]
+    fn deadline(&self) -> Deadline {
+        self.item.deadline()
+    }
+    fn for_each_piece(&self, take: &mut dyn FnMut(&[u8])) {
+        self.item.pieces().for_each(take);
+    }
+    #[inline]
+    fn contiguous(&self) -> Option<&[u8]> {
+        self.item.contiguous()
+    }
+}
+
+impl Pending for PendingItem {
+    #[inline]
+    fn remaining(&self) -> u32 {
+        PendingItem::remaining(self)
+    }
+    #[inline]
+    fn fill(&mut self, bytes: &[u8]) -> usize {
+        PendingItem::fill(self, bytes)
+    }
+}

@@ -1,0 +1,187 @@
+//! What the store tells of itself: its rows of `stats`, `stats items`, `stats slabs` and `stats sizes`, under
+//! memcached's names.
+//!
+//! Rows that describe memcached's lists and crawlers are shown because tools read them; here they count nothing
+//! and are 0.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use crate::base::RelTime;
+use crate::base::atomic::{AtomicU64, Ordering};
+use crate::counters::Counter;
+use crate::item::ItemRef;
+use crate::memory::{ChunkRef, PAGE_BYTES, SlabUse};
+use crate::sync::Pin;
+
+use super::cache::Store;
+use super::statistics::{ClassCounters, ClassTally, WorkerTally};
+
+type Pick = fn(&ClassCounters) -> &Counter;
+type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
+
+impl Store {
+    fn tallies(&self) -> MutexGuard<'_, Vec<Arc<WorkerTally>>> {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sum(&self, of: impl Fn(&WorkerTally) -> &Counter) -> u64 {
+        self.tallies().iter().fold(0, |sum, tally| sum.wrapping_add(of(tally).read()))
+    }
+
+    fn class_sum(&self, class: u8, of: impl Fn(&ClassCounters) -> &Counter) -> u64 {
+        self.sum(|tally| of(&tally.classes[usize::from(class)]))
+    }
+
+    fn evictions_sum(&self, of: impl Fn(&ClassTally) -> &AtomicU64) -> u64 {
+        self.class_tallies.iter().map(|tally| of(tally).load(Ordering::Relaxed)).sum()
+    }
+
+    /// Items now. Threads are read one after the other, so a busy store is off by what happens meanwhile.
+    pub(super) fn items(&self) -> u64 {
+        let unlinked = self.sum(|tally| &tally.unlinked);
+        self.sum(|tally| &tally.linked).saturating_sub(unlinked)
+    }
+
+    pub(super) fn report_general(&self, row: Row<'_>) {
+        row("hash_power_level", &self.index.level());
+        row("hash_bytes", &self.index.bytes_touched());
+        row("hash_is_expanding", &u8::from(self.wants_growth()));
+        row("slab_reassign_running", &0);
+        row("slabs_moved", &0);
+        row("lru_crawler_running", &0);
+        row("lru_crawler_starts", &0);
+        row("malloc_fails", &0);
+        let gone = self.sum(|tally| &tally.unlinked_bytes);
+        row("bytes", &self.sum(|tally| &tally.linked_bytes).saturating_sub(gone));
+        row("curr_items", &self.items());
+        row("total_items", &self.sum(|tally| &tally.linked));
+        row("slab_global_page_pool", &0);
+        row("expired_unfetched", &self.evictions_sum(|tally| &tally.expired_unfetched));
+        row("evicted_unfetched", &self.evictions_sum(|tally| &tally.evicted_unfetched));
+        row("evicted_active", &0);
+        row("evictions", &self.evictions_sum(|tally| &tally.evicted));
+        row("reclaimed", &self.evictions_sum(|tally| &tally.reclaimed));
+        row("crawler_reclaimed", &self.evictions_sum(|tally| &tally.swept));
+        row("crawler_items_checked", &self.evictions_sum(|tally| &tally.sweep_looked));
+        for name in ["lrutail_reflocked", "moves_to_cold", "moves_to_warm", "moves_within_lru"] {
+            row(name, &0);
+        }
+        row("direct_reclaims", &self.evictions_sum(|tally| &tally.evicted));
+        row("lru_bumps_dropped", &0);
+        row("slab_bytes", &(self.slabs.pages_used() * u64::from(PAGE_BYTES)));
+        row("leased_chunks", &self.slabs.leases.len());
+    }
+
+    pub(super) fn report_items(&self, now: RelTime, row: Row<'_>) {
+        for class in self.slabs.classes.ids() {
+            let items = self.class_items(class);
+            if items == 0 {
+                continue;
+            }
+            let tally = &self.class_tallies[usize::from(class)];
+            let mut show = |name: &str, value: u64| row(&format!("items:{class}:{name}"), &value);
+            let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            let gone = self.class_sum(class, |counters| &counters.unlinked_bytes);
+            let bytes = self.class_sum(class, |counters| &counters.linked_bytes).saturating_sub(gone);
+            show("number", items);
+            for (name, value) in [("number_hot", 0), ("number_warm", 0), ("number_cold", items)] {
+                show(name, value);
+            }
+            // No item's age is known without walking the class: the age of the last one to leave stands for it.
+            let evicted_idle_s = count(&tally.evicted_idle_s).min(u64::from(now.0));
+            for (name, value) in [("age_hot", 0), ("age_warm", 0), ("age", evicted_idle_s)] {
+                show(name, value);
+            }
+            show("mem_requested", bytes);
+            show("evicted", count(&tally.evicted));
+            show("evicted_nonzero", count(&tally.evicted_nonzero));
+            show("evicted_time", evicted_idle_s);
+            show("outofmemory", count(&tally.out_of_memory));
+            show("tailrepairs", 0);
+            show("reclaimed", count(&tally.reclaimed));
+            show("expired_unfetched", count(&tally.expired_unfetched));
+            show("evicted_unfetched", count(&tally.evicted_unfetched));
+            show("evicted_active", 0);
+            show("crawler_reclaimed", count(&tally.swept));
+            show("crawler_items_checked", count(&tally.sweep_looked));
+            for name in ["lrutail_reflocked", "moves_to_cold", "moves_to_warm", "moves_within_lru"] {
+                show(name, 0);
+            }
+            show("direct_reclaims", count(&tally.evicted));
+            let hits = self.class_sum(class, |counters| &counters.get_hits);
+            for (name, value) in [("hits_to_hot", 0), ("hits_to_warm", 0), ("hits_to_cold", hits), ("hits_to_temp", 0)]
+            {
+                show(name, value);
+            }
+        }
+    }
+
+    fn class_items(&self, class: u8) -> u64 {
+        let unlinked = self.class_sum(class, |counters| &counters.unlinked);
+        self.class_sum(class, |counters| &counters.linked).saturating_sub(unlinked)
+    }
+
+    pub(super) fn report_slabs(&self, row: Row<'_>) {
+        let (mut active, mut malloced) = (0u64, 0u64);
+        for (class, chunk_bytes, per_page) in self.classes() {
+            let SlabUse { pages, chunks, free, limbo } = self.slabs.lock(class).usage();
+            if pages == 0 {
+                continue;
+            }
+            active += 1;
+            malloced += u64::from(pages) * u64::from(PAGE_BYTES);
+            let mut show = |name: &str, value: u64| row(&format!("{class}:{name}"), &value);
+            show("chunk_size", u64::from(chunk_bytes));
+            show("chunks_per_page", u64::from(per_page));
+            show("total_pages", u64::from(pages));
+            show("total_chunks", chunks);
+            show("used_chunks", chunks - free - limbo);
+            show("free_chunks", free + limbo);
+            show("free_chunks_end", 0);
+            let counters: [(&str, Pick); 8] = [
+                ("get_hits", |counters| &counters.get_hits),
+                ("cmd_set", |counters| &counters.cmd_set),
+                ("delete_hits", |counters| &counters.delete_hits),
+                ("incr_hits", |counters| &counters.incr_hits),
+                ("decr_hits", |counters| &counters.decr_hits),
+                ("cas_hits", |counters| &counters.cas_hits),
+                ("cas_badval", |counters| &counters.cas_badval),
+                ("touch_hits", |counters| &counters.touch_hits),
+            ];
+            counters.into_iter().for_each(|(name, of)| show(name, self.class_sum(class, of)));
+        }
+        row("active_slabs", &active);
+        row("total_malloced", &malloced);
+    }
+
+    pub(super) fn report_sizes(&self, row: Row<'_>) {
+        let mut counts = BTreeMap::<u64, u64>::new();
+        for tally in self.tallies().iter() {
+            for (bytes, count) in tally.sizes() {
+                let sum = counts.entry(bytes).or_default();
+                *sum = sum.wrapping_add(count);
+            }
+        }
+        // One thread may have linked what another unlinked: only the sums mean something.
+        let present = counts.into_iter().filter(|(_, count)| (1..u64::MAX / 2).contains(count));
+        present.for_each(|(bytes, count)| row(&bytes.to_string(), &count));
+    }
+
+    pub(super) fn reset_tallies(&self) {
+        self.tallies().iter().for_each(|tally| tally.reset());
+        self.class_tallies.iter().for_each(ClassTally::reset);
+    }
+
+    /// The linked items of a class, dead ones too, in the order of its pages.
+    pub(super) fn items_of<'pin>(&'static self, pin: &'pin Pin, class: u8) -> impl Iterator<Item = ItemRef<'pin>> {
+        let exists = self.slabs.classes.ids().any(|id| id == class);
+        let per_page = self.slabs.classes.per_page(class);
+        let page = move |index: usize| if exists { self.slabs.lock(class).page(index) } else { None };
+        let pages = (0..).map_while(page);
+        pages
+            .flat_map(move |page| (0..per_page).map(move |index| ChunkRef::new(page, index)))
+            .filter_map(move |chunk| ItemRef::sight(pin, &self.slabs, chunk))
+    }
+}

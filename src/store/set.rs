@@ -1,0 +1,173 @@
+//! Storing: decide under the bucket's lock, publish with one store, retire what was there.
+
+use crate::base::{Deadline, HashedKey, Key};
+use crate::index::{BucketGuard, Slot};
+use crate::item::{Birth, ItemRef, PendingItem, header};
+use crate::memory::ChunkRef;
+use crate::sync::Pin;
+
+use super::engine::{Refusal, StoreMode, StoreOutcome};
+use super::statistics::ClassCounters;
+use super::worker_store::WorkerStore;
+
+impl WorkerStore {
+    /// set, add, replace, cas.
+    pub(super) fn put(&mut self, pin: &Pin, pending: PendingItem, mode: StoreMode) -> StoreOutcome {
+        let store = self.store;
+        let Some(key) = Key::new(pending.key()).map(|key| HashedKey { key, hash: pending.hash() }) else {
+            return StoreOutcome::NotStored;
+        };
+        let bucket = store.index.lock(key.hash);
+        let there = bucket.find_item(pin, &store.slabs, key);
+        if mode != StoreMode::Set
+            && let Some(refused) = self.condition_fails(there.map(|(_, item)| item), mode)
+        {
+            return refused;
+        }
+        let deadline = pending.deadline();
+        let outcome = self.publish(pin, bucket, there, pending, deadline);
+        self.settle();
+        outcome
+    }
+
+    /// Why `mode` forbids to store, if it does.
+    fn condition_fails(&self, there: Option<ItemRef<'_>>, mode: StoreMode) -> Option<StoreOutcome> {
+        let live = there.filter(|item| self.why_dead(item).is_none());
+        match (mode, live) {
+            (StoreMode::Add, Some(item)) => {
+                // As memcached does: who wants to add a key cares for it.
+                header::note_hit(item.head(), item.word0(), self.now());
+                Some(StoreOutcome::NotStored)
+            }
+            (StoreMode::Replace | StoreMode::Append | StoreMode::Prepend, None) => Some(StoreOutcome::NotStored),
+            (StoreMode::Cas(_), None) => Some(StoreOutcome::NotFound),
+            (StoreMode::Cas(unique), Some(item)) => {
+                let matches = self.store.config.use_cas && item.cas() == unique;
+                let counters = self.class_counters(&item);
+                if matches {
+                    counters.cas_hits.add(1)
+                } else {
+                    counters.cas_badval.add(1)
+                }
+                (!matches).then_some(StoreOutcome::Exists)
+            }
+            (StoreMode::Set | StoreMode::Add, _)
+            | (StoreMode::Replace | StoreMode::Append | StoreMode::Prepend, Some(_)) => None,
+        }
+    }
+
+    /// Makes a filled item visible in place of what is there.
+    fn publish<'i>(
+        &mut self,
+        pin: &Pin,
+        mut bucket: BucketGuard<'i>,
+        there: Option<(Slot<'i>, ItemRef<'_>)>,
+        pending: PendingItem,
+        deadline: Deadline,
+    ) -> StoreOutcome {
+        let store = self.store;
+        let class = store.slabs.class_of(pending.head());
+        let bytes = pending.bytes();
+        let hash = pending.hash();
+        let cas = self.cas.draw(&store.cas, store.flush.mark());
+        let chunk = pending.into_linked(Birth { cas, deadline, now: self.now() });
+        match there {
+            Some((slot, old)) => {
+                bucket.replace(slot, chunk);
+                self.unlink(&old);
+            }
+            None if bucket.insert(hash, chunk).is_err() => return self.withdraw(pin, chunk),
+            None => {}
+        }
+        self.count_linked(class, bytes);
+        self.tally.classes[usize::from(class)].cmd_set.add(1);
+        StoreOutcome::Stored
+    }
+
+    /// The index is full: takes back what could not be entered.
+    #[cold]
+    fn withdraw(&mut self, pin: &Pin, chunk: ChunkRef) -> StoreOutcome {
+        // The hand may have sighted it already: it goes through limbo like anything that was visible.
+        if let Some(item) = ItemRef::sight(pin, &self.store.slabs, chunk) {
+            header::clear_linked(item.head());
+            self.retire(&item);
+        }
+        StoreOutcome::NoMemory
+    }
+
+    /// append and prepend.
+    ///
+    /// # Errors
+    /// The value comes back when memory for the joined one is not ready.
+    pub(super) fn join_value(
+        &mut self,
+        pin: &Pin,
+        pending: PendingItem,
+        mode: StoreMode,
+    ) -> Result<StoreOutcome, PendingItem> {
+        let Some(key) = Key::new(pending.key()).map(|key| HashedKey { key, hash: pending.hash() }) else {
+            return Ok(StoreOutcome::NotStored);
+        };
+        // Memory is found and filled without the bucket's lock; if the item was replaced meanwhile, once more. Each
+        // further round means that somebody else has stored.
+        loop {
+            let Ok(old) = self.find_live(pin, key) else { return Ok(StoreOutcome::NotStored) };
+            let joined_len = old.value_len().saturating_add(pending.value_len());
+            let mut joined = match self.allocate(pin, key, old.client_flags(), old.deadline(), joined_len) {
+                Ok(joined) => joined,
+                Err(Refusal::Busy) => return Err(pending),
+                Err(Refusal::TooLarge) => return Ok(StoreOutcome::TooLarge),
+                Err(Refusal::NoMemory) => return Ok(StoreOutcome::NoMemory),
+            };
+            if mode == StoreMode::Prepend {
+                joined.fill_from(pending.pieces());
+            }
+            joined.fill_from(old.pieces());
+            if mode != StoreMode::Prepend {
+                joined.fill_from(pending.pieces());
+            }
+            if let Some(outcome) = self.replace_if_same(pin, key, &old, joined) {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Puts `new` in the place of `old`, if that is still what the index refers to.
+    pub(super) fn replace_if_same(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        old: &ItemRef<'_>,
+        new: PendingItem,
+    ) -> Option<StoreOutcome> {
+        let store = self.store;
+        let bucket = store.index.lock(key.hash);
+        let there = bucket.find_item(pin, &store.slabs, key).filter(|(_, item)| item.is_same(old))?;
+        // A touch may have changed the deadline since.
+        let deadline = there.1.deadline();
+        let outcome = self.publish(pin, bucket, Some(there), new, deadline);
+        self.settle();
+        Some(outcome)
+    }
+
+    /// delete.
+    pub(super) fn remove(&mut self, pin: &Pin, key: HashedKey<'_>) -> bool {
+        let store = self.store;
+        let mut bucket = store.index.lock(key.hash);
+        let Some((slot, item)) = bucket.find_item(pin, &store.slabs, key) else { return false };
+        let was_live = self.why_dead(&item).is_none();
+        bucket.remove(slot);
+        self.unlink(&item);
+        drop(bucket);
+        if was_live {
+            self.class_counters(&item).delete_hits.add(1);
+        }
+        self.settle();
+        was_live
+    }
+
+    #[inline]
+    pub(super) fn class_counters(&self, item: &ItemRef<'_>) -> &ClassCounters {
+        &self.tally.classes[usize::from(item.class())]
+    }
+}

@@ -1,0 +1,146 @@
+//! One thread's side of the store: its magazines, its CAS uniques, what it has unlinked and not yet handed on.
+
+use std::sync::Arc;
+
+use crate::base::{HashedKey, Moment, RelTime};
+use crate::item::{ItemRef, header};
+use crate::memory::{ChunkRef, Magazines};
+use crate::sync::Pin;
+
+use super::cache::Store;
+use super::cas::CasRange;
+use super::engine::Miss;
+use super::statistics::WorkerTally;
+
+/// The store, as one worker sees it. Implements `Engine`.
+pub struct WorkerStore {
+    pub(super) store: &'static Store,
+    pub(super) magazines: Magazines,
+    /// Unlinked chunks and their classes, not yet stamped.
+    retired: Vec<(u8, ChunkRef)>,
+    pub(super) cas: CasRange,
+    pub(super) moment: Moment,
+    pub(super) tally: Arc<WorkerTally>,
+    /// Items linked less items unlinked since the store was last told.
+    items_untold: i64,
+    /// Chunks wait for this thread to unpin, and somebody needs them.
+    pub(super) is_pressed: bool,
+}
+
+/// Chunks a worker keeps to itself before it stamps them and hands them on.
+const RETIRED_MAX: usize = 64;
+/// Items a worker counts before it tells the store.
+const ITEMS_UNTOLD_MAX: u64 = 32;
+
+impl WorkerStore {
+    pub(super) fn new(store: &'static Store, tally: Arc<WorkerTally>) -> Self {
+        Self {
+            magazines: Magazines::new(&store.slabs.classes),
+            retired: Vec::with_capacity(RETIRED_MAX * 2),
+            cas: CasRange::default(),
+            moment: store.clock.read(),
+            items_untold: 0,
+            is_pressed: false,
+            tally,
+            store,
+        }
+    }
+
+    /// A loop turn begins: the clock is read once for all its requests.
+    #[inline]
+    pub fn begin_turn(&mut self) -> Moment {
+        self.moment = self.store.clock.read();
+        self.store.flush.run_due(&self.store.cas, self.moment.now);
+        self.moment
+    }
+
+    /// A loop turn ends: what it unlinked is handed on. Call before the thread unpins.
+    #[inline]
+    pub fn end_turn(&mut self) {
+        if !self.retired.is_empty() {
+            self.hand_on_retired();
+        }
+        self.is_pressed = false;
+    }
+
+    /// Whether chunks wait for this thread: between two connections it should hand on what it unlinked
+    /// ([`WorkerStore::end_turn`]) and refresh its pin.
+    #[inline]
+    pub fn wants_quiescence(&self) -> bool {
+        self.is_pressed
+    }
+
+    /// Now.
+    #[inline]
+    pub(super) fn now(&self) -> RelTime {
+        self.moment.now
+    }
+
+    /// The item of `key`, if it is alive, or why not.
+    #[inline]
+    pub(super) fn find_live<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Result<ItemRef<'pin>, Miss> {
+        let store = self.store;
+        let item = store.index.find_item(pin, &store.slabs, key).ok_or(Miss::Absent)?;
+        match self.why_dead(&item) {
+            None => Ok(item),
+            Some(miss) => Err(miss),
+        }
+    }
+
+    /// Why a linked item counts as gone, if it does.
+    #[inline]
+    pub(super) fn why_dead(&self, item: &ItemRef<'_>) -> Option<Miss> {
+        if item.is_over(self.now()) {
+            return Some(Miss::Expired);
+        }
+        self.store.flush.covers(item.cas()).then_some(Miss::Flushed)
+    }
+
+    /// Takes an item that the index no longer refers to out of the counts, and its chunks out of use. The bucket's
+    /// lock is still held.
+    pub(super) fn unlink(&mut self, item: &ItemRef<'_>) {
+        header::clear_linked(item.head());
+        self.tally.count_unlinked(item.class(), item.bytes());
+        self.items_untold -= 1;
+        self.retire(item);
+    }
+
+    /// Puts an unlinked item's chunks on the list of those to be handed on.
+    pub(super) fn retire(&mut self, item: &ItemRef<'_>) {
+        let slabs = &self.store.slabs;
+        self.retired.extend(item.chunks().map(|chunk| (slabs.class_of(chunk), chunk)));
+    }
+
+    /// Enters a new item into the counts.
+    #[inline]
+    pub(super) fn count_linked(&mut self, class: u8, bytes: u64) {
+        self.tally.count_linked(class, bytes);
+        self.items_untold += 1;
+    }
+
+    /// What is rarely due after a change: telling the store how many items there are, handing on retired chunks.
+    /// No lock is held.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        if self.items_untold.unsigned_abs() >= ITEMS_UNTOLD_MAX {
+            self.store.count_items(std::mem::take(&mut self.items_untold));
+        }
+        if self.retired.len() >= RETIRED_MAX {
+            self.hand_on_retired();
+        }
+    }
+
+    /// Stamps what was unlinked and puts it into its classes' limbo.
+    pub(super) fn hand_on_retired(&mut self) {
+        // Order: every chunk in the list was unlinked by this thread before this stamp.
+        let stamp = self.store.epochs.stamp();
+        self.retired.sort_unstable_by_key(|(class, _)| *class);
+        for chunks in self.retired.chunk_by(|one, other| one.0 == other.0) {
+            let mut slab = self.store.slabs.lock(chunks[0].0);
+            chunks.iter().for_each(|(_, chunk)| slab.retire(stamp, *chunk));
+        }
+        self.retired.clear();
+        // Whoever pins or refreshes from here on holds none of these up.
+        self.store.epochs.advance();
+    }
+}
