@@ -9,4 +9,5 @@ mod model_engine;
 mod random;
 #[path = "support/session.rs"]
 mod session;
+mod stress;
 mod tidy;

@@ -1,0 +1,149 @@
+//! Many threads, little memory: no value is ever torn, foreign, or older than a delete that was answered.
+//!
+//! Every value carries its key, a number that only grows while its writer owns the key, padding, and a checksum over
+//! all of it. Each key has one writer at a time, who knows exactly what may be read; everybody reads everything.
+
+use std::sync::Arc;
+use std::thread;
+
+use larder::base::atomic::{AtomicU64, Ordering};
+use larder::base::{Clock, Deadline, Key};
+use larder::memory::ClassPlan;
+use larder::store::{Engine, Fetched, Item, Refusal, Store, StoreConfig, StoreMode, StoreOutcome, WorkerStore};
+use larder::sync::Pin;
+
+use crate::random::Random;
+
+/// Operations of all threads together; `LARDER_STRESS_OPS` overrides it.
+const OPERATIONS: u64 = 10_000_000;
+const THREADS: usize = 4;
+const KEYS_PER_THREAD: usize = 3000;
+/// Requests between two pins.
+const TURN: u64 = 50;
+
+#[test]
+fn no_value_is_torn_foreign_or_older_than_its_delete() {
+    let operations = std::env::var("LARDER_STRESS_OPS").ok().and_then(|text| text.parse().ok()).unwrap_or(OPERATIONS);
+    let store = Store::new(tiny(), Arc::new(Clock::start())).unwrap();
+    store.start_jobs().unwrap();
+    // What may be read at least: the number of the last delete or set of each key that its writer has finished.
+    let floors: Vec<AtomicU64> = (0..THREADS * KEYS_PER_THREAD).map(|_| AtomicU64::new(0)).collect();
+    let seen: u64 = thread::scope(|scope| {
+        let run =
+            |thread: usize| Stress { thread, floors: &floors, random: Random::with_seed(thread as u64 + 1), hits: 0 };
+        let threads =
+            (0..THREADS).map(|thread| scope.spawn(move || run(thread).run(store, operations / THREADS as u64)));
+        threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert!(seen > operations / 20, "only {seen} of {operations} operations found a value: nothing was tested");
+}
+
+fn tiny() -> StoreConfig {
+    StoreConfig {
+        limit_bytes: 6 << 20,
+        classes: ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 4096, explicit: Vec::new() },
+        value_len_max: 1 << 20,
+        evictions: true,
+        use_cas: true,
+        hashpower: 12,
+        threads_max: 16,
+        large_pages: false,
+    }
+}
+
+struct Stress<'a> {
+    thread: usize,
+    floors: &'a [AtomicU64],
+    random: Random,
+    hits: u64,
+}
+
+impl Stress<'_> {
+    fn run(mut self, store: &'static Store, operations: u64) -> u64 {
+        let (mut participant, mut worker) = store.join();
+        let mut number = 0;
+        for _ in 0..operations / TURN {
+            let guard = participant.pin();
+            worker.begin_turn();
+            for _ in 0..TURN {
+                number += 1;
+                match self.random.below(10) {
+                    0..4 => self.set(&mut worker, &guard, number),
+                    4 => self.delete(&mut worker, &guard, number),
+                    _ => self.get(&mut worker, &guard),
+                }
+            }
+            worker.end_turn();
+        }
+        self.hits
+    }
+
+    fn own_key(&mut self) -> usize {
+        self.thread * KEYS_PER_THREAD + self.random.below(KEYS_PER_THREAD)
+    }
+
+    fn set(&mut self, worker: &mut WorkerStore, pin: &Pin, number: u64) {
+        let id = self.own_key();
+        let name = name(id);
+        let key = worker.hash(Key::new(name.as_bytes()).unwrap());
+        // Mostly one chunk, sometimes a chain.
+        let padding = if self.random.below(200) == 0 { self.random.below(12_000) } else { self.random.below(600) };
+        let value = value(&name, number, padding);
+        let len = u32::try_from(value.len()).unwrap();
+        match worker.reserve(pin, key, 7, Deadline::NEVER, len) {
+            Ok(mut pending) => {
+                assert_eq!(pending.fill(&value), value.len());
+                let outcome = worker.commit(pin, pending, StoreMode::Set).ok();
+                assert_eq!(outcome, Some(StoreOutcome::Stored));
+                self.floors[id].store(number, Ordering::SeqCst);
+            }
+            // The next turn tries another key; this one keeps its old value.
+            Err(Refusal::Busy | Refusal::NoMemory) => {}
+            Err(Refusal::TooLarge) => panic!("{len} bytes are not too large"),
+        }
+    }
+
+    fn delete(&mut self, worker: &mut WorkerStore, pin: &Pin, number: u64) {
+        let id = self.own_key();
+        let name = name(id);
+        let key = worker.hash(Key::new(name.as_bytes()).unwrap());
+        worker.delete(pin, key);
+        self.floors[id].store(number, Ordering::SeqCst);
+    }
+
+    fn get(&mut self, worker: &mut WorkerStore, pin: &Pin) {
+        let id = self.random.below(THREADS * KEYS_PER_THREAD);
+        let name = name(id);
+        let floor = self.floors[id].load(Ordering::SeqCst);
+        let key = worker.hash(Key::new(name.as_bytes()).unwrap());
+        let Fetched::Hit(item) = worker.fetch(pin, key) else { return };
+        self.hits += 1;
+        let mut bytes = Vec::new();
+        item.for_each_piece(&mut |piece| bytes.extend_from_slice(piece));
+        assert_eq!((item.key(), item.client_flags()), (name.as_bytes(), 7));
+        let number = check(&name, &bytes);
+        assert!(number >= floor, "{name}: read number {number}, but {floor} was stored or deleted before");
+    }
+}
+
+fn name(id: usize) -> String {
+    format!("key-{id}")
+}
+
+/// `name number padding checksum`.
+fn value(name: &str, number: u64, padding: usize) -> Vec<u8> {
+    let mut value = format!("{name} {number} ").into_bytes();
+    value.extend((0..padding).map(|index| b'a' + u8::try_from((index as u64 + number) % 26).unwrap()));
+    let checksum = crc32fast::hash(&value);
+    value.extend_from_slice(&checksum.to_le_bytes());
+    value
+}
+
+/// The number in a value, which must be whole and `name`'s own.
+fn check(name: &str, value: &[u8]) -> u64 {
+    let (text, checksum) = value.split_at(value.len() - 4);
+    assert_eq!(crc32fast::hash(text).to_le_bytes(), checksum, "{name}: torn");
+    let mut words = text.split(|byte| *byte == b' ');
+    assert_eq!(words.next(), Some(name.as_bytes()), "foreign");
+    std::str::from_utf8(words.next().unwrap()).unwrap().parse().unwrap()
+}
