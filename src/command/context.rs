@@ -35,6 +35,8 @@ pub struct Switches {
     pub shutdown_command: bool,
     /// debugtime is there (-o debug_commands).
     pub debug_commands: bool,
+    /// CAS uniques are shown (not -C): otherwise they read as 0. The store then refuses every cas.
+    pub use_cas: bool,
 }
 
 impl From<&Settings> for Switches {
@@ -44,12 +46,13 @@ impl From<&Settings> for Switches {
             dump_enabled: settings.dump_enabled,
             shutdown_command: settings.shutdown_command,
             debug_commands: settings.debug_commands,
+            use_cas: settings.use_cas,
         }
     }
 }
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { flush_enabled: true, dump_enabled: true, shutdown_command: false, debug_commands: false }
+        Self { flush_enabled: true, dump_enabled: true, shutdown_command: false, debug_commands: false, use_cas: true }
     }
 }

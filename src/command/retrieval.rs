@@ -163,7 +163,7 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         ctx.prefixes.count_get(key.key, true);
     }
     let cas = match manner.cas {
-        CasShown::Yes => Some(item.cas()),
+        CasShown::Yes => Some(if ctx.switches.use_cas { item.cas() } else { 0 }),
         CasShown::No => None,
     };
     let value_len = item.value_len();

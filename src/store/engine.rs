@@ -97,7 +97,7 @@ pub trait Item {
     fn key(&self) -> &[u8];
     /// The client's own 32 bits.
     fn client_flags(&self) -> u32;
-    /// The CAS unique; 0 when the server runs with -C.
+    /// The CAS unique.
     fn cas(&self) -> u64;
     /// How many bytes the value has.
     fn value_len(&self) -> u32;
@@ -124,17 +124,6 @@ pub enum Fetched<I> {
     Hit(I),
     /// Nothing.
     Miss(Miss),
-}
-
-impl<I> Fetched<I> {
-    /// The same answer about another view of the item.
-    #[inline]
-    pub fn map<J>(self, view: impl FnOnce(I) -> J) -> Fetched<J> {
-        match self {
-            Self::Hit(item) => Fetched::Hit(view(item)),
-            Self::Miss(miss) => Fetched::Miss(miss),
-        }
-    }
 }
 
 /// Why a retrieval found nothing.

@@ -36,5 +36,4 @@ pub use engine::{
     Arith, ArithOutcome, Engine, Fetched, Item, Miss, Pending, Refusal, StoreMode, StoreOutcome, StoreReport,
 };
 pub use jobs::JOB_THREADS;
-pub use operations::StoredItem;
 pub use worker_store::WorkerStore;

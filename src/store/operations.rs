@@ -13,7 +13,7 @@ use super::worker_store::WorkerStore;
 
 impl Engine for WorkerStore {
     type Pin = Pin;
-    type Item<'pin> = StoredItem<'pin>;
+    type Item<'pin> = ItemRef<'pin>;
     type Pending = PendingItem;
 
     #[inline]
@@ -34,9 +34,8 @@ impl Engine for WorkerStore {
     }
 
     #[inline]
-    fn fetch<'pin>(&mut self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<StoredItem<'pin>> {
-        let use_cas = self.store.config.use_cas;
-        self.get(pin, key).map(|item| StoredItem { item, use_cas })
+    fn fetch<'pin>(&mut self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<ItemRef<'pin>> {
+        self.get(pin, key)
     }
 
     fn fetch_and_touch<'pin>(
@@ -44,9 +43,8 @@ impl Engine for WorkerStore {
         pin: &'pin Pin,
         key: HashedKey<'_>,
         deadline: Deadline,
-    ) -> Fetched<StoredItem<'pin>> {
-        let use_cas = self.store.config.use_cas;
-        self.get_and_touch(pin, key, deadline).map(|item| StoredItem { item, use_cas })
+    ) -> Fetched<ItemRef<'pin>> {
+        self.get_and_touch(pin, key, deadline)
     }
 
     #[inline]
@@ -116,48 +114,33 @@ impl Engine for WorkerStore {
     }
 }
 
-/// An item as commands see it.
-#[derive(Clone, Copy)]
-pub struct StoredItem<'pin> {
-    item: ItemRef<'pin>,
-    use_cas: bool,
-}
-
-impl<'pin> StoredItem<'pin> {
-    /// The item itself, for whoever sends its bytes.
-    #[inline]
-    pub fn item(&self) -> ItemRef<'pin> {
-        self.item
-    }
-}
-
-impl Item for StoredItem<'_> {
+impl Item for ItemRef<'_> {
     #[inline]
     fn key(&self) -> &[u8] {
-        self.item.key()
+        ItemRef::key(self)
     }
     #[inline]
     fn client_flags(&self) -> u32 {
-        self.item.client_flags()
+        ItemRef::client_flags(self)
     }
     #[inline]
     fn cas(&self) -> u64 {
-        if self.use_cas { self.item.cas() } else { 0 }
+        ItemRef::cas(self)
     }
     #[inline]
     fn value_len(&self) -> u32 {
-        self.item.value_len()
+        ItemRef::value_len(self)
     }
     #[inline]
     fn deadline(&self) -> Deadline {
-        self.item.deadline()
+        ItemRef::deadline(self)
     }
     fn for_each_piece(&self, take: &mut dyn FnMut(&[u8])) {
-        self.item.pieces().for_each(take);
+        self.pieces().for_each(take);
     }
     #[inline]
     fn contiguous(&self) -> Option<&[u8]> {
-        self.item.contiguous()
+        ItemRef::contiguous(self)
     }
 }
 
