@@ -9,5 +9,6 @@ mod model_engine;
 mod random;
 #[path = "support/session.rs"]
 mod session;
+mod store;
 mod stress;
 mod tidy;

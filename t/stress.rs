@@ -3,6 +3,8 @@
 //! Every value carries its key, a number that only grows while its writer owns the key, padding, and a checksum over
 //! all of it. Each key has one writer at a time, who knows exactly what may be read; everybody reads everything.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::sync::Arc;
 use std::thread;
 

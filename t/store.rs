@@ -1,0 +1,232 @@
+//! The store without a socket: memory limits, eviction, growth, expiry in the background.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use larder::base::{Clock, Deadline, HashedKey, Key};
+use larder::memory::ClassPlan;
+use larder::store::{
+    Engine, Fetched, Item, Refusal, Store, StoreConfig, StoreMode, StoreOutcome, StoreReport, WorkerStore,
+};
+use larder::sync::{Participant, Pin};
+
+use crate::random::Random;
+
+fn config(limit_mib: u64) -> StoreConfig {
+    StoreConfig {
+        limit_bytes: limit_mib << 20,
+        classes: ClassPlan { first: 64, growth_factor: 1.25, chunk_max: 16384, explicit: Vec::new() },
+        value_len_max: 1 << 20,
+        evictions: true,
+        use_cas: true,
+        hashpower: 12,
+        threads_max: 8,
+        large_pages: false,
+    }
+}
+
+/// One thread's access to a store of its own.
+struct Rig {
+    clock: Arc<Clock>,
+    store: &'static Store,
+    participant: Participant,
+    worker: WorkerStore,
+}
+
+impl Rig {
+    fn new(config: StoreConfig) -> Self {
+        let clock = Arc::new(Clock::start());
+        clock.pause();
+        let store = Store::new(config, Arc::clone(&clock)).unwrap();
+        let (participant, worker) = store.join();
+        Self { clock, store, participant, worker }
+    }
+
+    /// Runs `work` in a loop turn of its own.
+    fn turn<R>(&mut self, work: impl FnOnce(&mut WorkerStore, &Pin) -> R) -> R {
+        let guard = self.participant.pin();
+        self.worker.begin_turn();
+        let result = work(&mut self.worker, &guard);
+        self.worker.end_turn();
+        result
+    }
+
+    /// Sets as a connection does: a busy store is asked again in the next turn.
+    fn set(&mut self, key: &str, value: &[u8], deadline: Deadline) -> Result<(), Refusal> {
+        for _ in 0..100 {
+            let answer = self.turn(|worker, pin| {
+                let key = hashed(worker, key);
+                let mut pending = worker.reserve(pin, key, 0, deadline, u32::try_from(value.len()).unwrap())?;
+                pending.fill(value);
+                assert_eq!(worker.commit(pin, pending, StoreMode::Set).ok(), Some(StoreOutcome::Stored));
+                Ok(())
+            });
+            if answer != Err(Refusal::Busy) {
+                return answer;
+            }
+        }
+        Err(Refusal::Busy)
+    }
+
+    fn get(&mut self, key: &str) -> Option<Vec<u8>> {
+        self.turn(|worker, pin| {
+            let key = hashed(worker, key);
+            let Fetched::Hit(item) = worker.fetch(pin, key) else { return None };
+            let mut value = Vec::new();
+            item.for_each_piece(&mut |piece| value.extend_from_slice(piece));
+            Some(value)
+        })
+    }
+
+    fn delete(&mut self, key: &str) -> bool {
+        self.turn(|worker, pin| {
+            let key = hashed(worker, key);
+            worker.delete(pin, key)
+        })
+    }
+
+    fn report(&mut self, group: StoreReport) -> HashMap<String, u64> {
+        let mut rows = HashMap::new();
+        self.turn(|worker, pin| {
+            worker.report(pin, group, &mut |name, value| {
+                rows.insert(name.to_string(), value.to_string().parse().unwrap());
+            });
+        });
+        rows
+    }
+}
+
+fn hashed<'k>(worker: &WorkerStore, key: &'k str) -> HashedKey<'k> {
+    worker.hash(Key::new(key.as_bytes()).unwrap())
+}
+
+#[test]
+fn a_full_cache_evicts_and_never_refuses_or_outgrows_its_limit() {
+    let mut rig = Rig::new(config(8));
+    let value = [b'v'; 300];
+    for number in 0..100_000 {
+        assert_eq!(rig.set(&format!("key-{number}"), &value, Deadline::NEVER), Ok(()), "set {number}");
+    }
+    let general = rig.report(StoreReport::General);
+    assert!(general["evictions"] > 50_000);
+    assert!(general["curr_items"] > 15_000, "8 MiB hold more than {} items", general["curr_items"]);
+    assert!(general["slab_bytes"] + general["hash_bytes"] <= 8 << 20);
+    assert_eq!(rig.get("key-99999").as_deref(), Some(&value[..]), "the last one in is still there");
+}
+
+#[test]
+fn eviction_spares_what_is_asked_for() {
+    let mut rig = Rig::new(config(8));
+    let value = [b'v'; 300];
+    rig.set("hot", &value, Deadline::NEVER).unwrap();
+    for number in 0..100_000 {
+        if number % 1000 == 0 {
+            assert!(rig.get("hot").is_some(), "lost before set {number}");
+        }
+        rig.set(&format!("key-{number}"), &value, Deadline::NEVER).unwrap();
+    }
+}
+
+#[test]
+fn large_values_take_the_place_of_large_values() {
+    let mut rig = Rig::new(config(8));
+    let value: Vec<u8> = (0..1 << 20).map(|index: u32| index.to_le_bytes()[0]).collect();
+    for number in 0..60 {
+        let len = value.len() - number % 7 * 1000;
+        assert_eq!(rig.set(&format!("key-{number}"), &value[..len], Deadline::NEVER), Ok(()), "set {number}");
+        assert_eq!(rig.get(&format!("key-{number}")).as_deref(), Some(&value[..len]));
+    }
+    assert_eq!(rig.set("too large", &[value, vec![0]].concat(), Deadline::NEVER), Err(Refusal::TooLarge));
+}
+
+#[test]
+fn without_evictions_a_full_cache_refuses_until_something_is_deleted() {
+    let mut rig = Rig::new(StoreConfig { evictions: false, ..config(2) });
+    let value = [b'v'; 4000];
+    let stored = (0..).take_while(|number| rig.set(&format!("key-{number}"), &value, Deadline::NEVER).is_ok()).count();
+    assert!((200..600).contains(&stored), "2 MiB hold {stored} values of 4000 bytes");
+    assert_eq!(rig.set("more", &value, Deadline::NEVER), Err(Refusal::NoMemory));
+    assert!(rig.delete("key-0"));
+    assert_eq!(rig.set("more", &value, Deadline::NEVER), Ok(()));
+    assert_eq!(rig.report(StoreReport::General)["evictions"], 0);
+}
+
+#[test]
+fn the_index_grows_without_losing_anything() {
+    let mut rig = Rig::new(config(64));
+    rig.store.start_jobs().unwrap();
+    let level = rig.report(StoreReport::General)["hash_power_level"];
+    for number in 0..200_000 {
+        rig.set(&format!("key-{number}"), b"v", Deadline::NEVER).unwrap();
+    }
+    while rig.report(StoreReport::General)["hash_is_expanding"] != 0 {
+        std::thread::yield_now();
+    }
+    assert!(rig.report(StoreReport::General)["hash_power_level"] > level + 3);
+    for number in 0..200_000 {
+        assert!(rig.get(&format!("key-{number}")).is_some(), "key-{number} is gone");
+    }
+}
+
+#[test]
+fn the_sweeper_collects_what_nobody_asks_for_again() {
+    let mut rig = Rig::new(config(64));
+    rig.store.start_jobs().unwrap();
+    let now = rig.clock.read().now;
+    for number in 0..10_000 {
+        let deadline = if number % 2 == 0 { Deadline(now.0 + 100) } else { Deadline::NEVER };
+        rig.set(&format!("key-{number}"), b"v", deadline).unwrap();
+    }
+    rig.clock.shift(101);
+    while rig.report(StoreReport::General)["curr_items"] != 5000 {
+        std::thread::yield_now();
+    }
+    assert_eq!(rig.report(StoreReport::General)["crawler_reclaimed"], 5000);
+    assert!((0..10_000).all(|number| rig.get(&format!("key-{number}")).is_some() == (number % 2 == 1)));
+}
+
+#[test]
+fn a_flush_frees_the_memory_of_what_it_drops() {
+    let mut rig = Rig::new(config(64));
+    rig.store.start_jobs().unwrap();
+    (0..1000).for_each(|number| rig.set(&format!("key-{number}"), b"v", Deadline::NEVER).unwrap());
+    rig.turn(|worker, _| worker.flush_now());
+    rig.set("after", b"v", Deadline::NEVER).unwrap();
+    while rig.report(StoreReport::General)["curr_items"] != 1 {
+        std::thread::yield_now();
+    }
+    assert!(rig.get("after").is_some());
+    assert!(rig.get("key-7").is_none());
+}
+
+#[test]
+fn sizes_are_counted_exactly() {
+    let mut rig = Rig::new(config(8));
+    rig.set("a", &[0; 15], Deadline::NEVER).unwrap();
+    rig.set("b", &[0; 16], Deadline::NEVER).unwrap();
+    rig.set("c", &[0; 100], Deadline::NEVER).unwrap();
+    let expected = HashMap::from([("32".to_string(), 1), ("64".to_string(), 1), ("128".to_string(), 1)]);
+    assert_eq!(rig.report(StoreReport::Sizes), expected, "16 bytes of header, one of key, and the value");
+    rig.delete("c");
+    assert!(!rig.report(StoreReport::Sizes).contains_key("128"));
+}
+
+#[test]
+fn random_sizes_are_stored_and_read_back_while_memory_is_short() {
+    let mut rig = Rig::new(config(16));
+    let mut random = Random::with_seed(7);
+    let bytes: Vec<u8> = (0..300_000u32).map(|index| index.to_le_bytes()[1]).collect();
+    let mut refused = 0;
+    for number in 0..3000 {
+        let len = if random.once_in(10) { random.below(300_000) } else { random.below(3000) };
+        let key = format!("key-{}", number % 500);
+        match rig.set(&key, &bytes[..len], Deadline::NEVER) {
+            Ok(()) => assert_eq!(rig.get(&key).as_deref(), Some(&bytes[..len])),
+            Err(Refusal::NoMemory) => refused += 1,
+            Err(other) => panic!("{other:?} for {len} bytes"),
+        }
+    }
+    assert!(refused < 300, "{refused} of 3000 sets found no memory");
+}
