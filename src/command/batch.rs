@@ -2,7 +2,7 @@
 //! first of them is executed.
 
 use crate::base::{Key, KeyHash};
-use crate::protocol::{Admin, Input, Keys, LineRest, Parsed, Reply, ReplyLine, Request, Rest, Value, text};
+use crate::protocol::{Admin, Input, Keys, LineRest, Parsed, Reply, ReplyLine, Request, Rest, Retrieval, Value, text};
 use crate::store::Engine;
 
 /// How many requests are prepared together. More would not be faster: the processor has about as many loads in
@@ -47,8 +47,13 @@ pub enum Work<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// What can be done with `bytes`: at most `limit` requests, and at most [`REQUESTS_PER_BATCH`]. None at all
-    /// means that bytes are missing. `begun` says that the front of `bytes` continues a line.
+    /// An empty batch, to be filled where it stands: it is large enough for a copy of it to be felt.
+    #[inline]
+    pub fn new() -> Self {
+        Self { elements: std::array::from_fn(|_| None), len: 0 }
+    }
+
+    /// As [`Batch::fill`] of a new one.
     #[inline]
     pub fn parse<E: Engine>(
         bytes: &'a [u8],
@@ -58,42 +63,66 @@ impl<'a> Batch<'a> {
         engine: &E,
         pin: &E::Pin,
     ) -> Self {
-        let mut batch = Self { elements: [const { None }; REQUESTS_PER_BATCH], len: 0 };
+        let mut batch = Self::new();
+        batch.fill(bytes, limit, input, begun, engine, pin);
+        batch
+    }
+
+    /// Adds what can be done with `bytes`: at most `limit` requests, and at most [`REQUESTS_PER_BATCH`]. None at
+    /// all means that bytes are missing. `begun` says that the front of `bytes` continues a line.
+    #[inline]
+    pub fn fill<E: Engine>(
+        &mut self,
+        bytes: &'a [u8],
+        limit: usize,
+        input: Input,
+        begun: Option<LineRest>,
+        engine: &E,
+        pin: &E::Pin,
+    ) {
         let mut at = 0;
         if let Some(begun) = begun {
             let parsed = text::parse_rest(bytes, input, begun);
-            at = batch.take(parsed, bytes, 0, engine).unwrap_or(bytes.len());
+            at = self.take(parsed, bytes, 0, engine).unwrap_or(bytes.len());
         }
         let limit = limit.min(REQUESTS_PER_BATCH);
-        while batch.len < limit && at < bytes.len() {
+        while self.len < limit && at < bytes.len() {
+            let rest = &bytes[at..];
+            if let Some((key, consumed)) = text::quick::get(rest) {
+                at += consumed;
+                let hash = Some(prepare(key, engine));
+                self.push(Element { work: Work::Request(Request::Retrieve(Retrieval::plain(key))), hash, end: at });
+                continue;
+            }
+            if let Some((storage, consumed)) = text::quick::set(rest) {
+                at += consumed;
+                let hash = Some(prepare(storage.key, engine));
+                self.push(Element { work: Work::Request(Request::Store(storage)), hash, end: at });
+                if storage.value == Value::Coming {
+                    break;
+                }
+                continue;
+            }
             // A buffer that is full has room again once what stands before this request is done with.
             let input = if at == 0 { input } else { Input::Open };
-            let parsed = text::parse(&bytes[at..], input);
-            match batch.take(parsed, bytes, at, engine) {
+            match self.take(text::parse_thoroughly(rest, input), bytes, at, engine) {
                 Some(end) => at = end,
                 None => break,
             }
         }
-        if batch.len > 1 {
-            batch.prefetch_items(engine, pin);
+        if self.len > 1 {
+            self.prefetch_items(engine, pin);
         }
-        batch
     }
 
     /// Appends what was parsed from `bytes[at..]`, and says where the next request begins: nowhere, if what follows
     /// is not a request.
-    #[inline]
     fn take<E: Engine>(&mut self, parsed: Parsed<'a>, bytes: &[u8], at: usize, engine: &E) -> Option<usize> {
         match parsed {
             Parsed::Request { request, consumed } => {
                 let end = at + consumed;
                 let (key, follows) = shape(&request);
-                let hash = key.map(|key| {
-                    let hash = engine.hash(key).hash;
-                    engine.prefetch_bucket(hash);
-                    hash
-                });
-                self.push(Element { work: Work::Request(request), hash, end });
+                self.push(Element { work: Work::Request(request), hash: key.map(|key| prepare(key, engine)), end });
                 (follows == Follows::Request).then_some(end)
             }
             Parsed::NeedMore => None,
@@ -146,6 +175,20 @@ impl<'a> Batch<'a> {
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
+}
+
+impl Default for Batch<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The hash of a key, whose bucket is now on its way.
+#[inline]
+fn prepare<E: Engine>(key: Key<'_>, engine: &E) -> KeyHash {
+    let hash = engine.hash(key).hash;
+    engine.prefetch_bucket(hash);
+    hash
 }
 
 /// What comes after a request in the bytes of its client.

@@ -21,10 +21,17 @@ const KEYS_PER_WINDOW: usize = 16;
 /// outside of it.
 const ROOM_BYTES_MAX: usize = 4096;
 
-/// What follows a value.
-const VALUE_END: &[u8] = b"\r\n";
-/// What follows the last value of a retrieval of one key.
-const ONLY_VALUE_END: &[u8] = b"\r\nEND\r\n";
+/// What follows a value, in constants so that they are stored and not copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Its line end.
+    Value,
+    /// Its line end, and END: there is no other.
+    Retrieval,
+}
+
+/// The most that [`End`] stands for.
+const END_LEN_MAX: usize = b"\r\nEND\r\n".len();
 
 #[inline]
 pub(super) fn retrieve<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
@@ -40,7 +47,7 @@ pub(super) fn retrieve<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     };
     let hash = hash.unwrap_or_else(|| ctx.engine.hash(key).hash);
     let mut tally = Tally::default();
-    if !answer(HashedKey { key, hash }, wanted.manner, ONLY_VALUE_END, &mut tally, ctx, pin, sink) {
+    if !answer(HashedKey { key, hash }, wanted.manner, End::Retrieval, &mut tally, ctx, pin, sink) {
         sink.text().extend_from_slice(ReplyLine::End.bytes());
     }
     tally.enter(1, wanted.manner, ctx);
@@ -68,7 +75,7 @@ fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         }
         let mut tally = Tally::default();
         for key in window.keys() {
-            answer(*key, manner, VALUE_END, &mut tally, ctx, pin, sink);
+            answer(*key, manner, End::Value, &mut tally, ctx, pin, sink);
         }
         tally.enter(window.len as u64, manner, ctx);
         if keys.is_over() {
@@ -130,12 +137,12 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Queues the value of one key, if there is one, and `end` behind it.
+/// Queues the value of one key, if there is one, and what `end` says behind it.
 #[inline]
 fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: HashedKey<'_>,
     manner: Manner,
-    end: &'static [u8],
+    end: End,
     tally: &mut Tally,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
@@ -169,9 +176,12 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     let value_len = item.value_len();
     let room = if value_len as usize <= ROOM_BYTES_MAX { value_len as usize } else { 0 };
     let text = sink.text();
-    push_value_line(text, key.key.bytes(), item.client_flags(), value_len, cas, room + ONLY_VALUE_END.len());
+    push_value_line(text, key.key.bytes(), item.client_flags(), value_len, cas, room + END_LEN_MAX);
     sink.value(item);
-    sink.text().extend_from_slice(end);
+    match end {
+        End::Value => sink.text().extend_from_slice(b"\r\n"),
+        End::Retrieval => sink.text().extend_from_slice(b"\r\nEND\r\n"),
+    }
     true
 }
 

@@ -87,6 +87,14 @@ pub struct Retrieval<'a> {
     pub rest: Rest,
 }
 
+impl<'a> Retrieval<'a> {
+    /// `get <key>`.
+    #[inline]
+    pub const fn plain(key: Key<'a>) -> Self {
+        Self { keys: Keys::One(key), manner: Manner { cas: CasShown::No, touch: None }, rest: Rest::None }
+    }
+}
+
 /// How each key of a retrieval is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manner {

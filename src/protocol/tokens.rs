@@ -37,16 +37,58 @@ impl<'a> Iterator for Tokens<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let end = memchr::memchr(b' ', self.rest).unwrap_or(self.rest.len());
-        let (token, rest) = self.rest.split_at(end);
+        let (token, rest) = self.rest.split_at(word_end(self.rest));
         self.rest = rest;
         Some(token)
     }
 }
 
+/// How many bytes of `text` precede its first blank or line feed. Eight at a time: keys are long enough for that to
+/// pay, and too short for memchr's choice of instruction set.
+#[inline]
+pub(super) fn word_end(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*word);
+        let found = zero_bytes(word ^ BLANKS) | zero_bytes(word ^ LINE_FEEDS);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while text.get(at).is_some_and(|byte| *byte != b' ' && *byte != b'\n') {
+        at += 1;
+    }
+    at
+}
+
+const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
+const BLANKS: u64 = EVERY_BYTE * b' ' as u64;
+const LINE_FEEDS: u64 = EVERY_BYTE * b'\n' as u64;
+
+/// The top bit of each byte of `word` that is zero. Bytes above the lowest such byte may be marked wrongly (the
+/// subtraction borrows); only the lowest is looked at.
+#[inline]
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(EVERY_BYTE) & !word & (EVERY_BYTE << 7)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Tokens;
+    use super::{Tokens, word_end};
+
+    #[test]
+    fn a_word_ends_at_the_first_blank_or_line_feed_wherever_it_stands() {
+        for end in 0..40 {
+            for stop in [b' ', b'\n'] {
+                let mut text = vec![b'k'; end];
+                text.push(stop);
+                text.extend_from_slice(b"!\n !!\n\x21\x0b");
+                assert_eq!(word_end(&text), end);
+                assert_eq!(word_end(&text[..end]), end);
+            }
+        }
+    }
 
     #[test]
     fn only_blanks_part_words() {

@@ -11,7 +11,7 @@
 
 mod lines;
 mod parse;
-mod quick;
+pub mod quick;
 mod reply;
 
 pub use parse::{LINE_LEN_MAX, parse, parse_rest, parse_thoroughly};

@@ -20,14 +20,34 @@ pub fn push_value_line(
     out.reserve(key.len() + VALUE_LINE_LEN_MAX + more);
     out.extend_from_slice(b"VALUE ");
     out.extend_from_slice(key);
-    let mut number = itoa::Buffer::new();
-    if client_flags == 0 {
-        out.extend_from_slice(b" 0 ");
-    } else {
-        out.push(b' ');
-        out.extend_from_slice(number.format(client_flags).as_bytes());
-        out.push(b' ');
+    match (client_flags, value_len, cas) {
+        (0, ..10_000, None) => push_plain_tail(out, value_len),
+        _ => push_tail(out, client_flags, value_len, cas),
     }
+}
+
+/// ` 0 <bytes>` and the line end, for up to four digits: nearly every reply of nearly every cache. Built in a
+/// register and appended as eight bytes and a half, of which too many are taken back: no copy of unknown length, no
+/// loop.
+#[inline]
+fn push_plain_tail(out: &mut Vec<u8>, value_len: u32) {
+    let pair = |number: u32| (b'0' as u32 * 0x0101) + (number / 10) + ((number % 10) << 8);
+    let digits = pair(value_len / 100) | (pair(value_len % 100) << 16);
+    let digit_count = 1 + u32::from(value_len > 9) + u32::from(value_len > 99) + u32::from(value_len > 999);
+    let digits = u64::from(digits) >> (8 * (4 - digit_count));
+    let line_end = u64::from(u16::from_le_bytes(*b"\r\n")) << (8 * digit_count);
+    let start = out.len();
+    out.extend_from_slice(b" 0 ");
+    out.extend_from_slice(&(digits | line_end).to_le_bytes());
+    out.truncate(start + 3 + digit_count as usize + 2);
+}
+
+/// ` <flags> <bytes>[ <cas>]` and the line end.
+fn push_tail(out: &mut Vec<u8>, client_flags: u32, value_len: u32, cas: Option<u64>) {
+    let mut number = itoa::Buffer::new();
+    out.push(b' ');
+    out.extend_from_slice(number.format(client_flags).as_bytes());
+    out.push(b' ');
     out.extend_from_slice(number.format(value_len).as_bytes());
     if let Some(cas) = cas {
         out.push(b' ');
@@ -45,6 +65,17 @@ pub fn push_stat(out: &mut Vec<u8>, name: &str, value: &dyn Display) {
 #[cfg(test)]
 mod tests {
     use super::{VALUE_LINE_LEN_MAX, push_value_line};
+
+    #[test]
+    fn every_length_is_written_as_it_is() {
+        for value_len in (0..11_000).chain([99_999, 100_000, u32::MAX]) {
+            let mut out = b"before ".to_vec();
+            push_value_line(&mut out, b"key", 0, value_len, None, 0);
+            assert_eq!(out, format!("before VALUE key 0 {value_len}\r\n").as_bytes());
+            push_value_line(&mut out, b"k", 7, value_len, Some(5), 0);
+            assert!(out.ends_with(format!("VALUE k 7 {value_len} 5\r\n").as_bytes()));
+        }
+    }
 
     #[test]
     fn the_longest_value_line_has_the_length_that_is_reserved() {
