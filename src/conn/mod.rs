@@ -1,1 +1,25 @@
 //! One client: bytes in, states, bytes out.
+//!
+//! ```text
+//! kernel ──receive──▶ ReadBuf ──▶ Batch, execute ──▶ WriteQueue ──send──▶ kernel
+//!            │           ▲ tail                          │ what the kernel does not take
+//!            └▶ chunks (a large value)                Backlog ──send──▶ kernel, when the client reads
+//! ```
+//!
+//! Buffers belong to the worker and are lent for one drive; a connection keeps only the beginning of a request that is
+//! still incomplete, and replies that its client does not read. Runs on the worker's thread.
+
+mod backlog;
+mod board;
+mod connection;
+mod log;
+mod read_buf;
+mod state;
+mod value;
+mod write_queue;
+
+pub use board::{Activity, Board};
+pub use connection::{Connection, Turn, Verdict};
+pub use log::COMMANDS as COMMANDS_VERBOSITY;
+pub use read_buf::ReadBuf;
+pub use state::CloseReason;

@@ -1,0 +1,364 @@
+//! One client: bytes in, requests, bytes out. The hot loop of the program.
+//!
+//! ```text
+//! drive ─▶ resume   the backlog first: nothing is parsed for a client that does not read
+//!          serve    ┌─▶ requests │ value │ swallow      until bytes, budget or memory run out
+//!                   └── fill                            one receive; a short one says that no more is there
+//!          settle   one send for all replies; what is unread is kept
+//! ```
+//!
+//! Edge-triggered: the kernel reports new bytes once. `readable` remembers that some may be left, and every pause that
+//! is not a wait for the kernel is answered by another drive.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+
+use crate::base::RelTime;
+use crate::command::{Batch, Context, Outcome, ReplySink as _, execute};
+use crate::item::PendingItem;
+use crate::protocol::Input;
+use crate::store::WorkerStore;
+use crate::sync::Pin;
+use crate::sys::socket::receive;
+
+use super::backlog::{Backlog, Sent};
+use super::board::{Activity, Board};
+use super::log;
+use super::read_buf::ReadBuf;
+use super::state::{CloseReason, State};
+use super::write_queue::{Flushed, WriteQueue};
+
+/// One client.
+pub struct Connection {
+    pub(super) socket: OwnedFd,
+    pub(super) state: State,
+    /// What it sent and we could not yet deal with: the beginning of a request.
+    tail: Option<Box<[u8]>>,
+    /// What it has not read.
+    backlog: Option<Box<Backlog>>,
+    /// When it last sent something.
+    last_heard: RelTime,
+    /// A receive may bring something.
+    pub(super) readable: bool,
+    /// The client's end is closed: a short receive is not the last one, the end itself is still to be read.
+    hangup: bool,
+    /// Its first command is logged.
+    pub(super) introduced: bool,
+    /// Whether the poll reports that it can be sent to; kept by the worker.
+    pub watches_writable: bool,
+    /// It is on the worker's run-again list; kept by the worker.
+    pub is_queued: bool,
+    /// The microsecond since which the store has been too busy for its request; 0: it is not. Kept by the worker.
+    pub busy_since_us: u64,
+}
+
+/// An idle connection costs this and its place in a worker's roster; memcached's takes 530 bytes.
+const _: () = assert!(size_of::<Connection>() <= 88, "10,000 idle connections take less than a megabyte");
+
+/// What a worker lends to a connection for one drive.
+pub struct Turn<'w> {
+    /// For the commands.
+    pub ctx: Context<'w, WorkerStore>,
+    /// Its input buffer.
+    pub input: &'w mut ReadBuf,
+    /// Its output buffer.
+    pub output: &'w mut Vec<u8>,
+    /// For `stats conns`.
+    pub board: &'w Board,
+    /// How many requests may be executed (-R).
+    pub requests_max: u32,
+    /// When the loop turn began.
+    pub now: RelTime,
+    /// How much is logged.
+    pub verbosity: u8,
+}
+
+/// What a connection needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The kernel's next report.
+    Wait,
+    /// Another drive: its share of this turn is used up, but there is more to do.
+    Again,
+    /// Another drive after other threads have moved on: the store is busy.
+    Busy,
+    /// To be closed.
+    Close(CloseReason),
+}
+
+/// Why serving goes on or stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Look at the state again.
+    Again,
+    /// More bytes are needed.
+    Starved,
+    /// So many replies are queued that they should be sent first.
+    Full,
+    /// Stop.
+    Pause(Verdict),
+}
+
+/// A pause of a key list counts as so many requests: it is about the reply bytes of so many.
+const REQUESTS_PER_PAUSE: u32 = 32;
+
+/// Beyond this capacity a worker's output buffer is given back after the reply that needed it.
+const OUTPUT_BYTES_KEPT: usize = 1 << 20;
+
+impl Connection {
+    /// A connection that has just been accepted.
+    pub fn new(socket: OwnedFd, now: RelTime) -> Self {
+        Self {
+            socket,
+            state: State::Command,
+            tail: None,
+            backlog: None,
+            last_heard: now,
+            readable: false,
+            hangup: false,
+            introduced: false,
+            watches_writable: false,
+            is_queued: false,
+            busy_since_us: 0,
+        }
+    }
+
+    /// Notes what the kernel reports.
+    #[inline]
+    pub fn report(&mut self, readable: bool, hangup: bool) {
+        self.readable |= readable | hangup;
+        self.hangup |= hangup;
+    }
+
+    /// Serves the client as far as its bytes, its budget and the store allow.
+    pub fn drive(&mut self, turn: &mut Turn<'_>, pin: &Pin) -> Verdict {
+        if self.backlog.is_some()
+            && let Some(verdict) = self.resume(turn)
+        {
+            return verdict;
+        }
+        turn.input.restore(self.tail.take());
+        // The queue borrows the output while the turn lends the rest.
+        let mut output = std::mem::take(turn.output);
+        let mut queue = WriteQueue::new(&mut output);
+        let pause = self.serve(turn, pin, &mut queue);
+        let verdict = self.settle(pause, turn, &mut queue);
+        drop(queue);
+        if output.capacity() > OUTPUT_BYTES_KEPT {
+            output = Vec::new();
+        }
+        *turn.output = output;
+        turn.board.note(self.fd(), self.activity(), self.last_heard);
+        verdict
+    }
+
+    /// Sends what waits. None: all of it is sent, go on.
+    #[cold]
+    fn resume(&mut self, turn: &Turn<'_>) -> Option<Verdict> {
+        let backlog = self.backlog.as_mut()?;
+        let mut written = 0;
+        let sent = backlog.send(self.socket.as_fd(), &mut written);
+        turn.ctx.counters.bytes_written.add(written);
+        match sent {
+            Ok(Sent::All) => self.backlog = None,
+            Ok(Sent::Part) => return Some(Verdict::Wait),
+            Err(_broken) => return Some(Verdict::Close(CloseReason::Broken)),
+        }
+        None
+    }
+
+    fn serve<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Verdict {
+        let mut budget = turn.requests_max;
+        loop {
+            let step = match &mut self.state {
+                State::Command | State::Line(_) => self.requests(turn, pin, queue, &mut budget),
+                State::Value(_) => self.value(turn, pin, queue, &mut budget),
+                State::Swallow { .. } => self.swallow(turn.input),
+                State::Closing(reason) => Step::Pause(Verdict::Close(*reason)),
+            };
+            match step {
+                Step::Again => {}
+                Step::Starved if self.readable => self.fill(turn),
+                Step::Starved => return Verdict::Wait,
+                Step::Full => {
+                    if !self.flush(turn, queue) {
+                        return Verdict::Wait;
+                    }
+                }
+                Step::Pause(verdict) => return verdict,
+            }
+        }
+    }
+
+    /// Executes a batch of what is in the buffer.
+    #[inline]
+    fn requests<'pin>(
+        &mut self,
+        turn: &mut Turn<'_>,
+        pin: &'pin Pin,
+        queue: &mut WriteQueue<'_, 'pin>,
+        budget: &mut u32,
+    ) -> Step {
+        let input = if turn.input.is_full() { Input::Full } else { Input::Open };
+        let bytes = turn.input.unread();
+        if bytes.is_empty() {
+            return Step::Starved;
+        }
+        if *budget == 0 {
+            return Step::Pause(Verdict::Again);
+        }
+        let ctx = &mut turn.ctx;
+        let batch = Batch::parse(bytes, *budget as usize, input, self.state.begun(), ctx.engine, pin);
+        if batch.is_empty() {
+            return Step::Starved;
+        }
+        let mut done = 0;
+        let mut special = None;
+        for element in batch.elements() {
+            *budget = budget.saturating_sub(1);
+            let outcome = if turn.verbosity < log::COMMANDS {
+                execute(element, ctx, pin, queue)
+            } else {
+                log::executed(&self.socket, &mut self.introduced, &bytes[done..], element, ctx, pin, queue)
+            };
+            if !matches!(outcome, Outcome::Done) {
+                special = Some((outcome, element.end));
+                break;
+            }
+            done = element.end;
+            if queue.is_full() {
+                break;
+            }
+        }
+        turn.input.consume(done);
+        if done > 0 {
+            self.state = State::Command;
+        }
+        match special {
+            Some((outcome, end)) => self.turn_off(outcome, end - done, turn.input, budget),
+            None if queue.is_full() => Step::Full,
+            None => Step::Again,
+        }
+    }
+
+    /// Follows an outcome that is not simply the next request. The element takes the first `len` unread bytes.
+    fn turn_off(&mut self, outcome: Outcome<PendingItem>, len: usize, input: &mut ReadBuf, budget: &mut u32) -> Step {
+        match outcome {
+            Outcome::Busy => return Step::Pause(Verdict::Busy),
+            Outcome::Paused { unread, begun } => {
+                self.state = State::Line(begun);
+                *budget = budget.saturating_sub(REQUESTS_PER_PAUSE);
+                input.consume(len - unread);
+                return Step::Full;
+            }
+            Outcome::Done => {}
+            Outcome::Receive(incoming) => self.state = State::Value(Box::new(incoming)),
+            Outcome::Swallow { bytes } => self.state = State::Swallow { remaining: bytes },
+            Outcome::Close => self.state = State::Closing(CloseReason::Asked),
+        }
+        input.consume(len);
+        Step::Again
+    }
+
+    /// Throws bytes away.
+    fn swallow(&mut self, input: &mut ReadBuf) -> Step {
+        let State::Swallow { remaining } = &mut self.state else { return Step::Again };
+        let there = input.unread().len();
+        let swallowed = usize::try_from(*remaining).map_or(there, |wanted| wanted.min(there));
+        input.consume(swallowed);
+        *remaining -= swallowed as u64;
+        if *remaining > 0 {
+            return Step::Starved;
+        }
+        self.state = State::Command;
+        Step::Again
+    }
+
+    /// Receives once.
+    #[inline]
+    pub(super) fn fill(&mut self, turn: &mut Turn<'_>) {
+        let room = turn.input.room();
+        let wanted = room.len();
+        assert!(wanted > 0, "a full buffer is a line of keys, and those are answered (Input::Full)");
+        let received = receive(self.socket.as_fd(), room);
+        if let Some(n) = self.received(received, wanted, turn) {
+            turn.input.received(n);
+        }
+    }
+
+    /// Judges a receive that asked for `wanted` bytes. None: it brought nothing.
+    #[inline]
+    pub(super) fn received(&mut self, received: io::Result<usize>, wanted: usize, turn: &Turn<'_>) -> Option<usize> {
+        match received {
+            Ok(n) if n > 0 => {
+                // The kernel had no more than this. What comes later is reported anew.
+                self.readable = n == wanted || self.hangup;
+                self.last_heard = turn.now;
+                turn.ctx.counters.bytes_read.add(n as u64);
+                return Some(n);
+            }
+            Ok(_) => self.state = State::Closing(CloseReason::PeerFinished),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_broken) => self.state = State::Closing(CloseReason::Broken),
+        }
+        None
+    }
+
+    /// Sends all replies. False: the client has to read first, or is gone.
+    #[inline]
+    fn flush(&mut self, turn: &Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> bool {
+        let mut written = 0;
+        let flushed = queue.flush(self.socket.as_fd(), &mut written);
+        turn.ctx.counters.bytes_written.add(written);
+        match flushed {
+            Ok(Flushed::All) => true,
+            Ok(Flushed::Part(backlog)) => {
+                self.backlog = Some(backlog);
+                false
+            }
+            Err(_broken) => {
+                self.state = State::Closing(CloseReason::Broken);
+                false
+            }
+        }
+    }
+
+    /// Ends a drive: replies go out, unread bytes are kept.
+    #[inline]
+    fn settle(&mut self, pause: Verdict, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> Verdict {
+        if !queue.is_empty() {
+            self.flush(turn, queue);
+        }
+        self.tail = turn.input.keep();
+        match self.state {
+            State::Closing(CloseReason::Broken) => Verdict::Close(CloseReason::Broken),
+            // What the client asked for before it left is still sent, and so is what came before quit.
+            _ if self.backlog.is_some() => Verdict::Wait,
+            State::Closing(reason) => Verdict::Close(reason),
+            State::Command | State::Line(_) | State::Value(_) | State::Swallow { .. } => pause,
+        }
+    }
+
+    #[inline]
+    fn activity(&self) -> Activity {
+        if self.backlog.is_some() { Activity::Sending } else { self.state.activity() }
+    }
+
+    /// Whether it waits for the client to read.
+    #[inline]
+    pub const fn wants_writable(&self) -> bool {
+        self.backlog.is_some()
+    }
+
+    /// When it last sent something.
+    pub const fn last_heard(&self) -> RelTime {
+        self.last_heard
+    }
+
+    /// Its descriptor.
+    #[inline]
+    pub fn fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}

@@ -1,0 +1,96 @@
+//! A value that did not arrive together with its request: received straight into its chunks.
+//!
+//! ```text
+//! buffer  │…unread│ ──fill──▶ chunks          what had arrived, copied once
+//! kernel  ──readv──▶ chunks, then the buffer   the rest, and its CRLF with whatever follows
+//! ```
+
+use std::io::IoSliceMut;
+use std::os::fd::AsFd as _;
+
+use crate::command::{Terminator, finish_store};
+use crate::sync::Pin;
+use crate::sys::socket::{PIECES_MAX, receive_pieces};
+
+use super::connection::{Connection, Step, Turn, Verdict};
+use super::log;
+use super::state::State;
+use super::write_queue::WriteQueue;
+
+/// What follows every value.
+const CRLF: &[u8] = b"\r\n";
+
+/// A receive of a large value counts as so many requests: it takes about their time.
+const REQUESTS_PER_RECEIVE: u32 = 16;
+
+impl Connection {
+    /// Goes on with a value.
+    pub(super) fn value<'pin>(
+        &mut self,
+        turn: &mut Turn<'_>,
+        pin: &'pin Pin,
+        queue: &mut WriteQueue<'_, 'pin>,
+        budget: &mut u32,
+    ) -> Step {
+        let State::Value(incoming) = &mut self.state else { return Step::Again };
+        let taken = incoming.pending.fill(turn.input.unread());
+        turn.input.consume(taken);
+        if incoming.pending.remaining() == 0 {
+            return self.finish_value(turn, pin, queue);
+        }
+        if !self.readable {
+            return Step::Pause(Verdict::Wait);
+        }
+        if *budget == 0 {
+            return Step::Pause(Verdict::Again);
+        }
+        *budget = budget.saturating_sub(REQUESTS_PER_RECEIVE);
+        self.receive_value(turn);
+        Step::Again
+    }
+
+    /// Receives once, into the value's memory first. The input buffer is empty.
+    fn receive_value(&mut self, turn: &mut Turn<'_>) {
+        let State::Value(incoming) = &mut self.state else { return };
+        let missing = incoming.pending.remaining() as usize;
+        let mut slices: [IoSliceMut<'_>; PIECES_MAX] = std::array::from_fn(|_| IoSliceMut::new(&mut []));
+        let mut count = incoming.pending.spare(&mut slices[..PIECES_MAX - 1]);
+        let lent: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+        let mut offered = lent;
+        // What follows the value may come along, unless the value itself is not at its end yet.
+        if lent == missing {
+            slices[count] = IoSliceMut::new(turn.input.room());
+            offered += slices[count].len();
+            count += 1;
+        }
+        let received = receive_pieces(self.socket.as_fd(), &mut slices[..count]);
+        let Some(n) = self.received(received, offered, turn) else { return };
+        let State::Value(incoming) = &mut self.state else { return };
+        let of_value = n.min(lent);
+        incoming.pending.advance(of_value);
+        turn.input.received(n - of_value);
+    }
+
+    /// All of the value is there: it becomes visible once its CRLF is there too.
+    fn finish_value<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Step {
+        let Some(end) = turn.input.unread().get(..CRLF.len()) else { return Step::Starved };
+        let terminator = if end == CRLF { Terminator::Crlf } else { Terminator::Wrong };
+        let State::Value(incoming) = std::mem::replace(&mut self.state, State::Command) else { return Step::Again };
+        let ctx = &mut turn.ctx;
+        let finished = if turn.verbosity < log::COMMANDS {
+            finish_store(*incoming, terminator, ctx, pin, queue)
+        } else {
+            log::replies(self.fd(), queue, |queue| finish_store(*incoming, terminator, ctx, pin, queue))
+        };
+        match finished {
+            Ok(()) => {
+                turn.input.consume(CRLF.len());
+                Step::Again
+            }
+            Err(incoming) => {
+                self.state = State::Value(Box::new(incoming));
+                Step::Pause(Verdict::Busy)
+            }
+        }
+    }
+}

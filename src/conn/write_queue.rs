@@ -1,0 +1,208 @@
+//! The replies of one drive, in order: small bytes gathered, large values sent from where they lie.
+//!
+//! ```text
+//! text    VALUE a 0 3␍␊xyz␍␊VALUE b 0 90000␍␊│␍␊END␍␊
+//! values                                     └── b's 90000 bytes, borrowed from the item while the pin lasts
+//! ```
+//!
+//! One send per batch. What the kernel does not take becomes a [`Backlog`]: text is copied, items are leased (I4).
+
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+
+use crate::command::{Mark, ReplySink};
+use crate::item::ItemRef;
+use crate::sys::socket::{PIECES_MAX, send, send_pieces};
+
+use super::backlog::{Backlog, gather};
+
+/// Values from this many bytes on are not copied. Below it the copy, which the kernel then finds in the cache, costs
+/// less than one more piece to walk.
+const BORROWED_VALUE_MIN: u32 = 4 << 10;
+/// With this many bytes of text queued, some are sent before more requests are executed.
+const TEXT_BYTES_MAX: usize = 256 << 10;
+/// As [`TEXT_BYTES_MAX`], for the bytes of borrowed values: they cost no memory, but a slow client keeps their items.
+const VALUE_BYTES_MAX: usize = 1 << 20;
+/// As [`TEXT_BYTES_MAX`], for the count of borrowed values.
+const VALUES_MAX: usize = 1024;
+
+/// The replies of one connection that are not sent yet.
+pub(super) struct WriteQueue<'w, 'pin> {
+    text: &'w mut Vec<u8>,
+    values: Vec<BorrowedValue<'pin>>,
+    value_bytes: usize,
+}
+
+/// A value that stands in the text's order before its byte `at`.
+struct BorrowedValue<'pin> {
+    at: usize,
+    item: ItemRef<'pin>,
+}
+
+/// What became of a flush.
+pub(super) enum Flushed {
+    /// Everything is sent.
+    All,
+    /// The client has to read first.
+    Part(Box<Backlog>),
+}
+
+impl<'w, 'pin> WriteQueue<'w, 'pin> {
+    /// An empty queue that gathers in `text`, which is emptied.
+    #[inline]
+    pub(super) fn new(text: &'w mut Vec<u8>) -> Self {
+        text.clear();
+        Self { text, values: Vec::new(), value_bytes: 0 }
+    }
+
+    /// Whether nothing is queued.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.values.is_empty()
+    }
+
+    /// Queues the bytes of `item`'s value.
+    #[inline]
+    fn push(&mut self, item: ItemRef<'pin>) {
+        match item.contiguous() {
+            Some(value) if item.value_len() < BORROWED_VALUE_MIN => self.text.extend_from_slice(value),
+            Some(_) | None => self.borrow(item),
+        }
+    }
+
+    fn borrow(&mut self, item: ItemRef<'pin>) {
+        self.value_bytes += item.value_len() as usize;
+        self.values.push(BorrowedValue { at: self.text.len(), item });
+    }
+
+    /// Sends everything queued, with one system call if the kernel takes it; counts the bytes in `written`. The
+    /// queue is empty afterwards.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    #[inline]
+    pub(super) fn flush(&mut self, socket: BorrowedFd<'_>, written: &mut u64) -> io::Result<Flushed> {
+        if !self.values.is_empty() {
+            return self.flush_pieces(socket, written);
+        }
+        let sent = retried(|| send(socket, self.text))?;
+        *written += sent as u64;
+        if sent < self.text.len() {
+            return Ok(self.leave_rest(sent));
+        }
+        self.text.clear();
+        Ok(Flushed::All)
+    }
+
+    fn flush_pieces(&mut self, socket: BorrowedFd<'_>, written: &mut u64) -> io::Result<Flushed> {
+        let total = self.text.len() + self.value_bytes;
+        let mut sent = 0;
+        while sent < total {
+            let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+            let count = gather(self.pieces(), sent, &mut slices);
+            let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+            let taken = retried(|| send_pieces(socket, &slices[..count]))?;
+            *written += taken as u64;
+            sent += taken;
+            if taken < offered {
+                return Ok(self.leave_rest(sent));
+            }
+        }
+        self.forget();
+        Ok(Flushed::All)
+    }
+
+    /// Everything queued, in order.
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let from = |index: usize| index.checked_sub(1).map_or(0, |before| self.values[before].at);
+        let with_values = self.values.iter().enumerate();
+        let before = with_values.flat_map(move |(index, value)| {
+            std::iter::once(&self.text[from(index)..value.at]).chain(value.item.pieces())
+        });
+        before.chain(std::iter::once(&self.text[from(self.values.len())..]))
+    }
+
+    /// Turns what follows the first `sent` bytes into a backlog.
+    #[cold]
+    fn leave_rest(&mut self, sent: usize) -> Flushed {
+        let mut backlog = Box::<Backlog>::default();
+        let (mut skip, mut from) = (sent, 0);
+        for value in &self.values {
+            let text = &self.text[from..value.at];
+            backlog.push_text(&text[skip.min(text.len())..]);
+            skip = skip.saturating_sub(text.len());
+            from = value.at;
+            let value_len = value.item.value_len() as usize;
+            if skip < value_len {
+                backlog.push_value(value.item.lease(), skip);
+            }
+            skip = skip.saturating_sub(value_len);
+        }
+        let text = &self.text[from..];
+        backlog.push_text(&text[skip.min(text.len())..]);
+        self.forget();
+        Flushed::Part(backlog)
+    }
+
+    fn forget(&mut self) {
+        self.text.clear();
+        self.values.clear();
+        self.value_bytes = 0;
+    }
+
+    /// The text queued since `mark`, for the log.
+    pub(super) fn text_since(&self, mark: Mark) -> &[u8] {
+        self.text.get(mark.text..).unwrap_or_default()
+    }
+
+    /// Whether a borrowed value stands before byte `at` of the text.
+    pub(super) fn has_value_at(&self, at: usize) -> bool {
+        self.values.iter().any(|value| value.at == at)
+    }
+}
+
+/// Repeats a call that a signal interrupted; a full socket has taken 0 bytes.
+#[inline]
+fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Ok(n) => return Ok(n),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+impl<'pin> ReplySink<ItemRef<'pin>> for WriteQueue<'_, 'pin> {
+    #[inline]
+    fn text(&mut self) -> &mut Vec<u8> {
+        self.text
+    }
+
+    #[inline]
+    fn value(&mut self, item: ItemRef<'pin>) {
+        self.push(item);
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.text.len() >= TEXT_BYTES_MAX || self.value_bytes >= VALUE_BYTES_MAX || self.values.len() >= VALUES_MAX
+    }
+
+    #[inline]
+    fn mark(&mut self) -> Mark {
+        Mark { text: self.text.len(), values: self.values.len() }
+    }
+
+    fn rollback(&mut self, mark: Mark) {
+        self.text.truncate(mark.text);
+        for value in self.values.drain(mark.values..) {
+            self.value_bytes -= value.item.value_len() as usize;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "write_queue_tests.rs"]
+mod tests;
