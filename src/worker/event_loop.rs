@@ -1,0 +1,359 @@
+//! One worker: a thread, a poll, and the connections it serves.
+//!
+//! ```text
+//! poll (unpinned, I9) ─▶ clock, pin ─▶ ready connections ─▶ run-again list ─▶ mail ─▶ idle wheel ─▶ unpin
+//!   ▲                                                                                               │
+//!   └────────────── waits zero while the run-again list holds somebody ◀───────────────────────────┘
+//! ```
+//!
+//! The poll is edge-triggered: a connection that stops although it has more to do goes on the run-again list, or it
+//! would never be heard of again.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Registry, Token};
+
+use crate::base::{Clock, RelTime, log_line};
+use crate::command::{Context, Operator, Switches};
+use crate::conn::{Activity, Board, COMMANDS_VERBOSITY, CloseReason, Connection, ReadBuf, Turn, Verdict};
+use crate::counters::Counters;
+use crate::settings::Tunables;
+use crate::stats::PrefixTable;
+use crate::store::WorkerStore;
+use crate::sync::{Mailbox, Participant, PinGuard, Sender, mailbox};
+
+use super::gate::ClientGate;
+use super::idle::IdleWheel;
+use super::mail::{MAIL_MAX, Mail};
+use super::roster::Roster;
+
+/// The token of the mailbox; connections have their place in the roster.
+const MAIL: Token = Token(usize::MAX);
+/// How many reports one poll brings.
+const EVENTS_MAX: usize = 256;
+/// How often the idle wheel is looked at.
+const IDLE_CHECK: Duration = Duration::from_secs(1);
+/// How long a worker waits for others before it asks a busy store again.
+const BUSY_WAIT: Duration = Duration::from_millis(1);
+/// A request that found the store busy for so long is refused for want of memory.
+const BUSY_US_MAX: u64 = 200_000;
+
+/// What all workers share.
+pub struct Shared {
+    /// The process's clock.
+    pub clock: Arc<Clock>,
+    /// What may change while running.
+    pub tunables: Arc<Tunables>,
+    /// The process, for commands.
+    pub operator: Arc<dyn Operator + Send + Sync>,
+    /// What the settings allow.
+    pub switches: Switches,
+    /// `stats detail`.
+    pub prefixes: PrefixTable,
+    /// `stats conns`.
+    pub board: Arc<Board>,
+    /// How many clients there are.
+    pub gate: Arc<ClientGate>,
+    /// Requests per connection and loop turn (-R).
+    pub requests_max: u32,
+    /// Seconds of silence after which a client is disconnected; 0: never.
+    pub idle_timeout_s: u32,
+}
+
+/// A worker that is not running yet.
+pub struct Worker {
+    poll: Poll,
+    mailbox: Mailbox<Mail>,
+    participant: Participant,
+    store: WorkerStore,
+    shared: Arc<Shared>,
+    counters: Arc<Counters>,
+}
+
+/// What a worker works with, beside its right to pin.
+struct Desk {
+    shared: Arc<Shared>,
+    counters: Arc<Counters>,
+    store: WorkerStore,
+    roster: Roster<Connection>,
+    wheel: Option<IdleWheel>,
+    /// Places of connections that are to be driven again in the next turn.
+    run_again: Vec<u32>,
+    /// One of them has spent its budget: the next poll must not wait.
+    is_pressed: bool,
+    input: ReadBuf,
+    output: Vec<u8>,
+    now: RelTime,
+    verbosity: u8,
+}
+
+/// Whether the thread goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Turn,
+    End,
+}
+
+impl Worker {
+    /// A worker, and where to write to it.
+    ///
+    /// # Errors
+    /// What the kernel says when it has no descriptor for the poll.
+    pub fn new(
+        shared: Arc<Shared>,
+        counters: Arc<Counters>,
+        participant: Participant,
+        store: WorkerStore,
+    ) -> io::Result<(Self, Sender<Mail>)> {
+        let poll = Poll::new()?;
+        let (sender, mailbox) = mailbox(poll.registry(), MAIL, MAIL_MAX)?;
+        Ok((Self { poll, mailbox, participant, store, shared, counters }, sender))
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn start(self, index: usize) -> io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || self.run())
+    }
+
+    /// Serves until told to stop.
+    fn run(self) {
+        let Self { mut poll, mailbox, mut participant, store, shared, counters } = self;
+        let mut desk = Desk::new(store, shared, counters);
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        loop {
+            if let Err(error) = poll.poll(&mut events, desk.patience())
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                log_line(format!("larder: worker: poll: {error}").as_bytes());
+                break;
+            }
+            desk.begin_turn();
+            let mut pin = participant.pin();
+            let has_mail = desk.serve_ready(&events, poll.registry(), &mut pin);
+            let next = if has_mail { desk.read_mail(&mailbox, poll.registry()) } else { Next::Turn };
+            desk.turn_wheel();
+            desk.store.end_turn();
+            drop(pin);
+            if next == Next::End {
+                break;
+            }
+        }
+        desk.close_all();
+    }
+}
+
+impl Desk {
+    fn new(store: WorkerStore, shared: Arc<Shared>, counters: Arc<Counters>) -> Self {
+        let now = shared.clock.read().now;
+        Self {
+            wheel: IdleWheel::new(shared.idle_timeout_s, now),
+            shared,
+            counters,
+            store,
+            roster: Roster::new(),
+            run_again: Vec::new(),
+            is_pressed: false,
+            input: ReadBuf::default(),
+            output: Vec::new(),
+            now,
+            verbosity: 0,
+        }
+    }
+
+    /// How long the poll may wait.
+    fn patience(&self) -> Option<Duration> {
+        match (self.run_again.is_empty(), self.is_pressed) {
+            (true, _) if self.wheel.is_some() && self.roster.count() > 0 => Some(IDLE_CHECK),
+            (true, _) => None,
+            (false, true) => Some(Duration::ZERO),
+            (false, false) => Some(BUSY_WAIT),
+        }
+    }
+
+    #[inline]
+    fn begin_turn(&mut self) {
+        self.now = self.store.begin_turn().now;
+        self.verbosity = self.shared.tunables.logger.verbosity();
+    }
+
+    /// Drives the connections that the kernel reports and those that wait for another go. True: there is mail.
+    fn serve_ready(&mut self, events: &Events, registry: &Registry, pin: &mut PinGuard<'_>) -> bool {
+        let mut again = std::mem::take(&mut self.run_again);
+        self.is_pressed = false;
+        let mut has_mail = false;
+        for event in events {
+            match event.token() {
+                MAIL => has_mail = true,
+                token => self.serve_event(token, event, registry, pin),
+            }
+        }
+        for place in again.drain(..) {
+            if let Some(connection) = self.roster.at(place) {
+                connection.is_queued = false;
+                self.drive(place, registry, pin);
+            }
+        }
+        if self.run_again.is_empty() {
+            // Keeps its memory.
+            self.run_again = again;
+        }
+        has_mail
+    }
+
+    #[inline]
+    fn serve_event(&mut self, token: Token, event: &Event, registry: &Registry, pin: &mut PinGuard<'_>) {
+        let Ok(place) = u32::try_from(token.0) else { return };
+        let Some(connection) = self.roster.at(place) else { return };
+        connection.report(event.is_readable() || event.is_error(), event.is_read_closed());
+        // Whoever is on the list has its turn there.
+        if !connection.is_queued {
+            self.drive(place, registry, pin);
+        }
+    }
+
+    /// One drive of one connection, and what it asks for afterwards.
+    fn drive(&mut self, place: u32, registry: &Registry, pin: &mut PinGuard<'_>) {
+        let Some(connection) = self.roster.at(place) else { return };
+        let last_try = connection.busy_since_us > 0
+            && self.shared.clock.now_us().saturating_sub(connection.busy_since_us) > BUSY_US_MAX;
+        let mut turn = Turn {
+            ctx: Context {
+                engine: &mut self.store,
+                counters: &self.counters,
+                operator: &*self.shared.operator,
+                switches: &self.shared.switches,
+                prefixes: &self.shared.prefixes,
+                last_try,
+            },
+            input: &mut self.input,
+            output: &mut self.output,
+            board: &self.shared.board,
+            requests_max: self.shared.requests_max,
+            now: self.now,
+            verbosity: self.verbosity,
+        };
+        let verdict = connection.drive(&mut turn, pin);
+        if verdict != Verdict::Busy {
+            connection.busy_since_us = 0;
+        }
+        if connection.wants_writable() != connection.watches_writable {
+            self.watch(place, registry);
+        }
+        match verdict {
+            Verdict::Wait => {}
+            Verdict::Again => self.queue_again(place),
+            Verdict::Busy => self.queue_busy(place),
+            Verdict::Close(reason) => self.close(place, reason),
+        }
+        if self.store.wants_quiescence() {
+            self.store.end_turn();
+            pin.refresh();
+        }
+    }
+
+    #[cold]
+    fn queue_again(&mut self, place: u32) {
+        self.counters.conn_yields.add(1);
+        self.is_pressed = true;
+        self.queue(place);
+    }
+
+    #[cold]
+    fn queue_busy(&mut self, place: u32) {
+        let now_us = self.shared.clock.now_us().max(1);
+        if let Some(connection) = self.roster.at(place)
+            && connection.busy_since_us == 0
+        {
+            connection.busy_since_us = now_us;
+        }
+        self.queue(place);
+    }
+
+    fn queue(&mut self, place: u32) {
+        if let Some(connection) = self.roster.at(place)
+            && !connection.is_queued
+        {
+            connection.is_queued = true;
+            self.run_again.push(place);
+        }
+    }
+
+    /// Asks the poll to report, or no longer to report, that the client reads.
+    #[cold]
+    fn watch(&mut self, place: u32, registry: &Registry) {
+        let Some(connection) = self.roster.at(place) else { return };
+        let wants = connection.wants_writable();
+        connection.watches_writable = wants;
+        let interest = if wants { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        let fd = connection.fd();
+        if registry.reregister(&mut SourceFd(&fd), Token(place as usize), interest).is_err() {
+            self.close(place, CloseReason::Broken);
+        }
+    }
+
+    fn read_mail(&mut self, mailbox: &Mailbox<Mail>, registry: &Registry) -> Next {
+        for mail in mailbox.drain() {
+            match mail {
+                Mail::Adopt(socket) => self.adopt(Connection::new(socket, self.now), registry),
+                Mail::Stop => return Next::End,
+            }
+        }
+        Next::Turn
+    }
+
+    fn adopt(&mut self, connection: Connection, registry: &Registry) {
+        let (fd, place) = (connection.fd(), self.roster.next_place());
+        if registry.register(&mut SourceFd(&fd), Token(place as usize), Interest::READABLE).is_err() {
+            // The kernel is out of memory for it: the client sees its connection closed.
+            return self.shared.gate.leave();
+        }
+        self.shared.board.note(fd, Activity::Reading, self.now);
+        if self.verbosity >= COMMANDS_VERBOSITY {
+            log_line(format!("<{fd} new auto-negotiating client connection").as_bytes());
+        }
+        self.roster.enter(connection);
+        if let Some(wheel) = &mut self.wheel {
+            wheel.enter(place, self.now);
+        }
+    }
+
+    /// Closes those that have been silent for too long.
+    #[inline]
+    fn turn_wheel(&mut self) {
+        let Some(wheel) = &mut self.wheel else { return };
+        let (roster, mut silent) = (&mut self.roster, Vec::new());
+        let last_heard = |place| roster.at(place).map(|connection| connection.last_heard());
+        wheel.turn(self.now, last_heard, &mut |place| silent.push(place));
+        for place in silent {
+            self.counters.idle_kicks.add(1);
+            self.close(place, CloseReason::Idle);
+        }
+    }
+
+    #[cold]
+    fn close(&mut self, place: u32, _reason: CloseReason) {
+        let Some(connection) = self.roster.leave(place) else { return };
+        let fd = connection.fd();
+        self.shared.board.clear(fd);
+        if self.verbosity >= COMMANDS_VERBOSITY {
+            log_line(format!("<{fd} connection closed.").as_bytes());
+        }
+        // Closing the descriptor takes it out of the poll; it has no duplicate.
+        drop(connection);
+        self.shared.gate.leave();
+    }
+
+    fn close_all(&mut self) {
+        for place in self.roster.taken() {
+            self.close(place, CloseReason::Shutdown);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The connections of one worker: a slab, so that a token is an index and a closed one's place is used again.
+
+/// A slab of connections.
+pub(super) struct Roster<C> {
+    places: Vec<Place<C>>,
+    free: Option<u32>,
+    count: usize,
+}
+
+enum Place<C> {
+    Taken(C),
+    Free { next: Option<u32> },
+}
+
+impl<C> Roster<C> {
+    /// An empty roster.
+    pub(super) const fn new() -> Self {
+        Self { places: Vec::new(), free: None, count: 0 }
+    }
+
+    /// The place that the next [`Roster::enter`] gives out.
+    pub(super) fn next_place(&self) -> u32 {
+        self.free.unwrap_or_else(|| u32::try_from(self.places.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Takes in a connection at [`Roster::next_place`].
+    pub(super) fn enter(&mut self, connection: C) {
+        self.count += 1;
+        match self.free {
+            None => self.places.push(Place::Taken(connection)),
+            Some(place) => {
+                let old = std::mem::replace(&mut self.places[place as usize], Place::Taken(connection));
+                self.free = match old {
+                    Place::Free { next } => next,
+                    Place::Taken(_) => unreachable!("only free places are on the list"),
+                };
+            }
+        }
+    }
+
+    /// The connection at `place`; None when it left.
+    #[inline]
+    pub(super) fn at(&mut self, place: u32) -> Option<&mut C> {
+        match self.places.get_mut(place as usize) {
+            Some(Place::Taken(connection)) => Some(connection),
+            Some(Place::Free { .. }) | None => None,
+        }
+    }
+
+    /// Takes the connection at `place` out.
+    pub(super) fn leave(&mut self, place: u32) -> Option<C> {
+        let slot = self.places.get_mut(place as usize)?;
+        if matches!(slot, Place::Free { .. }) {
+            return None;
+        }
+        let Place::Taken(connection) = std::mem::replace(slot, Place::Free { next: self.free }) else { return None };
+        self.free = Some(place);
+        self.count -= 1;
+        Some(connection)
+    }
+
+    /// How many connections there are.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The places that are taken.
+    pub(super) fn taken(&self) -> Vec<u32> {
+        let taken = |(index, place): (usize, &Place<C>)| match place {
+            Place::Taken(_) => u32::try_from(index).ok(),
+            Place::Free { .. } => None,
+        };
+        self.places.iter().enumerate().filter_map(taken).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Roster;
+
+    #[test]
+    fn a_place_that_was_left_is_used_again() {
+        let mut roster = Roster::new();
+        for name in ["a", "b", "c"] {
+            roster.enter(name);
+        }
+        assert_eq!(roster.leave(1), Some("b"));
+        assert_eq!(roster.leave(1), None);
+        assert_eq!(roster.leave(9), None);
+        assert_eq!(roster.leave(0), Some("a"));
+        assert_eq!((roster.count(), roster.taken()), (1, vec![2]));
+        assert_eq!(roster.next_place(), 0);
+        roster.enter("d");
+        roster.enter("e");
+        roster.enter("f");
+        assert_eq!(
+            (roster.at(0).copied(), roster.at(1).copied(), roster.at(3).copied()),
+            (Some("d"), Some("e"), Some("f"))
+        );
+        assert_eq!(roster.at(4), None);
+        assert_eq!((roster.count(), roster.next_place()), (4, 4));
+    }
+}
