@@ -1,0 +1,285 @@
+//! The dispatcher: the main thread, which accepts clients and hands them to workers.
+//!
+//! ```text
+//! poll ─▶ signals ─▶ stop?
+//!      └▶ listeners ──accept──▶ gate ──▶ the next worker's mailbox
+//!                        │        └ full: an error line and goodbye, or (no_maxconns_fast) let them wait
+//!                        └ out of descriptors: shut, until somebody leaves or a moment has passed
+//! ```
+//!
+//! Never spins: while the gate is shut nothing is accepted, and what waits in the kernel's queue stays there.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::base::atomic::{AtomicBool, Ordering};
+use crate::base::{Clock, RelTime};
+use crate::conn::{Activity, Board};
+use crate::counters::Counters;
+use crate::sync::Sender;
+use crate::sys::socket::{accept, is_exhaustion, prepare_client, send};
+use crate::worker::{ClientGate, Mail};
+
+use super::assign::Assign;
+use super::listener::{Bound, Listener};
+
+/// The token of wake-ups; listeners have their index.
+const WAKE: Token = Token(usize::MAX);
+/// The token of signals.
+const SIGNALS: Token = Token(usize::MAX - 1);
+/// Clients accepted from one listener before the others, and signals, have their turn.
+const ACCEPTS_PER_TURN: usize = 64;
+/// When accepting is tried again if no client of ours leaves: another process may have let go of descriptors.
+const RETRY: Duration = Duration::from_millis(10);
+/// What a client beyond -c is told.
+const TOO_MANY: &[u8] = b"ERROR Too many open connections\r\n";
+
+/// The dispatcher, before it runs.
+pub struct Dispatcher {
+    poll: Poll,
+    waker: Arc<Waker>,
+    stop: Arc<AtomicBool>,
+}
+
+/// Ends the dispatcher, from any thread.
+#[derive(Clone)]
+pub struct Stopper {
+    waker: Arc<Waker>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Stopper {
+    /// The dispatcher's `run` returns soon.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        // Ignored: it fails only when a wake-up is waiting already.
+        let _ = self.waker.wake();
+    }
+}
+
+/// What the dispatcher works with.
+pub struct Duties {
+    /// Where clients come from.
+    pub listeners: Vec<Listener>,
+    /// Where they go.
+    pub workers: Vec<Sender<Mail>>,
+    /// How many there may be.
+    pub gate: Arc<ClientGate>,
+    /// `stats conns`.
+    pub board: Arc<Board>,
+    /// The dispatcher's own counters (I10).
+    pub counters: Arc<Counters>,
+    /// The process's clock.
+    pub clock: Arc<Clock>,
+    /// Whether a client beyond -c is told so at once, or waits.
+    pub maxconns_fast: bool,
+}
+
+/// Whether the dispatcher goes on after a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It does.
+    Run,
+    /// It returns.
+    Stop,
+}
+
+impl Dispatcher {
+    /// A dispatcher that listens to nothing yet.
+    ///
+    /// # Errors
+    /// What the kernel says when it has no descriptors for the poll.
+    pub fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        Ok(Self { poll, waker, stop: Arc::new(AtomicBool::new(false)) })
+    }
+
+    /// What wakes it, for the gate.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// What stops it.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { waker: self.waker(), stop: Arc::clone(&self.stop) }
+    }
+
+    /// Accepts clients until it is stopped or `on_signals`, called when `signals` can be read, says so. The listeners
+    /// are closed when it returns.
+    ///
+    /// # Errors
+    /// What the kernel says when it cannot poll.
+    pub fn run(
+        mut self,
+        duties: Duties,
+        signals: &impl AsRawFd,
+        on_signals: &mut dyn FnMut() -> Next,
+    ) -> io::Result<()> {
+        let registry = self.poll.registry();
+        registry.register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
+        for (index, listener) in duties.listeners.iter().enumerate() {
+            let fd = listener.as_fd().as_raw_fd();
+            registry.register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
+            duties.board.note(fd, Activity::Listening, RelTime(0));
+        }
+        let mut door = Door::new(duties);
+        let mut events = Events::with_capacity(64);
+        while !self.stop.load(Ordering::Acquire) {
+            match self.poll.poll(&mut events, door.patience()) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                Err(_) | Ok(()) => {}
+            }
+            for event in &events {
+                match event.token() {
+                    WAKE => {}
+                    SIGNALS if on_signals() == Next::Stop => return Ok(()),
+                    SIGNALS => {}
+                    Token(index) => door.knock(index),
+                }
+            }
+            door.serve();
+        }
+        Ok(())
+    }
+}
+
+/// The listeners and who is let in.
+struct Door {
+    duties: Duties,
+    /// By listener: somebody may be waiting there.
+    is_knocking: Vec<bool>,
+    assign: Assign,
+    /// A client that no worker had room for yet.
+    in_hand: Option<OwnedFd>,
+    /// The microsecond since which nobody is let in.
+    shut_since_us: Option<u64>,
+}
+
+/// How an attempt to let a client in ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    /// Somebody came in, or was sent away.
+    Done,
+    /// Nobody waits.
+    Nobody,
+    /// Nobody can be let in now.
+    Shut,
+}
+
+impl Door {
+    fn new(duties: Duties) -> Self {
+        let (listeners, workers) = (duties.listeners.len(), duties.workers.len());
+        Self {
+            duties,
+            is_knocking: vec![false; listeners],
+            assign: Assign::new(workers),
+            in_hand: None,
+            shut_since_us: None,
+        }
+    }
+
+    fn knock(&mut self, listener: usize) {
+        if let Some(is_knocking) = self.is_knocking.get_mut(listener) {
+            *is_knocking = true;
+        }
+    }
+
+    /// How long the poll may wait.
+    fn patience(&self) -> Option<Duration> {
+        match self.shut_since_us {
+            // Whoever leaves wakes us: the gate was shut before we look at its count here.
+            Some(_) if self.duties.gate.is_full() && self.in_hand.is_none() => None,
+            Some(_) => Some(RETRY),
+            None if self.is_knocking.contains(&true) => Some(Duration::ZERO),
+            None => None,
+        }
+    }
+
+    /// Lets in who waits, as far as that goes.
+    fn serve(&mut self) {
+        for listener in 0..self.is_knocking.len() {
+            if !self.is_knocking[listener] {
+                continue;
+            }
+            for _ in 0..ACCEPTS_PER_TURN {
+                match self.let_in(listener) {
+                    Entry::Done => self.open(),
+                    Entry::Nobody => {
+                        self.is_knocking[listener] = false;
+                        self.open();
+                        break;
+                    }
+                    Entry::Shut => return self.shut(),
+                }
+            }
+        }
+    }
+
+    fn let_in(&mut self, listener: usize) -> Entry {
+        if let Some(socket) = self.in_hand.take() {
+            return self.hand_over(socket);
+        }
+        if !self.duties.maxconns_fast && self.duties.gate.is_full() {
+            return Entry::Shut;
+        }
+        let socket = match accept(self.duties.listeners[listener].as_fd()) {
+            Ok(socket) => socket,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Entry::Nobody,
+            Err(error) if is_exhaustion(&error) => return Entry::Shut,
+            // The client is gone already, or something else is wrong with this one.
+            Err(_) => return Entry::Done,
+        };
+        if !self.duties.gate.enter() {
+            self.send_away(&socket);
+            return Entry::Done;
+        }
+        self.duties.counters.total_connections.add(1);
+        if matches!(self.duties.listeners[listener].address(), Bound::Tcp(_)) {
+            // Ignored: the listener's options are inherited on Linux; a client without them is served more slowly.
+            let _ = prepare_client(&socket);
+        }
+        self.hand_over(socket)
+    }
+
+    /// Gives the client to a worker that has room for it.
+    fn hand_over(&mut self, socket: OwnedFd) -> Entry {
+        let mut mail = Mail::Adopt(socket);
+        for worker in self.assign.order() {
+            match self.duties.workers[worker].post(mail) {
+                Ok(()) => return Entry::Done,
+                Err(returned) => mail = returned,
+            }
+        }
+        if let Mail::Adopt(socket) = mail {
+            self.in_hand = Some(socket);
+        }
+        Entry::Shut
+    }
+
+    fn send_away(&self, socket: &OwnedFd) {
+        self.duties.counters.rejected_connections.add(1);
+        // Ignored: a client that is gone need not be told.
+        let _ = send(socket.as_fd(), TOO_MANY);
+    }
+
+    /// Stops accepting until somebody leaves or a moment has passed.
+    fn shut(&mut self) {
+        self.duties.gate.shut();
+        if self.shut_since_us.is_none() {
+            self.shut_since_us = Some(self.duties.clock.now_us());
+        }
+    }
+
+    /// Accepts again.
+    fn open(&mut self) {
+        if let Some(since_us) = self.shut_since_us.take() {
+            self.duties.gate.open(self.duties.clock.now_us().saturating_sub(since_us));
+        }
+    }
+}

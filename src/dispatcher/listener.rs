@@ -1,0 +1,169 @@
+//! Listening sockets: what -l, -p, -s and -a ask for.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use crate::settings::{ListenAddress, Settings};
+use crate::sys::socket::{listen_tcp, listen_unix, local_address};
+
+/// A socket that clients connect to.
+pub struct Listener {
+    socket: OwnedFd,
+    address: Bound,
+}
+
+/// Where a listener is, with the port the kernel chose if it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// TCP, IPv4 or IPv6.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+/// What could not be listened on.
+#[derive(Debug)]
+pub struct BindFailure {
+    /// `listen on 10.0.0.7:11211`.
+    pub what: String,
+    /// The kernel's word, or the resolver's.
+    pub error: io::Error,
+}
+
+impl fmt::Display for BindFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.error)
+    }
+}
+
+impl Listener {
+    /// Where it is.
+    pub const fn address(&self) -> &Bound {
+        &self.address
+    }
+
+    /// Its descriptor.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    fn tcp(address: SocketAddr, backlog: u32) -> io::Result<Self> {
+        let socket = listen_tcp(address, backlog)?;
+        let bound = local_address(socket.as_fd()).unwrap_or(address);
+        Ok(Self { socket, address: Bound::Tcp(bound) })
+    }
+}
+
+/// Opens all listening sockets. None at all is possible: -p 0.
+///
+/// # Errors
+/// The first address that could not be listened on.
+pub fn listen(settings: &Settings) -> Result<Vec<Listener>, BindFailure> {
+    let backlog = settings.tcp_backlog;
+    if let Some(path) = &settings.unix_socket {
+        let failure = |error| BindFailure { what: format!("listen on {}", path.display()), error };
+        let socket = listen_unix(path, settings.unix_mask, backlog).map_err(failure)?;
+        return Ok(vec![Listener { socket, address: Bound::Unix(path.clone()) }]);
+    }
+    // -1 asks for any free port, and 0 is how the kernel is asked for one.
+    let port = match u16::try_from(settings.tcp_port) {
+        Ok(0) => return Ok(Vec::new()),
+        Ok(port) => port,
+        Err(_) => 0,
+    };
+    let everywhere = [ListenAddress { host: None, port: None }];
+    let wanted = if settings.listen.is_empty() { &everywhere[..] } else { &settings.listen };
+    let mut listeners = Vec::new();
+    for address in wanted {
+        let port = address.port.unwrap_or(port);
+        match &address.host {
+            Some(host) => listen_named(host, port, backlog, &mut listeners)?,
+            None => listen_everywhere(port, backlog, &mut listeners)?,
+        }
+    }
+    Ok(listeners)
+}
+
+/// Listens on every address that `host` stands for.
+fn listen_named(host: &str, port: u16, backlog: u32, listeners: &mut Vec<Listener>) -> Result<(), BindFailure> {
+    let written = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let failure = |error| BindFailure { what: format!("listen on {written}"), error };
+    let mut last_error = io::Error::other("the name has no address");
+    let before = listeners.len();
+    for address in (host, port).to_socket_addrs().map_err(failure)? {
+        match Listener::tcp(address, backlog) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => last_error = error,
+        }
+    }
+    if listeners.len() > before { Ok(()) } else { Err(failure(last_error)) }
+}
+
+/// Listens on all interfaces, IPv4 and, where the machine has it, IPv6, on the same port.
+fn listen_everywhere(port: u16, backlog: u32, listeners: &mut Vec<Listener>) -> Result<(), BindFailure> {
+    let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let listener =
+        Listener::tcp(v4, backlog).map_err(|error| BindFailure { what: format!("listen on {v4}"), error })?;
+    let port = match listener.address {
+        Bound::Tcp(bound) => bound.port(),
+        Bound::Unix(_) => port,
+    };
+    listeners.push(listener);
+    let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    match Listener::tcp(v6, backlog) {
+        Ok(listener) => listeners.push(listener),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            return Err(BindFailure { what: format!("listen on {v6}"), error });
+        }
+        // A machine without IPv6 is served over IPv4.
+        Err(_) => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bound, listen};
+    use crate::settings::{ListenAddress, Settings};
+
+    fn settings(port: i32, hosts: &[(Option<&str>, Option<u16>)]) -> Settings {
+        let address =
+            |(host, port): &(Option<&str>, Option<u16>)| ListenAddress { host: host.map(str::to_owned), port: *port };
+        Settings { tcp_port: port, listen: hosts.iter().map(address).collect(), ..Settings::default() }
+    }
+
+    #[test]
+    fn any_free_port_is_the_same_on_every_interface() {
+        let listeners = listen(&settings(-1, &[])).unwrap_or_default();
+        let ports = listeners.iter().map(|listener| match listener.address() {
+            Bound::Tcp(address) => address.port(),
+            Bound::Unix(_) => 0,
+        });
+        let ports: Vec<u16> = ports.collect();
+        assert!(!ports.is_empty());
+        assert!(ports.iter().all(|port| *port != 0 && *port == ports[0]));
+    }
+
+    #[test]
+    fn port_0_is_no_network() {
+        assert!(listen(&settings(0, &[])).is_ok_and(|listeners| listeners.is_empty()));
+    }
+
+    #[test]
+    fn an_address_in_use_is_named() {
+        let first = listen(&settings(-1, &[(Some("127.0.0.1"), None)])).unwrap_or_default();
+        let Bound::Tcp(address) = first[0].address() else { panic!("TCP was asked for") };
+        let second = listen(&settings(-1, &[(Some("127.0.0.1"), Some(address.port()))]));
+        let failure = second.err().expect("the port is taken").to_string();
+        assert!(failure.starts_with(&format!("listen on {address}: Address already in use")), "{failure}");
+    }
+
+    #[test]
+    fn a_name_that_does_not_resolve_is_named() {
+        let failure = listen(&settings(-1, &[(Some("no such host"), None)])).err().expect("blanks are in no name");
+        assert!(failure.to_string().starts_with("listen on no such host:0: "));
+    }
+}
