@@ -54,7 +54,7 @@ pub struct Shared {
     /// What the settings allow.
     pub switches: Switches,
     /// `stats detail`.
-    pub prefixes: PrefixTable,
+    pub prefixes: Arc<PrefixTable>,
     /// `stats conns`.
     pub board: Arc<Board>,
     /// How many clients there are.
