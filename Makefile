@@ -50,13 +50,15 @@ sanitize: ## floors 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly t
 	scripts/sanitize address
 	scripts/sanitize thread
 
-.PHONY: bench-quick bench-memory bench-instructions
+.PHONY: bench-quick bench-memory bench-instructions bench-engine
 bench-quick: ## CPU time per request, larder beside memcached (doc/performance.md)
 	$(CARGO) bench --bench quick -- compare
 bench-memory: ## time to the first reply and resident memory, larder beside memcached
 	$(CARGO) bench --bench quick -- memory
 bench-instructions: ## user-space instructions per request, counted by valgrind
 	$(CARGO) bench --bench quick -- instructions
+bench-engine: ## time of parsing and executing a request, without sockets
+	$(CARGO) bench --bench engine
 
 .PHONY: doc
 doc: ## the pages that are printed from the tables: doc/settings.md, doc/larder.1, the help
