@@ -10,6 +10,7 @@
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 #[path = "quick/batch.rs"]
+#[expect(dead_code, reason = "only the load program reads replies from sockets")]
 mod batch;
 
 use std::fmt::Display;
