@@ -362,3 +362,7 @@ impl Connection {
         self.socket.as_raw_fd()
     }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

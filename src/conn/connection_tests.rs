@@ -1,0 +1,310 @@
+//! Tests of a connection over a socket pair: however the bytes are cut, the replies are the same.
+
+use std::fmt::Display;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use super::{Connection, Turn, Verdict};
+use crate::base::Clock;
+use crate::command::{Context, Operator, Shutdown, Switches};
+use crate::conn::{Board, CloseReason, ReadBuf};
+use crate::counters::Counters;
+use crate::memory::ClassPlan;
+use crate::stats::{ConnectionRow, Gauges, PrefixTable};
+use crate::store::{JOB_THREADS, Store, StoreConfig, WorkerStore};
+use crate::sync::Participant;
+
+/// A process of which nothing is asked here.
+struct Nobody(Clock);
+
+impl Operator for Nobody {
+    fn shutdown(&self, _mode: Shutdown) {}
+    fn totals(&self) -> Counters {
+        Counters::default()
+    }
+    fn reset_counters(&self) {}
+    fn gauges(&self) -> Gauges {
+        Gauges::default()
+    }
+    fn connections(&self, _show: &mut dyn FnMut(&ConnectionRow<'_>)) {}
+    fn settings(&self, _row: &mut dyn FnMut(&str, &dyn Display)) {}
+    fn set_verbosity(&self, _verbosity: u8) {}
+    fn clock(&self) -> &Clock {
+        &self.0
+    }
+}
+
+/// A worker with one connection, and the client's end of it.
+struct Bench {
+    participant: Participant,
+    store: WorkerStore,
+    counters: Counters,
+    operator: Nobody,
+    switches: Switches,
+    prefixes: PrefixTable,
+    board: Board,
+    input: ReadBuf,
+    output: Vec<u8>,
+    requests_max: u32,
+    verbosity: u8,
+    connection: Connection,
+    client: UnixStream,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let config = StoreConfig {
+            limit_bytes: 64 << 20,
+            classes: ClassPlan { first: 64, growth_factor: 1.25, chunk_max: 16384, explicit: Vec::new() },
+            value_len_max: 4 << 20,
+            evictions: true,
+            use_cas: true,
+            hashpower: 16,
+            threads_max: 1 + JOB_THREADS,
+            large_pages: false,
+        };
+        let store = Store::new(config, Arc::new(Clock::start())).unwrap();
+        let (participant, mut store) = store.join();
+        let now = store.begin_turn().now;
+        let (ours, client) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        client.set_nonblocking(true).unwrap();
+        Self {
+            participant,
+            store,
+            counters: Counters::default(),
+            operator: Nobody(Clock::start()),
+            switches: Switches::default(),
+            prefixes: PrefixTable::new(b':'),
+            board: Board::new(64),
+            input: ReadBuf::default(),
+            output: Vec::new(),
+            requests_max: 1000,
+            verbosity: 0,
+            connection: Connection::new(OwnedFd::from(ours), now),
+            client,
+        }
+    }
+
+    /// One loop turn in which the kernel reports the connection.
+    fn turn(&mut self) -> Verdict {
+        let moment = self.store.begin_turn();
+        let pin = self.participant.pin();
+        self.connection.report(true, false);
+        let mut turn = Turn {
+            ctx: Context {
+                engine: &mut self.store,
+                counters: &self.counters,
+                operator: &self.operator,
+                switches: &self.switches,
+                prefixes: &self.prefixes,
+                last_try: false,
+            },
+            input: &mut self.input,
+            output: &mut self.output,
+            board: &self.board,
+            requests_max: self.requests_max,
+            now: moment.now,
+            verbosity: self.verbosity,
+        };
+        let verdict = self.connection.drive(&mut turn, &pin);
+        self.store.end_turn();
+        verdict
+    }
+
+    /// Everything the client can read now.
+    fn read(&mut self) -> Vec<u8> {
+        let (mut read, mut some) = (Vec::new(), vec![0; 1 << 16]);
+        loop {
+            match self.client.read(&mut some) {
+                Ok(0) => return read,
+                Ok(n) => read.extend_from_slice(&some[..n]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return read,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Sends `bytes`, `cut` at a time, and gives the server and the client as many turns as they need.
+    fn talk(&mut self, bytes: &[u8], cut: usize) -> Vec<u8> {
+        let mut replies = Vec::new();
+        for part in bytes.chunks(cut) {
+            let mut left = part;
+            while !left.is_empty() {
+                match self.client.write(left) {
+                    Ok(n) => left = &left[n..],
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) => panic!("{error}"),
+                }
+                self.settle(&mut replies);
+            }
+        }
+        replies
+    }
+
+    /// Turns until nothing moves any more.
+    fn settle(&mut self, replies: &mut Vec<u8>) {
+        loop {
+            let verdict = self.turn();
+            let read = self.read();
+            if read.is_empty() && verdict != Verdict::Again {
+                return;
+            }
+            replies.extend_from_slice(&read);
+        }
+    }
+}
+
+/// Each kind of request once, with values that are copied, borrowed and chained.
+fn conversation() -> (Vec<u8>, Vec<u8>) {
+    let (mut asked, mut answered) = (Vec::new(), Vec::new());
+    for len in [0usize, 5, 4095, 5000, 70_000, 300_000] {
+        let value: Vec<u8> = (0..len).map(|index| b'a' + u8::try_from(index * 7 % 26).unwrap()).collect();
+        asked.extend_from_slice(format!("set k{len} 7 0 {len}\r\n").as_bytes());
+        asked.extend_from_slice(&value);
+        asked.extend_from_slice(format!("\r\nget k{len} none k{len}\r\n").as_bytes());
+        answered.extend_from_slice(b"STORED\r\n");
+        for _ in 0..2 {
+            answered.extend_from_slice(format!("VALUE k{len} 7 {len}\r\n").as_bytes());
+            answered.extend_from_slice(&value);
+            answered.extend_from_slice(b"\r\n");
+        }
+        answered.extend_from_slice(b"END\r\n");
+    }
+    asked.extend_from_slice(b"nonsense\r\nset big 0 0 5000000\r\n");
+    asked.extend_from_slice(&vec![b'x'; 5_000_000]);
+    asked.extend_from_slice(b"\r\nset k 0 0 3\r\nabcd\r\ndelete k5\r\nget k5\r\nversion\r\n");
+    answered.extend_from_slice(b"ERROR\r\nSERVER_ERROR object too large for cache\r\nCLIENT_ERROR bad data chunk\r\n");
+    answered.extend_from_slice(b"CLIENT_ERROR bad command line format\r\nDELETED\r\nEND\r\nVERSION ");
+    (asked, answered)
+}
+
+fn assert_answers(got: &[u8], expected: &[u8]) {
+    let differs = got.iter().zip(expected).position(|(got, expected)| got != expected);
+    let at = differs.unwrap_or(got.len().min(expected.len()));
+    let around =
+        |bytes: &[u8]| String::from_utf8_lossy(&bytes[at.saturating_sub(40)..bytes.len().min(at + 80)]).into_owned();
+    assert!(got.starts_with(expected), "byte {at} of {}: {:?}, not {:?}", got.len(), around(got), around(expected));
+    assert!(got[expected.len()..].iter().filter(|byte| **byte == b'\n').count() == 1, "one version line follows");
+}
+
+#[test]
+fn replies_do_not_depend_on_how_requests_are_cut() {
+    let (asked, answered) = conversation();
+    for cut in [usize::MAX, 65_536, 65_535, 10_007, 999] {
+        let mut bench = Bench::new();
+        let replies = bench.talk(&asked, cut);
+        assert_answers(&replies, &answered);
+        assert_eq!(bench.counters.bytes_read.read(), asked.len() as u64);
+        assert_eq!(bench.counters.bytes_written.read(), replies.len() as u64);
+    }
+}
+
+#[test]
+fn one_byte_at_a_time_is_enough() {
+    let mut bench = Bench::new();
+    let asked = b"set a 1 0 3\r\nxyz\r\nget a b a\r\nset a 0 0 1\r\nxyz\r\ngets\r\nincr a 1 noreply\r\nversion\r\n";
+    let replies = bench.talk(asked, 1);
+    let expected = b"STORED\r\nVALUE a 1 3\r\nxyz\r\nVALUE a 1 3\r\nxyz\r\nEND\r\nCLIENT_ERROR bad data chunk\r\n\
+        CLIENT_ERROR bad command line format\r\nCLIENT_ERROR bad command line format\r\nVERSION ";
+    assert_answers(&replies, expected);
+}
+
+#[test]
+fn an_idle_connection_holds_nothing_and_the_log_changes_no_reply() {
+    let mut bench = Bench::new();
+    bench.verbosity = 2;
+    let replies = bench.talk(b"set a 1 0 5000\r\n", 100);
+    assert!(replies.is_empty());
+    let mut asked = vec![b'x'; 5000];
+    asked.extend_from_slice(b"\r\nget a\r\nversion\r\n");
+    let mut expected = b"STORED\r\nVALUE a 1 5000\r\n".to_vec();
+    expected.extend_from_slice(&[b'x'; 5000]);
+    expected.extend_from_slice(b"\r\nEND\r\nVERSION ");
+    assert_answers(&bench.talk(&asked, 1234), &expected);
+    assert!(bench.connection.tail.is_none() && bench.connection.backlog.is_none());
+}
+
+#[test]
+fn requests_beyond_the_budget_wait_for_the_next_turn() {
+    let mut bench = Bench::new();
+    bench.requests_max = 20;
+    let asked = b"version\r\n".repeat(50);
+    bench.client.write_all(&asked).unwrap();
+    let turns: Vec<Verdict> = (0..3).map(|_| bench.turn()).collect();
+    assert_eq!(turns, [Verdict::Again, Verdict::Again, Verdict::Wait]);
+    assert_eq!(bench.read().iter().filter(|byte| **byte == b'\n').count(), 50);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_served_until_it_does() {
+    let mut bench = Bench::new();
+    let value = vec![b'v'; 100_000];
+    bench.talk(&[b"set a 0 0 100000\r\n", &value[..], b"\r\n"].concat(), usize::MAX);
+    let served = bench.counters.cmd_get.read();
+    bench.client.write_all(&b"get a\r\n".repeat(500)).unwrap();
+    assert_eq!(bench.turn(), Verdict::Wait);
+    assert!(bench.connection.wants_writable());
+    let before_reading = bench.counters.cmd_get.read() - served;
+    assert!(before_reading < 50, "{before_reading} values are queued for a client that reads none");
+    assert_eq!(bench.turn(), Verdict::Wait);
+    assert_eq!(bench.counters.cmd_get.read() - served, before_reading);
+    let mut replies = bench.read();
+    bench.settle(&mut replies);
+    assert!(!bench.connection.wants_writable());
+    assert_eq!(replies.len(), 500 * (100_000 + b"VALUE a 0 100000\r\n\r\nEND\r\n".len()));
+}
+
+#[test]
+fn a_line_of_keys_longer_than_the_buffer_is_answered() {
+    let mut bench = Bench::new();
+    bench.talk(b"set key-000777 0 0 2\r\nhi\r\n", usize::MAX);
+    let keys: Vec<String> = (0..30_000).map(|n| format!("key-{n:06}")).collect();
+    let asked = format!("get {}\r\nversion\r\n", keys.join(" "));
+    for cut in [usize::MAX, 3001] {
+        let replies = bench.talk(asked.as_bytes(), cut);
+        assert_answers(&replies, b"VALUE key-000777 0 2\r\nhi\r\nEND\r\nVERSION ");
+    }
+}
+
+#[test]
+fn what_is_no_request_ends_the_connection() {
+    let mut endless = Bench::new();
+    endless.client.write_all(&vec![b'x'; 3000]).unwrap();
+    assert_eq!(endless.turn(), Verdict::Close(CloseReason::Asked));
+    let mut quitting = Bench::new();
+    quitting.client.write_all(b"version\r\nquit\r\nversion\r\n").unwrap();
+    assert_eq!(quitting.turn(), Verdict::Close(CloseReason::Asked));
+    assert_eq!(quitting.read().iter().filter(|byte| **byte == b'\n').count(), 1);
+}
+
+#[test]
+fn a_value_cut_off_by_the_end_is_not_stored() {
+    for sent in [&b"set a 0 0 10\r\nhalf"[..], b"set a 0 0 10\r\n0123456789", b"set a 0 0 10\r\n0123456789\r", b"set a"]
+    {
+        let mut bench = Bench::new();
+        bench.talk(b"set a 0 0 3\r\nold\r\n", usize::MAX);
+        bench.client.write_all(sent).unwrap();
+        assert_eq!(bench.turn(), Verdict::Wait);
+        bench.client.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(bench.turn(), Verdict::Close(CloseReason::PeerFinished));
+        let (ours, client) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let heard = bench.connection.last_heard();
+        (bench.connection, bench.client) = (Connection::new(OwnedFd::from(ours), heard), client);
+        assert_eq!(bench.talk(b"get a\r\n", usize::MAX), b"VALUE a 0 3\r\nold\r\nEND\r\n");
+    }
+}
+
+#[test]
+fn a_client_that_closes_its_end_still_gets_its_replies() {
+    let mut bench = Bench::new();
+    bench.client.write_all(b"version\r\nversion\r\n").unwrap();
+    bench.client.shutdown(std::net::Shutdown::Write).unwrap();
+    bench.connection.report(true, true);
+    assert_eq!(bench.turn(), Verdict::Close(CloseReason::PeerFinished));
+    assert_eq!(bench.read().iter().filter(|byte| **byte == b'\n').count(), 2);
+}
