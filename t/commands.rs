@@ -343,6 +343,7 @@ fn flush_all_drops_what_was_stored_before_and_not_what_follows() {
         ("flush_all -5\r\nget b\r\n", "OK\r\nEND\r\n"),
         ("set a 0 0 1\r\nx\r\nflush_all 1\r\nget a\r\n", "STORED\r\nOK\r\nEND\r\n"),
         ("flush_all x\r\nflush_all 99999999999999999999\r\n", &"CLIENT_ERROR invalid exptime argument\r\n".repeat(2)),
+        ("set a 0 0 1\r\nx\r\nflush_all 2592001\r\nget a\r\n", "STORED\r\nOK\r\nVALUE a 0 1\r\nx\r\nEND\r\n"),
         ("flush_all 0 0 0\r\n", "OK\r\n"),
     ]);
 }
@@ -352,9 +353,9 @@ fn a_delayed_flush_comes_a_second_early_and_a_later_order_replaces_it() {
     for order in ["flush_all 11\r\n", "flush_all 1700001011\r\n"] {
         let mut session = session();
         session.say(format!("set a 0 0 1\r\nx\r\n{order}").as_bytes(), &());
-        session.engine.moment.now = RelTime(1009);
+        session.engine.begin_turn(Moment { now: RelTime(1009), ..MOMENT });
         assert_eq!(session.say(b"get a\r\n", &()), b"VALUE a 0 1\r\nx\r\nEND\r\n");
-        session.engine.moment.now = RelTime(1010);
+        session.engine.begin_turn(Moment { now: RelTime(1010), ..MOMENT });
         assert_eq!(session.say(b"get a\r\n", &()), b"END\r\n");
         assert_eq!(session.say(b"flush_all 100\r\nget a\r\n", &()), b"OK\r\nEND\r\n");
         assert_eq!((session.counters.cmd_flush.read(), session.counters.get_flushed.read()), (2, 2));

@@ -3,6 +3,7 @@
 mod commands;
 mod docs;
 mod fuzz_parser;
+mod model;
 #[path = "support/model_engine.rs"]
 mod model_engine;
 #[path = "support/random.rs"]

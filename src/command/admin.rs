@@ -48,22 +48,20 @@ pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     Outcome::Done
 }
 
-/// A delay ends a second early, as in memcached: `flush_all 1` is as good as now, and what is stored in the second
-/// before the given one goes too. A date before the start drops nothing, since nothing is older.
+/// A delay ends a second early, as in memcached: `flush_all 1` is as good as now. A date before the start drops
+/// nothing, since nothing is older.
 fn flush_all<E: Engine>(delay: Exptime, ctx: &mut Context<'_, E>) -> ReplyLine {
     ctx.counters.cmd_flush.add(1);
     if !ctx.switches.flush_enabled {
         return ReplyLine::FlushNotAllowed;
     }
-    if delay.0 <= 0 {
-        ctx.engine.flush_now();
-        return ReplyLine::Ok;
+    let moment = ctx.engine.moment();
+    match delay.deadline(moment) {
+        Deadline::OVER if delay.0 > 0 => {}
+        Deadline::NEVER if delay.0 > 0 => ctx.engine.flush_at(RelTime(u32::MAX)),
+        Deadline(end) if end > moment.now.0 + 1 => ctx.engine.flush_at(RelTime(end - 1)),
+        Deadline(_) => ctx.engine.flush_now(),
     }
-    let at = match delay.deadline(ctx.engine.moment()) {
-        Deadline::NEVER => u32::MAX,
-        Deadline(end) => end - 1,
-    };
-    ctx.engine.flush_at(RelTime(at));
     ReplyLine::Ok
 }
 

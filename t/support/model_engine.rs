@@ -33,7 +33,6 @@ pub(crate) struct ModelItem {
     deadline: Deadline,
     value: Vec<u8>,
     cas: u64,
-    stored: RelTime,
     flushed: bool,
 }
 
@@ -71,19 +70,19 @@ impl ModelEngine {
     }
 
     fn live(&mut self, key: Key<'_>) -> Result<&mut ModelItem, Miss> {
-        let (now, flush_at) = (self.moment.now, self.flush_at);
+        let now = self.moment.now;
         let item = self.items.get_mut(key.bytes()).ok_or(Miss::Absent)?;
-        if item.flushed || flush_at.is_some_and(|at| at <= now && item.stored <= at) {
+        if item.flushed {
             return Err(Miss::Flushed);
         }
         if item.deadline.is_over(now) { Err(Miss::Expired) } else { Ok(item) }
     }
 
-    /// A flush that has come about stays so, whatever is ordered next.
-    fn settle_flush(&mut self) {
-        let now = self.moment.now;
-        if let Some(at) = self.flush_at.take().filter(|at| *at <= now) {
-            self.items.values_mut().filter(|item| item.stored <= at).for_each(|item| item.flushed = true);
+    /// A loop turn begins: a flush that was ordered for this moment, or before it, comes about.
+    pub(crate) fn begin_turn(&mut self, moment: Moment) {
+        self.moment = moment;
+        if self.flush_at.is_some_and(|at| at <= moment.now) {
+            self.flush_now();
         }
     }
 }
@@ -137,8 +136,7 @@ impl Engine for ModelEngine {
             return Err(Refusal::NoMemory);
         }
         let key = key.key.bytes().to_vec();
-        let (value, stored) = (Vec::new(), self.moment.now);
-        let item = ModelItem { key, client_flags, deadline, value, cas: 0, stored, flushed: false };
+        let item = ModelItem { key, client_flags, deadline, value: Vec::new(), cas: 0, flushed: false };
         Ok(ModelPending { item, value_len: value_len as usize })
     }
 
@@ -170,7 +168,6 @@ impl Engine for ModelEngine {
             (StoreMode::Cas(_), Some(_)) => {}
         }
         item.cas = self.next_cas();
-        item.stored = self.moment.now;
         self.items.insert(key, item);
         Ok(StoreOutcome::Stored)
     }
@@ -186,17 +183,16 @@ impl Engine for ModelEngine {
             return ArithOutcome::Busy;
         }
         let cas = self.next_cas();
-        let now = self.moment.now;
         let Ok(item) = self.live(key.key) else { return ArithOutcome::NotFound };
-        let number = std::str::from_utf8(&item.value).ok().and_then(|text| text.trim_end_matches(' ').parse().ok());
-        let Some(number): Option<u64> = number else { return ArithOutcome::NonNumeric };
+        let number = std::str::from_utf8(&item.value).ok().and_then(number);
+        let Some(number) = number else { return ArithOutcome::NonNumeric };
         let number = match operation {
             Arith::Incr(delta) => number.wrapping_add(delta),
             Arith::Decr(delta) => number.saturating_sub(delta),
         };
         let width = item.value.len();
         item.value = format!("{number:<width$}").into_bytes();
-        (item.cas, item.stored) = (cas, now);
+        item.cas = cas;
         ArithOutcome::Value(number)
     }
 
@@ -206,7 +202,6 @@ impl Engine for ModelEngine {
     }
 
     fn flush_at(&mut self, at: RelTime) {
-        self.settle_flush();
         self.flush_at = Some(at);
     }
 
@@ -276,4 +271,13 @@ impl Pending for ModelPending {
         self.item.value.extend_from_slice(&bytes[..taken]);
         taken
     }
+}
+
+/// The number a value holds: blanks and a plus sign may precede it, and anything may follow behind a blank.
+fn number(value: &str) -> Option<u64> {
+    let is_blank = |byte: char| byte.is_ascii_whitespace() || byte == '\x0b';
+    let text = value.trim_start_matches(is_blank);
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let digits = text.split(is_blank).next().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    digits.parse().ok()
 }
