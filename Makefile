@@ -38,12 +38,12 @@ clippy:
 	$(CARGO) clippy --all-targets -- -D warnings
 rustdoc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --lib
-tidy: ## the house rules of t/tidy.rs alone
-	scripts/run-tests $(CARGO) test --test t tidy
+tidy: ## the house rules of t/tidy.rs, and that the printed pages in doc/ are fresh
+	scripts/run-tests $(CARGO) test --test t -- tidy:: docs::
 
 .PHONY: fuzz
 fuzz: ## random bytes for the parser and for whole connections, FUZZ_S seconds each
-	LARDER_FUZZ_S=$(FUZZ_S) $(CARGO) test --release --test t fuzz
+	LARDER_FUZZ_S=$(FUZZ_S) scripts/run-tests $(CARGO) test --release --test t fuzz
 
 .PHONY: sanitize
 sanitize: ## floors 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly toolchain)
