@@ -53,21 +53,6 @@ impl<'a> Batch<'a> {
         Self { elements: std::array::from_fn(|_| None), len: 0 }
     }
 
-    /// As [`Batch::fill`] of a new one.
-    #[inline]
-    pub fn parse<E: Engine>(
-        bytes: &'a [u8],
-        limit: usize,
-        input: Input,
-        begun: Option<LineRest>,
-        engine: &E,
-        pin: &E::Pin,
-    ) -> Self {
-        let mut batch = Self::new();
-        batch.fill(bytes, limit, input, begun, engine, pin);
-        batch
-    }
-
     /// Adds what can be done with `bytes`: at most `limit` requests, and at most [`REQUESTS_PER_BATCH`]. None at
     /// all means that bytes are missing. `begun` says that the front of `bytes` continues a line.
     #[inline]

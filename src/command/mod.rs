@@ -1,7 +1,7 @@
 //! THE BRIDGE: a request, an engine, a reply. No sockets above it that it would know of, no item layout below.
 //!
 //! ```text
-//! bytes ──Batch::parse──▶ Element, Element, …   parsed, hashed, their memory on its way into the processor's cache
+//! bytes ──Batch::fill───▶ Element, Element, …   parsed, hashed, their memory on its way into the processor's cache
 //!                            │
 //!                         execute ──▶ ReplySink
 //!                            └──────▶ Outcome      what the connection has to do next

@@ -208,7 +208,8 @@ impl Connection {
             return Step::Pause(Verdict::Again);
         }
         let ctx = &mut turn.ctx;
-        let batch = Batch::parse(bytes, *budget as usize, input, self.state.begun(), ctx.engine, pin);
+        let mut batch = Batch::new();
+        batch.fill(bytes, *budget as usize, input, self.state.begun(), ctx.engine, pin);
         if batch.is_empty() {
             return Step::Starved;
         }

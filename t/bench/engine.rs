@@ -1,7 +1,7 @@
 //! The bridge and the store without a network: user time of one request, `make bench-engine`.
 //!
 //! ```text
-//! 50 requests as one text ──▶ Batch::parse ──▶ execute ──▶ a plain Vec, compared with what must come back
+//! 50 requests as one text ──▶ Batch::fill ──▶ execute ──▶ a plain Vec, compared with what must come back
 //! ```
 //!
 //! One thread, 1,000,000 keys of 32 bytes named uniformly at random, values of 100 bytes; made and checked by the load
@@ -154,7 +154,8 @@ impl Bench {
         self.engine.begin_turn();
         let mut at = 0;
         while at < bytes.len() {
-            let requests = Requests::parse(&bytes[at..], usize::MAX, Input::Open, None, &self.engine, pin);
+            let mut requests = Requests::new();
+            requests.fill(&bytes[at..], usize::MAX, Input::Open, None, &self.engine, pin);
             let mut context = Context {
                 engine: &mut self.engine,
                 counters: &self.counters,

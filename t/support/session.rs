@@ -103,7 +103,8 @@ impl<E: Engine> Session<E> {
     fn commands(&mut self, begun: Option<LineRest>, pin: &E::Pin) -> bool {
         let bytes = std::mem::take(&mut self.input);
         let input = if bytes.len() >= self.input_len_max { Input::Full } else { Input::Open };
-        let batch = Batch::parse(&bytes, self.batch_limit, input, begun, &self.engine, pin);
+        let mut batch = Batch::new();
+        batch.fill(&bytes, self.batch_limit, input, begun, &self.engine, pin);
         let mut done = 0;
         self.state = State::Command(begun);
         for element in batch.elements() {
