@@ -84,7 +84,7 @@ struct Desk {
     wheel: Option<IdleWheel>,
     /// Places of connections that are to be driven again in the next turn.
     run_again: Vec<u32>,
-    /// One of them has spent its budget: the next poll must not wait.
+    /// One of them can go on at once: the next poll must not wait.
     is_pressed: bool,
     input: ReadBuf,
     output: Vec<u8>,
@@ -273,6 +273,8 @@ impl Desk {
             && connection.busy_since_us == 0
         {
             connection.busy_since_us = now_us;
+            // Mostly the memory waits for this very thread to unpin: then the next turn has it.
+            self.is_pressed = true;
         }
         self.queue(place);
     }
