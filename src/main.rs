@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use larder::base::log_line;
-use larder::daemon::{Failure, Invocation, parse};
+use larder::daemon::{Failure, Invocation, parse, serve};
 
 fn main() -> ExitCode {
     match run() {
@@ -23,6 +23,6 @@ fn run() -> Result<(), Failure> {
             let _ = std::io::stdout().lock().write_all(text.as_bytes());
             Ok(())
         }
-        Invocation::Serve(_settings) => Ok(()),
+        Invocation::Serve(settings) => serve(&settings),
     }
 }

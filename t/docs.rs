@@ -5,7 +5,7 @@ use std::fs;
 use larder::settings::{help, man_page, markdown};
 
 /// The file at `path` holds `text`; with LARDER_BLESS it is made to.
-pub fn holds(path: &str, text: &str) {
+fn holds(path: &str, text: &str) {
     if std::env::var_os("LARDER_BLESS").is_some() {
         fs::write(path, text).expect("the repository can be written");
     }

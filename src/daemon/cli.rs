@@ -16,8 +16,8 @@ pub enum Invocation {
     Serve(Box<Settings>),
 }
 
-/// What `-V` prints, and the manual's footer.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What `-V` prints.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const LICENSE: &str = include_str!("../../LICENSE");
 

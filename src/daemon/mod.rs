@@ -7,8 +7,13 @@
 
 mod cli;
 mod failure;
+mod operator;
 mod pidfile;
+mod plan;
 mod privileges;
+mod shutdown;
+mod startup;
 
 pub use cli::{Invocation, parse};
 pub use failure::Failure;
+pub use startup::serve;

@@ -133,7 +133,7 @@ settings! {
     /// Largest item, in bytes or with k or m behind the number. At most half of -m.
     item_size_max: u64 = 1 << 20, ByteSize(1 << 10..=1 << 30), "-I, --max-item-size=<num>", Memory, "item_size_max", Works;
     /// Answer a client beyond -c with an error at once, instead of letting it wait.
-    maxconns_fast: bool = true, TURNS_ON, "-o [no_]maxconns_fast", Clients, "maxconns_fast", NoEffect("a client beyond -c always gets its error at once");
+    maxconns_fast: bool = true, TURNS_ON, "-o [no_]maxconns_fast", Clients, "maxconns_fast", Works;
     /// Size of the empty hash table: 2 to this power buckets' worth of items. It grows while running.
     hashpower_init: u32 = 16, whole(12..=32), "-o hashpower=<num>", Memory, "hashpower_init", Works;
     /// Move memory between size classes.

@@ -52,9 +52,9 @@ impl Signals {
     ///
     /// # Errors
     /// The kernel's word.
-    pub fn take(&mut self) -> io::Result<Option<Signal>> {
+    pub fn take(&self) -> io::Result<Option<Signal>> {
         let mut info = [0; size_of::<libc::signalfd_siginfo>()];
-        match self.file.read(&mut info) {
+        match (&self.file).read(&mut info) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(error) => return Err(error),
@@ -68,6 +68,23 @@ impl Signals {
             _ => None,
         })
     }
+}
+
+/// Sends `signal` to this process, as if an operator had.
+///
+/// # Errors
+/// The kernel's word.
+pub fn send_to_self(signal: Signal) -> io::Result<()> {
+    let number = match signal {
+        Signal::End => libc::SIGINT,
+        Signal::EndGracefully => libc::SIGUSR1,
+        Signal::Reload => libc::SIGHUP,
+    };
+    // SAFETY: takes no pointers.
+    let this_process = unsafe { libc::getpid() };
+    // SAFETY: takes no pointers.
+    unsafe { syscall!(kill(this_process, number)) }?;
+    Ok(())
 }
 
 impl AsRawFd for Signals {
@@ -101,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_signal_to_a_thread_that_blocks_it_is_read_from_the_file() {
-        let mut signals = Signals::open().unwrap();
+        let signals = Signals::open().unwrap();
         assert_eq!(signals.take().unwrap(), None);
         for (number, signal) in
             [(libc::SIGHUP, Signal::Reload), (libc::SIGUSR1, Signal::EndGracefully), (libc::SIGTERM, Signal::End)]

@@ -1,0 +1,97 @@
+//! The process as commands see it: what `stats`, `verbosity`, `shutdown` and `debugtime` reach for.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use crate::base::Clock;
+use crate::command::{Operator, Shutdown};
+use crate::conn::Board;
+use crate::counters::Counters;
+use crate::settings::{LiveSettings, Settings, Tunables};
+use crate::stats::{ConnectionRow, Gauges, PrefixTable};
+use crate::store::Store;
+use crate::sys::process::cpu_times;
+use crate::sys::signal::{Signal, send_to_self};
+use crate::worker::ClientGate;
+
+use super::privileges::own_descriptors;
+
+/// The process. Any worker may ask it.
+pub(super) struct Process {
+    pub(super) settings: Settings,
+    pub(super) tunables: Arc<Tunables>,
+    pub(super) clock: Arc<Clock>,
+    pub(super) prefixes: Arc<PrefixTable>,
+    pub(super) store: &'static Store,
+    pub(super) board: Arc<Board>,
+    pub(super) gate: Arc<ClientGate>,
+    /// The workers', and the dispatcher's.
+    pub(super) counters: Vec<Arc<Counters>>,
+}
+
+impl Operator for Process {
+    /// By a signal, so that there is one way to end.
+    fn shutdown(&self, mode: Shutdown) {
+        let signal = match mode {
+            Shutdown::Now => Signal::End,
+            Shutdown::Graceful => Signal::EndGracefully,
+        };
+        // Ignored: a process may always send itself a signal.
+        let _ = send_to_self(signal);
+    }
+
+    fn totals(&self) -> Counters {
+        let totals = Counters::default();
+        for counters in &self.counters {
+            totals.absorb(counters);
+        }
+        totals
+    }
+
+    fn reset_counters(&self) {
+        for counters in &self.counters {
+            counters.reset();
+        }
+    }
+
+    fn gauges(&self) -> Gauges {
+        let (user, system) = cpu_times();
+        let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let clients = self.gate.current();
+        Gauges {
+            rusage_user_us: micros(user),
+            rusage_system_us: micros(system),
+            curr_connections: clients,
+            connection_structures: clients,
+            max_connections: self.gate.clients_max(),
+            reserved_fds: own_descriptors(&self.settings),
+            accepting_conns: self.gate.is_open(),
+            listen_disabled_num: self.gate.shut_count(),
+            time_in_listen_disabled_us: self.gate.shut_us(),
+            threads: u64::from(self.settings.threads),
+            limit_maxbytes: self.store.limit_bytes(),
+            ..Gauges::default()
+        }
+    }
+
+    fn connections(&self, show: &mut dyn FnMut(&ConnectionRow<'_>)) {
+        self.board.report(self.clock.read().now, show);
+    }
+
+    fn settings(&self, row: &mut dyn FnMut(&str, &dyn Display)) {
+        let live = LiveSettings {
+            memory_limit_bytes: self.store.limit_bytes(),
+            verbosity: self.tunables.logger.verbosity(),
+            detail_enabled: self.prefixes.is_on(),
+        };
+        self.settings.stats_rows(live, row);
+    }
+
+    fn set_verbosity(&self, verbosity: u8) {
+        self.tunables.logger.set_verbosity(verbosity);
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}

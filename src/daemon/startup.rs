@@ -1,0 +1,172 @@
+//! Start: the floors bottom-up, in one place.
+//!
+//! ```text
+//! one thread   limits, user ▶ background ▶ signals ▶ memory in RAM ▶ store ▶ listeners ▶ files ▶ terminal released
+//! then         jobs, workers ▶ the dispatcher runs here until a signal ends it ▶ shutdown.rs
+//! ```
+//!
+//! Threads come after everything that can still go wrong for an operator's sake, and after the fork.
+
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+
+use crate::base::{Clock, log_line};
+use crate::command::Switches;
+use crate::conn::Board;
+use crate::counters::Counters;
+use crate::dispatcher::{Bound, Dispatcher, Duties, Listener, listen};
+use crate::settings::{Settings, Tunables};
+use crate::stats::PrefixTable;
+use crate::store::Store;
+use crate::sys::process::{Foreground, Output, fork_to_background};
+use crate::sys::signal::Signals;
+use crate::worker::{ClientGate, Shared};
+
+use super::failure::Failure;
+use super::operator::Process;
+use super::pidfile::{Pidfile, write_ports};
+use super::plan::store_config;
+use super::privileges::{keep_in_ram, own_descriptors, shed};
+use super::shutdown::{Ending, Workers};
+
+/// From this verbosity on, size classes and listeners are printed.
+const DETAILED: u8 = 2;
+
+/// Serves until a signal ends the process.
+///
+/// # Errors
+/// Why it could not start.
+pub fn serve(settings: &Settings) -> Result<(), Failure> {
+    shed(settings)?;
+    let foreground = if settings.daemonize {
+        Some(fork_to_background().map_err(Failure::system("-d, --daemon: fork"))?)
+    } else {
+        None
+    };
+    let signals = Signals::open().map_err(Failure::system("wait for signals"))?;
+    keep_in_ram(settings);
+    let clock = Arc::new(Clock::start());
+    let store = Store::new(store_config(settings), Arc::clone(&clock))
+        .map_err(Failure::system("-m, --memory-limit: reserve memory for items"))?;
+    let listeners = listen(settings).map_err(|failure| Failure::System { what: failure.what, error: failure.error })?;
+    if settings.verbosity >= DETAILED {
+        print_details(store, &listeners);
+    }
+    let pidfile = write_files(settings, &listeners)?;
+    let house = House::build(settings, clock, store, listeners)?;
+    if let Some(foreground) = foreground {
+        leave_terminal(foreground, settings)?;
+    }
+    let ended = house.run(&signals);
+    drop(pidfile);
+    ended
+}
+
+/// The last step of going to the background: from here on nobody reads what we say, unless -v asks us to talk.
+fn leave_terminal(foreground: Foreground, settings: &Settings) -> Result<(), Failure> {
+    if !settings.core_dumps {
+        std::env::set_current_dir("/").map_err(Failure::system("-d, --daemon: leave the directory"))?;
+    }
+    let output = if settings.verbosity > 0 { Output::Keep } else { Output::Discard };
+    foreground.release(output).map_err(Failure::system("-d, --daemon: leave the terminal"))
+}
+
+/// What memcached prints at -vv: the size classes, and who listens.
+fn print_details(store: &Store, listeners: &[Listener]) {
+    for (class, chunk_bytes, per_page) in store.classes() {
+        log_line(format!("slab class {class:3}: chunk size {chunk_bytes:9} perslab {per_page:7}").as_bytes());
+    }
+    for listener in listeners {
+        log_line(format!("<{} server listening (auto-negotiate)", listener.as_fd().as_raw_fd()).as_bytes());
+    }
+}
+
+/// Tells others who and where we are.
+fn write_files(settings: &Settings, listeners: &[Listener]) -> Result<Option<Pidfile>, Failure> {
+    if let Some(path) = &settings.port_file {
+        let tcp = |listener: &Listener| match listener.address() {
+            Bound::Tcp(address) => Some(*address),
+            Bound::Unix(_) => None,
+        };
+        let addresses: Vec<_> = listeners.iter().filter_map(tcp).collect();
+        write_ports(path, &addresses)
+            .map_err(Failure::system(format!("MEMCACHED_PORT_FILENAME: write {}", path.display())))?;
+    }
+    let Some(path) = &settings.pidfile else { return Ok(None) };
+    let pidfile = Pidfile::write(path, !settings.daemonize);
+    Ok(Some(pidfile.map_err(Failure::system(format!("-P, --pidfile: write {}", path.display())))?))
+}
+
+/// Everything that runs.
+struct House {
+    dispatcher: Dispatcher,
+    duties: Duties,
+    workers: Workers,
+    tunables: Arc<Tunables>,
+}
+
+impl House {
+    /// Puts jobs and workers on the store and starts them.
+    fn build(
+        settings: &Settings,
+        clock: Arc<Clock>,
+        store: &'static Store,
+        listeners: Vec<Listener>,
+    ) -> Result<Self, Failure> {
+        let dispatcher = Dispatcher::new().map_err(Failure::system("poll"))?;
+        let clients_max = u64::from(settings.max_connections);
+        let gate = Arc::new(ClientGate::new(clients_max, dispatcher.waker()));
+        let descriptors = clients_max + own_descriptors(settings);
+        let board = Arc::new(Board::new(usize::try_from(descriptors).unwrap_or(usize::MAX)));
+        let tunables = Arc::new(Tunables::new(settings));
+        let prefixes = Arc::new(PrefixTable::new(settings.prefix_delimiter));
+        prefixes.switch(settings.detail_enabled);
+        let own: Arc<Counters> = Arc::default();
+        let of_workers: Vec<Arc<Counters>> = (0..settings.threads).map(|_| Arc::default()).collect();
+        let process = Process {
+            settings: settings.clone(),
+            tunables: Arc::clone(&tunables),
+            clock: Arc::clone(&clock),
+            prefixes: Arc::clone(&prefixes),
+            store,
+            board: Arc::clone(&board),
+            gate: Arc::clone(&gate),
+            counters: of_workers.iter().chain([&own]).map(Arc::clone).collect(),
+        };
+        let shared = Arc::new(Shared {
+            clock: Arc::clone(&clock),
+            tunables: Arc::clone(&tunables),
+            operator: Arc::new(process),
+            switches: Switches::from(settings),
+            prefixes,
+            board: Arc::clone(&board),
+            gate: Arc::clone(&gate),
+            requests_max: settings.reqs_per_event,
+            idle_timeout_s: settings.idle_timeout_s,
+        });
+        store.start_jobs().map_err(Failure::system("start background threads"))?;
+        let workers = Workers::start(&shared, of_workers, store)?;
+        let duties = Duties {
+            listeners,
+            workers: workers.senders(),
+            gate,
+            board,
+            counters: own,
+            clock,
+            maxconns_fast: settings.maxconns_fast,
+        };
+        Ok(Self { dispatcher, duties, workers, tunables })
+    }
+
+    /// Accepts clients until a signal says how to end.
+    fn run(self, signals: &Signals) -> Result<(), Failure> {
+        let Self { dispatcher, duties, workers, tunables } = self;
+        let mut ending = Ending::default();
+        dispatcher.run(duties, signals, &mut || ending.read(signals)).map_err(Failure::system("poll"))?;
+        ending.announce(tunables.logger.verbosity());
+        if ending.is_graceful() {
+            workers.stop();
+        }
+        Ok(())
+    }
+}
