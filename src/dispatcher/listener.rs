@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use crate::settings::{ListenAddress, Settings};
+use crate::settings::Settings;
 use crate::sys::socket::{listen_tcp, listen_unix, local_address};
 
 /// A socket that clients connect to.
@@ -68,20 +68,11 @@ pub fn listen(settings: &Settings) -> Result<Vec<Listener>, BindFailure> {
         let socket = listen_unix(path, settings.unix_mask, backlog).map_err(failure)?;
         return Ok(vec![Listener { socket, address: Bound::Unix(path.clone()) }]);
     }
-    // -1 asks for any free port, and 0 is how the kernel is asked for one.
-    let port = match u16::try_from(settings.tcp_port) {
-        Ok(0) => return Ok(Vec::new()),
-        Ok(port) => port,
-        Err(_) => 0,
-    };
-    let everywhere = [ListenAddress { host: None, port: None }];
-    let wanted = if settings.listen.is_empty() { &everywhere[..] } else { &settings.listen };
     let mut listeners = Vec::new();
-    for address in wanted {
-        let port = address.port.unwrap_or(port);
-        match &address.host {
-            Some(host) => listen_named(host, port, backlog, &mut listeners)?,
-            None => listen_everywhere(port, backlog, &mut listeners)?,
+    for endpoint in settings.tcp_endpoints() {
+        match &endpoint.host {
+            Some(host) => listen_named(host, endpoint.port, backlog, &mut listeners)?,
+            None => listen_everywhere(endpoint.port, backlog, &mut listeners)?,
         }
     }
     Ok(listeners)

@@ -28,6 +28,15 @@ impl fmt::Display for ListenAddress {
     }
 }
 
+/// A TCP address to bind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name or a numeric address, without brackets. None: every interface, IPv4 and IPv6.
+    pub host: Option<String>,
+    /// The port; 0 is any free one.
+    pub port: u16,
+}
+
 /// Prefixes of memcached's -l that ask for something of one listener alone.
 const LATER_PREFIXES: [&str; 5] = ["proto[", "tag[", "tag_", "btls:", "mtls:"];
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::address::ListenAddress;
+use super::address::{Endpoint, ListenAddress};
 use super::codec::{NEGATED, short_bytes};
 use super::row::{Place, Row, Status};
 use super::table::{ROWS, Settings};
@@ -95,9 +95,8 @@ impl SettingsBuilder {
 }
 
 impl Settings {
-    /// The TCP addresses to bind, in order, each with its port; port 0 is any free one. A `host` of None is every
-    /// interface, IPv4 and IPv6. Empty when TCP is off.
-    pub fn tcp_endpoints(&self) -> Vec<ListenAddress> {
+    /// The TCP addresses to bind, in order. Empty when TCP is off.
+    pub fn tcp_endpoints(&self) -> Vec<Endpoint> {
         if self.unix_socket.is_some() {
             return Vec::new();
         }
@@ -106,11 +105,11 @@ impl Settings {
             port => Some(u16::try_from(port).unwrap_or(0)),
         };
         if self.listen.is_empty() {
-            return default_port.map(|port| ListenAddress { host: None, port: Some(port) }).into_iter().collect();
+            return default_port.map(|port| Endpoint { host: None, port }).into_iter().collect();
         }
         let with_port = |entry: &ListenAddress| {
             let port = entry.port.or(default_port)?;
-            Some(ListenAddress { host: entry.host.clone(), port: Some(port) })
+            Some(Endpoint { host: entry.host.clone(), port })
         };
         self.listen.iter().filter_map(with_port).collect()
     }
@@ -118,7 +117,7 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use super::{ROWS, Settings, SettingsBuilder};
+    use super::{Endpoint, ROWS, Settings, SettingsBuilder};
 
     /// Words `field=text` and, for -o, `-o word`.
     fn build(words: &[&str]) -> Result<Settings, String> {
@@ -189,13 +188,14 @@ mod tests {
     fn endpoints_follow_port_list_socket_and_port_file() {
         let shown = |words: &[&str]| {
             let settings = build(words).unwrap();
-            settings.tcp_endpoints().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            let shown = |endpoint: &Endpoint| format!("{}/{}", endpoint.host.as_deref().unwrap_or("*"), endpoint.port);
+            settings.tcp_endpoints().iter().map(shown).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(shown(&[]), "*:11211");
-        assert_eq!(shown(&["listen=127.0.0.1,[::1]:5", "tcp_port=7"]), "127.0.0.1:7 [::1]:5");
-        assert_eq!(shown(&["tcp_port=-1"]), "*:0");
-        assert_eq!(shown(&["tcp_port=0", "port_file=f"]), "*:0");
-        assert_eq!(shown(&["tcp_port=0", "listen=a:1,b"]), "a:1");
+        assert_eq!(shown(&[]), "*/11211");
+        assert_eq!(shown(&["listen=127.0.0.1,[::1]:5", "tcp_port=7"]), "127.0.0.1/7 ::1/5");
+        assert_eq!(shown(&["tcp_port=-1"]), "*/0");
+        assert_eq!(shown(&["tcp_port=0", "port_file=f"]), "*/0");
+        assert_eq!(shown(&["tcp_port=0", "listen=a:1,b"]), "a/1");
         assert_eq!(shown(&["unix_socket=s", "tcp_port=7"]), "");
         assert!(build(&["tcp_port=0"]).unwrap_err().contains("nowhere to listen"));
     }

@@ -17,7 +17,7 @@ mod stats;
 mod table;
 mod tunables;
 
-pub use address::ListenAddress;
+pub use address::{Endpoint, ListenAddress};
 pub use builder::SettingsBuilder;
 pub use manual::{help, man_page, markdown};
 pub use row::{Group, Place, Row, Status};
