@@ -38,3 +38,17 @@ fn the_statistics_page_is_what_the_tables_say() {
 fn the_help_is_what_the_table_says() {
     holds("t/golden/help.txt", &help(VERSION));
 }
+
+#[test]
+fn the_protocol_page_knows_every_verb_and_every_reply() {
+    use larder::protocol::{ReplyLine, Verb};
+    let page = fs::read_to_string("doc/protocol.md").expect("the page is there");
+    let missing: Vec<String> = Verb::ALL
+        .iter()
+        .map(|verb| (format!("| `{}` |", verb.name().escape_ascii()), verb.help()))
+        .chain(ReplyLine::ALL.iter().map(|line| (format!("| `{}` |", line.text().replace('|', "\\|")), "")))
+        .filter(|(start, help)| !page.lines().any(|line| line.starts_with(start) && line.contains(help)))
+        .map(|(start, help)| format!("{start} … {help}"))
+        .collect();
+    assert!(missing.is_empty(), "doc/protocol.md lacks\n{}", missing.join("\n"));
+}
