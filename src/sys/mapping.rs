@@ -21,7 +21,8 @@ impl Mapping {
     pub fn reserve(wanted: usize, least: usize) -> io::Result<Self> {
         let mut len = wanted.max(least);
         loop {
-            match MmapOptions::new().len(len).map_anon() {
+            // Not counted against what the machine could back: the memory limit says how much will be touched.
+            match MmapOptions::new().len(len).no_reserve_swap().map_anon() {
                 Ok(map) => return Ok(Self { raw: map.into() }),
                 Err(error) if len == least => return Err(error),
                 Err(_) => len = (len / 2).max(least),
