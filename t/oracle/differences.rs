@@ -1,0 +1,217 @@
+//! Every accepted difference between memcached and larder, with its reason. What is not here must be equal.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::stream::Command;
+
+pub(crate) struct Difference {
+    pub(crate) what: &'static str,
+    reason: &'static str,
+    seen: Seen,
+    /// memcached may say either, depending on the moment.
+    pub(crate) depends_on_timing: bool,
+}
+
+/// How a difference is kept from being a mismatch.
+enum Seen {
+    /// Replies are read into a form in which it does not show.
+    Rewritten,
+    /// Transcripts whose flags memcached does not know.
+    Flag(&'static str),
+    /// In these transcripts memcached says something else, and commands it applies to stay out of random streams.
+    /// The predicate sees the command and those before it in its batch.
+    Avoided { transcripts: &'static [&'static str], applies: fn(&Command, &[Command]) -> bool },
+    /// In these transcripts memcached says something else.
+    Transcripts(&'static [&'static str]),
+}
+
+pub(crate) const UNIQUES: &Difference = &TABLE[0];
+pub(crate) const VERSION: &Difference = &TABLE[1];
+pub(crate) const STATS: &Difference = &TABLE[2];
+
+const TABLE: &[Difference] = &[
+    Difference {
+        what: "unique numbers",
+        reason: "Only their being equal or not has a meaning; they are compared as ordinals of first appearance.",
+        seen: Seen::Rewritten,
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "the text of `version`",
+        reason: "Each server says its own name.",
+        seen: Seen::Rewritten,
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "rows of `stats`",
+        reason: "They tell of the process. Their names are compared with t/golden, and values in t/text/stats.rs.",
+        seen: Seen::Rewritten,
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "a key of more than 250 bytes in get, gets, gat, gats",
+        reason: "memcached sends an empty line behind the refusal and drops answers of earlier commands that it has \
+                 not sent yet; clients lose step over both.",
+        seen: Seen::Avoided {
+            transcripts: &[
+                "a_key_of_251_bytes_anywhere_refuses_the_whole_get",
+                "a_key_of_251_bytes_refuses_the_whole_gat",
+                "a_refused_get_leaves_earlier_answers_alone",
+                "get_of_a_key_of_251_bytes_is_refused",
+            ],
+            applies: |command, _| command.is_retrieval() && command.words().iter().any(|word| word.len() > 250),
+        },
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "flags above 4294967295",
+        reason: "memcached keeps the lower 32 bits and says STORED; a client's data must not change on the way.",
+        seen: Seen::Avoided {
+            transcripts: &["flags_above_32_bits_are_refused_with_the_data"],
+            applies: |command, _| {
+                command.is_storage() && command.number(2).is_some_and(|flags| flags > i128::from(u32::MAX))
+            },
+        },
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "times above 2147483647",
+        reason: "memcached keeps the lower 32 bits, so a date past 2038 is over at once.",
+        seen: Seen::Avoided {
+            transcripts: &["a_date_past_2038_is_in_the_future"],
+            applies: |command, _| command.exptime().is_some_and(|time| time > i128::from(i32::MAX)),
+        },
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "an item that lives for seconds only",
+        reason: "Each server has its own tick, so one may answer when the other has just let go.",
+        seen: Seen::Avoided {
+            transcripts: &[],
+            applies: |command, _| command.exptime().is_some_and(|time| (1..10_000).contains(&time)),
+        },
+        depends_on_timing: true,
+    },
+    Difference {
+        what: "delete with more than a key",
+        reason: "memcached since 1.6.19 deletes whatever follows the key; before it refused all but 0. We refuse: \
+                 `delete key 10` comes from a client that expects a delayed delete.",
+        seen: Seen::Avoided {
+            transcripts: &["delete_refuses_any_other_time"],
+            applies: |command, _| {
+                let words = command.words();
+                let extra = words.get(2..).unwrap_or_default();
+                let known: [&[&[u8]]; 4] = [&[], &[b"0"], &[b"noreply"], &[b"0", b"noreply"]];
+                words[0] == b"delete" && !known.contains(&extra)
+            },
+        },
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "bget",
+        reason: "Another name of get in every memcached up to 1.6.18; an alias costs nothing.",
+        seen: Seen::Transcripts(&["bget_is_another_name_of_get"]),
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "a value of exactly -I bytes",
+        reason: "memcached's limit includes its own header and the key; ours is the value's alone, as operators read it.",
+        seen: Seen::Transcripts(&["the_largest_value_is_the_item_size_limit_itself"]),
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "a counter that was fetched in the same batch",
+        reason: "memcached pads a number that grew shorter with blanks, unless an unsent answer still refers to the item.",
+        seen: Seen::Avoided {
+            transcripts: &[],
+            applies: |command, earlier| {
+                let clashes = |one: &Command, other: &Command| one.is_arith() && other.is_retrieval();
+                earlier.iter().any(|other| clashes(command, other) || clashes(other, command))
+            },
+        },
+        depends_on_timing: true,
+    },
+    Difference {
+        what: "counting a value of blanks only",
+        reason: "memcached reads on behind the value, into whatever its chunk held before.",
+        seen: Seen::Avoided {
+            transcripts: &["a_value_of_blanks_cannot_be_counted"],
+            applies: |command, _| command.is_storage() && command.data_is_blank(),
+        },
+        depends_on_timing: true,
+    },
+    Difference {
+        what: "a flush in the future",
+        reason: "memcached has one watermark: a delayed flush after an immediate one brings back what its background \
+                 threads have not freed yet. We have two.",
+        seen: Seen::Avoided {
+            transcripts: &["a_delayed_flush_does_not_bring_back_what_was_flushed"],
+            applies: |command, _| {
+                command.words()[0] == b"flush_all" && command.number(1).is_some_and(|delay| delay > 0)
+            },
+        },
+        depends_on_timing: true,
+    },
+    Difference {
+        what: "`debugtime`",
+        reason: "Only a debug build of memcached can move its clock.",
+        seen: Seen::Flag("debug_commands"),
+        depends_on_timing: false,
+    },
+];
+
+/// How often each difference was met.
+#[derive(Default)]
+pub(crate) struct Tally {
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    pub(crate) fn count(&mut self, difference: &Difference) {
+        *self.counts.entry(difference.what).or_default() += 1;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for difference in TABLE {
+            if let Some(count) = self.counts.get(difference.what) {
+                writeln!(out, "{count:>9} x {}\n            {}", difference.what, difference.reason)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether `command` has to stay out of a random stream, behind `earlier` ones of its batch.
+pub(crate) fn is_avoided(command: &Command, earlier: &[Command], tally: &mut Tally) -> bool {
+    let hit = TABLE.iter().find(|difference| match &difference.seen {
+        Seen::Avoided { applies, .. } => applies(command, earlier),
+        Seen::Rewritten | Seen::Flag(_) | Seen::Transcripts(_) => false,
+    });
+    if let Some(difference) = hit {
+        tally.count(difference);
+    }
+    hit.is_some()
+}
+
+/// Whether a transcript takes a flag that memcached does not have.
+pub(crate) fn is_beyond_memcached(flags: &[String], tally: &mut Tally) -> bool {
+    let hit = TABLE.iter().find(|difference| match &difference.seen {
+        Seen::Flag(known) => flags.iter().any(|flag| flag.contains(known)),
+        Seen::Rewritten | Seen::Avoided { .. } | Seen::Transcripts(_) => false,
+    });
+    if let Some(difference) = hit {
+        tally.count(difference);
+    }
+    hit.is_some()
+}
+
+/// The difference that a transcript shows.
+pub(crate) fn of_transcript(name: &str) -> Option<&'static Difference> {
+    TABLE.iter().find(|difference| match &difference.seen {
+        Seen::Avoided { transcripts, .. } | Seen::Transcripts(transcripts) => transcripts.contains(&name),
+        Seen::Rewritten | Seen::Flag(_) => false,
+    })
+}

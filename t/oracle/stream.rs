@@ -1,0 +1,469 @@
+//! Random streams of commands, whole and broken, as a seed has them.
+//!
+//! ```text
+//! Stream ──▶ Batch ──▶ Batch ──▶ ...      one connection and one delivery each
+//!              └─ Command, Command ...    a line and, behind stores, data; one in four is broken on purpose
+//! ```
+//!
+//! Few keys, so that commands meet. Times to live are never, long, or over: nothing depends on the hour.
+
+use std::fmt;
+
+use super::differences::{self, Tally};
+use super::random::Random;
+use super::support::client::shown;
+
+/// Connections a stream is spread over.
+pub(crate) const CONNECTIONS: usize = 3;
+
+const BATCH_COMMANDS_MAX: usize = 24;
+/// A line that a server may see without its end must stay below the length that closes a connection.
+const BROKEN_LEN_MAX: usize = 600;
+/// More than this beyond its data a broken store may not ask for.
+const DEFICIT_MAX: i128 = 200;
+
+const STORAGE_VERBS: [&str; 6] = ["set", "add", "replace", "append", "prepend", "cas"];
+const RETRIEVAL_VERBS: [&str; 4] = ["get", "gets", "gat", "gats"];
+const FLAGS: [&str; 6] = ["0", "0", "0", "1", "42", "4294967295"];
+const TIMES: [&str; 12] = ["0", "0", "0", "0", "0", "0", "100000", "2592000", "2592001", "2000000000", "-1", "-100"];
+const NUMBERS: [&str; 14] = [
+    "0",
+    "1",
+    "5",
+    "9",
+    "10",
+    "99",
+    "100",
+    "1000",
+    "18446744073709551614",
+    "18446744073709551615",
+    "4294967295",
+    "9223372036854775807",
+    "007",
+    "12345678901234567890",
+];
+const VALUES: [&str; 14] =
+    ["", "x", " 5", "5 ", "5x", "+5", "-5", "5 6", "0x10", "18446744073709551616", "\r\nx", "END\r\n", "1.5", "00"];
+const BAD_WORDS: [&str; 22] = [
+    "-1",
+    "-0",
+    "+5",
+    "abc",
+    "1.5",
+    "0x10",
+    "99999999999999999999",
+    "18446744073709551616",
+    "4294967296",
+    "2147483648",
+    "2147483646",
+    "-2147483649",
+    "1e3",
+    "5x",
+    "noreply",
+    "NOREPLY",
+    "0",
+    "00",
+    "\0",
+    "\t",
+    "\u{ff}",
+    "-",
+];
+/// Commands that may stand inside data, and are executed when a refused store leaves its data unread.
+const HARMLESS_LINES: [&str; 5] = ["version", "delete k1", "touch k2 0", "junk", "verbosity 0"];
+
+#[derive(Clone)]
+pub(crate) struct Batch {
+    pub(crate) commands: Vec<Command>,
+    pub(crate) connection: usize,
+    pub(crate) delivery: Cuts,
+    pub(crate) ending: Ending,
+    /// Empty lines behind the last command: food for a store that asks for more data than it brought.
+    pub(crate) padding: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    Open,
+    ClosedByServer,
+    ClosedByClient,
+}
+
+/// Where a packet is cut on its way.
+#[derive(Clone, Debug)]
+pub(crate) enum Cuts {
+    Nowhere,
+    Everywhere,
+    /// At these thousandths of its length.
+    At(Vec<usize>),
+}
+
+#[derive(Clone)]
+pub(crate) struct Command {
+    line: Vec<u8>,
+    line_end: &'static [u8],
+    /// Stands for `UNIQUE` in the line: the unique number seen this many values ago.
+    unique_back: Option<usize>,
+    data: Vec<u8>,
+    intact: bool,
+}
+
+/// Where a command's unique number stands in its line.
+const UNIQUE: &[u8] = b" {unique}";
+
+impl Cuts {
+    pub(crate) fn parts<'a>(&self, packet: &'a [u8]) -> Vec<&'a [u8]> {
+        match self {
+            Cuts::Nowhere => vec![packet],
+            Cuts::Everywhere => packet.chunks(1).collect(),
+            Cuts::At(thousandths) => {
+                let mut from = 0;
+                let ends = thousandths.iter().map(|place| packet.len() * place / 1000).chain([packet.len()]);
+                let parts = ends.map(|end| &packet[std::mem::replace(&mut from, end)..end]);
+                parts.filter(|part| !part.is_empty()).collect()
+            }
+        }
+    }
+}
+
+impl Command {
+    fn of_line(line: impl Into<Vec<u8>>) -> Self {
+        Command { line: line.into(), line_end: b"\r\n", unique_back: None, data: Vec::new(), intact: true }
+    }
+
+    /// As it is sent to the server that told the numbers `recent` knows.
+    pub(crate) fn bytes(&self, recent: impl Fn(usize) -> u64) -> Vec<u8> {
+        let mut bytes = match self.unique_back {
+            Some(back) => {
+                let at = self.line.windows(UNIQUE.len()).position(|window| window == UNIQUE);
+                let (before, after) = self.line.split_at(at.expect("its line has the place for it"));
+                [before, format!(" {}", recent(back)).as_bytes(), &after[UNIQUE.len()..]].concat()
+            }
+            None => self.line.clone(),
+        };
+        bytes.extend(self.line_end);
+        bytes.extend(&self.data);
+        bytes
+    }
+
+    /// The words of the line; never none.
+    pub(crate) fn words(&self) -> Vec<&[u8]> {
+        let mut words: Vec<&[u8]> = self.line.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect();
+        if words.is_empty() {
+            words.push(b"");
+        }
+        words
+    }
+
+    /// The word at `index`, when it is a number.
+    pub(crate) fn number(&self, index: usize) -> Option<i128> {
+        std::str::from_utf8(self.words().get(index)?).ok()?.parse().ok()
+    }
+
+    /// The time to live it gives.
+    pub(crate) fn exptime(&self) -> Option<i128> {
+        match self.words()[0] {
+            b"gat" | b"gats" => self.number(1),
+            b"touch" => self.number(2),
+            _ if self.is_storage() => self.number(3),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_storage(&self) -> bool {
+        STORAGE_VERBS.iter().any(|verb| verb.as_bytes() == self.words()[0])
+    }
+
+    pub(crate) fn is_retrieval(&self) -> bool {
+        RETRIEVAL_VERBS.iter().any(|verb| verb.as_bytes() == self.words()[0])
+    }
+
+    pub(crate) fn is_arith(&self) -> bool {
+        matches!(self.words()[0], b"incr" | b"decr")
+    }
+
+    /// Whether its data is there and holds nothing but blanks and line ends.
+    pub(crate) fn data_is_blank(&self) -> bool {
+        self.data.len() > 2 && self.data.iter().all(u8::is_ascii_whitespace)
+    }
+
+    fn len(&self) -> usize {
+        self.line.len() + self.data.len()
+    }
+
+    /// Bytes of data it asks for and does not bring.
+    fn deficit(&self) -> i128 {
+        let announced = if self.is_storage() { self.number(4).unwrap_or(0) } else { 0 };
+        announced + 2 - self.data.len() as i128
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let back = self.unique_back.map_or(String::new(), |back| format!("   ({back} values ago)"));
+        write!(out, "{}{} {}{back}", shown(&self.line), shown(self.line_end), shown(&self.data))
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Ending::Open => "the sentinel",
+            Ending::ClosedByServer => "the server's close",
+            Ending::ClosedByClient => "the close after ours",
+        })
+    }
+}
+
+pub(crate) struct Stream {
+    random: Random,
+    keys: Vec<Vec<u8>>,
+}
+
+impl Stream {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut keys: Vec<Vec<u8>> = (0..12).map(|n| format!("k{n}").into_bytes()).collect();
+        let odd: [&[u8]; 6] = [b"0", b"noreply", b"a\0b", b"\x01\x7f\x80\xff", b"tab\tkey", b"VALUE"];
+        keys.extend(odd.map(<[u8]>::to_vec));
+        keys.extend([vec![b'x'; 250], vec![b'y'; 249]]);
+        Stream { random: Random::with_seed(seed), keys }
+    }
+
+    pub(crate) fn next_batch(&mut self, tally: &mut Tally) -> Batch {
+        let connection = self.random.below(CONNECTIONS);
+        if self.random.once_in(150) {
+            let (ending, command) = self.last_words();
+            let delivery = Cuts::Nowhere;
+            return Batch { commands: vec![command], connection, delivery, ending, padding: 0 };
+        }
+        let mut commands: Vec<Command> = Vec::new();
+        let mut deficit = 0;
+        for _ in 0..=self.random.below(BATCH_COMMANDS_MAX) {
+            let command = self.command();
+            let missing = command.deficit();
+            let safe = command.intact || missing < DEFICIT_MAX;
+            // What follows a broken command may become a line of its own, and a long one without an end closes.
+            let short = commands.iter().all(|earlier| earlier.intact) || command.len() < BROKEN_LEN_MAX;
+            if safe && short && !differences::is_avoided(&command, &commands, tally) {
+                deficit += if command.intact { 0 } else { missing.max(2) };
+                commands.push(command);
+            }
+        }
+        let padding = usize::try_from((deficit + 1) / 2).unwrap_or(0);
+        let bytes: usize = commands.iter().map(Command::len).sum();
+        Batch { commands, connection, delivery: self.cuts(bytes), ending: Ending::Open, padding }
+    }
+
+    fn cuts(&mut self, bytes: usize) -> Cuts {
+        match self.random.below(10) {
+            0 if bytes < 600 => Cuts::Everywhere,
+            0..=3 => {
+                let count = 1 + self.random.below(4);
+                let mut places: Vec<usize> = (0..count).map(|_| self.random.below(1000)).collect();
+                places.sort_unstable();
+                Cuts::At(places)
+            }
+            _ => Cuts::Nowhere,
+        }
+    }
+
+    /// What ends a connection.
+    fn last_words(&mut self) -> (Ending, Command) {
+        let junk = self.random.below(20_000);
+        let broken = |line: Vec<u8>| Command { line_end: b"", ..Command::of_line(line) };
+        match self.random.below(6) {
+            0 => (Ending::ClosedByServer, Command::of_line("quit")),
+            1 => (Ending::ClosedByServer, Command::of_line("quit now please")),
+            2 => (Ending::ClosedByServer, Command::of_line("GET / HTTP/1.1")),
+            3 => (Ending::ClosedByServer, broken(vec![b'j'; 3000 + junk])),
+            4 => (Ending::ClosedByClient, broken(b"set k1 0 0 10\r\nabc".to_vec())),
+            _ => (Ending::ClosedByClient, broken(b"get k".to_vec())),
+        }
+    }
+
+    fn command(&mut self) -> Command {
+        let mut command = match self.random.below(100) {
+            0..35 => self.store(),
+            35..65 => self.retrieval(),
+            65..80 => self.arith(),
+            80..88 => self.with_key("delete", &["", "", "", " 0", " noreply", " 0 noreply"]),
+            88..94 => self.touch(),
+            94 => {
+                Command::of_line(self.random.pick(&["flush_all", "flush_all 0", "flush_all -1", "flush_all noreply"]))
+            }
+            _ => Command::of_line(self.random.pick(&ADMIN_LINES)),
+        };
+        if self.random.once_in(4) {
+            self.break_it(&mut command);
+        }
+        command
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.random.next().to_le_bytes()[0]
+    }
+
+    fn key(&mut self) -> Vec<u8> {
+        let at = self.random.below(self.keys.len());
+        self.keys[at].clone()
+    }
+
+    fn with_key(&mut self, verb: &str, endings: &[&str]) -> Command {
+        let key = self.key();
+        Command::of_line([verb.as_bytes(), b" ", &key, self.random.pick(endings).as_bytes()].concat())
+    }
+
+    fn noreply(&mut self) -> &'static str {
+        if self.random.once_in(6) { " noreply" } else { "" }
+    }
+
+    fn store(&mut self) -> Command {
+        let verb = self.random.pick(&STORAGE_VERBS);
+        let mut data = self.value();
+        let (flags, time, len) = (self.random.pick(&FLAGS), self.random.pick(&TIMES), data.len());
+        let mut command = self.with_key(verb, &[""]);
+        command.line.extend(format!(" {flags} {time} {len}").bytes());
+        if verb == "cas" {
+            command.unique_back = Some(self.random.below(4));
+            command.line.extend(UNIQUE);
+        }
+        command.line.extend(self.noreply().bytes());
+        data.extend(b"\r\n");
+        command.data = data;
+        command
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        let len = match self.random.below(400) {
+            0 => self.random.below(900_000),
+            1..10 => self.random.below(20_000),
+            10..60 => self.random.below(1500),
+            60..160 => return self.random.pick(&NUMBERS).into(),
+            160..260 => return self.random.pick(&VALUES).into(),
+            260..280 => return self.random.pick(&HARMLESS_LINES).into(),
+            _ => self.random.below(12),
+        };
+        // Letters, so that no line end makes a command of a part.
+        (0..len).map(|_| b'a' + self.byte() % 26).collect()
+    }
+
+    fn retrieval(&mut self) -> Command {
+        let verb = self.random.pick(&RETRIEVAL_VERBS);
+        let renews = verb.starts_with("gat");
+        let mut line = verb.as_bytes().to_vec();
+        if renews {
+            line.extend(format!(" {}", self.random.pick(&TIMES)).bytes());
+        }
+        let count = if !renews && self.random.once_in(40) { 200 } else { 1 + self.random.below(4) };
+        for _ in 0..count {
+            line.push(b' ');
+            line.extend(self.key());
+        }
+        Command::of_line(line)
+    }
+
+    fn arith(&mut self) -> Command {
+        let verb = self.random.pick(&["incr", "decr"]);
+        let mut command = self.with_key(verb, &[" "]);
+        command.line.extend(self.random.pick(&NUMBERS).bytes());
+        command.line.extend(self.noreply().bytes());
+        command
+    }
+
+    fn touch(&mut self) -> Command {
+        let mut command = self.with_key("touch", &[" "]);
+        command.line.extend(self.random.pick(&TIMES).bytes());
+        command.line.extend(self.noreply().bytes());
+        command
+    }
+
+    /// Spoils a line or its data. Long ones are spared: cut short of its end, a long line closes the connection.
+    fn break_it(&mut self, command: &mut Command) {
+        if command.line.is_empty() || command.len() > BROKEN_LEN_MAX {
+            return;
+        }
+        command.intact = false;
+        if let Some(at) = command.line.windows(UNIQUE.len()).position(|window| window == UNIQUE) {
+            command.unique_back = None;
+            command.line.splice(at..at + UNIQUE.len(), *b" 1");
+        }
+        match self.random.below(4) {
+            0 => self.break_data(command),
+            1 => self.break_bytes(command),
+            _ => self.break_words(command),
+        }
+    }
+
+    fn break_data(&mut self, command: &mut Command) {
+        let data = &mut command.data;
+        let text_len = data.len().saturating_sub(2);
+        match self.random.below(6) {
+            0 => data.truncate(text_len),
+            1 => {
+                data.truncate(text_len);
+                data.push(b'\n');
+            }
+            2 => data.truncate(text_len / 2),
+            3 => data.splice(text_len..text_len, *b"more").for_each(drop),
+            4 => data.splice(text_len.., *b"\n\r").for_each(drop),
+            _ => data.clear(),
+        }
+    }
+
+    fn break_bytes(&mut self, command: &mut Command) {
+        let line = &mut command.line;
+        match self.random.below(7) {
+            0 => line.make_ascii_uppercase(),
+            1 => line.insert(0, b' '),
+            2 => command.line_end = b"\n",
+            3 => line.push(b'\r'),
+            4 => line.extend(b"  "),
+            5 => {
+                let len = self.random.below(60);
+                *line = (0..len).map(|_| self.byte()).filter(|byte| *byte != b'\n').collect();
+            }
+            _ => {
+                let at = self.random.below(line.len());
+                line[at] = Some(self.byte()).filter(|byte| *byte != b'\n').unwrap_or(b' ');
+            }
+        }
+    }
+
+    fn break_words(&mut self, command: &mut Command) {
+        let mut words: Vec<Vec<u8>> = command.words().into_iter().map(<[u8]>::to_vec).collect();
+        let at = self.random.below(words.len());
+        match self.random.below(8) {
+            0 => drop(words.remove(at)),
+            1 => words.insert(at, words[at].clone()),
+            2..=4 => words[at] = self.random.pick(&BAD_WORDS).into(),
+            5 => words.truncate(at),
+            6 => words.extend((0..=self.random.below(3)).map(|_| self.random.pick(&BAD_WORDS).into())),
+            _ => words[at] = vec![b'z'; 251],
+        }
+        let blanks = if self.random.once_in(4) { "   " } else { " " };
+        command.line = words.join(blanks.as_bytes());
+    }
+}
+
+/// Lines without a key whose answers are the same on every server.
+const ADMIN_LINES: [&str; 20] = [
+    "version",
+    "version now",
+    "verbosity 0",
+    "verbosity 0 noreply",
+    "verbosity",
+    "verbosity abc",
+    "stats nothing",
+    "stats detail nothing",
+    "stats cachedump 63 0",
+    "stats cachedump 64 0",
+    "stats cachedump",
+    "cache_memlimit",
+    "cache_memlimit 1024",
+    "cache_memlimit 7",
+    "shutdown",
+    "stats detail on",
+    "stats detail off",
+    "stats reset",
+    "stats settings",
+    "",
+];

@@ -1,0 +1,24 @@
+//! What every test that speaks to a server over a socket needs: a server of its own, a client, transcripts, patience.
+//!
+//! ```text
+//! Server::start(&["-M"])   one process on a free port, ended with the test
+//!   └── client()           one connection: send, expect, stats
+//!         └── transcript   C: and S: lines, played line by line, byte by byte and in one packet
+//! ```
+//!
+//! `LARDER_SERVER=/path/to/memcached` points the same tests at another server, to see what they expect of it.
+
+pub(crate) mod client;
+pub(crate) mod golden;
+pub(crate) mod server;
+pub(crate) mod transcript;
+pub(crate) mod wait;
+
+pub(crate) use client::Client;
+pub(crate) use server::Server;
+pub(crate) use wait::wait_until;
+
+/// Says something beside the tests' own outcome.
+pub(crate) fn report(text: &str) {
+    larder::base::log_line(text.as_bytes());
+}

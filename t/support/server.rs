@@ -1,0 +1,142 @@
+//! A server process on a free port of its own, ended when the test is done with it.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+
+use super::client::{Client, StatRows};
+use super::wait::wait_until;
+
+/// A running server and the directory that holds its port file, its socket and what it wrote to stderr.
+pub(crate) struct Server {
+    child: Child,
+    directory: PathBuf,
+    address: Address,
+}
+
+#[derive(Clone)]
+enum Address {
+    Tcp(u16),
+    Unix(PathBuf),
+}
+
+impl Server {
+    /// Starts the server under test with `flags` behind the ones every test needs, and waits until it serves.
+    pub(crate) fn start(flags: &[&str]) -> Self {
+        Self::start_program(&program_under_test(), flags)
+    }
+
+    /// As `start`, for a named program.
+    pub(crate) fn start_program(program: &Path, flags: &[&str]) -> Self {
+        let directory = scratch_directory();
+        let port_file = directory.join("port");
+        let mut command = Command::new(program);
+        command.args(["-l", "127.0.0.1", "-p", "-1"]);
+        if runs_as_root() {
+            command.args(["-u", "root"]);
+        }
+        command.args(flags).env("MEMCACHED_PORT_FILENAME", &port_file).stdin(Stdio::null()).stdout(Stdio::null());
+        let stderr = fs::File::create(directory.join("stderr")).expect("the scratch directory is writable");
+        let mut child = command.stderr(stderr).spawn().unwrap_or_else(|e| panic!("start {}: {e}", program.display()));
+        let socket = flags.iter().position(|flag| *flag == "-s").map(|at| PathBuf::from(flags[at + 1]));
+        let mut address = None;
+        wait_until("the server listens", || {
+            if let Some(status) = child.try_wait().expect("the child is ours to wait for") {
+                let said = fs::read_to_string(directory.join("stderr")).unwrap_or_default();
+                panic!("{} {flags:?} ended at start: {status}\n{said}", program.display());
+            }
+            address = match &socket {
+                Some(path) => UnixStream::connect(path).ok().map(|_| Address::Unix(path.clone())),
+                None => tcp_port(&port_file).map(Address::Tcp),
+            };
+            address.is_some()
+        });
+        Server { child, directory, address: address.expect("the wait ended with an address") }
+    }
+
+    /// A connection of its own.
+    pub(crate) fn client(&self) -> Client {
+        self.try_client().expect("the server accepts a connection")
+    }
+
+    /// A connection of its own, or the kernel's word.
+    pub(crate) fn try_client(&self) -> io::Result<Client> {
+        match &self.address {
+            Address::Tcp(port) => Client::over_tcp(TcpStream::connect((Ipv4Addr::LOCALHOST, *port))?),
+            Address::Unix(path) => Client::over_unix(UnixStream::connect(path)?),
+        }
+    }
+
+    /// The rows of `stats <group>`, asked over a connection of its own.
+    pub(crate) fn stats(&self, group: &str) -> StatRows {
+        self.client().stats(group)
+    }
+
+    /// What the server has written to stderr so far.
+    pub(crate) fn stderr(&self) -> String {
+        let bytes = fs::read(self.directory.join("stderr")).expect("stderr was created at start");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits for the server to end by itself.
+    pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
+        let mut status = None;
+        wait_until("the server ends", || {
+            status = self.child.try_wait().expect("the child is ours to wait for");
+            status.is_some()
+        });
+        status.expect("the wait ended with a status")
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Ignored: a server that has ended already is what we want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let said = self.stderr();
+            if !said.is_empty() {
+                super::report(&format!("the server wrote to stderr:\n{said}"));
+            }
+        }
+        // Ignored: what is left is in the machine's temporary directory.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A fresh, empty directory under the machine's temporary one.
+pub(crate) fn scratch_directory() -> PathBuf {
+    static NEXT: Mutex<u32> = Mutex::new(0);
+    let mut next = NEXT.lock().expect("nobody panics while counting");
+    *next += 1;
+    let path = std::env::temp_dir().join(format!("larder-t-{}-{}", std::process::id(), *next));
+    // Ignored: there is something to remove only if an earlier process had our id and was killed.
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).expect("the temporary directory is writable");
+    path
+}
+
+/// `LARDER_SERVER` when set, or else the larder of this build.
+fn program_under_test() -> PathBuf {
+    std::env::var_os("LARDER_SERVER").map_or_else(|| env!("CARGO_BIN_EXE_larder").into(), PathBuf::from)
+}
+
+fn tcp_port(port_file: &Path) -> Option<u16> {
+    let text = fs::read_to_string(port_file).ok()?;
+    let line = text.lines().find(|line| line.starts_with("TCP INET: ") && text.ends_with('\n'))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+fn runs_as_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}

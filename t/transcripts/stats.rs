@@ -1,0 +1,116 @@
+//! `stats` as far as its answers are the same on every server: refusals, prefixes, what is switched off.
+
+transcripts! {
+    stats_of_an_unknown_group_is_an_error: r"
+        C: stats foo
+        S: ERROR
+        C: stats noreply
+        S: ERROR
+        C: stats RESET
+        S: ERROR
+        C: statsx
+        S: ERROR
+        C: stat
+        S: ERROR
+    ";
+    stats_reset_says_so: r"
+        C: stats reset
+        S: RESET
+        C: stats reset extra
+        S: RESET
+    ";
+    stats_sizes_is_off_unless_asked_for: r"
+        C: stats sizes
+        S: STAT sizes_status disabled
+        S: END
+    ";
+    stats_detail_counts_by_prefix: r"
+        C: stats detail on
+        S: OK
+        C: stats detail dump
+        S: END
+        C: set foo:1 0 0 1
+        C: x
+        S: STORED
+        C: get foo:1 foo:2 plain
+        S: VALUE foo:1 0 1
+        S: x
+        S: END
+        C: set foo:2 0 0 1 noreply
+        C: y
+        C: delete foo:1
+        S: DELETED
+        C: delete foo:1
+        S: NOT_FOUND
+        C: stats detail dump
+        S: PREFIX foo get 2 hit 1 set 2 del 2
+        S: END
+        C: stats detail off
+        S: OK
+        C: get foo:2
+        S: VALUE foo:2 0 1
+        S: y
+        S: END
+        C: stats detail dump
+        S: PREFIX foo get 2 hit 1 set 2 del 2
+        S: END
+    ";
+    stats_detail_takes_the_text_before_the_first_delimiter: r"
+        C: stats detail on
+        S: OK
+        C: get a:b:c
+        S: END
+        C: stats detail dump
+        S: PREFIX a get 1 hit 0 set 0 del 0
+        S: END
+    ";
+    the_delimiter_of_prefixes_can_be_set_and_turns_detail_on: r"
+        $ -D /
+        C: get a/b
+        S: END
+        C: get c:d
+        S: END
+        C: stats detail dump
+        S: PREFIX a get 1 hit 0 set 0 del 0
+        S: END
+    ";
+    stats_detail_says_how_it_is_used: r"
+        C: stats detail
+        S: CLIENT_ERROR usage: stats detail on|off|dump
+        C: stats detail foo
+        S: CLIENT_ERROR usage: stats detail on|off|dump
+        C: stats detail ON
+        S: CLIENT_ERROR usage: stats detail on|off|dump
+    ";
+    stats_cachedump_of_an_empty_class_is_only_end: r"
+        C: stats cachedump 1 0
+        S: END
+        C: stats cachedump 63 10
+        S: END
+        C: stats cachedump 0 0
+        S: END
+    ";
+    stats_cachedump_refuses_what_is_no_class: r"
+        C: stats cachedump
+        S: CLIENT_ERROR bad command line
+        C: stats cachedump 1
+        S: CLIENT_ERROR bad command line
+        C: stats cachedump 64 0
+        S: CLIENT_ERROR Illegal slab id
+        C: stats cachedump x 0
+        S: CLIENT_ERROR bad command line format
+        C: stats cachedump 1 x
+        S: CLIENT_ERROR bad command line format
+        C: stats cachedump -1 0
+        S: CLIENT_ERROR bad command line format
+        C: stats cachedump 1 -1
+        S: CLIENT_ERROR bad command line format
+    ";
+    dumping_can_be_forbidden: r"
+        $ -X
+        C: stats cachedump 1 0
+        S: CLIENT_ERROR stats cachedump not allowed
+        C: stats detail on
+        S: CLIENT_ERROR stats detail not allowed
+    ";
+}
