@@ -15,8 +15,9 @@ pub(super) fn own_descriptors(settings: &Settings) -> u64 {
     STANDARD_AND_SIGNALS + listeners + PER_THREAD * u64::from(settings.threads + 1)
 }
 
-/// Raises limits, then becomes the user of -u. Refuses to go on as root without -u.
-pub(super) fn shed(settings: &Settings) -> Result<(), Failure> {
+/// Raises limits, then becomes the user of -u. Refuses to go on as root without -u. Says how many clients can be served:
+/// those of -c, unless the limit on open files allows for that number of files and not for the server's own beside them.
+pub(super) fn shed(settings: &Settings) -> Result<u64, Failure> {
     let root = is_root();
     let user = match &settings.user {
         // Only root can become somebody else; for others -u says nothing, as with memcached.
@@ -33,10 +34,11 @@ pub(super) fn shed(settings: &Settings) -> Result<(), Failure> {
     if settings.core_dumps {
         allow_core_files().map_err(Failure::system("-r, --enable-coredumps: raise the limit on core files"))?;
     }
-    let files = u64::from(settings.max_connections) + own_descriptors(settings);
-    let clients = settings.max_connections;
-    raise_open_files(files)
-        .map_err(Failure::system(format!("-c, --conn-limit: {clients} clients need {files} open files")))?;
+    let clients = u64::from(settings.max_connections);
+    let own = own_descriptors(settings);
+    // memcached's -c is the limit on open files itself, so who gave it so many must get a running server.
+    let files = raise_open_files(clients + own, clients.max(2 * own))
+        .map_err(Failure::system(format!("-c, --conn-limit: {clients} clients need {} open files", clients + own)))?;
     if settings.lock_memory {
         // Ignored: locking may be possible within the limit there is, and says so itself if not.
         let _ = allow_locked_memory();
@@ -45,7 +47,7 @@ pub(super) fn shed(settings: &Settings) -> Result<(), Failure> {
         let name = settings.user.as_deref().unwrap_or_default();
         become_user(ids).map_err(Failure::system(format!("-u, --user: become {name}")))?;
     }
-    Ok(())
+    Ok(files - own)
 }
 
 /// -k. To be called in the process that serves: a lock does not survive a fork.

@@ -37,7 +37,7 @@ const DETAILED: u8 = 2;
 /// # Errors
 /// Why it could not start.
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
-    shed(settings)?;
+    let clients_max = shed(settings)?;
     let foreground = if settings.daemonize {
         Some(fork_to_background().map_err(Failure::system("-d, --daemon: fork"))?)
     } else {
@@ -53,7 +53,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
         print_details(store, &listeners);
     }
     let pidfile = write_files(settings, &listeners)?;
-    let house = House::build(settings, clock, store, listeners)?;
+    let house = House::build(settings, clients_max, clock, store, listeners)?;
     if let Some(foreground) = foreground {
         leave_terminal(foreground, settings)?;
     }
@@ -109,12 +109,12 @@ impl House {
     /// Puts jobs and workers on the store and starts them.
     fn build(
         settings: &Settings,
+        clients_max: u64,
         clock: Arc<Clock>,
         store: &'static Store,
         listeners: Vec<Listener>,
     ) -> Result<Self, Failure> {
         let dispatcher = Dispatcher::new().map_err(Failure::system("poll"))?;
-        let clients_max = u64::from(settings.max_connections);
         let gate = Arc::new(ClientGate::new(clients_max, dispatcher.waker()));
         let descriptors = clients_max + own_descriptors(settings);
         let board = Arc::new(Board::new(usize::try_from(descriptors).unwrap_or(usize::MAX)));

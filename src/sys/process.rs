@@ -77,12 +77,19 @@ pub fn become_user(ids: UserIds) -> io::Result<()> {
     Ok(())
 }
 
-/// Allows `count` open files: raises the soft limit, and the hard one where the kernel lets us. Never lowers it.
+/// Allows `wanted` open files, or as many as the hard limit does if those are at least `least`: raises the soft limit,
+/// and the hard one where the kernel lets us. Never lowers it. Says how many are allowed now.
 ///
 /// # Errors
 /// The kernel's word; the limit is then as it was.
-pub fn raise_open_files(count: u64) -> io::Result<()> {
-    raise(libc::RLIMIT_NOFILE, count)
+pub fn raise_open_files(wanted: u64, least: u64) -> io::Result<u64> {
+    let Err(refused) = raise(libc::RLIMIT_NOFILE, wanted) else { return Ok(wanted) };
+    let hard = limit(libc::RLIMIT_NOFILE)?.rlim_max;
+    if hard < least {
+        return Err(refused);
+    }
+    raise(libc::RLIMIT_NOFILE, hard)?;
+    Ok(hard)
 }
 
 /// Allows core files of any size, or of the hard limit's.
@@ -243,7 +250,7 @@ mod tests {
     #[test]
     fn a_limit_is_never_lowered() {
         let before = super::limit(libc::RLIMIT_NOFILE).unwrap().rlim_cur;
-        raise_open_files(1).unwrap();
+        assert_eq!(raise_open_files(1, 1).unwrap(), 1);
         assert_eq!(super::limit(libc::RLIMIT_NOFILE).unwrap().rlim_cur, before);
     }
 
