@@ -45,6 +45,10 @@ tidy: ## the house rules of t/tidy.rs, and that the printed pages in doc/ are fr
 fuzz: ## random bytes for the parser and for whole connections, FUZZ_S seconds each
 	LARDER_FUZZ_S=$(FUZZ_S) scripts/run-tests $(CARGO) test --release --test t fuzz
 
+.PHONY: oracle
+oracle: ## transcripts and random commands, larder's replies beside memcached's (which it fetches)
+	scripts/run-tests $(CARGO) test --test oracle -- --nocapture
+
 .PHONY: sanitize
 sanitize: ## floors 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly toolchain)
 	scripts/sanitize address

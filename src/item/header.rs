@@ -129,7 +129,7 @@ impl Word0 {
         self.key_len() == 0 && self.0 != 0
     }
 
-    /// Seconds since the last noted access, at most six days; it is noted once in [`ACCESS_GRAIN_S`].
+    /// Seconds since the last noted access, at most six days; it is noted once in `ACCESS_GRAIN_S`.
     pub const fn idle_s(self, now: RelTime) -> u32 {
         let then = ((self.0 & ACCESS_MASK) >> ACCESS_SHIFT) as u32;
         now.0.wrapping_sub(then) & (ACCESS_MASK >> ACCESS_SHIFT) as u32
