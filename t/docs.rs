@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::support::Server;
+
 use larder::settings::{help, man_page, markdown};
 
 /// The file at `path` holds `text`; with LARDER_BLESS it is made to.
@@ -51,4 +53,20 @@ fn the_protocol_page_knows_every_verb_and_every_reply() {
         .map(|(start, help)| format!("{start} … {help}"))
         .collect();
     assert!(missing.is_empty(), "doc/protocol.md lacks\n{}", missing.join("\n"));
+}
+
+#[test]
+fn a_statistic_that_the_page_does_not_name_is_always_0() {
+    let page = larder::stats::markdown();
+    let server = Server::start(&["-o", "idle_timeout=100"]);
+    let mut client = server.client();
+    client.ask("set a 0 0 1\r\nx\r\n", "STORED\r\n");
+    client.ask("get a b\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n");
+    for group in ["", "items", "slabs", "conns"] {
+        for (name, value) in &client.stats(group) {
+            let bare = name.rsplit(':').next().unwrap_or(name);
+            let is_named = page.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == bare);
+            assert!(is_named || value == "0", "stats {group}: {name} {value} is not in doc/stats.md");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The one integration test binary.
 
+mod cli;
 mod commands;
 mod docs;
 mod fuzz_parser;
@@ -12,4 +13,5 @@ mod random;
 mod session;
 mod store;
 mod stress;
+mod support;
 mod tidy;

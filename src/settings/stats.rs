@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn the_keys_are_memcacheds_in_memcacheds_order() {
         let rows = rows(LiveSettings { memory_limit_bytes: 64 << 20, verbosity: 0, detail_enabled: false });
-        let expected = include_str!("../../t/golden/stats_settings_keys.txt").split_whitespace();
+        let expected = include_str!("../../t/golden/stats_settings.txt").split_whitespace();
         assert!(rows.iter().map(|(key, _)| key.as_str()).eq(expected));
     }
 

@@ -15,9 +15,9 @@ const GENERAL: &[(&str, &str)] = &[
     ("max_connections", "-c."),
     ("curr_connections", "Clients connected now."),
     ("connection_structures", "Connections that memory is set aside for."),
-    ("read_buf_count", "Buffers that clients hold for reading."),
+    ("read_buf_count", "Buffers that clients hold for reading: 0, threads hold them and lend them out."),
     ("read_buf_bytes", "Their bytes."),
-    ("read_buf_bytes_free", "Those of them in buffers that are kept for the next client."),
+    ("read_buf_bytes_free", "Those of them that are unused."),
     ("reserved_fds", "Descriptors the process keeps for itself."),
     ("limit_maxbytes", "Memory for items, in bytes: -m, or what cache_memlimit made of it."),
     ("accepting_conns", "1 while connections are accepted."),
@@ -41,12 +41,16 @@ const GENERAL: &[(&str, &str)] = &[
     ("slabs_moved", "Pages moved from one size class to another."),
     ("slab_reassign_running", "1 while a page is being moved."),
     ("direct_reclaims", "Times a store had to evict for itself."),
+    ("slab_bytes", "Bytes of the pages that size classes have."),
+    ("leased_chunks", "Chunks that are being sent to clients that read slowly."),
     ("malloc_fails", "Times memory outside the item arena could not be had."),
 ];
 
 /// Rows of `stats items`, behind `items:<class>:`.
 const ITEMS: &[(&str, &str)] = &[
     ("number", "Items stored."),
+    ("number_cold", "The same: there is one list."),
+    ("hits_to_cold", "Gets that found an item of the class."),
     ("age", "Seconds since the oldest was last used."),
     ("mem_requested", "Bytes the items need of their chunks."),
     ("evicted", "Items evicted."),

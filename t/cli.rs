@@ -1,0 +1,303 @@
+//! The process from outside: its options and what it says about wrong ones, exit codes, files, signals, users.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::support::server::scratch_directory;
+use crate::support::{Server, wait_until};
+
+/// What a process that ended said.
+struct Ended {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs larder with `arguments` until it ends by itself, in a directory of its own.
+fn run(arguments: &[&str]) -> Ended {
+    let directory = scratch_directory();
+    let ended = run_in(&directory, arguments);
+    // Ignored: what is left is in the machine's temporary directory.
+    let _ = fs::remove_dir_all(directory);
+    ended
+}
+
+fn run_in(directory: &Path, arguments: &[&str]) -> Ended {
+    let out = directory.join("out");
+    let err = directory.join("err");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_larder"))
+        .args(arguments)
+        .env_remove("MEMCACHED_PORT_FILENAME")
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(fs::File::create(&out).expect("the directory is ours"))
+        .stderr(fs::File::create(&err).expect("the directory is ours"))
+        .spawn()
+        .expect("larder is built");
+    let code = wait_for(&mut child, &format!("larder {arguments:?} ends"));
+    let read = |path| fs::read_to_string(path).expect("the file was created at start");
+    Ended { code, stdout: read(out), stderr: read(err) }
+}
+
+fn wait_for(child: &mut Child, what: &str) -> i32 {
+    let _end = EndOfChild(child.id());
+    let mut status = None;
+    wait_until(what, || {
+        status = child.try_wait().expect("the child is ours to wait for");
+        status.is_some()
+    });
+    status.and_then(|status| status.code()).unwrap_or(-1)
+}
+
+/// Ends a child that a failing test would otherwise leave behind.
+struct EndOfChild(u32);
+
+impl Drop for EndOfChild {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            signal("KILL", self.0);
+        }
+    }
+}
+
+fn signal(name: &str, process_id: u32) {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(process_id.to_string()).status();
+    assert!(status.is_ok_and(|status| status.success()), "kill -{name} {process_id}");
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// What a test needs to start a server as whoever runs it.
+fn as_user() -> &'static [&'static str] {
+    if is_root() { &["-u", "root"] } else { &[] }
+}
+
+/// A line of /proc/PID/status or /proc/PID/limits, without its name.
+fn of_process(process_id: u32, file: &str, name: &str) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{process_id}/{file}")).expect("the process runs");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name} in\n{text}"));
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn help_version_and_licence_go_to_standard_output() {
+    for flag in ["-h", "--help"] {
+        let help = run(&[flag]);
+        assert_eq!((help.code, help.stderr.as_str()), (0, ""));
+        assert_eq!(help.stdout, fs::read_to_string("t/golden/help.txt").unwrap());
+    }
+    for flag in ["-V", "--version"] {
+        let version = run(&[flag]);
+        assert_eq!((version.code, version.stdout), (0, format!("larder {}\n", env!("CARGO_PKG_VERSION"))));
+    }
+    let licence = run(&["-i"]);
+    assert_eq!((licence.code, licence.stdout), (0, fs::read_to_string("LICENSE").unwrap()));
+}
+
+#[test]
+fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
+    for (arguments, line) in [
+        (&["-t", "900"][..], "-t, --threads: 900 is outside 1..=64"),
+        (&["-t", "0"], "-t, --threads: 0 is outside 1..=64"),
+        (&["-p", "65536"], "-p, --port: 65536 is outside -1..=65535"),
+        (&["-p", "http"], "-p, --port: not a port: \"http\""),
+        (&["-p"], "-p, --port: needs a value: <num>"),
+        (&["-m", "lots"], "-m, --memory-limit: not a whole number: \"lots\""),
+        (&["-m", "0"], "-m, --memory-limit: 0 MiB is outside 1..=131072 MiB"),
+        (&["-I", "1"], "-I, --max-item-size: 1 is outside 1k..=1024m"),
+        (&["-I", "40m"], "-I, --max-item-size: 40m is more than half of -m, --memory-limit (64m)"),
+        (&["-f", "1"], "-f, --slab-growth-factor: 1 is outside 1.01..=16"),
+        (&["-a", "9"], "-a, --unix-mask: not an octal number: \"9\""),
+        (&["-D", "ab"], "-D: not one visible character: \"ab\""),
+        (&["-B", "x"], "-B, --protocol: \"x\" is none of auto, ascii, binary"),
+        (&["-l", "127.0.0.1:x"], "-l, --listen: port \"x\" is outside 0..=65535"),
+        (&["-o", "hashpower=5"], "-o hashpower: 5 is outside 12..=32"),
+        (&["-o", "nonsense"], "-o nonsense: no such option; larder -h lists them"),
+        (&["--nonsense"], "--nonsense: no such option; larder -h lists them"),
+        (&["-q"], "-q: no such option; larder -h lists them"),
+        (&["start"], "start: not an option; larder -h lists them"),
+        (&["-p", "0"], "-p, --port: 0 turns TCP off, and no -s, --unix-socket is given: nowhere to listen"),
+        (&["-U", "11211"], "-U, --udp-port: not in this version, it comes with a later one"),
+        (&["-S"], "-S, --enable-sasl: not in this version, it comes with a later one"),
+        (&["-Y", "f"], "-Y, --auth-file: not in this version, it comes with a later one"),
+        (&["-e", "f"], "-e, --memory-file: not in this version, it comes with a later one"),
+        (&["-Z"], "-Z, --enable-ssl: not in this version, it comes with a later one"),
+        (&["-x", "h"], "-x, --replication-peer: not in this version, it comes with a later one"),
+        (&["-B", "binary"], "-B, --protocol: binary: not in this version, it comes with a later one"),
+        (&["-o", "ext_path=/f:1g"], "-o ext_path: not in this version, it comes with a later one"),
+        (&["-o", "ssl_key=f"], "-o ssl_key: not in this version, it comes with a later one"),
+    ] {
+        let ended = run(arguments);
+        assert_eq!(ended.stderr, format!("larder: {line}\n"), "{arguments:?}");
+        assert_eq!((ended.code, ended.stdout.as_str()), (64, ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn every_option_of_memcached_that_changes_nothing_here_is_accepted() {
+    let list = "modern,no_modern,maxconns_fast,no_maxconns_fast,slab_reassign,no_slab_reassign,slab_automove,\
+                slab_automove=2,no_slab_automove,slab_automove_ratio=0.5,slab_automove_window=30,\
+                slab_automove_freeratio=0.01,tail_repair_time=0,hash_algorithm=murmur3,lru_crawler,no_lru_crawler,\
+                lru_crawler_sleep=100,lru_crawler_tocrawl=0,lru_maintainer,no_lru_maintainer,hot_lru_pct=20,\
+                warm_lru_pct=40,hot_max_factor=0.2,warm_max_factor=2.0,temporary_ttl=61,watcher_logbuf_size=256,\
+                worker_logbuf_size=64,read_buf_mem_limit=0,track_sizes,no_hashexpand,inline_ascii_resp,\
+                no_inline_ascii_resp,no_chunked_items,resp_obj_mem_limit=0,sock_cookie_id=1,no_drop_privileges";
+    let server = Server::start(&["-N", "1", "-W", "-U", "0", "-B", "ascii", "-o", list]);
+    assert_eq!(server.stats("settings")["binding_protocol"], "ascii");
+}
+
+#[test]
+fn root_has_to_say_whom_to_run_as() {
+    if is_root() {
+        let refused = run(&["-p", "-1"]);
+        let line = "larder: started by root: -u, --user says whom to run as, for example -u nobody\n";
+        assert_eq!((refused.code, refused.stderr.as_str()), (64, line));
+        let unknown = run(&["-p", "-1", "-u", "no-such-user"]);
+        assert_eq!(
+            (unknown.code, unknown.stderr.as_str()),
+            (67, "larder: -u, --user: no such user: \"no-such-user\"\n")
+        );
+        let directory = scratch_directory();
+        let said = directory.join("err");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_larder"))
+            .args(["-u", "nobody", "-l", "127.0.0.1", "-p", "-1", "-vv"])
+            .env_remove("MEMCACHED_PORT_FILENAME")
+            .stderr(fs::File::create(&said).unwrap())
+            .spawn()
+            .unwrap();
+        let _end = EndOfChild(child.id());
+        wait_until("the server listens", || fs::read_to_string(&said).unwrap().contains("server listening"));
+        let ids = of_process(child.id(), "status", "Uid:");
+        let groups = of_process(child.id(), "status", "Groups:");
+        signal("TERM", child.id());
+        assert_eq!(wait_for(&mut child, "the server ends"), 0);
+        fs::remove_dir_all(directory).unwrap();
+        assert!(ids.iter().all(|id| id != "0"), "{ids:?}");
+        assert_eq!(groups, Vec::<String>::new());
+    } else {
+        // Nobody but root can become somebody else; memcached ignores -u then, and so do we.
+        let server = Server::start(&["-u", "no-such-user"]);
+        server.client().ask("get a\r\n", "END\r\n");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let port = address.port().to_string();
+    for in_background in [&[][..], &["-d"]] {
+        let ended = run(&[as_user(), &["-l", "127.0.0.1", "-p", &port], in_background].concat());
+        let line = format!("larder: listen on {address}: Address already in use\n");
+        assert_eq!((ended.code, ended.stderr), (71, line), "{in_background:?}");
+    }
+}
+
+#[test]
+fn sigterm_and_sigint_end_the_server_cleanly() {
+    for name in ["TERM", "INT"] {
+        for (flag, said) in [("-M", ""), ("-v", "Exiting normally\n")] {
+            let mut server = Server::start(&[flag]);
+            server.client().ask("get a\r\n", "END\r\n");
+            signal(name, server.process_id());
+            assert_eq!(server.wait_for_end().code(), Some(0), "{name} {flag}");
+            assert_eq!(server.stderr(), said, "{name} {flag}");
+        }
+    }
+}
+
+#[test]
+fn sigusr1_ends_the_server_gracefully() {
+    let mut server = Server::start(&[]);
+    signal("USR1", server.process_id());
+    assert_eq!(server.wait_for_end().code(), Some(0));
+    assert_eq!(server.stderr(), "Gracefully stopping\n");
+}
+
+#[test]
+fn sighup_and_sigpipe_never_end_the_server() {
+    let mut server = Server::start(&[]);
+    for name in ["HUP", "PIPE", "HUP"] {
+        signal(name, server.process_id());
+        server.client().ask("get a\r\n", "END\r\n");
+    }
+    signal("TERM", server.process_id());
+    assert_eq!(server.wait_for_end().code(), Some(0));
+}
+
+#[test]
+fn a_daemon_serves_when_its_parent_has_ended_and_takes_its_pidfile_along() {
+    let directory = scratch_directory();
+    let (socket, pidfile) = (directory.join("socket"), directory.join("pid"));
+    let arguments = ["-d", "-s", socket.to_str().unwrap(), "-P", "pid"];
+    let parent = run_in(&directory, &[as_user(), &arguments].concat());
+    assert_eq!((parent.code, parent.stderr.as_str()), (0, ""));
+    let process_id: u32 = fs::read_to_string(&pidfile).unwrap().trim().parse().unwrap();
+    // The parent has ended, so the socket is there: no waiting.
+    let stream = std::os::unix::net::UnixStream::connect(&socket);
+    if stream.is_err() {
+        signal("KILL", process_id);
+    }
+    let mut client = crate::support::Client::over_unix(stream.unwrap()).unwrap();
+    let shown = client.stats("")["pid"].clone();
+    let standard_error = fs::read_link(format!("/proc/{process_id}/fd/2")).unwrap();
+    let current_directory = fs::read_link(format!("/proc/{process_id}/cwd")).unwrap();
+    signal("TERM", process_id);
+    wait_until("the pidfile is removed", || !pidfile.exists());
+    fs::remove_dir_all(directory).unwrap();
+    assert_eq!(shown, process_id.to_string());
+    assert_eq!(standard_error, Path::new("/dev/null"));
+    assert_eq!(current_directory, Path::new("/"));
+}
+
+#[test]
+fn a_pidfile_that_cannot_be_written_ends_the_start() {
+    let ended = run(&[as_user(), &["-p", "-1", "-l", "127.0.0.1", "-P", "/no/such/directory/pid"]].concat());
+    let line = "larder: -P, --pidfile: write /no/such/directory/pid: No such file or directory\n";
+    assert_eq!((ended.code, ended.stderr.as_str()), (71, line));
+}
+
+#[test]
+fn port_zero_takes_a_free_port_when_a_port_file_tells_it() {
+    let server = Server::start(&["-p", "0"]);
+    server.client().ask("get a\r\n", "END\r\n");
+}
+
+#[test]
+fn the_limit_on_open_files_allows_for_the_clients() {
+    let server = Server::start(&["-c", "2000"]);
+    let limits = of_process(server.process_id(), "limits", "Max open files");
+    assert!(limits[0].parse::<u64>().unwrap() >= 2000, "{limits:?}");
+}
+
+#[test]
+fn core_files_are_allowed_on_request() {
+    let server = Server::start(&["-r"]);
+    let limits = of_process(server.process_id(), "limits", "Max core file size");
+    assert_eq!(limits[0], limits[1]);
+}
+
+#[test]
+fn memory_is_locked_or_a_warning_says_why_not() {
+    let server = Server::start(&["-k"]);
+    server.client().ask("get a\r\n", "END\r\n");
+    let locked = of_process(server.process_id(), "status", "VmLck:")[0] != "0";
+    let warned = server.stderr().starts_with("larder: -k, --lock-memory: memory is not locked: ");
+    assert!(locked || warned);
+    assert!(!(locked && warned));
+}
+
+#[test]
+fn two_v_print_the_size_classes() {
+    let server = Server::start(&["-vv", "-f", "1.25", "-o", "slab_chunk_max=512"]);
+    let said = server.stderr();
+    let classes: Vec<&str> = said.lines().filter(|line| line.starts_with("slab class ")).collect();
+    assert!(classes.len() > 30, "{said}");
+    assert_eq!(classes.last().unwrap()[14..], *": chunk size    524288 perslab       2");
+    assert!(classes[0].starts_with("slab class   1: chunk size  "), "{said}");
+}
