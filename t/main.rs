@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod docs;
+mod fuzz_connection;
 mod fuzz_parser;
 mod model;
 #[path = "support/model_engine.rs"]

@@ -214,7 +214,8 @@ pub(crate) struct TestOperator {
 }
 
 impl TestOperator {
-    fn new() -> Self {
+    /// A process of which nothing was asked yet.
+    pub(crate) fn new() -> Self {
         let clock = Clock::start();
         clock.pause();
         Self {
