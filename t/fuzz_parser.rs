@@ -153,7 +153,7 @@ fn cut_everywhere(bytes: &[u8]) {
 }
 
 /// Random bytes that resemble what clients send.
-fn stream(random: &mut Random, lines: usize) -> Vec<u8> {
+pub(crate) fn stream(random: &mut Random, lines: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..1 + random.below(lines) {
         match random.below(20) {
@@ -189,7 +189,6 @@ fn sound_set(random: &mut Random, bytes: &mut Vec<u8>) {
 /// A verb, some words, a line end: each of them possibly wrong.
 fn line(random: &mut Random, bytes: &mut Vec<u8>) {
     let verb = Verb::ALL[random.below(Verb::ALL.len())];
-    // A shutdown or quit ends the conversation, and a clock that moves makes two conversations differ.
     bytes.extend_from_slice(verb.name());
     if random.once_in(30) {
         bytes.push(b'x');

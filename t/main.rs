@@ -5,6 +5,7 @@ mod commands;
 mod docs;
 mod fuzz_connection;
 mod fuzz_parser;
+mod fuzz_server;
 mod model;
 #[path = "support/model_engine.rs"]
 mod model_engine;

@@ -35,6 +35,9 @@ impl<I: Item> ReplySink<I> for Vec<u8> {
     }
 
     fn value(&mut self, item: I) {
+        if let Some(value) = item.contiguous() {
+            return self.extend_from_slice(value);
+        }
         item.for_each_piece(&mut |piece| self.extend_from_slice(piece));
     }
 

@@ -83,6 +83,15 @@ impl<E: Engine> Session<E> {
         }
     }
 
+    /// How many bytes are missing until the next one begins a line, if it is not the middle of a line already.
+    pub(crate) fn missing(&self) -> u64 {
+        match &self.state {
+            State::Command(_) => 0,
+            State::Value(incoming) => u64::from(incoming.pending.remaining()) + 2 - self.input.len() as u64,
+            State::Swallow(bytes) => *bytes,
+        }
+    }
+
     /// Does what can be done with the input; false if that is nothing.
     fn step(&mut self, pin: &E::Pin) -> bool {
         match std::mem::replace(&mut self.state, State::Command(None)) {
