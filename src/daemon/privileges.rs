@@ -50,7 +50,7 @@ pub(super) fn shed(settings: &Settings) -> Result<u64, Failure> {
     Ok(files - own)
 }
 
-/// -k. To be called in the process that serves: a lock does not survive a fork.
+/// -k. To be called in the process that serves, since a lock does not survive a fork, and when everything large is mapped.
 pub(super) fn keep_in_ram(settings: &Settings) {
     if !settings.lock_memory {
         return;

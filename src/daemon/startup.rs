@@ -1,8 +1,9 @@
 //! Start: the floors bottom-up, in one place.
 //!
 //! ```text
-//! one thread   limits, user ▶ background ▶ signals ▶ memory in RAM ▶ store ▶ listeners ▶ files ▶ terminal released
-//! then         jobs, workers ▶ the dispatcher runs here until a signal ends it ▶ shutdown.rs
+//! one thread   limits, user ▶ background ▶ signals ▶ store ▶ listeners ▶ files
+//! then         jobs, workers ▶ memory in RAM ▶ terminal released
+//! at last      the dispatcher runs here until a signal ends it ▶ shutdown.rs
 //! ```
 //!
 //! Threads come after everything that can still go wrong for an operator's sake, and after the fork.
@@ -44,7 +45,6 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
         None
     };
     let signals = Signals::open().map_err(Failure::system("wait for signals"))?;
-    keep_in_ram(settings);
     let clock = Arc::new(Clock::start());
     let store = Store::new(store_config(settings), Arc::clone(&clock))
         .map_err(Failure::system("-m, --memory-limit: reserve memory for items"))?;
@@ -54,6 +54,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     let pidfile = write_files(settings, &listeners)?;
     let house = House::build(settings, clients_max, clock, store, listeners)?;
+    keep_in_ram(settings);
     if let Some(foreground) = foreground {
         leave_terminal(foreground, settings)?;
     }

@@ -135,14 +135,18 @@ fn raise(resource: Resource, wanted: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps every page in RAM from the moment it is first touched.
+/// Keeps every page of what is mapped in RAM from the moment it is first touched; where the limit on locked memory
+/// is infinite, also of what will be mapped.
 ///
 /// # Errors
 /// The kernel's word: usually the limit on locked memory.
 pub fn lock_memory() -> io::Result<()> {
-    // On fault: the item arena is reserved whole, and most of it may never be touched.
+    // On fault: the item arena is reserved whole, and most of it may never be touched. Under a limit, locking what is
+    // mapped later would make allocations fail that have nothing to do with items.
+    let is_unlimited = limit(libc::RLIMIT_MEMLOCK)?.rlim_cur == libc::RLIM_INFINITY;
+    let future = if is_unlimited { libc::MCL_FUTURE } else { 0 };
     // SAFETY: takes no pointers.
-    unsafe { syscall!(mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT)) }?;
+    unsafe { syscall!(mlockall(libc::MCL_CURRENT | future | libc::MCL_ONFAULT)) }?;
     Ok(())
 }
 
