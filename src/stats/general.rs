@@ -38,7 +38,33 @@ pub fn general_rows(gauges: &Gauges, totals: &Counters, moment: Moment, row: Row
     row("listen_disabled_num", &gauges.listen_disabled_num);
     row("time_in_listen_disabled_us", &gauges.time_in_listen_disabled_us);
     row("threads", &gauges.threads);
+    row("slab_reassign_last_busy_status", &"none");
+    for name in NEVER_COUNTED {
+        row(name, &0);
+    }
 }
+
+/// What memcached counts of machinery that is not here: 0 is the truth, and tools that look for a row find it.
+const NEVER_COUNTED: &[&str] = &[
+    "response_obj_oom",
+    "response_obj_count",
+    "response_obj_bytes",
+    "read_buf_oom",
+    "slab_reassign_rescues",
+    "slab_reassign_chunk_rescues",
+    "slab_reassign_inline_reclaim",
+    "slab_reassign_busy_items",
+    "slab_reassign_busy_deletes",
+    "slab_reassign_busy_nomem",
+    "lru_maintainer_juggles",
+    "log_worker_dropped",
+    "log_worker_written",
+    "log_watcher_skipped",
+    "log_watcher_sent",
+    "log_watchers",
+    "unexpected_napi_ids",
+    "round_robin_fallback",
+];
 
 /// The rows of one connection in `stats conns`.
 pub fn connection_rows(connection: &ConnectionRow<'_>, row: Row<'_>) {

@@ -40,6 +40,7 @@ const GENERAL: &[(&str, &str)] = &[
     ("crawler_items_checked", "Items the background sweep has looked at."),
     ("slabs_moved", "Pages moved from one size class to another."),
     ("slab_reassign_running", "1 while a page is being moved."),
+    ("slab_reassign_last_busy_status", "Why the last page move had to wait: none has."),
     ("direct_reclaims", "Times a store had to evict for itself."),
     ("slab_bytes", "Bytes of the pages that size classes have."),
     ("leased_chunks", "Chunks that are being sent to clients that read slowly."),
