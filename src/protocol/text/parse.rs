@@ -10,8 +10,9 @@ use crate::protocol::verb::{Family, Verb};
 
 use super::{lines, quick};
 
-/// How many bytes without a line end are taken for a line that is still to be completed, unless it is a
-/// retrieval. What is longer comes from no client of ours.
+/// How many bytes may precede the end of a line, unless it is a retrieval. What is longer comes from no client of
+/// ours, and is refused in the same way whether its end is there already or not: what a client gets does not depend
+/// on how the network cuts its bytes.
 pub const LINE_LEN_MAX: usize = 2048;
 
 /// Lines shorter than this, their end included, are no command and not even an unknown one (memcached 1.6.45's rule).
@@ -37,7 +38,12 @@ pub fn parse_thoroughly(bytes: &[u8], input: Input) -> Parsed<'_> {
     }
     let verb_len = memchr(b' ', line).unwrap_or(line.len());
     let (word, arguments) = (&line[..verb_len], Tokens::new(&line[verb_len..]));
-    let Some(verb) = Verb::from_wire(word) else { return unknown(arguments, consumed) };
+    let Some(verb) = Verb::from_wire(word) else {
+        return if line_feed > LINE_LEN_MAX { Parsed::Close } else { unknown(arguments, consumed) };
+    };
+    if line_feed > LINE_LEN_MAX && !is_retrieval(verb) {
+        return Parsed::Close;
+    }
     let line_end_len = consumed - line.len();
     let parsed = match verb.family() {
         Family::Retrieval(cas) => lines::retrieval(Manner { cas, touch: None }, arguments, line_end_len),
@@ -52,6 +58,10 @@ pub fn parse_thoroughly(bytes: &[u8], input: Input) -> Parsed<'_> {
         Ok(request) => Parsed::Request { request, consumed },
         Err((error, reply)) => lines::refuse(error, reply, consumed),
     }
+}
+
+const fn is_retrieval(verb: Verb) -> bool {
+    matches!(verb.family(), Family::Retrieval(_) | Family::TouchingRetrieval(_))
 }
 
 /// A line that no command opens. A browser, or somebody who makes one send requests to us, is shown the door
@@ -154,6 +164,11 @@ mod tests {
             let cut = line.as_bytes();
             assert_eq!(parse(&cut[..LINE_LEN_MAX], Input::Open), Parsed::NeedMore);
             assert_eq!(parse(cut, Input::Open) == Parsed::Close, endless, "{word}");
+            let mut whole = cut.to_vec();
+            whole.push(b'\n');
+            assert_eq!(parse(&whole, Input::Open) == Parsed::Close, endless, "{word}");
+            whole[LINE_LEN_MAX] = b'\n';
+            assert_ne!(parse(&whole, Input::Open), Parsed::Close, "{word}");
         }
     }
 
