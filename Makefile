@@ -49,6 +49,10 @@ fuzz: ## random bytes for the parser and for whole connections, FUZZ_S seconds e
 oracle: ## transcripts and random commands, larder's replies beside memcached's (which it fetches)
 	scripts/run-tests $(CARGO) test --test oracle -- --nocapture
 
+.PHONY: loom
+loom: ## epochs and index in every order of their threads' steps (two minutes)
+	RUSTFLAGS="--cfg loom" scripts/run-tests $(CARGO) test --release --lib --target-dir $(TARGET)/loom loom_
+
 .PHONY: sanitize
 sanitize: ## floors 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly toolchain)
 	scripts/sanitize address

@@ -5,7 +5,9 @@
 pub use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};
+#[cfg(loom)]
+pub use stepped::{AtomicU16, AtomicU32, AtomicU64};
 
 /// Std's atomics in every build: for words whose layout is fixed, in memory that loom cannot make.
 pub mod fixed {
@@ -18,4 +20,71 @@ pub fn spin_hint() {
     std::hint::spin_loop();
     #[cfg(loom)]
     loom::thread::yield_now();
+}
+
+/// Loom's atomics, told to try another thread at every load and store.
+///
+/// Loom 0.7 tries another order of two accesses only if they conflict, and remembers just the last access of each
+/// atomic. A writer that loads what it will store to (every one of ours: it reads the bucket before it changes it)
+/// makes loom forget the readers that came before, and it then tries none of the orders that matter. A store that
+/// nobody loads, to an atomic all threads share, conflicts with all others and orders nothing.
+#[cfg(loom)]
+mod stepped {
+    use loom::sync::atomic::{AtomicUsize, Ordering};
+
+    loom::lazy_static! {
+        static ref EVERYBODY: AtomicUsize = AtomicUsize::new(0);
+    }
+
+    fn step() {
+        EVERYBODY.store(0, Ordering::Relaxed);
+    }
+
+    macro_rules! stepped {
+        ($($name:ident: $value:ty),*) => { $(
+            /// See the module.
+            #[derive(Debug, Default)]
+            pub struct $name(loom::sync::atomic::$name);
+
+            impl $name {
+                /// An atomic of this value.
+                pub fn new(value: $value) -> Self {
+                    Self(loom::sync::atomic::$name::new(value))
+                }
+
+                /// As std's.
+                pub fn load(&self, order: Ordering) -> $value {
+                    step();
+                    self.0.load(order)
+                }
+
+                /// As std's.
+                pub fn store(&self, value: $value, order: Ordering) {
+                    step();
+                    self.0.store(value, order);
+                }
+
+                /// As std's.
+                ///
+                /// # Errors
+                /// The value that was not `current`.
+                pub fn compare_exchange(
+                    &self, current: $value, new: $value, success: Ordering, failure: Ordering,
+                ) -> Result<$value, $value> {
+                    step();
+                    self.0.compare_exchange(current, new, success, failure)
+                }
+            }
+
+            impl std::ops::Deref for $name {
+                type Target = loom::sync::atomic::$name;
+
+                fn deref(&self) -> &Self::Target {
+                    &self.0
+                }
+            }
+        )* };
+    }
+
+    stepped!(AtomicU16: u16, AtomicU32: u32, AtomicU64: u64);
 }

@@ -32,6 +32,9 @@ mod cursor;
 mod growth;
 mod guard;
 mod lookup;
+#[cfg(test)]
+#[cfg(loom)]
+mod models;
 mod overflow;
 mod region;
 mod table;

@@ -89,8 +89,8 @@ impl Epochs {
 
     /// Whether every thread that could see what was unlinked before `stamp` has let go of it.
     pub fn is_over(&self, stamp: Stamp) -> bool {
-        // Order: after this fence the slots show every pin that came before the stamp's own fence.
-        fence(Ordering::SeqCst);
+        // No fence: the one of `stamp` happens before this, for a stamp comes here by way of its own thread or of
+        // whatever handed it over.
         self.slots.iter().all(|slot| {
             let epoch = slot.epoch.load(Ordering::Acquire);
             epoch == UNPINNED || epoch > stamp.0
@@ -273,5 +273,152 @@ mod tests {
         let epochs = Arc::new(Epochs::new(1));
         let _first = epochs.join();
         let _second = epochs.join();
+    }
+}
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models {
+    //! The proof on top of this file, tried in every order. They fail without any one of the fences, without the
+    //! Release or Acquire of the slots, and without the bound of `safe_before`.
+
+    use std::sync::Arc;
+
+    use loom::cell::UnsafeCell;
+    use loom::thread;
+
+    use super::{Epochs, Pin, Stamp};
+    use crate::base::atomic::{AtomicU64, Ordering};
+
+    /// One chunk and the one place that refers to it.
+    struct World {
+        epochs: Arc<Epochs>,
+        is_linked: AtomicU64,
+        chunk: UnsafeCell<u64>,
+    }
+
+    impl World {
+        fn new(participants_max: usize) -> loom::sync::Arc<Self> {
+            let epochs = Arc::new(Epochs::new(participants_max));
+            loom::sync::Arc::new(Self { epochs, is_linked: AtomicU64::new(1), chunk: UnsafeCell::new(0) })
+        }
+
+        fn look(&self, _pin: &Pin) {
+            if self.is_linked.load(Ordering::Acquire) == 1 {
+                // SAFETY: loom panics if anybody may be writing.
+                self.chunk.with(|chunk| assert_eq!(unsafe { *chunk }, 0));
+            }
+        }
+
+        fn unlink_and_reuse(&self) {
+            self.unlink_and_reuse_if(|stamp| {
+                self.epochs.advance();
+                self.epochs.is_over(stamp)
+            });
+        }
+
+        fn unlink_and_reuse_if(&self, is_over: impl FnOnce(Stamp) -> bool) {
+            self.is_linked.store(0, Ordering::Release);
+            if is_over(self.epochs.stamp()) {
+                // SAFETY: loom panics if anybody may be reading.
+                self.chunk.with_mut(|chunk| unsafe { *chunk = 1 });
+            }
+        }
+    }
+
+    #[test]
+    fn loom_nothing_is_reused_under_a_pin_of_any_kind() {
+        check_some(|| {
+            let world = World::new(1);
+            let reader = thread::spawn({
+                let world = loom::sync::Arc::clone(&world);
+                move || {
+                    let mut participant = world.epochs.join();
+                    let mut pin = participant.pin();
+                    world.look(&pin);
+                    pin.refresh();
+                    world.look(&pin);
+                    drop(pin);
+                    world.look(&participant.pin());
+                }
+            });
+            world.unlink_and_reuse();
+            reader.join().expect("the reader ends");
+        });
+    }
+
+    #[test]
+    fn loom_a_slot_that_changes_hands_protects_both() {
+        check_some(|| {
+            let world = World::new(1);
+            let reader = thread::spawn({
+                let world = loom::sync::Arc::clone(&world);
+                move || {
+                    (0..2).for_each(|_| {
+                        let mut participant = world.epochs.join();
+                        world.look(&participant.pin());
+                    });
+                }
+            });
+            world.unlink_and_reuse();
+            reader.join().expect("the reader ends");
+        });
+    }
+
+    #[test]
+    fn loom_a_third_thread_may_start_epochs_at_any_time() {
+        check_some(|| {
+            let world = World::new(1);
+            let (reader, other) = (loom::sync::Arc::clone(&world), loom::sync::Arc::clone(&world));
+            let threads = [
+                thread::spawn(move || reader.look(&reader.epochs.join().pin())),
+                thread::spawn(move || other.epochs.advance()),
+            ];
+            world.unlink_and_reuse();
+            threads.into_iter().for_each(|thread| thread.join().expect("it ends"));
+        });
+    }
+
+    #[test]
+    fn loom_a_bound_may_come_from_another_thread() {
+        check_some(|| {
+            let world = World::new(1);
+            let bound = loom::sync::Arc::new(AtomicU64::new(0));
+            let reader = thread::spawn({
+                let world = loom::sync::Arc::clone(&world);
+                move || world.look(&world.epochs.join().pin())
+            });
+            let scanner = thread::spawn({
+                let (world, bound) = (loom::sync::Arc::clone(&world), loom::sync::Arc::clone(&bound));
+                move || {
+                    world.epochs.advance();
+                    bound.store(world.epochs.safe_before().0, Ordering::Release);
+                }
+            });
+            world.unlink_and_reuse_if(|stamp| stamp < Stamp(bound.load(Ordering::Acquire)));
+            [reader, scanner].into_iter().for_each(|thread| thread.join().expect("it ends"));
+        });
+    }
+
+    /// With at most three threads stopped in the middle.
+    fn check_some(model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(model);
+    }
+
+    #[test]
+    fn loom_two_readers_both_hold_it_up() {
+        check_some(|| {
+            let world = World::new(2);
+            let readers = [(); 2].map(|()| {
+                thread::spawn({
+                    let world = loom::sync::Arc::clone(&world);
+                    move || world.look(&world.epochs.join().pin())
+                })
+            });
+            world.unlink_and_reuse();
+            readers.into_iter().for_each(|reader| reader.join().expect("the reader ends"));
+        });
     }
 }
