@@ -37,8 +37,8 @@ const _: () = assert!(align_of::<ChunkHead>() == 8, "chunks are 8-aligned (I1)")
 /// All slab memory. Pages are handed out by `SlabAllocator`.
 pub struct PageArena {
     mapping: Mapping,
-    /// Chunk size of each page, in bytes; 0 while the page has no class. Index 0 is never used.
-    chunk_bytes: Box<[AtomicU32]>,
+    /// What each page is cut into, see [`format`]; 0 while the page has no class. Index 0 is never used.
+    formats: Box<[AtomicU32]>,
 }
 
 // SAFETY: the mapping is plain memory that lives as long as the arena; all access goes through atomics
@@ -46,6 +46,14 @@ pub struct PageArena {
 unsafe impl Send for PageArena {}
 // SAFETY: as above.
 unsafe impl Sync for PageArena {}
+
+/// The low bits of a page's format are the chunk size in bytes, the high byte is the class.
+const CHUNK_BYTES_MASK: u32 = (1 << 24) - 1;
+const _: () = assert!(PAGE_BYTES <= CHUNK_BYTES_MASK);
+
+const fn format(class: u8, chunk_bytes: u32) -> u32 {
+    (class as u32) << 24 | chunk_bytes
+}
 
 impl PageArena {
     /// Reserves address space for `pages_wanted` pages, if it can be had, and for `pages_least` at least.
@@ -57,13 +65,13 @@ impl PageArena {
         let ceiling = ChunkRef::PAGES_MAX - 1;
         let mapping = Mapping::reserve(bytes(pages_wanted.min(ceiling)), bytes(pages_least.min(ceiling)))?;
         let pages = mapping.len() / PAGE_BYTES as usize;
-        Ok(Self { mapping, chunk_bytes: (0..pages).map(|_| AtomicU32::new(0)).collect() })
+        Ok(Self { mapping, formats: (0..pages).map(|_| AtomicU32::new(0)).collect() })
     }
 
     /// The highest page number.
     #[expect(clippy::cast_possible_truncation, reason = "at most `ChunkRef::PAGES_MAX` pages are reserved")]
     pub fn last_page(&self) -> u32 {
-        self.chunk_bytes.len() as u32 - 1
+        self.formats.len() as u32 - 1
     }
 
     /// Asks the kernel for huge pages.
@@ -74,16 +82,27 @@ impl PageArena {
         self.mapping.advise_huge_pages()
     }
 
-    /// Gives `page` its class's chunk size. Once per page, before any of its chunks gets out.
-    pub(super) fn format_page(&self, page: u32, chunk_bytes: u32) {
+    /// Gives `page` to a class. Once per page, before any of its chunks gets out.
+    pub(super) fn format_page(&self, page: u32, class: u8, chunk_bytes: u32) {
         // Release: whoever learns of a chunk of this page also learns its size.
-        self.chunk_bytes[page as usize].store(chunk_bytes, Ordering::Release);
+        self.formats[page as usize].store(format(class, chunk_bytes), Ordering::Release);
+    }
+
+    #[inline]
+    fn format_of(&self, chunk: ChunkRef) -> u32 {
+        self.formats[chunk.page() as usize].load(Ordering::Relaxed)
+    }
+
+    /// The class whose chunk this is; 0 if no class has the page.
+    #[inline]
+    pub fn class_of(&self, chunk: ChunkRef) -> u8 {
+        self.format_of(chunk).to_be_bytes()[0]
     }
 
     /// The size of the chunk, in bytes.
     #[inline]
     pub fn chunk_bytes(&self, chunk: ChunkRef) -> u32 {
-        self.chunk_bytes[chunk.page() as usize].load(Ordering::Relaxed)
+        self.format_of(chunk) & CHUNK_BYTES_MASK
     }
 
     #[inline]

@@ -157,15 +157,13 @@ impl SlabAllocator {
 
     /// Gives back a chunk that was never visible to anybody. Rare: a value that was refused or cut off.
     pub fn give_back(&self, chunk: ChunkRef) {
-        let class = self.classes.class_for(self.arena.chunk_bytes(chunk)).unwrap_or(0);
-        self.lock(class).give_back(chunk);
+        self.lock(self.class_of(chunk)).give_back(chunk);
     }
 
     /// The class whose chunk this is.
     #[inline]
     pub fn class_of(&self, chunk: ChunkRef) -> u8 {
-        // A chunk size is its own class's size: the table is exact there.
-        self.classes.class_for(self.arena.chunk_bytes(chunk)).unwrap_or(0)
+        self.arena.class_of(chunk)
     }
 }
 
@@ -233,7 +231,8 @@ impl SlabGuard<'_> {
         // What is left of the last page must not be forgotten when a new one becomes "the last".
         debug_assert!(self.slab.pages.is_empty() || self.slab.fresh == self.slab.per_page);
         let Some(page) = self.allocator.take_page(other_bytes, force) else { return false };
-        self.allocator.arena.format_page(page, self.allocator.classes.chunk_bytes(self.slab.class));
+        let class = self.slab.class;
+        self.allocator.arena.format_page(page, class, self.allocator.classes.chunk_bytes(class));
         self.slab.pages.push(page);
         self.slab.fresh = 0;
         true
