@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use larder::base::Clock;
 use larder::command::{Context, Switches};
-use larder::conn::{Board, Connection, ReadBuf, Turn, Verdict};
+use larder::conn::{Board, Connection, ReadBuf, Received, Turn, Verdict};
 use larder::counters::Counters;
 use larder::memory::ClassPlan;
 use larder::stats::PrefixTable;
@@ -52,6 +52,13 @@ impl Manner<'_> {
             _ => 60,
         };
         random.below(available.min(piece_max).saturating_add(1))
+    }
+
+    fn receives_ahead(&mut self) -> bool {
+        match self {
+            Self::Plain => false,
+            Self::Random(random) => random.once_in(2),
+        }
     }
 
     fn requests_max(&mut self) -> u32 {
@@ -114,7 +121,7 @@ impl Worker {
         loop {
             let sent = some(client.write(&unsent[..manner.some_of(unsent.len())])).unwrap_or(0);
             unsent = &unsent[sent..];
-            let verdict = self.turn(&mut connection, manner.requests_max());
+            let verdict = self.turn(&mut connection, manner.requests_max(), manner.receives_ahead());
             let room = manner.some_of(1 << 20);
             let before = replies.len();
             replies.resize(before + room, 0);
@@ -135,7 +142,7 @@ impl Worker {
         }
     }
 
-    fn turn(&mut self, connection: &mut Connection, requests_max: u32) -> Verdict {
+    fn turn(&mut self, connection: &mut Connection, requests_max: u32, ahead: bool) -> Verdict {
         let moment = self.store.begin_turn();
         let pin = self.participant.pin();
         connection.report(true, false);
@@ -155,7 +162,8 @@ impl Worker {
             now: moment.now,
             verbosity: 0,
         };
-        let verdict = connection.drive(&mut turn, &pin);
+        let received = if ahead { connection.receive_ahead(&mut turn) } else { Received::Nothing };
+        let verdict = connection.drive(&mut turn, &pin, received);
         self.store.end_turn();
         verdict
     }

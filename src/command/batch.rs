@@ -176,6 +176,17 @@ fn prepare<E: Engine>(key: Key<'_>, engine: &E) -> KeyHash {
     hash
 }
 
+/// Asks for the bucket of the first request in `bytes`, if it is one of the commonest; its hash comes back, so that the
+/// item can be asked for later. For a worker that looks at several clients before it answers the first.
+#[inline]
+pub fn look_ahead<E: Engine>(bytes: &[u8], engine: &E) -> Option<KeyHash> {
+    let key = match text::quick::get(bytes) {
+        Some((key, _)) => key,
+        None => text::quick::set(bytes)?.0.key,
+    };
+    Some(prepare(key, engine))
+}
+
 /// What comes after a request in the bytes of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Follows {

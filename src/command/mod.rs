@@ -18,7 +18,7 @@ mod sink;
 mod statistics;
 mod storage;
 
-pub use batch::{Batch, Element, REQUESTS_PER_BATCH, Work};
+pub use batch::{Batch, Element, REQUESTS_PER_BATCH, Work, look_ahead};
 pub use context::{Context, Switches};
 pub use execute::{Outcome, execute};
 pub use operator::{Operator, Shutdown};

@@ -13,8 +13,8 @@
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 
-use crate::base::RelTime;
-use crate::command::{Batch, Context, Outcome, ReplySink as _, execute};
+use crate::base::{KeyHash, RelTime};
+use crate::command::{Batch, Context, Outcome, ReplySink as _, execute, look_ahead};
 use crate::item::PendingItem;
 use crate::protocol::Input;
 use crate::store::WorkerStore;
@@ -73,6 +73,16 @@ pub struct Turn<'w> {
     pub verbosity: u8,
 }
 
+/// What the input buffer of a drive holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Nothing of this connection yet.
+    Nothing,
+    /// What [`Connection::receive_ahead`] has put there. If it is one small request, this is the hash of its key, and
+    /// its bucket is asked for.
+    Ahead(Option<KeyHash>),
+}
+
 /// What a connection needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -102,6 +112,9 @@ pub(super) enum Step {
 /// A pause of a key list counts as so many requests: it is about the reply bytes of so many.
 const REQUESTS_PER_PAUSE: u32 = 32;
 
+/// Up to this many bytes are taken for one small request.
+const SMALL_BYTES_MAX: usize = 400;
+
 /// Beyond this capacity a worker's output buffer is given back after the reply that needed it.
 const OUTPUT_BYTES_KEPT: usize = 1 << 20;
 
@@ -130,14 +143,29 @@ impl Connection {
         self.hangup |= hangup;
     }
 
-    /// Serves the client as far as its bytes, its budget and the store allow.
-    pub fn drive(&mut self, turn: &mut Turn<'_>, pin: &Pin) -> Verdict {
-        if self.backlog.is_some()
-            && let Some(verdict) = self.resume(turn)
-        {
-            return verdict;
+    /// Receives, if that is what a drive would begin with. The drive that follows is lent the same input buffer. Several
+    /// connections in a row do this before the first of them is driven, so that their loads from memory overlap.
+    #[inline]
+    pub fn receive_ahead(&mut self, turn: &mut Turn<'_>) -> Received {
+        if !self.readable || self.backlog.is_some() || !matches!(self.state, State::Command) {
+            return Received::Nothing;
         }
         turn.input.restore(self.tail.take());
+        self.fill(turn);
+        let bytes = turn.input.unread();
+        Received::Ahead(if bytes.len() <= SMALL_BYTES_MAX { look_ahead(bytes, turn.ctx.engine) } else { None })
+    }
+
+    /// Serves the client as far as its bytes, its budget and the store allow.
+    pub fn drive(&mut self, turn: &mut Turn<'_>, pin: &Pin, input: Received) -> Verdict {
+        if input == Received::Nothing {
+            if self.backlog.is_some()
+                && let Some(verdict) = self.resume(turn)
+            {
+                return verdict;
+            }
+            turn.input.restore(self.tail.take());
+        }
         // The queue borrows the output while the turn lends the rest.
         let mut output = std::mem::take(turn.output);
         let mut queue = WriteQueue::new(&mut output);

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use super::{Connection, Turn, Verdict};
+use super::{Connection, Received, Turn, Verdict};
 use crate::base::Clock;
 use crate::command::{Context, Operator, Shutdown, Switches};
 use crate::conn::{Board, CloseReason, ReadBuf};
@@ -109,7 +109,7 @@ impl Bench {
             now: moment.now,
             verbosity: self.verbosity,
         };
-        let verdict = self.connection.drive(&mut turn, &pin);
+        let verdict = self.connection.drive(&mut turn, &pin, Received::Nothing);
         self.store.end_turn();
         verdict
     }

@@ -18,13 +18,13 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 
-use crate::base::{Clock, RelTime, log_line};
+use crate::base::{Clock, KeyHash, RelTime, log_line};
 use crate::command::{Context, Operator, Switches};
-use crate::conn::{Activity, Board, COMMANDS_VERBOSITY, CloseReason, Connection, ReadBuf, Turn, Verdict};
+use crate::conn::{Activity, Board, COMMANDS_VERBOSITY, CloseReason, Connection, ReadBuf, Received, Turn, Verdict};
 use crate::counters::Counters;
 use crate::settings::Tunables;
 use crate::stats::PrefixTable;
-use crate::store::WorkerStore;
+use crate::store::{Engine as _, WorkerStore};
 use crate::sync::{Mailbox, Participant, PinGuard, Sender, mailbox};
 
 use super::gate::ClientGate;
@@ -36,6 +36,9 @@ use super::roster::Roster;
 const MAIL: Token = Token(usize::MAX);
 /// How many reports one poll brings.
 const EVENTS_MAX: usize = 256;
+/// How many ready connections are received from before the first of them is answered: the loads of their requests'
+/// memory overlap. The processor has about as many in flight as this.
+const GROUP: usize = 8;
 /// How often the idle wheel is looked at.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
 /// How long a worker waits for others before it asks a busy store again.
@@ -86,10 +89,23 @@ struct Desk {
     run_again: Vec<u32>,
     /// One of them can go on at once: the next poll must not wait.
     is_pressed: bool,
-    input: ReadBuf,
+    /// One is lent to each connection of a group.
+    inputs: [ReadBuf; GROUP],
     output: Vec<u8>,
     now: RelTime,
     verbosity: u8,
+}
+
+/// Connections whose first request is in their slot's input buffer, and its hash.
+struct Group {
+    members: [(u32, KeyHash); GROUP],
+    count: usize,
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self { members: [(0, KeyHash::default()); GROUP], count: 0 }
+    }
 }
 
 /// Whether the thread goes on.
@@ -161,7 +177,7 @@ impl Desk {
             roster: Roster::new(),
             run_again: Vec::new(),
             is_pressed: false,
-            input: ReadBuf::default(),
+            inputs: std::array::from_fn(|_| ReadBuf::default()),
             output: Vec::new(),
             now,
             verbosity: 0,
@@ -189,16 +205,24 @@ impl Desk {
         let mut again = std::mem::take(&mut self.run_again);
         self.is_pressed = false;
         let mut has_mail = false;
+        let alone = events.iter().nth(1).is_none();
+        let mut group = Group::default();
         for event in events {
-            match event.token() {
-                MAIL => has_mail = true,
-                token => self.serve_event(token, event, registry, pin),
+            if event.token() == MAIL {
+                has_mail = true;
+            } else if let Some(place) = self.note(event) {
+                if alone {
+                    self.drive(place, 0, Received::Nothing, registry, pin);
+                } else {
+                    self.receive_ahead(place, &mut group, registry, pin);
+                }
             }
         }
+        self.serve_group(&mut group, registry, pin);
         for place in again.drain(..) {
             if let Some(connection) = self.roster.at(place) {
                 connection.is_queued = false;
-                self.drive(place, registry, pin);
+                self.drive(place, 0, Received::Nothing, registry, pin);
             }
         }
         if self.run_again.is_empty() {
@@ -208,23 +232,52 @@ impl Desk {
         has_mail
     }
 
+    /// Notes what the kernel reports. None: the connection is not to be driven now.
     #[inline]
-    fn serve_event(&mut self, token: Token, event: &Event, registry: &Registry, pin: &mut PinGuard<'_>) {
-        let Ok(place) = u32::try_from(token.0) else { return };
-        let Some(connection) = self.roster.at(place) else { return };
+    fn note(&mut self, event: &Event) -> Option<u32> {
+        let place = u32::try_from(event.token().0).ok()?;
+        let connection = self.roster.at(place)?;
         connection.report(event.is_readable() || event.is_error(), event.is_read_closed());
         // Whoever is on the list has its turn there.
-        if !connection.is_queued {
-            self.drive(place, registry, pin);
+        (!connection.is_queued).then_some(place)
+    }
+
+    /// Receives from a connection. If it has sent one small request, as most do, it is answered with its group, or
+    /// else at once: a pipeline's requests overlap among themselves, and while its bytes are in the nearest cache.
+    #[inline]
+    fn receive_ahead(&mut self, place: u32, group: &mut Group, registry: &Registry, pin: &mut PinGuard<'_>) {
+        let slot = group.count;
+        let (roster, mut turn) = self.lend(slot, false);
+        let Some(connection) = roster.at(place) else { return };
+        let received = connection.receive_ahead(&mut turn);
+        let Received::Ahead(Some(hash)) = received else {
+            return self.drive(place, slot, received, registry, pin);
+        };
+        group.members[slot] = (place, hash);
+        group.count += 1;
+        if group.count == GROUP {
+            self.serve_group(group, registry, pin);
         }
     }
 
-    /// One drive of one connection, and what it asks for afterwards.
-    fn drive(&mut self, place: u32, registry: &Registry, pin: &mut PinGuard<'_>) {
-        let Some(connection) = self.roster.at(place) else { return };
-        let last_try = connection.busy_since_us > 0
-            && self.shared.clock.now_us().saturating_sub(connection.busy_since_us) > BUSY_US_MAX;
-        let mut turn = Turn {
+    /// Drives the connections of a group.
+    #[inline]
+    fn serve_group(&mut self, group: &mut Group, registry: &Registry, pin: &mut PinGuard<'_>) {
+        let members = &group.members[..group.count];
+        for (_, hash) in members {
+            // By now its bucket is there, or on its way.
+            self.store.prefetch_item(pin, *hash);
+        }
+        for (slot, (place, hash)) in members.iter().enumerate() {
+            self.drive(*place, slot, Received::Ahead(Some(*hash)), registry, pin);
+        }
+        group.count = 0;
+    }
+
+    /// The connections, and what is lent to one of them, with the input buffer of `slot`.
+    #[inline]
+    fn lend(&mut self, slot: usize, last_try: bool) -> (&mut Roster<Connection>, Turn<'_>) {
+        let turn = Turn {
             ctx: Context {
                 engine: &mut self.store,
                 counters: &self.counters,
@@ -233,14 +286,24 @@ impl Desk {
                 prefixes: &self.shared.prefixes,
                 last_try,
             },
-            input: &mut self.input,
+            input: &mut self.inputs[slot],
             output: &mut self.output,
             board: &self.shared.board,
             requests_max: self.shared.requests_max,
             now: self.now,
             verbosity: self.verbosity,
         };
-        let verdict = connection.drive(&mut turn, pin);
+        (&mut self.roster, turn)
+    }
+
+    /// One drive of one connection, and what it asks for afterwards.
+    fn drive(&mut self, place: u32, slot: usize, input: Received, registry: &Registry, pin: &mut PinGuard<'_>) {
+        let Some(connection) = self.roster.at(place) else { return };
+        let busy_since_us = connection.busy_since_us;
+        let last_try = busy_since_us > 0 && self.shared.clock.now_us().saturating_sub(busy_since_us) > BUSY_US_MAX;
+        let (roster, mut turn) = self.lend(slot, last_try);
+        let Some(connection) = roster.at(place) else { return };
+        let verdict = connection.drive(&mut turn, pin, input);
         if verdict != Verdict::Busy {
             connection.busy_since_us = 0;
         }
