@@ -43,7 +43,7 @@ tidy: ## the house rules of t/tidy.rs, and that the printed pages in doc/ are fr
 
 .PHONY: fuzz
 fuzz: ## random bytes for the parser and for whole connections, FUZZ_S seconds each
-	LARDER_FUZZ_S=$(FUZZ_S) scripts/run-tests $(CARGO) test --release --test t fuzz
+	LARDER_FUZZ_S=$(FUZZ_S) scripts/run-tests $(CARGO) test --test t fuzz
 
 .PHONY: oracle
 oracle: ## transcripts and random commands, larder's replies beside memcached's (which it fetches)
@@ -51,7 +51,7 @@ oracle: ## transcripts and random commands, larder's replies beside memcached's 
 
 .PHONY: loom
 loom: ## epochs and index in every order of their threads' steps (two minutes)
-	RUSTFLAGS="--cfg loom" scripts/run-tests $(CARGO) test --release --lib --target-dir $(TARGET)/loom loom_
+	RUSTFLAGS="--cfg loom" CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 scripts/run-tests $(CARGO) test --release --lib --target-dir $(TARGET)/loom loom_
 
 .PHONY: sanitize
 sanitize: ## floors 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly toolchain)
