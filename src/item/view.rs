@@ -17,6 +17,7 @@ use super::header::{self, CLIENT_FLAGS_BYTES, EXTENSION_BYTES, HEADER_BYTES, Wor
 pub struct ItemRef<'pin> {
     slabs: &'static SlabAllocator,
     bytes: NonNull<u8>,
+    head: &'static ChunkHead,
     chunk: ChunkRef,
     word0: Word0,
     _pin: PhantomData<&'pin Pin>,
@@ -27,10 +28,11 @@ impl<'pin> ItemRef<'pin> {
     /// sweeper look at pages.
     #[inline]
     pub fn sight(pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Option<Self> {
-        let word0 = Word0::load(slabs.arena.head(chunk));
-        // SAFETY: `linked` was set after the item was written (I2), and it was still set when this thread was
-        // pinned already, so the chunk is not reused before the pin ends (I4).
-        word0.is_linked().then(|| unsafe { Self::new(pin, slabs, chunk, word0) })
+        // SAFETY: if `linked` is set, it was set after the item was written (I2), and it is still set while this
+        // thread is pinned already, so the chunk is not reused before the pin ends (I4). If not, the view is dropped
+        // unread.
+        let item = unsafe { Self::new(pin, slabs, chunk) };
+        item.word0.is_linked().then_some(item)
     }
 
     /// The item in a chunk that the index refers to.
@@ -39,17 +41,18 @@ impl<'pin> ItemRef<'pin> {
     /// `chunk` was loaded (Acquire) from a bucket by this thread under this `pin`.
     #[inline]
     pub unsafe fn found(pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Self {
-        let word0 = Word0::load(slabs.arena.head(chunk));
         // SAFETY: the index refers only to completely written items (I2); a chunk that was still referred to
         // when this thread was pinned is not reused before the pin ends (I4).
-        unsafe { Self::new(pin, slabs, chunk, word0) }
+        unsafe { Self::new(pin, slabs, chunk) }
     }
 
     /// # Safety
-    /// `chunk` holds a completely written item that is not reused while `_pin` lasts, and `word0` is its word.
+    /// Only `word0` may be asked of the view, unless `chunk` holds a completely written item that is not reused while
+    /// `_pin` lasts.
     #[inline]
-    unsafe fn new(_pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef, word0: Word0) -> Self {
-        Self { slabs, bytes: slabs.arena.chunk_ptr(chunk), chunk, word0, _pin: PhantomData }
+    unsafe fn new(_pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Self {
+        let (bytes, head) = slabs.arena.locate(chunk);
+        Self { slabs, bytes, head, chunk, word0: Word0::load(head), _pin: PhantomData }
     }
 
     /// Its chunk.
@@ -67,7 +70,7 @@ impl<'pin> ItemRef<'pin> {
     /// Its atomic header words.
     #[inline]
     pub fn head(&self) -> &'static ChunkHead {
-        self.slabs.arena.head(self.chunk)
+        self.head
     }
 
     /// `word0` as it was when the item was found.

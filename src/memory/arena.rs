@@ -17,6 +17,7 @@ use std::ptr::NonNull;
 
 use crate::base::atomic::fixed::AtomicU64;
 use crate::base::atomic::{AtomicU32, Ordering};
+use crate::sys::cpu::prefetch;
 use crate::sys::mapping::Mapping;
 
 use super::chunk_ref::ChunkRef;
@@ -129,16 +130,26 @@ impl PageArena {
     /// The chunk's two atomic words.
     #[inline]
     pub fn head(&self, chunk: ChunkRef) -> &ChunkHead {
-        let head = self.chunk_ptr(chunk).cast::<ChunkHead>();
+        self.locate(chunk).1
+    }
+
+    /// The chunk's first byte and its two atomic words, which start there.
+    ///
+    /// # Panics
+    /// If no such chunk exists.
+    #[inline]
+    pub fn locate(&self, chunk: ChunkRef) -> (NonNull<u8>, &ChunkHead) {
+        let first = self.chunk_ptr(chunk);
         // SAFETY: the chunk lies in the mapping, is 8-aligned and at least 32 bytes long (I1); its first 16
         // bytes are only ever accessed as these two atomics, and zeros are valid ones.
-        unsafe { head.as_ref() }
+        (first, unsafe { first.cast::<ChunkHead>().as_ref() })
     }
 
     /// Starts loading the chunk's first two cache lines. Only a hint.
     #[inline]
     pub fn prefetch(&self, chunk: ChunkRef) {
-        crate::sys::cpu::prefetch(self.chunk_ptr(chunk).as_ptr());
-        crate::sys::cpu::prefetch(self.chunk_ptr(chunk).as_ptr().wrapping_add(64));
+        let first = self.chunk_ptr(chunk).as_ptr();
+        prefetch(first);
+        prefetch(first.wrapping_add(64));
     }
 }

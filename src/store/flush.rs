@@ -28,11 +28,11 @@ impl FlushMarks {
         self.mark.load(Ordering::Acquire)
     }
 
-    /// Whether an item with this unique is dropped.
+    /// Whether an item with this unique, which is only asked for if there is a mark, is dropped.
     #[inline]
-    pub(super) fn covers(&self, unique: u64) -> bool {
+    pub(super) fn covers(&self, unique: impl FnOnce() -> u64) -> bool {
         let mark = self.mark();
-        mark != 0 && cas::is_at_or_before(unique, mark)
+        mark != 0 && cas::is_at_or_before(unique(), mark)
     }
 
     /// Drops everything stored so far, and cancels an order for later.

@@ -93,7 +93,7 @@ impl WorkerStore {
         if item.is_over(self.now()) {
             return Some(Miss::Expired);
         }
-        self.store.flush.covers(item.cas()).then_some(Miss::Flushed)
+        self.store.flush.covers(|| item.cas()).then_some(Miss::Flushed)
     }
 
     /// Takes an item that the index no longer refers to out of the counts, and its chunks out of use. The bucket's
