@@ -56,6 +56,8 @@ pub struct Store {
     pub(super) class_tallies: Box<[ClassTally]>,
     /// Items, to within a few per worker: when to grow is decided by it.
     items_about: AtomicU64,
+    /// How many items had been stored when the counters were last reset.
+    pub(super) items_stored_at_reset: AtomicU64,
     pub(super) grower: Bell,
     pub(super) sweeper: Bell,
 }
@@ -100,6 +102,7 @@ impl Store {
             flush: FlushMarks::default(),
             tallies: Mutex::default(),
             items_about: AtomicU64::new(0),
+            items_stored_at_reset: AtomicU64::new(0),
             grower: Bell::default(),
             sweeper: Bell::default(),
             config,

@@ -38,10 +38,15 @@ impl Store {
         self.class_tallies.iter().map(|tally| of(tally).load(Ordering::Relaxed)).sum()
     }
 
+    /// Items that were stored since start.
+    fn items_stored(&self) -> u64 {
+        self.sum(|tally| &tally.linked)
+    }
+
     /// Items now. Threads are read one after the other, so a busy store is off by what happens meanwhile.
     pub(super) fn items(&self) -> u64 {
         let unlinked = self.sum(|tally| &tally.unlinked);
-        self.sum(|tally| &tally.linked).saturating_sub(unlinked)
+        self.items_stored().saturating_sub(unlinked)
     }
 
     pub(super) fn report_general(&self, row: Row<'_>) {
@@ -56,7 +61,7 @@ impl Store {
         let gone = self.sum(|tally| &tally.unlinked_bytes);
         row("bytes", &self.sum(|tally| &tally.linked_bytes).saturating_sub(gone));
         row("curr_items", &self.items());
-        row("total_items", &self.sum(|tally| &tally.linked));
+        row("total_items", &self.items_stored().wrapping_sub(self.items_stored_at_reset.load(Ordering::Relaxed)));
         row("slab_global_page_pool", &0);
         row("expired_unfetched", &self.evictions_sum(|tally| &tally.expired_unfetched));
         row("evicted_unfetched", &self.evictions_sum(|tally| &tally.evicted_unfetched));
@@ -170,6 +175,7 @@ impl Store {
     }
 
     pub(super) fn reset_tallies(&self) {
+        self.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
         self.tallies().iter().for_each(|tally| tally.reset());
         self.class_tallies.iter().for_each(ClassTally::reset);
     }
