@@ -91,7 +91,7 @@ fn cache_memlimit<E: Engine>(megabytes: u32, ctx: &mut Context<'_, E>) -> ReplyL
 }
 
 /// `debugtime N|p|r`: moves, stops, restarts the clock, so that no test waits for time to pass.
-fn debugtime<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>) -> ReplyLine {
+fn debugtime<E: Engine>(mut arguments: Tokens<'_>, ctx: &mut Context<'_, E>) -> ReplyLine {
     if !ctx.switches.debug_commands {
         return ReplyLine::Error;
     }
@@ -104,5 +104,6 @@ fn debugtime<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>) -> Repl
         },
         None => return ReplyLine::Error,
     }
+    ctx.engine.renew_moment();
     ReplyLine::Ok
 }

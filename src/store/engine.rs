@@ -77,6 +77,9 @@ pub trait Engine {
     /// The moment this worker's loop turn began.
     fn moment(&self) -> Moment;
 
+    /// Reads the clock again, in the middle of a turn: somebody has moved it.
+    fn renew_moment(&mut self);
+
     /// Reports one group of `stats` as rows.
     fn report(&self, pin: &Self::Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn std::fmt::Display));
 

@@ -90,6 +90,10 @@ impl Engine for WorkerStore {
         self.moment
     }
 
+    fn renew_moment(&mut self) {
+        self.begin_turn();
+    }
+
     fn report(&self, _pin: &Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display)) {
         match group {
             StoreReport::General => self.store.report_general(row),

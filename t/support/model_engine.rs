@@ -209,6 +209,8 @@ impl Engine for ModelEngine {
         self.moment
     }
 
+    fn renew_moment(&mut self) {}
+
     fn report(&self, _pin: &(), group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display)) {
         row("group", &format!("{group:?}"));
         row("curr_items", &self.items.len());
