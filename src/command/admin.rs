@@ -35,7 +35,7 @@ pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Admin::Quit => return Outcome::Close,
         Admin::Shutdown(arguments) => match shutdown(arguments, ctx) {
             Ok(()) => return Outcome::Close,
-            Err(line) => (Reply::Wanted, line),
+            Err(line) => (Reply::of(arguments), line),
         },
         Admin::CacheMemlimit(megabytes, reply) => (reply, cache_memlimit(megabytes, ctx)),
         Admin::Stats(arguments) => {

@@ -76,6 +76,17 @@ pub enum Reply {
     Silent,
 }
 
+impl Reply {
+    /// noreply counts as the last word of a line only.
+    #[inline]
+    pub fn of(words: Tokens<'_>) -> Self {
+        match words.last() {
+            Some(b"noreply") => Self::Silent,
+            Some(_) | None => Self::Wanted,
+        }
+    }
+}
+
 /// Keys to fetch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retrieval<'a> {

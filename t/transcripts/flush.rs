@@ -91,6 +91,8 @@ transcripts! {
         S: CLIENT_ERROR invalid exptime argument
         C: flush_all 1.5
         S: CLIENT_ERROR invalid exptime argument
+        C: flush_all noreply 0
+        S: CLIENT_ERROR invalid exptime argument
         C: get a
         S: VALUE a 0 1
         S: x

@@ -84,6 +84,15 @@ transcripts! {
         S: x
         S: END
     ";
+    an_unknown_command_can_be_silent: r"
+        C: frobnicate a b noreply
+        C: junk noreply
+        C: GET noreply
+        C: noreply
+        C: shutdown noreply
+        C: get a
+        S: END
+    ";
     a_bad_chunk_of_a_silent_store_is_silent: r"
         C: set a 0 0 1 noreply
         c: xyz

@@ -63,7 +63,7 @@ pub(super) fn storage<'a>(
     let Some(value_len) = value_len.and_then(|len| u32::try_from(len).ok()) else {
         return refuse(ReplyLine::BadFormat, Reply::Wanted, consumed);
     };
-    let reply = reply_of(arguments);
+    let reply = Reply::of(arguments);
     let mode = match verb {
         StorageVerb::Set => Some(Mode::Set),
         StorageVerb::Add => Some(Mode::Add),
@@ -88,7 +88,7 @@ pub(super) fn storage<'a>(
 pub(super) fn delete(mut arguments: Tokens<'_>) -> Line<'_> {
     let Some(key) = arguments.next() else { return Err((ReplyLine::BadFormat, Reply::Wanted)) };
     // `delete noreply` is silent, and removes that key.
-    let reply = if key == b"noreply" && arguments.is_over() { Reply::Silent } else { reply_of(arguments) };
+    let reply = if key == b"noreply" && arguments.is_over() { Reply::Silent } else { Reply::of(arguments) };
     match (arguments.next(), arguments.next(), arguments.next()) {
         (None | Some(b"0" | b"noreply"), None, None) | (Some(b"0"), Some(b"noreply"), None) => {}
         (_, _, None) => return Err((ReplyLine::DeleteUsage, reply)),
@@ -118,10 +118,11 @@ pub(super) fn touch(mut arguments: Tokens<'_>) -> Line<'_> {
 
 /// The words to the server.
 pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
-    let reply = reply_of(arguments);
+    let reply = Reply::of(arguments);
     let request = match verb {
         AdminVerb::FlushAll => match arguments.next() {
-            None | Some(b"noreply") => Admin::FlushAll(Exptime(0), reply),
+            None => Admin::FlushAll(Exptime(0), reply),
+            Some(b"noreply") if arguments.is_over() => Admin::FlushAll(Exptime(0), reply),
             Some(delay) => {
                 let delay = parse_i64(delay).ok_or((ReplyLine::InvalidExptime, reply))?;
                 Admin::FlushAll(Exptime(delay), reply)
@@ -149,17 +150,9 @@ fn key_and_word<'a>(arguments: &mut Tokens<'a>) -> Result<(Key<'a>, &'a [u8], Re
     let (Some(key), Some(word)) = (arguments.next(), arguments.next()) else {
         return Err((ReplyLine::BadFormat, Reply::Wanted));
     };
-    let reply = if word == b"noreply" && arguments.is_over() { Reply::Silent } else { reply_of(*arguments) };
+    let reply = if word == b"noreply" && arguments.is_over() { Reply::Silent } else { Reply::of(*arguments) };
     let key = Key::new(key).ok_or((ReplyLine::BadFormat, reply))?;
     Ok((key, word, reply))
-}
-
-/// noreply counts as the last word of the line only.
-fn reply_of(rest: Tokens<'_>) -> Reply {
-    match rest.last() {
-        Some(b"noreply") => Reply::Silent,
-        Some(_) | None => Reply::Wanted,
-    }
 }
 
 /// The flags and the exptime of a storage line may have a plus sign; nothing else may.

@@ -39,7 +39,7 @@ pub fn parse_thoroughly(bytes: &[u8], input: Input) -> Parsed<'_> {
     let verb_len = memchr(b' ', line).unwrap_or(line.len());
     let (word, arguments) = (&line[..verb_len], Tokens::new(&line[verb_len..]));
     let Some(verb) = Verb::from_wire(word) else {
-        return if line_feed > LINE_LEN_MAX { Parsed::Close } else { unknown(arguments, consumed) };
+        return if line_feed > LINE_LEN_MAX { Parsed::Close } else { unknown(Tokens::new(line), arguments, consumed) };
     };
     if line_feed > LINE_LEN_MAX && !is_retrieval(verb) {
         return Parsed::Close;
@@ -67,10 +67,10 @@ const fn is_retrieval(verb: Verb) -> bool {
 /// A line that no command opens. A browser, or somebody who makes one send requests to us, is shown the door
 /// before a header or body of theirs is taken for a command.
 #[cold]
-fn unknown<'a>(arguments: Tokens<'a>, consumed: usize) -> Parsed<'a> {
+fn unknown<'a>(words: Tokens<'a>, arguments: Tokens<'a>, consumed: usize) -> Parsed<'a> {
     match arguments.last() {
         Some(last) if last.starts_with(b"HTTP/") => Parsed::Close,
-        Some(_) | None => lines::refuse(ReplyLine::Error, Reply::Wanted, consumed),
+        Some(_) | None => lines::refuse(ReplyLine::Error, Reply::of(words), consumed),
     }
 }
 
