@@ -76,11 +76,13 @@ const TABLE: &[Difference] = &[
         depends_on_timing: false,
     },
     Difference {
-        what: "times above 2147483647",
-        reason: "memcached keeps the lower 32 bits, so a date past 2038 is over at once.",
+        what: "times that do not fit 32 bits",
+        reason: "memcached keeps the lower 32 bits, so a date past 2038 is over at once; flush_all refuses them.",
         seen: Seen::Avoided {
             transcripts: &["a_date_past_2038_is_in_the_future"],
-            applies: |command, _| command.exptime().is_some_and(|time| time > i128::from(i32::MAX)),
+            applies: |command, _| {
+                command.exptime().or(command.flush_delay()).is_some_and(|time| i32::try_from(time).is_err())
+            },
         },
         depends_on_timing: false,
     },
@@ -92,6 +94,54 @@ const TABLE: &[Difference] = &[
             applies: |command, _| command.exptime().is_some_and(|time| (1..10_000).contains(&time)),
         },
         depends_on_timing: true,
+    },
+    Difference {
+        what: "a TAB, CR or zero byte in a number",
+        reason: "memcached reads some numbers as C does, which skips blanks of all kinds in front and takes these bytes \
+                 for an end; they are part of a word anywhere else on the line.",
+        seen: Seen::Avoided {
+            transcripts: &[],
+            applies: |command, _| {
+                command.numbers().iter().any(|word| word.iter().any(|byte| matches!(byte, 0 | 9..=13)))
+            },
+        },
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "a sign without digits",
+        reason: "memcached takes it for 0. We take it for what it is, no number.",
+        seen: Seen::Avoided {
+            transcripts: &[],
+            applies: |command, _| command.numbers().iter().any(|word| matches!(word, [b'-' | b'+'])),
+        },
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "blanks before flush_all, verbosity, cache_memlimit, shutdown",
+        reason: "memcached ignores them before these, and before no other command. We ignore them nowhere.",
+        seen: Seen::Avoided {
+            transcripts: &[],
+            applies: |command, _| {
+                let verbs: [&[u8]; 4] = [b"flush_all", b"verbosity", b"cache_memlimit", b"shutdown"];
+                command.starts_with_blank() && verbs.contains(&command.words()[0])
+            },
+        },
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "a group of `stats` cut short",
+        reason: "memcached compares as many letters as there are, so `stats c` is `stats cachedump`.",
+        seen: Seen::Avoided {
+            transcripts: &[],
+            applies: |command, _| {
+                let groups =
+                    ["cachedump", "conns", "detail", "extstore", "items", "proxy", "reset", "settings", "sizes"];
+                let words = command.words();
+                let cut = |group: &str| words[1].len() < group.len() && group.as_bytes().starts_with(words[1]);
+                words[0] == b"stats" && words.len() > 1 && groups.into_iter().any(cut)
+            },
+        },
+        depends_on_timing: false,
     },
     Difference {
         what: "delete with more than a key",
@@ -147,9 +197,7 @@ const TABLE: &[Difference] = &[
                  threads have not freed yet. We have two.",
         seen: Seen::Avoided {
             transcripts: &["a_delayed_flush_does_not_bring_back_what_was_flushed"],
-            applies: |command, _| {
-                command.words()[0] == b"flush_all" && command.number(1).is_some_and(|delay| delay > 0)
-            },
+            applies: |command, _| command.flush_delay().is_some_and(|delay| delay > 0),
         },
         depends_on_timing: true,
     },

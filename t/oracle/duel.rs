@@ -35,6 +35,8 @@ struct Side {
 
 /// The first reply that differs and what came before it in its batch.
 pub(crate) struct Mismatch {
+    /// The two first words that differ: what is shortened must still end in these.
+    pub(crate) kind: [String; 2],
     agreed: Vec<Reply>,
     ours: String,
     theirs: String,
@@ -75,7 +77,7 @@ impl Side {
             packet.extend(command.bytes(|back| self.uniques.recent(back)));
         }
         if let Ending::Open = batch.ending {
-            packet.extend(b"\r\n".repeat(batch.padding));
+            packet.extend(b".\r\n".repeat(batch.padding));
             packet.extend(format!("set sentinel 0 0 8\r\n{sentinel}\r\nget sentinel\r\n").bytes());
         }
         let client = &mut self.clients[batch.connection];
@@ -119,9 +121,11 @@ fn compare(ours: (Vec<Reply>, Option<String>), theirs: (Vec<Reply>, Option<Strin
         format!("{}{}", next.join("  "), fault.as_ref().map_or(String::new(), |fault| format!("  ({fault})")))
     };
     let (our_rest, their_rest) = (rest(&ours), rest(&theirs));
+    let first_word = |text: &str| text.split(' ').next().unwrap_or_default().to_string();
+    let kind = [first_word(&our_rest), first_word(&their_rest)];
     let mut agreed_replies = ours.0;
     agreed_replies.truncate(agreed);
-    Err(Mismatch { agreed: agreed_replies, ours: our_rest, theirs: their_rest })
+    Err(Mismatch { kind, agreed: agreed_replies, ours: our_rest, theirs: their_rest })
 }
 
 impl fmt::Display for Mismatch {

@@ -114,8 +114,11 @@ fn random_streams_get_the_same_replies() {
         let batch = stream.next_batch(&mut tally);
         batches += 1;
         if let Err(mismatch) = duel.play(&batch, &mut tally) {
-            let story = shrink::shortest_story(seed, batches);
-            panic!("LARDER_SEED={seed}, batch {batches}:\n{mismatch}\n\nthe shortest story that ends so:\n{story}");
+            let story = shrink::shortest_story(seed, batches, &mismatch);
+            let last = shrink::told(std::slice::from_ref(&batch));
+            panic!(
+                "LARDER_SEED={seed}, batch {batches}:\n{last}{mismatch}\n\nthe shortest story that ends so:\n{story}"
+            );
         }
         commands += batch.commands.len() as u64;
     }

@@ -32,10 +32,10 @@ pub(crate) enum Reply {
 }
 
 impl Uniques {
-    /// The number seen `back` values ago, to be sent back.
+    /// The number seen `back` values ago, to be sent back; one that no item has before any was seen.
     pub(crate) fn recent(&self, back: usize) -> u64 {
         let at = self.latest.len().checked_sub(back + 1);
-        at.map_or(1, |at| self.told[self.latest[at]])
+        at.map_or(u64::MAX - 1, |at| self.told[self.latest[at]])
     }
 
     fn ordinal(&mut self, number: u64) -> usize {

@@ -9,45 +9,44 @@ use super::stream::{Batch, Stream};
 use super::support::wait::now;
 
 /// How long to look for it: a mismatch that is a hang takes all our patience each time.
-const SEARCH: Duration = Duration::from_secs(90);
+const SEARCH: Duration = Duration::from_secs(30);
 
 /// Of a story that remains long, the end is told.
 const BATCHES_TOLD: usize = 12;
 
-struct Shrinker {
+struct Shrinker<'a> {
+    kind: &'a [String; 2],
     deadline: Instant,
 }
 
 /// Repeats the first `batches` of `seed` in ever smaller parts and tells the smallest that still ends in a mismatch.
-pub(crate) fn shortest_story(seed: u64, batches: usize) -> String {
+pub(crate) fn shortest_story(seed: u64, batches: usize, mismatch: &Mismatch) -> String {
     let mut stream = Stream::new(seed);
     let history: Vec<Batch> = (0..batches).map(|_| stream.next_batch(&mut Tally::default())).collect();
-    let mut shrinker = Shrinker { deadline: now() + SEARCH };
+    let shrinker = Shrinker { kind: &mismatch.kind, deadline: now() + SEARCH };
     let Some(tail) = shrinker.failing_tail(&history) else {
-        let last = told(&history[batches - 1..]);
-        return format!(
-            "none: the run does not fail when repeated, so it depends on timing; its last batch is\n{last}"
-        );
+        return "none was found in time, or it depends on timing".into();
     };
     let fewer_batches = shrinker.without_parts(tail);
     told(&shrinker.without_commands(fewer_batches))
 }
 
-impl Shrinker {
-    fn fails(&mut self, story: &[Batch]) -> Option<Mismatch> {
+impl Shrinker<'_> {
+    fn fails(&self, story: &[Batch]) -> bool {
         if now() > self.deadline {
-            return None;
+            return false;
         }
         let mut duel = Duel::start();
-        story.iter().find_map(|batch| duel.play(batch, &mut Tally::default()).err())
+        let mismatch = story.iter().find_map(|batch| duel.play(batch, &mut Tally::default()).err());
+        mismatch.is_some_and(|mismatch| mismatch.kind == *self.kind)
     }
 
     /// The shortest of the last 8, 16, 32 ... batches that fails alone.
-    fn failing_tail(&mut self, history: &[Batch]) -> Option<Vec<Batch>> {
+    fn failing_tail(&self, history: &[Batch]) -> Option<Vec<Batch>> {
         let mut len = 8;
         loop {
             let tail = &history[history.len().saturating_sub(len)..];
-            if self.fails(tail).is_some() {
+            if self.fails(tail) {
                 return Some(tail.to_vec());
             }
             if tail.len() == history.len() {
@@ -58,14 +57,14 @@ impl Shrinker {
     }
 
     /// Leaves out halves, quarters ... single parts, as long as what remains fails.
-    fn without_parts(&mut self, mut story: Vec<Batch>) -> Vec<Batch> {
+    fn without_parts(&self, mut story: Vec<Batch>) -> Vec<Batch> {
         let mut len = story.len() / 2;
         while len > 0 {
             let mut at = 0;
             while at < story.len() {
                 let mut shorter = story[..at].to_vec();
                 shorter.extend_from_slice(&story[(at + len).min(story.len())..]);
-                if self.fails(&shorter).is_some() { story = shorter } else { at += len }
+                if self.fails(&shorter) { story = shorter } else { at += len }
             }
             len /= 2;
         }
@@ -73,12 +72,12 @@ impl Shrinker {
     }
 
     /// Leaves out single commands of the batches.
-    fn without_commands(&mut self, mut story: Vec<Batch>) -> Vec<Batch> {
+    fn without_commands(&self, mut story: Vec<Batch>) -> Vec<Batch> {
         for at in 0..story.len() {
             for nth in (0..story[at].commands.len()).rev() {
                 let mut shorter = story.clone();
                 shorter[at].commands.remove(nth);
-                if self.fails(&shorter).is_some() {
+                if self.fails(&shorter) {
                     story = shorter;
                 }
             }
@@ -87,7 +86,8 @@ impl Shrinker {
     }
 }
 
-fn told(story: &[Batch]) -> String {
+/// The commands of a story, one a line.
+pub(crate) fn told(story: &[Batch]) -> String {
     let mut text = String::new();
     let earlier = story.len().saturating_sub(BATCHES_TOLD);
     if earlier > 0 {

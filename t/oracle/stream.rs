@@ -69,7 +69,7 @@ const BAD_WORDS: [&str; 22] = [
     "-",
 ];
 /// Commands that may stand inside data, and are executed when a refused store leaves its data unread.
-const HARMLESS_LINES: [&str; 5] = ["version", "delete k1", "touch k2 0", "junk", "verbosity 0"];
+const HARMLESS_LINES: [&str; 5] = ["version", "touch k1 0", "touch k2 -1", "junk", "verbosity 0"];
 
 #[derive(Clone)]
 pub(crate) struct Batch {
@@ -77,7 +77,8 @@ pub(crate) struct Batch {
     pub(crate) connection: usize,
     pub(crate) delivery: Cuts,
     pub(crate) ending: Ending,
-    /// Empty lines behind the last command: food for a store that asks for more data than it brought.
+    /// Short lines behind the last command: food for a store that asks for more data than it brought. No empty ones,
+    /// of which a value of blanks only could be made.
     pub(crate) padding: usize,
 }
 
@@ -154,9 +155,26 @@ impl Command {
         words
     }
 
+    pub(crate) fn starts_with_blank(&self) -> bool {
+        self.line.starts_with(b" ")
+    }
+
     /// The word at `index`, when it is a number.
     pub(crate) fn number(&self, index: usize) -> Option<i128> {
         std::str::from_utf8(self.words().get(index)?).ok()?.parse().ok()
+    }
+
+    /// The words that stand where numbers do.
+    pub(crate) fn numbers(&self) -> Vec<&[u8]> {
+        let words = self.words();
+        let places = match words[0] {
+            b"get" | b"gets" => 0..0,
+            b"gat" | b"gats" => 1..2,
+            b"incr" | b"decr" | b"touch" | b"delete" => 2..words.len(),
+            _ if self.is_storage() => 2..words.len(),
+            _ => 1..words.len(),
+        };
+        words.get(places).unwrap_or_default().to_vec()
     }
 
     /// The time to live it gives.
@@ -167,6 +185,11 @@ impl Command {
             _ if self.is_storage() => self.number(3),
             _ => None,
         }
+    }
+
+    /// The time a flush waits.
+    pub(crate) fn flush_delay(&self) -> Option<i128> {
+        if self.words()[0] == b"flush_all" { self.number(1) } else { None }
     }
 
     pub(crate) fn is_storage(&self) -> bool {
@@ -241,14 +264,16 @@ impl Stream {
             let command = self.command();
             let missing = command.deficit();
             let safe = command.intact || missing < DEFICIT_MAX;
-            // What follows a broken command may become a line of its own, and a long one without an end closes.
-            let short = commands.iter().all(|earlier| earlier.intact) || command.len() < BROKEN_LEN_MAX;
-            if safe && short && !differences::is_avoided(&command, &commands, tally) {
+            // What follows a broken command may be cut anywhere: into a long line without an end, which closes the
+            // connection, or behind a unique number, whose length differs between the servers.
+            let robust = command.len() < BROKEN_LEN_MAX && command.unique_back.is_none();
+            let fits = robust || commands.iter().all(|earlier| earlier.intact);
+            if safe && fits && !differences::is_avoided(&command, &commands, tally) {
                 deficit += if command.intact { 0 } else { missing.max(2) };
                 commands.push(command);
             }
         }
-        let padding = usize::try_from((deficit + 1) / 2).unwrap_or(0);
+        let padding = usize::try_from((deficit + 2) / 3).unwrap_or(0);
         let bytes: usize = commands.iter().map(Command::len).sum();
         Batch { commands, connection, delivery: self.cuts(bytes), ending: Ending::Open, padding }
     }
@@ -342,8 +367,8 @@ impl Stream {
             260..280 => return self.random.pick(&HARMLESS_LINES).into(),
             _ => self.random.below(12),
         };
-        // Letters, so that no line end makes a command of a part.
-        (0..len).map(|_| b'a' + self.byte() % 26).collect()
+        // Letters up to l: a part that is taken for a line is no meta command, which would be another protocol's.
+        (0..len).map(|_| b'a' + self.byte() % 12).collect()
     }
 
     fn retrieval(&mut self) -> Command {

@@ -176,8 +176,11 @@ impl Client {
     }
 }
 
-/// Bytes as a person reads them, the first of them only when there are many.
+/// Bytes as a person reads them, both ends of them when there are many.
 pub(crate) fn shown(bytes: &[u8]) -> String {
-    let first = bytes[..bytes.len().min(SHOWN_BYTES)].escape_ascii();
-    if bytes.len() > SHOWN_BYTES { format!("{first}... {} bytes in all", bytes.len()) } else { first.to_string() }
+    if bytes.len() <= SHOWN_BYTES {
+        return bytes.escape_ascii().to_string();
+    }
+    let (head, tail) = (&bytes[..SHOWN_BYTES / 2], &bytes[bytes.len() - SHOWN_BYTES / 2..]);
+    format!("{}... {} bytes ...{}", head.escape_ascii(), bytes.len(), tail.escape_ascii())
 }

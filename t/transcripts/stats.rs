@@ -19,11 +19,6 @@ transcripts! {
         C: stats reset extra
         S: RESET
     ";
-    stats_sizes_is_off_unless_asked_for: r"
-        C: stats sizes
-        S: STAT sizes_status disabled
-        S: END
-    ";
     stats_detail_counts_by_prefix: r"
         C: stats detail on
         S: OK
