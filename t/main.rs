@@ -1,5 +1,17 @@
 //! The one integration test binary.
 
+/// Each named script becomes a test: played in every delivery against servers of its own.
+macro_rules! transcripts {
+    ($($name:ident: $script:literal;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                crate::support::transcript::play_in_every_delivery($script);
+            }
+        )*
+    };
+}
+
 mod cli;
 mod commands;
 mod docs;
@@ -16,4 +28,6 @@ mod session;
 mod store;
 mod stress;
 mod support;
+mod text;
 mod tidy;
+mod transcripts;

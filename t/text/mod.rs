@@ -1,0 +1,8 @@
+//! What a client can see beyond one conversation: several connections, other processes, counts, full memory, bulk.
+
+mod admin;
+mod connections;
+mod framing;
+mod large;
+mod memory;
+mod stats;

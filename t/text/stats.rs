@@ -1,0 +1,175 @@
+//! `stats` and its groups. Names are memcached's (golden/stats_*.txt); values are checked where a client can know them.
+
+use std::collections::BTreeSet;
+
+use crate::support::client::StatRows;
+use crate::support::golden::{STATS_NAMES, without_numbers};
+use crate::support::{Server, wait_until};
+
+#[test]
+fn stats_print_every_name_memcached_prints() {
+    let server = Server::start(&[]);
+    server.client().ask("set a 0 0 1\r\nx\r\n", "STORED\r\n");
+    for (group, golden) in STATS_NAMES {
+        let names: BTreeSet<String> = server.stats(group).into_keys().map(|name| without_numbers(&name)).collect();
+        let missing: Vec<&str> = golden.lines().filter(|name| !names.contains(*name)).collect();
+        assert!(missing.is_empty(), "`stats {group}` lacks {missing:?}");
+    }
+}
+
+#[test]
+fn stats_count_what_was_done() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.ask("set a 0 0 1\r\n5\r\n", "STORED\r\n");
+    client.ask("get a b\r\n", "VALUE a 0 1\r\n5\r\nEND\r\n");
+    client.ask("incr a 1\r\nincr b 1\r\ndecr a 1\r\ndecr b 1\r\n", "6\r\nNOT_FOUND\r\n5\r\nNOT_FOUND\r\n");
+    client.ask("touch a 0\r\ntouch b 0\r\n", "TOUCHED\r\nNOT_FOUND\r\n");
+    client.ask("cas a 0 0 1 0\r\n5\r\ncas b 0 0 1 0\r\n5\r\n", "EXISTS\r\nNOT_FOUND\r\n");
+    client.ask("gat 0 a\r\n", "VALUE a 0 1\r\n5\r\nEND\r\n");
+    client.ask("delete a\r\ndelete a\r\n", "DELETED\r\nNOT_FOUND\r\n");
+    client.ask("flush_all\r\n", "OK\r\n");
+    let rows = client.stats("");
+    let counted = [
+        ("cmd_get", 2),
+        ("cmd_set", 3),
+        ("get_hits", 1),
+        ("get_misses", 1),
+        ("incr_hits", 1),
+        ("incr_misses", 1),
+        ("decr_hits", 1),
+        ("decr_misses", 1),
+        ("touch_hits", 2),
+        ("touch_misses", 1),
+        ("cmd_touch", 3),
+        ("cas_badval", 1),
+        ("cas_misses", 1),
+        ("cas_hits", 0),
+        ("delete_hits", 1),
+        ("delete_misses", 1),
+        ("cmd_flush", 1),
+        ("curr_connections", 1),
+    ];
+    for (name, count) in counted {
+        assert_eq!(rows[name], count.to_string(), "{name}");
+    }
+}
+
+#[test]
+fn stats_reset_puts_counters_back_and_leaves_gauges() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.ask("set a 0 0 1\r\nx\r\nget a\r\n", "STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\n");
+    client.ask("stats reset\r\n", "RESET\r\n");
+    let rows = client.stats("");
+    assert_eq!(rows["cmd_get"], "0");
+    assert_eq!(rows["get_hits"], "0");
+    assert_eq!(rows["cmd_set"], "0");
+    assert_eq!(rows["total_items"], "0");
+    assert_eq!(rows["curr_items"], "1");
+}
+
+#[test]
+fn stats_tell_expired_and_flushed_misses_apart() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.ask("set a 0 -1 1\r\nx\r\nget a\r\n", "STORED\r\nEND\r\n");
+    client.ask("set b 0 0 1\r\nx\r\nflush_all\r\nget b\r\n", "STORED\r\nOK\r\nEND\r\n");
+    let rows = client.stats("");
+    assert_eq!(rows["get_misses"], "2");
+    assert_eq!(rows["get_hits"], "0");
+    assert_eq!(rows["get_expired"], "1");
+}
+
+#[test]
+fn stats_say_how_many_items_there_are() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    for key in 0..10 {
+        client.ask(format!("set key-{key} 0 0 100\r\n{}\r\n", "x".repeat(100)), "STORED\r\n");
+    }
+    let rows = client.stats("");
+    assert_eq!(rows["curr_items"], "10");
+    assert_eq!(rows["total_items"], "10");
+    let bytes: u64 = rows["bytes"].parse().expect("a number");
+    assert!((1000..4000).contains(&bytes), "10 items of 100 bytes take {bytes}");
+    client.ask("delete key-0\r\n", "DELETED\r\n");
+    assert_eq!(client.stats("")["curr_items"], "9");
+}
+
+#[test]
+fn stats_settings_show_the_flags() {
+    let server = Server::start(&["-m", "100", "-c", "500", "-t", "2", "-f", "1.5", "-R", "7", "-M", "-D", "/"]);
+    let rows = server.stats("settings");
+    assert_eq!(rows["maxbytes"], (100 << 20).to_string());
+    assert_eq!(rows["maxconns"], "500");
+    assert_eq!(rows["num_threads"], "2");
+    assert_eq!(rows["growth_factor"], "1.50");
+    assert_eq!(rows["reqs_per_event"], "7");
+    assert_eq!(rows["evictions"], "off");
+    assert_eq!(rows["stat_key_prefix"], "/");
+    assert_eq!(rows["detail_enabled"], "yes");
+    assert_eq!(rows["inter"], "127.0.0.1");
+}
+
+#[test]
+fn stats_items_and_slabs_speak_of_the_same_class() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.ask("set a 0 0 300\r\n".to_string() + &"x".repeat(300) + "\r\n", "STORED\r\n");
+    let slabs = client.stats("slabs");
+    let class = slabs.keys().find_map(|name| name.strip_suffix(":used_chunks")).expect("one class is in use");
+    let count = |name: &str| slabs[&format!("{class}:{name}")].parse::<u64>().expect("a number");
+    // A worker takes some chunks at once, for the stores to come.
+    assert!((1..100).contains(&count("used_chunks")), "{} chunks for one item", count("used_chunks"));
+    assert_eq!(count("used_chunks") + count("free_chunks"), count("total_chunks"));
+    assert_eq!(slabs["active_slabs"], "1");
+    assert_eq!(client.stats("items")[&format!("items:{class}:number")], "1");
+    assert!((300..600).contains(&count("chunk_size")), "a value of 300 bytes in a chunk of {}", count("chunk_size"));
+}
+
+#[test]
+fn stats_sizes_counts_items_by_size_without_preparation() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.ask("set a 0 0 1\r\nx\r\nset b 0 0 1\r\nx\r\n", "STORED\r\nSTORED\r\n");
+    let rows = client.stats("sizes");
+    let counts: Vec<&str> = rows.values().map(String::as_str).collect();
+    assert_eq!(counts, ["2"], "{rows:?}");
+}
+
+#[test]
+fn stats_conns_show_every_client() {
+    let server = Server::start(&[]);
+    let mut first = server.client();
+    let _second = server.client();
+    let clients = |rows: &StatRows| rows.keys().filter(|name| name.ends_with(":listen_addr")).count();
+    wait_until("both clients show", || clients(&first.stats("conns")) == 2);
+    let rows = first.stats("conns");
+    assert!(rows.values().any(|state| state == "conn_listening"), "{rows:?}");
+    assert!(rows.values().any(|address| address.starts_with("tcp:127.0.0.1:")), "{rows:?}");
+}
+
+#[test]
+fn stats_cachedump_names_items_with_size_and_time_left() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.ask("set forever 0 0 5\r\nhello\r\n", "STORED\r\n");
+    client.ask("set dated 0 1000 3\r\nbye\r\n", "STORED\r\n");
+    let slabs = client.stats("slabs");
+    let class = slabs.keys().find_map(|name| name.strip_suffix(":used_chunks")).expect("a class is in use");
+    let mut dump = String::new();
+    // memcached shows items only after its background thread has moved them to the COLD queue.
+    wait_until("both items are in the dump", || {
+        client.send(format!("stats cachedump {class} 0\r\n"));
+        dump = String::from_utf8(client.read_until(b"END\r\n").expect("an end")).expect("ASCII");
+        dump.lines().count() == 3
+    });
+    assert!(dump.contains("ITEM forever [5 b; 0 s]\r\n"), "{dump}");
+    let dated = dump.lines().find_map(|line| line.strip_prefix("ITEM dated [3 b; ")).expect("the dated item");
+    let seconds: u64 = dated.strip_suffix(" s]").expect("a time").parse().expect("a number");
+    assert!(seconds > 0, "{dump}");
+    client.send(format!("stats cachedump {class} 1\r\n"));
+    let dump = String::from_utf8(client.read_until(b"END\r\n").expect("an end")).expect("ASCII");
+    assert_eq!(dump.lines().count(), 2, "a limit of one item: {dump}");
+}
