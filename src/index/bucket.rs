@@ -134,7 +134,8 @@ impl Bucket {
 
     /// Links, or with 0 cuts, the next bucket of the chain.
     pub(super) fn set_overflow(&self, number: u32) {
-        // Release: who follows the link sees the slots that were filled before; who finds it cut sees it counted.
+        // Release: who follows the link sees the slots that were filled before; who finds it cut sees the moves
+        // counted that emptied what was behind it.
         self.overflow.store(number, Ordering::Release);
     }
 

@@ -10,7 +10,8 @@ impl HashIndex {
     /// Calls `visit` with every chunk in the buckets of `range`, as far as they exist. No lock is held.
     ///
     /// An item that is linked throughout a walk from 0 up to `buckets()` (asked again at each step, since a split adds
-    /// buckets at the end) is visited at least once, and twice if its bucket was split behind the walk's back.
+    /// buckets at the end) is visited at least once, and maybe twice: if its bucket was split behind the walk's
+    /// back, or its overflow bucket came to another chain.
     pub fn for_each_in(&self, _pin: &Pin, range: Range<u32>, mut visit: impl FnMut(ChunkRef)) {
         let mut chunks = Vec::new();
         for number in range.start..range.end.min(self.buckets()) {

@@ -251,8 +251,8 @@ impl<'a> LockedChain<'a> {
     /// Gives back everything behind `last`, which is empty.
     fn cut_after(&self, last: &Bucket) {
         let mut number = last.overflow();
-        // A reader in there sees other chains' slots from now on. Counting first makes it look again.
-        self.main().count_relocation();
+        // A reader in there sees other chains' slots from now on, and needs no warning: what it looks for was before the
+        // cut, where it has been, unless it was moved there after it passed, which was counted.
         last.set_overflow(NONE);
         while number != NONE {
             let bucket = self.index.overflow.bucket(number);

@@ -171,6 +171,21 @@ fn loom_a_split_hides_no_key() {
     });
 }
 
+/// The ninth tag has a word of its own. Broken by: storing or loading that Relaxed.
+#[test]
+fn loom_a_split_hides_no_key_of_the_last_slot() {
+    check(1, || {
+        let keys: Vec<u64> = (1..=9).map(|tag| key(tag, u64::from(tag / 9))).collect();
+        let world = World::with(&keys);
+        let grower = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.split()
+        });
+        assert_eq!(world.pinned_get(keys[8]), Some(chunk(9)));
+        grower.join().expect("the grower ends");
+    });
+}
+
 /// Broken by: unlocking the child before the parent is stripped.
 #[test]
 fn loom_what_is_deleted_during_a_split_is_reused_only_when_nobody_can_see_it() {
@@ -227,7 +242,7 @@ fn loom_a_key_moved_within_its_chain_is_not_missed() {
 }
 
 /// The overflow bucket of one chain is cut and becomes another's while a reader is in it.
-/// Broken by: cutting without counting.
+/// Broken by: not counting a relocation, linking or cutting with Relaxed.
 #[test]
 fn loom_a_reader_in_a_recycled_overflow_bucket_looks_again() {
     check(2, || {

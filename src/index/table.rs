@@ -75,7 +75,7 @@ impl HashIndex {
                     next => bucket = self.overflow.bucket(next),
                 }
             }
-            // Order: the loads above were Acquire. If one of them saw a slot cleared or a link cut because an item
+            // Order: the loads above were Acquire. If one of them saw a slot cleared, or a link cut, because an item had
             // moved, these see the count, or the state, that were stored before it.
             let is_settled = main.relocations() == relocations && self.bucket_of(hash) == number;
             if is_settled {
