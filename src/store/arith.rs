@@ -17,7 +17,8 @@ impl WorkerStore {
         // As in `join_value`: each further round means that somebody else has stored.
         loop {
             let Ok(old) = self.find_live(pin, key) else { return ArithOutcome::NotFound };
-            let Some(before) = old.contiguous().and_then(number) else { return ArithOutcome::NonNumeric };
+            // The number stands at the front, however long the blanks and words behind it are.
+            let Some(before) = old.pieces().next().and_then(number) else { return ArithOutcome::NonNumeric };
             let after = match operation {
                 Arith::Incr(delta) => before.wrapping_add(delta),
                 Arith::Decr(delta) => before.saturating_sub(delta),

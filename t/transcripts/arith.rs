@@ -119,6 +119,17 @@ transcripts! {
         C: incr a 1
         S: 6
     ";
+    a_number_with_a_long_text_behind_it_can_be_counted: r"
+        C: set a 0 0 20002
+        C: 8 {20000*x}
+        S: STORED
+        C: incr a 1
+        S: 9
+        C: get a
+        S: VALUE a 0 20002
+        S: 9 {20000*\x20}
+        S: END
+    ";
     a_value_that_is_no_number_cannot_be_counted: r"
         C: set a 0 0 1
         C: x
