@@ -26,6 +26,8 @@ enum Seen {
     Transcripts(&'static [&'static str]),
 }
 
+const GROUPS: [&str; 9] = ["cachedump", "conns", "detail", "extstore", "items", "proxy", "reset", "settings", "sizes"];
+
 pub(crate) const UNIQUES: &Difference = &TABLE[0];
 pub(crate) const VERSION: &Difference = &TABLE[1];
 pub(crate) const STATS: &Difference = &TABLE[2];
@@ -129,16 +131,18 @@ const TABLE: &[Difference] = &[
         depends_on_timing: false,
     },
     Difference {
-        what: "a group of `stats` cut short",
+        what: "a word of `stats` cut short",
         reason: "memcached compares as many letters as there are, so `stats c` is `stats cachedump`.",
         seen: Seen::Avoided {
             transcripts: &[],
             applies: |command, _| {
-                let groups =
-                    ["cachedump", "conns", "detail", "extstore", "items", "proxy", "reset", "settings", "sizes"];
+                let cut = |word: Option<&&[u8]>, whole: &[&str]| {
+                    let starts =
+                        |word: &[u8], whole: &str| whole.len() > word.len() && whole.as_bytes().starts_with(word);
+                    word.is_some_and(|word| whole.iter().any(|whole| starts(word, whole)))
+                };
                 let words = command.words();
-                let cut = |group: &str| words[1].len() < group.len() && group.as_bytes().starts_with(words[1]);
-                words[0] == b"stats" && words.len() > 1 && groups.into_iter().any(cut)
+                words[0] == b"stats" && (cut(words.get(1), &GROUPS) || cut(words.get(2), &["on", "off", "dump"]))
             },
         },
         depends_on_timing: false,

@@ -10,7 +10,7 @@ use std::thread;
 use super::differences::Tally;
 use super::memcached;
 use super::replies::{self, Reply, Uniques};
-use super::stream::{Batch, CONNECTIONS, Ending};
+use super::stream::{Batch, CONNECTIONS, Ending, PADDING};
 use super::support::{Client, Server};
 
 /// Room for every value of a stream, so that nothing is evicted: who leaves first is each server's own affair.
@@ -77,7 +77,7 @@ impl Side {
             packet.extend(command.bytes(|back| self.uniques.recent(back)));
         }
         if let Ending::Open = batch.ending {
-            packet.extend(b".\r\n".repeat(batch.padding));
+            packet.extend(PADDING.repeat(batch.padding));
             packet.extend(format!("set sentinel 0 0 8\r\n{sentinel}\r\nget sentinel\r\n").bytes());
         }
         let client = &mut self.clients[batch.connection];

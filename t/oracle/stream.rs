@@ -21,6 +21,11 @@ const BATCH_COMMANDS_MAX: usize = 24;
 const BROKEN_LEN_MAX: usize = 600;
 /// More than this beyond its data a broken store may not ask for.
 const DEFICIT_MAX: i128 = 200;
+/// A store that announces more than this takes no data at all.
+const ANNOUNCED_MAX: i128 = 0x7fff_ffff - 2;
+
+/// What follows an open end. No empty line, of which a value of blanks only could be made.
+pub(crate) const PADDING: &[u8] = b".\r\nget k1\r\nversion\r\n";
 
 const STORAGE_VERBS: [&str; 6] = ["set", "add", "replace", "append", "prepend", "cas"];
 const RETRIEVAL_VERBS: [&str; 4] = ["get", "gets", "gat", "gats"];
@@ -77,8 +82,7 @@ pub(crate) struct Batch {
     pub(crate) connection: usize,
     pub(crate) delivery: Cuts,
     pub(crate) ending: Ending,
-    /// Short lines behind the last command: food for a store that asks for more data than it brought. No empty ones,
-    /// of which a value of blanks only could be made.
+    /// How often `PADDING` stands behind the last command: food for a store that asks for more data than it brought.
     pub(crate) padding: usize,
 }
 
@@ -215,8 +219,13 @@ impl Command {
 
     /// Bytes of data it asks for and does not bring.
     fn deficit(&self) -> i128 {
-        let announced = if self.is_storage() { self.number(4).unwrap_or(0) } else { 0 };
-        announced + 2 - self.data.len() as i128
+        let announced = self.number(4).filter(|len| self.is_storage() && (0..=ANNOUNCED_MAX).contains(len));
+        announced.map_or(0, |announced| announced + 2 - self.data.len() as i128)
+    }
+
+    /// Whether what follows it is not sure to be taken for a line of its own.
+    fn is_open_ended(&self) -> bool {
+        self.deficit() > 0 || !self.data.is_empty() && !self.data.ends_with(b"\n")
     }
 }
 
@@ -259,21 +268,20 @@ impl Stream {
             return Batch { commands: vec![command], connection, delivery, ending, padding: 0 };
         }
         let mut commands: Vec<Command> = Vec::new();
-        let mut deficit = 0;
+        let mut padding = 0;
         for _ in 0..=self.random.below(BATCH_COMMANDS_MAX) {
             let command = self.command();
-            let missing = command.deficit();
-            let safe = command.intact || missing < DEFICIT_MAX;
-            // What follows a broken command may be cut anywhere: into a long line without an end, which closes the
-            // connection, or behind a unique number, whose length differs between the servers.
-            let robust = command.len() < BROKEN_LEN_MAX && command.unique_back.is_none();
-            let fits = robust || commands.iter().all(|earlier| earlier.intact);
-            if safe && fits && !differences::is_avoided(&command, &commands, tally) {
-                deficit += if command.intact { 0 } else { missing.max(2) };
-                commands.push(command);
+            if command.deficit() > DEFICIT_MAX || differences::is_avoided(&command, &commands, tally) {
+                continue;
             }
+            if command.is_open_ended() {
+                // What it takes or leaves cuts the next line anywhere, so the next lines are ones that may be cut.
+                padding = 1 + usize::try_from(command.deficit().max(0)).unwrap_or(0) / PADDING.len();
+                commands.push(command);
+                break;
+            }
+            commands.push(command);
         }
-        let padding = usize::try_from((deficit + 2) / 3).unwrap_or(0);
         let bytes: usize = commands.iter().map(Command::len).sum();
         Batch { commands, connection, delivery: self.cuts(bytes), ending: Ending::Open, padding }
     }
