@@ -29,10 +29,14 @@ impl<'a> SlabSlots<'a> {
         if word0.is_linked() {
             return Some(chunk);
         }
-        // A link in limbo may name a head that serves another item by now. That item is then taken for this one:
-        // it may leave a little early, and nothing worse.
-        let chain_head = if word0.is_link() { header::chain_head(head) } else { None };
-        chain_head.filter(|chunk| Word0::load(self.slabs.arena.head(*chunk)).is_linked())
+        if !word0.is_link() {
+            return None;
+        }
+        // The pin does not hold up a link that was in limbo before it: by now the chunk may be free, or another item's,
+        // and what is read as its head's name may be any 32 bits. If they happen to name an item, that one is taken for
+        // this one: it may leave a little early, and nothing worse.
+        let chain_head = header::chain_head(head).filter(|chunk| self.slabs.arena.exists(*chunk))?;
+        Word0::load(self.slabs.arena.head(chain_head)).is_linked().then_some(chain_head)
     }
 }
 
@@ -61,6 +65,28 @@ impl Slots for SlabSlots<'_> {
         if seen.freq() > 0 {
             // Ignored: the header changed because the item was hit just now; the hand has passed it all the same.
             let _ = header::lower_freq(head, seen);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChunkRef, Position, RelTime, SlabAllocator, SlabSlots, SlotState, Slots};
+    use crate::base::atomic::fixed::Ordering;
+    use crate::memory::{ClassPlan, SizeClasses};
+
+    #[test]
+    fn a_link_that_names_no_chunk_is_vacant() {
+        let plan = ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 4096, explicit: Vec::new() };
+        let slabs = SlabAllocator::new(SizeClasses::build(&plan), 4 << 20).unwrap();
+        assert!(slabs.lock(1).grow(0, false));
+        let chunk = ChunkRef::new(1, 0);
+        let head = slabs.arena.head(chunk);
+        head.word0.store(77, Ordering::Relaxed);
+        for forged in [u32::MAX, 2 << 15, (1 << 15) | 0x7fff, 0] {
+            head.word1.store(u64::from(forged), Ordering::Relaxed);
+            let slots = SlabSlots::new(&slabs, 1, &[1], RelTime(5));
+            assert_eq!(slots.state(Position::default()), SlotState::Vacant, "{forged:#x}");
         }
     }
 }

@@ -117,14 +117,21 @@ impl PageArena {
     /// If no such chunk exists.
     #[inline]
     pub fn chunk_ptr(&self, chunk: ChunkRef) -> NonNull<u8> {
-        let size = self.chunk_bytes(chunk) as usize;
-        let offset = chunk.index() as usize * size;
         // One branch that is never taken buys that every ChunkRef, whatever its origin, is safe to look up (I1).
-        assert!(size != 0 && offset + size <= PAGE_BYTES as usize, "{chunk:?} names no chunk");
-        let offset = chunk.page() as usize * PAGE_BYTES as usize + offset;
+        assert!(self.exists(chunk), "{chunk:?} names no chunk");
+        let offset = chunk.page() as usize * PAGE_BYTES as usize;
+        let offset = offset + chunk.index() as usize * self.chunk_bytes(chunk) as usize;
         // SAFETY: the page table has an entry for this page, so the page lies within the mapping, and the
         // chunk lies within the page, as just asserted.
         unsafe { self.base().add(offset) }
+    }
+
+    /// Whether there is such a chunk: to be asked of a reference that may be any 32 bits.
+    #[inline]
+    pub fn exists(&self, chunk: ChunkRef) -> bool {
+        let size = self.formats.get(chunk.page() as usize).map_or(0, |format| format.load(Ordering::Relaxed));
+        let size = (size & CHUNK_BYTES_MASK) as usize;
+        size != 0 && (chunk.index() as usize + 1) * size <= PAGE_BYTES as usize
     }
 
     /// The chunk's two atomic words.
