@@ -228,9 +228,11 @@ impl SlabGuard<'_> {
 
     /// Gives the class another page, unless the limit (less `other_bytes`) forbids it and `force` is not set.
     pub fn grow(&mut self, other_bytes: u64, force: bool) -> bool {
-        // What is left of the last page must not be forgotten when a new one becomes "the last".
-        debug_assert!(self.slab.pages.is_empty() || self.slab.fresh == self.slab.per_page);
         let Some(page) = self.allocator.take_page(other_bytes, force) else { return false };
+        // What is left of the last page must not be forgotten when a new one becomes "the last".
+        while let Some(chunk) = self.pop_fresh() {
+            self.give_back(chunk);
+        }
         let class = self.slab.class;
         self.allocator.arena.format_page(page, class, self.allocator.classes.chunk_bytes(class));
         self.slab.pages.push(page);
@@ -287,6 +289,18 @@ mod tests {
         guard.give_back(chunks[7]);
         assert_eq!(guard.take(1000, |chunk| assert_eq!(chunk, chunks[7])), 1);
         assert!(guard.grow(0, true), "a forced page goes beyond the limit");
+    }
+
+    #[test]
+    fn a_page_that_comes_early_costs_no_chunk_of_the_one_before() {
+        let slabs = allocator(4);
+        let class = slabs.classes.largest();
+        let mut guard = slabs.lock(class);
+        assert!(guard.grow(0, false));
+        assert_eq!(guard.take(10, |_| {}), 10);
+        assert!(guard.grow(0, false));
+        assert_eq!(guard.ready(), 54 + 64);
+        assert_eq!(guard.take(1000, |_| {}), 54 + 64);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 
 use crate::base::{Deadline, HashedKey};
 use crate::item::{ChunkChain, Layout, PendingItem};
-use crate::memory::PAGE_BYTES;
+use crate::memory::{PAGE_BYTES, SlabGuard};
 use crate::sync::Pin;
 
 use super::engine::Refusal;
@@ -77,14 +77,9 @@ impl WorkerStore {
             let mut slab = store.slabs.lock(class);
             let safe = store.epochs.safe_before();
             slab.reclaim(|stamp| stamp < safe);
-            let room = self.magazines.room(class);
-            taken = slab.take(room, |chunk| {
-                self.magazines.push(class, chunk);
-            });
+            taken = self.take_ready(&mut slab, class);
             while taken == 0 && slab.grow(store.index_bytes(), false) {
-                taken = slab.take(room, |chunk| {
-                    self.magazines.push(class, chunk);
-                });
+                taken = self.take_ready(&mut slab, class);
             }
             let full = !store.slabs.has_page(store.index_bytes());
             let reserve = RESERVE_CHUNKS.min(u32::try_from(slab.usage().chunks / RESERVE_SHARE).unwrap_or(u32::MAX));
@@ -104,24 +99,32 @@ impl WorkerStore {
         self.refill_late(class)
     }
 
+    /// Fills the magazine with what the class has ready.
+    fn take_ready(&mut self, slab: &mut SlabGuard<'_>, class: u8) -> u32 {
+        let magazines = &mut self.magazines;
+        slab.take(magazines.room(class), |chunk| {
+            magazines.push(class, chunk);
+        })
+    }
+
     /// Nothing was ready. Either something soon will be, or the class gets a page beyond the limit, or there is no
     /// memory.
     fn refill_late(&mut self, class: u8) -> Result<(), Refusal> {
         self.is_pressed = true;
         let store = self.store;
         let mut slab = store.slabs.lock(class);
+        // Another thread may have brought something since the class was last locked.
+        if self.take_ready(&mut slab, class) > 0 {
+            return Ok(());
+        }
         let usage = slab.usage();
         // A class must be able to hold something, whatever the others have: else its keys could never be stored.
         let is_starved = u64::from(usage.pages) < self.pages_floor(class);
         if is_starved && slab.grow(store.index_bytes(), true) {
-            let room = self.magazines.room(class);
-            slab.take(room, |chunk| {
-                self.magazines.push(class, chunk);
-            });
+            self.take_ready(&mut slab, class);
             return Ok(());
         }
-        // Another thread may have given something back since.
-        if usage.limbo > 0 || usage.free > 0 {
+        if usage.limbo > 0 {
             return Err(Refusal::Busy);
         }
         drop(slab);
