@@ -20,19 +20,30 @@ pub(super) struct FlushMarks {
     due: AtomicU32,
 }
 
+/// One reading of the mark: an unwrapped counter value, or 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FlushMark(u64);
+
+impl FlushMark {
+    /// Whether an item with this unique, which is only asked for if there is a mark, is dropped.
+    #[inline]
+    pub(super) fn covers(self, unique: impl FnOnce() -> u64) -> bool {
+        self.0 != 0 && cas::is_at_or_before(unique(), self.0)
+    }
+
+    /// The counter value that uniques of items stored after it exceed.
+    #[inline]
+    pub(super) const fn counter(self) -> u64 {
+        self.0
+    }
+}
+
 impl FlushMarks {
     /// The mark now.
     #[inline]
-    pub(super) fn mark(&self) -> u64 {
+    pub(super) fn mark(&self) -> FlushMark {
         // Acquire: a worker that sees the mark draws its next unique from a range drawn after it.
-        self.mark.load(Ordering::Acquire)
-    }
-
-    /// Whether an item with this unique, which is only asked for if there is a mark, is dropped.
-    #[inline]
-    pub(super) fn covers(&self, unique: impl FnOnce() -> u64) -> bool {
-        let mark = self.mark();
-        mark != 0 && cas::is_at_or_before(unique(), mark)
+        FlushMark(self.mark.load(Ordering::Acquire))
     }
 
     /// Drops everything stored so far, and cancels an order for later.
@@ -64,8 +75,8 @@ impl FlushMarks {
     }
 
     /// Forgets the mark `seen`: a whole sweep has found and collected everything it covers.
-    pub(super) fn forget(&self, seen: u64) {
+    pub(super) fn forget(&self, seen: FlushMark) {
         // Ignored: another flush has come meanwhile, and its mark stays.
-        let _ = self.mark.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed);
+        let _ = self.mark.compare_exchange(seen.0, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 }

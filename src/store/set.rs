@@ -7,6 +7,7 @@ use crate::memory::ChunkRef;
 use crate::sync::Pin;
 
 use super::engine::{Refusal, StoreMode, StoreOutcome};
+use super::flush::FlushMark;
 use super::statistics::ClassCounters;
 use super::worker_store::WorkerStore;
 
@@ -18,21 +19,22 @@ impl WorkerStore {
             return StoreOutcome::NotStored;
         };
         let bucket = store.index.lock(key.hash);
+        let mark = store.flush.mark();
         let there = bucket.find_item(pin, &store.slabs, key);
         if mode != StoreMode::Set
-            && let Some(refused) = self.condition_fails(there.map(|(_, item)| item), mode)
+            && let Some(refused) = self.condition_fails(mark, there.map(|(_, item)| item), mode)
         {
             return refused;
         }
         let deadline = pending.deadline();
-        let outcome = self.publish(pin, bucket, there, pending, deadline);
+        let outcome = self.publish(pin, bucket, mark, there, pending, deadline);
         self.settle();
         outcome
     }
 
     /// Why `mode` forbids to store, if it does.
-    fn condition_fails(&self, there: Option<ItemRef<'_>>, mode: StoreMode) -> Option<StoreOutcome> {
-        let live = there.filter(|item| self.why_dead(item).is_none());
+    fn condition_fails(&self, mark: FlushMark, there: Option<ItemRef<'_>>, mode: StoreMode) -> Option<StoreOutcome> {
+        let live = there.filter(|item| self.why_dead_at(mark, item).is_none());
         match (mode, live) {
             (StoreMode::Add, Some(item)) => {
                 // As memcached does: who wants to add a key cares for it.
@@ -56,11 +58,12 @@ impl WorkerStore {
         }
     }
 
-    /// Makes a filled item visible in place of what is there.
+    /// Makes a filled item visible in place of what is there. The decision to do so was made as of the flush `mark`.
     fn publish<'i>(
         &mut self,
         pin: &Pin,
         mut bucket: BucketGuard<'i>,
+        mark: FlushMark,
         there: Option<(Slot<'i>, ItemRef<'_>)>,
         pending: PendingItem,
         deadline: Deadline,
@@ -69,7 +72,7 @@ impl WorkerStore {
         let class = store.slabs.class_of(pending.head());
         let bytes = pending.bytes();
         let hash = pending.hash();
-        let cas = self.cas.draw(&store.cas, store.flush.mark());
+        let cas = self.cas.draw(&store.cas, mark.counter());
         let chunk = pending.into_linked(Birth { cas, deadline, now: self.now() });
         match there {
             Some((slot, old)) => {
@@ -132,7 +135,7 @@ impl WorkerStore {
         }
     }
 
-    /// Puts `new` in the place of `old`, if that is still what the index refers to.
+    /// Puts `new` in the place of `old`, if that is still what the index refers to and it is still alive.
     pub(super) fn replace_if_same(
         &mut self,
         pin: &Pin,
@@ -142,10 +145,14 @@ impl WorkerStore {
     ) -> Option<StoreOutcome> {
         let store = self.store;
         let bucket = store.index.lock(key.hash);
-        let there = bucket.find_item(pin, &store.slabs, key).filter(|(_, item)| item.is_same(old))?;
+        let mark = store.flush.mark();
+        let there = bucket.find_item(pin, &store.slabs, key)?;
+        if !there.1.is_same(old) || self.why_dead_at(mark, &there.1).is_some() {
+            return None;
+        }
         // A touch may have changed the deadline since.
         let deadline = there.1.deadline();
-        let outcome = self.publish(pin, bucket, Some(there), new, deadline);
+        let outcome = self.publish(pin, bucket, mark, Some(there), new, deadline);
         self.settle();
         Some(outcome)
     }

@@ -10,6 +10,7 @@ use crate::sync::Pin;
 use super::cache::Store;
 use super::cas::CasRange;
 use super::engine::Miss;
+use super::flush::FlushMark;
 use super::statistics::WorkerTally;
 
 /// The store, as one worker sees it. Implements `Engine`.
@@ -90,10 +91,17 @@ impl WorkerStore {
     /// Why a linked item counts as gone, if it does.
     #[inline]
     pub(super) fn why_dead(&self, item: &ItemRef<'_>) -> Option<Miss> {
+        self.why_dead_at(self.store.flush.mark(), item)
+    }
+
+    /// As [`WorkerStore::why_dead`], as of the flush `mark`. Who stores on the strength of an item's life draws the new
+    /// unique against the same mark: a flush in between then drops the new item with the old.
+    #[inline]
+    pub(super) fn why_dead_at(&self, mark: FlushMark, item: &ItemRef<'_>) -> Option<Miss> {
         if item.is_over(self.now()) {
             return Some(Miss::Expired);
         }
-        self.store.flush.covers(|| item.cas()).then_some(Miss::Flushed)
+        mark.covers(|| item.cas()).then_some(Miss::Flushed)
     }
 
     /// Takes an item that the index no longer refers to out of the counts, and its chunks out of use. The bucket's

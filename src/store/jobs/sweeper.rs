@@ -12,6 +12,7 @@ use crate::item::ItemRef;
 use crate::memory::ChunkRef;
 use crate::sync::Pin;
 
+use super::super::flush::FlushMark;
 use super::super::statistics::ClassTally;
 use super::super::worker_store::WorkerStore;
 use super::{Job, Next};
@@ -31,7 +32,7 @@ pub(super) struct Sweeper {
     /// Pages left of this stretch.
     left: u64,
     /// The flush mark when the round began: at its end everything that the mark covers is collected.
-    mark: u64,
+    mark: FlushMark,
 }
 
 impl Job for Sweeper {
