@@ -1,5 +1,7 @@
 //! `stats`: which group, and its rows as lines.
 
+use std::ops::ControlFlow;
+
 use crate::base::{Deadline, parse_u32};
 use crate::protocol::text::push_stat;
 use crate::protocol::{ReplyLine, Tokens};
@@ -86,11 +88,13 @@ fn cachedump<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>, pin: &E
     ctx.engine.dump_class(pin, class, limit, &mut |key, value_len, deadline| {
         let unix_s = if deadline == Deadline::NEVER { 0 } else { epoch_unix_s + i64::from(deadline.0) };
         let facts = format!(" [{value_len} b; {unix_s} s]\r\n");
-        if out.len() + key.len() + facts.len() + 5 <= end {
-            out.extend_from_slice(b"ITEM ");
-            out.extend_from_slice(key);
-            out.extend_from_slice(facts.as_bytes());
+        if out.len() + key.len() + facts.len() + 5 > end {
+            return ControlFlow::Break(());
         }
+        out.extend_from_slice(b"ITEM ");
+        out.extend_from_slice(key);
+        out.extend_from_slice(facts.as_bytes());
+        ControlFlow::Continue(())
     });
     ReplyLine::End
 }

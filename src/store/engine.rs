@@ -4,6 +4,8 @@
 //! Every call that may look at items takes the engine's proof that nothing it can see is reused meanwhile
 //! (`Pin`, house rule 5). Results borrow that proof.
 
+use std::ops::ControlFlow;
+
 use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, RelTime};
 
 /// A cache, as one worker sees it.
@@ -83,9 +85,9 @@ pub trait Engine {
     /// Reports one group of `stats` as rows.
     fn report(&self, pin: &Self::Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn std::fmt::Display));
 
-    /// Shows key, value length in bytes and deadline of up to `limit` (0: all) live items of a slab class:
-    /// `stats cachedump`.
-    fn dump_class(&self, pin: &Self::Pin, class: u8, limit: u32, show: &mut dyn FnMut(&[u8], u32, Deadline));
+    /// Shows key, value length in bytes and deadline of up to `limit` (0: all) live items of a slab class, until `show`
+    /// has had enough: `stats cachedump`.
+    fn dump_class(&self, pin: &Self::Pin, class: u8, limit: u32, show: ShowItem<'_>);
 
     /// Changes the memory limit, in bytes. False: out of the bounds that can be had.
     fn set_memory_limit(&mut self, bytes: u64) -> bool;
@@ -93,6 +95,9 @@ pub trait Engine {
     /// Zeroes the store's own statistics (`stats reset`).
     fn reset_stats(&mut self);
 }
+
+/// Takes key, value length in bytes and deadline of an item, and says whether it wants more.
+pub type ShowItem<'a> = &'a mut dyn FnMut(&[u8], u32, Deadline) -> ControlFlow<()>;
 
 /// What a client can be told of an item.
 pub trait Item {

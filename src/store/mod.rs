@@ -33,7 +33,7 @@ mod worker_store;
 
 pub use cache::{Store, StoreConfig};
 pub use engine::{
-    Arith, ArithOutcome, Engine, Fetched, Item, Miss, Pending, Refusal, StoreMode, StoreOutcome, StoreReport,
+    Arith, ArithOutcome, Engine, Fetched, Item, Miss, Pending, Refusal, ShowItem, StoreMode, StoreOutcome, StoreReport,
 };
 pub use jobs::JOB_THREADS;
 pub use worker_store::WorkerStore;

@@ -7,7 +7,7 @@ use crate::item::{ItemRef, PendingItem};
 use crate::sync::Pin;
 
 use super::engine::{
-    Arith, ArithOutcome, Engine, Fetched, Item, Pending, Refusal, StoreMode, StoreOutcome, StoreReport,
+    Arith, ArithOutcome, Engine, Fetched, Item, Pending, Refusal, ShowItem, StoreMode, StoreOutcome, StoreReport,
 };
 use super::worker_store::WorkerStore;
 
@@ -103,10 +103,11 @@ impl Engine for WorkerStore {
         }
     }
 
-    fn dump_class(&self, pin: &Pin, class: u8, limit: u32, show: &mut dyn FnMut(&[u8], u32, Deadline)) {
+    fn dump_class(&self, pin: &Pin, class: u8, limit: u32, show: ShowItem<'_>) {
         let limit = if limit == 0 { usize::MAX } else { limit as usize };
         let live = self.store.items_of(pin, class).filter(|item| self.why_dead(item).is_none());
-        live.take(limit).for_each(|item| show(item.key(), item.value_len(), item.deadline()));
+        // Ignored: whether all was shown or enough, the walk is over.
+        let _ = live.take(limit).try_for_each(|item| show(item.key(), item.value_len(), item.deadline()));
     }
 
     fn set_memory_limit(&mut self, bytes: u64) -> bool {

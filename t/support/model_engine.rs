@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use larder::base::{Deadline, HashedKey, Key, KeyHash, KeyHasher, Moment, RelTime};
 use larder::store::{
-    Arith, ArithOutcome, Engine, Fetched, Item, Miss, Pending, Refusal, StoreMode, StoreOutcome, StoreReport,
+    Arith, ArithOutcome, Engine, Fetched, Item, Miss, Pending, Refusal, ShowItem, StoreMode, StoreOutcome, StoreReport,
 };
 
 /// The cache.
@@ -216,11 +216,13 @@ impl Engine for ModelEngine {
         row("curr_items", &self.items.len());
     }
 
-    fn dump_class(&self, _pin: &(), class: u8, limit: u32, show: &mut dyn FnMut(&[u8], u32, Deadline)) {
+    fn dump_class(&self, _pin: &(), class: u8, limit: u32, show: ShowItem<'_>) {
         assert!(class < 64);
         let limit = if limit == 0 { usize::MAX } else { limit as usize };
         for item in self.items.values().take(limit) {
-            show(&item.key, item.value_len(), item.deadline);
+            if show(&item.key, item.value_len(), item.deadline).is_break() {
+                return;
+            }
         }
     }
 
