@@ -398,14 +398,16 @@ impl Desk {
         let last_heard = |place| roster.at(place).map(|connection| connection.last_heard());
         wheel.turn(self.now, last_heard, &mut |place| silent.push(place));
         for place in silent {
-            self.counters.idle_kicks.add(1);
             self.close(place, CloseReason::Idle);
         }
     }
 
     #[cold]
-    fn close(&mut self, place: u32, _reason: CloseReason) {
+    fn close(&mut self, place: u32, reason: CloseReason) {
         let Some(connection) = self.roster.leave(place) else { return };
+        if reason == CloseReason::Idle {
+            self.counters.idle_kicks.add(1);
+        }
         let fd = connection.fd();
         self.shared.board.clear(fd);
         if self.verbosity >= COMMANDS_VERBOSITY {

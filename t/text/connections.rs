@@ -60,6 +60,28 @@ fn an_idle_connection_is_closed_without_a_word() {
 }
 
 #[test]
+fn a_kick_counts_once_however_many_clients_had_the_place_before() {
+    let server = Server::start(&["-t", "1", "-o", "idle_timeout=2,debug_commands"]);
+    server.client().ask("debugtime p\r\n", "OK\r\n");
+    for _ in 0..60 {
+        let mut brief = server.client();
+        brief.ask("get a\r\n", "END\r\n");
+        brief.send("quit\r\n");
+        brief.expect_close();
+    }
+    let mut silent: Vec<_> = (0..3).map(|_| server.client()).collect();
+    for client in &mut silent {
+        client.ask("get a\r\n", "END\r\n");
+    }
+    // Whoever moves the clock was heard before it moved: it is one of the silent ones.
+    silent[2].ask("debugtime 3\r\n", "OK\r\n");
+    for client in &mut silent {
+        client.expect_close();
+    }
+    assert_eq!(server.stats("")["idle_kicks"], "3");
+}
+
+#[test]
 fn half_a_set_leaves_no_trace() {
     let server = Server::start(&[]);
     let mut client = server.client();
