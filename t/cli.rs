@@ -263,6 +263,24 @@ fn a_pidfile_that_cannot_be_written_ends_the_start() {
 }
 
 #[test]
+fn a_link_beside_the_pidfile_is_not_followed() {
+    let directory = scratch_directory();
+    let (pidfile, beside, theirs) = (directory.join("pid"), directory.join("pid.tmp"), directory.join("theirs"));
+    fs::write(&theirs, "theirs").unwrap();
+    std::os::unix::fs::symlink(&theirs, &beside).unwrap();
+    let server = Server::start(&["-P", pidfile.to_str().unwrap()]);
+    wait_until("the pidfile is written", || pidfile.exists());
+    let is_file = fs::symlink_metadata(&pidfile).unwrap().is_file();
+    let told = fs::read_to_string(&pidfile).unwrap();
+    let untouched = fs::read_to_string(&theirs).unwrap();
+    assert!(!beside.exists());
+    fs::remove_dir_all(directory).unwrap();
+    assert!(is_file);
+    assert_eq!(told, format!("{}\n", server.process_id()));
+    assert_eq!(untouched, "theirs");
+}
+
+#[test]
 fn port_zero_takes_a_free_port_when_a_port_file_tells_it() {
     let server = Server::start(&["-p", "0"]);
     server.client().ask("get a\r\n", "END\r\n");

@@ -2,8 +2,9 @@
 //! it, so that nobody reads half of one.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The file of -P. Removed when dropped, in a daemon.
@@ -42,10 +43,19 @@ pub(super) fn write_ports(path: &Path, listeners: &[SocketAddr]) -> io::Result<(
     write_whole(path, &listeners.iter().map(line).collect::<String>())
 }
 
+/// The access mode of the files: they are there to be read.
+const MODE: u32 = 0o644;
+
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let mut beside = path.as_os_str().to_os_string();
     beside.push(".tmp");
-    fs::write(&beside, text)?;
+    // What is there was left by a process that ended in the middle of this, or laid out by somebody who wants us to
+    // write elsewhere: it is removed, never opened. A new file follows no link.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    fs::OpenOptions::new().write(true).create_new(true).mode(MODE).open(&beside)?.write_all(text.as_bytes())?;
     fs::rename(&beside, path)
 }
 
