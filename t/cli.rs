@@ -102,8 +102,8 @@ fn help_version_and_licence_go_to_standard_output() {
 #[test]
 fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
     for (arguments, line) in [
-        (&["-t", "900"][..], "-t, --threads: 900 is outside 1..=64"),
-        (&["-t", "0"], "-t, --threads: 0 is outside 1..=64"),
+        (&["-t", "900"][..], "-t, --threads: 900 is outside 1..=256"),
+        (&["-t", "0"], "-t, --threads: 0 is outside 1..=256"),
         (&["-p", "65536"], "-p, --port: 65536 is outside -1..=65535"),
         (&["-p", "http"], "-p, --port: not a port: \"http\""),
         (&["-p"], "-p, --port: needs a value: <num>"),
@@ -119,15 +119,21 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
         (&["-o", "hashpower=5"], "-o hashpower: 5 is outside 12..=32"),
         (&["-o", "nonsense"], "-o nonsense: no such option; larder -h lists them"),
         (&["--nonsense"], "--nonsense: no such option; larder -h lists them"),
-        (&["-q"], "-q: no such option; larder -h lists them"),
+        (&["-o", "="], "-o =: no such option; larder -h lists them"),
+        (&["-o", "nonsense=1"], "-o nonsense=1: no such option; larder -h lists them"),
+        (&["-z"], "-z: no such option; larder -h lists them"),
         (&["start"], "start: not an option; larder -h lists them"),
         (&["-p", "0"], "-p, --port: 0 turns TCP off, and no -s, --unix-socket is given: nowhere to listen"),
-        (&["-U", "11211"], "-U, --udp-port: not in this version, it comes with a later one"),
+        (
+            &["-U", "11211"],
+            "-U, --udp-port: not in this version, it comes with a later one; leave it out, or write -U 0",
+        ),
         (&["-S"], "-S, --enable-sasl: not in this version, it comes with a later one"),
         (&["-Y", "f"], "-Y, --auth-file: not in this version, it comes with a later one"),
         (&["-e", "f"], "-e, --memory-file: not in this version, it comes with a later one"),
         (&["-Z"], "-Z, --enable-ssl: not in this version, it comes with a later one"),
         (&["-x", "h"], "-x, --replication-peer: not in this version, it comes with a later one"),
+        (&["-q", "100"], "-q, --replication-queue-max: not in this version, it comes with a later one"),
         (&["-B", "binary"], "-B, --protocol: binary: not in this version, it comes with a later one"),
         (&["-o", "ext_path=/f:1g"], "-o ext_path: not in this version, it comes with a later one"),
         (&["-o", "ssl_key=f"], "-o ssl_key: not in this version, it comes with a later one"),
@@ -143,8 +149,8 @@ fn every_option_of_memcached_that_changes_nothing_here_is_accepted() {
     let list = "modern,no_modern,maxconns_fast,no_maxconns_fast,slab_reassign,no_slab_reassign,slab_automove,\
                 slab_automove=2,no_slab_automove,slab_automove_ratio=0.5,slab_automove_window=30,\
                 slab_automove_freeratio=0.01,tail_repair_time=0,hash_algorithm=murmur3,lru_crawler,no_lru_crawler,\
-                lru_crawler_sleep=100,lru_crawler_tocrawl=0,lru_maintainer,no_lru_maintainer,hot_lru_pct=20,\
-                warm_lru_pct=40,hot_max_factor=0.2,warm_max_factor=2.0,temporary_ttl=61,watcher_logbuf_size=256,\
+                lru_crawler_sleep=100,lru_crawler_tocrawl=0,lru_maintainer,no_lru_maintainer,hot_lru_pct=60,\
+                warm_lru_pct=60,hot_max_factor=0.2,warm_max_factor=2.0,temporary_ttl=61,watcher_logbuf_size=256,\
                 worker_logbuf_size=64,read_buf_mem_limit=0,track_sizes,no_hashexpand,inline_ascii_resp,\
                 no_inline_ascii_resp,no_chunked_items,resp_obj_mem_limit=0,sock_cookie_id=1,no_drop_privileges";
     let server = Server::start(&["-N", "1", "-W", "-U", "0", "-B", "ascii", "-o", list]);
@@ -278,6 +284,17 @@ fn a_link_beside_the_pidfile_is_not_followed() {
     assert!(is_file);
     assert_eq!(told, format!("{}\n", server.process_id()));
     assert_eq!(untouched, "theirs");
+}
+
+#[test]
+fn more_than_64_threads_start_with_a_word_about_it() {
+    let server = Server::start(&["-t", "72"]);
+    assert_eq!(
+        server.stderr(),
+        "larder: -t, --threads: 72 is a lot; no more than the machine has cores is recommended\n"
+    );
+    assert_eq!(server.stats("")["threads"], "72");
+    assert_eq!(Server::start(&["-t", "64"]).stderr(), "");
 }
 
 #[test]

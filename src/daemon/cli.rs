@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_with_what_to_do() {
-        assert_eq!(serve("-q").unwrap_err(), "-q: no such option; larder -h lists them");
+        assert_eq!(serve("-z").unwrap_err(), "-z: no such option; larder -h lists them");
         assert_eq!(serve("--nosuch").unwrap_err(), "--nosuch: no such option; larder -h lists them");
         assert_eq!(serve("-p").unwrap_err(), "-p, --port: needs a value: <num>");
         assert_eq!(serve("--port").unwrap_err(), "-p, --port: needs a value: <num>");
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(serve("-o").unwrap_err(), "-o: needs a value: <list>");
         assert_eq!(serve("--daemon=yes").unwrap_err(), "-d, --daemon: takes no value");
         assert_eq!(serve("start").unwrap_err(), "start: not an option; larder -h lists them");
-        assert_eq!(serve("-t 900").unwrap_err(), "-t, --threads: 900 is outside 1..=64");
+        assert_eq!(serve("-t 900").unwrap_err(), "-t, --threads: 900 is outside 1..=256");
         assert_eq!(serve("--user=").unwrap_err(), "-u, --user: needs a value");
     }
 

@@ -30,6 +30,8 @@ use super::plan::store_config;
 use super::privileges::{keep_in_ram, own_descriptors, shed};
 use super::shutdown::{Ending, Workers};
 
+/// From this many threads on memcached warns, and so do we.
+const THREADS_MANY: u32 = 65;
 /// From this verbosity on, size classes and listeners are printed.
 const DETAILED: u8 = 2;
 
@@ -38,6 +40,13 @@ const DETAILED: u8 = 2;
 /// # Errors
 /// Why it could not start.
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
+    if settings.threads >= THREADS_MANY {
+        let threads = settings.threads;
+        log_line(
+            format!("larder: -t, --threads: {threads} is a lot; no more than the machine has cores is recommended")
+                .as_bytes(),
+        );
+    }
     let clients_max = shed(settings)?;
     let foreground = if settings.daemonize {
         Some(fork_to_background().map_err(Failure::system("-d, --daemon: fork"))?)

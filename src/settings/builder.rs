@@ -29,7 +29,8 @@ impl SettingsBuilder {
         self.settings.read(row.field, text).map_err(named)?;
         self.given.insert(row.field);
         if row.status == Status::Later && self.settings.show(row.field) != Settings::default().show(row.field) {
-            return Err(format!("{}: not in this version, it comes with a later one", row.names()));
+            let remedy = remedy(row);
+            return Err(format!("{}: not in this version, it comes with a later one{remedy}", row.names()));
         }
         Ok(())
     }
@@ -45,7 +46,7 @@ impl SettingsBuilder {
         // `no_hashexpand` is a name of its own, `no_lru_crawler` the negation of one: the whole name comes first.
         let named = suboptions().find(|row| row.bare_name() == name);
         let row = named.or_else(|| suboptions().find(|row| row.has_negation() && Some(row.bare_name()) == negated));
-        let Some(row) = row else { return Err(format!("-o {name}: no such option; larder -h lists them")) };
+        let Some(row) = row else { return Err(format!("-o {word}: no such option; larder -h lists them")) };
         let text = match (row.hint(), value) {
             (None, Some(_)) => return Err(format!("-o {name}: takes no value")),
             (Some(_) | None, None) if named.is_none() => NEGATED,
@@ -94,6 +95,14 @@ impl SettingsBuilder {
     }
 }
 
+/// What to do instead, where old configurations often have an option that comes later.
+fn remedy(row: &Row) -> &'static str {
+    match row.field {
+        "udp_port" => "; leave it out, or write -U 0",
+        _ => "",
+    }
+}
+
 impl Settings {
     /// The TCP addresses to bind, in order. Empty when TCP is off.
     pub fn tcp_endpoints(&self) -> Vec<Endpoint> {
@@ -135,7 +144,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_option_the_value_and_the_limit() {
-        assert_eq!(build(&["threads=900"]).unwrap_err(), "-t, --threads: 900 is outside 1..=64");
+        assert_eq!(build(&["threads=900"]).unwrap_err(), "-t, --threads: 900 is outside 1..=256");
         assert_eq!(build(&["-o hashpower=5"]).unwrap_err(), "-o hashpower: 5 is outside 12..=32");
         assert_eq!(build(&["-o foo"]).unwrap_err(), "-o foo: no such option; larder -h lists them");
         assert_eq!(build(&["-o idle_timeout"]).unwrap_err(), "-o idle_timeout: needs a value: <num>");
@@ -150,7 +159,7 @@ mod tests {
     #[test]
     fn what_comes_later_is_refused_unless_it_is_the_default() {
         assert!(build(&["udp_port=0", "-o ext_threads=1", "-o no_drop_privileges"]).is_ok());
-        let refused = "-U, --udp-port: not in this version, it comes with a later one";
+        let refused = "-U, --udp-port: not in this version, it comes with a later one; leave it out, or write -U 0";
         assert_eq!(build(&["udp_port=11211"]).unwrap_err(), refused);
         assert!(build(&["sasl="]).unwrap_err().starts_with("-S, --enable-sasl: not in this version"));
         assert!(build(&["-o ext_path=/f:1G"]).is_err());

@@ -168,7 +168,7 @@ const MARKDOWN_HEAD: &str = "\
 <!-- Printed from src/settings/table.rs by `make doc`. Edit the table, not this file. -->
 
 Options are memcached's, short and long. A wrong one ends the start with one line that names the option, the value and
-the limit, for example `larder: -t, --threads: 900 is outside 1..=64`.
+the limit, for example `larder: -t, --threads: 900 is outside 1..=256`.
 What is written `-o name` stands in the list of `-o, --extended`: `-o idle_timeout=60,hashpower=20`.
 An option can be given twice; the last one counts, except that `-l` and `-o` add up.
 ";
@@ -176,7 +176,9 @@ An option can be given twice; the last one counts, except that `-l` and `-o` add
 const MARKDOWN_WITHOUT_EFFECT: &str = "
 ## Accepted without effect
 
-memcached has these, and command lines that carry them should keep working.
+memcached has these, and command lines that carry them should keep working. Each value is held to its limits. Whether
+some of them go together is not checked, since none has an effect: memcached refuses `hot_lru_pct` and `warm_lru_pct`
+that are more than 80 together, and `temporary_ttl` without the list maintainer; here they start.
 
 | option | what it is there | why it changes nothing here |
 |---|---|---|

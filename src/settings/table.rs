@@ -109,10 +109,10 @@ settings! {
     growth_factor: f64 = 1.10, Fraction { range: 1.01..=16.0, digits: 2 }, "-f, --slab-growth-factor=<num>", Memory, "growth_factor", Works;
     /// Room for key, flags and value in the smallest chunks, in bytes.
     chunk_size_min: u32 = 48, whole(1..=8192), "-n, --slab-min-size=<bytes>", Memory, "chunk_size", Works;
-    /// Threads that serve clients.
-    threads: u32 = 4, whole(1..=64), "-t, --threads=<num>", Clients, "num_threads", Works;
+    /// Threads that serve clients. More than the machine has cores is seldom of use; above 64 a line says so.
+    threads: u32 = 4, whole(1..=256), "-t, --threads=<num>", Clients, "num_threads", Works;
     /// As num_threads.
-    threads_per_udp: u32 = 4, whole(0..=64), "", Compatibility, "num_threads_per_udp", Report;
+    threads_per_udp: u32 = 4, whole(0..=256), "", Compatibility, "num_threads_per_udp", Report;
     /// Character that ends the prefix of a key for stats detail, which is turned on by this option.
     prefix_delimiter: u8 = b':', OneCharacter, "-D <char>", Commands, "stat_key_prefix", Works;
     /// Whether stats detail is on at start.
@@ -134,7 +134,8 @@ settings! {
     item_size_max: u64 = 1 << 20, ByteSize(1 << 10..=1 << 30), "-I, --max-item-size=<num>", Memory, "item_size_max", Works;
     /// Answer a client beyond -c with an error at once, instead of letting it wait.
     maxconns_fast: bool = true, TURNS_ON, "-o [no_]maxconns_fast", Clients, "maxconns_fast", Works;
-    /// Size of the empty hash table: 2 to this power buckets' worth of items. It grows while running.
+    /// Size of the empty hash table: 2 to this power buckets' worth of items. It grows while running. A bucket holds
+    /// nine items, so there are 2^3 times fewer of them, and 2^20 (64 MiB) at most: above 23 it begins as with 23.
     hashpower_init: u32 = 16, whole(12..=32), "-o hashpower=<num>", Memory, "hashpower_init", Works;
     /// Move memory between size classes.
     slab_reassign: bool = true, TURNS_ON, "-o [no_]slab_reassign", Compatibility, "slab_reassign", NoEffect(NO_MOVER);
@@ -237,7 +238,7 @@ settings! {
     /// io_uring in the proxy.
     proxy_uring: bool = false, TURNS_ON, "-o proxy_uring", Network, "proxy_uring_enabled", Later;
     /// Choose a client's thread by the network queue it arrived on.
-    napi_ids: u32 = 0, whole(0..=64), "-N, --napi-ids, --napi_ids=<num>", Clients, "num_napi_ids", NoEffect("clients go to the threads in turn");
+    napi_ids: u32 = 0, whole(0..=256), "-N, --napi-ids, --napi_ids=<num>", Clients, "num_napi_ids", NoEffect("clients go to the threads in turn");
     /// File that holds items across a restart.
     memory_file: Option<PathBuf> = None, Text { absent: "(null)" }, "-e, --memory-file=<file>", Memory, "memory_file", Later;
     /// Always 4: a client's flags have 32 bits.
@@ -257,7 +258,8 @@ settings! {
     user: Option<String> = None, Text { absent: "" }, "-u, --user=<user>", Process, "", Works;
     /// Run in the background.
     daemonize: bool = false, TURNS_ON, "-d, --daemon", Process, "", Works;
-    /// File that gets the process id. A daemon removes it when it ends.
+    /// File that gets the process id. A daemon removes it when it ends. The user of -u needs a directory for it in
+    /// which it may write.
     pidfile: Option<PathBuf> = None, Text { absent: "" }, "-P, --pidfile=<file>", Process, "", Works;
     /// Allow core files, and stay in the directory the server was started in.
     core_dumps: bool = false, TURNS_ON, "-r, --enable-coredumps", Process, "", Works;
@@ -275,6 +277,8 @@ settings! {
     debug_commands: bool = false, TURNS_ON, "-o debug_commands", Commands, "", Hidden;
     /// Peer that gets a copy of every item.
     replication_peer: Option<String> = None, Text { absent: "" }, "-x, --replication-peer=<host>", Network, "", Later;
+    /// Items that wait to be copied to that peer.
+    replication_queue_max: u32 = 8192, whole(0..=4_294_967_295), "-q, --replication-queue-max=<num>", Network, "", Later;
     /// Flash file, with its size.
     ext_path: Option<String> = None, Text { absent: "" }, "-o ext_path=<file:size>", Memory, "", Later;
     /// Size of a flash page, in MiB.
