@@ -69,7 +69,7 @@ bench-engine: ## time of parsing and executing a request, without sockets
 	$(CARGO) bench --bench engine
 
 .PHONY: doc
-doc: ## the pages that are printed from the tables: doc/settings.md, doc/larder.1, the help
+doc: ## the pages that are printed from the tables: doc/settings.md, doc/stats.md, doc/larder.1, the help
 	LARDER_BLESS=1 scripts/run-tests $(CARGO) test --test t docs
 
 .PHONY: compat
