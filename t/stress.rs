@@ -10,8 +10,11 @@ use std::thread;
 
 use larder::base::atomic::{AtomicU64, Ordering};
 use larder::base::{Clock, Deadline, Key};
+use larder::item::ItemLease;
 use larder::memory::ClassPlan;
-use larder::store::{Engine, Fetched, Item, Refusal, Store, StoreConfig, StoreMode, StoreOutcome, WorkerStore};
+use larder::store::{
+    Arith, ArithOutcome, Engine, Fetched, Item, Refusal, Store, StoreConfig, StoreMode, StoreOutcome, WorkerStore,
+};
 use larder::sync::Pin;
 
 use crate::random::Random;
@@ -31,8 +34,10 @@ fn no_value_is_torn_foreign_or_older_than_its_delete() {
     // What may be read at least: the number of the last delete or set of each key that its writer has finished.
     let floors: Vec<AtomicU64> = (0..THREADS * KEYS_PER_THREAD).map(|_| AtomicU64::new(0)).collect();
     let seen: u64 = thread::scope(|scope| {
-        let run =
-            |thread: usize| Stress { thread, floors: &floors, random: Random::with_seed(thread as u64 + 1), hits: 0 };
+        let run = |thread: usize| {
+            let random = Random::with_seed(thread as u64 + 1);
+            Stress { thread, floors: &floors, random, hits: 0, leased: None }
+        };
         let threads =
             (0..THREADS).map(|thread| scope.spawn(move || run(thread).run(store, operations / THREADS as u64)));
         threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).sum()
@@ -58,6 +63,8 @@ struct Stress<'a> {
     floors: &'a [AtomicU64],
     random: Random,
     hits: u64,
+    /// A value that is still being sent, as it were.
+    leased: Option<(String, ItemLease)>,
 }
 
 impl Stress<'_> {
@@ -70,21 +77,37 @@ impl Stress<'_> {
             for _ in 0..TURN {
                 number += 1;
                 match self.random.below(10) {
-                    0..4 => self.set(&mut worker, &guard, number),
+                    0..3 => self.set(&mut worker, &guard, number, StoreMode::Set),
+                    3 => self.set(&mut worker, &guard, number, StoreMode::Replace),
+                    4 if self.random.once_in(5000) => self.flush(&mut worker, number),
                     4 => self.delete(&mut worker, &guard, number),
                     _ => self.get(&mut worker, &guard),
                 }
             }
             worker.end_turn();
+            drop(guard);
+            // As for a slow client: the bytes are looked at after other turns have passed.
+            if self.random.once_in(20)
+                && let Some((name, lease)) = self.leased.take()
+            {
+                check(&name, &lease.pieces().collect::<Vec<_>>().concat());
+            }
         }
         self.hits
+    }
+
+    /// Drops everything, also what others are just storing; of its own keys this thread knows it for sure.
+    fn flush(&mut self, worker: &mut WorkerStore, number: u64) {
+        worker.flush_now();
+        let own = self.thread * KEYS_PER_THREAD..(self.thread + 1) * KEYS_PER_THREAD;
+        self.floors[own].iter().for_each(|floor| floor.store(number, Ordering::SeqCst));
     }
 
     fn own_key(&mut self) -> usize {
         self.thread * KEYS_PER_THREAD + self.random.below(KEYS_PER_THREAD)
     }
 
-    fn set(&mut self, worker: &mut WorkerStore, pin: &Pin, number: u64) {
+    fn set(&mut self, worker: &mut WorkerStore, pin: &Pin, number: u64, mode: StoreMode) {
         let id = self.own_key();
         let name = name(id);
         let key = worker.hash(Key::new(name.as_bytes()).unwrap());
@@ -95,9 +118,12 @@ impl Stress<'_> {
         match worker.reserve(pin, key, 7, Deadline::NEVER, len) {
             Ok(mut pending) => {
                 assert_eq!(pending.fill(&value), value.len());
-                let outcome = worker.commit(pin, pending, StoreMode::Set).ok();
-                assert_eq!(outcome, Some(StoreOutcome::Stored));
-                self.floors[id].store(number, Ordering::SeqCst);
+                match worker.commit(pin, pending, mode) {
+                    Ok(StoreOutcome::Stored) => self.floors[id].store(number, Ordering::SeqCst),
+                    Ok(StoreOutcome::NotStored) => assert_eq!(mode, StoreMode::Replace),
+                    Ok(other) => panic!("{other:?}"),
+                    Err(_pending) => panic!("neither set nor replace needs more memory"),
+                }
             }
             // The next turn tries another key; this one keeps its old value.
             Err(Refusal::Busy | Refusal::NoMemory) => {}
@@ -123,9 +149,48 @@ impl Stress<'_> {
         let mut bytes = Vec::new();
         item.for_each_piece(&mut |piece| bytes.extend_from_slice(piece));
         assert_eq!((item.key(), item.client_flags()), (name.as_bytes(), 7));
+        if self.leased.is_none() && self.random.once_in(50) {
+            self.leased = Some((name.clone(), item.lease()));
+        }
         let number = check(&name, &bytes);
         assert!(number >= floor, "{name}: read number {number}, but {floor} was stored or deleted before");
     }
+}
+
+#[test]
+fn no_increment_is_lost_between_threads() {
+    const INCREMENTS: u64 = 50_000;
+    let store = Store::new(StoreConfig { limit_bytes: 64 << 20, ..tiny() }, Arc::new(Clock::start())).unwrap();
+    store.start_jobs().unwrap();
+    let (mut participant, mut worker) = store.join();
+    let guard = participant.pin();
+    let counter = worker.hash(Key::new(b"counter").unwrap());
+    let mut pending = worker.reserve(&guard, counter, 0, Deadline::NEVER, 1).ok().unwrap();
+    pending.fill(b"0");
+    assert!(worker.commit(&guard, pending, StoreMode::Set).is_ok());
+    worker.end_turn();
+    drop(guard);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let (mut participant, mut worker) = store.join();
+                let mut done = 0;
+                while done < INCREMENTS {
+                    let guard = participant.pin();
+                    match worker.arith(&guard, counter, Arith::Incr(1)) {
+                        ArithOutcome::Value(_) => done += 1,
+                        // Memory is on its way back; the next turn has it.
+                        ArithOutcome::Busy => {}
+                        other => panic!("{other:?}"),
+                    }
+                    worker.end_turn();
+                }
+            });
+        }
+    });
+    let guard = participant.pin();
+    let last = worker.arith(&guard, counter, Arith::Incr(0));
+    assert_eq!(last, ArithOutcome::Value(INCREMENTS * THREADS as u64));
 }
 
 fn name(id: usize) -> String {
