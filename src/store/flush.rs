@@ -74,7 +74,7 @@ impl FlushMarks {
         }
     }
 
-    /// Forgets the mark `seen`: a whole sweep has found and collected everything it covers.
+    /// Forgets the mark `seen`: a whole sweep has collected everything it covers, and nobody still holds any of it.
     pub(super) fn forget(&self, seen: FlushMark) {
         // Ignored: another flush has come meanwhile, and its mark stays.
         let _ = self.mark.compare_exchange(seen.0, 0, Ordering::AcqRel, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::base::Key;
 use crate::item::ItemRef;
 use crate::memory::ChunkRef;
-use crate::sync::Pin;
+use crate::sync::{Pin, Stamp};
 
 use super::super::flush::FlushMark;
 use super::super::statistics::ClassTally;
@@ -33,12 +33,21 @@ pub(super) struct Sweeper {
     left: u64,
     /// The flush mark when the round began: at its end everything that the mark covers is collected.
     mark: FlushMark,
+    /// The mark of the last whole round, to be forgotten once all who were pinned at its end have let go: one of them may
+    /// have found an item just before it was collected, and asks for the mark only now.
+    swept: Option<(FlushMark, Stamp)>,
 }
 
 impl Job for Sweeper {
     /// One page.
     fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
         let store = worker.store;
+        if let Some((mark, stamp)) = self.swept
+            && store.epochs.is_over(stamp)
+        {
+            store.flush.forget(mark);
+            self.swept = None;
+        }
         if self.left == 0 {
             self.left = PAGES_PER_STRETCH_MIN.max(store.slabs.pages_used().div_ceil(STRETCHES_PER_ROUND));
         }
@@ -63,7 +72,8 @@ impl Sweeper {
             (self.class, self.page) = (self.class + 1, 0);
             return Next::Again;
         }
-        store.flush.forget(self.mark);
+        self.swept = Some((self.mark, store.epochs.stamp()));
+        store.epochs.advance();
         (self.class, self.left) = (0, 0);
         Next::Wait(Some(REST))
     }
