@@ -59,7 +59,11 @@ impl Rig {
             let answer = self.turn(|worker, pin| {
                 let key = hashed(worker, key);
                 let mut pending = worker.reserve(pin, key, 0, deadline, u32::try_from(value.len()).unwrap())?;
-                pending.fill(value);
+                let mut filled = pending.fill(value);
+                while filled < value.len() {
+                    worker.extend(pin, &mut pending)?;
+                    filled += pending.fill(&value[filled..]);
+                }
                 assert_eq!(worker.commit(pin, pending, StoreMode::Set).ok(), Some(StoreOutcome::Stored));
                 Ok(())
             });

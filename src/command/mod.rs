@@ -23,4 +23,4 @@ pub use context::{Context, Switches};
 pub use execute::{Outcome, execute};
 pub use operator::{Operator, Shutdown};
 pub use sink::{Mark, ReplySink};
-pub use storage::{Incoming, Terminator, finish_store};
+pub use storage::{Incoming, Terminator, extend_value, finish_store};

@@ -1,6 +1,6 @@
 //! set, add, replace, append, prepend, cas: reserve memory, fill it, make it visible.
 
-use crate::base::HashedKey;
+use crate::base::{HashedKey, Key};
 use crate::protocol::{Mode, Reply, ReplyLine, Storage, Value};
 use crate::store::{Engine, Pending as _, Refusal, StoreMode, StoreOutcome};
 
@@ -90,6 +90,38 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         tell_rarer(outcome, mode, reply, ctx, sink);
     }
     Ok(())
+}
+
+/// Gets memory for the next part of a value that is being received, if it needs any.
+///
+/// # Errors
+/// [`Outcome::Busy`]: call again in the next loop turn. [`Outcome::Swallow`]: there is none; the client is told, and this
+/// much of the value and its CRLF is still to come.
+#[inline]
+pub fn extend_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    incoming: &mut Incoming<E::Pending>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Result<(), Outcome<E::Pending>> {
+    if !incoming.pending.is_short() {
+        return Ok(());
+    }
+    match ctx.engine.extend(pin, &mut incoming.pending) {
+        Ok(()) => Ok(()),
+        Err(Refusal::Busy) if !ctx.last_try => Err(Outcome::Busy),
+        Err(Refusal::Busy | Refusal::NoMemory | Refusal::TooLarge) => {
+            ctx.counters.store_no_memory.add(1);
+            if incoming.mode == Mode::Set
+                && let Some(key) = Key::new(incoming.pending.key())
+            {
+                let key = ctx.engine.hash(key);
+                ctx.engine.delete(pin, key);
+            }
+            tell(sink, incoming.reply, ReplyLine::NoMemoryReading);
+            Err(Outcome::Swallow { bytes: u64::from(incoming.pending.remaining()) + 2 })
+        }
+    }
 }
 
 /// The outcomes other than a plain success.

@@ -3,12 +3,14 @@
 //! ```text
 //! buffer  │…unread│ ──fill──▶ chunks          what had arrived, copied once
 //! kernel  ──readv──▶ chunks, then the buffer   the rest, and its CRLF with whatever follows
+//!
+//! Chunks are added as the value arrives: who only announces a large value holds little memory.
 //! ```
 
 use std::io::IoSliceMut;
 use std::os::fd::AsFd as _;
 
-use crate::command::{Terminator, finish_store};
+use crate::command::{Outcome, Terminator, extend_value, finish_store};
 use crate::sync::Pin;
 use crate::sys::socket::{PIECES_MAX, receive_pieces};
 
@@ -33,10 +35,21 @@ impl Connection {
         budget: &mut u32,
     ) -> Step {
         let State::Value(incoming) = &mut self.state else { return Step::Again };
+        match extend_value(incoming, &mut turn.ctx, pin, queue) {
+            Ok(()) => {}
+            Err(Outcome::Swallow { bytes }) => {
+                self.state = State::Swallow { remaining: bytes };
+                return Step::Again;
+            }
+            Err(_busy) => return Step::Pause(Verdict::Busy),
+        }
         let taken = incoming.pending.fill(turn.input.unread());
         turn.input.consume(taken);
         if incoming.pending.remaining() == 0 {
             return self.finish_value(turn, pin, queue);
+        }
+        if incoming.pending.room_ahead() == 0 {
+            return Step::Again;
         }
         if !self.readable {
             return Step::Pause(Verdict::Wait);

@@ -9,7 +9,7 @@ use super::{BORROWED_VALUE_MIN, Flushed, TEXT_BYTES_MAX, VALUES_MAX, WriteQueue}
 use crate::base::{Deadline, Key, KeyHasher, RelTime};
 use crate::command::ReplySink as _;
 use crate::conn::backlog::Sent;
-use crate::item::{Birth, ChunkChain, ItemRef, Layout, PendingItem};
+use crate::item::{Birth, ItemRef, Layout, PendingItem};
 use crate::memory::{ChunkRef, ClassPlan, SizeClasses, SlabAllocator};
 use crate::sync::{Epochs, Pin};
 
@@ -36,9 +36,11 @@ fn value(len: u32) -> Vec<u8> {
 fn item<'pin>(pin: &'pin Pin, slabs: &'static SlabAllocator, len: u32) -> ItemRef<'pin> {
     let key = Key::new(b"colour").unwrap();
     let layout = Layout::new(&slabs.classes, key, 0, len);
-    let mut chain = ChunkChain::new(slabs, chunk(slabs, layout.head_class));
-    (0..layout.links()).for_each(|index| chain.push(chunk(slabs, layout.link_class(index))));
-    let mut pending = PendingItem::new(chain, layout, KeyHasher::with_seed(1).hash(key), 0, Deadline::NEVER);
+    let (head, hashed) = (chunk(slabs, layout.head_class), KeyHasher::with_seed(1).hash(key));
+    let mut pending = PendingItem::new(slabs, head, layout, hashed, 0, Deadline::NEVER);
+    while let Some(class) = pending.next_link_class() {
+        pending.push_link(chunk(slabs, class));
+    }
     assert_eq!(pending.fill(&value(len)), len as usize);
     let head = pending.into_linked(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2) });
     ItemRef::sight(pin, slabs, head).unwrap()

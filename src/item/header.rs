@@ -190,6 +190,12 @@ pub(super) fn write_link(head: &ChunkHead, piece_len: u32, next: Option<ChunkRef
     head.word0.store(u64::from(piece_len), Ordering::Release);
 }
 
+/// Names the link after this one. Nobody can see the chain yet.
+pub(super) fn set_next_link(head: &ChunkHead, next: ChunkRef) {
+    let first = head.word1.load(Ordering::Relaxed) & 0xffff_ffff;
+    head.word1.store(u64::from(next.bits()) << 32 | first, Ordering::Relaxed);
+}
+
 /// The next link after this one.
 pub(super) fn next_link(head: &ChunkHead) -> Option<ChunkRef> {
     ChunkRef::from_bits((head.word1.load(Ordering::Relaxed) >> 32) as u32)

@@ -16,5 +16,5 @@ mod view;
 
 pub use header::{Birth, Word0};
 pub use layout::Layout;
-pub use pending::{ChunkChain, PendingItem};
+pub use pending::PendingItem;
 pub use view::{ItemLease, ItemRef, Pieces};

@@ -10,6 +10,9 @@ use crate::memory::{ChunkRef, SlabAllocator};
 use super::header::{self, Birth, CLIENT_FLAGS_BYTES, HEADER_BYTES};
 use super::layout::Layout;
 
+/// In place of the first link, while there is none.
+const NO_LINK: [u8; 4] = [0; 4];
+
 /// A value that is being received straight into its chunks.
 pub struct PendingItem {
     slabs: &'static SlabAllocator,
@@ -19,45 +22,28 @@ pub struct PendingItem {
     deadline: Deadline,
     /// Bytes of the value that are still to come.
     remaining: u32,
+    /// Of them, those that have no chunk yet.
+    uncovered: u32,
+    /// Links so far, and the last of them (or the head).
+    links: u32,
+    last: ChunkRef,
     /// Where the next byte goes: `at..end` of `chunk`.
     chunk: ChunkRef,
     at: u32,
     end: u32,
 }
 
-/// The chunks of an item that is being allocated; given back if that is not finished.
-pub struct ChunkChain {
-    slabs: &'static SlabAllocator,
-    head: ChunkRef,
-    links: Vec<ChunkRef>,
-}
-
-impl ChunkChain {
-    /// A chain of one chunk so far.
-    pub fn new(slabs: &'static SlabAllocator, head: ChunkRef) -> Self {
-        // An empty Vec allocates nothing: only chained items, 16 KiB and more, pay for the list.
-        Self { slabs, head, links: Vec::new() }
-    }
-
-    /// Adds a link.
-    pub fn push(&mut self, link: ChunkRef) {
-        self.links.push(link);
-    }
-}
-
-impl Drop for ChunkChain {
-    fn drop(&mut self) {
-        self.slabs.give_back(self.head);
-        self.links.iter().for_each(|link| self.slabs.give_back(*link));
-    }
-}
-
 impl PendingItem {
-    /// Writes everything but the value into chunks that nobody else has.
-    pub fn new(chain: ChunkChain, layout: Layout, key: HashedKey<'_>, client_flags: u32, deadline: Deadline) -> Self {
-        let chain = ManuallyDrop::new(chain);
-        let (slabs, head) = (chain.slabs, chain.head);
-        assert_eq!(chain.links.len(), layout.links() as usize, "a chain is as long as its layout says");
+    /// Writes everything but the value into a chunk that nobody else has. A chain's links come with
+    /// [`PendingItem::push_link`].
+    pub fn new(
+        slabs: &'static SlabAllocator,
+        head: ChunkRef,
+        layout: Layout,
+        key: HashedKey<'_>,
+        client_flags: u32,
+        deadline: Deadline,
+    ) -> Self {
         header::write_unlinked(slabs.arena.head(head), layout.shape);
         let chunk_bytes = slabs.arena.chunk_bytes(head);
         let at = layout.shape.prefix_bytes();
@@ -70,6 +56,9 @@ impl PendingItem {
             hash: key.hash,
             deadline,
             remaining: layout.value_len,
+            uncovered: layout.value_len - layout.value_len.min(end - at),
+            links: 0,
+            last: head,
             chunk: head,
             at: HEADER_BYTES,
             end,
@@ -79,24 +68,40 @@ impl PendingItem {
         }
         if layout.shape.has_extension {
             pending.put(&layout.value_len.to_le_bytes());
-            pending.put(&chain.links.first().map_or(0, |link| link.bits()).to_le_bytes());
+            pending.put(&NO_LINK);
         }
         pending.put(key.key.bytes());
         debug_assert_eq!(pending.at, at);
-        pending.write_links(&chain.links);
-        // The list itself has done its work; the chunks are the pending item's now.
-        drop(ManuallyDrop::into_inner(chain).into_links());
         pending
     }
 
-    fn write_links(&self, links: &[ChunkRef]) {
-        let mut left = self.layout.value_len - self.layout.value_len.min(self.end - self.at);
-        for (index, link) in links.iter().enumerate() {
-            let piece = left.min(self.slabs.arena.chunk_bytes(*link) - HEADER_BYTES);
-            header::write_link(self.slabs.arena.head(*link), piece, links.get(index + 1).copied(), self.head);
-            left -= piece;
+    /// The class of the chain's next link, unless the value has all its memory.
+    #[inline]
+    pub fn next_link_class(&self) -> Option<u8> {
+        if self.uncovered == 0 { None } else { Some(self.layout.link_class(self.links)) }
+    }
+
+    /// Bytes that can be filled in before another link is needed.
+    #[inline]
+    pub fn room_ahead(&self) -> u32 {
+        self.remaining - self.uncovered
+    }
+
+    /// Adds a link of the class asked for.
+    pub fn push_link(&mut self, link: ChunkRef) {
+        let arena = &self.slabs.arena;
+        let piece = self.uncovered.min(arena.chunk_bytes(link) - HEADER_BYTES);
+        header::write_link(arena.head(link), piece, None, self.head);
+        if self.last == self.head {
+            let key_len = u32::from(self.layout.shape.key_len);
+            let offset = self.layout.shape.prefix_bytes() - key_len - u32::try_from(NO_LINK.len()).unwrap_or(0);
+            self.put_at(self.head, offset, &link.bits().to_le_bytes());
+        } else {
+            header::set_next_link(arena.head(self.last), link);
         }
-        debug_assert!(links.is_empty() || left == 0);
+        self.last = link;
+        self.links += 1;
+        self.uncovered -= piece;
     }
 
     /// Bytes of the value that are still to come.
@@ -150,10 +155,10 @@ impl PendingItem {
         self.written(self.head, HEADER_BYTES, CLIENT_FLAGS_BYTES).try_into().map_or(0, u32::from_le_bytes)
     }
 
-    /// Takes as many of `bytes` as are missing; says how many those were.
+    /// Takes as many of `bytes` as are missing and have room; says how many those were.
     #[inline]
     pub fn fill(&mut self, bytes: &[u8]) -> usize {
-        let wanted = bytes.len().min(self.remaining as usize);
+        let wanted = bytes.len().min(self.room_ahead() as usize);
         let mut left = &bytes[..wanted];
         while !left.is_empty() {
             let piece = left.len().min(self.room());
@@ -164,7 +169,7 @@ impl PendingItem {
         wanted
     }
 
-    /// Takes all of `pieces`, as far as bytes are missing.
+    /// Takes all of `pieces`, as far as bytes are missing and have room.
     pub fn fill_from<'b>(&mut self, pieces: impl Iterator<Item = &'b [u8]>) {
         for piece in pieces {
             self.fill(piece);
@@ -175,7 +180,7 @@ impl PendingItem {
     /// many there are; what is read into them is then announced to [`PendingItem::advance`].
     pub fn spare<'s>(&'s mut self, slices: &mut [IoSliceMut<'s>]) -> usize {
         let (mut chunk, mut at, mut end) = (self.chunk, self.at, self.end);
-        let mut left = self.remaining as usize;
+        let mut left = self.room_ahead() as usize;
         let mut count = 0;
         for slice in slices.iter_mut() {
             if left == 0 {
@@ -199,7 +204,7 @@ impl PendingItem {
 
     /// Notes that `n` bytes were read into what [`PendingItem::spare`] lent.
     pub fn advance(&mut self, n: usize) {
-        let mut left = n.min(self.remaining as usize);
+        let mut left = n.min(self.room_ahead() as usize);
         while left > 0 {
             let piece = left.min(self.room());
             // At most the chunk's room, which is less than 2^20.
@@ -265,12 +270,18 @@ impl PendingItem {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         assert!(bytes.len() <= (self.end - self.at) as usize, "the layout has room for every field (I3)");
-        // SAFETY: `at..end` lies within the chunk (I3), and so does `at + bytes.len()`, as just asserted.
-        let start = unsafe { self.slabs.arena.chunk_ptr(self.chunk).add(self.at as usize) };
+        self.put_at(self.chunk, self.at, bytes);
+        self.at += u32::try_from(bytes.len()).unwrap_or(0);
+    }
+
+    /// Writes `bytes` into a range of one of the item's own chunks.
+    #[inline]
+    fn put_at(&mut self, chunk: ChunkRef, offset: u32, bytes: &[u8]) {
+        // SAFETY: the caller names a range within the chunk (I3).
+        let start = unsafe { self.slabs.arena.chunk_ptr(chunk).add(offset as usize) };
         // SAFETY: nobody else can see a pending item's chunks (I12), so this is the only reference to them.
         let room = unsafe { slice::from_raw_parts_mut(start.as_ptr(), bytes.len()) };
         room.copy_from_slice(bytes);
-        self.at += u32::try_from(bytes.len()).unwrap_or(0);
     }
 
     #[inline]
@@ -284,14 +295,6 @@ impl PendingItem {
         let start = unsafe { self.slabs.arena.chunk_ptr(chunk).add(offset as usize) };
         // SAFETY: the chunk is this pending item's alone (I12), and `&self` keeps `put` away.
         unsafe { slice::from_raw_parts(start.as_ptr(), len as usize) }
-    }
-}
-
-impl ChunkChain {
-    /// The list of links; the chunks are no longer this chain's.
-    fn into_links(self) -> Vec<ChunkRef> {
-        let mut chain = ManuallyDrop::new(self);
-        std::mem::take(&mut chain.links)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::IoSliceMut;
 use std::sync::Arc;
 
-use super::{Birth, ChunkChain, Deadline, Layout, PendingItem, SlabAllocator};
+use super::{Birth, Deadline, Layout, PendingItem, SlabAllocator};
 use crate::base::{Key, KeyHasher, RelTime};
 use crate::item::ItemRef;
 use crate::memory::{ChunkRef, ClassPlan, SizeClasses};
@@ -27,9 +27,13 @@ fn chunk(slabs: &SlabAllocator, class: u8) -> ChunkRef {
 fn pending(slabs: &'static SlabAllocator, key: &[u8], client_flags: u32, value_len: u32) -> PendingItem {
     let key = Key::new(key).unwrap();
     let layout = Layout::new(&slabs.classes, key, client_flags, value_len);
-    let mut chain = ChunkChain::new(slabs, chunk(slabs, layout.head_class));
-    (0..layout.links()).for_each(|index| chain.push(chunk(slabs, layout.link_class(index))));
-    PendingItem::new(chain, layout, KeyHasher::with_seed(1).hash(key), client_flags, Deadline::NEVER)
+    let head = chunk(slabs, layout.head_class);
+    let hashed = KeyHasher::with_seed(1).hash(key);
+    let mut pending = PendingItem::new(slabs, head, layout, hashed, client_flags, Deadline::NEVER);
+    while let Some(class) = pending.next_link_class() {
+        pending.push_link(chunk(slabs, class));
+    }
+    pending
 }
 
 fn value(len: u32) -> Vec<u8> {
@@ -128,4 +132,22 @@ fn a_leased_item_outlives_its_pin_and_its_unlinking() {
     let free: u64 = slabs.classes.ids().map(|class| slabs.lock(class).usage().free).sum();
     let all: u64 = slabs.classes.ids().map(|class| slabs.lock(class).usage().chunks).sum();
     assert_eq!((free, slabs.leases.len()), (all, 0));
+}
+
+#[test]
+fn a_value_without_memory_takes_no_bytes_until_it_gets_a_link() {
+    let slabs = slabs();
+    let wanted = value(10_000);
+    let layout = Layout::new(&slabs.classes, Key::new(b"colour").unwrap(), 0, 10_000);
+    let hashed = KeyHasher::with_seed(1).hash(Key::new(b"colour").unwrap());
+    let mut item = PendingItem::new(slabs, chunk(slabs, layout.head_class), layout, hashed, 0, Deadline::NEVER);
+    let mut filled = item.fill(&wanted);
+    assert!(filled < 4096 && item.room_ahead() == 0);
+    assert_eq!(item.fill(&wanted[filled..]), 0);
+    while let Some(class) = item.next_link_class() {
+        item.push_link(chunk(slabs, class));
+        filled += item.fill(&wanted[filled..]);
+    }
+    assert_eq!((filled, item.remaining()), (10_000, 0));
+    assert_eq!(item.pieces().collect::<Vec<_>>().concat(), wanted);
 }

@@ -86,6 +86,8 @@ reply_lines! {
     TooLarge = "SERVER_ERROR object too large for cache";
     /// No memory for the value.
     NoMemoryStoring = "SERVER_ERROR out of memory storing object";
+    /// No memory for the rest of a value that is being received.
+    NoMemoryReading = "SERVER_ERROR Out of memory during read";
     /// No memory for the new number.
     NoMemory = "SERVER_ERROR out of memory";
     /// cache_memlimit: too little.

@@ -8,8 +8,8 @@
 //! ```
 
 use crate::base::{Deadline, HashedKey};
-use crate::item::{ChunkChain, Layout, PendingItem};
-use crate::memory::{PAGE_BYTES, SlabGuard};
+use crate::item::{Layout, PendingItem};
+use crate::memory::{ChunkRef, PAGE_BYTES, SlabGuard};
 use crate::sync::Pin;
 
 use super::engine::Refusal;
@@ -21,13 +21,17 @@ use super::worker_store::WorkerStore;
 const RESERVE_CHUNKS: u32 = 96;
 /// The reserve is at most this share of a class's chunks: small caches are for items, not for reserves.
 const RESERVE_SHARE: u64 = 16;
+/// So much of a value gets its memory before it has arrived. Not less than a connection's input buffer: a value that is
+/// there as a whole is filled in as a whole.
+pub(super) const AHEAD_BYTES: u32 = 64 << 10;
 /// How much of the memory limit the class of large values may get beyond it.
 const BEYOND_LIMIT_SHARE: u64 = 16;
 /// Pages that class may have in any case: two values of a mebibyte, and one page to share.
 const PAGES_FOR_LARGE_MIN: u64 = 3;
 
 impl WorkerStore {
-    /// Memory for a value of `value_len` bytes.
+    /// Memory for the first [`AHEAD_BYTES`] of a value of `value_len` bytes: for what else is announced, memory is taken
+    /// as it arrives ([`WorkerStore::cover`]).
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -44,31 +48,54 @@ impl WorkerStore {
             return Err(Refusal::TooLarge);
         }
         let layout = Layout::new(&self.store.slabs.classes, key.key, client_flags, value_len);
-        let head = match self.magazines.pop(layout.head_class) {
-            Some(chunk) => chunk,
-            None => {
-                self.refill(pin, layout.head_class, 1 + layout.full_links)?;
-                self.magazines.pop(layout.head_class).ok_or(Refusal::Busy)?
-            }
-        };
-        let mut chain = ChunkChain::new(&self.store.slabs, head);
-        for index in 0..layout.links() {
-            let class = layout.link_class(index);
-            let link = match self.magazines.pop(class) {
-                Some(chunk) => chunk,
-                None => {
-                    let left_of_class = if class == layout.head_class { layout.full_links - index } else { 1 };
-                    self.refill(pin, class, left_of_class)?;
-                    self.magazines.pop(class).ok_or(Refusal::Busy)?
-                }
-            };
-            chain.push(link);
+        let head = self.chunk(pin, layout.head_class, 1)?;
+        let mut pending = PendingItem::new(&self.store.slabs, head, layout, key, client_flags, deadline);
+        if pending.next_link_class().is_some() {
+            self.cover(pin, &mut pending, AHEAD_BYTES)?;
         }
-        Ok(PendingItem::new(chain, layout, key, client_flags, deadline))
+        Ok(pending)
     }
 
-    /// Fills the magazine of `class`, which is empty, from the class. `wanted` is how many chunks the caller will
-    /// need in all, this time and the next: so many are evicted if they must be.
+    /// As [`WorkerStore::allocate`], and all of the value's memory at once: for values that are there already.
+    pub(super) fn allocate_whole(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        client_flags: u32,
+        deadline: Deadline,
+        value_len: u32,
+    ) -> Result<PendingItem, Refusal> {
+        let mut pending = self.allocate(pin, key, client_flags, deadline, value_len)?;
+        self.cover(pin, &mut pending, u32::MAX)?;
+        Ok(pending)
+    }
+
+    /// Adds links to a chain until `ahead_bytes` can be filled in, or all that are missing. On an error the links it got
+    /// stay with it.
+    #[cold]
+    pub(super) fn cover(&mut self, pin: &Pin, pending: &mut PendingItem, ahead_bytes: u32) -> Result<(), Refusal> {
+        let link_bytes = self.store.slabs.classes.chunk_max();
+        while pending.room_ahead() < ahead_bytes
+            && let Some(class) = pending.next_link_class()
+        {
+            let lacking_bytes = ahead_bytes.min(pending.remaining()) - pending.room_ahead();
+            let link = self.chunk(pin, class, lacking_bytes.div_ceil(link_bytes))?;
+            pending.push_link(link);
+        }
+        Ok(())
+    }
+
+    /// A chunk of `class`. `wanted` is how many the caller will need in all: if none is left, so many are evicted.
+    #[inline]
+    fn chunk(&mut self, pin: &Pin, class: u8, wanted: u32) -> Result<ChunkRef, Refusal> {
+        if let Some(chunk) = self.magazines.pop(class) {
+            return Ok(chunk);
+        }
+        self.refill(pin, class, wanted)?;
+        self.magazines.pop(class).ok_or(Refusal::Busy)
+    }
+
+    /// Fills the magazine of `class`, which is empty, from the class.
     #[cold]
     fn refill(&mut self, pin: &Pin, class: u8, wanted: u32) -> Result<(), Refusal> {
         let store = self.store;

@@ -27,7 +27,7 @@ impl WorkerStore {
             let digits = digits.format(after).as_bytes();
             debug_assert!(digits.len() <= DIGITS_MAX);
             let len = old.value_len().max(u32::try_from(digits.len()).unwrap_or(0));
-            let mut new = match self.allocate(pin, key, old.client_flags(), old.deadline(), len) {
+            let mut new = match self.allocate_whole(pin, key, old.client_flags(), old.deadline(), len) {
                 Ok(new) => new,
                 Err(Refusal::Busy) => return ArithOutcome::Busy,
                 Err(Refusal::NoMemory | Refusal::TooLarge) => return ArithOutcome::NoMemory,

@@ -37,7 +37,8 @@ pub trait Engine {
         deadline: Deadline,
     ) -> Fetched<Self::Item<'pin>>;
 
-    /// Memory for a value of `value_len` bytes that will become `key`'s.
+    /// Memory for a value of `value_len` bytes that will become `key`'s: all of it, or as much as a connection receives at
+    /// once.
     ///
     /// # Errors
     /// [`Refusal`] says why there is none, and whether to try again in the next loop turn.
@@ -49,6 +50,12 @@ pub trait Engine {
         deadline: Deadline,
         value_len: u32,
     ) -> Result<Self::Pending, Refusal>;
+
+    /// Memory for the next part of a value that has none left ([`Pending::is_short`]).
+    ///
+    /// # Errors
+    /// As [`Engine::reserve`]; the value keeps what it has.
+    fn extend(&mut self, pin: &Self::Pin, pending: &mut Self::Pending) -> Result<(), Refusal>;
 
     /// Makes a completely received value visible, if `mode` allows.
     ///
@@ -121,7 +128,11 @@ pub trait Item {
 pub trait Pending {
     /// How many bytes are still to come.
     fn remaining(&self) -> u32;
-    /// Takes as many of `bytes` as are missing, and says how many those were.
+    /// Whether bytes are still to come and there is no memory for the next one.
+    fn is_short(&self) -> bool;
+    /// The key the value is for.
+    fn key(&self) -> &[u8];
+    /// Takes as many of `bytes` as are missing and have memory, and says how many those were.
     fn fill(&mut self, bytes: &[u8]) -> usize;
 }
 

@@ -6,6 +6,7 @@ use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, RelTime};
 use crate::item::{ItemRef, PendingItem};
 use crate::sync::Pin;
 
+use super::alloc::AHEAD_BYTES;
 use super::engine::{
     Arith, ArithOutcome, Engine, Fetched, Item, Pending, Refusal, ShowItem, StoreMode, StoreOutcome, StoreReport,
 };
@@ -57,6 +58,10 @@ impl Engine for WorkerStore {
         value_len: u32,
     ) -> Result<PendingItem, Refusal> {
         self.allocate(pin, key, client_flags, deadline, value_len)
+    }
+
+    fn extend(&mut self, pin: &Pin, pending: &mut PendingItem) -> Result<(), Refusal> {
+        self.cover(pin, pending, AHEAD_BYTES)
     }
 
     #[inline]
@@ -153,6 +158,14 @@ impl Pending for PendingItem {
     #[inline]
     fn remaining(&self) -> u32 {
         PendingItem::remaining(self)
+    }
+    #[inline]
+    fn is_short(&self) -> bool {
+        self.room_ahead() == 0 && PendingItem::remaining(self) > 0
+    }
+    #[inline]
+    fn key(&self) -> &[u8] {
+        PendingItem::key(self)
     }
     #[inline]
     fn fill(&mut self, bytes: &[u8]) -> usize {

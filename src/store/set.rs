@@ -116,7 +116,7 @@ impl WorkerStore {
         loop {
             let Ok(old) = self.find_live(pin, key) else { return Ok(StoreOutcome::NotStored) };
             let joined_len = old.value_len().saturating_add(pending.value_len());
-            let mut joined = match self.allocate(pin, key, old.client_flags(), old.deadline(), joined_len) {
+            let mut joined = match self.allocate_whole(pin, key, old.client_flags(), old.deadline(), joined_len) {
                 Ok(joined) => joined,
                 Err(Refusal::Busy) => return Err(pending),
                 Err(Refusal::TooLarge) => return Ok(StoreOutcome::TooLarge),

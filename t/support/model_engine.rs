@@ -140,6 +140,10 @@ impl Engine for ModelEngine {
         Ok(ModelPending { item, value_len: value_len as usize })
     }
 
+    fn extend(&mut self, _pin: &(), _pending: &mut ModelPending) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     fn commit(&mut self, _pin: &(), pending: ModelPending, mode: StoreMode) -> Result<StoreOutcome, ModelPending> {
         assert_eq!(pending.remaining(), 0, "only whole values are committed");
         if matches!(mode, StoreMode::Append | StoreMode::Prepend) && self.is_busy() {
@@ -268,6 +272,14 @@ impl Item for ModelItem {
 impl Pending for ModelPending {
     fn remaining(&self) -> u32 {
         u32::try_from(self.value_len - self.item.value.len()).expect("values are shorter than 4 GiB")
+    }
+
+    fn is_short(&self) -> bool {
+        false
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.item.key
     }
 
     fn fill(&mut self, bytes: &[u8]) -> usize {

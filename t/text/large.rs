@@ -134,3 +134,16 @@ fn a_value_being_sent_survives_its_replacement() {
         reader.expect("\r\nEND\r\n");
     }
 }
+
+#[test]
+fn values_that_are_announced_and_never_sent_keep_no_memory_from_others() {
+    let server = Server::start(&["-m", "64"]);
+    let mut idle: Vec<Client> = (0..200).map(|_| server.client()).collect();
+    for (number, client) in idle.iter_mut().enumerate() {
+        client.send(format!("set announced-{number} 0 0 1000000\r\n"));
+    }
+    let mut client = server.client();
+    for round in 0..20 {
+        round_trip(&mut client, "sent", &value(600_000 + round, round));
+    }
+}
