@@ -58,6 +58,11 @@ sanitize: ## floors 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly t
 	scripts/sanitize address
 	scripts/sanitize thread
 
+.PHONY: miri
+miri: ## items, slabs and epochs under Miri, a minute; needs the nightly component miri (the long tests are left out)
+	MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks" scripts/run-tests $(CARGO) +$(NIGHTLY) miri test --lib -- \
+		sync::epoch memory::slab memory::magazine item::header dropping_a_pending an_item_in_the a_leased_item a_value_without
+
 .PHONY: bench-quick bench-memory bench-instructions bench-engine
 bench-quick: ## CPU time per request, larder beside memcached (doc/performance.md)
 	$(CARGO) bench --bench quick -- compare

@@ -21,8 +21,14 @@ impl Mapping {
     pub fn reserve(wanted: usize, least: usize) -> io::Result<Self> {
         let mut len = wanted.max(least);
         loop {
-            // Not counted against what the machine could back: the memory limit says how much will be touched.
-            match MmapOptions::new().len(len).no_reserve_swap().map_anon() {
+            let mut options = MmapOptions::new();
+            options.len(len);
+            if !cfg!(miri) {
+                // Not counted against what the machine could back: the memory limit says how much will be touched.
+                // Miri knows no such flag.
+                options.no_reserve_swap();
+            }
+            match options.map_anon() {
                 Ok(map) => return Ok(Self { raw: map.into() }),
                 Err(error) if len == least => return Err(error),
                 Err(_) => len = (len / 2).max(least),
