@@ -151,7 +151,10 @@ impl Connection {
             return Received::Nothing;
         }
         turn.input.restore(self.tail.take());
-        self.fill(turn);
+        // What the last turn had no budget for can be a whole buffer.
+        if !turn.input.is_full() {
+            self.fill(turn);
+        }
         let bytes = turn.input.unread();
         Received::Ahead(if bytes.len() <= SMALL_BYTES_MAX { look_ahead(bytes, turn.ctx.engine) } else { None })
     }

@@ -48,6 +48,8 @@ struct Bench {
     input: ReadBuf,
     output: Vec<u8>,
     requests_max: u32,
+    /// Whether each turn receives before it drives.
+    receives_ahead: bool,
     verbosity: u8,
     connection: Connection,
     client: UnixStream,
@@ -82,6 +84,7 @@ impl Bench {
             input: ReadBuf::default(),
             output: Vec::new(),
             requests_max: 1000,
+            receives_ahead: false,
             verbosity: 0,
             connection: Connection::new(OwnedFd::from(ours), now),
             client,
@@ -109,7 +112,8 @@ impl Bench {
             now: moment.now,
             verbosity: self.verbosity,
         };
-        let verdict = self.connection.drive(&mut turn, &pin, Received::Nothing);
+        let received = if self.receives_ahead { self.connection.receive_ahead(&mut turn) } else { Received::Nothing };
+        let verdict = self.connection.drive(&mut turn, &pin, received);
         self.store.end_turn();
         verdict
     }
@@ -236,6 +240,19 @@ fn requests_beyond_the_budget_wait_for_the_next_turn() {
     let turns: Vec<Verdict> = (0..3).map(|_| bench.turn()).collect();
     assert_eq!(turns, [Verdict::Again, Verdict::Again, Verdict::Wait]);
     assert_eq!(bench.read().iter().filter(|byte| **byte == b'\n').count(), 50);
+}
+
+#[test]
+fn a_full_buffer_waits_for_the_next_turn_as_it_is() {
+    let mut bench = Bench::new();
+    (bench.requests_max, bench.receives_ahead) = (1, true);
+    // The value ends where the buffer ends and uses the budget up: what is received next is a whole buffer of requests
+    // that are not executed in this turn.
+    let header = b"set a 0 0 65517\r\n";
+    let asked = [&header[..], &[b'x'; 65_517], b"\r\n", &b"version\r\n".repeat(8000)].concat();
+    assert_eq!(header.len() + 65_517 + 2, 64 << 10);
+    let replies = bench.talk(&asked, usize::MAX);
+    assert_eq!(replies.iter().filter(|byte| **byte == b'\n').count(), 8001);
 }
 
 #[test]
