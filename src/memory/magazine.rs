@@ -1,7 +1,7 @@
 //! Magazines: a few ready chunks of each class in a worker's own hands, so that most allocations take no lock.
 
 use super::chunk_ref::ChunkRef;
-use super::size_class::SizeClasses;
+use super::size_class::{CLASS_MAX, SizeClasses};
 
 /// Chunks in one magazine at most.
 const CHUNKS_MAX: usize = 32;
@@ -18,20 +18,19 @@ pub struct Magazines {
 struct Magazine {
     chunks: [Option<ChunkRef>; CHUNKS_MAX],
     len: u8,
+    /// 0 until the class's chunk size has been asked for: it may be a class of later.
     capacity: u8,
 }
 
-impl Magazines {
-    /// Empty magazines for `classes`.
-    pub fn new(classes: &SizeClasses) -> Self {
-        let rack = (0..=classes.largest()).map(|class| {
-            let by_bytes = BYTES_MAX.checked_div(classes.chunk_bytes(class)).unwrap_or(0);
-            let capacity = u8::try_from(by_bytes.max(1)).map_or(CHUNKS_MAX_U8, |chunks| chunks.min(CHUNKS_MAX_U8));
-            Magazine { chunks: [None; CHUNKS_MAX], len: 0, capacity }
-        });
-        Self { rack: rack.collect() }
+impl Default for Magazines {
+    /// Empty magazines for all classes that there are or may be.
+    fn default() -> Self {
+        let empty = |_| Magazine { chunks: [None; CHUNKS_MAX], len: 0, capacity: 0 };
+        Self { rack: (0..=CLASS_MAX).map(empty).collect() }
     }
+}
 
+impl Magazines {
     /// A ready chunk of `class`.
     #[inline]
     pub fn pop(&mut self, class: u8) -> Option<ChunkRef> {
@@ -54,8 +53,12 @@ impl Magazines {
     }
 
     /// How many more chunks of `class` fit.
-    pub fn room(&self, class: u8) -> u32 {
-        let magazine = &self.rack[usize::from(class)];
+    pub fn room(&mut self, class: u8, classes: &SizeClasses) -> u32 {
+        let magazine = &mut self.rack[usize::from(class)];
+        if magazine.capacity == 0 {
+            let by_bytes = BYTES_MAX.checked_div(classes.chunk_bytes(class)).unwrap_or(0);
+            magazine.capacity = u8::try_from(by_bytes.max(1)).map_or(CHUNKS_MAX_U8, |chunks| chunks.min(CHUNKS_MAX_U8));
+        }
         u32::from(magazine.capacity - magazine.len)
     }
 }
@@ -69,9 +72,9 @@ mod tests {
     fn a_magazine_holds_few_chunks_and_fewer_large_ones() {
         let plan = ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 16384, explicit: Vec::new() };
         let classes = SizeClasses::build(&plan);
-        let mut magazines = Magazines::new(&classes);
-        assert_eq!(magazines.room(1), 32);
-        assert_eq!(magazines.room(classes.largest()), 1);
+        let mut magazines = Magazines::default();
+        assert_eq!(magazines.room(1, &classes), 32);
+        assert_eq!(magazines.room(classes.largest(), &classes), 1);
         let chunk = ChunkRef::new(1, 0);
         assert!(magazines.push(classes.largest(), chunk));
         assert!(!magazines.push(classes.largest(), chunk));

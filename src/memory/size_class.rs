@@ -1,16 +1,24 @@
 //! Size classes: which chunk size serves an item of n bytes.
 //!
 //! ```text
-//! class     1     2     3   …    last
-//! chunk    64    72    80   …   chunk_max      each × growth_factor, rounded up to 8
+//! class     1     2     3   …   largest       largest + 1 …
+//! chunk    64    72    80   …  chunk_max      in between somewhere
+//!          each × growth_factor, up to 8      added while running (store/jobs/fitter.rs)
 //! ```
 //!
-//! Class 0 is none, as in memcached. Pure: built once from settings, then read by every thread. Upholds I1.
+//! Class 0 is none, as in memcached. Laid out from settings and read by every thread. A class may be added while they
+//! read, so ids are not in the order of sizes; its chunk size never changes from then on. Upholds I1.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::base::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// One page of slab memory, in bytes.
 pub const PAGE_BYTES: u32 = 1 << 20;
-/// The highest class id: tools of memcached's world expect ids below 64.
-pub const CLASS_MAX: u8 = 63;
+/// The highest class id there can ever be. What is kept per class is made for so many at once.
+pub const CLASS_MAX: u8 = 127;
+/// The highest id laid out at start, unless sizes are given one by one: the others are for classes that come later.
+const LAID_OUT_MAX: usize = 100;
 /// Chunks start on this boundary.
 pub const CHUNK_ALIGN: u32 = 8;
 /// The smallest chunk that a `ChunkRef` can name in every page: 1 MiB / 2^15.
@@ -31,54 +39,52 @@ pub struct ClassPlan {
 
 /// The table of classes.
 pub struct SizeClasses {
-    /// Chunk size by class id; index 0 is 0.
-    sizes: Vec<u32>,
+    /// Chunk size by class id; 0 for an id that no class has (yet). Written once each.
+    sizes: [AtomicU32; CLASS_MAX as usize + 1],
     /// Class id by size in units of [`CHUNK_ALIGN`], rounded up.
-    by_units: Vec<u8>,
+    by_units: Box<[AtomicU8]>,
+    /// The class of the largest chunks.
+    largest: u8,
+    /// The highest id in use.
+    last: AtomicU8,
+    /// Held while a class is added.
+    adding: Mutex<()>,
 }
 
 impl SizeClasses {
     /// The table that `plan` describes. Sizes out of bounds are clamped: the settings table has checked them.
     pub fn build(plan: &ClassPlan) -> Self {
-        let chunk_max = align(plan.chunk_max).clamp(1024, PAGE_BYTES / 2);
-        let mut sizes = vec![0];
-        if plan.explicit.is_empty() {
-            let factor = plan.growth_factor.max(1.01);
-            let mut size = align(plan.first).clamp(CHUNK_MIN, chunk_max);
-            while f64::from(size) < f64::from(chunk_max) / factor && sizes.len() < usize::from(CLASS_MAX) {
-                sizes.push(size);
-                size = align(grown(size, factor)).max(size + CHUNK_ALIGN);
-            }
-        } else {
-            let mut explicit: Vec<u32> = plan.explicit.iter().map(|size| align(*size).max(CHUNK_MIN)).collect();
-            explicit.retain(|size| *size < chunk_max);
-            explicit.sort_unstable();
-            explicit.dedup();
-            explicit.truncate(usize::from(CLASS_MAX) - 1);
-            sizes.append(&mut explicit);
-        }
-        sizes.push(chunk_max);
-        let mut by_units = vec![0u8; (chunk_max / CHUNK_ALIGN) as usize + 1];
-        let mut class = 1u8;
-        for (units, slot) in by_units.iter_mut().enumerate() {
-            while (sizes[usize::from(class)] as usize) < units * CHUNK_ALIGN as usize {
+        let sizes = plan.lay_out();
+        let chunk_max = sizes.last().copied().unwrap_or(PAGE_BYTES / 2);
+        let mut class = 0u8;
+        let by_units = (0..=chunk_max / CHUNK_ALIGN).map(|units| {
+            while sizes[usize::from(class)] < units * CHUNK_ALIGN {
                 class += 1;
             }
-            *slot = class;
+            AtomicU8::new(class + 1)
+        });
+        Self {
+            by_units: by_units.collect(),
+            largest: class + 1,
+            last: AtomicU8::new(class + 1),
+            sizes: std::array::from_fn(|id| {
+                AtomicU32::new(id.checked_sub(1).and_then(|index| sizes.get(index)).copied().unwrap_or(0))
+            }),
+            adding: Mutex::new(()),
         }
-        Self { sizes, by_units }
     }
 
     /// The class whose chunks hold `bytes`, unless that is more than the largest chunk.
     #[inline]
     pub fn class_for(&self, bytes: u32) -> Option<u8> {
-        self.by_units.get(bytes.div_ceil(CHUNK_ALIGN) as usize).copied()
+        // Acquire: who learns of a class learns its chunk size.
+        self.by_units.get(bytes.div_ceil(CHUNK_ALIGN) as usize).map(|class| class.load(Ordering::Acquire))
     }
 
     /// The chunk size of `class`, in bytes; 0 for a class that does not exist.
     #[inline]
     pub fn chunk_bytes(&self, class: u8) -> u32 {
-        self.sizes.get(usize::from(class)).copied().unwrap_or(0)
+        self.sizes.get(usize::from(class)).map_or(0, |size| size.load(Ordering::Relaxed))
     }
 
     /// How many chunks a page of `class` has.
@@ -87,10 +93,15 @@ impl SizeClasses {
         PAGE_BYTES.checked_div(self.chunk_bytes(class)).unwrap_or(0)
     }
 
-    /// The largest chunk's class.
-    #[expect(clippy::cast_possible_truncation, reason = "at most CLASS_MAX classes are built")]
+    /// The class of the largest chunks. Not the highest id, once classes have been added.
+    #[inline]
     pub fn largest(&self) -> u8 {
-        (self.sizes.len() - 1) as u8
+        self.largest
+    }
+
+    /// The highest class id in use.
+    pub fn last(&self) -> u8 {
+        self.last.load(Ordering::Acquire)
     }
 
     /// The largest chunk, in bytes.
@@ -99,9 +110,56 @@ impl SizeClasses {
         self.chunk_bytes(self.largest())
     }
 
-    /// Every class id, smallest chunks first.
+    /// Every class id in use.
     pub fn ids(&self) -> impl Iterator<Item = u8> + use<> {
-        1..=self.largest()
+        1..=self.last()
+    }
+
+    /// Adds a class with chunks of `bytes` (rounded up to [`CHUNK_ALIGN`]), which from now on get the items that fit
+    /// them and no smaller chunk. None: all ids are used up, or there is such a class, or it would be the largest.
+    pub fn add(&self, bytes: u32) -> Option<u8> {
+        let bytes = align(bytes).max(CHUNK_MIN);
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let larger = self.class_for(bytes)?;
+        let is_new = self.chunk_bytes(larger) > bytes;
+        let class = self.last().checked_add(1).filter(|id| is_new && *id <= CLASS_MAX)?;
+        self.sizes[usize::from(class)].store(bytes, Ordering::Relaxed);
+        // Release, twice: the size is known to who finds the class by its id and to who finds it by a size.
+        self.last.store(class, Ordering::Release);
+        let up_to = self.by_units[..=(bytes / CHUNK_ALIGN) as usize].iter().rev();
+        up_to.take_while(|slot| slot.load(Ordering::Relaxed) == larger).for_each(|slot| {
+            slot.store(class, Ordering::Release);
+        });
+        Some(class)
+    }
+}
+
+impl ClassPlan {
+    /// Whether a class more may be added while running. Who gives the sizes one by one means these and no others.
+    pub fn may_be_fitted(&self) -> bool {
+        self.explicit.is_empty()
+    }
+
+    /// The chunk sizes to begin with, ascending; at least one.
+    pub fn lay_out(&self) -> Vec<u32> {
+        let chunk_max = align(self.chunk_max).clamp(1024, PAGE_BYTES / 2);
+        let mut sizes = Vec::new();
+        if self.explicit.is_empty() {
+            let factor = self.growth_factor.max(1.01);
+            let mut size = align(self.first).clamp(CHUNK_MIN, chunk_max);
+            while f64::from(size) < f64::from(chunk_max) / factor && sizes.len() < LAID_OUT_MAX - 1 {
+                sizes.push(size);
+                size = align(grown(size, factor)).max(size + CHUNK_ALIGN);
+            }
+        } else {
+            sizes.extend(self.explicit.iter().map(|size| align(*size).max(CHUNK_MIN)));
+            sizes.retain(|size| *size < chunk_max);
+            sizes.sort_unstable();
+            sizes.dedup();
+            sizes.truncate(usize::from(CLASS_MAX) - 1);
+        }
+        sizes.push(chunk_max);
+        sizes
     }
 }
 
@@ -117,7 +175,7 @@ fn grown(size: u32, factor: f64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses};
+    use super::{CLASS_MAX, ClassPlan, LAID_OUT_MAX, PAGE_BYTES, SizeClasses};
 
     fn plan(growth_factor: f64, chunk_max: u32) -> ClassPlan {
         ClassPlan { first: 64, growth_factor, chunk_max, explicit: Vec::new() }
@@ -125,9 +183,10 @@ mod tests {
 
     #[test]
     fn every_size_gets_the_smallest_chunk_that_holds_it() {
-        for (factor, chunk_max) in [(1.05, 16384), (1.10, 16384), (1.25, 524_288), (2.0, 65536)] {
+        for (factor, chunk_max) in [(1.01, 16384), (1.05, 16384), (1.10, 16384), (1.25, 524_288), (2.0, 65536)] {
             let classes = SizeClasses::build(&plan(factor, chunk_max));
-            assert!(classes.largest() <= CLASS_MAX);
+            assert_eq!(classes.largest(), classes.last());
+            assert!(usize::from(classes.last()) <= LAID_OUT_MAX);
             for bytes in 1..=chunk_max {
                 let class = classes.class_for(bytes).unwrap();
                 assert!(classes.chunk_bytes(class) >= bytes);
@@ -152,5 +211,31 @@ mod tests {
         let classes = SizeClasses::build(&ClassPlan { explicit, ..plan(1.25, 16384) });
         let sizes: Vec<u32> = classes.ids().map(|class| classes.chunk_bytes(class)).collect();
         assert_eq!(sizes, [104, 200, 16384]);
+    }
+
+    #[test]
+    fn an_added_class_takes_the_items_that_fit_it_and_no_others() {
+        let classes = SizeClasses::build(&plan(1.25, 16384));
+        let before: Vec<u8> = (0..=16384).map(|bytes| classes.class_for(bytes).unwrap()).collect();
+        let coarse = classes.class_for(408).unwrap();
+        let class = classes.add(408).unwrap();
+        assert_eq!((class, classes.largest() + 1), (classes.last(), class));
+        assert_eq!(classes.chunk_bytes(class), 408);
+        for (bytes, was) in (0..=16384).zip(before) {
+            let is_its = was == coarse && bytes <= 408;
+            assert_eq!(classes.class_for(bytes), Some(if is_its { class } else { was }), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn no_class_is_added_twice_or_beyond_the_largest_or_the_last_id() {
+        let classes = SizeClasses::build(&plan(1.25, 16384));
+        assert_eq!(classes.add(16384), None);
+        assert_eq!(classes.add(20_000), None);
+        assert!(classes.add(405).is_some());
+        assert_eq!(classes.add(408), None);
+        let ids: Vec<u8> = (0..200).filter_map(|number| classes.add(8000 + 8 * number)).collect();
+        assert_eq!(ids.last(), Some(&CLASS_MAX));
+        assert_eq!(classes.ids().count(), usize::from(CLASS_MAX));
     }
 }

@@ -21,7 +21,7 @@ use crate::sync::{Rank, Ranked, Stamp};
 use super::arena::PageArena;
 use super::chunk_ref::ChunkRef;
 use super::leases::Leases;
-use super::size_class::{PAGE_BYTES, SizeClasses};
+use super::size_class::{CLASS_MAX, PAGE_BYTES, SizeClasses};
 
 /// All chunks of the store.
 pub struct SlabAllocator {
@@ -55,6 +55,7 @@ struct Slab {
     pages: Vec<u32>,
     /// Chunks of the last page that were never used: `fresh..per_page`.
     fresh: u32,
+    /// Chunks of a page, once there is one.
     per_page: u32,
 }
 
@@ -86,9 +87,9 @@ impl SlabAllocator {
     pub fn new(classes: SizeClasses, limit_bytes: u64) -> io::Result<Self> {
         let pages = u32::try_from(limit_bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
         // Each class may have one page beyond the limit, and the limit may be raised while running.
-        let least = pages.saturating_add(4 * u32::from(classes.largest()));
+        let least = pages.saturating_add(4 * u32::from(CLASS_MAX));
         let arena = PageArena::reserve(least.saturating_mul(4), least)?;
-        let slabs = (0..=classes.largest()).map(|class| {
+        let slabs = (0..=CLASS_MAX).map(|class| {
             Mutex::new(Slab {
                 class,
                 free: None,
@@ -96,7 +97,7 @@ impl SlabAllocator {
                 limbo: VecDeque::new(),
                 pages: Vec::new(),
                 fresh: 0,
-                per_page: classes.per_page(class),
+                per_page: 0,
             })
         });
         Ok(Self {
@@ -236,6 +237,7 @@ impl SlabGuard<'_> {
         let class = self.slab.class;
         self.allocator.arena.format_page(page, class, self.allocator.classes.chunk_bytes(class));
         self.slab.pages.push(page);
+        self.slab.per_page = self.allocator.classes.per_page(class);
         self.slab.fresh = 0;
         true
     }

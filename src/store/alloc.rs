@@ -129,7 +129,7 @@ impl WorkerStore {
     /// Fills the magazine with what the class has ready.
     fn take_ready(&mut self, slab: &mut SlabGuard<'_>, class: u8) -> u32 {
         let magazines = &mut self.magazines;
-        slab.take(magazines.room(class), |chunk| {
+        slab.take(magazines.room(class, &self.store.slabs.classes), |chunk| {
             magazines.push(class, chunk);
         })
     }

@@ -8,7 +8,7 @@ use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Clock, KeyHasher};
 use crate::eviction::ClockHand;
 use crate::index::HashIndex;
-use crate::memory::{ClassPlan, SizeClasses, SlabAllocator};
+use crate::memory::{CLASS_MAX, ClassPlan, SizeClasses, SlabAllocator};
 use crate::sync::{Epochs, Participant};
 
 use super::cas::CasCounter;
@@ -87,12 +87,11 @@ impl Store {
         if config.large_pages {
             slabs.arena.advise_huge_pages()?;
         }
-        let classes = usize::from(slabs.classes.largest()) + 1;
         // RandomState is std's own randomly keyed hasher: a seed from it needs no crate and no file of /dev.
         let seed = RandomState::new().build_hasher().finish();
         Ok(Box::leak(Box::new(Self {
-            hands: (0..classes).map(|_| Mutex::default()).collect(),
-            class_tallies: (0..classes).map(|_| ClassTally::default()).collect(),
+            hands: (0..=CLASS_MAX).map(|_| Mutex::default()).collect(),
+            class_tallies: (0..=CLASS_MAX).map(|_| ClassTally::default()).collect(),
             slabs,
             index,
             hasher: KeyHasher::with_seed(seed),
@@ -114,7 +113,7 @@ impl Store {
     /// # Panics
     /// If more threads join than the configuration says.
     pub fn join(&'static self) -> (Participant, WorkerStore) {
-        let tally = Arc::new(WorkerTally::new(self.slabs.classes.largest()));
+        let tally = Arc::new(WorkerTally::new());
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&tally));
         (self.epochs.join(), WorkerStore::new(self, tally))
     }

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::counters::Counter;
+use crate::memory::CLASS_MAX;
 
 /// `stats sizes` counts items by this many bytes.
 pub(super) const SIZE_STEP: u64 = 32;
@@ -46,13 +47,13 @@ pub(super) struct ClassCounters {
 }
 
 impl WorkerTally {
-    pub(super) fn new(largest_class: u8) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             linked: Counter::default(),
             unlinked: Counter::default(),
             linked_bytes: Counter::default(),
             unlinked_bytes: Counter::default(),
-            classes: (0..=largest_class).map(|_| ClassCounters::default()).collect(),
+            classes: (0..=CLASS_MAX).map(|_| ClassCounters::default()).collect(),
             sizes: (0..SHEETS).map(|_| OnceLock::new()).collect(),
         }
     }

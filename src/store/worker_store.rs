@@ -36,7 +36,7 @@ const ITEMS_UNTOLD_MAX: u64 = 32;
 impl WorkerStore {
     pub(super) fn new(store: &'static Store, tally: Arc<WorkerTally>) -> Self {
         Self {
-            magazines: Magazines::new(&store.slabs.classes),
+            magazines: Magazines::default(),
             retired: Vec::with_capacity(RETIRED_MAX * 2),
             cas: CasRange::default(),
             moment: store.clock.read(),

@@ -68,7 +68,7 @@ impl Job for Sweeper {
 impl Sweeper {
     fn next_class(&mut self, worker: &mut WorkerStore) -> Next {
         let store = worker.store;
-        if self.class < store.slabs.classes.largest() {
+        if self.class < store.slabs.classes.last() {
             (self.class, self.page) = (self.class + 1, 0);
             return Next::Again;
         }
