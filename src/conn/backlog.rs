@@ -11,29 +11,35 @@ use crate::sys::socket::{PIECES_MAX, send_pieces};
 #[derive(Default)]
 pub(super) struct Backlog {
     parts: VecDeque<Part>,
-    /// How much of the first part is sent.
-    sent: usize,
 }
 
+/// A stretch of replies that knows how far it is sent.
 enum Part {
-    Text(Box<[u8]>),
+    Text { text: Box<[u8]>, sent: usize },
     Value(ItemLease),
 }
 
 impl Part {
-    fn len(&self) -> usize {
+    fn remaining(&self) -> usize {
         match self {
-            Self::Text(text) => text.len(),
-            Self::Value(lease) => lease.value_len() as usize,
+            Self::Text { text, sent } => text.len() - sent,
+            Self::Value(lease) => lease.remaining(),
         }
     }
 
     fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let (text, lease) = match self {
-            Self::Text(text) => (Some(&**text), None),
+            Self::Text { text, sent } => (Some(&text[*sent..]), None),
             Self::Value(lease) => (None, Some(lease)),
         };
         text.into_iter().chain(lease.into_iter().flat_map(ItemLease::pieces))
+    }
+
+    fn advance(&mut self, n: usize) {
+        match self {
+            Self::Text { sent, .. } => *sent += n,
+            Self::Value(lease) => lease.advance(n),
+        }
     }
 }
 
@@ -50,15 +56,12 @@ impl Backlog {
     /// Adds a copy of `text`.
     pub(super) fn push_text(&mut self, text: &[u8]) {
         if !text.is_empty() {
-            self.parts.push_back(Part::Text(text.into()));
+            self.parts.push_back(Part::Text { text: text.into(), sent: 0 });
         }
     }
 
-    /// Adds a value, of which `sent` bytes are on their way already if it is the first part.
-    pub(super) fn push_value(&mut self, lease: ItemLease, sent: usize) {
-        if self.parts.is_empty() {
-            self.sent = sent;
-        }
+    /// Adds what is left of a value.
+    pub(super) fn push_value(&mut self, lease: ItemLease) {
         self.parts.push_back(Part::Value(lease));
     }
 
@@ -69,7 +72,7 @@ impl Backlog {
     pub(super) fn send(&mut self, socket: BorrowedFd<'_>, written: &mut u64) -> io::Result<Sent> {
         while !self.parts.is_empty() {
             let mut slices = [IoSlice::new(&[]); PIECES_MAX];
-            let count = gather(self.parts.iter().flat_map(Part::pieces), self.sent, &mut slices);
+            let count = gather(&mut self.parts.iter().flat_map(Part::pieces), &mut slices);
             match send_pieces(socket, &slices[..count]) {
                 Ok(n) => {
                     *written += n as u64;
@@ -84,32 +87,27 @@ impl Backlog {
     }
 
     /// Lets go of `n` bytes that were sent.
-    fn forget(&mut self, n: usize) {
-        self.sent += n;
-        while let Some(part) = self.parts.front() {
-            if self.sent < part.len() {
-                break;
+    fn forget(&mut self, mut n: usize) {
+        while let Some(part) = self.parts.front_mut() {
+            let remaining = part.remaining();
+            if n < remaining {
+                return part.advance(n);
             }
-            self.sent -= part.len();
+            n -= remaining;
             self.parts.pop_front();
         }
     }
 }
 
-/// Puts `pieces`, without their first `skip` bytes, into `slices` until those are used up. Says how many it took.
-pub(super) fn gather<'a>(pieces: impl Iterator<Item = &'a [u8]>, mut skip: usize, slices: &mut [IoSlice<'a>]) -> usize {
+/// Puts pieces into `slices` until one of both is used up; empty ones are left out. Says how many it put there.
+pub(super) fn gather<'a>(pieces: &mut impl Iterator<Item = &'a [u8]>, slices: &mut [IoSlice<'a>]) -> usize {
     let mut count = 0;
-    for piece in pieces {
-        if count == slices.len() {
-            break;
+    while count < slices.len() {
+        let Some(piece) = pieces.next() else { break };
+        if !piece.is_empty() {
+            slices[count] = IoSlice::new(piece);
+            count += 1;
         }
-        if skip >= piece.len() {
-            skip -= piece.len();
-            continue;
-        }
-        slices[count] = IoSlice::new(&piece[skip..]);
-        skip = 0;
-        count += 1;
     }
     count
 }
@@ -123,17 +121,14 @@ mod tests {
     use super::{Backlog, Sent, gather};
 
     #[test]
-    fn gathering_skips_what_is_sent_wherever_it_ends() {
-        let pieces = [&b"abc"[..], b"", b"de", b"f"];
-        for skip in 0..=6 {
-            let mut slices = [IoSlice::new(&[]); 8];
-            let count = gather(pieces.into_iter(), skip, &mut slices);
-            let rest: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
-            assert_eq!(rest, &b"abcdef"[skip..]);
-        }
+    fn gathering_goes_on_where_it_stopped() {
+        let mut pieces = [&b"abc"[..], b"", b"de", b"f"].into_iter();
         let mut two = [IoSlice::new(&[]); 2];
-        assert_eq!(gather(pieces.into_iter(), 0, &mut two), 2);
-        assert_eq!(&*two[1], b"de");
+        assert_eq!(gather(&mut pieces, &mut two), 2);
+        assert_eq!((&*two[0], &*two[1]), (&b"abc"[..], &b"de"[..]));
+        assert_eq!(gather(&mut pieces, &mut two), 1);
+        assert_eq!(&*two[0], b"f");
+        assert_eq!(gather(&mut pieces, &mut two), 0);
     }
 
     #[test]

@@ -96,20 +96,29 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
 
     fn flush_pieces(&mut self, socket: BorrowedFd<'_>, written: &mut u64) -> io::Result<Flushed> {
         let total = self.text.len() + self.value_bytes;
-        let mut sent = 0;
-        while sent < total {
-            let mut slices = [IoSlice::new(&[]); PIECES_MAX];
-            let count = gather(self.pieces(), sent, &mut slices);
-            let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-            let taken = retried(|| send_pieces(socket, &slices[..count]))?;
-            *written += taken as u64;
-            sent += taken;
-            if taken < offered {
-                return Ok(self.leave_rest(sent));
-            }
+        let sent = self.send_all(socket)?;
+        *written += sent as u64;
+        if sent < total {
+            return Ok(self.leave_rest(sent));
         }
         self.forget();
         Ok(Flushed::All)
+    }
+
+    /// Sends until the kernel takes less than it is offered. Says how much it took in all.
+    fn send_all(&self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        let mut pieces = self.pieces();
+        let mut sent = 0;
+        loop {
+            let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+            let count = gather(&mut pieces, &mut slices);
+            let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+            let taken = if count == 0 { 0 } else { retried(|| send_pieces(socket, &slices[..count]))? };
+            sent += taken;
+            if taken < offered || count == 0 {
+                return Ok(sent);
+            }
+        }
     }
 
     /// Everything queued, in order.
@@ -134,7 +143,9 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
             from = value.at;
             let value_len = value.item.value_len() as usize;
             if skip < value_len {
-                backlog.push_value(value.item.lease(), skip);
+                let mut lease = value.item.lease();
+                lease.advance(skip);
+                backlog.push_value(lease);
             }
             skip = skip.saturating_sub(value_len);
         }

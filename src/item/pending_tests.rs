@@ -124,7 +124,7 @@ fn a_leased_item_outlives_its_pin_and_its_unlinking() {
     drop(guard);
     for chunk in &chunks {
         let mut class = slabs.lock(slabs.class_of(*chunk));
-        class.retire(epochs.stamp(), *chunk);
+        class.retire(epochs.stamp(), *chunk, chunks[0]);
         class.reclaim(|_| true);
     }
     assert_eq!(lease.pieces().collect::<Vec<_>>().concat(), wanted);
@@ -150,4 +150,32 @@ fn a_value_without_memory_takes_no_bytes_until_it_gets_a_link() {
     }
     assert_eq!((filled, item.remaining()), (10_000, 0));
     assert_eq!(item.pieces().collect::<Vec<_>>().concat(), wanted);
+}
+
+#[test]
+fn a_lease_goes_on_where_its_reader_stopped() {
+    let slabs = slabs();
+    let epochs = Arc::new(Epochs::new(1));
+    let mut thread = epochs.join();
+    let wanted = value(20_000);
+    let mut item = pending(slabs, b"colour", 0, 20_000);
+    item.fill(&wanted);
+    let head = item.into_linked(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2) });
+    let guard = thread.pin();
+    let read = ItemRef::sight(&guard, slabs, head).unwrap();
+    for step in [1, 7, 4079, 4080, 4081, 12_345, 20_000, usize::MAX] {
+        let mut lease = read.lease();
+        let mut sent = 0;
+        while lease.remaining() > 0 {
+            assert!(lease.pieces().collect::<Vec<_>>().concat() == wanted[sent..], "after {sent} in steps of {step}");
+            lease.advance(step);
+            // Every single byte would be tried in seconds, not in a blink.
+            let stride = if step == 1 { 1009 } else { 0 };
+            lease.advance(stride);
+            sent = wanted.len().min(sent.saturating_add(step.saturating_add(stride)));
+            assert_eq!(lease.remaining(), wanted.len() - sent);
+        }
+        assert_eq!(lease.pieces().count(), 0);
+    }
+    assert!(slabs.leases.is_empty());
 }

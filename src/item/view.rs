@@ -184,17 +184,20 @@ impl<'pin> ItemRef<'pin> {
 
     /// Keeps the item's bytes beyond the pin.
     pub fn lease(&self) -> ItemLease {
-        self.chunks().for_each(|chunk| self.slabs.leases.add(chunk));
-        ItemLease { item: ItemRef { _pin: PhantomData, ..*self } }
+        self.slabs.leases.add(self.chunk);
+        let item = ItemRef { _pin: PhantomData, ..*self };
+        ItemLease { item, next: Next::Head, taken: 0, remaining: self.value_len() as usize }
     }
 }
 
 /// The pieces of a value.
+#[derive(Clone, Copy)]
 pub struct Pieces<'pin> {
     item: ItemRef<'pin>,
     next: Next,
 }
 
+#[derive(Clone, Copy)]
 enum Next {
     Head,
     Link(ChunkRef),
@@ -230,33 +233,51 @@ impl<'pin> Iterator for Pieces<'pin> {
     }
 }
 
-/// An item whose bytes stay although its reader is no longer pinned. Dropping it gives them up.
+/// An item whose bytes stay although its reader is no longer pinned, and how far they are read. Dropping it gives them up.
 pub struct ItemLease {
     item: ItemRef<'static>,
+    /// The piece that is read next, and how much of it is taken: a long chain is not walked from its head again.
+    next: Next,
+    taken: usize,
+    /// Bytes of the value that are not taken.
+    remaining: usize,
 }
 
 impl ItemLease {
-    /// Bytes of the value.
-    pub fn value_len(&self) -> u32 {
-        self.item.value_len()
+    /// Bytes of the value that are not taken yet.
+    pub const fn remaining(&self) -> usize {
+        self.remaining
     }
 
-    /// The value's pieces, in order.
+    /// What is not taken of the value, in pieces.
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        self.item.pieces()
+        let mut taken = self.taken;
+        let rest = Pieces { item: self.item, next: self.next };
+        rest.map(move |piece| &piece[std::mem::take(&mut taken)..])
+    }
+
+    /// Takes `n` bytes, or all that are left.
+    pub fn advance(&mut self, n: usize) {
+        let mut left = n.min(self.remaining);
+        self.remaining -= left;
+        while left > 0 {
+            let mut pieces = Pieces { item: self.item, next: self.next };
+            let Some(piece) = pieces.next() else { return };
+            let rest = piece.len() - self.taken;
+            if left < rest {
+                self.taken += left;
+                return;
+            }
+            (self.next, self.taken) = (pieces.next, 0);
+            left -= rest;
+        }
     }
 }
 
 impl Drop for ItemLease {
     fn drop(&mut self) {
         let slabs = self.item.slabs;
-        // All links are read before the first chunk goes: a freed chunk's words are the allocator's.
-        let chunks: Vec<ChunkRef> = self.item.chunks().collect();
-        for chunk in chunks {
-            if slabs.leases.end(chunk) {
-                slabs.give_back(chunk);
-            }
-        }
+        slabs.leases.end(self.item.chunk).into_iter().for_each(|chunk| slabs.give_back(chunk));
     }
 }
 

@@ -1,10 +1,15 @@
-//! Leases: chunks whose bytes a slow client is still being sent, beyond the loop turn that found them.
+//! Leases: items whose bytes a slow client is still being sent, beyond the loop turn that found them.
 //!
-//! Rare by design (only what the kernel did not take at once is leased), so one mutex serves all. The common
-//! question, whether there are any leases at all, is one atomic load.
+//! ```text
+//! head ──▶ lease: 2 holders, orphans: link, link, …     chunks whose grace is over, kept until the last holder ends
+//! ```
+//!
+//! An item is leased by the chunk of its head, however long its chain is: every retired chunk says whose it was. Rare by
+//! design (only what the kernel did not take at once is leased), so one mutex serves all. The common question, whether
+//! there are any leases at all, is one atomic load.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +18,7 @@ use super::chunk_ref::ChunkRef;
 /// All leases of a store.
 #[derive(Default)]
 pub struct Leases {
-    /// Leased chunks. Changed under the mutex, before the leasing thread unpins: who frees chunks after that
+    /// Leased items. Changed under the mutex, before the leasing thread unpins: who frees chunks after that
     /// thread's grace period therefore sees it.
     count: AtomicU64,
     table: Mutex<HashMap<ChunkRef, Lease>>,
@@ -22,58 +27,60 @@ pub struct Leases {
 #[derive(Default)]
 struct Lease {
     holders: u32,
-    /// The chunk was retired and its grace is over: the last holder gives it back.
-    orphaned: bool,
+    /// Chunks of the item that were retired and whose grace is over: the last holder gives them back.
+    orphans: Vec<ChunkRef>,
 }
 
 impl Leases {
-    /// Adds a holder. The caller is pinned and the chunk was visible under that pin.
-    pub fn add(&self, chunk: ChunkRef) {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let lease = table.entry(chunk).or_default();
+    /// Adds a holder of the item at `head`. The caller is pinned and the item was visible under that pin.
+    pub fn add(&self, head: ChunkRef) {
+        let mut table = self.lock();
+        let lease = table.entry(head).or_default();
         lease.holders += 1;
         if lease.holders == 1 {
             self.count.fetch_add(1, Ordering::Release);
         }
     }
 
-    /// Ends one holder's lease. True: it was the last one of an orphan, which the caller must give back.
+    /// Ends one holder's lease. What comes back, if it was the last one, the caller must give back.
     #[must_use]
-    pub fn end(&self, chunk: ChunkRef) -> bool {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(lease) = table.get_mut(&chunk) else { return false };
+    pub fn end(&self, head: ChunkRef) -> Vec<ChunkRef> {
+        let mut table = self.lock();
+        let Some(lease) = table.get_mut(&head) else { return Vec::new() };
         lease.holders -= 1;
         if lease.holders > 0 {
-            return false;
+            return Vec::new();
         }
-        let orphaned = lease.orphaned;
-        table.remove(&chunk);
         self.count.fetch_sub(1, Ordering::Release);
-        orphaned
+        table.remove(&head).map_or_else(Vec::new, |lease| lease.orphans)
     }
 
-    /// Whether somebody holds `chunk`, whose grace is over. If so the chunk is theirs to give back.
-    pub(super) fn keep(&self, chunk: ChunkRef) -> bool {
-        if self.count.load(Ordering::Acquire) == 0 {
+    /// Whether somebody holds the item at `head`, whose `chunk` has been through its grace. If so the chunk is theirs to
+    /// give back. The head's own name cannot be another item's meanwhile: it is an orphan, too, or still waits.
+    pub(super) fn keep(&self, head: ChunkRef, chunk: ChunkRef) -> bool {
+        if self.is_empty() {
             return false;
         }
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        match table.get_mut(&chunk) {
+        match self.lock().get_mut(&head) {
             Some(lease) => {
-                lease.orphaned = true;
+                lease.orphans.push(chunk);
                 true
             }
             None => false,
         }
     }
 
-    /// How many chunks are leased.
+    /// How many items are leased.
     pub fn len(&self) -> u64 {
         self.count.load(Ordering::Acquire)
     }
 
-    /// Whether no chunk is leased.
+    /// Whether no item is leased.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ChunkRef, Lease>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -50,13 +50,22 @@ struct Slab {
     free: Option<ChunkRef>,
     free_len: u32,
     /// Unlinked chunks that somebody may still be reading, oldest first.
-    limbo: VecDeque<(Stamp, ChunkRef)>,
+    limbo: VecDeque<Retired>,
     /// The class's pages, in the order it got them.
     pages: Vec<u32>,
     /// Chunks of the last page that were never used: `fresh..per_page`.
     fresh: u32,
     /// Chunks of a page, once there is one.
     per_page: u32,
+}
+
+/// A chunk in limbo.
+#[derive(Clone, Copy)]
+struct Retired {
+    stamp: Stamp,
+    chunk: ChunkRef,
+    /// The first chunk of the item that it belonged to.
+    head: ChunkRef,
 }
 
 /// A locked class.
@@ -208,20 +217,21 @@ impl SlabGuard<'_> {
         self.slab.free_len += 1;
     }
 
-    /// Notes that `chunk` was unlinked before `stamp` was taken; it becomes free once nobody can be reading it.
-    pub fn retire(&mut self, stamp: Stamp, chunk: ChunkRef) {
-        self.slab.limbo.push_back((stamp, chunk));
+    /// Notes that `chunk`, of the item at `head`, was unlinked before `stamp` was taken; it becomes free once nobody can be
+    /// reading it.
+    pub fn retire(&mut self, stamp: Stamp, chunk: ChunkRef, head: ChunkRef) {
+        self.slab.limbo.push_back(Retired { stamp, chunk, head });
     }
 
     /// Frees the chunks in limbo whose stamp `is_over`: the threads pinned back then have all unpinned.
     pub fn reclaim(&mut self, is_over: impl Fn(Stamp) -> bool) {
-        while let Some((stamp, chunk)) = self.slab.limbo.front().copied() {
+        while let Some(Retired { stamp, chunk, head }) = self.slab.limbo.front().copied() {
             if !is_over(stamp) {
                 return;
             }
             self.slab.limbo.pop_front();
-            // A leased chunk is given back by its last lease instead.
-            if !self.allocator.leases.keep(chunk) {
+            // What a leased item had is given back by its last lease instead.
+            if !self.allocator.leases.keep(head, chunk) {
                 self.give_back(chunk);
             }
         }
@@ -323,12 +333,12 @@ mod tests {
         guard.take(1, |taken| chunk = Some(taken));
         let chunk = chunk.unwrap();
         slabs.leases.add(chunk);
-        guard.retire(epochs.stamp(), chunk);
+        guard.retire(epochs.stamp(), chunk, chunk);
         let ready = guard.ready();
         guard.reclaim(|_| false);
         assert_eq!(guard.usage().limbo, 1);
         guard.reclaim(|_| true);
         assert_eq!((guard.usage().limbo, guard.ready()), (0, ready), "the lease keeps it");
-        assert!(slabs.leases.end(chunk), "the last lease gives the chunk back");
+        assert_eq!(slabs.leases.end(chunk), [chunk], "the last lease gives the chunk back");
     }
 }

@@ -43,7 +43,7 @@ const GENERAL: &[(&str, &str)] = &[
     ("slab_reassign_last_busy_status", "Why the last page move had to wait: none has."),
     ("direct_reclaims", "Times a store had to evict for itself."),
     ("slab_bytes", "Bytes of the pages that size classes have."),
-    ("leased_chunks", "Chunks that are being sent to clients that read slowly."),
+    ("leased_items", "Items that are being sent to clients that read slowly."),
     ("malloc_fails", "Times memory outside the item arena could not be had."),
 ];
 

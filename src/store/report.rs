@@ -76,7 +76,7 @@ impl Store {
         row("direct_reclaims", &self.evictions_sum(|tally| &tally.evicted));
         row("lru_bumps_dropped", &0);
         row("slab_bytes", &(self.slabs.pages_used() * u64::from(PAGE_BYTES)));
-        row("leased_chunks", &self.slabs.leases.len());
+        row("leased_items", &self.slabs.leases.len());
     }
 
     pub(super) fn report_items(&self, now: RelTime, row: Row<'_>) {

@@ -17,8 +17,8 @@ use super::statistics::WorkerTally;
 pub struct WorkerStore {
     pub(super) store: &'static Store,
     pub(super) magazines: Magazines,
-    /// Unlinked chunks and their classes, not yet stamped.
-    retired: Vec<(u8, ChunkRef)>,
+    /// Unlinked chunks, not yet stamped: class, chunk, head of the item.
+    retired: Vec<(u8, ChunkRef, ChunkRef)>,
     pub(super) cas: CasRange,
     pub(super) moment: Moment,
     pub(super) tally: Arc<WorkerTally>,
@@ -116,7 +116,7 @@ impl WorkerStore {
     /// Puts an unlinked item's chunks on the list of those to be handed on.
     pub(super) fn retire(&mut self, item: &ItemRef<'_>) {
         let slabs = &self.store.slabs;
-        self.retired.extend(item.chunks().map(|chunk| (slabs.class_of(chunk), chunk)));
+        self.retired.extend(item.chunks().map(|chunk| (slabs.class_of(chunk), chunk, item.chunk())));
     }
 
     /// Enters a new item into the counts.
@@ -142,10 +142,10 @@ impl WorkerStore {
     pub(super) fn hand_on_retired(&mut self) {
         // Order: every chunk in the list was unlinked by this thread before this stamp.
         let stamp = self.store.epochs.stamp();
-        self.retired.sort_unstable_by_key(|(class, _)| *class);
+        self.retired.sort_unstable_by_key(|(class, ..)| *class);
         for chunks in self.retired.chunk_by(|one, other| one.0 == other.0) {
             let mut slab = self.store.slabs.lock(chunks[0].0);
-            chunks.iter().for_each(|(_, chunk)| slab.retire(stamp, *chunk));
+            chunks.iter().for_each(|(_, chunk, head)| slab.retire(stamp, *chunk, *head));
         }
         self.retired.clear();
         // Whoever pins or refreshes from here on holds none of these up.
