@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::batch::{Batch, KEY_BYTES, Shape, VALUE_BYTES};
 use crate::client::{Client, Order, Until};
-use crate::figures::{Spread, Table, short_count};
-use crate::host::{self, CpuTime};
-use crate::options::{Options, describe_host};
-use crate::server::{Server, ServerCommand};
+use crate::common::contest::describe_host;
+use crate::common::figures::{Spread, Table, short_count};
+use crate::common::host::{self, CpuTime};
+use crate::common::server::{Server, ServerCommand};
+use crate::options::Options;
 
 const COUNTERS: u32 = 100_000;
 /// Below this share of its core the server was waiting for the client, and the rate says nothing about it.
@@ -49,7 +50,7 @@ struct Window {
 }
 
 pub(crate) fn run(options: &Options) -> io::Result<()> {
-    let [ours, yardstick] = &options.servers;
+    let [ours, yardstick] = &options.contest.servers;
     let mut contenders = [Contender::start(options, ours)?, Contender::start(options, yardstick)?];
     for contender in &contenders {
         contender.wait_until_quiet()?;
@@ -70,7 +71,10 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         options.connections,
         options.keys,
     );
-    println!("server -t 1 on core {}, polling client on core {}.", options.server_core, options.client_core);
+    println!(
+        "server -t 1 on core {}, polling client on core {}.",
+        options.contest.server_core, options.contest.client_core
+    );
     println!("\\* the server had idle time: this rate is the client's.");
     let versions = contenders.each_ref().map(|contender| contender.version.clone());
     println!("{}: {}; {}: {}; {}", ours.name, versions[0], yardstick.name, versions[1], describe_host());
@@ -79,7 +83,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
 
 impl Contender {
     fn start(options: &Options, command: &ServerCommand) -> io::Result<Self> {
-        let (server, _) = Server::start(options, command, &[], &["-t", "1", "-m", "1024", "-c", "4096"])?;
+        let (server, _) = Server::start(&options.contest, command, &[], &["-t", "1", "-m", "1024", "-c", "4096"])?;
         eprintln!("{} is process {}; storing {} items", command.name, server.pid(), options.keys);
         let mut client = Client::connect(server.address, options.connections)?;
         preload(&mut client, Shape::Set, options.keys)?;
@@ -177,7 +181,7 @@ fn measure_row(options: &Options, contenders: &mut [Contender; 2], row: &Row) ->
 }
 
 fn header(options: &Options) -> Vec<String> {
-    let names = options.servers.each_ref().map(|server| server.name.clone());
+    let names = options.contest.servers.each_ref().map(|server| server.name.clone());
     let mut header = vec!["request".to_string()];
     header.extend(names.iter().map(|name| format!("{name}: CPU µs")));
     header.push("ratio".to_string());

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use crate::batch::{Batch, Shape};
 use crate::client::{Client, Order, Until};
+use crate::common::figures::Table;
+use crate::common::server::{Server, ServerCommand};
 use crate::compare::preload;
-use crate::figures::Table;
 use crate::options::Options;
-use crate::server::{Server, ServerCommand};
 
 const KEYS: u32 = 1_000;
 const REQUESTS_FEW: u64 = 20_000;
@@ -35,11 +35,11 @@ const ROWS: &[(&str, Shape, usize)] = &[
 ];
 
 pub(crate) fn run(options: &Options) -> io::Result<()> {
-    let names = options.servers.iter().map(|server| server.name.clone());
+    let names = options.contest.servers.iter().map(|server| server.name.clone());
     let mut table = Table::new(["user instructions per request".to_string()].into_iter().chain(names));
     for (name, shape, items) in ROWS.iter().filter(|(name, ..)| name.contains(&options.rows)) {
         let mut cells = vec![name.to_string()];
-        for server in &options.servers {
+        for server in &options.contest.servers {
             eprintln!("{name}: {}", server.name);
             let few = counted(options, server, *shape, *items, REQUESTS_FEW)?;
             let many = counted(options, server, *shape, *items, REQUESTS_MANY)?;
@@ -73,7 +73,8 @@ fn counted(
         "--trace-children=yes".to_string(),
         format!("--callgrind-out-file={}", folder.join("out.%p").display()),
     ];
-    let start = |connections_max| Server::start(options, command, &wrapper, &["-t", "1", "-c", connections_max]);
+    let start =
+        |connections_max| Server::start(&options.contest, command, &wrapper, &["-t", "1", "-c", connections_max]);
     let (server, _) = start(CONNECTIONS_MAX[0]).or_else(|_| start(CONNECTIONS_MAX[1]))?;
     let pid = server.pid();
     let mut client = Client::connect(server.address, 1)?;

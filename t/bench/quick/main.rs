@@ -12,13 +12,13 @@
 
 mod batch;
 mod client;
+#[path = "../common/mod.rs"]
+#[allow(dead_code, reason = "each program uses a part of what they share")]
+mod common;
 mod compare;
-mod figures;
-mod host;
 mod instructions;
 mod memory;
 mod options;
-mod server;
 
 use std::io;
 use std::process::ExitCode;

@@ -4,10 +4,11 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::figures::{Spread, Table, grouped};
-use crate::host::{self, Resident};
-use crate::options::{Options, describe_host};
-use crate::server::{Server, ServerCommand};
+use crate::common::contest::describe_host;
+use crate::common::figures::{Spread, Table, grouped};
+use crate::common::host::{self, Resident};
+use crate::common::server::{Server, ServerCommand};
+use crate::options::Options;
 
 const STARTS: usize = 9;
 const IDLE_CONNECTIONS: u64 = 10_000;
@@ -23,7 +24,7 @@ const FILL_ITEMS_MAX: u64 = 30_000_000;
 type Measurement = fn(&Options, &ServerCommand) -> io::Result<Vec<(&'static str, String)>>;
 
 pub(crate) fn run(options: &Options) -> io::Result<()> {
-    let [ours, yardstick] = &options.servers;
+    let [ours, yardstick] = &options.contest.servers;
     let mut table = Table::new(["figure".to_string(), ours.name.clone(), yardstick.name.clone()]);
     for measure in [starts, connections, fill] as [Measurement; 3] {
         for ((figure, our_value), (_, their_value)) in
@@ -35,7 +36,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     println!("{table}");
     println!(
         "RSS is VmRSS; flags are the defaults unless named; the server runs on core {}. {}",
-        options.server_core,
+        options.contest.server_core,
         describe_host()
     );
     Ok(())
@@ -45,7 +46,7 @@ fn starts(options: &Options, command: &ServerCommand) -> io::Result<Vec<(&'stati
     let mut milliseconds = Vec::new();
     let mut idle = Vec::new();
     for _ in 0..STARTS {
-        let (server, took) = Server::start(options, command, &[], &[])?;
+        let (server, took) = Server::start(&options.contest, command, &[], &[])?;
         milliseconds.push(took.as_secs_f64() * 1e3);
         idle.push(settled_memory(&server)?);
         server.stop()?;
@@ -58,7 +59,7 @@ fn starts(options: &Options, command: &ServerCommand) -> io::Result<Vec<(&'stati
 }
 
 fn connections(options: &Options, command: &ServerCommand) -> io::Result<Vec<(&'static str, String)>> {
-    let (server, _) = Server::start(options, command, &[], &["-c", "12000"])?;
+    let (server, _) = Server::start(&options.contest, command, &[], &["-c", "12000"])?;
     let mut control = server.control()?;
     control.ask("set k 0 0 1\r\nv")?;
     let before_kib = settled_rss_kib(&server)?;
@@ -90,7 +91,7 @@ fn connections(options: &Options, command: &ServerCommand) -> io::Result<Vec<(&'
 }
 
 fn fill(options: &Options, command: &ServerCommand) -> io::Result<Vec<(&'static str, String)>> {
-    let (server, _) = Server::start(options, command, &[], &["-m", FILL_MIB])?;
+    let (server, _) = Server::start(&options.contest, command, &[], &["-m", FILL_MIB])?;
     let mut control = server.control()?;
     let mut stream = TcpStream::connect(server.address)?;
     let mut sent = 0;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::host;
-use crate::options::Options;
+use super::contest::Contest;
+use super::host;
 
 /// Long enough for a start under an instrumenting tool on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,7 +46,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it and waits until it answers; `wrapper` is what runs it, if anything does.
     pub(crate) fn start(
-        options: &Options,
+        contest: &Contest,
         command: &ServerCommand,
         wrapper: &[String],
         arguments: &[&str],
@@ -61,10 +61,10 @@ impl Server {
         }
         words.extend(arguments.iter().map(ToString::to_string));
         // The child inherits the core; this thread goes back to its own before the clock is read again.
-        host::pin_to_core(options.server_core)?;
+        host::pin_to_core(contest.server_core)?;
         let start = Instant::now();
         let spawned = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        host::pin_to_core(options.client_core)?;
+        host::pin_to_core(contest.client_core)?;
         let child = spawned.map_err(|error| io::Error::other(format!("{}: {error}", words[0])))?;
         let mut server = Self { child, address };
         server.wait_for_first_reply(start)?;

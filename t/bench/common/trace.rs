@@ -1,0 +1,57 @@
+//! Request sequences: one dense key id per request, as little-endian u32, compressed with zstd.
+//!
+//! The files are kept beside the project, not in it: `LARDER_BENCH_DATA` names their folder, `../shared/data` when it is
+//! not set. They are unpacked by the command `zstd`, so that no program here carries a decompressor for three files.
+
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The traces of the folder: name of the file without `.u32le.zst`.
+pub(crate) const TRACES: [&str; 3] = ["arc-oltp", "cache2k-orm-busy", "cache2k-web07"];
+
+pub(crate) struct Trace {
+    pub(crate) name: String,
+    pub(crate) requests: Vec<u32>,
+    /// Keys that occur; their ids lie below it.
+    pub(crate) distinct: usize,
+}
+
+pub(crate) fn data_folder() -> PathBuf {
+    env::var_os("LARDER_BENCH_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from)
+}
+
+impl Trace {
+    /// One of the folder's traces, by name.
+    pub(crate) fn named(name: &str) -> io::Result<Self> {
+        Self::read(&data_folder().join(format!("{name}.u32le.zst")))
+    }
+
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+        if !path.is_file() {
+            return Err(io::Error::other(format!("no trace {}; LARDER_BENCH_DATA names their folder", path.display())));
+        }
+        let unpacked = Command::new("zstd")
+            .args(["-dcq", "--"])
+            .arg(path)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| io::Error::other(format!("zstd, which unpacks the traces: {error}")))?;
+        if !unpacked.status.success() {
+            let said = String::from_utf8_lossy(&unpacked.stderr).into_owned();
+            return Err(io::Error::other(format!("zstd {}: {said}", path.display())));
+        }
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let (words, rest) = unpacked.stdout.as_chunks::<4>();
+        if !rest.is_empty() || words.is_empty() {
+            return Err(io::Error::other(format!("{}: not a sequence of 4-byte ids", path.display())));
+        }
+        Ok(Self::new(name.trim_end_matches(".u32le.zst"), words.iter().map(|word| u32::from_le_bytes(*word)).collect()))
+    }
+
+    fn new(name: &str, requests: Vec<u32>) -> Self {
+        let distinct = requests.iter().max().map_or(0, |&largest| largest as usize + 1);
+        Self { name: name.to_string(), requests, distinct }
+    }
+}
