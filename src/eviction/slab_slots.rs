@@ -24,7 +24,8 @@ impl<'a> SlabSlots<'a> {
     /// The chunk of the item that occupies a slot: its own, or for a link of a chain the chain's head.
     pub fn occupant(&self, at: Position) -> Option<ChunkRef> {
         let chunk = ChunkRef::new(*self.pages.get(at.page as usize)?, at.index);
-        let head = self.slabs.arena.head(chunk);
+        // The page may have left the class since the list was made.
+        let head = self.slabs.arena.try_head(chunk)?;
         let word0 = Word0::load(head);
         if word0.is_linked() {
             return Some(chunk);
@@ -35,8 +36,8 @@ impl<'a> SlabSlots<'a> {
         // The pin does not hold up a link that was in limbo before it: by now the chunk may be free, or another item's,
         // and what is read as its head's name may be any 32 bits. If they happen to name an item, that one is taken for
         // this one: it may leave a little early, and nothing worse.
-        let chain_head = header::chain_head(head).filter(|chunk| self.slabs.arena.exists(*chunk))?;
-        Word0::load(self.slabs.arena.head(chain_head)).is_linked().then_some(chain_head)
+        let chain_head = header::chain_head(head)?;
+        Word0::load(self.slabs.arena.try_head(chain_head)?).is_linked().then_some(chain_head)
     }
 }
 
@@ -51,7 +52,7 @@ impl Slots for SlabSlots<'_> {
 
     fn state(&self, at: Position) -> SlotState {
         let Some(chunk) = self.occupant(at) else { return SlotState::Vacant };
-        let head = self.slabs.arena.head(chunk);
+        let Some(head) = self.slabs.arena.try_head(chunk) else { return SlotState::Vacant };
         if header::deadline(head).is_over(self.now) {
             return SlotState::Dead;
         }
@@ -60,7 +61,7 @@ impl Slots for SlabSlots<'_> {
 
     fn lower_freq(&self, at: Position) {
         let Some(chunk) = self.occupant(at) else { return };
-        let head = self.slabs.arena.head(chunk);
+        let Some(head) = self.slabs.arena.try_head(chunk) else { return };
         let seen = Word0::load(head);
         if seen.freq() > 0 {
             // Ignored: the header changed because the item was hit just now; the hand has passed it all the same.

@@ -24,14 +24,15 @@ pub struct ItemRef<'pin> {
 }
 
 impl<'pin> ItemRef<'pin> {
-    /// The item in `chunk`, if there is a linked one. Any chunk may be asked for: this is how the hand and the
-    /// sweeper look at pages.
+    /// The item in `chunk`, if there is a linked one. Any 32 bits may be asked for: this is how the hand, the sweeper
+    /// and the page mover look at pages, which may leave their class meanwhile.
     #[inline]
     pub fn sight(pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Option<Self> {
+        let place = slabs.arena.try_locate(chunk)?;
         // SAFETY: if `linked` is set, it was set after the item was written (I2), and it is still set while this
-        // thread is pinned already, so the chunk is not reused before the pin ends (I4). If not, the view is dropped
-        // unread.
-        let item = unsafe { Self::new(pin, slabs, chunk) };
+        // thread is pinned already, so the chunk is not reused before the pin ends (I4), nor its page cut otherwise
+        // (I7). If not, the view is dropped unread.
+        let item = unsafe { Self::new(pin, slabs, chunk, place) };
         item.word0.is_linked().then_some(item)
     }
 
@@ -43,15 +44,20 @@ impl<'pin> ItemRef<'pin> {
     pub unsafe fn found(pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Self {
         // SAFETY: the index refers only to completely written items (I2); a chunk that was still referred to
         // when this thread was pinned is not reused before the pin ends (I4).
-        unsafe { Self::new(pin, slabs, chunk) }
+        unsafe { Self::new(pin, slabs, chunk, slabs.arena.locate(chunk)) }
     }
 
     /// # Safety
-    /// Only `word0` may be asked of the view, unless `chunk` holds a completely written item that is not reused while
-    /// `_pin` lasts.
+    /// Only `word0` may be asked of the view, unless `chunk`, which is at `place`, holds a completely written item that
+    /// is not reused while `_pin` lasts.
     #[inline]
-    unsafe fn new(_pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Self {
-        let (bytes, head) = slabs.arena.locate(chunk);
+    unsafe fn new(
+        _pin: &'pin Pin,
+        slabs: &'static SlabAllocator,
+        chunk: ChunkRef,
+        place: (NonNull<u8>, &'static ChunkHead),
+    ) -> Self {
+        let (bytes, head) = place;
         Self { slabs, bytes, head, chunk, word0: Word0::load(head), _pin: PhantomData }
     }
 

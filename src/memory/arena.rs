@@ -3,7 +3,7 @@
 //! ```text
 //! base                                                     base + reserve
 //! ├─ page 0 ─┼─ page 1 ─┼─ page 2 ─┼─ … ─┤
-//!  never used   class 5    class 1          a page belongs to one class from its first use (I7)
+//!  never used   class 5    class 1          a page belongs to one class at a time (I7)
 //!              ┌──┬──┬──┬──┬──┬─┐
 //!              │0 │1 │2 │3 │4 │ │           chunk i starts at i × chunk size (I1); the rest of the page is lost
 //!              └──┴──┴──┴──┴──┴─┘
@@ -11,6 +11,11 @@
 //!
 //! Whatever a chunk holds, its first 16 bytes are two atomics ([`ChunkHead`]): that is what lets the clock hand
 //! and the sweeper walk pages beside running writers.
+//!
+//! A page that leaves its class has format 0 from then on, and gets another one, or is overwritten with zeros, only
+//! after the grace period of that change. So who is pinned and has loaded a format once may go by it until the pin
+//! ends: the chunks are where the format says. Who looks at a page without knowing that one of its chunks is in use
+//! asks with [`PageArena::try_locate`], which loads it once.
 
 use std::io;
 use std::ptr::NonNull;
@@ -83,10 +88,41 @@ impl PageArena {
         self.mapping.advise_huge_pages()
     }
 
-    /// Gives `page` to a class. Once per page, before any of its chunks gets out.
+    /// Gives `page`, which holds nothing but zeros, to a class, before any of its chunks gets out.
     pub(super) fn format_page(&self, page: u32, class: u8, chunk_bytes: u32) {
-        // Release: whoever learns of a chunk of this page also learns its size.
+        // Release: whoever learns of a chunk of this page also learns its size, and that it is free.
         self.formats[page as usize].store(format(class, chunk_bytes), Ordering::Release);
+    }
+
+    /// Takes `page`, whose chunks are all free, from its class. Who has seen its format may go by it until the grace
+    /// period of this is over.
+    pub(super) fn unformat_page(&self, page: u32) {
+        self.formats[page as usize].store(0, Ordering::Release);
+    }
+
+    /// Fills a page that has no class with zeros.
+    ///
+    /// # Safety
+    /// The page was never formatted, or the grace period since it was taken from its class is over.
+    pub(super) unsafe fn clear_page(&self, page: u32) {
+        assert!(self.formats[page as usize].load(Ordering::Relaxed) == 0, "page {page} belongs to a class");
+        // SAFETY: the page table has an entry for this page, so the page lies within the mapping.
+        let first = unsafe { self.base().add(page as usize * PAGE_BYTES as usize) };
+        // SAFETY: the page lies in the mapping; nobody reads or writes it, as the caller knows.
+        unsafe { first.as_ptr().write_bytes(0, PAGE_BYTES as usize) };
+    }
+
+    /// Gives a page that has no class back to the kernel. When it is touched again it reads as zeros.
+    ///
+    /// # Errors
+    /// The kernel's; the page is as it was.
+    ///
+    /// # Safety
+    /// As for [`PageArena::clear_page`].
+    pub(super) unsafe fn discard_page(&self, page: u32) -> io::Result<()> {
+        assert!(self.formats[page as usize].load(Ordering::Relaxed) == 0, "page {page} belongs to a class");
+        // SAFETY: nobody reads or writes the page, as the caller knows.
+        unsafe { self.mapping.discard(page as usize * PAGE_BYTES as usize, PAGE_BYTES as usize) }
     }
 
     #[inline]
@@ -111,6 +147,15 @@ impl PageArena {
         NonNull::new(self.mapping.as_ptr()).expect("the kernel maps nothing at address 0 unasked")
     }
 
+    /// Where the chunk starts in the mapping, if a page of this format has it.
+    #[inline]
+    fn offset(&self, chunk: ChunkRef, format: u32) -> Option<usize> {
+        let size = (format & CHUNK_BYTES_MASK) as usize;
+        let within = chunk.index() as usize * size;
+        let exists = size != 0 && within + size <= PAGE_BYTES as usize;
+        exists.then_some(chunk.page() as usize * PAGE_BYTES as usize + within)
+    }
+
     /// The chunk's first byte.
     ///
     /// # Panics
@@ -118,20 +163,17 @@ impl PageArena {
     #[inline]
     pub fn chunk_ptr(&self, chunk: ChunkRef) -> NonNull<u8> {
         // One branch that is never taken buys that every ChunkRef, whatever its origin, is safe to look up (I1).
-        assert!(self.exists(chunk), "{chunk:?} names no chunk");
-        let offset = chunk.page() as usize * PAGE_BYTES as usize;
-        let offset = offset + chunk.index() as usize * self.chunk_bytes(chunk) as usize;
-        // SAFETY: the page table has an entry for this page, so the page lies within the mapping, and the
-        // chunk lies within the page, as just asserted.
-        unsafe { self.base().add(offset) }
+        self.try_chunk_ptr(chunk).unwrap_or_else(|| no_such_chunk(chunk))
     }
 
-    /// Whether there is such a chunk: to be asked of a reference that may be any 32 bits.
     #[inline]
-    pub fn exists(&self, chunk: ChunkRef) -> bool {
-        let size = self.formats.get(chunk.page() as usize).map_or(0, |format| format.load(Ordering::Relaxed));
-        let size = (size & CHUNK_BYTES_MASK) as usize;
-        size != 0 && (chunk.index() as usize + 1) * size <= PAGE_BYTES as usize
+    fn try_chunk_ptr(&self, chunk: ChunkRef) -> Option<NonNull<u8>> {
+        // Acquire: whoever sees the format sees what was in the page before overwritten with zeros.
+        let format = self.formats.get(chunk.page() as usize)?.load(Ordering::Acquire);
+        let offset = self.offset(chunk, format)?;
+        // SAFETY: the page table has an entry for this page, so the page lies within the mapping, and the
+        // chunk lies within the page, as `offset` has checked.
+        Some(unsafe { self.base().add(offset) })
     }
 
     /// The chunk's two atomic words.
@@ -143,20 +185,39 @@ impl PageArena {
     /// The chunk's first byte and its two atomic words, which start there.
     ///
     /// # Panics
-    /// If no such chunk exists.
+    /// If no such chunk exists: the caller knows that this one is in use, so its page has not left its class.
     #[inline]
     pub fn locate(&self, chunk: ChunkRef) -> (NonNull<u8>, &ChunkHead) {
-        let first = self.chunk_ptr(chunk);
+        self.try_locate(chunk).unwrap_or_else(|| no_such_chunk(chunk))
+    }
+
+    /// As [`PageArena::locate`], for a reference that may be any 32 bits: `None` if there is no such chunk, or no
+    /// longer. The caller is pinned: the chunk stays one until it unpins, whatever becomes of its page.
+    #[inline]
+    pub fn try_locate(&self, chunk: ChunkRef) -> Option<(NonNull<u8>, &ChunkHead)> {
+        let first = self.try_chunk_ptr(chunk)?;
         // SAFETY: the chunk lies in the mapping, is 8-aligned and at least 32 bytes long (I1); its first 16
         // bytes are only ever accessed as these two atomics, and zeros are valid ones.
-        (first, unsafe { first.cast::<ChunkHead>().as_ref() })
+        Some((first, unsafe { first.cast::<ChunkHead>().as_ref() }))
+    }
+
+    /// As [`PageArena::try_locate`], the words only.
+    #[inline]
+    pub fn try_head(&self, chunk: ChunkRef) -> Option<&ChunkHead> {
+        self.try_locate(chunk).map(|(_, head)| head)
     }
 
     /// Starts loading the chunk's first two cache lines. Only a hint.
     #[inline]
     pub fn prefetch(&self, chunk: ChunkRef) {
-        let first = self.chunk_ptr(chunk).as_ptr();
-        prefetch(first);
-        prefetch(first.wrapping_add(64));
+        if let Some(first) = self.try_chunk_ptr(chunk) {
+            prefetch(first.as_ptr());
+            prefetch(first.as_ptr().wrapping_add(64));
+        }
     }
+}
+
+#[cold]
+fn no_such_chunk(chunk: ChunkRef) -> ! {
+    panic!("{chunk:?} names no chunk");
 }

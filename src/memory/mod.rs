@@ -3,7 +3,7 @@
 //! ```text
 //! PageArena       one reserved mapping, cut into pages of 1 MiB
 //! SizeClasses     a page is cut into chunks of its class's size
-//! SlabAllocator   free chunks and pages per class, chunks in limbo, leases
+//! SlabAllocator   free chunks and pages per class, chunks in limbo, leases, pages that no class has
 //! Magazines       a worker's own few ready chunks
 //! ```
 //!
@@ -14,6 +14,8 @@ mod arena;
 mod chunk_ref;
 mod leases;
 mod magazine;
+mod page_book;
+mod page_pool;
 mod size_class;
 mod slab;
 
@@ -22,4 +24,4 @@ pub use chunk_ref::ChunkRef;
 pub use leases::Leases;
 pub use magazine::Magazines;
 pub use size_class::{CHUNK_ALIGN, CHUNK_MIN, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses};
-pub use slab::{SlabAllocator, SlabGuard, SlabUse};
+pub use slab::{DetachedPage, SlabAllocator, SlabGuard, SlabUse};

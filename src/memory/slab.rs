@@ -2,13 +2,15 @@
 //!
 //! ```text
 //!              pool of pages ──grow──▶ class ──take──▶ magazine of a worker ──▶ item
-//!                                        ▲ ▲                                      │ unlinked
-//!                                        │ └──────────give back───────────────────┤ never was visible
-//!                                        └── limbo: stamped with an epoch ◀───────┘ readers may still look
+//!                ▲                       ▲ ▲                                      │ unlinked
+//!                │                       │ └──────────give back───────────────────┤ never was visible
+//!                │ grace over            └── limbo: stamped with an epoch ◀───────┘ readers may still look
+//!                └───── detached ◀── closed: its chunks come home and are not taken again
 //! ```
 //!
-//! One mutex per class, taken once per magazine, not per item. A chunk in limbo becomes free when every thread
-//! that was pinned at its unlinking has unpinned and no lease is left (I4). Upholds I4, I7.
+//! One mutex per class, taken once per magazine, not per item. Free chunks are kept per page (`page_book.rs`), so that a
+//! page can be taken out of use. A chunk in limbo becomes free when every thread that was pinned at its unlinking has
+//! unpinned and no lease is left (I4). Upholds I4, I7.
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,6 +23,8 @@ use crate::sync::{Rank, Ranked, Stamp};
 use super::arena::PageArena;
 use super::chunk_ref::ChunkRef;
 use super::leases::Leases;
+use super::page_book::{PageBook, Place};
+use super::page_pool::PagePool;
 use super::size_class::{CLASS_MAX, PAGE_BYTES, SizeClasses};
 
 /// All chunks of the store.
@@ -32,31 +36,30 @@ pub struct SlabAllocator {
     /// Chunks that slow clients are still being sent from.
     pub leases: Leases,
     slabs: Box<[Mutex<Slab>]>,
-    pool: Mutex<PagePool>,
+    /// By page number.
+    books: Box<[PageBook]>,
+    pub(super) pool: Mutex<PagePool>,
     /// The bytes that pages and the index may take together.
     limit_bytes: AtomicU64,
-    pages_used: AtomicU64,
-}
-
-/// The pages that no class has yet.
-struct PagePool {
-    next: u32,
+    /// Pages that classes have, or the page mover.
+    pub(super) pages_used: AtomicU64,
 }
 
 /// One class's chunks.
 struct Slab {
     class: u8,
-    /// Head of the free list, threaded through `word1`.
-    free: Option<ChunkRef>,
-    free_len: u32,
+    /// Chunks of a page, once there is one.
+    per_page: u32,
+    /// Chunks that can be taken.
+    ready: u32,
+    /// Pages that have some of them. Chunks are taken from the last one.
+    open: Vec<u32>,
     /// Unlinked chunks that somebody may still be reading, oldest first.
     limbo: VecDeque<Retired>,
     /// The class's pages, in the order it got them.
     pages: Vec<u32>,
-    /// Chunks of the last page that were never used: `fresh..per_page`.
-    fresh: u32,
-    /// Chunks of a page, once there is one.
-    per_page: u32,
+    /// Changes when a page comes or goes.
+    pages_version: u64,
 }
 
 /// A chunk in limbo.
@@ -73,6 +76,13 @@ pub struct SlabGuard<'a> {
     slab: MutexGuard<'a, Slab>,
     allocator: &'a SlabAllocator,
     _rank: Ranked,
+}
+
+/// A page that no class has any more and whose last readers may still be looking. Only the page mover has such.
+#[derive(Debug)]
+#[must_use = "the page is lost"]
+pub struct DetachedPage {
+    pub(super) page: u32,
 }
 
 /// What a class has, for `stats`.
@@ -101,20 +111,21 @@ impl SlabAllocator {
         let slabs = (0..=CLASS_MAX).map(|class| {
             Mutex::new(Slab {
                 class,
-                free: None,
-                free_len: 0,
+                per_page: 0,
+                ready: 0,
+                open: Vec::new(),
                 limbo: VecDeque::new(),
                 pages: Vec::new(),
-                fresh: 0,
-                per_page: 0,
+                pages_version: 0,
             })
         });
         Ok(Self {
             slabs: slabs.collect(),
+            books: (0..=arena.last_page()).map(|_| PageBook::new()).collect(),
             arena,
             classes,
             leases: Leases::default(),
-            pool: Mutex::new(PagePool { next: 1 }),
+            pool: Mutex::default(),
             limit_bytes: AtomicU64::new(limit_bytes),
             pages_used: AtomicU64::new(0),
         })
@@ -153,18 +164,6 @@ impl SlabAllocator {
         (self.pages_used() + 1) * u64::from(PAGE_BYTES) + other_bytes <= self.limit_bytes()
     }
 
-    /// A page that no class has, beyond the limit if `force`.
-    fn take_page(&self, other_bytes: u64, force: bool) -> Option<u32> {
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if (!force && !self.has_page(other_bytes)) || pool.next > self.arena.last_page() {
-            return None;
-        }
-        let page = pool.next;
-        pool.next += 1;
-        self.pages_used.fetch_add(1, AnyOrdering::Relaxed);
-        Some(page)
-    }
-
     /// Gives back a chunk that was never visible to anybody. Rare: a value that was refused or cut off.
     pub fn give_back(&self, chunk: ChunkRef) {
         self.lock(self.class_of(chunk)).give_back(chunk);
@@ -175,46 +174,70 @@ impl SlabAllocator {
     pub fn class_of(&self, chunk: ChunkRef) -> u8 {
         self.arena.class_of(chunk)
     }
+
+    #[inline]
+    fn book(&self, page: u32) -> &PageBook {
+        &self.books[page as usize]
+    }
 }
 
 impl SlabGuard<'_> {
     /// Moves up to `wanted` ready chunks into `take`. Returns how many.
     pub fn take(&mut self, wanted: u32, mut take: impl FnMut(ChunkRef)) -> u32 {
-        let mut taken = 0;
-        while taken < wanted {
-            let Some(chunk) = self.pop_free().or_else(|| self.pop_fresh()) else { break };
-            take(chunk);
-            taken += 1;
+        let (mut taken, per_page) = (0, self.slab.per_page);
+        while taken < wanted
+            && let Some(page) = self.slab.open.last().copied()
+        {
+            let book = self.allocator.book(page);
+            while taken < wanted
+                && let Some(chunk) = self.pop(book, page, per_page)
+            {
+                take(chunk);
+                taken += 1;
+            }
+            if book.home(per_page) == 0 {
+                self.slab.open.pop();
+                book.set_place(Place::Unlisted);
+            }
         }
+        self.slab.ready -= taken;
         taken
     }
 
-    fn pop_free(&mut self) -> Option<ChunkRef> {
-        let chunk = self.slab.free?;
-        let next = self.allocator.arena.head(chunk).word1.load(Ordering::Relaxed);
-        self.slab.free = u32::try_from(next).ok().and_then(ChunkRef::from_bits);
-        self.slab.free_len -= 1;
-        Some(chunk)
-    }
-
-    fn pop_fresh(&mut self) -> Option<ChunkRef> {
-        let page = *self.slab.pages.last()?;
-        if self.slab.fresh == self.slab.per_page {
-            return None;
-        }
-        let chunk = ChunkRef::new(page, self.slab.fresh);
-        self.slab.fresh += 1;
+    #[inline]
+    fn pop(&self, book: &PageBook, page: u32, per_page: u32) -> Option<ChunkRef> {
+        let Some(chunk) = book.free() else {
+            return book.pop_fresh(per_page).map(|index| ChunkRef::new(page, index));
+        };
+        // The low half is all there is; what comes after the last one is 0.
+        #[expect(clippy::cast_possible_truncation, reason = "`give_back` stored 32 bits")]
+        book.pop_free(self.allocator.arena.head(chunk).word1.load(Ordering::Relaxed) as u32);
         Some(chunk)
     }
 
     /// Frees a chunk that nobody can see.
+    #[inline]
     pub fn give_back(&mut self, chunk: ChunkRef) {
+        let page = chunk.page();
+        let book = self.allocator.book(page);
         let head = self.allocator.arena.head(chunk);
         // Zero says "free" to the hand and the sweeper, who may look at any time.
         head.word0.store(0, Ordering::Relaxed);
-        head.word1.store(self.slab.free.map_or(0, |next| u64::from(next.bits())), Ordering::Relaxed);
-        self.slab.free = Some(chunk);
-        self.slab.free_len += 1;
+        head.word1.store(book.free().map_or(0, |next| u64::from(next.bits())), Ordering::Relaxed);
+        book.push_free(chunk);
+        match book.place() {
+            Place::Closed => return,
+            Place::Unlisted => self.list(page),
+            Place::Listed(_) => {}
+        }
+        self.slab.ready += 1;
+    }
+
+    /// Enters a page into the list of those to take chunks from.
+    fn list(&mut self, page: u32) {
+        let place = u32::try_from(self.slab.open.len()).expect("there are fewer than 2^17 pages");
+        self.allocator.book(page).set_place(Place::Listed(place));
+        self.slab.open.push(page);
     }
 
     /// Notes that `chunk`, of the item at `head`, was unlinked before `stamp` was taken; it becomes free once nobody can be
@@ -240,16 +263,74 @@ impl SlabGuard<'_> {
     /// Gives the class another page, unless the limit (less `other_bytes`) forbids it and `force` is not set.
     pub fn grow(&mut self, other_bytes: u64, force: bool) -> bool {
         let Some(page) = self.allocator.take_page(other_bytes, force) else { return false };
-        // What is left of the last page must not be forgotten when a new one becomes "the last".
-        while let Some(chunk) = self.pop_fresh() {
-            self.give_back(chunk);
-        }
-        let class = self.slab.class;
-        self.allocator.arena.format_page(page, class, self.allocator.classes.chunk_bytes(class));
-        self.slab.pages.push(page);
-        self.slab.per_page = self.allocator.classes.per_page(class);
-        self.slab.fresh = 0;
+        self.adopt(page);
         true
+    }
+
+    /// Makes a page of zeros that no class has the class's own.
+    pub(super) fn adopt(&mut self, page: u32) {
+        let class = self.slab.class;
+        self.allocator.book(page).open();
+        self.allocator.arena.format_page(page, class, self.allocator.classes.chunk_bytes(class));
+        self.slab.per_page = self.allocator.classes.per_page(class);
+        self.slab.pages.push(page);
+        self.slab.pages_version += 1;
+        self.slab.ready += self.slab.per_page;
+        self.list(page);
+    }
+
+    /// Takes no more chunks from a page, so that they can all come home. False: it is not the class's, or closed already.
+    pub fn close_page(&mut self, page: u32) -> bool {
+        if !self.slab.pages.contains(&page) {
+            return false;
+        }
+        let book = self.allocator.book(page);
+        match book.place() {
+            Place::Closed => return false,
+            Place::Unlisted => {}
+            Place::Listed(place) => {
+                self.slab.open.swap_remove(place as usize);
+                if let Some(moved) = self.slab.open.get(place as usize) {
+                    self.allocator.book(*moved).set_place(Place::Listed(place));
+                }
+                self.slab.ready -= book.home(self.slab.per_page);
+            }
+        }
+        book.set_place(Place::Closed);
+        true
+    }
+
+    /// Takes chunks from a page again that was closed.
+    pub fn reopen_page(&mut self, page: u32) {
+        let book = self.allocator.book(page);
+        if book.place() == Place::Closed {
+            book.set_place(Place::Unlisted);
+            let home = book.home(self.slab.per_page);
+            self.slab.ready += home;
+            if home > 0 {
+                self.list(page);
+            }
+        }
+    }
+
+    /// How many chunks of one of the class's pages are not home, and how many were ever used.
+    pub fn chunks_out(&self, page: u32) -> (u32, u32) {
+        let book = self.allocator.book(page);
+        (self.slab.per_page - book.home(self.slab.per_page), book.fresh())
+    }
+
+    /// Takes a closed page whose chunks are all home from the class. The caller takes a stamp afterwards; when that is
+    /// over the page may be used for something else.
+    pub fn detach_page(&mut self, page: u32) -> Option<DetachedPage> {
+        let book = self.allocator.book(page);
+        if book.place() != Place::Closed || book.home(self.slab.per_page) != self.slab.per_page {
+            return None;
+        }
+        let index = self.slab.pages.iter().position(|one| *one == page)?;
+        self.slab.pages.remove(index);
+        self.slab.pages_version += 1;
+        self.allocator.arena.unformat_page(page);
+        Some(DetachedPage { page })
     }
 
     /// Chunks that are free or soon will be.
@@ -259,12 +340,17 @@ impl SlabGuard<'_> {
 
     /// Chunks that can be taken now.
     pub fn ready(&self) -> u32 {
-        self.slab.free_len + if self.slab.pages.is_empty() { 0 } else { self.slab.per_page - self.slab.fresh }
+        self.slab.ready
     }
 
-    /// The class's page number `index`, counted in the order it got them.
-    pub fn page(&self, index: usize) -> Option<u32> {
-        self.slab.pages.get(index).copied()
+    /// The class's pages, in the order it got them.
+    pub fn pages(&self) -> &[u32] {
+        &self.slab.pages
+    }
+
+    /// A number that changes when a page comes or goes.
+    pub fn pages_version(&self) -> u64 {
+        self.slab.pages_version
     }
 
     /// What the class has.
@@ -282,7 +368,7 @@ impl SlabGuard<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::size_class::ClassPlan;
-    use super::{PAGE_BYTES, SizeClasses, SlabAllocator};
+    use super::{ChunkRef, PAGE_BYTES, SizeClasses, SlabAllocator};
 
     fn allocator(limit_pages: u32) -> SlabAllocator {
         let plan = ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 16384, explicit: Vec::new() };
@@ -340,5 +426,50 @@ mod tests {
         guard.reclaim(|_| true);
         assert_eq!((guard.usage().limbo, guard.ready()), (0, ready), "the lease keeps it");
         assert_eq!(slabs.leases.end(chunk), [chunk], "the last lease gives the chunk back");
+    }
+
+    #[test]
+    fn a_page_leaves_its_class_when_its_last_chunk_is_home_and_not_before() {
+        let slabs = allocator(4);
+        let class = slabs.classes.largest();
+        let mut guard = slabs.lock(class);
+        assert!(guard.grow(0, false) && guard.grow(0, false));
+        let mut chunks = Vec::new();
+        assert_eq!(guard.take(128, |chunk| chunks.push(chunk)), 128);
+        let page = chunks[0].page();
+        let (its, others): (Vec<ChunkRef>, Vec<ChunkRef>) = chunks.iter().partition(|chunk| chunk.page() == page);
+        its[1..].iter().for_each(|chunk| guard.give_back(*chunk));
+        assert_eq!(guard.ready(), 63);
+        assert!(guard.close_page(page) && !guard.close_page(page));
+        assert_eq!((guard.ready(), guard.take(1000, |_| {})), (0, 0), "a closed page has nothing to take");
+        assert!(guard.detach_page(page).is_none(), "one chunk is still out");
+        guard.give_back(others[0]);
+        assert_eq!((guard.ready(), guard.chunks_out(page)), (1, (1, 64)));
+        guard.give_back(its[0]);
+        let version = guard.pages_version();
+        assert!(guard.detach_page(page).is_some());
+        assert_ne!(guard.pages_version(), version);
+        assert_eq!(guard.usage().chunks, 64);
+        assert!(slabs.arena.try_locate(its[5]).is_none(), "who still names its chunks finds none");
+        assert!(slabs.arena.try_locate(others[5]).is_some());
+    }
+
+    #[test]
+    fn a_page_that_is_opened_again_has_its_free_chunks() {
+        let slabs = allocator(4);
+        let class = slabs.classes.largest();
+        let mut guard = slabs.lock(class);
+        assert!(guard.grow(0, false) && guard.grow(0, false) && guard.grow(0, false));
+        let mut chunks = Vec::new();
+        assert_eq!(guard.take(150, |chunk| chunks.push(chunk)), 150);
+        chunks.iter().step_by(2).for_each(|chunk| guard.give_back(*chunk));
+        for page in guard.pages().to_vec() {
+            assert!(guard.close_page(page));
+            let closed = guard.ready();
+            guard.reopen_page(page);
+            assert!(guard.ready() > closed);
+        }
+        assert_eq!(guard.ready(), 192 - 75);
+        assert_eq!(guard.take(1000, |_| {}), 192 - 75);
     }
 }

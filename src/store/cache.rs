@@ -67,6 +67,8 @@ pub struct Store {
 pub(super) struct ClassHand {
     pub(super) policy: ClockHand,
     pub(super) pages: Vec<u32>,
+    /// As of which version of the class's own list.
+    pub(super) pages_version: u64,
 }
 
 /// An index bucket holds nine items, and memcached fills a bucket of its own with about one: 2^3 times fewer are

@@ -22,8 +22,8 @@ impl WorkerStore {
         let store = self.store;
         let _rank = Ranked::waited(Rank::Hand);
         let mut hand = store.hands[usize::from(class)].lock().unwrap_or_else(PoisonError::into_inner);
-        let ClassHand { policy, pages } = &mut *hand;
-        self.learn_pages(class, pages);
+        let ClassHand { policy, pages, pages_version } = &mut *hand;
+        self.learn_pages(class, pages, pages_version);
         let slots = SlabSlots::new(&store.slabs, class, pages, self.now());
         let (mut vacated, mut attempts) = (0, 0);
         // Twice as many attempts as chunks wanted: an attempt fails when the bucket is locked or the item is going
@@ -38,11 +38,13 @@ impl WorkerStore {
         vacated
     }
 
-    /// The hand's list of pages may lack the latest.
-    fn learn_pages(&self, class: u8, pages: &mut Vec<u32>) {
+    /// The hand's list of pages may lack the latest, and have some that left the class.
+    fn learn_pages(&self, class: u8, pages: &mut Vec<u32>, version: &mut u64) {
         let slab = self.store.slabs.lock(class);
-        while let Some(page) = slab.page(pages.len()) {
-            pages.push(page);
+        if *version != slab.pages_version() {
+            pages.clear();
+            pages.extend_from_slice(slab.pages());
+            *version = slab.pages_version();
         }
     }
 

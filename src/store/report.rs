@@ -184,7 +184,7 @@ impl Store {
     pub(super) fn items_of<'pin>(&'static self, pin: &'pin Pin, class: u8) -> impl Iterator<Item = ItemRef<'pin>> {
         let exists = self.slabs.classes.ids().any(|id| id == class);
         let per_page = self.slabs.classes.per_page(class);
-        let page = move |index: usize| if exists { self.slabs.lock(class).page(index) } else { None };
+        let page = move |index: usize| if exists { self.slabs.lock(class).pages().get(index).copied() } else { None };
         let pages = (0..).map_while(page);
         pages
             .flat_map(move |page| (0..per_page).map(move |index| ChunkRef::new(page, index)))

@@ -55,7 +55,7 @@ impl Job for Sweeper {
             self.mark = store.flush.mark();
             (self.class, self.page) = (1, 0);
         }
-        let Some(page) = store.slabs.lock(self.class).page(self.page) else {
+        let Some(page) = store.slabs.lock(self.class).pages().get(self.page).copied() else {
             return self.next_class(worker);
         };
         self.sweep(worker, pin, page);

@@ -1,0 +1,188 @@
+//! The pages that no class has.
+//!
+//! ```text
+//! next ─▶ never used     ready: zeros, in memory     discarded: the kernel has the memory back
+//!              └───────────────┴──────── take ◀──────────────┘
+//! ```
+//!
+//! Whatever the pool hands out reads as zeros: a page of free chunks (I7).
+
+use std::sync::PoisonError;
+
+use crate::base::atomic::Ordering;
+
+use super::size_class::PAGE_BYTES;
+use super::slab::{DetachedPage, SlabAllocator};
+
+/// The pages that no class has yet, or no longer.
+pub(super) struct PagePool {
+    next: u32,
+    ready: Vec<u32>,
+    discarded: Vec<u32>,
+}
+
+impl Default for PagePool {
+    fn default() -> Self {
+        // Page 0 is never used.
+        Self { next: 1, ready: Vec::new(), discarded: Vec::new() }
+    }
+}
+
+impl SlabAllocator {
+    /// A page that no class has, beyond the limit if `force`.
+    pub(super) fn take_page(&self, other_bytes: u64, force: bool) -> Option<u32> {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if !force && !self.has_page(other_bytes) {
+            return None;
+        }
+        let page = pool.ready.pop().or_else(|| pool.discarded.pop()).or_else(|| {
+            let fresh = pool.next;
+            (fresh <= self.arena.last_page()).then(|| pool.next += 1).map(|()| fresh)
+        })?;
+        self.pages_used.fetch_add(1, Ordering::Relaxed);
+        Some(page)
+    }
+
+    /// Gives a page to another class.
+    ///
+    /// # Safety
+    /// A stamp that was taken after the page was detached is over.
+    pub unsafe fn hand_over(&self, page: DetachedPage, class: u8) {
+        // SAFETY: the grace period is over, as the caller knows.
+        unsafe { self.arena.clear_page(page.page) };
+        self.lock(class).adopt(page.page);
+    }
+
+    /// Puts a page into the pool, or, if the pages in memory and `other_bytes` are more than the limit allows, gives its
+    /// memory back to the kernel.
+    ///
+    /// # Safety
+    /// A stamp that was taken after the page was detached is over.
+    pub unsafe fn put_page(&self, page: DetachedPage, other_bytes: u64) {
+        let page = page.page;
+        let resident = self.pages_used() + self.pool_ready() as u64;
+        let is_beyond = resident * u64::from(PAGE_BYTES) + other_bytes > self.limit_bytes();
+        // SAFETY: the grace period is over, as the caller knows.
+        let is_discarded = is_beyond && unsafe { self.arena.discard_page(page) }.is_ok();
+        if !is_discarded {
+            // SAFETY: as above.
+            unsafe { self.arena.clear_page(page) };
+        }
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_discarded {
+            pool.discarded.push(page)
+        } else {
+            pool.ready.push(page)
+        }
+        self.pages_used.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Gives the memory of one page of the pool back to the kernel. False: there is none to give.
+    pub fn discard_ready_page(&self) -> bool {
+        let taken = self.pool.lock().unwrap_or_else(PoisonError::into_inner).ready.pop();
+        let Some(page) = taken else { return false };
+        // SAFETY: the page was in the pool, and is now in nobody's hands but ours.
+        let is_discarded = unsafe { self.arena.discard_page(page) }.is_ok();
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_discarded {
+            pool.discarded.push(page)
+        } else {
+            pool.ready.push(page)
+        }
+        is_discarded
+    }
+
+    /// Pages that are in memory and wait for a class.
+    pub fn pool_ready(&self) -> usize {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).ready.len()
+    }
+
+    /// The highest page number that was ever used: who walks all pages ends there.
+    pub fn last_page_used(&self) -> u32 {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).next - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::size_class::{ClassPlan, SizeClasses};
+    use super::super::{ChunkRef, PAGE_BYTES, SlabAllocator};
+    use crate::base::atomic::fixed::Ordering;
+
+    fn allocator(limit_pages: u32) -> SlabAllocator {
+        let plan = ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 16384, explicit: Vec::new() };
+        SlabAllocator::new(SizeClasses::build(&plan), u64::from(limit_pages * PAGE_BYTES)).unwrap()
+    }
+
+    /// Takes a page of `class` whose chunks are all home.
+    fn detach(slabs: &SlabAllocator, class: u8) -> super::DetachedPage {
+        let mut guard = slabs.lock(class);
+        let page = guard.pages()[0];
+        assert!(guard.close_page(page));
+        guard.detach_page(page).unwrap()
+    }
+
+    /// Writes into the whole page as items would.
+    fn soil(slabs: &SlabAllocator, class: u8) {
+        let mut guard = slabs.lock(class);
+        let mut chunks = Vec::new();
+        guard.take(u32::MAX, |chunk| chunks.push(chunk));
+        for chunk in chunks {
+            let first = slabs.arena.chunk_ptr(chunk);
+            let len = slabs.arena.chunk_bytes(chunk) as usize;
+            // SAFETY: the chunk was taken and nobody else knows it.
+            unsafe { first.as_ptr().write_bytes(0xff, len) };
+            guard.give_back(chunk);
+        }
+    }
+
+    #[test]
+    fn another_class_finds_only_zeros_in_a_page() {
+        let slabs = allocator(1);
+        let (donor, heir) = (slabs.classes.largest(), 1);
+        assert!(slabs.lock(donor).grow(0, false));
+        soil(&slabs, donor);
+        let page = detach(&slabs, donor);
+        let number = page.page;
+        // SAFETY: no other thread is there.
+        unsafe { slabs.hand_over(page, heir) };
+        assert_eq!(slabs.lock(donor).usage().pages, 0);
+        assert_eq!(slabs.lock(heir).usage().pages, 1);
+        let per_page = slabs.classes.per_page(heir);
+        let heads = (0..per_page).map(|index| slabs.arena.head(ChunkRef::new(number, index)));
+        assert!(heads.into_iter().all(|head| head.word0.load(Ordering::Relaxed) == 0));
+        assert_eq!(slabs.lock(heir).take(u32::MAX, |_| {}), per_page);
+    }
+
+    #[test]
+    fn a_page_waits_in_the_pool_for_any_class() {
+        let slabs = allocator(1);
+        assert!(slabs.lock(1).grow(0, false) && !slabs.lock(2).grow(0, false));
+        let page = detach(&slabs, 1);
+        assert!(!slabs.lock(2).grow(0, false), "a detached page still counts");
+        // SAFETY: no other thread is there.
+        unsafe { slabs.put_page(page, 0) };
+        assert_eq!((slabs.pages_used(), slabs.pool_ready()), (0, 1));
+        assert!(slabs.lock(2).grow(0, false));
+        assert_eq!((slabs.pages_used(), slabs.pool_ready(), slabs.last_page_used()), (1, 0, 1));
+    }
+
+    #[test]
+    #[cfg(not(miri))]
+    fn a_page_beyond_the_limit_goes_back_to_the_kernel_and_can_be_had_again() {
+        let slabs = allocator(2);
+        assert!(slabs.lock(1).grow(0, false) && slabs.lock(1).grow(0, false));
+        soil(&slabs, 1);
+        assert!(slabs.set_limit_bytes(u64::from(PAGE_BYTES)));
+        let page = detach(&slabs, 1);
+        // SAFETY: no other thread is there.
+        unsafe { slabs.put_page(page, 0) };
+        assert_eq!((slabs.pages_used(), slabs.pool_ready()), (1, 0));
+        assert!(slabs.set_limit_bytes(u64::from(2 * PAGE_BYTES)));
+        assert!(slabs.lock(2).grow(0, false));
+        assert_eq!(slabs.last_page_used(), 2, "the same page, not a third one");
+        let number = slabs.lock(2).pages()[0];
+        assert_eq!(slabs.arena.head(ChunkRef::new(number, 3)).word0.load(Ordering::Relaxed), 0);
+        assert!(!slabs.discard_ready_page(), "nothing waits in the pool");
+    }
+}
