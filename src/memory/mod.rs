@@ -4,6 +4,7 @@
 //! PageArena       one reserved mapping, cut into pages of 1 MiB
 //! SizeClasses     a page is cut into chunks of its class's size
 //! SlabAllocator   free chunks and pages per class, chunks in limbo, leases, pages that no class has
+//! DueTable        per page: when something in it ends
 //! Magazines       a worker's own few ready chunks
 //! ```
 //!
@@ -12,6 +13,7 @@
 
 mod arena;
 mod chunk_ref;
+mod due;
 mod leases;
 mod magazine;
 mod page_book;
@@ -21,6 +23,7 @@ mod slab;
 
 pub use arena::{ChunkHead, PageArena};
 pub use chunk_ref::ChunkRef;
+pub use due::DueTable;
 pub use leases::Leases;
 pub use magazine::Magazines;
 pub use size_class::{CHUNK_ALIGN, CHUNK_MIN, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses};

@@ -22,6 +22,7 @@ use crate::sync::{Rank, Ranked, Stamp};
 
 use super::arena::PageArena;
 use super::chunk_ref::ChunkRef;
+use super::due::DueTable;
 use super::leases::Leases;
 use super::page_book::{PageBook, Place};
 use super::page_pool::PagePool;
@@ -35,6 +36,8 @@ pub struct SlabAllocator {
     pub classes: SizeClasses,
     /// Chunks that slow clients are still being sent from.
     pub leases: Leases,
+    /// When something in each page ends.
+    pub dues: DueTable,
     slabs: Box<[Mutex<Slab>]>,
     /// By page number.
     books: Box<[PageBook]>,
@@ -122,6 +125,7 @@ impl SlabAllocator {
         Ok(Self {
             slabs: slabs.collect(),
             books: (0..=arena.last_page()).map(|_| PageBook::new()).collect(),
+            dues: DueTable::new(arena.last_page()),
             arena,
             classes,
             leases: Leases::default(),

@@ -34,6 +34,7 @@ impl WorkerStore {
             return Fetched::Miss(miss);
         }
         header::set_deadline(item.head(), deadline);
+        store.slabs.dues.note(item.chunk().page(), deadline);
         header::note_hit(item.head(), item.word0(), self.now());
         self.tally.classes[usize::from(item.class())].touch_hits.add(1);
         Fetched::Hit(item)

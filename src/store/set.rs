@@ -74,6 +74,7 @@ impl WorkerStore {
         let hash = pending.hash();
         let cas = self.cas.draw(&store.cas, mark.counter());
         let chunk = pending.into_linked(Birth { cas, deadline, now: self.now() });
+        store.slabs.dues.note(chunk.page(), deadline);
         match there {
             Some((slot, old)) => {
                 bucket.replace(slot, chunk);

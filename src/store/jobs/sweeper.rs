@@ -1,13 +1,18 @@
-//! The sweeper: walks the pages of all classes and collects items that are past their end or were flushed.
+//! The sweeper: collects items that are past their end or were flushed, page by page.
 //!
 //! ```text
-//! class 1: page, page, …   class 2: page, …      a few pages per step, one round in about half a minute,
-//!          ▲ here                                small caches every second
+//! scan ──▶ which pages are due? ──▶ a batch ──▶ grace ──▶ walk the batch, in steps ──▶ scan on … rest a second
+//!             │                                            │
+//!             └ much of it over? a few slots are looked at  └ the page is due again at the next deadline in it
 //! ```
+//!
+//! A page without a deadline that is over is not entered at all ([`DueTable`](crate::memory::DueTable)). One that is due is
+//! walked if it is worth it, or else once in a longer while, so that stragglers come back, too. While a flush mark stands
+//! every page is walked.
 
 use std::time::Duration;
 
-use crate::base::Key;
+use crate::base::{Deadline, Key, KeyHash};
 use crate::item::ItemRef;
 use crate::memory::ChunkRef;
 use crate::sync::{Pin, Stamp};
@@ -17,29 +22,70 @@ use super::super::statistics::ClassTally;
 use super::super::worker_store::WorkerStore;
 use super::{Job, Next};
 
-/// How long the sweeper rests between two stretches.
+/// How long the sweeper rests between two rounds.
 const REST: Duration = Duration::from_secs(1);
-/// Pages of one stretch at least: a cache of 32 MiB is swept every second.
-const PAGES_PER_STRETCH_MIN: u64 = 32;
-/// Stretches of one round, when there are more pages. At some 20 µs a page, 1 GiB costs under a thousandth of a core.
-const STRETCHES_PER_ROUND: u64 = 30;
+/// How long it waits for others to let go of what they might see.
+const GRACE: Duration = Duration::from_millis(1);
+/// After so many steps the sweeper rests for [`BREATH`]: it never takes more than a fifth of a core, and gives way to a
+/// worker of the same core soon.
+const STEPS_PER_BURST: u32 = 8;
+const BREATH: Duration = Duration::from_millis(4);
 
-/// Where the walk is.
+/// Pages that are walked after one grace period.
+const BATCH_PAGES: usize = 64;
+/// Entries of the due table that one step reads: a few microseconds.
+const ENTRIES_PER_STEP: u32 = 1 << 14;
+/// Pages that one step probes: at some 5 µs each.
+const PROBES_PER_STEP: u32 = 16;
+/// Slots that one step looks at: at some 10 ns each.
+const SLOTS_PER_STEP: u32 = 4096;
+/// Items that one step collects at most: at some 300 ns each.
+const COLLECTED_PER_STEP: u32 = 256;
+/// Items whose buckets are asked for together.
+const VICTIMS: usize = 16;
+
+/// Slots of a page that are looked at to guess how much of it is over.
+const PROBE_SLOTS: u32 = 256;
+/// A page is worth a walk if one in so many of its items is over.
+const WORTH: u32 = 32;
+/// Seconds between two probes of a page, at most in caches of up to 10 GiB.
+const PROBE_S: u32 = 5;
+/// Seconds between two walks of a page that is due but not worth it, at most in caches of up to 6 GiB.
+const WALK_S: u32 = 60;
+/// In larger caches the two grow with the number of pages, so that the sweeper costs a hundredth of a core or two.
+const PROBES_PER_S: u32 = 2000;
+const WALKS_PER_S: u32 = 100;
+
+/// Where the sweeper is.
 #[derive(Default)]
 pub(super) struct Sweeper {
-    class: u8,
-    page: usize,
-    /// Pages left of this stretch.
-    left: u64,
+    /// The next page to scan; 0: a round is to begin.
+    scan: u32,
+    /// Pages to walk, taken off the due table. The last one is walked first.
+    batch: Vec<u32>,
+    /// When the batch was taken, until the grace period of it is over.
+    taken: Option<Stamp>,
+    /// The next slot of the page that is being walked.
+    slot: u32,
+    /// When each page is looked at again.
+    rests: Vec<PageRest>,
     /// The flush mark when the round began: at its end everything that the mark covers is collected.
     mark: FlushMark,
     /// The mark of the last whole round, to be forgotten once all who were pinned at its end have let go: one of them may
     /// have found an item just before it was collected, and asks for the mark only now.
     swept: Option<(FlushMark, Stamp)>,
+    /// Steps since it last rested.
+    steps: u32,
+}
+
+/// Seconds before which a page is left alone.
+#[derive(Clone, Copy, Default)]
+struct PageRest {
+    probe_at: u32,
+    walk_at: u32,
 }
 
 impl Job for Sweeper {
-    /// One page.
     fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
         let store = worker.store;
         if let Some((mark, stamp)) = self.swept
@@ -48,59 +94,190 @@ impl Job for Sweeper {
             store.flush.forget(mark);
             self.swept = None;
         }
-        if self.left == 0 {
-            self.left = PAGES_PER_STRETCH_MIN.max(store.slabs.pages_used().div_ceil(STRETCHES_PER_ROUND));
-        }
-        if self.class == 0 {
-            self.mark = store.flush.mark();
-            (self.class, self.page) = (1, 0);
-        }
-        let Some(page) = store.slabs.lock(self.class).pages().get(self.page).copied() else {
-            return self.next_class(worker);
+        let next = if let Some(stamp) = self.taken {
+            if !store.epochs.is_over(stamp) {
+                return Next::Wait(Some(GRACE));
+            }
+            self.taken = None;
+            Next::Again
+        } else if let Some(page) = self.batch.last().copied() {
+            self.walk(worker, pin, page)
+        } else {
+            self.scan(worker, pin)
         };
-        self.sweep(worker, pin, page);
-        self.page += 1;
-        self.left -= 1;
-        if self.left == 0 { Next::Wait(Some(REST)) } else { Next::Again }
+        self.steps = if next == Next::Again { self.steps + 1 } else { 0 };
+        if self.steps >= STEPS_PER_BURST {
+            self.steps = 0;
+            return Next::Wait(Some(BREATH));
+        }
+        next
     }
 }
 
 impl Sweeper {
-    fn next_class(&mut self, worker: &mut WorkerStore) -> Next {
+    /// Looks for pages to walk, until the batch is full, the step is long enough, or the round is over.
+    fn scan(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
         let store = worker.store;
-        if self.class < store.slabs.classes.last() {
-            (self.class, self.page) = (self.class + 1, 0);
-            return Next::Again;
+        let last = store.slabs.arena.last_page();
+        if self.scan == 0 {
+            (self.scan, self.mark) = (1, store.flush.mark());
+            self.rests.resize(last as usize + 1, PageRest::default());
         }
-        self.swept = Some((self.mark, store.epochs.stamp()));
-        store.epochs.advance();
-        (self.class, self.left) = (0, 0);
-        Next::Wait(Some(REST))
-    }
-
-    fn sweep(&self, worker: &mut WorkerStore, pin: &Pin, page: u32) {
-        let store = worker.store;
-        let per_page = store.slabs.classes.per_page(self.class);
-        let tally = &store.class_tallies[usize::from(self.class)];
-        let mut looked = 0;
-        for chunk in (0..per_page).map(|index| ChunkRef::new(page, index)) {
-            let Some(item) = ItemRef::sight(pin, &store.slabs, chunk) else { continue };
-            looked += 1;
-            if worker.why_dead(&item).is_some() && collect(worker, pin, &item) {
-                ClassTally::add(&tally.swept, 1);
-                ClassTally::add(&tally.reclaimed, 1);
-                ClassTally::add(&tally.expired_unfetched, u64::from(!item.word0().is_fetched()));
+        let (now, mut probes) = (worker.now(), 0);
+        let end = last.min(self.scan.saturating_add(ENTRIES_PER_STEP));
+        while self.scan <= end && probes < PROBES_PER_STEP && self.batch.len() < BATCH_PAGES {
+            let page = self.scan;
+            self.scan += 1;
+            let wanted = if self.mark == FlushMark::default() {
+                store.slabs.dues.is_due(page, now) && self.is_worth_a_walk(worker, pin, page, &mut probes)
+            } else {
+                store.slabs.arena.class_of(ChunkRef::new(page, 0)) != 0
+            };
+            if wanted {
+                self.batch.push(page);
             }
         }
+        if !self.batch.is_empty() {
+            self.batch.iter().for_each(|page| store.slabs.dues.take(*page));
+            self.taken = Some(store.epochs.stamp());
+            store.epochs.advance();
+            return Next::Wait(Some(GRACE));
+        }
+        if self.scan <= last { Next::Again } else { self.end_round(worker) }
+    }
+
+    fn end_round(&mut self, worker: &WorkerStore) -> Next {
+        let store = worker.store;
+        self.scan = 0;
+        if self.mark != FlushMark::default() {
+            self.swept = Some((self.mark, store.epochs.stamp()));
+            store.epochs.advance();
+        }
+        // The bell of a flush may have rung while the sweeper took a breath.
+        if store.flush.mark() == self.mark { Next::Wait(Some(REST)) } else { Next::Again }
+    }
+
+    /// Whether a page that is due has much to collect, or was not walked for long.
+    fn is_worth_a_walk(&mut self, worker: &WorkerStore, pin: &Pin, page: u32, probes: &mut u32) -> bool {
+        let (now, rests) = (worker.now().0, Rests::of(worker.store.slabs.pages_used()));
+        let Some(rest) = self.rests.get_mut(page as usize) else { return false };
+        // A moment that lies beyond any rest comes from a clock that was set back since.
+        let is_before = |at: u32, rest_s: u32| now < at && at - now <= rest_s;
+        if is_before(rest.probe_at, rests.probe_s) {
+            return false;
+        }
+        rest.probe_at = now.saturating_add(rests.probe_s);
+        *probes += 1;
+        if is_before(rest.walk_at, rests.walk_s) && !probe(worker, pin, page) {
+            return false;
+        }
+        rest.walk_at = now.saturating_add(rests.walk_s);
+        true
+    }
+
+    /// Collects what is dead in the next slots of `page`.
+    fn walk(&mut self, worker: &mut WorkerStore, pin: &Pin, page: u32) -> Next {
+        let store = worker.store;
+        let class = store.slabs.arena.class_of(ChunkRef::new(page, 0));
+        let per_page = store.slabs.classes.per_page(class);
+        let mut victims = Victims::default();
+        let (mut looked, mut collected, mut due) = (0, 0, Deadline(u32::MAX));
+        let end = per_page.min(self.slot.saturating_add(SLOTS_PER_STEP));
+        while self.slot < end && collected < COLLECTED_PER_STEP {
+            let chunk = ChunkRef::new(page, self.slot);
+            self.slot += 1;
+            let Some(item) = ItemRef::sight(pin, &store.slabs, chunk) else { continue };
+            looked += 1;
+            if worker.why_dead(&item).is_some() {
+                collected += victims.add(worker, pin, item);
+            } else if item.deadline() != Deadline::NEVER {
+                due = Deadline(due.0.min(item.deadline().0));
+            }
+        }
+        collected += victims.collect(worker, pin);
+        let tally = &store.class_tallies[usize::from(class)];
         ClassTally::add(&tally.sweep_looked, looked);
+        ClassTally::add(&tally.swept, u64::from(collected));
+        ClassTally::add(&tally.reclaimed, u64::from(collected));
+        ClassTally::add(&tally.expired_unfetched, victims.unfetched);
+        // An item that was touched while it was about to be collected has noted its deadline itself.
+        store.slabs.dues.note(page, due);
+        if self.slot >= per_page {
+            self.slot = 0;
+            self.batch.pop();
+        }
+        Next::Again
+    }
+}
+
+/// How long pages rest, given how many there are.
+struct Rests {
+    probe_s: u32,
+    walk_s: u32,
+}
+
+impl Rests {
+    /// Small caches are looked at more often: it costs next to nothing.
+    fn of(pages: u64) -> Self {
+        let pages = u32::try_from(pages).unwrap_or(u32::MAX);
+        Self {
+            probe_s: (pages / 8).clamp(1, PROBE_S).max(pages / PROBES_PER_S),
+            walk_s: pages.clamp(1, WALK_S).max(pages / WALKS_PER_S),
+        }
+    }
+}
+
+/// Whether many of the items in `page` are over, judged by some of its slots.
+fn probe(worker: &WorkerStore, pin: &Pin, page: u32) -> bool {
+    let slabs = &worker.store.slabs;
+    let per_page = slabs.classes.per_page(slabs.arena.class_of(ChunkRef::new(page, 0)));
+    let stride = per_page.div_ceil(PROBE_SLOTS).max(1);
+    let (mut items, mut over) = (0u32, 0u32);
+    for slot in (0..per_page).step_by(stride as usize) {
+        let Some(item) = ItemRef::sight(pin, slabs, ChunkRef::new(page, slot)) else { continue };
+        items += 1;
+        over += u32::from(item.is_over(worker.now()));
+    }
+    over > 0 && over * WORTH >= items
+}
+
+/// Dead items whose buckets are on their way into the processor's cache.
+#[derive(Default)]
+struct Victims<'pin> {
+    items: [Option<(KeyHash, ItemRef<'pin>)>; VICTIMS],
+    len: usize,
+    /// How many of those collected were never fetched.
+    unfetched: u64,
+}
+
+impl<'pin> Victims<'pin> {
+    /// Adds an item, and collects all if there are enough. Returns how many were collected.
+    fn add(&mut self, worker: &mut WorkerStore, pin: &Pin, item: ItemRef<'pin>) -> u32 {
+        let Some(key) = Key::new(item.key()) else { return 0 };
+        let hash = worker.store.hasher.hash(key).hash;
+        worker.store.index.prefetch(hash);
+        self.items[self.len] = Some((hash, item));
+        self.len += 1;
+        if self.len < VICTIMS { 0 } else { self.collect(worker, pin) }
+    }
+
+    /// Unlinks them, as far as they are still dead. Returns how many that were.
+    fn collect(&mut self, worker: &mut WorkerStore, pin: &Pin) -> u32 {
+        let mut collected = 0;
+        for (hash, item) in self.items[..self.len].iter_mut().filter_map(Option::take) {
+            if collect(worker, pin, hash, &item) {
+                collected += 1;
+                self.unfetched += u64::from(!item.word0().is_fetched());
+            }
+        }
+        self.len = 0;
+        collected
     }
 }
 
 /// Unlinks a dead item, if it still is one.
-fn collect(worker: &mut WorkerStore, pin: &Pin, item: &ItemRef<'_>) -> bool {
+fn collect(worker: &mut WorkerStore, pin: &Pin, hash: KeyHash, item: &ItemRef<'_>) -> bool {
     let store = worker.store;
-    let Some(key) = Key::new(item.key()) else { return false };
-    let hash = store.hasher.hash(key).hash;
     let mut bucket = store.index.lock(hash);
     let Some(slot) = bucket.find_ref(hash, item.chunk()) else { return false };
     // A touch may have given it more time since.
@@ -113,3 +290,7 @@ fn collect(worker: &mut WorkerStore, pin: &Pin, item: &ItemRef<'_>) -> bool {
     }
     is_dead
 }
+
+#[cfg(test)]
+#[path = "sweeper_tests.rs"]
+mod tests;

@@ -1,0 +1,187 @@
+//! Tests of the sweeper, step by step on a clock that stands still.
+
+use std::sync::Arc;
+
+use super::{Job as _, Next, REST, Sweeper, WALK_S};
+use crate::base::{Clock, Deadline, HashedKey, Key};
+use crate::memory::ClassPlan;
+use crate::store::cache::Store;
+use crate::store::engine::{Engine as _, StoreMode, StoreOutcome};
+use crate::store::worker_store::WorkerStore;
+use crate::store::{Fetched, StoreConfig, StoreReport};
+use crate::sync::Participant;
+
+struct Rig {
+    clock: Arc<Clock>,
+    client: (Participant, WorkerStore),
+    job: (Participant, WorkerStore),
+    sweeper: Sweeper,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let config = StoreConfig {
+            limit_bytes: 128 << 20,
+            classes: ClassPlan { first: 64, growth_factor: 1.25, chunk_max: 16384, explicit: Vec::new() },
+            value_len_max: 1 << 20,
+            evictions: true,
+            use_cas: true,
+            hashpower: 16,
+            threads_max: 3,
+            large_pages: false,
+        };
+        let clock = Arc::new(Clock::start());
+        clock.pause();
+        let store = Store::new(config, Arc::clone(&clock)).unwrap();
+        Self { clock, client: store.join(), job: store.join(), sweeper: Sweeper::default() }
+    }
+
+    fn hashed<'k>(&self, key: &'k str) -> HashedKey<'k> {
+        self.client.1.hash(Key::new(key.as_bytes()).unwrap())
+    }
+
+    fn now(&self) -> u32 {
+        self.clock.read().now.0
+    }
+
+    fn set(&mut self, key: &str, deadline: Deadline) {
+        let key = self.hashed(key);
+        let (participant, worker) = &mut self.client;
+        let pin = participant.pin();
+        worker.begin_turn();
+        let pending = worker.reserve(&pin, key, 0, deadline, 0).unwrap();
+        assert_eq!(worker.commit(&pin, pending, StoreMode::Set).ok(), Some(StoreOutcome::Stored));
+        worker.end_turn();
+    }
+
+    fn touch(&mut self, key: &str, deadline: Deadline) {
+        let key = self.hashed(key);
+        let (participant, worker) = &mut self.client;
+        let pin = participant.pin();
+        worker.begin_turn();
+        assert!(matches!(worker.fetch_and_touch(&pin, key, deadline), Fetched::Hit(_)));
+        worker.end_turn();
+    }
+
+    fn step(&mut self) -> Next {
+        let (participant, worker) = &mut self.job;
+        let pin = participant.pin();
+        worker.begin_turn();
+        let next = self.sweeper.step(worker, &pin);
+        worker.end_turn();
+        next
+    }
+
+    fn round(&mut self) {
+        for _ in 0..100_000 {
+            if self.step() == Next::Wait(Some(REST)) {
+                return;
+            }
+        }
+        panic!("the round has no end");
+    }
+
+    fn figure(&mut self, name: &str) -> u64 {
+        let pin = self.client.0.pin();
+        let mut figure = None;
+        self.client.1.report(&pin, StoreReport::General, &mut |row, value| {
+            if row == name {
+                figure = value.to_string().parse().ok();
+            }
+        });
+        figure.unwrap()
+    }
+}
+
+#[test]
+fn a_page_in_which_nothing_ends_is_not_entered() {
+    let mut rig = Rig::new();
+    let later = Deadline(rig.now() + 1000);
+    (0..5000).for_each(|number| rig.set(&format!("key-{number}"), Deadline::NEVER));
+    rig.set("later", later);
+    rig.clock.shift(999);
+    rig.round();
+    assert_eq!(rig.figure("crawler_items_checked"), 0);
+    rig.clock.shift(1);
+    rig.round();
+    assert_eq!((rig.figure("crawler_items_checked"), rig.figure("crawler_reclaimed")), (5001, 1));
+}
+
+#[test]
+fn one_round_collects_what_ended_together() {
+    let mut rig = Rig::new();
+    let end = Deadline(rig.now() + 20);
+    for number in 0..40_000 {
+        rig.set(&format!("key-{number}"), if number % 2 == 0 { end } else { Deadline::NEVER });
+    }
+    rig.clock.shift(20);
+    rig.round();
+    assert_eq!((rig.figure("crawler_reclaimed"), rig.figure("curr_items")), (20_000, 20_000));
+    rig.clock.shift(1000);
+    let looked = rig.figure("crawler_items_checked");
+    rig.round();
+    assert_eq!(rig.figure("crawler_items_checked"), looked, "nothing that ends is left");
+}
+
+#[test]
+fn a_touch_that_shortens_a_life_is_noticed() {
+    let mut rig = Rig::new();
+    rig.set("colour", Deadline::NEVER);
+    let end = Deadline(rig.now() + 5);
+    rig.touch("colour", end);
+    rig.clock.shift(5);
+    rig.round();
+    assert_eq!(rig.figure("curr_items"), 0);
+}
+
+#[test]
+fn what_is_stored_while_a_page_is_taken_is_not_forgotten() {
+    let mut rig = Rig::new();
+    let (soon, later) = (Deadline(rig.now() + 1), Deadline(rig.now() + 9));
+    rig.set("soon", soon);
+    rig.clock.shift(1);
+    // Pinned since before the page was taken: it may have seen the page's old second, so the walk waits for it.
+    let (mut other, waits) = (rig.client.1.store.epochs.join(), Next::Wait(Some(super::GRACE)));
+    let guard = other.pin();
+    assert_eq!((rig.step(), rig.step()), (waits, waits));
+    rig.set("later", later);
+    drop(guard);
+    rig.round();
+    assert_eq!(rig.figure("curr_items"), 1);
+    rig.clock.shift(8);
+    rig.round();
+    assert_eq!(rig.figure("curr_items"), 0);
+}
+
+#[test]
+fn a_few_stragglers_wait_longer_than_many() {
+    let mut rig = Rig::new();
+    // Enough pages for the longest rests; the last item of each ends first.
+    let first = rig.now() + 10;
+    for number in 0..60 * 16_384 {
+        let seconds = if number % 1024 == 0 { first + number / 1024 % 2 * 15 } else { 0 };
+        rig.set(&format!("{number}"), Deadline(seconds));
+    }
+    rig.clock.shift(10);
+    rig.round();
+    let collected = rig.figure("crawler_reclaimed");
+    assert_eq!(collected, 480, "the first walk takes all that have ended");
+    rig.clock.shift(15);
+    rig.round();
+    assert_eq!(rig.figure("crawler_reclaimed"), collected, "one item in a thousand is not worth a walk yet");
+    rig.clock.shift(i64::from(WALK_S));
+    rig.round();
+    assert_eq!(rig.figure("crawler_reclaimed"), 2 * collected);
+}
+
+#[test]
+fn a_flush_is_forgotten_when_a_round_has_collected_it() {
+    let mut rig = Rig::new();
+    (0..5000).for_each(|number| rig.set(&format!("key-{number}"), Deadline::NEVER));
+    rig.client.1.flush_now();
+    rig.set("after", Deadline::NEVER);
+    rig.round();
+    assert_eq!((rig.figure("curr_items"), rig.figure("crawler_reclaimed")), (1, 5000));
+    rig.step();
+    assert_eq!(rig.client.1.store.flush.mark(), super::FlushMark::default());
+}
