@@ -14,7 +14,7 @@ use larder::sync::{Participant, Pin};
 
 use crate::random::Random;
 
-fn config(limit_mib: u64) -> StoreConfig {
+pub(crate) fn config(limit_mib: u64) -> StoreConfig {
     StoreConfig {
         limit_bytes: limit_mib << 20,
         classes: ClassPlan { first: 64, growth_factor: 1.25, chunk_max: 16384, explicit: Vec::new() },
@@ -28,15 +28,15 @@ fn config(limit_mib: u64) -> StoreConfig {
 }
 
 /// One thread's access to a store of its own.
-struct Rig {
+pub(crate) struct Rig {
     clock: Arc<Clock>,
-    store: &'static Store,
+    pub(crate) store: &'static Store,
     participant: Participant,
     worker: WorkerStore,
 }
 
 impl Rig {
-    fn new(config: StoreConfig) -> Self {
+    pub(crate) fn new(config: StoreConfig) -> Self {
         let clock = Arc::new(Clock::start());
         clock.pause();
         let store = Store::new(config, Arc::clone(&clock)).unwrap();
@@ -45,7 +45,7 @@ impl Rig {
     }
 
     /// Runs `work` in a loop turn of its own.
-    fn turn<R>(&mut self, work: impl FnOnce(&mut WorkerStore, &Pin) -> R) -> R {
+    pub(crate) fn turn<R>(&mut self, work: impl FnOnce(&mut WorkerStore, &Pin) -> R) -> R {
         let guard = self.participant.pin();
         self.worker.begin_turn();
         let result = work(&mut self.worker, &guard);
@@ -54,7 +54,7 @@ impl Rig {
     }
 
     /// Sets as a connection does: a busy store is asked again in the next turn.
-    fn set(&mut self, key: &str, value: &[u8], deadline: Deadline) -> Result<(), Refusal> {
+    pub(crate) fn set(&mut self, key: &str, value: &[u8], deadline: Deadline) -> Result<(), Refusal> {
         for _ in 0..100 {
             let answer = self.turn(|worker, pin| {
                 let key = hashed(worker, key);
@@ -74,7 +74,7 @@ impl Rig {
         Err(Refusal::Busy)
     }
 
-    fn get(&mut self, key: &str) -> Option<Vec<u8>> {
+    pub(crate) fn get(&mut self, key: &str) -> Option<Vec<u8>> {
         self.turn(|worker, pin| {
             let key = hashed(worker, key);
             let Fetched::Hit(item) = worker.fetch(pin, key) else { return None };
@@ -91,7 +91,7 @@ impl Rig {
         })
     }
 
-    fn report(&mut self, group: StoreReport) -> HashMap<String, u64> {
+    pub(crate) fn report(&mut self, group: StoreReport) -> HashMap<String, u64> {
         let mut rows = HashMap::new();
         self.turn(|worker, pin| {
             worker.report(pin, group, &mut |name, value| {
@@ -102,7 +102,7 @@ impl Rig {
     }
 }
 
-fn hashed<'k>(worker: &WorkerStore, key: &'k str) -> HashedKey<'k> {
+pub(crate) fn hashed<'k>(worker: &WorkerStore, key: &'k str) -> HashedKey<'k> {
     worker.hash(Key::new(key.as_bytes()).unwrap())
 }
 

@@ -59,6 +59,23 @@ fn values_around_the_item_size_limit_round_trip() {
 }
 
 #[test]
+fn values_of_many_mebibytes_travel_whole() {
+    let server = Server::start(&["-I", "64m", "-m", "512"]);
+    let mut client = server.client();
+    // A chain of 16 KiB chunks, about the edge of one; and the longest there is.
+    for len in [1000 * 16_368, 1000 * 16_368 + 16_352, (64 << 20) - 1000] {
+        let bytes = value(len, 2);
+        let mut request = format!("set mebibytes 7 0 {len}\r\n").into_bytes();
+        request.extend(&bytes);
+        request.extend(b"\r\nget mebibytes\r\n");
+        client.send(request);
+        client.expect(format!("STORED\r\nVALUE mebibytes 7 {len}\r\n"));
+        assert!(client.read_exactly(len).is_ok_and(|read| read == bytes), "{len} bytes");
+        client.expect("\r\nEND\r\n");
+    }
+}
+
+#[test]
 fn several_large_values_leave_in_one_answer() {
     let server = Server::start(&["-m", "64"]);
     let mut client = server.client();
