@@ -175,6 +175,29 @@ fn the_index_grows_without_losing_anything() {
 }
 
 #[test]
+fn items_of_one_size_get_a_class_of_their_size_while_memory_fills() {
+    let mut rig = Rig::new(config(64));
+    rig.store.start_jobs().unwrap();
+    let value = [b'v'; 378];
+    let fill = |rig: &mut Rig, numbers: std::ops::Range<u32>| {
+        numbers.for_each(|number| rig.set(&format!("key-{number:07}"), &value, Deadline::NEVER).unwrap());
+    };
+    fill(&mut rig, 0..10_000);
+    let chunk_bytes = (16 + 11 + 378u32).next_multiple_of(8);
+    let class = loop {
+        match rig.store.classes().find(|(_, bytes, _)| *bytes == chunk_bytes) {
+            Some((class, ..)) => break class,
+            None => std::thread::yield_now(),
+        }
+    };
+    assert!(usize::from(class) > 25, "{class} is not the id of a class that was there before");
+    fill(&mut rig, 10_000..20_000);
+    let in_class = rig.report(StoreReport::Items)[&format!("items:{class}:number")];
+    assert!((10_000..20_000).contains(&in_class), "{in_class} items: not all those after it came, or those before it");
+    assert!((0..20_000).all(|number| rig.get(&format!("key-{number:07}")).as_deref() == Some(&value[..])));
+}
+
+#[test]
 fn the_sweeper_collects_what_nobody_asks_for_again() {
     let mut rig = Rig::new(config(64));
     rig.store.start_jobs().unwrap();

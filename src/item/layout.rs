@@ -52,6 +52,14 @@ impl Layout {
         Self { shape, value_len, head_class: classes.largest(), full_links: rest / in_link, tail_class }
     }
 
+    /// What must fit the last link of an item of `bytes` (as `PendingItem::bytes` counts), its header included. None: the
+    /// item is no chain, or ends in a full link.
+    pub fn tail_bytes(chunk_max: u32, bytes: u64) -> Option<u32> {
+        let rest = bytes.checked_sub(u64::from(chunk_max))?;
+        let tail_len = u32::try_from(rest % u64::from(chunk_max - HEADER_BYTES)).ok()?;
+        (tail_len > 0).then_some(tail_len + HEADER_BYTES)
+    }
+
     /// How many links follow the head.
     pub fn links(&self) -> u32 {
         self.full_links + u32::from(self.tail_class.is_some())
@@ -85,6 +93,9 @@ mod tests {
                     (0..layout.links()).map(|index| classes.chunk_bytes(layout.link_class(index)) - HEADER_BYTES).sum();
                 assert!(head + links >= value_len);
                 assert!(layout.links() == 0 || head < value_len);
+                let bytes = u64::from(layout.shape.prefix_bytes()) + u64::from(value_len);
+                let tail = Layout::tail_bytes(classes.chunk_max(), bytes);
+                assert_eq!(tail.and_then(|tail| classes.class_for(tail)), layout.tail_class);
             }
         }
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! PageArena       one reserved mapping, cut into pages of 1 MiB
 //! SizeClasses     a page is cut into chunks of its class's size
+//! ChunkDemand     what sizes there are, and which class is missing
 //! SlabAllocator   free chunks and pages per class, chunks in limbo, leases, pages that no class has
 //! DueTable        per page: when something in it ends
 //! Magazines       a worker's own few ready chunks
@@ -13,6 +14,7 @@
 
 mod arena;
 mod chunk_ref;
+mod class_fit;
 mod due;
 mod leases;
 mod magazine;
@@ -23,6 +25,7 @@ mod slab;
 
 pub use arena::{ChunkHead, PageArena};
 pub use chunk_ref::ChunkRef;
+pub use class_fit::{ChunkDemand, ClassFit, first_look, next_look};
 pub use due::DueTable;
 pub use leases::Leases;
 pub use magazine::Magazines;

@@ -124,12 +124,12 @@ impl SizeClasses {
         let is_new = self.chunk_bytes(larger) > bytes;
         let class = self.last().checked_add(1).filter(|id| is_new && *id <= CLASS_MAX)?;
         self.sizes[usize::from(class)].store(bytes, Ordering::Relaxed);
-        // Release, twice: the size is known to who finds the class by its id and to who finds it by a size.
-        self.last.store(class, Ordering::Release);
+        // Release, twice: the chunk size is known to who finds the class by a size and to who finds it by its id.
         let up_to = self.by_units[..=(bytes / CHUNK_ALIGN) as usize].iter().rev();
         up_to.take_while(|slot| slot.load(Ordering::Relaxed) == larger).for_each(|slot| {
             slot.store(class, Ordering::Release);
         });
+        self.last.store(class, Ordering::Release);
         Some(class)
     }
 }
@@ -211,6 +211,8 @@ mod tests {
         let classes = SizeClasses::build(&ClassPlan { explicit, ..plan(1.25, 16384) });
         let sizes: Vec<u32> = classes.ids().map(|class| classes.chunk_bytes(class)).collect();
         assert_eq!(sizes, [104, 200, 16384]);
+        assert!(!ClassPlan { explicit: vec![96], ..plan(1.25, 16384) }.may_be_fitted());
+        assert!(plan(1.25, 16384).may_be_fitted());
     }
 
     #[test]

@@ -105,8 +105,9 @@ settings! {
     unix_mask: u32 = 0o700, Octal(0o777), "-a, --unix-mask=<mask>", Network, "umask", Works;
     /// Let clients stop the server with the command shutdown.
     shutdown_command: bool = false, TURNS_ON, "-A, --enable-shutdown", Commands, "shutdown_command", Works;
-    /// How much larger each size class is than the one before it.
-    growth_factor: f64 = 1.10, Fraction { range: 1.01..=16.0, digits: 2 }, "-f, --slab-growth-factor=<num>", Memory, "growth_factor", Works;
+    /// How much larger each size class is than the one before it. Classes in between are added where the sizes that are
+    /// stored call for them.
+    growth_factor: f64 = 1.25, Fraction { range: 1.01..=16.0, digits: 2 }, "-f, --slab-growth-factor=<num>", Memory, "growth_factor", Works;
     /// Room for key, flags and value in the smallest chunks, in bytes.
     chunk_size_min: u32 = 48, whole(1..=8192), "-n, --slab-min-size=<bytes>", Memory, "chunk_size", Works;
     /// Threads that serve clients. More than the machine has cores is seldom of use; above 64 a line says so.
@@ -250,7 +251,7 @@ settings! {
     large_pages: bool = false, TURNS_ON, "-L, --enable-largepages", Memory, "", Works;
     /// Keep all memory in RAM. Only a warning if it cannot be done.
     lock_memory: bool = false, TURNS_ON, "-k, --lock-memory", Memory, "", Works;
-    /// Chunk sizes of the size classes, 96-128-256, instead of those that -f gives.
+    /// Chunk sizes of the size classes, 96-128-256, instead of those that -f gives. No class is added to them.
     slab_sizes: Option<Vec<u32>> = None, ChunkSizes, "-o slab_sizes=<list>", Memory, "", Works;
     /// Let the hash table keep its size.
     hash_expansion: bool = true, TURNS_OFF, "-o no_hashexpand", Memory, "", NoEffect("the table grows one bucket at a time, so growing never pauses");

@@ -8,7 +8,7 @@ use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Clock, KeyHasher};
 use crate::eviction::ClockHand;
 use crate::index::HashIndex;
-use crate::memory::{CLASS_MAX, ClassPlan, SizeClasses, SlabAllocator};
+use crate::memory::{self, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator};
 use crate::sync::{Epochs, Participant};
 
 use super::cas::CasCounter;
@@ -59,6 +59,9 @@ pub struct Store {
     /// How many items had been stored when the counters were last reset.
     pub(super) items_stored_at_reset: AtomicU64,
     pub(super) grower: Bell,
+    pub(super) fitter: Bell,
+    /// When so many pages are in use, the fitter looks at them again.
+    fit_at_pages: AtomicU64,
     pub(super) sweeper: Bell,
 }
 
@@ -89,6 +92,8 @@ impl Store {
         if config.large_pages {
             slabs.arena.advise_huge_pages()?;
         }
+        let first_look = memory::first_look(config.limit_bytes / u64::from(PAGE_BYTES));
+        let fit_at_pages = if config.classes.may_be_fitted() { first_look } else { u64::MAX };
         // RandomState is std's own randomly keyed hasher: a seed from it needs no crate and no file of /dev.
         let seed = RandomState::new().build_hasher().finish();
         Ok(Box::leak(Box::new(Self {
@@ -105,6 +110,8 @@ impl Store {
             items_about: AtomicU64::new(0),
             items_stored_at_reset: AtomicU64::new(0),
             grower: Bell::default(),
+            fitter: Bell::default(),
+            fit_at_pages: AtomicU64::new(fit_at_pages),
             sweeper: Bell::default(),
             config,
         })))
@@ -136,11 +143,17 @@ impl Store {
         self.index.bytes_touched() as u64
     }
 
-    /// Notes that `change` items came (or went), and wakes the grower if the index is getting full.
+    /// Notes that `change` items came (or went), and wakes the grower if the index is getting full, the fitter if memory
+    /// is.
     pub(super) fn count_items(&self, change: i64) {
         let before = self.items_about.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
         if change > 0 && self.index.wants_split(self.items_now(before.wrapping_add(change.cast_unsigned()))) {
             self.grower.ring();
+        }
+        let pages = self.slabs.pages_used();
+        if pages >= self.fit_at_pages.load(Ordering::Relaxed) {
+            self.fit_at_pages.store(memory::next_look(pages), Ordering::Relaxed);
+            self.fitter.ring();
         }
     }
 

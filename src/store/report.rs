@@ -16,13 +16,13 @@ use crate::memory::{ChunkRef, PAGE_BYTES, SlabUse};
 use crate::sync::Pin;
 
 use super::cache::Store;
-use super::statistics::{ClassCounters, ClassTally, WorkerTally};
+use super::statistics::{ClassCounters, ClassTally, SIZE_STEP, WorkerTally};
 
 type Pick = fn(&ClassCounters) -> &Counter;
 type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
 
 impl Store {
-    fn tallies(&self) -> MutexGuard<'_, Vec<Arc<WorkerTally>>> {
+    pub(super) fn tallies(&self) -> MutexGuard<'_, Vec<Arc<WorkerTally>>> {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -165,7 +165,7 @@ impl Store {
         let mut counts = BTreeMap::<u64, u64>::new();
         for tally in self.tallies().iter() {
             for (bytes, count) in tally.sizes() {
-                let sum = counts.entry(bytes).or_default();
+                let sum = counts.entry(bytes.next_multiple_of(SIZE_STEP)).or_default();
                 *sum = sum.wrapping_add(count);
             }
         }

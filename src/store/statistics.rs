@@ -4,14 +4,41 @@ use std::sync::OnceLock;
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::counters::Counter;
-use crate::memory::CLASS_MAX;
+use crate::memory::{CHUNK_ALIGN, CLASS_MAX};
 
-/// `stats sizes` counts items by this many bytes.
+/// Items are counted by this many bytes as long as they fit one chunk (of the default size), so that classes can be
+/// fitted to them.
+const FINE_STEP: u64 = CHUNK_ALIGN as u64;
+/// Up to here.
+const FINE_MAX: u64 = 16 << 10;
+/// Larger items are counted by this many bytes, as `stats sizes` shows all of them.
 pub(super) const SIZE_STEP: u64 = 32;
+/// Items larger than this count as one size.
+const SIZE_MAX: u64 = 1 << 20;
 /// Steps that are allocated together.
 const STEPS_PER_SHEET: usize = 128;
-/// Sheets: items of up to a mebibyte are told apart, larger ones count as one.
-const SHEETS: usize = 256;
+const SHEETS: usize = step_of(SIZE_MAX) / STEPS_PER_SHEET + 1;
+
+const _: () = assert!(FINE_MAX.is_multiple_of(SIZE_STEP), "a step of `stats sizes` is either fine or coarse");
+
+/// The step that counts items of `bytes`.
+#[expect(clippy::cast_possible_truncation, reason = "at most SIZE_MAX")]
+const fn step_of(bytes: u64) -> usize {
+    if bytes <= FINE_MAX {
+        return bytes.div_ceil(FINE_STEP) as usize;
+    }
+    let bytes = if bytes < SIZE_MAX { bytes } else { SIZE_MAX };
+    (FINE_MAX / FINE_STEP + (bytes - FINE_MAX).div_ceil(SIZE_STEP)) as usize
+}
+
+/// The largest size that a step counts.
+fn end_of(step: usize) -> u64 {
+    let fine_steps = FINE_MAX / FINE_STEP;
+    match (step as u64).checked_sub(fine_steps) {
+        None => step as u64 * FINE_STEP,
+        Some(coarse) => FINE_MAX + coarse * SIZE_STEP,
+    }
+}
 
 /// One thread's counts. Only its owner adds (I10).
 pub(super) struct WorkerTally {
@@ -82,8 +109,7 @@ impl WorkerTally {
 
     #[inline]
     fn size(&self, bytes: u64) -> &Counter {
-        let last = STEPS_PER_SHEET * SHEETS - 1;
-        let step = usize::try_from(bytes.div_ceil(SIZE_STEP)).unwrap_or(last).min(last);
+        let step = step_of(bytes);
         let sheet = self.sizes[step / STEPS_PER_SHEET]
             .get_or_init(|| (0..STEPS_PER_SHEET).map(|_| Counter::default()).collect());
         &sheet[step % STEPS_PER_SHEET]
@@ -94,7 +120,7 @@ impl WorkerTally {
         let sheets = self.sizes.iter().enumerate();
         sheets.filter_map(|(number, sheet)| sheet.get().map(|sheet| (number, sheet))).flat_map(|(number, sheet)| {
             let first = number * STEPS_PER_SHEET;
-            sheet.iter().enumerate().map(move |(step, count)| ((first + step) as u64 * SIZE_STEP, count.read()))
+            sheet.iter().enumerate().map(move |(step, count)| (end_of(first + step), count.read()))
         })
     }
 
@@ -152,5 +178,30 @@ impl ClassTally {
             &self.out_of_memory,
         ];
         all.into_iter().for_each(|counter| counter.store(0, Ordering::Relaxed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FINE_MAX, SHEETS, SIZE_MAX, SIZE_STEP, STEPS_PER_SHEET, WorkerTally, end_of, step_of};
+
+    #[test]
+    fn a_size_is_counted_by_eight_bytes_while_it_fits_a_chunk_and_by_thirty_two_above() {
+        for bytes in 1..SIZE_MAX + 2 * SIZE_STEP {
+            let width = if bytes <= FINE_MAX { 8 } else { SIZE_STEP };
+            let end = bytes.min(SIZE_MAX).div_ceil(width) * width;
+            assert_eq!(end_of(step_of(bytes)), end, "{bytes}");
+        }
+        assert!(step_of(u64::MAX) < SHEETS * STEPS_PER_SHEET);
+    }
+
+    #[test]
+    fn what_came_and_went_is_in_no_size() {
+        let tally = WorkerTally::new();
+        tally.count_linked(1, 61);
+        tally.count_linked(1, 61);
+        tally.count_unlinked(1, 58);
+        let counts: Vec<(u64, u64)> = tally.sizes().filter(|(_, count)| *count != 0).collect();
+        assert_eq!(counts, [(64, 1)]);
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! grower    rung when the index gets full; splits buckets until it is not
+//! fitter    rung when memory has grown; adds a size class that would save some of it
 //! sweeper   once a second, or rung by flush_all; collects what is past its end
 //! ```
 //!
 //! A step is short and pins for itself. Between steps the thread is unpinned (I9), so that it holds up no grace
 //! period while it waits.
 
+mod fitter;
 mod grower;
 mod sweeper;
 
@@ -21,6 +23,7 @@ use crate::sync::Pin;
 use super::cache::Store;
 use super::worker_store::WorkerStore;
 
+use fitter::Fitter;
 use grower::Grower;
 use sweeper::Sweeper;
 
@@ -72,7 +75,7 @@ impl Bell {
 }
 
 /// Threads that [`Store::start_jobs`] starts; they join the store.
-pub const JOB_THREADS: usize = 2;
+pub const JOB_THREADS: usize = 3;
 /// A job's calls are shallow.
 const STACK_BYTES: usize = 128 << 10;
 
@@ -83,6 +86,7 @@ impl Store {
     /// The kernel's, when a thread cannot be had.
     pub fn start_jobs(&'static self) -> io::Result<()> {
         self.start_job("grower", Grower, &self.grower)?;
+        self.start_job("fitter", Fitter, &self.fitter)?;
         self.start_job("sweeper", Sweeper::default(), &self.sweeper)
     }
 
