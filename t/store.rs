@@ -257,3 +257,39 @@ fn random_sizes_are_stored_and_read_back_while_memory_is_short() {
     }
     assert!(refused < 300, "{refused} of 3000 sets found no memory");
 }
+
+#[test]
+fn used_chunks_are_those_of_items_and_every_byte_of_the_pages_is_somewhere() {
+    let mut rig = Rig::new(config(16));
+    let check = |rig: &mut Rig, small: u64, large: u64| {
+        let slabs = rig.report(StoreReport::Slabs);
+        let of =
+            |name: &str| slabs.iter().filter(move |(row, _)| row.ends_with(name)).map(|(_, value)| value).sum::<u64>();
+        // 40,000 bytes: two whole chunks of 16 KiB, and one that is as long as what is left.
+        assert_eq!(of(":used_chunks"), small + 3 * large);
+        assert_eq!(of(":used_chunks") + of(":free_chunks"), of(":total_chunks"));
+        let general = rig.report(StoreReport::General);
+        let parts =
+            ["used", "free", "limbo", "held", "tail", "moving"].map(|part| general[&format!("slab_{part}_bytes")]);
+        assert_eq!(parts.iter().sum::<u64>(), general["slab_bytes"]);
+        assert!(general["slab_used_bytes"] >= general["bytes"] && general["slab_held_bytes"] > 0);
+        let requested: u64 = rig
+            .report(StoreReport::Items)
+            .iter()
+            .filter(|(row, _)| row.ends_with(":mem_requested"))
+            .map(|(_, value)| value)
+            .sum();
+        assert_eq!(requested, general["bytes"]);
+    };
+    for number in 0..100 {
+        rig.set(&format!("small-{number}"), b"v", Deadline::NEVER).unwrap();
+        rig.set(&format!("large-{number}"), &[b'v'; 40_000], Deadline::NEVER).unwrap();
+    }
+    check(&mut rig, 100, 100);
+    for number in 0..50 {
+        assert!(rig.delete(&format!("small-{number}")));
+        assert!(rig.delete(&format!("large-{number}")));
+        rig.set(&format!("large-{}", number + 50), b"short", Deadline::NEVER).unwrap();
+    }
+    check(&mut rig, 100, 0);
+}

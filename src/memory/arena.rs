@@ -62,6 +62,9 @@ const fn format(class: u8, chunk_bytes: u32) -> u32 {
 }
 
 impl PageArena {
+    /// What the format takes for each page.
+    pub(super) const TABLE_BYTES_PER_PAGE: usize = size_of::<AtomicU32>();
+
     /// Reserves address space for `pages_wanted` pages, if it can be had, and for `pages_least` at least.
     ///
     /// # Errors

@@ -20,6 +20,9 @@ pub struct DueTable {
 const NEVER: u32 = u32::MAX;
 
 impl DueTable {
+    /// What it takes for each page.
+    pub(super) const BYTES_PER_PAGE: usize = size_of::<AtomicU32>();
+
     /// A table for pages up to `last_page`.
     pub(super) fn new(last_page: u32) -> Self {
         Self { seconds: (0..=last_page).map(|_| AtomicU32::new(NEVER)).collect() }

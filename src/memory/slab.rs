@@ -158,6 +158,12 @@ impl SlabAllocator {
         fits
     }
 
+    /// Bytes of the tables by page number. They are not counted against the limit.
+    pub fn table_bytes(&self) -> u64 {
+        let per_page = size_of::<PageBook>() + PageArena::TABLE_BYTES_PER_PAGE + DueTable::BYTES_PER_PAGE;
+        (self.books.len() * per_page) as u64
+    }
+
     /// How many pages the classes have together.
     pub fn pages_used(&self) -> u64 {
         self.pages_used.load(AnyOrdering::Relaxed)

@@ -75,7 +75,7 @@ impl Store {
         }
         row("direct_reclaims", &self.evictions_sum(|tally| &tally.evicted));
         row("lru_bumps_dropped", &0);
-        row("slab_bytes", &(self.slabs.pages_used() * u64::from(PAGE_BYTES)));
+        self.report_pages(row);
         row("leased_items", &self.slabs.leases.len());
     }
 
@@ -128,6 +128,38 @@ impl Store {
         self.class_sum(class, |counters| &counters.linked).saturating_sub(unlinked)
     }
 
+    /// Chunks of a class that hold items, or parts of them. What workers keep ready in their magazines is not among them.
+    fn used_chunks(&self, class: u8) -> u64 {
+        let gone = self.class_sum(class, |counters| &counters.links_unlinked);
+        self.class_items(class) + self.class_sum(class, |counters| &counters.links_linked).saturating_sub(gone)
+    }
+
+    /// Where every byte of the pages is: the rows add up to `slab_bytes`, but for what moves while they are read.
+    fn report_pages(&self, row: Row<'_>) {
+        let [mut used_bytes, mut free_bytes, mut limbo_bytes, mut held_bytes, mut tail_bytes] = [0; 5];
+        let mut pages_of_classes = 0;
+        for (class, chunk_bytes, per_page) in self.classes() {
+            let SlabUse { pages, chunks, free, limbo } = self.slabs.lock(class).usage();
+            let used = self.used_chunks(class).min(chunks);
+            let chunk_bytes = u64::from(chunk_bytes);
+            pages_of_classes += u64::from(pages);
+            used_bytes += used * chunk_bytes;
+            free_bytes += free * chunk_bytes;
+            limbo_bytes += limbo * chunk_bytes;
+            held_bytes += chunks.saturating_sub(used + free + limbo) * chunk_bytes;
+            tail_bytes += u64::from(pages) * (u64::from(PAGE_BYTES) - u64::from(per_page) * chunk_bytes);
+        }
+        let pages = self.slabs.pages_used();
+        row("slab_bytes", &(pages * u64::from(PAGE_BYTES)));
+        row("slab_used_bytes", &used_bytes);
+        row("slab_free_bytes", &free_bytes);
+        row("slab_limbo_bytes", &limbo_bytes);
+        row("slab_held_bytes", &held_bytes);
+        row("slab_tail_bytes", &tail_bytes);
+        row("slab_moving_bytes", &(pages.saturating_sub(pages_of_classes) * u64::from(PAGE_BYTES)));
+        row("page_table_bytes", &self.slabs.table_bytes());
+    }
+
     pub(super) fn report_slabs(&self, row: Row<'_>) {
         let (mut active, mut malloced) = (0u64, 0u64);
         for (class, chunk_bytes, per_page) in self.classes() {
@@ -135,6 +167,7 @@ impl Store {
             if pages == 0 {
                 continue;
             }
+            let used = self.used_chunks(class).min(chunks);
             active += 1;
             malloced += u64::from(pages) * u64::from(PAGE_BYTES);
             let mut show = |name: &str, value: u64| row(&format!("{class}:{name}"), &value);
@@ -142,9 +175,11 @@ impl Store {
             show("chunks_per_page", u64::from(per_page));
             show("total_pages", u64::from(pages));
             show("total_chunks", chunks);
-            show("used_chunks", chunks - free - limbo);
-            show("free_chunks", free + limbo);
+            show("used_chunks", used);
+            show("free_chunks", chunks - used);
             show("free_chunks_end", 0);
+            show("limbo_chunks", limbo);
+            show("held_chunks", chunks.saturating_sub(used + free + limbo));
             let counters: [(&str, Pick); 8] = [
                 ("get_hits", |counters| &counters.get_hits),
                 ("cmd_set", |counters| &counters.cmd_set),

@@ -72,6 +72,7 @@ impl WorkerStore {
         let class = store.slabs.class_of(pending.head());
         let bytes = pending.bytes();
         let hash = pending.hash();
+        let links = pending.links_by_class();
         let cas = self.cas.draw(&store.cas, mark.counter());
         let chunk = pending.into_linked(Birth { cas, deadline, now: self.now() });
         store.slabs.dues.note(chunk.page(), deadline);
@@ -84,6 +85,9 @@ impl WorkerStore {
             None => {}
         }
         self.count_linked(class, bytes);
+        for (class, count) in links.into_iter().filter(|(_, count)| *count > 0) {
+            self.tally.classes[usize::from(class)].links_linked.add(u64::from(count));
+        }
         self.tally.classes[usize::from(class)].cmd_set.add(1);
         StoreOutcome::Stored
     }

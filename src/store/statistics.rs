@@ -63,6 +63,9 @@ pub(super) struct ClassCounters {
     pub(super) unlinked: Counter,
     pub(super) linked_bytes: Counter,
     pub(super) unlinked_bytes: Counter,
+    /// Chunks of the class that became links of a chain, whatever class its head is of.
+    pub(super) links_linked: Counter,
+    pub(super) links_unlinked: Counter,
     pub(super) get_hits: Counter,
     pub(super) cmd_set: Counter,
     pub(super) delete_hits: Counter,

@@ -110,6 +110,10 @@ impl WorkerStore {
         header::clear_linked(item.head());
         self.tally.count_unlinked(item.class(), item.bytes());
         self.items_untold -= 1;
+        for link in item.chunks().skip(1) {
+            let class = self.store.slabs.class_of(link);
+            self.tally.classes[usize::from(class)].links_unlinked.add(1);
+        }
         self.retire(item);
     }
 
