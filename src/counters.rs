@@ -9,7 +9,11 @@ macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $field:ident => $wire:literal;)+) => {
         /// One worker's counters. Only its owner adds; `stats` sums over workers.
         #[derive(Default)]
-        pub struct Counters { $($(#[doc = $doc])+ pub $field: Counter,)+ }
+        pub struct Counters {
+            $($(#[doc = $doc])+ pub $field: Counter,)+
+            /// What its connections take; `stats reset` leaves that alone.
+            pub buffers: Buffers,
+        }
 
         impl Counters {
             /// `(name on the wire, value, help)` in table order.
@@ -18,7 +22,10 @@ macro_rules! counters {
             }
 
             /// Adds `other` into `self`: how `stats` folds the workers together.
-            pub fn absorb(&self, other: &Self) { $(self.$field.add(other.$field.read());)+ }
+            pub fn absorb(&self, other: &Self) {
+                $(self.$field.add(other.$field.read());)+
+                self.buffers.absorb(&other.buffers);
+            }
 
             /// `stats reset`. A worker that counts at the same instant may win; nobody can tell.
             pub fn reset(&self) { $(self.$field.clear();)+ }
@@ -89,6 +96,37 @@ counters! {
     conn_yields => "conn_yields";
 }
 
+/// Memory that a worker's connections take now, in bytes. Single-writer, as counters are (I10).
+#[derive(Default)]
+pub struct Buffers {
+    /// Input buffers that the worker lends to its connections, and how many they are.
+    pub input_bytes: Counter,
+    /// See above.
+    pub inputs: Counter,
+    /// Beginnings of requests that connections keep until the rest arrives, and how many they are.
+    pub tail_bytes: Counter,
+    /// See above.
+    pub tails: Counter,
+    /// The output buffer that the worker lends.
+    pub output_bytes: Counter,
+    /// Replies, without the large values in them, that wait for clients to read.
+    pub backlog_bytes: Counter,
+    /// The connections themselves.
+    pub connection_bytes: Counter,
+}
+
+impl Buffers {
+    fn absorb(&self, other: &Self) {
+        self.input_bytes.add(other.input_bytes.read());
+        self.inputs.add(other.inputs.read());
+        self.tail_bytes.add(other.tail_bytes.read());
+        self.tails.add(other.tails.read());
+        self.output_bytes.add(other.output_bytes.read());
+        self.backlog_bytes.add(other.backlog_bytes.read());
+        self.connection_bytes.add(other.connection_bytes.read());
+    }
+}
+
 /// Single-writer counter.
 #[derive(Default)]
 pub struct Counter(AtomicU64);
@@ -101,10 +139,22 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
+    /// Takes `n` off again.
+    #[inline]
+    pub fn sub(&self, n: u64) {
+        self.add(n.wrapping_neg());
+    }
+
     /// The value now; other threads may see it late, never torn.
     #[inline]
     pub fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Overwrites it.
+    #[inline]
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
     }
 
     /// Back to zero.

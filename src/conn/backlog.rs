@@ -11,6 +11,8 @@ use crate::sys::socket::{PIECES_MAX, send_pieces};
 #[derive(Default)]
 pub(super) struct Backlog {
     parts: VecDeque<Part>,
+    /// Bytes of text that it was given.
+    text_bytes: u64,
 }
 
 /// A stretch of replies that knows how far it is sent.
@@ -56,8 +58,14 @@ impl Backlog {
     /// Adds a copy of `text`.
     pub(super) fn push_text(&mut self, text: &[u8]) {
         if !text.is_empty() {
+            self.text_bytes += text.len() as u64;
             self.parts.push_back(Part::Text { text: text.into(), sent: 0 });
         }
+    }
+
+    /// Bytes of text that it was given. Those that are sent meanwhile are counted until all is.
+    pub(super) const fn text_bytes(&self) -> u64 {
+        self.text_bytes
     }
 
     /// Adds what is left of a value.

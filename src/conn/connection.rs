@@ -15,6 +15,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 
 use crate::base::{KeyHash, RelTime};
 use crate::command::{Batch, Context, Outcome, ReplySink as _, execute, look_ahead};
+use crate::counters::Counters;
 use crate::item::PendingItem;
 use crate::protocol::Input;
 use crate::store::WorkerStore;
@@ -150,7 +151,7 @@ impl Connection {
         if !self.readable || self.backlog.is_some() || !matches!(self.state, State::Command) {
             return Received::Nothing;
         }
-        turn.input.restore(self.tail.take());
+        self.restore_tail(turn);
         // What the last turn had no budget for can be a whole buffer.
         if !turn.input.is_full() {
             self.fill(turn);
@@ -167,7 +168,7 @@ impl Connection {
             {
                 return verdict;
             }
-            turn.input.restore(self.tail.take());
+            self.restore_tail(turn);
         }
         // The queue borrows the output while the turn lends the rest.
         let mut output = std::mem::take(turn.output);
@@ -183,6 +184,34 @@ impl Connection {
         verdict
     }
 
+    /// Puts what was left over the last time into the input buffer.
+    #[inline]
+    fn restore_tail(&mut self, turn: &mut Turn<'_>) {
+        let tail = self.tail.take();
+        if let Some(tail) = &tail {
+            uncount_tail(tail, turn.ctx.counters);
+        }
+        turn.input.restore(tail);
+    }
+
+    #[cold]
+    fn keep_tail(&mut self, tail: Box<[u8]>, turn: &Turn<'_>) {
+        let buffers = &turn.ctx.counters.buffers;
+        buffers.tails.add(1);
+        buffers.tail_bytes.add(tail.len() as u64);
+        self.tail = Some(tail);
+    }
+
+    /// Takes what it holds out of its worker's counts: it is about to be dropped.
+    pub fn leave_counts(&mut self, counters: &Counters) {
+        if let Some(tail) = self.tail.take() {
+            uncount_tail(&tail, counters);
+        }
+        if let Some(backlog) = self.backlog.take() {
+            counters.buffers.backlog_bytes.sub(backlog.text_bytes());
+        }
+    }
+
     /// Sends what waits. None: all of it is sent, go on.
     #[cold]
     fn resume(&mut self, turn: &Turn<'_>) -> Option<Verdict> {
@@ -191,7 +220,10 @@ impl Connection {
         let sent = backlog.send(self.socket.as_fd(), &mut written);
         turn.ctx.counters.bytes_written.add(written);
         match sent {
-            Ok(Sent::All) => self.backlog = None,
+            Ok(Sent::All) => {
+                turn.ctx.counters.buffers.backlog_bytes.sub(backlog.text_bytes());
+                self.backlog = None;
+            }
             Ok(Sent::Part) => return Some(Verdict::Wait),
             Err(_broken) => return Some(Verdict::Close(CloseReason::Broken)),
         }
@@ -346,6 +378,7 @@ impl Connection {
         match flushed {
             Ok(Flushed::All) => true,
             Ok(Flushed::Part(backlog)) => {
+                turn.ctx.counters.buffers.backlog_bytes.add(backlog.text_bytes());
                 self.backlog = Some(backlog);
                 false
             }
@@ -362,7 +395,9 @@ impl Connection {
         if !queue.is_empty() {
             self.flush(turn, queue);
         }
-        self.tail = turn.input.keep();
+        if let Some(tail) = turn.input.keep() {
+            self.keep_tail(tail, turn);
+        }
         match self.state {
             State::Closing(CloseReason::Broken) => Verdict::Close(CloseReason::Broken),
             // What the client asked for before it left is still sent, and so is what came before quit.
@@ -393,6 +428,12 @@ impl Connection {
     pub fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
+}
+
+#[cold]
+fn uncount_tail(tail: &[u8], counters: &Counters) {
+    counters.buffers.tails.sub(1);
+    counters.buffers.tail_bytes.sub(tail.len() as u64);
 }
 
 #[cfg(test)]

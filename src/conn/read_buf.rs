@@ -25,6 +25,9 @@ impl Default for ReadBuf {
 }
 
 impl ReadBuf {
+    /// Its bytes.
+    pub const BYTES: u64 = BYTES as u64;
+
     /// Starts with what the connection had left over.
     #[inline]
     pub fn restore(&mut self, tail: Option<Box<[u8]>>) {

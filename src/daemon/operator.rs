@@ -70,7 +70,6 @@ impl Operator for Process {
             time_in_listen_disabled_us: self.gate.shut_us(),
             threads: u64::from(self.settings.threads),
             limit_maxbytes: self.store.limit_bytes(),
-            ..Gauges::default()
         }
     }
 

@@ -25,12 +25,6 @@ pub struct Gauges {
     pub threads: u64,
     /// The memory limit, in bytes.
     pub limit_maxbytes: u64,
-    /// Buffers that connections hold for reading.
-    pub read_buf_count: u64,
-    /// Their bytes.
-    pub read_buf_bytes: u64,
-    /// Those of them that are unused.
-    pub read_buf_bytes_free: u64,
 }
 
 /// A listener or a connection.

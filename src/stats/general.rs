@@ -26,9 +26,12 @@ pub fn general_rows(gauges: &Gauges, totals: &Counters, moment: Moment, row: Row
     row("max_connections", &gauges.max_connections);
     row("curr_connections", &gauges.curr_connections);
     row("connection_structures", &gauges.connection_structures);
-    row("read_buf_count", &gauges.read_buf_count);
-    row("read_buf_bytes", &gauges.read_buf_bytes);
-    row("read_buf_bytes_free", &gauges.read_buf_bytes_free);
+    let buffers = &totals.buffers;
+    row("read_buf_count", &(buffers.inputs.read() + buffers.tails.read()));
+    row("read_buf_bytes", &(buffers.input_bytes.read() + buffers.tail_bytes.read()));
+    row("read_buf_bytes_free", &buffers.input_bytes.read());
+    row("write_buf_bytes", &(buffers.output_bytes.read() + buffers.backlog_bytes.read()));
+    row("connection_bytes", &buffers.connection_bytes.read());
     row("reserved_fds", &gauges.reserved_fds);
     for (name, value, _help) in totals.rows() {
         row(name, &value);

@@ -142,6 +142,8 @@ impl Worker {
     /// Serves until told to stop.
     fn run(self) {
         let Self { mut poll, mailbox, mut participant, store, shared, counters } = self;
+        counters.buffers.inputs.add(GROUP as u64);
+        counters.buffers.input_bytes.add(GROUP as u64 * ReadBuf::BYTES);
         let mut desk = Desk::new(store, shared, counters);
         let mut events = Events::with_capacity(EVENTS_MAX);
         loop {
@@ -156,6 +158,7 @@ impl Worker {
             let has_mail = desk.serve_ready(&events, poll.registry(), &mut pin);
             let next = if has_mail { desk.read_mail(&mailbox, poll.registry()) } else { Next::Turn };
             desk.turn_wheel();
+            desk.counters.buffers.output_bytes.set(desk.output.capacity() as u64);
             desk.store.end_turn();
             drop(pin);
             if next == Next::End {
@@ -385,6 +388,7 @@ impl Desk {
             log_line(format!("<{fd} new auto-negotiating client connection").as_bytes());
         }
         self.roster.enter(connection);
+        self.counters.buffers.connection_bytes.add(size_of::<Connection>() as u64);
         if let Some(wheel) = &mut self.wheel {
             wheel.enter(place, self.now);
         }
@@ -404,11 +408,13 @@ impl Desk {
 
     #[cold]
     fn close(&mut self, place: u32, reason: CloseReason) {
-        let Some(connection) = self.roster.leave(place) else { return };
+        let Some(mut connection) = self.roster.leave(place) else { return };
         if reason == CloseReason::Idle {
             self.counters.idle_kicks.add(1);
         }
         let fd = connection.fd();
+        connection.leave_counts(&self.counters);
+        self.counters.buffers.connection_bytes.sub(size_of::<Connection>() as u64);
         self.shared.board.clear(fd);
         if self.verbosity >= COMMANDS_VERBOSITY {
             log_line(format!("<{fd} connection closed.").as_bytes());
