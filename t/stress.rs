@@ -13,7 +13,8 @@ use larder::base::{Clock, Deadline, Key};
 use larder::item::ItemLease;
 use larder::memory::ClassPlan;
 use larder::store::{
-    Arith, ArithOutcome, Engine, Fetched, Item, Refusal, Store, StoreConfig, StoreMode, StoreOutcome, WorkerStore,
+    Arith, ArithOutcome, Engine, Fetched, Item, Refusal, Store, StoreConfig, StoreMode, StoreOutcome, StoreReport,
+    WorkerStore,
 };
 use larder::sync::Pin;
 
@@ -23,6 +24,8 @@ use crate::random::Random;
 const OPERATIONS: u64 = 10_000_000;
 const THREADS: usize = 4;
 const KEYS_PER_THREAD: usize = 3000;
+/// Size classes that `tiny` lays out, and 0 for none.
+const CLASSES: usize = 6;
 /// Requests between two pins.
 const TURN: u64 = 50;
 
@@ -43,12 +46,26 @@ fn no_value_is_torn_foreign_or_older_than_its_delete() {
         threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert!(seen > operations / 20, "only {seen} of {operations} operations found a value: nothing was tested");
+    let moved = figure(store, "slabs_moved");
+    assert!(moved > operations / 50_000, "only {moved} pages were moved while {operations} operations ran");
+    assert!(figure(store, "slab_reassign_rescues") > moved, "hardly anything was rescued");
+}
+
+fn figure(store: &'static Store, name: &str) -> u64 {
+    let (mut participant, worker) = store.join();
+    let mut figure = None;
+    worker.report(&participant.pin(), StoreReport::General, &mut |row, value| {
+        if row == name {
+            figure = value.to_string().parse().ok();
+        }
+    });
+    figure.unwrap()
 }
 
 fn tiny() -> StoreConfig {
     StoreConfig {
         limit_bytes: 6 << 20,
-        classes: ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 4096, explicit: Vec::new() },
+        classes: ClassPlan { first: 64, growth_factor: 3.0, chunk_max: 4096, explicit: Vec::new() },
         value_len_max: 1 << 20,
         evictions: true,
         use_cas: true,
@@ -80,6 +97,7 @@ impl Stress<'_> {
                     0..3 => self.set(&mut worker, &guard, number, StoreMode::Set),
                     3 => self.set(&mut worker, &guard, number, StoreMode::Replace),
                     4 if self.random.once_in(5000) => self.flush(&mut worker, number),
+                    4 if self.random.once_in(200) => self.move_page(&mut worker),
                     4 => self.delete(&mut worker, &guard, number),
                     _ => self.get(&mut worker, &guard),
                 }
@@ -101,6 +119,17 @@ impl Stress<'_> {
         worker.flush_now();
         let own = self.thread * KEYS_PER_THREAD..(self.thread + 1) * KEYS_PER_THREAD;
         self.floors[own].iter().for_each(|floor| floor.store(number, Ordering::SeqCst));
+    }
+
+    /// Takes a page from some class while everybody works on its items, for another class or for nobody.
+    fn move_page(&mut self, worker: &mut WorkerStore) {
+        let to = u8::try_from(self.random.below(CLASSES)).unwrap();
+        // Any answer will do: a class may have no page to spare, and another move may be under way.
+        let _answer = worker.reassign_page(None, to);
+        if self.random.once_in(4) {
+            let pages = 3 + self.random.below(6) as u64;
+            assert!(worker.set_memory_limit(pages << 20));
+        }
     }
 
     fn own_key(&mut self) -> usize {

@@ -21,7 +21,7 @@ use crate::stats::PrefixTable;
 use crate::store::Store;
 use crate::sys::process::{Foreground, Output, fork_to_background};
 use crate::sys::signal::Signals;
-use crate::worker::{ClientGate, Shared};
+use crate::worker::{ClientGate, Mail, Shared};
 
 use super::failure::Failure;
 use super::operator::Process;
@@ -156,6 +156,9 @@ impl House {
         });
         store.start_jobs().map_err(Failure::system("start background threads"))?;
         let workers = Workers::start(&shared, of_workers, store)?;
+        let senders = workers.senders();
+        // Ignored: a worker whose mailbox is full has turns enough.
+        store.on_recall(move || senders.iter().for_each(|worker| drop(worker.post(Mail::Turn))));
         let duties = Duties {
             listeners,
             workers: workers.senders(),

@@ -34,6 +34,8 @@ const HAS_EXTENSION: u64 = 1 << 34;
 const ACCESS_SHIFT: u32 = 37;
 const ACCESS_MASK: u64 = ((1 << 19) - 1) << ACCESS_SHIFT;
 const CAS_HIGH_SHIFT: u32 = 56;
+/// What of word0 says how the item lies in its chunk.
+const SHAPE_MASK: u64 = HAS_CLIENT_FLAGS | HAS_EXTENSION | ((1 << FREQ_SHIFT) - 1);
 
 /// Seconds that must pass before an access is stamped again: the stamp is for reports, and a store to a shared
 /// line per hit is what readers are spared.
@@ -216,6 +218,15 @@ pub fn set_linked(head: &ChunkHead, birth: Birth) {
     let cas_high = birth.cas >> 32 << CAS_HIGH_SHIFT;
     // Release: key, value and word1 are written before; pairs with `Word0::load` (I2).
     head.word0.store(shape | access | cas_high | LINKED, Ordering::Release);
+}
+
+/// As [`set_linked`], for a copy that takes its original's place: everything is as in the original, which is `seen` and
+/// still linked, except that the copy belongs to the main queue.
+pub fn set_linked_as(head: &ChunkHead, original: &ChunkHead, seen: Word0) {
+    debug_assert_eq!(head.word0.load(Ordering::Relaxed) & SHAPE_MASK, seen.0 & SHAPE_MASK);
+    head.word1.store(original.word1.load(Ordering::Relaxed), Ordering::Relaxed);
+    // Release: as in `set_linked`.
+    head.word0.store(seen.0 | QUEUE_MAIN | LINKED, Ordering::Release);
 }
 
 /// Notes that the index no longer refers to the item. Its bucket's lock is held. The rest of the header stays as

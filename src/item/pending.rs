@@ -9,6 +9,7 @@ use crate::memory::{ChunkRef, SlabAllocator};
 
 use super::header::{self, Birth, CLIENT_FLAGS_BYTES, HEADER_BYTES};
 use super::layout::Layout;
+use super::view::ItemRef;
 
 /// In place of the first link, while there is none.
 const NO_LINK: [u8; 4] = [0; 4];
@@ -243,6 +244,16 @@ impl PendingItem {
         assert_eq!(self.remaining, 0, "only a complete value becomes visible (I2)");
         let pending = ManuallyDrop::new(self);
         header::set_linked(pending.slabs.arena.head(pending.head), birth);
+        pending.head
+    }
+
+    /// Makes a copy of `original` ready to take its place, with its CAS unique, deadline and hits. As for
+    /// [`PendingItem::into_linked`], and the caller knows that the original is linked.
+    pub fn into_twin(self, original: &ItemRef<'_>) -> ChunkRef {
+        assert_eq!(self.remaining, 0, "only a complete value becomes visible (I2)");
+        let pending = ManuallyDrop::new(self);
+        let seen = header::Word0::load(original.head());
+        header::set_linked_as(pending.slabs.arena.head(pending.head), original.head(), seen);
         pending.head
     }
 

@@ -52,6 +52,11 @@ impl Magazines {
         fits
     }
 
+    /// Takes all chunks of `class` out.
+    pub fn drain(&mut self, class: u8) -> impl Iterator<Item = ChunkRef> {
+        std::iter::from_fn(move || self.pop(class))
+    }
+
     /// How many more chunks of `class` fit.
     pub fn room(&mut self, class: u8, classes: &SizeClasses) -> u32 {
         let magazine = &mut self.rack[usize::from(class)];

@@ -29,5 +29,6 @@ pub use class_fit::{ChunkDemand, ClassFit, first_look, next_look};
 pub use due::DueTable;
 pub use leases::Leases;
 pub use magazine::Magazines;
+pub use page_pool::{DetachedPage, FreePage};
 pub use size_class::{CHUNK_ALIGN, CHUNK_MIN, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses};
-pub use slab::{DetachedPage, SlabAllocator, SlabGuard, SlabUse};
+pub use slab::{Recall, SlabAllocator, SlabGuard, SlabUse};

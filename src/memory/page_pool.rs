@@ -10,9 +10,10 @@
 use std::sync::PoisonError;
 
 use crate::base::atomic::Ordering;
+use crate::sync::{Epochs, Stamp};
 
 use super::size_class::PAGE_BYTES;
-use super::slab::{DetachedPage, SlabAllocator};
+use super::slab::SlabAllocator;
 
 /// The pages that no class has yet, or no longer.
 pub(super) struct PagePool {
@@ -25,6 +26,36 @@ impl Default for PagePool {
     fn default() -> Self {
         // Page 0 is never used.
         Self { next: 1, ready: Vec::new(), discarded: Vec::new() }
+    }
+}
+
+/// A page that no class has any more and whose last readers may still be looking.
+#[derive(Debug)]
+#[must_use = "the page would be lost"]
+pub struct DetachedPage {
+    page: u32,
+    /// When its format was taken away.
+    stamp: Stamp,
+}
+
+/// A page that no class has and at which nobody looks.
+#[derive(Debug)]
+#[must_use = "the page would be lost"]
+pub struct FreePage {
+    page: u32,
+}
+
+impl DetachedPage {
+    pub(super) fn new(page: u32, stamp: Stamp) -> Self {
+        Self { page, stamp }
+    }
+
+    /// The page for another use, once its grace period is over. `epochs` are those it was detached under.
+    ///
+    /// # Errors
+    /// Not yet: the page comes back.
+    pub fn settle(self, epochs: &Epochs) -> Result<FreePage, Self> {
+        if epochs.is_over(self.stamp) { Ok(FreePage { page: self.page }) } else { Err(self) }
     }
 }
 
@@ -44,25 +75,19 @@ impl SlabAllocator {
     }
 
     /// Gives a page to another class.
-    ///
-    /// # Safety
-    /// A stamp that was taken after the page was detached is over.
-    pub unsafe fn hand_over(&self, page: DetachedPage, class: u8) {
-        // SAFETY: the grace period is over, as the caller knows.
+    pub fn hand_over(&self, page: FreePage, class: u8) {
+        // SAFETY: a `FreePage` comes out of `settle` only: the grace period is over.
         unsafe { self.arena.clear_page(page.page) };
         self.lock(class).adopt(page.page);
     }
 
     /// Puts a page into the pool, or, if the pages in memory and `other_bytes` are more than the limit allows, gives its
     /// memory back to the kernel.
-    ///
-    /// # Safety
-    /// A stamp that was taken after the page was detached is over.
-    pub unsafe fn put_page(&self, page: DetachedPage, other_bytes: u64) {
+    pub fn put_page(&self, page: FreePage, other_bytes: u64) {
         let page = page.page;
         let resident = self.pages_used() + self.pool_ready() as u64;
         let is_beyond = resident * u64::from(PAGE_BYTES) + other_bytes > self.limit_bytes();
-        // SAFETY: the grace period is over, as the caller knows.
+        // SAFETY: as in `hand_over`.
         let is_discarded = is_beyond && unsafe { self.arena.discard_page(page) }.is_ok();
         if !is_discarded {
             // SAFETY: as above.
@@ -105,9 +130,12 @@ impl SlabAllocator {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::size_class::{ClassPlan, SizeClasses};
     use super::super::{ChunkRef, PAGE_BYTES, SlabAllocator};
     use crate::base::atomic::fixed::Ordering;
+    use crate::sync::Epochs;
 
     fn allocator(limit_pages: u32) -> SlabAllocator {
         let plan = ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 16384, explicit: Vec::new() };
@@ -115,11 +143,18 @@ mod tests {
     }
 
     /// Takes a page of `class` whose chunks are all home.
-    fn detach(slabs: &SlabAllocator, class: u8) -> super::DetachedPage {
+    fn detach(slabs: &SlabAllocator, class: u8) -> super::FreePage {
+        let epochs = Arc::new(Epochs::new(2));
+        let mut reader = epochs.join();
         let mut guard = slabs.lock(class);
         let page = guard.pages()[0];
         assert!(guard.close_page(page));
-        guard.detach_page(page).unwrap()
+        let pin = reader.pin();
+        let page = guard.detach_page(page, &epochs).unwrap();
+        epochs.advance();
+        let page = page.settle(&epochs).expect_err("who was pinned before may still look at the page");
+        drop(pin);
+        page.settle(&epochs).unwrap()
     }
 
     /// Writes into the whole page as items would.
@@ -144,8 +179,7 @@ mod tests {
         soil(&slabs, donor);
         let page = detach(&slabs, donor);
         let number = page.page;
-        // SAFETY: no other thread is there.
-        unsafe { slabs.hand_over(page, heir) };
+        slabs.hand_over(page, heir);
         assert_eq!(slabs.lock(donor).usage().pages, 0);
         assert_eq!(slabs.lock(heir).usage().pages, 1);
         let per_page = slabs.classes.per_page(heir);
@@ -160,8 +194,7 @@ mod tests {
         assert!(slabs.lock(1).grow(0, false) && !slabs.lock(2).grow(0, false));
         let page = detach(&slabs, 1);
         assert!(!slabs.lock(2).grow(0, false), "a detached page still counts");
-        // SAFETY: no other thread is there.
-        unsafe { slabs.put_page(page, 0) };
+        slabs.put_page(page, 0);
         assert_eq!((slabs.pages_used(), slabs.pool_ready()), (0, 1));
         assert!(slabs.lock(2).grow(0, false));
         assert_eq!((slabs.pages_used(), slabs.pool_ready(), slabs.last_page_used()), (1, 0, 1));
@@ -175,8 +208,7 @@ mod tests {
         soil(&slabs, 1);
         assert!(slabs.set_limit_bytes(u64::from(PAGE_BYTES)));
         let page = detach(&slabs, 1);
-        // SAFETY: no other thread is there.
-        unsafe { slabs.put_page(page, 0) };
+        slabs.put_page(page, 0);
         assert_eq!((slabs.pages_used(), slabs.pool_ready()), (1, 0));
         assert!(slabs.set_limit_bytes(u64::from(2 * PAGE_BYTES)));
         assert!(slabs.lock(2).grow(0, false));

@@ -17,15 +17,15 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::atomic::fixed::Ordering;
-use crate::base::atomic::{AtomicU64, Ordering as AnyOrdering};
-use crate::sync::{Rank, Ranked, Stamp};
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering as AnyOrdering};
+use crate::sync::{Epochs, Rank, Ranked, Stamp};
 
 use super::arena::PageArena;
 use super::chunk_ref::ChunkRef;
 use super::due::DueTable;
 use super::leases::Leases;
 use super::page_book::{PageBook, Place};
-use super::page_pool::PagePool;
+use super::page_pool::{DetachedPage, PagePool};
 use super::size_class::{CLASS_MAX, PAGE_BYTES, SizeClasses};
 
 /// All chunks of the store.
@@ -46,6 +46,8 @@ pub struct SlabAllocator {
     limit_bytes: AtomicU64,
     /// Pages that classes have, or the page mover.
     pub(super) pages_used: AtomicU64,
+    /// The last recall: its number, and in the low byte the class.
+    recall: AtomicU32,
 }
 
 /// One class's chunks.
@@ -81,11 +83,15 @@ pub struct SlabGuard<'a> {
     _rank: Ranked,
 }
 
-/// A page that no class has any more and whose last readers may still be looking. Only the page mover has such.
-#[derive(Debug)]
-#[must_use = "the page is lost"]
-pub struct DetachedPage {
-    pub(super) page: u32,
+/// A request to all workers to give back the ready chunks of one class that they have in hand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recall(u32);
+
+impl Recall {
+    /// Which class.
+    pub const fn class(self) -> u8 {
+        self.0.to_le_bytes()[0]
+    }
 }
 
 /// What a class has, for `stats`.
@@ -132,6 +138,7 @@ impl SlabAllocator {
             pool: Mutex::default(),
             limit_bytes: AtomicU64::new(limit_bytes),
             pages_used: AtomicU64::new(0),
+            recall: AtomicU32::new(0),
         })
     }
 
@@ -172,6 +179,18 @@ impl SlabAllocator {
     /// Whether another page fits beside `other_bytes` that count against the same limit.
     pub fn has_page(&self, other_bytes: u64) -> bool {
         (self.pages_used() + 1) * u64::from(PAGE_BYTES) + other_bytes <= self.limit_bytes()
+    }
+
+    /// Asks all workers for the ready chunks of `class` that they have in hand: some may belong to a closed page.
+    pub fn recall(&self, class: u8) {
+        let number = self.recall.load(AnyOrdering::Relaxed) >> 8;
+        self.recall.store(number.wrapping_add(1) << 8 | u32::from(class), AnyOrdering::Relaxed);
+    }
+
+    /// The last recall. Every worker compares it once a turn with the one it has answered.
+    #[inline]
+    pub fn last_recall(&self) -> Recall {
+        Recall(self.recall.load(AnyOrdering::Relaxed))
     }
 
     /// Gives back a chunk that was never visible to anybody. Rare: a value that was refused or cut off.
@@ -323,15 +342,21 @@ impl SlabGuard<'_> {
         }
     }
 
+    /// A page of which no chunk is in use, if there is one.
+    pub fn unused_page(&self) -> Option<u32> {
+        let per_page = self.slab.per_page;
+        self.slab.open.iter().copied().find(|page| self.allocator.book(*page).home(per_page) == per_page)
+    }
+
     /// How many chunks of one of the class's pages are not home, and how many were ever used.
     pub fn chunks_out(&self, page: u32) -> (u32, u32) {
         let book = self.allocator.book(page);
         (self.slab.per_page - book.home(self.slab.per_page), book.fresh())
     }
 
-    /// Takes a closed page whose chunks are all home from the class. The caller takes a stamp afterwards; when that is
-    /// over the page may be used for something else.
-    pub fn detach_page(&mut self, page: u32) -> Option<DetachedPage> {
+    /// Takes a closed page whose chunks are all home from the class. It can be used for something else when all threads
+    /// that are pinned now have unpinned.
+    pub fn detach_page(&mut self, page: u32, epochs: &Epochs) -> Option<DetachedPage> {
         let book = self.allocator.book(page);
         if book.place() != Place::Closed || book.home(self.slab.per_page) != self.slab.per_page {
             return None;
@@ -340,7 +365,7 @@ impl SlabGuard<'_> {
         self.slab.pages.remove(index);
         self.slab.pages_version += 1;
         self.allocator.arena.unformat_page(page);
-        Some(DetachedPage { page })
+        Some(DetachedPage::new(page, epochs.stamp()))
     }
 
     /// Chunks that are free or soon will be.
@@ -452,12 +477,13 @@ mod tests {
         assert_eq!(guard.ready(), 63);
         assert!(guard.close_page(page) && !guard.close_page(page));
         assert_eq!((guard.ready(), guard.take(1000, |_| {})), (0, 0), "a closed page has nothing to take");
-        assert!(guard.detach_page(page).is_none(), "one chunk is still out");
+        let epochs = crate::sync::Epochs::new(1);
+        assert!(guard.detach_page(page, &epochs).is_none(), "one chunk is still out");
         guard.give_back(others[0]);
         assert_eq!((guard.ready(), guard.chunks_out(page)), (1, (1, 64)));
         guard.give_back(its[0]);
         let version = guard.pages_version();
-        assert!(guard.detach_page(page).is_some());
+        assert!(guard.detach_page(page, &epochs).is_some());
         assert_ne!(guard.pages_version(), version);
         assert_eq!(guard.usage().chunks, 64);
         assert!(slabs.arena.try_locate(its[5]).is_none(), "who still names its chunks finds none");

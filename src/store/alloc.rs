@@ -18,7 +18,7 @@ use super::worker_store::WorkerStore;
 
 /// Chunks a class keeps ready or in limbo once memory is full, so that a set seldom waits for a grace period. More
 /// than a batch of pipelined sets uses up, less than a thousandth of a class of a few pages.
-const RESERVE_CHUNKS: u32 = 96;
+pub(super) const RESERVE_CHUNKS: u32 = 96;
 /// The reserve is at most this share of a class's chunks: small caches are for items, not for reserves.
 const RESERVE_SHARE: u64 = 16;
 /// So much of a value gets its memory before it has arrived. Not less than a connection's input buffer: a value that is
@@ -87,7 +87,7 @@ impl WorkerStore {
 
     /// A chunk of `class`. `wanted` is how many the caller will need in all: if none is left, so many are evicted.
     #[inline]
-    fn chunk(&mut self, pin: &Pin, class: u8, wanted: u32) -> Result<ChunkRef, Refusal> {
+    pub(super) fn chunk(&mut self, pin: &Pin, class: u8, wanted: u32) -> Result<ChunkRef, Refusal> {
         if let Some(chunk) = self.magazines.pop(class) {
             return Ok(chunk);
         }
@@ -105,10 +105,10 @@ impl WorkerStore {
             let safe = store.epochs.safe_before();
             slab.reclaim(|stamp| stamp < safe);
             taken = self.take_ready(&mut slab, class);
-            while taken == 0 && slab.grow(store.index_bytes(), false) {
+            while taken == 0 && self.may_grow && slab.grow(store.index_bytes(), false) {
                 taken = self.take_ready(&mut slab, class);
             }
-            let full = !store.slabs.has_page(store.index_bytes());
+            let full = !self.may_grow || !store.slabs.has_page(store.index_bytes());
             let reserve = RESERVE_CHUNKS.min(u32::try_from(slab.usage().chunks / RESERVE_SHARE).unwrap_or(u32::MAX));
             let target = wanted.saturating_sub(taken).max(reserve);
             lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
@@ -116,6 +116,7 @@ impl WorkerStore {
         let may_evict = store.config.evictions;
         if lacking > 0 && may_evict {
             self.evict(pin, class, lacking);
+            store.page_moves.note_evictions();
             self.hand_on_retired();
             // They are free once this thread, too, has let go of them.
             self.is_pressed = true;
@@ -134,8 +135,8 @@ impl WorkerStore {
         })
     }
 
-    /// Nothing was ready. Either something soon will be, or the class gets a page beyond the limit, or there is no
-    /// memory.
+    /// Nothing was ready. Either something soon will be, or the class gets a page beyond the limit, which the page mover
+    /// then takes from another class, or there is no memory.
     fn refill_late(&mut self, class: u8) -> Result<(), Refusal> {
         self.is_pressed = true;
         let store = self.store;
@@ -145,28 +146,37 @@ impl WorkerStore {
             return Ok(());
         }
         let usage = slab.usage();
-        // A class must be able to hold something, whatever the others have: else its keys could never be stored.
-        let is_starved = u64::from(usage.pages) < self.pages_floor(class);
-        if is_starved && slab.grow(store.index_bytes(), true) {
-            self.take_ready(&mut slab, class);
-            return Ok(());
-        }
-        if usage.limbo > 0 {
+        // The page mover takes pages away; it needs none.
+        if usage.limbo > 0 && !self.may_grow {
             return Err(Refusal::Busy);
         }
+        // A class must be able to hold something, whatever the others have: else its keys could never be stored.
+        let is_starved = usage.pages < self.pages_floor(class);
+        // Nothing comes back: all it has is being filled or sent, or its items are too popular to be found in time.
+        let is_stuck = usage.limbo == 0 && store.config.evictions;
+        let may_grow = self.may_grow && (is_starved || is_stuck && store.may_exceed());
+        if may_grow && slab.grow(store.index_bytes(), true) {
+            self.take_ready(&mut slab, class);
+            drop(slab);
+            store.page_moves.wake();
+            return Ok(());
+        }
         drop(slab);
+        if usage.limbo > 0 || is_stuck && store.ask_for_page(class, usage.pages) {
+            return Err(Refusal::Busy);
+        }
         ClassTally::add(&store.class_tallies[usize::from(class)].out_of_memory, 1);
         Err(Refusal::NoMemory)
     }
 
     /// Pages a class gets even beyond the memory limit: one, and the class that large values are cut into enough
     /// for two of the largest, as long as that stays a small part of the whole.
-    fn pages_floor(&self, class: u8) -> u64 {
+    pub(super) fn pages_floor(&self, class: u8) -> u32 {
         if class != self.store.slabs.classes.largest() {
             return 1;
         }
         let two_of_the_largest = 2 * u64::from(self.store.config.value_len_max.div_ceil(PAGE_BYTES)) + 1;
         let small_part = self.store.slabs.limit_bytes() / u64::from(PAGE_BYTES) / BEYOND_LIMIT_SHARE;
-        two_of_the_largest.min(small_part.max(PAGES_FOR_LARGE_MIN))
+        u32::try_from(two_of_the_largest.min(small_part.max(PAGES_FOR_LARGE_MIN))).unwrap_or(u32::MAX)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Clock, KeyHasher};
@@ -14,6 +14,7 @@ use crate::sync::{Epochs, Participant};
 use super::cas::CasCounter;
 use super::flush::FlushMarks;
 use super::jobs::Bell;
+use super::page_moves::PageMoves;
 use super::statistics::{ClassTally, WorkerTally};
 use super::worker_store::WorkerStore;
 
@@ -63,6 +64,9 @@ pub struct Store {
     /// When so many pages are in use, the fitter looks at them again.
     fit_at_pages: AtomicU64,
     pub(super) sweeper: Bell,
+    pub(super) page_moves: PageMoves,
+    /// Wakes threads that wait for clients, so that each takes a turn.
+    wake_workers: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// A class's eviction policy and the pages it knows of.
@@ -113,6 +117,8 @@ impl Store {
             fitter: Bell::default(),
             fit_at_pages: AtomicU64::new(fit_at_pages),
             sweeper: Bell::default(),
+            page_moves: PageMoves::default(),
+            wake_workers: OnceLock::new(),
             config,
         })))
     }
@@ -141,6 +147,21 @@ impl Store {
     /// Bytes that count against the memory limit beside pages.
     pub(super) fn index_bytes(&self) -> u64 {
         self.index.bytes_touched() as u64
+    }
+
+    /// Says how threads that wait for clients are made to take a turn: the page mover may need what they have in hand.
+    /// The first one to say so is heeded.
+    pub fn on_recall(&self, wake_workers: impl Fn() + Send + Sync + 'static) {
+        // Ignored: there is one set of workers.
+        let _ = self.wake_workers.set(Box::new(wake_workers));
+    }
+
+    /// Asks all threads for the ready chunks of `class` that they have in hand.
+    pub(super) fn recall(&self, class: u8) {
+        self.slabs.recall(class);
+        if let Some(wake) = self.wake_workers.get() {
+            wake();
+        }
     }
 
     /// Notes that `change` items came (or went), and wakes the grower if the index is getting full, the fitter if memory

@@ -96,6 +96,16 @@ pub trait Engine {
     /// has had enough: `stats cachedump`.
     fn dump_class(&self, pin: &Self::Pin, class: u8, limit: u32, show: ShowItem<'_>);
 
+    /// Moves a page of size class `from` (None: of any) to `to`; 0 is the pool of pages that no class has. The move
+    /// itself takes place later.
+    fn reassign_page(&mut self, from: Option<u8>, to: u8) -> Reassign;
+
+    /// How pages move by themselves.
+    fn move_tuning(&self) -> MoveTuning;
+
+    /// Changes how pages move by themselves.
+    fn tune_moves(&mut self, tuning: MoveTuning);
+
     /// Changes the memory limit, in bytes. False: out of the bounds that can be had.
     fn set_memory_limit(&mut self, bytes: u64) -> bool;
 
@@ -223,6 +233,38 @@ pub enum ArithOutcome {
     NoMemory,
     /// As [`Refusal::Busy`].
     Busy,
+}
+
+/// What became of an order to move a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reassign {
+    /// It will be done.
+    Started,
+    /// Another move is under way.
+    Running,
+    /// There is no such class.
+    BadClass,
+    /// The class has no page to spare.
+    NoSpare,
+    /// Both are the same class.
+    Same,
+}
+
+/// How pages move between size classes by themselves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MoveTuning {
+    /// 0: they do not, unless memory is over its limit. Else they do.
+    pub level: u8,
+    /// A class gives a page away if it would lose less than this times what the other one wins.
+    pub ratio: f64,
+    /// How long what classes lose and win is remembered: so many quarters of a second.
+    pub window: u32,
+}
+
+impl Default for MoveTuning {
+    fn default() -> Self {
+        Self { level: 1, ratio: 0.8, window: 10 }
+    }
 }
 
 /// The groups of `stats` that a store can answer.

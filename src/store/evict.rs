@@ -67,7 +67,7 @@ impl WorkerStore {
         u32::try_from(freed).unwrap_or(u32::MAX)
     }
 
-    fn count_eviction(&self, item: &ItemRef<'_>, why_dead: Option<Miss>) {
+    pub(super) fn count_eviction(&self, item: &ItemRef<'_>, why_dead: Option<Miss>) {
         let tally = &self.store.class_tallies[usize::from(item.class())];
         let unfetched = u64::from(!item.word0().is_fetched());
         if why_dead.is_some() {

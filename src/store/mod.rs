@@ -26,14 +26,17 @@ mod fetch;
 mod flush;
 mod jobs;
 mod operations;
+mod page_moves;
 mod report;
+mod rescue;
 mod set;
 mod statistics;
 mod worker_store;
 
 pub use cache::{Store, StoreConfig};
 pub use engine::{
-    Arith, ArithOutcome, Engine, Fetched, Item, Miss, Pending, Refusal, ShowItem, StoreMode, StoreOutcome, StoreReport,
+    Arith, ArithOutcome, Engine, Fetched, Item, Miss, MoveTuning, Pending, Reassign, Refusal, ShowItem, StoreMode,
+    StoreOutcome, StoreReport,
 };
 pub use jobs::JOB_THREADS;
 pub use worker_store::WorkerStore;

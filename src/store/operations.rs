@@ -8,7 +8,8 @@ use crate::sync::Pin;
 
 use super::alloc::AHEAD_BYTES;
 use super::engine::{
-    Arith, ArithOutcome, Engine, Fetched, Item, Pending, Refusal, ShowItem, StoreMode, StoreOutcome, StoreReport,
+    Arith, ArithOutcome, Engine, Fetched, Item, MoveTuning, Pending, Reassign, Refusal, ShowItem, StoreMode,
+    StoreOutcome, StoreReport,
 };
 use super::worker_store::WorkerStore;
 
@@ -115,8 +116,22 @@ impl Engine for WorkerStore {
         let _ = live.take(limit).try_for_each(|item| show(item.key(), item.value_len(), item.deadline()));
     }
 
+    fn reassign_page(&mut self, from: Option<u8>, to: u8) -> Reassign {
+        self.store.reassign(from, to)
+    }
+
+    fn move_tuning(&self) -> MoveTuning {
+        self.store.page_moves.tuning()
+    }
+
+    fn tune_moves(&mut self, tuning: MoveTuning) {
+        self.store.page_moves.tune(tuning);
+    }
+
     fn set_memory_limit(&mut self, bytes: u64) -> bool {
-        self.store.slabs.set_limit_bytes(bytes)
+        let is_set = self.store.slabs.set_limit_bytes(bytes);
+        self.store.page_moves.wake();
+        is_set
     }
 
     fn reset_stats(&mut self) {

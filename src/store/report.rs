@@ -38,23 +38,32 @@ impl Store {
         self.class_tallies.iter().map(|tally| of(tally).load(Ordering::Relaxed)).sum()
     }
 
-    /// Items that were stored since start.
+    /// Items that were stored since start. The page mover's copies were not.
     fn items_stored(&self) -> u64 {
-        self.sum(|tally| &tally.linked)
+        self.sum(|tally| &tally.linked).wrapping_sub(self.page_moves.rescues.load(Ordering::Relaxed))
+    }
+
+    /// Bytes that were stored since start, about.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        self.sum(|tally| &tally.linked_bytes)
+    }
+
+    /// Items that had to leave since the counters were last reset.
+    pub(super) fn evictions(&self) -> u64 {
+        self.evictions_sum(|tally| &tally.evicted)
     }
 
     /// Items now. Threads are read one after the other, so a busy store is off by what happens meanwhile.
     pub(super) fn items(&self) -> u64 {
         let unlinked = self.sum(|tally| &tally.unlinked);
-        self.items_stored().saturating_sub(unlinked)
+        self.sum(|tally| &tally.linked).saturating_sub(unlinked)
     }
 
     pub(super) fn report_general(&self, row: Row<'_>) {
         row("hash_power_level", &self.index.level());
         row("hash_bytes", &self.index.bytes_touched());
         row("hash_is_expanding", &u8::from(self.wants_growth()));
-        row("slab_reassign_running", &0);
-        row("slabs_moved", &0);
+        self.report_moves(row);
         row("lru_crawler_running", &0);
         row("lru_crawler_starts", &0);
         row("malloc_fails", &0);
@@ -62,7 +71,7 @@ impl Store {
         row("bytes", &self.sum(|tally| &tally.linked_bytes).saturating_sub(gone));
         row("curr_items", &self.items());
         row("total_items", &self.items_stored().wrapping_sub(self.items_stored_at_reset.load(Ordering::Relaxed)));
-        row("slab_global_page_pool", &0);
+        row("slab_global_page_pool", &self.slabs.pool_ready());
         row("expired_unfetched", &self.evictions_sum(|tally| &tally.expired_unfetched));
         row("evicted_unfetched", &self.evictions_sum(|tally| &tally.evicted_unfetched));
         row("evicted_active", &0);
@@ -77,6 +86,21 @@ impl Store {
         row("lru_bumps_dropped", &0);
         self.report_pages(row);
         row("leased_items", &self.slabs.leases.len());
+    }
+
+    fn report_moves(&self, row: Row<'_>) {
+        let moves = &self.page_moves;
+        row("slab_reassign_running", &u8::from(moves.is_running.load(Ordering::Relaxed)));
+        for (name, counter) in [
+            ("slabs_moved", &moves.moved),
+            ("slab_reassign_rescues", &moves.rescues),
+            ("slab_reassign_chunk_rescues", &moves.chunk_rescues),
+            ("slab_reassign_inline_reclaim", &moves.reclaimed),
+            ("slab_reassign_busy_items", &moves.busy_items),
+            ("slab_reassign_busy_nomem", &moves.no_memory),
+        ] {
+            row(name, &counter.load(Ordering::Relaxed));
+        }
     }
 
     pub(super) fn report_items(&self, now: RelTime, row: Row<'_>) {

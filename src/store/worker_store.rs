@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{HashedKey, Moment, RelTime};
 use crate::item::{ItemRef, header};
-use crate::memory::{ChunkRef, Magazines};
+use crate::memory::{ChunkRef, Magazines, Recall};
 use crate::sync::Pin;
 
 use super::cache::Store;
@@ -24,6 +24,12 @@ pub struct WorkerStore {
     pub(super) tally: Arc<WorkerTally>,
     /// Items linked less items unlinked since the store was last told.
     items_untold: i64,
+    /// The last recall of ready chunks that this thread has answered.
+    pub(super) recall: Recall,
+    /// Whether its allocations may make classes grow. The page mover's may not.
+    pub(super) may_grow: bool,
+    /// The page mover: how often pages were weighed.
+    pub(super) pages_weighed: u32,
     /// Chunks wait for this thread to unpin, and somebody needs them.
     pub(super) is_pressed: bool,
 }
@@ -42,6 +48,9 @@ impl WorkerStore {
             moment: store.clock.read(),
             items_untold: 0,
             is_pressed: false,
+            recall: store.slabs.last_recall(),
+            may_grow: true,
+            pages_weighed: 0,
             tally,
             store,
         }
@@ -60,6 +69,9 @@ impl WorkerStore {
     pub fn end_turn(&mut self) {
         if !self.retired.is_empty() {
             self.hand_on_retired();
+        }
+        if self.recall != self.store.slabs.last_recall() {
+            self.answer_recall();
         }
         self.is_pressed = false;
     }

@@ -370,6 +370,8 @@ impl Desk {
     fn read_mail(&mut self, mailbox: &Mailbox<Mail>, registry: &Registry) -> Next {
         for mail in mailbox.drain() {
             match mail {
+                // Being here is all that was asked.
+                Mail::Turn => {}
                 Mail::Adopt(socket) => self.adopt(Connection::new(socket, self.now), registry),
                 Mail::Stop => return Next::End,
             }

@@ -7,6 +7,8 @@ use std::os::fd::OwnedFd;
 pub enum Mail {
     /// A client that was accepted and counted in: serve it.
     Adopt(OwnedFd),
+    /// Take a turn: somebody waits for what the worker has in hand.
+    Turn,
     /// Close everything and end.
     Stop,
 }

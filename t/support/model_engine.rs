@@ -6,7 +6,8 @@ use std::fmt::Display;
 
 use larder::base::{Deadline, HashedKey, Key, KeyHash, KeyHasher, Moment, RelTime};
 use larder::store::{
-    Arith, ArithOutcome, Engine, Fetched, Item, Miss, Pending, Refusal, ShowItem, StoreMode, StoreOutcome, StoreReport,
+    Arith, ArithOutcome, Engine, Fetched, Item, Miss, MoveTuning, Pending, Reassign, Refusal, ShowItem, StoreMode,
+    StoreOutcome, StoreReport,
 };
 
 /// The cache.
@@ -229,6 +230,16 @@ impl Engine for ModelEngine {
             }
         }
     }
+
+    fn reassign_page(&mut self, _from: Option<u8>, _to: u8) -> Reassign {
+        Reassign::NoSpare
+    }
+
+    fn move_tuning(&self) -> MoveTuning {
+        MoveTuning::default()
+    }
+
+    fn tune_moves(&mut self, _tuning: MoveTuning) {}
 
     fn set_memory_limit(&mut self, bytes: u64) -> bool {
         bytes <= 1 << 40

@@ -5,4 +5,5 @@ mod connections;
 mod framing;
 mod large;
 mod memory;
+mod page_moves;
 mod stats;

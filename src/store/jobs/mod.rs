@@ -3,14 +3,17 @@
 //! ```text
 //! grower    rung when the index gets full; splits buckets until it is not
 //! fitter    rung when memory has grown; adds a size class that would save some of it
+//! mover     rung when a class starves, when the limit falls, by `slabs`; while there are evictions four times a second
 //! sweeper   once a second, or rung by flush_all; collects what is past its end
 //! ```
 //!
 //! A step is short and pins for itself. Between steps the thread is unpinned (I9), so that it holds up no grace
 //! period while it waits.
 
+mod automove;
 mod fitter;
 mod grower;
+mod page_mover;
 mod sweeper;
 
 use std::io;
@@ -25,6 +28,7 @@ use super::worker_store::WorkerStore;
 
 use fitter::Fitter;
 use grower::Grower;
+use page_mover::PageMover;
 use sweeper::Sweeper;
 
 /// What a job wants after a step.
@@ -75,7 +79,7 @@ impl Bell {
 }
 
 /// Threads that [`Store::start_jobs`] starts; they join the store.
-pub const JOB_THREADS: usize = 3;
+pub const JOB_THREADS: usize = 4;
 /// A job's calls are shallow.
 const STACK_BYTES: usize = 128 << 10;
 
@@ -87,7 +91,8 @@ impl Store {
     pub fn start_jobs(&'static self) -> io::Result<()> {
         self.start_job("grower", Grower, &self.grower)?;
         self.start_job("fitter", Fitter, &self.fitter)?;
-        self.start_job("sweeper", Sweeper::default(), &self.sweeper)
+        self.start_job("sweeper", Sweeper::default(), &self.sweeper)?;
+        self.start_job("page mover", PageMover::default(), &self.page_moves.bell)
     }
 
     fn start_job(&'static self, name: &str, mut job: impl Job + 'static, bell: &'static Bell) -> io::Result<()> {

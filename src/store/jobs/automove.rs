@@ -1,0 +1,288 @@
+//! Which class should give a page to which: by how often a little more memory would have been a hit.
+//!
+//! ```text
+//! gradient of a class = keys per second that are stored again soon after they were evicted (the ghost knows them)
+//!                       ──────────────────────────────────────────────────────────────────────────────────────
+//!                       pages whose evicted keys the ghost remembers
+//!
+//! class 3  ▇▇▇▇▇▇▇▇▇  ◀── a page ──  class 9  ▂▂      while the second is below `ratio` times the first
+//! ```
+//!
+//! Pure: samples in, moves out. memcached compares the age of what classes evict instead, which moves memory to large,
+//! seldom asked values; what counts is hits per byte.
+
+use crate::memory::CLASS_MAX;
+
+/// What a class looks like now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ClassSample {
+    pub(super) class: u8,
+    pub(super) pages: u32,
+    /// Pages' worth of chunks that are free.
+    pub(super) spare_pages: u32,
+    /// Since start.
+    pub(super) ghost_hits: u64,
+}
+
+/// A page for another class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Move {
+    pub(super) from: u8,
+    pub(super) to: u8,
+}
+
+/// How eagerly pages move.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    /// A donor's gradient is below this times the receiver's.
+    pub(super) ratio: f64,
+    /// Of the rate as it was, so much counts beside the last tick's.
+    pub(super) memory: f64,
+}
+
+/// Time between two ticks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tick {
+    /// Seconds on the store's clock.
+    pub(super) now_s: u32,
+    pub(super) elapsed_s: f64,
+    /// Pages' worth of bytes that were stored meanwhile.
+    pub(super) stored_pages: f64,
+}
+
+/// What is remembered of a class.
+#[derive(Clone, Copy, Debug, Default)]
+struct History {
+    is_known: bool,
+    ghost_hits: u64,
+    /// Ghost hits per second.
+    rate: f64,
+    /// The most pages it had in this period, and in the one before.
+    peak: u32,
+    peak_before: u32,
+    /// As of the last tick.
+    gradient: f64,
+}
+
+/// The gradients of all classes.
+pub(super) struct Automove {
+    classes: Box<[History]>,
+    period_began_s: u32,
+    /// Pages that may move because so much was stored.
+    credit: f64,
+}
+
+/// In a tick at most this share of all pages moves.
+const SHARE_PER_TICK: f64 = 0.02;
+/// A class keeps half of the pages it had in the last so many seconds (up to twice as many: periods are whole).
+const PERIOD_S: u32 = 60;
+/// A class whose ghost spans less counts as if it spanned so many pages.
+const SPAN_MIN: f64 = 0.25;
+/// A class with so many free pages needs none, and gives before all others.
+const SPARE_PAGES: u32 = 2;
+
+impl Default for Automove {
+    fn default() -> Self {
+        Self {
+            classes: vec![History::default(); usize::from(CLASS_MAX) + 1].into_boxed_slice(),
+            period_began_s: 0,
+            credit: 0.0,
+        }
+    }
+}
+
+impl Automove {
+    /// Takes note of the classes as they are.
+    pub(super) fn observe(&mut self, samples: &[ClassSample], tick: Tick, rule: Rule) {
+        let is_new_period = tick.now_s.wrapping_sub(self.period_began_s) >= PERIOD_S;
+        if is_new_period {
+            self.period_began_s = tick.now_s;
+        }
+        for sample in samples {
+            let history = &mut self.classes[usize::from(sample.class)];
+            if is_new_period {
+                history.peak_before = std::mem::take(&mut history.peak);
+            }
+            history.peak = history.peak.max(sample.pages);
+            let hits = if history.is_known { sample.ghost_hits.saturating_sub(history.ghost_hits) } else { 0 };
+            history.is_known = true;
+            history.ghost_hits = sample.ghost_hits;
+            #[expect(clippy::cast_precision_loss, reason = "a rate is no exact number")]
+            let rate = hits as f64 / tick.elapsed_s.max(f64::MIN_POSITIVE);
+            history.rate = rule.memory * history.rate + (1.0 - rule.memory) * rate;
+            let span = f64::from(sample.pages.saturating_sub(sample.spare_pages));
+            history.gradient = history.rate / span.max(SPAN_MIN);
+        }
+        let pages: u32 = samples.iter().map(|sample| sample.pages).sum();
+        let most = (f64::from(pages) * SHARE_PER_TICK).max(1.0);
+        self.credit = (self.credit + tick.stored_pages).min(most);
+    }
+
+    /// The next move, if one pays. `samples` are as they were observed, and are changed as if the page had moved.
+    pub(super) fn next_move(&mut self, samples: &mut [ClassSample], rule: Rule) -> Option<Move> {
+        if self.credit < 1.0 {
+            return None;
+        }
+        let is_needy = |sample: &&mut ClassSample| sample.spare_pages < SPARE_PAGES && sample.pages > 0;
+        let gradient = |sample: &ClassSample| self.classes[usize::from(sample.class)].gradient;
+        let to = samples.iter_mut().filter(is_needy).max_by(|one, other| gradient(one).total_cmp(&gradient(other)))?;
+        let (needy, wanted) = (to.class, gradient(to));
+        let from = samples.iter_mut().filter(|sample| sample.class != needy && self.may_give(sample)).min_by(
+            |one, other| {
+                let has_spare = |sample: &ClassSample| sample.spare_pages >= SPARE_PAGES;
+                has_spare(other).cmp(&has_spare(one)).then(gradient(one).total_cmp(&gradient(other)))
+            },
+        )?;
+        let pays = wanted > 0.0 && (from.spare_pages >= SPARE_PAGES || gradient(from) < rule.ratio * wanted);
+        if !pays {
+            return None;
+        }
+        let donor = from.class;
+        from.spare_pages = from.spare_pages.saturating_sub(1);
+        // Beforehand: with fewer pages the donor will miss more, with more the receiver less.
+        self.classes[usize::from(donor)].gradient *= 1.0 + 1.0 / f64::from(from.pages);
+        from.pages -= 1;
+        if let Some(to) = samples.iter_mut().find(|sample| sample.class == needy) {
+            to.pages += 1;
+            self.classes[usize::from(needy)].gradient *= 1.0 - 1.0 / f64::from(to.pages);
+        }
+        self.credit -= 1.0;
+        Some(Move { from: donor, to: needy })
+    }
+
+    /// Two pages at least, and half of what it lately had.
+    fn may_give(&self, sample: &ClassSample) -> bool {
+        let history = &self.classes[usize::from(sample.class)];
+        sample.pages >= 2 && (sample.pages - 1) * 2 >= history.peak.max(history.peak_before)
+    }
+
+    /// The class that loses least with a page, for a page that must go whatever it holds. `least` says how many pages
+    /// each keeps at least.
+    pub(super) fn cheapest_donor(&self, samples: &[ClassSample], least: impl Fn(u8) -> u32) -> Option<u8> {
+        let may_give = |sample: &&ClassSample| sample.pages > least(sample.class);
+        let cost = |sample: &ClassSample| {
+            let history = &self.classes[usize::from(sample.class)];
+            let gradient = if sample.spare_pages > 0 { -1.0 } else { history.gradient };
+            // Of two that nobody misses, the one with more pages.
+            (gradient, -f64::from(sample.pages))
+        };
+        let cheapest = samples.iter().filter(may_give).min_by(|one, other| {
+            let (one, other) = (cost(one), cost(other));
+            one.0.total_cmp(&other.0).then(one.1.total_cmp(&other.1))
+        })?;
+        Some(cheapest.class)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Automove, ClassSample, Move, Rule, Tick};
+
+    const RULE: Rule = Rule { ratio: 0.8, memory: 0.8 };
+
+    /// Classes by pages and the ghost hits each has per tick and page.
+    struct World {
+        automove: Automove,
+        samples: Vec<ClassSample>,
+        hits_per_tick: Vec<u64>,
+        now_s: u32,
+    }
+
+    impl World {
+        fn new(classes: &[(u32, u64)]) -> Self {
+            let sample = |(index, (pages, _)): (usize, &(u32, u64))| ClassSample {
+                class: u8::try_from(index + 1).unwrap(),
+                pages: *pages,
+                ..ClassSample::default()
+            };
+            let mut world = Self {
+                automove: Automove::default(),
+                samples: classes.iter().enumerate().map(sample).collect(),
+                hits_per_tick: classes.iter().map(|(_, hits)| *hits).collect(),
+                now_s: 2,
+            };
+            // The first look only learns where the counters stand.
+            world.observe(0.0);
+            world
+        }
+
+        fn observe(&mut self, stored_pages: f64) {
+            for (sample, hits) in self.samples.iter_mut().zip(&self.hits_per_tick) {
+                sample.ghost_hits += hits;
+            }
+            self.automove.observe(&self.samples, Tick { now_s: self.now_s, elapsed_s: 0.25, stored_pages }, RULE);
+        }
+
+        fn tick(&mut self, stored_pages: f64) -> Vec<Move> {
+            self.observe(stored_pages);
+            std::iter::from_fn(|| self.automove.next_move(&mut self.samples, RULE)).collect()
+        }
+    }
+
+    #[test]
+    fn a_page_goes_where_it_would_have_brought_more_hits() {
+        let mut world = World::new(&[(100, 10_000), (100, 100), (100, 5_000)]);
+        let moves = world.tick(100.0);
+        assert_eq!(moves, [Move { from: 2, to: 1 }; 6], "2 % of 300 pages");
+    }
+
+    #[test]
+    fn classes_that_differ_by_less_than_the_ratio_leave_each_other_alone() {
+        let mut world = World::new(&[(100, 1000), (100, 820)]);
+        assert_eq!(world.tick(100.0), []);
+        let mut world = World::new(&[(100, 1000), (100, 780)]);
+        assert!(!world.tick(100.0).is_empty());
+    }
+
+    #[test]
+    fn no_more_moves_than_pages_were_filled() {
+        let mut world = World::new(&[(100, 1000), (100, 0)]);
+        assert_eq!(world.tick(0.4), []);
+        assert_eq!(world.tick(0.4), []);
+        assert_eq!(world.tick(0.4).len(), 1, "what was too little for a page counts on");
+        assert_eq!(world.tick(0.0), [], "an idle server moves nothing");
+    }
+
+    #[test]
+    fn no_class_falls_below_half_its_pages_within_a_minute() {
+        let mut world = World::new(&[(100, 10_000), (9, 0)]);
+        let mut moved = 0;
+        for _ in 0..100 {
+            moved += world.tick(10.0).len();
+        }
+        assert_eq!((moved, world.samples[1].pages), (4, 5));
+        // Two periods later, what it has is half of nothing it had.
+        for _ in 0..2 {
+            world.now_s += 60;
+            world.observe(0.0);
+        }
+        moved += world.tick(10.0).len();
+        assert_eq!(moved, 6);
+    }
+
+    #[test]
+    fn a_class_keeps_its_last_page() {
+        let mut world = World::new(&[(10, 10_000), (1, 0)]);
+        assert_eq!(world.tick(10.0), []);
+    }
+
+    #[test]
+    fn free_pages_go_first_and_who_has_them_needs_none() {
+        let mut world = World::new(&[(100, 1000), (100, 5000), (100, 0)]);
+        world.samples[1].spare_pages = 3;
+        let moves = world.tick(2.0);
+        assert_eq!(moves, [Move { from: 2, to: 1 }, Move { from: 2, to: 1 }]);
+    }
+
+    #[test]
+    fn a_page_that_must_go_comes_from_who_misses_it_least() {
+        let mut world = World::new(&[(10, 100), (10, 10), (3, 0), (1, 0)]);
+        world.observe(0.0);
+        let donor = |world: &World, least: u32| world.automove.cheapest_donor(&world.samples, |_| least);
+        assert_eq!(donor(&world, 1), Some(3));
+        assert_eq!(donor(&world, 3), Some(2));
+        assert_eq!(donor(&world, 10), None);
+        world.samples[0].spare_pages = 1;
+        assert_eq!(donor(&world, 1), Some(1), "a free page costs nothing");
+    }
+}

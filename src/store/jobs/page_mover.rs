@@ -1,0 +1,306 @@
+//! The page mover: takes pages from classes that need them less and gives them to others, or back to the kernel.
+//!
+//! ```text
+//!            an order, memory beyond the limit, a better place for it
+//! idle ─────────────────────────────────────────────────────────────▶ emptying: pass after pass over one page
+//!   ▲                                                                   │ all chunks home        │ somebody holds on
+//!   │                  given to a class, the pool or the kernel         ▼                        ▼
+//!   └────────────────────────────────────────────────── leaving: its grace period        page put back
+//! ```
+//!
+//! Steps are short, so that a pin never lasts. While nothing is evicted the mover sleeps.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::base::atomic::Ordering;
+use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
+use crate::sync::Pin;
+
+use super::super::page_moves::Order;
+use super::super::rescue::{Mercy, Vacated};
+use super::super::worker_store::WorkerStore;
+use super::automove::{Automove, ClassSample, Move, Rule, Tick};
+use super::{Job, Next};
+
+/// Chunks of a page that one step looks at.
+const CHUNKS_PER_STEP: u32 = 256;
+/// Bytes that one step copies, about: some tens of microseconds.
+const BYTES_PER_STEP: u64 = 256 << 10;
+/// Passes over a page before it is given up: some hold of a chunk of it for longer than the mover waits.
+const PASSES_MAX: u32 = 50;
+/// So many passes leave an item that was asked for where it is, if there is no room for a copy yet.
+const PASSES_PATIENT: u32 = 8;
+/// In such a pass, and each so many passes later, workers are asked for chunks that they have ready.
+const RECALL_EVERY: u32 = 8;
+/// Between two passes other threads get to the ends of their turns.
+const PASS_REST: Duration = Duration::from_millis(1);
+/// How often it is asked whether pages lie where they are needed.
+const TICK: Duration = Duration::from_millis(250);
+/// A tick that comes early, because somebody rang, is none.
+const TICK_US_MIN: u64 = 200_000;
+/// After a page was given up the mover rests, after each further one twice as long: who holds on may do so for long.
+const RETRY_REST: Duration = Duration::from_millis(5);
+const RETRY_DOUBLINGS_MAX: u32 = 8;
+
+/// Moves pages.
+#[derive(Default)]
+pub(super) struct PageMover {
+    state: State,
+    automove: Automove,
+    /// Moves that were decided and not begun.
+    planned: VecDeque<Move>,
+    /// When the classes were last compared, in microseconds of the store's clock.
+    ticked_us: u64,
+    /// What had been evicted and stored by then.
+    evictions: u64,
+    stored_bytes: u64,
+    /// The page that was last given up.
+    given_up: u32,
+    /// Pages that were given up since one last moved.
+    failures: u32,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Idle,
+    Emptying(Emptying),
+    Leaving {
+        page: DetachedPage,
+        to: u8,
+    },
+}
+
+/// A page on its way out of its class.
+struct Emptying {
+    page: u32,
+    from: u8,
+    /// Class 0 is the pool.
+    to: u8,
+    /// The next chunk to look at.
+    at: u32,
+    /// Whole passes so far.
+    passes: u32,
+}
+
+impl Job for PageMover {
+    fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
+        // What it copies goes to chunks that its class has: it is there to make classes smaller.
+        worker.may_grow = false;
+        match std::mem::take(&mut self.state) {
+            State::Idle => self.choose(worker),
+            State::Emptying(emptying) => self.empty(worker, pin, emptying),
+            State::Leaving { page, to } => self.release(worker, page, to),
+        }
+    }
+}
+
+impl PageMover {
+    /// Finds something to do.
+    fn choose(&mut self, worker: &mut WorkerStore) -> Next {
+        let store = worker.store;
+        if let Some(order) = store.page_moves.take_order() {
+            return self.obey(worker, order);
+        }
+        while store.pages_beyond() > 0 && store.slabs.discard_ready_page() {}
+        if store.pages_beyond() > 0 {
+            return self.repay(worker);
+        }
+        self.tick_if_due(worker);
+        if let Some(Move { from, to }) = self.planned.pop_front() {
+            return self.begin(worker, from, to);
+        }
+        self.rest(worker)
+    }
+
+    /// `slabs reassign`.
+    fn obey(&mut self, worker: &mut WorkerStore, order: Order) -> Next {
+        if order.from != 0 {
+            return self.begin(worker, order.from, order.to);
+        }
+        // Out of the pool: the class gets its page as any that grows.
+        worker.store.slabs.lock(order.to).grow(0, true);
+        Next::Again
+    }
+
+    /// Takes a page from the class that loses least by it.
+    fn repay(&mut self, worker: &mut WorkerStore) -> Next {
+        let samples = samples(worker);
+        let donor = self.automove.cheapest_donor(&samples, |class| worker.pages_floor(class)).or_else(|| {
+            // Somebody has nothing at all to live on: even the last page of a class may go.
+            let starving = worker.store.page_moves.take_starving()?;
+            self.automove.cheapest_donor(&samples, |class| if class == starving { u32::MAX } else { 0 })
+        });
+        match donor {
+            Some(donor) => self.begin(worker, donor, 0),
+            None => self.rest(worker),
+        }
+    }
+
+    /// Compares the classes, if a tick has passed, and plans moves.
+    fn tick_if_due(&mut self, worker: &mut WorkerStore) {
+        let store = worker.store;
+        let now_us = store.clock.now_us();
+        let elapsed_us = now_us.saturating_sub(self.ticked_us);
+        // A clock that stands still is a test's, which rings when it wants a tick.
+        if elapsed_us < TICK_US_MIN && elapsed_us != 0 {
+            return;
+        }
+        self.ticked_us = now_us;
+        let tuning = store.page_moves.tuning();
+        let rule = Rule { ratio: tuning.ratio, memory: (1.0 - 2.0 / f64::from(tuning.window.max(3))) };
+        let stored_bytes = store.stored_bytes();
+        #[expect(clippy::cast_precision_loss, reason = "pages are few")]
+        let stored_pages = stored_bytes.wrapping_sub(self.stored_bytes) as f64 / f64::from(PAGE_BYTES);
+        self.stored_bytes = stored_bytes;
+        #[expect(clippy::cast_precision_loss, reason = "a tick is not long")]
+        let elapsed_s = if elapsed_us == 0 { TICK.as_secs_f64() } else { elapsed_us as f64 / 1e6 };
+        let mut samples = samples(worker);
+        let tick = Tick { now_s: worker.now().0, elapsed_s, stored_pages };
+        self.automove.observe(&samples, tick, rule);
+        self.planned.clear();
+        if tuning.level > 0 && !store.slabs.has_page(store.index_bytes()) {
+            self.planned.extend(std::iter::from_fn(|| self.automove.next_move(&mut samples, rule)));
+        }
+    }
+
+    /// Until the next tick, or, if nothing has been evicted since the last one, until somebody rings.
+    fn rest(&mut self, worker: &WorkerStore) -> Next {
+        worker.store.page_moves.is_running.store(false, Ordering::Relaxed);
+        let evictions = worker.store.evictions();
+        if std::mem::replace(&mut self.evictions, evictions) != evictions {
+            return Next::Wait(Some(TICK));
+        }
+        worker.store.page_moves.fall_asleep();
+        Next::Wait(None)
+    }
+
+    /// Closes a page of `from`.
+    fn begin(&mut self, worker: &mut WorkerStore, from: u8, to: u8) -> Next {
+        let Some(page) = worker.coldest_page(from, self.given_up) else { return Next::Again };
+        let (is_closed, passes) = (worker.store.slabs.lock(from).close_page(page), 0);
+        if is_closed {
+            worker.store.page_moves.is_running.store(true, Ordering::Relaxed);
+            // What this thread has ready may be of that page.
+            worker.give_back_ready(from);
+            self.state = State::Emptying(Emptying { page, from, to, at: 0, passes });
+        }
+        Next::Again
+    }
+
+    /// A part of a pass.
+    fn empty(&mut self, worker: &mut WorkerStore, pin: &Pin, mut emptying: Emptying) -> Next {
+        let Emptying { page, from, to, .. } = emptying;
+        let (out, used) = reclaim(worker, from, page);
+        if out == 0 {
+            let detached = worker.store.slabs.lock(from).detach_page(page, &worker.store.epochs);
+            worker.store.epochs.advance();
+            match detached {
+                Some(page) => self.state = State::Leaving { page, to },
+                None => self.state = State::Idle,
+            }
+            return Next::Again;
+        }
+        let end = used.min(emptying.at + CHUNKS_PER_STEP);
+        let chunks = (emptying.at..end).map(|index| ChunkRef::new(page, index));
+        emptying.at = empty_chunks(worker, pin, chunks, emptying.passes).map_or(end, ChunkRef::index);
+        if emptying.at < used {
+            self.state = State::Emptying(emptying);
+            return Next::Again;
+        }
+        (emptying.at, emptying.passes) = (0, emptying.passes + 1);
+        if emptying.passes % RECALL_EVERY == 2 {
+            worker.store.recall(from);
+        }
+        if emptying.passes == PASSES_MAX {
+            return self.give_up(worker, from, page);
+        }
+        let is_first = emptying.passes == 1;
+        self.state = State::Emptying(emptying);
+        if is_first { Next::Again } else { Next::Wait(Some(PASS_REST)) }
+    }
+
+    /// Somebody holds on to a chunk: a slow client, or a worker that sleeps for long. Another page will do.
+    fn give_up(&mut self, worker: &mut WorkerStore, from: u8, page: u32) -> Next {
+        worker.store.slabs.lock(from).reopen_page(page);
+        worker.store.page_moves.busy_items.fetch_add(1, Ordering::Relaxed);
+        self.given_up = page;
+        self.failures += 1;
+        Next::Wait(Some(RETRY_REST * (1 << self.failures.min(RETRY_DOUBLINGS_MAX))))
+    }
+
+    /// The page has left its class, and its last readers perhaps, too.
+    fn release(&mut self, worker: &mut WorkerStore, page: DetachedPage, to: u8) -> Next {
+        let store = worker.store;
+        let free = match page.settle(&store.epochs) {
+            Ok(free) => free,
+            Err(page) => {
+                self.state = State::Leaving { page, to };
+                return Next::Wait(Some(PASS_REST));
+            }
+        };
+        self.failures = 0;
+        store.page_moves.moved.fetch_add(1, Ordering::Relaxed);
+        if to == 0 || store.pages_beyond() > 0 {
+            store.slabs.put_page(free, store.index_bytes());
+        } else {
+            store.slabs.hand_over(free, to);
+        }
+        Next::Again
+    }
+}
+
+/// Frees what is over in the class's limbo. How many of the page's chunks are out, and how many were ever used.
+fn reclaim(worker: &WorkerStore, class: u8, page: u32) -> (u32, u32) {
+    let store = worker.store;
+    let mut slab = store.slabs.lock(class);
+    let safe = store.epochs.safe_before();
+    slab.reclaim(|stamp| stamp < safe);
+    slab.chunks_out(page)
+}
+
+/// Vacates chunks, until enough is done for one step; then it says where to go on.
+fn empty_chunks(
+    worker: &mut WorkerStore,
+    pin: &Pin,
+    chunks: impl Iterator<Item = ChunkRef>,
+    passes: u32,
+) -> Option<ChunkRef> {
+    let mut copied = 0;
+    let mut spare = None;
+    for chunk in chunks {
+        if copied >= BYTES_PER_STEP {
+            return Some(chunk);
+        }
+        let Some(item) = worker.occupant(pin, chunk) else { continue };
+        let spare = spare.get_or_insert_with(|| worker.spare_chunks(item.class()));
+        let mercy = match passes {
+            _ if *spare > 0 => Mercy::All,
+            0..PASSES_PATIENT => Mercy::Asked,
+            _ => Mercy::AskedNow,
+        };
+        let bytes = item.bytes();
+        if worker.vacate(pin, &item, mercy) == Vacated::Moved {
+            copied += bytes;
+            *spare = spare.saturating_sub(1);
+        }
+    }
+    None
+}
+
+/// All classes that have pages, as they are now.
+fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
+    let store = worker.store;
+    let sample = |class| {
+        let usage = store.slabs.lock(class).usage();
+        let per_page = u64::from(store.slabs.classes.per_page(class)).max(1);
+        ClassSample {
+            class,
+            pages: usage.pages,
+            spare_pages: u32::try_from((usage.free + usage.limbo) / per_page).unwrap_or(u32::MAX),
+            ghost_hits: store.class_tallies[usize::from(class)].ghost_hits.load(Ordering::Relaxed),
+        }
+    };
+    store.slabs.classes.ids().map(sample).filter(|sample| sample.pages > 0).collect()
+}

@@ -1,0 +1,181 @@
+//! Page moves, as the rest of the store sees them: what is asked of the page mover, and what it has done.
+//!
+//! ```text
+//! slabs reassign ──order──┐
+//! a class that starves ───┼──▶ bell ──▶ page mover (jobs/page_mover.rs) ──▶ counts for `stats`
+//! cache_memlimit, evictions
+//! ```
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::base::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::memory::PAGE_BYTES;
+
+use super::cache::Store;
+use super::engine::{MoveTuning, Reassign};
+use super::jobs::Bell;
+use super::worker_store::WorkerStore;
+
+/// Pages that classes may have beyond the limit together, while the mover is about to take as many from others: this
+/// share of the limit …
+const BEYOND_SHARE: u64 = 32;
+/// … or so many, if that is more: a large value on each of a few connections.
+const BEYOND_MIN: u64 = 8;
+
+/// What the page mover is told, and what it tells.
+#[derive(Default)]
+pub(super) struct PageMoves {
+    pub(super) bell: Bell,
+    /// The mover waits for the bell and nothing else.
+    is_asleep: AtomicBool,
+    order: Mutex<Option<Order>>,
+    /// A class that can neither evict nor grow; 0: none.
+    starving: AtomicU8,
+    /// A page is being moved.
+    pub(super) is_running: AtomicBool,
+    tuning: Mutex<MoveTuning>,
+    /// Pages that have left a class.
+    pub(super) moved: AtomicU64,
+    /// Items that were copied out of a page.
+    pub(super) rescues: AtomicU64,
+    /// Of them, those of several chunks.
+    pub(super) chunk_rescues: AtomicU64,
+    /// Dead items that were found in a page.
+    pub(super) reclaimed: AtomicU64,
+    /// Pages that were given up, because somebody held on to a chunk.
+    pub(super) busy_items: AtomicU64,
+    /// Items that were asked for and left all the same, because there was no memory for a copy.
+    pub(super) no_memory: AtomicU64,
+}
+
+/// `slabs reassign`: a page of one class for another one, or for the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) from: u8,
+    /// 0: the pool.
+    pub(super) to: u8,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl PageMoves {
+    /// The order that waits, if one does.
+    pub(super) fn take_order(&self) -> Option<Order> {
+        locked(&self.order).take()
+    }
+
+    /// How pages move.
+    pub(super) fn tuning(&self) -> MoveTuning {
+        *locked(&self.tuning)
+    }
+
+    /// Changes how pages move.
+    pub(super) fn tune(&self, tuning: MoveTuning) {
+        *locked(&self.tuning) = tuning;
+        self.bell.ring();
+    }
+
+    /// Something has been evicted: memory is short, and the mover should look whether it lies where it is needed.
+    #[inline]
+    pub(super) fn note_evictions(&self) {
+        if self.is_asleep.load(Ordering::Relaxed) {
+            self.is_asleep.store(false, Ordering::Relaxed);
+            self.bell.ring();
+        }
+    }
+
+    /// The mover goes to sleep until somebody rings.
+    pub(super) fn fall_asleep(&self) {
+        self.is_asleep.store(true, Ordering::Relaxed);
+    }
+
+    /// The mover is needed at once.
+    pub(super) fn wake(&self) {
+        self.is_asleep.store(false, Ordering::Relaxed);
+        self.bell.ring();
+    }
+
+    /// The class that can neither evict nor grow, once.
+    pub(super) fn take_starving(&self) -> Option<u8> {
+        let class = self.starving.swap(0, Ordering::Relaxed);
+        (class != 0).then_some(class)
+    }
+}
+
+impl Store {
+    /// How many pages there are beyond what the limit allows.
+    pub(super) fn pages_beyond(&self) -> u64 {
+        let page = u64::from(PAGE_BYTES);
+        let bytes = (self.slabs.pages_used() + self.slabs.pool_ready() as u64) * page + self.index_bytes();
+        bytes.saturating_sub(self.limit_bytes()).div_ceil(page)
+    }
+
+    /// Whether a class that cannot go on without may have a page beyond the limit.
+    pub(super) fn may_exceed(&self) -> bool {
+        let pages = self.limit_bytes() / u64::from(PAGE_BYTES);
+        self.pages_beyond() < BEYOND_MIN.max(pages / BEYOND_SHARE)
+    }
+
+    /// A class can neither evict nor grow. True: the mover will take a page from another one.
+    pub(super) fn ask_for_page(&self, class: u8, pages: u32) -> bool {
+        let others_have = self.slabs.pages_used() > u64::from(pages);
+        if others_have {
+            self.page_moves.starving.store(class, Ordering::Relaxed);
+            self.page_moves.wake();
+        }
+        others_have
+    }
+
+    /// `slabs reassign`: a page of `from` (None: of any class) for `to` (0: for the pool).
+    pub(super) fn reassign(&self, from: Option<u8>, to: u8) -> Reassign {
+        let last = self.slabs.classes.last();
+        if from == Some(to) {
+            return Reassign::Same;
+        }
+        let from = match from {
+            Some(from) => from,
+            None => match self.any_donor(to) {
+                Some(donor) => donor,
+                None => return Reassign::BadClass,
+            },
+        };
+        if from > last || to > last {
+            return Reassign::BadClass;
+        }
+        let has_spare = if from == 0 { self.slabs.pool_ready() > 0 } else { self.slabs.lock(from).usage().pages > 1 };
+        if !has_spare {
+            return Reassign::NoSpare;
+        }
+        let mut order = locked(&self.page_moves.order);
+        if order.is_some() || self.page_moves.is_running.load(Ordering::Relaxed) {
+            return Reassign::Running;
+        }
+        *order = Some(Order { from, to });
+        self.page_moves.wake();
+        Reassign::Started
+    }
+
+    /// The class with the most pages, if it can spare one.
+    fn any_donor(&self, to: u8) -> Option<u8> {
+        let others = self.slabs.classes.ids().filter(|class| *class != to);
+        let pages = others.map(|class| (self.slabs.lock(class).usage().pages, class));
+        pages.max().filter(|(pages, _)| *pages > 1).map(|(_, class)| class)
+    }
+}
+
+impl WorkerStore {
+    /// Gives back what this thread has ready of the class that was recalled.
+    #[cold]
+    pub(super) fn answer_recall(&mut self) {
+        self.recall = self.store.slabs.last_recall();
+        self.give_back_ready(self.recall.class());
+    }
+
+    /// Gives back what this thread has ready of a class.
+    pub(super) fn give_back_ready(&mut self, class: u8) {
+        let mut slab = self.store.slabs.lock(class);
+        self.magazines.drain(class).for_each(|chunk| slab.give_back(chunk));
+    }
+}

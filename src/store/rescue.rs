@@ -1,0 +1,186 @@
+//! Emptying a page: its items are copied to other chunks of their class, or leave.
+//!
+//! ```text
+//! copy under the pin, without a lock ─▶ lock the bucket ─▶ same item still, still alive?
+//!                                                             yes: the copy takes its place, CAS and all
+//!                                                             no:  the copy goes back to where it came from
+//! ```
+//!
+//! The page mover's thread only. Readers and writers of the item meanwhile never notice: to them a rescue is one store
+//! of a reference, as any overwriting.
+
+use crate::base::atomic::Ordering;
+use crate::base::{HashedKey, Key, KeyHash};
+use crate::item::{ItemRef, Layout, PendingItem, Word0, header};
+use crate::memory::ChunkRef;
+use crate::sync::Pin;
+
+use super::alloc::RESERVE_CHUNKS;
+use super::engine::Refusal;
+use super::statistics::ClassTally;
+use super::worker_store::WorkerStore;
+
+/// Longer values are not copied: they are more than a page, and their time would be too long for one step.
+const RESCUE_BYTES_MAX: u32 = 1 << 20;
+
+/// How much an item is worth to the mover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mercy {
+    /// Keep it, asked for or not: there is room.
+    All,
+    /// Keep it if it was asked for; if there is no room yet, let it stay where it is.
+    Asked,
+    /// Keep it if it was asked for and there is room at once.
+    AskedNow,
+}
+
+/// What became of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Vacated {
+    /// Somebody else has taken it away.
+    Gone,
+    /// It lies elsewhere now.
+    Moved,
+    /// It has left.
+    Left,
+    /// It stays for this time.
+    Stays,
+}
+
+enum Rescue {
+    Done(Vacated),
+    NoRoom,
+}
+
+impl WorkerStore {
+    /// The item that occupies `chunk`: its own, or the one whose chain it is a link of.
+    pub(super) fn occupant<'pin>(&self, pin: &'pin Pin, chunk: ChunkRef) -> Option<ItemRef<'pin>> {
+        let slabs = &self.store.slabs;
+        if let Some(item) = ItemRef::sight(pin, slabs, chunk) {
+            return Some(item);
+        }
+        let head = slabs.arena.try_head(chunk)?;
+        if !Word0::load(head).is_link() {
+            return None;
+        }
+        // A link that is on its way out may name a head that is another item's by now.
+        let item = ItemRef::sight(pin, slabs, header::chain_head(head)?)?;
+        item.chunks().any(|own| own == chunk).then_some(item)
+    }
+
+    /// Takes an item out of its chunks.
+    pub(super) fn vacate(&mut self, pin: &Pin, item: &ItemRef<'_>, mercy: Mercy) -> Vacated {
+        let Some(key) = Key::new(item.key()) else { return Vacated::Gone };
+        let key = self.store.hasher.hash(key);
+        let is_asked = Word0::load(item.head()).freq() > 0 && item.value_len() <= RESCUE_BYTES_MAX;
+        let is_kept = (is_asked || mercy == Mercy::All) && self.why_dead(item).is_none();
+        if is_kept {
+            match self.rescue(pin, key, item) {
+                Rescue::Done(vacated) => return vacated,
+                Rescue::NoRoom if is_asked && mercy != Mercy::AskedNow => return Vacated::Stays,
+                Rescue::NoRoom if is_asked => ClassTally::add(&self.store.page_moves.no_memory, 1),
+                Rescue::NoRoom => {}
+            }
+        }
+        self.expel(key.hash, item)
+    }
+
+    fn rescue(&mut self, pin: &Pin, key: HashedKey<'_>, item: &ItemRef<'_>) -> Rescue {
+        let store = self.store;
+        let Ok(mut copy) = self.allocate_as(pin, key, item) else { return Rescue::NoRoom };
+        copy.fill_from(item.pieces());
+        let mut bucket = store.index.lock(key.hash);
+        let mark = store.flush.mark();
+        let Some(slot) = bucket.find_ref(key.hash, item.chunk()) else { return Rescue::Done(Vacated::Gone) };
+        if self.why_dead_at(mark, item).is_some() {
+            // A copy of what a flush has dropped could land where the sweeper has been already, and outlive the mark.
+            drop(bucket);
+            return Rescue::Done(self.expel(key.hash, item));
+        }
+        let (class, bytes) = (store.slabs.class_of(copy.head()), copy.bytes());
+        let twin = copy.into_twin(item);
+        store.slabs.dues.note(twin.page(), item.deadline());
+        bucket.replace(slot, twin);
+        self.unlink(item);
+        self.count_linked(class, bytes);
+        drop(bucket);
+        self.settle();
+        store.page_moves.rescues.fetch_add(1, Ordering::Relaxed);
+        if item.word0().has_extension() {
+            store.page_moves.chunk_rescues.fetch_add(1, Ordering::Relaxed);
+        }
+        Rescue::Done(Vacated::Moved)
+    }
+
+    /// Memory for a copy of `item`, of the same class: by now there may be one that fits better, but whose own items would
+    /// have to leave for it.
+    fn allocate_as(&mut self, pin: &Pin, key: HashedKey<'_>, item: &ItemRef<'_>) -> Result<PendingItem, Refusal> {
+        let slabs = &self.store.slabs;
+        let flags = item.client_flags();
+        let mut layout = Layout::new(&slabs.classes, key.key, flags, item.value_len());
+        if layout.links() == 0 {
+            layout.head_class = item.class();
+        }
+        let head = self.chunk(pin, layout.head_class, 1)?;
+        let mut copy = PendingItem::new(slabs, head, layout, key, flags, item.deadline());
+        self.cover(pin, &mut copy, u32::MAX)?;
+        Ok(copy)
+    }
+
+    /// Evicts an item, or collects it if it is dead.
+    fn expel(&mut self, hash: KeyHash, item: &ItemRef<'_>) -> Vacated {
+        let mut bucket = self.store.index.lock(hash);
+        let Some(slot) = bucket.find_ref(hash, item.chunk()) else { return Vacated::Gone };
+        bucket.remove(slot);
+        let why_dead = self.why_dead(item);
+        self.unlink(item);
+        drop(bucket);
+        if why_dead.is_some() {
+            ClassTally::add(&self.store.page_moves.reclaimed, 1);
+        }
+        self.count_eviction(item, why_dead);
+        self.settle();
+        Vacated::Left
+    }
+
+    /// Chunks of `class` that are ready beyond those that sets are to find: items need not have been asked for to get one.
+    pub(super) fn spare_chunks(&self, class: u8) -> u32 {
+        self.store.slabs.lock(class).ready().saturating_sub(RESERVE_CHUNKS)
+    }
+
+    /// A page of `class` that is little used, of a few that are looked at; not `spared`, unless there is no other.
+    pub(super) fn coldest_page(&mut self, class: u8, spared: u32) -> Option<u32> {
+        let slabs = &self.store.slabs;
+        let mut pages = [0; PAGES_WEIGHED];
+        let count = {
+            let slab = slabs.lock(class);
+            if let Some(unused) = slab.unused_page().filter(|page| *page != spared) {
+                return Some(unused);
+            }
+            let all = slab.pages();
+            let count = all.len().min(PAGES_WEIGHED);
+            // Evenly spaced, from another start each time.
+            self.pages_weighed = self.pages_weighed.wrapping_add(1);
+            let start = self.pages_weighed as usize;
+            for (number, page) in pages[..count].iter_mut().enumerate() {
+                *page = all[(start + number * all.len() / count) % all.len()];
+            }
+            count
+        };
+        let per_page = slabs.classes.per_page(class);
+        pages[..count].iter().copied().min_by_key(|page| (*page == spared, self.weight(*page, per_page)))
+    }
+
+    /// How much would be lost with a page: its items and their hits, as a sample of them tells.
+    fn weight(&self, page: u32, per_page: u32) -> u32 {
+        let step = (per_page / CHUNKS_WEIGHED).max(1);
+        let heads = (0..per_page.min(CHUNKS_WEIGHED)).map(|number| ChunkRef::new(page, number * step));
+        let words = heads.filter_map(|chunk| self.store.slabs.arena.try_head(chunk)).map(Word0::load);
+        words.filter(|word0| word0.is_linked() || word0.is_link()).map(|word0| 1 + 2 * u32::from(word0.freq())).sum()
+    }
+}
+
+/// Pages that are compared before one of them is emptied.
+const PAGES_WEIGHED: usize = 4;
+/// Chunks of each that are looked at.
+const CHUNKS_WEIGHED: u32 = 256;

@@ -1,0 +1,76 @@
+//! Memory that goes where it is needed: between size classes, and back to the system.
+
+use std::fs;
+use std::thread;
+
+use crate::random::Random;
+use crate::support::{Client, Server, wait_until};
+
+fn number(client: &mut Client, group: &str, row: &str) -> u64 {
+    client.stats(group)[row].parse().expect("a number")
+}
+
+/// Stores `count` values of `len` bytes, many at a time.
+fn fill(client: &mut Client, name: &str, count: usize, len: usize) {
+    let value = "v".repeat(len);
+    for batch in (0..count).collect::<Vec<_>>().chunks(64) {
+        let sets: String = batch.iter().map(|key| format!("set {name}-{key} 0 0 {len}\r\n{value}\r\n")).collect();
+        client.send(sets);
+        client.expect("STORED\r\n".repeat(batch.len()));
+    }
+}
+
+#[test]
+fn a_lower_limit_gives_memory_back_to_the_system() {
+    let server = Server::start(&["-m", "64"]);
+    let mut client = server.client();
+    fill(&mut client, "small", 100_000, 300);
+    fill(&mut client, "large", 3000, 10_000);
+    let full = resident_bytes(&server);
+    assert!(full > 56 << 20, "{full} bytes");
+    client.ask("cache_memlimit 16\r\n", "OK\r\n");
+    wait_until("the pages are within the limit", || {
+        number(&mut client, "", "slab_bytes") + number(&mut client, "", "hash_bytes") <= 16 << 20
+    });
+    let left = resident_bytes(&server);
+    assert!(left + (44 << 20) < full, "{left} bytes of {full} are still resident");
+    // What was kept is whole, and there is room for more.
+    fill(&mut client, "more", 1000, 300);
+    client.ask("cache_memlimit 64\r\n", "OK\r\n");
+    fill(&mut client, "small", 100_000, 300);
+    let again = resident_bytes(&server);
+    assert!(again > left + (16 << 20), "a higher limit is used: {again} bytes");
+}
+
+fn resident_bytes(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.process_id())).expect("the server runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+}
+
+#[test]
+fn mixed_sizes_are_never_refused() {
+    const CLIENTS: u64 = 8;
+    const SETS: usize = 400;
+    let server = Server::start(&["-m", "64"]);
+    let value = "v".repeat(900 << 10);
+    thread::scope(|scope| {
+        for seed in 0..CLIENTS {
+            let (mut client, value) = (server.client(), &value);
+            scope.spawn(move || {
+                let mut random = Random::with_seed(seed + 1);
+                for _ in 0..SETS {
+                    // As many of each magnitude.
+                    let magnitude = 100usize << random.below(14);
+                    let len = (magnitude + random.below(magnitude)).min(900 << 10);
+                    let key = random.below(5000);
+                    client.send(format!("set key-{key} 0 0 {len}\r\n"));
+                    client.send(&value[..len]);
+                    client.ask("\r\n", "STORED\r\n");
+                }
+            });
+        }
+    });
+    let mut client = server.client();
+    assert!(number(&mut client, "", "evictions") > 0);
+}
