@@ -63,13 +63,15 @@ miri: ## items, slabs and epochs under Miri, a minute; needs the nightly compone
 	MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks" scripts/run-tests $(CARGO) +$(NIGHTLY) miri test --lib -- \
 		sync::epoch memory::slab memory::magazine item::header dropping_a_pending an_item_in_the a_leased_item a_value_without
 
-.PHONY: bench-quick bench-memory bench-instructions bench-engine bench-classes
+.PHONY: bench-quick bench-memory bench-instructions bench-engine bench-classes bench-store
 bench-quick: ## CPU time per request, larder beside memcached (doc/performance.md)
 	$(CARGO) bench --bench quick -- compare
 bench-memory: ## time to the first reply and resident memory, larder beside memcached
 	$(CARGO) bench --bench quick -- memory
 bench-instructions: ## user-space instructions per request, counted by valgrind
 	$(CARGO) bench --bench quick -- instructions
+bench-store: ## what the store holds and misses, larder beside memcached: every row of doc/performance.md (half an hour)
+	$(CARGO) bench --bench store -- all
 bench-engine: ## time of parsing and executing a request, without sockets
 	$(CARGO) bench --bench engine
 bench-classes: ## what size classes lose, by arithmetic, for known mixes of sizes

@@ -142,8 +142,13 @@ impl Control {
     }
 
     pub(crate) fn stats(&mut self) -> io::Result<BTreeMap<String, String>> {
+        self.answer_to("stats")
+    }
+
+    /// What a command of the `stats` family answers.
+    pub(crate) fn answer_to(&mut self, command: &str) -> io::Result<BTreeMap<String, String>> {
         let mut stats = BTreeMap::new();
-        let mut line = self.ask("stats")?;
+        let mut line = self.ask(command)?;
         while line != "END" {
             let mut words = line.splitn(3, ' ').skip(1);
             if let (Some(name), Some(value)) = (words.next(), words.next()) {

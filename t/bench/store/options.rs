@@ -1,0 +1,57 @@
+//! What a run compares, how much of it and how fast, from `LARDER_BENCH_*` variables.
+
+use std::io;
+use std::time::Duration;
+
+use crate::common::contest::{Contest, number};
+use crate::common::server::{Server, ServerCommand};
+
+pub(crate) struct Options {
+    pub(crate) contest: Contest,
+    /// Share of the requests and of the time that each row is made of: 100, or less for a look.
+    pub(crate) percent: u64,
+    /// Requests per second of the rows in which time matters; 0 for as fast as the server answers.
+    pub(crate) rate: u64,
+}
+
+impl Options {
+    pub(crate) fn from_environment() -> io::Result<Self> {
+        let percent = number("LARDER_BENCH_PERCENT", 100)?;
+        if !(1..=100).contains(&percent) {
+            return Err(io::Error::other(format!("LARDER_BENCH_PERCENT: {percent} is outside 1..=100")));
+        }
+        Ok(Self { contest: Contest::from_environment()?, percent, rate: number("LARDER_BENCH_RATE", 200_000)? })
+    }
+
+    pub(crate) fn share_of(&self, count: u64) -> u64 {
+        (count * self.percent / 100).max(1)
+    }
+
+    pub(crate) fn share_of_time(&self, duration: Duration) -> Duration {
+        duration * u32::try_from(self.percent).unwrap_or(100) / 100
+    }
+
+    /// A fresh server with one worker and this much memory.
+    pub(crate) fn start(&self, command: &ServerCommand, megabytes: u64) -> io::Result<Server> {
+        let megabytes = megabytes.to_string();
+        let arguments = ["-t", "1", "-m", &megabytes];
+        Ok(Server::start(&self.contest, command, &[], &arguments)?.0)
+    }
+
+    /// The same for both servers, ours first in every second cell: what the machine does meanwhile must not always
+    /// meet the same one.
+    pub(crate) fn both<T>(
+        &self,
+        cell: usize,
+        mut measure: impl FnMut(&ServerCommand) -> io::Result<T>,
+    ) -> io::Result<[T; 2]> {
+        let [ours, yardstick] = &self.contest.servers;
+        if cell.is_multiple_of(2) {
+            let first = measure(ours)?;
+            Ok([first, measure(yardstick)?])
+        } else {
+            let first = measure(yardstick)?;
+            Ok([measure(ours)?, first])
+        }
+    }
+}

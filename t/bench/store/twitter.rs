@@ -1,0 +1,200 @@
+//! Misses of loads with a time to live, made from the published parameters of Twitter's clusters.
+//!
+//! ```text
+//! cluster7,17,1936,72.9,0.01,1.37,"1.8h:0.28, 1.7h:0.24, …",get:0.82 set:0.18,1.0666
+//!          │  │    │    │         └ seconds to live, by share  └ operations      └ Zipf's alpha
+//!          │  │    │    └ one-hit objects, percent
+//!          │  │    └ requests per object
+//!          │  └ value, mean
+//!          └ key
+//! ```
+//!
+//! Time is compressed: the shortest time to live that a fifth of the items has becomes 5 s, the others shrink alike, and
+//! the clocks of both servers are real. A replay lasts 30 s at a fixed rate, the same for both; what it misses after the
+//! first 10 s counts. doc/performance.md says which clusters, and how the rest is made.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use crate::common::figures::{Table, grouped};
+use crate::common::server::ServerCommand;
+use crate::common::trace::data_folder;
+use crate::items::{Items, KeyLen, SECOND_GENERATION, ValueLen};
+use crate::options::Options;
+use crate::random::{Random, Zipf, whole};
+use crate::replay::{Client, Request, Tally};
+use crate::traces::ratio_and_refusals;
+use crate::verdict::Verdict;
+
+const FILE: &str = "twitter-2020Mar-clusters.csv";
+/// Clusters that are read as caches: most operations are gets, objects are asked for 2.5 to 100 times, the popularity is
+/// Zipf's with an alpha between .4 and 1.3, and nothing is appended or counted.
+const CLUSTERS: [&str; 7] = ["cluster7", "cluster19", "cluster27", "cluster29", "cluster37", "cluster41", "cluster45"];
+const MEGABYTES: u64 = 64;
+/// All keys of the population together, as memcached stores them, are so many times `-m`.
+const POPULATION: u64 = 3;
+const MEMCACHED_OVERHEAD: u64 = 56;
+const REPLAY: Duration = Duration::from_secs(30);
+/// The shortest time to live that this share of the items has, and what it becomes.
+const SHORT_TTL_SHARE: f64 = 0.20;
+const SHORT_TTL_S: f64 = 5.0;
+/// Large values are sent more slowly: the client must keep its pace on both servers.
+const BYTES_PER_S: u64 = 400_000_000;
+const MISSES_MAX: f64 = 0.95;
+const SEED: u64 = 0x7717;
+
+struct Cluster {
+    name: String,
+    key_len: u64,
+    value_len: u64,
+    requests_per_object: f64,
+    one_hit_share: f64,
+    /// Share, seconds.
+    ttl_mix: Vec<(f64, f64)>,
+    set_share: f64,
+    alpha: f64,
+}
+
+pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
+    let path = data_folder().join(FILE);
+    let text = fs::read_to_string(&path).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+    let header = ["cluster", "key, value", "1 h is", "keys", "per s", "server", "miss ratio", "items held", "late"];
+    let mut table = Table::new(header.map(str::to_string));
+    let mut verdicts = Vec::new();
+    for (cell, name) in CLUSTERS.into_iter().enumerate() {
+        let line = text.lines().find(|line| line.split(',').next() == Some(name));
+        let cluster = line.and_then(Cluster::parse).ok_or_else(|| io::Error::other(format!("{FILE}: no {name}")))?;
+        eprintln!("{name}");
+        let found = options.both(cell, |command| cluster.measure(options, command))?;
+        for (command, (tally, held)) in options.contest.servers.iter().zip(&found) {
+            table.row([
+                name.to_string(),
+                format!("{} B, {} B", cluster.key_len, cluster.value_len),
+                format!("{:.2} s", 3600.0 / cluster.compression()),
+                grouped(cluster.keys()),
+                grouped(cluster.rate()),
+                command.name.clone(),
+                ratio_and_refusals(tally),
+                grouped(*held),
+                format!("{:.1} s", tally.late.as_secs_f64()),
+            ]);
+        }
+        let [ours, theirs] = found.each_ref().map(|(tally, _)| tally.miss_ratio());
+        let measure = format!("misses, Twitter {name} with TTLs, -m {MEGABYTES}");
+        verdicts.push(Verdict::at_most(measure, "1.00".to_string(), ours / theirs, MISSES_MAX, "≤ 0.85"));
+    }
+    println!("Twitter clusters in compressed time, -m {MEGABYTES}.\n\n{table}");
+    Ok(verdicts)
+}
+
+impl Cluster {
+    fn parse(line: &str) -> Option<Self> {
+        let mut quoted = false;
+        let fields: Vec<&str> = line
+            .split(|letter: char| {
+                quoted ^= letter == '"';
+                letter == ',' && !quoted
+            })
+            .collect();
+        let [name, key_len, value_len, requests, one_hit_percent, _, ttls, operations, alpha] = fields[..] else {
+            return None;
+        };
+        let ttl_mix: Option<Vec<(f64, f64)>> =
+            pairs(ttls.trim_matches('"')).map(|(ttl, share)| Some((share.parse().ok()?, seconds(ttl)?))).collect();
+        let written = pairs(operations).filter(|(operation, _)| *operation == "set");
+        Some(Self {
+            name: name.to_string(),
+            key_len: key_len.parse().ok()?,
+            value_len: value_len.parse().ok()?,
+            requests_per_object: requests.parse().ok()?,
+            one_hit_share: one_hit_percent.parse::<f64>().ok()? / 100.0,
+            ttl_mix: ttl_mix?,
+            set_share: written.filter_map(|(_, share)| share.parse::<f64>().ok()).sum(),
+            alpha: alpha.parse().ok()?,
+        })
+    }
+
+    /// Seconds of the cluster's life in one second of the replay.
+    fn compression(&self) -> f64 {
+        let common = self.ttl_mix.iter().filter(|(share, _)| *share >= SHORT_TTL_SHARE);
+        let shortest = common.map(|(_, ttl_s)| *ttl_s).fold(f64::INFINITY, f64::min);
+        // A mix of many near values has no common one: its mean stands for it.
+        let mean = || self.ttl_mix.iter().map(|(share, ttl_s)| share * ttl_s).sum::<f64>() / self.mixed_share();
+        (if shortest.is_finite() { shortest } else { mean() }) / SHORT_TTL_S
+    }
+
+    fn mixed_share(&self) -> f64 {
+        self.ttl_mix.iter().map(|(share, _)| share).sum()
+    }
+
+    fn items(&self) -> Items {
+        let key_len = usize::try_from(self.key_len).expect("at most 250");
+        let mut items = Items::new(KeyLen::Fixed(key_len), ValueLen::Around(self.value_len));
+        // The file leaves out rare times to live: the mix is filled up in proportion.
+        let (mixed, compression) = (self.mixed_share(), self.compression());
+        items.ttl_mix = self
+            .ttl_mix
+            .iter()
+            .map(|(share, ttl_s)| {
+                let compressed = whole((ttl_s / compression).round()).clamp(1, u64::from(TTL_S_MAX));
+                (share / mixed, u32::try_from(compressed).unwrap_or(TTL_S_MAX))
+            })
+            .collect();
+        items
+    }
+
+    fn keys(&self) -> u64 {
+        POPULATION * (MEGABYTES << 20) / (self.key_len + self.value_len + MEMCACHED_OVERHEAD)
+    }
+
+    fn rate(&self) -> u64 {
+        RATE_MAX.min(BYTES_PER_S / (self.key_len + self.value_len))
+    }
+
+    fn measure(&self, options: &Options, command: &ServerCommand) -> io::Result<(Tally, u64)> {
+        let server = options.start(command, MEGABYTES)?;
+        let mut client = Client::connect(server.address)?;
+        let items = self.items();
+        let zipf = Zipf::new(self.keys(), self.alpha);
+        let mut random = Random::with_seed(SEED);
+        let one_hit = self.one_hit_share / self.requests_per_object;
+        let mut once = SECOND_GENERATION;
+        let mut next = || {
+            let drawn = random.unit();
+            if drawn < one_hit {
+                once += 1;
+                return Request::Get(once);
+            }
+            let rank = zipf.rank(&mut random);
+            if random.unit() < self.set_share { Request::Set(rank) } else { Request::Get(rank) }
+        };
+        let third = self.rate() * options.share_of_time(REPLAY).as_secs().max(3) / 3;
+        let warm = client.replay(&items, third, self.rate(), &mut next)?;
+        let mut counted = client.replay(&items, 2 * third, self.rate(), &mut next)?;
+        counted.late += warm.late;
+        let held = server.control()?.stat("curr_items")?;
+        server.stop()?;
+        eprintln!("{} on {}: {:.4}", command.name, self.name, counted.miss_ratio());
+        Ok((counted, held))
+    }
+}
+
+const RATE_MAX: u64 = 200_000;
+/// More would be read as a moment, not as a span; no replay is so long.
+const TTL_S_MAX: u32 = 86_400;
+
+/// `"1.8h:0.28, 1.7h:0.24"`, `"get:0.82 set:0.18"`.
+fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split([',', ' ']).filter_map(|pair| pair.split_once(':'))
+}
+
+fn seconds(ttl: &str) -> Option<f64> {
+    let unit = match ttl.chars().last()? {
+        's' => 1.0,
+        'h' => 3600.0,
+        'd' => 86_400.0,
+        _ => return None,
+    };
+    Some(ttl[..ttl.len() - 1].parse::<f64>().ok()? * unit)
+}
