@@ -1,5 +1,5 @@
-//! Words to the server: flush_all, version, verbosity, quit, shutdown, cache_memlimit, debugtime. `stats` has a file
-//! of its own.
+//! Words to the server: flush_all, version, verbosity, quit, shutdown, cache_memlimit, debugtime. `stats` and `slabs` have
+//! files of their own.
 
 use crate::base::{Deadline, Exptime, RelTime, parse_i64};
 use crate::protocol::{Admin, Reply, ReplyLine, Tokens};
@@ -9,6 +9,7 @@ use super::context::Context;
 use super::execute::{Outcome, tell};
 use super::operator::Shutdown;
 use super::sink::ReplySink;
+use super::slabs;
 use super::statistics;
 
 /// memcached's highest level that the command can set.
@@ -42,6 +43,7 @@ pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             statistics::report(arguments, ctx, pin, sink.text());
             return Outcome::Done;
         }
+        Admin::Slabs(arguments, reply) => (reply, slabs::obey(arguments, reply, ctx)),
         Admin::Debugtime(arguments) => (Reply::Wanted, debugtime(arguments, ctx)),
     };
     tell(sink, reply, line);

@@ -219,6 +219,7 @@ fn shape<'a>(request: &Request<'a>) -> (Option<Key<'a>>, Follows) {
             | Admin::Verbosity(..)
             | Admin::CacheMemlimit(..)
             | Admin::Stats(_)
+            | Admin::Slabs(..)
             | Admin::Debugtime(_),
         ) => (None, Follows::Request),
     }

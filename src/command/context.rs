@@ -33,6 +33,8 @@ pub struct Switches {
     pub dump_enabled: bool,
     /// shutdown is allowed (-A).
     pub shutdown_command: bool,
+    /// slabs reassign is allowed (not -o no_slab_reassign).
+    pub slab_reassign: bool,
     /// debugtime is there (-o debug_commands).
     pub debug_commands: bool,
     /// CAS uniques are shown (not -C): otherwise they read as 0. The store then refuses every cas.
@@ -45,6 +47,7 @@ impl From<&Settings> for Switches {
             flush_enabled: settings.flush_enabled,
             dump_enabled: settings.dump_enabled,
             shutdown_command: settings.shutdown_command,
+            slab_reassign: settings.slab_reassign,
             debug_commands: settings.debug_commands,
             use_cas: settings.use_cas,
         }
@@ -53,6 +56,13 @@ impl From<&Settings> for Switches {
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { flush_enabled: true, dump_enabled: true, shutdown_command: false, debug_commands: false, use_cas: true }
+        Self {
+            flush_enabled: true,
+            dump_enabled: true,
+            shutdown_command: false,
+            slab_reassign: true,
+            debug_commands: false,
+            use_cas: true,
+        }
     }
 }

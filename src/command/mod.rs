@@ -15,6 +15,7 @@ mod keyed;
 mod operator;
 mod retrieval;
 mod sink;
+mod slabs;
 mod statistics;
 mod storage;
 

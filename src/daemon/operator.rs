@@ -78,10 +78,14 @@ impl Operator for Process {
     }
 
     fn settings(&self, row: &mut dyn FnMut(&str, &dyn Display)) {
+        let moves = self.store.move_tuning();
         let live = LiveSettings {
             memory_limit_bytes: self.store.limit_bytes(),
             verbosity: self.tunables.logger.verbosity(),
             detail_enabled: self.prefixes.is_on(),
+            slab_automove: moves.level,
+            slab_automove_ratio: moves.ratio,
+            slab_automove_window: moves.window,
         };
         self.settings.stats_rows(live, row);
     }

@@ -2,10 +2,19 @@
 
 use crate::memory::ClassPlan;
 use crate::settings::Settings;
-use crate::store::{JOB_THREADS, StoreConfig};
+use crate::store::{JOB_THREADS, MoveTuning, StoreConfig};
 
 /// The bytes of an item that are neither key nor flags nor value: what -n does not count.
 const ITEM_HEADER_BYTES: u32 = 16;
+
+/// How pages move between size classes.
+pub(super) fn move_tuning(settings: &Settings) -> MoveTuning {
+    MoveTuning {
+        level: if settings.slab_reassign { settings.slab_automove } else { 0 },
+        ratio: settings.slab_automove_ratio,
+        window: settings.slab_automove_window,
+    }
+}
 
 /// The store's share of the settings.
 pub(super) fn store_config(settings: &Settings) -> StoreConfig {

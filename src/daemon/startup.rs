@@ -26,7 +26,7 @@ use crate::worker::{ClientGate, Mail, Shared};
 use super::failure::Failure;
 use super::operator::Process;
 use super::pidfile::{Pidfile, write_ports};
-use super::plan::store_config;
+use super::plan::{move_tuning, store_config};
 use super::privileges::{keep_in_ram, own_descriptors, shed};
 use super::shutdown::{Ending, Workers};
 
@@ -57,6 +57,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let clock = Arc::new(Clock::start());
     let store = Store::new(store_config(settings), Arc::clone(&clock))
         .map_err(Failure::system("-m, --memory-limit: reserve memory for items"))?;
+    store.tune_moves(move_tuning(settings));
     let listeners = listen(settings).map_err(|failure| Failure::System { what: failure.what, error: failure.error })?;
     if settings.verbosity >= DETAILED {
         print_details(store, &listeners);

@@ -96,6 +96,18 @@ reply_lines! {
     MemlimitInBytes = "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes";
     /// cache_memlimit: not to be had.
     MemlimitOutOfBounds = "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust";
+    /// slabs reassign: one page moves at a time.
+    ReassignRunning = "BUSY currently processing reassign request";
+    /// slabs reassign: no such class, or none that could give a page.
+    BadClass = "BADCLASS invalid src or dst class id";
+    /// slabs reassign: the class has one page, or the pool none.
+    NoSparePage = "NOSPARE source class has no spare pages";
+    /// slabs reassign: from a class to itself.
+    SameClass = "SAME src and dst class are identical";
+    /// slabs reassign while -o no_slab_reassign forbids it.
+    ReassignDisabled = "CLIENT_ERROR slab reassignment disabled";
+    /// slabs automove window: too short or too long.
+    WindowOutOfBounds = "CLIENT_ERROR automove window too low or too high";
     /// -c clients are connected already; the connection is closed.
     TooManyConnections = "ERROR Too many open connections";
 }

@@ -290,6 +290,8 @@ pub enum Admin<'a> {
     CacheMemlimit(u32, Reply),
     /// stats, and what follows it.
     Stats(Tokens<'a>),
+    /// slabs, and what follows it.
+    Slabs(Tokens<'a>, Reply),
     /// debugtime.
     Debugtime(Tokens<'a>),
 }

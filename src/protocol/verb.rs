@@ -83,6 +83,7 @@ pub enum AdminVerb {
     Shutdown,
     CacheMemlimit,
     Stats,
+    Slabs,
     Debugtime,
 }
 
@@ -131,6 +132,8 @@ verbs! {
     CacheMemlimit = b"cache_memlimit", Family::Admin(AdminVerb::CacheMemlimit);
     /// Report or reset statistics.
     Stats = b"stats", Family::Admin(AdminVerb::Stats);
+    /// Move a page of memory between size classes, or say how pages move by themselves.
+    Slabs = b"slabs", Family::Admin(AdminVerb::Slabs);
     /// Move, stop or restart the server's clock, when -o debug_commands allows it.
     Debugtime = b"debugtime", Family::Admin(AdminVerb::Debugtime);
 }

@@ -13,6 +13,12 @@ pub struct LiveSettings {
     pub verbosity: u8,
     /// -D, or what `stats detail` made of it.
     pub detail_enabled: bool,
+    /// -o slab_automove, or what `slabs automove` made of it.
+    pub slab_automove: u32,
+    /// -o slab_automove_ratio, likewise.
+    pub slab_automove_ratio: f64,
+    /// -o slab_automove_window, likewise.
+    pub slab_automove_window: u32,
 }
 
 impl Settings {
@@ -24,6 +30,9 @@ impl Settings {
                 "memory_limit_bytes" => row(setting.stat, &live.memory_limit_bytes),
                 "verbosity" => row(setting.stat, &live.verbosity),
                 "detail_enabled" => row(setting.stat, &yes_or_no(live.detail_enabled)),
+                "slab_automove" => row(setting.stat, &live.slab_automove),
+                "slab_automove_ratio" => row(setting.stat, &format_args!("{:.2}", live.slab_automove_ratio)),
+                "slab_automove_window" => row(setting.stat, &live.slab_automove_window),
                 "auth_file" => row(setting.stat, &yes_or_no(self.auth_file.is_some())),
                 // memcached's word for what -B calls auto.
                 "protocol" if self.protocol == "auto" => row(setting.stat, &"auto-negotiate"),
@@ -38,6 +47,15 @@ mod tests {
     use super::super::Settings;
     use super::LiveSettings;
 
+    const LIVE: LiveSettings = LiveSettings {
+        memory_limit_bytes: 5 << 20,
+        verbosity: 2,
+        detail_enabled: true,
+        slab_automove: 0,
+        slab_automove_ratio: 0.5,
+        slab_automove_window: 30,
+    };
+
     fn rows(live: LiveSettings) -> Vec<(String, String)> {
         let mut rows = Vec::new();
         Settings::default().stats_rows(live, &mut |key, value| rows.push((key.to_string(), value.to_string())));
@@ -46,18 +64,21 @@ mod tests {
 
     #[test]
     fn the_keys_are_memcacheds_in_memcacheds_order() {
-        let rows = rows(LiveSettings { memory_limit_bytes: 64 << 20, verbosity: 0, detail_enabled: false });
+        let rows = rows(LIVE);
         let expected = include_str!("../../t/golden/stats_settings.txt").split_whitespace();
         assert!(rows.iter().map(|(key, _)| key.as_str()).eq(expected));
     }
 
     #[test]
     fn what_changes_while_running_is_shown_as_it_is_now() {
-        let rows = rows(LiveSettings { memory_limit_bytes: 5 << 20, verbosity: 2, detail_enabled: true });
+        let rows = rows(LIVE);
         for expected in [
             ("maxbytes", "5242880"),
             ("verbosity", "2"),
             ("detail_enabled", "yes"),
+            ("slab_automove", "0"),
+            ("slab_automove_ratio", "0.50"),
+            ("slab_automove_window", "30"),
             ("evictions", "on"),
             ("inter", "NULL"),
             ("umask", "700"),

@@ -78,7 +78,7 @@ macro_rules! settings {
 
 const NO_LRU: &str = "eviction has no separate lists and no list maintainer";
 const NO_CRAWLER: &str = "expired items are swept by the server's own background job";
-const NO_MOVER: &str = "memory moves between size classes by itself";
+const NO_FREE_PAGES: &str = "a class that needs a page gets it without pages being kept free";
 const NO_WATCH: &str = "there are no watchers yet";
 
 settings! {
@@ -138,14 +138,15 @@ settings! {
     /// Size of the empty hash table: 2 to this power buckets' worth of items. It grows while running. A bucket holds
     /// nine items, so there are 2^3 times fewer of them, and 2^20 (64 MiB) at most: above 23 it begins as with 23.
     hashpower_init: u32 = 16, whole(12..=32), "-o hashpower=<num>", Memory, "hashpower_init", Works;
-    /// Move memory between size classes.
-    slab_reassign: bool = true, TURNS_ON, "-o [no_]slab_reassign", Compatibility, "slab_reassign", NoEffect(NO_MOVER);
-    /// How eagerly memory moves between size classes.
-    slab_automove: u32 = 1, SwitchOrLevel(0..=2), "-o [no_]slab_automove[=<num>]", Compatibility, "slab_automove", NoEffect(NO_MOVER);
-    /// How much older a size class must be to give memory away.
-    slab_automove_ratio: f64 = 0.8, Fraction { range: 0.0..=1.0, digits: 2 }, "-o slab_automove_ratio=<num>", Compatibility, "slab_automove_ratio", NoEffect(NO_MOVER);
-    /// Seconds over which size classes are compared.
-    slab_automove_window: u32 = 10, whole(1..=3600), "-o slab_automove_window=<num>", Compatibility, "slab_automove_window", NoEffect(NO_MOVER);
+    /// Move memory between size classes: by itself, and when told by slabs reassign. Without it only memory beyond the limit
+    /// moves.
+    slab_reassign: bool = true, TURNS_ON, "-o [no_]slab_reassign", Memory, "slab_reassign", Works;
+    /// Whether memory moves between size classes by itself: 0 no, 1 and 2 yes.
+    slab_automove: u32 = 1, SwitchOrLevel(0..=2), "-o [no_]slab_automove[=<num>]", Memory, "slab_automove", Works;
+    /// A size class gives memory to another one if it will lose fewer hits by it than this times what the other one wins.
+    slab_automove_ratio: f64 = 0.8, Fraction { range: 0.0..=1.0, digits: 2 }, "-o slab_automove_ratio=<num>", Memory, "slab_automove_ratio", Works;
+    /// How long it counts what size classes lose and win: half of so many quarters of a second.
+    slab_automove_window: u32 = 10, whole(1..=3600), "-o slab_automove_window=<num>", Memory, "slab_automove_window", Works;
     /// Largest chunk; a larger item is a chain of chunks. In KiB.
     slab_chunk_max: u32 = 16 << 10, kib(1..=512), "-o slab_chunk_max=<KiB>", Memory, "slab_chunk_max", Works;
     /// Walk the lists for expired items.
@@ -209,7 +210,7 @@ settings! {
     /// Compact flash pages less full than this.
     ext_max_frag: f64 = 0.8, Fraction { range: 0.0..=1.0, digits: 2 }, "-o ext_max_frag=<num>", Memory, "ext_max_frag", Later;
     /// Share of memory that is kept free.
-    slab_automove_freeratio: f64 = 0.01, Fraction { range: 0.0..=1.0, digits: 3 }, "-o slab_automove_freeratio=<num>", Compatibility, "slab_automove_freeratio", NoEffect(NO_MOVER);
+    slab_automove_freeratio: f64 = 0.01, Fraction { range: 0.0..=1.0, digits: 3 }, "-o slab_automove_freeratio=<num>", Compatibility, "slab_automove_freeratio", NoEffect(NO_FREE_PAGES);
     /// Drop what nobody read when flash is compacted.
     ext_drop_unread: bool = false, TURNS_ON, "-o ext_drop_unread", Memory, "ext_drop_unread", Later;
     /// TLS.

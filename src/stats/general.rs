@@ -41,7 +41,6 @@ pub fn general_rows(gauges: &Gauges, totals: &Counters, moment: Moment, row: Row
     row("listen_disabled_num", &gauges.listen_disabled_num);
     row("time_in_listen_disabled_us", &gauges.time_in_listen_disabled_us);
     row("threads", &gauges.threads);
-    row("slab_reassign_last_busy_status", &"none");
     for name in NEVER_COUNTED {
         row(name, &0);
     }

@@ -12,6 +12,7 @@ use crate::memory::{self, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAll
 use crate::sync::{Epochs, Participant};
 
 use super::cas::CasCounter;
+use super::engine::MoveTuning;
 use super::flush::FlushMarks;
 use super::jobs::Bell;
 use super::page_moves::PageMoves;
@@ -147,6 +148,16 @@ impl Store {
     /// Bytes that count against the memory limit beside pages.
     pub(super) fn index_bytes(&self) -> u64 {
         self.index.bytes_touched() as u64
+    }
+
+    /// How pages move by themselves.
+    pub fn move_tuning(&self) -> MoveTuning {
+        self.page_moves.tuning()
+    }
+
+    /// Changes how pages move by themselves.
+    pub fn tune_moves(&self, tuning: MoveTuning) {
+        self.page_moves.tune(tuning);
     }
 
     /// Says how threads that wait for clients are made to take a turn: the page mover may need what they have in hand.

@@ -254,7 +254,7 @@ pub enum Reassign {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MoveTuning {
     /// 0: they do not, unless memory is over its limit. Else they do.
-    pub level: u8,
+    pub level: u32,
     /// A class gives a page away if it would lose less than this times what the other one wins.
     pub ratio: f64,
     /// How long what classes lose and win is remembered: so many quarters of a second.

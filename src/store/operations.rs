@@ -121,11 +121,11 @@ impl Engine for WorkerStore {
     }
 
     fn move_tuning(&self) -> MoveTuning {
-        self.store.page_moves.tuning()
+        self.store.move_tuning()
     }
 
     fn tune_moves(&mut self, tuning: MoveTuning) {
-        self.store.page_moves.tune(tuning);
+        self.store.tune_moves(tuning);
     }
 
     fn set_memory_limit(&mut self, bytes: u64) -> bool {

@@ -71,6 +71,11 @@ impl PageMoves {
         *locked(&self.tuning)
     }
 
+    /// Why a page was given up, if one was: the one reason there is.
+    pub(super) fn last_busy_status(&self) -> &'static str {
+        if self.busy_items.load(Ordering::Relaxed) > 0 { "held" } else { "none" }
+    }
+
     /// Changes how pages move.
     pub(super) fn tune(&self, tuning: MoveTuning) {
         *locked(&self.tuning) = tuning;

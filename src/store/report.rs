@@ -101,6 +101,7 @@ impl Store {
         ] {
             row(name, &counter.load(Ordering::Relaxed));
         }
+        row("slab_reassign_last_busy_status", &moves.last_busy_status());
     }
 
     pub(super) fn report_items(&self, now: RelTime, row: Row<'_>) {

@@ -119,12 +119,12 @@ const TABLE: &[Difference] = &[
         depends_on_timing: false,
     },
     Difference {
-        what: "blanks before flush_all, verbosity, cache_memlimit, shutdown",
+        what: "blanks before flush_all, verbosity, cache_memlimit, slabs, shutdown",
         reason: "memcached ignores them before these, and before no other command. We ignore them nowhere.",
         seen: Seen::Avoided {
             transcripts: &[],
             applies: |command, _| {
-                let verbs: [&[u8]; 4] = [b"flush_all", b"verbosity", b"cache_memlimit", b"shutdown"];
+                let verbs: [&[u8]; 5] = [b"flush_all", b"verbosity", b"cache_memlimit", b"slabs", b"shutdown"];
                 command.starts_with_blank() && verbs.contains(&command.words()[0])
             },
         },

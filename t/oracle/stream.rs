@@ -478,7 +478,7 @@ impl Stream {
 }
 
 /// Lines without a key whose answers are the same on every server.
-const ADMIN_LINES: [&str; 20] = [
+const ADMIN_LINES: [&str; 23] = [
     "version",
     "version now",
     "verbosity 0",
@@ -493,6 +493,9 @@ const ADMIN_LINES: [&str; 20] = [
     "cache_memlimit",
     "cache_memlimit 1024",
     "cache_memlimit 7",
+    "slabs",
+    "slabs automove 0",
+    "slabs automove x",
     "shutdown",
     "stats detail on",
     "stats detail off",

@@ -69,6 +69,100 @@ transcripts! {
         C: cache_memlimit 1000000001
         S: MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes
     ";
+    slabs_reassign_says_what_is_wrong: r"
+        C: slabs reassign 1 2
+        S: NOSPARE source class has no spare pages
+        C: slabs reassign 1 1
+        S: SAME src and dst class are identical
+        C: slabs reassign a b
+        S: CLIENT_ERROR bad command line format
+        C: slabs reassign +1 2
+        S: CLIENT_ERROR bad command line format
+        C: slabs reassign 4294967297 1
+        S: CLIENT_ERROR bad command line format
+        C: slabs reassign -1 5
+        S: BADCLASS invalid src or dst class id
+        C: slabs reassign -2 5
+        S: BADCLASS invalid src or dst class id
+        C: slabs reassign 200 5
+        S: BADCLASS invalid src or dst class id
+        C: slabs reassign 5 200
+        S: BADCLASS invalid src or dst class id
+        C: slabs reassign 0 5
+        S: NOSPARE source class has no spare pages
+        C: slabs reassign 5 0
+        S: NOSPARE source class has no spare pages
+    ";
+    slabs_reassign_can_be_forbidden: r"
+        $ -o no_slab_reassign
+        C: slabs reassign 1 2
+        S: CLIENT_ERROR slab reassignment disabled
+        C: slabs reassign a b
+        S: CLIENT_ERROR slab reassignment disabled
+        C: slabs reassign 1
+        S: ERROR
+        C: slabs automove 0
+        S: OK
+    ";
+    slabs_automove_takes_a_level_or_a_named_number: r"
+        C: slabs automove 0
+        S: OK
+        C: slabs automove 2
+        S: OK
+        C: slabs automove 3
+        S: ERROR
+        C: slabs automove -1
+        S: CLIENT_ERROR bad command line format
+        C: slabs automove x
+        S: CLIENT_ERROR bad command line format
+        C: slabs automove foo bar
+        S: CLIENT_ERROR bad command line format
+        C: slabs automove ratio 0.5
+        S: OK
+        C: slabs automove ratio x
+        S: ERROR
+        C: slabs automove ratio
+        S: ERROR
+        C: slabs automove freeratio 0.02
+        S: OK
+        C: slabs automove freeratio
+        S: ERROR
+        C: slabs automove window 5
+        S: OK
+        C: slabs automove window 5 6
+        S: OK
+        C: slabs automove window 99999
+        S: CLIENT_ERROR automove window too low or too high
+        C: slabs automove window x
+        S: CLIENT_ERROR bad command line format
+        C: slabs automove window
+        S: CLIENT_ERROR bad command line format
+    ";
+    slabs_alone_and_its_unknown_words_are_errors: r"
+        C: slabs
+        S: ERROR
+        C: slabs foo
+        S: ERROR
+        C: slabs foo bar baz
+        S: ERROR
+        C: slabs reassign
+        S: ERROR
+        C: slabs reassign 1
+        S: ERROR
+        C: slabs reassign 1 2 3
+        S: ERROR
+        C: slabs automove
+        S: ERROR
+    ";
+    slabs_can_be_silent: r"
+        C: slabs reassign 1 2 noreply
+        C: slabs automove 1 noreply
+        C: slabs automove ratio noreply
+        C: slabs foo noreply
+        C: slabs noreply
+        C: version
+        S: VERSION {*}
+    ";
     cache_memlimit_refuses_what_is_no_number: r"
         C: cache_memlimit
         S: ERROR

@@ -140,6 +140,7 @@ pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
         AdminVerb::Quit => Admin::Quit,
         AdminVerb::Shutdown => Admin::Shutdown(arguments),
         AdminVerb::Stats => Admin::Stats(arguments),
+        AdminVerb::Slabs => Admin::Slabs(arguments, reply),
         AdminVerb::Debugtime => Admin::Debugtime(arguments),
     };
     Ok(Request::Admin(request))
