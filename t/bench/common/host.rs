@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -42,6 +44,17 @@ pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
 pub(crate) fn is_root() -> bool {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::geteuid() == 0 }
+}
+
+/// Has a process end when this thread does: a program that is interrupted leaves no server behind.
+pub(crate) fn end_with_this_thread(command: &mut Command) {
+    let ask = || {
+        // SAFETY: takes numbers alone, and is safe between fork and exec, as any bare system call is.
+        let status = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    };
+    // SAFETY: `ask` does one system call, allocates nothing and takes no lock.
+    unsafe { command.pre_exec(ask) };
 }
 
 /// Asks a process to end in order.

@@ -60,10 +60,13 @@ impl Server {
             words.extend(["-u".into(), "root".into()]);
         }
         words.extend(arguments.iter().map(ToString::to_string));
+        let mut process = Command::new(&words[0]);
+        process.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
+        host::end_with_this_thread(&mut process);
         // The child inherits the core; this thread goes back to its own before the clock is read again.
         host::pin_to_core(contest.server_core)?;
         let start = Instant::now();
-        let spawned = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        let spawned = process.spawn();
         host::pin_to_core(contest.client_core)?;
         let child = spawned.map_err(|error| io::Error::other(format!("{}: {error}", words[0])))?;
         let mut server = Self { child, address };

@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
             percent(found.reclaimed),
             percent(found.items_gone),
             percent(found.core_share),
-            found.took.map_or("not within 60 s".to_string(), |took| format!("{:.1} s", took.as_secs_f64())),
+            took(found),
         ]);
     }
     let items = grouped(options.share_of(ITEMS));
@@ -60,6 +60,14 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
             "",
         ),
     ])
+}
+
+fn took(found: &Found) -> String {
+    match found.took {
+        Some(took) if took < LOOK + TICK => format!("at most {:.0} s", LOOK.as_secs_f64()),
+        Some(took) => format!("{:.1} s", took.as_secs_f64()),
+        None => format!("not within {:.0} s", PATIENCE.as_secs_f64()),
+    }
 }
 
 fn percent(share: f64) -> String {

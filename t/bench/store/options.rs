@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) percent: u64,
     /// Requests per second of the rows in which time matters; 0 for as fast as the server answers.
     pub(crate) rate: u64,
+    /// Of rows with several cells, those whose name contains this; empty for all.
+    cells: String,
 }
 
 impl Options {
@@ -20,7 +22,16 @@ impl Options {
         if !(1..=100).contains(&percent) {
             return Err(io::Error::other(format!("LARDER_BENCH_PERCENT: {percent} is outside 1..=100")));
         }
-        Ok(Self { contest: Contest::from_environment()?, percent, rate: number("LARDER_BENCH_RATE", 200_000)? })
+        Ok(Self {
+            contest: Contest::from_environment()?,
+            percent,
+            rate: number("LARDER_BENCH_RATE", 200_000)?,
+            cells: std::env::var("LARDER_BENCH_CELLS").unwrap_or_default(),
+        })
+    }
+
+    pub(crate) fn wants(&self, cell: &str) -> bool {
+        cell.contains(&self.cells)
     }
 
     pub(crate) fn share_of(&self, count: u64) -> u64 {

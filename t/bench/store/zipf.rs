@@ -66,6 +66,9 @@ fn compare(options: &Options, loads: &[Load], bar: f64, aim: &str) -> io::Result
     let mut verdicts = Vec::new();
     for (cell, load) in loads.iter().enumerate() {
         let measure = format!("{}, -m {}", load.name, load.megabytes);
+        if !options.wants(&measure) {
+            continue;
+        }
         eprintln!("{measure}");
         let found = options.both(cell, |command| load.measure(options, command))?;
         for (command, found) in options.contest.servers.iter().zip(&found) {
