@@ -81,7 +81,7 @@ impl<'a> Batch<'a> {
             }
             if let Some((storage, consumed)) = text::quick::set(rest) {
                 at += consumed;
-                let hash = Some(prepare(storage.key, engine));
+                let hash = Some(prepare_store(storage.key, engine));
                 self.push(Element { work: Work::Request(Request::Store(storage)), hash, end: at });
                 if storage.value == Value::Coming {
                     break;
@@ -107,6 +107,8 @@ impl<'a> Batch<'a> {
             Parsed::Request { request, consumed } => {
                 let end = at + consumed;
                 let (key, follows) = shape(&request);
+                let stores = matches!(request, Request::Store(_));
+                let prepare = if stores { prepare_store } else { prepare };
                 self.push(Element { work: Work::Request(request), hash: key.map(|key| prepare(key, engine)), end });
                 (follows == Follows::Request).then_some(end)
             }
@@ -176,15 +178,22 @@ fn prepare<E: Engine>(key: Key<'_>, engine: &E) -> KeyHash {
     hash
 }
 
+/// As [`prepare`], for a key that a value is to be stored under.
+#[inline]
+fn prepare_store<E: Engine>(key: Key<'_>, engine: &E) -> KeyHash {
+    let hash = engine.hash(key).hash;
+    engine.prefetch_for_store(hash);
+    hash
+}
+
 /// Asks for the bucket of the first request in `bytes`, if it is one of the commonest; its hash comes back, so that the
 /// item can be asked for later. For a worker that looks at several clients before it answers the first.
 #[inline]
 pub fn look_ahead<E: Engine>(bytes: &[u8], engine: &E) -> Option<KeyHash> {
-    let key = match text::quick::get(bytes) {
-        Some((key, _)) => key,
-        None => text::quick::set(bytes)?.0.key,
-    };
-    Some(prepare(key, engine))
+    match text::quick::get(bytes) {
+        Some((key, _)) => Some(prepare(key, engine)),
+        None => Some(prepare_store(text::quick::set(bytes)?.0.key, engine)),
+    }
 }
 
 /// What comes after a request in the bytes of its client.

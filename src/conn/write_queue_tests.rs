@@ -9,7 +9,7 @@ use super::{BORROWED_VALUE_MIN, Flushed, TEXT_BYTES_MAX, VALUES_MAX, WriteQueue}
 use crate::base::{Deadline, Key, KeyHasher, RelTime};
 use crate::command::ReplySink as _;
 use crate::conn::backlog::Sent;
-use crate::item::{Birth, ItemRef, Layout, PendingItem};
+use crate::item::{Birth, ItemRef, Layout, PendingItem, Place};
 use crate::memory::{ChunkRef, ClassPlan, SizeClasses, SlabAllocator};
 use crate::sync::{Epochs, Pin};
 
@@ -42,7 +42,7 @@ fn item<'pin>(pin: &'pin Pin, slabs: &'static SlabAllocator, len: u32) -> ItemRe
         pending.push_link(chunk(slabs, class));
     }
     assert_eq!(pending.fill(&value(len)), len as usize);
-    let head = pending.into_linked(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2) });
+    let head = pending.into_linked(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
     ItemRef::sight(pin, slabs, head).unwrap()
 }
 

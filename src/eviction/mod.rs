@@ -1,15 +1,21 @@
 //! Who leaves next.
 //!
 //! ```text
-//! Policy      sees slots, names victims; pure
+//! SlotS3A     a class's policy: names victims among slots; pure
+//! Ring        its small queue
+//! Ghost       what left lately; one for all classes
 //! SlabSlots   a slab class as slots
 //! ```
 //!
 //! The store vacates what the policy names (`store/evict.rs`, the only eviction path) and may fail to; the policy
-//! never touches an item.
+//! never touches an item. `make bench-replay` runs the same types on traces.
 
+mod ghost;
 mod policy;
+mod ring;
 mod slab_slots;
 
-pub use policy::{ClockHand, Policy, Position, SlotState, Slots};
-pub use slab_slots::SlabSlots;
+pub use ghost::{Ghost, GhostClock, GhostTime, Memory, Queue};
+pub use policy::{ClockHand, PolicyUse, Position, SlotS3A, Slots, Standing, Victim};
+pub use ring::{Ring, RingEntry, birth_mark};
+pub use slab_slots::{Occupant, SlabSlots};

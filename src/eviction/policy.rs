@@ -1,15 +1,24 @@
-//! The policy: which slot of a class is vacated next. Pure: it sees slots, not items, and can be replayed on a trace.
+//! The policy: whose item leaves a class next. Pure: it sees slots, not items, and can be replayed on a trace.
 //!
 //! ```text
-//!  page 0          page 1                    positions, in the order the class got its pages
-//! ┌──┬──┬──┬──┐   ┌──┬──┬──┬──┐
-//! │2 │0 │– │1 │   │3 │0 │0 │– │              freq 0 to 3, – vacant
-//! └──┴──┴──┴──┘   └──┴──┴──┴──┘
-//!       ▲ hand                                passes: dead → out; freq 0 → out; else freq − 1 and on
+//!  page 0              page 1                    the class's pages, in the order it got them
+//! ┌──┬──┬──┬──┬──┐   ┌──┬──┬──┬──┬──┐
+//! │2 │s │– │1 │s │   │3 │s │0 │0 │– │            freq 0 to 3 of an item in main, s: in the small queue, – vacant
+//! └──┴──┴──┴──┴──┘   └──┴──┴──┴──┴──┘
+//!       ▲ hand                                   passes what is small; freq 0 → out; else freq − 1 and on
+//!
+//!  ring  s ◀ s ◀ s ◀ s                           oldest: freq 0 → out; else it stays where it is and is main now
 //! ```
 //!
-//! A new item takes the slot that was just vacated, so slot order is close to insertion order. Nothing moves on a
-//! hit, no list has pointers.
+//! A new key is small; one that the ghost remembers is main at once. The ring gives when it is longer than its target,
+//! else the hand does. The target follows the ghost: a key that comes back soon after it left the small queue says
+//! that the queue is too short, one that left main says it is too long.
+//!
+//! A new item takes a slot that was just vacated, so slot order is close to insertion order. Nothing moves on a hit,
+//! no list has pointers.
+
+use super::ghost::{GhostClock, GhostTime, Memory, Queue};
+use super::ring::{Ring, RingEntry};
 
 /// One slot of a class: the page, counted in the order the class got its pages, and the chunk in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,82 +29,232 @@ pub struct Position {
     pub index: u32,
 }
 
-/// What stands in a slot.
+/// How an item stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SlotState {
-    /// Nothing that could leave: free, being filled, or on its way out already.
-    Vacant,
-    /// An item that is past its end.
+pub enum Standing {
+    /// Past its end.
     Dead,
-    /// A live item, asked for so many times (0 to 3) since the hand last passed.
-    Live(u8),
+    /// In the small queue, asked for so many times (0 to 3).
+    Small(u8),
+    /// In main, asked for so many times (0 to 3) since the hand last passed.
+    Main(u8),
 }
 
-/// A class, as its policy sees it.
+/// A class, as its policy sees it. Other threads may change it at any time.
 pub trait Slots {
-    /// How many pages it has.
+    /// An item.
+    type Item: Copy;
+
+    /// How many pages there are.
     fn pages(&self) -> u32;
     /// How many slots a page has.
     fn per_page(&self) -> u32;
-    /// What stands in a slot now; another thread may change it at any time.
-    fn state(&self, at: Position) -> SlotState;
-    /// Takes one from the slot's freq.
-    fn lower_freq(&self, at: Position);
+    /// The item in a slot, if it holds one that could leave.
+    fn at(&self, at: Position) -> Option<Self::Item>;
+    /// The item of a ring's entry, unless that is stale.
+    fn newborn(&self, entry: RingEntry) -> Option<Self::Item>;
+    /// How it stands.
+    fn standing(&self, item: Self::Item) -> Standing;
+    /// Takes one from its freq.
+    fn lower_freq(&self, item: Self::Item);
+    /// Puts it into main, with a freq of 0.
+    fn promote(&self, item: Self::Item);
 }
 
-/// Chooses who leaves. One per class, behind that class's hand lock.
-pub trait Policy: Default + Send {
-    /// The next slot to vacate, or `None` if none was found within a bounded search. The caller may fail to vacate
-    /// it (its bucket is locked) and ask again.
-    fn next_victim(&mut self, slots: &impl Slots) -> Option<Position>;
+/// An item that is to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Victim<I> {
+    /// The item.
+    pub item: I,
+    /// The queue it is in.
+    pub queue: Queue,
 }
 
 /// CLOCK over the slots, with two bits of freq.
 #[derive(Debug, Default)]
 pub struct ClockHand {
     at: Position,
+    /// Items it has passed that had been asked for.
+    passed: u64,
 }
 
-/// Slots one search looks at while it insists on freq 0. Beyond it, each further stretch of this length settles for
-/// one hit more: a cache in which everything is hot must not make a set walk all of it. 4 stretches end the search
-/// of live slots; vacant ones are passed at a slot per nanosecond or two.
-const PATIENCE_SLOTS: u32 = 512;
-/// Slots one search looks at in all, when what it sees is vacant.
+/// Live items one search looks at while it insists on freq 0. Beyond it, each further stretch of this length settles
+/// for one hit more: a cache in which everything is hot must not make a set walk all of it. 4 stretches end the search.
+const PATIENCE_ITEMS: u32 = 512;
+/// Slots one search looks at in all, when what it sees is vacant or small.
 const SEARCH_SLOTS_MAX: u32 = 1 << 20;
 
-impl Policy for ClockHand {
-    fn next_victim(&mut self, slots: &impl Slots) -> Option<Position> {
+impl ClockHand {
+    /// The next item of main to leave. `None` if none was found within a bounded search.
+    pub fn next_victim<S: Slots>(&mut self, slots: &S) -> Option<Victim<S::Item>> {
         let all = slots.pages().saturating_mul(slots.per_page());
-        let mut live_seen = 0;
+        let (mut live_seen, mut has_main) = (0, false);
         // Three rounds lower any freq to 0, the fourth finds it so.
-        for _ in 0..all.saturating_mul(4).min(SEARCH_SLOTS_MAX) {
-            let at = self.advance(slots);
-            match slots.state(at) {
-                SlotState::Vacant => {}
-                SlotState::Dead => return Some(at),
-                SlotState::Live(freq) if u32::from(freq) <= live_seen / PATIENCE_SLOTS => return Some(at),
-                SlotState::Live(_) => {
-                    slots.lower_freq(at);
-                    live_seen += 1;
+        for looked in 0..all.saturating_mul(4).min(SEARCH_SLOTS_MAX) {
+            let Some(item) = slots.at(self.advance(slots)) else { continue };
+            let (queue, freq) = match slots.standing(item) {
+                Standing::Dead => return Some(Victim { item, queue: Queue::Main }),
+                // Small ones are the ring's. One that the ring does not have yet is taken when a whole round has found
+                // nothing else.
+                Standing::Small(_) if looked < all || has_main => continue,
+                Standing::Small(freq) => (Queue::Small, freq),
+                Standing::Main(freq) => {
+                    has_main = true;
+                    (Queue::Main, freq)
                 }
+            };
+            if u32::from(freq) <= live_seen / PATIENCE_ITEMS {
+                return Some(Victim { item, queue });
             }
+            slots.lower_freq(item);
+            self.passed += 1;
+            live_seen += 1;
         }
         None
     }
-}
 
-impl ClockHand {
     /// Moves on by one slot and says which one that was.
     fn advance(&mut self, slots: &impl Slots) -> Position {
+        if self.at.page >= slots.pages() {
+            self.at = Position::default();
+        }
         let at = self.at;
         self.at.index += 1;
         if self.at.index >= slots.per_page() {
             self.at = Position { page: at.page + 1, index: 0 };
         }
-        if self.at.page >= slots.pages() {
-            self.at.page = 0;
-        }
         at
+    }
+}
+
+/// Small queue, clock hand, and the length that the one may have. One per class, behind that class's hand lock.
+#[derive(Default)]
+pub struct SlotS3A {
+    ring: Ring,
+    hand: ClockHand,
+    clock: GhostClock,
+    /// How long the ring should be, within its share of `items`.
+    target: u32,
+    /// Items in the class, as it was last told.
+    items: u32,
+    /// Items that went over from the small queue into main.
+    promoted: u64,
+}
+
+/// What `stats items` shows of a policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyUse {
+    /// Entries in the ring: the small items, and what was deleted or overwritten since.
+    pub ring_len: u64,
+    /// How long the ring may be.
+    pub target: u32,
+    /// Items that went over from the small queue into main.
+    pub promoted: u64,
+    /// Items that the hand has passed because they had been asked for.
+    pub passed: u64,
+}
+
+/// The small queue's least and greatest share of a class, in hundredths.
+const TARGET_LEAST_PERCENT: u32 = 10;
+const TARGET_GREATEST_PERCENT: u32 = 80;
+/// Entries from the front that a push looks at when there are more of them than items: there must be stale ones.
+const STALE_LOOKS: usize = 4;
+/// Entries a ring may have in any case.
+const RING_LEN_LEAST: usize = 64;
+
+impl SlotS3A {
+    /// The next item to leave, or `None` if none was found within a bounded search. The caller may fail to remove it,
+    /// and then keeps it by [`SlotS3A::spare`].
+    pub fn next_victim<S: Slots>(&mut self, slots: &S) -> Option<Victim<S::Item>> {
+        if let Some(victim) = self.next_small(slots, self.target as usize) {
+            return Some(victim);
+        }
+        self.hand.next_victim(slots).or_else(|| self.next_small(slots, 0))
+    }
+
+    /// The next to leave the small queue, while that is longer than `target`. The popular go over into main.
+    fn next_small<S: Slots>(&mut self, slots: &S, target: usize) -> Option<Victim<S::Item>> {
+        let mut promoted = 0;
+        while self.ring.len() > target && promoted < PATIENCE_ITEMS {
+            let Some(item) = slots.newborn(self.ring.pop()?) else { continue };
+            match slots.standing(item) {
+                Standing::Dead | Standing::Small(0) => return Some(Victim { item, queue: Queue::Small }),
+                Standing::Small(_) => {
+                    slots.promote(item);
+                    self.promoted += 1;
+                    promoted += 1;
+                }
+                Standing::Main(_) => {}
+            }
+        }
+        None
+    }
+
+    /// A victim stays, because somebody is at work on it: it is not in the ring any more, so it goes into main.
+    pub fn spare<S: Slots>(&mut self, slots: &S, victim: Victim<S::Item>) {
+        if victim.queue == Queue::Small {
+            slots.promote(victim.item);
+        }
+    }
+
+    /// A victim has left `queue`, alive.
+    pub fn note_evicted(&mut self, queue: Queue) {
+        self.clock.tick(queue, self.items);
+    }
+
+    /// A new item joined the small queue.
+    pub fn push<S: Slots>(&mut self, slots: &S, entry: RingEntry) {
+        self.ring.push(entry);
+        // Deletes and overwrites leave entries behind, and without evictions nobody comes by to skip them.
+        if self.ring.len() > self.items as usize * 3 / 2 + RING_LEN_LEAST {
+            for _ in 0..STALE_LOOKS {
+                let Some(oldest) = self.ring.pop() else { break };
+                if slots.newborn(oldest).is_some() {
+                    self.ring.push(oldest);
+                }
+            }
+        }
+    }
+
+    /// A new item was remembered by the ghost.
+    pub fn learn(&mut self, memory: Memory) {
+        self.target = match memory {
+            Memory::Small { is_young: true } => self.target + 1,
+            Memory::Small { is_young: false } => self.target,
+            Memory::Main => self.target.saturating_sub(1),
+        };
+        self.keep_bounds();
+    }
+
+    /// The class holds so many items now.
+    pub fn set_items(&mut self, items: u32) {
+        self.items = items;
+        self.keep_bounds();
+    }
+
+    fn keep_bounds(&mut self) {
+        let share = |percent: u32| u32::try_from(u64::from(self.items) * u64::from(percent) / 100).unwrap_or(u32::MAX);
+        self.target = self.target.clamp(share(TARGET_LEAST_PERCENT).max(1), share(TARGET_GREATEST_PERCENT).max(1));
+    }
+
+    /// The class's time for the ghost.
+    pub fn time(&self) -> GhostTime {
+        self.clock.time(self.target, self.items)
+    }
+
+    /// Its counts.
+    pub fn usage(&self) -> PolicyUse {
+        PolicyUse {
+            ring_len: self.ring.len() as u64,
+            target: self.target,
+            promoted: self.promoted,
+            passed: self.hand.passed,
+        }
+    }
+
+    /// Memory of the ring, in bytes.
+    pub fn ring_bytes(&self) -> u64 {
+        self.ring.bytes()
     }
 }
 
@@ -103,58 +262,155 @@ impl ClockHand {
 mod tests {
     use std::cell::RefCell;
 
-    use super::{ClockHand, PATIENCE_SLOTS, Policy, Position, SlotState, Slots};
+    use super::{ClockHand, Memory, PATIENCE_ITEMS, Position, Queue, RingEntry, SlotS3A, Slots, Standing};
+    use crate::memory::ChunkRef;
 
-    struct Page(RefCell<Vec<SlotState>>);
+    struct Page(RefCell<Vec<Option<Standing>>>);
+
+    impl Page {
+        fn new(standings: &[Option<Standing>]) -> Self {
+            Self(RefCell::new(standings.to_vec()))
+        }
+    }
 
     impl Slots for Page {
+        type Item = usize;
+
         fn pages(&self) -> u32 {
             1
         }
         fn per_page(&self) -> u32 {
             u32::try_from(self.0.borrow().len()).unwrap()
         }
-        fn state(&self, at: Position) -> SlotState {
-            self.0.borrow()[at.index as usize]
+        fn at(&self, at: Position) -> Option<usize> {
+            self.0.borrow()[at.index as usize].map(|_| at.index as usize)
         }
-        fn lower_freq(&self, at: Position) {
-            if let SlotState::Live(freq) = &mut self.0.borrow_mut()[at.index as usize] {
+        fn newborn(&self, entry: RingEntry) -> Option<usize> {
+            let item = self.at(Position { page: 0, index: entry.chunk.index() })?;
+            matches!(self.standing(item), Standing::Small(_) | Standing::Dead).then_some(item)
+        }
+        fn standing(&self, item: usize) -> Standing {
+            self.0.borrow()[item].unwrap()
+        }
+        fn lower_freq(&self, item: usize) {
+            if let Some(Standing::Main(freq) | Standing::Small(freq)) = &mut self.0.borrow_mut()[item] {
                 *freq -= 1;
             }
         }
+        fn promote(&self, item: usize) {
+            self.0.borrow_mut()[item] = Some(Standing::Main(0));
+        }
     }
 
-    fn victims(states: &[SlotState], count: usize) -> Vec<Option<u32>> {
-        let page = Page(RefCell::new(states.to_vec()));
+    const DEAD: Option<Standing> = Some(Standing::Dead);
+    const fn main(freq: u8) -> Option<Standing> {
+        Some(Standing::Main(freq))
+    }
+    const fn small(freq: u8) -> Option<Standing> {
+        Some(Standing::Small(freq))
+    }
+
+    fn entry(index: u32) -> RingEntry {
+        RingEntry { chunk: ChunkRef::new(1, index), mark: 0 }
+    }
+
+    /// Who leaves, in order, when `policy` is asked so many times.
+    fn victims(page: &Page, count: usize, mut next: impl FnMut(&Page) -> Option<usize>) -> Vec<Option<usize>> {
+        let mut leave = |_| {
+            let victim = next(page)?;
+            page.0.borrow_mut()[victim] = None;
+            Some(victim)
+        };
+        (0..count).map(&mut leave).collect()
+    }
+
+    fn hand_victims(standings: &[Option<Standing>], count: usize) -> Vec<Option<usize>> {
         let mut hand = ClockHand::default();
-        let mut out = Vec::new();
-        for _ in 0..count {
-            let victim = hand.next_victim(&page).map(|at| at.index);
-            if let Some(index) = victim {
-                page.0.borrow_mut()[index as usize] = SlotState::Vacant;
-            }
-            out.push(victim);
-        }
-        out
+        victims(&Page::new(standings), count, |page| hand.next_victim(page).map(|victim| victim.item))
+    }
+
+    fn policy(items: u32, ring: &[u32], page: &Page) -> SlotS3A {
+        let mut policy = SlotS3A::default();
+        policy.set_items(items);
+        ring.iter().for_each(|index| policy.push(page, entry(*index)));
+        policy
     }
 
     #[test]
     fn the_hand_spares_what_was_asked_for_and_takes_the_dead_first() {
-        use SlotState::{Dead, Live, Vacant};
-        let order = victims(&[Live(1), Vacant, Live(0), Live(3), Dead], 5);
+        let order = hand_victims(&[main(1), None, main(0), main(3), DEAD], 5);
         assert_eq!(order, [Some(2), Some(4), Some(0), Some(3), None]);
     }
 
     #[test]
     fn a_search_among_hot_items_ends() {
-        let hot = vec![SlotState::Live(3); 10 * PATIENCE_SLOTS as usize];
-        let victim = victims(&hot, 1)[0].unwrap();
-        assert_eq!(victim, 3 * PATIENCE_SLOTS, "after three stretches of patience any item will do");
+        let hot = vec![main(3); 10 * PATIENCE_ITEMS as usize];
+        let victim = hand_victims(&hot, 1)[0].unwrap();
+        assert_eq!(victim, 3 * PATIENCE_ITEMS as usize, "after three stretches of patience any item will do");
     }
 
     #[test]
     fn an_empty_class_has_no_victim() {
-        assert_eq!(victims(&[], 1), [None]);
-        assert_eq!(victims(&[SlotState::Vacant; 100], 1), [None]);
+        assert_eq!(hand_victims(&[], 1), [None]);
+        assert_eq!(hand_victims(&[None; 100], 1), [None]);
+        let page = Page::new(&[]);
+        assert_eq!(policy(0, &[], &page).next_victim(&page), None);
+    }
+
+    #[test]
+    fn the_hand_takes_small_items_only_when_there_is_nothing_else() {
+        assert_eq!(hand_victims(&[small(0), main(2), small(1)], 3), [Some(1), Some(0), Some(2)]);
+    }
+
+    #[test]
+    fn the_ring_gives_while_it_is_longer_than_its_target_and_keeps_what_was_asked_for() {
+        let page = Page::new(&[small(0), small(2), small(0), small(0), main(0), main(1)]);
+        let mut policy = policy(20, &[0, 1, 2, 3], &page);
+        assert_eq!((policy.usage().ring_len, policy.usage().target), (4, 2));
+        let order = victims(&page, 5, |page| policy.next_victim(page).map(|victim| victim.item));
+        // 1 goes over into main where it stands; then the ring is as short as it should be, and the hand moves.
+        assert_eq!(order, [Some(0), Some(1), Some(4), Some(5), Some(2)]);
+        assert_eq!((policy.usage().promoted, policy.usage().passed), (1, 1));
+    }
+
+    #[test]
+    fn stale_entries_are_skipped_and_do_not_pile_up() {
+        let page = Page::new(&[None, main(0), small(0)]);
+        let mut policy = policy(3, &[0, 1], &page);
+        for _ in 0..10_000 {
+            policy.push(&page, entry(0));
+        }
+        assert!(policy.usage().ring_len < 200);
+        policy.push(&page, entry(2));
+        let order = victims(&page, 3, |page| policy.next_victim(page).map(|victim| victim.item));
+        assert_eq!(order, [Some(1), Some(2), None], "the ring is as long as it may be");
+    }
+
+    #[test]
+    fn the_target_follows_the_ghost_between_its_bounds() {
+        let mut policy = SlotS3A::default();
+        policy.set_items(100);
+        let target = |policy: &SlotS3A| policy.usage().target;
+        assert_eq!(target(&policy), 10);
+        (0..5).for_each(|_| policy.learn(Memory::Small { is_young: true }));
+        policy.learn(Memory::Small { is_young: false });
+        policy.learn(Memory::Main);
+        assert_eq!(target(&policy), 14);
+        (0..500).for_each(|_| policy.learn(Memory::Small { is_young: true }));
+        assert_eq!(target(&policy), 80);
+        policy.set_items(50);
+        assert_eq!(target(&policy), 40);
+        (0..500).for_each(|_| policy.learn(Memory::Main));
+        assert_eq!(target(&policy), 5);
+    }
+
+    #[test]
+    fn a_spared_victim_of_the_ring_is_the_hands_from_then_on() {
+        let page = Page::new(&[small(0), small(0)]);
+        let mut policy = policy(2, &[0, 1], &page);
+        let victim = policy.next_victim(&page).unwrap();
+        assert_eq!((victim.item, victim.queue), (0, Queue::Small));
+        policy.spare(&page, victim);
+        assert_eq!(page.standing(0), Standing::Main(0));
     }
 }

@@ -1,47 +1,58 @@
 //! A slab class as its eviction policy sees it.
+//!
+//! A chain is one item of its head's class: there the hand passes its other links by. The class of the last, shorter
+//! link meets it there, and that class's hand may send the whole item away, wherever its head stands.
 
 use crate::base::RelTime;
 use crate::item::{Word0, header};
-use crate::memory::{ChunkRef, SlabAllocator};
+use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
 
-use super::policy::{Position, SlotState, Slots};
+use super::policy::{Position, Slots, Standing};
+use super::ring::{RingEntry, birth_mark};
 
-/// One class's slots, at one moment.
+/// One class's slots, at one moment. Its user is pinned.
 pub struct SlabSlots<'a> {
     slabs: &'a SlabAllocator,
+    class: u8,
     /// The class's pages, as far as they were known when the hand was locked.
     pages: &'a [u32],
     per_page: u32,
     now: RelTime,
 }
 
+/// An item that was linked when it was looked at.
+#[derive(Clone, Copy)]
+pub struct Occupant<'a> {
+    /// The chunk of its head.
+    pub chunk: ChunkRef,
+    head: &'a ChunkHead,
+    word0: Word0,
+    /// The class has only a link of it.
+    is_guest: bool,
+}
+
 impl<'a> SlabSlots<'a> {
     /// The slots of `class` in `pages`.
     pub fn new(slabs: &'a SlabAllocator, class: u8, pages: &'a [u32], now: RelTime) -> Self {
-        Self { slabs, pages, per_page: slabs.classes.per_page(class), now }
+        Self { slabs, class, pages, per_page: slabs.classes.per_page(class), now }
     }
 
-    /// The chunk of the item that occupies a slot: its own, or for a link of a chain the chain's head.
-    pub fn occupant(&self, at: Position) -> Option<ChunkRef> {
-        let chunk = ChunkRef::new(*self.pages.get(at.page as usize)?, at.index);
-        // The page may have left the class since the list was made.
-        let head = self.slabs.arena.try_head(chunk)?;
-        let word0 = Word0::load(head);
-        if word0.is_linked() {
-            return Some(chunk);
-        }
-        if !word0.is_link() {
-            return None;
-        }
+    /// The item of a chain whose link was met, if it is another class's.
+    fn guest(&self, link: &ChunkHead) -> Option<Occupant<'a>> {
         // The pin does not hold up a link that was in limbo before it: by now the chunk may be free, or another item's,
         // and what is read as its head's name may be any 32 bits. If they happen to name an item, that one is taken for
         // this one: it may leave a little early, and nothing worse.
-        let chain_head = header::chain_head(head)?;
-        Word0::load(self.slabs.arena.try_head(chain_head)?).is_linked().then_some(chain_head)
+        let chunk = header::chain_head(link)?;
+        let head = self.slabs.arena.try_head(chunk)?;
+        let word0 = Word0::load(head);
+        let is_guest = word0.is_linked() && self.slabs.class_of(chunk) != self.class;
+        is_guest.then_some(Occupant { chunk, head, word0, is_guest })
     }
 }
 
-impl Slots for SlabSlots<'_> {
+impl<'a> Slots for SlabSlots<'a> {
+    type Item = Occupant<'a>;
+
     fn pages(&self) -> u32 {
         u32::try_from(self.pages.len()).unwrap_or(u32::MAX)
     }
@@ -50,44 +61,112 @@ impl Slots for SlabSlots<'_> {
         self.per_page
     }
 
-    fn state(&self, at: Position) -> SlotState {
-        let Some(chunk) = self.occupant(at) else { return SlotState::Vacant };
-        let Some(head) = self.slabs.arena.try_head(chunk) else { return SlotState::Vacant };
-        if header::deadline(head).is_over(self.now) {
-            return SlotState::Dead;
+    fn at(&self, at: Position) -> Option<Occupant<'a>> {
+        let chunk = ChunkRef::new(*self.pages.get(at.page as usize)?, at.index);
+        // The page may have left the class since the list was made.
+        let head = self.slabs.arena.try_head(chunk)?;
+        let word0 = Word0::load(head);
+        if word0.is_linked() {
+            return Some(Occupant { chunk, head, word0, is_guest: false });
         }
-        SlotState::Live(Word0::load(head).freq())
+        if word0.is_link() { self.guest(head) } else { None }
     }
 
-    fn lower_freq(&self, at: Position) {
-        let Some(chunk) = self.occupant(at) else { return };
-        let Some(head) = self.slabs.arena.try_head(chunk) else { return };
-        let seen = Word0::load(head);
-        if seen.freq() > 0 {
-            // Ignored: the header changed because the item was hit just now; the hand has passed it all the same.
-            let _ = header::lower_freq(head, seen);
+    fn newborn(&self, entry: RingEntry) -> Option<Occupant<'a>> {
+        let chunk = entry.chunk;
+        let head = self.slabs.arena.try_head(chunk)?;
+        let word0 = Word0::load(head);
+        let is_small = word0.is_linked() && !word0.in_main() && self.slabs.class_of(chunk) == self.class;
+        let is_it = is_small && birth_mark(header::cas(head, word0)) == entry.mark;
+        is_it.then_some(Occupant { chunk, head, word0, is_guest: false })
+    }
+
+    fn standing(&self, item: Occupant<'a>) -> Standing {
+        if header::deadline(item.head).is_over(self.now) {
+            return Standing::Dead;
         }
+        // A guest is in no queue of this class.
+        if item.word0.in_main() || item.is_guest {
+            Standing::Main(item.word0.freq())
+        } else {
+            Standing::Small(item.word0.freq())
+        }
+    }
+
+    fn lower_freq(&self, item: Occupant<'a>) {
+        if item.word0.freq() > 0 {
+            // Ignored: the header changed because the item was hit just now; the hand has passed it all the same.
+            let _ = header::lower_freq(item.head, item.word0);
+        }
+    }
+
+    fn promote(&self, item: Occupant<'a>) {
+        header::promote(item.head, item.word0);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ChunkRef, Position, RelTime, SlabAllocator, SlabSlots, SlotState, Slots};
+    use super::{ChunkRef, Position, RelTime, RingEntry, SlabAllocator, SlabSlots, Slots, Standing, header};
+    use crate::base::Deadline;
     use crate::base::atomic::fixed::Ordering;
+    use crate::item::{Birth, Place};
     use crate::memory::{ClassPlan, SizeClasses};
 
-    #[test]
-    fn a_link_that_names_no_chunk_is_vacant() {
+    fn slabs() -> SlabAllocator {
         let plan = ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 4096, explicit: Vec::new() };
         let slabs = SlabAllocator::new(SizeClasses::build(&plan), 4 << 20).unwrap();
         assert!(slabs.lock(1).grow(0, false));
-        let chunk = ChunkRef::new(1, 0);
-        let head = slabs.arena.head(chunk);
+        slabs
+    }
+
+    #[test]
+    fn a_link_that_names_no_chunk_is_vacant() {
+        let slabs = slabs();
+        let head = slabs.arena.head(ChunkRef::new(1, 0));
         head.word0.store(77, Ordering::Relaxed);
         for forged in [u32::MAX, 2 << 15, (1 << 15) | 0x7fff, 0] {
             head.word1.store(u64::from(forged), Ordering::Relaxed);
             let slots = SlabSlots::new(&slabs, 1, &[1], RelTime(5));
-            assert_eq!(slots.state(Position::default()), SlotState::Vacant, "{forged:#x}");
+            assert!(slots.at(Position::default()).is_none(), "{forged:#x}");
         }
+    }
+
+    #[test]
+    fn a_chain_is_met_at_its_head_and_in_the_class_of_its_last_link() {
+        let slabs = slabs();
+        assert!(slabs.lock(2).grow(0, false));
+        let (first, inner, last) = (ChunkRef::new(1, 0), ChunkRef::new(1, 1), ChunkRef::new(2, 3));
+        for link in [inner, last] {
+            slabs.arena.head(link).word1.store(u64::from(first.bits()), Ordering::Relaxed);
+            slabs.arena.head(link).word0.store(77, Ordering::Relaxed);
+        }
+        slabs.arena.head(first).word0.store(5 << 20, Ordering::Relaxed);
+        let birth = Birth { cas: 9, deadline: Deadline::NEVER, now: RelTime(5), place: Place::SMALL };
+        header::set_linked(slabs.arena.head(first), birth);
+        let (own, other) = (SlabSlots::new(&slabs, 1, &[1], RelTime(5)), SlabSlots::new(&slabs, 2, &[2], RelTime(5)));
+        let met = own.at(Position::default()).unwrap();
+        assert_eq!((met.chunk, own.standing(met)), (first, Standing::Small(0)));
+        assert!(own.at(Position { page: 0, index: 1 }).is_none(), "a link in its head's class");
+        let met = other.at(Position { page: 0, index: 3 }).unwrap();
+        assert_eq!((met.chunk, other.standing(met)), (first, Standing::Main(0)));
+    }
+
+    #[test]
+    fn an_entry_of_the_ring_is_stale_when_another_item_lies_there() {
+        let slabs = slabs();
+        let chunk = ChunkRef::new(1, 7);
+        let slots = SlabSlots::new(&slabs, 1, &[1], RelTime(5));
+        let entry = |cas| RingEntry { chunk, mark: super::birth_mark(cas) };
+        assert!(slots.newborn(entry(9)).is_none(), "nothing lies there");
+        slabs.arena.head(chunk).word0.store(5 << 20, Ordering::Relaxed);
+        let birth = Birth { cas: 9, deadline: Deadline::NEVER, now: RelTime(5), place: Place::SMALL };
+        header::set_linked(slabs.arena.head(chunk), birth);
+        let item = slots.newborn(entry(9)).unwrap();
+        assert!(slots.newborn(entry(10)).is_none());
+        assert!(slots.newborn(RingEntry { chunk: ChunkRef::new(4, 0), ..entry(9) }).is_none(), "no class has the page");
+        assert!(SlabSlots::new(&slabs, 2, &[], RelTime(5)).newborn(entry(9)).is_none(), "another class's page");
+        slots.promote(item);
+        assert!(slots.newborn(entry(9)).is_none(), "main by now");
     }
 }

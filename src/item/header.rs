@@ -125,6 +125,12 @@ impl Word0 {
         ((self.0 & FREQ_MASK) >> FREQ_SHIFT) as u8
     }
 
+    /// Whether the item is in its class's main queue; else it is in the small one.
+    #[inline]
+    pub const fn in_main(self) -> bool {
+        self.0 & QUEUE_MAIN != 0
+    }
+
     /// Whether the chunk is a link of a chain.
     #[inline]
     pub const fn is_link(self) -> bool {
@@ -176,6 +182,28 @@ pub struct Birth {
     pub deadline: Deadline,
     /// Now.
     pub now: RelTime,
+    /// Where it begins for the eviction policy.
+    pub place: Place,
+}
+
+/// Where an item stands with the eviction policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// In the main queue, not in the small one.
+    pub in_main: bool,
+    /// Hits since the hand last passed, 0 to 3.
+    pub freq: u8,
+}
+
+impl Place {
+    /// In main, not asked for yet.
+    pub const MAIN: Self = Self { in_main: true, freq: 0 };
+    /// In the small queue, not asked for yet.
+    pub const SMALL: Self = Self { in_main: false, freq: 0 };
+
+    const fn word0(self) -> u64 {
+        (if self.in_main { QUEUE_MAIN } else { 0 }) | (self.freq as u64) << FREQ_SHIFT & FREQ_MASK
+    }
 }
 
 /// Writes the header of an item that nobody can see yet.
@@ -217,7 +245,7 @@ pub fn set_linked(head: &ChunkHead, birth: Birth) {
     let access = (u64::from(birth.now.0) << ACCESS_SHIFT) & ACCESS_MASK;
     let cas_high = birth.cas >> 32 << CAS_HIGH_SHIFT;
     // Release: key, value and word1 are written before; pairs with `Word0::load` (I2).
-    head.word0.store(shape | access | cas_high | LINKED, Ordering::Release);
+    head.word0.store(shape | access | cas_high | birth.place.word0() | LINKED, Ordering::Release);
 }
 
 /// As [`set_linked`], for a copy that takes its original's place: everything is as in the original, which is `seen` and
@@ -261,6 +289,15 @@ pub fn lower_freq(head: &ChunkHead, seen: Word0) -> bool {
     head.word0.compare_exchange(seen.0, lowered, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
+/// The item goes over into the main queue, where it is, with a freq of 0.
+pub fn promote(head: &ChunkHead, seen: Word0) {
+    let promoted = seen.0 & !FREQ_MASK | QUEUE_MAIN;
+    if head.word0.compare_exchange(seen.0, promoted, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        // It was asked for just now, which may count.
+        head.word0.fetch_or(QUEUE_MAIN, Ordering::Relaxed);
+    }
+}
+
 /// When the item ends.
 #[inline]
 pub fn deadline(head: &ChunkHead) -> Deadline {
@@ -282,8 +319,8 @@ pub fn cas(head: &ChunkHead, word0: Word0) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{
-        Birth, ChunkHead, Deadline, RelTime, Shape, Word0, cas, clear_linked, deadline, lower_freq, note_hit,
-        set_deadline, set_linked, write_unlinked,
+        Birth, ChunkHead, Deadline, Place, RelTime, Shape, Word0, cas, clear_linked, deadline, lower_freq, note_hit,
+        promote, set_deadline, set_linked, write_unlinked,
     };
     use crate::base::atomic::fixed::AtomicU64;
 
@@ -293,7 +330,8 @@ mod tests {
             &head,
             Shape { key_len: 250, has_client_flags: true, has_extension: false, value_len: 1_048_575 },
         );
-        set_linked(&head, Birth { cas: 0xff_1234_5678, deadline: Deadline(77), now: RelTime(1000) });
+        let birth = Birth { cas: 0xff_1234_5678, deadline: Deadline(77), now: RelTime(1000), place: Place::SMALL };
+        set_linked(&head, birth);
         head
     }
 
@@ -323,6 +361,19 @@ mod tests {
         assert!(lower_freq(&head, seen));
         assert!(!lower_freq(&head, seen), "the header has changed since");
         assert_eq!(Word0::load(&head).freq(), 2);
+    }
+
+    #[test]
+    fn an_item_goes_over_into_main_without_its_hits() {
+        let head = linked();
+        note_hit(&head, Word0::load(&head), RelTime(1000));
+        let seen = Word0::load(&head);
+        assert!(!seen.in_main());
+        promote(&head, seen);
+        assert_eq!((Word0::load(&head).in_main(), Word0::load(&head).freq()), (true, 0));
+        let place = Place { in_main: true, freq: 2 };
+        set_linked(&head, Birth { cas: 1, deadline: Deadline(0), now: RelTime(1), place });
+        assert_eq!((Word0::load(&head).in_main(), Word0::load(&head).freq()), (true, 2));
     }
 
     #[test]

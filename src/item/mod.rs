@@ -14,7 +14,7 @@ mod layout;
 mod pending;
 mod view;
 
-pub use header::{Birth, Word0};
+pub use header::{Birth, Place, Word0};
 pub use layout::Layout;
 pub use pending::PendingItem;
 pub use view::{ItemLease, ItemRef, Pieces};

@@ -67,13 +67,25 @@ const GENERAL: &[(&str, &str)] = &[
     ("slab_moving_bytes", "Bytes of the pages that are on their way from one size class to another."),
     ("page_table_bytes", "Bytes of the tables by page number; not counted against -m."),
     ("leased_items", "Items that are being sent to clients that read slowly."),
+    ("moves_to_cold", "Items that left the small queue for the main one, because they had been asked for."),
+    ("moves_within_lru", "Items that were spared for having been asked for."),
+    ("ghost_hits", "Keys stored again soon after they were evicted: what more memory would have kept."),
+    ("ghost_bytes", "Memory that remembers what was evicted, or will once something is."),
+    ("ring_bytes", "Memory of the small queues."),
     ("malloc_fails", "Times memory outside the item arena could not be had."),
 ];
 
 /// Rows of `stats items`, behind `items:<class>:`.
 const ITEMS: &[(&str, &str)] = &[
     ("number", "Items stored."),
-    ("number_cold", "The same: there is one list."),
+    (
+        "number_hot",
+        "In the small queue, where new items wait to be asked for; one that went on its own counts for a while.",
+    ),
+    ("number_cold", "The others."),
+    ("moves_to_cold", "Items that left the small queue for the main one, because they had been asked for."),
+    ("moves_within_lru", "Items that were spared for having been asked for."),
+    ("ghost_hits", "Keys stored again soon after they were evicted: what more memory would have kept."),
     ("hits_to_cold", "Gets that found an item of the class."),
     ("age", "Seconds since the oldest was last used."),
     ("mem_requested", "Bytes the items need of their chunks."),

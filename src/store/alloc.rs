@@ -105,10 +105,10 @@ impl WorkerStore {
             let safe = store.epochs.safe_before();
             slab.reclaim(|stamp| stamp < safe);
             taken = self.take_ready(&mut slab, class);
-            while taken == 0 && self.may_grow && slab.grow(store.index_bytes(), false) {
+            while taken == 0 && self.may_grow && slab.grow(store.side_bytes(), false) {
                 taken = self.take_ready(&mut slab, class);
             }
-            let full = !self.may_grow || !store.slabs.has_page(store.index_bytes());
+            let full = !self.may_grow || !store.slabs.has_page(store.side_bytes());
             let reserve = RESERVE_CHUNKS.min(u32::try_from(slab.usage().chunks / RESERVE_SHARE).unwrap_or(u32::MAX));
             let target = wanted.saturating_sub(taken).max(reserve);
             lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
@@ -155,7 +155,7 @@ impl WorkerStore {
         // Nothing comes back: all it has is being filled or sent, or its items are too popular to be found in time.
         let is_stuck = usage.limbo == 0 && store.config.evictions;
         let may_grow = self.may_grow && (is_starved || is_stuck && store.may_exceed());
-        if may_grow && slab.grow(store.index_bytes(), true) {
+        if may_grow && slab.grow(store.side_bytes(), true) {
             self.take_ready(&mut slab, class);
             drop(slab);
             store.page_moves.wake();

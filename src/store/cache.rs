@@ -4,9 +4,9 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::base::atomic::{AtomicU64, Ordering};
+use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::base::{Clock, KeyHasher};
-use crate::eviction::ClockHand;
+use crate::eviction::{Ghost, GhostTime, SlotS3A};
 use crate::index::HashIndex;
 use crate::memory::{self, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator};
 use crate::sync::{Epochs, Participant};
@@ -22,7 +22,7 @@ use super::worker_store::WorkerStore;
 /// What a store needs to know of the settings.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// Pages and index together, in bytes.
+    /// Pages, index, ghost and rings together, in bytes.
     pub limit_bytes: u64,
     /// Size classes.
     pub classes: ClassPlan,
@@ -47,6 +47,14 @@ pub struct Store {
     pub(super) hasher: KeyHasher,
     /// One per class, behind its own lock: who leaves next.
     pub(super) hands: Box<[Mutex<ClassHand>]>,
+    /// What left lately, of all classes.
+    pub(super) ghost: Ghost,
+    /// Each class's time for the ghost, as its hand last published it. Rarely written, read by every store of a new key.
+    ghost_times: Box<[AtomicU32]>,
+    /// Whether any class's time runs.
+    is_evicting: AtomicBool,
+    /// Memory of all classes' rings.
+    pub(super) ring_bytes: AtomicU64,
     pub(super) epochs: Arc<Epochs>,
     pub(super) clock: Arc<Clock>,
     pub(super) cas: CasCounter,
@@ -73,10 +81,12 @@ pub struct Store {
 /// A class's eviction policy and the pages it knows of.
 #[derive(Default)]
 pub(super) struct ClassHand {
-    pub(super) policy: ClockHand,
+    pub(super) policy: SlotS3A,
     pub(super) pages: Vec<u32>,
     /// As of which version of the class's own list.
     pub(super) pages_version: u64,
+    /// Evictions until the class's items are counted again.
+    pub(super) until_count: u32,
 }
 
 /// An index bucket holds nine items, and memcached fills a bucket of its own with about one: 2^3 times fewer are
@@ -84,6 +94,8 @@ pub(super) struct ClassHand {
 const HASHPOWER_SHIFT: u32 = 3;
 /// The index may come to need this share of the memory limit, with items of the smallest size.
 const INDEX_SHARE: u64 = 4;
+/// Address space of the ghost: an entry for an item of so many bytes each, if the limit were all items.
+const GHOST_ITEM_BYTES: u64 = 16;
 
 impl Store {
     /// An empty store.
@@ -104,6 +116,10 @@ impl Store {
         Ok(Box::leak(Box::new(Self {
             hands: (0..=CLASS_MAX).map(|_| Mutex::default()).collect(),
             class_tallies: (0..=CLASS_MAX).map(|_| ClassTally::default()).collect(),
+            ghost: Ghost::new(config.limit_bytes / GHOST_ITEM_BYTES)?,
+            ghost_times: (0..=CLASS_MAX).map(|_| AtomicU32::new(GhostTime::default().0)).collect(),
+            is_evicting: AtomicBool::new(false),
+            ring_bytes: AtomicU64::new(0),
             slabs,
             index,
             hasher: KeyHasher::with_seed(seed),
@@ -145,9 +161,45 @@ impl Store {
         self.slabs.limit_bytes()
     }
 
-    /// Bytes that count against the memory limit beside pages.
-    pub(super) fn index_bytes(&self) -> u64 {
-        self.index.bytes_touched() as u64
+    /// Bytes that count against the memory limit beside pages. The ghost is counted before it is there, so that the
+    /// pages leave room for it.
+    pub(super) fn side_bytes(&self) -> u64 {
+        self.index.bytes_touched() as u64 + self.ghost_bytes() + self.ring_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Memory of the ghost, or what it will take for the items there are.
+    pub(super) fn ghost_bytes(&self) -> u64 {
+        if !self.config.evictions {
+            return 0;
+        }
+        self.ghost.bytes().max(Ghost::bytes_for(self.items_about()))
+    }
+
+    /// The time of `class` for the ghost; it does not run before the class has had to evict.
+    #[inline]
+    pub(super) fn ghost_time(&self, class: u8) -> GhostTime {
+        // Relaxed, here and below: a hint.
+        GhostTime(self.ghost_times[usize::from(class)].load(Ordering::Relaxed))
+    }
+
+    /// Publishes the time of a class, whose hand is locked.
+    pub(super) fn set_ghost_time(&self, class: u8, time: GhostTime) {
+        let published = &self.ghost_times[usize::from(class)];
+        if published.load(Ordering::Relaxed) != time.0 {
+            published.store(time.0, Ordering::Relaxed);
+            self.is_evicting.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether any class has had to evict.
+    #[inline]
+    pub(super) fn is_evicting(&self) -> bool {
+        self.is_evicting.load(Ordering::Relaxed)
+    }
+
+    /// Items, to within a few per worker.
+    pub(super) fn items_about(&self) -> u64 {
+        self.items_now(self.items_about.load(Ordering::Relaxed))
     }
 
     /// How pages move by themselves.
@@ -191,7 +243,7 @@ impl Store {
 
     /// Whether the index should grow by another bucket.
     pub(super) fn wants_growth(&self) -> bool {
-        self.index.wants_split(self.items_now(self.items_about.load(Ordering::Relaxed)))
+        self.index.wants_split(self.items_about())
     }
 
     /// The count can be below zero for a moment: workers report in batches.

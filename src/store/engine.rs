@@ -22,6 +22,10 @@ pub trait Engine {
 
     /// Starts loading the bucket of `hash` into the processor's cache. Only a hint.
     fn prefetch_bucket(&self, hash: KeyHash);
+    /// As [`Engine::prefetch_bucket`], for a request that stores: what else it will look at is loaded, too.
+    fn prefetch_for_store(&self, hash: KeyHash) {
+        self.prefetch_bucket(hash);
+    }
 
     /// Starts loading the first lines of the item that `hash` probably means. Only a hint.
     fn prefetch_item(&self, pin: &Self::Pin, hash: KeyHash);

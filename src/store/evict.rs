@@ -1,70 +1,176 @@
 //! Eviction: the only way a live item leaves without being asked to.
 //!
-//! The policy names slots; here their items are unlinked. A bucket is only tried, never waited for: the hand's lock
-//! is held (I6), and an item whose bucket is busy is in use.
+//! The policy names items; here they are unlinked, a few at a time, so that the loads of their buckets overlap. A
+//! bucket is only tried, never waited for: the hand's lock is held (I6), and an item whose bucket is busy is in use.
 
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
-use crate::base::Key;
-use crate::eviction::{Policy as _, SlabSlots};
+use crate::base::atomic::Ordering;
+use crate::base::{Key, KeyHash};
+use crate::eviction::{Occupant, Queue, SlabSlots, SlotS3A, Victim};
 use crate::item::ItemRef;
 use crate::sync::{Pin, Rank, Ranked};
 
-use super::cache::ClassHand;
+use super::cache::{ClassHand, Store};
 use super::engine::Miss;
+use super::newborns::{Newborn, Newborns};
 use super::statistics::ClassTally;
 use super::worker_store::WorkerStore;
+
+/// Items whose buckets are loaded at the same time.
+const GROUP: usize = 8;
+/// The items of a class are counted anew after so many evictions, or an eighth of its items if that is more.
+const COUNT_EVERY_LEAST: u32 = 64;
+
+/// An item that is to leave, and the hash of its key.
+struct Leaving<'a, 'pin> {
+    victim: Victim<Occupant<'a>>,
+    item: ItemRef<'pin>,
+    hash: KeyHash,
+}
+
+/// A class's hand, locked.
+pub(super) struct LockedHand {
+    pub(super) hand: MutexGuard<'static, ClassHand>,
+    _rank: Ranked,
+}
+
+impl Store {
+    pub(super) fn lock_hand(&'static self, class: u8) -> LockedHand {
+        let _rank = Ranked::waited(Rank::Hand);
+        let hand = self.hands[usize::from(class)].lock().unwrap_or_else(PoisonError::into_inner);
+        LockedHand { hand, _rank }
+    }
+
+    /// The hand's list of pages may lack the latest, and have some that left the class.
+    fn learn_pages(&self, class: u8, hand: &mut ClassHand) {
+        let slab = self.slabs.lock(class);
+        if hand.pages_version != slab.pages_version() {
+            hand.pages.clear();
+            hand.pages.extend_from_slice(slab.pages());
+            hand.pages_version = slab.pages_version();
+        }
+    }
+
+    /// Tells a class's policy how many items there are, now and then.
+    fn count_class(&self, class: u8, hand: &mut ClassHand) {
+        if hand.until_count > 0 {
+            return;
+        }
+        let items = u32::try_from(self.class_items(class)).unwrap_or(u32::MAX);
+        hand.policy.set_items(items);
+        hand.until_count = COUNT_EVERY_LEAST.max(items / 8);
+        self.ghost.fit(self.items_about());
+        self.set_ghost_time(class, hand.policy.time());
+    }
+
+    /// Tells a class's policy of new items.
+    fn bring(&self, class: u8, newborns: &mut Newborns, policy: &mut SlotS3A, slots: &SlabSlots<'_>) {
+        let ring_bytes = policy.ring_bytes();
+        let mut remembered = 0;
+        newborns.take(class, |newborn| match newborn {
+            Newborn::Small(entry) => policy.push(slots, entry),
+            Newborn::Remembered(memory) => {
+                policy.learn(memory);
+                remembered += 1;
+            }
+        });
+        ClassTally::add(&self.class_tallies[usize::from(class)].ghost_hits, remembered);
+        self.account_ring(ring_bytes, policy);
+    }
+
+    fn account_ring(&self, bytes_before: u64, policy: &SlotS3A) {
+        let change = policy.ring_bytes().wrapping_sub(bytes_before);
+        if change != 0 {
+            self.ring_bytes.fetch_add(change, Ordering::Relaxed);
+        }
+    }
+}
 
 impl WorkerStore {
     /// Vacates up to `wanted` chunks of `class`. Returns how many went (more, if a chain had more). They are in
     /// this worker's retired list.
     pub(super) fn evict(&mut self, pin: &Pin, class: u8, wanted: u32) -> u32 {
         let store = self.store;
-        let _rank = Ranked::waited(Rank::Hand);
-        let mut hand = store.hands[usize::from(class)].lock().unwrap_or_else(PoisonError::into_inner);
-        let ClassHand { policy, pages, pages_version } = &mut *hand;
-        self.learn_pages(class, pages, pages_version);
+        let mut locked = store.lock_hand(class);
+        let hand = &mut *locked.hand;
+        store.learn_pages(class, hand);
+        store.count_class(class, hand);
+        let ClassHand { policy, pages, until_count, .. } = hand;
         let slots = SlabSlots::new(&store.slabs, class, pages, self.now());
+        store.bring(class, &mut self.newborns, policy, &slots);
+        let ring_bytes = policy.ring_bytes();
+        // A chain frees many chunks: who needs a few of them takes one chain at a time.
+        let group = if class == store.slabs.classes.largest() { 1 } else { GROUP };
         let (mut vacated, mut attempts) = (0, 0);
         // Twice as many attempts as chunks wanted: an attempt fails when the bucket is locked or the item is going
         // already. What is then missing is Busy for the caller, who comes back.
         while vacated < wanted && attempts < wanted.saturating_mul(2) {
-            attempts += 1;
-            let Some(at) = policy.next_victim(&slots) else { break };
-            let Some(chunk) = slots.occupant(at) else { continue };
-            let Some(item) = ItemRef::sight(pin, &store.slabs, chunk) else { continue };
-            vacated += self.evict_item(pin, class, &item);
+            let size = group.min((wanted - vacated) as usize);
+            let mut leaving: [Option<Leaving<'_, '_>>; GROUP] = [const { None }; GROUP];
+            for place in &mut leaving[..size] {
+                *place = self.choose(pin, policy, &slots);
+            }
+            if leaving[0].is_none() {
+                break;
+            }
+            for leaving in leaving.into_iter().flatten() {
+                attempts += 1;
+                let (freed, left_alive) = self.evict_item(class, &leaving);
+                vacated += freed;
+                match left_alive {
+                    Some(queue) => policy.note_evicted(queue),
+                    None if freed == 0 => policy.spare(&slots, leaving.victim),
+                    None => {}
+                }
+            }
+            store.set_ghost_time(class, policy.time());
         }
+        *until_count = until_count.saturating_sub(vacated);
+        store.account_ring(ring_bytes, policy);
         vacated
     }
 
-    /// The hand's list of pages may lack the latest, and have some that left the class.
-    fn learn_pages(&self, class: u8, pages: &mut Vec<u32>, version: &mut u64) {
-        let slab = self.store.slabs.lock(class);
-        if *version != slab.pages_version() {
-            pages.clear();
-            pages.extend_from_slice(slab.pages());
-            *version = slab.pages_version();
+    /// The next victim, whose bucket is on its way.
+    fn choose<'a, 'pin>(
+        &self,
+        pin: &'pin Pin,
+        policy: &mut SlotS3A,
+        slots: &SlabSlots<'a>,
+    ) -> Option<Leaving<'a, 'pin>> {
+        let store = self.store;
+        // An item that has gone since the policy saw it is as good as evicted.
+        loop {
+            let victim = policy.next_victim(slots)?;
+            let Some(item) = ItemRef::sight(pin, &store.slabs, victim.item.chunk) else { continue };
+            let Some(key) = Key::new(item.key()) else { continue };
+            let hash = store.hasher.hash(key).hash;
+            store.index.prefetch(hash);
+            store.ghost.prefetch(hash);
+            return Some(Leaving { victim, item, hash });
         }
     }
 
-    /// Unlinks one item. Returns how many chunks of `class` that will free.
-    fn evict_item(&mut self, pin: &Pin, class: u8, item: &ItemRef<'_>) -> u32 {
-        let Some(key) = Key::new(item.key()) else { return 0 };
-        let hash = self.store.hasher.hash(key).hash;
-        let Some(mut bucket) = self.store.index.try_lock(hash) else { return 0 };
-        let Some(slot) = bucket.find_ref(hash, item.chunk()) else { return 0 };
+    /// Unlinks one item. Returns how many chunks of `class` that will free, and if it was alive, the queue it left.
+    fn evict_item(&mut self, class: u8, leaving: &Leaving<'_, '_>) -> (u32, Option<Queue>) {
+        let Leaving { victim, item, hash } = leaving;
+        let store = self.store;
+        let Some(mut bucket) = store.index.try_lock(*hash) else { return (0, None) };
         // The chunk was sighted under this pin and is not reused meanwhile (I4): what the bucket refers to is still
         // the same item.
-        debug_assert!(ItemRef::sight(pin, &self.store.slabs, item.chunk()).is_some());
+        let Some(slot) = bucket.find_ref(*hash, item.chunk()) else { return (0, None) };
         bucket.remove(slot);
         let why_dead = self.why_dead(item);
         self.unlink(item);
         drop(bucket);
         self.count_eviction(item, why_dead);
-        let slabs = &self.store.slabs;
-        let freed = item.chunks().filter(|chunk| slabs.class_of(*chunk) == class).count();
-        u32::try_from(freed).unwrap_or(u32::MAX)
+        let own = store.ghost_time(item.class());
+        if why_dead.is_none() && own.runs() {
+            store.ghost.add(*hash, victim.queue, own);
+        }
+        let freed = item.chunks().filter(|chunk| store.slabs.class_of(*chunk) == class).count();
+        let left_alive = why_dead.is_none().then_some(victim.queue);
+        (u32::try_from(freed).unwrap_or(u32::MAX), left_alive)
     }
 
     pub(super) fn count_eviction(&self, item: &ItemRef<'_>, why_dead: Option<Miss>) {
@@ -79,6 +185,18 @@ impl WorkerStore {
         ClassTally::add(&tally.evicted_unfetched, unfetched);
         ClassTally::add(&tally.evicted_nonzero, u64::from(item.deadline().0 != 0));
         let idle_s = u64::from(item.word0().idle_s(self.now()));
-        tally.evicted_idle_s.store(idle_s, crate::base::atomic::Ordering::Relaxed);
+        tally.evicted_idle_s.store(idle_s, Ordering::Relaxed);
+    }
+
+    /// Brings what many sets without an eviction have left here. No lock is held.
+    #[cold]
+    pub(super) fn bring_all_newborns(&mut self) {
+        let store = self.store;
+        while let Some(class) = self.newborns.next_class() {
+            let mut locked = store.lock_hand(class);
+            let ClassHand { policy, pages, .. } = &mut *locked.hand;
+            let slots = SlabSlots::new(&store.slabs, class, pages, self.now());
+            store.bring(class, &mut self.newborns, policy, &slots);
+        }
     }
 }

@@ -25,6 +25,7 @@ mod evict;
 mod fetch;
 mod flush;
 mod jobs;
+mod newborns;
 mod operations;
 mod page_moves;
 mod report;

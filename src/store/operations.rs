@@ -29,6 +29,14 @@ impl Engine for WorkerStore {
     }
 
     #[inline]
+    fn prefetch_for_store(&self, hash: KeyHash) {
+        self.store.index.prefetch(hash);
+        if self.store.is_evicting() {
+            self.store.ghost.prefetch(hash);
+        }
+    }
+
+    #[inline]
     fn prefetch_item(&self, _pin: &Pin, hash: KeyHash) {
         if let Some(chunk) = self.store.index.candidate(hash) {
             self.store.slabs.arena.prefetch(chunk);

@@ -113,7 +113,7 @@ impl Store {
     /// How many pages there are beyond what the limit allows.
     pub(super) fn pages_beyond(&self) -> u64 {
         let page = u64::from(PAGE_BYTES);
-        let bytes = (self.slabs.pages_used() + self.slabs.pool_ready() as u64) * page + self.index_bytes();
+        let bytes = (self.slabs.pages_used() + self.slabs.pool_ready() as u64) * page + self.side_bytes();
         bytes.saturating_sub(self.limit_bytes()).div_ceil(page)
     }
 

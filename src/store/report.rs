@@ -11,6 +11,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use crate::base::RelTime;
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::counters::Counter;
+use crate::eviction::PolicyUse;
 use crate::item::ItemRef;
 use crate::memory::{ChunkRef, PAGE_BYTES, SlabUse};
 use crate::sync::Pin;
@@ -59,7 +60,7 @@ impl Store {
         self.sum(|tally| &tally.linked).saturating_sub(unlinked)
     }
 
-    pub(super) fn report_general(&self, row: Row<'_>) {
+    pub(super) fn report_general(&'static self, row: Row<'_>) {
         row("hash_power_level", &self.index.level());
         row("hash_bytes", &self.index.bytes_touched());
         row("hash_is_expanding", &u8::from(self.wants_growth()));
@@ -79,11 +80,16 @@ impl Store {
         row("reclaimed", &self.evictions_sum(|tally| &tally.reclaimed));
         row("crawler_reclaimed", &self.evictions_sum(|tally| &tally.swept));
         row("crawler_items_checked", &self.evictions_sum(|tally| &tally.sweep_looked));
-        for name in ["lrutail_reflocked", "moves_to_cold", "moves_to_warm", "moves_within_lru"] {
-            row(name, &0);
-        }
+        let policies: Vec<PolicyUse> = self.slabs.classes.ids().map(|class| self.policy_use(class)).collect();
+        row("lrutail_reflocked", &0);
+        row("moves_to_cold", &policies.iter().map(|policy| policy.promoted).sum::<u64>());
+        row("moves_to_warm", &0);
+        row("moves_within_lru", &policies.iter().map(|policy| policy.passed).sum::<u64>());
         row("direct_reclaims", &self.evictions_sum(|tally| &tally.evicted));
         row("lru_bumps_dropped", &0);
+        row("ghost_hits", &self.evictions_sum(|tally| &tally.ghost_hits));
+        row("ghost_bytes", &self.ghost_bytes());
+        row("ring_bytes", &self.ring_bytes.load(Ordering::Relaxed));
         self.report_pages(row);
         row("leased_items", &self.slabs.leases.len());
     }
@@ -104,7 +110,7 @@ impl Store {
         row("slab_reassign_last_busy_status", &moves.last_busy_status());
     }
 
-    pub(super) fn report_items(&self, now: RelTime, row: Row<'_>) {
+    pub(super) fn report_items(&'static self, now: RelTime, row: Row<'_>) {
         for class in self.slabs.classes.ids() {
             let items = self.class_items(class);
             if items == 0 {
@@ -116,7 +122,9 @@ impl Store {
             let gone = self.class_sum(class, |counters| &counters.unlinked_bytes);
             let bytes = self.class_sum(class, |counters| &counters.linked_bytes).saturating_sub(gone);
             show("number", items);
-            for (name, value) in [("number_hot", 0), ("number_warm", 0), ("number_cold", items)] {
+            let policy = self.policy_use(class);
+            let small = policy.ring_len.min(items);
+            for (name, value) in [("number_hot", small), ("number_warm", 0), ("number_cold", items - small)] {
                 show(name, value);
             }
             // No item's age is known without walking the class: the age of the last one to leave stands for it.
@@ -136,9 +144,11 @@ impl Store {
             show("evicted_active", 0);
             show("crawler_reclaimed", count(&tally.swept));
             show("crawler_items_checked", count(&tally.sweep_looked));
-            for name in ["lrutail_reflocked", "moves_to_cold", "moves_to_warm", "moves_within_lru"] {
-                show(name, 0);
-            }
+            show("lrutail_reflocked", 0);
+            show("moves_to_cold", policy.promoted);
+            show("moves_to_warm", 0);
+            show("moves_within_lru", policy.passed);
+            show("ghost_hits", count(&tally.ghost_hits));
             show("direct_reclaims", count(&tally.evicted));
             let hits = self.class_sum(class, |counters| &counters.get_hits);
             for (name, value) in [("hits_to_hot", 0), ("hits_to_warm", 0), ("hits_to_cold", hits), ("hits_to_temp", 0)]
@@ -148,7 +158,11 @@ impl Store {
         }
     }
 
-    fn class_items(&self, class: u8) -> u64 {
+    fn policy_use(&'static self, class: u8) -> PolicyUse {
+        self.lock_hand(class).hand.policy.usage()
+    }
+
+    pub(super) fn class_items(&self, class: u8) -> u64 {
         let unlinked = self.class_sum(class, |counters| &counters.unlinked);
         self.class_sum(class, |counters| &counters.linked).saturating_sub(unlinked)
     }

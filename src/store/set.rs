@@ -1,8 +1,9 @@
 //! Storing: decide under the bucket's lock, publish with one store, retire what was there.
 
-use crate::base::{Deadline, HashedKey, Key};
+use crate::base::{Deadline, HashedKey, Key, KeyHash};
+use crate::eviction::{GhostTime, RingEntry, birth_mark};
 use crate::index::{BucketGuard, Slot};
-use crate::item::{Birth, ItemRef, PendingItem, header};
+use crate::item::{Birth, ItemRef, PendingItem, Place, header};
 use crate::memory::ChunkRef;
 use crate::sync::Pin;
 
@@ -74,7 +75,8 @@ impl WorkerStore {
         let hash = pending.hash();
         let links = pending.links_by_class();
         let cas = self.cas.draw(&store.cas, mark.counter());
-        let chunk = pending.into_linked(Birth { cas, deadline, now: self.now() });
+        let place = self.place(class, hash, there.as_ref().map(|(_, old)| old));
+        let chunk = pending.into_linked(Birth { cas, deadline, now: self.now(), place });
         store.slabs.dues.note(chunk.page(), deadline);
         match there {
             Some((slot, old)) => {
@@ -84,12 +86,43 @@ impl WorkerStore {
             None if bucket.insert(hash, chunk).is_err() => return self.withdraw(pin, chunk),
             None => {}
         }
+        if !place.in_main {
+            self.newborns.push_small(class, RingEntry { chunk, mark: birth_mark(cas) });
+        }
         self.count_linked(class, bytes);
         for (class, count) in links.into_iter().filter(|(_, count)| *count > 0) {
             self.tally.classes[usize::from(class)].links_linked.add(u64::from(count));
         }
         self.tally.classes[usize::from(class)].cmd_set.add(1);
         StoreOutcome::Stored
+    }
+
+    /// Where an item of `class` begins that takes the place of `old`, or is new.
+    #[inline]
+    fn place(&mut self, class: u8, hash: KeyHash, old: Option<&ItemRef<'_>>) -> Place {
+        let time = self.store.ghost_time(class);
+        match old {
+            // What is known of a key does not change with its value. A small item that is overwritten goes to the end of
+            // the ring: its old entry is stale.
+            Some(old) => {
+                let word0 = old.word0();
+                Place { in_main: word0.in_main() || !time.runs(), freq: word0.freq() }
+            }
+            // Until the class is full there is nobody to give way to.
+            None if !time.runs() => Place::MAIN,
+            None => self.place_new(class, hash, time),
+        }
+    }
+
+    /// Asks the ghost.
+    fn place_new(&mut self, class: u8, hash: KeyHash, time: GhostTime) -> Place {
+        match self.store.ghost.take(hash, time) {
+            None => Place::SMALL,
+            Some(memory) => {
+                self.newborns.push_remembered(class, memory);
+                Place::MAIN
+            }
+        }
     }
 
     /// The index is full: takes back what could not be entered.

@@ -159,7 +159,6 @@ pub(super) struct ClassTally {
     pub(super) out_of_memory: AtomicU64,
     /// Keys that were stored again soon after the class had evicted them: what more memory would have kept. Never reset,
     /// since page moves go by how fast it grows.
-    #[allow(dead_code, reason = "the ghost will add to it, and page moves read it")]
     pub(super) ghost_hits: AtomicU64,
 }
 

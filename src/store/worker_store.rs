@@ -11,6 +11,7 @@ use super::cache::Store;
 use super::cas::CasRange;
 use super::engine::Miss;
 use super::flush::FlushMark;
+use super::newborns::Newborns;
 use super::statistics::WorkerTally;
 
 /// The store, as one worker sees it. Implements `Engine`.
@@ -30,6 +31,8 @@ pub struct WorkerStore {
     pub(super) may_grow: bool,
     /// The page mover: how often pages were weighed.
     pub(super) pages_weighed: u32,
+    /// What the hands have not been told of yet.
+    pub(super) newborns: Newborns,
     /// Chunks wait for this thread to unpin, and somebody needs them.
     pub(super) is_pressed: bool,
 }
@@ -47,6 +50,7 @@ impl WorkerStore {
             cas: CasRange::default(),
             moment: store.clock.read(),
             items_untold: 0,
+            newborns: Newborns::default(),
             is_pressed: false,
             recall: store.slabs.last_recall(),
             may_grow: true,
@@ -151,6 +155,9 @@ impl WorkerStore {
         }
         if self.retired.len() >= RETIRED_MAX {
             self.hand_on_retired();
+        }
+        if self.newborns.is_full() {
+            self.bring_all_newborns();
         }
     }
 

@@ -160,7 +160,7 @@ impl PageMover {
         let tick = Tick { now_s: worker.now().0, elapsed_s, stored_pages };
         self.automove.observe(&samples, tick, rule);
         self.planned.clear();
-        if tuning.level > 0 && !store.slabs.has_page(store.index_bytes()) {
+        if tuning.level > 0 && !store.slabs.has_page(store.side_bytes()) {
             self.planned.extend(std::iter::from_fn(|| self.automove.next_move(&mut samples, rule)));
         }
     }
@@ -243,7 +243,7 @@ impl PageMover {
         self.failures = 0;
         store.page_moves.moved.fetch_add(1, Ordering::Relaxed);
         if to == 0 || store.pages_beyond() > 0 {
-            store.slabs.put_page(free, store.index_bytes());
+            store.slabs.put_page(free, store.side_bytes());
         } else {
             store.slabs.hand_over(free, to);
         }

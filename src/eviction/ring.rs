@@ -1,0 +1,158 @@
+//! The small queue of a class: new items in the order they came, five bytes each.
+//!
+//! ```text
+//!  front: leaves next                              back: came last
+//! ┌───────────────┐   ┌───────────────┐   ┌───────────────┐
+//! │ 512 entries   │   │ 512 entries   │   │ 512 entries   │    blocks, so that growing moves nothing
+//! └──▲────────────┘   └───────────────┘   └──────────▲────┘
+//!  popped                                          pushed
+//! ```
+//!
+//! An entry names a chunk and keeps eight bits of its item's CAS unique. What was deleted or overwritten stays in the
+//! ring until it comes to the front: such an entry is stale, which its unique or the item's header shows.
+
+use std::collections::VecDeque;
+
+use crate::memory::ChunkRef;
+
+/// A new item: its chunk, and what tells it from a later item in the same chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingEntry {
+    /// Where the item lies.
+    pub chunk: ChunkRef,
+    /// See [`birth_mark`].
+    pub mark: u8,
+}
+
+/// Eight bits of a CAS unique that uniques a power of two apart do not share.
+#[inline]
+pub const fn birth_mark(cas: u64) -> u8 {
+    (cas.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
+}
+
+/// A few KiB, since every class that evicts has a block or two.
+const BLOCK_ENTRIES: usize = 512;
+
+struct Block {
+    chunks: [u32; BLOCK_ENTRIES],
+    marks: [u8; BLOCK_ENTRIES],
+}
+
+const BLOCK_BYTES: u64 = size_of::<Block>() as u64;
+
+/// First in, first out.
+#[derive(Default)]
+pub struct Ring {
+    blocks: VecDeque<Box<Block>>,
+    /// The place of the front entry in the first block.
+    front: usize,
+    /// The place after the back entry in the last block.
+    back: usize,
+}
+
+impl Ring {
+    /// How many entries there are, stale ones too.
+    pub fn len(&self) -> usize {
+        match self.blocks.len() {
+            0 => 0,
+            blocks => (blocks - 1) * BLOCK_ENTRIES + self.back - self.front,
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Memory in use, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.blocks.len() as u64 * BLOCK_BYTES
+    }
+
+    /// Appends an entry.
+    pub fn push(&mut self, entry: RingEntry) {
+        if self.blocks.is_empty() || self.back == BLOCK_ENTRIES {
+            self.blocks.push_back(Box::new(Block { chunks: [0; BLOCK_ENTRIES], marks: [0; BLOCK_ENTRIES] }));
+            self.back = 0;
+        }
+        let Some(block) = self.blocks.back_mut() else { return };
+        block.chunks[self.back] = entry.chunk.bits();
+        block.marks[self.back] = entry.mark;
+        self.back += 1;
+    }
+
+    /// Takes the oldest entry.
+    pub fn pop(&mut self) -> Option<RingEntry> {
+        if self.is_empty() {
+            return None;
+        }
+        let block = self.blocks.front()?;
+        let (bits, mark) = (block.chunks[self.front], block.marks[self.front]);
+        self.front += 1;
+        if self.is_empty() {
+            (self.front, self.back) = (0, 0);
+            self.blocks.truncate(1);
+        } else if self.front == BLOCK_ENTRIES {
+            self.blocks.pop_front();
+            self.front = 0;
+        }
+        Some(RingEntry { chunk: ChunkRef::from_bits(bits)?, mark })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK_BYTES, BLOCK_ENTRIES, ChunkRef, Ring, RingEntry, birth_mark};
+
+    fn entry(number: usize) -> RingEntry {
+        let number = u32::try_from(number).unwrap();
+        RingEntry { chunk: ChunkRef::new(1 + number / 1000, number % 1000), mark: number.to_le_bytes()[0] }
+    }
+
+    #[test]
+    fn entries_come_out_in_the_order_they_went_in() {
+        let mut ring = Ring::default();
+        let (mut pushed, mut popped) = (0, 0);
+        for round in [1, 3, BLOCK_ENTRIES, 2 * BLOCK_ENTRIES + 1, 5] {
+            for _ in 0..round {
+                ring.push(entry(pushed));
+                pushed += 1;
+            }
+            assert_eq!(ring.len(), pushed - popped);
+            for _ in 0..round - round / 3 {
+                assert_eq!(ring.pop(), Some(entry(popped)));
+                popped += 1;
+            }
+        }
+        while popped < pushed {
+            assert_eq!(ring.pop(), Some(entry(popped)));
+            popped += 1;
+        }
+        assert_eq!((ring.pop(), ring.len()), (None, 0));
+        ring.push(entry(7));
+        assert_eq!(ring.pop(), Some(entry(7)));
+    }
+
+    #[test]
+    fn memory_follows_the_length() {
+        let mut ring = Ring::default();
+        assert_eq!(ring.bytes(), 0);
+        for number in 0..10_000_000 {
+            ring.push(entry(number % 90_000));
+            if ring.len() > 1000 {
+                ring.pop();
+            }
+        }
+        assert!(ring.bytes() <= 4 * BLOCK_BYTES);
+        while ring.pop().is_some() {}
+        assert!(ring.bytes() <= BLOCK_BYTES);
+    }
+
+    #[test]
+    fn uniques_a_power_of_two_apart_have_different_marks() {
+        for shift in 0..40 {
+            let same = (0..1000).filter(|cas| birth_mark(*cas) == birth_mark(cas + (1 << shift))).count();
+            assert!(same < 30, "{same} of 1000 at 2^{shift}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A cache of slots under the server's policy types.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use larder::base::KeyHash;
+use larder::eviction::{
+    ClockHand, Ghost, GhostTime, Memory, Position, Queue, RingEntry, SlotS3A, Slots, Standing, Victim, birth_mark,
+};
+use larder::memory::ChunkRef;
+
+use crate::Cache;
+
+#[derive(Clone, Copy)]
+struct Object {
+    key: u32,
+    freq: u8,
+    in_main: bool,
+    mark: u8,
+}
+
+/// One page of slots.
+struct Page(RefCell<Vec<Option<Object>>>);
+
+const FREQ_MAX: u8 = 3;
+
+impl Slots for Page {
+    type Item = usize;
+
+    fn pages(&self) -> u32 {
+        1
+    }
+    fn per_page(&self) -> u32 {
+        self.0.borrow().len() as u32
+    }
+    fn at(&self, at: Position) -> Option<usize> {
+        self.0.borrow()[at.index as usize].map(|_| at.index as usize)
+    }
+    fn newborn(&self, entry: RingEntry) -> Option<usize> {
+        let slot = slot_of(entry.chunk);
+        let object = self.0.borrow()[slot]?;
+        (!object.in_main && object.mark == entry.mark).then_some(slot)
+    }
+    fn standing(&self, item: usize) -> Standing {
+        match self.0.borrow()[item] {
+            None => Standing::Dead,
+            Some(object) if object.in_main => Standing::Main(object.freq),
+            Some(object) => Standing::Small(object.freq),
+        }
+    }
+    fn lower_freq(&self, item: usize) {
+        if let Some(object) = &mut self.0.borrow_mut()[item] {
+            object.freq -= 1;
+        }
+    }
+    fn promote(&self, item: usize) {
+        if let Some(object) = &mut self.0.borrow_mut()[item] {
+            (object.in_main, object.freq) = (true, 0);
+        }
+    }
+}
+
+fn chunk_of(slot: usize) -> ChunkRef {
+    let (page, index) = (slot as u32 / ChunkRef::CHUNKS_PER_PAGE_MAX, slot as u32 % ChunkRef::CHUNKS_PER_PAGE_MAX);
+    ChunkRef::new(page + 1, index)
+}
+
+fn slot_of(chunk: ChunkRef) -> usize {
+    ((chunk.page() - 1) * ChunkRef::CHUNKS_PER_PAGE_MAX + chunk.index()) as usize
+}
+
+/// What a replay asks of a policy.
+pub(crate) trait Replayed: Default {
+    fn next_victim(&mut self, page: &impl Slots<Item = usize>) -> Option<Victim<usize>>;
+    fn set_items(&mut self, items: u32);
+    fn note_evicted(&mut self, queue: Queue);
+    fn time(&self) -> GhostTime;
+    fn push(&mut self, page: &impl Slots<Item = usize>, entry: RingEntry);
+    fn learn(&mut self, memory: Memory);
+}
+
+/// The server's policy.
+pub(crate) type Fixed = SlotS3A;
+
+impl Replayed for SlotS3A {
+    fn next_victim(&mut self, page: &impl Slots<Item = usize>) -> Option<Victim<usize>> {
+        SlotS3A::next_victim(self, page)
+    }
+    fn set_items(&mut self, items: u32) {
+        SlotS3A::set_items(self, items);
+    }
+    fn note_evicted(&mut self, queue: Queue) {
+        SlotS3A::note_evicted(self, queue);
+    }
+    fn time(&self) -> GhostTime {
+        SlotS3A::time(self)
+    }
+    fn push(&mut self, page: &impl Slots<Item = usize>, entry: RingEntry) {
+        SlotS3A::push(self, page, entry);
+    }
+    fn learn(&mut self, memory: Memory) {
+        SlotS3A::learn(self, memory);
+    }
+}
+
+/// Its hand alone: everything is main, nothing is remembered.
+#[derive(Default)]
+pub(crate) struct Clock(ClockHand);
+
+impl Replayed for Clock {
+    fn next_victim(&mut self, page: &impl Slots<Item = usize>) -> Option<Victim<usize>> {
+        self.0.next_victim(page)
+    }
+    fn set_items(&mut self, _items: u32) {}
+    fn note_evicted(&mut self, _queue: Queue) {}
+    fn time(&self) -> GhostTime {
+        GhostTime::default()
+    }
+    fn push(&mut self, _page: &impl Slots<Item = usize>, _entry: RingEntry) {}
+    fn learn(&mut self, _memory: Memory) {}
+}
+
+/// The cache.
+pub(crate) struct SlotCache<P> {
+    policy: P,
+    page: Page,
+    ghost: Ghost,
+    index: HashMap<u32, usize>,
+    stored: u64,
+}
+
+impl<P: Replayed> SlotCache<P> {
+    pub(crate) fn new(objects: usize) -> Self {
+        let ghost = Ghost::new(objects as u64).expect("a few megabytes of address space");
+        ghost.fit(objects as u64);
+        let mut policy = P::default();
+        policy.set_items(objects as u32);
+        Self { policy, page: Page(RefCell::new(vec![None; objects])), ghost, index: HashMap::new(), stored: 0 }
+    }
+
+    /// An empty slot: a new one, or that of whoever the policy names.
+    fn vacate(&mut self) -> usize {
+        let room = self.page.0.borrow().len();
+        if self.index.len() < room {
+            return self.index.len();
+        }
+        let victim = self.policy.next_victim(&self.page).expect("a full cache has somebody to evict");
+        let gone = self.page.0.borrow_mut()[victim.item].take().expect("a victim is there");
+        self.index.remove(&gone.key);
+        self.policy.note_evicted(victim.queue);
+        if self.policy.time().runs() {
+            self.ghost.add(hash(gone.key), victim.queue, self.policy.time());
+        }
+        victim.item
+    }
+
+    fn store(&mut self, key: u32) {
+        let slot = self.vacate();
+        let time =
+            if self.index.len() + 1 < self.page.0.borrow().len() { GhostTime::default() } else { self.policy.time() };
+        let memory = if time.runs() { self.ghost.take(hash(key), time) } else { None };
+        let in_main = memory.is_some() || !time.runs();
+        self.stored += 1;
+        let mark = birth_mark(self.stored);
+        self.page.0.borrow_mut()[slot] = Some(Object { key, freq: 0, in_main, mark });
+        self.index.insert(key, slot);
+        match memory {
+            Some(memory) => self.policy.learn(memory),
+            None if !in_main => self.policy.push(&self.page, RingEntry { chunk: chunk_of(slot), mark }),
+            None => {}
+        }
+    }
+}
+
+impl<P: Replayed> Cache for SlotCache<P> {
+    fn ask(&mut self, key: u32) -> bool {
+        let there = self.index.get(&key).copied();
+        match there {
+            Some(slot) => {
+                if let Some(object) = &mut self.page.0.borrow_mut()[slot] {
+                    object.freq = (object.freq + 1).min(FREQ_MAX);
+                }
+            }
+            None => self.store(key),
+        }
+        there.is_some()
+    }
+}
+
+fn hash(key: u32) -> KeyHash {
+    let mixed = (u64::from(key) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    KeyHash((mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9))
+}
