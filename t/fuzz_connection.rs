@@ -11,7 +11,7 @@ use larder::command::{Context, Switches};
 use larder::conn::{Board, Connection, ReadBuf, Received, Turn, Verdict};
 use larder::counters::Counters;
 use larder::memory::ClassPlan;
-use larder::stats::PrefixTable;
+use larder::stats::{HotSampler, PrefixTable};
 use larder::store::{Engine as _, JOB_THREADS, Store, StoreConfig, WorkerStore};
 use larder::sync::Participant;
 
@@ -77,6 +77,7 @@ struct Worker {
     operator: TestOperator,
     switches: Switches,
     prefixes: PrefixTable,
+    hot: HotSampler,
     board: Board,
     input: ReadBuf,
     output: Vec<u8>,
@@ -103,6 +104,7 @@ impl Worker {
             operator: TestOperator::new(),
             switches: Switches::default(),
             prefixes: PrefixTable::new(b':'),
+            hot: HotSampler::default(),
             board: Board::new(64),
             input: ReadBuf::default(),
             output: Vec::new(),
@@ -153,6 +155,7 @@ impl Worker {
                 operator: &self.operator,
                 switches: &self.switches,
                 prefixes: &self.prefixes,
+                hot: &mut self.hot,
                 last_try: false,
             },
             input: &mut self.input,

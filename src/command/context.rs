@@ -1,8 +1,9 @@
 //! What a command works with.
 
+use crate::base::HashedKey;
 use crate::counters::Counters;
 use crate::settings::Settings;
-use crate::stats::PrefixTable;
+use crate::stats::{Access, HotSampler, PrefixTable};
 use crate::store::Engine;
 
 use super::operator::Operator;
@@ -19,9 +20,21 @@ pub struct Context<'a, E: Engine> {
     pub switches: &'a Switches,
     /// `stats detail`, shared by all workers.
     pub prefixes: &'a PrefixTable,
+    /// This worker's sampler for `stats hotkeys`.
+    pub hot: &'a mut HotSampler,
     /// Whether the request was put off before for want of memory: then a busy store is an error, not a reason to
     /// wait once more.
     pub last_try: bool,
+}
+
+impl<E: Engine> Context<'_, E> {
+    /// Counts a key that is written to as one of the hot ones, if its turn has come.
+    #[inline]
+    pub(super) fn note_write(&mut self, key: HashedKey<'_>, bytes: u32) {
+        if self.hot.due(1).is_some() {
+            self.hot.sample(key, Access::Write, u64::from(bytes), self.engine.moment().now);
+        }
+    }
 }
 
 /// The settings that commands look at, copied at start.

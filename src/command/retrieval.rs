@@ -8,6 +8,7 @@
 use crate::base::{HashedKey, KeyHash};
 use crate::protocol::text::push_value_line;
 use crate::protocol::{CasShown, KeyList, KeyTooLong, Keys, LineRest, Manner, ReplyLine, Rest, Retrieval};
+use crate::stats::Access;
 use crate::store::{Engine, Fetched, Item, Miss};
 
 use super::context::Context;
@@ -47,8 +48,12 @@ pub(super) fn retrieve<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     };
     let hash = hash.unwrap_or_else(|| ctx.engine.hash(key).hash);
     let mut tally = Tally::default();
-    if !answer(HashedKey { key, hash }, wanted.manner, End::Retrieval, &mut tally, ctx, pin, sink) {
+    let key = HashedKey { key, hash };
+    if !answer(key, wanted.manner, End::Retrieval, &mut tally, ctx, pin, sink) {
         sink.text().extend_from_slice(ReplyLine::End.bytes());
+    }
+    if ctx.hot.due(1).is_some() {
+        ctx.hot.sample(key, Access::Read, tally.bytes, ctx.engine.moment().now);
     }
     tally.enter(1, wanted.manner, ctx);
     Outcome::Done
@@ -74,10 +79,14 @@ fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             ctx.engine.prefetch_item(pin, key.hash);
         }
         let mut tally = Tally::default();
-        for key in window.keys() {
+        let sampled = ctx.hot.due(window.len()).map_or(window.len, |index| index as usize);
+        for key in window.keys().take(sampled) {
             answer(*key, manner, End::Value, &mut tally, ctx, pin, sink);
         }
-        tally.enter(window.len as u64, manner, ctx);
+        if sampled < window.len {
+            answer_sampled(&window, sampled, manner, &mut tally, ctx, pin, sink);
+        }
+        tally.enter(u64::from(window.len()), manner, ctx);
         if keys.is_over() {
             break;
         }
@@ -98,6 +107,26 @@ fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Rest::None => {
             sink.text().extend_from_slice(ReplyLine::End.bytes());
             Outcome::Done
+        }
+    }
+}
+
+/// The keys of a window from number `sampled` on, whose turn it is to be counted as a hot one.
+#[cold]
+fn answer_sampled<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    window: &Window<'_>,
+    sampled: usize,
+    manner: Manner,
+    tally: &mut Tally,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) {
+    let before = tally.bytes;
+    for (index, key) in window.keys().enumerate().skip(sampled) {
+        answer(*key, manner, End::Value, tally, ctx, pin, sink);
+        if index == sampled {
+            ctx.hot.sample(*key, Access::Read, tally.bytes - before, ctx.engine.moment().now);
         }
     }
 }
@@ -130,6 +159,11 @@ impl<'a> Window<'a> {
             window.len += 1;
         }
         Ok(window)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "at most KEYS_PER_WINDOW")]
+    const fn len(&self) -> u32 {
+        self.len as u32
     }
 
     fn keys(&self) -> impl Iterator<Item = &HashedKey<'a>> {
@@ -174,6 +208,7 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         CasShown::No => None,
     };
     let value_len = item.value_len();
+    tally.bytes += u64::from(value_len);
     let room = if value_len as usize <= ROOM_BYTES_MAX { value_len as usize } else { 0 };
     let text = sink.text();
     push_value_line(text, key.key.bytes(), item.client_flags(), value_len, cas, room + END_LEN_MAX);
@@ -189,6 +224,8 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 #[derive(Default)]
 struct Tally {
     hits: u64,
+    /// Of the values.
+    bytes: u64,
     expired: u64,
     flushed: u64,
 }

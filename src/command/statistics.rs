@@ -5,13 +5,15 @@ use std::ops::ControlFlow;
 use crate::base::{Deadline, parse_u32};
 use crate::protocol::text::push_stat;
 use crate::protocol::{ReplyLine, Tokens};
-use crate::stats::{connection_rows, general_rows};
+use crate::stats::{HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, connection_rows, general_rows, hotkey_rows};
 use crate::store::{Engine, StoreReport};
 
 use super::context::Context;
 
 /// How much `stats cachedump` says at most, in bytes: memcached's figure.
 const CACHEDUMP_BYTES_MAX: usize = 2 << 20;
+/// How many keys `stats hotkeys` names.
+const HOTKEYS_SHOWN_MAX: usize = 50;
 /// Slab class ids end before this one.
 const SLAB_ID_END: u32 = 64;
 
@@ -35,9 +37,11 @@ pub(super) fn report<E: Engine>(mut arguments: Tokens<'_>, ctx: &mut Context<'_,
             ctx.operator.reset_counters();
             ctx.engine.reset_stats();
             ctx.prefixes.clear();
+            ctx.hot.clear();
             ReplyLine::Reset
         }
         Some(b"detail") => detail(arguments, ctx, out),
+        Some(b"hotkeys") => hotkeys(arguments, ctx, out),
         Some(b"cachedump") => cachedump(arguments, ctx, pin, out),
         Some(_) => ReplyLine::Error,
     };
@@ -53,6 +57,32 @@ fn general<E: Engine>(ctx: &Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) -> 
 fn group<E: Engine>(group: StoreReport, ctx: &Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) -> ReplyLine {
     ctx.engine.report(pin, group, &mut |name, value| push_stat(out, name, value));
     ReplyLine::End
+}
+
+/// `stats hotkeys [on|off]`.
+fn hotkeys<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>, out: &mut Vec<u8>) -> ReplyLine {
+    if !ctx.switches.dump_enabled {
+        return ReplyLine::HotkeysNotAllowed;
+    }
+    match arguments.next() {
+        Some(b"on") => ctx.hot.switch(true),
+        Some(b"off") => ctx.hot.switch(false),
+        Some(_) => return ReplyLine::HotkeysUsage,
+        None => {
+            push_stat(out, "enabled", &u8::from(ctx.hot.is_on()));
+            push_stat(out, "sample_rate", &HOTKEYS_SAMPLE_RATE);
+            push_stat(out, "half_life", &HOTKEYS_HALF_LIFE_S);
+            let hottest = ctx.hot.hottest(HOTKEYS_SHOWN_MAX, ctx.engine.moment().now);
+            for (rank, (key, counts)) in (1..).zip(hottest) {
+                out.extend_from_slice(format!("STAT {rank}:key ").as_bytes());
+                out.extend_from_slice(&key);
+                out.extend_from_slice(b"\r\n");
+                hotkey_rows(&counts, &mut |name, value| push_stat(out, &format!("{rank}:{name}"), value));
+            }
+            return ReplyLine::End;
+        }
+    }
+    ReplyLine::Ok
 }
 
 fn detail<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>, out: &mut Vec<u8>) -> ReplyLine {

@@ -12,7 +12,7 @@ use crate::command::{Context, Operator, Shutdown, Switches};
 use crate::conn::{Board, CloseReason, ReadBuf};
 use crate::counters::Counters;
 use crate::memory::ClassPlan;
-use crate::stats::{ConnectionRow, Gauges, PrefixTable};
+use crate::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use crate::store::{JOB_THREADS, Store, StoreConfig, WorkerStore};
 use crate::sync::Participant;
 
@@ -44,6 +44,7 @@ struct Bench {
     operator: Nobody,
     switches: Switches,
     prefixes: PrefixTable,
+    hot: HotSampler,
     board: Board,
     input: ReadBuf,
     output: Vec<u8>,
@@ -80,6 +81,7 @@ impl Bench {
             operator: Nobody(Clock::start()),
             switches: Switches::default(),
             prefixes: PrefixTable::new(b':'),
+            hot: HotSampler::default(),
             board: Board::new(64),
             input: ReadBuf::default(),
             output: Vec::new(),
@@ -103,6 +105,7 @@ impl Bench {
                 operator: &self.operator,
                 switches: &self.switches,
                 prefixes: &self.prefixes,
+                hot: &mut self.hot,
                 last_try: false,
             },
             input: &mut self.input,

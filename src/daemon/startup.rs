@@ -150,6 +150,7 @@ impl House {
             operator: Arc::new(process),
             switches: Switches::from(settings),
             prefixes,
+            hot: Arc::default(),
             board: Arc::clone(&board),
             gate: Arc::clone(&gate),
             requests_max: settings.reqs_per_event,

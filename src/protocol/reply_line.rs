@@ -76,6 +76,10 @@ reply_lines! {
     StatsDetailUsage = "CLIENT_ERROR usage: stats detail on|off|dump";
     /// stats detail while -X forbids it.
     StatsDetailNotAllowed = "CLIENT_ERROR stats detail not allowed";
+    /// stats hotkeys with another argument than those.
+    HotkeysUsage = "CLIENT_ERROR usage: stats hotkeys [on|off]";
+    /// stats hotkeys while -X forbids it.
+    HotkeysNotAllowed = "CLIENT_ERROR stats hotkeys not allowed";
     /// stats cachedump with too few arguments.
     BadCommandLine = "CLIENT_ERROR bad command line";
     /// stats cachedump of a class that cannot be.

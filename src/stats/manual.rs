@@ -120,6 +120,22 @@ const SLABS: &[(&str, &str)] = &[
     ("total_malloced", "Bytes of all pages."),
 ];
 
+/// Rows of `stats hotkeys`; all but the first three stand behind `<rank>:`.
+const HOTKEYS: &[(&str, &str)] = &[
+    ("enabled", "1 while requests are sampled: from the start, or since `stats hotkeys on`."),
+    ("sample_rate", "Of so many keys in requests one is looked at, on average."),
+    (
+        "half_life",
+        "Seconds after which what was counted counts half. At a steady rate a count is that of about two half lives.",
+    ),
+    ("key", "A key. Rank 1 is the hottest; at most 50 are shown."),
+    ("requests", "Requests that named it, extrapolated."),
+    ("error", "How many of those may have named other keys, at most: each worker follows 128."),
+    ("reads", "Retrievals of it, since it is followed."),
+    ("writes", "Other requests that named it, since it is followed."),
+    ("bytes", "Bytes of the values that were read and written, since it is followed."),
+];
+
 /// Rows of `stats conns`, behind `<descriptor>:`.
 const CONNS: &[(&str, &str)] = &[
     ("addr", "Where the client is, or where a listener listens."),
@@ -137,7 +153,8 @@ const HEAD: &str = "\
 that is not listed here belongs to machinery that larder does not have (list maintainer, crawler, log watchers) and is
 always 0. `stats reset` zeroes the counters. `stats settings` is described in [settings.md](settings.md); `stats detail on`
 starts counting by key prefix, `stats detail dump` shows the counts; `stats sizes` counts items by 32 bytes of size;
-`stats cachedump <class> <limit>` lists some keys.
+`stats cachedump <class> <limit>` lists some keys. `stats hotkeys` names the keys that are asked for most, from a sample of the
+requests; `stats hotkeys off` stops the sampling, `stats reset` forgets what was seen. -X forbids all that shows keys.
 ";
 
 /// doc/stats.md.
@@ -153,6 +170,7 @@ pub fn markdown() -> String {
     section("`stats`: counters", &mut counters.into_iter());
     section("`stats items`, each row behind `items:<class>:`", &mut ITEMS.iter().copied());
     section("`stats slabs`, most rows behind `<class>:`", &mut SLABS.iter().copied());
+    section("`stats hotkeys`, most rows behind `<rank>:`", &mut HOTKEYS.iter().copied());
     section("`stats conns`, each row behind `<descriptor>:`", &mut CONNS.iter().copied());
     text
 }

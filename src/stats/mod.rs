@@ -2,10 +2,12 @@
 
 mod gauges;
 mod general;
+mod hotkeys;
 mod manual;
 mod prefix;
 
 pub use gauges::{ConnectionRow, Gauges};
 pub use general::{connection_rows, general_rows};
+pub use hotkeys::{Access, HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, HotCounts, HotKeys, HotSampler, hotkey_rows};
 pub use manual::markdown;
 pub use prefix::{PrefixCounts, PrefixTable};

@@ -23,7 +23,7 @@ use crate::command::{Context, Operator, Switches};
 use crate::conn::{Activity, Board, COMMANDS_VERBOSITY, CloseReason, Connection, ReadBuf, Received, Turn, Verdict};
 use crate::counters::Counters;
 use crate::settings::Tunables;
-use crate::stats::PrefixTable;
+use crate::stats::{HotKeys, HotSampler, PrefixTable};
 use crate::store::{Engine as _, WorkerStore};
 use crate::sync::{Mailbox, Participant, PinGuard, Sender, mailbox};
 
@@ -58,6 +58,8 @@ pub struct Shared {
     pub switches: Switches,
     /// `stats detail`.
     pub prefixes: Arc<PrefixTable>,
+    /// `stats hotkeys`.
+    pub hot: Arc<HotKeys>,
     /// `stats conns`.
     pub board: Arc<Board>,
     /// How many clients there are.
@@ -92,6 +94,7 @@ struct Desk {
     /// One is lent to each connection of a group.
     inputs: [ReadBuf; GROUP],
     output: Vec<u8>,
+    hot: HotSampler,
     now: RelTime,
     verbosity: u8,
 }
@@ -171,7 +174,7 @@ impl Worker {
 
 impl Desk {
     fn new(store: WorkerStore, shared: Arc<Shared>, counters: Arc<Counters>) -> Self {
-        let now = shared.clock.read().now;
+        let (now, hot) = (shared.clock.read().now, shared.hot.join());
         Self {
             wheel: IdleWheel::new(shared.idle_timeout_s, now),
             shared,
@@ -182,6 +185,7 @@ impl Desk {
             is_pressed: false,
             inputs: std::array::from_fn(|_| ReadBuf::default()),
             output: Vec::new(),
+            hot,
             now,
             verbosity: 0,
         }
@@ -287,6 +291,7 @@ impl Desk {
                 operator: &*self.shared.operator,
                 switches: &self.shared.switches,
                 prefixes: &self.shared.prefixes,
+                hot: &mut self.hot,
                 last_try,
             },
             input: &mut self.inputs[slot],

@@ -24,7 +24,7 @@ use larder::command::{Batch as Requests, Context, Operator, Outcome, Shutdown, S
 use larder::counters::Counters;
 use larder::memory::ClassPlan;
 use larder::protocol::Input;
-use larder::stats::{ConnectionRow, Gauges, PrefixTable};
+use larder::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use larder::store::{Engine, Store, StoreConfig, StoreReport, WorkerStore};
 use larder::sync::{Participant, Pin};
 
@@ -64,6 +64,7 @@ struct Bench {
     counters: Counters,
     switches: Switches,
     prefixes: PrefixTable,
+    hot: HotSampler,
     operator: Nobody,
     random: u64,
 }
@@ -90,6 +91,7 @@ impl Bench {
             counters: Counters::default(),
             switches: Switches::default(),
             prefixes: PrefixTable::new(b':'),
+            hot: HotSampler::default(),
             operator: Nobody(clock),
             random: 1,
         })
@@ -162,6 +164,7 @@ impl Bench {
                 operator: &self.operator,
                 switches: &self.switches,
                 prefixes: &self.prefixes,
+                hot: &mut self.hot,
                 last_try: false,
             };
             let mut consumed = 0;

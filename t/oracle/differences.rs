@@ -163,6 +163,15 @@ const TABLE: &[Difference] = &[
         depends_on_timing: false,
     },
     Difference {
+        what: "stats hotkeys",
+        reason: "memcached has no such statistics.",
+        seen: Seen::Transcripts(&[
+            "stats_hotkeys_say_how_they_are_found_and_can_be_switched",
+            "hot_keys_can_be_kept_secret",
+        ]),
+        depends_on_timing: false,
+    },
+    Difference {
         what: "bget",
         reason: "Another name of get in every memcached up to 1.6.18; an alias costs nothing.",
         seen: Seen::Transcripts(&["bget_is_another_name_of_get"]),

@@ -9,7 +9,7 @@ use larder::command::{
 };
 use larder::counters::Counters;
 use larder::protocol::{Input, LineRest};
-use larder::stats::{ConnectionRow, Gauges, PrefixTable};
+use larder::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use larder::store::{Engine, Item, Pending};
 
 /// The conversation.
@@ -24,6 +24,7 @@ pub(crate) struct Session<E: Engine> {
     pub switches: Switches,
     /// `stats detail`.
     pub prefixes: PrefixTable,
+    pub hot: HotSampler,
     /// How many bytes of input fit.
     pub input_len_max: usize,
     /// How many bytes of replies fill the sink.
@@ -55,6 +56,7 @@ impl<E: Engine> Session<E> {
             operator: TestOperator::new(),
             switches: Switches::default(),
             prefixes: PrefixTable::new(b':'),
+            hot: HotSampler::default(),
             input_len_max: 16 << 10,
             reply_len_max: 64 << 10,
             batch_limit: usize::MAX,
@@ -175,6 +177,7 @@ impl<E: Engine> Session<E> {
             operator: &self.operator,
             switches: &self.switches,
             prefixes: &self.prefixes,
+            hot: &mut self.hot,
             last_try: self.waited >= self.patience,
         }
     }

@@ -174,6 +174,30 @@ fn stats_cachedump_names_items_with_size_and_time_left() {
 }
 
 #[test]
+fn stats_hotkeys_name_what_all_workers_are_asked_for() {
+    let server = Server::start(&["-t", "2"]);
+    let mut clients = [server.client(), server.client()];
+    let requests = 20_000;
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.ask(format!("set hot 0 0 1000\r\n{}\r\n", "x".repeat(1000)), "STORED\r\n");
+        for part in 0..requests / 100 {
+            let keys: Vec<String> = (0..100).map(|key| format!("{number}-{part}-{key}")).collect();
+            client.send(format!("get {}\r\n", keys.join(" ")) + &"delete hot\r\n".repeat(100));
+            client.expect(format!("END\r\n{}", if part == 0 { "DELETED\r\n" } else { "NOT_FOUND\r\n" }));
+            client.expect("NOT_FOUND\r\n".repeat(99));
+        }
+    }
+    let rows = server.stats("hotkeys");
+    assert_eq!(rows["1:key"], "hot", "{rows:?}");
+    let count = |name: &str| rows[name].parse::<u64>().expect("a number");
+    let (writes, expected) = (count("1:writes"), 2 * requests);
+    assert!((expected / 2..expected * 2).contains(&writes), "{writes} of {expected}");
+    assert!(count("1:requests") >= writes);
+    clients[0].ask("stats reset\r\n", "RESET\r\n");
+    assert!(!server.stats("hotkeys").contains_key("1:key"));
+}
+
+#[test]
 fn stats_say_what_connections_hold() {
     let server = Server::start(&["-t", "1"]);
     let mut observer = server.client();

@@ -101,6 +101,31 @@ transcripts! {
         C: stats cachedump 1 -1
         S: CLIENT_ERROR bad command line format
     ";
+    stats_hotkeys_say_how_they_are_found_and_can_be_switched: r"
+        C: stats hotkeys
+        S: STAT enabled 1
+        S: STAT sample_rate 256
+        S: STAT half_life 60
+        S: END
+        C: stats hotkeys off
+        S: OK
+        C: stats hotkeys
+        S: STAT enabled 0
+        S: STAT sample_rate 256
+        S: STAT half_life 60
+        S: END
+        C: stats hotkeys on
+        S: OK
+        C: stats hotkeys foo
+        S: CLIENT_ERROR usage: stats hotkeys [on|off]
+    ";
+    hot_keys_can_be_kept_secret: r"
+        $ -X
+        C: stats hotkeys
+        S: CLIENT_ERROR stats hotkeys not allowed
+        C: stats hotkeys on
+        S: CLIENT_ERROR stats hotkeys not allowed
+    ";
     dumping_can_be_forbidden: r"
         $ -X
         C: stats cachedump 1 0
