@@ -24,6 +24,7 @@ mod model;
 mod model_engine;
 #[path = "support/random.rs"]
 mod random;
+mod replay;
 #[path = "support/session.rs"]
 mod session;
 mod store;

@@ -9,7 +9,7 @@ use larder::eviction::{
 };
 use larder::memory::ChunkRef;
 
-use crate::Cache;
+use super::Cache;
 
 #[derive(Clone, Copy)]
 struct Object {
