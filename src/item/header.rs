@@ -249,12 +249,12 @@ pub fn set_linked(head: &ChunkHead, birth: Birth) {
 }
 
 /// As [`set_linked`], for a copy that takes its original's place: everything is as in the original, which is `seen` and
-/// still linked, except that the copy belongs to the main queue.
+/// still linked.
 pub fn set_linked_as(head: &ChunkHead, original: &ChunkHead, seen: Word0) {
     debug_assert_eq!(head.word0.load(Ordering::Relaxed) & SHAPE_MASK, seen.0 & SHAPE_MASK);
     head.word1.store(original.word1.load(Ordering::Relaxed), Ordering::Relaxed);
     // Release: as in `set_linked`.
-    head.word0.store(seen.0 | QUEUE_MAIN | LINKED, Ordering::Release);
+    head.word0.store(seen.0 | LINKED, Ordering::Release);
 }
 
 /// Notes that the index no longer refers to the item. Its bucket's lock is held. The rest of the header stays as

@@ -11,6 +11,7 @@
 
 use crate::base::atomic::Ordering;
 use crate::base::{HashedKey, Key, KeyHash};
+use crate::eviction::{Queue, RingEntry, birth_mark};
 use crate::item::{ItemRef, Layout, PendingItem, Word0, header};
 use crate::memory::ChunkRef;
 use crate::sync::Pin;
@@ -99,6 +100,10 @@ impl WorkerStore {
         }
         let (class, bytes) = (store.slabs.class_of(copy.head()), copy.bytes());
         let twin = copy.into_twin(item);
+        let is_small = ItemRef::sight(pin, &store.slabs, twin).is_some_and(|twin| !twin.word0().in_main());
+        if is_small {
+            self.newborns.push_small(class, RingEntry { chunk: twin, mark: birth_mark(item.cas()) });
+        }
         store.slabs.dues.note(twin.page(), item.deadline());
         bucket.replace(slot, twin);
         self.unlink(item);
@@ -139,6 +144,11 @@ impl WorkerStore {
             ClassTally::add(&self.store.page_moves.reclaimed, 1);
         }
         self.count_eviction(item, why_dead);
+        let time = self.store.ghost_time(item.class());
+        if why_dead.is_none() && time.runs() {
+            let queue = if item.word0().in_main() { Queue::Main } else { Queue::Small };
+            self.store.ghost.add(hash, queue, time);
+        }
         self.settle();
         Vacated::Left
     }
