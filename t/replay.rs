@@ -1,5 +1,7 @@
 //! The eviction policy in the store and alone: the same trace, about the same misses.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use larder::base::Deadline;
 use larder::store::StoreReport;
 
@@ -30,7 +32,7 @@ fn trace(seed: u64) -> Vec<u32> {
     let sums: Vec<f64> = sums.collect();
     let mut random = Random::with_seed(seed);
     let key = |number: u32| {
-        if number % 10 == 0 {
+        if number.is_multiple_of(10) {
             return KEYS + number;
         }
         let at = f64::from(u32::try_from(random.next() >> 32).unwrap()) / 2f64.powi(32) * sum;

@@ -13,14 +13,16 @@
 #[path = "../common/trace.rs"]
 mod trace;
 
+mod hand;
 mod lists;
 mod made;
 mod slots;
 
 use std::io;
 
+use crate::hand::Clock;
 use crate::lists::{Lru, Segmented};
-use crate::slots::{Clock, Fixed, SlotCache};
+use crate::slots::{Fixed, SlotCache};
 use crate::trace::{TRACES, Trace};
 
 /// Cache sizes, as shares of the keys that occur.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use larder::base::KeyHash;
 use larder::eviction::{
-    ClockHand, Ghost, GhostTime, Memory, Position, Queue, RingEntry, SlotS3A, Slots, Standing, Victim, birth_mark,
+    Ghost, GhostTime, Memory, Position, Queue, RingEntry, SlotS3A, Slots, Standing, Victim, birth_mark,
 };
 use larder::memory::ChunkRef;
 
@@ -101,23 +101,6 @@ impl Replayed for SlotS3A {
     fn learn(&mut self, memory: Memory) {
         SlotS3A::learn(self, memory);
     }
-}
-
-/// Its hand alone: everything is main, nothing is remembered.
-#[derive(Default)]
-pub(crate) struct Clock(ClockHand);
-
-impl Replayed for Clock {
-    fn next_victim(&mut self, page: &impl Slots<Item = usize>) -> Option<Victim<usize>> {
-        self.0.next_victim(page)
-    }
-    fn set_items(&mut self, _items: u32) {}
-    fn note_evicted(&mut self, _queue: Queue) {}
-    fn time(&self) -> GhostTime {
-        GhostTime::default()
-    }
-    fn push(&mut self, _page: &impl Slots<Item = usize>, _entry: RingEntry) {}
-    fn learn(&mut self, _memory: Memory) {}
 }
 
 /// The cache.

@@ -1,0 +1,22 @@
+//! The policy's hand alone, as another policy to compare with.
+
+use larder::eviction::{ClockHand, GhostTime, Memory, Queue, RingEntry, Slots, Victim};
+
+use crate::slots::Replayed;
+
+/// Its hand alone: everything is main, nothing is remembered.
+#[derive(Default)]
+pub(crate) struct Clock(ClockHand);
+
+impl Replayed for Clock {
+    fn next_victim(&mut self, page: &impl Slots<Item = usize>) -> Option<Victim<usize>> {
+        self.0.next_victim(page)
+    }
+    fn set_items(&mut self, _items: u32) {}
+    fn note_evicted(&mut self, _queue: Queue) {}
+    fn time(&self) -> GhostTime {
+        GhostTime::default()
+    }
+    fn push(&mut self, _page: &impl Slots<Item = usize>, _entry: RingEntry) {}
+    fn learn(&mut self, _memory: Memory) {}
+}
