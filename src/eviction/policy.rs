@@ -197,6 +197,11 @@ impl SlotS3A {
         }
     }
 
+    /// Pages have come or gone: the hand's page has another number now, or its own is gone and the next one has it.
+    pub fn renumber(&mut self, number: impl FnOnce(u32) -> u32) {
+        self.hand.at.page = number(self.hand.at.page);
+    }
+
     /// A victim has left `queue`, alive.
     pub fn note_evicted(&mut self, queue: Queue) {
         self.clock.tick(queue, self.items);

@@ -139,6 +139,11 @@ impl PageArena {
         self.format_of(chunk).to_be_bytes()[0]
     }
 
+    /// The class that has `page`; 0 if no class has it.
+    pub fn class_of_page(&self, page: u32) -> u8 {
+        self.formats.get(page as usize).map_or(0, |format| format.load(Ordering::Relaxed).to_be_bytes()[0])
+    }
+
     /// The size of the chunk, in bytes.
     #[inline]
     pub fn chunk_bytes(&self, chunk: ChunkRef) -> u32 {

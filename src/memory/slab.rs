@@ -383,6 +383,11 @@ impl SlabGuard<'_> {
         &self.slab.pages
     }
 
+    /// Whether `page` is one of them.
+    pub fn has_page(&self, page: u32) -> bool {
+        self.allocator.arena.class_of_page(page) == self.slab.class
+    }
+
     /// A number that changes when a page comes or goes.
     pub fn pages_version(&self) -> u64 {
         self.slab.pages_version

@@ -46,8 +46,13 @@ impl Store {
     fn learn_pages(&self, class: u8, hand: &mut ClassHand) {
         let slab = self.slabs.lock(class);
         if hand.pages_version != slab.pages_version() {
-            hand.pages.clear();
-            hand.pages.extend_from_slice(slab.pages());
+            let pages = &mut hand.pages;
+            // So many of the pages before the hand's are still there.
+            let before =
+                |at: u32| pages[..pages.len().min(at as usize)].iter().filter(|page| slab.has_page(**page)).count();
+            hand.policy.renumber(|at| u32::try_from(before(at)).unwrap_or(0));
+            pages.clear();
+            pages.extend_from_slice(slab.pages());
             hand.pages_version = slab.pages_version();
         }
     }

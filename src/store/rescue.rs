@@ -186,11 +186,20 @@ impl WorkerStore {
         let step = (per_page / CHUNKS_WEIGHED).max(1);
         let heads = (0..per_page.min(CHUNKS_WEIGHED)).map(|number| ChunkRef::new(page, number * step));
         let words = heads.filter_map(|chunk| self.store.slabs.arena.try_head(chunk)).map(Word0::load);
-        words.filter(|word0| word0.is_linked() || word0.is_link()).map(|word0| 1 + 2 * u32::from(word0.freq())).sum()
+        words
+            .map(|word0| match word0.key_len() {
+                0 => u32::from(word0.is_link()),
+                _ if word0.is_linked() => 1 + 2 * u32::from(word0.freq()),
+                // Being filled, or on its way out: perhaps by a slow client, whom the page would have to wait for.
+                _ => WEIGHT_OF_HELD,
+            })
+            .sum()
     }
 }
 
 /// Pages that are compared before one of them is emptied.
 const PAGES_WEIGHED: usize = 4;
+/// What a chunk weighs that somebody holds.
+const WEIGHT_OF_HELD: u32 = 64;
 /// Chunks of each that are looked at.
 const CHUNKS_WEIGHED: u32 = 256;

@@ -21,6 +21,40 @@ fn fill(client: &mut Client, name: &str, count: usize, len: usize) {
 }
 
 #[test]
+fn a_class_that_comes_late_gets_its_share() {
+    let server = Server::start(&["-m", "16"]);
+    let mut client = server.client();
+    fill(&mut client, "small", 60_000, 300);
+    assert!(number(&mut client, "", "evictions") > 0, "18 MB do not fit into 16 MiB");
+    let (mut random, value) = (Random::with_seed(1), "v".repeat(3000));
+    // 8 MB that are asked for and stored again and again, while nobody asks for the small ones.
+    wait_until("the larger values have a third of the memory", || {
+        for _ in 0..100 {
+            let key = random.below(2600);
+            client.send(format!("get large-{key}\r\n"));
+            let is_hit = client.read_line().expect("an answer") != b"END\r\n";
+            if is_hit {
+                client.read_until(b"END\r\n").expect("the value");
+            } else {
+                client.ask(format!("set large-{key} 0 0 {}\r\n{value}\r\n", value.len()), "STORED\r\n");
+            }
+        }
+        larger_pages(&mut client) >= 5
+    });
+    assert!(number(&mut client, "", "slabs_moved") >= 4);
+    let bytes = number(&mut client, "", "slab_bytes") + number(&mut client, "", "hash_bytes");
+    assert!(bytes <= 17 << 20, "{bytes} bytes are more than the limit and a page that is on its way");
+}
+
+/// Pages of classes whose chunks hold 3000 bytes.
+fn larger_pages(client: &mut Client) -> u64 {
+    let rows = client.stats("slabs");
+    let classes = rows.iter().filter_map(|(row, value)| Some((row.strip_suffix(":chunk_size")?, value)));
+    let larger = classes.filter(|(_, bytes)| (3000..4000).contains(&bytes.parse::<u64>().expect("a number")));
+    larger.map(|(class, _)| rows[&format!("{class}:total_pages")].parse::<u64>().expect("a number")).sum()
+}
+
+#[test]
 fn a_lower_limit_gives_memory_back_to_the_system() {
     let server = Server::start(&["-m", "64"]);
     let mut client = server.client();

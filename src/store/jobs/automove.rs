@@ -22,6 +22,8 @@ pub(super) struct ClassSample {
     pub(super) spare_pages: u32,
     /// Since start.
     pub(super) ghost_hits: u64,
+    /// Since start. Says who may have pages that nobody uses, when nothing is known to be missed.
+    pub(super) evictions: u64,
 }
 
 /// A page for another class.
@@ -57,6 +59,9 @@ struct History {
     ghost_hits: u64,
     /// Ghost hits per second.
     rate: f64,
+    evictions: u64,
+    /// It has evicted since the last tick.
+    evicts: bool,
     /// The most pages it had in this period, and in the one before.
     peak: u32,
     peak_before: u32,
@@ -105,6 +110,8 @@ impl Automove {
             }
             history.peak = history.peak.max(sample.pages);
             let hits = if history.is_known { sample.ghost_hits.saturating_sub(history.ghost_hits) } else { 0 };
+            history.evicts = history.is_known && sample.evictions != history.evictions;
+            history.evictions = sample.evictions;
             history.is_known = true;
             history.ghost_hits = sample.ghost_hits;
             #[expect(clippy::cast_precision_loss, reason = "a rate is no exact number")]
@@ -125,15 +132,21 @@ impl Automove {
         }
         let is_needy = |sample: &&mut ClassSample| sample.spare_pages < SPARE_PAGES && sample.pages > 0;
         let gradient = |sample: &ClassSample| self.classes[usize::from(sample.class)].gradient;
-        let to = samples.iter_mut().filter(is_needy).max_by(|one, other| gradient(one).total_cmp(&gradient(other)))?;
+        let evicts = |sample: &ClassSample| self.classes[usize::from(sample.class)].evicts;
+        let needier = |one: &ClassSample, other: &ClassSample| {
+            gradient(one).total_cmp(&gradient(other)).then(evicts(one).cmp(&evicts(other)))
+        };
+        let to = samples.iter_mut().filter(is_needy).max_by(|one, other| needier(one, other))?;
         let (needy, wanted) = (to.class, gradient(to));
+        let evicts = self.classes[usize::from(needy)].evicts;
         let from = samples.iter_mut().filter(|sample| sample.class != needy && self.may_give(sample)).min_by(
             |one, other| {
                 let has_spare = |sample: &ClassSample| sample.spare_pages >= SPARE_PAGES;
                 has_spare(other).cmp(&has_spare(one)).then(gradient(one).total_cmp(&gradient(other)))
             },
         )?;
-        let pays = wanted > 0.0 && (from.spare_pages >= SPARE_PAGES || gradient(from) < rule.ratio * wanted);
+        let is_free = (evicts || wanted > 0.0) && from.spare_pages >= SPARE_PAGES;
+        let pays = is_free || wanted > 0.0 && gradient(from) < rule.ratio * wanted;
         if !pays {
             return None;
         }
@@ -272,6 +285,16 @@ mod tests {
         world.samples[1].spare_pages = 3;
         let moves = world.tick(2.0);
         assert_eq!(moves, [Move { from: 2, to: 1 }, Move { from: 2, to: 1 }]);
+    }
+
+    #[test]
+    fn pages_that_nobody_uses_go_to_who_evicts_even_if_nothing_is_missed() {
+        let mut world = World::new(&[(100, 0), (100, 0), (100, 0)]);
+        world.samples[2].spare_pages = 3;
+        assert_eq!(world.tick(2.0), [], "nobody evicts");
+        world.samples[1].evictions = 5;
+        assert_eq!(world.tick(0.0), [Move { from: 3, to: 2 }, Move { from: 3, to: 2 }]);
+        assert_eq!(world.tick(9.0), [], "one is left, and nobody has evicted since");
     }
 
     #[test]

@@ -39,7 +39,8 @@ const PASS_REST: Duration = Duration::from_millis(1);
 const TICK: Duration = Duration::from_millis(250);
 /// A tick that comes early, because somebody rang, is none.
 const TICK_US_MIN: u64 = 200_000;
-/// After a page was given up the mover rests, after each further one twice as long: who holds on may do so for long.
+/// When all classes that could have given a page were tried in vain the mover rests, ever longer: who holds on to a
+/// chunk may do so for long.
 const RETRY_REST: Duration = Duration::from_millis(5);
 const RETRY_DOUBLINGS_MAX: u32 = 8;
 
@@ -57,8 +58,9 @@ pub(super) struct PageMover {
     stored_bytes: u64,
     /// The page that was last given up.
     given_up: u32,
-    /// Pages that were given up since one last moved.
+    /// Pages that were given up since one last moved, and their classes.
     failures: u32,
+    shunned: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -126,7 +128,8 @@ impl PageMover {
 
     /// Takes a page from the class that loses least by it.
     fn repay(&mut self, worker: &mut WorkerStore) -> Next {
-        let samples = samples(worker);
+        let mut samples = samples(worker);
+        samples.retain(|sample| !self.shunned.contains(&sample.class));
         let donor = self.automove.cheapest_donor(&samples, |class| worker.pages_floor(class)).or_else(|| {
             // Somebody has nothing at all to live on: even the last page of a class may go.
             let starving = worker.store.page_moves.take_starving()?;
@@ -134,7 +137,12 @@ impl PageMover {
         });
         match donor {
             Some(donor) => self.begin(worker, donor, 0),
-            None => self.rest(worker),
+            None if self.shunned.is_empty() => self.rest(worker),
+            // Who would give a page could not. Ever less often it is tried again.
+            None => {
+                self.shunned.clear();
+                Next::Wait(Some(RETRY_REST * (1 << self.failures.min(RETRY_DOUBLINGS_MAX))))
+            }
         }
     }
 
@@ -226,8 +234,9 @@ impl PageMover {
         worker.store.slabs.lock(from).reopen_page(page);
         worker.store.page_moves.busy_items.fetch_add(1, Ordering::Relaxed);
         self.given_up = page;
-        self.failures += 1;
-        Next::Wait(Some(RETRY_REST * (1 << self.failures.min(RETRY_DOUBLINGS_MAX))))
+        self.failures = self.failures.saturating_add(1);
+        self.shunned.push(from);
+        Next::Again
     }
 
     /// The page has left its class, and its last readers perhaps, too.
@@ -240,7 +249,8 @@ impl PageMover {
                 return Next::Wait(Some(PASS_REST));
             }
         };
-        self.failures = 0;
+        (self.failures, self.given_up) = (0, 0);
+        self.shunned.clear();
         store.page_moves.moved.fetch_add(1, Ordering::Relaxed);
         if to == 0 || store.pages_beyond() > 0 {
             store.slabs.put_page(free, store.side_bytes());
@@ -295,11 +305,13 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
     let sample = |class| {
         let usage = store.slabs.lock(class).usage();
         let per_page = u64::from(store.slabs.classes.per_page(class)).max(1);
+        let tally = &store.class_tallies[usize::from(class)];
         ClassSample {
             class,
             pages: usage.pages,
             spare_pages: u32::try_from((usage.free + usage.limbo) / per_page).unwrap_or(u32::MAX),
-            ghost_hits: store.class_tallies[usize::from(class)].ghost_hits.load(Ordering::Relaxed),
+            ghost_hits: tally.ghost_hits.load(Ordering::Relaxed),
+            evictions: tally.evicted.load(Ordering::Relaxed),
         }
     };
     store.slabs.classes.ids().map(sample).filter(|sample| sample.pages > 0).collect()
