@@ -43,8 +43,9 @@ const GROUP: usize = 8;
 const IDLE_CHECK: Duration = Duration::from_secs(1);
 /// How long a worker waits for others before it asks a busy store again.
 const BUSY_WAIT: Duration = Duration::from_millis(1);
-/// A request that found the store busy for so long is refused for want of memory.
-const BUSY_US_MAX: u64 = 200_000;
+/// A request that found the store busy for so long is refused for want of memory. On a machine with much else to do the page
+/// mover may need that long for many large values at once.
+const BUSY_US_MAX: u64 = 1_000_000;
 
 /// What all workers share.
 pub struct Shared {

@@ -83,6 +83,8 @@ const SHARE_PER_TICK: f64 = 0.02;
 const PERIOD_S: u32 = 60;
 /// A class whose ghost spans less counts as if it spanned so many pages.
 const SPAN_MIN: f64 = 0.25;
+/// What a page's worth of free chunks takes of the credit: nothing is lost with it.
+const COST_OF_FREE_PAGE: f64 = 0.125;
 /// A class with so many free pages needs none, and gives before all others.
 const SPARE_PAGES: u32 = 2;
 
@@ -127,9 +129,6 @@ impl Automove {
 
     /// The next move, if one pays. `samples` are as they were observed, and are changed as if the page had moved.
     pub(super) fn next_move(&mut self, samples: &mut [ClassSample], rule: Rule) -> Option<Move> {
-        if self.credit < 1.0 {
-            return None;
-        }
         let is_needy = |sample: &&mut ClassSample| sample.spare_pages < SPARE_PAGES && sample.pages > 0;
         let gradient = |sample: &ClassSample| self.classes[usize::from(sample.class)].gradient;
         let evicts = |sample: &ClassSample| self.classes[usize::from(sample.class)].evicts;
@@ -147,7 +146,8 @@ impl Automove {
         )?;
         let is_free = (evicts || wanted > 0.0) && from.spare_pages >= SPARE_PAGES;
         let pays = is_free || wanted > 0.0 && gradient(from) < rule.ratio * wanted;
-        if !pays {
+        let cost = if is_free { COST_OF_FREE_PAGE } else { 1.0 };
+        if !pays || self.credit < cost {
             return None;
         }
         let donor = from.class;
@@ -159,7 +159,7 @@ impl Automove {
             to.pages += 1;
             self.classes[usize::from(needy)].gradient *= 1.0 - 1.0 / f64::from(to.pages);
         }
-        self.credit -= 1.0;
+        self.credit -= cost;
         Some(Move { from: donor, to: needy })
     }
 
@@ -283,7 +283,7 @@ mod tests {
     fn free_pages_go_first_and_who_has_them_needs_none() {
         let mut world = World::new(&[(100, 1000), (100, 5000), (100, 0)]);
         world.samples[1].spare_pages = 3;
-        let moves = world.tick(2.0);
+        let moves = world.tick(0.25);
         assert_eq!(moves, [Move { from: 2, to: 1 }, Move { from: 2, to: 1 }]);
     }
 

@@ -31,7 +31,7 @@ const BYTES_PER_STEP: u64 = 256 << 10;
 const PASSES_MAX: u32 = 50;
 /// So many passes leave an item that was asked for where it is, if there is no room for a copy yet.
 const PASSES_PATIENT: u32 = 8;
-/// In such a pass, and each so many passes later, workers are asked for chunks that they have ready.
+/// After the first pass, and each so many passes later, workers are asked for chunks that they have ready.
 const RECALL_EVERY: u32 = 8;
 /// Between two passes other threads get to the ends of their turns.
 const PASS_REST: Duration = Duration::from_millis(1);
@@ -218,7 +218,7 @@ impl PageMover {
             return Next::Again;
         }
         (emptying.at, emptying.passes) = (0, emptying.passes + 1);
-        if emptying.passes % RECALL_EVERY == 2 {
+        if emptying.passes % RECALL_EVERY == 1 {
             worker.store.recall(from);
         }
         if emptying.passes == PASSES_MAX {
