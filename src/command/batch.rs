@@ -1,9 +1,11 @@
 //! Up to 16 requests at once: parsed, hashed, and their memory on its way into the processor's cache before the
 //! first of them is executed.
 
-use crate::base::{Key, KeyHash};
+use crate::base::{HashedKey, Key, KeyHash};
 use crate::protocol::{Admin, Input, Keys, LineRest, Parsed, Reply, ReplyLine, Request, Rest, Retrieval, Value, text};
 use crate::store::Engine;
+
+use super::context::Context;
 
 /// How many requests are prepared together. More would not be faster: the processor has about as many loads in
 /// flight as this.
@@ -149,6 +151,30 @@ impl<'a> Batch<'a> {
     #[inline]
     pub fn elements(&self) -> impl Iterator<Item = &Element<'a>> {
         self.elements[..self.len].iter().flatten()
+    }
+
+    /// Counts one of the keys for `stats hotkeys` if its turn has come. To be called once, before the elements are executed. Lists
+    /// of keys see to themselves.
+    #[inline]
+    pub fn sample<E: Engine>(&self, ctx: &mut Context<'_, E>, pin: &E::Pin) {
+        #[expect(clippy::cast_possible_truncation, reason = "at most REQUESTS_PER_BATCH")]
+        let len = self.len as u32;
+        if let Some(index) = ctx.hot.due(len) {
+            self.sample_one(index as usize, ctx, pin);
+        }
+    }
+
+    #[cold]
+    fn sample_one<E: Engine>(&self, index: usize, ctx: &mut Context<'_, E>, pin: &E::Pin) {
+        let element = self.elements().nth(index).map(|element| (element.work, element.hash));
+        let Some((Work::Request(request), Some(hash))) = element else { return };
+        let (Some(key), _) = shape(&request) else { return };
+        let written = match request {
+            Request::Retrieve(_) => None,
+            Request::Store(storage) => Some(storage.value_len),
+            Request::Delete(_) | Request::Arith(_) | Request::Touch(_) | Request::Admin(_) => Some(0),
+        };
+        ctx.sample(pin, HashedKey { key, hash }, written);
     }
 
     /// How many elements there are.

@@ -28,12 +28,15 @@ pub struct Context<'a, E: Engine> {
 }
 
 impl<E: Engine> Context<'_, E> {
-    /// Counts a key that is written to as one of the hot ones, if its turn has come.
-    #[inline]
-    pub(super) fn note_write(&mut self, key: HashedKey<'_>, bytes: u32) {
-        if self.hot.due(1).is_some() {
-            self.hot.sample(key, Access::Write, u64::from(bytes), self.engine.moment().now);
-        }
+    /// Counts a key whose turn it is to be looked at for `stats hotkeys`. `written` says how many bytes it is given, if it is
+    /// not read.
+    #[cold]
+    pub(super) fn sample(&mut self, pin: &E::Pin, key: HashedKey<'_>, written: Option<u32>) {
+        let (access, bytes) = match written {
+            Some(bytes) => (Access::Write, bytes),
+            None => (Access::Read, self.engine.peek_len(pin, key).unwrap_or(0)),
+        };
+        self.hot.sample(key, access, u64::from(bytes), self.engine.moment().now);
     }
 }
 

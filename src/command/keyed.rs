@@ -18,7 +18,6 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     if ctx.prefixes.is_on() {
         ctx.prefixes.count_delete(key.key);
     }
-    ctx.note_write(key, 0);
     if ctx.engine.delete(pin, key) {
         ctx.counters.delete_hits.add(1);
         tell(sink, reply, ReplyLine::Deleted);
@@ -39,7 +38,6 @@ pub(super) fn touch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 ) -> Outcome<E::Pending> {
     let deadline = exptime.deadline(ctx.engine.moment());
     ctx.counters.cmd_touch.add(1);
-    ctx.note_write(key, 0);
     match ctx.engine.fetch_and_touch(pin, key, deadline) {
         Fetched::Hit(_item) => {
             ctx.counters.touch_hits.add(1);
@@ -61,7 +59,6 @@ pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    ctx.note_write(key, 0);
     let counters = ctx.counters;
     let (operation, hits, misses) = match delta {
         Delta::Up(delta) => (Arith::Incr(delta), &counters.incr_hits, &counters.incr_misses),

@@ -8,7 +8,6 @@
 use crate::base::{HashedKey, KeyHash};
 use crate::protocol::text::push_value_line;
 use crate::protocol::{CasShown, KeyList, KeyTooLong, Keys, LineRest, Manner, ReplyLine, Rest, Retrieval};
-use crate::stats::Access;
 use crate::store::{Engine, Fetched, Item, Miss};
 
 use super::context::Context;
@@ -48,12 +47,8 @@ pub(super) fn retrieve<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     };
     let hash = hash.unwrap_or_else(|| ctx.engine.hash(key).hash);
     let mut tally = Tally::default();
-    let key = HashedKey { key, hash };
-    if !answer(key, wanted.manner, End::Retrieval, &mut tally, ctx, pin, sink) {
+    if !answer(HashedKey { key, hash }, wanted.manner, End::Retrieval, &mut tally, ctx, pin, sink) {
         sink.text().extend_from_slice(ReplyLine::End.bytes());
-    }
-    if ctx.hot.due(1).is_some() {
-        ctx.hot.sample(key, Access::Read, tally.bytes, ctx.engine.moment().now);
     }
     tally.enter(1, wanted.manner, ctx);
     Outcome::Done
@@ -79,12 +74,13 @@ fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             ctx.engine.prefetch_item(pin, key.hash);
         }
         let mut tally = Tally::default();
-        let sampled = ctx.hot.due(window.len()).map_or(window.len, |index| index as usize);
-        for key in window.keys().take(sampled) {
-            answer(*key, manner, End::Value, &mut tally, ctx, pin, sink);
+        if let Some(index) = ctx.hot.due(window.len())
+            && let Some(key) = window.keys().nth(index as usize)
+        {
+            ctx.sample(pin, *key, None);
         }
-        if sampled < window.len {
-            answer_sampled(&window, sampled, manner, &mut tally, ctx, pin, sink);
+        for key in window.keys() {
+            answer(*key, manner, End::Value, &mut tally, ctx, pin, sink);
         }
         tally.enter(u64::from(window.len()), manner, ctx);
         if keys.is_over() {
@@ -107,26 +103,6 @@ fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Rest::None => {
             sink.text().extend_from_slice(ReplyLine::End.bytes());
             Outcome::Done
-        }
-    }
-}
-
-/// The keys of a window from number `sampled` on, whose turn it is to be counted as a hot one.
-#[cold]
-fn answer_sampled<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    window: &Window<'_>,
-    sampled: usize,
-    manner: Manner,
-    tally: &mut Tally,
-    ctx: &mut Context<'_, E>,
-    pin: &'pin E::Pin,
-    sink: &mut S,
-) {
-    let before = tally.bytes;
-    for (index, key) in window.keys().enumerate().skip(sampled) {
-        answer(*key, manner, End::Value, tally, ctx, pin, sink);
-        if index == sampled {
-            ctx.hot.sample(*key, Access::Read, tally.bytes - before, ctx.engine.moment().now);
         }
     }
 }
@@ -208,7 +184,6 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         CasShown::No => None,
     };
     let value_len = item.value_len();
-    tally.bytes += u64::from(value_len);
     let room = if value_len as usize <= ROOM_BYTES_MAX { value_len as usize } else { 0 };
     let text = sink.text();
     push_value_line(text, key.key.bytes(), item.client_flags(), value_len, cas, room + END_LEN_MAX);
@@ -224,8 +199,6 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 #[derive(Default)]
 struct Tally {
     hits: u64,
-    /// Of the values.
-    bytes: u64,
     expired: u64,
     flushed: u64,
 }

@@ -43,7 +43,6 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     if ctx.prefixes.is_on() {
         ctx.prefixes.count_set(key.key);
     }
-    ctx.note_write(key, wanted.value_len);
     let mut incoming = Incoming { pending, mode: wanted.mode, reply: wanted.reply };
     let terminator = match wanted.value {
         Value::Coming => return Outcome::Receive(incoming),

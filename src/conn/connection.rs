@@ -276,6 +276,7 @@ impl Connection {
         if batch.is_empty() {
             return Step::Starved;
         }
+        batch.sample(ctx, pin);
         let mut done = 0;
         let mut special = None;
         for element in batch.elements() {

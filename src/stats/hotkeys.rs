@@ -9,7 +9,7 @@
 //! error. Every key that gets more than one in 128 of the samples is there. Counts are halved once a minute, so that what was
 //! hot an hour ago is not.
 //!
-//! A request that is not sampled costs a decrement. One that is tries the lock of its own worker's sketch, which nobody else
+//! A batch of requests costs a subtraction. One that is tries the lock of its own worker's sketch, which nobody else
 //! takes but for `stats hotkeys`; if it is taken just then, the sample is dropped.
 
 use std::collections::HashMap;

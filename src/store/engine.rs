@@ -41,6 +41,9 @@ pub trait Engine {
         deadline: Deadline,
     ) -> Fetched<Self::Item<'pin>>;
 
+    /// How many bytes the value of `key` has, if there is one. Not an access.
+    fn peek_len(&self, pin: &Self::Pin, key: HashedKey<'_>) -> Option<u32>;
+
     /// Memory for a value of `value_len` bytes that will become `key`'s: all of it, or as much as a connection receives at
     /// once.
     ///

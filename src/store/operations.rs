@@ -57,6 +57,10 @@ impl Engine for WorkerStore {
         self.get_and_touch(pin, key, deadline)
     }
 
+    fn peek_len(&self, pin: &Pin, key: HashedKey<'_>) -> Option<u32> {
+        self.find_live(pin, key).ok().map(|item| item.value_len())
+    }
+
     #[inline]
     fn reserve(
         &mut self,

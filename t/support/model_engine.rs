@@ -221,6 +221,10 @@ impl Engine for ModelEngine {
         row("curr_items", &self.items.len());
     }
 
+    fn peek_len(&self, _pin: &(), key: HashedKey<'_>) -> Option<u32> {
+        self.items.get(key.key.bytes()).map(|item| item.value_len())
+    }
+
     fn dump_class(&self, _pin: &(), class: u8, limit: u32, show: ShowItem<'_>) {
         assert!(class < 64);
         let limit = if limit == 0 { usize::MAX } else { limit as usize };
