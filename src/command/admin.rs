@@ -40,8 +40,7 @@ pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         },
         Admin::CacheMemlimit(megabytes, reply) => (reply, cache_memlimit(megabytes, ctx)),
         Admin::Stats(arguments) => {
-            statistics::report(arguments, ctx, pin, sink.text());
-            return Outcome::Done;
+            return statistics::report(arguments, ctx, pin, sink.text());
         }
         Admin::Slabs(arguments, reply) => (reply, slabs::obey(arguments, reply, ctx)),
         Admin::Debugtime(arguments) => (Reply::Wanted, debugtime(arguments, ctx)),

@@ -9,15 +9,23 @@ use crate::stats::{HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, connection_rows, ge
 use crate::store::{Engine, StoreReport};
 
 use super::context::Context;
+use super::execute::Outcome;
 
 /// How much `stats cachedump` says at most, in bytes: memcached's figure.
 const CACHEDUMP_BYTES_MAX: usize = 2 << 20;
 /// How many keys `stats hotkeys` names.
 const HOTKEYS_SHOWN_MAX: usize = 50;
+/// How many prefixes `stats prefixes` shows.
+const PREFIXES_SHOWN_MAX: usize = 1000;
 /// Slab class ids end before this one.
 const SLAB_ID_END: u32 = 64;
 
-pub(super) fn report<E: Engine>(mut arguments: Tokens<'_>, ctx: &mut Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) {
+pub(super) fn report<E: Engine>(
+    mut arguments: Tokens<'_>,
+    ctx: &mut Context<'_, E>,
+    pin: &E::Pin,
+    out: &mut Vec<u8>,
+) -> Outcome<E::Pending> {
     let line = match arguments.next() {
         None => general(ctx, pin, out),
         Some(b"items") => group(StoreReport::Items, ctx, pin, out),
@@ -42,10 +50,15 @@ pub(super) fn report<E: Engine>(mut arguments: Tokens<'_>, ctx: &mut Context<'_,
         }
         Some(b"detail") => detail(arguments, ctx, out),
         Some(b"hotkeys") => hotkeys(arguments, ctx, out),
+        Some(b"prefixes") => match prefixes(ctx, out) {
+            Some(line) => line,
+            None => return Outcome::Busy,
+        },
         Some(b"cachedump") => cachedump(arguments, ctx, pin, out),
         Some(_) => ReplyLine::Error,
     };
     out.extend_from_slice(line.bytes());
+    Outcome::Done
 }
 
 fn general<E: Engine>(ctx: &Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) -> ReplyLine {
@@ -57,6 +70,36 @@ fn general<E: Engine>(ctx: &Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) -> 
 fn group<E: Engine>(group: StoreReport, ctx: &Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) -> ReplyLine {
     ctx.engine.report(pin, group, &mut |name, value| push_stat(out, name, value));
     ReplyLine::End
+}
+
+/// `stats prefixes`: items and bytes by key prefix, those with most bytes first. None: they are being counted, ask again.
+fn prefixes<E: Engine>(ctx: &mut Context<'_, E>, out: &mut Vec<u8>) -> Option<ReplyLine> {
+    if !ctx.switches.dump_enabled {
+        return Some(ReplyLine::PrefixesNotAllowed);
+    }
+    let (census, is_fresh) = ctx.engine.census(ctx.prefixes.delimiter());
+    if !is_fresh && !ctx.last_try {
+        return None;
+    }
+    let mut row = |name: &str, value: u64| push_stat(out, name, &value);
+    row("counting", u64::from(!is_fresh));
+    let Some(census) = census else { return Some(ReplyLine::End) };
+    row("age", u64::from(ctx.engine.moment().now.0.saturating_sub(census.counted_at.0)));
+    row("prefixes", census.prefixes.len() as u64);
+    row("unprefixed_items", census.unprefixed.items);
+    row("unprefixed_bytes", census.unprefixed.bytes);
+    row("other_items", census.beyond.items);
+    row("other_bytes", census.beyond.bytes);
+    let mut all: Vec<_> = census.prefixes.iter().collect();
+    all.sort_unstable_by(|one, other| other.1.bytes.cmp(&one.1.bytes).then_with(|| one.0.cmp(other.0)));
+    for (prefix, held) in all.into_iter().take(PREFIXES_SHOWN_MAX) {
+        for (name, value) in [("items", held.items), ("bytes", held.bytes)] {
+            out.extend_from_slice(b"STAT ");
+            out.extend_from_slice(prefix);
+            out.extend_from_slice(format!(":{name} {value}\r\n").as_bytes());
+        }
+    }
+    Some(ReplyLine::End)
 }
 
 /// `stats hotkeys [on|off]`.

@@ -141,9 +141,14 @@ impl PendingItem {
         self.head
     }
 
-    /// How many links follow its head, by class: the largest class's, and the last one's.
+    /// How many links follow its head, if it is a chain, by class: the largest class's, and the last one's.
     #[inline]
-    pub fn links_by_class(&self) -> [(u8, u32); 2] {
+    pub fn links_by_class(&self) -> Option<[(u8, u32); 2]> {
+        if self.layout.shape.has_extension { Some(self.chain_by_class()) } else { None }
+    }
+
+    #[cold]
+    fn chain_by_class(&self) -> [(u8, u32); 2] {
         let layout = &self.layout;
         let tail = layout.tail_class.map_or((layout.head_class, 0), |class| (class, 1));
         [(layout.head_class, layout.full_links), tail]

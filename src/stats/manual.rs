@@ -70,6 +70,10 @@ const GENERAL: &[(&str, &str)] = &[
     ("moves_to_cold", "Items that left the small queue for the main one, because they had been asked for."),
     ("moves_within_lru", "Items that were spared for having been asked for."),
     ("ghost_hits", "Keys stored again soon after they were evicted: what more memory would have kept."),
+    (
+        "ring_bytes",
+        "Bytes of the queues of new items. With `slab_bytes`, `hash_bytes`, `ghost_bytes` and free pages: what -m bounds.",
+    ),
     ("ghost_bytes", "Memory that remembers what was evicted, or will once something is."),
     ("ring_bytes", "Memory of the small queues."),
     ("malloc_fails", "Times memory outside the item arena could not be had."),
@@ -120,6 +124,22 @@ const SLABS: &[(&str, &str)] = &[
     ("total_malloced", "Bytes of all pages."),
 ];
 
+/// Rows of `stats prefixes`; the last two stand behind `<prefix>:`.
+const PREFIXES: &[(&str, &str)] = &[
+    (
+        "counting",
+        "1: the cache is being counted, and takes longer than an answer should; what follows is older, or missing.",
+    ),
+    ("age", "Seconds since it was counted."),
+    ("prefixes", "Prefixes that were told apart, at most 16384."),
+    ("unprefixed_items", "Items whose keys have no delimiter (-D)."),
+    ("unprefixed_bytes", "Their bytes."),
+    ("other_items", "Items under prefixes beyond that number."),
+    ("other_bytes", "Their bytes."),
+    ("items", "Items under the prefix. The 1000 prefixes with most bytes are shown."),
+    ("bytes", "Their bytes, with headers and keys, as in plain `stats`."),
+];
+
 /// Rows of `stats hotkeys`; all but the first three stand behind `<rank>:`.
 const HOTKEYS: &[(&str, &str)] = &[
     ("enabled", "1 while requests are sampled: from the start, or since `stats hotkeys on`."),
@@ -153,7 +173,9 @@ const HEAD: &str = "\
 that is not listed here belongs to machinery that larder does not have (list maintainer, crawler, log watchers) and is
 always 0. `stats reset` zeroes the counters. `stats settings` is described in [settings.md](settings.md); `stats detail on`
 starts counting by key prefix, `stats detail dump` shows the counts; `stats sizes` counts items by 32 bytes of size;
-`stats cachedump <class> <limit>` lists some keys. `stats hotkeys` names the keys that are asked for most, from a sample of the
+`stats cachedump <class> <limit>` lists some keys.
+`stats prefixes` counts items and bytes by key prefix: a background thread walks the cache, some 20 million items a second of its
+time. `stats hotkeys` names the keys that are asked for most, from a sample of the
 requests; `stats hotkeys off` stops the sampling, `stats reset` forgets what was seen. -X forbids all that shows keys.
 ";
 
@@ -170,6 +192,7 @@ pub fn markdown() -> String {
     section("`stats`: counters", &mut counters.into_iter());
     section("`stats items`, each row behind `items:<class>:`", &mut ITEMS.iter().copied());
     section("`stats slabs`, most rows behind `<class>:`", &mut SLABS.iter().copied());
+    section("`stats prefixes`, the last two behind `<prefix>:`", &mut PREFIXES.iter().copied());
     section("`stats hotkeys`, most rows behind `<rank>:`", &mut HOTKEYS.iter().copied());
     section("`stats conns`, each row behind `<descriptor>:`", &mut CONNS.iter().copied());
     text

@@ -43,6 +43,11 @@ impl PrefixTable {
         Self { enabled: AtomicBool::new(false), delimiter, table: Mutex::default() }
     }
 
+    /// What a prefix ends before.
+    pub const fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
     /// Whether anything is counted.
     #[inline]
     pub fn is_on(&self) -> bool {

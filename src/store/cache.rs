@@ -14,7 +14,7 @@ use crate::sync::{Epochs, Participant};
 use super::cas::CasCounter;
 use super::engine::MoveTuning;
 use super::flush::FlushMarks;
-use super::jobs::Bell;
+use super::jobs::{Bell, CensusDesk};
 use super::page_moves::PageMoves;
 use super::statistics::{ClassTally, WorkerTally};
 use super::worker_store::WorkerStore;
@@ -73,6 +73,7 @@ pub struct Store {
     /// When so many pages are in use, the fitter looks at them again.
     fit_at_pages: AtomicU64,
     pub(super) sweeper: Bell,
+    pub(super) census: CensusDesk,
     pub(super) page_moves: PageMoves,
     /// Wakes threads that wait for clients, so that each takes a turn.
     wake_workers: OnceLock<Box<dyn Fn() + Send + Sync>>,
@@ -134,6 +135,7 @@ impl Store {
             fitter: Bell::default(),
             fit_at_pages: AtomicU64::new(fit_at_pages),
             sweeper: Bell::default(),
+            census: CensusDesk::default(),
             page_moves: PageMoves::default(),
             wake_workers: OnceLock::new(),
             config,

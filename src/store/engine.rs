@@ -5,8 +5,11 @@
 //! (`Pin`, house rule 5). Results borrow that proof.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, RelTime};
+
+use super::jobs::Census;
 
 /// A cache, as one worker sees it.
 pub trait Engine {
@@ -112,6 +115,10 @@ pub trait Engine {
 
     /// Changes how pages move by themselves.
     fn tune_moves(&mut self, tuning: MoveTuning);
+
+    /// Items and bytes by key prefix as they were counted last, and whether that is as of now. If not, they are being counted:
+    /// call again in a later loop turn.
+    fn census(&mut self, delimiter: u8) -> (Option<Arc<Census>>, bool);
 
     /// Changes the memory limit, in bytes. False: out of the bounds that can be had.
     fn set_memory_limit(&mut self, bytes: u64) -> bool;

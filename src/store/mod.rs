@@ -39,5 +39,5 @@ pub use engine::{
     Arith, ArithOutcome, Engine, Fetched, Item, Miss, MoveTuning, Pending, Reassign, Refusal, ShowItem, StoreMode,
     StoreOutcome, StoreReport,
 };
-pub use jobs::JOB_THREADS;
+pub use jobs::{Census, JOB_THREADS, PrefixUse};
 pub use worker_store::WorkerStore;

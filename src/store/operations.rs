@@ -1,6 +1,7 @@
 //! The store as an `Engine`: which operation lives where.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, RelTime};
 use crate::item::{ItemRef, PendingItem};
@@ -11,6 +12,7 @@ use super::engine::{
     Arith, ArithOutcome, Engine, Fetched, Item, MoveTuning, Pending, Reassign, Refusal, ShowItem, StoreMode,
     StoreOutcome, StoreReport,
 };
+use super::jobs::Census;
 use super::worker_store::WorkerStore;
 
 impl Engine for WorkerStore {
@@ -138,6 +140,10 @@ impl Engine for WorkerStore {
 
     fn tune_moves(&mut self, tuning: MoveTuning) {
         self.store.tune_moves(tuning);
+    }
+
+    fn census(&mut self, delimiter: u8) -> (Option<Arc<Census>>, bool) {
+        self.store.census.ask(delimiter, self.now())
     }
 
     fn set_memory_limit(&mut self, bytes: u64) -> bool {

@@ -98,7 +98,7 @@ impl WorkerStore {
             drop(bucket);
             return Rescue::Done(self.expel(key.hash, item));
         }
-        let (class, bytes) = (store.slabs.class_of(copy.head()), copy.bytes());
+        let (class, bytes, links) = (store.slabs.class_of(copy.head()), copy.bytes(), copy.links_by_class());
         let twin = copy.into_twin(item);
         let is_small = ItemRef::sight(pin, &store.slabs, twin).is_some_and(|twin| !twin.word0().in_main());
         if is_small {
@@ -107,7 +107,7 @@ impl WorkerStore {
         store.slabs.dues.note(twin.page(), item.deadline());
         bucket.replace(slot, twin);
         self.unlink(item);
-        self.count_linked(class, bytes);
+        self.count_linked(class, bytes, links);
         drop(bucket);
         self.settle();
         store.page_moves.rescues.fetch_add(1, Ordering::Relaxed);

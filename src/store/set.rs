@@ -89,10 +89,7 @@ impl WorkerStore {
         if !place.in_main {
             self.newborns.push_small(class, RingEntry { chunk, mark: birth_mark(cas) });
         }
-        self.count_linked(class, bytes);
-        for (class, count) in links.into_iter().filter(|(_, count)| *count > 0) {
-            self.tally.classes[usize::from(class)].links_linked.add(u64::from(count));
-        }
+        self.count_linked(class, bytes, links);
         self.tally.classes[usize::from(class)].cmd_set.add(1);
         StoreOutcome::Stored
     }

@@ -126,11 +126,18 @@ impl WorkerStore {
         header::clear_linked(item.head());
         self.tally.count_unlinked(item.class(), item.bytes());
         self.items_untold -= 1;
+        if item.word0().has_extension() {
+            self.uncount_links(item);
+        }
+        self.retire(item);
+    }
+
+    #[cold]
+    fn uncount_links(&self, item: &ItemRef<'_>) {
         for link in item.chunks().skip(1) {
             let class = self.store.slabs.class_of(link);
             self.tally.classes[usize::from(class)].links_unlinked.add(1);
         }
-        self.retire(item);
     }
 
     /// Puts an unlinked item's chunks on the list of those to be handed on.
@@ -139,11 +146,14 @@ impl WorkerStore {
         self.retired.extend(item.chunks().map(|chunk| (slabs.class_of(chunk), chunk, item.chunk())));
     }
 
-    /// Enters a new item into the counts.
+    /// Enters a new item into the counts. `links` are those of its chain, if it is one.
     #[inline]
-    pub(super) fn count_linked(&mut self, class: u8, bytes: u64) {
+    pub(super) fn count_linked(&mut self, class: u8, bytes: u64, links: Option<[(u8, u32); 2]>) {
         self.tally.count_linked(class, bytes);
         self.items_untold += 1;
+        for (class, count) in links.into_iter().flatten() {
+            self.tally.classes[usize::from(class)].links_linked.add(u64::from(count));
+        }
     }
 
     /// What is rarely due after a change: telling the store how many items there are, handing on retired chunks.

@@ -163,11 +163,13 @@ const TABLE: &[Difference] = &[
         depends_on_timing: false,
     },
     Difference {
-        what: "stats hotkeys",
+        what: "stats hotkeys, stats prefixes",
         reason: "memcached has no such statistics.",
         seen: Seen::Transcripts(&[
             "stats_hotkeys_say_how_they_are_found_and_can_be_switched",
             "hot_keys_can_be_kept_secret",
+            "stats_prefixes_count_items_and_bytes_that_are_there",
+            "prefixes_can_be_kept_secret",
         ]),
         depends_on_timing: false,
     },

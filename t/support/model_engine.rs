@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use larder::base::{Deadline, HashedKey, Key, KeyHash, KeyHasher, Moment, RelTime};
 use larder::store::{
-    Arith, ArithOutcome, Engine, Fetched, Item, Miss, MoveTuning, Pending, Reassign, Refusal, ShowItem, StoreMode,
-    StoreOutcome, StoreReport,
+    Arith, ArithOutcome, Census, Engine, Fetched, Item, Miss, MoveTuning, Pending, Reassign, Refusal, ShowItem,
+    StoreMode, StoreOutcome, StoreReport,
 };
 
 /// The cache.
@@ -219,6 +220,12 @@ impl Engine for ModelEngine {
     fn report(&self, _pin: &(), group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display)) {
         row("group", &format!("{group:?}"));
         row("curr_items", &self.items.len());
+    }
+
+    fn census(&mut self, delimiter: u8) -> (Option<Arc<Census>>, bool) {
+        let mut census = Census::default();
+        self.items.values().for_each(|item| census.add(delimiter, &item.key, u64::from(item.value_len())));
+        (Some(Arc::new(census)), true)
     }
 
     fn peek_len(&self, _pin: &(), key: HashedKey<'_>) -> Option<u32> {

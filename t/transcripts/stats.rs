@@ -126,6 +126,44 @@ transcripts! {
         C: stats hotkeys on
         S: CLIENT_ERROR stats hotkeys not allowed
     ";
+    stats_prefixes_count_items_and_bytes_that_are_there: r"
+        C: set a:1 0 0 10
+        C: 0123456789
+        S: STORED
+        C: set a:2 0 0 10
+        C: 0123456789
+        S: STORED
+        C: set b:1 0 0 10
+        C: 0123456789
+        S: STORED
+        C: set gone:1 0 0 1 noreply
+        C: x
+        C: set over:1 0 -1 1 noreply
+        C: x
+        C: set plain 7 0 10
+        C: 0123456789
+        S: STORED
+        C: delete gone:1
+        S: DELETED
+        C: stats prefixes
+        S: STAT counting 0
+        S: STAT age {*}
+        S: STAT prefixes 2
+        S: STAT unprefixed_items 1
+        S: STAT unprefixed_bytes 35
+        S: STAT other_items 0
+        S: STAT other_bytes 0
+        S: STAT a:items 2
+        S: STAT a:bytes 58
+        S: STAT b:items 1
+        S: STAT b:bytes 29
+        S: END
+    ";
+    prefixes_can_be_kept_secret: r"
+        $ -X
+        C: stats prefixes
+        S: CLIENT_ERROR stats prefixes not allowed
+    ";
     dumping_can_be_forbidden: r"
         $ -X
         C: stats cachedump 1 0

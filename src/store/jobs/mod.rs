@@ -4,6 +4,7 @@
 //! grower    rung when the index gets full; splits buckets until it is not
 //! fitter    rung when memory has grown; adds a size class that would save some of it
 //! mover     rung when a class starves, when the limit falls, by `slabs`; while there are evictions four times a second
+//! census    rung by `stats prefixes`; counts items and bytes by key prefix
 //! sweeper   once a second, or rung by flush_all; collects what is past its end
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! period while it waits.
 
 mod automove;
+mod census;
 mod fitter;
 mod grower;
 mod page_mover;
@@ -26,10 +28,14 @@ use crate::sync::Pin;
 use super::cache::Store;
 use super::worker_store::WorkerStore;
 
+use census::CensusTaker;
 use fitter::Fitter;
 use grower::Grower;
 use page_mover::PageMover;
 use sweeper::Sweeper;
+
+pub(super) use census::CensusDesk;
+pub use census::{Census, PrefixUse};
 
 /// What a job wants after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +85,7 @@ impl Bell {
 }
 
 /// Threads that [`Store::start_jobs`] starts; they join the store.
-pub const JOB_THREADS: usize = 4;
+pub const JOB_THREADS: usize = 5;
 /// A job's calls are shallow.
 const STACK_BYTES: usize = 128 << 10;
 
@@ -91,6 +97,7 @@ impl Store {
     pub fn start_jobs(&'static self) -> io::Result<()> {
         self.start_job("grower", Grower, &self.grower)?;
         self.start_job("fitter", Fitter, &self.fitter)?;
+        self.start_job("census", CensusTaker::default(), &self.census.bell)?;
         self.start_job("sweeper", Sweeper::default(), &self.sweeper)?;
         self.start_job("page mover", PageMover::default(), &self.page_moves.bell)
     }

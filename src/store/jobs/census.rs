@@ -1,0 +1,179 @@
+//! The census: how many items and bytes there are under each key prefix. Rung by `stats prefixes`.
+//!
+//! ```text
+//! every page, in steps ──▶ counts by prefix ──▶ the last census, until the next one is asked for
+//! ```
+//!
+//! What is stored or leaves meanwhile is counted or not; an item that moves may be counted twice.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::base::RelTime;
+use crate::base::atomic::{AtomicU8, Ordering};
+use crate::item::ItemRef;
+use crate::memory::ChunkRef;
+use crate::sync::Pin;
+
+use super::super::worker_store::WorkerStore;
+use super::{Bell, Job, Next};
+
+/// Prefixes that are told apart: clients choose them, and each costs memory. The rest is one.
+const PREFIXES_MAX: usize = 1 << 14;
+/// Slots that one step looks at: at some 50 ns each.
+const SLOTS_PER_STEP: u32 = 2048;
+/// After so many steps the census rests for [`BREATH`], as the sweeper does.
+const STEPS_PER_BURST: u32 = 8;
+const BREATH: Duration = Duration::from_millis(4);
+/// A census that is older is no answer any more, in seconds.
+const FRESH_S: u32 = 1;
+
+/// Items, and their bytes with headers and keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrefixUse {
+    /// How many.
+    pub items: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What lies under which prefix, at some moment.
+#[derive(Debug, Default)]
+pub struct Census {
+    /// When it was complete.
+    pub counted_at: RelTime,
+    /// By what precedes the first delimiter of the key.
+    pub prefixes: HashMap<Box<[u8]>, PrefixUse>,
+    /// Items whose keys have no delimiter.
+    pub unprefixed: PrefixUse,
+    /// Items under prefixes beyond the number that is told apart.
+    pub beyond: PrefixUse,
+}
+
+/// Where a census is asked for and handed over.
+#[derive(Default)]
+pub(in crate::store) struct CensusDesk {
+    pub(in crate::store) bell: Bell,
+    /// The delimiter of the census that is asked for; 0: none is.
+    wanted: AtomicU8,
+    last: Mutex<Option<Arc<Census>>>,
+}
+
+/// Where the walk is.
+#[derive(Default)]
+pub(super) struct CensusTaker {
+    /// 0: nobody has asked.
+    page: u32,
+    slot: u32,
+    delimiter: u8,
+    counts: Census,
+    steps: u32,
+}
+
+impl CensusDesk {
+    /// The last census, and whether it is as of now. If it is not, another one is on its way.
+    pub(in crate::store) fn ask(&self, delimiter: u8, now: RelTime) -> (Option<Arc<Census>>, bool) {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_fresh = last.as_ref().is_some_and(|last| now.0.abs_diff(last.counted_at.0) <= FRESH_S);
+        if !is_fresh {
+            self.wanted.store(delimiter, Ordering::Relaxed);
+            self.bell.ring();
+        }
+        (last, is_fresh)
+    }
+}
+
+impl Job for CensusTaker {
+    fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
+        let store = worker.store;
+        if self.page == 0 {
+            self.delimiter = store.census.wanted.load(Ordering::Relaxed);
+            if self.delimiter == 0 {
+                return Next::Wait(None);
+            }
+            (self.page, self.slot, self.counts) = (1, 0, Census::default());
+        }
+        let mut left = SLOTS_PER_STEP;
+        while left > 0 && self.page <= store.slabs.arena.last_page() {
+            self.look(worker, pin, &mut left);
+        }
+        if self.page > store.slabs.arena.last_page() {
+            self.hand_over(worker);
+            return Next::Wait(None);
+        }
+        self.steps += 1;
+        if self.steps.is_multiple_of(STEPS_PER_BURST) { Next::Wait(Some(BREATH)) } else { Next::Again }
+    }
+}
+
+impl CensusTaker {
+    /// Counts the next slots of the page, at most `left`.
+    fn look(&mut self, worker: &WorkerStore, pin: &Pin, left: &mut u32) {
+        let slabs = &worker.store.slabs;
+        let per_page = slabs.classes.per_page(slabs.arena.class_of(ChunkRef::new(self.page, 0)));
+        let end = per_page.min(self.slot.saturating_add(*left));
+        *left -= end.saturating_sub(self.slot).clamp(1, *left);
+        for slot in self.slot..end {
+            let Some(item) = ItemRef::sight(pin, slabs, ChunkRef::new(self.page, slot)) else { continue };
+            if worker.why_dead(&item).is_none() {
+                self.counts.add(self.delimiter, item.key(), item.bytes());
+            }
+        }
+        self.slot = end;
+        if end >= per_page {
+            (self.page, self.slot) = (self.page + 1, 0);
+        }
+    }
+
+    fn hand_over(&mut self, worker: &WorkerStore) {
+        let desk = &worker.store.census;
+        let census = Census { counted_at: worker.now(), ..std::mem::take(&mut self.counts) };
+        *desk.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(census));
+        // Who asked meanwhile finds this one.
+        desk.wanted.store(0, Ordering::Relaxed);
+        self.page = 0;
+    }
+}
+
+impl Census {
+    /// Enters an item.
+    pub fn add(&mut self, delimiter: u8, key: &[u8], bytes: u64) {
+        let prefix = key.iter().position(|byte| *byte == delimiter).map(|end| &key[..end]);
+        let place = match prefix {
+            None => &mut self.unprefixed,
+            Some(prefix) if self.prefixes.len() >= PREFIXES_MAX && !self.prefixes.contains_key(prefix) => {
+                &mut self.beyond
+            }
+            Some(prefix) => self.prefix(prefix),
+        };
+        place.items += 1;
+        place.bytes += bytes;
+    }
+
+    fn prefix(&mut self, prefix: &[u8]) -> &mut PrefixUse {
+        if !self.prefixes.contains_key(prefix) {
+            self.prefixes.insert(prefix.into(), PrefixUse::default());
+        }
+        self.prefixes.get_mut(prefix).expect("it was there or is there now")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Census, PREFIXES_MAX, PrefixUse};
+
+    #[test]
+    fn prefixes_beyond_the_bound_are_one() {
+        let mut census = Census::default();
+        for number in 0..PREFIXES_MAX + 10 {
+            census.add(b':', format!("{number}:key").as_bytes(), 100);
+        }
+        census.add(b':', b"7:other", 50);
+        census.add(b':', b"plain", 60);
+        assert_eq!(census.prefixes.len(), PREFIXES_MAX);
+        assert_eq!(census.prefixes[&b"7"[..]], PrefixUse { items: 2, bytes: 150 });
+        assert_eq!(census.beyond, PrefixUse { items: 10, bytes: 1000 });
+        assert_eq!(census.unprefixed, PrefixUse { items: 1, bytes: 60 });
+    }
+}
