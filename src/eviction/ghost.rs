@@ -95,7 +95,6 @@ impl GhostTime {
 
 const FINGERPRINT_MASK: u16 = !31;
 const FROM_MAIN: u16 = 1 << 4;
-const ENTRIES: u32 = 8;
 const ENTRY_BITS: u32 = 16;
 /// Bytes of a bucket.
 const BUCKET_BYTES: usize = 16;
@@ -200,29 +199,26 @@ impl Ghost {
         };
         #[expect(clippy::cast_possible_truncation, reason = "4 bits")]
         let entry = fingerprint(hash) | from | now.stamp(queue) as u16;
-        let bucket = self.bucket(hash);
-        let before = bucket.load();
         // The place of an entry that is taken or forgotten, else of the one that is nearest to it. Another class's entry
         // is judged by this class's time: it goes sooner or later than it should.
-        let place = (0..ENTRIES)
-            .max_by_key(|place| match entry_at(before, *place) {
-                0 => u32::MAX,
-                entry => now.age(entry),
-            })
-            .unwrap_or(0);
-        let cleared = before & !(u128::from(u16::MAX) << (place * ENTRY_BITS));
-        bucket.store(cleared | u128::from(entry) << (place * ENTRY_BITS));
+        let words = &self.bucket(hash).0;
+        let [low, high] = [words[0].load(FixedOrdering::Relaxed), words[1].load(FixedOrdering::Relaxed)];
+        let (low_age, low_lane) = oldest(low, now);
+        let (high_age, high_lane) = oldest(high, now);
+        let (word, there, lane) = if high_age > low_age { (1, high, high_lane) } else { (0, low, low_lane) };
+        words[word].store(with_lane(there, lane, entry), FixedOrdering::Relaxed);
     }
 
     /// What is remembered of the key of `hash`, which is stored now; it is forgotten.
     #[inline]
     pub fn take(&self, hash: KeyHash, now: GhostTime) -> Option<Memory> {
-        let bucket = self.bucket(hash);
-        let there = bucket.load();
         let print = fingerprint(hash);
-        let place = (0..ENTRIES).find(|place| entry_at(there, *place) & FINGERPRINT_MASK == print)?;
-        let entry = entry_at(there, place);
-        bucket.store(there & !(u128::from(u16::MAX) << (place * ENTRY_BITS)));
+        let (word, there, lane) = self.bucket(hash).0.iter().find_map(|word| {
+            let there = word.load(FixedOrdering::Relaxed);
+            first_with(there, print).map(|lane| (word, there, lane))
+        })?;
+        let entry = lane_of(there, lane);
+        word.store(with_lane(there, lane, 0), FixedOrdering::Relaxed);
         let age = now.age(entry);
         match queue_of(entry) {
             _ if age >= SPAN_STAMPS => None,
@@ -232,25 +228,49 @@ impl Ghost {
     }
 }
 
-impl Bucket {
-    #[inline]
-    fn load(&self) -> u128 {
-        let [low, high] = &self.0;
-        u128::from(low.load(FixedOrdering::Relaxed)) | u128::from(high.load(FixedOrdering::Relaxed)) << 64
-    }
+/// A bit pattern in each of a word's four entries.
+const fn everywhere(entry: u16) -> u64 {
+    entry as u64 * 0x0001_0001_0001_0001
+}
 
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the halves are meant")]
-    fn store(&self, entries: u128) {
-        self.0[0].store(entries as u64, FixedOrdering::Relaxed);
-        self.0[1].store((entries >> 64) as u64, FixedOrdering::Relaxed);
-    }
+/// The highest bit of each entry that is 0, and perhaps of others above such a one.
+#[inline]
+const fn zeros(entries: u64) -> u64 {
+    entries.wrapping_sub(everywhere(1)) & !entries & everywhere(1 << 15)
+}
+
+/// The first entry with this fingerprint.
+#[inline]
+const fn first_with(word: u64, print: u16) -> Option<u32> {
+    let matches = zeros((word ^ everywhere(print)) & everywhere(FINGERPRINT_MASK));
+    if matches == 0 { None } else { Some(matches.trailing_zeros() / ENTRY_BITS) }
+}
+
+/// The highest age among a word's entries, and whose it is. An empty place is older than any entry.
+#[inline]
+fn oldest(word: u64, now: GhostTime) -> (u64, u32) {
+    let (small, main) = (u64::from(now.stamp(Queue::Small)), u64::from(now.stamp(Queue::Main)));
+    let main_less_small = main.wrapping_sub(small) & u64::from(STAMP_MASK);
+    let from_main = word >> FROM_MAIN.trailing_zeros() & everywhere(1);
+    // Each entry has 16 bits for a sum below 64.
+    let stamps_now = small * everywhere(1) + from_main * main_less_small;
+    let ages = (stamps_now + everywhere(16) - (word & everywhere(15))) & everywhere(15);
+    let is_full = ((word & everywhere(0x7fff)) + everywhere(0x7fff)) | word;
+    let ages = ages | (!is_full & everywhere(1 << 15)) >> 11;
+    let age = |lane: u32| (ages >> (lane * ENTRY_BITS) & 31, lane);
+    age(0).max(age(1)).max(age(2)).max(age(3))
 }
 
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "16 bits are meant")]
-const fn entry_at(entries: u128, place: u32) -> u16 {
-    (entries >> (place * ENTRY_BITS)) as u16
+const fn lane_of(word: u64, lane: u32) -> u16 {
+    (word >> (lane * ENTRY_BITS)) as u16
+}
+
+#[inline]
+const fn with_lane(word: u64, lane: u32, entry: u16) -> u64 {
+    let shift = lane * ENTRY_BITS;
+    word & !((u16::MAX as u64) << shift) | (entry as u64) << shift
 }
 
 /// Eleven bits of the hash that say nothing about its bucket; never 0, which marks an empty place.
@@ -267,18 +287,27 @@ const fn queue_of(entry: u16) -> Queue {
 }
 
 /// How a class's time advances. Behind the hand's lock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct GhostClock {
     small: Pace,
     main: Pace,
 }
 
+impl Default for GhostClock {
+    fn default() -> Self {
+        let pace = |span_percent| Pace { stamp: 0, count: 0, unit: unit(0, span_percent) };
+        Self { small: pace(SPAN_SMALL_PERCENT), main: pace(SPAN_MAIN_PERCENT) }
+    }
+}
+
 /// Stamps of one queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pace {
     stamp: u32,
     /// Evictions since the stamp began.
     count: u32,
+    /// Evictions that make a stamp.
+    unit: u32,
 }
 
 /// The ghost looks back over so many evictions from the small queue, in hundredths of the class's items, …
@@ -287,23 +316,29 @@ const SPAN_SMALL_PERCENT: u64 = 90;
 const SPAN_MAIN_PERCENT: u64 = 45;
 
 impl GhostClock {
-    /// Notes that an item left `queue` of a class of `items`.
-    pub fn tick(&mut self, queue: Queue, items: u32) {
-        let (pace, unit) = match queue {
-            Queue::Small => (&mut self.small, unit(items, SPAN_SMALL_PERCENT)),
-            Queue::Main => (&mut self.main, unit(items, SPAN_MAIN_PERCENT)),
+    /// The class holds so many items now.
+    pub fn set_items(&mut self, items: u32) {
+        self.small.unit = unit(items, SPAN_SMALL_PERCENT);
+        self.main.unit = unit(items, SPAN_MAIN_PERCENT);
+    }
+
+    /// Notes that an item left `queue`.
+    #[inline]
+    pub fn tick(&mut self, queue: Queue) {
+        let pace = match queue {
+            Queue::Small => &mut self.small,
+            Queue::Main => &mut self.main,
         };
         pace.count += 1;
-        if pace.count >= unit {
-            *pace = Pace { stamp: pace.stamp.wrapping_add(1), count: 0 };
+        if pace.count >= pace.unit {
+            (pace.stamp, pace.count) = (pace.stamp.wrapping_add(1), 0);
         }
     }
 
     /// The time now, where the small queue may be `target` long.
-    pub fn time(&self, target: u32, items: u32) -> GhostTime {
+    pub fn time(&self, target: u32) -> GhostTime {
         // Half a stamp has passed already of the one that runs, on average.
-        let unit = unit(items, SPAN_SMALL_PERCENT);
-        let young = (target + unit / 2).div_ceil(unit);
+        let young = target.saturating_add(self.small.unit / 2).div_ceil(self.small.unit);
         GhostTime::new(self.small.stamp, self.main.stamp, young)
     }
 }
@@ -316,7 +351,8 @@ fn unit(items: u32, span_percent: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ghost, GhostClock, GhostTime, KeyHash, Memory, Queue};
+    use super::{ENTRY_BITS, FINGERPRINT_MASK, Ghost, GhostClock, GhostTime, KeyHash, Memory, Queue};
+    use super::{first_with, lane_of, oldest, with_lane};
 
     fn hash(number: u64) -> KeyHash {
         KeyHash((number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
@@ -376,6 +412,28 @@ mod tests {
     }
 
     #[test]
+    fn four_entries_at_once_are_as_four_one_by_one() {
+        for number in 0..100_000 {
+            let mut word = hash(number).0;
+            if number % 3 == 0 {
+                word = with_lane(word, u32::try_from(number / 3 % 4).unwrap(), 0);
+            }
+            let now = GhostTime(u32::try_from(hash(number + 7).0 >> 32).unwrap());
+            let ages = (0..4).map(|lane| match lane_of(word, lane) {
+                // Whatever its stamp would say: the bits of an empty place are 0.
+                0 => (u64::from(now.age(0)) | 16, lane),
+                entry => (u64::from(now.age(entry)), lane),
+            });
+            assert_eq!(Some(oldest(word, now)), ages.max(), "{word:#x} at {now:?}");
+            let print = lane_of(hash(number / 2).0, 0) & FINGERPRINT_MASK | 32;
+            let word = with_lane(word, u32::try_from(number % 4).unwrap(), print | 7);
+            let lane = (0..u64::BITS / ENTRY_BITS).find(|lane| lane_of(word, *lane) & FINGERPRINT_MASK == print);
+            assert_eq!(first_with(word, print), lane);
+            assert_eq!(lane_of(word, lane.unwrap()) & FINGERPRINT_MASK, print);
+        }
+    }
+
+    #[test]
     fn strangers_are_seldom_taken_for_ghosts() {
         let ghost = Ghost::new(100_000).unwrap();
         ghost.fit(100_000);
@@ -390,13 +448,14 @@ mod tests {
         let mut clock = GhostClock::default();
         assert!(!GhostTime::default().runs());
         for _ in 0..3 {
-            clock.tick(Queue::Small, 0);
+            clock.tick(Queue::Small);
         }
-        assert_eq!(clock.time(0, 0), GhostTime::new(3, 0, 0), "a class without items evicts one per stamp");
+        assert_eq!(clock.time(0), GhostTime::new(3, 0, 0), "a class without items evicts one per stamp");
         let mut clock = GhostClock::default();
-        (0..900).for_each(|_| clock.tick(Queue::Small, 1000));
-        (0..450).for_each(|_| clock.tick(Queue::Main, 1000));
-        assert_eq!(clock.time(100, 1000), GhostTime::new(8, 8, 2), "a span is eight stamps");
-        assert_eq!(clock.time(800, 1000), GhostTime::new(8, 8, 8));
+        clock.set_items(1000);
+        (0..900).for_each(|_| clock.tick(Queue::Small));
+        (0..450).for_each(|_| clock.tick(Queue::Main));
+        assert_eq!(clock.time(100), GhostTime::new(8, 8, 2), "a span is eight stamps");
+        assert_eq!(clock.time(800), GhostTime::new(8, 8, 8));
     }
 }

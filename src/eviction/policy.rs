@@ -204,7 +204,7 @@ impl SlotS3A {
 
     /// A victim has left `queue`, alive.
     pub fn note_evicted(&mut self, queue: Queue) {
-        self.clock.tick(queue, self.items);
+        self.clock.tick(queue);
     }
 
     /// A new item joined the small queue.
@@ -234,6 +234,7 @@ impl SlotS3A {
     /// The class holds so many items now.
     pub fn set_items(&mut self, items: u32) {
         self.items = items;
+        self.clock.set_items(items);
         self.keep_bounds();
     }
 
@@ -244,7 +245,7 @@ impl SlotS3A {
 
     /// The class's time for the ghost.
     pub fn time(&self) -> GhostTime {
-        self.clock.time(self.target, self.items)
+        self.clock.time(self.target)
     }
 
     /// Its counts.

@@ -186,23 +186,33 @@ pub struct Birth {
     pub place: Place,
 }
 
-/// Where an item stands with the eviction policy.
+/// Where an item stands with the eviction policy: queue and freq, as they stand in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// In the main queue, not in the small one.
-    pub in_main: bool,
-    /// Hits since the hand last passed, 0 to 3.
-    pub freq: u8,
-}
+pub struct Place(u64);
 
 impl Place {
     /// In main, not asked for yet.
-    pub const MAIN: Self = Self { in_main: true, freq: 0 };
+    pub const MAIN: Self = Self(QUEUE_MAIN);
     /// In the small queue, not asked for yet.
-    pub const SMALL: Self = Self { in_main: false, freq: 0 };
+    pub const SMALL: Self = Self(0);
 
-    const fn word0(self) -> u64 {
-        (if self.in_main { QUEUE_MAIN } else { 0 }) | (self.freq as u64) << FREQ_SHIFT & FREQ_MASK
+    /// Where an item stands, or stood.
+    #[inline]
+    pub const fn of(word0: Word0) -> Self {
+        Self(word0.0 & (FREQ_MASK | QUEUE_MAIN))
+    }
+
+    /// As here, and in main.
+    #[inline]
+    #[must_use]
+    pub const fn moved_to_main(self) -> Self {
+        Self(self.0 | QUEUE_MAIN)
+    }
+
+    /// Whether it is in main, not in the small queue.
+    #[inline]
+    pub const fn in_main(self) -> bool {
+        self.0 & QUEUE_MAIN != 0
     }
 }
 
@@ -245,7 +255,7 @@ pub fn set_linked(head: &ChunkHead, birth: Birth) {
     let access = (u64::from(birth.now.0) << ACCESS_SHIFT) & ACCESS_MASK;
     let cas_high = birth.cas >> 32 << CAS_HIGH_SHIFT;
     // Release: key, value and word1 are written before; pairs with `Word0::load` (I2).
-    head.word0.store(shape | access | cas_high | birth.place.word0() | LINKED, Ordering::Release);
+    head.word0.store(shape | access | cas_high | birth.place.0 | LINKED, Ordering::Release);
 }
 
 /// As [`set_linked`], for a copy that takes its original's place: everything is as in the original, which is `seen` and
@@ -371,9 +381,11 @@ mod tests {
         assert!(!seen.in_main());
         promote(&head, seen);
         assert_eq!((Word0::load(&head).in_main(), Word0::load(&head).freq()), (true, 0));
-        let place = Place { in_main: true, freq: 2 };
-        set_linked(&head, Birth { cas: 1, deadline: Deadline(0), now: RelTime(1), place });
-        assert_eq!((Word0::load(&head).in_main(), Word0::load(&head).freq()), (true, 2));
+        note_hit(&head, Word0::load(&head), RelTime(1000));
+        let heir = linked();
+        let place = Place::of(Word0::load(&head));
+        set_linked(&heir, Birth { cas: 1, deadline: Deadline(0), now: RelTime(1), place });
+        assert_eq!((Word0::load(&heir).in_main(), Word0::load(&heir).freq()), (true, 1));
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub struct Store {
     /// What left lately, of all classes.
     pub(super) ghost: Ghost,
     /// Each class's time for the ghost, as its hand last published it. Rarely written, read by every store of a new key.
-    ghost_times: Box<[AtomicU32]>,
+    ghost_times: Box<[AtomicU32; CLASS_IDS]>,
     /// Whether any class's time runs.
     is_evicting: AtomicBool,
     /// Memory of all classes' rings.
@@ -95,6 +95,8 @@ pub(super) struct ClassHand {
 const HASHPOWER_SHIFT: u32 = 3;
 /// The index may come to need this share of the memory limit, with items of the smallest size.
 const INDEX_SHARE: u64 = 4;
+/// What a class id can be, so that none is out of bounds.
+const CLASS_IDS: usize = u8::MAX as usize + 1;
 /// Address space of the ghost: an entry for an item of so many bytes each, if the limit were all items.
 const GHOST_ITEM_BYTES: u64 = 16;
 
@@ -118,7 +120,7 @@ impl Store {
             hands: (0..=CLASS_MAX).map(|_| Mutex::default()).collect(),
             class_tallies: (0..=CLASS_MAX).map(|_| ClassTally::default()).collect(),
             ghost: Ghost::new(config.limit_bytes / GHOST_ITEM_BYTES)?,
-            ghost_times: (0..=CLASS_MAX).map(|_| AtomicU32::new(GhostTime::default().0)).collect(),
+            ghost_times: Box::new(std::array::from_fn(|_| AtomicU32::new(GhostTime::default().0))),
             is_evicting: AtomicBool::new(false),
             ring_bytes: AtomicU64::new(0),
             slabs,

@@ -80,7 +80,9 @@ impl Store {
                 remembered += 1;
             }
         });
-        ClassTally::add(&self.class_tallies[usize::from(class)].ghost_hits, remembered);
+        if remembered > 0 {
+            ClassTally::add(&self.class_tallies[usize::from(class)].ghost_hits, remembered);
+        }
         self.account_ring(ring_bytes, policy);
     }
 

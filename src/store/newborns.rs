@@ -30,12 +30,12 @@ pub(super) struct Newborns {
 }
 
 impl Newborns {
-    #[inline]
+    #[inline(never)]
     pub(super) fn push_small(&mut self, class: u8, entry: RingEntry) {
         self.waiting.push((class, Newborn::Small(entry)));
     }
 
-    #[inline]
+    #[inline(never)]
     pub(super) fn push_remembered(&mut self, class: u8, memory: Memory) {
         self.waiting.push((class, Newborn::Remembered(memory)));
     }

@@ -75,7 +75,16 @@ impl WorkerStore {
         let hash = pending.hash();
         let links = pending.links_by_class();
         let cas = self.cas.draw(&store.cas, mark.counter());
-        let place = self.place(class, hash, there.as_ref().map(|(_, old)| old));
+        let time = store.ghost_time(class);
+        let place = match &there {
+            // What is known of a key does not change with its value. A small item that is overwritten goes to the end of
+            // the ring: its old entry is stale.
+            Some((_, old)) if time.runs() => Place::of(old.word0()),
+            Some((_, old)) => Place::of(old.word0()).moved_to_main(),
+            // Until the class is full there is nobody to give way to.
+            None if !time.runs() => Place::MAIN,
+            None => self.place_new(class, hash, time),
+        };
         let chunk = pending.into_linked(Birth { cas, deadline, now: self.now(), place });
         store.slabs.dues.note(chunk.page(), deadline);
         match there {
@@ -86,7 +95,7 @@ impl WorkerStore {
             None if bucket.insert(hash, chunk).is_err() => return self.withdraw(pin, chunk),
             None => {}
         }
-        if !place.in_main {
+        if !place.in_main() {
             self.newborns.push_small(class, RingEntry { chunk, mark: birth_mark(cas) });
         }
         self.count_linked(class, bytes, links);
@@ -94,24 +103,7 @@ impl WorkerStore {
         StoreOutcome::Stored
     }
 
-    /// Where an item of `class` begins that takes the place of `old`, or is new.
-    #[inline]
-    fn place(&mut self, class: u8, hash: KeyHash, old: Option<&ItemRef<'_>>) -> Place {
-        let time = self.store.ghost_time(class);
-        match old {
-            // What is known of a key does not change with its value. A small item that is overwritten goes to the end of
-            // the ring: its old entry is stale.
-            Some(old) => {
-                let word0 = old.word0();
-                Place { in_main: word0.in_main() || !time.runs(), freq: word0.freq() }
-            }
-            // Until the class is full there is nobody to give way to.
-            None if !time.runs() => Place::MAIN,
-            None => self.place_new(class, hash, time),
-        }
-    }
-
-    /// Asks the ghost.
+    /// Where a new key begins in a class that evicts: what the ghost says.
     fn place_new(&mut self, class: u8, hash: KeyHash, time: GhostTime) -> Place {
         match self.store.ghost.take(hash, time) {
             None => Place::SMALL,
