@@ -63,7 +63,7 @@ miri: ## items, slabs and epochs under Miri, a minute; needs the nightly compone
 	MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks" scripts/run-tests $(CARGO) +$(NIGHTLY) miri test --lib -- \
 		sync::epoch memory::slab memory::magazine item::header dropping_a_pending an_item_in_the a_leased_item a_value_without
 
-.PHONY: bench-quick bench-memory bench-instructions bench-engine bench-classes bench-store bench-replay
+.PHONY: bench-quick bench-memory bench-instructions bench-engine bench-classes bench-growth bench-store bench-replay
 bench-quick: ## CPU time per request, larder beside memcached (doc/performance.md)
 	$(CARGO) bench --bench quick -- compare
 bench-memory: ## time to the first reply and resident memory, larder beside memcached
@@ -76,6 +76,8 @@ bench-engine: ## time of parsing and executing a request, without sockets
 	$(CARGO) bench --bench engine
 bench-classes: ## what size classes lose, by arithmetic, for known mixes of sizes
 	$(CARGO) bench --bench classes -- table
+bench-growth: ## latency of gets while the index grows to 20 million items, and afterwards
+	$(CARGO) bench --bench growth -- run
 bench-replay: ## miss ratios of the eviction policy on traces, beside plain and segmented LRU
 	$(CARGO) bench --bench replay
 

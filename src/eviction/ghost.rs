@@ -23,7 +23,7 @@ use crate::base::KeyHash;
 use crate::base::atomic::fixed::{AtomicU64, Ordering as FixedOrdering};
 use crate::base::atomic::{AtomicU32, Ordering};
 use crate::sys::cpu::prefetch;
-use crate::sys::mapping::Mapping;
+use crate::sys::mapping::{HUGE_PAGE_BYTES, Mapping};
 
 /// The queue that an item left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,8 +141,9 @@ impl Ghost {
     pub fn new(items_max: u64) -> io::Result<Self> {
         let buckets = usize::try_from(buckets_for(items_max)).unwrap_or(usize::MAX).min(BUCKETS_MAX);
         let mapping = Mapping::reserve(buckets * BUCKET_BYTES, BUCKET_BYTES)?;
+        // Not the first: the ghost of a small cache shall stay small.
         // Ignored: without huge pages it is slower and right.
-        let _ = mapping.advise_huge_pages();
+        let _ = mapping.advise_huge_pages(HUGE_PAGE_BYTES);
         let base = mapping.as_ptr().cast::<Bucket>().cast_const();
         assert!(base.is_aligned(), "a mapping starts on a page boundary");
         let len = u32::try_from(mapping.len() / BUCKET_BYTES).unwrap_or(u32::MAX);

@@ -178,7 +178,15 @@ impl Bucket {
         (self.last_tag.load(Ordering::Relaxed) == 0).then_some(LAST_SLOT)
     }
 
-    /// The full slots with their tags and chunks, for the lock holder.
+    /// Starts loading it. Only a hint.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        // Loom has no caches.
+        #[cfg(not(loom))]
+        crate::sys::cpu::prefetch(std::ptr::from_ref(self).cast());
+    }
+
+    /// The full slots with their tags and chunks, for the lock holder; to others, hints.
     pub(super) fn full_slots(&self) -> impl Iterator<Item = (usize, u16, ChunkRef)> {
         (0..SLOTS).filter_map(|slot| self.chunk(slot).map(|chunk| (slot, self.tag(slot), chunk)))
     }

@@ -15,9 +15,13 @@
 //! 4. Unlock both. Not earlier: a writer could otherwise remove from the child, and have reused, an item which the
 //!    parent still refers to. A thread that pins after the removal and looks in the parent for another key with the
 //!    same tag would follow that reference into a reused chunk.
+//!
+//! Who splits: the worker whose items make it necessary, a few buckets for every few items, unless somebody is at it. The
+//! grower (`store/jobs/grower.rs`) takes the memory for the children beforehand and does what the workers have left.
 
 use super::guard::LockedChain;
 use super::overflow::NONE;
+use super::region::HUGE_BUCKETS;
 use super::table::HashIndex;
 use crate::base::KeyHash;
 use crate::base::atomic::Ordering;
@@ -28,6 +32,10 @@ use super::bucket::SLOTS;
 
 /// Split while more than this share of the main buckets' slots would be in use: .80.
 const LOAD_PERCENT: u64 = 80;
+
+/// Memory for buckets is taken when fewer than this are left: ten milliseconds' worth of a million sets a second, eight
+/// times over.
+const ROOM_AHEAD: usize = HUGE_BUCKETS / 3;
 
 /// How far growth has come: `mask` in the low half, `split` in the high half.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,6 +99,8 @@ impl State {
 pub enum Split {
     /// There is one more bucket.
     Done,
+    /// Somebody holds the bucket, or the child's memory is not there yet.
+    Busy,
     /// The address space of the index is used up. Chains get longer from here on.
     Full,
 }
@@ -98,36 +108,79 @@ pub enum Split {
 impl HashIndex {
     /// Whether `items` are more than the main buckets hold comfortably.
     pub fn wants_split(&self, items: u64) -> bool {
-        items * 100 > u64::from(self.buckets()) * SLOTS as u64 * LOAD_PERCENT
+        self.splits_wanted(items) > 0
+    }
+
+    /// How many buckets more would hold `items` comfortably.
+    pub fn splits_wanted(&self, items: u64) -> u64 {
+        (items * 100).div_ceil(SLOTS as u64 * LOAD_PERCENT).saturating_sub(u64::from(self.buckets()))
+    }
+
+    /// Starts loading the next `count` buckets to be split, and names what is in them to `prefetch`. Only a hint.
+    pub fn prefetch_splits(&self, count: u32, prefetch: impl FnMut(ChunkRef)) {
+        let state = self.state();
+        let parents = state.split()..state.split().saturating_add(count).min(state.mask());
+        parents.clone().for_each(|number| self.main.bucket(number).prefetch());
+        parents.flat_map(|number| self.main.bucket(number).full_slots()).map(|(.., chunk)| chunk).for_each(prefetch);
+    }
+
+    /// As [`HashIndex::split_one`], if that waits neither for a lock nor for memory.
+    pub fn try_split(&self, hash_of: impl FnMut(ChunkRef) -> KeyHash) -> Split {
+        let state = self.state();
+        if state.buckets() as usize >= self.main.len() {
+            return Split::Full;
+        }
+        if state.buckets() as usize >= self.populated.load(Ordering::Relaxed) {
+            return Split::Busy;
+        }
+        match LockedChain::try_for(self, state.split()) {
+            Some(parent) if self.state() == state => self.split(&parent, state, hash_of),
+            Some(_) | None => Split::Busy,
+        }
     }
 
     /// Splits the next bucket. `hash_of` hashes the key in a linked chunk; it is called under the bucket's lock.
-    pub fn split_one(&self, mut hash_of: impl FnMut(ChunkRef) -> KeyHash) -> Split {
-        let (parent, state) = loop {
+    pub fn split_one(&self, hash_of: impl FnMut(ChunkRef) -> KeyHash) -> Split {
+        loop {
             let state = self.state();
             if state.buckets() as usize >= self.main.len() {
                 return Split::Full;
             }
             let parent = LockedChain::wait_for(self, state.split(), Ranked::waited(Rank::Bucket));
-            // Another grower may have split it while we waited.
+            // Another thread may have split it while we waited.
             if self.state() == state {
-                break (parent, state);
+                return self.split(&parent, state, hash_of);
             }
-        };
+        }
+    }
+
+    /// Splits `parent`, the next one by `state`. The caller unlocks it afterwards.
+    fn split(&self, parent: &LockedChain, state: State, mut hash_of: impl FnMut(ChunkRef) -> KeyHash) -> Split {
         let child = LockedChain::lock_unreachable(self, state.buckets());
         let belongs_to_child = |chunk: ChunkRef| state.next().bucket_of(hash_of(chunk)) == child.number();
-        if !fill_child(&parent, &child, belongs_to_child) {
+        if !fill_child(parent, &child, belongs_to_child) {
             child.empty_unreachable();
             return Split::Full;
         }
         // Release: who reads it finds the child filled. Only here is the state stored, under the parent's lock.
         self.state.store(state.next().bits(), Ordering::Release);
-        strip_parent(&parent);
+        strip_parent(parent);
         parent.close_gaps();
         // The child's lock goes first or last, no matter; both go after the parent was stripped.
-        drop(child);
-        drop(parent);
         Split::Done
+    }
+
+    /// Whether the memory of the buckets to come should be taken now.
+    pub fn wants_room(&self) -> bool {
+        let populated = self.populated.load(Ordering::Relaxed);
+        populated < self.main.len() && self.buckets() as usize + ROOM_AHEAD > populated
+    }
+
+    /// Takes memory for some buckets to come: milliseconds, in which nobody waits. To be called by one thread only.
+    pub fn make_room(&self) {
+        let populated = self.populated.load(Ordering::Relaxed);
+        self.main.populate(populated, HUGE_BUCKETS);
+        self.populated.store(populated + HUGE_BUCKETS, Ordering::Relaxed);
     }
 }
 

@@ -62,10 +62,7 @@ impl HashIndex {
     pub fn try_lock(&self, hash: KeyHash) -> Option<BucketGuard<'_>> {
         loop {
             let number = self.bucket_of(hash);
-            if !self.main.bucket(number).try_lock() {
-                return None;
-            }
-            let chain = LockedChain { index: self, number, _ranked: Ranked::tried(Rank::Bucket) };
+            let chain = LockedChain::try_for(self, number)?;
             if self.bucket_of(hash) == number {
                 return Some(BucketGuard { chain, hash });
             }
@@ -140,6 +137,11 @@ impl<'a> LockedChain<'a> {
             wait_until_locked(main);
         }
         Self { index, number, _ranked: ranked }
+    }
+
+    /// Locks main bucket `number` if nobody holds it.
+    pub(super) fn try_for(index: &'a HashIndex, number: u32) -> Option<Self> {
+        index.main.bucket(number).try_lock().then(|| Self { index, number, _ranked: Ranked::tried(Rank::Bucket) })
     }
 
     /// Locks a main bucket that no state names yet.

@@ -4,9 +4,14 @@ use std::io;
 
 use super::bucket::Bucket;
 #[cfg(not(loom))]
-use crate::sys::mapping::Mapping;
+use crate::sys::mapping::{HUGE_PAGE_BYTES, Mapping};
 
 const BUCKET_BYTES: usize = 64;
+/// Buckets in a huge page.
+#[cfg(not(loom))]
+pub(super) const HUGE_BUCKETS: usize = HUGE_PAGE_BYTES / BUCKET_BYTES;
+#[cfg(loom)]
+pub(super) const HUGE_BUCKETS: usize = 1;
 /// Bucket numbers are 32 bits, and a split doubles a mask of them.
 const BUCKETS_MAX: usize = 1 << 31;
 
@@ -15,8 +20,7 @@ pub(super) struct Region {
     /// The mapping's first byte.
     base: *const Bucket,
     len: usize,
-    /// Held for its drop.
-    _mapping: Mapping,
+    mapping: Mapping,
 }
 
 // SAFETY: `base` points into the mapping, which is as much the Region's own as a Box would be, and what it hands out
@@ -32,17 +36,27 @@ impl Region {
     /// Room for `wanted` buckets, or for as many as can be had, but at least `least`.
     pub(super) fn new(wanted: usize, least: usize) -> io::Result<Self> {
         let mapping = Mapping::reserve(wanted.min(BUCKETS_MAX) * BUCKET_BYTES, least * BUCKET_BYTES)?;
-        // Ignored: without huge pages it is slower and right.
-        let _ = mapping.advise_huge_pages();
         let base = mapping.as_ptr().cast::<Bucket>().cast_const();
         assert!(base.is_aligned(), "a mapping starts on a page boundary");
-        Ok(Self { base, len: mapping.len() / BUCKET_BYTES, _mapping: mapping })
+        Ok(Self { base, len: mapping.len() / BUCKET_BYTES, mapping })
     }
 
     /// How many buckets there is room for.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Asks for huge pages from bucket `start` on.
+    pub(super) fn advise_huge_pages(&self, start: usize) {
+        // Ignored: without huge pages it is slower and right.
+        let _ = self.mapping.advise_huge_pages(start * BUCKET_BYTES);
+    }
+
+    /// Takes memory for `count` buckets from bucket `start` on. They are nobody's yet.
+    pub(super) fn populate(&self, start: usize, count: usize) {
+        // Ignored: what is not populated is when it is touched.
+        let _ = self.mapping.populate(start * BUCKET_BYTES, count * BUCKET_BYTES);
     }
 
     /// The bucket `number`.
@@ -72,6 +86,10 @@ impl Region {
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
+
+    pub(super) fn advise_huge_pages(&self, _start: usize) {}
+
+    pub(super) fn populate(&self, _start: usize, _count: usize) {}
 
     pub(super) fn bucket(&self, number: u32) -> &Bucket {
         &self.0[number as usize]

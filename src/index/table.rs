@@ -5,9 +5,9 @@ use std::io;
 use super::bucket::Bucket;
 use super::growth::State;
 use super::overflow::{NONE, OverflowPool};
-use super::region::Region;
+use super::region::{HUGE_BUCKETS, Region};
 use crate::base::KeyHash;
-use crate::base::atomic::{AtomicU64, Ordering};
+use crate::base::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::memory::ChunkRef;
 use crate::sync::Pin;
 
@@ -22,6 +22,10 @@ pub struct HashIndex {
     pub(super) state: AtomicU64,
     pub(super) main: Region,
     pub(super) overflow: OverflowPool,
+    /// So many main buckets have their memory. Those it starts with, and a huge page's worth in any case, take small pages
+    /// as they are touched: a cache that is hardly used shall stay small.
+    pub(super) populated: AtomicUsize,
+    first_populated: usize,
 }
 
 impl HashIndex {
@@ -33,20 +37,22 @@ impl HashIndex {
     pub fn new(limit_bytes: usize, hashpower: u32) -> io::Result<Self> {
         let state = State::with_level(hashpower.min(HASHPOWER_MAX));
         let wanted = limit_bytes / BUCKET_BYTES;
+        let main = Region::new(wanted, state.buckets() as usize)?;
+        let first_populated = (state.buckets() as usize).next_multiple_of(HUGE_BUCKETS);
+        main.advise_huge_pages(first_populated);
         Ok(Self {
             state: AtomicU64::new(state.bits()),
-            main: Region::new(wanted, state.buckets() as usize)?,
+            main,
             overflow: OverflowPool::new(wanted)?,
+            populated: AtomicUsize::new(first_populated),
+            first_populated,
         })
     }
 
     /// Starts loading the bucket of `hash`.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
-        #[cfg(not(loom))]
-        crate::sys::cpu::prefetch(std::ptr::from_ref(self.main.bucket(self.bucket_of(hash))).cast());
-        #[cfg(loom)]
-        let _ = hash;
+        self.main.bucket(self.bucket_of(hash)).prefetch();
     }
 
     /// A chunk that may hold the key of `hash`, for prefetching it. A hint: what it names may be anything by now.
@@ -120,6 +126,8 @@ impl HashIndex {
 
     /// Memory in use, overflow buckets included.
     pub fn bytes_touched(&self) -> usize {
-        (self.buckets() as usize + self.overflow.touched()) * BUCKET_BYTES
+        let populated = self.populated.load(Ordering::Relaxed);
+        let main = if populated > self.first_populated { populated } else { self.buckets() as usize };
+        (main + self.overflow.touched()) * BUCKET_BYTES
     }
 }

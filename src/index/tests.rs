@@ -125,6 +125,27 @@ fn growth_keeps_every_item_and_returns_the_overflow_buckets() {
 }
 
 #[test]
+fn who_only_tries_to_split_waits_neither_for_a_lock_nor_for_memory() {
+    let index = index(4 << 20, 0);
+    (0..20).for_each(|key| assert_eq!(set(&index, key, 0), Ok(None)));
+    let holder = index.lock(hash(3));
+    assert_eq!(index.try_split(hash_in), Split::Busy);
+    drop(holder);
+    assert_eq!((index.try_split(hash_in), index.buckets()), (Split::Done, 2));
+    while index.try_split(hash_in) == Split::Done {}
+    assert_eq!(index.buckets(), 32768, "a huge page's worth is there from the start");
+    assert!(index.wants_room());
+    let small = index.bytes_touched();
+    index.make_room();
+    assert!(!index.wants_room());
+    assert_eq!(index.try_split(hash_in), Split::Done);
+    assert!(index.bytes_touched() >= 2 * small - 64 * 64, "memory counts from when it is taken");
+    while index.try_split(hash_in) == Split::Done {}
+    assert_eq!((index.try_split(hash_in), index.buckets()), (Split::Full, 65536));
+    assert_holds(&index, &(0..20).map(|key| (key, chunk(key, 0))).collect());
+}
+
+#[test]
 fn a_full_index_refuses_and_changes_nothing() {
     // A page of main buckets, a page of overflow buckets.
     let index = index(4096, 0);

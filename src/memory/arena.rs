@@ -88,7 +88,7 @@ impl PageArena {
     /// # Errors
     /// The kernel's; nothing has changed then.
     pub fn advise_huge_pages(&self) -> io::Result<()> {
-        self.mapping.advise_huge_pages()
+        self.mapping.advise_huge_pages(0)
     }
 
     /// Gives `page`, which holds nothing but zeros, to a class, before any of its chunks gets out.

@@ -110,7 +110,8 @@ impl Store {
         let index_bytes = usize::try_from(config.limit_bytes / INDEX_SHARE).unwrap_or(usize::MAX).max(64 << 20);
         let index = HashIndex::new(index_bytes, config.hashpower.saturating_sub(HASHPOWER_SHIFT))?;
         if config.large_pages {
-            slabs.arena.advise_huge_pages()?;
+            // Ignored: it is tried, as in memcached; without huge pages it is slower and right.
+            let _ = slabs.arena.advise_huge_pages();
         }
         let first_look = memory::first_look(config.limit_bytes / u64::from(PAGE_BYTES));
         let fit_at_pages = if config.classes.may_be_fitted() { first_look } else { u64::MAX };
@@ -231,13 +232,9 @@ impl Store {
         }
     }
 
-    /// Notes that `change` items came (or went), and wakes the grower if the index is getting full, the fitter if memory
-    /// is.
+    /// Notes that `change` items came (or went), and wakes the fitter if memory is getting full.
     pub(super) fn count_items(&self, change: i64) {
-        let before = self.items_about.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
-        if change > 0 && self.index.wants_split(self.items_now(before.wrapping_add(change.cast_unsigned()))) {
-            self.grower.ring();
-        }
+        self.items_about.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
         let pages = self.slabs.pages_used();
         if pages >= self.fit_at_pages.load(Ordering::Relaxed) {
             self.fit_at_pages.store(memory::next_look(pages), Ordering::Relaxed);
@@ -245,9 +242,9 @@ impl Store {
         }
     }
 
-    /// Whether the index should grow by another bucket.
-    pub(super) fn wants_growth(&self) -> bool {
-        self.index.wants_split(self.items_about())
+    /// How many buckets the index should grow by.
+    pub(super) fn splits_wanted(&self) -> u64 {
+        self.index.splits_wanted(self.items_about())
     }
 
     /// The count can be below zero for a moment: workers report in batches.

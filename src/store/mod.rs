@@ -24,6 +24,7 @@ mod engine;
 mod evict;
 mod fetch;
 mod flush;
+mod grow;
 mod jobs;
 mod newborns;
 mod operations;

@@ -63,7 +63,7 @@ impl Store {
     pub(super) fn report_general(&'static self, row: Row<'_>) {
         row("hash_power_level", &self.index.level());
         row("hash_bytes", &self.index.bytes_touched());
-        row("hash_is_expanding", &u8::from(self.wants_growth()));
+        row("hash_is_expanding", &u8::from(self.splits_wanted() > 0));
         self.report_moves(row);
         row("lru_crawler_running", &0);
         row("lru_crawler_starts", &0);

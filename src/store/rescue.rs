@@ -83,7 +83,7 @@ impl WorkerStore {
                 Rescue::NoRoom => {}
             }
         }
-        self.expel(key.hash, item)
+        self.expel(pin, key.hash, item)
     }
 
     fn rescue(&mut self, pin: &Pin, key: HashedKey<'_>, item: &ItemRef<'_>) -> Rescue {
@@ -96,7 +96,7 @@ impl WorkerStore {
         if self.why_dead_at(mark, item).is_some() {
             // A copy of what a flush has dropped could land where the sweeper has been already, and outlive the mark.
             drop(bucket);
-            return Rescue::Done(self.expel(key.hash, item));
+            return Rescue::Done(self.expel(pin, key.hash, item));
         }
         let (class, bytes, links) = (store.slabs.class_of(copy.head()), copy.bytes(), copy.links_by_class());
         let twin = copy.into_twin(item);
@@ -109,7 +109,7 @@ impl WorkerStore {
         self.unlink(item);
         self.count_linked(class, bytes, links);
         drop(bucket);
-        self.settle();
+        self.settle(pin);
         store.page_moves.rescues.fetch_add(1, Ordering::Relaxed);
         if item.word0().has_extension() {
             store.page_moves.chunk_rescues.fetch_add(1, Ordering::Relaxed);
@@ -133,7 +133,7 @@ impl WorkerStore {
     }
 
     /// Evicts an item, or collects it if it is dead.
-    fn expel(&mut self, hash: KeyHash, item: &ItemRef<'_>) -> Vacated {
+    fn expel(&mut self, pin: &Pin, hash: KeyHash, item: &ItemRef<'_>) -> Vacated {
         let mut bucket = self.store.index.lock(hash);
         let Some(slot) = bucket.find_ref(hash, item.chunk()) else { return Vacated::Gone };
         bucket.remove(slot);
@@ -149,7 +149,7 @@ impl WorkerStore {
             let queue = if item.word0().in_main() { Queue::Main } else { Queue::Small };
             self.store.ghost.add(hash, queue, time);
         }
-        self.settle();
+        self.settle(pin);
         Vacated::Left
     }
 

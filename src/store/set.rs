@@ -29,7 +29,7 @@ impl WorkerStore {
         }
         let deadline = pending.deadline();
         let outcome = self.publish(pin, bucket, mark, there, pending, deadline);
-        self.settle();
+        self.settle(pin);
         outcome
     }
 
@@ -180,7 +180,7 @@ impl WorkerStore {
         // A touch may have changed the deadline since.
         let deadline = there.1.deadline();
         let outcome = self.publish(pin, bucket, mark, Some(there), new, deadline);
-        self.settle();
+        self.settle(pin);
         Some(outcome)
     }
 
@@ -196,7 +196,7 @@ impl WorkerStore {
         if was_live {
             self.class_counters(&item).delete_hits.add(1);
         }
-        self.settle();
+        self.settle(pin);
         was_live
     }
 

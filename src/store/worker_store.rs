@@ -159,9 +159,10 @@ impl WorkerStore {
     /// What is rarely due after a change: telling the store how many items there are, handing on retired chunks.
     /// No lock is held.
     #[inline]
-    pub(super) fn settle(&mut self) {
+    pub(super) fn settle(&mut self, pin: &Pin) {
         if self.items_untold.unsigned_abs() >= ITEMS_UNTOLD_MAX {
             self.store.count_items(std::mem::take(&mut self.items_untold));
+            self.grow_index(pin);
         }
         if self.retired.len() >= RETIRED_MAX {
             self.hand_on_retired();

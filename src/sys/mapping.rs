@@ -13,7 +13,13 @@ const KERNEL_PAGE_MIN: usize = 4096;
 /// One stretch of anonymous, zeroed, readable and writable memory. Given back when dropped.
 pub struct Mapping {
     raw: MmapRaw,
+    /// Bytes before the first huge page boundary, which nobody uses.
+    skipped: usize,
+    len: usize,
 }
+
+/// Huge pages of the kernels that larder knows. A mapping of at least this size starts on such a boundary.
+pub const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 impl Mapping {
     /// Reserves `wanted` bytes, or half of it, or half of that, but not less than `least`: what the machine
@@ -25,14 +31,19 @@ impl Mapping {
         let mut len = wanted.max(least);
         loop {
             let mut options = MmapOptions::new();
-            options.len(len);
+            let spare = if len < HUGE_PAGE_BYTES { 0 } else { HUGE_PAGE_BYTES };
+            options.len(len.saturating_add(spare));
             if !cfg!(miri) {
                 // Not counted against what the machine could back: the memory limit says how much will be touched.
                 // Miri knows no such flag.
                 options.no_reserve_swap();
             }
             match options.map_anon() {
-                Ok(map) => return Ok(Self { raw: map.into() }),
+                Ok(map) => {
+                    let raw = MmapRaw::from(map);
+                    let skipped = raw.as_ptr().addr().wrapping_neg() % HUGE_PAGE_BYTES;
+                    return Ok(Self { raw, skipped: skipped.min(spare), len });
+                }
                 Err(error) if len == least => return Err(error),
                 Err(_) => len = (len / 2).max(least),
             }
@@ -42,26 +53,41 @@ impl Mapping {
     /// The first byte.
     #[inline]
     pub fn as_ptr(&self) -> *mut u8 {
-        self.raw.as_mut_ptr()
+        self.raw.as_mut_ptr().wrapping_add(self.skipped)
     }
 
     /// How many bytes were granted.
     #[inline]
     pub fn len(&self) -> usize {
-        self.raw.len()
+        self.len
     }
 
     /// Never: the kernel maps at least a page.
     pub fn is_empty(&self) -> bool {
-        self.raw.len() == 0
+        self.len == 0
     }
 
-    /// Asks for huge pages.
+    /// Asks for huge pages from byte `start` on.
     ///
     /// # Errors
     /// The kernel's, where it has none; the mapping is as good as before.
-    pub fn advise_huge_pages(&self) -> io::Result<()> {
-        self.raw.advise(Advice::HugePage)
+    pub fn advise_huge_pages(&self, start: usize) -> io::Result<()> {
+        let start = start.min(self.len);
+        self.raw.advise_range(Advice::HugePage, self.skipped + start, self.len - start)
+    }
+
+    /// Takes memory for `len` bytes from byte `start` on (or as many as there are), which is otherwise taken when they
+    /// are touched first: of whoever touches a huge page then, the kernel may take milliseconds.
+    ///
+    /// # Errors
+    /// The kernel's, if it has no such call or no memory; the mapping is as good as before.
+    pub fn populate(&self, start: usize, len: usize) -> io::Result<()> {
+        let start = start.min(self.len);
+        let len = len.min(self.len - start);
+        if len == 0 || cfg!(miri) {
+            return Ok(());
+        }
+        self.raw.advise_range(Advice::PopulateWrite, self.skipped + start, len)
     }
 
     /// Gives the memory of a range back to the kernel. When it is touched again it is zeros.
@@ -76,13 +102,13 @@ impl Mapping {
         assert!(offset <= self.len());
         assert!(len <= self.len() - offset);
         // SAFETY: the range lies in the mapping, and what is in it is lost to nobody, as the caller knows.
-        unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, len) }
+        unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, self.skipped + offset, len) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Mapping;
+    use super::{HUGE_PAGE_BYTES, Mapping};
 
     #[test]
     #[cfg(not(miri))]
@@ -99,6 +125,22 @@ mod tests {
             unsafe { byte.read() }
         };
         assert_eq!((at(0), at(4095), at(4096)), (0, 0, 7));
+    }
+
+    #[test]
+    #[cfg(not(miri))]
+    fn populated_memory_is_zeros_on_a_huge_page_boundary() {
+        let mapping = Mapping::reserve(3 * HUGE_PAGE_BYTES, HUGE_PAGE_BYTES).unwrap();
+        assert_eq!((mapping.as_ptr().addr() % HUGE_PAGE_BYTES, mapping.len()), (0, 3 * HUGE_PAGE_BYTES));
+        // Ignored: a kernel without huge pages or without this call has its own way.
+        let _ = mapping.advise_huge_pages(HUGE_PAGE_BYTES);
+        let _ = mapping.populate(HUGE_PAGE_BYTES, usize::MAX);
+        for offset in [0, HUGE_PAGE_BYTES, 3 * HUGE_PAGE_BYTES - 1] {
+            // SAFETY: the offsets are below the length asked for.
+            let byte = unsafe { mapping.as_ptr().add(offset) };
+            // SAFETY: mapped memory is initialised.
+            assert_eq!(unsafe { byte.read() }, 0);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Background jobs: work that is cut into steps, and the thread that runs one job.
 //!
 //! ```text
-//! grower    rung when the index gets full; splits buckets until it is not
+//! grower    rung when the index needs memory, or splits that the workers have left
 //! fitter    rung when memory has grown; adds a size class that would save some of it
 //! mover     rung when a class starves, when the limit falls, by `slabs`; while there are evictions four times a second
 //! census    rung by `stats prefixes`; counts items and bytes by key prefix
@@ -48,6 +48,9 @@ pub(super) enum Next {
 
 /// Work in steps.
 pub(super) trait Job: Send {
+    /// What comes before a step and holds up nobody, because this thread is not pinned yet.
+    fn before_step(&mut self, _store: &Store) {}
+
     /// Does a bounded piece of work.
     fn step(&mut self, store: &mut WorkerStore, pin: &Pin) -> Next;
 }
@@ -106,6 +109,7 @@ impl Store {
         let run = move || {
             let (mut participant, mut store) = self.join();
             loop {
+                job.before_step(self);
                 let guard = participant.pin();
                 store.begin_turn();
                 let next = job.step(&mut store, &guard);

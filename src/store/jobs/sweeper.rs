@@ -286,7 +286,7 @@ fn collect(worker: &mut WorkerStore, pin: &Pin, hash: KeyHash, item: &ItemRef<'_
         bucket.remove(slot);
         worker.unlink(item);
         drop(bucket);
-        worker.settle();
+        worker.settle(pin);
     }
     is_dead
 }

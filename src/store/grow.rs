@@ -1,0 +1,64 @@
+//! The index grows with the items: who stores many splits a few buckets on the way.
+//!
+//! ```text
+//! 32 items more ──▶ 4 or 5 buckets: load them and their items, then split ──▶ the grower, if some are left
+//! ```
+//!
+//! Done by a thread of its own it would compete with the workers for processors just when they are busiest, and a
+//! processor lost costs a request milliseconds; a split costs well under a microsecond once its items are loaded.
+
+use crate::base::{Key, KeyHash};
+use crate::index::Split;
+use crate::item::ItemRef;
+use crate::memory::ChunkRef;
+use crate::sync::Pin;
+
+use super::cache::Store;
+use super::worker_store::WorkerStore;
+
+/// Buckets that are loaded and split in one go: what 32 items more need, nearly twice over.
+const SPLITS_PER_ROUND: u64 = 8;
+/// Rounds at most; the second one is for what another worker left because this one was at it, or the other way round.
+const ROUNDS: u32 = 2;
+
+impl WorkerStore {
+    /// Splits buckets until the index is large enough for its items, or some of them.
+    #[cold]
+    pub(super) fn grow_index(&self, pin: &Pin) {
+        let store = self.store;
+        if store.index.wants_room() {
+            store.grower.ring();
+        }
+        for _ in 0..ROUNDS {
+            let wanted = store.splits_wanted().min(SPLITS_PER_ROUND);
+            if wanted == 0 || self.split_some(pin, wanted) == Split::Full {
+                return;
+            }
+        }
+        if store.splits_wanted() > 0 {
+            store.grower.ring();
+        }
+    }
+
+    fn split_some(&self, pin: &Pin, count: u64) -> Split {
+        let store = self.store;
+        store.prefetch_splits(count);
+        let mut splits = (0..count).map(|_| store.index.try_split(|chunk| store.hash_of(pin, chunk)));
+        splits.find(|split| *split != Split::Done).unwrap_or(Split::Done)
+    }
+}
+
+impl Store {
+    /// Starts loading the next `count` buckets to be split and their items' keys.
+    pub(super) fn prefetch_splits(&self, count: u64) {
+        let count = u32::try_from(count).unwrap_or(0);
+        self.index.prefetch_splits(count, |chunk| self.slabs.arena.prefetch(chunk));
+    }
+
+    /// The hash of the key in a chunk that a locked bucket refers to.
+    pub(super) fn hash_of(&'static self, pin: &Pin, chunk: ChunkRef) -> KeyHash {
+        let item = ItemRef::sight(pin, &self.slabs, chunk).expect("what a locked bucket refers to is linked");
+        let key = Key::new(item.key()).expect("a linked item has a key of 1 to 250 bytes");
+        self.hasher.hash(key).hash
+    }
+}

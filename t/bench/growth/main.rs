@@ -1,0 +1,109 @@
+//! How much a growing index delays gets: `make bench-growth`.
+//!
+//! ```text
+//! core 0   the server, -t 2                  growing   new keys are set at a fixed rate, from empty to 20 million
+//! core 1   this program: one connection      steady    as fast, keys that are there
+//!          sets, the other gets, in turns    ratio     p99.9 of the gets of the one over that of the other
+//! ```
+//!
+//! The getter has one request in flight and asks for keys that are there. Background threads share the workers' core,
+//! which is the worst they can do.
+#![expect(clippy::disallowed_macros, reason = "the table on standard output is what this program is for")]
+#![expect(clippy::disallowed_methods, reason = "it measures real time, and waits for servers it cannot ask")]
+
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "other programs use more of it")]
+mod common;
+mod latency;
+mod load;
+
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::common::contest::{Contest, describe_host, number};
+use crate::common::figures::{Table, grouped};
+use crate::common::host::CpuTime;
+use crate::common::server::{Server, ServerCommand};
+use crate::latency::Latencies;
+use crate::load::{Keys, Load};
+
+const MEMORY_MIB: &str = "4096";
+
+struct Run {
+    growing: Latencies,
+    steady: Latencies,
+    growing_cpu_ns: u64,
+    steady_cpu_ns: u64,
+}
+
+fn main() -> ExitCode {
+    // Cargo adds `--bench` of its own, and runs the program without a mode when it only wants to see it start.
+    if !std::env::args().any(|argument| argument == "run") {
+        println!("usage: growth run   (see doc/performance.md)");
+        return ExitCode::SUCCESS;
+    }
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("growth: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
+    let contest = Contest::from_environment()?;
+    let items = number("LARDER_BENCH_KEYS", 20_000_000)?;
+    let sets_per_second = number("LARDER_BENCH_RATE", 400_000)?;
+    let steady_s = number("LARDER_BENCH_STEADY_S", 20)?;
+    let mut table = Table::new(
+        ["gets, µs", "p50", "p99", "p99.9", "p99.99", "longest", "gets", "CPU of the server, %"].map(str::to_string),
+    );
+    let mut ratios = Vec::new();
+    for command in &contest.servers {
+        let run = one_server(&contest, command, items, sets_per_second, Duration::from_secs(steady_s))?;
+        table.row(cells(&format!("{}, growing", command.name), &run.growing, run.growing_cpu_ns));
+        table.row(cells(&format!("{}, steady", command.name), &run.steady, run.steady_cpu_ns));
+        let ratio = run.growing.percentile_us(99.9) / run.steady.percentile_us(99.9);
+        ratios.push(format!("{}: p99.9 growing over steady {ratio:.2}", command.name));
+    }
+    println!("{table}");
+    println!("{} items, {} sets a second. {}", grouped(u64::from(items)), sets_per_second, describe_host());
+    ratios.iter().for_each(|ratio| println!("{ratio}"));
+    Ok(())
+}
+
+fn one_server(
+    contest: &Contest,
+    command: &ServerCommand,
+    items: u32,
+    sets_per_second: u32,
+    steady: Duration,
+) -> io::Result<Run> {
+    let (server, _) = Server::start(contest, command, &[], &["-t", "2", "-m", MEMORY_MIB])?;
+    let mut load = Load::connect(server.address, sets_per_second)?;
+    let start = CpuTime::of(server.pid())?;
+    let growing = load.run(Keys::New { up_to: items }, None)?;
+    let grown = CpuTime::of(server.pid())?;
+    server.control()?.wait_for_settled_index()?;
+    let settled = CpuTime::of(server.pid())?;
+    let steady = load.run(Keys::Known { below: items }, Some(steady))?;
+    let end = CpuTime::of(server.pid())?;
+    server.stop()?;
+    Ok(Run { growing, steady, growing_cpu_ns: grown.since(start).run_ns, steady_cpu_ns: end.since(settled).run_ns })
+}
+
+fn cells(name: &str, latencies: &Latencies, cpu_ns: u64) -> [String; 8] {
+    let at = |percent| format!("{:.1}", latencies.percentile_us(percent));
+    [
+        name.to_string(),
+        at(50.0),
+        at(99.0),
+        at(99.9),
+        at(99.99),
+        at(100.0),
+        grouped(latencies.count()),
+        format!("{:.0}", cpu_ns as f64 / latencies.took().as_nanos() as f64 * 100.0),
+    ]
+}
