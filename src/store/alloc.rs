@@ -29,6 +29,11 @@ const BEYOND_LIMIT_SHARE: u64 = 16;
 /// Pages that class may have in any case: two values of a mebibyte, and one page to share.
 const PAGES_FOR_LARGE_MIN: u64 = 3;
 
+/// How many chunks a full class of so many keeps ready or in limbo.
+pub(super) fn reserve_chunks(chunks: u64) -> u32 {
+    RESERVE_CHUNKS.min(u32::try_from(chunks / RESERVE_SHARE).unwrap_or(u32::MAX))
+}
+
 impl WorkerStore {
     /// Memory for the first [`AHEAD_BYTES`] of a value of `value_len` bytes: for what else is announced, memory is taken
     /// as it arrives ([`WorkerStore::cover`]).
@@ -109,8 +114,7 @@ impl WorkerStore {
                 taken = self.take_ready(&mut slab, class);
             }
             let full = !self.may_grow || !store.slabs.has_page(store.side_bytes());
-            let reserve = RESERVE_CHUNKS.min(u32::try_from(slab.usage().chunks / RESERVE_SHARE).unwrap_or(u32::MAX));
-            let target = wanted.saturating_sub(taken).max(reserve);
+            let target = wanted.saturating_sub(taken).max(reserve_chunks(slab.usage().chunks));
             lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
         }
         let may_evict = store.config.evictions;

@@ -14,7 +14,7 @@ use crate::sync::{Pin, Rank, Ranked};
 use super::cache::{ClassHand, Store};
 use super::engine::Miss;
 use super::newborns::{Newborn, Newborns};
-use super::statistics::ClassTally;
+use super::statistics::{ClassTally, WHOLE_KEY};
 use super::worker_store::WorkerStore;
 
 /// Items whose buckets are loaded at the same time.
@@ -81,7 +81,9 @@ impl Store {
             }
         });
         if remembered > 0 {
-            ClassTally::add(&self.class_tallies[usize::from(class)].ghost_hits, remembered);
+            let tally = &self.class_tallies[usize::from(class)];
+            ClassTally::add(&tally.ghost_hits, remembered);
+            ClassTally::add(&tally.missed, remembered * WHOLE_KEY);
         }
         self.account_ring(ring_bytes, policy);
     }
@@ -133,6 +135,7 @@ impl WorkerStore {
             }
             store.set_ghost_time(class, policy.time());
         }
+        ClassTally::add(&store.class_tallies[usize::from(class)].vacated, u64::from(vacated));
         *until_count = until_count.saturating_sub(vacated);
         store.account_ring(ring_bytes, policy);
         vacated

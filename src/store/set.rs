@@ -9,7 +9,7 @@ use crate::sync::Pin;
 
 use super::engine::{Refusal, StoreMode, StoreOutcome};
 use super::flush::FlushMark;
-use super::statistics::ClassCounters;
+use super::statistics::{ClassCounters, ClassTally, WHOLE_KEY};
 use super::worker_store::WorkerStore;
 
 impl WorkerStore {
@@ -83,7 +83,7 @@ impl WorkerStore {
             Some((_, old)) => Place::of(old.word0()).moved_to_main(),
             // Until the class is full there is nobody to give way to.
             None if !time.runs() => Place::MAIN,
-            None => self.place_new(class, hash, time),
+            None => self.place_new(class, hash, time, links),
         };
         let chunk = pending.into_linked(Birth { cas, deadline, now: self.now(), place });
         store.slabs.dues.note(chunk.page(), deadline);
@@ -104,13 +104,29 @@ impl WorkerStore {
     }
 
     /// Where a new key begins in a class that evicts: what the ghost says.
-    fn place_new(&mut self, class: u8, hash: KeyHash, time: GhostTime) -> Place {
+    fn place_new(&mut self, class: u8, hash: KeyHash, time: GhostTime, links: Option<[(u8, u32); 2]>) -> Place {
         match self.store.ghost.take(hash, time) {
             None => Place::SMALL,
             Some(memory) => {
                 self.newborns.push_remembered(class, memory);
+                if let Some([full, last]) = links {
+                    self.credit_last_link(full, last);
+                }
                 Place::MAIN
             }
+        }
+    }
+
+    /// A chain that the ghost remembers would have needed memory of its last link's class, too, which is credited with its
+    /// share of the chain's bytes.
+    #[cold]
+    fn credit_last_link(&self, full: (u8, u32), last: (u8, u32)) {
+        let classes = &self.store.slabs.classes;
+        let bytes = |(class, chunks): (u8, u32)| u64::from(classes.chunk_bytes(class)) * u64::from(chunks);
+        let (last_bytes, others) = (bytes(last), bytes((full.0, full.1 + 1)));
+        if last.0 != full.0 {
+            let part = WHOLE_KEY * last_bytes / (last_bytes + others);
+            ClassTally::add(&self.store.class_tallies[usize::from(last.0)].missed, part);
         }
     }
 

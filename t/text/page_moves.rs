@@ -46,6 +46,33 @@ fn a_class_that_comes_late_gets_its_share() {
     assert!(bytes <= 17 << 20, "{bytes} bytes are more than the limit and a page that is on its way");
 }
 
+#[test]
+fn the_last_links_of_chains_find_room_again() {
+    // Two chunks of 16 KiB and one of a smaller class each.
+    const LEN: usize = 33_821;
+    let server = Server::start(&["-m", "64"]);
+    let mut client = server.client();
+    fill(&mut client, "chain", 2500, LEN);
+    let rows = client.stats("slabs");
+    let pages = |(row, value): (&String, &String)| {
+        let class = row.strip_suffix(":total_pages")?.parse::<u64>().expect("a class");
+        Some((value.parse::<u64>().expect("a number"), class))
+    };
+    let mut classes: Vec<(u64, u64)> = rows.iter().filter_map(pages).collect();
+    classes.sort_unstable();
+    let [.., (tail_pages, tails), (_, links)] = classes[..] else { panic!("two classes have pages: {classes:?}") };
+    assert!(tail_pages >= 2, "{classes:?}");
+    // Every chain that leaves because its last link is wanted leaves two chunks that nobody needs.
+    client.ask(format!("slabs reassign {tails} {links}\r\n"), "OK\r\n");
+    wait_until("a page has moved", || number(&mut client, "", "slabs_moved") > 0);
+    let mut round = 0;
+    wait_until("less than four pages of links are free", || {
+        round += 1;
+        fill(&mut client, &format!("chain-{round}"), 500, LEN);
+        number(&mut client, "slabs", &format!("{links}:free_chunks")) < 4 * 64
+    });
+}
+
 /// Pages of classes whose chunks hold 3000 bytes.
 fn larger_pages(client: &mut Client) -> u64 {
     let rows = client.stats("slabs");

@@ -18,12 +18,15 @@ use crate::memory::CLASS_MAX;
 pub(super) struct ClassSample {
     pub(super) class: u8,
     pub(super) pages: u32,
-    /// Pages' worth of chunks that are free.
+    /// Pages' worth of chunks that are free, beyond what a class keeps ready.
     pub(super) spare_pages: u32,
-    /// Since start.
-    pub(super) ghost_hits: u64,
-    /// Since start. Says who may have pages that nobody uses, when nothing is known to be missed.
-    pub(super) evictions: u64,
+    /// Keys that the ghost remembered since start, in some small part of a key.
+    pub(super) missed: u64,
+    /// Pages whose worth it gets in this tick from classes that had them free.
+    pub(super) gained: u32,
+    /// Chunks it has had to vacate since start. Says who may have pages that nobody uses, when nothing is known to be
+    /// missed.
+    pub(super) vacated: u64,
 }
 
 /// A page for another class.
@@ -56,10 +59,10 @@ pub(super) struct Tick {
 #[derive(Clone, Copy, Debug, Default)]
 struct History {
     is_known: bool,
-    ghost_hits: u64,
-    /// Ghost hits per second.
+    missed: u64,
+    /// By how much it grows per second.
     rate: f64,
-    evictions: u64,
+    vacated: u64,
     /// It has evicted since the last tick.
     evicts: bool,
     /// The most pages it had in this period, and in the one before.
@@ -85,7 +88,11 @@ const PERIOD_S: u32 = 60;
 const SPAN_MIN: f64 = 0.25;
 /// What a page's worth of free chunks takes of the credit: nothing is lost with it.
 const COST_OF_FREE_PAGE: f64 = 0.125;
-/// A class with so many free pages needs none, and gives before all others.
+/// In a tick a class gets as many pages that others had free as are this share of its own, and one: a few may be all it
+/// needs, and what is too much would have to go back.
+const GAIN_SHARE: u32 = 4;
+/// A class with so many free pages gives before all others. One with a single free page needs none either: between the
+/// two, pages would come and go.
 const SPARE_PAGES: u32 = 2;
 
 impl Default for Automove {
@@ -111,11 +118,11 @@ impl Automove {
                 history.peak_before = std::mem::take(&mut history.peak);
             }
             history.peak = history.peak.max(sample.pages);
-            let hits = if history.is_known { sample.ghost_hits.saturating_sub(history.ghost_hits) } else { 0 };
-            history.evicts = history.is_known && sample.evictions != history.evictions;
-            history.evictions = sample.evictions;
+            let hits = if history.is_known { sample.missed.saturating_sub(history.missed) } else { 0 };
+            history.evicts = history.is_known && sample.vacated != history.vacated;
+            history.vacated = sample.vacated;
             history.is_known = true;
-            history.ghost_hits = sample.ghost_hits;
+            history.missed = sample.missed;
             #[expect(clippy::cast_precision_loss, reason = "a rate is no exact number")]
             let rate = hits as f64 / tick.elapsed_s.max(f64::MIN_POSITIVE);
             history.rate = rule.memory * history.rate + (1.0 - rule.memory) * rate;
@@ -129,7 +136,7 @@ impl Automove {
 
     /// The next move, if one pays. `samples` are as they were observed, and are changed as if the page had moved.
     pub(super) fn next_move(&mut self, samples: &mut [ClassSample], rule: Rule) -> Option<Move> {
-        let is_needy = |sample: &&mut ClassSample| sample.spare_pages < SPARE_PAGES && sample.pages > 0;
+        let is_needy = |sample: &&mut ClassSample| sample.spare_pages == 0 && sample.pages > 0;
         let gradient = |sample: &ClassSample| self.classes[usize::from(sample.class)].gradient;
         let evicts = |sample: &ClassSample| self.classes[usize::from(sample.class)].evicts;
         let needier = |one: &ClassSample, other: &ClassSample| {
@@ -137,6 +144,7 @@ impl Automove {
         };
         let to = samples.iter_mut().filter(is_needy).max_by(|one, other| needier(one, other))?;
         let (needy, wanted) = (to.class, gradient(to));
+        let may_gain = to.gained <= to.pages / GAIN_SHARE;
         let evicts = self.classes[usize::from(needy)].evicts;
         let from = samples.iter_mut().filter(|sample| sample.class != needy && self.may_give(sample)).min_by(
             |one, other| {
@@ -144,7 +152,8 @@ impl Automove {
                 has_spare(other).cmp(&has_spare(one)).then(gradient(one).total_cmp(&gradient(other)))
             },
         )?;
-        let is_free = (evicts || wanted > 0.0) && from.spare_pages >= SPARE_PAGES;
+        let has_spare = from.spare_pages >= SPARE_PAGES;
+        let is_free = (evicts || wanted > 0.0) && has_spare && may_gain;
         let pays = is_free || wanted > 0.0 && gradient(from) < rule.ratio * wanted;
         let cost = if is_free { COST_OF_FREE_PAGE } else { 1.0 };
         if !pays || self.credit < cost {
@@ -157,6 +166,7 @@ impl Automove {
         from.pages -= 1;
         if let Some(to) = samples.iter_mut().find(|sample| sample.class == needy) {
             to.pages += 1;
+            to.gained += u32::from(is_free);
             self.classes[usize::from(needy)].gradient *= 1.0 - 1.0 / f64::from(to.pages);
         }
         self.credit -= cost;
@@ -221,7 +231,7 @@ mod tests {
 
         fn observe(&mut self, stored_pages: f64) {
             for (sample, hits) in self.samples.iter_mut().zip(&self.hits_per_tick) {
-                sample.ghost_hits += hits;
+                sample.missed += hits;
             }
             self.automove.observe(&self.samples, Tick { now_s: self.now_s, elapsed_s: 0.25, stored_pages }, RULE);
         }
@@ -292,9 +302,17 @@ mod tests {
         let mut world = World::new(&[(100, 0), (100, 0), (100, 0)]);
         world.samples[2].spare_pages = 3;
         assert_eq!(world.tick(2.0), [], "nobody evicts");
-        world.samples[1].evictions = 5;
+        world.samples[1].vacated = 5;
         assert_eq!(world.tick(0.0), [Move { from: 3, to: 2 }, Move { from: 3, to: 2 }]);
         assert_eq!(world.tick(9.0), [], "one is left, and nobody has evicted since");
+    }
+
+    #[test]
+    fn a_small_class_gets_free_pages_one_by_one() {
+        let mut world = World::new(&[(2, 0), (100, 0)]);
+        world.samples[1].spare_pages = 30;
+        world.samples[0].vacated = 5;
+        assert_eq!(world.tick(9.0), [Move { from: 2, to: 1 }], "it may be all that it needs");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::base::atomic::Ordering;
 use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
 use crate::sync::Pin;
 
+use super::super::alloc::reserve_chunks;
 use super::super::page_moves::Order;
 use super::super::rescue::{Mercy, Vacated};
 use super::super::worker_store::WorkerStore;
@@ -305,13 +306,16 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
     let sample = |class| {
         let usage = store.slabs.lock(class).usage();
         let per_page = u64::from(store.slabs.classes.per_page(class)).max(1);
+        // What a class keeps ready it will need at once.
+        let spare = (usage.free + usage.limbo).saturating_sub(u64::from(reserve_chunks(usage.chunks)));
         let tally = &store.class_tallies[usize::from(class)];
         ClassSample {
             class,
             pages: usage.pages,
-            spare_pages: u32::try_from((usage.free + usage.limbo) / per_page).unwrap_or(u32::MAX),
-            ghost_hits: tally.ghost_hits.load(Ordering::Relaxed),
-            evictions: tally.evicted.load(Ordering::Relaxed),
+            spare_pages: u32::try_from(spare / per_page).unwrap_or(u32::MAX),
+            missed: tally.missed.load(Ordering::Relaxed),
+            gained: 0,
+            vacated: tally.vacated.load(Ordering::Relaxed),
         }
     };
     store.slabs.classes.ids().map(sample).filter(|sample| sample.pages > 0).collect()
