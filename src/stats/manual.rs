@@ -50,7 +50,10 @@ const GENERAL: &[(&str, &str)] = &[
     ("slab_reassign_rescues", "Items copied out of pages that moved."),
     ("slab_reassign_chunk_rescues", "Those of them that lie in several chunks."),
     ("slab_reassign_inline_reclaim", "Ended items found in pages that moved."),
-    ("slab_reassign_busy_items", "Times a page was not moved, because somebody held on to a chunk of it."),
+    (
+        "slab_reassign_busy_items",
+        "Times a page was not moved, because somebody held on to a chunk of it, or with -M there was no room for its items.",
+    ),
     ("slab_reassign_busy_nomem", "Items evicted although they were asked for, since there was no room for a copy."),
     ("slab_reassign_running", "1 while a page is being moved."),
     (

@@ -27,6 +27,8 @@ const RESCUE_BYTES_MAX: u32 = 1 << 20;
 /// How much an item is worth to the mover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mercy {
+    /// Keep it; if there is no room yet, let it stay where it is: with -M no item is ever evicted.
+    Always,
     /// Keep it, asked for or not: there is room.
     All,
     /// Keep it if it was asked for; if there is no room yet, let it stay where it is.
@@ -74,10 +76,12 @@ impl WorkerStore {
         let Some(key) = Key::new(item.key()) else { return Vacated::Gone };
         let key = self.store.hasher.hash(key);
         let is_asked = Word0::load(item.head()).freq() > 0 && item.value_len() <= RESCUE_BYTES_MAX;
-        let is_kept = (is_asked || mercy == Mercy::All) && self.why_dead(item).is_none();
+        let is_wanted = is_asked || matches!(mercy, Mercy::Always | Mercy::All);
+        let is_kept = is_wanted && self.why_dead(item).is_none();
         if is_kept {
             match self.rescue(pin, key, item) {
                 Rescue::Done(vacated) => return vacated,
+                Rescue::NoRoom if mercy == Mercy::Always => return Vacated::Stays,
                 Rescue::NoRoom if is_asked && mercy != Mercy::AskedNow => return Vacated::Stays,
                 Rescue::NoRoom if is_asked => ClassTally::add(&self.store.page_moves.no_memory, 1),
                 Rescue::NoRoom => {}

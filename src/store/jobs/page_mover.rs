@@ -44,6 +44,9 @@ const TICK_US_MIN: u64 = 200_000;
 /// chunk may do so for long.
 const RETRY_REST: Duration = Duration::from_millis(5);
 const RETRY_DOUBLINGS_MAX: u32 = 8;
+/// How often it is asked, while memory is beyond the limit and nothing may be evicted, whether a page's items have room
+/// elsewhere by now.
+const ROOM_LOOK: Duration = Duration::from_secs(1);
 
 /// Moves pages.
 #[derive(Default)]
@@ -103,6 +106,7 @@ impl PageMover {
     /// Finds something to do.
     fn choose(&mut self, worker: &mut WorkerStore) -> Next {
         let store = worker.store;
+        store.page_moves.is_running.store(false, Ordering::Relaxed);
         if let Some(order) = store.page_moves.take_order() {
             return self.obey(worker, order);
         }
@@ -131,6 +135,10 @@ impl PageMover {
     fn repay(&mut self, worker: &mut WorkerStore) -> Next {
         let mut samples = samples(worker);
         samples.retain(|sample| !self.shunned.contains(&sample.class));
+        if !worker.store.config.evictions {
+            // Room for all that a page holds.
+            samples.retain(|sample| sample.spare_pages > 0);
+        }
         let donor = self.automove.cheapest_donor(&samples, |class| worker.pages_floor(class)).or_else(|| {
             // Somebody has nothing at all to live on: even the last page of a class may go.
             let starving = worker.store.page_moves.take_starving()?;
@@ -138,7 +146,9 @@ impl PageMover {
         });
         match donor {
             Some(donor) => self.begin(worker, donor, 0),
-            None if self.shunned.is_empty() => self.rest(worker),
+            None if self.shunned.is_empty() && worker.store.config.evictions => self.rest(worker),
+            // Nobody rings when items are deleted.
+            None if self.shunned.is_empty() => Next::Wait(Some(ROOM_LOOK)),
             // Who would give a page could not. Ever less often it is tried again.
             None => {
                 self.shunned.clear();
@@ -176,7 +186,6 @@ impl PageMover {
 
     /// Until the next tick, or, if nothing has been evicted since the last one, until somebody rings.
     fn rest(&mut self, worker: &WorkerStore) -> Next {
-        worker.store.page_moves.is_running.store(false, Ordering::Relaxed);
         let evictions = worker.store.evictions();
         if std::mem::replace(&mut self.evictions, evictions) != evictions {
             return Next::Wait(Some(TICK));
@@ -230,7 +239,8 @@ impl PageMover {
         if is_first { Next::Again } else { Next::Wait(Some(PASS_REST)) }
     }
 
-    /// Somebody holds on to a chunk: a slow client, or a worker that sleeps for long. Another page will do.
+    /// Somebody holds on to a chunk: a slow client, or a worker that sleeps for long. Or nothing may be evicted, and there
+    /// is no room for copies. Another page will do.
     fn give_up(&mut self, worker: &mut WorkerStore, from: u8, page: u32) -> Next {
         worker.store.slabs.lock(from).reopen_page(page);
         worker.store.page_moves.busy_items.fetch_add(1, Ordering::Relaxed);
@@ -287,6 +297,7 @@ fn empty_chunks(
         let Some(item) = worker.occupant(pin, chunk) else { continue };
         let spare = spare.get_or_insert_with(|| worker.spare_chunks(item.class()));
         let mercy = match passes {
+            _ if !worker.store.config.evictions => Mercy::Always,
             _ if *spare > 0 => Mercy::All,
             0..PASSES_PATIENT => Mercy::Asked,
             _ => Mercy::AskedNow,
@@ -320,3 +331,7 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
     };
     store.slabs.classes.ids().map(sample).filter(|sample| sample.pages > 0).collect()
 }
+
+#[cfg(test)]
+#[path = "page_mover_tests.rs"]
+mod tests;

@@ -1,0 +1,155 @@
+//! Tests of the page mover, step by step on a clock that stands still.
+
+use std::sync::Arc;
+
+use super::{Job as _, Next, PageMover, State};
+use crate::base::atomic::Ordering;
+use crate::base::{Clock, Deadline, HashedKey, Key};
+use crate::item::Layout;
+use crate::memory::ClassPlan;
+use crate::store::cache::Store;
+use crate::store::engine::{Engine as _, Reassign, Refusal, StoreMode, StoreOutcome};
+use crate::store::worker_store::WorkerStore;
+use crate::store::{Fetched, StoreConfig};
+use crate::sync::Participant;
+
+struct Rig {
+    store: &'static Store,
+    client: (Participant, WorkerStore),
+    job: (Participant, WorkerStore),
+    mover: PageMover,
+}
+
+impl Rig {
+    fn new(limit_mib: u64, evictions: bool) -> Self {
+        let config = StoreConfig {
+            limit_bytes: limit_mib << 20,
+            classes: ClassPlan { first: 64, growth_factor: 1.25, chunk_max: 16384, explicit: Vec::new() },
+            value_len_max: 1 << 20,
+            evictions,
+            use_cas: true,
+            hashpower: 12,
+            threads_max: 3,
+            large_pages: false,
+        };
+        let clock = Arc::new(Clock::start());
+        clock.pause();
+        let store = Store::new(config, clock).unwrap();
+        Self { store, client: store.join(), job: store.join(), mover: PageMover::default() }
+    }
+
+    fn hashed<'k>(&self, key: &'k str) -> HashedKey<'k> {
+        self.client.1.hash(Key::new(key.as_bytes()).unwrap())
+    }
+
+    /// One attempt.
+    fn set(&mut self, key: &str, len: usize) -> Result<(), Refusal> {
+        let key = self.hashed(key);
+        let (participant, worker) = &mut self.client;
+        let pin = participant.pin();
+        worker.begin_turn();
+        let reserved = worker.reserve(&pin, key, 0, Deadline::NEVER, u32::try_from(len).unwrap());
+        let stored = reserved.map(|mut pending| {
+            assert_eq!(pending.fill(&vec![b'v'; len]), len);
+            assert_eq!(worker.commit(&pin, pending, StoreMode::Set).ok(), Some(StoreOutcome::Stored));
+        });
+        worker.end_turn();
+        stored
+    }
+
+    /// Stores until memory is full, or `count` values. How many there are.
+    fn fill(&mut self, name: &str, count: usize, len: usize) -> usize {
+        (0..count).take_while(|number| self.set(&format!("{name}-{number}"), len).is_ok()).count()
+    }
+
+    fn delete(&mut self, key: &str) {
+        let key = self.hashed(key);
+        let (participant, worker) = &mut self.client;
+        let pin = participant.pin();
+        worker.begin_turn();
+        assert!(worker.delete(&pin, key));
+        worker.end_turn();
+    }
+
+    /// Asks for a key.
+    fn has(&mut self, key: &str) -> bool {
+        let key = self.hashed(key);
+        let (participant, worker) = &mut self.client;
+        let pin = participant.pin();
+        worker.begin_turn();
+        let is_whole = match worker.fetch(&pin, key) {
+            Fetched::Hit(item) => item.contiguous().is_some_and(|value| value.iter().all(|byte| *byte == b'v')),
+            Fetched::Miss(_) => false,
+        };
+        worker.end_turn();
+        is_whole
+    }
+
+    fn step(&mut self) -> Next {
+        // The client gives back what it has in hand.
+        drop(self.client.0.pin());
+        self.client.1.begin_turn();
+        self.client.1.end_turn();
+        let (participant, worker) = &mut self.job;
+        let pin = participant.pin();
+        worker.begin_turn();
+        let next = self.mover.step(worker, &pin);
+        worker.end_turn();
+        next
+    }
+
+    /// Steps until the mover has nothing to do.
+    fn run(&mut self) {
+        for _ in 0..100_000 {
+            if matches!(self.step(), Next::Wait(_)) && matches!(self.mover.state, State::Idle) {
+                return;
+            }
+        }
+        panic!("the mover has always something to do");
+    }
+
+    /// The class of values of `len` bytes under short keys.
+    fn class(&self, len: u32) -> u8 {
+        Layout::new(&self.store.slabs.classes, Key::new(b"small-1234").unwrap(), 0, len).head_class
+    }
+
+    fn moved(&self) -> u64 {
+        self.store.page_moves.moved.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn without_evictions_no_live_item_leaves_for_a_page() {
+    let mut rig = Rig::new(8, false);
+    let count = rig.fill("small", 1_000_000, 100);
+    assert!(count > 40_000, "{count} items fill 8 MiB");
+    // Each class may have one page.
+    let large = [400, 1000, 3000, 9000];
+    assert!(large.into_iter().all(|len| rig.set(&format!("large-{len}"), len).is_ok()));
+    assert!(rig.store.pages_beyond() >= 4);
+    rig.run();
+    assert_eq!((rig.store.items(), rig.moved()), (count as u64 + 4, 0), "nobody has a page to give");
+    // Two of three go: the others fit into less than half of the pages.
+    (0..count).filter(|number| number % 3 > 0).for_each(|number| rig.delete(&format!("small-{number}")));
+    rig.run();
+    assert_eq!((rig.store.pages_beyond(), rig.store.evictions()), (0, 0));
+    assert!((0..count).step_by(3).all(|number| rig.has(&format!("small-{number}"))));
+    assert!(large.into_iter().all(|len| rig.has(&format!("large-{len}"))));
+}
+
+#[test]
+fn without_evictions_an_order_that_would_cost_items_is_not_carried_out() {
+    let mut rig = Rig::new(4, false);
+    let count = rig.fill("small", 1_000_000, 100);
+    assert!(rig.set("large", 3000).is_ok());
+    let (small, large) = (rig.class(100), rig.class(3000));
+    assert_eq!(rig.store.reassign(Some(small), large), Reassign::Started);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.page_moves.busy_items.load(Ordering::Relaxed)), (0, 1));
+    assert!((0..count).all(|number| rig.has(&format!("small-{number}"))));
+    (0..count).step_by(2).for_each(|number| rig.delete(&format!("small-{number}")));
+    assert_eq!(rig.store.reassign(Some(small), large), Reassign::Started);
+    rig.run();
+    assert!(rig.moved() > 0);
+    assert!((1..count).step_by(2).all(|number| rig.has(&format!("small-{number}"))));
+}
