@@ -7,6 +7,8 @@ use std::io;
 
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
+use super::syscall::syscall;
+
 /// What ranges of a mapping are aligned to. Where the kernel's pages are larger, `discard` needs larger ranges.
 const KERNEL_PAGE_MIN: usize = 4096;
 
@@ -102,13 +104,21 @@ impl Mapping {
         assert!(offset <= self.len());
         assert!(len <= self.len() - offset);
         // SAFETY: the range lies in the mapping, and what is in it is lost to nobody, as the caller knows.
-        unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, self.skipped + offset, len) }
+        let discarded =
+            unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, self.skipped + offset, len) };
+        if discarded.is_ok() || cfg!(miri) {
+            return discarded;
+        }
+        // Locked memory (-k) has an advice of its own, from Linux 5.18 on.
+        let first = self.as_ptr().wrapping_add(offset);
+        // SAFETY: as above.
+        unsafe { syscall!(madvise(first.cast(), len, libc::MADV_DONTNEED_LOCKED)) }.map(drop)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{HUGE_PAGE_BYTES, Mapping};
+    use super::{HUGE_PAGE_BYTES, Mapping, syscall};
 
     #[test]
     #[cfg(not(miri))]
@@ -125,6 +135,20 @@ mod tests {
             unsafe { byte.read() }
         };
         assert_eq!((at(0), at(4095), at(4096)), (0, 0, 7));
+    }
+
+    #[test]
+    #[cfg(not(miri))]
+    fn locked_memory_can_be_discarded() {
+        let mapping = Mapping::reserve(1 << 20, 1 << 20).unwrap();
+        // SAFETY: the mapping is a mebibyte long and nobody else knows it.
+        unsafe { mapping.as_ptr().write_bytes(7, 8192) };
+        // SAFETY: the range is mapped.
+        unsafe { syscall!(mlock(mapping.as_ptr().cast(), 8192)) }.unwrap();
+        // SAFETY: nobody looks at the first 4096 bytes meanwhile.
+        unsafe { mapping.discard(0, 4096) }.unwrap();
+        // SAFETY: mapped memory is initialised.
+        assert_eq!(unsafe { mapping.as_ptr().read() }, 0);
     }
 
     #[test]
