@@ -7,6 +7,7 @@
 //!
 //! Whatever the pool hands out reads as zeros: a page of free chunks (I7).
 
+use std::io;
 use std::sync::PoisonError;
 
 use crate::base::atomic::Ordering;
@@ -20,12 +21,29 @@ pub(super) struct PagePool {
     next: u32,
     ready: Vec<u32>,
     discarded: Vec<u32>,
+    /// The kernel takes no memory back: what is in memory stays there, and is no debt that a page move could pay.
+    stays: bool,
 }
 
 impl Default for PagePool {
     fn default() -> Self {
         // Page 0 is never used.
-        Self { next: 1, ready: Vec::new(), discarded: Vec::new() }
+        Self { next: 1, ready: Vec::new(), discarded: Vec::new(), stays: false }
+    }
+}
+
+impl PagePool {
+    /// `discarded`: what the kernel said, if it was asked to take the page's memory.
+    fn put(&mut self, page: u32, discarded: Option<io::Result<()>>) {
+        match discarded {
+            Some(Ok(())) => self.discarded.push(page),
+            Some(Err(_)) => {
+                // An old kernel, and locked memory: it will say the same of the next one.
+                self.stays = true;
+                self.ready.push(page);
+            }
+            None => self.ready.push(page),
+        }
     }
 }
 
@@ -85,36 +103,42 @@ impl SlabAllocator {
     /// memory back to the kernel.
     pub fn put_page(&self, page: FreePage, other_bytes: u64) {
         let page = page.page;
-        let resident = self.pages_used() + self.pool_ready() as u64;
-        let is_beyond = resident * u64::from(PAGE_BYTES) + other_bytes > self.limit_bytes();
+        let is_beyond = self.pages_owed(other_bytes) > 0;
         // SAFETY: as in `hand_over`.
-        let is_discarded = is_beyond && unsafe { self.arena.discard_page(page) }.is_ok();
-        if !is_discarded {
+        let discarded = is_beyond.then(|| unsafe { self.arena.discard_page(page) });
+        if !matches!(discarded, Some(Ok(()))) {
             // SAFETY: as above.
             unsafe { self.arena.clear_page(page) };
         }
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_discarded {
-            pool.discarded.push(page)
-        } else {
-            pool.ready.push(page)
-        }
+        pool.put(page, discarded);
         self.pages_used.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Gives the memory of one page of the pool back to the kernel. False: there is none to give.
     pub fn discard_ready_page(&self) -> bool {
-        let taken = self.pool.lock().unwrap_or_else(PoisonError::into_inner).ready.pop();
+        let taken = {
+            let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+            if pool.stays { None } else { pool.ready.pop() }
+        };
         let Some(page) = taken else { return false };
         // SAFETY: the page was in the pool, and is now in nobody's hands but ours.
-        let is_discarded = unsafe { self.arena.discard_page(page) }.is_ok();
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_discarded {
-            pool.discarded.push(page)
-        } else {
-            pool.ready.push(page)
-        }
+        let discarded = unsafe { self.arena.discard_page(page) };
+        let is_discarded = discarded.is_ok();
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).put(page, Some(discarded));
         is_discarded
+    }
+
+    /// How many pages there are beyond the limit, beside `other_bytes`: those that classes have, and those of the pool
+    /// whose memory can be given back.
+    pub fn pages_owed(&self, other_bytes: u64) -> u64 {
+        let pool = {
+            let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+            if pool.stays { 0 } else { pool.ready.len() as u64 }
+        };
+        let page = u64::from(PAGE_BYTES);
+        let bytes = (self.pages_used() + pool) * page + other_bytes;
+        bytes.saturating_sub(self.limit_bytes()).div_ceil(page)
     }
 
     /// Pages that are in memory and wait for a class.
@@ -198,6 +222,22 @@ mod tests {
         assert_eq!((slabs.pages_used(), slabs.pool_ready()), (0, 1));
         assert!(slabs.lock(2).grow(0, false));
         assert_eq!((slabs.pages_used(), slabs.pool_ready(), slabs.last_page_used()), (1, 0, 1));
+    }
+
+    #[test]
+    fn a_page_that_the_kernel_does_not_take_is_no_debt_and_is_used_first() {
+        let slabs = allocator(2);
+        assert!(slabs.lock(1).grow(0, false) && slabs.lock(1).grow(0, false));
+        assert!(slabs.set_limit_bytes(u64::from(PAGE_BYTES)));
+        let number = slabs.lock(1).pages()[0];
+        let page = detach(&slabs, 1);
+        slabs.pool.lock().unwrap().put(page.page, Some(Err(std::io::ErrorKind::InvalidInput.into())));
+        slabs.pages_used.fetch_sub(1, Ordering::Relaxed);
+        assert_eq!((slabs.pages_owed(0), slabs.pool_ready()), (0, 1), "another page would be no gain");
+        assert_eq!(slabs.pages_owed(u64::from(PAGE_BYTES)), 1, "the other class's page is");
+        assert!(!slabs.discard_ready_page());
+        assert!(slabs.lock(2).grow(0, true));
+        assert_eq!(slabs.lock(2).pages(), [number]);
     }
 
     #[test]

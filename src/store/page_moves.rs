@@ -30,7 +30,7 @@ pub(super) struct PageMoves {
     is_asleep: AtomicBool,
     order: Mutex<Option<Order>>,
     /// A class that can neither evict nor grow; 0: none.
-    starving: AtomicU8,
+    pub(super) starving: AtomicU8,
     /// A page is being moved.
     pub(super) is_running: AtomicBool,
     tuning: Mutex<MoveTuning>,
@@ -112,9 +112,7 @@ impl PageMoves {
 impl Store {
     /// How many pages there are beyond what the limit allows.
     pub(super) fn pages_beyond(&self) -> u64 {
-        let page = u64::from(PAGE_BYTES);
-        let bytes = (self.slabs.pages_used() + self.slabs.pool_ready() as u64) * page + self.side_bytes();
-        bytes.saturating_sub(self.limit_bytes()).div_ceil(page)
+        self.slabs.pages_owed(self.side_bytes())
     }
 
     /// Whether a class that cannot go on without may have a page beyond the limit.
