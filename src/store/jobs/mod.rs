@@ -44,6 +44,8 @@ pub(super) enum Next {
     Again,
     /// Nothing until the bell rings, or this long.
     Wait(Option<Duration>),
+    /// Nothing for so long, whoever rings, and then until the bell has rung, or so much longer.
+    Rest(Duration, Duration),
 }
 
 /// Work in steps.
@@ -85,6 +87,16 @@ impl Bell {
         }
         *rung = false;
     }
+
+    /// Waits for `at_least`, and then, unless the bell has rung, for it or so much `longer`.
+    fn rest(&self, at_least: Duration, longer: Duration) {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.heard.wait_timeout_while(rung, at_least, |_| true);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        if !longer.is_zero() {
+            self.wait(Some(longer));
+        }
+    }
 }
 
 /// Threads that [`Store::start_jobs`] starts; they join the store.
@@ -115,11 +127,34 @@ impl Store {
                 let next = job.step(&mut store, &guard);
                 store.end_turn();
                 drop(guard);
-                if let Next::Wait(at_most) = next {
-                    bell.wait(at_most);
+                match next {
+                    Next::Again => {}
+                    Next::Wait(at_most) => bell.wait(at_most),
+                    Next::Rest(at_least, longer) => bell.rest(at_least, longer),
                 }
             }
         };
         thread::Builder::new().name(name.into()).stack_size(STACK_BYTES).spawn(run).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::Bell;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a rest takes real time")]
+    fn a_rest_takes_its_time_whoever_rings() {
+        const LEAST: Duration = Duration::from_millis(20);
+        let (bell, began) = (Bell::default(), Instant::now());
+        bell.ring();
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..1000).for_each(|_| bell.ring()));
+            bell.rest(LEAST, Duration::from_secs(3600));
+        });
+        assert!(began.elapsed() >= LEAST);
+        assert!(began.elapsed() < Duration::from_secs(1800), "who rang meanwhile is heard");
     }
 }

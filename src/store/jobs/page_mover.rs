@@ -34,8 +34,9 @@ const PASSES_MAX: u32 = 50;
 const PASSES_PATIENT: u32 = 8;
 /// After the first pass, and each so many passes later, workers are asked for chunks that they have ready.
 const RECALL_EVERY: u32 = 8;
-/// Between two passes other threads get to the ends of their turns.
-const PASS_REST: Duration = Duration::from_millis(1);
+/// Between two passes other threads get to the ends of their turns. Who needs memory rings all the time: that must not
+/// make the passes over a page that somebody holds shorter than his turn.
+const PASS_REST: Next = Next::Rest(Duration::from_millis(1), Duration::ZERO);
 /// How often it is asked whether pages lie where they are needed.
 const TICK: Duration = Duration::from_millis(250);
 /// A tick that comes early, because somebody rang, is none.
@@ -44,6 +45,8 @@ const TICK_US_MIN: u64 = 200_000;
 /// chunk may do so for long.
 const RETRY_REST: Duration = Duration::from_millis(5);
 const RETRY_DOUBLINGS_MAX: u32 = 8;
+/// So much of that rest nobody ends by ringing.
+const RETRY_REST_LEAST: Duration = Duration::from_millis(80);
 /// How often it is asked, while memory is beyond the limit and nothing may be evicted, whether a page's items have room
 /// elsewhere by now.
 const ROOM_LOOK: Duration = Duration::from_secs(1);
@@ -110,7 +113,10 @@ impl PageMover {
         if let Some(order) = store.page_moves.take_order() {
             return self.obey(worker, order);
         }
-        while store.pages_beyond() > 0 && store.slabs.discard_ready_page() {}
+        // One per step: the kernel may take its time.
+        if store.pages_beyond() > 0 && store.slabs.discard_ready_page() {
+            return Next::Again;
+        }
         if store.pages_beyond() > 0 {
             return self.repay(worker);
         }
@@ -141,7 +147,8 @@ impl PageMover {
         }
         let donor = self.automove.cheapest_donor(&samples, |class| worker.pages_floor(class)).or_else(|| {
             // Somebody has nothing at all to live on: even the last page of a class may go.
-            let starving = worker.store.page_moves.take_starving()?;
+            // Unless others could give theirs, if only somebody let go of it.
+            let starving = self.shunned.is_empty().then(|| worker.store.page_moves.take_starving())??;
             self.automove.cheapest_donor(&samples, |class| if class == starving { u32::MAX } else { 0 })
         });
         match donor {
@@ -152,7 +159,9 @@ impl PageMover {
             // Who would give a page could not. Ever less often it is tried again.
             None => {
                 self.shunned.clear();
-                Next::Wait(Some(RETRY_REST * (1 << self.failures.min(RETRY_DOUBLINGS_MAX))))
+                let rest = RETRY_REST * (1 << self.failures.min(RETRY_DOUBLINGS_MAX));
+                let at_least = rest.min(RETRY_REST_LEAST);
+                Next::Rest(at_least, rest - at_least)
             }
         }
     }
@@ -236,7 +245,7 @@ impl PageMover {
         }
         let is_first = emptying.passes == 1;
         self.state = State::Emptying(emptying);
-        if is_first { Next::Again } else { Next::Wait(Some(PASS_REST)) }
+        if is_first { Next::Again } else { PASS_REST }
     }
 
     /// Somebody holds on to a chunk: a slow client, or a worker that sleeps for long. Or nothing may be evicted, and there
@@ -257,7 +266,7 @@ impl PageMover {
             Ok(free) => free,
             Err(page) => {
                 self.state = State::Leaving { page, to };
-                return Next::Wait(Some(PASS_REST));
+                return PASS_REST;
             }
         };
         (self.failures, self.given_up) = (0, 0);

@@ -101,7 +101,7 @@ impl Rig {
     /// Steps until the mover has nothing to do.
     fn run(&mut self) {
         for _ in 0..100_000 {
-            if matches!(self.step(), Next::Wait(_)) && matches!(self.mover.state, State::Idle) {
+            if self.step() != Next::Again && matches!(self.mover.state, State::Idle) {
                 return;
             }
         }
@@ -152,4 +152,26 @@ fn without_evictions_an_order_that_would_cost_items_is_not_carried_out() {
     rig.run();
     assert!(rig.moved() > 0);
     assert!((1..count).step_by(2).all(|number| rig.has(&format!("small-{number}"))));
+}
+
+#[test]
+fn the_last_page_of_a_class_goes_only_if_nobody_else_could_give_one() {
+    let mut rig = Rig::new(4, true);
+    rig.fill("small", 10_000, 100);
+    assert!(rig.set("last", 3000).is_ok());
+    let (rich, poor, starving) = (rig.class(100), rig.class(3000), 1);
+    rig.client.1.set_memory_limit(1 << 20);
+    // Its pages are held by somebody.
+    rig.mover.shunned.push(rich);
+    rig.store.page_moves.starving.store(starving, Ordering::Relaxed);
+    assert!(matches!(rig.step(), Next::Rest(..)));
+    assert!(matches!(rig.mover.state, State::Idle));
+    assert_eq!(rig.store.page_moves.take_starving(), Some(starving), "it is still asked for");
+    rig.run();
+    let pages = |class| rig.store.slabs.lock(class).usage().pages;
+    assert_eq!((pages(rich), pages(poor)), (1, 1));
+    rig.store.page_moves.starving.store(starving, Ordering::Relaxed);
+    rig.run();
+    let pages = |class| rig.store.slabs.lock(class).usage().pages;
+    assert_eq!(pages(rich) + pages(poor), 1);
 }
