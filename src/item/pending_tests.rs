@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Birth, Deadline, Layout, PendingItem, SlabAllocator};
 use crate::base::{Key, KeyHasher, RelTime};
 use crate::item::{ItemRef, Place};
-use crate::memory::{ChunkRef, ClassPlan, SizeClasses};
+use crate::memory::{ChunkRef, ClassPlan, Retired, SizeClasses};
 use crate::sync::Epochs;
 
 fn slabs() -> &'static SlabAllocator {
@@ -124,7 +124,7 @@ fn a_leased_item_outlives_its_pin_and_its_unlinking() {
     drop(guard);
     for chunk in &chunks {
         let mut class = slabs.lock(slabs.class_of(*chunk));
-        class.retire(epochs.stamp(), *chunk, chunks[0]);
+        class.retire(epochs.stamp(), [Retired { chunk: *chunk, head: chunks[0] }].into_iter());
         class.reclaim(|_| true);
     }
     assert_eq!(lease.pieces().collect::<Vec<_>>().concat(), wanted);

@@ -12,7 +12,6 @@
 //! page can be taken out of use. A chunk in limbo becomes free when every thread that was pinned at its unlinking has
 //! unpinned and no lease is left (I4). Upholds I4, I7.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +23,7 @@ use super::arena::PageArena;
 use super::chunk_ref::ChunkRef;
 use super::due::DueTable;
 use super::leases::Leases;
+use super::limbo::{Limbo, Retired};
 use super::page_book::{PageBook, Place};
 use super::page_pool::{DetachedPage, PagePool};
 use super::size_class::{CLASS_MAX, PAGE_BYTES, SizeClasses};
@@ -60,21 +60,19 @@ struct Slab {
     /// Pages that have some of them. Chunks are taken from the last one.
     open: Vec<u32>,
     /// Unlinked chunks that somebody may still be reading, oldest first.
-    limbo: VecDeque<Retired>,
+    limbo: Limbo,
     /// The class's pages, in the order it got them.
     pages: Vec<u32>,
     /// Changes when a page comes or goes.
     pages_version: u64,
 }
 
-/// A chunk in limbo.
-#[derive(Clone, Copy)]
-struct Retired {
-    stamp: Stamp,
-    chunk: ChunkRef,
-    /// The first chunk of the item that it belonged to.
-    head: ChunkRef,
-}
+/// Chunks that one call frees at most: at some 50 ns each, while others wait for the class.
+const RECLAIMED_MAX: usize = 1024;
+/// A limbo longer than this is shortened by whoever adds to it. A shorter one waits for who needs its chunks.
+const LIMBO_LONG: usize = 512;
+/// So many are freed at least when it is.
+const RECLAIMED_LEAST: usize = 64;
 
 /// A locked class.
 pub struct SlabGuard<'a> {
@@ -123,7 +121,7 @@ impl SlabAllocator {
                 per_page: 0,
                 ready: 0,
                 open: Vec::new(),
-                limbo: VecDeque::new(),
+                limbo: Limbo::default(),
                 pages: Vec::new(),
                 pages_version: 0,
             })
@@ -269,24 +267,63 @@ impl SlabGuard<'_> {
         self.slab.open.push(page);
     }
 
-    /// Notes that `chunk`, of the item at `head`, was unlinked before `stamp` was taken; it becomes free once nobody can be
-    /// reading it.
-    pub fn retire(&mut self, stamp: Stamp, chunk: ChunkRef, head: ChunkRef) {
-        self.slab.limbo.push_back(Retired { stamp, chunk, head });
+    /// Notes that chunks were unlinked before `stamp` was taken; they become free once nobody can be reading them.
+    pub fn retire(&mut self, stamp: Stamp, chunks: impl Iterator<Item = Retired>) {
+        self.slab.limbo.push(stamp, chunks);
     }
 
-    /// Frees the chunks in limbo whose stamp `is_over`: the threads pinned back then have all unpinned.
-    pub fn reclaim(&mut self, is_over: impl Fn(Stamp) -> bool) {
-        while let Some(Retired { stamp, chunk, head }) = self.slab.limbo.front().copied() {
-            if !is_over(stamp) {
-                return;
-            }
-            self.slab.limbo.pop_front();
+    /// Frees the oldest chunks in limbo whose stamp `is_over` (the threads pinned back then have all unpinned), but no
+    /// more than a bounded number. Returns how many left limbo.
+    pub fn reclaim(&mut self, is_over: impl Fn(Stamp) -> bool) -> usize {
+        self.reclaim_some(RECLAIMED_MAX, is_over)
+    }
+
+    /// As [`SlabGuard::reclaim`], `most` at most.
+    pub fn reclaim_some(&mut self, most: usize, is_over: impl Fn(Stamp) -> bool) -> usize {
+        for reclaimed in 0..most {
+            let Some(Retired { chunk, head }) = self.slab.limbo.pop(&is_over) else { return reclaimed };
             // What a leased item had is given back by its last lease instead.
             if !self.allocator.leases.keep(head, chunk) {
                 self.give_back(chunk);
             }
         }
+        most
+    }
+
+    /// Frees twice as many as were `added` if limbo has become long: who unlinks much has no need of chunks himself, and
+    /// who stores next should not find a hundred thousand to free.
+    #[inline]
+    pub fn shorten_limbo(&mut self, added: usize, epochs: &Epochs) {
+        if self.slab.limbo.len() > LIMBO_LONG {
+            let safe = epochs.safe_before();
+            self.reclaim_some((added * 2).clamp(RECLAIMED_LEAST, RECLAIMED_MAX), |stamp| stamp < safe);
+        }
+    }
+
+    /// Moves up to `wanted` chunks from limbo into `take` without freeing them first. Returns how many.
+    pub fn take_from_limbo(
+        &mut self,
+        wanted: u32,
+        is_over: impl Fn(Stamp) -> bool,
+        mut take: impl FnMut(ChunkRef),
+    ) -> u32 {
+        let mut taken = 0;
+        while taken < wanted
+            && let Some(Retired { chunk, head }) = self.slab.limbo.pop(&is_over)
+        {
+            if self.allocator.leases.keep(head, chunk) {
+                continue;
+            }
+            if self.allocator.book(chunk.page()).place() == Place::Closed {
+                self.give_back(chunk);
+                continue;
+            }
+            // Zero says "free" to the hand and the sweeper, as in `give_back`.
+            self.allocator.arena.head(chunk).word0.store(0, Ordering::Relaxed);
+            take(chunk);
+            taken += 1;
+        }
+        taken
     }
 
     /// Gives the class another page, unless the limit (less `other_bytes`) forbids it and `force` is not set.
@@ -408,7 +445,7 @@ impl SlabGuard<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::size_class::ClassPlan;
-    use super::{ChunkRef, PAGE_BYTES, SizeClasses, SlabAllocator};
+    use super::{ChunkRef, LIMBO_LONG, PAGE_BYTES, RECLAIMED_MAX, Retired, SizeClasses, SlabAllocator};
 
     fn allocator(limit_pages: u32) -> SlabAllocator {
         let plan = ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 16384, explicit: Vec::new() };
@@ -459,13 +496,59 @@ mod tests {
         guard.take(1, |taken| chunk = Some(taken));
         let chunk = chunk.unwrap();
         slabs.leases.add(chunk);
-        guard.retire(epochs.stamp(), chunk, chunk);
+        guard.retire(epochs.stamp(), [Retired { chunk, head: chunk }].into_iter());
         let ready = guard.ready();
-        guard.reclaim(|_| false);
+        assert_eq!(guard.reclaim(|_| false), 0);
         assert_eq!(guard.usage().limbo, 1);
-        guard.reclaim(|_| true);
+        assert_eq!(guard.reclaim(|_| true), 1);
         assert_eq!((guard.usage().limbo, guard.ready()), (0, ready), "the lease keeps it");
         assert_eq!(slabs.leases.end(chunk), [chunk], "the last lease gives the chunk back");
+    }
+
+    #[test]
+    fn limbo_is_emptied_in_bounded_steps_and_kept_short_by_who_adds_to_it() {
+        let slabs = allocator(4);
+        let epochs = crate::sync::Epochs::new(1);
+        let mut guard = slabs.lock(1);
+        assert!(guard.grow(0, false));
+        let mut chunks = Vec::new();
+        guard.take(10_000, |chunk| chunks.push(Retired { chunk, head: chunk }));
+        guard.retire(epochs.stamp(), chunks.iter().copied());
+        epochs.advance();
+        assert_eq!(guard.reclaim(|_| true), RECLAIMED_MAX);
+        assert_eq!(guard.usage().limbo, (10_000 - RECLAIMED_MAX) as u64);
+        for batch in chunks[..RECLAIMED_MAX].chunks(64) {
+            guard.take(64, |_| {});
+            guard.retire(epochs.stamp(), batch.iter().copied());
+            guard.shorten_limbo(batch.len(), &epochs);
+            epochs.advance();
+        }
+        assert_eq!(guard.usage().limbo, (10_000 - 2 * RECLAIMED_MAX) as u64, "twice what came has gone");
+        (0..200).for_each(|_| guard.shorten_limbo(64, &epochs));
+        assert!(guard.usage().limbo <= LIMBO_LONG as u64);
+    }
+
+    #[test]
+    fn chunks_go_from_limbo_to_who_needs_them_unless_they_are_leased_or_their_page_leaves() {
+        let slabs = allocator(4);
+        let epochs = crate::sync::Epochs::new(1);
+        let class = slabs.classes.largest();
+        let mut guard = slabs.lock(class);
+        assert!(guard.grow(0, false) && guard.grow(0, false));
+        let mut chunks = Vec::new();
+        guard.take(128, |chunk| chunks.push(chunk));
+        let (leased, leaving) = (chunks[0], chunks[1].page());
+        slabs.leases.add(leased);
+        guard.retire(epochs.stamp(), chunks.iter().map(|chunk| Retired { chunk: *chunk, head: *chunk }));
+        assert!(guard.close_page(leaving));
+        assert_eq!(guard.take_from_limbo(200, |_| false, |_| {}), 0);
+        let mut taken = Vec::new();
+        assert_eq!(guard.take_from_limbo(10, |_| true, |chunk| taken.push(chunk)), 10);
+        assert_eq!(guard.take_from_limbo(200, |_| true, |chunk| taken.push(chunk)), 54);
+        assert!(taken.iter().all(|chunk| chunk.page() != leaving && *chunk != leased));
+        assert_eq!((guard.usage().limbo, guard.ready(), guard.chunks_out(leaving).0), (0, 0, 1));
+        drop(guard);
+        assert_eq!(slabs.leases.end(leased), [leased]);
     }
 
     #[test]

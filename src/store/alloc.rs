@@ -10,7 +10,7 @@
 use crate::base::{Deadline, HashedKey};
 use crate::item::{Layout, PendingItem};
 use crate::memory::{ChunkRef, PAGE_BYTES, SlabGuard};
-use crate::sync::Pin;
+use crate::sync::{Pin, Stamp};
 
 use super::engine::Refusal;
 use super::statistics::ClassTally;
@@ -108,8 +108,7 @@ impl WorkerStore {
         {
             let mut slab = store.slabs.lock(class);
             let safe = store.epochs.safe_before();
-            slab.reclaim(|stamp| stamp < safe);
-            taken = self.take_ready(&mut slab, class);
+            taken = self.take_from_limbo(&mut slab, class, safe) + self.take_ready(&mut slab, class);
             while taken == 0 && self.may_grow && slab.grow(store.side_bytes(), false) {
                 taken = self.take_ready(&mut slab, class);
             }
@@ -129,6 +128,19 @@ impl WorkerStore {
             return Ok(());
         }
         self.refill_late(class)
+    }
+
+    /// Fills the magazine with what nobody can be reading any more.
+    fn take_from_limbo(&mut self, slab: &mut SlabGuard<'_>, class: u8, safe: Stamp) -> u32 {
+        let magazines = &mut self.magazines;
+        let room = magazines.room(class, &self.store.slabs.classes);
+        slab.take_from_limbo(
+            room,
+            |stamp| stamp < safe,
+            |chunk| {
+                magazines.push(class, chunk);
+            },
+        )
     }
 
     /// Fills the magazine with what the class has ready.

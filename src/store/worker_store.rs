@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{HashedKey, Moment, RelTime};
 use crate::item::{ItemRef, header};
-use crate::memory::{ChunkRef, Magazines, Recall};
+use crate::memory::{Magazines, Recall, Retired};
 use crate::sync::Pin;
 
 use super::cache::Store;
@@ -18,8 +18,8 @@ use super::statistics::WorkerTally;
 pub struct WorkerStore {
     pub(super) store: &'static Store,
     pub(super) magazines: Magazines,
-    /// Unlinked chunks, not yet stamped: class, chunk, head of the item.
-    retired: Vec<(u8, ChunkRef, ChunkRef)>,
+    /// Unlinked chunks, not yet stamped, and their classes.
+    retired: Vec<(u8, Retired)>,
     pub(super) cas: CasRange,
     pub(super) moment: Moment,
     pub(super) tally: Arc<WorkerTally>,
@@ -142,8 +142,17 @@ impl WorkerStore {
 
     /// Puts an unlinked item's chunks on the list of those to be handed on.
     pub(super) fn retire(&mut self, item: &ItemRef<'_>) {
-        let slabs = &self.store.slabs;
-        self.retired.extend(item.chunks().map(|chunk| (slabs.class_of(chunk), chunk, item.chunk())));
+        if item.word0().has_extension() {
+            return self.retire_chain(item);
+        }
+        let chunk = item.chunk();
+        self.retired.push((item.class(), Retired { chunk, head: chunk }));
+    }
+
+    #[cold]
+    fn retire_chain(&mut self, item: &ItemRef<'_>) {
+        let (slabs, head) = (&self.store.slabs, item.chunk());
+        self.retired.extend(item.chunks().map(|chunk| (slabs.class_of(chunk), Retired { chunk, head })));
     }
 
     /// Enters a new item into the counts. `links` are those of its chain, if it is one.
@@ -179,7 +188,8 @@ impl WorkerStore {
         self.retired.sort_unstable_by_key(|(class, ..)| *class);
         for chunks in self.retired.chunk_by(|one, other| one.0 == other.0) {
             let mut slab = self.store.slabs.lock(chunks[0].0);
-            chunks.iter().for_each(|(_, chunk, head)| slab.retire(stamp, *chunk, *head));
+            slab.retire(stamp, chunks.iter().map(|(_, retired)| *retired));
+            slab.shorten_limbo(chunks.len(), &self.store.epochs);
         }
         self.retired.clear();
         // Whoever pins or refreshes from here on holds none of these up.

@@ -41,6 +41,8 @@ const PROBES_PER_STEP: u32 = 16;
 const SLOTS_PER_STEP: u32 = 4096;
 /// Items that one step collects at most: at some 300 ns each.
 const COLLECTED_PER_STEP: u32 = 256;
+/// Chunks in limbo that one step frees: at some 50 ns each.
+const RECLAIMED_PER_STEP: usize = 1024;
 /// Items whose buckets are asked for together.
 const VICTIMS: usize = 16;
 
@@ -99,6 +101,7 @@ impl Job for Sweeper {
                 return Next::Wait(Some(GRACE));
             }
             self.taken = None;
+            clear_limbo(worker);
             Next::Again
         } else if let Some(page) = self.batch.last().copied() {
             self.walk(worker, pin, page)
@@ -122,6 +125,7 @@ impl Sweeper {
         if self.scan == 0 {
             (self.scan, self.mark) = (1, store.flush.mark());
             self.rests.resize(last as usize + 1, PageRest::default());
+            clear_limbo(worker);
         }
         let (now, mut probes) = (worker.now(), 0);
         let end = last.min(self.scan.saturating_add(ENTRIES_PER_STEP));
@@ -207,6 +211,15 @@ impl Sweeper {
             self.batch.pop();
         }
         Next::Again
+    }
+}
+
+/// Frees chunks in limbo whose grace is over: where nobody stores, nobody else does.
+fn clear_limbo(worker: &WorkerStore) {
+    let store = worker.store;
+    let (safe, mut most) = (store.epochs.safe_before(), RECLAIMED_PER_STEP);
+    for class in store.slabs.classes.ids() {
+        most -= store.slabs.lock(class).reclaim_some(most, |stamp| stamp < safe);
     }
 }
 

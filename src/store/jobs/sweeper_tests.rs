@@ -124,6 +124,23 @@ fn one_round_collects_what_ended_together() {
 }
 
 #[test]
+fn what_is_collected_does_not_pile_up_in_limbo() {
+    let mut rig = Rig::new();
+    let end = Deadline(rig.now() + 20);
+    (0..40_000).for_each(|number| rig.set(&format!("key-{number}"), end));
+    rig.clock.shift(20);
+    let mut limbo_bytes_max = 0;
+    while rig.figure("curr_items") > 0 {
+        rig.step();
+        limbo_bytes_max = limbo_bytes_max.max(rig.figure("slab_limbo_bytes"));
+    }
+    assert!(limbo_bytes_max <= 1024 * 64, "{limbo_bytes_max}");
+    rig.round();
+    rig.round();
+    assert_eq!(rig.figure("slab_limbo_bytes"), 0, "what the last walk has left");
+}
+
+#[test]
 fn a_touch_that_shortens_a_life_is_noticed() {
     let mut rig = Rig::new();
     rig.set("colour", Deadline::NEVER);

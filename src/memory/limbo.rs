@@ -1,0 +1,114 @@
+//! Limbo: the unlinked chunks of one class that somebody may still be reading.
+//!
+//! ```text
+//! batches  │ stamp 7: 3       │ stamp 9: 2   │      who retires, retires many at once: one stamp serves them
+//! chunks   │ a │ b │ c        │ d │ e        │      oldest first, eight bytes each
+//! ```
+//!
+//! Whoever has the class locked takes the oldest out once their stamp is over. Its memory follows its length: a flush of
+//! everything passes through here.
+
+use std::collections::VecDeque;
+
+use crate::sync::Stamp;
+
+use super::chunk_ref::ChunkRef;
+
+/// A chunk in limbo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retired {
+    /// The chunk.
+    pub chunk: ChunkRef,
+    /// The first chunk of the item that it belonged to.
+    pub head: ChunkRef,
+}
+
+/// Chunks that were retired together.
+struct Batch {
+    stamp: Stamp,
+    len: usize,
+}
+
+/// First in, first out.
+#[derive(Default)]
+pub(super) struct Limbo {
+    batches: VecDeque<Batch>,
+    chunks: VecDeque<Retired>,
+}
+
+/// Room for so many chunks is kept in any case: 16 KiB.
+const ROOM_KEPT: usize = 2048;
+
+impl Limbo {
+    /// How many chunks wait.
+    pub(super) fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Adds what was unlinked before `stamp` was taken.
+    pub(super) fn push(&mut self, stamp: Stamp, chunks: impl Iterator<Item = Retired>) {
+        let before = self.chunks.len();
+        self.chunks.extend(chunks);
+        let len = self.chunks.len() - before;
+        if len > 0 {
+            self.batches.push_back(Batch { stamp, len });
+        }
+    }
+
+    /// Takes the oldest chunk out if its stamp `is_over`.
+    #[inline]
+    pub(super) fn pop(&mut self, is_over: impl Fn(Stamp) -> bool) -> Option<Retired> {
+        let batch = self.batches.front_mut().filter(|batch| is_over(batch.stamp))?;
+        batch.len -= 1;
+        if batch.len == 0 {
+            self.batches.pop_front();
+            if self.chunks.capacity() > ROOM_KEPT && self.chunks.len() < self.chunks.capacity() / 8 {
+                self.shrink();
+            }
+        }
+        self.chunks.pop_front()
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
+        self.chunks.shrink_to((self.chunks.capacity() / 4).max(ROOM_KEPT));
+        self.batches.shrink_to((self.batches.capacity() / 4).max(ROOM_KEPT));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChunkRef, Limbo, ROOM_KEPT, Retired};
+    use crate::sync::Epochs;
+
+    fn retired(index: u32) -> Retired {
+        let chunk = ChunkRef::new(1 + index / 1000, index % 1000);
+        Retired { chunk, head: chunk }
+    }
+
+    #[test]
+    fn chunks_come_out_in_order_and_not_before_their_stamp_is_over() {
+        let epochs = Epochs::new(1);
+        let mut limbo = Limbo::default();
+        let first = epochs.stamp();
+        limbo.push(first, (0..3).map(retired));
+        epochs.advance();
+        limbo.push(epochs.stamp(), (3..5).map(retired));
+        limbo.push(epochs.stamp(), std::iter::empty());
+        assert_eq!(limbo.pop(|_| false), None);
+        let over: Vec<Retired> = std::iter::from_fn(|| limbo.pop(|stamp| stamp <= first)).collect();
+        assert_eq!(over, [0, 1, 2].map(retired));
+        let rest: Vec<Retired> = std::iter::from_fn(|| limbo.pop(|_| true)).collect();
+        assert_eq!((rest, limbo.len()), (vec![retired(3), retired(4)], 0));
+    }
+
+    #[test]
+    fn memory_follows_the_length() {
+        let epochs = Epochs::new(1);
+        let mut limbo = Limbo::default();
+        (0..100_000).for_each(|index| limbo.push(epochs.stamp(), [retired(index)].into_iter()));
+        while limbo.pop(|_| true).is_some() {}
+        assert!(limbo.chunks.capacity() <= 2 * ROOM_KEPT, "{}", limbo.chunks.capacity());
+        assert!(limbo.batches.capacity() <= 2 * ROOM_KEPT, "{}", limbo.batches.capacity());
+    }
+}
