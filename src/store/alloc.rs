@@ -109,10 +109,10 @@ impl WorkerStore {
             let mut slab = store.slabs.lock(class);
             let safe = store.epochs.safe_before();
             taken = self.take_from_limbo(&mut slab, class, safe) + self.take_ready(&mut slab, class);
-            while taken == 0 && self.may_grow && slab.grow(store.side_bytes(), false) {
+            while taken == 0 && slab.grow(store.side_bytes(), false) {
                 taken = self.take_ready(&mut slab, class);
             }
-            let full = !self.may_grow || !store.slabs.has_page(store.side_bytes());
+            let full = !store.slabs.has_page(store.side_bytes());
             let target = wanted.saturating_sub(taken).max(reserve_chunks(slab.usage().chunks));
             lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
         }
@@ -161,16 +161,15 @@ impl WorkerStore {
         if self.take_ready(&mut slab, class) > 0 {
             return Ok(());
         }
-        let usage = slab.usage();
-        // The page mover takes pages away; it needs none.
-        if usage.limbo > 0 && !self.may_grow {
+        if self.is_movers {
             return Err(Refusal::Busy);
         }
+        let usage = slab.usage();
         // A class must be able to hold something, whatever the others have: else its keys could never be stored.
         let is_starved = usage.pages < self.pages_floor(class);
         // Nothing comes back: all it has is being filled or sent, or its items are too popular to be found in time.
         let is_stuck = usage.limbo == 0 && store.config.evictions;
-        let may_grow = self.may_grow && (is_starved || is_stuck && store.may_exceed());
+        let may_grow = is_starved || is_stuck && store.may_exceed();
         if may_grow && slab.grow(store.side_bytes(), true) {
             self.take_ready(&mut slab, class);
             drop(slab);

@@ -38,6 +38,8 @@ pub(super) struct PageMoves {
     pub(super) moved: AtomicU64,
     /// Items that were copied out of a page.
     pub(super) rescues: AtomicU64,
+    /// Their bytes.
+    pub(super) rescued_bytes: AtomicU64,
     /// Of them, those of several chunks.
     pub(super) chunk_rescues: AtomicU64,
     /// Dead items that were found in a page.

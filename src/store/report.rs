@@ -44,9 +44,9 @@ impl Store {
         self.sum(|tally| &tally.linked).wrapping_sub(self.page_moves.rescues.load(Ordering::Relaxed))
     }
 
-    /// Bytes that were stored since start, about.
+    /// Bytes that were stored since start, about. The page mover's copies were not.
     pub(super) fn stored_bytes(&self) -> u64 {
-        self.sum(|tally| &tally.linked_bytes)
+        self.sum(|tally| &tally.linked_bytes).wrapping_sub(self.page_moves.rescued_bytes.load(Ordering::Relaxed))
     }
 
     /// Items that had to leave since the counters were last reset.

@@ -115,6 +115,7 @@ impl WorkerStore {
         drop(bucket);
         self.settle(pin);
         store.page_moves.rescues.fetch_add(1, Ordering::Relaxed);
+        store.page_moves.rescued_bytes.fetch_add(bytes, Ordering::Relaxed);
         if item.word0().has_extension() {
             store.page_moves.chunk_rescues.fetch_add(1, Ordering::Relaxed);
         }

@@ -27,8 +27,8 @@ pub struct WorkerStore {
     items_untold: i64,
     /// The last recall of ready chunks that this thread has answered.
     pub(super) recall: Recall,
-    /// Whether its allocations may make classes grow. The page mover's may not.
-    pub(super) may_grow: bool,
+    /// Whether it is the page mover's: who takes pages away gets none beyond the limit, and waits for none.
+    pub(super) is_movers: bool,
     /// The page mover: how often pages were weighed.
     pub(super) pages_weighed: u32,
     /// What the hands have not been told of yet.
@@ -53,7 +53,7 @@ impl WorkerStore {
             newborns: Newborns::default(),
             is_pressed: false,
             recall: store.slabs.last_recall(),
-            may_grow: true,
+            is_movers: false,
             pages_weighed: 0,
             tally,
             store,

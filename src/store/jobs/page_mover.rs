@@ -77,16 +77,26 @@ enum State {
     Emptying(Emptying),
     Leaving {
         page: DetachedPage,
-        to: u8,
+        to: Goal,
     },
+}
+
+/// Where a page goes.
+#[derive(Clone, Copy)]
+enum Goal {
+    /// To the pool, or back to the kernel.
+    Pool,
+    /// To a class, unless memory is beyond the limit by then.
+    Class(u8),
+    /// To a class, because an operator said so.
+    Ordered(u8),
 }
 
 /// A page on its way out of its class.
 struct Emptying {
     page: u32,
     from: u8,
-    /// Class 0 is the pool.
-    to: u8,
+    to: Goal,
     /// The next chunk to look at.
     at: u32,
     /// Whole passes so far.
@@ -95,8 +105,7 @@ struct Emptying {
 
 impl Job for PageMover {
     fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
-        // What it copies goes to chunks that its class has: it is there to make classes smaller.
-        worker.may_grow = false;
+        worker.is_movers = true;
         match std::mem::take(&mut self.state) {
             State::Idle => self.choose(worker),
             State::Emptying(emptying) => self.empty(worker, pin, emptying),
@@ -122,7 +131,7 @@ impl PageMover {
         }
         self.tick_if_due(worker);
         if let Some(Move { from, to }) = self.planned.pop_front() {
-            return self.begin(worker, from, to);
+            return self.begin(worker, from, Goal::Class(to));
         }
         self.rest(worker)
     }
@@ -130,7 +139,8 @@ impl PageMover {
     /// `slabs reassign`.
     fn obey(&mut self, worker: &mut WorkerStore, order: Order) -> Next {
         if order.from != 0 {
-            return self.begin(worker, order.from, order.to);
+            let to = if order.to == 0 { Goal::Pool } else { Goal::Ordered(order.to) };
+            return self.begin(worker, order.from, to);
         }
         // Out of the pool: the class gets its page as any that grows.
         worker.store.slabs.lock(order.to).grow(0, true);
@@ -152,7 +162,7 @@ impl PageMover {
             self.automove.cheapest_donor(&samples, |class| if class == starving { u32::MAX } else { 0 })
         });
         match donor {
-            Some(donor) => self.begin(worker, donor, 0),
+            Some(donor) => self.begin(worker, donor, Goal::Pool),
             None if self.shunned.is_empty() && worker.store.config.evictions => self.rest(worker),
             // Nobody rings when items are deleted.
             None if self.shunned.is_empty() => Next::Wait(Some(ROOM_LOOK)),
@@ -204,7 +214,7 @@ impl PageMover {
     }
 
     /// Closes a page of `from`.
-    fn begin(&mut self, worker: &mut WorkerStore, from: u8, to: u8) -> Next {
+    fn begin(&mut self, worker: &mut WorkerStore, from: u8, to: Goal) -> Next {
         let Some(page) = worker.coldest_page(from, self.given_up) else { return Next::Again };
         let (is_closed, passes) = (worker.store.slabs.lock(from).close_page(page), 0);
         if is_closed {
@@ -260,7 +270,7 @@ impl PageMover {
     }
 
     /// The page has left its class, and its last readers perhaps, too.
-    fn release(&mut self, worker: &mut WorkerStore, page: DetachedPage, to: u8) -> Next {
+    fn release(&mut self, worker: &mut WorkerStore, page: DetachedPage, to: Goal) -> Next {
         let store = worker.store;
         let free = match page.settle(&store.epochs) {
             Ok(free) => free,
@@ -272,10 +282,10 @@ impl PageMover {
         (self.failures, self.given_up) = (0, 0);
         self.shunned.clear();
         store.page_moves.moved.fetch_add(1, Ordering::Relaxed);
-        if to == 0 || store.pages_beyond() > 0 {
-            store.slabs.put_page(free, store.side_bytes());
-        } else {
-            store.slabs.hand_over(free, to);
+        match to {
+            Goal::Ordered(class) => store.slabs.hand_over(free, class),
+            Goal::Class(class) if store.pages_beyond() == 0 => store.slabs.hand_over(free, class),
+            Goal::Class(_) | Goal::Pool => store.slabs.put_page(free, store.side_bytes()),
         }
         Next::Again
     }
@@ -304,17 +314,21 @@ fn empty_chunks(
             return Some(chunk);
         }
         let Some(item) = worker.occupant(pin, chunk) else { continue };
-        let spare = spare.get_or_insert_with(|| worker.spare_chunks(item.class()));
+        let (store, class) = (worker.store, worker.store.slabs.class_of(chunk));
+        let spare = spare.get_or_insert_with(|| worker.spare_chunks(class));
+        let chunks = item.chunks().filter(|chunk| store.slabs.class_of(*chunk) == class).count();
+        let chunks = u32::try_from(chunks).unwrap_or(u32::MAX);
         let mercy = match passes {
-            _ if !worker.store.config.evictions => Mercy::Always,
-            _ if *spare > 0 => Mercy::All,
+            _ if !store.config.evictions => Mercy::Always,
+            // Else the class grows.
+            _ if *spare >= chunks || store.slabs.has_page(store.side_bytes()) => Mercy::All,
             0..PASSES_PATIENT => Mercy::Asked,
             _ => Mercy::AskedNow,
         };
         let bytes = item.bytes();
         if worker.vacate(pin, &item, mercy) == Vacated::Moved {
             copied += bytes;
-            *spare = spare.saturating_sub(1);
+            *spare = spare.saturating_sub(chunks);
         }
     }
     None

@@ -175,3 +175,35 @@ fn the_last_page_of_a_class_goes_only_if_nobody_else_could_give_one() {
     let pages = |class| rig.store.slabs.lock(class).usage().pages;
     assert_eq!(pages(rich) + pages(poor), 1);
 }
+
+#[test]
+fn an_order_costs_no_item_and_counts_as_no_set_while_memory_is_free() {
+    let mut rig = Rig::new(64, true);
+    let count = rig.fill("small", 20_000, 100);
+    assert!(rig.set("large", 3000).is_ok());
+    assert!((0..count).step_by(2).all(|number| rig.has(&format!("small-{number}"))));
+    let stored = rig.store.stored_bytes();
+    for _ in 0..2 {
+        assert_eq!(rig.store.reassign(Some(rig.class(100)), rig.class(3000)), Reassign::Started);
+        rig.run();
+    }
+    assert_eq!((rig.moved(), rig.store.items(), rig.store.evictions()), (2, count as u64 + 1, 0));
+    assert!((0..count).all(|number| rig.has(&format!("small-{number}"))));
+    assert_eq!(rig.store.stored_bytes(), stored, "copies are nothing new");
+    let out_of_memory = rig.store.class_tallies.iter().map(|tally| tally.out_of_memory.load(Ordering::Relaxed));
+    assert_eq!(out_of_memory.sum::<u64>(), 0);
+}
+
+#[test]
+fn an_order_is_carried_out_though_memory_is_beyond_the_limit() {
+    let mut rig = Rig::new(8, true);
+    rig.fill("small", 20_000, 100);
+    assert!(rig.set("large", 3000).is_ok());
+    let large = rig.class(3000);
+    rig.client.1.set_memory_limit(1 << 20);
+    assert_eq!(rig.store.reassign(Some(rig.class(100)), large), Reassign::Started);
+    while rig.moved() == 0 {
+        rig.step();
+    }
+    assert_eq!(rig.store.slabs.lock(large).usage().pages, 2);
+}
