@@ -87,8 +87,13 @@ const SEARCH_SLOTS_MAX: u32 = 1 << 20;
 impl ClockHand {
     /// The next item of main to leave. `None` if none was found within a bounded search.
     pub fn next_victim<S: Slots>(&mut self, slots: &S) -> Option<Victim<S::Item>> {
+        self.next_after(slots, slots.pages().saturating_mul(slots.per_page()))
+    }
+
+    /// As [`ClockHand::next_victim`]. After `slots_for_main`, if that is less than a round, small items are as good.
+    fn next_after<S: Slots>(&mut self, slots: &S, slots_for_main: u32) -> Option<Victim<S::Item>> {
         let all = slots.pages().saturating_mul(slots.per_page());
-        let (mut live_seen, mut has_main) = (0, false);
+        let (mut live_seen, mut has_main, is_short) = (0, false, slots_for_main < all);
         // Three rounds lower any freq to 0, the fourth finds it so.
         for looked in 0..all.saturating_mul(4).min(SEARCH_SLOTS_MAX) {
             let Some(item) = slots.at(self.advance(slots)) else { continue };
@@ -96,7 +101,7 @@ impl ClockHand {
                 Standing::Dead => return Some(Victim { item, queue: Queue::Main }),
                 // Small ones are the ring's. One that the ring does not have yet is taken when a whole round has found
                 // nothing else.
-                Standing::Small(_) if looked < all || has_main => continue,
+                Standing::Small(_) if looked < slots_for_main || has_main && !is_short => continue,
                 Standing::Small(freq) => (Queue::Small, freq),
                 Standing::Main(freq) => {
                     has_main = true;
@@ -157,6 +162,11 @@ pub struct PolicyUse {
 /// The small queue's least and greatest share of a class, in hundredths.
 const TARGET_LEAST_PERCENT: u32 = 10;
 const TARGET_GREATEST_PERCENT: u32 = 80;
+/// Stale entries from the front that a search looks at, of which each may cost a load from memory. Beyond it the hand
+/// finds somebody: what a flush has left in a ring must not make a set walk all of it.
+const STALE_MAX: u32 = 64;
+/// Slots that the hand looks at for an item of main when the ring has not come to its living ones.
+const SLOTS_FOR_MAIN: u32 = 32;
 /// Entries from the front that a push looks at when there are more of them than items: there must be stale ones.
 const STALE_LOOKS: usize = 4;
 /// Entries a ring may have in any case.
@@ -166,17 +176,24 @@ impl SlotS3A {
     /// The next item to leave, or `None` if none was found within a bounded search. The caller may fail to remove it,
     /// and then keeps it by [`SlotS3A::spare`].
     pub fn next_victim<S: Slots>(&mut self, slots: &S) -> Option<Victim<S::Item>> {
-        if let Some(victim) = self.next_small(slots, self.target as usize) {
+        let mut stale_left = STALE_MAX;
+        if let Some(victim) = self.next_small(slots, self.target as usize, &mut stale_left) {
             return Some(victim);
         }
-        self.hand.next_victim(slots).or_else(|| self.next_small(slots, 0))
+        if stale_left == 0 {
+            return self.hand.next_after(slots, SLOTS_FOR_MAIN);
+        }
+        self.hand.next_victim(slots).or_else(|| self.next_small(slots, 0, &mut stale_left))
     }
 
     /// The next to leave the small queue, while that is longer than `target`. The popular go over into main.
-    fn next_small<S: Slots>(&mut self, slots: &S, target: usize) -> Option<Victim<S::Item>> {
+    fn next_small<S: Slots>(&mut self, slots: &S, target: usize, stale_left: &mut u32) -> Option<Victim<S::Item>> {
         let mut promoted = 0;
-        while self.ring.len() > target && promoted < PATIENCE_ITEMS {
-            let Some(item) = slots.newborn(self.ring.pop()?) else { continue };
+        while self.ring.len() > target && promoted < PATIENCE_ITEMS && *stale_left > 0 {
+            let Some(item) = slots.newborn(self.ring.pop()?) else {
+                *stale_left -= 1;
+                continue;
+            };
             match slots.standing(item) {
                 Standing::Dead | Standing::Small(0) => return Some(Victim { item, queue: Queue::Small }),
                 Standing::Small(_) => {
@@ -390,6 +407,20 @@ mod tests {
         policy.push(&page, entry(2));
         let order = victims(&page, 3, |page| policy.next_victim(page).map(|victim| victim.item));
         assert_eq!(order, [Some(1), Some(2), None], "the ring is as long as it may be");
+    }
+
+    #[test]
+    fn a_search_among_stale_entries_ends_and_the_hand_finds_a_small_item() {
+        let mut page = vec![None; 30_000];
+        page[29_000..].fill(small(0));
+        let (page, looks) = (Page::new(&page), super::SLOTS_FOR_MAIN as usize);
+        let ring: Vec<u32> = (0..30_000).collect();
+        let mut policy = policy(30_000, &ring, &page);
+        policy.hand.at.index = 29_000;
+        let before = policy.usage().ring_len;
+        let victim = policy.next_victim(&page).unwrap();
+        assert_eq!((victim.item, victim.queue), (29_000 + looks, Queue::Small));
+        assert_eq!(before - policy.usage().ring_len, u64::from(super::STALE_MAX));
     }
 
     #[test]
