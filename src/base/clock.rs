@@ -56,12 +56,18 @@ impl Clock {
 
     /// Microseconds since start, for measuring durations. Stops with the clock, but does not jump with it.
     #[inline]
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn now_us(&self) -> u64 {
         match self.stopped_us.load(Ordering::Relaxed) {
-            0 => u64::try_from(Instant::now().duration_since(self.start).as_micros()).unwrap_or(u64::MAX),
+            0 => self.real_us(),
             at => at - 1,
         }
+    }
+
+    /// Microseconds since start, whoever has stopped the clock: for patience with an end.
+    #[inline]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    pub fn real_us(&self) -> u64 {
+        u64::try_from(Instant::now().duration_since(self.start).as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Moves the clock by `seconds`, back when negative (`debugtime N`). It never goes before the start.

@@ -309,7 +309,7 @@ impl Desk {
     fn drive(&mut self, place: u32, slot: usize, input: Received, registry: &Registry, pin: &mut PinGuard<'_>) {
         let Some(connection) = self.roster.at(place) else { return };
         let busy_since_us = connection.busy_since_us;
-        let last_try = busy_since_us > 0 && self.shared.clock.now_us().saturating_sub(busy_since_us) > BUSY_US_MAX;
+        let last_try = busy_since_us > 0 && self.shared.clock.real_us().saturating_sub(busy_since_us) > BUSY_US_MAX;
         let (roster, mut turn) = self.lend(slot, last_try);
         let Some(connection) = roster.at(place) else { return };
         let verdict = connection.drive(&mut turn, pin, input);
@@ -340,7 +340,7 @@ impl Desk {
 
     #[cold]
     fn queue_busy(&mut self, place: u32) {
-        let now_us = self.shared.clock.now_us().max(1);
+        let now_us = self.shared.clock.real_us().max(1);
         if let Some(connection) = self.roster.at(place)
             && connection.busy_since_us == 0
         {

@@ -63,6 +63,27 @@ fn a_delete_makes_room_again_without_evictions() {
     assert_eq!(store(&mut client, refused), b"STORED\r\n");
 }
 
+#[test]
+fn a_set_that_finds_all_memory_held_is_answered_though_the_clock_stands_still() {
+    let server = Server::start(&["-m", "8", "-t", "2", "-o", "debug_commands"]);
+    let mut client = server.client();
+    client.ask("debugtime p\r\n", "OK\r\n");
+    assert!((0..1000).all(|key| store(&mut client, key) == b"STORED\r\n"));
+    let half = "h".repeat(600_000);
+    let begin = |number: u32| {
+        let mut upload = server.client();
+        upload.send(format!("set upload-{number} 0 0 900000\r\n{half}"));
+        upload
+    };
+    let uploads: Vec<Client> = (0..60).map(begin).collect();
+    let set = format!("set large 0 0 500000\r\n{}\r\n", "v".repeat(500_000));
+    let mut others: Vec<Client> = (0..8).map(|_| server.client()).collect();
+    others.iter_mut().for_each(|other| other.send(&set));
+    // Refused, or stored if uploads have been refused before it.
+    assert!(others.iter_mut().all(|other| other.read_line().is_ok()));
+    drop(uploads);
+}
+
 fn store(client: &mut Client, key: usize) -> Vec<u8> {
     client.send(format!("set key-{key} 0 0 {VALUE_LEN}\r\n{}\r\n", "x".repeat(VALUE_LEN)));
     client.read_line().expect("an answer")
