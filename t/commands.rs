@@ -473,7 +473,7 @@ fn cachedump_shows_lengths_and_dates() {
         ("touch abc 0\r\nstats cachedump 63 1\r\n", "TOUCHED\r\nITEM abc [3 b; 0 s]\r\nEND\r\n"),
         ("stats cachedump\r\nstats cachedump 1\r\n", &"CLIENT_ERROR bad command line\r\n".repeat(2)),
         ("stats cachedump x 0\r\nstats cachedump 1 x\r\nstats cachedump -1 0\r\n", &BAD.repeat(3)),
-        ("stats cachedump 64 0\r\n", "CLIENT_ERROR Illegal slab id\r\n"),
+        ("stats cachedump 128 0\r\n", "CLIENT_ERROR Illegal slab id\r\n"),
     ]);
     let mut session = session();
     for number in 0..40_000 {

@@ -22,7 +22,7 @@ const VANDALS: usize = 16;
 /// What each client does in one case.
 const ROUNDS: usize = 20;
 /// What no junk asks, and its answer.
-const QUESTION: &[u8] = b"stats cachedump 99 0\r\n";
+const QUESTION: &[u8] = b"stats cachedump 999 0\r\n";
 const ANSWER: &[u8] = b"CLIENT_ERROR Illegal slab id\r\n";
 
 #[test]

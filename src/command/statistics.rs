@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::base::{Deadline, parse_u32};
+use crate::memory::CLASS_MAX;
 use crate::protocol::text::push_stat;
 use crate::protocol::{ReplyLine, Tokens};
 use crate::stats::{HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, connection_rows, general_rows, hotkey_rows};
@@ -17,8 +18,8 @@ const CACHEDUMP_BYTES_MAX: usize = 2 << 20;
 const HOTKEYS_SHOWN_MAX: usize = 50;
 /// How many prefixes `stats prefixes` shows.
 const PREFIXES_SHOWN_MAX: usize = 1000;
-/// Slab class ids end before this one.
-const SLAB_ID_END: u32 = 64;
+/// Slab class ids end before this one. In memcached it is 64.
+const SLAB_ID_END: u32 = CLASS_MAX as u32 + 1;
 
 pub(super) fn report<E: Engine>(
     mut arguments: Tokens<'_>,

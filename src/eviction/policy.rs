@@ -163,7 +163,7 @@ pub struct PolicyUse {
 const TARGET_LEAST_PERCENT: u32 = 10;
 const TARGET_GREATEST_PERCENT: u32 = 80;
 /// How far one key that the ghost remembers moves the target. With 1 a class of many thousands of items needs as many
-/// returns to follow a change of what is asked for; between 1 and 8 the traces differ by nothing else.
+/// returns to follow a change of what is asked for. From 1 to 8 the mean over the traces stays, the worst cell gets better.
 const TARGET_STEP: u32 = 8;
 /// Stale entries from the front that a search looks at, of which each may cost a load from memory. Beyond it the hand
 /// finds somebody: what a flush has left in a ring must not make a set walk all of it.

@@ -114,7 +114,7 @@ settings! {
     threads: u32 = 4, whole(1..=256), "-t, --threads=<num>", Clients, "num_threads", Works;
     /// As num_threads.
     threads_per_udp: u32 = 4, whole(0..=256), "", Compatibility, "num_threads_per_udp", Report;
-    /// Character that ends the prefix of a key for stats detail, which is turned on by this option.
+    /// Character that ends the prefix of a key for stats prefixes and stats detail, which is turned on by this option.
     prefix_delimiter: u8 = b':', OneCharacter, "-D <char>", Commands, "stat_key_prefix", Works;
     /// Whether stats detail is on at start.
     detail_enabled: bool = false, TURNS_ON, "", Compatibility, "detail_enabled", Report;
@@ -159,7 +159,7 @@ settings! {
     tail_repair_time_s: u32 = 0, whole(0..=4_294_967_295), "-o tail_repair_time=<num>", Compatibility, "tail_repair_time", NoEffect("no item stays locked");
     /// Refuse flush_all.
     flush_enabled: bool = true, TURNS_OFF, "-F, --disable-flush-all", Commands, "flush_enabled", Works;
-    /// Refuse stats cachedump and stats detail.
+    /// Refuse stats cachedump, detail, prefixes and hotkeys.
     dump_enabled: bool = true, TURNS_OFF, "-X, --disable-dumping", Commands, "dump_enabled", Works;
     /// Hash of keys.
     hash_algorithm: &'static str = "rapidhash", OneOf(&["rapidhash", "jenkins", "murmur3", "xxh3"]), "-o hash_algorithm=<name>", Compatibility, "hash_algorithm", NoEffect("keys are always hashed by rapidhash, under a seed of its own per process");
@@ -252,7 +252,7 @@ settings! {
     large_pages: bool = false, TURNS_ON, "-L, --enable-largepages", Memory, "", Works;
     /// Keep all memory in RAM. Only a warning if it cannot be done.
     lock_memory: bool = false, TURNS_ON, "-k, --lock-memory", Memory, "", Works;
-    /// Chunk sizes of the size classes, 96-128-256, instead of those that -f gives. No class is added to them.
+    /// Chunk sizes of the size classes, 96-128-256, instead of those that -f gives. One of slab_chunk_max follows; none is fitted.
     slab_sizes: Option<Vec<u32>> = None, ChunkSizes, "-o slab_sizes=<list>", Memory, "", Works;
     /// Let the hash table keep its size.
     hash_expansion: bool = true, TURNS_OFF, "-o no_hashexpand", Memory, "", NoEffect("the table grows one bucket at a time, so growing never pauses");

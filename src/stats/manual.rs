@@ -32,7 +32,10 @@ const GENERAL: &[(&str, &str)] = &[
     ("listen_disabled_num", "How often accepting stopped for want of descriptors."),
     ("time_in_listen_disabled_us", "For how long, in microseconds."),
     ("threads", "-t."),
-    ("hash_power_level", "The hash table has 2 to this power places for items."),
+    (
+        "hash_power_level",
+        "The hash table has 2 to this power buckets, of nine items each, or up to twice as many while it grows.",
+    ),
     ("hash_bytes", "Its bytes."),
     ("hash_is_expanding", "1 while it grows."),
     ("bytes", "Bytes of the items that are stored, their headers included."),
@@ -41,7 +44,6 @@ const GENERAL: &[(&str, &str)] = &[
     ("slab_global_page_pool", "Free pages that any size class may take."),
     ("expired_unfetched", "Items that ended without having been fetched."),
     ("evicted_unfetched", "Items evicted without having been fetched."),
-    ("evicted_active", "Items evicted although they were fetched lately."),
     ("evictions", "Items evicted to make room."),
     ("reclaimed", "Times the place of an ended item was used for a new one."),
     ("crawler_reclaimed", "Ended items that the background sweep removed."),
@@ -78,8 +80,6 @@ const GENERAL: &[(&str, &str)] = &[
         "Bytes of the queues of new items. With `slab_bytes`, `hash_bytes`, `ghost_bytes` and free pages: what -m bounds.",
     ),
     ("ghost_bytes", "Memory that remembers what was evicted, or will once something is."),
-    ("ring_bytes", "Memory of the small queues."),
-    ("malloc_fails", "Times memory outside the item arena could not be had."),
 ];
 
 /// Rows of `stats items`, behind `items:<class>:`.
@@ -94,7 +94,7 @@ const ITEMS: &[(&str, &str)] = &[
     ("moves_within_lru", "Items that were spared for having been asked for."),
     ("ghost_hits", "Keys stored again soon after they were evicted: what more memory would have kept."),
     ("hits_to_cold", "Gets that found an item of the class."),
-    ("age", "Seconds since the oldest was last used."),
+    ("age", "Seconds since the item that was evicted last had been used; 0 before the first."),
     ("mem_requested", "Bytes the items need of their chunks."),
     ("evicted", "Items evicted."),
     ("evicted_nonzero", "Those of them that had a time to live."),
@@ -103,7 +103,6 @@ const ITEMS: &[(&str, &str)] = &[
     ("reclaimed", "Times the place of an ended item was used for a new one."),
     ("expired_unfetched", "Items that ended without having been fetched."),
     ("evicted_unfetched", "Items evicted without having been fetched."),
-    ("evicted_active", "Items evicted although they were fetched lately."),
     ("crawler_reclaimed", "Ended items that the background sweep removed."),
     ("crawler_items_checked", "Items the background sweep has looked at."),
     ("direct_reclaims", "Times a store had to evict for itself."),

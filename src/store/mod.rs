@@ -4,7 +4,7 @@
 //! Store         shared by all threads, leaked once at start: slabs, index, hands, epochs
 //! WorkerStore   one thread's side of it; implements Engine
 //! Engine        what commands ask of a cache
-//! jobs          grower and sweeper, a thread each
+//! jobs          the background threads
 //! ```
 //!
 //! Lock order (I6): bucket → hand (a class's eviction policy) → class (its free list). The hand and a class only try

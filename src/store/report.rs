@@ -90,7 +90,6 @@ impl Store {
         row("ghost_hits", &self.evictions_sum(|tally| &tally.ghost_hits));
         row("ghost_bytes", &self.ghost_bytes());
         row("ring_bytes", &self.ring_bytes.load(Ordering::Relaxed));
-        row("ring_bytes", &self.ring_bytes.load(Ordering::Relaxed));
         self.report_pages(row);
         row("leased_items", &self.slabs.leases.len());
     }

@@ -488,7 +488,7 @@ const ADMIN_LINES: [&str; 23] = [
     "stats nothing",
     "stats detail nothing",
     "stats cachedump 63 0",
-    "stats cachedump 64 0",
+    "stats cachedump 128 0",
     "stats cachedump",
     "cache_memlimit",
     "cache_memlimit 1024",

@@ -151,7 +151,8 @@ impl Client {
             }
             let rest = row.strip_prefix("STAT ").unwrap_or_else(|| panic!("`{row}` is no STAT row"));
             let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
-            rows.insert(name.into(), value.into());
+            let before = rows.insert(name.into(), value.into());
+            assert_eq!(before, None, "`{row}` is the second of its name");
         }
     }
 

@@ -90,7 +90,7 @@ transcripts! {
         S: CLIENT_ERROR bad command line
         C: stats cachedump 1
         S: CLIENT_ERROR bad command line
-        C: stats cachedump 64 0
+        C: stats cachedump 128 0
         S: CLIENT_ERROR Illegal slab id
         C: stats cachedump x 0
         S: CLIENT_ERROR bad command line format
