@@ -8,14 +8,16 @@
 //!
 //! Grammar and answers are memcached's. Of its three further numbers `freeratio` has no effect: no pages are kept free.
 
+use std::ops::RangeInclusive;
+
 use crate::base::{parse_i64, parse_u32};
 use crate::protocol::{Reply, ReplyLine, Tokens};
 use crate::store::{Engine, MoveTuning, Reassign};
 
 use super::context::Context;
 
-/// How long a window may be.
-const WINDOW_MAX: u32 = 3600;
+/// How long a window may be, in ticks of the page mover. The setting has the same bounds.
+const WINDOW: RangeInclusive<u32> = 3..=1800;
 /// The most eager level.
 const LEVEL_MAX: u32 = 2;
 
@@ -61,7 +63,7 @@ fn automove<E: Engine>(what: &[u8], value: Option<&[u8]>, ctx: &mut Context<'_, 
             if what == b"ratio" { MoveTuning { ratio: number, ..tuning } } else { tuning }
         }
         b"window" => match value.and_then(parse_u32) {
-            Some(window) if (1..=WINDOW_MAX).contains(&window) => MoveTuning { window, ..tuning },
+            Some(window) if WINDOW.contains(&window) => MoveTuning { window, ..tuning },
             Some(_) => return ReplyLine::WindowOutOfBounds,
             None => return ReplyLine::BadFormat,
         },

@@ -146,7 +146,7 @@ settings! {
     /// A size class gives memory to another one if it will lose fewer hits by it than this times what the other one wins.
     slab_automove_ratio: f64 = 0.8, Fraction { range: 0.0..=1.0, digits: 2 }, "-o slab_automove_ratio=<num>", Memory, "slab_automove_ratio", Works;
     /// How long it counts what size classes lose and win: half of so many quarters of a second.
-    slab_automove_window: u32 = 10, whole(1..=3600), "-o slab_automove_window=<num>", Memory, "slab_automove_window", Works;
+    slab_automove_window: u32 = 10, whole(3..=1800), "-o slab_automove_window=<num>", Memory, "slab_automove_window", Works;
     /// Largest chunk; a larger item is a chain of chunks. In KiB.
     slab_chunk_max: u32 = 16 << 10, kib(1..=512), "-o slab_chunk_max=<KiB>", Memory, "slab_chunk_max", Works;
     /// Walk the lists for expired items.

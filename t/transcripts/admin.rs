@@ -133,6 +133,12 @@ transcripts! {
         S: OK
         C: slabs automove window 99999
         S: CLIENT_ERROR automove window too low or too high
+        C: slabs automove window 2
+        S: CLIENT_ERROR automove window too low or too high
+        C: slabs automove window 1801
+        S: CLIENT_ERROR automove window too low or too high
+        C: slabs automove window 1800
+        S: OK
         C: slabs automove window x
         S: CLIENT_ERROR bad command line format
         C: slabs automove window

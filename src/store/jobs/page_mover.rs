@@ -187,7 +187,7 @@ impl PageMover {
         }
         self.ticked_us = now_us;
         let tuning = store.page_moves.tuning();
-        let rule = Rule { ratio: tuning.ratio, memory: (1.0 - 2.0 / f64::from(tuning.window.max(3))) };
+        let rule = Rule { ratio: tuning.ratio, memory: 1.0 - 2.0 / f64::from(tuning.window) };
         let stored_bytes = store.stored_bytes();
         #[expect(clippy::cast_precision_loss, reason = "pages are few")]
         let stored_pages = stored_bytes.wrapping_sub(self.stored_bytes) as f64 / f64::from(PAGE_BYTES);
