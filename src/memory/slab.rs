@@ -347,7 +347,7 @@ impl SlabGuard<'_> {
 
     /// Takes no more chunks from a page, so that they can all come home. False: it is not the class's, or closed already.
     pub fn close_page(&mut self, page: u32) -> bool {
-        if !self.slab.pages.contains(&page) {
+        if !self.owns_page(page) {
             return false;
         }
         let book = self.allocator.book(page);
@@ -421,7 +421,7 @@ impl SlabGuard<'_> {
     }
 
     /// Whether `page` is one of them.
-    pub fn has_page(&self, page: u32) -> bool {
+    pub fn owns_page(&self, page: u32) -> bool {
         self.allocator.arena.class_of_page(page) == self.slab.class
     }
 

@@ -49,7 +49,7 @@ impl Store {
             let pages = &mut hand.pages;
             // So many of the pages before the hand's are still there.
             let before =
-                |at: u32| pages[..pages.len().min(at as usize)].iter().filter(|page| slab.has_page(**page)).count();
+                |at: u32| pages[..pages.len().min(at as usize)].iter().filter(|page| slab.owns_page(**page)).count();
             hand.policy.renumber(|at| u32::try_from(before(at)).unwrap_or(0));
             pages.clear();
             pages.extend_from_slice(slab.pages());
