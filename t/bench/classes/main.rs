@@ -8,18 +8,12 @@
 //! The mixes that need files of the data folder are left out where it is not there.
 #![expect(clippy::disallowed_macros, reason = "the table on standard output is what this program is for")]
 
-#[path = "../common/figures.rs"]
-#[expect(dead_code, reason = "nothing is measured here")]
-mod figures;
 mod fill;
 mod sizes;
-#[path = "../common/trace.rs"]
-#[expect(dead_code, reason = "only the folder's name is wanted here")]
-mod trace;
 
-use crate::figures::Table;
 use crate::fill::{Fill, Layout};
 use crate::sizes::Mixes;
+use larder::load::figures::Table;
 
 const LIMITS: [(&str, u64); 3] = [("64 MiB", 64), ("1 GiB", 1 << 10), ("16 GiB", 16 << 10)];
 const FACTORS: [f64; 7] = [1.05, 1.08, 1.10, 1.15, 1.20, 1.25, 1.50];

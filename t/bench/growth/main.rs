@@ -11,9 +11,6 @@
 #![expect(clippy::disallowed_macros, reason = "the table on standard output is what this program is for")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time, and waits for servers it cannot ask")]
 
-#[path = "../common/mod.rs"]
-#[expect(dead_code, reason = "other programs use more of it")]
-mod common;
 mod latency;
 mod load;
 
@@ -21,12 +18,12 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::common::contest::{Contest, describe_host, number};
-use crate::common::figures::{Table, grouped};
-use crate::common::host::CpuTime;
-use crate::common::server::{Server, ServerCommand};
 use crate::latency::Latencies;
 use crate::load::{Keys, Load};
+use larder::load::contest::{Contest, describe_host, number};
+use larder::load::figures::{Table, grouped};
+use larder::load::host::CpuTime;
+use larder::load::server::{Server, ServerCommand};
 
 const MEMORY_MIB: &str = "4096";
 
@@ -81,7 +78,7 @@ fn one_server(
     sets_per_second: u32,
     steady: Duration,
 ) -> io::Result<Run> {
-    let (server, _) = Server::start(contest, command, &[], &["-t", "2", "-m", MEMORY_MIB])?;
+    let (server, _) = Server::start(&contest.place, command, &[], &["-t", "2", "-m", MEMORY_MIB])?;
     let mut load = Load::connect(server.address, sets_per_second)?;
     let start = CpuTime::of(server.pid())?;
     let growing = load.run(Keys::New { up_to: items }, None)?;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::batch::{Batch, KEY_BYTES, Shape, VALUE_BYTES};
 use crate::client::{Client, Order, Until};
-use crate::common::contest::describe_host;
-use crate::common::figures::{Spread, Table, short_count};
-use crate::common::host::{self, CpuTime};
-use crate::common::server::{Server, ServerCommand};
 use crate::options::Options;
+use larder::load::contest::describe_host;
+use larder::load::figures::{Spread, Table, short_count};
+use larder::load::host::{self, CpuTime};
+use larder::load::server::{Server, ServerCommand};
 
 const COUNTERS: u32 = 100_000;
 /// Below this share of its core the server was waiting for the client, and the rate says nothing about it.
@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     );
     println!(
         "server -t 1 on core {}, polling client on core {}.",
-        options.contest.server_core, options.contest.client_core
+        options.contest.place.server_cores[0], options.contest.place.client_cores[0]
     );
     println!("\\* the server had idle time: this rate is the client's.");
     let versions = contenders.each_ref().map(|contender| contender.version.clone());
@@ -83,7 +83,8 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
 
 impl Contender {
     fn start(options: &Options, command: &ServerCommand) -> io::Result<Self> {
-        let (server, _) = Server::start(&options.contest, command, &[], &["-t", "1", "-m", "1024", "-c", "4096"])?;
+        let (server, _) =
+            Server::start(&options.contest.place, command, &[], &["-t", "1", "-m", "1024", "-c", "4096"])?;
         eprintln!("{} is process {}; storing {} items", command.name, server.pid(), options.keys);
         let mut client = Client::connect(server.address, options.connections)?;
         preload(&mut client, Shape::Set, options.keys)?;

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use crate::batch::{Batch, Shape};
 use crate::client::{Client, Order, Until};
-use crate::common::figures::Table;
-use crate::common::server::{Server, ServerCommand};
 use crate::compare::preload;
 use crate::options::Options;
+use larder::load::figures::Table;
+use larder::load::server::{Server, ServerCommand};
 
 const KEYS: u32 = 1_000;
 const REQUESTS_FEW: u64 = 20_000;
@@ -74,7 +74,7 @@ fn counted(
         format!("--callgrind-out-file={}", folder.join("out.%p").display()),
     ];
     let start =
-        |connections_max| Server::start(&options.contest, command, &wrapper, &["-t", "1", "-c", connections_max]);
+        |connections_max| Server::start(&options.contest.place, command, &wrapper, &["-t", "1", "-c", connections_max]);
     let (server, _) = start(CONNECTIONS_MAX[0]).or_else(|_| start(CONNECTIONS_MAX[1]))?;
     let pid = server.pid();
     let mut client = Client::connect(server.address, 1)?;

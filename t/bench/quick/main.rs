@@ -12,9 +12,6 @@
 
 mod batch;
 mod client;
-#[path = "../common/mod.rs"]
-#[allow(dead_code, reason = "each program uses a part of what they share")]
-mod common;
 mod compare;
 mod instructions;
 mod memory;

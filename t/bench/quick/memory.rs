@@ -4,11 +4,11 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::common::contest::describe_host;
-use crate::common::figures::{Spread, Table, grouped};
-use crate::common::host::{self, Resident};
-use crate::common::server::{Server, ServerCommand};
 use crate::options::Options;
+use larder::load::contest::describe_host;
+use larder::load::figures::{Spread, Table, grouped};
+use larder::load::host::{self, Resident};
+use larder::load::server::{Server, ServerCommand};
 
 const STARTS: usize = 9;
 const IDLE_CONNECTIONS: u64 = 10_000;
@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     println!("{table}");
     println!(
         "RSS is VmRSS; flags are the defaults unless named; the server runs on core {}. {}",
-        options.contest.server_core,
+        options.contest.place.server_cores[0],
         describe_host()
     );
     Ok(())
@@ -46,7 +46,7 @@ fn starts(options: &Options, command: &ServerCommand) -> io::Result<Vec<(&'stati
     let mut milliseconds = Vec::new();
     let mut idle = Vec::new();
     for _ in 0..STARTS {
-        let (server, took) = Server::start(&options.contest, command, &[], &[])?;
+        let (server, took) = Server::start(&options.contest.place, command, &[], &[])?;
         milliseconds.push(took.as_secs_f64() * 1e3);
         idle.push(settled_memory(&server)?);
         server.stop()?;
@@ -59,7 +59,7 @@ fn starts(options: &Options, command: &ServerCommand) -> io::Result<Vec<(&'stati
 }
 
 fn connections(options: &Options, command: &ServerCommand) -> io::Result<Vec<(&'static str, String)>> {
-    let (server, _) = Server::start(&options.contest, command, &[], &["-c", "12000"])?;
+    let (server, _) = Server::start(&options.contest.place, command, &[], &["-c", "12000"])?;
     let mut control = server.control()?;
     control.ask("set k 0 0 1\r\nv")?;
     let before_kib = settled_rss_kib(&server)?;
@@ -91,7 +91,7 @@ fn connections(options: &Options, command: &ServerCommand) -> io::Result<Vec<(&'
 }
 
 fn fill(options: &Options, command: &ServerCommand) -> io::Result<Vec<(&'static str, String)>> {
-    let (server, _) = Server::start(&options.contest, command, &[], &["-m", FILL_MIB])?;
+    let (server, _) = Server::start(&options.contest.place, command, &[], &["-m", FILL_MIB])?;
     let mut control = server.control()?;
     let mut stream = TcpStream::connect(server.address)?;
     let mut sent = 0;

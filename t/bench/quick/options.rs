@@ -4,7 +4,7 @@ use std::env;
 use std::io;
 use std::time::Duration;
 
-use crate::common::contest::{Contest, number};
+use larder::load::contest::{Contest, number};
 
 pub(crate) struct Options {
     pub(crate) contest: Contest,

@@ -5,13 +5,10 @@
 //! ```
 //!
 //! A cache is one class of one page with a slot for each object; policy, ring and ghost are the types of `src/eviction`
-//! that the server runs. The traces are those of `LARDER_BENCH_DATA` (`t/bench/common/trace.rs`) and three that are
+//! that the server runs. The traces are those of `LARDER_BENCH_DATA` (`larder::load::trace`) and three that are
 //! made here. `make bench-replay`; the table stands in doc/performance.md.
 #![expect(clippy::cast_possible_truncation, reason = "keys, slots and shares of them fit 32 bits by far")]
 #![expect(clippy::disallowed_macros, reason = "the tables on standard output are what this program is for")]
-
-#[path = "../common/trace.rs"]
-mod trace;
 
 mod hand;
 mod lists;
@@ -23,7 +20,7 @@ use std::io;
 use crate::hand::Clock;
 use crate::lists::{Lru, Segmented};
 use crate::slots::{Fixed, SlotCache};
-use crate::trace::{TRACES, Trace};
+use larder::load::trace::{TRACES, Trace};
 
 /// Cache sizes, as shares of the keys that occur.
 const SHARES: [f64; 6] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3];

@@ -3,13 +3,13 @@
 use std::io;
 use std::time::Duration;
 
-use crate::common::figures::{Table, grouped};
-use crate::common::host::{self, Resident};
-use crate::common::server::{Control, Server, ServerCommand};
 use crate::items::{Items, KeyLen, ValueLen};
 use crate::options::Options;
 use crate::replay::{Client, Request, WINDOW_MAX};
 use crate::verdict::Verdict;
+use larder::load::figures::{Table, grouped};
+use larder::load::host::{self, Resident};
+use larder::load::server::{Control, Server, ServerCommand};
 
 const MEGABYTES: u64 = 1024;
 /// Stored between two looks at the eviction counter: the figure is at most so many items late.

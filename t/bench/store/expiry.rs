@@ -6,13 +6,13 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::common::figures::{Table, grouped};
-use crate::common::host::{self, CpuTime};
-use crate::common::server::{Control, ServerCommand};
 use crate::items::{Items, KeyLen, ValueLen};
 use crate::options::Options;
 use crate::replay::{Client, Request, WINDOW_MAX};
 use crate::verdict::Verdict;
+use larder::load::figures::{Table, grouped};
+use larder::load::host::{self, CpuTime};
+use larder::load::server::{Control, ServerCommand};
 
 const MEGABYTES: u64 = 1024;
 const ITEMS: u64 = 2_000_000;

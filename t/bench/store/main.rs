@@ -11,9 +11,6 @@
 #![expect(clippy::disallowed_macros, reason = "the tables on standard output are what this program is for")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time, and waits for servers it cannot ask")]
 
-#[path = "../common/mod.rs"]
-#[allow(dead_code, reason = "each program uses a part of what they share")]
-mod common;
 mod density;
 mod expiry;
 mod items;
@@ -29,10 +26,10 @@ mod zipf;
 use std::io;
 use std::process::ExitCode;
 
-use crate::common::contest::describe_host;
-use crate::common::server::Server;
 use crate::options::Options;
 use crate::verdict::{Verdict, summary};
+use larder::load::contest::describe_host;
+use larder::load::server::Server;
 
 /// A row of the comparison: prints its table and says which bars it met.
 struct Row {
@@ -98,7 +95,7 @@ fn run(wanted: &[String]) -> io::Result<()> {
         }
     }
     println!("{}", summary(&options, &verdicts));
-    println!("{versions}; server -t 1 on core {}; {}", options.contest.server_core, describe_host());
+    println!("{versions}; server -t 1 on core {}; {}", options.contest.place.server_cores[0], describe_host());
     if options.percent != 100 {
         println!("A short run: {} % of the requests and of the time.", options.percent);
     }
@@ -108,7 +105,7 @@ fn run(wanted: &[String]) -> io::Result<()> {
 fn versions(options: &Options) -> io::Result<String> {
     let mut texts = Vec::new();
     for command in &options.contest.servers {
-        let (server, _) = Server::start(&options.contest, command, &[], &["-m", "64"])?;
+        let (server, _) = Server::start(&options.contest.place, command, &[], &["-m", "64"])?;
         let version = server.control()?.ask("version")?;
         texts.push(format!("{}: {}", command.name, version.trim_start_matches("VERSION ")));
         server.stop()?;

@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::figures::{Table, grouped};
-use crate::common::server::ServerCommand;
 use crate::options::Options;
 use crate::random::{Random, whole};
 use crate::verdict::Verdict;
+use larder::load::figures::{Table, grouped};
+use larder::load::server::ServerCommand;
 
 const MEGABYTES: u64 = 64;
 const CONNECTIONS: u64 = 8;

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::common::contest::{Contest, number};
-use crate::common::server::{Server, ServerCommand};
+use larder::load::contest::{Contest, number};
+use larder::load::server::{Server, ServerCommand};
 
 pub(crate) struct Options {
     pub(crate) contest: Contest,
@@ -46,7 +46,7 @@ impl Options {
     pub(crate) fn start(&self, command: &ServerCommand, megabytes: u64) -> io::Result<Server> {
         let megabytes = megabytes.to_string();
         let arguments = ["-t", "1", "-m", &megabytes];
-        Ok(Server::start(&self.contest, command, &[], &arguments)?.0)
+        Ok(Server::start(&self.contest.place, command, &[], &arguments)?.0)
     }
 
     /// The same for both servers, ours first in every second cell: what the machine does meanwhile must not always

@@ -12,14 +12,14 @@
 
 use std::io;
 
-use crate::common::figures::{Table, grouped};
-use crate::common::server::ServerCommand;
-use crate::common::trace::{TRACES, Trace};
 use crate::items::{Items, KeyLen, ValueLen};
 use crate::options::Options;
 use crate::random::whole;
 use crate::replay::{Client, Request, Tally, WINDOW};
 use crate::verdict::Verdict;
+use larder::load::figures::{Table, grouped};
+use larder::load::server::ServerCommand;
+use larder::load::trace::{TRACES, Trace};
 
 const SHARES: [f64; 4] = [0.01, 0.03, 0.10, 0.30];
 const MEGABYTES_MIN: u64 = 64;

@@ -17,15 +17,15 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
-use crate::common::figures::{Table, grouped};
-use crate::common::server::ServerCommand;
-use crate::common::trace::data_folder;
 use crate::items::{Items, KeyLen, SECOND_GENERATION, ValueLen};
 use crate::options::Options;
 use crate::random::{Random, Zipf, whole};
 use crate::replay::{Client, Request, Tally};
 use crate::traces::ratio_and_refusals;
 use crate::verdict::Verdict;
+use larder::load::figures::{Table, grouped};
+use larder::load::server::ServerCommand;
+use larder::load::trace::data_folder;
 
 const FILE: &str = "twitter-2020Mar-clusters.csv";
 /// Clusters that are read as caches: most operations are gets, objects are asked for 2.5 to 100 times, the popularity is

@@ -1,7 +1,7 @@
 //! A measure beside its bar.
 
-use crate::common::figures::Table;
 use crate::options::Options;
+use larder::load::figures::Table;
 
 pub(crate) struct Verdict {
     pub(crate) measure: String,

@@ -6,14 +6,14 @@
 
 use std::io;
 
-use crate::common::figures::{Table, grouped};
-use crate::common::server::ServerCommand;
 use crate::items::{Items, KeyLen, SECOND_GENERATION, ValueLen};
 use crate::options::Options;
 use crate::random::{Random, Zipf, unit_for};
 use crate::replay::{Client, Request, Tally};
 use crate::traces::ratio_and_refusals;
 use crate::verdict::Verdict;
+use larder::load::figures::{Table, grouped};
+use larder::load::server::ServerCommand;
 
 const OBJECTS: u64 = 4_000_000;
 const ALPHA: f64 = 0.99;

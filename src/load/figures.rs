@@ -4,14 +4,18 @@ use std::fmt;
 
 /// The middle of some measurements, and how far they lie apart.
 #[derive(Clone, Copy)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) lowest: f64,
-    pub(crate) highest: f64,
+pub struct Spread {
+    /// The middle.
+    pub median: f64,
+    /// The smallest.
+    pub lowest: f64,
+    /// The largest.
+    pub highest: f64,
 }
 
 impl Spread {
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+    /// Of at least one measurement.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         assert!(!sorted.is_empty(), "a median needs at least one measurement");
         sorted.sort_by(f64::total_cmp);
@@ -29,12 +33,12 @@ impl fmt::Display for Spread {
 }
 
 /// `801k`, `1.16M`.
-pub(crate) fn short_count(value: f64) -> String {
+pub fn short_count(value: f64) -> String {
     if value >= 999_500.0 { format!("{:.2}M", value / 1e6) } else { format!("{:.0}k", value / 1e3) }
 }
 
 /// `5,592,064`.
-pub(crate) fn grouped(value: u64) -> String {
+pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -46,16 +50,19 @@ pub(crate) fn grouped(value: u64) -> String {
     text
 }
 
-pub(crate) struct Table {
+/// A Markdown table, padded so that it can be read as it is.
+pub struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(crate) fn new(header: impl IntoIterator<Item = String>) -> Self {
+    /// A table without rows.
+    pub fn new(header: impl IntoIterator<Item = String>) -> Self {
         Self { rows: vec![header.into_iter().collect()] }
     }
 
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    /// One more row, of as many cells as the header.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 }
@@ -76,5 +83,32 @@ impl fmt::Display for Table {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Spread, Table, grouped, short_count};
+
+    #[test]
+    fn the_median_of_an_even_count_lies_between_its_middle_two() {
+        let spread = Spread::of([4.0, 1.0, 10.0, 2.0]);
+        assert_eq!((spread.lowest, spread.median, spread.highest), (1.0, 3.0, 10.0));
+        assert_eq!(Spread::of([7.0, 1.0, 2.0]).median, 2.0);
+        assert_eq!(format!("{:.1}", Spread::of([0.25])), "0.2 (0.2–0.2)");
+    }
+
+    #[test]
+    fn counts_are_written_short_or_in_groups() {
+        assert_eq!(short_count(801_400.0), "801k");
+        assert_eq!(short_count(999_500.0), "1.00M");
+        assert_eq!([grouped(0), grouped(999), grouped(5_592_064)], ["0", "999", "5,592,064"].map(str::to_string));
+    }
+
+    #[test]
+    fn a_table_is_as_wide_as_its_widest_cells() {
+        let mut table = Table::new(["a", "µs"].map(str::to_string));
+        table.row(["longer", "1"].map(str::to_string));
+        assert_eq!(table.to_string(), "| a      | µs |\n|--------|----|\n| longer | 1  |\n");
     }
 }

@@ -5,31 +5,37 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::contest::Contest;
+use crate::base::Clock;
+use crate::sys::process::is_root;
+use crate::sys::schedule::{end_with_this_thread, pin_to_cores, terminate};
+
+use super::contest::Place;
 use super::host;
 
 /// Long enough for a start under an instrumenting tool on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE_US: u64 = 60_000_000;
 
 /// How to start a server, and what to call it in the tables.
 #[derive(Clone)]
-pub(crate) struct ServerCommand {
-    pub(crate) name: String,
+pub struct ServerCommand {
+    /// The program and its arguments, without their folder.
+    pub name: String,
     program: PathBuf,
     own_arguments: Vec<String>,
 }
 
 impl ServerCommand {
-    pub(crate) fn new(program: PathBuf, own_arguments: Vec<String>) -> Self {
+    /// `own_arguments` are given whatever else a measurement asks for.
+    pub fn new(program: PathBuf, own_arguments: Vec<String>) -> Self {
         let stem = program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name = [&[stem], own_arguments.as_slice()].concat().join(" ");
         Self { name, program, own_arguments }
     }
 
     /// A server may be compared with itself: that is how the noise of a machine is measured.
-    pub(crate) fn distinctly_named(mut ours: Self, mut yardstick: Self) -> [Self; 2] {
+    pub fn distinctly_named(mut ours: Self, mut yardstick: Self) -> [Self; 2] {
         if ours.name == yardstick.name {
             ours.name.push_str(" (A)");
             yardstick.name.push_str(" (B)");
@@ -38,15 +44,20 @@ impl ServerCommand {
     }
 }
 
-pub(crate) struct Server {
+/// A running server, ended when it is dropped.
+pub struct Server {
     child: Child,
-    pub(crate) address: SocketAddr,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 impl Server {
-    /// Starts it and waits until it answers; `wrapper` is what runs it, if anything does.
-    pub(crate) fn start(
-        contest: &Contest,
+    /// Starts it and waits until it answers; `wrapper` is what runs it, if anything does. Says how long that took.
+    ///
+    /// # Errors
+    /// It ends at once, or does not answer.
+    pub fn start(
+        place: &Place,
         command: &ServerCommand,
         wrapper: &[String],
         arguments: &[&str],
@@ -56,31 +67,32 @@ impl Server {
         words.push(command.program.to_string_lossy().into_owned());
         words.extend(command.own_arguments.iter().cloned());
         words.extend(["-l".into(), address.ip().to_string(), "-p".into(), address.port().to_string()]);
-        if host::is_root() {
+        if is_root() {
             words.extend(["-u".into(), "root".into()]);
         }
         words.extend(arguments.iter().map(ToString::to_string));
         let mut process = Command::new(&words[0]);
         process.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
-        host::end_with_this_thread(&mut process);
+        end_with_this_thread(&mut process);
         // The child inherits the core; this thread goes back to its own before the clock is read again.
-        host::pin_to_core(contest.server_core)?;
-        let start = Instant::now();
+        pin_to_cores(&place.server_cores)?;
+        let clock = Clock::start();
         let spawned = process.spawn();
-        host::pin_to_core(contest.client_core)?;
+        pin_to_cores(&place.client_cores)?;
         let child = spawned.map_err(|error| io::Error::other(format!("{}: {error}", words[0])))?;
         let mut server = Self { child, address };
-        server.wait_for_first_reply(start)?;
-        Ok((server, start.elapsed()))
+        server.wait_for_first_reply(&clock)?;
+        Ok((server, Duration::from_micros(clock.real_us())))
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Knocks without pause: a refused connect on loopback takes microseconds.
-    fn wait_for_first_reply(&mut self, start: Instant) -> io::Result<()> {
-        while start.elapsed() < PATIENCE {
+    fn wait_for_first_reply(&mut self, clock: &Clock) -> io::Result<()> {
+        while clock.real_us() < PATIENCE_US {
             if let Ok(mut control) = Control::connect(self.address) {
                 return control.ask("version").map(drop);
             }
@@ -91,15 +103,22 @@ impl Server {
         Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not accept connections"))
     }
 
-    pub(crate) fn control(&self) -> io::Result<Control> {
+    /// A connection for questions.
+    ///
+    /// # Errors
+    /// The server does not accept it.
+    pub fn control(&self) -> io::Result<Control> {
         Control::connect(self.address)
     }
 
     /// Ends it in order, so that whatever it writes at its end is written.
-    pub(crate) fn stop(mut self) -> io::Result<()> {
-        host::terminate(self.child.id());
-        let start = Instant::now();
-        while start.elapsed() < PATIENCE {
+    ///
+    /// # Errors
+    /// It does not end.
+    pub fn stop(mut self) -> io::Result<()> {
+        terminate(self.child.id())?;
+        let clock = Clock::start();
+        while clock.real_us() < PATIENCE_US {
             if self.child.try_wait()?.is_some() {
                 return Ok(());
             }
@@ -118,7 +137,7 @@ impl Drop for Server {
 }
 
 /// A connection of its own for questions beside the load.
-pub(crate) struct Control {
+pub struct Control {
     stream: BufReader<TcpStream>,
 }
 
@@ -126,12 +145,15 @@ impl Control {
     fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(Duration::from_micros(PATIENCE_US)))?;
         Ok(Self { stream: BufReader::new(stream) })
     }
 
     /// Sends a line and returns the line that answers it.
-    pub(crate) fn ask(&mut self, line: &str) -> io::Result<String> {
+    ///
+    /// # Errors
+    /// The server closes the connection or stays silent.
+    pub fn ask(&mut self, line: &str) -> io::Result<String> {
         self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes())?;
         self.line()
     }
@@ -144,12 +166,19 @@ impl Control {
         Ok(line.trim_end().to_string())
     }
 
-    pub(crate) fn stats(&mut self) -> io::Result<BTreeMap<String, String>> {
+    /// The general statistics.
+    ///
+    /// # Errors
+    /// As [`Control::ask`].
+    pub fn stats(&mut self) -> io::Result<BTreeMap<String, String>> {
         self.answer_to("stats")
     }
 
     /// What a command of the `stats` family answers.
-    pub(crate) fn answer_to(&mut self, command: &str) -> io::Result<BTreeMap<String, String>> {
+    ///
+    /// # Errors
+    /// As [`Control::ask`].
+    pub fn answer_to(&mut self, command: &str) -> io::Result<BTreeMap<String, String>> {
         let mut stats = BTreeMap::new();
         let mut line = self.ask(command)?;
         while line != "END" {
@@ -162,16 +191,24 @@ impl Control {
         Ok(stats)
     }
 
-    pub(crate) fn stat(&mut self, name: &str) -> io::Result<u64> {
+    /// One number of the general statistics.
+    ///
+    /// # Errors
+    /// As [`Control::ask`], or there is no such number.
+    pub fn stat(&mut self, name: &str) -> io::Result<u64> {
         let stats = self.stats()?;
         let value = stats.get(name).and_then(|value| value.parse().ok());
         value.ok_or_else(|| io::Error::other(format!("stats has no number {name}")))
     }
 
-    pub(crate) fn wait_until(&mut self, what: &str, holds: impl Fn(&mut Self) -> io::Result<bool>) -> io::Result<()> {
-        let start = Instant::now();
+    /// Waits for something that can be asked.
+    ///
+    /// # Errors
+    /// It does not come about.
+    pub fn wait_until(&mut self, what: &str, holds: impl Fn(&mut Self) -> io::Result<bool>) -> io::Result<()> {
+        let clock = Clock::start();
         while !holds(self)? {
-            if start.elapsed() > PATIENCE {
+            if clock.real_us() > PATIENCE_US {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, format!("waited in vain until {what}")));
             }
             host::pause(Duration::from_millis(10));
@@ -180,7 +217,10 @@ impl Control {
     }
 
     /// Background work on the hash table would be charged to the requests of the first window.
-    pub(crate) fn wait_for_settled_index(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// It goes on for a minute.
+    pub fn wait_for_settled_index(&mut self) -> io::Result<()> {
         self.wait_until("the hash table stands still", |control| Ok(control.stat("hash_is_expanding")? == 0))
     }
 }

@@ -9,27 +9,37 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The traces of the folder: name of the file without `.u32le.zst`.
-pub(crate) const TRACES: [&str; 3] = ["arc-oltp", "cache2k-orm-busy", "cache2k-web07"];
+pub const TRACES: [&str; 3] = ["arc-oltp", "cache2k-orm-busy", "cache2k-web07"];
 
-pub(crate) struct Trace {
-    pub(crate) name: String,
-    pub(crate) requests: Vec<u32>,
+/// One of them.
+pub struct Trace {
+    /// As in [`TRACES`].
+    pub name: String,
+    /// Keys in the order in which they were asked for.
+    pub requests: Vec<u32>,
     /// Keys that occur; their ids lie below it.
-    #[allow(dead_code, reason = "not every program that reads a trace counts its keys")]
-    pub(crate) distinct: usize,
+    pub distinct: usize,
 }
 
-pub(crate) fn data_folder() -> PathBuf {
+/// Where the files are.
+pub fn data_folder() -> PathBuf {
     env::var_os("LARDER_BENCH_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from)
 }
 
 impl Trace {
     /// One of the folder's traces, by name.
-    pub(crate) fn named(name: &str) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// It is not there, `zstd` is not, or the file is something else.
+    pub fn named(name: &str) -> io::Result<Self> {
         Self::read(&data_folder().join(format!("{name}.u32le.zst")))
     }
 
-    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+    /// Any file of that kind.
+    ///
+    /// # Errors
+    /// As [`Trace::named`].
+    pub fn read(path: &Path) -> io::Result<Self> {
         if !path.is_file() {
             return Err(io::Error::other(format!("no trace {}; LARDER_BENCH_DATA names their folder", path.display())));
         }

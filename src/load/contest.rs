@@ -1,0 +1,112 @@
+//! Which two servers a program compares and where they run, from `LARDER_BENCH_*` variables.
+
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::str::FromStr;
+
+use crate::sys::process::raise_open_files;
+use crate::sys::schedule::{Priority, set_priority};
+
+use super::host;
+use super::server::ServerCommand;
+
+/// Two servers, and where they and their client run.
+pub struct Contest {
+    /// Ours, then the yardstick: every ratio is the first over the second.
+    pub servers: [ServerCommand; 2],
+    /// Where both run.
+    pub place: Place,
+}
+
+/// Cores, so that server and client do not share one.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Of the server's threads.
+    pub server_cores: Vec<usize>,
+    /// Of this program's.
+    pub client_cores: Vec<usize>,
+}
+
+/// Files a run may have open: each connection is one here and one in the server, which inherits the limit.
+const OPEN_FILES: u64 = 100_000;
+const OPEN_FILES_LEAST: u64 = 1_000;
+
+impl Place {
+    /// What `LARDER_BENCH_SERVER_CORE`, `LARDER_BENCH_CLIENT_CORE` and `LARDER_BENCH_REALTIME` say. Also raises the limit
+    /// on open files, which a program with many connections needs before its first.
+    ///
+    /// # Errors
+    /// A variable that is no number, or the kernel's word.
+    pub fn from_environment() -> io::Result<Self> {
+        raise_open_files(OPEN_FILES, OPEN_FILES_LEAST)?;
+        if number("LARDER_BENCH_REALTIME", 0)? != 0 {
+            set_priority(Priority::Realtime)?;
+        }
+        Ok(Self {
+            server_cores: vec![number("LARDER_BENCH_SERVER_CORE", 0)?],
+            client_cores: vec![number("LARDER_BENCH_CLIENT_CORE", 1)?],
+        })
+    }
+}
+
+impl Contest {
+    /// What `LARDER_BENCH_A` and `LARDER_BENCH_B` name: larder as it is built, and the newest memcached, when they are not
+    /// set.
+    ///
+    /// # Errors
+    /// A variable that is no number, no memcached to be had, or the kernel's word.
+    pub fn from_environment() -> io::Result<Self> {
+        let ours = command_or("LARDER_BENCH_A", || Ok(built_larder()))?;
+        let yardstick = command_or("LARDER_BENCH_B", newest_memcached)?;
+        Ok(Self { servers: ServerCommand::distinctly_named(ours, yardstick), place: Place::from_environment()? })
+    }
+}
+
+/// A server may be given with arguments of its own: `LARDER_BENCH_B="target/memcached/bin/memcached -R 1000"`.
+fn command_or(variable: &str, otherwise: impl FnOnce() -> io::Result<PathBuf>) -> io::Result<ServerCommand> {
+    let given = env::var(variable).unwrap_or_default();
+    let mut words = given.split_whitespace();
+    let program = match words.next() {
+        Some(program) => PathBuf::from(program),
+        None => otherwise()?,
+    };
+    Ok(ServerCommand::new(program, words.map(str::to_string).collect()))
+}
+
+/// The daemon beside this program, `target/release/larder`; programs of `cargo bench` lie a folder further down, in `deps`.
+fn built_larder() -> PathBuf {
+    let own = env::current_exe().unwrap_or_default();
+    let folder = own.parent().unwrap_or(Path::new("target/release"));
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    folder.join("larder")
+}
+
+fn newest_memcached() -> io::Result<PathBuf> {
+    if let Ok(oracle) = env::var("LARDER_ORACLE") {
+        return Ok(PathBuf::from(oracle));
+    }
+    let output = Command::new("scripts/newest-memcached").arg("target/memcached").output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(PathBuf::from(stdout.lines().last().unwrap_or_default()))
+}
+
+/// A number from the environment.
+///
+/// # Errors
+/// The variable is set to something else.
+pub fn number<T: FromStr>(variable: &str, otherwise: T) -> io::Result<T> {
+    match env::var(variable) {
+        Ok(text) => text.parse().map_err(|_| io::Error::other(format!("{variable}: {text} is not a number"))),
+        Err(_) => Ok(otherwise),
+    }
+}
+
+/// One line under each table: without it a figure cannot be compared with another day's.
+pub fn describe_host() -> String {
+    format!("{}, Linux {}", host::cores_and_model(), host::kernel_release())
+}

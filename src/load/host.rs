@@ -1,0 +1,96 @@
+//! What /proc says of the machine and of a server: processors, run time, memory.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+/// Waits for a process that cannot be asked when it is ready.
+#[expect(clippy::disallowed_methods, reason = "another process's background work tells nobody when it is done")]
+pub fn pause(duration: Duration) {
+    thread::sleep(duration);
+}
+
+/// Read from the list of processors, because this program itself may be pinned to one of them.
+pub fn cores_and_model() -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let models: Vec<&str> = cpuinfo.lines().filter_map(|line| line.strip_prefix("model name")).collect();
+    let model = models.first().map_or("an unknown CPU", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    format!("{} × {model}", models.len().max(1))
+}
+
+/// `6.18.0`.
+pub fn kernel_release() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_string()
+}
+
+/// What a process has used of its core up to now.
+#[derive(Clone, Copy, Default)]
+pub struct CpuTime {
+    /// Run time of all its threads, exact whenever they sleep.
+    pub run_ns: u64,
+    /// The kernel's split of it in clock ticks: good for a share over seconds, not for a sum.
+    pub user_ticks: u64,
+    /// As above, in the kernel.
+    pub system_ticks: u64,
+}
+
+impl CpuTime {
+    /// Up to now.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn of(pid: u32) -> io::Result<Self> {
+        let mut run_ns = 0;
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            run_ns += schedstat_run_ns(task?.path().join("schedstat"))?;
+        }
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // The name in parentheses may hold blanks; utime and stime are fields 14 and 15, the name is field 2.
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let mut ticks = after_name.split_whitespace().skip(11).map(|field| field.parse().unwrap_or(0));
+        Ok(Self { run_ns, user_ticks: ticks.next().unwrap_or(0), system_ticks: ticks.next().unwrap_or(0) })
+    }
+
+    /// What was used since an earlier look.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            run_ns: self.run_ns.saturating_sub(earlier.run_ns),
+            user_ticks: self.user_ticks.saturating_sub(earlier.user_ticks),
+            system_ticks: self.system_ticks.saturating_sub(earlier.system_ticks),
+        }
+    }
+}
+
+fn schedstat_run_ns(path: PathBuf) -> io::Result<u64> {
+    let text = fs::read_to_string(&path)?;
+    let first = text.split_whitespace().next().and_then(|field| field.parse().ok());
+    first.ok_or_else(|| io::Error::other(format!("{}: no run time in {text:?}", path.display())))
+}
+
+/// Resident memory, all of it and the part that no file backs.
+#[derive(Clone, Copy)]
+pub struct Resident {
+    /// VmRSS.
+    pub all_kib: u64,
+    /// RssAnon.
+    pub anonymous_kib: u64,
+}
+
+impl Resident {
+    /// Now.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn of(pid: u32) -> io::Result<Self> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let value = line.and_then(|rest| rest.split_whitespace().next()).and_then(|field| field.parse().ok());
+            value.ok_or_else(|| io::Error::other(format!("process {pid} has no {name}")))
+        };
+        Ok(Self { all_kib: field("VmRSS:")?, anonymous_kib: field("RssAnon:")? })
+    }
+}
