@@ -8,7 +8,7 @@
 //!                                                  ▼
 //!                                   │ link 16 │ … value … │                  largest class, filled
 //!                                        ▼ next
-//!                                   │ link 16 │ … value │                    the class that fits best
+//!                                   │ link 16 │ … value │                    the class that fits best, not too small
 //! ```
 //!
 //! No NUL, no CRLF; the flags stand there only when they are not 0. Upholds I3.
@@ -48,7 +48,7 @@ impl Layout {
         let in_link = classes.chunk_max() - HEADER_BYTES;
         let rest = value_len - in_head.min(value_len);
         let tail_len = rest % in_link;
-        let tail_class = if tail_len == 0 { None } else { classes.class_for(tail_len + HEADER_BYTES) };
+        let tail_class = if tail_len == 0 { None } else { classes.class_for_link(tail_len + HEADER_BYTES) };
         Self { shape, value_len, head_class: classes.largest(), full_links: rest / in_link, tail_class }
     }
 
@@ -95,7 +95,7 @@ mod tests {
                 assert!(layout.links() == 0 || head < value_len);
                 let bytes = u64::from(layout.shape.prefix_bytes()) + u64::from(value_len);
                 let tail = Layout::tail_bytes(classes.chunk_max(), bytes);
-                assert_eq!(tail.and_then(|tail| classes.class_for(tail)), layout.tail_class);
+                assert_eq!(tail.and_then(|tail| classes.class_for_link(tail)), layout.tail_class);
             }
         }
     }

@@ -13,6 +13,8 @@ use super::size_class::{CHUNK_ALIGN, CHUNK_MIN, PAGE_BYTES, SizeClasses};
 /// How many chunks must hold how much, in steps of [`CHUNK_ALIGN`].
 pub struct ChunkDemand {
     by_units: Vec<u64>,
+    /// What last links would save if they could be half as small, in bytes. May wrap below zero while it is summed up.
+    saved_by_halving: u64,
 }
 
 /// A class that should be added.
@@ -52,7 +54,7 @@ pub fn next_look(pages: u64) -> u64 {
 impl ChunkDemand {
     /// No chunks, for sizes up to `chunk_max`.
     pub fn new(chunk_max: u32) -> Self {
-        Self { by_units: vec![0; (chunk_max / CHUNK_ALIGN) as usize + 1] }
+        Self { by_units: vec![0; (chunk_max / CHUNK_ALIGN) as usize + 1], saved_by_halving: 0 }
     }
 
     /// Adds `count` chunks that hold `bytes` each. The count may wrap below zero, as long as the sums do not.
@@ -62,16 +64,28 @@ impl ChunkDemand {
         }
     }
 
+    /// Adds `count` last links that hold `bytes` each, with their headers.
+    pub fn add_links(&mut self, classes: &SizeClasses, bytes: u32, count: u64) {
+        let least = classes.link_least();
+        self.add(bytes.max(least), count);
+        let [now, then] = [least, least / 2].map(|least| classes.class_for(bytes.max(least)).unwrap_or_default());
+        let saved_bytes = u64::from(classes.chunk_bytes(now) - classes.chunk_bytes(then));
+        self.saved_by_halving = self.saved_by_halving.wrapping_add(saved_bytes.wrapping_mul(count));
+    }
+
+    /// Whether last links should be half as small ([`SizeClasses::halve_link_least`]): that must save more than a nearly
+    /// empty page for each class that it opens.
+    pub fn wants_smaller_links(&self, classes: &SizeClasses, pages: u64, limit_pages: u64) -> bool {
+        let opened = links_open(classes);
+        is_time(pages, limit_pages) && is_worth(self.saved_by_halving, opened, pages, limit_pages)
+    }
+
     /// The class that saves most, if that is worth a class when `pages` of at most `limit_pages` are in use.
     pub fn missing_class(&self, classes: &SizeClasses, pages: u64, limit_pages: u64) -> Option<ClassFit> {
-        if pages < first_look(limit_pages) || pages * 100 >= limit_pages * USED_PERCENT_MAX {
+        if !is_time(pages, limit_pages) {
             return None;
         }
-        let best = self.best_class(classes)?;
-        // The pages to come are taken to hold what those in use hold.
-        let saved_later = best.saved_bytes.saturating_mul(limit_pages) / pages.max(1);
-        let least = (limit_pages / SAVED_SHARE).max(SAVED_PAGES) * u64::from(PAGE_BYTES);
-        (saved_later >= least).then_some(best)
+        self.best_class(classes).filter(|best| is_worth(best.saved_bytes, 1, pages, limit_pages))
     }
 
     fn best_class(&self, classes: &SizeClasses) -> Option<ClassFit> {
@@ -83,8 +97,7 @@ impl ChunkDemand {
             if current != class {
                 (class, held, old_cost) = (current, 0, cost(classes.chunk_bytes(current)));
             }
-            // Threads are read one after the other: a size may seem to have less than none.
-            held += if *count > u64::MAX / 2 { 0 } else { *count };
+            held += at_least_none(*count);
             if chunk_bytes < CHUNK_MIN {
                 continue;
             }
@@ -96,6 +109,31 @@ impl ChunkDemand {
         }
         best
     }
+}
+
+/// Whether so much memory is in use that it says something, and so little that something can be done.
+fn is_time(pages: u64, limit_pages: u64) -> bool {
+    pages >= first_look(limit_pages) && pages * 100 < limit_pages * USED_PERCENT_MAX
+}
+
+/// Whether `count` classes more are worth the bytes that they would save now.
+fn is_worth(saved_bytes: u64, count: u64, pages: u64, limit_pages: u64) -> bool {
+    // The pages to come are taken to hold what those in use hold.
+    let saved_later = at_least_none(saved_bytes).saturating_mul(limit_pages) / pages.max(1);
+    let least = (limit_pages / SAVED_SHARE).max(SAVED_PAGES) * u64::from(PAGE_BYTES);
+    count > 0 && saved_later >= least * count
+}
+
+/// How many classes last links would open if they could be half as small.
+fn links_open(classes: &SizeClasses) -> u64 {
+    let least = classes.link_least();
+    let opened = |class: &u8| (least / 2..least).contains(&classes.chunk_bytes(*class));
+    classes.ids().filter(opened).count() as u64
+}
+
+/// Threads are read one after the other: there may seem to be less than none.
+fn at_least_none(count: u64) -> u64 {
+    if count > u64::MAX / 2 { 0 } else { count }
 }
 
 /// What a chunk costs, its share of the page's lost rest included, in parts of a byte.
@@ -166,6 +204,24 @@ mod tests {
         assert!(asked_at(first_look(LIMIT_PAGES)));
         assert!(!asked_at(LIMIT_PAGES));
         assert!(next_look(0) > 0);
+    }
+
+    #[test]
+    fn last_links_become_smaller_when_that_saves_more_than_the_classes_it_opens() {
+        let classes = classes();
+        let wants = |links: u64| {
+            let mut demand = ChunkDemand::new(16384);
+            demand.add_links(&classes, 30, links);
+            demand.wants_smaller_links(&classes, 16, LIMIT_PAGES)
+        };
+        // 4224 bytes become 2152 for each, sixty-four times as often in the end; 2152, 2696 and 3376 are opened.
+        assert!(wants(30));
+        assert!(!wants(20));
+        assert!(!wants(30u64.wrapping_neg()));
+        while classes.link_least() > 0 {
+            classes.halve_link_least();
+        }
+        assert!(!wants(1_000_000), "there is nothing left to halve");
     }
 
     #[test]

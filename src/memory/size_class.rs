@@ -24,6 +24,10 @@ pub const CHUNK_ALIGN: u32 = 8;
 /// The smallest chunk that a `ChunkRef` can name in every page: 1 MiB / 2^15.
 pub const CHUNK_MIN: u32 = 32;
 
+/// A last link counts at first as a quarter of a whole one or more. Else those of a few thousand chains open all classes:
+/// a page each, nearly empty, was a quarter of a cache of 64 MiB (of values of 10 to 30 KB it held 2208, and 2981 now).
+const LINK_LEAST_SHARE: u32 = 4;
+
 /// How the classes are laid out.
 #[derive(Clone, Debug)]
 pub struct ClassPlan {
@@ -47,6 +51,8 @@ pub struct SizeClasses {
     largest: u8,
     /// The highest id in use.
     last: AtomicU8,
+    /// The last link of a chain counts as at least so many bytes.
+    link_least: AtomicU32,
     /// Held while a class is added.
     adding: Mutex<()>,
 }
@@ -67,6 +73,7 @@ impl SizeClasses {
             by_units: by_units.collect(),
             largest: class + 1,
             last: AtomicU8::new(class + 1),
+            link_least: AtomicU32::new(if plan.may_be_fitted() { chunk_max / LINK_LEAST_SHARE } else { 0 }),
             sizes: std::array::from_fn(|id| {
                 AtomicU32::new(id.checked_sub(1).and_then(|index| sizes.get(index)).copied().unwrap_or(0))
             }),
@@ -79,6 +86,21 @@ impl SizeClasses {
     pub fn class_for(&self, bytes: u32) -> Option<u8> {
         // Acquire: who learns of a class learns its chunk size.
         self.by_units.get(bytes.div_ceil(CHUNK_ALIGN) as usize).map(|class| class.load(Ordering::Acquire))
+    }
+
+    /// The class for the last link of a chain, which holds `bytes` with its header.
+    pub fn class_for_link(&self, bytes: u32) -> Option<u8> {
+        self.class_for(bytes.max(self.link_least()))
+    }
+
+    /// The last link of a chain counts as at least so many bytes.
+    pub fn link_least(&self) -> u32 {
+        self.link_least.load(Ordering::Relaxed)
+    }
+
+    /// Last links may be half as small from now on. One thread calls this, the fitter.
+    pub fn halve_link_least(&self) {
+        self.link_least.store(self.link_least() / 2, Ordering::Relaxed);
     }
 
     /// The chunk size of `class`, in bytes; 0 for a class that does not exist.
@@ -227,6 +249,17 @@ mod tests {
             let is_its = was == coarse && bytes <= 408;
             assert_eq!(classes.class_for(bytes), Some(if is_its { class } else { was }), "{bytes}");
         }
+    }
+
+    #[test]
+    fn last_links_open_no_small_class_before_it_pays() {
+        let classes = SizeClasses::build(&plan(1.25, 16384));
+        assert_eq!(classes.class_for_link(17), classes.class_for(4096));
+        assert_eq!(classes.class_for_link(4097), classes.class_for(4097));
+        classes.halve_link_least();
+        assert_eq!(classes.class_for_link(17), classes.class_for(2048));
+        let exact = SizeClasses::build(&ClassPlan { explicit: vec![96, 8192], ..plan(1.25, 16384) });
+        assert_eq!(exact.class_for_link(90), exact.class_for(90), "who gives the sizes wants them used");
     }
 
     #[test]
