@@ -1,0 +1,120 @@
+//! What a window of load came to.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// The figures of one window, all threads together.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// From the first request to the last reply.
+    pub elapsed: Duration,
+    /// Requests that were answered, or that asked for no answer and were followed by one that was. A get of many keys
+    /// is one.
+    pub requests: u64,
+    /// Keys those named.
+    pub keys: u64,
+    /// Values that came, and were the right ones.
+    pub hits: u64,
+    /// Keys of gets for which none came.
+    pub misses: u64,
+    /// Sets, adds and replaces that were done.
+    pub stored: u64,
+    /// Deletes, touches and arithmetic that were done.
+    pub changed: u64,
+    /// Changes that found no item, and stores that a condition refused.
+    pub refused: u64,
+    /// Answers that are errors: out of memory, too large, unknown command.
+    pub errors: u64,
+    /// Replies that were not what the request's reply must be: another item's value, torn, truncated, out of step.
+    pub faults: u64,
+    /// The first faults and errors, in words.
+    pub notes: Vec<String>,
+    /// Connections that ended, or were given up after a fault.
+    pub lost_connections: u64,
+    /// Open loop: requests that were sent later than they were due by more than a millisecond.
+    pub late: u64,
+    /// Nanoseconds from the send, in open loop from the moment the request was due, to the reply.
+    pub latency: Histogram<u64>,
+    /// CPU time of the threads that made the load.
+    pub client_cpu: Duration,
+    /// Share of the time in which something waited for a thread of ours. Near 1 the figures are the client's.
+    pub busy_share: f64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+}
+
+/// Above this share of its time the client may be what was measured.
+pub const BUSY_SHARE_MAX: f64 = 0.90;
+/// A longer wait than this is recorded as this.
+const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
+const LATENCY_DIGITS: u8 = 3;
+/// Faults that are told in words.
+pub const NOTES_MAX: usize = 8;
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self {
+            elapsed: Duration::ZERO,
+            requests: 0,
+            keys: 0,
+            hits: 0,
+            misses: 0,
+            stored: 0,
+            changed: 0,
+            refused: 0,
+            errors: 0,
+            faults: 0,
+            notes: Vec::new(),
+            lost_connections: 0,
+            late: 0,
+            latency: Histogram::new_with_max(LATENCY_NS_MAX, LATENCY_DIGITS).expect("the bounds are in order"),
+            client_cpu: Duration::ZERO,
+            busy_share: 0.0,
+            sent_bytes: 0,
+            received_bytes: 0,
+        }
+    }
+}
+
+impl Outcome {
+    /// Requests a second.
+    pub fn per_second(&self) -> f64 {
+        self.requests as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
+    /// Whether the client was so busy that the figures may be its own.
+    pub fn is_client_bound(&self) -> bool {
+        self.busy_share > BUSY_SHARE_MAX
+    }
+
+    /// Nanoseconds that this percentage of the requests stayed below.
+    pub fn latency_ns(&self, percent: f64) -> u64 {
+        self.latency.value_at_percentile(percent)
+    }
+
+    /// Adds what another thread did in the same window; shares are those of the busiest thread.
+    pub fn absorb(&mut self, other: &Self) {
+        self.elapsed = self.elapsed.max(other.elapsed);
+        self.requests += other.requests;
+        self.keys += other.keys;
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.stored += other.stored;
+        self.changed += other.changed;
+        self.refused += other.refused;
+        self.errors += other.errors;
+        self.faults += other.faults;
+        self.notes.extend(other.notes.iter().cloned());
+        self.notes.truncate(NOTES_MAX);
+        self.lost_connections += other.lost_connections;
+        self.late += other.late;
+        self.latency += &other.latency;
+        self.client_cpu += other.client_cpu;
+        self.busy_share = self.busy_share.max(other.busy_share);
+        self.sent_bytes += other.sent_bytes;
+        self.received_bytes += other.received_bytes;
+    }
+}

@@ -1,0 +1,240 @@
+//! What a load is: which requests, on which connections, how fast. A value of this type says everything a run does.
+//!
+//! ```text
+//! Plan ─┬─ threads, connections, pipeline, pacing, waiting      how it is sent
+//!       ├─ wire, mix, keys_per_get, noreply                     which requests
+//!       └─ keys, values, ttl                                    what they name and carry
+//! ```
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The server under load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An address and a port.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+/// The protocol that is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// `get`, `set`, …
+    Text,
+    /// `mg`, `ms`, …
+    Meta,
+    /// Frames of 24 bytes and more.
+    Binary,
+}
+
+/// What decides when a request is sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pacing {
+    /// The reply before it.
+    Closed,
+    /// The clock: so many requests a second in all, whether or not the server keeps up.
+    Open {
+        /// Requests, not keys.
+        per_second: f64,
+    },
+}
+
+/// What a thread does when it has nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// It looks again at once: the server never pays for waking it.
+    Poll,
+    /// It sleeps in the kernel.
+    Sleep,
+}
+
+/// One kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Fetches one value, or `keys_per_get` of them.
+    Get,
+    /// Fetches a value and renews its time to live.
+    Gat,
+    /// Stores a value.
+    Set,
+    /// Stores a value that must not be there.
+    Add,
+    /// Stores a value that must be there.
+    Replace,
+    /// Removes a value.
+    Delete,
+    /// Adds 1 to a counter.
+    Incr,
+    /// Takes 1 from a counter.
+    Decr,
+    /// Renews a time to live.
+    Touch,
+}
+
+impl Op {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 9] =
+        [Self::Get, Self::Gat, Self::Set, Self::Add, Self::Replace, Self::Delete, Self::Incr, Self::Decr, Self::Touch];
+
+    /// The command's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Gat => "gat",
+            Self::Set => "set",
+            Self::Add => "add",
+            Self::Replace => "replace",
+            Self::Delete => "delete",
+            Self::Incr => "incr",
+            Self::Decr => "decr",
+            Self::Touch => "touch",
+        }
+    }
+
+    /// Whether its key is a counter's.
+    pub const fn counts(self) -> bool {
+        matches!(self, Self::Incr | Self::Decr)
+    }
+
+    /// Whether its reply carries values.
+    pub const fn fetches(self) -> bool {
+        matches!(self, Self::Get | Self::Gat)
+    }
+
+    /// Whether the request carries a value.
+    pub const fn stores(self) -> bool {
+        matches!(self, Self::Set | Self::Add | Self::Replace)
+    }
+}
+
+/// Shares of the requests. They need not add up to 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mix(pub Vec<(Op, f64)>);
+
+impl Mix {
+    /// Nothing but this.
+    pub fn only(op: Op) -> Self {
+        Self(vec![(op, 1.0)])
+    }
+}
+
+/// Which keys are popular.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Popularity {
+    /// All alike.
+    Uniform,
+    /// The n-th is asked for in proportion to n to the power of minus this.
+    Zipf(f64),
+    /// This share of the requests goes to this share of the keys, the others to all the rest.
+    HotSet {
+        /// Of the requests, 0 to 1.
+        requests: f64,
+        /// Of the keys, 0 to 1.
+        keys: f64,
+    },
+}
+
+/// Lengths in bytes. An item's lengths follow from its number.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SizePlan {
+    /// One length.
+    Fixed(u32),
+    /// Uniform from the first to the second.
+    Between(u32, u32),
+    /// Facebook's ETC pool: keys or values, as where it stands.
+    Etc,
+    /// CacheLib's kvcache_reg: a file with `valSizeRange` and `valSizeRangeProbability`.
+    KvcacheReg(PathBuf),
+}
+
+/// The keys there are, and how one is chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyPlan {
+    /// Keys that are stored by a fill and asked for.
+    pub count: u64,
+    /// Their lengths, prefix and number included.
+    pub length: SizePlan,
+    /// What every key starts with.
+    pub prefix: String,
+    /// Which of them are asked for.
+    pub popularity: Popularity,
+    /// Share of the requests that name a key nobody has named before.
+    pub fresh: f64,
+}
+
+/// Seconds to live.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TtlPlan {
+    /// For ever.
+    Never,
+    /// All alike.
+    Fixed(u32),
+    /// Seconds by share of the keys. What the shares leave lives for ever.
+    Mix(Vec<(f64, u32)>),
+}
+
+/// Everything about a load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Threads, each with its share of the connections.
+    pub threads: usize,
+    /// The cores they are bound to, in turn. Empty: wherever the kernel puts them.
+    pub cores: Vec<usize>,
+    /// Connections that send requests.
+    pub connections: usize,
+    /// Connections that are open and silent.
+    pub idle_connections: usize,
+    /// The protocol.
+    pub wire: Wire,
+    /// When a request is sent.
+    pub pacing: Pacing,
+    /// What is done meanwhile.
+    pub waiting: Waiting,
+    /// Requests sent together on one connection, and all of them answered before the next are sent. In open loop: at
+    /// most so many unanswered on one connection.
+    pub pipeline: u32,
+    /// Keys of each get.
+    pub keys_per_get: u32,
+    /// Which requests.
+    pub mix: Mix,
+    /// Stores, deletes and arithmetic ask for no reply, but for the last request of each batch.
+    pub noreply: bool,
+    /// What they name.
+    pub keys: KeyPlan,
+    /// What they carry.
+    pub values: SizePlan,
+    /// How long it lives.
+    pub ttl: TtlPlan,
+    /// Another seed is another sequence of the same load.
+    pub seed: u64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            cores: Vec::new(),
+            connections: 50,
+            idle_connections: 0,
+            wire: Wire::Text,
+            pacing: Pacing::Closed,
+            waiting: Waiting::Poll,
+            pipeline: 1,
+            keys_per_get: 1,
+            mix: Mix::only(Op::Get),
+            noreply: false,
+            keys: KeyPlan {
+                count: 1_000_000,
+                length: SizePlan::Fixed(32),
+                prefix: "bench:".to_string(),
+                popularity: Popularity::Uniform,
+                fresh: 0.0,
+            },
+            values: SizePlan::Fixed(100),
+            ttl: TtlPlan::Never,
+            seed: 1,
+        }
+    }
+}
