@@ -1,7 +1,7 @@
 //! Hashing of keys: 64 bits, keyed with a seed drawn at start, so that nobody who can choose keys can
 //! choose buckets.
 
-use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
 
 use super::key::Key;
 
@@ -17,7 +17,7 @@ impl KeyHasher {
     /// The hash of `key`.
     #[inline]
     pub fn hash<'a>(&self, key: Key<'a>) -> HashedKey<'a> {
-        HashedKey { key, hash: KeyHash(rapidhash_v3_seeded(key.bytes(), &self.0)) }
+        HashedKey { key, hash: KeyHash(rapidhash_v3_nano_inline::<true, false>(key.bytes(), &self.0)) }
     }
 }
 

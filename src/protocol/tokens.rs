@@ -1,5 +1,7 @@
 //! Tokens of a line: the words between blanks, borrowed, walked once. A TAB is not a blank, nor is any control byte.
 
+use crate::sys::cpu::find_either;
+
 /// The words of a line that are not walked yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tokens<'a> {
@@ -43,34 +45,22 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// How many bytes of `text` precede its first blank or line feed. Eight at a time: keys are long enough for that to
+/// How many bytes of `text` precede its first blank or line feed. Sixteen at a time: keys are long enough for that to
 /// pay, and too short for memchr's choice of instruction set.
 #[inline]
 pub(super) fn word_end(text: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*word);
-        let found = zero_bytes(word ^ BLANKS) | zero_bytes(word ^ LINE_FEEDS);
+    while let Some(sixteen) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        let found = find_either(sixteen, b' ', b'\n');
         if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+            return at + found.trailing_zeros() as usize;
         }
-        at += 8;
+        at += 16;
     }
     while text.get(at).is_some_and(|byte| *byte != b' ' && *byte != b'\n') {
         at += 1;
     }
     at
-}
-
-const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
-const BLANKS: u64 = EVERY_BYTE * b' ' as u64;
-const LINE_FEEDS: u64 = EVERY_BYTE * b'\n' as u64;
-
-/// The top bit of each byte of `word` that is zero. Bytes above the lowest such byte may be marked wrongly (the
-/// subtraction borrows); only the lowest is looked at.
-#[inline]
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(EVERY_BYTE) & !word & (EVERY_BYTE << 7)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Hints to the processor.
+//! What the processor can do beside computing: hints, and looking at sixteen bytes at once.
 
 /// Starts loading the cache line at `address`, which may be any address: a hint never faults.
 #[inline]
@@ -10,4 +10,45 @@ pub fn prefetch(address: *const u8) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
+}
+
+/// Which of sixteen bytes are `one` or `other`: a bit for each, the lowest for the first byte.
+#[inline]
+pub fn find_either(bytes: &[u8; 16], one: u8, other: u8) -> u32 {
+    // SAFETY: SSE2 is part of x86-64.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        find_either_at_once(bytes, one, other)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    bytes.iter().rev().fold(0, |found, byte| found << 1 | u32::from(*byte == one || *byte == other))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "sse2")]
+fn find_either_at_once(bytes: &[u8; 16], one: u8, other: u8) -> u32 {
+    use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8};
+    // SAFETY: the reference says that sixteen bytes can be read there; this load takes them from any address.
+    let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
+    let ones = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(one.cast_signed()));
+    let others = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(other.cast_signed()));
+    _mm_movemask_epi8(_mm_or_si128(ones, others)).cast_unsigned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_either;
+
+    #[test]
+    fn both_bytes_are_found_wherever_they_stand_and_nothing_else_is() {
+        let others: [u8; 16] = std::array::from_fn(|index| 0xf7 ^ index.to_le_bytes()[0]);
+        assert_eq!(find_either(&others, b' ', b'\n'), 0);
+        for (first, second) in (0..16).flat_map(|first| (0..16).map(move |second| (first, second))) {
+            let mut bytes = others;
+            bytes[second] = b'\n';
+            bytes[first] = b' ';
+            assert_eq!(find_either(&bytes, b' ', b'\n'), 1 << first | 1 << second);
+        }
+    }
 }

@@ -31,15 +31,17 @@ pub fn push_value_line(
 /// loop.
 #[inline]
 fn push_plain_tail(out: &mut Vec<u8>, value_len: u32) {
-    let pair = |number: u32| (b'0' as u32 * 0x0101) + (number / 10) + ((number % 10) << 8);
-    let digits = pair(value_len / 100) | (pair(value_len % 100) << 16);
-    let digit_count = 1 + u32::from(value_len > 9) + u32::from(value_len > 99) + u32::from(value_len > 999);
-    let digits = u64::from(digits) >> (8 * (4 - digit_count));
-    let line_end = u64::from(u16::from_le_bytes(*b"\r\n")) << (8 * digit_count);
+    // Both halves of the number, then both digits of either half, divided at once.
+    let halves = (value_len / 100) | ((value_len % 100) << 16);
+    let tens = ((halves * 103) >> 10) & 0x000f_000f;
+    let digits = tens | (halves - 10 * tens) << 8;
+    let zero_bits = (digits | 1 << 24).trailing_zeros() & !7;
+    let digits = u64::from((digits | 0x3030_3030) >> zero_bits);
+    let line_end = u64::from(u16::from_le_bytes(*b"\r\n")) << (32 - zero_bits);
     let start = out.len();
     out.extend_from_slice(b" 0 ");
     out.extend_from_slice(&(digits | line_end).to_le_bytes());
-    out.truncate(start + 3 + digit_count as usize + 2);
+    out.truncate(start + 3 + 4 - zero_bits as usize / 8 + 2);
 }
 
 /// ` <flags> <bytes>[ <cas>]` and the line end.
