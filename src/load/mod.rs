@@ -7,6 +7,7 @@
 //! server     one of them: start, questions beside the load, stop
 //! host       what /proc says of the machine and of a process
 //! figures    medians, ratios, Markdown tables
+//! floor      a server that does nothing: what the kernel alone costs
 //! trace      request sequences of ../shared/data
 //! ```
 //!
@@ -14,6 +15,7 @@
 
 pub mod contest;
 pub mod figures;
+pub mod floor;
 pub mod host;
 mod outcome;
 mod plan;
