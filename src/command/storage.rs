@@ -34,30 +34,41 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
+    let Value::Whole(value) = wanted.value else { return begin_store(wanted, key, ctx, pin, sink) };
     let deadline = wanted.exptime.deadline(ctx.engine.moment());
-    let reserved = ctx.engine.reserve(pin, key, wanted.client_flags, deadline, wanted.value_len);
-    let pending = match reserved {
+    let outcome = match ctx.engine.store(pin, key, wanted.client_flags, deadline, value, store_mode(wanted.mode)) {
+        Ok(outcome) => outcome,
+        Err(refusal) => return refuse(refusal, wanted, key, ctx, pin, sink),
+    };
+    if ctx.prefixes.is_on() {
+        ctx.prefixes.count_set(key.key);
+    }
+    answer(outcome, wanted.mode, wanted.reply, ctx, sink);
+    Outcome::Done
+}
+
+/// A value that is still to come, or whose end is wrong.
+#[cold]
+fn begin_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    wanted: &Storage<'_>,
+    key: HashedKey<'_>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let deadline = wanted.exptime.deadline(ctx.engine.moment());
+    let pending = match ctx.engine.reserve(pin, key, wanted.client_flags, deadline, wanted.value_len) {
         Ok(pending) => pending,
         Err(refusal) => return refuse(refusal, wanted, key, ctx, pin, sink),
     };
     if ctx.prefixes.is_on() {
         ctx.prefixes.count_set(key.key);
     }
-    let mut incoming = Incoming { pending, mode: wanted.mode, reply: wanted.reply };
-    let terminator = match wanted.value {
-        Value::Coming => return Outcome::Receive(incoming),
-        Value::BadTerminator => Terminator::Wrong,
-        Value::Whole(value) => {
-            let taken = incoming.pending.fill(value);
-            debug_assert_eq!(taken, value.len(), "memory for the whole value was reserved");
-            Terminator::Crlf
-        }
-    };
-    match finish_store(incoming, terminator, ctx, pin, sink) {
-        Ok(()) => Outcome::Done,
-        // The value still stands in the client's bytes; its memory is given back meanwhile.
-        Err(_incoming) => Outcome::Busy,
+    if wanted.value == Value::Coming {
+        return Outcome::Receive(Incoming { pending, mode: wanted.mode, reply: wanted.reply });
     }
+    refuse_data(wanted.reply, ctx, sink);
+    Outcome::Done
 }
 
 /// Stores a value that has been received completely, and its CRLF (or what stood in its place) with it.
@@ -74,8 +85,7 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 ) -> Result<(), Incoming<E::Pending>> {
     let Incoming { pending, mode, reply } = incoming;
     if terminator == Terminator::Wrong {
-        ctx.counters.cmd_set.add(1);
-        tell(sink, reply, ReplyLine::BadDataChunk);
+        refuse_data(reply, ctx, sink);
         return Ok(());
     }
     let outcome = match ctx.engine.commit(pin, pending, store_mode(mode)) {
@@ -83,13 +93,32 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Err(pending) if !ctx.last_try => return Err(Incoming { pending, mode, reply }),
         Err(_pending) => StoreOutcome::NoMemory,
     };
+    answer(outcome, mode, reply, ctx, sink);
+    Ok(())
+}
+
+/// The value is not followed by CRLF.
+#[cold]
+fn refuse_data<I, E: Engine, S: ReplySink<I>>(reply: Reply, ctx: &Context<'_, E>, sink: &mut S) {
+    ctx.counters.cmd_set.add(1);
+    tell(sink, reply, ReplyLine::BadDataChunk);
+}
+
+/// Counts a storage command and says how it went.
+#[inline]
+fn answer<I, E: Engine, S: ReplySink<I>>(
+    outcome: StoreOutcome,
+    mode: Mode,
+    reply: Reply,
+    ctx: &Context<'_, E>,
+    sink: &mut S,
+) {
     ctx.counters.cmd_set.add(1);
     if outcome == StoreOutcome::Stored && !matches!(mode, Mode::Cas(_)) {
         tell(sink, reply, ReplyLine::Stored);
     } else {
         tell_rarer(outcome, mode, reply, ctx, sink);
     }
-    Ok(())
 }
 
 /// Gets memory for the next part of a value that is being received, if it needs any.
@@ -125,7 +154,8 @@ pub fn extend_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 }
 
 /// The outcomes other than a plain success.
-fn tell_rarer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+#[cold]
+fn tell_rarer<I, E: Engine, S: ReplySink<I>>(
     outcome: StoreOutcome,
     mode: Mode,
     reply: Reply,

@@ -42,7 +42,8 @@ fn item<'pin>(pin: &'pin Pin, slabs: &'static SlabAllocator, len: u32) -> ItemRe
         pending.push_link(chunk(slabs, class));
     }
     assert_eq!(pending.fill(&value(len)), len as usize);
-    let head = pending.into_linked(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
+    let head =
+        pending.complete().link(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
     ItemRef::sight(pin, slabs, head).unwrap()
 }
 

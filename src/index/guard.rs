@@ -19,6 +19,7 @@ const SPINS_MAX: u32 = if cfg!(loom) { 0 } else { 7 };
 /// A chain that is locked: a main bucket and its overflow buckets. Unlocked when dropped.
 pub(super) struct LockedChain<'a> {
     index: &'a HashIndex,
+    main: &'a Bucket,
     number: u32,
     _ranked: Ranked,
 }
@@ -47,9 +48,10 @@ impl HashIndex {
     pub fn lock(&self, hash: KeyHash) -> BucketGuard<'_> {
         let mut ranked = Ranked::waited(Rank::Bucket);
         loop {
-            let chain = LockedChain::wait_for(self, self.bucket_of(hash), ranked);
+            let state = self.state();
+            let chain = LockedChain::wait_for(self, state.bucket_of(hash), ranked);
             // A split may have moved the hash while we waited. It cannot now.
-            if self.bucket_of(hash) == chain.number {
+            if self.state() == state || self.bucket_of(hash) == chain.number {
                 return BucketGuard { chain, hash };
             }
             drop(chain);
@@ -113,7 +115,7 @@ impl<'a> BucketGuard<'a> {
     pub fn remove(&mut self, slot: Slot<'a>) -> ChunkRef {
         debug_assert_eq!(slot.bucket.chunk(slot.slot), Some(slot.chunk));
         slot.bucket.clear(slot.slot);
-        if self.chain.main().overflow() != NONE {
+        if self.chain.main.overflow() != NONE {
             self.chain.fill_gap(slot.bucket, slot.slot);
         }
         slot.chunk
@@ -136,18 +138,20 @@ impl<'a> LockedChain<'a> {
         if !main.try_lock() {
             wait_until_locked(main);
         }
-        Self { index, number, _ranked: ranked }
+        Self { index, main, number, _ranked: ranked }
     }
 
     /// Locks main bucket `number` if nobody holds it.
     pub(super) fn try_for(index: &'a HashIndex, number: u32) -> Option<Self> {
-        index.main.bucket(number).try_lock().then(|| Self { index, number, _ranked: Ranked::tried(Rank::Bucket) })
+        let main = index.main.bucket(number);
+        main.try_lock().then(|| Self { index, main, number, _ranked: Ranked::tried(Rank::Bucket) })
     }
 
     /// Locks a main bucket that no state names yet.
     pub(super) fn lock_unreachable(index: &'a HashIndex, number: u32) -> Self {
-        index.main.bucket(number).lock_unreachable();
-        Self { index, number, _ranked: Ranked::tried(Rank::Bucket) }
+        let main = index.main.bucket(number);
+        main.lock_unreachable();
+        Self { index, main, number, _ranked: Ranked::tried(Rank::Bucket) }
     }
 
     pub(super) fn number(&self) -> u32 {
@@ -159,13 +163,8 @@ impl<'a> LockedChain<'a> {
     }
 
     #[inline]
-    fn main(&self) -> &'a Bucket {
-        self.index.main.bucket(self.number)
-    }
-
-    #[inline]
     fn find(&self, hash: KeyHash, mut is_match: impl FnMut(ChunkRef) -> bool) -> Option<Slot<'a>> {
-        let mut bucket = self.main();
+        let mut bucket = self.main;
         loop {
             if let Some((slot, chunk)) = bucket.scan(hash.tag(), &mut is_match) {
                 return Some(Slot { bucket, slot, chunk });
@@ -177,7 +176,7 @@ impl<'a> LockedChain<'a> {
     /// Fills the first empty slot of the chain.
     #[inline]
     pub(super) fn append(&self, tag: u16, chunk: ChunkRef) -> Result<(), IndexFull> {
-        let mut bucket = self.main();
+        let mut bucket = self.main;
         loop {
             if let Some(slot) = bucket.empty_slot() {
                 bucket.put(slot, tag, chunk);
@@ -212,7 +211,7 @@ impl<'a> LockedChain<'a> {
 
     /// Moves items from the end of the chain forward until there are no gaps, and gives back what is empty then.
     pub(super) fn close_gaps(&self) {
-        let mut target = self.main();
+        let mut target = self.main;
         for source in self.buckets() {
             for item in source.full_slots() {
                 let gap = loop {
@@ -234,13 +233,13 @@ impl<'a> LockedChain<'a> {
     /// Moves one item within the chain. Who misses the original, because it is cleared, sees the move counted.
     fn relocate(&self, source: &Bucket, (from, tag, chunk): (usize, u16, ChunkRef), target: &Bucket, to: usize) {
         target.put(to, tag, chunk);
-        self.main().count_relocation();
+        self.main.count_relocation();
         source.clear(from);
     }
 
     /// Gives back the empty buckets at the end of a chain without gaps.
     fn cut_empty_end(&self) {
-        let mut bucket = self.main();
+        let mut bucket = self.main;
         while let Some(next) = self.index.next_in_chain(bucket) {
             if next.is_empty() {
                 self.cut_after(bucket);
@@ -277,7 +276,7 @@ impl<'a> LockedChain<'a> {
 impl Drop for LockedChain<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.main().unlock();
+        self.main.unlock();
     }
 }
 

@@ -269,8 +269,11 @@ pub fn set_linked_as(head: &ChunkHead, original: &ChunkHead, seen: Word0) {
 
 /// Notes that the index no longer refers to the item. Its bucket's lock is held. The rest of the header stays as
 /// it is: readers of before may still look.
+#[inline]
 pub fn clear_linked(head: &ChunkHead) {
-    head.word0.fetch_and(!LINKED, Ordering::Release);
+    // Load and store: `linked` changes only under the bucket's lock, and a hit or a pass of the hand that is noted in
+    // between is lost with the item.
+    head.word0.store(head.word0.load(Ordering::Relaxed) & !LINKED, Ordering::Release);
 }
 
 /// Notes a hit: one more of at most 3, fetched, and the time of access at its grain. Stores nothing when nothing

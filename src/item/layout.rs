@@ -35,15 +35,19 @@ pub struct Layout {
 
 impl Layout {
     /// The layout of an item. Chained if it does not fit the largest chunk.
+    #[inline]
     pub fn new(classes: &SizeClasses, key: Key<'_>, client_flags: u32, value_len: u32) -> Self {
-        let mut shape =
-            Shape { key_len: key.len(), has_client_flags: client_flags != 0, has_extension: false, value_len };
+        let shape = Shape { key_len: key.len(), has_client_flags: client_flags != 0, has_extension: false, value_len };
         let whole = shape.prefix_bytes().saturating_add(value_len);
-        if let Some(head_class) = classes.class_for(whole) {
-            return Self { shape, value_len, head_class, full_links: 0, tail_class: None };
+        match classes.class_for(whole) {
+            Some(head_class) => Self { shape, value_len, head_class, full_links: 0, tail_class: None },
+            None => Self::chained(classes, shape, value_len),
         }
-        shape.has_extension = true;
-        shape.value_len = 0;
+    }
+
+    #[cold]
+    fn chained(classes: &SizeClasses, whole: Shape, value_len: u32) -> Self {
+        let shape = Shape { has_extension: true, value_len: 0, ..whole };
         let in_head = classes.chunk_max() - shape.prefix_bytes();
         let in_link = classes.chunk_max() - HEADER_BYTES;
         let rest = value_len - in_head.min(value_len);
@@ -58,6 +62,12 @@ impl Layout {
         let rest = bytes.checked_sub(u64::from(chunk_max))?;
         let tail_len = u32::try_from(rest % u64::from(chunk_max - HEADER_BYTES)).ok()?;
         (tail_len > 0).then_some(tail_len + HEADER_BYTES)
+    }
+
+    /// How many links follow the head, if it is a chain, by class: the largest class's, and the last one's.
+    pub fn links_by_class(&self) -> Option<[(u8, u32); 2]> {
+        let tail = self.tail_class.map_or((self.head_class, 0), |class| (class, 1));
+        self.shape.has_extension.then_some([(self.head_class, self.full_links), tail])
     }
 
     /// How many links follow the head.

@@ -7,7 +7,8 @@ use std::slice;
 use crate::base::{Deadline, HashedKey, KeyHash};
 use crate::memory::{ChunkRef, SlabAllocator};
 
-use super::header::{self, Birth, CLIENT_FLAGS_BYTES, HEADER_BYTES};
+use super::complete::CompleteItem;
+use super::header::{self, CLIENT_FLAGS_BYTES, HEADER_BYTES};
 use super::layout::Layout;
 use super::view::ItemRef;
 
@@ -142,16 +143,8 @@ impl PendingItem {
     }
 
     /// How many links follow its head, if it is a chain, by class: the largest class's, and the last one's.
-    #[inline]
     pub fn links_by_class(&self) -> Option<[(u8, u32); 2]> {
-        if self.layout.shape.has_extension { Some(self.chain_by_class()) } else { None }
-    }
-
-    #[cold]
-    fn chain_by_class(&self) -> [(u8, u32); 2] {
-        let layout = &self.layout;
-        let tail = layout.tail_class.map_or((layout.head_class, 0), |class| (class, 1));
-        [(layout.head_class, layout.full_links), tail]
+        self.layout.links_by_class()
     }
 
     /// The key it will have.
@@ -242,18 +235,18 @@ impl PendingItem {
         })
     }
 
-    /// Gives the item its CAS unique and its deadline, and lets the hand see it. The caller holds its bucket's
-    /// lock and now makes the index refer to the chunk that is returned.
-    #[inline]
-    pub fn into_linked(self, birth: Birth) -> ChunkRef {
+    /// The item that it has become.
+    ///
+    /// # Panics
+    /// If bytes are missing: only a complete value becomes visible (I2).
+    pub fn complete(self) -> CompleteItem {
         assert_eq!(self.remaining, 0, "only a complete value becomes visible (I2)");
         let pending = ManuallyDrop::new(self);
-        header::set_linked(pending.slabs.arena.head(pending.head), birth);
-        pending.head
+        CompleteItem::new(pending.head, pending.slabs.arena.head(pending.head), pending.layout)
     }
 
     /// Makes a copy of `original` ready to take its place, with its CAS unique, deadline and hits. As for
-    /// [`PendingItem::into_linked`], and the caller knows that the original is linked.
+    /// [`CompleteItem::link`], and the caller knows that the original is linked.
     pub fn into_twin(self, original: &ItemRef<'_>) -> ChunkRef {
         assert_eq!(self.remaining, 0, "only a complete value becomes visible (I2)");
         let pending = ManuallyDrop::new(self);

@@ -3,9 +3,9 @@
 use std::io::IoSliceMut;
 use std::sync::Arc;
 
-use super::{Birth, Deadline, Layout, PendingItem, SlabAllocator};
+use super::{Deadline, Layout, PendingItem, SlabAllocator};
 use crate::base::{Key, KeyHasher, RelTime};
-use crate::item::{ItemRef, Place};
+use crate::item::{Birth, ItemRef, Place};
 use crate::memory::{ChunkRef, ClassPlan, Retired, SizeClasses};
 use crate::sync::Epochs;
 
@@ -54,7 +54,8 @@ fn what_is_filled_is_read_back_at_every_chunk_edge() {
         }
         assert_eq!(item.fill(b"more"), 0, "nothing is missing any more");
         assert_eq!(item.pieces().collect::<Vec<_>>().concat(), wanted);
-        let head = item.into_linked(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
+        let head =
+            item.complete().link(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
         let guard = thread.pin();
         let read = ItemRef::sight(&guard, slabs, head).unwrap();
         assert_eq!(read.pieces().collect::<Vec<_>>().concat(), wanted);
@@ -116,7 +117,7 @@ fn a_leased_item_outlives_its_pin_and_its_unlinking() {
     let wanted = value(10_000);
     let mut item = pending(slabs, b"colour", 0, 10_000);
     item.fill(&wanted);
-    let head = item.into_linked(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
+    let head = item.complete().link(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
     let guard = thread.pin();
     let read = ItemRef::sight(&guard, slabs, head).unwrap();
     let lease = read.lease();
@@ -160,7 +161,7 @@ fn a_lease_goes_on_where_its_reader_stopped() {
     let wanted = value(20_000);
     let mut item = pending(slabs, b"colour", 0, 20_000);
     item.fill(&wanted);
-    let head = item.into_linked(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
+    let head = item.complete().link(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
     let guard = thread.pin();
     let read = ItemRef::sight(&guard, slabs, head).unwrap();
     for step in [1, 7, 4079, 4080, 4081, 12_345, 20_000, usize::MAX] {

@@ -43,6 +43,8 @@ const _: () = assert!(align_of::<ChunkHead>() == 8, "chunks are 8-aligned (I1)")
 /// All slab memory. Pages are handed out by `SlabAllocator`.
 pub struct PageArena {
     mapping: Mapping,
+    /// Where the mapping starts, ready for the many who ask.
+    base: NonNull<u8>,
     /// What each page is cut into, see [`format`]; 0 while the page has no class. Index 0 is never used.
     formats: Box<[AtomicU32]>,
 }
@@ -74,7 +76,8 @@ impl PageArena {
         let ceiling = ChunkRef::PAGES_MAX - 1;
         let mapping = Mapping::reserve(bytes(pages_wanted.min(ceiling)), bytes(pages_least.min(ceiling)))?;
         let pages = mapping.len() / PAGE_BYTES as usize;
-        Ok(Self { mapping, formats: (0..pages).map(|_| AtomicU32::new(0)).collect() })
+        let base = NonNull::new(mapping.as_ptr()).expect("the kernel maps nothing at address 0 unasked");
+        Ok(Self { mapping, base, formats: (0..pages).map(|_| AtomicU32::new(0)).collect() })
     }
 
     /// The highest page number.
@@ -110,7 +113,7 @@ impl PageArena {
     pub(super) unsafe fn clear_page(&self, page: u32) {
         assert!(self.formats[page as usize].load(Ordering::Relaxed) == 0, "page {page} belongs to a class");
         // SAFETY: the page table has an entry for this page, so the page lies within the mapping.
-        let first = unsafe { self.base().add(page as usize * PAGE_BYTES as usize) };
+        let first = unsafe { self.base.add(page as usize * PAGE_BYTES as usize) };
         // SAFETY: the page lies in the mapping; nobody reads or writes it, as the caller knows.
         unsafe { first.as_ptr().write_bytes(0, PAGE_BYTES as usize) };
     }
@@ -150,11 +153,6 @@ impl PageArena {
         self.format_of(chunk) & CHUNK_BYTES_MASK
     }
 
-    #[inline]
-    fn base(&self) -> NonNull<u8> {
-        NonNull::new(self.mapping.as_ptr()).expect("the kernel maps nothing at address 0 unasked")
-    }
-
     /// Where the chunk starts in the mapping, if a page of this format has it.
     #[inline]
     fn offset(&self, chunk: ChunkRef, format: u32) -> Option<usize> {
@@ -181,7 +179,7 @@ impl PageArena {
         let offset = self.offset(chunk, format)?;
         // SAFETY: the page table has an entry for this page, so the page lies within the mapping, and the
         // chunk lies within the page, as `offset` has checked.
-        Some(unsafe { self.base().add(offset) })
+        Some(unsafe { self.base.add(offset) })
     }
 
     /// The chunk's two atomic words.
@@ -197,6 +195,13 @@ impl PageArena {
     #[inline]
     pub fn locate(&self, chunk: ChunkRef) -> (NonNull<u8>, &ChunkHead) {
         self.try_locate(chunk).unwrap_or_else(|| no_such_chunk(chunk))
+    }
+
+    /// As [`PageArena::locate`], and the chunk's size.
+    #[inline]
+    pub fn locate_sized(&self, chunk: ChunkRef) -> (NonNull<u8>, &ChunkHead, u32) {
+        let (first, head) = self.locate(chunk);
+        (first, head, self.chunk_bytes(chunk))
     }
 
     /// As [`PageArena::locate`], for a reference that may be any 32 bits: `None` if there is no such chunk, or no

@@ -8,7 +8,7 @@
 //! ```
 
 use crate::base::{Deadline, HashedKey};
-use crate::item::{Layout, PendingItem};
+use crate::item::{CompleteItem, Layout, PendingItem};
 use crate::memory::{ChunkRef, PAGE_BYTES, SlabGuard};
 use crate::sync::{Pin, Stamp};
 
@@ -59,6 +59,30 @@ impl WorkerStore {
             self.cover(pin, &mut pending, AHEAD_BYTES)?;
         }
         Ok(pending)
+    }
+
+    /// A complete item of a value that is there and fits one chunk. None: it needs a chain.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    #[inline]
+    pub(super) fn allocate_filled(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        client_flags: u32,
+        value: &[u8],
+    ) -> Result<Option<CompleteItem>, Refusal> {
+        let value_len = u32::try_from(value.len()).unwrap_or(u32::MAX);
+        if value_len > self.store.config.value_len_max {
+            return Err(Refusal::TooLarge);
+        }
+        let layout = Layout::new(&self.store.slabs.classes, key.key, client_flags, value_len);
+        if layout.shape.has_extension {
+            return Ok(None);
+        }
+        let chunk = self.chunk(pin, layout.head_class, 1)?;
+        Ok(Some(CompleteItem::fill(&self.store.slabs, chunk, layout, key.key, client_flags, value)))
     }
 
     /// As [`WorkerStore::allocate`], and all of the value's memory at once: for values that are there already.

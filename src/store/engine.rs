@@ -47,6 +47,27 @@ pub trait Engine {
     /// How many bytes the value of `key` has, if there is one. Not an access.
     fn peek_len(&self, pin: &Self::Pin, key: HashedKey<'_>) -> Option<u32>;
 
+    /// Stores a value that is there as a whole: reserved, filled in and committed in one go.
+    ///
+    /// # Errors
+    /// As [`Engine::reserve`], and [`Refusal::Busy`] where [`Engine::commit`] would give the value back. Nothing has changed.
+    #[inline]
+    fn store(
+        &mut self,
+        pin: &Self::Pin,
+        key: HashedKey<'_>,
+        client_flags: u32,
+        deadline: Deadline,
+        value: &[u8],
+        mode: StoreMode,
+    ) -> Result<StoreOutcome, Refusal> {
+        let value_len = u32::try_from(value.len()).map_err(|_| Refusal::TooLarge)?;
+        let mut pending = self.reserve(pin, key, client_flags, deadline, value_len)?;
+        let taken = pending.fill(value);
+        debug_assert_eq!(taken, value.len(), "what is there as a whole is short enough to be reserved as a whole");
+        self.commit(pin, pending, mode).map_err(|_pending| Refusal::Busy)
+    }
+
     /// Memory for a value of `value_len` bytes that will become `key`'s: all of it, or as much as a connection receives at
     /// once.
     ///
@@ -206,6 +227,14 @@ pub enum StoreMode {
     Prepend,
     /// Only if the item's CAS unique is this one.
     Cas(u64),
+}
+
+impl StoreMode {
+    /// Whether the value becomes part of one that is there.
+    #[inline]
+    pub const fn joins(self) -> bool {
+        matches!(self, Self::Append | Self::Prepend)
+    }
 }
 
 /// What became of a value.

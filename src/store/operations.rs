@@ -64,6 +64,19 @@ impl Engine for WorkerStore {
     }
 
     #[inline]
+    fn store(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        client_flags: u32,
+        deadline: Deadline,
+        value: &[u8],
+        mode: StoreMode,
+    ) -> Result<StoreOutcome, Refusal> {
+        self.put_whole(pin, key, client_flags, deadline, value, mode)
+    }
+
+    #[inline]
     fn reserve(
         &mut self,
         pin: &Pin,
@@ -81,12 +94,7 @@ impl Engine for WorkerStore {
 
     #[inline]
     fn commit(&mut self, pin: &Pin, pending: PendingItem, mode: StoreMode) -> Result<StoreOutcome, PendingItem> {
-        match mode {
-            StoreMode::Set | StoreMode::Add | StoreMode::Replace | StoreMode::Cas(_) => {
-                Ok(self.put(pin, pending, mode))
-            }
-            StoreMode::Append | StoreMode::Prepend => self.join_value(pin, pending, mode),
-        }
+        self.put(pin, pending, mode)
     }
 
     fn delete(&mut self, pin: &Pin, key: HashedKey<'_>) -> bool {

@@ -27,12 +27,16 @@ impl Store {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sum(&self, of: impl Fn(&WorkerTally) -> &Counter) -> u64 {
-        self.tallies().iter().fold(0, |sum, tally| sum.wrapping_add(of(tally).read()))
+    /// Of all threads and classes.
+    fn sum(&self, of: impl Fn(&ClassCounters) -> &Counter) -> u64 {
+        let tallies = self.tallies();
+        let counters = tallies.iter().flat_map(|tally| &tally.classes);
+        counters.fold(0, |sum, counters| sum.wrapping_add(of(counters).read()))
     }
 
     fn class_sum(&self, class: u8, of: impl Fn(&ClassCounters) -> &Counter) -> u64 {
-        self.sum(|tally| of(&tally.classes[usize::from(class)]))
+        let of_class = |tally: &Arc<WorkerTally>| of(&tally.classes[usize::from(class)]).read();
+        self.tallies().iter().fold(0, |sum, tally| sum.wrapping_add(of_class(tally)))
     }
 
     fn evictions_sum(&self, of: impl Fn(&ClassTally) -> &AtomicU64) -> u64 {
@@ -41,12 +45,15 @@ impl Store {
 
     /// Items that were stored since start. The page mover's copies were not.
     fn items_stored(&self) -> u64 {
-        self.sum(|tally| &tally.linked).wrapping_sub(self.page_moves.rescues.load(Ordering::Relaxed))
+        let stored = self.sum(|counters| &counters.linked).wrapping_add(self.sum(|counters| &counters.replaced));
+        stored.wrapping_sub(self.page_moves.rescues.load(Ordering::Relaxed))
     }
 
     /// Bytes that were stored since start, about. The page mover's copies were not.
     pub(super) fn stored_bytes(&self) -> u64 {
-        self.sum(|tally| &tally.linked_bytes).wrapping_sub(self.page_moves.rescued_bytes.load(Ordering::Relaxed))
+        let replaced = self.sum(|counters| &counters.replaced_bytes);
+        let stored = self.sum(|counters| &counters.linked_bytes).wrapping_add(replaced);
+        stored.wrapping_sub(self.page_moves.rescued_bytes.load(Ordering::Relaxed))
     }
 
     /// Items that had to leave since the counters were last reset.
@@ -56,8 +63,8 @@ impl Store {
 
     /// Items now. Threads are read one after the other, so a busy store is off by what happens meanwhile.
     pub(super) fn items(&self) -> u64 {
-        let unlinked = self.sum(|tally| &tally.unlinked);
-        self.sum(|tally| &tally.linked).saturating_sub(unlinked)
+        let unlinked = self.sum(|counters| &counters.unlinked);
+        self.sum(|counters| &counters.linked).saturating_sub(unlinked)
     }
 
     pub(super) fn report_general(&'static self, row: Row<'_>) {
@@ -68,8 +75,8 @@ impl Store {
         row("lru_crawler_running", &0);
         row("lru_crawler_starts", &0);
         row("malloc_fails", &0);
-        let gone = self.sum(|tally| &tally.unlinked_bytes);
-        row("bytes", &self.sum(|tally| &tally.linked_bytes).saturating_sub(gone));
+        let gone = self.sum(|counters| &counters.unlinked_bytes);
+        row("bytes", &self.sum(|counters| &counters.linked_bytes).saturating_sub(gone));
         row("curr_items", &self.items());
         row("total_items", &self.items_stored().wrapping_sub(self.items_stored_at_reset.load(Ordering::Relaxed)));
         row("slab_global_page_pool", &self.slabs.pool_ready());

@@ -3,7 +3,7 @@
 use crate::base::{Deadline, HashedKey, Key, KeyHash};
 use crate::eviction::{GhostTime, RingEntry, birth_mark};
 use crate::index::{BucketGuard, Slot};
-use crate::item::{Birth, ItemRef, PendingItem, Place, header};
+use crate::item::{Birth, CompleteItem, ItemRef, PendingItem, Place, header};
 use crate::memory::ChunkRef;
 use crate::sync::Pin;
 
@@ -12,28 +12,107 @@ use super::flush::FlushMark;
 use super::statistics::{ClassCounters, ClassTally, WHOLE_KEY};
 use super::worker_store::WorkerStore;
 
+/// What stands under a key whose bucket is locked, and the flush mark as of then.
+struct Found<'i, 'pin> {
+    bucket: BucketGuard<'i>,
+    mark: FlushMark,
+    there: Option<(Slot<'i>, ItemRef<'pin>)>,
+}
+
 impl WorkerStore {
-    /// set, add, replace, cas.
-    pub(super) fn put(&mut self, pin: &Pin, pending: PendingItem, mode: StoreMode) -> StoreOutcome {
-        let store = self.store;
-        let Some(key) = Key::new(pending.key()).map(|key| HashedKey { key, hash: pending.hash() }) else {
-            return StoreOutcome::NotStored;
+    /// set, add, replace, cas, append and prepend of a value that is there as a whole.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    #[inline]
+    pub(super) fn put_whole(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        client_flags: u32,
+        deadline: Deadline,
+        value: &[u8],
+        mode: StoreMode,
+    ) -> Result<StoreOutcome, Refusal> {
+        if mode.joins() {
+            return self.put_in_steps(pin, key, client_flags, deadline, value, mode);
+        }
+        let Some(complete) = self.allocate_filled(pin, key, client_flags, value)? else {
+            return self.put_in_steps(pin, key, client_flags, deadline, value, mode);
         };
+        let found = self.look(pin, key);
+        if let Some(refused) = self.refuses(&found, mode) {
+            self.store.slabs.give_back(complete.give_up());
+            return Ok(refused);
+        }
+        let outcome = self.publish(pin, found, key.hash, complete, deadline);
+        self.settle(pin);
+        Ok(outcome)
+    }
+
+    /// As [`WorkerStore::put_whole`], for what needs a chain, or is to be joined to another value.
+    #[cold]
+    fn put_in_steps(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        client_flags: u32,
+        deadline: Deadline,
+        value: &[u8],
+        mode: StoreMode,
+    ) -> Result<StoreOutcome, Refusal> {
+        let value_len = u32::try_from(value.len()).unwrap_or(u32::MAX);
+        let mut pending = self.allocate_whole(pin, key, client_flags, deadline, value_len)?;
+        pending.fill(value);
+        self.put(pin, pending, mode).map_err(|_pending| Refusal::Busy)
+    }
+
+    /// Stores a value that has been received.
+    ///
+    /// # Errors
+    /// The value comes back when memory for joining it to another one is not ready.
+    pub(super) fn put(
+        &mut self,
+        pin: &Pin,
+        pending: PendingItem,
+        mode: StoreMode,
+    ) -> Result<StoreOutcome, PendingItem> {
+        if mode.joins() {
+            return self.join_value(pin, pending, mode);
+        }
+        let (hash, deadline) = (pending.hash(), pending.deadline());
+        let Some(key) = Key::new(pending.key()).map(|key| HashedKey { key, hash }) else {
+            return Ok(StoreOutcome::NotStored);
+        };
+        let found = self.look(pin, key);
+        if let Some(refused) = self.refuses(&found, mode) {
+            return Ok(refused);
+        }
+        let outcome = self.publish(pin, found, hash, pending.complete(), deadline);
+        self.settle(pin);
+        Ok(outcome)
+    }
+
+    /// Locks the bucket of `key` and finds what is there.
+    #[inline]
+    fn look<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Found<'static, 'pin> {
+        let store = self.store;
         let bucket = store.index.lock(key.hash);
         let mark = store.flush.mark();
         let there = bucket.find_item(pin, &store.slabs, key);
-        if mode != StoreMode::Set
-            && let Some(refused) = self.condition_fails(mark, there.map(|(_, item)| item), mode)
-        {
-            return refused;
-        }
-        let deadline = pending.deadline();
-        let outcome = self.publish(pin, bucket, mark, there, pending, deadline);
-        self.settle(pin);
-        outcome
+        Found { bucket, mark, there }
     }
 
     /// Why `mode` forbids to store, if it does.
+    #[inline]
+    fn refuses(&self, found: &Found<'_, '_>, mode: StoreMode) -> Option<StoreOutcome> {
+        if mode == StoreMode::Set {
+            return None;
+        }
+        self.condition_fails(found.mark, found.there.as_ref().map(|(_, item)| *item), mode)
+    }
+
+    /// As [`WorkerStore::refuses`], for the modes that ask what is there.
     fn condition_fails(&self, mark: FlushMark, there: Option<ItemRef<'_>>, mode: StoreMode) -> Option<StoreOutcome> {
         let live = there.filter(|item| self.why_dead_at(mark, item).is_none());
         match (mode, live) {
@@ -59,21 +138,19 @@ impl WorkerStore {
         }
     }
 
-    /// Makes a filled item visible in place of what is there. The decision to do so was made as of the flush `mark`.
-    fn publish<'i>(
+    /// Makes a complete item visible in place of what is there. The decision to do so was made as of that mark.
+    #[inline]
+    fn publish(
         &mut self,
         pin: &Pin,
-        mut bucket: BucketGuard<'i>,
-        mark: FlushMark,
-        there: Option<(Slot<'i>, ItemRef<'_>)>,
-        pending: PendingItem,
+        found: Found<'_, '_>,
+        hash: KeyHash,
+        complete: CompleteItem,
         deadline: Deadline,
     ) -> StoreOutcome {
         let store = self.store;
-        let class = store.slabs.class_of(pending.head());
-        let bytes = pending.bytes();
-        let hash = pending.hash();
-        let links = pending.links_by_class();
+        let Found { mut bucket, mark, there } = found;
+        let (class, bytes, links) = (complete.class(), complete.bytes(), complete.links_by_class());
         let cas = self.cas.draw(&store.cas, mark.counter());
         let time = store.ghost_time(class);
         let place = match &there {
@@ -85,20 +162,19 @@ impl WorkerStore {
             None if !time.runs() => Place::MAIN,
             None => self.place_new(class, hash, time, links),
         };
-        let chunk = pending.into_linked(Birth { cas, deadline, now: self.now(), place });
+        let chunk = complete.link(Birth { cas, deadline, now: self.now(), place });
         store.slabs.dues.note(chunk.page(), deadline);
         match there {
             Some((slot, old)) => {
                 bucket.replace(slot, chunk);
-                self.unlink(&old);
+                self.count_replacing(&old, class, bytes, links);
             }
             None if bucket.insert(hash, chunk).is_err() => return self.withdraw(pin, chunk),
-            None => {}
+            None => self.count_linked(class, bytes, links),
         }
         if !place.in_main() {
             self.newborns.push_small(class, RingEntry { chunk, mark: birth_mark(cas) });
         }
-        self.count_linked(class, bytes, links);
         self.tally.classes[usize::from(class)].cmd_set.add(1);
         StoreOutcome::Stored
     }
@@ -186,16 +262,14 @@ impl WorkerStore {
         old: &ItemRef<'_>,
         new: PendingItem,
     ) -> Option<StoreOutcome> {
-        let store = self.store;
-        let bucket = store.index.lock(key.hash);
-        let mark = store.flush.mark();
-        let there = bucket.find_item(pin, &store.slabs, key)?;
-        if !there.1.is_same(old) || self.why_dead_at(mark, &there.1).is_some() {
+        let found = self.look(pin, key);
+        let there = found.there.as_ref().map(|(_, item)| *item)?;
+        if !there.is_same(old) || self.why_dead_at(found.mark, &there).is_some() {
             return None;
         }
         // A touch may have changed the deadline since.
-        let deadline = there.1.deadline();
-        let outcome = self.publish(pin, bucket, mark, Some(there), new, deadline);
+        let deadline = there.deadline();
+        let outcome = self.publish(pin, found, key.hash, new.complete(), deadline);
         self.settle(pin);
         Some(outcome)
     }

@@ -42,14 +42,6 @@ fn end_of(step: usize) -> u64 {
 
 /// One thread's counts. Only its owner adds (I10).
 pub(super) struct WorkerTally {
-    /// Items this thread made visible.
-    pub(super) linked: Counter,
-    /// Items this thread took away, whoever had stored them.
-    pub(super) unlinked: Counter,
-    /// Bytes of the items counted in `linked`.
-    pub(super) linked_bytes: Counter,
-    /// Bytes of the items counted in `unlinked`.
-    pub(super) unlinked_bytes: Counter,
     /// By class id.
     pub(super) classes: Box<[ClassCounters]>,
     /// Items by size: linked less unlinked, modulo 2^64. In sheets, because most sizes never occur.
@@ -59,10 +51,18 @@ pub(super) struct WorkerTally {
 /// One thread's counts of one class.
 #[derive(Default)]
 pub(super) struct ClassCounters {
+    /// Items this thread made visible, but for those in `replaced`.
     pub(super) linked: Counter,
+    /// Items this thread took away, whoever had stored them, but for those in `replaced`.
     pub(super) unlinked: Counter,
+    /// Bytes of the items counted in `linked`.
     pub(super) linked_bytes: Counter,
+    /// Bytes of the items counted in `unlinked`.
     pub(super) unlinked_bytes: Counter,
+    /// Items this thread made visible in the place of one of the same length: as many came as went.
+    pub(super) replaced: Counter,
+    /// Bytes of the items counted in `replaced`.
+    pub(super) replaced_bytes: Counter,
     /// Chunks of the class that became links of a chain, whatever class its head is of.
     pub(super) links_linked: Counter,
     pub(super) links_unlinked: Counter,
@@ -79,10 +79,6 @@ pub(super) struct ClassCounters {
 impl WorkerTally {
     pub(super) fn new() -> Self {
         Self {
-            linked: Counter::default(),
-            unlinked: Counter::default(),
-            linked_bytes: Counter::default(),
-            unlinked_bytes: Counter::default(),
             classes: (0..=CLASS_MAX).map(|_| ClassCounters::default()).collect(),
             sizes: (0..SHEETS).map(|_| OnceLock::new()).collect(),
         }
@@ -91,8 +87,6 @@ impl WorkerTally {
     /// Enters an item that became visible.
     #[inline]
     pub(super) fn count_linked(&self, class: u8, bytes: u64) {
-        self.linked.add(1);
-        self.linked_bytes.add(bytes);
         let counters = &self.classes[usize::from(class)];
         counters.linked.add(1);
         counters.linked_bytes.add(bytes);
@@ -102,12 +96,18 @@ impl WorkerTally {
     /// Enters an item that went.
     #[inline]
     pub(super) fn count_unlinked(&self, class: u8, bytes: u64) {
-        self.unlinked.add(1);
-        self.unlinked_bytes.add(bytes);
         let counters = &self.classes[usize::from(class)];
         counters.unlinked.add(1);
         counters.unlinked_bytes.add(bytes);
         self.size(bytes).add(1u64.wrapping_neg());
+    }
+
+    /// Enters an item that became visible in the place of one of its class and of as many bytes.
+    #[inline]
+    pub(super) fn count_replaced(&self, class: u8, bytes: u64) {
+        let counters = &self.classes[usize::from(class)];
+        counters.replaced.add(1);
+        counters.replaced_bytes.add(bytes);
     }
 
     #[inline]

@@ -122,6 +122,7 @@ impl WorkerStore {
 
     /// Takes an item that the index no longer refers to out of the counts, and its chunks out of use. The bucket's
     /// lock is still held.
+    #[inline]
     pub(super) fn unlink(&mut self, item: &ItemRef<'_>) {
         header::clear_linked(item.head());
         self.tally.count_unlinked(item.class(), item.bytes());
@@ -138,6 +139,20 @@ impl WorkerStore {
             let class = self.store.slabs.class_of(link);
             self.tally.classes[usize::from(class)].links_unlinked.add(1);
         }
+    }
+
+    /// As [`WorkerStore::unlink`] of what was there and [`WorkerStore::count_linked`] of what is there instead.
+    #[inline]
+    pub(super) fn count_replacing(&mut self, old: &ItemRef<'_>, class: u8, bytes: u64, links: Option<[(u8, u32); 2]>) {
+        if old.class() != class || old.bytes() != bytes || links.is_some() {
+            self.unlink(old);
+            self.count_linked(class, bytes, links);
+            return;
+        }
+        // A chain is longer than any item of one chunk: neither is one.
+        header::clear_linked(old.head());
+        self.tally.count_replaced(class, bytes);
+        self.retired.push((class, Retired { chunk: old.chunk(), head: old.chunk() }));
     }
 
     /// Puts an unlinked item's chunks on the list of those to be handed on.

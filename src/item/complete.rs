@@ -1,0 +1,144 @@
+//! An item that is complete and that nobody can see yet: all that is left is to link it. Upholds I12.
+//!
+//! ```text
+//! value that is there ──fill───────────────▶ CompleteItem ──link──▶ ChunkRef for the index
+//! PendingItem, nothing remaining ──complete──▶
+//! ```
+//!
+//! A value that came together with its request, as nearly all do, gets here without a `PendingItem`, whose notes of how
+//! far it has come take longer to write than the value itself.
+
+use std::slice;
+
+use crate::base::Key;
+use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
+
+use super::header::{self, Birth, CLIENT_FLAGS_BYTES, HEADER_BYTES};
+use super::layout::Layout;
+
+/// Who has it links it, or gives its chunks back.
+#[must_use = "its chunks are nobody's else"]
+pub struct CompleteItem {
+    chunk: ChunkRef,
+    head: &'static ChunkHead,
+    class: u8,
+    bytes: u64,
+    links: Option<[(u8, u32); 2]>,
+}
+
+impl CompleteItem {
+    /// Writes an item of one chunk into `chunk`, which nobody else has.
+    ///
+    /// # Panics
+    /// If `layout` is another value's, or a chain's, or another class's.
+    #[inline]
+    pub fn fill(
+        slabs: &'static SlabAllocator,
+        chunk: ChunkRef,
+        layout: Layout,
+        key: Key<'_>,
+        client_flags: u32,
+        value: &[u8],
+    ) -> Self {
+        let shape = layout.shape;
+        assert!(!shape.has_extension, "a chain is filled link by link");
+        let (first, head, chunk_bytes) = slabs.arena.locate_sized(chunk);
+        let end = shape.prefix_bytes() + layout.value_len;
+        assert!(end <= chunk_bytes, "the layout was made for this class (I3)");
+        header::write_unlinked(head, shape);
+        // SAFETY: what follows the header lies within the chunk, as was asserted just now.
+        let first = unsafe { first.add(HEADER_BYTES as usize) };
+        // SAFETY: nobody else can see the chunk (I12), so this is the only reference to these bytes; mapped memory is
+        // initialised.
+        let room = unsafe { slice::from_raw_parts_mut(first.as_ptr(), (end - HEADER_BYTES) as usize) };
+        let (fields, room) = room.split_at_mut(if shape.has_client_flags { CLIENT_FLAGS_BYTES as usize } else { 0 });
+        if shape.has_client_flags {
+            fields.copy_from_slice(&client_flags.to_le_bytes());
+        }
+        let (key_room, value_room) = room.split_at_mut(usize::from(shape.key_len));
+        key_room.copy_from_slice(key.bytes());
+        value_room.copy_from_slice(value);
+        Self { chunk, head, class: layout.head_class, bytes: u64::from(end), links: None }
+    }
+
+    /// What a `PendingItem` has become.
+    pub(super) fn new(chunk: ChunkRef, head: &'static ChunkHead, layout: Layout) -> Self {
+        let bytes = u64::from(layout.shape.prefix_bytes()) + u64::from(layout.value_len);
+        Self { chunk, head, class: layout.head_class, bytes, links: layout.links_by_class() }
+    }
+
+    /// The class of its first or only chunk.
+    #[inline]
+    pub fn class(&self) -> u8 {
+        self.class
+    }
+
+    /// Bytes of header, fields, key and value together, links' headers not counted.
+    #[inline]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many links follow its head, if it is a chain, by class: the largest class's, and the last one's.
+    #[inline]
+    pub fn links_by_class(&self) -> Option<[(u8, u32); 2]> {
+        self.links
+    }
+
+    /// The chunk of an item of one chunk that is not wanted after all, to be given back.
+    pub fn give_up(self) -> ChunkRef {
+        self.chunk
+    }
+
+    /// Gives the item its CAS unique and its deadline, and lets the hand see it. The caller holds its bucket's
+    /// lock and now makes the index refer to the chunk that is returned.
+    #[inline]
+    pub fn link(self, birth: Birth) -> ChunkRef {
+        header::set_linked(self.head, birth);
+        self.chunk
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Birth, ChunkRef, CompleteItem, Layout, SlabAllocator};
+    use crate::base::{Deadline, Key, KeyHasher, RelTime};
+    use crate::item::{ItemRef, PendingItem, Place};
+    use crate::memory::{ClassPlan, SizeClasses};
+    use crate::sync::Epochs;
+    use std::sync::Arc;
+
+    #[test]
+    fn an_item_that_is_filled_at_once_reads_as_one_that_is_filled_piece_by_piece() {
+        let plan = ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 4096, explicit: Vec::new() };
+        let slabs: &'static SlabAllocator =
+            Box::leak(Box::new(SlabAllocator::new(SizeClasses::build(&plan), 8 << 20).unwrap()));
+        let epochs = Arc::new(Epochs::new(1));
+        let mut reader = epochs.join();
+        let pin = reader.pin();
+        let hashed = KeyHasher::with_seed(7).hash(Key::new(b"colour").unwrap());
+        let birth = Birth { cas: 5, deadline: Deadline(9), now: RelTime(2), place: Place::MAIN };
+        let value: Vec<u8> = (0..4000_u32).map(|number| number.to_le_bytes()[0]).collect();
+        for (len, flags) in (0..200).chain([1000, 3999]).flat_map(|len| [(len, 0), (len, 77)]) {
+            let value = &value[..len];
+            let layout = Layout::new(&slabs.classes, hashed.key, flags, u32::try_from(len).unwrap());
+            let [one, other] = [0, 1].map(|_| {
+                let mut taken: Option<ChunkRef> = None;
+                let mut class = slabs.lock(layout.head_class);
+                while class.take(1, |chunk| taken = Some(chunk)) == 0 && class.grow(0, false) {}
+                taken.unwrap()
+            });
+            let at_once = CompleteItem::fill(slabs, one, layout, hashed.key, flags, value);
+            let mut pending = PendingItem::new(slabs, other, layout, hashed, flags, birth.deadline);
+            pending.fill(value);
+            let in_steps = pending.complete();
+            assert_eq!((at_once.class(), at_once.bytes()), (in_steps.class(), in_steps.bytes()));
+            let [one, other] =
+                [at_once, in_steps].map(|item| ItemRef::sight(&pin, slabs, item.link(birth)).expect("it is linked"));
+            assert_eq!(one.word0(), other.word0());
+            for item in [one, other] {
+                assert_eq!((item.key(), item.client_flags(), item.contiguous()), (&b"colour"[..], flags, Some(value)));
+            }
+        }
+    }
+}
