@@ -19,6 +19,7 @@ mod fuzz_connection;
 mod fuzz_parser;
 mod fuzz_server;
 mod large_items;
+mod load;
 mod model;
 #[path = "support/model_engine.rs"]
 mod model_engine;

@@ -70,6 +70,13 @@ impl Clock {
         u64::try_from(Instant::now().duration_since(self.start).as_micros()).unwrap_or(u64::MAX)
     }
 
+    /// Nanoseconds since start, whoever has stopped the clock: for measuring.
+    #[inline]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    pub fn real_ns(&self) -> u64 {
+        u64::try_from(Instant::now().duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// Moves the clock by `seconds`, back when negative (`debugtime N`). It never goes before the start.
     pub fn shift(&self, seconds: i64) {
         let floor = -i64::from(self.read().now.0) + FIRST_S as i64;

@@ -2,6 +2,11 @@
 //!
 //! ```text
 //! plan ──▶ session ──▶ outcome      what to send; the connections it is sent on; what came of it
+//!             ╰─ driver × threads       one loop each: closed_loop or open_loop
+//!                 ├─ chooser            the next request: kind, items (random: Zipf and others)
+//!                 ├─ wire               its bytes in three protocols, and what its answer must be
+//!                 ├─ items              keys and values of a number (sizes: lengths from a file)
+//!                 ╰─ connection, window, live        bytes, counts, and what others see of them
 //!
 //! contest    which servers, on which cores, from LARDER_BENCH_* variables
 //! server     one of them: start, questions beside the load, stop
@@ -13,16 +18,28 @@
 //!
 //! Nothing below imports this room: the daemon does not know that it is measured.
 
+mod chooser;
+mod closed_loop;
+mod connection;
 pub mod contest;
+mod driver;
 pub mod figures;
 pub mod floor;
 pub mod host;
+mod items;
+mod live;
+mod open_loop;
 mod outcome;
 mod plan;
+pub mod random;
 pub mod server;
 mod session;
+mod sizes;
 pub mod trace;
+mod window;
+mod wire;
 
+pub use live::Live;
 pub use outcome::{BUSY_SHARE_MAX, NOTES_MAX, Outcome};
 pub use plan::{KeyPlan, Mix, Op, Pacing, Plan, Popularity, SizePlan, Target, TtlPlan, Waiting, Wire};
 pub use session::Session;

@@ -34,6 +34,8 @@ pub struct Outcome {
     pub lost_connections: u64,
     /// Open loop: requests that were sent later than they were due by more than a millisecond.
     pub late: u64,
+    /// Open loop: requests that were due and never sent; their waiting is in `latency`.
+    pub unsent: u64,
     /// Nanoseconds from the send, in open loop from the moment the request was due, to the reply.
     pub latency: Histogram<u64>,
     /// CPU time of the threads that made the load.
@@ -70,6 +72,7 @@ impl Default for Outcome {
             notes: Vec::new(),
             lost_connections: 0,
             late: 0,
+            unsent: 0,
             latency: Histogram::new_with_max(LATENCY_NS_MAX, LATENCY_DIGITS).expect("the bounds are in order"),
             client_cpu: Duration::ZERO,
             busy_share: 0.0,
@@ -111,6 +114,7 @@ impl Outcome {
         self.notes.truncate(NOTES_MAX);
         self.lost_connections += other.lost_connections;
         self.late += other.late;
+        self.unsent += other.unsent;
         self.latency += &other.latency;
         self.client_cpu += other.client_cpu;
         self.busy_share = self.busy_share.max(other.busy_share);

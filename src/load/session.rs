@@ -1,38 +1,131 @@
-//! A load's connections, open from the first window to the last.
+//! A load's connections, open from the first window to the last, and the threads that serve them.
 
 use std::io;
+use std::thread;
 use std::time::Duration;
 
+use crate::sys::process::raise_open_files;
+
+use super::connection::Connection;
+use super::driver::{Driver, Task};
+use super::live::Live;
 use super::outcome::Outcome;
-use super::plan::{Plan, Target};
+use super::plan::{Pacing, Plan, Target};
 
 /// Connections to one server, and what is asked on them.
 pub struct Session {
-    _plan: Plan,
+    plan: Plan,
+    drivers: Vec<Driver>,
+    /// Open and silent.
+    idle: Vec<Connection>,
 }
 
+const THREADS_MAX: usize = 256;
+const PIPELINE_MAX: u32 = 100_000;
+const KEYS_PER_GET_MAX: u32 = 100_000;
+/// Descriptors beside the connections: standard streams, polls, what a caller has open.
+const FILES_BESIDE: u64 = 256;
+
 impl Session {
-    /// Connects.
+    /// Connects, and makes sure that the server speaks the protocol.
     ///
     /// # Errors
-    /// The plan cannot be, or the kernel's word.
-    pub fn open(plan: &Plan, _target: &Target) -> io::Result<Self> {
-        Ok(Self { _plan: plan.clone() })
+    /// The plan cannot be, the kernel's word, or (`Unsupported`) the server does not speak the protocol.
+    pub fn open(plan: &Plan, target: &Target) -> io::Result<Self> {
+        check(plan)?;
+        let files = (plan.connections + plan.idle_connections) as u64 + FILES_BESIDE;
+        raise_open_files(files, files)
+            .map_err(|error| io::Error::new(error.kind(), format!("{files} open files: {error}")))?;
+        let drivers =
+            (0..plan.threads).map(|thread| Driver::connect(plan, target, thread)).collect::<io::Result<_>>()?;
+        let idle = (0..plan.idle_connections).map(|_| Connection::open(target)).collect::<io::Result<_>>()?;
+        Ok(Self { plan: plan.clone(), drivers, idle })
     }
 
     /// Stores every key once, and the counters if the mix has arithmetic.
     ///
     /// # Errors
-    /// The kernel's word.
+    /// The server fell silent, or the kernel's word.
     pub fn fill(&mut self) -> io::Result<Outcome> {
-        Err(io::Error::other("comes with the next commit"))
+        self.fill_watched(&Live::default())
+    }
+
+    /// As `fill`, told about while it runs.
+    ///
+    /// # Errors
+    /// As `fill`.
+    pub fn fill_watched(&mut self, live: &Live) -> io::Result<Outcome> {
+        self.all(Task::Fill, live)
     }
 
     /// Load for so long, then waits for the last replies.
     ///
     /// # Errors
-    /// The kernel's word, or that the server fell silent.
-    pub fn run(&mut self, _how_long: Duration) -> io::Result<Outcome> {
-        Err(io::Error::other("comes with the next commit"))
+    /// The server fell silent, or the kernel's word.
+    pub fn run(&mut self, how_long: Duration) -> io::Result<Outcome> {
+        self.run_watched(how_long, Duration::ZERO, &Live::default())
     }
+
+    /// As `run`, growing to the full load over the first `ramp` of it, and told about while it runs.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub fn run_watched(&mut self, how_long: Duration, ramp: Duration, live: &Live) -> io::Result<Outcome> {
+        let task = match self.plan.pacing {
+            Pacing::Closed => Task::Closed { time: how_long, ramp },
+            Pacing::Open { per_second } => {
+                Task::Open { time: how_long, ramp, per_second: per_second / self.plan.threads as f64 }
+            }
+        };
+        self.all(task, live)
+    }
+
+    /// Connections that are open and silent.
+    pub fn idle_connections(&self) -> usize {
+        self.idle.len()
+    }
+
+    /// The first driver works on the calling thread, the others on threads of their own.
+    fn all(&mut self, task: Task, live: &Live) -> io::Result<Outcome> {
+        let [first, others @ ..] = &mut self.drivers[..] else { return Ok(Outcome::default()) };
+        let parts = thread::scope(|scope| {
+            let others: Vec<_> = others.iter_mut().map(|driver| scope.spawn(|| driver.run(task, live))).collect();
+            let first = first.run(task, live);
+            let others = others.into_iter().map(|other| other.join().expect("a driver does not panic"));
+            [first].into_iter().chain(others).collect::<Vec<_>>()
+        });
+        let mut sum = Outcome::default();
+        let mut failed = None;
+        for (outcome, done) in parts {
+            sum.absorb(&outcome);
+            failed = failed.or(done.err());
+        }
+        match failed {
+            None => Ok(sum),
+            Some(error) if sum.notes.is_empty() => Err(error),
+            Some(error) => Err(io::Error::new(error.kind(), format!("{error}; before that: {}", sum.notes.join("; ")))),
+        }
+    }
+}
+
+fn check(plan: &Plan) -> io::Result<()> {
+    let wrong = |what: String| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    let in_range = |name: &str, value: u64, most: u64| {
+        if (1..=most).contains(&value) { Ok(()) } else { wrong(format!("{value} {name} is outside 1..={most}")) }
+    };
+    in_range("threads", plan.threads as u64, THREADS_MAX as u64)?;
+    in_range("requests in a pipeline", u64::from(plan.pipeline), u64::from(PIPELINE_MAX))?;
+    in_range("keys of a get", u64::from(plan.keys_per_get), u64::from(KEYS_PER_GET_MAX))?;
+    if plan.connections < plan.threads {
+        return wrong(format!("{} connections for {} threads: each needs one", plan.connections, plan.threads));
+    }
+    if let Pacing::Open { per_second } = plan.pacing {
+        if !(0.001..=1e9).contains(&per_second) {
+            return wrong(format!("{per_second} requests a second is outside 0.001..=1e9"));
+        }
+        if plan.noreply {
+            return wrong("requests without replies cannot be timed, so they are for the closed loop".to_string());
+        }
+    }
+    Ok(())
 }

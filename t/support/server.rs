@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -69,6 +69,14 @@ impl Server {
         match &self.address {
             Address::Tcp(port) => Client::over_tcp(TcpStream::connect((Ipv4Addr::LOCALHOST, *port))?),
             Address::Unix(path) => Client::over_unix(UnixStream::connect(path)?),
+        }
+    }
+
+    /// Where it listens, for a client that is not of this support.
+    pub(crate) fn tcp_address(&self) -> SocketAddr {
+        match &self.address {
+            Address::Tcp(port) => (Ipv4Addr::LOCALHOST, *port).into(),
+            Address::Unix(path) => panic!("{} is no TCP address", path.display()),
         }
     }
 

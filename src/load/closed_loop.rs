@@ -1,0 +1,95 @@
+//! Closed loop: every connection has one batch in flight, and sends the next when all of it is answered.
+
+use std::io;
+use std::time::Duration;
+
+use super::connection::State;
+use super::driver::{Driver, SILENCE_MAX, Served, Turns};
+use super::plan::Waiting;
+
+/// A fill sends so many items together, or fewer if they are so large.
+const FILL_REQUESTS: u32 = 50;
+const FILL_BYTES: usize = 256 << 10;
+
+/// What is sent, and until when.
+pub(super) struct Rule {
+    fills: bool,
+    start_ns: u64,
+    end_ns: u64,
+    ramp_ns: u64,
+}
+
+impl Rule {
+    pub(super) fn fill() -> Self {
+        Self { fills: true, start_ns: 0, end_ns: u64::MAX, ramp_ns: 0 }
+    }
+
+    pub(super) fn for_time(start_ns: u64, time: Duration, ramp: Duration) -> Self {
+        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX / 4);
+        Self { fills: false, start_ns, end_ns: start_ns.saturating_add(ns(time)), ramp_ns: ns(ramp) }
+    }
+
+    /// When the connection of this number sends its first batch.
+    fn joins_ns(&self, index: usize, of: usize) -> u64 {
+        self.start_ns + self.ramp_ns / of as u64 * index as u64
+    }
+}
+
+impl Driver {
+    pub(super) fn closed(&mut self, turns: &mut Turns<'_>, rule: Rule) -> io::Result<()> {
+        let count = self.connections.len();
+        let (mut busy, mut joined) = (0, 0);
+        loop {
+            let now_ns = self.clock.real_ns();
+            let over = turns.live.is_stopped() || now_ns >= rule.end_ns;
+            while joined < count && !over && rule.joins_ns(joined, count) <= now_ns {
+                busy += usize::from(self.send_batch(joined, &rule, turns));
+                joined += 1;
+            }
+            if busy == 0 && (joined == count || over) {
+                return Ok(());
+            }
+            // The first look is a quick one: only who finds nothing sleeps.
+            let sleeps = self.plan.waiting == Waiting::Sleep && turns.idle_since.is_some() && joined == count;
+            self.look(turns, if sleeps { SILENCE_MAX } else { Duration::ZERO }, busy)?;
+            let events = turns.take_events();
+            for event in &events {
+                match self.serve(event, &mut turns.window) {
+                    (_, Served::Same) => {}
+                    (_, Served::Lost) => busy -= 1,
+                    (index, Served::Free) => {
+                        let goes_on =
+                            !over && turns.window.now_ns < rule.end_ns && self.send_batch(index, &rule, turns);
+                        busy -= usize::from(!goes_on);
+                    }
+                }
+            }
+            turns.end(events);
+        }
+    }
+
+    /// Sends a batch on a free connection. False: there is nothing to send, or the connection is gone.
+    #[inline]
+    fn send_batch(&mut self, index: usize, rule: &Rule, turns: &mut Turns<'_>) -> bool {
+        if self.connections[index].state != State::Free {
+            return false;
+        }
+        let due_ns = self.clock.real_ns();
+        if rule.fills {
+            let requests = self.plan.pipeline.max(FILL_REQUESTS);
+            let mut pushed = 0;
+            while pushed < requests && self.batch_len() < FILL_BYTES && self.push_fill(index, due_ns) {
+                pushed += 1;
+            }
+        } else {
+            let mut quiet = 0;
+            for _ in 0..self.plan.pipeline {
+                quiet += u32::from(self.push_chosen(index, due_ns));
+            }
+            if quiet > 0 {
+                self.push_fence(index, quiet, due_ns);
+            }
+        }
+        self.send(index, &mut turns.window)
+    }
+}

@@ -1,0 +1,215 @@
+//! One connection: what is still to be sent, what is awaited, and the beginning of a reply that is not whole yet.
+//!
+//! ```text
+//! requests ──▶ unsent ──▶ socket ──▶ the thread's buffer ──▶ compared with the queue
+//!              (rarely: what the kernel did not take)  ╰──▶ held: what was not whole, until it is
+//! ```
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use crate::base::Clock;
+
+use super::plan::Target;
+use super::window::{Queue, Taken, Window};
+use super::wire::Speech;
+
+pub(super) struct Connection {
+    /// A socket of any family: what is used of the type is the same for all.
+    socket: TcpStream,
+    /// What was asked and not answered.
+    pub(super) queue: Queue,
+    unsent: Vec<u8>,
+    unsent_from: usize,
+    held: Vec<u8>,
+    held_len: usize,
+    /// Bytes that must be held before looking at them again makes sense.
+    held_least: usize,
+    /// It takes part in the window: it has requests out, or may be given some.
+    pub(super) state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing is out.
+    Free,
+    /// Requests are out.
+    Busy,
+    /// It ended, or what came on it could not be understood.
+    Lost,
+}
+
+/// What is read into one connection's own memory at least.
+const HELD_STEP: usize = 16 << 10;
+
+impl Connection {
+    pub(super) fn open(target: &Target) -> io::Result<Self> {
+        let socket = match target {
+            Target::Tcp(address) => {
+                let socket = TcpStream::connect(address)?;
+                socket.set_nodelay(true)?;
+                socket
+            }
+            Target::Unix(path) => TcpStream::from(OwnedFd::from(UnixStream::connect(path)?)),
+        };
+        Ok(Self {
+            socket,
+            queue: Queue::new(),
+            unsent: Vec::new(),
+            unsent_from: 0,
+            held: Vec::new(),
+            held_len: 0,
+            held_least: 0,
+            state: State::Free,
+        })
+    }
+
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    pub(super) fn start_polling(&self) -> io::Result<()> {
+        self.socket.set_nonblocking(true)
+    }
+
+    /// Asks the question that every server of the protocol answers, and waits for the answer.
+    pub(super) fn introduce(&mut self, speech: &Speech, patience: Duration) -> io::Result<()> {
+        self.socket.set_read_timeout(Some(patience))?;
+        self.socket.write_all(speech.fence())?;
+        let mut answer = Vec::new();
+        let shown = |answer: &[u8]| match answer {
+            [] => "nothing".to_string(),
+            _ => answer[..answer.len().min(60)].trim_ascii_end().escape_ascii().to_string(),
+        };
+        while answer.len() < 4096 {
+            let mut piece = [0; 512];
+            let len = match self.socket.read(&mut piece) {
+                Ok(len) => len,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => 0,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+                Err(error) => return Err(error),
+            };
+            answer.extend_from_slice(&piece[..len]);
+            match speech.is_fence_answer(&answer) {
+                Some(true) => return Ok(()),
+                None if len > 0 => {}
+                Some(false) | None => break,
+            }
+        }
+        let asked = speech.fence().trim_ascii_end().escape_ascii();
+        Err(io::Error::new(ErrorKind::Unsupported, format!("{asked} was answered by {}", shown(&answer))))
+    }
+
+    /// Sends, and keeps what the kernel does not take.
+    #[inline]
+    pub(super) fn send(&mut self, bytes: &[u8], window: &mut Window) {
+        window.outcome.sent_bytes += bytes.len() as u64;
+        let mut taken = 0;
+        if self.unsent.is_empty() {
+            taken = match self.socket.write(bytes) {
+                Ok(taken) => taken,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+                Err(error) => return self.lose(&format!("a connection ended: {error}"), window),
+            };
+        }
+        self.unsent.extend_from_slice(&bytes[taken..]);
+    }
+
+    /// Sends what was kept.
+    pub(super) fn flush(&mut self, window: &mut Window) {
+        while self.unsent_from < self.unsent.len() {
+            match self.socket.write(&self.unsent[self.unsent_from..]) {
+                Ok(taken) => self.unsent_from += taken,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => return self.lose(&format!("a connection ended: {error}"), window),
+            }
+        }
+        self.unsent.clear();
+        self.unsent_from = 0;
+    }
+
+    /// Reads what has come and compares it, until everything asked is answered or nothing more is there.
+    #[inline]
+    pub(super) fn receive(&mut self, buffer: &mut [u8], speech: &Speech, clock: &Clock, window: &mut Window) {
+        loop {
+            let into: &mut [u8] = if self.held_len == 0 {
+                buffer
+            } else {
+                let wanted = self.held_least.max(self.held_len + HELD_STEP);
+                if self.held.len() < wanted {
+                    self.held.resize(wanted, 0);
+                }
+                &mut self.held[self.held_len..wanted]
+            };
+            let room = into.len();
+            let len = match self.socket.read(into) {
+                Ok(0) => return self.lose("the server closed a connection", window),
+                Ok(len) => len,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => return self.lose(&format!("a connection ended: {error}"), window),
+            };
+            window.now_ns = clock.real_ns();
+            window.outcome.received_bytes += len as u64;
+            if self.held_len == 0 {
+                match compare(&mut self.queue, &buffer[..len], speech, window) {
+                    Ok((used, least)) => self.hold(&buffer[used..len], least),
+                    Err(why) => return self.lose(&why, window),
+                }
+            } else {
+                self.held_len += len;
+                if self.held_len >= self.held_least {
+                    match compare(&mut self.queue, &self.held[..self.held_len], speech, window) {
+                        Ok((used, least)) => {
+                            self.held.copy_within(used..self.held_len, 0);
+                            self.held_len -= used;
+                            self.held_least = least;
+                        }
+                        Err(why) => return self.lose(&why, window),
+                    }
+                }
+            }
+            // A read that was not filled has emptied the socket; what comes later is announced.
+            if len < room || self.queue.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn hold(&mut self, rest: &[u8], least: usize) {
+        if !rest.is_empty() {
+            if self.held.len() < rest.len() {
+                self.held.resize(rest.len().max(least), 0);
+            }
+            self.held[..rest.len()].copy_from_slice(rest);
+            self.held_len = rest.len();
+            self.held_least = least;
+        }
+    }
+
+    #[cold]
+    pub(super) fn lose(&mut self, why: &str, window: &mut Window) {
+        self.state = State::Lost;
+        self.queue.clear();
+        window.outcome.lost_connections += 1;
+        window.fault(why.to_string());
+        // Ignored: it may have ended already.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Compares replies until one is not whole. Says how many bytes were understood, and how many the rest must come to.
+#[inline]
+fn compare(queue: &mut Queue, input: &[u8], speech: &Speech, window: &mut Window) -> Result<(usize, usize), String> {
+    let mut used = 0;
+    while used < input.len() {
+        match speech.take(queue, &input[used..], window) {
+            Taken::Bytes(bytes) => used += bytes,
+            Taken::More(least) => return Ok((used, least)),
+            Taken::Lost(why) => return Err(why),
+        }
+    }
+    Ok((used, 0))
+}

@@ -1,0 +1,295 @@
+//! One thread of a load: its connections, and what the closed and the open loop share.
+//!
+//! ```text
+//!             look: poll ──▶ serve: receive, compare, count
+//!               ▲                │
+//!               ╰── send ◀───────╯      closed.rs: when a batch is answered      open.rs: when a request is due
+//! ```
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::base::Clock;
+use crate::sys::schedule::pin_to_cores;
+
+use super::chooser::{Chooser, counters};
+use super::closed_loop::Rule;
+use super::connection::{Connection, State};
+use super::items::{ItemId, Items};
+use super::live::{Live, Told};
+use super::open_loop::Schedule;
+use super::outcome::Outcome;
+use super::plan::{Op, Plan, Target, Wire};
+use super::window::Window;
+use super::wire::{Request, Speech};
+
+/// A server that answers nothing for so long has failed.
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(5);
+const EVENTS: usize = 1024;
+/// What is received at once: a few whole batches.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// What is to be done in one go.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Task {
+    /// Store every key of this thread.
+    Fill,
+    /// The plan's load for so long, the connections joining one by one over the first part of it.
+    Closed { time: Duration, ramp: Duration },
+    /// So many requests a second by this thread, for so long, the rate growing to that over the first part of it.
+    Open { time: Duration, ramp: Duration, per_second: f64 },
+}
+
+/// One thread's part of a session.
+pub(super) struct Driver {
+    pub(super) plan: Plan,
+    thread: usize,
+    target: Target,
+    poll: Poll,
+    pub(super) clock: Clock,
+    pub(super) connections: Vec<Connection>,
+    speech: Speech,
+    chooser: Chooser,
+    buffer: Vec<u8>,
+    /// Requests while they are written.
+    batch: Vec<u8>,
+    ids: Vec<ItemId>,
+    /// The next number of a fill, items first, then counters.
+    fill_next: u64,
+}
+
+/// What lasts for one window.
+pub(super) struct Turns<'a> {
+    pub(super) events: Events,
+    pub(super) window: Window,
+    pub(super) live: &'a Live,
+    told: Told,
+    idle_ns: u64,
+    /// Since when there has been nothing to do.
+    pub(super) idle_since: Option<u64>,
+}
+
+/// What came of serving a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Served {
+    /// Some of what was asked is still awaited, or nothing was.
+    Same,
+    /// Everything asked was answered.
+    Free,
+    /// The connection is gone.
+    Lost,
+}
+
+impl Driver {
+    pub(super) fn connect(plan: &Plan, target: &Target, thread: usize) -> io::Result<Self> {
+        let [seed, ..] = plan.seed.to_le_bytes();
+        let first_stamp = u32::from_be_bytes([seed, thread.to_le_bytes()[0], 0, 0]);
+        let mut driver = Self {
+            plan: plan.clone(),
+            thread,
+            target: target.clone(),
+            poll: Poll::new()?,
+            clock: Clock::start(),
+            connections: Vec::new(),
+            speech: Speech::new(Items::new(plan)?, plan.wire, plan.noreply, first_stamp),
+            chooser: Chooser::new(plan, thread)?,
+            buffer: vec![0; BUFFER_BYTES],
+            batch: Vec::new(),
+            ids: Vec::new(),
+            fill_next: 0,
+        };
+        for index in (thread..plan.connections).step_by(plan.threads) {
+            let mut connection = Connection::open(target)?;
+            if index == 0 {
+                connection.introduce(&driver.speech, SILENCE_MAX)?;
+            }
+            driver.register(&connection, driver.connections.len())?;
+            driver.connections.push(connection);
+        }
+        Ok(driver)
+    }
+
+    fn register(&self, connection: &Connection, index: usize) -> io::Result<()> {
+        connection.start_polling()?;
+        let both = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut SourceFd(&connection.descriptor()), Token(index), both)
+    }
+
+    /// Connections that a window before has lost.
+    fn reopen_lost(&mut self) -> io::Result<()> {
+        for index in 0..self.connections.len() {
+            if self.connections[index].state == State::Lost {
+                let connection = Connection::open(&self.target)?;
+                self.register(&connection, index)?;
+                self.connections[index] = connection;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs on the calling thread until it is done. What was counted comes back even when the server fails.
+    pub(super) fn run(&mut self, task: Task, live: &Live) -> (Outcome, io::Result<()>) {
+        let cpu_before = thread_cpu();
+        let start_ns = self.clock.real_ns();
+        let events = Events::with_capacity(EVENTS);
+        let window = Window::new(start_ns);
+        let mut turns = Turns { events, window, live, told: Told::default(), idle_ns: 0, idle_since: None };
+        let done = self.prepare().and_then(|()| match task {
+            Task::Fill => {
+                self.fill_next = self.thread as u64;
+                self.closed(&mut turns, Rule::fill())
+            }
+            Task::Closed { time, ramp } => self.closed(&mut turns, Rule::for_time(start_ns, time, ramp)),
+            Task::Open { time, ramp, per_second } => {
+                self.open(&mut turns, Schedule::new(start_ns, time, ramp, per_second))
+            }
+        });
+        let elapsed_ns = (self.clock.real_ns() - start_ns).max(1);
+        let idle_ns = turns.idle_ns + turns.idle_since.map_or(0, |since| self.clock.real_ns() - since);
+        let mut outcome = turns.window.outcome;
+        outcome.elapsed = Duration::from_nanos(elapsed_ns);
+        outcome.busy_share = 1.0 - (idle_ns as f64 / elapsed_ns as f64).min(1.0);
+        outcome.client_cpu = thread_cpu().saturating_sub(cpu_before);
+        (outcome, done)
+    }
+
+    fn prepare(&mut self) -> io::Result<()> {
+        if !self.plan.cores.is_empty() {
+            pin_to_cores(&[self.plan.cores[self.thread % self.plan.cores.len()]])?;
+        }
+        self.reopen_lost()
+    }
+
+    /// Looks for connections that are ready.
+    pub(super) fn look(&mut self, turns: &mut Turns<'_>, timeout: Duration, outstanding: usize) -> io::Result<()> {
+        match self.poll.poll(&mut turns.events, Some(timeout)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => turns.events.clear(),
+            looked => looked?,
+        }
+        if !turns.events.is_empty() {
+            turns.work(&self.clock);
+            return Ok(());
+        }
+        let now_ns = self.clock.real_ns();
+        let since = *turns.idle_since.get_or_insert(now_ns);
+        if outstanding > 0 && u128::from(now_ns - since) > SILENCE_MAX.as_nanos() {
+            let seconds = SILENCE_MAX.as_secs();
+            let what = format!("no answer for {seconds} s; {outstanding} connections wait for one");
+            return Err(io::Error::new(ErrorKind::TimedOut, what));
+        }
+        Ok(())
+    }
+
+    /// Receives and sends on a connection that is ready.
+    #[inline]
+    pub(super) fn serve(&mut self, event: &Event, window: &mut Window) -> (usize, Served) {
+        let index = event.token().0;
+        let connection = &mut self.connections[index];
+        if connection.state != State::Busy {
+            return (index, Served::Same);
+        }
+        if event.is_writable() {
+            connection.flush(window);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            connection.receive(&mut self.buffer, &self.speech, &self.clock, window);
+            window.record();
+        }
+        let served = match connection.state {
+            State::Lost => Served::Lost,
+            State::Busy if connection.queue.is_empty() => {
+                connection.state = State::Free;
+                Served::Free
+            }
+            State::Busy | State::Free => Served::Same,
+        };
+        (index, served)
+    }
+
+    /// Appends the next request of the load to the batch. Says whether it asks for no answer.
+    #[inline]
+    pub(super) fn push_chosen(&mut self, index: usize, due_ns: u64) -> bool {
+        let op = self.chooser.op();
+        self.ids.clear();
+        let keys = if op == Op::Get { self.plan.keys_per_get } else { 1 };
+        for _ in 0..keys {
+            self.ids.push(self.chooser.item(op));
+        }
+        // Fetches are always answered, and the binary protocol has no silent touch.
+        let quiet = self.plan.noreply && !op.fetches() && !(op == Op::Touch && self.plan.wire == Wire::Binary);
+        let request = Request { op, ids: &self.ids, quiet, due_ns };
+        self.speech.push_request(&mut self.batch, &mut self.connections[index].queue, request);
+        quiet
+    }
+
+    /// Appends the next store of a fill to the batch. False: all are stored.
+    pub(super) fn push_fill(&mut self, index: usize, due_ns: u64) -> bool {
+        let number = self.fill_next;
+        let count = self.plan.keys.count;
+        if number >= count + counters(&self.plan) {
+            return false;
+        }
+        self.fill_next += self.plan.threads as u64;
+        let id = if number < count { ItemId::item(number) } else { ItemId::counter(number - count) };
+        let request = Request { op: Op::Set, ids: &[id], quiet: false, due_ns };
+        self.speech.push_request(&mut self.batch, &mut self.connections[index].queue, request);
+        true
+    }
+
+    /// Appends the request whose answer says that so many silent ones before it are done.
+    pub(super) fn push_fence(&mut self, index: usize, quiet: u32, due_ns: u64) {
+        self.speech.push_fence(&mut self.batch, &mut self.connections[index].queue, quiet, due_ns);
+    }
+
+    pub(super) fn batch_len(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Sends what was appended, if anything. False: nothing, or the connection is gone.
+    #[inline]
+    pub(super) fn send(&mut self, index: usize, window: &mut Window) -> bool {
+        if self.batch.is_empty() {
+            return false;
+        }
+        let connection = &mut self.connections[index];
+        connection.state = State::Busy;
+        connection.send(&self.batch, window);
+        self.batch.clear();
+        connection.state == State::Busy
+    }
+}
+
+impl Turns<'_> {
+    /// There is something to do: the idle time ends.
+    #[inline]
+    pub(super) fn work(&mut self, clock: &Clock) {
+        if let Some(since) = self.idle_since.take() {
+            self.idle_ns += clock.real_ns() - since;
+        }
+    }
+
+    /// The events of this turn, to be given back with `keep_events`.
+    pub(super) fn take_events(&mut self) -> Events {
+        mem::replace(&mut self.events, Events::with_capacity(0))
+    }
+
+    /// Ends a turn.
+    #[inline]
+    pub(super) fn end(&mut self, events: Events) {
+        self.events = events;
+        self.live.tell(&self.window.outcome, &mut self.told);
+    }
+}
+
+/// CPU time of the calling thread; nothing where /proc does not say.
+fn thread_cpu() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let run_ns = text.split_whitespace().next().and_then(|field| field.parse().ok());
+    Duration::from_nanos(run_ns.unwrap_or(0))
+}

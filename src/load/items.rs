@@ -1,0 +1,461 @@
+//! Items: which key, value length and time to live a number stands for, and whether a value that came is its own.
+//!
+//! ```text
+//! key     bench:0000…0 i123456789        prefix, zeroes up to the length, ten characters of the number;
+//!                                        the first of the ten is 0, of a counter c
+//! value   cccccccc nnnnnnnn ssssssss body…
+//!         │        │        │        └ letters of a fixed text, from a place that number and stamp choose
+//!         │        │        └ stamp: another one for every store
+//!         │        └ number
+//!         └ check of number, stamp and length           (eight letters a to p each, four bits a letter)
+//! ```
+//!
+//! So a value of another item, a torn one (the beginning of one store, the end of another) and a truncated one are found:
+//! every byte is compared with what number, stamp and length say. A value of fewer than 24 bytes is the beginning of such
+//! a value with stamp 0.
+
+use std::io;
+
+use super::plan::{KeyPlan, Plan, SizePlan, TtlPlan};
+use super::random::{Random, bits_for, etc, unit_for, whole};
+use super::sizes;
+
+/// An item's number; a counter's has a bit more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ItemId(u32);
+
+impl ItemId {
+    /// Numbers stay below this.
+    pub(super) const END: u64 = 1_000_000_000;
+    const COUNTER: u32 = 1 << 31;
+
+    /// The item of this number, which starts again at `END`.
+    #[inline]
+    pub(super) fn item(number: u64) -> Self {
+        Self(u32::try_from(number % Self::END).expect("below 2^30"))
+    }
+
+    /// The counter of this number.
+    #[inline]
+    pub(super) fn counter(number: u64) -> Self {
+        Self(Self::item(number).0 | Self::COUNTER)
+    }
+
+    /// Whether its value is a counter's.
+    #[inline]
+    pub(super) fn is_counter(self) -> bool {
+        self.0 & Self::COUNTER != 0
+    }
+
+    #[inline]
+    fn number(self) -> u32 {
+        self.0 & !Self::COUNTER
+    }
+
+    /// The number as it stands on a binary frame.
+    #[inline]
+    pub(super) fn opaque(self) -> u32 {
+        self.0
+    }
+
+    /// The number's ten characters.
+    #[inline]
+    fn digits(self) -> [u8; DIGITS] {
+        let number = self.number();
+        let (upper, lower) = (number / 10_000, number % 10_000);
+        let (top, middle) = (upper / 10_000, upper % 10_000);
+        let mut digits = [b'0'; DIGITS];
+        if self.is_counter() {
+            digits[0] = b'c';
+        }
+        digits[1] = b'0' + top.to_le_bytes()[0];
+        for (pair, value) in [middle / 100, middle % 100, lower / 100, lower % 100].into_iter().enumerate() {
+            digits[2 + pair * 2..4 + pair * 2].copy_from_slice(&DIGIT_PAIRS[value as usize]);
+        }
+        digits
+    }
+}
+
+/// Characters of a key that name its number.
+const DIGITS: usize = 10;
+const KEY_LEN_MAX: u32 = 250;
+/// What a counter starts from: so many digits that neither counting up nor down changes their count or the first ten.
+pub(super) const COUNTER_START: &str = "15000000005000000000";
+const COUNTER_STEADY_DIGITS: usize = 10;
+const HEAD_BYTES: usize = 24;
+/// A body starts at one of so many places: few, so that small ones stay in the first cache of the client's core.
+const BODY_PLACES: u64 = 4096;
+/// The fixed text. Not a power of two, so that no chunk of a server's memory divides it.
+const TEXT_BYTES: usize = 65_521;
+const VALUE_LEN_MAX: u32 = 1 << 30;
+
+/// All items of a plan.
+pub(super) struct Items {
+    /// What comes before the number, at the greatest length.
+    lead: Vec<u8>,
+    keys: Lengths,
+    values: Lengths,
+    ttl: TtlPlan,
+    /// Twice, so that a body that starts anywhere in the first half has no seam before the second.
+    text: Vec<u8>,
+}
+
+/// Lengths, as fast as they can be had.
+enum Lengths {
+    Fixed(u32),
+    /// One of 65,536, by the item's bits.
+    Table(Vec<u32>),
+}
+
+/// What is drawn for an item; see `bits_for`.
+const KEY: u64 = 1;
+const VALUE: u64 = 2;
+const TTL: u64 = 3;
+const SEAL: u64 = 4;
+
+impl Items {
+    /// # Errors
+    /// A length that cannot be, or a file that cannot be read.
+    pub(super) fn new(plan: &Plan) -> io::Result<Self> {
+        let mut lead = plan.keys.prefix.clone().into_bytes();
+        lead.resize(KEY_LEN_MAX as usize, b'0');
+        let mut random = Random::with_seed(0x7e87);
+        let letters: Vec<u8> = (0..TEXT_BYTES).map(|_| b'A' + random.below(26).to_le_bytes()[0]).collect();
+        let items = Self {
+            lead,
+            keys: Lengths::new(&plan.keys.length, etc::key_len)?,
+            values: Lengths::new(&plan.values, etc::value_len)?,
+            ttl: plan.ttl.clone(),
+            text: [letters.as_slice(), &letters].concat(),
+        };
+        items.check_limits(&plan.keys)?;
+        Ok(items)
+    }
+
+    fn check_limits(&self, keys: &KeyPlan) -> io::Result<()> {
+        if keys.prefix.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+            return Err(io::Error::other(format!("a key has no blanks: {:?}", keys.prefix)));
+        }
+        let least = u32::try_from(keys.prefix.len() + DIGITS).unwrap_or(u32::MAX);
+        let (shortest, longest) = self.keys.bounds();
+        if shortest < least || longest > KEY_LEN_MAX {
+            return Err(io::Error::other(format!(
+                "keys of {shortest} to {longest} bytes: with the prefix {:?} they have {least} to {KEY_LEN_MAX}",
+                keys.prefix
+            )));
+        }
+        let (_, longest) = self.values.bounds();
+        if longest > VALUE_LEN_MAX {
+            return Err(io::Error::other(format!("values of {longest} bytes: at most {VALUE_LEN_MAX}")));
+        }
+        if keys.count == 0 || keys.count > ItemId::END {
+            return Err(io::Error::other(format!("{} keys are outside 1..={}", keys.count, ItemId::END)));
+        }
+        Ok(())
+    }
+
+    /// Bytes of the key.
+    #[inline]
+    pub(super) fn key_len(&self, id: ItemId) -> usize {
+        self.keys.of(id, KEY)
+    }
+
+    /// Appends the key.
+    #[inline]
+    pub(super) fn push_key(&self, id: ItemId, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.lead[..self.key_len(id) - DIGITS]);
+        out.extend_from_slice(&id.digits());
+    }
+
+    /// Whether these are the bytes of the key.
+    #[inline]
+    pub(super) fn is_key(&self, id: ItemId, bytes: &[u8]) -> bool {
+        let lead = self.key_len(id) - DIGITS;
+        bytes.len() == lead + DIGITS && bytes[lead..] == id.digits() && bytes[..lead] == self.lead[..lead]
+    }
+
+    /// Bytes of the value.
+    #[inline]
+    pub(super) fn value_len(&self, id: ItemId) -> usize {
+        if id.is_counter() { COUNTER_START.len() } else { self.values.of(id, VALUE) }
+    }
+
+    /// Appends the value of the store that has this stamp.
+    #[inline]
+    pub(super) fn push_value(&self, id: ItemId, stamp: u32, out: &mut Vec<u8>) {
+        if id.is_counter() {
+            out.extend_from_slice(COUNTER_START.as_bytes());
+            return;
+        }
+        let len = self.value_len(id);
+        if len < HEAD_BYTES {
+            out.extend_from_slice(&head(id, 0, len).0[..len]);
+            return;
+        }
+        let (head, mut place) = head(id, stamp, len);
+        out.extend_from_slice(&head);
+        let mut rest = len - HEAD_BYTES;
+        while rest > 0 {
+            let piece = rest.min(TEXT_BYTES);
+            out.extend_from_slice(&self.text[place..place + piece]);
+            rest -= piece;
+            // A whole turn of the text, less one letter: no two turns of a long value are alike.
+            place = (place + piece + 1) % TEXT_BYTES;
+        }
+    }
+
+    /// Whether a fetched value is one that was stored under this number.
+    #[inline]
+    pub(super) fn is_value(&self, id: ItemId, value: &[u8]) -> bool {
+        if id.is_counter() {
+            return is_counter_value(value);
+        }
+        if value.len() < HEAD_BYTES {
+            return value == &head(id, 0, value.len()).0[..value.len()];
+        }
+        let (in_head, mut body) = value.split_at(HEAD_BYTES);
+        let stamp = from_letters(&in_head[16..]);
+        let (head, mut place) = head(id, stamp, value.len());
+        if in_head != head {
+            return false;
+        }
+        while !body.is_empty() {
+            let (piece, rest) = body.split_at(body.len().min(TEXT_BYTES));
+            if piece != &self.text[place..place + piece.len()] {
+                return false;
+            }
+            place = (place + piece.len() + 1) % TEXT_BYTES;
+            body = rest;
+        }
+        true
+    }
+
+    /// What is wrong with a value that is not this item's.
+    #[cold]
+    pub(super) fn flaw(&self, id: ItemId, value: &[u8]) -> String {
+        let wanted = self.value_len(id);
+        let shown = value[..value.len().min(40)].escape_ascii();
+        if id.is_counter() {
+            return format!("counter {} is {shown}", id.number());
+        }
+        let claim = (value.len() >= HEAD_BYTES).then(|| ItemId(from_letters(&value[8..16])));
+        match claim {
+            Some(other) if other != id && self.is_value(other, value) => {
+                format!("item {} came with the value of item {}", id.number(), other.number())
+            }
+            Some(same) if same == id && value.len() != wanted => {
+                format!("the value of item {} has {} bytes instead of {wanted}", id.number(), value.len())
+            }
+            Some(same) if same == id => {
+                format!("the value of item {} is torn: parts of it are not of one store", id.number())
+            }
+            _ => format!("the value of item {} ({} bytes) is not one of ours: {shown}", id.number(), value.len()),
+        }
+    }
+
+    /// Seconds to live, 0 for ever.
+    #[inline]
+    pub(super) fn ttl_s(&self, id: ItemId) -> u32 {
+        match &self.ttl {
+            TtlPlan::Never => 0,
+            TtlPlan::Fixed(seconds) => *seconds,
+            TtlPlan::Mix(shares) => {
+                let mut rest = unit_for(u64::from(id.0), TTL);
+                for &(share, seconds) in shares {
+                    if rest < share {
+                        return seconds;
+                    }
+                    rest -= share;
+                }
+                0
+            }
+        }
+    }
+}
+
+/// Other connections move the same counters, so only the digits that cannot change are known.
+#[inline]
+pub(super) fn is_counter_value(value: &[u8]) -> bool {
+    value.len() == COUNTER_START.len()
+        && value[..COUNTER_STEADY_DIGITS] == COUNTER_START.as_bytes()[..COUNTER_STEADY_DIGITS]
+        && value.iter().all(u8::is_ascii_digit)
+}
+
+/// What number, stamp and length come to: the check in a value's head and the place where its body starts.
+#[inline]
+fn head(id: ItemId, stamp: u32, len: usize) -> ([u8; HEAD_BYTES], usize) {
+    let seal = bits_for(u64::from(id.0) << 32 | u64::from(stamp), SEAL ^ (len as u64) << 8);
+    let mut head = [0; HEAD_BYTES];
+    head[..8].copy_from_slice(&letters(u32::try_from(seal >> 32).expect("the upper half")));
+    head[8..16].copy_from_slice(&letters(id.0));
+    head[16..].copy_from_slice(&letters(stamp));
+    (head, usize::try_from(seal % BODY_PLACES).expect("below 4096"))
+}
+
+const A: u64 = 0x6161_6161_6161_6161;
+
+/// Four bits a letter, a to p.
+#[inline]
+fn letters(number: u32) -> [u8; 8] {
+    let mut spread = u64::from(number);
+    spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+    spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    (spread + A).to_le_bytes()
+}
+
+/// The number that `letters` spelled; of other bytes, some number.
+#[inline]
+fn from_letters(letters: &[u8]) -> u32 {
+    let spread = u64::from_le_bytes(letters.try_into().expect("eight letters"));
+    let mut number = spread.wrapping_sub(A) & 0x0f0f_0f0f_0f0f_0f0f;
+    number = (number | number >> 4) & 0x00ff_00ff_00ff_00ff;
+    number = (number | number >> 8) & 0x0000_ffff_0000_ffff;
+    u32::try_from((number | number >> 16) & 0xffff_ffff).expect("masked")
+}
+
+impl Lengths {
+    fn new(plan: &SizePlan, etc: fn(f64) -> u64) -> io::Result<Self> {
+        let draw: Box<dyn Fn(f64) -> u64> = match plan {
+            SizePlan::Fixed(len) => return Ok(Self::Fixed(*len)),
+            SizePlan::Between(least, most) if least <= most => {
+                let (least, most) = (*least, *most);
+                Box::new(move |unit| u64::from(least) + whole(unit * f64::from(most - least + 1)))
+            }
+            SizePlan::Between(least, most) => {
+                return Err(io::Error::other(format!("lengths from {least} to {most}: there are none")));
+            }
+            SizePlan::Etc => Box::new(etc),
+            SizePlan::KvcacheReg(path) => Box::new(sizes::kvcache_reg(path)?),
+        };
+        // The middles of 65,536 equal shares.
+        let table = (0..=u16::MAX).map(|share| draw((f64::from(share) + 0.5) / 65_536.0));
+        Ok(Self::Table(table.map(|len| u32::try_from(len).unwrap_or(u32::MAX)).collect()))
+    }
+
+    fn bounds(&self) -> (u32, u32) {
+        match self {
+            Self::Fixed(len) => (*len, *len),
+            Self::Table(table) => {
+                (table.iter().copied().min().unwrap_or_default(), table.iter().copied().max().unwrap_or_default())
+            }
+        }
+    }
+
+    #[inline]
+    fn of(&self, id: ItemId, purpose: u64) -> usize {
+        match self {
+            Self::Fixed(len) => *len as usize,
+            Self::Table(table) => {
+                table[usize::try_from(bits_for(u64::from(id.0), purpose) >> 48).expect("16 bits")] as usize
+            }
+        }
+    }
+}
+
+const DIGIT_PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut value = 0;
+    while value < 100 {
+        #[expect(clippy::cast_possible_truncation, reason = "both are below 10")]
+        let (tens, ones) = ((value / 10) as u8, (value % 10) as u8);
+        pairs[value] = [b'0' + tens, b'0' + ones];
+        value += 1;
+    }
+    pairs
+};
+
+#[cfg(test)]
+mod tests {
+    use super::{ItemId, Items, from_letters, letters};
+    use crate::load::plan::{Plan, SizePlan};
+
+    fn items(values: SizePlan) -> Items {
+        Items::new(&Plan { values, ..Plan::default() }).unwrap()
+    }
+
+    fn value(items: &Items, number: u64, stamp: u32) -> Vec<u8> {
+        let mut value = Vec::new();
+        items.push_value(ItemId::item(number), stamp, &mut value);
+        value
+    }
+
+    #[test]
+    fn letters_spell_numbers() {
+        for number in [0, 1, 0x1234_5678, u32::MAX] {
+            assert_eq!(from_letters(&letters(number)), number);
+        }
+        assert_eq!(&letters(0), b"aaaaaaaa");
+    }
+
+    #[test]
+    fn a_key_is_its_number_and_nobody_elses() {
+        let items = items(SizePlan::Fixed(100));
+        let mut key = Vec::new();
+        items.push_key(ItemId::item(123_456_789), &mut key);
+        assert_eq!(key, b"bench:00000000000000000123456789");
+        assert!(items.is_key(ItemId::item(123_456_789), &key));
+        assert!(!items.is_key(ItemId::item(123_456_788), &key));
+        key.clear();
+        items.push_key(ItemId::counter(7), &mut key);
+        assert_eq!(key, b"bench:0000000000000000c000000007");
+    }
+
+    #[test]
+    fn a_value_is_its_own_at_every_length() {
+        for len in (0..200).chain([4096, 65_521, 65_545, 65_546, 200_000]) {
+            let items = items(SizePlan::Fixed(len));
+            let own = value(&items, 42, 7);
+            assert_eq!(own.len(), len as usize);
+            assert!(items.is_value(ItemId::item(42), &own));
+        }
+    }
+
+    #[test]
+    fn another_items_value_is_found_out() {
+        for len in [24, 25, 100, 70_000] {
+            let items = items(SizePlan::Fixed(len));
+            let other = value(&items, 41, 7);
+            assert!(!items.is_value(ItemId::item(42), &other));
+            assert_eq!(items.flaw(ItemId::item(42), &other), "item 42 came with the value of item 41");
+        }
+        let items = items(SizePlan::Fixed(8));
+        assert!(!items.is_value(ItemId::item(42), &value(&items, 41, 0)));
+    }
+
+    #[test]
+    fn a_truncated_value_is_found_out() {
+        let items = items(SizePlan::Fixed(100));
+        let whole = value(&items, 42, 7);
+        for len in 1..100 {
+            assert!(!items.is_value(ItemId::item(42), &whole[..len]), "{len}");
+        }
+        assert_eq!(items.flaw(ItemId::item(42), &whole[..99]), "the value of item 42 has 99 bytes instead of 100");
+    }
+
+    #[test]
+    fn a_torn_value_is_found_out() {
+        for len in [60, 100, 70_000] {
+            let items = items(SizePlan::Fixed(len));
+            let (old, new) = (value(&items, 42, 7), value(&items, 42, 8));
+            for seam in [4, 12, 20, 24, 30, len as usize - 20] {
+                let torn = [&new[..seam], &old[seam..]].concat();
+                assert!(!items.is_value(ItemId::item(42), &torn), "{len} {seam}");
+            }
+            let torn = [&new[..30], &old[30..]].concat();
+            assert!(items.flaw(ItemId::item(42), &torn).contains("torn"));
+        }
+    }
+
+    #[test]
+    fn every_byte_counts() {
+        let items = items(SizePlan::Fixed(70_000));
+        let mut own = value(&items, 42, 7);
+        for at in [0, 8, 16, 23, 24, 65_521, 69_999] {
+            own[at] ^= 1;
+            assert!(!items.is_value(ItemId::item(42), &own), "{at}");
+            own[at] ^= 1;
+        }
+        assert!(items.is_value(ItemId::item(42), &own));
+    }
+}

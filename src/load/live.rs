@@ -1,0 +1,51 @@
+//! What other threads may read of a window while it runs, and the one thing they may say: stop.
+
+use crate::base::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::outcome::Outcome;
+
+/// Shared by the threads of a load and whoever watches it.
+#[derive(Debug, Default)]
+pub struct Live {
+    requests: AtomicU64,
+    faults: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// What a thread has told already.
+#[derive(Default)]
+pub(super) struct Told {
+    requests: u64,
+    faults: u64,
+}
+
+impl Live {
+    /// Requests answered up to now, and faults and errors found.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.requests.load(Ordering::Relaxed), self.faults.load(Ordering::Relaxed))
+    }
+
+    /// Ends the window early.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked for the end.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Adds what a thread did since it last said so.
+    #[inline]
+    pub(super) fn tell(&self, outcome: &Outcome, told: &mut Told) {
+        if outcome.requests != told.requests {
+            self.requests.fetch_add(outcome.requests - told.requests, Ordering::Relaxed);
+            told.requests = outcome.requests;
+        }
+        let faults = outcome.faults + outcome.errors;
+        if faults != told.faults {
+            self.faults.fetch_add(faults - told.faults, Ordering::Relaxed);
+            told.faults = faults;
+        }
+    }
+}

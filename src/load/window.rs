@@ -1,0 +1,177 @@
+//! What one thread counts while a window runs.
+
+use std::collections::VecDeque;
+
+use super::items::ItemId;
+use super::outcome::{NOTES_MAX, Outcome};
+use super::plan::Op;
+
+/// A key whose answer has not come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// When its latency starts, in nanoseconds of the driver's clock.
+    pub(super) due_ns: u64,
+    pub(super) id: ItemId,
+    pub(super) what: What,
+}
+
+/// What is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// A value, and more of the same request behind it.
+    Value(Op),
+    /// A value, the last or only one of its request.
+    LastValue(Op),
+    /// The answer to anything else.
+    Answer(Op),
+    /// The answer that says that all before it was done.
+    Fence {
+        /// Requests before it that asked for no answer.
+        quiet: u32,
+    },
+}
+
+/// What is awaited on one connection, oldest first.
+pub(super) type Queue = VecDeque<Asked>;
+
+/// What taking a reply from the bytes that came led to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// So many bytes were understood.
+    Bytes(usize),
+    /// Nothing can be said before so many bytes are there.
+    More(usize),
+    /// What came cannot be: nothing behind it can be understood.
+    Lost(String),
+}
+
+/// The counts of a window.
+pub(super) struct Window {
+    pub(super) outcome: Outcome,
+    /// The moment that latencies end at: the last receive.
+    pub(super) now_ns: u64,
+    /// Answered requests with one due moment that are not in the histogram yet.
+    same_due_ns: u64,
+    same_due: u64,
+}
+
+impl Window {
+    pub(super) fn new(now_ns: u64) -> Self {
+        Self { outcome: Outcome::default(), now_ns, same_due_ns: 0, same_due: 0 }
+    }
+
+    /// The request that this was the last answer to is done.
+    #[inline]
+    pub(super) fn answered(&mut self, asked: &Asked) {
+        self.outcome.requests += 1;
+        if asked.due_ns != self.same_due_ns {
+            self.record();
+            self.same_due_ns = asked.due_ns;
+        }
+        self.same_due += 1;
+    }
+
+    /// Requests that asked for no answer are known to be done.
+    #[inline]
+    pub(super) fn confirmed(&mut self, requests: u32) {
+        self.outcome.requests += u64::from(requests);
+        self.outcome.keys += u64::from(requests);
+    }
+
+    /// Brings what was answered up to now into the histogram: replies of one batch are one entry.
+    #[inline]
+    pub(super) fn record(&mut self) {
+        if self.same_due > 0 {
+            let latency = self.now_ns.saturating_sub(self.same_due_ns);
+            self.outcome.latency.saturating_record(latency.max(1));
+            if self.same_due > 1 {
+                // Ignored: the value was recorded a line above, so it is within the bounds.
+                let _ = self.outcome.latency.record_n(latency.clamp(1, self.outcome.latency.high()), self.same_due - 1);
+            }
+            self.same_due = 0;
+        }
+    }
+
+    /// A value that came: counted as right or as a fault.
+    #[inline]
+    pub(super) fn value(&mut self, items: &super::items::Items, id: ItemId, value: &[u8]) {
+        self.outcome.keys += 1;
+        if items.is_value(id, value) {
+            self.outcome.hits += 1;
+        } else {
+            self.fault(items.flaw(id, value));
+        }
+    }
+
+    #[inline]
+    pub(super) fn miss(&mut self) {
+        self.outcome.keys += 1;
+        self.outcome.misses += 1;
+    }
+
+    #[cold]
+    pub(super) fn fault(&mut self, what: String) {
+        self.outcome.faults += 1;
+        self.note(what);
+    }
+
+    #[cold]
+    pub(super) fn error(&mut self, line: &[u8]) {
+        self.outcome.errors += 1;
+        self.note(format!("the server answered {}", line.trim_ascii_end().escape_ascii()));
+    }
+
+    #[cold]
+    pub(super) fn note(&mut self, what: String) {
+        if self.outcome.notes.len() < NOTES_MAX && !self.outcome.notes.contains(&what) {
+            self.outcome.notes.push(what);
+        }
+    }
+
+    /// What a store, a delete, a touch or a count came to.
+    #[inline]
+    pub(super) fn changed(&mut self, op: Op, done: bool) {
+        self.outcome.keys += 1;
+        match (done, op.stores()) {
+            (true, true) => self.outcome.stored += 1,
+            (true, false) => self.outcome.changed += 1,
+            (false, _) => self.outcome.refused += 1,
+        }
+    }
+
+    /// No value came for what is left of the fetch in front; its request is done. False: it is no fetch.
+    pub(super) fn close_fetch(&mut self, queue: &mut Queue) -> bool {
+        while let Some(asked) = queue.front().copied() {
+            match asked.what {
+                What::Value(_) => {}
+                What::LastValue(_) => {
+                    queue.pop_front();
+                    self.miss();
+                    self.answered(&asked);
+                    return true;
+                }
+                What::Answer(_) | What::Fence { .. } => return false,
+            }
+            queue.pop_front();
+            self.miss();
+        }
+        false
+    }
+
+    /// The answer to the request in front is an error. With `keep`, it may be the answer to one that asked for none.
+    #[cold]
+    pub(super) fn refuse(&mut self, queue: &mut Queue, line: &[u8], keep: bool) {
+        self.error(line);
+        while !keep && let Some(asked) = queue.pop_front() {
+            match asked.what {
+                What::Value(_) => self.outcome.keys += 1,
+                What::LastValue(_) | What::Answer(_) => {
+                    self.outcome.keys += 1;
+                    self.answered(&asked);
+                    return;
+                }
+                What::Fence { quiet } => return self.confirmed(quiet),
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The binary protocol.
+//!
+//! ```text
+//! byte  0      1       2        4          5     6        8           12      16   24
+//!       magic  opcode  key len  extra len  type  status   body len    opaque  cas  extra, key, value
+//! ```
+//!
+//! The opaque field carries the item's number and comes back with the answer: an answer to another request is noticed
+//! even where it carries no key. A get of many keys is as many gets, all but the last of them silent about a miss.
+
+use crate::base::push_u64;
+use crate::load::items::{Items, is_counter_value};
+use crate::load::plan::Op;
+use crate::load::window::{Queue, Taken, What, Window};
+
+use super::{Request, VALUE_BYTES_MAX, out_of_step, settle};
+
+const HEADER: usize = 24;
+const REQUEST: u8 = 0x80;
+const REPLY: u8 = 0x81;
+const NOOP: u8 = 0x0a;
+
+pub(super) const FENCE: [u8; HEADER] = {
+    let mut frame = [0; HEADER];
+    frame[0] = REQUEST;
+    frame[1] = NOOP;
+    frame
+};
+
+const DONE: u16 = 0;
+const NOT_FOUND: u16 = 1;
+const EXISTS: u16 = 2;
+const NOT_STORED: u16 = 5;
+
+const fn opcode(op: Op, quiet: bool) -> u8 {
+    match (op, quiet) {
+        (Op::Get, false) => 0x00,
+        (Op::Get, true) => 0x09,
+        (Op::Gat, false) => 0x1d,
+        (Op::Gat, true) => 0x1e,
+        (Op::Set, false) => 0x01,
+        (Op::Set, true) => 0x11,
+        (Op::Add, false) => 0x02,
+        (Op::Add, true) => 0x12,
+        (Op::Replace, false) => 0x03,
+        (Op::Replace, true) => 0x13,
+        (Op::Delete, false) => 0x04,
+        (Op::Delete, true) => 0x14,
+        (Op::Incr, false) => 0x05,
+        (Op::Incr, true) => 0x15,
+        (Op::Decr, false) => 0x06,
+        (Op::Decr, true) => 0x16,
+        // There is no silent touch: it is answered, and awaited.
+        (Op::Touch, _) => 0x1c,
+    }
+}
+
+pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp: u32) {
+    let op = request.op;
+    for (index, &id) in request.ids.iter().enumerate() {
+        let quiet = request.quiet || index + 1 < request.ids.len();
+        let ttl = items.ttl_s(id).to_be_bytes();
+        let mut extra = [0; 20];
+        let extra = match op {
+            Op::Get | Op::Delete => &extra[..0],
+            Op::Set | Op::Add | Op::Replace => {
+                extra[4..8].copy_from_slice(&ttl);
+                &extra[..8]
+            }
+            Op::Gat | Op::Touch => {
+                extra[..4].copy_from_slice(&ttl);
+                &extra[..4]
+            }
+            Op::Incr | Op::Decr => {
+                extra[..8].copy_from_slice(&1u64.to_be_bytes());
+                // This time to live says: do not make one that is not there.
+                extra[16..].fill(0xff);
+                &extra[..]
+            }
+        };
+        let key_len = items.key_len(id);
+        let value_len = if op.stores() { items.value_len(id) } else { 0 };
+        let mut header = [0; HEADER];
+        header[0] = REQUEST;
+        header[1] = opcode(op, quiet);
+        header[2..4].copy_from_slice(&u16::try_from(key_len).expect("at most 250").to_be_bytes());
+        header[4] = u8::try_from(extra.len()).expect("at most 20");
+        let body_len = u32::try_from(extra.len() + key_len + value_len).expect("lengths were limited");
+        header[8..12].copy_from_slice(&body_len.to_be_bytes());
+        header[12..16].copy_from_slice(&id.opaque().to_be_bytes());
+        out.extend_from_slice(&header);
+        out.extend_from_slice(extra);
+        items.push_key(id, out);
+        if op.stores() {
+            items.push_value(id, stamp, out);
+        }
+    }
+}
+
+struct Reply<'a> {
+    opcode: u8,
+    status: u16,
+    opaque: u32,
+    extra_and_key_len: usize,
+    body: &'a [u8],
+}
+
+#[inline]
+pub(super) fn take(items: &Items, queue: &mut Queue, input: &[u8], window: &mut Window) -> Taken {
+    if input.first().is_some_and(|magic| *magic != REPLY) {
+        return out_of_step(queue.front(), input);
+    }
+    if input.len() < HEADER {
+        return Taken::More(HEADER);
+    }
+    let u16_at = |at: usize| u16::from_be_bytes([input[at], input[at + 1]]);
+    let u32_at = |at: usize| u32::from_be_bytes([input[at], input[at + 1], input[at + 2], input[at + 3]]);
+    let body_len = u32_at(8) as usize;
+    let extra_and_key_len = usize::from(input[4]) + usize::from(u16_at(2));
+    if body_len > VALUE_BYTES_MAX || extra_and_key_len > body_len {
+        return out_of_step(queue.front(), input);
+    }
+    let whole = HEADER + body_len;
+    if input.len() < whole {
+        return Taken::More(whole);
+    }
+    let body = &input[HEADER..whole];
+    let reply = Reply { opcode: input[1], status: u16_at(6), opaque: u32_at(12), extra_and_key_len, body };
+    if understand(items, queue, &reply, window) { Taken::Bytes(whole) } else { out_of_step(queue.front(), input) }
+}
+
+/// False: it answers nothing that was asked.
+#[inline]
+fn understand(items: &Items, queue: &mut Queue, reply: &Reply<'_>, window: &mut Window) -> bool {
+    if (0x11..=0x16).contains(&reply.opcode) {
+        // Of a request that wants no answer only failures are told; whether it was there is not one.
+        if !matches!(reply.status, DONE | NOT_FOUND | EXISTS | NOT_STORED) {
+            window.error(&describe(reply));
+        }
+        return true;
+    }
+    let Some(front) = queue.front().copied() else { return false };
+    match front.what {
+        What::Value(op) | What::LastValue(op) => fetched(items, queue, op, reply, window),
+        What::Answer(op) => {
+            if reply.opcode != opcode(op, false) || reply.opaque != front.id.opaque() {
+                return false;
+            }
+            changed(queue, op, reply, window);
+            true
+        }
+        What::Fence { quiet } => {
+            if reply.opcode == NOOP {
+                queue.pop_front();
+                window.confirmed(quiet);
+            }
+            reply.opcode == NOOP
+        }
+    }
+}
+
+fn fetched(items: &Items, queue: &mut Queue, op: Op, reply: &Reply<'_>, window: &mut Window) -> bool {
+    if reply.opcode != opcode(op, false) && reply.opcode != opcode(op, true) {
+        return false;
+    }
+    let others = queue.iter().take_while(|asked| matches!(asked.what, What::Value(_))).count();
+    let Some(missed) = queue.iter().take(others + 1).position(|asked| asked.id.opaque() == reply.opaque) else {
+        return false;
+    };
+    for _ in 0..missed {
+        queue.pop_front();
+        window.miss();
+    }
+    let Some(asked) = queue.pop_front() else { return false };
+    match reply.status {
+        DONE => window.value(items, asked.id, &reply.body[reply.extra_and_key_len..]),
+        NOT_FOUND => window.miss(),
+        _ => {
+            window.outcome.keys += 1;
+            window.error(&describe(reply));
+        }
+    }
+    if matches!(asked.what, What::LastValue(_)) {
+        window.answered(&asked);
+    }
+    true
+}
+
+fn changed(queue: &mut Queue, op: Op, reply: &Reply<'_>, window: &mut Window) {
+    match reply.status {
+        DONE => {
+            if op.counts() {
+                let mut decimal = Vec::with_capacity(20);
+                if let Ok(number) = <[u8; 8]>::try_from(reply.body) {
+                    push_u64(&mut decimal, u64::from_be_bytes(number));
+                }
+                if !is_counter_value(&decimal) {
+                    window.fault(format!("a counter is {}", decimal.escape_ascii()));
+                }
+            }
+            settle(queue, window, op, true);
+        }
+        NOT_FOUND | EXISTS | NOT_STORED => settle(queue, window, op, false),
+        _ => {
+            window.refuse(queue, &describe(reply), false);
+        }
+    }
+}
+
+pub(super) fn is_fence_answer(input: &[u8]) -> Option<bool> {
+    match input {
+        [] => None,
+        [REPLY, ..] => (input.len() >= HEADER).then(|| input[1] == NOOP),
+        _ => Some(false),
+    }
+}
+
+#[cold]
+fn describe(reply: &Reply<'_>) -> Vec<u8> {
+    let text = &reply.body[reply.extra_and_key_len..];
+    format!("status {} ({})", reply.status, text[..text.len().min(60)].escape_ascii()).into_bytes()
+}

@@ -1,0 +1,160 @@
+//! The meta commands. A get of many keys is as many `mg`, all but the last of them silent about a miss.
+
+use crate::base::{parse_u64, push_u64};
+use crate::load::items::{Items, is_counter_value};
+use crate::load::plan::Op;
+use crate::load::window::{Queue, Taken, What, Window};
+
+use super::{LINE_BYTES_MAX, Request, VALUE_BYTES_MAX, is_error_line, line_len, out_of_order, out_of_step, settle};
+
+pub(super) const FENCE: &[u8] = b"mn\r\n";
+
+pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp: u32) {
+    let (op, id) = (request.op, request.ids[0]);
+    if op.fetches() {
+        for (index, &id) in request.ids.iter().enumerate() {
+            out.extend_from_slice(b"mg ");
+            items.push_key(id, out);
+            out.extend_from_slice(b" k v");
+            if op == Op::Gat {
+                push_ttl(items.ttl_s(id), out);
+            }
+            out.extend_from_slice(if index + 1 < request.ids.len() { b" q\r\n" } else { b"\r\n" });
+        }
+        return;
+    }
+    out.extend_from_slice(match op {
+        Op::Set | Op::Add | Op::Replace => b"ms ",
+        Op::Delete => b"md ",
+        Op::Incr | Op::Decr => b"ma ",
+        Op::Get | Op::Gat | Op::Touch => b"mg ",
+    });
+    items.push_key(id, out);
+    match op {
+        Op::Set | Op::Add | Op::Replace => {
+            out.push(b' ');
+            push_u64(out, items.value_len(id) as u64);
+            out.extend_from_slice(match op {
+                Op::Add => b" ME",
+                Op::Replace => b" MR",
+                _ => b"",
+            });
+            if items.ttl_s(id) > 0 {
+                push_ttl(items.ttl_s(id), out);
+            }
+        }
+        Op::Touch => push_ttl(items.ttl_s(id), out),
+        Op::Incr | Op::Decr => {
+            out.extend_from_slice(if op == Op::Decr { b" MD" } else { b"" });
+            out.extend_from_slice(if request.quiet { b"" } else { b" v" });
+        }
+        Op::Delete | Op::Get | Op::Gat => {}
+    }
+    out.extend_from_slice(if request.quiet { b" q\r\n" } else { b"\r\n" });
+    if op.stores() {
+        items.push_value(id, stamp, out);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn push_ttl(seconds: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(b" T");
+    push_u64(out, u64::from(seconds));
+}
+
+#[inline]
+pub(super) fn take(items: &Items, noreply: bool, queue: &mut Queue, input: &[u8], window: &mut Window) -> Taken {
+    let Some(len) = line_len(input) else {
+        return if input.len() > LINE_BYTES_MAX {
+            out_of_step(queue.front(), input)
+        } else {
+            Taken::More(input.len() + 1)
+        };
+    };
+    let line = &input[..len];
+    if is_error_line(line) {
+        window.refuse(queue, line, noreply);
+        return Taken::Bytes(len);
+    }
+    match (queue.front().map(|asked| asked.what), line) {
+        (Some(What::Value(_) | What::LastValue(_)), b"EN\r\n") => {
+            window.close_fetch(queue);
+        }
+        (Some(What::Value(_) | What::LastValue(_)), _) => return value(items, queue, input, len, window),
+        (Some(What::Answer(op)), [b'V', b'A', ..]) if op.counts() => return count(queue, input, len, op, window),
+        (Some(What::Answer(op)), _) => match outcome(op, &line[..2.min(len)]) {
+            Some(done) => settle(queue, window, op, done),
+            None => return out_of_step(queue.front(), input),
+        },
+        (Some(What::Fence { quiet }), b"MN\r\n") => {
+            queue.pop_front();
+            window.confirmed(quiet);
+        }
+        _ => return out_of_step(queue.front(), input),
+    }
+    Taken::Bytes(len)
+}
+
+/// Whether the change was done; None: the code is no answer to it.
+fn outcome(op: Op, code: &[u8]) -> Option<bool> {
+    match (op, code) {
+        (Op::Set | Op::Add | Op::Replace | Op::Delete | Op::Touch, b"HD") => Some(true),
+        (Op::Set | Op::Add | Op::Replace, b"NS" | b"EX" | b"NF")
+        | (Op::Delete | Op::Incr | Op::Decr, b"NF")
+        | (Op::Touch, b"EN" | b"NF") => Some(false),
+        _ => None,
+    }
+}
+
+/// `VA <len> k<key>` and the bytes.
+#[inline]
+fn value(items: &Items, queue: &mut Queue, input: &[u8], line: usize, window: &mut Window) -> Taken {
+    let Some((len, flags)) = header(&input[..line]) else { return out_of_step(queue.front(), input) };
+    let Some(key) = flags.strip_prefix(b"k") else { return out_of_step(queue.front(), input) };
+    let whole = line + len + 2;
+    if input.len() < whole {
+        return Taken::More(whole);
+    }
+    if &input[whole - 2..whole] != b"\r\n" {
+        return Taken::Lost(format!(
+            "a value of {len} bytes is followed by {}",
+            input[whole - 2..whole].escape_ascii()
+        ));
+    }
+    let Some(front) = queue.front().copied() else { return out_of_step(None, input) };
+    if !items.is_key(front.id, key) {
+        return out_of_order(items, queue, key, whole, window);
+    }
+    queue.pop_front();
+    window.value(items, front.id, &input[line..whole - 2]);
+    if matches!(front.what, What::LastValue(_)) {
+        window.answered(&front);
+    }
+    Taken::Bytes(whole)
+}
+
+fn count(queue: &mut Queue, input: &[u8], line: usize, op: Op, window: &mut Window) -> Taken {
+    let Some((len, _)) = header(&input[..line]) else { return out_of_step(queue.front(), input) };
+    let whole = line + len + 2;
+    if input.len() < whole {
+        return Taken::More(whole);
+    }
+    let number = input[line..whole].trim_ascii_end();
+    if !is_counter_value(number) {
+        window.fault(format!("a counter is {}", number.escape_ascii()));
+    }
+    settle(queue, window, op, true);
+    Taken::Bytes(whole)
+}
+
+/// Length of the value, and what stands behind it in the line.
+#[inline]
+fn header(line: &[u8]) -> Option<(usize, &[u8])> {
+    let rest = line.strip_prefix(b"VA ")?.strip_suffix(b"\r\n")?;
+    let (len, flags) = match memchr::memchr(b' ', rest) {
+        Some(at) => (&rest[..at], &rest[at + 1..]),
+        None => (rest, &rest[rest.len()..]),
+    };
+    let len = usize::try_from(parse_u64(len)?).ok()?;
+    (len <= VALUE_BYTES_MAX).then_some((len, flags))
+}

@@ -1,0 +1,155 @@
+//! Requests as bytes, and bytes as the answers to them, in three protocols.
+//!
+//! ```text
+//! push_request ──▶ bytes to send, entries in the queue of what is awaited
+//! take         ◀── bytes that came: the entry in front is compared, counted and taken off
+//! ```
+//!
+//! A fence is a request that changes nothing, behind requests that asked for no answer: its answer says they are done.
+
+mod binary;
+mod meta;
+mod text;
+
+use super::items::{ItemId, Items};
+use super::plan::{Op, Wire};
+use super::window::{Asked, Queue, Taken, What, Window};
+
+/// One protocol, for the items of one plan.
+pub(super) struct Speech {
+    pub(super) items: Items,
+    wire: Wire,
+    /// Whether some requests ask for no answer.
+    noreply: bool,
+    /// The next store's stamp.
+    stamp: u32,
+}
+
+/// What is sent as one request.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) op: Op,
+    /// One, or of a get any number but 0.
+    pub(super) ids: &'a [ItemId],
+    /// It asks for no answer.
+    pub(super) quiet: bool,
+    /// When its latency starts.
+    pub(super) due_ns: u64,
+}
+
+impl Speech {
+    pub(super) fn new(items: Items, wire: Wire, noreply: bool, first_stamp: u32) -> Self {
+        Self { items, wire, noreply, stamp: first_stamp }
+    }
+
+    /// Appends a request, and what is awaited for it.
+    #[inline]
+    pub(super) fn push_request(&mut self, out: &mut Vec<u8>, queue: &mut Queue, request: Request<'_>) {
+        if request.op.stores() {
+            self.stamp = self.stamp.wrapping_add(1);
+        }
+        match self.wire {
+            Wire::Text => text::push(&self.items, out, request, self.stamp),
+            Wire::Meta => meta::push(&self.items, out, request, self.stamp),
+            Wire::Binary => binary::push(&self.items, out, request, self.stamp),
+        }
+        let (op, due_ns) = (request.op, request.due_ns);
+        if op.fetches() {
+            let (last, others) = request.ids.split_last().expect("a get names a key");
+            queue.extend(others.iter().map(|&id| Asked { due_ns, id, what: What::Value(op) }));
+            queue.push_back(Asked { due_ns, id: *last, what: What::LastValue(op) });
+        } else if !request.quiet {
+            queue.push_back(Asked { due_ns, id: request.ids[0], what: What::Answer(op) });
+        }
+    }
+
+    /// Appends a fence behind so many requests that asked for no answer.
+    pub(super) fn push_fence(&self, out: &mut Vec<u8>, queue: &mut Queue, quiet: u32, due_ns: u64) {
+        out.extend_from_slice(self.fence());
+        queue.push_back(Asked { due_ns, id: ItemId::item(0), what: What::Fence { quiet } });
+    }
+
+    /// A request that every server of this protocol answers, and that changes nothing.
+    pub(super) fn fence(&self) -> &'static [u8] {
+        match self.wire {
+            Wire::Text => text::FENCE,
+            Wire::Meta => meta::FENCE,
+            Wire::Binary => &binary::FENCE,
+        }
+    }
+
+    /// Whether this answers the fence; None: more must come first.
+    pub(super) fn is_fence_answer(&self, input: &[u8]) -> Option<bool> {
+        match self.wire {
+            Wire::Text => line_len(input).map(|_| input.starts_with(b"VERSION ")),
+            Wire::Meta => line_len(input).map(|_| input == b"MN\r\n"),
+            Wire::Binary => binary::is_fence_answer(input),
+        }
+    }
+
+    /// Compares the first reply in `input` with the entry in front of the queue.
+    #[inline]
+    pub(super) fn take(&self, queue: &mut Queue, input: &[u8], window: &mut Window) -> Taken {
+        match self.wire {
+            Wire::Text => text::take(&self.items, self.noreply, queue, input, window),
+            Wire::Meta => meta::take(&self.items, self.noreply, queue, input, window),
+            Wire::Binary => binary::take(&self.items, queue, input, window),
+        }
+    }
+}
+
+/// The length of the line that `input` starts with, its end included.
+#[inline]
+fn line_len(input: &[u8]) -> Option<usize> {
+    memchr::memchr(b'\n', input).map(|at| at + 1)
+}
+
+/// No value that is asked for is longer, with its key.
+const VALUE_BYTES_MAX: usize = (1 << 30) + 1024;
+/// No line of a reply is longer.
+const LINE_BYTES_MAX: usize = 2048;
+
+#[cold]
+fn out_of_step(awaited: Option<&Asked>, input: &[u8]) -> Taken {
+    let shown = input[..input.len().min(60)].escape_ascii();
+    Taken::Lost(match awaited.map(|asked| asked.what) {
+        Some(What::Value(op) | What::LastValue(op) | What::Answer(op)) => {
+            format!("out of step: a {} was answered {shown}", op.name())
+        }
+        Some(What::Fence { .. }) => format!("out of step: the request that ends a batch was answered {shown}"),
+        None => format!("out of step: nothing was asked, and {shown} came"),
+    })
+}
+
+/// The entry in front was answered, and carries no value.
+#[inline]
+fn settle(queue: &mut Queue, window: &mut Window, op: Op, done: bool) {
+    if let Some(asked) = queue.pop_front() {
+        window.changed(op, done);
+        window.answered(&asked);
+    }
+}
+
+/// Errors have the same words in both line protocols.
+fn is_error_line(line: &[u8]) -> bool {
+    line == b"ERROR\r\n" || line.starts_with(b"CLIENT_ERROR") || line.starts_with(b"SERVER_ERROR")
+}
+
+/// The key is not the one in front: those before it were missed. The value is compared when it is in front.
+#[cold]
+fn out_of_order(items: &Items, queue: &mut Queue, key: &[u8], whole: usize, window: &mut Window) -> Taken {
+    let of_request = 1 + queue.iter().take_while(|asked| matches!(asked.what, What::Value(_))).count();
+    match queue.iter().take(of_request).position(|asked| items.is_key(asked.id, key)) {
+        Some(missed) => {
+            for _ in 0..missed {
+                queue.pop_front();
+                window.miss();
+            }
+            Taken::Bytes(0)
+        }
+        None => {
+            window.fault(format!("a value came for {}, which was not asked for", key.escape_ascii()));
+            Taken::Bytes(whole)
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! `larder-bench`: what it sends is answered, what it counts is true, and a server that lies is found out.
+
+mod session;
