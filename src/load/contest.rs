@@ -27,6 +27,8 @@ pub struct Place {
     pub server_cores: Vec<usize>,
     /// Of this program's.
     pub client_cores: Vec<usize>,
+    /// Of both.
+    pub priority: Priority,
 }
 
 /// Files a run may have open: each connection is one here and one in the server, which inherits the limit.
@@ -41,12 +43,12 @@ impl Place {
     /// A variable that is no number, or the kernel's word.
     pub fn from_environment() -> io::Result<Self> {
         raise_open_files(OPEN_FILES, OPEN_FILES_LEAST)?;
-        if number("LARDER_BENCH_REALTIME", 0)? != 0 {
-            set_priority(Priority::Realtime)?;
-        }
+        let priority = if number("LARDER_BENCH_REALTIME", 0)? != 0 { Priority::Realtime } else { Priority::Normal };
+        set_priority(priority)?;
         Ok(Self {
             server_cores: vec![number("LARDER_BENCH_SERVER_CORE", 0)?],
             client_cores: vec![number("LARDER_BENCH_CLIENT_CORE", 1)?],
+            priority,
         })
     }
 }
@@ -60,19 +62,18 @@ impl Contest {
     pub fn from_environment() -> io::Result<Self> {
         let ours = command_or("LARDER_BENCH_A", || Ok(built_larder()))?;
         let yardstick = command_or("LARDER_BENCH_B", newest_memcached)?;
-        Ok(Self { servers: ServerCommand::distinctly_named(ours, yardstick), place: Place::from_environment()? })
+        let mut servers = [ours, yardstick];
+        ServerCommand::name_apart(&mut servers);
+        Ok(Self { servers, place: Place::from_environment()? })
     }
 }
 
 /// A server may be given with arguments of its own: `LARDER_BENCH_B="target/memcached/bin/memcached -R 1000"`.
 fn command_or(variable: &str, otherwise: impl FnOnce() -> io::Result<PathBuf>) -> io::Result<ServerCommand> {
-    let given = env::var(variable).unwrap_or_default();
-    let mut words = given.split_whitespace();
-    let program = match words.next() {
-        Some(program) => PathBuf::from(program),
-        None => otherwise()?,
-    };
-    Ok(ServerCommand::new(program, words.map(str::to_string).collect()))
+    match env::var(variable) {
+        Ok(given) if !given.trim().is_empty() => ServerCommand::parse(&given),
+        _ => Ok(ServerCommand::new(otherwise()?, Vec::new())),
+    }
 }
 
 /// The daemon beside this program, `target/release/larder`; programs of `cargo bench` lie a folder further down, in `deps`.

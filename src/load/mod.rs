@@ -8,6 +8,7 @@
 //!                 ├─ items              keys and values of a number (sizes: lengths from a file)
 //!                 ╰─ connection, window, live        bytes, counts, and what others see of them
 //!
+//! bench      servers compared: the table of `make bench`
 //! contest    which servers, on which cores, from LARDER_BENCH_* variables
 //! server     one of them: start, questions beside the load, stop
 //! host       what /proc says of the machine and of a process
@@ -18,6 +19,7 @@
 //!
 //! Nothing below imports this room: the daemon does not know that it is measured.
 
+pub mod bench;
 mod chooser;
 mod closed_loop;
 mod connection;

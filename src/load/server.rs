@@ -1,6 +1,7 @@
 //! One server under test: started on its core, asked for its statistics, stopped at the end.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -18,12 +19,22 @@ use super::host;
 const PATIENCE_US: u64 = 60_000_000;
 
 /// How to start a server, and what to call it in the tables.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ServerCommand {
     /// The program and its arguments, without their folder.
     pub name: String,
     program: PathBuf,
     own_arguments: Vec<String>,
+    kind: Kind,
+}
+
+/// What a program understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// memcached's flags.
+    Memcached,
+    /// An address and nothing else.
+    Floor,
 }
 
 impl ServerCommand {
@@ -31,16 +42,68 @@ impl ServerCommand {
     pub fn new(program: PathBuf, own_arguments: Vec<String>) -> Self {
         let stem = program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name = [&[stem], own_arguments.as_slice()].concat().join(" ");
-        Self { name, program, own_arguments }
+        Self { name, program, own_arguments, kind: Kind::Memcached }
     }
 
-    /// A server may be compared with itself: that is how the noise of a machine is measured.
-    pub fn distinctly_named(mut ours: Self, mut yardstick: Self) -> [Self; 2] {
-        if ours.name == yardstick.name {
-            ours.name.push_str(" (A)");
-            yardstick.name.push_str(" (B)");
+    /// A path and arguments in one text, as in `"target/release/larder -R 100"`.
+    ///
+    /// # Errors
+    /// The text is blank.
+    pub fn parse(text: &str) -> io::Result<Self> {
+        let mut words = text.split_whitespace();
+        let program = words.next().ok_or_else(|| io::Error::other("a server's path is empty"))?;
+        Ok(Self::new(program.into(), words.map(str::to_string).collect()))
+    }
+
+    /// This program itself, as the server that does nothing.
+    ///
+    /// # Errors
+    /// The kernel does not say where this program lies.
+    pub fn floor() -> io::Result<Self> {
+        let own = env::current_exe()?;
+        Ok(Self { name: "floor".into(), program: own, own_arguments: vec!["--floor".into()], kind: Kind::Floor })
+    }
+
+    /// Whether it is the server that does nothing.
+    pub fn is_floor(&self) -> bool {
+        self.kind == Kind::Floor
+    }
+
+    /// The same program with one more argument, or several with blanks between them.
+    #[must_use]
+    pub fn with_arguments(&self, more: &str) -> Self {
+        let more = more.split_whitespace().map(str::to_string);
+        Self::new(self.program.clone(), self.own_arguments.iter().cloned().chain(more).collect())
+    }
+
+    /// Whether the two differ in their arguments at most.
+    pub fn is_same_program(&self, other: &Self) -> bool {
+        self.program == other.program && self.kind == other.kind
+    }
+
+    /// Gives servers of one name letters. A server may be compared with itself: that is how the noise of a machine is
+    /// measured.
+    pub fn name_apart(servers: &mut [Self]) {
+        let names: Vec<String> = servers.iter().map(|server| server.name.clone()).collect();
+        for (server, letter) in servers.iter_mut().zip('A'..='Z') {
+            if names.iter().filter(|name| **name == server.name).count() > 1 {
+                server.name.push_str(&format!(" ({letter})"));
+            }
         }
-        [ours, yardstick]
+    }
+
+    /// What starts it on this address with these flags.
+    fn words(&self, address: SocketAddr, arguments: &[&str]) -> Vec<String> {
+        let mut words = vec![self.program.to_string_lossy().into_owned()];
+        words.extend(self.own_arguments.iter().cloned());
+        words.extend(["-l".into(), address.ip().to_string(), "-p".into(), address.port().to_string()]);
+        if self.kind == Kind::Memcached {
+            if is_root() {
+                words.extend(["-u".into(), "root".into()]);
+            }
+            words.extend(arguments.iter().map(ToString::to_string));
+        }
+        words
     }
 }
 
@@ -63,14 +126,7 @@ impl Server {
         arguments: &[&str],
     ) -> io::Result<(Self, Duration)> {
         let address = free_address()?;
-        let mut words: Vec<String> = wrapper.to_vec();
-        words.push(command.program.to_string_lossy().into_owned());
-        words.extend(command.own_arguments.iter().cloned());
-        words.extend(["-l".into(), address.ip().to_string(), "-p".into(), address.port().to_string()]);
-        if is_root() {
-            words.extend(["-u".into(), "root".into()]);
-        }
-        words.extend(arguments.iter().map(ToString::to_string));
+        let words = [wrapper, &command.words(address, arguments)].concat();
         let mut process = Command::new(&words[0]);
         process.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
         end_with_this_thread(&mut process);
@@ -228,4 +284,32 @@ impl Control {
 /// A port that was free a moment ago.
 fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ServerCommand;
+
+    #[test]
+    fn servers_of_one_name_are_told_apart() {
+        let parse = |text| ServerCommand::parse(text).unwrap();
+        let mut servers = [parse("/a/larder -R 20"), parse("/b/larder  -R  20"), parse("memcached")];
+        ServerCommand::name_apart(&mut servers);
+        assert_eq!(
+            servers.each_ref().map(|server| &*server.name),
+            ["larder -R 20 (A)", "larder -R 20 (B)", "memcached"]
+        );
+        assert!(ServerCommand::parse(" ").is_err());
+    }
+
+    #[test]
+    fn the_floor_is_given_an_address_and_nothing_else() {
+        let address = "127.0.0.1:4000".parse().unwrap();
+        let words = ServerCommand::floor().unwrap().words(address, &["-t", "1"]);
+        assert_eq!(words[1..], ["--floor", "-l", "127.0.0.1", "-p", "4000"]);
+        let words =
+            ServerCommand::parse("memcached -R 20").unwrap().with_arguments("-m 5").words(address, &["-t", "1"]);
+        assert_eq!(words[..5], ["memcached", "-R", "20", "-m", "5"]);
+        assert_eq!(words[words.len() - 2..], ["-t", "1"]);
+    }
 }

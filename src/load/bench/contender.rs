@@ -1,0 +1,168 @@
+//! One of the servers that are compared, and what a window of load on it costs.
+
+use std::io;
+use std::time::Duration;
+
+use crate::base::log_line;
+
+use super::super::contest::Place;
+use super::super::host::{CpuTime, Resident, pause};
+use super::super::outcome::Outcome;
+use super::super::plan::{KeyPlan, Mix, Op, Plan, SizePlan, Target};
+use super::super::server::{Server, ServerCommand};
+use super::super::session::Session;
+
+/// A server is quiet when its background threads take less than one percent of a core.
+const QUIET_LOOK: Duration = Duration::from_millis(200);
+const QUIET_RUN_NS_MAX: u64 = 2_000_000;
+const QUIET_LOOKS_MAX: u32 = 100;
+/// What a thread has run is known exactly when it sleeps, and only to the last tick while it runs.
+const REST: Duration = Duration::from_millis(3);
+
+/// A running server and what has been stored in it.
+pub(super) struct Contender {
+    /// As in the tables.
+    pub(super) name: String,
+    /// What it answers to `version`.
+    pub(super) version: String,
+    /// The process.
+    pub(super) server: Server,
+    /// It answers every key with one item, so it is only asked for one.
+    is_floor: bool,
+    filled: Vec<(KeyPlan, SizePlan)>,
+}
+
+/// One stretch of load on one server.
+pub(super) struct Window {
+    /// Of all threads of the server.
+    pub(super) cpu: CpuTime,
+    /// What the client saw.
+    pub(super) outcome: Outcome,
+}
+
+impl Contender {
+    /// Starts the server.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub(super) fn start(place: &Place, command: &ServerCommand, arguments: &[&str]) -> io::Result<Self> {
+        let (server, _) = Server::start(place, command, &[], arguments)?;
+        let version = server.control()?.ask("version")?.trim_start_matches("VERSION ").to_string();
+        Ok(Self { name: command.name.clone(), version, server, is_floor: command.is_floor(), filled: Vec::new() })
+    }
+
+    /// Connections for this load, and its items stored if they are not yet.
+    ///
+    /// # Errors
+    /// An item that is not stored, or the kernel's word.
+    pub(super) fn open(&mut self, plan: &Plan) -> io::Result<Session> {
+        let mut plan = plan.clone();
+        if self.is_floor {
+            plan.keys.count = 1;
+        }
+        let wanted = (plan.keys.clone(), plan.values.clone());
+        if !self.filled.contains(&wanted) {
+            self.fill(&plan)?;
+            if self.is_floor {
+                self.filled.clear();
+            }
+            self.filled.push(wanted);
+        }
+        Session::open(&plan, &Target::Tcp(self.server.address))
+    }
+
+    fn fill(&self, plan: &Plan) -> io::Result<()> {
+        let outcome = Session::open(&fill_plan(plan), &Target::Tcp(self.server.address))?.fill()?;
+        let said = outcome.notes.join("; ");
+        if outcome.errors + outcome.faults + outcome.lost_connections > 0 || outcome.stored < plan.keys.count {
+            let message = format!("{}: {} of {} items stored; {said}", self.name, outcome.stored, plan.keys.count);
+            return Err(io::Error::other(message));
+        }
+        if !self.is_floor {
+            self.server.control()?.wait_for_settled_index()?;
+            self.wait_until_quiet()?;
+        }
+        Ok(())
+    }
+
+    /// Sorting a million new items into queues goes on for seconds, and would be charged to the first row.
+    fn wait_until_quiet(&self) -> io::Result<()> {
+        for _ in 0..QUIET_LOOKS_MAX {
+            let before = self.resting_cpu_time()?;
+            pause(QUIET_LOOK);
+            if self.resting_cpu_time()?.since(before).run_ns < QUIET_RUN_NS_MAX {
+                return Ok(());
+            }
+        }
+        log_line(
+            format!("{} does not come to rest: its background work is part of what follows", self.name).as_bytes(),
+        );
+        Ok(())
+    }
+
+    /// Load for so long. Starts and ends with the server asleep.
+    ///
+    /// # Errors
+    /// A wrong reply, or the kernel's word.
+    pub(super) fn window(&self, session: &mut Session, duration: Duration) -> io::Result<Window> {
+        let before = self.resting_cpu_time()?;
+        let outcome = session.run(duration)?;
+        let cpu = self.resting_cpu_time()?.since(before);
+        if outcome.faults + outcome.errors + outcome.lost_connections > 0 {
+            return Err(io::Error::other(format!("{}: wrong replies: {}", self.name, outcome.notes.join("; "))));
+        }
+        if outcome.requests == 0 {
+            return Err(io::Error::other(format!("{} answered nothing in {duration:?}", self.name)));
+        }
+        Ok(Window { cpu, outcome })
+    }
+
+    /// Items that have left for others; None for the floor, which holds none.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(super) fn evictions(&self) -> io::Result<Option<u64>> {
+        if self.is_floor { Ok(None) } else { self.server.control()?.stat("evictions").map(Some) }
+    }
+
+    /// Its memory now.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(super) fn resident(&self) -> io::Result<Resident> {
+        Resident::of(self.server.pid())
+    }
+
+    fn resting_cpu_time(&self) -> io::Result<CpuTime> {
+        pause(REST);
+        CpuTime::of(self.server.pid())
+    }
+}
+
+impl Window {
+    /// CPU µs of the server for one key.
+    pub(super) fn cpu_us(&self) -> f64 {
+        self.cpu.run_ns as f64 / 1e3 / self.outcome.keys as f64
+    }
+
+    /// Keys a second.
+    pub(super) fn per_second(&self) -> f64 {
+        self.outcome.keys as f64 / self.outcome.elapsed.as_secs_f64()
+    }
+
+    /// Share of the time in which the server ran; of one core.
+    pub(super) fn server_busy(&self) -> f64 {
+        self.cpu.run_ns as f64 / 1e9 / self.outcome.elapsed.as_secs_f64()
+    }
+
+    /// Microseconds that this percentage of the requests stayed below.
+    pub(super) fn latency_us(&self, percent: f64) -> f64 {
+        self.outcome.latency_ns(percent) as f64 / 1e3
+    }
+}
+
+/// The same items, stored as fast as they are taken.
+fn fill_plan(plan: &Plan) -> Plan {
+    let stores = if plan.mix.0.iter().any(|(op, _)| op.counts()) { plan.mix.clone() } else { Mix::only(Op::Set) };
+    Plan { mix: stores, ..plan.clone() }
+}

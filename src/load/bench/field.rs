@@ -1,0 +1,222 @@
+//! Which servers meet, and the rows they meet in.
+
+use std::env;
+use std::io;
+use std::time::Duration;
+
+use crate::base::log_line;
+
+use super::super::contest::{Contest, Place, describe_host, number};
+use super::super::plan::Plan;
+use super::super::server::ServerCommand;
+use super::contender::{Contender, Window};
+use super::rows::{Measure, Row, Stage};
+use super::table::{self, Detail, Verdict};
+use super::turns::{Ready, Series, in_turns, ratio};
+use super::{instructions, memory, tails, threads};
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Markdown.
+    Table,
+    /// One object.
+    Json,
+}
+
+/// The servers of a run. Every ratio is the first one's figure over another's; bars are against the second.
+pub struct Field {
+    /// At least two; the floor, if it takes part, is the last.
+    pub servers: Vec<ServerCommand>,
+    /// Where they and the client run.
+    pub place: Place,
+    /// Rounds in which each has its turn.
+    pub rounds: usize,
+    /// How long a turn is.
+    pub window: Duration,
+    /// How the results are printed.
+    pub form: Form,
+}
+
+impl Field {
+    /// larder, memcached at its defaults and at `-R 1000`, and the floor; or the servers given, and the floor.
+    ///
+    /// # Errors
+    /// A variable that is no number, no memcached to be had, or the kernel's word.
+    pub fn new(given: Vec<ServerCommand>, form: Form) -> io::Result<Self> {
+        let mut servers = given;
+        if servers.is_empty() {
+            let [ours, yardstick] = Contest::from_environment()?.servers;
+            let tuned = env::var_os("LARDER_BENCH_B").is_none().then(|| yardstick.with_arguments("-R 1000"));
+            servers = [ours, yardstick].into_iter().chain(tuned).collect();
+        }
+        if servers.len() == 1 {
+            servers.push(Contest::from_environment()?.servers[1].clone());
+        }
+        ServerCommand::name_apart(&mut servers);
+        servers.push(ServerCommand::floor()?);
+        Ok(Self {
+            servers,
+            place: Place::from_environment()?,
+            rounds: number("LARDER_BENCH_PAIRS", 5)?,
+            window: Duration::from_millis(number("LARDER_BENCH_WINDOW_MS", 500)?),
+            form,
+        })
+    }
+
+    /// As the columns are headed.
+    pub fn names(&self) -> Vec<String> {
+        self.servers.iter().map(|server| server.name.clone()).collect()
+    }
+
+    /// One load on all servers.
+    ///
+    /// # Errors
+    /// A server that does not start or answers wrongly.
+    pub fn compare(&self, load: &str, plan: &Plan) -> io::Result<String> {
+        let mut contenders = self.start(Stage::Roomy)?;
+        let series = in_turns(&mut contenders, &self.pinned(plan), Ready::AtOnce, self.rounds, self.window)?;
+        let details = details_of(load, series);
+        Ok(match self.form {
+            Form::Json => table::json(&self.names(), &[], &details),
+            Form::Table => format!("{}\n{}", table::details(&details), self.footnote(&versions(&contenders))),
+        })
+    }
+
+    /// Rows of the table. A row that fails does not take the others with it; it is named when all are done.
+    ///
+    /// # Errors
+    /// A row could not be measured, or nobody listens.
+    pub fn measure(&self, rows: &[&'static Row], show: &mut dyn FnMut(&str) -> io::Result<()>) -> io::Result<()> {
+        let mut results = Results::default();
+        for stage in [Stage::Roomy, Stage::Large, Stage::Full] {
+            let of_stage: Vec<&'static Row> = rows.iter().filter(|row| needs(row, stage)).copied().collect();
+            if !of_stage.is_empty() {
+                self.measure_stage(stage, &of_stage, &mut results)?;
+            }
+        }
+        for row in rows {
+            let measured = match row.measure {
+                Measure::Cpu(..) | Measure::Tail(_) => continue,
+                Measure::TwoThreads(plan) => threads::measure(self, row, &plan()),
+                Measure::Instructions(plan) => instructions::measure(self, row, &plan()),
+                Measure::Idle(connections) => memory::idle_connections(self, row, connections),
+                Measure::Fair(others) => tails::fairness(self, row, &others()),
+            };
+            results.note(row, measured.map(|verdict| (verdict, Vec::new())));
+        }
+        results.verdicts.sort_by_key(|verdict| rows.iter().position(|row| row.name == verdict.row.name));
+        let names = self.names();
+        match self.form {
+            Form::Json => show(&table::json(&names, &results.verdicts, &results.details))?,
+            Form::Table => {
+                show(&table::verdicts(&names, &results.verdicts).to_string())?;
+                show(&table::details(&results.details).to_string())?;
+                show(&self.footnote(&results.versions))?;
+            }
+        }
+        match results.failed.as_slice() {
+            [] => Ok(()),
+            failed => Err(io::Error::other(format!("not measured: {}", failed.join(", ")))),
+        }
+    }
+
+    fn measure_stage(&self, stage: Stage, rows: &[&'static Row], results: &mut Results) -> io::Result<()> {
+        let mut contenders = self.start(stage)?;
+        results.versions = versions(&contenders);
+        for &row in rows {
+            log_line(format!("== {}", row.name).as_bytes());
+            let measured = match row.measure {
+                Measure::Tail(plan) => tails::tail(self, &mut contenders, row, &plan()),
+                Measure::Cpu(_, plan) => self.cpu(stage, &mut contenders, row, &plan()),
+                _ => continue,
+            };
+            results.note(row, measured);
+        }
+        contenders.into_iter().try_for_each(|contender| contender.server.stop())
+    }
+
+    fn cpu(
+        &self,
+        stage: Stage,
+        contenders: &mut [Contender],
+        row: &'static Row,
+        plan: &Plan,
+    ) -> io::Result<(Verdict, Vec<Series>)> {
+        let ready = if stage == Stage::Full { Ready::Evicting } else { Ready::AtOnce };
+        let series = in_turns(contenders, &self.pinned(plan), ready, self.rounds, self.window)?;
+        let rounds: Vec<Option<Vec<f64>>> = series.iter().map(|series| Some(series.figures(Window::cpu_us))).collect();
+        Ok((Verdict::by_ratio(row, &rounds), series))
+    }
+
+    /// The load, made on the client's cores.
+    pub(super) fn pinned(&self, plan: &Plan) -> Plan {
+        Plan { cores: self.place.client_cores.clone(), ..plan.clone() }
+    }
+
+    fn start(&self, stage: Stage) -> io::Result<Vec<Contender>> {
+        let arguments = [&["-t", "1"], stage.arguments()].concat();
+        self.servers.iter().map(|server| Contender::start(&self.place, server, &arguments)).collect()
+    }
+
+    /// Without it a figure cannot be compared with another day's.
+    fn footnote(&self, versions: &str) -> String {
+        format!(
+            "{} rounds of {} ms each; server -t 1 on core {:?}, polling client on core {:?}. {versions}; {}.\n",
+            self.rounds,
+            self.window.as_millis(),
+            self.place.server_cores,
+            self.place.client_cores,
+            describe_host(),
+        )
+    }
+}
+
+fn needs(row: &Row, stage: Stage) -> bool {
+    match row.measure {
+        Measure::Cpu(of, _) => of == stage,
+        Measure::Tail(_) => stage == Stage::Roomy,
+        Measure::TwoThreads(_) | Measure::Instructions(_) | Measure::Idle(_) | Measure::Fair(_) => false,
+    }
+}
+
+/// What is known so far.
+#[derive(Default)]
+struct Results {
+    verdicts: Vec<Verdict>,
+    details: Vec<Detail>,
+    failed: Vec<&'static str>,
+    versions: String,
+}
+
+impl Results {
+    fn note(&mut self, row: &'static Row, measured: io::Result<(Verdict, Vec<Series>)>) {
+        match measured {
+            Ok((verdict, series)) => {
+                self.verdicts.push(verdict);
+                self.details.extend(details_of(row.name, series));
+            }
+            Err(error) => {
+                log_line(format!("{}: {error}", row.name).as_bytes());
+                self.failed.push(row.name);
+            }
+        }
+    }
+}
+
+fn details_of(load: &str, series: Vec<Series>) -> Vec<Detail> {
+    if series.is_empty() {
+        return Vec::new();
+    }
+    let ours = series[0].figures(Window::cpu_us);
+    let detail = |series: Series| {
+        let ratio = ratio(&ours, &series.figures(Window::cpu_us));
+        Detail { load: load.to_string(), series, ratio }
+    };
+    series.into_iter().map(detail).collect()
+}
+
+fn versions(contenders: &[Contender]) -> String {
+    let text = |contender: &Contender| format!("{}: {}", contender.name, contender.version);
+    contenders.iter().map(text).collect::<Vec<_>>().join("; ")
+}

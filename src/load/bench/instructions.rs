@@ -1,0 +1,114 @@
+//! User-space instructions per request, counted by valgrind.
+//!
+//! ```text
+//! Ir per key = (Ir of the worker in a long life − in a short one) / (keys of the long one − of the short one)
+//! ```
+//!
+//! One connection and 1,000 keys. The difference leaves out the start, the fill and the end; counting the worker's
+//! thread alone leaves out background threads, whose work under valgrind grows with time and not with requests.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::base::log_line;
+
+use super::super::contest::Place;
+use super::super::plan::{KeyPlan, Mix, Op, Plan, Target};
+use super::super::server::{Server, ServerCommand};
+use super::super::session::Session;
+use super::field::Field;
+use super::rows::Row;
+use super::table::Verdict;
+
+const KEYS: u64 = 1_000;
+const REQUESTS_FEW: u64 = 20_000;
+const REQUESTS_MANY: u64 = 60_000;
+/// Between two looks at how many requests were answered.
+const LOOK: Duration = Duration::from_millis(20);
+/// Valgrind keeps twelve descriptors for itself, and lets a program set its limit to exactly what is left.
+const DESCRIPTORS: &str = "1036";
+/// What `-c` may be then: larder wants some descriptors beside its clients', memcached sets the limit to this number.
+const CONNECTIONS_MAX: [&str; 2] = ["900", "1024"];
+
+pub(super) fn measure(field: &Field, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
+    let plan = Plan {
+        connections: 1,
+        keys: KeyPlan { count: KEYS, ..plan.keys.clone() },
+        cores: field.place.client_cores.clone(),
+        ..plan.clone()
+    };
+    let mut rounds: Vec<Option<Vec<f64>>> = Vec::new();
+    for (number, server) in field.servers.iter().enumerate() {
+        // A server that differs from one before it in its arguments alone, as memcached -R 1000, has the same code.
+        let earlier = field.servers[..number].iter().position(|earlier| earlier.is_same_program(server));
+        let figure = match earlier {
+            Some(earlier) => rounds[earlier].clone(),
+            None => Some(vec![per_key(&field.place, row, server, &plan)?]),
+        };
+        rounds.push(figure);
+    }
+    Ok(Verdict::by_own(row, &rounds))
+}
+
+fn per_key(place: &Place, row: &Row, server: &ServerCommand, plan: &Plan) -> io::Result<f64> {
+    log_line(format!("== {}: {}", row.name, server.name).as_bytes());
+    let (few, few_keys) = counted(place, server, plan, REQUESTS_FEW)?;
+    let (many, many_keys) = counted(place, server, plan, REQUESTS_MANY)?;
+    // Threads are numbered as they start, alike in both runs; the one that did more work is the worker.
+    let worker = few.iter().zip(&many).map(|(few, many)| many.saturating_sub(*few)).max().unwrap_or(0);
+    Ok(worker as f64 / many_keys.saturating_sub(few_keys).max(1) as f64)
+}
+
+/// Instructions of each thread, in order of their start, over the whole life of a server, and the keys it was asked.
+fn counted(place: &Place, command: &ServerCommand, plan: &Plan, keys_least: u64) -> io::Result<(Vec<u64>, u64)> {
+    let folder = std::env::temp_dir().join(format!("larder-instructions-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let wrapper = [
+        "prlimit".to_string(),
+        format!("--nofile={DESCRIPTORS}:{DESCRIPTORS}"),
+        "valgrind".to_string(),
+        "--quiet".to_string(),
+        "--tool=callgrind".to_string(),
+        "--separate-threads=yes".to_string(),
+        "--trace-children=yes".to_string(),
+        format!("--callgrind-out-file={}", folder.join("out.%p").display()),
+    ];
+    let start = |connections_max| Server::start(place, command, &wrapper, &["-t", "1", "-c", connections_max]);
+    let (server, _) = start(CONNECTIONS_MAX[0]).or_else(|_| start(CONNECTIONS_MAX[1]))?;
+    let pid = server.pid();
+    let target = Target::Tcp(server.address);
+    let keys = if command.is_floor() { KeyPlan { count: 1, ..plan.keys.clone() } } else { plan.keys.clone() };
+    let plan = Plan { keys, ..plan.clone() };
+    Session::open(&Plan { mix: Mix::only(Op::Set), pipeline: 50, ..plan.clone() }, &target)?.fill()?;
+    let mut session = Session::open(&plan, &target)?;
+    let mut asked = 0;
+    while asked < keys_least {
+        asked += session.run(LOOK)?.keys;
+    }
+    drop(session);
+    server.stop()?;
+    let totals = totals_by_thread(&folder, pid);
+    fs::remove_dir_all(&folder)?;
+    Ok((totals?, asked))
+}
+
+/// Callgrind writes `out.PID-01`, `out.PID-02`, … when the process ends, each with a line `totals: N`; `out.PID` when
+/// there was one thread.
+fn totals_by_thread(folder: &Path, pid: u32) -> io::Result<Vec<u64>> {
+    let name = format!("out.{pid}");
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)?
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&name))
+        .map(|entry| entry.path())
+        .collect();
+    paths.sort();
+    let total_of = |path: &PathBuf| {
+        let text = fs::read_to_string(path)?;
+        let line = text.lines().find_map(|line| line.strip_prefix("totals:"));
+        let total = line.and_then(|rest| rest.trim().parse().ok());
+        total.ok_or_else(|| io::Error::other(format!("{}: no totals", path.display())))
+    };
+    paths.iter().map(total_of).collect()
+}

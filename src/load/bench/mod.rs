@@ -1,0 +1,25 @@
+//! Servers compared: `larder-bench --server A --server B`, and the table of `make bench`.
+//!
+//! ```text
+//! rows ──▶ field ─┬─▶ turns          CPU per request: windows of one load on all servers in turns
+//!                 ├─▶ threads        two threads beside one
+//!                 ├─▶ instructions   counted by valgrind
+//!                 ├─▶ tails          the slowest gets, alone and beside other clients
+//!                 └─▶ memory         RSS per connection, start, full
+//!                        └──▶ table  figures beside bars, Markdown or JSON
+//! ```
+
+mod contender;
+mod field;
+mod instructions;
+mod memory;
+mod modes;
+mod rows;
+mod table;
+mod tails;
+mod threads;
+mod turns;
+
+pub use field::{Field, Form};
+pub use modes::run_mode;
+pub use rows::{Measure, ROWS, Row, Stage, Unit, named};

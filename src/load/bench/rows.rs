@@ -1,0 +1,258 @@
+//! The rows of `make bench`: what each measures, and what larder must show.
+//!
+//! ```text
+//! row ─┬─ measure ─┬─ Cpu(stage, load)   µs of the server per request, windows in turns
+//!      │           ├─ Threads, Instructions, Tail, Idle, Fair …   each made in a file of its own
+//!      │           └─ …
+//!      └─ bar, aim                       in the unit the row is judged in
+//! ```
+//!
+//! Pure: nothing here runs anything.
+
+use super::super::plan::{KeyPlan, Mix, Op, Pacing, Plan, SizePlan, Waiting};
+
+/// One line of the table.
+pub struct Row {
+    /// As it is asked for with `ROWS=`.
+    pub name: &'static str,
+    /// How it is measured.
+    pub measure: Measure,
+    /// What it may not be above.
+    pub bar: f64,
+    /// What it should come to.
+    pub aim: Option<f64>,
+}
+
+/// How a row is measured, and so in which unit it is judged.
+#[derive(Clone, Copy, Debug)]
+pub enum Measure {
+    /// CPU time of the server per key, over the yardstick's.
+    Cpu(Stage, fn() -> Plan),
+    /// CPU time per key of two threads wherever the kernel puts them, over the same server's with one.
+    TwoThreads(fn() -> Plan),
+    /// User-space instructions per key.
+    Instructions(fn() -> Plan),
+    /// The 99.9th percentile of the latency, over the yardstick's.
+    Tail(fn() -> Plan),
+    /// Bytes of RSS for each of so many connections that are silent.
+    Idle(usize),
+    /// How much other clients raise the 99.9th percentile of small gets, over how much they do so at the yardstick.
+    Fair(fn() -> Plan),
+}
+
+/// The servers a row needs: with how much memory and what in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// All items fit.
+    Roomy,
+    /// All items fit, and there are ten million of them.
+    Large,
+    /// Full: every new item makes another one leave.
+    Full,
+}
+
+impl Stage {
+    /// Flags of both servers, beside `-t 1`.
+    pub const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Roomy => &["-m", "1024", "-c", "4096"],
+            Self::Large => &["-m", "4096", "-c", "4096"],
+            Self::Full => &["-m", "256", "-c", "4096"],
+        }
+    }
+}
+
+/// How a figure is written and judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Ours over the yardstick's.
+    Times,
+    /// A server's over its own at something else.
+    TimesOwn,
+    /// A number of these.
+    Absolute(&'static str),
+}
+
+impl Measure {
+    /// What the columns of the servers hold.
+    pub const fn figure(self) -> &'static str {
+        match self {
+            Self::Cpu(..) => "CPU µs",
+            Self::TwoThreads(_) => "× own -t 1",
+            Self::Instructions(_) => "instructions",
+            Self::Tail(_) => "p99.9 µs",
+            Self::Idle(_) => "bytes",
+            Self::Fair(_) => "× own p99.9 alone",
+        }
+    }
+
+    /// What is held against the bar.
+    pub const fn unit(self) -> Unit {
+        match self {
+            Self::Cpu(..) | Self::Tail(_) | Self::Fair(_) => Unit::Times,
+            Self::TwoThreads(_) => Unit::TimesOwn,
+            Self::Instructions(_) => Unit::Absolute("instructions"),
+            Self::Idle(_) => Unit::Absolute("B"),
+        }
+    }
+}
+
+const fn row(name: &'static str, measure: Measure, bar: f64, aim: f64) -> Row {
+    Row { name, measure, bar, aim: Some(aim) }
+}
+
+const fn fair(name: &'static str, others: fn() -> Plan) -> Row {
+    Row { name, measure: Measure::Fair(others), bar: 2.0, aim: None }
+}
+
+use Measure::{Cpu, Idle, Instructions, Tail, TwoThreads};
+use Stage::{Full, Large, Roomy};
+
+/// All of them. Keys of 32 bytes, values of 100, a million keys and 50 connections unless the name says otherwise.
+pub const ROWS: &[Row] = &[
+    row("get, 1 in flight", Cpu(Roomy, get), 0.86, 0.80),
+    row("get:set 10:1, 1 in flight", Cpu(Roomy, get_and_set), 0.87, 0.80),
+    row("set, 1 in flight", Cpu(Roomy, set), 0.85, 0.79),
+    row("get pipelined 50", Cpu(Roomy, || pipelined(get(), 50)), 0.40, 0.25),
+    row("100-key get, 1 M keys, per key", Cpu(Roomy, get_100_keys), 0.45, 0.30),
+    row("100-key get, 10 M keys, per key", Cpu(Large, || many(get_100_keys())), 0.40, 0.28),
+    row("set pipelined 50, room left", Cpu(Roomy, || pipelined(set(), 50)), 0.45, 0.33),
+    row("set pipelined 50, every set evicts", Cpu(Full, || pipelined(new_keys(), 50)), 0.45, 0.30),
+    row("set noreply flood", Cpu(Roomy, flood), 0.50, 0.35),
+    row("incr pipelined 50", Cpu(Roomy, || pipelined(incr(), 50)), 0.60, 0.40),
+    row("get 10 KiB, 1 in flight", Cpu(Roomy, get_10_kib), 0.93, 0.88),
+    row("get 10 KiB, pipelined 10", Cpu(Roomy, || pipelined(get_10_kib(), 10)), 0.85, 0.75),
+    row("get 512 KiB, 1 in flight", Cpu(Roomy, get_512_kib), 0.98, 0.95),
+    row("set pipelined 50, -t 2 unpinned", TwoThreads(|| pipelined(set(), 50)), 1.15, 1.05),
+    row("instructions: get, 1 in flight", Instructions(get), 1500.0, 1000.0),
+    row("instructions: get pipelined 50", Instructions(|| pipelined(get(), 50)), 700.0, 450.0),
+    row("instructions: set pipelined 50", Instructions(|| pipelined(set(), 50)), 1200.0, 800.0),
+    row("instructions: 100-key get, per key", Instructions(get_100_keys), 400.0, 250.0),
+    row("p99.9 of small gets, 60k/s open loop", Tail(open_loop), 0.90, 0.60),
+    row("RSS per idle connection, 10,000 of them", Idle(10_000), 300.0, 150.0),
+    row("2,000 active connections, get, 1 in flight", Cpu(Roomy, get_on_2000), 0.80, 0.68),
+    fair("p99.9 of small gets beside gets of 1 MiB", beside_large_values),
+    fair("p99.9 of small gets beside 100-key gets", beside_many_keys),
+    fair("p99.9 of small gets beside 1,000 in flight", beside_deep_pipelines),
+];
+
+/// Rows whose name contains one of these, separated by `;` because names have commas. An empty text is all of them.
+pub fn named(wanted: &str) -> Vec<&'static Row> {
+    let words: Vec<&str> = wanted.split(';').map(str::trim).filter(|word| !word.is_empty()).collect();
+    ROWS.iter().filter(|row| words.is_empty() || words.iter().any(|word| row.name.contains(word))).collect()
+}
+
+fn get() -> Plan {
+    Plan::default()
+}
+
+fn set() -> Plan {
+    Plan { mix: Mix::only(Op::Set), ..Plan::default() }
+}
+
+fn get_and_set() -> Plan {
+    Plan { mix: Mix(vec![(Op::Get, 10.0), (Op::Set, 1.0)]), ..Plan::default() }
+}
+
+fn pipelined(plan: Plan, pipeline: u32) -> Plan {
+    Plan { pipeline, ..plan }
+}
+
+fn get_100_keys() -> Plan {
+    Plan { keys_per_get: 100, ..Plan::default() }
+}
+
+fn many(plan: Plan) -> Plan {
+    Plan { keys: KeyPlan { count: 10_000_000, ..plan.keys.clone() }, ..plan }
+}
+
+fn new_keys() -> Plan {
+    Plan { keys: KeyPlan { count: 1, fresh: 1.0, ..set().keys }, ..set() }
+}
+
+/// As the measurements of doc/performance.md's bars were made: 20 connections, 500 sets behind one another.
+fn flood() -> Plan {
+    Plan { noreply: true, connections: 20, pipeline: 500, ..set() }
+}
+
+fn with_keys(plan: Plan, prefix: &str, count: u64) -> Plan {
+    Plan { keys: KeyPlan { prefix: prefix.to_string(), count, ..plan.keys.clone() }, ..plan }
+}
+
+fn incr() -> Plan {
+    with_keys(Plan { mix: Mix::only(Op::Incr), ..Plan::default() }, "count:", 100_000)
+}
+
+fn get_10_kib() -> Plan {
+    with_keys(Plan { values: SizePlan::Fixed(10 << 10), ..Plan::default() }, "kib10:", 10_000)
+}
+
+fn get_512_kib() -> Plan {
+    with_keys(Plan { values: SizePlan::Fixed(512 << 10), connections: 10, ..Plan::default() }, "kib512:", 100)
+}
+
+fn get_on_2000() -> Plan {
+    Plan { connections: 2000, ..Plan::default() }
+}
+
+fn open_loop() -> Plan {
+    Plan { pacing: Pacing::Open { per_second: 60_000.0 }, ..Plan::default() }
+}
+
+/// The gets whose latency the rows of fairness are about. It sleeps, because the other clients share its core.
+pub(super) fn watched() -> Plan {
+    let pacing = Pacing::Open { per_second: 20_000.0 };
+    few_keys(Plan { pacing, waiting: Waiting::Sleep, connections: 20, ..Plan::default() })
+}
+
+fn few_keys(plan: Plan) -> Plan {
+    with_keys(plan, "small:", 100_000)
+}
+
+fn beside_large_values() -> Plan {
+    let sleeping = Plan { waiting: Waiting::Sleep, connections: 4, ..Plan::default() };
+    with_keys(Plan { values: SizePlan::Fixed(1 << 20), ..sleeping }, "mib:", 64)
+}
+
+fn beside_many_keys() -> Plan {
+    few_keys(Plan { waiting: Waiting::Sleep, connections: 10, ..get_100_keys() })
+}
+
+fn beside_deep_pipelines() -> Plan {
+    few_keys(Plan { waiting: Waiting::Sleep, connections: 4, ..pipelined(get(), 1000) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Measure, ROWS, named};
+
+    #[test]
+    fn every_row_has_a_name_of_its_own_and_an_aim_beyond_its_bar() {
+        for (number, row) in ROWS.iter().enumerate() {
+            assert!(ROWS[..number].iter().all(|earlier| earlier.name != row.name), "{} twice", row.name);
+            assert!(row.aim.is_none_or(|aim| aim < row.bar), "{}: aim {:?}, bar {}", row.name, row.aim, row.bar);
+        }
+    }
+
+    #[test]
+    fn rows_are_asked_for_by_parts_of_their_names() {
+        let names = |wanted| named(wanted).iter().map(|row| row.name).collect::<Vec<_>>();
+        assert_eq!(names("incr; -t 2"), ["incr pipelined 50", "set pipelined 50, -t 2 unpinned"]);
+        assert_eq!(names("").len(), ROWS.len());
+        assert_eq!(names(" ; ").len(), ROWS.len());
+        assert!(names("no such row").is_empty());
+    }
+
+    #[test]
+    fn a_row_without_a_size_in_its_name_has_the_usual_one() {
+        for row in ROWS.iter().filter(|row| !row.name.contains("KiB") && !row.name.contains("MiB")) {
+            let plan = match row.measure {
+                Measure::Cpu(_, plan) | Measure::TwoThreads(plan) | Measure::Instructions(plan) => plan(),
+                Measure::Tail(plan) | Measure::Fair(plan) => plan(),
+                Measure::Idle(_) => continue,
+            };
+            assert_eq!(plan.values, super::SizePlan::Fixed(100), "{}", row.name);
+            assert_eq!(plan.keys.length, super::SizePlan::Fixed(32), "{}", row.name);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The table that is printed, and the same as JSON.
+
+use std::fmt::Write as _;
+
+use super::super::figures::{Spread, Table, short_count};
+use super::contender::Window;
+use super::rows::{Row, Unit};
+use super::turns::Series;
+
+/// A row that was measured.
+pub(super) struct Verdict {
+    /// Which.
+    pub(super) row: &'static Row,
+    /// Of each server, in their order; None: it is not measured there.
+    pub(super) figures: Vec<Option<Spread>>,
+    /// What is held against the bar.
+    pub(super) judged: Spread,
+}
+
+impl Verdict {
+    /// A row that is judged by a ratio of the first server's figures to the second's, round by round.
+    pub(super) fn by_ratio(row: &'static Row, rounds: &[Option<Vec<f64>>]) -> Self {
+        let figures = rounds.iter().map(|rounds| rounds.as_ref().map(|rounds| Spread::of(rounds.iter().copied())));
+        let (ours, theirs) = (rounds[0].as_deref().unwrap_or(&[]), rounds[1].as_deref().unwrap_or(&[]));
+        Self { row, figures: figures.collect(), judged: super::turns::ratio(ours, theirs) }
+    }
+
+    /// A row that is judged by the first server's figure alone.
+    pub(super) fn by_own(row: &'static Row, rounds: &[Option<Vec<f64>>]) -> Self {
+        let figures: Vec<Option<Spread>> =
+            rounds.iter().map(|rounds| rounds.as_ref().map(|rounds| Spread::of(rounds.iter().copied()))).collect();
+        let judged = figures[0].expect("ours is always measured");
+        Self { row, figures, judged }
+    }
+
+    /// Whether the bar holds.
+    pub(super) fn passes(&self) -> bool {
+        self.judged.median <= self.row.bar
+    }
+
+    fn verdict(&self) -> &'static str {
+        if self.row.aim.is_some_and(|aim| self.judged.median <= aim) {
+            "pass, at the aim"
+        } else if self.passes() {
+            "pass"
+        } else {
+            "**MISS**"
+        }
+    }
+}
+
+/// Every row beside its bar. The last server is the floor.
+pub(super) fn verdicts(names: &[String], verdicts: &[Verdict]) -> Table {
+    let mut header = vec!["row".to_string(), "figure".to_string()];
+    header.extend(names.iter().cloned());
+    header.extend(["judged", "bar", "aim", "× floor", ""].map(str::to_string));
+    let mut table = Table::new(header);
+    for verdict in verdicts {
+        let mut cells = vec![verdict.row.name.to_string(), verdict.row.measure.figure().to_string()];
+        cells
+            .extend(verdict.figures.iter().map(|figure| figure.map_or("–".to_string(), |figure| plain(figure.median))));
+        let (judged, bar, aim) = judged(verdict);
+        cells.extend([judged, bar, aim]);
+        cells.push(above_floor(&verdict.figures).map_or("–".to_string(), |times| format!("{times:.2}")));
+        cells.push(verdict.verdict().to_string());
+        table.row(cells);
+    }
+    table
+}
+
+fn judged(verdict: &Verdict) -> (String, String, String) {
+    let row = verdict.row;
+    match row.measure.unit() {
+        Unit::Times | Unit::TimesOwn => {
+            let mark = if row.measure.unit() == Unit::Times { "×" } else { "× own" };
+            let aim = row.aim.map_or("–".to_string(), |aim| format!("{aim:.2}"));
+            (format!("{:.2}", verdict.judged), format!("≤ {:.2} {mark}", row.bar), aim)
+        }
+        Unit::Absolute(what) => {
+            let aim = row.aim.map_or("–".to_string(), |aim| format!("{aim:.0}"));
+            (format!("{:.0}", verdict.judged), format!("≤ {:.0} {what}", row.bar), aim)
+        }
+    }
+}
+
+/// How far ours is from a server that does nothing.
+fn above_floor(figures: &[Option<Spread>]) -> Option<f64> {
+    let (ours, floor) = (figures.first()?.as_ref()?, figures.last()?.as_ref()?);
+    (floor.median > 0.0).then(|| ours.median / floor.median)
+}
+
+/// Three figures that mean something: `0.107`, `5.18`, `98`, `1,736` without the comma.
+fn plain(value: f64) -> String {
+    match value.abs() {
+        ..1.0 => format!("{value:.3}"),
+        ..10.0 => format!("{value:.2}"),
+        ..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+/// One server's part of one row, in all that is known of it.
+pub(super) struct Detail {
+    /// The row.
+    pub(super) load: String,
+    /// The server.
+    pub(super) series: Series,
+    /// CPU of the first server over this one's.
+    pub(super) ratio: Spread,
+}
+
+/// What is known of each server under each load.
+pub(super) fn details(details: &[Detail]) -> Table {
+    let header = [
+        "request",
+        "server",
+        "per s",
+        "CPU µs",
+        "user/system",
+        "p50/p99/p99.9 µs",
+        "RSS MiB",
+        "client busy",
+        "first server × this one",
+    ];
+    let mut table = Table::new(header.map(str::to_string));
+    for Detail { load, series, ratio } in details {
+        let at = |percent: f64| series.spread(|window| window.latency_us(percent)).median;
+        let (user, system) = series.user_and_system_us();
+        let mark = if series.waited_for_client() { "\\*" } else { "" };
+        table.row([
+            load.clone(),
+            series.name.clone(),
+            short_count(series.spread(Window::per_second).median) + mark,
+            format!("{:.3}", series.spread(Window::cpu_us)),
+            format!("{user:.2}/{system:.2}"),
+            format!("{:.0}/{:.0}/{:.0}", at(50.0), at(99.0), at(99.9)),
+            format!("{:.1}", series.rss_kib as f64 / 1024.0),
+            format!("{:.0} %", 100.0 * series.spread(|window| window.outcome.busy_share).median),
+            format!("{ratio:.2}"),
+        ]);
+    }
+    table
+}
+
+/// An array with an object for each row of the table, and one for each line of the details.
+pub(super) fn json(names: &[String], verdicts: &[Verdict], details: &[Detail]) -> String {
+    let mut out = String::from("{\"rows\":[");
+    for (number, verdict) in verdicts.iter().enumerate() {
+        let row = verdict.row;
+        let comma = if number > 0 { "," } else { "" };
+        let aim = row.aim.map_or("null".to_string(), |aim| aim.to_string());
+        // Ignored, here and below: writing to a String cannot fail.
+        let _ = write!(
+            out,
+            "{comma}\n{{\"row\":{},\"figure\":{},\"judged\":{},\"bar\":{},\"aim\":{aim},\"passes\":{}",
+            quoted(row.name),
+            quoted(row.measure.figure()),
+            spread(&verdict.judged),
+            row.bar,
+            verdict.passes(),
+        );
+        for (name, figure) in names.iter().zip(&verdict.figures) {
+            let _ = write!(out, ",{}:{}", quoted(name), figure.as_ref().map_or("null".to_string(), spread));
+        }
+        out.push('}');
+    }
+    out.push_str("],\n\"details\":[");
+    for (number, Detail { load, series, ratio }) in details.iter().enumerate() {
+        let comma = if number > 0 { "," } else { "" };
+        let (user, system) = series.user_and_system_us();
+        let _ = write!(
+            out,
+            "{comma}\n{{\"request\":{},\"server\":{},\"per_s\":{},\"cpu_us\":{},\"user_us\":{user},\"system_us\":{system}",
+            quoted(load),
+            quoted(&series.name),
+            spread(&series.spread(Window::per_second)),
+            spread(&series.spread(Window::cpu_us)),
+        );
+        for (name, percent) in [("p50_us", 50.0), ("p99_us", 99.0), ("p999_us", 99.9)] {
+            let _ = write!(out, ",\"{name}\":{}", spread(&series.spread(|window| window.latency_us(percent))));
+        }
+        let _ = write!(
+            out,
+            ",\"rss_kib\":{},\"client_busy\":{},\"client_bound\":{},\"ratio\":{}}}",
+            series.rss_kib,
+            series.spread(|window| window.outcome.busy_share).median,
+            series.waited_for_client(),
+            spread(ratio),
+        );
+    }
+    out.push_str("]}");
+    out
+}
+
+fn spread(spread: &Spread) -> String {
+    format!("{{\"median\":{},\"lowest\":{},\"highest\":{}}}", spread.median, spread.lowest, spread.highest)
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::named;
+    use super::{Verdict, json, plain, verdicts};
+
+    fn names() -> Vec<String> {
+        ["larder", "memcached", "floor"].map(str::to_string).to_vec()
+    }
+
+    fn verdict(name: &str, ours: f64) -> Verdict {
+        Verdict::by_ratio(named(name)[0], &[Some(vec![ours; 3]), Some(vec![1.0; 3]), Some(vec![ours / 4.0; 3])])
+    }
+
+    #[test]
+    fn a_row_passes_at_its_bar_and_misses_above_it() {
+        for (ours, said) in [(0.40, "pass"), (0.401, "**MISS**"), (0.25, "pass, at the aim")] {
+            assert_eq!(verdict("get pipelined 50", ours).verdict(), said, "{ours}");
+        }
+    }
+
+    #[test]
+    fn a_row_shows_every_server_its_bar_and_the_distance_to_the_floor() {
+        let table = verdicts(&names(), &[verdict("get pipelined 50", 0.38)]).to_string();
+        let row: Vec<&str> = table.lines().nth(2).unwrap().split('|').map(str::trim).collect();
+        let expected = [
+            "get pipelined 50",
+            "CPU µs",
+            "0.380",
+            "1.00",
+            "0.095",
+            "0.38 (0.38–0.38)",
+            "≤ 0.40 ×",
+            "0.25",
+            "4.00",
+            "pass",
+        ];
+        assert_eq!(row[1..row.len() - 1], expected);
+    }
+
+    #[test]
+    fn a_row_that_is_judged_alone_needs_no_floor() {
+        let row = named("RSS per idle")[0];
+        let table =
+            verdicts(&names(), &[Verdict::by_own(row, &[Some(vec![310.4]), Some(vec![530.0]), None])]).to_string();
+        let row: Vec<&str> = table.lines().nth(2).unwrap().split('|').map(str::trim).collect();
+        let expected = ["bytes", "310", "530", "–", "310 (310–310)", "≤ 300 B", "150", "–", "**MISS**"];
+        assert_eq!(row[2..row.len() - 1], expected);
+    }
+
+    #[test]
+    fn json_has_the_same_figures() {
+        let text = json(&names(), &[verdict("incr", 0.5)], &[]);
+        assert!(text.starts_with(
+            "{\"rows\":[\n{\"row\":\"incr pipelined 50\",\"figure\":\"CPU µs\",\"judged\":{\"median\":0.5,"
+        ));
+        assert!(text.contains("\"bar\":0.6,\"aim\":0.4,\"passes\":true,\"larder\":{\"median\":0.5,"));
+        assert!(text.ends_with("],\n\"details\":[]}"));
+    }
+
+    #[test]
+    fn figures_have_three_digits() {
+        assert_eq!([0.1071, 5.184, 97.71, 1736.4].map(plain), ["0.107", "5.18", "97.7", "1736"]);
+    }
+}

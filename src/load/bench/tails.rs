@@ -1,0 +1,113 @@
+//! The slowest of small gets: at a fixed rate, and beside clients that ask for much.
+//!
+//! ```text
+//! core 1   watched: 20,000 gets a second, each from the moment it is due     goes first when both want the core
+//!          others: closed loop, as fast as the server lets them              a thread of its own
+//! ```
+//!
+//! A latency in open loop counts from the moment a request was due, so a stall is charged to all requests it delayed.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::base::atomic::{AtomicBool, Ordering};
+use crate::base::log_line;
+use crate::sys::schedule::{Priority, set_priority};
+
+use super::super::plan::Plan;
+use super::super::session::Session;
+use super::contender::{Contender, Window};
+use super::field::Field;
+use super::rows::{Row, watched};
+use super::table::Verdict;
+use super::turns::{Ready, Series, in_turns, order_of};
+
+const TAIL: f64 = 99.9;
+/// A 99.9th percentile needs more requests than a mean: windows are so many times as long.
+const LONGER: u32 = 2;
+/// Room for values of 1 MiB.
+const ARGUMENTS: &[&str] = &["-t", "1", "-m", "1024", "-c", "4096", "-I", "2m"];
+/// How long a window of the other clients is: they stop at its end when they are told to.
+const OTHERS_WINDOW: Duration = Duration::from_millis(50);
+
+/// The row at a fixed rate.
+pub(super) fn tail(
+    field: &Field,
+    contenders: &mut [Contender],
+    row: &'static Row,
+    plan: &Plan,
+) -> io::Result<(Verdict, Vec<Series>)> {
+    let series = in_turns(contenders, &field.pinned(plan), Ready::AtOnce, field.rounds, field.window * LONGER)?;
+    let tails = |series: &Series| Some(series.figures(|window: &Window| window.latency_us(TAIL)));
+    let rounds: Vec<Option<Vec<f64>>> = series.iter().map(tails).collect();
+    Ok((Verdict::by_ratio(row, &rounds), series))
+}
+
+/// How many times longer the slowest small gets take beside others than alone.
+pub(super) fn fairness(field: &Field, row: &'static Row, others: &Plan) -> io::Result<Verdict> {
+    log_line(format!("== {}", row.name).as_bytes());
+    // The floor serves one item to everybody, so large values and small ones cannot meet there.
+    let servers: Vec<_> = field.servers.iter().filter(|server| !server.is_floor()).collect();
+    let mut sides = Vec::new();
+    for server in &servers {
+        let mut contender = Contender::start(&field.place, server, ARGUMENTS)?;
+        let small = contender.open(&field.pinned(&watched()))?;
+        let many = contender.open(&field.pinned(others))?;
+        sides.push(Side { contender, small, many: Some(many) });
+    }
+    let mut rounds = vec![Vec::new(); servers.len()];
+    for round in 0..field.rounds {
+        for place in order_of(round, servers.len()) {
+            let side = &mut sides[place];
+            let window = field.window * LONGER;
+            let alone = side.contender.window(&mut side.small, window)?.latency_us(TAIL);
+            rounds[place].push(side.beside_others(window, field.place.priority)? / alone);
+        }
+    }
+    let mut rounds: Vec<Option<Vec<f64>>> = rounds.into_iter().map(Some).collect();
+    rounds.resize(field.servers.len(), None);
+    Ok(Verdict::by_ratio(row, &rounds))
+}
+
+struct Side {
+    contender: Contender,
+    small: Session,
+    /// None while its thread has it.
+    many: Option<Session>,
+}
+
+impl Side {
+    /// The tail of the watched gets while the others run.
+    fn beside_others(&mut self, window: Duration, before: Priority) -> io::Result<f64> {
+        let mut many = self.many.take().expect("it is put back below");
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let others = thread::spawn(move || {
+            // Ignored: without the right to it, it is at normal priority already.
+            let _ = set_priority(Priority::Normal);
+            let mut requests = 0;
+            while !told.load(Ordering::Relaxed) {
+                let outcome = many.run(OTHERS_WINDOW)?;
+                if outcome.faults + outcome.errors + outcome.lost_connections > 0 {
+                    return Err(io::Error::other(format!("wrong replies: {}", outcome.notes.join("; "))));
+                }
+                requests += outcome.requests;
+            }
+            io::Result::Ok((many, requests))
+        });
+        // Ignored: a program that may not goes on without; both servers meet the same client.
+        let _ = set_priority(Priority::Realtime);
+        let seen = self.contender.window(&mut self.small, window);
+        set_priority(before)?;
+        stop.store(true, Ordering::Relaxed);
+        let ended = others.join().map_err(|_| io::Error::other("the other clients' thread ended"))?;
+        let (many, requests) = ended?;
+        self.many = Some(many);
+        if requests == 0 {
+            return Err(io::Error::other(format!("{}: the other clients were not served at all", self.contender.name)));
+        }
+        Ok(seen?.latency_us(TAIL))
+    }
+}

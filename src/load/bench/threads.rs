@@ -1,0 +1,61 @@
+//! What a second thread costs: CPU per request with two, wherever the kernel puts them, over the same server's with one.
+//!
+//! ```text
+//! one thread     server on its core, the client polls on the other      as in the other rows
+//! two threads    three threads on two cores: the client sleeps, or it would take one of them for itself
+//! ```
+
+use std::io;
+use std::thread::available_parallelism;
+
+use crate::base::log_line;
+use crate::sys::schedule::{Priority, pin_to_cores, set_priority};
+
+use super::super::contest::Place;
+use super::super::plan::{Plan, Waiting};
+use super::contender::{Contender, Window};
+use super::field::Field;
+use super::rows::{Row, Stage};
+use super::table::Verdict;
+use super::turns::order_of;
+
+pub(super) fn measure(field: &Field, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
+    let mut rounds = Vec::new();
+    for server in &field.servers {
+        // It has one thread, and nothing that two could fight for.
+        if server.is_floor() {
+            rounds.push(None);
+            continue;
+        }
+        log_line(format!("== {}: {}", row.name, server.name).as_bytes());
+        let everywhere: Vec<usize> = (0..available_parallelism()?.get()).collect();
+        let unpinned =
+            Place { server_cores: everywhere.clone(), client_cores: everywhere.clone(), priority: Priority::Normal };
+        let arguments = |threads| [&["-t", threads], Stage::Roomy.arguments()].concat();
+        // Three threads share two cores here, and none of them may keep the others from theirs.
+        set_priority(Priority::Normal)?;
+        let mut one = Contender::start(&field.place, server, &arguments("1"))?;
+        let mut two = Contender::start(&unpinned, server, &arguments("2"))?;
+        let mut one_session = one.open(&field.pinned(plan))?;
+        let mut two_session = two.open(&Plan { waiting: Waiting::Sleep, cores: everywhere, ..plan.clone() })?;
+        let mut ratios = Vec::new();
+        for round in 0..=field.rounds {
+            let mut figures = [0.0; 2];
+            for which in order_of(round, 2) {
+                let window = match which {
+                    0 => one.window(&mut one_session, field.window)?,
+                    _ => two.window(&mut two_session, field.window)?,
+                };
+                figures[which] = Window::cpu_us(&window);
+            }
+            // The first round is a look: buffers grow, and the kernel spreads the threads.
+            if round > 0 {
+                ratios.push(figures[1] / figures[0]);
+            }
+        }
+        rounds.push(Some(ratios));
+    }
+    pin_to_cores(&field.place.client_cores)?;
+    set_priority(field.place.priority)?;
+    Ok(Verdict::by_own(row, &rounds))
+}

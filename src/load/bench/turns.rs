@@ -1,0 +1,131 @@
+//! Windows of one load on several servers in turns, and what they come to.
+//!
+//! ```text
+//! round 1   A B C D        every second round the other way round: what recurs on the machine must not always meet
+//! round 2   D C B A        the same server
+//! round 3   A B C D        a ratio is the median of the rounds' ratios
+//! ```
+
+use std::io;
+use std::time::Duration;
+
+use super::super::figures::Spread;
+use super::super::outcome::BUSY_SHARE_MAX;
+use super::super::plan::Plan;
+use super::super::session::Session;
+use super::contender::{Contender, Window};
+
+/// Below this share of its core the server was waiting for the client, and the rate says nothing about it.
+const SERVER_BUSY_MIN: f64 = 0.95;
+/// Of a window: a short look first, in which buffers grow and the branch predictors meet the new load.
+const FIRST_LOOK: u32 = 8;
+
+/// One server's windows, first round first.
+pub(super) struct Series {
+    /// The server's name.
+    pub(super) name: String,
+    /// At least one.
+    pub(super) windows: Vec<Window>,
+    /// RSS after the last.
+    pub(super) rss_kib: u64,
+}
+
+/// When measuring may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ready {
+    /// When the items are stored.
+    AtOnce,
+    /// When new items make others leave.
+    Evicting,
+}
+
+/// Items that have left by then: the classes of a full server have found their shares.
+const EVICTIONS_LEAST: u64 = 200_000;
+
+/// Every server's windows, in the order of the servers.
+///
+/// # Errors
+/// A wrong reply, or a server that ends.
+pub(super) fn in_turns(
+    contenders: &mut [Contender],
+    plan: &Plan,
+    ready: Ready,
+    rounds: usize,
+    window: Duration,
+) -> io::Result<Vec<Series>> {
+    let mut sessions: Vec<Session> =
+        contenders.iter_mut().map(|contender| contender.open(plan)).collect::<io::Result<_>>()?;
+    for (contender, session) in contenders.iter().zip(&mut sessions) {
+        contender.window(session, window / FIRST_LOOK)?;
+        while ready == Ready::Evicting && contender.evictions()?.is_some_and(|evicted| evicted < EVICTIONS_LEAST) {
+            contender.window(session, window / FIRST_LOOK)?;
+        }
+    }
+    let mut windows: Vec<Vec<Window>> = contenders.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds {
+        for place in order_of(round, contenders.len()) {
+            windows[place].push(contenders[place].window(&mut sessions[place], window)?);
+        }
+    }
+    contenders
+        .iter()
+        .zip(windows)
+        .map(|(contender, windows)| {
+            Ok(Series { name: contender.name.clone(), windows, rss_kib: contender.resident()?.all_kib })
+        })
+        .collect()
+}
+
+/// Who comes first in a round: forth in one, back in the next.
+pub(super) fn order_of(round: usize, count: usize) -> Vec<usize> {
+    if round.is_multiple_of(2) { (0..count).collect() } else { (0..count).rev().collect() }
+}
+
+/// The rounds' ratios of two series of figures.
+pub(super) fn ratio(ours: &[f64], theirs: &[f64]) -> Spread {
+    Spread::of(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs))
+}
+
+impl Series {
+    /// One figure of every window.
+    pub(super) fn figures(&self, figure: impl Fn(&Window) -> f64) -> Vec<f64> {
+        self.windows.iter().map(figure).collect()
+    }
+
+    /// Its median and spread.
+    pub(super) fn spread(&self, figure: impl Fn(&Window) -> f64) -> Spread {
+        Spread::of(self.figures(figure))
+    }
+
+    /// The server had idle time, so the rate is the client's. The CPU time is still the server's.
+    pub(super) fn waited_for_client(&self) -> bool {
+        self.spread(Window::server_busy).median < SERVER_BUSY_MIN
+            || self.spread(|window| window.outcome.busy_share).median > BUSY_SHARE_MAX
+    }
+
+    /// The median µs per key, in the program and in the kernel: split as the ticks of all windows together are.
+    pub(super) fn user_and_system_us(&self) -> (f64, f64) {
+        let user: u64 = self.windows.iter().map(|window| window.cpu.user_ticks).sum();
+        let system: u64 = self.windows.iter().map(|window| window.cpu.system_ticks).sum();
+        let share = if user + system > 0 { user as f64 / (user + system) as f64 } else { 0.0 };
+        let median = self.spread(Window::cpu_us).median;
+        (median * share, median * (1.0 - share))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{order_of, ratio};
+
+    #[test]
+    fn every_second_round_goes_back() {
+        assert_eq!([order_of(0, 3), order_of(1, 3), order_of(2, 3)], [vec![0, 1, 2], vec![2, 1, 0], vec![0, 1, 2]]);
+    }
+
+    #[test]
+    fn a_ratio_is_the_median_of_the_rounds_own() {
+        // The second round was slow for both: the ratio of the medians, 2.5 / 4, would say something else.
+        let spread = ratio(&[2.0, 9.0, 2.5], &[4.0, 10.0, 4.0]);
+        assert_eq!((spread.lowest, spread.median, spread.highest), (0.5, 0.625, 0.9));
+    }
+}
