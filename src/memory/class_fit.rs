@@ -12,9 +12,10 @@ use super::size_class::{CHUNK_ALIGN, CHUNK_MIN, PAGE_BYTES, SizeClasses};
 
 /// How many chunks must hold how much, in steps of [`CHUNK_ALIGN`].
 pub struct ChunkDemand {
-    by_units: Vec<u64>,
-    /// What last links would save if they could be half as small, in bytes. May wrap below zero while it is summed up.
-    saved_by_halving: u64,
+    /// Of whole items.
+    items: Vec<u64>,
+    /// Of the last links of chains.
+    links: Vec<u64>,
 }
 
 /// A class that should be added.
@@ -54,86 +55,63 @@ pub fn next_look(pages: u64) -> u64 {
 impl ChunkDemand {
     /// No chunks, for sizes up to `chunk_max`.
     pub fn new(chunk_max: u32) -> Self {
-        Self { by_units: vec![0; (chunk_max / CHUNK_ALIGN) as usize + 1], saved_by_halving: 0 }
+        let none = vec![0; (chunk_max / CHUNK_ALIGN) as usize + 1];
+        Self { items: none.clone(), links: none }
     }
 
-    /// Adds `count` chunks that hold `bytes` each. The count may wrap below zero, as long as the sums do not.
-    pub fn add(&mut self, bytes: u32, count: u64) {
-        if let Some(sum) = self.by_units.get_mut(bytes.div_ceil(CHUNK_ALIGN) as usize) {
-            *sum = sum.wrapping_add(count);
-        }
+    /// Adds `count` items of `bytes` each. The count may wrap below zero, as long as the sums do not.
+    pub fn add_items(&mut self, bytes: u32, count: u64) {
+        add(&mut self.items, bytes, count);
     }
 
     /// Adds `count` last links that hold `bytes` each, with their headers.
-    pub fn add_links(&mut self, classes: &SizeClasses, bytes: u32, count: u64) {
-        let least = classes.link_least();
-        self.add(bytes.max(least), count);
-        let [now, then] = [least, least / 2].map(|least| classes.class_for(bytes.max(least)).unwrap_or_default());
-        let saved_bytes = u64::from(classes.chunk_bytes(now) - classes.chunk_bytes(then));
-        self.saved_by_halving = self.saved_by_halving.wrapping_add(saved_bytes.wrapping_mul(count));
-    }
-
-    /// Whether last links should be half as small ([`SizeClasses::halve_link_least`]): that must save more than a nearly
-    /// empty page for each class that it opens.
-    pub fn wants_smaller_links(&self, classes: &SizeClasses, pages: u64, limit_pages: u64) -> bool {
-        let opened = links_open(classes);
-        is_time(pages, limit_pages) && is_worth(self.saved_by_halving, opened, pages, limit_pages)
+    pub fn add_links(&mut self, bytes: u32, count: u64) {
+        add(&mut self.links, bytes, count);
     }
 
     /// The class that saves most, if that is worth a class when `pages` of at most `limit_pages` are in use.
     pub fn missing_class(&self, classes: &SizeClasses, pages: u64, limit_pages: u64) -> Option<ClassFit> {
-        if !is_time(pages, limit_pages) {
+        if pages < first_look(limit_pages) || pages * 100 >= limit_pages * USED_PERCENT_MAX {
             return None;
         }
-        self.best_class(classes).filter(|best| is_worth(best.saved_bytes, 1, pages, limit_pages))
+        let for_items = best_class(classes, &self.items, |bytes| classes.class_for(bytes));
+        let for_links = best_class(classes, &self.links, |bytes| classes.class_for_link(bytes));
+        let best = for_items.into_iter().chain(for_links).max_by_key(|fit| fit.saved_bytes)?;
+        // The pages to come are taken to hold what those in use hold.
+        let saved_later = best.saved_bytes.saturating_mul(limit_pages) / pages.max(1);
+        let least = (limit_pages / SAVED_SHARE).max(SAVED_PAGES) * u64::from(PAGE_BYTES);
+        (saved_later >= least).then_some(best)
     }
+}
 
-    fn best_class(&self, classes: &SizeClasses) -> Option<ClassFit> {
-        let (mut class, mut held, mut old_cost) = (0, 0u64, 0);
-        let mut best: Option<ClassFit> = None;
-        for (units, count) in (0u32..).zip(&self.by_units) {
-            let chunk_bytes = units * CHUNK_ALIGN;
-            let current = classes.class_for(chunk_bytes)?;
-            if current != class {
-                (class, held, old_cost) = (current, 0, cost(classes.chunk_bytes(current)));
-            }
-            held += at_least_none(*count);
-            if chunk_bytes < CHUNK_MIN {
-                continue;
-            }
-            let saved_bytes = held.saturating_mul(old_cost - cost(chunk_bytes)) / COST_SCALE;
-            // Of two sizes that save the same the larger one serves more.
-            if saved_bytes > 0 && best.is_none_or(|best| saved_bytes >= best.saved_bytes) {
-                best = Some(ClassFit { chunk_bytes, saved_bytes });
-            }
+fn add(by_units: &mut [u64], bytes: u32, count: u64) {
+    if let Some(sum) = by_units.get_mut(bytes.div_ceil(CHUNK_ALIGN) as usize) {
+        *sum = sum.wrapping_add(count);
+    }
+}
+
+/// The class that would save most to what is demanded `by_units` and now gets the chunks of `class_for`.
+fn best_class(classes: &SizeClasses, by_units: &[u64], class_for: impl Fn(u32) -> Option<u8>) -> Option<ClassFit> {
+    let (mut class, mut held, mut old_cost) = (0, 0u64, 0);
+    let mut best: Option<ClassFit> = None;
+    for (units, count) in (0u32..).zip(by_units) {
+        let chunk_bytes = units * CHUNK_ALIGN;
+        let current = class_for(chunk_bytes)?;
+        if current != class {
+            (class, held, old_cost) = (current, 0, cost(classes.chunk_bytes(current)));
         }
-        best
+        // Threads are read one after the other: a size may seem to have less than none.
+        held += if *count > u64::MAX / 2 { 0 } else { *count };
+        if chunk_bytes < CHUNK_MIN {
+            continue;
+        }
+        let saved_bytes = held.saturating_mul(old_cost - cost(chunk_bytes)) / COST_SCALE;
+        // Of two sizes that save the same the larger one serves more.
+        if saved_bytes > 0 && best.is_none_or(|best| saved_bytes >= best.saved_bytes) {
+            best = Some(ClassFit { chunk_bytes, saved_bytes });
+        }
     }
-}
-
-/// Whether so much memory is in use that it says something, and so little that something can be done.
-fn is_time(pages: u64, limit_pages: u64) -> bool {
-    pages >= first_look(limit_pages) && pages * 100 < limit_pages * USED_PERCENT_MAX
-}
-
-/// Whether `count` classes more are worth the bytes that they would save now.
-fn is_worth(saved_bytes: u64, count: u64, pages: u64, limit_pages: u64) -> bool {
-    // The pages to come are taken to hold what those in use hold.
-    let saved_later = at_least_none(saved_bytes).saturating_mul(limit_pages) / pages.max(1);
-    let least = (limit_pages / SAVED_SHARE).max(SAVED_PAGES) * u64::from(PAGE_BYTES);
-    count > 0 && saved_later >= least * count
-}
-
-/// How many classes last links would open if they could be half as small.
-fn links_open(classes: &SizeClasses) -> u64 {
-    let least = classes.link_least();
-    let opened = |class: &u8| (least / 2..least).contains(&classes.chunk_bytes(*class));
-    classes.ids().filter(opened).count() as u64
-}
-
-/// Threads are read one after the other: there may seem to be less than none.
-fn at_least_none(count: u64) -> u64 {
-    if count > u64::MAX / 2 { 0 } else { count }
+    best
 }
 
 /// What a chunk costs, its share of the page's lost rest included, in parts of a byte.
@@ -154,7 +132,7 @@ mod tests {
 
     fn demand(sizes: &[(u32, u64)]) -> ChunkDemand {
         let mut demand = ChunkDemand::new(16384);
-        sizes.iter().for_each(|(bytes, count)| demand.add(*bytes, *count));
+        sizes.iter().for_each(|(bytes, count)| demand.add_items(*bytes, *count));
         demand
     }
 
@@ -207,28 +185,27 @@ mod tests {
     }
 
     #[test]
-    fn last_links_become_smaller_when_that_saves_more_than_the_classes_it_opens() {
+    fn last_links_get_a_small_class_when_it_pays() {
         let classes = classes();
-        let wants = |links: u64| {
-            let mut demand = ChunkDemand::new(16384);
-            demand.add_links(&classes, 30, links);
-            demand.wants_smaller_links(&classes, 16, LIMIT_PAGES)
-        };
-        // 4224 bytes become 2152 for each, sixty-four times as often in the end; 2152, 2696 and 3376 are opened.
-        assert!(wants(30));
-        assert!(!wants(20));
-        assert!(!wants(30u64.wrapping_neg()));
-        while classes.link_least() > 0 {
-            classes.halve_link_least();
-        }
-        assert!(!wants(1_000_000), "there is nothing left to halve");
+        let mut demand = ChunkDemand::new(16384);
+        demand.add_links(1090, 4);
+        demand.add_items(1090, 1000);
+        assert_eq!(
+            demand.missing_class(&classes, 16, LIMIT_PAGES),
+            None,
+            "4 times 3128 bytes, and 64 times that, is no page"
+        );
+        demand.add_links(1090, 2);
+        let fit = demand.missing_class(&classes, 16, LIMIT_PAGES).unwrap();
+        assert_eq!(classes.add(fit.chunk_bytes), classes.class_for(1090), "such a class was there for items");
+        assert_eq!(demand.missing_class(&classes, 16, LIMIT_PAGES), None);
     }
 
     #[test]
     fn counts_below_zero_are_none() {
         let mut demand = demand(&[(405, 20_000)]);
-        demand.add(380, 1u64.wrapping_neg());
-        demand.add(405, 1u64.wrapping_neg());
+        demand.add_items(380, 1u64.wrapping_neg());
+        demand.add_items(405, 1u64.wrapping_neg());
         assert_eq!(demand.missing_class(&classes(), 16, LIMIT_PAGES).unwrap().chunk_bytes, 408);
     }
 }

@@ -24,8 +24,9 @@ pub const CHUNK_ALIGN: u32 = 8;
 /// The smallest chunk that a `ChunkRef` can name in every page: 1 MiB / 2^15.
 pub const CHUNK_MIN: u32 = 32;
 
-/// A last link counts at first as a quarter of a whole one or more. Else those of a few thousand chains open all classes:
-/// a page each, nearly empty, was a quarter of a cache of 64 MiB (of values of 10 to 30 KB it held 2208, and 2981 now).
+/// Classes below this part of the largest are at first not for last links. Else those of a few thousand chains open all
+/// classes: a page each, nearly empty, was a quarter of a cache of 64 MiB (of values of 10 to 30 KB it held 2208, and 2981
+/// now).
 const LINK_LEAST_SHARE: u32 = 4;
 
 /// How the classes are laid out.
@@ -45,14 +46,14 @@ pub struct ClassPlan {
 pub struct SizeClasses {
     /// Chunk size by class id; 0 for an id that no class has (yet). Written once each.
     sizes: [AtomicU32; CLASS_MAX as usize + 1],
-    /// Class id by size in units of [`CHUNK_ALIGN`], rounded up.
-    by_units: Box<[AtomicU8]>,
+    /// For whole items and the heads of chains.
+    items: ClassMap,
+    /// For the last links of chains.
+    links: ClassMap,
     /// The class of the largest chunks.
     largest: u8,
     /// The highest id in use.
     last: AtomicU8,
-    /// The last link of a chain counts as at least so many bytes.
-    link_least: AtomicU32,
     /// Held while a class is added.
     adding: Mutex<()>,
 }
@@ -62,18 +63,13 @@ impl SizeClasses {
     pub fn build(plan: &ClassPlan) -> Self {
         let sizes = plan.lay_out();
         let chunk_max = sizes.last().copied().unwrap_or(PAGE_BYTES / 2);
-        let mut class = 0u8;
-        let by_units = (0..=chunk_max / CHUNK_ALIGN).map(|units| {
-            while sizes[usize::from(class)] < units * CHUNK_ALIGN {
-                class += 1;
-            }
-            AtomicU8::new(class + 1)
-        });
+        let largest = u8::try_from(sizes.len()).unwrap_or(CLASS_MAX);
+        let link_least = if plan.may_be_fitted() { chunk_max / LINK_LEAST_SHARE } else { 0 };
         Self {
-            by_units: by_units.collect(),
-            largest: class + 1,
-            last: AtomicU8::new(class + 1),
-            link_least: AtomicU32::new(if plan.may_be_fitted() { chunk_max / LINK_LEAST_SHARE } else { 0 }),
+            items: ClassMap::of(&sizes, 0),
+            links: ClassMap::of(&sizes, link_least),
+            largest,
+            last: AtomicU8::new(largest),
             sizes: std::array::from_fn(|id| {
                 AtomicU32::new(id.checked_sub(1).and_then(|index| sizes.get(index)).copied().unwrap_or(0))
             }),
@@ -84,23 +80,13 @@ impl SizeClasses {
     /// The class whose chunks hold `bytes`, unless that is more than the largest chunk.
     #[inline]
     pub fn class_for(&self, bytes: u32) -> Option<u8> {
-        // Acquire: who learns of a class learns its chunk size.
-        self.by_units.get(bytes.div_ceil(CHUNK_ALIGN) as usize).map(|class| class.load(Ordering::Acquire))
+        self.items.class_for(bytes)
     }
 
-    /// The class for the last link of a chain, which holds `bytes` with its header.
+    /// The class for the last link of a chain, which holds `bytes` with its header. Its chunks may be larger than those that
+    /// an item of so many bytes gets.
     pub fn class_for_link(&self, bytes: u32) -> Option<u8> {
-        self.class_for(bytes.max(self.link_least()))
-    }
-
-    /// The last link of a chain counts as at least so many bytes.
-    pub fn link_least(&self) -> u32 {
-        self.link_least.load(Ordering::Relaxed)
-    }
-
-    /// Last links may be half as small from now on. One thread calls this, the fitter.
-    pub fn halve_link_least(&self) {
-        self.link_least.store(self.link_least() / 2, Ordering::Relaxed);
+        self.links.class_for(bytes)
     }
 
     /// The chunk size of `class`, in bytes; 0 for a class that does not exist.
@@ -137,22 +123,59 @@ impl SizeClasses {
         1..=self.last()
     }
 
-    /// Adds a class with chunks of `bytes` (rounded up to [`CHUNK_ALIGN`]), which from now on get the items that fit
-    /// them and no smaller chunk. None: all ids are used up, or there is such a class, or it would be the largest.
+    /// Adds a class with chunks of `bytes` (rounded up to [`CHUNK_ALIGN`]), which from now on get the items and last links
+    /// that fit them and no smaller chunk; if only last links do not know of such a class, they do now. None: all ids are
+    /// used up, or both know such a class, or it would be the largest.
     pub fn add(&self, bytes: u32) -> Option<u8> {
         let bytes = align(bytes).max(CHUNK_MIN);
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
-        let larger = self.class_for(bytes)?;
-        let is_new = self.chunk_bytes(larger) > bytes;
-        let class = self.last().checked_add(1).filter(|id| is_new && *id <= CLASS_MAX)?;
+        let (for_items, for_links) = (self.class_for(bytes)?, self.class_for_link(bytes)?);
+        if self.chunk_bytes(for_items) == bytes {
+            let is_new = for_links != for_items;
+            return is_new.then(|| self.links.split(bytes, for_links, for_items));
+        }
+        let class = self.last().checked_add(1).filter(|id| *id <= CLASS_MAX)?;
         self.sizes[usize::from(class)].store(bytes, Ordering::Relaxed);
-        // Release, twice: the chunk size is known to who finds the class by a size and to who finds it by its id.
+        // Release, three times: the chunk size is known to who finds the class by a size and to who finds it by its id.
+        self.items.split(bytes, for_items, class);
+        self.links.split(bytes, for_links, class);
+        self.last.store(class, Ordering::Release);
+        Some(class)
+    }
+}
+
+/// Class id by size in units of [`CHUNK_ALIGN`], rounded up.
+struct ClassMap {
+    by_units: Box<[AtomicU8]>,
+}
+
+impl ClassMap {
+    /// The classes with these chunk sizes, but for those below `least`.
+    fn of(sizes: &[u32], least: u32) -> Self {
+        let mut class = 0u8;
+        let chunk_max = sizes.last().copied().unwrap_or(0);
+        let by_units = (0..=chunk_max / CHUNK_ALIGN).map(|units| {
+            while sizes[usize::from(class)] < (units * CHUNK_ALIGN).max(least) {
+                class += 1;
+            }
+            AtomicU8::new(class + 1)
+        });
+        Self { by_units: by_units.collect() }
+    }
+
+    #[inline]
+    fn class_for(&self, bytes: u32) -> Option<u8> {
+        // Acquire: who learns of a class learns its chunk size.
+        self.by_units.get(bytes.div_ceil(CHUNK_ALIGN) as usize).map(|class| class.load(Ordering::Acquire))
+    }
+
+    /// What `larger` got up to `bytes` belongs to `class` from now on.
+    fn split(&self, bytes: u32, larger: u8, class: u8) -> u8 {
         let up_to = self.by_units[..=(bytes / CHUNK_ALIGN) as usize].iter().rev();
         up_to.take_while(|slot| slot.load(Ordering::Relaxed) == larger).for_each(|slot| {
             slot.store(class, Ordering::Release);
         });
-        self.last.store(class, Ordering::Release);
-        Some(class)
+        class
     }
 }
 
@@ -254,10 +277,12 @@ mod tests {
     #[test]
     fn last_links_open_no_small_class_before_it_pays() {
         let classes = SizeClasses::build(&plan(1.25, 16384));
-        assert_eq!(classes.class_for_link(17), classes.class_for(4096));
-        assert_eq!(classes.class_for_link(4097), classes.class_for(4097));
-        classes.halve_link_least();
-        assert_eq!(classes.class_for_link(17), classes.class_for(2048));
+        let [exact, coarse] = [classes.class_for(1096), classes.class_for(4096)];
+        assert_eq!(classes.class_for_link(17), coarse);
+        assert_eq!(classes.class_for_link(4300), classes.class_for(4300));
+        assert_eq!(classes.add(1096), exact, "the class was there, and not for last links");
+        assert_eq!((classes.class_for_link(17), classes.class_for_link(1097)), (exact, coarse));
+        assert_eq!(classes.add(1096), None);
         let exact = SizeClasses::build(&ClassPlan { explicit: vec![96, 8192], ..plan(1.25, 16384) });
         assert_eq!(exact.class_for_link(90), exact.class_for(90), "who gives the sizes wants them used");
     }

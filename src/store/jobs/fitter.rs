@@ -15,17 +15,12 @@ use super::{Job, Next};
 pub(super) struct Fitter;
 
 impl Job for Fitter {
-    /// One class at most, or a halving of what the last links of chains take at least.
+    /// One class at most.
     fn step(&mut self, worker: &mut WorkerStore, _pin: &Pin) -> Next {
         let store = worker.store;
         let classes = &store.slabs.classes;
         let limit_pages = store.slabs.limit_bytes() / u64::from(PAGE_BYTES);
-        let (demand, pages) = (chunk_demand(store), store.slabs.pages_used());
-        if demand.wants_smaller_links(classes, pages, limit_pages) {
-            classes.halve_link_least();
-            return Next::Again;
-        }
-        let fit = demand.missing_class(classes, pages, limit_pages);
+        let fit = chunk_demand(store).missing_class(classes, store.slabs.pages_used(), limit_pages);
         match fit.and_then(|fit| classes.add(fit.chunk_bytes)) {
             Some(_) => Next::Again,
             None => Next::Wait(None),
@@ -35,15 +30,14 @@ impl Job for Fitter {
 
 /// What the items there are need chunks for. Whole links of chains are left out: they fill theirs.
 fn chunk_demand(store: &Store) -> ChunkDemand {
-    let classes = &store.slabs.classes;
-    let chunk_max = classes.chunk_max();
+    let chunk_max = store.slabs.classes.chunk_max();
     let mut demand = ChunkDemand::new(chunk_max);
     for tally in store.tallies().iter() {
         for (bytes, count) in tally.sizes().filter(|(_, count)| *count != 0) {
             if let Some(bytes) = u32::try_from(bytes).ok().filter(|bytes| *bytes <= chunk_max) {
-                demand.add(bytes, count);
+                demand.add_items(bytes, count);
             } else if let Some(bytes) = Layout::tail_bytes(chunk_max, bytes) {
-                demand.add_links(classes, bytes, count);
+                demand.add_links(bytes, count);
             }
         }
     }

@@ -88,7 +88,12 @@ fn spread(mix: &Mix, layout: &Layout, classes: &SizeClasses, filled: &[ClassFill
     for (payload, share) in mix.shares() {
         let (chain, rest) = chunks_of(layout, classes, payload);
         fills[usize::from(classes.largest())].per_item += chain * share;
-        if let Some(class) = rest.and_then(|bytes| classes.class_for(bytes)) {
+        let class = match rest {
+            Some(bytes) if chain > 0.0 => classes.class_for_link(bytes),
+            Some(bytes) => classes.class_for(bytes),
+            None => None,
+        };
+        if let Some(class) = class {
             fills[usize::from(class)].per_item += share;
         }
     }
@@ -98,8 +103,10 @@ fn spread(mix: &Mix, layout: &Layout, classes: &SizeClasses, filled: &[ClassFill
 fn demand(mix: &Mix, layout: &Layout, classes: &SizeClasses, items: f64) -> ChunkDemand {
     let mut demand = ChunkDemand::new(classes.chunk_max());
     for (payload, share) in mix.shares() {
-        if let Some(bytes) = chunks_of(layout, classes, payload).1 {
-            demand.add(bytes, (items * share).round() as u64);
+        let (chain, rest) = chunks_of(layout, classes, payload);
+        let add = if chain > 0.0 { ChunkDemand::add_links } else { ChunkDemand::add_items };
+        if let Some(bytes) = rest {
+            add(&mut demand, bytes, (items * share).round() as u64);
         }
     }
     demand
