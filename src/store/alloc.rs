@@ -21,6 +21,8 @@ use super::worker_store::WorkerStore;
 pub(super) const RESERVE_CHUNKS: u32 = 96;
 /// The reserve is at most this share of a class's chunks: small caches are for items, not for reserves.
 const RESERVE_SHARE: u64 = 16;
+/// Large chunks are kept in such a number of bytes: some input buffers full, no batch stores more.
+pub(super) const RESERVE_BYTES: u32 = 8 * AHEAD_BYTES;
 /// So much of a value gets its memory before it has arrived. Not less than a connection's input buffer: a value that is
 /// there as a whole is filled in as a whole.
 pub(super) const AHEAD_BYTES: u32 = 64 << 10;
@@ -29,9 +31,10 @@ const BEYOND_LIMIT_SHARE: u64 = 16;
 /// Pages that class may have in any case: two values of a mebibyte, and one page to share.
 const PAGES_FOR_LARGE_MIN: u64 = 3;
 
-/// How many chunks a full class of so many keeps ready or in limbo.
-pub(super) fn reserve_chunks(chunks: u64) -> u32 {
-    RESERVE_CHUNKS.min(u32::try_from(chunks / RESERVE_SHARE).unwrap_or(u32::MAX))
+/// How many chunks of `chunk_bytes` a full class of so many keeps ready or in limbo.
+pub(super) fn reserve_chunks(chunks: u64, chunk_bytes: u32) -> u32 {
+    let share = u32::try_from(chunks / RESERVE_SHARE).unwrap_or(u32::MAX);
+    RESERVE_CHUNKS.min(RESERVE_BYTES / chunk_bytes.max(1)).min(share)
 }
 
 impl WorkerStore {
@@ -137,7 +140,9 @@ impl WorkerStore {
                 taken = self.take_ready(&mut slab, class);
             }
             let full = !store.slabs.has_page(store.side_bytes());
-            let target = wanted.saturating_sub(taken).max(reserve_chunks(slab.usage().chunks));
+            let target = wanted
+                .saturating_sub(taken)
+                .max(reserve_chunks(slab.usage().chunks, store.slabs.classes.chunk_bytes(class)));
             lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
         }
         let may_evict = store.config.evictions;

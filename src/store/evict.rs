@@ -11,10 +11,11 @@ use crate::eviction::{Occupant, Queue, SlabSlots, SlotS3A, Victim};
 use crate::item::ItemRef;
 use crate::sync::{Pin, Rank, Ranked};
 
+use super::alloc::RESERVE_BYTES;
 use super::cache::{ClassHand, Store};
 use super::engine::Miss;
 use super::newborns::{Newborn, Newborns};
-use super::statistics::{ClassTally, WHOLE_KEY};
+use super::statistics::ClassTally;
 use super::worker_store::WorkerStore;
 
 /// Items whose buckets are loaded at the same time.
@@ -83,7 +84,7 @@ impl Store {
         if remembered > 0 {
             let tally = &self.class_tallies[usize::from(class)];
             ClassTally::add(&tally.ghost_hits, remembered);
-            ClassTally::add(&tally.missed, remembered * WHOLE_KEY);
+            ClassTally::add(&tally.missed, remembered);
         }
         self.account_ring(ring_bytes, policy);
     }
@@ -111,10 +112,12 @@ impl WorkerStore {
         let ring_bytes = policy.ring_bytes();
         // A chain frees many chunks: who needs a few of them takes one chain at a time.
         let group = if class == store.slabs.classes.largest() { 1 } else { GROUP };
-        let (mut vacated, mut attempts) = (0, 0);
+        // Who needs the last links of chains, which are small, evicts large items.
+        let bytes_max = u64::from(RESERVE_BYTES.max(wanted.saturating_mul(store.slabs.classes.chunk_bytes(class))));
+        let (mut vacated, mut attempts, mut bytes) = (0, 0, 0);
         // Twice as many attempts as chunks wanted: an attempt fails when the bucket is locked or the item is going
         // already. What is then missing is Busy for the caller, who comes back.
-        while vacated < wanted && attempts < wanted.saturating_mul(2) {
+        while vacated < wanted && attempts < wanted.saturating_mul(2) && bytes < bytes_max {
             let size = group.min((wanted - vacated) as usize);
             let mut leaving: [Option<Leaving<'_, '_>>; GROUP] = [const { None }; GROUP];
             for place in &mut leaving[..size] {
@@ -127,6 +130,7 @@ impl WorkerStore {
                 attempts += 1;
                 let (freed, left_alive) = self.evict_item(class, &leaving);
                 vacated += freed;
+                bytes += if freed > 0 { leaving.item.bytes() } else { 0 };
                 match left_alive {
                     Some(queue) => policy.note_evicted(queue),
                     None if freed == 0 => policy.spare(&slots, leaving.victim),

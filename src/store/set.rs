@@ -9,7 +9,7 @@ use crate::sync::Pin;
 
 use super::engine::{Refusal, StoreMode, StoreOutcome};
 use super::flush::FlushMark;
-use super::statistics::{ClassCounters, ClassTally, WHOLE_KEY};
+use super::statistics::{ClassCounters, ClassTally};
 use super::worker_store::WorkerStore;
 
 /// What stands under a key whose bucket is locked, and the flush mark as of then.
@@ -193,16 +193,11 @@ impl WorkerStore {
         }
     }
 
-    /// A chain that the ghost remembers would have needed memory of its last link's class, too, which is credited with its
-    /// share of the chain's bytes.
+    /// A chain that the ghost remembers would have needed memory of its last link's class, too.
     #[cold]
     fn credit_last_link(&self, full: (u8, u32), last: (u8, u32)) {
-        let classes = &self.store.slabs.classes;
-        let bytes = |(class, chunks): (u8, u32)| u64::from(classes.chunk_bytes(class)) * u64::from(chunks);
-        let (last_bytes, others) = (bytes(last), bytes((full.0, full.1 + 1)));
         if last.0 != full.0 {
-            let part = WHOLE_KEY * last_bytes / (last_bytes + others);
-            ClassTally::add(&self.store.class_tallies[usize::from(last.0)].missed, part);
+            ClassTally::add(&self.store.class_tallies[usize::from(last.0)].missed, 1);
         }
     }
 

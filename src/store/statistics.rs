@@ -145,9 +145,6 @@ impl WorkerTally {
     }
 }
 
-/// What a key counts for in [`ClassTally::missed`].
-pub(super) const WHOLE_KEY: u64 = 1024;
-
 /// Counts of one class that any thread may add to. All of them are rare: once per evicted or expired item at most.
 #[derive(Default)]
 pub(super) struct ClassTally {
@@ -162,7 +159,7 @@ pub(super) struct ClassTally {
     pub(super) out_of_memory: AtomicU64,
     /// Keys that were stored again soon after the class had evicted them: what more memory would have kept.
     pub(super) ghost_hits: AtomicU64,
-    /// The same for page moves, in parts of [`WHOLE_KEY`], and for the last links of chains, too. Never reset.
+    /// The same for page moves, and for the last links of chains, too. Never reset.
     pub(super) missed: AtomicU64,
     /// Chunks of the class that its own hand has vacated. Never reset. Not what `evicted` counts: that goes by the
     /// class of an item's head, whichever of its chunks was wanted.

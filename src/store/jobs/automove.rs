@@ -8,6 +8,9 @@
 //! class 3  ▇▇▇▇▇▇▇▇▇  ◀── a page ──  class 9  ▂▂      while the second is below `ratio` times the first
 //! ```
 //!
+//! A class that has evicted nothing since the last tick gets no page: the last links of chains that are missed count for their
+//! class, too, which may have all that it needs. What they count is what would be lost with their page.
+//!
 //! Pure: samples in, moves out. memcached compares the age of what classes evict instead, which moves memory to large,
 //! seldom asked values; what counts is hits per byte.
 
@@ -20,7 +23,7 @@ pub(super) struct ClassSample {
     pub(super) pages: u32,
     /// Pages' worth of chunks that are free, beyond what a class keeps ready.
     pub(super) spare_pages: u32,
-    /// Keys that the ghost remembered since start, in some small part of a key.
+    /// Keys that the ghost remembered since start.
     pub(super) missed: u64,
     /// Pages whose worth it gets in this tick from classes that had them free.
     pub(super) gained: u32,
@@ -136,7 +139,10 @@ impl Automove {
 
     /// The next move, if one pays. `samples` are as they were observed, and are changed as if the page had moved.
     pub(super) fn next_move(&mut self, samples: &mut [ClassSample], rule: Rule) -> Option<Move> {
-        let is_needy = |sample: &&mut ClassSample| sample.spare_pages == 0 && sample.pages > 0;
+        let is_needy = |sample: &&mut ClassSample| {
+            let history = &self.classes[usize::from(sample.class)];
+            sample.spare_pages == 0 && sample.pages > 0 && history.evicts
+        };
         let gradient = |sample: &ClassSample| self.classes[usize::from(sample.class)].gradient;
         let evicts = |sample: &ClassSample| self.classes[usize::from(sample.class)].evicts;
         let needier = |one: &ClassSample, other: &ClassSample| {
@@ -232,6 +238,7 @@ mod tests {
         fn observe(&mut self, stored_pages: f64) {
             for (sample, hits) in self.samples.iter_mut().zip(&self.hits_per_tick) {
                 sample.missed += hits;
+                sample.vacated += hits;
             }
             self.automove.observe(&self.samples, Tick { now_s: self.now_s, elapsed_s: 0.25, stored_pages }, RULE);
         }
@@ -247,6 +254,16 @@ mod tests {
         let mut world = World::new(&[(100, 10_000), (100, 100), (100, 5_000)]);
         let moves = world.tick(100.0);
         assert_eq!(moves, [Move { from: 2, to: 1 }; 6], "2 % of 300 pages");
+    }
+
+    #[test]
+    fn last_links_of_missed_chains_get_a_page_only_where_they_are_what_is_lacking() {
+        let mut world = World::new(&[(100, 1000), (3, 1000)]);
+        world.samples[1].vacated -= 1000;
+        world.observe(100.0);
+        // Class 2 did not evict in this tick. And yet it gives nothing: with its page 33 times as many chains would go.
+        assert_eq!(world.automove.next_move(&mut world.samples, RULE), None);
+        assert_eq!(world.tick(0.0)[..1], [Move { from: 1, to: 2 }], "now it does");
     }
 
     #[test]

@@ -341,7 +341,8 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
         let usage = store.slabs.lock(class).usage();
         let per_page = u64::from(store.slabs.classes.per_page(class)).max(1);
         // What a class keeps ready it will need at once.
-        let spare = (usage.free + usage.limbo).saturating_sub(u64::from(reserve_chunks(usage.chunks)));
+        let spare = (usage.free + usage.limbo)
+            .saturating_sub(u64::from(reserve_chunks(usage.chunks, store.slabs.classes.chunk_bytes(class))));
         let tally = &store.class_tallies[usize::from(class)];
         ClassSample {
             class,
