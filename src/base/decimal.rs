@@ -29,6 +29,28 @@ fn parse_long(text: &[u8]) -> Option<u64> {
     (first > 0 && text.len() - first <= 20).then(|| parse_u64(&text[first..])).flatten()
 }
 
+/// The number of 1 to 7 digits at the front of `text`, and how many they are, if eight bytes are there and one of them
+/// ends the number. Digits of a number of unknown length, one by one, are branches that nobody can foresee: here
+/// all eight bytes are looked at together.
+#[inline]
+pub fn leading_u32(text: &[u8]) -> Option<(u32, usize)> {
+    let word = u64::from_le_bytes(*text.first_chunk()?) ^ (EVERY_BYTE * u64::from(b'0'));
+    // The top bit of each byte that is no digit; beyond the first such byte a carry may lie.
+    let others = (word.wrapping_add(EVERY_BYTE * 0x76) | word) & (EVERY_BYTE << 7);
+    let len = others.trailing_zeros() / 8;
+    if len == 0 || len == 8 {
+        return None;
+    }
+    // The digits move to the far end, as if zeros preceded them; then neighbours are joined: 2, 4, 8 digits.
+    let digits = word << (64 - 8 * len);
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    let number = (fours * 10_000 + (fours >> 32)) & 0xffff_ffff;
+    Some((number as u32, len as usize))
+}
+
+const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
+
 /// As [`parse_u64`], at most `u32::MAX`.
 #[inline]
 pub fn parse_u32(text: &[u8]) -> Option<u32> {
@@ -52,7 +74,7 @@ pub fn push_u64(out: &mut Vec<u8>, value: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_i64, parse_u32, parse_u64};
+    use super::{leading_u32, parse_i64, parse_u32, parse_u64};
 
     #[test]
     fn numbers_stop_at_their_type() {
@@ -63,6 +85,21 @@ mod tests {
         assert_eq!(parse_u32(b"4294967296"), None);
         assert_eq!(parse_i64(b"-9223372036854775808"), Some(i64::MIN));
         assert_eq!(parse_i64(b"9223372036854775808"), None);
+    }
+
+    #[test]
+    fn a_leading_number_ends_where_its_digits_do() {
+        for number in (0..2000).chain([9_999, 10_000, 123_456, 999_999, 1_234_567, 9_999_999]) {
+            for end in [" 1234567", "\r\n99999999", "\0\0\0\0\0\0\0\0", "/////////", "::::::::", "\u{fc}999999999"] {
+                let text = format!("{number}{end}");
+                let len = text.len() - end.len();
+                assert_eq!(leading_u32(text.as_bytes()), Some((number, len)), "{text:?}");
+            }
+        }
+        for text in ["", "1", "123 567", " 1234567", "12345678", "123456789", "-1234567"] {
+            assert_eq!(leading_u32(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(leading_u32(b"0000012 "), Some((12, 7)));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Bucket {
     }
 
     /// The first slot whose tag is `tag` (or, rarely, resembles it) and whose chunk is a match.
-    #[inline]
+    #[inline(always)]
     pub(super) fn scan(&self, tag: u16, mut is_match: impl FnMut(ChunkRef) -> bool) -> Option<(usize, ChunkRef)> {
         for (half, word) in self.tags.iter().enumerate() {
             // Acquire: see `relocations`.

@@ -74,7 +74,7 @@ impl HashIndex {
 
 impl<'a> BucketGuard<'a> {
     /// The slot whose chunk `is_match` recognises, among those with the tag of the hash that was locked.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, is_match: impl FnMut(ChunkRef) -> bool) -> Option<Slot<'a>> {
         self.chain.find(self.hash, is_match)
     }
@@ -162,7 +162,7 @@ impl<'a> LockedChain<'a> {
         self.index.chain(self.number)
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, hash: KeyHash, mut is_match: impl FnMut(ChunkRef) -> bool) -> Option<Slot<'a>> {
         let mut bucket = self.main;
         loop {

@@ -32,7 +32,7 @@ impl HashIndex {
 
 impl<'a> BucketGuard<'a> {
     /// The item of `key`, past its end or not, and the slot that refers to it.
-    #[inline]
+    #[inline(always)]
     pub fn find_item<'pin>(
         &self,
         pin: &'pin Pin,

@@ -37,17 +37,22 @@ impl Layout {
     /// The layout of an item. Chained if it does not fit the largest chunk.
     #[inline]
     pub fn new(classes: &SizeClasses, key: Key<'_>, client_flags: u32, value_len: u32) -> Self {
+        let in_one = Self::in_one_chunk(classes, key, client_flags, value_len);
+        in_one.unwrap_or_else(|| Self::chained(classes, key, client_flags, value_len))
+    }
+
+    /// The layout of an item that fits one chunk.
+    #[inline]
+    pub fn in_one_chunk(classes: &SizeClasses, key: Key<'_>, client_flags: u32, value_len: u32) -> Option<Self> {
         let shape = Shape { key_len: key.len(), has_client_flags: client_flags != 0, has_extension: false, value_len };
-        let whole = shape.prefix_bytes().saturating_add(value_len);
-        match classes.class_for(whole) {
-            Some(head_class) => Self { shape, value_len, head_class, full_links: 0, tail_class: None },
-            None => Self::chained(classes, shape, value_len),
-        }
+        let head_class = classes.class_for(shape.prefix_bytes().saturating_add(value_len))?;
+        Some(Self { shape, value_len, head_class, full_links: 0, tail_class: None })
     }
 
     #[cold]
-    fn chained(classes: &SizeClasses, whole: Shape, value_len: u32) -> Self {
-        let shape = Shape { has_extension: true, value_len: 0, ..whole };
+    fn chained(classes: &SizeClasses, key: Key<'_>, client_flags: u32, value_len: u32) -> Self {
+        let has_client_flags = client_flags != 0;
+        let shape = Shape { key_len: key.len(), has_client_flags, has_extension: true, value_len: 0 };
         let in_head = classes.chunk_max() - shape.prefix_bytes();
         let in_link = classes.chunk_max() - HEADER_BYTES;
         let rest = value_len - in_head.min(value_len);

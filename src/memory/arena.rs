@@ -31,7 +31,7 @@ use super::size_class::PAGE_BYTES;
 /// The first 16 bytes of every chunk. `item/header.rs` says what they mean.
 #[repr(C)]
 pub struct ChunkHead {
-    /// Zero in a free chunk.
+    /// Zero in a free chunk, and in one that a worker has in hand zero or what is left of an item.
     pub word0: AtomicU64,
     /// In a free chunk: the next free one.
     pub word1: AtomicU64,

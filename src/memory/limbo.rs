@@ -55,18 +55,29 @@ impl Limbo {
         }
     }
 
-    /// Takes the oldest chunk out if its stamp `is_over`.
+    /// Takes the oldest chunks out whose stamp `is_over`, all of one stamp and `most` at most. None: there are no such.
     #[inline]
-    pub(super) fn pop(&mut self, is_over: impl Fn(Stamp) -> bool) -> Option<Retired> {
-        let batch = self.batches.front_mut().filter(|batch| is_over(batch.stamp))?;
-        batch.len -= 1;
+    pub(super) fn pop_some(
+        &mut self,
+        most: usize,
+        is_over: impl Fn(Stamp) -> bool,
+    ) -> Option<impl ExactSizeIterator<Item = Retired>> {
+        let batch = self.batches.front_mut().filter(|batch| most > 0 && is_over(batch.stamp))?;
+        let count = batch.len.min(most);
+        batch.len -= count;
         if batch.len == 0 {
             self.batches.pop_front();
             if self.chunks.capacity() > ROOM_KEPT && self.chunks.len() < self.chunks.capacity() / 8 {
                 self.shrink();
             }
         }
-        self.chunks.pop_front()
+        Some(self.chunks.drain(..count))
+    }
+
+    /// As [`Limbo::pop_some`], the oldest.
+    #[inline]
+    pub(super) fn pop(&mut self, is_over: impl Fn(Stamp) -> bool) -> Option<Retired> {
+        self.pop_some(1, is_over)?.next()
     }
 
     #[cold]
@@ -95,10 +106,15 @@ mod tests {
         epochs.advance();
         limbo.push(epochs.stamp(), (3..5).map(retired));
         limbo.push(epochs.stamp(), std::iter::empty());
-        assert_eq!(limbo.pop(|_| false), None);
-        let over: Vec<Retired> = std::iter::from_fn(|| limbo.pop(|stamp| stamp <= first)).collect();
-        assert_eq!(over, [0, 1, 2].map(retired));
-        let rest: Vec<Retired> = std::iter::from_fn(|| limbo.pop(|_| true)).collect();
+        assert!(limbo.pop_some(1, |_| false).is_none());
+        assert!(limbo.pop_some(0, |_| true).is_none());
+        let take = |most, limbo: &mut Limbo| -> Vec<Retired> {
+            limbo.pop_some(most, |stamp| stamp <= first).into_iter().flatten().collect()
+        };
+        assert_eq!(take(2, &mut limbo), [0, 1].map(retired));
+        assert_eq!(take(9, &mut limbo), [retired(2)]);
+        assert_eq!(take(9, &mut limbo), []);
+        let rest: Vec<Retired> = limbo.pop_some(9, |_| true).into_iter().flatten().collect();
         assert_eq!((rest, limbo.len()), (vec![retired(3), retired(4)], 0));
     }
 

@@ -1,7 +1,7 @@
 //! Magazines: a few ready chunks of each class in a worker's own hands, so that most allocations take no lock.
 
 use super::chunk_ref::ChunkRef;
-use super::size_class::{CLASS_MAX, SizeClasses};
+use super::size_class::{CLASS_IDS, SizeClasses};
 
 /// Chunks in one magazine at most.
 const CHUNKS_MAX: usize = 32;
@@ -12,10 +12,11 @@ const BYTES_MAX: u32 = 8 << 10;
 
 /// One worker's magazines, one per class.
 pub struct Magazines {
-    rack: Box<[Magazine]>,
+    rack: Box<[Magazine; CLASS_IDS]>,
 }
 
 struct Magazine {
+    /// The first `len` are there; what stands behind them means nothing.
     chunks: [Option<ChunkRef>; CHUNKS_MAX],
     len: u8,
     /// 0 until the class's chunk size has been asked for: it may be a class of later.
@@ -26,7 +27,7 @@ impl Default for Magazines {
     /// Empty magazines for all classes that there are or may be.
     fn default() -> Self {
         let empty = |_| Magazine { chunks: [None; CHUNKS_MAX], len: 0, capacity: 0 };
-        Self { rack: (0..=CLASS_MAX).map(empty).collect() }
+        Self { rack: Box::new(std::array::from_fn(empty)) }
     }
 }
 
@@ -37,7 +38,7 @@ impl Magazines {
         let magazine = &mut self.rack[usize::from(class)];
         let last = magazine.len.checked_sub(1)?;
         magazine.len = last;
-        magazine.chunks[usize::from(last)].take()
+        magazine.chunks[usize::from(last)]
     }
 
     /// Adds a ready chunk. False: the magazine is full, the chunk stays with the caller.

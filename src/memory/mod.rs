@@ -32,5 +32,5 @@ pub use leases::Leases;
 pub use limbo::Retired;
 pub use magazine::Magazines;
 pub use page_pool::{DetachedPage, FreePage};
-pub use size_class::{CHUNK_ALIGN, CHUNK_MIN, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses};
+pub use size_class::{CHUNK_ALIGN, CHUNK_MIN, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses};
 pub use slab::{Recall, SlabAllocator, SlabGuard, SlabUse};

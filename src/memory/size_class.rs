@@ -17,6 +17,9 @@ use crate::base::atomic::{AtomicU8, AtomicU32, Ordering};
 pub const PAGE_BYTES: u32 = 1 << 20;
 /// The highest class id there can ever be. What is kept per class is made for so many at once.
 pub const CLASS_MAX: u8 = 127;
+/// How many ids a byte can spell. What is looked up on every request has a place for each, so that none is out of
+/// bounds.
+pub const CLASS_IDS: usize = u8::MAX as usize + 1;
 /// The highest id laid out at start, unless sizes are given one by one: the others are for classes that come later.
 const LAID_OUT_MAX: usize = 100;
 /// Chunks start on this boundary.

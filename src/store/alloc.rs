@@ -80,10 +80,9 @@ impl WorkerStore {
         if value_len > self.store.config.value_len_max {
             return Err(Refusal::TooLarge);
         }
-        let layout = Layout::new(&self.store.slabs.classes, key.key, client_flags, value_len);
-        if layout.shape.has_extension {
+        let Some(layout) = Layout::in_one_chunk(&self.store.slabs.classes, key.key, client_flags, value_len) else {
             return Ok(None);
-        }
+        };
         let chunk = self.chunk(pin, layout.head_class, 1)?;
         Ok(Some(CompleteItem::fill(&self.store.slabs, chunk, layout, key.key, client_flags, value)))
     }

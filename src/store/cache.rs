@@ -8,7 +8,7 @@ use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::base::{Clock, KeyHasher};
 use crate::eviction::{Ghost, GhostTime, SlotS3A};
 use crate::index::HashIndex;
-use crate::memory::{self, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator};
+use crate::memory::{self, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator};
 use crate::sync::{Epochs, Participant};
 
 use super::cas::CasCounter;
@@ -95,8 +95,6 @@ pub(super) struct ClassHand {
 const HASHPOWER_SHIFT: u32 = 3;
 /// The index may come to need this share of the memory limit, with items of the smallest size.
 const INDEX_SHARE: u64 = 4;
-/// What a class id can be, so that none is out of bounds.
-const CLASS_IDS: usize = u8::MAX as usize + 1;
 /// Address space of the ghost: an entry for an item of so many bytes each, if the limit were all items.
 const GHOST_ITEM_BYTES: u64 = 16;
 

@@ -30,7 +30,7 @@ impl Store {
     /// Of all threads and classes.
     fn sum(&self, of: impl Fn(&ClassCounters) -> &Counter) -> u64 {
         let tallies = self.tallies();
-        let counters = tallies.iter().flat_map(|tally| &tally.classes);
+        let counters = tallies.iter().flat_map(|tally| tally.classes.iter());
         counters.fold(0, |sum, counters| sum.wrapping_add(of(counters).read()))
     }
 

@@ -24,7 +24,7 @@ impl WorkerStore {
     ///
     /// # Errors
     /// See [`Refusal`].
-    #[inline]
+    #[inline(never)]
     pub(super) fn put_whole(
         &mut self,
         pin: &Pin,
@@ -94,7 +94,7 @@ impl WorkerStore {
     }
 
     /// Locks the bucket of `key` and finds what is there.
-    #[inline]
+    #[inline(always)]
     fn look<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Found<'static, 'pin> {
         let store = self.store;
         let bucket = store.index.lock(key.hash);
@@ -104,7 +104,7 @@ impl WorkerStore {
     }
 
     /// Why `mode` forbids to store, if it does.
-    #[inline]
+    #[inline(always)]
     fn refuses(&self, found: &Found<'_, '_>, mode: StoreMode) -> Option<StoreOutcome> {
         if mode == StoreMode::Set {
             return None;
@@ -139,7 +139,7 @@ impl WorkerStore {
     }
 
     /// Makes a complete item visible in place of what is there. The decision to do so was made as of that mark.
-    #[inline]
+    #[inline(always)]
     fn publish(
         &mut self,
         pin: &Pin,

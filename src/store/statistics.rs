@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::counters::Counter;
-use crate::memory::{CHUNK_ALIGN, CLASS_MAX};
+use crate::memory::{CHUNK_ALIGN, CLASS_IDS};
 
 /// Items are counted by this many bytes as long as they fit one chunk (of the default size), so that classes can be
 /// fitted to them.
@@ -43,7 +43,7 @@ fn end_of(step: usize) -> u64 {
 /// One thread's counts. Only its owner adds (I10).
 pub(super) struct WorkerTally {
     /// By class id.
-    pub(super) classes: Box<[ClassCounters]>,
+    pub(super) classes: Box<[ClassCounters; CLASS_IDS]>,
     /// Items by size: linked less unlinked, modulo 2^64. In sheets, because most sizes never occur.
     sizes: Box<[OnceLock<Box<[Counter]>>]>,
 }
@@ -79,7 +79,7 @@ pub(super) struct ClassCounters {
 impl WorkerTally {
     pub(super) fn new() -> Self {
         Self {
-            classes: (0..=CLASS_MAX).map(|_| ClassCounters::default()).collect(),
+            classes: Box::new(std::array::from_fn(|_| ClassCounters::default())),
             sizes: (0..SHEETS).map(|_| OnceLock::new()).collect(),
         }
     }
@@ -129,7 +129,7 @@ impl WorkerTally {
 
     /// `stats reset`: what counts commands goes back to zero, what counts items does not.
     pub(super) fn reset(&self) {
-        for class in &self.classes {
+        for class in self.classes.iter() {
             let commands = [
                 &class.get_hits,
                 &class.cmd_set,

@@ -142,17 +142,22 @@ impl WorkerStore {
     }
 
     /// As [`WorkerStore::unlink`] of what was there and [`WorkerStore::count_linked`] of what is there instead.
-    #[inline]
+    #[inline(always)]
     pub(super) fn count_replacing(&mut self, old: &ItemRef<'_>, class: u8, bytes: u64, links: Option<[(u8, u32); 2]>) {
         if old.class() != class || old.bytes() != bytes || links.is_some() {
-            self.unlink(old);
-            self.count_linked(class, bytes, links);
-            return;
+            return self.count_unlike(*old, class, bytes, links);
         }
         // A chain is longer than any item of one chunk: neither is one.
         header::clear_linked(old.head());
         self.tally.count_replaced(class, bytes);
         self.retired.push((class, Retired { chunk: old.chunk(), head: old.chunk() }));
+    }
+
+    /// As [`WorkerStore::count_replacing`], for what differs in length.
+    #[inline(never)]
+    fn count_unlike(&mut self, old: ItemRef<'_>, class: u8, bytes: u64, links: Option<[(u8, u32); 2]>) {
+        self.unlink(&old);
+        self.count_linked(class, bytes, links);
     }
 
     /// Puts an unlinked item's chunks on the list of those to be handed on.

@@ -6,7 +6,7 @@
 //! set <key> 0 0 <bytes>[ noreply]\r\n      flags and exptime may have up to 9 digits
 //! ```
 
-use crate::base::{Exptime, Key};
+use crate::base::{Exptime, Key, leading_u32, parse_u32};
 use crate::protocol::request::{Mode, Parsed, Reply, Request, Retrieval, Storage, Value};
 use crate::protocol::tokens::word_end;
 
@@ -34,7 +34,7 @@ pub fn get(bytes: &[u8]) -> Option<(Key<'_>, usize)> {
 }
 
 /// A plain `set` at the front of `bytes`, and how many bytes it takes.
-#[inline]
+#[inline(always)]
 pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
     let rest = bytes.strip_prefix(b"set ")?;
     let (key, behind) = rest.split_at(word_end(rest));
@@ -47,9 +47,10 @@ pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
         (client_flags, exptime, behind.strip_prefix(b" ")?)
     };
     let (value_len, behind) = number(behind)?;
-    let (reply, behind) = match behind.strip_prefix(b"\r\n") {
-        Some(behind) => (Reply::Wanted, behind),
-        None => (Reply::Silent, behind.strip_prefix(b" noreply\r\n")?),
+    let (reply, behind) = if let Some(behind) = behind.strip_prefix(b"\r\n") {
+        (Reply::Wanted, behind)
+    } else {
+        (Reply::Silent, behind.strip_prefix(b" noreply\r\n")?)
     };
     let header_len = bytes.len() - behind.len();
     let (value, taken) = value(behind, value_len);
@@ -62,9 +63,10 @@ pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
 #[inline]
 pub(super) fn value(behind: &[u8], value_len: u32) -> (Value<'_>, usize) {
     let len = value_len as usize;
-    match behind.get(len..len + 2) {
+    let Some((value, behind)) = behind.split_at_checked(len) else { return (Value::Coming, 0) };
+    match behind.first_chunk() {
         None => (Value::Coming, 0),
-        Some(b"\r\n") => (Value::Whole(&behind[..len]), len + 2),
+        Some(end) if *end == *b"\r\n" => (Value::Whole(value), len + 2),
         Some(_) => (Value::BadTerminator, len + 2),
     }
 }
@@ -72,17 +74,19 @@ pub(super) fn value(behind: &[u8], value_len: u32) -> (Value<'_>, usize) {
 /// The number of 1 to 9 digits at the front of `rest`, and what follows it.
 #[inline]
 fn number(rest: &[u8]) -> Option<(u32, &[u8])> {
-    let mut value = 0u32;
-    let mut len = 0;
-    while len < 9 {
-        let digit = rest.get(len)?.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        value = value * 10 + u32::from(digit);
-        len += 1;
+    match leading_u32(rest) {
+        Some((value, len)) => Some((value, &rest[len..])),
+        None => long_number(rest),
     }
-    (len > 0).then(|| (value, &rest[len..]))
+}
+
+/// As [`number`], where there are more digits than [`leading_u32`] takes, or fewer bytes.
+#[cold]
+fn long_number(rest: &[u8]) -> Option<(u32, &[u8])> {
+    let len = rest.iter().take(9).take_while(|byte| byte.is_ascii_digit()).count();
+    // A number that the bytes end with may go on.
+    let (digits, behind) = rest.split_at(len);
+    if behind.is_empty() { None } else { parse_u32(digits).map(|value| (value, behind)) }
 }
 
 #[cfg(test)]
