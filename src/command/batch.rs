@@ -11,19 +11,21 @@ use super::context::Context;
 /// flight as this.
 pub const REQUESTS_PER_BATCH: usize = 16;
 
-/// What a batch of requests holds.
-pub struct Batch<'a> {
-    elements: [Option<Element<'a>>; REQUESTS_PER_BATCH],
+/// What a batch of requests holds. `C` is the engine's candidate for an item.
+pub struct Batch<'a, C> {
+    elements: [Option<Element<'a, C>>; REQUESTS_PER_BATCH],
     len: usize,
 }
 
 /// One thing to do, and where its bytes end.
-#[derive(Clone, Copy, Debug)]
-pub struct Element<'a> {
+#[derive(Clone, Copy)]
+pub struct Element<'a, C> {
     /// What to do.
     pub work: Work<'a>,
     /// The hash of its key, if it has a single one.
     pub hash: Option<KeyHash>,
+    /// Where the item of that hash probably is.
+    pub candidate: Option<C>,
     /// Where in the parsed bytes the next element begins.
     pub end: usize,
 }
@@ -31,6 +33,9 @@ pub struct Element<'a> {
 /// What an element wants done.
 #[derive(Clone, Copy, Debug)]
 pub enum Work<'a> {
+    /// Execute `get` of one key. Most requests are that: it is [`Retrieval::plain`] in a few bytes, which are copied and
+    /// told apart faster.
+    Get(Key<'a>),
     /// Execute a request.
     Request(Request<'a>),
     /// Complain, and throw away as many of the bytes that are yet to come.
@@ -48,7 +53,7 @@ pub enum Work<'a> {
     Close,
 }
 
-impl<'a> Batch<'a> {
+impl<'a, C: Copy> Batch<'a, C> {
     /// An empty batch, to be filled where it stands: it is large enough for a copy of it to be felt.
     #[inline]
     pub fn new() -> Self {
@@ -58,14 +63,14 @@ impl<'a> Batch<'a> {
     /// Adds what can be done with `bytes`: at most `limit` requests, and at most [`REQUESTS_PER_BATCH`]. None at
     /// all means that bytes are missing. `begun` says that the front of `bytes` continues a line.
     #[inline]
-    pub fn fill<E: Engine>(
+    pub fn fill<'pin, E: Engine<Candidate<'pin> = C>>(
         &mut self,
         bytes: &'a [u8],
         limit: usize,
         input: Input,
         begun: Option<LineRest>,
         engine: &E,
-        pin: &E::Pin,
+        pin: &'pin E::Pin,
     ) {
         let mut at = 0;
         if let Some(begun) = begun {
@@ -77,14 +82,13 @@ impl<'a> Batch<'a> {
             let rest = &bytes[at..];
             if let Some((key, consumed)) = text::quick::get(rest) {
                 at += consumed;
-                let hash = Some(prepare(key, engine));
-                self.push(Element { work: Work::Request(Request::Retrieve(Retrieval::plain(key))), hash, end: at });
+                self.push(Work::Get(key), Some(prepare(key, engine)), at);
                 continue;
             }
             if let Some((storage, consumed)) = text::quick::set(rest) {
                 at += consumed;
-                let hash = Some(prepare_store(storage.key, engine));
-                self.push(Element { work: Work::Request(Request::Store(storage)), hash, end: at });
+                let hash = prepare_store(storage.key, engine);
+                self.push(Work::Request(Request::Store(storage)), Some(hash), at);
                 if storage.value == Value::Coming {
                     break;
                 }
@@ -97,9 +101,7 @@ impl<'a> Batch<'a> {
                 None => break,
             }
         }
-        if self.len > 1 {
-            self.prefetch_items(engine, pin);
-        }
+        self.prefetch_items(engine, pin);
     }
 
     /// Appends what was parsed from `bytes[at..]`, and says where the next request begins: nowhere, if what follows
@@ -111,7 +113,7 @@ impl<'a> Batch<'a> {
                 let (key, follows) = shape(&request);
                 let stores = matches!(request, Request::Store(_));
                 let prepare = if stores { prepare_store } else { prepare };
-                self.push(Element { work: Work::Request(request), hash: key.map(|key| prepare(key, engine)), end });
+                self.push(Work::Request(request), key.map(|key| prepare(key, engine)), end);
                 (follows == Follows::Request).then_some(end)
             }
             Parsed::NeedMore => None,
@@ -119,37 +121,38 @@ impl<'a> Batch<'a> {
                 let line_end = at + consumed;
                 let here = usize::try_from(swallow).unwrap_or(usize::MAX).min(bytes.len() - line_end);
                 let swallow = swallow - here as u64;
-                self.push(Element { work: Work::Refuse { error, reply, swallow }, hash: None, end: line_end + here });
+                self.push(Work::Refuse { error, reply, swallow }, None, line_end + here);
                 (swallow == 0).then_some(line_end + here)
             }
             Parsed::Skipped { consumed, begun } => {
                 let end = at + consumed;
-                self.push(Element { work: Work::Skip(begun), hash: None, end });
+                self.push(Work::Skip(begun), None, end);
                 begun.is_none().then_some(end)
             }
             Parsed::Close => {
-                self.push(Element { work: Work::Close, hash: None, end: bytes.len() });
+                self.push(Work::Close, None, bytes.len());
                 None
             }
         }
     }
 
     #[inline]
-    fn push(&mut self, element: Element<'a>) {
-        self.elements[self.len] = Some(element);
+    fn push(&mut self, work: Work<'a>, hash: Option<KeyHash>, end: usize) {
+        self.elements[self.len] = Some(Element { work, hash, candidate: None, end });
         self.len += 1;
     }
 
     /// By now the buckets are there, or on their way: the items that stand in them can be asked for.
-    fn prefetch_items<E: Engine>(&self, engine: &E, pin: &E::Pin) {
-        for hash in self.elements().filter_map(|element| element.hash) {
-            engine.prefetch_item(pin, hash);
+    #[inline]
+    fn prefetch_items<'pin, E: Engine<Candidate<'pin> = C>>(&mut self, engine: &E, pin: &'pin E::Pin) {
+        for element in self.elements[..self.len].iter_mut().flatten() {
+            element.candidate = element.hash.and_then(|hash| engine.prefetch_item(pin, hash));
         }
     }
 
     /// What is to be done, in order.
     #[inline]
-    pub fn elements(&self) -> impl Iterator<Item = &Element<'a>> {
+    pub fn elements(&self) -> impl Iterator<Item = &Element<'a, C>> {
         self.elements[..self.len].iter().flatten()
     }
 
@@ -167,7 +170,11 @@ impl<'a> Batch<'a> {
     #[cold]
     fn sample_one<E: Engine>(&self, index: usize, ctx: &mut Context<'_, E>, pin: &E::Pin) {
         let element = self.elements().nth(index).map(|element| (element.work, element.hash));
-        let Some((Work::Request(request), Some(hash))) = element else { return };
+        let (request, hash) = match element {
+            Some((Work::Get(key), Some(hash))) => (Request::Retrieve(Retrieval::plain(key)), hash),
+            Some((Work::Request(request), Some(hash))) => (request, hash),
+            Some(_) | None => return,
+        };
         let (Some(key), _) = shape(&request) else { return };
         let written = match request {
             Request::Retrieve(_) => None,
@@ -190,7 +197,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-impl Default for Batch<'_> {
+impl<C: Copy> Default for Batch<'_, C> {
     fn default() -> Self {
         Self::new()
     }

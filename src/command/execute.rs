@@ -1,7 +1,7 @@
 //! One element at a time: which family it belongs to, and what the connection does afterwards.
 
-use crate::base::{HashedKey, Key};
-use crate::protocol::{LineRest, Reply, ReplyLine, Request};
+use crate::base::{HashedKey, Key, KeyHash};
+use crate::protocol::{Keys, LineRest, Reply, ReplyLine, Request};
 use crate::store::Engine;
 
 use super::batch::{Element, Work};
@@ -41,12 +41,16 @@ pub enum Outcome<P> {
 /// Executes one element and queues its reply.
 #[inline]
 pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    element: &Element<'_>,
+    element: &Element<'_, E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let request = match &element.work {
+        Work::Get(key) => {
+            let key = hashed(element.hash, *key, ctx.engine);
+            return retrieval::get(key, element.candidate, ctx, pin, sink);
+        }
         Work::Request(request) => request,
         Work::Refuse { error, reply, swallow } => {
             tell(sink, *reply, *error);
@@ -56,9 +60,15 @@ pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Work::Skip(Some(begun)) => return Outcome::Paused { unread: 0, begun: *begun },
         Work::Close => return Outcome::Close,
     };
-    let hashed = |key, engine: &E| hashed(element, key, engine);
+    let hashed = |key, engine: &E| hashed(element.hash, key, engine);
     match request {
-        Request::Retrieve(wanted) => retrieval::retrieve(wanted, element.hash, ctx, pin, sink),
+        Request::Retrieve(wanted) => match wanted.keys {
+            Keys::One(key) => {
+                let key = hashed(key, ctx.engine);
+                retrieval::one(key, wanted.manner, element.candidate, ctx, pin, sink)
+            }
+            Keys::List(keys) => retrieval::list(keys, wanted.manner, wanted.rest, ctx, pin, sink),
+        },
         Request::Store(value) => {
             let key = hashed(value.key, ctx.engine);
             storage::store(value, key, ctx, pin, sink)
@@ -81,8 +91,8 @@ pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 
 /// The key of an element with the hash that its batch has computed.
 #[inline]
-fn hashed<'k, E: Engine>(element: &Element<'_>, key: Key<'k>, engine: &E) -> HashedKey<'k> {
-    match element.hash {
+fn hashed<'k, E: Engine>(hash: Option<KeyHash>, key: Key<'k>, engine: &E) -> HashedKey<'k> {
+    match hash {
         Some(hash) => HashedKey { key, hash },
         None => engine.hash(key),
     }

@@ -23,5 +23,5 @@ pub use batch::{Batch, Element, REQUESTS_PER_BATCH, Work, look_ahead};
 pub use context::{Context, Switches};
 pub use execute::{Outcome, execute};
 pub use operator::{Operator, Shutdown};
-pub use sink::{Mark, ReplySink};
+pub use sink::{BORROWED_VALUE_MIN, Mark, ReplySink};
 pub use storage::{Incoming, Terminator, extend_value, finish_store};

@@ -5,58 +5,51 @@
 //! a list      in windows: hash 16 keys and ask for their buckets, ask for their items, answer them, next window
 //! ```
 
-use crate::base::{HashedKey, KeyHash};
-use crate::protocol::text::push_value_line;
-use crate::protocol::{CasShown, KeyList, KeyTooLong, Keys, LineRest, Manner, ReplyLine, Rest, Retrieval};
+use crate::base::HashedKey;
+use crate::protocol::text::{End, push_value, push_value_line};
+use crate::protocol::{CasShown, KeyList, KeyTooLong, LineRest, Manner, ReplyLine, Rest};
 use crate::store::{Engine, Fetched, Item, Miss};
 
 use super::context::Context;
 use super::execute::Outcome;
-use super::sink::ReplySink;
+use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 
 /// How many keys of a list are looked up together.
 const KEYS_PER_WINDOW: usize = 16;
 
-/// Values up to this length get their room in the text together with their `VALUE` line; longer ones may travel
-/// outside of it.
-const ROOM_BYTES_MAX: usize = 4096;
-
-/// What follows a value, in constants so that they are stored and not copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// Its line end.
-    Value,
-    /// Its line end, and END: there is no other.
-    Retrieval,
-}
-
-/// The most that [`End`] stands for.
-const END_LEN_MAX: usize = b"\r\nEND\r\n".len();
-
+/// `get` of one key.
 #[inline]
-pub(super) fn retrieve<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    wanted: &Retrieval<'_>,
-    hash: Option<KeyHash>,
+pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: HashedKey<'_>,
+    candidate: Option<E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let key = match wanted.keys {
-        Keys::One(key) => key,
-        Keys::List(keys) => return list(keys, wanted.manner, wanted.rest, ctx, pin, sink),
-    };
-    let hash = hash.unwrap_or_else(|| ctx.engine.hash(key).hash);
+    one(key, Manner::PLAIN, candidate, ctx, pin, sink)
+}
+
+/// One key.
+#[inline]
+pub(super) fn one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: HashedKey<'_>,
+    manner: Manner,
+    candidate: Option<E::Candidate<'pin>>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
     let mut tally = Tally::default();
-    if !answer(HashedKey { key, hash }, wanted.manner, End::Retrieval, &mut tally, ctx, pin, sink) {
+    if !answer(key, candidate, manner, End::Retrieval, &mut tally, ctx, pin, sink) {
         sink.text().extend_from_slice(ReplyLine::End.bytes());
     }
-    tally.enter(1, wanted.manner, ctx);
+    tally.enter(1, manner, ctx);
     Outcome::Done
 }
 
 /// Many keys, or some of the keys of a line.
 #[inline(never)]
-fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     mut keys: KeyList<'_>,
     manner: Manner,
     rest: Rest,
@@ -70,8 +63,9 @@ fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             sink.rollback(mark);
             return refuse(rest, sink);
         };
-        for key in window.keys() {
-            ctx.engine.prefetch_item(pin, key.hash);
+        let mut candidates = [None; KEYS_PER_WINDOW];
+        for (key, candidate) in window.keys().zip(&mut candidates) {
+            *candidate = ctx.engine.prefetch_item(pin, key.hash);
         }
         let mut tally = Tally::default();
         if let Some(index) = ctx.hot.due(window.len())
@@ -79,8 +73,16 @@ fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         {
             ctx.sample(pin, *key, None);
         }
-        for key in window.keys() {
-            answer(*key, manner, End::Value, &mut tally, ctx, pin, sink);
+        let looked_up = window.keys().zip(candidates);
+        if manner == Manner::PLAIN {
+            // What most lists ask for is a constant in a loop of its own.
+            for (key, candidate) in looked_up {
+                answer(*key, candidate, Manner::PLAIN, End::Value, &mut tally, ctx, pin, sink);
+            }
+        } else {
+            for (key, candidate) in looked_up {
+                answer(*key, candidate, manner, End::Value, &mut tally, ctx, pin, sink);
+            }
         }
         tally.enter(u64::from(window.len()), manner, ctx);
         if keys.is_over() {
@@ -148,9 +150,15 @@ impl<'a> Window<'a> {
 }
 
 /// Queues the value of one key, if there is one, and what `end` says behind it.
-#[inline]
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "most of it depends on `manner` and `end`, which are constants for a plain get"
+)]
+#[expect(clippy::too_many_arguments, reason = "see above: it is one function for the sake of its two callers only")]
 fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: HashedKey<'_>,
+    candidate: Option<E::Candidate<'pin>>,
     manner: Manner,
     end: End,
     tally: &mut Tally,
@@ -159,7 +167,7 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> bool {
     let fetched = match manner.touch {
-        None => ctx.engine.fetch(pin, key),
+        None => ctx.engine.fetch(pin, key, candidate),
         Some(exptime) => {
             let deadline = exptime.deadline(ctx.engine.moment());
             ctx.engine.fetch_and_touch(pin, key, deadline)
@@ -183,14 +191,15 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         CasShown::Yes => Some(if ctx.switches.use_cas { item.cas() } else { 0 }),
         CasShown::No => None,
     };
-    let value_len = item.value_len();
-    let room = if value_len as usize <= ROOM_BYTES_MAX { value_len as usize } else { 0 };
-    let text = sink.text();
-    push_value_line(text, key.key.bytes(), item.client_flags(), value_len, cas, room + END_LEN_MAX);
-    sink.value(item);
-    match end {
-        End::Value => sink.text().extend_from_slice(b"\r\n"),
-        End::Retrieval => sink.text().extend_from_slice(b"\r\nEND\r\n"),
+    match item.contiguous() {
+        Some(value) if item.value_len() < BORROWED_VALUE_MIN => {
+            push_value(sink.text(), key.key, item.client_flags(), value, cas, end);
+        }
+        Some(_) | None => {
+            push_value_line(sink.text(), key.key, item.client_flags(), item.value_len(), cas);
+            sink.value(item);
+            sink.text().extend_from_slice(end.bytes());
+        }
     }
     true
 }

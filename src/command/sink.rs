@@ -2,6 +2,10 @@
 
 use crate::store::Item;
 
+/// Values from this many bytes on are left to the sink, which need not copy them. Below it the copy, which the kernel then
+/// finds in the cache, costs less than one more piece to walk.
+pub const BORROWED_VALUE_MIN: u32 = 4 << 10;
+
 /// Takes the replies of one client, in order.
 pub trait ReplySink<I> {
     /// The text that is being gathered; whatever is appended here is sent after everything before it.

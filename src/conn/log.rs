@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use crate::base::log_line;
 use crate::command::{Context, Element, Outcome, ReplySink as _, execute};
-use crate::item::PendingItem;
+use crate::item::{Candidate, PendingItem};
 use crate::store::WorkerStore;
 use crate::sync::Pin;
 
@@ -19,7 +19,7 @@ pub(super) fn executed<'pin>(
     socket: &OwnedFd,
     introduced: &mut bool,
     bytes: &[u8],
-    element: &Element<'_>,
+    element: &Element<'_, Candidate<'pin>>,
     ctx: &mut Context<'_, WorkerStore>,
     pin: &'pin Pin,
     queue: &mut WriteQueue<'_, 'pin>,

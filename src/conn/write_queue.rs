@@ -10,15 +10,12 @@
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 
-use crate::command::{Mark, ReplySink};
+use crate::command::{BORROWED_VALUE_MIN, Mark, ReplySink};
 use crate::item::ItemRef;
 use crate::sys::socket::{PIECES_MAX, send, send_pieces};
 
 use super::backlog::{Backlog, gather};
 
-/// Values from this many bytes on are not copied. Below it the copy, which the kernel then finds in the cache, costs
-/// less than one more piece to walk.
-const BORROWED_VALUE_MIN: u32 = 4 << 10;
 /// With this many bytes of text queued, some are sent before more requests are executed.
 const TEXT_BYTES_MAX: usize = 256 << 10;
 /// As [`TEXT_BYTES_MAX`], for the bytes of borrowed values: they cost no memory, but a slow client keeps their items.

@@ -20,4 +20,4 @@ pub use complete::CompleteItem;
 pub use header::{Birth, Place, Word0};
 pub use layout::Layout;
 pub use pending::PendingItem;
-pub use view::{ItemLease, ItemRef, Pieces};
+pub use view::{Candidate, ItemLease, ItemRef, Pieces};

@@ -3,11 +3,10 @@
 //! An [`ItemRef`] is a plain view of memory that does not change (I2) and is not reused (I4) while its pin lasts.
 
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 use std::slice;
 
 use crate::base::{Deadline, Key, RelTime};
-use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
+use crate::memory::{ChunkHead, ChunkRef, Located, SlabAllocator};
 use crate::sync::Pin;
 
 use super::header::{self, CLIENT_FLAGS_BYTES, EXTENSION_BYTES, HEADER_BYTES, Word0};
@@ -16,11 +15,46 @@ use super::header::{self, CLIENT_FLAGS_BYTES, EXTENSION_BYTES, HEADER_BYTES, Wor
 #[derive(Clone, Copy)]
 pub struct ItemRef<'pin> {
     slabs: &'static SlabAllocator,
-    bytes: NonNull<u8>,
-    head: &'static ChunkHead,
+    located: Located<'static>,
     chunk: ChunkRef,
     word0: Word0,
     _pin: PhantomData<&'pin Pin>,
+}
+
+/// A chunk in which there is an item, or was a moment ago: located, and not looked at yet, so that its memory may be on
+/// its way meanwhile.
+#[derive(Clone, Copy)]
+pub struct Candidate<'pin> {
+    slabs: &'static SlabAllocator,
+    located: Located<'static>,
+    chunk: ChunkRef,
+    _pin: PhantomData<&'pin Pin>,
+}
+
+impl<'pin> Candidate<'pin> {
+    /// The chunk, if there is one of that name. Any 32 bits may be asked for.
+    #[inline]
+    pub fn locate(_pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Option<Self> {
+        let located = slabs.arena.try_locate(chunk)?;
+        Some(Self { slabs, located, chunk, _pin: PhantomData })
+    }
+
+    /// Starts loading its first two cache lines. Only a hint.
+    #[inline]
+    pub fn prefetch(&self) {
+        self.located.prefetch();
+    }
+
+    /// The item there, if there is a linked one now.
+    #[inline]
+    pub fn sight(self) -> Option<ItemRef<'pin>> {
+        let Self { slabs, located, chunk, _pin } = self;
+        // SAFETY: if `linked` is set, it was set after the item was written (I2), and it is still set while this
+        // thread is pinned already, so the chunk is not reused before the pin ends (I4), nor its page cut otherwise
+        // (I7). If not, the view is dropped unread.
+        let item = unsafe { ItemRef::new(slabs, chunk, located) };
+        item.word0.is_linked().then_some(item)
+    }
 }
 
 impl<'pin> ItemRef<'pin> {
@@ -28,12 +62,7 @@ impl<'pin> ItemRef<'pin> {
     /// and the page mover look at pages, which may leave their class meanwhile.
     #[inline]
     pub fn sight(pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Option<Self> {
-        let place = slabs.arena.try_locate(chunk)?;
-        // SAFETY: if `linked` is set, it was set after the item was written (I2), and it is still set while this
-        // thread is pinned already, so the chunk is not reused before the pin ends (I4), nor its page cut otherwise
-        // (I7). If not, the view is dropped unread.
-        let item = unsafe { Self::new(pin, slabs, chunk, place) };
-        item.word0.is_linked().then_some(item)
+        Candidate::locate(pin, slabs, chunk)?.sight()
     }
 
     /// The item in a chunk that the index refers to.
@@ -41,24 +70,18 @@ impl<'pin> ItemRef<'pin> {
     /// # Safety
     /// `chunk` was loaded (Acquire) from a bucket by this thread under this `pin`.
     #[inline]
-    pub unsafe fn found(pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Self {
+    pub unsafe fn found(_pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Self {
         // SAFETY: the index refers only to completely written items (I2); a chunk that was still referred to
         // when this thread was pinned is not reused before the pin ends (I4).
-        unsafe { Self::new(pin, slabs, chunk, slabs.arena.locate(chunk)) }
+        unsafe { Self::new(slabs, chunk, slabs.arena.locate(chunk)) }
     }
 
     /// # Safety
-    /// Only `word0` may be asked of the view, unless `chunk`, which is at `place`, holds a completely written item that
-    /// is not reused while `_pin` lasts.
+    /// Only `word0` may be asked of the view, unless `chunk`, which is at `located`, holds a completely written item
+    /// that is not reused while `'pin` lasts.
     #[inline]
-    unsafe fn new(
-        _pin: &'pin Pin,
-        slabs: &'static SlabAllocator,
-        chunk: ChunkRef,
-        place: (NonNull<u8>, &'static ChunkHead),
-    ) -> Self {
-        let (bytes, head) = place;
-        Self { slabs, bytes, head, chunk, word0: Word0::load(head), _pin: PhantomData }
+    unsafe fn new(slabs: &'static SlabAllocator, chunk: ChunkRef, located: Located<'static>) -> Self {
+        Self { slabs, located, chunk, word0: Word0::load(located.head()), _pin: PhantomData }
     }
 
     /// Its chunk.
@@ -69,14 +92,14 @@ impl<'pin> ItemRef<'pin> {
 
     /// Its slab class.
     #[inline]
-    pub fn class(&self) -> u8 {
-        self.slabs.class_of(self.chunk)
+    pub const fn class(&self) -> u8 {
+        self.located.class()
     }
 
     /// Its atomic header words.
     #[inline]
     pub fn head(&self) -> &'static ChunkHead {
-        self.head
+        self.located.head()
     }
 
     /// `word0` as it was when the item was found.
@@ -89,7 +112,7 @@ impl<'pin> ItemRef<'pin> {
     #[inline]
     fn slice(&self, offset: u32, len: u32) -> &'pin [u8] {
         // SAFETY: key, optional fields and value lie within the chunk (I3).
-        let start = unsafe { self.bytes.add(offset as usize) };
+        let start = unsafe { self.located.first().add(offset as usize) };
         // SAFETY: they were written before the item became visible and nobody writes them afterwards (I2); the
         // chunk is not reused while 'pin lasts (I4).
         unsafe { slice::from_raw_parts(start.as_ptr(), len as usize) }
@@ -109,7 +132,7 @@ impl<'pin> ItemRef<'pin> {
     /// Whether this is `key`'s item.
     #[inline]
     pub fn is_key(&self, key: Key<'_>) -> bool {
-        self.word0.key_len() == key.len() && self.key() == key.bytes()
+        self.key() == key.bytes()
     }
 
     /// The client's own 32 bits.

@@ -18,6 +18,7 @@
 //! asks with [`PageArena::try_locate`], which loads it once.
 
 use std::io;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::base::atomic::fixed::AtomicU64;
@@ -49,6 +50,14 @@ pub struct PageArena {
     formats: Box<[AtomicU32]>,
 }
 
+/// Where a chunk is.
+#[derive(Clone, Copy)]
+pub struct Located<'a> {
+    first: NonNull<u8>,
+    class: u8,
+    _arena: PhantomData<&'a PageArena>,
+}
+
 // SAFETY: the mapping is plain memory that lives as long as the arena; all access goes through atomics
 // (`head`) or through pointers whose users prove that they have the bytes to themselves or that nobody writes.
 unsafe impl Send for PageArena {}
@@ -61,6 +70,12 @@ const _: () = assert!(PAGE_BYTES <= CHUNK_BYTES_MASK);
 
 const fn format(class: u8, chunk_bytes: u32) -> u32 {
     (class as u32) << 24 | chunk_bytes
+}
+
+/// The class of a format.
+#[inline]
+const fn class_in(format: u32) -> u8 {
+    format.to_be_bytes()[0]
 }
 
 impl PageArena {
@@ -139,12 +154,12 @@ impl PageArena {
     /// The class whose chunk this is; 0 if no class has the page.
     #[inline]
     pub fn class_of(&self, chunk: ChunkRef) -> u8 {
-        self.format_of(chunk).to_be_bytes()[0]
+        class_in(self.format_of(chunk))
     }
 
     /// The class that has `page`; 0 if no class has it.
     pub fn class_of_page(&self, page: u32) -> u8 {
-        self.formats.get(page as usize).map_or(0, |format| format.load(Ordering::Relaxed).to_be_bytes()[0])
+        self.formats.get(page as usize).map_or(0, |format| class_in(format.load(Ordering::Relaxed)))
     }
 
     /// The size of the chunk, in bytes.
@@ -168,65 +183,87 @@ impl PageArena {
     /// If no such chunk exists.
     #[inline]
     pub fn chunk_ptr(&self, chunk: ChunkRef) -> NonNull<u8> {
-        // One branch that is never taken buys that every ChunkRef, whatever its origin, is safe to look up (I1).
-        self.try_chunk_ptr(chunk).unwrap_or_else(|| no_such_chunk(chunk))
-    }
-
-    #[inline]
-    fn try_chunk_ptr(&self, chunk: ChunkRef) -> Option<NonNull<u8>> {
-        // Acquire: whoever sees the format sees what was in the page before overwritten with zeros.
-        let format = self.formats.get(chunk.page() as usize)?.load(Ordering::Acquire);
-        let offset = self.offset(chunk, format)?;
-        // SAFETY: the page table has an entry for this page, so the page lies within the mapping, and the
-        // chunk lies within the page, as `offset` has checked.
-        Some(unsafe { self.base.add(offset) })
+        self.locate(chunk).first()
     }
 
     /// The chunk's two atomic words.
     #[inline]
     pub fn head(&self, chunk: ChunkRef) -> &ChunkHead {
-        self.locate(chunk).1
+        self.locate(chunk).head()
     }
 
-    /// The chunk's first byte and its two atomic words, which start there.
+    /// Where the chunk is.
     ///
     /// # Panics
     /// If no such chunk exists: the caller knows that this one is in use, so its page has not left its class.
     #[inline]
-    pub fn locate(&self, chunk: ChunkRef) -> (NonNull<u8>, &ChunkHead) {
+    pub fn locate(&self, chunk: ChunkRef) -> Located<'_> {
+        // One branch that is never taken buys that every ChunkRef, whatever its origin, is safe to look up (I1).
         self.try_locate(chunk).unwrap_or_else(|| no_such_chunk(chunk))
     }
 
     /// As [`PageArena::locate`], and the chunk's size.
     #[inline]
     pub fn locate_sized(&self, chunk: ChunkRef) -> (NonNull<u8>, &ChunkHead, u32) {
-        let (first, head) = self.locate(chunk);
+        let located = self.locate(chunk);
+        let (first, head) = (located.first(), located.head());
         (first, head, self.chunk_bytes(chunk))
     }
 
     /// As [`PageArena::locate`], for a reference that may be any 32 bits: `None` if there is no such chunk, or no
     /// longer. The caller is pinned: the chunk stays one until it unpins, whatever becomes of its page.
     #[inline]
-    pub fn try_locate(&self, chunk: ChunkRef) -> Option<(NonNull<u8>, &ChunkHead)> {
-        let first = self.try_chunk_ptr(chunk)?;
-        // SAFETY: the chunk lies in the mapping, is 8-aligned and at least 32 bytes long (I1); its first 16
-        // bytes are only ever accessed as these two atomics, and zeros are valid ones.
-        Some((first, unsafe { first.cast::<ChunkHead>().as_ref() }))
+    pub fn try_locate(&self, chunk: ChunkRef) -> Option<Located<'_>> {
+        // Acquire: whoever sees the format sees what was in the page before overwritten with zeros.
+        let format = self.formats.get(chunk.page() as usize)?.load(Ordering::Acquire);
+        let offset = self.offset(chunk, format)?;
+        // SAFETY: the page table has an entry for this page, so the page lies within the mapping, and the
+        // chunk lies within the page, as `offset` has checked.
+        let first = unsafe { self.base.add(offset) };
+        Some(Located { first, class: class_in(format), _arena: PhantomData })
     }
 
     /// As [`PageArena::try_locate`], the words only.
     #[inline]
     pub fn try_head(&self, chunk: ChunkRef) -> Option<&ChunkHead> {
-        self.try_locate(chunk).map(|(_, head)| head)
+        self.try_locate(chunk).map(|located| located.head())
     }
 
     /// Starts loading the chunk's first two cache lines. Only a hint.
     #[inline]
     pub fn prefetch(&self, chunk: ChunkRef) {
-        if let Some(first) = self.try_chunk_ptr(chunk) {
-            prefetch(first.as_ptr());
-            prefetch(first.as_ptr().wrapping_add(64));
+        if let Some(located) = self.try_locate(chunk) {
+            located.prefetch();
         }
+    }
+}
+
+impl<'a> Located<'a> {
+    /// Its first byte.
+    #[inline]
+    pub const fn first(self) -> NonNull<u8> {
+        self.first
+    }
+
+    /// Its two atomic words, which start there.
+    #[inline]
+    pub const fn head(self) -> &'a ChunkHead {
+        // SAFETY: the chunk lies in the mapping, is 8-aligned and at least 32 bytes long (I1), as `try_locate` has checked;
+        // its first 16 bytes are only ever accessed as these two atomics, and zeros are valid ones.
+        unsafe { self.first.cast::<ChunkHead>().as_ref() }
+    }
+
+    /// The class that has its page.
+    #[inline]
+    pub const fn class(self) -> u8 {
+        self.class
+    }
+
+    /// Starts loading the chunk's first two cache lines. Only a hint.
+    #[inline]
+    pub fn prefetch(self) {
+        prefetch(self.first.as_ptr());
+        prefetch(self.first.as_ptr().wrapping_add(64));
     }
 }
 

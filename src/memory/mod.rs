@@ -24,7 +24,7 @@ mod page_pool;
 mod size_class;
 mod slab;
 
-pub use arena::{ChunkHead, PageArena};
+pub use arena::{ChunkHead, Located, PageArena};
 pub use chunk_ref::ChunkRef;
 pub use class_fit::{ChunkDemand, ClassFit, first_look, next_look};
 pub use due::DueTable;

@@ -102,7 +102,7 @@ impl<'a> Retrieval<'a> {
     /// `get <key>`.
     #[inline]
     pub const fn plain(key: Key<'a>) -> Self {
-        Self { keys: Keys::One(key), manner: Manner { cas: CasShown::No, touch: None }, rest: Rest::None }
+        Self { keys: Keys::One(key), manner: Manner::PLAIN, rest: Rest::None }
     }
 }
 
@@ -113,6 +113,11 @@ pub struct Manner {
     pub cas: CasShown,
     /// The new exptime of what is found (gat, gats).
     pub touch: Option<Exptime>,
+}
+
+impl Manner {
+    /// As `get` does: no unique, no touch.
+    pub const PLAIN: Self = Self { cas: CasShown::No, touch: None };
 }
 
 /// Whether `VALUE` lines end with the CAS unique.

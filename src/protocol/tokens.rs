@@ -49,18 +49,16 @@ impl<'a> Iterator for Tokens<'a> {
 /// pay, and too short for memchr's choice of instruction set.
 #[inline]
 pub(super) fn word_end(text: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(sixteen) = text.get(at..).and_then(<[u8]>::first_chunk) {
+    let mut rest = text;
+    while let Some((sixteen, behind)) = rest.split_first_chunk() {
         let found = find_either(sixteen, b' ', b'\n');
         if found != 0 {
-            return at + found.trailing_zeros() as usize;
+            return text.len() - rest.len() + found.trailing_zeros() as usize;
         }
-        at += 16;
+        rest = behind;
     }
-    while text.get(at).is_some_and(|byte| *byte != b' ' && *byte != b'\n') {
-        at += 1;
-    }
-    at
+    let in_rest = rest.iter().position(|byte| *byte == b' ' || *byte == b'\n');
+    text.len() - rest.len() + in_rest.unwrap_or(rest.len())
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub trait Engine {
     type Pin;
     /// An item that is readable while the pin lasts.
     type Item<'pin>: Item;
+    /// Where an item probably is: what the index said of a hash under this pin.
+    type Candidate<'pin>: Copy;
     /// A value that is being received: reserved, visible to nobody, freed when dropped (I12).
     type Pending: Pending;
 
@@ -30,11 +32,17 @@ pub trait Engine {
         self.prefetch_bucket(hash);
     }
 
-    /// Starts loading the first lines of the item that `hash` probably means. Only a hint.
-    fn prefetch_item(&self, pin: &Self::Pin, hash: KeyHash);
+    /// Starts loading the first lines of the item that `hash` probably means, and says where that is.
+    fn prefetch_item<'pin>(&self, pin: &'pin Self::Pin, hash: KeyHash) -> Option<Self::Candidate<'pin>>;
 
-    /// The item of `key`; notes the access.
-    fn fetch<'pin>(&mut self, pin: &'pin Self::Pin, key: HashedKey<'_>) -> Fetched<Self::Item<'pin>>;
+    /// The item of `key`; notes the access. `candidate` is what [`Engine::prefetch_item`] said of its hash: if the item is
+    /// still there, nothing is searched for again.
+    fn fetch<'pin>(
+        &mut self,
+        pin: &'pin Self::Pin,
+        key: HashedKey<'_>,
+        candidate: Option<Self::Candidate<'pin>>,
+    ) -> Fetched<Self::Item<'pin>>;
 
     /// As [`Engine::fetch`], and gives the item a new deadline (gat, touch). CAS is unchanged.
     fn fetch_and_touch<'pin>(

@@ -1,23 +1,48 @@
 //! Retrieval: no lock, and on a hit that changes nothing no store either.
 
 use crate::base::{Deadline, HashedKey};
-use crate::item::{ItemRef, header};
+use crate::item::{Candidate, ItemRef, header};
 use crate::sync::Pin;
 
 use super::engine::{Fetched, Miss};
 use super::worker_store::WorkerStore;
 
 impl WorkerStore {
-    #[inline]
-    pub(super) fn get<'pin>(&mut self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<ItemRef<'pin>> {
-        match self.find_live(pin, key) {
-            Ok(item) => {
-                header::note_hit(item.head(), item.word0(), self.now());
-                self.tally.classes[usize::from(item.class())].get_hits.add(1);
-                Fetched::Hit(item)
-            }
-            Err(miss) => Fetched::Miss(miss),
+    #[inline(always)]
+    pub(super) fn get<'pin>(
+        &mut self,
+        pin: &'pin Pin,
+        key: HashedKey<'_>,
+        candidate: Option<Candidate<'pin>>,
+    ) -> Fetched<ItemRef<'pin>> {
+        // What stood in the index when the candidate was located, and is linked still, is what its key has (I14): a change
+        // since then by this thread would show, and one by another thread may just as well come after this get.
+        if let Some(candidate) = candidate
+            && let Some(item) = candidate.sight()
+            && item.is_key(key.key)
+        {
+            return self.hit(item);
         }
+        match self.search(pin, key) {
+            Some(item) => self.hit(item),
+            None => Fetched::Miss(Miss::Absent),
+        }
+    }
+
+    #[inline(never)]
+    fn search<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Option<ItemRef<'pin>> {
+        self.store.index.find_item(pin, &self.store.slabs, key)
+    }
+
+    /// The key's item is found: it counts if it is alive.
+    #[inline(always)]
+    fn hit<'pin>(&self, item: ItemRef<'pin>) -> Fetched<ItemRef<'pin>> {
+        if let Some(miss) = self.why_dead(&item) {
+            return Fetched::Miss(miss);
+        }
+        header::note_hit(item.head(), item.word0(), self.now());
+        self.tally.classes[usize::from(item.class())].get_hits.add(1);
+        Fetched::Hit(item)
     }
 
     pub(super) fn get_and_touch<'pin>(

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, RelTime};
-use crate::item::{ItemRef, PendingItem};
+use crate::item::{Candidate, ItemRef, PendingItem};
 use crate::sync::Pin;
 
 use super::alloc::AHEAD_BYTES;
@@ -18,6 +18,7 @@ use super::worker_store::WorkerStore;
 impl Engine for WorkerStore {
     type Pin = Pin;
     type Item<'pin> = ItemRef<'pin>;
+    type Candidate<'pin> = Candidate<'pin>;
     type Pending = PendingItem;
 
     #[inline]
@@ -38,16 +39,21 @@ impl Engine for WorkerStore {
         }
     }
 
-    #[inline]
-    fn prefetch_item(&self, _pin: &Pin, hash: KeyHash) {
-        if let Some(chunk) = self.store.index.candidate(hash) {
-            self.store.slabs.arena.prefetch(chunk);
-        }
+    #[inline(always)]
+    fn prefetch_item<'pin>(&self, pin: &'pin Pin, hash: KeyHash) -> Option<Candidate<'pin>> {
+        let candidate = Candidate::locate(pin, &self.store.slabs, self.store.index.candidate(hash)?)?;
+        candidate.prefetch();
+        Some(candidate)
     }
 
-    #[inline]
-    fn fetch<'pin>(&mut self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<ItemRef<'pin>> {
-        self.get(pin, key)
+    #[inline(always)]
+    fn fetch<'pin>(
+        &mut self,
+        pin: &'pin Pin,
+        key: HashedKey<'_>,
+        candidate: Option<Candidate<'pin>>,
+    ) -> Fetched<ItemRef<'pin>> {
+        self.get(pin, key, candidate)
     }
 
     fn fetch_and_touch<'pin>(

@@ -1,5 +1,6 @@
 //! The kernel: sockets, mappings, processes, signals. The only room that spells system calls.
 
+pub mod append;
 pub mod cpu;
 pub mod mapping;
 pub mod process;

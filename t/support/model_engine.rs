@@ -92,6 +92,7 @@ impl ModelEngine {
 impl Engine for ModelEngine {
     type Pin = ();
     type Item<'pin> = ModelItem;
+    type Candidate<'pin> = ();
     type Pending = ModelPending;
 
     fn hash<'k>(&self, key: Key<'k>) -> HashedKey<'k> {
@@ -100,9 +101,11 @@ impl Engine for ModelEngine {
 
     fn prefetch_bucket(&self, _hash: KeyHash) {}
 
-    fn prefetch_item(&self, _pin: &(), _hash: KeyHash) {}
+    fn prefetch_item(&self, _pin: &(), _hash: KeyHash) -> Option<()> {
+        None
+    }
 
-    fn fetch(&mut self, _pin: &(), key: HashedKey<'_>) -> Fetched<ModelItem> {
+    fn fetch(&mut self, _pin: &(), key: HashedKey<'_>, _candidate: Option<()>) -> Fetched<ModelItem> {
         assert_eq!(key.hash, self.hasher.hash(key.key).hash, "the key's own hash");
         match self.live(key.key) {
             Ok(item) => Fetched::Hit(item.clone()),

@@ -77,7 +77,7 @@ impl Rig {
         let (participant, worker) = &mut self.client;
         let pin = participant.pin();
         worker.begin_turn();
-        let is_whole = match worker.fetch(&pin, key) {
+        let is_whole = match worker.fetch(&pin, key, None) {
             Fetched::Hit(item) => item.contiguous().is_some_and(|value| value.iter().all(|byte| *byte == b'v')),
             Fetched::Miss(_) => false,
         };
