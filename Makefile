@@ -63,13 +63,19 @@ miri: ## items, slabs and epochs under Miri, a minute; needs the nightly compone
 	MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks" scripts/run-tests $(CARGO) +$(NIGHTLY) miri test --lib -- \
 		sync::epoch memory::slab memory::magazine item::header dropping_a_pending an_item_in_the a_leased_item a_value_without
 
-.PHONY: bench-quick bench-memory bench-instructions bench-engine bench-classes bench-growth bench-store bench-replay
-bench-quick: ## CPU time per request, larder beside memcached (doc/performance.md)
-	$(CARGO) bench --bench quick -- compare
-bench-memory: ## time to the first reply and resident memory, larder beside memcached
-	$(CARGO) bench --bench quick -- memory
-bench-instructions: ## user-space instructions per request, counted by valgrind
-	$(CARGO) bench --bench quick -- instructions
+# Rows of the table, by how their names begin, with ; between them: make bench ROWS="get pipelined; incr"
+ROWS ?=
+
+.PHONY: bench bench-quick bench-memory bench-instructions bench-engine bench-classes bench-growth bench-store bench-replay
+bench: build ## the table of doc/performance.md, larder beside memcached and a server that does nothing (ten minutes; ROWS=...)
+	$(TARGET)/release/larder-bench --table --rows "$(ROWS)"
+bench-quick: ROWS = get, 1; get pipelined; 100-key get, 1 M; set, 1; set pipelined 50, room; incr
+bench-quick: build ## a few of its rows: CPU time per request (a minute)
+	$(TARGET)/release/larder-bench --table --rows "$(ROWS)"
+bench-instructions: build ## its rows of user-space instructions per request, counted by valgrind
+	$(TARGET)/release/larder-bench --table --rows "instructions:"
+bench-memory: build ## time to the first reply and resident memory, larder beside memcached
+	$(TARGET)/release/larder-bench --memory
 bench-store: ## what the store holds and misses, larder beside memcached: every row of doc/performance.md (half an hour)
 	$(CARGO) bench --bench store -- all
 bench-engine: ## time of parsing and executing a request, without sockets

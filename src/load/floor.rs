@@ -4,8 +4,8 @@
 //! poll ─▶ one receive ─▶ count requests by their line ends ─▶ one send of as many copies of one reply
 //! ```
 //!
-//! It holds a single item, the one that was set last, and answers every get with it, whichever key was asked for: there
-//! is no store, no hash, and no parsing beyond line ends and lengths. A load whose one key is that item's gets right
+//! It holds a single item, the one that was set last, and answers every get and every incr with it, whichever key was
+//! asked for: there is no store, no hash, no arithmetic, and no parsing beyond line ends and lengths. A load whose one key is that item's gets right
 //! answers, so a client that checks every byte can measure it. Requests of one kind that arrive together are answered by
 //! one send; all keys of a load must be of one length.
 
@@ -247,7 +247,7 @@ impl Answers {
             values_of: None,
             values: Copies::default(),
             stored: Copies::of(b"STORED\r\n"),
-            number: Copies::of(b"10000000000000000000\r\n"),
+            number: Copies::default(),
         }
     }
 
@@ -268,7 +268,12 @@ impl Answers {
                 }
                 &self.values
             }
-            Kind::Number => &self.number,
+            Kind::Number => {
+                if self.number.bytes.is_empty() {
+                    self.number = Copies::of(&[&self.value, b"\r\n".as_slice()].concat());
+                }
+                &self.number
+            }
             Kind::Stored | Kind::Silence => &self.stored,
             Kind::Fixed(text) => {
                 // Rare: questions beside the load.
@@ -368,6 +373,7 @@ impl Answers {
         self.tail.extend_from_slice(tail);
         self.tail_is_quiet = quiet;
         self.values_of = None;
+        self.number = Copies::default();
         Some(true)
     }
 }
@@ -405,8 +411,7 @@ mod tests {
         expect(&mut client, b"END\r\nSTORED\r\n");
         client.write_all(b"get abc\r\nget xyz\r\nget abc xyz\r\nincr abc 1\r\nversion\r\n").unwrap();
         let value = "VALUE abc 0 5\r\nv\r\nlu\r\n";
-        let replies =
-            format!("{value}END\r\n{value}END\r\n{value}{value}END\r\n10000000000000000000\r\nVERSION floor\r\n");
+        let replies = format!("{value}END\r\n{value}END\r\n{value}{value}END\r\nv\r\nlu\r\nVERSION floor\r\n");
         expect(&mut client, replies.as_bytes());
         client.write_all(b"set abc 0 0 5\r\nother\r\nset abd 0 0 2 noreply\r\nhi\r\nget abd\r\n").unwrap();
         expect(&mut client, b"STORED\r\nVALUE abd 0 2\r\nhi\r\nEND\r\n");

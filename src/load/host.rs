@@ -30,6 +30,8 @@ pub fn kernel_release() -> String {
 pub struct CpuTime {
     /// Run time of all its threads, exact whenever they sleep.
     pub run_ns: u64,
+    /// Time in which its threads could have run, and something else did.
+    pub waited_ns: u64,
     /// The kernel's split of it in clock ticks: good for a share over seconds, not for a sum.
     pub user_ticks: u64,
     /// As above, in the kernel.
@@ -42,15 +44,21 @@ impl CpuTime {
     /// # Errors
     /// There is no such process.
     pub fn of(pid: u32) -> io::Result<Self> {
-        let mut run_ns = 0;
+        let (mut run_ns, mut waited_ns) = (0, 0);
         for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-            run_ns += schedstat_run_ns(task?.path().join("schedstat"))?;
+            let (run, waited) = match schedstat(task?.path().join("schedstat")) {
+                // It ended between the two looks, and its time with it.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => continue,
+                times => times?,
+            };
+            run_ns += run;
+            waited_ns += waited;
         }
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         // The name in parentheses may hold blanks; utime and stime are fields 14 and 15, the name is field 2.
         let after_name = stat.rsplit(')').next().unwrap_or_default();
         let mut ticks = after_name.split_whitespace().skip(11).map(|field| field.parse().unwrap_or(0));
-        Ok(Self { run_ns, user_ticks: ticks.next().unwrap_or(0), system_ticks: ticks.next().unwrap_or(0) })
+        Ok(Self { run_ns, waited_ns, user_ticks: ticks.next().unwrap_or(0), system_ticks: ticks.next().unwrap_or(0) })
     }
 
     /// What was used since an earlier look.
@@ -58,16 +66,21 @@ impl CpuTime {
     pub fn since(self, earlier: Self) -> Self {
         Self {
             run_ns: self.run_ns.saturating_sub(earlier.run_ns),
+            waited_ns: self.waited_ns.saturating_sub(earlier.waited_ns),
             user_ticks: self.user_ticks.saturating_sub(earlier.user_ticks),
             system_ticks: self.system_ticks.saturating_sub(earlier.system_ticks),
         }
     }
 }
 
-fn schedstat_run_ns(path: PathBuf) -> io::Result<u64> {
+/// Nanoseconds that a thread ran, and that it waited for a core.
+fn schedstat(path: PathBuf) -> io::Result<(u64, u64)> {
     let text = fs::read_to_string(&path)?;
-    let first = text.split_whitespace().next().and_then(|field| field.parse().ok());
-    first.ok_or_else(|| io::Error::other(format!("{}: no run time in {text:?}", path.display())))
+    let mut fields = text.split_whitespace().map(str::parse);
+    match (fields.next(), fields.next()) {
+        (Some(Ok(run_ns)), Some(Ok(waited_ns))) => Ok((run_ns, waited_ns)),
+        _ => Err(io::Error::other(format!("{}: no run time in {text:?}", path.display()))),
+    }
 }
 
 /// Resident memory, all of it and the part that no file backs.
@@ -92,5 +105,24 @@ impl Resident {
             value.ok_or_else(|| io::Error::other(format!("process {pid} has no {name}")))
         };
         Ok(Self { all_kib: field("VmRSS:")?, anonymous_kib: field("RssAnon:")? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CpuTime, Resident};
+
+    #[test]
+    fn a_process_that_computes_uses_its_core() {
+        let own = std::process::id();
+        let before = CpuTime::of(own).unwrap();
+        let mut used = CpuTime::default();
+        let mut sum = 0u64;
+        while used.run_ns < 1_000_000 {
+            sum = std::hint::black_box(sum + 1);
+            used = CpuTime::of(own).unwrap().since(before);
+        }
+        assert!(Resident::of(own).unwrap().all_kib >= Resident::of(own).unwrap().anonymous_kib);
+        assert!(CpuTime::of(u32::MAX).is_err());
     }
 }

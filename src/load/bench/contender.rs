@@ -47,6 +47,8 @@ impl Contender {
     /// It does not start.
     pub(super) fn start(place: &Place, command: &ServerCommand, arguments: &[&str]) -> io::Result<Self> {
         let (server, _) = Server::start(place, command, &[], arguments)?;
+        // For a profiler: perf record -p.
+        log_line(format!("{} is process {}", command.name, server.pid()).as_bytes());
         let version = server.control()?.ask("version")?.trim_start_matches("VERSION ").to_string();
         Ok(Self { name: command.name.clone(), version, server, is_floor: command.is_floor(), filled: Vec::new() })
     }
@@ -150,9 +152,9 @@ impl Window {
         self.outcome.keys as f64 / self.outcome.elapsed.as_secs_f64()
     }
 
-    /// Share of the time in which the server ran; of one core.
-    pub(super) fn server_busy(&self) -> f64 {
-        self.cpu.run_ns as f64 / 1e9 / self.outcome.elapsed.as_secs_f64()
+    /// Share of the time in which the server had nothing to do; of one core.
+    pub(super) fn server_idle(&self) -> f64 {
+        1.0 - (self.cpu.run_ns + self.cpu.waited_ns) as f64 / 1e9 / self.outcome.elapsed.as_secs_f64()
     }
 
     /// Microseconds that this percentage of the requests stayed below.

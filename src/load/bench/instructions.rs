@@ -94,10 +94,9 @@ fn counted(place: &Place, command: &ServerCommand, plan: &Plan, keys_least: u64)
     Ok((totals?, asked))
 }
 
-/// Callgrind writes `out.PID-01`, `out.PID-02`, … when the process ends, each with a line `totals: N`; `out.PID` when
-/// there was one thread.
+/// Callgrind writes `out.PID-01`, `out.PID-02`, … when the process ends, each with a line `totals: N`.
 fn totals_by_thread(folder: &Path, pid: u32) -> io::Result<Vec<u64>> {
-    let name = format!("out.{pid}");
+    let name = format!("out.{pid}-");
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)?
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(&name))

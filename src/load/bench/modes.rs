@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! larder-bench --floor [-l ADDRESS] [-p PORT]             the server that does nothing
-//! larder-bench --table [--rows A;B] [--json] [--server "PATH ARGS"] …     the rows of `make bench`, or some of them
+//! larder-bench --table [--rows "A; B"] [--json] [--server "PATH ARGS"] …     the rows of `make bench`, or some of them
 //! larder-bench --memory                                    start and resident memory
 //! ```
 

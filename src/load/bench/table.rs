@@ -133,7 +133,12 @@ pub(super) fn details(details: &[Detail]) -> Table {
             short_count(series.spread(Window::per_second).median) + mark,
             format!("{:.3}", series.spread(Window::cpu_us)),
             format!("{user:.2}/{system:.2}"),
-            format!("{:.0}/{:.0}/{:.0}", at(50.0), at(99.0), at(99.9)),
+            // Sets without replies have no latency.
+            if at(100.0) > 0.0 {
+                format!("{:.0}/{:.0}/{:.0}", at(50.0), at(99.0), at(99.9))
+            } else {
+                "–".to_string()
+            },
             format!("{:.1}", series.rss_kib as f64 / 1024.0),
             format!("{:.0} %", 100.0 * series.spread(|window| window.outcome.busy_share).median),
             format!("{ratio:.2}"),

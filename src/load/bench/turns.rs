@@ -15,8 +15,8 @@ use super::super::plan::Plan;
 use super::super::session::Session;
 use super::contender::{Contender, Window};
 
-/// Below this share of its core the server was waiting for the client, and the rate says nothing about it.
-const SERVER_BUSY_MIN: f64 = 0.95;
+/// A server that was idle for a larger share of the time waited for the client, and the rate says nothing about it.
+const SERVER_IDLE_MAX: f64 = 0.05;
 /// Of a window: a short look first, in which buffers grow and the branch predictors meet the new load.
 const FIRST_LOOK: u32 = 8;
 
@@ -99,7 +99,7 @@ impl Series {
 
     /// The server had idle time, so the rate is the client's. The CPU time is still the server's.
     pub(super) fn waited_for_client(&self) -> bool {
-        self.spread(Window::server_busy).median < SERVER_BUSY_MIN
+        self.spread(Window::server_idle).median > SERVER_IDLE_MAX
             || self.spread(|window| window.outcome.busy_share).median > BUSY_SHARE_MAX
     }
 

@@ -1,8 +1,8 @@
 //! One batch: the bytes one connection sends at once, and the bytes that must come back.
 //!
 //! ```text
-//! request   get bench:quick:key:00000000________\r\n   get bench:quick:key:00000000________\r\n   …
-//! reply     VALUE bench:quick:key:00000000________ 0 100\r\n________vvv…v\r\nEND\r\n   …
+//! request   get bench:engine:key:0000000________\r\n   get bench:engine:key:0000000________\r\n   …
+//! reply     VALUE bench:engine:key:0000000________ 0 100\r\n________vvv…v\r\nEND\r\n   …
 //! ```
 //!
 //! Both are written once; a batch only fills in the eight digits of each item, so that making and checking a request
@@ -33,7 +33,6 @@ pub(crate) enum Shape {
 /// One shape at one depth.
 pub(crate) struct Batch {
     shape: Shape,
-    items: usize,
     request: Template,
     reply: Template,
 }
@@ -79,15 +78,7 @@ impl Batch {
             request.text("\r\n");
             reply.text("END\r\n");
         }
-        Self { shape, items, request, reply }
-    }
-
-    pub(crate) fn items(&self) -> usize {
-        self.items
-    }
-
-    pub(crate) fn reply_len(&self) -> usize {
-        self.reply.bytes.len()
+        Self { shape, request, reply }
     }
 
     /// The bytes to send for these items.
@@ -125,8 +116,8 @@ impl Template {
 
     fn key(&mut self, shape: Shape, item: usize) -> &mut Self {
         let prefix = match shape {
-            Shape::Get | Shape::MultiGet | Shape::Set => "bench:quick:key:00000000",
-            Shape::SetCounter | Shape::Incr => "bench:quick:counter:0000",
+            Shape::Get | Shape::MultiGet | Shape::Set => "bench:engine:key:0000000",
+            Shape::SetCounter | Shape::Incr => "bench:engine:count:00000",
         };
         debug_assert_eq!(prefix.len() + 8, KEY_BYTES);
         self.text(prefix).gap(item)

@@ -4,13 +4,11 @@
 //! 50 requests as one text ──▶ Batch::fill ──▶ execute ──▶ a plain Vec, compared with what must come back
 //! ```
 //!
-//! One thread, 1,000,000 keys of 32 bytes named uniformly at random, values of 100 bytes; made and checked by the load
-//! program's own batches. What is missing here from `bench-quick` is conn/, worker/ and the kernel.
+//! One thread, 1,000,000 keys of 32 bytes named uniformly at random, values of 100 bytes; made and checked in
+//! batches. What is missing here from `bench-quick` is conn/, worker/ and the kernel.
 #![expect(clippy::disallowed_macros, reason = "the figures on standard output are what this program is for")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
-#[path = "quick/batch.rs"]
-#[expect(dead_code, reason = "only the load program reads replies from sockets")]
 mod batch;
 
 use std::fmt::Display;
