@@ -16,7 +16,7 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 .PHONY: build
-build: ## the release binary, target/release/larder
+build: ## the release binaries, target/release/larder and larder-bench
 	$(CARGO) build --release
 
 .PHONY: run
@@ -96,8 +96,9 @@ compat: build ## real clients against larder; installs them (apt, pip, npm, carg
 	t/compat/run.py
 
 .PHONY: install
-install: build ## binary, man page and licence under $(DESTDIR)$(PREFIX)
+install: build ## binaries, man page and licence under $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(TARGET)/release/larder $(DESTDIR)$(PREFIX)/bin/larder
+	install -D -m 755 $(TARGET)/release/larder-bench $(DESTDIR)$(PREFIX)/bin/larder-bench
 	install -D -m 644 doc/larder.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder.1
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/larder/LICENSE
 

@@ -1,21 +1,36 @@
 //! The load generator `larder-bench`.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use larder::base::log_line;
 use larder::load::bench::run_mode;
+use larder::load::order::{Invocation, parse};
+use larder::load::tool::{Failure, carry_out, compare};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match run_mode(&arguments) {
-        Some(Ok(())) => ExitCode::SUCCESS,
-        Some(Err(error)) => {
-            log_line(format!("larder-bench: {error}").as_bytes());
-            ExitCode::FAILURE
+    match run() {
+        Ok((text, code)) => {
+            // Ignored: whoever closed the pipe has read enough.
+            let _ = std::io::stdout().lock().write_all(text.as_bytes());
+            ExitCode::from(code)
         }
-        None => {
-            log_line(b"larder-bench: the command line comes with a later commit");
-            ExitCode::from(64)
+        Err(failure) => {
+            log_line(failure.to_string().as_bytes());
+            ExitCode::from(failure.exit_code())
         }
+    }
+}
+
+fn run() -> Result<(String, u8), Failure> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some(done) = run_mode(&words) {
+        return done.map(|()| (String::new(), 0)).map_err(|error| Failure::Bench(error.to_string()));
+    }
+    match parse(arguments).map_err(Failure::Usage)? {
+        Invocation::Print(text) => Ok((text, 0)),
+        Invocation::Load(order) => carry_out(&order),
+        Invocation::Compare(order, servers) => compare(&order, &servers),
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::items::ItemId;
-use super::plan::{Op, Plan, Popularity};
+use super::plan::{Op, Plan, Popularity, invalid};
 use super::random::{Random, Zipf, whole};
 
 /// Counters there are, or as many as there are keys.
@@ -41,7 +41,7 @@ impl Chooser {
             Popularity::Zipf(alpha) if (0.0..=10.0).contains(&alpha) => {
                 Rule::Zipf { zipf: Zipf::new(count, alpha), spread: spread(count) }
             }
-            Popularity::Zipf(alpha) => return Err(io::Error::other(format!("Zipf's alpha {alpha} is outside 0..=10"))),
+            Popularity::Zipf(alpha) => return Err(invalid(format!("Zipf's alpha {alpha} is outside 0..=10"))),
             Popularity::HotSet { requests, keys } => {
                 let hot = whole(keys * count as f64).clamp(1, count);
                 Rule::HotSet { requests: share("hot requests", requests)?, hot, spread: spread(count) }
@@ -115,14 +115,14 @@ fn share(of: &str, share: f64) -> io::Result<u64> {
     if (0.0..=1.0).contains(&share) {
         Ok(whole(share * 4_294_967_296.0))
     } else {
-        Err(io::Error::other(format!("{of}: a share of {share} is outside 0..=1")))
+        Err(invalid(format!("{of}: a share of {share} is outside 0..=1")))
     }
 }
 
 fn shares(plan: &Plan) -> io::Result<Vec<(Op, u64)>> {
     let sum: f64 = plan.mix.0.iter().map(|(_, share)| share.max(0.0)).sum();
     if !sum.is_finite() || sum <= 0.0 || plan.mix.0.iter().any(|(_, share)| *share < 0.0) {
-        return Err(io::Error::other("the mix has no request in it".to_string()));
+        return Err(invalid("the mix has no request in it"));
     }
     let mut end = 0.0;
     let ends = plan.mix.0.iter().filter(|(_, share)| *share > 0.0).map(|(op, share)| {

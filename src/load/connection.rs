@@ -42,6 +42,13 @@ pub(super) enum State {
     Lost,
 }
 
+/// Whether the server has said that it will send no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Open,
+    Told,
+}
+
 /// What is read into one connection's own memory at least.
 const HELD_STEP: usize = 16 << 10;
 
@@ -133,7 +140,7 @@ impl Connection {
 
     /// Reads what has come and compares it, until everything asked is answered or nothing more is there.
     #[inline]
-    pub(super) fn receive(&mut self, buffer: &mut [u8], speech: &Speech, clock: &Clock, window: &mut Window) {
+    pub(super) fn receive(&mut self, buffer: &mut [u8], speech: &Speech, clock: &Clock, window: &mut Window, end: End) {
         loop {
             let into: &mut [u8] = if self.held_len == 0 {
                 buffer
@@ -171,8 +178,9 @@ impl Connection {
                     }
                 }
             }
-            // A read that was not filled has emptied the socket; what comes later is announced.
-            if len < room || self.queue.is_empty() {
+            // A read that was not filled has emptied the socket. What comes later is announced; an end that was
+            // announced already is not.
+            if (len < room && end == End::Open) || self.queue.is_empty() {
                 return;
             }
         }

@@ -20,7 +20,7 @@ use crate::sys::schedule::pin_to_cores;
 
 use super::chooser::{Chooser, counters};
 use super::closed_loop::Rule;
-use super::connection::{Connection, State};
+use super::connection::{Connection, End, State};
 use super::items::{ItemId, Items};
 use super::live::{Live, Told};
 use super::open_loop::Schedule;
@@ -197,8 +197,9 @@ impl Driver {
         if event.is_writable() {
             connection.flush(window);
         }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
-            connection.receive(&mut self.buffer, &self.speech, &self.clock, window);
+        let end = if event.is_read_closed() || event.is_error() { End::Told } else { End::Open };
+        if event.is_readable() || end == End::Told {
+            connection.receive(&mut self.buffer, &self.speech, &self.clock, window, end);
             window.record();
         }
         let served = match connection.state {
@@ -221,8 +222,8 @@ impl Driver {
         for _ in 0..keys {
             self.ids.push(self.chooser.item(op));
         }
-        // Fetches are always answered, and the binary protocol has no silent touch.
-        let quiet = self.plan.noreply && !op.fetches() && !(op == Op::Touch && self.plan.wire == Wire::Binary);
+        // Fetches are always answered, and only the text protocol has a silent touch.
+        let quiet = self.plan.noreply && !op.fetches() && (op != Op::Touch || self.plan.wire == Wire::Text);
         let request = Request { op, ids: &self.ids, quiet, due_ns };
         self.speech.push_request(&mut self.batch, &mut self.connections[index].queue, request);
         quiet

@@ -16,7 +16,7 @@
 
 use std::io;
 
-use super::plan::{KeyPlan, Plan, SizePlan, TtlPlan};
+use super::plan::{KeyPlan, Plan, SizePlan, TtlPlan, invalid};
 use super::random::{Random, bits_for, etc, unit_for, whole};
 use super::sizes;
 
@@ -134,22 +134,22 @@ impl Items {
 
     fn check_limits(&self, keys: &KeyPlan) -> io::Result<()> {
         if keys.prefix.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
-            return Err(io::Error::other(format!("a key has no blanks: {:?}", keys.prefix)));
+            return Err(invalid(format!("a key has no blanks: {:?}", keys.prefix)));
         }
         let least = u32::try_from(keys.prefix.len() + DIGITS).unwrap_or(u32::MAX);
         let (shortest, longest) = self.keys.bounds();
         if shortest < least || longest > KEY_LEN_MAX {
-            return Err(io::Error::other(format!(
+            return Err(invalid(format!(
                 "keys of {shortest} to {longest} bytes: with the prefix {:?} they have {least} to {KEY_LEN_MAX}",
                 keys.prefix
             )));
         }
         let (_, longest) = self.values.bounds();
         if longest > VALUE_LEN_MAX {
-            return Err(io::Error::other(format!("values of {longest} bytes: at most {VALUE_LEN_MAX}")));
+            return Err(invalid(format!("values of {longest} bytes: at most {VALUE_LEN_MAX}")));
         }
         if keys.count == 0 || keys.count > ItemId::END {
-            return Err(io::Error::other(format!("{} keys are outside 1..={}", keys.count, ItemId::END)));
+            return Err(invalid(format!("{} keys are outside 1..={}", keys.count, ItemId::END)));
         }
         Ok(())
     }
@@ -323,7 +323,7 @@ impl Lengths {
                 Box::new(move |unit| u64::from(least) + whole(unit * f64::from(most - least + 1)))
             }
             SizePlan::Between(least, most) => {
-                return Err(io::Error::other(format!("lengths from {least} to {most}: there are none")));
+                return Err(invalid(format!("lengths from {least} to {most}: there are none")));
             }
             SizePlan::Etc => Box::new(etc),
             SizePlan::KvcacheReg(path) => Box::new(sizes::kvcache_reg(path)?),

@@ -7,6 +7,8 @@
 //!                 ├─ wire               its bytes in three protocols, and what its answer must be
 //!                 ├─ items              keys and values of a number (sizes: lengths from a file)
 //!                 ╰─ connection, window, live        bytes, counts, and what others see of them
+//! tool       the program around it: order (the command line, by the table in flags), report, exit codes
+//! twitter    rows of a table of real loads
 //!
 //! bench      servers compared: the table of `make bench`
 //! contest    which servers, on which cores, from LARDER_BENCH_* variables
@@ -26,18 +28,23 @@ mod connection;
 pub mod contest;
 mod driver;
 pub mod figures;
+mod flags;
 pub mod floor;
 pub mod host;
 mod items;
 mod live;
 mod open_loop;
+pub mod order;
 mod outcome;
 mod plan;
 pub mod random;
+mod report;
 pub mod server;
 mod session;
 mod sizes;
+pub mod tool;
 pub mod trace;
+pub mod twitter;
 mod window;
 mod wire;
 

@@ -6,8 +6,14 @@
 //!       └─ keys, values, ttl                                    what they name and carry
 //! ```
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+/// A plan that cannot be.
+pub(super) fn invalid(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what.into())
+}
 
 /// The server under load.
 #[derive(Clone, Debug, PartialEq, Eq)]

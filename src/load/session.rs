@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::driver::{Driver, Task};
 use super::live::Live;
 use super::outcome::Outcome;
-use super::plan::{Pacing, Plan, Target};
+use super::plan::{Pacing, Plan, Target, invalid};
 
 /// Connections to one server, and what is asked on them.
 pub struct Session {
@@ -109,7 +109,7 @@ impl Session {
 }
 
 fn check(plan: &Plan) -> io::Result<()> {
-    let wrong = |what: String| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    let wrong = |what: String| Err(invalid(what));
     let in_range = |name: &str, value: u64, most: u64| {
         if (1..=most).contains(&value) { Ok(()) } else { wrong(format!("{value} {name} is outside 1..={most}")) }
     };

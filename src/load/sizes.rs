@@ -4,14 +4,18 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::plan::invalid;
+use super::random::whole;
+
 /// Lengths by their place in the distribution, from a file of two lists of numbers: `valSizeRange`, the upper ends of
 /// ranges of lengths, and `valSizeRangeProbability`, how many values each of them has.
 ///
 /// # Errors
 /// The file cannot be read, or is another.
 pub(super) fn kvcache_reg(path: &Path) -> io::Result<impl Fn(f64) -> u64 + use<>> {
-    let wrong = |what: &str| io::Error::other(format!("{}: {what}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| wrong(&error.to_string()))?;
+    let wrong = |what: &str| invalid(format!("{}: {what}", path.display()));
+    let text = fs::read_to_string(path)
+        .map_err(|error| wrong(error.to_string().split(" (os error").next().unwrap_or_default()))?;
     let list = |name: &str| {
         let numbers = numbers(&text, name).ok_or_else(|| wrong(&format!("no list of numbers {name}")))?;
         if numbers.is_empty() { Err(wrong(&format!("{name} is empty"))) } else { Ok(numbers) }
@@ -33,7 +37,7 @@ pub(super) fn kvcache_reg(path: &Path) -> io::Result<impl Fn(f64) -> u64 + use<>
         let index = ranges.partition_point(|range| range.0 < drawn).min(ranges.len() - 1);
         let (end, lower, upper, weight) = ranges[index];
         let within = if weight > 0.0 { 1.0 - (end - drawn) / weight } else { 1.0 };
-        super::random::whole((lower + (upper - lower) * within.clamp(0.0, 1.0)).round().max(1.0))
+        whole((lower + (upper - lower) * within.clamp(0.0, 1.0)).round().max(1.0))
     })
 }
 

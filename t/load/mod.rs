@@ -1,3 +1,6 @@
 //! `larder-bench`: what it sends is answered, what it counts is true, and a server that lies is found out.
 
+mod liar;
+mod lies;
 mod session;
+mod tool;

@@ -15,8 +15,8 @@ pub(crate) mod transcript;
 pub(crate) mod wait;
 
 pub(crate) use client::Client;
-pub(crate) use server::Server;
-pub(crate) use wait::wait_until;
+pub(crate) use server::{Server, scratch_directory};
+pub(crate) use wait::{now, wait_until};
 
 /// Says something beside the tests' own outcome.
 pub(crate) fn report(text: &str) {

@@ -11,7 +11,7 @@
 use crate::base::push_u64;
 use crate::load::items::{Items, is_counter_value};
 use crate::load::plan::Op;
-use crate::load::window::{Queue, Taken, What, Window};
+use crate::load::window::{Asked, Queue, Taken, What, Window};
 
 use super::{Request, VALUE_BYTES_MAX, out_of_step, settle};
 
@@ -163,10 +163,16 @@ fn fetched(items: &Items, queue: &mut Queue, op: Op, reply: &Reply<'_>, window: 
     if reply.opcode != opcode(op, false) && reply.opcode != opcode(op, true) {
         return false;
     }
+    // Only the last of a get is told of a miss, so an answer that is not silent about one is the last's: a key may be
+    // named twice.
     let others = queue.iter().take_while(|asked| matches!(asked.what, What::Value(_))).count();
-    let Some(missed) = queue.iter().take(others + 1).position(|asked| asked.id.opaque() == reply.opaque) else {
-        return false;
+    let is_reply = |asked: &Asked| asked.id.opaque() == reply.opaque;
+    let missed = if reply.opcode == opcode(op, false) {
+        queue.get(others).is_some_and(is_reply).then_some(others)
+    } else {
+        queue.iter().take(others).position(is_reply)
     };
+    let Some(missed) = missed else { return false };
     for _ in 0..missed {
         queue.pop_front();
         window.miss();

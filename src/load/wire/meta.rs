@@ -72,12 +72,21 @@ pub(super) fn take(items: &Items, noreply: bool, queue: &mut Queue, input: &[u8]
         };
     };
     let line = &input[..len];
+    if len < 4 {
+        return out_of_step(queue.front(), input);
+    }
     if is_error_line(line) {
         window.refuse(queue, line, noreply);
         return Taken::Bytes(len);
     }
+    if noreply && matches!(&line[..2], b"NF" | b"NS" | b"EX") {
+        // A request that asks for no reply is silent only about what it did.
+        window.outcome.refused += 1;
+        return Taken::Bytes(len);
+    }
     match (queue.front().map(|asked| asked.what), line) {
-        (Some(What::Value(_) | What::LastValue(_)), b"EN\r\n") => {
+        // Some servers repeat the key of a miss.
+        (Some(What::Value(_) | What::LastValue(_)), [b'E', b'N', b'\r' | b' ', ..]) => {
             window.close_fetch(queue);
         }
         (Some(What::Value(_) | What::LastValue(_)), _) => return value(items, queue, input, len, window),

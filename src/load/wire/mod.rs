@@ -153,3 +153,6 @@ fn out_of_order(items: &Items, queue: &mut Queue, key: &[u8], whole: usize, wind
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

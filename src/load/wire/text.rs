@@ -111,13 +111,17 @@ fn value(items: &Items, queue: &mut Queue, input: &[u8], window: &mut Window) ->
     let Some((key, len)) = header(&input[6..line]) else { return out_of_step(queue.front(), input) };
     let Some(front) = queue.front().copied() else { return out_of_step(None, input) };
     let end = line + len;
+    // Looked at before the rest is there: what is shorter than it says would be awaited for ever.
+    if input.len() < end + 2 {
+        return Taken::More(end + 2);
+    }
+    if &input[end..end + 2] != b"\r\n" {
+        return Taken::Lost(format!("a value of {len} bytes is followed by {}", input[end..end + 2].escape_ascii()));
+    }
     let is_last = matches!(front.what, What::LastValue(_)) && items.is_key(front.id, key);
     let whole = end + if is_last { b"\r\nEND\r\n".len() } else { b"\r\n".len() };
     if input.len() < whole {
         return Taken::More(whole);
-    }
-    if &input[end..end + 2] != b"\r\n" {
-        return Taken::Lost(format!("a value of {len} bytes is followed by {}", input[end..end + 2].escape_ascii()));
     }
     if is_last {
         if &input[end + 2..whole] != b"END\r\n" {
@@ -138,7 +142,7 @@ fn value(items: &Items, queue: &mut Queue, input: &[u8], window: &mut Window) ->
 /// Key and length of what follows `VALUE `.
 #[inline]
 fn header(rest: &[u8]) -> Option<(&[u8], usize)> {
-    let key_len = memchr::memchr(b' ', rest)?;
+    let key_len = memchr::memchr(b' ', rest).filter(|len| *len > 0)?;
     let (key, rest) = rest.split_at(key_len);
     let rest = rest.strip_suffix(b"\r\n")?;
     let (flags, len) = match rest {

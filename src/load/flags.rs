@@ -1,0 +1,165 @@
+//! The flags of `larder-bench`: the table from which the parser and the help are made.
+
+/// One flag.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flag {
+    pub(super) group: &'static str,
+    /// One letter, or nothing.
+    pub(super) short: &'static str,
+    pub(super) long: &'static str,
+    /// What its value looks like; None: it takes none.
+    pub(super) hint: Option<&'static str>,
+    pub(super) help: &'static str,
+}
+
+const fn flag(
+    group: &'static str,
+    short: &'static str,
+    long: &'static str,
+    hint: Option<&'static str>,
+    help: &'static str,
+) -> Flag {
+    Flag { group, short, long, hint, help }
+}
+
+const SERVER: &str = "The server";
+const SENT: &str = "How it is asked";
+const ASKED: &str = "What is asked";
+const NAMED: &str = "Keys and values";
+const TIME: &str = "How long";
+const SHOWN: &str = "What is shown";
+
+/// All of them, in the order of the help.
+pub(super) const FLAGS: &[Flag] = &[
+    flag(SERVER, "H", "host", Some("NAME"), "name or address (127.0.0.1)"),
+    flag(SERVER, "p", "port", Some("NUM"), "port (11211)"),
+    flag(SERVER, "s", "unix-socket", Some("PATH"), "a unix socket instead"),
+    flag(
+        SERVER,
+        "",
+        "server",
+        Some("\"PATH ARGS\""),
+        "start this server instead; given twice, the load alternates between them and their CPU time per request is compared",
+    ),
+    flag(SERVER, "w", "wire", Some("text|meta|binary"), "protocol (text)"),
+    flag(SENT, "c", "connections", Some("NUM"), "connections that ask (50)"),
+    flag(SENT, "", "idle", Some("NUM"), "connections beside them, open and silent (0)"),
+    flag(SENT, "t", "threads", Some("NUM"), "threads, each with its share of the connections (1)"),
+    flag(SENT, "", "cores", Some("NUM,…"), "cores the threads are bound to, in turn"),
+    flag(SENT, "P", "pipeline", Some("NUM"), "requests sent together on a connection, then awaited together (1)"),
+    flag(
+        SENT,
+        "r",
+        "rate",
+        Some("PER-SECOND"),
+        "open loop: so many requests a second by the clock, timed from when they were due. Without it, closed loop: \
+         a connection asks again when it was answered",
+    ),
+    flag(
+        SENT,
+        "",
+        "sleep",
+        None,
+        "sleep while nothing is to be done; without it the threads poll, so that the server never pays for waking them",
+    ),
+    flag(ASKED, "x", "mix", Some("OP[=SHARE],…"), "get, gat, set, add, replace, delete, incr, decr, touch (get)"),
+    flag(ASKED, "k", "multiget", Some("NUM"), "keys of a get (1)"),
+    flag(
+        ASKED,
+        "",
+        "noreply",
+        None,
+        "ask for no reply to what can do without; every batch ends with one request that is answered",
+    ),
+    flag(ASKED, "", "ttl", Some("SECONDS"), "time to live of what is stored and touched (0: for ever)"),
+    flag(NAMED, "n", "keys", Some("NUM"), "keys (1000000)"),
+    flag(NAMED, "K", "key-size", Some("BYTES|FROM-TO|etc"), "length of a key, prefix included (32)"),
+    flag(
+        NAMED,
+        "v",
+        "value-size",
+        Some("BYTES|FROM-TO|etc|kvcache:FILE"),
+        "length of a value (100); etc: Facebook's ETC; kvcache: CacheLib's sizes.json",
+    ),
+    flag(NAMED, "", "prefix", Some("TEXT"), "what every key starts with (bench:)"),
+    flag(NAMED, "", "zipf", Some("ALPHA"), "popularity by Zipf's law; without it all keys are alike"),
+    flag(NAMED, "", "hot", Some("REQUESTS:KEYS"), "this share of the requests for this share of the keys: 0.9:0.01"),
+    flag(NAMED, "", "fresh", Some("SHARE"), "share of the requests that name a key for the first time (0)"),
+    flag(
+        NAMED,
+        "",
+        "twitter",
+        Some("FILE:ROW"),
+        "sizes, mix, times to live and popularity of a row of Twitter's cluster table; other flags change them",
+    ),
+    flag(NAMED, "", "seed", Some("NUM"), "another seed is another sequence of the same load (1)"),
+    flag(TIME, "d", "duration", Some("SECONDS"), "load that is counted (10)"),
+    flag(TIME, "", "warmup", Some("SECONDS"), "load before it that is not (0)"),
+    flag(
+        TIME,
+        "",
+        "ramp",
+        Some("SECONDS"),
+        "before both: the rate, or the number of connections, grows from nothing (0)",
+    ),
+    flag(TIME, "", "no-fill", None, "do not store the keys first"),
+    flag(TIME, "", "fill-only", None, "store the keys, and nothing else"),
+    flag(SHOWN, "", "json", None, "figures as one JSON object"),
+    flag(SHOWN, "", "progress", None, "a line a second on standard error, terminal or not"),
+    flag(SHOWN, "q", "quiet", None, "no such line"),
+    flag(SHOWN, "h", "help", None, "this text"),
+    flag(SHOWN, "V", "version", None, "the version"),
+];
+
+const USAGE: &str = "
+usage: larder-bench [options]
+       larder-bench -p 11211 -P 50 -x get=10,set=1        load on a server that runs
+       larder-bench --server larder --server memcached    the same load on two servers that it starts, in turns
+       larder-bench --table                               the rows of doc/performance.md, likewise
+       larder-bench --floor -p 11212                      a server that does nothing, to measure against
+";
+
+const CODES: &str = "
+Every reply is compared with what it must be. Exit codes: 0 all were right; 1 some were not, or a connection was lost;
+2 the server answered errors; 64 the command line is wrong; 69 no server, or not this protocol; 71 the system refused.
+doc/larder-bench.md says more.
+";
+
+/// Where the flags' texts start, and where they are broken.
+const COLUMN: usize = 42;
+const WIDTH: usize = 118;
+
+/// The text of `larder-bench --help`.
+pub(super) fn help(version: &str) -> String {
+    let mut text =
+        format!("larder-bench {version}, a load generator for servers that speak memcached's protocols\n{USAGE}");
+    let mut group = "";
+    for flag in FLAGS {
+        if flag.group != group {
+            group = flag.group;
+            text.push_str(&format!("\n{group}\n"));
+        }
+        let short = if flag.short.is_empty() { "    ".to_string() } else { format!("-{}, ", flag.short) };
+        let value = flag.hint.map(|hint| format!("={hint}")).unwrap_or_default();
+        let names = format!("  {short}--{}{value}", flag.long);
+        let mut line = format!("{names:<COLUMN$}");
+        if names.chars().count() >= COLUMN {
+            text.push_str(&names);
+            text.push('\n');
+            line = " ".repeat(COLUMN);
+        }
+        for word in flag.help.split_whitespace() {
+            if line.chars().count() + word.chars().count() > WIDTH {
+                text.push_str(line.trim_end());
+                text.push('\n');
+                line = " ".repeat(COLUMN);
+            }
+            line.push_str(word);
+            line.push(' ');
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text.push_str(CODES);
+    text
+}

@@ -1,0 +1,372 @@
+//! The command line: what a person asks of `larder-bench`, as a plan and how long to follow it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use getopts::{Fail, HasArg, Matches, Occur, Options};
+
+use super::flags::{FLAGS, Flag, help};
+use super::plan::{Mix, Op, Pacing, Plan, Popularity, SizePlan, Target, TtlPlan, Waiting, Wire};
+use super::twitter::Cluster;
+
+/// What `larder-bench` is asked for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// A text on standard output.
+    Print(String),
+    /// A load.
+    Load(Box<Order>),
+    /// The same load on servers that are started for it, in turns.
+    Compare(Box<Order>, Vec<String>),
+}
+
+/// A load on one server.
+#[derive(Debug)]
+pub struct Order {
+    /// The server.
+    pub target: Target,
+    /// The server, as it was named.
+    pub target_name: String,
+    /// What to send.
+    pub plan: Plan,
+    /// Which keys are stored first.
+    pub stage: Stage,
+    /// Load that is not counted, at the full rate.
+    pub warmup: Duration,
+    /// Load that grows, before the warmup.
+    pub ramp: Duration,
+    /// Load that is counted.
+    pub duration: Duration,
+    /// How the figures are printed.
+    pub form: Form,
+    /// Whether a line tells how far it is.
+    pub progress: Progress,
+}
+
+/// What is done of fill and load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Store every key, then the load.
+    FillAndLoad,
+    /// Store every key.
+    Fill,
+    /// The load, on what is there.
+    Load,
+}
+
+/// How figures are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Table,
+    /// For programs: one object.
+    Json,
+}
+
+/// Whether standard error says how far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// When it is a terminal.
+    OnTerminal,
+    /// Always, a line a second.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Reads the command line, without the program's name.
+///
+/// # Errors
+/// What the person has to read.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, String> {
+    let given = options().parse(arguments).map_err(|fail| explain(&fail))?;
+    let given = Given(given);
+    if given.has("help") {
+        return Ok(Invocation::Print(help(env!("CARGO_PKG_VERSION"))));
+    }
+    if given.has("version") {
+        return Ok(Invocation::Print(format!("larder-bench {}\n", env!("CARGO_PKG_VERSION"))));
+    }
+    if let Some(extra) = given.0.free.first() {
+        return Err(format!("{extra}: not an option; larder-bench --help lists them"));
+    }
+    let (target, target_name) = target(&given)?;
+    let stage = match (given.has("fill-only"), given.has("no-fill")) {
+        (true, true) => return Err("--fill-only and --no-fill: nothing is left to do".to_string()),
+        (true, false) => Stage::Fill,
+        (false, true) => Stage::Load,
+        (false, false) => Stage::FillAndLoad,
+    };
+    let progress = match (given.has("progress"), given.has("quiet")) {
+        (true, _) => Progress::Always,
+        (false, true) => Progress::Never,
+        (false, false) => Progress::OnTerminal,
+    };
+    let order = Box::new(Order {
+        target,
+        target_name,
+        plan: plan(&given)?,
+        stage,
+        warmup: given.seconds("warmup", 0.0..=SECONDS_MAX)?.unwrap_or(Duration::ZERO),
+        ramp: given.seconds("ramp", 0.0..=SECONDS_MAX)?.unwrap_or(Duration::ZERO),
+        duration: given.seconds("duration", 0.001..=SECONDS_MAX)?.unwrap_or(Duration::from_secs(10)),
+        form: if given.has("json") { Form::Json } else { Form::Table },
+        progress,
+    });
+    let servers = given.0.opt_strs("server");
+    Ok(if servers.is_empty() { Invocation::Load(order) } else { Invocation::Compare(order, servers) })
+}
+
+const SECONDS_MAX: f64 = 1e6;
+const CONNECTIONS_MAX: usize = 1_000_000;
+
+/// What getopts found.
+struct Given(Matches);
+
+impl Given {
+    fn has(&self, name: &str) -> bool {
+        self.0.opt_present(name)
+    }
+
+    /// The last one counts.
+    fn text(&self, name: &str) -> Option<String> {
+        self.0.opt_strs(name).pop()
+    }
+
+    fn number<T: FromStr + PartialOrd + std::fmt::Display>(
+        &self,
+        name: &str,
+        least: T,
+        most: T,
+    ) -> Result<Option<T>, String> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let value: T = text.parse().map_err(|_| format!("{}: not a number: {text:?}", written(name)))?;
+        if value >= least && value <= most {
+            Ok(Some(value))
+        } else {
+            Err(format!("{}: {value} is outside {least}..={most}", written(name)))
+        }
+    }
+
+    fn seconds(&self, name: &str, range: std::ops::RangeInclusive<f64>) -> Result<Option<Duration>, String> {
+        Ok(self.number(name, *range.start(), *range.end())?.map(Duration::from_secs_f64))
+    }
+
+    /// What `read` makes of the text, or a line that names the flag.
+    fn read<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, String> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let hint = flag(name).and_then(|flag| flag.hint).unwrap_or_default();
+        read(&text).map(Some).ok_or_else(|| format!("{}: {text:?} is not {hint}", written(name)))
+    }
+}
+
+fn target(given: &Given) -> Result<(Target, String), String> {
+    if let Some(path) = given.text("unix-socket") {
+        return Ok((Target::Unix(PathBuf::from(&path)), path));
+    }
+    let host = given.text("host").unwrap_or_else(|| "127.0.0.1".to_string());
+    let port = given.number("port", 1, 65_535)?.unwrap_or(11211);
+    let port = u16::try_from(port).unwrap_or(11211);
+    let address: Option<SocketAddr> = (host.as_str(), port).to_socket_addrs().ok().and_then(|mut found| found.next());
+    let address = address.ok_or_else(|| format!("{}: no address for {host:?}", written("host")))?;
+    Ok((Target::Tcp(address), format!("{host}:{port}")))
+}
+
+fn plan(given: &Given) -> Result<Plan, String> {
+    let mut plan = Plan::default();
+    if let Some(row) = given.text("twitter") {
+        follow_cluster(&mut plan, &row)?;
+    }
+    let file_and_row = |text: &str| size(text);
+    set(&mut plan.threads, given.number("threads", 1, 256)?);
+    set(&mut plan.connections, given.number("connections", 1, CONNECTIONS_MAX)?);
+    set(&mut plan.idle_connections, given.number("idle", 0, CONNECTIONS_MAX)?);
+    set(&mut plan.cores, given.read("cores", cores)?);
+    set(&mut plan.wire, given.read("wire", wire)?);
+    set(&mut plan.pipeline, given.number("pipeline", 1, 100_000)?);
+    set(&mut plan.keys_per_get, given.number("multiget", 1, 100_000)?);
+    set(&mut plan.mix, given.read("mix", mix)?);
+    set(&mut plan.keys.count, given.number("keys", 1, 1_000_000_000)?);
+    set(&mut plan.keys.length, given.read("key-size", file_and_row)?);
+    set(&mut plan.keys.prefix, given.text("prefix"));
+    set(&mut plan.keys.fresh, given.number("fresh", 0.0, 1.0)?);
+    set(&mut plan.values, given.read("value-size", size)?);
+    set(&mut plan.ttl, given.number("ttl", 0, 2_592_000)?.map(TtlPlan::Fixed));
+    set(&mut plan.seed, given.number("seed", 0, u64::MAX)?);
+    set(&mut plan.keys.popularity, given.number("zipf", 0.0, 10.0)?.map(Popularity::Zipf));
+    set(&mut plan.keys.popularity, given.read("hot", hot)?);
+    set(&mut plan.pacing, given.number("rate", 0.001, 1e9)?.map(|per_second| Pacing::Open { per_second }));
+    plan.noreply = given.has("noreply");
+    if given.has("sleep") {
+        plan.waiting = Waiting::Sleep;
+    }
+    if given.has("zipf") && given.has("hot") {
+        return Err("--zipf and --hot: popularity is one of them".to_string());
+    }
+    if plan.connections < plan.threads {
+        return Err(format!(
+            "{}: {} for {} threads: each needs one",
+            written("connections"),
+            plan.connections,
+            plan.threads
+        ));
+    }
+    Ok(plan)
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+/// `FILE:NAME`.
+fn follow_cluster(plan: &mut Plan, row: &str) -> Result<(), String> {
+    let place = written("twitter");
+    let (path, name) = row.rsplit_once(':').ok_or_else(|| format!("{place}: {row:?} is not FILE:ROW"))?;
+    let text = fs::read_to_string(path).map_err(|error| format!("{place}: {path}: {error}"))?;
+    let line = text.lines().find(|line| line.split(',').next() == Some(name));
+    let cluster = line.and_then(Cluster::parse).ok_or_else(|| format!("{place}: {path} has no row {name}"))?;
+    cluster.shape(plan);
+    Ok(())
+}
+
+fn wire(text: &str) -> Option<Wire> {
+    match text {
+        "text" => Some(Wire::Text),
+        "meta" => Some(Wire::Meta),
+        "binary" => Some(Wire::Binary),
+        _ => None,
+    }
+}
+
+/// `0,2,3`.
+fn cores(text: &str) -> Option<Vec<usize>> {
+    text.split(',').map(|core| core.parse().ok()).collect()
+}
+
+/// `get` or `get=10,set=1`.
+fn mix(text: &str) -> Option<Mix> {
+    let share = |word: &str| {
+        let (name, share) = word.split_once('=').unwrap_or((word, "1"));
+        let op = Op::ALL.into_iter().find(|op| op.name() == name)?;
+        let share: f64 = share.parse().ok()?;
+        (share.is_finite() && share >= 0.0).then_some((op, share))
+    };
+    let shares: Vec<_> = text.split(',').map(share).collect::<Option<_>>()?;
+    (shares.iter().map(|(_, share)| share).sum::<f64>() > 0.0).then_some(Mix(shares))
+}
+
+/// `100`, `100-2000`, `etc` or `kvcache:FILE`.
+fn size(text: &str) -> Option<SizePlan> {
+    if text == "etc" {
+        return Some(SizePlan::Etc);
+    }
+    if let Some(path) = text.strip_prefix("kvcache:") {
+        return Some(SizePlan::KvcacheReg(path.into()));
+    }
+    match text.split_once('-') {
+        None => text.parse().ok().map(SizePlan::Fixed),
+        Some((least, most)) => {
+            let (least, most) = (least.parse().ok()?, most.parse().ok()?);
+            (least <= most).then_some(SizePlan::Between(least, most))
+        }
+    }
+}
+
+/// `0.9:0.01`.
+fn hot(text: &str) -> Option<Popularity> {
+    let (requests, keys) = text.split_once(':')?;
+    let share = |text: &str| text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    Some(Popularity::HotSet { requests: share(requests)?, keys: share(keys)? })
+}
+
+fn options() -> Options {
+    let mut options = Options::new();
+    for flag in FLAGS {
+        let takes = if flag.hint.is_some() { HasArg::Yes } else { HasArg::No };
+        options.opt(flag.short, flag.long, "", "", takes, Occur::Multi);
+    }
+    options
+}
+
+fn flag(name: &str) -> Option<&'static Flag> {
+    FLAGS.iter().find(|flag| flag.long == name || flag.short == name)
+}
+
+/// The flag as the help writes it.
+fn written(name: &str) -> String {
+    match flag(name) {
+        Some(flag) if flag.short.is_empty() => format!("--{}", flag.long),
+        Some(flag) => format!("-{}, --{}", flag.short, flag.long),
+        None if name.chars().count() == 1 => format!("-{name}"),
+        None => format!("--{name}"),
+    }
+}
+
+fn explain(fail: &Fail) -> String {
+    match fail {
+        Fail::ArgumentMissing(name) => {
+            let hint = flag(name).and_then(|flag| flag.hint).unwrap_or("a value");
+            format!("{}: needs a value: {hint}", written(name))
+        }
+        Fail::UnrecognizedOption(name) => format!("{}: no such option; larder-bench --help lists them", written(name)),
+        Fail::UnexpectedArgument(name) => format!("{}: takes no value", written(name)),
+        Fail::OptionMissing(name) | Fail::OptionDuplicated(name) => format!("{}: needed once", written(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Invocation, Order, Pacing, Popularity, SizePlan, Wire, parse};
+
+    fn order(line: &str) -> Result<Order, String> {
+        match parse(line.split_whitespace().map(Into::into))? {
+            Invocation::Load(order) => Ok(*order),
+            Invocation::Print(text) => Err(text),
+            Invocation::Compare(_, servers) => Err(servers.join("; ")),
+        }
+    }
+
+    #[test]
+    fn flags_become_a_plan() {
+        let order = order("-p 4711 -c 8 -t 2 -P 50 -x get=10,set=1 --rate 60000 --zipf .99 -v etc -w meta").unwrap();
+        assert_eq!(order.target_name, "127.0.0.1:4711");
+        assert_eq!((order.plan.connections, order.plan.threads, order.plan.pipeline), (8, 2, 50));
+        assert_eq!(order.plan.pacing, Pacing::Open { per_second: 60_000.0 });
+        assert_eq!(order.plan.keys.popularity, Popularity::Zipf(0.99));
+        assert_eq!(order.plan.values, SizePlan::Etc);
+        assert_eq!(order.plan.wire, Wire::Meta);
+    }
+
+    #[test]
+    fn a_wrong_flag_is_named_with_its_value_and_limit() {
+        for (line, said) in [
+            ("-c 0", "-c, --connections: 0 is outside 1..=1000000"),
+            ("-c many", "-c, --connections: not a number: \"many\""),
+            ("-c", "-c, --connections: needs a value: NUM"),
+            ("-t 3 -c 2", "-c, --connections: 2 for 3 threads: each needs one"),
+            ("--mix fly", "-x, --mix: \"fly\" is not OP[=SHARE],…"),
+            ("--value-size 9-1", "-v, --value-size: \"9-1\" is not BYTES|FROM-TO|etc|kvcache:FILE"),
+            ("--zipf 1 --hot 0.9:0.1", "--zipf and --hot: popularity is one of them"),
+            ("--rate nan", "-r, --rate: NaN is outside 0.001..=1000000000"),
+            ("--fast", "--fast: no such option; larder-bench --help lists them"),
+            ("faster", "faster: not an option; larder-bench --help lists them"),
+            ("--json=1", "--json: takes no value"),
+        ] {
+            assert_eq!(order(line).unwrap_err(), said, "{line}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_flag() {
+        let text = order("--help").unwrap_err();
+        for flag in super::FLAGS {
+            assert!(text.contains(&format!("--{}", flag.long)), "{}", flag.long);
+        }
+    }
+}

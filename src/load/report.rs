@@ -1,0 +1,338 @@
+//! What a load came to, as lines for people or as one JSON object for programs.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::figures::grouped;
+use super::outcome::Outcome;
+use super::plan::{Op, Pacing, Plan, Popularity, SizePlan, TtlPlan, Waiting, Wire};
+
+/// A load and what came of it.
+pub(super) struct Report<'a> {
+    /// The server's name.
+    pub(super) target: &'a str,
+    /// What was sent.
+    pub(super) plan: &'a Plan,
+    /// Storing the keys, if that was done.
+    pub(super) fill: Option<&'a Outcome>,
+    /// The counted part of the load, if there was one.
+    pub(super) load: Option<&'a Outcome>,
+}
+
+const PERCENTILES: [(&str, f64); 5] = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("p99.99", 99.99)];
+
+impl Report<'_> {
+    /// For people.
+    pub(super) fn lines(&self) -> String {
+        let mut text = format!("{} at {}, {}\n", describe_asked(self.plan), self.target, describe_sent(self.plan));
+        if let Some(fill) = self.fill {
+            let bound = if self.load.is_none() { "" } else { " first" };
+            text.push_str(&format!(
+                "stored{bound}     {} items in {:.2} s, {} a second\n",
+                grouped(fill.stored),
+                fill.elapsed.as_secs_f64(),
+                grouped(rounded(fill.per_second()))
+            ));
+            push_faults(&mut text, fill);
+        }
+        if let Some(load) = self.load {
+            push_load(&mut text, self.plan, load);
+        }
+        text
+    }
+
+    /// For programs. Durations are microseconds, shares are of 1.
+    pub(super) fn json(&self) -> String {
+        let mut object = Object::new();
+        object.text("tool", &format!("larder-bench {}", env!("CARGO_PKG_VERSION")));
+        object.text("target", self.target);
+        object.text("wire", wire(self.plan));
+        object.text("mix", &mix(self.plan));
+        object.number("threads", self.plan.threads as f64);
+        object.number("connections", self.plan.connections as f64);
+        object.number("idle_connections", self.plan.idle_connections as f64);
+        object.number("pipeline", f64::from(self.plan.pipeline));
+        object.number("keys_per_get", f64::from(self.plan.keys_per_get));
+        object.number("keys", self.plan.keys.count as f64);
+        if let Pacing::Open { per_second } = self.plan.pacing {
+            object.number("rate_wanted", per_second);
+        }
+        if let Some(fill) = self.fill {
+            object.number("fill_stored", fill.stored as f64);
+            object.number("fill_seconds", fill.elapsed.as_secs_f64());
+            object.number("fill_faults", (fill.faults + fill.errors) as f64);
+        }
+        if let Some(load) = self.load {
+            object.load(load);
+        }
+        object.close()
+    }
+}
+
+fn push_load(text: &mut String, plan: &Plan, load: &Outcome) {
+    let seconds = load.elapsed.as_secs_f64().max(1e-9);
+    let mut line = |name: &str, value: String| {
+        // Ignored: writing to a String cannot fail.
+        let _ = writeln!(text, "{name:<16}{value}");
+    };
+    line(
+        "requests",
+        format!("{} in {seconds:.2} s, {} a second", grouped(load.requests), grouped(rounded(load.per_second()))),
+    );
+    if load.keys > load.requests {
+        line("keys", format!("{}, {} a second", grouped(load.keys), grouped(rounded(load.keys as f64 / seconds))));
+    }
+    let fetched = load.hits + load.misses;
+    if fetched > 0 {
+        let share = 100.0 * load.hits as f64 / fetched as f64;
+        line("hits", format!("{} ({share:.2} %), {} misses", grouped(load.hits), grouped(load.misses)));
+    }
+    if load.stored + load.changed + load.refused > 0 {
+        let counts = [load.stored, load.changed, load.refused].map(grouped);
+        line("changes", format!("{} stored, {} changed, {} refused", counts[0], counts[1], counts[2]));
+    }
+    if !load.latency.is_empty() {
+        let mut percentiles = format!("mean {}", micros(load.latency.mean()));
+        for (name, percent) in PERCENTILES {
+            percentiles.push_str(&format!("  {name} {}", micros(load.latency_ns(percent) as f64)));
+        }
+        line("latency, us", format!("{percentiles}  max {}", micros(load.latency.max() as f64)));
+    }
+    if matches!(plan.pacing, Pacing::Open { .. }) {
+        let never =
+            if load.unsent > 0 { format!(", {} were due and never sent", grouped(load.unsent)) } else { String::new() };
+        line("late", format!("{} requests were sent more than 1 ms after they were due{never}", grouped(load.late)));
+    }
+    let megabytes = |bytes: u64| bytes as f64 / seconds / 1e6;
+    line(
+        "traffic",
+        format!("{:.1} MB/s sent, {:.1} MB/s received", megabytes(load.sent_bytes), megabytes(load.received_bytes)),
+    );
+    let cpu = 100.0 * load.client_cpu.as_secs_f64() / seconds;
+    let bound = if load.is_client_bound() { ": * the figures are the client's" } else { "" };
+    line("client", format!("{cpu:.0} % of a core, {:.0} % of its time busy{bound}", 100.0 * load.busy_share));
+    push_faults(text, load);
+}
+
+fn push_faults(text: &mut String, outcome: &Outcome) {
+    if outcome.faults + outcome.errors + outcome.lost_connections > 0 {
+        text.push_str(&format!(
+            "WRONG           {} replies were not what they must be, {} errors, {} connections lost\n",
+            grouped(outcome.faults),
+            grouped(outcome.errors),
+            outcome.lost_connections
+        ));
+        for note in &outcome.notes {
+            text.push_str(&format!("                {note}\n"));
+        }
+    }
+}
+
+/// The load in words.
+pub(super) fn describe(plan: &Plan) -> String {
+    format!("{}, {}", describe_asked(plan), describe_sent(plan))
+}
+
+fn describe_asked(plan: &Plan) -> String {
+    let keys = if plan.keys_per_get > 1 { format!(" of {} keys", plan.keys_per_get) } else { String::new() };
+    let noreply = if plan.noreply { " without replies" } else { "" };
+    let popularity = match plan.keys.popularity {
+        Popularity::Uniform => String::new(),
+        Popularity::Zipf(alpha) => format!(", Zipf {alpha}"),
+        Popularity::HotSet { requests, keys } => format!(", {} % for {} %", 100.0 * requests, 100.0 * keys),
+    };
+    let ttl = match &plan.ttl {
+        TtlPlan::Never => String::new(),
+        TtlPlan::Fixed(seconds) => format!(", {seconds} s to live"),
+        TtlPlan::Mix(_) => ", times to live of a mix".to_string(),
+    };
+    let count = grouped(plan.keys.count);
+    let (key, value) = (size(&plan.keys.length), size(&plan.values));
+    format!("{}{keys}{noreply}, {count} keys of {key}, values of {value}{popularity}{ttl}", mix(plan))
+}
+
+fn describe_sent(plan: &Plan) -> String {
+    let mut text = format!("{}, {} connections", wire(plan), plan.connections);
+    if plan.idle_connections > 0 {
+        text.push_str(&format!(" and {} idle", plan.idle_connections));
+    }
+    text.push_str(&format!(", {} in flight", plan.pipeline));
+    if let Pacing::Open { per_second } = plan.pacing {
+        text.push_str(&format!(", {per_second} a second wanted"));
+    }
+    if plan.threads > 1 {
+        text.push_str(&format!(", {} threads", plan.threads));
+    }
+    text.push_str(if plan.waiting == Waiting::Sleep { ", sleeping" } else { "" });
+    text
+}
+
+fn wire(plan: &Plan) -> &'static str {
+    match plan.wire {
+        Wire::Text => "text",
+        Wire::Meta => "meta",
+        Wire::Binary => "binary",
+    }
+}
+
+fn mix(plan: &Plan) -> String {
+    match &plan.mix.0[..] {
+        [(only, _)] => only.name().to_string(),
+        shares => {
+            let words: Vec<String> =
+                shares.iter().map(|(op, share): &(Op, f64)| format!("{}={share}", op.name())).collect();
+            words.join(",")
+        }
+    }
+}
+
+fn size(plan: &SizePlan) -> String {
+    match plan {
+        SizePlan::Fixed(bytes) => format!("{bytes} B"),
+        SizePlan::Between(least, most) => format!("{least} to {most} B"),
+        SizePlan::Etc => "ETC's lengths".to_string(),
+        SizePlan::KvcacheReg(_) => "kvcache_reg's lengths".to_string(),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates are no negative numbers, and `as` saturates"
+)]
+fn rounded(value: f64) -> u64 {
+    value.round() as u64
+}
+
+/// Nanoseconds as microseconds.
+fn micros(ns: f64) -> String {
+    let us = ns / 1e3;
+    if us < 100.0 { format!("{us:.1}") } else { format!("{us:.0}") }
+}
+
+/// A flat JSON object while it is written.
+struct Object(String);
+
+impl Object {
+    fn new() -> Self {
+        Self("{".to_string())
+    }
+
+    fn name(&mut self, name: &str) {
+        let comma = if self.0.len() > 1 { "," } else { "" };
+        self.0.push_str(&format!("{comma}\n  \"{name}\": "));
+    }
+
+    fn number(&mut self, name: &str, value: f64) {
+        self.name(name);
+        // JSON has no infinities; nothing here has one.
+        let value = if value.is_finite() { value } else { 0.0 };
+        let whole = value.fract() == 0.0 && value.abs() < 1e15;
+        self.0.push_str(&if whole { format!("{value:.0}") } else { format!("{value:.4}") });
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.0.push_str(&quoted(value));
+    }
+
+    fn flag(&mut self, name: &str, value: bool) {
+        self.name(name);
+        self.0.push_str(if value { "true" } else { "false" });
+    }
+
+    fn load(&mut self, load: &Outcome) {
+        let us = |time: Duration| time.as_secs_f64() * 1e6;
+        self.number("seconds", load.elapsed.as_secs_f64());
+        for (name, count) in [
+            ("requests", load.requests),
+            ("keys_asked", load.keys),
+            ("hits", load.hits),
+            ("misses", load.misses),
+            ("stored", load.stored),
+            ("changed", load.changed),
+            ("refused", load.refused),
+            ("errors", load.errors),
+            ("faults", load.faults),
+            ("lost_connections", load.lost_connections),
+            ("late", load.late),
+            ("unsent", load.unsent),
+            ("sent_bytes", load.sent_bytes),
+            ("received_bytes", load.received_bytes),
+        ] {
+            self.number(name, count as f64);
+        }
+        self.number("requests_per_second", load.per_second());
+        self.number("latency_mean_us", load.latency.mean() / 1e3);
+        for (name, percent) in PERCENTILES {
+            self.number(&format!("latency_{}_us", name.replace('.', "_")), load.latency_ns(percent) as f64 / 1e3);
+        }
+        self.number("latency_max_us", load.latency.max() as f64 / 1e3);
+        self.number("client_cpu_us", us(load.client_cpu));
+        self.number("client_busy_share", load.busy_share);
+        self.flag("client_bound", load.is_client_bound());
+        let notes: Vec<String> = load.notes.iter().map(|note| quoted(note)).collect();
+        self.name("notes");
+        self.0.push_str(&format!("[{}]", notes.join(", ")));
+    }
+
+    fn close(mut self) -> String {
+        self.0.push_str("\n}\n");
+        self.0
+    }
+}
+
+/// A JSON string.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            letter if u32::from(letter) < 0x20 => quoted.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            letter => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Report, quoted};
+    use crate::load::outcome::Outcome;
+    use crate::load::plan::Plan;
+
+    #[test]
+    fn strings_are_quoted_as_json_wants_it() {
+        assert_eq!(quoted("a \"b\" \\x00\n"), "\"a \\\"b\\\" \\\\x00\\u000a\"");
+    }
+
+    #[test]
+    fn a_load_that_the_client_bounds_says_so() {
+        let mut load =
+            Outcome { elapsed: Duration::from_secs(2), requests: 2_000_000, busy_share: 0.99, ..Outcome::default() };
+        load.latency.record(250_000).unwrap();
+        let plan = Plan::default();
+        let report = Report { target: "127.0.0.1:11211", plan: &plan, fill: None, load: Some(&load) };
+        let lines = report.lines();
+        assert!(lines.contains("requests        2,000,000 in 2.00 s, 1,000,000 a second\n"), "{lines}");
+        assert!(lines.contains("99 % of its time busy: * the figures are the client's"), "{lines}");
+        assert!(!lines.contains("WRONG"), "{lines}");
+        assert!(report.json().contains("\"client_bound\": true"));
+    }
+
+    #[test]
+    fn what_was_wrong_is_told() {
+        let load = Outcome {
+            faults: 3,
+            notes: vec!["item 1 came with the value of item 2".to_string()],
+            ..Outcome::default()
+        };
+        let plan = Plan::default();
+        let lines = Report { target: "x", plan: &plan, fill: None, load: Some(&load) }.lines();
+        assert!(lines.contains("WRONG           3 replies"), "{lines}");
+        assert!(lines.contains("                item 1 came with the value of item 2\n"), "{lines}");
+    }
+}

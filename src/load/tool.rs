@@ -1,0 +1,234 @@
+//! `larder-bench` as a program: an order carried out, watched, reported.
+//!
+//! ```text
+//! connect ──▶ fill ──▶ ramp and warmup ──▶ load ──▶ report, exit code
+//!               ╰─ the watcher: a line a second, and Ctrl-C ─╯
+//! or with --server: the load on several servers in turns (bench/)
+//! ```
+
+use std::fmt;
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::base::Clock;
+use crate::sys::signal::{Signal, Signals};
+
+use super::bench::{self, Field};
+use super::figures::grouped;
+use super::live::Live;
+use super::order::{Form, Order, Progress, Stage};
+use super::outcome::Outcome;
+use super::plan::Pacing;
+use super::report::{Report, describe};
+use super::server::ServerCommand;
+use super::session::Session;
+
+/// Why a load ended other than well.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line is wrong.
+    Usage(String),
+    /// There is no server, it speaks another protocol, or it fell silent.
+    Server(String),
+    /// The system refused something.
+    System(String),
+    /// Servers could not be compared.
+    Bench(String),
+}
+
+impl Failure {
+    /// The exit code, of sysexits.h.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 64,
+            Self::Server(_) => 69,
+            Self::System(_) => 71,
+            Self::Bench(_) => 1,
+        }
+    }
+
+    fn of(order: &Order, what: &str, error: &io::Error) -> Self {
+        let text = error.to_string();
+        let word = text.split(" (os error").next().unwrap_or_default();
+        let name = &order.target_name;
+        match error.kind() {
+            ErrorKind::InvalidInput => Self::Usage(word.to_string()),
+            ErrorKind::Unsupported => Self::Server(format!("{name} does not speak the protocol of --wire: {word}")),
+            ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::NotFound
+            | ErrorKind::TimedOut
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable => Self::Server(format!("{what} {name}: {word}")),
+            _ => Self::System(format!("{what} {name}: {word}")),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Usage(text) | Self::Server(text) | Self::System(text) | Self::Bench(text)) = self;
+        write!(f, "larder-bench: {text}")
+    }
+}
+
+/// Carries an order out. The text for standard output, and the exit code.
+///
+/// # Errors
+/// What kept it from being carried out.
+pub fn carry_out(order: &Order) -> Result<(String, u8), Failure> {
+    let signals = Signals::open().map_err(|error| Failure::System(format!("signals: {error}")))?;
+    let mut session =
+        Session::open(&order.plan, &order.target).map_err(|error| Failure::of(order, "connect to", &error))?;
+    let live = Live::default();
+    let (fill, load) = watched(order, &signals, &live, || {
+        let fill = match order.stage {
+            Stage::Load => None,
+            Stage::Fill | Stage::FillAndLoad => {
+                Some(session.fill_watched(&live).map_err(|error| Failure::of(order, "fill", &error))?)
+            }
+        };
+        let load = match order.stage {
+            Stage::Fill => None,
+            Stage::Load | Stage::FillAndLoad => {
+                Some(load(order, &mut session, &live).map_err(|error| Failure::of(order, "load on", &error))?)
+            }
+        };
+        Ok((fill, load))
+    })?;
+    let report = Report { target: &order.target_name, plan: &order.plan, fill: fill.as_ref(), load: load.as_ref() };
+    let text = match order.form {
+        Form::Table => report.lines(),
+        Form::Json => report.json(),
+    };
+    let of_all = |count: fn(&Outcome) -> u64| fill.iter().chain(&load).map(count).sum::<u64>();
+    let code = match (of_all(|outcome| outcome.faults), of_all(|outcome| outcome.errors)) {
+        (0, 0) => 0,
+        (0, _) => 2,
+        _ => 1,
+    };
+    Ok((text, code))
+}
+
+/// Starts the servers and puts the load on them in turns. The text for standard output, and the exit code.
+///
+/// # Errors
+/// What kept it from being done.
+pub fn compare(order: &Order, servers: &[String]) -> Result<(String, u8), Failure> {
+    let form = match order.form {
+        Form::Table => bench::Form::Table,
+        Form::Json => bench::Form::Json,
+    };
+    let commands = servers.iter().map(|text| ServerCommand::parse(text)).collect::<io::Result<_>>();
+    let commands = commands.map_err(|error| Failure::Usage(format!("--server: {error}")))?;
+    let compared = Field::new(commands, form).and_then(|field| field.compare(&describe(&order.plan), &order.plan));
+    compared.map(|text| (format!("{text}\n"), 0)).map_err(|error| Failure::Bench(error.to_string()))
+}
+
+/// Ramp and warmup, which are not counted unless something is wrong with their replies, and the load.
+fn load(order: &Order, session: &mut Session, live: &Live) -> io::Result<Outcome> {
+    let uncounted = order.ramp + order.warmup;
+    let before =
+        if uncounted > Duration::ZERO { Some(session.run_watched(uncounted, order.ramp, live)?) } else { None };
+    let mut load = session.run_watched(order.duration, Duration::ZERO, live)?;
+    if let Some(before) = before {
+        load.faults += before.faults;
+        load.errors += before.errors;
+        load.lost_connections += before.lost_connections;
+        load.notes.splice(0..0, before.notes);
+    }
+    Ok(load)
+}
+
+/// Runs `work` while another thread says how far it is and listens for Ctrl-C.
+fn watched<T>(order: &Order, signals: &Signals, live: &Live, work: impl FnOnce() -> T) -> T {
+    let done = (Mutex::new(false), Condvar::new());
+    thread::scope(|scope| {
+        scope.spawn(|| watch(order, signals, live, &done));
+        let result = work();
+        *done.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        done.1.notify_all();
+        result
+    })
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOKS_PER_LINE: u32 = 10;
+
+fn watch(order: &Order, signals: &Signals, live: &Live, done: &(Mutex<bool>, Condvar)) {
+    let clock = Clock::start();
+    let mut progress = Line::new(order);
+    let mut looks = 0;
+    let mut is_done = done.0.lock().unwrap_or_else(PoisonError::into_inner);
+    while !*is_done {
+        is_done = done.1.wait_timeout(is_done, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
+        if matches!(signals.take(), Ok(Some(Signal::End | Signal::EndGracefully))) {
+            live.stop();
+        }
+        looks += 1;
+        if looks % LOOKS_PER_LINE == 0 && !*is_done {
+            progress.show(&clock, live);
+        }
+    }
+    progress.clear();
+}
+
+/// The line on standard error.
+struct Line {
+    shown: bool,
+    on_terminal: bool,
+    wanted: Option<f64>,
+    requests: u64,
+    at_us: u64,
+    dirty: bool,
+}
+
+impl Line {
+    fn new(order: &Order) -> Self {
+        let on_terminal = io::stderr().is_terminal();
+        let shown = match order.progress {
+            Progress::Always => true,
+            Progress::OnTerminal => on_terminal,
+            Progress::Never => false,
+        };
+        let wanted = match order.plan.pacing {
+            Pacing::Open { per_second } => Some(per_second),
+            Pacing::Closed => None,
+        };
+        Self { shown, on_terminal, wanted, requests: 0, at_us: 0, dirty: false }
+    }
+
+    fn show(&mut self, clock: &Clock, live: &Live) {
+        if !self.shown {
+            return;
+        }
+        let (requests, faults) = live.counts();
+        let now_us = clock.real_us();
+        let rate = (requests - self.requests) * 1_000_000 / (now_us - self.at_us).max(1);
+        let wanted = self.wanted.map(|wanted| format!(" of {wanted}")).unwrap_or_default();
+        let wrong = if faults > 0 { format!(", {} WRONG", grouped(faults)) } else { String::new() };
+        let text = format!(
+            "{:>4} s  {} requests, {}{wanted} a second{wrong}",
+            now_us / 1_000_000,
+            grouped(requests),
+            grouped(rate)
+        );
+        (self.requests, self.at_us) = (requests, now_us);
+        let line = if self.on_terminal { format!("\r\x1b[K{text}") } else { format!("{text}\n") };
+        self.write(&line);
+        self.dirty = self.on_terminal;
+    }
+
+    fn clear(&self) {
+        if self.dirty {
+            self.write("\r\x1b[K");
+        }
+    }
+
+    fn write(&self, text: &str) {
+        // Ignored: a progress line that cannot be shown harms nothing.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+}

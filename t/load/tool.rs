@@ -1,0 +1,172 @@
+//! The program `larder-bench`: exit codes, lines, JSON.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
+
+use larder::load::order::parse;
+
+use crate::support::Server;
+
+use super::liar::{Lie, start};
+
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn bench(arguments: &str) -> Ran {
+    let run = Command::new(env!("CARGO_BIN_EXE_larder-bench")).args(arguments.split_whitespace()).output();
+    let run = run.expect("the program starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes UTF-8");
+    Ran { code: run.status.code(), stdout: text(run.stdout), stderr: text(run.stderr) }
+}
+
+#[test]
+fn figures_for_people_are_lines() {
+    let server = Server::start(&[]);
+    let port = server.tcp_address().port();
+    let ran = bench(&format!("-p {port} -n 500 -c 3 -d 0.05 --sleep -x get=9,set=1 -P 10"));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{}", ran.stdout);
+    let first = format!("get=9,set=1, 500 keys of 32 B, values of 100 B at 127.0.0.1:{port}, text, 3 connections");
+    assert!(ran.stdout.starts_with(&first), "{}", ran.stdout);
+    for name in ["stored first", "requests ", "hits ", "changes ", "latency, us", "traffic ", "client "] {
+        assert!(ran.stdout.lines().any(|line| line.starts_with(name)), "{name} in\n{}", ran.stdout);
+    }
+    assert_eq!(server.stats("")["curr_items"], "500");
+}
+
+#[test]
+fn figures_for_programs_are_one_json_object() {
+    let server = Server::start(&[]);
+    let port = server.tcp_address().port();
+    let ran = bench(&format!("-p {port} -n 500 -c 3 -d 0.05 --sleep --json --zipf 0.99"));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let object = flat_json(&ran.stdout);
+    assert_eq!(object["fill_stored"], "500");
+    assert_eq!(object["hits"], object["requests"]);
+    assert_eq!(object["faults"], "0");
+    assert_eq!(object["mix"], "\"get\"");
+    assert_eq!(object["notes"], "[]");
+    assert!(object["latency_p99_9_us"].parse::<f64>().is_ok_and(|us| us > 0.0));
+    assert_eq!(server.stats("")["cmd_get"], object["requests"]);
+}
+
+#[test]
+fn a_unix_socket_is_as_good() {
+    let socket = crate::support::scratch_directory().join("s");
+    let path = socket.to_str().expect("the path is UTF-8");
+    let _server = Server::start(&["-s", path]);
+    let ran = bench(&format!("-s {path} -n 500 -c 3 -d 0.02 --sleep"));
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn a_fill_alone_stores_and_no_fill_does_not() {
+    let server = Server::start(&[]);
+    let port = server.tcp_address().port();
+    assert_eq!(bench(&format!("-p {port} -n 500 -c 3 --fill-only")).code, Some(0));
+    assert_eq!(server.stats("")["cmd_get"], "0");
+    assert_eq!(bench(&format!("-p {port} -n 500 -c 3 --no-fill -d 0.02 --sleep")).code, Some(0));
+    assert_eq!(server.stats("")["cmd_set"], "500");
+}
+
+#[test]
+fn a_lying_server_is_exit_code_1() {
+    let ran = bench(&format!("-p {} -n 10 -c 2 -d 0.02 --sleep", start(Lie::Swapped).port()));
+    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+    assert!(ran.stdout.contains("WRONG") && ran.stdout.contains("came with the value of item"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_lie_in_the_warmup_counts() {
+    let ran = bench(&format!("-p {} -n 10 -c 2 -d 0.02 --warmup 0.02 --ramp 0.01 --sleep", start(Lie::Rotten).port()));
+    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+}
+
+#[test]
+fn a_server_that_answers_errors_is_exit_code_2() {
+    let server = Server::start(&["-I", "2k"]);
+    let ran = bench(&format!("-p {} -n 10 -c 2 -v 5000 -d 0.02 --sleep", server.tcp_address().port()));
+    assert_eq!(ran.code, Some(2), "{}", ran.stdout);
+    assert!(ran.stdout.contains("SERVER_ERROR object too large for cache"), "{}", ran.stdout);
+}
+
+#[test]
+fn another_protocol_is_exit_code_69_and_a_line() {
+    let port = start(Lie::None).port();
+    let ran = bench(&format!("-p {port} -w meta"));
+    assert_eq!(ran.code, Some(69));
+    let line =
+        format!("larder-bench: 127.0.0.1:{port} does not speak the protocol of --wire: mn was answered by ERROR\n");
+    assert_eq!(ran.stderr, line);
+}
+
+#[test]
+fn no_server_is_exit_code_69_and_a_line() {
+    // Bound and not listening: a connect is refused, and nobody else gets the port meanwhile.
+    let port = {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        listener.local_addr().expect("a bound socket has an address").port()
+    };
+    let ran = bench(&format!("-p {port}"));
+    assert_eq!(ran.code, Some(69));
+    assert_eq!(ran.stderr, format!("larder-bench: connect to 127.0.0.1:{port}: Connection refused\n"));
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_64_and_a_line() {
+    for (arguments, line) in [
+        ("--fast", "larder-bench: --fast: no such option; larder-bench --help lists them\n"),
+        ("-c 0", "larder-bench: -c, --connections: 0 is outside 1..=1000000\n"),
+        ("-K 5", "larder-bench: keys of 5 to 5 bytes: with the prefix \"bench:\" they have 16 to 250\n"),
+        (
+            "--rate 10 --noreply",
+            "larder-bench: requests without replies cannot be timed, so they are for the closed loop\n",
+        ),
+        ("-v kvcache:/nowhere", "larder-bench: /nowhere: No such file or directory\n"),
+    ] {
+        let ran = bench(arguments);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(64), line), "{arguments}");
+    }
+}
+
+#[test]
+fn what_the_documents_show_is_a_command_line() {
+    let mut shown = 0;
+    for path in ["doc/larder-bench.md", "README.md"] {
+        let text = fs::read_to_string(path).expect("the page is there");
+        for line in text.lines() {
+            let command = line.split('#').next().unwrap_or_default().trim();
+            let Some((_, arguments)) = command.split_once("larder-bench -") else { continue };
+            if command.contains('`') || command.starts_with('|') {
+                continue;
+            }
+            let words = format!("-{arguments}").split_whitespace().map(Into::into).collect::<Vec<_>>();
+            assert!(parse(words).is_ok(), "{path}: {line}");
+            shown += 1;
+        }
+    }
+    assert!(shown >= 9, "{shown}");
+}
+
+/// Names and values, as written, of an object without objects in it.
+fn flat_json(text: &str) -> BTreeMap<String, String> {
+    let inside = text.trim_end().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).expect("one object");
+    let mut object = BTreeMap::new();
+    for line in inside.trim().lines() {
+        let line = line.trim().trim_end_matches(',');
+        let (name, value) = line.split_once(": ").expect("a name and a value");
+        let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).expect("a name in quotes");
+        let is_text = value.len() >= 2 && value.starts_with('"') && value.ends_with('"');
+        let is_list = value.starts_with('[') && value.ends_with(']');
+        let is_word = ["true", "false"].contains(&value);
+        assert!(is_text || is_list || is_word || value.parse::<f64>().is_ok(), "{line}");
+        assert!(object.insert(name.to_string(), value.to_string()).is_none(), "{name} comes twice");
+    }
+    let commas = inside.trim().lines().filter(|line| line.ends_with(',')).count();
+    assert_eq!(commas + 1, object.len(), "a comma behind every line but the last");
+    object
+}
