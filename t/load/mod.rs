@@ -1,5 +1,7 @@
 //! `larder-bench`: what it sends is answered, what it counts is true, and a server that lies is found out.
 
+mod contest;
+mod floor;
 mod liar;
 mod lies;
 mod session;

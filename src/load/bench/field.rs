@@ -47,7 +47,11 @@ impl Field {
         let mut servers = given;
         if servers.is_empty() {
             let [ours, yardstick] = Contest::from_environment()?.servers;
-            let tuned = env::var_os("LARDER_BENCH_B").is_none().then(|| yardstick.with_arguments("-R 1000"));
+            let tuned = env::var("LARDER_BENCH_B")
+                .unwrap_or_default()
+                .trim()
+                .is_empty()
+                .then(|| yardstick.with_arguments("-R 1000"));
             servers = [ours, yardstick].into_iter().chain(tuned).collect();
         }
         if servers.len() == 1 {

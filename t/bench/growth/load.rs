@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::latency::Latencies;
+use hdrhistogram::Histogram;
 
 const KEY_BYTES: usize = 24;
 const VALUE: &[u8; 32] = b"this is a value of a small item.";
@@ -18,6 +18,12 @@ pub(crate) enum Keys {
     New { up_to: u32 },
     /// Any number below this one.
     Known { below: u32 },
+}
+
+/// How long the gets of a stretch of time took.
+pub(crate) struct Latencies {
+    pub(crate) ns: Histogram<u64>,
+    pub(crate) took: Duration,
 }
 
 pub(crate) struct Load {
@@ -59,7 +65,7 @@ impl Load {
 
     /// Sets until all keys are set, or for so long; gets all the while.
     pub(crate) fn run(&mut self, keys: Keys, at_most: Option<Duration>) -> io::Result<Latencies> {
-        let mut latencies = Latencies::new();
+        let mut ns = Histogram::new(3).expect("three digits are few enough");
         let start = Instant::now();
         let mut due = start;
         let (mut stored, mut sent) = (0, 0);
@@ -92,12 +98,19 @@ impl Load {
             if there > 0
                 && let Some(latency) = self.getter.poll()?
             {
-                latency.into_iter().for_each(|latency| latencies.add(latency));
+                latency
+                    .into_iter()
+                    .for_each(|latency: Duration| ns += u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
                 self.getter.send(next_random(&mut self.random, there))?;
             }
         }
-        latencies.end(start.elapsed());
-        Ok(latencies)
+        Ok(Latencies { ns, took: start.elapsed() })
+    }
+}
+
+impl Latencies {
+    pub(crate) fn percentile_us(&self, percent: f64) -> f64 {
+        self.ns.value_at_percentile(percent) as f64 / 1e3
     }
 }
 

@@ -11,15 +11,13 @@
 #![expect(clippy::disallowed_macros, reason = "the table on standard output is what this program is for")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time, and waits for servers it cannot ask")]
 
-mod latency;
 mod load;
 
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::latency::Latencies;
-use crate::load::{Keys, Load};
+use crate::load::{Keys, Latencies, Load};
 use larder::load::contest::{Contest, describe_host, number};
 use larder::load::figures::{Table, grouped};
 use larder::load::host::CpuTime;
@@ -100,7 +98,7 @@ fn cells(name: &str, latencies: &Latencies, cpu_ns: u64) -> [String; 8] {
         at(99.9),
         at(99.99),
         at(100.0),
-        grouped(latencies.count()),
-        format!("{:.0}", cpu_ns as f64 / latencies.took().as_nanos() as f64 * 100.0),
+        grouped(latencies.ns.len()),
+        format!("{:.0}", cpu_ns as f64 / latencies.took.as_nanos() as f64 * 100.0),
     ]
 }

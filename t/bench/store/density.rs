@@ -108,7 +108,7 @@ fn fill(options: &Options, command: &ServerCommand, items: &Items, more: f64) ->
         grouped(first_items),
         first_rss as f64 / first_items as f64
     );
-    let total = crate::random::whole(stored as f64 * more);
+    let total = larder::load::random::whole(stored as f64 * more);
     store(total - stored, &mut stored)?;
     let filled = Filled {
         items: first_items,

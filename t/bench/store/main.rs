@@ -16,7 +16,6 @@ mod expiry;
 mod items;
 mod mixed;
 mod options;
-mod random;
 mod replay;
 mod traces;
 mod twitter;

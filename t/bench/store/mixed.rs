@@ -6,9 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::options::Options;
-use crate::random::{Random, whole};
 use crate::verdict::Verdict;
 use larder::load::figures::{Table, grouped};
+use larder::load::random::{Random, whole};
 use larder::load::server::ServerCommand;
 
 const MEGABYTES: u64 = 64;

@@ -14,10 +14,10 @@ use std::io;
 
 use crate::items::{Items, KeyLen, ValueLen};
 use crate::options::Options;
-use crate::random::whole;
 use crate::replay::{Client, Request, Tally, WINDOW};
 use crate::verdict::Verdict;
 use larder::load::figures::{Table, grouped};
+use larder::load::random::whole;
 use larder::load::server::ServerCommand;
 use larder::load::trace::{TRACES, Trace};
 

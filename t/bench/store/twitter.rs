@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use crate::items::{Items, KeyLen, SECOND_GENERATION, ValueLen};
 use crate::options::Options;
-use crate::random::{Random, Zipf, whole};
 use crate::replay::{Client, Request, Tally};
 use crate::traces::ratio_and_refusals;
 use crate::verdict::Verdict;
 use larder::load::figures::{Table, grouped};
+use larder::load::random::{Random, Zipf, whole};
 use larder::load::server::ServerCommand;
 use larder::load::trace::data_folder;
 

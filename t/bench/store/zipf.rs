@@ -8,11 +8,11 @@ use std::io;
 
 use crate::items::{Items, KeyLen, SECOND_GENERATION, ValueLen};
 use crate::options::Options;
-use crate::random::{Random, Zipf, unit_for};
 use crate::replay::{Client, Request, Tally};
 use crate::traces::ratio_and_refusals;
 use crate::verdict::Verdict;
 use larder::load::figures::{Table, grouped};
+use larder::load::random::{Random, Zipf, unit_for};
 use larder::load::server::ServerCommand;
 
 const OBJECTS: u64 = 4_000_000;

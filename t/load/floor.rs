@@ -1,0 +1,32 @@
+//! The server that does nothing, under the loads of the table.
+
+use std::thread;
+use std::time::Duration;
+
+use larder::load::bench::{Measure, ROWS};
+use larder::load::floor::Floor;
+use larder::load::{KeyPlan, Plan, Session, Target, Waiting};
+
+const WINDOW: Duration = Duration::from_millis(20);
+
+/// A client checks every byte, so a floor that does less than it must would be found out here.
+#[test]
+fn the_floor_answers_every_load_of_the_table_rightly() {
+    let mut floor = Floor::bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
+    let target = Target::Tcp(floor.address().expect("it is bound"));
+    thread::spawn(move || floor.run());
+    for row in ROWS {
+        let plan = match row.measure {
+            Measure::Cpu(_, plan) | Measure::TwoThreads(plan) | Measure::Instructions(plan) => plan(),
+            Measure::Tail(plan) | Measure::Fair(plan) => plan(),
+            Measure::Idle(_) => continue,
+        };
+        let keys = KeyPlan { count: 1, ..plan.keys.clone() };
+        let plan = Plan { keys, connections: plan.connections.min(5), waiting: Waiting::Sleep, ..plan };
+        let mut session = Session::open(&plan, &target).expect("the floor accepts connections");
+        session.fill().expect("the floor answers");
+        let outcome = session.run(WINDOW).expect("the floor answers");
+        assert_eq!((outcome.faults, outcome.errors, outcome.misses), (0, 0, 0), "{}: {:?}", row.name, outcome.notes);
+        assert!(outcome.requests > 0, "{}", row.name);
+    }
+}
