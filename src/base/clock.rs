@@ -1,6 +1,6 @@
 //! The clock: whole seconds since start, monotonic, and movable when `-o debug_commands` is on.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::atomic::{AtomicU64, Ordering};
 use super::exptime::RelTime;
@@ -50,24 +50,35 @@ impl Clock {
     /// The moment it is now.
     #[inline]
     pub fn read(&self) -> Moment {
-        let s = (self.now_us() / 1_000_000).wrapping_add(self.moved_s.load(Ordering::Relaxed));
+        let s = self.running().as_secs().wrapping_add(self.moved_s.load(Ordering::Relaxed));
         Moment { now: RelTime(u32::try_from(FIRST_S.wrapping_add(s)).unwrap_or(0)), epoch_unix_s: self.epoch_unix_s }
     }
 
     /// Microseconds since start, for measuring durations. Stops with the clock, but does not jump with it.
     #[inline]
     pub fn now_us(&self) -> u64 {
+        whole_us(self.running())
+    }
+
+    /// Time since start; it stops with the clock.
+    #[inline]
+    fn running(&self) -> Duration {
         match self.stopped_us.load(Ordering::Relaxed) {
-            0 => self.real_us(),
-            at => at - 1,
+            0 => self.really_running(),
+            at => Duration::from_micros(at - 1),
         }
+    }
+
+    #[inline]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn really_running(&self) -> Duration {
+        Instant::now().duration_since(self.start)
     }
 
     /// Microseconds since start, whoever has stopped the clock: for patience with an end.
     #[inline]
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn real_us(&self) -> u64 {
-        u64::try_from(Instant::now().duration_since(self.start).as_micros()).unwrap_or(u64::MAX)
+        whole_us(self.really_running())
     }
 
     /// Nanoseconds since start, whoever has stopped the clock: for measuring.
@@ -93,6 +104,11 @@ impl Clock {
     pub fn resume(&self) {
         self.stopped_us.store(0, Ordering::Relaxed);
     }
+}
+
+#[inline]
+fn whole_us(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -14,10 +14,14 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
+use std::ptr::null_mut;
 
 use libc::{c_int, c_void, sockaddr_storage, socklen_t};
 
 use super::syscall::syscall;
+
+// What every request needs is called past the C library: its `recv` and `send` are points where a thread can be cancelled,
+// which costs each of them two atomic read-modify-writes, and nobody cancels a thread here.
 
 /// The most pieces one [`send_pieces`] or [`receive_pieces`] takes; the kernel's own limit is 1024.
 pub const PIECES_MAX: usize = 64;
@@ -116,8 +120,15 @@ fn set_option(socket: &OwnedFd, level: c_int, name: c_int, value: c_int) -> io::
 #[inline]
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     let start = buffer.as_mut_ptr().cast::<c_void>();
-    // SAFETY: `start` and the length describe a live, exclusively borrowed slice.
-    unsafe { syscall!(recv(socket.as_raw_fd(), start, buffer.len(), 0)) }.map(|count| count as usize)
+    let (fd, nobody, no_len) = (socket.as_raw_fd(), null_mut::<c_void>(), null_mut::<c_void>());
+    // SAFETY: `start` and the length describe a live, exclusively borrowed slice; whose bytes they are is not asked for.
+    unsafe { syscall!(syscall(libc::SYS_recvfrom, fd, start, buffer.len(), 0, nobody, no_len)) }.map(whole)
+}
+
+/// The count that a call on one buffer returned.
+#[inline]
+fn whole(count: libc::c_long) -> usize {
+    usize::try_from(count).expect("no more bytes than the buffer has, and -1 is an error")
 }
 
 /// Receives into `pieces`, one after the other, at most [`PIECES_MAX`] of them.
@@ -137,8 +148,9 @@ pub fn receive_pieces(socket: BorrowedFd<'_>, pieces: &mut [IoSliceMut<'_>]) -> 
 #[inline]
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     let start = bytes.as_ptr().cast::<c_void>();
+    let (fd, nobody) = (socket.as_raw_fd(), null_mut::<c_void>());
     // SAFETY: `start` and the length describe a live slice. MSG_NOSIGNAL: a vanished peer is an error, no SIGPIPE.
-    unsafe { syscall!(send(socket.as_raw_fd(), start, bytes.len(), libc::MSG_NOSIGNAL)) }.map(|count| count as usize)
+    unsafe { syscall!(syscall(libc::SYS_sendto, fd, start, bytes.len(), libc::MSG_NOSIGNAL, nobody, 0)) }.map(whole)
 }
 
 /// Sends as much of `pieces`, one after the other and at most [`PIECES_MAX`] of them, as the kernel takes.

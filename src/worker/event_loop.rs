@@ -212,21 +212,16 @@ impl Desk {
     fn serve_ready(&mut self, events: &Events, registry: &Registry, pin: &mut PinGuard<'_>) -> bool {
         let mut again = std::mem::take(&mut self.run_again);
         self.is_pressed = false;
-        let mut has_mail = false;
-        let alone = events.iter().nth(1).is_none();
-        let mut group = Group::default();
-        for event in events {
-            if event.token() == MAIL {
-                has_mail = true;
-            } else if let Some(place) = self.note(event) {
-                if alone {
+        let mut ready = events.iter();
+        let has_mail = match (ready.next(), ready.next()) {
+            (Some(only), None) if only.token() != MAIL => {
+                if let Some(place) = self.note(only) {
                     self.drive(place, 0, Received::Nothing, registry, pin);
-                } else {
-                    self.receive_ahead(place, &mut group, registry, pin);
                 }
+                false
             }
-        }
-        self.serve_group(&mut group, registry, pin);
+            _ => self.serve_many(events, registry, pin),
+        };
         for place in again.drain(..) {
             if let Some(connection) = self.roster.at(place) {
                 connection.is_queued = false;
@@ -237,6 +232,21 @@ impl Desk {
             // Keeps its memory.
             self.run_again = again;
         }
+        has_mail
+    }
+
+    /// Drives connections in groups. True: there is mail.
+    fn serve_many(&mut self, events: &Events, registry: &Registry, pin: &mut PinGuard<'_>) -> bool {
+        let mut has_mail = false;
+        let mut group = Group::default();
+        for event in events {
+            if event.token() == MAIL {
+                has_mail = true;
+            } else if let Some(place) = self.note(event) {
+                self.receive_ahead(place, &mut group, registry, pin);
+            }
+        }
+        self.serve_group(&mut group, registry, pin);
         has_mail
     }
 
