@@ -1,8 +1,13 @@
 //! The atomics of the whole program: std's, or loom's when the lock-free parts are model-checked
 //! (`make loom`). Nothing else may name `std::sync::atomic`.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, test)))]
 pub use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+
+#[cfg(all(test, not(loom)))]
+pub use counted::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, changes_by_this_thread};
+#[cfg(all(test, not(loom)))]
+pub use std::sync::atomic::{Ordering, fence};
 
 #[cfg(loom)]
 pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};
@@ -11,7 +16,11 @@ pub use stepped::{AtomicU16, AtomicU32, AtomicU64};
 
 /// Std's atomics in every build: for words whose layout is fixed, in memory that loom cannot make.
 pub mod fixed {
-    pub use std::sync::atomic::{AtomicU64, Ordering};
+    #[cfg(all(test, not(loom)))]
+    pub use super::counted::AtomicU64;
+    #[cfg(not(all(test, not(loom))))]
+    pub use std::sync::atomic::AtomicU64;
+    pub use std::sync::atomic::Ordering;
 }
 
 /// Tells the processor that this thread waits for another one (loom: that another must run now).
@@ -20,6 +29,91 @@ pub fn spin_hint() {
     std::hint::spin_loop();
     #[cfg(loom)]
     loom::thread::yield_now();
+}
+
+/// Std's atomics, which in unit tests count how often a thread reads, changes and writes one in a single step: a test says
+/// that a GET does not.
+#[cfg(all(test, not(loom)))]
+mod counted {
+    use std::cell::Cell;
+    use std::sync::atomic::{self, Ordering};
+
+    thread_local! {
+        static CHANGES: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// Read-modify-writes of the calling thread so far.
+    pub fn changes_by_this_thread() -> u64 {
+        CHANGES.get()
+    }
+
+    fn count() {
+        CHANGES.set(CHANGES.get() + 1);
+    }
+
+    macro_rules! counted {
+        ($($name:ident: $value:ty { $($change:ident)* })*) => { $(
+            /// See the module.
+            #[repr(transparent)]
+            #[derive(Debug, Default)]
+            pub struct $name(atomic::$name);
+
+            #[allow(dead_code, reason = "not every one of them is used of every type")]
+            impl $name {
+                /// An atomic of this value.
+                pub const fn new(value: $value) -> Self {
+                    Self(atomic::$name::new(value))
+                }
+
+                /// As std's.
+                ///
+                /// # Errors
+                /// The value that was not `current`.
+                pub fn compare_exchange(
+                    &self, current: $value, new: $value, success: Ordering, failure: Ordering,
+                ) -> Result<$value, $value> {
+                    count();
+                    self.0.compare_exchange(current, new, success, failure)
+                }
+
+                /// As std's.
+                ///
+                /// # Errors
+                /// The value that `change` did not want to change.
+                pub fn fetch_update(
+                    &self, set: Ordering, fetch: Ordering, change: impl FnMut($value) -> Option<$value>,
+                ) -> Result<$value, $value> {
+                    count();
+                    self.0.fetch_update(set, fetch, change)
+                }
+
+                $(
+                    /// As std's.
+                    pub fn $change(&self, value: $value, order: Ordering) -> $value {
+                        count();
+                        self.0.$change(value, order)
+                    }
+                )*
+            }
+
+            impl std::ops::Deref for $name {
+                type Target = atomic::$name;
+
+                fn deref(&self) -> &Self::Target {
+                    &self.0
+                }
+            }
+        )* };
+    }
+
+    counted! {
+        AtomicBool: bool { swap fetch_and fetch_or fetch_xor }
+        AtomicU8: u8 { swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min }
+        AtomicU16: u16 { swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min }
+        AtomicU32: u32 { swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min }
+        AtomicU64: u64 { swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min }
+        AtomicUsize: usize { swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min }
+    }
 }
 
 /// Loom's atomics, told to try another thread at every load and store.

@@ -16,6 +16,10 @@ use crate::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use crate::store::{JOB_THREADS, Store, StoreConfig, WorkerStore};
 use crate::sync::Participant;
 
+#[cfg(not(loom))]
+#[path = "hit_tests.rs"]
+mod hits;
+
 /// A process of which nothing is asked here.
 struct Nobody(Clock);
 

@@ -124,7 +124,8 @@ pub struct Ghost {
     /// Buckets in use, at least 1. Grows one by one, as in linear hashing.
     used: AtomicU32,
     /// Held for its drop.
-    _mapping: Mapping,
+    #[cfg_attr(not(test), expect(dead_code, reason = "its drop is its use"))]
+    mapping: Mapping,
 }
 
 // SAFETY: `base` points into the mapping, which is the ghost's own, and what it hands out are shared references to
@@ -134,6 +135,12 @@ unsafe impl Send for Ghost {}
 unsafe impl Sync for Ghost {}
 
 impl Ghost {
+    /// Makes every store to it from now on end the process.
+    #[cfg(test)]
+    pub fn forbid_stores(&self) -> io::Result<()> {
+        self.mapping.forbid_stores()
+    }
+
     /// A ghost for up to `items_max` items, in address space; memory is touched as items come.
     ///
     /// # Errors
@@ -147,7 +154,7 @@ impl Ghost {
         let base = mapping.as_ptr().cast::<Bucket>().cast_const();
         assert!(base.is_aligned(), "a mapping starts on a page boundary");
         let len = u32::try_from(mapping.len() / BUCKET_BYTES).unwrap_or(u32::MAX);
-        Ok(Self { base, len, used: AtomicU32::new(1), _mapping: mapping })
+        Ok(Self { base, len, used: AtomicU32::new(1), mapping })
     }
 
     /// Memory that the ghost of `items` items takes, in bytes.

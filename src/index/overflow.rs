@@ -42,6 +42,12 @@ impl OverflowPool {
         })
     }
 
+    /// As [`Region::forbid_stores`].
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn forbid_stores(&self) -> io::Result<()> {
+        self.region.forbid_stores()
+    }
+
     /// The overflow bucket `number`.
     #[inline]
     pub(super) fn bucket(&self, number: u32) -> &Bucket {

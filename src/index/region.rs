@@ -47,6 +47,12 @@ impl Region {
         self.len
     }
 
+    /// Makes every store to a bucket from now on end the process.
+    #[cfg(test)]
+    pub(super) fn forbid_stores(&self) -> io::Result<()> {
+        self.mapping.forbid_stores()
+    }
+
     /// Asks for huge pages from bucket `start` on.
     pub(super) fn advise_huge_pages(&self, start: usize) {
         // Ignored: without huge pages it is slower and right.

@@ -49,6 +49,13 @@ impl HashIndex {
         })
     }
 
+    /// Makes every store to a bucket from now on end the process.
+    #[cfg(all(test, not(loom)))]
+    pub fn forbid_stores(&self) -> io::Result<()> {
+        self.main.forbid_stores()?;
+        self.overflow.forbid_stores()
+    }
+
     /// Starts loading the bucket of `hash`.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {

@@ -101,6 +101,12 @@ impl PageArena {
         self.formats.len() as u32 - 1
     }
 
+    /// Makes every store to a page of it from now on end the process.
+    #[cfg(test)]
+    pub fn forbid_stores(&self) -> io::Result<()> {
+        self.mapping.forbid_stores()
+    }
+
     /// Asks the kernel for huge pages.
     ///
     /// # Errors

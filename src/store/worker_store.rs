@@ -60,6 +60,14 @@ impl WorkerStore {
         }
     }
 
+    /// Makes every store to the memory that items, index and ghost take, by whatever thread, end the process.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn forbid_stores(&self) -> std::io::Result<()> {
+        self.store.slabs.arena.forbid_stores()?;
+        self.store.index.forbid_stores()?;
+        self.store.ghost.forbid_stores()
+    }
+
     /// A loop turn begins: the clock is read once for all its requests.
     #[inline]
     pub fn begin_turn(&mut self) -> Moment {

@@ -42,7 +42,19 @@ pub struct Ranked {
     _of_this_thread: PhantomData<*const ()>,
 }
 
+#[cfg(all(test, not(loom)))]
+thread_local! {
+    /// How many locks this thread has ever taken.
+    static TAKEN: std::cell::Cell<u64> = const { Cell::new(0) };
+}
+
 impl Ranked {
+    /// How many locks that have a rank the calling thread has ever taken.
+    #[cfg(all(test, not(loom)))]
+    pub fn taken_by_this_thread() -> u64 {
+        TAKEN.get()
+    }
+
     /// Call before waiting for a lock.
     ///
     /// # Panics
@@ -66,6 +78,8 @@ impl Ranked {
     pub fn tried(rank: Rank) -> Self {
         #[cfg(all(debug_assertions, not(loom)))]
         change_held(rank, |count| count + 1);
+        #[cfg(all(test, not(loom)))]
+        TAKEN.set(TAKEN.get() + 1);
         Self {
             #[cfg(all(debug_assertions, not(loom)))]
             rank,

@@ -92,6 +92,13 @@ impl Mapping {
         self.raw.advise_range(Advice::PopulateWrite, self.skipped + start, len)
     }
 
+    /// Makes every store to it from now on end the process.
+    #[cfg(test)]
+    pub fn forbid_stores(&self) -> io::Result<()> {
+        // SAFETY: the range is the mapping. Who stores to it gets a signal, which is what the caller wants.
+        unsafe { syscall!(mprotect(self.as_ptr().cast(), self.len, libc::PROT_READ)) }.map(drop)
+    }
+
     /// Gives the memory of a range back to the kernel. When it is touched again it is zeros.
     ///
     /// # Errors

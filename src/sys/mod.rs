@@ -1,5 +1,7 @@
 //! The kernel: sockets, mappings, processes, signals. The only room that spells system calls.
 
+#[cfg(test)]
+pub mod allocations;
 pub mod append;
 pub mod cpu;
 pub mod mapping;
