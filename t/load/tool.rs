@@ -1,6 +1,7 @@
 //! The program `larder-bench`: exit codes, lines, JSON.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
@@ -144,12 +145,21 @@ fn what_the_documents_show_is_a_command_line() {
             if command.contains('`') || command.starts_with('|') {
                 continue;
             }
-            let words = format!("-{arguments}").split_whitespace().map(Into::into).collect::<Vec<_>>();
-            assert!(parse(words).is_ok(), "{path}: {line}");
+            assert!(parse(shell_words(&format!("-{arguments}"))).is_ok(), "{path}: {line}");
             shown += 1;
         }
     }
     assert!(shown >= 9, "{shown}");
+}
+
+/// Words between blanks, or between double quotes.
+fn shell_words(line: &str) -> Vec<OsString> {
+    let mut quoted = false;
+    let words = line.split(|letter: char| {
+        quoted ^= letter == '"';
+        letter == ' ' && !quoted
+    });
+    words.filter(|word| !word.is_empty()).map(|word| word.trim_matches('"').into()).collect()
 }
 
 /// Names and values, as written, of an object without objects in it.

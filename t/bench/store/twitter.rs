@@ -1,14 +1,5 @@
 //! Misses of loads with a time to live, made from the published parameters of Twitter's clusters.
 //!
-//! ```text
-//! cluster7,17,1936,72.9,0.01,1.37,"1.8h:0.28, 1.7h:0.24, …",get:0.82 set:0.18,1.0666
-//!          │  │    │    │         └ seconds to live, by share  └ operations      └ Zipf's alpha
-//!          │  │    │    └ one-hit objects, percent
-//!          │  │    └ requests per object
-//!          │  └ value, mean
-//!          └ key
-//! ```
-//!
 //! Time is compressed: the shortest time to live that a fifth of the items has becomes 5 s, the others shrink alike, and
 //! the clocks of both servers are real. A replay lasts 30 s at a fixed rate, the same for both; what it misses after the
 //! first 10 s counts. doc/performance.md says which clusters, and how the rest is made.
@@ -26,6 +17,7 @@ use larder::load::figures::{Table, grouped};
 use larder::load::random::{Random, Zipf, whole};
 use larder::load::server::ServerCommand;
 use larder::load::trace::data_folder;
+use larder::load::twitter::Cluster;
 
 const FILE: &str = "twitter-2020Mar-clusters.csv";
 /// Clusters that are read as caches: most operations are gets, objects are asked for 2.5 to 100 times, the popularity is
@@ -46,17 +38,8 @@ const LATE_MAX: Duration = Duration::from_secs(1);
 const MISSES_MAX: f64 = 0.95;
 const SEED: u64 = 0x7717;
 
-struct Cluster {
-    name: String,
-    key_len: u64,
-    value_len: u64,
-    requests_per_object: f64,
-    one_hit_share: f64,
-    /// Share, seconds.
-    ttl_mix: Vec<(f64, f64)>,
-    set_share: f64,
-    alpha: f64,
-}
+/// A row of the table, read as a cache.
+struct Cache(Cluster);
 
 pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
     let path = data_folder().join(FILE);
@@ -66,13 +49,14 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
     let mut verdicts = Vec::new();
     for (cell, name) in CLUSTERS.into_iter().filter(|name| options.wants(name)).enumerate() {
         let line = text.lines().find(|line| line.split(',').next() == Some(name));
-        let cluster = line.and_then(Cluster::parse).ok_or_else(|| io::Error::other(format!("{FILE}: no {name}")))?;
+        let cluster = line.and_then(Cluster::parse).map(Cache);
+        let cluster = cluster.ok_or_else(|| io::Error::other(format!("{FILE}: no {name}")))?;
         eprintln!("{name}");
         let found = options.both(cell, |command| cluster.measure(options, command))?;
         for (command, (tally, held)) in options.contest.servers.iter().zip(&found) {
             table.row([
                 name.to_string(),
-                format!("{} B, {} B", cluster.key_len, cluster.value_len),
+                format!("{} B, {} B", cluster.0.key_len, cluster.0.value_len),
                 format!("{:.2} s", 3600.0 / cluster.compression()),
                 grouped(cluster.keys()),
                 grouped(cluster.rate()),
@@ -92,52 +76,31 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
     Ok(verdicts)
 }
 
-impl Cluster {
-    fn parse(line: &str) -> Option<Self> {
-        let mut quoted = false;
-        let fields: Vec<&str> = line
-            .split(|letter: char| {
-                quoted ^= letter == '"';
-                letter == ',' && !quoted
-            })
-            .collect();
-        let [name, key_len, value_len, requests, one_hit_percent, _, ttls, operations, alpha] = fields[..] else {
-            return None;
-        };
-        let ttl_mix: Option<Vec<(f64, f64)>> =
-            pairs(ttls.trim_matches('"')).map(|(ttl, share)| Some((share.parse().ok()?, seconds(ttl)?))).collect();
-        let written = pairs(operations).filter(|(operation, _)| *operation == "set");
-        Some(Self {
-            name: name.to_string(),
-            key_len: key_len.parse().ok()?,
-            value_len: value_len.parse().ok()?,
-            requests_per_object: requests.parse().ok()?,
-            one_hit_share: one_hit_percent.parse::<f64>().ok()? / 100.0,
-            ttl_mix: ttl_mix?,
-            set_share: written.filter_map(|(_, share)| share.parse::<f64>().ok()).sum(),
-            alpha: alpha.parse().ok()?,
-        })
+impl Cache {
+    fn set_share(&self) -> f64 {
+        self.0.operations.iter().filter(|(operation, _)| operation == "set").map(|(_, share)| share).sum()
     }
 
     /// Seconds of the cluster's life in one second of the replay.
     fn compression(&self) -> f64 {
-        let common = self.ttl_mix.iter().filter(|(share, _)| *share >= SHORT_TTL_SHARE);
+        let common = self.0.ttl_mix.iter().filter(|(share, _)| *share >= SHORT_TTL_SHARE);
         let shortest = common.map(|(_, ttl_s)| *ttl_s).fold(f64::INFINITY, f64::min);
         // A mix of many near values has no common one: its mean stands for it.
-        let mean = || self.ttl_mix.iter().map(|(share, ttl_s)| share * ttl_s).sum::<f64>() / self.mixed_share();
+        let mean = || self.0.ttl_mix.iter().map(|(share, ttl_s)| share * ttl_s).sum::<f64>() / self.mixed_share();
         (if shortest.is_finite() { shortest } else { mean() }) / SHORT_TTL_S
     }
 
     fn mixed_share(&self) -> f64 {
-        self.ttl_mix.iter().map(|(share, _)| share).sum()
+        self.0.ttl_mix.iter().map(|(share, _)| share).sum()
     }
 
     fn items(&self) -> Items {
-        let key_len = usize::try_from(self.key_len).expect("at most 250");
-        let mut items = Items::new(KeyLen::Fixed(key_len), ValueLen::Around(self.value_len));
+        let key_len = usize::try_from(self.0.key_len).expect("at most 250");
+        let mut items = Items::new(KeyLen::Fixed(key_len), ValueLen::Around(self.0.value_len));
         // The file leaves out rare times to live: the mix is filled up in proportion.
         let (mixed, compression) = (self.mixed_share(), self.compression());
         items.ttl_mix = self
+            .0
             .ttl_mix
             .iter()
             .map(|(share, ttl_s)| {
@@ -149,20 +112,21 @@ impl Cluster {
     }
 
     fn keys(&self) -> u64 {
-        POPULATION * (MEGABYTES << 20) / (self.key_len + self.value_len + MEMCACHED_OVERHEAD)
+        POPULATION * (MEGABYTES << 20) / (self.0.key_len + self.0.value_len + MEMCACHED_OVERHEAD)
     }
 
     fn rate(&self) -> u64 {
-        RATE_MAX.min(BYTES_PER_S / (self.key_len + self.value_len))
+        RATE_MAX.min(BYTES_PER_S / (self.0.key_len + self.0.value_len))
     }
 
     fn measure(&self, options: &Options, command: &ServerCommand) -> io::Result<(Tally, u64)> {
         let server = options.start(command, MEGABYTES)?;
         let mut client = Client::connect(server.address)?;
         let items = self.items();
-        let zipf = Zipf::new(self.keys(), self.alpha);
+        let zipf = Zipf::new(self.keys(), self.0.alpha);
         let mut random = Random::with_seed(SEED);
-        let one_hit = self.one_hit_share / self.requests_per_object;
+        let set_share = self.set_share();
+        let one_hit = self.0.one_hit_share / self.0.requests_per_object;
         let mut once = SECOND_GENERATION;
         let mut next = || {
             let drawn = random.unit();
@@ -171,7 +135,7 @@ impl Cluster {
                 return Request::Get(once);
             }
             let rank = zipf.rank(&mut random);
-            if random.unit() < self.set_share { Request::Set(rank) } else { Request::Get(rank) }
+            if random.unit() < set_share { Request::Set(rank) } else { Request::Get(rank) }
         };
         let third = self.rate() * options.share_of_time(REPLAY).as_secs().max(3) / 3;
         let warm = client.replay(&items, third, self.rate(), &mut next)?;
@@ -179,7 +143,7 @@ impl Cluster {
         counted.late += warm.late;
         let held = server.control()?.stat("curr_items")?;
         server.stop()?;
-        eprintln!("{} on {}: {:.4}", command.name, self.name, counted.miss_ratio());
+        eprintln!("{} on {}: {:.4}", command.name, self.0.name, counted.miss_ratio());
         Ok((counted, held))
     }
 }
@@ -187,18 +151,3 @@ impl Cluster {
 const RATE_MAX: u64 = 200_000;
 /// More would be read as a moment, not as a span; no replay is so long.
 const TTL_S_MAX: u32 = 86_400;
-
-/// `"1.8h:0.28, 1.7h:0.24"`, `"get:0.82 set:0.18"`.
-fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.split([',', ' ']).filter_map(|pair| pair.split_once(':'))
-}
-
-fn seconds(ttl: &str) -> Option<f64> {
-    let unit = match ttl.chars().last()? {
-        's' => 1.0,
-        'h' => 3600.0,
-        'd' => 86_400.0,
-        _ => return None,
-    };
-    Some(ttl[..ttl.len() - 1].parse::<f64>().ok()? * unit)
-}
