@@ -119,7 +119,7 @@ impl Connection {
             taken = match self.socket.write(bytes) {
                 Ok(taken) => taken,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-                Err(error) => return self.lose(&format!("a connection ended: {error}"), window),
+                Err(error) => return self.fail(&error, window),
             };
         }
         self.unsent.extend_from_slice(&bytes[taken..]);
@@ -131,7 +131,7 @@ impl Connection {
             match self.socket.write(&self.unsent[self.unsent_from..]) {
                 Ok(taken) => self.unsent_from += taken,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) => return self.lose(&format!("a connection ended: {error}"), window),
+                Err(error) => return self.fail(&error, window),
             }
         }
         self.unsent.clear();
@@ -156,7 +156,7 @@ impl Connection {
                 Ok(0) => return self.lose("the server closed a connection", window),
                 Ok(len) => len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) => return self.lose(&format!("a connection ended: {error}"), window),
+                Err(error) => return self.fail(&error, window),
             };
             window.now_ns = clock.real_ns();
             window.outcome.received_bytes += len as u64;
@@ -198,7 +198,13 @@ impl Connection {
     }
 
     #[cold]
-    pub(super) fn lose(&mut self, why: &str, window: &mut Window) {
+    fn fail(&mut self, error: &io::Error, window: &mut Window) {
+        let text = error.to_string();
+        self.lose(&format!("a connection ended: {}", text.split(" (os error").next().unwrap_or_default()), window);
+    }
+
+    #[cold]
+    fn lose(&mut self, why: &str, window: &mut Window) {
         self.state = State::Lost;
         self.queue.clear();
         window.outcome.lost_connections += 1;
