@@ -39,3 +39,13 @@ fn a_server_that_does_not_start_is_named() {
     assert!(!ran.status.success());
     assert!(String::from_utf8_lossy(&ran.stderr).contains("/no/such/program"), "{ran:?}");
 }
+
+#[test]
+fn a_row_that_cannot_be_measured_is_named_and_the_table_is_printed() {
+    let ran =
+        bench(&["--table", "--rows", "incr; get, 1", "--server", "/no/such/program", "--server", "/neither/this"]);
+    let (stdout, stderr) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(!ran.status.success());
+    assert!(stdout.starts_with("| row |"), "{stdout}");
+    assert!(stderr.contains("not measured: get, 1 in flight, incr pipelined 50"), "{stderr}");
+}

@@ -95,8 +95,13 @@ impl Field {
         let mut results = Results::default();
         for stage in [Stage::Roomy, Stage::Large, Stage::Full] {
             let of_stage: Vec<&'static Row> = rows.iter().filter(|row| needs(row, stage)).copied().collect();
-            if !of_stage.is_empty() {
-                self.measure_stage(stage, &of_stage, &mut results)?;
+            if of_stage.is_empty() {
+                continue;
+            }
+            if let Err(error) = self.measure_stage(stage, &of_stage, &mut results) {
+                log_line(format!("{stage:?}: {error}").as_bytes());
+                let missing = of_stage.iter().map(|row| row.name).filter(|name| !results.has(name));
+                results.failed.extend(missing.collect::<Vec<_>>());
             }
         }
         for row in rows {
@@ -115,7 +120,9 @@ impl Field {
             Form::Json => show(&table::json(&names, &results.verdicts, &results.details))?,
             Form::Table => {
                 show(&table::verdicts(&names, &results.verdicts).to_string())?;
-                show(&table::details(&results.details).to_string())?;
+                if !results.details.is_empty() {
+                    show(&table::details(&results.details).to_string())?;
+                }
                 show(&self.footnote(&results.versions))?;
             }
         }
@@ -194,6 +201,10 @@ struct Results {
 }
 
 impl Results {
+    fn has(&self, name: &str) -> bool {
+        self.failed.contains(&name) || self.verdicts.iter().any(|verdict| verdict.row.name == name)
+    }
+
     fn note(&mut self, row: &'static Row, measured: io::Result<(Verdict, Vec<Series>)>) {
         match measured {
             Ok((verdict, series)) => {
