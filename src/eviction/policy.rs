@@ -136,6 +136,8 @@ impl ClockHand {
 #[derive(Default)]
 pub struct SlotS3A {
     ring: Ring,
+    /// Entries of the ring that are known to be stale: their items were taken away in another way than from its front.
+    stale: u32,
     hand: ClockHand,
     clock: GhostClock,
     /// How long the ring should be, within its share of `items`.
@@ -162,9 +164,11 @@ pub struct PolicyUse {
 /// The small queue's least and greatest share of a class, in hundredths.
 const TARGET_LEAST_PERCENT: u32 = 10;
 const TARGET_GREATEST_PERCENT: u32 = 80;
-/// How far one key that the ghost remembers moves the target. With 1 a class of many thousands of items needs as many
-/// returns to follow a change of what is asked for. From 1 to 8 the mean over the traces stays, the worst cell gets better.
-const TARGET_STEP: u32 = 8;
+/// How far one key that left main moves the target down. With 1 a class of many thousands of items needs as many returns
+/// to follow a change of what is asked for.
+const TARGET_STEP: u32 = 16;
+/// At this share of a class, in hundredths, one that left the small queue moves it up as far; see [`SlotS3A::learn`].
+const TARGET_EVEN_PERCENT: u32 = 20;
 /// Stale entries from the front that a search looks at, of which each may cost a load from memory. Beyond it the hand
 /// finds somebody: what a flush has left in a ring must not make a set walk all of it.
 const STALE_MAX: u32 = 64;
@@ -192,8 +196,9 @@ impl SlotS3A {
     /// The next to leave the small queue, while that is longer than `target`. The popular go over into main.
     fn next_small<S: Slots>(&mut self, slots: &S, target: usize, stale_left: &mut u32) -> Option<Victim<S::Item>> {
         let mut promoted = 0;
-        while self.ring.len() > target && promoted < PATIENCE_ITEMS && *stale_left > 0 {
+        while self.ring.len() > target + self.stale as usize && promoted < PATIENCE_ITEMS && *stale_left > 0 {
             let Some(item) = slots.newborn(self.ring.pop()?) else {
+                self.stale = self.stale.saturating_sub(1);
                 *stale_left -= 1;
                 continue;
             };
@@ -236,15 +241,22 @@ impl SlotS3A {
                 let Some(oldest) = self.ring.pop() else { break };
                 if slots.newborn(oldest).is_some() {
                     self.ring.push(oldest);
+                } else {
+                    self.stale = self.stale.saturating_sub(1);
                 }
             }
         }
     }
 
     /// A new item was remembered by the ghost.
+    ///
+    /// The keys that left the small queue and count as young are as many as the target. If so many bring one return,
+    /// each says the less the more they are: so the step up is in proportion to the class over the target. A short
+    /// queue grows fast when what is asked for changes, a long one slowly.
     pub fn learn(&mut self, memory: Memory) {
+        let step_up = TARGET_STEP.saturating_mul(self.share(TARGET_EVEN_PERCENT)) / self.target.max(1);
         self.target = match memory {
-            Memory::Small { is_young: true } => self.target + TARGET_STEP,
+            Memory::Small { is_young: true } => self.target + step_up.max(1),
             Memory::Small { is_young: false } => self.target,
             Memory::Main => self.target.saturating_sub(TARGET_STEP),
         };
@@ -259,13 +271,23 @@ impl SlotS3A {
     }
 
     fn keep_bounds(&mut self) {
-        let share = |percent: u32| u32::try_from(u64::from(self.items) * u64::from(percent) / 100).unwrap_or(u32::MAX);
-        self.target = self.target.clamp(share(TARGET_LEAST_PERCENT).max(1), share(TARGET_GREATEST_PERCENT).max(1));
+        let (least, greatest) = (self.share(TARGET_LEAST_PERCENT), self.share(TARGET_GREATEST_PERCENT));
+        self.target = self.target.clamp(least.max(1), greatest.max(1));
+    }
+
+    /// So many hundredths of the class's items.
+    fn share(&self, percent: u32) -> u32 {
+        u32::try_from(u64::from(self.items) * u64::from(percent) / 100).unwrap_or(u32::MAX)
     }
 
     /// The class's time for the ghost.
     pub fn time(&self) -> GhostTime {
         self.clock.time(self.target)
+    }
+
+    /// An item of the small queue is gone; its entry stays until it comes to the front.
+    pub fn note_stale(&mut self) {
+        self.stale += 1;
     }
 
     /// Its counts.
@@ -400,6 +422,19 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_is_known_to_be_stale_does_not_make_the_small_queue_longer() {
+        let page = Page::new(&[None, None, small(0), small(0), main(0), small(0)]);
+        let mut policy = policy(20, &[0, 1, 2, 3], &page);
+        (0..2).for_each(|_| policy.note_stale());
+        let next = |policy: &mut SlotS3A| policy.next_victim(&page).unwrap().item;
+        assert_eq!(next(&mut policy), 4, "two living ones are no more than the target");
+        policy.push(&page, entry(5));
+        assert_eq!(next(&mut policy), 2, "three are");
+        page.0.borrow_mut()[2] = None;
+        assert_eq!((next(&mut policy), policy.stale), (4, 0), "what has been popped counts no longer");
+    }
+
+    #[test]
     fn stale_entries_are_skipped_and_do_not_pile_up() {
         let page = Page::new(&[None, main(0), small(0)]);
         let mut policy = policy(3, &[0, 1], &page);
@@ -432,10 +467,13 @@ mod tests {
         policy.set_items(100);
         let target = |policy: &SlotS3A| policy.usage().target;
         assert_eq!(target(&policy), 10);
-        (0..2).for_each(|_| policy.learn(Memory::Small { is_young: true }));
+        policy.learn(Memory::Small { is_young: true });
+        assert_eq!(target(&policy), 42, "16 × 20 / 10 more");
+        policy.learn(Memory::Small { is_young: true });
+        assert_eq!(target(&policy), 49, "16 × 20 / 42 more");
         policy.learn(Memory::Small { is_young: false });
         policy.learn(Memory::Main);
-        assert_eq!(target(&policy), 18);
+        assert_eq!(target(&policy), 33, "16 less");
         (0..500).for_each(|_| policy.learn(Memory::Small { is_young: true }));
         assert_eq!(target(&policy), 80);
         policy.set_items(50);

@@ -76,6 +76,7 @@ impl Store {
         let mut remembered = 0;
         newborns.take(class, |newborn| match newborn {
             Newborn::Small(entry) => policy.push(slots, entry),
+            Newborn::Gone => policy.note_stale(),
             Newborn::Remembered(memory) => {
                 policy.learn(memory);
                 remembered += 1;

@@ -21,6 +21,8 @@ pub(super) enum Newborn {
     Small(RingEntry),
     /// The ghost remembers its key; it is in main.
     Remembered(Memory),
+    /// No new one: a small item is gone that the ring still has an entry of.
+    Gone,
 }
 
 /// New items in the order they came, and their classes.
@@ -38,6 +40,11 @@ impl Newborns {
     #[inline(never)]
     pub(super) fn push_remembered(&mut self, class: u8, memory: Memory) {
         self.waiting.push((class, Newborn::Remembered(memory)));
+    }
+
+    #[inline(never)]
+    pub(super) fn push_gone(&mut self, class: u8) {
+        self.waiting.push((class, Newborn::Gone));
     }
 
     /// Whether they should be brought now.

@@ -106,6 +106,7 @@ impl WorkerStore {
         let twin = copy.into_twin(item);
         let is_small = ItemRef::sight(pin, &store.slabs, twin).is_some_and(|twin| !twin.word0().in_main());
         if is_small {
+            self.newborns.push_gone(class);
             self.newborns.push_small(class, RingEntry { chunk: twin, mark: birth_mark(item.cas()) });
         }
         store.slabs.dues.note(twin.page(), item.deadline());
@@ -144,6 +145,7 @@ impl WorkerStore {
         bucket.remove(slot);
         let why_dead = self.why_dead(item);
         self.unlink(item);
+        self.note_gone(item);
         drop(bucket);
         if why_dead.is_some() {
             ClassTally::add(&self.store.page_moves.reclaimed, 1);

@@ -141,6 +141,13 @@ impl WorkerStore {
         self.retire(item);
     }
 
+    /// An item is gone without its class's hand: if it was small, the ring has a stale entry.
+    pub(super) fn note_gone(&mut self, item: &ItemRef<'_>) {
+        if !item.word0().in_main() {
+            self.newborns.push_gone(item.class());
+        }
+    }
+
     #[cold]
     fn uncount_links(&self, item: &ItemRef<'_>) {
         for link in item.chunks().skip(1) {

@@ -298,6 +298,7 @@ fn collect(worker: &mut WorkerStore, pin: &Pin, hash: KeyHash, item: &ItemRef<'_
     if is_dead {
         bucket.remove(slot);
         worker.unlink(item);
+        worker.note_gone(item);
         drop(bucket);
         worker.settle(pin);
     }
