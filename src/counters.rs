@@ -7,8 +7,10 @@ use crate::base::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $field:ident => $wire:literal;)+) => {
-        /// One worker's counters. Only its owner adds; `stats` sums over workers.
+        /// One worker's counters. Only its owner adds; `stats` sums over workers. They share no cache line with
+        /// another worker's, nor a pair of lines, which some processors fetch together.
         #[derive(Default)]
+        #[repr(align(128))]
         pub struct Counters {
             $($(#[doc = $doc])+ pub $field: Counter,)+
             /// What its connections take; `stats reset` leaves that alone.

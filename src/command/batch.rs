@@ -94,6 +94,11 @@ impl<'a, C: Copy> Batch<'a, C> {
                 }
                 continue;
             }
+            if let Some((arith, consumed)) = text::quick::arith(rest) {
+                at += consumed;
+                self.push(Work::Request(Request::Arith(arith)), Some(prepare(arith.key, engine)), at);
+                continue;
+            }
             // A buffer that is full has room again once what stands before this request is done with.
             let input = if at == 0 { input } else { Input::Open };
             match self.take(text::parse_thoroughly(rest, input), bytes, at, engine) {

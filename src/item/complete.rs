@@ -31,7 +31,7 @@ impl CompleteItem {
     ///
     /// # Panics
     /// If `layout` is another value's, or a chain's, or another class's.
-    #[inline]
+    #[inline(always)]
     pub fn fill(
         slabs: &'static SlabAllocator,
         chunk: ChunkRef,

@@ -68,7 +68,7 @@ impl WorkerStore {
     ///
     /// # Errors
     /// See [`Refusal`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn allocate_filled(
         &mut self,
         pin: &Pin,

@@ -1,6 +1,7 @@
 //! incr and decr: a new item takes the place of the old one, as with any other change of a value.
 
 use crate::base::HashedKey;
+use crate::item::ItemRef;
 use crate::sync::Pin;
 
 use super::engine::{Arith, ArithOutcome, Refusal, StoreOutcome};
@@ -26,18 +27,10 @@ impl WorkerStore {
             let mut digits = itoa::Buffer::new();
             let digits = digits.format(after).as_bytes();
             debug_assert!(digits.len() <= DIGITS_MAX);
-            let len = old.value_len().max(u32::try_from(digits.len()).unwrap_or(0));
-            let mut new = match self.allocate_whole(pin, key, old.client_flags(), old.deadline(), len) {
-                Ok(new) => new,
+            match self.put_number(pin, key, &old, digits) {
                 Err(Refusal::Busy) => return ArithOutcome::Busy,
                 Err(Refusal::NoMemory | Refusal::TooLarge) => return ArithOutcome::NoMemory,
-            };
-            new.fill(digits);
-            while new.remaining() > 0 {
-                new.fill(&BLANKS);
-            }
-            match self.replace_if_same(pin, key, &old, new) {
-                Some(StoreOutcome::Stored) => {
+                Ok(Some(StoreOutcome::Stored)) => {
                     let counters = self.class_counters(&old);
                     match operation {
                         Arith::Incr(_) => counters.incr_hits.add(1),
@@ -45,10 +38,35 @@ impl WorkerStore {
                     }
                     return ArithOutcome::Value(after);
                 }
-                Some(_) => return ArithOutcome::NoMemory,
-                None => {}
+                Ok(Some(_)) => return ArithOutcome::NoMemory,
+                Ok(None) => {}
             }
         }
+    }
+
+    /// Puts a number, padded to the length of what is there, in the place of `old`. None: somebody else has stored.
+    #[inline]
+    fn put_number(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        old: &ItemRef<'_>,
+        digits: &[u8],
+    ) -> Result<Option<StoreOutcome>, Refusal> {
+        let len = old.value_len().max(u32::try_from(digits.len()).unwrap_or(0));
+        let mut text = BLANKS;
+        if let Some(text) = text.get_mut(..len as usize) {
+            text[..digits.len()].copy_from_slice(digits);
+            if let Some(new) = self.allocate_filled(pin, key, old.client_flags(), text)? {
+                return Ok(self.replace_whole_if_same(pin, key, old, new));
+            }
+        }
+        let mut new = self.allocate_whole(pin, key, old.client_flags(), old.deadline(), len)?;
+        new.fill(digits);
+        while new.remaining() > 0 {
+            new.fill(&BLANKS);
+        }
+        Ok(self.replace_if_same(pin, key, old, new))
     }
 }
 

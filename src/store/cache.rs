@@ -57,7 +57,7 @@ pub struct Store {
     pub(super) ring_bytes: AtomicU64,
     pub(super) epochs: Arc<Epochs>,
     pub(super) clock: Arc<Clock>,
-    pub(super) cas: CasCounter,
+    pub(super) cas: Apart<CasCounter>,
     pub(super) flush: FlushMarks,
     pub(super) config: StoreConfig,
     /// One per thread that ever joined.
@@ -65,7 +65,7 @@ pub struct Store {
     /// What classes have evicted and reclaimed.
     pub(super) class_tallies: Box<[ClassTally]>,
     /// Items, to within a few per worker: when to grow is decided by it.
-    items_about: AtomicU64,
+    items_about: Apart<AtomicU64>,
     /// How many items had been stored when the counters were last reset.
     pub(super) items_stored_at_reset: AtomicU64,
     pub(super) grower: Bell,
@@ -78,6 +78,11 @@ pub struct Store {
     /// Wakes threads that wait for clients, so that each takes a turn.
     wake_workers: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
+
+/// What workers write, away from what they read on every request: alone on its pair of cache lines.
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct Apart<T>(pub(super) T);
 
 /// A class's eviction policy and the pages it knows of.
 #[derive(Default)]
@@ -127,10 +132,10 @@ impl Store {
             hasher: KeyHasher::with_seed(seed),
             epochs: Arc::new(Epochs::new(config.threads_max)),
             clock,
-            cas: CasCounter::default(),
+            cas: Apart::default(),
             flush: FlushMarks::default(),
             tallies: Mutex::default(),
-            items_about: AtomicU64::new(0),
+            items_about: Apart::default(),
             items_stored_at_reset: AtomicU64::new(0),
             grower: Bell::default(),
             fitter: Bell::default(),
@@ -202,7 +207,7 @@ impl Store {
 
     /// Items, to within a few per worker.
     pub(super) fn items_about(&self) -> u64 {
-        self.items_now(self.items_about.load(Ordering::Relaxed))
+        self.items_now(self.items_about.0.load(Ordering::Relaxed))
     }
 
     /// How pages move by themselves.
@@ -232,7 +237,7 @@ impl Store {
 
     /// Notes that `change` items came (or went), and wakes the fitter if memory is getting full.
     pub(super) fn count_items(&self, change: i64) {
-        self.items_about.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
+        self.items_about.0.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
         let pages = self.slabs.pages_used();
         if pages >= self.fit_at_pages.load(Ordering::Relaxed) {
             self.fit_at_pages.store(memory::next_look(pages), Ordering::Relaxed);

@@ -112,7 +112,7 @@ impl Engine for WorkerStore {
     }
 
     fn flush_now(&mut self) {
-        self.store.flush.now(&self.store.cas);
+        self.store.flush.now(&self.store.cas.0);
         self.store.sweeper.ring();
     }
 

@@ -151,7 +151,7 @@ impl WorkerStore {
         let store = self.store;
         let Found { mut bucket, mark, there } = found;
         let (class, bytes, links) = (complete.class(), complete.bytes(), complete.links_by_class());
-        let cas = self.cas.draw(&store.cas, mark.counter());
+        let cas = self.cas.draw(&store.cas.0, mark.counter());
         let time = store.ghost_time(class);
         let place = match &there {
             // What is known of a key does not change with its value. A small item that is overwritten goes to the end of
@@ -257,16 +257,41 @@ impl WorkerStore {
         old: &ItemRef<'_>,
         new: PendingItem,
     ) -> Option<StoreOutcome> {
-        let found = self.look(pin, key);
-        let there = found.there.as_ref().map(|(_, item)| *item)?;
-        if !there.is_same(old) || self.why_dead_at(found.mark, &there).is_some() {
-            return None;
-        }
-        // A touch may have changed the deadline since.
-        let deadline = there.deadline();
+        let (found, deadline) = self.look_for_same(pin, key, old)?;
         let outcome = self.publish(pin, found, key.hash, new.complete(), deadline);
         self.settle(pin);
         Some(outcome)
+    }
+
+    /// As [`WorkerStore::replace_if_same`], for an item of one chunk.
+    pub(super) fn replace_whole_if_same(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        old: &ItemRef<'_>,
+        new: CompleteItem,
+    ) -> Option<StoreOutcome> {
+        let Some((found, deadline)) = self.look_for_same(pin, key, old) else {
+            self.store.slabs.give_back(new.give_up());
+            return None;
+        };
+        let outcome = self.publish(pin, found, key.hash, new, deadline);
+        self.settle(pin);
+        Some(outcome)
+    }
+
+    /// What stands under `key`, if that is still `old` and alive, and when it ends: a touch may have changed that.
+    #[inline(always)]
+    fn look_for_same<'pin>(
+        &self,
+        pin: &'pin Pin,
+        key: HashedKey<'_>,
+        old: &ItemRef<'_>,
+    ) -> Option<(Found<'static, 'pin>, Deadline)> {
+        let found = self.look(pin, key);
+        let there = found.there.as_ref().map(|(_, item)| *item)?;
+        let is_it = there.is_same(old) && self.why_dead_at(found.mark, &there).is_none();
+        is_it.then(|| (found, there.deadline()))
     }
 
     /// delete.

@@ -40,7 +40,9 @@ fn end_of(step: usize) -> u64 {
     }
 }
 
-/// One thread's counts. Only its owner adds (I10).
+/// One thread's counts. Only its owner adds (I10). Every set looks here for its class's: what another thread writes is
+/// not beside it.
+#[repr(align(128))]
 pub(super) struct WorkerTally {
     /// By class id.
     pub(super) classes: Box<[ClassCounters; CLASS_IDS]>,

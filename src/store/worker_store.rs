@@ -72,7 +72,7 @@ impl WorkerStore {
     #[inline]
     pub fn begin_turn(&mut self) -> Moment {
         self.moment = self.store.clock.read();
-        self.store.flush.run_due(&self.store.cas, self.moment.now);
+        self.store.flush.run_due(&self.store.cas.0, self.moment.now);
         self.moment
     }
 

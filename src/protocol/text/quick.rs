@@ -1,23 +1,27 @@
-//! The two lines that nearly every client sends nearly always, in as few instructions as they take. Whatever is not
+//! The few lines that nearly every client sends nearly always, in as few instructions as they take. Whatever is not
 //! exactly of their shape goes to `parse.rs`, which gives the same answer for these too.
 //!
 //! ```text
 //! get <key>\r\n
 //! set <key> 0 0 <bytes>[ noreply]\r\n      flags and exptime may have up to 9 digits
+//! incr <key> <delta>\r\n                   or decr; the delta, too
 //! ```
 
 use crate::base::{Exptime, Key, leading_u32, parse_u32};
-use crate::protocol::request::{Mode, Parsed, Reply, Request, Retrieval, Storage, Value};
+use crate::protocol::request::{Arith, Delta, Mode, Parsed, Reply, Request, Retrieval, Storage, Value};
 use crate::protocol::tokens::word_end;
 
-/// The request at the front of `bytes`, if it is one of the two.
+/// The request at the front of `bytes`, if it is one of these.
 #[inline]
 pub(super) fn parse(bytes: &[u8]) -> Option<Parsed<'_>> {
     if let Some((key, consumed)) = get(bytes) {
         return Some(Parsed::Request { request: Request::Retrieve(Retrieval::plain(key)), consumed });
     }
-    let (storage, consumed) = set(bytes)?;
-    Some(Parsed::Request { request: Request::Store(storage), consumed })
+    if let Some((storage, consumed)) = set(bytes) {
+        return Some(Parsed::Request { request: Request::Store(storage), consumed });
+    }
+    let (arith, consumed) = arith(bytes)?;
+    Some(Parsed::Request { request: Request::Arith(arith), consumed })
 }
 
 /// The key of a `get` of one key at the front of `bytes`, and how many bytes the line takes.
@@ -58,6 +62,22 @@ pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
     Some((Storage { key, client_flags, exptime, value_len, mode, reply, value }, header_len + taken))
 }
 
+/// A plain `incr` or `decr` at the front of `bytes`, and how many bytes the line takes.
+#[inline]
+pub fn arith(bytes: &[u8]) -> Option<(Arith<'_>, usize)> {
+    let (word, rest) = bytes.split_first_chunk()?;
+    let delta_of: fn(u64) -> Delta = match word {
+        b"incr " => Delta::Up,
+        b"decr " => Delta::Down,
+        _ => return None,
+    };
+    let (key, behind) = rest.split_at(word_end(rest));
+    let key = Key::new(key)?;
+    let (delta, behind) = number(behind.strip_prefix(b" ")?)?;
+    let behind = behind.strip_prefix(b"\r\n")?;
+    Some((Arith { key, delta: delta_of(u64::from(delta)), reply: Reply::Wanted }, bytes.len() - behind.len()))
+}
+
 /// Where the value of `value_len` bytes is, given what follows its header; and how many bytes it takes with its
 /// CRLF, none if it is still coming.
 #[inline]
@@ -91,7 +111,8 @@ fn long_number(rest: &[u8]) -> Option<(u32, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::{arith, number};
+    use crate::protocol::request::Delta;
 
     #[test]
     fn a_quick_number_has_1_to_9_digits() {
@@ -99,5 +120,17 @@ mod tests {
         assert_eq!(number(b"9999999999 "), Some((999_999_999, &b"9 "[..])));
         assert_eq!(number(b" 1"), None);
         assert_eq!(number(b"1"), None);
+    }
+
+    #[test]
+    fn a_quick_delta_is_a_whole_line_of_three_words() {
+        let parsed = |line: &[u8]| arith(line).map(|(arith, consumed)| (arith.delta, consumed));
+        assert_eq!(parsed(b"incr colour 5\r\nget x"), Some((Delta::Up(5), 15)));
+        assert_eq!(parsed(b"decr colour 123456789\r\n"), Some((Delta::Down(123_456_789), 23)));
+        let others = [&b"incr colour 5"[..], b"incr colour 5\r", b"incr colour 5\n", b"incr colour 1234567890\r\n"];
+        for line in others.into_iter().chain([&b"incr colour 5 noreply\r\n"[..], b"incr  5\r\n", b"incr colour -5\r\n"])
+        {
+            assert_eq!(parsed(line), None);
+        }
     }
 }
