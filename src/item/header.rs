@@ -193,6 +193,8 @@ pub struct Place(u64);
 impl Place {
     /// In main, not asked for yet.
     pub const MAIN: Self = Self(QUEUE_MAIN);
+    /// In main, with a hit: its key has come back.
+    pub const RETURNED: Self = Self(QUEUE_MAIN | 1 << FREQ_SHIFT);
     /// In the small queue, not asked for yet.
     pub const SMALL: Self = Self(0);
 

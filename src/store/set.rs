@@ -188,7 +188,7 @@ impl WorkerStore {
                 if let Some([full, last]) = links {
                     self.credit_last_link(full, last);
                 }
-                Place::MAIN
+                Place::RETURNED
             }
         }
     }
