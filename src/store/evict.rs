@@ -115,7 +115,7 @@ impl WorkerStore {
         let group = if class == store.slabs.classes.largest() { 1 } else { GROUP };
         // Who needs the last links of chains, which are small, evicts large items.
         let bytes_max = u64::from(RESERVE_BYTES.max(wanted.saturating_mul(store.slabs.classes.chunk_bytes(class))));
-        let (mut vacated, mut attempts, mut bytes) = (0, 0, 0);
+        let (mut vacated, mut attempts, mut bytes, mut lost_chains) = (0, 0, 0, 0);
         // Twice as many attempts as chunks wanted: an attempt fails when the bucket is locked or the item is going
         // already. What is then missing is Busy for the caller, who comes back.
         while vacated < wanted && attempts < wanted.saturating_mul(2) && bytes < bytes_max {
@@ -130,6 +130,8 @@ impl WorkerStore {
             for leaving in leaving.into_iter().flatten() {
                 attempts += 1;
                 let (freed, left_alive) = self.evict_item(class, &leaving);
+                // A whole chain, for want of its last link: what more memory of this class would have kept.
+                lost_chains += u64::from(left_alive.is_some() && leaving.item.class() != class);
                 vacated += freed;
                 bytes += if freed > 0 { leaving.item.bytes() } else { 0 };
                 match left_alive {
@@ -140,7 +142,11 @@ impl WorkerStore {
             }
             store.set_ghost_time(class, policy.time());
         }
-        ClassTally::add(&store.class_tallies[usize::from(class)].vacated, u64::from(vacated));
+        let tally = &store.class_tallies[usize::from(class)];
+        ClassTally::add(&tally.vacated, u64::from(vacated));
+        if lost_chains > 0 {
+            ClassTally::add(&tally.missed, lost_chains);
+        }
         *until_count = until_count.saturating_sub(vacated);
         store.account_ring(ring_bytes, policy);
         vacated

@@ -207,3 +207,30 @@ fn an_order_is_carried_out_though_memory_is_beyond_the_limit() {
     }
     assert_eq!(rig.store.slabs.lock(large).usage().pages, 2);
 }
+
+#[test]
+fn a_class_whose_last_links_are_too_few_gets_a_page_though_nobody_is_missed() {
+    let mut rig = Rig::new(16, true);
+    let len = 2 * 16384 + 12_000;
+    let layout = Layout::new(&rig.store.slabs.classes, Key::new(b"chain").unwrap(), 0, len);
+    let (full, last) = (layout.head_class, layout.tail_class.unwrap());
+    let vacated = |rig: &Rig, class| rig.store.class_tallies[usize::from(class)].vacated.load(Ordering::Relaxed);
+    // Every key is new: the ghost remembers none.
+    let set = |rig: &mut Rig, numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            while rig.set(&format!("chain-{number}"), len as usize).is_err() {
+                rig.step();
+            }
+        }
+    };
+    set(&mut rig, 0..400);
+    assert!(vacated(&rig, last) > 0 && vacated(&rig, full) == 0, "last links ran out first");
+    for number in (400..1000).step_by(50) {
+        set(&mut rig, number..number + 50);
+        rig.run();
+    }
+    let before = vacated(&rig, last);
+    set(&mut rig, 1000..1200);
+    assert_eq!(vacated(&rig, last), before, "its own policy decides who leaves");
+    assert!(vacated(&rig, full) > 0);
+}
