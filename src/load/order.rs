@@ -118,9 +118,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         progress,
     });
     let servers = given.0.opt_strs("server");
+    if let Some(name) = ALONE.iter().find(|name| !servers.is_empty() && given.has(name)) {
+        return Err(format!("{}: not with --server, which says where and how long by itself", written(name)));
+    }
     Ok(if servers.is_empty() { Invocation::Load(order) } else { Invocation::Compare(order, servers) })
 }
 
+/// What servers that are started here, and take turns, have no use for.
+const ALONE: [&str; 9] = ["host", "port", "unix-socket", "cores", "duration", "warmup", "ramp", "no-fill", "fill-only"];
 const SECONDS_MAX: f64 = 1e6;
 const CONNECTIONS_MAX: usize = 1_000_000;
 

@@ -95,14 +95,15 @@ impl ServerCommand {
     /// What starts it on this address with these flags.
     fn words(&self, address: SocketAddr, arguments: &[&str]) -> Vec<String> {
         let mut words = vec![self.program.to_string_lossy().into_owned()];
-        words.extend(self.own_arguments.iter().cloned());
-        words.extend(["-l".into(), address.ip().to_string(), "-p".into(), address.port().to_string()]);
         if self.kind == Kind::Memcached {
             if is_root() {
                 words.extend(["-u".into(), "root".into()]);
             }
             words.extend(arguments.iter().map(ToString::to_string));
         }
+        // Of two that contradict each other the last one counts: a server runs with what it is called in the tables.
+        words.extend(self.own_arguments.iter().cloned());
+        words.extend(["-l".into(), address.ip().to_string(), "-p".into(), address.port().to_string()]);
         words
     }
 }
@@ -307,9 +308,15 @@ mod tests {
         let address = "127.0.0.1:4000".parse().unwrap();
         let words = ServerCommand::floor().unwrap().words(address, &["-t", "1"]);
         assert_eq!(words[1..], ["--floor", "-l", "127.0.0.1", "-p", "4000"]);
-        let words =
-            ServerCommand::parse("memcached -R 20").unwrap().with_arguments("-m 5").words(address, &["-t", "1"]);
-        assert_eq!(words[..5], ["memcached", "-R", "20", "-m", "5"]);
-        assert_eq!(words[words.len() - 2..], ["-t", "1"]);
+    }
+
+    #[test]
+    fn what_a_server_is_called_with_counts_more_than_what_is_usual() {
+        let address = "127.0.0.1:4000".parse().unwrap();
+        let command = ServerCommand::parse("memcached -t 2").unwrap().with_arguments("-m 5");
+        let words = command.words(address, &["-t", "1", "-m", "1024"]);
+        assert_eq!(words[words.len() - 4..], ["-l", "127.0.0.1", "-p", "4000"]);
+        let last = |flag: &str| words.iter().rposition(|word| word == flag).map(|at| words[at + 1].as_str());
+        assert_eq!((last("-t"), last("-m")), (Some("2"), Some("5")));
     }
 }

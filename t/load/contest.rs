@@ -26,6 +26,15 @@ fn two_servers_and_the_floor_meet_under_one_load() {
 }
 
 #[test]
+fn a_flag_that_would_do_nothing_beside_a_server_is_refused() {
+    for flags in [["-d", "3"], ["--warmup", "1"], ["-p", "11211"], ["--cores", "0"]] {
+        let ran = bench(&[&["--server", "/no/such/program"], &flags[..]].concat());
+        assert_eq!(ran.status.code(), Some(64), "{flags:?}");
+        assert!(String::from_utf8_lossy(&ran.stderr).contains("not with --server"), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_row_that_is_not_there_is_answered_with_those_that_are() {
     let ran = bench(&["--table", "--rows", "get on the moon"]);
     let stderr = String::from_utf8_lossy(&ran.stderr);

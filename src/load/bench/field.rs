@@ -173,7 +173,7 @@ impl Field {
     /// Without it a figure cannot be compared with another day's.
     fn footnote(&self, versions: &str) -> String {
         format!(
-            "{} rounds of {} ms each; server -t 1 on core {:?}, polling client on core {:?}. {versions}; {}.\n",
+            "{} rounds of {} ms each; server -t 1, unless it is given another, on core {:?}, client on core {:?}. {versions}; {}.\n",
             self.rounds,
             self.window.as_millis(),
             self.place.server_cores,
