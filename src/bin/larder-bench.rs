@@ -26,7 +26,7 @@ fn run() -> Result<(String, u8), Failure> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     if let Some(done) = run_mode(&words) {
-        return done.map(|()| (String::new(), 0)).map_err(|error| Failure::Bench(error.to_string()));
+        return done.map(|text| (text, 0)).map_err(|error| Failure::of_bench(&error));
     }
     match parse(arguments).map_err(Failure::Usage)? {
         Invocation::Print(text) => Ok((text, 0)),

@@ -88,9 +88,15 @@ fn newest_memcached() -> io::Result<PathBuf> {
     if let Ok(oracle) = env::var("LARDER_ORACLE") {
         return Ok(PathBuf::from(oracle));
     }
-    let output = Command::new("scripts/newest-memcached").arg("target/memcached").output()?;
+    let missing = |said: &dyn std::fmt::Display| {
+        let said =
+            format!("no memcached to compare with: scripts/newest-memcached: {said}; LARDER_ORACLE names another");
+        io::Error::new(io::ErrorKind::NotFound, said)
+    };
+    let output = Command::new("scripts/newest-memcached").arg("target/memcached").output();
+    let output = output.map_err(|error| missing(&error))?;
     if !output.status.success() {
-        return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
+        return Err(missing(&String::from_utf8_lossy(&output.stderr).trim_end()));
     }
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(PathBuf::from(stdout.lines().last().unwrap_or_default()))

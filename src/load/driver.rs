@@ -161,7 +161,9 @@ impl Driver {
 
     fn prepare(&mut self) -> io::Result<()> {
         if !self.plan.cores.is_empty() {
-            pin_to_cores(&[self.plan.cores[self.thread % self.plan.cores.len()]])?;
+            let core = self.plan.cores[self.thread % self.plan.cores.len()];
+            pin_to_cores(&[core])
+                .map_err(|error| io::Error::new(error.kind(), format!("--cores: core {core}: {error}")))?;
         }
         self.reopen_lost()
     }

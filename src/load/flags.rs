@@ -39,7 +39,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "",
         "server",
         Some("\"PATH ARGS\""),
-        "start this server instead; given twice, the load alternates between them and their CPU time per request is compared",
+        "start this server instead, and say its CPU time per request; given twice, the load alternates between them, and they are compared",
     ),
     flag(SERVER, "w", "wire", Some("text|meta|binary"), "protocol (text)"),
     flag(SENT, "c", "connections", Some("NUM"), "connections that ask (50)"),
@@ -84,7 +84,7 @@ pub(super) const FLAGS: &[Flag] = &[
     flag(NAMED, "", "prefix", Some("TEXT"), "what every key starts with (bench:)"),
     flag(NAMED, "", "zipf", Some("ALPHA"), "popularity by Zipf's law; without it all keys are alike"),
     flag(NAMED, "", "hot", Some("REQUESTS:KEYS"), "this share of the requests for this share of the keys: 0.9:0.01"),
-    flag(NAMED, "", "fresh", Some("SHARE"), "share of the requests that name a key for the first time (0)"),
+    flag(NAMED, "", "fresh", Some("SHARE"), "share of the requests that name a key for the first time in this run (0)"),
     flag(
         NAMED,
         "",
@@ -111,12 +111,18 @@ pub(super) const FLAGS: &[Flag] = &[
     flag(SHOWN, "V", "version", None, "the version"),
 ];
 
+/// What the first argument may be instead of a flag.
+pub(super) const MODES: [&str; 3] = ["--floor", "--table", "--memory"];
+
 const USAGE: &str = "
 usage: larder-bench [options]
        larder-bench -p 11211 -P 50 -x get=10,set=1        load on a server that runs
        larder-bench --server larder --server memcached    the same load on two servers that it starts, in turns
-       larder-bench --table                               the rows of doc/performance.md, likewise
-       larder-bench --floor -p 11212                      a server that does nothing, to measure against
+A mode comes first and has flags of its own:
+       larder-bench --table [--rows \"A; B\"] [--json] [--server \"PATH ARGS\"]...   the rows of doc/performance.md, or those
+                                                          whose names contain A or B; one server alone meets memcached
+       larder-bench --memory                              time to the first reply and resident memory, beside memcached
+       larder-bench --floor [-l ADDRESS] [-p PORT]        a server that does nothing, to measure against (127.0.0.1:11211)
 ";
 
 const CODES: &str = "

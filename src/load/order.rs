@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use getopts::{Fail, HasArg, Matches, Occur, Options};
 
-use super::flags::{FLAGS, Flag, help};
+use super::flags::{FLAGS, Flag, MODES, help};
 use super::plan::{Mix, Op, Pacing, Plan, Popularity, SizePlan, Target, TtlPlan, Waiting, Wire};
 use super::twitter::Cluster;
 
@@ -313,11 +313,15 @@ fn written(name: &str) -> String {
     }
 }
 
-fn explain(fail: &Fail) -> String {
+/// What getopts did not understand, in our words.
+pub(super) fn explain(fail: &Fail) -> String {
     match fail {
         Fail::ArgumentMissing(name) => {
             let hint = flag(name).and_then(|flag| flag.hint).unwrap_or("a value");
             format!("{}: needs a value: {hint}", written(name))
+        }
+        Fail::UnrecognizedOption(name) if MODES.iter().any(|mode| mode[2..] == **name) => {
+            format!("--{name}: comes first: larder-bench --{name} …; larder-bench --help lists what may follow")
         }
         Fail::UnrecognizedOption(name) => format!("{}: no such option; larder-bench --help lists them", written(name)),
         Fail::UnexpectedArgument(name) => format!("{}: takes no value", written(name)),
@@ -362,6 +366,10 @@ mod tests {
             ("--fast", "--fast: no such option; larder-bench --help lists them"),
             ("faster", "faster: not an option; larder-bench --help lists them"),
             ("--json=1", "--json: takes no value"),
+            (
+                "--json --table",
+                "--table: comes first: larder-bench --table …; larder-bench --help lists what may follow",
+            ),
         ] {
             assert_eq!(order(line).unwrap_err(), said, "{line}");
         }
@@ -372,6 +380,9 @@ mod tests {
         let text = order("--help").unwrap_err();
         for flag in super::FLAGS {
             assert!(text.contains(&format!("--{}", flag.long)), "{}", flag.long);
+        }
+        for word in super::MODES.into_iter().chain(["--rows", "[-l ADDRESS]"]) {
+            assert!(text.contains(word), "{word}");
         }
     }
 }

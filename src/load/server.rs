@@ -14,6 +14,7 @@ use crate::sys::schedule::{end_with_this_thread, pin_to_cores, terminate};
 
 use super::contest::Place;
 use super::host;
+use super::plan::invalid;
 
 /// Long enough for a start under an instrumenting tool on a busy machine.
 const PATIENCE_US: u64 = 60_000_000;
@@ -51,7 +52,7 @@ impl ServerCommand {
     /// The text is blank.
     pub fn parse(text: &str) -> io::Result<Self> {
         let mut words = text.split_whitespace();
-        let program = words.next().ok_or_else(|| io::Error::other("a server's path is empty"))?;
+        let program = words.next().ok_or_else(|| invalid("a server's path is empty"))?;
         Ok(Self::new(program.into(), words.map(str::to_string).collect()))
     }
 
@@ -132,11 +133,11 @@ impl Server {
         process.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
         end_with_this_thread(&mut process);
         // The child inherits the core; this thread goes back to its own before the clock is read again.
-        pin_to_cores(&place.server_cores)?;
+        pin(&place.server_cores, "LARDER_BENCH_SERVER_CORE")?;
         let clock = Clock::start();
         let spawned = process.spawn();
-        pin_to_cores(&place.client_cores)?;
-        let child = spawned.map_err(|error| io::Error::other(format!("{}: {error}", words[0])))?;
+        pin(&place.client_cores, "LARDER_BENCH_CLIENT_CORE")?;
+        let child = spawned.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", words[0])))?;
         let mut server = Self { child, address };
         server.wait_for_first_reply(&clock)?;
         Ok((server, Duration::from_micros(clock.real_us())))
@@ -280,6 +281,10 @@ impl Control {
     pub fn wait_for_settled_index(&mut self) -> io::Result<()> {
         self.wait_until("the hash table stands still", |control| Ok(control.stat("hash_is_expanding")? == 0))
     }
+}
+
+fn pin(cores: &[usize], variable: &str) -> io::Result<()> {
+    pin_to_cores(cores).map_err(|error| io::Error::new(error.kind(), format!("{variable}: cores {cores:?}: {error}")))
 }
 
 /// A port that was free a moment ago.

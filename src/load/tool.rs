@@ -15,12 +15,12 @@ use std::time::Duration;
 use crate::base::Clock;
 use crate::sys::signal::{Signal, Signals};
 
-use super::bench::{self, Field};
+use super::bench::{self, Field, FloorPart};
 use super::figures::grouped;
 use super::live::Live;
 use super::order::{Form, Order, Progress, Stage};
 use super::outcome::Outcome;
-use super::plan::Pacing;
+use super::plan::{Pacing, Wire};
 use super::report::{Report, describe};
 use super::server::ServerCommand;
 use super::session::Session;
@@ -46,6 +46,17 @@ impl Failure {
             Self::Server(_) => 69,
             Self::System(_) => 71,
             Self::Bench(_) => 1,
+        }
+    }
+
+    /// What kept servers from being compared, or a mode from running.
+    pub fn of_bench(error: &io::Error) -> Self {
+        let text = error.to_string();
+        match error.kind() {
+            ErrorKind::InvalidInput => Self::Usage(text),
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::Unsupported => Self::Server(text),
+            ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable | ErrorKind::PermissionDenied => Self::System(text),
+            _ => Self::Bench(text),
         }
     }
 
@@ -121,10 +132,12 @@ pub fn compare(order: &Order, servers: &[String]) -> Result<(String, u8), Failur
         Form::Table => bench::Form::Table,
         Form::Json => bench::Form::Json,
     };
-    let commands = servers.iter().map(|text| ServerCommand::parse(text)).collect::<io::Result<_>>();
+    let commands = servers.iter().map(|text| ServerCommand::parse(text)).collect::<io::Result<Vec<_>>>();
     let commands = commands.map_err(|error| Failure::Usage(format!("--server: {error}")))?;
-    let compared = Field::new(commands, form).and_then(|field| field.compare(&describe(&order.plan), &order.plan));
-    compared.map(|text| (format!("{text}\n"), 0)).map_err(|error| Failure::Bench(error.to_string()))
+    let floor = if commands.len() > 1 && order.plan.wire == Wire::Text { FloorPart::Taken } else { FloorPart::LeftOut };
+    let compared =
+        Field::new(commands, floor, form).and_then(|field| field.compare(&describe(&order.plan), &order.plan));
+    compared.map(|text| (format!("{text}\n"), 0)).map_err(|error| Failure::of_bench(&error))
 }
 
 /// Ramp and warmup, which are not counted unless something is wrong with their replies, and the load.

@@ -2,14 +2,20 @@
 
 use std::process::{Command, Output};
 
+use crate::support::scratch_directory;
+
 /// Short turns, and everything on one core: a test must run where there is no second one.
 fn bench(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_larder-bench"))
+    command(arguments).output().expect("the program starts")
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_larder-bench"));
+    command
         .args(arguments)
         .envs([("LARDER_BENCH_PAIRS", "2"), ("LARDER_BENCH_WINDOW_MS", "20")])
-        .envs([("LARDER_BENCH_SERVER_CORE", "0"), ("LARDER_BENCH_CLIENT_CORE", "0")])
-        .output()
-        .expect("the program starts")
+        .envs([("LARDER_BENCH_SERVER_CORE", "0"), ("LARDER_BENCH_CLIENT_CORE", "0")]);
+    command
 }
 
 #[test]
@@ -25,6 +31,56 @@ fn two_servers_and_the_floor_meet_under_one_load() {
     assert_eq!(to_itself, Some("1.00 (1.00–1.00)"), "{stdout}");
 }
 
+/// Neither memcached nor the script that fetches it is to be had in the folder it runs in.
+fn bench_without_memcached(arguments: &[&str]) -> Output {
+    command(arguments)
+        .current_dir(scratch_directory())
+        .env_remove("LARDER_ORACLE")
+        .env_remove("LARDER_BENCH_B")
+        .output()
+        .expect("the program starts")
+}
+
+#[test]
+fn a_server_alone_is_started_and_loaded_without_another() {
+    let ran = bench_without_memcached(&["--server", env!("CARGO_BIN_EXE_larder"), "-n", "500", "-c", "3", "--sleep"]);
+    let (stdout, stderr) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{stdout}{stderr}");
+    let servers: Vec<&str> = stdout.lines().filter_map(|line| line.split('|').nth(2)).map(str::trim).collect();
+    assert_eq!(servers[2..], ["larder"], "{stdout}");
+}
+
+#[test]
+fn who_wants_memcached_and_has_none_is_told_what_to_set() {
+    let ran = bench_without_memcached(&["--table", "--rows", "incr", "--server", env!("CARGO_BIN_EXE_larder")]);
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(69), "{stderr}");
+    assert!(stderr.contains("scripts/newest-memcached") && stderr.contains("LARDER_ORACLE"), "{stderr}");
+}
+
+#[test]
+fn a_server_that_does_not_speak_the_protocol_is_named() {
+    let ran = bench(&["--server", env!("CARGO_BIN_EXE_larder"), "-w", "meta", "-n", "10", "-c", "1"]);
+    assert_eq!(ran.status.code(), Some(69), "{ran:?}");
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    assert!(stderr.contains("larder-bench: larder: mn was answered by ERROR"), "{stderr}");
+}
+
+#[test]
+fn modes_print_the_help_and_refuse_what_they_do_not_understand() {
+    for mode in ["--floor", "--table", "--memory"] {
+        let helped = bench(&[mode, "--help"]);
+        assert_eq!(helped.status.code(), Some(0), "{mode}");
+        assert!(String::from_utf8_lossy(&helped.stdout).contains("usage: larder-bench"), "{helped:?}");
+        for wrong in ["--fast", "extra"] {
+            let ran = bench(&[mode, wrong]);
+            assert_eq!(ran.status.code(), Some(64), "{ran:?}");
+            assert!(String::from_utf8_lossy(&ran.stderr).contains(wrong), "{ran:?}");
+        }
+    }
+    assert_eq!(bench(&["--floor", "-p", "none"]).status.code(), Some(64));
+}
+
 #[test]
 fn a_flag_that_would_do_nothing_beside_a_server_is_refused() {
     for flags in [["-d", "3"], ["--warmup", "1"], ["-p", "11211"], ["--cores", "0"]] {
@@ -38,15 +94,17 @@ fn a_flag_that_would_do_nothing_beside_a_server_is_refused() {
 fn a_row_that_is_not_there_is_answered_with_those_that_are() {
     let ran = bench(&["--table", "--rows", "get on the moon"]);
     let stderr = String::from_utf8_lossy(&ran.stderr);
-    assert!(!ran.status.success());
+    assert_eq!(ran.status.code(), Some(64));
     assert!(stderr.contains("no such row") && stderr.contains("\n  get pipelined 50\n"), "{stderr}");
 }
 
 #[test]
 fn a_server_that_does_not_start_is_named() {
-    let ran = bench(&["--server", "/no/such/program", "--server", "/neither/this"]);
-    assert!(!ran.status.success());
-    assert!(String::from_utf8_lossy(&ran.stderr).contains("/no/such/program"), "{ran:?}");
+    for servers in [&["--server", "/no/such/program"][..], &["--server", "/no/such/program", "--server", "/neither"]] {
+        let ran = bench(servers);
+        assert_eq!(ran.status.code(), Some(69), "{ran:?}");
+        assert!(String::from_utf8_lossy(&ran.stderr).contains("/no/such/program"), "{ran:?}");
+    }
 }
 
 #[test]

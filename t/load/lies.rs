@@ -46,7 +46,9 @@ fn every_lie_is_found_out_and_told_in_words() {
     ] {
         let outcome = faults_of(lie, &plan());
         assert!(outcome.faults > 0, "{lie:?}");
-        assert_eq!(outcome.hits, if lie == Lie::Talkative { outcome.hits } else { 0 }, "{lie:?}");
+        // What comes too much comes behind a right answer: each connection's first, after which it is given up.
+        let hits = if lie == Lie::Talkative { 2 } else { 0 };
+        assert_eq!(outcome.hits, hits, "{lie:?}: {:?}", outcome.notes);
         assert!(outcome.notes.iter().any(|note| note.contains(word)), "{lie:?}: {:?}", outcome.notes);
     }
 }

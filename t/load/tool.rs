@@ -135,6 +135,13 @@ fn a_wrong_command_line_is_exit_code_64_and_a_line() {
 }
 
 #[test]
+fn a_core_that_is_not_there_is_named_with_its_flag() {
+    let ran = bench(&format!("-p {} -n 10 -c 1 --cores 99999", start(Lie::None).port()));
+    assert_eq!(ran.code, Some(64), "{}", ran.stderr);
+    assert_eq!(ran.stderr, "larder-bench: --cores: core 99999: Invalid argument\n");
+}
+
+#[test]
 fn what_the_documents_show_is_a_command_line() {
     let mut shown = 0;
     for path in ["doc/larder-bench.md", "README.md"] {

@@ -70,11 +70,19 @@ impl Contender {
             }
             self.filled.push(wanted);
         }
-        Session::open(&plan, &Target::Tcp(self.server.address))
+        self.connect(&plan)
+    }
+
+    /// Says who it is that does not want to talk; a plan that cannot be is nobody's fault.
+    fn connect(&self, plan: &Plan) -> io::Result<Session> {
+        Session::open(plan, &Target::Tcp(self.server.address)).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => error,
+            kind => io::Error::new(kind, format!("{}: {error}", self.name)),
+        })
     }
 
     fn fill(&self, plan: &Plan) -> io::Result<()> {
-        let outcome = Session::open(&fill_plan(plan), &Target::Tcp(self.server.address))?.fill()?;
+        let outcome = self.connect(&fill_plan(plan))?.fill()?;
         let said = outcome.notes.join("; ");
         if outcome.errors + outcome.faults + outcome.lost_connections > 0 || outcome.stored < plan.keys.count {
             let message = format!("{}: {} of {} items stored; {said}", self.name, outcome.stored, plan.keys.count);

@@ -24,9 +24,18 @@ pub enum Form {
     Json,
 }
 
+/// Whether the server that does nothing is measured, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FloorPart {
+    /// As the last.
+    Taken,
+    /// A server alone is not compared, and the floor speaks the text protocol only.
+    LeftOut,
+}
+
 /// The servers of a run. Every ratio is the first one's figure over another's; bars are against the second.
 pub struct Field {
-    /// At least two; the floor, if it takes part, is the last.
+    /// At least one, and two for rows of the table; the floor, if it takes part, is the last.
     pub servers: Vec<ServerCommand>,
     /// Where they and the client run.
     pub place: Place,
@@ -39,11 +48,12 @@ pub struct Field {
 }
 
 impl Field {
-    /// larder, memcached at its defaults and at `-R 1000`, and the floor; or the servers given, and the floor.
+    /// Who meets in the rows of the table: larder, memcached at its defaults and at `-R 1000`, and the floor; or the
+    /// servers given, one alone beside memcached, and the floor.
     ///
     /// # Errors
     /// A variable that is no number, no memcached to be had, or the kernel's word.
-    pub fn new(given: Vec<ServerCommand>, form: Form) -> io::Result<Self> {
+    pub fn of_table(given: Vec<ServerCommand>, form: Form) -> io::Result<Self> {
         let mut servers = given;
         if servers.is_empty() {
             let [ours, yardstick] = Contest::from_environment()?.servers;
@@ -57,8 +67,18 @@ impl Field {
         if servers.len() == 1 {
             servers.push(Contest::from_environment()?.servers[1].clone());
         }
+        Self::new(servers, FloorPart::Taken, form)
+    }
+
+    /// These servers, as they are asked for.
+    ///
+    /// # Errors
+    /// A variable that is no number, or the kernel's word.
+    pub fn new(mut servers: Vec<ServerCommand>, floor: FloorPart, form: Form) -> io::Result<Self> {
         ServerCommand::name_apart(&mut servers);
-        servers.push(ServerCommand::floor()?);
+        if floor == FloorPart::Taken {
+            servers.push(ServerCommand::floor()?);
+        }
         Ok(Self {
             servers,
             place: Place::from_environment()?,
@@ -83,7 +103,9 @@ impl Field {
         let details = details_of(load, series);
         Ok(match self.form {
             Form::Json => table::json(&self.names(), &[], &details),
-            Form::Table => format!("{}\n{}", table::details(&details), self.footnote(&versions(&contenders))),
+            Form::Table => {
+                format!("{}\n{}\n{}", table::details(&details), table::MARKED, self.footnote(&versions(&contenders)))
+            }
         })
     }
 
@@ -122,6 +144,7 @@ impl Field {
                 show(&table::verdicts(&names, &results.verdicts).to_string())?;
                 if !results.details.is_empty() {
                     show(&table::details(&results.details).to_string())?;
+                    show(table::MARKED)?;
                 }
                 show(&self.footnote(&results.versions))?;
             }
@@ -207,7 +230,8 @@ impl Results {
 
     fn note(&mut self, row: &'static Row, measured: io::Result<(Verdict, Vec<Series>)>) {
         match measured {
-            Ok((verdict, series)) => {
+            Ok((mut verdict, series)) => {
+                verdict.client_bound = series.iter().map(Series::waited_for_client).collect();
                 self.verdicts.push(verdict);
                 self.details.extend(details_of(row.name, series));
             }

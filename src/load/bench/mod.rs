@@ -20,6 +20,6 @@ mod tails;
 mod threads;
 mod turns;
 
-pub use field::{Field, Form};
+pub use field::{Field, FloorPart, Form};
 pub use modes::run_mode;
 pub use rows::{Measure, ROWS, Row, Stage, Unit, named};

@@ -3,56 +3,80 @@
 //! ```text
 //! larder-bench --floor [-l ADDRESS] [-p PORT]             the server that does nothing
 //! larder-bench --table [--rows "A; B"] [--json] [--server "PATH ARGS"] …     the rows of `make bench`, or some of them
-//! larder-bench --memory                                    start and resident memory
+//! larder-bench --memory                                   start and resident memory
 //! ```
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use getopts::Options;
+use getopts::{Matches, Options};
 
+use super::super::flags::{MODES, help};
 use super::super::floor::Floor;
+use super::super::order::explain;
+use super::super::plan::invalid;
 use super::super::server::ServerCommand;
 use super::field::{Field, Form};
 use super::rows::{ROWS, named};
 use super::{memory, rows};
 
-/// Runs the mode that the arguments, without the program's name, begin with. None: they begin with none of them.
+/// Runs the mode that the arguments, without the program's name, begin with. What is left to print; None: they begin with
+/// no mode.
 ///
 /// # Errors
 /// An argument that is not understood, or what the measurement met.
-pub fn run_mode(arguments: &[String]) -> Option<io::Result<()>> {
+pub fn run_mode(arguments: &[String]) -> Option<io::Result<String>> {
     let (mode, rest) = arguments.split_first()?;
+    let is_help = |word: &String| word == "--help" || word == "-h";
+    if MODES.contains(&mode.as_str()) && rest.iter().any(is_help) {
+        return Some(Ok(help(env!("CARGO_PKG_VERSION"))));
+    }
     match mode.as_str() {
         "--floor" => Some(floor(rest)),
         "--table" => Some(table(rest)),
-        "--memory" => Some(memory::run().and_then(|text| show(&text))),
+        "--memory" => Some(memory(rest)),
         _ => None,
     }
 }
 
-fn floor(arguments: &[String]) -> io::Result<()> {
+fn floor(arguments: &[String]) -> io::Result<String> {
     let mut options = Options::new();
     options.optopt("l", "", "", "").optopt("p", "", "", "");
-    let given = options.parse(arguments).map_err(io::Error::other)?;
-    let invalid = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
-    let ip: IpAddr = given.opt_get_default("l", Ipv4Addr::LOCALHOST.into()).map_err(|error| invalid(&error))?;
-    let port = given.opt_get_default("p", 11211).map_err(|error| invalid(&error))?;
-    Floor::bind(SocketAddr::new(ip, port))?.run()
+    let given = understood(&options, arguments)?;
+    let ip: IpAddr =
+        given.opt_get_default("l", Ipv4Addr::LOCALHOST.into()).map_err(|error| invalid(format!("-l: {error}")))?;
+    let port = given.opt_get_default("p", 11211).map_err(|error| invalid(format!("-p: {error}")))?;
+    let address = SocketAddr::new(ip, port);
+    let floor = Floor::bind(address);
+    let mut floor = floor.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+    floor.run().map(|()| String::new())
 }
 
-fn table(arguments: &[String]) -> io::Result<()> {
+fn memory(arguments: &[String]) -> io::Result<String> {
+    understood(&Options::new(), arguments)?;
+    memory::run().map(|text| text + "\n")
+}
+
+fn understood(options: &Options, arguments: &[String]) -> io::Result<Matches> {
+    let given = options.parse(arguments).map_err(|fail| invalid(explain(&fail)))?;
+    match given.free.first() {
+        None => Ok(given),
+        Some(extra) => Err(invalid(format!("{extra}: not an option; larder-bench --help lists them"))),
+    }
+}
+
+fn table(arguments: &[String]) -> io::Result<String> {
     let mut options = Options::new();
     options.optopt("", "rows", "", "").optmulti("", "server", "", "").optflag("", "json", "");
-    let given = options.parse(arguments).map_err(io::Error::other)?;
+    let given = understood(&options, arguments)?;
     let rows = named(&given.opt_str("rows").unwrap_or_default());
     if rows.is_empty() {
         let names: Vec<&str> = ROWS.iter().map(|row: &rows::Row| row.name).collect();
-        return Err(io::Error::other(format!("no such row; rows are\n  {}", names.join("\n  "))));
+        return Err(invalid(format!("no such row; rows are\n  {}", names.join("\n  "))));
     }
     let servers = given.opt_strs("server").iter().map(|text| ServerCommand::parse(text)).collect::<io::Result<_>>()?;
     let form = if given.opt_present("json") { Form::Json } else { Form::Table };
-    Field::new(servers, form)?.measure(&rows, &mut |text| show(text))
+    Field::of_table(servers, form)?.measure(&rows, &mut |text| show(text)).map(|()| String::new())
 }
 
 fn show(text: &str) -> io::Result<()> {

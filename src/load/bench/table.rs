@@ -15,6 +15,8 @@ pub(super) struct Verdict {
     pub(super) figures: Vec<Option<Spread>>,
     /// What is held against the bar.
     pub(super) judged: Spread,
+    /// Of each server whose series is known: its rate was the client's.
+    pub(super) client_bound: Vec<bool>,
 }
 
 impl Verdict {
@@ -22,7 +24,7 @@ impl Verdict {
     pub(super) fn by_ratio(row: &'static Row, rounds: &[Option<Vec<f64>>]) -> Self {
         let figures = rounds.iter().map(|rounds| rounds.as_ref().map(|rounds| Spread::of(rounds.iter().copied())));
         let (ours, theirs) = (rounds[0].as_deref().unwrap_or(&[]), rounds[1].as_deref().unwrap_or(&[]));
-        Self { row, figures: figures.collect(), judged: super::turns::ratio(ours, theirs) }
+        Self { row, figures: figures.collect(), judged: super::turns::ratio(ours, theirs), client_bound: Vec::new() }
     }
 
     /// A row that is judged by the first server's figure alone.
@@ -30,7 +32,7 @@ impl Verdict {
         let figures: Vec<Option<Spread>> =
             rounds.iter().map(|rounds| rounds.as_ref().map(|rounds| Spread::of(rounds.iter().copied()))).collect();
         let judged = figures[0].expect("ours is always measured");
-        Self { row, figures, judged }
+        Self { row, figures, judged, client_bound: Vec::new() }
     }
 
     /// Whether the bar holds.
@@ -57,8 +59,14 @@ pub(super) fn verdicts(names: &[String], verdicts: &[Verdict]) -> Table {
     let mut table = Table::new(header);
     for verdict in verdicts {
         let mut cells = vec![verdict.row.name.to_string(), verdict.row.measure.figure().to_string()];
-        cells
-            .extend(verdict.figures.iter().map(|figure| figure.map_or("–".to_string(), |figure| plain(figure.median))));
+        let bound = verdict.client_bound.iter().copied().chain(std::iter::repeat(false));
+        cells.extend(
+            verdict
+                .figures
+                .iter()
+                .zip(bound)
+                .map(|(figure, bound)| figure.map_or("–".to_string(), |figure| plain(figure.median)) + mark(bound)),
+        );
         let (judged, bar, aim) = judged(verdict);
         cells.extend([judged, bar, aim]);
         cells.push(above_floor(&verdict.figures).map_or("–".to_string(), |times| format!("{times:.2}")));
@@ -66,6 +74,14 @@ pub(super) fn verdicts(names: &[String], verdicts: &[Verdict]) -> Table {
         table.row(cells);
     }
     table
+}
+
+/// Stands below a table in which a figure may be marked.
+pub(super) const MARKED: &str = "\\* at a rate that is not the server's: it was idle for more than a twentieth of the time, or the client busy for \
+     more than nine tenths. CPU time by request holds all the same.\n";
+
+fn mark(client_bound: bool) -> &'static str {
+    if client_bound { "\\*" } else { "" }
 }
 
 fn judged(verdict: &Verdict) -> (String, String, String) {
@@ -126,11 +142,10 @@ pub(super) fn details(details: &[Detail]) -> Table {
     for Detail { load, series, ratio } in details {
         let at = |percent: f64| series.spread(|window| window.latency_us(percent)).median;
         let (user, system) = series.user_and_system_us();
-        let mark = if series.waited_for_client() { "\\*" } else { "" };
         table.row([
             load.clone(),
             series.name.clone(),
-            short_count(series.spread(Window::per_second).median) + mark,
+            short_count(series.spread(Window::per_second).median) + mark(series.waited_for_client()),
             format!("{:.3}", series.spread(Window::cpu_us)),
             format!("{user:.2}/{system:.2}"),
             // Sets without replies have no latency.
@@ -242,6 +257,14 @@ mod tests {
             "pass",
         ];
         assert_eq!(row[1..row.len() - 1], expected);
+    }
+
+    #[test]
+    fn a_figure_of_a_rate_that_was_the_clients_is_marked() {
+        let bound = Verdict { client_bound: vec![true, false, true], ..verdict("get pipelined 50", 0.38) };
+        let table = verdicts(&names(), &[bound]).to_string();
+        let row: Vec<&str> = table.lines().nth(2).unwrap().split('|').map(str::trim).collect();
+        assert_eq!(row[3..6], ["0.380\\*", "1.00", "0.095\\*"]);
     }
 
     #[test]
