@@ -35,7 +35,9 @@ impl Rig {
         let clock = Arc::new(Clock::start());
         clock.pause();
         let store = Store::new(config, clock).unwrap();
-        Self { store, client: store.join(), job: store.join(), mover: PageMover::default() }
+        // No time has passed since its last tick, and none will: each step is one, however long it took to get here.
+        let mover = PageMover { ticked_us: store.clock.now_us(), ..PageMover::default() };
+        Self { store, client: store.join(), job: store.join(), mover }
     }
 
     fn hashed<'k>(&self, key: &'k str) -> HashedKey<'k> {
