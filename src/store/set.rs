@@ -34,10 +34,8 @@ impl WorkerStore {
         value: &[u8],
         mode: StoreMode,
     ) -> Result<StoreOutcome, Refusal> {
-        if mode.joins() {
-            return self.put_in_steps(pin, key, client_flags, deadline, value, mode);
-        }
-        let Some(complete) = self.allocate_filled(pin, key, client_flags, value)? else {
+        let complete = if mode.joins() { None } else { self.allocate_filled(pin, key, client_flags, value)? };
+        let Some(complete) = complete else {
             return self.put_in_steps(pin, key, client_flags, deadline, value, mode);
         };
         let found = self.look(pin, key);

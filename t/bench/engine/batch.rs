@@ -159,24 +159,13 @@ fn wrong_reply(expected: &[u8], received: &[u8]) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
-/// The decimal digits of an item's number, by pairs.
+/// The decimal digits of an item's number. Requests are made while the clock does not run.
 pub(crate) fn item_digits(number: u32) -> ItemDigits {
-    let (upper, lower) = (number / 10_000 % 10_000, number % 10_000);
-    let mut digits = [0; 8];
-    for (pair, value) in [upper / 100, upper % 100, lower / 100, lower % 100].into_iter().enumerate() {
-        digits[pair * 2..pair * 2 + 2].copy_from_slice(&DIGIT_PAIRS[value as usize]);
+    let mut rest = number;
+    let mut digits = [b'0'; 8];
+    for digit in digits.iter_mut().rev() {
+        *digit += (rest % 10).to_le_bytes()[0];
+        rest /= 10;
     }
     digits
 }
-
-const DIGIT_PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[0; 2]; 100];
-    let mut value = 0;
-    while value < 100 {
-        #[expect(clippy::cast_possible_truncation, reason = "both are below 10")]
-        let (tens, ones) = ((value / 10) as u8, (value % 10) as u8);
-        pairs[value] = [b'0' + tens, b'0' + ones];
-        value += 1;
-    }
-    pairs
-};
