@@ -1,9 +1,18 @@
 //! Decimal numbers as the protocol writes them: whole tokens, no sign unless said, no allocation.
+//!
+//! ```text
+//! parse_u64, parse_i64                 any number of leading zeros: a value in the cache, flags, a storage line's exptime
+//! parse_u32, parse_short_i64           words of at most 11 bytes: value lengths, classes, megabytes, other exptimes
+//! parse_short_u64                      words of at most 22 bytes: deltas, CAS uniques
+//! ```
+//!
+//! memcached looks no further than that into a word that must be a number of 32 or 64 bits, and what a value's length is
+//! must not be in doubt between a client, a proxy and us.
 
 /// The number `text` spells: digits only, at least one, at most `u64::MAX`.
 #[inline]
 pub fn parse_u64(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 20 {
+    if text.is_empty() || text.len() > U64_DIGITS {
         return parse_long(text);
     }
     let mut value = 0u64;
@@ -22,11 +31,14 @@ pub fn parse_u64(text: &[u8]) -> Option<u64> {
     Some(value)
 }
 
-/// As [`parse_u64`] for tokens with leading zeros beyond 20 digits.
+/// As [`parse_u64`] for tokens that are empty, or have leading zeros beyond 20 digits.
 #[cold]
 fn parse_long(text: &[u8]) -> Option<u64> {
-    let first = text.iter().position(|byte| *byte != b'0')?;
-    (first > 0 && text.len() - first <= 20).then(|| parse_u64(&text[first..])).flatten()
+    let zeros = text.iter().take_while(|byte| **byte == b'0').count();
+    if zeros == text.len() {
+        return if zeros > 0 { Some(0) } else { None };
+    }
+    if zeros > 0 && text.len() - zeros <= U64_DIGITS { parse_u64(&text[zeros..]) } else { None }
 }
 
 /// The number of 1 to 7 digits at the front of `text`, and how many they are, if eight bytes are there and one of them
@@ -51,10 +63,29 @@ pub fn leading_u32(text: &[u8]) -> Option<(u32, usize)> {
 
 const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
 
-/// As [`parse_u64`], at most `u32::MAX`.
+/// Digits of `u64::MAX`.
+const U64_DIGITS: usize = 20;
+/// Bytes of a word that must be a number of 32 bits.
+const SHORT_32_LEN_MAX: usize = 11;
+/// Bytes of a word that must be a number of 64 bits.
+const SHORT_64_LEN_MAX: usize = 22;
+
+/// As [`parse_u64`], in a word of at most 22 bytes.
+#[inline]
+pub fn parse_short_u64(text: &[u8]) -> Option<u64> {
+    if text.len() > SHORT_64_LEN_MAX { None } else { parse_u64(text) }
+}
+
+/// As [`parse_u64`], in a word of at most 11 bytes, at most `u32::MAX`.
 #[inline]
 pub fn parse_u32(text: &[u8]) -> Option<u32> {
-    parse_u64(text).and_then(|value| u32::try_from(value).ok())
+    if text.len() > SHORT_32_LEN_MAX { None } else { parse_u64(text).and_then(|value| u32::try_from(value).ok()) }
+}
+
+/// As [`parse_i64`], in a word of at most 11 bytes: 32 bits, and dates beyond them.
+#[inline]
+pub fn parse_short_i64(text: &[u8]) -> Option<i64> {
+    if text.len() > SHORT_32_LEN_MAX { None } else { parse_i64(text) }
 }
 
 /// The number `text` spells, with an optional minus sign.
@@ -74,7 +105,7 @@ pub fn push_u64(out: &mut Vec<u8>, value: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{leading_u32, parse_i64, parse_u32, parse_u64};
+    use super::{leading_u32, parse_i64, parse_short_i64, parse_short_u64, parse_u32, parse_u64};
 
     #[test]
     fn numbers_stop_at_their_type() {
@@ -85,6 +116,23 @@ mod tests {
         assert_eq!(parse_u32(b"4294967296"), None);
         assert_eq!(parse_i64(b"-9223372036854775808"), Some(i64::MIN));
         assert_eq!(parse_i64(b"9223372036854775808"), None);
+    }
+
+    #[test]
+    fn leading_zeros_are_many_where_the_word_may_be_long() {
+        for zeros in [0, 1, 9, 10, 11, 18, 19, 20, 21, 22, 300] {
+            let padded = |digits: &str| format!("{}{digits}", "0".repeat(zeros));
+            assert_eq!(parse_u64(padded("0").as_bytes()), Some(0), "{zeros}");
+            assert_eq!(parse_u64(padded("18446744073709551615").as_bytes()), Some(u64::MAX), "{zeros}");
+            assert_eq!(parse_u64(padded("18446744073709551616").as_bytes()), None, "{zeros}");
+            assert_eq!(parse_i64(format!("-{}", padded("5")).as_bytes()), Some(-5), "{zeros}");
+            assert_eq!(parse_u32(padded("5").as_bytes()), (zeros <= 10).then_some(5), "{zeros}");
+            assert_eq!(parse_short_i64(padded("5").as_bytes()), (zeros <= 10).then_some(5), "{zeros}");
+            assert_eq!(parse_short_u64(padded("5").as_bytes()), (zeros <= 21).then_some(5), "{zeros}");
+        }
+        assert_eq!(parse_short_i64(b"-9999999999"), Some(-9_999_999_999));
+        assert_eq!(parse_short_i64(b"-00000000001"), None);
+        assert_eq!(parse_u64(b"000000000000000000000x"), None);
     }
 
     #[test]

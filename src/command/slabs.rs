@@ -10,7 +10,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::base::{parse_i64, parse_u32};
+use crate::base::{parse_short_i64, parse_u32};
 use crate::protocol::{Reply, ReplyLine, Tokens};
 use crate::store::{Engine, MoveTuning, Reassign};
 
@@ -38,7 +38,7 @@ fn reassign<E: Engine>(from: &[u8], to: &[u8], ctx: &mut Context<'_, E>) -> Repl
     if !ctx.switches.slab_reassign {
         return ReplyLine::ReassignDisabled;
     }
-    let class = |text: &[u8]| parse_i64(text).and_then(|class| i32::try_from(class).ok());
+    let class = |text: &[u8]| parse_short_i64(text).and_then(|class| i32::try_from(class).ok());
     let (Some(from), Some(to)) = (class(from), class(to)) else { return ReplyLine::BadFormat };
     if from == to {
         return ReplyLine::SameClass;

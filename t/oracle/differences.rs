@@ -67,23 +67,35 @@ const TABLE: &[Difference] = &[
         depends_on_timing: false,
     },
     Difference {
-        what: "flags above 4294967295",
-        reason: "memcached keeps the lower 32 bits and says STORED; a client's data must not change on the way.",
+        what: "flags above 4294967295 or below -9223372036854775808",
+        reason: "memcached keeps the lower 32 bits of what C's strtoull makes of them and says STORED; a client's data \
+                 must not change on the way.",
         seen: Seen::Avoided {
-            transcripts: &["flags_above_32_bits_are_refused_with_the_data"],
+            transcripts: &[
+                "flags_above_32_bits_are_refused_with_the_data",
+                "flags_far_below_0_are_refused_with_the_data",
+            ],
             applies: |command, _| {
-                command.is_storage() && command.number(2).is_some_and(|flags| flags > i128::from(u32::MAX))
+                let known = i128::from(i64::MIN)..=i128::from(u32::MAX);
+                command.is_storage() && command.number(2).is_some_and(|flags| !known.contains(&flags))
             },
         },
         depends_on_timing: false,
     },
     Difference {
         what: "times that do not fit 32 bits",
-        reason: "memcached keeps the lower 32 bits, so a date past 2038 is over at once; flush_all refuses them.",
+        reason: "memcached keeps the lower 32 bits of a store's, so a date past 2038 is over at once and one far in the \
+                 past is not; touch, gat and flush_all refuse both. We take dates for dates, and refuse the past as they do.",
         seen: Seen::Avoided {
-            transcripts: &["a_date_past_2038_is_in_the_future"],
+            transcripts: &[
+                "a_date_past_2038_is_in_the_future",
+                "a_date_to_touch_may_lie_past_2038",
+                "a_time_before_1901_is_over_at_once",
+            ],
             applies: |command, _| {
-                command.exptime().or(command.flush_delay()).is_some_and(|time| i32::try_from(time).is_err())
+                let later = |time| time > i128::from(i32::MAX);
+                let earlier = |time| command.is_storage() && time < i128::from(i32::MIN);
+                command.exptime().or(command.flush_delay()).is_some_and(|time| later(time) || earlier(time))
             },
         },
         depends_on_timing: false,
@@ -205,6 +217,24 @@ const TABLE: &[Difference] = &[
             applies: |command, _| command.is_storage() && command.data_is_blank(),
         },
         depends_on_timing: true,
+    },
+    Difference {
+        what: "counting a value with a minus sign",
+        reason: "memcached takes -0 for 0, and what lies below -2^63 for what it is modulo 2^64. Both are no number of ours.",
+        seen: Seen::Transcripts(&["a_value_with_a_minus_cannot_be_counted"]),
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "the ratio of slabs automove",
+        reason: "memcached reads it as C does, so that NaN, infinities and 0x1 are numbers, and not beyond 31 characters.",
+        seen: Seen::Transcripts(&["a_ratio_is_a_finite_decimal_number"]),
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "stats cachedump of the classes 64 to 127",
+        reason: "memcached has 63 classes at most, we have 127.",
+        seen: Seen::Transcripts(&["there_are_127_classes_to_dump"]),
+        depends_on_timing: false,
     },
     Difference {
         what: "a flush in the future",

@@ -21,6 +21,7 @@ macro_rules! transcripts {
 mod differences;
 mod duel;
 mod memcached;
+mod numbers;
 #[expect(dead_code, reason = "the fuzz tests use the rest")]
 #[path = "../support/random.rs"]
 mod random;
@@ -55,6 +56,7 @@ const TRANSCRIPTS: &[&[(&str, &str)]] = &[
     transcripts::flush::ALL,
     transcripts::framing::ALL,
     transcripts::noreply::ALL,
+    transcripts::numbers::ALL,
     transcripts::retrieval::ALL,
     transcripts::stats::ALL,
     transcripts::storage::ALL,

@@ -30,8 +30,23 @@ pub(crate) const PADDING: &[u8] = b".\r\nget k1\r\nversion\r\n";
 const STORAGE_VERBS: [&str; 6] = ["set", "add", "replace", "append", "prepend", "cas"];
 const RETRIEVAL_VERBS: [&str; 4] = ["get", "gets", "gat", "gats"];
 const FLAGS: [&str; 6] = ["0", "0", "0", "1", "42", "4294967295"];
-const TIMES: [&str; 12] = ["0", "0", "0", "0", "0", "0", "100000", "2592000", "2592001", "2000000000", "-1", "-100"];
-const NUMBERS: [&str; 14] = [
+const TIMES: [&str; 14] = [
+    "0",
+    "0",
+    "0",
+    "0",
+    "0",
+    "0",
+    "100000",
+    "2592000",
+    "2592001",
+    "2000000000",
+    "-1",
+    "-100",
+    "00000100000",
+    "000000100000",
+];
+const NUMBERS: [&str; 17] = [
     "0",
     "1",
     "5",
@@ -46,10 +61,13 @@ const NUMBERS: [&str; 14] = [
     "9223372036854775807",
     "007",
     "12345678901234567890",
+    "0000000000000000000005",
+    "00000000000000000000005",
+    "000000000000000000000",
 ];
 const VALUES: [&str; 14] =
     ["", "x", " 5", "5 ", "5x", "+5", "-5", "5 6", "0x10", "18446744073709551616", "\r\nx", "END\r\n", "1.5", "00"];
-const BAD_WORDS: [&str; 22] = [
+const BAD_WORDS: [&str; 26] = [
     "-1",
     "-0",
     "+5",
@@ -68,6 +86,10 @@ const BAD_WORDS: [&str; 22] = [
     "NOREPLY",
     "0",
     "00",
+    "00000000000",
+    "000000000000",
+    "-0000000000",
+    "-00000000000",
     "\0",
     "\t",
     "\u{ff}",
@@ -133,6 +155,11 @@ impl Cuts {
 impl Command {
     fn of_line(line: impl Into<Vec<u8>>) -> Self {
         Command { line: line.into(), line_end: b"\r\n", unique_back: None, data: Vec::new(), intact: true }
+    }
+
+    /// A line, and the data that follows it.
+    pub(crate) fn with_data(line: impl Into<Vec<u8>>, data: &[u8]) -> Self {
+        Command { data: data.to_vec(), ..Command::of_line(line) }
     }
 
     /// As it is sent to the server that told the numbers `recent` knows.
@@ -223,6 +250,15 @@ impl Command {
         announced.map_or(0, |announced| announced + 2 - self.data.len() as i128)
     }
 
+    /// How often `PADDING` must stand behind it; None: it asks for more than is worth sending.
+    pub(crate) fn padding(&self) -> Option<usize> {
+        if self.deficit() > DEFICIT_MAX {
+            return None;
+        }
+        let missing = usize::try_from(self.deficit().max(0)).unwrap_or(0);
+        Some(if self.is_open_ended() { 1 + missing / PADDING.len() } else { 0 })
+    }
+
     /// Whether what follows it is not sure to be taken for a line of its own.
     fn is_open_ended(&self) -> bool {
         self.deficit() > 0 || !self.data.is_empty() && !self.data.ends_with(b"\n")
@@ -271,16 +307,16 @@ impl Stream {
         let mut padding = 0;
         for _ in 0..=self.random.below(BATCH_COMMANDS_MAX) {
             let command = self.command();
-            if command.deficit() > DEFICIT_MAX || differences::is_avoided(&command, &commands, tally) {
+            let Some(needed) = command.padding() else { continue };
+            if differences::is_avoided(&command, &commands, tally) {
                 continue;
             }
-            if command.is_open_ended() {
+            commands.push(command);
+            if needed > 0 {
                 // What it takes or leaves cuts the next line anywhere, so the next lines are ones that may be cut.
-                padding = 1 + usize::try_from(command.deficit().max(0)).unwrap_or(0) / PADDING.len();
-                commands.push(command);
+                padding = needed;
                 break;
             }
-            commands.push(command);
         }
         let bytes: usize = commands.iter().map(Command::len).sum();
         Batch { commands, connection, delivery: self.cuts(bytes), ending: Ending::Open, padding }

@@ -9,6 +9,7 @@ pub(crate) mod expiry;
 pub(crate) mod flush;
 pub(crate) mod framing;
 pub(crate) mod noreply;
+pub(crate) mod numbers;
 pub(crate) mod retrieval;
 pub(crate) mod stats;
 pub(crate) mod storage;

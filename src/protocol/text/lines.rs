@@ -1,6 +1,6 @@
 //! What follows the verb, by family. Checks come in memcached's order: it decides which of two faults is told.
 
-use crate::base::{Exptime, Key, parse_i64, parse_u32, parse_u64};
+use crate::base::{Exptime, Key, parse_i64, parse_short_i64, parse_short_u64, parse_u32};
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::{
     Admin, Arith, CasShown, Delete, Delta, KeyList, Keys, Manner, Mode, Parsed, Reply, Request, Rest, Retrieval,
@@ -40,10 +40,10 @@ pub(super) fn touching_retrieval(cas: CasShown, mut arguments: Tokens<'_>, line_
     if keys.is_over() {
         return Err((ReplyLine::BadFormat, Reply::Wanted));
     }
-    let Some(exptime) = exptime.and_then(parse_i64) else {
+    let Some(exptime) = exptime.and_then(exptime_word) else {
         return Err((ReplyLine::InvalidExptime, Reply::Wanted));
     };
-    retrieval(Manner { cas, touch: Some(Exptime(exptime)) }, keys, line_end_len)
+    retrieval(Manner { cas, touch: Some(exptime) }, keys, line_end_len)
 }
 
 /// `<key> <flags> <exptime> <bytes> [<cas unique>] [noreply]`, then the data block, which is at `behind`.
@@ -59,7 +59,7 @@ pub(super) fn storage<'a>(
     let (Some(key), Some(client_flags), Some(exptime), Some(value_len)) = header else {
         return refuse(ReplyLine::BadFormat, Reply::Wanted, consumed);
     };
-    let value_len = parse_i64(value_len).filter(|len| (0..=VALUE_LEN_MAX).contains(len));
+    let value_len = parse_short_i64(value_len).filter(|len| (0..=VALUE_LEN_MAX).contains(len));
     let Some(value_len) = value_len.and_then(|len| u32::try_from(len).ok()) else {
         return refuse(ReplyLine::BadFormat, Reply::Wanted, consumed);
     };
@@ -70,7 +70,7 @@ pub(super) fn storage<'a>(
         StorageVerb::Replace => Some(Mode::Replace),
         StorageVerb::Append => Some(Mode::Append),
         StorageVerb::Prepend => Some(Mode::Prepend),
-        StorageVerb::Cas => arguments.next().and_then(parse_u64).map(Mode::Cas),
+        StorageVerb::Cas => arguments.next().and_then(parse_short_u64).map(Mode::Cas),
     };
     let client_flags = parse_i64(unsigned(client_flags)).and_then(|flags| u32::try_from(flags).ok());
     let header = (Key::new(key), client_flags, parse_i64(unsigned(exptime)), mode);
@@ -101,7 +101,7 @@ pub(super) fn delete(mut arguments: Tokens<'_>) -> Line<'_> {
 /// `<key> <delta> [noreply]`
 pub(super) fn arith(direction: Direction, mut arguments: Tokens<'_>) -> Line<'_> {
     let (key, delta, reply) = key_and_word(&mut arguments)?;
-    let delta = parse_u64(delta).ok_or((ReplyLine::InvalidDelta, reply))?;
+    let delta = parse_short_u64(delta).ok_or((ReplyLine::InvalidDelta, reply))?;
     let delta = match direction {
         Direction::Up => Delta::Up(delta),
         Direction::Down => Delta::Down(delta),
@@ -112,7 +112,7 @@ pub(super) fn arith(direction: Direction, mut arguments: Tokens<'_>) -> Line<'_>
 /// `<key> <exptime> [noreply]`
 pub(super) fn touch(mut arguments: Tokens<'_>) -> Line<'_> {
     let (key, exptime, reply) = key_and_word(&mut arguments)?;
-    let exptime = Exptime(parse_i64(exptime).ok_or((ReplyLine::InvalidExptime, reply))?);
+    let exptime = exptime_word(exptime).ok_or((ReplyLine::InvalidExptime, reply))?;
     Ok(Request::Touch(Touch { key, exptime, reply }))
 }
 
@@ -124,8 +124,8 @@ pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
             None => Admin::FlushAll(Exptime(0), reply),
             Some(b"noreply") if arguments.is_over() => Admin::FlushAll(Exptime(0), reply),
             Some(delay) => {
-                let delay = parse_i64(delay).ok_or((ReplyLine::InvalidExptime, reply))?;
-                Admin::FlushAll(Exptime(delay), reply)
+                let delay = exptime_word(delay).ok_or((ReplyLine::InvalidExptime, reply))?;
+                Admin::FlushAll(delay, reply)
             }
         },
         AdminVerb::Verbosity => match arguments.next().map(parse_u32) {
@@ -154,6 +154,11 @@ fn key_and_word<'a>(arguments: &mut Tokens<'a>) -> Result<(Key<'a>, &'a [u8], Re
     let reply = if word == b"noreply" && arguments.is_over() { Reply::Silent } else { Reply::of(*arguments) };
     let key = Key::new(key).ok_or((ReplyLine::BadFormat, reply))?;
     Ok((key, word, reply))
+}
+
+/// The exptime of any line but a storage one's: 32 bits, and dates beyond them.
+pub(super) fn exptime_word(word: &[u8]) -> Option<Exptime> {
+    parse_short_i64(word).filter(|exptime| *exptime >= i64::from(i32::MIN)).map(Exptime)
 }
 
 /// The flags and the exptime of a storage line may have a plus sign; nothing else may.

@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memrchr};
 
-use crate::base::{Exptime, Key, parse_i64};
+use crate::base::Key;
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::{Input, KeyList, Keys, LineRest, Manner, Parsed, Reply, Request, Rest, Retrieval};
 use crate::protocol::tokens::Tokens;
@@ -92,12 +92,10 @@ fn unfinished(bytes: &[u8], input: Input) -> Parsed<'_> {
         return some_keys(bytes, verb_len, Manner { cas, touch: None });
     }
     let mut arguments = Tokens::new(&bytes[verb_len..]);
-    let exptime = arguments.next().and_then(parse_i64);
+    let exptime = arguments.next().and_then(lines::exptime_word);
     let keys_from = bytes.len() - arguments.rest().len();
     match exptime {
-        Some(exptime) if keys_from < bytes.len() => {
-            some_keys(bytes, keys_from, Manner { cas, touch: Some(Exptime(exptime)) })
-        }
+        Some(exptime) if keys_from < bytes.len() => some_keys(bytes, keys_from, Manner { cas, touch: Some(exptime) }),
         // An exptime that is none, or that fills the buffer: nothing good will follow.
         Some(_) | None => Parsed::Close,
     }
