@@ -3,7 +3,8 @@
 use std::io;
 
 use super::items::ItemId;
-use super::plan::{Op, Plan, Popularity, invalid};
+use super::op::{Op, Shape};
+use super::plan::{Plan, Popularity, invalid};
 use super::random::{Random, Zipf, whole};
 
 /// Counters there are, or as many as there are keys.
@@ -93,8 +94,7 @@ impl Chooser {
 
 /// Counters the plan's arithmetic uses; 0 without arithmetic.
 pub(super) fn counters(plan: &Plan) -> u64 {
-    let counts = plan.mix.0.iter().any(|(op, share)| op.counts() && *share > 0.0);
-    if counts { plan.keys.count.min(COUNTERS_MAX) } else { 0 }
+    if plan.mix.has(Shape::Count) { plan.keys.count.min(COUNTERS_MAX) } else { 0 }
 }
 
 /// A step that visits every number below `count` once and puts neighbours far apart: items that are alike in rank were
@@ -135,7 +135,8 @@ fn shares(plan: &Plan) -> io::Result<Vec<(Op, u64)>> {
 #[cfg(test)]
 mod tests {
     use super::{Chooser, spread};
-    use crate::load::plan::{KeyPlan, Mix, Op, Plan, Popularity};
+    use crate::load::op::Op;
+    use crate::load::plan::{KeyPlan, Mix, Plan, Popularity};
 
     #[test]
     fn a_spread_visits_every_number() {

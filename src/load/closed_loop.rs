@@ -1,4 +1,10 @@
 //! Closed loop: every connection has one batch in flight, and sends the next when all of it is answered.
+//!
+//! ```text
+//! batch      set  gets  get  gets        the mix: a cas begins with a gets
+//! batch      cas  cas                    only when uniques were told; each with its own
+//! batch      …
+//! ```
 
 use std::io;
 use std::time::Duration;
@@ -81,7 +87,7 @@ impl Driver {
             while pushed < requests && self.batch_len() < FILL_BYTES && self.push_fill(index, due_ns) {
                 pushed += 1;
             }
-        } else {
+        } else if !self.push_swaps(index, due_ns) {
             let mut quiet = 0;
             for _ in 0..self.plan.pipeline {
                 quiet += u32::from(self.push_chosen(index, due_ns));

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::base::Clock;
 
+use super::items::ItemId;
 use super::plan::Target;
 use super::window::{Queue, Taken, Window};
 use super::wire::Speech;
@@ -22,6 +23,8 @@ pub(super) struct Connection {
     socket: TcpStream,
     /// What was asked and not answered.
     pub(super) queue: Queue,
+    /// Items whose uniques were told, and no cas sent for them yet.
+    pub(super) told: Vec<(ItemId, u64)>,
     unsent: Vec<u8>,
     unsent_from: usize,
     held: Vec<u8>,
@@ -65,6 +68,7 @@ impl Connection {
         Ok(Self {
             socket,
             queue: Queue::new(),
+            told: Vec::new(),
             unsent: Vec::new(),
             unsent_from: 0,
             held: Vec::new(),

@@ -23,9 +23,10 @@ use super::closed_loop::Rule;
 use super::connection::{Connection, End, State};
 use super::items::{ItemId, Items};
 use super::live::{Live, Told};
+use super::op::Op;
 use super::open_loop::Schedule;
 use super::outcome::Outcome;
-use super::plan::{Op, Plan, Target, Wire};
+use super::plan::{Plan, Target};
 use super::window::Window;
 use super::wire::{Request, Speech};
 
@@ -55,7 +56,7 @@ pub(super) struct Driver {
     pub(super) clock: Clock,
     pub(super) connections: Vec<Connection>,
     speech: Speech,
-    chooser: Chooser,
+    pub(super) chooser: Chooser,
     buffer: Vec<u8>,
     /// Requests while they are written.
     batch: Vec<u8>,
@@ -138,7 +139,8 @@ impl Driver {
         let cpu_before = thread_cpu();
         let start_ns = self.clock.real_ns();
         let events = Events::with_capacity(EVENTS);
-        let window = Window::new(start_ns);
+        let kinds = if matches!(task, Task::Fill) { Vec::new() } else { self.plan.mix.kinds() };
+        let window = Window::new(start_ns, &kinds);
         let mut turns = Turns { events, window, live, told: Told::default(), idle_ns: 0, idle_since: None };
         let done = self.prepare().and_then(|()| match task {
             Task::Fill => {
@@ -152,7 +154,7 @@ impl Driver {
         });
         let elapsed_ns = (self.clock.real_ns() - start_ns).max(1);
         let idle_ns = turns.idle_ns + turns.idle_since.map_or(0, |since| self.clock.real_ns() - since);
-        let mut outcome = turns.window.outcome;
+        let mut outcome = turns.window.close();
         outcome.elapsed = Duration::from_nanos(elapsed_ns);
         outcome.busy_share = 1.0 - (idle_ns as f64 / elapsed_ns as f64).min(1.0);
         outcome.client_cpu = thread_cpu().saturating_sub(cpu_before);
@@ -165,6 +167,8 @@ impl Driver {
             pin_to_cores(&[core])
                 .map_err(|error| io::Error::new(error.kind(), format!("--cores: core {core}: {error}")))?;
         }
+        // What the window before was told is old by now.
+        self.connections.iter_mut().for_each(|connection| connection.told.clear());
         self.reopen_lost()
     }
 
@@ -203,6 +207,7 @@ impl Driver {
         if event.is_readable() || end == End::Told {
             connection.receive(&mut self.buffer, &self.speech, &self.clock, window, end);
             window.record();
+            connection.told.append(&mut window.told);
         }
         let served = match connection.state {
             State::Lost => Served::Lost,
@@ -220,15 +225,26 @@ impl Driver {
     pub(super) fn push_chosen(&mut self, index: usize, due_ns: u64) -> bool {
         let op = self.chooser.op();
         self.ids.clear();
-        let keys = if op == Op::Get { self.plan.keys_per_get } else { 1 };
+        let keys = if op.takes_keys() { self.plan.keys_per_get } else { 1 };
         for _ in 0..keys {
             self.ids.push(self.chooser.item(op));
         }
-        // Fetches are always answered, and only the text protocol has a silent touch.
-        let quiet = self.plan.noreply && !op.fetches() && (op != Op::Touch || self.plan.wire == Wire::Text);
-        let request = Request { op, ids: &self.ids, quiet, due_ns };
+        let quiet = self.plan.noreply && self.speech.can_be_quiet(op);
+        let request = Request { op, ids: &self.ids, unique: None, quiet, due_ns };
         self.speech.push_request(&mut self.batch, &mut self.connections[index].queue, request);
         quiet
+    }
+
+    /// Appends the second half of each cas whose unique was told. False: none was.
+    #[inline]
+    pub(super) fn push_swaps(&mut self, index: usize, due_ns: u64) -> bool {
+        let Connection { told, queue, .. } = &mut self.connections[index];
+        let are_some = !told.is_empty();
+        for (id, unique) in told.drain(..) {
+            let request = Request { op: Op::Cas, ids: &[id], unique: Some(unique), quiet: false, due_ns };
+            self.speech.push_request(&mut self.batch, queue, request);
+        }
+        are_some
     }
 
     /// Appends the next store of a fill to the batch. False: all are stored.
@@ -240,7 +256,7 @@ impl Driver {
         }
         self.fill_next += self.plan.threads as u64;
         let id = if number < count { ItemId::item(number) } else { ItemId::counter(number - count) };
-        let request = Request { op: Op::Set, ids: &[id], quiet: false, due_ns };
+        let request = Request { op: Op::Set, ids: &[id], unique: None, quiet: false, due_ns };
         self.speech.push_request(&mut self.batch, &mut self.connections[index].queue, request);
         true
     }

@@ -1,5 +1,7 @@
 //! The flags of `larder-bench`: the table from which the parser and the help are made.
 
+use super::op::Op;
+
 /// One flag.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flag {
@@ -62,7 +64,7 @@ pub(super) const FLAGS: &[Flag] = &[
         None,
         "sleep while nothing is to be done; without it the threads poll, so that the server never pays for waking them",
     ),
-    flag(ASKED, "x", "mix", Some("OP[=SHARE],…"), "get, gat, set, add, replace, delete, incr, decr, touch (get)"),
+    flag(ASKED, "x", "mix", Some("OP[=SHARE],…"), "{ops} (get)"),
     flag(ASKED, "k", "multiget", Some("NUM"), "keys of a get (1)"),
     flag(
         ASKED,
@@ -154,7 +156,7 @@ pub(super) fn help(version: &str) -> String {
             text.push('\n');
             line = " ".repeat(COLUMN);
         }
-        for word in flag.help.split_whitespace() {
+        for word in flag.help.replace("{ops}", &Op::names()).split_whitespace() {
             if line.chars().count() + word.chars().count() > WIDTH {
                 text.push_str(line.trim_end());
                 text.push('\n');

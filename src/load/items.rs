@@ -13,9 +13,15 @@
 //! So a value of another item, a torn one (the beginning of one store, the end of another) and a truncated one are found:
 //! every byte is compared with what number, stamp and length say. A value of fewer than 24 bytes is the beginning of such
 //! a value with stamp 0.
+//!
+//! ```text
+//! extended   [nnnnnnnn]*   value   (nnnnnnnn)*       what prepend and append put there: pieces of 10 bytes, the number in
+//!                                                    letters; a load without these accepts none
+//! ```
 
 use std::io;
 
+use super::op::{Op, Shape};
 use super::plan::{KeyPlan, Plan, SizePlan, TtlPlan, invalid};
 use super::random::{Random, bits_for, etc, unit_for, whole};
 use super::sizes;
@@ -83,6 +89,8 @@ const KEY_LEN_MAX: u32 = 250;
 pub(super) const COUNTER_START: &str = "15000000005000000000";
 const COUNTER_STEADY_DIGITS: usize = 10;
 const HEAD_BYTES: usize = 24;
+/// What one append or prepend carries.
+const PIECE_BYTES: usize = 10;
 /// A body starts at one of so many places: few, so that small ones stay in the first cache of the client's core.
 const BODY_PLACES: u64 = 4096;
 /// The fixed text. Not a power of two, so that no chunk of a server's memory divides it.
@@ -96,6 +104,8 @@ pub(super) struct Items {
     keys: Lengths,
     values: Lengths,
     ttl: TtlPlan,
+    /// Whether values may have grown by pieces.
+    are_extended: bool,
     /// Twice, so that a body that starts anywhere in the first half has no seam before the second.
     text: Vec<u8>,
 }
@@ -126,6 +136,7 @@ impl Items {
             keys: Lengths::new(&plan.keys.length, etc::key_len)?,
             values: Lengths::new(&plan.values, etc::value_len)?,
             ttl: plan.ttl.clone(),
+            are_extended: plan.mix.has(Shape::Extend),
             text: [letters.as_slice(), &letters].concat(),
         };
         items.check_limits(&plan.keys)?;
@@ -204,9 +215,30 @@ impl Items {
         }
     }
 
-    /// Whether a fetched value is one that was stored under this number.
+    /// Bytes of what a request carries.
+    #[inline]
+    pub(super) fn carried_len(&self, op: Op, id: ItemId) -> usize {
+        if op.shape() == Shape::Extend { PIECE_BYTES } else { self.value_len(id) }
+    }
+
+    /// Appends what a request carries: a piece, or the value of this stamp.
+    #[inline]
+    pub(super) fn push_carried(&self, op: Op, id: ItemId, stamp: u32, out: &mut Vec<u8>) {
+        match op {
+            Op::Append => out.extend_from_slice(&piece(id, BEHIND)),
+            Op::Prepend => out.extend_from_slice(&piece(id, BEFORE)),
+            _ => self.push_value(id, stamp, out),
+        }
+    }
+
+    /// Whether a fetched value is one that was stored under this number, and may have been extended since.
     #[inline]
     pub(super) fn is_value(&self, id: ItemId, value: &[u8]) -> bool {
+        self.is_stored(id, value) || (self.are_extended && self.is_stored(id, without_pieces(id, value)))
+    }
+
+    #[inline]
+    fn is_stored(&self, id: ItemId, value: &[u8]) -> bool {
         if id.is_counter() {
             return is_counter_value(value);
         }
@@ -233,6 +265,7 @@ impl Items {
     /// What is wrong with a value that is not this item's.
     #[cold]
     pub(super) fn flaw(&self, id: ItemId, value: &[u8]) -> String {
+        let value = if self.are_extended { without_pieces(id, value) } else { value };
         let wanted = self.value_len(id);
         let shown = value[..value.len().min(40)].escape_ascii();
         if id.is_counter() {
@@ -271,6 +304,29 @@ impl Items {
             }
         }
     }
+}
+
+/// What stands around the number of a piece. Neither is in a value, so that the pieces end where they do.
+const BEFORE: [u8; 2] = *b"[]";
+const BEHIND: [u8; 2] = *b"()";
+
+#[inline]
+fn piece(id: ItemId, marks: [u8; 2]) -> [u8; PIECE_BYTES] {
+    let mut piece = [marks[0]; PIECE_BYTES];
+    piece[1..PIECE_BYTES - 1].copy_from_slice(&letters(id.0));
+    piece[PIECE_BYTES - 1] = marks[1];
+    piece
+}
+
+/// The value that was stored, of one that was extended.
+fn without_pieces(id: ItemId, mut value: &[u8]) -> &[u8] {
+    while let Some(rest) = value.strip_prefix(&piece(id, BEFORE)) {
+        value = rest;
+    }
+    while let Some(rest) = value.strip_suffix(&piece(id, BEHIND)) {
+        value = rest;
+    }
+    value
 }
 
 /// Other connections move the same counters, so only the digits that cannot change are known.
@@ -368,7 +424,8 @@ const DIGIT_PAIRS: [[u8; 2]; 100] = {
 #[cfg(test)]
 mod tests {
     use super::{ItemId, Items, from_letters, letters};
-    use crate::load::plan::{Plan, SizePlan};
+    use crate::load::op::Op;
+    use crate::load::plan::{Mix, Plan, SizePlan};
 
     fn items(values: SizePlan) -> Items {
         Items::new(&Plan { values, ..Plan::default() }).unwrap()
@@ -444,6 +501,36 @@ mod tests {
             }
             let torn = [&new[..30], &old[30..]].concat();
             assert!(items.flaw(ItemId::item(42), &torn).contains("torn"));
+        }
+    }
+
+    #[test]
+    fn a_value_may_grow_by_its_own_pieces_where_they_are_sent() {
+        for len in [8, 24, 100] {
+            let plain = items(SizePlan::Fixed(len));
+            let mix = Mix(vec![(Op::Get, 1.0), (Op::Append, 1.0)]);
+            let items = Items::new(&Plan { mix, values: SizePlan::Fixed(len), ..Plan::default() }).unwrap();
+            let carried = |op, number| {
+                let mut carried = Vec::new();
+                items.push_carried(op, ItemId::item(number), 7, &mut carried);
+                assert_eq!(carried.len(), items.carried_len(op, ItemId::item(number)));
+                carried
+            };
+            let [before, own, behind] = [Op::Prepend, Op::Set, Op::Append].map(|op| carried(op, 42));
+            let grown = [&before[..], &before, &own, &behind].concat();
+            assert!(items.is_value(ItemId::item(42), &own));
+            assert!(items.is_value(ItemId::item(42), &grown));
+            assert!(!items.is_value(ItemId::item(41), &grown));
+            assert!(!plain.is_value(ItemId::item(42), &grown));
+            for wrong in [
+                [&own[..], &carried(Op::Append, 41)].concat(),
+                [&behind[..], &own].concat(),
+                [&own[..], &before].concat(),
+                grown[1..].to_vec(),
+                grown[..grown.len() - 1].to_vec(),
+            ] {
+                assert!(!items.is_value(ItemId::item(42), &wrong), "{}", wrong.escape_ascii());
+            }
         }
     }
 

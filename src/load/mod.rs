@@ -4,6 +4,7 @@
 //! plan ──▶ session ──▶ outcome      what to send; the connections it is sent on; what came of it
 //!             ╰─ driver × threads       one loop each: closed_loop or open_loop
 //!                 ├─ chooser            the next request: kind, items (random: Zipf and others)
+//!                 ├─ op                 the table of kinds
 //!                 ├─ wire               its bytes in three protocols, and what its answer must be
 //!                 ├─ items              keys and values of a number (sizes: lengths from a file)
 //!                 ╰─ connection, window, live        bytes, counts, and what others see of them
@@ -33,6 +34,7 @@ pub mod floor;
 pub mod host;
 mod items;
 mod live;
+mod op;
 mod open_loop;
 pub mod order;
 mod outcome;
@@ -49,6 +51,7 @@ mod window;
 mod wire;
 
 pub use live::Live;
-pub use outcome::{BUSY_SHARE_MAX, NOTES_MAX, Outcome};
-pub use plan::{KeyPlan, Mix, Op, Pacing, Plan, Popularity, SizePlan, Target, TtlPlan, Waiting, Wire};
+pub use op::{Op, Shape};
+pub use outcome::{BUSY_SHARE_MAX, Kind, NOTES_MAX, Outcome};
+pub use plan::{KeyPlan, Mix, Pacing, Plan, Popularity, SizePlan, Target, TtlPlan, Waiting, Wire};
 pub use session::Session;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::connection::State;
 use super::driver::{Driver, SILENCE_MAX, Served, Turns};
+use super::op::Op;
 use super::plan::Waiting;
 use super::random::whole;
 use super::window::Window;
@@ -97,7 +98,7 @@ impl Driver {
             }
             let over = now_ns >= schedule.end_ns || turns.live.is_stopped() || lost == self.connections.len();
             if over && next < schedule.total {
-                give_up_rest(&schedule, next, now_ns, &mut turns.window);
+                give_up_rest(&schedule, next, now_ns, &mut turns.window, || self.chooser.op());
                 next = schedule.total;
             }
             if busy == 0 && next == schedule.total {
@@ -134,14 +135,13 @@ impl Driver {
 }
 
 /// What was due and never sent has waited until now, and nobody knows how much longer.
-fn give_up_rest(schedule: &Schedule, next: u64, now_ns: u64, window: &mut Window) {
+fn give_up_rest(schedule: &Schedule, next: u64, now_ns: u64, window: &mut Window, mut op: impl FnMut() -> Op) {
     for number in next..schedule.total {
         let due_ns = schedule.due_ns(number);
         if due_ns > now_ns {
             break;
         }
-        window.outcome.unsent += 1;
-        window.outcome.latency.saturating_record((now_ns - due_ns).max(1));
+        window.unsent(op(), now_ns - due_ns);
     }
 }
 
@@ -150,6 +150,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Schedule, give_up_rest};
+    use crate::load::op::Op;
     use crate::load::window::Window;
 
     #[test]
@@ -174,10 +175,13 @@ mod tests {
     #[test]
     fn what_was_never_sent_counts_with_its_waiting() {
         let schedule = Schedule::new(0, Duration::from_secs(1), Duration::ZERO, 100.0);
-        let mut window = Window::new(0);
-        give_up_rest(&schedule, 90, 1_000_000_000, &mut window);
-        assert_eq!(window.outcome.unsent, 10);
-        assert_eq!(window.outcome.latency.len(), 10);
-        assert!(window.outcome.latency.max() >= 99_000_000);
+        let mut window = Window::new(0, &[Op::Get, Op::Set]);
+        let mut kinds = [Op::Get, Op::Get, Op::Set].into_iter().cycle();
+        give_up_rest(&schedule, 90, 1_000_000_000, &mut window, || kinds.next().unwrap());
+        let outcome = window.close();
+        assert_eq!((outcome.unsent, outcome.latency.len()), (10, 10));
+        assert!(outcome.latency.max() >= 99_000_000);
+        let by_kind: Vec<_> = outcome.kinds.iter().map(|kind| (kind.op, kind.latency.len())).collect();
+        assert_eq!(by_kind, [(Op::Get, 7), (Op::Set, 3)]);
     }
 }

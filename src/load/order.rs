@@ -10,7 +10,8 @@ use std::time::Duration;
 use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 use super::flags::{FLAGS, Flag, MODES, help};
-use super::plan::{Mix, Op, Pacing, Plan, Popularity, SizePlan, Target, TtlPlan, Waiting, Wire};
+use super::op::Op;
+use super::plan::{Mix, Pacing, Plan, Popularity, SizePlan, Target, TtlPlan, Waiting, Wire};
 use super::twitter::Cluster;
 
 /// What `larder-bench` is asked for.
@@ -194,7 +195,7 @@ fn plan(given: &Given) -> Result<Plan, String> {
     set(&mut plan.wire, given.read("wire", wire)?);
     set(&mut plan.pipeline, given.number("pipeline", 1, 100_000)?);
     set(&mut plan.keys_per_get, given.number("multiget", 1, 100_000)?);
-    set(&mut plan.mix, given.read("mix", mix)?);
+    set(&mut plan.mix, given.text("mix").map(|text| mix(&text)).transpose()?);
     set(&mut plan.keys.count, given.number("keys", 1, 1_000_000_000)?);
     set(&mut plan.keys.length, given.read("key-size", file_and_row)?);
     set(&mut plan.keys.prefix, given.text("prefix"));
@@ -255,15 +256,18 @@ fn cores(text: &str) -> Option<Vec<usize>> {
 }
 
 /// `get` or `get=10,set=1`.
-fn mix(text: &str) -> Option<Mix> {
+fn mix(text: &str) -> Result<Mix, String> {
+    let wrong = |what: String| format!("{}: {what}", written("mix"));
     let share = |word: &str| {
         let (name, share) = word.split_once('=').unwrap_or((word, "1"));
-        let op = Op::ALL.into_iter().find(|op| op.name() == name)?;
-        let share: f64 = share.parse().ok()?;
-        (share.is_finite() && share >= 0.0).then_some((op, share))
+        let op = Op::ALL.into_iter().find(|op| op.name() == name);
+        let op = op.ok_or_else(|| wrong(format!("{name:?} is none of {}", Op::names())))?;
+        let share = share.parse().ok().filter(|share: &f64| share.is_finite() && *share >= 0.0);
+        share.map(|share| (op, share)).ok_or_else(|| wrong(format!("{word:?}: the share is no number from 0 on")))
     };
-    let shares: Vec<_> = text.split(',').map(share).collect::<Option<_>>()?;
-    (shares.iter().map(|(_, share)| share).sum::<f64>() > 0.0).then_some(Mix(shares))
+    let shares: Vec<_> = text.split(',').map(share).collect::<Result<_, _>>()?;
+    let is_empty = shares.iter().map(|(_, share)| share).sum::<f64>() <= 0.0;
+    if is_empty { Err(wrong(format!("{text:?} has no request in it"))) } else { Ok(Mix(shares)) }
 }
 
 /// `100`, `100-2000`, `etc` or `kvcache:FILE`.
@@ -359,7 +363,7 @@ mod tests {
             ("-c many", "-c, --connections: not a number: \"many\""),
             ("-c", "-c, --connections: needs a value: NUM"),
             ("-t 3 -c 2", "-c, --connections: 2 for 3 threads: each needs one"),
-            ("--mix fly", "-x, --mix: \"fly\" is not OP[=SHARE],…"),
+            ("--mix get=-1", "-x, --mix: \"get=-1\": the share is no number from 0 on"),
             ("--value-size 9-1", "-v, --value-size: \"9-1\" is not BYTES|FROM-TO|etc|kvcache:FILE"),
             ("--zipf 1 --hot 0.9:0.1", "--zipf and --hot: popularity is one of them"),
             ("--rate nan", "-r, --rate: NaN is outside 0.001..=1000000000"),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::op::Op;
+
 /// The figures of one window, all threads together.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -18,7 +20,7 @@ pub struct Outcome {
     pub hits: u64,
     /// Keys of gets for which none came.
     pub misses: u64,
-    /// Sets, adds and replaces that were done.
+    /// Requests with a value, or a piece of one, that were done.
     pub stored: u64,
     /// Deletes, touches and arithmetic that were done.
     pub changed: u64,
@@ -38,6 +40,8 @@ pub struct Outcome {
     pub unsent: u64,
     /// Nanoseconds from the send, in open loop from the moment the request was due, to the reply.
     pub latency: Histogram<u64>,
+    /// The same by kind, in the order of their table; none where there is only one kind.
+    pub kinds: Vec<Kind>,
     /// CPU time of the threads that made the load.
     pub client_cpu: Duration,
     /// Share of the time in which something waited for a thread of ours. Near 1 the figures are the client's.
@@ -46,6 +50,15 @@ pub struct Outcome {
     pub sent_bytes: u64,
     /// Bytes received.
     pub received_bytes: u64,
+}
+
+/// The answered requests of one kind.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    /// Which.
+    pub op: Op,
+    /// As of the whole. What asked for no answer is not in it.
+    pub latency: Histogram<u64>,
 }
 
 /// Above this share of its time the client may be what was measured.
@@ -73,7 +86,8 @@ impl Default for Outcome {
             lost_connections: 0,
             late: 0,
             unsent: 0,
-            latency: Histogram::new_with_max(LATENCY_NS_MAX, LATENCY_DIGITS).expect("the bounds are in order"),
+            latency: empty_histogram(),
+            kinds: Vec::new(),
             client_cpu: Duration::ZERO,
             busy_share: 0.0,
             sent_bytes: 0,
@@ -82,7 +96,18 @@ impl Default for Outcome {
     }
 }
 
+fn empty_histogram() -> Histogram<u64> {
+    Histogram::new_with_max(LATENCY_NS_MAX, LATENCY_DIGITS).expect("the bounds are in order")
+}
+
 impl Outcome {
+    /// Nothing yet, of a load of these kinds.
+    pub(super) fn of_kinds(kinds: &[Op]) -> Self {
+        let kinds: &[Op] = if kinds.len() > 1 { kinds } else { &[] };
+        let kinds = kinds.iter().map(|&op| Kind { op, latency: empty_histogram() }).collect();
+        Self { kinds, ..Self::default() }
+    }
+
     /// Requests a second.
     pub fn per_second(&self) -> f64 {
         self.requests as f64 / self.elapsed.as_secs_f64().max(1e-9)
@@ -116,6 +141,12 @@ impl Outcome {
         self.late += other.late;
         self.unsent += other.unsent;
         self.latency += &other.latency;
+        for theirs in &other.kinds {
+            match self.kinds.iter_mut().find(|ours| ours.op == theirs.op) {
+                Some(ours) => ours.latency += &theirs.latency,
+                None => self.kinds.push(theirs.clone()),
+            }
+        }
         self.client_cpu += other.client_cpu;
         self.busy_share = self.busy_share.max(other.busy_share);
         self.sent_bytes += other.sent_bytes;

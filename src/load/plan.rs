@@ -10,6 +10,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::op::{Op, Shape};
+
 /// A plan that cannot be.
 pub(super) fn invalid(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, what.into())
@@ -56,65 +58,6 @@ pub enum Waiting {
     Sleep,
 }
 
-/// One kind of request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
-    /// Fetches one value, or `keys_per_get` of them.
-    Get,
-    /// Fetches a value and renews its time to live.
-    Gat,
-    /// Stores a value.
-    Set,
-    /// Stores a value that must not be there.
-    Add,
-    /// Stores a value that must be there.
-    Replace,
-    /// Removes a value.
-    Delete,
-    /// Adds 1 to a counter.
-    Incr,
-    /// Takes 1 from a counter.
-    Decr,
-    /// Renews a time to live.
-    Touch,
-}
-
-impl Op {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 9] =
-        [Self::Get, Self::Gat, Self::Set, Self::Add, Self::Replace, Self::Delete, Self::Incr, Self::Decr, Self::Touch];
-
-    /// The command's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::Gat => "gat",
-            Self::Set => "set",
-            Self::Add => "add",
-            Self::Replace => "replace",
-            Self::Delete => "delete",
-            Self::Incr => "incr",
-            Self::Decr => "decr",
-            Self::Touch => "touch",
-        }
-    }
-
-    /// Whether its key is a counter's.
-    pub const fn counts(self) -> bool {
-        matches!(self, Self::Incr | Self::Decr)
-    }
-
-    /// Whether its reply carries values.
-    pub const fn fetches(self) -> bool {
-        matches!(self, Self::Get | Self::Gat)
-    }
-
-    /// Whether the request carries a value.
-    pub const fn stores(self) -> bool {
-        matches!(self, Self::Set | Self::Add | Self::Replace)
-    }
-}
-
 /// Shares of the requests. They need not add up to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mix(pub Vec<(Op, f64)>);
@@ -123,6 +66,27 @@ impl Mix {
     /// Nothing but this.
     pub fn only(op: Op) -> Self {
         Self(vec![(op, 1.0)])
+    }
+
+    /// The kinds of which there is a share, in the order of their table.
+    fn ops(&self) -> impl Iterator<Item = Op> {
+        Op::ALL.into_iter().filter(|op| self.0.iter().any(|(other, share)| other == op && *share > 0.0))
+    }
+
+    /// Whether there is any of a shape.
+    pub(super) fn has(&self, shape: Shape) -> bool {
+        self.ops().any(|op| op.shape() == shape)
+    }
+
+    /// The kinds of requests that are sent and timed apart, in the order of their table: a cas begins with a gets.
+    pub(super) fn kinds(&self) -> Vec<Op> {
+        let mut kinds: Vec<Op> = self.ops().collect();
+        if self.has(Shape::Swap) {
+            kinds.push(Op::Gets);
+        }
+        kinds.sort_by_key(|op| op.index());
+        kinds.dedup();
+        kinds
     }
 }
 

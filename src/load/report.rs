@@ -3,9 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
 use super::figures::grouped;
+use super::op::Op;
 use super::outcome::Outcome;
-use super::plan::{Op, Pacing, Plan, Popularity, SizePlan, TtlPlan, Waiting, Wire};
+use super::plan::{Pacing, Plan, Popularity, SizePlan, TtlPlan, Waiting, Wire};
 
 /// A load and what came of it.
 pub(super) struct Report<'a> {
@@ -64,6 +67,7 @@ impl Report<'_> {
         }
         if let Some(load) = self.load {
             object.load(load);
+            object.by_op(self.plan, load);
         }
         object.close()
     }
@@ -97,6 +101,17 @@ fn push_load(text: &mut String, plan: &Plan, load: &Outcome) {
             percentiles.push_str(&format!("  {name} {}", micros(load.latency_ns(percent) as f64)));
         }
         line("latency, us", format!("{percentiles}  max {}", micros(load.latency.max() as f64)));
+    }
+    let timed: Vec<_> = load.kinds.iter().filter(|kind| !kind.latency.is_empty()).collect();
+    if timed.len() > 1 {
+        let header = ["p50", "p99", "p99.9", "max"].map(|name| format!("{name:>9}")).concat();
+        line("  by kind", format!("{:>12}{header}", "timed"));
+        for kind in timed {
+            let at = |percent| micros(kind.latency.value_at_percentile(percent) as f64);
+            let cells = [at(50.0), at(99.0), at(99.9), micros(kind.latency.max() as f64)];
+            let cells = cells.map(|cell| format!("{cell:>9}")).concat();
+            line(&format!("  {}", kind.op.name()), format!("{:>12}{cells}", grouped(kind.latency.len())));
+        }
     }
     if matches!(plan.pacing, Pacing::Open { .. }) {
         let never =
@@ -179,9 +194,12 @@ fn mix(plan: &Plan) -> String {
     match &plan.mix.0[..] {
         [(only, _)] => only.name().to_string(),
         shares => {
-            let words: Vec<String> =
-                shares.iter().map(|(op, share): &(Op, f64)| format!("{}={share}", op.name())).collect();
-            words.join(",")
+            let alike = shares.iter().all(|(_, share)| *share == shares[0].1);
+            let word = |(op, share): &(Op, f64)| match alike {
+                true => op.name().to_string(),
+                false => format!("{}={share}", op.name()),
+            };
+            shares.iter().map(word).collect::<Vec<_>>().join(",")
         }
     }
 }
@@ -225,10 +243,7 @@ impl Object {
 
     fn number(&mut self, name: &str, value: f64) {
         self.name(name);
-        // JSON has no infinities; nothing here has one.
-        let value = if value.is_finite() { value } else { 0.0 };
-        let whole = value.fract() == 0.0 && value.abs() < 1e15;
-        self.0.push_str(&if whole { format!("{value:.0}") } else { format!("{value:.4}") });
+        self.0.push_str(&plain(value));
     }
 
     fn text(&mut self, name: &str, value: &str) {
@@ -263,11 +278,9 @@ impl Object {
             self.number(name, count as f64);
         }
         self.number("requests_per_second", load.per_second());
-        self.number("latency_mean_us", load.latency.mean() / 1e3);
-        for (name, percent) in PERCENTILES {
-            self.number(&format!("latency_{}_us", name.replace('.', "_")), load.latency_ns(percent) as f64 / 1e3);
+        for (name, value) in latencies(&load.latency) {
+            self.number(&name, value);
         }
-        self.number("latency_max_us", load.latency.max() as f64 / 1e3);
         self.number("client_cpu_us", us(load.client_cpu));
         self.number("client_busy_share", load.busy_share);
         self.flag("client_bound", load.is_client_bound());
@@ -276,10 +289,45 @@ impl Object {
         self.0.push_str(&format!("[{}]", notes.join(", ")));
     }
 
+    /// An object for each kind of request that was timed, on one line.
+    fn by_op(&mut self, plan: &Plan, load: &Outcome) {
+        let only = plan.mix.kinds();
+        let kinds: Vec<(Op, &Histogram<u64>)> = match &only[..] {
+            [only] => vec![(*only, &load.latency)],
+            _ => load.kinds.iter().map(|kind| (kind.op, &kind.latency)).collect(),
+        };
+        let kinds = kinds.into_iter().filter(|(_, latency)| !latency.is_empty()).map(|(op, latency)| {
+            let mut fields = vec![format!("\"timed\": {}", latency.len())];
+            fields.extend(latencies(latency).into_iter().map(|(name, value)| format!("\"{name}\": {}", plain(value))));
+            format!("\"{}\": {{{}}}", op.name(), fields.join(", "))
+        });
+        let kinds: Vec<String> = kinds.collect();
+        self.name("by_op");
+        self.0.push_str(&format!("{{{}}}", kinds.join(", ")));
+    }
+
     fn close(mut self) -> String {
         self.0.push_str("\n}\n");
         self.0
     }
+}
+
+/// A JSON number.
+fn plain(value: f64) -> String {
+    // JSON has no infinities; nothing here has one.
+    let value = if value.is_finite() { value } else { 0.0 };
+    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.4}") }
+}
+
+/// What is told of a histogram, in microseconds.
+fn latencies(latency: &Histogram<u64>) -> Vec<(String, f64)> {
+    let mut fields = vec![("latency_mean_us".to_string(), latency.mean() / 1e3)];
+    for (name, percent) in PERCENTILES {
+        let at = latency.value_at_percentile(percent) as f64 / 1e3;
+        fields.push((format!("latency_{}_us", name.replace('.', "_")), at));
+    }
+    fields.push(("latency_max_us".to_string(), latency.max() as f64 / 1e3));
+    fields
 }
 
 /// A JSON string.
@@ -301,8 +349,9 @@ mod tests {
     use std::time::Duration;
 
     use super::{Report, quoted};
+    use crate::load::op::Op;
     use crate::load::outcome::Outcome;
-    use crate::load::plan::Plan;
+    use crate::load::plan::{Mix, Plan};
 
     #[test]
     fn strings_are_quoted_as_json_wants_it() {
@@ -321,6 +370,23 @@ mod tests {
         assert!(lines.contains("99 % of its time busy: * the figures may be the client's"), "{lines}");
         assert!(!lines.contains("WRONG"), "{lines}");
         assert!(report.json().contains("\"client_bound\": true"));
+    }
+
+    #[test]
+    fn latencies_are_told_by_kind_when_there_is_more_than_one() {
+        let mut load = Outcome::of_kinds(&[Op::Get, Op::Set, Op::Delete]);
+        load.kinds[0].latency.record_n(50_000, 3).unwrap();
+        load.kinds[1].latency.record(1_250_000).unwrap();
+        let plan = Plan { mix: Mix(vec![(Op::Set, 1.0), (Op::Get, 3.0), (Op::Delete, 0.1)]), ..Plan::default() };
+        let report = Report { target: "x", plan: &plan, fill: None, load: Some(&load) };
+        let lines = report.lines();
+        let by_kind = "  by kind              timed      p50      p99    p99.9      max\n\
+                       \x20 get                      3     50.0     50.0     50.0     50.0\n\
+                       \x20 set                      1     1250     1250     1250     1250\n";
+        assert!(lines.contains(by_kind), "{lines}");
+        let json = report.json();
+        assert!(json.contains("\"by_op\": {\"get\": {\"timed\": 3, \"latency_mean_us\": 50"), "{json}");
+        assert!(json.contains("}, \"set\": {\"timed\": 1, ") && !json.contains("\"delete\":"), "{json}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::sys::process::raise_open_files;
 use super::connection::Connection;
 use super::driver::{Driver, Task};
 use super::live::Live;
+use super::op::Shape;
 use super::outcome::Outcome;
 use super::plan::{Pacing, Plan, Target, invalid};
 
@@ -125,6 +126,9 @@ fn check(plan: &Plan) -> io::Result<()> {
         }
         if plan.noreply {
             return wrong("requests without replies cannot be timed, so they are for the closed loop".to_string());
+        }
+        if plan.mix.has(Shape::Swap) {
+            return wrong("cas is two requests, one after the other, so it is for the closed loop".to_string());
         }
     }
     Ok(())

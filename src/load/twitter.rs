@@ -9,7 +9,8 @@
 //!          └ key
 //! ```
 
-use super::plan::{Mix, Op, Plan, Popularity, SizePlan, TtlPlan};
+use super::op::Op;
+use super::plan::{Mix, Plan, Popularity, SizePlan, TtlPlan};
 use super::random::whole;
 
 /// One row.
@@ -69,8 +70,8 @@ impl Cluster {
         })
     }
 
-    /// Gives a load this row's sizes, mix, times to live, popularity and share of new keys. A kind of request that the
-    /// tool does not have counts as the nearest it has; the keys are no more than the prefix leaves room for.
+    /// Gives a load this row's sizes, mix, times to live, popularity and share of new keys. Of stores
+    /// there are sets only, so that values keep the row's lengths: appended ones would grow; the keys are no more than the prefix leaves room for.
     pub fn shape(&self, plan: &mut Plan) {
         let bytes = |len: u64| u32::try_from(len).unwrap_or(u32::MAX);
         let key_len = self.key_len.clamp(KEY_LEN_MIN, 250);
@@ -130,7 +131,8 @@ fn seconds(ttl: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::Cluster;
-    use crate::load::plan::{Mix, Op, Plan, Popularity, SizePlan, TtlPlan};
+    use crate::load::op::Op;
+    use crate::load::plan::{Mix, Plan, Popularity, SizePlan, TtlPlan};
 
     #[test]
     fn a_row_shapes_a_load() {

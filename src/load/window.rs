@@ -1,10 +1,13 @@
 //! What one thread counts while a window runs.
 
 use std::collections::VecDeque;
+use std::mem;
 
-use super::items::ItemId;
+use hdrhistogram::Histogram;
+
+use super::items::{ItemId, Items};
+use super::op::Op;
 use super::outcome::{NOTES_MAX, Outcome};
-use super::plan::Op;
 
 /// A key whose answer has not come.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +23,7 @@ pub(super) struct Asked {
 pub(super) enum What {
     /// A value, and more of the same request behind it.
     Value(Op),
-    /// A value, the last or only one of its request.
+    /// A value, the last or only one of its request. Of a cas: of its gets.
     LastValue(Op),
     /// The answer to anything else.
     Answer(Op),
@@ -29,6 +32,18 @@ pub(super) enum What {
         /// Requests before it that asked for no answer.
         quiet: u32,
     },
+}
+
+impl What {
+    /// The kind of the request that was sent; a fence is of none.
+    #[inline]
+    pub(super) fn kind(self) -> Option<Op> {
+        match self {
+            Self::Value(op) | Self::LastValue(op) => Some(if op == Op::Cas { Op::Gets } else { op }),
+            Self::Answer(op) => Some(op),
+            Self::Fence { .. } => None,
+        }
+    }
 }
 
 /// What is awaited on one connection, oldest first.
@@ -50,14 +65,22 @@ pub(super) struct Window {
     pub(super) outcome: Outcome,
     /// The moment that latencies end at: the last receive.
     pub(super) now_ns: u64,
-    /// Answered requests with one due moment that are not in the histogram yet.
+    /// Answered requests with one due moment that are not in the histograms yet, and how many of them are of each kind.
     same_due_ns: u64,
     same_due: u64,
+    same_due_by_kind: [u64; Op::COUNT],
+    /// There is more than one kind.
+    has_kinds: bool,
+    /// Items whose uniques the gets of a cas told since somebody took them.
+    pub(super) told: Vec<(ItemId, u64)>,
 }
 
 impl Window {
-    pub(super) fn new(now_ns: u64) -> Self {
-        Self { outcome: Outcome::default(), now_ns, same_due_ns: 0, same_due: 0 }
+    pub(super) fn new(now_ns: u64, kinds: &[Op]) -> Self {
+        let outcome = Outcome::of_kinds(kinds);
+        let has_kinds = !outcome.kinds.is_empty();
+        let same_due_by_kind = [0; Op::COUNT];
+        Self { outcome, now_ns, same_due_ns: 0, same_due: 0, same_due_by_kind, has_kinds, told: Vec::new() }
     }
 
     /// The request that this was the last answer to is done.
@@ -69,6 +92,11 @@ impl Window {
             self.same_due_ns = asked.due_ns;
         }
         self.same_due += 1;
+        if self.has_kinds
+            && let Some(kind) = asked.what.kind()
+        {
+            self.same_due_by_kind[kind.index()] += 1;
+        }
     }
 
     /// Requests that asked for no answer are known to be done.
@@ -83,23 +111,45 @@ impl Window {
     pub(super) fn record(&mut self) {
         if self.same_due > 0 {
             let latency = self.now_ns.saturating_sub(self.same_due_ns);
-            self.outcome.latency.saturating_record(latency.max(1));
-            if self.same_due > 1 {
-                // Ignored: the value was recorded a line above, so it is within the bounds.
-                let _ = self.outcome.latency.record_n(latency.clamp(1, self.outcome.latency.high()), self.same_due - 1);
+            if self.has_kinds {
+                for kind in &mut self.outcome.kinds {
+                    let count = mem::take(&mut self.same_due_by_kind[kind.op.index()]);
+                    record_many(&mut kind.latency, latency, count);
+                }
+            } else {
+                record_many(&mut self.outcome.latency, latency, self.same_due);
             }
             self.same_due = 0;
         }
     }
 
+    /// What was due and never sent has waited for so long.
+    pub(super) fn unsent(&mut self, op: Op, waited_ns: u64) {
+        self.outcome.unsent += 1;
+        let kind = self.outcome.kinds.iter_mut().find(|kind| kind.op == op);
+        record_many(kind.map_or(&mut self.outcome.latency, |kind| &mut kind.latency), waited_ns, 1);
+    }
+
+    /// The counts, when the window is over.
+    pub(super) fn close(mut self) -> Outcome {
+        self.record();
+        for kind in &self.outcome.kinds {
+            self.outcome.latency += &kind.latency;
+        }
+        self.outcome
+    }
+
     /// A value that came: counted as right or as a fault.
     #[inline]
-    pub(super) fn value(&mut self, items: &super::items::Items, id: ItemId, value: &[u8]) {
+    pub(super) fn value(&mut self, items: &Items, asked: &Asked, value: &[u8], unique: u64) {
         self.outcome.keys += 1;
-        if items.is_value(id, value) {
+        if items.is_value(asked.id, value) {
             self.outcome.hits += 1;
+            if asked.what == What::LastValue(Op::Cas) {
+                self.told.push((asked.id, unique));
+            }
         } else {
-            self.fault(items.flaw(id, value));
+            self.fault(items.flaw(asked.id, value));
         }
     }
 
@@ -173,5 +223,14 @@ impl Window {
                 What::Fence { quiet } => return self.confirmed(quiet),
             }
         }
+    }
+}
+
+/// So many requests with one latency, which is cut to what a histogram holds.
+#[inline]
+fn record_many(histogram: &mut Histogram<u64>, latency_ns: u64, count: u64) {
+    if count > 0 {
+        // Ignored: within the bounds it cannot fail.
+        let _ = histogram.record_n(latency_ns.clamp(1, histogram.high()), count);
     }
 }

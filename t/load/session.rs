@@ -98,6 +98,55 @@ fn every_kind_of_request_is_answered_as_it_must_be() {
 }
 
 #[test]
+fn a_cas_is_a_gets_and_a_store_with_its_unique() {
+    for pipeline in [1, 10] {
+        let (server, outcome) = run(&Plan { pipeline, mix: Mix::only(Op::Cas), ..plan() }, &[]);
+        let [gets, cas] = &outcome.kinds[..] else { panic!("{:?}", outcome.kinds) };
+        assert_eq!((gets.op, cas.op), (Op::Gets, Op::Cas));
+        assert_eq!(gets.latency.len(), outcome.hits);
+        assert_eq!(cas.latency.len(), outcome.stored + outcome.refused);
+        assert_eq!(outcome.requests, gets.latency.len() + cas.latency.len());
+        let stats = server.stats("");
+        assert_eq!(stats["cas_hits"], outcome.stored.to_string());
+        assert_eq!(stats["cas_badval"], outcome.refused.to_string());
+        // What was fetched when the window ended was not stored any more.
+        let left = outcome.hits - outcome.stored - outcome.refused;
+        assert!(outcome.stored > 0 && left <= u64::from(5 * pipeline), "{left}");
+    }
+}
+
+#[test]
+fn a_cas_that_somebody_else_came_before_is_refused() {
+    let keys = KeyPlan { count: 1, ..plan().keys };
+    let (server, outcome) = run(&Plan { mix: Mix::only(Op::Cas), keys, ..plan() }, &[]);
+    assert!(outcome.refused > 0, "{outcome:?}");
+    assert_eq!(server.stats("")["cas_badval"], outcome.refused.to_string());
+}
+
+#[test]
+fn values_that_grow_at_both_ends_are_known_again() {
+    let keys = KeyPlan { count: 50, ..plan().keys };
+    let mix = Mix(vec![(Op::Append, 5.0), (Op::Prepend, 5.0), (Op::Get, 5.0), (Op::Set, 1.0), (Op::Gets, 1.0)]);
+    let (server, outcome) = run(&Plan { pipeline: 10, keys_per_get: 3, mix, keys, ..plan() }, &[]);
+    assert_eq!((outcome.misses, outcome.refused), (0, 0));
+    assert_eq!(server.stats("")["cmd_set"], (50 + outcome.stored).to_string());
+}
+
+#[test]
+fn latencies_of_a_mix_are_kept_by_kind() {
+    let mix = Mix(vec![(Op::Set, 1.0), (Op::Get, 3.0)]);
+    for pacing in [Pacing::Closed, Pacing::Open { per_second: 2000.0 }] {
+        let (_, outcome) = run(&Plan { pipeline: 4, mix: mix.clone(), pacing, ..plan() }, &[]);
+        let [gets, sets] = &outcome.kinds[..] else { panic!("{:?}", outcome.kinds) };
+        assert_eq!((gets.op, sets.op), (Op::Get, Op::Set));
+        assert_eq!(gets.latency.len() + sets.latency.len(), outcome.latency.len());
+        assert!(sets.latency.len() >= outcome.stored && outcome.stored > 0);
+        assert!(gets.latency.len() >= outcome.hits && outcome.hits > 0);
+    }
+    assert!(run(&plan(), &[]).1.kinds.is_empty());
+}
+
+#[test]
 fn requests_without_replies_are_counted_when_they_are_known_to_be_done() {
     let plan = Plan { pipeline: 100, noreply: true, mix: Mix::only(Op::Set), ..plan() };
     let (server, outcome) = run(&plan, &[]);

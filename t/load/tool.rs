@@ -6,6 +6,7 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
+use larder::load::Op;
 use larder::load::order::parse;
 
 use crate::support::Server;
@@ -33,7 +34,19 @@ fn figures_for_people_are_lines() {
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{}", ran.stdout);
     let first = format!("get=9,set=1, 500 keys of 32 B, values of 100 B at 127.0.0.1:{port}, text, 3 connections");
     assert!(ran.stdout.starts_with(&first), "{}", ran.stdout);
-    for name in ["stored first", "requests ", "hits ", "changes ", "latency, us", "traffic ", "client "] {
+    let names = [
+        "stored first",
+        "requests ",
+        "hits ",
+        "changes ",
+        "latency, us",
+        "  by kind ",
+        "  get ",
+        "  set ",
+        "traffic ",
+        "client ",
+    ];
+    for name in names {
         assert!(ran.stdout.lines().any(|line| line.starts_with(name)), "{name} in\n{}", ran.stdout);
     }
     assert_eq!(server.stats("")["curr_items"], "500");
@@ -51,6 +64,7 @@ fn figures_for_programs_are_one_json_object() {
     assert_eq!(object["faults"], "0");
     assert_eq!(object["mix"], "\"get\"");
     assert_eq!(object["notes"], "[]");
+    assert!(object["by_op"].starts_with(&format!("{{\"get\": {{\"timed\": {}, ", object["requests"])));
     assert!(object["latency_p99_9_us"].parse::<f64>().is_ok_and(|us| us > 0.0));
     assert_eq!(server.stats("")["cmd_get"], object["requests"]);
 }
@@ -127,6 +141,17 @@ fn a_wrong_command_line_is_exit_code_64_and_a_line() {
             "--rate 10 --noreply",
             "larder-bench: requests without replies cannot be timed, so they are for the closed loop\n",
         ),
+        (
+            "--rate 10 -x get,cas",
+            "larder-bench: cas is two requests, one after the other, so it is for the closed loop\n",
+        ),
+        (
+            "-x get,gett",
+            "larder-bench: -x, --mix: \"gett\" is none of get, gets, gat, set, add, replace, append, prepend, \
+             cas, delete, incr, decr, touch\n",
+        ),
+        ("-x get=x", "larder-bench: -x, --mix: \"get=x\": the share is no number from 0 on\n"),
+        ("-x get=0", "larder-bench: -x, --mix: \"get=0\" has no request in it\n"),
         ("-v kvcache:/nowhere", "larder-bench: /nowhere: No such file or directory\n"),
     ] {
         let ran = bench(arguments);
@@ -139,6 +164,15 @@ fn a_core_that_is_not_there_is_named_with_its_flag() {
     let ran = bench(&format!("-p {} -n 10 -c 1 --cores 99999", start(Lie::None).port()));
     assert_eq!(ran.code, Some(64), "{}", ran.stderr);
     assert_eq!(ran.stderr, "larder-bench: --cores: core 99999: Invalid argument\n");
+}
+
+#[test]
+fn the_document_knows_every_kind_of_request() {
+    let page = fs::read_to_string("doc/larder-bench.md").expect("the page is there");
+    for op in Op::ALL {
+        let row = format!("| `{}` | {} |", op.name(), op.help());
+        assert!(page.lines().any(|line| line.starts_with(&row)), "doc/larder-bench.md lacks {row}");
+    }
 }
 
 #[test]
@@ -169,7 +203,7 @@ fn shell_words(line: &str) -> Vec<OsString> {
     words.filter(|word| !word.is_empty()).map(|word| word.trim_matches('"').into()).collect()
 }
 
-/// Names and values, as written, of an object without objects in it.
+/// Names and values, as written, of an object with a line for each.
 fn flat_json(text: &str) -> BTreeMap<String, String> {
     let inside = text.trim_end().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).expect("one object");
     let mut object = BTreeMap::new();
@@ -179,8 +213,9 @@ fn flat_json(text: &str) -> BTreeMap<String, String> {
         let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).expect("a name in quotes");
         let is_text = value.len() >= 2 && value.starts_with('"') && value.ends_with('"');
         let is_list = value.starts_with('[') && value.ends_with(']');
+        let is_object = value.starts_with('{') && value.ends_with('}');
         let is_word = ["true", "false"].contains(&value);
-        assert!(is_text || is_list || is_word || value.parse::<f64>().is_ok(), "{line}");
+        assert!(is_text || is_list || is_object || is_word || value.parse::<f64>().is_ok(), "{line}");
         assert!(object.insert(name.to_string(), value.to_string()).is_none(), "{name} comes twice");
     }
     let commas = inside.trim().lines().filter(|line| line.ends_with(',')).count();

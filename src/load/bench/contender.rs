@@ -7,8 +7,9 @@ use crate::base::log_line;
 
 use super::super::contest::Place;
 use super::super::host::{CpuTime, Resident, pause};
+use super::super::op::Op;
 use super::super::outcome::Outcome;
-use super::super::plan::{KeyPlan, Mix, Op, Plan, SizePlan, Target};
+use super::super::plan::{KeyPlan, Mix, Plan, SizePlan, Target};
 use super::super::server::{Server, ServerCommand};
 use super::super::session::Session;
 

@@ -15,7 +15,8 @@ use std::time::Duration;
 use crate::base::log_line;
 
 use super::super::contest::Place;
-use super::super::plan::{KeyPlan, Mix, Op, Plan, Target};
+use super::super::op::Op;
+use super::super::plan::{KeyPlan, Mix, Plan, Target};
 use super::super::server::{Server, ServerCommand};
 use super::super::session::Session;
 use super::field::Field;

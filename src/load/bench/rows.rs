@@ -9,7 +9,8 @@
 //!
 //! Pure: nothing here runs anything.
 
-use super::super::plan::{KeyPlan, Mix, Op, Pacing, Plan, SizePlan, Waiting};
+use super::super::op::Op;
+use super::super::plan::{KeyPlan, Mix, Pacing, Plan, SizePlan, Waiting};
 
 /// One line of the table.
 pub struct Row {

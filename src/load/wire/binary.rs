@@ -10,7 +10,7 @@
 
 use crate::base::push_u64;
 use crate::load::items::{Items, is_counter_value};
-use crate::load::plan::Op;
+use crate::load::op::{Op, Shape};
 use crate::load::window::{Asked, Queue, Taken, What, Window};
 
 use super::{Request, VALUE_BYTES_MAX, out_of_step, settle};
@@ -32,46 +32,42 @@ const NOT_FOUND: u16 = 1;
 const EXISTS: u16 = 2;
 const NOT_STORED: u16 = 5;
 
-const fn opcode(op: Op, quiet: bool) -> u8 {
-    match (op, quiet) {
-        (Op::Get, false) => 0x00,
-        (Op::Get, true) => 0x09,
-        (Op::Gat, false) => 0x1d,
-        (Op::Gat, true) => 0x1e,
-        (Op::Set, false) => 0x01,
-        (Op::Set, true) => 0x11,
-        (Op::Add, false) => 0x02,
-        (Op::Add, true) => 0x12,
-        (Op::Replace, false) => 0x03,
-        (Op::Replace, true) => 0x13,
-        (Op::Delete, false) => 0x04,
-        (Op::Delete, true) => 0x14,
-        (Op::Incr, false) => 0x05,
-        (Op::Incr, true) => 0x15,
-        (Op::Decr, false) => 0x06,
-        (Op::Decr, true) => 0x16,
-        // There is no silent touch: it is answered, and awaited.
-        (Op::Touch, _) => 0x1c,
-    }
+#[inline]
+fn opcode(op: Op, quiet: bool) -> u8 {
+    if quiet { op.silent_opcode().unwrap_or(op.opcode()) } else { op.opcode() }
 }
 
+/// Whether a frame of this number answers a change that asked for no answer.
+const IS_SILENT_CHANGE: [bool; 256] = {
+    let mut is_silent = [false; 256];
+    let mut at = 0;
+    while at < Op::COUNT {
+        if let (false, Some(opcode)) = (Op::ALL[at].fetches(), Op::ALL[at].silent_opcode()) {
+            is_silent[opcode as usize] = true;
+        }
+        at += 1;
+    }
+    is_silent
+};
+
 pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp: u32) {
-    let op = request.op;
+    let op = request.spoken();
     for (index, &id) in request.ids.iter().enumerate() {
         let quiet = request.quiet || index + 1 < request.ids.len();
         let ttl = items.ttl_s(id).to_be_bytes();
         let mut extra = [0; 20];
-        let extra = match op {
-            Op::Get | Op::Delete => &extra[..0],
-            Op::Set | Op::Add | Op::Replace => {
+        let extra = match op.shape() {
+            Shape::Fetch if op != Op::Gat => &extra[..0],
+            Shape::Remove | Shape::Extend => &extra[..0],
+            Shape::Store | Shape::Swap => {
                 extra[4..8].copy_from_slice(&ttl);
                 &extra[..8]
             }
-            Op::Gat | Op::Touch => {
+            Shape::Fetch | Shape::Touch => {
                 extra[..4].copy_from_slice(&ttl);
                 &extra[..4]
             }
-            Op::Incr | Op::Decr => {
+            Shape::Count => {
                 extra[..8].copy_from_slice(&1u64.to_be_bytes());
                 // This time to live says: do not make one that is not there.
                 extra[16..].fill(0xff);
@@ -79,7 +75,7 @@ pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp
             }
         };
         let key_len = items.key_len(id);
-        let value_len = if op.stores() { items.value_len(id) } else { 0 };
+        let value_len = if op.stores() { items.carried_len(op, id) } else { 0 };
         let mut header = [0; HEADER];
         header[0] = REQUEST;
         header[1] = opcode(op, quiet);
@@ -88,11 +84,12 @@ pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp
         let body_len = u32::try_from(extra.len() + key_len + value_len).expect("lengths were limited");
         header[8..12].copy_from_slice(&body_len.to_be_bytes());
         header[12..16].copy_from_slice(&id.opaque().to_be_bytes());
+        header[16..].copy_from_slice(&request.unique.unwrap_or(0).to_be_bytes());
         out.extend_from_slice(&header);
         out.extend_from_slice(extra);
         items.push_key(id, out);
         if op.stores() {
-            items.push_value(id, stamp, out);
+            items.push_carried(op, id, stamp, out);
         }
     }
 }
@@ -101,6 +98,7 @@ struct Reply<'a> {
     opcode: u8,
     status: u16,
     opaque: u32,
+    unique: u64,
     extra_and_key_len: usize,
     body: &'a [u8],
 }
@@ -125,14 +123,15 @@ pub(super) fn take(items: &Items, queue: &mut Queue, input: &[u8], window: &mut 
         return Taken::More(whole);
     }
     let body = &input[HEADER..whole];
-    let reply = Reply { opcode: input[1], status: u16_at(6), opaque: u32_at(12), extra_and_key_len, body };
+    let unique = u64::from(u32_at(16)) << 32 | u64::from(u32_at(20));
+    let reply = Reply { opcode: input[1], status: u16_at(6), opaque: u32_at(12), unique, extra_and_key_len, body };
     if understand(items, queue, &reply, window) { Taken::Bytes(whole) } else { out_of_step(queue.front(), input) }
 }
 
 /// False: it answers nothing that was asked.
 #[inline]
 fn understand(items: &Items, queue: &mut Queue, reply: &Reply<'_>, window: &mut Window) -> bool {
-    if (0x11..=0x16).contains(&reply.opcode) {
+    if IS_SILENT_CHANGE[usize::from(reply.opcode)] {
         // Of a request that wants no answer only failures are told; whether it was there is not one.
         if !matches!(reply.status, DONE | NOT_FOUND | EXISTS | NOT_STORED) {
             window.error(&describe(reply));
@@ -141,7 +140,9 @@ fn understand(items: &Items, queue: &mut Queue, reply: &Reply<'_>, window: &mut 
     }
     let Some(front) = queue.front().copied() else { return false };
     match front.what {
-        What::Value(op) | What::LastValue(op) => fetched(items, queue, op, reply, window),
+        What::Value(_) | What::LastValue(_) => {
+            front.what.kind().is_some_and(|op| fetched(items, queue, op, reply, window))
+        }
         What::Answer(op) => {
             if reply.opcode != opcode(op, false) || reply.opaque != front.id.opaque() {
                 return false;
@@ -179,7 +180,7 @@ fn fetched(items: &Items, queue: &mut Queue, op: Op, reply: &Reply<'_>, window: 
     }
     let Some(asked) = queue.pop_front() else { return false };
     match reply.status {
-        DONE => window.value(items, asked.id, &reply.body[reply.extra_and_key_len..]),
+        DONE => window.value(items, &asked, &reply.body[reply.extra_and_key_len..], reply.unique),
         NOT_FOUND => window.miss(),
         _ => {
             window.outcome.keys += 1;

@@ -2,7 +2,7 @@
 
 use crate::base::{parse_u64, push_u64};
 use crate::load::items::{Items, is_counter_value};
-use crate::load::plan::Op;
+use crate::load::op::{Op, Shape};
 use crate::load::window::{Queue, Taken, What, Window};
 
 use super::{LINE_BYTES_MAX, Request, VALUE_BYTES_MAX, is_error_line, line_len, out_of_order, out_of_step, settle};
@@ -10,56 +10,55 @@ use super::{LINE_BYTES_MAX, Request, VALUE_BYTES_MAX, is_error_line, line_len, o
 pub(super) const FENCE: &[u8] = b"mn\r\n";
 
 pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp: u32) {
-    let (op, id) = (request.op, request.ids[0]);
+    let (op, id) = (request.spoken(), request.ids[0]);
     if op.fetches() {
         for (index, &id) in request.ids.iter().enumerate() {
             out.extend_from_slice(b"mg ");
             items.push_key(id, out);
             out.extend_from_slice(b" k v");
-            if op == Op::Gat {
-                push_ttl(items.ttl_s(id), out);
+            match op {
+                Op::Gat => push_flag(b" T", u64::from(items.ttl_s(id)), out),
+                Op::Gets => out.extend_from_slice(b" c"),
+                _ => {}
             }
             out.extend_from_slice(if index + 1 < request.ids.len() { b" q\r\n" } else { b"\r\n" });
         }
         return;
     }
-    out.extend_from_slice(match op {
-        Op::Set | Op::Add | Op::Replace => b"ms ",
-        Op::Delete => b"md ",
-        Op::Incr | Op::Decr => b"ma ",
-        Op::Get | Op::Gat | Op::Touch => b"mg ",
+    out.extend_from_slice(match op.shape() {
+        Shape::Store | Shape::Swap | Shape::Extend => b"ms ",
+        Shape::Remove => b"md ",
+        Shape::Count => b"ma ",
+        Shape::Fetch | Shape::Touch => b"mg ",
     });
     items.push_key(id, out);
-    match op {
-        Op::Set | Op::Add | Op::Replace => {
-            out.push(b' ');
-            push_u64(out, items.value_len(id) as u64);
-            out.extend_from_slice(match op {
-                Op::Add => b" ME",
-                Op::Replace => b" MR",
-                _ => b"",
-            });
+    if op.stores() {
+        push_flag(b" ", items.carried_len(op, id) as u64, out);
+    }
+    out.extend_from_slice(op.meta_mode());
+    match op.shape() {
+        Shape::Store | Shape::Swap => {
             if items.ttl_s(id) > 0 {
-                push_ttl(items.ttl_s(id), out);
+                push_flag(b" T", u64::from(items.ttl_s(id)), out);
+            }
+            if let Some(unique) = request.unique {
+                push_flag(b" C", unique, out);
             }
         }
-        Op::Touch => push_ttl(items.ttl_s(id), out),
-        Op::Incr | Op::Decr => {
-            out.extend_from_slice(if op == Op::Decr { b" MD" } else { b"" });
-            out.extend_from_slice(if request.quiet { b"" } else { b" v" });
-        }
-        Op::Delete | Op::Get | Op::Gat => {}
+        Shape::Touch => push_flag(b" T", u64::from(items.ttl_s(id)), out),
+        Shape::Count => out.extend_from_slice(if request.quiet { b"" } else { b" v" }),
+        Shape::Extend | Shape::Remove | Shape::Fetch => {}
     }
     out.extend_from_slice(if request.quiet { b" q\r\n" } else { b"\r\n" });
     if op.stores() {
-        items.push_value(id, stamp, out);
+        items.push_carried(op, id, stamp, out);
         out.extend_from_slice(b"\r\n");
     }
 }
 
-fn push_ttl(seconds: u32, out: &mut Vec<u8>) {
-    out.extend_from_slice(b" T");
-    push_u64(out, u64::from(seconds));
+fn push_flag(flag: &[u8], number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(flag);
+    push_u64(out, number);
 }
 
 #[inline]
@@ -79,12 +78,13 @@ pub(super) fn take(items: &Items, noreply: bool, queue: &mut Queue, input: &[u8]
         window.refuse(queue, line, noreply);
         return Taken::Bytes(len);
     }
-    if noreply && matches!(&line[..2], b"NF" | b"NS" | b"EX") {
-        // A request that asks for no reply is silent only about what it did.
+    let front = queue.front().map(|asked| asked.what);
+    if noreply && front != Some(What::Answer(Op::Cas)) && matches!(&line[..2], b"NF" | b"NS" | b"EX") {
+        // A request that asks for no reply is silent only about what it did; a cas asks for one, and none is before it.
         window.outcome.refused += 1;
         return Taken::Bytes(len);
     }
-    match (queue.front().map(|asked| asked.what), line) {
+    match (front, line) {
         // Some servers repeat the key of a miss.
         (Some(What::Value(_) | What::LastValue(_)), [b'E', b'N', b'\r' | b' ', ..]) => {
             window.close_fetch(queue);
@@ -106,20 +106,25 @@ pub(super) fn take(items: &Items, noreply: bool, queue: &mut Queue, input: &[u8]
 
 /// Whether the change was done; None: the code is no answer to it.
 fn outcome(op: Op, code: &[u8]) -> Option<bool> {
-    match (op, code) {
-        (Op::Set | Op::Add | Op::Replace | Op::Delete | Op::Touch, b"HD") => Some(true),
-        (Op::Set | Op::Add | Op::Replace, b"NS" | b"EX" | b"NF")
-        | (Op::Delete | Op::Incr | Op::Decr, b"NF")
-        | (Op::Touch, b"EN" | b"NF") => Some(false),
+    match (op.shape(), code) {
+        (Shape::Store | Shape::Swap | Shape::Extend | Shape::Remove | Shape::Touch, b"HD") => Some(true),
+        (Shape::Store, b"NS" | b"EX" | b"NF")
+        | (Shape::Extend, b"NS" | b"NF")
+        | (Shape::Swap, b"EX" | b"NF")
+        | (Shape::Remove | Shape::Count, b"NF")
+        | (Shape::Touch, b"EN" | b"NF") => Some(false),
         _ => None,
     }
 }
 
-/// `VA <len> k<key>` and the bytes.
+/// `VA <len> k<key>[ c<unique>]` and the bytes.
 #[inline]
 fn value(items: &Items, queue: &mut Queue, input: &[u8], line: usize, window: &mut Window) -> Taken {
     let Some((len, flags)) = header(&input[..line]) else { return out_of_step(queue.front(), input) };
-    let Some(key) = flags.strip_prefix(b"k") else { return out_of_step(queue.front(), input) };
+    let Some(front) = queue.front().copied() else { return out_of_step(None, input) };
+    let Some((key, unique)) = key_and_unique(flags, front.what.kind()) else {
+        return out_of_step(queue.front(), input);
+    };
     let whole = line + len + 2;
     if input.len() < whole {
         return Taken::More(whole);
@@ -130,16 +135,25 @@ fn value(items: &Items, queue: &mut Queue, input: &[u8], line: usize, window: &m
             input[whole - 2..whole].escape_ascii()
         ));
     }
-    let Some(front) = queue.front().copied() else { return out_of_step(None, input) };
     if !items.is_key(front.id, key) {
         return out_of_order(items, queue, key, whole, window);
     }
     queue.pop_front();
-    window.value(items, front.id, &input[line..whole - 2]);
+    window.value(items, &front, &input[line..whole - 2], unique);
     if matches!(front.what, What::LastValue(_)) {
         window.answered(&front);
     }
     Taken::Bytes(whole)
+}
+
+#[inline]
+fn key_and_unique(flags: &[u8], kind: Option<Op>) -> Option<(&[u8], u64)> {
+    let flags = flags.strip_prefix(b"k")?;
+    if kind != Some(Op::Gets) {
+        return Some((flags, 0));
+    }
+    let (key, rest) = flags.split_at(memchr::memchr(b' ', flags)?);
+    Some((key, parse_u64(rest.strip_prefix(b" c")?)?))
 }
 
 fn count(queue: &mut Queue, input: &[u8], line: usize, op: Op, window: &mut Window) -> Taken {

@@ -12,7 +12,8 @@ mod meta;
 mod text;
 
 use super::items::{ItemId, Items};
-use super::plan::{Op, Wire};
+use super::op::{Op, Shape};
+use super::plan::Wire;
 use super::window::{Asked, Queue, Taken, What, Window};
 
 /// One protocol, for the items of one plan.
@@ -31,10 +32,20 @@ pub(super) struct Request<'a> {
     pub(super) op: Op,
     /// One, or of a get any number but 0.
     pub(super) ids: &'a [ItemId],
+    /// Of a cas: what its gets told; None: this is the gets.
+    pub(super) unique: Option<u64>,
     /// It asks for no answer.
     pub(super) quiet: bool,
     /// When its latency starts.
     pub(super) due_ns: u64,
+}
+
+impl Request<'_> {
+    /// What is sent: a cas begins with a gets.
+    #[inline]
+    fn spoken(&self) -> Op {
+        if self.op == Op::Cas && self.unique.is_none() { Op::Gets } else { self.op }
+    }
 }
 
 impl Speech {
@@ -45,7 +56,8 @@ impl Speech {
     /// Appends a request, and what is awaited for it.
     #[inline]
     pub(super) fn push_request(&mut self, out: &mut Vec<u8>, queue: &mut Queue, request: Request<'_>) {
-        if request.op.stores() {
+        let spoken = request.spoken();
+        if spoken.stores() {
             self.stamp = self.stamp.wrapping_add(1);
         }
         match self.wire {
@@ -54,12 +66,23 @@ impl Speech {
             Wire::Binary => binary::push(&self.items, out, request, self.stamp),
         }
         let (op, due_ns) = (request.op, request.due_ns);
-        if op.fetches() {
+        if spoken.fetches() {
             let (last, others) = request.ids.split_last().expect("a get names a key");
             queue.extend(others.iter().map(|&id| Asked { due_ns, id, what: What::Value(op) }));
             queue.push_back(Asked { due_ns, id: *last, what: What::LastValue(op) });
         } else if !request.quiet {
             queue.push_back(Asked { due_ns, id: request.ids[0], what: What::Answer(op) });
+        }
+    }
+
+    /// Whether a request of this kind can do without an answer. What tells something cannot.
+    #[inline]
+    pub(super) fn can_be_quiet(&self, op: Op) -> bool {
+        match op.shape() {
+            Shape::Fetch | Shape::Swap => false,
+            // The other protocols have no silent one.
+            Shape::Touch => self.wire == Wire::Text,
+            Shape::Store | Shape::Extend | Shape::Remove | Shape::Count => true,
         }
     }
 
@@ -113,10 +136,10 @@ const LINE_BYTES_MAX: usize = 2048;
 fn out_of_step(awaited: Option<&Asked>, input: &[u8]) -> Taken {
     let shown = input[..input.len().min(60)].escape_ascii();
     Taken::Lost(match awaited.map(|asked| asked.what) {
-        Some(What::Value(op) | What::LastValue(op) | What::Answer(op)) => {
-            format!("out of step: a {} was answered {shown}", op.name())
-        }
-        Some(What::Fence { .. }) => format!("out of step: the request that ends a batch was answered {shown}"),
+        Some(what) => match what.kind() {
+            Some(op) => format!("out of step: a {} was answered {shown}", op.name()),
+            None => format!("out of step: the request that ends a batch was answered {shown}"),
+        },
         None => format!("out of step: nothing was asked, and {shown} came"),
     })
 }

@@ -2,8 +2,9 @@
 
 use super::{Request, Speech};
 use crate::load::items::{ItemId, Items};
+use crate::load::op::Op;
 use crate::load::outcome::Outcome;
-use crate::load::plan::{Op, Plan, SizePlan, TtlPlan, Wire};
+use crate::load::plan::{Plan, SizePlan, TtlPlan, Wire};
 use crate::load::window::{Queue, Taken, Window};
 
 fn speech(wire: Wire, noreply: bool) -> Speech {
@@ -17,7 +18,7 @@ fn ids(numbers: &[u64]) -> Vec<ItemId> {
 
 fn ask(speech: &mut Speech, queue: &mut Queue, op: Op, numbers: &[u64]) -> Vec<u8> {
     let mut out = Vec::new();
-    speech.push_request(&mut out, queue, Request { op, ids: &ids(numbers), quiet: false, due_ns: 1 });
+    speech.push_request(&mut out, queue, Request { op, ids: &ids(numbers), unique: None, quiet: false, due_ns: 1 });
     out
 }
 
@@ -33,7 +34,7 @@ fn value(speech: &Speech, number: u64) -> String {
 
 /// Takes `reply` as a connection does that receives it one byte at a time.
 fn take_bytewise(speech: &Speech, queue: &mut Queue, reply: &[u8]) -> (Outcome, Option<String>) {
-    let mut window = Window::new(2);
+    let mut window = Window::new(2, &[]);
     let (mut from, mut to, mut least) = (0, 0, 1);
     while to < reply.len() {
         to += 1;
@@ -87,6 +88,141 @@ fn meta_requests_are_what_the_protocol_says() {
         (Op::Touch, &[1], format!("mg {one} T60\r\n")),
     ] {
         assert_eq!(ask(&mut speech, &mut queue, op, numbers), bytes.as_bytes());
+    }
+}
+
+/// Asks for the second half of a cas.
+fn swap(speech: &mut Speech, queue: &mut Queue, unique: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    let request = Request { op: Op::Cas, ids: &ids(&[1]), unique: Some(unique), quiet: false, due_ns: 1 };
+    speech.push_request(&mut out, queue, request);
+    out
+}
+
+#[test]
+fn pieces_go_before_and_behind() {
+    // Eight letters, four bits each, the lowest first.
+    let (one, number) = (key(1), "baaaaaaa");
+    for (wire, op, bytes) in [
+        (Wire::Text, Op::Append, format!("append {one} 0 60 10\r\n({number})\r\n")),
+        (Wire::Text, Op::Prepend, format!("prepend {one} 0 60 10\r\n[{number}]\r\n")),
+        (Wire::Meta, Op::Append, format!("ms {one} 10 MA\r\n({number})\r\n")),
+        (Wire::Meta, Op::Prepend, format!("ms {one} 10 MP\r\n[{number}]\r\n")),
+    ] {
+        let asked = ask(&mut speech(wire, false), &mut Queue::new(), op, &[1]);
+        assert_eq!(asked, bytes.as_bytes());
+    }
+    let frame = ask(&mut speech(Wire::Binary, false), &mut Queue::new(), Op::Append, &[1]);
+    let head = [0x80, 0x0e, 0, 32, 0, 0, 0, 0, 0, 0, 0, 42, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(frame[..24], head);
+    assert_eq!((frame.len(), frame[56], frame[65]), (66, b'(', b')'));
+}
+
+#[test]
+fn a_piece_for_a_key_that_is_not_there_is_refused() {
+    for (wire, reply, stored) in [
+        (Wire::Text, b"STORED\r\n".to_vec(), 1),
+        (Wire::Text, b"NOT_STORED\r\n".to_vec(), 0),
+        (Wire::Meta, b"HD\r\n".to_vec(), 1),
+        (Wire::Meta, b"NS\r\n".to_vec(), 0),
+        (Wire::Binary, frame(0x0e, 0, 1, &[], ""), 1),
+        (Wire::Binary, frame(0x0e, 5, 1, &[], "Not stored."), 0),
+    ] {
+        let mut speech = speech(wire, false);
+        let mut queue = Queue::new();
+        ask(&mut speech, &mut queue, Op::Append, &[1]);
+        let (outcome, lost) = take_bytewise(&speech, &mut queue, &reply);
+        assert_eq!((outcome.stored, outcome.refused, lost), (stored, 1 - stored, None), "{wire:?}");
+    }
+}
+
+/// A unique that no half of a word holds.
+const UNIQUE: u64 = 0x0123_4567_89ab_cdef;
+
+struct Exchange {
+    wire: Wire,
+    fetch: Vec<u8>,
+    fetched: Vec<u8>,
+    swap: Vec<u8>,
+}
+
+/// Each protocol's gets, its answer, and the cas that follows.
+fn exchanges() -> [Exchange; 3] {
+    let (one, stored) = (key(1), value(&speech(Wire::Text, false), 1));
+    let mut fetched = frame(0, 0, 1, &[0; 4], &stored);
+    fetched[16..24].copy_from_slice(&UNIQUE.to_be_bytes());
+    let mut fetch = vec![0x80, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    fetch.extend(one.as_bytes());
+    let mut swap = vec![0x80, 1, 0, 32, 8, 0, 0, 0, 0, 0, 0, 48, 0, 0, 0, 1];
+    swap.extend(UNIQUE.to_be_bytes());
+    swap.extend([0, 0, 0, 0, 0, 0, 0, 60]);
+    swap.extend(format!("{one}{stored}").bytes());
+    let text = |text: String| text.into_bytes();
+    [
+        Exchange {
+            wire: Wire::Text,
+            fetch: text(format!("gets {one}\r\n")),
+            fetched: text(format!("VALUE {one} 0 8 {UNIQUE}\r\n{stored}\r\nEND\r\n")),
+            swap: text(format!("cas {one} 0 60 8 {UNIQUE}\r\n{stored}\r\n")),
+        },
+        Exchange {
+            wire: Wire::Meta,
+            fetch: text(format!("mg {one} k v c\r\n")),
+            fetched: text(format!("VA 8 k{one} c{UNIQUE}\r\n{stored}\r\n")),
+            swap: text(format!("ms {one} 8 T60 C{UNIQUE}\r\n{stored}\r\n")),
+        },
+        Exchange { wire: Wire::Binary, fetch, fetched, swap },
+    ]
+}
+
+#[test]
+fn a_cas_is_sent_with_the_unique_that_its_gets_told() {
+    for Exchange { wire, fetch, fetched, swap: stored } in exchanges() {
+        let mut speech = speech(wire, false);
+        let mut queue = Queue::new();
+        assert_eq!(ask(&mut speech, &mut queue, Op::Cas, &[1]), fetch, "{wire:?}");
+        let mut window = Window::new(2, &[Op::Gets, Op::Cas]);
+        assert_eq!(speech.take(&mut queue, &fetched, &mut window), Taken::Bytes(fetched.len()), "{wire:?}");
+        assert_eq!(window.told, [(ItemId::item(1), UNIQUE)], "{wire:?}");
+        assert_eq!(swap(&mut speech, &mut queue, UNIQUE), stored, "{wire:?}");
+        let outcome = window.close();
+        assert_eq!((outcome.hits, outcome.kinds[0].latency.len()), (1, 1), "{wire:?}");
+    }
+}
+
+#[test]
+fn a_gets_of_the_mix_tells_nobody() {
+    for Exchange { wire, fetched, .. } in exchanges() {
+        let mut speech = speech(wire, false);
+        let mut queue = Queue::new();
+        ask(&mut speech, &mut queue, Op::Gets, &[1]);
+        let mut window = Window::new(2, &[]);
+        assert_eq!(speech.take(&mut queue, &fetched, &mut window), Taken::Bytes(fetched.len()), "{wire:?}");
+        assert!(window.told.is_empty());
+    }
+}
+
+#[test]
+fn a_cas_may_lose_or_find_nothing() {
+    for noreply in [false, true] {
+        for (wire, reply, stored) in [
+            (Wire::Text, b"STORED\r\n".to_vec(), 1),
+            (Wire::Text, b"EXISTS\r\n".to_vec(), 0),
+            (Wire::Text, b"NOT_FOUND\r\n".to_vec(), 0),
+            (Wire::Meta, b"HD\r\n".to_vec(), 1),
+            (Wire::Meta, b"EX\r\n".to_vec(), 0),
+            (Wire::Meta, b"NF\r\n".to_vec(), 0),
+            (Wire::Binary, frame(1, 0, 1, &[], ""), 1),
+            (Wire::Binary, frame(1, 2, 1, &[], "Data exists for key."), 0),
+            (Wire::Binary, frame(1, 1, 1, &[], "Not found"), 0),
+        ] {
+            let mut speech = speech(wire, noreply);
+            let mut queue = Queue::new();
+            swap(&mut speech, &mut queue, UNIQUE);
+            let (outcome, lost) = take_bytewise(&speech, &mut queue, &reply);
+            assert_eq!((outcome.stored, outcome.refused, lost), (stored, 1 - stored, None), "{wire:?}");
+            assert!(queue.is_empty(), "{wire:?}");
+        }
     }
 }
 
@@ -185,6 +321,13 @@ fn an_answer_that_the_request_cannot_have_is_out_of_step() {
         (Wire::Text, Op::Get, "VALUE x 0 -1\r\n"),
         (Wire::Text, Op::Get, "VALUE x 0 99999999999999999999\r\n"),
         (Wire::Text, Op::Get, "\r\n"),
+        (Wire::Text, Op::Get, "VALUE x 0 1 5\r\nx\r\nEND\r\n"),
+        (Wire::Text, Op::Gets, "VALUE x 0 1\r\nx\r\nEND\r\n"),
+        (Wire::Text, Op::Gets, "VALUE x 0 1 -5\r\nx\r\nEND\r\n"),
+        (Wire::Text, Op::Cas, "STORED\r\n"),
+        (Wire::Text, Op::Append, "EXISTS\r\n"),
+        (Wire::Meta, Op::Gets, "VA 1 kx\r\nx\r\n"),
+        (Wire::Meta, Op::Append, "EX\r\n"),
         (Wire::Meta, Op::Get, "HD\r\n"),
         (Wire::Meta, Op::Get, "VA 1\r\nx\r\n"),
         (Wire::Meta, Op::Set, "EN\r\n"),

@@ -2,7 +2,7 @@
 
 use crate::base::{parse_u64, push_u64};
 use crate::load::items::{Items, is_counter_value};
-use crate::load::plan::Op;
+use crate::load::op::{Op, Shape};
 use crate::load::window::{Queue, Taken, What, Window};
 
 use super::{LINE_BYTES_MAX, Request, VALUE_BYTES_MAX, is_error_line, line_len, out_of_order, out_of_step, settle};
@@ -11,7 +11,7 @@ pub(super) const FENCE: &[u8] = b"version\r\n";
 
 #[inline]
 pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp: u32) {
-    let (op, id) = (request.op, request.ids[0]);
+    let (op, id) = (request.spoken(), request.ids[0]);
     out.extend_from_slice(op.name().as_bytes());
     if op == Op::Gat {
         out.push(b' ');
@@ -21,23 +21,27 @@ pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp
         out.push(b' ');
         items.push_key(id, out);
     }
-    match op {
-        Op::Get | Op::Gat | Op::Delete => {}
-        Op::Set | Op::Add | Op::Replace => {
+    match op.shape() {
+        Shape::Fetch | Shape::Remove => {}
+        Shape::Store | Shape::Swap | Shape::Extend => {
             out.extend_from_slice(b" 0 ");
             push_u64(out, u64::from(items.ttl_s(id)));
             out.push(b' ');
-            push_u64(out, items.value_len(id) as u64);
+            push_u64(out, items.carried_len(op, id) as u64);
+            if let Some(unique) = request.unique {
+                out.push(b' ');
+                push_u64(out, unique);
+            }
         }
-        Op::Incr | Op::Decr => out.extend_from_slice(b" 1"),
-        Op::Touch => {
+        Shape::Count => out.extend_from_slice(b" 1"),
+        Shape::Touch => {
             out.push(b' ');
             push_u64(out, u64::from(items.ttl_s(id)));
         }
     }
     out.extend_from_slice(if request.quiet { b" noreply\r\n" } else { b"\r\n" });
     if op.stores() {
-        items.push_value(id, stamp, out);
+        items.push_carried(op, id, stamp, out);
         out.extend_from_slice(b"\r\n");
     }
 }
@@ -86,19 +90,21 @@ pub(super) fn take(items: &Items, noreply: bool, queue: &mut Queue, input: &[u8]
 /// Whether the change was done; None: the line is no answer to it.
 #[inline]
 fn outcome(op: Op, line: &[u8]) -> Option<bool> {
-    match (op, line) {
-        (Op::Set | Op::Add | Op::Replace, b"STORED\r\n")
-        | (Op::Delete, b"DELETED\r\n")
-        | (Op::Touch, b"TOUCHED\r\n") => Some(true),
-        (Op::Set | Op::Add | Op::Replace, b"NOT_STORED\r\n" | b"EXISTS\r\n")
-        | (Op::Delete | Op::Touch | Op::Incr | Op::Decr, b"NOT_FOUND\r\n") => Some(false),
+    match (op.shape(), line) {
+        (Shape::Store | Shape::Swap | Shape::Extend, b"STORED\r\n")
+        | (Shape::Remove, b"DELETED\r\n")
+        | (Shape::Touch, b"TOUCHED\r\n") => Some(true),
+        (Shape::Store, b"NOT_STORED\r\n" | b"EXISTS\r\n")
+        | (Shape::Extend, b"NOT_STORED\r\n")
+        | (Shape::Swap, b"EXISTS\r\n" | b"NOT_FOUND\r\n")
+        | (Shape::Remove | Shape::Touch | Shape::Count, b"NOT_FOUND\r\n") => Some(false),
         // A counter that was decremented may have blanks behind it, up to its old length.
-        (Op::Incr | Op::Decr, _) if is_counter_value(line.trim_ascii_end()) => Some(true),
+        (Shape::Count, _) if is_counter_value(line.trim_ascii_end()) => Some(true),
         _ => None,
     }
 }
 
-/// `VALUE <key> <flags> <len>`, the bytes, and `END` behind the last key that was asked for.
+/// `VALUE <key> <flags> <len>[ <unique>]`, the bytes, and `END` behind the last key that was asked for.
 #[inline]
 fn value(items: &Items, queue: &mut Queue, input: &[u8], window: &mut Window) -> Taken {
     let Some(line) = line_len(input) else {
@@ -108,8 +114,12 @@ fn value(items: &Items, queue: &mut Queue, input: &[u8], window: &mut Window) ->
             Taken::More(input.len() + 1)
         };
     };
-    let Some((key, len)) = header(&input[6..line]) else { return out_of_step(queue.front(), input) };
     let Some(front) = queue.front().copied() else { return out_of_step(None, input) };
+    let found = match front.what.kind() {
+        Some(Op::Gets) => header_with_unique(&input[6..line]),
+        _ => header(&input[6..line]).map(|(key, len)| (key, len, 0)),
+    };
+    let Some((key, len, unique)) = found else { return out_of_step(queue.front(), input) };
     let end = line + len;
     // Looked at before the rest is there: what is shorter than it says would be awaited for ever.
     if input.len() < end + 2 {
@@ -128,15 +138,26 @@ fn value(items: &Items, queue: &mut Queue, input: &[u8], window: &mut Window) ->
             return Taken::Lost(format!("a fetch ends with {}", input[end + 2..whole].escape_ascii()));
         }
         queue.pop_front();
-        window.value(items, front.id, &input[line..end]);
+        window.value(items, &front, &input[line..end], unique);
         window.answered(&front);
     } else if items.is_key(front.id, key) {
         queue.pop_front();
-        window.value(items, front.id, &input[line..end]);
+        window.value(items, &front, &input[line..end], unique);
     } else {
         return out_of_order(items, queue, key, whole, window);
     }
     Taken::Bytes(whole)
+}
+
+/// Key, length and unique of what follows `VALUE `.
+fn header_with_unique(rest: &[u8]) -> Option<(&[u8], usize, u64)> {
+    let rest = rest.strip_suffix(b"\r\n")?;
+    let (rest, unique) = rest.split_at(memchr::memrchr(b' ', rest)?);
+    let mut words = rest.split(|byte| *byte == b' ');
+    let (key, flags, len) = (words.next().filter(|key| !key.is_empty())?, words.next()?, words.next()?);
+    parse_u64(flags)?;
+    let len = usize::try_from(parse_u64(len)?).ok().filter(|len| *len <= VALUE_BYTES_MAX)?;
+    if words.next().is_some() { None } else { Some((key, len, parse_u64(&unique[1..])?)) }
 }
 
 /// Key and length of what follows `VALUE `.

@@ -1,0 +1,142 @@
+//! THE table of requests: one row per word of `--mix`. What a request names and carries, its bytes in three protocols, the
+//! help and the figures by kind follow from its row.
+//!
+//! ```text
+//! shape    names              carries     text                                   meta              binary
+//! Fetch    keys               –           get KEY…                               mg KEY k v        24 B KEY
+//! Store    a key              a value     set KEY 0 TTL LEN                      ms KEY LEN MODE   24 B, 8 B, KEY VALUE
+//! Swap     a key              a value     gets KEY, and then cas KEY … UNIQUE    mg … c, ms … C    the header's cas field
+//! Extend   a key              a piece     append KEY 0 TTL LEN                   ms KEY LEN MODE   24 B, KEY PIECE
+//! Remove   a key              –           delete KEY                             md KEY            24 B, KEY
+//! Count    a counter's key    –           incr KEY 1                             ma KEY MODE       24 B, 20 B, KEY
+//! Touch    a key              –           touch KEY TTL                          mg KEY T          24 B, 4 B, KEY
+//! ```
+
+/// What requests of one kind name, carry and are answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Answered with values.
+    Fetch,
+    /// Carries a value.
+    Store,
+    /// Two requests: one that tells the item's unique, and a store that holds if the unique still does.
+    Swap,
+    /// Carries a piece of a value.
+    Extend,
+    /// Names a key.
+    Remove,
+    /// Names a counter.
+    Count,
+    /// Carries a time to live.
+    Touch,
+}
+
+macro_rules! ops {
+    ($($(#[doc = $doc:literal])+ $op:ident = $name:literal, $shape:ident, $mode:literal, $opcode:literal, $silent:expr;)+) => {
+        /// One kind of request.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Op { $($(#[doc = $doc])+ $op,)+ }
+
+        impl Op {
+            /// How many there are.
+            pub const COUNT: usize = [$($name,)+].len();
+
+            /// All of them, in the order of the table.
+            pub const ALL: [Self; Self::COUNT] = [$(Self::$op,)+];
+
+            /// The command's name.
+            pub const fn name(self) -> &'static str { match self { $(Self::$op => $name,)+ } }
+
+            /// What it does, in one line.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$op => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
+            /// What it names, carries and is answered with.
+            pub const fn shape(self) -> Shape { match self { $(Self::$op => Shape::$shape,)+ } }
+
+            /// The mode flag of its meta command.
+            pub(super) const fn meta_mode(self) -> &'static [u8] { match self { $(Self::$op => $mode,)+ } }
+
+            /// The number of its frame.
+            pub(super) const fn opcode(self) -> u8 { match self { $(Self::$op => $opcode,)+ } }
+
+            /// The number of its frame that is answered only when there is more to say than that it was done. None: it
+            /// is always answered.
+            pub(super) const fn silent_opcode(self) -> Option<u8> { match self { $(Self::$op => $silent,)+ } }
+        }
+    };
+}
+
+ops! {
+    /// Fetches one value, or as many as --multiget says.
+    Get = "get", Fetch, b"", 0x00, Some(0x09);
+    /// As get, with the items' uniques.
+    Gets = "gets", Fetch, b"", 0x00, Some(0x09);
+    /// Fetches a value and renews its time to live.
+    Gat = "gat", Fetch, b"", 0x1d, Some(0x1e);
+    /// Stores a value.
+    Set = "set", Store, b"", 0x01, Some(0x11);
+    /// Stores a value that must not be there.
+    Add = "add", Store, b" ME", 0x02, Some(0x12);
+    /// Stores a value that must be there.
+    Replace = "replace", Store, b" MR", 0x03, Some(0x13);
+    /// Puts 10 bytes behind a value that must be there.
+    Append = "append", Extend, b" MA", 0x0e, Some(0x19);
+    /// Puts 10 bytes before a value that must be there.
+    Prepend = "prepend", Extend, b" MP", 0x0f, Some(0x1a);
+    /// Two requests: a gets, and a store with the unique that it told.
+    Cas = "cas", Swap, b"", 0x01, None;
+    /// Removes a value.
+    Delete = "delete", Remove, b"", 0x04, Some(0x14);
+    /// Adds 1 to a counter.
+    Incr = "incr", Count, b"", 0x05, Some(0x15);
+    /// Takes 1 from a counter.
+    Decr = "decr", Count, b" MD", 0x06, Some(0x16);
+    /// Renews a time to live.
+    Touch = "touch", Touch, b"", 0x1c, None;
+}
+
+impl Op {
+    /// Its place in the table.
+    pub(super) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Whether its key is a counter's.
+    pub const fn counts(self) -> bool {
+        matches!(self.shape(), Shape::Count)
+    }
+
+    /// Whether its reply carries values.
+    pub const fn fetches(self) -> bool {
+        matches!(self.shape(), Shape::Fetch)
+    }
+
+    /// Whether the request carries a value or a piece of one.
+    pub const fn stores(self) -> bool {
+        matches!(self.shape(), Shape::Store | Shape::Swap | Shape::Extend)
+    }
+
+    /// Whether one request may name many keys.
+    pub(super) const fn takes_keys(self) -> bool {
+        matches!(self, Self::Get | Self::Gets)
+    }
+
+    /// The names, for a person who has to choose.
+    pub(super) fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Op;
+
+    #[test]
+    fn a_place_in_the_table_is_an_index() {
+        for (place, op) in Op::ALL.into_iter().enumerate() {
+            assert_eq!(op.index(), place);
+        }
+    }
+}
