@@ -16,7 +16,7 @@ use crate::base::Clock;
 use super::items::ItemId;
 use super::plan::Target;
 use super::window::{Queue, Taken, Window};
-use super::wire::Speech;
+use super::wire::{Speech, TURNED_AWAY};
 
 pub(super) struct Connection {
     /// A socket of any family: what is used of the type is the same for all.
@@ -110,7 +110,10 @@ impl Connection {
                 Some(false) | None => break,
             }
         }
-        let asked = speech.fence().trim_ascii_end().escape_ascii();
+        if answer == TURNED_AWAY {
+            return Err(io::Error::new(ErrorKind::ConnectionRefused, shown(&answer)));
+        }
+        let asked = speech.fence_name();
         Err(io::Error::new(ErrorKind::Unsupported, format!("{asked} was answered by {}", shown(&answer))))
     }
 
@@ -167,7 +170,7 @@ impl Connection {
             if self.held_len == 0 {
                 match compare(&mut self.queue, &buffer[..len], speech, window) {
                     Ok((used, least)) => self.hold(&buffer[used..len], least),
-                    Err(why) => return self.lose(&why, window),
+                    Err(loss) => return self.give_up(loss, window),
                 }
             } else {
                 self.held_len += len;
@@ -178,7 +181,7 @@ impl Connection {
                             self.held_len -= used;
                             self.held_least = least;
                         }
-                        Err(why) => return self.lose(&why, window),
+                        Err(loss) => return self.give_up(loss, window),
                     }
                 }
             }
@@ -208,25 +211,47 @@ impl Connection {
     }
 
     #[cold]
+    fn give_up(&mut self, loss: Loss, window: &mut Window) {
+        match loss {
+            Loss::Fault(why) => self.lose(&why, window),
+            Loss::TurnedAway => {
+                window.error(TURNED_AWAY);
+                self.close(window);
+            }
+        }
+    }
+
+    #[cold]
     fn lose(&mut self, why: &str, window: &mut Window) {
+        window.fault(why.to_string());
+        self.close(window);
+    }
+
+    fn close(&mut self, window: &mut Window) {
         self.state = State::Lost;
         self.queue.clear();
         window.outcome.lost_connections += 1;
-        window.fault(why.to_string());
         // Ignored: it may have ended already.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }
 
+/// Why a connection is of no use any more.
+enum Loss {
+    Fault(String),
+    TurnedAway,
+}
+
 /// Compares replies until one is not whole. Says how many bytes were understood, and how many the rest must come to.
 #[inline]
-fn compare(queue: &mut Queue, input: &[u8], speech: &Speech, window: &mut Window) -> Result<(usize, usize), String> {
+fn compare(queue: &mut Queue, input: &[u8], speech: &Speech, window: &mut Window) -> Result<(usize, usize), Loss> {
     let mut used = 0;
     while used < input.len() {
         match speech.take(queue, &input[used..], window) {
             Taken::Bytes(bytes) => used += bytes,
             Taken::More(least) => return Ok((used, least)),
-            Taken::Lost(why) => return Err(why),
+            Taken::Lost(why) => return Err(Loss::Fault(why)),
+            Taken::TurnedAway => return Err(Loss::TurnedAway),
         }
     }
     Ok((used, 0))

@@ -150,8 +150,9 @@ impl Items {
         let least = u32::try_from(keys.prefix.len() + DIGITS).unwrap_or(u32::MAX);
         let (shortest, longest) = self.keys.bounds();
         if shortest < least || longest > KEY_LEN_MAX {
+            let range = if shortest == longest { shortest.to_string() } else { format!("{shortest} to {longest}") };
             return Err(invalid(format!(
-                "keys of {shortest} to {longest} bytes: with the prefix {:?} they have {least} to {KEY_LEN_MAX}",
+                "keys of {range} bytes: with the prefix {:?} they have {least} to {KEY_LEN_MAX}",
                 keys.prefix
             )));
         }

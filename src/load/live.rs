@@ -10,6 +10,32 @@ pub struct Live {
     requests: AtomicU64,
     faults: AtomicU64,
     stop: AtomicBool,
+    /// What is done now, as its place in `Phase::ALL`.
+    phase: AtomicU64,
+}
+
+/// What a load is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It stores the keys.
+    Fill,
+    /// It sends what is not counted.
+    Warmup,
+    /// It sends what is counted.
+    Load,
+}
+
+impl Phase {
+    const ALL: [Self; 3] = [Self::Fill, Self::Warmup, Self::Load];
+
+    /// Its word.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Fill => "fill",
+            Self::Warmup => "warmup",
+            Self::Load => "load",
+        }
+    }
 }
 
 /// What a thread has told already.
@@ -23,6 +49,17 @@ impl Live {
     /// Requests answered up to now, and faults and errors found.
     pub fn counts(&self) -> (u64, u64) {
         (self.requests.load(Ordering::Relaxed), self.faults.load(Ordering::Relaxed))
+    }
+
+    /// Says what comes next.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u64, Ordering::Relaxed);
+    }
+
+    /// What was said last; at first, fill.
+    pub fn phase(&self) -> Phase {
+        let place = usize::try_from(self.phase.load(Ordering::Relaxed)).unwrap_or(0);
+        Phase::ALL.get(place).copied().unwrap_or(Phase::Load)
     }
 
     /// Ends the window early.

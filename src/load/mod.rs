@@ -50,7 +50,7 @@ pub mod twitter;
 mod window;
 mod wire;
 
-pub use live::Live;
+pub use live::{Live, Phase};
 pub use op::{Op, Shape};
 pub use outcome::{BUSY_SHARE_MAX, Kind, NOTES_MAX, Outcome};
 pub use plan::{KeyPlan, Mix, Pacing, Plan, Popularity, SizePlan, Target, TtlPlan, Waiting, Wire};

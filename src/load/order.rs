@@ -204,7 +204,7 @@ fn plan(given: &Given) -> Result<Plan, String> {
     set(&mut plan.ttl, given.number("ttl", 0, 2_592_000)?.map(TtlPlan::Fixed));
     set(&mut plan.seed, given.number("seed", 0, u64::MAX)?);
     set(&mut plan.keys.popularity, given.number("zipf", 0.0, 10.0)?.map(Popularity::Zipf));
-    set(&mut plan.keys.popularity, given.read("hot", hot)?);
+    set(&mut plan.keys.popularity, given.text("hot").map(|text| hot(&text)).transpose()?);
     set(&mut plan.pacing, given.number("rate", 0.001, 1e9)?.map(|per_second| Pacing::Open { per_second }));
     plan.noreply = given.has("noreply");
     if given.has("sleep") {
@@ -288,10 +288,12 @@ fn size(text: &str) -> Option<SizePlan> {
 }
 
 /// `0.9:0.01`.
-fn hot(text: &str) -> Option<Popularity> {
-    let (requests, keys) = text.split_once(':')?;
+fn hot(text: &str) -> Result<Popularity, String> {
     let share = |text: &str| text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-    Some(Popularity::HotSet { requests: share(requests)?, keys: share(keys)? })
+    match text.split_once(':').map(|(requests, keys)| (share(requests), share(keys))) {
+        Some((Some(requests), Some(keys))) => Ok(Popularity::HotSet { requests, keys }),
+        Some(_) | None => Err(format!("{}: {text:?} is not two shares of 1, like 0.9:0.01", written("hot"))),
+    }
 }
 
 fn options() -> Options {

@@ -27,14 +27,19 @@ const PERCENTILES: [(&str, f64); 5] = [("p50", 50.0), ("p90", 90.0), ("p99", 99.
 impl Report<'_> {
     /// For people.
     pub(super) fn lines(&self) -> String {
-        let mut text = format!("{} at {}, {}\n", describe_asked(self.plan), self.target, describe_sent(self.plan));
+        let mut text = format!(
+            "load            {}\nserver          {}, {}\n",
+            describe_asked(self.plan),
+            self.target,
+            describe_sent(self.plan)
+        );
         if let Some(fill) = self.fill {
             let bound = if self.load.is_none() { "" } else { " first" };
             text.push_str(&format!(
                 "stored{bound}     {} items in {:.2} s, {} a second\n",
                 grouped(fill.stored),
                 fill.elapsed.as_secs_f64(),
-                grouped(rounded(fill.per_second()))
+                grouped(rounded(fill.stored as f64 / fill.elapsed.as_secs_f64().max(1e-9)))
             ));
             push_faults(&mut text, fill);
         }
@@ -101,6 +106,8 @@ fn push_load(text: &mut String, plan: &Plan, load: &Outcome) {
             percentiles.push_str(&format!("  {name} {}", micros(load.latency_ns(percent) as f64)));
         }
         line("latency, us", format!("{percentiles}  max {}", micros(load.latency.max() as f64)));
+    } else if plan.noreply {
+        line("latency, us", "unknown: nothing asked for a reply".to_string());
     }
     let timed: Vec<_> = load.kinds.iter().filter(|kind| !kind.latency.is_empty()).collect();
     if timed.len() > 1 {
@@ -131,12 +138,14 @@ fn push_load(text: &mut String, plan: &Plan, load: &Outcome) {
 
 fn push_faults(text: &mut String, outcome: &Outcome) {
     if outcome.faults + outcome.errors + outcome.lost_connections > 0 {
-        text.push_str(&format!(
-            "WRONG           {} replies were not what they must be, {} errors, {} connections lost\n",
-            grouped(outcome.faults),
-            grouped(outcome.errors),
-            outcome.lost_connections
-        ));
+        let parts = [
+            (outcome.faults, "replies were not what they must be"),
+            (outcome.errors, "errors"),
+            (outcome.lost_connections, "connections lost"),
+        ];
+        let parts =
+            parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{} {what}", grouped(*count)));
+        text.push_str(&format!("WRONG           {}\n", parts.collect::<Vec<_>>().join(", ")));
         for note in &outcome.notes {
             text.push_str(&format!("                {note}\n"));
         }
@@ -149,12 +158,14 @@ pub(super) fn describe(plan: &Plan) -> String {
 }
 
 fn describe_asked(plan: &Plan) -> String {
-    let keys = if plan.keys_per_get > 1 { format!(" of {} keys", plan.keys_per_get) } else { String::new() };
+    let keys = if plan.keys_per_get > 1 { format!(", {} keys a get", plan.keys_per_get) } else { String::new() };
     let noreply = if plan.noreply { " without replies" } else { "" };
     let popularity = match plan.keys.popularity {
         Popularity::Uniform => String::new(),
         Popularity::Zipf(alpha) => format!(", Zipf {alpha}"),
-        Popularity::HotSet { requests, keys } => format!(", {} % for {} %", 100.0 * requests, 100.0 * keys),
+        Popularity::HotSet { requests, keys } => {
+            format!(", {} % of the requests for {} % of the keys", 100.0 * requests, 100.0 * keys)
+        }
     };
     let ttl = match &plan.ttl {
         TtlPlan::Never => String::new(),
@@ -167,13 +178,14 @@ fn describe_asked(plan: &Plan) -> String {
 }
 
 fn describe_sent(plan: &Plan) -> String {
-    let mut text = format!("{}, {} connections", wire(plan), plan.connections);
+    let mut text = format!("{}, {} connections", wire(plan), grouped(plan.connections as u64));
     if plan.idle_connections > 0 {
-        text.push_str(&format!(" and {} idle", plan.idle_connections));
+        text.push_str(&format!(" and {} idle", grouped(plan.idle_connections as u64)));
     }
-    text.push_str(&format!(", {} in flight", plan.pipeline));
+    text.push_str(&format!(", {} in flight on each", grouped(plan.pipeline.into())));
     if let Pacing::Open { per_second } = plan.pacing {
-        text.push_str(&format!(", {per_second} a second wanted"));
+        let wanted = if per_second < 1000.0 { per_second.to_string() } else { grouped(rounded(per_second)) };
+        text.push_str(&format!(", {wanted} a second wanted"));
     }
     if plan.threads > 1 {
         text.push_str(&format!(", {} threads", plan.threads));
@@ -206,8 +218,8 @@ fn mix(plan: &Plan) -> String {
 
 fn size(plan: &SizePlan) -> String {
     match plan {
-        SizePlan::Fixed(bytes) => format!("{bytes} B"),
-        SizePlan::Between(least, most) => format!("{least} to {most} B"),
+        SizePlan::Fixed(bytes) => format!("{} B", grouped(u64::from(*bytes))),
+        SizePlan::Between(least, most) => format!("{} to {} B", grouped(u64::from(*least)), grouped(u64::from(*most))),
         SizePlan::Etc => "ETC's lengths".to_string(),
         SizePlan::KvcacheReg(_) => "kvcache_reg's lengths".to_string(),
     }
@@ -316,7 +328,7 @@ impl Object {
 fn plain(value: f64) -> String {
     // JSON has no infinities; nothing here has one.
     let value = if value.is_finite() { value } else { 0.0 };
-    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.4}") }
+    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.6}") }
 }
 
 /// What is told of a histogram, in microseconds.
@@ -398,7 +410,7 @@ mod tests {
         };
         let plan = Plan::default();
         let lines = Report { target: "x", plan: &plan, fill: None, load: Some(&load) }.lines();
-        assert!(lines.contains("WRONG           3 replies"), "{lines}");
+        assert!(lines.contains("WRONG           3 replies were not what they must be\n"), "{lines}");
         assert!(lines.contains("                item 1 came with the value of item 2\n"), "{lines}");
     }
 }

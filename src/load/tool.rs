@@ -17,10 +17,11 @@ use crate::sys::signal::{Signal, Signals};
 
 use super::bench::{self, Field, FloorPart};
 use super::figures::grouped;
-use super::live::Live;
+use super::live::{Live, Phase};
 use super::order::{Form, Order, Progress, Stage};
 use super::outcome::Outcome;
 use super::plan::{Pacing, Wire};
+use super::random::whole;
 use super::report::{Report, describe};
 use super::server::ServerCommand;
 use super::session::Session;
@@ -98,6 +99,7 @@ pub fn carry_out(order: &Order) -> Result<(String, u8), Failure> {
         let fill = match order.stage {
             Stage::Load => None,
             Stage::Fill | Stage::FillAndLoad => {
+                live.enter(Phase::Fill);
                 Some(session.fill_watched(&live).map_err(|error| Failure::of(order, "fill", &error))?)
             }
         };
@@ -143,8 +145,12 @@ pub fn compare(order: &Order, servers: &[String]) -> Result<(String, u8), Failur
 /// Ramp and warmup, which are not counted unless something is wrong with their replies, and the load.
 fn load(order: &Order, session: &mut Session, live: &Live) -> io::Result<Outcome> {
     let uncounted = order.ramp + order.warmup;
-    let before =
-        if uncounted > Duration::ZERO { Some(session.run_watched(uncounted, order.ramp, live)?) } else { None };
+    let mut before = None;
+    if uncounted > Duration::ZERO {
+        live.enter(Phase::Warmup);
+        before = Some(session.run_watched(uncounted, order.ramp, live)?);
+    }
+    live.enter(Phase::Load);
     let mut load = session.run_watched(order.duration, Duration::ZERO, live)?;
     if let Some(before) = before {
         load.faults += before.faults;
@@ -172,7 +178,7 @@ const LOOKS_PER_LINE: u32 = 10;
 
 fn watch(order: &Order, signals: &Signals, live: &Live, done: &(Mutex<bool>, Condvar)) {
     let clock = Clock::start();
-    let mut progress = Line::new(order);
+    let mut progress = Line::new(order, live.phase());
     let mut looks = 0;
     let mut is_done = done.0.lock().unwrap_or_else(PoisonError::into_inner);
     while !*is_done {
@@ -181,8 +187,12 @@ fn watch(order: &Order, signals: &Signals, live: &Live, done: &(Mutex<bool>, Con
             live.stop();
         }
         looks += 1;
-        if looks % LOOKS_PER_LINE == 0 && !*is_done {
-            progress.show(&clock, live);
+        let (phase, counts, now_us) = (live.phase(), live.counts(), clock.real_us());
+        if phase != progress.phase {
+            progress.enter(phase, counts.0, now_us);
+            looks = 0;
+        } else if looks % LOOKS_PER_LINE == 0 && !*is_done {
+            progress.show(counts, now_us);
         }
     }
     progress.clear();
@@ -193,13 +203,23 @@ struct Line {
     shown: bool,
     on_terminal: bool,
     wanted: Option<f64>,
-    requests: u64,
-    at_us: u64,
+    phase: Phase,
+    /// Where the phase began.
+    first: Mark,
+    /// Where the last line was written.
+    last: Mark,
     dirty: bool,
 }
 
+/// How far the load was at a moment.
+#[derive(Clone, Copy)]
+struct Mark {
+    requests: u64,
+    at_us: u64,
+}
+
 impl Line {
-    fn new(order: &Order) -> Self {
+    fn new(order: &Order, phase: Phase) -> Self {
         let on_terminal = io::stderr().is_terminal();
         let shown = match order.progress {
             Progress::Always => true,
@@ -210,25 +230,40 @@ impl Line {
             Pacing::Open { per_second } => Some(per_second),
             Pacing::Closed => None,
         };
-        Self { shown, on_terminal, wanted, requests: 0, at_us: 0, dirty: false }
+        let start = Mark { requests: 0, at_us: 0 };
+        Self { shown, on_terminal, wanted, phase, first: start, last: start, dirty: false }
     }
 
-    fn show(&mut self, clock: &Clock, live: &Live) {
+    fn enter(&mut self, phase: Phase, requests: u64, at_us: u64) {
+        self.phase = phase;
+        self.first = Mark { requests, at_us };
+        self.last = self.first;
+    }
+
+    /// What is shown of the phase when it has come to `requests`.
+    fn text(&self, requests: u64, faults: u64, now_us: u64) -> String {
+        let rate = (requests - self.last.requests) * 1_000_000 / (now_us - self.last.at_us).max(1);
+        let wanted = match (self.phase, self.wanted) {
+            (Phase::Warmup | Phase::Load, Some(wanted)) => format!(" of {}", grouped(whole(wanted.round()))),
+            (Phase::Fill, _) | (_, None) => String::new(),
+        };
+        let wrong = if faults > 0 { format!(", {} WRONG", grouped(faults)) } else { String::new() };
+        let what = if self.phase == Phase::Fill { "items" } else { "requests" };
+        format!(
+            "{:<6} {:>4} s  {} {what}, {}{wanted} a second{wrong}",
+            self.phase.name(),
+            (now_us - self.first.at_us) / 1_000_000,
+            grouped(requests - self.first.requests),
+            grouped(rate)
+        )
+    }
+
+    fn show(&mut self, (requests, faults): (u64, u64), now_us: u64) {
         if !self.shown {
             return;
         }
-        let (requests, faults) = live.counts();
-        let now_us = clock.real_us();
-        let rate = (requests - self.requests) * 1_000_000 / (now_us - self.at_us).max(1);
-        let wanted = self.wanted.map(|wanted| format!(" of {wanted}")).unwrap_or_default();
-        let wrong = if faults > 0 { format!(", {} WRONG", grouped(faults)) } else { String::new() };
-        let text = format!(
-            "{:>4} s  {} requests, {}{wanted} a second{wrong}",
-            now_us / 1_000_000,
-            grouped(requests),
-            grouped(rate)
-        );
-        (self.requests, self.at_us) = (requests, now_us);
+        let text = self.text(requests, faults, now_us);
+        self.last = Mark { requests, at_us: now_us };
         let line = if self.on_terminal { format!("\r\x1b[K{text}") } else { format!("{text}\n") };
         self.write(&line);
         self.dirty = self.on_terminal;
@@ -243,5 +278,30 @@ impl Line {
     fn write(&self, text: &str) {
         // Ignored: a progress line that cannot be shown harms nothing.
         let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Line, Mark, Phase};
+
+    #[test]
+    fn a_line_tells_of_its_phase_alone() {
+        let mark = |requests, at_us| Mark { requests, at_us };
+        let mut line = Line {
+            shown: true,
+            on_terminal: false,
+            wanted: Some(20_000.0),
+            phase: Phase::Fill,
+            first: mark(0, 0),
+            last: mark(0, 0),
+            dirty: false,
+        };
+        assert_eq!(line.text(700_000, 0, 1_000_000), "fill      1 s  700,000 items, 700,000 a second");
+        line.enter(Phase::Load, 1_000_000, 1_400_000);
+        assert_eq!(
+            line.text(1_019_000, 2, 2_400_000),
+            "load      1 s  19,000 requests, 19,000 of 20,000 a second, 2 WRONG"
+        );
     }
 }

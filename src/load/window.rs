@@ -58,6 +58,8 @@ pub(super) enum Taken {
     More(usize),
     /// What came cannot be: nothing behind it can be understood.
     Lost(String),
+    /// The server has too many connections to serve this one.
+    TurnedAway,
 }
 
 /// The counts of a window.

@@ -32,7 +32,9 @@ fn figures_for_people_are_lines() {
     let port = server.tcp_address().port();
     let ran = bench(&format!("-p {port} -n 500 -c 3 -d 0.05 --sleep -x get=9,set=1 -P 10"));
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{}", ran.stdout);
-    let first = format!("get=9,set=1, 500 keys of 32 B, values of 100 B at 127.0.0.1:{port}, text, 3 connections");
+    let first = format!(
+        "load            get=9,set=1, 500 keys of 32 B, values of 100 B\nserver          127.0.0.1:{port}, text, 3 connections"
+    );
     assert!(ran.stdout.starts_with(&first), "{}", ran.stdout);
     let names = [
         "stored first",
@@ -120,6 +122,24 @@ fn another_protocol_is_exit_code_69_and_a_line() {
 }
 
 #[test]
+fn a_binary_question_is_told_in_words() {
+    let server = Server::start(&[]);
+    let ran = bench(&format!("-p {} -w binary", server.tcp_address().port()));
+    assert_eq!(ran.code, Some(69));
+    let line = "the protocol of --wire: a no-op of the binary protocol was answered by ";
+    assert!(ran.stderr.contains(line), "{}", ran.stderr);
+}
+
+#[test]
+fn a_server_without_room_for_all_connections_is_exit_code_2() {
+    let server = Server::start(&["-c", "4"]);
+    let ran = bench(&format!("-p {} -n 10 -c 10 -d 0.02 --sleep", server.tcp_address().port()));
+    assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("errors, ") && ran.stdout.contains(" connections lost\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("the server answered ERROR Too many open connections\n"), "{}", ran.stdout);
+}
+
+#[test]
 fn no_server_is_exit_code_69_and_a_line() {
     // Bound and not listening: a connect is refused, and nobody else gets the port meanwhile.
     let port = {
@@ -136,7 +156,7 @@ fn a_wrong_command_line_is_exit_code_64_and_a_line() {
     for (arguments, line) in [
         ("--fast", "larder-bench: --fast: no such option; larder-bench --help lists them\n"),
         ("-c 0", "larder-bench: -c, --connections: 0 is outside 1..=1000000\n"),
-        ("-K 5", "larder-bench: keys of 5 to 5 bytes: with the prefix \"bench:\" they have 16 to 250\n"),
+        ("-K 5", "larder-bench: keys of 5 bytes: with the prefix \"bench:\" they have 16 to 250\n"),
         (
             "--rate 10 --noreply",
             "larder-bench: requests without replies cannot be timed, so they are for the closed loop\n",
@@ -151,6 +171,7 @@ fn a_wrong_command_line_is_exit_code_64_and_a_line() {
              cas, delete, incr, decr, touch\n",
         ),
         ("-x get=x", "larder-bench: -x, --mix: \"get=x\": the share is no number from 0 on\n"),
+        ("--hot 90:1", "larder-bench: --hot: \"90:1\" is not two shares of 1, like 0.9:0.01\n"),
         ("-x get=0", "larder-bench: -x, --mix: \"get=0\" has no request in it\n"),
         ("-v kvcache:/nowhere", "larder-bench: /nowhere: No such file or directory\n"),
     ] {
@@ -172,6 +193,16 @@ fn the_document_knows_every_kind_of_request() {
     for op in Op::ALL {
         let row = format!("| `{}` | {} |", op.name(), op.help());
         assert!(page.lines().any(|line| line.starts_with(&row)), "doc/larder-bench.md lacks {row}");
+    }
+}
+
+#[test]
+fn the_document_knows_every_name_of_the_json() {
+    let page = fs::read_to_string("doc/larder-bench.md").expect("the page is there");
+    let server = Server::start(&[]);
+    let ran = bench(&format!("-p {} -n 50 -c 3 -d 0.02 --sleep --json -r 5000", server.tcp_address().port()));
+    for name in flat_json(&ran.stdout).keys() {
+        assert!(page.contains(&format!("`{name}`")), "doc/larder-bench.md lacks {name}");
     }
 }
 

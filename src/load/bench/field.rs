@@ -195,12 +195,13 @@ impl Field {
 
     /// Without it a figure cannot be compared with another day's.
     fn footnote(&self, versions: &str) -> String {
+        let list = |cores: &[usize]| cores.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
         format!(
-            "{} rounds of {} ms each; server -t 1, unless it is given another, on core {:?}, client on core {:?}. {versions}; {}.\n",
+            "{} rounds of {} ms each; server -t 1, unless it is given another, on core {}, client on core {}. {versions}; {}.\n",
             self.rounds,
             self.window.as_millis(),
-            self.place.server_cores,
-            self.place.client_cores,
+            list(&self.place.server_cores),
+            list(&self.place.client_cores),
             describe_host(),
         )
     }

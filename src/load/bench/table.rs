@@ -190,11 +190,13 @@ pub(super) fn json(names: &[String], verdicts: &[Verdict], details: &[Detail]) -
         let (user, system) = series.user_and_system_us();
         let _ = write!(
             out,
-            "{comma}\n{{\"request\":{},\"server\":{},\"per_s\":{},\"cpu_us\":{},\"user_us\":{user},\"system_us\":{system}",
+            "{comma}\n{{\"request\":{},\"server\":{},\"per_s\":{},\"cpu_us\":{},\"user_us\":{},\"system_us\":{}",
             quoted(load),
             quoted(&series.name),
             spread(&series.spread(Window::per_second)),
             spread(&series.spread(Window::cpu_us)),
+            rounded(user),
+            rounded(system),
         );
         for (name, percent) in [("p50_us", 50.0), ("p99_us", 99.0), ("p999_us", 99.9)] {
             let _ = write!(out, ",\"{name}\":{}", spread(&series.spread(|window| window.latency_us(percent))));
@@ -203,7 +205,7 @@ pub(super) fn json(names: &[String], verdicts: &[Verdict], details: &[Detail]) -
             out,
             ",\"rss_kib\":{},\"client_busy\":{},\"client_bound\":{},\"ratio\":{}}}",
             series.rss_kib,
-            series.spread(|window| window.outcome.busy_share).median,
+            rounded(series.spread(|window| window.outcome.busy_share).median),
             series.waited_for_client(),
             spread(ratio),
         );
@@ -212,8 +214,14 @@ pub(super) fn json(names: &[String], verdicts: &[Verdict], details: &[Detail]) -
     out
 }
 
+/// More decimals than that mean nothing.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
 fn spread(spread: &Spread) -> String {
-    format!("{{\"median\":{},\"lowest\":{},\"highest\":{}}}", spread.median, spread.lowest, spread.highest)
+    let [median, lowest, highest] = [spread.median, spread.lowest, spread.highest].map(rounded);
+    format!("{{\"median\":{median},\"lowest\":{lowest},\"highest\":{highest}}}")
 }
 
 fn quoted(text: &str) -> String {

@@ -101,6 +101,15 @@ impl Speech {
         }
     }
 
+    /// The fence, for a person.
+    pub(super) fn fence_name(&self) -> &'static str {
+        match self.wire {
+            Wire::Text => "version",
+            Wire::Meta => "mn",
+            Wire::Binary => "a no-op of the binary protocol",
+        }
+    }
+
     /// Whether this answers the fence; None: more must come first.
     pub(super) fn is_fence_answer(&self, input: &[u8]) -> Option<bool> {
         match self.wire {
@@ -132,8 +141,14 @@ const VALUE_BYTES_MAX: usize = (1 << 30) + 1024;
 /// No line of a reply is longer.
 const LINE_BYTES_MAX: usize = 2048;
 
+/// In every protocol, before the server closes.
+pub(super) const TURNED_AWAY: &[u8] = b"ERROR Too many open connections\r\n";
+
 #[cold]
 fn out_of_step(awaited: Option<&Asked>, input: &[u8]) -> Taken {
+    if input == TURNED_AWAY {
+        return Taken::TurnedAway;
+    }
     let shown = input[..input.len().min(60)].escape_ascii();
     Taken::Lost(match awaited.map(|asked| asked.what) {
         Some(what) => match what.kind() {

@@ -49,6 +49,7 @@ fn take_bytewise(speech: &Speech, queue: &mut Queue, reply: &[u8]) -> (Outcome, 
                     least = more;
                 }
                 Taken::Lost(why) => return (window.outcome, Some(why)),
+                Taken::TurnedAway => return (window.outcome, Some("turned away".to_string())),
             }
         }
     }
@@ -340,6 +341,19 @@ fn an_answer_that_the_request_cannot_have_is_out_of_step() {
         let (outcome, lost) = take_bytewise(&speech, &mut queue, reply.as_bytes());
         assert!(lost.is_some_and(|why| why.contains("out of step")), "{reply:?}");
         assert_eq!(outcome.requests, 0);
+    }
+}
+
+#[test]
+fn who_is_turned_away_is_told_so_in_every_protocol() {
+    for wire in [Wire::Text, Wire::Meta, Wire::Binary] {
+        for op in [Op::Get, Op::Set, Op::Incr] {
+            let mut speech = speech(wire, false);
+            let mut queue = Queue::new();
+            ask(&mut speech, &mut queue, op, &[1]);
+            let taken = speech.take(&mut queue, super::TURNED_AWAY, &mut Window::new(2, &[]));
+            assert_eq!(taken, Taken::TurnedAway, "{wire:?} {op:?}");
+        }
     }
 }
 
