@@ -8,6 +8,10 @@
 //! class 3  ▇▇▇▇▇▇▇▇▇  ◀── a page ──  class 9  ▂▂      while the second is below `ratio` times the first
 //! ```
 //!
+//! What the ghost tells of is the next page; the page that a class would lose brings more hits than that, and the more so the
+//! fewer it has. A donor's gradient is its own times pages / (pages - 1), as if hits grew with the logarithm of memory, which
+//! they about do. Without it classes of two or three pages pass one to each other for ever, and lose items each time.
+//!
 //! A class that has evicted nothing since the last tick gets no page: the last links of chains that are missed count for their
 //! class, too, which may have all that it needs. What they count is what would be lost with their page.
 //!
@@ -144,6 +148,7 @@ impl Automove {
             sample.spare_pages == 0 && sample.pages > 0 && history.evicts
         };
         let gradient = |sample: &ClassSample| self.classes[usize::from(sample.class)].gradient;
+        let loss = |sample: &ClassSample| gradient(sample) * last_page_factor(sample.pages);
         let evicts = |sample: &ClassSample| self.classes[usize::from(sample.class)].evicts;
         let needier = |one: &ClassSample, other: &ClassSample| {
             gradient(one).total_cmp(&gradient(other)).then(evicts(one).cmp(&evicts(other)))
@@ -155,12 +160,12 @@ impl Automove {
         let from = samples.iter_mut().filter(|sample| sample.class != needy && self.may_give(sample)).min_by(
             |one, other| {
                 let has_spare = |sample: &ClassSample| sample.spare_pages >= SPARE_PAGES;
-                has_spare(other).cmp(&has_spare(one)).then(gradient(one).total_cmp(&gradient(other)))
+                has_spare(other).cmp(&has_spare(one)).then(loss(one).total_cmp(&loss(other)))
             },
         )?;
         let has_spare = from.spare_pages >= SPARE_PAGES;
         let is_free = (evicts || wanted > 0.0) && has_spare && may_gain;
-        let pays = is_free || wanted > 0.0 && gradient(from) < rule.ratio * wanted;
+        let pays = is_free || wanted > 0.0 && loss(from) < rule.ratio * wanted;
         let cost = if is_free { COST_OF_FREE_PAGE } else { 1.0 };
         if !pays || self.credit < cost {
             return None;
@@ -201,6 +206,11 @@ impl Automove {
         })?;
         Some(cheapest.class)
     }
+}
+
+/// How much more the last of so many pages brings than one more would.
+fn last_page_factor(pages: u32) -> f64 {
+    f64::from(pages) / f64::from(pages.saturating_sub(1).max(1))
 }
 
 #[cfg(test)]
@@ -272,6 +282,14 @@ mod tests {
         assert_eq!(world.tick(100.0), []);
         let mut world = World::new(&[(100, 1000), (100, 780)]);
         assert!(!world.tick(100.0).is_empty());
+    }
+
+    #[test]
+    fn a_page_of_few_is_worth_more_than_the_ghost_tells() {
+        let mut world = World::new(&[(3, 300), (2, 120)]);
+        assert_eq!(world.tick(100.0), [], "100 a page, and twice 60 with the last page but one");
+        let mut world = World::new(&[(3, 300), (2, 60)]);
+        assert_eq!(world.tick(100.0), [Move { from: 2, to: 1 }]);
     }
 
     #[test]
