@@ -8,6 +8,7 @@ use std::slice;
 use crate::base::{Deadline, Key, RelTime};
 use crate::memory::{ChunkHead, ChunkRef, Located, SlabAllocator};
 use crate::sync::Pin;
+use crate::sys::short::equal;
 
 use super::header::{self, CLIENT_FLAGS_BYTES, EXTENSION_BYTES, HEADER_BYTES, Word0};
 
@@ -132,7 +133,7 @@ impl<'pin> ItemRef<'pin> {
     /// Whether this is `key`'s item.
     #[inline]
     pub fn is_key(&self, key: Key<'_>) -> bool {
-        self.key() == key.bytes()
+        equal(self.key(), key.bytes())
     }
 
     /// The client's own 32 bits.
