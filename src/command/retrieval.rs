@@ -50,7 +50,7 @@ pub(super) fn one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 /// Many keys, or some of the keys of a line.
 #[inline(never)]
 pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    mut keys: KeyList<'_>,
+    keys: KeyList<'_>,
     manner: Manner,
     rest: Rest,
     ctx: &mut Context<'_, E>,
@@ -58,33 +58,19 @@ pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let mark = sink.mark();
+    let (mut keys, mut window) = (keys, Window::new());
     loop {
-        let Ok(window) = Window::take(&mut keys, ctx.engine) else {
+        if window.refill(&mut keys, ctx.engine).is_err() {
             sink.rollback(mark);
             return refuse(rest, sink);
-        };
-        let mut candidates = [None; KEYS_PER_WINDOW];
-        for (key, candidate) in window.keys().zip(&mut candidates) {
-            *candidate = ctx.engine.prefetch_item(pin, key.hash);
         }
-        let mut tally = Tally::default();
+        window.prefetch_items(ctx.engine, pin);
         if let Some(index) = ctx.hot.due(window.len())
-            && let Some(key) = window.keys().nth(index as usize)
+            && let Some((key, _)) = window.looked_up().nth(index as usize)
         {
-            ctx.sample(pin, *key, None);
+            ctx.sample(pin, key, None);
         }
-        let looked_up = window.keys().zip(candidates);
-        if manner == Manner::PLAIN {
-            // What most lists ask for is a constant in a loop of its own.
-            for (key, candidate) in looked_up {
-                answer(*key, candidate, Manner::PLAIN, End::Value, &mut tally, ctx, pin, sink);
-            }
-        } else {
-            for (key, candidate) in looked_up {
-                answer(*key, candidate, manner, End::Value, &mut tally, ctx, pin, sink);
-            }
-        }
-        tally.enter(u64::from(window.len()), manner, ctx);
+        window.answer(manner, ctx, pin, sink);
         if keys.is_over() {
             break;
         }
@@ -119,24 +105,61 @@ fn refuse<I, P, S: ReplySink<I>>(rest: Rest, sink: &mut S) -> Outcome<P> {
     }
 }
 
-/// Keys that are looked up together.
-struct Window<'a> {
-    keys: [Option<HashedKey<'a>>; KEYS_PER_WINDOW],
+/// Keys that are looked up together, and where their items probably are. Each of its steps is a function of its own: in one
+/// together they would have more to remember than a processor has registers.
+struct Window<'a, C> {
+    keys: [Option<(HashedKey<'a>, Option<C>)>; KEYS_PER_WINDOW],
     len: usize,
 }
 
-impl<'a> Window<'a> {
+impl<'a, C: Copy> Window<'a, C> {
+    fn new() -> Self {
+        Self { keys: [const { None }; KEYS_PER_WINDOW], len: 0 }
+    }
+
     /// Takes the next keys of the list, and asks for their buckets.
-    fn take<E: Engine>(list: &mut KeyList<'a>, engine: &E) -> Result<Self, KeyTooLong> {
-        let mut window = Self { keys: [const { None }; KEYS_PER_WINDOW], len: 0 };
-        while window.len < KEYS_PER_WINDOW {
+    #[inline(never)]
+    fn refill<E: Engine>(&mut self, list: &mut KeyList<'a>, engine: &E) -> Result<(), KeyTooLong> {
+        self.len = 0;
+        for place in &mut self.keys {
             let Some(key) = list.next_key() else { break };
             let key = engine.hash(key?);
             engine.prefetch_bucket(key.hash);
-            window.keys[window.len] = Some(key);
-            window.len += 1;
+            *place = Some((key, None));
+            self.len += 1;
         }
-        Ok(window)
+        Ok(())
+    }
+
+    /// By now the buckets are there, or on their way: asks for the items that stand in them.
+    #[inline(never)]
+    fn prefetch_items<'pin, E: Engine<Candidate<'pin> = C>>(&mut self, engine: &E, pin: &'pin E::Pin) {
+        for (key, candidate) in self.keys[..self.len].iter_mut().flatten() {
+            *candidate = engine.prefetch_item(pin, key.hash);
+        }
+    }
+
+    /// Queues the values.
+    #[inline(never)]
+    fn answer<'pin, E: Engine<Candidate<'pin> = C>, S: ReplySink<E::Item<'pin>>>(
+        &self,
+        manner: Manner,
+        ctx: &mut Context<'_, E>,
+        pin: &'pin E::Pin,
+        sink: &mut S,
+    ) {
+        let mut tally = Tally::default();
+        if manner == Manner::PLAIN {
+            // What most lists ask for is a constant in a loop of its own.
+            for (key, candidate) in self.looked_up() {
+                answer(key, candidate, Manner::PLAIN, End::Value, &mut tally, ctx, pin, sink);
+            }
+        } else {
+            for (key, candidate) in self.looked_up() {
+                answer(key, candidate, manner, End::Value, &mut tally, ctx, pin, sink);
+            }
+        }
+        tally.enter(u64::from(self.len()), manner, ctx);
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "at most KEYS_PER_WINDOW")]
@@ -144,8 +167,8 @@ impl<'a> Window<'a> {
         self.len as u32
     }
 
-    fn keys(&self) -> impl Iterator<Item = &HashedKey<'a>> {
-        self.keys[..self.len].iter().flatten()
+    fn looked_up(&self) -> impl Iterator<Item = (HashedKey<'a>, Option<C>)> {
+        self.keys[..self.len].iter().copied().flatten()
     }
 }
 
