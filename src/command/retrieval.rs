@@ -40,7 +40,8 @@ pub(super) fn one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let mut tally = Tally::default();
-    if !answer(key, candidate, manner, End::Retrieval, &mut tally, ctx, pin, sink) {
+    let way = Way { manner, end: End::Retrieval, is_detailed: ctx.prefixes.is_on() };
+    if !answer(&key, candidate, way, &mut tally, ctx, pin, sink) {
         sink.text().extend_from_slice(ReplyLine::End.bytes());
     }
     tally.enter(1, manner, ctx);
@@ -68,7 +69,7 @@ pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         if let Some(index) = ctx.hot.due(window.len())
             && let Some((key, _)) = window.looked_up().nth(index as usize)
         {
-            ctx.sample(pin, key, None);
+            ctx.sample(pin, *key, None);
         }
         window.answer(manner, ctx, pin, sink);
         if keys.is_over() {
@@ -149,14 +150,15 @@ impl<'a, C: Copy> Window<'a, C> {
         sink: &mut S,
     ) {
         let mut tally = Tally::default();
-        if manner == Manner::PLAIN {
+        let way = Way { manner, end: End::Value, is_detailed: ctx.prefixes.is_on() };
+        if way == Way::PLAIN {
             // What most lists ask for is a constant in a loop of its own.
             for (key, candidate) in self.looked_up() {
-                answer(key, candidate, Manner::PLAIN, End::Value, &mut tally, ctx, pin, sink);
+                answer(key, *candidate, Way::PLAIN, &mut tally, ctx, pin, sink);
             }
         } else {
             for (key, candidate) in self.looked_up() {
-                answer(key, candidate, manner, End::Value, &mut tally, ctx, pin, sink);
+                answer(key, *candidate, way, &mut tally, ctx, pin, sink);
             }
         }
         tally.enter(u64::from(self.len()), manner, ctx);
@@ -167,49 +169,90 @@ impl<'a, C: Copy> Window<'a, C> {
         self.len as u32
     }
 
-    fn looked_up(&self) -> impl Iterator<Item = (HashedKey<'a>, Option<C>)> {
-        self.keys[..self.len].iter().copied().flatten()
+    fn looked_up(&self) -> impl Iterator<Item = &(HashedKey<'a>, Option<C>)> {
+        self.keys[..self.len].iter().flatten()
     }
 }
 
-/// Queues the value of one key, if there is one, and what `end` says behind it.
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "most of it depends on `manner` and `end`, which are constants for a plain get"
-)]
-#[expect(clippy::too_many_arguments, reason = "see above: it is one function for the sake of its two callers only")]
-fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    key: HashedKey<'_>,
-    candidate: Option<E::Candidate<'pin>>,
+/// In which way keys are answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Way {
     manner: Manner,
     end: End,
+    /// Prefixes are counted (`stats detail on`).
+    is_detailed: bool,
+}
+
+impl Way {
+    /// As the keys of nearly every list.
+    const PLAIN: Self = Self { manner: Manner::PLAIN, end: End::Value, is_detailed: false };
+}
+
+/// Queues the value of one key, if there is one, and its end behind it. Says whether there is one.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "most of it depends on `way`, which is a constant for a plain get")]
+fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: &HashedKey<'_>,
+    candidate: Option<E::Candidate<'pin>>,
+    way: Way,
     tally: &mut Tally,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> bool {
-    let fetched = match manner.touch {
-        None => ctx.engine.fetch(pin, key, candidate),
+    if way.manner.touch.is_none()
+        && let Some(candidate) = candidate
+        && let Some(fetched) = ctx.engine.fetch_candidate(pin, *key, candidate)
+    {
+        return reply(key, fetched, way, tally, ctx, sink);
+    }
+    answer_searched(key, way, tally, ctx, pin, sink)
+}
+
+/// As [`answer`], where no candidate was the item. Apart from the rest, because what is in registers in the one case would
+/// have to be brought together with what is in others in the other case.
+#[inline(never)]
+fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: &HashedKey<'_>,
+    way: Way,
+    tally: &mut Tally,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> bool {
+    let fetched = match way.manner.touch {
+        None => ctx.engine.fetch(pin, *key),
         Some(exptime) => {
             let deadline = exptime.deadline(ctx.engine.moment());
-            ctx.engine.fetch_and_touch(pin, key, deadline)
+            ctx.engine.fetch_and_touch(pin, *key, deadline)
         }
     };
+    reply(key, fetched, way, tally, ctx, sink)
+}
+
+/// Queues what was found.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as in `answer`")]
+fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: &HashedKey<'_>,
+    fetched: Fetched<E::Item<'pin>>,
+    way: Way,
+    tally: &mut Tally,
+    ctx: &Context<'_, E>,
+    sink: &mut S,
+) -> bool {
+    let Way { manner, end, is_detailed } = way;
+    if is_detailed {
+        ctx.prefixes.count_get(key.key, matches!(fetched, Fetched::Hit(_)));
+    }
     let item = match fetched {
         Fetched::Hit(item) => item,
         Fetched::Miss(miss) => {
             tally.miss(miss);
-            if ctx.prefixes.is_on() {
-                ctx.prefixes.count_get(key.key, false);
-            }
             return false;
         }
     };
     tally.hits += 1;
-    if ctx.prefixes.is_on() {
-        ctx.prefixes.count_get(key.key, true);
-    }
     let cas = match manner.cas {
         CasShown::Yes => Some(if ctx.switches.use_cas { item.cas() } else { 0 }),
         CasShown::No => None,

@@ -35,14 +35,17 @@ pub trait Engine {
     /// Starts loading the first lines of the item that `hash` probably means, and says where that is.
     fn prefetch_item<'pin>(&self, pin: &'pin Self::Pin, hash: KeyHash) -> Option<Self::Candidate<'pin>>;
 
-    /// The item of `key`; notes the access. `candidate` is what [`Engine::prefetch_item`] said of its hash: if the item is
-    /// still there, nothing is searched for again.
-    fn fetch<'pin>(
+    /// The item of `key`; notes the access.
+    fn fetch<'pin>(&mut self, pin: &'pin Self::Pin, key: HashedKey<'_>) -> Fetched<Self::Item<'pin>>;
+
+    /// As [`Engine::fetch`], without a search: `candidate` is what [`Engine::prefetch_item`] said of the key's hash. None: it
+    /// is another key's item, or was not there any more; only a search can tell.
+    fn fetch_candidate<'pin>(
         &mut self,
         pin: &'pin Self::Pin,
         key: HashedKey<'_>,
-        candidate: Option<Self::Candidate<'pin>>,
-    ) -> Fetched<Self::Item<'pin>>;
+        candidate: Self::Candidate<'pin>,
+    ) -> Option<Fetched<Self::Item<'pin>>>;
 
     /// As [`Engine::fetch`], and gives the item a new deadline (gat, touch). CAS is unchanged.
     fn fetch_and_touch<'pin>(

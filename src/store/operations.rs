@@ -46,14 +46,18 @@ impl Engine for WorkerStore {
         Some(candidate)
     }
 
+    fn fetch<'pin>(&mut self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<ItemRef<'pin>> {
+        self.get(pin, key)
+    }
+
     #[inline(always)]
-    fn fetch<'pin>(
+    fn fetch_candidate<'pin>(
         &mut self,
-        pin: &'pin Pin,
+        _pin: &'pin Pin,
         key: HashedKey<'_>,
-        candidate: Option<Candidate<'pin>>,
-    ) -> Fetched<ItemRef<'pin>> {
-        self.get(pin, key, candidate)
+        candidate: Candidate<'pin>,
+    ) -> Option<Fetched<ItemRef<'pin>>> {
+        self.get_candidate(key, candidate)
     }
 
     fn fetch_and_touch<'pin>(

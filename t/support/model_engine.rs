@@ -105,7 +105,11 @@ impl Engine for ModelEngine {
         None
     }
 
-    fn fetch(&mut self, _pin: &(), key: HashedKey<'_>, _candidate: Option<()>) -> Fetched<ModelItem> {
+    fn fetch_candidate(&mut self, _pin: &(), _key: HashedKey<'_>, _candidate: ()) -> Option<Fetched<ModelItem>> {
+        None
+    }
+
+    fn fetch(&mut self, _pin: &(), key: HashedKey<'_>) -> Fetched<ModelItem> {
         assert_eq!(key.hash, self.hasher.hash(key.key).hash, "the key's own hash");
         match self.live(key.key) {
             Ok(item) => Fetched::Hit(item.clone()),
