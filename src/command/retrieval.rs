@@ -5,13 +5,14 @@
 //! a list      in windows: hash 16 keys and ask for their buckets, ask for their items, answer them, next window
 //! ```
 
-use crate::base::HashedKey;
+use crate::base::{HashedKey, Key};
 use crate::protocol::text::{End, push_value, push_value_line};
 use crate::protocol::{CasShown, KeyList, KeyTooLong, LineRest, Manner, ReplyLine, Rest};
 use crate::store::{Engine, Fetched, Item, Miss};
 
 use super::context::Context;
 use super::execute::Outcome;
+use super::lookup::Lookup;
 use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 
 /// How many keys of a list are looked up together.
@@ -20,28 +21,28 @@ const KEYS_PER_WINDOW: usize = 16;
 /// `get` of one key.
 #[inline]
 pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    key: HashedKey<'_>,
-    candidate: Option<E::Candidate<'pin>>,
+    key: Key<'_>,
+    lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    one(key, Manner::PLAIN, candidate, ctx, pin, sink)
+    one(key, lookup, Manner::PLAIN, ctx, pin, sink)
 }
 
 /// One key.
 #[inline]
 pub(super) fn one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    key: HashedKey<'_>,
+    key: Key<'_>,
+    lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
     manner: Manner,
-    candidate: Option<E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let mut tally = Tally::default();
     let way = Way { manner, end: End::Retrieval, is_detailed: ctx.prefixes.is_on() };
-    if !answer(&key, candidate, way, &mut tally, ctx, pin, sink) {
+    if !answer(key, lookup, way, &mut tally, ctx, pin, sink) {
         sink.text().extend_from_slice(ReplyLine::End.bytes());
     }
     tally.enter(1, manner, ctx);
@@ -67,9 +68,9 @@ pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         }
         window.prefetch_items(ctx.engine, pin);
         if let Some(index) = ctx.hot.due(window.len())
-            && let Some((key, _)) = window.looked_up().nth(index as usize)
+            && let Some((key, lookup)) = window.looked_up().nth(index as usize)
         {
-            ctx.sample(pin, *key, None);
+            ctx.sample(pin, HashedKey { key: *key, hash: lookup.hash }, None);
         }
         window.answer(manner, ctx, pin, sink);
         if keys.is_over() {
@@ -108,41 +109,40 @@ fn refuse<I, P, S: ReplySink<I>>(rest: Rest, sink: &mut S) -> Outcome<P> {
 
 /// Keys that are looked up together, and where their items probably are. Each of its steps is a function of its own: in one
 /// together they would have more to remember than a processor has registers.
-struct Window<'a, C> {
-    keys: [Option<(HashedKey<'a>, Option<C>)>; KEYS_PER_WINDOW],
+struct Window<'a, B, C> {
+    keys: [Option<(Key<'a>, Lookup<B, C>)>; KEYS_PER_WINDOW],
     len: usize,
 }
 
-impl<'a, C: Copy> Window<'a, C> {
+impl<'a, B: Copy, C: Copy> Window<'a, B, C> {
     fn new() -> Self {
         Self { keys: [const { None }; KEYS_PER_WINDOW], len: 0 }
     }
 
     /// Takes the next keys of the list, and asks for their buckets.
     #[inline(never)]
-    fn refill<E: Engine>(&mut self, list: &mut KeyList<'a>, engine: &E) -> Result<(), KeyTooLong> {
+    fn refill<E: Engine<Bucket = B>>(&mut self, list: &mut KeyList<'a>, engine: &E) -> Result<(), KeyTooLong> {
         self.len = 0;
         for place in &mut self.keys {
             let Some(key) = list.next_key() else { break };
-            let key = engine.hash(key?);
-            engine.prefetch_bucket(key.hash);
-            *place = Some((key, None));
+            let key = key?;
+            *place = Some((key, Lookup::begin(key, engine)));
             self.len += 1;
         }
         Ok(())
     }
 
-    /// By now the buckets are there, or on their way: asks for the items that stand in them.
+    /// Asks for the items.
     #[inline(never)]
-    fn prefetch_items<'pin, E: Engine<Candidate<'pin> = C>>(&mut self, engine: &E, pin: &'pin E::Pin) {
-        for (key, candidate) in self.keys[..self.len].iter_mut().flatten() {
-            *candidate = engine.prefetch_item(pin, key.hash);
+    fn prefetch_items<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(&mut self, engine: &E, pin: &'pin E::Pin) {
+        for (_, lookup) in self.keys[..self.len].iter_mut().flatten() {
+            lookup.prefetch_item(engine, pin);
         }
     }
 
     /// Queues the values.
     #[inline(never)]
-    fn answer<'pin, E: Engine<Candidate<'pin> = C>, S: ReplySink<E::Item<'pin>>>(
+    fn answer<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>, S: ReplySink<E::Item<'pin>>>(
         &self,
         manner: Manner,
         ctx: &mut Context<'_, E>,
@@ -153,12 +153,12 @@ impl<'a, C: Copy> Window<'a, C> {
         let way = Way { manner, end: End::Value, is_detailed: ctx.prefixes.is_on() };
         if way == Way::PLAIN {
             // What most lists ask for is a constant in a loop of its own.
-            for (key, candidate) in self.looked_up() {
-                answer(key, *candidate, Way::PLAIN, &mut tally, ctx, pin, sink);
+            for (key, lookup) in self.looked_up() {
+                answer(*key, lookup, Way::PLAIN, &mut tally, ctx, pin, sink);
             }
         } else {
-            for (key, candidate) in self.looked_up() {
-                answer(key, *candidate, way, &mut tally, ctx, pin, sink);
+            for (key, lookup) in self.looked_up() {
+                answer(*key, lookup, way, &mut tally, ctx, pin, sink);
             }
         }
         tally.enter(u64::from(self.len()), manner, ctx);
@@ -169,7 +169,7 @@ impl<'a, C: Copy> Window<'a, C> {
         self.len as u32
     }
 
-    fn looked_up(&self) -> impl Iterator<Item = &(HashedKey<'a>, Option<C>)> {
+    fn looked_up(&self) -> impl Iterator<Item = &(Key<'a>, Lookup<B, C>)> {
         self.keys[..self.len].iter().flatten()
     }
 }
@@ -192,8 +192,8 @@ impl Way {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "most of it depends on `way`, which is a constant for a plain get")]
 fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    key: &HashedKey<'_>,
-    candidate: Option<E::Candidate<'pin>>,
+    key: Key<'_>,
+    lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
     way: Way,
     tally: &mut Tally,
     ctx: &mut Context<'_, E>,
@@ -201,19 +201,19 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> bool {
     if way.manner.touch.is_none()
-        && let Some(candidate) = candidate
-        && let Some(fetched) = ctx.engine.fetch_candidate(pin, *key, candidate)
+        && let Some(candidate) = lookup.candidate
+        && let Some(fetched) = ctx.engine.fetch_candidate(pin, key, candidate)
     {
         return reply(key, fetched, way, tally, ctx, sink);
     }
-    answer_searched(key, way, tally, ctx, pin, sink)
+    answer_searched(HashedKey { key, hash: lookup.hash }, way, tally, ctx, pin, sink)
 }
 
 /// As [`answer`], where no candidate was the item. Apart from the rest, because what is in registers in the one case would
 /// have to be brought together with what is in others in the other case.
 #[inline(never)]
 fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    key: &HashedKey<'_>,
+    key: HashedKey<'_>,
     way: Way,
     tally: &mut Tally,
     ctx: &mut Context<'_, E>,
@@ -221,20 +221,20 @@ fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> bool {
     let fetched = match way.manner.touch {
-        None => ctx.engine.fetch(pin, *key),
+        None => ctx.engine.fetch(pin, key),
         Some(exptime) => {
             let deadline = exptime.deadline(ctx.engine.moment());
-            ctx.engine.fetch_and_touch(pin, *key, deadline)
+            ctx.engine.fetch_and_touch(pin, key, deadline)
         }
     };
-    reply(key, fetched, way, tally, ctx, sink)
+    reply(key.key, fetched, way, tally, ctx, sink)
 }
 
 /// Queues what was found.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "as in `answer`")]
 fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    key: &HashedKey<'_>,
+    key: Key<'_>,
     fetched: Fetched<E::Item<'pin>>,
     way: Way,
     tally: &mut Tally,
@@ -243,7 +243,7 @@ fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 ) -> bool {
     let Way { manner, end, is_detailed } = way;
     if is_detailed {
-        ctx.prefixes.count_get(key.key, matches!(fetched, Fetched::Hit(_)));
+        ctx.prefixes.count_get(key, matches!(fetched, Fetched::Hit(_)));
     }
     let item = match fetched {
         Fetched::Hit(item) => item,
@@ -259,10 +259,10 @@ fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     };
     match item.contiguous() {
         Some(value) if item.value_len() < BORROWED_VALUE_MIN => {
-            push_value(sink.text(), key.key, item.client_flags(), value, cas, end);
+            push_value(sink.text(), key, item.client_flags(), value, cas, end);
         }
         Some(_) | None => {
-            push_value_line(sink.text(), key.key, item.client_flags(), item.value_len(), cas);
+            push_value_line(sink.text(), key, item.client_flags(), item.value_len(), cas);
             sink.value(item);
             sink.text().extend_from_slice(end.bytes());
         }

@@ -1,6 +1,6 @@
 //! Retrieval: no lock, and on a hit that changes nothing no store either.
 
-use crate::base::{Deadline, HashedKey};
+use crate::base::{Deadline, HashedKey, Key};
 use crate::item::{Candidate, ItemRef, header};
 use crate::sync::Pin;
 
@@ -18,13 +18,13 @@ impl WorkerStore {
     #[inline(always)]
     pub(super) fn get_candidate<'pin>(
         &self,
-        key: HashedKey<'_>,
+        key: Key<'_>,
         candidate: Candidate<'pin>,
     ) -> Option<Fetched<ItemRef<'pin>>> {
         // What stood in the index when the candidate was located, and is linked still, is what its key has (I14): a change
         // since then by this thread would show, and one by another thread may just as well come after this get.
         let item = candidate.sight()?;
-        item.is_key(key.key).then(|| self.hit(item))
+        item.is_key(key).then(|| self.hit(item))
     }
 
     /// The key's item is found: it counts if it is alive.

@@ -92,6 +92,7 @@ impl ModelEngine {
 impl Engine for ModelEngine {
     type Pin = ();
     type Item<'pin> = ModelItem;
+    type Bucket = ();
     type Candidate<'pin> = ();
     type Pending = ModelPending;
 
@@ -101,11 +102,11 @@ impl Engine for ModelEngine {
 
     fn prefetch_bucket(&self, _hash: KeyHash) {}
 
-    fn prefetch_item(&self, _pin: &(), _hash: KeyHash) -> Option<()> {
+    fn prefetch_item(&self, _pin: &(), _bucket: (), _hash: KeyHash) -> Option<()> {
         None
     }
 
-    fn fetch_candidate(&mut self, _pin: &(), _key: HashedKey<'_>, _candidate: ()) -> Option<Fetched<ModelItem>> {
+    fn fetch_candidate(&mut self, _pin: &(), _key: Key<'_>, _candidate: ()) -> Option<Fetched<ModelItem>> {
         None
     }
 
