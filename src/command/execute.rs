@@ -1,7 +1,7 @@
 //! One element at a time: which family it belongs to, and what the connection does afterwards.
 
 use crate::base::{HashedKey, Key};
-use crate::protocol::{Keys, LineRest, Reply, ReplyLine, Request};
+use crate::protocol::{Keys, LineRest, Manner, Reply, ReplyLine, Request};
 use crate::store::Engine;
 
 use super::batch::{Element, Work};
@@ -40,8 +40,23 @@ pub enum Outcome<P> {
 }
 
 /// Executes one element and queues its reply.
-#[inline]
+#[inline(always)]
 pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    element: &Element<'_, E::Bucket, E::Candidate<'pin>>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    // What most elements are shall not pay for what the others take to be told apart and done.
+    match (&element.work, &element.lookup) {
+        (Work::Get(key), Some(lookup)) => retrieval::get(*key, lookup, ctx, pin, sink),
+        (_, _) => execute_any(element, ctx, pin, sink),
+    }
+}
+
+/// As [`execute`].
+#[inline(never)]
+fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     element: &Element<'_, E::Bucket, E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
@@ -50,7 +65,7 @@ pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     let request = match &element.work {
         Work::Get(key) => {
             let lookup = begun(element, *key, ctx.engine);
-            return retrieval::get(*key, &lookup, ctx, pin, sink);
+            return retrieval::one(*key, &lookup, Manner::PLAIN, ctx, pin, sink);
         }
         Work::Request(request) => request,
         Work::Refuse { error, reply, swallow } => {

@@ -19,7 +19,7 @@ use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 const KEYS_PER_WINDOW: usize = 16;
 
 /// `get` of one key.
-#[inline]
+#[inline(never)]
 pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: Key<'_>,
     lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
@@ -27,11 +27,14 @@ pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    one(key, lookup, Manner::PLAIN, ctx, pin, sink)
+    if ctx.prefixes.is_on() {
+        return one(key, lookup, Manner::PLAIN, ctx, pin, sink);
+    }
+    answer_one(key, lookup, &Way::PLAIN_GET, ctx, pin, sink)
 }
 
 /// One key.
-#[inline]
+#[inline(never)]
 pub(super) fn one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: Key<'_>,
     lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
@@ -40,12 +43,27 @@ pub(super) fn one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let mut tally = Tally::default();
     let way = Way { manner, end: End::Retrieval, is_detailed: ctx.prefixes.is_on() };
-    if !answer(key, lookup, way, &mut tally, ctx, pin, sink) {
+    answer_one(key, lookup, &way, ctx, pin, sink)
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as `answer`")]
+fn answer_one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: Key<'_>,
+    lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
+    way: &Way,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let answered = answer(key, lookup, way, ctx, pin, sink);
+    if answered.is_err() {
         sink.text().extend_from_slice(ReplyLine::End.bytes());
     }
-    tally.enter(1, manner, ctx);
+    let mut tally = Tally::default();
+    tally.count(answered);
+    tally.enter(1, way.manner, ctx);
     Outcome::Done
 }
 
@@ -151,14 +169,14 @@ impl<'a, B: Copy, C: Copy> Window<'a, B, C> {
     ) {
         let mut tally = Tally::default();
         let way = Way { manner, end: End::Value, is_detailed: ctx.prefixes.is_on() };
-        if way == Way::PLAIN {
+        if way == Way::PLAIN_LIST {
             // What most lists ask for is a constant in a loop of its own.
             for (key, lookup) in self.looked_up() {
-                answer(*key, lookup, Way::PLAIN, &mut tally, ctx, pin, sink);
+                tally.count(answer(*key, lookup, &Way::PLAIN_LIST, ctx, pin, sink));
             }
         } else {
             for (key, lookup) in self.looked_up() {
-                answer(*key, lookup, way, &mut tally, ctx, pin, sink);
+                tally.count(answer(*key, lookup, &way, ctx, pin, sink));
             }
         }
         tally.enter(u64::from(self.len()), manner, ctx);
@@ -185,28 +203,29 @@ struct Way {
 
 impl Way {
     /// As the keys of nearly every list.
-    const PLAIN: Self = Self { manner: Manner::PLAIN, end: End::Value, is_detailed: false };
+    const PLAIN_LIST: Self = Self { manner: Manner::PLAIN, end: End::Value, is_detailed: false };
+    /// As a single key, nearly always.
+    const PLAIN_GET: Self = Self { end: End::Retrieval, ..Self::PLAIN_LIST };
 }
 
-/// Queues the value of one key, if there is one, and its end behind it. Says whether there is one.
+/// Queues the value of one key and its end behind it, or says why there is none.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "most of it depends on `way`, which is a constant for a plain get")]
 fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: Key<'_>,
     lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
-    way: Way,
-    tally: &mut Tally,
+    way: &Way,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
-) -> bool {
+) -> Result<(), Miss> {
     if way.manner.touch.is_none()
         && let Some(candidate) = lookup.candidate
         && let Some(fetched) = ctx.engine.fetch_candidate(pin, key, candidate)
     {
-        return reply(key, fetched, way, tally, ctx, sink);
+        return reply(key, fetched, way, ctx, sink);
     }
-    answer_searched(HashedKey { key, hash: lookup.hash }, way, tally, ctx, pin, sink)
+    answer_searched(HashedKey { key, hash: lookup.hash }, way, ctx, pin, sink)
 }
 
 /// As [`answer`], where no candidate was the item. Apart from the rest, because what is in registers in the one case would
@@ -214,12 +233,11 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 #[inline(never)]
 fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: HashedKey<'_>,
-    way: Way,
-    tally: &mut Tally,
+    way: &Way,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
-) -> bool {
+) -> Result<(), Miss> {
     let fetched = match way.manner.touch {
         None => ctx.engine.fetch(pin, key),
         Some(exptime) => {
@@ -227,7 +245,7 @@ fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             ctx.engine.fetch_and_touch(pin, key, deadline)
         }
     };
-    reply(key.key, fetched, way, tally, ctx, sink)
+    reply(key.key, fetched, way, ctx, sink)
 }
 
 /// Queues what was found.
@@ -236,23 +254,18 @@ fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: Key<'_>,
     fetched: Fetched<E::Item<'pin>>,
-    way: Way,
-    tally: &mut Tally,
+    way: &Way,
     ctx: &Context<'_, E>,
     sink: &mut S,
-) -> bool {
-    let Way { manner, end, is_detailed } = way;
+) -> Result<(), Miss> {
+    let Way { manner, end, is_detailed } = *way;
     if is_detailed {
         ctx.prefixes.count_get(key, matches!(fetched, Fetched::Hit(_)));
     }
     let item = match fetched {
         Fetched::Hit(item) => item,
-        Fetched::Miss(miss) => {
-            tally.miss(miss);
-            return false;
-        }
+        Fetched::Miss(miss) => return Err(miss),
     };
-    tally.hits += 1;
     let cas = match manner.cas {
         CasShown::Yes => Some(if ctx.switches.use_cas { item.cas() } else { 0 }),
         CasShown::No => None,
@@ -267,20 +280,29 @@ fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             sink.text().extend_from_slice(end.bytes());
         }
     }
-    true
+    Ok(())
 }
 
 /// What became of some keys.
 #[derive(Default)]
 struct Tally {
-    hits: u64,
+    misses: u64,
     expired: u64,
     flushed: u64,
 }
 
 impl Tally {
+    /// Counts a key: nothing, if it was found.
+    #[inline]
+    fn count(&mut self, answered: Result<(), Miss>) {
+        if let Err(miss) = answered {
+            self.count_miss(miss);
+        }
+    }
+
     #[cold]
-    fn miss(&mut self, miss: Miss) {
+    fn count_miss(&mut self, miss: Miss) {
+        self.misses += 1;
         match miss {
             Miss::Absent => {}
             Miss::Expired => self.expired += 1,
@@ -292,19 +314,19 @@ impl Tally {
     #[inline]
     fn enter<E: Engine>(self, keys: u64, manner: Manner, ctx: &Context<'_, E>) {
         let counters = ctx.counters;
-        let misses = keys - self.hits;
+        let hits = keys - self.misses;
         if manner.touch.is_some() {
             counters.cmd_touch.add(keys);
-            counters.touch_hits.add(self.hits);
-            counters.touch_misses.add(misses);
+            counters.touch_hits.add(hits);
+            counters.touch_misses.add(self.misses);
             return;
         }
         counters.cmd_get.add(keys);
-        if self.hits > 0 {
-            counters.get_hits.add(self.hits);
+        if hits > 0 {
+            counters.get_hits.add(hits);
         }
-        if misses > 0 {
-            counters.get_misses.add(misses);
+        if self.misses > 0 {
+            counters.get_misses.add(self.misses);
             counters.get_expired.add(self.expired);
             counters.get_flushed.add(self.flushed);
         }
