@@ -27,7 +27,7 @@ fn round_trip(rig: &mut Rig, pattern: &[u8], len: usize) {
     assert_eq!(rig.set(KEY, value, Deadline::NEVER), Ok(()), "{len} bytes");
     let is_whole = rig.turn(|worker, pin| {
         let key = hashed(worker, KEY);
-        let Fetched::Hit(item) = worker.fetch(pin, key, None) else { return false };
+        let Fetched::Hit(item) = worker.fetch(pin, key) else { return false };
         let mut rest = value;
         item.for_each_piece(&mut |piece| rest = rest.strip_prefix(piece).unwrap_or(b"differs"));
         rest.is_empty() && item.value_len() as usize == len

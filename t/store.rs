@@ -77,7 +77,7 @@ impl Rig {
     pub(crate) fn get(&mut self, key: &str) -> Option<Vec<u8>> {
         self.turn(|worker, pin| {
             let key = hashed(worker, key);
-            let Fetched::Hit(item) = worker.fetch(pin, key, None) else { return None };
+            let Fetched::Hit(item) = worker.fetch(pin, key) else { return None };
             let mut value = Vec::new();
             item.for_each_piece(&mut |piece| value.extend_from_slice(piece));
             Some(value)

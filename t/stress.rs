@@ -174,7 +174,7 @@ impl Stress<'_> {
         let name = name(id);
         let floor = self.floors[id].load(Ordering::SeqCst);
         let key = worker.hash(Key::new(name.as_bytes()).unwrap());
-        let Fetched::Hit(item) = worker.fetch(pin, key, None) else { return };
+        let Fetched::Hit(item) = worker.fetch(pin, key) else { return };
         self.hits += 1;
         let mut bytes = Vec::new();
         item.for_each_piece(&mut |piece| bytes.extend_from_slice(piece));

@@ -27,7 +27,8 @@ impl Deadline {
     /// Whether an item with this deadline is gone at `now`.
     #[inline]
     pub const fn is_over(self, now: RelTime) -> bool {
-        self.0 != 0 && self.0 <= now.0
+        // `NEVER` wraps around to more than any now.
+        self.0.wrapping_sub(1) < now.0
     }
 }
 

@@ -6,26 +6,25 @@ use crate::protocol::{Admin, Input, Keys, LineRest, Parsed, Reply, ReplyLine, Re
 use crate::store::Engine;
 
 use super::context::Context;
+use super::lookup::Lookup;
 
 /// How many requests are prepared together. More would not be faster: the processor has about as many loads in
 /// flight as this.
 pub const REQUESTS_PER_BATCH: usize = 16;
 
-/// What a batch of requests holds. `C` is the engine's candidate for an item.
-pub struct Batch<'a, C> {
-    elements: [Option<Element<'a, C>>; REQUESTS_PER_BATCH],
+/// What a batch of requests holds. `B` is the engine's bucket and `C` its candidate for an item.
+pub struct Batch<'a, B, C> {
+    elements: [Option<Element<'a, B, C>>; REQUESTS_PER_BATCH],
     len: usize,
 }
 
 /// One thing to do, and where its bytes end.
 #[derive(Clone, Copy)]
-pub struct Element<'a, C> {
+pub struct Element<'a, B, C> {
     /// What to do.
     pub work: Work<'a>,
-    /// The hash of its key, if it has a single one.
-    pub hash: Option<KeyHash>,
-    /// Where the item of that hash probably is.
-    pub candidate: Option<C>,
+    /// How far the lookup of its key has come, if it has a single one.
+    pub lookup: Option<Lookup<B, C>>,
     /// Where in the parsed bytes the next element begins.
     pub end: usize,
 }
@@ -53,7 +52,7 @@ pub enum Work<'a> {
     Close,
 }
 
-impl<'a, C: Copy> Batch<'a, C> {
+impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
     /// An empty batch, to be filled where it stands: it is large enough for a copy of it to be felt.
     #[inline]
     pub fn new() -> Self {
@@ -63,7 +62,7 @@ impl<'a, C: Copy> Batch<'a, C> {
     /// Adds what can be done with `bytes`: at most `limit` requests, and at most [`REQUESTS_PER_BATCH`]. None at
     /// all means that bytes are missing. `begun` says that the front of `bytes` continues a line.
     #[inline]
-    pub fn fill<'pin, E: Engine<Candidate<'pin> = C>>(
+    pub fn fill<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(
         &mut self,
         bytes: &'a [u8],
         limit: usize,
@@ -82,13 +81,13 @@ impl<'a, C: Copy> Batch<'a, C> {
             let rest = &bytes[at..];
             if let Some((key, consumed)) = text::quick::get(rest) {
                 at += consumed;
-                self.push(Work::Get(key), Some(prepare(key, engine)), at);
+                self.push(Work::Get(key), Some(Lookup::begin(key, engine)), at);
                 continue;
             }
             if let Some((storage, consumed)) = text::quick::set(rest) {
                 at += consumed;
-                let hash = prepare_store(storage.key, engine);
-                self.push(Work::Request(Request::Store(storage)), Some(hash), at);
+                let lookup = Lookup::begin_store(storage.key, engine);
+                self.push(Work::Request(Request::Store(storage)), Some(lookup), at);
                 if storage.value == Value::Coming {
                     break;
                 }
@@ -96,7 +95,7 @@ impl<'a, C: Copy> Batch<'a, C> {
             }
             if let Some((arith, consumed)) = text::quick::arith(rest) {
                 at += consumed;
-                self.push(Work::Request(Request::Arith(arith)), Some(prepare(arith.key, engine)), at);
+                self.push(Work::Request(Request::Arith(arith)), Some(Lookup::begin(arith.key, engine)), at);
                 continue;
             }
             // A buffer that is full has room again once what stands before this request is done with.
@@ -111,14 +110,20 @@ impl<'a, C: Copy> Batch<'a, C> {
 
     /// Appends what was parsed from `bytes[at..]`, and says where the next request begins: nowhere, if what follows
     /// is not a request.
-    fn take<E: Engine>(&mut self, parsed: Parsed<'a>, bytes: &[u8], at: usize, engine: &E) -> Option<usize> {
+    fn take<E: Engine<Bucket = B>>(
+        &mut self,
+        parsed: Parsed<'a>,
+        bytes: &[u8],
+        at: usize,
+        engine: &E,
+    ) -> Option<usize> {
         match parsed {
             Parsed::Request { request, consumed } => {
                 let end = at + consumed;
                 let (key, follows) = shape(&request);
                 let stores = matches!(request, Request::Store(_));
-                let prepare = if stores { prepare_store } else { prepare };
-                self.push(Work::Request(request), key.map(|key| prepare(key, engine)), end);
+                let begin = if stores { Lookup::begin_store } else { Lookup::begin };
+                self.push(Work::Request(request), key.map(|key| begin(key, engine)), end);
                 (follows == Follows::Request).then_some(end)
             }
             Parsed::NeedMore => None,
@@ -142,22 +147,21 @@ impl<'a, C: Copy> Batch<'a, C> {
     }
 
     #[inline]
-    fn push(&mut self, work: Work<'a>, hash: Option<KeyHash>, end: usize) {
-        self.elements[self.len] = Some(Element { work, hash, candidate: None, end });
+    fn push(&mut self, work: Work<'a>, lookup: Option<Lookup<B, C>>, end: usize) {
+        self.elements[self.len] = Some(Element { work, lookup, end });
         self.len += 1;
     }
 
-    /// By now the buckets are there, or on their way: the items that stand in them can be asked for.
     #[inline]
-    fn prefetch_items<'pin, E: Engine<Candidate<'pin> = C>>(&mut self, engine: &E, pin: &'pin E::Pin) {
-        for element in self.elements[..self.len].iter_mut().flatten() {
-            element.candidate = element.hash.and_then(|hash| engine.prefetch_item(pin, hash));
+    fn prefetch_items<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(&mut self, engine: &E, pin: &'pin E::Pin) {
+        for lookup in self.elements[..self.len].iter_mut().flatten().filter_map(|element| element.lookup.as_mut()) {
+            lookup.prefetch_item(engine, pin);
         }
     }
 
     /// What is to be done, in order.
     #[inline]
-    pub fn elements(&self) -> impl Iterator<Item = &Element<'a, C>> {
+    pub fn elements(&self) -> impl Iterator<Item = &Element<'a, B, C>> {
         self.elements[..self.len].iter().flatten()
     }
 
@@ -174,7 +178,8 @@ impl<'a, C: Copy> Batch<'a, C> {
 
     #[cold]
     fn sample_one<E: Engine>(&self, index: usize, ctx: &mut Context<'_, E>, pin: &E::Pin) {
-        let element = self.elements().nth(index).map(|element| (element.work, element.hash));
+        let element =
+            self.elements().nth(index).map(|element| (element.work, element.lookup.map(|lookup| lookup.hash)));
         let (request, hash) = match element {
             Some((Work::Get(key), Some(hash))) => (Request::Retrieve(Retrieval::plain(key)), hash),
             Some((Work::Request(request), Some(hash))) => (request, hash),
@@ -202,36 +207,21 @@ impl<'a, C: Copy> Batch<'a, C> {
     }
 }
 
-impl<C: Copy> Default for Batch<'_, C> {
+impl<B: Copy, C: Copy> Default for Batch<'_, B, C> {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// The hash of a key, whose bucket is now on its way.
-#[inline]
-fn prepare<E: Engine>(key: Key<'_>, engine: &E) -> KeyHash {
-    let hash = engine.hash(key).hash;
-    engine.prefetch_bucket(hash);
-    hash
-}
-
-/// As [`prepare`], for a key that a value is to be stored under.
-#[inline]
-fn prepare_store<E: Engine>(key: Key<'_>, engine: &E) -> KeyHash {
-    let hash = engine.hash(key).hash;
-    engine.prefetch_for_store(hash);
-    hash
 }
 
 /// Asks for the bucket of the first request in `bytes`, if it is one of the commonest; its hash comes back, so that the
 /// item can be asked for later. For a worker that looks at several clients before it answers the first.
 #[inline]
 pub fn look_ahead<E: Engine>(bytes: &[u8], engine: &E) -> Option<KeyHash> {
-    match text::quick::get(bytes) {
-        Some((key, _)) => Some(prepare(key, engine)),
-        None => Some(prepare_store(text::quick::set(bytes)?.0.key, engine)),
-    }
+    let lookup: Lookup<E::Bucket, ()> = match text::quick::get(bytes) {
+        Some((key, _)) => Lookup::begin(key, engine),
+        None => Lookup::begin_store(text::quick::set(bytes)?.0.key, engine),
+    };
+    Some(lookup.hash)
 }
 
 /// What comes after a request in the bytes of its client.

@@ -1,11 +1,12 @@
 //! One element at a time: which family it belongs to, and what the connection does afterwards.
 
-use crate::base::{HashedKey, Key, KeyHash};
-use crate::protocol::{Keys, LineRest, Reply, ReplyLine, Request};
+use crate::base::{HashedKey, Key};
+use crate::protocol::{Keys, LineRest, Manner, Reply, ReplyLine, Request};
 use crate::store::Engine;
 
 use super::batch::{Element, Work};
 use super::context::Context;
+use super::lookup::Lookup;
 use super::sink::ReplySink;
 use super::storage::Incoming;
 use super::{admin, keyed, retrieval, storage};
@@ -39,17 +40,32 @@ pub enum Outcome<P> {
 }
 
 /// Executes one element and queues its reply.
-#[inline]
+#[inline(always)]
 pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    element: &Element<'_, E::Candidate<'pin>>,
+    element: &Element<'_, E::Bucket, E::Candidate<'pin>>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    // What most elements are shall not pay for what the others take to be told apart and done.
+    match (&element.work, &element.lookup) {
+        (Work::Get(key), Some(lookup)) => retrieval::get(*key, lookup, ctx, pin, sink),
+        (_, _) => execute_any(element, ctx, pin, sink),
+    }
+}
+
+/// As [`execute`].
+#[inline(never)]
+fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    element: &Element<'_, E::Bucket, E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let request = match &element.work {
         Work::Get(key) => {
-            let key = hashed(element.hash, *key, ctx.engine);
-            return retrieval::get(key, element.candidate, ctx, pin, sink);
+            let lookup = begun(element, *key, ctx.engine);
+            return retrieval::one(*key, &lookup, Manner::PLAIN, ctx, pin, sink);
         }
         Work::Request(request) => request,
         Work::Refuse { error, reply, swallow } => {
@@ -60,12 +76,12 @@ pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Work::Skip(Some(begun)) => return Outcome::Paused { unread: 0, begun: *begun },
         Work::Close => return Outcome::Close,
     };
-    let hashed = |key, engine: &E| hashed(element.hash, key, engine);
+    let hashed = |key, engine: &E| HashedKey { key, hash: begun(element, key, engine).hash };
     match request {
         Request::Retrieve(wanted) => match wanted.keys {
             Keys::One(key) => {
-                let key = hashed(key, ctx.engine);
-                retrieval::one(key, wanted.manner, element.candidate, ctx, pin, sink)
+                let lookup = begun(element, key, ctx.engine);
+                retrieval::one(key, &lookup, wanted.manner, ctx, pin, sink)
             }
             Keys::List(keys) => retrieval::list(keys, wanted.manner, wanted.rest, ctx, pin, sink),
         },
@@ -89,13 +105,14 @@ pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
 }
 
-/// The key of an element with the hash that its batch has computed.
+/// The lookup that the element's batch has begun for its key.
 #[inline]
-fn hashed<'k, E: Engine>(hash: Option<KeyHash>, key: Key<'k>, engine: &E) -> HashedKey<'k> {
-    match hash {
-        Some(hash) => HashedKey { key, hash },
-        None => engine.hash(key),
-    }
+fn begun<E: Engine<Bucket = B>, B: Copy, C: Copy>(
+    element: &Element<'_, B, C>,
+    key: Key<'_>,
+    engine: &E,
+) -> Lookup<B, C> {
+    element.lookup.unwrap_or_else(|| Lookup::begin(key, engine))
 }
 
 /// Queues a line, unless the client wants none.

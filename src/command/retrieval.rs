@@ -5,52 +5,72 @@
 //! a list      in windows: hash 16 keys and ask for their buckets, ask for their items, answer them, next window
 //! ```
 
-use crate::base::HashedKey;
+use crate::base::{HashedKey, Key};
 use crate::protocol::text::{End, push_value, push_value_line};
 use crate::protocol::{CasShown, KeyList, KeyTooLong, LineRest, Manner, ReplyLine, Rest};
 use crate::store::{Engine, Fetched, Item, Miss};
 
 use super::context::Context;
 use super::execute::Outcome;
+use super::lookup::Lookup;
 use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 
 /// How many keys of a list are looked up together.
 const KEYS_PER_WINDOW: usize = 16;
 
 /// `get` of one key.
-#[inline]
+#[inline(never)]
 pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    key: HashedKey<'_>,
-    candidate: Option<E::Candidate<'pin>>,
+    key: Key<'_>,
+    lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    one(key, Manner::PLAIN, candidate, ctx, pin, sink)
+    if ctx.prefixes.is_on() {
+        return one(key, lookup, Manner::PLAIN, ctx, pin, sink);
+    }
+    answer_one(key, lookup, &Way::PLAIN_GET, ctx, pin, sink)
 }
 
 /// One key.
-#[inline]
+#[inline(never)]
 pub(super) fn one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    key: HashedKey<'_>,
+    key: Key<'_>,
+    lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
     manner: Manner,
-    candidate: Option<E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let mut tally = Tally::default();
-    if !answer(key, candidate, manner, End::Retrieval, &mut tally, ctx, pin, sink) {
+    let way = Way { manner, end: End::Retrieval, is_detailed: ctx.prefixes.is_on() };
+    answer_one(key, lookup, &way, ctx, pin, sink)
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as `answer`")]
+fn answer_one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: Key<'_>,
+    lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
+    way: &Way,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let answered = answer(key, lookup, way, ctx, pin, sink);
+    if answered.is_err() {
         sink.text().extend_from_slice(ReplyLine::End.bytes());
     }
-    tally.enter(1, manner, ctx);
+    let mut tally = Tally::default();
+    tally.count(answered);
+    tally.enter(1, way.manner, ctx);
     Outcome::Done
 }
 
 /// Many keys, or some of the keys of a line.
 #[inline(never)]
 pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    mut keys: KeyList<'_>,
+    keys: KeyList<'_>,
     manner: Manner,
     rest: Rest,
     ctx: &mut Context<'_, E>,
@@ -58,33 +78,19 @@ pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let mark = sink.mark();
+    let (mut keys, mut window) = (keys, Window::new());
     loop {
-        let Ok(window) = Window::take(&mut keys, ctx.engine) else {
+        if window.refill(&mut keys, ctx.engine).is_err() {
             sink.rollback(mark);
             return refuse(rest, sink);
-        };
-        let mut candidates = [None; KEYS_PER_WINDOW];
-        for (key, candidate) in window.keys().zip(&mut candidates) {
-            *candidate = ctx.engine.prefetch_item(pin, key.hash);
         }
-        let mut tally = Tally::default();
+        window.prefetch_items(ctx.engine, pin);
         if let Some(index) = ctx.hot.due(window.len())
-            && let Some(key) = window.keys().nth(index as usize)
+            && let Some((key, lookup)) = window.looked_up().nth(index as usize)
         {
-            ctx.sample(pin, *key, None);
+            ctx.sample(pin, HashedKey { key: *key, hash: lookup.hash }, None);
         }
-        let looked_up = window.keys().zip(candidates);
-        if manner == Manner::PLAIN {
-            // What most lists ask for is a constant in a loop of its own.
-            for (key, candidate) in looked_up {
-                answer(*key, candidate, Manner::PLAIN, End::Value, &mut tally, ctx, pin, sink);
-            }
-        } else {
-            for (key, candidate) in looked_up {
-                answer(*key, candidate, manner, End::Value, &mut tally, ctx, pin, sink);
-            }
-        }
-        tally.enter(u64::from(window.len()), manner, ctx);
+        window.answer(manner, ctx, pin, sink);
         if keys.is_over() {
             break;
         }
@@ -119,24 +125,61 @@ fn refuse<I, P, S: ReplySink<I>>(rest: Rest, sink: &mut S) -> Outcome<P> {
     }
 }
 
-/// Keys that are looked up together.
-struct Window<'a> {
-    keys: [Option<HashedKey<'a>>; KEYS_PER_WINDOW],
+/// Keys that are looked up together, and where their items probably are. Each of its steps is a function of its own: in one
+/// together they would have more to remember than a processor has registers.
+struct Window<'a, B, C> {
+    keys: [Option<(Key<'a>, Lookup<B, C>)>; KEYS_PER_WINDOW],
     len: usize,
 }
 
-impl<'a> Window<'a> {
+impl<'a, B: Copy, C: Copy> Window<'a, B, C> {
+    fn new() -> Self {
+        Self { keys: [const { None }; KEYS_PER_WINDOW], len: 0 }
+    }
+
     /// Takes the next keys of the list, and asks for their buckets.
-    fn take<E: Engine>(list: &mut KeyList<'a>, engine: &E) -> Result<Self, KeyTooLong> {
-        let mut window = Self { keys: [const { None }; KEYS_PER_WINDOW], len: 0 };
-        while window.len < KEYS_PER_WINDOW {
+    #[inline(never)]
+    fn refill<E: Engine<Bucket = B>>(&mut self, list: &mut KeyList<'a>, engine: &E) -> Result<(), KeyTooLong> {
+        self.len = 0;
+        for place in &mut self.keys {
             let Some(key) = list.next_key() else { break };
-            let key = engine.hash(key?);
-            engine.prefetch_bucket(key.hash);
-            window.keys[window.len] = Some(key);
-            window.len += 1;
+            let key = key?;
+            *place = Some((key, Lookup::begin(key, engine)));
+            self.len += 1;
         }
-        Ok(window)
+        Ok(())
+    }
+
+    /// Asks for the items.
+    #[inline(never)]
+    fn prefetch_items<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(&mut self, engine: &E, pin: &'pin E::Pin) {
+        for (_, lookup) in self.keys[..self.len].iter_mut().flatten() {
+            lookup.prefetch_item(engine, pin);
+        }
+    }
+
+    /// Queues the values.
+    #[inline(never)]
+    fn answer<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>, S: ReplySink<E::Item<'pin>>>(
+        &self,
+        manner: Manner,
+        ctx: &mut Context<'_, E>,
+        pin: &'pin E::Pin,
+        sink: &mut S,
+    ) {
+        let mut tally = Tally::default();
+        let way = Way { manner, end: End::Value, is_detailed: ctx.prefixes.is_on() };
+        if way == Way::PLAIN_LIST {
+            // What most lists ask for is a constant in a loop of its own.
+            for (key, lookup) in self.looked_up() {
+                tally.count(answer(*key, lookup, &Way::PLAIN_LIST, ctx, pin, sink));
+            }
+        } else {
+            for (key, lookup) in self.looked_up() {
+                tally.count(answer(*key, lookup, &way, ctx, pin, sink));
+            }
+        }
+        tally.enter(u64::from(self.len()), manner, ctx);
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "at most KEYS_PER_WINDOW")]
@@ -144,77 +187,122 @@ impl<'a> Window<'a> {
         self.len as u32
     }
 
-    fn keys(&self) -> impl Iterator<Item = &HashedKey<'a>> {
+    fn looked_up(&self) -> impl Iterator<Item = &(Key<'a>, Lookup<B, C>)> {
         self.keys[..self.len].iter().flatten()
     }
 }
 
-/// Queues the value of one key, if there is one, and what `end` says behind it.
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "most of it depends on `manner` and `end`, which are constants for a plain get"
-)]
-#[expect(clippy::too_many_arguments, reason = "see above: it is one function for the sake of its two callers only")]
-fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    key: HashedKey<'_>,
-    candidate: Option<E::Candidate<'pin>>,
+/// In which way keys are answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Way {
     manner: Manner,
     end: End,
-    tally: &mut Tally,
+    /// Prefixes are counted (`stats detail on`).
+    is_detailed: bool,
+}
+
+impl Way {
+    /// As the keys of nearly every list.
+    const PLAIN_LIST: Self = Self { manner: Manner::PLAIN, end: End::Value, is_detailed: false };
+    /// As a single key, nearly always.
+    const PLAIN_GET: Self = Self { end: End::Retrieval, ..Self::PLAIN_LIST };
+}
+
+/// Queues the value of one key and its end behind it, or says why there is none.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "most of it depends on `way`, which is a constant for a plain get")]
+fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: Key<'_>,
+    lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
+    way: &Way,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
-) -> bool {
-    let fetched = match manner.touch {
-        None => ctx.engine.fetch(pin, key, candidate),
+) -> Result<(), Miss> {
+    if way.manner.touch.is_none()
+        && let Some(candidate) = lookup.candidate
+        && let Some(fetched) = ctx.engine.fetch_candidate(pin, key, candidate)
+    {
+        return reply(key, fetched, way, ctx, sink);
+    }
+    answer_searched(HashedKey { key, hash: lookup.hash }, way, ctx, pin, sink)
+}
+
+/// As [`answer`], where no candidate was the item. Apart from the rest, because what is in registers in the one case would
+/// have to be brought together with what is in others in the other case.
+#[inline(never)]
+fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: HashedKey<'_>,
+    way: &Way,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Result<(), Miss> {
+    let fetched = match way.manner.touch {
+        None => ctx.engine.fetch(pin, key),
         Some(exptime) => {
             let deadline = exptime.deadline(ctx.engine.moment());
             ctx.engine.fetch_and_touch(pin, key, deadline)
         }
     };
+    reply(key.key, fetched, way, ctx, sink)
+}
+
+/// Queues what was found.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as in `answer`")]
+fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: Key<'_>,
+    fetched: Fetched<E::Item<'pin>>,
+    way: &Way,
+    ctx: &Context<'_, E>,
+    sink: &mut S,
+) -> Result<(), Miss> {
+    let Way { manner, end, is_detailed } = *way;
+    if is_detailed {
+        ctx.prefixes.count_get(key, matches!(fetched, Fetched::Hit(_)));
+    }
     let item = match fetched {
         Fetched::Hit(item) => item,
-        Fetched::Miss(miss) => {
-            tally.miss(miss);
-            if ctx.prefixes.is_on() {
-                ctx.prefixes.count_get(key.key, false);
-            }
-            return false;
-        }
+        Fetched::Miss(miss) => return Err(miss),
     };
-    tally.hits += 1;
-    if ctx.prefixes.is_on() {
-        ctx.prefixes.count_get(key.key, true);
-    }
     let cas = match manner.cas {
         CasShown::Yes => Some(if ctx.switches.use_cas { item.cas() } else { 0 }),
         CasShown::No => None,
     };
     match item.contiguous() {
         Some(value) if item.value_len() < BORROWED_VALUE_MIN => {
-            push_value(sink.text(), key.key, item.client_flags(), value, cas, end);
+            push_value(sink.text(), key, item.client_flags(), value, cas, end);
         }
         Some(_) | None => {
-            push_value_line(sink.text(), key.key, item.client_flags(), item.value_len(), cas);
+            push_value_line(sink.text(), key, item.client_flags(), item.value_len(), cas);
             sink.value(item);
             sink.text().extend_from_slice(end.bytes());
         }
     }
-    true
+    Ok(())
 }
 
 /// What became of some keys.
 #[derive(Default)]
 struct Tally {
-    hits: u64,
+    misses: u64,
     expired: u64,
     flushed: u64,
 }
 
 impl Tally {
+    /// Counts a key: nothing, if it was found.
+    #[inline]
+    fn count(&mut self, answered: Result<(), Miss>) {
+        if let Err(miss) = answered {
+            self.count_miss(miss);
+        }
+    }
+
     #[cold]
-    fn miss(&mut self, miss: Miss) {
+    fn count_miss(&mut self, miss: Miss) {
+        self.misses += 1;
         match miss {
             Miss::Absent => {}
             Miss::Expired => self.expired += 1,
@@ -226,19 +314,19 @@ impl Tally {
     #[inline]
     fn enter<E: Engine>(self, keys: u64, manner: Manner, ctx: &Context<'_, E>) {
         let counters = ctx.counters;
-        let misses = keys - self.hits;
+        let hits = keys - self.misses;
         if manner.touch.is_some() {
             counters.cmd_touch.add(keys);
-            counters.touch_hits.add(self.hits);
-            counters.touch_misses.add(misses);
+            counters.touch_hits.add(hits);
+            counters.touch_misses.add(self.misses);
             return;
         }
         counters.cmd_get.add(keys);
-        if self.hits > 0 {
-            counters.get_hits.add(self.hits);
+        if hits > 0 {
+            counters.get_hits.add(hits);
         }
-        if misses > 0 {
-            counters.get_misses.add(misses);
+        if self.misses > 0 {
+            counters.get_misses.add(self.misses);
             counters.get_expired.add(self.expired);
             counters.get_flushed.add(self.flushed);
         }

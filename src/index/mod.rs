@@ -44,4 +44,4 @@ mod tests;
 
 pub use growth::Split;
 pub use guard::{BucketGuard, IndexFull, Slot};
-pub use table::HashIndex;
+pub use table::{HashIndex, HomeBucket};

@@ -28,6 +28,24 @@ pub struct HashIndex {
     first_populated: usize,
 }
 
+/// The main bucket that a hash belonged to when it was asked for: a hint, since a split may move the hash to another one.
+#[derive(Clone, Copy)]
+pub struct HomeBucket<'i>(&'i Bucket);
+
+impl HomeBucket<'_> {
+    /// Starts loading it.
+    #[inline]
+    pub fn prefetch(self) {
+        self.0.prefetch();
+    }
+
+    /// A chunk that may hold the key of `hash`, for prefetching it. A hint: what it names may be anything by now.
+    #[inline]
+    pub fn candidate(self, hash: KeyHash) -> Option<ChunkRef> {
+        self.0.scan(hash.tag(), |_| true).map(|(_, chunk)| chunk)
+    }
+}
+
 impl HashIndex {
     /// An index of 2^`hashpower` buckets of nine items, which may grow to `limit_bytes` (of address space; memory is
     /// touched as it grows) and as much again for overflow buckets.
@@ -59,13 +77,13 @@ impl HashIndex {
     /// Starts loading the bucket of `hash`.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
-        self.main.bucket(self.bucket_of(hash)).prefetch();
+        self.home(hash).prefetch();
     }
 
-    /// A chunk that may hold the key of `hash`, for prefetching it. A hint: what it names may be anything by now.
+    /// The main bucket that `hash` belongs to now.
     #[inline]
-    pub fn candidate(&self, hash: KeyHash) -> Option<ChunkRef> {
-        self.main.bucket(self.bucket_of(hash)).scan(hash.tag(), |_| true).map(|(_, chunk)| chunk)
+    pub fn home(&self, hash: KeyHash) -> HomeBucket<'_> {
+        HomeBucket(self.main.bucket(self.bucket_of(hash)))
     }
 
     /// The chunk of `hash` whose key `is_match` recognises. No lock, no store.

@@ -191,10 +191,10 @@ fn eviction_finds_a_chunk_by_its_reference_alone() {
 #[test]
 fn a_candidate_is_what_the_main_bucket_shows_first() {
     let index = index(1 << 16, 4);
-    assert_eq!(index.candidate(hash(5)), None);
+    assert_eq!(index.home(hash(5)).candidate(hash(5)), None);
     set(&index, 5, 0).unwrap();
     index.prefetch(hash(5));
-    assert_eq!(index.candidate(hash(5)), Some(chunk(5, 0)));
+    assert_eq!(index.home(hash(5)).candidate(hash(5)), Some(chunk(5, 0)));
 }
 
 /// Keys below this are never deleted: a reader that misses one has found a fault.

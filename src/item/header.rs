@@ -31,6 +31,8 @@ const LINKED: u64 = 1 << 31;
 const FETCHED: u64 = 1 << 32;
 const HAS_CLIENT_FLAGS: u64 = 1 << 33;
 const HAS_EXTENSION: u64 = 1 << 34;
+/// Shifted by this, the two bits before are the lengths of what they announce.
+const OPTIONAL_SHIFT: u32 = 31;
 const ACCESS_SHIFT: u32 = 37;
 const ACCESS_MASK: u64 = ((1 << 19) - 1) << ACCESS_SHIFT;
 const CAS_HIGH_SHIFT: u32 = 56;
@@ -55,6 +57,8 @@ pub const EXTENSION_BYTES: u32 = 8;
 const _: () = assert!(size_of::<ChunkHead>() == HEADER_BYTES as usize, "restart files depend on it");
 const _: () = assert!(FREQ_MASK & QUEUE_MAIN == 0 && ACCESS_MASK >> CAS_HIGH_SHIFT == 0);
 const _: () = assert!(CAS_HIGH_SHIFT + (CAS_BITS - 32) == 64);
+const _: () = assert!(HAS_CLIENT_FLAGS >> OPTIONAL_SHIFT == CLIENT_FLAGS_BYTES as u64);
+const _: () = assert!(HAS_EXTENSION >> OPTIONAL_SHIFT == EXTENSION_BYTES as u64);
 
 /// One reading of `word0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,9 +150,7 @@ impl Word0 {
     /// Bytes before the key.
     #[inline]
     pub const fn key_offset(self) -> u32 {
-        let flags = if self.has_client_flags() { CLIENT_FLAGS_BYTES } else { 0 };
-        let extension = if self.has_extension() { EXTENSION_BYTES } else { 0 };
-        HEADER_BYTES + flags + extension
+        HEADER_BYTES + ((self.0 & (HAS_CLIENT_FLAGS | HAS_EXTENSION)) >> OPTIONAL_SHIFT) as u32
     }
 
     #[inline]

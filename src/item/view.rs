@@ -8,6 +8,7 @@ use std::slice;
 use crate::base::{Deadline, Key, RelTime};
 use crate::memory::{ChunkHead, ChunkRef, Located, SlabAllocator};
 use crate::sync::Pin;
+use crate::sys::short::equal;
 
 use super::header::{self, CLIENT_FLAGS_BYTES, EXTENSION_BYTES, HEADER_BYTES, Word0};
 
@@ -16,7 +17,6 @@ use super::header::{self, CLIENT_FLAGS_BYTES, EXTENSION_BYTES, HEADER_BYTES, Wor
 pub struct ItemRef<'pin> {
     slabs: &'static SlabAllocator,
     located: Located<'static>,
-    chunk: ChunkRef,
     word0: Word0,
     _pin: PhantomData<&'pin Pin>,
 }
@@ -27,7 +27,6 @@ pub struct ItemRef<'pin> {
 pub struct Candidate<'pin> {
     slabs: &'static SlabAllocator,
     located: Located<'static>,
-    chunk: ChunkRef,
     _pin: PhantomData<&'pin Pin>,
 }
 
@@ -36,7 +35,7 @@ impl<'pin> Candidate<'pin> {
     #[inline]
     pub fn locate(_pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Option<Self> {
         let located = slabs.arena.try_locate(chunk)?;
-        Some(Self { slabs, located, chunk, _pin: PhantomData })
+        Some(Self { slabs, located, _pin: PhantomData })
     }
 
     /// Starts loading its first two cache lines. Only a hint.
@@ -48,11 +47,11 @@ impl<'pin> Candidate<'pin> {
     /// The item there, if there is a linked one now.
     #[inline]
     pub fn sight(self) -> Option<ItemRef<'pin>> {
-        let Self { slabs, located, chunk, _pin } = self;
+        let Self { slabs, located, _pin } = self;
         // SAFETY: if `linked` is set, it was set after the item was written (I2), and it is still set while this
         // thread is pinned already, so the chunk is not reused before the pin ends (I4), nor its page cut otherwise
         // (I7). If not, the view is dropped unread.
-        let item = unsafe { ItemRef::new(slabs, chunk, located) };
+        let item = unsafe { ItemRef::new(slabs, located) };
         item.word0.is_linked().then_some(item)
     }
 }
@@ -73,21 +72,21 @@ impl<'pin> ItemRef<'pin> {
     pub unsafe fn found(_pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Self {
         // SAFETY: the index refers only to completely written items (I2); a chunk that was still referred to
         // when this thread was pinned is not reused before the pin ends (I4).
-        unsafe { Self::new(slabs, chunk, slabs.arena.locate(chunk)) }
+        unsafe { Self::new(slabs, slabs.arena.locate(chunk)) }
     }
 
     /// # Safety
-    /// Only `word0` may be asked of the view, unless `chunk`, which is at `located`, holds a completely written item
-    /// that is not reused while `'pin` lasts.
+    /// Only `word0` may be asked of the view, unless the chunk at `located` holds a completely written item that is not
+    /// reused while `'pin` lasts.
     #[inline]
-    unsafe fn new(slabs: &'static SlabAllocator, chunk: ChunkRef, located: Located<'static>) -> Self {
-        Self { slabs, located, chunk, word0: Word0::load(located.head()), _pin: PhantomData }
+    unsafe fn new(slabs: &'static SlabAllocator, located: Located<'static>) -> Self {
+        Self { slabs, located, word0: Word0::load(located.head()), _pin: PhantomData }
     }
 
     /// Its chunk.
     #[inline]
     pub const fn chunk(&self) -> ChunkRef {
-        self.chunk
+        self.located.chunk()
     }
 
     /// Its slab class.
@@ -132,7 +131,7 @@ impl<'pin> ItemRef<'pin> {
     /// Whether this is `key`'s item.
     #[inline]
     pub fn is_key(&self, key: Key<'_>) -> bool {
-        self.key() == key.bytes()
+        equal(self.key(), key.bytes())
     }
 
     /// The client's own 32 bits.
@@ -201,19 +200,19 @@ impl<'pin> ItemRef<'pin> {
     pub fn chunks(&self) -> impl Iterator<Item = ChunkRef> + use<> {
         let arena = &self.slabs.arena;
         let links = std::iter::successors(self.first_link(), |link| header::next_link(arena.head(*link)));
-        std::iter::once(self.chunk).chain(links)
+        std::iter::once(self.chunk()).chain(links)
     }
 
     /// Whether both are the same item, not merely of the same key. Both are seen under one pin, so a chunk is an
     /// item's for as long.
     #[inline]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.chunk == other.chunk
+        self.chunk() == other.chunk()
     }
 
     /// Keeps the item's bytes beyond the pin.
     pub fn lease(&self) -> ItemLease {
-        self.slabs.leases.add(self.chunk);
+        self.slabs.leases.add(self.chunk());
         let item = ItemRef { _pin: PhantomData, ..*self };
         ItemLease { item, next: Next::Head, taken: 0, remaining: self.value_len() as usize }
     }
@@ -243,7 +242,7 @@ impl<'pin> Iterator for Pieces<'pin> {
                 self.next = item.first_link().map_or(Next::End, Next::Link);
                 let in_head = match item.contiguous() {
                     Some(all) => return Some(all),
-                    None => item.slabs.arena.chunk_bytes(item.chunk) - item.value_offset(),
+                    None => item.slabs.arena.chunk_bytes(item.chunk()) - item.value_offset(),
                 };
                 Some(item.slice(item.value_offset(), in_head))
             }
@@ -306,7 +305,7 @@ impl ItemLease {
 impl Drop for ItemLease {
     fn drop(&mut self) {
         let slabs = self.item.slabs;
-        slabs.leases.end(self.item.chunk).into_iter().for_each(|chunk| slabs.give_back(chunk));
+        slabs.leases.end(self.item.chunk()).into_iter().for_each(|chunk| slabs.give_back(chunk));
     }
 }
 

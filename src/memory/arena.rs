@@ -54,7 +54,9 @@ pub struct PageArena {
 #[derive(Clone, Copy)]
 pub struct Located<'a> {
     first: NonNull<u8>,
-    class: u8,
+    chunk: ChunkRef,
+    /// Its page's. The class alone would leave seven bytes of padding here, which the compiler moves about on their own.
+    format: u32,
     _arena: PhantomData<&'a PageArena>,
 }
 
@@ -226,7 +228,7 @@ impl PageArena {
         // SAFETY: the page table has an entry for this page, so the page lies within the mapping, and the
         // chunk lies within the page, as `offset` has checked.
         let first = unsafe { self.base.add(offset) };
-        Some(Located { first, class: class_in(format), _arena: PhantomData })
+        Some(Located { first, chunk, format, _arena: PhantomData })
     }
 
     /// As [`PageArena::try_locate`], the words only.
@@ -259,10 +261,16 @@ impl<'a> Located<'a> {
         unsafe { self.first.cast::<ChunkHead>().as_ref() }
     }
 
+    /// Its name.
+    #[inline]
+    pub const fn chunk(self) -> ChunkRef {
+        self.chunk
+    }
+
     /// The class that has its page.
     #[inline]
     pub const fn class(self) -> u8 {
-        self.class
+        class_in(self.format)
     }
 
     /// Starts loading the chunk's first two cache lines. Only a hint.

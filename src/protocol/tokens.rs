@@ -1,6 +1,6 @@
 //! Tokens of a line: the words between blanks, borrowed, walked once. A TAB is not a blank, nor is any control byte.
 
-use crate::sys::cpu::find_either;
+use crate::sys::cpu::{find, find_either};
 
 /// The words of a line that are not walked yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,8 +31,28 @@ impl<'a> Tokens<'a> {
 impl<'a> Iterator for Tokens<'a> {
     type Item = &'a [u8];
 
+    /// Where the word and the blanks around it lie in the next 64 bytes, and that is almost everywhere in a long list of
+    /// keys, no branch depends on how long they are.
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
+        let Some(front) = self.rest.first_chunk() else { return self.next_of_few() };
+        let blanks = find(front, b' ');
+        // One more carries through the blanks before the word: what is left are those behind it.
+        let behind = blanks & blanks.wrapping_add(1);
+        if behind == 0 {
+            return self.next_of_few();
+        }
+        let (start, end) = (blanks.trailing_ones() as usize, behind.trailing_zeros() as usize);
+        let (walked, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        Some(&walked[start..])
+    }
+}
+
+impl<'a> Tokens<'a> {
+    /// The next word of less than 64 bytes, or a word that is longer.
+    #[inline(never)]
+    fn next_of_few(&mut self) -> Option<&'a [u8]> {
         while let Some((b' ', rest)) = self.rest.split_first() {
             self.rest = rest;
         }
@@ -74,6 +94,18 @@ mod tests {
                 text.extend_from_slice(b"!\n !!\n\x21\x0b");
                 assert_eq!(word_end(&text), end);
                 assert_eq!(word_end(&text[..end]), end);
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_a_long_line_are_those_of_its_parts() {
+        let words: Vec<Vec<u8>> = (0..300).map(|number| vec![b'k'; 1 + number * 37 % 90]).collect();
+        for blanks in [1, 2, 61, 70] {
+            let line = words.join(&vec![b' '; blanks][..]);
+            let (line, blank) = (&line[..], &b" "[..]);
+            for line in [line, &[blank, line].concat(), &[line, blank].concat()] {
+                assert!(Tokens::new(line).eq(words.iter()));
             }
         }
     }

@@ -17,6 +17,8 @@ pub trait Engine {
     type Pin;
     /// An item that is readable while the pin lasts.
     type Item<'pin>: Item;
+    /// Where the index keeps what has a hash; or did, for it grows.
+    type Bucket: Copy;
     /// Where an item probably is: what the index said of a hash under this pin.
     type Candidate<'pin>: Copy;
     /// A value that is being received: reserved, visible to nobody, freed when dropped (I12).
@@ -25,24 +27,33 @@ pub trait Engine {
     /// The hash of `key` under this store's seed.
     fn hash<'k>(&self, key: Key<'k>) -> HashedKey<'k>;
 
-    /// Starts loading the bucket of `hash` into the processor's cache. Only a hint.
-    fn prefetch_bucket(&self, hash: KeyHash);
+    /// Starts loading the bucket of `hash` into the processor's cache, and says which it is. Only a hint.
+    fn prefetch_bucket(&self, hash: KeyHash) -> Self::Bucket;
     /// As [`Engine::prefetch_bucket`], for a request that stores: what else it will look at is loaded, too.
-    fn prefetch_for_store(&self, hash: KeyHash) {
-        self.prefetch_bucket(hash);
+    fn prefetch_for_store(&self, hash: KeyHash) -> Self::Bucket {
+        self.prefetch_bucket(hash)
     }
 
-    /// Starts loading the first lines of the item that `hash` probably means, and says where that is.
-    fn prefetch_item<'pin>(&self, pin: &'pin Self::Pin, hash: KeyHash) -> Option<Self::Candidate<'pin>>;
+    /// Starts loading the first lines of the item that `hash` probably means, and says where that is. `bucket` is what
+    /// [`Engine::prefetch_bucket`] said.
+    fn prefetch_item<'pin>(
+        &self,
+        pin: &'pin Self::Pin,
+        bucket: Self::Bucket,
+        hash: KeyHash,
+    ) -> Option<Self::Candidate<'pin>>;
 
-    /// The item of `key`; notes the access. `candidate` is what [`Engine::prefetch_item`] said of its hash: if the item is
-    /// still there, nothing is searched for again.
-    fn fetch<'pin>(
+    /// The item of `key`; notes the access.
+    fn fetch<'pin>(&mut self, pin: &'pin Self::Pin, key: HashedKey<'_>) -> Fetched<Self::Item<'pin>>;
+
+    /// As [`Engine::fetch`], without a search: `candidate` is what [`Engine::prefetch_item`] said of the key's hash. None: it
+    /// is another key's item, or was not there any more; only a search can tell.
+    fn fetch_candidate<'pin>(
         &mut self,
         pin: &'pin Self::Pin,
-        key: HashedKey<'_>,
-        candidate: Option<Self::Candidate<'pin>>,
-    ) -> Fetched<Self::Item<'pin>>;
+        key: Key<'_>,
+        candidate: Self::Candidate<'pin>,
+    ) -> Option<Fetched<Self::Item<'pin>>>;
 
     /// As [`Engine::fetch`], and gives the item a new deadline (gat, touch). CAS is unchanged.
     fn fetch_and_touch<'pin>(

@@ -1,6 +1,6 @@
 //! Retrieval: no lock, and on a hit that changes nothing no store either.
 
-use crate::base::{Deadline, HashedKey};
+use crate::base::{Deadline, HashedKey, Key};
 use crate::item::{Candidate, ItemRef, header};
 use crate::sync::Pin;
 
@@ -8,30 +8,23 @@ use super::engine::{Fetched, Miss};
 use super::worker_store::WorkerStore;
 
 impl WorkerStore {
-    #[inline(always)]
-    pub(super) fn get<'pin>(
-        &mut self,
-        pin: &'pin Pin,
-        key: HashedKey<'_>,
-        candidate: Option<Candidate<'pin>>,
-    ) -> Fetched<ItemRef<'pin>> {
-        // What stood in the index when the candidate was located, and is linked still, is what its key has (I14): a change
-        // since then by this thread would show, and one by another thread may just as well come after this get.
-        if let Some(candidate) = candidate
-            && let Some(item) = candidate.sight()
-            && item.is_key(key.key)
-        {
-            return self.hit(item);
-        }
-        match self.search(pin, key) {
+    pub(super) fn get<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<ItemRef<'pin>> {
+        match self.store.index.find_item(pin, &self.store.slabs, key) {
             Some(item) => self.hit(item),
             None => Fetched::Miss(Miss::Absent),
         }
     }
 
-    #[inline(never)]
-    fn search<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Option<ItemRef<'pin>> {
-        self.store.index.find_item(pin, &self.store.slabs, key)
+    #[inline(always)]
+    pub(super) fn get_candidate<'pin>(
+        &self,
+        key: Key<'_>,
+        candidate: Candidate<'pin>,
+    ) -> Option<Fetched<ItemRef<'pin>>> {
+        // What stood in the index when the candidate was located, and is linked still, is what its key has (I14): a change
+        // since then by this thread would show, and one by another thread may just as well come after this get.
+        let item = candidate.sight()?;
+        item.is_key(key).then(|| self.hit(item))
     }
 
     /// The key's item is found: it counts if it is alive.

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, RelTime};
+use crate::index::HomeBucket;
 use crate::item::{Candidate, ItemRef, PendingItem};
 use crate::sync::Pin;
 
@@ -18,6 +19,7 @@ use super::worker_store::WorkerStore;
 impl Engine for WorkerStore {
     type Pin = Pin;
     type Item<'pin> = ItemRef<'pin>;
+    type Bucket = HomeBucket<'static>;
     type Candidate<'pin> = Candidate<'pin>;
     type Pending = PendingItem;
 
@@ -27,33 +29,44 @@ impl Engine for WorkerStore {
     }
 
     #[inline]
-    fn prefetch_bucket(&self, hash: KeyHash) {
-        self.store.index.prefetch(hash);
+    fn prefetch_bucket(&self, hash: KeyHash) -> HomeBucket<'static> {
+        let bucket = self.store.index.home(hash);
+        bucket.prefetch();
+        bucket
     }
 
     #[inline]
-    fn prefetch_for_store(&self, hash: KeyHash) {
-        self.store.index.prefetch(hash);
+    fn prefetch_for_store(&self, hash: KeyHash) -> HomeBucket<'static> {
         if self.store.is_evicting() {
             self.store.ghost.prefetch(hash);
         }
+        self.prefetch_bucket(hash)
     }
 
     #[inline(always)]
-    fn prefetch_item<'pin>(&self, pin: &'pin Pin, hash: KeyHash) -> Option<Candidate<'pin>> {
-        let candidate = Candidate::locate(pin, &self.store.slabs, self.store.index.candidate(hash)?)?;
+    fn prefetch_item<'pin>(
+        &self,
+        pin: &'pin Pin,
+        bucket: HomeBucket<'static>,
+        hash: KeyHash,
+    ) -> Option<Candidate<'pin>> {
+        let candidate = Candidate::locate(pin, &self.store.slabs, bucket.candidate(hash)?)?;
         candidate.prefetch();
         Some(candidate)
     }
 
+    fn fetch<'pin>(&mut self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<ItemRef<'pin>> {
+        self.get(pin, key)
+    }
+
     #[inline(always)]
-    fn fetch<'pin>(
+    fn fetch_candidate<'pin>(
         &mut self,
-        pin: &'pin Pin,
-        key: HashedKey<'_>,
-        candidate: Option<Candidate<'pin>>,
-    ) -> Fetched<ItemRef<'pin>> {
-        self.get(pin, key, candidate)
+        _pin: &'pin Pin,
+        key: Key<'_>,
+        candidate: Candidate<'pin>,
+    ) -> Option<Fetched<ItemRef<'pin>>> {
+        self.get_candidate(key, candidate)
     }
 
     fn fetch_and_touch<'pin>(

@@ -3,90 +3,78 @@
 
 use std::ptr::NonNull;
 
-/// Appends pieces for which room was made at once. What was put belongs to the vector when this is dropped.
-pub struct Append<'v> {
-    out: &'v mut Vec<u8>,
-    /// Where the next piece goes, and how many bytes fit there.
-    end: NonNull<u8>,
-    room: usize,
+use super::short;
+
+/// Appends `head`, `name`, `middle`, as many bytes of `line_end` as are said, `body` and `end`. What has a length that the
+/// compiler knows is stored and not copied; so is all of `line_end`, which is cheaper than some of it. `name` is short.
+#[inline(always)]
+pub fn append_framed<const HEAD: usize, const MIDDLE: usize, const LINE_END: usize, const END: usize>(
+    out: &mut Vec<u8>,
+    head: &[u8; HEAD],
+    name: &[u8],
+    middle: &[u8; MIDDLE],
+    (line_end, line_end_len): (&[u8; LINE_END], usize),
+    body: &[u8],
+    end: &[u8; END],
+) {
+    assert!(line_end_len <= LINE_END);
+    out.reserve(HEAD + name.len() + MIDDLE + LINE_END + body.len() + END);
+    let first = NonNull::from(out.spare_capacity_mut()).cast::<u8>();
+    // SAFETY: room was made for all of the pieces, of `line_end` as a whole; so each ends within the spare capacity, after
+    // the one before. The vector is borrowed exclusively, so none of them lies there.
+    let at = unsafe { put_all(first, head) };
+    // SAFETY: as above.
+    unsafe { short::copy(name, at) };
+    // SAFETY: as above.
+    let at = unsafe { at.add(name.len()) };
+    // SAFETY: as above.
+    let at = unsafe { put_all(at, middle) };
+    // SAFETY: as above.
+    unsafe { put_all(at, line_end) };
+    // SAFETY: as above; not behind all of `line_end`, as was asserted.
+    let at = unsafe { at.add(line_end_len) };
+    // SAFETY: as above.
+    unsafe { at.copy_from_nonoverlapping(NonNull::from(body).cast(), body.len()) };
+    // SAFETY: as above.
+    let at = unsafe { at.add(body.len()) };
+    // SAFETY: as above.
+    unsafe { put_all(at, end) };
+    let len = out.len() + HEAD + name.len() + MIDDLE + line_end_len + body.len() + END;
+    // SAFETY: so many bytes follow each other now, and they are in the capacity.
+    unsafe { out.set_len(len) };
 }
 
-impl<'v> Append<'v> {
-    /// Makes room for `room_bytes` more.
-    #[inline]
-    pub fn to(out: &'v mut Vec<u8>, room_bytes: usize) -> Self {
-        out.reserve(room_bytes);
-        let spare = out.spare_capacity_mut();
-        let (end, room) = (NonNull::from(&mut *spare).cast(), spare.len());
-        Self { out, end, room }
-    }
-
-    /// Puts these bytes.
-    ///
-    /// # Panics
-    /// If that is more than room was made for.
-    #[inline]
-    pub fn put(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.room, "room was made for as much");
-        let source = NonNull::from(bytes).cast();
-        // SAFETY: `room` bytes at `end` are spare capacity of the vector, which is borrowed exclusively; so they are not
-        // among `bytes` either.
-        unsafe { self.end.copy_from_nonoverlapping(source, bytes.len()) };
-        self.advance(bytes.len());
-    }
-
-    /// Puts the first `count` of these bytes. All of them are stored, which is cheaper than some.
-    ///
-    /// # Panics
-    /// If all of them are more than room was made for.
-    #[inline]
-    pub fn put_front<const N: usize>(&mut self, bytes: &[u8; N], count: usize) {
-        assert!(N <= self.room, "room was made for as much");
-        // SAFETY: as in `put`.
-        unsafe { self.end.copy_from_nonoverlapping(NonNull::from(bytes).cast(), N) };
-        self.advance(count.min(N));
-    }
-
-    /// `count` bytes, of which there is room for, are put.
-    #[inline]
-    fn advance(&mut self, count: usize) {
-        // SAFETY: at most to the end of the capacity, as the callers have checked.
-        self.end = unsafe { self.end.add(count) };
-        self.room -= count;
-    }
-}
-
-impl Drop for Append<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        let len = self.out.capacity() - self.room;
-        // SAFETY: all of the capacity but the last `room` bytes was there before or has been put.
-        unsafe { self.out.set_len(len) };
-    }
+/// Puts `bytes`, and says where they end.
+///
+/// # Safety
+/// As many bytes can be written at `at`, and are not part of them.
+#[inline]
+unsafe fn put_all<const N: usize>(at: NonNull<u8>, bytes: &[u8; N]) -> NonNull<u8> {
+    // SAFETY: as the caller knows.
+    unsafe { at.cast().write_unaligned(*bytes) };
+    // SAFETY: as above: the end of what can be written there is still the same object's.
+    unsafe { at.add(N) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Append;
+    use super::append_framed;
 
     #[test]
     fn pieces_follow_each_other_and_what_was_there() {
-        let mut out = b"before ".to_vec();
-        let mut reply = Append::to(&mut out, 64);
-        reply.put(b"VALUE ");
-        reply.put(b"");
-        reply.put_front(b"colour ignored", 6);
-        reply.put_front(b"x", 7);
-        drop(reply);
-        drop(Append::to(&mut out, 0));
-        assert_eq!(out, b"before VALUE colourx");
+        let (name, body) = ([b'n'; 300], [b'b'; 300]);
+        for len in (0..300).step_by(7) {
+            let mut out = b"before ".to_vec();
+            append_framed(&mut out, b"VALUE ", &name[..len], b" 0 ", (b"5\r\nignored", 3), &body[..len / 2], b"!");
+            append_framed(&mut out, b"", b"", b"", (b"?", 1), b"", b"");
+            let expected = [b"before VALUE ", &name[..len], b" 0 5\r\n", &body[..len / 2], b"!?"].concat();
+            assert_eq!(out, expected);
+        }
     }
 
     #[test]
-    #[should_panic(expected = "room was made for as much")]
-    fn there_is_no_room_that_was_not_asked_for() {
-        let mut out = Vec::new();
-        let mut reply = Append::to(&mut out, 4);
-        (0..100).for_each(|_| reply.put(b"VALUE "));
+    #[should_panic(expected = "line_end_len <= LINE_END")]
+    fn there_is_no_more_of_the_line_end_than_all_of_it() {
+        append_framed(&mut Vec::new(), b"", b"", b"", (b"0", 2), b"", b"");
     }
 }

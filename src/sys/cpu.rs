@@ -1,4 +1,4 @@
-//! What the processor can do beside computing: hints, and looking at sixteen bytes at once.
+//! What the processor can do beside computing: hints, and looking at many bytes at once.
 
 /// Starts loading the cache line at `address`, which may be any address: a hint never faults.
 #[inline]
@@ -36,9 +36,46 @@ fn find_either_at_once(bytes: &[u8; 16], one: u8, other: u8) -> u32 {
     _mm_movemask_epi8(_mm_or_si128(ones, others)).cast_unsigned()
 }
 
+/// Which of 64 bytes are `wanted`: a bit for each, the lowest for the first byte.
+#[inline]
+pub fn find(bytes: &[u8; 64], wanted: u8) -> u64 {
+    // SAFETY: SSE2 is part of x86-64.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        find_at_once(bytes, wanted)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    bytes.iter().rev().fold(0, |found, byte| found << 1 | u64::from(*byte == wanted))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "sse2")]
+fn find_at_once(bytes: &[u8; 64], wanted: u8) -> u64 {
+    use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8};
+    let wanted = _mm_set1_epi8(wanted.cast_signed());
+    let (sixteens, _) = bytes.as_chunks::<16>();
+    sixteens.iter().rev().fold(0, |found, sixteen| {
+        // SAFETY: the reference says that sixteen bytes can be read there; this load takes them from any address.
+        let sixteen = unsafe { _mm_loadu_si128(sixteen.as_ptr().cast()) };
+        found << 16 | u64::from(_mm_movemask_epi8(_mm_cmpeq_epi8(sixteen, wanted)).cast_unsigned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::find_either;
+    use super::{find, find_either};
+
+    #[test]
+    fn a_byte_is_found_wherever_it_stands() {
+        for (first, second) in (0..64).flat_map(|first| (0..64).map(move |second| (first, second))) {
+            let mut bytes: [u8; 64] = std::array::from_fn(|index| 0xf7 ^ (index.to_le_bytes()[0] % 32));
+            assert_eq!(find(&bytes, b' '), 0);
+            bytes[first] = b' ';
+            bytes[second] = b' ';
+            assert_eq!(find(&bytes, b' '), 1 << first | 1 << second);
+        }
+    }
 
     #[test]
     fn both_bytes_are_found_wherever_they_stand_and_nothing_else_is() {

@@ -7,6 +7,7 @@ pub mod cpu;
 pub mod mapping;
 pub mod process;
 pub mod schedule;
+pub mod short;
 pub mod signal;
 pub mod socket;
 pub(crate) mod syscall;

@@ -284,7 +284,7 @@ impl Desk {
         let members = &group.members[..group.count];
         for (_, hash) in members {
             // By now its bucket is there, or on its way.
-            self.store.prefetch_item(pin, *hash);
+            self.store.prefetch_item(pin, self.store.prefetch_bucket(*hash), *hash);
         }
         for (slot, (place, hash)) in members.iter().enumerate() {
             self.drive(*place, slot, Received::Ahead(Some(*hash)), registry, pin);

@@ -92,6 +92,7 @@ impl ModelEngine {
 impl Engine for ModelEngine {
     type Pin = ();
     type Item<'pin> = ModelItem;
+    type Bucket = ();
     type Candidate<'pin> = ();
     type Pending = ModelPending;
 
@@ -101,11 +102,15 @@ impl Engine for ModelEngine {
 
     fn prefetch_bucket(&self, _hash: KeyHash) {}
 
-    fn prefetch_item(&self, _pin: &(), _hash: KeyHash) -> Option<()> {
+    fn prefetch_item(&self, _pin: &(), _bucket: (), _hash: KeyHash) -> Option<()> {
         None
     }
 
-    fn fetch(&mut self, _pin: &(), key: HashedKey<'_>, _candidate: Option<()>) -> Fetched<ModelItem> {
+    fn fetch_candidate(&mut self, _pin: &(), _key: Key<'_>, _candidate: ()) -> Option<Fetched<ModelItem>> {
+        None
+    }
+
+    fn fetch(&mut self, _pin: &(), key: HashedKey<'_>) -> Fetched<ModelItem> {
         assert_eq!(key.hash, self.hasher.hash(key.key).hash, "the key's own hash");
         match self.live(key.key) {
             Ok(item) => Fetched::Hit(item.clone()),

@@ -25,7 +25,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Parsed<'_>> {
 }
 
 /// The key of a `get` of one key at the front of `bytes`, and how many bytes the line takes.
-#[inline]
+#[inline(always)]
 pub fn get(bytes: &[u8]) -> Option<(Key<'_>, usize)> {
     let rest = bytes.strip_prefix(b"get ")?;
     let end = word_end(rest);
@@ -33,8 +33,8 @@ pub fn get(bytes: &[u8]) -> Option<(Key<'_>, usize)> {
     if behind.first() != Some(&b'\n') {
         return None;
     }
-    let key = Key::new(line.strip_suffix(b"\r").unwrap_or(line))?;
-    Some((key, 4 + end + 1))
+    let key_len = end - usize::from(line.ends_with(b"\r"));
+    Some((Key::new(&line[..key_len])?, 4 + end + 1))
 }
 
 /// A plain `set` at the front of `bytes`, and how many bytes it takes.

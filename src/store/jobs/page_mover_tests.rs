@@ -79,7 +79,7 @@ impl Rig {
         let (participant, worker) = &mut self.client;
         let pin = participant.pin();
         worker.begin_turn();
-        let is_whole = match worker.fetch(&pin, key, None) {
+        let is_whole = match worker.fetch(&pin, key) {
             Fetched::Hit(item) => item.contiguous().is_some_and(|value| value.iter().all(|byte| *byte == b'v')),
             Fetched::Miss(_) => false,
         };

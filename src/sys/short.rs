@@ -1,0 +1,102 @@
+//! Short runs of bytes, as keys are, compared and copied on the spot: a call of the C library would take longer.
+//!
+//! ```text
+//! N to 2N bytes    ├──N──┤
+//!                     ├──N──┤      the first and the last N, which may overlap; N is 8, 16 or 32
+//! ```
+
+use std::ptr::NonNull;
+
+/// Whether both are the same bytes.
+#[inline]
+pub fn equal(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    if let (Some(ends), Some(other)) = (ends::<16>(one), ends::<16>(other)) {
+        ends == other
+    } else if let (Some(ends), Some(other)) = (ends::<32>(one), ends::<32>(other)) {
+        ends == other
+    } else if let (Some(ends), Some(other)) = (ends::<8>(one), ends::<8>(other)) {
+        ends == other
+    } else {
+        one == other
+    }
+}
+
+/// Copies `source` to `target`.
+///
+/// # Safety
+/// As many bytes as `source` has can be written at `target`, and they are not the same.
+#[inline]
+pub(super) unsafe fn copy(source: &[u8], target: NonNull<u8>) {
+    let len = source.len();
+    if let Some(ends) = ends::<16>(source) {
+        // SAFETY: these are ends of the source, and the target has room for it.
+        unsafe { put_ends(ends, len, target) };
+    } else if let Some(ends) = ends::<32>(source) {
+        // SAFETY: as above.
+        unsafe { put_ends(ends, len, target) };
+    } else if let Some(ends) = ends::<8>(source) {
+        // SAFETY: as above.
+        unsafe { put_ends(ends, len, target) };
+    } else {
+        // SAFETY: the caller says so.
+        unsafe { target.copy_from_nonoverlapping(NonNull::from(source).cast(), len) };
+    }
+}
+
+/// The first and the last N of N to 2N bytes: together all of them.
+#[inline]
+fn ends<const N: usize>(bytes: &[u8]) -> Option<[&[u8; N]; 2]> {
+    if bytes.len() <= 2 * N { Some([bytes.first_chunk()?, bytes.last_chunk()?]) } else { None }
+}
+
+/// Puts the `ends` of `len` bytes where they belong.
+///
+/// # Safety
+/// They are the ends of as many bytes, which can be written at `target`.
+#[inline]
+unsafe fn put_ends<const N: usize>([first, last]: [&[u8; N]; 2], len: usize, target: NonNull<u8>) {
+    // SAFETY: there are at least N bytes, the first of which these are.
+    unsafe { target.cast().write_unaligned(*first) };
+    // SAFETY: there are as many.
+    let last_at = unsafe { target.add(len - N) };
+    // SAFETY: there are at least N bytes, the last of which these are.
+    unsafe { last_at.cast().write_unaligned(*last) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{copy, equal};
+    use std::ptr::NonNull;
+
+    fn bytes() -> [u8; 100] {
+        std::array::from_fn(|index| index.to_le_bytes()[0])
+    }
+
+    #[test]
+    fn bytes_are_equal_if_none_differs() {
+        let one = bytes();
+        for len in 0..one.len() {
+            assert!(equal(&one[..len], &bytes()[..len]));
+            assert!(!equal(&one[..len], &one[..len + 1]));
+            for place in 0..len {
+                let mut other = one;
+                other[place] ^= 0x80;
+                assert!(!equal(&one[..len], &other[..len]), "{place} of {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_bytes_are_copied_and_no_more() {
+        for len in 0..100 {
+            let mut target = [0xff; 100];
+            // SAFETY: the target has room for a hundred bytes.
+            unsafe { copy(&bytes()[..len], NonNull::from(&mut target).cast()) };
+            assert_eq!(target[..len], bytes()[..len]);
+            assert!(target[len..].iter().all(|byte| *byte == 0xff));
+        }
+    }
+}
