@@ -177,9 +177,16 @@ impl SlabAllocator {
         self.pages_used.load(AnyOrdering::Relaxed)
     }
 
+    /// How many pages the limit allows beside `other_bytes` that count against it. To the nearest one: rounded down,
+    /// the few KiB that are an index's beside some thousand large items would cost a whole page.
+    pub fn pages_allowed(&self, other_bytes: u64) -> u64 {
+        let page = u64::from(PAGE_BYTES);
+        self.limit_bytes().saturating_add(page / 2).saturating_sub(other_bytes) / page
+    }
+
     /// Whether another page fits beside `other_bytes` that count against the same limit.
     pub fn has_page(&self, other_bytes: u64) -> bool {
-        (self.pages_used() + 1) * u64::from(PAGE_BYTES) + other_bytes <= self.limit_bytes()
+        self.pages_used() < self.pages_allowed(other_bytes)
     }
 
     /// Asks all workers for the ready chunks of `class` that they have in hand: some may belong to a closed page.

@@ -212,7 +212,7 @@ fn an_order_is_carried_out_though_memory_is_beyond_the_limit() {
 
 #[test]
 fn a_class_whose_last_links_are_too_few_gets_a_page_though_nobody_is_missed() {
-    let mut rig = Rig::new(16, true);
+    let mut rig = Rig::new(15, true);
     let len = 2 * 16384 + 12_000;
     let layout = Layout::new(&rig.store.slabs.classes, Key::new(b"chain").unwrap(), 0, len);
     let (full, last) = (layout.head_class, layout.tail_class.unwrap());
