@@ -123,13 +123,13 @@ impl WorkerStore {
         Rescue::Done(Vacated::Moved)
     }
 
-    /// Memory for a copy of `item`, of the same class: by now there may be one that fits better, but whose own items would
-    /// have to leave for it.
+    /// Memory for a copy of `item`, of the same class once memory is full: by now there may be one that fits better, but
+    /// whose own items would have to leave for it.
     fn allocate_as(&mut self, pin: &Pin, key: HashedKey<'_>, item: &ItemRef<'_>) -> Result<PendingItem, Refusal> {
         let slabs = &self.store.slabs;
         let flags = item.client_flags();
         let mut layout = Layout::new(&slabs.classes, key.key, flags, item.value_len());
-        if layout.links() == 0 {
+        if layout.links() == 0 && !slabs.has_page(self.store.side_bytes()) {
             layout.head_class = item.class();
         }
         let head = self.chunk(pin, layout.head_class, 1)?;

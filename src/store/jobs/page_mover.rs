@@ -129,6 +129,9 @@ impl PageMover {
         if store.pages_beyond() > 0 {
             return self.repay(worker);
         }
+        if let Some(class) = store.class_to_clear_out() {
+            return self.begin(worker, class, Goal::Pool);
+        }
         self.tick_if_due(worker);
         if let Some(Move { from, to }) = self.planned.pop_front() {
             return self.begin(worker, from, Goal::Class(to));

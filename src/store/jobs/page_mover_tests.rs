@@ -197,6 +197,34 @@ fn an_order_costs_no_item_and_counts_as_no_set_while_memory_is_free() {
 }
 
 #[test]
+fn a_class_that_nobody_needs_loses_all_pages_and_no_item() {
+    let mut rig = Rig::new(64, true);
+    let count = rig.fill("small", 20_000, 100);
+    let (old, pages) = (rig.class(100), 3);
+    assert_eq!(rig.store.slabs.lock(old).usage().pages, pages);
+    rig.store.slabs.classes.add(128).unwrap();
+    let new = rig.class(100);
+    assert_ne!(old, new);
+    rig.store.page_moves.clear_out(old, pages);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.items(), rig.store.evictions()), (3, count as u64, 0));
+    assert_eq!((rig.store.class_items(old), rig.store.class_items(new)), (0, count as u64));
+    assert!((0..count).all(|number| rig.has(&format!("small-{number}"))));
+}
+
+#[test]
+fn pages_of_a_class_that_nobody_needs_stay_where_memory_is_full() {
+    let mut rig = Rig::new(4, true);
+    rig.fill("small", 100_000, 100);
+    assert!(rig.store.evictions() > 0);
+    let (old, count) = (rig.class(100), rig.store.items());
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.page_moves.clear_out(old, 4);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.items()), (0, count));
+}
+
+#[test]
 fn an_order_is_carried_out_though_memory_is_beyond_the_limit() {
     let mut rig = Rig::new(8, true);
     rig.fill("small", 20_000, 100);
