@@ -125,6 +125,16 @@ fn a_full_cache_evicts_and_never_refuses_or_outgrows_its_limit() {
 }
 
 #[test]
+fn a_full_class_keeps_few_chunks_free_if_few_are_needed_at_a_time() {
+    let mut rig = Rig::new(config(8));
+    let value = [b'v'; 3000];
+    (0..30_000).for_each(|number| rig.set(&format!("key-{number:07}"), &value, Deadline::NEVER).unwrap());
+    let rows = rig.report(StoreReport::Slabs);
+    let free = rows.iter().find(|(name, _)| name.ends_with(":free_chunks")).map(|(_, free)| *free);
+    assert!(free.is_some_and(|free| (8..=16).contains(&free)), "{free:?} of {}", rows["total_malloced"] / 3000);
+}
+
+#[test]
 fn eviction_spares_what_is_asked_for() {
     let mut rig = Rig::new(config(8));
     let value = [b'v'; 300];

@@ -16,7 +16,6 @@ use crate::item::{ItemRef, Layout, PendingItem, Word0, header};
 use crate::memory::ChunkRef;
 use crate::sync::Pin;
 
-use super::alloc::RESERVE_CHUNKS;
 use super::engine::Refusal;
 use super::statistics::ClassTally;
 use super::worker_store::WorkerStore;
@@ -162,7 +161,8 @@ impl WorkerStore {
 
     /// Chunks of `class` that are ready beyond those that sets are to find: items need not have been asked for to get one.
     pub(super) fn spare_chunks(&self, class: u8) -> u32 {
-        self.store.slabs.lock(class).ready().saturating_sub(RESERVE_CHUNKS)
+        let slab = self.store.slabs.lock(class);
+        slab.ready().saturating_sub(self.store.reserve_chunks(&slab, class))
     }
 
     /// A page of `class` that is little used, of a few that are looked at; not `spared`, unless there is no other.

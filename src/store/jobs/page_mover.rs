@@ -17,7 +17,6 @@ use crate::base::atomic::Ordering;
 use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
 use crate::sync::Pin;
 
-use super::super::alloc::reserve_chunks;
 use super::super::page_moves::Order;
 use super::super::rescue::{Mercy, Vacated};
 use super::super::worker_store::WorkerStore;
@@ -341,11 +340,11 @@ fn empty_chunks(
 fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
     let store = worker.store;
     let sample = |class| {
-        let usage = store.slabs.lock(class).usage();
+        let slab = store.slabs.lock(class);
+        let usage = slab.usage();
         let per_page = u64::from(store.slabs.classes.per_page(class)).max(1);
         // What a class keeps ready it will need at once.
-        let spare = (usage.free + usage.limbo)
-            .saturating_sub(u64::from(reserve_chunks(usage.chunks, store.slabs.classes.chunk_bytes(class))));
+        let spare = (usage.free + usage.limbo).saturating_sub(u64::from(store.reserve_chunks(&slab, class)));
         let tally = &store.class_tallies[usize::from(class)];
         ClassSample {
             class,
