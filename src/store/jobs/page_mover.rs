@@ -21,6 +21,7 @@ use super::super::page_moves::Order;
 use super::super::rescue::{Mercy, Vacated};
 use super::super::worker_store::WorkerStore;
 use super::automove::{Automove, ClassSample, Move, Rule, Tick};
+use super::disuse::Disuse;
 use super::{Job, Next};
 
 /// Chunks of a page that one step looks at.
@@ -55,6 +56,7 @@ const ROOM_LOOK: Duration = Duration::from_secs(1);
 pub(super) struct PageMover {
     state: State,
     automove: Automove,
+    disuse: Disuse,
     /// Moves that were decided and not begun.
     planned: VecDeque<Move>,
     /// When the classes were last compared, in microseconds of the store's clock.
@@ -197,6 +199,7 @@ impl PageMover {
         #[expect(clippy::cast_precision_loss, reason = "a tick is not long")]
         let elapsed_s = if elapsed_us == 0 { TICK.as_secs_f64() } else { elapsed_us as f64 / 1e6 };
         let mut samples = samples(worker);
+        self.disuse.mark(&mut samples, worker.now().0, |class| store.class_activity(class));
         let tick = Tick { now_s: worker.now().0, elapsed_s, stored_pages };
         self.automove.observe(&samples, tick, rule);
         self.planned.clear();
@@ -350,6 +353,7 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
             class,
             pages: usage.pages,
             spare_pages: u32::try_from(spare / per_page).unwrap_or(u32::MAX),
+            is_disused: false,
             missed: tally.missed.load(Ordering::Relaxed),
             gained: 0,
             vacated: tally.vacated.load(Ordering::Relaxed),

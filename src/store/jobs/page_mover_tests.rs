@@ -264,3 +264,34 @@ fn a_class_whose_last_links_are_too_few_gets_a_page_though_nobody_is_missed() {
     assert_eq!(vacated(&rig, last), before, "its own policy decides who leaves");
     assert!(vacated(&rig, full) > 0);
 }
+
+#[test]
+fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_long() {
+    let mut rig = Rig::new(4, true);
+    assert!(rig.set("rare", 3000).is_ok());
+    let (rare, common) = (rig.class(3000), rig.class(100));
+    let mut number = 0;
+    // Each key comes back after the cache has forgotten it, and the ghost has not.
+    let mut work = |rig: &mut Rig, seconds: i64| {
+        rig.store.clock.shift(seconds);
+        for _ in 0..40_000 {
+            number = (number + 1) % 40_000;
+            if !rig.has(&format!("small-{number}")) {
+                let _is_stored = rig.set(&format!("small-{number}"), 100);
+            }
+        }
+        rig.run();
+    };
+    let pages = |rig: &Rig, class| rig.store.slabs.lock(class).usage().pages;
+    (0..3).for_each(|_| work(&mut rig, 1));
+    let before = pages(&rig, common);
+    // Who asks for it uses it.
+    work(&mut rig, 200);
+    assert!(rig.has("rare"));
+    work(&mut rig, 200);
+    assert_eq!((pages(&rig, rare), pages(&rig, common)), (1, before));
+    work(&mut rig, 300);
+    assert_eq!((pages(&rig, rare), pages(&rig, common)), (0, before + 1));
+    assert!(!rig.has("rare"));
+    assert!(rig.set("rare", 3000).is_ok(), "it gets one again when it needs one");
+}
