@@ -7,6 +7,12 @@ use crate::store::{JOB_THREADS, MoveTuning, StoreConfig};
 /// The bytes of an item that are neither key nor flags nor value: what -n does not count.
 const ITEM_HEADER_BYTES: u32 = 16;
 
+/// A hash table of memcached's, of 2^n buckets, is worth 2^(n + this) bytes of ours: 2^3 times fewer buckets of 2^6 bytes.
+const HASHPOWER_TO_BYTES: u32 = 3;
+/// Unless it is asked for, the index begins with this share of `-m` at most, as a power of two: some thousand large
+/// items fill `-m 64` and need a tenth of the half mebibyte that the usual one takes.
+const INDEX_SHARE: u32 = 10;
+
 /// How pages move between size classes.
 pub(super) fn move_tuning(settings: &Settings) -> MoveTuning {
     MoveTuning {
@@ -14,6 +20,13 @@ pub(super) fn move_tuning(settings: &Settings) -> MoveTuning {
         ratio: settings.slab_automove_ratio,
         window: settings.slab_automove_window,
     }
+}
+
+/// How large a hash table to begin with.
+fn hashpower(settings: &Settings) -> u32 {
+    let asked = settings.hashpower_init;
+    let small = settings.memory_limit_bytes.max(1).ilog2().saturating_sub(INDEX_SHARE + HASHPOWER_TO_BYTES);
+    if asked == Settings::default().hashpower_init { asked.min(small) } else { asked }
 }
 
 /// The store's share of the settings.
@@ -30,8 +43,25 @@ pub(super) fn store_config(settings: &Settings) -> StoreConfig {
         value_len_max: u32::try_from(settings.item_size_max).unwrap_or(u32::MAX),
         evictions: settings.evictions,
         use_cas: settings.use_cas,
-        hashpower: settings.hashpower_init,
+        hashpower: hashpower(settings),
         threads_max: settings.threads as usize + JOB_THREADS,
         large_pages: settings.large_pages,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Settings, store_config};
+
+    #[test]
+    fn the_index_of_a_small_cache_begins_small_unless_asked_for() {
+        let begins = |mib: u64, hashpower_init: Option<u32>| {
+            let mut settings = Settings { memory_limit_bytes: mib << 20, ..Settings::default() };
+            settings.hashpower_init = hashpower_init.unwrap_or(settings.hashpower_init);
+            store_config(&settings).hashpower
+        };
+        assert_eq!((begins(64, None), begins(512, None), begins(1 << 17, None)), (13, 16, 16), "2^13 is 64 KiB");
+        assert_eq!(begins(1, None), 7);
+        assert_eq!((begins(64, Some(12)), begins(64, Some(20))), (12, 20));
     }
 }

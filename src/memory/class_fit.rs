@@ -16,6 +16,8 @@ pub struct ChunkDemand {
     items: Vec<u64>,
     /// Of the last links of chains.
     links: Vec<u64>,
+    /// There are chains: their heads and whole links need the largest class.
+    has_chains: bool,
 }
 
 /// A class that should be added.
@@ -56,12 +58,28 @@ impl ChunkDemand {
     /// No chunks, for sizes up to `chunk_max`.
     pub fn new(chunk_max: u32) -> Self {
         let none = vec![0; (chunk_max / CHUNK_ALIGN) as usize + 1];
-        Self { items: none.clone(), links: none }
+        Self { items: none.clone(), links: none, has_chains: false }
     }
 
     /// Adds `count` items of `bytes` each. The count may wrap below zero, as long as the sums do not.
     pub fn add_items(&mut self, bytes: u32, count: u64) {
         add(&mut self.items, bytes, count);
+    }
+
+    /// Adds chains, whose last links, if they are short, are added with [`ChunkDemand::add_links`].
+    pub fn add_chains(&mut self, count: u64) {
+        self.has_chains |= count_of(count) > 0;
+    }
+
+    /// Whether anything there is would be stored in a chunk of `class` today.
+    pub fn needs(&self, classes: &SizeClasses, class: u8) -> bool {
+        let needs_one = |by_units: &[u64], class_for: &dyn Fn(u32) -> Option<u8>| {
+            let mut counts = (0u32..).zip(by_units).filter(|(_, count)| count_of(**count) > 0);
+            counts.any(|(units, _)| class_for(units * CHUNK_ALIGN) == Some(class))
+        };
+        self.has_chains && class == classes.largest()
+            || needs_one(&self.items, &|bytes| classes.class_for(bytes))
+            || needs_one(&self.links, &|bytes| classes.class_for_link(bytes))
     }
 
     /// Adds `count` last links that hold `bytes` each, with their headers.
@@ -90,6 +108,11 @@ fn add(by_units: &mut [u64], bytes: u32, count: u64) {
     }
 }
 
+/// Threads are read one after the other: a size may seem to have less than none.
+fn count_of(sum: u64) -> u64 {
+    if sum > u64::MAX / 2 { 0 } else { sum }
+}
+
 /// The class that would save most to what is demanded `by_units` and now gets the chunks of `class_for`.
 fn best_class(classes: &SizeClasses, by_units: &[u64], class_for: impl Fn(u32) -> Option<u8>) -> Option<ClassFit> {
     let (mut class, mut held, mut old_cost) = (0, 0u64, 0);
@@ -100,8 +123,7 @@ fn best_class(classes: &SizeClasses, by_units: &[u64], class_for: impl Fn(u32) -
         if current != class {
             (class, held, old_cost) = (current, 0, cost(classes.chunk_bytes(current)));
         }
-        // Threads are read one after the other: a size may seem to have less than none.
-        held += if *count > u64::MAX / 2 { 0 } else { *count };
+        held += count_of(*count);
         if chunk_bytes < CHUNK_MIN {
             continue;
         }
@@ -199,6 +221,23 @@ mod tests {
         let fit = demand.missing_class(&classes, 16, LIMIT_PAGES).unwrap();
         assert_eq!(classes.add(fit.chunk_bytes), classes.class_for(1090), "such a class was there for items");
         assert_eq!(demand.missing_class(&classes, 16, LIMIT_PAGES), None);
+    }
+
+    #[test]
+    fn a_class_is_needed_by_what_fits_no_smaller_chunk() {
+        let classes = classes();
+        let mut demand = demand(&[(405, 20_000), (500, 1), (600, 1u64.wrapping_neg())]);
+        let [of_405, of_500, of_600] = [405, 500, 600].map(|bytes| classes.class_for(bytes).unwrap());
+        assert!(demand.needs(&classes, of_405));
+        classes.add(408).unwrap();
+        assert!(!demand.needs(&classes, of_405), "the new one serves all of its items");
+        assert!(demand.needs(&classes, classes.last()));
+        assert_eq!([of_500, of_600].map(|class| demand.needs(&classes, class)), [true, false]);
+        assert!(!demand.needs(&classes, classes.largest()));
+        demand.add_links(5000, 1);
+        assert!(demand.needs(&classes, classes.class_for_link(5000).unwrap()));
+        demand.add_chains(1);
+        assert!(demand.needs(&classes, classes.largest()));
     }
 
     #[test]

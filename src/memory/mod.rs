@@ -5,6 +5,7 @@
 //! SizeClasses     a page is cut into chunks of its class's size
 //! ChunkDemand     what sizes there are, and which class is missing
 //! SlabAllocator   free chunks and pages per class, chunks in limbo, leases, pages that no class has
+//! Reserve         how many free chunks a full class keeps
 //! DueTable        per page: when something in it ends
 //! Magazines       a worker's own few ready chunks
 //! ```
@@ -21,6 +22,7 @@ mod limbo;
 mod magazine;
 mod page_book;
 mod page_pool;
+mod reserve;
 mod size_class;
 mod slab;
 
@@ -32,5 +34,6 @@ pub use leases::Leases;
 pub use limbo::Retired;
 pub use magazine::Magazines;
 pub use page_pool::{DetachedPage, FreePage};
+pub use reserve::ReserveBounds;
 pub use size_class::{CHUNK_ALIGN, CHUNK_MIN, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses};
 pub use slab::{Recall, SlabAllocator, SlabGuard, SlabUse};

@@ -13,7 +13,6 @@ use std::sync::PoisonError;
 use crate::base::atomic::Ordering;
 use crate::sync::{Epochs, Stamp};
 
-use super::size_class::PAGE_BYTES;
 use super::slab::SlabAllocator;
 
 /// The pages that no class has yet, or no longer.
@@ -136,9 +135,7 @@ impl SlabAllocator {
             let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
             if pool.stays { 0 } else { pool.ready.len() as u64 }
         };
-        let page = u64::from(PAGE_BYTES);
-        let bytes = (self.pages_used() + pool) * page + other_bytes;
-        bytes.saturating_sub(self.limit_bytes()).div_ceil(page)
+        (self.pages_used() + pool).saturating_sub(self.pages_allowed(other_bytes))
     }
 
     /// Pages that are in memory and wait for a class.

@@ -26,6 +26,7 @@ use super::leases::Leases;
 use super::limbo::{Limbo, Retired};
 use super::page_book::{PageBook, Place};
 use super::page_pool::{DetachedPage, PagePool};
+use super::reserve::{Reserve, ReserveBounds};
 use super::size_class::{CLASS_MAX, PAGE_BYTES, SizeClasses};
 
 /// All chunks of the store.
@@ -67,6 +68,7 @@ struct Slab {
     pages_version: u64,
     /// Those of them that are closed.
     closed: u32,
+    reserve: Reserve,
 }
 
 /// Chunks that one call frees at most: at some 50 ns each, while others wait for the class.
@@ -127,6 +129,7 @@ impl SlabAllocator {
                 pages: Vec::new(),
                 pages_version: 0,
                 closed: 0,
+                reserve: Reserve::default(),
             })
         });
         Ok(Self {
@@ -177,9 +180,16 @@ impl SlabAllocator {
         self.pages_used.load(AnyOrdering::Relaxed)
     }
 
+    /// How many pages the limit allows beside `other_bytes` that count against it. To the nearest one: rounded down,
+    /// the few KiB that are an index's beside some thousand large items would cost a whole page.
+    pub fn pages_allowed(&self, other_bytes: u64) -> u64 {
+        let page = u64::from(PAGE_BYTES);
+        self.limit_bytes().saturating_add(page / 2).saturating_sub(other_bytes) / page
+    }
+
     /// Whether another page fits beside `other_bytes` that count against the same limit.
     pub fn has_page(&self, other_bytes: u64) -> bool {
-        (self.pages_used() + 1) * u64::from(PAGE_BYTES) + other_bytes <= self.limit_bytes()
+        self.pages_used() < self.pages_allowed(other_bytes)
     }
 
     /// Asks all workers for the ready chunks of `class` that they have in hand: some may belong to a closed page.
@@ -424,6 +434,16 @@ impl SlabGuard<'_> {
     /// Chunks that are free or soon will be.
     pub fn ready_or_waiting(&self) -> u32 {
         self.ready() + u32::try_from(self.slab.limbo.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many chunks the class keeps ready or in limbo once memory is full.
+    pub fn reserve(&self, bounds: ReserveBounds) -> u32 {
+        self.slab.reserve.chunks(bounds)
+    }
+
+    /// Somebody came for chunks, and found some, or was too late.
+    pub fn note_refill(&mut self, is_late: bool, bounds: ReserveBounds) {
+        self.slab.reserve.note(is_late, bounds);
     }
 
     /// Chunks that can be taken now.

@@ -37,8 +37,14 @@ fn a_page_that_comes_early_costs_no_chunk_of_the_one_before() {
 #[test]
 fn other_bytes_count_against_the_same_limit() {
     let slabs = allocator(4);
-    assert!(slabs.has_page(3 * u64::from(PAGE_BYTES)));
-    assert!(!slabs.has_page(3 * u64::from(PAGE_BYTES) + 1));
+    let (page, half) = (u64::from(PAGE_BYTES), u64::from(PAGE_BYTES) / 2);
+    assert_eq!(slabs.pages_allowed(0), 4);
+    assert_eq!((slabs.pages_allowed(half), slabs.pages_allowed(half + 1)), (4, 3), "to the nearest page");
+    assert!(slabs.has_page(3 * page + half));
+    assert!(!slabs.has_page(3 * page + half + 1));
+    assert_eq!(slabs.pages_allowed(100 * page), 0);
+    assert!((0..4).all(|_| slabs.lock(1).grow(0, false)));
+    assert_eq!((slabs.pages_owed(half), slabs.pages_owed(half + 1)), (0, 1), "what may be had is not owed");
 }
 
 #[test]

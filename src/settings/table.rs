@@ -136,7 +136,8 @@ settings! {
     /// Answer a client beyond -c with an error at once, instead of letting it wait.
     maxconns_fast: bool = true, TURNS_ON, "-o [no_]maxconns_fast", Clients, "maxconns_fast", Works;
     /// Size of the empty hash table: 2 to this power buckets' worth of items. It grows while running. A bucket holds
-    /// nine items, so there are 2^3 times fewer of them, and 2^20 (64 MiB) at most: above 23 it begins as with 23.
+    /// nine items, so there are 2^3 times fewer of them, and 2^20 (64 MiB) at most: above 23 it begins as with 23. With
+    /// 16 it begins with a 1024th of -m at most.
     hashpower_init: u32 = 16, whole(12..=32), "-o hashpower=<num>", Memory, "hashpower_init", Works;
     /// Move memory between size classes: by itself, and when told by slabs reassign. Without it only memory beyond the limit
     /// moves.

@@ -9,16 +9,19 @@
 
 use crate::base::{Deadline, HashedKey};
 use crate::item::{CompleteItem, Layout, PendingItem};
-use crate::memory::{ChunkRef, PAGE_BYTES, SlabGuard};
+use crate::memory::{ChunkRef, PAGE_BYTES, ReserveBounds, SlabGuard};
 use crate::sync::{Pin, Stamp};
 
+use super::cache::Store;
 use super::engine::Refusal;
 use super::statistics::ClassTally;
 use super::worker_store::WorkerStore;
 
-/// Chunks a class keeps ready or in limbo once memory is full, so that a set seldom waits for a grace period. More
-/// than a batch of pipelined sets uses up, less than a thousandth of a class of a few pages.
-pub(super) const RESERVE_CHUNKS: u32 = 96;
+/// Chunks a class keeps ready or in limbo at most once memory is full, so that a set seldom waits for a grace period.
+/// More than a batch of pipelined sets uses up.
+const RESERVE_CHUNKS: u32 = 96;
+/// So many it keeps if no set has to wait: what is ready holds no items, and 32 chunks of 16 KiB are a 128th of `-m 64`.
+const RESERVE_LEAST: u32 = 8;
 /// The reserve is at most this share of a class's chunks: small caches are for items, not for reserves.
 const RESERVE_SHARE: u64 = 16;
 /// Large chunks are kept in such a number of bytes: some input buffers full, no batch stores more.
@@ -32,9 +35,22 @@ const BEYOND_LIMIT_SHARE: u64 = 16;
 const PAGES_FOR_LARGE_MIN: u64 = 3;
 
 /// How many chunks of `chunk_bytes` a full class of so many keeps ready or in limbo.
-pub(super) fn reserve_chunks(chunks: u64, chunk_bytes: u32) -> u32 {
+fn reserve_bounds(chunks: u64, chunk_bytes: u32) -> ReserveBounds {
     let share = u32::try_from(chunks / RESERVE_SHARE).unwrap_or(u32::MAX);
-    RESERVE_CHUNKS.min(RESERVE_BYTES / chunk_bytes.max(1)).min(share)
+    let most = RESERVE_CHUNKS.min(RESERVE_BYTES / chunk_bytes.max(1)).min(share);
+    ReserveBounds { least: RESERVE_LEAST.min(most), most }
+}
+
+impl Store {
+    /// The bounds of a class's reserve.
+    fn reserve_bounds(&self, slab: &SlabGuard<'_>, class: u8) -> ReserveBounds {
+        reserve_bounds(slab.usage().chunks, self.slabs.classes.chunk_bytes(class))
+    }
+
+    /// How many chunks a class keeps ready or in limbo, once memory is full.
+    pub(super) fn reserve_chunks(&self, slab: &SlabGuard<'_>, class: u8) -> u32 {
+        slab.reserve(self.reserve_bounds(slab, class))
+    }
 }
 
 impl WorkerStore {
@@ -139,9 +155,12 @@ impl WorkerStore {
                 taken = self.take_ready(&mut slab, class);
             }
             let full = !store.slabs.has_page(store.side_bytes());
-            let target = wanted
-                .saturating_sub(taken)
-                .max(reserve_chunks(slab.usage().chunks, store.slabs.classes.chunk_bytes(class)));
+            // The page mover's copies say nothing of what sets need.
+            if full && !self.is_movers {
+                let bounds = store.reserve_bounds(&slab, class);
+                slab.note_refill(taken == 0, bounds);
+            }
+            let target = wanted.saturating_sub(taken).max(store.reserve_chunks(&slab, class));
             lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
         }
         let may_evict = store.config.evictions;

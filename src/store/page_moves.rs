@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! slabs reassign ──order──┐
+//! a class nobody needs ───┤
 //! a class that starves ───┼──▶ bell ──▶ page mover (jobs/page_mover.rs) ──▶ counts for `stats`
 //! cache_memlimit, evictions
 //! ```
@@ -29,6 +30,8 @@ pub(super) struct PageMoves {
     /// The mover waits for the bell and nothing else.
     is_asleep: AtomicBool,
     order: Mutex<Option<Order>>,
+    /// Classes that nobody needs any more, and how many of their pages are to be emptied.
+    cleared_out: Mutex<Vec<(u8, u32)>>,
     /// A class that can neither evict nor grow; 0: none.
     pub(super) starving: AtomicU8,
     /// A page is being moved.
@@ -66,6 +69,21 @@ impl PageMoves {
     /// The order that waits, if one does.
     pub(super) fn take_order(&self) -> Option<Order> {
         locked(&self.order).take()
+    }
+
+    /// Nobody needs `class` any more: its `pages` can go as long as there is room elsewhere for what they hold.
+    pub(super) fn clear_out(&self, class: u8, pages: u32) {
+        locked(&self.cleared_out).push((class, pages));
+        self.wake();
+    }
+
+    /// A class whose pages are to be emptied, once for each of them.
+    fn take_cleared_out(&self) -> Option<u8> {
+        let mut classes = locked(&self.cleared_out);
+        classes.retain(|(_, pages)| *pages > 0);
+        let (class, pages) = classes.last_mut()?;
+        *pages -= 1;
+        Some(*class)
     }
 
     /// How pages move.
@@ -115,6 +133,16 @@ impl Store {
     /// How many pages there are beyond what the limit allows.
     pub(super) fn pages_beyond(&self) -> u64 {
         self.slabs.pages_owed(self.side_bytes())
+    }
+
+    /// A class that nobody needs, if it has a page and there is room elsewhere for what that holds.
+    pub(super) fn class_to_clear_out(&self) -> Option<u8> {
+        while let Some(class) = self.page_moves.take_cleared_out() {
+            if self.slabs.has_page(self.side_bytes()) && self.slabs.lock(class).usage().pages > 0 {
+                return Some(class);
+            }
+        }
+        None
     }
 
     /// Whether a class that cannot go on without may have a page beyond the limit.

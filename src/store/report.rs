@@ -174,6 +174,15 @@ impl Store {
         self.class_sum(class, |counters| &counters.linked).saturating_sub(unlinked)
     }
 
+    /// A number that grows with each store and each hit. None: parts of chains are in the class, whose hits are counted in
+    /// that of their heads.
+    pub(super) fn class_activity(&self, class: u8) -> Option<u64> {
+        let has_links = self.used_chunks(class) > self.class_items(class);
+        let counters: [Pick; 3] =
+            [|counters| &counters.linked, |counters| &counters.replaced, |counters| &counters.get_hits];
+        (!has_links).then(|| counters.into_iter().fold(0, |sum, of| self.class_sum(class, of).wrapping_add(sum)))
+    }
+
     /// Chunks of a class that hold items, or parts of them. What workers keep ready in their magazines is not among them.
     fn used_chunks(&self, class: u8) -> u64 {
         let gone = self.class_sum(class, |counters| &counters.links_unlinked);

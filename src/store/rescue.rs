@@ -16,7 +16,6 @@ use crate::item::{ItemRef, Layout, PendingItem, Word0, header};
 use crate::memory::ChunkRef;
 use crate::sync::Pin;
 
-use super::alloc::RESERVE_CHUNKS;
 use super::engine::Refusal;
 use super::statistics::ClassTally;
 use super::worker_store::WorkerStore;
@@ -123,13 +122,13 @@ impl WorkerStore {
         Rescue::Done(Vacated::Moved)
     }
 
-    /// Memory for a copy of `item`, of the same class: by now there may be one that fits better, but whose own items would
-    /// have to leave for it.
+    /// Memory for a copy of `item`, of the same class once memory is full: by now there may be one that fits better, but
+    /// whose own items would have to leave for it.
     fn allocate_as(&mut self, pin: &Pin, key: HashedKey<'_>, item: &ItemRef<'_>) -> Result<PendingItem, Refusal> {
         let slabs = &self.store.slabs;
         let flags = item.client_flags();
         let mut layout = Layout::new(&slabs.classes, key.key, flags, item.value_len());
-        if layout.links() == 0 {
+        if layout.links() == 0 && !slabs.has_page(self.store.side_bytes()) {
             layout.head_class = item.class();
         }
         let head = self.chunk(pin, layout.head_class, 1)?;
@@ -162,7 +161,8 @@ impl WorkerStore {
 
     /// Chunks of `class` that are ready beyond those that sets are to find: items need not have been asked for to get one.
     pub(super) fn spare_chunks(&self, class: u8) -> u32 {
-        self.store.slabs.lock(class).ready().saturating_sub(RESERVE_CHUNKS)
+        let slab = self.store.slabs.lock(class);
+        slab.ready().saturating_sub(self.store.reserve_chunks(&slab, class))
     }
 
     /// A page of `class` that is little used, of a few that are looked at; not `spared`, unless there is no other.

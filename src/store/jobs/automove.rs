@@ -27,6 +27,8 @@ pub(super) struct ClassSample {
     pub(super) pages: u32,
     /// Pages' worth of chunks that are free, beyond what a class keeps ready.
     pub(super) spare_pages: u32,
+    /// It has one page, and for long nobody has stored in it or hit what it holds.
+    pub(super) is_disused: bool,
     /// Keys that the ghost remembered since start.
     pub(super) missed: u64,
     /// Pages whose worth it gets in this tick from classes that had them free.
@@ -184,10 +186,11 @@ impl Automove {
         Some(Move { from: donor, to: needy })
     }
 
-    /// Two pages at least, and half of what it lately had.
+    /// Two pages at least, and half of what it lately had. Or the last one, if nobody uses it.
     fn may_give(&self, sample: &ClassSample) -> bool {
         let history = &self.classes[usize::from(sample.class)];
-        sample.pages >= 2 && (sample.pages - 1) * 2 >= history.peak.max(history.peak_before)
+        sample.is_disused && sample.pages == 1
+            || sample.pages >= 2 && (sample.pages - 1) * 2 >= history.peak.max(history.peak_before)
     }
 
     /// The class that loses least with a page, for a page that must go whatever it holds. `least` says how many pages
@@ -319,9 +322,11 @@ mod tests {
     }
 
     #[test]
-    fn a_class_keeps_its_last_page() {
+    fn a_class_keeps_its_last_page_as_long_as_it_is_used() {
         let mut world = World::new(&[(10, 10_000), (1, 0)]);
         assert_eq!(world.tick(10.0), []);
+        world.samples[1].is_disused = true;
+        assert_eq!(world.tick(10.0), [Move { from: 2, to: 1 }], "and only once");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The fitter: adds size classes for the sizes that are really stored, while memory fills up.
 //!
-//! Which class, and whether it is worth one, is [`ChunkDemand`]'s to say. The pages of the class that held those items
-//! so far keep them; new ones go to the new class.
+//! Which class, and whether it is worth one, is [`ChunkDemand`]'s to say. New items go to the new class. The pages of the
+//! class that held their like so far keep them, unless nobody needs that class any more: then the page mover takes its
+//! pages, and what they hold is copied to where it would be stored today. Of a cache of 64 pages in which all items have
+//! one size, one would be lost to the first few otherwise.
 
 use crate::item::Layout;
 use crate::memory::{ChunkDemand, PAGE_BYTES};
@@ -20,11 +22,18 @@ impl Job for Fitter {
         let store = worker.store;
         let classes = &store.slabs.classes;
         let limit_pages = store.slabs.limit_bytes() / u64::from(PAGE_BYTES);
-        let fit = chunk_demand(store).missing_class(classes, store.slabs.pages_used(), limit_pages);
-        match fit.and_then(|fit| classes.add(fit.chunk_bytes)) {
-            Some(_) => Next::Again,
-            None => Next::Wait(None),
+        let demand = chunk_demand(store);
+        let Some(fit) = demand.missing_class(classes, store.slabs.pages_used(), limit_pages) else {
+            return Next::Wait(None);
+        };
+        let before = [classes.class_for(fit.chunk_bytes), classes.class_for_link(fit.chunk_bytes)];
+        if classes.add(fit.chunk_bytes).is_none() {
+            return Next::Wait(None);
         }
+        for class in before.into_iter().flatten().filter(|class| !demand.needs(classes, *class)) {
+            store.page_moves.clear_out(class, store.slabs.lock(class).usage().pages);
+        }
+        Next::Again
     }
 }
 
@@ -36,7 +45,10 @@ fn chunk_demand(store: &Store) -> ChunkDemand {
         for (bytes, count) in tally.sizes().filter(|(_, count)| *count != 0) {
             if let Some(bytes) = u32::try_from(bytes).ok().filter(|bytes| *bytes <= chunk_max) {
                 demand.add_items(bytes, count);
-            } else if let Some(bytes) = Layout::tail_bytes(chunk_max, bytes) {
+                continue;
+            }
+            demand.add_chains(count);
+            if let Some(bytes) = Layout::tail_bytes(chunk_max, bytes) {
                 demand.add_links(bytes, count);
             }
         }

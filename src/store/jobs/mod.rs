@@ -13,6 +13,7 @@
 
 mod automove;
 mod census;
+mod disuse;
 mod fitter;
 mod grower;
 mod page_mover;

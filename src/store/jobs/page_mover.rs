@@ -17,11 +17,11 @@ use crate::base::atomic::Ordering;
 use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
 use crate::sync::Pin;
 
-use super::super::alloc::reserve_chunks;
 use super::super::page_moves::Order;
 use super::super::rescue::{Mercy, Vacated};
 use super::super::worker_store::WorkerStore;
 use super::automove::{Automove, ClassSample, Move, Rule, Tick};
+use super::disuse::Disuse;
 use super::{Job, Next};
 
 /// Chunks of a page that one step looks at.
@@ -56,6 +56,7 @@ const ROOM_LOOK: Duration = Duration::from_secs(1);
 pub(super) struct PageMover {
     state: State,
     automove: Automove,
+    disuse: Disuse,
     /// Moves that were decided and not begun.
     planned: VecDeque<Move>,
     /// When the classes were last compared, in microseconds of the store's clock.
@@ -129,6 +130,9 @@ impl PageMover {
         if store.pages_beyond() > 0 {
             return self.repay(worker);
         }
+        if let Some(class) = store.class_to_clear_out() {
+            return self.begin(worker, class, Goal::Pool);
+        }
         self.tick_if_due(worker);
         if let Some(Move { from, to }) = self.planned.pop_front() {
             return self.begin(worker, from, Goal::Class(to));
@@ -195,6 +199,7 @@ impl PageMover {
         #[expect(clippy::cast_precision_loss, reason = "a tick is not long")]
         let elapsed_s = if elapsed_us == 0 { TICK.as_secs_f64() } else { elapsed_us as f64 / 1e6 };
         let mut samples = samples(worker);
+        self.disuse.mark(&mut samples, worker.now().0, |class| store.class_activity(class));
         let tick = Tick { now_s: worker.now().0, elapsed_s, stored_pages };
         self.automove.observe(&samples, tick, rule);
         self.planned.clear();
@@ -338,16 +343,17 @@ fn empty_chunks(
 fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
     let store = worker.store;
     let sample = |class| {
-        let usage = store.slabs.lock(class).usage();
+        let slab = store.slabs.lock(class);
+        let usage = slab.usage();
         let per_page = u64::from(store.slabs.classes.per_page(class)).max(1);
         // What a class keeps ready it will need at once.
-        let spare = (usage.free + usage.limbo)
-            .saturating_sub(u64::from(reserve_chunks(usage.chunks, store.slabs.classes.chunk_bytes(class))));
+        let spare = (usage.free + usage.limbo).saturating_sub(u64::from(store.reserve_chunks(&slab, class)));
         let tally = &store.class_tallies[usize::from(class)];
         ClassSample {
             class,
             pages: usage.pages,
             spare_pages: u32::try_from(spare / per_page).unwrap_or(u32::MAX),
+            is_disused: false,
             missed: tally.missed.load(Ordering::Relaxed),
             gained: 0,
             vacated: tally.vacated.load(Ordering::Relaxed),

@@ -197,6 +197,34 @@ fn an_order_costs_no_item_and_counts_as_no_set_while_memory_is_free() {
 }
 
 #[test]
+fn a_class_that_nobody_needs_loses_all_pages_and_no_item() {
+    let mut rig = Rig::new(64, true);
+    let count = rig.fill("small", 20_000, 100);
+    let (old, pages) = (rig.class(100), 3);
+    assert_eq!(rig.store.slabs.lock(old).usage().pages, pages);
+    rig.store.slabs.classes.add(128).unwrap();
+    let new = rig.class(100);
+    assert_ne!(old, new);
+    rig.store.page_moves.clear_out(old, pages);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.items(), rig.store.evictions()), (3, count as u64, 0));
+    assert_eq!((rig.store.class_items(old), rig.store.class_items(new)), (0, count as u64));
+    assert!((0..count).all(|number| rig.has(&format!("small-{number}"))));
+}
+
+#[test]
+fn pages_of_a_class_that_nobody_needs_stay_where_memory_is_full() {
+    let mut rig = Rig::new(4, true);
+    rig.fill("small", 100_000, 100);
+    assert!(rig.store.evictions() > 0);
+    let (old, count) = (rig.class(100), rig.store.items());
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.page_moves.clear_out(old, 4);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.items()), (0, count));
+}
+
+#[test]
 fn an_order_is_carried_out_though_memory_is_beyond_the_limit() {
     let mut rig = Rig::new(8, true);
     rig.fill("small", 20_000, 100);
@@ -212,7 +240,7 @@ fn an_order_is_carried_out_though_memory_is_beyond_the_limit() {
 
 #[test]
 fn a_class_whose_last_links_are_too_few_gets_a_page_though_nobody_is_missed() {
-    let mut rig = Rig::new(16, true);
+    let mut rig = Rig::new(15, true);
     let len = 2 * 16384 + 12_000;
     let layout = Layout::new(&rig.store.slabs.classes, Key::new(b"chain").unwrap(), 0, len);
     let (full, last) = (layout.head_class, layout.tail_class.unwrap());
@@ -235,4 +263,35 @@ fn a_class_whose_last_links_are_too_few_gets_a_page_though_nobody_is_missed() {
     set(&mut rig, 1000..1200);
     assert_eq!(vacated(&rig, last), before, "its own policy decides who leaves");
     assert!(vacated(&rig, full) > 0);
+}
+
+#[test]
+fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_long() {
+    let mut rig = Rig::new(4, true);
+    assert!(rig.set("rare", 3000).is_ok());
+    let (rare, common) = (rig.class(3000), rig.class(100));
+    let mut number = 0;
+    // Each key comes back after the cache has forgotten it, and the ghost has not.
+    let mut work = |rig: &mut Rig, seconds: i64| {
+        rig.store.clock.shift(seconds);
+        for _ in 0..40_000 {
+            number = (number + 1) % 40_000;
+            if !rig.has(&format!("small-{number}")) {
+                let _is_stored = rig.set(&format!("small-{number}"), 100);
+            }
+        }
+        rig.run();
+    };
+    let pages = |rig: &Rig, class| rig.store.slabs.lock(class).usage().pages;
+    (0..3).for_each(|_| work(&mut rig, 1));
+    let before = pages(&rig, common);
+    // Who asks for it uses it.
+    work(&mut rig, 200);
+    assert!(rig.has("rare"));
+    work(&mut rig, 200);
+    assert_eq!((pages(&rig, rare), pages(&rig, common)), (1, before));
+    work(&mut rig, 300);
+    assert_eq!((pages(&rig, rare), pages(&rig, common)), (0, before + 1));
+    assert!(!rig.has("rare"));
+    assert!(rig.set("rare", 3000).is_ok(), "it gets one again when it needs one");
 }

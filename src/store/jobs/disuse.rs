@@ -1,0 +1,70 @@
+//! Which classes nobody uses: the last page of such a class is better off elsewhere.
+//!
+//! ```text
+//! stored, hit   ▁▂▂▁▂▂▂▂▂▂▂▂▂▂▂▂      no change for five minutes, while the class has one page: disused
+//! seconds       ├──────────────▶
+//! ```
+//!
+//! The time is long, and a hit is use as well: a class that is seldom stored in, but read, loses all it has with its page,
+//! and needs one again at the next miss.
+
+use crate::memory::CLASS_IDS;
+
+use super::automove::ClassSample;
+
+/// A class's activity when it last changed.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    activity: u64,
+    since_s: u32,
+}
+
+/// What is remembered of all classes.
+pub(super) struct Disuse(Box<[Seen; CLASS_IDS]>);
+
+/// So long nothing happens in a class before its last page goes.
+const DISUSED_AFTER_S: u32 = 300;
+
+impl Default for Disuse {
+    fn default() -> Self {
+        Self(Box::new([Seen::default(); CLASS_IDS]))
+    }
+}
+
+impl Disuse {
+    /// Marks the classes of one page that nobody uses. `activity` of a class is a number that grows with its use, or `None`
+    /// if it is in use in ways that no number shows.
+    pub(super) fn mark(&mut self, samples: &mut [ClassSample], now_s: u32, activity: impl Fn(u8) -> Option<u64>) {
+        for sample in samples {
+            let seen = &mut self.0[usize::from(sample.class)];
+            let activity = if sample.pages == 1 { activity(sample.class) } else { None };
+            if activity != Some(seen.activity) {
+                *seen = Seen { activity: activity.unwrap_or(u64::MAX), since_s: now_s };
+            }
+            sample.is_disused = activity.is_some() && now_s.wrapping_sub(seen.since_s) >= DISUSED_AFTER_S;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClassSample, DISUSED_AFTER_S, Disuse};
+
+    #[test]
+    fn a_class_of_one_page_is_disused_after_a_while_without_activity() {
+        let mut disuse = Disuse::default();
+        let mut is_disused = |pages, now_s, activity| {
+            let mut samples = [ClassSample { class: 3, pages, ..ClassSample::default() }];
+            disuse.mark(&mut samples, now_s, |_| activity);
+            samples[0].is_disused
+        };
+        assert!(!is_disused(1, 1000, Some(7)), "it is seen for the first time");
+        assert!(!is_disused(1, 999 + DISUSED_AFTER_S, Some(7)));
+        assert!(is_disused(1, 1000 + DISUSED_AFTER_S, Some(7)));
+        assert!(!is_disused(1, 1001 + DISUSED_AFTER_S, Some(8)), "somebody came");
+        assert!(!is_disused(1, 1000 + 2 * DISUSED_AFTER_S, Some(8)));
+        assert!(!is_disused(1, 1001 + 2 * DISUSED_AFTER_S, None), "parts of chains are in it");
+        assert!(!is_disused(2, 1001 + 4 * DISUSED_AFTER_S, Some(8)), "it has a page to give in any case");
+        assert!(!is_disused(1, 1002 + 4 * DISUSED_AFTER_S, Some(8)), "the time begins when one is left");
+    }
+}
