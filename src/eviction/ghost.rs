@@ -46,6 +46,19 @@ pub enum Memory {
     Main,
 }
 
+impl Memory {
+    /// How many hits the key begins with, in main: the more, the longer what the ghost saw of it says that it will be asked
+    /// for again.
+    #[inline]
+    pub const fn hits(self) -> u8 {
+        match self {
+            Self::Small { is_young: false } => 0,
+            Self::Small { is_young: true } => 1,
+            Self::Main => 2,
+        }
+    }
+}
+
 /// A class's time, as whoever asks the ghost needs it: one word, so that it is read without a lock.
 ///
 /// ```text

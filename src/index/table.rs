@@ -22,8 +22,8 @@ pub struct HashIndex {
     pub(super) state: AtomicU64,
     pub(super) main: Region,
     pub(super) overflow: OverflowPool,
-    /// So many main buckets have their memory. Those it starts with, and a huge page's worth in any case, take small pages
-    /// as they are touched: a cache that is hardly used shall stay small.
+    /// So many main buckets need no memory to be taken beforehand. Those it starts with, and a huge page's worth in any case,
+    /// take small pages as they are touched: a cache that is hardly used shall stay small.
     pub(super) populated: AtomicUsize,
     first_populated: usize,
 }
@@ -48,15 +48,17 @@ impl HomeBucket<'_> {
 
 impl HashIndex {
     /// An index of 2^`hashpower` buckets of nine items, which may grow to `limit_bytes` (of address space; memory is
-    /// touched as it grows) and as much again for overflow buckets.
+    /// touched as it grows) and as much again for overflow buckets. With `huge_pages` it takes memory in those, ahead of
+    /// growth.
     ///
     /// # Errors
     /// What the kernel said when not even the first buckets could be mapped.
-    pub fn new(limit_bytes: usize, hashpower: u32) -> io::Result<Self> {
+    pub fn new(limit_bytes: usize, hashpower: u32, huge_pages: bool) -> io::Result<Self> {
         let state = State::with_level(hashpower.min(HASHPOWER_MAX));
         let wanted = limit_bytes / BUCKET_BYTES;
         let main = Region::new(wanted, state.buckets() as usize)?;
-        let first_populated = (state.buckets() as usize).next_multiple_of(HUGE_BUCKETS);
+        let first_populated =
+            if huge_pages { (state.buckets() as usize).next_multiple_of(HUGE_BUCKETS) } else { main.len() };
         main.advise_huge_pages(first_populated);
         Ok(Self {
             state: AtomicU64::new(state.bits()),

@@ -32,7 +32,7 @@ fn hash_in(chunk: ChunkRef) -> KeyHash {
 }
 
 fn index(bytes: usize, hashpower: u32) -> HashIndex {
-    HashIndex::new(bytes, hashpower).unwrap()
+    HashIndex::new(bytes, hashpower, true).unwrap()
 }
 
 fn participant() -> Participant {
@@ -143,6 +143,15 @@ fn who_only_tries_to_split_waits_neither_for_a_lock_nor_for_memory() {
     while index.try_split(hash_in) == Split::Done {}
     assert_eq!((index.try_split(hash_in), index.buckets()), (Split::Full, 65536));
     assert_holds(&index, &(0..20).map(|key| (key, chunk(key, 0))).collect());
+}
+
+#[test]
+fn without_huge_pages_memory_counts_as_it_is_used() {
+    let index = HashIndex::new(4 << 20, 0, false).unwrap();
+    for buckets in 1..40_000 {
+        assert_eq!((index.try_split(hash_in), index.wants_room()), (Split::Done, false));
+        assert_eq!(index.bytes_touched(), (buckets + 1) * 64);
+    }
 }
 
 #[test]

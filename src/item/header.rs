@@ -195,10 +195,14 @@ pub struct Place(u64);
 impl Place {
     /// In main, not asked for yet.
     pub const MAIN: Self = Self(QUEUE_MAIN);
-    /// In main, with a hit: its key has come back.
-    pub const RETURNED: Self = Self(QUEUE_MAIN | 1 << FREQ_SHIFT);
     /// In the small queue, not asked for yet.
     pub const SMALL: Self = Self(0);
+
+    /// In main, with so many hits, at most 3: its key has come back.
+    #[inline]
+    pub const fn returned(hits: u8) -> Self {
+        Self(QUEUE_MAIN | (hits as u64) << FREQ_SHIFT & FREQ_MASK)
+    }
 
     /// Where an item stands, or stood.
     #[inline]

@@ -100,6 +100,9 @@ pub(super) struct ClassHand {
 const HASHPOWER_SHIFT: u32 = 3;
 /// The index may come to need this share of the memory limit, with items of the smallest size.
 const INDEX_SHARE: u64 = 4;
+/// From this memory limit on the index takes huge pages. They come whole and beforehand, and count from then on: up to 2.7
+/// MiB that no item needs yet, too much of a smaller cache.
+const HUGE_INDEX_LIMIT: u64 = 512 << 20;
 /// Address space of the ghost: an entry for an item of so many bytes each, if the limit were all items.
 const GHOST_ITEM_BYTES: u64 = 16;
 
@@ -111,7 +114,8 @@ impl Store {
     pub fn new(config: StoreConfig, clock: Arc<Clock>) -> io::Result<&'static Self> {
         let slabs = SlabAllocator::new(SizeClasses::build(&config.classes), config.limit_bytes)?;
         let index_bytes = usize::try_from(config.limit_bytes / INDEX_SHARE).unwrap_or(usize::MAX).max(64 << 20);
-        let index = HashIndex::new(index_bytes, config.hashpower.saturating_sub(HASHPOWER_SHIFT))?;
+        let has_huge_index = config.limit_bytes >= HUGE_INDEX_LIMIT;
+        let index = HashIndex::new(index_bytes, config.hashpower.saturating_sub(HASHPOWER_SHIFT), has_huge_index)?;
         if config.large_pages {
             // Ignored: it is tried, as in memcached; without huge pages it is slower and right.
             let _ = slabs.arena.advise_huge_pages();

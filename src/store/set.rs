@@ -186,7 +186,7 @@ impl WorkerStore {
                 if let Some([full, last]) = links {
                     self.credit_last_link(full, last);
                 }
-                Place::RETURNED
+                Place::returned(memory.hits())
             }
         }
     }

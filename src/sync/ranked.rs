@@ -10,7 +10,7 @@
 //!
 //! Every lock guard carries a [`Ranked`]. In release builds it is nothing at all.
 
-#[cfg(all(debug_assertions, not(loom)))]
+#[cfg(all(any(debug_assertions, test), not(loom)))]
 use std::cell::Cell;
 use std::marker::PhantomData;
 
@@ -45,7 +45,7 @@ pub struct Ranked {
 #[cfg(all(test, not(loom)))]
 thread_local! {
     /// How many locks this thread has ever taken.
-    static TAKEN: std::cell::Cell<u64> = const { Cell::new(0) };
+    static TAKEN: Cell<u64> = const { Cell::new(0) };
 }
 
 impl Ranked {

@@ -170,9 +170,12 @@ impl Client {
         self.unread.resize(held + READ_BYTES, 0);
         let read = self.socket.read(&mut self.unread[held..]);
         self.unread.truncate(held + *read.as_ref().unwrap_or(&0));
-        match read? {
-            0 => Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")),
-            _ => Ok(()),
+        match read {
+            Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")),
+            Ok(_) => Ok(()),
+            // Who asked for more asks again. A read with a time limit ends so when the whole process was stopped for a while.
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }

@@ -145,7 +145,7 @@ impl<P: Replayed> SlotCache<P> {
         let in_main = memory.is_some() || !time.runs();
         self.stored += 1;
         let mark = birth_mark(self.stored);
-        self.page.0.borrow_mut()[slot] = Some(Object { key, freq: u8::from(memory.is_some()), in_main, mark });
+        self.page.0.borrow_mut()[slot] = Some(Object { key, freq: memory.map_or(0, Memory::hits), in_main, mark });
         self.index.insert(key, slot);
         match memory {
             Some(memory) => self.policy.learn(memory),
