@@ -12,6 +12,10 @@
 //! fewer it has. A donor's gradient is its own times pages / (pages - 1), as if hits grew with the logarithm of memory, which
 //! they about do. Without it classes of two or three pages pass one to each other for ever, and lose items each time.
 //!
+//! When memory has just become full the ghost has seen little, of one class more than of another. So it is what it has seen
+//! that its hits are divided by; and until a quarter of memory has been vacated once, a class of which it has seen less than a
+//! tenth gives nothing.
+//!
 //! A class that has evicted nothing since the last tick gets no page: the last links of chains that are missed count for their
 //! class, too, which may have all that it needs. What they count is what would be lost with their page.
 //!
@@ -36,6 +40,16 @@ pub(super) struct ClassSample {
     /// Chunks it has had to vacate since start. Says who may have pages that nobody uses, when nothing is known to be
     /// missed.
     pub(super) vacated: u64,
+    /// Chunks in a page.
+    pub(super) per_page: u32,
+}
+
+impl ClassSample {
+    /// Pages' worth of chunks that it has vacated: more than that the ghost cannot have seen of it.
+    #[expect(clippy::cast_precision_loss, reason = "a share is no exact number")]
+    fn seen_pages(&self) -> f64 {
+        self.vacated as f64 / f64::from(self.per_page.max(1))
+    }
 }
 
 /// A page for another class.
@@ -84,6 +98,8 @@ struct History {
 /// The gradients of all classes.
 pub(super) struct Automove {
     classes: Box<[History]>,
+    /// Little has been vacated so far: of some classes nothing is known.
+    is_learning: bool,
     period_began_s: u32,
     /// Pages that may move because so much was stored.
     credit: f64,
@@ -95,6 +111,10 @@ const SHARE_PER_TICK: f64 = 0.02;
 const PERIOD_S: u32 = 60;
 /// A class whose ghost spans less counts as if it spanned so many pages.
 const SPAN_MIN: f64 = 0.25;
+/// Until this share of all memory has been vacated …
+const LEARNING_SHARE: f64 = 0.25;
+/// … a class gives no page before this share of its own has.
+const SEEN_LEAST_SHARE: f64 = 0.1;
 /// What a page's worth of free chunks takes of the credit: nothing is lost with it.
 const COST_OF_FREE_PAGE: f64 = 0.125;
 /// In a tick a class gets as many pages that others had free as are this share of its own, and one: a few may be all it
@@ -108,6 +128,7 @@ impl Default for Automove {
     fn default() -> Self {
         Self {
             classes: vec![History::default(); usize::from(CLASS_MAX) + 1].into_boxed_slice(),
+            is_learning: true,
             period_began_s: 0,
             credit: 0.0,
         }
@@ -135,11 +156,12 @@ impl Automove {
             #[expect(clippy::cast_precision_loss, reason = "a rate is no exact number")]
             let rate = hits as f64 / tick.elapsed_s.max(f64::MIN_POSITIVE);
             history.rate = rule.memory * history.rate + (1.0 - rule.memory) * rate;
-            let span = f64::from(sample.pages.saturating_sub(sample.spare_pages));
+            let span = f64::from(sample.pages.saturating_sub(sample.spare_pages)).min(sample.seen_pages());
             history.gradient = history.rate / span.max(SPAN_MIN);
         }
-        let pages: u32 = samples.iter().map(|sample| sample.pages).sum();
-        let most = (f64::from(pages) * SHARE_PER_TICK).max(1.0);
+        let pages: f64 = samples.iter().map(|sample| f64::from(sample.pages)).sum();
+        self.is_learning = samples.iter().map(ClassSample::seen_pages).sum::<f64>() < pages * LEARNING_SHARE;
+        let most = (pages * SHARE_PER_TICK).max(1.0);
         self.credit = (self.credit + tick.stored_pages).min(most);
     }
 
@@ -162,7 +184,7 @@ impl Automove {
         let from = samples.iter_mut().filter(|sample| sample.class != needy && self.may_give(sample)).min_by(
             |one, other| {
                 let has_spare = |sample: &ClassSample| sample.spare_pages >= SPARE_PAGES;
-                has_spare(other).cmp(&has_spare(one)).then(loss(one).total_cmp(&loss(other)))
+                has_spare(other).cmp(&has_spare(one)).then(gradient(one).total_cmp(&gradient(other)))
             },
         )?;
         let has_spare = from.spare_pages >= SPARE_PAGES;
@@ -189,6 +211,10 @@ impl Automove {
     /// Two pages at least, and half of what it lately had. Or the last one, if nobody uses it.
     fn may_give(&self, sample: &ClassSample) -> bool {
         let history = &self.classes[usize::from(sample.class)];
+        let is_known = sample.seen_pages() >= f64::from(sample.pages) * SEEN_LEAST_SHARE;
+        if self.is_learning && !is_known && sample.spare_pages < SPARE_PAGES {
+            return false;
+        }
         sample.is_disused && sample.pages == 1
             || sample.pages >= 2 && (sample.pages - 1) * 2 >= history.peak.max(history.peak_before)
     }
@@ -235,6 +261,9 @@ mod tests {
             let sample = |(index, (pages, _)): (usize, &(u32, u64))| ClassSample {
                 class: u8::try_from(index + 1).unwrap(),
                 pages: *pages,
+                per_page: 10,
+                // Enough for the ghost to have seen all of it.
+                vacated: 10_000,
                 ..ClassSample::default()
             };
             let mut world = Self {
@@ -293,6 +322,29 @@ mod tests {
         assert_eq!(world.tick(100.0), [], "100 a page, and twice 60 with the last page but one");
         let mut world = World::new(&[(3, 300), (2, 60)]);
         assert_eq!(world.tick(100.0), [Move { from: 2, to: 1 }]);
+    }
+
+    #[test]
+    fn misses_are_divided_by_what_the_ghost_has_seen() {
+        let mut world = World::new(&[(100, 0), (100, 0)]);
+        world.samples.iter_mut().for_each(|sample| (sample.vacated, sample.per_page) = (0, 1000));
+        world.observe(0.0);
+        world.samples[0].vacated += 100_000;
+        world.samples[1].vacated += 20_000;
+        world.hits_per_tick = vec![2000, 1000];
+        assert_eq!(world.tick(1.0), [Move { from: 1, to: 2 }], "1000 for 20 pages are more than 2000 for 100");
+    }
+
+    #[test]
+    fn a_class_that_little_is_known_of_gives_nothing_at_first() {
+        let mut world = World::new(&[(100, 0), (100, 0)]);
+        world.samples.iter_mut().for_each(|sample| (sample.vacated, sample.per_page) = (0, 1000));
+        world.observe(0.0);
+        world.samples[0].vacated += 40_000;
+        world.hits_per_tick = vec![1000, 0];
+        assert_eq!(world.tick(1.0), [], "40 of 200 pages have been vacated");
+        world.samples[0].vacated += 10_000;
+        assert_eq!(world.tick(0.0), [Move { from: 2, to: 1 }], "nobody stores in the other one");
     }
 
     #[test]

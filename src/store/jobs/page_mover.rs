@@ -357,6 +357,7 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
             missed: tally.missed.load(Ordering::Relaxed),
             gained: 0,
             vacated: tally.vacated.load(Ordering::Relaxed),
+            per_page: store.slabs.classes.per_page(class),
         }
     };
     store.slabs.classes.ids().map(sample).filter(|sample| sample.pages > 0).collect()
