@@ -14,7 +14,7 @@
 //!
 //! When memory has just become full the ghost has seen little, of one class more than of another. So it is what it has seen
 //! that its hits are divided by; and until a quarter of memory has been vacated once, a class of which it has seen less than a
-//! tenth gives nothing.
+//! tenth gives nothing but what it has free.
 //!
 //! A class that has evicted nothing since the last tick gets no page: the last links of chains that are missed count for their
 //! class, too, which may have all that it needs. What they count is what would be lost with their page.
@@ -184,7 +184,7 @@ impl Automove {
         let from = samples.iter_mut().filter(|sample| sample.class != needy && self.may_give(sample)).min_by(
             |one, other| {
                 let has_spare = |sample: &ClassSample| sample.spare_pages >= SPARE_PAGES;
-                has_spare(other).cmp(&has_spare(one)).then(gradient(one).total_cmp(&gradient(other)))
+                has_spare(other).cmp(&has_spare(one)).then(loss(one).total_cmp(&loss(other)))
             },
         )?;
         let has_spare = from.spare_pages >= SPARE_PAGES;
@@ -208,11 +208,12 @@ impl Automove {
         Some(Move { from: donor, to: needy })
     }
 
-    /// Two pages at least, and half of what it lately had. Or the last one, if nobody uses it.
+    /// Two pages at least, and half of what it lately had. Or the last one, if nobody uses it. At first, only free pages of
+    /// a class that little is known of.
     fn may_give(&self, sample: &ClassSample) -> bool {
         let history = &self.classes[usize::from(sample.class)];
-        let is_known = sample.seen_pages() >= f64::from(sample.pages) * SEEN_LEAST_SHARE;
-        if self.is_learning && !is_known && sample.spare_pages < SPARE_PAGES {
+        let is_seen_enough = sample.seen_pages() >= f64::from(sample.pages) * SEEN_LEAST_SHARE;
+        if self.is_learning && !is_seen_enough && sample.spare_pages < SPARE_PAGES {
             return false;
         }
         sample.is_disused && sample.pages == 1
@@ -322,6 +323,16 @@ mod tests {
         assert_eq!(world.tick(100.0), [], "100 a page, and twice 60 with the last page but one");
         let mut world = World::new(&[(3, 300), (2, 60)]);
         assert_eq!(world.tick(100.0), [Move { from: 2, to: 1 }]);
+    }
+
+    #[test]
+    fn a_small_class_that_would_lose_too_much_leaves_the_giving_to_another() {
+        let mut world = World::new(&[(100, 10_000), (2, 100), (100, 6000)]);
+        assert_eq!(
+            world.tick(1.0),
+            [Move { from: 3, to: 1 }],
+            "twice 50 with a page of two, 60.6 with one of a hundred"
+        );
     }
 
     #[test]
