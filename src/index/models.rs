@@ -15,6 +15,7 @@ use loom::thread;
 
 use super::{HashIndex, Split};
 use crate::base::KeyHash;
+use crate::item::header::Unlinked;
 use crate::memory::ChunkRef;
 use crate::sync::{Epochs, Pin, Stamp};
 
@@ -82,7 +83,7 @@ impl World {
         self.write(new, key);
         let mut guard = self.index.lock(KeyHash(key));
         match guard.find(|found| self.key_in(found) == key) {
-            Some(slot) => Some(guard.replace(slot, new)),
+            Some(slot) => Some(guard.replace(slot, Unlinked::assumed(), new)),
             None => {
                 guard.insert(KeyHash(key), new).expect("there is room");
                 None
@@ -93,7 +94,7 @@ impl World {
     fn delete(&self, key: u64) -> Option<ChunkRef> {
         let mut guard = self.index.lock(KeyHash(key));
         let slot = guard.find(|found| self.key_in(found) == key)?;
-        Some(guard.remove(slot))
+        Some(guard.remove(slot, Unlinked::assumed()))
     }
 
     fn split(&self) {
