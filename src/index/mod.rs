@@ -45,4 +45,4 @@ mod tests;
 
 pub use growth::Split;
 pub use guard::{BucketGuard, IndexFull, Slot};
-pub use table::{HashIndex, HomeBucket};
+pub use table::{HashIndex, HomeBucket, IndexPages};

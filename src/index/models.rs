@@ -13,7 +13,7 @@ use loom::model::Builder;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{HashIndex, Split};
+use super::{HashIndex, IndexPages, Split};
 use crate::base::KeyHash;
 use crate::item::header::Unlinked;
 use crate::memory::ChunkRef;
@@ -43,7 +43,7 @@ impl World {
     /// One bucket (which can be split three times) with `keys` in chunks 1, 2, …
     fn with(keys: &[u64]) -> Arc<Self> {
         let world = Self {
-            index: HashIndex::new(4 * 64, 0, true).expect("the heap has room"),
+            index: HashIndex::new(4 * 64, 0, IndexPages::Huge).expect("the heap has room"),
             epochs: StdArc::new(Epochs::new(2)),
             chunks: (0..CHUNKS).map(|_| UnsafeCell::new(0)).collect(),
         };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{HashIndex, IndexFull, Split};
+use super::{HashIndex, IndexFull, IndexPages, Split};
 use crate::base::KeyHash;
 use crate::base::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::item::header::Unlinked;
@@ -33,7 +33,7 @@ fn hash_in(chunk: ChunkRef) -> KeyHash {
 }
 
 fn index(bytes: usize, hashpower: u32) -> HashIndex {
-    HashIndex::new(bytes, hashpower, true).unwrap()
+    HashIndex::new(bytes, hashpower, IndexPages::Huge).unwrap()
 }
 
 fn participant() -> Participant {
@@ -148,7 +148,7 @@ fn who_only_tries_to_split_waits_neither_for_a_lock_nor_for_memory() {
 
 #[test]
 fn without_huge_pages_memory_counts_as_it_is_used() {
-    let index = HashIndex::new(4 << 20, 0, false).unwrap();
+    let index = HashIndex::new(4 << 20, 0, IndexPages::Small).unwrap();
     for buckets in 1..40_000 {
         assert_eq!((index.try_split(hash_in), index.wants_room()), (Split::Done, false));
         assert_eq!(index.bytes_touched(), (buckets + 1) * 64);
