@@ -210,7 +210,7 @@ impl Stress<'_> {
         }
         for candidate in located {
             floor = self.floors[id].load(Ordering::SeqCst).max(floor);
-            let found = candidate.and_then(|candidate| worker.fetch_candidate(pin, key.key, candidate));
+            let found = candidate.and_then(|candidate| worker.fetch_candidate(key.key, candidate));
             if let Fetched::Hit(item) = found.unwrap_or_else(|| worker.fetch(pin, key)) {
                 floor = self.take(&name, &item, floor);
             }

@@ -221,7 +221,7 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 ) -> Result<(), Miss> {
     if way.manner.touch.is_none()
         && let Some(candidate) = lookup.candidate
-        && let Some(fetched) = ctx.engine.fetch_candidate(pin, key, candidate)
+        && let Some(fetched) = ctx.engine.fetch_candidate(key, candidate)
     {
         return reply(key, fetched, way, ctx, sink);
     }
