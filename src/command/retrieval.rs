@@ -6,7 +6,7 @@
 //! ```
 
 use crate::base::{HashedKey, Key};
-use crate::protocol::text::{End, push_value, push_value_line};
+use crate::protocol::text::{End, READY_LENGTHS, push_value, push_value_line};
 use crate::protocol::{CasShown, KeyList, KeyTooLong, LineRest, Manner, ReplyLine, Rest};
 use crate::store::{Engine, Fetched, Item, Miss};
 
@@ -17,6 +17,8 @@ use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 
 /// How many keys of a list are looked up together.
 const KEYS_PER_WINDOW: usize = 16;
+
+const _: () = assert!(READY_LENGTHS == BORROWED_VALUE_MIN as usize, "the length of what is copied is there ready");
 
 /// `get` of one key.
 #[inline(never)]
