@@ -23,7 +23,8 @@ pub struct Batch<'a, B, C> {
 pub struct Element<'a, B, C> {
     /// What to do.
     pub work: Work<'a>,
-    /// How far the lookup of its key has come, if it has a single one.
+    /// How far the lookup of its key has come, if it has a single one. Beside the work and not in it, so that all are walked
+    /// without telling works apart: 11 instructions a get less.
     pub lookup: Option<Lookup<B, C>>,
     /// Where in the parsed bytes the next element begins.
     pub end: usize,
