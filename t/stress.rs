@@ -10,7 +10,7 @@ use std::thread;
 
 use larder::base::atomic::{AtomicU64, Ordering};
 use larder::base::{Clock, Deadline, Key};
-use larder::item::ItemLease;
+use larder::item::{ItemLease, ItemRef};
 use larder::memory::ClassPlan;
 use larder::store::{
     Arith, ArithOutcome, Engine, Fetched, Item, Refusal, Store, StoreConfig, StoreMode, StoreOutcome, StoreReport,
@@ -100,6 +100,7 @@ impl Stress<'_> {
                     4 if self.random.once_in(5000) => self.flush(&mut worker, number),
                     4 if self.random.once_in(200) => self.move_page(&mut worker),
                     4 => self.delete(&mut worker, &guard, number),
+                    5..7 => self.get_in_steps(&mut worker, &guard, number),
                     _ => self.get(&mut worker, &guard),
                 }
             }
@@ -139,6 +140,10 @@ impl Stress<'_> {
 
     fn set(&mut self, worker: &mut WorkerStore, pin: &Pin, number: u64, mode: StoreMode) {
         let id = self.own_key();
+        self.set_key(worker, pin, number, mode, id);
+    }
+
+    fn set_key(&mut self, worker: &mut WorkerStore, pin: &Pin, number: u64, mode: StoreMode, id: usize) {
         let name = name(id);
         let key = worker.hash(Key::new(name.as_bytes()).unwrap());
         // Mostly one chunk, sometimes a chain.
@@ -163,6 +168,10 @@ impl Stress<'_> {
 
     fn delete(&mut self, worker: &mut WorkerStore, pin: &Pin, number: u64) {
         let id = self.own_key();
+        self.delete_key(worker, pin, number, id);
+    }
+
+    fn delete_key(&mut self, worker: &mut WorkerStore, pin: &Pin, number: u64, id: usize) {
         let name = name(id);
         let key = worker.hash(Key::new(name.as_bytes()).unwrap());
         worker.delete(pin, key);
@@ -174,16 +183,52 @@ impl Stress<'_> {
         let name = name(id);
         let floor = self.floors[id].load(Ordering::SeqCst);
         let key = worker.hash(Key::new(name.as_bytes()).unwrap());
-        let Fetched::Hit(item) = worker.fetch(pin, key) else { return };
+        if let Fetched::Hit(item) = worker.fetch(pin, key) {
+            self.take(&name, &item, floor);
+        }
+    }
+
+    /// A key twice in one batch, as a connection gets it: both are located before the first is executed, and the key may
+    /// change before, between and after that.
+    fn get_in_steps(&mut self, worker: &mut WorkerStore, pin: &Pin, number: u64) {
+        let is_own = self.random.once_in(2);
+        let id = if is_own { self.own_key() } else { self.random.below(THREADS * KEYS_PER_THREAD) };
+        let name = name(id);
+        let key = worker.hash(Key::new(name.as_bytes()).unwrap());
+        let mut floor = 0;
+        let mut located = [None; 2];
+        for place in &mut located {
+            let bucket = worker.prefetch_bucket(key.hash);
+            *place = worker.prefetch_item(pin, bucket, key.hash);
+            match self.random.below(6) {
+                0 if is_own => self.set_key(worker, pin, number, StoreMode::Set, id),
+                1 if is_own => self.delete_key(worker, pin, number, id),
+                // Others have a turn.
+                2 => thread::yield_now(),
+                _ => {}
+            }
+        }
+        for candidate in located {
+            floor = self.floors[id].load(Ordering::SeqCst).max(floor);
+            let found = candidate.and_then(|candidate| worker.fetch_candidate(key.key, candidate));
+            if let Fetched::Hit(item) = found.unwrap_or_else(|| worker.fetch(pin, key)) {
+                floor = self.take(&name, &item, floor);
+            }
+        }
+    }
+
+    /// Looks at what was read, which must be whole, of that key, and `floor` or later. Returns which it is.
+    fn take(&mut self, name: &str, item: &ItemRef<'_>, floor: u64) -> u64 {
         self.hits += 1;
         let mut bytes = Vec::new();
         item.for_each_piece(&mut |piece| bytes.extend_from_slice(piece));
         assert_eq!((item.key(), item.client_flags()), (name.as_bytes(), 7));
         if self.leased.is_none() && self.random.once_in(50) {
-            self.leased = Some((name.clone(), item.lease()));
+            self.leased = Some((name.to_string(), item.lease()));
         }
-        let number = check(&name, &bytes);
-        assert!(number >= floor, "{name}: read number {number}, but {floor} was stored or deleted before");
+        let number = check(name, &bytes);
+        assert!(number >= floor, "{name}: read number {number}, but {floor} was stored, deleted or read before");
+        number
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! parse_u64, parse_i64                 any number of leading zeros: a value in the cache, flags, a storage line's exptime
-//! parse_u32, parse_short_i64           words of at most 11 bytes: value lengths, classes, megabytes, other exptimes
+//! parse_u32, parse_short_i64           words of at most 11 bytes: value lengths, classes, megabytes, all other times
 //! parse_short_u64                      words of at most 22 bytes: deltas, CAS uniques
 //! ```
 //!

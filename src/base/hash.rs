@@ -41,9 +41,12 @@ impl KeyHasher {
         }
         let (low, high) = halves(bytes.last_chunk()?);
         let (low, high) = product(low ^ len as u64 ^ secrets[1], high ^ state);
-        Some(folded_product(low ^ 0xaaaa_aaaa_aaaa_aaaa, high ^ len as u64 ^ secrets[1]))
+        Some(folded_product(low ^ LAST_SECRET, high ^ len as u64 ^ secrets[1]))
     }
 }
+
+/// The last of rapidhash's secrets, the only one that no seed changes.
+const LAST_SECRET: u64 = 0xaaaa_aaaa_aaaa_aaaa;
 
 /// Sixteen bytes as two numbers.
 #[inline]

@@ -1,7 +1,7 @@
 //! Words to the server: flush_all, version, verbosity, quit, shutdown, cache_memlimit, debugtime. `stats` and `slabs` have
 //! files of their own.
 
-use crate::base::{Deadline, Exptime, RelTime, parse_i64};
+use crate::base::{Deadline, Exptime, RelTime, parse_short_i64};
 use crate::protocol::{Admin, Reply, ReplyLine, Tokens};
 use crate::store::Engine;
 
@@ -99,7 +99,7 @@ fn debugtime<E: Engine>(mut arguments: Tokens<'_>, ctx: &mut Context<'_, E>) -> 
     match arguments.next() {
         Some(b"p") => ctx.operator.clock().pause(),
         Some(b"r") => ctx.operator.clock().resume(),
-        Some(seconds) => match parse_i64(seconds) {
+        Some(seconds) => match parse_short_i64(seconds) {
             Some(seconds) => ctx.operator.clock().shift(seconds),
             None => return ReplyLine::Error,
         },

@@ -1,7 +1,7 @@
 //! Up to 16 requests at once: parsed, hashed, and their memory on its way into the processor's cache before the
 //! first of them is executed.
 
-use crate::base::{HashedKey, Key, KeyHash};
+use crate::base::{HashedKey, Key};
 use crate::protocol::{Admin, Input, Keys, LineRest, Parsed, Reply, ReplyLine, Request, Rest, Retrieval, Value, text};
 use crate::store::Engine;
 
@@ -23,7 +23,8 @@ pub struct Batch<'a, B, C> {
 pub struct Element<'a, B, C> {
     /// What to do.
     pub work: Work<'a>,
-    /// How far the lookup of its key has come, if it has a single one.
+    /// How far the lookup of its key has come, if it has a single one. Beside the work and not in it, so that all are walked
+    /// without telling works apart: 11 instructions a get less.
     pub lookup: Option<Lookup<B, C>>,
     /// Where in the parsed bytes the next element begins.
     pub end: usize,
@@ -213,15 +214,14 @@ impl<B: Copy, C: Copy> Default for Batch<'_, B, C> {
     }
 }
 
-/// Asks for the bucket of the first request in `bytes`, if it is one of the commonest; its hash comes back, so that the
-/// item can be asked for later. For a worker that looks at several clients before it answers the first.
+/// Begins the lookup of the first request in `bytes`, if it is one of the commonest. For a worker that looks at several
+/// clients before it answers the first.
 #[inline]
-pub fn look_ahead<E: Engine>(bytes: &[u8], engine: &E) -> Option<KeyHash> {
-    let lookup: Lookup<E::Bucket, ()> = match text::quick::get(bytes) {
+pub fn look_ahead<E: Engine>(bytes: &[u8], engine: &E) -> Option<Lookup<E::Bucket, ()>> {
+    Some(match text::quick::get(bytes) {
         Some((key, _)) => Lookup::begin(key, engine),
         None => Lookup::begin_store(text::quick::set(bytes)?.0.key, engine),
-    };
-    Some(lookup.hash)
+    })
 }
 
 /// What comes after a request in the bytes of its client.

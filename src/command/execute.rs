@@ -64,7 +64,7 @@ fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 ) -> Outcome<E::Pending> {
     let request = match &element.work {
         Work::Get(key) => {
-            let lookup = begun(element, *key, ctx.engine);
+            let lookup = lookup_of(element, *key, ctx.engine);
             return retrieval::one(*key, &lookup, Manner::PLAIN, ctx, pin, sink);
         }
         Work::Request(request) => request,
@@ -76,11 +76,11 @@ fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Work::Skip(Some(begun)) => return Outcome::Paused { unread: 0, begun: *begun },
         Work::Close => return Outcome::Close,
     };
-    let hashed = |key, engine: &E| HashedKey { key, hash: begun(element, key, engine).hash };
+    let hashed = |key, engine: &E| HashedKey { key, hash: lookup_of(element, key, engine).hash };
     match request {
         Request::Retrieve(wanted) => match wanted.keys {
             Keys::One(key) => {
-                let lookup = begun(element, key, ctx.engine);
+                let lookup = lookup_of(element, key, ctx.engine);
                 retrieval::one(key, &lookup, wanted.manner, ctx, pin, sink)
             }
             Keys::List(keys) => retrieval::list(keys, wanted.manner, wanted.rest, ctx, pin, sink),
@@ -107,7 +107,7 @@ fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 
 /// The lookup that the element's batch has begun for its key.
 #[inline]
-fn begun<E: Engine<Bucket = B>, B: Copy, C: Copy>(
+fn lookup_of<E: Engine<Bucket = B>, B: Copy, C: Copy>(
     element: &Element<'_, B, C>,
     key: Key<'_>,
     engine: &E,

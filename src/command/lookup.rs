@@ -15,7 +15,8 @@ use crate::store::Engine;
 pub struct Lookup<B, C> {
     /// Of the key.
     pub hash: KeyHash,
-    bucket: B,
+    /// Where the index keeps it.
+    pub bucket: B,
     /// Where the item probably is.
     pub candidate: Option<C>,
 }

@@ -6,7 +6,7 @@
 //! ```
 
 use crate::base::{HashedKey, Key};
-use crate::protocol::text::{End, push_value, push_value_line};
+use crate::protocol::text::{End, READY_LENGTHS, push_value, push_value_line};
 use crate::protocol::{CasShown, KeyList, KeyTooLong, LineRest, Manner, ReplyLine, Rest};
 use crate::store::{Engine, Fetched, Item, Miss};
 
@@ -17,6 +17,8 @@ use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 
 /// How many keys of a list are looked up together.
 const KEYS_PER_WINDOW: usize = 16;
+
+const _: () = assert!(READY_LENGTHS == BORROWED_VALUE_MIN as usize, "the length of what is copied is there ready");
 
 /// `get` of one key.
 #[inline(never)]
@@ -221,7 +223,7 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 ) -> Result<(), Miss> {
     if way.manner.touch.is_none()
         && let Some(candidate) = lookup.candidate
-        && let Some(fetched) = ctx.engine.fetch_candidate(pin, key, candidate)
+        && let Some(fetched) = ctx.engine.fetch_candidate(key, candidate)
     {
         return reply(key, fetched, way, ctx, sink);
     }

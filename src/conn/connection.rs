@@ -13,12 +13,12 @@
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 
-use crate::base::{KeyHash, RelTime};
-use crate::command::{Batch, Context, Outcome, ReplySink as _, execute, look_ahead};
+use crate::base::RelTime;
+use crate::command::{Batch, Context, Lookup, Outcome, ReplySink as _, execute, look_ahead};
 use crate::counters::Counters;
 use crate::item::PendingItem;
 use crate::protocol::Input;
-use crate::store::WorkerStore;
+use crate::store::{Engine, WorkerStore};
 use crate::sync::Pin;
 use crate::sys::socket::receive;
 
@@ -75,14 +75,16 @@ pub struct Turn<'w> {
 }
 
 /// What the input buffer of a drive holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum Received {
     /// Nothing of this connection yet.
     Nothing,
-    /// What [`Connection::receive_ahead`] has put there. If it is one small request, this is the hash of its key, and
-    /// its bucket is asked for.
-    Ahead(Option<KeyHash>),
+    /// What [`Connection::receive_ahead`] has put there. If it is one small request, the lookup of its key has begun.
+    Ahead(Option<LookupAhead>),
 }
+
+/// A lookup that has asked for the bucket.
+pub type LookupAhead = Lookup<<WorkerStore as Engine>::Bucket, ()>;
 
 /// What a connection needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +164,7 @@ impl Connection {
 
     /// Serves the client as far as its bytes, its budget and the store allow.
     pub fn drive(&mut self, turn: &mut Turn<'_>, pin: &Pin, input: Received) -> Verdict {
-        if input == Received::Nothing {
+        if matches!(input, Received::Nothing) {
             if self.backlog.is_some()
                 && let Some(verdict) = self.resume(turn)
             {

@@ -4,9 +4,8 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use crate::base::log_line;
 use crate::command::{Context, Element, Outcome, ReplySink as _, execute};
-use crate::index::HomeBucket;
 use crate::item::{Candidate, PendingItem};
-use crate::store::WorkerStore;
+use crate::store::{Engine, WorkerStore};
 use crate::sync::Pin;
 
 use super::write_queue::WriteQueue;
@@ -20,7 +19,7 @@ pub(super) fn executed<'pin>(
     socket: &OwnedFd,
     introduced: &mut bool,
     bytes: &[u8],
-    element: &Element<'_, HomeBucket<'static>, Candidate<'pin>>,
+    element: &Element<'_, <WorkerStore as Engine>::Bucket, Candidate<'pin>>,
     ctx: &mut Context<'_, WorkerStore>,
     pin: &'pin Pin,
     queue: &mut WriteQueue<'_, 'pin>,

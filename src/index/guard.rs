@@ -5,6 +5,7 @@ use super::overflow::NONE;
 use super::table::HashIndex;
 use crate::base::KeyHash;
 use crate::base::atomic::spin_hint;
+use crate::item::header::Unlinked;
 use crate::memory::ChunkRef;
 use crate::sync::{Rank, Ranked};
 
@@ -92,9 +93,10 @@ impl<'a> BucketGuard<'a> {
         self.chain.index.bucket_of(hash) == self.chain.number
     }
 
-    /// Makes a new item visible instead of an old one of the same key, in one store. The old one can be stamped now.
+    /// Makes a new item visible instead of an old one of the same key, in one store. The old one has lost its mark before
+    /// (I14) and can be stamped now.
     #[inline]
-    pub fn replace(&mut self, slot: Slot<'a>, new: ChunkRef) -> ChunkRef {
+    pub fn replace(&mut self, slot: Slot<'a>, _old: Unlinked, new: ChunkRef) -> ChunkRef {
         debug_assert_eq!(slot.bucket.chunk(slot.slot), Some(slot.chunk));
         slot.bucket.replace(slot.slot, new);
         slot.chunk
@@ -110,9 +112,9 @@ impl<'a> BucketGuard<'a> {
         self.chain.append(hash.tag(), new)
     }
 
-    /// Makes an item invisible to whoever looks from now on. It can be stamped now.
+    /// Makes an item invisible to whoever looks from now on. It has lost its mark before (I14) and can be stamped now.
     #[inline]
-    pub fn remove(&mut self, slot: Slot<'a>) -> ChunkRef {
+    pub fn remove(&mut self, slot: Slot<'a>, _item: Unlinked) -> ChunkRef {
         debug_assert_eq!(slot.bucket.chunk(slot.slot), Some(slot.chunk));
         slot.bucket.clear(slot.slot);
         if self.chain.main.overflow() != NONE {

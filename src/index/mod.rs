@@ -15,9 +15,10 @@
 //!
 //! What holds at any time, and why the parts may rely on it:
 //!
-//! * **Live references.** A reference stands in a slot only while its chunk is linked. Before the chunk is stamped for
-//!   reuse (I4) it was overwritten in every slot that held it, under the lock of the bucket. So a pinned reader may
-//!   follow whatever reference it loads, from whatever bucket it has wandered into, and compare the key there.
+//! * **Live references.** A reference stands in a slot only while its chunk is linked, or has just lost its mark
+//!   under the lock of the bucket (I14). Before the chunk is stamped for reuse (I4) it was overwritten in every slot
+//!   that held it, under that lock. So a pinned reader may follow whatever reference it loads, from whatever bucket it
+//!   has wandered into, and compare the key there.
 //! * **Buckets stay buckets.** The memory of a bucket is never anything else. A reader that follows an overflow link
 //!   which was cut meanwhile reads slots of some chain, all of them live references, and the compare rejects them.
 //!   That is why overflow buckets are recycled at once, without a grace period: only a miss could be wrong, and
@@ -44,4 +45,4 @@ mod tests;
 
 pub use growth::Split;
 pub use guard::{BucketGuard, IndexFull, Slot};
-pub use table::{HashIndex, HomeBucket};
+pub use table::{HashIndex, HomeBucket, IndexPages};

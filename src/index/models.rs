@@ -13,8 +13,9 @@ use loom::model::Builder;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{HashIndex, Split};
+use super::{HashIndex, IndexPages, Split};
 use crate::base::KeyHash;
+use crate::item::header::Unlinked;
 use crate::memory::ChunkRef;
 use crate::sync::{Epochs, Pin, Stamp};
 
@@ -42,7 +43,7 @@ impl World {
     /// One bucket (which can be split three times) with `keys` in chunks 1, 2, …
     fn with(keys: &[u64]) -> Arc<Self> {
         let world = Self {
-            index: HashIndex::new(4 * 64, 0, true).expect("the heap has room"),
+            index: HashIndex::new(4 * 64, 0, IndexPages::Huge).expect("the heap has room"),
             epochs: StdArc::new(Epochs::new(2)),
             chunks: (0..CHUNKS).map(|_| UnsafeCell::new(0)).collect(),
         };
@@ -82,7 +83,7 @@ impl World {
         self.write(new, key);
         let mut guard = self.index.lock(KeyHash(key));
         match guard.find(|found| self.key_in(found) == key) {
-            Some(slot) => Some(guard.replace(slot, new)),
+            Some(slot) => Some(guard.replace(slot, Unlinked::assumed(), new)),
             None => {
                 guard.insert(KeyHash(key), new).expect("there is room");
                 None
@@ -93,7 +94,7 @@ impl World {
     fn delete(&self, key: u64) -> Option<ChunkRef> {
         let mut guard = self.index.lock(KeyHash(key));
         let slot = guard.find(|found| self.key_in(found) == key)?;
-        Some(guard.remove(slot))
+        Some(guard.remove(slot, Unlinked::assumed()))
     }
 
     fn split(&self) {

@@ -16,6 +16,15 @@ const BUCKET_BYTES: usize = 64;
 /// 64 MiB of buckets to begin with are enough for anybody's `hashpower`; growth does the rest.
 const HASHPOWER_MAX: u32 = 20;
 
+/// What kind of pages an index takes for its main buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexPages {
+    /// Small ones, as they are touched.
+    Small,
+    /// Huge ones, ahead of growth.
+    Huge,
+}
+
 /// Key to item. Shared by all threads.
 pub struct HashIndex {
     /// How far growth has come, see [`State`].
@@ -25,7 +34,8 @@ pub struct HashIndex {
     /// So many main buckets need no memory to be taken beforehand. Those it starts with, and a huge page's worth in any case,
     /// take small pages as they are touched: a cache that is hardly used shall stay small.
     pub(super) populated: AtomicUsize,
-    first_populated: usize,
+    /// What that was at first.
+    on_touch: usize,
 }
 
 /// The main bucket that a hash belonged to when it was asked for: a hint, since a split may move the hash to another one.
@@ -48,24 +58,25 @@ impl HomeBucket<'_> {
 
 impl HashIndex {
     /// An index of 2^`hashpower` buckets of nine items, which may grow to `limit_bytes` (of address space; memory is
-    /// touched as it grows) and as much again for overflow buckets. With `huge_pages` it takes memory in those, ahead of
-    /// growth.
+    /// touched as it grows) and as much again for overflow buckets.
     ///
     /// # Errors
     /// What the kernel said when not even the first buckets could be mapped.
-    pub fn new(limit_bytes: usize, hashpower: u32, huge_pages: bool) -> io::Result<Self> {
+    pub fn new(limit_bytes: usize, hashpower: u32, pages: IndexPages) -> io::Result<Self> {
         let state = State::with_level(hashpower.min(HASHPOWER_MAX));
         let wanted = limit_bytes / BUCKET_BYTES;
         let main = Region::new(wanted, state.buckets() as usize)?;
-        let first_populated =
-            if huge_pages { (state.buckets() as usize).next_multiple_of(HUGE_BUCKETS) } else { main.len() };
-        main.advise_huge_pages(first_populated);
+        let on_touch = match pages {
+            IndexPages::Small => main.len(),
+            IndexPages::Huge => (state.buckets() as usize).next_multiple_of(HUGE_BUCKETS),
+        };
+        main.advise_huge_pages(on_touch);
         Ok(Self {
             state: AtomicU64::new(state.bits()),
             main,
             overflow: OverflowPool::new(wanted)?,
-            populated: AtomicUsize::new(first_populated),
-            first_populated,
+            populated: AtomicUsize::new(on_touch),
+            on_touch,
         })
     }
 
@@ -154,7 +165,7 @@ impl HashIndex {
     /// Memory in use, overflow buckets included.
     pub fn bytes_touched(&self) -> usize {
         let populated = self.populated.load(Ordering::Relaxed);
-        let main = if populated > self.first_populated { populated } else { self.buckets() as usize };
+        let main = if populated > self.on_touch { populated } else { self.buckets() as usize };
         (main + self.overflow.touched()) * BUCKET_BYTES
     }
 }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{HashIndex, IndexFull, Split};
+use super::{HashIndex, IndexFull, IndexPages, Split};
 use crate::base::KeyHash;
 use crate::base::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::item::header::Unlinked;
 use crate::memory::ChunkRef;
 use crate::sync::{Epochs, Participant};
 
@@ -32,7 +33,7 @@ fn hash_in(chunk: ChunkRef) -> KeyHash {
 }
 
 fn index(bytes: usize, hashpower: u32) -> HashIndex {
-    HashIndex::new(bytes, hashpower, true).unwrap()
+    HashIndex::new(bytes, hashpower, IndexPages::Huge).unwrap()
 }
 
 fn participant() -> Participant {
@@ -52,7 +53,7 @@ impl Dice {
 fn set(index: &HashIndex, key: u32, version: u32) -> Result<Option<ChunkRef>, IndexFull> {
     let mut guard = index.lock(hash(key));
     match guard.find(|found| key_in(found) == key) {
-        Some(slot) => Ok(Some(guard.replace(slot, chunk(key, version)))),
+        Some(slot) => Ok(Some(guard.replace(slot, Unlinked::assumed(), chunk(key, version)))),
         None => guard.insert(hash(key), chunk(key, version)).map(|()| None),
     }
 }
@@ -60,7 +61,7 @@ fn set(index: &HashIndex, key: u32, version: u32) -> Result<Option<ChunkRef>, In
 fn delete(index: &HashIndex, key: u32) -> Option<ChunkRef> {
     let mut guard = index.lock(hash(key));
     let slot = guard.find(|found| key_in(found) == key)?;
-    Some(guard.remove(slot))
+    Some(guard.remove(slot, Unlinked::assumed()))
 }
 
 /// Every item is found, is visited once, and stands where no gap is before it.
@@ -147,7 +148,7 @@ fn who_only_tries_to_split_waits_neither_for_a_lock_nor_for_memory() {
 
 #[test]
 fn without_huge_pages_memory_counts_as_it_is_used() {
-    let index = HashIndex::new(4 << 20, 0, false).unwrap();
+    let index = HashIndex::new(4 << 20, 0, IndexPages::Small).unwrap();
     for buckets in 1..40_000 {
         assert_eq!((index.try_split(hash_in), index.wants_room()), (Split::Done, false));
         assert_eq!(index.bytes_touched(), (buckets + 1) * 64);
@@ -192,7 +193,7 @@ fn eviction_finds_a_chunk_by_its_reference_alone() {
     assert!(guard.holds(hash(17)));
     assert!(guard.find_ref(hash(17), chunk(17, 4)).is_none(), "another version");
     let slot = guard.find_ref(hash(17), chunk(17, 3)).unwrap();
-    assert_eq!((slot.chunk(), guard.remove(slot)), (chunk(17, 3), chunk(17, 3)));
+    assert_eq!((slot.chunk(), guard.remove(slot, Unlinked::assumed())), (chunk(17, 3), chunk(17, 3)));
     drop(guard);
     assert!(index.try_lock(hash(17)).is_some());
 }

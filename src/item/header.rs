@@ -275,13 +275,26 @@ pub fn set_linked_as(head: &ChunkHead, original: &ChunkHead, seen: Word0) {
     head.word0.store(seen.0 | LINKED, Ordering::Release);
 }
 
-/// Notes that the index no longer refers to the item. Its bucket's lock is held. The rest of the header stays as
-/// it is: readers of before may still look.
+/// Proof that an item's mark `linked` is gone: the index asks for it before it gives a reference up (I14).
+#[derive(Debug)]
+pub struct Unlinked(());
+
+#[cfg(test)]
+impl Unlinked {
+    /// For tests of the index, where no chunk holds an item.
+    pub const fn assumed() -> Self {
+        Self(())
+    }
+}
+
+/// Takes the mark from an item that the index is about to give up. Its bucket's lock is held. The rest of the header
+/// stays as it is: readers of before may still look.
 #[inline]
-pub fn clear_linked(head: &ChunkHead) {
+pub fn clear_linked(head: &ChunkHead) -> Unlinked {
     // Load and store: `linked` changes only under the bucket's lock, and a hit or a pass of the hand that is noted in
     // between is lost with the item.
     head.word0.store(head.word0.load(Ordering::Relaxed) & !LINKED, Ordering::Release);
+    Unlinked(())
 }
 
 /// Notes a hit: one more of at most 3, fetched, and the time of access at its grain. Stores nothing when nothing

@@ -86,3 +86,18 @@ impl Live {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Live, Phase};
+
+    #[test]
+    fn the_phase_that_was_entered_is_the_one_that_is_read() {
+        let live = Live::default();
+        assert_eq!(live.phase(), Phase::Fill);
+        for phase in Phase::ALL {
+            live.enter(phase);
+            assert_eq!(live.phase(), phase);
+        }
+    }
+}

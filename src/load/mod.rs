@@ -33,6 +33,7 @@ mod flags;
 pub mod floor;
 pub mod host;
 mod items;
+mod json;
 mod live;
 mod op;
 mod open_loop;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::figures::grouped;
+use super::json::{number, quoted};
 use super::op::Op;
 use super::outcome::Outcome;
 use super::plan::{Pacing, Plan, Popularity, SizePlan, TtlPlan, Waiting, Wire};
@@ -255,7 +256,7 @@ impl Object {
 
     fn number(&mut self, name: &str, value: f64) {
         self.name(name);
-        self.0.push_str(&plain(value));
+        self.0.push_str(&number(value));
     }
 
     fn text(&mut self, name: &str, value: &str) {
@@ -310,7 +311,7 @@ impl Object {
         };
         let kinds = kinds.into_iter().filter(|(_, latency)| !latency.is_empty()).map(|(op, latency)| {
             let mut fields = vec![format!("\"timed\": {}", latency.len())];
-            fields.extend(latencies(latency).into_iter().map(|(name, value)| format!("\"{name}\": {}", plain(value))));
+            fields.extend(latencies(latency).into_iter().map(|(name, value)| format!("\"{name}\": {}", number(value))));
             format!("\"{}\": {{{}}}", op.name(), fields.join(", "))
         });
         let kinds: Vec<String> = kinds.collect();
@@ -324,13 +325,6 @@ impl Object {
     }
 }
 
-/// A JSON number.
-fn plain(value: f64) -> String {
-    // JSON has no infinities; nothing here has one.
-    let value = if value.is_finite() { value } else { 0.0 };
-    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.6}") }
-}
-
 /// What is told of a histogram, in microseconds.
 fn latencies(latency: &Histogram<u64>) -> Vec<(String, f64)> {
     let mut fields = vec![("latency_mean_us".to_string(), latency.mean() / 1e3)];
@@ -342,33 +336,14 @@ fn latencies(latency: &Histogram<u64>) -> Vec<(String, f64)> {
     fields
 }
 
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            letter if u32::from(letter) < 0x20 => quoted.push_str(&format!("\\u{:04x}", u32::from(letter))),
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Report, quoted};
+    use super::Report;
     use crate::load::op::Op;
     use crate::load::outcome::Outcome;
     use crate::load::plan::{Mix, Plan};
-
-    #[test]
-    fn strings_are_quoted_as_json_wants_it() {
-        assert_eq!(quoted("a \"b\" \\x00\n"), "\"a \\\"b\\\" \\\\x00\\u000a\"");
-    }
 
     #[test]
     fn a_load_that_the_client_bounds_says_so() {

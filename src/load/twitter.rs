@@ -70,8 +70,9 @@ impl Cluster {
         })
     }
 
-    /// Gives a load this row's sizes, mix, times to live, popularity and share of new keys. Of stores
-    /// there are sets only, so that values keep the row's lengths: appended ones would grow; the keys are no more than the prefix leaves room for.
+    /// Gives a load this row's sizes, mix, times to live, popularity and share of new keys. Of stores there are sets
+    /// only, so that values keep the row's lengths: appended ones would grow. The prefix is cut to what the keys leave
+    /// room for.
     pub fn shape(&self, plan: &mut Plan) {
         let bytes = |len: u64| u32::try_from(len).unwrap_or(u32::MAX);
         let key_len = self.key_len.clamp(KEY_LEN_MIN, 250);

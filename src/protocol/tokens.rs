@@ -50,7 +50,7 @@ impl<'a> Iterator for Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    /// The next word of less than 64 bytes, or a word that is longer.
+    /// The next word where fewer than 64 bytes are left, or word and blanks do not end within 64.
     #[inline(never)]
     fn next_of_few(&mut self) -> Option<&'a [u8]> {
         while let Some((b' ', rest)) = self.rest.split_first() {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::base::{Clock, KeyHasher};
 use crate::eviction::{Ghost, GhostTime, SlotS3A};
-use crate::index::HashIndex;
+use crate::index::{HashIndex, IndexPages};
 use crate::memory::{self, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator};
 use crate::sync::{Epochs, Participant};
 
@@ -114,8 +114,8 @@ impl Store {
     pub fn new(config: StoreConfig, clock: Arc<Clock>) -> io::Result<&'static Self> {
         let slabs = SlabAllocator::new(SizeClasses::build(&config.classes), config.limit_bytes)?;
         let index_bytes = usize::try_from(config.limit_bytes / INDEX_SHARE).unwrap_or(usize::MAX).max(64 << 20);
-        let has_huge_index = config.limit_bytes >= HUGE_INDEX_LIMIT;
-        let index = HashIndex::new(index_bytes, config.hashpower.saturating_sub(HASHPOWER_SHIFT), has_huge_index)?;
+        let pages = if config.limit_bytes >= HUGE_INDEX_LIMIT { IndexPages::Huge } else { IndexPages::Small };
+        let index = HashIndex::new(index_bytes, config.hashpower.saturating_sub(HASHPOWER_SHIFT), pages)?;
         if config.large_pages {
             // Ignored: it is tried, as in memcached; without huge pages it is slower and right.
             let _ = slabs.arena.advise_huge_pages();

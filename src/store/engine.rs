@@ -50,7 +50,6 @@ pub trait Engine {
     /// is another key's item, or was not there any more; only a search can tell.
     fn fetch_candidate<'pin>(
         &mut self,
-        pin: &'pin Self::Pin,
         key: Key<'_>,
         candidate: Self::Candidate<'pin>,
     ) -> Option<Fetched<Self::Item<'pin>>>;

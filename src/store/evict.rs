@@ -180,9 +180,8 @@ impl WorkerStore {
         // The chunk was sighted under this pin and is not reused meanwhile (I4): what the bucket refers to is still
         // the same item.
         let Some(slot) = bucket.find_ref(*hash, item.chunk()) else { return (0, None) };
-        bucket.remove(slot);
         let why_dead = self.why_dead(item);
-        self.unlink(item);
+        self.unlink(&mut bucket, slot, item);
         drop(bucket);
         self.count_eviction(item, why_dead);
         let own = store.ghost_time(item.class());

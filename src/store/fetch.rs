@@ -21,8 +21,8 @@ impl WorkerStore {
         key: Key<'_>,
         candidate: Candidate<'pin>,
     ) -> Option<Fetched<ItemRef<'pin>>> {
-        // What stood in the index when the candidate was located, and is linked still, is what its key has (I14): a change
-        // since then by this thread would show, and one by another thread may just as well come after this get.
+        // What stood in the index when the candidate was located, and is linked still, stands there still (I14): it is what
+        // its key has at this moment. Nobody has seen what comes after it, so no earlier get was answered with that.
         let item = candidate.sight()?;
         item.is_key(key).then(|| self.hit(item))
     }

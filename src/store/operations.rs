@@ -62,10 +62,9 @@ impl Engine for WorkerStore {
     #[inline(always)]
     fn fetch_candidate<'pin>(
         &mut self,
-        _pin: &'pin Pin,
         key: Key<'_>,
-        candidate: Candidate<'pin>,
-    ) -> Option<Fetched<ItemRef<'pin>>> {
+        candidate: Self::Candidate<'pin>,
+    ) -> Option<Fetched<Self::Item<'pin>>> {
         self.get_candidate(key, candidate)
     }
 

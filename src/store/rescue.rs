@@ -109,8 +109,8 @@ impl WorkerStore {
             self.newborns.push_small(class, RingEntry { chunk: twin, mark: birth_mark(item.cas()) });
         }
         store.slabs.dues.note(twin.page(), item.deadline());
-        bucket.replace(slot, twin);
-        self.unlink(item);
+        bucket.replace(slot, header::clear_linked(item.head()), twin);
+        self.count_gone(item);
         self.count_linked(class, bytes, links);
         drop(bucket);
         self.settle(pin);
@@ -141,9 +141,8 @@ impl WorkerStore {
     fn expel(&mut self, pin: &Pin, hash: KeyHash, item: &ItemRef<'_>) -> Vacated {
         let mut bucket = self.store.index.lock(hash);
         let Some(slot) = bucket.find_ref(hash, item.chunk()) else { return Vacated::Gone };
-        bucket.remove(slot);
         let why_dead = self.why_dead(item);
-        self.unlink(item);
+        self.unlink(&mut bucket, slot, item);
         self.note_gone(item);
         drop(bucket);
         if why_dead.is_some() {

@@ -164,7 +164,7 @@ impl WorkerStore {
         store.slabs.dues.note(chunk.page(), deadline);
         match there {
             Some((slot, old)) => {
-                bucket.replace(slot, chunk);
+                bucket.replace(slot, header::clear_linked(old.head()), chunk);
                 self.count_replacing(&old, class, bytes, links);
             }
             None if bucket.insert(hash, chunk).is_err() => return self.withdraw(pin, chunk),
@@ -298,8 +298,7 @@ impl WorkerStore {
         let mut bucket = store.index.lock(key.hash);
         let Some((slot, item)) = bucket.find_item(pin, &store.slabs, key) else { return false };
         let was_live = self.why_dead(&item).is_none();
-        bucket.remove(slot);
-        self.unlink(&item);
+        self.unlink(&mut bucket, slot, &item);
         drop(bucket);
         if was_live {
             self.class_counters(&item).delete_hits.add(1);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::{HashedKey, Moment, RelTime};
+use crate::index::{BucketGuard, Slot};
 use crate::item::{ItemRef, header};
 use crate::memory::{Magazines, Recall, Retired};
 use crate::sync::Pin;
@@ -128,11 +129,17 @@ impl WorkerStore {
         mark.covers(|| item.cas()).then_some(Miss::Flushed)
     }
 
+    /// Takes an item out of the index and the counts, and its chunks out of use.
+    #[inline]
+    pub(super) fn unlink<'i>(&mut self, bucket: &mut BucketGuard<'i>, slot: Slot<'i>, item: &ItemRef<'_>) {
+        bucket.remove(slot, header::clear_linked(item.head()));
+        self.count_gone(item);
+    }
+
     /// Takes an item that the index no longer refers to out of the counts, and its chunks out of use. The bucket's
     /// lock is still held.
     #[inline]
-    pub(super) fn unlink(&mut self, item: &ItemRef<'_>) {
-        header::clear_linked(item.head());
+    pub(super) fn count_gone(&mut self, item: &ItemRef<'_>) {
         self.tally.count_unlinked(item.class(), item.bytes());
         self.items_untold -= 1;
         if item.word0().has_extension() {
@@ -156,14 +163,13 @@ impl WorkerStore {
         }
     }
 
-    /// As [`WorkerStore::unlink`] of what was there and [`WorkerStore::count_linked`] of what is there instead.
+    /// As [`WorkerStore::count_gone`] of what was there and [`WorkerStore::count_linked`] of what is there instead.
     #[inline(always)]
     pub(super) fn count_replacing(&mut self, old: &ItemRef<'_>, class: u8, bytes: u64, links: Option<[(u8, u32); 2]>) {
         if old.class() != class || old.bytes() != bytes || links.is_some() {
             return self.count_unlike(*old, class, bytes, links);
         }
         // A chain is longer than any item of one chunk: neither is one.
-        header::clear_linked(old.head());
         self.tally.count_replaced(class, bytes);
         self.retired.push((class, Retired { chunk: old.chunk(), head: old.chunk() }));
     }
@@ -171,7 +177,7 @@ impl WorkerStore {
     /// As [`WorkerStore::count_replacing`], for what differs in length.
     #[inline(never)]
     fn count_unlike(&mut self, old: ItemRef<'_>, class: u8, bytes: u64, links: Option<[(u8, u32); 2]>) {
-        self.unlink(&old);
+        self.count_gone(&old);
         self.count_linked(class, bytes, links);
     }
 

@@ -6,7 +6,8 @@ use std::ptr::NonNull;
 use super::short;
 
 /// Appends `head`, `name`, `middle`, as many bytes of `line_end` as are said, `body` and `end`. What has a length that the
-/// compiler knows is stored and not copied; so is all of `line_end`, which is cheaper than some of it. `name` is short.
+/// compiler knows is stored and not copied; so is all of `line_end`, which is cheaper than some of it. Made for a `name` that
+/// is short; a long one takes longer and is right.
 #[inline(always)]
 pub fn append_framed<const HEAD: usize, const MIDDLE: usize, const LINE_END: usize, const END: usize>(
     out: &mut Vec<u8>,
@@ -20,8 +21,8 @@ pub fn append_framed<const HEAD: usize, const MIDDLE: usize, const LINE_END: usi
     assert!(line_end_len <= LINE_END);
     out.reserve(HEAD + name.len() + MIDDLE + LINE_END + body.len() + END);
     let first = NonNull::from(out.spare_capacity_mut()).cast::<u8>();
-    // SAFETY: room was made for all of the pieces, of `line_end` as a whole; so each ends within the spare capacity, after
-    // the one before. The vector is borrowed exclusively, so none of them lies there.
+    // SAFETY: room was made for all of the pieces; so each ends within the spare capacity, after the one before. The vector
+    // is borrowed exclusively, so none of them lies there.
     let at = unsafe { put_all(first, head) };
     // SAFETY: as above.
     unsafe { short::copy(name, at) };
@@ -29,9 +30,10 @@ pub fn append_framed<const HEAD: usize, const MIDDLE: usize, const LINE_END: usi
     let at = unsafe { at.add(name.len()) };
     // SAFETY: as above.
     let at = unsafe { put_all(at, middle) };
-    // SAFETY: as above.
+    // SAFETY: as above. It is written as a whole, and so may lie where `body` and `end` are about to be written over it; room
+    // was made for LINE_END bytes and not for `line_end_len`, so also what lies behind those is in the spare capacity.
     unsafe { put_all(at, line_end) };
-    // SAFETY: as above; not behind all of `line_end`, as was asserted.
+    // SAFETY: as above: `line_end_len` <= LINE_END was asserted, so this is no further than where all of it ends.
     let at = unsafe { at.add(line_end_len) };
     // SAFETY: as above.
     unsafe { at.copy_from_nonoverlapping(NonNull::from(body).cast(), body.len()) };

@@ -13,12 +13,13 @@ pub fn equal(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
-    if let (Some(ends), Some(other)) = (ends::<16>(one), ends::<16>(other)) {
-        ends == other
-    } else if let (Some(ends), Some(other)) = (ends::<32>(one), ends::<32>(other)) {
-        ends == other
-    } else if let (Some(ends), Some(other)) = (ends::<8>(one), ends::<8>(other)) {
-        ends == other
+    // Here and below: most keys have 17 to 48 bytes, so 16 and 32 are asked for before 8.
+    if let (Some(ours), Some(theirs)) = (ends::<16>(one), ends::<16>(other)) {
+        ours == theirs
+    } else if let (Some(ours), Some(theirs)) = (ends::<32>(one), ends::<32>(other)) {
+        ours == theirs
+    } else if let (Some(ours), Some(theirs)) = (ends::<8>(one), ends::<8>(other)) {
+        ours == theirs
     } else {
         one == other
     }
@@ -27,21 +28,22 @@ pub fn equal(one: &[u8], other: &[u8]) -> bool {
 /// Copies `source` to `target`.
 ///
 /// # Safety
-/// As many bytes as `source` has can be written at `target`, and they are not the same.
+/// As many bytes as `source` has can be written at `target`, and do not overlap `source`.
 #[inline]
 pub(super) unsafe fn copy(source: &[u8], target: NonNull<u8>) {
     let len = source.len();
-    if let Some(ends) = ends::<16>(source) {
-        // SAFETY: these are ends of the source, and the target has room for it.
-        unsafe { put_ends(ends, len, target) };
-    } else if let Some(ends) = ends::<32>(source) {
+    if let Some(pair) = ends::<16>(source) {
+        // SAFETY: these are ends of the source, and the target has room for it and does not overlap it: so says the caller.
+        unsafe { put_ends(pair, len, target) };
+    } else if let Some(pair) = ends::<32>(source) {
         // SAFETY: as above.
-        unsafe { put_ends(ends, len, target) };
-    } else if let Some(ends) = ends::<8>(source) {
+        unsafe { put_ends(pair, len, target) };
+    } else if let Some(pair) = ends::<8>(source) {
         // SAFETY: as above.
-        unsafe { put_ends(ends, len, target) };
+        unsafe { put_ends(pair, len, target) };
     } else {
-        // SAFETY: the caller says so.
+        // SAFETY: `len` bytes can be read in the source, and written at the target, which does not overlap it: so says the
+        // caller.
         unsafe { target.copy_from_nonoverlapping(NonNull::from(source).cast(), len) };
     }
 }
@@ -55,14 +57,15 @@ fn ends<const N: usize>(bytes: &[u8]) -> Option<[&[u8; N]; 2]> {
 /// Puts the `ends` of `len` bytes where they belong.
 ///
 /// # Safety
-/// They are the ends of as many bytes, which can be written at `target`.
+/// They are the ends of a slice of `len` bytes, as [`ends`] says them. As many can be written at `target`, and do not
+/// overlap the slice.
 #[inline]
 unsafe fn put_ends<const N: usize>([first, last]: [&[u8; N]; 2], len: usize, target: NonNull<u8>) {
-    // SAFETY: there are at least N bytes, the first of which these are.
+    // SAFETY: the slice has a first chunk of N bytes, so N <= len, and `len` bytes can be written here.
     unsafe { target.cast().write_unaligned(*first) };
-    // SAFETY: there are as many.
+    // SAFETY: N <= len as above, so this is at most `len` bytes further, within what can be written.
     let last_at = unsafe { target.add(len - N) };
-    // SAFETY: there are at least N bytes, the last of which these are.
+    // SAFETY: behind len - N bytes of what can be written there are N more.
     unsafe { last_at.cast().write_unaligned(*last) };
 }
 

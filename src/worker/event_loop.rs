@@ -18,9 +18,11 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 
-use crate::base::{Clock, KeyHash, RelTime, log_line};
+use crate::base::{Clock, RelTime, log_line};
 use crate::command::{Context, Operator, Switches};
-use crate::conn::{Activity, Board, COMMANDS_VERBOSITY, CloseReason, Connection, ReadBuf, Received, Turn, Verdict};
+use crate::conn::{
+    Activity, Board, COMMANDS_VERBOSITY, CloseReason, Connection, LookupAhead, ReadBuf, Received, Turn, Verdict,
+};
 use crate::counters::Counters;
 use crate::settings::Tunables;
 use crate::stats::{HotKeys, HotSampler, PrefixTable};
@@ -100,15 +102,15 @@ struct Desk {
     verbosity: u8,
 }
 
-/// Connections whose first request is in their slot's input buffer, and its hash.
+/// Connections whose first request is in their slot's input buffer, and the lookup of its key.
 struct Group {
-    members: [(u32, KeyHash); GROUP],
+    members: [Option<(u32, LookupAhead)>; GROUP],
     count: usize,
 }
 
 impl Default for Group {
     fn default() -> Self {
-        Self { members: [(0, KeyHash::default()); GROUP], count: 0 }
+        Self { members: [None; GROUP], count: 0 }
     }
 }
 
@@ -268,10 +270,10 @@ impl Desk {
         let (roster, mut turn) = self.lend(slot, false);
         let Some(connection) = roster.at(place) else { return };
         let received = connection.receive_ahead(&mut turn);
-        let Received::Ahead(Some(hash)) = received else {
+        let Received::Ahead(Some(lookup)) = received else {
             return self.drive(place, slot, received, registry, pin);
         };
-        group.members[slot] = (place, hash);
+        group.members[slot] = Some((place, lookup));
         group.count += 1;
         if group.count == GROUP {
             self.serve_group(group, registry, pin);
@@ -282,12 +284,12 @@ impl Desk {
     #[inline]
     fn serve_group(&mut self, group: &mut Group, registry: &Registry, pin: &mut PinGuard<'_>) {
         let members = &group.members[..group.count];
-        for (_, hash) in members {
+        for (_, lookup) in members.iter().flatten() {
             // By now its bucket is there, or on its way.
-            self.store.prefetch_item(pin, self.store.prefetch_bucket(*hash), *hash);
+            self.store.prefetch_item(pin, lookup.bucket, lookup.hash);
         }
-        for (slot, (place, hash)) in members.iter().enumerate() {
-            self.drive(*place, slot, Received::Ahead(Some(*hash)), registry, pin);
+        for (slot, (place, lookup)) in members.iter().flatten().enumerate() {
+            self.drive(*place, slot, Received::Ahead(Some(*lookup)), registry, pin);
         }
         group.count = 0;
     }

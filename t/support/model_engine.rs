@@ -106,7 +106,11 @@ impl Engine for ModelEngine {
         None
     }
 
-    fn fetch_candidate(&mut self, _pin: &(), _key: Key<'_>, _candidate: ()) -> Option<Fetched<ModelItem>> {
+    fn fetch_candidate<'pin>(
+        &mut self,
+        _key: Key<'_>,
+        _candidate: Self::Candidate<'pin>,
+    ) -> Option<Fetched<Self::Item<'pin>>> {
         None
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::figures::{Spread, Table, short_count};
+use super::super::json::{number, quoted};
 use super::contender::Window;
 use super::rows::{Row, Unit};
 use super::turns::Series;
@@ -165,9 +166,9 @@ pub(super) fn details(details: &[Detail]) -> Table {
 /// An array with an object for each row of the table, and one for each line of the details.
 pub(super) fn json(names: &[String], verdicts: &[Verdict], details: &[Detail]) -> String {
     let mut out = String::from("{\"rows\":[");
-    for (number, verdict) in verdicts.iter().enumerate() {
+    for (place, verdict) in verdicts.iter().enumerate() {
         let row = verdict.row;
-        let comma = if number > 0 { "," } else { "" };
+        let comma = if place > 0 { "," } else { "" };
         let aim = row.aim.map_or("null".to_string(), |aim| aim.to_string());
         // Ignored, here and below: writing to a String cannot fail.
         let _ = write!(
@@ -185,8 +186,8 @@ pub(super) fn json(names: &[String], verdicts: &[Verdict], details: &[Detail]) -
         out.push('}');
     }
     out.push_str("],\n\"details\":[");
-    for (number, Detail { load, series, ratio }) in details.iter().enumerate() {
-        let comma = if number > 0 { "," } else { "" };
+    for (place, Detail { load, series, ratio }) in details.iter().enumerate() {
+        let comma = if place > 0 { "," } else { "" };
         let (user, system) = series.user_and_system_us();
         let _ = write!(
             out,
@@ -195,8 +196,8 @@ pub(super) fn json(names: &[String], verdicts: &[Verdict], details: &[Detail]) -
             quoted(&series.name),
             spread(&series.spread(Window::per_second)),
             spread(&series.spread(Window::cpu_us)),
-            rounded(user),
-            rounded(system),
+            number(user),
+            number(system),
         );
         for (name, percent) in [("p50_us", 50.0), ("p99_us", 99.0), ("p999_us", 99.9)] {
             let _ = write!(out, ",\"{name}\":{}", spread(&series.spread(|window| window.latency_us(percent))));
@@ -205,7 +206,7 @@ pub(super) fn json(names: &[String], verdicts: &[Verdict], details: &[Detail]) -
             out,
             ",\"rss_kib\":{},\"client_busy\":{},\"client_bound\":{},\"ratio\":{}}}",
             series.rss_kib,
-            rounded(series.spread(|window| window.outcome.busy_share).median),
+            number(series.spread(|window| window.outcome.busy_share).median),
             series.waited_for_client(),
             spread(ratio),
         );
@@ -214,18 +215,9 @@ pub(super) fn json(names: &[String], verdicts: &[Verdict], details: &[Detail]) -
     out
 }
 
-/// More decimals than that mean nothing.
-fn rounded(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
-}
-
 fn spread(spread: &Spread) -> String {
-    let [median, lowest, highest] = [spread.median, spread.lowest, spread.highest].map(rounded);
+    let [median, lowest, highest] = [spread.median, spread.lowest, spread.highest].map(number);
     format!("{{\"median\":{median},\"lowest\":{lowest},\"highest\":{highest}}}")
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]

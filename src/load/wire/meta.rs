@@ -91,7 +91,7 @@ pub(super) fn take(items: &Items, noreply: bool, queue: &mut Queue, input: &[u8]
         }
         (Some(What::Value(_) | What::LastValue(_)), _) => return value(items, queue, input, len, window),
         (Some(What::Answer(op)), [b'V', b'A', ..]) if op.counts() => return count(queue, input, len, op, window),
-        (Some(What::Answer(op)), _) => match outcome(op, &line[..2.min(len)]) {
+        (Some(What::Answer(op)), _) => match outcome(op, &line[..2]) {
             Some(done) => settle(queue, window, op, done),
             None => return out_of_step(queue.front(), input),
         },

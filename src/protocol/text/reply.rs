@@ -34,7 +34,7 @@ impl End {
 pub fn push_value(out: &mut Vec<u8>, key: Key<'_>, client_flags: u32, value: &[u8], cas: Option<u64>, end: End) {
     // Nearly every reply of nearly every cache is one of these, put together in one go.
     if let (0, None, Some(line_end)) = (client_flags, cas, LINE_ENDS.get(value.len())) {
-        let line_end = (line_end, usize::from(line_end[7]));
+        let line_end = (line_end, usize::from(line_end[LEN_AT]));
         return match end {
             End::Value => append_framed(out, b"VALUE ", key.bytes(), b" 0 ", line_end, value, b"\r\n"),
             End::Retrieval => append_framed(out, b"VALUE ", key.bytes(), b" 0 ", line_end, value, b"\r\nEND\r\n"),
@@ -46,18 +46,24 @@ pub fn push_value(out: &mut Vec<u8>, key: Key<'_>, client_flags: u32, value: &[u
     out.extend_from_slice(end.bytes());
 }
 
+/// So many lengths of values, from 0 on, are written down ready: of those that are copied into the replies.
+pub const READY_LENGTHS: usize = 4096;
+const _: () = assert!(READY_LENGTHS <= 10_000, "four digits, CR and LF stand before their length");
+/// Where in a line end that is ready its own length stands. Eight bytes are one store.
+const LEN_AT: usize = 7;
+
 /// `<bytes>` and the line end for each value that is short enough to be copied, and last how long they are. Digits of a number
 /// of unknown length, computed one by one, are branches that nobody can foresee, and all at once 30 instructions.
-static LINE_ENDS: [[u8; 8]; 4096] = {
-    let mut line_ends = [[0; 8]; 4096];
+static LINE_ENDS: [[u8; LEN_AT + 1]; READY_LENGTHS] = {
+    let mut line_ends = [[0; LEN_AT + 1]; READY_LENGTHS];
     let mut number = 0;
     while number < line_ends.len() {
         let digits = [number / 1000, number / 100 % 10, number / 10 % 10, number % 10];
-        let len = match number {
-            ..10 => 1,
-            10..100 => 2,
-            100..1000 => 3,
-            1000.. => 4,
+        let (len, line_end_len) = match number {
+            ..10 => (1, 3),
+            10..100 => (2, 4),
+            100..1000 => (3, 5),
+            1000.. => (4, 6),
         };
         let mut place = 0;
         while place < len {
@@ -66,7 +72,7 @@ static LINE_ENDS: [[u8; 8]; 4096] = {
         }
         line_ends[number][len] = b'\r';
         line_ends[number][len + 1] = b'\n';
-        line_ends[number][7] = [0, 3, 4, 5, 6][len];
+        line_ends[number][LEN_AT] = line_end_len;
         number += 1;
     }
     line_ends
@@ -107,16 +113,20 @@ mod tests {
 
     #[test]
     fn every_length_is_written_as_it_is() {
-        let key = Key::new(b"key").unwrap();
-        for value_len in (0..11_000).chain([99_999, 100_000]) {
+        let keys = [&b"key"[..], b"key-of-8", &[b'k'; 16], &[b'k'; 33], &[b'k'; 64]].map(|key| Key::new(key).unwrap());
+        for (value_len, key) in (0..11_000).chain([99_999, 100_000]).zip(keys.into_iter().cycle()) {
+            let name = std::str::from_utf8(key.bytes()).unwrap();
             let value = vec![b'v'; value_len];
             let text = String::from_utf8(value.clone()).unwrap();
             let mut out = b"before ".to_vec();
             push_value(&mut out, key, 0, &value, None, End::Value);
-            assert_eq!(out, format!("before VALUE key 0 {value_len}\r\n{text}\r\n").as_bytes());
+            assert_eq!(out, format!("before VALUE {name} 0 {value_len}\r\n{text}\r\n").as_bytes());
+            out.clear();
+            push_value(&mut out, key, 0, &value, None, End::Retrieval);
+            assert_eq!(out, format!("VALUE {name} 0 {value_len}\r\n{text}\r\nEND\r\n").as_bytes());
             out.clear();
             push_value(&mut out, key, 7, &value, Some(5), End::Retrieval);
-            assert_eq!(out, format!("VALUE key 7 {value_len} 5\r\n{text}\r\nEND\r\n").as_bytes());
+            assert_eq!(out, format!("VALUE {name} 7 {value_len} 5\r\n{text}\r\nEND\r\n").as_bytes());
         }
     }
 

@@ -296,8 +296,7 @@ fn collect(worker: &mut WorkerStore, pin: &Pin, hash: KeyHash, item: &ItemRef<'_
     // A touch may have given it more time since.
     let is_dead = ItemRef::sight(pin, &store.slabs, item.chunk()).is_some_and(|now| worker.why_dead(&now).is_some());
     if is_dead {
-        bucket.remove(slot);
-        worker.unlink(item);
+        worker.unlink(&mut bucket, slot, item);
         worker.note_gone(item);
         drop(bucket);
         worker.settle(pin);
