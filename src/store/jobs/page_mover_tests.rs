@@ -87,6 +87,15 @@ impl Rig {
         is_whole
     }
 
+    fn touch(&mut self, key: &str) {
+        let key = self.hashed(key);
+        let (participant, worker) = &mut self.client;
+        let pin = participant.pin();
+        worker.begin_turn();
+        assert!(matches!(worker.fetch_and_touch(&pin, key, Deadline::NEVER), Fetched::Hit(_)));
+        worker.end_turn();
+    }
+
     fn step(&mut self) -> Next {
         // The client gives back what it has in hand.
         drop(self.client.0.pin());
@@ -285,9 +294,14 @@ fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_lon
     let pages = |rig: &Rig, class| rig.store.slabs.lock(class).usage().pages;
     (0..3).for_each(|_| work(&mut rig, 1));
     let before = pages(&rig, common);
-    // Who asks for it uses it.
+    // Who asks for it uses it, and so does who renews it.
     work(&mut rig, 200);
     assert!(rig.has("rare"));
+    for _ in 0..2 {
+        work(&mut rig, 200);
+        assert_eq!((pages(&rig, rare), pages(&rig, common)), (1, before));
+        rig.touch("rare");
+    }
     work(&mut rig, 200);
     assert_eq!((pages(&rig, rare), pages(&rig, common)), (1, before));
     work(&mut rig, 300);
