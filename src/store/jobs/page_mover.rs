@@ -238,6 +238,7 @@ impl PageMover {
         if out == 0 {
             let detached = worker.store.slabs.lock(from).detach_page(page, &worker.store.epochs);
             worker.store.epochs.advance();
+            self.disuse.forget(from);
             match detached {
                 Some(page) => self.state = State::Leaving { page, to },
                 None => self.state = State::Idle,

@@ -307,5 +307,8 @@ fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_lon
     work(&mut rig, 300);
     assert_eq!((pages(&rig, rare), pages(&rig, common)), (0, before + 1));
     assert!(!rig.has("rare"));
-    assert!(rig.set("rare", 3000).is_ok(), "it gets one again when it needs one");
+    assert_eq!(rig.store.reassign(Some(common), rare), Reassign::Started);
+    work(&mut rig, 1);
+    assert_eq!(pages(&rig, rare), 1, "a page that it has just got is not one that nobody uses");
+    assert!(rig.set("rare", 3000).is_ok());
 }
