@@ -165,7 +165,7 @@ impl Store {
         }
     }
 
-    fn policy_use(&'static self, class: u8) -> PolicyUse {
+    pub(super) fn policy_use(&'static self, class: u8) -> PolicyUse {
         self.lock_hand(class).hand.policy.usage()
     }
 

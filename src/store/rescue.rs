@@ -103,10 +103,14 @@ impl WorkerStore {
         }
         let (class, bytes, links) = (store.slabs.class_of(copy.head()), copy.bytes(), copy.links_by_class());
         let twin = copy.into_twin(item);
-        let is_small = ItemRef::sight(pin, &store.slabs, twin).is_some_and(|twin| !twin.word0().in_main());
-        if is_small {
-            self.newborns.push_gone(class);
-            self.newborns.push_small(class, RingEntry { chunk: twin, mark: birth_mark(item.cas()) });
+        if let Some(heir) = ItemRef::sight(pin, &store.slabs, twin).filter(|heir| !heir.word0().in_main()) {
+            self.note_gone(item);
+            if store.ghost_time(class).runs() {
+                self.newborns.push_small(class, RingEntry { chunk: twin, mark: birth_mark(item.cas()) });
+            } else {
+                // Its new class has not had to evict.
+                header::move_to_main(heir.head());
+            }
         }
         store.slabs.dues.note(twin.page(), item.deadline());
         bucket.replace(slot, twin);
