@@ -31,7 +31,10 @@ impl Job for Fitter {
             return Next::Wait(None);
         }
         for class in before.into_iter().flatten().filter(|class| !demand.needs(classes, *class)) {
-            store.page_moves.clear_out(class, store.slabs.lock(class).usage().pages);
+            let pages = store.slabs.lock(class).usage().pages;
+            if pages > 0 {
+                store.page_moves.clear_out(class, pages);
+            }
         }
         Next::Again
     }
