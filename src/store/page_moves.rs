@@ -71,7 +71,8 @@ impl PageMoves {
         locked(&self.order).take()
     }
 
-    /// Nobody needs `class` any more: its `pages` can go as long as there is room elsewhere for what they hold.
+    /// Nobody needs `class` any more: its `pages` can go as long as there is room elsewhere for what they hold. Where pages
+    /// do not move by themselves, that waits until they do.
     pub(super) fn clear_out(&self, class: u8, pages: u32) {
         locked(&self.cleared_out).push((class, pages));
         self.wake();
@@ -137,6 +138,9 @@ impl Store {
 
     /// A class that nobody needs, if it has a page and there is room elsewhere for what that holds.
     pub(super) fn class_to_clear_out(&self) -> Option<u8> {
+        if self.page_moves.tuning().level == 0 {
+            return None;
+        }
         while let Some(class) = self.page_moves.take_cleared_out() {
             if self.slabs.has_page(self.side_bytes()) && self.slabs.lock(class).usage().pages > 0 {
                 return Some(class);

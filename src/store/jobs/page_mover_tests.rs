@@ -8,7 +8,7 @@ use crate::base::{Clock, Deadline, HashedKey, Key};
 use crate::item::Layout;
 use crate::memory::ClassPlan;
 use crate::store::cache::Store;
-use crate::store::engine::{Engine as _, Reassign, Refusal, StoreMode, StoreOutcome};
+use crate::store::engine::{Engine as _, MoveTuning, Reassign, Refusal, StoreMode, StoreOutcome};
 use crate::store::worker_store::WorkerStore;
 use crate::store::{Fetched, StoreConfig};
 use crate::sync::Participant;
@@ -231,6 +231,32 @@ fn pages_of_a_class_that_nobody_needs_stay_where_memory_is_full() {
     rig.store.page_moves.clear_out(old, 4);
     rig.run();
     assert_eq!((rig.moved(), rig.store.items()), (0, count));
+}
+
+#[test]
+fn pages_of_a_class_that_nobody_needs_stay_as_long_as_none_move_by_themselves() {
+    let mut rig = Rig::new(64, true);
+    rig.fill("small", 20_000, 100);
+    let (old, pages) = (rig.class(100), 3);
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.tune_moves(MoveTuning { level: 0, ..MoveTuning::default() });
+    rig.store.page_moves.clear_out(old, pages);
+    rig.run();
+    assert_eq!(rig.moved(), 0);
+    rig.store.tune_moves(MoveTuning::default());
+    rig.run();
+    assert_eq!(rig.moved(), 3, "then they go");
+}
+
+#[test]
+fn without_evictions_a_class_that_nobody_needs_loses_its_pages_too() {
+    let mut rig = Rig::new(64, false);
+    let count = rig.fill("small", 20_000, 100);
+    let old = rig.class(100);
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.page_moves.clear_out(old, 3);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.items()), (3, count as u64));
 }
 
 #[test]
