@@ -21,12 +21,13 @@ use super::statistics::ClassTally;
 use super::worker_store::WorkerStore;
 
 /// Longer values are not copied: they are more than a page, and their time would be too long for one step.
-const RESCUE_BYTES_MAX: u32 = 1 << 20;
+pub(super) const RESCUE_BYTES_MAX: u32 = 1 << 20;
 
 /// How much an item is worth to the mover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mercy {
-    /// Keep it; if there is no room yet, let it stay where it is: with -M no item is ever evicted.
+    /// Keep it; if there is no room yet, let it stay where it is: with -M no item is ever evicted, and for a page that
+    /// nobody needs none is.
     Always,
     /// Keep it, asked for or not: there is room.
     All,

@@ -40,6 +40,11 @@ impl Job for Fitter {
     }
 }
 
+/// Whether anything there is would be stored in a chunk of `class` today.
+pub(super) fn is_needed(store: &Store, class: u8) -> bool {
+    chunk_demand(store).needs(&store.slabs.classes, class)
+}
+
 /// What the items there are need chunks for. Whole links of chains are left out: they fill theirs.
 fn chunk_demand(store: &Store) -> ChunkDemand {
     let chunk_max = store.slabs.classes.chunk_max();

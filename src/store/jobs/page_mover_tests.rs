@@ -278,6 +278,66 @@ fn small_items_are_main_in_a_class_that_has_not_evicted() {
 }
 
 #[test]
+fn a_page_that_somebody_holds_is_tried_again_when_nobody_needs_its_class() {
+    let mut rig = Rig::new(64, true);
+    let count = rig.fill("small", 20_000, 100);
+    let (old, key) = (rig.class(100), rig.hashed("small-1234"));
+    let held = rig.client.1.reserve(&rig.client.0.pin(), key, 0, Deadline::NEVER, 100).ok();
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.page_moves.clear_out(old, 3);
+    while rig.store.page_moves.busy_items.load(Ordering::Relaxed) == 0 {
+        rig.step();
+    }
+    drop(held);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.items()), (3, count as u64));
+}
+
+#[test]
+fn a_page_that_somebody_holds_for_long_stays_though_nobody_needs_its_class() {
+    let mut rig = Rig::new(64, true);
+    rig.fill("small", 20_000, 100);
+    let (old, key) = (rig.class(100), rig.hashed("small-1234"));
+    let _held = rig.client.1.reserve(&rig.client.0.pin(), key, 0, Deadline::NEVER, 100).ok();
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.page_moves.clear_out(old, 3);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.slabs.lock(old).usage().pages), (2, 1));
+}
+
+#[test]
+fn a_class_that_is_needed_again_keeps_its_pages() {
+    let mut rig = Rig::new(64, true);
+    rig.fill("small", 20_000, 100);
+    let old = rig.class(100);
+    rig.store.slabs.classes.add(128).unwrap();
+    // Two bytes more than the new class holds.
+    assert!(rig.set("small-1234", 104).is_ok());
+    assert_eq!(rig.class(104), old);
+    rig.store.page_moves.clear_out(old, 3);
+    rig.run();
+    assert_eq!(rig.moved(), 0);
+}
+
+#[test]
+fn a_page_of_a_class_that_nobody_needs_is_put_back_when_memory_is_full() {
+    let mut rig = Rig::new(64, true);
+    let count = rig.fill("small", 20_000, 100);
+    let old = rig.class(100);
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.page_moves.clear_out(old, 3);
+    while rig.store.class_items(rig.class(100)) == 0 {
+        rig.step();
+    }
+    let pages = rig.store.slabs.pages_used();
+    rig.client.1.set_memory_limit((pages << 20) + rig.store.side_bytes());
+    assert_eq!((pages, rig.store.pages_beyond()), (4, 0));
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.items(), rig.store.evictions()), (0, count as u64, 0));
+    assert!((0..count).all(|number| rig.has(&format!("small-{number}"))));
+}
+
+#[test]
 fn an_order_is_carried_out_though_memory_is_beyond_the_limit() {
     let mut rig = Rig::new(8, true);
     rig.fill("small", 20_000, 100);
