@@ -59,11 +59,18 @@ impl HashIndex {
         let main = Region::new(wanted, state.buckets() as usize)?;
         let first_populated =
             if huge_pages { (state.buckets() as usize).next_multiple_of(HUGE_BUCKETS) } else { main.len() };
-        main.advise_huge_pages(first_populated);
+        let overflow = OverflowPool::new(wanted)?;
+        if huge_pages {
+            main.advise_huge_pages(first_populated);
+        } else {
+            // Where the system makes all memory huge, whoever touches a bucket first would wait for one.
+            main.advise_small_pages();
+            overflow.advise_small_pages();
+        }
         Ok(Self {
             state: AtomicU64::new(state.bits()),
             main,
-            overflow: OverflowPool::new(wanted)?,
+            overflow,
             populated: AtomicUsize::new(first_populated),
             first_populated,
         })
