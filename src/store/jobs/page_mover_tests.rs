@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Job as _, Next, PageMover, State};
 use crate::base::atomic::Ordering;
-use crate::base::{Clock, Deadline, HashedKey, Key};
+use crate::base::{Clock, Deadline, HashedKey, Key, RelTime};
 use crate::item::Layout;
 use crate::memory::ClassPlan;
 use crate::store::cache::Store;
@@ -87,12 +87,12 @@ impl Rig {
         is_whole
     }
 
-    fn touch(&mut self, key: &str) {
+    fn touch(&mut self, key: &str, deadline: Deadline) {
         let key = self.hashed(key);
         let (participant, worker) = &mut self.client;
         let pin = participant.pin();
         worker.begin_turn();
-        assert!(matches!(worker.fetch_and_touch(&pin, key, Deadline::NEVER), Fetched::Hit(_)));
+        assert!(matches!(worker.fetch_and_touch(&pin, key, deadline), Fetched::Hit(_)));
         worker.end_turn();
     }
 
@@ -260,6 +260,23 @@ fn without_evictions_a_class_that_nobody_needs_loses_its_pages_too() {
 }
 
 #[test]
+fn a_copy_ends_when_its_original_would_have() {
+    let mut rig = Rig::new(64, true);
+    rig.fill("small", 100, 100);
+    let (old, end) = (rig.class(100), Deadline(rig.client.1.now().0 + 100));
+    rig.touch("small-7", end);
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.page_moves.clear_out(old, 1);
+    rig.run();
+    let page = rig.store.slabs.lock(rig.class(100)).pages()[0];
+    let is_due = |now| rig.store.slabs.dues.is_due(page, RelTime(now));
+    assert_eq!((rig.moved(), is_due(end.0 - 1), is_due(end.0)), (1, false, true));
+    rig.store.clock.shift(101);
+    assert!(!rig.has("small-7"));
+    assert!(rig.has("small-8"));
+}
+
+#[test]
 fn small_items_are_main_in_a_class_that_has_not_evicted() {
     let mut rig = Rig::new(8, true);
     rig.fill("small", 100_000, 100);
@@ -404,7 +421,7 @@ fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_lon
     for _ in 0..2 {
         work(&mut rig, 200);
         assert_eq!((pages(&rig, rare), pages(&rig, common)), (1, before));
-        rig.touch("rare");
+        rig.touch("rare", Deadline::NEVER);
     }
     work(&mut rig, 200);
     assert_eq!((pages(&rig, rare), pages(&rig, common)), (1, before));
