@@ -9,7 +9,7 @@
 
 use crate::base::{Deadline, HashedKey};
 use crate::item::{CompleteItem, Layout, PendingItem};
-use crate::memory::{ChunkRef, PAGE_BYTES, ReserveBounds, SlabGuard};
+use crate::memory::{ChunkRef, PAGE_BYTES, Refill, ReserveBounds, SlabGuard};
 use crate::sync::{Pin, Stamp};
 
 use super::cache::Store;
@@ -158,7 +158,7 @@ impl WorkerStore {
             // The page mover's copies say nothing of what sets need.
             if full && !self.is_movers {
                 let bounds = store.reserve_bounds(&slab, class);
-                slab.note_refill(taken == 0, bounds);
+                slab.note_refill(if taken == 0 { Refill::Late } else { Refill::InTime }, bounds);
             }
             let target = wanted.saturating_sub(taken).max(store.reserve_chunks(&slab, class));
             lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
