@@ -1,4 +1,4 @@
-//! Emptying a page: its items are copied to other chunks of their class, or leave.
+//! Emptying a page: its items are copied to other chunks (of their class, once memory is full), or leave.
 //!
 //! ```text
 //! copy under the pin, without a lock ─▶ lock the bucket ─▶ same item still, still alive?

@@ -1,9 +1,9 @@
 //! The page mover: takes pages from classes that need them less and gives them to others, or back to the kernel.
 //!
 //! ```text
-//!            an order, memory beyond the limit, a better place for it
+//!            an order, memory beyond the limit, a better place for it, a class that nobody needs
 //! idle ─────────────────────────────────────────────────────────────▶ emptying: pass after pass over one page
-//!   ▲                                                                   │ all chunks home        │ somebody holds on
+//!   ▲                                                                   │ all chunks home        │ somebody holds on, no room
 //!   │                  given to a class, the pool or the kernel         ▼                        ▼
 //!   └────────────────────────────────────────────────── leaving: its grace period        page put back
 //! ```
@@ -367,19 +367,19 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
     let sample = |class| {
         let slab = store.slabs.lock(class);
         let usage = slab.usage();
-        let per_page = u64::from(store.slabs.classes.per_page(class)).max(1);
+        let per_page = store.slabs.classes.per_page(class);
         // What a class keeps ready it will need at once.
         let spare = (usage.free + usage.limbo).saturating_sub(u64::from(store.reserve_chunks(&slab, class)));
         let tally = &store.class_tallies[usize::from(class)];
         ClassSample {
             class,
             pages: usage.pages,
-            spare_pages: u32::try_from(spare / per_page).unwrap_or(u32::MAX),
+            spare_pages: u32::try_from(spare / u64::from(per_page).max(1)).unwrap_or(u32::MAX),
             is_disused: false,
             missed: tally.missed.load(Ordering::Relaxed),
             gained: 0,
             vacated: tally.vacated.load(Ordering::Relaxed),
-            per_page: store.slabs.classes.per_page(class),
+            per_page,
         }
     };
     store.slabs.classes.ids().map(sample).filter(|sample| sample.pages > 0).collect()
