@@ -25,7 +25,7 @@ impl Rig {
         let config = StoreConfig {
             limit_bytes: limit_mib << 20,
             classes: ClassPlan { first: 64, growth_factor: 1.25, chunk_max: 16384, explicit: Vec::new() },
-            value_len_max: 1 << 20,
+            value_len_max: 2 << 20,
             evictions,
             use_cas: true,
             hashpower: 12,
@@ -52,7 +52,11 @@ impl Rig {
         worker.begin_turn();
         let reserved = worker.reserve(&pin, key, 0, Deadline::NEVER, u32::try_from(len).unwrap());
         let stored = reserved.map(|mut pending| {
-            assert_eq!(pending.fill(&vec![b'v'; len]), len);
+            let mut filled = pending.fill(&vec![b'v'; len]);
+            while filled < len {
+                worker.extend(&pin, &mut pending).unwrap();
+                filled += pending.fill(&vec![b'v'; len - filled]);
+            }
             assert_eq!(worker.commit(&pin, pending, StoreMode::Set).ok(), Some(StoreOutcome::Stored));
         });
         worker.end_turn();
@@ -320,6 +324,24 @@ fn a_page_that_somebody_holds_for_long_stays_though_nobody_needs_its_class() {
     rig.store.page_moves.clear_out(old, 3);
     rig.run();
     assert_eq!((rig.moved(), rig.store.slabs.lock(old).usage().pages), (2, 1));
+}
+
+#[test]
+fn a_value_of_more_than_a_page_is_not_copied_for_a_class_that_nobody_needs() {
+    let mut rig = Rig::new(64, true);
+    let len = 66 * (16384 - 16) + 10_000;
+    assert!(rig.set("long", len).is_ok());
+    let tail = |rig: &Rig| {
+        let layout = Layout::new(&rig.store.slabs.classes, Key::new(b"long").unwrap(), 0, u32::try_from(len).unwrap());
+        layout.tail_class.unwrap()
+    };
+    let (old, fitted_bytes) = (tail(&rig), rig.store.slabs.classes.chunk_bytes(tail(&rig)) - 8);
+    rig.store.slabs.classes.add(fitted_bytes).unwrap();
+    assert_ne!(tail(&rig), old);
+    rig.store.page_moves.clear_out(old, 1);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.slabs.lock(old).usage().pages), (0, 1));
+    assert_ne!(rig.store.page_moves.busy_items.load(Ordering::Relaxed), 0, "it has been tried");
 }
 
 #[test]
