@@ -222,11 +222,16 @@ fn a_class_whose_every_item_fits_a_new_one_keeps_no_page() {
         let rows = rig.report(StoreReport::Slabs);
         rows.into_keys().filter_map(|name| name.strip_suffix(":total_pages")?.parse().ok()).collect::<Vec<u8>>()
     };
-    // Its page is emptied while more comes, and before memory is full.
-    while fitted(&rig).is_none() || owners(&mut rig) != fitted(&rig).into_iter().collect::<Vec<_>>() {
-        rig.set(&format!("key-{number:07}"), &value, Deadline::NEVER).unwrap();
+    let class = loop {
+        match fitted(&rig) {
+            Some(class) => break class,
+            None => rig.set(&format!("key-{number:07}"), &value, Deadline::NEVER).unwrap(),
+        }
         number += 1;
-        assert!(number < 15_000, "{:?} have pages, not {:?}", owners(&mut rig), fitted(&rig));
+        assert!(number < 15_000, "no class for them before memory is full");
+        std::thread::yield_now();
+    };
+    while owners(&mut rig) != [class] {
         std::thread::yield_now();
     }
     assert!((0..number).all(|number| rig.get(&format!("key-{number:07}")).is_some_and(|found| found == value)));

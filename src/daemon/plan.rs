@@ -9,7 +9,7 @@ const ITEM_HEADER_BYTES: u32 = 16;
 
 /// A hash table of memcached's, of 2^n buckets, is worth 2^(n + this) bytes of ours: 2^3 times fewer buckets of 2^6 bytes.
 const HASHPOWER_TO_BYTES: u32 = 3;
-/// Unless it is asked for, the index begins with this share of `-m` at most, as a power of two: some thousand large
+/// Unless another hash power than the usual one is asked for, the index begins with this share of `-m` at most, as a power of two: some thousand large
 /// items fill `-m 64` and need a tenth of the half mebibyte that the usual one takes.
 const INDEX_SHARE: u32 = 10;
 

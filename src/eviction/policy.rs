@@ -153,6 +153,8 @@ pub struct SlotS3A {
 pub struct PolicyUse {
     /// Entries in the ring: the small items, and what was deleted or overwritten since.
     pub ring_len: u64,
+    /// Of them, those that are known to be stale.
+    pub stale: u64,
     /// How long the ring may be.
     pub target: u32,
     /// Items that went over from the small queue into main.
@@ -294,6 +296,7 @@ impl SlotS3A {
     pub fn usage(&self) -> PolicyUse {
         PolicyUse {
             ring_len: self.ring.len() as u64,
+            stale: u64::from(self.stale),
             target: self.target,
             promoted: self.promoted,
             passed: self.hand.passed,

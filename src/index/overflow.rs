@@ -42,6 +42,11 @@ impl OverflowPool {
         })
     }
 
+    /// As [`Region::advise_small_pages`].
+    pub(super) fn advise_small_pages(&self) {
+        self.region.advise_small_pages();
+    }
+
     /// As [`Region::forbid_stores`].
     #[cfg(all(test, not(loom)))]
     pub(super) fn forbid_stores(&self) -> io::Result<()> {

@@ -59,6 +59,12 @@ impl Region {
         let _ = self.mapping.advise_huge_pages(start * BUCKET_BYTES);
     }
 
+    /// Asks for small pages, whatever the system gives by itself.
+    pub(super) fn advise_small_pages(&self) {
+        // Ignored: a system without huge pages gives none.
+        let _ = self.mapping.advise_small_pages();
+    }
+
     /// Takes memory for `count` buckets from bucket `start` on. They are nobody's yet.
     pub(super) fn populate(&self, start: usize, count: usize) {
         // Ignored: what is not populated is when it is touched.
@@ -94,6 +100,8 @@ impl Region {
     }
 
     pub(super) fn advise_huge_pages(&self, _start: usize) {}
+
+    pub(super) fn advise_small_pages(&self) {}
 
     pub(super) fn populate(&self, _start: usize, _count: usize) {}
 

@@ -66,15 +66,24 @@ impl HashIndex {
         let state = State::with_level(hashpower.min(HASHPOWER_MAX));
         let wanted = limit_bytes / BUCKET_BYTES;
         let main = Region::new(wanted, state.buckets() as usize)?;
+        let overflow = OverflowPool::new(wanted)?;
         let on_touch = match pages {
-            IndexPages::Small => main.len(),
-            IndexPages::Huge => (state.buckets() as usize).next_multiple_of(HUGE_BUCKETS),
+            IndexPages::Small => {
+                // Where the system makes all memory huge, whoever touches a bucket first would wait for one.
+                main.advise_small_pages();
+                overflow.advise_small_pages();
+                main.len()
+            }
+            IndexPages::Huge => {
+                let first = (state.buckets() as usize).next_multiple_of(HUGE_BUCKETS);
+                main.advise_huge_pages(first);
+                first
+            }
         };
-        main.advise_huge_pages(on_touch);
         Ok(Self {
             state: AtomicU64::new(state.bits()),
             main,
-            overflow: OverflowPool::new(wanted)?,
+            overflow,
             populated: AtomicUsize::new(on_touch),
             on_touch,
         })

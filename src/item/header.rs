@@ -328,8 +328,13 @@ pub fn promote(head: &ChunkHead, seen: Word0) {
     let promoted = seen.0 & !FREQ_MASK | QUEUE_MAIN;
     if head.word0.compare_exchange(seen.0, promoted, Ordering::Relaxed, Ordering::Relaxed).is_err() {
         // It was asked for just now, which may count.
-        head.word0.fetch_or(QUEUE_MAIN, Ordering::Relaxed);
+        move_to_main(head);
     }
+}
+
+/// The item is in the main queue from now on, with the hits it has.
+pub fn move_to_main(head: &ChunkHead) {
+    head.word0.fetch_or(QUEUE_MAIN, Ordering::Relaxed);
 }
 
 /// When the item ends.

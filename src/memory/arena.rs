@@ -55,7 +55,7 @@ pub struct PageArena {
 pub struct Located<'a> {
     first: NonNull<u8>,
     chunk: ChunkRef,
-    /// Its page's. The class alone would leave seven bytes of padding here, which the compiler moves about on their own.
+    /// Its page's. The class alone would leave three bytes of padding here, which the compiler moves about on their own.
     format: u32,
     _arena: PhantomData<&'a PageArena>,
 }

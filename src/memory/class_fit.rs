@@ -16,8 +16,8 @@ pub struct ChunkDemand {
     items: Vec<u64>,
     /// Of the last links of chains.
     links: Vec<u64>,
-    /// There are chains: their heads and whole links need the largest class.
-    has_chains: bool,
+    /// Chains: their heads and whole links need the largest class.
+    chains: u64,
 }
 
 /// A class that should be added.
@@ -58,7 +58,7 @@ impl ChunkDemand {
     /// No chunks, for sizes up to `chunk_max`.
     pub fn new(chunk_max: u32) -> Self {
         let none = vec![0; (chunk_max / CHUNK_ALIGN) as usize + 1];
-        Self { items: none.clone(), links: none, has_chains: false }
+        Self { items: none.clone(), links: none, chains: 0 }
     }
 
     /// Adds `count` items of `bytes` each. The count may wrap below zero, as long as the sums do not.
@@ -66,20 +66,17 @@ impl ChunkDemand {
         add(&mut self.items, bytes, count);
     }
 
-    /// Adds chains, whose last links, if they are short, are added with [`ChunkDemand::add_links`].
+    /// Adds chains, whose last links, if they are short, are added with [`ChunkDemand::add_links`]. The count may wrap as
+    /// that of items.
     pub fn add_chains(&mut self, count: u64) {
-        self.has_chains |= count_of(count) > 0;
+        self.chains = self.chains.wrapping_add(count);
     }
 
     /// Whether anything there is would be stored in a chunk of `class` today.
     pub fn needs(&self, classes: &SizeClasses, class: u8) -> bool {
-        let needs_one = |by_units: &[u64], class_for: &dyn Fn(u32) -> Option<u8>| {
-            let mut counts = (0u32..).zip(by_units).filter(|(_, count)| count_of(**count) > 0);
-            counts.any(|(units, _)| class_for(units * CHUNK_ALIGN) == Some(class))
-        };
-        self.has_chains && class == classes.largest()
-            || needs_one(&self.items, &|bytes| classes.class_for(bytes))
-            || needs_one(&self.links, &|bytes| classes.class_for_link(bytes))
+        count_of(self.chains) > 0 && class == classes.largest()
+            || serves_one(class, &self.items, |bytes| classes.class_for(bytes))
+            || serves_one(class, &self.links, |bytes| classes.class_for_link(bytes))
     }
 
     /// Adds `count` last links that hold `bytes` each, with their headers.
@@ -111,6 +108,12 @@ fn add(by_units: &mut [u64], bytes: u32, count: u64) {
 /// Threads are read one after the other: a size may seem to have less than none.
 fn count_of(sum: u64) -> u64 {
     if sum > u64::MAX / 2 { 0 } else { sum }
+}
+
+/// Whether anything that is demanded `by_units` now gets a chunk of `class`, as `class_for` says.
+fn serves_one(class: u8, by_units: &[u64], class_for: impl Fn(u32) -> Option<u8>) -> bool {
+    let mut counts = (0u32..).zip(by_units).filter(|(_, count)| count_of(**count) > 0);
+    counts.any(|(units, _)| class_for(units * CHUNK_ALIGN) == Some(class))
 }
 
 /// The class that would save most to what is demanded `by_units` and now gets the chunks of `class_for`.
@@ -236,8 +239,10 @@ mod tests {
         assert!(!demand.needs(&classes, classes.largest()));
         demand.add_links(5000, 1);
         assert!(demand.needs(&classes, classes.class_for_link(5000).unwrap()));
-        demand.add_chains(1);
+        demand.add_chains(10);
         assert!(demand.needs(&classes, classes.largest()));
+        demand.add_chains(10u64.wrapping_neg());
+        assert!(!demand.needs(&classes, classes.largest()), "another thread has deleted them");
     }
 
     #[test]

@@ -34,6 +34,6 @@ pub use leases::Leases;
 pub use limbo::Retired;
 pub use magazine::Magazines;
 pub use page_pool::{DetachedPage, FreePage};
-pub use reserve::ReserveBounds;
+pub use reserve::{Refill, ReserveBounds};
 pub use size_class::{CHUNK_ALIGN, CHUNK_MIN, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses};
 pub use slab::{Recall, SlabAllocator, SlabGuard, SlabUse};

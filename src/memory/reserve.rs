@@ -25,10 +25,19 @@ pub struct ReserveBounds {
     pub most: u32,
 }
 
+/// What somebody found who came for chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refill {
+    /// Some were there.
+    InTime,
+    /// None was: he has to wait for a grace period.
+    Late,
+}
+
 /// One refill in so many may come too late: that costs a turn of the loop, which is little beside so many values.
-const BETWEEN_LATE: u32 = 64;
+const REFILLS_PER_LATE: u32 = 64;
 /// After so many that did not the reserve shrinks.
-const PATIENCE: u32 = 256;
+const REFILLS_TO_SHRINK: u32 = 256;
 
 impl Reserve {
     /// How many chunks to keep.
@@ -36,18 +45,22 @@ impl Reserve {
         self.chunks.clamp(bounds.least, bounds.most)
     }
 
-    /// A refill found something, or came too late.
-    pub(super) fn note(&mut self, is_late: bool, bounds: ReserveBounds) {
+    /// Somebody came for chunks.
+    pub(super) fn note(&mut self, refill: Refill, bounds: ReserveBounds) {
         let chunks = self.chunks(bounds);
         self.refills += 1;
-        if is_late {
-            if self.refills <= BETWEEN_LATE {
-                self.chunks = chunks + chunks.div_ceil(2);
+        match refill {
+            Refill::Late => {
+                if self.refills <= REFILLS_PER_LATE {
+                    self.chunks = chunks + chunks.div_ceil(2);
+                }
+                self.refills = 0;
             }
-            self.refills = 0;
-        } else if self.refills >= PATIENCE {
-            self.chunks = chunks - chunks.div_ceil(16).min(chunks);
-            self.refills = 0;
+            Refill::InTime if self.refills >= REFILLS_TO_SHRINK => {
+                self.chunks = chunks - chunks.div_ceil(16);
+                self.refills = 0;
+            }
+            Refill::InTime => {}
         }
         self.chunks = self.chunks(bounds);
     }
@@ -55,7 +68,7 @@ impl Reserve {
 
 #[cfg(test)]
 mod tests {
-    use super::{BETWEEN_LATE, PATIENCE, Reserve, ReserveBounds};
+    use super::{REFILLS_PER_LATE, REFILLS_TO_SHRINK, Refill, Reserve, ReserveBounds};
 
     const BOUNDS: ReserveBounds = ReserveBounds { least: 8, most: 96 };
 
@@ -64,7 +77,7 @@ mod tests {
         let mut reserve = Reserve::default();
         let mut seen = vec![reserve.chunks(BOUNDS)];
         for _ in 0..8 {
-            reserve.note(true, BOUNDS);
+            reserve.note(Refill::Late, BOUNDS);
             seen.push(reserve.chunks(BOUNDS));
         }
         assert_eq!(seen, [8, 12, 18, 27, 41, 62, 93, 96, 96]);
@@ -74,24 +87,24 @@ mod tests {
     fn one_who_comes_too_late_among_many_is_no_reason() {
         let mut reserve = Reserve::default();
         for _ in 0..100 {
-            (0..BETWEEN_LATE).for_each(|_| reserve.note(false, BOUNDS));
-            reserve.note(true, BOUNDS);
+            (0..REFILLS_PER_LATE).for_each(|_| reserve.note(Refill::InTime, BOUNDS));
+            reserve.note(Refill::Late, BOUNDS);
         }
         assert_eq!(reserve.chunks(BOUNDS), 8);
-        (1..BETWEEN_LATE).for_each(|_| reserve.note(false, BOUNDS));
-        reserve.note(true, BOUNDS);
+        (1..REFILLS_PER_LATE).for_each(|_| reserve.note(Refill::InTime, BOUNDS));
+        reserve.note(Refill::Late, BOUNDS);
         assert_eq!(reserve.chunks(BOUNDS), 12);
     }
 
     #[test]
     fn a_reserve_that_nobody_exhausts_shrinks_slowly_to_the_least() {
         let mut reserve = Reserve::default();
-        (0..8).for_each(|_| reserve.note(true, BOUNDS));
-        (1..PATIENCE).for_each(|_| reserve.note(false, BOUNDS));
+        (0..8).for_each(|_| reserve.note(Refill::Late, BOUNDS));
+        (1..REFILLS_TO_SHRINK).for_each(|_| reserve.note(Refill::InTime, BOUNDS));
         assert_eq!(reserve.chunks(BOUNDS), 96);
-        reserve.note(false, BOUNDS);
+        reserve.note(Refill::InTime, BOUNDS);
         assert_eq!(reserve.chunks(BOUNDS), 90);
-        (0..100 * PATIENCE).for_each(|_| reserve.note(false, BOUNDS));
+        (0..100 * REFILLS_TO_SHRINK).for_each(|_| reserve.note(Refill::InTime, BOUNDS));
         assert_eq!(reserve.chunks(BOUNDS), 8);
     }
 
@@ -99,8 +112,8 @@ mod tests {
     fn a_class_of_a_few_chunks_keeps_none() {
         let mut reserve = Reserve::default();
         let none = ReserveBounds { least: 0, most: 0 };
-        reserve.note(true, none);
-        (0..PATIENCE).for_each(|_| reserve.note(false, none));
+        reserve.note(Refill::Late, none);
+        (0..REFILLS_TO_SHRINK).for_each(|_| reserve.note(Refill::InTime, none));
         assert_eq!(reserve.chunks(none), 0);
     }
 }

@@ -26,7 +26,7 @@ use super::leases::Leases;
 use super::limbo::{Limbo, Retired};
 use super::page_book::{PageBook, Place};
 use super::page_pool::{DetachedPage, PagePool};
-use super::reserve::{Reserve, ReserveBounds};
+use super::reserve::{Refill, Reserve, ReserveBounds};
 use super::size_class::{CLASS_MAX, PAGE_BYTES, SizeClasses};
 
 /// All chunks of the store.
@@ -441,9 +441,9 @@ impl SlabGuard<'_> {
         self.slab.reserve.chunks(bounds)
     }
 
-    /// Somebody came for chunks, and found some, or was too late.
-    pub fn note_refill(&mut self, is_late: bool, bounds: ReserveBounds) {
-        self.slab.reserve.note(is_late, bounds);
+    /// Somebody came for chunks.
+    pub fn note_refill(&mut self, refill: Refill, bounds: ReserveBounds) {
+        self.slab.reserve.note(refill, bounds);
     }
 
     /// Chunks that can be taken now.

@@ -9,7 +9,7 @@
 
 use crate::base::{Deadline, HashedKey};
 use crate::item::{CompleteItem, Layout, PendingItem};
-use crate::memory::{ChunkRef, PAGE_BYTES, ReserveBounds, SlabGuard};
+use crate::memory::{ChunkRef, PAGE_BYTES, Refill, ReserveBounds, SlabGuard};
 use crate::sync::{Pin, Stamp};
 
 use super::cache::Store;
@@ -34,7 +34,7 @@ const BEYOND_LIMIT_SHARE: u64 = 16;
 /// Pages that class may have in any case: two values of a mebibyte, and one page to share.
 const PAGES_FOR_LARGE_MIN: u64 = 3;
 
-/// How many chunks of `chunk_bytes` a full class of so many keeps ready or in limbo.
+/// Between how few and how many chunks a full class of so many, of `chunk_bytes` each, keeps ready or in limbo.
 fn reserve_bounds(chunks: u64, chunk_bytes: u32) -> ReserveBounds {
     let share = u32::try_from(chunks / RESERVE_SHARE).unwrap_or(u32::MAX);
     let most = RESERVE_CHUNKS.min(RESERVE_BYTES / chunk_bytes.max(1)).min(share);
@@ -155,10 +155,11 @@ impl WorkerStore {
                 taken = self.take_ready(&mut slab, class);
             }
             let full = !store.slabs.has_page(store.side_bytes());
-            // The page mover's copies say nothing of what sets need.
+            // The page mover's copies say nothing of what sets need. A request that is busy comes back each turn, and is late
+            // each time: the longer it waits the more is kept for the next one.
             if full && !self.is_movers {
                 let bounds = store.reserve_bounds(&slab, class);
-                slab.note_refill(taken == 0, bounds);
+                slab.note_refill(if taken == 0 { Refill::Late } else { Refill::InTime }, bounds);
             }
             let target = wanted.saturating_sub(taken).max(store.reserve_chunks(&slab, class));
             lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };

@@ -30,8 +30,7 @@ pub(super) struct PageMoves {
     /// The mover waits for the bell and nothing else.
     is_asleep: AtomicBool,
     order: Mutex<Option<Order>>,
-    /// Classes that nobody needs any more, and how many of their pages are to be emptied.
-    cleared_out: Mutex<Vec<(u8, u32)>>,
+    to_clear_out: Mutex<Vec<ClearOut>>,
     /// A class that can neither evict nor grow; 0: none.
     pub(super) starving: AtomicU8,
     /// A page is being moved.
@@ -61,6 +60,18 @@ pub(super) struct Order {
     pub(super) to: u8,
 }
 
+/// A class that nobody needs any more.
+struct ClearOut {
+    class: u8,
+    /// How many of its pages are to be emptied.
+    pages: u32,
+    /// How many more of them may be tried in vain.
+    retries_left: u32,
+}
+
+/// Pages of a class to clear out that somebody held, before it is let alone: it is only a matter of some memory.
+const CLEAR_OUT_RETRIES: u32 = 8;
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -71,19 +82,29 @@ impl PageMoves {
         locked(&self.order).take()
     }
 
-    /// Nobody needs `class` any more: its `pages` can go as long as there is room elsewhere for what they hold.
+    /// Nobody needs `class` any more: its `pages` can go as long as there is room elsewhere for what they hold. Where pages
+    /// do not move by themselves, that waits until they do.
     pub(super) fn clear_out(&self, class: u8, pages: u32) {
-        locked(&self.cleared_out).push((class, pages));
+        locked(&self.to_clear_out).push(ClearOut { class, pages, retries_left: CLEAR_OUT_RETRIES });
         self.wake();
     }
 
     /// A class whose pages are to be emptied, once for each of them.
-    fn take_cleared_out(&self) -> Option<u8> {
-        let mut classes = locked(&self.cleared_out);
-        classes.retain(|(_, pages)| *pages > 0);
-        let (class, pages) = classes.last_mut()?;
-        *pages -= 1;
-        Some(*class)
+    fn take_clear_out(&self) -> Option<u8> {
+        let mut orders = locked(&self.to_clear_out);
+        orders.retain(|order| order.pages > 0);
+        let order = orders.last_mut()?;
+        order.pages -= 1;
+        Some(order.class)
+    }
+
+    /// A page of `class` could not be emptied: once more, if that has not happened too often.
+    pub(super) fn retry_clear_out(&self, class: u8) {
+        let mut orders = locked(&self.to_clear_out);
+        if let Some(order) = orders.iter_mut().find(|order| order.class == class && order.retries_left > 0) {
+            order.retries_left -= 1;
+            order.pages += 1;
+        }
     }
 
     /// How pages move.
@@ -135,10 +156,14 @@ impl Store {
         self.slabs.pages_owed(self.side_bytes())
     }
 
-    /// A class that nobody needs, if it has a page and there is room elsewhere for what that holds.
+    /// A class that nobody needed lately, if it has a page and there is room elsewhere for what that holds.
     pub(super) fn class_to_clear_out(&self) -> Option<u8> {
-        while let Some(class) = self.page_moves.take_cleared_out() {
-            if self.slabs.has_page(self.side_bytes()) && self.slabs.lock(class).usage().pages > 0 {
+        if self.page_moves.tuning().level == 0 {
+            return None;
+        }
+        while let Some(class) = self.page_moves.take_clear_out() {
+            let pages = self.slabs.lock(class).usage().pages;
+            if self.slabs.has_page(self.side_bytes()) && pages > 0 {
                 return Some(class);
             }
         }

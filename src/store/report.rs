@@ -165,7 +165,7 @@ impl Store {
         }
     }
 
-    fn policy_use(&'static self, class: u8) -> PolicyUse {
+    pub(super) fn policy_use(&'static self, class: u8) -> PolicyUse {
         self.lock_hand(class).hand.policy.usage()
     }
 
@@ -174,12 +174,16 @@ impl Store {
         self.class_sum(class, |counters| &counters.linked).saturating_sub(unlinked)
     }
 
-    /// A number that grows with each store and each hit. None: parts of chains are in the class, whose hits are counted in
-    /// that of their heads.
+    /// A number that changes with each store and each hit, of `gat` and `touch`, too; `stats reset` makes it fall. An `add`
+    /// that finds its key is no use. None: parts of chains are in the class, whose hits are counted in that of their heads.
     pub(super) fn class_activity(&self, class: u8) -> Option<u64> {
         let has_links = self.used_chunks(class) > self.class_items(class);
-        let counters: [Pick; 3] =
-            [|counters| &counters.linked, |counters| &counters.replaced, |counters| &counters.get_hits];
+        let counters: [Pick; 4] = [
+            |counters| &counters.linked,
+            |counters| &counters.replaced,
+            |counters| &counters.get_hits,
+            |counters| &counters.touch_hits,
+        ];
         (!has_links).then(|| counters.into_iter().fold(0, |sum, of| self.class_sum(class, of).wrapping_add(sum)))
     }
 

@@ -1,4 +1,4 @@
-//! Emptying a page: its items are copied to other chunks of their class, or leave.
+//! Emptying a page: its items are copied to other chunks (of their class, once memory is full), or leave.
 //!
 //! ```text
 //! copy under the pin, without a lock ─▶ lock the bucket ─▶ same item still, still alive?
@@ -21,12 +21,13 @@ use super::statistics::ClassTally;
 use super::worker_store::WorkerStore;
 
 /// Longer values are not copied: they are more than a page, and their time would be too long for one step.
-const RESCUE_BYTES_MAX: u32 = 1 << 20;
+pub(super) const RESCUE_BYTES_MAX: u32 = 1 << 20;
 
 /// How much an item is worth to the mover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mercy {
-    /// Keep it; if there is no room yet, let it stay where it is: with -M no item is ever evicted.
+    /// Keep it; if there is no room yet, let it stay where it is: with -M no item is ever evicted, and for a page that
+    /// nobody needs none is.
     Always,
     /// Keep it, asked for or not: there is room.
     All,
@@ -103,10 +104,14 @@ impl WorkerStore {
         }
         let (class, bytes, links) = (store.slabs.class_of(copy.head()), copy.bytes(), copy.links_by_class());
         let twin = copy.into_twin(item);
-        let is_small = ItemRef::sight(pin, &store.slabs, twin).is_some_and(|twin| !twin.word0().in_main());
-        if is_small {
-            self.newborns.push_gone(class);
-            self.newborns.push_small(class, RingEntry { chunk: twin, mark: birth_mark(item.cas()) });
+        if let Some(heir) = ItemRef::sight(pin, &store.slabs, twin).filter(|heir| !heir.word0().in_main()) {
+            self.note_gone(item);
+            if store.ghost_time(class).runs() {
+                self.newborns.push_small(class, RingEntry { chunk: twin, mark: birth_mark(item.cas()) });
+            } else {
+                // Its new class has not had to evict.
+                header::move_to_main(heir.head());
+            }
         }
         store.slabs.dues.note(twin.page(), item.deadline());
         bucket.replace(slot, header::clear_linked(item.head()), twin);

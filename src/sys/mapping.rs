@@ -78,6 +78,14 @@ impl Mapping {
         self.raw.advise_range(Advice::HugePage, self.skipped + start, self.len - start)
     }
 
+    /// Asks for small pages, wherever else the system makes them huge.
+    ///
+    /// # Errors
+    /// The kernel's, where it has no huge pages at all.
+    pub fn advise_small_pages(&self) -> io::Result<()> {
+        self.raw.advise_range(Advice::NoHugePage, self.skipped, self.len)
+    }
+
     /// Takes memory for `len` bytes from byte `start` on (or as many as there are), which is otherwise taken when they
     /// are touched first: of whoever touches a huge page then, the kernel may take milliseconds.
     ///
@@ -172,6 +180,20 @@ mod tests {
             // SAFETY: mapped memory is initialised.
             assert_eq!(unsafe { byte.read() }, 0);
         }
+    }
+
+    #[test]
+    #[cfg(not(miri))]
+    fn a_mapping_of_small_pages_gets_no_huge_ones() {
+        let mapping = Mapping::reserve(3 * HUGE_PAGE_BYTES, HUGE_PAGE_BYTES).unwrap();
+        if mapping.advise_small_pages().is_err() {
+            // The kernel has no huge pages.
+            return;
+        }
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let start = format!("{:x}-", mapping.as_ptr().addr());
+        let flags = maps.lines().skip_while(|line| !line.starts_with(&start)).find(|line| line.starts_with("VmFlags:"));
+        assert!(flags.is_some_and(|flags| flags.split(' ').any(|flag| flag == "nh")), "{flags:?}");
     }
 
     #[test]

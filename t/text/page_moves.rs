@@ -4,6 +4,7 @@ use std::fs;
 use std::thread;
 
 use crate::random::Random;
+use crate::store::HALF_A_PAGE;
 use crate::support::{Client, Server, wait_until};
 
 fn number(client: &mut Client, group: &str, row: &str) -> u64 {
@@ -44,7 +45,7 @@ fn a_class_that_comes_late_gets_its_share() {
     assert!(number(&mut client, "", "slabs_moved") >= 4);
     let bytes = number(&mut client, "", "slab_bytes") + number(&mut client, "", "hash_bytes");
     assert!(
-        bytes <= (35 << 20) / 2,
+        bytes <= (17 << 20) + HALF_A_PAGE,
         "{bytes} bytes are more than the limit, to the nearest page, and a page that is on its way"
     );
 }
@@ -94,7 +95,7 @@ fn a_lower_limit_gives_memory_back_to_the_system() {
     assert!(full > 56 << 20, "{full} bytes");
     client.ask("cache_memlimit 16\r\n", "OK\r\n");
     wait_until("the pages are within the limit, to the nearest page", || {
-        number(&mut client, "", "slab_bytes") + number(&mut client, "", "hash_bytes") <= (16 << 20) + (512 << 10)
+        number(&mut client, "", "slab_bytes") + number(&mut client, "", "hash_bytes") <= (16 << 20) + HALF_A_PAGE
     });
     let left = resident_bytes(&server);
     assert!(left + (44 << 20) < full, "{left} bytes of {full} are still resident");

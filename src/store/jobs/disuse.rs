@@ -12,10 +12,10 @@ use crate::memory::CLASS_IDS;
 
 use super::automove::ClassSample;
 
-/// A class's activity when it last changed.
+/// A class's activity when it last changed. None: it has not one page, or is in use in ways that no number shows.
 #[derive(Clone, Copy, Default)]
 struct Seen {
-    activity: u64,
+    activity: Option<u64>,
     since_s: u32,
 }
 
@@ -32,17 +32,22 @@ impl Default for Disuse {
 }
 
 impl Disuse {
-    /// Marks the classes of one page that nobody uses. `activity` of a class is a number that grows with its use, or `None`
-    /// if it is in use in ways that no number shows.
+    /// Marks the classes of one page that nobody uses. `activity` of a class is a number that changes with its use, or
+    /// `None` if it is in use in ways that no number shows.
     pub(super) fn mark(&mut self, samples: &mut [ClassSample], now_s: u32, activity: impl Fn(u8) -> Option<u64>) {
         for sample in samples {
             let seen = &mut self.0[usize::from(sample.class)];
             let activity = if sample.pages == 1 { activity(sample.class) } else { None };
-            if activity != Some(seen.activity) {
-                *seen = Seen { activity: activity.unwrap_or(u64::MAX), since_s: now_s };
+            if activity != seen.activity {
+                *seen = Seen { activity, since_s: now_s };
             }
             sample.is_disused = activity.is_some() && now_s.wrapping_sub(seen.since_s) >= DISUSED_AFTER_S;
         }
+    }
+
+    /// A page of `class` goes: if it gets one again, its time begins with that.
+    pub(super) fn forget(&mut self, class: u8) {
+        self.0[usize::from(class)] = Seen::default();
     }
 }
 
@@ -66,5 +71,19 @@ mod tests {
         assert!(!is_disused(1, 1001 + 2 * DISUSED_AFTER_S, None), "parts of chains are in it");
         assert!(!is_disused(2, 1001 + 4 * DISUSED_AFTER_S, Some(8)), "it has a page to give in any case");
         assert!(!is_disused(1, 1002 + 4 * DISUSED_AFTER_S, Some(8)), "the time begins when one is left");
+    }
+
+    #[test]
+    fn a_class_that_has_just_got_a_page_is_in_use() {
+        let mut disuse = Disuse::default();
+        let is_disused = |disuse: &mut Disuse, now_s| {
+            let mut samples = [ClassSample { class: 3, pages: 1, ..ClassSample::default() }];
+            disuse.mark(&mut samples, now_s, |_| Some(0));
+            samples[0].is_disused
+        };
+        assert!(!is_disused(&mut disuse, 1000), "its first one, with nothing in it yet");
+        assert!(is_disused(&mut disuse, 1000 + DISUSED_AFTER_S));
+        disuse.forget(3);
+        assert!(!is_disused(&mut disuse, 2000), "one again, and the number is the same");
     }
 }

@@ -31,10 +31,18 @@ impl Job for Fitter {
             return Next::Wait(None);
         }
         for class in before.into_iter().flatten().filter(|class| !demand.needs(classes, *class)) {
-            store.page_moves.clear_out(class, store.slabs.lock(class).usage().pages);
+            let pages = store.slabs.lock(class).usage().pages;
+            if pages > 0 {
+                store.page_moves.clear_out(class, pages);
+            }
         }
         Next::Again
     }
+}
+
+/// Whether anything there is would be stored in a chunk of `class` today.
+pub(super) fn is_needed(store: &Store, class: u8) -> bool {
+    chunk_demand(store).needs(&store.slabs.classes, class)
 }
 
 /// What the items there are need chunks for. Whole links of chains are left out: they fill theirs.

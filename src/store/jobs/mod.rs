@@ -3,7 +3,8 @@
 //! ```text
 //! grower    rung when the index needs memory, or splits that the workers have left
 //! fitter    rung when memory has grown; adds a size class that would save some of it
-//! mover     rung when a class starves, when the limit falls, by `slabs`; while there are evictions four times a second
+//! mover     rung when a class starves, when the limit falls, when the fitter leaves a class without use, by `slabs`;
+//!           while there are evictions four times a second
 //! census    rung by `stats prefixes`; counts items and bytes by key prefix
 //! sweeper   once a second, or rung by flush_all; collects what is past its end
 //! ```

@@ -1,9 +1,9 @@
 //! The page mover: takes pages from classes that need them less and gives them to others, or back to the kernel.
 //!
 //! ```text
-//!            an order, memory beyond the limit, a better place for it
+//!            an order, memory beyond the limit, a better place for it, a class that nobody needs
 //! idle ─────────────────────────────────────────────────────────────▶ emptying: pass after pass over one page
-//!   ▲                                                                   │ all chunks home        │ somebody holds on
+//!   ▲                                                                   │ all chunks home        │ somebody holds on, no room
 //!   │                  given to a class, the pool or the kernel         ▼                        ▼
 //!   └────────────────────────────────────────────────── leaving: its grace period        page put back
 //! ```
@@ -18,10 +18,11 @@ use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
 use crate::sync::Pin;
 
 use super::super::page_moves::Order;
-use super::super::rescue::{Mercy, Vacated};
+use super::super::rescue::{Mercy, RESCUE_BYTES_MAX, Vacated};
 use super::super::worker_store::WorkerStore;
 use super::automove::{Automove, ClassSample, Move, Rule, Tick};
 use super::disuse::Disuse;
+use super::fitter::is_needed;
 use super::{Job, Next};
 
 /// Chunks of a page that one step looks at.
@@ -83,10 +84,12 @@ enum State {
 }
 
 /// Where a page goes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Goal {
     /// To the pool, or back to the kernel.
     Pool,
+    /// There, too, if all it holds has room elsewhere: nobody needs its class.
+    ClearedOut,
     /// To a class, unless memory is beyond the limit by then.
     Class(u8),
     /// To a class, because an operator said so.
@@ -131,7 +134,8 @@ impl PageMover {
             return self.repay(worker);
         }
         if let Some(class) = store.class_to_clear_out() {
-            return self.begin(worker, class, Goal::Pool);
+            // Sizes may have come since that it serves.
+            return if is_needed(store, class) { Next::Again } else { self.begin(worker, class, Goal::ClearedOut) };
         }
         self.tick_if_due(worker);
         if let Some(Move { from, to }) = self.planned.pop_front() {
@@ -221,12 +225,12 @@ impl PageMover {
     /// Closes a page of `from`.
     fn begin(&mut self, worker: &mut WorkerStore, from: u8, to: Goal) -> Next {
         let Some(page) = worker.coldest_page(from, self.given_up) else { return Next::Again };
-        let (is_closed, passes) = (worker.store.slabs.lock(from).close_page(page), 0);
+        let is_closed = worker.store.slabs.lock(from).close_page(page);
         if is_closed {
             worker.store.page_moves.is_running.store(true, Ordering::Relaxed);
             // What this thread has ready may be of that page.
             worker.give_back_ready(from);
-            self.state = State::Emptying(Emptying { page, from, to, at: 0, passes });
+            self.state = State::Emptying(Emptying { page, from, to, at: 0, passes: 0 });
         }
         Next::Again
     }
@@ -238,15 +242,20 @@ impl PageMover {
         if out == 0 {
             let detached = worker.store.slabs.lock(from).detach_page(page, &worker.store.epochs);
             worker.store.epochs.advance();
+            self.disuse.forget(from);
             match detached {
                 Some(page) => self.state = State::Leaving { page, to },
                 None => self.state = State::Idle,
             }
             return Next::Again;
         }
+        if to == Goal::ClearedOut && !has_page(worker) {
+            worker.store.slabs.lock(from).reopen_page(page);
+            return Next::Again;
+        }
         let end = used.min(emptying.at + CHUNKS_PER_STEP);
         let chunks = (emptying.at..end).map(|index| ChunkRef::new(page, index));
-        emptying.at = empty_chunks(worker, pin, chunks, emptying.passes).map_or(end, ChunkRef::index);
+        emptying.at = empty_chunks(worker, pin, chunks, &emptying).map_or(end, ChunkRef::index);
         if emptying.at < used {
             self.state = State::Emptying(emptying);
             return Next::Again;
@@ -256,6 +265,9 @@ impl PageMover {
             worker.store.recall(from);
         }
         if emptying.passes == PASSES_MAX {
+            if to == Goal::ClearedOut {
+                worker.store.page_moves.retry_clear_out(from);
+            }
             return self.give_up(worker, from, page);
         }
         let is_first = emptying.passes == 1;
@@ -290,7 +302,7 @@ impl PageMover {
         match to {
             Goal::Ordered(class) => store.slabs.hand_over(free, class),
             Goal::Class(class) if store.pages_beyond() == 0 => store.slabs.hand_over(free, class),
-            Goal::Class(_) | Goal::Pool => store.slabs.put_page(free, store.side_bytes()),
+            Goal::Class(_) | Goal::Pool | Goal::ClearedOut => store.slabs.put_page(free, store.side_bytes()),
         }
         Next::Again
     }
@@ -305,28 +317,38 @@ fn reclaim(worker: &WorkerStore, class: u8, page: u32) -> (u32, u32) {
     slab.chunks_out(page)
 }
 
+/// Whether any class may still grow.
+fn has_page(worker: &WorkerStore) -> bool {
+    worker.store.slabs.has_page(worker.store.side_bytes())
+}
+
 /// Vacates chunks, until enough is done for one step; then it says where to go on.
 fn empty_chunks(
     worker: &mut WorkerStore,
     pin: &Pin,
     chunks: impl Iterator<Item = ChunkRef>,
-    passes: u32,
+    emptying: &Emptying,
 ) -> Option<ChunkRef> {
+    let is_cleared_out = emptying.to == Goal::ClearedOut;
     let mut copied = 0;
     let mut spare = None;
     for chunk in chunks {
-        if copied >= BYTES_PER_STEP {
+        // Of a class to clear out nobody leaves, and nobody leaves another for it.
+        if copied >= BYTES_PER_STEP || is_cleared_out && !has_page(worker) {
             return Some(chunk);
         }
         let Some(item) = worker.occupant(pin, chunk) else { continue };
+        if is_cleared_out && item.value_len() > RESCUE_BYTES_MAX {
+            continue;
+        }
         let (store, class) = (worker.store, worker.store.slabs.class_of(chunk));
         let spare = spare.get_or_insert_with(|| worker.spare_chunks(class));
         let chunks = item.chunks().filter(|chunk| store.slabs.class_of(*chunk) == class).count();
         let chunks = u32::try_from(chunks).unwrap_or(u32::MAX);
-        let mercy = match passes {
-            _ if !store.config.evictions => Mercy::Always,
+        let mercy = match emptying.passes {
+            _ if !store.config.evictions || is_cleared_out => Mercy::Always,
             // Else the class grows.
-            _ if *spare >= chunks || store.slabs.has_page(store.side_bytes()) => Mercy::All,
+            _ if *spare >= chunks || has_page(worker) => Mercy::All,
             0..PASSES_PATIENT => Mercy::Asked,
             _ => Mercy::AskedNow,
         };
@@ -345,19 +367,19 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
     let sample = |class| {
         let slab = store.slabs.lock(class);
         let usage = slab.usage();
-        let per_page = u64::from(store.slabs.classes.per_page(class)).max(1);
+        let per_page = store.slabs.classes.per_page(class);
         // What a class keeps ready it will need at once.
         let spare = (usage.free + usage.limbo).saturating_sub(u64::from(store.reserve_chunks(&slab, class)));
         let tally = &store.class_tallies[usize::from(class)];
         ClassSample {
             class,
             pages: usage.pages,
-            spare_pages: u32::try_from(spare / per_page).unwrap_or(u32::MAX),
+            spare_pages: u32::try_from(spare / u64::from(per_page).max(1)).unwrap_or(u32::MAX),
             is_disused: false,
             missed: tally.missed.load(Ordering::Relaxed),
             gained: 0,
             vacated: tally.vacated.load(Ordering::Relaxed),
-            per_page: store.slabs.classes.per_page(class),
+            per_page,
         }
     };
     store.slabs.classes.ids().map(sample).filter(|sample| sample.pages > 0).collect()

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::{Job as _, Next, PageMover, State};
 use crate::base::atomic::Ordering;
-use crate::base::{Clock, Deadline, HashedKey, Key};
+use crate::base::{Clock, Deadline, HashedKey, Key, RelTime};
 use crate::item::Layout;
 use crate::memory::ClassPlan;
 use crate::store::cache::Store;
-use crate::store::engine::{Engine as _, Reassign, Refusal, StoreMode, StoreOutcome};
+use crate::store::engine::{Engine as _, MoveTuning, Reassign, Refusal, StoreMode, StoreOutcome};
 use crate::store::worker_store::WorkerStore;
 use crate::store::{Fetched, StoreConfig};
 use crate::sync::Participant;
@@ -25,7 +25,7 @@ impl Rig {
         let config = StoreConfig {
             limit_bytes: limit_mib << 20,
             classes: ClassPlan { first: 64, growth_factor: 1.25, chunk_max: 16384, explicit: Vec::new() },
-            value_len_max: 1 << 20,
+            value_len_max: 2 << 20,
             evictions,
             use_cas: true,
             hashpower: 12,
@@ -52,7 +52,11 @@ impl Rig {
         worker.begin_turn();
         let reserved = worker.reserve(&pin, key, 0, Deadline::NEVER, u32::try_from(len).unwrap());
         let stored = reserved.map(|mut pending| {
-            assert_eq!(pending.fill(&vec![b'v'; len]), len);
+            let mut filled = pending.fill(&vec![b'v'; len]);
+            while filled < len {
+                worker.extend(&pin, &mut pending).unwrap();
+                filled += pending.fill(&vec![b'v'; len - filled]);
+            }
             assert_eq!(worker.commit(&pin, pending, StoreMode::Set).ok(), Some(StoreOutcome::Stored));
         });
         worker.end_turn();
@@ -85,6 +89,15 @@ impl Rig {
         };
         worker.end_turn();
         is_whole
+    }
+
+    fn touch(&mut self, key: &str, deadline: Deadline) {
+        let key = self.hashed(key);
+        let (participant, worker) = &mut self.client;
+        let pin = participant.pin();
+        worker.begin_turn();
+        assert!(matches!(worker.fetch_and_touch(&pin, key, deadline), Fetched::Hit(_)));
+        worker.end_turn();
     }
 
     fn step(&mut self) -> Next {
@@ -225,6 +238,145 @@ fn pages_of_a_class_that_nobody_needs_stay_where_memory_is_full() {
 }
 
 #[test]
+fn pages_of_a_class_that_nobody_needs_stay_as_long_as_none_move_by_themselves() {
+    let mut rig = Rig::new(64, true);
+    rig.fill("small", 20_000, 100);
+    let (old, pages) = (rig.class(100), 3);
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.tune_moves(MoveTuning { level: 0, ..MoveTuning::default() });
+    rig.store.page_moves.clear_out(old, pages);
+    rig.run();
+    assert_eq!(rig.moved(), 0);
+    rig.store.tune_moves(MoveTuning::default());
+    rig.run();
+    assert_eq!(rig.moved(), 3, "then they go");
+}
+
+#[test]
+fn without_evictions_a_class_that_nobody_needs_loses_its_pages_too() {
+    let mut rig = Rig::new(64, false);
+    let count = rig.fill("small", 20_000, 100);
+    let old = rig.class(100);
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.page_moves.clear_out(old, 3);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.items()), (3, count as u64));
+}
+
+#[test]
+fn a_copy_ends_when_its_original_would_have() {
+    let mut rig = Rig::new(64, true);
+    rig.fill("small", 100, 100);
+    let (old, end) = (rig.class(100), Deadline(rig.client.1.now().0 + 100));
+    rig.touch("small-7", end);
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.page_moves.clear_out(old, 1);
+    rig.run();
+    let page = rig.store.slabs.lock(rig.class(100)).pages()[0];
+    let is_due = |now| rig.store.slabs.dues.is_due(page, RelTime(now));
+    assert_eq!((rig.moved(), is_due(end.0 - 1), is_due(end.0)), (1, false, true));
+    rig.store.clock.shift(101);
+    assert!(!rig.has("small-7"));
+    assert!(rig.has("small-8"));
+}
+
+#[test]
+fn small_items_are_main_in_a_class_that_has_not_evicted() {
+    let mut rig = Rig::new(8, true);
+    rig.fill("small", 100_000, 100);
+    let (old, before) = (rig.class(100), (rig.store.items(), rig.store.evictions()));
+    rig.client.1.bring_all_newborns();
+    assert!(rig.store.policy_use(old).ring_len > 0);
+    rig.client.1.set_memory_limit(64 << 20);
+    rig.store.slabs.classes.add(128).unwrap();
+    let pages = rig.store.slabs.lock(old).usage().pages;
+    rig.store.page_moves.clear_out(old, pages);
+    rig.run();
+    rig.job.1.bring_all_newborns();
+    assert_eq!((rig.store.class_items(rig.class(100)), rig.store.evictions()), before);
+    let [old, new] = [old, rig.class(100)].map(|class| rig.store.policy_use(class));
+    assert_eq!((old.stale, new.ring_len, new.stale), (old.ring_len, 0, 0));
+}
+
+#[test]
+fn a_page_that_somebody_holds_is_tried_again_when_nobody_needs_its_class() {
+    let mut rig = Rig::new(64, true);
+    let count = rig.fill("small", 20_000, 100);
+    let (old, key) = (rig.class(100), rig.hashed("small-1234"));
+    let held = rig.client.1.reserve(&rig.client.0.pin(), key, 0, Deadline::NEVER, 100).ok();
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.page_moves.clear_out(old, 3);
+    while rig.store.page_moves.busy_items.load(Ordering::Relaxed) == 0 {
+        rig.step();
+    }
+    drop(held);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.items()), (3, count as u64));
+}
+
+#[test]
+fn a_page_that_somebody_holds_for_long_stays_though_nobody_needs_its_class() {
+    let mut rig = Rig::new(64, true);
+    rig.fill("small", 20_000, 100);
+    let (old, key) = (rig.class(100), rig.hashed("small-1234"));
+    let _held = rig.client.1.reserve(&rig.client.0.pin(), key, 0, Deadline::NEVER, 100).ok();
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.page_moves.clear_out(old, 3);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.slabs.lock(old).usage().pages), (2, 1));
+}
+
+#[test]
+fn a_value_of_more_than_a_page_is_not_copied_for_a_class_that_nobody_needs() {
+    let mut rig = Rig::new(64, true);
+    let len = 66 * (16384 - 16) + 10_000;
+    assert!(rig.set("long", len).is_ok());
+    let tail = |rig: &Rig| {
+        let layout = Layout::new(&rig.store.slabs.classes, Key::new(b"long").unwrap(), 0, u32::try_from(len).unwrap());
+        layout.tail_class.unwrap()
+    };
+    let (old, fitted_bytes) = (tail(&rig), rig.store.slabs.classes.chunk_bytes(tail(&rig)) - 8);
+    rig.store.slabs.classes.add(fitted_bytes).unwrap();
+    assert_ne!(tail(&rig), old);
+    rig.store.page_moves.clear_out(old, 1);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.slabs.lock(old).usage().pages), (0, 1));
+    assert_ne!(rig.store.page_moves.busy_items.load(Ordering::Relaxed), 0, "it has been tried");
+}
+
+#[test]
+fn a_class_that_is_needed_again_keeps_its_pages() {
+    let mut rig = Rig::new(64, true);
+    rig.fill("small", 20_000, 100);
+    let old = rig.class(100);
+    rig.store.slabs.classes.add(128).unwrap();
+    // Two bytes more than the new class holds.
+    assert!(rig.set("small-1234", 104).is_ok());
+    assert_eq!(rig.class(104), old);
+    rig.store.page_moves.clear_out(old, 3);
+    rig.run();
+    assert_eq!(rig.moved(), 0);
+}
+
+#[test]
+fn a_page_of_a_class_that_nobody_needs_is_put_back_when_memory_is_full() {
+    let mut rig = Rig::new(64, true);
+    let count = rig.fill("small", 20_000, 100);
+    let old = rig.class(100);
+    rig.store.slabs.classes.add(128).unwrap();
+    rig.store.page_moves.clear_out(old, 3);
+    while rig.store.class_items(rig.class(100)) == 0 {
+        rig.step();
+    }
+    let pages = rig.store.slabs.pages_used();
+    rig.client.1.set_memory_limit((pages << 20) + rig.store.side_bytes());
+    assert_eq!((pages, rig.store.pages_beyond()), (4, 0));
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.items(), rig.store.evictions()), (0, count as u64, 0));
+    assert!((0..count).all(|number| rig.has(&format!("small-{number}"))));
+}
+
+#[test]
 fn an_order_is_carried_out_though_memory_is_beyond_the_limit() {
     let mut rig = Rig::new(8, true);
     rig.fill("small", 20_000, 100);
@@ -285,13 +437,21 @@ fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_lon
     let pages = |rig: &Rig, class| rig.store.slabs.lock(class).usage().pages;
     (0..3).for_each(|_| work(&mut rig, 1));
     let before = pages(&rig, common);
-    // Who asks for it uses it.
+    // Who asks for it uses it, and so does who renews it.
     work(&mut rig, 200);
     assert!(rig.has("rare"));
+    for _ in 0..2 {
+        work(&mut rig, 200);
+        assert_eq!((pages(&rig, rare), pages(&rig, common)), (1, before));
+        rig.touch("rare", Deadline::NEVER);
+    }
     work(&mut rig, 200);
     assert_eq!((pages(&rig, rare), pages(&rig, common)), (1, before));
     work(&mut rig, 300);
     assert_eq!((pages(&rig, rare), pages(&rig, common)), (0, before + 1));
     assert!(!rig.has("rare"));
-    assert!(rig.set("rare", 3000).is_ok(), "it gets one again when it needs one");
+    assert_eq!(rig.store.reassign(Some(common), rare), Reassign::Started);
+    work(&mut rig, 1);
+    assert_eq!(pages(&rig, rare), 1, "a page that it has just got is not one that nobody uses");
+    assert!(rig.set("rare", 3000).is_ok());
 }
