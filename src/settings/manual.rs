@@ -266,7 +266,7 @@ larder \\- a cache server that speaks memcached's protocol
 .B larder
 [options]
 .SH DESCRIPTION
-larder keeps keys and values in memory and serves them over memcached's text protocol. Every client of memcached can
+larder keeps keys and values in memory and serves them over memcached's classic text protocol. Every client of that can
 use it, and it takes memcached's options. When memory is full, the items least likely to be asked for again leave.
 .PP
 When started by root it needs \\fB\\-u\\fR, the user to run as.
