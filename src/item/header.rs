@@ -12,6 +12,7 @@
 //!
 //! free chunk          word0 = 0                          word1 = next free chunk
 //! link of a chain     key_len = 0, value_len = its bytes word1 = next link | head, 32 bits each
+//!                     bits 63..32: a link further on, 0 for none
 //! item being filled   linked = 0
 //! ```
 //!
@@ -31,6 +32,8 @@ const LINKED: u64 = 1 << 31;
 const FETCHED: u64 = 1 << 32;
 const HAS_CLIENT_FLAGS: u64 = 1 << 33;
 const HAS_EXTENSION: u64 = 1 << 34;
+/// In a link, which has none of the fields from there on, the high half names a link further on.
+const LINK_AHEAD_SHIFT: u32 = 32;
 /// Shifted by this, the two bits before are the lengths of what they announce.
 const OPTIONAL_SHIFT: u32 = 31;
 const ACCESS_SHIFT: u32 = 37;
@@ -141,6 +144,12 @@ impl Word0 {
         self.key_len() == 0 && self.0 != 0
     }
 
+    /// In a link of a chain: a link further on, if there is one so far. Only a hint.
+    #[inline]
+    pub const fn link_ahead(self) -> Option<ChunkRef> {
+        ChunkRef::from_bits((self.0 >> LINK_AHEAD_SHIFT) as u32)
+    }
+
     /// Seconds since the last noted access, at most six days; it is noted once in `ACCESS_GRAIN_S`.
     pub const fn idle_s(self, now: RelTime) -> u32 {
         let then = ((self.0 & ACCESS_MASK) >> ACCESS_SHIFT) as u32;
@@ -242,6 +251,13 @@ pub(super) fn write_link(head: &ChunkHead, piece_len: u32, next: Option<ChunkRef
 pub(super) fn set_next_link(head: &ChunkHead, next: ChunkRef) {
     let first = head.word1.load(Ordering::Relaxed) & 0xffff_ffff;
     head.word1.store(u64::from(next.bits()) << 32 | first, Ordering::Relaxed);
+}
+
+/// Says which link is some way behind this one, so that a reader can ask for its memory in time. Nobody can see the chain
+/// yet.
+pub(super) fn set_link_ahead(head: &ChunkHead, ahead: ChunkRef) {
+    let word0 = head.word0.load(Ordering::Relaxed);
+    head.word0.store(u64::from(ahead.bits()) << LINK_AHEAD_SHIFT | word0, Ordering::Release);
 }
 
 /// The next link after this one.

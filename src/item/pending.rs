@@ -12,6 +12,10 @@ use super::header::{self, CLIENT_FLAGS_BYTES, HEADER_BYTES};
 use super::layout::Layout;
 use super::view::ItemRef;
 
+/// So many links further on is the one that a link names for readers to ask for: walking from link to link, each names
+/// the next only when it has arrived. More would leave the start of a chain without, fewer would overlap less.
+const LINKS_AHEAD: u32 = 6;
+
 /// In place of the first link, while there is none.
 const NO_LINK: [u8; 4] = [0; 4];
 
@@ -29,6 +33,8 @@ pub struct PendingItem {
     /// Links so far, and the last of them (or the head).
     links: u32,
     last: ChunkRef,
+    /// The first link that names none further on.
+    behind: ChunkRef,
     /// Where the next byte goes: `at..end` of `chunk`.
     chunk: ChunkRef,
     at: u32,
@@ -61,6 +67,7 @@ impl PendingItem {
             uncovered: layout.value_len - layout.value_len.min(end - at),
             links: 0,
             last: head,
+            behind: head,
             chunk: head,
             at: HEADER_BYTES,
             end,
@@ -98,8 +105,14 @@ impl PendingItem {
             let key_len = u32::from(self.layout.shape.key_len);
             let offset = self.layout.shape.prefix_bytes() - key_len - u32::try_from(NO_LINK.len()).unwrap_or(0);
             self.put_at(self.head, offset, &link.bits().to_le_bytes());
+            self.behind = link;
         } else {
             header::set_next_link(arena.head(self.last), link);
+        }
+        if self.links >= LINKS_AHEAD {
+            let behind = arena.head(self.behind);
+            header::set_link_ahead(behind, link);
+            self.behind = header::next_link(behind).unwrap_or(link);
         }
         self.last = link;
         self.links += 1;
@@ -221,17 +234,19 @@ impl PendingItem {
         }
     }
 
+    /// Its chunks so far, the head first.
+    fn chunks(&self) -> impl Iterator<Item = ChunkRef> {
+        std::iter::successors(Some(self.head), |chunk| self.link_after(*chunk))
+    }
+
     /// The value's pieces as far as they are filled: all of it, once nothing remains.
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        let mut next = Some(self.head);
         let mut left = self.layout.value_len - self.remaining;
-        std::iter::from_fn(move || {
-            let chunk = next?;
-            next = self.link_after(chunk);
+        self.chunks().map(move |chunk| {
             let start = if chunk == self.head { self.layout.shape.prefix_bytes() } else { HEADER_BYTES };
             let piece = left.min(self.slabs.arena.chunk_bytes(chunk) - start);
             left -= piece;
-            Some(self.written(chunk, start, piece))
+            self.written(chunk, start, piece)
         })
     }
 

@@ -3,8 +3,9 @@
 use std::io::IoSliceMut;
 use std::sync::Arc;
 
-use super::{Deadline, Layout, PendingItem, SlabAllocator};
+use super::{Deadline, LINKS_AHEAD, Layout, PendingItem, SlabAllocator};
 use crate::base::{Key, KeyHasher, RelTime};
+use crate::item::header::Word0;
 use crate::item::{Birth, ItemRef, Place};
 use crate::memory::{ChunkRef, ClassPlan, Retired, SizeClasses};
 use crate::sync::Epochs;
@@ -63,6 +64,18 @@ fn what_is_filled_is_read_back_at_every_chunk_edge() {
         assert!(read.contiguous().is_none_or(|all| all == wanted));
         let all: Vec<ChunkRef> = read.chunks().collect();
         all.into_iter().for_each(|chunk| slabs.give_back(chunk));
+    }
+}
+
+#[test]
+fn every_link_names_the_one_that_readers_should_ask_for() {
+    let slabs = slabs();
+    let item = pending(slabs, b"colour", 0, 60_000);
+    let links: Vec<ChunkRef> = item.chunks().skip(1).collect();
+    assert!(links.len() > 2 * LINKS_AHEAD as usize);
+    for (at, link) in links.iter().enumerate() {
+        let named = Word0::load(slabs.arena.head(*link)).link_ahead();
+        assert_eq!(named, links.get(at + LINKS_AHEAD as usize).copied(), "link {at}");
     }
 }
 

@@ -249,7 +249,11 @@ impl<'pin> Iterator for Pieces<'pin> {
             Next::Link(link) => {
                 let head = item.slabs.arena.head(link);
                 self.next = header::next_link(head).map_or(Next::End, Next::Link);
-                let piece_len = Word0::load(head).value_len() as usize;
+                let word0 = Word0::load(head);
+                if let Some(ahead) = word0.link_ahead() {
+                    item.slabs.arena.prefetch(ahead);
+                }
+                let piece_len = word0.value_len() as usize;
                 // SAFETY: the piece follows the link's header within its chunk (I3).
                 let start = unsafe { item.slabs.arena.chunk_ptr(link).add(HEADER_BYTES as usize) };
                 // SAFETY: a chain's links are written before its head becomes visible (I2) and are retired with
