@@ -4,10 +4,12 @@
 //! ```text
 //! counted   locks of the lock order, read-modify-writes, allocations: none in a turn that answers gets
 //! frozen    items, index and ghost are read-only memory in a process of its own: a store there is its end
+//! calls     one receive and one send in such a turn
 //! ```
 //!
-//! Locks are those of the lock order (sync/ranked.rs). The items have been asked for before, so that their access bits are set: a first hit does change its item. One key in
-//! 256 is looked at for `stats hotkeys`, in the worker's own sketch; that is switched off here.
+//! The items have been asked for before, so that their access bits are set: a first hit does change its item. Locks are
+//! those of the lock order (sync/ranked.rs). What a worker alone writes on its heap, counters and the sketch of `stats
+//! hotkeys`, is not frozen.
 
 use std::env;
 use std::io::Write as _;
@@ -18,6 +20,7 @@ use super::Bench;
 use crate::base::atomic::changes_by_this_thread;
 use crate::sync::Ranked;
 use crate::sys::allocations::asked_by_this_thread;
+use crate::sys::socket::calls;
 
 const KEYS: u32 = 300;
 /// So often an item is asked for until another hit changes nothing.
@@ -28,7 +31,6 @@ const FROZEN_AFTER: &str = "LARDER_FROZEN_AFTER";
 /// Every key has its value: some with flags, none so long that it would be lent instead of copied.
 fn filled() -> Bench {
     let mut bench = Bench::new();
-    bench.hot.switch(false);
     for number in 0..KEYS {
         let value = value_of(number);
         let set = format!("set key:{number} {} 0 {}\r\n{value}\r\n", number % 3, value.len());
@@ -69,11 +71,24 @@ fn a_hit_takes_no_lock_and_no_memory_and_changes_no_atomic_in_one_step() {
     let (mut bench, questions) = (filled(), questions());
     (0..WARM).for_each(|_| questions.iter().for_each(|question| ask(&mut bench, question)));
     let counts = || [Ranked::taken_by_this_thread(), changes_by_this_thread(), asked_by_this_thread()];
-    for (request, reply) in &questions {
+    // So often that one key in 256 is looked at for `stats hotkeys` several times.
+    for (request, reply) in std::iter::repeat_n(&questions, 5).flatten() {
         bench.client.write_all(request.as_bytes()).unwrap();
         let before = counts();
         bench.turn();
         assert_eq!(counts(), before, "locks, read-modify-writes and allocations for {request}");
+        assert_eq!(String::from_utf8_lossy(&bench.read()), *reply);
+    }
+}
+
+#[test]
+fn a_batch_is_received_with_one_call_and_answered_with_one() {
+    let (mut bench, questions) = (filled(), questions());
+    for (request, reply) in &questions {
+        bench.client.write_all(request.as_bytes()).unwrap();
+        let [receives, sends] = calls::by_this_thread();
+        bench.turn();
+        assert_eq!(calls::by_this_thread(), [receives + 1, sends + 1], "receives and sends for {request}");
         assert_eq!(String::from_utf8_lossy(&bench.read()), *reply);
     }
 }

@@ -5,9 +5,11 @@ mod general;
 mod hotkeys;
 mod manual;
 mod prefix;
+mod sketch;
 
 pub use gauges::{ConnectionRow, Gauges};
 pub use general::{connection_rows, general_rows};
-pub use hotkeys::{Access, HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, HotCounts, HotKeys, HotSampler, hotkey_rows};
+pub use hotkeys::{HotKeys, HotSampler, hotkey_rows};
 pub use manual::markdown;
 pub use prefix::{PrefixCounts, PrefixTable};
+pub use sketch::{Access, HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, HotCounts};

@@ -119,6 +119,8 @@ fn set_option(socket: &OwnedFd, level: c_int, name: c_int, value: c_int) -> io::
 /// `WouldBlock` when nothing is there; what the kernel says.
 #[inline]
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    #[cfg(test)]
+    calls::count(&calls::RECEIVES);
     let start = buffer.as_mut_ptr().cast::<c_void>();
     let (fd, nobody, no_len) = (socket.as_raw_fd(), null_mut::<c_void>(), null_mut::<c_void>());
     // SAFETY: `start` and the length describe a live, exclusively borrowed slice; whose bytes they are is not asked for.
@@ -136,6 +138,8 @@ fn whole(count: libc::c_long) -> usize {
 /// # Errors
 /// As [`receive`].
 pub fn receive_pieces(socket: BorrowedFd<'_>, pieces: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    #[cfg(test)]
+    calls::count(&calls::RECEIVES);
     let count = c_int::try_from(pieces.len().min(PIECES_MAX)).unwrap_or(0);
     // SAFETY: an IoSliceMut is an iovec by its documented layout, and each one is a live exclusive borrow.
     unsafe { syscall!(readv(socket.as_raw_fd(), pieces.as_mut_ptr().cast(), count)) }.map(|count| count as usize)
@@ -147,6 +151,8 @@ pub fn receive_pieces(socket: BorrowedFd<'_>, pieces: &mut [IoSliceMut<'_>]) -> 
 /// `WouldBlock` when the peer must read first; what the kernel says.
 #[inline]
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    #[cfg(test)]
+    calls::count(&calls::SENDS);
     let start = bytes.as_ptr().cast::<c_void>();
     let (fd, nobody) = (socket.as_raw_fd(), null_mut::<c_void>());
     // SAFETY: `start` and the length describe a live slice. MSG_NOSIGNAL: a vanished peer is an error, no SIGPIPE.
@@ -158,6 +164,8 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
 /// # Errors
 /// As [`send`].
 pub fn send_pieces(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    #[cfg(test)]
+    calls::count(&calls::SENDS);
     let count = pieces.len().min(PIECES_MAX);
     // SAFETY: all-zero bytes are a valid msghdr: null pointers, zero lengths.
     let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -302,6 +310,27 @@ fn encode_path(path: &Path) -> io::Result<(libc::sockaddr_un, socklen_t)> {
         *to = libc::c_char::from_ne_bytes([*from]);
     }
     Ok((address, socklen::<libc::sockaddr_un>()))
+}
+
+/// How often each thread has called the kernel for a client. A test says how often a batch of requests does.
+#[cfg(test)]
+pub mod calls {
+    use std::cell::Cell;
+    use std::thread::LocalKey;
+
+    thread_local! {
+        pub(super) static RECEIVES: Cell<u64> = const { Cell::new(0) };
+        pub(super) static SENDS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count(calls: &'static LocalKey<Cell<u64>>) {
+        calls.set(calls.get() + 1);
+    }
+
+    /// Receives and sends of the calling thread so far.
+    pub fn by_this_thread() -> [u64; 2] {
+        [RECEIVES.get(), SENDS.get()]
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,305 @@
+//! Counts of the keys that one worker samples: written by that worker alone, read by any thread, without a lock (I10).
+//!
+//! ```text
+//! worker   version odd ──▶ stores ──▶ version even
+//! reader   version, even ──▶ copies everything ──▶ the same version? then the copy is whole; else it copies again
+//! ```
+//!
+//! Space-Saving: a key that is not among the 128 takes the place of the one with the lowest count, and that count becomes
+//! its error. Every key that gets more than one in 128 of the samples is there.
+
+use std::array;
+
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::base::{HashedKey, Key, RelTime};
+
+/// Of so many requests one is looked at, on average.
+pub const HOTKEYS_SAMPLE_RATE: u32 = 256;
+/// Seconds after which what was counted counts half.
+pub const HOTKEYS_HALF_LIFE_S: u32 = 60;
+/// Keys in a sketch.
+pub(super) const KEYS_MAX: usize = 128;
+/// 8-byte words of a key.
+const KEY_WORDS: usize = Key::LEN_MAX.div_ceil(8);
+
+/// What was done with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It was asked for.
+    Read,
+    /// It was stored, deleted, touched or counted up or down.
+    Write,
+}
+
+/// What is known of one key. In requests: samples times [`HOTKEYS_SAMPLE_RATE`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HotCounts {
+    /// Requests that named it, at most.
+    pub requests: u64,
+    /// How many of them may be other keys'.
+    pub error: u64,
+    /// Of those counted since it is in the sketch: retrievals.
+    pub reads: u64,
+    /// And the others.
+    pub writes: u64,
+    /// Bytes of the values that were read and written.
+    pub bytes: u64,
+}
+
+/// One worker's.
+pub(super) struct Sketch {
+    /// Odd while the worker changes what follows.
+    version: AtomicU32,
+    /// How often all sketches had been cleared before what is counted here.
+    clearings: AtomicU32,
+    /// When counts were last halved, in seconds of the store's clock.
+    halved_at: AtomicU32,
+    /// How many entries there are.
+    len: AtomicU32,
+    /// Apart from the rest, because every sample looks through them.
+    hashes: [AtomicU64; KEYS_MAX],
+    entries: [Entry; KEYS_MAX],
+}
+
+struct Entry {
+    counts: [AtomicU64; HotCounts::FIELDS],
+    key_len: AtomicU32,
+    key: [AtomicU64; KEY_WORDS],
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        let entry = |_| Entry {
+            counts: array::from_fn(|_| AtomicU64::default()),
+            key_len: AtomicU32::default(),
+            key: array::from_fn(|_| AtomicU64::default()),
+        };
+        Self {
+            version: AtomicU32::default(),
+            clearings: AtomicU32::default(),
+            halved_at: AtomicU32::default(),
+            len: AtomicU32::default(),
+            hashes: array::from_fn(|_| AtomicU64::default()),
+            entries: array::from_fn(entry),
+        }
+    }
+}
+
+impl Sketch {
+    /// Counts one access; `clearings` is how often all sketches have been cleared. Only the worker whose sketch it is
+    /// may call this.
+    pub(super) fn count(&self, key: HashedKey<'_>, access: Access, bytes: u64, now: RelTime, clearings: u32) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        // Who reads one of the stores that follow also sees the odd version.
+        fence(Ordering::Release);
+        if self.clearings.load(Ordering::Relaxed) != clearings {
+            self.clearings.store(clearings, Ordering::Relaxed);
+            self.len.store(0, Ordering::Relaxed);
+        }
+        self.halve(now);
+        let entry = self.place(key);
+        let mut counts = entry.counts();
+        counts.count(access, bytes);
+        entry.set_counts(&counts);
+        self.version.store(version.wrapping_add(2), Ordering::Release);
+    }
+
+    /// Every key and its counts as of `now`; nothing if all sketches have been cleared since.
+    pub(super) fn read(&self, now: RelTime, clearings: u32) -> Vec<(Vec<u8>, HotCounts)> {
+        loop {
+            let before = self.version.load(Ordering::Acquire);
+            let copy = self.copy(now, clearings);
+            // Whatever the copy has seen of a change, the second look at the version sees it, too.
+            fence(Ordering::Acquire);
+            if before.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == before {
+                return copy;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// As [`Sketch::read`]; but if the worker changes the sketch meanwhile, there may be anything in it.
+    fn copy(&self, now: RelTime, clearings: u32) -> Vec<(Vec<u8>, HotCounts)> {
+        if self.clearings.load(Ordering::Relaxed) != clearings {
+            return Vec::new();
+        }
+        let (times, _) = halvings(self.halved_at.load(Ordering::Relaxed), now);
+        let current = |entry: &Entry| (entry.key(), entry.counts().halved(times));
+        self.entries[..self.len()].iter().map(current).collect()
+    }
+
+    fn len(&self) -> usize {
+        (self.len.load(Ordering::Relaxed) as usize).min(KEYS_MAX)
+    }
+
+    /// Where `key` is counted.
+    fn place(&self, key: HashedKey<'_>) -> &Entry {
+        let len = self.len();
+        let hash = key.hash.0;
+        // A hash that two keys share would count them as one: of 64 bits, none will.
+        if let Some(at) = self.hashes[..len].iter().position(|other| other.load(Ordering::Relaxed) == hash) {
+            return &self.entries[at];
+        }
+        let (at, lowest) = if len < KEYS_MAX {
+            #[expect(clippy::cast_possible_truncation, reason = "at most `KEYS_MAX`")]
+            self.len.store(len as u32 + 1, Ordering::Relaxed);
+            (len, 0)
+        } else {
+            let requests = self.entries.iter().map(Entry::requests).enumerate();
+            requests.min_by_key(|(_, requests)| *requests).unwrap_or_default()
+        };
+        self.hashes[at].store(hash, Ordering::Relaxed);
+        let entry = &self.entries[at];
+        entry.set_key(key.key.bytes());
+        entry.set_counts(&HotCounts { requests: lowest, error: lowest, ..HotCounts::default() });
+        entry
+    }
+
+    /// Halves all counts once for every half life that has passed.
+    fn halve(&self, now: RelTime) {
+        let (times, halved_at) = halvings(self.halved_at.load(Ordering::Relaxed), now);
+        self.halved_at.store(halved_at, Ordering::Relaxed);
+        if times > 0 {
+            self.entries[..self.len()].iter().for_each(|entry| entry.set_counts(&entry.counts().halved(times)));
+        }
+    }
+}
+
+impl Entry {
+    fn requests(&self) -> u64 {
+        self.counts[0].load(Ordering::Relaxed)
+    }
+
+    fn counts(&self) -> HotCounts {
+        HotCounts::from_fields(array::from_fn(|at| self.counts[at].load(Ordering::Relaxed)))
+    }
+
+    fn set_counts(&self, counts: &HotCounts) {
+        for (word, count) in self.counts.iter().zip(counts.fields()) {
+            word.store(count, Ordering::Relaxed);
+        }
+    }
+
+    fn key(&self) -> Vec<u8> {
+        let len = (self.key_len.load(Ordering::Relaxed) as usize).min(Key::LEN_MAX);
+        self.key.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).take(len).collect()
+    }
+
+    fn set_key(&self, key: &[u8]) {
+        #[expect(clippy::cast_possible_truncation, reason = "at most `Key::LEN_MAX`")]
+        self.key_len.store(key.len() as u32, Ordering::Relaxed);
+        for (word, bytes) in self.key.iter().zip(key.chunks(8)) {
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_le_bytes(padded), Ordering::Relaxed);
+        }
+    }
+}
+
+/// How often counts that were halved at `halved_at` are to be halved by `now`, and when that was last due.
+fn halvings(halved_at: u32, now: RelTime) -> (u32, u32) {
+    // A clock that was set back is no reason to halve; from there on it counts anew.
+    let halved_at = halved_at.min(now.0);
+    let times = (now.0 - halved_at) / HOTKEYS_HALF_LIFE_S;
+    (times, halved_at + times * HOTKEYS_HALF_LIFE_S)
+}
+
+impl HotCounts {
+    const FIELDS: usize = 5;
+
+    fn fields(&self) -> [u64; Self::FIELDS] {
+        let Self { requests, error, reads, writes, bytes } = *self;
+        [requests, error, reads, writes, bytes]
+    }
+
+    const fn from_fields([requests, error, reads, writes, bytes]: [u64; Self::FIELDS]) -> Self {
+        Self { requests, error, reads, writes, bytes }
+    }
+
+    fn count(&mut self, access: Access, bytes: u64) {
+        let rate = u64::from(HOTKEYS_SAMPLE_RATE);
+        self.requests += rate;
+        match access {
+            Access::Read => self.reads += rate,
+            Access::Write => self.writes += rate,
+        }
+        self.bytes += rate * bytes;
+    }
+
+    /// Adds another worker's counts of the same key.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.error += other.error;
+        self.reads += other.reads;
+        self.writes += other.writes;
+        self.bytes += other.bytes;
+    }
+
+    fn halved(&self, times: u32) -> Self {
+        Self::from_fields(self.fields().map(|count| count.checked_shr(times).unwrap_or(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::{Access, HotCounts, KEYS_MAX, Sketch};
+    use crate::base::atomic::{AtomicBool, Ordering};
+    use crate::base::{Key, KeyHasher, RelTime};
+
+    const NOW: RelTime = RelTime(2);
+
+    fn count(sketch: &Sketch, key: &str, bytes: u64, clearings: u32) {
+        let key = KeyHasher::with_seed(1).hash(Key::new(key.as_bytes()).unwrap());
+        sketch.count(key, Access::Read, bytes, NOW, clearings);
+    }
+
+    #[test]
+    fn it_does_not_grow_and_says_how_wrong_it_may_be() {
+        let sketch = Sketch::default();
+        (0..10 * KEYS_MAX).for_each(|number| count(&sketch, &format!("key-{number}"), 0, 0));
+        let all = sketch.read(NOW, 0);
+        assert_eq!(all.len(), KEYS_MAX);
+        assert!(all.iter().all(|(_, HotCounts { requests, error, .. })| requests - error == 256));
+    }
+
+    #[test]
+    fn what_was_counted_before_a_clearing_is_not_read_after_it() {
+        let sketch = Sketch::default();
+        let longest = "k".repeat(250);
+        count(&sketch, &longest, 7, 0);
+        assert_eq!(sketch.read(NOW, 0)[0].0, longest.as_bytes());
+        assert!(sketch.read(NOW, 1).is_empty(), "before the worker has heard of it");
+        count(&sketch, "key", 7, 1);
+        let one = HotCounts { requests: 256, reads: 256, bytes: 7 * 256, ..HotCounts::default() };
+        assert_eq!(sketch.read(NOW, 1), [(b"key".to_vec(), one)]);
+    }
+
+    /// Keys of one letter, whose length is the bytes counted for them: a copy made of two states would not be so.
+    #[test]
+    fn a_reader_beside_the_worker_copies_one_state() {
+        let (sketch, done) = (Sketch::default(), AtomicBool::new(false));
+        let mut copies = 0;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0_usize.. {
+                    let (letter, len) = (b'a' + u8::try_from(number % 26).unwrap(), 1 + number % 250);
+                    count(&sketch, &char::from(letter).to_string().repeat(len), len as u64, 0);
+                    if done.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            });
+            while copies < 200 {
+                for (key, HotCounts { requests, error, bytes, .. }) in sketch.read(NOW, 0) {
+                    assert!(key.iter().all(|letter| *letter == key[0]), "{key:?}");
+                    assert_eq!(bytes, (requests - error) * key.len() as u64);
+                    copies += 1;
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    }
+}
