@@ -156,6 +156,7 @@ impl Worker {
                 switches: &self.switches,
                 prefixes: &self.prefixes,
                 hot: &mut self.hot,
+                keys_listed: 0,
                 last_try: false,
             },
             input: &mut self.input,

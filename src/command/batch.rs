@@ -2,7 +2,7 @@
 //! first of them is executed.
 
 use crate::base::{HashedKey, Key};
-use crate::protocol::{Admin, Input, Keys, LineRest, Parsed, Reply, ReplyLine, Request, Rest, Retrieval, Value, text};
+use crate::protocol::{Admin, Input, Keys, LineRest, Parsed, Reply, ReplyLine, Request, Retrieval, Value, text};
 use crate::store::Engine;
 
 use super::context::Context;
@@ -109,8 +109,8 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         self.prefetch_items(engine, pin);
     }
 
-    /// Appends what was parsed from `bytes[at..]`, and says where the next request begins: nowhere, if what follows
-    /// is not a request.
+    /// Appends what was parsed from `bytes[at..]`, and says where the next request begins: nowhere, if it is not one of this
+    /// batch.
     fn take<E: Engine<Bucket = B>>(
         &mut self,
         parsed: Parsed<'a>,
@@ -121,11 +121,10 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         match parsed {
             Parsed::Request { request, consumed } => {
                 let end = at + consumed;
-                let (key, follows) = shape(&request);
                 let stores = matches!(request, Request::Store(_));
                 let begin = if stores { Lookup::begin_store } else { Lookup::begin };
-                self.push(Work::Request(request), key.map(|key| begin(key, engine)), end);
-                (follows == Follows::Request).then_some(end)
+                self.push(Work::Request(request), key_of(&request).map(|key| begin(key, engine)), end);
+                (!ends_batch(&request)).then_some(end)
             }
             Parsed::NeedMore => None,
             Parsed::Refused { error, reply, consumed, swallow } => {
@@ -186,7 +185,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
             Some((Work::Request(request), Some(hash))) => (request, hash),
             Some(_) | None => return,
         };
-        let (Some(key), _) = shape(&request) else { return };
+        let Some(key) = key_of(&request) else { return };
         let written = match request {
             Request::Retrieve(_) => None,
             Request::Store(storage) => Some(storage.value_len),
@@ -224,40 +223,30 @@ pub fn look_ahead<E: Engine>(bytes: &[u8], engine: &E) -> Option<Lookup<E::Bucke
     })
 }
 
-/// What comes after a request in the bytes of its client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Follows {
-    /// The next one.
-    Request,
-    /// Its own value, the rest of its own line, or nothing that matters any more.
-    Other,
+/// The key of a request that has a single one.
+#[inline]
+const fn key_of<'a>(request: &Request<'a>) -> Option<Key<'a>> {
+    match request {
+        Request::Retrieve(retrieval) => match retrieval.keys {
+            Keys::One(key) => Some(key),
+            Keys::List(_) => None,
+        },
+        Request::Store(storage) => Some(storage.key),
+        Request::Delete(delete) => Some(delete.key),
+        Request::Arith(arith) => Some(arith.key),
+        Request::Touch(touch) => Some(touch.key),
+        Request::Admin(_) => None,
+    }
 }
 
-/// The single key of a request, and what follows it.
+/// Whether a request is the last of its batch: what follows it is its own value, or is not served any more; or it is a list of
+/// keys, which prepares as many at a time as a batch, and after which a client's share of the turn may be used up.
 #[inline]
-fn shape<'a>(request: &Request<'a>) -> (Option<Key<'a>>, Follows) {
+const fn ends_batch(request: &Request<'_>) -> bool {
     match request {
-        Request::Retrieve(retrieval) => match (retrieval.keys, retrieval.rest) {
-            (Keys::One(key), _) => (Some(key), Follows::Request),
-            (Keys::List(_), Rest::None) => (None, Follows::Request),
-            (Keys::List(_), Rest::ToCome) => (None, Follows::Other),
-        },
-        Request::Store(storage) => match storage.value {
-            Value::Whole(_) | Value::BadTerminator => (Some(storage.key), Follows::Request),
-            Value::Coming => (Some(storage.key), Follows::Other),
-        },
-        Request::Delete(delete) => (Some(delete.key), Follows::Request),
-        Request::Arith(arith) => (Some(arith.key), Follows::Request),
-        Request::Touch(touch) => (Some(touch.key), Follows::Request),
-        Request::Admin(Admin::Quit | Admin::Shutdown(_)) => (None, Follows::Other),
-        Request::Admin(
-            Admin::FlushAll(..)
-            | Admin::Version
-            | Admin::Verbosity(..)
-            | Admin::CacheMemlimit(..)
-            | Admin::Stats(_)
-            | Admin::Slabs(..)
-            | Admin::Debugtime(_),
-        ) => (None, Follows::Request),
+        Request::Retrieve(retrieval) => matches!(retrieval.keys, Keys::List(_)),
+        Request::Store(storage) => matches!(storage.value, Value::Coming),
+        Request::Admin(admin) => matches!(admin, Admin::Quit | Admin::Shutdown(_)),
+        Request::Delete(_) | Request::Arith(_) | Request::Touch(_) => false,
     }
 }

@@ -22,6 +22,8 @@ pub struct Context<'a, E: Engine> {
     pub prefixes: &'a PrefixTable,
     /// This worker's sampler for `stats hotkeys`.
     pub hot: &'a mut HotSampler,
+    /// Keys of lists that were looked up and are not charged to the client's share of this turn yet.
+    pub keys_listed: u32,
     /// Whether the request was put off before for want of memory: then a busy store is an error, not a reason to
     /// wait once more.
     pub last_try: bool,

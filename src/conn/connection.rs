@@ -66,7 +66,7 @@ pub struct Turn<'w> {
     pub output: &'w mut Vec<u8>,
     /// For `stats conns`.
     pub board: &'w Board,
-    /// How many requests may be executed (-R).
+    /// How many requests may be executed (-R); of a list each key counts as one.
     pub requests_max: u32,
     /// When the loop turn began.
     pub now: RelTime,
@@ -297,6 +297,7 @@ impl Connection {
                 break;
             }
         }
+        *budget = budget.saturating_sub(std::mem::take(&mut turn.ctx.keys_listed));
         turn.input.consume(done);
         if done > 0 {
             self.state = State::Command;

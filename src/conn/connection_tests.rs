@@ -110,6 +110,7 @@ impl Bench {
                 switches: &self.switches,
                 prefixes: &self.prefixes,
                 hot: &mut self.hot,
+                keys_listed: 0,
                 last_try: false,
             },
             input: &mut self.input,
@@ -247,6 +248,17 @@ fn requests_beyond_the_budget_wait_for_the_next_turn() {
     let turns: Vec<Verdict> = (0..3).map(|_| bench.turn()).collect();
     assert_eq!(turns, [Verdict::Again, Verdict::Again, Verdict::Wait]);
     assert_eq!(bench.read().iter().filter(|byte| **byte == b'\n').count(), 50);
+}
+
+#[test]
+fn each_key_of_a_list_counts_as_a_request() {
+    let mut bench = Bench::new();
+    bench.requests_max = 20;
+    let list = format!("get{}\r\n", " key".repeat(15));
+    bench.client.write_all(list.repeat(5).as_bytes()).unwrap();
+    let turns: Vec<(Verdict, u64)> = (0..3).map(|_| (bench.turn(), bench.counters.cmd_get.read())).collect();
+    assert_eq!(turns, [(Verdict::Again, 30), (Verdict::Again, 60), (Verdict::Wait, 75)]);
+    assert_eq!(bench.read(), b"END\r\n".repeat(5));
 }
 
 #[test]

@@ -305,6 +305,7 @@ impl Desk {
                 switches: &self.shared.switches,
                 prefixes: &self.shared.prefixes,
                 hot: &mut self.hot,
+                keys_listed: 0,
                 last_try,
             },
             input: &mut self.inputs[slot],

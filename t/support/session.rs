@@ -178,6 +178,7 @@ impl<E: Engine> Session<E> {
             switches: &self.switches,
             prefixes: &self.prefixes,
             hot: &mut self.hot,
+            keys_listed: 0,
             last_try: self.waited >= self.patience,
         }
     }

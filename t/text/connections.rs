@@ -122,7 +122,7 @@ fn a_pipeline_of_10000_requests_is_answered_in_order() {
 
 #[test]
 fn a_pipelining_client_does_not_keep_others_waiting() {
-    let server = Server::start(&["-t", "1"]);
+    let server = Server::start(&["-t", "1", "-R", "20"]);
     let flood = server.client();
     let mut sender = flood.sender();
     let mut other = server.client();
@@ -136,7 +136,8 @@ fn a_pipelining_client_does_not_keep_others_waiting() {
             other.ask("get b\r\n", "END\r\n");
             asked_meanwhile += 1;
         }
-        assert!(asked_meanwhile > 10, "only {asked_meanwhile} answers while the other client was served");
+        // 10,000 turns; where a turn has no end, the client is answered 12 times.
+        assert!(asked_meanwhile > 200, "only {asked_meanwhile} answers while the other client was served");
     });
     assert_ne!(server.stats("")["conn_yields"], "0");
 }

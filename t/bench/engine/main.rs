@@ -163,6 +163,7 @@ impl Bench {
                 switches: &self.switches,
                 prefixes: &self.prefixes,
                 hot: &mut self.hot,
+                keys_listed: 0,
                 last_try: false,
             };
             let mut consumed = 0;
