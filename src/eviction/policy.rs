@@ -78,6 +78,26 @@ pub struct ClockHand {
     passed: u64,
 }
 
+/// How long the hand insists on an item of main. Small ones are the ring's, but the ring may not have them yet, or have
+/// too many stale entries before them.
+#[derive(Clone, Copy)]
+enum Search {
+    /// Until a whole round has found none.
+    Thorough,
+    /// For [`SLOTS_FOR_MAIN`] slots, where a round has more.
+    Brief,
+}
+
+impl Search {
+    /// Whether a small item will do after so many slots of a round.
+    fn may_take_small(self, looked: u32, round: u32, has_main: bool) -> bool {
+        match self {
+            Self::Brief if round > SLOTS_FOR_MAIN => looked >= SLOTS_FOR_MAIN,
+            Self::Brief | Self::Thorough => looked >= round && !has_main,
+        }
+    }
+}
+
 /// Live items one search looks at while it insists on freq 0. Beyond it, each further stretch of this length settles
 /// for one hit more: a cache in which everything is hot must not make a set walk all of it. 4 stretches end the search.
 const PATIENCE_ITEMS: u32 = 512;
@@ -87,21 +107,18 @@ const SEARCH_SLOTS_MAX: u32 = 1 << 20;
 impl ClockHand {
     /// The next item of main to leave. `None` if none was found within a bounded search.
     pub fn next_victim<S: Slots>(&mut self, slots: &S) -> Option<Victim<S::Item>> {
-        self.next_after(slots, slots.pages().saturating_mul(slots.per_page()))
+        self.search(slots, Search::Thorough)
     }
 
-    /// As [`ClockHand::next_victim`]. After `slots_for_main`, if that is less than a round, small items are as good.
-    fn next_after<S: Slots>(&mut self, slots: &S, slots_for_main: u32) -> Option<Victim<S::Item>> {
-        let all = slots.pages().saturating_mul(slots.per_page());
-        let (mut live_seen, mut has_main, is_short) = (0, false, slots_for_main < all);
+    fn search<S: Slots>(&mut self, slots: &S, search: Search) -> Option<Victim<S::Item>> {
+        let round = slots.pages().saturating_mul(slots.per_page());
+        let (mut live_seen, mut has_main) = (0, false);
         // Three rounds lower any freq to 0, the fourth finds it so.
-        for looked in 0..all.saturating_mul(4).min(SEARCH_SLOTS_MAX) {
+        for looked in 0..round.saturating_mul(4).min(SEARCH_SLOTS_MAX) {
             let Some(item) = slots.at(self.advance(slots)) else { continue };
             let (queue, freq) = match slots.standing(item) {
                 Standing::Dead => return Some(Victim { item, queue: Queue::Main }),
-                // Small ones are the ring's. One that the ring does not have yet is taken when a whole round has found
-                // nothing else.
-                Standing::Small(_) if looked < slots_for_main || has_main && !is_short => continue,
+                Standing::Small(_) if !search.may_take_small(looked, round, has_main) => continue,
                 Standing::Small(freq) => (Queue::Small, freq),
                 Standing::Main(freq) => {
                     has_main = true;
@@ -190,7 +207,7 @@ impl SlotS3A {
             return Some(victim);
         }
         if stale_left == 0 {
-            return self.hand.next_after(slots, SLOTS_FOR_MAIN);
+            return self.hand.search(slots, Search::Brief);
         }
         self.hand.next_victim(slots).or_else(|| self.next_small(slots, 0, &mut stale_left))
     }

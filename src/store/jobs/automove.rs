@@ -167,45 +167,53 @@ impl Automove {
 
     /// The next move, if one pays. `samples` are as they were observed, and are changed as if the page had moved.
     pub(super) fn next_move(&mut self, samples: &mut [ClassSample], rule: Rule) -> Option<Move> {
-        let is_needy = |sample: &&mut ClassSample| {
-            let history = &self.classes[usize::from(sample.class)];
-            sample.spare_pages == 0 && sample.pages > 0 && history.evicts
-        };
-        let gradient = |sample: &ClassSample| self.classes[usize::from(sample.class)].gradient;
-        let loss = |sample: &ClassSample| gradient(sample) * last_page_factor(sample.pages);
-        let evicts = |sample: &ClassSample| self.classes[usize::from(sample.class)].evicts;
-        let needier = |one: &ClassSample, other: &ClassSample| {
-            gradient(one).total_cmp(&gradient(other)).then(evicts(one).cmp(&evicts(other)))
-        };
-        let to = samples.iter_mut().filter(is_needy).max_by(|one, other| needier(one, other))?;
-        let (needy, wanted) = (to.class, gradient(to));
-        let may_gain = to.gained <= to.pages / GAIN_SHARE;
-        let evicts = self.classes[usize::from(needy)].evicts;
-        let from = samples.iter_mut().filter(|sample| sample.class != needy && self.may_give(sample)).min_by(
-            |one, other| {
-                let has_spare = |sample: &ClassSample| sample.spare_pages >= SPARE_PAGES;
-                has_spare(other).cmp(&has_spare(one)).then(loss(one).total_cmp(&loss(other)))
-            },
-        )?;
-        let has_spare = from.spare_pages >= SPARE_PAGES;
-        let is_free = (evicts || wanted > 0.0) && has_spare && may_gain;
-        let pays = is_free || wanted > 0.0 && loss(from) < rule.ratio * wanted;
+        let to = self.neediest(samples)?;
+        let from = self.cheapest(samples, to)?;
+        let (donor, needy) = (samples[from], samples[to]);
+        let is_free = donor.spare_pages >= SPARE_PAGES && needy.gained <= needy.pages / GAIN_SHARE;
+        let pays = is_free || self.loss(&donor) < rule.ratio * self.gradient(&needy);
         let cost = if is_free { COST_OF_FREE_PAGE } else { 1.0 };
         if !pays || self.credit < cost {
             return None;
         }
-        let donor = from.class;
-        from.spare_pages = from.spare_pages.saturating_sub(1);
-        // Beforehand: with fewer pages the donor will miss more, with more the receiver less.
-        self.classes[usize::from(donor)].gradient *= 1.0 + 1.0 / f64::from(from.pages);
-        from.pages -= 1;
-        if let Some(to) = samples.iter_mut().find(|sample| sample.class == needy) {
-            to.pages += 1;
-            to.gained += u32::from(is_free);
-            self.classes[usize::from(needy)].gradient *= 1.0 - 1.0 / f64::from(to.pages);
-        }
         self.credit -= cost;
-        Some(Move { from: donor, to: needy })
+        // Beforehand: with fewer pages the donor will miss more, with more the receiver less.
+        self.classes[usize::from(donor.class)].gradient *= 1.0 + 1.0 / f64::from(donor.pages);
+        self.classes[usize::from(needy.class)].gradient *= 1.0 - 1.0 / f64::from(needy.pages + 1);
+        samples[from].spare_pages = donor.spare_pages.saturating_sub(1);
+        samples[from].pages -= 1;
+        samples[to].pages += 1;
+        samples[to].gained += u32::from(is_free);
+        Some(Move { from: donor.class, to: needy.class })
+    }
+
+    /// Of the classes that evict and have nothing free, the one to which a page would bring most.
+    fn neediest(&self, samples: &[ClassSample]) -> Option<usize> {
+        let is_needy = |sample: &ClassSample| {
+            let evicts = self.classes[usize::from(sample.class)].evicts;
+            evicts && sample.spare_pages == 0 && sample.pages > 0
+        };
+        let needy = samples.iter().enumerate().filter(|(_, sample)| is_needy(sample));
+        needy.max_by(|(_, one), (_, other)| self.gradient(one).total_cmp(&self.gradient(other))).map(|(at, _)| at)
+    }
+
+    /// Of the others that may give a page, one that has some free, else the one that loses least.
+    fn cheapest(&self, samples: &[ClassSample], to: usize) -> Option<usize> {
+        let donors = samples.iter().enumerate().filter(|(at, sample)| *at != to && self.may_give(sample));
+        let has_none_free = |sample: &ClassSample| sample.spare_pages < SPARE_PAGES;
+        let cheaper = |one: &ClassSample, other: &ClassSample| {
+            has_none_free(one).cmp(&has_none_free(other)).then(self.loss(one).total_cmp(&self.loss(other)))
+        };
+        donors.min_by(|(_, one), (_, other)| cheaper(one, other)).map(|(at, _)| at)
+    }
+
+    fn gradient(&self, sample: &ClassSample) -> f64 {
+        self.classes[usize::from(sample.class)].gradient
+    }
+
+    /// What it would lose with a page.
+    fn loss(&self, sample: &ClassSample) -> f64 {
+        self.gradient(sample) * last_page_factor(sample.pages)
     }
 
     /// Two pages at least, and half of what it lately had. Or the last one, if nobody uses it. At first, only free pages of

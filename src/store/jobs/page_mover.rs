@@ -326,14 +326,14 @@ fn has_page(worker: &WorkerStore) -> bool {
 fn empty_chunks(
     worker: &mut WorkerStore,
     pin: &Pin,
-    chunks: impl Iterator<Item = ChunkRef>,
+    slots: impl Iterator<Item = ChunkRef>,
     emptying: &Emptying,
 ) -> Option<ChunkRef> {
     let is_cleared_out = emptying.to == Goal::ClearedOut;
     let mut copied = 0;
     let mut spare = None;
-    for chunk in chunks {
-        // Of a class to clear out nobody leaves, and nobody leaves another for it.
+    for chunk in slots {
+        // To clear out a class must evict nothing, there or elsewhere: it stops when no page is free.
         if copied >= BYTES_PER_STEP || is_cleared_out && !has_page(worker) {
             return Some(chunk);
         }
@@ -343,19 +343,19 @@ fn empty_chunks(
         }
         let (store, class) = (worker.store, worker.store.slabs.class_of(chunk));
         let spare = spare.get_or_insert_with(|| worker.spare_chunks(class));
-        let chunks = item.chunks().filter(|chunk| store.slabs.class_of(*chunk) == class).count();
-        let chunks = u32::try_from(chunks).unwrap_or(u32::MAX);
+        let needed = item.chunks().filter(|chunk| store.slabs.class_of(*chunk) == class).count();
+        let needed = u32::try_from(needed).unwrap_or(u32::MAX);
         let mercy = match emptying.passes {
             _ if !store.config.evictions || is_cleared_out => Mercy::Always,
             // Else the class grows.
-            _ if *spare >= chunks || has_page(worker) => Mercy::All,
+            _ if *spare >= needed || has_page(worker) => Mercy::All,
             0..PASSES_PATIENT => Mercy::Asked,
             _ => Mercy::AskedNow,
         };
         let bytes = item.bytes();
         if worker.vacate(pin, &item, mercy) == Vacated::Moved {
             copied += bytes;
-            *spare = spare.saturating_sub(chunks);
+            *spare = spare.saturating_sub(needed);
         }
     }
     None
