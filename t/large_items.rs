@@ -1,7 +1,7 @@
 //! Large items without a socket: whole at every edge of a chunk, and no greedier than they need to be.
 
 use larder::base::Deadline;
-use larder::store::{Engine as _, Fetched, Item as _, StoreConfig, StoreReport};
+use larder::store::{Engine as _, Fetched, Item as _, Refusal, StoreConfig, StoreReport};
 
 use crate::store::{Rig, config, hashed};
 
@@ -21,9 +21,25 @@ fn pattern(len: usize) -> Vec<u8> {
 const HEADER: usize = 16;
 const EXTENSION: usize = 8;
 const KEY: &str = "colour";
+const CHUNK_MAX: usize = 16384;
+const VALUE_LEN_MAX: usize = 64 << 20;
+/// Values begin at so many places of the pattern.
+const SHIFTS: usize = 4093;
+
+/// Where the value of a chain of so many whole links ends.
+fn end_of_chain(links: usize) -> usize {
+    CHUNK_MAX - HEADER - EXTENSION - KEY.len() + links * (CHUNK_MAX - HEADER)
+}
+
+/// A rig for values of up to 64 MiB, and bytes for all of them.
+fn rig_and_pattern(limit_mib: u64) -> (Rig, Vec<u8>) {
+    let value_len_max = u32::try_from(VALUE_LEN_MAX).expect("64 MiB fit");
+    (Rig::new(StoreConfig { value_len_max, ..config(limit_mib) }), pattern(VALUE_LEN_MAX + SHIFTS))
+}
 
 fn round_trip(rig: &mut Rig, pattern: &[u8], len: usize) {
-    let value = &pattern[..len];
+    // What the chunks held before was from elsewhere in the pattern: a byte that is not written differs.
+    let value = &pattern[len * 31 % SHIFTS..][..len];
     assert_eq!(rig.set(KEY, value, Deadline::NEVER), Ok(()), "{len} bytes");
     let is_whole = rig.turn(|worker, pin| {
         let key = hashed(worker, KEY);
@@ -40,31 +56,39 @@ fn around(room: usize) -> impl Iterator<Item = usize> {
     room.saturating_sub(1)..=room + 1
 }
 
+fn chunk_sizes(rig: &Rig) -> Vec<usize> {
+    rig.store.classes().map(|(_, chunk_bytes, _)| chunk_bytes as usize).collect()
+}
+
 #[test]
 fn values_round_trip_around_every_class_and_every_chunk_of_a_chain() {
-    let mut rig = Rig::new(config(64));
-    let pattern = pattern(1 << 20);
-    let sizes: Vec<usize> = rig.store.classes().map(|(_, chunk_bytes, _)| chunk_bytes as usize).collect();
-    let chunk_max = *sizes.iter().max().unwrap();
-    let in_head = chunk_max - HEADER - EXTENSION - KEY.len();
-    let in_link = chunk_max - HEADER;
-    let alone = sizes.iter().map(|size| size - HEADER - KEY.len());
-    let tails = sizes.iter().flat_map(|size| (0..3).map(move |links| in_head + links * in_link + size - HEADER));
-    let full = (0..).map(|links| in_head + links * in_link).take_while(|room| *room < pattern.len());
-    for len in alone.chain(tails).chain(full).flat_map(around).chain([0, 1, pattern.len()]) {
+    let (mut rig, pattern) = rig_and_pattern(64);
+    let alone = chunk_sizes(&rig).into_iter().map(|size| size - HEADER - KEY.len());
+    let chains = (0..=66).map(end_of_chain);
+    for len in alone.chain(chains).flat_map(around).chain([0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1]) {
         round_trip(&mut rig, &pattern, len);
     }
 }
 
 #[test]
-fn values_of_many_mebibytes_round_trip() {
-    let mut rig = Rig::new(StoreConfig { value_len_max: 64 << 20, ..config(256) });
-    let pattern = pattern(64 << 20);
-    let (in_head, in_link) = (16384 - HEADER - EXTENSION - KEY.len(), 16384 - HEADER);
-    let boundary = |mebibytes: usize| in_head + (mebibytes << 20) / in_link * in_link;
-    for len in [2, 7, 33].into_iter().map(boundary).flat_map(around).chain([pattern.len() - 1, pattern.len()]) {
+fn chains_round_trip_around_every_class_of_their_last_link() {
+    let (mut rig, pattern) = rig_and_pattern(256);
+    for links in [0, 1, 63, 64, 4095] {
+        for size in chunk_sizes(&rig) {
+            around(end_of_chain(links) + size - HEADER).for_each(|len| round_trip(&mut rig, &pattern, len));
+        }
+    }
+}
+
+#[test]
+fn values_of_many_mebibytes_round_trip_up_to_the_longest() {
+    let (mut rig, pattern) = rig_and_pattern(256);
+    let last = (0..).take_while(|links| end_of_chain(*links) < VALUE_LEN_MAX).last().unwrap();
+    let chains = [128, 511, 512, 2113, last - 1, last].map(end_of_chain);
+    for len in chains.into_iter().flat_map(around).chain([VALUE_LEN_MAX - 1, VALUE_LEN_MAX]) {
         round_trip(&mut rig, &pattern, len);
     }
+    assert_eq!(rig.set(KEY, &pattern[..=VALUE_LEN_MAX], Deadline::NEVER), Err(Refusal::TooLarge));
 }
 
 #[test]

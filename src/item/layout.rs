@@ -95,22 +95,95 @@ mod tests {
     use super::{HEADER_BYTES, Key, Layout};
     use crate::memory::{ClassPlan, SizeClasses};
 
+    const VALUE_LEN_MAX: u32 = 64 << 20;
+
+    fn plan(growth_factor: f64, chunk_max: u32) -> ClassPlan {
+        ClassPlan { first: 64, growth_factor, chunk_max, explicit: Vec::new() }
+    }
+
+    /// The layout of a value, of which holds what must hold of every value's.
+    fn checked(classes: &SizeClasses, key: &[u8], flags: u32, value_len: u32) -> Layout {
+        let key = Key::new(key).unwrap();
+        let layout = Layout::new(classes, key, flags, value_len);
+        let room = |class: u8| classes.chunk_bytes(class) - HEADER_BYTES;
+        let fields = layout.shape.prefix_bytes() - HEADER_BYTES;
+        let bytes = u64::from(layout.shape.prefix_bytes() + value_len);
+        if !layout.shape.has_extension {
+            assert_eq!((layout.links(), layout.links_by_class()), (0, None), "{value_len}");
+            assert!(fields + value_len <= room(layout.head_class), "{value_len}");
+            assert!(
+                classes.ids().all(|class| room(class) < fields + value_len || room(class) >= room(layout.head_class))
+            );
+            return layout;
+        }
+        assert_eq!(layout.head_class, classes.largest());
+        assert_eq!(Layout::in_one_chunk(classes, key, flags, value_len), None, "{value_len} needs no chain");
+        let in_head = room(layout.head_class) - fields;
+        let in_full = layout.full_links * room(layout.head_class);
+        let in_last = value_len - in_head - in_full;
+        assert!(in_last < room(layout.head_class), "{value_len}: the links that are filled are all that can be");
+        assert_eq!(layout.tail_class.is_some(), in_last > 0, "{value_len}: a last link holds something");
+        assert!(
+            layout.tail_class.is_none_or(|class| room(class) >= in_last),
+            "{value_len}: the last link is too short"
+        );
+        assert_eq!(Layout::tail_bytes(classes.chunk_max(), bytes), (in_last > 0).then_some(in_last + HEADER_BYTES));
+        assert!((0..layout.full_links).step_by(97).all(|index| layout.link_class(index) == layout.head_class));
+        assert_eq!(layout.tail_class.is_some(), layout.links() > layout.full_links);
+        assert_eq!(layout.tail_class, (in_last > 0).then(|| layout.link_class(layout.full_links)));
+        assert_eq!(layout.tail_class, (in_last > 0).then(|| classes.class_for_link(in_last + HEADER_BYTES).unwrap()));
+        layout
+    }
+
     #[test]
     fn every_value_fits_its_chunks_and_wastes_no_link() {
-        let plan = ClassPlan { first: 64, growth_factor: 1.1, chunk_max: 16384, explicit: Vec::new() };
-        let classes = SizeClasses::build(&plan);
-        let key = Key::new(b"colour").unwrap();
+        let classes = SizeClasses::build(&plan(1.1, 16384));
         for flags in [0, 1] {
             for value_len in (0..200_000).step_by(7).chain(16300..16400).chain(32_700..32_800) {
-                let layout = Layout::new(&classes, key, flags, value_len);
-                let head = classes.chunk_bytes(layout.head_class) - layout.shape.prefix_bytes();
-                let links: u32 =
-                    (0..layout.links()).map(|index| classes.chunk_bytes(layout.link_class(index)) - HEADER_BYTES).sum();
-                assert!(head + links >= value_len);
-                assert!(layout.links() == 0 || head < value_len);
-                let bytes = u64::from(layout.shape.prefix_bytes()) + u64::from(value_len);
-                let tail = Layout::tail_bytes(classes.chunk_max(), bytes);
-                assert_eq!(tail.and_then(|tail| classes.class_for_link(tail)), layout.tail_class);
+                checked(&classes, b"colour", flags, value_len);
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_more_begins_with_the_byte_after_each_chunk_of_a_chain() {
+        let added = SizeClasses::build(&plan(1.25, 16384));
+        for bytes in [24, 264, 4104, 5016, 16_368, 16_376] {
+            added.add(bytes).unwrap();
+        }
+        let explicit = ClassPlan { explicit: vec![96, 1000, 8192], ..plan(1.25, 16384) };
+        let others = [plan(1.25, 1024), plan(1.25, 16384), plan(1.08, 512 << 10), explicit];
+        for classes in others.iter().map(SizeClasses::build).chain([added]) {
+            let in_link = classes.chunk_max() - HEADER_BYTES;
+            for (key, flags) in [(&[b'k'; 1][..], 0), (b"colour", 1), (&[b'k'; 250], 1)] {
+                let whole = checked(&classes, key, flags, VALUE_LEN_MAX);
+                let in_head = classes.chunk_max() - whole.shape.prefix_bytes();
+                for links in 1..=whole.full_links {
+                    let end = in_head + links * in_link;
+                    let [before, at, after] = [end - 1, end, end + 1].map(|len| checked(&classes, key, flags, len));
+                    assert_eq!([before.links(), at.links(), after.links()], [links, links, links + 1], "{end}");
+                    assert_eq!([before.full_links, at.full_links, after.full_links], [links - 1, links, links]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_link_is_of_a_class_that_holds_it_up_to_its_last_byte() {
+        let classes = SizeClasses::build(&plan(1.25, 16384));
+        for bytes in [264, 1000, 4104, 5016, 16_376] {
+            classes.add(bytes).unwrap();
+        }
+        let (in_head, in_link) = (16384 - HEADER_BYTES - 8 - 6, 16384 - HEADER_BYTES);
+        for links in [0, 1, 63, 4095] {
+            for class in classes.ids().filter(|class| *class != classes.largest()) {
+                let room = classes.chunk_bytes(class) - HEADER_BYTES;
+                let end = in_head + links * in_link + room;
+                let [before, at, after] = [end - 1, end, end + 1].map(|len| checked(&classes, b"colour", 0, len));
+                assert_eq!([before.links(), at.links(), after.links()], [links + 1; 3], "one link, whatever its class");
+                let is_for_links = classes.class_for_link(room + HEADER_BYTES) == Some(class);
+                assert_eq!(at.tail_class == Some(class), is_for_links, "{end}");
+                assert_ne!(after.tail_class, Some(class), "{end}: it would not fit");
             }
         }
     }

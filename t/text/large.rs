@@ -62,8 +62,12 @@ fn values_around_the_item_size_limit_round_trip() {
 fn values_of_many_mebibytes_travel_whole() {
     let server = Server::start(&["-I", "64m", "-m", "512"]);
     let mut client = server.client();
-    // A chain of 16 KiB chunks, about the edge of one; and the longest there is.
-    for len in [1000 * 16_368, 1000 * 16_368 + 16_352, (64 << 20) - 1000] {
+    // Chains of 16 KiB chunks: what the head holds beside this key, then 16 bytes less than a chunk each.
+    let end_of_chain = |links: usize| 16384 - 16 - 8 - "mebibytes".len() + links * 16_368;
+    let ends = [128, 1000, 4096, 4098].map(end_of_chain);
+    // And about where a last link of the largest class begins to be needed.
+    let around = ends.into_iter().chain([end_of_chain(2000) + 16_352]).flat_map(|end| end - 1..=end + 1);
+    for len in around.chain([(1 << 20) + 1, (64 << 20) - 1, 64 << 20]) {
         let bytes = value(len, 2);
         let mut request = format!("set mebibytes 7 0 {len}\r\n").into_bytes();
         request.extend(&bytes);
@@ -73,6 +77,22 @@ fn values_of_many_mebibytes_travel_whole() {
         assert!(client.read_exactly(len).is_ok_and(|read| read == bytes), "{len} bytes");
         client.expect("\r\nEND\r\n");
     }
+}
+
+#[test]
+fn a_byte_more_than_the_largest_value_is_refused_and_what_follows_is_understood() {
+    let server = Server::start(&["-I", "64m", "-m", "512"]);
+    let mut client = server.client();
+    let longest = value(64 << 20, 3);
+    round_trip(&mut client, "other", &longest);
+    client.ask("set large 0 0 3\r\nold\r\n", "STORED\r\n");
+    let mut request = format!("set large 7 0 {}\r\n", longest.len() + 1).into_bytes();
+    request.extend(&longest);
+    request.extend(b"x\r\nget large\r\nadd large 0 0 3\r\nnew\r\n");
+    client.ask(request, "SERVER_ERROR object too large for cache\r\nEND\r\nSTORED\r\n");
+    client.ask("append other 0 0 1\r\nx\r\n", "NOT_STORED\r\n");
+    client.expect_silence();
+    fetch(&mut client, "other", &longest);
 }
 
 #[test]
