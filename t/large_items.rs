@@ -91,6 +91,49 @@ fn values_of_many_mebibytes_round_trip_up_to_the_longest() {
     assert_eq!(rig.set(KEY, &pattern[..=VALUE_LEN_MAX], Deadline::NEVER), Err(Refusal::TooLarge));
 }
 
+/// Chunks of a class that hold items or parts of them.
+fn used_chunks(rig: &mut Rig, class: u8) -> u64 {
+    rig.report(StoreReport::Slabs).get(&format!("{class}:used_chunks")).copied().unwrap_or(0)
+}
+
+#[test]
+fn values_round_trip_around_classes_that_came_while_running() {
+    let (mut rig, pattern) = rig_and_pattern(256);
+    rig.store.start_jobs().unwrap();
+    // Items that fill 408 bytes, and chains whose last link fills 5376: neither is a class to begin with. Both are as long as
+    // chunks can be of which so many fit a page, and the chain is as long as the sizes go that the fitter knows of.
+    let (small_len, chain_len) = (408 - HEADER - KEY.len(), end_of_chain(1) + 5376 - HEADER);
+    let fitted = |rig: &Rig, bytes| rig.store.classes().find(|class| class.1 == bytes).map(|(class, ..)| class);
+    assert_eq!([408, 5376].map(|bytes| fitted(&rig, bytes)), [None; 2]);
+    let mut number = 0;
+    let classes = loop {
+        if let [Some(small), Some(link)] = [408, 5376].map(|bytes| fitted(&rig, bytes)) {
+            break [(small, 408), (link, 5376)];
+        }
+        assert!(number < 100_000, "no class for them before memory is full: {:?}", chunk_sizes(&rig));
+        let len = if number % 50 == 0 { chain_len } else { small_len };
+        rig.set(&format!("{number:06}"), &pattern[number..][..len], Deadline::NEVER).unwrap();
+        number += 1;
+        std::thread::yield_now();
+    };
+    for number in 0..number {
+        let value = &pattern[number..][..if number % 50 == 0 { chain_len } else { small_len }];
+        let key = format!("{number:06}");
+        assert!(rig.get(&key).is_some_and(|found| found == value), "{key}, stored before there was a class for it");
+        assert!(rig.delete(&key));
+    }
+    for (class, chunk_bytes) in classes {
+        let alone = chunk_bytes - HEADER - KEY.len();
+        let chains = [0, 1, 63, 64, 4095].map(|links| end_of_chain(links) + chunk_bytes - HEADER);
+        for room in chains.into_iter().chain([alone]) {
+            for len in around(room) {
+                round_trip(&mut rig, &pattern, len);
+                assert_eq!(used_chunks(&mut rig, class), u64::from(len <= room), "{len} bytes, class {class}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_large_set_evicts_no_more_than_it_needs_and_a_page() {
     let mut rig = Rig::new(config(32));

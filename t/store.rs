@@ -87,7 +87,7 @@ impl Rig {
         })
     }
 
-    fn delete(&mut self, key: &str) -> bool {
+    pub(crate) fn delete(&mut self, key: &str) -> bool {
         self.turn(|worker, pin| {
             let key = hashed(worker, key);
             worker.delete(pin, key)
