@@ -1,10 +1,11 @@
 //! What leaves for a large item: no more than it needs, and a page.
 
 use larder::base::Deadline;
-use larder::store::StoreReport;
+use larder::item::PendingItem;
+use larder::store::{Engine as _, MoveTuning, Refusal, StoreConfig, StoreMode, StoreOutcome, StoreReport};
 
 use crate::large_items::pattern;
-use crate::store::{Rig, config};
+use crate::store::{HALF_A_PAGE, Rig, config, hashed};
 
 #[test]
 fn a_large_set_evicts_no_more_than_it_needs_and_a_page() {
@@ -68,4 +69,121 @@ fn a_large_set_among_large_values_evicts_one_for_one() {
         before = now;
     }
     assert!((95..=102).contains(&(before - first)), "100 sets evicted {}", before - first);
+}
+
+/// Stores a value as a connection does: what it has got of a value's memory it keeps from turn to turn.
+fn set_patiently(rig: &mut Rig, key: &str, value: &[u8]) {
+    let mut held: Option<PendingItem> = None;
+    let mut filled = 0;
+    loop {
+        let is_stored = rig.turn(|worker, pin| {
+            let mut pending = match held.take() {
+                Some(pending) => pending,
+                None => {
+                    let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
+                    worker.reserve(pin, hashed(worker, key), 0, Deadline::NEVER, len)?
+                }
+            };
+            while filled < value.len() {
+                filled += pending.fill(&value[filled..]);
+                if filled < value.len()
+                    && let Err(refusal) = worker.extend(pin, &mut pending)
+                {
+                    held = Some(pending);
+                    return Err(refusal);
+                }
+            }
+            assert_eq!(worker.commit(pin, pending, StoreMode::Set).ok(), Some(StoreOutcome::Stored));
+            Ok(())
+        });
+        match is_stored {
+            Ok(()) => return,
+            Err(Refusal::Busy) => std::thread::yield_now(),
+            Err(refusal) => panic!("{key}: {refusal:?}"),
+        }
+    }
+}
+
+const LARGE: [usize; 4] = [2 << 20, 8 << 20, 33 << 20, 64 << 20];
+const PAGE_BYTES: u64 = 1 << 20;
+const CHUNK_BYTES: u64 = 16384;
+const CHUNKS_PER_PAGE: u64 = 64;
+
+/// How many chunks of the largest class a value is cut into, its last link not counted if that may be shorter.
+fn whole_chunks(len: usize) -> u64 {
+    1 + (len as u64 - (CHUNK_BYTES - 16 - 8 - 11)) / (CHUNK_BYTES - 16)
+}
+
+/// Fills a cache with values of these lengths by turns and stores one of `len` bytes. Returns how many items left for it,
+/// those included that left for pages which classes got beyond the limit for a while.
+fn evicted_for(limit_mib: u64, victim_lens: &[usize], pattern: &[u8], len: usize) -> u64 {
+    let mut rig = Rig::new(StoreConfig { value_len_max: 64 << 20, ..config(limit_mib) });
+    // What moves pages then is that they are needed, not that a class has better use for them.
+    rig.store.tune_moves(MoveTuning { level: 0, ..rig.store.move_tuning() });
+    rig.store.start_jobs().expect("threads start");
+    let mut numbers = 0..;
+    while rig.report(StoreReport::General)["evictions"] == 0 {
+        for victim_len in victim_lens {
+            for number in numbers.by_ref().take(1 + 100_000 / victim_len) {
+                set_patiently(&mut rig, &format!("key-{number:07}"), &pattern[..*victim_len]);
+            }
+        }
+    }
+    settle(&mut rig);
+    let before = rig.report(StoreReport::General);
+    set_patiently(&mut rig, "large-value", &pattern[..len]);
+    settle(&mut rig);
+    let after = rig.report(StoreReport::General);
+    let evicted = after["evictions"] - before["evictions"];
+    assert!(rig.get("large-value").is_some_and(|found| found == pattern[..len]), "{len} bytes left for others");
+    assert_eq!(after["curr_items"], before["curr_items"] + 1 - evicted);
+    evicted
+}
+
+#[test]
+fn a_set_of_many_mebibytes_among_small_items_moves_no_more_pages_than_it_needs_and_one() {
+    let pattern = pattern(64 << 20);
+    for len in LARGE {
+        let evicted_bytes = 440 * evicted_for(256, &[440 - 16 - "key-0000000".len()], &pattern, len);
+        let needed_bytes = (whole_chunks(len) + 1) * CHUNK_BYTES;
+        assert!(evicted_bytes <= needed_bytes + PAGE_BYTES, "{len} bytes: {evicted_bytes} left for {needed_bytes}");
+    }
+}
+
+#[test]
+fn a_set_of_many_mebibytes_among_large_items_evicts_no_more_than_it_needs_and_a_page() {
+    let pattern = pattern(64 << 20);
+    let chunk = 16_300;
+    let [two, eight, half, all] = LARGE;
+    for (victim_len, len) in [
+        (chunk, two),
+        (chunk, all),
+        (20_000, eight),
+        (100_000, half),
+        (500_000, two),
+        (1 << 20, eight),
+        (2 << 20, eight),
+        (8 << 20, half),
+        (8 << 20, two),
+    ] {
+        let evicted = evicted_for(256, &[victim_len], &pattern, len);
+        // The last one to leave may be longer than what was lacking. The short last links of others are of no use.
+        let vacated = evicted.saturating_sub(1) * if victim_len == chunk { 1 } else { whole_chunks(victim_len) };
+        let needed = whole_chunks(len) + 1;
+        assert!(vacated < needed + CHUNKS_PER_PAGE, "{len} bytes among {victim_len}: {vacated} for {needed} chunks");
+    }
+}
+
+/// Waits until memory is within its limit and no page is on its way.
+fn settle(rig: &mut Rig) {
+    loop {
+        let general = rig.report(StoreReport::General);
+        let bytes: u64 =
+            ["slab_bytes", "hash_bytes", "ghost_bytes", "ring_bytes"].iter().map(|name| general[*name]).sum();
+        if bytes <= rig.store.limit_bytes() + HALF_A_PAGE && general["slab_reassign_running"] == 0 {
+            return;
+        }
+        rig.turn(|_, _| ());
+        std::thread::yield_now();
+    }
 }

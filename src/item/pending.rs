@@ -19,6 +19,9 @@ const LINKS_AHEAD: u32 = 6;
 /// In place of the first link, while there is none.
 const NO_LINK: [u8; 4] = [0; 4];
 
+/// Beside so many whole links, 3 % of them is the most that one more can waste.
+const LINKS_OF_LONG_CHAIN: u32 = 32;
+
 /// A value that is being received straight into its chunks.
 pub struct PendingItem {
     slabs: &'static SlabAllocator,
@@ -88,6 +91,18 @@ impl PendingItem {
     #[inline]
     pub fn next_link_class(&self) -> Option<u8> {
         if self.uncovered == 0 { None } else { Some(self.layout.link_class(self.links)) }
+    }
+
+    /// Whether the link that comes next is the last, of a smaller class than the others, and those are so many that it
+    /// might as well be one of them.
+    #[inline]
+    pub fn may_widen_last_link(&self) -> bool {
+        self.links >= LINKS_OF_LONG_CHAIN && self.next_link_class().is_some_and(|class| class != self.layout.head_class)
+    }
+
+    /// The last link will be of the class of all others.
+    pub fn widen_last_link(&mut self) {
+        self.layout.tail_class = self.layout.tail_class.map(|_| self.layout.head_class);
     }
 
     /// Bytes that can be filled in before another link is needed.

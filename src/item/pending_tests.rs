@@ -193,3 +193,29 @@ fn a_lease_goes_on_where_its_reader_stopped() {
     }
     assert!(slabs.leases.is_empty());
 }
+
+#[test]
+fn a_long_chain_takes_any_last_link_and_a_short_one_only_its_own() {
+    let slabs = slabs();
+    for (links, may_widen) in [(31, false), (32, true)] {
+        let len = 4096 - 16 - 8 - 6 + links * (4096 - 16) + 100;
+        let key = Key::new(b"colour").unwrap();
+        let layout = Layout::new(&slabs.classes, key, 0, len);
+        let hashed = KeyHasher::with_seed(1).hash(key);
+        let head = chunk(slabs, layout.head_class);
+        let mut item = PendingItem::new(slabs, head, layout, hashed, 0, Deadline::NEVER);
+        for _ in 0..links {
+            assert!(!item.may_widen_last_link(), "a whole link comes next");
+            item.push_link(chunk(slabs, item.next_link_class().unwrap()));
+        }
+        assert_eq!(item.may_widen_last_link(), may_widen);
+        item.widen_last_link();
+        assert!(!item.may_widen_last_link(), "once is enough");
+        assert_eq!(item.next_link_class(), Some(layout.head_class));
+        item.push_link(chunk(slabs, layout.head_class));
+        assert_eq!(item.fill(&value(len)), len as usize);
+        assert_eq!(item.links_by_class(), Some([(layout.head_class, links), (layout.head_class, 1)]));
+        assert_eq!(item.pieces().collect::<Vec<_>>().concat(), value(len));
+        assert_eq!(item.next_link_class(), None);
+    }
+}

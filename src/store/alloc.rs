@@ -125,11 +125,35 @@ impl WorkerStore {
         while pending.room_ahead() < ahead_bytes
             && let Some(class) = pending.next_link_class()
         {
-            let lacking_bytes = ahead_bytes.min(pending.remaining()) - pending.room_ahead();
-            let link = self.chunk(pin, class, lacking_bytes.div_ceil(link_bytes))?;
+            let link = match self.last_link_of_many(pending, class) {
+                Some(link) => link,
+                None => {
+                    let class = pending.next_link_class().unwrap_or(class);
+                    let lacking_bytes = ahead_bytes.min(pending.remaining()) - pending.room_ahead();
+                    self.chunk(pin, class, lacking_bytes.div_ceil(link_bytes))?
+                }
+            };
             pending.push_link(link);
         }
         Ok(())
+    }
+
+    /// A chunk for the short link that ends a long chain, if its class has one to spare. If not, the link will be of the
+    /// largest class, of which the chain has had many: that loses little of it, and anything else costs much. Who leaves
+    /// for a last link is a chain as a rule, and a class without a page gets one beyond the limit, for which others leave.
+    fn last_link_of_many(&mut self, pending: &mut PendingItem, class: u8) -> Option<ChunkRef> {
+        if !pending.may_widen_last_link() {
+            return None;
+        }
+        let chunk = self.magazines.pop(class).or_else(|| {
+            let mut slab = self.store.slabs.lock(class);
+            self.take_in_time(&mut slab, class);
+            self.magazines.pop(class)
+        });
+        if chunk.is_none() {
+            pending.widen_last_link();
+        }
+        chunk
     }
 
     /// A chunk of `class`. `wanted` is how many the caller will need in all: if none is left, so many are evicted.
@@ -146,14 +170,10 @@ impl WorkerStore {
     #[cold]
     fn refill(&mut self, pin: &Pin, class: u8, wanted: u32) -> Result<(), Refusal> {
         let store = self.store;
-        let (mut taken, lacking);
+        let (taken, lacking);
         {
             let mut slab = store.slabs.lock(class);
-            let safe = store.epochs.safe_before();
-            taken = self.take_from_limbo(&mut slab, class, safe) + self.take_ready(&mut slab, class);
-            while taken == 0 && slab.grow(store.side_bytes(), false) {
-                taken = self.take_ready(&mut slab, class);
-            }
+            taken = self.take_in_time(&mut slab, class);
             let full = !store.slabs.has_page(store.side_bytes());
             // The page mover's copies say nothing of what sets need. A request that is busy comes back each turn, and is late
             // each time: the longer it waits the more is kept for the next one.
@@ -176,6 +196,16 @@ impl WorkerStore {
             return Ok(());
         }
         self.refill_late(class)
+    }
+
+    /// Fills the magazine without sending anybody away. Returns how many chunks it got.
+    fn take_in_time(&mut self, slab: &mut SlabGuard<'_>, class: u8) -> u32 {
+        let safe = self.store.epochs.safe_before();
+        let mut taken = self.take_from_limbo(slab, class, safe) + self.take_ready(slab, class);
+        while taken == 0 && slab.grow(self.store.side_bytes(), false) {
+            taken = self.take_ready(slab, class);
+        }
+        taken
     }
 
     /// Fills the magazine with what nobody can be reading any more.
