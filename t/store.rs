@@ -288,6 +288,40 @@ fn sizes_are_counted_exactly() {
 }
 
 #[test]
+fn sizes_are_counted_exactly_above_a_mebibyte_too() {
+    let mut rig = Rig::new(StoreConfig { value_len_max: 64 << 20, ..config(128) });
+    let bytes = vec![b'v'; 64 << 20];
+    // A chain's header, its extension, and one byte of key.
+    let overhead = 16 + 8 + 1;
+    let mebibyte = (1 << 20) - overhead;
+    for (key, len) in
+        [("a", mebibyte), ("b", mebibyte + 1), ("c", mebibyte + 32), ("d", mebibyte + 33), ("e", 64 << 20)]
+    {
+        rig.set(key, &bytes[..len], Deadline::NEVER).unwrap();
+    }
+    let rows = |rows: &[(u64, u64)]| -> HashMap<String, u64> {
+        rows.iter().map(|(bytes, count)| (bytes.to_string(), *count)).collect()
+    };
+    let longest = ((64 << 20) + overhead as u64).next_multiple_of(32);
+    let expected = rows(&[(1 << 20, 1), ((1 << 20) + 32, 2), ((1 << 20) + 64, 1), (longest, 1)]);
+    assert_eq!(rig.report(StoreReport::Sizes), expected);
+    rig.set("c", &bytes[..mebibyte + 40], Deadline::NEVER).unwrap();
+    rig.set("e", b"", Deadline::NEVER).unwrap();
+    rig.delete("d");
+    assert_eq!(
+        rig.report(StoreReport::Sizes),
+        rows(&[(32, 1), (1 << 20, 1), ((1 << 20) + 32, 1), ((1 << 20) + 64, 1)])
+    );
+    for number in 0..200 {
+        rig.set(&format!("evicts-{number:03}"), &bytes[..2 << 20], Deadline::NEVER).unwrap();
+    }
+    let items = rig.report(StoreReport::General)["curr_items"];
+    assert!((50..70).contains(&items), "{items} items of 2 MiB in 128");
+    let sizes = rig.report(StoreReport::Sizes);
+    assert_eq!(sizes.values().sum::<u64>(), items, "{sizes:?}");
+}
+
+#[test]
 fn random_sizes_are_stored_and_read_back_while_memory_is_short() {
     let mut rig = Rig::new(config(16));
     let mut random = Random::with_seed(7);

@@ -15,6 +15,7 @@ use super::cas::CasCounter;
 use super::engine::MoveTuning;
 use super::flush::FlushMarks;
 use super::jobs::{Bell, CensusDesk};
+use super::large_sizes::LargeSizes;
 use super::page_moves::PageMoves;
 use super::statistics::{ClassTally, WorkerTally};
 use super::worker_store::WorkerStore;
@@ -62,6 +63,8 @@ pub struct Store {
     pub(super) config: StoreConfig,
     /// One per thread that ever joined.
     pub(super) tallies: Mutex<Vec<Arc<WorkerTally>>>,
+    /// The lengths of large items, which threads do not count for themselves.
+    pub(super) large_sizes: Arc<LargeSizes>,
     /// What classes have evicted and reclaimed.
     pub(super) class_tallies: Box<[ClassTally]>,
     /// Items, to within a few per worker: when to grow is decided by it.
@@ -139,6 +142,7 @@ impl Store {
             cas: Apart::default(),
             flush: FlushMarks::default(),
             tallies: Mutex::default(),
+            large_sizes: Arc::default(),
             items_about: Apart::default(),
             items_stored_at_reset: AtomicU64::new(0),
             grower: Bell::default(),
@@ -157,7 +161,7 @@ impl Store {
     /// # Panics
     /// If more threads join than the configuration says.
     pub fn join(&'static self) -> (Participant, WorkerStore) {
-        let tally = Arc::new(WorkerTally::new());
+        let tally = Arc::new(WorkerTally::new(Arc::clone(&self.large_sizes)));
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&tally));
         (self.epochs.join(), WorkerStore::new(self, tally))
     }

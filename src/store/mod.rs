@@ -26,6 +26,7 @@ mod fetch;
 mod flush;
 mod grow;
 mod jobs;
+mod large_sizes;
 mod newborns;
 mod operations;
 mod page_moves;

@@ -257,12 +257,14 @@ impl Store {
 
     pub(super) fn report_sizes(&self, row: Row<'_>) {
         let mut counts = BTreeMap::<u64, u64>::new();
+        let mut enter = |bytes: u64, count| {
+            let sum = counts.entry(bytes.next_multiple_of(SIZE_STEP)).or_default();
+            *sum = sum.wrapping_add(count);
+        };
         for tally in self.tallies().iter() {
-            for (bytes, count) in tally.sizes() {
-                let sum = counts.entry(bytes.next_multiple_of(SIZE_STEP)).or_default();
-                *sum = sum.wrapping_add(count);
-            }
+            tally.sizes().for_each(|(bytes, count)| enter(bytes, count));
         }
+        self.large_sizes.for_each(enter);
         // One thread may have linked what another unlinked: only the sums mean something.
         let present = counts.into_iter().filter(|(_, count)| (1..u64::MAX / 2).contains(count));
         present.for_each(|(bytes, count)| row(&bytes.to_string(), &count));

@@ -1,10 +1,12 @@
 //! What the store counts: per worker and class where it happens on the hot path, per class where it is rare.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::counters::Counter;
 use crate::memory::{CHUNK_ALIGN, CLASS_IDS};
+
+use super::large_sizes::LargeSizes;
 
 /// Items are counted by this many bytes as long as they fit one chunk (of the default size), so that classes can be
 /// fitted to them.
@@ -13,21 +15,20 @@ const FINE_STEP: u64 = CHUNK_ALIGN as u64;
 const FINE_MAX: u64 = 16 << 10;
 /// Larger items are counted by this many bytes, as `stats sizes` shows all of them.
 pub(super) const SIZE_STEP: u64 = 32;
-/// Items larger than this count as one size.
-const SIZE_MAX: u64 = 1 << 20;
+/// Items larger than this are counted one by one, by all threads together.
+pub(super) const SIZE_MAX: u64 = 1 << 20;
 /// Steps that are allocated together.
 const STEPS_PER_SHEET: usize = 128;
 const SHEETS: usize = step_of(SIZE_MAX) / STEPS_PER_SHEET + 1;
 
 const _: () = assert!(FINE_MAX.is_multiple_of(SIZE_STEP), "a step of `stats sizes` is either fine or coarse");
 
-/// The step that counts items of `bytes`.
+/// The step that counts items of `bytes`, at most [`SIZE_MAX`].
 #[expect(clippy::cast_possible_truncation, reason = "at most SIZE_MAX")]
 const fn step_of(bytes: u64) -> usize {
     if bytes <= FINE_MAX {
         return bytes.div_ceil(FINE_STEP) as usize;
     }
-    let bytes = if bytes < SIZE_MAX { bytes } else { SIZE_MAX };
     (FINE_MAX / FINE_STEP + (bytes - FINE_MAX).div_ceil(SIZE_STEP)) as usize
 }
 
@@ -48,6 +49,8 @@ pub(super) struct WorkerTally {
     pub(super) classes: Box<[ClassCounters; CLASS_IDS]>,
     /// Items by size: linked less unlinked, modulo 2^64. In sheets, because most sizes never occur.
     sizes: Box<[OnceLock<Box<[Counter]>>]>,
+    /// Those above [`SIZE_MAX`], of all threads.
+    large_sizes: Arc<LargeSizes>,
 }
 
 /// One thread's counts of one class.
@@ -79,8 +82,9 @@ pub(super) struct ClassCounters {
 }
 
 impl WorkerTally {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(large_sizes: Arc<LargeSizes>) -> Self {
         Self {
+            large_sizes,
             classes: Box::new(std::array::from_fn(|_| ClassCounters::default())),
             sizes: (0..SHEETS).map(|_| OnceLock::new()).collect(),
         }
@@ -92,7 +96,10 @@ impl WorkerTally {
         let counters = &self.classes[usize::from(class)];
         counters.linked.add(1);
         counters.linked_bytes.add(bytes);
-        self.size(bytes).add(1);
+        if bytes <= FINE_MAX {
+            return self.step(step_of(bytes)).add(1);
+        }
+        self.count_large_linked(bytes);
     }
 
     /// Enters an item that went.
@@ -101,7 +108,10 @@ impl WorkerTally {
         let counters = &self.classes[usize::from(class)];
         counters.unlinked.add(1);
         counters.unlinked_bytes.add(bytes);
-        self.size(bytes).add(1u64.wrapping_neg());
+        if bytes <= FINE_MAX {
+            return self.step(step_of(bytes)).add(1u64.wrapping_neg());
+        }
+        self.count_large_unlinked(bytes);
     }
 
     /// Enters an item that became visible in the place of one of its class and of as many bytes.
@@ -112,15 +122,27 @@ impl WorkerTally {
         counters.replaced_bytes.add(bytes);
     }
 
+    #[inline(never)]
+    fn count_large_linked(&self, bytes: u64) {
+        if bytes > SIZE_MAX { self.large_sizes.add(bytes) } else { self.step(step_of(bytes)).add(1) }
+    }
+
+    #[inline(never)]
+    fn count_large_unlinked(&self, bytes: u64) {
+        if bytes > SIZE_MAX {
+            return self.large_sizes.remove(bytes);
+        }
+        self.step(step_of(bytes)).add(1u64.wrapping_neg());
+    }
+
     #[inline]
-    fn size(&self, bytes: u64) -> &Counter {
-        let step = step_of(bytes);
+    fn step(&self, step: usize) -> &Counter {
         let sheet = self.sizes[step / STEPS_PER_SHEET]
             .get_or_init(|| (0..STEPS_PER_SHEET).map(|_| Counter::default()).collect());
         &sheet[step % STEPS_PER_SHEET]
     }
 
-    /// Every size that ever occurred, as its upper end in bytes, and the count.
+    /// Every size up to [`SIZE_MAX`] that ever occurred, as its upper end in bytes, and the count.
     pub(super) fn sizes(&self) -> impl Iterator<Item = (u64, u64)> {
         let sheets = self.sizes.iter().enumerate();
         sheets.filter_map(|(number, sheet)| sheet.get().map(|sheet| (number, sheet))).flat_map(|(number, sheet)| {
@@ -191,21 +213,21 @@ impl ClassTally {
 
 #[cfg(test)]
 mod tests {
-    use super::{FINE_MAX, SHEETS, SIZE_MAX, SIZE_STEP, STEPS_PER_SHEET, WorkerTally, end_of, step_of};
+    use super::{Arc, FINE_MAX, SHEETS, SIZE_MAX, SIZE_STEP, STEPS_PER_SHEET, WorkerTally, end_of, step_of};
 
     #[test]
     fn a_size_is_counted_by_eight_bytes_while_it_fits_a_chunk_and_by_thirty_two_above() {
-        for bytes in 1..SIZE_MAX + 2 * SIZE_STEP {
+        for bytes in 1..=SIZE_MAX {
             let width = if bytes <= FINE_MAX { 8 } else { SIZE_STEP };
-            let end = bytes.min(SIZE_MAX).div_ceil(width) * width;
+            let end = bytes.div_ceil(width) * width;
             assert_eq!(end_of(step_of(bytes)), end, "{bytes}");
         }
-        assert!(step_of(u64::MAX) < SHEETS * STEPS_PER_SHEET);
+        assert!(step_of(SIZE_MAX) < SHEETS * STEPS_PER_SHEET);
     }
 
     #[test]
     fn what_came_and_went_is_in_no_size() {
-        let tally = WorkerTally::new();
+        let tally = WorkerTally::new(Arc::default());
         tally.count_linked(1, 61);
         tally.count_linked(1, 61);
         tally.count_unlinked(1, 58);

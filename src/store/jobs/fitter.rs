@@ -49,17 +49,18 @@ pub(super) fn is_needed(store: &Store, class: u8) -> bool {
 fn chunk_demand(store: &Store) -> ChunkDemand {
     let chunk_max = store.slabs.classes.chunk_max();
     let mut demand = ChunkDemand::new(chunk_max);
-    for tally in store.tallies().iter() {
-        for (bytes, count) in tally.sizes().filter(|(_, count)| *count != 0) {
-            if let Some(bytes) = u32::try_from(bytes).ok().filter(|bytes| *bytes <= chunk_max) {
-                demand.add_items(bytes, count);
-                continue;
-            }
-            demand.add_chains(count);
-            if let Some(bytes) = Layout::tail_bytes(chunk_max, bytes) {
-                demand.add_links(bytes, count);
-            }
+    let mut add = |bytes: u64, count| {
+        if let Some(bytes) = u32::try_from(bytes).ok().filter(|bytes| *bytes <= chunk_max) {
+            return demand.add_items(bytes, count);
         }
+        demand.add_chains(count);
+        if let Some(bytes) = Layout::tail_bytes(chunk_max, bytes) {
+            demand.add_links(bytes, count);
+        }
+    };
+    for tally in store.tallies().iter() {
+        tally.sizes().filter(|(_, count)| *count != 0).for_each(|(bytes, count)| add(bytes, count));
     }
+    store.large_sizes.for_each(add);
     demand
 }

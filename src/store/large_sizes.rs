@@ -1,0 +1,85 @@
+//! How many items there are of each length above [`SIZE_MAX`](super::statistics::SIZE_MAX), exactly.
+//!
+//! Shorter ones are counted by every thread for itself, in steps; so many steps for lengths up to a gibibyte would be more
+//! memory than they are worth, and such items are few: of each entry there is one at least, so there are never more entries
+//! than memory has mebibytes. One ordered map serves all threads. Its mutex is taken under a bucket's lock, and perhaps a
+//! hand's, by who links or unlinks such an item; who holds it takes no other.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Entries that are read at a time: who links and unlinks meanwhile does not wait for all.
+const ENTRIES_AT_A_TIME: usize = 1024;
+
+/// Counts by length in bytes.
+#[derive(Default)]
+pub(super) struct LargeSizes {
+    counts: Mutex<BTreeMap<u64, u64>>,
+}
+
+impl LargeSizes {
+    /// Enters an item that became visible. Its bucket is locked, so that nobody can have taken it away again.
+    pub(super) fn add(&self, bytes: u64) {
+        *self.locked().entry(bytes).or_default() += 1;
+    }
+
+    /// Enters an item that went.
+    pub(super) fn remove(&self, bytes: u64) {
+        let mut counts = self.locked();
+        let left = counts.get_mut(&bytes).and_then(|count| {
+            *count -= 1;
+            (*count > 0).then_some(*count)
+        });
+        if left.is_none() {
+            let was = counts.remove(&bytes);
+            debug_assert!(was.is_some(), "{bytes}: what goes has come");
+        }
+    }
+
+    /// Every length and its count, in order. Those that come and go meanwhile may be among them or not.
+    pub(super) fn for_each(&self, mut take: impl FnMut(u64, u64)) {
+        let mut from = 0;
+        loop {
+            let entries: Vec<(u64, u64)> =
+                self.locked().range(from..).take(ENTRIES_AT_A_TIME).map(|(bytes, count)| (*bytes, *count)).collect();
+            let Some((last, _)) = entries.last() else { return };
+            from = last + 1;
+            entries.into_iter().for_each(|(bytes, count)| take(bytes, count));
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ENTRIES_AT_A_TIME, LargeSizes};
+
+    fn all(sizes: &LargeSizes) -> Vec<(u64, u64)> {
+        let mut all = Vec::new();
+        sizes.for_each(|bytes, count| all.push((bytes, count)));
+        all
+    }
+
+    #[test]
+    fn a_length_is_there_as_long_as_an_item_of_it() {
+        let sizes = LargeSizes::default();
+        [5 << 20, 2 << 20, 5 << 20].into_iter().for_each(|bytes| sizes.add(bytes));
+        assert_eq!(all(&sizes), [(2 << 20, 1), (5 << 20, 2)]);
+        sizes.remove(5 << 20);
+        sizes.remove(2 << 20);
+        assert_eq!(all(&sizes), [(5 << 20, 1)]);
+        sizes.remove(5 << 20);
+        assert_eq!(all(&sizes), []);
+    }
+
+    #[test]
+    fn more_lengths_than_are_read_at_a_time_are_all_read_once() {
+        let sizes = LargeSizes::default();
+        let expected: Vec<(u64, u64)> = (0..=2 * ENTRIES_AT_A_TIME as u64).map(|number| (7 * number, 1)).collect();
+        expected.iter().rev().for_each(|(bytes, _)| sizes.add(*bytes));
+        assert_eq!(all(&sizes), expected);
+    }
+}
