@@ -114,9 +114,9 @@ fn whole_chunks(len: usize) -> u64 {
     1 + (len as u64 - (CHUNK_BYTES - 16 - 8 - 11)) / (CHUNK_BYTES - 16)
 }
 
-/// Fills a cache with values of these lengths by turns and stores one of `len` bytes. Returns how many items left for it,
-/// those included that left for pages which classes got beyond the limit for a while.
-fn evicted_for(limit_mib: u64, victim_lens: &[usize], pattern: &[u8], len: usize) -> u64 {
+/// Fills a cache with values of these lengths by turns and stores one of `len` bytes. Returns how many items left for it, and
+/// their bytes, those included that left for pages which classes got beyond the limit for a while.
+fn evicted_for(limit_mib: u64, victim_lens: &[usize], pattern: &[u8], len: usize) -> (u64, u64) {
     let mut rig = Rig::new(StoreConfig { value_len_max: 64 << 20, ..config(limit_mib) });
     // What moves pages then is that they are needed, not that a class has better use for them.
     rig.store.tune_moves(MoveTuning { level: 0, ..rig.store.move_tuning() });
@@ -124,7 +124,7 @@ fn evicted_for(limit_mib: u64, victim_lens: &[usize], pattern: &[u8], len: usize
     let mut numbers = 0..;
     while rig.report(StoreReport::General)["evictions"] == 0 {
         for victim_len in victim_lens {
-            for number in numbers.by_ref().take(1 + 100_000 / victim_len) {
+            for number in numbers.by_ref().take(1 + 1_000_000 / victim_len) {
                 set_patiently(&mut rig, &format!("key-{number:07}"), &pattern[..*victim_len]);
             }
         }
@@ -137,14 +137,15 @@ fn evicted_for(limit_mib: u64, victim_lens: &[usize], pattern: &[u8], len: usize
     let evicted = after["evictions"] - before["evictions"];
     assert!(rig.get("large-value").is_some_and(|found| found == pattern[..len]), "{len} bytes left for others");
     assert_eq!(after["curr_items"], before["curr_items"] + 1 - evicted);
-    evicted
+    let own_bytes = (len + 16 + 8 + "large-value".len()) as u64;
+    (evicted, before["bytes"] + own_bytes - after["bytes"])
 }
 
 #[test]
 fn a_set_of_many_mebibytes_among_small_items_moves_no_more_pages_than_it_needs_and_one() {
     let pattern = pattern(64 << 20);
     for len in LARGE {
-        let evicted_bytes = 440 * evicted_for(256, &[440 - 16 - "key-0000000".len()], &pattern, len);
+        let (_, evicted_bytes) = evicted_for(128, &[440 - 16 - "key-0000000".len()], &pattern, len);
         let needed_bytes = (whole_chunks(len) + 1) * CHUNK_BYTES;
         assert!(evicted_bytes <= needed_bytes + PAGE_BYTES, "{len} bytes: {evicted_bytes} left for {needed_bytes}");
     }
@@ -166,11 +167,24 @@ fn a_set_of_many_mebibytes_among_large_items_evicts_no_more_than_it_needs_and_a_
         (8 << 20, half),
         (8 << 20, two),
     ] {
-        let evicted = evicted_for(256, &[victim_len], &pattern, len);
+        let (evicted, _) = evicted_for(128, &[victim_len], &pattern, len);
         // The last one to leave may be longer than what was lacking. The short last links of others are of no use.
         let vacated = evicted.saturating_sub(1) * if victim_len == chunk { 1 } else { whole_chunks(victim_len) };
         let needed = whole_chunks(len) + 1;
         assert!(vacated < needed + CHUNKS_PER_PAGE, "{len} bytes among {victim_len}: {vacated} for {needed} chunks");
+    }
+}
+
+#[test]
+fn a_set_of_many_mebibytes_among_items_of_all_sizes_evicts_no_more_than_it_needs_and_a_page() {
+    let pattern = pattern(64 << 20);
+    let longest = LARGE[0];
+    for len in LARGE {
+        let (_, evicted_bytes) = evicted_for(128, &[413, 3000, 16_300, longest], &pattern, len);
+        let needed_bytes = (whole_chunks(len) + 1) * CHUNK_BYTES;
+        // The last one to leave may be longer than what was lacking.
+        let most = needed_bytes + PAGE_BYTES + longest as u64;
+        assert!(evicted_bytes < most, "{len} bytes: {evicted_bytes} left for {needed_bytes}");
     }
 }
 

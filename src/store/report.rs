@@ -193,6 +193,25 @@ impl Store {
         self.class_items(class) + self.class_sum(class, |counters| &counters.links_linked).saturating_sub(gone)
     }
 
+    /// The mean length of a class's items.
+    pub(super) fn mean_bytes(&self, class: u8) -> u64 {
+        let gone = self.class_sum(class, |counters| &counters.unlinked_bytes);
+        let bytes = self.class_sum(class, |counters| &counters.linked_bytes).saturating_sub(gone);
+        bytes.checked_div(self.class_items(class)).unwrap_or(0)
+    }
+
+    /// Bytes of the items that have something in a page of a class, if chains are of `chain_bytes` each: as many chains
+    /// as it has last links, and one at least if it is of the class that chains are cut into.
+    pub(super) fn bytes_per_page(&self, class: u8, pages: u32, chain_bytes: u64) -> u64 {
+        let chains = if class == self.slabs.classes.largest() {
+            1
+        } else {
+            let last_links = self.used_chunks(class).saturating_sub(self.class_items(class));
+            last_links.checked_div(u64::from(pages)).unwrap_or(0)
+        };
+        u64::from(PAGE_BYTES).max(chains.saturating_mul(chain_bytes))
+    }
+
     /// Where every byte of the pages is: the rows add up to `slab_bytes`, but for what moves while they are read.
     fn report_pages(&self, row: Row<'_>) {
         let [mut used_bytes, mut free_bytes, mut limbo_bytes, mut held_bytes, mut tail_bytes] = [0; 5];

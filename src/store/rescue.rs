@@ -170,16 +170,17 @@ impl WorkerStore {
     }
 
     /// A page of `class` that is little used, of a few that are looked at; not `spared`, unless there is no other.
-    pub(super) fn coldest_page(&mut self, class: u8, spared: u32) -> Option<u32> {
+    pub(super) fn coldest_page(&mut self, pin: &Pin, class: u8, spared: u32) -> Option<u32> {
         let slabs = &self.store.slabs;
-        let mut pages = [0; PAGES_WEIGHED];
+        let per_page = slabs.classes.per_page(class);
+        let mut pages = [0; PAGES_WEIGHED_MOST];
         let count = {
             let slab = slabs.lock(class);
             if let Some(unused) = slab.unused_page().filter(|page| *page != spared) {
                 return Some(unused);
             }
             let all = slab.pages();
-            let count = all.len().min(PAGES_WEIGHED);
+            let count = all.len().min(pages_weighed(per_page));
             // Evenly spaced, from another start each time.
             self.pages_weighed = self.pages_weighed.wrapping_add(1);
             let start = self.pages_weighed as usize;
@@ -188,28 +189,43 @@ impl WorkerStore {
             }
             count
         };
-        let per_page = slabs.classes.per_page(class);
-        pages[..count].iter().copied().min_by_key(|page| (*page == spared, self.weight(*page, per_page)))
+        pages[..count].iter().copied().min_by_key(|page| (*page == spared, self.weight(pin, *page, per_page)))
     }
 
     /// How much would be lost with a page: its items and their hits, as a sample of them tells.
-    fn weight(&self, page: u32, per_page: u32) -> u32 {
+    fn weight(&self, pin: &Pin, page: u32, per_page: u32) -> u32 {
         let step = (per_page / CHUNKS_WEIGHED).max(1);
-        let heads = (0..per_page.min(CHUNKS_WEIGHED)).map(|number| ChunkRef::new(page, number * step));
-        let words = heads.filter_map(|chunk| self.store.slabs.arena.try_head(chunk)).map(Word0::load);
-        words
-            .map(|word0| match word0.key_len() {
-                0 => u32::from(word0.is_link()),
-                _ if word0.is_linked() => 1 + 2 * u32::from(word0.freq()),
-                // Being filled, or on its way out: perhaps by a slow client, whom the page would have to wait for.
-                _ => WEIGHT_OF_HELD,
-            })
-            .sum()
+        let mut counted = None;
+        let weigh = |chunk: ChunkRef| {
+            let head = self.store.slabs.arena.try_head(chunk)?;
+            let word0 = Word0::load(head);
+            if word0.key_len() == 0 && !word0.is_link() {
+                return None;
+            }
+            let first = if word0.is_link() { header::chain_head(head)? } else { chunk };
+            // Mostly a chain's chunks lie side by side. It leaves as a whole, once.
+            if counted.replace(first) == Some(first) {
+                return None;
+            }
+            // Without one it is being filled, or on its way out: perhaps by a slow client, whom the page would have to wait for.
+            let Some(item) = ItemRef::sight(pin, &self.store.slabs, first) else { return Some(WEIGHT_OF_HELD) };
+            let chunks = 1 + item.value_len() / self.store.slabs.classes.chunk_max();
+            Some(chunks * (1 + 2 * u32::from(item.word0().freq())))
+        };
+        let chunks = (0..per_page.min(CHUNKS_WEIGHED)).map(|number| ChunkRef::new(page, number * step));
+        chunks.filter_map(weigh).fold(0, u32::saturating_add)
     }
 }
 
-/// Pages that are compared before one of them is emptied.
-const PAGES_WEIGHED: usize = 4;
+/// How many pages of so many chunks each are compared before one of them is emptied: more of those with few, among which a
+/// chain may lie that is longer than all that the others hold.
+fn pages_weighed(per_page: u32) -> usize {
+    let most = CHUNKS_WEIGHED * 4 / per_page.clamp(1, CHUNKS_WEIGHED);
+    PAGES_WEIGHED_MOST.min(most as usize)
+}
+
+/// So many at most.
+const PAGES_WEIGHED_MOST: usize = 16;
 /// What a chunk weighs that somebody holds.
 const WEIGHT_OF_HELD: u32 = 64;
 /// Chunks of each that are looked at.

@@ -22,7 +22,9 @@
 //! Pure: samples in, moves out. memcached compares the age of what classes evict instead, which moves memory to large,
 //! seldom asked values; what counts is hits per byte.
 
-use crate::memory::CLASS_MAX;
+use std::cmp::Reverse;
+
+use crate::memory::{CLASS_MAX, PAGE_BYTES};
 
 /// What a class looks like now.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +44,8 @@ pub(super) struct ClassSample {
     pub(super) vacated: u64,
     /// Chunks in a page.
     pub(super) per_page: u32,
+    /// Bytes of the items that leave with a page, those of chains that go on elsewhere included, about.
+    pub(super) bytes_lost: u64,
 }
 
 impl ClassSample {
@@ -235,12 +239,13 @@ impl Automove {
         let cost = |sample: &ClassSample| {
             let history = &self.classes[usize::from(sample.class)];
             let gradient = if sample.spare_pages > 0 { -1.0 } else { history.gradient };
-            // Of two that nobody misses, the one with more pages.
-            (gradient, -f64::from(sample.pages))
+            // Of two that nobody misses, the one that loses fewer bytes, by pages: a chain leaves as a whole, and may have been
+            // what the page was needed for. Then the one with more pages.
+            (gradient, sample.bytes_lost / u64::from(PAGE_BYTES), Reverse(sample.pages))
         };
         let cheapest = samples.iter().filter(may_give).min_by(|one, other| {
             let (one, other) = (cost(one), cost(other));
-            one.0.total_cmp(&other.0).then(one.1.total_cmp(&other.1))
+            one.0.total_cmp(&other.0).then((one.1, one.2).cmp(&(other.1, other.2)))
         })?;
         Some(cheapest.class)
     }
@@ -436,5 +441,17 @@ mod tests {
         assert_eq!(donor(&world, 10), None);
         world.samples[0].spare_pages = 1;
         assert_eq!(donor(&world, 1), Some(1), "a free page costs nothing");
+    }
+
+    #[test]
+    fn a_page_that_must_go_comes_from_a_class_without_long_chains_if_nobody_misses_either() {
+        let mut world = World::new(&[(10, 0), (60, 0), (20, 0)]);
+        world.samples[0].bytes_lost = 1_000_000;
+        world.samples[1].bytes_lost = 8_000_000;
+        world.samples[2].bytes_lost = 900_000;
+        world.observe(0.0);
+        let donor = |world: &World, least: u32| world.automove.cheapest_donor(&world.samples, |_| least);
+        assert_eq!(donor(&world, 1), Some(3), "about a page each: the one with more of them");
+        assert_eq!(donor(&world, 20), Some(2), "who must must");
     }
 }

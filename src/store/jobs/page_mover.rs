@@ -111,7 +111,7 @@ impl Job for PageMover {
     fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
         worker.is_movers = true;
         match std::mem::take(&mut self.state) {
-            State::Idle => self.choose(worker),
+            State::Idle => self.choose(worker, pin),
             State::Emptying(emptying) => self.empty(worker, pin, emptying),
             State::Leaving { page, to } => self.release(worker, page, to),
         }
@@ -120,35 +120,39 @@ impl Job for PageMover {
 
 impl PageMover {
     /// Finds something to do.
-    fn choose(&mut self, worker: &mut WorkerStore) -> Next {
+    fn choose(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
         let store = worker.store;
         store.page_moves.is_running.store(false, Ordering::Relaxed);
         if let Some(order) = store.page_moves.take_order() {
-            return self.obey(worker, order);
+            return self.obey(worker, pin, order);
         }
         // One per step: the kernel may take its time.
         if store.pages_beyond() > 0 && store.slabs.discard_ready_page() {
             return Next::Again;
         }
         if store.pages_beyond() > 0 {
-            return self.repay(worker);
+            return self.repay(worker, pin);
         }
         if let Some(class) = store.class_to_clear_out() {
             // Sizes may have come since that it serves.
-            return if is_needed(store, class) { Next::Again } else { self.begin(worker, class, Goal::ClearedOut) };
+            return if is_needed(store, class) {
+                Next::Again
+            } else {
+                self.begin(worker, pin, class, Goal::ClearedOut)
+            };
         }
         self.tick_if_due(worker);
         if let Some(Move { from, to }) = self.planned.pop_front() {
-            return self.begin(worker, from, Goal::Class(to));
+            return self.begin(worker, pin, from, Goal::Class(to));
         }
         self.rest(worker)
     }
 
     /// `slabs reassign`.
-    fn obey(&mut self, worker: &mut WorkerStore, order: Order) -> Next {
+    fn obey(&mut self, worker: &mut WorkerStore, pin: &Pin, order: Order) -> Next {
         if order.from != 0 {
             let to = if order.to == 0 { Goal::Pool } else { Goal::Ordered(order.to) };
-            return self.begin(worker, order.from, to);
+            return self.begin(worker, pin, order.from, to);
         }
         // Out of the pool: the class gets its page as any that grows.
         worker.store.slabs.lock(order.to).grow(0, true);
@@ -156,7 +160,7 @@ impl PageMover {
     }
 
     /// Takes a page from the class that loses least by it.
-    fn repay(&mut self, worker: &mut WorkerStore) -> Next {
+    fn repay(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
         let mut samples = samples(worker);
         samples.retain(|sample| !self.shunned.contains(&sample.class));
         if !worker.store.config.evictions {
@@ -170,7 +174,7 @@ impl PageMover {
             self.automove.cheapest_donor(&samples, |class| if class == starving { u32::MAX } else { 0 })
         });
         match donor {
-            Some(donor) => self.begin(worker, donor, Goal::Pool),
+            Some(donor) => self.begin(worker, pin, donor, Goal::Pool),
             None if self.shunned.is_empty() && worker.store.config.evictions => self.rest(worker),
             // Nobody rings when items are deleted.
             None if self.shunned.is_empty() => Next::Wait(Some(ROOM_LOOK)),
@@ -223,8 +227,8 @@ impl PageMover {
     }
 
     /// Closes a page of `from`.
-    fn begin(&mut self, worker: &mut WorkerStore, from: u8, to: Goal) -> Next {
-        let Some(page) = worker.coldest_page(from, self.given_up) else { return Next::Again };
+    fn begin(&mut self, worker: &mut WorkerStore, pin: &Pin, from: u8, to: Goal) -> Next {
+        let Some(page) = worker.coldest_page(pin, from, self.given_up) else { return Next::Again };
         let is_closed = worker.store.slabs.lock(from).close_page(page);
         if is_closed {
             worker.store.page_moves.is_running.store(true, Ordering::Relaxed);
@@ -364,6 +368,7 @@ fn empty_chunks(
 /// All classes that have pages, as they are now.
 fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
     let store = worker.store;
+    let chain_bytes = store.mean_bytes(store.slabs.classes.largest());
     let sample = |class| {
         let slab = store.slabs.lock(class);
         let usage = slab.usage();
@@ -380,6 +385,7 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
             gained: 0,
             vacated: tally.vacated.load(Ordering::Relaxed),
             per_page,
+            bytes_lost: store.bytes_per_page(class, usage.pages, chain_bytes),
         }
     };
     store.slabs.classes.ids().map(sample).filter(|sample| sample.pages > 0).collect()

@@ -455,3 +455,29 @@ fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_lon
     assert_eq!(pages(&rig, rare), 1, "a page that it has just got is not one that nobody uses");
     assert!(rig.set("rare", 3000).is_ok());
 }
+
+#[test]
+fn a_page_of_short_items_goes_before_one_of_a_long_chain() {
+    let mut rig = Rig::new(32, true);
+    let (large, small) = (rig.class(16_300), rig.class(100));
+    rig.set("small", 100).unwrap();
+    rig.set("chain", 2 << 20).unwrap();
+    let mut number = 0;
+    while rig.store.slabs.has_page(rig.store.side_bytes()) {
+        rig.set(&format!("one-{number}"), 16_300).unwrap();
+        number += 1;
+    }
+    let chain_len = |rig: &mut Rig| {
+        let key = rig.hashed("chain");
+        let (participant, worker) = &mut rig.client;
+        let pin = participant.pin();
+        worker.peek_len(&pin, key)
+    };
+    assert_eq!(rig.store.evictions(), 0);
+    for moved in 1..=8 {
+        assert_eq!(rig.store.reassign(Some(large), small), Reassign::Started);
+        rig.run();
+        assert_eq!((rig.moved(), chain_len(&mut rig)), (moved, Some(2 << 20)));
+    }
+    assert!((7 * 64..=8 * 64).contains(&rig.store.evictions()), "{} of 8 pages", rig.store.evictions());
+}
