@@ -11,8 +11,8 @@
 //! ```
 //!
 //! So a value of another item, a torn one (the beginning of one store, the end of another) and a truncated one are found:
-//! every byte is compared with what number, stamp and length say. A value of fewer than 24 bytes is the beginning of such
-//! a value with stamp 0.
+//! every byte is compared with what number, stamp and length say, and the length with the item's. A value of fewer than 24
+//! bytes is the beginning of such a value with stamp 0.
 //!
 //! ```text
 //! extended   [nnnnnnnn]*   value   (nnnnnnnn)*       what prepend and append put there: pieces of 10 bytes, the number in
@@ -243,6 +243,10 @@ impl Items {
         if id.is_counter() {
             return is_counter_value(value);
         }
+        // The check seals the length only where there is room for all of it.
+        if value.len() != self.value_len(id) {
+            return false;
+        }
         if value.len() < HEAD_BYTES {
             return value == &head(id, 0, value.len()).0[..value.len()];
         }
@@ -273,18 +277,19 @@ impl Items {
             return format!("counter {} is {shown}", id.number());
         }
         let claim = (value.len() >= HEAD_BYTES).then(|| ItemId(from_letters(&value[8..16])));
-        match claim {
-            Some(other) if other != id && self.is_value(other, value) => {
-                format!("item {} came with the value of item {}", id.number(), other.number())
-            }
-            Some(same) if same == id && value.len() != wanted => {
-                format!("the value of item {} has {} bytes instead of {wanted}", id.number(), value.len())
-            }
-            Some(same) if same == id => {
-                format!("the value of item {} is torn: parts of it are not of one store", id.number())
-            }
-            _ => format!("the value of item {} ({} bytes) is not one of ours: {shown}", id.number(), value.len()),
+        if let Some(other) = claim
+            && other != id
+            && self.is_value(other, value)
+        {
+            return format!("item {} came with the value of item {}", id.number(), other.number());
         }
+        if claim.is_none_or(|claimed| claimed == id) && value.len() != wanted {
+            return format!("the value of item {} has {} bytes instead of {wanted}", id.number(), value.len());
+        }
+        if claim == Some(id) {
+            return format!("the value of item {} is torn: parts of it are not of one store", id.number());
+        }
+        format!("the value of item {} ({} bytes) is not one of ours: {shown}", id.number(), value.len())
     }
 
     /// Seconds to live, 0 for ever.
@@ -485,10 +490,22 @@ mod tests {
     fn a_truncated_value_is_found_out() {
         let items = items(SizePlan::Fixed(100));
         let whole = value(&items, 42, 7);
-        for len in 1..100 {
+        for len in 0..100 {
             assert!(!items.is_value(ItemId::item(42), &whole[..len]), "{len}");
         }
         assert_eq!(items.flaw(ItemId::item(42), &whole[..99]), "the value of item 42 has 99 bytes instead of 100");
+        assert_eq!(items.flaw(ItemId::item(42), b""), "the value of item 42 has 0 bytes instead of 100");
+    }
+
+    #[test]
+    fn a_value_of_any_length_but_the_items_is_found_out() {
+        for wanted in 0..100 {
+            let wanted_items = items(SizePlan::Fixed(wanted));
+            for len in (0..100).filter(|len| *len != wanted) {
+                let other = value(&items(SizePlan::Fixed(len)), 42, 7);
+                assert!(!wanted_items.is_value(ItemId::item(42), &other), "{len} instead of {wanted}");
+            }
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(super) enum Lie {
     Swapped,
     /// The value is shorter than it was, and so is the length that is told.
     Truncated,
+    /// The value has no bytes, and so says the length that is told.
+    Empty,
     /// The value is shorter than the length that is told.
     CutOff,
     /// The beginning is of the last store, the end of the one before.
@@ -106,6 +108,10 @@ fn answer(lie: Lie, key: &str, store: &Store) -> Vec<u8> {
         (Lie::Truncated, _) => {
             told -= 1;
             value.truncate(told);
+        }
+        (Lie::Empty, _) => {
+            told = 0;
+            value.clear();
         }
         (Lie::CutOff, _) => value.truncate(told - 1),
         (Lie::Torn, _) => value.splice(told / 2.., own[0][told / 2..].iter().copied()).for_each(drop),

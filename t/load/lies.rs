@@ -37,6 +37,7 @@ fn every_lie_is_found_out_and_told_in_words() {
     for (lie, word) in [
         (Lie::Swapped, "came with the value of item"),
         (Lie::Truncated, "has 99 bytes instead of 100"),
+        (Lie::Empty, "has 0 bytes instead of 100"),
         (Lie::CutOff, "a value of 100 bytes is followed by"),
         (Lie::Torn, "is torn"),
         (Lie::OtherItem, "which was not asked for"),
