@@ -15,7 +15,9 @@ pub(super) struct Chooser {
     random: Random,
     /// Kinds with the upper ends of their shares of all 32-bit numbers.
     ops: Vec<(Op, u64)>,
+    /// Keys of each part.
     count: u64,
+    parts: u64,
     counters: u64,
     popularity: Rule,
     /// Share of all 32-bit numbers.
@@ -36,7 +38,8 @@ impl Chooser {
     /// # Errors
     /// Shares that cannot be.
     pub(super) fn new(plan: &Plan, thread: usize) -> io::Result<Self> {
-        let count = plan.keys.count;
+        let parts = plan.key_parts() as u64;
+        let count = (plan.keys.count / parts).max(1);
         let popularity = match plan.keys.popularity {
             Popularity::Uniform => Rule::Uniform,
             Popularity::Zipf(alpha) if (0.0..=10.0).contains(&alpha) => {
@@ -52,10 +55,11 @@ impl Chooser {
             random: Random::with_seed(plan.seed ^ (thread as u64 + 1) << 32),
             ops: shares(plan)?,
             count,
+            parts,
             counters: counters(plan),
             popularity,
             fresh: share("fresh keys", plan.keys.fresh)?,
-            next_fresh: count + thread as u64,
+            next_fresh: plan.keys.count + thread as u64,
             fresh_step: plan.threads as u64,
         })
     }
@@ -70,8 +74,9 @@ impl Chooser {
         found.map_or(Op::Get, |(op, _)| *op)
     }
 
+    /// An item of part `part`, or a counter, or one that nobody has named before.
     #[inline]
-    pub(super) fn item(&mut self, op: Op) -> ItemId {
+    pub(super) fn item(&mut self, op: Op, part: u64) -> ItemId {
         if op.counts() {
             return ItemId::counter(self.random.below(self.counters));
         }
@@ -80,7 +85,7 @@ impl Chooser {
             self.next_fresh += self.fresh_step;
             return ItemId::item(number);
         }
-        ItemId::item(match &self.popularity {
+        let of_part = match &self.popularity {
             Rule::Uniform => self.random.below(self.count),
             Rule::Zipf { zipf, spread } => zipf.rank(&mut self.random) * spread % self.count,
             Rule::HotSet { requests, hot, spread } => {
@@ -88,7 +93,8 @@ impl Chooser {
                 let rank = if is_hot { self.random.below(*hot) } else { hot + self.random.below(self.count - hot) };
                 rank * spread % self.count
             }
-        })
+        };
+        ItemId::item(of_part * self.parts + part)
     }
 }
 
@@ -136,7 +142,7 @@ fn shares(plan: &Plan) -> io::Result<Vec<(Op, u64)>> {
 mod tests {
     use super::{Chooser, spread};
     use crate::load::op::Op;
-    use crate::load::plan::{KeyPlan, Mix, Plan, Popularity};
+    use crate::load::plan::{KeyPlan, Mix, Plan, Popularity, Sharing};
 
     #[test]
     fn a_spread_visits_every_number() {
@@ -162,7 +168,7 @@ mod tests {
         let mut chooser = Chooser::new(&plan, 0).unwrap();
         let mut counts = std::collections::HashMap::new();
         for _ in 0..100_000 {
-            *counts.entry(chooser.item(Op::Get).opaque()).or_insert(0u32) += 1;
+            *counts.entry(chooser.item(Op::Get, 0).opaque()).or_insert(0u32) += 1;
         }
         let mut counts: Vec<u32> = counts.into_values().collect();
         counts.sort_unstable();
@@ -172,11 +178,26 @@ mod tests {
     }
 
     #[test]
+    fn parts_do_not_meet_and_have_a_popularity_each() {
+        let popularity = Popularity::HotSet { requests: 0.9, keys: 0.01 };
+        let keys = KeyPlan { count: 1003, popularity, sharing: Sharing::Private, ..Plan::default().keys };
+        let mut chooser = Chooser::new(&Plan { connections: 10, keys, ..Plan::default() }, 0).unwrap();
+        for part in 0..10 {
+            let mut counts = std::collections::HashMap::new();
+            for _ in 0..1000 {
+                *counts.entry(chooser.item(Op::Get, part).number()).or_insert(0) += 1;
+            }
+            assert!(counts.keys().all(|number| u64::from(*number) % 10 == part), "part {part}");
+            assert!(counts.values().any(|count| *count > 850), "part {part}: {counts:?}");
+        }
+    }
+
+    #[test]
     fn fresh_keys_of_two_threads_do_not_meet() {
         let keys = KeyPlan { count: 10, fresh: 1.0, ..Plan::default().keys };
         let plan = Plan { keys, threads: 2, ..Plan::default() };
         let mut choosers = [0, 1].map(|thread| Chooser::new(&plan, thread).unwrap());
-        let mut numbers: Vec<u32> = (0..100).map(|at| choosers[at % 2].item(Op::Set).opaque()).collect();
+        let mut numbers: Vec<u32> = (0..100).map(|at| choosers[at % 2].item(Op::Set, 0).opaque()).collect();
         numbers.sort_unstable();
         assert!(numbers.into_iter().eq(10..110));
     }

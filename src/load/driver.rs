@@ -22,11 +22,12 @@ use super::chooser::{Chooser, counters};
 use super::closed_loop::Rule;
 use super::connection::{Connection, End, State};
 use super::items::{ItemId, Items};
+use super::ledger::Ledger;
 use super::live::{Live, Told};
 use super::op::Op;
 use super::open_loop::Schedule;
 use super::outcome::Outcome;
-use super::plan::{Plan, Target};
+use super::plan::{Plan, Sharing, Target};
 use super::window::Window;
 use super::wire::{Request, Speech};
 
@@ -61,8 +62,10 @@ pub(super) struct Driver {
     /// Requests while they are written.
     batch: Vec<u8>,
     ids: Vec<ItemId>,
-    /// The next number of a fill, items first, then counters.
-    fill_next: u64,
+    /// The next number of a fill, items first, then counters: one for all connections, or where keys are private one for
+    /// each of them.
+    fill_next: Vec<u64>,
+    ledger: Ledger,
 }
 
 /// What lasts for one window.
@@ -103,7 +106,8 @@ impl Driver {
             buffer: vec![0; BUFFER_BYTES],
             batch: Vec::new(),
             ids: Vec::new(),
-            fill_next: 0,
+            fill_next: Vec::new(),
+            ledger: Ledger::new(plan, thread),
         };
         for index in (thread..plan.connections).step_by(plan.threads) {
             let mut connection = Connection::open(target)?;
@@ -140,11 +144,12 @@ impl Driver {
         let start_ns = self.clock.real_ns();
         let events = Events::with_capacity(EVENTS);
         let kinds = if matches!(task, Task::Fill) { Vec::new() } else { self.plan.mix.kinds() };
-        let window = Window::new(start_ns, &kinds);
+        let mut window = Window::new(start_ns, &kinds);
+        window.ledger = mem::take(&mut self.ledger);
         let mut turns = Turns { events, window, live, told: Told::default(), idle_ns: 0, idle_since: None };
         let done = self.prepare().and_then(|()| match task {
             Task::Fill => {
-                self.fill_next = self.thread as u64;
+                self.fill_next = self.fill_starts();
                 self.closed(&mut turns, Rule::fill())
             }
             Task::Closed { time, ramp } => self.closed(&mut turns, Rule::for_time(start_ns, time, ramp)),
@@ -154,6 +159,7 @@ impl Driver {
         });
         let elapsed_ns = (self.clock.real_ns() - start_ns).max(1);
         let idle_ns = turns.idle_ns + turns.idle_since.map_or(0, |since| self.clock.real_ns() - since);
+        self.ledger = mem::take(&mut turns.window.ledger);
         let mut outcome = turns.window.close();
         outcome.elapsed = Duration::from_nanos(elapsed_ns);
         outcome.busy_share = 1.0 - (idle_ns as f64 / elapsed_ns as f64).min(1.0);
@@ -226,8 +232,9 @@ impl Driver {
         let op = self.chooser.op();
         self.ids.clear();
         let keys = if op.takes_keys() { self.plan.keys_per_get } else { 1 };
+        let part = self.part(index);
         for _ in 0..keys {
-            self.ids.push(self.chooser.item(op));
+            self.ids.push(self.chooser.item(op, part));
         }
         let quiet = self.plan.noreply && self.speech.can_be_quiet(op);
         let request = Request { op, ids: &self.ids, unique: None, quiet, due_ns };
@@ -247,14 +254,35 @@ impl Driver {
         are_some
     }
 
+    /// The part of the keys that a connection names.
+    #[inline]
+    fn part(&self, index: usize) -> u64 {
+        match self.plan.keys.sharing {
+            Sharing::Shared => 0,
+            Sharing::Private => (self.thread + index * self.plan.threads) as u64,
+        }
+    }
+
+    /// The first number of a fill.
+    fn fill_starts(&self) -> Vec<u64> {
+        match self.plan.keys.sharing {
+            Sharing::Shared => vec![self.thread as u64],
+            Sharing::Private => (0..self.connections.len()).map(|index| self.part(index)).collect(),
+        }
+    }
+
     /// Appends the next store of a fill to the batch. False: all are stored.
     pub(super) fn push_fill(&mut self, index: usize, due_ns: u64) -> bool {
-        let number = self.fill_next;
+        let (place, step) = match self.plan.keys.sharing {
+            Sharing::Shared => (0, self.plan.threads),
+            Sharing::Private => (index, self.plan.connections),
+        };
+        let number = self.fill_next[place];
         let count = self.plan.keys.count;
         if number >= count + counters(&self.plan) {
             return false;
         }
-        self.fill_next += self.plan.threads as u64;
+        self.fill_next[place] += step as u64;
         let id = if number < count { ItemId::item(number) } else { ItemId::counter(number - count) };
         let request = Request { op: Op::Set, ids: &[id], unique: None, quiet: false, due_ns };
         self.speech.push_request(&mut self.batch, &mut self.connections[index].queue, request);

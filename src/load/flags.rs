@@ -90,6 +90,13 @@ pub(super) const FLAGS: &[Flag] = &[
     flag(
         NAMED,
         "",
+        "private-keys",
+        None,
+        "each connection names keys of its own, and a value older than its last store that was acknowledged is wrong",
+    ),
+    flag(
+        NAMED,
+        "",
         "twitter",
         Some("FILE:ROW"),
         "sizes, mix, times to live and popularity of a row of Twitter's cluster table; other flags change them",

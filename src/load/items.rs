@@ -22,7 +22,7 @@
 use std::io;
 
 use super::op::{Op, Shape};
-use super::plan::{KeyPlan, Plan, SizePlan, TtlPlan, invalid};
+use super::plan::{KeyPlan, Plan, Sharing, SizePlan, TtlPlan, invalid};
 use super::random::{Random, bits_for, etc, unit_for, whole};
 use super::sizes;
 
@@ -53,8 +53,9 @@ impl ItemId {
         self.0 & Self::COUNTER != 0
     }
 
+    /// The number alone.
     #[inline]
-    fn number(self) -> u32 {
+    pub(super) fn number(self) -> u32 {
         self.0 & !Self::COUNTER
     }
 
@@ -159,6 +160,11 @@ impl Items {
         let (_, longest) = self.values.bounds();
         if longest > VALUE_LEN_MAX {
             return Err(invalid(format!("values of {longest} bytes: at most {VALUE_LEN_MAX}")));
+        }
+        if keys.sharing == Sharing::Private && (longest as usize) < HEAD_BYTES {
+            return Err(invalid(format!(
+                "--private-keys: values of {longest} bytes have no stamp, which takes {HEAD_BYTES}"
+            )));
         }
         if keys.count == 0 || keys.count > ItemId::END {
             return Err(invalid(format!("{} keys are outside 1..={}", keys.count, ItemId::END)));
@@ -265,6 +271,18 @@ impl Items {
             body = rest;
         }
         true
+    }
+
+    /// The stamp of a value that is this item's; None: it has no room for one.
+    pub(super) fn stamp(&self, id: ItemId, value: &[u8]) -> Option<u32> {
+        let value = if self.are_extended { without_pieces(id, value) } else { value };
+        (!id.is_counter() && value.len() >= HEAD_BYTES).then(|| from_letters(&value[16..HEAD_BYTES]))
+    }
+
+    /// What is wrong with a value that was this item's.
+    #[cold]
+    pub(super) fn staleness(&self, id: ItemId) -> String {
+        format!("the value of item {} is stale: it is older than what was acknowledged last", id.number())
     }
 
     /// What is wrong with a value that is not this item's.

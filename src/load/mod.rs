@@ -7,6 +7,7 @@
 //!                 ├─ op                 the table of kinds
 //!                 ├─ wire               its bytes in three protocols, and what its answer must be
 //!                 ├─ items              keys and values of a number (sizes: lengths from a file)
+//!                 ├─ ledger              what was acknowledged last, of keys that a connection has to itself
 //!                 ╰─ connection, window, live        bytes, counts, and what others see of them
 //! tool       the program around it: order (the command line, by the table in flags), report, exit codes
 //! twitter    rows of a table of real loads
@@ -34,6 +35,7 @@ pub mod floor;
 pub mod host;
 mod items;
 mod json;
+mod ledger;
 mod live;
 mod op;
 mod open_loop;
@@ -54,5 +56,5 @@ mod wire;
 pub use live::{Live, Phase};
 pub use op::{Op, Shape};
 pub use outcome::{BUSY_SHARE_MAX, Kind, NOTES_MAX, Outcome};
-pub use plan::{KeyPlan, Mix, Pacing, Plan, Popularity, SizePlan, Target, TtlPlan, Waiting, Wire};
+pub use plan::{KeyPlan, Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TtlPlan, Waiting, Wire};
 pub use session::Session;

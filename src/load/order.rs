@@ -11,7 +11,7 @@ use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 use super::flags::{FLAGS, Flag, MODES, help};
 use super::op::Op;
-use super::plan::{Mix, Pacing, Plan, Popularity, SizePlan, Target, TtlPlan, Waiting, Wire};
+use super::plan::{Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TtlPlan, Waiting, Wire};
 use super::twitter::Cluster;
 
 /// What `larder-bench` is asked for.
@@ -207,6 +207,9 @@ fn plan(given: &Given) -> Result<Plan, String> {
     set(&mut plan.keys.popularity, given.text("hot").map(|text| hot(&text)).transpose()?);
     set(&mut plan.pacing, given.number("rate", 0.001, 1e9)?.map(|per_second| Pacing::Open { per_second }));
     plan.noreply = given.has("noreply");
+    if given.has("private-keys") {
+        plan.keys.sharing = Sharing::Private;
+    }
     if given.has("sleep") {
         plan.waiting = Waiting::Sleep;
     }

@@ -119,6 +119,15 @@ pub enum SizePlan {
     KvcacheReg(PathBuf),
 }
 
+/// Which connections name a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// All of them.
+    Shared,
+    /// One, which remembers what was acknowledged last and accepts no older value. Each has an equal part of the keys.
+    Private,
+}
+
 /// The keys there are, and how one is chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyPlan {
@@ -132,6 +141,8 @@ pub struct KeyPlan {
     pub popularity: Popularity,
     /// Share of the requests that name a key nobody has named before.
     pub fresh: f64,
+    /// Which connections name it.
+    pub sharing: Sharing,
 }
 
 /// Seconds to live.
@@ -181,6 +192,16 @@ pub struct Plan {
     pub seed: u64,
 }
 
+impl Plan {
+    /// Parts that the keys are divided into, each named by other connections than the rest.
+    pub(super) fn key_parts(&self) -> usize {
+        match self.keys.sharing {
+            Sharing::Shared => 1,
+            Sharing::Private => self.connections,
+        }
+    }
+}
+
 impl Default for Plan {
     fn default() -> Self {
         Self {
@@ -201,6 +222,7 @@ impl Default for Plan {
                 prefix: "bench:".to_string(),
                 popularity: Popularity::Uniform,
                 fresh: 0.0,
+                sharing: Sharing::Shared,
             },
             values: SizePlan::Fixed(100),
             ttl: TtlPlan::Never,

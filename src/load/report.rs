@@ -9,7 +9,7 @@ use super::figures::grouped;
 use super::json::{number, quoted};
 use super::op::Op;
 use super::outcome::Outcome;
-use super::plan::{Pacing, Plan, Popularity, SizePlan, TtlPlan, Waiting, Wire};
+use super::plan::{Pacing, Plan, Popularity, Sharing, SizePlan, TtlPlan, Waiting, Wire};
 
 /// A load and what came of it.
 pub(super) struct Report<'a> {
@@ -173,9 +173,10 @@ fn describe_asked(plan: &Plan) -> String {
         TtlPlan::Fixed(seconds) => format!(", {seconds} s to live"),
         TtlPlan::Mix(_) => ", times to live of a mix".to_string(),
     };
+    let private = if plan.keys.sharing == Sharing::Private { ", each connection its own" } else { "" };
     let count = grouped(plan.keys.count);
     let (key, value) = (size(&plan.keys.length), size(&plan.values));
-    format!("{}{keys}{noreply}, {count} keys of {key}, values of {value}{popularity}{ttl}", mix(plan))
+    format!("{}{keys}{noreply}, {count} keys of {key}, values of {value}{popularity}{private}{ttl}", mix(plan))
 }
 
 fn describe_sent(plan: &Plan) -> String {

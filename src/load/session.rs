@@ -11,7 +11,7 @@ use super::driver::{Driver, Task};
 use super::live::Live;
 use super::op::Shape;
 use super::outcome::Outcome;
-use super::plan::{Pacing, Plan, Target, invalid};
+use super::plan::{Pacing, Plan, Sharing, Target, invalid};
 
 /// Connections to one server, and what is asked on them.
 pub struct Session {
@@ -119,6 +119,14 @@ fn check(plan: &Plan) -> io::Result<()> {
     in_range("keys of a get", u64::from(plan.keys_per_get), u64::from(KEYS_PER_GET_MAX))?;
     if plan.connections < plan.threads {
         return wrong(format!("{} connections for {} threads: each needs one", plan.connections, plan.threads));
+    }
+    if plan.keys.sharing == Sharing::Private {
+        if plan.keys.count < plan.connections as u64 {
+            return wrong(format!("--private-keys: {} keys for {} connections", plan.keys.count, plan.connections));
+        }
+        if plan.noreply {
+            return wrong("--private-keys and --noreply: a store without a reply is not acknowledged".to_string());
+        }
     }
     if let Pacing::Open { per_second } = plan.pacing {
         if !(0.001..=1e9).contains(&per_second) {

@@ -6,6 +6,7 @@ use std::mem;
 use hdrhistogram::Histogram;
 
 use super::items::{ItemId, Items};
+use super::ledger::Ledger;
 use super::op::Op;
 use super::outcome::{NOTES_MAX, Outcome};
 
@@ -15,6 +16,8 @@ pub(super) struct Asked {
     /// When its latency starts, in nanoseconds of the driver's clock.
     pub(super) due_ns: u64,
     pub(super) id: ItemId,
+    /// Of a change, its own; of anything else, the newest that was given away before it was sent.
+    pub(super) stamp: u32,
     pub(super) what: What,
 }
 
@@ -75,6 +78,8 @@ pub(super) struct Window {
     has_kinds: bool,
     /// Items whose uniques the gets of a cas told since somebody took them.
     pub(super) told: Vec<(ItemId, u64)>,
+    /// Outlives the window: its thread lends it.
+    pub(super) ledger: Ledger,
 }
 
 impl Window {
@@ -82,7 +87,8 @@ impl Window {
         let outcome = Outcome::of_kinds(kinds);
         let has_kinds = !outcome.kinds.is_empty();
         let same_due_by_kind = [0; Op::COUNT];
-        Self { outcome, now_ns, same_due_ns: 0, same_due: 0, same_due_by_kind, has_kinds, told: Vec::new() }
+        let (told, ledger) = (Vec::new(), Ledger::default());
+        Self { outcome, now_ns, same_due_ns: 0, same_due: 0, same_due_by_kind, has_kinds, told, ledger }
     }
 
     /// The request that this was the last answer to is done.
@@ -145,13 +151,18 @@ impl Window {
     #[inline]
     pub(super) fn value(&mut self, items: &Items, asked: &Asked, value: &[u8], unique: u64) {
         self.outcome.keys += 1;
-        if items.is_value(asked.id, value) {
+        if !items.is_value(asked.id, value) {
+            self.fault(items.flaw(asked.id, value));
+        } else if self.ledger.is_kept()
+            && let Some(stamp) = items.stamp(asked.id, value)
+            && self.ledger.is_stale(asked, stamp)
+        {
+            self.fault(items.staleness(asked.id));
+        } else {
             self.outcome.hits += 1;
             if asked.what == What::LastValue(Op::Cas) {
                 self.told.push((asked.id, unique));
             }
-        } else {
-            self.fault(items.flaw(asked.id, value));
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) enum Lie {
     CutOff,
     /// The beginning is of the last store, the end of the one before.
     Torn,
+    /// The value is the first that was stored.
+    Stale,
     /// Key and value are another's.
     OtherItem,
     /// One bit is wrong.
@@ -115,6 +117,7 @@ fn answer(lie: Lie, key: &str, store: &Store) -> Vec<u8> {
         }
         (Lie::CutOff, _) => value.truncate(told - 1),
         (Lie::Torn, _) => value.splice(told / 2.., own[0][told / 2..].iter().copied()).for_each(drop),
+        (Lie::Stale, _) => value.clone_from(&own[0]),
         (Lie::Rotten, _) => value[told - 1] ^= 1,
         _ => {}
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::load::{KeyPlan, Mix, Op, Outcome, Pacing, Plan, Session, Target, Waiting};
+use larder::load::{KeyPlan, Mix, Op, Outcome, Pacing, Plan, Session, Sharing, Target, Waiting};
 
 use super::liar::{Lie, start};
 
@@ -52,6 +52,19 @@ fn every_lie_is_found_out_and_told_in_words() {
         assert_eq!(outcome.hits, hits, "{lie:?}: {:?}", outcome.notes);
         assert!(outcome.notes.iter().any(|note| note.contains(word)), "{lie:?}: {:?}", outcome.notes);
     }
+}
+
+#[test]
+fn a_value_that_was_replaced_is_stale_where_keys_are_private() {
+    let keys = KeyPlan { sharing: Sharing::Private, ..plan().keys };
+    let plan = Plan { keys, ..plan() };
+    let outcome = faults_of(Lie::Stale, &plan);
+    assert!(outcome.faults > 0);
+    assert_eq!(outcome.hits, 0, "{:?}", outcome.notes);
+    assert!(outcome.notes.iter().all(|note| note.contains("is stale")), "{:?}", outcome.notes);
+    let outcome = faults_of(Lie::None, &plan);
+    assert_eq!(outcome.faults, 0, "{:?}", outcome.notes);
+    assert!(outcome.hits > 0);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use larder::load::{KeyPlan, Mix, Op, Outcome, Pacing, Plan, Popularity, Session, SizePlan, Target, TtlPlan, Waiting};
+use larder::load::{
+    KeyPlan, Mix, Op, Outcome, Pacing, Plan, Popularity, Session, Sharing, SizePlan, Target, TtlPlan, Waiting,
+};
 
 use crate::support::{Server, wait_until};
 
@@ -99,6 +101,23 @@ fn every_kind_of_request_is_answered_as_it_must_be() {
 }
 
 #[test]
+fn keys_that_connections_have_to_themselves_are_all_stored_and_none_is_stale() {
+    let mix = Mix(Op::ALL.into_iter().map(|op| (op, 1.0)).collect());
+    let keys = KeyPlan { sharing: Sharing::Private, fresh: 0.1, ..plan().keys };
+    let plan = Plan { pipeline: 20, threads: 2, mix, keys, ..plan() };
+    let server = Server::start(&[]);
+    let mut session = open(&plan, &server);
+    let filled = session.fill().expect("the server answers");
+    // As many counters as keys.
+    assert_eq!((filled.stored, filled.faults), (2 * KEYS, 0), "{:?}", filled.notes);
+    for _ in 0..2 {
+        let outcome = session.run(WINDOW).expect("the server answers");
+        faultless(&outcome);
+        assert!(outcome.hits > 0 && outcome.stored > 0 && outcome.changed > 0, "{outcome:?}");
+    }
+}
+
+#[test]
 fn a_cas_is_a_gets_and_a_store_with_its_unique() {
     for pipeline in [1, 10] {
         let (server, outcome) = run(&Plan { pipeline, mix: Mix::only(Op::Cas), ..plan() }, &[]);
@@ -176,7 +195,7 @@ fn large_values_come_back_whole() {
 #[test]
 fn popularity_and_lengths_of_every_kind_are_served() {
     for popularity in [Popularity::Zipf(0.99), Popularity::HotSet { requests: 0.9, keys: 0.1 }] {
-        let keys = KeyPlan { count: KEYS, length: SizePlan::Etc, prefix: String::new(), popularity, fresh: 0.0 };
+        let keys = KeyPlan { length: SizePlan::Etc, prefix: String::new(), popularity, ..plan().keys };
         let (_, outcome) = run(&Plan { pipeline: 10, keys, values: SizePlan::Etc, threads: 2, ..plan() }, &[]);
         assert_eq!(outcome.hits, outcome.requests);
     }

@@ -171,6 +171,12 @@ fn a_wrong_command_line_is_exit_code_64_and_a_line() {
              cas, delete, incr, decr, touch\n",
         ),
         ("-x get=x", "larder-bench: -x, --mix: \"get=x\": the share is no number from 0 on\n"),
+        ("--private-keys -n 10 -c 20", "larder-bench: --private-keys: 10 keys for 20 connections\n"),
+        (
+            "--private-keys --noreply",
+            "larder-bench: --private-keys and --noreply: a store without a reply is not acknowledged\n",
+        ),
+        ("--private-keys -v 23", "larder-bench: --private-keys: values of 23 bytes have no stamp, which takes 24\n"),
         ("--hot 90:1", "larder-bench: --hot: \"90:1\" is not two shares of 1, like 0.9:0.01\n"),
         ("-x get=0", "larder-bench: -x, --mix: \"get=0\" has no request in it\n"),
         ("-v kvcache:/nowhere", "larder-bench: /nowhere: No such file or directory\n"),

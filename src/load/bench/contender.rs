@@ -9,7 +9,7 @@ use super::super::contest::Place;
 use super::super::host::{CpuTime, Resident, pause};
 use super::super::op::Op;
 use super::super::outcome::Outcome;
-use super::super::plan::{KeyPlan, Mix, Plan, SizePlan, Target};
+use super::super::plan::{KeyPlan, Mix, Plan, Sharing, SizePlan, Target};
 use super::super::server::{Server, ServerCommand};
 use super::super::session::Session;
 
@@ -62,6 +62,8 @@ impl Contender {
         let mut plan = plan.clone();
         if self.is_floor {
             plan.keys.count = 1;
+            // Its one item is everybody's.
+            plan.keys.sharing = Sharing::Shared;
         }
         let wanted = (plan.keys.clone(), plan.values.clone());
         if !self.filled.contains(&wanted) {

@@ -22,7 +22,7 @@ pub(super) struct Speech {
     wire: Wire,
     /// Whether some requests ask for no answer.
     noreply: bool,
-    /// The next store's stamp.
+    /// The last change's stamp.
     stamp: u32,
 }
 
@@ -57,21 +57,22 @@ impl Speech {
     #[inline]
     pub(super) fn push_request(&mut self, out: &mut Vec<u8>, queue: &mut Queue, request: Request<'_>) {
         let spoken = request.spoken();
-        if spoken.stores() {
-            self.stamp = self.stamp.wrapping_add(1);
+        if spoken.stores() || spoken.shape() == Shape::Remove {
+            // 0 is the stamp of values that have no room for one.
+            self.stamp = self.stamp.wrapping_add(1).max(1);
         }
         match self.wire {
             Wire::Text => text::push(&self.items, out, request, self.stamp),
             Wire::Meta => meta::push(&self.items, out, request, self.stamp),
             Wire::Binary => binary::push(&self.items, out, request, self.stamp),
         }
-        let (op, due_ns) = (request.op, request.due_ns);
+        let (op, due_ns, stamp) = (request.op, request.due_ns, self.stamp);
         if spoken.fetches() {
             let (last, others) = request.ids.split_last().expect("a get names a key");
-            queue.extend(others.iter().map(|&id| Asked { due_ns, id, what: What::Value(op) }));
-            queue.push_back(Asked { due_ns, id: *last, what: What::LastValue(op) });
+            queue.extend(others.iter().map(|&id| Asked { due_ns, id, stamp, what: What::Value(op) }));
+            queue.push_back(Asked { due_ns, id: *last, stamp, what: What::LastValue(op) });
         } else if !request.quiet {
-            queue.push_back(Asked { due_ns, id: request.ids[0], what: What::Answer(op) });
+            queue.push_back(Asked { due_ns, id: request.ids[0], stamp, what: What::Answer(op) });
         }
     }
 
@@ -89,7 +90,7 @@ impl Speech {
     /// Appends a fence behind so many requests that asked for no answer.
     pub(super) fn push_fence(&self, out: &mut Vec<u8>, queue: &mut Queue, quiet: u32, due_ns: u64) {
         out.extend_from_slice(self.fence());
-        queue.push_back(Asked { due_ns, id: ItemId::item(0), what: What::Fence { quiet } });
+        queue.push_back(Asked { due_ns, id: ItemId::item(0), stamp: self.stamp, what: What::Fence { quiet } });
     }
 
     /// A request that every server of this protocol answers, and that changes nothing.
@@ -164,6 +165,7 @@ fn out_of_step(awaited: Option<&Asked>, input: &[u8]) -> Taken {
 fn settle(queue: &mut Queue, window: &mut Window, op: Op, done: bool) {
     if let Some(asked) = queue.pop_front() {
         window.changed(op, done);
+        window.ledger.answered(&asked, op, done);
         window.answered(&asked);
     }
 }

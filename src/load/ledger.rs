@@ -1,0 +1,147 @@
+//! What was acknowledged last for each key that a thread's connections have to themselves (`--private-keys`).
+//!
+//! ```text
+//! stamps   … 7       8     9      10     11 …         one for each store and each delete of the thread
+//!            set     get   set    get                 on one connection, one key
+//!            STORED  ↑7    STORED ↑7                  7 is right for the first get, and stale for the second
+//! ```
+//!
+//! Requests of one connection are carried out in their order, and nobody else changes its keys: a value is of the last
+//! change that was acknowledged, or of one that was sent between that and the get. A delete is a change, too. A miss says
+//! nothing: a cache may forget. Four bytes for each key, and nothing where keys are shared.
+
+use super::items::ItemId;
+use super::op::{Op, Shape};
+use super::plan::{Plan, Sharing};
+use super::window::Asked;
+
+/// One thread's.
+#[derive(Default)]
+pub(super) struct Ledger {
+    /// By key: the stamp of the last change that was acknowledged; 0: none was.
+    stamps: Vec<u32>,
+    keys: u64,
+    /// Connections of all threads, of which each has an equal part of the keys.
+    connections: u64,
+    threads: u64,
+    /// Connections of this thread.
+    own: u64,
+}
+
+impl Ledger {
+    /// Of thread `thread` of the plan's; where keys are shared it holds none.
+    pub(super) fn new(plan: &Plan, thread: usize) -> Self {
+        if plan.keys.sharing == Sharing::Shared {
+            return Self::default();
+        }
+        let (connections, threads) = (plan.connections as u64, plan.threads as u64);
+        let own = (thread..plan.connections).step_by(plan.threads).count() as u64;
+        let len = plan.keys.count.div_ceil(connections) * own;
+        let stamps = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+        Self { stamps, keys: plan.keys.count, connections, threads, own }
+    }
+
+    /// Whether anything is known of any key.
+    #[inline]
+    pub(super) fn is_kept(&self) -> bool {
+        !self.stamps.is_empty()
+    }
+
+    /// A change was answered.
+    #[inline]
+    pub(super) fn answered(&mut self, asked: &Asked, op: Op, done: bool) {
+        let is_known = match op.shape() {
+            Shape::Store | Shape::Swap => done,
+            // One that found nothing says as much: the item is gone.
+            Shape::Remove => true,
+            Shape::Fetch | Shape::Extend | Shape::Count | Shape::Touch => false,
+        };
+        if is_known && let Some(place) = self.place(asked.id) {
+            self.stamps[place] = asked.stamp;
+        }
+    }
+
+    /// Whether a value of this stamp is older than what was acknowledged before it was asked for. Stamps start again
+    /// after 2^32, so what counts is whether it lies between the two.
+    #[inline]
+    pub(super) fn is_stale(&self, asked: &Asked, stamp: u32) -> bool {
+        let known = self.place(asked.id).map_or(0, |place| self.stamps[place]);
+        known != 0 && stamp.wrapping_sub(known) > asked.stamp.wrapping_sub(known)
+    }
+
+    /// None: a counter, a key that is named once, or all keys are shared.
+    #[inline]
+    fn place(&self, id: ItemId) -> Option<usize> {
+        let number = u64::from(id.number());
+        if id.is_counter() || number >= self.keys {
+            return None;
+        }
+        let of_thread = number % self.connections / self.threads;
+        usize::try_from(number / self.connections * self.own + of_thread).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ledger;
+    use crate::load::items::ItemId;
+    use crate::load::op::Op;
+    use crate::load::plan::{KeyPlan, Plan, Sharing};
+    use crate::load::window::{Asked, What};
+
+    fn plan() -> Plan {
+        let keys = KeyPlan { count: 103, sharing: Sharing::Private, ..Plan::default().keys };
+        Plan { connections: 10, threads: 3, keys, ..Plan::default() }
+    }
+
+    fn asked(number: u64, op: Op, stamp: u32) -> Asked {
+        Asked { due_ns: 0, id: ItemId::item(number), stamp, what: What::Answer(op) }
+    }
+
+    #[test]
+    fn every_key_has_a_place_of_its_own() {
+        for thread in 0..3 {
+            let ledger = Ledger::new(&plan(), thread);
+            let own = (0..103u64).filter(|number| number % 10 % 3 == thread as u64);
+            let mut places: Vec<usize> = own.map(|number| ledger.place(ItemId::item(number)).unwrap()).collect();
+            let all = places.len();
+            places.sort_unstable();
+            places.dedup();
+            assert_eq!(places.len(), all, "thread {thread}");
+            assert!(places.iter().all(|place| *place < ledger.stamps.len()), "thread {thread}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_stale_when_a_later_change_was_acknowledged() {
+        let mut ledger = Ledger::new(&plan(), 0);
+        let is_stale = |ledger: &Ledger, stamp, newest| ledger.is_stale(&asked(20, Op::Get, newest), stamp);
+        assert!(!is_stale(&ledger, 999, 5), "nothing is known of what was there before");
+        ledger.answered(&asked(20, Op::Set, 7), Op::Set, true);
+        ledger.answered(&asked(20, Op::Add, 8), Op::Add, false);
+        ledger.answered(&asked(20, Op::Append, 9), Op::Append, true);
+        ledger.answered(&asked(30, Op::Set, 10), Op::Set, true);
+        for (stamp, stale) in [(6, true), (7, false), (8, false), (12, false), (13, true)] {
+            assert_eq!(is_stale(&ledger, stamp, 12), stale, "{stamp}");
+        }
+        ledger.answered(&asked(20, Op::Delete, 13), Op::Delete, false);
+        assert!(is_stale(&ledger, 7, 13), "it was gone");
+    }
+
+    #[test]
+    fn stamps_may_start_again() {
+        let mut ledger = Ledger::new(&plan(), 0);
+        ledger.answered(&asked(20, Op::Set, u32::MAX), Op::Set, true);
+        assert!(!ledger.is_stale(&asked(20, Op::Get, 3), 2));
+        assert!(ledger.is_stale(&asked(20, Op::Get, 3), u32::MAX - 1));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_shared_keys_counters_and_keys_that_are_named_once() {
+        let mut ledger = Ledger::new(&plan(), 0);
+        assert_eq!([ItemId::counter(20), ItemId::item(103)].map(|id| ledger.place(id)), [None, None]);
+        ledger = Ledger::new(&Plan::default(), 0);
+        ledger.answered(&asked(20, Op::Set, 7), Op::Set, true);
+        assert!(!ledger.is_kept() && !ledger.is_stale(&asked(20, Op::Get, 9), 1));
+    }
+}
