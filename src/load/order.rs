@@ -119,6 +119,17 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         progress,
     });
     let servers = given.0.opt_strs("server");
+    if let Pacing::Open { per_second } = order.plan.pacing
+        && order.stage != Stage::Fill
+        && servers.is_empty()
+        && per_second / (order.plan.threads as f64) * order.duration.as_secs_f64() < 1.0
+    {
+        let seconds = order.duration.as_secs_f64();
+        return Err(format!(
+            "{}: {per_second} a second are less than one request of each thread in {seconds} s",
+            written("rate")
+        ));
+    }
     if let Some(name) = ALONE.iter().find(|name| !servers.is_empty() && given.has(name)) {
         return Err(format!("{}: not with --server, which says where and how long by itself", written(name)));
     }
@@ -294,6 +305,10 @@ fn size(text: &str) -> Option<SizePlan> {
 fn hot(text: &str) -> Result<Popularity, String> {
     let share = |text: &str| text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
     match text.split_once(':').map(|(requests, keys)| (share(requests), share(keys))) {
+        // Rather refused than taken as one key.
+        Some((Some(_), Some(0.0))) => {
+            Err(format!("{}: {text:?} has no keys in it: the second share is above 0", written("hot")))
+        }
         Some((Some(requests), Some(keys))) => Ok(Popularity::HotSet { requests, keys }),
         Some(_) | None => Err(format!("{}: {text:?} is not two shares of 1, like 0.9:0.01", written("hot"))),
     }

@@ -113,9 +113,14 @@ impl Outcome {
         self.requests as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
+    /// Whether nothing was sent, and nothing was due either: it was stopped before it began.
+    pub fn is_empty(&self) -> bool {
+        self.sent_bytes == 0 && self.unsent == 0
+    }
+
     /// Whether the client was so busy that the figures may be its own.
     pub fn is_client_bound(&self) -> bool {
-        self.busy_share > BUSY_SHARE_MAX
+        self.requests > 0 && self.busy_share > BUSY_SHARE_MAX
     }
 
     /// Nanoseconds that this percentage of the requests stayed below.

@@ -85,6 +85,10 @@ fn push_load(text: &mut String, plan: &Plan, load: &Outcome) {
         // Ignored: writing to a String cannot fail.
         let _ = writeln!(text, "{name:<16}{value}");
     };
+    if load.is_empty() {
+        line("requests", "nothing was sent".to_string());
+        return push_faults(text, load);
+    }
     line(
         "requests",
         format!("{} in {seconds:.2} s, {} a second", grouped(load.requests), grouped(rounded(load.per_second()))),
@@ -348,8 +352,13 @@ mod tests {
 
     #[test]
     fn a_load_that_the_client_bounds_says_so() {
-        let mut load =
-            Outcome { elapsed: Duration::from_secs(2), requests: 2_000_000, busy_share: 0.99, ..Outcome::default() };
+        let mut load = Outcome {
+            elapsed: Duration::from_secs(2),
+            requests: 2_000_000,
+            sent_bytes: 1,
+            busy_share: 0.99,
+            ..Outcome::default()
+        };
         load.latency.record(250_000).unwrap();
         let plan = Plan::default();
         let report = Report { target: "127.0.0.1:11211", plan: &plan, fill: None, load: Some(&load) };
@@ -363,6 +372,7 @@ mod tests {
     #[test]
     fn latencies_are_told_by_kind_when_there_is_more_than_one() {
         let mut load = Outcome::of_kinds(&[Op::Get, Op::Set, Op::Delete]);
+        load.sent_bytes = 1;
         load.kinds[0].latency.record_n(50_000, 3).unwrap();
         load.kinds[1].latency.record(1_250_000).unwrap();
         let plan = Plan { mix: Mix(vec![(Op::Set, 1.0), (Op::Get, 3.0), (Op::Delete, 0.1)]), ..Plan::default() };
@@ -375,6 +385,16 @@ mod tests {
         let json = report.json();
         assert!(json.contains("\"by_op\": {\"get\": {\"timed\": 3, \"latency_mean_us\": 50"), "{json}");
         assert!(json.contains("}, \"set\": {\"timed\": 1, ") && !json.contains("\"delete\":"), "{json}");
+    }
+
+    #[test]
+    fn a_load_that_sent_nothing_says_so_and_is_nobodys_figure() {
+        let load = Outcome { elapsed: Duration::from_millis(1), busy_share: 1.0, ..Outcome::default() };
+        let report = Report { target: "x", plan: &Plan::default(), fill: None, load: Some(&load) };
+        let lines = report.lines();
+        assert!(lines.contains("requests        nothing was sent\n"), "{lines}");
+        assert!(!lines.contains("a second") && !lines.contains("client"), "{lines}");
+        assert!(report.json().contains("\"client_bound\": false"));
     }
 
     #[test]

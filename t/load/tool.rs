@@ -177,6 +177,12 @@ fn a_wrong_command_line_is_exit_code_64_and_a_line() {
             "larder-bench: --private-keys and --noreply: a store without a reply is not acknowledged\n",
         ),
         ("--private-keys -v 23", "larder-bench: --private-keys: values of 23 bytes have no stamp, which takes 24\n"),
+        ("--hot 1:0", "larder-bench: --hot: \"1:0\" has no keys in it: the second share is above 0\n"),
+        ("-r 1 -d .1", "larder-bench: -r, --rate: 1 a second are less than one request of each thread in 0.1 s\n"),
+        (
+            "-r 3 -d 1 -t 4 -c 4",
+            "larder-bench: -r, --rate: 3 a second are less than one request of each thread in 1 s\n",
+        ),
         ("--hot 90:1", "larder-bench: --hot: \"90:1\" is not two shares of 1, like 0.9:0.01\n"),
         ("-x get=0", "larder-bench: -x, --mix: \"get=0\" has no request in it\n"),
         ("-v kvcache:/nowhere", "larder-bench: /nowhere: No such file or directory\n"),
