@@ -73,7 +73,13 @@ pub(super) const FLAGS: &[Flag] = &[
         None,
         "ask for no reply to what can do without; every batch ends with one request that is answered",
     ),
-    flag(ASKED, "", "ttl", Some("SECONDS"), "time to live of what is stored and touched (0: for ever)"),
+    flag(
+        ASKED,
+        "",
+        "ttl",
+        Some("SECONDS|SECONDS=SHARE,…"),
+        "time to live of what is stored and touched, or several with their shares of the keys; the rest, and 0: for ever (0)",
+    ),
     flag(NAMED, "n", "keys", Some("NUM"), "keys (1000000)"),
     flag(NAMED, "K", "key-size", Some("BYTES|FROM-TO|etc"), "length of a key, prefix included (32)"),
     flag(

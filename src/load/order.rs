@@ -139,6 +139,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
 /// What servers that are started here, and take turns, have no use for.
 const ALONE: [&str; 9] = ["host", "port", "unix-socket", "cores", "duration", "warmup", "ramp", "no-fill", "fill-only"];
 const SECONDS_MAX: f64 = 1e6;
+/// A server takes more for a moment, not for a span.
+const TTL_S_MAX: u32 = 2_592_000;
 const CONNECTIONS_MAX: usize = 1_000_000;
 
 /// What getopts found.
@@ -212,7 +214,7 @@ fn plan(given: &Given) -> Result<Plan, String> {
     set(&mut plan.keys.prefix, given.text("prefix"));
     set(&mut plan.keys.fresh, given.number("fresh", 0.0, 1.0)?);
     set(&mut plan.values, given.read("value-size", size)?);
-    set(&mut plan.ttl, given.number("ttl", 0, 2_592_000)?.map(TtlPlan::Fixed));
+    set(&mut plan.ttl, ttl(given)?);
     set(&mut plan.seed, given.number("seed", 0, u64::MAX)?);
     set(&mut plan.keys.popularity, given.number("zipf", 0.0, 10.0)?.map(Popularity::Zipf));
     set(&mut plan.keys.popularity, given.text("hot").map(|text| hot(&text)).transpose()?);
@@ -301,6 +303,38 @@ fn size(text: &str) -> Option<SizePlan> {
     }
 }
 
+/// `60` or `60=0.5,3600=0.25`: what the shares leave lives for ever.
+fn ttl(given: &Given) -> Result<Option<TtlPlan>, String> {
+    let Some(plan) = given.read("ttl", |text| match text.parse() {
+        Ok(seconds) => Some(TtlPlan::Fixed(seconds)),
+        Err(_) => {
+            let pairs = text.split(',').map(|pair| {
+                let (seconds, share) = pair.split_once('=')?;
+                let share = share.parse().ok().filter(|share| (0.0..=1.0).contains(share))?;
+                Some((share, seconds.parse().ok()?))
+            });
+            pairs.collect::<Option<_>>().map(TtlPlan::Mix)
+        }
+    })?
+    else {
+        return Ok(None);
+    };
+    let shares: &[(f64, u32)] = match &plan {
+        TtlPlan::Never => &[],
+        TtlPlan::Fixed(seconds) => &[(1.0, *seconds)],
+        TtlPlan::Mix(shares) => shares,
+    };
+    if let Some((_, seconds)) = shares.iter().find(|(_, seconds)| *seconds > TTL_S_MAX) {
+        return Err(format!("{}: {seconds} is outside 0..={TTL_S_MAX}", written("ttl")));
+    }
+    // A sum of decimal shares may be off by its last bit.
+    if shares.iter().map(|(share, _)| share).sum::<f64>() > 1.0 + 1e-9 {
+        let text = given.text("ttl").unwrap_or_default();
+        return Err(format!("{}: {text:?} has shares of more than 1 together", written("ttl")));
+    }
+    Ok(Some(plan))
+}
+
 /// `0.9:0.01`.
 fn hot(text: &str) -> Result<Popularity, String> {
     let share = |text: &str| text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
@@ -355,7 +389,7 @@ pub(super) fn explain(fail: &Fail) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Invocation, Order, Pacing, Popularity, SizePlan, Wire, parse};
+    use super::{Invocation, Order, Pacing, Popularity, SizePlan, TtlPlan, Wire, parse};
 
     fn order(line: &str) -> Result<Order, String> {
         match parse(line.split_whitespace().map(Into::into))? {
@@ -377,6 +411,18 @@ mod tests {
     }
 
     #[test]
+    fn times_to_live_are_one_or_a_mix() {
+        for (line, ttl) in [
+            ("--ttl 0", TtlPlan::Fixed(0)),
+            ("--ttl 60", TtlPlan::Fixed(60)),
+            ("--ttl 60=0.5,3600=.25", TtlPlan::Mix(vec![(0.5, 60), (0.25, 3600)])),
+            ("--ttl 60=0.1,70=0.2,80=0.7", TtlPlan::Mix(vec![(0.1, 60), (0.2, 70), (0.7, 80)])),
+        ] {
+            assert_eq!(order(line).unwrap().plan.ttl, ttl, "{line}");
+        }
+    }
+
+    #[test]
     fn a_wrong_flag_is_named_with_its_value_and_limit() {
         for (line, said) in [
             ("-c 0", "-c, --connections: 0 is outside 1..=1000000"),
@@ -385,6 +431,11 @@ mod tests {
             ("-t 3 -c 2", "-c, --connections: 2 for 3 threads: each needs one"),
             ("--mix get=-1", "-x, --mix: \"get=-1\": the share is no number from 0 on"),
             ("--value-size 9-1", "-v, --value-size: \"9-1\" is not BYTES|FROM-TO|etc|kvcache:FILE"),
+            ("--ttl soon", "--ttl: \"soon\" is not SECONDS|SECONDS=SHARE,…"),
+            ("--ttl 60,70", "--ttl: \"60,70\" is not SECONDS|SECONDS=SHARE,…"),
+            ("--ttl 60=0.5,70=0.6", "--ttl: \"60=0.5,70=0.6\" has shares of more than 1 together"),
+            ("--ttl 60=0.5,2592001=0.1", "--ttl: 2592001 is outside 0..=2592000"),
+            ("--ttl 2592001", "--ttl: 2592001 is outside 0..=2592000"),
             ("--zipf 1 --hot 0.9:0.1", "--zipf and --hot: popularity is one of them"),
             ("--rate nan", "-r, --rate: NaN is outside 0.001..=1000000000"),
             ("--fast", "--fast: no such option; larder-bench --help lists them"),
