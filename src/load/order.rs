@@ -200,7 +200,6 @@ fn plan(given: &Given) -> Result<Plan, String> {
     if let Some(row) = given.text("twitter") {
         follow_cluster(&mut plan, &row)?;
     }
-    let file_and_row = |text: &str| size(text);
     set(&mut plan.threads, given.number("threads", 1, 256)?);
     set(&mut plan.connections, given.number("connections", 1, CONNECTIONS_MAX)?);
     set(&mut plan.idle_connections, given.number("idle", 0, CONNECTIONS_MAX)?);
@@ -210,10 +209,10 @@ fn plan(given: &Given) -> Result<Plan, String> {
     set(&mut plan.keys_per_get, given.number("multiget", 1, 100_000)?);
     set(&mut plan.mix, given.text("mix").map(|text| mix(&text)).transpose()?);
     set(&mut plan.keys.count, given.number("keys", 1, 1_000_000_000)?);
-    set(&mut plan.keys.length, given.read("key-size", file_and_row)?);
+    set(&mut plan.keys.length, given.read("key-size", key_size)?);
     set(&mut plan.keys.prefix, given.text("prefix"));
     set(&mut plan.keys.fresh, given.number("fresh", 0.0, 1.0)?);
-    set(&mut plan.values, given.read("value-size", size)?);
+    set(&mut plan.values, given.read("value-size", value_size)?);
     set(&mut plan.ttl, ttl(given)?);
     set(&mut plan.seed, given.number("seed", 0, u64::MAX)?);
     set(&mut plan.keys.popularity, given.number("zipf", 0.0, 10.0)?.map(Popularity::Zipf));
@@ -286,13 +285,18 @@ fn mix(text: &str) -> Result<Mix, String> {
     if is_empty { Err(wrong(format!("{text:?} has no request in it"))) } else { Ok(Mix(shares)) }
 }
 
-/// `100`, `100-2000`, `etc` or `kvcache:FILE`.
-fn size(text: &str) -> Option<SizePlan> {
+/// As a key's, or `kvcache:FILE`.
+fn value_size(text: &str) -> Option<SizePlan> {
+    match text.strip_prefix("kvcache:") {
+        Some(path) => Some(SizePlan::KvcacheReg(path.into())),
+        None => key_size(text),
+    }
+}
+
+/// `100`, `100-2000` or `etc`.
+fn key_size(text: &str) -> Option<SizePlan> {
     if text == "etc" {
         return Some(SizePlan::Etc);
-    }
-    if let Some(path) = text.strip_prefix("kvcache:") {
-        return Some(SizePlan::KvcacheReg(path.into()));
     }
     match text.split_once('-') {
         None => text.parse().ok().map(SizePlan::Fixed),
@@ -436,6 +440,7 @@ mod tests {
             ("--ttl 60=0.5,70=0.6", "--ttl: \"60=0.5,70=0.6\" has shares of more than 1 together"),
             ("--ttl 60=0.5,2592001=0.1", "--ttl: 2592001 is outside 0..=2592000"),
             ("--ttl 2592001", "--ttl: 2592001 is outside 0..=2592000"),
+            ("-K kvcache:sizes.json", "-K, --key-size: \"kvcache:sizes.json\" is not BYTES|FROM-TO|etc"),
             ("--zipf 1 --hot 0.9:0.1", "--zipf and --hot: popularity is one of them"),
             ("--rate nan", "-r, --rate: NaN is outside 0.001..=1000000000"),
             ("--fast", "--fast: no such option; larder-bench --help lists them"),
