@@ -59,6 +59,10 @@ enum Kind {
     Number,
     /// A set that wants no answer.
     Silence,
+    /// The client is done.
+    Quit,
+    /// The floor is.
+    Shutdown,
     Fixed(&'static str),
 }
 
@@ -200,8 +204,8 @@ impl Connection {
                 let Some(run) = answers.next_run(&input[at..end], &mut self.swallow) else { break };
                 at += run.consumed;
                 match run.kind {
-                    Kind::Fixed("quit") => return Ok(Turn::Close),
-                    Kind::Fixed("shutdown") => return Ok(Turn::Shutdown),
+                    Kind::Quit => return Ok(Turn::Close),
+                    Kind::Shutdown => return Ok(Turn::Shutdown),
                     kind => (self.owed_kind, self.owed) = (kind, answers.len_of(kind) * run.count),
                 }
                 if self.owed > 0 && !self.settle(answers)? {
@@ -253,7 +257,7 @@ impl Answers {
 
     fn len_of(&mut self, kind: Kind) -> usize {
         match kind {
-            Kind::Silence => 0,
+            Kind::Silence | Kind::Quit | Kind::Shutdown => 0,
             kind => self.copies(kind).one,
         }
     }
@@ -274,7 +278,8 @@ impl Answers {
                 }
                 &self.number
             }
-            Kind::Stored | Kind::Silence => &self.stored,
+            // None is sent of the last three.
+            Kind::Stored | Kind::Silence | Kind::Quit | Kind::Shutdown => &self.stored,
             Kind::Fixed(text) => {
                 // Rare: questions beside the load.
                 self.values = Copies::of(text.as_bytes());
@@ -346,8 +351,8 @@ impl Answers {
             [b'd', b'e', b'l', ..] => Some((Kind::Fixed("DELETED\r\n"), 0)),
             [b'i' | b'd', ..] => Some((Kind::Number, 0)),
             b"version\r\n" => Some((Kind::Fixed("VERSION floor\r\n"), 0)),
-            b"quit\r\n" => Some((Kind::Fixed("quit"), 0)),
-            b"shutdown\r\n" => Some((Kind::Fixed("shutdown"), 0)),
+            b"quit\r\n" => Some((Kind::Quit, 0)),
+            b"shutdown\r\n" => Some((Kind::Shutdown, 0)),
             b"stats\r\n" => Some((Kind::Fixed("END\r\n"), 0)),
             _ => Some((Kind::Fixed("ERROR\r\n"), 0)),
         }
