@@ -4,5 +4,6 @@ mod contest;
 mod floor;
 mod liar;
 mod lies;
+mod runs;
 mod session;
 mod tool;

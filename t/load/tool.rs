@@ -13,13 +13,15 @@ use crate::support::Server;
 
 use super::liar::{Lie, start};
 
-struct Ran {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+/// What a run of the program came to.
+pub(super) struct Ran {
+    pub(super) code: Option<i32>,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
 }
 
-fn bench(arguments: &str) -> Ran {
+/// Runs the program with these words.
+pub(super) fn bench(arguments: &str) -> Ran {
     let run = Command::new(env!("CARGO_BIN_EXE_larder-bench")).args(arguments.split_whitespace()).output();
     let run = run.expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes UTF-8");
