@@ -46,7 +46,7 @@ fuzz: ## random bytes for the parser and for whole connections, FUZZ_S seconds e
 	LARDER_FUZZ_S=$(FUZZ_S) scripts/run-tests $(CARGO) test --test t fuzz
 
 .PHONY: oracle
-oracle: ## transcripts and random commands, larder's replies beside memcached's (which it fetches)
+oracle: ## transcripts and random commands, larder's replies beside memcached's (which it fetches); larder-bench on it
 	scripts/run-tests $(CARGO) test --test oracle -- --nocapture
 
 .PHONY: loom

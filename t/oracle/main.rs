@@ -7,6 +7,8 @@
 //!                                                    differences.rs: what need not be, and why
 //! ```
 //!
+//! And `larder-bench` is run against memcached in all three protocols (tool.rs).
+//!
 //! `make oracle` runs it; it stands outside `cargo test` because it needs a memcached:
 //! `LARDER_ORACLE=/path/to/memcached`, or else scripts/newest-memcached fetches one into target/.
 //! `LARDER_SEED=n` repeats a run, `LARDER_COMMANDS=n` sets its length, `LARDER_SERVER=path` judges another server.
@@ -31,6 +33,7 @@ mod stream;
 #[expect(dead_code, unused_imports, reason = "t/main.rs uses the rest")]
 #[path = "../support/mod.rs"]
 mod support;
+mod tool;
 #[path = "../transcripts/mod.rs"]
 mod transcripts;
 
