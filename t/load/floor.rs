@@ -18,7 +18,7 @@ fn the_floor_answers_every_load_of_the_table_rightly() {
     for row in ROWS {
         let plan = match row.measure {
             Measure::Cpu(_, plan) | Measure::TwoThreads(plan) | Measure::Instructions(plan) => plan(),
-            Measure::Tail(plan) | Measure::Fair(plan) => plan(),
+            Measure::Tail(plan) | Measure::Fair(plan) | Measure::HotKeys(plan) => plan(),
             Measure::Idle(_) => continue,
         };
         let keys = KeyPlan { count: 1, ..plan.keys.clone() };

@@ -131,6 +131,7 @@ impl Field {
                 Measure::Cpu(..) | Measure::Tail(_) => continue,
                 Measure::TwoThreads(plan) => threads::measure(self, row, &plan()),
                 Measure::Instructions(plan) => instructions::measure(self, row, &plan()),
+                Measure::HotKeys(plan) => instructions::measure_hot_keys(self, row, &plan()),
                 Measure::Idle(connections) => memory::idle_connections(self, row, connections),
                 Measure::Fair(others) => tails::fairness(self, row, &others()),
             };
@@ -211,7 +212,11 @@ fn needs(row: &Row, stage: Stage) -> bool {
     match row.measure {
         Measure::Cpu(of, _) => of == stage,
         Measure::Tail(_) => stage == Stage::Roomy,
-        Measure::TwoThreads(_) | Measure::Instructions(_) | Measure::Idle(_) | Measure::Fair(_) => false,
+        Measure::TwoThreads(_)
+        | Measure::Instructions(_)
+        | Measure::HotKeys(_)
+        | Measure::Idle(_)
+        | Measure::Fair(_) => false,
     }
 }
 

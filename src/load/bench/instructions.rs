@@ -33,37 +33,67 @@ const DESCRIPTORS: &str = "1036";
 /// What `-c` may be then: larder wants some descriptors beside its clients', memcached sets the limit to this number.
 const CONNECTIONS_MAX: [&str; 2] = ["900", "1024"];
 
+/// What a server is told before the load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HotKeys {
+    /// Nothing: those that sample requests do so from the start.
+    AsStarted,
+    /// Not to sample them.
+    Off,
+}
+
 pub(super) fn measure(field: &Field, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
-    let plan = Plan {
-        connections: 1,
-        keys: KeyPlan { count: KEYS, ..plan.keys.clone() },
-        cores: field.place.client_cores.clone(),
-        ..plan.clone()
-    };
+    let plan = small(field, plan);
     let mut rounds: Vec<Option<Vec<f64>>> = Vec::new();
     for (number, server) in field.servers.iter().enumerate() {
         // A server that differs from one before it in its arguments alone, as memcached -R 1000, has the same code.
         let earlier = field.servers[..number].iter().position(|earlier| earlier.is_same_program(server));
         let figure = match earlier {
             Some(earlier) => rounds[earlier].clone(),
-            None => Some(vec![per_key(&field.place, row, server, &plan)?]),
+            None => Some(vec![per_key(&field.place, row, server, &plan, HotKeys::AsStarted)?]),
         };
         rounds.push(figure);
     }
     Ok(Verdict::by_own(row, &rounds))
 }
 
-fn per_key(place: &Place, row: &Row, server: &ServerCommand, plan: &Plan) -> io::Result<f64> {
+/// Of the first server alone: the others have no such sample.
+pub(super) fn measure_hot_keys(field: &Field, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
+    let plan = small(field, plan);
+    let ours = &field.servers[0];
+    let [on, off] = [HotKeys::AsStarted, HotKeys::Off].map(|hot| per_key(&field.place, row, ours, &plan, hot));
+    let mut rounds = vec![None; field.servers.len()];
+    rounds[0] = Some(vec![on? / off?]);
+    Ok(Verdict::by_own(row, &rounds))
+}
+
+/// The load on one connection, with few keys.
+fn small(field: &Field, plan: &Plan) -> Plan {
+    Plan {
+        connections: 1,
+        keys: KeyPlan { count: KEYS, ..plan.keys.clone() },
+        cores: field.place.client_cores.clone(),
+        ..plan.clone()
+    }
+}
+
+fn per_key(place: &Place, row: &Row, server: &ServerCommand, plan: &Plan, hot: HotKeys) -> io::Result<f64> {
     log_line(format!("== {}: {}", row.name, server.name).as_bytes());
-    let (few, few_keys) = counted(place, server, plan, REQUESTS_FEW)?;
-    let (many, many_keys) = counted(place, server, plan, REQUESTS_MANY)?;
+    let (few, few_keys) = counted(place, server, plan, hot, REQUESTS_FEW)?;
+    let (many, many_keys) = counted(place, server, plan, hot, REQUESTS_MANY)?;
     // Threads are numbered as they start, alike in both runs; the one that did more work is the worker.
     let worker = few.iter().zip(&many).map(|(few, many)| many.saturating_sub(*few)).max().unwrap_or(0);
     Ok(worker as f64 / many_keys.saturating_sub(few_keys).max(1) as f64)
 }
 
 /// Instructions of each thread, in order of their start, over the whole life of a server, and the keys it was asked.
-fn counted(place: &Place, command: &ServerCommand, plan: &Plan, keys_least: u64) -> io::Result<(Vec<u64>, u64)> {
+fn counted(
+    place: &Place,
+    command: &ServerCommand,
+    plan: &Plan,
+    hot: HotKeys,
+    keys_least: u64,
+) -> io::Result<(Vec<u64>, u64)> {
     let folder = std::env::temp_dir().join(format!("larder-instructions-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
     let wrapper = [
@@ -79,6 +109,12 @@ fn counted(place: &Place, command: &ServerCommand, plan: &Plan, keys_least: u64)
     let start = |connections_max| Server::start(place, command, &wrapper, &["-t", "1", "-c", connections_max]);
     let (server, _) = start(CONNECTIONS_MAX[0]).or_else(|_| start(CONNECTIONS_MAX[1]))?;
     let pid = server.pid();
+    if hot == HotKeys::Off {
+        let said = server.control()?.ask("stats hotkeys off")?;
+        if said != "OK" {
+            return Err(io::Error::other(format!("{}: stats hotkeys off was answered by {said}", command.name)));
+        }
+    }
     let target = Target::Tcp(server.address);
     let keys = if command.is_floor() { KeyPlan { count: 1, ..plan.keys.clone() } } else { plan.keys.clone() };
     let plan = Plan { keys, ..plan.clone() };

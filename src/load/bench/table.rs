@@ -91,7 +91,8 @@ fn judged(verdict: &Verdict) -> (String, String, String) {
         Unit::Times | Unit::TimesOwn => {
             let mark = if row.measure.unit() == Unit::Times { "×" } else { "× own" };
             let aim = row.aim.map_or("–".to_string(), |aim| format!("{aim:.2}"));
-            (format!("{:.2}", verdict.judged), format!("≤ {:.2} {mark}", row.bar), aim)
+            let digits = row.measure.decimals();
+            (format!("{:.digits$}", verdict.judged), format!("≤ {:.2} {mark}", row.bar), aim)
         }
         Unit::Absolute(what) => {
             let aim = row.aim.map_or("–".to_string(), |aim| format!("{aim:.0}"));
@@ -257,6 +258,17 @@ mod tests {
             "pass",
         ];
         assert_eq!(row[1..row.len() - 1], expected);
+    }
+
+    #[test]
+    fn a_ratio_close_to_its_bar_shows_which_side_it_is_on() {
+        let row = named("instructions: get pipelined 50, hot")[0];
+        let table = verdicts(&names(), &[Verdict::by_own(row, &[Some(vec![1.0106]), None, None])]).to_string();
+        let row: Vec<&str> = table.lines().nth(2).unwrap().split('|').map(str::trim).collect();
+        assert_eq!(
+            row[3..row.len() - 1],
+            ["1.01", "–", "–", "1.011 (1.011–1.011)", "≤ 1.01 × own", "–", "–", "**MISS**"]
+        );
     }
 
     #[test]
