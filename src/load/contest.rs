@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
 
+use crate::base::log_line;
 use crate::sys::process::raise_open_files;
 use crate::sys::schedule::{Priority, set_priority};
 
 use super::host;
 use super::server::ServerCommand;
+
+/// The memcached that bars of the tables are made for, as it answers to `version`.
+pub const YARDSTICK_VERSION: &str = "1.6.45";
 
 /// Two servers, and where they and their client run.
 pub struct Contest {
@@ -97,6 +101,10 @@ fn newest_memcached() -> io::Result<PathBuf> {
     let output = output.map_err(|error| missing(&error))?;
     if !output.status.success() {
         return Err(missing(&String::from_utf8_lossy(&output.stderr).trim_end()));
+    }
+    // It warns of another version than the yardstick's.
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        log_line(line.as_bytes());
     }
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(PathBuf::from(stdout.lines().last().unwrap_or_default()))

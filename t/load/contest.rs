@@ -59,6 +59,26 @@ fn who_wants_memcached_and_has_none_is_told_what_to_set() {
 }
 
 #[test]
+fn a_memcached_that_is_not_the_yardstick_is_warned_of() {
+    for (version, warnings) in [("1.6.45", 0), ("1.6.46", 1), ("1.6.450", 1)] {
+        let folder = scratch_directory();
+        let program = folder.join("bin/memcached");
+        // Written by a process of its own: what this one has open for writing, a test beside this one may hand on to a
+        // child, and the kernel then refuses to run it.
+        let lines =
+            format!("mkdir bin; printf '#!/bin/sh\necho memcached {version}\n' >bin/memcached; chmod +x bin/memcached");
+        let written = Command::new("sh").args(["-c", &lines]).current_dir(&folder).status().expect("there is a shell");
+        assert!(written.success());
+        let ran = Command::new("scripts/newest-memcached").arg(&folder).output().expect("the script starts");
+        assert!(ran.status.success(), "{ran:?}");
+        assert_eq!(String::from_utf8_lossy(&ran.stdout).trim_end(), program.to_string_lossy());
+        let stderr = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(stderr.matches(&format!("this is memcached {version}; ")).count(), warnings, "{stderr}");
+        assert_eq!(stderr.lines().count(), warnings, "{stderr}");
+    }
+}
+
+#[test]
 fn a_server_that_does_not_speak_the_protocol_is_named() {
     let ran = bench(&["--server", env!("CARGO_BIN_EXE_larder"), "-w", "meta", "-n", "10", "-c", "1"]);
     assert_eq!(ran.status.code(), Some(69), "{ran:?}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::log_line;
 
-use super::super::contest::{Contest, Place, describe_host, number};
+use super::super::contest::{Contest, Place, YARDSTICK_VERSION, describe_host, number};
 use super::super::plan::Plan;
 use super::super::server::ServerCommand;
 use super::contender::{Contender, Window};
@@ -138,6 +138,10 @@ impl Field {
             results.note(row, measured.map(|verdict| (verdict, Vec::new())));
         }
         results.verdicts.sort_by_key(|verdict| rows.iter().position(|row| row.name == verdict.row.name));
+        if results.versions.is_empty() && self.form == Form::Table {
+            // Ignored: a server that does not start has failed in its rows, which are named below.
+            results.versions = self.start(Stage::Roomy).map(|contenders| versions(&contenders)).unwrap_or_default();
+        }
         let names = self.names();
         match self.form {
             Form::Json => show(&table::json(&names, &results.verdicts, &results.details))?,
@@ -262,6 +266,34 @@ fn details_of(load: &str, series: Vec<Series>) -> Vec<Detail> {
 }
 
 fn versions(contenders: &[Contender]) -> String {
-    let text = |contender: &Contender| format!("{}: {}", contender.name, contender.version);
-    contenders.iter().map(text).collect::<Vec<_>>().join("; ")
+    contenders.iter().map(|contender| told(&contender.name, &contender.version)).collect::<Vec<_>>().join("; ")
+}
+
+/// A memcached that bars were not made for says so.
+fn told(name: &str, version: &str) -> String {
+    let is_other = name.starts_with("memcached") && version != YARDSTICK_VERSION;
+    let bars = if is_other { format!(" (bars are made for {YARDSTICK_VERSION})") } else { String::new() };
+    format!("{name}: {version}{bars}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{YARDSTICK_VERSION, told};
+
+    #[test]
+    fn a_memcached_that_is_not_the_yardstick_is_told() {
+        assert_eq!(told("memcached -R 1000", YARDSTICK_VERSION), "memcached -R 1000: 1.6.45");
+        assert_eq!(told("memcached", "1.6.46"), "memcached: 1.6.46 (bars are made for 1.6.45)");
+        assert_eq!(told("larder", "1.6.45-larder-0.1.0"), "larder: 1.6.45-larder-0.1.0");
+    }
+
+    #[test]
+    fn the_script_the_page_and_the_table_have_one_yardstick() {
+        for (path, text) in [
+            ("scripts/newest-memcached", format!("yardstick={YARDSTICK_VERSION}\n")),
+            ("doc/performance.md", format!("The yardstick is memcached {YARDSTICK_VERSION}:")),
+        ] {
+            assert!(std::fs::read_to_string(path).unwrap().contains(&text), "{path}: {text}");
+        }
+    }
 }
