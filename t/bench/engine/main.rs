@@ -22,6 +22,7 @@ use larder::command::{Batch as Requests, Context, Operator, Outcome, Shutdown, S
 use larder::counters::Counters;
 use larder::memory::ClassPlan;
 use larder::protocol::Input;
+use larder::settings::Settings;
 use larder::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use larder::store::{Engine, Store, StoreConfig, StoreReport, WorkerStore};
 use larder::sync::{Participant, Pin};
@@ -69,9 +70,16 @@ struct Bench {
 
 impl Bench {
     fn start() -> io::Result<Self> {
+        // Classes as a server has them that is told nothing of them.
+        let settings = Settings::default();
         let config = StoreConfig {
             limit_bytes: 1 << 30,
-            classes: ClassPlan { first: 64, growth_factor: 1.25, chunk_max: 512 << 10, explicit: Vec::new() },
+            classes: ClassPlan {
+                first: 64,
+                growth_factor: settings.growth_factor,
+                chunk_max: settings.slab_chunk_max,
+                explicit: Vec::new(),
+            },
             value_len_max: 1 << 20,
             evictions: true,
             use_cas: true,
