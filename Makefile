@@ -88,7 +88,7 @@ bench-replay: ## miss ratios of the eviction policy on traces, beside plain and 
 	$(CARGO) bench --bench replay
 
 .PHONY: doc
-doc: ## the pages that are printed from the tables: doc/settings.md, doc/stats.md, doc/larder.1, the help
+doc: ## the pages that are printed from the tables: doc/settings.md, doc/stats.md, doc/larder.1, doc/larder-bench.1, the help
 	LARDER_BLESS=1 scripts/run-tests $(CARGO) test --test t docs
 
 .PHONY: compat
@@ -96,10 +96,12 @@ compat: build ## real clients against larder; installs them (apt, pip, npm, carg
 	t/compat/run.py
 
 .PHONY: install
-install: build ## binaries, man page and licence under $(DESTDIR)$(PREFIX)
+install: build ## binaries, man pages, doc/ and licence under $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(TARGET)/release/larder $(DESTDIR)$(PREFIX)/bin/larder
 	install -D -m 755 $(TARGET)/release/larder-bench $(DESTDIR)$(PREFIX)/bin/larder-bench
 	install -D -m 644 doc/larder.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder.1
+	install -D -m 644 doc/larder-bench.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder-bench.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder doc/*.md
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/larder/LICENSE
 
 .PHONY: clean

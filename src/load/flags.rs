@@ -126,6 +126,21 @@ pub(super) const FLAGS: &[Flag] = &[
     flag(SHOWN, "V", "version", None, "the version"),
 ];
 
+/// By either of its names.
+pub(super) fn find(name: &str) -> Option<&'static Flag> {
+    FLAGS.iter().find(|flag| flag.long == name || flag.short == name)
+}
+
+/// The flag of this name as the help writes it.
+pub(super) fn written(name: &str) -> String {
+    match find(name) {
+        Some(flag) if flag.short.is_empty() => format!("--{}", flag.long),
+        Some(flag) => format!("-{}, --{}", flag.short, flag.long),
+        None if name.chars().count() == 1 => format!("-{name}"),
+        None => format!("--{name}"),
+    }
+}
+
 /// What the first argument may be instead of a flag.
 pub(super) const MODES: [&str; 3] = ["--floor", "--table", "--memory"];
 

@@ -9,7 +9,7 @@
 //!                 ├─ items              keys and values of a number (sizes: lengths from a file)
 //!                 ├─ ledger              what was acknowledged last, of keys that a connection has to itself
 //!                 ╰─ connection, window, live        bytes, counts, and what others see of them
-//! tool       the program around it: order (the command line, by the table in flags), report, exit codes
+//! tool       the program around it: order (the command line, by the table in flags), report, exit codes, manual
 //! twitter    rows of a table of real loads
 //!
 //! bench      servers compared: the table of `make bench`
@@ -37,6 +37,7 @@ mod items;
 mod json;
 mod ledger;
 mod live;
+mod manual;
 mod op;
 mod open_loop;
 pub mod order;
@@ -54,6 +55,7 @@ mod window;
 mod wire;
 
 pub use live::{Live, Phase};
+pub use manual::{EXIT_CODES, man_page};
 pub use op::{Op, Shape};
 pub use outcome::{BUSY_SHARE_MAX, Kind, NOTES_MAX, Outcome};
 pub use plan::{KeyPlan, Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TtlPlan, Waiting, Wire};

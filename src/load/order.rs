@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use getopts::{Fail, HasArg, Matches, Occur, Options};
 
-use super::flags::{FLAGS, Flag, MODES, help};
+use super::flags::{FLAGS, MODES, find, help, written};
 use super::op::Op;
 use super::plan::{Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TtlPlan, Waiting, Wire};
 use super::twitter::Cluster;
@@ -178,7 +178,7 @@ impl Given {
     /// What `read` makes of the text, or a line that names the flag.
     fn read<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, String> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let hint = flag(name).and_then(|flag| flag.hint).unwrap_or_default();
+        let hint = find(name).and_then(|flag| flag.hint).unwrap_or_default();
         read(&text).map(Some).ok_or_else(|| format!("{}: {text:?} is not {hint}", written(name)))
     }
 }
@@ -361,25 +361,11 @@ fn options() -> Options {
     options
 }
 
-fn flag(name: &str) -> Option<&'static Flag> {
-    FLAGS.iter().find(|flag| flag.long == name || flag.short == name)
-}
-
-/// The flag as the help writes it.
-fn written(name: &str) -> String {
-    match flag(name) {
-        Some(flag) if flag.short.is_empty() => format!("--{}", flag.long),
-        Some(flag) => format!("-{}, --{}", flag.short, flag.long),
-        None if name.chars().count() == 1 => format!("-{name}"),
-        None => format!("--{name}"),
-    }
-}
-
 /// What getopts did not understand, in our words.
 pub(super) fn explain(fail: &Fail) -> String {
     match fail {
         Fail::ArgumentMissing(name) => {
-            let hint = flag(name).and_then(|flag| flag.hint).unwrap_or("a value");
+            let hint = find(name).and_then(|flag| flag.hint).unwrap_or("a value");
             format!("{}: needs a value: {hint}", written(name))
         }
         Fail::UnrecognizedOption(name) if MODES.iter().any(|mode| mode[2..] == **name) => {

@@ -6,8 +6,8 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
-use larder::load::Op;
 use larder::load::order::parse;
+use larder::load::{EXIT_CODES, Op};
 
 use crate::support::Server;
 
@@ -207,6 +207,15 @@ fn the_document_knows_every_kind_of_request() {
     for op in Op::ALL {
         let row = format!("| `{}` | {} |", op.name(), op.help());
         assert!(page.lines().any(|line| line.starts_with(&row)), "doc/larder-bench.md lacks {row}");
+    }
+}
+
+#[test]
+fn the_document_knows_every_exit_code() {
+    let page = fs::read_to_string("doc/larder-bench.md").expect("the page is there");
+    for (code, when) in EXIT_CODES {
+        let row = format!("| {code} | {when} |");
+        assert!(page.lines().any(|line| line == row), "doc/larder-bench.md lacks {row}");
     }
 }
 
