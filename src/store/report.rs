@@ -39,7 +39,7 @@ impl Store {
         self.tallies().iter().fold(0, |sum, tally| sum.wrapping_add(of_class(tally)))
     }
 
-    fn evictions_sum(&self, of: impl Fn(&ClassTally) -> &AtomicU64) -> u64 {
+    fn tally_sum(&self, of: impl Fn(&ClassTally) -> &AtomicU64) -> u64 {
         self.class_tallies.iter().map(|tally| of(tally).load(Ordering::Relaxed)).sum()
     }
 
@@ -58,13 +58,19 @@ impl Store {
 
     /// Items that had to leave since the counters were last reset.
     pub(super) fn evictions(&self) -> u64 {
-        self.evictions_sum(|tally| &tally.evicted)
+        self.tally_sum(|tally| &tally.evicted)
     }
 
     /// Items now. Threads are read one after the other, so a busy store is off by what happens meanwhile.
     pub(super) fn items(&self) -> u64 {
         let unlinked = self.sum(|counters| &counters.unlinked);
         self.sum(|counters| &counters.linked).saturating_sub(unlinked)
+    }
+
+    /// Bytes of the items, headers included.
+    fn bytes(&self) -> u64 {
+        let unlinked = self.sum(|counters| &counters.unlinked_bytes);
+        self.sum(|counters| &counters.linked_bytes).saturating_sub(unlinked)
     }
 
     pub(super) fn report_general(&'static self, row: Row<'_>) {
@@ -75,26 +81,25 @@ impl Store {
         row("lru_crawler_running", &0);
         row("lru_crawler_starts", &0);
         row("malloc_fails", &0);
-        let gone = self.sum(|counters| &counters.unlinked_bytes);
-        row("bytes", &self.sum(|counters| &counters.linked_bytes).saturating_sub(gone));
+        row("bytes", &self.bytes());
         row("curr_items", &self.items());
         row("total_items", &self.items_stored().wrapping_sub(self.items_stored_at_reset.load(Ordering::Relaxed)));
         row("slab_global_page_pool", &self.slabs.pool_ready());
-        row("expired_unfetched", &self.evictions_sum(|tally| &tally.expired_unfetched));
-        row("evicted_unfetched", &self.evictions_sum(|tally| &tally.evicted_unfetched));
+        row("expired_unfetched", &self.tally_sum(|tally| &tally.expired_unfetched));
+        row("evicted_unfetched", &self.tally_sum(|tally| &tally.evicted_unfetched));
         row("evicted_active", &0);
-        row("evictions", &self.evictions_sum(|tally| &tally.evicted));
-        row("reclaimed", &self.evictions_sum(|tally| &tally.reclaimed));
-        row("crawler_reclaimed", &self.evictions_sum(|tally| &tally.swept));
-        row("crawler_items_checked", &self.evictions_sum(|tally| &tally.sweep_looked));
+        row("evictions", &self.tally_sum(|tally| &tally.evicted));
+        row("reclaimed", &self.tally_sum(|tally| &tally.reclaimed));
+        row("crawler_reclaimed", &self.tally_sum(|tally| &tally.swept));
+        row("crawler_items_checked", &self.tally_sum(|tally| &tally.sweep_looked));
         let policies: Vec<PolicyUse> = self.slabs.classes.ids().map(|class| self.policy_use(class)).collect();
         row("lrutail_reflocked", &0);
         row("moves_to_cold", &policies.iter().map(|policy| policy.promoted).sum::<u64>());
         row("moves_to_warm", &0);
         row("moves_within_lru", &policies.iter().map(|policy| policy.passed).sum::<u64>());
-        row("direct_reclaims", &self.evictions_sum(|tally| &tally.evicted));
+        row("direct_reclaims", &self.tally_sum(|tally| &tally.evicted));
         row("lru_bumps_dropped", &0);
-        row("ghost_hits", &self.evictions_sum(|tally| &tally.ghost_hits));
+        row("ghost_hits", &self.tally_sum(|tally| &tally.ghost_hits));
         row("ghost_bytes", &self.ghost_bytes());
         row("ring_bytes", &self.ring_bytes.load(Ordering::Relaxed));
         self.report_pages(row);
@@ -123,44 +128,16 @@ impl Store {
             if items == 0 {
                 continue;
             }
-            let tally = &self.class_tallies[usize::from(class)];
-            let mut show = |name: &str, value: u64| row(&format!("items:{class}:{name}"), &value);
-            let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-            let gone = self.class_sum(class, |counters| &counters.unlinked_bytes);
-            let bytes = self.class_sum(class, |counters| &counters.linked_bytes).saturating_sub(gone);
-            show("number", items);
-            let policy = self.policy_use(class);
-            let small = policy.ring_len.min(items);
-            for (name, value) in [("number_hot", small), ("number_warm", 0), ("number_cold", items - small)] {
-                show(name, value);
-            }
-            // No item's age is known without walking the class: the age of the last one to leave stands for it.
-            let evicted_idle_s = count(&tally.evicted_idle_s).min(u64::from(now.0));
-            for (name, value) in [("age_hot", 0), ("age_warm", 0), ("age", evicted_idle_s)] {
-                show(name, value);
-            }
-            show("mem_requested", bytes);
-            show("evicted", count(&tally.evicted));
-            show("evicted_nonzero", count(&tally.evicted_nonzero));
-            show("evicted_time", evicted_idle_s);
-            show("outofmemory", count(&tally.out_of_memory));
-            show("tailrepairs", 0);
-            show("reclaimed", count(&tally.reclaimed));
-            show("expired_unfetched", count(&tally.expired_unfetched));
-            show("evicted_unfetched", count(&tally.evicted_unfetched));
-            show("evicted_active", 0);
-            show("crawler_reclaimed", count(&tally.swept));
-            show("crawler_items_checked", count(&tally.sweep_looked));
-            show("lrutail_reflocked", 0);
-            show("moves_to_cold", policy.promoted);
-            show("moves_to_warm", 0);
-            show("moves_within_lru", policy.passed);
-            show("ghost_hits", count(&tally.ghost_hits));
-            show("direct_reclaims", count(&tally.evicted));
-            let hits = self.class_sum(class, |counters| &counters.get_hits);
-            for (name, value) in [("hits_to_hot", 0), ("hits_to_warm", 0), ("hits_to_cold", hits), ("hits_to_temp", 0)]
-            {
-                show(name, value);
+            let class_use = ClassUse {
+                items,
+                bytes: self.class_bytes(class),
+                get_hits: self.class_sum(class, |counters| &counters.get_hits),
+                policy: self.policy_use(class),
+                tally: &self.class_tallies[usize::from(class)],
+                uptime_s: now.0,
+            };
+            for (name, of) in ITEM_ROWS {
+                row(&format!("items:{class}:{name}"), &of(&class_use));
             }
         }
     }
@@ -172,6 +149,11 @@ impl Store {
     pub(super) fn class_items(&self, class: u8) -> u64 {
         let unlinked = self.class_sum(class, |counters| &counters.unlinked);
         self.class_sum(class, |counters| &counters.linked).saturating_sub(unlinked)
+    }
+
+    fn class_bytes(&self, class: u8) -> u64 {
+        let unlinked = self.class_sum(class, |counters| &counters.unlinked_bytes);
+        self.class_sum(class, |counters| &counters.linked_bytes).saturating_sub(unlinked)
     }
 
     /// A number that changes with each store and each hit, of `gat` and `touch`, too; `stats reset` makes it fall. An `add`
@@ -306,3 +288,65 @@ impl Store {
             .filter_map(move |chunk| ItemRef::sight(pin, &self.slabs, chunk))
     }
 }
+
+/// A class with items in it, as `stats items` describes it.
+struct ClassUse<'a> {
+    items: u64,
+    bytes: u64,
+    get_hits: u64,
+    policy: PolicyUse,
+    tally: &'a ClassTally,
+    uptime_s: u32,
+}
+
+impl ClassUse<'_> {
+    /// Items in the small queue.
+    fn small(&self) -> u64 {
+        self.policy.ring_len.min(self.items)
+    }
+
+    /// For how long the item that was evicted last had not been used. `debugtime` can set the clock back.
+    fn evicted_idle_s(&self) -> u64 {
+        count(&self.tally.evicted_idle_s).min(u64::from(self.uptime_s))
+    }
+}
+
+fn count(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+type ItemRow = (&'static str, fn(&ClassUse<'_>) -> u64);
+
+/// The rows of a class in `stats items`.
+const ITEM_ROWS: [ItemRow; 29] = [
+    ("number", |class| class.items),
+    ("number_hot", |class| class.small()),
+    ("number_warm", |_| 0),
+    ("number_cold", |class| class.items - class.small()),
+    ("age_hot", |_| 0),
+    ("age_warm", |_| 0),
+    // No item's age is known without walking the class: the age of the last one to leave stands for it.
+    ("age", |class| class.evicted_idle_s()),
+    ("mem_requested", |class| class.bytes),
+    ("evicted", |class| count(&class.tally.evicted)),
+    ("evicted_nonzero", |class| count(&class.tally.evicted_nonzero)),
+    ("evicted_time", |class| class.evicted_idle_s()),
+    ("outofmemory", |class| count(&class.tally.out_of_memory)),
+    ("tailrepairs", |_| 0),
+    ("reclaimed", |class| count(&class.tally.reclaimed)),
+    ("expired_unfetched", |class| count(&class.tally.expired_unfetched)),
+    ("evicted_unfetched", |class| count(&class.tally.evicted_unfetched)),
+    ("evicted_active", |_| 0),
+    ("crawler_reclaimed", |class| count(&class.tally.swept)),
+    ("crawler_items_checked", |class| count(&class.tally.sweep_looked)),
+    ("lrutail_reflocked", |_| 0),
+    ("moves_to_cold", |class| class.policy.promoted),
+    ("moves_to_warm", |_| 0),
+    ("moves_within_lru", |class| class.policy.passed),
+    ("ghost_hits", |class| count(&class.tally.ghost_hits)),
+    ("direct_reclaims", |class| count(&class.tally.evicted)),
+    ("hits_to_hot", |_| 0),
+    ("hits_to_warm", |_| 0),
+    ("hits_to_cold", |class| class.get_hits),
+    ("hits_to_temp", |_| 0),
+];
