@@ -14,7 +14,7 @@ pub trait Operator {
     /// The counters of all workers, summed.
     fn totals(&self) -> Counters;
 
-    /// Zeroes the counters of all workers (`stats reset`).
+    /// Zeroes the process's counters (`stats reset`): those of all workers, and of the gate.
     fn reset_counters(&self);
 
     /// What is open and accepted right now.

@@ -52,6 +52,7 @@ impl Operator for Process {
         for counters in &self.counters {
             counters.reset();
         }
+        self.gate.reset_counts();
     }
 
     fn gauges(&self) -> Gauges {

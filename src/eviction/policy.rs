@@ -320,6 +320,11 @@ impl SlotS3A {
         }
     }
 
+    /// `stats reset`: its counts begin at 0. It decides nothing by them.
+    pub fn reset_counts(&mut self) {
+        (self.promoted, self.hand.passed) = (0, 0);
+    }
+
     /// Memory of the ring, in bytes.
     pub fn ring_bytes(&self) -> u64 {
         self.ring.bytes()

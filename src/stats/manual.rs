@@ -2,7 +2,7 @@
 
 use crate::counters::Counters;
 
-/// Rows of plain `stats` that are not counters.
+/// Rows of plain `stats` that say how things are: `stats reset` leaves them alone.
 const GENERAL: &[(&str, &str)] = &[
     ("pid", "Process id."),
     ("uptime", "Seconds since start; begins at 2."),
@@ -29,8 +29,6 @@ const GENERAL: &[(&str, &str)] = &[
     ("reserved_fds", "Descriptors the process keeps for itself."),
     ("limit_maxbytes", "Memory for items, in bytes: -m, or what cache_memlimit made of it."),
     ("accepting_conns", "1 while connections are accepted."),
-    ("listen_disabled_num", "How often accepting stopped for want of descriptors."),
-    ("time_in_listen_disabled_us", "For how long, in microseconds."),
     ("threads", "-t."),
     (
         "hash_power_level",
@@ -40,8 +38,33 @@ const GENERAL: &[(&str, &str)] = &[
     ("hash_is_expanding", "1 while it grows."),
     ("bytes", "Bytes of the items that are stored, their headers included."),
     ("curr_items", "Items that are stored."),
-    ("total_items", "Items stored since start."),
     ("slab_global_page_pool", "Free pages that any size class may take."),
+    ("slab_reassign_running", "1 while a page is being moved."),
+    (
+        "slab_reassign_last_busy_status",
+        "none, or held: the last page that was given up had a chunk that somebody held on to.",
+    ),
+    ("slab_bytes", "Bytes of all pages that are in use: the sum of the six rows that follow."),
+    ("slab_used_bytes", "Bytes of the chunks that hold items. Less `bytes`: what is lost to rounding and links."),
+    ("slab_free_bytes", "Bytes of the chunks that any thread can take."),
+    ("slab_limbo_bytes", "Bytes of the chunks that wait until nobody can be reading them any more."),
+    ("slab_held_bytes", "Bytes of the chunks that threads keep ready, receive values into, or send old values from."),
+    ("slab_tail_bytes", "Bytes at the ends of pages that are too few for a chunk."),
+    ("slab_moving_bytes", "Bytes of the pages that are on their way from one size class to another."),
+    ("page_table_bytes", "Bytes of the tables by page number; not counted against -m."),
+    ("leased_items", "Items that are being sent to clients that read slowly."),
+    (
+        "ring_bytes",
+        "Bytes of the queues of new items. With `slab_bytes`, `hash_bytes`, `ghost_bytes` and free pages: what -m bounds.",
+    ),
+    ("ghost_bytes", "Memory that remembers what was evicted, or will once something is."),
+];
+
+/// Counters of plain `stats` beside those of the workers, which have a table of their own.
+const GENERAL_COUNTERS: &[(&str, &str)] = &[
+    ("listen_disabled_num", "How often accepting stopped for want of descriptors."),
+    ("time_in_listen_disabled_us", "For how long, in microseconds."),
+    ("total_items", "Items that were stored."),
     ("expired_unfetched", "Items that ended without having been fetched."),
     ("evicted_unfetched", "Items evicted without having been fetched."),
     ("evictions", "Items evicted to make room."),
@@ -57,29 +80,10 @@ const GENERAL: &[(&str, &str)] = &[
         "Times a page was not moved, because somebody held on to a chunk of it, or with -M there was no room for its items.",
     ),
     ("slab_reassign_busy_nomem", "Items evicted although they were asked for, since there was no room for a copy."),
-    ("slab_reassign_running", "1 while a page is being moved."),
-    (
-        "slab_reassign_last_busy_status",
-        "none, or held: the last page that was given up had a chunk that somebody held on to.",
-    ),
     ("direct_reclaims", "Times a store had to evict for itself."),
-    ("slab_bytes", "Bytes of all pages that are in use: the sum of the six rows that follow."),
-    ("slab_used_bytes", "Bytes of the chunks that hold items. Less `bytes`: what is lost to rounding and links."),
-    ("slab_free_bytes", "Bytes of the chunks that any thread can take."),
-    ("slab_limbo_bytes", "Bytes of the chunks that wait until nobody can be reading them any more."),
-    ("slab_held_bytes", "Bytes of the chunks that threads keep ready, receive values into, or send old values from."),
-    ("slab_tail_bytes", "Bytes at the ends of pages that are too few for a chunk."),
-    ("slab_moving_bytes", "Bytes of the pages that are on their way from one size class to another."),
-    ("page_table_bytes", "Bytes of the tables by page number; not counted against -m."),
-    ("leased_items", "Items that are being sent to clients that read slowly."),
     ("moves_to_cold", "Items that left the small queue for the main one, because they had been asked for."),
     ("moves_within_lru", "Items that were spared for having been asked for."),
     ("ghost_hits", "Keys stored again soon after they were evicted: what more memory would have kept."),
-    (
-        "ring_bytes",
-        "Bytes of the queues of new items. With `slab_bytes`, `hash_bytes`, `ghost_bytes` and free pages: what -m bounds.",
-    ),
-    ("ghost_bytes", "Memory that remembers what was evicted, or will once something is."),
 ];
 
 /// Rows of `stats items`, behind `items:<class>:`.
@@ -90,12 +94,16 @@ const ITEMS: &[(&str, &str)] = &[
         "In the small queue, where new items wait to be asked for; one that went on its own counts for a while.",
     ),
     ("number_cold", "The others."),
+    ("age", "Seconds since the item that was evicted last had been used; 0 before the first."),
+    ("mem_requested", "Bytes the items need of their chunks."),
+];
+
+/// Counters of `stats items`, and what falls to 0 with them.
+const ITEM_COUNTERS: &[(&str, &str)] = &[
     ("moves_to_cold", "Items that left the small queue for the main one, because they had been asked for."),
     ("moves_within_lru", "Items that were spared for having been asked for."),
     ("ghost_hits", "Keys stored again soon after they were evicted: what more memory would have kept."),
     ("hits_to_cold", "Gets that found an item of the class."),
-    ("age", "Seconds since the item that was evicted last had been used; 0 before the first."),
-    ("mem_requested", "Bytes the items need of their chunks."),
     ("evicted", "Items evicted."),
     ("evicted_nonzero", "Those of them that had a time to live."),
     ("evicted_time", "Seconds since the last evicted item was used."),
@@ -118,13 +126,15 @@ const SLABS: &[(&str, &str)] = &[
     ("free_chunks", "Chunks that do not: those of the next two rows, and those that any thread can take."),
     ("limbo_chunks", "Chunks that wait until nobody can be reading them any more."),
     ("held_chunks", "Chunks that threads keep ready, receive values into, or send old values from."),
-    (
-        "get_hits, cmd_set, delete_hits, incr_hits, decr_hits, cas_hits, cas_badval, touch_hits",
-        "As in plain `stats`, of this class.",
-    ),
     ("active_slabs", "Classes that have a page."),
     ("total_malloced", "Bytes of all pages."),
 ];
+
+/// Counters of `stats slabs`, behind `<class>:`.
+const SLAB_COUNTERS: &[(&str, &str)] = &[(
+    "get_hits, cmd_set, delete_hits, incr_hits, decr_hits, cas_hits, cas_badval, touch_hits",
+    "As in plain `stats`, of this class.",
+)];
 
 /// Rows of `stats prefixes`; the last two stand behind `<prefix>:`.
 const PREFIXES: &[(&str, &str)] = &[
@@ -173,7 +183,7 @@ const HEAD: &str = "\
 
 `stats` and its groups answer with memcached's names, so that what watches memcached can watch larder. A name of memcached's
 that is not listed here belongs to machinery that larder does not have (list maintainer, crawler, log watchers) and is
-always 0. `stats reset` zeroes the counters. `stats settings` is described in [settings.md](settings.md); `stats detail on`
+always 0. `stats reset` zeroes the counters and no other row. `stats settings` is described in [settings.md](settings.md); `stats detail on`
 starts counting by key prefix, `stats detail dump` shows the counts; `stats sizes` counts items by 32 bytes of size;
 `stats cachedump <class> <limit>` lists some keys.
 `stats prefixes` counts items and bytes by key prefix: a background thread walks the cache, some 20 million items a second of its
@@ -181,19 +191,36 @@ time. `stats hotkeys` names the keys that are asked for most, from a sample of t
 requests; `stats hotkeys off` stops the sampling, `stats reset` forgets what was seen. -X forbids all that shows keys.
 ";
 
+/// The counters of the workers, from their own table.
+fn worker_counters() -> impl Iterator<Item = (&'static str, &'static str)> {
+    Counters::default().rows().map(|(name, _, help)| (name, help)).collect::<Vec<_>>().into_iter()
+}
+
+/// The rows of a group (none, `items`, `slabs`) that `stats reset` zeroes, without their class.
+pub fn counter_names(group: &str) -> Vec<&'static str> {
+    let rows: Vec<(&str, &str)> = match group {
+        "" => worker_counters().chain(GENERAL_COUNTERS.iter().copied()).collect(),
+        "items" => ITEM_COUNTERS.to_vec(),
+        "slabs" => SLAB_COUNTERS.to_vec(),
+        _ => Vec::new(),
+    };
+    rows.into_iter().flat_map(|(names, _)| names.split(", ")).collect()
+}
+
 /// doc/stats.md.
 pub fn markdown() -> String {
     let mut text = String::from(HEAD);
-    let counters = Counters::default();
-    let counters = counters.rows().map(|(name, _, help)| (name, help));
     let mut section = |heading: &str, rows: &mut dyn Iterator<Item = (&'static str, &'static str)>| {
         text.push_str(&format!("\n## {heading}\n\n| row | meaning |\n|---|---|\n"));
         rows.for_each(|(name, meaning)| text.push_str(&format!("| {name} | {meaning} |\n")));
     };
+    let class = "each row behind `items:<class>:`";
     section("`stats`: the process and the store", &mut GENERAL.iter().copied());
-    section("`stats`: counters", &mut counters.into_iter());
-    section("`stats items`, each row behind `items:<class>:`", &mut ITEMS.iter().copied());
+    section("`stats`: counters", &mut worker_counters().chain(GENERAL_COUNTERS.iter().copied()));
+    section(&format!("`stats items`, {class}"), &mut ITEMS.iter().copied());
+    section(&format!("`stats items`: counters, {class}"), &mut ITEM_COUNTERS.iter().copied());
     section("`stats slabs`, most rows behind `<class>:`", &mut SLABS.iter().copied());
+    section("`stats slabs`: counters, each row behind `<class>:`", &mut SLAB_COUNTERS.iter().copied());
     section("`stats prefixes`, the last two behind `<prefix>:`", &mut PREFIXES.iter().copied());
     section("`stats hotkeys`, most rows behind `<rank>:`", &mut HOTKEYS.iter().copied());
     section("`stats conns`, each row behind `<descriptor>:`", &mut CONNS.iter().copied());

@@ -10,6 +10,6 @@ mod sketch;
 pub use gauges::{ConnectionRow, Gauges};
 pub use general::{connection_rows, general_rows};
 pub use hotkeys::{HotKeys, HotSampler, hotkey_rows};
-pub use manual::markdown;
+pub use manual::{counter_names, markdown};
 pub use prefix::{PrefixCounts, PrefixTable};
 pub use sketch::{Access, HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, HotCounts};

@@ -14,7 +14,6 @@ use crate::sync::{Pin, Stamp};
 
 use super::cache::Store;
 use super::engine::Refusal;
-use super::statistics::ClassTally;
 use super::worker_store::WorkerStore;
 
 /// Chunks a class keeps ready or in limbo at most once memory is full, so that a set seldom waits for a grace period.
@@ -258,7 +257,7 @@ impl WorkerStore {
         if usage.limbo > 0 || is_stuck && store.ask_for_page(class, usage.pages) {
             return Err(Refusal::Busy);
         }
-        ClassTally::add(&store.class_tallies[usize::from(class)].out_of_memory, 1);
+        store.class_tallies[usize::from(class)].out_of_memory.add(1);
         Err(Refusal::NoMemory)
     }
 

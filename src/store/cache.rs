@@ -17,7 +17,7 @@ use super::flush::FlushMarks;
 use super::jobs::{Bell, CensusDesk};
 use super::large_sizes::LargeSizes;
 use super::page_moves::PageMoves;
-use super::statistics::{ClassTally, WorkerTally};
+use super::statistics::{COMMANDS, ClassTally, WorkerTally};
 use super::worker_store::WorkerStore;
 
 /// What a store needs to know of the settings.
@@ -69,6 +69,10 @@ pub struct Store {
     pub(super) class_tallies: Box<[ClassTally]>,
     /// Items, to within a few per worker: when to grow is decided by it.
     items_about: Apart<AtomicU64>,
+    /// For how long the item that each class evicted last had not been used.
+    pub(super) evicted_idle_s: Box<[AtomicU64; CLASS_IDS]>,
+    /// What commands had done in each class when the counters were last reset.
+    pub(super) commands_at_reset: Box<[[AtomicU64; COMMANDS.len()]; CLASS_IDS]>,
     /// How many items had been stored when the counters were last reset.
     pub(super) items_stored_at_reset: AtomicU64,
     pub(super) grower: Bell,
@@ -144,6 +148,8 @@ impl Store {
             tallies: Mutex::default(),
             large_sizes: Arc::default(),
             items_about: Apart::default(),
+            commands_at_reset: Box::new(std::array::from_fn(|_| Default::default())),
+            evicted_idle_s: Box::new(std::array::from_fn(|_| AtomicU64::default())),
             items_stored_at_reset: AtomicU64::new(0),
             grower: Bell::default(),
             fitter: Bell::default(),

@@ -15,7 +15,6 @@ use super::alloc::RESERVE_BYTES;
 use super::cache::{ClassHand, Store};
 use super::engine::Miss;
 use super::newborns::{Newborn, Newborns};
-use super::statistics::ClassTally;
 use super::worker_store::WorkerStore;
 
 /// Items whose buckets are loaded at the same time.
@@ -84,8 +83,8 @@ impl Store {
         });
         if remembered > 0 {
             let tally = &self.class_tallies[usize::from(class)];
-            ClassTally::add(&tally.ghost_hits, remembered);
-            ClassTally::add(&tally.missed, remembered);
+            tally.ghost_hits.add(remembered);
+            tally.missed.add(remembered);
         }
         self.account_ring(ring_bytes, policy);
     }
@@ -143,9 +142,9 @@ impl WorkerStore {
             store.set_ghost_time(class, policy.time());
         }
         let tally = &store.class_tallies[usize::from(class)];
-        ClassTally::add(&tally.vacated, u64::from(vacated));
+        tally.vacated.add(u64::from(vacated));
         if lost_chains > 0 {
-            ClassTally::add(&tally.missed, lost_chains);
+            tally.missed.add(lost_chains);
         }
         *until_count = until_count.saturating_sub(vacated);
         store.account_ring(ring_bytes, policy);
@@ -197,15 +196,15 @@ impl WorkerStore {
         let tally = &self.store.class_tallies[usize::from(item.class())];
         let unfetched = u64::from(!item.word0().is_fetched());
         if why_dead.is_some() {
-            ClassTally::add(&tally.reclaimed, 1);
-            ClassTally::add(&tally.expired_unfetched, unfetched);
+            tally.reclaimed.add(1);
+            tally.expired_unfetched.add(unfetched);
             return;
         }
-        ClassTally::add(&tally.evicted, 1);
-        ClassTally::add(&tally.evicted_unfetched, unfetched);
-        ClassTally::add(&tally.evicted_nonzero, u64::from(item.deadline().0 != 0));
+        tally.evicted.add(1);
+        tally.evicted_unfetched.add(unfetched);
+        tally.evicted_nonzero.add(u64::from(item.deadline().0 != 0));
         let idle_s = u64::from(item.word0().idle_s(self.now()));
-        tally.evicted_idle_s.store(idle_s, Ordering::Relaxed);
+        self.store.evicted_idle_s[usize::from(item.class())].store(idle_s, Ordering::Relaxed);
     }
 
     /// Brings what many sets without an eviction have left here. No lock is held.

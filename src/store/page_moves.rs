@@ -9,12 +9,13 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::base::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::base::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::memory::PAGE_BYTES;
 
 use super::cache::Store;
 use super::engine::{MoveTuning, Reassign};
 use super::jobs::Bell;
+use super::statistics::{Tally, tallies};
 use super::worker_store::WorkerStore;
 
 /// Pages that classes may have beyond the limit together, while the mover is about to take as many from others: this
@@ -36,20 +37,27 @@ pub(super) struct PageMoves {
     /// A page is being moved.
     pub(super) is_running: AtomicBool,
     tuning: Mutex<MoveTuning>,
-    /// Pages that have left a class.
-    pub(super) moved: AtomicU64,
-    /// Items that were copied out of a page.
-    pub(super) rescues: AtomicU64,
-    /// Their bytes.
-    pub(super) rescued_bytes: AtomicU64,
-    /// Of them, those of several chunks.
-    pub(super) chunk_rescues: AtomicU64,
-    /// Dead items that were found in a page.
-    pub(super) reclaimed: AtomicU64,
-    /// Pages that were given up, because somebody held on to a chunk.
-    pub(super) busy_items: AtomicU64,
-    /// Items that were asked for and left all the same, because there was no memory for a copy.
-    pub(super) no_memory: AtomicU64,
+    pub(super) counts: MoveCounts,
+}
+
+tallies! {
+    /// What the page mover has done.
+    MoveCounts {
+        /// Pages that have left a class.
+        moved;
+        /// Items that were copied out of a page.
+        rescues;
+        /// Their bytes.
+        rescued_bytes;
+        /// Of them, those of several chunks.
+        chunk_rescues;
+        /// Dead items that were found in a page.
+        reclaimed;
+        /// Pages that were given up, because somebody held on to a chunk.
+        busy_items;
+        /// Items that were asked for and left all the same, because there was no memory for a copy.
+        no_memory;
+    }
 }
 
 /// `slabs reassign`: a page of one class for another one, or for the pool.
@@ -114,7 +122,7 @@ impl PageMoves {
 
     /// Why a page was given up, if one was: the one reason there is.
     pub(super) fn last_busy_status(&self) -> &'static str {
-        if self.busy_items.load(Ordering::Relaxed) > 0 { "held" } else { "none" }
+        if self.counts.busy_items.since_reset() > 0 { "held" } else { "none" }
     }
 
     /// Changes how pages move.

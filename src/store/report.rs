@@ -9,7 +9,7 @@ use std::fmt::Display;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::base::RelTime;
-use crate::base::atomic::{AtomicU64, Ordering};
+use crate::base::atomic::Ordering;
 use crate::counters::Counter;
 use crate::eviction::PolicyUse;
 use crate::item::ItemRef;
@@ -17,9 +17,8 @@ use crate::memory::{ChunkRef, PAGE_BYTES, SlabUse};
 use crate::sync::Pin;
 
 use super::cache::Store;
-use super::statistics::{ClassCounters, ClassTally, SIZE_STEP, WorkerTally};
+use super::statistics::{COMMANDS, ClassCounters, ClassTally, Pick, SIZE_STEP, Tally, WorkerTally};
 
-type Pick = fn(&ClassCounters) -> &Counter;
 type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
 
 impl Store {
@@ -39,26 +38,27 @@ impl Store {
         self.tallies().iter().fold(0, |sum, tally| sum.wrapping_add(of_class(tally)))
     }
 
-    fn tally_sum(&self, of: impl Fn(&ClassTally) -> &AtomicU64) -> u64 {
-        self.class_tallies.iter().map(|tally| of(tally).load(Ordering::Relaxed)).sum()
+    /// Of all classes, since the last `stats reset`.
+    fn tally_sum(&self, of: impl Fn(&ClassTally) -> &Tally) -> u64 {
+        self.class_tallies.iter().map(|tally| of(tally).since_reset()).sum()
     }
 
     /// Items that were stored since start. The page mover's copies were not.
     fn items_stored(&self) -> u64 {
         let stored = self.sum(|counters| &counters.linked).wrapping_add(self.sum(|counters| &counters.replaced));
-        stored.wrapping_sub(self.page_moves.rescues.load(Ordering::Relaxed))
+        stored.wrapping_sub(self.page_moves.counts.rescues.total())
     }
 
     /// Bytes that were stored since start, about. The page mover's copies were not.
     pub(super) fn stored_bytes(&self) -> u64 {
         let replaced = self.sum(|counters| &counters.replaced_bytes);
         let stored = self.sum(|counters| &counters.linked_bytes).wrapping_add(replaced);
-        stored.wrapping_sub(self.page_moves.rescued_bytes.load(Ordering::Relaxed))
+        stored.wrapping_sub(self.page_moves.counts.rescued_bytes.total())
     }
 
-    /// Items that had to leave since the counters were last reset.
+    /// Items that had to leave since start.
     pub(super) fn evictions(&self) -> u64 {
-        self.tally_sum(|tally| &tally.evicted)
+        self.class_tallies.iter().map(|tally| tally.evicted.total()).sum()
     }
 
     /// Items now. Threads are read one after the other, so a busy store is off by what happens meanwhile.
@@ -107,19 +107,19 @@ impl Store {
     }
 
     fn report_moves(&self, row: Row<'_>) {
-        let moves = &self.page_moves;
-        row("slab_reassign_running", &u8::from(moves.is_running.load(Ordering::Relaxed)));
+        let counts = &self.page_moves.counts;
+        row("slab_reassign_running", &u8::from(self.page_moves.is_running.load(Ordering::Relaxed)));
         for (name, counter) in [
-            ("slabs_moved", &moves.moved),
-            ("slab_reassign_rescues", &moves.rescues),
-            ("slab_reassign_chunk_rescues", &moves.chunk_rescues),
-            ("slab_reassign_inline_reclaim", &moves.reclaimed),
-            ("slab_reassign_busy_items", &moves.busy_items),
-            ("slab_reassign_busy_nomem", &moves.no_memory),
+            ("slabs_moved", &counts.moved),
+            ("slab_reassign_rescues", &counts.rescues),
+            ("slab_reassign_chunk_rescues", &counts.chunk_rescues),
+            ("slab_reassign_inline_reclaim", &counts.reclaimed),
+            ("slab_reassign_busy_items", &counts.busy_items),
+            ("slab_reassign_busy_nomem", &counts.no_memory),
         ] {
-            row(name, &counter.load(Ordering::Relaxed));
+            row(name, &counter.since_reset());
         }
-        row("slab_reassign_last_busy_status", &moves.last_busy_status());
+        row("slab_reassign_last_busy_status", &self.page_moves.last_busy_status());
     }
 
     pub(super) fn report_items(&'static self, now: RelTime, row: Row<'_>) {
@@ -128,13 +128,17 @@ impl Store {
             if items == 0 {
                 continue;
             }
+            // The first of `COMMANDS`.
+            let [get_hits, ..] = self.commands(class);
+            // `debugtime` can set the clock back.
+            let evicted_idle_s = self.evicted_idle_s[usize::from(class)].load(Ordering::Relaxed);
             let class_use = ClassUse {
                 items,
                 bytes: self.class_bytes(class),
-                get_hits: self.class_sum(class, |counters| &counters.get_hits),
+                get_hits,
                 policy: self.policy_use(class),
                 tally: &self.class_tallies[usize::from(class)],
-                uptime_s: now.0,
+                evicted_idle_s: evicted_idle_s.min(u64::from(now.0)),
             };
             for (name, of) in ITEM_ROWS {
                 row(&format!("items:{class}:{name}"), &of(&class_use));
@@ -156,8 +160,7 @@ impl Store {
         self.class_sum(class, |counters| &counters.linked_bytes).saturating_sub(unlinked)
     }
 
-    /// A number that changes with each store and each hit, of `gat` and `touch`, too; `stats reset` makes it fall. An `add`
-    /// that finds its key is no use. None: parts of chains are in the class, whose hits are counted in that of their heads.
+    /// A number that changes with each store and each hit, of `gat` and `touch`, too. An `add` that finds its key is no use. None: parts of chains are in the class, whose hits are counted in that of their heads.
     pub(super) fn class_activity(&self, class: u8) -> Option<u64> {
         let has_links = self.used_chunks(class) > self.class_items(class);
         let counters: [Pick; 4] = [
@@ -240,20 +243,19 @@ impl Store {
             show("free_chunks_end", 0);
             show("limbo_chunks", limbo);
             show("held_chunks", chunks.saturating_sub(used + free + limbo));
-            let counters: [(&str, Pick); 8] = [
-                ("get_hits", |counters| &counters.get_hits),
-                ("cmd_set", |counters| &counters.cmd_set),
-                ("delete_hits", |counters| &counters.delete_hits),
-                ("incr_hits", |counters| &counters.incr_hits),
-                ("decr_hits", |counters| &counters.decr_hits),
-                ("cas_hits", |counters| &counters.cas_hits),
-                ("cas_badval", |counters| &counters.cas_badval),
-                ("touch_hits", |counters| &counters.touch_hits),
-            ];
-            counters.into_iter().for_each(|(name, of)| show(name, self.class_sum(class, of)));
+            COMMANDS.into_iter().zip(self.commands(class)).for_each(|((name, _), count)| show(name, count));
         }
         row("active_slabs", &active);
         row("total_malloced", &malloced);
+    }
+
+    /// What commands have done in a class since the last `stats reset`, in the order of [`COMMANDS`].
+    fn commands(&self, class: u8) -> [u64; COMMANDS.len()] {
+        let at_reset = &self.commands_at_reset[usize::from(class)];
+        std::array::from_fn(|number| {
+            let count = self.class_sum(class, COMMANDS[number].1);
+            count.wrapping_sub(at_reset[number].load(Ordering::Relaxed))
+        })
     }
 
     pub(super) fn report_sizes(&self, row: Row<'_>) {
@@ -271,10 +273,19 @@ impl Store {
         present.for_each(|(bytes, count)| row(&bytes.to_string(), &count));
     }
 
-    pub(super) fn reset_tallies(&self) {
+    /// `stats reset`: rows that count begin at 0 again. What the counts themselves say, also to the page mover, goes on.
+    pub(super) fn reset_tallies(&'static self) {
         self.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
-        self.tallies().iter().for_each(|tally| tally.reset());
         self.class_tallies.iter().for_each(ClassTally::reset);
+        self.page_moves.counts.reset();
+        for class in self.slabs.classes.ids() {
+            let at_reset = self.commands_at_reset[usize::from(class)].iter();
+            COMMANDS.iter().zip(at_reset).for_each(|((_, of), at_reset)| {
+                at_reset.store(self.class_sum(class, of), Ordering::Relaxed);
+            });
+            self.evicted_idle_s[usize::from(class)].store(0, Ordering::Relaxed);
+            self.lock_hand(class).hand.policy.reset_counts();
+        }
     }
 
     /// The linked items of a class, dead ones too, in the order of its pages.
@@ -296,7 +307,8 @@ struct ClassUse<'a> {
     get_hits: u64,
     policy: PolicyUse,
     tally: &'a ClassTally,
-    uptime_s: u32,
+    /// For how long the item that was evicted last had not been used.
+    evicted_idle_s: u64,
 }
 
 impl ClassUse<'_> {
@@ -304,15 +316,6 @@ impl ClassUse<'_> {
     fn small(&self) -> u64 {
         self.policy.ring_len.min(self.items)
     }
-
-    /// For how long the item that was evicted last had not been used. `debugtime` can set the clock back.
-    fn evicted_idle_s(&self) -> u64 {
-        count(&self.tally.evicted_idle_s).min(u64::from(self.uptime_s))
-    }
-}
-
-fn count(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
 }
 
 type ItemRow = (&'static str, fn(&ClassUse<'_>) -> u64);
@@ -326,25 +329,25 @@ const ITEM_ROWS: [ItemRow; 29] = [
     ("age_hot", |_| 0),
     ("age_warm", |_| 0),
     // No item's age is known without walking the class: the age of the last one to leave stands for it.
-    ("age", |class| class.evicted_idle_s()),
+    ("age", |class| class.evicted_idle_s),
     ("mem_requested", |class| class.bytes),
-    ("evicted", |class| count(&class.tally.evicted)),
-    ("evicted_nonzero", |class| count(&class.tally.evicted_nonzero)),
-    ("evicted_time", |class| class.evicted_idle_s()),
-    ("outofmemory", |class| count(&class.tally.out_of_memory)),
+    ("evicted", |class| class.tally.evicted.since_reset()),
+    ("evicted_nonzero", |class| class.tally.evicted_nonzero.since_reset()),
+    ("evicted_time", |class| class.evicted_idle_s),
+    ("outofmemory", |class| class.tally.out_of_memory.since_reset()),
     ("tailrepairs", |_| 0),
-    ("reclaimed", |class| count(&class.tally.reclaimed)),
-    ("expired_unfetched", |class| count(&class.tally.expired_unfetched)),
-    ("evicted_unfetched", |class| count(&class.tally.evicted_unfetched)),
+    ("reclaimed", |class| class.tally.reclaimed.since_reset()),
+    ("expired_unfetched", |class| class.tally.expired_unfetched.since_reset()),
+    ("evicted_unfetched", |class| class.tally.evicted_unfetched.since_reset()),
     ("evicted_active", |_| 0),
-    ("crawler_reclaimed", |class| count(&class.tally.swept)),
-    ("crawler_items_checked", |class| count(&class.tally.sweep_looked)),
+    ("crawler_reclaimed", |class| class.tally.swept.since_reset()),
+    ("crawler_items_checked", |class| class.tally.sweep_looked.since_reset()),
     ("lrutail_reflocked", |_| 0),
     ("moves_to_cold", |class| class.policy.promoted),
     ("moves_to_warm", |_| 0),
     ("moves_within_lru", |class| class.policy.passed),
-    ("ghost_hits", |class| count(&class.tally.ghost_hits)),
-    ("direct_reclaims", |class| count(&class.tally.evicted)),
+    ("ghost_hits", |class| class.tally.ghost_hits.since_reset()),
+    ("direct_reclaims", |class| class.tally.evicted.since_reset()),
     ("hits_to_hot", |_| 0),
     ("hits_to_warm", |_| 0),
     ("hits_to_cold", |class| class.get_hits),

@@ -9,7 +9,6 @@
 //! The page mover's thread only. Readers and writers of the item meanwhile never notice: to them a rescue is one store
 //! of a reference, as any overwriting.
 
-use crate::base::atomic::Ordering;
 use crate::base::{HashedKey, Key, KeyHash};
 use crate::eviction::{Queue, RingEntry, birth_mark};
 use crate::item::{ItemRef, Layout, PendingItem, Word0, header};
@@ -17,7 +16,6 @@ use crate::memory::ChunkRef;
 use crate::sync::Pin;
 
 use super::engine::Refusal;
-use super::statistics::ClassTally;
 use super::worker_store::WorkerStore;
 
 /// Longer values are not copied: they are more than a page, and their time would be too long for one step.
@@ -83,7 +81,7 @@ impl WorkerStore {
                 Rescue::Done(vacated) => return vacated,
                 Rescue::NoRoom if mercy == Mercy::Always => return Vacated::Stays,
                 Rescue::NoRoom if is_asked && mercy != Mercy::AskedNow => return Vacated::Stays,
-                Rescue::NoRoom if is_asked => ClassTally::add(&self.store.page_moves.no_memory, 1),
+                Rescue::NoRoom if is_asked => self.store.page_moves.counts.no_memory.add(1),
                 Rescue::NoRoom => {}
             }
         }
@@ -119,10 +117,10 @@ impl WorkerStore {
         self.count_linked(class, bytes, links);
         drop(bucket);
         self.settle(pin);
-        store.page_moves.rescues.fetch_add(1, Ordering::Relaxed);
-        store.page_moves.rescued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        store.page_moves.counts.rescues.add(1);
+        store.page_moves.counts.rescued_bytes.add(bytes);
         if item.word0().has_extension() {
-            store.page_moves.chunk_rescues.fetch_add(1, Ordering::Relaxed);
+            store.page_moves.counts.chunk_rescues.add(1);
         }
         Rescue::Done(Vacated::Moved)
     }
@@ -151,7 +149,7 @@ impl WorkerStore {
         self.note_gone(item);
         drop(bucket);
         if why_dead.is_some() {
-            ClassTally::add(&self.store.page_moves.reclaimed, 1);
+            self.store.page_moves.counts.reclaimed.add(1);
         }
         self.count_eviction(item, why_dead);
         let time = self.store.ghost_time(item.class());

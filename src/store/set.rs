@@ -9,7 +9,7 @@ use crate::sync::Pin;
 
 use super::engine::{Refusal, StoreMode, StoreOutcome};
 use super::flush::FlushMark;
-use super::statistics::{ClassCounters, ClassTally};
+use super::statistics::ClassCounters;
 use super::worker_store::WorkerStore;
 
 /// What stands under a key whose bucket is locked, and the flush mark as of then.
@@ -195,7 +195,7 @@ impl WorkerStore {
     #[cold]
     fn credit_last_link(&self, full: (u8, u32), last: (u8, u32)) {
         if last.0 != full.0 {
-            ClassTally::add(&self.store.class_tallies[usize::from(last.0)].missed, 1);
+            self.store.class_tallies[usize::from(last.0)].missed.add(1);
         }
     }
 

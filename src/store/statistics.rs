@@ -150,64 +150,84 @@ impl WorkerTally {
             sheet.iter().enumerate().map(move |(step, count)| (end_of(first + step), count.read()))
         })
     }
-
-    /// `stats reset`: what counts commands goes back to zero, what counts items does not.
-    pub(super) fn reset(&self) {
-        for class in self.classes.iter() {
-            let commands = [
-                &class.get_hits,
-                &class.cmd_set,
-                &class.delete_hits,
-                &class.incr_hits,
-                &class.decr_hits,
-                &class.cas_hits,
-                &class.cas_badval,
-                &class.touch_hits,
-            ];
-            commands.into_iter().for_each(Counter::clear);
-        }
-    }
 }
 
-/// Counts of one class that any thread may add to. All of them are rare: once per evicted or expired item at most.
+/// Reads one counter of a thread's counts of a class.
+pub(super) type Pick = fn(&ClassCounters) -> &Counter;
+
+/// What commands have done in a class, under its name in `stats slabs`. `stats reset` zeroes these rows.
+pub(super) const COMMANDS: [(&str, Pick); 8] = [
+    ("get_hits", |counters| &counters.get_hits),
+    ("cmd_set", |counters| &counters.cmd_set),
+    ("delete_hits", |counters| &counters.delete_hits),
+    ("incr_hits", |counters| &counters.incr_hits),
+    ("decr_hits", |counters| &counters.decr_hits),
+    ("cas_hits", |counters| &counters.cas_hits),
+    ("cas_badval", |counters| &counters.cas_badval),
+    ("touch_hits", |counters| &counters.touch_hits),
+];
+
+/// A count of something rare, that any thread may add to. It never falls: what decides by it does not see a `stats reset`,
+/// which only notes how far it was.
 #[derive(Default)]
-pub(super) struct ClassTally {
-    pub(super) evicted: AtomicU64,
-    pub(super) evicted_nonzero: AtomicU64,
-    pub(super) evicted_unfetched: AtomicU64,
-    pub(super) evicted_idle_s: AtomicU64,
-    pub(super) reclaimed: AtomicU64,
-    pub(super) expired_unfetched: AtomicU64,
-    pub(super) swept: AtomicU64,
-    pub(super) sweep_looked: AtomicU64,
-    pub(super) out_of_memory: AtomicU64,
-    /// Keys that were stored again soon after the class had evicted them: what more memory would have kept.
-    pub(super) ghost_hits: AtomicU64,
-    /// The same for page moves, and for the last links of chains, too. Never reset.
-    pub(super) missed: AtomicU64,
-    /// Chunks of the class that its own hand has vacated. Never reset. Not what `evicted` counts: that goes by the
-    /// class of an item's head, whichever of its chunks was wanted.
-    pub(super) vacated: AtomicU64,
+pub(super) struct Tally {
+    total: AtomicU64,
+    at_reset: AtomicU64,
 }
 
-impl ClassTally {
-    pub(super) fn add(counter: &AtomicU64, n: u64) {
-        counter.fetch_add(n, Ordering::Relaxed);
+impl Tally {
+    pub(super) fn add(&self, n: u64) {
+        self.total.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Since start.
+    pub(super) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// Since the last `stats reset`.
+    pub(super) fn since_reset(&self) -> u64 {
+        self.total().wrapping_sub(self.at_reset.load(Ordering::Relaxed))
     }
 
     pub(super) fn reset(&self) {
-        let all = [
-            &self.evicted,
-            &self.evicted_nonzero,
-            &self.evicted_unfetched,
-            &self.evicted_idle_s,
-            &self.reclaimed,
-            &self.expired_unfetched,
-            &self.swept,
-            &self.sweep_looked,
-            &self.out_of_memory,
-        ];
-        all.into_iter().for_each(|counter| counter.store(0, Ordering::Relaxed));
+        self.at_reset.store(self.total(), Ordering::Relaxed);
+    }
+}
+
+/// A struct of [`Tally`]s, and their reset.
+macro_rules! tallies {
+    ($(#[doc = $about:literal])+ $name:ident { $($(#[doc = $doc:literal])* $field:ident;)+ }) => {
+        $(#[doc = $about])+
+        #[derive(Default)]
+        pub(super) struct $name { $($(#[doc = $doc])* pub(super) $field: Tally,)+ }
+
+        impl $name {
+            /// `stats reset`.
+            pub(super) fn reset(&self) { $(self.$field.reset();)+ }
+        }
+    };
+}
+pub(super) use tallies;
+
+tallies! {
+    /// Counts of one class. All of them are rare: once per evicted or expired item at most.
+    ClassTally {
+        evicted;
+        evicted_nonzero;
+        evicted_unfetched;
+        reclaimed;
+        expired_unfetched;
+        swept;
+        sweep_looked;
+        out_of_memory;
+        /// Keys that were stored again soon after the class had evicted them: what more memory would have kept.
+        ghost_hits;
+        /// The same for page moves, and for the last links of chains, too.
+        missed;
+        /// Chunks of the class that its own hand has vacated. Not what `evicted` counts: that goes by the class of an
+        /// item's head, whichever of its chunks was wanted.
+        vacated;
     }
 }
 

@@ -94,6 +94,12 @@ impl ClientGate {
         self.shut_count.load(Ordering::Relaxed)
     }
 
+    /// `stats reset`: both begin at 0 again.
+    pub fn reset_counts(&self) {
+        self.shut_count.store(0, Ordering::Relaxed);
+        self.shut_us.store(0, Ordering::Relaxed);
+    }
+
     /// For how long it was shut, in microseconds (`time_in_listen_disabled_us`).
     pub fn shut_us(&self) -> u64 {
         self.shut_us.load(Ordering::Relaxed)

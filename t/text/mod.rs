@@ -7,3 +7,4 @@ mod large;
 mod memory;
 mod page_moves;
 mod stats;
+mod stats_reset;

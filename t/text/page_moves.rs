@@ -7,12 +7,12 @@ use crate::random::Random;
 use crate::store::HALF_A_PAGE;
 use crate::support::{Client, Server, wait_until};
 
-fn number(client: &mut Client, group: &str, row: &str) -> u64 {
+pub(super) fn number(client: &mut Client, group: &str, row: &str) -> u64 {
     client.stats(group)[row].parse().expect("a number")
 }
 
 /// Stores `count` values of `len` bytes, many at a time.
-fn fill(client: &mut Client, name: &str, count: usize, len: usize) {
+pub(super) fn fill(client: &mut Client, name: &str, count: usize, len: usize) {
     let value = "v".repeat(len);
     for batch in (0..count).collect::<Vec<_>>().chunks(64) {
         let sets: String = batch.iter().map(|key| format!("set {name}-{key} 0 0 {len}\r\n{value}\r\n")).collect();

@@ -56,20 +56,6 @@ fn stats_count_what_was_done() {
 }
 
 #[test]
-fn stats_reset_puts_counters_back_and_leaves_gauges() {
-    let server = Server::start(&[]);
-    let mut client = server.client();
-    client.ask("set a 0 0 1\r\nx\r\nget a\r\n", "STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\n");
-    client.ask("stats reset\r\n", "RESET\r\n");
-    let rows = client.stats("");
-    assert_eq!(rows["cmd_get"], "0");
-    assert_eq!(rows["get_hits"], "0");
-    assert_eq!(rows["cmd_set"], "0");
-    assert_eq!(rows["total_items"], "0");
-    assert_eq!(rows["curr_items"], "1");
-}
-
-#[test]
 fn stats_tell_expired_and_flushed_misses_apart() {
     let server = Server::start(&[]);
     let mut client = server.client();

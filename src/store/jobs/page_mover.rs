@@ -283,7 +283,7 @@ impl PageMover {
     /// is no room for copies. Another page will do.
     fn give_up(&mut self, worker: &mut WorkerStore, from: u8, page: u32) -> Next {
         worker.store.slabs.lock(from).reopen_page(page);
-        worker.store.page_moves.busy_items.fetch_add(1, Ordering::Relaxed);
+        worker.store.page_moves.counts.busy_items.add(1);
         self.given_up = page;
         self.failures = self.failures.saturating_add(1);
         self.shunned.push(from);
@@ -302,7 +302,7 @@ impl PageMover {
         };
         (self.failures, self.given_up) = (0, 0);
         self.shunned.clear();
-        store.page_moves.moved.fetch_add(1, Ordering::Relaxed);
+        store.page_moves.counts.moved.add(1);
         match to {
             Goal::Ordered(class) => store.slabs.hand_over(free, class),
             Goal::Class(class) if store.pages_beyond() == 0 => store.slabs.hand_over(free, class),
@@ -381,9 +381,9 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
             pages: usage.pages,
             spare_pages: u32::try_from(spare / u64::from(per_page).max(1)).unwrap_or(u32::MAX),
             is_disused: false,
-            missed: tally.missed.load(Ordering::Relaxed),
+            missed: tally.missed.total(),
             gained: 0,
-            vacated: tally.vacated.load(Ordering::Relaxed),
+            vacated: tally.vacated.total(),
             per_page,
             bytes_lost: store.bytes_per_page(class, usage.pages, chain_bytes),
         }

@@ -129,7 +129,7 @@ impl Rig {
     }
 
     fn moved(&self) -> u64 {
-        self.store.page_moves.moved.load(Ordering::Relaxed)
+        self.store.page_moves.counts.moved.total()
     }
 }
 
@@ -160,7 +160,7 @@ fn without_evictions_an_order_that_would_cost_items_is_not_carried_out() {
     let (small, large) = (rig.class(100), rig.class(3000));
     assert_eq!(rig.store.reassign(Some(small), large), Reassign::Started);
     rig.run();
-    assert_eq!((rig.moved(), rig.store.page_moves.busy_items.load(Ordering::Relaxed)), (0, 1));
+    assert_eq!((rig.moved(), rig.store.page_moves.counts.busy_items.total()), (0, 1));
     assert!((0..count).all(|number| rig.has(&format!("small-{number}"))));
     (0..count).step_by(2).for_each(|number| rig.delete(&format!("small-{number}")));
     assert_eq!(rig.store.reassign(Some(small), large), Reassign::Started);
@@ -205,7 +205,7 @@ fn an_order_costs_no_item_and_counts_as_no_set_while_memory_is_free() {
     assert_eq!((rig.moved(), rig.store.items(), rig.store.evictions()), (2, count as u64 + 1, 0));
     assert!((0..count).all(|number| rig.has(&format!("small-{number}"))));
     assert_eq!(rig.store.stored_bytes(), stored, "copies are nothing new");
-    let out_of_memory = rig.store.class_tallies.iter().map(|tally| tally.out_of_memory.load(Ordering::Relaxed));
+    let out_of_memory = rig.store.class_tallies.iter().map(|tally| tally.out_of_memory.total());
     assert_eq!(out_of_memory.sum::<u64>(), 0);
 }
 
@@ -306,7 +306,7 @@ fn a_page_that_somebody_holds_is_tried_again_when_nobody_needs_its_class() {
     let held = rig.client.1.reserve(&rig.client.0.pin(), key, 0, Deadline::NEVER, 100).ok();
     rig.store.slabs.classes.add(128).unwrap();
     rig.store.page_moves.clear_out(old, 3);
-    while rig.store.page_moves.busy_items.load(Ordering::Relaxed) == 0 {
+    while rig.store.page_moves.counts.busy_items.total() == 0 {
         rig.step();
     }
     drop(held);
@@ -341,7 +341,7 @@ fn a_value_of_more_than_a_page_is_not_copied_for_a_class_that_nobody_needs() {
     rig.store.page_moves.clear_out(old, 1);
     rig.run();
     assert_eq!((rig.moved(), rig.store.slabs.lock(old).usage().pages), (0, 1));
-    assert_ne!(rig.store.page_moves.busy_items.load(Ordering::Relaxed), 0, "it has been tried");
+    assert_ne!(rig.store.page_moves.counts.busy_items.total(), 0, "it has been tried");
 }
 
 #[test]
@@ -396,7 +396,7 @@ fn a_class_whose_last_links_are_too_few_gets_a_page_though_nobody_is_missed() {
     let len = 2 * 16384 + 12_000;
     let layout = Layout::new(&rig.store.slabs.classes, Key::new(b"chain").unwrap(), 0, len);
     let (full, last) = (layout.head_class, layout.tail_class.unwrap());
-    let vacated = |rig: &Rig, class| rig.store.class_tallies[usize::from(class)].vacated.load(Ordering::Relaxed);
+    let vacated = |rig: &Rig, class| rig.store.class_tallies[usize::from(class)].vacated.total();
     // Every key is new: the ghost remembers none.
     let set = |rig: &mut Rig, numbers: std::ops::Range<usize>| {
         for number in numbers {
@@ -480,4 +480,24 @@ fn a_page_of_short_items_goes_before_one_of_a_long_chain() {
         assert_eq!((rig.moved(), chain_len(&mut rig)), (moved, Some(2 << 20)));
     }
     assert!((7 * 64..=8 * 64).contains(&rig.store.evictions()), "{} of 8 pages", rig.store.evictions());
+}
+
+#[test]
+fn stats_reset_hides_nothing_from_the_page_mover() {
+    let mut rig = Rig::new(4, true);
+    for number in 0..80_000 {
+        // Some keys come back after they have been evicted.
+        let _is_stored = rig.set(&format!("small-{}", number % 40_000), 100);
+        rig.has(&format!("small-{}", number / 2));
+    }
+    rig.run();
+    let decides = |rig: &Rig| {
+        let (small, store) = (rig.class(100), rig.store);
+        let seen: Vec<_> = super::samples(&rig.job.1).iter().map(|class| (class.missed, class.vacated)).collect();
+        (seen, store.evictions(), store.stored_bytes(), store.class_activity(small))
+    };
+    let before = decides(&rig);
+    assert!(before.0.iter().any(|(missed, vacated)| *missed > 0 && *vacated > 0), "{before:?}");
+    rig.client.1.reset_stats();
+    assert_eq!(decides(&rig), before);
 }

@@ -18,7 +18,6 @@ use crate::memory::ChunkRef;
 use crate::sync::{Pin, Stamp};
 
 use super::super::flush::FlushMark;
-use super::super::statistics::ClassTally;
 use super::super::worker_store::WorkerStore;
 use super::{Job, Next};
 
@@ -200,10 +199,10 @@ impl Sweeper {
         }
         collected += victims.collect(worker, pin);
         let tally = &store.class_tallies[usize::from(class)];
-        ClassTally::add(&tally.sweep_looked, looked);
-        ClassTally::add(&tally.swept, u64::from(collected));
-        ClassTally::add(&tally.reclaimed, u64::from(collected));
-        ClassTally::add(&tally.expired_unfetched, victims.unfetched);
+        tally.sweep_looked.add(looked);
+        tally.swept.add(u64::from(collected));
+        tally.reclaimed.add(u64::from(collected));
+        tally.expired_unfetched.add(victims.unfetched);
         // An item that was touched while it was about to be collected has noted its deadline itself.
         store.slabs.dues.note(page, due);
         if self.slot >= per_page {
