@@ -42,7 +42,7 @@ const GENERAL: &[(&str, &str)] = &[
     ("slab_reassign_running", "1 while a page is being moved."),
     (
         "slab_reassign_last_busy_status",
-        "none, or held: the last page that was given up had a chunk that somebody held on to.",
+        "What became of the page that was tried last. none: it moved. busy_floating: somebody held on to a chunk of it. busy_nomem: with -M, there was no room for its items.",
     ),
     ("slab_bytes", "Bytes of all pages that are in use: the sum of the six rows that follow."),
     ("slab_used_bytes", "Bytes of the chunks that hold items. Less `bytes`: what is lost to rounding and links."),
@@ -80,7 +80,10 @@ const GENERAL_COUNTERS: &[(&str, &str)] = &[
         "Times a page was not moved, because somebody held on to a chunk of it, or with -M there was no room for its items.",
     ),
     ("slab_reassign_busy_nomem", "Items evicted although they were asked for, since there was no room for a copy."),
-    ("direct_reclaims", "Times a store had to evict for itself."),
+    (
+        "direct_reclaims",
+        "Items that a store had to evict, or to collect, for their memory. The other ones left for a page that moved, or for the limit.",
+    ),
     ("moves_to_cold", "Items that left the small queue for the main one, because they had been asked for."),
     ("moves_within_lru", "Items that were spared for having been asked for."),
     ("ghost_hits", "Keys stored again soon after they were evicted: what more memory would have kept."),
@@ -94,7 +97,10 @@ const ITEMS: &[(&str, &str)] = &[
         "In the small queue, where new items wait to be asked for; one that went on its own counts for a while.",
     ),
     ("number_cold", "The others."),
-    ("age", "Seconds since the item that was evicted last had been used; 0 before the first."),
+    (
+        "age",
+        "Seconds since the item that was evicted last had been used, to the minute; 0 before the first. memcached's is that of the oldest item in its list: about as much in a full cache, but not 0 in one that is not full.",
+    ),
     ("mem_requested", "Bytes the items need of their chunks."),
 ];
 
@@ -103,7 +109,7 @@ const ITEM_COUNTERS: &[(&str, &str)] = &[
     ("moves_to_cold", "Items that left the small queue for the main one, because they had been asked for."),
     ("moves_within_lru", "Items that were spared for having been asked for."),
     ("ghost_hits", "Keys stored again soon after they were evicted: what more memory would have kept."),
-    ("hits_to_cold", "Gets that found an item of the class."),
+    ("hits_to_cold", "Gets that found an item of the class, in either queue: `hits_to_hot` is always 0."),
     ("evicted", "Items evicted."),
     ("evicted_nonzero", "Those of them that had a time to live."),
     ("evicted_time", "Seconds since the last evicted item was used."),
@@ -113,7 +119,10 @@ const ITEM_COUNTERS: &[(&str, &str)] = &[
     ("evicted_unfetched", "Items evicted without having been fetched."),
     ("crawler_reclaimed", "Ended items that the background sweep removed."),
     ("crawler_items_checked", "Items the background sweep has looked at."),
-    ("direct_reclaims", "Times a store had to evict for itself."),
+    (
+        "direct_reclaims",
+        "Items that a store had to evict, or to collect, for their memory. The other ones left for a page that moved, or for the limit.",
+    ),
 ];
 
 /// Rows of `stats slabs`, behind `<class>:`; the last two stand alone.

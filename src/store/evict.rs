@@ -183,6 +183,9 @@ impl WorkerStore {
         self.unlink(&mut bucket, slot, item);
         drop(bucket);
         self.count_eviction(item, why_dead);
+        if !self.is_movers {
+            store.class_tallies[usize::from(item.class())].direct_reclaims.add(1);
+        }
         let own = store.ghost_time(item.class());
         if why_dead.is_none() && own.runs() {
             store.ghost.add(*hash, victim.queue, own);

@@ -38,6 +38,16 @@ pub(super) struct PageMoves {
     pub(super) is_running: AtomicBool,
     tuning: Mutex<MoveTuning>,
     pub(super) counts: MoveCounts,
+    last_busy: Mutex<Option<Busy>>,
+}
+
+/// Why a page is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Busy {
+    /// Somebody holds on to a chunk of it.
+    Held,
+    /// Its items must not leave, and there is no room for them elsewhere.
+    NoRoom,
 }
 
 tallies! {
@@ -53,7 +63,7 @@ tallies! {
         chunk_rescues;
         /// Dead items that were found in a page.
         reclaimed;
-        /// Pages that were given up, because somebody held on to a chunk.
+        /// Pages that were given up.
         busy_items;
         /// Items that were asked for and left all the same, because there was no memory for a copy.
         no_memory;
@@ -120,9 +130,18 @@ impl PageMoves {
         *locked(&self.tuning)
     }
 
-    /// Why a page was given up, if one was: the one reason there is.
+    /// What became of the page that was tried last: it moved (None), or was given up.
+    pub(super) fn note_tried(&self, why_busy: Option<Busy>) {
+        *locked(&self.last_busy) = why_busy;
+    }
+
+    /// Why the page that was tried last did not move, in memcached's words.
     pub(super) fn last_busy_status(&self) -> &'static str {
-        if self.counts.busy_items.since_reset() > 0 { "held" } else { "none" }
+        match *locked(&self.last_busy) {
+            None => "none",
+            Some(Busy::Held) => "busy_floating",
+            Some(Busy::NoRoom) => "busy_nomem",
+        }
     }
 
     /// Changes how pages move.

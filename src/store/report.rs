@@ -97,7 +97,7 @@ impl Store {
         row("moves_to_cold", &policies.iter().map(|policy| policy.promoted).sum::<u64>());
         row("moves_to_warm", &0);
         row("moves_within_lru", &policies.iter().map(|policy| policy.passed).sum::<u64>());
-        row("direct_reclaims", &self.tally_sum(|tally| &tally.evicted));
+        row("direct_reclaims", &self.tally_sum(|tally| &tally.direct_reclaims));
         row("lru_bumps_dropped", &0);
         row("ghost_hits", &self.tally_sum(|tally| &tally.ghost_hits));
         row("ghost_bytes", &self.ghost_bytes());
@@ -278,12 +278,12 @@ impl Store {
         self.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
         self.class_tallies.iter().for_each(ClassTally::reset);
         self.page_moves.counts.reset();
+        self.page_moves.note_tried(None);
         for class in self.slabs.classes.ids() {
             let at_reset = self.commands_at_reset[usize::from(class)].iter();
             COMMANDS.iter().zip(at_reset).for_each(|((_, of), at_reset)| {
                 at_reset.store(self.class_sum(class, of), Ordering::Relaxed);
             });
-            self.evicted_idle_s[usize::from(class)].store(0, Ordering::Relaxed);
             self.lock_hand(class).hand.policy.reset_counts();
         }
     }
@@ -333,7 +333,7 @@ const ITEM_ROWS: [ItemRow; 29] = [
     ("mem_requested", |class| class.bytes),
     ("evicted", |class| class.tally.evicted.since_reset()),
     ("evicted_nonzero", |class| class.tally.evicted_nonzero.since_reset()),
-    ("evicted_time", |class| class.evicted_idle_s),
+    ("evicted_time", |class| class.evicted_idle_s * u64::from(class.tally.evicted.since_reset() > 0)),
     ("outofmemory", |class| class.tally.out_of_memory.since_reset()),
     ("tailrepairs", |_| 0),
     ("reclaimed", |class| class.tally.reclaimed.since_reset()),
@@ -347,7 +347,7 @@ const ITEM_ROWS: [ItemRow; 29] = [
     ("moves_to_warm", |_| 0),
     ("moves_within_lru", |class| class.policy.passed),
     ("ghost_hits", |class| class.tally.ghost_hits.since_reset()),
-    ("direct_reclaims", |class| class.tally.evicted.since_reset()),
+    ("direct_reclaims", |class| class.tally.direct_reclaims.since_reset()),
     ("hits_to_hot", |_| 0),
     ("hits_to_warm", |_| 0),
     ("hits_to_cold", |class| class.get_hits),

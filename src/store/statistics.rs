@@ -221,6 +221,8 @@ tallies! {
         swept;
         sweep_looked;
         out_of_memory;
+        /// Items that left, alive or dead, because a store needed their memory; not for a page or the limit.
+        direct_reclaims;
         /// Keys that were stored again soon after the class had evicted them: what more memory would have kept.
         ghost_hits;
         /// The same for page moves, and for the last links of chains, too.

@@ -97,10 +97,13 @@ fn a_lower_limit_gives_memory_back_to_the_system() {
     wait_until("the pages are within the limit, to the nearest page", || {
         number(&mut client, "", "slab_bytes") + number(&mut client, "", "hash_bytes") <= (16 << 20) + HALF_A_PAGE
     });
+    assert!(number(&mut client, "", "evictions") > 0);
+    assert_eq!(number(&mut client, "", "direct_reclaims"), 0, "they left for the limit, not for a store");
     let left = resident_bytes(&server);
     assert!(left + (44 << 20) < full, "{left} bytes of {full} are still resident");
     // What was kept is whole, and there is room for more.
-    fill(&mut client, "more", 1000, 300);
+    fill(&mut client, "more", 10_000, 300);
+    assert!(number(&mut client, "", "direct_reclaims") > 0);
     client.ask("cache_memlimit 64\r\n", "OK\r\n");
     fill(&mut client, "small", 100_000, 300);
     let again = resident_bytes(&server);

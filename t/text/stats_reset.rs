@@ -41,7 +41,7 @@ fn stats_reset_puts_every_counter_back_and_leaves_gauges() {
         let idle: Vec<_> = idle.iter().map(|(name, _)| *name).filter(counts_nothing).collect();
         assert!(idle.is_empty(), "`stats {group}` counted nothing in {idle:?}");
     }
-    let before = client.stats("");
+    let (before, items_before) = (client.stats(""), client.stats("items"));
     client.ask("stats reset\r\n", "RESET\r\n");
     let after = client.stats("");
     for group in GROUPS {
@@ -53,6 +53,10 @@ fn stats_reset_puts_every_counter_back_and_leaves_gauges() {
     assert_eq!(after["bytes_read"], "stats \r\n".len().to_string());
     for gauge in ["curr_items", "bytes", "slab_bytes", "slab_used_bytes", "hash_bytes", "ring_bytes", "ghost_bytes"] {
         assert_eq!(before[gauge], after[gauge], "{gauge}");
+    }
+    let items_after = client.stats("items");
+    for (row, value) in items_before.iter().filter(|(row, _)| row.ends_with(":age") || row.ends_with(":number")) {
+        assert_eq!(*value, items_after[row], "{row}");
     }
 }
 

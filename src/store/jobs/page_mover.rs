@@ -17,7 +17,7 @@ use crate::base::atomic::Ordering;
 use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
 use crate::sync::Pin;
 
-use super::super::page_moves::Order;
+use super::super::page_moves::{Busy, Order};
 use super::super::rescue::{Mercy, RESCUE_BYTES_MAX, Vacated};
 use super::super::worker_store::WorkerStore;
 use super::automove::{Automove, ClassSample, Move, Rule, Tick};
@@ -105,6 +105,8 @@ struct Emptying {
     at: u32,
     /// Whole passes so far.
     passes: u32,
+    /// In this pass an item had to stay, because there was no room for a copy.
+    lacks_room: bool,
 }
 
 impl Job for PageMover {
@@ -234,7 +236,7 @@ impl PageMover {
             worker.store.page_moves.is_running.store(true, Ordering::Relaxed);
             // What this thread has ready may be of that page.
             worker.give_back_ready(from);
-            self.state = State::Emptying(Emptying { page, from, to, at: 0, passes: 0 });
+            self.state = State::Emptying(Emptying { page, from, to, at: 0, passes: 0, lacks_room: false });
         }
         Next::Again
     }
@@ -259,11 +261,12 @@ impl PageMover {
         }
         let end = used.min(emptying.at + CHUNKS_PER_STEP);
         let chunks = (emptying.at..end).map(|index| ChunkRef::new(page, index));
-        emptying.at = empty_chunks(worker, pin, chunks, &emptying).map_or(end, ChunkRef::index);
+        emptying.at = empty_chunks(worker, pin, chunks, &mut emptying).map_or(end, ChunkRef::index);
         if emptying.at < used {
             self.state = State::Emptying(emptying);
             return Next::Again;
         }
+        let why_busy = if std::mem::take(&mut emptying.lacks_room) { Busy::NoRoom } else { Busy::Held };
         (emptying.at, emptying.passes) = (0, emptying.passes + 1);
         if emptying.passes % RECALL_EVERY == 1 {
             worker.store.recall(from);
@@ -272,7 +275,7 @@ impl PageMover {
             if to == Goal::ClearedOut {
                 worker.store.page_moves.retry_clear_out(from);
             }
-            return self.give_up(worker, from, page);
+            return self.give_up(worker, from, page, why_busy);
         }
         let is_first = emptying.passes == 1;
         self.state = State::Emptying(emptying);
@@ -281,9 +284,10 @@ impl PageMover {
 
     /// Somebody holds on to a chunk: a slow client, or a worker that sleeps for long. Or nothing may be evicted, and there
     /// is no room for copies. Another page will do.
-    fn give_up(&mut self, worker: &mut WorkerStore, from: u8, page: u32) -> Next {
+    fn give_up(&mut self, worker: &mut WorkerStore, from: u8, page: u32, why_busy: Busy) -> Next {
         worker.store.slabs.lock(from).reopen_page(page);
         worker.store.page_moves.counts.busy_items.add(1);
+        worker.store.page_moves.note_tried(Some(why_busy));
         self.given_up = page;
         self.failures = self.failures.saturating_add(1);
         self.shunned.push(from);
@@ -303,6 +307,7 @@ impl PageMover {
         (self.failures, self.given_up) = (0, 0);
         self.shunned.clear();
         store.page_moves.counts.moved.add(1);
+        store.page_moves.note_tried(None);
         match to {
             Goal::Ordered(class) => store.slabs.hand_over(free, class),
             Goal::Class(class) if store.pages_beyond() == 0 => store.slabs.hand_over(free, class),
@@ -331,7 +336,7 @@ fn empty_chunks(
     worker: &mut WorkerStore,
     pin: &Pin,
     slots: impl Iterator<Item = ChunkRef>,
-    emptying: &Emptying,
+    emptying: &mut Emptying,
 ) -> Option<ChunkRef> {
     let is_cleared_out = emptying.to == Goal::ClearedOut;
     let mut copied = 0;
@@ -357,9 +362,13 @@ fn empty_chunks(
             _ => Mercy::AskedNow,
         };
         let bytes = item.bytes();
-        if worker.vacate(pin, &item, mercy) == Vacated::Moved {
-            copied += bytes;
-            *spare = spare.saturating_sub(needed);
+        match worker.vacate(pin, &item, mercy) {
+            Vacated::Moved => {
+                copied += bytes;
+                *spare = spare.saturating_sub(needed);
+            }
+            Vacated::Stays => emptying.lacks_room = true,
+            Vacated::Gone | Vacated::Left => {}
         }
     }
     None

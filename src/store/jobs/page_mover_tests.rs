@@ -161,11 +161,13 @@ fn without_evictions_an_order_that_would_cost_items_is_not_carried_out() {
     assert_eq!(rig.store.reassign(Some(small), large), Reassign::Started);
     rig.run();
     assert_eq!((rig.moved(), rig.store.page_moves.counts.busy_items.total()), (0, 1));
+    assert_eq!(rig.store.page_moves.last_busy_status(), "busy_nomem");
     assert!((0..count).all(|number| rig.has(&format!("small-{number}"))));
     (0..count).step_by(2).for_each(|number| rig.delete(&format!("small-{number}")));
     assert_eq!(rig.store.reassign(Some(small), large), Reassign::Started);
     rig.run();
     assert!(rig.moved() > 0);
+    assert_eq!(rig.store.page_moves.last_busy_status(), "none", "the last page has moved");
     assert!((1..count).step_by(2).all(|number| rig.has(&format!("small-{number}"))));
 }
 
@@ -309,9 +311,11 @@ fn a_page_that_somebody_holds_is_tried_again_when_nobody_needs_its_class() {
     while rig.store.page_moves.counts.busy_items.total() == 0 {
         rig.step();
     }
+    assert_eq!(rig.store.page_moves.last_busy_status(), "busy_floating");
     drop(held);
     rig.run();
     assert_eq!((rig.moved(), rig.store.items()), (3, count as u64));
+    assert_eq!(rig.store.page_moves.last_busy_status(), "none");
 }
 
 #[test]
