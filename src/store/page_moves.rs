@@ -95,9 +95,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl PageMoves {
-    /// The order that waits, if one does.
+    /// The order that waits, if one does. From here on a move is running: at no moment there is neither.
     pub(super) fn take_order(&self) -> Option<Order> {
-        locked(&self.order).take()
+        let mut order = locked(&self.order);
+        if order.is_some() {
+            self.is_running.store(true, Ordering::Relaxed);
+        }
+        order.take()
     }
 
     /// Nobody needs `class` any more: its `pages` can go as long as there is room elsewhere for what they hold. Where pages

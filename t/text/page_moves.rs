@@ -77,6 +77,45 @@ fn the_last_links_of_chains_find_room_again() {
     });
 }
 
+#[test]
+fn an_order_moves_a_page_and_keeps_what_is_in_it() {
+    let server = Server::start(&["-m", "64", "-o", "no_slab_automove"]);
+    let mut client = server.client();
+    let value = |key: usize| format!("{key:0>300}");
+    for key in 0..20_000 {
+        client.ask(format!("set small-{key} 0 0 300\r\n{}\r\n", value(key)), "STORED\r\n");
+    }
+    fill(&mut client, "large", 10, 3000);
+    let class = |client: &mut Client, bytes: std::ops::Range<u64>| {
+        let rows = client.stats("slabs");
+        let is_it = |row: &String| {
+            let class = row.strip_suffix(":chunk_size")?;
+            let fits = bytes.contains(&rows[row].parse().expect("a number"));
+            (fits && rows[&format!("{class}:used_chunks")] != "0").then(|| class.to_owned())
+        };
+        rows.keys().find_map(is_it).expect("there is such a class")
+    };
+    let (small, large) = (class(&mut client, 300..500), class(&mut client, 3000..4500));
+    let pages = |client: &mut Client, class: &str| number(client, "slabs", &format!("{class}:total_pages"));
+    let before = pages(&mut client, &large);
+    // Both in one turn of the worker: the page waits for the end of that, so the first order is not done at the second.
+    let order = format!("slabs reassign {small} {large}\r\n");
+    client.ask(order.repeat(2), "OK\r\nBUSY currently processing reassign request\r\n");
+    wait_until("the page has moved", || number(&mut client, "", "slabs_moved") == 1);
+    wait_until("the mover rests", || number(&mut client, "", "slab_reassign_running") == 0);
+    assert_eq!(pages(&mut client, &large), before + 1);
+    let rescued = number(&mut client, "", "slab_reassign_rescues");
+    assert!(rescued > 1000, "{rescued} items were in a page of 300 bytes each");
+    for row in ["evictions", "slab_reassign_busy_items", "slab_reassign_busy_nomem", "slab_reassign_chunk_rescues"] {
+        assert_eq!(number(&mut client, "", row), 0, "{row}");
+    }
+    for key in 0..20_000 {
+        client.ask(format!("get small-{key}\r\n"), format!("VALUE small-{key} 0 300\r\n{}\r\nEND\r\n", value(key)));
+    }
+    client.ask(order, "OK\r\n");
+    wait_until("the next page has moved", || number(&mut client, "", "slabs_moved") == 2);
+}
+
 /// Pages of classes whose chunks hold 3000 bytes.
 fn larger_pages(client: &mut Client) -> u64 {
     let rows = client.stats("slabs");
