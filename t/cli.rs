@@ -328,6 +328,33 @@ fn memory_is_locked_or_a_warning_says_why_not() {
 }
 
 #[test]
+fn a_start_that_asks_for_large_pages_serves_and_sets_no_memory_aside() {
+    let server = Server::start(&["-L", "-m", "1024"]);
+    server.client().ask("set a 0 0 1\r\nx\r\nget a\r\n", "STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\n");
+    let [kib, _] = &of_process(server.process_id(), "status", "VmRSS:")[..] else { panic!("a number and a unit") };
+    assert!(kib.parse::<u64>().unwrap() < 64 << 10, "{kib} KiB are resident");
+}
+
+#[test]
+fn chunk_sizes_can_be_listed() {
+    let server = Server::start(&["-vv", "-o", "slab_sizes=96-128-256"]);
+    let said = server.stderr();
+    let sizes = said.lines().filter_map(|line| line.strip_prefix("slab class ")?.split_whitespace().nth(3));
+    assert_eq!(sizes.collect::<Vec<_>>(), ["96", "128", "256", "16384"], "{said}");
+    // 16 bytes of header, one of key.
+    for (len, chunk) in [(79, "96"), (80, "128"), (239, "256"), (240, "16384")] {
+        let mut client = server.client();
+        client.ask(format!("flush_all\r\nset a 0 0 {len}\r\n{}\r\n", "x".repeat(len)), "OK\r\nSTORED\r\n");
+        wait_until("the item is in its class", || {
+            let rows = client.stats("slabs");
+            let used = rows.iter().filter(|(row, count)| row.ends_with(":used_chunks") && *count != "0");
+            let sizes = used.map(|(row, _)| rows[&row.replace("used_chunks", "chunk_size")].as_str());
+            sizes.eq([chunk])
+        });
+    }
+}
+
+#[test]
 fn two_v_print_the_size_classes() {
     let server = Server::start(&["-vv", "-f", "1.25", "-o", "slab_chunk_max=512"]);
     let said = server.stderr();

@@ -249,7 +249,7 @@ settings! {
 
     /// Refuse watch.
     watch_enabled: bool = true, TURNS_OFF, "-W, --disable-watch", Commands, "", NoEffect(NO_WATCH);
-    /// Try for large memory pages for items, too. From -m 512 on the index has them wherever the kernel gives them.
+    /// Try for large memory pages for items, too. From -m 512 on the index has them wherever the kernel gives them. Memory is still taken as items come; memcached asks for all of -m at start then.
     large_pages: bool = false, TURNS_ON, "-L, --enable-largepages", Memory, "", Works;
     /// Keep all memory in RAM. Only a warning if it cannot be done.
     lock_memory: bool = false, TURNS_ON, "-k, --lock-memory", Memory, "", Works;
