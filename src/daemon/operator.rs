@@ -8,7 +8,7 @@ use crate::command::{Operator, Shutdown};
 use crate::conn::Board;
 use crate::counters::Counters;
 use crate::settings::{LiveSettings, Settings, Tunables};
-use crate::stats::{ConnectionRow, Gauges, PrefixTable};
+use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable};
 use crate::store::Store;
 use crate::sys::process::cpu_times;
 use crate::sys::signal::{Signal, send_to_self};
@@ -22,6 +22,7 @@ pub(super) struct Process {
     pub(super) tunables: Arc<Tunables>,
     pub(super) clock: Arc<Clock>,
     pub(super) prefixes: Arc<PrefixTable>,
+    pub(super) hot: Arc<HotKeys>,
     pub(super) store: &'static Store,
     pub(super) board: Arc<Board>,
     pub(super) gate: Arc<ClientGate>,
@@ -70,6 +71,7 @@ impl Operator for Process {
             listen_disabled_num: self.gate.shut_count(),
             time_in_listen_disabled_us: self.gate.shut_us(),
             threads: u64::from(self.settings.threads),
+            statistics_bytes: self.prefixes.bytes() + self.hot.bytes() + self.store.statistics_bytes(),
             limit_maxbytes: self.store.limit_bytes(),
         }
     }

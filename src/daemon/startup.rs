@@ -17,7 +17,7 @@ use crate::conn::Board;
 use crate::counters::Counters;
 use crate::dispatcher::{Bound, Dispatcher, Duties, Listener, listen};
 use crate::settings::{Settings, Tunables};
-use crate::stats::PrefixTable;
+use crate::stats::{HotKeys, PrefixTable};
 use crate::store::Store;
 use crate::sys::process::{Foreground, Output, fork_to_background};
 use crate::sys::signal::Signals;
@@ -132,6 +132,7 @@ impl House {
         let tunables = Arc::new(Tunables::new(settings));
         let prefixes = Arc::new(PrefixTable::new(settings.prefix_delimiter));
         prefixes.switch(settings.detail_enabled);
+        let hot: Arc<HotKeys> = Arc::default();
         let own: Arc<Counters> = Arc::default();
         let of_workers: Vec<Arc<Counters>> = (0..settings.threads).map(|_| Arc::default()).collect();
         let process = Process {
@@ -139,6 +140,7 @@ impl House {
             tunables: Arc::clone(&tunables),
             clock: Arc::clone(&clock),
             prefixes: Arc::clone(&prefixes),
+            hot: Arc::clone(&hot),
             store,
             board: Arc::clone(&board),
             gate: Arc::clone(&gate),
@@ -150,7 +152,7 @@ impl House {
             operator: Arc::new(process),
             switches: Switches::from(settings),
             prefixes,
-            hot: Arc::default(),
+            hot,
             board: Arc::clone(&board),
             gate: Arc::clone(&gate),
             requests_max: settings.reqs_per_event,

@@ -23,6 +23,8 @@ pub struct Gauges {
     pub time_in_listen_disabled_us: u64,
     /// Workers.
     pub threads: u64,
+    /// What counts, sketches and tables of prefixes take, in bytes.
+    pub statistics_bytes: u64,
     /// The memory limit, in bytes.
     pub limit_maxbytes: u64,
 }

@@ -32,6 +32,7 @@ pub fn general_rows(gauges: &Gauges, totals: &Counters, moment: Moment, row: Row
     row("read_buf_bytes_free", &buffers.input_bytes.read());
     row("write_buf_bytes", &(buffers.output_bytes.read() + buffers.backlog_bytes.read()));
     row("connection_bytes", &buffers.connection_bytes.read());
+    row("statistics_bytes", &gauges.statistics_bytes);
     row("reserved_fds", &gauges.reserved_fds);
     for (name, value, _help) in totals.rows() {
         row(name, &value);

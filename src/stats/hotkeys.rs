@@ -55,6 +55,14 @@ impl HotKeys {
     }
 }
 
+impl HotKeys {
+    /// What the sketches take, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let sketches = self.sketches.lock().unwrap_or_else(PoisonError::into_inner);
+        (sketches.len() * size_of::<Sketch>()) as u64
+    }
+}
+
 impl Default for HotSampler {
     fn default() -> Self {
         Arc::<HotKeys>::default().join()

@@ -26,6 +26,10 @@ const GENERAL: &[(&str, &str)] = &[
         "Bytes of buffers for replies, and of replies that wait for clients to read; large values are sent from where they lie.",
     ),
     ("connection_bytes", "Bytes of the connections themselves, without their buffers."),
+    (
+        "statistics_bytes",
+        "Bytes of counts, of the sketches of hot keys, of the table of `stats detail` and of the last `stats prefixes`; `stats reset` gives back the latter two.",
+    ),
     ("reserved_fds", "Descriptors the process keeps for itself."),
     ("limit_maxbytes", "Memory for items, in bytes: -m, or what cache_memlimit made of it."),
     ("accepting_conns", "1 while connections are accepted."),
@@ -198,6 +202,10 @@ starts counting by key prefix, `stats detail dump` shows the counts; `stats size
 `stats prefixes` counts items and bytes by key prefix: a background thread walks the cache, some 20 million items a second of its
 time. `stats hotkeys` names the keys that are asked for most, from a sample of the
 requests; `stats hotkeys off` stops the sampling, `stats reset` forgets what was seen. -X forbids all that shows keys.
+
+Where memory is: `slab_bytes`, `hash_bytes`, `ghost_bytes`, `ring_bytes`, `page_table_bytes`, `read_buf_bytes`, `write_buf_bytes`,
+`connection_bytes` and `statistics_bytes` add up to what the system says (RssAnon in /proc/PID/status), to within 2 MiB, as
+long as pages are full or nearly so: of one that a class has just got the system counts what was written to.
 ";
 
 /// The counters of the workers, from their own table.

@@ -5,17 +5,48 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::base::Key;
 use crate::base::atomic::{AtomicBool, Ordering};
+use crate::base::{Key, allocation_bytes, map_bytes};
+use crate::sys::process::trim_heap;
 
-/// Prefixes beyond this number are not counted: clients choose them, and each costs memory.
-const PREFIX_COUNT_MAX: usize = 1 << 16;
+/// More memory the table never takes, in bytes: clients choose prefixes, and each costs some. Those for which there is
+/// none left are not counted. 45,000 short ones fit, or 12,000 of the longest.
+const TABLE_BYTES_MAX: usize = 4 << 20;
 
 /// The counts of every prefix.
 pub struct PrefixTable {
     enabled: AtomicBool,
     delimiter: u8,
-    table: Mutex<HashMap<Box<[u8]>, PrefixCounts>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    counts: HashMap<Box<[u8]>, PrefixCounts>,
+    /// What the prefixes themselves take.
+    text_bytes: usize,
+}
+
+impl Table {
+    /// With room for `capacity` prefixes, in bytes.
+    const fn bytes_with(&self, capacity: usize) -> usize {
+        map_bytes::<Box<[u8]>, PrefixCounts>(capacity) + self.text_bytes
+    }
+
+    /// The counts of `prefix`, if there are any or there is room for them.
+    fn place(&mut self, prefix: &[u8]) -> Option<&mut PrefixCounts> {
+        if !self.counts.contains_key(prefix) {
+            let text_bytes = allocation_bytes(prefix.len());
+            // A map that is full takes twice as much.
+            let capacity = self.counts.capacity().max(self.counts.len() + 1);
+            if self.bytes_with(capacity) + text_bytes > TABLE_BYTES_MAX {
+                return None;
+            }
+            self.text_bytes += text_bytes;
+            self.counts.insert(prefix.into(), PrefixCounts::default());
+        }
+        self.counts.get_mut(prefix)
+    }
 }
 
 /// What was done to the keys of one prefix.
@@ -83,29 +114,35 @@ impl PrefixTable {
 
     /// Shows every prefix.
     pub fn dump(&self, show: &mut dyn FnMut(&[u8], PrefixCounts)) {
-        for (prefix, counts) in self.lock().iter() {
+        for (prefix, counts) in &self.lock().counts {
             show(prefix, *counts);
         }
     }
 
-    /// Forgets every prefix (`stats reset`).
+    /// Forgets every prefix (`stats reset`), and gives back the memory they took.
     pub fn clear(&self) {
-        self.lock().clear();
+        let forgotten = std::mem::take(&mut *self.lock());
+        if !forgotten.counts.is_empty() {
+            drop(forgotten);
+            trim_heap();
+        }
+    }
+
+    /// What the table takes, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let table = self.lock();
+        table.bytes_with(table.counts.capacity()) as u64
     }
 
     /// A key without the delimiter has no prefix and is not counted.
     fn count(&self, key: Key<'_>, add: impl FnOnce(&mut PrefixCounts)) {
         let Some(end) = key.bytes().iter().position(|byte| *byte == self.delimiter) else { return };
-        let prefix = &key.bytes()[..end];
-        let mut table = self.lock();
-        if let Some(counts) = table.get_mut(prefix) {
+        if let Some(counts) = self.lock().place(&key.bytes()[..end]) {
             add(counts);
-        } else if table.len() < PREFIX_COUNT_MAX {
-            add(table.entry(prefix.into()).or_default());
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Box<[u8]>, PrefixCounts>> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         // Counts are whole after every statement: a thread that died holding the lock left nothing half done.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -113,7 +150,7 @@ impl PrefixTable {
 
 #[cfg(test)]
 mod tests {
-    use super::{Key, PREFIX_COUNT_MAX, PrefixCounts, PrefixTable};
+    use super::{Key, PrefixCounts, PrefixTable, TABLE_BYTES_MAX};
 
     fn dumped(table: &PrefixTable) -> Vec<(Vec<u8>, PrefixCounts)> {
         let mut rows = Vec::new();
@@ -138,10 +175,19 @@ mod tests {
     #[test]
     fn the_table_stops_growing_at_its_bound() {
         let table = PrefixTable::new(b':');
-        for number in 0..=PREFIX_COUNT_MAX {
-            table.count_set(Key::new(format!("{number}:").as_bytes()).unwrap());
-        }
-        assert_eq!(dumped(&table).len(), PREFIX_COUNT_MAX);
+        let fill = |len: usize| {
+            table.clear();
+            assert_eq!(table.bytes(), 0);
+            for number in 0..100_000 {
+                table.count_set(Key::new(format!("{number:x<len$}:").as_bytes()).unwrap());
+            }
+            let bytes = usize::try_from(table.bytes()).unwrap();
+            assert!((TABLE_BYTES_MAX / 2..=TABLE_BYTES_MAX).contains(&bytes), "{bytes}");
+            dumped(&table).len()
+        };
+        let (long, short) = (fill(240), fill(0));
+        assert!((10_000..15_000).contains(&long), "{long} long prefixes");
+        assert!((25_000..50_000).contains(&short), "{short} short prefixes");
         table.count_set(Key::new(b"0:again").unwrap());
         assert!(dumped(&table).iter().any(|(prefix, counts)| prefix == b"0" && counts.sets == 2));
     }

@@ -273,10 +273,18 @@ impl Store {
         present.for_each(|(bytes, count)| row(&bytes.to_string(), &count));
     }
 
+    /// What the store's own counts take, in bytes, and the last census.
+    pub fn statistics_bytes(&self) -> u64 {
+        let of_threads: u64 = self.tallies().iter().map(|tally| tally.bytes()).sum();
+        let of_classes = size_of_val(&*self.class_tallies) + size_of_val(&*self.commands_at_reset);
+        of_threads + of_classes as u64 + self.census.bytes()
+    }
+
     /// `stats reset`: rows that count begin at 0 again. What the counts themselves say, also to the page mover, goes on.
     pub(super) fn reset_tallies(&'static self) {
         self.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
         self.class_tallies.iter().for_each(ClassTally::reset);
+        self.census.forget();
         self.page_moves.counts.reset();
         self.page_moves.note_tried(None);
         for class in self.slabs.classes.ids() {

@@ -142,6 +142,14 @@ impl WorkerTally {
         &sheet[step % STEPS_PER_SHEET]
     }
 
+    /// What it takes, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        let sheets = self.sizes.iter().filter(|sheet| sheet.get().is_some()).count();
+        let sheet_bytes = STEPS_PER_SHEET * size_of::<Counter>();
+        let places = size_of_val(&*self.sizes);
+        (size_of::<Self>() + size_of_val(&*self.classes) + places + sheets * sheet_bytes) as u64
+    }
+
     /// Every size up to [`SIZE_MAX`] that ever occurred, as its upper end in bytes, and the count.
     pub(super) fn sizes(&self) -> impl Iterator<Item = (u64, u64)> {
         let sheets = self.sizes.iter().enumerate();

@@ -150,6 +150,14 @@ pub fn lock_memory() -> io::Result<()> {
     Ok(())
 }
 
+/// Gives back to the kernel what the allocator keeps of freed memory, as far as it lies in whole pages. It takes some
+/// milliseconds: for when much has been freed.
+pub fn trim_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: takes no pointers, and may be called from any thread at any time.
+    let _is_any_given_back = unsafe { libc::malloc_trim(0) };
+}
+
 /// Processor time used so far: by the program, and by the kernel for it.
 pub fn cpu_times() -> (Duration, Duration) {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();

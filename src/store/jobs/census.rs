@@ -10,11 +10,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::base::RelTime;
 use crate::base::atomic::{AtomicU8, Ordering};
+use crate::base::{RelTime, allocation_bytes, map_bytes};
 use crate::item::ItemRef;
 use crate::memory::ChunkRef;
 use crate::sync::Pin;
+use crate::sys::process::trim_heap;
 
 use super::super::worker_store::WorkerStore;
 use super::{Bell, Job, Next};
@@ -84,6 +85,23 @@ impl CensusDesk {
     }
 }
 
+impl CensusDesk {
+    /// What the last census takes, in bytes.
+    pub(in crate::store) fn bytes(&self) -> u64 {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        last.map_or(0, |last| last.bytes())
+    }
+
+    /// Forgets the last census, and gives back what it took.
+    pub(in crate::store) fn forget(&self) {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if last.is_some() {
+            drop(last);
+            trim_heap();
+        }
+    }
+}
+
 impl Job for CensusTaker {
     fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
         let store = worker.store;
@@ -137,6 +155,12 @@ impl CensusTaker {
 }
 
 impl Census {
+    /// What it takes, in bytes.
+    fn bytes(&self) -> u64 {
+        let texts: usize = self.prefixes.keys().map(|prefix| allocation_bytes(prefix.len())).sum();
+        (map_bytes::<Box<[u8]>, PrefixUse>(self.prefixes.capacity()) + texts) as u64
+    }
+
     /// Enters an item.
     pub fn add(&mut self, delimiter: u8, key: &[u8], bytes: u64) {
         let prefix = key.iter().position(|byte| *byte == delimiter).map(|end| &key[..end]);
