@@ -47,6 +47,8 @@ const VICTIMS: usize = 16;
 
 /// Slots of a page that are looked at to guess how much of it is over.
 const PROBE_SLOTS: u32 = 256;
+/// Near 2^32 over the golden ratio: its multiples, modulo 2^32, lie everywhere about as close.
+const SCATTER: u32 = 0x9e37_79b1;
 /// A page is worth a walk if one in so many of its items is over.
 const WORTH: u32 = 32;
 /// Seconds between two probes of a page, at most in caches of up to 10 GiB.
@@ -245,12 +247,21 @@ fn probe(worker: &WorkerStore, pin: &Pin, page: u32) -> bool {
     let per_page = slabs.classes.per_page(slabs.arena.class_of(ChunkRef::new(page, 0)));
     let stride = per_page.div_ceil(PROBE_SLOTS).max(1);
     let (mut items, mut over) = (0u32, 0u32);
-    for slot in (0..per_page).step_by(stride as usize) {
+    // One slot of each stretch.
+    let slots = (0..per_page.div_ceil(stride)).map(|number| number * stride + scattered(number, stride));
+    for slot in slots.filter(|slot| *slot < per_page) {
         let Some(item) = ItemRef::sight(pin, slabs, ChunkRef::new(page, slot)) else { continue };
         items += 1;
         over += u32::from(item.is_over(worker.now()));
     }
     over > 0 && over * WORTH >= items
+}
+
+/// Now this, now that number below `end`. Who stores in turns what ends and what does not puts each kind into every other
+/// slot: at even distances a probe would meet only one of them.
+fn scattered(number: u32, end: u32) -> u32 {
+    let fraction = u64::from(number.wrapping_mul(SCATTER));
+    u32::try_from((fraction * u64::from(end)) >> 32).unwrap_or(0)
 }
 
 /// Dead items whose buckets are on their way into the processor's cache.

@@ -1,6 +1,7 @@
 //! Tests of the sweeper, step by step on a clock that stands still.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Job as _, Next, REST, Sweeper, WALK_S};
 use crate::base::{Clock, Deadline, HashedKey, Key};
@@ -121,6 +122,36 @@ fn one_round_collects_what_ended_together() {
     let looked = rig.figure("crawler_items_checked");
     rig.round();
     assert_eq!(rig.figure("crawler_items_checked"), looked, "nothing that ends is left");
+}
+
+#[test]
+fn of_many_that_end_beside_as_many_that_do_not_95_percent_are_free_soon() {
+    const DATED: u64 = 50_000;
+    let mut rig = Rig::new();
+    // They end within two seconds, while others that never end lie between them.
+    let end = rig.now() + 20;
+    for number in 0..2 * DATED {
+        let deadline = if number % 2 == 0 { Deadline(end + u32::from(number >= DATED)) } else { Deadline::NEVER };
+        rig.set(&format!("key-{number}"), deadline);
+    }
+    let free_bytes = rig.figure("slab_free_bytes");
+    rig.clock.shift(20);
+    // What a step costs is bounded. In larger caches the rests between rounds are as long, and pages rest longer.
+    let (mut steps, mut waited) = (0, Duration::ZERO);
+    while rig.figure("slab_free_bytes") < free_bytes + DATED * 64 * 95 / 100 {
+        steps += 1;
+        match rig.step() {
+            Next::Again => {}
+            Next::Wait(time) => {
+                let before_s = waited.as_secs();
+                waited += time.expect("the sweeper never waits for a bell alone");
+                rig.clock.shift(i64::try_from(waited.as_secs() - before_s).unwrap());
+            }
+            Next::Rest(..) => panic!("the sweeper gives way to bells"),
+        }
+        assert!(steps < 500 && waited < Duration::from_secs(3), "{steps} steps, {waited:?} of waiting");
+    }
+    assert_eq!(rig.figure("crawler_reclaimed") + rig.figure("curr_items"), 2 * DATED);
 }
 
 #[test]
