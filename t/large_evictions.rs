@@ -1,5 +1,7 @@
 //! What leaves for a large item: no more than it needs, and a page.
 
+use std::collections::HashMap;
+
 use larder::base::Deadline;
 use larder::item::PendingItem;
 use larder::store::{Engine as _, MoveTuning, Refusal, StoreConfig, StoreMode, StoreOutcome, StoreReport};
@@ -129,11 +131,9 @@ fn evicted_for(limit_mib: u64, victim_lens: &[usize], pattern: &[u8], len: usize
             }
         }
     }
-    settle(&mut rig);
-    let before = rig.report(StoreReport::General);
+    let before = settled(&mut rig);
     set_patiently(&mut rig, "large-value", &pattern[..len]);
-    settle(&mut rig);
-    let after = rig.report(StoreReport::General);
+    let after = settled(&mut rig);
     let evicted = after["evictions"] - before["evictions"];
     assert!(rig.get("large-value").is_some_and(|found| found == pattern[..len]), "{len} bytes left for others");
     assert_eq!(after["curr_items"], before["curr_items"] + 1 - evicted);
@@ -188,15 +188,18 @@ fn a_set_of_many_mebibytes_among_items_of_all_sizes_evicts_no_more_than_it_needs
     }
 }
 
-/// Waits until memory is within its limit and no page is on its way.
-fn settle(rig: &mut Rig) {
+/// Waits until memory is within its limit, no page is on its way, and nothing changes any more. Returns the report of then.
+fn settled(rig: &mut Rig) -> HashMap<String, u64> {
+    let mut before = HashMap::new();
     loop {
         let general = rig.report(StoreReport::General);
         let bytes: u64 =
             ["slab_bytes", "hash_bytes", "ghost_bytes", "ring_bytes"].iter().map(|name| general[*name]).sum();
-        if bytes <= rig.store.limit_bytes() + HALF_A_PAGE && general["slab_reassign_running"] == 0 {
-            return;
+        let is_within = bytes <= rig.store.limit_bytes() + HALF_A_PAGE && general["slab_reassign_running"] == 0;
+        if is_within && general == before {
+            return general;
         }
+        before = general;
         rig.turn(|_, _| ());
         std::thread::yield_now();
     }
