@@ -75,13 +75,13 @@ impl Clock {
         Instant::now().duration_since(self.start)
     }
 
-    /// Microseconds since start, whoever has stopped the clock: for patience with an end.
+    /// Microseconds since start, whether or not the clock is stopped: for patience with an end.
     #[inline]
     pub fn real_us(&self) -> u64 {
         whole_us(self.really_running())
     }
 
-    /// Nanoseconds since start, whoever has stopped the clock: for measuring.
+    /// Nanoseconds since start, whether or not the clock is stopped: for measuring.
     #[inline]
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn real_ns(&self) -> u64 {

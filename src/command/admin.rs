@@ -17,7 +17,7 @@ const VERBOSITY_MAX: u8 = 2;
 
 /// Less memory than this is refused, in megabytes.
 const MEMLIMIT_MB_MIN: u32 = 8;
-/// Whoever writes more than this many megabytes means bytes.
+/// A client that writes more than this many megabytes means bytes.
 const MEMLIMIT_MB_MAX: u32 = 1_000_000_000;
 
 pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(

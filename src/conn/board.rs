@@ -6,7 +6,7 @@
 //! ```
 //!
 //! One word per descriptor. Its owner writes it, and only when it changes, so that a request costs at most a compare;
-//! whoever is asked for `stats conns` reads all words and asks the kernel for the addresses.
+//! the worker that is asked for `stats conns` reads all words and asks the kernel for the addresses.
 
 use std::os::fd::RawFd;
 

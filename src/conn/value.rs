@@ -4,7 +4,7 @@
 //! buffer  │…unread│ ──fill──▶ chunks          what had arrived, copied once
 //! kernel  ──readv──▶ chunks, then the buffer   the rest, and its CRLF with whatever follows
 //!
-//! Chunks are added as the value arrives: who only announces a large value holds little memory.
+//! Chunks are added as the value arrives: a client that only announces a large value holds little memory.
 //! ```
 
 use std::io::IoSliceMut;

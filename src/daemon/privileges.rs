@@ -36,7 +36,7 @@ pub(super) fn shed(settings: &Settings) -> Result<u64, Failure> {
     }
     let clients = u64::from(settings.max_connections);
     let own = own_descriptors(settings);
-    // memcached's -c is the limit on open files itself, so who gave it so many must get a running server.
+    // memcached's -c is the limit on open files itself, so a user who gave it so many must get a running server.
     let files = raise_open_files(clients + own, clients.max(2 * own))
         .map_err(Failure::system(format!("-c, --conn-limit: {clients} clients need {} open files", clients + own)))?;
     if settings.lock_memory {

@@ -193,7 +193,7 @@ impl Door {
     /// How long the poll may wait.
     fn patience(&self) -> Option<Duration> {
         match self.shut_since_us {
-            // Whoever leaves wakes us: the gate was shut before we look at its count here.
+            // A connection that leaves wakes us: the gate was shut before we look at its count here.
             Some(_) if self.duties.gate.is_full() && self.in_hand.is_none() => None,
             Some(_) => Some(RETRY),
             None if self.is_knocking.contains(&true) => Some(Duration::ZERO),
@@ -201,7 +201,7 @@ impl Door {
         }
     }
 
-    /// Lets in who waits, as far as that goes.
+    /// Lets in the clients that wait, as far as there is room.
     fn serve(&mut self) {
         for listener in 0..self.is_knocking.len() {
             if !self.is_knocking[listener] {

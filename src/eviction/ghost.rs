@@ -59,7 +59,7 @@ impl Memory {
     }
 }
 
-/// A class's time, as whoever asks the ghost needs it: one word, so that it is read without a lock.
+/// A class's time, as a thread that asks the ghost needs it: one word, so that it is read without a lock.
 ///
 /// ```text
 /// 31        12      11     8 7     4 3     0

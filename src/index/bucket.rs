@@ -60,8 +60,8 @@ impl Bucket {
         }
     }
 
-    /// How many items were moved within the chain. Acquire, and the loads of `scan` too: who sees a slot cleared by a
-    /// move sees the move counted, and who sees it counted sees the copy it placed.
+    /// How many items were moved within the chain. Acquire, and the loads of `scan` too: a reader that sees a slot cleared
+    /// by a move sees the move counted, and if it sees it counted it sees the copy it placed.
     #[inline]
     pub(super) fn relocations(&self) -> u32 {
         self.seq.load(Ordering::Acquire) / ONE_RELOCATION
@@ -128,7 +128,7 @@ impl Bucket {
     pub(super) fn count_relocation(&self) {
         let seq = self.seq.load(Ordering::Relaxed);
         debug_assert_eq!(seq & LOCKED, LOCKED);
-        // Release: who sees the count sees the copy.
+        // Release: a reader that sees the count sees the copy.
         self.seq.store(seq.wrapping_add(ONE_RELOCATION), Ordering::Release);
     }
 

@@ -11,7 +11,7 @@
 //!
 //! 1. Lock the parent. Fill the child, which nobody can reach; its lock is taken from the start.
 //! 2. Publish the state. From now on readers look in the child; those that still look in the parent find everything.
-//! 3. Strip the parent. Who misses a stripped item has seen a slot cleared after step 2, and so sees the new state.
+//! 3. Strip the parent. A reader that misses a stripped item has seen a slot cleared after step 2, and so sees the new state.
 //! 4. Unlock both. Not earlier: a writer could otherwise remove from the child, and have reused, an item which the
 //!    parent still refers to. A thread that pins after the removal and looks in the parent for another key with the
 //!    same tag would follow that reference into a reused chunk.
@@ -162,7 +162,7 @@ impl HashIndex {
             child.empty_unreachable();
             return Split::Full;
         }
-        // Release: who reads it finds the child filled. Only here is the state stored, under the parent's lock.
+        // Release: a thread that reads it finds the child filled. Only here is the state stored, under the parent's lock.
         self.state.store(state.next().bits(), Ordering::Release);
         strip_parent(parent);
         parent.close_gaps();

@@ -1,4 +1,4 @@
-//! Changing a bucket: who holds the guard is the only writer of the chain.
+//! Changing a bucket: the thread that holds the guard is the only writer of the chain.
 
 use super::bucket::Bucket;
 use super::overflow::NONE;
@@ -112,7 +112,7 @@ impl<'a> BucketGuard<'a> {
         self.chain.append(hash.tag(), new)
     }
 
-    /// Makes an item invisible to whoever looks from now on. It has lost its mark before (I14) and can be stamped now.
+    /// Makes an item invisible to readers that look from now on. It has lost its mark before (I14) and can be stamped now.
     #[inline]
     pub fn remove(&mut self, slot: Slot<'a>, _item: Unlinked) -> ChunkRef {
         debug_assert_eq!(slot.bucket.chunk(slot.slot), Some(slot.chunk));
@@ -232,7 +232,7 @@ impl<'a> LockedChain<'a> {
         self.cut_empty_end();
     }
 
-    /// Moves one item within the chain. Who misses the original, because it is cleared, sees the move counted.
+    /// Moves one item within the chain. A reader that misses the original, because it is cleared, sees the move counted.
     fn relocate(&self, source: &Bucket, (from, tag, chunk): (usize, u16, ChunkRef), target: &Bucket, to: usize) {
         target.put(to, tag, chunk);
         self.main.count_relocation();

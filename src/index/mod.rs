@@ -10,7 +10,7 @@
 //! overflow buckets  [ 9 slots ]→[ 9 slots ]                 another mapping, recycled through free lists
 //! ```
 //!
-//! A slot is a tag of 16 bits and a chunk reference of 32. Who looks a key up compares the tags of its bucket and
+//! A slot is a tag of 16 bits and a chunk reference of 32. A reader that looks a key up compares the tags of its bucket and
 //! then, in the chunk, the key: the index knows hashes, tags and references, never keys.
 //!
 //! What holds at any time, and why the parts may rely on it:
@@ -24,7 +24,7 @@
 //!   That is why overflow buckets are recycled at once, without a grace period: only a miss could be wrong, and
 //! * **A miss is checked.** An item is moved within its chain by placing a copy, counting the move in the main bucket's
 //!   sequence word, and clearing the original, in this order. A split publishes the new state before it clears the
-//!   parent. Who did not find the original for it was cleared therefore sees the count or the state moved (I8).
+//!   parent. A reader that did not find the original because it was cleared therefore sees the count or the state moved (I8).
 //! * **No gaps.** All buckets of a chain but the last are full, and no overflow bucket is empty. A slot freed in the
 //!   middle is filled from the end.
 

@@ -69,7 +69,7 @@ impl HashIndex {
         let overflow = OverflowPool::new(wanted)?;
         let on_touch = match pages {
             IndexPages::Small => {
-                // Where the system makes all memory huge, whoever touches a bucket first would wait for one.
+                // Where the system makes all memory huge, the thread that touches a bucket first would wait for one.
                 main.advise_small_pages();
                 overflow.advise_small_pages();
                 main.len()
@@ -143,7 +143,7 @@ impl HashIndex {
         self.state().bucket_of(hash)
     }
 
-    /// Acquire: who sees a child's number sees what the split put into it.
+    /// Acquire: a reader that sees a child's number sees what the split put into it.
     #[inline]
     pub(super) fn state(&self) -> State {
         State::from_bits(self.state.load(Ordering::Acquire))

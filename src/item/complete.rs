@@ -16,7 +16,7 @@ use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
 use super::header::{self, Birth, CLIENT_FLAGS_BYTES, HEADER_BYTES};
 use super::layout::Layout;
 
-/// Who has it links it, or gives its chunks back.
+/// Its owner links it, or gives its chunks back.
 #[must_use = "its chunks are nobody's else"]
 pub struct CompleteItem {
     chunk: ChunkRef,

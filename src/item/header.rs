@@ -17,7 +17,7 @@
 //! ```
 //!
 //! A linked item's header changes only by atomic operations (I2). `linked` is set with Release after key and value
-//! are written, so whoever sees it (Acquire) while pinned may read them.
+//! are written, so a pinned thread that sees it (Acquire) may read them.
 
 use crate::base::atomic::fixed::Ordering;
 use crate::base::{Deadline, RelTime};
@@ -243,7 +243,7 @@ pub(super) fn write_unlinked(head: &ChunkHead, shape: Shape) {
 pub(super) fn write_link(head: &ChunkHead, piece_len: u32, next: Option<ChunkRef>, first: ChunkRef) {
     let next = next.map_or(0, |next| u64::from(next.bits()));
     head.word1.store(next << 32 | u64::from(first.bits()), Ordering::Relaxed);
-    // Release: who sees a link also sees whose it is.
+    // Release: a thread that sees a link also sees which chain has it.
     head.word0.store(u64::from(piece_len), Ordering::Release);
 }
 

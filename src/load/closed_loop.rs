@@ -55,7 +55,7 @@ impl Driver {
             if busy == 0 && (joined == count || over) {
                 return Ok(());
             }
-            // The first look is a quick one: only who finds nothing sleeps.
+            // The first look is a quick one: only a thread that finds nothing sleeps.
             let sleeps = self.plan.waiting == Waiting::Sleep && turns.idle_since.is_some() && joined == count;
             self.look(turns, if sleeps { SILENCE_MAX } else { Duration::ZERO }, busy)?;
             let events = turns.take_events();

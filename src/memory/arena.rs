@@ -13,8 +13,8 @@
 //! and the sweeper walk pages beside running writers.
 //!
 //! A page that leaves its class has format 0 from then on, and gets another one, or is overwritten with zeros, only
-//! after the grace period of that change. So who is pinned and has loaded a format once may go by it until the pin
-//! ends: the chunks are where the format says. Who looks at a page without knowing that one of its chunks is in use
+//! after the grace period of that change. So a thread that is pinned and has loaded a format once may go by it until the pin
+//! ends: the chunks are where the format says. A thread that looks at a page without knowing that one of its chunks is in use
 //! asks with [`PageArena::try_locate`], which loads it once.
 
 use std::io;
@@ -44,7 +44,7 @@ const _: () = assert!(align_of::<ChunkHead>() == 8, "chunks are 8-aligned (I1)")
 /// All slab memory. Pages are handed out by `SlabAllocator`.
 pub struct PageArena {
     mapping: Mapping,
-    /// Where the mapping starts, ready for the many who ask.
+    /// Where the mapping starts.
     base: NonNull<u8>,
     /// What each page is cut into, see [`format`]; 0 while the page has no class. Index 0 is never used.
     formats: Box<[AtomicU32]>,
@@ -119,12 +119,12 @@ impl PageArena {
 
     /// Gives `page`, which holds nothing but zeros, to a class, before any of its chunks gets out.
     pub(super) fn format_page(&self, page: u32, class: u8, chunk_bytes: u32) {
-        // Release: whoever learns of a chunk of this page also learns its size, and that it is free.
+        // Release: a thread that learns of a chunk of this page also learns its size, and that it is free.
         self.formats[page as usize].store(format(class, chunk_bytes), Ordering::Release);
     }
 
-    /// Takes `page`, whose chunks are all free, from its class. Who has seen its format may go by it until the grace
-    /// period of this is over.
+    /// Takes `page`, whose chunks are all free, from its class. A thread that has seen its format may go by it until the
+    /// grace period of this is over.
     pub(super) fn unformat_page(&self, page: u32) {
         self.formats[page as usize].store(0, Ordering::Release);
     }
@@ -222,7 +222,7 @@ impl PageArena {
     /// longer. The caller is pinned: the chunk stays one until it unpins, whatever becomes of its page.
     #[inline]
     pub fn try_locate(&self, chunk: ChunkRef) -> Option<Located<'_>> {
-        // Acquire: whoever sees the format sees what was in the page before overwritten with zeros.
+        // Acquire: a thread that sees the format sees what was in the page before overwritten with zeros.
         let format = self.formats.get(chunk.page() as usize)?.load(Ordering::Acquire);
         let offset = self.offset(chunk, format)?;
         // SAFETY: the page table has an entry for this page, so the page lies within the mapping, and the

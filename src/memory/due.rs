@@ -28,7 +28,7 @@ impl DueTable {
         Self { seconds: (0..=last_page).map(|_| AtomicU32::new(NEVER)).collect() }
     }
 
-    /// Notes that an item in `page`, which whoever is pinned can see by now, ends at `deadline`.
+    /// Notes that an item in `page`, which pinned threads can see by now, ends at `deadline`.
     #[inline]
     pub fn note(&self, page: u32, deadline: Deadline) {
         if deadline != Deadline::NEVER

@@ -18,7 +18,7 @@ use super::chunk_ref::ChunkRef;
 /// All leases of a store.
 #[derive(Default)]
 pub struct Leases {
-    /// Leased items. Changed under the mutex, before the leasing thread unpins: who frees chunks after that
+    /// Leased items. Changed under the mutex, before the leasing thread unpins: a thread that frees chunks after that
     /// thread's grace period therefore sees it.
     count: AtomicU64,
     table: Mutex<HashMap<ChunkRef, Lease>>,

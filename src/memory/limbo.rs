@@ -1,12 +1,12 @@
 //! Limbo: the unlinked chunks of one class that somebody may still be reading.
 //!
 //! ```text
-//! batches  │ stamp 7: 3       │ stamp 9: 2   │      who retires, retires many at once: one stamp serves them
+//! batches  │ stamp 7: 3       │ stamp 9: 2   │      a thread retires many at once: one stamp serves them
 //! chunks   │ a │ b │ c        │ d │ e        │      oldest first, eight bytes each
 //! ```
 //!
-//! Whoever has the class locked takes the oldest out once their stamp is over. Its memory follows its length: a flush of
-//! everything passes through here.
+//! The thread that has the class locked takes the oldest out once their stamp is over. Its memory follows its length: a
+//! flush of everything passes through here.
 
 use std::collections::VecDeque;
 

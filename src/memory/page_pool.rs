@@ -143,7 +143,7 @@ impl SlabAllocator {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner).ready.len()
     }
 
-    /// The highest page number that was ever used: who walks all pages ends there.
+    /// The highest page number that was ever used: a walk over all pages ends there.
     pub fn last_page_used(&self) -> u32 {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner).next - 1
     }

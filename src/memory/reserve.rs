@@ -25,7 +25,7 @@ pub struct ReserveBounds {
     pub most: u32,
 }
 
-/// What somebody found who came for chunks.
+/// What a worker found that came for chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refill {
     /// Some were there.

@@ -139,7 +139,7 @@ impl SizeClasses {
         }
         let class = self.last().checked_add(1).filter(|id| *id <= CLASS_MAX)?;
         self.sizes[usize::from(class)].store(bytes, Ordering::Relaxed);
-        // Release, three times: the chunk size is known to who finds the class by a size and to who finds it by its id.
+        // Release, three times: a thread knows the chunk size whether it finds the class by a size or by its id.
         self.items.split(bytes, for_items, class);
         self.links.split(bytes, for_links, class);
         self.last.store(class, Ordering::Release);
@@ -168,7 +168,7 @@ impl ClassMap {
 
     #[inline]
     fn class_for(&self, bytes: u32) -> Option<u8> {
-        // Acquire: who learns of a class learns its chunk size.
+        // Acquire: a thread that learns of a class learns its chunk size.
         self.by_units.get(bytes.div_ceil(CHUNK_ALIGN) as usize).map(|class| class.load(Ordering::Acquire))
     }
 
@@ -183,7 +183,7 @@ impl ClassMap {
 }
 
 impl ClassPlan {
-    /// Whether a class more may be added while running. Who gives the sizes one by one means these and no others.
+    /// Whether a class more may be added while running. A user who gives the sizes one by one means these and no others.
     pub fn may_be_fitted(&self) -> bool {
         self.explicit.is_empty()
     }

@@ -73,7 +73,8 @@ struct Slab {
 
 /// Chunks that one call frees at most: at some 50 ns each, while others wait for the class.
 const RECLAIMED_MAX: usize = 1024;
-/// A limbo longer than this is shortened by whoever adds to it. A shorter one waits for who needs its chunks.
+/// A limbo longer than this is shortened by the worker that adds to it. A shorter one waits for a worker that needs its
+/// chunks.
 const LIMBO_LONG: usize = 512;
 /// So many are freed at least when it is.
 const RECLAIMED_LEAST: usize = 64;
@@ -303,8 +304,8 @@ impl SlabGuard<'_> {
         most
     }
 
-    /// Frees twice as many as were `added` if limbo has become long: who unlinks much has no need of chunks himself, and
-    /// who stores next should not find a hundred thousand to free.
+    /// Frees twice as many as were `added` if limbo has become long: a worker that unlinks much needs no chunks itself, and
+    /// the one that stores next should not find a hundred thousand to free.
     #[inline]
     pub fn shorten_limbo(&mut self, added: usize, epochs: &Epochs) {
         if self.slab.limbo.len() > LIMBO_LONG {

@@ -110,9 +110,9 @@ impl WorkerStore {
         let slots = SlabSlots::new(&store.slabs, class, pages, self.now());
         store.bring(class, &mut self.newborns, policy, &slots);
         let ring_bytes = policy.ring_bytes();
-        // A chain frees many chunks: who needs a few of them takes one chain at a time.
+        // A chain frees many chunks: a worker that needs a few of them takes one chain at a time.
         let group = if class == store.slabs.classes.largest() { 1 } else { GROUP };
-        // Who needs the last links of chains, which are small, evicts large items.
+        // A worker that needs last links of chains, which are small, evicts large items.
         let bytes_max = u64::from(RESERVE_BYTES.max(wanted.saturating_mul(store.slabs.classes.chunk_bytes(class))));
         let (mut vacated, mut attempts, mut bytes, mut lost_chains) = (0, 0, 0, 0);
         // Twice as many attempts as chunks wanted: an attempt fails when the bucket is locked or the item is going

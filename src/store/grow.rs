@@ -1,4 +1,4 @@
-//! The index grows with the items: who stores many splits a few buckets on the way.
+//! The index grows with the items: a worker that stores many splits a few buckets on the way.
 //!
 //! ```text
 //! 32 items more ──▶ 4 or 5 buckets: load them and their items, then split ──▶ the grower, if some are left

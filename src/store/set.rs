@@ -115,7 +115,7 @@ impl WorkerStore {
         let live = there.filter(|item| self.why_dead_at(mark, item).is_none());
         match (mode, live) {
             (StoreMode::Add, Some(item)) => {
-                // As memcached does: who wants to add a key cares for it.
+                // As memcached does: a client that wants to add a key cares for it.
                 header::note_hit(item.head(), item.word0(), self.now());
                 Some(StoreOutcome::NotStored)
             }

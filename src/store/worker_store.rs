@@ -28,7 +28,7 @@ pub struct WorkerStore {
     items_untold: i64,
     /// The last recall of ready chunks that this thread has answered.
     pub(super) recall: Recall,
-    /// Whether it is the page mover's: who takes pages away gets none beyond the limit, and waits for none.
+    /// Whether it is the page mover's, which takes pages away: it gets none beyond the limit, and waits for none.
     pub(super) is_movers: bool,
     /// The page mover: how often pages were weighed.
     pub(super) pages_weighed: u32,
@@ -119,7 +119,7 @@ impl WorkerStore {
         self.why_dead_at(self.store.flush.mark(), item)
     }
 
-    /// As [`WorkerStore::why_dead`], as of the flush `mark`. Who stores on the strength of an item's life draws the new
+    /// As [`WorkerStore::why_dead`], as of the flush `mark`. A store on the strength of an item's life draws the new
     /// unique against the same mark: a flush in between then drops the new item with the old.
     #[inline]
     pub(super) fn why_dead_at(&self, mark: FlushMark, item: &ItemRef<'_>) -> Option<Miss> {
@@ -233,7 +233,7 @@ impl WorkerStore {
             slab.shorten_limbo(chunks.len(), &self.store.epochs);
         }
         self.retired.clear();
-        // Whoever pins or refreshes from here on holds none of these up.
+        // A thread that pins or refreshes from here on holds none of these up.
         self.store.epochs.advance();
     }
 }

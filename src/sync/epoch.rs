@@ -12,12 +12,12 @@
 //! * The two fences are SeqCst, so one of them is first. If U is first, R reads the ref after P and therefore sees it
 //!   unlinked: R never had the chunk. What R may still read there is a later publication of the same chunk, which is a
 //!   new life of it and came through its own Release store.
-//! * If P is first, then (a) whoever checks after U sees in R's slot `v` or something R stored later, and (b) the load
+//! * If P is first, then (a) a thread that checks after U sees in R's slot `v` or something R stored later, and (b) the load
 //!   of `s` after U sees at least the value that the load of `v` before P saw: `v <= s`. So `v` itself never passes the
 //!   test `> s`; what passes was stored by R later.
 //! * What R stores later (0 at the unpin, a newer epoch at a refresh or the next pin) is a Release store after its last
 //!   read of the chunk, and the check loads with Acquire. So all R's reads happen before the reuse, by that pair of
-//!   slot accesses alone; the fences only decide who sees what. (ThreadSanitizer models the pair and not the fences.)
+//!   slot accesses alone; the fences only decide which thread sees what. (ThreadSanitizer models the pair and not the fences.)
 //!   The pin's store must be Release too: C++20 release sequences do not cover later relaxed stores of the same thread.
 //! * A slot that changes hands goes through `taken` (Release at leaving, Acquire at joining), which extends the chain.
 
@@ -83,7 +83,7 @@ impl Epochs {
     /// Starts the next epoch. Threads that pin or refresh from now on no longer hold up what is stamped already.
     #[inline]
     pub fn advance(&self) {
-        // Relaxed: an epoch is a number only; whoever sees it late delays a reuse, see the proof.
+        // Relaxed: an epoch is a number only; a thread that sees it late delays a reuse, see the proof.
         self.global.0.fetch_add(1, Ordering::Relaxed);
     }
 

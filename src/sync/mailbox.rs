@@ -5,7 +5,7 @@
 //! ```
 //!
 //! For rare mail (a new client, an order to stop), so a mutex is enough. Only the first mail in an empty queue
-//! wakes: whoever put it there has woken the owner or is about to, and the owner takes all there is.
+//! wakes: the thread that put it there has woken the owner or is about to, and the owner takes all there is.
 
 use std::collections::VecDeque;
 use std::io;

@@ -87,7 +87,7 @@ impl Mapping {
     }
 
     /// Takes memory for `len` bytes from byte `start` on (or as many as there are), which is otherwise taken when they
-    /// are touched first: of whoever touches a huge page then, the kernel may take milliseconds.
+    /// are touched first: touching a huge page then may take the kernel milliseconds.
     ///
     /// # Errors
     /// The kernel's, if it has no such call or no memory; the mapping is as good as before.
@@ -103,7 +103,7 @@ impl Mapping {
     /// Makes every store to it from now on end the process.
     #[cfg(test)]
     pub fn forbid_stores(&self) -> io::Result<()> {
-        // SAFETY: the range is the mapping. Who stores to it gets a signal, which is what the caller wants.
+        // SAFETY: the range is the mapping. A thread that stores to it gets a signal, which is what the caller wants.
         unsafe { syscall!(mprotect(self.as_ptr().cast(), self.len, libc::PROT_READ)) }.map(drop)
     }
 

@@ -258,7 +258,7 @@ impl Desk {
         let place = u32::try_from(event.token().0).ok()?;
         let connection = self.roster.at(place)?;
         connection.report(event.is_readable() || event.is_error(), event.is_read_closed());
-        // Whoever is on the list has its turn there.
+        // A connection on the list has its turn there.
         (!connection.is_queued).then_some(place)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! dispatcher ──enter──▶ current ◀──leave── workers
-//!        └── shut when no more may come; whoever leaves then wakes it
+//!        └── shut when no more may come; a connection that leaves then wakes it
 //! ```
 //!
 //! The limit is -c and counts clients, not descriptors.
@@ -61,7 +61,7 @@ impl ClientGate {
         self.current.load(Ordering::SeqCst) >= self.clients_max
     }
 
-    /// From now on whoever leaves wakes the dispatcher.
+    /// From now on a connection that leaves wakes the dispatcher.
     pub fn shut(&self) {
         if !self.is_shut.swap(true, Ordering::SeqCst) {
             self.shut_count.fetch_add(1, Ordering::Relaxed);

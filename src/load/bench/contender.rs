@@ -76,7 +76,7 @@ impl Contender {
         self.connect(&plan)
     }
 
-    /// Says who it is that does not want to talk; a plan that cannot be is nobody's fault.
+    /// Names the server in its error; a plan that cannot be is no server's fault.
     fn connect(&self, plan: &Plan) -> io::Result<Session> {
         Session::open(plan, &Target::Tcp(self.server.address)).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidInput => error,

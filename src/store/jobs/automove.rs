@@ -13,11 +13,11 @@
 //! they about do. Without it classes of two or three pages pass one to each other for ever, and lose items each time.
 //!
 //! When memory has just become full the ghost has seen little, of one class more than of another. So it is what it has seen
-//! that its hits are divided by; and until a quarter of memory has been vacated once, a class of which it has seen less than a
-//! tenth gives nothing but what it has free.
+//! that its hits are divided by; and until a quarter of memory has been vacated once, a class of which it has seen less
+//! than a tenth gives nothing but what it has free.
 //!
-//! A class that has evicted nothing since the last tick gets no page: the last links of chains that are missed count for their
-//! class, too, which may have all that it needs. What they count is what would be lost with their page.
+//! A class that has evicted nothing since the last tick gets no page: the last links of chains that are missed count for
+//! their class, too, which may have all that it needs. What they count is what would be lost with their page.
 //!
 //! Pure: samples in, moves out. memcached compares the age of what classes evict instead, which moves memory to large,
 //! seldom asked values; what counts is hits per byte.
@@ -39,7 +39,7 @@ pub(super) struct ClassSample {
     pub(super) missed: u64,
     /// Pages whose worth it gets in this tick from classes that had them free.
     pub(super) gained: u32,
-    /// Chunks it has had to vacate since start. Says who may have pages that nobody uses, when nothing is known to be
+    /// Chunks it has had to vacate since start. Says which class may have pages that nobody uses, when nothing is known to be
     /// missed.
     pub(super) vacated: u64,
     /// Chunks in a page.
@@ -239,8 +239,8 @@ impl Automove {
         let cost = |sample: &ClassSample| {
             let history = &self.classes[usize::from(sample.class)];
             let gradient = if sample.spare_pages > 0 { -1.0 } else { history.gradient };
-            // Of two that nobody misses, the one that loses fewer bytes, by pages: a chain leaves as a whole, and may have been
-            // what the page was needed for. Then the one with more pages.
+            // Of two that nobody misses, the one that loses fewer bytes, by pages: a chain leaves as a whole, and may have
+            // been what the page was needed for. Then the one with more pages.
             (gradient, sample.bytes_lost / u64::from(PAGE_BYTES), Reverse(sample.pages))
         };
         let cheapest = samples.iter().filter(may_give).min_by(|one, other| {

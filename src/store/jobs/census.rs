@@ -148,7 +148,7 @@ impl CensusTaker {
         let desk = &worker.store.census;
         let census = Census { counted_at: worker.now(), ..std::mem::take(&mut self.counts) };
         *desk.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(census));
-        // Who asked meanwhile finds this one.
+        // A thread that asked meanwhile finds this one.
         desk.wanted.store(0, Ordering::Relaxed);
         self.page = 0;
     }

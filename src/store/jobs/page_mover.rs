@@ -35,14 +35,14 @@ const PASSES_MAX: u32 = 50;
 const PASSES_PATIENT: u32 = 8;
 /// After the first pass, and each so many passes later, workers are asked for chunks that they have ready.
 const RECALL_EVERY: u32 = 8;
-/// Between two passes other threads get to the ends of their turns. Who needs memory rings all the time: that must not
-/// make the passes over a page that somebody holds shorter than his turn.
+/// Between two passes other threads get to the ends of their turns. A worker that needs memory rings all the time: that
+/// must not make the passes over a page that somebody holds shorter than his turn.
 const PASS_REST: Next = Next::Rest(Duration::from_millis(1), Duration::ZERO);
 /// How often it is asked whether pages lie where they are needed.
 const TICK: Duration = Duration::from_millis(250);
 /// A tick that comes early, because somebody rang, is none.
 const TICK_US_MIN: u64 = 200_000;
-/// When all classes that could have given a page were tried in vain the mover rests, ever longer: who holds on to a
+/// When all classes that could have given a page were tried in vain the mover rests, ever longer: a client that holds on to a
 /// chunk may do so for long.
 const RETRY_REST: Duration = Duration::from_millis(5);
 const RETRY_DOUBLINGS_MAX: u32 = 8;
@@ -180,7 +180,7 @@ impl PageMover {
             None if self.shunned.is_empty() && worker.store.config.evictions => self.rest(worker),
             // Nobody rings when items are deleted.
             None if self.shunned.is_empty() => Next::Wait(Some(ROOM_LOOK)),
-            // Who would give a page could not. Ever less often it is tried again.
+            // The class that would give a page could not. Ever less often it is tried again.
             None => {
                 self.shunned.clear();
                 let rest = RETRY_REST * (1 << self.failures.min(RETRY_DOUBLINGS_MAX));

@@ -74,8 +74,8 @@ pub(super) struct Sweeper {
     rests: Vec<PageRest>,
     /// The flush mark when the round began: at its end everything that the mark covers is collected.
     mark: FlushMark,
-    /// The mark of the last whole round, to be forgotten once all who were pinned at its end have let go: one of them may
-    /// have found an item just before it was collected, and asks for the mark only now.
+    /// The mark of the last whole round, to be forgotten once all threads that were pinned at its end have let go: one of
+    /// them may have found an item just before it was collected, and asks for the mark only now.
     swept: Option<(FlushMark, Stamp)>,
     /// Steps since it last rested.
     steps: u32,
