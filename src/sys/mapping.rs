@@ -74,6 +74,8 @@ impl Mapping {
     /// # Errors
     /// The kernel's, where it has none; the mapping is as good as before.
     pub fn advise_huge_pages(&self, start: usize) -> io::Result<()> {
+        #[cfg(test)]
+        refusal::kernel_without_huge_pages()?;
         let start = start.min(self.len);
         self.raw.advise_range(Advice::HugePage, self.skipped + start, self.len - start)
     }
@@ -83,6 +85,8 @@ impl Mapping {
     /// # Errors
     /// The kernel's, where it has no huge pages at all.
     pub fn advise_small_pages(&self) -> io::Result<()> {
+        #[cfg(test)]
+        refusal::kernel_without_huge_pages()?;
         self.raw.advise_range(Advice::NoHugePage, self.skipped, self.len)
     }
 
@@ -92,6 +96,8 @@ impl Mapping {
     /// # Errors
     /// The kernel's, if it has no such call or no memory; the mapping is as good as before.
     pub fn populate(&self, start: usize, len: usize) -> io::Result<()> {
+        #[cfg(test)]
+        refusal::kernel_without_huge_pages()?;
         let start = start.min(self.len);
         let len = len.min(self.len - start);
         if len == 0 || cfg!(miri) {
@@ -128,6 +134,30 @@ impl Mapping {
         let first = self.as_ptr().wrapping_add(offset);
         // SAFETY: as above.
         unsafe { syscall!(madvise(first.cast(), len, libc::MADV_DONTNEED_LOCKED)) }.map(drop)
+    }
+}
+
+/// A kernel that knows neither huge pages nor memory taken ahead, for the tests of who asks for them.
+#[cfg(test)]
+pub mod refusal {
+    use std::cell::Cell;
+    use std::io;
+
+    thread_local! {
+        static REFUSALS: Cell<Option<u32>> = const { Cell::new(None) };
+    }
+
+    /// Has all of `work`'s requests in this thread refused. How many there were.
+    pub fn without_huge_pages(work: impl FnOnce()) -> u32 {
+        REFUSALS.set(Some(0));
+        work();
+        REFUSALS.take().unwrap_or(0)
+    }
+
+    pub(super) fn kernel_without_huge_pages() -> io::Result<()> {
+        let Some(refusals) = REFUSALS.get() else { return Ok(()) };
+        REFUSALS.set(Some(refusals + 1));
+        Err(io::Error::from_raw_os_error(libc::EINVAL))
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
@@ -33,9 +34,27 @@ impl Server {
 
     /// As `start`, for a named program.
     pub(crate) fn start_program(program: &Path, flags: &[&str]) -> Self {
+        Self::start_command(Command::new(program), program, flags)
+    }
+
+    /// As `start`, where the kernel has no huge pages for the server, whatever it asks for.
+    pub(crate) fn start_without_huge_pages(flags: &[&str]) -> Self {
+        let program = program_under_test();
+        let mut command = Command::new(&program);
+        let disable = || {
+            // SAFETY: the call takes four numbers and changes nothing but how this process, and the program it is about to
+            // become, get memory.
+            let status = unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
+            if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        };
+        // SAFETY: between fork and exec `disable` makes one system call, and neither allocates nor takes a lock.
+        unsafe { command.pre_exec(disable) };
+        Self::start_command(command, &program, flags)
+    }
+
+    fn start_command(mut command: Command, program: &Path, flags: &[&str]) -> Self {
         let directory = scratch_directory();
         let port_file = directory.join("port");
-        let mut command = Command::new(program);
         command.args(["-l", "127.0.0.1", "-p", "-1"]);
         if runs_as_root() {
             command.args(["-u", "root"]);

@@ -3,6 +3,7 @@
 mod admin;
 mod connections;
 mod framing;
+mod huge_pages;
 mod large;
 mod memory;
 mod page_moves;
