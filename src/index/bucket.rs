@@ -5,7 +5,7 @@
 //! ┌──────┬─────────┬─────────┬────────┬─────┬────────┬────────────────────────────┐
 //! │ seq  │overflow │ tags 0–3 │ tags 4–7│tag 8│leaving │ refs 0–8                   │
 //! └──────┴─────────┴─────────┴────────┴─────┴────────┴────────────────────────────┘
-//! seq: bit 0 locked, the rest counts items moved within the chain. Tag 0 and reference 0: the slot is empty.
+//! seq: bit 0 locked, the rest counts items moved within the chain, and fillings. Tag 0 and reference 0: the slot is empty.
 //! ```
 //!
 //! Readers call `scan` and the plain loads. Everything that stores is for the holder of the chain's lock, which is
@@ -118,13 +118,7 @@ impl Bucket {
         self.seq.store(seq & !LOCKED, Ordering::Release);
     }
 
-    /// Locks a bucket that nobody else can reach yet.
-    pub(super) fn lock_unreachable(&self) {
-        // Relaxed: the state that makes it reachable is published after this, with Release.
-        self.seq.store(self.seq.load(Ordering::Relaxed) | LOCKED, Ordering::Relaxed);
-    }
-
-    /// Counts a move. Between placing the copy and clearing the original.
+    /// Counts a move, or that a split or a merge has filled the bucket. Between placing the copy and clearing the original.
     pub(super) fn count_relocation(&self) {
         let seq = self.seq.load(Ordering::Relaxed);
         debug_assert_eq!(seq & LOCKED, LOCKED);

@@ -11,7 +11,8 @@ impl HashIndex {
     ///
     /// An item that is linked throughout a walk from 0 up to `buckets()` (asked again at each step, since a split adds
     /// buckets at the end) is visited at least once, and maybe twice: if its bucket was split behind the walk's
-    /// back, or its overflow bucket came to another chain.
+    /// back, or its overflow bucket came to another chain. Unless buckets are merged meanwhile: that may carry an item from
+    /// before the walk to behind it.
     pub fn for_each_in(&self, _pin: &Pin, range: Range<u32>, mut visit: impl FnMut(ChunkRef)) {
         let mut chunks = Vec::new();
         for number in range.start..range.end.min(self.buckets()) {

@@ -9,7 +9,8 @@
 //!
 //! A split, in order, and why it is this one:
 //!
-//! 1. Lock the parent. Fill the child, which nobody can reach; its lock is taken from the start.
+//! 1. Lock the parent, and the child, which no state names yet. (A thread may still come by that knows it from before a
+//!    merge: it finds it locked, or leaves it at once.) Fill the child, and count that as a relocation.
 //! 2. Publish the state. From now on readers look in the child; those that still look in the parent find everything.
 //! 3. Strip the parent. A reader that misses a stripped item has seen a slot cleared after step 2, and so sees the new state.
 //! 4. Unlock both. Not earlier: a writer could otherwise remove from the child, and have reused, an item which the
@@ -19,7 +20,7 @@
 //! Who splits: the worker whose items make it necessary, a few buckets for every few items, unless somebody is at it. The
 //! grower (`store/jobs/grower.rs`) takes the memory for the children beforehand and does what the workers have left.
 
-use super::guard::LockedChain;
+use super::guard::{LockedChain, yield_turn};
 use super::overflow::NONE;
 use super::region::HUGE_BUCKETS;
 use super::table::HashIndex;
@@ -35,7 +36,7 @@ const LOAD_PERCENT: u64 = 80;
 
 /// Memory for buckets is taken when fewer than this are left: ten milliseconds' worth of a million sets a second, eight
 /// times over.
-const ROOM_AHEAD: usize = HUGE_BUCKETS / 3;
+pub(super) const ROOM_AHEAD: usize = HUGE_BUCKETS / 3;
 
 /// How far growth has come: `mask` in the low half, `split` in the high half.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,15 +75,24 @@ impl State {
         self.mask().count_ones()
     }
 
-    /// The number of the bucket that is split next.
-    #[inline]
-    fn split(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
     #[inline]
     fn mask(self) -> u32 {
         low_half(self.0)
+    }
+
+    /// The number of the bucket that is split next.
+    #[inline]
+    pub(super) fn split(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// Before the last split. None: there is one bucket.
+    pub(super) fn previous(self) -> Option<Self> {
+        if self.split() > 0 {
+            return Some(Self(self.0 - (1 << 32)));
+        }
+        let mask = self.mask() >> 1;
+        (mask != self.mask()).then(|| Self(u64::from(mask) << 32 | u64::from(mask)))
     }
 
     /// After one more split.
@@ -113,7 +123,7 @@ impl HashIndex {
 
     /// How many buckets more would hold `items` comfortably.
     pub fn splits_wanted(&self, items: u64) -> u64 {
-        (items * 100).div_ceil(SLOTS as u64 * LOAD_PERCENT).saturating_sub(u64::from(self.buckets()))
+        buckets_for(items).saturating_sub(u64::from(self.buckets()))
     }
 
     /// Starts loading the next `count` buckets to be split, and names what is in them to `prefetch`. Only a hint.
@@ -130,7 +140,7 @@ impl HashIndex {
         if state.buckets() as usize >= self.main.len() {
             return Split::Full;
         }
-        if state.buckets() as usize >= self.populated.load(Ordering::Relaxed) {
+        if self.has_no_room(state) {
             return Split::Busy;
         }
         match LockedChain::try_for(self, state.split()) {
@@ -139,30 +149,51 @@ impl HashIndex {
         }
     }
 
-    /// Splits the next bucket. `hash_of` hashes the key in a linked chunk; it is called under the bucket's lock.
-    pub fn split_one(&self, hash_of: impl FnMut(ChunkRef) -> KeyHash) -> Split {
+    /// Splits the next bucket, if that does not reach into a closed tail. `hash_of` hashes the key in a linked chunk; it is
+    /// called under the bucket's lock.
+    pub fn split_one(&self, mut hash_of: impl FnMut(ChunkRef) -> KeyHash) -> Split {
         loop {
             let state = self.state();
             if state.buckets() as usize >= self.main.len() {
                 return Split::Full;
             }
+            if self.is_closed.load(Ordering::Relaxed) && self.has_no_room(state) {
+                return Split::Busy;
+            }
             let parent = LockedChain::wait_for(self, state.split(), Ranked::waited(Rank::Bucket));
             // Another thread may have split it while we waited.
-            if self.state() == state {
-                return self.split(&parent, state, hash_of);
+            if self.state() == state
+                && let done @ (Split::Done | Split::Full) = self.split(&parent, state, &mut hash_of)
+            {
+                return done;
             }
+            drop(parent);
+            // Whoever is at the child's lock is about to find that he came for nothing.
+            yield_turn();
         }
     }
 
+    /// Whether the memory for the next child is not there yet, or in a closed tail.
+    fn has_no_room(&self, state: State) -> bool {
+        state.buckets() as usize >= self.populated.load(Ordering::Relaxed)
+    }
+
     /// Splits `parent`, the next one by `state`. The caller unlocks it afterwards.
-    fn split(&self, parent: &LockedChain, state: State, mut hash_of: impl FnMut(ChunkRef) -> KeyHash) -> Split {
-        let child = LockedChain::lock_unreachable(self, state.buckets());
+    pub(super) fn split(
+        &self,
+        parent: &LockedChain,
+        state: State,
+        mut hash_of: impl FnMut(ChunkRef) -> KeyHash,
+    ) -> Split {
+        let Some(child) = LockedChain::try_for(self, state.buckets()) else { return Split::Busy };
         let belongs_to_child = |chunk: ChunkRef| state.next().bucket_of(hash_of(chunk)) == child.number();
         if !fill_child(parent, &child, belongs_to_child) {
-            child.empty_unreachable();
+            child.empty();
             return Split::Full;
         }
-        // Release: a thread that reads it finds the child filled. Only here is the state stored, under the parent's lock.
+        child.count_filling();
+        // Release: a reader of it finds the child filled, and that counted. Here and in a merge the state is stored, under the
+        // lock of the bucket that is to be split next.
         self.state.store(state.next().bits(), Ordering::Release);
         strip_parent(parent);
         parent.close_gaps();
@@ -173,15 +204,23 @@ impl HashIndex {
     /// Whether the memory of the buckets to come should be taken now.
     pub fn wants_room(&self) -> bool {
         let populated = self.populated.load(Ordering::Relaxed);
-        populated < self.main.len() && self.buckets() as usize + ROOM_AHEAD > populated
+        let is_closed = self.is_closed.load(Ordering::Relaxed);
+        !is_closed && populated < self.main.len() && self.buckets() as usize + ROOM_AHEAD > populated
     }
 
-    /// Takes memory for some buckets to come: milliseconds, in which nobody waits. To be called by one thread only.
+    /// Takes memory for some buckets to come: milliseconds, in which nobody waits. To be called by one thread only, and not
+    /// while the tail is closed.
     pub fn make_room(&self) {
         let populated = self.populated.load(Ordering::Relaxed);
         self.main.populate(populated, HUGE_BUCKETS);
         self.populated.store(populated + HUGE_BUCKETS, Ordering::Relaxed);
+        self.taken.store(populated + HUGE_BUCKETS, Ordering::Relaxed);
     }
+}
+
+/// How many buckets hold `items` comfortably.
+pub(super) fn buckets_for(items: u64) -> u64 {
+    (items * 100).div_ceil(SLOTS as u64 * LOAD_PERCENT)
 }
 
 /// Copies what belongs to the child and notes it in the parent. False if there is no overflow bucket left.
@@ -226,6 +265,7 @@ mod tests {
     #[test]
     fn a_split_moves_hashes_from_the_parent_to_the_child_and_nowhere_else() {
         let mut state = State::with_level(0);
+        assert!(state.previous().is_none());
         for buckets in 1..70 {
             assert_eq!(state.buckets(), buckets);
             let (next, parent) = (state.next(), state.split());
@@ -234,6 +274,7 @@ mod tests {
                 assert!(before < buckets);
                 assert!(after == before || (before, after) == (parent, buckets), "{before} to {after} of {buckets}");
             }
+            assert!(next.previous() == Some(state), "a merge of {buckets} leads back");
             state = next;
         }
     }

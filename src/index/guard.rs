@@ -7,12 +7,12 @@ use crate::base::KeyHash;
 use crate::base::atomic::spin_hint;
 use crate::item::header::Unlinked;
 use crate::memory::ChunkRef;
-use crate::sync::{Rank, Ranked};
+use crate::sync::{Pin, Rank, Ranked};
 
 #[cfg(loom)]
-use loom::thread::yield_now as yield_turn;
+pub(super) use loom::thread::yield_now as yield_turn;
 #[cfg(not(loom))]
-use std::thread::yield_now as yield_turn;
+pub(super) use std::thread::yield_now as yield_turn;
 
 /// So often a thread looks at a taken lock before it lets others run: a holder that runs is done sooner than that.
 const SPINS_MAX: u32 = if cfg!(loom) { 0 } else { 7 };
@@ -45,13 +45,16 @@ pub struct IndexFull;
 
 impl HashIndex {
     /// Locks the bucket of `hash`. Waits for its holder, who is never long: no holder waits for anything but a class.
+    ///
+    /// The pin: who comes for a bucket by a number that was right a moment ago may find that it has been merged with another
+    /// meanwhile, but never that its memory is gone.
     #[inline]
-    pub fn lock(&self, hash: KeyHash) -> BucketGuard<'_> {
+    pub fn lock(&self, _pin: &Pin, hash: KeyHash) -> BucketGuard<'_> {
         let mut ranked = Ranked::waited(Rank::Bucket);
         loop {
             let state = self.state();
             let chain = LockedChain::wait_for(self, state.bucket_of(hash), ranked);
-            // A split may have moved the hash while we waited. It cannot now.
+            // A split or a merge may have moved the hash while we waited. It cannot now.
             if self.state() == state || self.bucket_of(hash) == chain.number {
                 return BucketGuard { chain, hash };
             }
@@ -60,9 +63,9 @@ impl HashIndex {
         }
     }
 
-    /// Locks the bucket of `hash` if nobody holds it.
+    /// As [`HashIndex::lock`], if nobody holds it.
     #[inline]
-    pub fn try_lock(&self, hash: KeyHash) -> Option<BucketGuard<'_>> {
+    pub fn try_lock(&self, _pin: &Pin, hash: KeyHash) -> Option<BucketGuard<'_>> {
         loop {
             let number = self.bucket_of(hash);
             let chain = LockedChain::try_for(self, number)?;
@@ -147,13 +150,6 @@ impl<'a> LockedChain<'a> {
     pub(super) fn try_for(index: &'a HashIndex, number: u32) -> Option<Self> {
         let main = index.main.bucket(number);
         main.try_lock().then(|| Self { index, main, number, _ranked: Ranked::tried(Rank::Bucket) })
-    }
-
-    /// Locks a main bucket that no state names yet.
-    pub(super) fn lock_unreachable(index: &'a HashIndex, number: u32) -> Self {
-        let main = index.main.bucket(number);
-        main.lock_unreachable();
-        Self { index, main, number, _ranked: Ranked::tried(Rank::Bucket) }
     }
 
     pub(super) fn number(&self) -> u32 {
@@ -266,12 +262,30 @@ impl<'a> LockedChain<'a> {
         }
     }
 
-    /// Undoes what was appended to a bucket that nobody can reach.
-    pub(super) fn empty_unreachable(&self) {
+    /// Counts that the bucket was filled with what is another's by the state so far. Before the state is published that makes
+    /// it this one's: who has looked in here in vain before, in the time of an earlier such state, looks again.
+    pub(super) fn count_filling(&self) {
+        self.main.count_relocation();
+    }
+
+    /// Empties a bucket that is nobody's by the state, and gives back its chain.
+    pub(super) fn empty(&self) {
         for bucket in self.buckets() {
             bucket.full_slots().for_each(|(slot, ..)| bucket.clear(slot));
         }
         self.cut_empty_end();
+    }
+
+    /// Takes out again what was copied from `other` by a merge that had to be given up.
+    pub(super) fn remove_copies(&self, other: &Self) {
+        for bucket in self.buckets() {
+            let is_copy = |chunk: ChunkRef| {
+                other.buckets().any(|theirs| theirs.full_slots().any(|(.., their_chunk)| their_chunk == chunk))
+            };
+            let copies = bucket.full_slots().filter(|(.., chunk)| is_copy(*chunk));
+            copies.for_each(|(slot, ..)| bucket.clear(slot));
+        }
+        self.close_gaps();
     }
 }
 

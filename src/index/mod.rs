@@ -1,4 +1,5 @@
-//! Key to item: a hash index whose readers take no lock and store nothing, and which grows one bucket at a time.
+//! Key to item: a hash index whose readers take no lock and store nothing, and which grows, and shrinks, one bucket at a
+//! time.
 //!
 //! ```text
 //! KeyHash  63      48          31        0
@@ -24,7 +25,9 @@
 //!   That is why overflow buckets are recycled at once, without a grace period: only a miss could be wrong, and
 //! * **A miss is checked.** An item is moved within its chain by placing a copy, counting the move in the main bucket's
 //!   sequence word, and clearing the original, in this order. A split publishes the new state before it clears the
-//!   parent. A reader that did not find the original because it was cleared therefore sees the count or the state moved (I8).
+//!   parent, a merge before it clears the child; before that both count that they have filled the other. A reader that did not find
+//!   the original because it was cleared therefore sees the count or the state moved (I8), also where the state has moved
+//!   back meanwhile.
 //! * **No gaps.** All buckets of a chain but the last are full, and no overflow bucket is empty. A slot freed in the
 //!   middle is filled from the end.
 
@@ -38,6 +41,7 @@ mod lookup;
 mod models;
 mod overflow;
 mod region;
+mod shrink;
 mod table;
 #[cfg(test)]
 #[cfg(not(loom))]
@@ -45,4 +49,5 @@ mod tests;
 
 pub use growth::Split;
 pub use guard::{BucketGuard, IndexFull, Slot};
+pub use shrink::{ClosedTail, Merge};
 pub use table::{HashIndex, HomeBucket, IndexPages};

@@ -71,6 +71,16 @@ impl Region {
         let _ = self.mapping.populate(start * BUCKET_BYTES, count * BUCKET_BYTES);
     }
 
+    /// Gives the memory of `count` buckets from bucket `start` on back to the kernel: from now on they are new ones.
+    ///
+    /// # Safety
+    /// Nobody holds the lock of any of them, looks in one for what it may hold, or waits at one.
+    pub(super) unsafe fn discard(&self, start: usize, count: usize) -> io::Result<()> {
+        // SAFETY: the caller knows that nobody relies on what is there. Who has only asked for such a bucket to be loaded may
+        // still do that, or read it as a hint: it is made of atomics, and zeros are as good a value of theirs as any.
+        unsafe { self.mapping.discard(start * BUCKET_BYTES, count * BUCKET_BYTES) }
+    }
+
     /// The bucket `number`.
     #[inline]
     pub(super) fn bucket(&self, number: u32) -> &Bucket {
@@ -104,6 +114,12 @@ impl Region {
     pub(super) fn advise_small_pages(&self) {}
 
     pub(super) fn populate(&self, _start: usize, _count: usize) {}
+
+    /// The models keep their buckets.
+    #[expect(clippy::unused_self, reason = "as the other one")]
+    pub(super) unsafe fn discard(&self, _start: usize, _count: usize) -> io::Result<()> {
+        Ok(())
+    }
 
     pub(super) fn bucket(&self, number: u32) -> &Bucket {
         &self.0[number as usize]

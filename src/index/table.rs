@@ -7,12 +7,12 @@ use super::growth::State;
 use super::overflow::{NONE, OverflowPool};
 use super::region::{HUGE_BUCKETS, Region};
 use crate::base::KeyHash;
-use crate::base::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::base::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::memory::ChunkRef;
 use crate::sync::Pin;
 
 /// Bytes of a bucket, as `HashIndex::new` counts its limit.
-const BUCKET_BYTES: usize = 64;
+pub(super) const BUCKET_BYTES: usize = 64;
 /// 64 MiB of buckets to begin with are enough for anybody's `hashpower`; growth does the rest.
 const HASHPOWER_MAX: u32 = 20;
 
@@ -31,11 +31,18 @@ pub struct HashIndex {
     pub(super) state: AtomicU64,
     pub(super) main: Region,
     pub(super) overflow: OverflowPool,
+    pub(super) pages: IndexPages,
     /// So many main buckets need no memory to be taken beforehand. Those it starts with, and a huge page's worth in any case,
     /// take small pages as they are touched: a cache that is hardly used shall stay small.
     pub(super) populated: AtomicUsize,
-    /// What that was at first.
-    on_touch: usize,
+    /// So many main buckets' memory was taken, or more: all that there are.
+    pub(super) taken: AtomicUsize,
+    /// It never has fewer buckets than at first.
+    pub(super) least: u32,
+    /// Whether the tail is closed, see shrink.rs.
+    pub(super) is_closed: AtomicBool,
+    /// The kernel takes no memory back.
+    pub(super) stays: AtomicBool,
 }
 
 /// The main bucket that a hash belonged to when it was asked for: a hint, since a split may move the hash to another one.
@@ -67,13 +74,11 @@ impl HashIndex {
         let wanted = limit_bytes / BUCKET_BYTES;
         let main = Region::new(wanted, state.buckets() as usize)?;
         let overflow = OverflowPool::new(wanted)?;
-        let on_touch = match pages {
-            IndexPages::Small => {
-                // Where the system makes all memory huge, the thread that touches a bucket first would wait for one.
-                main.advise_small_pages();
-                overflow.advise_small_pages();
-                main.len()
-            }
+        // Where the system makes all memory huge, the thread that touches a bucket first would wait for one.
+        main.advise_small_pages();
+        overflow.advise_small_pages();
+        let populated = match pages {
+            IndexPages::Small => main.len(),
             IndexPages::Huge => {
                 let first = (state.buckets() as usize).next_multiple_of(HUGE_BUCKETS);
                 main.advise_huge_pages(first);
@@ -84,8 +89,12 @@ impl HashIndex {
             state: AtomicU64::new(state.bits()),
             main,
             overflow,
-            populated: AtomicUsize::new(on_touch),
-            on_touch,
+            pages,
+            populated: AtomicUsize::new(populated),
+            taken: AtomicUsize::new(0),
+            least: state.buckets(),
+            is_closed: AtomicBool::new(false),
+            stays: AtomicBool::new(false),
         })
     }
 
@@ -129,8 +138,9 @@ impl HashIndex {
                 }
             }
             // Order: the loads above were Acquire. If one of them saw a slot cleared, or a link cut, because an item had
-            // moved, these see the count, or the state, that were stored before it.
-            let is_settled = main.relocations() == relocations && self.bucket_of(hash) == number;
+            // moved, these see the state, or the count, that were stored before it. The state first: where it has gone and
+            // come back, as by a split and a merge, who sees it sees what filled the bucket meanwhile counted.
+            let is_settled = self.bucket_of(hash) == number && main.relocations() == relocations;
             if is_settled {
                 return None;
             }
@@ -173,8 +183,7 @@ impl HashIndex {
 
     /// Memory in use, overflow buckets included.
     pub fn bytes_touched(&self) -> usize {
-        let populated = self.populated.load(Ordering::Relaxed);
-        let main = if populated > self.on_touch { populated } else { self.buckets() as usize };
+        let main = self.taken.load(Ordering::Relaxed).max(self.buckets() as usize);
         (main + self.overflow.touched()) * BUCKET_BYTES
     }
 }

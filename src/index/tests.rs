@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{HashIndex, IndexFull, IndexPages, Split};
+use super::guard::LockedChain;
+use super::{HashIndex, IndexFull, IndexPages, Merge, Split};
 use crate::base::KeyHash;
 use crate::base::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::item::header::Unlinked;
 use crate::memory::ChunkRef;
-use crate::sync::{Epochs, Participant};
+use crate::sync::{Epochs, Participant, Pin};
 
 /// So many chunks are set aside for each key, one for each of its versions.
 const VERSIONS: u32 = 8;
@@ -51,7 +52,7 @@ impl Dice {
 }
 
 fn set(index: &HashIndex, key: u32, version: u32) -> Result<Option<ChunkRef>, IndexFull> {
-    let mut guard = index.lock(hash(key));
+    let mut guard = index.lock(&Pin::assumed(), hash(key));
     match guard.find(|found| key_in(found) == key) {
         Some(slot) => Ok(Some(guard.replace(slot, Unlinked::assumed(), chunk(key, version)))),
         None => guard.insert(hash(key), chunk(key, version)).map(|()| None),
@@ -59,7 +60,7 @@ fn set(index: &HashIndex, key: u32, version: u32) -> Result<Option<ChunkRef>, In
 }
 
 fn delete(index: &HashIndex, key: u32) -> Option<ChunkRef> {
-    let mut guard = index.lock(hash(key));
+    let mut guard = index.lock(&Pin::assumed(), hash(key));
     let slot = guard.find(|found| key_in(found) == key)?;
     Some(guard.remove(slot, Unlinked::assumed()))
 }
@@ -89,9 +90,10 @@ fn any_sequence_of_changes_leaves_what_a_map_has() {
         let keys = 20 + dice.below(400);
         for step in 0..3000 {
             let key = dice.below(keys);
-            match dice.below(8) {
+            match dice.below(10) {
                 0..=3 => assert_eq!(set(&index, key, step), Ok(model.insert(key, chunk(key, step)))),
                 4..=6 => assert_eq!(delete(&index, key), model.remove(&key)),
+                7 if index.buckets() > 2 => assert_eq!(index.try_merge(&Pin::assumed()), Merge::Done),
                 _ if index.wants_split(model.len() as u64) => assert_eq!(index.split_one(hash_in), Split::Done),
                 _ => (),
             }
@@ -129,7 +131,7 @@ fn growth_keeps_every_item_and_returns_the_overflow_buckets() {
 fn who_only_tries_to_split_waits_neither_for_a_lock_nor_for_memory() {
     let index = index(4 << 20, 0);
     (0..20).for_each(|key| assert_eq!(set(&index, key, 0), Ok(None)));
-    let holder = index.lock(hash(3));
+    let holder = index.lock(&Pin::assumed(), hash(3));
     assert_eq!(index.try_split(hash_in), Split::Busy);
     drop(holder);
     assert_eq!((index.try_split(hash_in), index.buckets()), (Split::Done, 2));
@@ -153,6 +155,183 @@ fn without_huge_pages_memory_counts_as_it_is_used() {
         assert_eq!((index.try_split(hash_in), index.wants_room()), (Split::Done, false));
         assert_eq!(index.bytes_touched(), (buckets + 1) * 64);
     }
+}
+
+fn filled(index: &HashIndex, keys: u32) -> HashMap<u32, ChunkRef> {
+    (0..keys).for_each(|key| assert_eq!(set(index, key, 0), Ok(None)));
+    while index.wants_split(u64::from(keys)) {
+        assert_eq!(index.split_one(hash_in), Split::Done);
+    }
+    (0..keys).map(|key| (key, chunk(key, 0))).collect()
+}
+
+#[test]
+fn a_sparse_index_shrinks_to_what_its_items_want_and_keeps_them() {
+    let index = index(1 << 20, 2);
+    let mut model = filled(&index, 20_000);
+    assert!(!index.is_sparse(20_000) && !index.is_sparse(10_000));
+    (500..20_000).for_each(|key| assert_eq!(delete(&index, key), model.remove(&key)));
+    assert!(index.is_sparse(500));
+    assert_eq!(index.merges_wanted(500), u64::from(index.buckets()) - 88, "a quarter more than the 70 that 500 want");
+    while index.merges_wanted(500) > 0 {
+        assert_eq!(index.try_merge(&Pin::assumed()), Merge::Done);
+    }
+    assert!(!index.is_sparse(500) && !index.wants_split(500));
+    assert_holds(&index, &model);
+    model.keys().for_each(|key| assert!(delete(&index, *key).is_some()));
+    while index.try_merge(&Pin::assumed()) == Merge::Done {}
+    assert_eq!((index.buckets(), index.try_merge(&Pin::assumed())), (4, Merge::Least), "what it began with");
+    let grown = filled(&index, 3000);
+    assert_holds(&index, &grown);
+}
+
+/// The buckets whose lock is held while `work` looks at a chunk.
+fn held_at_each(index: &HashIndex, work: impl FnOnce(&mut dyn FnMut(ChunkRef) -> KeyHash)) -> Vec<Vec<u32>> {
+    let mut held = Vec::new();
+    work(&mut |chunk| {
+        let is_held = |number: &u32| {
+            let bucket = index.main.bucket(*number);
+            let is_free = bucket.try_lock();
+            is_free.then(|| bucket.unlock());
+            !is_free
+        };
+        held.push((0..=index.buckets()).filter(is_held).collect());
+        hash_in(chunk)
+    });
+    held
+}
+
+#[test]
+fn a_split_holds_one_bucket_and_looks_at_the_items_of_no_other() {
+    let index = index(1 << 20, 4);
+    let model = filled(&index, 1000);
+    let parent = index.state().split();
+    let items = index.chain(parent).map(|bucket| bucket.full_slots().count()).sum::<usize>();
+    let all = held_at_each(&index, |hash_of| assert_eq!(index.split_one(hash_of), Split::Done));
+    let child = index.buckets() - 1;
+    assert_eq!(all, vec![vec![parent, child]; items], "the child is nobody's before it is published");
+    assert_holds(&index, &model);
+    let before = index.buckets();
+    let held = held_at_each(&index, |hash_of| {
+        while index.wants_split(4000) {
+            assert_eq!(index.try_split(&mut *hash_of), Split::Done);
+        }
+    });
+    assert!(held.iter().all(|held| held.len() == 2), "a worker's split, too");
+    assert!(index.buckets() > before + 300);
+    let longest = (0..index.buckets()).map(|number| index.chain(number).count()).max().unwrap();
+    assert!(longest <= 4, "a chain of {longest} buckets, in an index that keeps up with its items");
+}
+
+#[test]
+fn the_memory_ahead_is_taken_one_huge_page_at_a_time() {
+    let index = HashIndex::new(64 << 20, 0, IndexPages::Huge).unwrap();
+    let mut taken = index.bytes_touched();
+    for _ in 0..300_000 {
+        if index.wants_room() {
+            index.make_room();
+            let more = index.bytes_touched() - taken;
+            assert!(
+                more <= (2 << 20) + 32768 * 64,
+                "{more} bytes: a page, and at first the one that was touched before"
+            );
+            assert!(!index.wants_room(), "one page is enough for now");
+        }
+        taken = index.bytes_touched();
+        assert_eq!(index.try_split(hash_in), Split::Done, "nobody had to wait for memory");
+    }
+}
+
+#[test]
+fn a_merge_waits_for_nobody() {
+    let index = index(1 << 16, 2);
+    filled(&index, 60);
+    // Nine buckets: the ninth belongs to the first, and the second is to be split next.
+    assert_eq!(index.buckets(), 9);
+    for number in [0, 1, 8] {
+        let key = (0..60).find(|key| index.bucket_of(hash(*key)) == number).unwrap();
+        let holder = index.lock(&Pin::assumed(), hash(key));
+        assert_eq!(index.try_merge(&Pin::assumed()), Merge::Busy, "bucket {number} is held");
+        drop(holder);
+    }
+    assert_eq!((index.try_merge(&Pin::assumed()), index.buckets()), (Merge::Done, 8));
+}
+
+#[test]
+fn a_merge_that_finds_no_overflow_bucket_changes_nothing() {
+    // A page of main buckets, a page of overflow buckets.
+    let index = index(4096, 0);
+    assert_eq!(index.split_one(hash_in), Split::Done);
+    let mut model = HashMap::new();
+    for key in 0..5000 {
+        if set(&index, key, 0).is_ok() {
+            model.insert(key, chunk(key, 0));
+        }
+    }
+    assert_eq!((index.try_merge(&Pin::assumed()), index.buckets()), (Merge::Busy, 2));
+    assert_holds(&index, &model);
+}
+
+#[test]
+fn the_memory_of_an_index_that_has_shrunk_goes_back_when_nobody_knows_its_buckets() {
+    for (pages, first_tail) in [(IndexPages::Small, 1024), (IndexPages::Huge, 32768)] {
+        let index = HashIndex::new(16 << 20, 0, pages).unwrap();
+        let epochs = Arc::new(Epochs::new(1));
+        let mut reader = epochs.join();
+        while index.buckets() < 100_000 {
+            if index.wants_room() {
+                index.make_room();
+            }
+            assert_eq!(index.try_split(hash_in), Split::Done);
+        }
+        assert!(index.close_tail(&epochs).is_none(), "all is in use, or will be soon");
+        let mut model = filled(&index, 100);
+        let full = index.bytes_touched();
+        while index.merges_wanted(100) > 0 {
+            assert_eq!(index.try_merge(&Pin::assumed()), Merge::Done);
+        }
+        assert_eq!(index.bytes_touched(), full, "nothing is given back yet");
+        let pin = reader.pin();
+        let tail = index.close_tail(&epochs).unwrap();
+        let tail = index.discard_tail(tail, &epochs).expect_err("the reader may know a bucket of it");
+        assert_eq!(index.try_merge(&Pin::assumed()), Merge::Busy);
+        drop(pin);
+        index.discard_tail(tail, &epochs).unwrap();
+        assert_eq!(index.bytes_touched(), (first_tail + index.overflow.touched()) * 64);
+        assert!(index.close_tail(&epochs).is_none());
+        assert_holds(&index, &model);
+        model.extend((100..2000).map(|key| (key, chunk(key, 0))));
+        (100..2000).for_each(|key| assert_eq!(set(&index, key, 0), Ok(None)));
+        while index.buckets() < 100_000 {
+            if index.wants_room() {
+                index.make_room();
+            }
+            assert_eq!(index.try_split(hash_in), Split::Done, "what was given back can be had again");
+        }
+        assert_holds(&index, &model);
+    }
+}
+
+#[test]
+fn a_closed_tail_is_not_split_into_and_stays_if_somebody_was_before() {
+    let index = HashIndex::new(1 << 20, 0, IndexPages::Small).unwrap();
+    let epochs = Arc::new(Epochs::new(1));
+    while index.buckets() < 4000 {
+        assert_eq!(index.try_split(hash_in), Split::Done);
+    }
+    while index.buckets() > 1023 {
+        assert_eq!(index.try_merge(&Pin::assumed()), Merge::Done);
+    }
+    let tail = index.close_tail(&epochs).unwrap();
+    assert_eq!((index.try_split(hash_in), index.try_split(hash_in)), (Split::Done, Split::Busy));
+    // As one that had looked at the end of the index before it was closed.
+    let (state, early) = (index.state(), index.split_one(hash_in));
+    let parent = LockedChain::try_for(&index, state.split()).unwrap();
+    assert_eq!((early, index.split(&parent, state, hash_in)), (Split::Busy, Split::Done));
+    drop(parent);
+    let before = index.bytes_touched();
+    index.discard_tail(tail, &epochs).unwrap();
+    assert_eq!((index.bytes_touched(), index.try_split(hash_in)), (before, Split::Done));
 }
 
 #[test]
@@ -188,14 +367,14 @@ fn a_full_index_refuses_and_changes_nothing() {
 fn eviction_finds_a_chunk_by_its_reference_alone() {
     let index = index(1 << 16, 0);
     (0..40).for_each(|key| assert_eq!(set(&index, key, 3), Ok(None)));
-    let mut guard = index.try_lock(hash(17)).unwrap();
-    assert!(index.try_lock(hash(17)).is_none());
+    let mut guard = index.try_lock(&Pin::assumed(), hash(17)).unwrap();
+    assert!(index.try_lock(&Pin::assumed(), hash(17)).is_none());
     assert!(guard.holds(hash(17)));
     assert!(guard.find_ref(hash(17), chunk(17, 4)).is_none(), "another version");
     let slot = guard.find_ref(hash(17), chunk(17, 3)).unwrap();
     assert_eq!((slot.chunk(), guard.remove(slot, Unlinked::assumed())), (chunk(17, 3), chunk(17, 3)));
     drop(guard);
-    assert!(index.try_lock(hash(17)).is_some());
+    assert!(index.try_lock(&Pin::assumed(), hash(17)).is_some());
 }
 
 #[test]
@@ -213,7 +392,7 @@ const KEYS: u32 = 1200;
 const CHANGES: u32 = 5_000;
 
 #[test]
-fn readers_find_every_lasting_key_while_others_change_and_split() {
+fn readers_find_every_lasting_key_while_others_change_split_and_merge() {
     let index = index(1 << 20, 0);
     (0..LASTING_KEYS).for_each(|key| assert_eq!(set(&index, key, 0), Ok(None)));
     let (is_over, lookups) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -238,9 +417,16 @@ fn readers_find_every_lasting_key_while_others_change_and_split() {
                 }
             });
         }
-        while index.buckets() < 2048 {
-            assert_eq!(index.split_one(hash_in), Split::Done);
-            std::thread::yield_now();
+        for round in 1..=4 {
+            while index.buckets() < 2048 {
+                assert_eq!(index.split_one(hash_in), Split::Done);
+                std::thread::yield_now();
+            }
+            while round < 4 && index.buckets() > 64 {
+                // Busy: a changer holds one of the buckets.
+                index.try_merge(&Pin::assumed());
+                std::thread::yield_now();
+            }
         }
         changers.into_iter().for_each(|changer| changer.join().unwrap());
         // On a busy machine the readers may not have had a turn yet.
@@ -249,8 +435,8 @@ fn readers_find_every_lasting_key_while_others_change_and_split() {
         }
         is_over.store(true, Ordering::Relaxed);
     });
-    let lasting =
-        (0..LASTING_KEYS).map(|key| (key, index.lock(hash(key)).find(|found| key_in(found) == key).unwrap().chunk()));
+    let lasting = (0..LASTING_KEYS)
+        .map(|key| (key, index.lock(&Pin::assumed(), hash(key)).find(|found| key_in(found) == key).unwrap().chunk()));
     assert_holds(&index, &lasting.collect());
 }
 

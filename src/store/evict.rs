@@ -128,7 +128,7 @@ impl WorkerStore {
             }
             for leaving in leaving.into_iter().flatten() {
                 attempts += 1;
-                let (freed, left_alive) = self.evict_item(class, &leaving);
+                let (freed, left_alive) = self.evict_item(pin, class, &leaving);
                 // A whole chain, for want of its last link: what more memory of this class would have kept.
                 lost_chains += u64::from(left_alive.is_some() && leaving.item.class() != class);
                 vacated += freed;
@@ -172,10 +172,10 @@ impl WorkerStore {
     }
 
     /// Unlinks one item. Returns how many chunks of `class` that will free, and if it was alive, the queue it left.
-    fn evict_item(&mut self, class: u8, leaving: &Leaving<'_, '_>) -> (u32, Option<Queue>) {
+    fn evict_item(&mut self, pin: &Pin, class: u8, leaving: &Leaving<'_, '_>) -> (u32, Option<Queue>) {
         let Leaving { victim, item, hash } = leaving;
         let store = self.store;
-        let Some(mut bucket) = store.index.try_lock(*hash) else { return (0, None) };
+        let Some(mut bucket) = store.index.try_lock(pin, *hash) else { return (0, None) };
         // The chunk was sighted under this pin and is not reused meanwhile (I4): what the bucket refers to is still
         // the same item.
         let Some(slot) = bucket.find_ref(*hash, item.chunk()) else { return (0, None) };

@@ -46,7 +46,7 @@ impl WorkerStore {
     ) -> Fetched<ItemRef<'pin>> {
         let store = self.store;
         // The lock keeps the item from being replaced by one that would not have the new deadline.
-        let bucket = store.index.lock(key.hash);
+        let bucket = store.index.lock(pin, key.hash);
         let Some((_, item)) = bucket.find_item(pin, &store.slabs, key) else { return Fetched::Miss(Miss::Absent) };
         if let Some(miss) = self.why_dead(&item) {
             return Fetched::Miss(miss);

@@ -92,7 +92,7 @@ impl WorkerStore {
         let store = self.store;
         let Ok(mut copy) = self.allocate_as(pin, key, item) else { return Rescue::NoRoom };
         copy.fill_from(item.pieces());
-        let mut bucket = store.index.lock(key.hash);
+        let mut bucket = store.index.lock(pin, key.hash);
         let mark = store.flush.mark();
         let Some(slot) = bucket.find_ref(key.hash, item.chunk()) else { return Rescue::Done(Vacated::Gone) };
         if self.why_dead_at(mark, item).is_some() {
@@ -142,7 +142,7 @@ impl WorkerStore {
 
     /// Evicts an item, or collects it if it is dead.
     fn expel(&mut self, pin: &Pin, hash: KeyHash, item: &ItemRef<'_>) -> Vacated {
-        let mut bucket = self.store.index.lock(hash);
+        let mut bucket = self.store.index.lock(pin, hash);
         let Some(slot) = bucket.find_ref(hash, item.chunk()) else { return Vacated::Gone };
         let why_dead = self.why_dead(item);
         self.unlink(&mut bucket, slot, item);

@@ -95,7 +95,7 @@ impl WorkerStore {
     #[inline(always)]
     fn look<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Found<'static, 'pin> {
         let store = self.store;
-        let bucket = store.index.lock(key.hash);
+        let bucket = store.index.lock(pin, key.hash);
         let mark = store.flush.mark();
         let there = bucket.find_item(pin, &store.slabs, key);
         Found { bucket, mark, there }
@@ -295,7 +295,7 @@ impl WorkerStore {
     /// delete.
     pub(super) fn remove(&mut self, pin: &Pin, key: HashedKey<'_>) -> bool {
         let store = self.store;
-        let mut bucket = store.index.lock(key.hash);
+        let mut bucket = store.index.lock(pin, key.hash);
         let Some((slot, item)) = bucket.find_item(pin, &store.slabs, key) else { return false };
         let was_live = self.why_dead(&item).is_none();
         self.unlink(&mut bucket, slot, &item);

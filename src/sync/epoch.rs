@@ -127,6 +127,14 @@ pub struct Pin {
     _only_a_guard_lends_it: (),
 }
 
+#[cfg(test)]
+impl Pin {
+    /// For tests of the index in which no memory is reused.
+    pub const fn assumed() -> Self {
+        Self { _only_a_guard_lends_it: () }
+    }
+}
+
 /// Keeps its thread pinned until it is dropped.
 pub struct PinGuard<'t> {
     participant: &'t mut Participant,

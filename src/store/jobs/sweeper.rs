@@ -301,7 +301,7 @@ impl<'pin> Victims<'pin> {
 /// Unlinks a dead item, if it still is one.
 fn collect(worker: &mut WorkerStore, pin: &Pin, hash: KeyHash, item: &ItemRef<'_>) -> bool {
     let store = worker.store;
-    let mut bucket = store.index.lock(hash);
+    let mut bucket = store.index.lock(pin, hash);
     let Some(slot) = bucket.find_ref(hash, item.chunk()) else { return false };
     // A touch may have given it more time since.
     let is_dead = ItemRef::sight(pin, &store.slabs, item.chunk()).is_some_and(|now| worker.why_dead(&now).is_some());
