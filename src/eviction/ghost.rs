@@ -22,6 +22,7 @@ use std::io;
 use crate::base::KeyHash;
 use crate::base::atomic::fixed::{AtomicU64, Ordering as FixedOrdering};
 use crate::base::atomic::{AtomicU32, Ordering};
+use crate::sync::{Epochs, Stamp};
 use crate::sys::cpu::prefetch;
 use crate::sys::mapping::{HUGE_PAGE_BYTES, Mapping};
 
@@ -136,10 +137,22 @@ pub struct Ghost {
     len: u32,
     /// Buckets in use, at least 1. Grows one by one, as in linear hashing.
     used: AtomicU32,
-    /// Held for its drop.
-    #[cfg_attr(not(test), expect(dead_code, reason = "its drop is its use"))]
+    /// It grows up to here: the end, or where a tail begins that is being given back.
+    end: AtomicU32,
     mapping: Mapping,
 }
+
+/// The end of a ghost that has shrunk. Its memory is given back when everybody has let go of it.
+#[derive(Debug)]
+#[must_use = "the ghost could not grow"]
+pub struct GhostTail {
+    start: u32,
+    end: u32,
+    stamp: Stamp,
+}
+
+/// Memory is given back in pieces of so many buckets: 64 KiB.
+const TAIL_UNIT: u32 = 4096;
 
 // SAFETY: `base` points into the mapping, which is the ghost's own, and what it hands out are shared references to
 // atomics.
@@ -167,7 +180,7 @@ impl Ghost {
         let base = mapping.as_ptr().cast::<Bucket>().cast_const();
         assert!(base.is_aligned(), "a mapping starts on a page boundary");
         let len = u32::try_from(mapping.len() / BUCKET_BYTES).unwrap_or(u32::MAX);
-        Ok(Self { base, len, used: AtomicU32::new(1), mapping })
+        Ok(Self { base, len, used: AtomicU32::new(1), end: AtomicU32::new(len), mapping })
     }
 
     /// Memory that the ghost of `items` items takes, in bytes.
@@ -182,8 +195,45 @@ impl Ghost {
 
     /// Makes room for `items` items. What a bucket that is halved remembers of the other half is lost.
     pub fn fit(&self, items: u64) {
-        let wanted = u32::try_from(buckets_for(items)).unwrap_or(u32::MAX).min(self.len);
+        let wanted = u32::try_from(buckets_for(items)).unwrap_or(u32::MAX).min(self.end.load(Ordering::Relaxed));
         self.used.fetch_max(wanted, Ordering::Relaxed);
+    }
+
+    /// Forgets what there is no room for in a ghost of `items` items, if that is worth it. To be called by one thread only.
+    pub fn shrink(&self, items: u64, epochs: &Epochs) -> Option<GhostTail> {
+        let wanted = u32::try_from(buckets_for(items)).unwrap_or(u32::MAX);
+        let (start, end) = (wanted.next_multiple_of(TAIL_UNIT), self.used());
+        if start >= end {
+            return None;
+        }
+        // Relaxed: who pins after the stamp sees both (I4).
+        self.end.store(start, Ordering::Relaxed);
+        self.used.store(wanted, Ordering::Relaxed);
+        let stamp = epochs.stamp();
+        epochs.advance();
+        Some(GhostTail { start, end, stamp })
+    }
+
+    /// Gives the memory of a tail back to the kernel, once nobody looks there any more, and lets the ghost grow again.
+    /// `epochs` are those it was made under.
+    ///
+    /// # Errors
+    /// Not yet: the tail comes back.
+    pub fn discard(&self, tail: GhostTail, epochs: &Epochs) -> Result<(), GhostTail> {
+        if !epochs.is_over(tail.stamp) {
+            return Err(tail);
+        }
+        // Who was about to make room when the ghost shrank may have done so.
+        if self.used() <= tail.start {
+            let bytes = |buckets: u32| buckets as usize * BUCKET_BYTES;
+            // SAFETY: who is pinned has seen a ghost that ends before the tail, and will see no other before `end` is moved
+            // below. Were somebody not pinned: the tail is made of atomics, and zeros are empty places.
+            let discarded = unsafe { self.mapping.discard(bytes(tail.start), bytes(tail.end - tail.start)) };
+            // Ignored: memory that the kernel does not take is used again when the ghost grows.
+            let _ = discarded;
+        }
+        self.end.store(self.len, Ordering::Relaxed);
+        Ok(())
     }
 
     #[inline]
@@ -372,8 +422,11 @@ fn unit(items: u32, span_percent: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{ENTRY_BITS, FINGERPRINT_MASK, Ghost, GhostClock, GhostTime, KeyHash, Memory, Queue};
     use super::{first_with, lane_of, oldest, with_lane};
+    use crate::sync::Epochs;
 
     fn hash(number: u64) -> KeyHash {
         KeyHash((number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
@@ -430,6 +483,30 @@ mod tests {
             }
         }
         assert_eq!(ghost.bytes(), (2 << 16) + 1024, "no more than was reserved");
+    }
+
+    #[test]
+    #[cfg(not(miri))]
+    fn a_ghost_that_shrinks_forgets_and_gives_its_memory_back_when_nobody_looks_there() {
+        let (ghost, epochs) = (Ghost::new(1 << 20).unwrap(), Arc::new(Epochs::new(1)));
+        let mut reader = epochs.join();
+        let now = GhostTime::new(0, 0, 1);
+        ghost.fit(1 << 20);
+        let full = ghost.bytes();
+        (0..100_000).for_each(|number| ghost.add(hash(number), Queue::Small, now));
+        assert!(ghost.shrink((1 << 20) - 100, &epochs).is_none(), "less than a piece");
+        let pin = reader.pin();
+        let tail = ghost.shrink(50_000, &epochs).unwrap();
+        assert_eq!(ghost.bytes(), Ghost::bytes_for(50_000));
+        let tail = ghost.discard(tail, &epochs).expect_err("somebody may still look there");
+        ghost.fit(1 << 20);
+        assert_eq!(ghost.bytes(), 2 * 65536, "it grows no further while its end is being given back");
+        drop(pin);
+        ghost.discard(tail, &epochs).unwrap();
+        ghost.fit(1 << 20);
+        assert_eq!(ghost.bytes(), full);
+        let left = (0..100_000).filter(|number| ghost.take(hash(*number), now).is_some()).count();
+        assert!(left < 10_000, "{left} entries of 100,000 are still there: the memory was not given back");
     }
 
     #[test]

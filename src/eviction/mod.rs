@@ -15,7 +15,7 @@ mod policy;
 mod ring;
 mod slab_slots;
 
-pub use ghost::{Ghost, GhostClock, GhostTime, Memory, Queue};
+pub use ghost::{Ghost, GhostClock, GhostTail, GhostTime, Memory, Queue};
 pub use policy::{ClockHand, PolicyUse, Position, SlotS3A, Slots, Standing, Victim};
 pub use ring::{Ring, RingEntry, birth_mark};
 pub use slab_slots::{Occupant, SlabSlots};
