@@ -76,6 +76,8 @@ pub struct Store {
     /// How many items had been stored when the counters were last reset.
     pub(super) items_stored_at_reset: AtomicU64,
     pub(super) grower: Bell,
+    /// The index is larger than its items want, and memory is short: it is made smaller.
+    pub(super) index_shrinks: AtomicBool,
     pub(super) fitter: Bell,
     /// When so many pages are in use, the fitter looks at them again.
     fit_at_pages: AtomicU64,
@@ -152,6 +154,7 @@ impl Store {
             evicted_idle_s: Box::new(std::array::from_fn(|_| AtomicU64::default())),
             items_stored_at_reset: AtomicU64::new(0),
             grower: Bell::default(),
+            index_shrinks: AtomicBool::new(false),
             fitter: Bell::default(),
             fit_at_pages: AtomicU64::new(fit_at_pages),
             sweeper: Bell::default(),
@@ -187,6 +190,16 @@ impl Store {
     /// pages leave room for it.
     pub(super) fn side_bytes(&self) -> u64 {
         self.index.bytes_touched() as u64 + self.ghost_bytes() + self.ring_bytes.load(Ordering::Relaxed)
+    }
+
+    /// As `side_bytes`, but while the index shrinks without what it and the ghost will give back: no pages need go for that.
+    pub(super) fn side_bytes_to_be(&self) -> u64 {
+        if !self.index_shrinks.load(Ordering::Relaxed) {
+            return self.side_bytes();
+        }
+        let items = self.items_about();
+        let of_ghost = self.ghost_bytes().saturating_sub(Ghost::bytes_for(items));
+        self.side_bytes().saturating_sub(self.index.bytes_to_give_back(items) as u64 + of_ghost)
     }
 
     /// Memory of the ghost, or what it will take for the items there are.

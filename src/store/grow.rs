@@ -1,4 +1,5 @@
-//! The index grows with the items: a worker that stores many splits a few buckets on the way.
+//! The index grows with the items: a worker that stores many splits a few buckets on the way. It shrinks when memory
+//! is short.
 //!
 //! ```text
 //! 32 items more ──▶ 4 or 5 buckets: load them and their items, then split ──▶ the grower, if some are left
@@ -7,6 +8,7 @@
 //! Done by a thread of its own it would compete with the workers for processors just when they are busiest, and a
 //! processor lost costs a request milliseconds; a split costs well under a microsecond once its items are loaded.
 
+use crate::base::atomic::Ordering;
 use crate::base::{Key, KeyHash};
 use crate::index::Split;
 use crate::item::ItemRef;
@@ -49,6 +51,21 @@ impl WorkerStore {
 }
 
 impl Store {
+    /// Has the index shrink if memory is beyond the limit, and the index larger than its items want.
+    pub(super) fn shrink_if_beyond(&self) {
+        if self.slabs.pages_owed(self.side_bytes()) > 0 {
+            self.shrink_index();
+        }
+    }
+
+    /// Has the index shrink if it is larger than its items want.
+    pub(super) fn shrink_index(&self) {
+        if self.index.is_sparse(self.items_about()) {
+            self.index_shrinks.store(true, Ordering::Relaxed);
+            self.grower.ring();
+        }
+    }
+
     /// Starts loading the next `count` buckets to be split and their items' keys.
     pub(super) fn prefetch_splits(&self, count: u64) {
         let count = u32::try_from(count).unwrap_or(0);

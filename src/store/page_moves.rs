@@ -182,9 +182,9 @@ impl PageMoves {
 }
 
 impl Store {
-    /// How many pages there are beyond what the limit allows.
+    /// How many pages there are beyond what the limit allows, once an index that is too large has shrunk.
     pub(super) fn pages_beyond(&self) -> u64 {
-        self.slabs.pages_owed(self.side_bytes())
+        self.slabs.pages_owed(self.side_bytes_to_be())
     }
 
     /// A class that nobody needed lately, if it has a page and there is room elsewhere for what that holds.

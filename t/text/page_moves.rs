@@ -149,6 +149,38 @@ fn a_lower_limit_gives_memory_back_to_the_system() {
     assert!(again > left + (16 << 20), "a higher limit is used: {again} bytes");
 }
 
+#[test]
+fn a_lower_limit_makes_the_index_smaller_and_a_higher_one_lets_it_grow_again() {
+    let server = Server::start(&["-m", "48"]);
+    let mut client = server.client();
+    fill(&mut client, "small", 600_000, 8);
+    let counted = |client: &mut Client| {
+        let rows = client.stats("");
+        ["slab_bytes", "hash_bytes", "ghost_bytes", "ring_bytes"].map(|row| rows[row].parse::<u64>().expect("a number"))
+    };
+    let [_, index, ..] = counted(&mut client);
+    let full = resident_bytes(&server);
+    assert!(index > 5 << 20, "{index} bytes of index");
+    client.ask("cache_memlimit 8\r\n", "OK\r\n");
+    wait_until("all that is counted is within the limit, to the nearest page", || {
+        counted(&mut client).iter().sum::<u64>() <= (8 << 20) + HALF_A_PAGE
+    });
+    wait_until("the index has left room for items", || {
+        fill(&mut client, "more", 1000, 8);
+        let [pages, index, ..] = counted(&mut client);
+        pages >= 4 << 20 && index < 4 << 20
+    });
+    let left = resident_bytes(&server);
+    assert!(left + (16 << 20) < full, "{left} bytes of {full} are still resident");
+    client.ask("cache_memlimit 48\r\n", "OK\r\n");
+    fill(&mut client, "again", 400_000, 8);
+    let [_, index_again, ..] = counted(&mut client);
+    assert!(index_again > 3 << 20, "{index_again} bytes of index");
+    let again = resident_bytes(&server);
+    assert!(again > left + (10 << 20), "a higher limit is used: {again} bytes, {left} before");
+    client.ask("get again-399999\r\n", "VALUE again-399999 0 8\r\nvvvvvvvv\r\nEND\r\n");
+}
+
 fn resident_bytes(server: &Server) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.process_id())).expect("the server runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");

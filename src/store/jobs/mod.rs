@@ -1,7 +1,7 @@
 //! Background jobs: work that is cut into steps, and the thread that runs one job.
 //!
 //! ```text
-//! grower    rung when the index needs memory, or splits that the workers have left
+//! grower    rung when the index needs memory, or splits that the workers have left; when it is too large and memory is short
 //! fitter    rung when memory has grown; adds a size class that would save some of it
 //! mover     rung when a class starves, when the limit falls, when the fitter leaves a class without use, by `slabs`;
 //!           while there are evictions four times a second
@@ -112,7 +112,7 @@ impl Store {
     /// # Errors
     /// The kernel's, when a thread cannot be had.
     pub fn start_jobs(&'static self) -> io::Result<()> {
-        self.start_job("grower", Grower, &self.grower)?;
+        self.start_job("grower", Grower::default(), &self.grower)?;
         self.start_job("fitter", Fitter, &self.fitter)?;
         self.start_job("census", CensusTaker::default(), &self.census.bell)?;
         self.start_job("sweeper", Sweeper::default(), &self.sweeper)?;

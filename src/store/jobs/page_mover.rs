@@ -128,6 +128,7 @@ impl PageMover {
         if let Some(order) = store.page_moves.take_order() {
             return self.obey(worker, pin, order);
         }
+        store.shrink_if_beyond();
         // One per step: the kernel may take its time.
         if store.pages_beyond() > 0 && store.slabs.discard_ready_page() {
             return Next::Again;
@@ -222,6 +223,8 @@ impl PageMover {
     fn rest(&mut self, worker: &WorkerStore) -> Next {
         let evictions = worker.store.evictions();
         if std::mem::replace(&mut self.evictions, evictions) != evictions {
+            // Memory is short, and what is not the index's is pages'.
+            worker.store.shrink_index();
             return Next::Wait(Some(TICK));
         }
         worker.store.page_moves.fall_asleep();
