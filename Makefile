@@ -82,8 +82,8 @@ bench-engine: ## time of parsing and executing a request, without sockets
 	$(CARGO) bench --bench engine
 bench-classes: ## what size classes lose, by arithmetic, for known mixes of sizes
 	$(CARGO) bench --bench classes -- table
-bench-growth: ## latency of gets while the index grows to 20 million items, and afterwards
-	$(CARGO) bench --bench growth -- run
+bench-growth: ## how long the steps of growth to 20 million items take, latency of gets meanwhile and afterwards
+	$(CARGO) bench --bench growth -- steps run
 bench-replay: ## miss ratios of the eviction policy on traces, beside plain and segmented LRU
 	$(CARGO) bench --bench replay
 

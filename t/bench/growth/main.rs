@@ -1,4 +1,4 @@
-//! How much a growing index delays gets: `make bench-growth`.
+//! How long the steps of growth take, and how much a growing index delays gets: `make bench-growth`.
 //!
 //! ```text
 //! core 0   the server, -t 2                  growing   new keys are set at a fixed rate, from empty to 20 million
@@ -12,6 +12,7 @@
 #![expect(clippy::disallowed_methods, reason = "it measures real time, and waits for servers it cannot ask")]
 
 mod load;
+mod steps;
 
 use std::io;
 use std::process::ExitCode;
@@ -34,17 +35,30 @@ struct Run {
 
 fn main() -> ExitCode {
     // Cargo adds `--bench` of its own, and runs the program without a mode when it only wants to see it start.
-    if !std::env::args().any(|argument| argument == "run") {
-        println!("usage: growth run   (see doc/performance.md)");
-        return ExitCode::SUCCESS;
-    }
-    match run() {
+    let is_asked = |mode: &str| std::env::args().any(|argument| argument == mode);
+    let measured = match (is_asked("steps"), is_asked("run")) {
+        (false, false) => {
+            println!("usage: growth steps|run   (see doc/performance.md)");
+            Ok(())
+        }
+        (is_steps, is_run) => {
+            let steps = if is_steps { steps() } else { Ok(()) };
+            steps.and_then(|()| if is_run { run() } else { Ok(()) })
+        }
+    };
+    match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("growth: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn steps() -> io::Result<()> {
+    let items = number("LARDER_BENCH_KEYS", 20_000_000)?;
+    println!("{}\n{} items. {}", steps::run(items)?, grouped(u64::from(items)), describe_host());
+    Ok(())
 }
 
 fn run() -> io::Result<()> {
