@@ -206,7 +206,7 @@ impl Ghost {
         if start >= end {
             return None;
         }
-        // Relaxed: who pins after the stamp sees both (I4).
+        // Relaxed: a thread that pins after the stamp sees both (I4).
         self.end.store(start, Ordering::Relaxed);
         self.used.store(wanted, Ordering::Relaxed);
         let stamp = epochs.stamp();
@@ -223,11 +223,11 @@ impl Ghost {
         if !epochs.is_over(tail.stamp) {
             return Err(tail);
         }
-        // Who was about to make room when the ghost shrank may have done so.
+        // A thread that was about to make room when the ghost shrank may have done so.
         if self.used() <= tail.start {
             let bytes = |buckets: u32| buckets as usize * BUCKET_BYTES;
-            // SAFETY: who is pinned has seen a ghost that ends before the tail, and will see no other before `end` is moved
-            // below. Were somebody not pinned: the tail is made of atomics, and zeros are empty places.
+            // SAFETY: every pinned thread has seen a ghost that ends before the tail, and will see no other before `end` is
+            // moved below. For one that is not pinned: the tail is made of atomics, and zeros are empty places.
             let discarded = unsafe { self.mapping.discard(bytes(tail.start), bytes(tail.end - tail.start)) };
             // Ignored: memory that the kernel does not take is used again when the ghost grows.
             let _ = discarded;

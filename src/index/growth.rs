@@ -168,7 +168,7 @@ impl HashIndex {
                 return done;
             }
             drop(parent);
-            // Whoever is at the child's lock is about to find that he came for nothing.
+            // The thread at the child's lock is about to find that it came for nothing.
             yield_turn();
         }
     }
@@ -192,8 +192,8 @@ impl HashIndex {
             return Split::Full;
         }
         child.count_filling();
-        // Release: a reader of it finds the child filled, and that counted. Here and in a merge the state is stored, under the
-        // lock of the bucket that is to be split next.
+        // Release: a reader of it finds the child filled, and that counted. Here and in a merge the state is stored, under
+        // the lock of the bucket that is to be split next.
         self.state.store(state.next().bits(), Ordering::Release);
         strip_parent(parent);
         parent.close_gaps();

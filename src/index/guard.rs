@@ -46,8 +46,8 @@ pub struct IndexFull;
 impl HashIndex {
     /// Locks the bucket of `hash`. Waits for its holder, who is never long: no holder waits for anything but a class.
     ///
-    /// The pin: who comes for a bucket by a number that was right a moment ago may find that it has been merged with another
-    /// meanwhile, but never that its memory is gone.
+    /// The pin: a thread that comes for a bucket by a number that was right a moment ago may find that it has been merged
+    /// with another meanwhile, but never that its memory is gone.
     #[inline]
     pub fn lock(&self, _pin: &Pin, hash: KeyHash) -> BucketGuard<'_> {
         let mut ranked = Ranked::waited(Rank::Bucket);
@@ -263,7 +263,7 @@ impl<'a> LockedChain<'a> {
     }
 
     /// Counts that the bucket was filled with what is another's by the state so far. Before the state is published that makes
-    /// it this one's: who has looked in here in vain before, in the time of an earlier such state, looks again.
+    /// it this one's: a reader that has looked in here in vain before, in the time of an earlier such state, looks again.
     pub(super) fn count_filling(&self) {
         self.main.count_relocation();
     }

@@ -76,8 +76,9 @@ impl Region {
     /// # Safety
     /// Nobody holds the lock of any of them, looks in one for what it may hold, or waits at one.
     pub(super) unsafe fn discard(&self, start: usize, count: usize) -> io::Result<()> {
-        // SAFETY: the caller knows that nobody relies on what is there. Who has only asked for such a bucket to be loaded may
-        // still do that, or read it as a hint: it is made of atomics, and zeros are as good a value of theirs as any.
+        // SAFETY: the caller knows that nobody relies on what is there. A thread that has only asked for such a bucket to
+        // be loaded may still do that, or read it as a hint: it is made of atomics, and zeros are as good a value of theirs
+        // as any.
         unsafe { self.mapping.discard(start * BUCKET_BYTES, count * BUCKET_BYTES) }
     }
 

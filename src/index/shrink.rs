@@ -10,20 +10,20 @@
 //! A merge, in order, and why it is this one:
 //!
 //! 1. Lock the bucket that a split would lock next: no split begins. Lock the parent and the child. All three are only
-//!    tried: who holds one bucket waits for no other (I6).
-//! 2. Copy the child's items to the parent, and count that as a relocation there. Who looks in the parent for them already
-//!    has read a state that is over, and looks again if he misses.
+//!    tried: a thread that holds one bucket waits for no other (I6).
+//! 2. Copy the child's items to the parent, and count that as a relocation there. A reader that looks in the parent for
+//!    them already has read a state that is over, and looks again if it misses.
 //! 3. Publish the state. From now on readers look in the parent; those that still look in the child find everything.
-//! 4. Empty the child. Who misses an item there has seen its slot cleared after step 3, and so sees the new state.
-//! 5. Unlock. The child not earlier: a split takes it as empty. (What is removed from the parent and reused could stand in the
-//!    child a little longer: who pins after that removal reads the new state, and does not come there.)
+//! 4. Empty the child. A reader that misses an item there has seen its slot cleared after step 3, and so sees the new state.
+//! 5. Unlock. The child not earlier: a split takes it as empty. (What is removed from the parent and reused could stand in
+//!    the child a little longer: a reader that pins after that removal reads the new state, and does not come there.)
 //!
 //! A state that comes back (a merge after a split, or a split after a merge) is told from itself by the count: a bucket
 //! that is filled for a new state counts that before the state is published, and `find` reads the state before the count.
 //!
 //! The memory of the buckets at the end, the *tail*, is discarded in three moves, because zeros in it would undo a lock and
-//! take a count back: it is closed, so that no split reaches into it; the grace period of that is awaited, in which everybody
-//! who knew one of its buckets lets go; and if no split had begun by then that went there, it is discarded.
+//! take a count back: it is closed, so that no split reaches into it; the grace period of that is awaited, in which every
+//! thread that knew one of its buckets lets go; and if no split had begun by then that went there, it is discarded.
 
 use super::growth::{ROOM_AHEAD, buckets_for};
 use super::guard::LockedChain;
@@ -111,7 +111,7 @@ impl HashIndex {
             return Merge::Busy;
         }
         parent.count_filling();
-        // Release: who reads it finds the parent filled, and that counted. See `HashIndex::split` for who stores it.
+        // Release: a reader of it finds the parent filled, and that counted. `HashIndex::split` says which threads store it.
         self.state.store(shrunk.bits(), Ordering::Release);
         child.empty();
         Merge::Done
@@ -126,8 +126,8 @@ impl HashIndex {
         }
     }
 
-    /// Closes the tail, if there is one and it is not closed. Growth ends before it from now on. To be called by the thread that
-    /// makes room.
+    /// Closes the tail, if there is one and it is not closed. Growth ends before it from now on. To be called by the thread
+    /// that makes room.
     pub fn close_tail(&self, epochs: &Epochs) -> Option<ClosedTail> {
         let start = self.tail_of(self.buckets() as usize);
         let end = self.taken.load(Ordering::Relaxed).min(self.main.len());
@@ -138,7 +138,7 @@ impl HashIndex {
             return None;
         }
         let populated = self.populated.load(Ordering::Relaxed);
-        // Relaxed: who pins after the stamp sees it (I4).
+        // Relaxed: a thread that pins after the stamp sees it (I4).
         self.populated.store(start.min(populated), Ordering::Relaxed);
         let stamp = epochs.stamp();
         epochs.advance();
@@ -160,10 +160,10 @@ impl HashIndex {
             self.is_closed.store(false, Ordering::Relaxed);
             return Ok(());
         }
-        // SAFETY: every thread that was pinned when the tail was closed has unpinned since. Who pinned later has seen no state
-        // with a bucket of the tail in it: there are no such buckets now, and had there been some, nothing would have merged
-        // them while the tail is closed. Nor will there be any while `populated` ends here: who splits looks at it. Who locks
-        // a bucket, or looks in one, got its number from a state while it was pinned.
+        // SAFETY: every thread that was pinned when the tail was closed has unpinned since. One that pinned later
+        // has seen no state with a bucket of the tail in it: there are no such buckets now, and had there been some, nothing
+        // would have merged them while the tail is closed. Nor will there be any while `populated` ends here, at which every
+        // split looks. A thread that locks a bucket, or looks in one, got its number from a state while it was pinned.
         let discarded = unsafe { self.main.discard(tail.start, tail.end - tail.start) };
         let populated = match (self.pages, discarded) {
             (IndexPages::Huge, Ok(())) => tail.start.min(tail.populated),

@@ -139,7 +139,7 @@ impl HashIndex {
             }
             // Order: the loads above were Acquire. If one of them saw a slot cleared, or a link cut, because an item had
             // moved, these see the state, or the count, that were stored before it. The state first: where it has gone and
-            // come back, as by a split and a merge, who sees it sees what filled the bucket meanwhile counted.
+            // come back, as by a split and a merge, a reader that sees it sees what filled the bucket meanwhile counted.
             let is_settled = self.bucket_of(hash) == number && main.relocations() == relocations;
             if is_settled {
                 return None;

@@ -137,7 +137,7 @@ impl Mapping {
     }
 }
 
-/// A kernel that knows neither huge pages nor memory taken ahead, for the tests of who asks for them.
+/// A kernel that knows neither huge pages nor memory taken ahead, for the tests of what asks for them.
 #[cfg(test)]
 pub mod refusal {
     use std::cell::Cell;
