@@ -7,5 +7,6 @@ mod huge_pages;
 mod large;
 mod memory;
 mod page_moves;
+mod resident;
 mod stats;
 mod stats_reset;
