@@ -165,8 +165,8 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         self.elements[..self.len].iter().flatten()
     }
 
-    /// Counts one of the keys for `stats hotkeys` if its turn has come. To be called once, before the elements are executed. Lists
-    /// of keys see to themselves.
+    /// Counts one of the keys for `stats hotkeys` if its turn has come. To be called once, before the elements are
+    /// executed. Lists of keys see to themselves.
     #[inline]
     pub fn sample<E: Engine>(&self, ctx: &mut Context<'_, E>, pin: &E::Pin) {
         #[expect(clippy::cast_possible_truncation, reason = "at most REQUESTS_PER_BATCH")]
@@ -183,9 +183,9 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         let (request, hash) = match element {
             Some((Work::Get(key), Some(hash))) => (Request::Retrieve(Retrieval::plain(key)), hash),
             Some((Work::Request(request), Some(hash))) => (request, hash),
-            Some(_) | None => return,
+            Some(_) | None => return ctx.hot.pass_over(),
         };
-        let Some(key) = key_of(&request) else { return };
+        let Some(key) = key_of(&request) else { return ctx.hot.pass_over() };
         let written = match request {
             Request::Retrieve(_) => None,
             Request::Store(storage) => Some(storage.value_len),
@@ -239,8 +239,8 @@ const fn key_of<'a>(request: &Request<'a>) -> Option<Key<'a>> {
     }
 }
 
-/// Whether a request is the last of its batch: what follows it is its own value, or is not served any more; or it is a list of
-/// keys, which prepares as many at a time as a batch, and after which a client's share of the turn may be used up.
+/// Whether a request is the last of its batch: what follows it is its own value, or is not served any more; or it is a list
+/// of keys, which prepares as many at a time as a batch, and after which a client's share of the turn may be used up.
 #[inline]
 const fn ends_batch(request: &Request<'_>) -> bool {
     match request {

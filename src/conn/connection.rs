@@ -66,7 +66,7 @@ pub struct Turn<'w> {
     pub output: &'w mut Vec<u8>,
     /// For `stats conns`.
     pub board: &'w Board,
-    /// How many requests may be executed (-R); of a list each key counts as one.
+    /// How many requests may be executed (-R); of a list each key counts as one more.
     pub requests_max: u32,
     /// When the loop turn began.
     pub now: RelTime,

@@ -62,9 +62,10 @@ pub struct ClosedTail {
 }
 
 impl HashIndex {
-    /// Whether there are many more buckets than `items` want.
+    /// Whether there are many more buckets than `items` want, whose memory the kernel would take back.
     pub fn is_sparse(&self, items: u64) -> bool {
-        u64::from(self.buckets()) > (buckets_for(items) * SPARSE_FACTOR).max(u64::from(self.least))
+        !self.stays.load(Ordering::Relaxed)
+            && u64::from(self.buckets()) > (buckets_for(items) * SPARSE_FACTOR).max(u64::from(self.least))
     }
 
     /// How many buckets an index that has become sparse should lose.

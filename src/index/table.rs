@@ -35,7 +35,7 @@ pub struct HashIndex {
     /// So many main buckets need no memory to be taken beforehand. Those it starts with, and a huge page's worth in any case,
     /// take small pages as they are touched: a cache that is hardly used shall stay small.
     pub(super) populated: AtomicUsize,
-    /// So many main buckets' memory was taken, or more: all that there are.
+    /// Memory was taken for so many main buckets, or for all that there are if those are more.
     pub(super) taken: AtomicUsize,
     /// It never has fewer buckets than at first.
     pub(super) least: u32,
@@ -45,7 +45,8 @@ pub struct HashIndex {
     pub(super) stays: AtomicBool,
 }
 
-/// The main bucket that a hash belonged to when it was asked for: a hint, since a split may move the hash to another one.
+/// The main bucket that a hash belonged to when it was asked for: a hint, since a split or a merge may
+/// move the hash to another one. The bucket may even have been given back, and reads as empty then.
 #[derive(Clone, Copy)]
 pub struct HomeBucket<'i>(&'i Bucket);
 

@@ -12,7 +12,7 @@
 //!
 //! free chunk          word0 = 0                          word1 = next free chunk
 //! link of a chain     key_len = 0, value_len = its bytes word1 = next link | head, 32 bits each
-//!                     bits 63..32: a link further on, 0 for none
+//!                     63..32: a link further on, or 0
 //! item being filled   linked = 0
 //! ```
 //!

@@ -118,8 +118,8 @@ settings! {
     prefix_delimiter: u8 = b':', OneCharacter, "-D <char>", Commands, "stat_key_prefix", Works;
     /// Whether stats detail is on at start.
     detail_enabled: bool = false, TURNS_ON, "", Compatibility, "detail_enabled", Report;
-    /// Requests of one client that are served before the others get their turn; of a get with many keys each counts. Higher than
-    /// memcached's 20, because one turn is one reply packet.
+    /// Requests of one client that are served before the others get their turn; of a get with many keys each counts. Higher
+    /// than memcached's 20, because one turn is one reply packet.
     reqs_per_event: u32 = 256, whole(1..=1_000_000), "-R, --max-reqs-per-event=<num>", Clients, "reqs_per_event", Works;
     /// Keep no CAS uniques: gets answers 0, and cas always finds the item changed.
     use_cas: bool = true, TURNS_OFF, "-C, --disable-cas", Commands, "cas_enabled", Works;
@@ -249,11 +249,13 @@ settings! {
 
     /// Refuse watch.
     watch_enabled: bool = true, TURNS_OFF, "-W, --disable-watch", Commands, "", NoEffect(NO_WATCH);
-    /// Try for large memory pages for items, too. From -m 512 on the index has them wherever the kernel gives them. Memory is still taken as items come; memcached asks for all of -m at start then.
+    /// Try for large memory pages for items, too. From -m 512 on the index has them wherever the kernel gives them. Memory is
+    /// still taken as items come; memcached asks for all of -m at start then.
     large_pages: bool = false, TURNS_ON, "-L, --enable-largepages", Memory, "", Works;
     /// Keep all memory in RAM. Only a warning if it cannot be done.
     lock_memory: bool = false, TURNS_ON, "-k, --lock-memory", Memory, "", Works;
-    /// Chunk sizes of the size classes, 96-128-256, instead of those that -f gives. One of slab_chunk_max follows; none is fitted.
+    /// Chunk sizes of the size classes, 96-128-256, instead of those that -f gives. One of slab_chunk_max follows; none is
+    /// fitted.
     slab_sizes: Option<Vec<u32>> = None, ChunkSizes, "-o slab_sizes=<list>", Memory, "", Works;
     /// Let the hash table keep its size.
     hash_expansion: bool = true, TURNS_OFF, "-o no_hashexpand", Memory, "", NoEffect("the table grows one bucket at a time, so growing never pauses");

@@ -86,14 +86,19 @@ impl HotSampler {
     /// Looks at a key.
     #[cold]
     pub fn sample(&mut self, key: HashedKey<'_>, access: Access, bytes: u64, now: RelTime) {
+        self.pass_over();
+        if self.is_on() {
+            self.sketch.count(key, access, bytes, now, self.all.clearings.load(Ordering::Relaxed));
+        }
+    }
+
+    /// What is due has no single key: on to the next one.
+    pub fn pass_over(&mut self) {
         // xorshift: distances vary, so that a client's own rhythm does not choose what is seen.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;
         self.countdown = self.random % (2 * HOTKEYS_SAMPLE_RATE - 1);
-        if self.is_on() {
-            self.sketch.count(key, access, bytes, now, self.all.clearings.load(Ordering::Relaxed));
-        }
     }
 
     /// Whether keys are counted.

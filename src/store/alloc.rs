@@ -138,7 +138,7 @@ impl WorkerStore {
     }
 
     /// A chunk for the short link that ends a long chain, if its class has one to spare. If not, the link will be of the
-    /// largest class, of which the chain has had many: that loses little of it, and anything else costs much. Who leaves
+    /// largest class, of which the chain has had many: that loses little of it, and anything else costs much. What leaves
     /// for a last link is a chain as a rule, and a class without a page gets one beyond the limit, for which others leave.
     fn last_link_of_many(&mut self, pending: &mut PendingItem, class: u8) -> Option<ChunkRef> {
         if !pending.may_widen_last_link() {

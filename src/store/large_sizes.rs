@@ -3,12 +3,12 @@
 //! Shorter ones are counted by every thread for itself, in steps; so many steps for lengths up to a gibibyte would be more
 //! memory than they are worth, and such items are few: of each entry there is one at least, so there are never more entries
 //! than memory has mebibytes. One ordered map serves all threads. Its mutex is taken under a bucket's lock, and perhaps a
-//! hand's, by who links or unlinks such an item; who holds it takes no other.
+//! hand's, by a thread that links or unlinks such an item; a thread that holds it takes no other lock.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Entries that are read at a time: who links and unlinks meanwhile does not wait for all.
+/// Entries that are read at a time: a thread that links or unlinks meanwhile does not wait for all.
 const ENTRIES_AT_A_TIME: usize = 1024;
 
 /// Counts by length in bytes.

@@ -160,7 +160,8 @@ impl Store {
         self.class_sum(class, |counters| &counters.linked_bytes).saturating_sub(unlinked)
     }
 
-    /// A number that changes with each store and each hit, of `gat` and `touch`, too. An `add` that finds its key is no use. None: parts of chains are in the class, whose hits are counted in that of their heads.
+    /// A number that changes with each store and each hit, of `gat` and `touch`, too. An `add` that finds its key is no use.
+    /// None: parts of chains are in the class, whose hits are counted in that of their heads.
     pub(super) fn class_activity(&self, class: u8) -> Option<u64> {
         let has_links = self.used_chunks(class) > self.class_items(class);
         let counters: [Pick; 4] = [

@@ -205,7 +205,8 @@ impl WorkerStore {
             if counted.replace(first) == Some(first) {
                 return None;
             }
-            // Without one it is being filled, or on its way out: perhaps by a slow client, whom the page would have to wait for.
+            // Without one it is being filled, or on its way out: the page would have to wait for a client, perhaps a slow
+            // one.
             let Some(item) = ItemRef::sight(pin, &self.store.slabs, first) else { return Some(WEIGHT_OF_HELD) };
             let chunks = 1 + item.value_len() / self.store.slabs.classes.chunk_max();
             Some(chunks * (1 + 2 * u32::from(item.word0().freq())))
@@ -224,7 +225,8 @@ fn pages_weighed(per_page: u32) -> usize {
 
 /// So many at most.
 const PAGES_WEIGHED_MOST: usize = 16;
-/// What a chunk weighs that somebody holds.
-const WEIGHT_OF_HELD: u32 = 64;
+/// What chunks in a row weigh that a client holds, by a value that it still sends or reads: more than any chain, since such a
+/// page may not get empty at all.
+const WEIGHT_OF_HELD: u32 = 1 << 20;
 /// Chunks of each that are looked at.
 const CHUNKS_WEIGHED: u32 = 256;

@@ -452,6 +452,6 @@ mod tests {
         world.observe(0.0);
         let donor = |world: &World, least: u32| world.automove.cheapest_donor(&world.samples, |_| least);
         assert_eq!(donor(&world, 1), Some(3), "about a page each: the one with more of them");
-        assert_eq!(donor(&world, 20), Some(2), "who must must");
+        assert_eq!(donor(&world, 20), Some(2), "no other has so many");
     }
 }

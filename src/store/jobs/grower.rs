@@ -48,7 +48,7 @@ impl Job for Grower {
         }
         let wanted = store.splits_wanted().min(CHANGES_PER_STEP);
         if wanted > 0 {
-            store.index_shrinks.store(false, Ordering::Relaxed);
+            end_shrinking(store);
             return split(store, pin, wanted);
         }
         if store.index_shrinks.load(Ordering::Relaxed) { self.shrink(store, pin) } else { Next::Wait(None) }
@@ -71,8 +71,16 @@ impl Grower {
         if self.tail.is_some() || self.ghost_tail.is_some() {
             return PAUSE;
         }
-        store.index_shrinks.store(false, Ordering::Relaxed);
+        end_shrinking(store);
         Next::Wait(None)
+    }
+}
+
+/// From now on pages must go for what the index did not give back: the page mover looks once more.
+fn end_shrinking(store: &Store) {
+    if store.index_shrinks.load(Ordering::Relaxed) {
+        store.index_shrinks.store(false, Ordering::Relaxed);
+        store.page_moves.wake();
     }
 }
 

@@ -114,7 +114,7 @@ fn without_huge_pages_everything_goes_on_in_small_ones() {
 }
 
 #[test]
-fn the_memory_that_a_shrunk_index_leaves_waits_for_who_is_pinned() {
+fn the_memory_that_a_shrunk_index_leaves_waits_for_pinned_threads() {
     let mut rig = Rig::new(64);
     (0..200_000).for_each(|number| rig.set(&format!("{number}")).unwrap());
     rig.run();

@@ -487,6 +487,26 @@ fn a_page_of_short_items_goes_before_one_of_a_long_chain() {
 }
 
 #[test]
+fn a_page_that_a_client_is_still_filling_goes_last() {
+    let mut rig = Rig::new(16, true);
+    let (large, small) = (rig.class(16_300), rig.class(100));
+    rig.set("small", 100).unwrap();
+    let key = rig.hashed("arriving");
+    let held = rig.client.1.allocate_whole(&rig.client.0.pin(), key, 0, Deadline::NEVER, 2 << 20).ok();
+    assert!(held.is_some());
+    let mut number = 0;
+    while rig.store.slabs.has_page(rig.store.side_bytes()) {
+        rig.set(&format!("chain-{number}"), 1 << 20).unwrap();
+        number += 1;
+    }
+    for moved in 1..=4 {
+        assert_eq!(rig.store.reassign(Some(large), small), Reassign::Started);
+        rig.run();
+        assert_eq!((rig.moved(), rig.store.page_moves.counts.busy_items.total()), (moved, 0));
+    }
+}
+
+#[test]
 fn stats_reset_hides_nothing_from_the_page_mover() {
     let mut rig = Rig::new(4, true);
     for number in 0..80_000 {

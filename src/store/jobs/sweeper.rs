@@ -257,8 +257,8 @@ fn probe(worker: &WorkerStore, pin: &Pin, page: u32) -> bool {
     over > 0 && over * WORTH >= items
 }
 
-/// Now this, now that number below `end`. Who stores in turns what ends and what does not puts each kind into every other
-/// slot: at even distances a probe would meet only one of them.
+/// Now this, now that number below `end`. A client that stores by turns what ends and what does not puts each kind into every
+/// other slot: at even distances a probe would meet only one of them.
 fn scattered(number: u32, end: u32) -> u32 {
     let fraction = u64::from(number.wrapping_mul(SCATTER));
     u32::try_from((fraction * u64::from(end)) >> 32).unwrap_or(0)
