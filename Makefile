@@ -67,7 +67,7 @@ miri: ## items, slabs and epochs under Miri, a minute; needs the nightly compone
 ROWS ?=
 
 .PHONY: bench bench-quick bench-memory bench-instructions bench-engine bench-classes bench-growth bench-store bench-replay
-bench: build ## the table of doc/performance.md, larder beside memcached and a server that does nothing (ten minutes; ROWS=...)
+bench: build ## the table of doc/performance.md, larder beside memcached and a server that does nothing (eight minutes; ROWS=...)
 	$(TARGET)/release/larder-bench --table --rows "$(ROWS)"
 bench-quick: ROWS = get, 1; get pipelined; 100-key get, 1 M; set, 1; set pipelined 50, room; incr
 bench-quick: build ## a few of its rows: CPU time per request (a minute)
