@@ -233,7 +233,12 @@ impl Store {
         if from > last || to > last {
             return Reassign::BadClass;
         }
-        let has_spare = if from == 0 { self.slabs.pool_ready() > 0 } else { self.slabs.lock(from).usage().pages > 1 };
+        let has_spare = if from == 0 {
+            self.slabs.pool_ready() > 0
+        } else {
+            let pages = self.slabs.lock(from).usage().pages;
+            pages > 1 || pages == 1 && self.used_chunks(from) == 0
+        };
         if !has_spare {
             return Reassign::NoSpare;
         }

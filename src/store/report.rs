@@ -174,7 +174,7 @@ impl Store {
     }
 
     /// Chunks of a class that hold items, or parts of them. What workers keep ready in their magazines is not among them.
-    fn used_chunks(&self, class: u8) -> u64 {
+    pub(super) fn used_chunks(&self, class: u8) -> u64 {
         let gone = self.class_sum(class, |counters| &counters.links_unlinked);
         self.class_items(class) + self.class_sum(class, |counters| &counters.links_linked).saturating_sub(gone)
     }

@@ -33,6 +33,8 @@ pub(super) struct ClassSample {
     pub(super) pages: u32,
     /// Pages' worth of chunks that are free, beyond what a class keeps ready.
     pub(super) spare_pages: u32,
+    /// Nothing is in it.
+    pub(super) is_empty: bool,
     /// It has one page, and for long nobody has stored in it or hit what it holds.
     pub(super) is_disused: bool,
     /// Keys that the ghost remembered since start.
@@ -49,6 +51,16 @@ pub(super) struct ClassSample {
 }
 
 impl ClassSample {
+    /// Whether nothing is lost with a page of it, and it does not need that at once.
+    fn has_page_free(&self) -> bool {
+        self.spare_pages >= SPARE_PAGES || self.is_last_page_empty()
+    }
+
+    /// Whether its last page is of no use to it.
+    fn is_last_page_empty(&self) -> bool {
+        self.is_empty && self.is_disused
+    }
+
     /// Pages' worth of chunks that it has vacated: more than that the ghost cannot have seen of it.
     #[expect(clippy::cast_precision_loss, reason = "a share is no exact number")]
     fn seen_pages(&self) -> f64 {
@@ -174,7 +186,7 @@ impl Automove {
         let to = self.neediest(samples)?;
         let from = self.cheapest(samples, to)?;
         let (donor, needy) = (samples[from], samples[to]);
-        let is_free = donor.spare_pages >= SPARE_PAGES && needy.gained <= needy.pages / GAIN_SHARE;
+        let is_free = donor.has_page_free() && needy.gained <= needy.pages / GAIN_SHARE;
         let pays = is_free || self.loss(&donor) < rule.ratio * self.gradient(&needy);
         let cost = if is_free { COST_OF_FREE_PAGE } else { 1.0 };
         if !pays || self.credit < cost {
@@ -204,7 +216,7 @@ impl Automove {
     /// Of the others that may give a page, one that has some free, else the one that loses least.
     fn cheapest(&self, samples: &[ClassSample], to: usize) -> Option<usize> {
         let donors = samples.iter().enumerate().filter(|(at, sample)| *at != to && self.may_give(sample));
-        let has_none_free = |sample: &ClassSample| sample.spare_pages < SPARE_PAGES;
+        let has_none_free = |sample: &ClassSample| !sample.has_page_free();
         let cheaper = |one: &ClassSample, other: &ClassSample| {
             has_none_free(one).cmp(&has_none_free(other)).then(self.loss(one).total_cmp(&self.loss(other)))
         };
@@ -225,7 +237,7 @@ impl Automove {
     fn may_give(&self, sample: &ClassSample) -> bool {
         let history = &self.classes[usize::from(sample.class)];
         let is_seen_enough = sample.seen_pages() >= f64::from(sample.pages) * SEEN_LEAST_SHARE;
-        if self.is_learning && !is_seen_enough && sample.spare_pages < SPARE_PAGES {
+        if self.is_learning && !is_seen_enough && !sample.has_page_free() {
             return false;
         }
         sample.is_disused && sample.pages == 1
@@ -235,10 +247,10 @@ impl Automove {
     /// The class that loses least with a page, for a page that must go whatever it holds. `least` says how many pages
     /// each keeps at least.
     pub(super) fn cheapest_donor(&self, samples: &[ClassSample], least: impl Fn(u8) -> u32) -> Option<u8> {
-        let may_give = |sample: &&ClassSample| sample.pages > least(sample.class);
+        let may_give = |sample: &&ClassSample| sample.pages > least(sample.class) || sample.is_last_page_empty();
         let cost = |sample: &ClassSample| {
             let history = &self.classes[usize::from(sample.class)];
-            let gradient = if sample.spare_pages > 0 { -1.0 } else { history.gradient };
+            let gradient = if sample.spare_pages > 0 || sample.is_last_page_empty() { -1.0 } else { history.gradient };
             // Of two that nobody misses, the one that loses fewer bytes, by pages: a chain leaves as a whole, and may have
             // been what the page was needed for. Then the one with more pages.
             (gradient, sample.bytes_lost / u64::from(PAGE_BYTES), Reverse(sample.pages))

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The time is long, and a hit is use as well: a class that is seldom stored in, but read, loses all it has with its page,
-//! and needs one again at the next miss.
+//! and needs one again at the next miss. Of a class in which nothing is, nothing is lost: two seconds are enough to see that
+//! its page did not come just now, for an item that is on its way.
 
 use crate::memory::CLASS_IDS;
 
@@ -24,6 +25,8 @@ pub(super) struct Disuse(Box<[Seen; CLASS_IDS]>);
 
 /// So long nothing happens in a class before its last page goes.
 const DISUSED_AFTER_S: u32 = 300;
+/// And so long, if it is empty.
+const EMPTY_AFTER_S: u32 = 2;
 
 impl Default for Disuse {
     fn default() -> Self {
@@ -41,7 +44,8 @@ impl Disuse {
             if activity != seen.activity {
                 *seen = Seen { activity, since_s: now_s };
             }
-            sample.is_disused = activity.is_some() && now_s.wrapping_sub(seen.since_s) >= DISUSED_AFTER_S;
+            let after_s = if sample.is_empty { EMPTY_AFTER_S } else { DISUSED_AFTER_S };
+            sample.is_disused = activity.is_some() && now_s.wrapping_sub(seen.since_s) >= after_s;
         }
     }
 
@@ -53,7 +57,7 @@ impl Disuse {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClassSample, DISUSED_AFTER_S, Disuse};
+    use super::{ClassSample, DISUSED_AFTER_S, Disuse, EMPTY_AFTER_S};
 
     #[test]
     fn a_class_of_one_page_is_disused_after_a_while_without_activity() {
@@ -71,6 +75,19 @@ mod tests {
         assert!(!is_disused(1, 1001 + 2 * DISUSED_AFTER_S, None), "parts of chains are in it");
         assert!(!is_disused(2, 1001 + 4 * DISUSED_AFTER_S, Some(8)), "it has a page to give in any case");
         assert!(!is_disused(1, 1002 + 4 * DISUSED_AFTER_S, Some(8)), "the time begins when one is left");
+    }
+
+    #[test]
+    fn an_empty_class_is_disused_soon() {
+        let mut disuse = Disuse::default();
+        let mut is_disused = |now_s, activity| {
+            let mut samples = [ClassSample { class: 3, pages: 1, is_empty: true, ..ClassSample::default() }];
+            disuse.mark(&mut samples, now_s, |_| Some(activity));
+            samples[0].is_disused
+        };
+        assert!(!is_disused(1000, 7) && !is_disused(999 + EMPTY_AFTER_S, 7));
+        assert!(is_disused(1000 + EMPTY_AFTER_S, 7));
+        assert!(!is_disused(1001 + EMPTY_AFTER_S, 8), "something came and went");
     }
 
     #[test]

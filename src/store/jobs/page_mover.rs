@@ -165,6 +165,7 @@ impl PageMover {
     /// Takes a page from the class that loses least by it.
     fn repay(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
         let mut samples = samples(worker);
+        self.disuse.mark(&mut samples, worker.now().0, |class| worker.store.class_activity(class));
         samples.retain(|sample| !self.shunned.contains(&sample.class));
         if !worker.store.config.evictions {
             // Room for all that a page holds.
@@ -178,6 +179,8 @@ impl PageMover {
         });
         match donor {
             Some(donor) => self.begin(worker, pin, donor, Goal::Pool),
+            // Some are empty, but perhaps for an item that is on its way.
+            None if self.shunned.is_empty() && samples.iter().any(|sample| sample.is_empty) => Next::Wait(Some(TICK)),
             None if self.shunned.is_empty() && worker.store.config.evictions => self.rest(worker),
             // Nobody rings when items are deleted.
             None if self.shunned.is_empty() => Next::Wait(Some(ROOM_LOOK)),
@@ -392,6 +395,7 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
             class,
             pages: usage.pages,
             spare_pages: u32::try_from(spare / u64::from(per_page).max(1)).unwrap_or(u32::MAX),
+            is_empty: store.used_chunks(class) == 0,
             is_disused: false,
             missed: tally.missed.total(),
             gained: 0,

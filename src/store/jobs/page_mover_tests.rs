@@ -460,6 +460,62 @@ fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_lon
     assert!(rig.set("rare", 3000).is_ok());
 }
 
+/// Lengths of values, each of a class of its own.
+const LENGTHS: [usize; 12] = [60, 100, 200, 300, 500, 800, 1300, 2100, 3400, 5500, 9000, 14_500];
+
+#[test]
+fn the_last_pages_of_empty_classes_go_to_a_class_that_evicts() {
+    let mut rig = Rig::new(16, true);
+    for len in LENGTHS {
+        rig.set("once", len).unwrap();
+    }
+    rig.delete("once");
+    let common = rig.class(u32::try_from(LENGTHS[1]).unwrap());
+    let mut number = 0;
+    for _ in 0..20 {
+        rig.store.clock.shift(1);
+        for _ in 0..20_000 {
+            number += 1;
+            while rig.set(&format!("small-{number}"), LENGTHS[1]).is_err() {
+                rig.step();
+            }
+        }
+        rig.run();
+    }
+    let usage = |class| rig.store.slabs.lock(class).usage().pages;
+    let others: u32 = rig.store.slabs.classes.ids().filter(|class| *class != common).map(usage).sum();
+    assert_eq!(others, 0, "beside {} pages of the class that evicts", usage(common));
+}
+
+#[test]
+fn a_lower_limit_is_met_though_every_class_had_a_page() {
+    let mut rig = Rig::new(16, true);
+    for len in LENGTHS {
+        rig.set("once", len).unwrap();
+    }
+    rig.set("kept", LENGTHS[1]).unwrap();
+    rig.client.1.set_memory_limit(8 << 20);
+    for _ in 0..5 {
+        rig.store.clock.shift(1);
+        rig.run();
+    }
+    assert_eq!(rig.store.pages_beyond(), 0);
+    assert!(rig.has("kept"));
+}
+
+#[test]
+fn an_order_takes_the_last_page_of_an_empty_class_but_of_no_other() {
+    let mut rig = Rig::new(16, true);
+    rig.set("small", 100).unwrap();
+    rig.set("large", 3000).unwrap();
+    let (small, large) = (rig.class(100), rig.class(3000));
+    assert_eq!(rig.store.reassign(Some(large), small), Reassign::NoSpare);
+    rig.delete("large");
+    assert_eq!(rig.store.reassign(Some(large), small), Reassign::Started);
+    rig.run();
+    assert_eq!((rig.moved(), rig.store.slabs.lock(small).usage().pages), (1, 2));
+}
+
 #[test]
 fn a_page_of_short_items_goes_before_one_of_a_long_chain() {
     let mut rig = Rig::new(32, true);
