@@ -106,8 +106,11 @@ fn notation(flag: &Flag) -> String {
     format!("{}{value}", written(flag.long))
 }
 
-/// The help's words, as a sentence.
+/// The help's words, as a sentence. A list of kinds of request begins as they are typed.
 fn sentence(help: &str) -> String {
+    if Op::ALL.iter().any(|op| help.split(',').next() == Some(op.name())) {
+        return format!("{help}.");
+    }
     let mut letters = help.chars();
     let first = letters.next().map(char::to_uppercase);
     let stop = if help.ends_with('.') { "" } else { "." };

@@ -185,7 +185,7 @@ const HOTKEYS: &[(&str, &str)] = &[
 const CONNS: &[(&str, &str)] = &[
     ("addr", "Where the client is, or where a listener listens."),
     ("listen_addr", "The address the client came to."),
-    ("state", "What the connection waits for; the one that asks is in conn_parse_cmd."),
+    ("state", "What the connection waits for: conn_read for a request, as the one that asks."),
     ("secs_since_last_cmd", "Seconds since its last command."),
 ];
 
