@@ -124,35 +124,29 @@ impl WorkerStore {
         while pending.room_ahead() < ahead_bytes
             && let Some(class) = pending.next_link_class()
         {
-            let link = match self.last_link_of_many(pending, class) {
-                Some(link) => link,
-                None => {
-                    let class = pending.next_link_class().unwrap_or(class);
-                    let lacking_bytes = ahead_bytes.min(pending.remaining()) - pending.room_ahead();
-                    self.chunk(pin, class, lacking_bytes.div_ceil(link_bytes))?
+            if pending.may_widen_last_link() {
+                match self.chunk_at_hand(class) {
+                    Some(link) => pending.push_link(link),
+                    None => pending.widen_last_link(),
                 }
-            };
+                continue;
+            }
+            let lacking_bytes = ahead_bytes.min(pending.remaining()) - pending.room_ahead();
+            let link = self.chunk(pin, class, lacking_bytes.div_ceil(link_bytes))?;
             pending.push_link(link);
         }
         Ok(())
     }
 
-    /// A chunk for the short link that ends a long chain, if its class has one to spare. If not, the link will be of the
-    /// largest class, of which the chain has had many: that loses little of it, and anything else costs much. What leaves
+    /// A chunk that nobody leaves for. It is for the short link that ends a long chain: without one the link is of the
+    /// largest class, of which the chain has had many. That loses little of it, and anything else costs much: what leaves
     /// for a last link is a chain as a rule, and a class without a page gets one beyond the limit, for which others leave.
-    fn last_link_of_many(&mut self, pending: &mut PendingItem, class: u8) -> Option<ChunkRef> {
-        if !pending.may_widen_last_link() {
-            return None;
-        }
-        let chunk = self.magazines.pop(class).or_else(|| {
+    fn chunk_at_hand(&mut self, class: u8) -> Option<ChunkRef> {
+        self.magazines.pop(class).or_else(|| {
             let mut slab = self.store.slabs.lock(class);
             self.take_in_time(&mut slab, class);
             self.magazines.pop(class)
-        });
-        if chunk.is_none() {
-            pending.widen_last_link();
-        }
-        chunk
+        })
     }
 
     /// A chunk of `class`. `wanted` is how many the caller will need in all: if none is left, so many are evicted.

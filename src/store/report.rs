@@ -181,9 +181,7 @@ impl Store {
 
     /// The mean length of a class's items.
     pub(super) fn mean_bytes(&self, class: u8) -> u64 {
-        let gone = self.class_sum(class, |counters| &counters.unlinked_bytes);
-        let bytes = self.class_sum(class, |counters| &counters.linked_bytes).saturating_sub(gone);
-        bytes.checked_div(self.class_items(class)).unwrap_or(0)
+        self.class_bytes(class).checked_div(self.class_items(class)).unwrap_or(0)
     }
 
     /// Bytes of the items that have something in a page of a class, if chains are of `chain_bytes` each: as many chains

@@ -184,7 +184,7 @@ impl Automove {
     /// The next move, if one pays. `samples` are as they were observed, and are changed as if the page had moved.
     pub(super) fn next_move(&mut self, samples: &mut [ClassSample], rule: Rule) -> Option<Move> {
         let to = self.neediest(samples)?;
-        let from = self.cheapest(samples, to)?;
+        let from = self.donor_for(samples, to)?;
         let (donor, needy) = (samples[from], samples[to]);
         let is_free = donor.has_page_free() && needy.gained <= needy.pages / GAIN_SHARE;
         let pays = is_free || self.loss(&donor) < rule.ratio * self.gradient(&needy);
@@ -214,7 +214,7 @@ impl Automove {
     }
 
     /// Of the others that may give a page, one that has some free, else the one that loses least.
-    fn cheapest(&self, samples: &[ClassSample], to: usize) -> Option<usize> {
+    fn donor_for(&self, samples: &[ClassSample], to: usize) -> Option<usize> {
         let donors = samples.iter().enumerate().filter(|(at, sample)| *at != to && self.may_give(sample));
         let has_none_free = |sample: &ClassSample| !sample.has_page_free();
         let cheaper = |one: &ClassSample, other: &ClassSample| {

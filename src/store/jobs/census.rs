@@ -83,9 +83,7 @@ impl CensusDesk {
         }
         (last, is_fresh)
     }
-}
 
-impl CensusDesk {
     /// What the last census takes, in bytes.
     pub(in crate::store) fn bytes(&self) -> u64 {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
