@@ -45,8 +45,13 @@ tidy: ## the house rules of t/tidy.rs, and that the printed pages in doc/ are fr
 fuzz: ## random bytes for the parser and for whole connections, FUZZ_S seconds each
 	LARDER_FUZZ_S=$(FUZZ_S) scripts/run-tests $(CARGO) test --test t fuzz
 
+# The programs of both packages, for tests of one that start the other's.
+.PHONY: programs
+programs:
+	$(CARGO) build
+
 .PHONY: oracle
-oracle: ## transcripts and random commands, larder's replies beside memcached's (which it fetches); larder-bench on it
+oracle: programs ## transcripts and random commands, larder's replies beside memcached's (which it fetches); larder-bench on it
 	scripts/run-tests $(CARGO) test --test oracle -- --nocapture
 
 .PHONY: loom

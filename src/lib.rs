@@ -42,6 +42,3 @@ pub mod dispatcher;
 // Floor 10.
 #[forbid(unsafe_code)]
 pub mod daemon;
-// Floor 11: what measures a server from outside.
-#[forbid(unsafe_code)]
-pub mod load;

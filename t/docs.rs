@@ -33,7 +33,7 @@ fn the_manual_page_is_what_the_table_says() {
 
 #[test]
 fn the_load_generators_manual_page_is_what_its_tables_say() {
-    holds("doc/larder-bench.1", &larder::load::man_page(VERSION));
+    holds("doc/larder-bench.1", &larder_bench::man_page(VERSION));
 }
 
 #[test]

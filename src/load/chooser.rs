@@ -141,8 +141,8 @@ fn shares(plan: &Plan) -> io::Result<Vec<(Op, u64)>> {
 #[cfg(test)]
 mod tests {
     use super::{Chooser, spread};
-    use crate::load::op::Op;
-    use crate::load::plan::{KeyPlan, Mix, Plan, Popularity, Sharing};
+    use crate::op::Op;
+    use crate::plan::{KeyPlan, Mix, Plan, Popularity, Sharing};
 
     #[test]
     fn a_spread_visits_every_number() {

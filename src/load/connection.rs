@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use crate::base::Clock;
+use larder::base::Clock;
 
 use super::items::ItemId;
 use super::plan::Target;

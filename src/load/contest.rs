@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
 
-use crate::base::log_line;
-use crate::sys::process::raise_open_files;
-use crate::sys::schedule::{Priority, set_priority};
+use crate::schedule::{Priority, set_priority};
+use larder::base::log_line;
+use larder::sys::process::raise_open_files;
 
 use super::host;
 use super::server::ServerCommand;

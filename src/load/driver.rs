@@ -15,8 +15,8 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::base::Clock;
-use crate::sys::schedule::pin_to_cores;
+use crate::schedule::pin_to_cores;
+use larder::base::Clock;
 
 use super::chooser::{Chooser, counters};
 use super::closed_loop::Rule;

@@ -17,7 +17,7 @@ use memchr::memchr;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::sys::socket::{accept, listen_tcp, local_address, prepare_client, receive, send};
+use larder::sys::socket::{accept, listen_tcp, local_address, prepare_client, receive, send};
 
 const LISTENER: Token = Token(usize::MAX);
 const BACKLOG: u32 = 1024;

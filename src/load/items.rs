@@ -448,8 +448,8 @@ const DIGIT_PAIRS: [[u8; 2]; 100] = {
 #[cfg(test)]
 mod tests {
     use super::{ItemId, Items, from_letters, letters};
-    use crate::load::op::Op;
-    use crate::load::plan::{Mix, Plan, SizePlan};
+    use crate::op::Op;
+    use crate::plan::{Mix, Plan, SizePlan};
 
     fn items(values: SizePlan) -> Items {
         Items::new(&Plan { values, ..Plan::default() }).unwrap()

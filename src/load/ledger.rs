@@ -84,10 +84,10 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::Ledger;
-    use crate::load::items::ItemId;
-    use crate::load::op::Op;
-    use crate::load::plan::{KeyPlan, Plan, Sharing};
-    use crate::load::window::{Asked, What};
+    use crate::items::ItemId;
+    use crate::op::Op;
+    use crate::plan::{KeyPlan, Plan, Sharing};
+    use crate::window::{Asked, What};
 
     fn plan() -> Plan {
         let keys = KeyPlan { count: 103, sharing: Sharing::Private, ..Plan::default().keys };

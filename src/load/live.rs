@@ -1,6 +1,6 @@
 //! What other threads may read of a window while it runs, and the one thing they may say: stop.
 
-use crate::base::atomic::{AtomicBool, AtomicU64, Ordering};
+use larder::base::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::outcome::Outcome;
 

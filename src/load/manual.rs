@@ -130,7 +130,7 @@ fn roff(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{EXIT_CODES, FLAGS, Op, man_page, sentence};
-    use crate::load::flags::MODES;
+    use crate::flags::MODES;
 
     #[test]
     fn every_flag_request_mode_and_exit_code_is_in_the_manual() {

@@ -150,8 +150,8 @@ mod tests {
     use std::time::Duration;
 
     use super::{Schedule, give_up_rest};
-    use crate::load::op::Op;
-    use crate::load::window::Window;
+    use crate::op::Op;
+    use crate::window::Window;
 
     #[test]
     fn requests_are_due_evenly() {

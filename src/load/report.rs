@@ -346,9 +346,9 @@ mod tests {
     use std::time::Duration;
 
     use super::Report;
-    use crate::load::op::Op;
-    use crate::load::outcome::Outcome;
-    use crate::load::plan::{Mix, Plan};
+    use crate::op::Op;
+    use crate::outcome::Outcome;
+    use crate::plan::{Mix, Plan};
 
     #[test]
     fn a_load_that_the_client_bounds_says_so() {

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::base::Clock;
-use crate::sys::process::is_root;
-use crate::sys::schedule::{end_with_this_thread, pin_to_cores, terminate};
+use crate::schedule::{end_with_this_thread, pin_to_cores, terminate};
+use larder::base::Clock;
+use larder::sys::process::is_root;
 
 use super::contest::Place;
 use super::host;

@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use crate::sys::process::raise_open_files;
+use larder::sys::process::raise_open_files;
 
 use super::connection::Connection;
 use super::driver::{Driver, Task};

@@ -12,8 +12,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::base::Clock;
-use crate::sys::signal::{Signal, Signals};
+use larder::base::Clock;
+use larder::sys::signal::{Signal, Signals};
 
 use super::bench::{self, Field, FloorPart};
 use super::figures::grouped;

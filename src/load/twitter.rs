@@ -132,8 +132,8 @@ fn seconds(ttl: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::Cluster;
-    use crate::load::op::Op;
-    use crate::load::plan::{Mix, Plan, Popularity, SizePlan, TtlPlan};
+    use crate::op::Op;
+    use crate::plan::{Mix, Plan, Popularity, SizePlan, TtlPlan};
 
     #[test]
     fn a_row_shapes_a_load() {

@@ -6,7 +6,6 @@ pub mod append;
 pub mod cpu;
 pub mod mapping;
 pub mod process;
-pub mod schedule;
 pub mod short;
 pub mod signal;
 pub mod socket;

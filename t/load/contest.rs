@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::support::scratch_directory;
+use crate::support::{larder_bench, scratch_directory};
 
 /// Short turns, and everything on one core: a test must run where there is no second one.
 fn bench(arguments: &[&str]) -> Output {
@@ -10,7 +10,7 @@ fn bench(arguments: &[&str]) -> Output {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_larder-bench"));
+    let mut command = Command::new(larder_bench());
     command
         .args(arguments)
         .envs([("LARDER_BENCH_PAIRS", "2"), ("LARDER_BENCH_WINDOW_MS", "20")])

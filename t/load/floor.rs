@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use larder::load::bench::{Measure, ROWS};
-use larder::load::floor::Floor;
-use larder::load::{KeyPlan, Plan, Session, Target, Waiting};
+use larder_bench::bench::{Measure, ROWS};
+use larder_bench::floor::Floor;
+use larder_bench::{KeyPlan, Plan, Session, Target, Waiting};
 
 const WINDOW: Duration = Duration::from_millis(20);
 

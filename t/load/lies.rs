@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::load::{KeyPlan, Mix, Op, Outcome, Pacing, Plan, Session, Sharing, Target, Waiting};
+use larder_bench::{KeyPlan, Mix, Op, Outcome, Pacing, Plan, Session, Sharing, Target, Waiting};
 
 use super::liar::{Lie, start};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::load::{
+use larder_bench::{
     KeyPlan, Mix, Op, Outcome, Pacing, Plan, Popularity, Session, Sharing, SizePlan, Target, TtlPlan, Waiting,
 };
 

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
-use larder::load::order::parse;
-use larder::load::{EXIT_CODES, Op};
+use larder_bench::order::parse;
+use larder_bench::{EXIT_CODES, Op};
 
-use crate::support::Server;
+use crate::support::{Server, larder_bench};
 
 use super::liar::{Lie, start};
 
@@ -22,7 +21,7 @@ pub(super) struct Ran {
 
 /// Runs the program with these words.
 pub(super) fn bench(arguments: &str) -> Ran {
-    let run = Command::new(env!("CARGO_BIN_EXE_larder-bench")).args(arguments.split_whitespace()).output();
+    let run = Command::new(larder_bench()).args(arguments.split_whitespace()).output();
     let run = run.expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes UTF-8");
     Ran { code: run.status.code(), stdout: text(run.stdout), stderr: text(run.stderr) }
@@ -139,59 +138,6 @@ fn a_server_without_room_for_all_connections_is_exit_code_2() {
     assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("errors, ") && ran.stdout.contains(" connections lost\n"), "{}", ran.stdout);
     assert!(ran.stdout.contains("the server answered ERROR Too many open connections\n"), "{}", ran.stdout);
-}
-
-#[test]
-fn no_server_is_exit_code_69_and_a_line() {
-    // Bound and not listening: a connect is refused, and nobody else gets the port meanwhile.
-    let port = {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        listener.local_addr().expect("a bound socket has an address").port()
-    };
-    let ran = bench(&format!("-p {port}"));
-    assert_eq!(ran.code, Some(69));
-    assert_eq!(ran.stderr, format!("larder-bench: connect to 127.0.0.1:{port}: Connection refused\n"));
-}
-
-#[test]
-fn a_wrong_command_line_is_exit_code_64_and_a_line() {
-    for (arguments, line) in [
-        ("--fast", "larder-bench: --fast: no such option; larder-bench --help lists them\n"),
-        ("-c 0", "larder-bench: -c, --connections: 0 is outside 1..=1000000\n"),
-        ("-K 5", "larder-bench: keys of 5 bytes: with the prefix \"bench:\" they have 16 to 250\n"),
-        (
-            "--rate 10 --noreply",
-            "larder-bench: requests without replies cannot be timed, so they are for the closed loop\n",
-        ),
-        (
-            "--rate 10 -x get,cas",
-            "larder-bench: cas is two requests, one after the other, so it is for the closed loop\n",
-        ),
-        (
-            "-x get,gett",
-            "larder-bench: -x, --mix: \"gett\" is none of get, gets, gat, set, add, replace, append, prepend, \
-             cas, delete, incr, decr, touch\n",
-        ),
-        ("-x get=x", "larder-bench: -x, --mix: \"get=x\": the share is no number from 0 on\n"),
-        ("--private-keys -n 10 -c 20", "larder-bench: --private-keys: 10 keys for 20 connections\n"),
-        (
-            "--private-keys --noreply",
-            "larder-bench: --private-keys and --noreply: a store without a reply is not acknowledged\n",
-        ),
-        ("--private-keys -v 23", "larder-bench: --private-keys: values of 23 bytes have no stamp, which takes 24\n"),
-        ("--hot 1:0", "larder-bench: --hot: \"1:0\" has no keys in it: the second share is above 0\n"),
-        ("-r 1 -d .1", "larder-bench: -r, --rate: 1 a second are less than one request of each thread in 0.1 s\n"),
-        (
-            "-r 3 -d 1 -t 4 -c 4",
-            "larder-bench: -r, --rate: 3 a second are less than one request of each thread in 1 s\n",
-        ),
-        ("--hot 90:1", "larder-bench: --hot: \"90:1\" is not two shares of 1, like 0.9:0.01\n"),
-        ("-x get=0", "larder-bench: -x, --mix: \"get=0\" has no request in it\n"),
-        ("-v kvcache:/nowhere", "larder-bench: /nowhere: No such file or directory\n"),
-    ] {
-        let ran = bench(arguments);
-        assert_eq!((ran.code, ran.stderr.as_str()), (Some(64), line), "{arguments}");
-    }
 }
 
 #[test]

@@ -5,14 +5,14 @@
 use std::process::{Command, Output};
 
 use super::memcached;
-use super::support::Server;
+use super::support::{Server, larder_bench};
 
 /// Every kind, with more sets and gets than deletes, so that most keys are there.
 const EVERY_KIND: &str = "get=6,gets=2,gat=2,set=4,add,replace,append,prepend,cas=2,delete,incr,decr,touch";
 
 fn bench(server: &Server, arguments: &[&str]) -> Output {
     let port = server.tcp_address().port().to_string();
-    let run = Command::new(env!("CARGO_BIN_EXE_larder-bench"))
+    let run = Command::new(larder_bench())
         .args(["-p", &port, "-n", "2000", "-c", "7", "-t", "2", "-d", "0.3", "--sleep", "-q"])
         .args(arguments)
         .output();

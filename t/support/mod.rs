@@ -15,7 +15,7 @@ pub(crate) mod transcript;
 pub(crate) mod wait;
 
 pub(crate) use client::Client;
-pub(crate) use server::{Server, scratch_directory};
+pub(crate) use server::{Server, larder_bench, scratch_directory};
 pub(crate) use wait::{now, wait_until};
 
 /// Says something beside the tests' own outcome.

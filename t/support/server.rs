@@ -158,6 +158,13 @@ fn program_under_test() -> PathBuf {
     std::env::var_os("LARDER_SERVER").map_or_else(|| env!("CARGO_BIN_EXE_larder").into(), PathBuf::from)
 }
 
+/// The load program of this build. Cargo names only a package's own programs to its tests; this one lies beside them.
+pub(crate) fn larder_bench() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_larder")).with_file_name("larder-bench");
+    assert!(program.exists(), "{}: not built; `cargo build` builds both programs", program.display());
+    program
+}
+
 fn tcp_port(port_file: &Path) -> Option<u16> {
     let text = fs::read_to_string(port_file).ok()?;
     let line = text.lines().find(|line| line.starts_with("TCP INET: ") && text.ends_with('\n'))?;

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::base::log_line;
+use larder::base::log_line;
 
 use super::super::contest::Place;
 use super::super::host::{CpuTime, Resident, pause};

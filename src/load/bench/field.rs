@@ -4,7 +4,7 @@ use std::env;
 use std::io;
 use std::time::Duration;
 
-use crate::base::log_line;
+use larder::base::log_line;
 
 use super::super::contest::{Contest, Place, YARDSTICK_VERSION, describe_host, number};
 use super::super::plan::Plan;
@@ -293,7 +293,8 @@ mod tests {
             ("scripts/newest-memcached", format!("yardstick={YARDSTICK_VERSION}\n")),
             ("doc/performance.md", format!("The yardstick is memcached {YARDSTICK_VERSION}:")),
         ] {
-            assert!(std::fs::read_to_string(path).unwrap().contains(&text), "{path}: {text}");
+            let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+            assert!(std::fs::read_to_string(format!("{root}/{path}")).unwrap().contains(&text), "{path}: {text}");
         }
     }
 }

@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::base::log_line;
+use larder::base::log_line;
 
 use super::super::contest::Place;
 use super::super::op::Op;

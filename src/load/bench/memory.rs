@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::base::log_line;
+use larder::base::log_line;
 
 use super::super::contest::{Contest, Place, describe_host};
 use super::super::figures::{Spread, Table, grouped};

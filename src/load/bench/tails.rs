@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::base::atomic::{AtomicBool, Ordering};
-use crate::base::log_line;
-use crate::sys::schedule::{Priority, set_priority};
+use crate::schedule::{Priority, set_priority};
+use larder::base::atomic::{AtomicBool, Ordering};
+use larder::base::log_line;
 
 use super::super::plan::Plan;
 use super::super::session::Session;

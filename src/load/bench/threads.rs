@@ -8,8 +8,8 @@
 use std::io;
 use std::thread::available_parallelism;
 
-use crate::base::log_line;
-use crate::sys::schedule::{Priority, pin_to_cores, set_priority};
+use crate::schedule::{Priority, pin_to_cores, set_priority};
+use larder::base::log_line;
 
 use super::super::contest::Place;
 use super::super::plan::{Plan, Waiting};

@@ -8,10 +8,10 @@
 //! The opaque field carries the item's number and comes back with the answer: an answer to another request is noticed
 //! even where it carries no key. A get of many keys is as many gets, all but the last of them silent about a miss.
 
-use crate::base::push_u64;
-use crate::load::items::{Items, is_counter_value};
-use crate::load::op::{Op, Shape};
-use crate::load::window::{Asked, Queue, Taken, What, Window};
+use crate::items::{Items, is_counter_value};
+use crate::op::{Op, Shape};
+use crate::window::{Asked, Queue, Taken, What, Window};
+use larder::base::push_u64;
 
 use super::{Request, VALUE_BYTES_MAX, out_of_step, settle};
 

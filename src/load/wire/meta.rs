@@ -1,9 +1,9 @@
 //! The meta commands. A get of many keys is as many `mg`, all but the last of them silent about a miss.
 
-use crate::base::{parse_u64, push_u64};
-use crate::load::items::{Items, is_counter_value};
-use crate::load::op::{Op, Shape};
-use crate::load::window::{Queue, Taken, What, Window};
+use crate::items::{Items, is_counter_value};
+use crate::op::{Op, Shape};
+use crate::window::{Queue, Taken, What, Window};
+use larder::base::{parse_u64, push_u64};
 
 use super::{LINE_BYTES_MAX, Request, VALUE_BYTES_MAX, is_error_line, line_len, out_of_order, out_of_step, settle};
 

@@ -1,11 +1,11 @@
 //! Requests as their bytes, and replies taken from bytes that come in any pieces.
 
 use super::{Request, Speech};
-use crate::load::items::{ItemId, Items};
-use crate::load::op::Op;
-use crate::load::outcome::Outcome;
-use crate::load::plan::{Plan, SizePlan, TtlPlan, Wire};
-use crate::load::window::{Queue, Taken, Window};
+use crate::items::{ItemId, Items};
+use crate::op::Op;
+use crate::outcome::Outcome;
+use crate::plan::{Plan, SizePlan, TtlPlan, Wire};
+use crate::window::{Queue, Taken, Window};
 
 fn speech(wire: Wire, noreply: bool) -> Speech {
     let plan = Plan { values: SizePlan::Fixed(8), ttl: TtlPlan::Fixed(60), ..Plan::default() };

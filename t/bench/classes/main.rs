@@ -13,7 +13,7 @@ mod sizes;
 
 use crate::fill::{Fill, Layout};
 use crate::sizes::Mixes;
-use larder::load::figures::Table;
+use larder_bench::figures::Table;
 
 const LIMITS: [(&str, u64); 3] = [("64 MiB", 64), ("1 GiB", 1 << 10), ("16 GiB", 16 << 10)];
 const FACTORS: [f64; 7] = [1.05, 1.08, 1.10, 1.15, 1.20, 1.25, 1.50];

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use larder::load::trace::data_folder;
+use larder_bench::trace::data_folder;
 
 /// Items drawn of a formula.
 const DRAWS: u32 = 400_000;

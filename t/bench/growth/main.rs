@@ -19,10 +19,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::load::{Keys, Latencies, Load};
-use larder::load::contest::{Contest, describe_host, number};
-use larder::load::figures::{Table, grouped};
-use larder::load::host::CpuTime;
-use larder::load::server::{Server, ServerCommand};
+use larder_bench::contest::{Contest, describe_host, number};
+use larder_bench::figures::{Table, grouped};
+use larder_bench::host::CpuTime;
+use larder_bench::server::{Server, ServerCommand};
 
 const MEMORY_MIB: &str = "4096";
 

@@ -16,9 +16,9 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 use larder::base::KeyHash;
 use larder::index::{HashIndex, IndexPages, Merge, Split};
-use larder::load::figures::{Table, grouped};
 use larder::memory::ChunkRef;
 use larder::sync::{Epochs, Pin};
+use larder_bench::figures::{Table, grouped};
 
 /// As `store/grow.rs` does: it looks after so many items, and splits so many buckets at most.
 const ITEMS_PER_LOOK: u32 = 32;

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A cache is one class of one page with a slot for each object; policy, ring and ghost are the types of `src/eviction`
-//! that the server runs. The traces are those of `LARDER_BENCH_DATA` (`larder::load::trace`) and three that are
+//! that the server runs. The traces are those of `LARDER_BENCH_DATA` (`larder_bench::trace`) and three that are
 //! made here. `make bench-replay`; the table stands in doc/performance.md.
 #![expect(clippy::cast_possible_truncation, reason = "keys, slots and shares of them fit 32 bits by far")]
 #![expect(clippy::disallowed_macros, reason = "the tables on standard output are what this program is for")]
@@ -20,7 +20,7 @@ use std::io;
 use crate::hand::Clock;
 use crate::lists::{Lru, Segmented};
 use crate::slots::{Fixed, SlotCache};
-use larder::load::trace::{TRACES, Trace};
+use larder_bench::trace::{TRACES, Trace};
 
 /// Cache sizes, as shares of the keys that occur.
 const SHARES: [f64; 6] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3];

@@ -7,9 +7,9 @@ use crate::items::{Items, KeyLen, ValueLen};
 use crate::options::Options;
 use crate::replay::{Client, Request, WINDOW_MAX};
 use crate::verdict::Verdict;
-use larder::load::figures::{Table, grouped};
-use larder::load::host::{self, Resident};
-use larder::load::server::{Control, Server, ServerCommand};
+use larder_bench::figures::{Table, grouped};
+use larder_bench::host::{self, Resident};
+use larder_bench::server::{Control, Server, ServerCommand};
 
 const MEGABYTES: u64 = 1024;
 /// Stored between two looks at the eviction counter: the figure is at most so many items late.
@@ -108,7 +108,7 @@ fn fill(options: &Options, command: &ServerCommand, items: &Items, more: f64) ->
         grouped(first_items),
         first_rss as f64 / first_items as f64
     );
-    let total = larder::load::random::whole(stored as f64 * more);
+    let total = larder_bench::random::whole(stored as f64 * more);
     store(total - stored, &mut stored)?;
     let filled = Filled {
         items: first_items,

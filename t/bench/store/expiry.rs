@@ -11,9 +11,9 @@ use crate::items::{Items, KeyLen, ValueLen};
 use crate::options::Options;
 use crate::replay::{Client, Request, WINDOW_MAX};
 use crate::verdict::Verdict;
-use larder::load::figures::{Table, grouped};
-use larder::load::host::{self, CpuTime};
-use larder::load::server::{Control, ServerCommand};
+use larder_bench::figures::{Table, grouped};
+use larder_bench::host::{self, CpuTime};
+use larder_bench::server::{Control, ServerCommand};
 
 const MEGABYTES: u64 = 1024;
 const ITEMS: u64 = 2_000_000;

@@ -1,6 +1,6 @@
 //! The items of a row: what key, value length and time to live an id stands for, the same for both servers.
 
-use larder::load::random::{etc, unit_for, whole};
+use larder_bench::random::{etc, unit_for, whole};
 
 /// Ids with this bit are the second generation: other keys, and values that may have other lengths.
 pub(crate) const SECOND_GENERATION: u64 = 1 << 40;

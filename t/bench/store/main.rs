@@ -27,8 +27,8 @@ use std::process::ExitCode;
 
 use crate::options::Options;
 use crate::verdict::{Verdict, summary};
-use larder::load::contest::describe_host;
-use larder::load::server::Server;
+use larder_bench::contest::describe_host;
+use larder_bench::server::Server;
 
 /// A row of the comparison: prints its table and says which bars it met.
 struct Row {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::options::Options;
 use crate::verdict::Verdict;
-use larder::load::figures::{Table, grouped};
-use larder::load::random::{Random, whole};
-use larder::load::server::ServerCommand;
+use larder_bench::figures::{Table, grouped};
+use larder_bench::random::{Random, whole};
+use larder_bench::server::ServerCommand;
 
 const MEGABYTES: u64 = 64;
 const CONNECTIONS: u64 = 8;

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use larder::load::contest::{Contest, number};
-use larder::load::server::{Server, ServerCommand};
+use larder_bench::contest::{Contest, number};
+use larder_bench::server::{Server, ServerCommand};
 
 pub(crate) struct Options {
     pub(crate) contest: Contest,

@@ -16,10 +16,10 @@ use crate::items::{Items, KeyLen, ValueLen};
 use crate::options::Options;
 use crate::replay::{Client, Request, Tally, WINDOW};
 use crate::verdict::Verdict;
-use larder::load::figures::{Table, grouped};
-use larder::load::random::whole;
-use larder::load::server::ServerCommand;
-use larder::load::trace::{TRACES, Trace};
+use larder_bench::figures::{Table, grouped};
+use larder_bench::random::whole;
+use larder_bench::server::ServerCommand;
+use larder_bench::trace::{TRACES, Trace};
 
 const SHARES: [f64; 4] = [0.01, 0.03, 0.10, 0.30];
 const MEGABYTES_MIN: u64 = 64;

@@ -13,11 +13,11 @@ use crate::options::Options;
 use crate::replay::{Client, Request, Tally};
 use crate::traces::ratio_and_refusals;
 use crate::verdict::Verdict;
-use larder::load::figures::{Table, grouped};
-use larder::load::random::{Random, Zipf, whole};
-use larder::load::server::ServerCommand;
-use larder::load::trace::data_folder;
-use larder::load::twitter::Cluster;
+use larder_bench::figures::{Table, grouped};
+use larder_bench::random::{Random, Zipf, whole};
+use larder_bench::server::ServerCommand;
+use larder_bench::trace::data_folder;
+use larder_bench::twitter::Cluster;
 
 const FILE: &str = "twitter-2020Mar-clusters.csv";
 /// Clusters that are read as caches: most operations are gets, objects are asked for 2.5 to 100 times, the popularity is

@@ -1,7 +1,7 @@
 //! A measure beside its bar.
 
 use crate::options::Options;
-use larder::load::figures::Table;
+use larder_bench::figures::Table;
 
 pub(crate) struct Verdict {
     pub(crate) measure: String,

@@ -11,9 +11,9 @@ use crate::options::Options;
 use crate::replay::{Client, Request, Tally};
 use crate::traces::ratio_and_refusals;
 use crate::verdict::Verdict;
-use larder::load::figures::{Table, grouped};
-use larder::load::random::{Random, Zipf, unit_for};
-use larder::load::server::ServerCommand;
+use larder_bench::figures::{Table, grouped};
+use larder_bench::random::{Random, Zipf, unit_for};
+use larder_bench::server::ServerCommand;
 
 const OBJECTS: u64 = 4_000_000;
 const ALPHA: f64 = 0.99;

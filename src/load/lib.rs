@@ -18,10 +18,13 @@
 //! host       what /proc says of the machine and of a process
 //! figures    medians, ratios, Markdown tables
 //! floor      a server that does nothing: what the kernel alone costs
-//! trace      request sequences of ../shared/data
+//! trace      request sequences from files
+//! schedule   cores and priorities of threads, and the ends of child processes
 //! ```
 //!
-//! Nothing below imports this room: the daemon does not know that it is measured.
+//! A package of its own: the server does not need its crates, and does not know that it is measured.
+
+#![deny(unsafe_code)]
 
 pub mod bench;
 mod chooser;
@@ -45,6 +48,8 @@ mod outcome;
 mod plan;
 pub mod random;
 mod report;
+#[expect(unsafe_code, reason = "it asks the kernel for cores and priorities")]
+pub mod schedule;
 pub mod server;
 mod session;
 mod sizes;

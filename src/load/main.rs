@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use larder::base::log_line;
-use larder::load::bench::run_mode;
-use larder::load::order::{Invocation, parse};
-use larder::load::tool::{Failure, carry_out, compare};
+use larder_bench::bench::run_mode;
+use larder_bench::order::{Invocation, parse};
+use larder_bench::tool::{Failure, carry_out, compare};
 
 fn main() -> ExitCode {
     match run() {

@@ -7,8 +7,6 @@ use std::mem::{size_of, zeroed};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use super::syscall::syscall;
-
 /// Moves the calling thread, and the threads and processes it starts from now on, to these cores.
 ///
 /// # Errors
@@ -24,7 +22,7 @@ pub fn pin_to_cores(cores: &[usize]) -> io::Result<()> {
         unsafe { libc::CPU_SET(core, &mut set) };
     }
     // SAFETY: the pointer and the size describe `set`, which outlives the call; 0 is the calling thread.
-    unsafe { syscall!(sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)) }.map(drop)
+    checked(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) })
 }
 
 /// Who goes first when there are more threads than cores.
@@ -47,14 +45,14 @@ pub fn set_priority(priority: Priority) -> io::Result<()> {
     };
     let parameters = libc::sched_param { sched_priority: number };
     // SAFETY: the pointer is to a whole parameter block that lives; 0 is the calling thread.
-    unsafe { syscall!(sched_setscheduler(0, policy, &raw const parameters)) }.map(drop)
+    checked(unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) })
 }
 
 /// Has a process end when the calling thread does: a program that is interrupted leaves no server behind.
 pub fn end_with_this_thread(command: &mut Command) {
     let ask = || {
         // SAFETY: takes numbers alone, and is safe between fork and exec, as any bare system call is.
-        unsafe { syscall!(prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)) }.map(drop)
+        checked(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })
     };
     // SAFETY: `ask` does one system call, allocates nothing and takes no lock.
     unsafe { command.pre_exec(ask) };
@@ -67,7 +65,12 @@ pub fn end_with_this_thread(command: &mut Command) {
 pub fn terminate(pid: u32) -> io::Result<()> {
     let pid = libc::pid_t::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
     // SAFETY: takes no pointers; nothing is shared with the child.
-    unsafe { syscall!(kill(pid, libc::SIGTERM)) }.map(drop)
+    checked(unsafe { libc::kill(pid, libc::SIGTERM) })
+}
+
+/// What a C function that answers -1 for a failure has answered. To be called before anything else can change errno.
+fn checked(returned: libc::c_int) -> io::Result<()> {
+    if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[cfg(test)]
