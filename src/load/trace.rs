@@ -1,7 +1,6 @@
 //! Request sequences: one dense key id per request, as little-endian u32, compressed with zstd.
 //!
-//! The files are kept beside the project, not in it: `LARDER_BENCH_DATA` names their folder, `../shared/data` when it is
-//! not set. They are unpacked by the command `zstd`, so that no program here carries a decompressor for three files.
+//! The files are not part of the project: `LARDER_BENCH_DATA` names their folder. They are unpacked by the command `zstd`, so that no program here carries a decompressor for three files.
 
 use std::env;
 use std::io;
@@ -21,9 +20,15 @@ pub struct Trace {
     pub distinct: usize,
 }
 
-/// Where the files are.
-pub fn data_folder() -> PathBuf {
-    env::var_os("LARDER_BENCH_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from)
+/// The path of a file in the folder of `LARDER_BENCH_DATA`.
+///
+/// # Errors
+/// The variable is not set.
+pub fn data_file(name: &str) -> io::Result<PathBuf> {
+    let folder = env::var_os("LARDER_BENCH_DATA");
+    let folder =
+        folder.ok_or_else(|| io::Error::other(format!("{name}: LARDER_BENCH_DATA, its folder, is not set")))?;
+    Ok(PathBuf::from(folder).join(name))
 }
 
 impl Trace {
@@ -32,7 +37,7 @@ impl Trace {
     /// # Errors
     /// It is not there, `zstd` is not, or the file is something else.
     pub fn named(name: &str) -> io::Result<Self> {
-        Self::read(&data_folder().join(format!("{name}.u32le.zst")))
+        Self::read(&data_file(&format!("{name}.u32le.zst"))?)
     }
 
     /// Any file of that kind.

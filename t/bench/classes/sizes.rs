@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use larder_bench::trace::data_folder;
+use larder_bench::trace::data_file;
 
 /// Items drawn of a formula.
 const DRAWS: u32 = 400_000;
@@ -80,7 +80,7 @@ fn etc() -> Mix {
 
 /// Two lists of numbers, one of lengths and one of weights; a length stands for those since the one before it.
 fn kvcache() -> Option<Mix> {
-    let text = fs::read_to_string(data_folder().join("cachebench-kvcache-reg/sizes.json")).ok()?;
+    let text = fs::read_to_string(data_file("cachebench-kvcache-reg/sizes.json").ok()?).ok()?;
     let list = |name: &str| {
         let (_, after) = text.split_once(&format!("\"{name}\""))?;
         let (_, after) = after.split_once('[')?;
@@ -100,7 +100,7 @@ fn kvcache() -> Option<Mix> {
 }
 
 fn twitter() -> Option<Vec<Mix>> {
-    let text = fs::read_to_string(data_folder().join("twitter-2020Mar-clusters.csv")).ok()?;
+    let text = fs::read_to_string(data_file("twitter-2020Mar-clusters.csv").ok()?).ok()?;
     let mut random = Random(2);
     let cluster = |line: &str| {
         let mut cells = line.split(',').skip(1).map(|cell| cell.parse::<f64>().ok());

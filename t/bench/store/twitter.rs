@@ -16,7 +16,7 @@ use crate::verdict::Verdict;
 use larder_bench::figures::{Table, grouped};
 use larder_bench::random::{Random, Zipf, whole};
 use larder_bench::server::ServerCommand;
-use larder_bench::trace::data_folder;
+use larder_bench::trace::data_file;
 use larder_bench::twitter::Cluster;
 
 const FILE: &str = "twitter-2020Mar-clusters.csv";
@@ -42,7 +42,7 @@ const SEED: u64 = 0x7717;
 struct Cache(Cluster);
 
 pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
-    let path = data_folder().join(FILE);
+    let path = data_file(FILE)?;
     let text = fs::read_to_string(&path).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
     let header = ["cluster", "key, value", "1 h is", "keys", "per s", "server", "miss ratio", "items held", "late"];
     let mut table = Table::new(header.map(str::to_string));
