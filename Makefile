@@ -81,7 +81,7 @@ bench-instructions: build ## its rows of user-space instructions per request, co
 	$(TARGET)/release/larder-bench --table --rows "instructions:"
 bench-memory: build ## time to the first reply and resident memory, larder beside memcached
 	$(TARGET)/release/larder-bench --memory
-bench-store: ## what the store holds and misses, larder beside memcached: every row of doc/performance.md (half an hour)
+bench-store: ## what the store holds and misses, larder beside memcached: every row of doc/performance.md (75 minutes)
 	$(CARGO) bench --bench store -- all
 bench-engine: ## time of parsing and executing a request, without sockets
 	$(CARGO) bench --bench engine

@@ -19,6 +19,8 @@ pub(crate) enum ValueLen {
     EtcLargeDrifting,
     /// Between half and one and a half times this mean.
     Around(u64),
+    /// From the first to the second, uniformly.
+    Between(u64, u64),
 }
 
 pub(crate) struct Items {
@@ -56,6 +58,7 @@ impl Items {
                 len.min(DRIFTED_VALUE_LEN_MAX)
             }
             ValueLen::Around(mean) => whole(mean as f64 * (0.5 + unit_for(id, VALUE))),
+            ValueLen::Between(least, most) => least + whole((most - least) as f64 * unit_for(id, VALUE)),
         }
     }
 

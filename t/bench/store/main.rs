@@ -11,12 +11,21 @@
 #![expect(clippy::disallowed_macros, reason = "the tables on standard output are what this program is for")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time, and waits for servers it cannot ask")]
 
+mod announced;
+mod burst;
 mod density;
 mod expiry;
+mod fill;
 mod items;
+mod large_clients;
+mod late;
 mod mixed;
+mod no_evictions;
 mod options;
+mod reassign;
+mod refill;
 mod replay;
+mod sessions;
 mod traces;
 mod twitter;
 mod verdict;
@@ -45,6 +54,15 @@ const ROWS: &[Row] = &[
     Row { name: "twitter", run: twitter::run },
     Row { name: "mixed", run: mixed::run },
     Row { name: "expiry", run: expiry::run },
+    Row { name: "late", run: late::run },
+    Row { name: "sessions", run: sessions::run },
+    Row { name: "refill", run: refill::run },
+    Row { name: "burst", run: burst::unread },
+    Row { name: "warm-burst", run: burst::warm },
+    Row { name: "no-evictions", run: no_evictions::run },
+    Row { name: "announced", run: announced::run },
+    Row { name: "large-clients", run: large_clients::run },
+    Row { name: "reassign", run: reassign::run },
 ];
 
 fn main() -> ExitCode {

@@ -44,8 +44,13 @@ impl Options {
 
     /// A fresh server with one worker and this much memory.
     pub(crate) fn start(&self, command: &ServerCommand, megabytes: u64) -> io::Result<Server> {
+        self.start_with(command, megabytes, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(&self, command: &ServerCommand, megabytes: u64, more: &[&str]) -> io::Result<Server> {
         let megabytes = megabytes.to_string();
-        let arguments = ["-t", "1", "-m", &megabytes];
+        let arguments = [&["-t", "1", "-m", &megabytes], more].concat();
         Ok(Server::start(&self.contest.place, command, &[], &arguments)?.0)
     }
 

@@ -33,7 +33,10 @@ const RECEIVE_BYTES: usize = 256 << 10;
 pub(crate) enum Request {
     /// Get, and set it on a miss.
     Get(u64),
+    /// Get; nothing follows a miss.
+    Look(u64),
     Set(u64),
+    Delete(u64),
 }
 
 /// What a replay found.
@@ -51,6 +54,19 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn miss_ratio(&self) -> f64 {
         self.misses as f64 / self.gets.max(1) as f64
+    }
+
+    pub(crate) fn hit_ratio(&self) -> f64 {
+        1.0 - self.miss_ratio()
+    }
+
+    /// Both counted together; the lateness is the longer one.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.gets += other.gets;
+        self.misses += other.misses;
+        self.sets += other.sets;
+        self.refused += other.refused;
+        self.late = self.late.max(other.late);
     }
 }
 
@@ -93,8 +109,12 @@ impl Client {
 
     /// A cache of few items must not see sets that are late by a good part of its life.
     pub(crate) fn with_window(mut self, window: usize) -> Self {
-        self.window = window.clamp(1, WINDOW_MAX);
+        self.set_window(window);
         self
+    }
+
+    pub(crate) fn set_window(&mut self, window: usize) {
+        self.window = window.clamp(1, WINDOW_MAX);
     }
 
     /// Sends `count` requests, at most `rate` a second unless it is 0, and what they missed.
@@ -135,8 +155,13 @@ impl Client {
     fn push(&mut self, items: &Items, request: Request) {
         self.in_flight.push(request);
         match request {
-            Request::Get(id) => {
+            Request::Get(id) | Request::Look(id) => {
                 self.request.extend_from_slice(b"get ");
+                items.push_key(id, &mut self.request);
+                self.request.extend_from_slice(b"\r\n");
+            }
+            Request::Delete(id) => {
+                self.request.extend_from_slice(b"delete ");
                 items.push_key(id, &mut self.request);
                 self.request.extend_from_slice(b"\r\n");
             }
@@ -159,6 +184,15 @@ impl Client {
                     b"SERVER_ERROR out of memory storing object" => tally.refused += 1,
                     line => return Err(unexpected("a set", line)),
                 },
+                Request::Delete(_) => match self.next_line()? {
+                    b"DELETED" | b"NOT_FOUND" => {}
+                    line => return Err(unexpected("a delete", line)),
+                },
+                Request::Look(id) => {
+                    let found = self.next_value(items.value_len(id))?;
+                    tally.gets += 1;
+                    tally.misses += u64::from(!found);
+                }
                 Request::Get(id) => {
                     if self.next_value(items.value_len(id))? {
                         tally.gets += 1;

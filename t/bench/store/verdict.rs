@@ -9,6 +9,7 @@ pub(crate) struct Verdict {
     pub(crate) ours: String,
     pub(crate) bar: String,
     pub(crate) aim: String,
+    /// Whether the figure meets its bar; a figure without a bar does.
     pub(crate) passed: bool,
 }
 
@@ -36,10 +37,16 @@ impl Verdict {
             passed: ours >= bar,
         }
     }
+
+    /// A figure without a bar.
+    pub(crate) fn reported(measure: impl Into<String>, yardstick: String, ours: f64, aim: &str) -> Self {
+        let (bar, aim) = ("–".to_string(), aim.to_string());
+        Self { measure: measure.into(), yardstick, ours: plain(ours), bar, aim, passed: true }
+    }
 }
 
 /// Ratios to three decimals, counts and bytes to one.
-fn plain(value: f64) -> String {
+pub(crate) fn plain(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() >= 2.0 || value == 0.0 {
         format!("{value:.0}")
     } else if value.abs() < 10.0 {
