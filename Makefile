@@ -28,7 +28,7 @@ test: ## unit tests and t/, against nothing but this machine's loopback
 	$(CARGO) test
 
 .PHONY: check
-check: fmt clippy rustdoc tidy ## formatting, lints, documentation, house rules
+check: fmt clippy rustdoc tidy ## formatting, lints, documentation, tidy rules
 
 .PHONY: fmt clippy rustdoc tidy
 fmt:
@@ -38,7 +38,7 @@ clippy:
 	$(CARGO) clippy --all-targets -- -D warnings
 rustdoc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --lib
-tidy: ## the house rules of t/tidy.rs, and that the printed pages in doc/ are fresh
+tidy: ## the rules of t/tidy.rs, and that the printed pages in doc/ are fresh
 	scripts/run-tests $(CARGO) test --test t -- tidy:: docs::
 
 .PHONY: fuzz
@@ -59,7 +59,7 @@ loom: ## epochs and index in every order of their threads' steps (two minutes)
 	RUSTFLAGS="--cfg loom" CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 scripts/run-tests $(CARGO) test --release --lib --target-dir $(TARGET)/loom loom_
 
 .PHONY: sanitize
-sanitize: ## floors 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly toolchain)
+sanitize: ## layers 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly toolchain)
 	scripts/sanitize address
 	scripts/sanitize thread
 

@@ -1,44 +1,37 @@
-//! A memcached-compatible cache. Floors from bottom to top; a module may use only those above its own
-//! line in this file. `t/tidy.rs` checks it.
+//! A memcached-compatible cache. Layers from bottom to top: a module uses only modules above its own line in this file.
+//! `t/tidy.rs` checks it.
 
-// Floor 0: words and declarations.
+// Layer 0: keys, times, numbers, tables.
 #[forbid(unsafe_code)]
 pub mod base;
 #[forbid(unsafe_code)]
 pub mod counters;
 #[forbid(unsafe_code)]
 pub mod settings;
-// Floor 1: the kernel, the locks and the epochs.
-pub mod sys;
-// Floor 1½.
+// Layer 1: the kernel, locks and epochs.
 pub mod sync;
-// Floors 2 to 4: memory with a shape. The last floors that may hold unsafe code.
-pub mod memory;
-// Floor 3.
-pub mod item;
-// Floor 4.
+pub mod sys;
+// Layers 2 to 4: memory with a shape. The last layers that may hold unsafe code.
 pub mod eviction;
 pub mod index;
-// Floor 5: the cache. The wire tower stands beside it.
+pub mod item;
+pub mod memory;
+// Layer 5: the cache, and the grammar of the wire.
 #[forbid(unsafe_code)]
 pub mod protocol;
 #[forbid(unsafe_code)]
 pub mod store;
-// Floor 5½: reports.
+// Layer 5½: reports.
 #[forbid(unsafe_code)]
 pub mod stats;
-// Floor 6 and up: one bridge, one client, one thread, one process.
+// Layers 6 to 10: a request, a client, a thread, accept, the process.
 #[forbid(unsafe_code)]
 pub mod command;
-// Floor 7.
 #[forbid(unsafe_code)]
 pub mod conn;
-// Floor 8.
-#[forbid(unsafe_code)]
-pub mod worker;
-// Floor 9.
-#[forbid(unsafe_code)]
-pub mod dispatcher;
-// Floor 10.
 #[forbid(unsafe_code)]
 pub mod daemon;
+#[forbid(unsafe_code)]
+pub mod dispatcher;
+#[forbid(unsafe_code)]
+pub mod worker;

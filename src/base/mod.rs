@@ -1,4 +1,4 @@
-//! Words every floor shares: keys, hashes, times, numbers. No behaviour to speak of.
+//! What every layer shares: keys, hashes, times, numbers.
 //!
 //! ```text
 //! Key ──KeyHasher──▶ HashedKey      what a request names

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! main ──▶ cli ──▶ Invocation::Print     help, licence, version
-//!            └───▶ Invocation::Serve ──▶ startup: floors bottom-up ──▶ dispatcher runs ──▶ shutdown: top-down
+//!            └───▶ Invocation::Serve ──▶ startup: layers bottom-up ──▶ dispatcher runs ──▶ shutdown: top-down
 //! ```
 
 mod cli;

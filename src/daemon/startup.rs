@@ -1,4 +1,4 @@
-//! Start: the floors bottom-up, in one place.
+//! Start: builds the layers from the bottom up.
 //!
 //! ```text
 //! one thread   limits, user ▶ background ▶ signals ▶ store ▶ listeners ▶ files

@@ -1,7 +1,7 @@
 //! What an operator can set: the table, and what is derived from it.
 //!
 //! ```text
-//! command line, environment ──SettingsBuilder──▶ Settings      fixed from then on; rooms copy what they need
+//! command line, environment ──SettingsBuilder──▶ Settings      fixed from then on; modules copy what they need
 //!                                                   └────────▶ Tunables     atomics, for what may change later
 //! table.rs ──▶ ROWS ──▶ help, man page, doc/settings.md, `stats settings`
 //! ```

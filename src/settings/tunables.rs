@@ -1,5 +1,5 @@
 //! The settings that may change while the server runs and that every thread looks at. Each is one atomic. What belongs
-//! to a room changes there instead: the memory limit in the store, `stats detail` in its table.
+//! to a module changes there instead: the memory limit in the store, `stats detail` in its table.
 
 use super::table::Settings;
 use crate::base::Logger;

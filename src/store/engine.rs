@@ -2,7 +2,7 @@
 //! `HashMap`. Commands are written against this trait only.
 //!
 //! Every call that may look at items takes the engine's proof that nothing it can see is reused meanwhile
-//! (`Pin`, house rule 5). Results borrow that proof.
+//! (`Pin`, rule 5 of doc/architecture.md). Results borrow that proof.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The kernel: sockets, mappings, processes, signals. The only room that spells system calls.
+//! The kernel: sockets, mappings, processes, signals. The only module with system calls.
 
 #[cfg(test)]
 pub mod allocations;
