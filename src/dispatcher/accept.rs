@@ -17,10 +17,10 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use crate::base::atomic::{AtomicBool, Ordering};
 use crate::base::{Clock, RelTime};
 use crate::conn::{Activity, Board};
 use crate::counters::Counters;
+use crate::protocol::ReplyLine;
 use crate::sync::Sender;
 use crate::sys::socket::{accept, is_exhaustion, prepare_client, send};
 use crate::worker::{ClientGate, Mail};
@@ -36,30 +36,11 @@ const SIGNALS: Token = Token(usize::MAX - 1);
 const ACCEPTS_PER_TURN: usize = 64;
 /// When accepting is tried again if no client of ours leaves: another process may have let go of descriptors.
 const RETRY: Duration = Duration::from_millis(10);
-/// What a client beyond -c is told.
-const TOO_MANY: &[u8] = b"ERROR Too many open connections\r\n";
 
 /// The dispatcher, before it runs.
 pub struct Dispatcher {
     poll: Poll,
     waker: Arc<Waker>,
-    stop: Arc<AtomicBool>,
-}
-
-/// Ends the dispatcher, from any thread.
-#[derive(Clone)]
-pub struct Stopper {
-    waker: Arc<Waker>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Stopper {
-    /// The dispatcher's `run` returns soon.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-        // Ignored: it fails only when a wake-up is waiting already.
-        let _ = self.waker.wake();
-    }
 }
 
 /// What the dispatcher works with.
@@ -97,17 +78,12 @@ impl Dispatcher {
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-        Ok(Self { poll, waker, stop: Arc::new(AtomicBool::new(false)) })
+        Ok(Self { poll, waker })
     }
 
     /// What wakes it, for the gate.
     pub fn waker(&self) -> Arc<Waker> {
         Arc::clone(&self.waker)
-    }
-
-    /// What stops it.
-    pub fn stopper(&self) -> Stopper {
-        Stopper { waker: self.waker(), stop: Arc::clone(&self.stop) }
     }
 
     /// Accepts clients until it is stopped or `on_signals`, called when `signals` can be read, says so. The listeners
@@ -130,7 +106,7 @@ impl Dispatcher {
         }
         let mut door = Door::new(duties);
         let mut events = Events::with_capacity(64);
-        while !self.stop.load(Ordering::Acquire) {
+        loop {
             match self.poll.poll(&mut events, door.patience()) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 Err(_) | Ok(()) => {}
@@ -145,7 +121,6 @@ impl Dispatcher {
             }
             door.serve();
         }
-        Ok(())
     }
 }
 
@@ -265,7 +240,7 @@ impl Door {
     fn send_away(&self, socket: &OwnedFd) {
         self.duties.counters.rejected_connections.add(1);
         // Ignored: a client that is gone need not be told.
-        let _ = send(socket.as_fd(), TOO_MANY);
+        let _ = send(socket.as_fd(), ReplyLine::TooManyConnections.bytes());
     }
 
     /// Stops accepting until somebody leaves or a moment has passed.

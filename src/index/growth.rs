@@ -116,11 +116,6 @@ pub enum Split {
 }
 
 impl HashIndex {
-    /// Whether `items` are more than the main buckets hold comfortably.
-    pub fn wants_split(&self, items: u64) -> bool {
-        self.splits_wanted(items) > 0
-    }
-
     /// How many buckets more would hold `items` comfortably.
     pub fn splits_wanted(&self, items: u64) -> u64 {
         buckets_for(items).saturating_sub(u64::from(self.buckets()))

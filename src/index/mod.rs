@@ -33,7 +33,6 @@
 //!   middle is filled from the end.
 
 mod bucket;
-mod cursor;
 mod growth;
 mod guard;
 mod lookup;

@@ -98,7 +98,7 @@ pub(crate) fn run(items: u32) -> io::Result<Table> {
 
     // An index of as many buckets, an eighth as full.
     let index = HashIndex::new(INDEX_BYTES, 10, IndexPages::Small)?;
-    while index.wants_split(u64::from(items)) {
+    while index.splits_wanted(u64::from(items)) > 0 {
         done(index.try_split(hash_of))?;
     }
     (1..=items / 8).try_for_each(|number| insert(&index, &pin, number, &hash_of))?;
