@@ -11,6 +11,7 @@ use crate::options::Options;
 use crate::replay::Request;
 use crate::verdict::{Verdict, plain};
 use larder_bench::figures::{Table, grouped};
+use larder_bench::host;
 use larder_bench::random::Random;
 use larder_bench::server::{Server, ServerCommand};
 
@@ -62,6 +63,8 @@ const SLICES: u64 = 12;
 const WINDOW: usize = 8;
 const LEAD_MIN: f64 = -0.02;
 const BURST: u64 = 24_000;
+/// Between the flush and the burst.
+const BURST_PAUSE: Duration = Duration::from_secs(30);
 const BURST_RATIO_MIN: f64 = 0.98;
 const SEED: u64 = 0x4ef1;
 
@@ -129,11 +132,13 @@ impl Case {
     }
 }
 
-/// After the flush of the last case, far more values than fit, as fast as they are stored: how many can be read then.
+/// Some time after the flush of the last case, far more values than fit, as fast as they are stored: how many can be
+/// read then.
 fn burst(options: &Options) -> io::Result<Verdict> {
     let [.., case] = &CASES;
     let kept = options.both(0, |command| {
         let (server, mut session) = case.start(options, command)?;
+        host::pause(options.share_of_time(BURST_PAUSE));
         session.store(0..BURST)?;
         let tally = session.look(0..BURST)?;
         server.stop()?;
