@@ -88,7 +88,7 @@ fn print_details(store: &Store, listeners: &[Listener]) {
         log_line(format!("slab class {class:3}: chunk size {chunk_bytes:9} perslab {per_page:7}").as_bytes());
     }
     for listener in listeners {
-        log_line(format!("<{} server listening (auto-negotiate)", listener.as_fd().as_raw_fd()).as_bytes());
+        log_line(format!("<{} server listening (ascii)", listener.as_fd().as_raw_fd()).as_bytes());
     }
 }
 

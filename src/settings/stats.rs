@@ -34,8 +34,8 @@ impl Settings {
                 "slab_automove_ratio" => row(setting.stat, &format_args!("{:.2}", live.slab_automove_ratio)),
                 "slab_automove_window" => row(setting.stat, &live.slab_automove_window),
                 "auth_file" => row(setting.stat, &yes_or_no(self.auth_file.is_some())),
-                // memcached's word for what -B calls auto.
-                "protocol" if self.protocol == "auto" => row(setting.stat, &"auto-negotiate"),
+                // Not memcached's auto-negotiate: the binary protocol is not spoken.
+                "protocol" if self.protocol == "auto" => row(setting.stat, &"ascii"),
                 field => row(setting.stat, &self.show(field)),
             }
         }

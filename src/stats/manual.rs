@@ -44,6 +44,7 @@ const GENERAL: &[(&str, &str)] = &[
     ("curr_items", "Items that are stored."),
     ("slab_global_page_pool", "Free pages that any size class may take."),
     ("slab_reassign_running", "1 while a page is being moved."),
+    ("lru_crawler_running", "1 while the background sweep walks pages."),
     (
         "slab_reassign_last_busy_status",
         "What became of the page that was tried last. none: it moved. busy_floating: somebody held on to a chunk of it. busy_nomem: with -M, there was no room for its items.",
@@ -72,9 +73,10 @@ const GENERAL_COUNTERS: &[(&str, &str)] = &[
     ("expired_unfetched", "Items that ended without having been fetched."),
     ("evicted_unfetched", "Items evicted without having been fetched."),
     ("evictions", "Items evicted to make room."),
-    ("reclaimed", "Times the place of an ended item was used for a new one."),
+    ("reclaimed", "Ended items that a store collected for their memory."),
     ("crawler_reclaimed", "Ended items that the background sweep removed."),
     ("crawler_items_checked", "Items the background sweep has looked at."),
+    ("lru_crawler_starts", "Times the background sweep began to walk pages, up to 64 at once."),
     ("slabs_moved", "Pages moved from one size class to another."),
     ("slab_reassign_rescues", "Items copied out of pages that moved."),
     ("slab_reassign_chunk_rescues", "Those of them that lie in several chunks."),
@@ -88,7 +90,10 @@ const GENERAL_COUNTERS: &[(&str, &str)] = &[
         "direct_reclaims",
         "Items that a store had to evict, or to collect, for their memory. The other ones left for a page that moved, or for the limit.",
     ),
-    ("moves_to_cold", "Items that left the small queue for the main one, because they had been asked for."),
+    (
+        "moves_to_main",
+        "Items that left the small queue for the main one, because they had been asked for. memcached's moves_to_cold and moves_to_warm are always 0.",
+    ),
     ("moves_within_lru", "Items that were spared for having been asked for."),
     ("ghost_hits", "Keys stored again soon after they were evicted: what more memory would have kept."),
 ];
@@ -100,25 +105,27 @@ const ITEMS: &[(&str, &str)] = &[
         "number_hot",
         "In the small queue, where new items wait to be asked for; one that went on its own counts for a while.",
     ),
-    ("number_cold", "The others."),
+    ("number_cold", "The others, in the main queue, whether they are asked for or not."),
     (
         "age",
-        "Seconds since the item that was evicted last had been used, to the minute; 0 before the first. memcached's is that of the oldest item in its list: about as much in a full cache, but not 0 in one that is not full.",
+        "Seconds since the last access of the item that was used least recently, of those in 128 places of the class. An access of an item that is asked for often is noted once a minute.",
     ),
     ("mem_requested", "Bytes the items need of their chunks."),
 ];
 
 /// Counters of `stats items`, and what falls to 0 with them.
 const ITEM_COUNTERS: &[(&str, &str)] = &[
-    ("moves_to_cold", "Items that left the small queue for the main one, because they had been asked for."),
+    (
+        "moves_to_main",
+        "Items that left the small queue for the main one, because they had been asked for. memcached's moves_to_cold and moves_to_warm are always 0.",
+    ),
     ("moves_within_lru", "Items that were spared for having been asked for."),
     ("ghost_hits", "Keys stored again soon after they were evicted: what more memory would have kept."),
-    ("hits_to_cold", "Gets that found an item of the class, in either queue: `hits_to_hot` is always 0."),
     ("evicted", "Items evicted."),
     ("evicted_nonzero", "Those of them that had a time to live."),
-    ("evicted_time", "Seconds since the last evicted item was used."),
+    ("evicted_time", "Seconds between the last access of the item evicted last and its eviction; see `age`."),
     ("outofmemory", "Stores refused for want of memory."),
-    ("reclaimed", "Times the place of an ended item was used for a new one."),
+    ("reclaimed", "Ended items that a store collected for their memory."),
     ("expired_unfetched", "Items that ended without having been fetched."),
     ("evicted_unfetched", "Items evicted without having been fetched."),
     ("crawler_reclaimed", "Ended items that the background sweep removed."),
@@ -195,8 +202,8 @@ const HEAD: &str = "\
 <!-- Printed from src/stats/manual.rs and src/counters.rs by `make doc`. Edit those, not this file. -->
 
 `stats` and its groups answer with memcached's names, so that what watches memcached can watch larder. A name of memcached's
-that is not listed here belongs to machinery that larder does not have (list maintainer, crawler, log watchers) and is
-always 0. `stats reset` zeroes the counters and no other row. `stats settings` is described in [settings.md](settings.md); `stats detail on`
+that is not listed here belongs to machinery that larder does not have (list maintainer, log watchers, hits counted by list)
+and is always 0; gets that hit a class are `get_hits` in `stats slabs`. `stats reset` zeroes the counters and no other row. `stats settings` is described in [settings.md](settings.md); `stats detail on`
 starts counting by key prefix, `stats detail dump` shows the counts; `stats sizes` counts items by 32 bytes of size;
 `stats cachedump <class> <limit>` lists some keys.
 `stats prefixes` counts items and bytes by key prefix: a background thread walks the cache, some 20 million items a second of its

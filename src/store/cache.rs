@@ -17,7 +17,7 @@ use super::flush::FlushMarks;
 use super::jobs::{Bell, CensusDesk};
 use super::large_sizes::LargeSizes;
 use super::page_moves::PageMoves;
-use super::statistics::{COMMANDS, ClassTally, WorkerTally};
+use super::statistics::{COMMANDS, ClassTally, Tally, WorkerTally};
 use super::worker_store::WorkerStore;
 
 /// What a store needs to know of the settings.
@@ -82,6 +82,9 @@ pub struct Store {
     /// When so many pages are in use, the fitter looks at them again.
     fit_at_pages: AtomicU64,
     pub(super) sweeper: Bell,
+    /// Times the sweeper began to walk pages.
+    pub(super) sweeps: Tally,
+    pub(super) sweep_is_running: AtomicBool,
     pub(super) census: CensusDesk,
     pub(super) page_moves: PageMoves,
     /// Wakes threads that wait for clients, so that each takes a turn.
@@ -158,6 +161,8 @@ impl Store {
             fitter: Bell::default(),
             fit_at_pages: AtomicU64::new(fit_at_pages),
             sweeper: Bell::default(),
+            sweeps: Tally::default(),
+            sweep_is_running: AtomicBool::new(false),
             census: CensusDesk::default(),
             page_moves: PageMoves::default(),
             wake_workers: OnceLock::new(),

@@ -140,10 +140,10 @@ impl Engine for WorkerStore {
         self.begin_turn();
     }
 
-    fn report(&self, _pin: &Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display)) {
+    fn report(&self, pin: &Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display)) {
         match group {
             StoreReport::General => self.store.report_general(row),
-            StoreReport::Items => self.store.report_items(self.now(), row),
+            StoreReport::Items => self.store.report_items(pin, self.now(), row),
             StoreReport::Slabs => self.store.report_slabs(row),
             StoreReport::Sizes => self.store.report_sizes(row),
         }

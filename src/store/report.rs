@@ -1,8 +1,7 @@
 //! What the store tells of itself: its rows of `stats`, `stats items`, `stats slabs` and `stats sizes`, under
 //! memcached's names.
 //!
-//! Rows that describe memcached's lists and crawlers are shown because tools read them; here they count nothing
-//! and are 0.
+//! Rows that describe memcached's lists are shown because tools read them. A row whose meaning has no match here is 0.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -20,6 +19,9 @@ use super::cache::Store;
 use super::statistics::{COMMANDS, ClassCounters, ClassTally, Pick, SIZE_STEP, Tally, WorkerTally};
 
 type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
+
+/// Slots of a class that `stats items` looks at for `age`, at most: an answer must not walk the cache.
+const AGE_SAMPLE: usize = 128;
 
 impl Store {
     pub(super) fn tallies(&self) -> MutexGuard<'_, Vec<Arc<WorkerTally>>> {
@@ -78,8 +80,8 @@ impl Store {
         row("hash_bytes", &self.index.bytes_touched());
         row("hash_is_expanding", &u8::from(self.splits_wanted() > 0));
         self.report_moves(row);
-        row("lru_crawler_running", &0);
-        row("lru_crawler_starts", &0);
+        row("lru_crawler_running", &u8::from(self.sweep_is_running.load(Ordering::Relaxed)));
+        row("lru_crawler_starts", &self.sweeps.since_reset());
         row("malloc_fails", &0);
         row("bytes", &self.bytes());
         row("curr_items", &self.items());
@@ -94,8 +96,9 @@ impl Store {
         row("crawler_items_checked", &self.tally_sum(|tally| &tally.sweep_looked));
         let policies: Vec<PolicyUse> = self.slabs.classes.ids().map(|class| self.policy_use(class)).collect();
         row("lrutail_reflocked", &0);
-        row("moves_to_cold", &policies.iter().map(|policy| policy.promoted).sum::<u64>());
+        row("moves_to_cold", &0);
         row("moves_to_warm", &0);
+        row("moves_to_main", &policies.iter().map(|policy| policy.promoted).sum::<u64>());
         row("moves_within_lru", &policies.iter().map(|policy| policy.passed).sum::<u64>());
         row("direct_reclaims", &self.tally_sum(|tally| &tally.direct_reclaims));
         row("lru_bumps_dropped", &0);
@@ -122,28 +125,43 @@ impl Store {
         row("slab_reassign_last_busy_status", &self.page_moves.last_busy_status());
     }
 
-    pub(super) fn report_items(&'static self, now: RelTime, row: Row<'_>) {
+    pub(super) fn report_items(&'static self, pin: &Pin, now: RelTime, row: Row<'_>) {
         for class in self.slabs.classes.ids() {
             let items = self.class_items(class);
             if items == 0 {
                 continue;
             }
-            // The first of `COMMANDS`.
-            let [get_hits, ..] = self.commands(class);
             // `debugtime` can set the clock back.
             let evicted_idle_s = self.evicted_idle_s[usize::from(class)].load(Ordering::Relaxed);
             let class_use = ClassUse {
                 items,
                 bytes: self.class_bytes(class),
-                get_hits,
                 policy: self.policy_use(class),
                 tally: &self.class_tallies[usize::from(class)],
                 evicted_idle_s: evicted_idle_s.min(u64::from(now.0)),
+                idle_s: self.longest_idle_s(pin, class, now),
             };
             for (name, of) in ITEM_ROWS {
                 row(&format!("items:{class}:{name}"), &of(&class_use));
             }
         }
+    }
+
+    /// The longest time since its last access that a sample of the class's items shows. The slots of the sample lie evenly
+    /// over the class's pages; the first is that of the first item stored.
+    fn longest_idle_s(&'static self, pin: &Pin, class: u8, now: RelTime) -> u64 {
+        let per_page = self.slabs.classes.per_page(class);
+        let sample: Vec<ChunkRef> = {
+            let slab = self.slabs.lock(class);
+            let slots = slab.pages().len() * per_page as usize;
+            let step = slots.div_ceil(AGE_SAMPLE).max(1);
+            let page_and_index = |slot| (slab.pages()[slot / per_page as usize], slot % per_page as usize);
+            let slots = (0..slots).step_by(step).map(page_and_index);
+            slots.filter_map(|(page, index)| Some(ChunkRef::new(page, u32::try_from(index).ok()?))).collect()
+        };
+        let items = sample.into_iter().filter_map(|chunk| ItemRef::sight(pin, &self.slabs, chunk));
+        // `debugtime` can set the clock back.
+        items.map(|item| u64::from(item.word0().idle_s(now).min(now.0))).max().unwrap_or(0)
     }
 
     pub(super) fn policy_use(&'static self, class: u8) -> PolicyUse {
@@ -284,6 +302,7 @@ impl Store {
         self.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
         self.class_tallies.iter().for_each(ClassTally::reset);
         self.census.forget();
+        self.sweeps.reset();
         self.page_moves.counts.reset();
         self.page_moves.note_tried(None);
         for class in self.slabs.classes.ids() {
@@ -311,11 +330,12 @@ impl Store {
 struct ClassUse<'a> {
     items: u64,
     bytes: u64,
-    get_hits: u64,
     policy: PolicyUse,
     tally: &'a ClassTally,
     /// For how long the item that was evicted last had not been used.
     evicted_idle_s: u64,
+    /// For how long the item of a sample that was used least recently had not been used.
+    idle_s: u64,
 }
 
 impl ClassUse<'_> {
@@ -328,15 +348,14 @@ impl ClassUse<'_> {
 type ItemRow = (&'static str, fn(&ClassUse<'_>) -> u64);
 
 /// The rows of a class in `stats items`.
-const ITEM_ROWS: [ItemRow; 29] = [
+const ITEM_ROWS: [ItemRow; 30] = [
     ("number", |class| class.items),
     ("number_hot", |class| class.small()),
     ("number_warm", |_| 0),
     ("number_cold", |class| class.items - class.small()),
     ("age_hot", |_| 0),
     ("age_warm", |_| 0),
-    // No item's age is known without walking the class: the age of the last one to leave stands for it.
-    ("age", |class| class.evicted_idle_s),
+    ("age", |class| class.idle_s),
     ("mem_requested", |class| class.bytes),
     ("evicted", |class| class.tally.evicted.since_reset()),
     ("evicted_nonzero", |class| class.tally.evicted_nonzero.since_reset()),
@@ -350,13 +369,14 @@ const ITEM_ROWS: [ItemRow; 29] = [
     ("crawler_reclaimed", |class| class.tally.swept.since_reset()),
     ("crawler_items_checked", |class| class.tally.sweep_looked.since_reset()),
     ("lrutail_reflocked", |_| 0),
-    ("moves_to_cold", |class| class.policy.promoted),
+    ("moves_to_cold", |_| 0),
     ("moves_to_warm", |_| 0),
+    ("moves_to_main", |class| class.policy.promoted),
     ("moves_within_lru", |class| class.policy.passed),
     ("ghost_hits", |class| class.tally.ghost_hits.since_reset()),
     ("direct_reclaims", |class| class.tally.direct_reclaims.since_reset()),
     ("hits_to_hot", |_| 0),
     ("hits_to_warm", |_| 0),
-    ("hits_to_cold", |class| class.get_hits),
+    ("hits_to_cold", |_| 0),
     ("hits_to_temp", |_| 0),
 ];

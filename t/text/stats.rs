@@ -99,6 +99,51 @@ fn stats_settings_show_the_flags() {
 }
 
 #[test]
+fn stats_settings_call_the_protocol_ascii_while_binary_is_not_spoken() {
+    assert_eq!(Server::start(&[]).stats("settings")["binding_protocol"], "ascii");
+}
+
+#[test]
+fn rows_about_memcacheds_lists_are_0_whatever_is_asked_for() {
+    let server = Server::start(&["-m", "8", "-t", "1"]);
+    let mut client = server.client();
+    let value = "v".repeat(1000);
+    for key in 0..10_000 {
+        client.ask(format!("set key-{key} 0 0 1000\r\n{value}\r\n"), "STORED\r\n");
+        client.ask(format!("get key-{key}\r\n"), format!("VALUE key-{key} 0 1000\r\n{value}\r\nEND\r\n"));
+    }
+    let (items, slabs) = (client.stats("items"), client.stats("slabs"));
+    let sum = |rows: &StatRows, name: &str| {
+        let values = rows.iter().filter(|(row, _)| row.rsplit(':').next() == Some(name)).map(|(_, value)| value);
+        values.map(|value| value.parse::<u64>().expect("a number")).sum::<u64>()
+    };
+    for name in ["moves_to_cold", "moves_to_warm", "hits_to_hot", "hits_to_warm", "hits_to_cold", "hits_to_temp"] {
+        assert_eq!(sum(&items, name), 0, "{name}");
+    }
+    assert_eq!(client.stats("")["moves_to_cold"], "0");
+    assert!(sum(&items, "moves_to_main") > 0, "items that were asked for leave the small queue");
+    assert_eq!(sum(&slabs, "get_hits"), 10_000);
+}
+
+#[test]
+fn the_age_of_a_class_is_known_before_anything_is_evicted() {
+    let server = Server::start(&["-o", "debug_commands"]);
+    let mut client = server.client();
+    client.ask("debugtime p\r\n", "OK\r\n");
+    for key in 0..1000 {
+        client.ask(format!("set key-{key} 0 0 100\r\n{}\r\n", "x".repeat(100)), "STORED\r\n");
+    }
+    let ages = |client: &mut Client| {
+        let rows = client.stats("items").into_iter().filter(|(row, _)| row.ends_with(":age"));
+        rows.map(|(_, age)| age).collect::<Vec<_>>()
+    };
+    assert_eq!(ages(&mut client), ["0"]);
+    client.ask("debugtime 7\r\n", "OK\r\n");
+    client.ask("set late 0 0 100\r\n".to_string() + &"x".repeat(100) + "\r\n", "STORED\r\n");
+    assert_eq!(ages(&mut client), ["7"]);
+}
+
+#[test]
 fn stats_items_and_slabs_speak_of_the_same_class() {
     let server = Server::start(&[]);
     let mut client = server.client();

@@ -12,6 +12,7 @@
 
 use std::time::Duration;
 
+use crate::base::atomic::Ordering;
 use crate::base::{Deadline, Key, KeyHash};
 use crate::item::ItemRef;
 use crate::memory::ChunkRef;
@@ -144,6 +145,8 @@ impl Sweeper {
         }
         if !self.batch.is_empty() {
             self.batch.iter().for_each(|page| store.slabs.dues.take(*page));
+            store.sweeps.add(1);
+            store.sweep_is_running.store(true, Ordering::Relaxed);
             self.taken = Some(store.epochs.stamp());
             store.epochs.advance();
             return Next::Wait(Some(GRACE));
@@ -203,13 +206,13 @@ impl Sweeper {
         let tally = &store.class_tallies[usize::from(class)];
         tally.sweep_looked.add(looked);
         tally.swept.add(u64::from(collected));
-        tally.reclaimed.add(u64::from(collected));
         tally.expired_unfetched.add(victims.unfetched);
         // An item that was touched while it was about to be collected has noted its deadline itself.
         store.slabs.dues.note(page, due);
         if self.slot >= per_page {
             self.slot = 0;
             self.batch.pop();
+            store.sweep_is_running.store(!self.batch.is_empty(), Ordering::Relaxed);
         }
         Next::Again
     }

@@ -102,10 +102,12 @@ fn a_page_in_which_nothing_ends_is_not_entered() {
     rig.set("later", later);
     rig.clock.shift(999);
     rig.round();
-    assert_eq!(rig.figure("crawler_items_checked"), 0);
+    assert_eq!((rig.figure("crawler_items_checked"), rig.figure("lru_crawler_starts")), (0, 0));
     rig.clock.shift(1);
     rig.round();
     assert_eq!((rig.figure("crawler_items_checked"), rig.figure("crawler_reclaimed")), (5001, 1));
+    assert_eq!((rig.figure("lru_crawler_starts"), rig.figure("lru_crawler_running")), (1, 0));
+    assert_eq!(rig.figure("reclaimed"), 0, "no store needed the memory");
 }
 
 #[test]
