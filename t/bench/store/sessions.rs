@@ -1,6 +1,7 @@
-//! Sessions beside items that nobody asks for: visitors come at random, and each view is a get and a set of one key.
+//! Sessions beside items that nobody asks for: each visitor's key is set once, then visitors come at random, and each view
+//! is a get and a set of one key.
 //!
-//! A view is lost if its get finds nothing though the visitor was there before.
+//! A view is lost if its get finds nothing.
 
 use std::io;
 
@@ -13,7 +14,7 @@ use larder_bench::figures::{Table, grouped};
 use larder_bench::random::Random;
 use larder_bench::server::ServerCommand;
 
-const VALUE_LEN: u64 = 1_000;
+const VALUE_LEN: u64 = 1_024;
 const DEAD: u64 = 60_000;
 const VISITORS: [u64; 3] = [10_000, 20_000, 40_000];
 const TTLS_S: [u32; 2] = [0, 3_600];
@@ -57,12 +58,11 @@ fn measure(options: &Options, command: &ServerCommand, visitors: u64, ttl_s: u32
     let mut session = Session::new(&server, items_of(ValueLen::Fixed(VALUE_LEN)))?;
     session.fill(DEAD)?;
     session.items.ttl_mix = vec![(1.0, ttl_s)];
+    session.store(0..visitors)?;
     let slice = options.share_of(SLICE);
     let mut random = Random::with_seed(SEED);
-    let mut known = vec![false; usize::try_from(visitors).expect("a few thousand")];
     let mut lost = Lost { curve: Curve::with_decimals(3), share: 0.0 };
     for _ in 0..VIEWS / SLICE {
-        let mut first_views = 0;
         let mut viewing = None;
         let tally = session.send(2 * slice, || {
             if let Some(visitor) = viewing.take() {
@@ -70,11 +70,9 @@ fn measure(options: &Options, command: &ServerCommand, visitors: u64, ttl_s: u32
             }
             let visitor = random.below(visitors);
             viewing = Some(visitor);
-            let known = &mut known[usize::try_from(visitor).expect("a few thousand")];
-            first_views += u64::from(!std::mem::replace(known, true));
             Request::Look(visitor)
         })?;
-        lost.curve.points.push((tally.misses - first_views) as f64 / slice as f64);
+        lost.curve.points.push(tally.miss_ratio());
     }
     lost.share = lost.curve.points.iter().sum::<f64>() / lost.curve.points.len() as f64;
     server.stop()?;
