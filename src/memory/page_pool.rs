@@ -3,12 +3,15 @@
 //! ```text
 //! next ─▶ never used     ready: zeros, in memory     discarded: the kernel has the memory back
 //!              └───────────────┴──────── take ◀──────────────┘
+//!
+//! empty page of a class ─▶ settling: its grace period runs ─▶ the class that asks next
 //! ```
 //!
 //! Whatever the pool hands out reads as zeros: a page of free chunks (I7).
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use crate::base::atomic::Ordering;
 use crate::sync::{Epochs, Stamp};
@@ -20,6 +23,8 @@ pub(super) struct PagePool {
     next: u32,
     ready: Vec<u32>,
     discarded: Vec<u32>,
+    /// Pages that have left a class for whichever class asks next, oldest first. They still count as used.
+    settling: VecDeque<DetachedPage>,
     /// The kernel takes no memory back: what is in memory stays there, and is no debt that a page move could pay.
     stays: bool,
 }
@@ -27,7 +32,7 @@ pub(super) struct PagePool {
 impl Default for PagePool {
     fn default() -> Self {
         // Page 0 is never used.
-        Self { next: 1, ready: Vec::new(), discarded: Vec::new(), stays: false }
+        Self { next: 1, ready: Vec::new(), discarded: Vec::new(), settling: VecDeque::new(), stays: false }
     }
 }
 
@@ -79,7 +84,7 @@ impl DetachedPage {
 impl SlabAllocator {
     /// A page that no class has, beyond the limit if `force`.
     pub(super) fn take_page(&self, other_bytes: u64, force: bool) -> Option<u32> {
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = self.lock_pool();
         if !force && !self.has_page(other_bytes) {
             return None;
         }
@@ -89,6 +94,32 @@ impl SlabAllocator {
         })?;
         self.pages_used.fetch_add(1, Ordering::Relaxed);
         Some(page)
+    }
+
+    /// Keeps a page until its grace period is over, for whichever class asks next.
+    pub fn put_settling(&self, page: DetachedPage) {
+        self.lock_pool().settling.push_back(page);
+    }
+
+    /// A page whose grace period is over. `epochs` are those it was detached under.
+    pub fn take_settled(&self, epochs: &Epochs) -> Option<FreePage> {
+        let mut pool = self.lock_pool();
+        match pool.settling.pop_front()?.settle(epochs) {
+            Ok(page) => Some(page),
+            Err(page) => {
+                pool.settling.push_front(page);
+                None
+            }
+        }
+    }
+
+    /// How many pages wait for their grace period, or for a class that asks for them.
+    pub fn settling(&self) -> usize {
+        self.lock_pool().settling.len()
+    }
+
+    fn lock_pool(&self) -> MutexGuard<'_, PagePool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives a page to another class.
@@ -109,7 +140,7 @@ impl SlabAllocator {
             // SAFETY: as above.
             unsafe { self.arena.clear_page(page) };
         }
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = self.lock_pool();
         pool.put(page, discarded);
         self.pages_used.fetch_sub(1, Ordering::Relaxed);
     }
@@ -117,14 +148,14 @@ impl SlabAllocator {
     /// Gives the memory of one page of the pool back to the kernel. False: there is none to give.
     pub fn discard_ready_page(&self) -> bool {
         let taken = {
-            let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut pool = self.lock_pool();
             if pool.stays { None } else { pool.ready.pop() }
         };
         let Some(page) = taken else { return false };
         // SAFETY: the page was in the pool, and is now in nobody's hands but ours.
         let discarded = unsafe { self.arena.discard_page(page) };
         let is_discarded = discarded.is_ok();
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner).put(page, Some(discarded));
+        self.lock_pool().put(page, Some(discarded));
         is_discarded
     }
 
@@ -132,7 +163,7 @@ impl SlabAllocator {
     /// whose memory can be given back.
     pub fn pages_owed(&self, other_bytes: u64) -> u64 {
         let pool = {
-            let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+            let pool = self.lock_pool();
             if pool.stays { 0 } else { pool.ready.len() as u64 }
         };
         (self.pages_used() + pool).saturating_sub(self.pages_allowed(other_bytes))
@@ -140,12 +171,12 @@ impl SlabAllocator {
 
     /// Pages that are in memory and wait for a class.
     pub fn pool_ready(&self) -> usize {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner).ready.len()
+        self.lock_pool().ready.len()
     }
 
     /// The highest page number that was ever used: a walk over all pages ends there.
     pub fn last_page_used(&self) -> u32 {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner).next - 1
+        self.lock_pool().next - 1
     }
 }
 
@@ -176,6 +207,24 @@ mod tests {
         let page = page.settle(&epochs).expect_err("who was pinned before may still look at the page");
         drop(pin);
         page.settle(&epochs).unwrap()
+    }
+
+    #[test]
+    fn a_page_that_settles_goes_to_whichever_class_asks_after_its_grace_period() {
+        let slabs = allocator(1);
+        assert!(slabs.lock(1).grow(0, false));
+        let epochs = Arc::new(Epochs::new(1));
+        let mut reader = epochs.join();
+        let pin = reader.pin();
+        let page = slabs.lock(1).detach_empty_page(&epochs).unwrap();
+        epochs.advance();
+        slabs.put_settling(page);
+        assert!(slabs.take_settled(&epochs).is_none(), "who was pinned before may still look at the page");
+        assert_eq!((slabs.settling(), slabs.pages_used()), (1, 1));
+        drop(pin);
+        let page = slabs.take_settled(&epochs).unwrap();
+        slabs.hand_over(page, 2);
+        assert_eq!((slabs.settling(), slabs.pages_used(), slabs.empty_pages(2)), (0, 1, 1));
     }
 
     /// Writes into the whole page as items would.

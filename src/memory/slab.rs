@@ -47,6 +47,8 @@ pub struct SlabAllocator {
     limit_bytes: AtomicU64,
     /// Pages that classes have, or the page mover.
     pub(super) pages_used: AtomicU64,
+    /// By class: pages of which no chunk is in use. Written under the class's lock.
+    empty_pages: Box<[AtomicU32]>,
     /// The last recall: its number, and in the low byte the class.
     recall: AtomicU32,
 }
@@ -143,6 +145,7 @@ impl SlabAllocator {
             pool: Mutex::default(),
             limit_bytes: AtomicU64::new(limit_bytes),
             pages_used: AtomicU64::new(0),
+            empty_pages: (0..=CLASS_MAX).map(|_| AtomicU32::new(0)).collect(),
             recall: AtomicU32::new(0),
         })
     }
@@ -179,6 +182,12 @@ impl SlabAllocator {
     /// How many pages the classes have together.
     pub fn pages_used(&self) -> u64 {
         self.pages_used.load(AnyOrdering::Relaxed)
+    }
+
+    /// How many pages of `class` have no chunk in use.
+    #[inline]
+    pub fn empty_pages(&self, class: u8) -> u32 {
+        self.empty_pages[usize::from(class)].load(AnyOrdering::Relaxed)
     }
 
     /// How many pages the limit allows beside `other_bytes` that count against it. To the nearest one: rounded down,
@@ -230,6 +239,9 @@ impl SlabGuard<'_> {
             && let Some(page) = self.slab.open.last().copied()
         {
             let book = self.allocator.book(page);
+            if book.home(per_page) == per_page {
+                self.count_empty(-1);
+            }
             while taken < wanted
                 && let Some(chunk) = self.pop(book, page, per_page)
             {
@@ -272,6 +284,15 @@ impl SlabGuard<'_> {
             Place::Listed(_) => {}
         }
         self.slab.ready += 1;
+        if book.home(self.slab.per_page) == self.slab.per_page {
+            self.count_empty(1);
+        }
+    }
+
+    /// Notes that a page has become empty (1), or is no longer an empty page to take chunks from (-1).
+    fn count_empty(&self, change: i32) {
+        let count = &self.allocator.empty_pages[usize::from(self.slab.class)];
+        count.store(count.load(AnyOrdering::Relaxed).wrapping_add_signed(change), AnyOrdering::Relaxed);
     }
 
     /// Enters a page into the list of those to take chunks from.
@@ -367,6 +388,7 @@ impl SlabGuard<'_> {
         self.slab.pages_version += 1;
         self.slab.ready += self.slab.per_page;
         self.list(page);
+        self.count_empty(1);
     }
 
     /// Takes no more chunks from a page, so that they can all come home. False: it is not the class's, or closed already.
@@ -383,7 +405,11 @@ impl SlabGuard<'_> {
                 if let Some(moved) = self.slab.open.get(place as usize) {
                     self.allocator.book(*moved).set_place(Place::Listed(place));
                 }
-                self.slab.ready -= book.home(self.slab.per_page);
+                let home = book.home(self.slab.per_page);
+                self.slab.ready -= home;
+                if home == self.slab.per_page {
+                    self.count_empty(-1);
+                }
             }
         }
         book.set_place(Place::Closed);
@@ -401,6 +427,9 @@ impl SlabGuard<'_> {
             self.slab.ready += home;
             if home > 0 {
                 self.list(page);
+            }
+            if home == self.slab.per_page {
+                self.count_empty(1);
             }
         }
     }
@@ -430,6 +459,13 @@ impl SlabGuard<'_> {
         self.slab.pages_version += 1;
         self.allocator.arena.unformat_page(page);
         Some(DetachedPage::new(page, epochs.stamp()))
+    }
+
+    /// Takes a page of which no chunk is in use from the class, if there is one.
+    pub fn detach_empty_page(&mut self, epochs: &Epochs) -> Option<DetachedPage> {
+        let page = self.unused_page()?;
+        self.close_page(page);
+        self.detach_page(page, epochs)
     }
 
     /// Chunks that are free or soon will be.

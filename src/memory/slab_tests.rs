@@ -158,3 +158,27 @@ fn a_page_that_is_opened_again_has_its_free_chunks() {
     assert_eq!(guard.ready(), 192 - 75);
     assert_eq!(guard.take(1000, |_| {}), 192 - 75);
 }
+
+#[test]
+fn an_empty_page_is_counted_until_a_chunk_of_it_is_taken_or_it_leaves() {
+    let slabs = allocator(4);
+    let class = slabs.classes.largest();
+    let mut guard = slabs.lock(class);
+    assert!(guard.grow(0, false) && guard.grow(0, false));
+    assert_eq!(slabs.empty_pages(class), 2);
+    let mut chunks = Vec::new();
+    assert_eq!(guard.take(65, |chunk| chunks.push(chunk)), 65);
+    assert_eq!(slabs.empty_pages(class), 0);
+    let epochs = crate::sync::Epochs::new(1);
+    assert!(guard.detach_empty_page(&epochs).is_none());
+    chunks.iter().for_each(|chunk| guard.give_back(*chunk));
+    assert_eq!(slabs.empty_pages(class), 2);
+    let page = chunks[0].page();
+    assert!(guard.close_page(page));
+    assert_eq!(slabs.empty_pages(class), 1);
+    guard.reopen_page(page);
+    assert_eq!(slabs.empty_pages(class), 2);
+    assert!(guard.detach_empty_page(&epochs).is_some() && guard.detach_empty_page(&epochs).is_some());
+    assert!(guard.detach_empty_page(&epochs).is_none());
+    assert_eq!((slabs.empty_pages(class), guard.ready(), guard.usage().pages), (0, 0, 0));
+}
