@@ -8,7 +8,7 @@ use std::sync::Arc;
 use larder::base::{Clock, Deadline, HashedKey, Key};
 use larder::memory::ClassPlan;
 use larder::store::{
-    Engine, Fetched, Item, Refusal, Store, StoreConfig, StoreMode, StoreOutcome, StoreReport, WorkerStore,
+    Engine, Fetched, Item, MoveTuning, Refusal, Store, StoreConfig, StoreMode, StoreOutcome, StoreReport, WorkerStore,
 };
 use larder::sync::{Participant, Pin};
 
@@ -169,6 +169,61 @@ fn without_evictions_a_full_cache_refuses_until_something_is_deleted() {
     assert!(rig.delete("key-0"));
     assert_eq!(rig.set("more", &value, Deadline::NEVER), Ok(()));
     assert_eq!(rig.report(StoreReport::General)["evictions"], 0);
+}
+
+/// Stores values of 100 bytes until memory is full. Returns their number.
+fn fill_with_small_values(rig: &mut Rig) -> usize {
+    let is_full = |rig: &mut Rig| rig.report(StoreReport::General)["evictions"] > 0;
+    let mut number = 0;
+    while rig.set(&format!("small-{number}"), &[b'v'; 100], Deadline::NEVER).is_ok() {
+        number += 1;
+        if number % 1000 == 0 && is_full(rig) {
+            break;
+        }
+    }
+    number
+}
+
+#[test]
+fn an_empty_page_goes_to_the_class_that_asks() {
+    for evictions in [true, false] {
+        let mut rig = Rig::new(StoreConfig { evictions, ..config(16) });
+        let count = fill_with_small_values(&mut rig);
+        let evicted = rig.report(StoreReport::General)["evictions"];
+        (0..count).for_each(|number| {
+            rig.delete(&format!("small-{number}"));
+        });
+        let value = [b'v'; 1000];
+        for number in 0..12_000 {
+            assert_eq!(rig.set(&format!("key-{number}"), &value, Deadline::NEVER), Ok(()), "set {number}");
+        }
+        assert_eq!(rig.report(StoreReport::General)["evictions"], evicted);
+        assert!((0..12_000).all(|number| rig.get(&format!("key-{number}")).is_some()));
+    }
+}
+
+#[test]
+fn an_empty_page_stays_where_pages_move_by_hand() {
+    let mut rig = Rig::new(config(16));
+    rig.store.tune_moves(MoveTuning { level: 0, ..MoveTuning::default() });
+    let count = fill_with_small_values(&mut rig);
+    (0..count).for_each(|number| {
+        rig.delete(&format!("small-{number}"));
+    });
+    (0..2000).for_each(|number| rig.set(&format!("key-{number}"), &[b'v'; 1000], Deadline::NEVER).unwrap());
+    let rows = rig.report(StoreReport::General);
+    assert!(rows["curr_items"] < 1100, "{} items: a page holds fewer", rows["curr_items"]);
+}
+
+#[test]
+fn after_a_flush_a_store_waits_a_short_time_for_the_sweeper_before_it_evicts() {
+    let mut rig = Rig::new(config(16));
+    fill_with_small_values(&mut rig);
+    (0..2000).for_each(|number| rig.set(&format!("key-{number}"), &[b'v'; 1000], Deadline::NEVER).unwrap());
+    rig.turn(|worker, _| worker.flush_now());
+    assert!((2000..4000).any(|number| rig.set(&format!("key-{number}"), &[b'v'; 1000], Deadline::NEVER).is_err()));
+    rig.clock.resume();
+    while rig.set("patient", &[b'v'; 1000], Deadline::NEVER).is_err() {}
 }
 
 #[test]

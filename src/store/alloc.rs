@@ -4,7 +4,7 @@
 //! magazine ──empty──▶ class lock: limbo whose grace is over ─▶ free list ─▶ fresh page
 //!                          │ nothing                                         │ got some, but few are left
 //!                          ▼                                                 ▼
-//!                     evict what is needed; Busy until its grace is over   evict ahead of demand
+//!             an empty page of any class (empty_pages.rs), else evict: Busy until its grace is over, or ahead of demand
 //! ```
 
 use crate::base::{Deadline, HashedKey};
@@ -13,6 +13,7 @@ use crate::memory::{ChunkRef, PAGE_BYTES, Refill, ReserveBounds, SlabGuard};
 use crate::sync::{Pin, Stamp};
 
 use super::cache::Store;
+use super::empty_pages::EmptyPage;
 use super::engine::Refusal;
 use super::worker_store::WorkerStore;
 
@@ -177,25 +178,26 @@ impl WorkerStore {
             let target = wanted.saturating_sub(taken).max(store.reserve_chunks(&slab, class));
             lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
         }
-        let may_evict = store.config.evictions;
-        if lacking > 0 && may_evict {
+        let unused = if lacking > 0 { self.find_empty_page(class) } else { EmptyPage::Nowhere };
+        if lacking > 0 && unused == EmptyPage::Nowhere && store.config.evictions {
             self.evict(pin, class, lacking);
-            store.page_moves.note_evictions();
+            store.page_moves.note_need();
             self.hand_on_retired();
             // They are free once this thread, too, has let go of them.
             self.is_pressed = true;
         }
-        if taken > 0 {
-            return Ok(());
+        match unused {
+            _ if taken > 0 => Ok(()),
+            EmptyPage::Coming => Err(Refusal::Busy),
+            EmptyPage::Got | EmptyPage::Nowhere => self.refill_late(class),
         }
-        self.refill_late(class)
     }
 
     /// Fills the magazine without sending anybody away. Returns how many chunks it got.
     fn take_in_time(&mut self, slab: &mut SlabGuard<'_>, class: u8) -> u32 {
         let safe = self.store.epochs.safe_before();
         let mut taken = self.take_from_limbo(slab, class, safe) + self.take_ready(slab, class);
-        while taken == 0 && slab.grow(self.store.side_bytes(), false) {
+        while taken == 0 && !self.takes_no_page && slab.grow(self.store.side_bytes(), false) {
             taken = self.take_ready(slab, class);
         }
         taken
@@ -252,6 +254,7 @@ impl WorkerStore {
             return Err(Refusal::Busy);
         }
         store.class_tallies[usize::from(class)].out_of_memory.add(1);
+        store.page_moves.note_need();
         Err(Refusal::NoMemory)
     }
 

@@ -20,6 +20,7 @@ mod alloc;
 mod arith;
 mod cache;
 mod cas;
+mod empty_pages;
 mod engine;
 mod evict;
 mod fetch;

@@ -13,6 +13,7 @@ use crate::base::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::memory::PAGE_BYTES;
 
 use super::cache::Store;
+use super::empty_pages::GivenPages;
 use super::engine::{MoveTuning, Reassign};
 use super::jobs::Bell;
 use super::statistics::{Tally, tallies};
@@ -28,8 +29,10 @@ const BEYOND_MIN: u64 = 8;
 #[derive(Default)]
 pub(super) struct PageMoves {
     pub(super) bell: Bell,
-    /// The mover waits for the bell and nothing else.
+    /// The mover waits for a class that lacks memory.
     is_asleep: AtomicBool,
+    /// The mover has lately found pages that are given freely: it looks again as soon as a class lacks memory.
+    pub(super) is_eager: AtomicBool,
     order: Mutex<Option<Order>>,
     to_clear_out: Mutex<Vec<ClearOut>>,
     /// A class that can neither evict nor grow; 0: none.
@@ -37,6 +40,9 @@ pub(super) struct PageMoves {
     /// A page is being moved.
     pub(super) is_running: AtomicBool,
     tuning: Mutex<MoveTuning>,
+    /// No page leaves a class unless an operator says so, or memory is beyond its limit.
+    is_by_hand: AtomicBool,
+    pub(super) given: GivenPages,
     pub(super) counts: MoveCounts,
     last_busy: Mutex<Option<Busy>>,
 }
@@ -148,18 +154,25 @@ impl PageMoves {
         }
     }
 
+    /// Whether pages move by order only.
+    pub(super) fn is_by_hand(&self) -> bool {
+        self.is_by_hand.load(Ordering::Relaxed)
+    }
+
     /// Changes how pages move.
     pub(super) fn tune(&self, tuning: MoveTuning) {
         *locked(&self.tuning) = tuning;
+        self.is_by_hand.store(tuning.level == 0, Ordering::Relaxed);
         self.bell.ring();
     }
 
-    /// Something has been evicted: memory is short, and the mover should look whether it lies where it is needed.
+    /// A class has evicted or refused something: memory is short, and the mover should look whether it lies where it is
+    /// needed.
     #[inline]
-    pub(super) fn note_evictions(&self) {
-        if self.is_asleep.load(Ordering::Relaxed) {
-            self.is_asleep.store(false, Ordering::Relaxed);
-            self.bell.ring();
+    pub(super) fn note_need(&self) {
+        if self.is_asleep.load(Ordering::Relaxed) || self.is_eager.load(Ordering::Relaxed) {
+            self.is_eager.store(false, Ordering::Relaxed);
+            self.wake();
         }
     }
 

@@ -16,7 +16,7 @@ use crate::memory::{ChunkRef, PAGE_BYTES, SlabUse};
 use crate::sync::Pin;
 
 use super::cache::Store;
-use super::statistics::{COMMANDS, ClassCounters, ClassTally, Pick, SIZE_STEP, Tally, WorkerTally};
+use super::statistics::{COMMANDS, ClassCounters, ClassTally, SIZE_STEP, Tally, WorkerTally};
 
 type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
 
@@ -61,6 +61,11 @@ impl Store {
     /// Items that had to leave since start.
     pub(super) fn evictions(&self) -> u64 {
         self.class_tallies.iter().map(|tally| tally.evicted.total()).sum()
+    }
+
+    /// Stores that were refused for want of memory since start.
+    pub(super) fn refusals(&self) -> u64 {
+        self.class_tallies.iter().map(|tally| tally.out_of_memory.total()).sum()
     }
 
     /// Items now. Threads are read one after the other, so a busy store is off by what happens meanwhile.
@@ -178,17 +183,12 @@ impl Store {
         self.class_sum(class, |counters| &counters.linked_bytes).saturating_sub(unlinked)
     }
 
-    /// A number that changes with each store and each hit, of `gat` and `touch`, too. An `add` that finds its key is no use.
-    /// None: parts of chains are in the class, whose hits are counted in that of their heads.
+    /// A number that changes with each store and each hit, but not when the page mover copies an item. `None`: last links of
+    /// chains are in the class, whose hits are counted in that of their heads.
     pub(super) fn class_activity(&self, class: u8) -> Option<u64> {
         let has_links = self.used_chunks(class) > self.class_items(class);
-        let counters: [Pick; 4] = [
-            |counters| &counters.linked,
-            |counters| &counters.replaced,
-            |counters| &counters.get_hits,
-            |counters| &counters.touch_hits,
-        ];
-        (!has_links).then(|| counters.into_iter().fold(0, |sum, of| self.class_sum(class, of).wrapping_add(sum)))
+        let is_counted = !has_links || class == self.slabs.classes.largest();
+        is_counted.then(|| COMMANDS.iter().fold(0, |sum, (_, of)| self.class_sum(class, of).wrapping_add(sum)))
     }
 
     /// Chunks of a class that hold items, or parts of them. What workers keep ready in their magazines is not among them.

@@ -131,7 +131,7 @@ impl WorkerStore {
         let slabs = &self.store.slabs;
         let flags = item.client_flags();
         let mut layout = Layout::new(&slabs.classes, key.key, flags, item.value_len());
-        if layout.links() == 0 && !slabs.has_page(self.store.side_bytes()) {
+        if layout.links() == 0 && (self.takes_no_page || !slabs.has_page(self.store.side_bytes())) {
             layout.head_class = item.class();
         }
         let head = self.chunk(pin, layout.head_class, 1)?;

@@ -10,6 +10,7 @@ use crate::sync::Pin;
 
 use super::cache::Store;
 use super::cas::CasRange;
+use super::empty_pages::SweepWait;
 use super::engine::Miss;
 use super::flush::FlushMark;
 use super::newborns::Newborns;
@@ -30,6 +31,10 @@ pub struct WorkerStore {
     pub(super) recall: Recall,
     /// Whether it is the page mover's, which takes pages away: it gets none beyond the limit, and waits for none.
     pub(super) is_movers: bool,
+    /// Its classes get no page at all: the page mover empties one that is to leave all classes.
+    pub(super) takes_no_page: bool,
+    /// Until when stores of this thread wait for the sweeper to collect what a flush dropped.
+    pub(super) sweep_wait: SweepWait,
     /// The page mover: how often pages were weighed.
     pub(super) pages_weighed: u32,
     /// What the hands have not been told of yet.
@@ -55,6 +60,8 @@ impl WorkerStore {
             is_pressed: false,
             recall: store.slabs.last_recall(),
             is_movers: false,
+            takes_no_page: false,
+            sweep_wait: SweepWait::default(),
             pages_weighed: 0,
             tally,
             store,

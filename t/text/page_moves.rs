@@ -116,6 +116,46 @@ fn an_order_moves_a_page_and_keeps_what_is_in_it() {
     wait_until("the next page has moved", || number(&mut client, "", "slabs_moved") == 2);
 }
 
+#[test]
+fn without_evictions_memory_that_a_flush_frees_serves_other_sizes_at_once() {
+    let server = Server::start(&["-m", "16", "-M"]);
+    let mut client = server.client();
+    fill(&mut client, "small", 100_000, 100);
+    client.ask("flush_all\r\n", "OK\r\n");
+    // None is refused.
+    fill(&mut client, "large", 12_000, 1000);
+    wait_until("no other item is left", || number(&mut client, "", "curr_items") == 12_000);
+}
+
+#[test]
+fn without_evictions_memory_between_items_serves_other_sizes_too() {
+    let server = Server::start(&["-m", "16", "-M"]);
+    let mut client = server.client();
+    fill(&mut client, "small", 100_000, 100);
+    // No page gets empty.
+    for key in (0..100_000).filter(|key| key % 10 > 0) {
+        client.send(format!("delete small-{key} noreply\r\n"));
+    }
+    let value = "v".repeat(1000);
+    let mut stored = 0;
+    wait_until("10 MB of other values are stored", || {
+        let mut set = |key: usize| {
+            client.send(format!("set large-{key} 0 0 1000\r\n{value}\r\n"));
+            client.read_line().expect("an answer") == b"STORED\r\n"
+        };
+        while stored < 10_000 && set(stored) {
+            stored += 1;
+        }
+        stored == 10_000
+    });
+    let kept = (0..100_000).step_by(10).all(|key| {
+        client.send(format!("get small-{key}\r\n"));
+        let is_hit = client.read_line().expect("an answer") != b"END\r\n";
+        is_hit && client.read_until(b"END\r\n").is_ok()
+    });
+    assert!(kept, "no item is lost");
+}
+
 /// Pages of classes whose chunks hold 3000 bytes.
 fn larger_pages(client: &mut Client) -> u64 {
     let rows = client.stats("slabs");

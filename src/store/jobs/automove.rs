@@ -16,8 +16,11 @@
 //! that its hits are divided by; and until a quarter of memory has been vacated once, a class of which it has seen less
 //! than a tenth gives nothing but what it has free.
 //!
-//! A class that has evicted nothing since the last tick gets no page: the last links of chains that are missed count for
+//! A class that has lacked no memory since the last look gets no page: the last links of chains that are missed count for
 //! their class, too, which may have all that it needs. What they count is what would be lost with their page.
+//!
+//! Some pages are *gifts*: a page's worth of free chunks, and pages of a class that was not used for much longer than what
+//! the other one evicts. They move whatever is missed, and as soon as they are lacked.
 //!
 //! Pure: samples in, moves out. memcached compares the age of what classes evict instead, which moves memory to large,
 //! seldom asked values; what counts is hits per byte.
@@ -35,15 +38,19 @@ pub(super) struct ClassSample {
     pub(super) spare_pages: u32,
     /// Nothing is in it.
     pub(super) is_empty: bool,
-    /// It has one page, and for long nobody has stored in it or hit what it holds.
-    pub(super) is_disused: bool,
+    /// For how long nothing was stored in it, hit or renewed.
+    pub(super) idle_s: u32,
+    /// For how long the item that it evicted last had not been used.
+    pub(super) evicted_idle_s: u64,
     /// Keys that the ghost remembered since start.
     pub(super) missed: u64,
-    /// Pages whose worth it gets in this tick from classes that had them free.
+    /// Pages that it is about to get from classes that give them freely.
     pub(super) gained: u32,
     /// Chunks it has had to vacate since start. Says which class may have pages that nobody uses, when nothing is known to be
     /// missed.
     pub(super) vacated: u64,
+    /// Stores that it has refused since start.
+    pub(super) refused: u64,
     /// Chunks in a page.
     pub(super) per_page: u32,
     /// Bytes of the items that leave with a page, those of chains that go on elsewhere included, about.
@@ -53,12 +60,27 @@ pub(super) struct ClassSample {
 impl ClassSample {
     /// Whether nothing is lost with a page of it, and it does not need that at once.
     fn has_page_free(&self) -> bool {
-        self.spare_pages >= SPARE_PAGES || self.is_last_page_empty()
+        self.spare_pages >= SPARE_PAGES
     }
 
-    /// Whether its last page is of no use to it.
-    fn is_last_page_empty(&self) -> bool {
-        self.is_empty && self.is_disused
+    /// Whether it is better off without its last page. Threads may hold free chunks of a page of an empty class.
+    fn is_disused(&self) -> bool {
+        self.pages == 1 && (self.is_abandoned() || self.idle_s >= DISUSED_AFTER_S)
+    }
+
+    /// Whether nothing is in it, and nothing is on its way into it.
+    fn is_abandoned(&self) -> bool {
+        self.is_empty && self.idle_s >= IDLE_LEAST_S
+    }
+
+    /// Whether all it holds was used much longer ago than what `needy` evicts.
+    fn is_idle_beside(&self, needy: &Self) -> bool {
+        self.idle_s >= IDLE_LEAST_S && u64::from(self.idle_s) > needy.evicted_idle_s.saturating_mul(IDLE_FACTOR)
+    }
+
+    /// Whether it gives a page to `needy` whatever either misses.
+    fn gives_freely(&self, needy: &Self) -> bool {
+        self.has_page_free() || self.is_abandoned() || self.is_idle_beside(needy)
     }
 
     /// Pages' worth of chunks that it has vacated: more than that the ghost cannot have seen of it.
@@ -101,9 +123,10 @@ struct History {
     missed: u64,
     /// By how much it grows per second.
     rate: f64,
-    vacated: u64,
-    /// It has evicted since the last tick.
-    evicts: bool,
+    /// Chunks it had vacated and stores it had refused when it was last looked at.
+    lacks: Option<u64>,
+    /// It has lacked memory since it was looked at before.
+    is_lacking: bool,
     /// The most pages it had in this period, and in the one before.
     peak: u32,
     peak_before: u32,
@@ -131,11 +154,15 @@ const SPAN_MIN: f64 = 0.25;
 const LEARNING_SHARE: f64 = 0.25;
 /// … a class gives no page before this share of its own has.
 const SEEN_LEAST_SHARE: f64 = 0.1;
-/// What a page's worth of free chunks takes of the credit: nothing is lost with it.
-const COST_OF_FREE_PAGE: f64 = 0.125;
-/// In a tick a class gets as many pages that others had free as are this share of its own, and one: a few may be all it
+/// At a time a class gets as many pages that others give freely as are this share of its own, and one: a few may be all it
 /// needs, and what is too much would have to go back.
 const GAIN_SHARE: u32 = 4;
+/// A class gives its pages freely if it was not used for so long …
+const IDLE_LEAST_S: u32 = 2;
+/// … and for more than so many times as long as what the other one evicts.
+const IDLE_FACTOR: u64 = 2;
+/// So long nothing happens in a class before its last page goes. A class that is seldom used loses all it has with it.
+const DISUSED_AFTER_S: u32 = 300;
 /// A class with so many free pages gives before all others. One with a single free page needs none either: between the
 /// two, pages would come and go.
 const SPARE_PAGES: u32 = 2;
@@ -152,7 +179,16 @@ impl Default for Automove {
 }
 
 impl Automove {
-    /// Takes note of the classes as they are.
+    /// Takes note of which classes have lacked memory since they were last looked at.
+    pub(super) fn note_lacks(&mut self, samples: &[ClassSample]) {
+        for sample in samples {
+            let history = &mut self.classes[usize::from(sample.class)];
+            let lacks = sample.vacated + sample.refused;
+            history.is_lacking = history.lacks.replace(lacks).is_some_and(|before| before != lacks);
+        }
+    }
+
+    /// Takes note of the classes as they are at a tick.
     pub(super) fn observe(&mut self, samples: &[ClassSample], tick: Tick, rule: Rule) {
         let is_new_period = tick.now_s.wrapping_sub(self.period_began_s) >= PERIOD_S;
         if is_new_period {
@@ -165,8 +201,6 @@ impl Automove {
             }
             history.peak = history.peak.max(sample.pages);
             let hits = if history.is_known { sample.missed.saturating_sub(history.missed) } else { 0 };
-            history.evicts = history.is_known && sample.vacated != history.vacated;
-            history.vacated = sample.vacated;
             history.is_known = true;
             history.missed = sample.missed;
             #[expect(clippy::cast_precision_loss, reason = "a rate is no exact number")]
@@ -181,44 +215,58 @@ impl Automove {
         self.credit = (self.credit + tick.stored_pages).min(most);
     }
 
-    /// The next move, if one pays. `samples` are as they were observed, and are changed as if the page had moved.
+    /// The next move of a page that nobody misses. `samples` are changed as if it had moved.
+    pub(super) fn next_gift(&mut self, samples: &mut [ClassSample]) -> Option<Move> {
+        let to = self.neediest(samples, |needy| needy.gained <= needy.pages / GAIN_SHARE)?;
+        let needy = samples[to];
+        let from = self.donor_for(samples, to).filter(|from| samples[*from].gives_freely(&needy))?;
+        samples[to].gained += 1;
+        Some(self.move_page(samples, from, to))
+    }
+
+    /// The next move at a tick, if one pays. `samples` are as they were observed, and are changed as if the page had moved.
     pub(super) fn next_move(&mut self, samples: &mut [ClassSample], rule: Rule) -> Option<Move> {
-        let to = self.neediest(samples)?;
+        let to = self.neediest(samples, |_| true)?;
         let from = self.donor_for(samples, to)?;
-        let (donor, needy) = (samples[from], samples[to]);
-        let is_free = donor.has_page_free() && needy.gained <= needy.pages / GAIN_SHARE;
-        let pays = is_free || self.loss(&donor) < rule.ratio * self.gradient(&needy);
-        let cost = if is_free { COST_OF_FREE_PAGE } else { 1.0 };
-        if !pays || self.credit < cost {
+        if self.credit < 1.0 || self.loss(&samples[from]) >= rule.ratio * self.gradient(&samples[to]) {
             return None;
         }
-        self.credit -= cost;
-        // Beforehand: with fewer pages the donor will miss more, with more the receiver less.
+        self.credit -= 1.0;
+        Some(self.move_page(samples, from, to))
+    }
+
+    /// Changes what is known of two classes as if a page had moved: with fewer pages the donor will miss more, with more
+    /// the receiver less.
+    fn move_page(&mut self, samples: &mut [ClassSample], from: usize, to: usize) -> Move {
+        let (donor, needy) = (samples[from], samples[to]);
         self.classes[usize::from(donor.class)].gradient *= 1.0 + 1.0 / f64::from(donor.pages);
         self.classes[usize::from(needy.class)].gradient *= 1.0 - 1.0 / f64::from(needy.pages + 1);
         samples[from].spare_pages = donor.spare_pages.saturating_sub(1);
         samples[from].pages -= 1;
         samples[to].pages += 1;
-        samples[to].gained += u32::from(is_free);
-        Some(Move { from: donor.class, to: needy.class })
+        Move { from: donor.class, to: needy.class }
     }
 
-    /// Of the classes that evict and have nothing free, the one to which a page would bring most.
-    fn neediest(&self, samples: &[ClassSample]) -> Option<usize> {
+    /// Of the classes that lack memory, have nothing free and `may_get` a page, the one to which that would bring most.
+    fn neediest(&self, samples: &[ClassSample], may_get: impl Fn(&ClassSample) -> bool) -> Option<usize> {
         let is_needy = |sample: &ClassSample| {
-            let evicts = self.classes[usize::from(sample.class)].evicts;
-            evicts && sample.spare_pages == 0 && sample.pages > 0
+            let is_lacking = self.classes[usize::from(sample.class)].is_lacking;
+            is_lacking && sample.spare_pages == 0 && sample.pages > 0 && may_get(sample)
         };
         let needy = samples.iter().enumerate().filter(|(_, sample)| is_needy(sample));
-        needy.max_by(|(_, one), (_, other)| self.gradient(one).total_cmp(&self.gradient(other))).map(|(at, _)| at)
+        let less = |one: &ClassSample, other: &ClassSample| {
+            self.gradient(one).total_cmp(&self.gradient(other)).then(other.gained.cmp(&one.gained))
+        };
+        needy.max_by(|(_, one), (_, other)| less(one, other)).map(|(at, _)| at)
     }
 
-    /// Of the others that may give a page, one that has some free, else the one that loses least.
+    /// Of the others that may give a page, one that has some free, else one that is idle, else the one that loses least.
     fn donor_for(&self, samples: &[ClassSample], to: usize) -> Option<usize> {
-        let donors = samples.iter().enumerate().filter(|(at, sample)| *at != to && self.may_give(sample));
-        let has_none_free = |sample: &ClassSample| !sample.has_page_free();
+        let needy = &samples[to];
+        let donors = samples.iter().enumerate().filter(|(at, sample)| *at != to && self.may_give(sample, needy));
+        let rank = |sample: &ClassSample| (!sample.has_page_free(), !sample.is_idle_beside(needy));
         let cheaper = |one: &ClassSample, other: &ClassSample| {
-            has_none_free(one).cmp(&has_none_free(other)).then(self.loss(one).total_cmp(&self.loss(other)))
+            rank(one).cmp(&rank(other)).then(self.loss(one).total_cmp(&self.loss(other)))
         };
         donors.min_by(|(_, one), (_, other)| cheaper(one, other)).map(|(at, _)| at)
     }
@@ -232,25 +280,24 @@ impl Automove {
         self.gradient(sample) * last_page_factor(sample.pages)
     }
 
-    /// Two pages at least, and half of what it lately had. Or the last one, if nobody uses it. At first, only free pages of
-    /// a class that little is known of.
-    fn may_give(&self, sample: &ClassSample) -> bool {
+    /// Two pages at least, and half of what it lately had, unless nothing is lost. Or the last one, if it is disused. At
+    /// first, nothing that is missed by a class that little is known of.
+    fn may_give(&self, sample: &ClassSample, needy: &ClassSample) -> bool {
+        if sample.pages < 2 || sample.gives_freely(needy) {
+            return sample.pages >= 2 || sample.is_disused();
+        }
         let history = &self.classes[usize::from(sample.class)];
         let is_seen_enough = sample.seen_pages() >= f64::from(sample.pages) * SEEN_LEAST_SHARE;
-        if self.is_learning && !is_seen_enough && !sample.has_page_free() {
-            return false;
-        }
-        sample.is_disused && sample.pages == 1
-            || sample.pages >= 2 && (sample.pages - 1) * 2 >= history.peak.max(history.peak_before)
+        (is_seen_enough || !self.is_learning) && (sample.pages - 1) * 2 >= history.peak.max(history.peak_before)
     }
 
     /// The class that loses least with a page, for a page that must go whatever it holds. `least` says how many pages
     /// each keeps at least.
     pub(super) fn cheapest_donor(&self, samples: &[ClassSample], least: impl Fn(u8) -> u32) -> Option<u8> {
-        let may_give = |sample: &&ClassSample| sample.pages > least(sample.class) || sample.is_last_page_empty();
+        let may_give = |sample: &&ClassSample| sample.pages > least(sample.class) || sample.is_abandoned();
         let cost = |sample: &ClassSample| {
             let history = &self.classes[usize::from(sample.class)];
-            let gradient = if sample.spare_pages > 0 || sample.is_last_page_empty() { -1.0 } else { history.gradient };
+            let gradient = if sample.spare_pages > 0 || sample.is_abandoned() { -1.0 } else { history.gradient };
             // Of two that nobody misses, the one that loses fewer bytes, by pages: a chain leaves as a whole, and may have
             // been what the page was needed for. Then the one with more pages.
             (gradient, sample.bytes_lost / u64::from(PAGE_BYTES), Reverse(sample.pages))
@@ -270,7 +317,7 @@ fn last_page_factor(pages: u32) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Automove, ClassSample, Move, Rule, Tick};
+    use super::{Automove, ClassSample, DISUSED_AFTER_S, Move, Rule, Tick};
 
     const RULE: Rule = Rule { ratio: 0.8, memory: 0.8 };
 
@@ -308,12 +355,15 @@ mod tests {
                 sample.missed += hits;
                 sample.vacated += hits;
             }
+            self.automove.note_lacks(&self.samples);
             self.automove.observe(&self.samples, Tick { now_s: self.now_s, elapsed_s: 0.25, stored_pages }, RULE);
         }
 
         fn tick(&mut self, stored_pages: f64) -> Vec<Move> {
             self.observe(stored_pages);
-            std::iter::from_fn(|| self.automove.next_move(&mut self.samples, RULE)).collect()
+            let mut moves: Vec<Move> = std::iter::from_fn(|| self.automove.next_gift(&mut self.samples)).collect();
+            moves.extend(std::iter::from_fn(|| self.automove.next_move(&mut self.samples, RULE)));
+            moves
         }
     }
 
@@ -413,7 +463,7 @@ mod tests {
     fn a_class_keeps_its_last_page_as_long_as_it_is_used() {
         let mut world = World::new(&[(10, 10_000), (1, 0)]);
         assert_eq!(world.tick(10.0), []);
-        world.samples[1].is_disused = true;
+        world.samples[1].idle_s = DISUSED_AFTER_S;
         assert_eq!(world.tick(10.0), [Move { from: 2, to: 1 }], "and only once");
     }
 
@@ -433,6 +483,33 @@ mod tests {
         world.samples[1].vacated = 5;
         assert_eq!(world.tick(0.0), [Move { from: 3, to: 2 }, Move { from: 3, to: 2 }]);
         assert_eq!(world.tick(9.0), [], "one is left, and nobody has evicted since");
+    }
+
+    #[test]
+    fn a_class_that_refuses_gets_free_pages_as_one_that_evicts() {
+        let mut world = World::new(&[(2, 0), (100, 0)]);
+        world.samples[1].spare_pages = 3;
+        assert_eq!(world.tick(9.0), []);
+        world.samples[0].refused = 1;
+        assert_eq!(world.tick(0.0), [Move { from: 2, to: 1 }], "though nothing was stored meanwhile");
+    }
+
+    #[test]
+    fn a_class_that_was_not_used_for_much_longer_than_what_another_evicts_gives_freely() {
+        let mut world = World::new(&[(8, 0), (100, 0), (2, 0)]);
+        (world.samples[1].idle_s, world.samples[2].idle_s) = (10, 1);
+        world.samples[0].vacated += 5;
+        world.samples[0].evicted_idle_s = 5;
+        assert_eq!(world.tick(9.0), [], "not for more than twice as long");
+        world.samples[0].vacated += 5;
+        world.samples[0].evicted_idle_s = 4;
+        assert_eq!(world.tick(0.0), [Move { from: 2, to: 1 }; 3], "a quarter of what it has, and one");
+        for _ in 0..30 {
+            world.samples[0].gained = 0;
+            world.samples[0].vacated += 5;
+            world.tick(0.0);
+        }
+        assert_eq!(world.samples.iter().map(|sample| sample.pages).collect::<Vec<_>>(), [107, 1, 2]);
     }
 
     #[test]

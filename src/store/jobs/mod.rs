@@ -14,9 +14,9 @@
 
 mod automove;
 mod census;
-mod disuse;
 mod fitter;
 mod grower;
+mod idle;
 mod page_mover;
 mod sweeper;
 

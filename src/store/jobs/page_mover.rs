@@ -21,8 +21,8 @@ use super::super::page_moves::{Busy, Order};
 use super::super::rescue::{Mercy, RESCUE_BYTES_MAX, Vacated};
 use super::super::worker_store::WorkerStore;
 use super::automove::{Automove, ClassSample, Move, Rule, Tick};
-use super::disuse::Disuse;
 use super::fitter::is_needed;
+use super::idle::IdleTimes;
 use super::{Job, Next};
 
 /// Chunks of a page that one step looks at.
@@ -40,6 +40,8 @@ const RECALL_EVERY: u32 = 8;
 const PASS_REST: Next = Next::Rest(Duration::from_millis(1), Duration::ZERO);
 /// How often it is asked whether pages lie where they are needed.
 const TICK: Duration = Duration::from_millis(250);
+/// How often it is asked which classes are idle, while none lacks memory.
+const IDLE_LOOK: Duration = Duration::from_secs(1);
 /// A tick that comes early, because somebody rang, is none.
 const TICK_US_MIN: u64 = 200_000;
 /// When all classes that could have given a page were tried in vain the mover rests, ever longer: a client that holds on to a
@@ -57,13 +59,13 @@ const ROOM_LOOK: Duration = Duration::from_secs(1);
 pub(super) struct PageMover {
     state: State,
     automove: Automove,
-    disuse: Disuse,
+    idle_times: IdleTimes,
     /// Moves that were decided and not begun.
     planned: VecDeque<Move>,
     /// When the classes were last compared, in microseconds of the store's clock.
     ticked_us: u64,
-    /// What had been evicted and stored by then.
-    evictions: u64,
+    /// How often classes had lacked memory by then, and what had been stored.
+    needs: u64,
     stored_bytes: u64,
     /// The page that was last given up.
     given_up: u32,
@@ -144,7 +146,7 @@ impl PageMover {
                 self.begin(worker, pin, class, Goal::ClearedOut)
             };
         }
-        self.tick_if_due(worker);
+        self.plan_if_due(worker);
         if let Some(Move { from, to }) = self.planned.pop_front() {
             return self.begin(worker, pin, from, Goal::Class(to));
         }
@@ -164,8 +166,16 @@ impl PageMover {
 
     /// Takes a page from the class that loses least by it.
     fn repay(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
+        if let Some(page) = worker.store.slabs.take_settled(&worker.store.epochs) {
+            worker.store.slabs.put_page(page, worker.store.side_bytes());
+            return Next::Again;
+        }
+        if let Some(page) = worker.store.detach_empty_page(|_| 0) {
+            self.state = State::Leaving { page, to: Goal::Pool };
+            return Next::Again;
+        }
         let mut samples = samples(worker);
-        self.disuse.mark(&mut samples, worker.now().0, |class| worker.store.class_activity(class));
+        self.idle_times.measure(&mut samples, worker.now().0, |class| worker.store.class_activity(class));
         samples.retain(|sample| !self.shunned.contains(&sample.class));
         if !worker.store.config.evictions {
             // Room for all that a page holds.
@@ -194,13 +204,27 @@ impl PageMover {
         }
     }
 
-    /// Compares the classes, if a tick has passed, and plans moves.
-    fn tick_if_due(&mut self, worker: &mut WorkerStore) {
+    /// Plans moves: gifts at once, and what comparing the classes tells once a tick.
+    fn plan_if_due(&mut self, worker: &mut WorkerStore) {
         let store = worker.store;
         let now_us = store.clock.now_us();
         let elapsed_us = now_us.saturating_sub(self.ticked_us);
         // A clock that stands still is a test's, which rings when it wants a tick.
-        if elapsed_us < TICK_US_MIN && elapsed_us != 0 {
+        let is_tick = elapsed_us >= TICK_US_MIN || elapsed_us == 0;
+        if !is_tick && !self.planned.is_empty() {
+            return;
+        }
+        let mut samples = samples(worker);
+        self.idle_times.measure(&mut samples, worker.now().0, |class| store.class_activity(class));
+        self.automove.note_lacks(&samples);
+        self.planned.clear();
+        let moves = store.page_moves.tuning().level > 0 && !store.slabs.has_page(store.side_bytes());
+        if moves {
+            self.planned.extend(std::iter::from_fn(|| self.automove.next_gift(&mut samples)));
+        }
+        // As long as there are gifts, a class that lacks memory does not wait for the next tick.
+        store.page_moves.is_eager.store(!self.planned.is_empty(), Ordering::Relaxed);
+        if !is_tick {
             return;
         }
         self.ticked_us = now_us;
@@ -212,26 +236,24 @@ impl PageMover {
         self.stored_bytes = stored_bytes;
         #[expect(clippy::cast_precision_loss, reason = "a tick is not long")]
         let elapsed_s = if elapsed_us == 0 { TICK.as_secs_f64() } else { elapsed_us as f64 / 1e6 };
-        let mut samples = samples(worker);
-        self.disuse.mark(&mut samples, worker.now().0, |class| store.class_activity(class));
         let tick = Tick { now_s: worker.now().0, elapsed_s, stored_pages };
         self.automove.observe(&samples, tick, rule);
-        self.planned.clear();
-        if tuning.level > 0 && !store.slabs.has_page(store.side_bytes()) {
+        if moves {
             self.planned.extend(std::iter::from_fn(|| self.automove.next_move(&mut samples, rule)));
         }
     }
 
-    /// Until the next tick, or, if nothing has been evicted since the last one, until somebody rings.
+    /// Until the next tick, or, if no class has lacked memory since the last one, until one does. Which classes are idle is
+    /// looked at meanwhile: when memory is full it must be known.
     fn rest(&mut self, worker: &WorkerStore) -> Next {
-        let evictions = worker.store.evictions();
-        if std::mem::replace(&mut self.evictions, evictions) != evictions {
+        let needs = worker.store.evictions() + worker.store.refusals();
+        if std::mem::replace(&mut self.needs, needs) != needs {
             // Memory is short, and what is not the index's is pages'.
             worker.store.shrink_index();
             return Next::Wait(Some(TICK));
         }
         worker.store.page_moves.fall_asleep();
-        Next::Wait(None)
+        Next::Wait(Some(IDLE_LOOK))
     }
 
     /// Closes a page of `from`.
@@ -254,10 +276,8 @@ impl PageMover {
         if out == 0 {
             let detached = worker.store.slabs.lock(from).detach_page(page, &worker.store.epochs);
             worker.store.epochs.advance();
-            self.disuse.forget(from);
-            match detached {
-                Some(page) => self.state = State::Leaving { page, to },
-                None => self.state = State::Idle,
+            if let Some(page) = detached {
+                self.state = State::Leaving { page, to };
             }
             return Next::Again;
         }
@@ -267,7 +287,10 @@ impl PageMover {
         }
         let end = used.min(emptying.at + CHUNKS_PER_STEP);
         let chunks = (emptying.at..end).map(|index| ChunkRef::new(page, index));
+        // What leaves for the pool must not take a page out of it.
+        worker.takes_no_page = to == Goal::Pool;
         emptying.at = empty_chunks(worker, pin, chunks, &mut emptying).map_or(end, ChunkRef::index);
+        worker.takes_no_page = false;
         if emptying.at < used {
             self.state = State::Emptying(emptying);
             return Next::Again;
@@ -314,10 +337,17 @@ impl PageMover {
         self.shunned.clear();
         store.page_moves.counts.moved.add(1);
         store.page_moves.note_tried(None);
-        match to {
-            Goal::Ordered(class) => store.slabs.hand_over(free, class),
-            Goal::Class(class) if store.pages_beyond() == 0 => store.slabs.hand_over(free, class),
-            Goal::Class(_) | Goal::Pool | Goal::ClearedOut => store.slabs.put_page(free, store.side_bytes()),
+        let class = match to {
+            Goal::Ordered(class) => Some(class),
+            Goal::Class(class) if store.pages_beyond() == 0 => Some(class),
+            Goal::Class(_) | Goal::Pool | Goal::ClearedOut => None,
+        };
+        match class {
+            Some(class) => {
+                store.page_moves.given.note(class, worker.now().0);
+                store.slabs.hand_over(free, class);
+            }
+            None => store.slabs.put_page(free, store.side_bytes()),
         }
         Next::Again
     }
@@ -363,7 +393,7 @@ fn empty_chunks(
         let mercy = match emptying.passes {
             _ if !store.config.evictions || is_cleared_out => Mercy::Always,
             // Else the class grows.
-            _ if *spare >= needed || has_page(worker) => Mercy::All,
+            _ if *spare >= needed || has_page(worker) && !worker.takes_no_page => Mercy::All,
             0..PASSES_PATIENT => Mercy::Asked,
             _ => Mercy::AskedNow,
         };
@@ -396,10 +426,12 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
             pages: usage.pages,
             spare_pages: u32::try_from(spare / u64::from(per_page).max(1)).unwrap_or(u32::MAX),
             is_empty: store.used_chunks(class) == 0,
-            is_disused: false,
+            idle_s: 0,
+            evicted_idle_s: store.evicted_idle_s[usize::from(class)].load(Ordering::Relaxed),
             missed: tally.missed.total(),
             gained: 0,
             vacated: tally.vacated.total(),
+            refused: tally.out_of_memory.total(),
             per_page,
             bytes_lost: store.bytes_per_page(class, usage.pages, chain_bytes),
         }

@@ -581,3 +581,20 @@ fn stats_reset_hides_nothing_from_the_page_mover() {
     rig.client.1.reset_stats();
     assert_eq!(decides(&rig), before);
 }
+
+#[test]
+fn pages_that_are_ordered_into_the_pool_stay_there() {
+    let mut rig = Rig::new(8, true);
+    rig.fill("small", 20_000, 1000);
+    assert!(rig.store.evictions() > 0, "memory is full");
+    let class = rig.class(1000);
+    let (pages, per_page) = (rig.store.slabs.lock(class).usage().pages, rig.store.slabs.classes.per_page(class));
+    for moved in 1..pages {
+        let before = rig.store.items();
+        assert_eq!(rig.store.reassign(Some(class), 0), Reassign::Started);
+        rig.run();
+        assert_eq!(rig.store.slabs.pool_ready(), moved as usize);
+        assert!(before - rig.store.items() <= u64::from(per_page), "only what was on the page may leave");
+    }
+    assert_eq!(rig.store.reassign(Some(class), 0), Reassign::NoSpare);
+}

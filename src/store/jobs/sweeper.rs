@@ -95,6 +95,10 @@ impl Job for Sweeper {
         if let Some((mark, stamp)) = self.swept
             && store.epochs.is_over(stamp)
         {
+            // The last chunks come home before the mark goes: until then stores that lack memory wait for them.
+            if clear_limbo(worker) == Limbo::Full {
+                return Next::Again;
+            }
             store.flush.forget(mark);
             self.swept = None;
         }
@@ -162,7 +166,10 @@ impl Sweeper {
             store.epochs.advance();
         }
         // The bell of a flush may have rung while the sweeper took a breath.
-        if store.flush.mark() == self.mark { Next::Wait(Some(REST)) } else { Next::Again }
+        if store.flush.mark() != self.mark {
+            return Next::Again;
+        }
+        Next::Wait(Some(if self.swept.is_some() { GRACE } else { REST }))
     }
 
     /// Whether a page that is due has much to collect, or was not walked for long.
@@ -219,12 +226,22 @@ impl Sweeper {
 }
 
 /// Frees chunks in limbo whose grace is over: where nobody stores, nobody else does.
-fn clear_limbo(worker: &WorkerStore) {
+fn clear_limbo(worker: &WorkerStore) -> Limbo {
     let store = worker.store;
     let (safe, mut most) = (store.epochs.safe_before(), RECLAIMED_PER_STEP);
     for class in store.slabs.classes.ids() {
         most -= store.slabs.lock(class).reclaim_some(most, |stamp| stamp < safe);
     }
+    if most == 0 { Limbo::Full } else { Limbo::Clear }
+}
+
+/// What is left in limbo after a step has freed what it may.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Limbo {
+    /// Perhaps more whose grace is over.
+    Full,
+    /// Nothing, or what somebody may still be reading.
+    Clear,
 }
 
 /// How long pages rest, given how many there are.

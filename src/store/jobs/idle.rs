@@ -1,0 +1,78 @@
+//! For how long each class was not used: its pages are better off elsewhere.
+//!
+//! ```text
+//! stored, hit, renewed  ▁▂▂▁▂▂▂▂▂▂▂▂▂▂▂▂
+//! idle seconds            0 ├──────────▶
+//! ```
+//!
+//! A hit is use as well: a class that is seldom stored in, but read, holds what its clients need.
+
+use crate::memory::CLASS_IDS;
+
+use super::automove::ClassSample;
+
+/// A class's activity when it last changed. `None`: it has no page, or is in use in ways that no number shows.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    activity: Option<u64>,
+    pages: u32,
+    since_s: u32,
+}
+
+/// What is remembered of all classes.
+pub(super) struct IdleTimes(Box<[Seen; CLASS_IDS]>);
+
+impl Default for IdleTimes {
+    fn default() -> Self {
+        Self(Box::new([Seen::default(); CLASS_IDS]))
+    }
+}
+
+impl IdleTimes {
+    /// Sets the idle time of all classes that have pages. `activity` of a class is a number that changes with its use, or
+    /// `None` if it is in use in ways that no number shows. A class that gets a page is in use, too.
+    pub(super) fn measure(&mut self, samples: &mut [ClassSample], now_s: u32, activity: impl Fn(u8) -> Option<u64>) {
+        let before = std::mem::take(self);
+        for sample in samples {
+            let (activity, seen) = (activity(sample.class), before.0[usize::from(sample.class)]);
+            let is_used = activity.is_none() || activity != seen.activity || sample.pages > seen.pages;
+            let since_s = if is_used { now_s } else { seen.since_s };
+            sample.idle_s = now_s.wrapping_sub(since_s);
+            self.0[usize::from(sample.class)] = Seen { activity, pages: sample.pages, since_s };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClassSample, IdleTimes};
+
+    fn idle_s(idle: &mut IdleTimes, pages: u32, now_s: u32, activity: Option<u64>) -> u32 {
+        let mut samples = [ClassSample { class: 3, pages, ..ClassSample::default() }];
+        idle.measure(&mut samples, now_s, |_| activity);
+        samples[0].idle_s
+    }
+
+    #[test]
+    fn a_class_is_idle_since_its_activity_last_changed() {
+        let mut idle = IdleTimes::default();
+        assert_eq!(idle_s(&mut idle, 2, 1000, Some(7)), 0, "it is seen for the first time");
+        assert_eq!(idle_s(&mut idle, 2, 1300, Some(7)), 300);
+        assert_eq!(idle_s(&mut idle, 1, 1301, Some(7)), 301, "a page that leaves is no use");
+        assert_eq!(idle_s(&mut idle, 1, 1302, Some(8)), 0, "an item was stored or hit");
+        assert_eq!(idle_s(&mut idle, 1, 1400, None), 0, "parts of chains are in it");
+        assert_eq!(idle_s(&mut idle, 1, 1500, None), 0, "still");
+        assert_eq!(idle_s(&mut idle, 1, 1501, Some(8)), 0);
+        assert_eq!(idle_s(&mut idle, 1, 1502, Some(8)), 1);
+    }
+
+    #[test]
+    fn a_class_that_has_just_got_a_page_is_in_use() {
+        let mut idle = IdleTimes::default();
+        assert_eq!(idle_s(&mut idle, 1, 1000, Some(0)), 0, "its first one, with nothing in it yet");
+        assert_eq!(idle_s(&mut idle, 1, 1300, Some(0)), 300);
+        assert_eq!(idle_s(&mut idle, 2, 1301, Some(0)), 0, "another one");
+        idle.measure(&mut [], 1400, |_| Some(0));
+        assert_eq!(idle_s(&mut idle, 1, 2000, Some(0)), 0, "one again, and the number is the same");
+    }
+}
