@@ -23,6 +23,15 @@ type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
 /// Slots of a class that `stats items` looks at for `age`, at most: an answer must not walk the cache.
 const AGE_SAMPLE: usize = 128;
 
+/// How often a class was used: numbers that change with its use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Activity {
+    /// Commands that stored an item or found one.
+    pub(super) commands: u64,
+    /// Retrievals that found one.
+    pub(super) hits: u64,
+}
+
 impl Store {
     pub(super) fn tallies(&self) -> MutexGuard<'_, Vec<Arc<WorkerTally>>> {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
@@ -183,12 +192,22 @@ impl Store {
         self.class_sum(class, |counters| &counters.linked_bytes).saturating_sub(unlinked)
     }
 
-    /// A number that changes with each store and each hit, but not when the page mover copies an item. `None`: last links of
-    /// chains are in the class, whose hits are counted in that of their heads.
-    pub(super) fn class_activity(&self, class: u8) -> Option<u64> {
+    /// How often a class was used. `None`: last links of chains are in it, whose use is counted in the class of their heads.
+    /// Copies of the page mover are no use.
+    pub(super) fn class_activity(&self, class: u8) -> Option<Activity> {
         let has_links = self.used_chunks(class) > self.class_items(class);
         let is_counted = !has_links || class == self.slabs.classes.largest();
-        is_counted.then(|| COMMANDS.iter().fold(0, |sum, (_, of)| self.class_sum(class, of).wrapping_add(sum)))
+        let hits = |counters: &ClassCounters| counters.get_hits.read().wrapping_add(counters.touch_hits.read());
+        let of_class = |tally: &Arc<WorkerTally>| {
+            let counters = &tally.classes[usize::from(class)];
+            let commands = COMMANDS.iter().fold(0u64, |sum, (_, of)| sum.wrapping_add(of(counters).read()));
+            [commands, hits(counters)]
+        };
+        let add = |[commands, hits]: [u64; 2], [more, more_hits]: [u64; 2]| {
+            [commands.wrapping_add(more), hits.wrapping_add(more_hits)]
+        };
+        let [commands, hits] = self.tallies().iter().map(of_class).fold([0, 0], add);
+        is_counted.then_some(Activity { commands, hits })
     }
 
     /// Chunks of a class that hold items, or parts of them. What workers keep ready in their magazines is not among them.

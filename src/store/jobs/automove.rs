@@ -38,7 +38,7 @@ pub(super) struct ClassSample {
     pub(super) spare_pages: u32,
     /// Nothing is in it.
     pub(super) is_empty: bool,
-    /// For how long nothing was stored in it, hit or renewed.
+    /// For how long nothing was stored in it or renewed; 0 if something was hit lately.
     pub(super) idle_s: u32,
     /// For how long the item that it evicted last had not been used.
     pub(super) evicted_idle_s: u64,

@@ -413,7 +413,9 @@ fn empty_chunks(
 /// All classes that have pages, as they are now.
 fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
     let store = worker.store;
-    let chain_bytes = store.mean_bytes(store.slabs.classes.largest());
+    let largest = store.slabs.classes.largest();
+    let chain_bytes = store.mean_bytes(largest);
+    let evicted_idle_s = |class: u8| store.evicted_idle_s[usize::from(class)].load(Ordering::Relaxed);
     let sample = |class| {
         let slab = store.slabs.lock(class);
         let usage = slab.usage();
@@ -427,7 +429,13 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
             spare_pages: u32::try_from(spare / u64::from(per_page).max(1)).unwrap_or(u32::MAX),
             is_empty: store.used_chunks(class) == 0,
             idle_s: 0,
-            evicted_idle_s: store.evicted_idle_s[usize::from(class)].load(Ordering::Relaxed),
+            evicted_idle_s: match store.used_chunks(class) > store.class_items(class) {
+                // Nothing is idle enough for a class that evicts nothing.
+                _ if !store.config.evictions => u64::MAX,
+                // It evicts chains.
+                true => evicted_idle_s(class).max(evicted_idle_s(largest)),
+                false => evicted_idle_s(class),
+            },
             missed: tally.missed.total(),
             gained: 0,
             vacated: tally.vacated.total(),
