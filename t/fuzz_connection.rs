@@ -132,7 +132,7 @@ impl Worker {
             let is_over = match verdict {
                 Verdict::Close(_) => true,
                 Verdict::Again | Verdict::Busy => false,
-                Verdict::Wait => unsent.is_empty() && !connection.wants_writable(),
+                Verdict::Wait | Verdict::Hold => unsent.is_empty() && !connection.wants_writable(),
             };
             if is_over {
                 drop(connection);

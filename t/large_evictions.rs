@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use larder::base::Deadline;
-use larder::item::PendingItem;
-use larder::store::{Engine as _, MoveTuning, Refusal, StoreConfig, StoreMode, StoreOutcome, StoreReport};
+use larder::store::{Engine as _, MoveTuning, Refusal, StoreConfig, StoreMode, StoreOutcome, StoreReport, Upload};
 
 use crate::large_items::pattern;
 use crate::store::{HALF_A_PAGE, Rig, config, hashed};
@@ -75,7 +74,7 @@ fn a_large_set_among_large_values_evicts_one_for_one() {
 
 /// Stores a value as a connection does: what it has got of a value's memory it keeps from turn to turn.
 fn set_patiently(rig: &mut Rig, key: &str, value: &[u8]) {
-    let mut held: Option<PendingItem> = None;
+    let mut held: Option<Upload> = None;
     let mut filled = 0;
     loop {
         let is_stored = rig.turn(|worker, pin| {

@@ -26,4 +26,4 @@ pub use execute::{Outcome, execute};
 pub use lookup::Lookup;
 pub use operator::{Operator, Shutdown};
 pub use sink::{BORROWED_VALUE_MIN, Mark, ReplySink};
-pub use storage::{Incoming, Terminator, extend_value, finish_store};
+pub use storage::{Incoming, Terminator, extend_value, finish_store, refuse_value};

@@ -57,7 +57,7 @@ fn begin_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let deadline = wanted.exptime.deadline(ctx.engine.moment());
-    let pending = match ctx.engine.reserve(pin, key, wanted.client_flags, deadline, wanted.value_len) {
+    let pending = match ctx.engine.announce(pin, key, wanted.client_flags, deadline, wanted.value_len) {
         Ok(pending) => pending,
         Err(refusal) => return refuse(refusal, wanted, key, ctx, pin, sink),
     };
@@ -139,18 +139,28 @@ pub fn extend_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     match ctx.engine.extend(pin, &mut incoming.pending) {
         Ok(()) => Ok(()),
         Err(Refusal::Busy) if !ctx.last_try => Err(Outcome::Busy),
-        Err(Refusal::Busy | Refusal::NoMemory | Refusal::TooLarge) => {
-            ctx.counters.store_no_memory.add(1);
-            if incoming.mode == Mode::Set
-                && let Some(key) = Key::new(incoming.pending.key())
-            {
-                let key = ctx.engine.hash(key);
-                ctx.engine.delete(pin, key);
-            }
-            tell(sink, incoming.reply, ReplyLine::NoMemoryReading);
-            Err(Outcome::Swallow { bytes: u64::from(incoming.pending.remaining()) + 2 })
-        }
+        Err(Refusal::Busy | Refusal::NoMemory | Refusal::TooLarge) => Err(refuse_value(incoming, ctx, pin, sink)),
     }
+}
+
+/// Refuses a value that is being received, for want of memory. The outcome is to throw away what is still to come of it.
+#[cold]
+pub fn refuse_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    incoming: &Incoming<E::Pending>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    ctx.counters.store_no_memory.add(1);
+    if incoming.mode == Mode::Set
+        && let Some(key) = Key::new(incoming.pending.key())
+    {
+        let key = ctx.engine.hash(key);
+        ctx.engine.delete(pin, key);
+    }
+    let is_begun = incoming.pending.is_begun();
+    tell(sink, incoming.reply, if is_begun { ReplyLine::NoMemoryReading } else { ReplyLine::NoMemoryStoring });
+    Outcome::Swallow { bytes: u64::from(incoming.pending.remaining()) + 2 }
 }
 
 /// The outcomes other than a plain success.

@@ -16,9 +16,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 use crate::base::RelTime;
 use crate::command::{Batch, Context, Lookup, Outcome, ReplySink as _, execute, look_ahead};
 use crate::counters::Counters;
-use crate::item::PendingItem;
 use crate::protocol::Input;
-use crate::store::{Engine, WorkerStore};
+use crate::store::{Engine, Upload, WorkerStore};
 use crate::sync::Pin;
 use crate::sys::socket::receive;
 
@@ -51,6 +50,10 @@ pub struct Connection {
     pub is_queued: bool,
     /// The microsecond since which the store has been too busy for its request; 0: it is not. Kept by the worker.
     pub busy_since_us: u64,
+    /// The microsecond since which it has waited for more of a value that holds memory. Kept by the worker.
+    pub held_since_us: u64,
+    /// If nothing more of that value is there, it is refused. Kept by the worker.
+    pub gives_way: bool,
 }
 
 /// An idle connection costs this and its place in a worker's roster; memcached's takes 530 bytes.
@@ -91,6 +94,8 @@ pub type LookupAhead = Lookup<<WorkerStore as Engine>::Bucket, ()>;
 pub enum Verdict {
     /// The kernel's next report.
     Wait,
+    /// The same, while the beginning of a value holds memory.
+    Hold,
     /// Another drive: its share of this turn is used up, but there is more to do.
     Again,
     /// Another drive after other threads have moved on: the store is busy.
@@ -136,6 +141,8 @@ impl Connection {
             watches_writable: false,
             is_queued: false,
             busy_since_us: 0,
+            held_since_us: 0,
+            gives_way: false,
         }
     }
 
@@ -310,7 +317,7 @@ impl Connection {
     }
 
     /// Follows an outcome that is not simply the next request. The element takes the first `len` unread bytes.
-    fn turn_off(&mut self, outcome: Outcome<PendingItem>, len: usize, input: &mut ReadBuf, budget: &mut u32) -> Step {
+    fn turn_off(&mut self, outcome: Outcome<Upload>, len: usize, input: &mut ReadBuf, budget: &mut u32) -> Step {
         match outcome {
             Outcome::Busy => return Step::Pause(Verdict::Busy),
             Outcome::Paused { unread, begun } => {

@@ -323,7 +323,7 @@ fn a_value_cut_off_by_the_end_is_not_stored() {
         let mut bench = Bench::new();
         bench.talk(b"set a 0 0 3\r\nold\r\n", usize::MAX);
         bench.client.write_all(sent).unwrap();
-        assert_eq!(bench.turn(), Verdict::Wait);
+        assert!(matches!(bench.turn(), Verdict::Wait | Verdict::Hold));
         bench.client.shutdown(std::net::Shutdown::Write).unwrap();
         assert_eq!(bench.turn(), Verdict::Close(CloseReason::PeerFinished));
         let (ours, client) = UnixStream::pair().unwrap();

@@ -4,8 +4,8 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use crate::base::log_line;
 use crate::command::{Context, Element, Outcome, ReplySink as _, execute};
-use crate::item::{Candidate, PendingItem};
-use crate::store::{Engine, WorkerStore};
+use crate::item::Candidate;
+use crate::store::{Engine, Upload, WorkerStore};
 use crate::sync::Pin;
 
 use super::write_queue::WriteQueue;
@@ -23,7 +23,7 @@ pub(super) fn executed<'pin>(
     ctx: &mut Context<'_, WorkerStore>,
     pin: &'pin Pin,
     queue: &mut WriteQueue<'_, 'pin>,
-) -> Outcome<PendingItem> {
+) -> Outcome<Upload> {
     let fd = socket.as_raw_fd();
     if !*introduced {
         *introduced = true;

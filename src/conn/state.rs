@@ -14,8 +14,8 @@
 //! is sent.
 
 use crate::command::Incoming;
-use crate::item::PendingItem;
 use crate::protocol::LineRest;
+use crate::store::Upload;
 
 use super::board::Activity;
 
@@ -26,7 +26,7 @@ pub(super) enum State {
     /// The rest of a line of which some is answered.
     Line(LineRest),
     /// A value that did not arrive together with its request, and its CRLF: read straight into slab memory.
-    Value(Box<Incoming<PendingItem>>),
+    Value(Box<Incoming<Upload>>),
     /// The bytes of a refused value: they are thrown away, so that the connection stays in step.
     Swallow {
         /// How many.

@@ -4,13 +4,15 @@
 //! buffer  │…unread│ ──fill──▶ chunks          what had arrived, copied once
 //! kernel  ──readv──▶ chunks, then the buffer   the rest, and its CRLF with whatever follows
 //!
-//! Chunks are added as the value arrives: a client that only announces a large value holds little memory.
+//! Chunks are added as the value arrives: a client that only announces a value holds no memory. A value whose client has
+//! stalled gives way when others wait for memory.
 //! ```
 
 use std::io::IoSliceMut;
 use std::os::fd::AsFd as _;
 
-use crate::command::{Outcome, Terminator, extend_value, finish_store};
+use crate::command::{Outcome, Terminator, extend_value, finish_store, refuse_value};
+use crate::store::WorkerStore;
 use crate::sync::Pin;
 use crate::sys::socket::{PIECES_MAX, receive_pieces};
 
@@ -35,6 +37,9 @@ impl Connection {
         budget: &mut u32,
     ) -> Step {
         let State::Value(incoming) = &mut self.state else { return Step::Again };
+        if !incoming.pending.is_begun() && turn.input.unread().is_empty() && !self.readable {
+            return Step::Pause(Verdict::Wait);
+        }
         match extend_value(incoming, &mut turn.ctx, pin, queue) {
             Ok(()) => {}
             Err(Outcome::Swallow { bytes }) => {
@@ -48,11 +53,11 @@ impl Connection {
         if incoming.pending.remaining() == 0 {
             return self.finish_value(turn, pin, queue);
         }
-        if incoming.pending.room_ahead() == 0 {
+        if incoming.pending.is_short() {
             return Step::Again;
         }
         if !self.readable {
-            return Step::Pause(Verdict::Wait);
+            return self.hold(turn, pin, queue);
         }
         if *budget == 0 {
             return Step::Pause(Verdict::Again);
@@ -65,9 +70,10 @@ impl Connection {
     /// Receives once, into the value's memory first. The input buffer is empty.
     fn receive_value(&mut self, turn: &mut Turn<'_>) {
         let State::Value(incoming) = &mut self.state else { return };
-        let missing = incoming.pending.remaining() as usize;
+        let Some(pending) = incoming.pending.receiving() else { return };
+        let missing = pending.remaining() as usize;
         let mut slices: [IoSliceMut<'_>; PIECES_MAX] = std::array::from_fn(|_| IoSliceMut::new(&mut []));
-        let mut count = incoming.pending.spare(&mut slices[..PIECES_MAX - 1]);
+        let mut count = pending.spare(&mut slices[..PIECES_MAX - 1]);
         let lent: usize = slices[..count].iter().map(|slice| slice.len()).sum();
         let mut offered = lent;
         // What follows the value may come along, unless the value itself is not at its end yet.
@@ -80,13 +86,17 @@ impl Connection {
         let Some(n) = self.received(received, offered, turn) else { return };
         let State::Value(incoming) = &mut self.state else { return };
         let of_value = n.min(lent);
-        incoming.pending.advance(of_value);
+        if let Some(pending) = incoming.pending.receiving() {
+            pending.advance(of_value);
+        }
         turn.input.received(n - of_value);
     }
 
     /// All of the value is there: it becomes visible once its CRLF is there too.
     fn finish_value<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Step {
-        let Some(end) = turn.input.unread().get(..CRLF.len()) else { return Step::Starved };
+        let Some(end) = turn.input.unread().get(..CRLF.len()) else {
+            return if self.readable { Step::Starved } else { self.hold(turn, pin, queue) };
+        };
         let terminator = if end == CRLF { Terminator::Crlf } else { Terminator::Wrong };
         let State::Value(incoming) = std::mem::replace(&mut self.state, State::Command) else { return Step::Again };
         let ctx = &mut turn.ctx;
@@ -105,5 +115,28 @@ impl Connection {
                 Step::Pause(Verdict::Busy)
             }
         }
+    }
+
+    /// Whether the beginning of a value holds memory.
+    pub fn is_holding(&self) -> bool {
+        matches!(&self.state, State::Value(incoming) if incoming.pending.is_begun())
+    }
+
+    /// Whether it has a value that waits until others have arrived.
+    pub fn must_wait(&self, store: &WorkerStore) -> bool {
+        matches!(&self.state, State::Value(incoming) if store.must_wait(&incoming.pending))
+    }
+
+    /// Nothing more of a value that holds memory is there. It is refused if it is to give way.
+    #[cold]
+    fn hold<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Step {
+        if self.gives_way
+            && let State::Value(incoming) = &self.state
+            && let Outcome::Swallow { bytes } = refuse_value(incoming, &mut turn.ctx, pin, queue)
+        {
+            self.state = State::Swallow { remaining: bytes };
+            return Step::Again;
+        }
+        Step::Pause(Verdict::Hold)
     }
 }

@@ -54,13 +54,12 @@ impl Store {
 }
 
 impl WorkerStore {
-    /// Memory for the first [`AHEAD_BYTES`] of a value of `value_len` bytes: for what else is announced, memory is taken
-    /// as it arrives ([`WorkerStore::cover`]).
+    /// The first chunk of a value of `value_len` bytes, or its only one. The other links of a chain come with
+    /// [`WorkerStore::cover`].
     ///
     /// # Errors
     /// See [`Refusal`].
-    #[inline]
-    pub(super) fn allocate(
+    pub(super) fn allocate_head(
         &mut self,
         pin: &Pin,
         key: HashedKey<'_>,
@@ -73,11 +72,7 @@ impl WorkerStore {
         }
         let layout = Layout::new(&self.store.slabs.classes, key.key, client_flags, value_len);
         let head = self.chunk(pin, layout.head_class, 1)?;
-        let mut pending = PendingItem::new(&self.store.slabs, head, layout, key, client_flags, deadline);
-        if pending.next_link_class().is_some() {
-            self.cover(pin, &mut pending, AHEAD_BYTES)?;
-        }
-        Ok(pending)
+        Ok(PendingItem::new(&self.store.slabs, head, layout, key, client_flags, deadline))
     }
 
     /// A complete item of a value that is there and fits one chunk. None: it needs a chain.
@@ -103,7 +98,7 @@ impl WorkerStore {
         Ok(Some(CompleteItem::fill(&self.store.slabs, chunk, layout, key.key, client_flags, value)))
     }
 
-    /// As [`WorkerStore::allocate`], and all of the value's memory at once: for values that are there already.
+    /// All the memory of a value that is there already.
     pub(super) fn allocate_whole(
         &mut self,
         pin: &Pin,
@@ -112,7 +107,7 @@ impl WorkerStore {
         deadline: Deadline,
         value_len: u32,
     ) -> Result<PendingItem, Refusal> {
-        let mut pending = self.allocate(pin, key, client_flags, deadline, value_len)?;
+        let mut pending = self.allocate_head(pin, key, client_flags, deadline, value_len)?;
         self.cover(pin, &mut pending, u32::MAX)?;
         Ok(pending)
     }

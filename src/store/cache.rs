@@ -11,6 +11,7 @@ use crate::index::{HashIndex, IndexPages};
 use crate::memory::{self, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator};
 use crate::sync::{Epochs, Participant};
 
+use super::admission::Admission;
 use super::cas::CasCounter;
 use super::engine::MoveTuning;
 use super::flush::FlushMarks;
@@ -87,6 +88,7 @@ pub struct Store {
     pub(super) sweep_is_running: AtomicBool,
     pub(super) census: CensusDesk,
     pub(super) page_moves: PageMoves,
+    pub(super) admission: Admission,
     /// Wakes threads that wait for clients, so that each takes a turn.
     wake_workers: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -165,6 +167,7 @@ impl Store {
             sweep_is_running: AtomicBool::new(false),
             census: CensusDesk::default(),
             page_moves: PageMoves::default(),
+            admission: Admission::default(),
             wake_workers: OnceLock::new(),
             config,
         })))
@@ -262,6 +265,11 @@ impl Store {
     /// Asks all threads for the ready chunks of `class` that they have in hand.
     pub(super) fn recall(&self, class: u8) {
         self.slabs.recall(class);
+        self.wake_workers();
+    }
+
+    /// Makes all threads that wait for clients take a turn.
+    pub(super) fn wake_workers(&self) {
         if let Some(wake) = self.wake_workers.get() {
             wake();
         }

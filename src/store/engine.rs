@@ -86,12 +86,12 @@ pub trait Engine {
         self.commit(pin, pending, mode).map_err(|_pending| Refusal::Busy)
     }
 
-    /// Memory for a value of `value_len` bytes that will become `key`'s: all of it, or as much as a connection receives at
-    /// once.
+    /// A value of `value_len` bytes that will arrive and become `key`'s. It gets memory with [`Engine::extend`], when its
+    /// bytes are there.
     ///
     /// # Errors
-    /// [`Refusal`] says why there is none, and whether to try again in the next loop turn.
-    fn reserve(
+    /// [`Refusal`] says why it is not worth receiving, and whether to try again in the next loop turn.
+    fn announce(
         &mut self,
         pin: &Self::Pin,
         key: HashedKey<'_>,
@@ -100,10 +100,28 @@ pub trait Engine {
         value_len: u32,
     ) -> Result<Self::Pending, Refusal>;
 
-    /// Memory for the next part of a value that has none left ([`Pending::is_short`]).
+    /// As [`Engine::announce`] and [`Engine::extend`] at once.
     ///
     /// # Errors
-    /// As [`Engine::reserve`]; the value keeps what it has.
+    /// As theirs.
+    fn reserve(
+        &mut self,
+        pin: &Self::Pin,
+        key: HashedKey<'_>,
+        client_flags: u32,
+        deadline: Deadline,
+        value_len: u32,
+    ) -> Result<Self::Pending, Refusal> {
+        let mut pending = self.announce(pin, key, client_flags, deadline, value_len)?;
+        self.extend(pin, &mut pending)?;
+        Ok(pending)
+    }
+
+    /// Memory for the next part of a value that has none left ([`Pending::is_short`]): all of it, or as much as a connection
+    /// receives at once.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why there is none, and whether to try again in the next loop turn. The value keeps what it has.
     fn extend(&mut self, pin: &Self::Pin, pending: &mut Self::Pending) -> Result<(), Refusal>;
 
     /// Makes a completely received value visible, if `mode` allows.
@@ -191,7 +209,9 @@ pub trait Item {
 pub trait Pending {
     /// How many bytes are still to come.
     fn remaining(&self) -> u32;
-    /// Whether bytes are still to come and there is no memory for the next one.
+    /// Whether it has got any memory.
+    fn is_begun(&self) -> bool;
+    /// Whether it needs memory before it can go on: for its next byte, or to begin with.
     fn is_short(&self) -> bool;
     /// The key the value is for.
     fn key(&self) -> &[u8];

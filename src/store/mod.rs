@@ -16,6 +16,7 @@
 //!
 //! Upholds I4 (with memory/ and sync/), I5, I6, I9.
 
+mod admission;
 mod alloc;
 mod arith;
 mod cache;
@@ -35,6 +36,7 @@ mod report;
 mod rescue;
 mod set;
 mod statistics;
+mod upload;
 mod worker_store;
 
 pub use cache::{Store, StoreConfig};
@@ -43,4 +45,5 @@ pub use engine::{
     StoreOutcome, StoreReport,
 };
 pub use jobs::{Census, JOB_THREADS, PrefixUse};
+pub use upload::Upload;
 pub use worker_store::WorkerStore;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, RelTime};
 use crate::index::HomeBucket;
-use crate::item::{Candidate, ItemRef, PendingItem};
+use crate::item::{Candidate, ItemRef};
 use crate::sync::Pin;
 
-use super::alloc::AHEAD_BYTES;
 use super::engine::{
     Arith, ArithOutcome, Engine, Fetched, Item, MoveTuning, Pending, Reassign, Refusal, ShowItem, StoreMode,
     StoreOutcome, StoreReport,
 };
 use super::jobs::Census;
+use super::upload::Upload;
 use super::worker_store::WorkerStore;
 
 impl Engine for WorkerStore {
@@ -21,7 +21,7 @@ impl Engine for WorkerStore {
     type Item<'pin> = ItemRef<'pin>;
     type Bucket = HomeBucket<'static>;
     type Candidate<'pin> = Candidate<'pin>;
-    type Pending = PendingItem;
+    type Pending = Upload;
 
     #[inline]
     fn hash<'k>(&self, key: Key<'k>) -> HashedKey<'k> {
@@ -94,25 +94,24 @@ impl Engine for WorkerStore {
         self.put_whole(pin, key, client_flags, deadline, value, mode)
     }
 
-    #[inline]
-    fn reserve(
+    fn announce(
         &mut self,
-        pin: &Pin,
+        _pin: &Pin,
         key: HashedKey<'_>,
         client_flags: u32,
         deadline: Deadline,
         value_len: u32,
-    ) -> Result<PendingItem, Refusal> {
-        self.allocate(pin, key, client_flags, deadline, value_len)
+    ) -> Result<Upload, Refusal> {
+        self.announce_upload(key, client_flags, deadline, value_len)
     }
 
-    fn extend(&mut self, pin: &Pin, pending: &mut PendingItem) -> Result<(), Refusal> {
-        self.cover(pin, pending, AHEAD_BYTES)
+    fn extend(&mut self, pin: &Pin, upload: &mut Upload) -> Result<(), Refusal> {
+        self.go_on_with(pin, upload)
     }
 
     #[inline]
-    fn commit(&mut self, pin: &Pin, pending: PendingItem, mode: StoreMode) -> Result<StoreOutcome, PendingItem> {
-        self.put(pin, pending, mode)
+    fn commit(&mut self, pin: &Pin, upload: Upload, mode: StoreMode) -> Result<StoreOutcome, Upload> {
+        self.put_upload(pin, upload, mode)
     }
 
     fn delete(&mut self, pin: &Pin, key: HashedKey<'_>) -> bool {
@@ -213,21 +212,25 @@ impl Item for ItemRef<'_> {
     }
 }
 
-impl Pending for PendingItem {
+impl Pending for Upload {
     #[inline]
     fn remaining(&self) -> u32 {
-        PendingItem::remaining(self)
+        Upload::remaining(self)
+    }
+    #[inline]
+    fn is_begun(&self) -> bool {
+        Upload::is_begun(self)
     }
     #[inline]
     fn is_short(&self) -> bool {
-        self.room_ahead() == 0 && PendingItem::remaining(self) > 0
+        Upload::is_short(self)
     }
     #[inline]
     fn key(&self) -> &[u8] {
-        PendingItem::key(self)
+        Upload::key(self)
     }
     #[inline]
     fn fill(&mut self, bytes: &[u8]) -> usize {
-        PendingItem::fill(self, bytes)
+        Upload::fill(self, bytes)
     }
 }

@@ -48,6 +48,10 @@ const BUSY_WAIT: Duration = Duration::from_millis(1);
 /// A request that found the store busy for so long is refused for want of memory. On a machine with much else to do the page
 /// mover may need that long for many large values at once.
 const BUSY_US_MAX: u64 = 1_000_000;
+/// A value that others wait for gives way if its client has sent nothing of it for so long. Less than they wait.
+const STALLED_US_MAX: u64 = 500_000;
+/// How often a worker whose clients wait for others' values makes all workers look for those that have stalled.
+const STALLED_LOOK_US: u64 = 100_000;
 
 /// What all workers share.
 pub struct Shared {
@@ -94,6 +98,8 @@ struct Desk {
     run_again: Vec<u32>,
     /// One of them can go on at once: the next poll must not wait.
     is_pressed: bool,
+    /// When workers were last made to look for values that have stalled.
+    stalled_looked_us: u64,
     /// One is lent to each connection of a group.
     inputs: [ReadBuf; GROUP],
     output: Vec<u8>,
@@ -162,7 +168,7 @@ impl Worker {
             desk.begin_turn();
             let mut pin = participant.pin();
             let has_mail = desk.serve_ready(&events, poll.registry(), &mut pin);
-            let next = if has_mail { desk.read_mail(&mailbox, poll.registry()) } else { Next::Turn };
+            let next = if has_mail { desk.read_mail(&mailbox, poll.registry(), &mut pin) } else { Next::Turn };
             desk.turn_wheel();
             desk.counters.buffers.output_bytes.set(desk.output.capacity() as u64);
             desk.store.end_turn();
@@ -186,6 +192,7 @@ impl Desk {
             roster: Roster::new(),
             run_again: Vec::new(),
             is_pressed: false,
+            stalled_looked_us: 0,
             inputs: std::array::from_fn(|_| ReadBuf::default()),
             output: Vec::new(),
             hot,
@@ -225,7 +232,9 @@ impl Desk {
             _ => self.serve_many(events, registry, pin),
         };
         for place in again.drain(..) {
-            if let Some(connection) = self.roster.at(place) {
+            if self.must_wait(place) {
+                self.run_again.push(place);
+            } else if let Some(connection) = self.roster.at(place) {
                 connection.is_queued = false;
                 self.drive(place, 0, Received::Nothing, registry, pin);
             }
@@ -334,6 +343,7 @@ impl Desk {
         }
         match verdict {
             Verdict::Wait => {}
+            Verdict::Hold => self.note_hold(place),
             Verdict::Again => self.queue_again(place),
             Verdict::Busy => self.queue_busy(place),
             Verdict::Close(reason) => self.close(place, reason),
@@ -364,6 +374,50 @@ impl Desk {
         self.queue(place);
     }
 
+    /// Whether a connection that was too early is still so: its value waits until others have arrived.
+    #[inline(never)]
+    fn must_wait(&mut self, place: u32) -> bool {
+        let Some(connection) = self.roster.at(place) else { return false };
+        if !connection.must_wait(&self.store) {
+            return false;
+        }
+        let now_us = self.shared.clock.real_us();
+        let waited_us = now_us.saturating_sub(connection.busy_since_us);
+        if waited_us > STALLED_LOOK_US && now_us.saturating_sub(self.stalled_looked_us) > STALLED_LOOK_US {
+            self.stalled_looked_us = now_us;
+            self.store.wake_workers();
+        }
+        waited_us <= BUSY_US_MAX
+    }
+
+    /// A connection waits for more of a value that holds memory.
+    #[cold]
+    fn note_hold(&mut self, place: u32) {
+        if let Some(connection) = self.roster.at(place) {
+            connection.held_since_us = self.shared.clock.real_us();
+        }
+    }
+
+    /// Refuses values whose clients have stalled, if others wait for their memory.
+    fn refuse_stalled(&mut self, registry: &Registry, pin: &mut PinGuard<'_>) {
+        if !self.store.has_waiting_uploads() {
+            return;
+        }
+        let now_us = self.shared.clock.real_us();
+        for place in self.roster.taken() {
+            if let Some(connection) = self.roster.at(place)
+                && connection.is_holding()
+                && now_us.saturating_sub(connection.held_since_us) > STALLED_US_MAX
+            {
+                connection.gives_way = true;
+                self.drive(place, 0, Received::Nothing, registry, pin);
+                if let Some(connection) = self.roster.at(place) {
+                    connection.gives_way = false;
+                }
+            }
+        }
+    }
+
     fn queue(&mut self, place: u32) {
         if let Some(connection) = self.roster.at(place)
             && !connection.is_queued
@@ -386,11 +440,11 @@ impl Desk {
         }
     }
 
-    fn read_mail(&mut self, mailbox: &Mailbox<Mail>, registry: &Registry) -> Next {
+    fn read_mail(&mut self, mailbox: &Mailbox<Mail>, registry: &Registry, pin: &mut PinGuard<'_>) -> Next {
         for mail in mailbox.drain() {
             match mail {
-                // Being here is all that was asked.
-                Mail::Turn => {}
+                // For other purposes, being here is all that was asked.
+                Mail::Turn => self.refuse_stalled(registry, pin),
                 Mail::Adopt(socket) => self.adopt(Connection::new(socket, self.now), registry),
                 Mail::Stop => return Next::End,
             }

@@ -132,7 +132,7 @@ impl Engine for ModelEngine {
         }
     }
 
-    fn reserve(
+    fn announce(
         &mut self,
         _pin: &(),
         key: HashedKey<'_>,
@@ -306,6 +306,10 @@ impl Item for ModelItem {
 impl Pending for ModelPending {
     fn remaining(&self) -> u32 {
         u32::try_from(self.value_len - self.item.value.len()).expect("values are shorter than 4 GiB")
+    }
+
+    fn is_begun(&self) -> bool {
+        true
     }
 
     fn is_short(&self) -> bool {

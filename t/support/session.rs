@@ -5,7 +5,8 @@ use std::fmt::Display;
 
 use larder::base::{Clock, Logger};
 use larder::command::{
-    Batch, Context, Incoming, Mark, Operator, Outcome, ReplySink, Shutdown, Switches, Terminator, execute, finish_store,
+    Batch, Context, Incoming, Mark, Operator, Outcome, ReplySink, Shutdown, Switches, Terminator, execute,
+    extend_value, finish_store,
 };
 use larder::counters::Counters;
 use larder::protocol::{Input, LineRest};
@@ -147,6 +148,21 @@ impl<E: Engine> Session<E> {
     }
 
     fn value(&mut self, mut incoming: Incoming<E::Pending>, pin: &E::Pin) -> bool {
+        let mut sink = std::mem::take(&mut self.output);
+        let extended = extend_value(&mut incoming, &mut self.context(), pin, &mut sink);
+        self.output = sink;
+        match extended {
+            Ok(()) => {}
+            Err(Outcome::Swallow { bytes }) => {
+                self.state = State::Swallow(bytes);
+                return true;
+            }
+            Err(_busy) => {
+                self.waited += 1;
+                self.state = State::Value(incoming);
+                return true;
+            }
+        }
         let taken = incoming.pending.fill(&self.input);
         self.input.drain(..taken);
         if incoming.pending.remaining() > 0 || self.input.len() < 2 {

@@ -1,6 +1,6 @@
 //! Full memory: eviction, `-M`, and a limit that can be moved.
 
-use crate::support::{Client, Server};
+use crate::support::{Client, Server, wait_until};
 
 const VALUE_LEN: usize = 10_000;
 
@@ -82,6 +82,94 @@ fn a_set_that_finds_all_memory_held_is_answered_though_the_clock_stands_still() 
     // Refused, or stored if uploads have been refused before it.
     assert!(others.iter_mut().all(|other| other.read_line().is_ok()));
     drop(uploads);
+}
+
+/// A server whose memory is full of 6,000 items, and what it says of evictions so far.
+fn full_server(client: &mut Client) -> u64 {
+    let full = (0..10_000).find(|key| {
+        assert_eq!(store(client, *key), b"STORED\r\n");
+        key % 100 == 0 && evictions(client) > 0
+    });
+    assert!(full.is_some(), "100 MB do not fit into 64 MiB");
+    evictions(client)
+}
+
+fn evictions(client: &mut Client) -> u64 {
+    client.stats("")["evictions"].parse().expect("a number")
+}
+
+/// How many clients are in the middle of a value.
+fn receiving(client: &mut Client) -> usize {
+    client.stats("conns").values().filter(|state| *state == "conn_nread").count()
+}
+
+/// Clients that announce a value of a mebibyte each and send the beginning of it.
+fn begin_uploads(server: &Server, count: u32, beginning: &str) -> Vec<Client> {
+    let begin = |number: u32| {
+        let mut upload = server.client();
+        upload.send(format!("set upload-{number} 0 0 1048576\r\n{beginning}"));
+        upload
+    };
+    (0..count).map(begin).collect()
+}
+
+#[test]
+fn values_that_are_only_announced_evict_nothing() {
+    let server = Server::start(&["-m", "64", "-t", "2"]);
+    let mut client = server.client();
+    let before = full_server(&mut client);
+    let uploads = begin_uploads(&server, 300, "");
+    wait_until("all are announced", || receiving(&mut client) == 300);
+    assert_eq!(evictions(&mut client), before);
+    drop(uploads);
+}
+
+#[test]
+fn half_sent_values_evict_no_more_than_their_share_and_give_way_to_one_that_arrives() {
+    let server = Server::start(&["-m", "64", "-t", "2"]);
+    let mut client = server.client();
+    let before = full_server(&mut client);
+    let mut uploads = begin_uploads(&server, 40, &"h".repeat(500_000));
+    let refusals = ["SERVER_ERROR out of memory storing object\r\n", "SERVER_ERROR Out of memory during read\r\n"];
+    // Four are within the share. Those that wait for them are refused in the end, or admitted when these give way.
+    let refusals_counted = |client: &mut Client| client.stats("")["store_no_memory"].parse::<u32>().expect("a number");
+    wait_until("those beyond the share are refused", || refusals_counted(&mut client) >= 36);
+    assert!(receiving(&mut client) <= 4);
+    let evicted = evictions(&mut client) - before;
+    // A sixteenth of some 6,200 items, and a page.
+    assert!((1..=388 + 100).contains(&evicted), "{evicted} items left for values that never arrived");
+    let value = "v".repeat(1_000_000);
+    client.ask(format!("set whole 0 0 1000000\r\n{value}\r\n"), "STORED\r\n");
+    // The connections are still in step.
+    let mut refused = 0;
+    for upload in &mut uploads {
+        upload.send(format!("{}\r\nversion\r\n", "h".repeat(548_576)));
+        let line = String::from_utf8(upload.read_line().expect("an answer")).expect("text");
+        assert!(line == "STORED\r\n" || refusals.contains(&line.as_str()), "{line}");
+        refused += u32::from(line != "STORED\r\n");
+        assert!(upload.read_line().expect("an answer").starts_with(b"VERSION"));
+    }
+    assert!((36..40).contains(&refused), "{refused} of 40 were refused");
+}
+
+#[test]
+fn sixty_four_clients_with_large_values_are_all_served() {
+    let server = Server::start(&["-m", "64", "-t", "4"]);
+    let served = std::thread::scope(|scope| {
+        let upload = |number: usize| {
+            let mut client = server.client();
+            scope.spawn(move || {
+                (0..5).all(|round| {
+                    let len = 524_288 + (number * 7919 + round * 104_729) % 524_288;
+                    client.send(format!("set large-{number} 0 0 {len}\r\n{}\r\n", "x".repeat(len)));
+                    client.read_line().is_ok_and(|line| line == b"STORED\r\n")
+                })
+            })
+        };
+        let uploads: Vec<_> = (0..64).map(upload).collect();
+        uploads.into_iter().map(|upload| upload.join().expect("no panic")).filter(|all| *all).count()
+    });
+    assert_eq!(served, 64, "the others were refused a value");
 }
 
 fn store(client: &mut Client, key: usize) -> Vec<u8> {

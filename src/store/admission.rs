@@ -1,0 +1,206 @@
+//! Admission: how much may be on its way in at a time.
+//!
+//! ```text
+//! announced ──first byte──▶ queue, oldest first ──room in the share──▶ admitted ──stored, refused or cut off──▶ gone
+//! ```
+//!
+//! A value counts with its whole length from its admission on, so an admitted value never waits for another one: no
+//! deadlock. A value longer than the share is admitted when no other one is. Values of one chunk and chains have a share
+//! each, so a small value never waits for large ones. The lock is the last in the lock order; its holder takes no other.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Values that may wait in one queue. Each may hold a full input buffer on the heap: 16 MiB together. Beyond that a value is
+/// refused at once.
+const WAITING_MAX: usize = 256;
+
+/// The shares of values on their way in.
+#[derive(Default)]
+pub(super) struct Admission {
+    of_one_chunk: Mutex<Queue>,
+    of_chains: Mutex<Queue>,
+}
+
+/// What kind of value asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It fits one chunk.
+    OneChunk,
+    /// It needs a chain.
+    Chain,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Bytes of the values that are admitted.
+    admitted_bytes: u64,
+    /// The numbers of those that wait, oldest first.
+    waiting: VecDeque<NonZeroU32>,
+    /// The last number given out.
+    last_number: u32,
+}
+
+/// The answer to a value that asks to be admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It may take memory.
+    Admitted,
+    /// It is to ask again.
+    Wait,
+    /// Too many wait.
+    Full,
+}
+
+/// A value's place in the queue or its part of the share; given back when dropped.
+pub(super) struct Ticket {
+    queue: &'static Mutex<Queue>,
+    /// The value's length, once it is admitted.
+    admitted_bytes: Option<NonZeroU32>,
+    /// Its number, while it waits.
+    number: Option<NonZeroU32>,
+}
+
+impl Admission {
+    /// A ticket for a value of that kind. It has not asked yet.
+    pub(super) const fn ticket(&'static self, kind: Kind) -> Ticket {
+        let queue = match kind {
+            Kind::OneChunk => &self.of_one_chunk,
+            Kind::Chain => &self.of_chains,
+        };
+        Ticket { queue, admitted_bytes: None, number: None }
+    }
+
+    /// Whether any value waits.
+    pub(super) fn is_contended(&self) -> bool {
+        !locked(&self.of_one_chunk).waiting.is_empty() || !locked(&self.of_chains).waiting.is_empty()
+    }
+}
+
+fn locked(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Queue {
+    fn has_room(&self, bytes: NonZeroU32, share_bytes: u64) -> bool {
+        self.admitted_bytes == 0 || self.admitted_bytes + u64::from(bytes.get()) <= share_bytes
+    }
+}
+
+impl Ticket {
+    /// Asks for a value of so many bytes to be admitted beside others within `share_bytes`.
+    pub(super) fn ask(&mut self, bytes: NonZeroU32, share_bytes: u64) -> Answer {
+        if self.admitted_bytes.is_some() {
+            return Answer::Admitted;
+        }
+        let mut queue = locked(self.queue);
+        let is_next = queue.waiting.front().copied() == self.number;
+        if is_next && queue.has_room(bytes, share_bytes) {
+            queue.waiting.pop_front();
+            queue.admitted_bytes += u64::from(bytes.get());
+            (self.admitted_bytes, self.number) = (Some(bytes), None);
+            return Answer::Admitted;
+        }
+        if self.number.is_none() {
+            if queue.waiting.len() >= WAITING_MAX {
+                return Answer::Full;
+            }
+            // Numbers come round after 2^32: those that wait are far fewer.
+            let number = NonZeroU32::MIN.saturating_add(queue.last_number);
+            queue.last_number = queue.last_number.wrapping_add(1);
+            queue.waiting.push_back(number);
+            self.number = Some(number);
+        }
+        Answer::Wait
+    }
+
+    /// Whether its value waits, and would in vain ask again now.
+    pub(super) fn must_wait(&self, bytes: NonZeroU32, share_bytes: u64) -> bool {
+        let Some(number) = self.number else { return false };
+        let queue = locked(self.queue);
+        queue.waiting.front() != Some(&number) || !queue.has_room(bytes, share_bytes)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            locked(self.queue).waiting.retain(|other| *other != number);
+        }
+        if let Some(bytes) = self.admitted_bytes {
+            locked(self.queue).admitted_bytes -= u64::from(bytes.get());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::{Admission, Answer, Kind, Ticket, WAITING_MAX};
+
+    const SHARE_BYTES: u64 = 100;
+
+    fn admission() -> &'static Admission {
+        Box::leak(Box::default())
+    }
+
+    fn ask(ticket: &mut Ticket, bytes: u32) -> Answer {
+        ticket.ask(NonZeroU32::new(bytes).unwrap(), SHARE_BYTES)
+    }
+
+    #[test]
+    fn values_beyond_the_share_wait_and_are_admitted_oldest_first() {
+        let admission = admission();
+        let [mut of_60, mut of_40, mut of_50, mut of_10] = [(); 4].map(|()| admission.ticket(Kind::Chain));
+        assert_eq!([ask(&mut of_60, 60), ask(&mut of_40, 40)], [Answer::Admitted; 2]);
+        assert_eq!([ask(&mut of_50, 50), ask(&mut of_10, 10)], [Answer::Wait; 2]);
+        assert!(admission.is_contended());
+        drop(of_40);
+        assert_eq!(ask(&mut of_10, 10), Answer::Wait, "it would fit, but another one came first");
+        assert_eq!(ask(&mut of_50, 50), Answer::Wait, "only 40 bytes are free");
+        assert!(of_50.must_wait(NonZeroU32::new(50).unwrap(), SHARE_BYTES));
+        drop(of_60);
+        assert!(!of_50.must_wait(NonZeroU32::new(50).unwrap(), SHARE_BYTES));
+        assert_eq!([ask(&mut of_50, 50), ask(&mut of_10, 10)], [Answer::Admitted; 2]);
+        assert!(!admission.is_contended());
+    }
+
+    #[test]
+    fn a_value_longer_than_the_share_is_admitted_alone() {
+        let admission = admission();
+        let [mut long, mut short] = [(); 2].map(|()| admission.ticket(Kind::Chain));
+        assert_eq!([ask(&mut long, 500), ask(&mut long, 500)], [Answer::Admitted; 2]);
+        assert_eq!(ask(&mut short, 1), Answer::Wait);
+        drop(long);
+        assert_eq!(ask(&mut short, 1), Answer::Admitted);
+    }
+
+    #[test]
+    fn a_value_of_one_chunk_does_not_wait_for_chains() {
+        let admission = admission();
+        let [mut chain, mut small] = [Kind::Chain, Kind::OneChunk].map(|kind| admission.ticket(kind));
+        assert_eq!([ask(&mut chain, 100), ask(&mut small, 100)], [Answer::Admitted; 2]);
+    }
+
+    #[test]
+    fn a_value_that_stops_waiting_holds_nobody_up() {
+        let admission = admission();
+        let [mut first, mut second, mut third] = [(); 3].map(|()| admission.ticket(Kind::Chain));
+        assert_eq!(ask(&mut first, 100), Answer::Admitted);
+        assert_eq!([ask(&mut second, 100), ask(&mut third, 100)], [Answer::Wait; 2]);
+        drop(second);
+        drop(first);
+        assert_eq!(ask(&mut third, 100), Answer::Admitted);
+    }
+
+    #[test]
+    fn no_more_than_a_bounded_number_waits() {
+        let admission = admission();
+        let mut tickets: Vec<Ticket> = (0..WAITING_MAX + 2).map(|_| admission.ticket(Kind::Chain)).collect();
+        let answers: Vec<Answer> = tickets.iter_mut().map(|ticket| ask(ticket, 100)).collect();
+        assert_eq!(answers.iter().filter(|answer| **answer == Answer::Wait).count(), WAITING_MAX);
+        assert_eq!((answers[0], answers[WAITING_MAX + 1]), (Answer::Admitted, Answer::Full));
+    }
+}

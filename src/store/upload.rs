@@ -1,0 +1,170 @@
+//! A value that did not arrive together with its request: announced, then admitted, then received into its chunks.
+//!
+//! ```text
+//! announce ─▶ Announced: no memory ──extend: a byte is there, and admission──▶ Receiving: 64 KiB ahead at most ─▶ commit
+//! ```
+
+use std::num::NonZeroU32;
+
+use crate::base::{Deadline, HashedKey, Key, KeyHash};
+use crate::item::{Layout, PendingItem};
+use crate::memory::PAGE_BYTES;
+use crate::sync::Pin;
+
+use super::admission::{Answer, Kind, Ticket};
+use super::alloc::AHEAD_BYTES;
+use super::cache::Store;
+use super::engine::{Refusal, StoreMode, StoreOutcome};
+use super::worker_store::WorkerStore;
+
+/// This share of memory may be on its way in, once for values of one chunk and once for chains; a page in any case.
+const UPLOAD_SHARE: u64 = 16;
+
+/// A value on its way in. Its ticket goes with it.
+pub struct Upload {
+    ticket: Ticket,
+    stage: Stage,
+}
+
+enum Stage {
+    Announced(Announced),
+    Receiving(PendingItem),
+}
+
+/// What is kept of a request until its value arrives.
+struct Announced {
+    key: Box<[u8]>,
+    hash: KeyHash,
+    client_flags: u32,
+    deadline: Deadline,
+    value_len: u32,
+}
+
+impl Upload {
+    /// The value's memory, if it has any.
+    pub fn receiving(&mut self) -> Option<&mut PendingItem> {
+        match &mut self.stage {
+            Stage::Announced(_) => None,
+            Stage::Receiving(pending) => Some(pending),
+        }
+    }
+
+    /// Whether it has memory.
+    #[inline]
+    pub fn is_begun(&self) -> bool {
+        matches!(self.stage, Stage::Receiving(_))
+    }
+
+    /// Bytes of the value that are still to come.
+    #[inline]
+    pub fn remaining(&self) -> u32 {
+        match &self.stage {
+            Stage::Announced(announced) => announced.value_len,
+            Stage::Receiving(pending) => pending.remaining(),
+        }
+    }
+
+    /// Whether it needs memory before it can go on.
+    #[inline]
+    pub fn is_short(&self) -> bool {
+        match &self.stage {
+            Stage::Announced(_) => true,
+            Stage::Receiving(pending) => pending.room_ahead() == 0 && pending.remaining() > 0,
+        }
+    }
+
+    /// The key the value is for.
+    pub fn key(&self) -> &[u8] {
+        match &self.stage {
+            Stage::Announced(announced) => &announced.key,
+            Stage::Receiving(pending) => pending.key(),
+        }
+    }
+
+    /// Takes as many of `bytes` as are missing and have memory, and says how many those were.
+    #[inline]
+    pub fn fill(&mut self, bytes: &[u8]) -> usize {
+        self.receiving().map_or(0, |pending| pending.fill(bytes))
+    }
+}
+
+/// What a value counts for in its share.
+fn counted_bytes(value_len: u32) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(value_len)
+}
+
+impl Store {
+    fn upload_share(&self) -> u64 {
+        (self.limit_bytes() / UPLOAD_SHARE).max(u64::from(PAGE_BYTES))
+    }
+}
+
+impl WorkerStore {
+    /// A value that will arrive. It has no memory until [`WorkerStore::go_on_with`] gives it some.
+    pub(super) fn announce_upload(
+        &self,
+        key: HashedKey<'_>,
+        client_flags: u32,
+        deadline: Deadline,
+        value_len: u32,
+    ) -> Result<Upload, Refusal> {
+        let store = self.store;
+        if value_len > store.config.value_len_max {
+            return Err(Refusal::TooLarge);
+        }
+        let in_one_chunk = Layout::in_one_chunk(&store.slabs.classes, key.key, client_flags, value_len);
+        let kind = if in_one_chunk.is_some() { Kind::OneChunk } else { Kind::Chain };
+        let announced = Announced { key: key.key.bytes().into(), hash: key.hash, client_flags, deadline, value_len };
+        Ok(Upload { ticket: store.admission.ticket(kind), stage: Stage::Announced(announced) })
+    }
+
+    /// Gives a value that [is short](Upload::is_short) memory for its next bytes.
+    pub(super) fn go_on_with(&mut self, pin: &Pin, upload: &mut Upload) -> Result<(), Refusal> {
+        let store = self.store;
+        if let Stage::Announced(announced) = &upload.stage {
+            match upload.ticket.ask(counted_bytes(announced.value_len), store.upload_share()) {
+                Answer::Admitted => {}
+                Answer::Wait => return Err(Refusal::Busy),
+                Answer::Full => return Err(Refusal::NoMemory),
+            }
+            let Announced { key, hash, client_flags, deadline, value_len } = announced;
+            let key = Key::new(key).ok_or(Refusal::NoMemory)?;
+            let key = HashedKey { key, hash: *hash };
+            let head = self.allocate_head(pin, key, *client_flags, *deadline, *value_len)?;
+            upload.stage = Stage::Receiving(head);
+        }
+        match &mut upload.stage {
+            Stage::Announced(_) => Ok(()),
+            Stage::Receiving(pending) => self.cover(pin, pending, AHEAD_BYTES),
+        }
+    }
+
+    /// Stores a value that has been received.
+    ///
+    /// # Errors
+    /// As [`WorkerStore::put`].
+    pub(super) fn put_upload(&mut self, pin: &Pin, upload: Upload, mode: StoreMode) -> Result<StoreOutcome, Upload> {
+        let Upload { ticket, stage } = upload;
+        match stage {
+            Stage::Announced(_) => Err(Upload { ticket, stage }),
+            Stage::Receiving(pending) => {
+                self.put(pin, pending, mode).map_err(|pending| Upload { ticket, stage: Stage::Receiving(pending) })
+            }
+        }
+    }
+
+    /// Whether the value waits until others have arrived.
+    pub fn must_wait(&self, upload: &Upload) -> bool {
+        upload.ticket.must_wait(counted_bytes(upload.remaining()), self.store.upload_share())
+    }
+
+    /// Whether values wait until others have arrived: one that has stalled should give way.
+    pub fn has_waiting_uploads(&self) -> bool {
+        self.store.admission.is_contended()
+    }
+
+    /// Makes all workers look for values that have stalled.
+    pub fn wake_workers(&self) {
+        self.store.wake_workers();
+    }
+}
