@@ -72,7 +72,7 @@ miri: ## items, slabs and epochs under Miri, a minute; needs the nightly compone
 ROWS ?=
 
 .PHONY: bench bench-quick bench-memory bench-instructions bench-engine bench-classes bench-growth bench-store bench-replay
-bench: build ## the table of doc/performance.md, larder beside memcached and a server that does nothing (eight minutes; ROWS=...)
+bench: build ## the table of doc/measurements/speed.md, larder beside memcached and a server that does nothing (eight minutes; ROWS=...)
 	$(TARGET)/release/larder-bench --table --rows "$(ROWS)"
 bench-quick: ROWS = get, 1; get pipelined; 100-key get, 1 M; set, 1; set pipelined 50, room; incr
 bench-quick: build ## a few of its rows: CPU time per request (a minute)
@@ -81,7 +81,7 @@ bench-instructions: build ## its rows of user-space instructions per request, co
 	$(TARGET)/release/larder-bench --table --rows "instructions:"
 bench-memory: build ## time to the first reply and resident memory, larder beside memcached
 	$(TARGET)/release/larder-bench --memory
-bench-store: ## what the store holds and misses, larder beside memcached: every row of doc/performance.md (75 minutes)
+bench-store: ## what the store holds and misses, larder beside memcached: every row of doc/measurements/store.md (75 minutes)
 	$(CARGO) bench --bench store -- all
 bench-engine: ## time of parsing and executing a request, without sockets
 	$(CARGO) bench --bench engine

@@ -149,7 +149,7 @@ usage: larder-bench [options]
        larder-bench -p 11211 -P 50 -x get=10,set=1        load on a server that runs
        larder-bench --server larder --server memcached    the same load on two servers that it starts, in turns
 A mode comes first and has flags of its own:
-       larder-bench --table [--rows \"A; B\"] [--json] [--server \"PATH ARGS\"]...   the rows of doc/performance.md, or those
+       larder-bench --table [--rows \"A; B\"] [--json] [--server \"PATH ARGS\"]...   the rows of doc/measurements/speed.md, or those
                                                           whose names begin with A or B; one server alone meets memcached
        larder-bench --memory                              time to the first reply and resident memory, beside memcached
        larder-bench --floor [-l ADDRESS] [-p PORT]        a server that does nothing, to measure against (127.0.0.1:11211)

@@ -76,7 +76,7 @@ const MODES: &str = "\
 A mode is the first argument and has options of its own.
 .TP
 .B \\-\\-table
-Measures the rows of doc/performance.md, or those whose names begin with a text of \\fB\\-\\-rows\\fR, on larder, memcached and
+Measures the rows of doc/measurements/speed.md, or those whose names begin with a text of \\fB\\-\\-rows\\fR, on larder, memcached and
 a server that does nothing.
 .TP
 .B \\-\\-memory

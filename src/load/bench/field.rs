@@ -291,7 +291,7 @@ mod tests {
     fn the_script_the_page_and_the_table_have_one_yardstick() {
         for (path, text) in [
             ("scripts/newest-memcached", format!("yardstick={YARDSTICK_VERSION}\n")),
-            ("doc/performance.md", format!("The yardstick is memcached {YARDSTICK_VERSION}:")),
+            ("doc/measurements/README.md", format!("The yardstick is memcached {YARDSTICK_VERSION}:")),
         ] {
             let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
             assert!(std::fs::read_to_string(format!("{root}/{path}")).unwrap().contains(&text), "{path}: {text}");

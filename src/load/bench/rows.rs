@@ -184,7 +184,7 @@ fn new_keys() -> Plan {
     Plan { keys: KeyPlan { count: 1, fresh: 1.0, ..set().keys }, ..set() }
 }
 
-/// As the measurements of doc/performance.md's bars were made: 20 connections, 500 sets behind one another.
+/// As the measurements of doc/measurements/speed.md's bars were made: 20 connections, 500 sets behind one another.
 fn flood() -> Plan {
     Plan { noreply: true, connections: 20, pipeline: 500, ..set() }
 }

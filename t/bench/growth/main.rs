@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     let is_asked = |mode: &str| std::env::args().any(|argument| argument == mode);
     let measured = match (is_asked("steps"), is_asked("run")) {
         (false, false) => {
-            println!("usage: growth steps|run   (see doc/performance.md)");
+            println!("usage: growth steps|run   (see doc/measurements/growth.md)");
             Ok(())
         }
         (is_steps, is_run) => {

@@ -6,7 +6,7 @@
 //!
 //! A cache is one class of one page with a slot for each object; policy, ring and ghost are the types of `src/eviction`
 //! that the server runs. The traces are those of `LARDER_BENCH_DATA` (`larder_bench::trace`) and three that are
-//! made here. `make bench-replay`; the table stands in doc/performance.md.
+//! made here. `make bench-replay`; the table stands in doc/measurements/policy.md.
 #![expect(clippy::cast_possible_truncation, reason = "keys, slots and shares of them fit 32 bits by far")]
 #![expect(clippy::disallowed_macros, reason = "the tables on standard output are what this program is for")]
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Rows are named on the command line or in `LARDER_BENCH_ROWS` (`density,traces`); all of them otherwise. Each prints a
-//! table of its own when it is done, and the last table is every measure beside its bar. doc/performance.md says how each
+//! table of its own when it is done, and the last table is every measure beside its bar. doc/measurements/store.md says how each
 //! figure is made.
 #![expect(clippy::disallowed_macros, reason = "the tables on standard output are what this program is for")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time, and waits for servers it cannot ask")]
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     let mut wanted: Vec<String> = rows.flat_map(|names| names.split(',').map(str::to_string)).collect();
     // Cargo runs the program without a row when it only wants to see it start; `all` is what the Makefile asks for.
     if wanted.is_empty() {
-        println!("usage: store all | {}   (see doc/performance.md)", names().join(" | "));
+        println!("usage: store all | {}   (see doc/measurements/store.md)", names().join(" | "));
         return ExitCode::SUCCESS;
     }
     if let Ok(rows) = std::env::var("LARDER_BENCH_ROWS") {

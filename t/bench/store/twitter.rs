@@ -2,7 +2,7 @@
 //!
 //! Time is compressed: the shortest time to live that a fifth of the items has becomes 5 s, the others shrink alike, and
 //! the clocks of both servers are real. A replay lasts 30 s at a fixed rate, the same for both; what it misses after the
-//! first 10 s counts. doc/performance.md says which clusters, and how the rest is made.
+//! first 10 s counts. doc/measurements/store.md says which clusters, and how the rest is made.
 
 use std::fs;
 use std::io;
