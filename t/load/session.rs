@@ -9,6 +9,7 @@ use larder_bench::{
 use crate::support::{Server, wait_until};
 
 const WINDOW: Duration = Duration::from_millis(50);
+const WINDOWS_MAX: usize = 100;
 const KEYS: u64 = 2000;
 
 fn plan() -> Plan {
@@ -35,7 +36,11 @@ fn run(plan: &Plan, flags: &[&str]) -> (Server, Outcome) {
     let mut session = open(plan, &server);
     let filled = session.fill().expect("the server answers");
     faultless(&filled);
-    let outcome = session.run(WINDOW).expect("the server answers");
+    // On a busy machine a window may end before the client had a processor.
+    let outcome = (0..WINDOWS_MAX)
+        .map(|_| session.run(WINDOW).expect("the server answers"))
+        .find(|outcome| outcome.requests > 0)
+        .expect("some window has requests");
     faultless(&outcome);
     (server, outcome)
 }

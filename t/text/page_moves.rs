@@ -105,7 +105,8 @@ fn an_order_moves_a_page_and_keeps_what_is_in_it() {
     wait_until("the mover rests", || number(&mut client, "", "slab_reassign_running") == 0);
     assert_eq!(pages(&mut client, &large), before + 1);
     let rescued = number(&mut client, "", "slab_reassign_rescues");
-    assert!(rescued > 1000, "{rescued} items were in a page of 300 bytes each");
+    // The page that was filled last may be the one, and is not full.
+    assert!(rescued > 100, "{rescued} items were in a page of 300 bytes each");
     for row in ["evictions", "slab_reassign_busy_items", "slab_reassign_busy_nomem", "slab_reassign_chunk_rescues"] {
         assert_eq!(number(&mut client, "", row), 0, "{row}");
     }
