@@ -102,21 +102,24 @@ fn help_version_and_licence_go_to_standard_output() {
 #[test]
 fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
     for (arguments, line) in [
-        (&["-t", "900"][..], "-t, --threads: 900 is outside 1..=256"),
-        (&["-t", "0"], "-t, --threads: 0 is outside 1..=256"),
-        (&["-p", "65536"], "-p, --port: 65536 is outside -1..=65535"),
-        (&["-p", "http"], "-p, --port: not a port: \"http\""),
+        (&["-t", "900"][..], "-t, --threads: 900 is outside 1 to 256"),
+        (&["-t", "0"], "-t, --threads: 0 is outside 1 to 256"),
+        (&["-p", "65536"], "-p, --port: 65536 is outside -1 to 65535"),
+        (&["-p", "http"], "-p, --port: not a whole number: \"http\""),
         (&["-p"], "-p, --port: needs a value: <num>"),
-        (&["-m", "lots"], "-m, --memory-limit: not a whole number: \"lots\""),
-        (&["-m", "0"], "-m, --memory-limit: 0 MiB is outside 1..=131072 MiB"),
-        (&["-I", "1"], "-I, --max-item-size: 1 is outside 1k..=1024m"),
+        (&["-m", "lots"], "-m, --memory-limit: not a size: \"lots\"; write a whole number, alone or with k, m, g or t"),
+        (&["-m", "0"], "-m, --memory-limit: 0 MiB is outside 1 to 131072 MiB"),
+        (&["-I", "1"], "-I, --max-item-size: 1 is outside 1k to 1024m"),
         (&["-I", "40m"], "-I, --max-item-size: 40m is more than half of -m, --memory-limit (64m)"),
-        (&["-f", "1"], "-f, --slab-growth-factor: 1 is outside 1.01..=16"),
+        (&["-f", "1"], "-f, --slab-growth-factor: 1 is outside 1.01 to 16"),
         (&["-a", "9"], "-a, --unix-mask: not an octal number: \"9\""),
         (&["-D", "ab"], "-D: not one visible character: \"ab\""),
-        (&["-B", "x"], "-B, --protocol: \"x\" is none of auto, ascii, binary"),
-        (&["-l", "127.0.0.1:x"], "-l, --listen: port \"x\" is outside 0..=65535"),
-        (&["-o", "hashpower=5"], "-o hashpower: 5 is outside 12..=32"),
+        (&["-B", "x"], "-B, --protocol: \"x\" is none of auto, ascii"),
+        (&["-l", "127.0.0.1:x"], "-l, --listen: port \"x\" is outside 0 to 65535"),
+        (&["-o", "hashpower=5"], "-o hashpower: 5 is outside 12 to 32"),
+        (&["--threds", "4"], "--threds: no such option; did you mean --threads?"),
+        (&["-o", "idle_timout=5"], "-o idle_timout=5: no such option; did you mean -o idle_timeout?"),
+        (&["--mem", "100"], "--mem: may be --memory-limit, --memory-file"),
         (&["-o", "nonsense"], "-o nonsense: no such option; larder -h lists them"),
         (&["--nonsense"], "--nonsense: no such option; larder -h lists them"),
         (&["-o", "="], "-o =: no such option; larder -h lists them"),
@@ -298,9 +301,22 @@ fn more_than_64_threads_start_with_a_word_about_it() {
 }
 
 #[test]
-fn port_zero_takes_a_free_port_when_a_port_file_tells_it() {
-    let server = Server::start(&["-p", "0"]);
-    server.client().ask("get a\r\n", "END\r\n");
+fn port_zero_opens_no_tcp_port() {
+    let nowhere = "larder: -p, --port: 0 turns TCP off, and no -s, --unix-socket is given: nowhere to listen\n";
+    for others in [&[][..], &["-l", "127.0.0.1"], &["-l", "127.0.0.1:25190"]] {
+        assert_eq!(run(&[as_user(), &["-p", "0"], others].concat()).stderr, nowhere);
+    }
+}
+
+#[test]
+fn an_address_named_twice_is_opened_once() {
+    for list in ["127.0.0.1,", "127.0.0.1,localhost", "127.0.0.1,127.0.0.1"] {
+        let server = Server::start(&["-l", list]);
+        let rows = server.stats("conns");
+        let listens = |address: &&String| address.starts_with("tcp:127.0.0.1:");
+        let listeners = rows.iter().filter(|(row, _)| row.ends_with(":addr")).filter(|(_, address)| listens(address));
+        assert_eq!(listeners.count(), 2, "one listener and one client with {list}");
+    }
 }
 
 #[test]

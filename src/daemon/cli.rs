@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use getopts::{Fail, HasArg, Matches, Occur, Options, ParsingStyle};
 
 use super::failure::Failure;
-use crate::settings::{Place, ROWS, Row, Settings, SettingsBuilder, help};
+use crate::settings::{Place, ROWS, Row, Settings, SettingsBuilder, help, remedy};
 
 /// What the operator wants.
 #[derive(Debug)]
@@ -46,8 +46,8 @@ fn collect(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Settings, String> {
-    let matches = options().parse(arguments).map_err(|fail| explain(&fail))?;
-    if let Some(extra) = matches.free.first() {
+    let matches = read(arguments.into_iter().collect())?;
+    if let Some(extra) = matches.free.iter().find(|word| !word.trim().is_empty()) {
         return Err(format!("{extra}: not an option; larder -h lists them"));
     }
     let mut builder = SettingsBuilder::new();
@@ -61,7 +61,7 @@ fn collect(
         apply(row, &matches, &mut builder)?;
     }
     for list in matches.opt_strs("extended") {
-        for word in list.split(',').filter(|word| !word.is_empty()) {
+        for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             builder.set_suboption(word)?;
         }
     }
@@ -74,6 +74,48 @@ fn collect(
 
 fn flags() -> impl Iterator<Item = &'static Row> {
     ROWS.iter().filter(|row| row.place() == Place::Flag)
+}
+
+/// Splits the command line into options and their values. getopts says which word it does not know; where that is the
+/// beginning of one long option only, the option takes its place. Each round completes one word, so the rounds end.
+fn read(mut arguments: Vec<OsString>) -> Result<Matches, String> {
+    let options = options();
+    for _ in 0..=arguments.len() {
+        match options.parse(&arguments) {
+            Ok(matches) => return Ok(matches),
+            Err(Fail::UnrecognizedOption(name)) => {
+                let Some(long) = completed(&name)? else { return Err(explain(&Fail::UnrecognizedOption(name))) };
+                complete(&mut arguments, &name, long);
+            }
+            Err(fail) => return Err(explain(&fail)),
+        }
+    }
+    Err("too many abbreviated options".into())
+}
+
+/// The long option that begins with `name`. None: there is none, or `name` is too short to be a long one.
+fn completed(name: &str) -> Result<Option<&'static str>, String> {
+    let begun = |row: &&Row| name.len() > 1 && row.longs().any(|long| long.starts_with(name));
+    let long = |row: &'static Row| row.longs().find(|long| long.starts_with(name));
+    match flags().filter(begun).filter_map(long).collect::<Vec<_>>()[..] {
+        [] => Ok("extended".starts_with(name).then_some("extended").filter(|_| name.len() > 1)),
+        [long] => Ok(Some(long)),
+        ref several => {
+            let names: Vec<String> = several.iter().map(|long| format!("--{long}")).collect();
+            Err(format!("--{name}: may be {}", names.join(", ")))
+        }
+    }
+}
+
+/// Writes `--long` where `--name` stands.
+fn complete(arguments: &mut [OsString], name: &str, long: &str) {
+    for word in arguments {
+        let Some(rest) = word.to_str().and_then(|text| text.strip_prefix("--")?.strip_prefix(name)) else { continue };
+        if rest.is_empty() || rest.starts_with('=') {
+            *word = format!("--{long}{rest}").into();
+            return;
+        }
+    }
 }
 
 /// What getopts has to know: every flag may be given more than once, the last one counts.
@@ -127,7 +169,7 @@ fn explain(fail: &Fail) -> String {
             let (written, row) = written(name);
             format!("{written}: needs a value: {}", row.and_then(Row::hint).unwrap_or("<list>"))
         }
-        Fail::UnrecognizedOption(name) => format!("{}: no such option; larder -h lists them", written(name).0),
+        Fail::UnrecognizedOption(name) => format!("{}: no such option; {}", written(name).0, remedy(name)),
         Fail::UnexpectedArgument(name) => format!("{}: takes no value", written(name).0),
         Fail::OptionMissing(name) | Fail::OptionDuplicated(name) => format!("{}: needed once", written(name).0),
     }
@@ -168,6 +210,47 @@ mod tests {
     }
 
     #[test]
+    fn a_long_option_can_be_abbreviated_as_far_as_it_means_one() {
+        let settings = serve("--memory-l 100 --thr=2 --verb --max-i 2m --ext idle_timeout=5").unwrap();
+        assert_eq!((settings.memory_limit_bytes, settings.threads, settings.verbosity), (100 << 20, 2, 1));
+        assert_eq!((settings.item_size_max, settings.idle_timeout_s), (2 << 20, 5));
+        assert_eq!(serve("--napi 2").unwrap().napi_ids, 2, "both spellings are one option");
+        assert_eq!(serve("--thr 2 --thr 3").unwrap().threads, 3);
+        assert_eq!(serve("--mem 100").unwrap_err(), "--mem: may be --memory-limit, --memory-file");
+        assert_eq!(serve("--threads-of=2").unwrap_err(), "--threads-of: no such option; did you mean --threads?");
+        // A value is never completed.
+        assert_eq!(serve("--user --thr").unwrap().user.as_deref(), Some("--thr"));
+    }
+
+    #[test]
+    fn a_value_is_what_stands_between_its_blanks() {
+        for line in [
+            &["-m 1024", "-I 5m", "-c 16384", "-u 11211", "-l 127.0.0.1,", "-o idle_timeout= 5 , hashpower=20", ""][..],
+            &[
+                "-m",
+                " 1g ",
+                "-I",
+                " 5MB",
+                "-c",
+                "\t16384",
+                "-u",
+                " 11211",
+                "-l",
+                " 127.0.0.1",
+                "-o",
+                " idle_timeout=5s,hashpower=20",
+            ],
+        ] {
+            let Ok(Invocation::Serve(settings)) = parse(line.iter().map(Into::into), |_| None) else {
+                panic!("{line:?}")
+            };
+            assert_eq!((settings.memory_limit_bytes, settings.item_size_max), (1 << 30, 5 << 20));
+            assert_eq!((settings.max_connections, settings.user.as_deref()), (16384, Some("11211")));
+            assert_eq!((settings.listen.len(), settings.idle_timeout_s, settings.hashpower_init), (1, 5, 20));
+        }
+    }
+
+    #[test]
     fn mistakes_are_named_with_what_to_do() {
         assert_eq!(serve("-z").unwrap_err(), "-z: no such option; larder -h lists them");
         assert_eq!(serve("--nosuch").unwrap_err(), "--nosuch: no such option; larder -h lists them");
@@ -177,7 +260,7 @@ mod tests {
         assert_eq!(serve("-o").unwrap_err(), "-o: needs a value: <list>");
         assert_eq!(serve("--daemon=yes").unwrap_err(), "-d, --daemon: takes no value");
         assert_eq!(serve("start").unwrap_err(), "start: not an option; larder -h lists them");
-        assert_eq!(serve("-t 900").unwrap_err(), "-t, --threads: 900 is outside 1..=256");
+        assert_eq!(serve("-t 900").unwrap_err(), "-t, --threads: 900 is outside 1 to 256");
         assert_eq!(serve("--user=").unwrap_err(), "-u, --user: needs a value");
     }
 

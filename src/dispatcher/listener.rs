@@ -49,12 +49,6 @@ impl Listener {
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
-
-    fn tcp(address: SocketAddr, backlog: u32) -> io::Result<Self> {
-        let socket = listen_tcp(address, backlog)?;
-        let bound = local_address(socket.as_fd()).unwrap_or(address);
-        Ok(Self { socket, address: Bound::Tcp(bound) })
-    }
 }
 
 /// Opens all listening sockets. None at all is possible: -p 0.
@@ -68,56 +62,70 @@ pub fn listen(settings: &Settings) -> Result<Vec<Listener>, BindFailure> {
         let socket = listen_unix(path, settings.unix_mask, backlog).map_err(failure)?;
         return Ok(vec![Listener { socket, address: Bound::Unix(path.clone()) }]);
     }
-    let mut listeners = Vec::new();
+    let mut opening = Opening { backlog, asked: Vec::new(), listeners: Vec::new() };
     for endpoint in settings.tcp_endpoints() {
         match &endpoint.host {
-            Some(host) => listen_named(host, endpoint.port, backlog, &mut listeners)?,
-            None => listen_everywhere(endpoint.port, backlog, &mut listeners)?,
+            Some(host) => opening.listen_named(host, endpoint.port)?,
+            None => opening.listen_everywhere(endpoint.port)?,
         }
     }
-    Ok(listeners)
+    Ok(opening.listeners)
 }
 
-/// Listens on every address that `host` stands for.
-fn listen_named(host: &str, port: u16, backlog: u32, listeners: &mut Vec<Listener>) -> Result<(), BindFailure> {
-    let written = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let failure = |error| BindFailure { what: format!("listen on {written}"), error };
-    let mut last_error = io::Error::other("the name has no address");
-    let before = listeners.len();
-    for address in (host, port).to_socket_addrs().map_err(failure)? {
-        match Listener::tcp(address, backlog) {
-            Ok(listener) => listeners.push(listener),
-            Err(error) => last_error = error,
-        }
-    }
-    if listeners.len() > before { Ok(()) } else { Err(failure(last_error)) }
+/// The TCP sockets opened so far.
+struct Opening {
+    backlog: u32,
+    /// What was bound, before the kernel chose ports. `127.0.0.1,localhost` names one address twice.
+    asked: Vec<SocketAddr>,
+    listeners: Vec<Listener>,
 }
 
-/// Listens on all interfaces, IPv4 and, where the machine has it, IPv6, on the same port.
-fn listen_everywhere(port: u16, backlog: u32, listeners: &mut Vec<Listener>) -> Result<(), BindFailure> {
-    let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    let listener =
-        Listener::tcp(v4, backlog).map_err(|error| BindFailure { what: format!("listen on {v4}"), error })?;
-    let port = match listener.address {
-        Bound::Tcp(bound) => bound.port(),
-        Bound::Unix(_) => port,
-    };
-    listeners.push(listener);
-    let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-    match Listener::tcp(v6, backlog) {
-        Ok(listener) => listeners.push(listener),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            return Err(BindFailure { what: format!("listen on {v6}"), error });
+impl Opening {
+    /// Listens on every address that `host` stands for.
+    fn listen_named(&mut self, host: &str, port: u16) -> Result<(), BindFailure> {
+        let written = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let failure = |error| BindFailure { what: format!("listen on {written}"), error };
+        let mut result = Err(io::Error::other("the name has no address"));
+        for address in (host, port).to_socket_addrs().map_err(failure)? {
+            // One address of the name is enough.
+            result = self.open(address).map(drop).or_else(|error| result.map_err(|_| error));
         }
-        // A machine without IPv6 is served over IPv4.
-        Err(_) => {}
+        result.map_err(failure)
     }
-    Ok(())
+
+    /// Listens on all interfaces, IPv4 and, where the machine has it, IPv6, on the same port.
+    fn listen_everywhere(&mut self, port: u16) -> Result<(), BindFailure> {
+        let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        let opened = self.open(v4).map_err(|error| BindFailure { what: format!("listen on {v4}"), error })?;
+        let Some(bound) = opened else { return Ok(()) };
+        let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, bound.port()));
+        match self.open(v6) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                Err(BindFailure { what: format!("listen on {v6}"), error })
+            }
+            // A machine without IPv6 is served over IPv4.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Listens on `address`, and says where that is. None: it was opened before.
+    fn open(&mut self, address: SocketAddr) -> io::Result<Option<SocketAddr>> {
+        if self.asked.contains(&address) {
+            return Ok(None);
+        }
+        let socket = listen_tcp(address, self.backlog)?;
+        let bound = local_address(socket.as_fd()).unwrap_or(address);
+        self.asked.push(address);
+        self.listeners.push(Listener { socket, address: Bound::Tcp(bound) });
+        Ok(Some(bound))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Bound, listen};
+    use std::net::SocketAddr;
+
+    use super::{Bound, Listener, listen};
     use crate::settings::{ListenAddress, Settings};
 
     fn settings(port: i32, hosts: &[(Option<&str>, Option<u16>)]) -> Settings {
@@ -141,6 +149,17 @@ mod tests {
     #[test]
     fn port_0_is_no_network() {
         assert!(listen(&settings(0, &[])).is_ok_and(|listeners| listeners.is_empty()));
+    }
+
+    #[test]
+    fn an_address_that_is_named_twice_is_opened_once() {
+        let opened = |hosts: &[(Option<&str>, Option<u16>)]| {
+            let listeners = listen(&settings(-1, hosts)).unwrap_or_default();
+            let is_v4 = |listener: &&Listener| matches!(listener.address(), Bound::Tcp(SocketAddr::V4(_)));
+            listeners.iter().filter(is_v4).count()
+        };
+        assert_eq!(opened(&[(Some("127.0.0.1"), None), (Some("localhost"), None), (Some("127.0.0.1"), Some(0))]), 1);
+        assert_eq!(opened(&[(None, None), (Some("0.0.0.0"), None), (None, Some(0))]), 1);
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl ListenAddress {
         };
         let port = match port {
             "" => None,
-            digits => Some(digits.parse().map_err(|_| format!("port {digits:?} is outside 0..=65535"))?),
+            digits => Some(digits.parse().map_err(|_| format!("port {digits:?} is outside 0 to 65535"))?),
         };
         let host = match host {
             "" | "*" => None,
@@ -77,11 +77,15 @@ const LISTENERS_MAX: usize = 64;
 
 impl Codec<Vec<ListenAddress>> for Addresses {
     fn read(&self, text: &str, value: &mut Vec<ListenAddress>) -> Result<(), String> {
-        for word in text.split([',', ';']).map(str::trim) {
-            if word.is_empty() {
-                return Err("needs an address".into());
+        let words = || text.split([',', ';']).map(str::trim).filter(|word| !word.is_empty());
+        if words().next().is_none() {
+            return Err("needs an address".into());
+        }
+        for word in words() {
+            let address = ListenAddress::parse(word)?;
+            if !value.contains(&address) {
+                value.push(address);
             }
-            value.push(ListenAddress::parse(word)?);
         }
         if value.len() > LISTENERS_MAX {
             return Err(format!("{} addresses, at most {LISTENERS_MAX}", value.len()));
@@ -94,28 +98,6 @@ impl Codec<Vec<ListenAddress>> for Addresses {
             return "NULL".into();
         }
         value.iter().map(ListenAddress::to_string).collect::<Vec<_>>().join(",")
-    }
-}
-
-/// Reads -p. -1 asks for any free port.
-pub(super) struct Port;
-
-impl Codec<i32> for Port {
-    fn read(&self, text: &str, value: &mut i32) -> Result<(), String> {
-        match text.parse() {
-            Ok(port @ -1..=65535) => *value = port,
-            Ok(_) => return Err(format!("{text} is outside {}", self.limits())),
-            Err(_) => return Err(format!("not a port: {text:?}")),
-        }
-        Ok(())
-    }
-
-    fn show(&self, value: &i32) -> String {
-        value.to_string()
-    }
-
-    fn limits(&self) -> String {
-        "-1..=65535".into()
     }
 }
 
@@ -140,12 +122,13 @@ mod tests {
 
     #[test]
     fn broken_addresses_are_refused_with_the_fault() {
-        assert_eq!(one("h:65536"), Err("port \"65536\" is outside 0..=65535".into()));
+        assert_eq!(one("h:65536"), Err("port \"65536\" is outside 0 to 65535".into()));
         assert!(one("[::1").is_err());
         assert!(one("[::1]x").is_err());
         assert!(one("proto[ascii]:127.0.0.1").is_err());
-        let mut all = Vec::new();
-        assert!(Addresses.read("127.0.0.1,,10.0.0.1", &mut all).is_err());
+        for nothing in ["", ",", " ; "] {
+            assert_eq!(Addresses.read(nothing, &mut Vec::new()), Err("needs an address".into()));
+        }
     }
 
     #[test]
@@ -153,6 +136,7 @@ mod tests {
         let mut all = Vec::new();
         Addresses.read("127.0.0.1, [::1]:5", &mut all).unwrap();
         Addresses.read("localhost", &mut all).unwrap();
+        Addresses.read("127.0.0.1,,localhost;", &mut all).unwrap();
         assert_eq!(Addresses.show(&all), "127.0.0.1,[::1]:5,localhost");
     }
 }

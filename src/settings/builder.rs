@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::address::{Endpoint, ListenAddress};
-use super::codec::{NEGATED, short_bytes};
+use super::codec::{LATER, NEGATED};
+use super::quantity::short_bytes;
 use super::row::{Place, Row, Status};
+use super::suggest;
 use super::table::{ROWS, Settings};
 
 /// Settings that are being collected.
@@ -20,17 +22,18 @@ impl SettingsBuilder {
         Self::default()
     }
 
-    /// One option; `text` is its value, empty for a switch.
+    /// One option; `text` is its value, empty for a switch. Blanks around a value are not part of it: `"-m 1024"` is one
+    /// word in many a chart.
     ///
     /// # Errors
     /// What the operator has to read, with the option's name.
     pub fn set(&mut self, row: &'static Row, text: &str) -> Result<(), String> {
         let named = |error: String| format!("{}: {error}", row.names());
-        self.settings.read(row.field, text).map_err(named)?;
+        self.settings.read(row.field, text.trim()).map_err(named)?;
         self.given.insert(row.field);
         if row.status == Status::Later && self.settings.show(row.field) != Settings::default().show(row.field) {
             let remedy = remedy(row);
-            return Err(format!("{}: not in this version, it comes with a later one{remedy}", row.names()));
+            return Err(format!("{}: {LATER}{remedy}", row.names()));
         }
         Ok(())
     }
@@ -41,12 +44,13 @@ impl SettingsBuilder {
     /// What the operator has to read, with the suboption's name.
     pub fn set_suboption(&mut self, word: &str) -> Result<(), String> {
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let name = name.trim();
         let negated = name.strip_prefix("no_");
         let suboptions = || ROWS.iter().filter(|row| row.place() == Place::Suboption);
         // `no_hashexpand` is a name of its own, `no_lru_crawler` the negation of one: the whole name comes first.
         let named = suboptions().find(|row| row.bare_name() == name);
         let row = named.or_else(|| suboptions().find(|row| row.has_negation() && Some(row.bare_name()) == negated));
-        let Some(row) = row else { return Err(format!("-o {word}: no such option; larder -h lists them")) };
+        let Some(row) = row else { return Err(format!("-o {word}: no such option; {}", suggest::remedy(name))) };
         let text = match (row.hint(), value) {
             (None, Some(_)) => return Err(format!("-o {name}: takes no value")),
             (Some(_) | None, None) if named.is_none() => NEGATED,
@@ -78,9 +82,6 @@ impl SettingsBuilder {
             // The default for -I should not forbid a small -m.
             settings.item_size_max = half;
         }
-        if settings.protocol == "binary" {
-            return Err("-B, --protocol: binary: not in this version, it comes with a later one".into());
-        }
         let largest = settings.slab_sizes.as_ref().and_then(|sizes| sizes.last());
         if let Some(largest) = largest.filter(|largest| **largest > settings.slab_chunk_max) {
             let max = settings.slab_chunk_max;
@@ -106,21 +107,19 @@ fn remedy(row: &Row) -> &'static str {
 impl Settings {
     /// The TCP addresses to bind, in order. Empty when TCP is off.
     pub fn tcp_endpoints(&self) -> Vec<Endpoint> {
-        if self.unix_socket.is_some() {
+        if self.unix_socket.is_some() || self.tcp_port == 0 {
             return Vec::new();
         }
-        let default_port = match self.tcp_port {
-            0 if self.port_file.is_none() => None,
-            port => Some(u16::try_from(port).unwrap_or(0)),
-        };
+        // -1 asks for any free port, which is the kernel's 0.
+        let default_port = u16::try_from(self.tcp_port).unwrap_or(0);
         if self.listen.is_empty() {
-            return default_port.map(|port| Endpoint { host: None, port }).into_iter().collect();
+            return vec![Endpoint { host: None, port: default_port }];
         }
         let with_port = |entry: &ListenAddress| {
-            let port = entry.port.or(default_port)?;
-            Some(Endpoint { host: entry.host.clone(), port })
+            let port = entry.port.unwrap_or(default_port);
+            Endpoint { host: entry.host.clone(), port }
         };
-        self.listen.iter().filter_map(with_port).collect()
+        self.listen.iter().map(with_port).collect()
     }
 }
 
@@ -144,15 +143,15 @@ mod tests {
 
     #[test]
     fn errors_name_the_option_the_value_and_the_limit() {
-        assert_eq!(build(&["threads=900"]).unwrap_err(), "-t, --threads: 900 is outside 1..=256");
-        assert_eq!(build(&["-o hashpower=5"]).unwrap_err(), "-o hashpower: 5 is outside 12..=32");
+        assert_eq!(build(&["threads=900"]).unwrap_err(), "-t, --threads: 900 is outside 1 to 256");
+        assert_eq!(build(&["-o hashpower=5"]).unwrap_err(), "-o hashpower: 5 is outside 12 to 32");
         assert_eq!(build(&["-o foo"]).unwrap_err(), "-o foo: no such option; larder -h lists them");
         assert_eq!(build(&["-o idle_timeout"]).unwrap_err(), "-o idle_timeout: needs a value: <num>");
         assert_eq!(build(&["-o track_sizes=1"]).unwrap_err(), "-o track_sizes: takes no value");
         assert_eq!(build(&["-o no_slab_automove=1"]).unwrap_err(), "-o no_slab_automove: takes no value");
         assert_eq!(
             build(&["-o no_idle_timeout"]).unwrap_err(),
-            "-o no_idle_timeout: no such option; larder -h lists them"
+            "-o no_idle_timeout: no such option; did you mean -o idle_timeout?"
         );
     }
 
@@ -203,10 +202,11 @@ mod tests {
         assert_eq!(shown(&[]), "*/11211");
         assert_eq!(shown(&["listen=127.0.0.1,[::1]:5", "tcp_port=7"]), "127.0.0.1/7 ::1/5");
         assert_eq!(shown(&["tcp_port=-1"]), "*/0");
-        assert_eq!(shown(&["tcp_port=0", "port_file=f"]), "*/0");
-        assert_eq!(shown(&["tcp_port=0", "listen=a:1,b"]), "a/1");
         assert_eq!(shown(&["unix_socket=s", "tcp_port=7"]), "");
-        assert!(build(&["tcp_port=0"]).unwrap_err().contains("nowhere to listen"));
+        assert_eq!(shown(&["unix_socket=s", "tcp_port=0", "listen=a:1", "port_file=f"]), "");
+        for others in [&["tcp_port=0"][..], &["tcp_port=0", "port_file=f"], &["tcp_port=0", "listen=a:1,b"]] {
+            assert!(build(others).unwrap_err().contains("nowhere to listen"));
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use super::quantity::whole;
+
 /// Reads and shows values of type `T`.
 pub(super) trait Codec<T> {
     /// Changes `value` as `text` asks; the error is the part of the message that follows the option's name.
@@ -15,106 +17,15 @@ pub(super) trait Codec<T> {
     fn typed(&self, value: &T) -> String {
         self.show(value)
     }
-    /// The limits, for a manual: `1..=64`. Empty where there is nothing to say.
+    /// The limits, for a manual: `1 to 64`. Empty where there is nothing to say.
     fn limits(&self) -> String {
         String::new()
     }
 }
 
-fn outside(shown: impl Display, limits: &str) -> String {
+/// The complaint about a value beyond its limits.
+pub(super) fn outside(shown: impl Display, limits: &str) -> String {
     format!("{shown} is outside {limits}")
-}
-
-fn whole_number(text: &str) -> Result<i64, String> {
-    text.parse()
-        .map_err(|_| if text.is_empty() { "needs a value".into() } else { format!("not a whole number: {text:?}") })
-}
-
-/// A whole number of `unit`s; the field holds the product.
-pub(super) struct Units {
-    pub(super) unit: i64,
-    pub(super) range: RangeInclusive<i64>,
-    pub(super) suffix: &'static str,
-}
-
-/// A plain whole number.
-pub(super) const fn whole(range: RangeInclusive<i64>) -> Units {
-    Units { unit: 1, range, suffix: "" }
-}
-
-/// So many KiB.
-pub(super) const fn kib(range: RangeInclusive<i64>) -> Units {
-    Units { unit: 1 << 10, range, suffix: " KiB" }
-}
-
-/// So many MiB.
-pub(super) const fn mib(range: RangeInclusive<i64>) -> Units {
-    Units { unit: 1 << 20, range, suffix: " MiB" }
-}
-
-impl<T: TryFrom<i64> + TryInto<i64> + Copy + Display> Codec<T> for Units {
-    fn read(&self, text: &str, value: &mut T) -> Result<(), String> {
-        let number = whole_number(text)?;
-        let scaled = number.checked_mul(self.unit).and_then(|n| T::try_from(n).ok());
-        match scaled {
-            Some(new) if self.range.contains(&number) => *value = new,
-            _ => return Err(outside(format_args!("{number}{}", self.suffix), &Codec::<T>::limits(self))),
-        }
-        Ok(())
-    }
-
-    fn show(&self, value: &T) -> String {
-        value.to_string()
-    }
-
-    fn typed(&self, value: &T) -> String {
-        let number: Result<i64, _> = (*value).try_into();
-        number.map_or_else(|_| self.show(value), |number| (number / self.unit).to_string())
-    }
-
-    fn limits(&self) -> String {
-        format!("{}..={}{}", self.range.start(), self.range.end(), self.suffix)
-    }
-}
-
-/// A size in bytes, with `k` or `m` behind it for KiB and MiB.
-pub(super) struct ByteSize(pub(super) RangeInclusive<u64>);
-
-impl Codec<u64> for ByteSize {
-    fn read(&self, text: &str, value: &mut u64) -> Result<(), String> {
-        let (digits, unit) = match text.as_bytes().last() {
-            Some(b'k' | b'K') => (&text[..text.len() - 1], 1 << 10),
-            Some(b'm' | b'M') => (&text[..text.len() - 1], 1 << 20),
-            Some(_) | None => (text, 1),
-        };
-        let number: u64 = digits.parse().map_err(|_| format!("not a size (bytes, or with k or m): {text:?}"))?;
-        match number.checked_mul(unit) {
-            Some(bytes) if self.0.contains(&bytes) => *value = bytes,
-            _ => return Err(outside(text, &self.limits())),
-        }
-        Ok(())
-    }
-
-    fn show(&self, value: &u64) -> String {
-        value.to_string()
-    }
-
-    fn typed(&self, value: &u64) -> String {
-        short_bytes(*value)
-    }
-
-    fn limits(&self) -> String {
-        format!("{}..={}", short_bytes(*self.0.start()), short_bytes(*self.0.end()))
-    }
-}
-
-/// `1024m`, `1k`, `100`: the notation of -I.
-pub(super) fn short_bytes(bytes: u64) -> String {
-    match bytes {
-        n if n >= 1 << 20 && n % (1 << 20) == 0 => format!("{}m", n >> 20),
-        n if n >= 1 << 10 && n % (1 << 10) == 0 => format!("{}k", n >> 10),
-        n => n.to_string(),
-    }
 }
 
 /// A fraction, shown with so many digits after the point.
@@ -138,7 +49,7 @@ impl Codec<f64> for Fraction {
     }
 
     fn limits(&self) -> String {
-        format!("{}..={}", self.range.start(), self.range.end())
+        format!("{} to {}", self.range.start(), self.range.end())
     }
 }
 
@@ -160,7 +71,7 @@ impl Codec<u32> for Octal {
     }
 
     fn limits(&self) -> String {
-        format!("0..={:o}, octal", self.0)
+        format!("0 to {:o}, octal", self.0)
     }
 }
 
@@ -207,7 +118,7 @@ impl Codec<u32> for SwitchOrLevel {
     }
 
     fn limits(&self) -> String {
-        format!("{}..={}", self.0.start(), self.0.end())
+        format!("{} to {}", self.0.start(), self.0.end())
     }
 }
 
@@ -263,14 +174,22 @@ impl<T: From<String> + AsRef<std::ffi::OsStr>> Codec<Option<T>> for Text {
 
 const _: fn(&Text, &Option<PathBuf>) -> String = |codec, path| codec.show(path);
 
+/// Why an option, or one of its values, is refused that memcached has.
+pub(super) const LATER: &str = "not in this version, it comes with a later one";
+
 /// One of a few words.
-pub(super) struct OneOf(pub(super) &'static [&'static str]);
+pub(super) struct OneOf {
+    pub(super) words: &'static [&'static str],
+    /// memcached's words that are refused until a later version.
+    pub(super) later: &'static [&'static str],
+}
 
 impl Codec<&'static str> for OneOf {
     fn read(&self, text: &str, value: &mut &'static str) -> Result<(), String> {
-        match self.0.iter().find(|word| **word == text) {
+        match self.words.iter().find(|word| **word == text) {
             Some(word) => *value = word,
-            None => return Err(format!("{text:?} is none of {}", self.0.join(", "))),
+            None if self.later.contains(&text) => return Err(format!("{text}: {LATER}")),
+            None => return Err(format!("{text:?} is none of {}", self.words.join(", "))),
         }
         Ok(())
     }
@@ -280,7 +199,7 @@ impl Codec<&'static str> for OneOf {
     }
 
     fn limits(&self) -> String {
-        self.0.join(" | ")
+        self.words.join(" | ")
     }
 }
 
@@ -296,7 +215,7 @@ impl Codec<Option<Vec<u32>>> for ChunkSizes {
         for word in text.split('-') {
             let size: u32 = word.parse().map_err(|_| format!("not a chunk size: {word:?}"))?;
             if !(48..=1 << 19).contains(&size) || !size.is_multiple_of(8) {
-                return Err(format!("{size} is not a multiple of 8 in 48..=524288"));
+                return Err(format!("{size} is not a multiple of 8 from 48 to 524288"));
             }
             if sizes.last().is_some_and(|previous| *previous >= size) {
                 return Err(format!("{size} is not larger than the size before it"));
@@ -318,34 +237,11 @@ impl Codec<Option<Vec<u32>>> for ChunkSizes {
 
 #[cfg(test)]
 mod tests {
-    use super::{ByteSize, ChunkSizes, Codec, Octal, OneCharacter, mib, whole};
+    use super::{ChunkSizes, Codec, Octal, OneCharacter};
 
     fn read<T: Default, C: Codec<T>>(codec: C, text: &str) -> Result<T, String> {
         let mut value = T::default();
         codec.read(text, &mut value).map(|()| value)
-    }
-
-    #[test]
-    fn limits_are_named_when_they_are_broken() {
-        assert_eq!(read::<u32, _>(whole(1..=64), "900"), Err("900 is outside 1..=64".into()));
-        assert_eq!(read::<u32, _>(whole(1..=64), "-1"), Err("-1 is outside 1..=64".into()));
-        assert_eq!(read::<u64, _>(mib(1..=8), "9"), Err("9 MiB is outside 1..=8 MiB".into()));
-        assert_eq!(read::<u64, _>(mib(1..=8), "8"), Ok(8 << 20));
-        assert_eq!(read::<u32, _>(whole(1..=64), "4x"), Err("not a whole number: \"4x\"".into()));
-        assert_eq!(read::<u32, _>(whole(1..=64), ""), Err("needs a value".into()));
-    }
-
-    #[test]
-    fn a_size_takes_k_and_m_and_bounds_hold_after_scaling() {
-        let codec = || ByteSize(1 << 10..=1 << 30);
-        assert_eq!(read(codec(), "2k"), Ok(2048));
-        assert_eq!(read(codec(), "1024m"), Ok(1 << 30));
-        assert_eq!(read(codec(), "1025M"), Err("1025M is outside 1k..=1024m".into()));
-        assert_eq!(read(codec(), "1023"), Err("1023 is outside 1k..=1024m".into()));
-        assert!(read(codec(), "m").is_err());
-        assert!(read(codec(), "2g").is_err());
-        assert!(read(codec(), "99999999999999999999m").is_err());
-        assert!(read(codec(), "18446744073709551615m").is_err());
     }
 
     #[test]

@@ -27,8 +27,6 @@ pub fn help(version: &str) -> String {
     }
     text.push_str("\nAccepted because memcached has them, without effect here\n");
     text.push_str(&names_of(|row| matches!(row.status, Status::NoEffect(_))));
-    text.push_str("\nKnown and refused: they come with a later version\n");
-    text.push_str(&names_of(|row| row.status == Status::Later));
     text.push_str("\nman larder and doc/settings.md say more.\n");
     text
 }
@@ -48,7 +46,7 @@ fn tidy(doc: &str) -> String {
     doc.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// `default 4, 1..=64`.
+/// `default 4, 1 to 64`.
 fn facts(row: &Row) -> String {
     if row.hint().is_none() {
         return String::new();
@@ -168,9 +166,13 @@ const MARKDOWN_HEAD: &str = "\
 <!-- Printed from src/settings/table.rs by `make doc`. Edit the table, not this file. -->
 
 Options are memcached's, short and long. A wrong one ends the start with one line that names the option, the value and
-the limit, for example `larder: -t, --threads: 900 is outside 1..=256`.
+the limit, for example `larder: -t, --threads: 900 is outside 1 to 256`.
 What is written `-o name` stands in the list of `-o, --extended`: `-o idle_timeout=60,hashpower=20`.
 An option can be given twice; the last one counts, except that `-l` and `-o` add up.
+
+A size can have a unit behind it: `b`, `k`, `m`, `g` or `t`, powers of 1024, in either case, so that `1g`, `1024MB` and
+`1GiB` are the same. A time can have `s`, `m`, `h` or `d`. Blanks around a value are not part of it. A long option can be
+abbreviated as long as it means one option.
 ";
 
 const MARKDOWN_WITHOUT_EFFECT: &str = "
@@ -311,7 +313,9 @@ mod tests {
         let (help, man, page) = (help("0"), man_page("0").replace("\\-", "-"), markdown());
         for row in ROWS.iter().filter(|row| !row.notation().is_empty() && row.status != Status::Hidden) {
             let name = row.longs().next().unwrap_or(row.bare_name());
-            assert!(help.contains(name), "help: {}", row.names());
+            let is_offered =
+                help.split([' ', ',', '=', '[', '\n', ']']).any(|word| word.trim_start_matches("--") == name);
+            assert_eq!(is_offered, row.status != Status::Later, "help: {}", row.names());
             assert!(man.contains(row.notation()), "manual: {}", row.names());
             assert!(page.contains(row.notation()), "page: {}", row.names());
         }

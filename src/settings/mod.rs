@@ -6,14 +6,16 @@
 //! table.rs ──▶ ROWS ──▶ help, man page, doc/settings.md, `stats settings`
 //! ```
 //!
-//! A setting is one row in table.rs. Its notation, limits and messages are codec.rs's.
+//! A setting is one row in table.rs. codec.rs reads and shows the values, quantity.rs those that are whole numbers.
 
 mod address;
 mod builder;
 mod codec;
 mod manual;
+mod quantity;
 mod row;
 mod stats;
+mod suggest;
 mod table;
 mod tunables;
 
@@ -22,5 +24,6 @@ pub use builder::SettingsBuilder;
 pub use manual::{help, man_page, markdown};
 pub use row::{Group, Place, Row, Status};
 pub use stats::LiveSettings;
+pub use suggest::remedy;
 pub use table::{ROWS, Settings};
 pub use tunables::Tunables;

@@ -12,11 +12,11 @@
 
 use std::path::PathBuf;
 
-use super::address::{Addresses, ListenAddress, Port};
+use super::address::{Addresses, ListenAddress};
 use super::codec::{
-    ByteSize, ChunkSizes, Codec, Fraction, Mentions, Octal, OneCharacter, OneOf, Switch, SwitchOrLevel, TURNS_OFF,
-    TURNS_ON, Text, kib, mib, whole,
+    ChunkSizes, Codec, Fraction, Mentions, Octal, OneCharacter, OneOf, Switch, SwitchOrLevel, TURNS_OFF, TURNS_ON, Text,
 };
+use super::quantity::{bytes, kib, mib, seconds, whole};
 use super::row::{Group, Row, Status};
 use Status::{Hidden, Later, NoEffect, Report, Works};
 
@@ -82,12 +82,12 @@ const NO_FREE_PAGES: &str = "a class that needs a page gets it without pages bei
 const NO_WATCH: &str = "there are no watchers yet";
 
 settings! {
-    /// Memory for items, in MiB.
+    /// Memory for items, in MiB or with a unit: 512m, 4g.
     memory_limit_bytes: u64 = 64 << 20, mib(1..=131_072), "-m, --memory-limit=<num>", Memory, "maxbytes", Works;
     /// Clients connected at the same time. The limit on open files is raised to allow for them.
     max_connections: u32 = 1024, whole(1..=10_000_000), "-c, --conn-limit=<num>", Clients, "maxconns", Works;
-    /// TCP port. 0 turns TCP off, -1 takes any free port.
-    tcp_port: i32 = 11211, Port, "-p, --port=<num>", Network, "tcpport", Works;
+    /// TCP port. 0 turns TCP off, whatever -l says; -1 takes any free port.
+    tcp_port: i32 = 11211, whole(-1..=65_535), "-p, --port=<num>", Network, "tcpport", Works;
     /// UDP port. 0 is off.
     udp_port: u16 = 0, whole(0..=65_535), "-U, --udp-port=<num>", Network, "udpport", Later;
     /// Addresses to listen on: name or address, with :port where it is not that of -p; an IPv6 address with a port
@@ -109,7 +109,7 @@ settings! {
     /// stored call for them.
     growth_factor: f64 = 1.25, Fraction { range: 1.01..=16.0, digits: 2 }, "-f, --slab-growth-factor=<num>", Memory, "growth_factor", Works;
     /// Room for key, flags and value in the smallest chunks, in bytes.
-    chunk_size_min: u32 = 48, whole(1..=8192), "-n, --slab-min-size=<bytes>", Memory, "chunk_size", Works;
+    chunk_size_min: u32 = 48, bytes(1..=8192), "-n, --slab-min-size=<bytes>", Memory, "chunk_size", Works;
     /// Threads that serve clients. More than the machine has cores is seldom of use; above 64 a line says so.
     threads: u32 = 4, whole(1..=256), "-t, --threads=<num>", Clients, "num_threads", Works;
     /// As num_threads.
@@ -125,14 +125,14 @@ settings! {
     use_cas: bool = true, TURNS_OFF, "-C, --disable-cas", Commands, "cas_enabled", Works;
     /// Connections the kernel queues until they are accepted.
     tcp_backlog: u32 = 1024, whole(1..=1_000_000), "-b, --listen-backlog=<num>", Network, "tcp_backlog", Works;
-    /// Protocol clients speak: auto or ascii; binary comes with a later version.
-    protocol: &'static str = "auto", OneOf(&["auto", "ascii", "binary"]), "-B, --protocol=<name>", Network, "binding_protocol", Works;
+    /// Protocol that clients speak.
+    protocol: &'static str = "auto", OneOf { words: &["auto", "ascii"], later: &["binary"] }, "-B, --protocol=<name>", Network, "binding_protocol", Works;
     /// SASL authentication.
     sasl: bool = false, TURNS_ON, "-S, --enable-sasl", Network, "auth_enabled_sasl", Later;
     /// File of user:password lines for authentication over the text protocol.
     auth_file: Option<PathBuf> = None, Text { absent: "no" }, "-Y, --auth-file=<file>", Network, "auth_enabled_ascii", Later;
-    /// Largest item, in bytes or with k or m behind the number. At most half of -m.
-    item_size_max: u64 = 1 << 20, ByteSize(1 << 10..=1 << 30), "-I, --max-item-size=<num>", Memory, "item_size_max", Works;
+    /// Largest item, in bytes or with a unit: 512k, 2m. At most half of -m.
+    item_size_max: u64 = 1 << 20, bytes(1 << 10..=1 << 30), "-I, --max-item-size=<num>", Memory, "item_size_max", Works;
     /// Answer a client beyond -c with an error at once, instead of letting it wait.
     maxconns_fast: bool = true, TURNS_ON, "-o [no_]maxconns_fast", Clients, "maxconns_fast", Works;
     /// Size of the empty hash table: 2 to this power buckets' worth of items. It grows while running. A bucket holds
@@ -157,13 +157,13 @@ settings! {
     /// Items of one such walk.
     lru_crawler_tocrawl: u32 = 0, whole(0..=4_294_967_295), "-o lru_crawler_tocrawl=<num>", Compatibility, "lru_crawler_tocrawl", NoEffect(NO_CRAWLER);
     /// Seconds after which a locked item at a list's tail is freed by force.
-    tail_repair_time_s: u32 = 0, whole(0..=4_294_967_295), "-o tail_repair_time=<num>", Compatibility, "tail_repair_time", NoEffect("no item stays locked");
+    tail_repair_time_s: u32 = 0, seconds(0..=4_294_967_295), "-o tail_repair_time=<num>", Compatibility, "tail_repair_time", NoEffect("no item stays locked");
     /// Refuse flush_all.
     flush_enabled: bool = true, TURNS_OFF, "-F, --disable-flush-all", Commands, "flush_enabled", Works;
     /// Refuse stats cachedump, detail, prefixes and hotkeys.
     dump_enabled: bool = true, TURNS_OFF, "-X, --disable-dumping", Commands, "dump_enabled", Works;
     /// Hash of keys.
-    hash_algorithm: &'static str = "rapidhash", OneOf(&["rapidhash", "jenkins", "murmur3", "xxh3"]), "-o hash_algorithm=<name>", Compatibility, "hash_algorithm", NoEffect("keys are always hashed by rapidhash, under a seed of its own per process");
+    hash_algorithm: &'static str = "rapidhash", OneOf { words: &["rapidhash", "jenkins", "murmur3", "xxh3"], later: &[] }, "-o hash_algorithm=<name>", Compatibility, "hash_algorithm", NoEffect("keys are always hashed by rapidhash, under a seed of its own per process");
     /// Maintain the lists in the background.
     lru_maintainer: bool = true, TURNS_ON, "-o [no_]lru_maintainer", Compatibility, "lru_maintainer_thread", NoEffect(NO_LRU);
     /// As memcached shows it.
@@ -179,9 +179,9 @@ settings! {
     /// As memcached shows it.
     temp_lru: bool = false, TURNS_ON, "", Compatibility, "temp_lru", Report;
     /// Items that live shorter than this many seconds get a list of their own.
-    temporary_ttl: u32 = 61, whole(0..=4_294_967_295), "-o temporary_ttl=<num>", Compatibility, "temporary_ttl", NoEffect(NO_LRU);
+    temporary_ttl: u32 = 61, seconds(0..=4_294_967_295), "-o temporary_ttl=<num>", Compatibility, "temporary_ttl", NoEffect(NO_LRU);
     /// Seconds of silence after which a client is disconnected. 0: never.
-    idle_timeout_s: u32 = 0, whole(0..=86_400_000), "-o idle_timeout=<num>", Clients, "idle_timeout", Works;
+    idle_timeout_s: u32 = 0, seconds(0..=86_400_000), "-o idle_timeout=<num>", Clients, "idle_timeout", Works;
     /// Buffer of one watcher, in KiB.
     watcher_logbuf_bytes: u32 = 256 << 10, kib(0..=1_048_576), "-o watcher_logbuf_size=<KiB>", Compatibility, "watcher_logbuf_size", NoEffect(NO_WATCH);
     /// Buffer of one thread for watchers, in KiB.
@@ -193,11 +193,11 @@ settings! {
     /// As memcached shows it.
     inline_ascii_response: bool = false, TURNS_ON, "-o [no_]inline_ascii_resp", Compatibility, "inline_ascii_response", NoEffect("memcached ignores it too");
     /// Store items larger than this on flash, in bytes.
-    ext_item_size: u32 = 512, whole(2..=1_073_741_824), "-o ext_item_size=<num>", Memory, "ext_item_size", Later;
+    ext_item_size: u32 = 512, bytes(2..=1_073_741_824), "-o ext_item_size=<num>", Memory, "ext_item_size", Later;
     /// Store items idle for this many seconds on flash.
-    ext_item_age: u32 = u32::MAX, whole(0..=4_294_967_295), "-o ext_item_age=<num>", Memory, "ext_item_age", Later;
+    ext_item_age: u32 = u32::MAX, seconds(0..=4_294_967_295), "-o ext_item_age=<num>", Memory, "ext_item_age", Later;
     /// Times to live below this many seconds are kept apart on flash.
-    ext_low_ttl: u32 = 0, whole(0..=4_294_967_295), "-o ext_low_ttl=<num>", Memory, "ext_low_ttl", Later;
+    ext_low_ttl: u32 = 0, seconds(0..=4_294_967_295), "-o ext_low_ttl=<num>", Memory, "ext_low_ttl", Later;
     /// Bring an item back from flash every so many accesses.
     ext_recache_rate: u32 = 2000, whole(0..=4_294_967_295), "-o ext_recache_rate=<num>", Memory, "ext_recache_rate", Later;
     /// Write buffers for flash, in MiB.
@@ -264,11 +264,11 @@ settings! {
     /// Run in the background.
     daemonize: bool = false, TURNS_ON, "-d, --daemon", Process, "", Works;
     /// File that gets the process id. A daemon removes it when it ends. The user of -u needs a directory for it in
-    /// which it may write.
+    /// which it may write. Only a warning if it cannot be written.
     pidfile: Option<PathBuf> = None, Text { absent: "" }, "-P, --pidfile=<file>", Process, "", Works;
     /// Allow core files, and stay in the directory the server was started in.
     core_dumps: bool = false, TURNS_ON, "-r, --enable-coredumps", Process, "", Works;
-    /// File that tells the ports once the server listens. With it, -p 0 takes any free port.
+    /// File that tells the TCP ports once the server listens. Only a warning if it cannot be written.
     port_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_PORT_FILENAME=<file>", Process, "", Works;
     /// Narrow what the process may ask of the kernel.
     drop_privileges: bool = false, TURNS_ON, "-o [no_]drop_privileges", Process, "", Later;
