@@ -17,7 +17,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    match parse(std::env::args_os().skip(1), |name| std::env::var_os(name))? {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    match parse(&program, arguments, |name| std::env::var_os(name))? {
         Invocation::Print(text) => {
             // Ignored: whoever closed the pipe has read enough.
             let _ = std::io::stdout().lock().write_all(text.as_bytes());

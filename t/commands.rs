@@ -277,7 +277,7 @@ fn whoever_is_no_client_is_shown_the_door() {
         for piece_len in [1, 100, usize::MAX] {
             let mut session = session();
             let answered: Vec<u8> = said.chunks(piece_len).flat_map(|piece| session.say(piece, &())).collect();
-            assert_eq!(answered, b"VERSION 1.6.45-larder-0.1.0\r\n");
+            assert_eq!(answered, b"VERSION 1.6.45\r\n");
             assert!(session.closed);
         }
     }
@@ -298,7 +298,7 @@ fn a_list_of_keys_may_be_longer_than_the_input_buffer() {
             }
         }
         line += "\r\nversion\r\n";
-        expected += "END\r\nVERSION 1.6.45-larder-0.1.0\r\n";
+        expected += "END\r\nVERSION 1.6.45\r\n";
         let answered: Vec<u8> = line.as_bytes().chunks(777).flat_map(|piece| session.say(piece, &())).collect();
         assert_eq!(String::from_utf8(answered).unwrap(), expected);
         let gat = line.replacen("get", "gat 5", 1);
@@ -313,9 +313,9 @@ fn an_endless_key_in_a_long_list_is_refused_and_the_line_skipped() {
     session.input_len_max = 3000;
     let line = format!("get {}{} a b c\r\nversion\r\n", "a ".repeat(2500), "k".repeat(10_000));
     let answered = session.say(line.as_bytes(), &());
-    assert_eq!(String::from_utf8(answered).unwrap(), format!("{BAD}VERSION 1.6.45-larder-0.1.0\r\n"));
+    assert_eq!(String::from_utf8(answered).unwrap(), format!("{BAD}VERSION 1.6.45\r\n"));
     let answered = session.say(format!("get {}\r\nversion\r\n", "k".repeat(10_000)).as_bytes(), &());
-    assert_eq!(String::from_utf8(answered).unwrap(), format!("{BAD}VERSION 1.6.45-larder-0.1.0\r\n"));
+    assert_eq!(String::from_utf8(answered).unwrap(), format!("{BAD}VERSION 1.6.45\r\n"));
     session.say(format!("gat {}", "1".repeat(10_000)).as_bytes(), &());
     assert!(session.closed);
 }
@@ -442,7 +442,12 @@ fn each_group_of_stats_has_its_rows() {
     let answered = String::from_utf8(session.say(b"stats conns\r\n", &())).unwrap();
     assert!(answered.starts_with("STAT 27:addr tcp:10.0.0.9:4711\r\nSTAT 27:listen_addr tcp:0.0.0.0:11211\r\n"));
     let answered = String::from_utf8(session.say(b"stats\r\n", &())).unwrap();
-    for row in ["STAT version 1.6.45-larder-", "STAT get_hits 5\r\n", "STAT threads 4\r\n", "STAT group General\r\n"] {
+    for row in [
+        "STAT version 1.6.45\r\nSTAT larder_version 0.1.0\r\n",
+        "STAT get_hits 5\r\n",
+        "STAT threads 4\r\n",
+        "STAT group General\r\n",
+    ] {
         assert!(answered.contains(row), "{row} in {answered}");
     }
     assert_eq!(session.say(b"stats reset\r\n", &()), b"RESET\r\n");

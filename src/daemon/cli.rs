@@ -1,10 +1,12 @@
 //! The command line: getopts, told by the settings table what there is.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use getopts::{Fail, HasArg, Matches, Occur, Options, ParsingStyle};
 
 use super::failure::Failure;
+use crate::protocol::MEMCACHED_VERSION;
 use crate::settings::{Place, ROWS, Row, Settings, SettingsBuilder, help, remedy};
 
 /// What the operator wants.
@@ -21,20 +23,28 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const LICENSE: &str = include_str!("../../LICENSE");
 
-/// Reads the command line, without the program's name, and what `environment` has for the settings that stand there.
+/// What the help and the version begin with for who started us as memcached: harnesses and packages look for it.
+fn greeting(program: &OsStr) -> String {
+    let name = Path::new(program).file_name().unwrap_or_default();
+    let is_memcached = name.as_encoded_bytes().starts_with(b"memcached");
+    if is_memcached { format!("memcached {MEMCACHED_VERSION}\n") } else { String::new() }
+}
+
+/// Reads the command line: the name the program was started by, the other words, and what `environment` has for the settings that stand there.
 ///
 /// # Errors
 /// What the operator has to read.
 pub fn parse(
+    program: &OsStr,
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Invocation, Failure> {
     let settings = collect(arguments, environment).map_err(Failure::Usage)?;
     if settings.help {
-        return Ok(Invocation::Print(help(VERSION)));
+        return Ok(Invocation::Print(greeting(program) + &help(VERSION)));
     }
     if settings.version {
-        return Ok(Invocation::Print(format!("larder {VERSION}\n")));
+        return Ok(Invocation::Print(greeting(program) + &format!("larder {VERSION}\n")));
     }
     if settings.license {
         return Ok(Invocation::Print(LICENSE.to_string()));
@@ -182,7 +192,7 @@ mod tests {
 
     fn serve(line: &str) -> Result<Settings, String> {
         let arguments = line.split_whitespace().map(Into::into);
-        match parse(arguments, |_| None) {
+        match parse("larder".as_ref(), arguments, |_| None) {
             Ok(Invocation::Serve(settings)) => Ok(*settings),
             Ok(Invocation::Print(text)) => Err(text),
             Err(Failure::Usage(text)) => Err(text),
@@ -241,7 +251,8 @@ mod tests {
                 " idle_timeout=5s,hashpower=20",
             ],
         ] {
-            let Ok(Invocation::Serve(settings)) = parse(line.iter().map(Into::into), |_| None) else {
+            let Ok(Invocation::Serve(settings)) = parse("larder".as_ref(), line.iter().map(Into::into), |_| None)
+            else {
                 panic!("{line:?}")
             };
             assert_eq!((settings.memory_limit_bytes, settings.item_size_max), (1 << 30, 5 << 20));
@@ -272,8 +283,25 @@ mod tests {
     }
 
     #[test]
+    fn who_starts_it_as_memcached_reads_memcacheds_version_first() {
+        for (program, begins) in [
+            ("/usr/bin/memcached", "memcached 1.6.45\nlarder 0.1.0"),
+            ("./memcached-debug", "memcached 1.6.45\nlarder 0.1.0"),
+            ("memcached/larder", "larder 0.1.0"),
+            ("", "larder 0.1.0"),
+        ] {
+            for flag in ["-h", "-V"] {
+                let Ok(Invocation::Print(text)) = parse(program.as_ref(), [flag.into()], |_| None) else {
+                    panic!("{flag} prints")
+                };
+                assert!(text.starts_with(begins), "{program} {flag}: {text}");
+            }
+        }
+    }
+
+    #[test]
     fn an_empty_environment_variable_is_none() {
-        let parsed = |value: &'static str| parse([], move |_| Some(value.into()));
+        let parsed = |value: &'static str| parse("larder".as_ref(), [], move |_| Some(value.into()));
         let Ok(Invocation::Serve(settings)) = parsed("") else { panic!("not a server") };
         assert_eq!(settings.port_file, None);
         let Ok(Invocation::Serve(settings)) = parsed("f") else { panic!("not a server") };
@@ -334,7 +362,7 @@ mod tests {
                     _ => line.extend(["-o".into(), format!("{name}={scrap},{name}").into()]),
                 }
             }
-            if let Err(failure) = parse(line.clone(), |_| None) {
+            if let Err(failure) = parse("larder".as_ref(), line.clone(), |_| None) {
                 assert!(
                     matches!(&failure, Failure::Usage(text) if !text.contains('\n') && text.contains(": ")),
                     "{line:?}"

@@ -13,7 +13,7 @@ pub mod text;
 mod tokens;
 mod verb;
 
-pub use reply_line::{ReplyLine, SERVER_VERSION};
+pub use reply_line::{MEMCACHED_VERSION, ReplyLine};
 pub use request::{
     Admin, Arith, CasShown, Delete, Delta, Input, KeyList, KeyTooLong, Keys, LineRest, Manner, Mode, Parsed, Reply,
     Request, Rest, Retrieval, Storage, Touch, Value,

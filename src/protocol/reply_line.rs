@@ -1,14 +1,14 @@
 //! THE table of every fixed line that a client can get. Wording is memcached's, byte for byte.
 
-macro_rules! server_version {
+macro_rules! memcached_version {
     () => {
-        concat!("1.6.45-larder-", env!("CARGO_PKG_VERSION"))
+        "1.6.45"
     };
 }
 
-/// What `version` and `stats` call this server. Clients read the leading number and want memcached's; the rest says
-/// who it really is. One word, since some clients cut at blanks.
-pub const SERVER_VERSION: &str = server_version!();
+/// The version of memcached that this server answers as, in `version` and in `stats`. Three numbers and nothing behind
+/// them: clients look for exactly that. The server's own version is `larder_version` in `stats`.
+pub const MEMCACHED_VERSION: &str = memcached_version!();
 
 macro_rules! reply_lines {
     ($($(#[doc = $doc:literal])+ $line:ident = $bytes:expr;)+) => {
@@ -49,7 +49,7 @@ reply_lines! {
     /// An administrative order was obeyed.
     Ok = "OK";
     /// Which server this is.
-    Version = concat!("VERSION ", server_version!());
+    Version = concat!("VERSION ", memcached_version!());
     /// Statistics were zeroed.
     Reset = "RESET";
     /// No such command.

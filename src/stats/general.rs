@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 
 use crate::base::Moment;
 use crate::counters::Counters;
-use crate::protocol::SERVER_VERSION;
+use crate::protocol::MEMCACHED_VERSION;
 
 use super::gauges::{ConnectionRow, Gauges};
 
@@ -17,7 +17,8 @@ pub fn general_rows(gauges: &Gauges, totals: &Counters, moment: Moment, row: Row
     row("pid", &std::process::id());
     row("uptime", &moment.now.0);
     row("time", &moment.unix_s());
-    row("version", &SERVER_VERSION);
+    row("version", &MEMCACHED_VERSION);
+    row("larder_version", &env!("CARGO_PKG_VERSION"));
     // memcached names its event library here, and some tools expect the row.
     row("libevent", &"epoll");
     row("pointer_size", &usize::BITS);

@@ -63,7 +63,8 @@ check 'no reply: 1,000 sets in void context with nowait are all there' => sub {
 };
 
 check 'server_versions and flush_all' => sub {
-    equal scalar(keys %{ $client->server_versions }), scalar @ARGV;
+    my $versions = $client->server_versions;
+    equal join(' ', values %$versions), join(' ', ('1.6.45') x @ARGV);
     $client->flush_all;
     wait_until sub { !defined $client->get('once') };
 };

@@ -167,7 +167,7 @@ check('noreply: 500 sets without an answer are all there', function () use ($rin
 check('getVersion, getStats by type, flush', function () use ($ring, $servers) {
     equal(count($ring->getVersion()), count($servers));
     foreach ($ring->getVersion() as $version) {
-        equal(preg_match('/^\d+\.\d+\.\d+$/', $version), 1);
+        equal($version, '1.6.45');
     }
     equal(count($ring->getStats('slabs')), count($servers));
     equal($ring->flush(), true);
