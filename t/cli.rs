@@ -26,18 +26,27 @@ fn run(arguments: &[&str]) -> Ended {
 }
 
 fn run_in(directory: &Path, arguments: &[&str]) -> Ended {
+    run_command(directory, larder().args(arguments))
+}
+
+/// larder, without what the environment may say.
+fn larder() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
+    command.env_remove("MEMCACHED_PORT_FILENAME");
+    command
+}
+
+fn run_command(directory: &Path, command: &mut Command) -> Ended {
     let out = directory.join("out");
     let err = directory.join("err");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_larder"))
-        .args(arguments)
-        .env_remove("MEMCACHED_PORT_FILENAME")
+    let mut child = command
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(fs::File::create(&out).expect("the directory is ours"))
         .stderr(fs::File::create(&err).expect("the directory is ours"))
         .spawn()
         .expect("larder is built");
-    let code = wait_for(&mut child, &format!("larder {arguments:?} ends"));
+    let code = wait_for(&mut child, &format!("{command:?} ends"));
     let read = |path| fs::read_to_string(path).expect("the file was created at start");
     Ended { code, stdout: read(out), stderr: read(err) }
 }
@@ -173,9 +182,8 @@ fn root_has_to_say_whom_to_run_as() {
         );
         let directory = scratch_directory();
         let said = directory.join("err");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_larder"))
+        let mut child = larder()
             .args(["-u", "nobody", "-l", "127.0.0.1", "-p", "-1", "-vv"])
-            .env_remove("MEMCACHED_PORT_FILENAME")
             .stderr(fs::File::create(&said).unwrap())
             .spawn()
             .unwrap();
@@ -265,10 +273,100 @@ fn a_daemon_serves_when_its_parent_has_ended_and_takes_its_pidfile_along() {
 }
 
 #[test]
-fn a_pidfile_that_cannot_be_written_ends_the_start() {
-    let ended = run(&[as_user(), &["-p", "-1", "-l", "127.0.0.1", "-P", "/no/such/directory/pid"]].concat());
+fn a_pidfile_that_cannot_be_written_is_a_warning() {
+    let server = Server::start(&["-P", "/no/such/directory/pid"]);
+    server.client().ask("get a\r\n", "END\r\n");
     let line = "larder: -P, --pidfile: write /no/such/directory/pid: No such file or directory\n";
+    assert_eq!(server.stderr(), line);
+}
+
+#[test]
+fn a_port_file_that_cannot_be_written_is_a_warning() {
+    let directory = scratch_directory();
+    let said = directory.join("err");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_larder"))
+        .args([as_user(), &["-l", "127.0.0.1", "-p", "-1", "-s", "socket"]].concat())
+        .env("MEMCACHED_PORT_FILENAME", "/no/such/directory/ports")
+        .current_dir(&directory)
+        .stderr(fs::File::create(&said).unwrap())
+        .spawn()
+        .unwrap();
+    let _end = EndOfChild(child.id());
+    wait_until("the server listens", || std::os::unix::net::UnixStream::connect(directory.join("socket")).is_ok());
+    signal("TERM", child.id());
+    assert_eq!(wait_for(&mut child, "the server ends"), 0);
+    let line = "larder: MEMCACHED_PORT_FILENAME: write /no/such/directory/ports: No such file or directory\n";
+    assert_eq!(fs::read_to_string(said).unwrap(), line);
+    fs::remove_dir_all(directory).unwrap();
+}
+
+/// The command that runs larder under a limit of the shell's: `-v 300000`.
+fn limited(limit: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.env_remove("MEMCACHED_PORT_FILENAME");
+    let shell = format!("ulimit {limit} || exit 99; exec \"$0\" \"$@\"");
+    command.args(["-c", &shell, env!("CARGO_BIN_EXE_larder")]);
+    command
+}
+
+#[test]
+fn little_address_space_is_enough() {
+    for megabytes in [300, 450, 700, 1000, 1300, 2000, 2300] {
+        for letter in ["v", "d"] {
+            let server = Server::start_command(limited(&format!("-{letter} {}", megabytes * 1000)), &["-m", "64"]);
+            let mut client = server.client();
+            let value = "x".repeat(100_000);
+            for key in 0..200 {
+                client.ask(format!("set {key} 0 0 {}\r\n{value}\r\n", value.len()), "STORED\r\n");
+            }
+            assert_eq!(client.stats("")["evictions"], "0", "ulimit -{letter} {megabytes}");
+            assert_eq!(client.stats("")["curr_items"], "200", "ulimit -{letter} {megabytes}");
+        }
+    }
+}
+
+#[test]
+fn too_little_address_space_ends_the_start_with_one_line() {
+    let directory = scratch_directory();
+    for megabytes in [60, 90, 130, 160, 190, 220, 250] {
+        let mut command = limited(&format!("-v {}", megabytes * 1000));
+        command.args(as_user()).args(["-l", "127.0.0.1", "-p", "-1", "-t", "64"]);
+        let ended = run_command(&directory, &mut command);
+        assert_eq!((ended.code, ended.stderr.lines().count()), (71, 1), "ulimit -v {megabytes}:\n{}", ended.stderr);
+        assert!(ended.stderr.starts_with("larder: "), "{}", ended.stderr);
+    }
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_limit_on_file_sizes_is_a_warning() {
+    let directory = scratch_directory();
+    let (socket, pidfile) = (directory.join("socket"), directory.join("pid"));
+    let mut child = limited("-f 0")
+        .args([as_user(), &["-s", socket.to_str().unwrap(), "-P", pidfile.to_str().unwrap()]].concat())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _end = EndOfChild(child.id());
+    wait_until("the server listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    signal("TERM", child.id());
+    assert_eq!(wait_for(&mut child, "the server ends"), 0);
+    let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert_eq!(said, format!("larder: -P, --pidfile: write {}: File too large\n", pidfile.display()));
+    assert!(!pidfile.exists() && !directory.join("pid.tmp").exists());
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_limit_on_processes_ends_the_start_with_one_line() {
+    let directory = scratch_directory();
+    let user = if is_root() { "nobody" } else { "whoever" };
+    // Shells differ in the letter.
+    let mut command = limited("-u 1 2>/dev/null || ulimit -p 1");
+    let ended = run_command(&directory, command.args(["-l", "127.0.0.1", "-p", "-1", "-u", user]));
+    let line = "larder: start background threads under ulimit -u and -v: Resource temporarily unavailable\n";
     assert_eq!((ended.code, ended.stderr.as_str()), (71, line));
+    fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
@@ -301,10 +399,15 @@ fn more_than_64_threads_start_with_a_word_about_it() {
 }
 
 #[test]
-fn port_zero_opens_no_tcp_port() {
+fn port_zero_opens_no_tcp_port_whatever_else_names_one() {
     let nowhere = "larder: -p, --port: 0 turns TCP off, and no -s, --unix-socket is given: nowhere to listen\n";
     for others in [&[][..], &["-l", "127.0.0.1"], &["-l", "127.0.0.1:25190"]] {
-        assert_eq!(run(&[as_user(), &["-p", "0"], others].concat()).stderr, nowhere);
+        let directory = scratch_directory();
+        let mut command = larder();
+        command.args(as_user()).args(["-p", "0"]).args(others).env("MEMCACHED_PORT_FILENAME", "ports");
+        let ended = run_command(&directory, &mut command);
+        assert_eq!((ended.code, ended.stderr.as_str()), (64, nowhere));
+        fs::remove_dir_all(directory).unwrap();
     }
 }
 

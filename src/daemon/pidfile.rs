@@ -55,8 +55,13 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    fs::OpenOptions::new().write(true).create_new(true).mode(MODE).open(&beside)?.write_all(text.as_bytes())?;
-    fs::rename(&beside, path)
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(MODE).open(&beside)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // Ignored: the error that is told comes first.
+        let _ = fs::remove_file(&beside);
+    }
+    written
 }
 
 #[cfg(test)]

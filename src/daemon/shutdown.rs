@@ -75,7 +75,10 @@ impl Workers {
             let (worker, sender) = Worker::new(Arc::clone(shared), counters, participant, worker_store)
                 .map_err(Failure::system("-t, --threads: poll"))?;
             let started = worker.start(index);
-            let thread = started.map_err(Failure::system(format!("-t, --threads: start thread {}", index + 1)))?;
+            let thread = started.map_err(Failure::system(format!(
+                "-t, --threads: start thread {} under ulimit -u and -v",
+                index + 1
+            )))?;
             workers.push((sender, thread));
         }
         Ok(Self { workers })

@@ -8,7 +8,9 @@
 //!
 //! Threads come after everything that can still go wrong for an operator's sake, and after the fork.
 
+use std::io;
 use std::os::fd::AsRawFd as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{Clock, log_line};
@@ -19,8 +21,8 @@ use crate::dispatcher::{Bound, Dispatcher, Duties, Listener, listen};
 use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
 use crate::store::Store;
-use crate::sys::process::{Foreground, Output, fork_to_background};
-use crate::sys::signal::Signals;
+use crate::sys::process::{Foreground, Output, fork_to_background, mappable_bytes, share_one_heap};
+use crate::sys::signal::{Signals, block_write_signals};
 use crate::worker::{ClientGate, Mail, Shared};
 
 use super::failure::Failure;
@@ -40,6 +42,7 @@ const DETAILED: u8 = 2;
 /// # Errors
 /// Why it could not start.
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
+    block_write_signals().map_err(Failure::system("block signals"))?;
     if settings.threads >= THREADS_MANY {
         let threads = settings.threads;
         log_line(
@@ -55,14 +58,18 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     };
     let signals = Signals::open().map_err(Failure::system("wait for signals"))?;
     let clock = Arc::new(Clock::start());
+    if mappable_bytes().is_some() {
+        share_one_heap();
+    }
     let store = Store::new(store_config(settings), Arc::clone(&clock))
         .map_err(Failure::system("-m, --memory-limit: reserve memory for items"))?;
+    check_room(settings)?;
     store.tune_moves(move_tuning(settings));
     let listeners = listen(settings).map_err(|failure| Failure::System { what: failure.what, error: failure.error })?;
     if settings.verbosity >= DETAILED {
         print_details(store, &listeners);
     }
-    let pidfile = write_files(settings, &listeners)?;
+    let pidfile = write_files(settings, &listeners);
     let house = House::build(settings, clients_max, clock, store, listeners)?;
     keep_in_ram(settings);
     if let Some(foreground) = foreground {
@@ -71,6 +78,24 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let ended = house.run(&signals);
     drop(pidfile);
     ended
+}
+
+/// What the heap needs of address space, beside the reserved memory, before the first client comes.
+const HEAP_BYTES: u64 = 12 << 20;
+/// A worker's stack, std's usual one, and what lies around it.
+const WORKER_BYTES: u64 = (2 << 20) + (64 << 10);
+
+/// Where resource limits leave too little room for threads and their heap, the start ends here, in words: an allocation that
+/// fails later would abort the process.
+fn check_room(settings: &Settings) -> Result<(), Failure> {
+    let needed = HEAP_BYTES + u64::from(settings.threads) * WORKER_BYTES;
+    match mappable_bytes() {
+        Some(left) if left < needed => Err(Failure::System {
+            what: format!("map {} MiB for threads and heap within ulimit -v and -d", needed >> 20),
+            error: io::ErrorKind::OutOfMemory.into(),
+        }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The last step of going to the background: from here on nobody reads what we say, unless -v asks us to talk.
@@ -92,20 +117,22 @@ fn print_details(store: &Store, listeners: &[Listener]) {
     }
 }
 
-/// Tells others who and where we are.
-fn write_files(settings: &Settings, listeners: &[Listener]) -> Result<Option<Pidfile>, Failure> {
+/// Tells others who and where we are. A file that cannot be written is no reason not to serve: memcached's users start
+/// it with `-P /var/run/memcached.pid -u nobody`.
+fn write_files(settings: &Settings, listeners: &[Listener]) -> Option<Pidfile> {
+    let warn = |option: &str, path: &Path, error: io::Error| {
+        log_line(Failure::system(format!("{option}: write {}", path.display()))(error).to_string().as_bytes());
+    };
     if let Some(path) = &settings.port_file {
         let tcp = |listener: &Listener| match listener.address() {
             Bound::Tcp(address) => Some(*address),
             Bound::Unix(_) => None,
         };
         let addresses: Vec<_> = listeners.iter().filter_map(tcp).collect();
-        write_ports(path, &addresses)
-            .map_err(Failure::system(format!("MEMCACHED_PORT_FILENAME: write {}", path.display())))?;
+        write_ports(path, &addresses).unwrap_or_else(|error| warn("MEMCACHED_PORT_FILENAME", path, error));
     }
-    let Some(path) = &settings.pidfile else { return Ok(None) };
-    let pidfile = Pidfile::write(path, !settings.daemonize);
-    Ok(Some(pidfile.map_err(Failure::system(format!("-P, --pidfile: write {}", path.display())))?))
+    let path = settings.pidfile.as_ref()?;
+    Pidfile::write(path, !settings.daemonize).map_err(|error| warn("-P, --pidfile", path, error)).ok()
 }
 
 /// Everything that runs.
@@ -158,7 +185,7 @@ impl House {
             requests_max: settings.reqs_per_event,
             idle_timeout_s: settings.idle_timeout_s,
         });
-        store.start_jobs().map_err(Failure::system("start background threads"))?;
+        store.start_jobs().map_err(Failure::system("start background threads under ulimit -u and -v"))?;
         let workers = Workers::start(&shared, of_workers, store)?;
         let senders = workers.senders();
         // Ignored: a worker whose mailbox is full has turns enough.

@@ -112,6 +112,9 @@ pub struct SlabUse {
     pub limbo: u64,
 }
 
+/// Where address space is scarce: classes that may have a page beyond the limit.
+const PAGES_BEYOND_LEAST: u32 = 64;
+
 impl SlabAllocator {
     /// An allocator of at most `limit_bytes`, with room in the address space for a later, higher limit.
     ///
@@ -120,8 +123,8 @@ impl SlabAllocator {
     pub fn new(classes: SizeClasses, limit_bytes: u64) -> io::Result<Self> {
         let pages = u32::try_from(limit_bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
         // Each class may have one page beyond the limit, and the limit may be raised while running.
-        let least = pages.saturating_add(4 * u32::from(CLASS_MAX));
-        let arena = PageArena::reserve(least.saturating_mul(4), least)?;
+        let wanted = pages.saturating_add(4 * u32::from(CLASS_MAX)).saturating_mul(4);
+        let arena = PageArena::reserve(wanted, pages.saturating_add(PAGES_BEYOND_LEAST))?;
         let slabs = (0..=CLASS_MAX).map(|class| {
             Mutex::new(Slab {
                 class,

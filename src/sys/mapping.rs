@@ -7,6 +7,7 @@ use std::io;
 
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
+use super::process::mappable_bytes;
 use super::syscall::syscall;
 
 /// What ranges of a mapping are aligned to. Where the kernel's pages are larger, `discard` needs larger ranges.
@@ -25,13 +26,19 @@ pub const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 impl Mapping {
     /// Reserves `wanted` bytes, or half of it, or half of that, but not less than `least`: what the machine
-    /// grants depends on its overcommit policy and on resource limits.
+    /// grants depends on its overcommit policy and on resource limits. Where these bound what can be mapped, more than
+    /// `least` takes half of the rest at most: stacks and the heap need room, too.
     ///
     /// # Errors
     /// What the kernel said to the last and smallest attempt.
     pub fn reserve(wanted: usize, least: usize) -> io::Result<Self> {
+        let share = mappable_bytes().map_or(usize::MAX, |left| usize::try_from(left / 2).unwrap_or(usize::MAX));
         let mut len = wanted.max(least);
         loop {
+            if len > share && len > least {
+                len = (len / 2).max(least);
+                continue;
+            }
             let mut options = MmapOptions::new();
             let spare = if len < HUGE_PAGE_BYTES { 0 } else { HUGE_PAGE_BYTES };
             options.len(len.saturating_add(spare));

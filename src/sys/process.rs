@@ -115,6 +115,36 @@ pub fn allow_locked_memory() -> io::Result<()> {
     raise(libc::RLIMIT_MEMLOCK, libc::RLIM_INFINITY)
 }
 
+/// How many more bytes the process may map: what its limits on address space (`ulimit -v`) and on data (`ulimit -d`)
+/// leave. None: there is no limit.
+pub fn mappable_bytes() -> Option<u64> {
+    let finite = |resource| limit(resource).ok().map(|now| now.rlim_cur).filter(|most| *most != libc::RLIM_INFINITY);
+    let (of_space, of_data) = (finite(libc::RLIMIT_AS), finite(libc::RLIMIT_DATA));
+    if of_space.is_none() && of_data.is_none() {
+        return None;
+    }
+    // In kernel pages: the whole, resident, shared, text, lib, data and stack (proc_pid_statm(5)).
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let used = |field| statm.split(' ').nth(field).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
+    let left = |most: Option<u64>, field| most.map(|most| most.saturating_sub(used(field) * page_bytes()));
+    [left(of_space, 0), left(of_data, 5)].into_iter().flatten().min()
+}
+
+fn page_bytes() -> u64 {
+    const USUAL: u64 = 4096;
+    // SAFETY: takes no pointers.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(bytes).unwrap_or(USUAL)
+}
+
+/// Has all threads share one heap. By itself the allocator reserves 64 MiB of address space for each thread's own.
+/// To be called before there are threads.
+pub fn share_one_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: takes no pointers, and there is one thread.
+    let _is_understood = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
 type Resource = libc::__rlimit_resource_t;
 
 fn limit(resource: Resource) -> io::Result<libc::rlimit> {

@@ -32,13 +32,12 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Stops the signals of [`Signal`], and SIGPIPE, from interrupting this thread and all it will start, and opens
-    /// the file. To be called before there are other threads.
+    /// Stops the signals of [`Signal`] from interrupting this thread and all it will start, and opens the file. To be
+    /// called before there are other threads.
     ///
     /// # Errors
     /// The kernel's word.
     pub fn open() -> io::Result<Self> {
-        block(&signal_set(&[libc::SIGPIPE])?)?;
         let waited = signal_set(&WAITED)?;
         block(&waited)?;
         // SAFETY: the set is initialised and lives; -1 asks for a new descriptor.
@@ -68,6 +67,15 @@ impl Signals {
             _ => None,
         })
     }
+}
+
+/// Has a write that nobody reads (SIGPIPE), or that is beyond the limit on file sizes (SIGXFSZ), end with an error instead
+/// of ending the process, in this thread and all it will start.
+///
+/// # Errors
+/// The kernel's word.
+pub fn block_write_signals() -> io::Result<()> {
+    block(&signal_set(&[libc::SIGPIPE, libc::SIGXFSZ])?)
 }
 
 /// Sends `signal` to this process, as if an operator had.

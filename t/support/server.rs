@@ -34,13 +34,12 @@ impl Server {
 
     /// As `start`, for a named program.
     pub(crate) fn start_program(program: &Path, flags: &[&str]) -> Self {
-        Self::start_command(Command::new(program), program, flags)
+        Self::start_command(Command::new(program), flags)
     }
 
     /// As `start`, where the kernel has no huge pages for the server, whatever it asks for.
     pub(crate) fn start_without_huge_pages(flags: &[&str]) -> Self {
-        let program = program_under_test();
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program_under_test());
         let disable = || {
             // SAFETY: the call takes four numbers and changes nothing but how this process, and the program it is about to
             // become, get memory.
@@ -49,10 +48,11 @@ impl Server {
         };
         // SAFETY: between fork and exec `disable` makes one system call, and neither allocates nor takes a lock.
         unsafe { command.pre_exec(disable) };
-        Self::start_command(command, &program, flags)
+        Self::start_command(command, flags)
     }
 
-    fn start_command(mut command: Command, program: &Path, flags: &[&str]) -> Self {
+    /// As `start`, for a command that becomes the server.
+    pub(crate) fn start_command(mut command: Command, flags: &[&str]) -> Self {
         let directory = scratch_directory();
         let port_file = directory.join("port");
         command.args(["-l", "127.0.0.1", "-p", "-1"]);
@@ -61,13 +61,13 @@ impl Server {
         }
         command.args(flags).env("MEMCACHED_PORT_FILENAME", &port_file).stdin(Stdio::null()).stdout(Stdio::null());
         let stderr = fs::File::create(directory.join("stderr")).expect("the scratch directory is writable");
-        let mut child = command.stderr(stderr).spawn().unwrap_or_else(|e| panic!("start {}: {e}", program.display()));
+        let mut child = command.stderr(stderr).spawn().unwrap_or_else(|error| panic!("start {command:?}: {error}"));
         let socket = flags.iter().position(|flag| *flag == "-s").map(|at| PathBuf::from(flags[at + 1]));
         let mut address = None;
         wait_until("the server listens", || {
             if let Some(status) = child.try_wait().expect("the child is ours to wait for") {
                 let said = fs::read_to_string(directory.join("stderr")).unwrap_or_default();
-                panic!("{} {flags:?} ended at start: {status}\n{said}", program.display());
+                panic!("{command:?} ended at start: {status}\n{said}");
             }
             address = match &socket {
                 Some(path) => UnixStream::connect(path).ok().map(|_| Address::Unix(path.clone())),
