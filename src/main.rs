@@ -3,17 +3,19 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use larder::base::log_line;
 use larder::daemon::{Failure, Invocation, parse, serve};
+use larder::sys::log::{Level, flush_log, log_line};
 
 fn main() -> ExitCode {
-    match run() {
+    let code = match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            log_line(failure.to_string().as_bytes());
+            log_line(Level::Error, failure.to_string());
             ExitCode::from(failure.exit_code())
         }
-    }
+    };
+    flush_log();
+    code
 }
 
 fn run() -> Result<(), Failure> {

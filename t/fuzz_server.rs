@@ -47,7 +47,10 @@ fn vandals_disturb_nobody_else() {
     drop(vandals);
     let rows = server.stats("");
     assert!(rows.contains_key("curr_connections"));
-    larder::base::log_line(format!("canary: {} questions, slowest {} us", canary.asked, canary.slowest_us).as_bytes());
+    larder::sys::log::log_line(
+        larder::sys::log::Level::Info,
+        format!("canary: {} questions, slowest {} us", canary.asked, canary.slowest_us).as_bytes(),
+    );
 }
 
 /// One misdeed.

@@ -21,6 +21,7 @@ mod fuzz_server;
 mod large_evictions;
 mod large_items;
 mod load;
+mod logging;
 mod model;
 #[path = "support/model_engine.rs"]
 mod model_engine;

@@ -73,7 +73,8 @@ fn a_trace_misses_as_often_in_the_store_as_under_the_policy_alone() {
         let (store, items) = through_the_store(&trace, value_len);
         let alone = alone(&trace, items);
         let difference = store - alone;
-        larder::base::log_line(
+        larder::sys::log::log_line(
+            larder::sys::log::Level::Info,
             format!("{items} items: {store} of 10000 miss, {alone} under the policy alone").as_bytes(),
         );
         assert!(difference.abs() <= DIFFERENCE_MAX, "{items} items: {store} and {alone} of 10000 miss");

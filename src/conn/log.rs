@@ -2,11 +2,11 @@
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
-use crate::base::log_line;
 use crate::command::{Context, Element, Outcome, ReplySink as _, execute};
 use crate::item::Candidate;
 use crate::store::{Engine, Upload, WorkerStore};
 use crate::sync::Pin;
+use crate::sys::log::{Level, log_line};
 
 use super::write_queue::WriteQueue;
 
@@ -27,7 +27,7 @@ pub(super) fn executed<'pin>(
     let fd = socket.as_raw_fd();
     if !*introduced {
         *introduced = true;
-        log_line(format!("{fd}: Client using the ascii protocol").as_bytes());
+        log_line(Level::Debug, format!("{fd}: Client using the ascii protocol"));
     }
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     say(b'<', fd, line.strip_suffix(b"\r").unwrap_or(line));
@@ -72,5 +72,5 @@ fn say(direction: u8, fd: i32, what: &[u8]) {
     let mut line = vec![direction];
     line.extend_from_slice(format!("{fd} ").as_bytes());
     line.extend_from_slice(what);
-    log_line(&line);
+    log_line(Level::Debug, line);
 }

@@ -10,6 +10,7 @@ use crate::counters::Counters;
 use crate::settings::{LiveSettings, Settings, Tunables};
 use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable};
 use crate::store::Store;
+use crate::sys::log::log_lines_dropped;
 use crate::sys::process::cpu_times;
 use crate::sys::signal::{Signal, send_to_self};
 use crate::worker::ClientGate;
@@ -73,6 +74,7 @@ impl Operator for Process {
             threads: u64::from(self.settings.threads),
             statistics_bytes: self.prefixes.bytes() + self.hot.bytes() + self.store.statistics_bytes(),
             limit_maxbytes: self.store.limit_bytes(),
+            log_lines_dropped: log_lines_dropped(),
         }
     }
 

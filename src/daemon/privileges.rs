@@ -1,8 +1,8 @@
 //! What the process takes from root before it stops being root, in the order in which that is possible.
 
 use super::failure::{Failure, kernels_word};
-use crate::base::log_line;
 use crate::settings::Settings;
+use crate::sys::log::{Level, log_line};
 use crate::sys::process::{
     allow_core_files, allow_locked_memory, become_user, is_root, lock_memory, raise_open_files, user_ids,
 };
@@ -57,6 +57,6 @@ pub(super) fn keep_in_ram(settings: &Settings) {
     }
     if let Err(error) = lock_memory() {
         let line = format!("larder: -k, --lock-memory: memory is not locked: {}", kernels_word(&error));
-        log_line(line.as_bytes());
+        log_line(Level::Warning, line);
     }
 }

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::base::log_line;
 use crate::counters::Counters;
 use crate::dispatcher::Next;
 use crate::store::Store;
 use crate::sync::Sender;
+use crate::sys::log::{Level, log_line};
 use crate::sys::signal::{Signal, Signals};
 use crate::worker::{Mail, Shared, Worker};
 
@@ -36,7 +36,7 @@ impl Ending {
                 Ok(Some(Signal::Reload)) => {}
                 Ok(None) => return Next::Run,
                 Err(error) => {
-                    log_line(format!("larder: read signals: {error}").as_bytes());
+                    log_line(Level::Error, format!("larder: read signals: {error}"));
                     return Next::Run;
                 }
             }
@@ -50,9 +50,9 @@ impl Ending {
     /// memcached's words, which wrappers look for.
     pub(super) fn announce(&self, verbosity: u8) {
         if self.graceful {
-            log_line(b"Gracefully stopping");
+            log_line(Level::Info, "Gracefully stopping");
         } else if verbosity > 0 {
-            log_line(b"Exiting normally");
+            log_line(Level::Info, "Exiting normally");
         }
     }
 }

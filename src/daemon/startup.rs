@@ -13,14 +13,16 @@ use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::{Clock, log_line};
+use crate::base::Clock;
 use crate::command::Switches;
 use crate::conn::Board;
 use crate::counters::Counters;
 use crate::dispatcher::{Bound, Dispatcher, Duties, Listener, listen};
+use crate::protocol::MEMCACHED_VERSION;
 use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
 use crate::store::Store;
+use crate::sys::log::{Level, log_line, start_log_thread};
 use crate::sys::process::{Foreground, Output, fork_to_background, mappable_bytes, share_one_heap};
 use crate::sys::signal::{Signals, block_write_signals};
 use crate::worker::{ClientGate, Mail, Shared};
@@ -45,10 +47,9 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     block_write_signals().map_err(Failure::system("block signals"))?;
     if settings.threads >= THREADS_MANY {
         let threads = settings.threads;
-        log_line(
-            format!("larder: -t, --threads: {threads} is a lot; no more than the machine has cores is recommended")
-                .as_bytes(),
-        );
+        let line =
+            format!("larder: -t, --threads: {threads} is a lot; no more than the machine has cores is recommended");
+        log_line(Level::Warning, line);
     }
     let clients_max = shed(settings)?;
     let foreground = if settings.daemonize {
@@ -70,8 +71,13 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
         print_details(store, &listeners);
     }
     let pidfile = write_files(settings, &listeners);
+    let start_line = start_line(settings, clients_max, &listeners);
     let house = House::build(settings, clients_max, clock, store, listeners)?;
     keep_in_ram(settings);
+    start_log_thread().map_err(Failure::system("start the log thread under ulimit -u and -v"))?;
+    if settings.verbosity > 0 {
+        log_line(Level::Info, start_line);
+    }
     if let Some(foreground) = foreground {
         leave_terminal(foreground, settings)?;
     }
@@ -107,13 +113,25 @@ fn leave_terminal(foreground: Foreground, settings: &Settings) -> Result<(), Fai
     foreground.release(output).map_err(Failure::system("-d, --daemon: leave the terminal"))
 }
 
+/// Who serves whom with what.
+fn start_line(settings: &Settings, clients_max: u64, listeners: &[Listener]) -> String {
+    let addresses: Vec<String> = listeners.iter().map(|listener| listener.address().to_string()).collect();
+    format!(
+        "larder {} (memcached {MEMCACHED_VERSION}) listens on {}: {} MiB for items, {} threads, {clients_max} clients",
+        env!("CARGO_PKG_VERSION"),
+        addresses.join(", "),
+        settings.memory_limit_bytes >> 20,
+        settings.threads,
+    )
+}
+
 /// What memcached prints at -vv: the size classes, and who listens.
 fn print_details(store: &Store, listeners: &[Listener]) {
     for (class, chunk_bytes, per_page) in store.classes() {
-        log_line(format!("slab class {class:3}: chunk size {chunk_bytes:9} perslab {per_page:7}").as_bytes());
+        log_line(Level::Debug, format!("slab class {class:3}: chunk size {chunk_bytes:9} perslab {per_page:7}"));
     }
     for listener in listeners {
-        log_line(format!("<{} server listening (ascii)", listener.as_fd().as_raw_fd()).as_bytes());
+        log_line(Level::Debug, format!("<{} server listening (ascii)", listener.as_fd().as_raw_fd()));
     }
 }
 
@@ -121,7 +139,8 @@ fn print_details(store: &Store, listeners: &[Listener]) {
 /// it with `-P /var/run/memcached.pid -u nobody`.
 fn write_files(settings: &Settings, listeners: &[Listener]) -> Option<Pidfile> {
     let warn = |option: &str, path: &Path, error: io::Error| {
-        log_line(Failure::system(format!("{option}: write {}", path.display()))(error).to_string().as_bytes());
+        let failure = Failure::system(format!("{option}: write {}", path.display()))(error);
+        log_line(Level::Warning, failure.to_string());
     };
     if let Some(path) = &settings.port_file {
         let tcp = |listener: &Listener| match listener.address() {
@@ -198,6 +217,7 @@ impl House {
             counters: own,
             clock,
             maxconns_fast: settings.maxconns_fast,
+            tunables: Arc::clone(&tunables),
         };
         Ok(Self { dispatcher, duties, workers, tunables })
     }

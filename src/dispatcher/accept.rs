@@ -17,11 +17,13 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use crate::base::{Clock, RelTime};
+use crate::base::{Clock, RelTime, Repeated};
 use crate::conn::{Activity, Board};
 use crate::counters::Counters;
 use crate::protocol::ReplyLine;
+use crate::settings::Tunables;
 use crate::sync::Sender;
+use crate::sys::log::{Level, log_line};
 use crate::sys::socket::{accept, is_exhaustion, prepare_client, send};
 use crate::worker::{ClientGate, Mail};
 
@@ -59,6 +61,8 @@ pub struct Duties {
     pub clock: Arc<Clock>,
     /// Whether a client beyond -c is told so at once, or waits.
     pub maxconns_fast: bool,
+    /// How much is logged.
+    pub tunables: Arc<Tunables>,
 }
 
 /// Whether the dispatcher goes on after a signal.
@@ -134,6 +138,10 @@ struct Door {
     in_hand: Option<OwnedFd>,
     /// The microsecond since which nobody is let in.
     shut_since_us: Option<u64>,
+    /// Clients beyond -c.
+    refused: Repeated,
+    /// Clients for whom the kernel has no descriptor or no memory.
+    exhausted: Repeated,
 }
 
 /// How an attempt to let a client in ended.
@@ -156,6 +164,8 @@ impl Door {
             assign: Assign::new(workers),
             in_hand: None,
             shut_since_us: None,
+            refused: Repeated::default(),
+            exhausted: Repeated::default(),
         }
     }
 
@@ -201,12 +211,16 @@ impl Door {
             return self.hand_over(socket);
         }
         if !self.duties.maxconns_fast && self.duties.gate.is_full() {
+            self.tell_refused("waits");
             return Entry::Shut;
         }
         let socket = match accept(self.duties.listeners[listener].as_fd()) {
             Ok(socket) => socket,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Entry::Nobody,
-            Err(error) if is_exhaustion(&error) => return Entry::Shut,
+            Err(error) if is_exhaustion(&error) => {
+                self.tell_exhausted(&error);
+                return Entry::Shut;
+            }
             // The client is gone already, or something else is wrong with this one.
             Err(_) => return Entry::Done,
         };
@@ -237,10 +251,31 @@ impl Door {
         Entry::Shut
     }
 
-    fn send_away(&self, socket: &OwnedFd) {
+    fn send_away(&mut self, socket: &OwnedFd) {
         self.duties.counters.rejected_connections.add(1);
+        self.tell_refused("is refused");
         // Ignored: a client that is gone need not be told.
         let _ = send(socket.as_fd(), ReplyLine::TooManyConnections.bytes());
+    }
+
+    fn tell_refused(&mut self, fate: &str) {
+        if self.duties.tunables.logger.verbosity() == 0 {
+            return;
+        }
+        if let Some(count) = self.refused.note(1, self.duties.clock.read().now) {
+            let clients = self.duties.gate.clients_max();
+            let line = format!("larder: -c, --conn-limit: {clients} clients are connected, another one {fate}{count}");
+            log_line(Level::Warning, line);
+        }
+    }
+
+    fn tell_exhausted(&mut self, error: &io::Error) {
+        if self.duties.tunables.logger.verbosity() == 0 {
+            return;
+        }
+        if let Some(count) = self.exhausted.note(1, self.duties.clock.read().now) {
+            log_line(Level::Warning, format!("larder: accept a client: {error}; it waits{count}"));
+        }
     }
 
     /// Stops accepting until somebody leaves or a moment has passed.

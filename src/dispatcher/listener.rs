@@ -24,6 +24,15 @@ pub enum Bound {
     Unix(PathBuf),
 }
 
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
 /// What could not be listened on.
 #[derive(Debug)]
 pub struct BindFailure {

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::str::FromStr;
 
 use crate::schedule::{Priority, set_priority};
-use larder::base::log_line;
+use larder::sys::log::{Level, log_line};
 use larder::sys::process::raise_open_files;
 
 use super::host;
@@ -104,7 +104,7 @@ fn newest_memcached() -> io::Result<PathBuf> {
     }
     // It warns of another version than the yardstick's.
     for line in String::from_utf8_lossy(&output.stderr).lines() {
-        log_line(line.as_bytes());
+        log_line(Level::Info, line.as_bytes());
     }
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(PathBuf::from(stdout.lines().last().unwrap_or_default()))

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use larder::base::log_line;
+use larder::sys::log::{Level, log_line};
 use larder_bench::bench::run_mode;
 use larder_bench::order::{Invocation, parse};
 use larder_bench::tool::{Failure, carry_out, compare};
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
             ExitCode::from(code)
         }
         Err(failure) => {
-            log_line(failure.to_string().as_bytes());
+            failure.to_string().lines().for_each(|line| log_line(Level::Info, line));
             ExitCode::from(failure.exit_code())
         }
     }

@@ -204,6 +204,16 @@ const MARKDOWN_HIDDEN: &str = "
 ";
 
 const MARKDOWN_TAIL: &str = "
+## Messages
+
+Messages go to standard error. With `-v` larder says where it listens and with what, and then, one line in ten seconds for each
+kind: clients refused beyond `-c`, clients disconnected by `idle_timeout`, want of descriptors, stores refused for want of
+memory. With `-vv` every command and reply is there, in memcached's words. Lines of a running server begin with the time, in
+UTC; where standard error is the journal, with their level (`<4>`) instead. Control characters are shown as `\\x1b`.
+
+The server never waits for a reader of its messages: what does not fit into 256 KiB is dropped, counted in `log_lines_dropped` of
+`stats`, and told of once the reader goes on.
+
 ## Exit codes
 
 They are those of sysexits.h. memcached ends with 1 where a number is too small or a suboption is unknown; larder ends

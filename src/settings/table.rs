@@ -93,7 +93,8 @@ settings! {
     /// Addresses to listen on: name or address, with :port where it is not that of -p; an IPv6 address with a port
     /// stands in brackets. Several are separated by commas; -l can be repeated. Default: every interface.
     listen: Vec<ListenAddress> = Vec::new(), Addresses, "-l, --listen=<addr>", Network, "inter", Works;
-    /// Say more: once warnings, twice also client commands and replies, three times also state changes.
+    /// Say more: once the start, clients that are refused or idle, and want of descriptors or memory; twice also client
+    /// commands and replies.
     verbosity: u8 = 0, Mentions(3), "-v, --verbose", Messages, "verbosity", Works;
     /// Always 0: the age of the oldest item is not kept.
     oldest: u32 = 0, whole(0..=0), "", Compatibility, "oldest", Report;

@@ -27,6 +27,8 @@ pub struct Gauges {
     pub statistics_bytes: u64,
     /// The memory limit, in bytes.
     pub limit_maxbytes: u64,
+    /// Lines of the log that were dropped because nobody read them.
+    pub log_lines_dropped: u64,
 }
 
 /// A listener or a connection.

@@ -43,6 +43,7 @@ pub fn general_rows(gauges: &Gauges, totals: &Counters, moment: Moment, row: Row
     row("listen_disabled_num", &gauges.listen_disabled_num);
     row("time_in_listen_disabled_us", &gauges.time_in_listen_disabled_us);
     row("threads", &gauges.threads);
+    row("log_lines_dropped", &gauges.log_lines_dropped);
     for name in NEVER_COUNTED {
         row(name, &0);
     }

@@ -35,6 +35,7 @@ const GENERAL: &[(&str, &str)] = &[
     ("limit_maxbytes", "Memory for items, in bytes: -m, or what cache_memlimit made of it."),
     ("accepting_conns", "1 while connections are accepted."),
     ("threads", "-t."),
+    ("log_lines_dropped", "Lines of the log that were dropped, because standard error was not read."),
     (
         "hash_power_level",
         "The hash table has 2 to this power buckets, of nine items each, or up to twice as many while it grows.",

@@ -1,9 +1,10 @@
-//! The kernel: sockets, mappings, processes, signals. The only module with system calls.
+//! The kernel: sockets, mappings, processes, signals, standard error. The only module with system calls.
 
 #[cfg(test)]
 pub mod allocations;
 pub mod append;
 pub mod cpu;
+pub mod log;
 pub mod mapping;
 pub mod process;
 pub mod short;

@@ -18,7 +18,7 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 
-use crate::base::{Clock, RelTime, log_line};
+use crate::base::{Clock, RelTime};
 use crate::command::{Context, Operator, Switches};
 use crate::conn::{
     Activity, Board, COMMANDS_VERBOSITY, CloseReason, Connection, LookupAhead, ReadBuf, Received, Turn, Verdict,
@@ -28,7 +28,9 @@ use crate::settings::Tunables;
 use crate::stats::{HotKeys, HotSampler, PrefixTable};
 use crate::store::{Engine as _, WorkerStore};
 use crate::sync::{Mailbox, Participant, PinGuard, Sender, mailbox};
+use crate::sys::log::{Level, log_line};
 
+use super::events::{EVENTS_VERBOSITY, EventLog};
 use super::gate::ClientGate;
 use super::idle::IdleWheel;
 use super::mail::{MAIL_MAX, Mail};
@@ -106,6 +108,7 @@ struct Desk {
     hot: HotSampler,
     now: RelTime,
     verbosity: u8,
+    event_log: EventLog,
 }
 
 /// Connections whose first request is in their slot's input buffer, and the lookup of its key.
@@ -162,7 +165,7 @@ impl Worker {
             if let Err(error) = poll.poll(&mut events, desk.patience())
                 && error.kind() != io::ErrorKind::Interrupted
             {
-                log_line(format!("larder: worker: poll: {error}").as_bytes());
+                log_line(Level::Error, format!("larder: worker: poll: {error}"));
                 break;
             }
             desk.begin_turn();
@@ -170,6 +173,9 @@ impl Worker {
             let has_mail = desk.serve_ready(&events, poll.registry(), &mut pin);
             let next = if has_mail { desk.read_mail(&mailbox, poll.registry(), &mut pin) } else { Next::Turn };
             desk.turn_wheel();
+            if desk.verbosity >= EVENTS_VERBOSITY {
+                desk.event_log.look(&desk.counters, desk.now);
+            }
             desk.counters.buffers.output_bytes.set(desk.output.capacity() as u64);
             desk.store.end_turn();
             drop(pin);
@@ -198,6 +204,7 @@ impl Desk {
             hot,
             now,
             verbosity: 0,
+            event_log: EventLog::default(),
         }
     }
 
@@ -460,7 +467,7 @@ impl Desk {
         }
         self.shared.board.note(fd, Activity::Reading, self.now);
         if self.verbosity >= COMMANDS_VERBOSITY {
-            log_line(format!("<{fd} new auto-negotiating client connection").as_bytes());
+            log_line(Level::Debug, format!("<{fd} new auto-negotiating client connection"));
         }
         self.roster.enter(connection);
         self.counters.buffers.connection_bytes.add(size_of::<Connection>() as u64);
@@ -488,11 +495,14 @@ impl Desk {
             self.counters.idle_kicks.add(1);
         }
         let fd = connection.fd();
+        if reason == CloseReason::Idle && self.verbosity >= EVENTS_VERBOSITY {
+            self.event_log.kicked(fd, self.shared.idle_timeout_s, self.now);
+        }
         connection.leave_counts(&self.counters);
         self.counters.buffers.connection_bytes.sub(size_of::<Connection>() as u64);
         self.shared.board.clear(fd);
         if self.verbosity >= COMMANDS_VERBOSITY {
-            log_line(format!("<{fd} connection closed.").as_bytes());
+            log_line(Level::Debug, format!("<{fd} connection closed."));
         }
         // Closing the descriptor takes it out of the poll; it has no duplicate.
         drop(connection);

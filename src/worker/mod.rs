@@ -8,6 +8,7 @@
 //! waits.
 
 mod event_loop;
+mod events;
 mod gate;
 mod idle;
 mod mail;

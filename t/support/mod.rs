@@ -20,5 +20,5 @@ pub(crate) use wait::{now, wait_until};
 
 /// Says something beside the tests' own outcome.
 pub(crate) fn report(text: &str) {
-    larder::base::log_line(text.as_bytes());
+    text.lines().for_each(|line| larder::sys::log::log_line(larder::sys::log::Level::Info, line));
 }

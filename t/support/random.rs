@@ -47,12 +47,18 @@ pub(crate) fn each_seed(name: &str, cases: u64, mut case: impl FnMut(u64)) {
         let seed = first.wrapping_add(count);
         let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(seed)));
         if let Err(cause) = failed {
-            larder::base::log_line(format!("{name}: failed with LARDER_FUZZ_SEED={seed}").as_bytes());
+            larder::sys::log::log_line(
+                larder::sys::log::Level::Info,
+                format!("{name}: failed with LARDER_FUZZ_SEED={seed}").as_bytes(),
+            );
             std::panic::resume_unwind(cause);
         }
         count += 1;
     }
-    larder::base::log_line(format!("{name}: {count} cases from seed {first}").as_bytes());
+    larder::sys::log::log_line(
+        larder::sys::log::Level::Info,
+        format!("{name}: {count} cases from seed {first}").as_bytes(),
+    );
 }
 
 fn clock_seed() -> u64 {

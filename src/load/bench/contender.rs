@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use larder::base::log_line;
+use larder::sys::log::{Level, log_line};
 
 use super::super::contest::Place;
 use super::super::host::{CpuTime, Resident, pause};
@@ -49,7 +49,7 @@ impl Contender {
     pub(super) fn start(place: &Place, command: &ServerCommand, arguments: &[&str]) -> io::Result<Self> {
         let (server, _) = Server::start(place, command, &[], arguments)?;
         // For a profiler: perf record -p.
-        log_line(format!("{} is process {}", command.name, server.pid()).as_bytes());
+        log_line(Level::Info, format!("{} is process {}", command.name, server.pid()).as_bytes());
         let version = server.control()?.ask("version")?.trim_start_matches("VERSION ").to_string();
         Ok(Self { name: command.name.clone(), version, server, is_floor: command.is_floor(), filled: Vec::new() })
     }
@@ -108,6 +108,7 @@ impl Contender {
             }
         }
         log_line(
+            Level::Info,
             format!("{} does not come to rest: its background work is part of what follows", self.name).as_bytes(),
         );
         Ok(())

@@ -4,7 +4,7 @@ use std::env;
 use std::io;
 use std::time::Duration;
 
-use larder::base::log_line;
+use larder::sys::log::{Level, log_line};
 
 use super::super::contest::{Contest, Place, YARDSTICK_VERSION, describe_host, number};
 use super::super::plan::Plan;
@@ -121,7 +121,7 @@ impl Field {
                 continue;
             }
             if let Err(error) = self.measure_stage(stage, &of_stage, &mut results) {
-                log_line(format!("{stage:?}: {error}").as_bytes());
+                log_line(Level::Info, format!("{stage:?}: {error}").as_bytes());
                 let missing = of_stage.iter().map(|row| row.name).filter(|name| !results.has(name));
                 results.failed.extend(missing.collect::<Vec<_>>());
             }
@@ -164,7 +164,7 @@ impl Field {
         let mut contenders = self.start(stage)?;
         results.versions = versions(&contenders);
         for &row in rows {
-            log_line(format!("== {}", row.name).as_bytes());
+            log_line(Level::Info, format!("== {}", row.name).as_bytes());
             let measured = match row.measure {
                 Measure::Tail(plan) => tails::tail(self, &mut contenders, row, &plan()),
                 Measure::Cpu(_, plan) => self.cpu(stage, &mut contenders, row, &plan()),
@@ -246,7 +246,7 @@ impl Results {
                 self.details.extend(details_of(row.name, series));
             }
             Err(error) => {
-                log_line(format!("{}: {error}", row.name).as_bytes());
+                log_line(Level::Info, format!("{}: {error}", row.name).as_bytes());
                 self.failed.push(row.name);
             }
         }

@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use larder::base::log_line;
+use larder::sys::log::{Level, log_line};
 
 use super::super::contest::Place;
 use super::super::op::Op;
@@ -78,7 +78,7 @@ fn small(field: &Field, plan: &Plan) -> Plan {
 }
 
 fn per_key(place: &Place, row: &Row, server: &ServerCommand, plan: &Plan, hot: HotKeys) -> io::Result<f64> {
-    log_line(format!("== {}: {}", row.name, server.name).as_bytes());
+    log_line(Level::Info, format!("== {}: {}", row.name, server.name).as_bytes());
     let (few, few_keys) = counted(place, server, plan, hot, REQUESTS_FEW)?;
     let (many, many_keys) = counted(place, server, plan, hot, REQUESTS_MANY)?;
     // Threads are numbered as they start, alike in both runs; the one that did more work is the worker.

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use larder::base::log_line;
+use larder::sys::log::{Level, log_line};
 
 use super::super::contest::{Contest, Place, describe_host};
 use super::super::figures::{Spread, Table, grouped};
@@ -56,7 +56,7 @@ pub(super) fn run() -> io::Result<String> {
 pub(super) fn idle_connections(field: &Field, row: &'static Row, count: usize) -> io::Result<Verdict> {
     let mut figures = Vec::new();
     for server in &field.servers {
-        log_line(format!("== {}: {}", row.name, server.name).as_bytes());
+        log_line(Level::Info, format!("== {}: {}", row.name, server.name).as_bytes());
         figures.push(Some(vec![Crowd::gather(&field.place, server, count)?.bytes_each()?]));
     }
     Ok(Verdict::by_own(row, &figures))

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::schedule::{Priority, set_priority};
 use larder::base::atomic::{AtomicBool, Ordering};
-use larder::base::log_line;
+use larder::sys::log::{Level, log_line};
 
 use super::super::plan::Plan;
 use super::super::session::Session;
@@ -47,7 +47,7 @@ pub(super) fn tail(
 
 /// How many times longer the slowest small gets take beside others than alone.
 pub(super) fn fairness(field: &Field, row: &'static Row, others: &Plan) -> io::Result<Verdict> {
-    log_line(format!("== {}", row.name).as_bytes());
+    log_line(Level::Info, format!("== {}", row.name).as_bytes());
     // The floor serves one item to everybody, so large values and small ones cannot meet there.
     let servers: Vec<_> = field.servers.iter().filter(|server| !server.is_floor()).collect();
     let mut sides = Vec::new();

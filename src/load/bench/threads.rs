@@ -9,7 +9,7 @@ use std::io;
 use std::thread::available_parallelism;
 
 use crate::schedule::{Priority, pin_to_cores, set_priority};
-use larder::base::log_line;
+use larder::sys::log::{Level, log_line};
 
 use super::super::contest::Place;
 use super::super::plan::{Plan, Waiting};
@@ -27,7 +27,7 @@ pub(super) fn measure(field: &Field, row: &'static Row, plan: &Plan) -> io::Resu
             rounds.push(None);
             continue;
         }
-        log_line(format!("== {}: {}", row.name, server.name).as_bytes());
+        log_line(Level::Info, format!("== {}: {}", row.name, server.name).as_bytes());
         let everywhere: Vec<usize> = (0..available_parallelism()?.get()).collect();
         let unpinned =
             Place { server_cores: everywhere.clone(), client_cores: everywhere.clone(), priority: Priority::Normal };

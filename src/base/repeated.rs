@@ -1,0 +1,46 @@
+//! Events that may come by the thousand, told one line at a time.
+
+use super::RelTime;
+
+/// Seconds between two lines about events of one kind.
+const INTERVAL_S: u32 = 10;
+
+/// Events of one kind, in one thread.
+#[derive(Debug, Default)]
+pub struct Repeated {
+    told_at: Option<RelTime>,
+    untold: u64,
+}
+
+impl Repeated {
+    /// An event, or several, at `now`. What to add to the line that tells of it; None: no line now.
+    pub fn note(&mut self, events: u64, now: RelTime) -> Option<String> {
+        self.untold += events;
+        let is_due = self.told_at.is_none_or(|told_at| now.0.saturating_sub(told_at.0) >= INTERVAL_S);
+        if !is_due || self.untold == 0 {
+            return None;
+        }
+        self.told_at = Some(now);
+        match std::mem::take(&mut self.untold) {
+            1 => Some(String::new()),
+            events => Some(format!(" ({events} times since the last such line)")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RelTime, Repeated};
+
+    #[test]
+    fn a_line_in_ten_seconds_counts_what_came_between() {
+        let mut refused = Repeated::default();
+        let mut note = |events, second| refused.note(events, RelTime(second));
+        assert_eq!(note(0, 4), None);
+        assert_eq!(note(1, 5).as_deref(), Some(""));
+        assert_eq!(note(1, 5), None);
+        assert_eq!(note(100, 14), None);
+        assert_eq!(note(1, 15).as_deref(), Some(" (102 times since the last such line)"));
+        assert_eq!(note(1, 26).as_deref(), Some(""));
+    }
+}

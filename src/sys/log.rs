@@ -1,0 +1,245 @@
+//! Messages for the operator, one line each, to standard error. Nobody waits for it to be read.
+//!
+//! ```text
+//! any thread ──log_line──▶ pending lines, QUEUE_BYTES at most ──▶ the log thread ──▶ standard error
+//!                          └ full: the line is dropped and counted
+//! ```
+//!
+//! A reader that stops reading (a terminal after Ctrl-S, a full pipe) blocks the log thread alone. Not by writing without
+//! waiting: O_NONBLOCK belongs to the open file, which other processes share, and not every file knows it. Until the log
+//! thread is started, lines are written directly.
+//!
+//! Lines that a running server writes begin with the time, in UTC. Where standard error is the journal, every line begins with
+//! its level instead (sd-daemon(3)): the journal has a time of its own.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// How much a line matters. The numbers are syslog's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Something failed.
+    Error = 3,
+    /// Something is not as it was asked for.
+    Warning = 4,
+    /// What the server does.
+    Info = 6,
+    /// What clients say and get.
+    Debug = 7,
+}
+
+/// Writes one line, whatever the verbosity.
+pub fn log_line(level: Level, line: impl AsRef<[u8]>) {
+    LOG.write(level, line.as_ref());
+}
+
+/// Starts the log thread. To be called when there will be no fork any more.
+///
+/// # Errors
+/// The kernel's, when a thread cannot be had.
+pub fn start_log_thread() -> io::Result<()> {
+    LOG.state().is_threaded = true;
+    let started = thread::Builder::new().name("log".into()).stack_size(STACK_BYTES).spawn(|| LOG.run());
+    LOG.state().is_threaded = started.is_ok();
+    started.map(drop)
+}
+
+/// Waits until what was logged is written, but not for long: to be called when the process ends.
+pub fn flush_log() {
+    let is_busy = |state: &mut State| state.is_threaded && (state.is_writing || !state.pending.is_empty());
+    let waited = LOG.written.wait_timeout_while(LOG.state(), FLUSH_TIMEOUT, is_busy);
+    drop(waited.unwrap_or_else(PoisonError::into_inner));
+}
+
+/// How many lines were dropped because standard error was not read.
+pub fn log_lines_dropped() -> u64 {
+    LOG.state().dropped
+}
+
+/// Lines that wait to be written, in bytes: some thousand.
+const QUEUE_BYTES: usize = 256 << 10;
+/// A longer line is cut.
+const LINE_BYTES_MAX: usize = 4 << 10;
+const STACK_BYTES: usize = 64 << 10;
+/// A reader that still reads takes far less.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+
+static LOG: Log = Log {
+    state: Mutex::new(State { pending: Vec::new(), is_threaded: false, is_writing: false, dropped: 0, unsaid: 0 }),
+    arrived: Condvar::new(),
+    written: Condvar::new(),
+};
+
+struct Log {
+    state: Mutex<State>,
+    arrived: Condvar,
+    written: Condvar,
+}
+
+struct State {
+    pending: Vec<u8>,
+    is_threaded: bool,
+    is_writing: bool,
+    dropped: u64,
+    /// Dropped lines that no line has told of.
+    unsaid: u64,
+}
+
+impl Log {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, level: Level, line: &[u8]) {
+        let mut state = self.state();
+        let text = compose(level, line, state.is_threaded);
+        if !state.is_threaded {
+            return put(&text);
+        }
+        if state.pending.len() + text.len() > QUEUE_BYTES {
+            state.dropped += 1;
+            state.unsaid += 1;
+            return;
+        }
+        state.pending.extend_from_slice(&text);
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    /// The log thread.
+    fn run(&self) {
+        let mut batch = Vec::new();
+        let mut state = self.state();
+        loop {
+            state = self
+                .arrived
+                .wait_while(state, |state| state.pending.is_empty())
+                .unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut state.pending, &mut batch);
+            let unsaid = std::mem::take(&mut state.unsaid);
+            state.is_writing = true;
+            drop(state);
+            if unsaid > 0 {
+                let line = format!("larder: {unsaid} log lines were dropped: standard error was not read");
+                batch.extend_from_slice(&compose(Level::Warning, line.as_bytes(), true));
+            }
+            put(&batch);
+            batch.clear();
+            state = self.state();
+            state.is_writing = false;
+            self.written.notify_all();
+        }
+    }
+}
+
+fn put(text: &[u8]) {
+    // Ignored: when standard error is gone there is nobody left to tell.
+    let _ = io::stderr().lock().write_all(text);
+}
+
+/// The line as it is written: what comes first, the text without control characters, the line end.
+fn compose(level: Level, line: &[u8], is_stamped: bool) -> Vec<u8> {
+    let mut text = String::new();
+    // Ignored, here and below: writing to a string does not fail.
+    let _ = match (is_journal(), is_stamped) {
+        (true, _) => write!(text, "<{}>", level as u8),
+        (false, true) => write!(text, "{} ", time_stamp(unix_time())),
+        (false, false) => Ok(()),
+    };
+    escape(&line[..line.len().min(LINE_BYTES_MAX)], &mut text);
+    text.push('\n');
+    text.into_bytes()
+}
+
+/// Clients' bytes are shown to people and to programs: none may move a cursor, end a line or be no UTF-8.
+fn escape(line: &[u8], text: &mut String) {
+    for piece in line.utf8_chunks() {
+        for character in piece.valid().chars() {
+            if character.is_control() {
+                let _ = write!(text, "{}", character.encode_utf8(&mut [0; 4]).as_bytes().escape_ascii());
+            } else {
+                text.push(character);
+            }
+        }
+        let _ = write!(text, "{}", piece.invalid().escape_ascii());
+    }
+}
+
+/// Whether standard error is the journal: its device and inode are those that systemd says (systemd.exec(5)).
+fn is_journal() -> bool {
+    static IS_JOURNAL: OnceLock<bool> = OnceLock::new();
+    *IS_JOURNAL.get_or_init(|| {
+        let told = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+        let file = io::stderr().as_fd().try_clone_to_owned().map(File::from);
+        let here = file.and_then(|file| file.metadata()).map(|file| format!("{}:{}", file.dev(), file.ino()));
+        here.is_ok_and(|here| here == told)
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a log tells the time of day, whatever the server's clock says")]
+fn unix_time() -> Duration {
+    std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// `2026-07-09T08:15:00.250Z`.
+fn time_stamp(unix_time: Duration) -> String {
+    const DAY_S: u64 = 24 * 60 * 60;
+    let (seconds, millis) = (unix_time.as_secs(), unix_time.subsec_millis());
+    let (year, month, day) = date(seconds / DAY_S);
+    let of_day = seconds % DAY_S;
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// Year, month and day of the Gregorian calendar, so many days after 1 January 1970. Years are counted from March, so that a
+/// leap day comes last.
+fn date(days: u64) -> (u64, u64, u64) {
+    const DAYS_TO_1970: u64 = 719_468;
+    const DAYS_IN_400_YEARS: u64 = 146_097;
+    let days = days + DAYS_TO_1970;
+    let (era, day) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (400 * era + year + u64::from(month <= 2), month, day_of_month)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{escape, time_stamp};
+
+    #[test]
+    fn a_time_stamp_is_the_date_and_time_in_utc() {
+        for (unix_ms, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_783_584_900_250, "2026-07-09T08:15:00.250Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(time_stamp(Duration::from_millis(unix_ms)), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_line_moves_a_cursor_or_ends_it() {
+        let escaped = |line: &[u8]| {
+            let mut text = String::new();
+            escape(line, &mut text);
+            text
+        };
+        assert_eq!(escaped(b"<5 get \x1b[2Ja\0b\rc\nd\x7f"), "<5 get \\x1b[2Ja\\x00b\\rc\\nd\\x7f");
+        assert_eq!(escaped("grün \u{9b}31m".as_bytes()), "grün \\xc2\\x9b31m");
+        assert_eq!(escaped(b"a\xff\xfe"), "a\\xff\\xfe");
+    }
+}

@@ -1,0 +1,183 @@
+//! What the server says on standard error while it runs, and that it never waits for a reader.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Command, Stdio};
+
+use crate::support::server::scratch_directory;
+use crate::support::{Client, Server, wait_until};
+
+/// Waits until a line of the log has `part`, and returns what comes behind the time.
+fn line_with(server: &Server, part: &str) -> String {
+    let mut found = None;
+    wait_until(&format!("the log says {part:?}"), || {
+        found = server.stderr().lines().find(|line| line.contains(part)).map(str::to_string);
+        found.is_some()
+    });
+    let line = found.expect("the wait ended with a line");
+    let (time, said) = line.split_once(' ').expect("a time comes first");
+    assert!(is_time(time), "{line}");
+    said.to_string()
+}
+
+/// `2026-07-09T08:15:00.250Z`.
+fn is_time(word: &str) -> bool {
+    let shape: String = word.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    shape == "0000-00-00T00:00:00.000Z"
+}
+
+#[test]
+fn the_start_line_says_who_serves_where_with_what() {
+    let server = Server::start(&["-v", "-m", "100", "-t", "2", "-c", "77"]);
+    let version = env!("CARGO_PKG_VERSION");
+    let address = server.tcp_address();
+    assert_eq!(
+        line_with(&server, "listens on"),
+        format!("larder {version} (memcached 1.6.45) listens on {address}: 100 MiB for items, 2 threads, 77 clients")
+    );
+    assert_eq!(Server::start(&[]).stderr(), "", "nothing without -v");
+}
+
+#[test]
+fn a_client_beyond_the_limit_is_told_of_once_in_a_while() {
+    let server = Server::start(&["-v", "-c", "1"]);
+    let mut first = server.client();
+    first.ask("get a\r\n", "END\r\n");
+    for _ in 0..20 {
+        drop(server.try_client());
+    }
+    wait_until("all are refused", || first.stats("")["rejected_connections"] == "20");
+    let said = line_with(&server, "--conn-limit");
+    assert_eq!(said, "larder: -c, --conn-limit: 1 clients are connected, another one is refused");
+    assert_eq!(server.stderr().matches("--conn-limit").count(), 1);
+}
+
+#[test]
+fn a_client_that_waits_for_its_turn_is_told_of() {
+    let server = Server::start(&["-v", "-c", "1", "-o", "no_maxconns_fast"]);
+    let mut first = server.client();
+    first.ask("get a\r\n", "END\r\n");
+    let _waiting = server.try_client();
+    assert!(line_with(&server, "--conn-limit").ends_with("1 clients are connected, another one waits"));
+}
+
+#[test]
+fn an_idle_client_that_is_disconnected_is_told_of() {
+    let server = Server::start(&["-v", "-t", "1", "-o", "idle_timeout=2,debug_commands"]);
+    let _silent = server.client();
+    wait_until("both are there", || server.stats("")["curr_connections"] == "2");
+    server.client().ask("debugtime 100\r\n", "OK\r\n");
+    let said = line_with(&server, "idle");
+    assert!(said.ends_with(" disconnected: idle for 2 s, -o idle_timeout"), "{said}");
+}
+
+#[test]
+fn want_of_memory_is_told_of() {
+    let server = Server::start(&["-v", "-m", "2", "-M"]);
+    let mut client = server.client();
+    let value = "x".repeat(100_000);
+    let mut key = 0;
+    wait_until("the memory is full", || {
+        key += 1;
+        client.send(format!("set {key} 0 0 {}\r\n{value}\r\n", value.len()));
+        !client.read_line().unwrap().starts_with(b"STORED")
+    });
+    assert_eq!(line_with(&server, "memory"), "larder: no memory to store an item");
+}
+
+#[test]
+fn what_clients_send_is_escaped() {
+    let server = Server::start(&["-vv"]);
+    server.client().ask("get \x1b[2J\0\rx\r\n", "END\r\n");
+    assert!(line_with(&server, "get").ends_with(" get \\x1b[2J\\x00\\rx"));
+}
+
+#[test]
+fn the_journal_gets_levels_instead_of_times() {
+    let directory = scratch_directory();
+    let (socket, said) = (directory.join("socket"), directory.join("err"));
+    let file = fs::File::create(&said).unwrap();
+    let stream = file.metadata().map(|of| format!("{}:{}", of.dev(), of.ino())).unwrap();
+    let mut child = larder(&["-vv", "-k", "-s", socket.to_str().unwrap()])
+        .env("JOURNAL_STREAM", stream)
+        .stderr(file)
+        .spawn()
+        .unwrap();
+    wait_until("the start is told of", || fs::read_to_string(&said).unwrap().contains("listens on"));
+    let _ignored = child.kill();
+    child.wait().unwrap();
+    let said = fs::read_to_string(&said).unwrap();
+    fs::remove_dir_all(directory).unwrap();
+    for line in said.lines() {
+        assert!(["<3>", "<4>", "<6>", "<7>"].iter().any(|level| line.starts_with(level)), "{line}");
+    }
+    assert!(said.contains("<6>larder ") && said.contains("<7>slab class"), "{said}");
+}
+
+#[test]
+fn a_reader_that_stops_reading_stops_nobody() {
+    let directory = scratch_directory();
+    let socket = directory.join("socket");
+    let mut child = larder(&["-vv", "-s", socket.to_str().unwrap()]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stream = None;
+    wait_until("the server listens", || {
+        stream = std::os::unix::net::UnixStream::connect(&socket).ok();
+        stream.is_some()
+    });
+    let mut client = Client::over_unix(stream.unwrap()).unwrap();
+    // A pipe takes 64 KiB, the queue 256.
+    for _ in 0..20_000 {
+        client.ask("set a 0 0 1\r\nx\r\n", "STORED\r\n");
+    }
+    let dropped: u64 = client.stats("")["log_lines_dropped"].parse().unwrap();
+    let status = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(status.is_ok_and(|status| status.success()));
+    let mut ended = None;
+    wait_until("SIGTERM ends it", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    fs::remove_dir_all(directory).unwrap();
+    assert!(dropped > 0);
+    assert_eq!(ended.and_then(|status| status.code()), Some(0));
+}
+
+#[test]
+fn a_reader_that_reads_again_learns_what_was_dropped() {
+    let directory = scratch_directory();
+    let socket = directory.join("socket");
+    let mut child = larder(&["-vv", "-s", socket.to_str().unwrap()]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stream = None;
+    wait_until("the server listens", || {
+        stream = std::os::unix::net::UnixStream::connect(&socket).ok();
+        stream.is_some()
+    });
+    let mut client = Client::over_unix(stream.unwrap()).unwrap();
+    wait_until("a line is dropped", || {
+        client.ask("get a\r\n".repeat(100), "END\r\n".repeat(100));
+        client.stats("")["log_lines_dropped"] != "0"
+    });
+    let reader = std::thread::spawn({
+        let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+        move || {
+            let mut said = std::io::BufRead::lines(&mut stderr).map_while(Result::ok);
+            said.any(|line| line.contains("log lines were dropped: standard error was not read"))
+        }
+    });
+    wait_until("the reader has seen it", || {
+        client.ask("get a\r\n", "END\r\n");
+        reader.is_finished()
+    });
+    let _ignored = child.kill();
+    child.wait().unwrap();
+    fs::remove_dir_all(directory).unwrap();
+    assert!(reader.join().unwrap());
+}
+
+fn larder(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
+    let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    command.args(if is_root { &["-u", "root"][..] } else { &[] }).args(arguments);
+    command.env_remove("MEMCACHED_PORT_FILENAME").stdin(Stdio::null());
+    command
+}
