@@ -4,6 +4,8 @@ CARGO   ?= cargo
 NIGHTLY ?= nightly
 PREFIX  ?= /usr/local
 DESTDIR ?=
+# systemd looks here for a PREFIX of /usr and /usr/local.
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 FUZZ_S  ?= 300
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 # memcached's rule, and ours: root says with -u whom to run as.
@@ -100,14 +102,25 @@ doc: ## the pages that are printed from the tables: doc/settings.md, doc/stats.m
 compat: build ## real clients against larder; installs them (apt, pip, npm, cargo)
 	t/compat/run.py
 
-.PHONY: install
-install: build ## binaries, man pages, doc/ and licence under $(DESTDIR)$(PREFIX)
+BINARIES := $(TARGET)/release/larder $(TARGET)/release/larder-bench
+# Root has no cargo of its own: what is built is installed as it is, and only what is missing is built.
+$(BINARIES):
+	$(MAKE) build
+
+.PHONY: install install-as-memcached
+install: $(BINARIES) ## after make build: binaries, man pages, doc/, licence, systemd unit under $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(TARGET)/release/larder $(DESTDIR)$(PREFIX)/bin/larder
 	install -D -m 755 $(TARGET)/release/larder-bench $(DESTDIR)$(PREFIX)/bin/larder-bench
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/local/|$(PREFIX)/|' scripts/larder.service >$(DESTDIR)$(UNITDIR)/larder.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/larder.service
 	install -D -m 644 doc/larder.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder.1
 	install -D -m 644 doc/larder-bench.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder-bench.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder doc/*.md
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/larder/LICENSE
+
+install-as-memcached: install ## and a link by which it is started as memcached
+	ln -sf larder $(DESTDIR)$(PREFIX)/bin/memcached
 
 .PHONY: clean
 clean: ## everything that was built or installed under target/
