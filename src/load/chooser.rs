@@ -45,7 +45,7 @@ impl Chooser {
             Popularity::Zipf(alpha) if (0.0..=10.0).contains(&alpha) => {
                 Rule::Zipf { zipf: Zipf::new(count, alpha), spread: spread(count) }
             }
-            Popularity::Zipf(alpha) => return Err(invalid(format!("Zipf's alpha {alpha} is outside 0..=10"))),
+            Popularity::Zipf(alpha) => return Err(invalid(format!("Zipf's alpha {alpha} is outside 0 to 10"))),
             Popularity::HotSet { requests, keys } => {
                 let hot = whole(keys * count as f64).clamp(1, count);
                 Rule::HotSet { requests: share("hot requests", requests)?, hot, spread: spread(count) }
@@ -121,7 +121,7 @@ fn share(of: &str, share: f64) -> io::Result<u64> {
     if (0.0..=1.0).contains(&share) {
         Ok(whole(share * 4_294_967_296.0))
     } else {
-        Err(invalid(format!("{of}: a share of {share} is outside 0..=1")))
+        Err(invalid(format!("{of}: a share of {share} is outside 0 to 1")))
     }
 }
 

@@ -33,7 +33,7 @@ const SHOWN: &str = "What is shown";
 
 /// All of them, in the order of the help.
 pub(super) const FLAGS: &[Flag] = &[
-    flag(SERVER, "H", "host", Some("NAME"), "name or address (127.0.0.1)"),
+    flag(SERVER, "H", "host", Some("NAME"), "name or address, also with its port, NAME:PORT (127.0.0.1)"),
     flag(SERVER, "p", "port", Some("NUM"), "port (11211)"),
     flag(SERVER, "s", "unix-socket", Some("PATH"), "a unix socket instead"),
     flag(
@@ -156,6 +156,7 @@ A mode comes first and has flags of its own:
 ";
 
 const CODES: &str = "
+Numbers may end in k, m or g (a thousand, a million, 10^9), times in ms, s, m or h, lengths in k or m (1024, 1024 x 1024).
 Every reply is compared with what it must be. Exit codes: 0 all were right; 1 some were not, or a connection was lost;
 2 the server answered errors; 64 the command line is wrong; 69 no server, or not this protocol; 71 the system refused.
 doc/larder-bench.md says more.

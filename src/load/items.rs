@@ -167,7 +167,7 @@ impl Items {
             )));
         }
         if keys.count == 0 || keys.count > ItemId::END {
-            return Err(invalid(format!("{} keys are outside 1..={}", keys.count, ItemId::END)));
+            return Err(invalid(format!("{} keys are outside 1 to {}", keys.count, ItemId::END)));
         }
         Ok(())
     }

@@ -56,6 +56,7 @@ mod sizes;
 pub mod tool;
 pub mod trace;
 pub mod twitter;
+mod units;
 mod window;
 mod wire;
 

@@ -13,6 +13,7 @@ use super::flags::{FLAGS, MODES, find, help, written};
 use super::op::Op;
 use super::plan::{Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TtlPlan, Waiting, Wire};
 use super::twitter::Cluster;
+use super::units::{plain_bytes, plain_count, plain_seconds};
 
 /// What `larder-bench` is asked for.
 #[derive(Debug)]
@@ -162,17 +163,28 @@ impl Given {
         least: T,
         most: T,
     ) -> Result<Option<T>, String> {
+        self.number_of(name, plain_count, least, most)
+    }
+
+    /// A number, which `plain` makes of the text.
+    fn number_of<T: FromStr + PartialOrd + std::fmt::Display>(
+        &self,
+        name: &str,
+        plain: impl Fn(&str) -> String,
+        least: T,
+        most: T,
+    ) -> Result<Option<T>, String> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let value: T = text.parse().map_err(|_| format!("{}: not a number: {text:?}", written(name)))?;
+        let value: T = plain(&text).parse().map_err(|_| format!("{}: not a number: {text:?}", written(name)))?;
         if value >= least && value <= most {
             Ok(Some(value))
         } else {
-            Err(format!("{}: {value} is outside {least}..={most}", written(name)))
+            Err(format!("{}: {value} is outside {least} to {most}", written(name)))
         }
     }
 
     fn seconds(&self, name: &str, range: std::ops::RangeInclusive<f64>) -> Result<Option<Duration>, String> {
-        Ok(self.number(name, *range.start(), *range.end())?.map(Duration::from_secs_f64))
+        Ok(self.number_of(name, plain_seconds, *range.start(), *range.end())?.map(Duration::from_secs_f64))
     }
 
     /// What `read` makes of the text, or a line that names the flag.
@@ -188,11 +200,24 @@ fn target(given: &Given) -> Result<(Target, String), String> {
         return Ok((Target::Unix(PathBuf::from(&path)), path));
     }
     let host = given.text("host").unwrap_or_else(|| "127.0.0.1".to_string());
+    let (host, own_port) = host_and_port(&host).map_err(|fault| format!("{}: {fault}", written("host")))?;
     let port = given.number("port", 1, 65_535)?.unwrap_or(11211);
-    let port = u16::try_from(port).unwrap_or(11211);
+    let port = own_port.unwrap_or(u16::try_from(port).unwrap_or(11211));
     let address: Option<SocketAddr> = (host.as_str(), port).to_socket_addrs().ok().and_then(|mut found| found.next());
     let address = address.ok_or_else(|| format!("{}: no address for {host:?}", written("host")))?;
-    Ok((Target::Tcp(address), format!("{host}:{port}")))
+    Ok((Target::Tcp(address), if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }))
+}
+
+/// `host`, `host:port`, `::1` or `[::1]:port`.
+fn host_and_port(text: &str) -> Result<(String, Option<u16>), String> {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, after)) => (host, after.strip_prefix(':')),
+        // More than one colon and no brackets: an IPv6 address alone.
+        None if text.matches(':').count() > 1 => (text, None),
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let read = |port: &str| port.parse().map_err(|_| format!("port {port:?} is outside 0 to 65535"));
+    Ok((host.to_string(), port.map(read).transpose()?))
 }
 
 fn plan(given: &Given) -> Result<Plan, String> {
@@ -299,9 +324,9 @@ fn key_size(text: &str) -> Option<SizePlan> {
         return Some(SizePlan::Etc);
     }
     match text.split_once('-') {
-        None => text.parse().ok().map(SizePlan::Fixed),
+        None => plain_bytes(text).parse().ok().map(SizePlan::Fixed),
         Some((least, most)) => {
-            let (least, most) = (least.parse().ok()?, most.parse().ok()?);
+            let (least, most) = (plain_bytes(least).parse().ok()?, plain_bytes(most).parse().ok()?);
             (least <= most).then_some(SizePlan::Between(least, most))
         }
     }
@@ -309,13 +334,13 @@ fn key_size(text: &str) -> Option<SizePlan> {
 
 /// `60` or `60=0.5,3600=0.25`: what the shares leave lives for ever.
 fn ttl(given: &Given) -> Result<Option<TtlPlan>, String> {
-    let Some(plan) = given.read("ttl", |text| match text.parse() {
+    let Some(plan) = given.read("ttl", |text| match plain_seconds(text).parse() {
         Ok(seconds) => Some(TtlPlan::Fixed(seconds)),
         Err(_) => {
             let pairs = text.split(',').map(|pair| {
                 let (seconds, share) = pair.split_once('=')?;
                 let share = share.parse().ok().filter(|share| (0.0..=1.0).contains(share))?;
-                Some((share, seconds.parse().ok()?))
+                Some((share, plain_seconds(seconds).parse().ok()?))
             });
             pairs.collect::<Option<_>>().map(TtlPlan::Mix)
         }
@@ -329,7 +354,7 @@ fn ttl(given: &Given) -> Result<Option<TtlPlan>, String> {
         TtlPlan::Mix(shares) => shares,
     };
     if let Some((_, seconds)) = shares.iter().find(|(_, seconds)| *seconds > TTL_S_MAX) {
-        return Err(format!("{}: {seconds} is outside 0..={TTL_S_MAX}", written("ttl")));
+        return Err(format!("{}: {seconds} is outside 0 to {TTL_S_MAX}", written("ttl")));
     }
     // A sum of decimal shares may be off by its last bit.
     if shares.iter().map(|(share, _)| share).sum::<f64>() > 1.0 + 1e-9 {
@@ -401,6 +426,29 @@ mod tests {
     }
 
     #[test]
+    fn numbers_may_have_units_and_hosts_ports() {
+        let order = order("-H localhost:4711 -c 2k -n 1m -r 1.5k -d 10s --warmup 500ms --ttl 1m -v 1k-2k").unwrap();
+        assert_eq!(order.target_name, "localhost:4711");
+        assert_eq!((order.plan.connections, order.plan.keys.count), (2000, 1_000_000));
+        assert_eq!(order.plan.pacing, Pacing::Open { per_second: 1500.0 });
+        assert_eq!((order.duration.as_secs(), order.warmup.as_millis()), (10, 500));
+        assert_eq!((order.plan.ttl, order.plan.values), (TtlPlan::Fixed(60), SizePlan::Between(1024, 2048)));
+    }
+
+    #[test]
+    fn a_host_may_be_of_any_family() {
+        for (line, name) in [
+            ("-H ::1 -p 5", "[::1]:5"),
+            ("-H [::1]:6 -p 5", "[::1]:6"),
+            ("-H 127.0.0.1:7", "127.0.0.1:7"),
+            ("-H 127.0.0.1", "127.0.0.1:11211"),
+        ] {
+            assert_eq!(order(line).unwrap().target_name, name, "{line}");
+        }
+        assert_eq!(order("-H localhost:x").unwrap_err(), "-H, --host: port \"x\" is outside 0 to 65535");
+    }
+
+    #[test]
     fn times_to_live_are_one_or_a_mix() {
         for (line, ttl) in [
             ("--ttl 0", TtlPlan::Fixed(0)),
@@ -415,7 +463,7 @@ mod tests {
     #[test]
     fn a_wrong_flag_is_named_with_its_value_and_limit() {
         for (line, said) in [
-            ("-c 0", "-c, --connections: 0 is outside 1..=1000000"),
+            ("-c 0", "-c, --connections: 0 is outside 1 to 1000000"),
             ("-c many", "-c, --connections: not a number: \"many\""),
             ("-c", "-c, --connections: needs a value: NUM"),
             ("-t 3 -c 2", "-c, --connections: 2 for 3 threads: each needs one"),
@@ -424,11 +472,11 @@ mod tests {
             ("--ttl soon", "--ttl: \"soon\" is not SECONDS|SECONDS=SHARE,…"),
             ("--ttl 60,70", "--ttl: \"60,70\" is not SECONDS|SECONDS=SHARE,…"),
             ("--ttl 60=0.5,70=0.6", "--ttl: \"60=0.5,70=0.6\" has shares of more than 1 together"),
-            ("--ttl 60=0.5,2592001=0.1", "--ttl: 2592001 is outside 0..=2592000"),
-            ("--ttl 2592001", "--ttl: 2592001 is outside 0..=2592000"),
+            ("--ttl 60=0.5,2592001=0.1", "--ttl: 2592001 is outside 0 to 2592000"),
+            ("--ttl 2592001", "--ttl: 2592001 is outside 0 to 2592000"),
             ("-K kvcache:sizes.json", "-K, --key-size: \"kvcache:sizes.json\" is not BYTES|FROM-TO|etc"),
             ("--zipf 1 --hot 0.9:0.1", "--zipf and --hot: popularity is one of them"),
-            ("--rate nan", "-r, --rate: NaN is outside 0.001..=1000000000"),
+            ("--rate nan", "-r, --rate: NaN is outside 0.001 to 1000000000"),
             ("--fast", "--fast: no such option; larder-bench --help lists them"),
             ("faster", "faster: not an option; larder-bench --help lists them"),
             ("--json=1", "--json: takes no value"),

@@ -112,7 +112,7 @@ impl Session {
 fn check(plan: &Plan) -> io::Result<()> {
     let wrong = |what: String| Err(invalid(what));
     let in_range = |name: &str, value: u64, most: u64| {
-        if (1..=most).contains(&value) { Ok(()) } else { wrong(format!("{value} {name} is outside 1..={most}")) }
+        if (1..=most).contains(&value) { Ok(()) } else { wrong(format!("{value} {name} is outside 1 to {most}")) }
     };
     in_range("threads", plan.threads as u64, THREADS_MAX as u64)?;
     in_range("requests in a pipeline", u64::from(plan.pipeline), u64::from(PIPELINE_MAX))?;
@@ -130,7 +130,7 @@ fn check(plan: &Plan) -> io::Result<()> {
     }
     if let Pacing::Open { per_second } = plan.pacing {
         if !(0.001..=1e9).contains(&per_second) {
-            return wrong(format!("{per_second} requests a second is outside 0.001..=1e9"));
+            return wrong(format!("{per_second} requests a second is outside 0.001 to 1e9"));
         }
         if plan.noreply {
             return wrong("requests without replies cannot be timed, so they are for the closed loop".to_string());

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use larder::base::Clock;
+use larder::sys::process::raise_open_files;
 use larder::sys::signal::{Signal, Signals};
 
 use super::bench::{self, Field, FloorPart};
@@ -86,11 +87,17 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Files beside those of the connections.
+const OWN_FILES: u64 = 64;
+
 /// Carries an order out. The text for standard output, and the exit code.
 ///
 /// # Errors
 /// What kept it from being carried out.
 pub fn carry_out(order: &Order) -> Result<(String, u8), Failure> {
+    let files = (order.plan.connections + order.plan.idle_connections) as u64 + OWN_FILES;
+    raise_open_files(files, files)
+        .map_err(|error| Failure::System(format!("{files} open files, one for each connection: {error}")))?;
     let signals = Signals::open().map_err(|error| Failure::System(format!("signals: {error}")))?;
     let mut session =
         Session::open(&order.plan, &order.target).map_err(|error| Failure::of(order, "connect to", &error))?;
@@ -131,6 +138,7 @@ pub fn carry_out(order: &Order) -> Result<(String, u8), Failure> {
 /// What kept it from being done.
 pub fn compare(order: &Order, servers: &[String]) -> Result<(String, u8), Failure> {
     let form = match order.form {
+        Form::Table if io::stdout().is_terminal() => bench::Form::Terminal,
         Form::Table => bench::Form::Table,
         Form::Json => bench::Form::Json,
     };

@@ -27,7 +27,7 @@ fn no_server_is_exit_code_69_and_a_line() {
 fn a_wrong_command_line_is_exit_code_64_and_a_line() {
     for (arguments, line) in [
         ("--fast", "larder-bench: --fast: no such option; larder-bench --help lists them\n"),
-        ("-c 0", "larder-bench: -c, --connections: 0 is outside 1..=1000000\n"),
+        ("-c 0", "larder-bench: -c, --connections: 0 is outside 1 to 1000000\n"),
         ("-K 5", "larder-bench: keys of 5 bytes: with the prefix \"bench:\" they have 16 to 250\n"),
         (
             "--rate 10 --noreply",

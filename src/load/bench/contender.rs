@@ -10,7 +10,7 @@ use super::super::host::{CpuTime, Resident, pause};
 use super::super::op::Op;
 use super::super::outcome::Outcome;
 use super::super::plan::{KeyPlan, Mix, Plan, Sharing, SizePlan, Target};
-use super::super::server::{Server, ServerCommand};
+use super::super::server::{Control, Server, ServerCommand};
 use super::super::session::Session;
 
 /// A server is quiet when its background threads take less than one percent of a core.
@@ -41,6 +41,16 @@ pub(super) struct Window {
     pub(super) outcome: Outcome,
 }
 
+/// What it answers to `version`, which is memcached's for larder, too, and larder's own.
+fn version(control: &mut Control, command: &ServerCommand) -> io::Result<String> {
+    let version = control.ask("version")?.trim_start_matches("VERSION ").to_string();
+    if command.is_floor() {
+        return Ok(version);
+    }
+    let own = control.stats()?.remove("larder_version");
+    Ok(own.map_or_else(|| version.clone(), |own| format!("{version} (larder {own})")))
+}
+
 impl Contender {
     /// Starts the server.
     ///
@@ -50,7 +60,7 @@ impl Contender {
         let (server, _) = Server::start(place, command, &[], arguments)?;
         // For a profiler: perf record -p.
         log_line(Level::Info, format!("{} is process {}", command.name, server.pid()).as_bytes());
-        let version = server.control()?.ask("version")?.trim_start_matches("VERSION ").to_string();
+        let version = version(&mut server.control()?, command)?;
         Ok(Self { name: command.name.clone(), version, server, is_floor: command.is_floor(), filled: Vec::new() })
     }
 

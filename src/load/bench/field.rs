@@ -9,6 +9,7 @@ use larder::sys::log::{Level, log_line};
 use super::super::contest::{Contest, Place, YARDSTICK_VERSION, describe_host, number};
 use super::super::plan::Plan;
 use super::super::server::ServerCommand;
+use super::beside::{beside, wrapped};
 use super::contender::{Contender, Window};
 use super::rows::{Measure, Row, Stage};
 use super::table::{self, Detail, Verdict};
@@ -18,8 +19,10 @@ use super::{instructions, memory, tails, threads};
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Markdown.
+    /// Markdown, as wide as it gets.
     Table,
+    /// As Markdown, but for one load: lines that fit a terminal.
+    Terminal,
     /// One object.
     Json,
 }
@@ -46,6 +49,9 @@ pub struct Field {
     /// How the results are printed.
     pub form: Form,
 }
+
+/// Room for connections beside those of the load.
+const CONTROL_CLIENTS: usize = 4096;
 
 impl Field {
     /// Who meets in the rows of the table: larder, memcached at its defaults and at `-R 1000`, and the floor; or the
@@ -98,13 +104,18 @@ impl Field {
     /// # Errors
     /// A server that does not start or answers wrongly.
     pub fn compare(&self, load: &str, plan: &Plan) -> io::Result<String> {
-        let mut contenders = self.start(Stage::Roomy)?;
+        let clients = (plan.connections + plan.idle_connections + CONTROL_CLIENTS).to_string();
+        let mut contenders = self.start_with(Stage::Roomy, &["-c", &clients])?;
         let series = in_turns(&mut contenders, &self.pinned(plan), Ready::AtOnce, self.rounds, self.window)?;
         let details = details_of(load, series);
         Ok(match self.form {
             Form::Json => table::json(&self.names(), &[], &details),
             Form::Table => {
                 format!("{}\n{}\n{}", table::details(&details), table::MARKED, self.footnote(&versions(&contenders)))
+            }
+            Form::Terminal => {
+                let below = [table::MARKED.replace('\\', ""), self.footnote(&versions(&contenders))];
+                beside(load, &details) + "\n" + &below.map(|text| wrapped(&text)).join("\n")
             }
         })
     }
@@ -138,14 +149,14 @@ impl Field {
             results.note(row, measured.map(|verdict| (verdict, Vec::new())));
         }
         results.verdicts.sort_by_key(|verdict| rows.iter().position(|row| row.name == verdict.row.name));
-        if results.versions.is_empty() && self.form == Form::Table {
+        if results.versions.is_empty() && self.form != Form::Json {
             // Ignored: a server that does not start has failed in its rows, which are named below.
             results.versions = self.start(Stage::Roomy).map(|contenders| versions(&contenders)).unwrap_or_default();
         }
         let names = self.names();
         match self.form {
             Form::Json => show(&table::json(&names, &results.verdicts, &results.details))?,
-            Form::Table => {
+            Form::Table | Form::Terminal => {
                 show(&table::verdicts(&names, &results.verdicts).to_string())?;
                 if !results.details.is_empty() {
                     show(&table::details(&results.details).to_string())?;
@@ -194,7 +205,11 @@ impl Field {
     }
 
     fn start(&self, stage: Stage) -> io::Result<Vec<Contender>> {
-        let arguments = [&["-t", "1"], stage.arguments()].concat();
+        self.start_with(stage, &[])
+    }
+
+    fn start_with(&self, stage: Stage, more: &[&str]) -> io::Result<Vec<Contender>> {
+        let arguments = [&["-t", "1"], stage.arguments(), more].concat();
         self.servers.iter().map(|server| Contender::start(&self.place, server, &arguments)).collect()
     }
 
@@ -284,7 +299,7 @@ mod tests {
     fn a_memcached_that_is_not_the_yardstick_is_told() {
         assert_eq!(told("memcached -R 1000", YARDSTICK_VERSION), "memcached -R 1000: 1.6.45");
         assert_eq!(told("memcached", "1.6.46"), "memcached: 1.6.46 (bars are made for 1.6.45)");
-        assert_eq!(told("larder", "0.1.0"), "larder: 0.1.0");
+        assert_eq!(told("larder", "1.6.45 (larder 0.1.0)"), "larder: 1.6.45 (larder 0.1.0)");
     }
 
     #[test]

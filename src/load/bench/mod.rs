@@ -9,6 +9,7 @@
 //!                        └──▶ table  figures beside bars, Markdown or JSON
 //! ```
 
+mod beside;
 mod contender;
 mod field;
 mod instructions;

@@ -20,7 +20,7 @@ impl Options {
     pub(crate) fn from_environment() -> io::Result<Self> {
         let percent = number("LARDER_BENCH_PERCENT", 100)?;
         if !(1..=100).contains(&percent) {
-            return Err(io::Error::other(format!("LARDER_BENCH_PERCENT: {percent} is outside 1..=100")));
+            return Err(io::Error::other(format!("LARDER_BENCH_PERCENT: {percent} is outside 1 to 100")));
         }
         Ok(Self {
             contest: Contest::from_environment()?,
