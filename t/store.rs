@@ -227,6 +227,25 @@ fn after_a_flush_a_store_waits_a_short_time_for_the_sweeper_before_it_evicts() {
 }
 
 #[test]
+fn a_rare_size_takes_chunks_of_a_larger_class_before_it_gets_a_page() {
+    let mut rig = Rig::new(config(16));
+    let pages = |rig: &mut Rig| rig.report(StoreReport::General)["slab_bytes"] >> 20;
+    let set = |rig: &mut Rig, len: usize| {
+        assert_eq!(rig.set(&format!("key-{len}"), &vec![b'v'; len], Deadline::NEVER), Ok(()));
+    };
+    [3000, 2500, 2000].into_iter().for_each(|len| set(&mut rig, len));
+    assert_eq!(pages(&mut rig), 1);
+    set(&mut rig, 1000);
+    assert_eq!(pages(&mut rig), 2, "a chunk of 3000 bytes would be too large");
+    for number in 0..200 {
+        rig.set(&format!("more-{number}"), &[b'v'; 2500], Deadline::NEVER).unwrap();
+    }
+    assert_eq!(pages(&mut rig), 3, "it is no rare size");
+    assert!([3000, 2500, 2000, 1000].into_iter().all(|len| rig.get(&format!("key-{len}")) == Some(vec![b'v'; len])));
+    assert!((0..200).all(|number| rig.get(&format!("more-{number}")).is_some()));
+}
+
+#[test]
 fn the_index_grows_without_losing_anything() {
     let mut rig = Rig::new(config(64));
     rig.store.start_jobs().unwrap();

@@ -22,6 +22,8 @@ use super::worker_store::WorkerStore;
 const RESERVE_CHUNKS: u32 = 96;
 /// So many it keeps if no set has to wait: what is ready holds no items, and 32 chunks of 16 KiB are a 128th of `-m 64`.
 const RESERVE_LEAST: u32 = 8;
+/// A class without a page takes chunks that are at most so many times as large as its own.
+const LENT_FACTOR: u32 = 2;
 /// The reserve is at most this share of a class's chunks: small caches are for items, not for reserves.
 const RESERVE_SHARE: u64 = 16;
 /// Large chunks are kept in such a number of bytes: some input buffers full, no batch stores more.
@@ -53,6 +55,27 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Of the classes whose chunks are larger than those of `class`, but not much, the one with the smallest chunks that has
+    /// some to spare. None: `class` has a page of its own.
+    #[cold]
+    fn lender(&self, class: u8) -> Option<u8> {
+        let (slabs, classes) = (&self.slabs, &self.slabs.classes);
+        if slabs.lock(class).usage().pages > 0 {
+            return None;
+        }
+        let chunk_bytes = classes.chunk_bytes(class);
+        let larger = chunk_bytes + 1..=chunk_bytes.saturating_mul(LENT_FACTOR);
+        let has_spare = |lender: &u8| {
+            // A class that has had to evict needs what it has, and one that fills its page soon does, too.
+            larger.contains(&classes.chunk_bytes(*lender))
+                && !self.ghost_time(*lender).runs()
+                && slabs.lock(*lender).ready() > classes.per_page(*lender) / 2
+        };
+        classes.ids().filter(has_spare).min_by_key(|lender| classes.chunk_bytes(*lender))
+    }
+}
+
 impl WorkerStore {
     /// The first chunk of a value of `value_len` bytes, or its only one. The other links of a chain come with
     /// [`WorkerStore::cover`].
@@ -70,8 +93,8 @@ impl WorkerStore {
         if value_len > self.store.config.value_len_max {
             return Err(Refusal::TooLarge);
         }
-        let layout = Layout::new(&self.store.slabs.classes, key.key, client_flags, value_len);
-        let head = self.chunk(pin, layout.head_class, 1)?;
+        let mut layout = Layout::new(&self.store.slabs.classes, key.key, client_flags, value_len);
+        let head = self.head_chunk(pin, &mut layout)?;
         Ok(PendingItem::new(&self.store.slabs, head, layout, key, client_flags, deadline))
     }
 
@@ -91,11 +114,26 @@ impl WorkerStore {
         if value_len > self.store.config.value_len_max {
             return Err(Refusal::TooLarge);
         }
-        let Some(layout) = Layout::in_one_chunk(&self.store.slabs.classes, key.key, client_flags, value_len) else {
+        let Some(mut layout) = Layout::in_one_chunk(&self.store.slabs.classes, key.key, client_flags, value_len) else {
             return Ok(None);
         };
-        let chunk = self.chunk(pin, layout.head_class, 1)?;
+        let chunk = self.head_chunk(pin, &mut layout)?;
         Ok(Some(CompleteItem::fill(&self.store.slabs, chunk, layout, key.key, client_flags, value)))
+    }
+
+    /// The first or only chunk of an item. One of a class without a page is of a larger class, if that has some to spare:
+    /// a page for a few items of a rare size is a page that other sizes lack.
+    #[inline]
+    fn head_chunk(&mut self, pin: &Pin, layout: &mut Layout) -> Result<ChunkRef, Refusal> {
+        if let Some(chunk) = self.magazines.pop(layout.head_class) {
+            return Ok(chunk);
+        }
+        if layout.links() == 0
+            && let Some(lender) = self.store.lender(layout.head_class)
+        {
+            layout.head_class = lender;
+        }
+        self.chunk(pin, layout.head_class, 1)
     }
 
     /// All the memory of a value that is there already.
