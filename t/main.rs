@@ -21,6 +21,7 @@ mod fuzz_server;
 mod install;
 mod large_evictions;
 mod large_items;
+mod late_reads;
 mod load;
 mod logging;
 mod model;

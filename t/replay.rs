@@ -14,7 +14,16 @@ mod slots;
 
 /// As in the program that replays traces.
 trait Cache {
-    fn ask(&mut self, key: u32) -> bool;
+    fn read(&mut self, key: u32) -> bool;
+    fn store(&mut self, key: u32);
+
+    fn ask(&mut self, key: u32) -> bool {
+        let is_there = self.read(key);
+        if !is_there {
+            self.store(key);
+        }
+        is_there
+    }
 }
 
 const REQUESTS: u32 = 300_000;

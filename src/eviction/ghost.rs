@@ -4,10 +4,10 @@
 //! bucket   16 bytes                     ┌────┬────┬────┬────┬────┬────┬────┬────┐
 //!                                       │ e0 │ e1 │ e2 │ e3 │ e4 │ e5 │ e6 │ e7 │   0: none
 //!                                       └────┴────┴────┴────┴────┴────┴────┴────┘
-//! entry    16 bits    15         5    4     3      0
-//!                    ┌────────────┬──────┬──────────┐
-//!                    │ fingerprint│ from │ stamp    │    from: 0 small, 1 main
-//!                    └────────────┴──────┴──────────┘
+//! entry    16 bits    15         6   5        4    3      0
+//!                    ┌────────────┬────────┬──────┬──────────┐    from: 0 small, 1 main
+//!                    │ fingerprint│ missed │ from │ stamp    │    missed: a get has missed it since
+//!                    └────────────┴────────┴──────┴──────────┘
 //! ```
 //!
 //! One table for all classes. A class's time is how many items it has evicted: one stamp is an eighth of the span that
@@ -15,7 +15,7 @@
 //! its own time: leaving the small queue (span 0.9 × the class's items) and leaving the main one (0.45 ×).
 //!
 //! All of it are hints: words are loaded and stored without order, and two writers of a bucket may lose an entry. A
-//! stranger's fingerprint matches in less than 0.4 % of the questions.
+//! stranger's fingerprint matches in less than 0.8 % of the questions.
 
 use std::io;
 
@@ -33,6 +33,15 @@ pub enum Queue {
     Small,
     /// Items that have been asked for.
     Main,
+}
+
+/// What the ghost had of a key that is stored again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// What it remembers. `None` for a key that left long ago.
+    pub memory: Option<Memory>,
+    /// The key left the small queue, and a get has missed it since ([`Ghost::note_miss`]).
+    pub was_missed: bool,
 }
 
 /// What the ghost remembers of a key that is stored again.
@@ -107,7 +116,8 @@ impl GhostTime {
     }
 }
 
-const FINGERPRINT_MASK: u16 = !31;
+const FINGERPRINT_MASK: u16 = !63;
+const MISSED: u16 = 1 << 5;
 const FROM_MAIN: u16 = 1 << 4;
 const ENTRY_BITS: u32 = 16;
 /// Bytes of a bucket.
@@ -282,20 +292,40 @@ impl Ghost {
 
     /// What is remembered of the key of `hash`, which is stored now; it is forgotten.
     #[inline]
-    pub fn take(&self, hash: KeyHash, now: GhostTime) -> Option<Memory> {
-        let print = fingerprint(hash);
-        let (word, there, lane) = self.bucket(hash).0.iter().find_map(|word| {
-            let there = word.load(FixedOrdering::Relaxed);
-            first_with(there, print).map(|lane| (word, there, lane))
-        })?;
+    pub fn take(&self, hash: KeyHash, now: GhostTime) -> Taken {
+        let Some((word, there, lane)) = self.find(hash) else { return Taken::default() };
         let entry = lane_of(there, lane);
         word.store(with_lane(there, lane, 0), FixedOrdering::Relaxed);
         let age = now.age(entry);
-        match queue_of(entry) {
+        let memory = match queue_of(entry) {
             _ if age >= SPAN_STAMPS => None,
             Queue::Small => Some(Memory::Small { is_young: age < now.young() }),
             Queue::Main => Some(Memory::Main),
+        };
+        Taken { memory, was_missed: entry & MISSED != 0 }
+    }
+
+    /// A get misses the key of `hash`. Whether the key left the small queue, and this is the first miss since. The class
+    /// is not known, so an entry counts however old it is.
+    #[inline]
+    pub fn note_miss(&self, hash: KeyHash) -> bool {
+        let Some((word, there, lane)) = self.find(hash) else { return false };
+        let entry = lane_of(there, lane);
+        let counts = entry & (FROM_MAIN | MISSED) == 0;
+        if counts {
+            word.store(with_lane(there, lane, entry | MISSED), FixedOrdering::Relaxed);
         }
+        counts
+    }
+
+    /// The word with the entry of `hash`, as it was loaded, and which of its entries that is.
+    #[inline]
+    fn find(&self, hash: KeyHash) -> Option<(&AtomicU64, u64, u32)> {
+        let print = fingerprint(hash);
+        self.bucket(hash).0.iter().find_map(|word| {
+            let there = word.load(FixedOrdering::Relaxed);
+            first_with(there, print).map(|lane| (word, there, lane))
+        })
     }
 }
 
@@ -344,7 +374,7 @@ const fn with_lane(word: u64, lane: u32, entry: u16) -> u64 {
     word & !((u16::MAX as u64) << shift) | (entry as u64) << shift
 }
 
-/// Eleven bits of the hash that say nothing about its bucket; never 0, which marks an empty place.
+/// Ten bits of the hash that say nothing about its bucket; never 0, which marks an empty place.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "16 bits are meant")]
 const fn fingerprint(hash: KeyHash) -> u16 {
@@ -439,10 +469,10 @@ mod tests {
         let now = GhostTime::new(3, 14, 1);
         ghost.add(hash(1), Queue::Small, now);
         ghost.add(hash(2), Queue::Main, now);
-        assert_eq!(ghost.take(hash(3), now), None);
-        assert_eq!(ghost.take(hash(1), now), Some(Memory::Small { is_young: true }));
-        assert_eq!(ghost.take(hash(1), now), None);
-        assert_eq!(ghost.take(hash(2), GhostTime::new(3, 5, 1)), Some(Memory::Main), "seven stamps ago");
+        assert_eq!(ghost.take(hash(3), now).memory, None);
+        assert_eq!(ghost.take(hash(1), now).memory, Some(Memory::Small { is_young: true }));
+        assert_eq!(ghost.take(hash(1), now).memory, None);
+        assert_eq!(ghost.take(hash(2), GhostTime::new(3, 5, 1)).memory, Some(Memory::Main), "seven stamps ago");
     }
 
     #[test]
@@ -450,9 +480,9 @@ mod tests {
         let ghost = Ghost::new(8).unwrap();
         let then = GhostTime::new(15, 0, 2);
         ghost.add(hash(1), Queue::Small, then);
-        assert_eq!(ghost.take(hash(1), GhostTime::new(16 + 1, 0, 2)), Some(Memory::Small { is_young: false }));
+        assert_eq!(ghost.take(hash(1), GhostTime::new(16 + 1, 0, 2)).memory, Some(Memory::Small { is_young: false }));
         ghost.add(hash(1), Queue::Small, then);
-        assert_eq!(ghost.take(hash(1), GhostTime::new(15 + 8, 0, 2)), None);
+        assert_eq!(ghost.take(hash(1), GhostTime::new(15 + 8, 0, 2)).memory, None);
     }
 
     #[test]
@@ -461,9 +491,9 @@ mod tests {
         let time = |small, main| GhostTime::new(small, main, 1);
         (0..4).for_each(|number| ghost.add(hash(number), Queue::Small, time(0, 0)));
         (4..8).for_each(|number| ghost.add(hash(number), Queue::Main, time(0, 0)));
-        assert!(ghost.take(hash(5), time(6, 1)).is_some());
+        assert!(ghost.take(hash(5), time(6, 1)).memory.is_some());
         ghost.add(hash(8), Queue::Small, time(6, 1));
-        let left = |number| ghost.take(hash(number), time(6, 1)).is_some();
+        let left = |number| ghost.take(hash(number), time(6, 1)).memory.is_some();
         assert!(left(0), "the gap was filled");
         ghost.add(hash(0), Queue::Small, time(6, 1));
         ghost.add(hash(9), Queue::Small, time(6, 1));
@@ -479,7 +509,7 @@ mod tests {
             ghost.fit(items);
             for number in 0..100 {
                 ghost.add(hash(number), Queue::Small, now);
-                assert!(ghost.take(hash(number), now).is_some(), "{number} of {items}");
+                assert!(ghost.take(hash(number), now).memory.is_some(), "{number} of {items}");
             }
         }
         assert_eq!(ghost.bytes(), (2 << 16) + 1024, "no more than was reserved");
@@ -505,7 +535,7 @@ mod tests {
         ghost.discard(tail, &epochs).unwrap();
         ghost.fit(1 << 20);
         assert_eq!(ghost.bytes(), full);
-        let left = (0..100_000).filter(|number| ghost.take(hash(*number), now).is_some()).count();
+        let left = (0..100_000).filter(|number| ghost.take(hash(*number), now).memory.is_some()).count();
         assert!(left < 10_000, "{left} entries of 100,000 are still there: the memory was not given back");
     }
 
@@ -523,7 +553,7 @@ mod tests {
                 entry => (u64::from(now.age(entry)), lane),
             });
             assert_eq!(Some(oldest(word, now)), ages.max(), "{word:#x} at {now:?}");
-            let print = lane_of(hash(number / 2).0, 0) & FINGERPRINT_MASK | 32;
+            let print = lane_of(hash(number / 2).0, 0) & FINGERPRINT_MASK | 64;
             let word = with_lane(word, u32::try_from(number % 4).unwrap(), print | 7);
             let lane = (0..u64::BITS / ENTRY_BITS).find(|lane| lane_of(word, *lane) & FINGERPRINT_MASK == print);
             assert_eq!(first_with(word, print), lane);
@@ -537,8 +567,8 @@ mod tests {
         ghost.fit(100_000);
         let now = GhostTime::new(0, 0, 1);
         (0..100_000).for_each(|number| ghost.add(hash(number), Queue::Small, now));
-        let wrong = (200_000..300_000).filter(|number| ghost.take(hash(*number), now).is_some()).count();
-        assert!(wrong < 500, "{wrong} of 100000");
+        let wrong = (200_000..300_000).filter(|number| ghost.take(hash(*number), now).memory.is_some()).count();
+        assert!(wrong < 800, "{wrong} of 100000");
     }
 
     #[test]

@@ -10,15 +10,17 @@
 //!  ring  s ◀ s ◀ s ◀ s                           oldest: freq 0 → out; else it stays where it is and is main now
 //! ```
 //!
-//! A new key is small; one that the ghost remembers is main at once. The ring gives when it is longer than its target,
-//! else the hand does. The target follows the ghost: a key that comes back soon after it left the small queue says
-//! that the queue is too short, one that left main says it is too long.
+//! A new key is small; one that the ghost remembers is main at once. The ring gives when it is longer than its target
+//! (`target.rs`), else the hand does. Before either, what was there when the class first had to evict leaves, unless it
+//! was ever fetched (`first_round.rs`).
 //!
 //! A new item takes a slot that was just vacated, so slot order is close to insertion order. Nothing moves on a hit,
 //! no list has pointers.
 
+use super::first_round::FirstRound;
 use super::ghost::{GhostClock, GhostTime, Memory, Queue};
-use super::ring::{Ring, RingEntry};
+use super::ring::{RingEntry, SiftedRing};
+use super::target::SmallTarget;
 
 /// One slot of a class: the page, counted in the order the class got its pages, and the chunk in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,18 @@ pub struct Position {
     pub page: u32,
     /// Which chunk of the page, from 0.
     pub index: u32,
+}
+
+impl Position {
+    /// Moves on by one slot and says which one this was.
+    pub(super) fn advance(&mut self, per_page: u32) -> Self {
+        let at = *self;
+        self.index += 1;
+        if self.index >= per_page {
+            *self = Self { page: at.page + 1, index: 0 };
+        }
+        at
+    }
 }
 
 /// How an item stands.
@@ -55,6 +69,8 @@ pub trait Slots {
     fn newborn(&self, entry: RingEntry) -> Option<Self::Item>;
     /// How it stands.
     fn standing(&self, item: Self::Item) -> Standing;
+    /// Whether it was never fetched. False where that is another class's to ask.
+    fn is_unfetched(&self, item: Self::Item) -> bool;
     /// Takes one from its freq.
     fn lower_freq(&self, item: Self::Item);
     /// Puts it into main, with a freq of 0.
@@ -76,6 +92,9 @@ pub struct ClockHand {
     at: Position,
     /// Items it has passed that had been asked for.
     passed: u64,
+    /// Of late: items of main it has passed, and taken.
+    passed_lately: u32,
+    taken_lately: u32,
 }
 
 /// How long the hand insists on an item of main. Small ones are the ring's, but the ring may not have them yet, or have
@@ -104,7 +123,25 @@ const PATIENCE_ITEMS: u32 = 512;
 /// Slots one search looks at in all, when what it sees is vacant or small.
 const SEARCH_SLOTS_MAX: u32 = 1 << 20;
 
+/// Items of main taken, after which what the hand has met counts half.
+const LATELY: u32 = 256;
+/// Main is in use if the hand lately passed one item for so many that it took.
+const TAKEN_PER_PASSED: u32 = 8;
+
 impl ClockHand {
+    /// Whether items of main are asked for, as far as the hand has met any. A class whose main nobody reads can give it
+    /// to new items.
+    fn finds_main_in_use(&self) -> bool {
+        self.passed_lately.saturating_mul(TAKEN_PER_PASSED) >= self.taken_lately
+    }
+
+    fn note_taken(&mut self) {
+        self.taken_lately += 1;
+        if self.taken_lately >= LATELY {
+            (self.passed_lately, self.taken_lately) = (self.passed_lately / 2, self.taken_lately / 2);
+        }
+    }
+
     /// The next item of main to leave. `None` if none was found within a bounded search.
     pub fn next_victim<S: Slots>(&mut self, slots: &S) -> Option<Victim<S::Item>> {
         self.search(slots, Search::Thorough)
@@ -126,10 +163,14 @@ impl ClockHand {
                 }
             };
             if u32::from(freq) <= live_seen / PATIENCE_ITEMS {
+                if queue == Queue::Main {
+                    self.note_taken();
+                }
                 return Some(Victim { item, queue });
             }
             slots.lower_freq(item);
             self.passed += 1;
+            self.passed_lately = self.passed_lately.saturating_add(u32::from(queue == Queue::Main));
             live_seen += 1;
         }
         None
@@ -140,27 +181,20 @@ impl ClockHand {
         if self.at.page >= slots.pages() {
             self.at = Position::default();
         }
-        let at = self.at;
-        self.at.index += 1;
-        if self.at.index >= slots.per_page() {
-            self.at = Position { page: at.page + 1, index: 0 };
-        }
-        at
+        self.at.advance(slots.per_page())
     }
 }
 
 /// Small queue, clock hand, and the length that the one may have. One per class, behind that class's hand lock.
 #[derive(Default)]
 pub struct SlotS3A {
-    ring: Ring,
+    ring: SiftedRing,
     /// Entries of the ring that are known to be stale: their items were taken away in another way than from its front.
     stale: u32,
+    first_round: FirstRound,
     hand: ClockHand,
     clock: GhostClock,
-    /// How long the ring should be, within its share of `items`.
-    target: u32,
-    /// Items in the class, as it was last told.
-    items: u32,
+    target: SmallTarget,
     /// Items that went over from the small queue into main.
     promoted: u64,
 }
@@ -180,20 +214,12 @@ pub struct PolicyUse {
     pub passed: u64,
 }
 
-/// The small queue's least and greatest share of a class, in hundredths.
-const TARGET_LEAST_PERCENT: u32 = 10;
-const TARGET_GREATEST_PERCENT: u32 = 80;
-/// How far one key that left main moves the target down. With 1 a class of many thousands of items needs as many returns
-/// to follow a change of what is asked for.
-const TARGET_STEP: u32 = 16;
-/// At this share of a class, in hundredths, one that left the small queue moves it up as far; see [`SlotS3A::learn`].
-const TARGET_EVEN_PERCENT: u32 = 20;
 /// Stale entries from the front that a search looks at, of which each may cost a load from memory. Beyond it the hand
 /// finds somebody: what a flush has left in a ring must not make a set walk all of it.
 const STALE_MAX: u32 = 64;
 /// Slots that the hand looks at for an item of main when the ring has not come to its living ones.
 const SLOTS_FOR_MAIN: u32 = 32;
-/// Entries from the front that a push looks at when there are more of them than items: there must be stale ones.
+/// Entries that a push sifts when there are more of them than items: there must be stale ones.
 const STALE_LOOKS: usize = 4;
 /// Entries a ring may have in any case.
 const RING_LEN_LEAST: usize = 64;
@@ -202,8 +228,11 @@ impl SlotS3A {
     /// The next item to leave, or `None` if none was found within a bounded search. The caller may fail to remove it,
     /// and then keeps it by [`SlotS3A::spare`].
     pub fn next_victim<S: Slots>(&mut self, slots: &S) -> Option<Victim<S::Item>> {
+        if let Some(victim) = self.first_round.next_victim(slots) {
+            return Some(victim);
+        }
         let mut stale_left = STALE_MAX;
-        if let Some(victim) = self.next_small(slots, self.target as usize, &mut stale_left) {
+        if let Some(victim) = self.next_small(slots, self.target.len() as usize, &mut stale_left) {
             return Some(victim);
         }
         if stale_left == 0 {
@@ -242,8 +271,9 @@ impl SlotS3A {
     }
 
     /// Pages have come or gone: the hand's page has another number now, or its own is gone and the next one has it.
-    pub fn renumber(&mut self, number: impl FnOnce(u32) -> u32) {
+    pub fn renumber(&mut self, number: impl Fn(u32) -> u32) {
         self.hand.at.page = number(self.hand.at.page);
+        self.first_round.renumber(number);
     }
 
     /// A victim has left `queue`, alive.
@@ -255,12 +285,9 @@ impl SlotS3A {
     pub fn push<S: Slots>(&mut self, slots: &S, entry: RingEntry) {
         self.ring.push(entry);
         // Deletes and overwrites leave entries behind, and without evictions nobody comes by to skip them.
-        if self.ring.len() > self.items as usize * 3 / 2 + RING_LEN_LEAST {
+        if self.ring.len() > self.target.items() as usize * 3 / 2 + RING_LEN_LEAST {
             for _ in 0..STALE_LOOKS {
-                let Some(oldest) = self.ring.pop() else { break };
-                if slots.newborn(oldest).is_some() {
-                    self.ring.push(oldest);
-                } else {
+                if self.ring.sift(|entry| slots.newborn(entry).is_some()) {
                     self.stale = self.stale.saturating_sub(1);
                 }
             }
@@ -268,40 +295,29 @@ impl SlotS3A {
     }
 
     /// A new item was remembered by the ghost.
-    ///
-    /// The keys that left the small queue and count as young are as many as the target. If so many bring one return,
-    /// each says the less the more they are: so the step up is in proportion to the class over the target. A short
-    /// queue grows fast when what is asked for changes, a long one slowly.
     pub fn learn(&mut self, memory: Memory) {
-        let step_up = TARGET_STEP.saturating_mul(self.share(TARGET_EVEN_PERCENT)) / self.target.max(1);
-        self.target = match memory {
-            Memory::Small { is_young: true } => self.target + step_up.max(1),
-            Memory::Small { is_young: false } => self.target,
-            Memory::Main => self.target.saturating_sub(TARGET_STEP),
-        };
-        self.keep_bounds();
+        self.target.learn(memory);
+    }
+
+    /// `change` more (or fewer) gets missed what left the small queue without a store after them.
+    pub fn learn_late_reads(&mut self, change: i32) {
+        self.target.learn_late_reads(change);
+    }
+
+    /// `keys` new keys were stored that no get had asked for.
+    pub fn learn_unasked(&mut self, keys: u32) {
+        self.target.learn_unasked(keys, self.hand.finds_main_in_use());
     }
 
     /// The class holds so many items now.
     pub fn set_items(&mut self, items: u32) {
-        self.items = items;
         self.clock.set_items(items);
-        self.keep_bounds();
-    }
-
-    fn keep_bounds(&mut self) {
-        let (least, greatest) = (self.share(TARGET_LEAST_PERCENT), self.share(TARGET_GREATEST_PERCENT));
-        self.target = self.target.clamp(least.max(1), greatest.max(1));
-    }
-
-    /// So many hundredths of the class's items.
-    fn share(&self, percent: u32) -> u32 {
-        u32::try_from(u64::from(self.items) * u64::from(percent) / 100).unwrap_or(u32::MAX)
+        self.target.set_items(items);
     }
 
     /// The class's time for the ghost.
     pub fn time(&self) -> GhostTime {
-        self.clock.time(self.target)
+        self.clock.time(self.target.len())
     }
 
     /// An item of the small queue is gone; its entry stays until it comes to the front.
@@ -314,7 +330,7 @@ impl SlotS3A {
         PolicyUse {
             ring_len: self.ring.len() as u64,
             stale: u64::from(self.stale),
-            target: self.target,
+            target: self.target.len(),
             promoted: self.promoted,
             passed: self.hand.passed,
         }
@@ -332,17 +348,38 @@ impl SlotS3A {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::cell::RefCell;
+    use std::collections::HashSet;
 
-    use super::{ClockHand, Memory, PATIENCE_ITEMS, Position, Queue, RingEntry, SlotS3A, Slots, Standing};
+    use super::{ClockHand, PATIENCE_ITEMS, Position, Queue, RingEntry, SlotS3A, Slots, Standing};
     use crate::memory::ChunkRef;
 
-    struct Page(RefCell<Vec<Option<Standing>>>);
+    /// A class of one page: how its items stand, and which of them were fetched.
+    pub(in super::super) struct Page(RefCell<Vec<Option<Standing>>>, RefCell<HashSet<usize>>);
 
     impl Page {
-        fn new(standings: &[Option<Standing>]) -> Self {
-            Self(RefCell::new(standings.to_vec()))
+        pub(in super::super) fn new(standings: &[Option<Standing>]) -> Self {
+            Self(RefCell::new(standings.to_vec()), RefCell::default())
+        }
+
+        pub(in super::super) fn put(&self, item: usize, standing: Standing) {
+            self.0.borrow_mut()[item] = Some(standing);
+        }
+
+        pub(in super::super) fn vacate(&self, item: usize) -> Option<usize> {
+            self.0.borrow_mut()[item].take().map(|_| item)
+        }
+
+        pub(in super::super) fn fetch(&self, item: usize) {
+            self.1.borrow_mut().insert(item);
+        }
+
+        /// All of it has been fetched, so that the first round leaves it alone.
+        fn fetched(standings: &[Option<Standing>]) -> Self {
+            let page = Self::new(standings);
+            (0..standings.len()).for_each(|item| page.fetch(item));
+            page
         }
     }
 
@@ -356,7 +393,8 @@ mod tests {
             u32::try_from(self.0.borrow().len()).unwrap()
         }
         fn at(&self, at: Position) -> Option<usize> {
-            self.0.borrow()[at.index as usize].map(|_| at.index as usize)
+            let standing = *self.0.borrow().get(at.index as usize)?;
+            standing.map(|_| at.index as usize)
         }
         fn newborn(&self, entry: RingEntry) -> Option<usize> {
             let item = self.at(Position { page: 0, index: entry.chunk.index() })?;
@@ -364,6 +402,9 @@ mod tests {
         }
         fn standing(&self, item: usize) -> Standing {
             self.0.borrow()[item].unwrap()
+        }
+        fn is_unfetched(&self, item: usize) -> bool {
+            !self.1.borrow().contains(&item)
         }
         fn lower_freq(&self, item: usize) {
             if let Some(Standing::Main(freq) | Standing::Small(freq)) = &mut self.0.borrow_mut()[item] {
@@ -375,11 +416,11 @@ mod tests {
         }
     }
 
-    const DEAD: Option<Standing> = Some(Standing::Dead);
-    const fn main(freq: u8) -> Option<Standing> {
+    pub(in super::super) const DEAD: Option<Standing> = Some(Standing::Dead);
+    pub(in super::super) const fn main(freq: u8) -> Option<Standing> {
         Some(Standing::Main(freq))
     }
-    const fn small(freq: u8) -> Option<Standing> {
+    pub(in super::super) const fn small(freq: u8) -> Option<Standing> {
         Some(Standing::Small(freq))
     }
 
@@ -437,7 +478,7 @@ mod tests {
 
     #[test]
     fn the_ring_gives_while_it_is_longer_than_its_target_and_keeps_what_was_asked_for() {
-        let page = Page::new(&[small(0), small(2), small(0), small(0), main(0), main(1)]);
+        let page = Page::fetched(&[small(0), small(2), small(0), small(0), main(0), main(1)]);
         let mut policy = policy(20, &[0, 1, 2, 3], &page);
         assert_eq!((policy.usage().ring_len, policy.usage().target), (4, 2));
         let order = victims(&page, 5, |page| policy.next_victim(page).map(|victim| victim.item));
@@ -448,7 +489,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_known_to_be_stale_does_not_make_the_small_queue_longer() {
-        let page = Page::new(&[None, None, small(0), small(0), main(0), small(0)]);
+        let page = Page::fetched(&[None, None, small(0), small(0), main(0), small(0)]);
         let mut policy = policy(20, &[0, 1, 2, 3], &page);
         (0..2).for_each(|_| policy.note_stale());
         let next = |policy: &mut SlotS3A| policy.next_victim(&page).unwrap().item;
@@ -484,27 +525,6 @@ mod tests {
         let victim = policy.next_victim(&page).unwrap();
         assert_eq!((victim.item, victim.queue), (29_000 + looks, Queue::Small));
         assert_eq!(before - policy.usage().ring_len, u64::from(super::STALE_MAX));
-    }
-
-    #[test]
-    fn the_target_follows_the_ghost_between_its_bounds() {
-        let mut policy = SlotS3A::default();
-        policy.set_items(100);
-        let target = |policy: &SlotS3A| policy.usage().target;
-        assert_eq!(target(&policy), 10);
-        policy.learn(Memory::Small { is_young: true });
-        assert_eq!(target(&policy), 42, "16 × 20 / 10 more");
-        policy.learn(Memory::Small { is_young: true });
-        assert_eq!(target(&policy), 49, "16 × 20 / 42 more");
-        policy.learn(Memory::Small { is_young: false });
-        policy.learn(Memory::Main);
-        assert_eq!(target(&policy), 33, "16 less");
-        (0..500).for_each(|_| policy.learn(Memory::Small { is_young: true }));
-        assert_eq!(target(&policy), 80);
-        policy.set_items(50);
-        assert_eq!(target(&policy), 40);
-        (0..500).for_each(|_| policy.learn(Memory::Main));
-        assert_eq!(target(&policy), 5);
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! An entry names a chunk and keeps eight bits of its item's CAS unique. What was deleted or overwritten stays in the
-//! ring until it comes to the front: such an entry is stale, which its unique or the item's header shows.
+//! ring until it comes to the front: such an entry is stale, which its unique or the item's header shows. Where they
+//! are many the ring is sifted from its front on, a few entries at a time and without a change of order.
 
 use std::collections::VecDeque;
 
@@ -100,9 +101,51 @@ impl Ring {
     }
 }
 
+/// A ring that can be sifted: what has been sifted is older than the rest, and leaves before it.
+#[derive(Default)]
+pub(super) struct SiftedRing {
+    sifted: Ring,
+    rest: Ring,
+}
+
+impl SiftedRing {
+    /// How many entries there are, stale ones too.
+    pub(super) fn len(&self) -> usize {
+        self.sifted.len() + self.rest.len()
+    }
+
+    /// Memory in use, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.sifted.bytes() + self.rest.bytes()
+    }
+
+    /// Appends an entry.
+    pub(super) fn push(&mut self, entry: RingEntry) {
+        self.rest.push(entry);
+    }
+
+    /// Takes the oldest entry.
+    pub(super) fn pop(&mut self) -> Option<RingEntry> {
+        self.sifted.pop().or_else(|| self.rest.pop())
+    }
+
+    /// Sifts one entry: it goes unless `is_live`. Whether it went. After the last one it begins with the first again.
+    pub(super) fn sift(&mut self, is_live: impl FnOnce(RingEntry) -> bool) -> bool {
+        if self.rest.is_empty() {
+            std::mem::swap(&mut self.sifted, &mut self.rest);
+        }
+        let Some(entry) = self.rest.pop() else { return false };
+        let is_live = is_live(entry);
+        if is_live {
+            self.sifted.push(entry);
+        }
+        !is_live
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK_BYTES, BLOCK_ENTRIES, ChunkRef, Ring, RingEntry, birth_mark};
+    use super::{BLOCK_BYTES, BLOCK_ENTRIES, ChunkRef, Ring, RingEntry, SiftedRing, birth_mark};
 
     fn entry(number: usize) -> RingEntry {
         let number = u32::try_from(number).unwrap();
@@ -131,6 +174,21 @@ mod tests {
         assert_eq!((ring.pop(), ring.len()), (None, 0));
         ring.push(entry(7));
         assert_eq!(ring.pop(), Some(entry(7)));
+    }
+
+    #[test]
+    fn sifting_takes_the_stale_and_keeps_the_order() {
+        let mut ring = SiftedRing::default();
+        (0..900).for_each(|number| ring.push(entry(number)));
+        let is_live = |seen: RingEntry| (0..900).step_by(3).any(|number| entry(number) == seen);
+        assert_eq!((0..600).filter(|_| ring.sift(is_live)).count(), 400);
+        assert_eq!(ring.len(), 500);
+        assert_eq!(ring.pop(), Some(entry(0)));
+        assert_eq!((0..1000).filter(|_| ring.sift(is_live)).count(), 200);
+        let left: Vec<RingEntry> = std::iter::from_fn(|| ring.pop()).collect();
+        let expected: Vec<RingEntry> = (3..900).step_by(3).map(entry).collect();
+        assert_eq!(left, expected);
+        assert!(!ring.sift(is_live));
     }
 
     #[test]

@@ -93,6 +93,10 @@ impl<'a> Slots for SlabSlots<'a> {
         }
     }
 
+    fn is_unfetched(&self, item: Occupant<'a>) -> bool {
+        !item.word0.is_fetched() && !item.is_guest
+    }
+
     fn lower_freq(&self, item: Occupant<'a>) {
         if item.word0.freq() > 0 {
             // Ignored: the header changed because the item was hit just now; the hand has passed it all the same.

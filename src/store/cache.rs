@@ -17,6 +17,7 @@ use super::engine::MoveTuning;
 use super::flush::FlushMarks;
 use super::jobs::{Bell, CensusDesk};
 use super::large_sizes::LargeSizes;
+use super::late_reads::LateReadsSum;
 use super::page_moves::PageMoves;
 use super::statistics::{COMMANDS, ClassTally, Tally, WorkerTally};
 use super::worker_store::WorkerStore;
@@ -55,6 +56,7 @@ pub struct Store {
     ghost_times: Box<[AtomicU32; CLASS_IDS]>,
     /// Whether any class's time runs.
     is_evicting: AtomicBool,
+    pub(super) late_reads: Apart<LateReadsSum>,
     /// Memory of all classes' rings.
     pub(super) ring_bytes: AtomicU64,
     pub(super) epochs: Arc<Epochs>,
@@ -144,6 +146,7 @@ impl Store {
             ghost: Ghost::new(config.limit_bytes / GHOST_ITEM_BYTES)?,
             ghost_times: Box::new(std::array::from_fn(|_| AtomicU32::new(GhostTime::default().0))),
             is_evicting: AtomicBool::new(false),
+            late_reads: Apart::default(),
             ring_bytes: AtomicU64::new(0),
             slabs,
             index,

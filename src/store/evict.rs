@@ -72,15 +72,19 @@ impl Store {
     /// Tells a class's policy of new items.
     fn bring(&self, class: u8, newborns: &mut Newborns, policy: &mut SlotS3A, slots: &SlabSlots<'_>) {
         let ring_bytes = policy.ring_bytes();
-        let mut remembered = 0;
+        let (mut small, mut remembered) = (0, 0);
         newborns.take(class, |newborn| match newborn {
-            Newborn::Small(entry) => policy.push(slots, entry),
+            Newborn::Small(entry) => {
+                policy.push(slots, entry);
+                small += 1;
+            }
             Newborn::Gone => policy.note_stale(),
             Newborn::Remembered(memory) => {
                 policy.learn(memory);
                 remembered += 1;
             }
         });
+        policy.learn_unasked(self.late_reads.0.take_unasked(small, self.items_about()));
         if remembered > 0 {
             let tally = &self.class_tallies[usize::from(class)];
             tally.ghost_hits.add(remembered);
@@ -109,6 +113,9 @@ impl WorkerStore {
         let ClassHand { policy, pages, until_count, .. } = hand;
         let slots = SlabSlots::new(&store.slabs, class, pages, self.now());
         store.bring(class, &mut self.newborns, policy, &slots);
+        if !self.is_movers {
+            policy.learn_late_reads(store.late_reads.0.take_late_reads());
+        }
         let ring_bytes = policy.ring_bytes();
         // A chain frees many chunks: a worker that needs a few of them takes one chain at a time.
         let group = if class == store.slabs.classes.largest() { 1 } else { GROUP };

@@ -1,6 +1,6 @@
 //! Retrieval: no lock, and on a hit that changes nothing no store either.
 
-use crate::base::{Deadline, HashedKey, Key};
+use crate::base::{Deadline, HashedKey, Key, KeyHash};
 use crate::item::{Candidate, ItemRef, header};
 use crate::sync::Pin;
 
@@ -8,11 +8,27 @@ use super::engine::{Fetched, Miss};
 use super::worker_store::WorkerStore;
 
 impl WorkerStore {
-    pub(super) fn get<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<ItemRef<'pin>> {
+    pub(super) fn get<'pin>(&mut self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<ItemRef<'pin>> {
         match self.store.index.find_item(pin, &self.store.slabs, key) {
             Some(item) => self.hit(item),
-            None => Fetched::Miss(Miss::Absent),
+            None => {
+                self.note_miss(key.hash);
+                Fetched::Miss(Miss::Absent)
+            }
         }
+    }
+
+    /// A get finds nothing. If the key is one that the small queue sent away this may be a late read.
+    #[inline]
+    fn note_miss(&mut self, hash: KeyHash) {
+        if self.store.is_evicting() && self.late_reads.note_miss(self.store.ghost.note_miss(hash)) {
+            self.add_late_reads();
+        }
+    }
+
+    #[cold]
+    pub(super) fn add_late_reads(&mut self) {
+        self.store.late_reads.0.add(&mut self.late_reads, self.store.items_about());
     }
 
     #[inline(always)]
@@ -47,7 +63,11 @@ impl WorkerStore {
         let store = self.store;
         // The lock keeps the item from being replaced by one that would not have the new deadline.
         let bucket = store.index.lock(pin, key.hash);
-        let Some((_, item)) = bucket.find_item(pin, &store.slabs, key) else { return Fetched::Miss(Miss::Absent) };
+        let Some((_, item)) = bucket.find_item(pin, &store.slabs, key) else {
+            drop(bucket);
+            self.note_miss(key.hash);
+            return Fetched::Miss(Miss::Absent);
+        };
         if let Some(miss) = self.why_dead(&item) {
             return Fetched::Miss(miss);
         }

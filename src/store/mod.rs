@@ -29,6 +29,7 @@ mod flush;
 mod grow;
 mod jobs;
 mod large_sizes;
+mod late_reads;
 mod newborns;
 mod operations;
 mod page_moves;

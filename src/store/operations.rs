@@ -50,7 +50,14 @@ impl Engine for WorkerStore {
         bucket: HomeBucket<'static>,
         hash: KeyHash,
     ) -> Option<Candidate<'pin>> {
-        let candidate = Candidate::locate(pin, &self.store.slabs, bucket.candidate(hash)?)?;
+        let Some(chunk) = bucket.candidate(hash) else {
+            // Most probably a miss, which looks at the ghost.
+            if self.store.is_evicting() {
+                self.store.ghost.prefetch(hash);
+            }
+            return None;
+        };
+        let candidate = Candidate::locate(pin, &self.store.slabs, chunk)?;
         candidate.prefetch();
         Some(candidate)
     }

@@ -190,7 +190,8 @@ impl WorkerStore {
         pages[..count].iter().copied().min_by_key(|page| (*page == spared, self.weight(pin, *page, per_page)))
     }
 
-    /// How much would be lost with a page: its items and their hits, as a sample of them tells.
+    /// How much would be lost with a page: its items and their hits, as a sample of them tells. A small item counts twice:
+    /// its first read may be to come.
     fn weight(&self, pin: &Pin, page: u32, per_page: u32) -> u32 {
         let step = (per_page / CHUNKS_WEIGHED).max(1);
         let mut counted = None;
@@ -209,7 +210,8 @@ impl WorkerStore {
             // one.
             let Some(item) = ItemRef::sight(pin, &self.store.slabs, first) else { return Some(WEIGHT_OF_HELD) };
             let chunks = 1 + item.value_len() / self.store.slabs.classes.chunk_max();
-            Some(chunks * (1 + 2 * u32::from(item.word0().freq())))
+            let unread = u32::from(!item.word0().in_main());
+            Some(chunks * (1 + unread + 2 * u32::from(item.word0().freq())))
         };
         let chunks = (0..per_page.min(CHUNKS_WEIGHED)).map(|number| ChunkRef::new(page, number * step));
         chunks.filter_map(weigh).fold(0, u32::saturating_add)

@@ -1,7 +1,7 @@
 //! Storing: decide under the bucket's lock, publish with one store, retire what was there.
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash};
-use crate::eviction::{GhostTime, RingEntry, birth_mark};
+use crate::eviction::{GhostTime, RingEntry, Taken, birth_mark};
 use crate::index::{BucketGuard, Slot};
 use crate::item::{Birth, CompleteItem, ItemRef, PendingItem, Place, header};
 use crate::memory::ChunkRef;
@@ -164,6 +164,7 @@ impl WorkerStore {
         store.slabs.dues.note(chunk.page(), deadline);
         match there {
             Some((slot, old)) => {
+                self.note_gone(&old);
                 bucket.replace(slot, header::clear_linked(old.head()), chunk);
                 self.count_replacing(&old, class, bytes, links);
             }
@@ -179,7 +180,11 @@ impl WorkerStore {
 
     /// Where a new key begins in a class that evicts: what the ghost says.
     fn place_new(&mut self, class: u8, hash: KeyHash, time: GhostTime, links: Option<[(u8, u32); 2]>) -> Place {
-        match self.store.ghost.take(hash, time) {
+        let Taken { memory, was_missed } = self.store.ghost.take(hash, time);
+        if self.late_reads.note_new(was_missed) {
+            self.add_late_reads();
+        }
+        match memory {
             None => Place::SMALL,
             Some(memory) => {
                 self.newborns.push_remembered(class, memory);

@@ -13,6 +13,7 @@ use super::cas::CasRange;
 use super::empty_pages::SweepWait;
 use super::engine::Miss;
 use super::flush::FlushMark;
+use super::late_reads::LateReads;
 use super::newborns::Newborns;
 use super::statistics::WorkerTally;
 
@@ -39,6 +40,7 @@ pub struct WorkerStore {
     pub(super) pages_weighed: u32,
     /// What the hands have not been told of yet.
     pub(super) newborns: Newborns,
+    pub(super) late_reads: LateReads,
     /// Chunks wait for this thread to unpin, and somebody needs them.
     pub(super) is_pressed: bool,
 }
@@ -57,6 +59,7 @@ impl WorkerStore {
             moment: store.clock.read(),
             items_untold: 0,
             newborns: Newborns::default(),
+            late_reads: LateReads::default(),
             is_pressed: false,
             recall: store.slabs.last_recall(),
             is_movers: false,
@@ -156,6 +159,7 @@ impl WorkerStore {
     }
 
     /// An item is gone without its class's hand: if it was small, the ring has a stale entry.
+    #[inline]
     pub(super) fn note_gone(&mut self, item: &ItemRef<'_>) {
         if !item.word0().in_main() {
             self.newborns.push_gone(item.class());

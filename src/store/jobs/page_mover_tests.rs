@@ -230,10 +230,10 @@ fn a_class_that_nobody_needs_loses_all_pages_and_no_item() {
 #[test]
 fn pages_of_a_class_that_nobody_needs_stay_where_memory_is_full() {
     let mut rig = Rig::new(4, true);
-    rig.fill("small", 100_000, 100);
+    rig.fill("small", 10_000, 1000);
     assert!(rig.store.evictions() > 0);
-    let (old, count) = (rig.class(100), rig.store.items());
-    rig.store.slabs.classes.add(128).unwrap();
+    let (old, count) = (rig.class(1000), rig.store.items());
+    rig.store.slabs.classes.add(1032).unwrap();
     rig.store.page_moves.clear_out(old, 4);
     rig.run();
     assert_eq!((rig.moved(), rig.store.items()), (0, count));

@@ -19,4 +19,6 @@ impl Replayed for Clock {
     }
     fn push(&mut self, _page: &impl Slots<Item = usize>, _entry: RingEntry) {}
     fn learn(&mut self, _memory: Memory) {}
+    fn learn_late_reads(&mut self, _change: i32) {}
+    fn learn_unasked(&mut self, _keys: u32) {}
 }

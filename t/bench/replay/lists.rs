@@ -102,16 +102,21 @@ impl Lru {
 }
 
 impl Cache for Lru {
-    fn ask(&mut self, key: u32) -> bool {
+    fn read(&mut self, key: u32) -> bool {
         let there = self.index.get(&key).copied();
         if let Some(slot) = there {
             self.lists.shift(0, slot);
-        } else {
-            let victim = self.lists.oldest(0);
-            let slot = self.lists.slot_for(key, self.room, &mut self.index, victim);
-            self.lists.push(0, slot);
         }
         there.is_some()
+    }
+
+    fn store(&mut self, key: u32) {
+        if self.read(key) {
+            return;
+        }
+        let victim = self.lists.oldest(0);
+        let slot = self.lists.slot_for(key, self.room, &mut self.index, victim);
+        self.lists.push(0, slot);
     }
 }
 
@@ -154,20 +159,26 @@ impl Segmented {
 }
 
 impl Cache for Segmented {
-    fn ask(&mut self, key: u32) -> bool {
+    fn read(&mut self, key: u32) -> bool {
+        let Some(slot) = self.index.get(&key).copied() else { return false };
+        let node = &mut self.lists.nodes[slot as usize];
+        node.hits = (node.hits + 1).min(ACTIVE);
+        if node.hits == ACTIVE && node.list == COLD {
+            node.hits = 0;
+            self.lists.shift(WARM, slot);
+        }
+        true
+    }
+
+    fn store(&mut self, key: u32) {
         if let Some(slot) = self.index.get(&key).copied() {
-            let node = &mut self.lists.nodes[slot as usize];
-            node.hits = (node.hits + 1).min(ACTIVE);
-            if node.hits == ACTIVE && node.list == COLD {
-                node.hits = 0;
-                self.lists.shift(WARM, slot);
-            }
-            return true;
+            // A new item: nobody has asked for it.
+            self.lists.nodes[slot as usize].hits = 0;
+            return self.lists.shift(HOT, slot);
         }
         self.balance();
         let victim = [COLD, HOT, WARM].into_iter().find_map(|list| self.lists.oldest(list));
         let slot = self.lists.slot_for(key, self.room, &mut self.index, victim);
         self.lists.push(HOT, slot);
-        false
     }
 }

@@ -11,7 +11,7 @@ const KEYS: usize = 500_000;
 const EXPONENT: f64 = 0.9;
 
 /// Numbers that repeat from run to run.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -26,16 +26,16 @@ impl Random {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.share() * end as f64) as usize
     }
 }
 
 /// Ranks by Zipf's law.
-struct Zipf(Vec<f64>);
+pub(crate) struct Zipf(Vec<f64>);
 
 impl Zipf {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut sum = 0.0;
         let sums = (1..=KEYS).map(|rank| {
             sum += (rank as f64).powf(-EXPONENT);
@@ -44,7 +44,7 @@ impl Zipf {
         Self(sums.collect())
     }
 
-    fn rank(&self, random: &mut Random) -> usize {
+    pub(crate) fn rank(&self, random: &mut Random) -> usize {
         let at = random.share() * self.0[KEYS - 1];
         self.0.partition_point(|sum| *sum < at).min(KEYS - 1)
     }

@@ -11,6 +11,7 @@
 #![expect(clippy::disallowed_macros, reason = "the tables on standard output are what this program is for")]
 
 mod hand;
+mod late;
 mod lists;
 mod made;
 mod slots;
@@ -27,13 +28,24 @@ const SHARES: [f64; 6] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3];
 
 /// A cache of a number of objects.
 pub(crate) trait Cache {
+    /// Whether a key is there; if so, that is a hit.
+    fn read(&mut self, key: u32) -> bool;
+    /// Stores a key, which may be there already.
+    fn store(&mut self, key: u32);
+
     /// Asks for a key, and stores it if it is not there. Whether it was.
-    fn ask(&mut self, key: u32) -> bool;
+    fn ask(&mut self, key: u32) -> bool {
+        let is_there = self.read(key);
+        if !is_there {
+            self.store(key);
+        }
+        is_there
+    }
 }
 
-type Make = fn(usize) -> Box<dyn Cache>;
+pub(crate) type Make = fn(usize) -> Box<dyn Cache>;
 
-const POLICIES: [(&str, Make); 4] = [
+pub(crate) const POLICIES: [(&str, Make); 4] = [
     ("LRU", |objects| Box::new(Lru::new(objects))),
     ("segmented LRU", |objects| Box::new(Segmented::new(objects))),
     ("CLOCK, 2 bits", |objects| Box::new(SlotCache::<Clock>::new(objects))),
@@ -55,6 +67,7 @@ fn main() -> io::Result<()> {
         print_table(name, &make(), &mut cells);
     }
     print_summary(&cells);
+    late::print_table(&wanted);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use larder::base::KeyHash;
 use larder::eviction::{
-    Ghost, GhostTime, Memory, Position, Queue, RingEntry, SlotS3A, Slots, Standing, Victim, birth_mark,
+    Ghost, GhostTime, Memory, Position, Queue, RingEntry, SlotS3A, Slots, Standing, Taken, Victim, birth_mark,
 };
 use larder::memory::ChunkRef;
 
@@ -16,6 +16,7 @@ struct Object {
     key: u32,
     freq: u8,
     in_main: bool,
+    is_fetched: bool,
     mark: u8,
 }
 
@@ -48,6 +49,9 @@ impl Slots for Page {
             Some(object) => Standing::Small(object.freq),
         }
     }
+    fn is_unfetched(&self, item: usize) -> bool {
+        self.0.borrow()[item].is_some_and(|object| !object.is_fetched)
+    }
     fn lower_freq(&self, item: usize) {
         if let Some(object) = &mut self.0.borrow_mut()[item] {
             object.freq -= 1;
@@ -77,6 +81,8 @@ pub(crate) trait Replayed: Default {
     fn time(&self) -> GhostTime;
     fn push(&mut self, page: &impl Slots<Item = usize>, entry: RingEntry);
     fn learn(&mut self, memory: Memory);
+    fn learn_late_reads(&mut self, change: i32);
+    fn learn_unasked(&mut self, keys: u32);
 }
 
 /// The server's policy.
@@ -101,6 +107,12 @@ impl Replayed for SlotS3A {
     fn learn(&mut self, memory: Memory) {
         SlotS3A::learn(self, memory);
     }
+    fn learn_late_reads(&mut self, change: i32) {
+        SlotS3A::learn_late_reads(self, change);
+    }
+    fn learn_unasked(&mut self, keys: u32) {
+        SlotS3A::learn_unasked(self, keys);
+    }
 }
 
 /// The cache.
@@ -110,7 +122,12 @@ pub(crate) struct SlotCache<P> {
     ghost: Ghost,
     index: HashMap<u32, usize>,
     stored: u64,
+    misses: u32,
+    unasked: i32,
 }
+
+/// As the server's workers count: one in so many misses is of a stranger.
+const MISSES_PER_STRANGER: u32 = 128;
 
 impl<P: Replayed> SlotCache<P> {
     pub(crate) fn new(objects: usize) -> Self {
@@ -118,7 +135,15 @@ impl<P: Replayed> SlotCache<P> {
         ghost.fit(objects as u64);
         let mut policy = P::default();
         policy.set_items(objects as u32);
-        Self { policy, page: Page(RefCell::new(vec![None; objects])), ghost, index: HashMap::new(), stored: 0 }
+        Self {
+            policy,
+            page: Page(RefCell::new(vec![None; objects])),
+            ghost,
+            index: HashMap::new(),
+            stored: 0,
+            misses: 0,
+            unasked: 0,
+        }
     }
 
     /// An empty slot: a new one, or that of whoever the policy names.
@@ -137,36 +162,68 @@ impl<P: Replayed> SlotCache<P> {
         victim.item
     }
 
-    fn store(&mut self, key: u32) {
-        let slot = self.vacate();
-        let time =
-            if self.index.len() + 1 < self.page.0.borrow().len() { GhostTime::default() } else { self.policy.time() };
-        let memory = if time.runs() { self.ghost.take(hash(key), time) } else { None };
-        let in_main = memory.is_some() || !time.runs();
-        self.stored += 1;
+    /// Queue and freq stay. A small item goes to the back of the ring.
+    fn overwrite(&mut self, slot: usize) {
         let mark = birth_mark(self.stored);
-        self.page.0.borrow_mut()[slot] = Some(Object { key, freq: memory.map_or(0, Memory::hits), in_main, mark });
-        self.index.insert(key, slot);
-        match memory {
-            Some(memory) => self.policy.learn(memory),
-            None if !in_main => self.policy.push(&self.page, RingEntry { chunk: chunk_of(slot), mark }),
-            None => {}
+        let mut is_small = false;
+        if let Some(object) = &mut self.page.0.borrow_mut()[slot] {
+            (object.mark, object.is_fetched) = (mark, false);
+            is_small = !object.in_main;
+        }
+        if is_small {
+            self.policy.push(&self.page, RingEntry { chunk: chunk_of(slot), mark });
         }
     }
 }
 
 impl<P: Replayed> Cache for SlotCache<P> {
-    fn ask(&mut self, key: u32) -> bool {
-        let there = self.index.get(&key).copied();
-        match there {
-            Some(slot) => {
-                if let Some(object) = &mut self.page.0.borrow_mut()[slot] {
-                    object.freq = (object.freq + 1).min(FREQ_MAX);
+    fn read(&mut self, key: u32) -> bool {
+        if let Some(slot) = self.index.get(&key) {
+            if let Some(object) = &mut self.page.0.borrow_mut()[*slot] {
+                object.freq = (object.freq + 1).min(FREQ_MAX);
+                object.is_fetched = true;
+            }
+            return true;
+        }
+        if self.index.len() == self.page.0.borrow().len() {
+            self.misses += 1;
+            self.unasked = (self.unasked - 1).max(-(self.index.len() as i32) / 8);
+            let is_stranger = self.misses.is_multiple_of(MISSES_PER_STRANGER);
+            let counts = self.ghost.note_miss(hash(key));
+            self.policy.learn_late_reads(i32::from(counts) - i32::from(is_stranger));
+        }
+        false
+    }
+
+    fn store(&mut self, key: u32) {
+        self.stored += 1;
+        if let Some(slot) = self.index.get(&key).copied() {
+            return self.overwrite(slot);
+        }
+        let slot = self.vacate();
+        let time =
+            if self.index.len() + 1 < self.page.0.borrow().len() { GhostTime::default() } else { self.policy.time() };
+        let Taken { memory, was_missed } =
+            if time.runs() { self.ghost.take(hash(key), time) } else { Taken::default() };
+        self.policy.learn_late_reads(-i32::from(was_missed));
+        let in_main = memory.is_some() || !time.runs();
+        self.unasked += i32::from(time.runs());
+        let mark = birth_mark(self.stored);
+        let freq = memory.map_or(0, Memory::hits);
+        self.page.0.borrow_mut()[slot] = Some(Object { key, freq, in_main, is_fetched: false, mark });
+        self.index.insert(key, slot);
+        match memory {
+            Some(memory) => self.policy.learn(memory),
+            None if !in_main => {
+                self.policy.push(&self.page, RingEntry { chunk: chunk_of(slot), mark });
+                let slack = 64 + self.index.len() as i32 / 256;
+                if self.unasked > slack {
+                    self.unasked = slack;
+                    self.policy.learn_unasked(1);
                 }
             }
-            None => self.store(key),
+            None => {}
         }
-        there.is_some()
     }
 }
 

@@ -1,0 +1,109 @@
+//! The first round: what came before its class had to evict, and was never fetched, leaves first.
+//!
+//! ```text
+//! ┌──┬──┬──┬──┬──┐   ┌──┬──┬──┬──┬──┐
+//! │s │s │2 │s │1 │   │0 │– │0 │3 │0 │      each slot is visited once, in slot order
+//! └──┴──┴──┴──┴──┘   └──┴──┴──┴──┴──┘
+//!                     ▲ at                 main, freq 0, never fetched → out
+//! ```
+//!
+//! Before its first eviction a class puts every item into main, because no item has to give way to another. Such an
+//! item has shown nothing. Without this round the small queue would lose every new item that is read late, for as long
+//! as these items stay. Once a class evicts, its new items are small: there is one round, and none later.
+//!
+//! New items mostly take the slots that the round has vacated, which lie behind it.
+
+use super::ghost::Queue;
+use super::policy::{Position, Slots, Standing, Victim};
+
+/// The round of one class.
+#[derive(Debug, Default)]
+pub(super) struct FirstRound {
+    at: Position,
+    is_over: bool,
+}
+
+/// Items that one search looks at.
+const ITEMS_MAX: u32 = 64;
+/// Slots that one search looks at. More than items: most slots of a class of long chains hold their links.
+const SLOTS_MAX: u32 = 512;
+
+impl FirstRound {
+    /// The next item to leave. `None` if the search found none, or if the round is over.
+    ///
+    /// The item counts as one that left the small queue: its return must not make that queue shorter.
+    pub(super) fn next_victim<S: Slots>(&mut self, slots: &S) -> Option<Victim<S::Item>> {
+        if self.is_over {
+            return None;
+        }
+        let mut items = 0;
+        for _ in 0..SLOTS_MAX {
+            if items == ITEMS_MAX {
+                break;
+            }
+            let Some(at) = self.advance(slots) else { break };
+            let Some(item) = slots.at(at) else { continue };
+            items += 1;
+            match slots.standing(item) {
+                Standing::Dead => return Some(Victim { item, queue: Queue::Small }),
+                Standing::Main(0) if slots.is_unfetched(item) => return Some(Victim { item, queue: Queue::Small }),
+                Standing::Main(_) | Standing::Small(_) => {}
+            }
+        }
+        None
+    }
+
+    /// Moves on by one slot and says which one that was. `None` behind the last one.
+    fn advance(&mut self, slots: &impl Slots) -> Option<Position> {
+        if self.at.page >= slots.pages() {
+            self.is_over = true;
+            return None;
+        }
+        Some(self.at.advance(slots.per_page()))
+    }
+
+    /// Pages have come or gone.
+    pub(super) fn renumber(&mut self, number: impl FnOnce(u32) -> u32) {
+        self.at.page = number(self.at.page);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::policy::tests::{DEAD, Page, main, small};
+    use super::{FirstRound, ITEMS_MAX, SLOTS_MAX, Standing};
+
+    /// What leaves, until a search finds nothing.
+    fn leave(round: &mut FirstRound, page: &Page) -> Vec<usize> {
+        std::iter::from_fn(|| page.vacate(round.next_victim(page)?.item)).collect()
+    }
+
+    #[test]
+    fn only_what_was_never_fetched_leaves_and_only_once() {
+        let page = Page::new(&[main(0), small(0), main(1), None, DEAD, main(0), main(0)]);
+        page.fetch(5);
+        let mut round = FirstRound::default();
+        assert_eq!(leave(&mut round, &page), [0, 4, 6]);
+        page.put(0, Standing::Main(0));
+        assert_eq!(leave(&mut round, &page), [], "the round is over");
+    }
+
+    #[test]
+    fn a_search_is_bounded_and_the_next_one_goes_on_from_there() {
+        let (items, slots) = (ITEMS_MAX as usize, SLOTS_MAX as usize);
+        let page = Page::new(&[vec![main(3); items], vec![None; slots], vec![main(0)]].concat());
+        let mut round = FirstRound::default();
+        assert_eq!(round.next_victim(&page), None);
+        assert_eq!(round.next_victim(&page), None);
+        assert_eq!(leave(&mut round, &page), [items + slots]);
+    }
+
+    #[test]
+    fn it_stays_with_its_page_when_pages_before_it_leave_the_class() {
+        let page = Page::new(&[main(3), main(0)]);
+        let mut round = FirstRound::default();
+        (round.at.page, round.at.index) = (2, 1);
+        round.renumber(|page| page - 2);
+        assert_eq!(leave(&mut round, &page), [1]);
+    }
+}

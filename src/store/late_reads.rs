@@ -1,0 +1,176 @@
+//! What gets that miss, and stores that no get came before, say of the small queues.
+//!
+//! ```text
+//! get misses a key that left the small queue: +1 ┐
+//! such a key is stored:                       −1 ┴▶ late reads ─▶ the target of the class that evicts next
+//!
+//! a new key is stored:                        +1 ┐
+//! get misses:                                 −1 ┴▶ unasked keys ─▶ the target of the class that they are stored in
+//! ```
+//!
+//! Where every miss is followed by a set, as in front of a database, both sums stay at 0. Late reads are keys that the
+//! small queue has sent away before their first read. Unasked keys are keys whose first read is to come: sessions,
+//! results of jobs, a burst of them.
+//!
+//! The ghost does not know a missed key's class, so late reads go to the class that evicts next: to one that evicts much
+//! the most of them. A target that they raise wrongly is lowered by its own class's returns.
+
+use crate::base::atomic::{AtomicU32, Ordering};
+
+/// One worker's counts since it last added to the sums.
+#[derive(Debug, Default)]
+pub(super) struct LateReads {
+    late_reads: i32,
+    unasked: i32,
+    misses: u32,
+}
+
+/// A worker adds to the sums when it has counted so many, in either direction.
+const COUNTED_MAX: u32 = 16;
+/// One in so many misses is of a stranger whose fingerprint the ghost has: of 1024 fingerprints a bucket has up to eight.
+const MISSES_PER_STRANGER: u32 = 128;
+/// Unasked keys that say nothing: their misses may have been counted by another worker. Of all items a share is added.
+const UNASKED_SLACK_LEAST: i32 = 64;
+const UNASKED_SLACK_SHARE: i32 = 256;
+/// Misses without a store are saved up to this share of all items: a client may ask for many keys before it stores them.
+const ASKED_SHARE: i32 = 8;
+
+impl LateReads {
+    /// A get has missed; `counts`: what [`Ghost::note_miss`] says of its key. Whether to add to the sums now.
+    ///
+    /// [`Ghost::note_miss`]: crate::eviction::Ghost::note_miss
+    #[inline]
+    pub(super) fn note_miss(&mut self, counts: bool) -> bool {
+        self.misses += 1;
+        self.unasked -= 1;
+        if counts {
+            self.late_reads += 1;
+        }
+        if self.misses >= MISSES_PER_STRANGER {
+            self.misses = 0;
+            self.late_reads -= 1;
+        }
+        self.is_full()
+    }
+
+    /// A key is stored that was not there; `was_missed`: the ghost says so. Whether to add to the sums now.
+    #[inline]
+    pub(super) fn note_new(&mut self, was_missed: bool) -> bool {
+        self.unasked += 1;
+        self.late_reads -= i32::from(was_missed);
+        self.is_full()
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.late_reads.unsigned_abs() >= COUNTED_MAX || self.unasked.unsigned_abs() >= COUNTED_MAX
+    }
+}
+
+/// What all workers have counted and no class has learned from yet.
+#[derive(Debug, Default)]
+pub(super) struct LateReadsSum {
+    late_reads: AtomicU32,
+    unasked: AtomicU32,
+}
+
+impl LateReadsSum {
+    /// Adds a worker's counts, which begin anew, in a store of so many items.
+    pub(super) fn add(&self, counts: &mut LateReads, items: u64) {
+        let LateReads { late_reads, unasked, .. } = counts;
+        // Relaxed, here and below: a hint.
+        self.late_reads.fetch_add(std::mem::take(late_reads).cast_unsigned(), Ordering::Relaxed);
+        let change = std::mem::take(unasked);
+        let sum = self.unasked.fetch_add(change.cast_unsigned(), Ordering::Relaxed).cast_signed().wrapping_add(change);
+        let least = -bounded(items) / ASKED_SHARE - UNASKED_SLACK_LEAST;
+        if sum < least {
+            self.unasked.fetch_add(least.wrapping_sub(sum).cast_unsigned(), Ordering::Relaxed);
+        }
+    }
+
+    /// The late reads, which begin anew.
+    pub(super) fn take_late_reads(&self) -> i32 {
+        if self.late_reads.load(Ordering::Relaxed) == 0 {
+            return 0;
+        }
+        self.late_reads.swap(0, Ordering::Relaxed).cast_signed()
+    }
+
+    /// How many of a class's `new` keys no get had asked for, in a store of so many items.
+    pub(super) fn take_unasked(&self, new: u32, items: u64) -> u32 {
+        let slack = UNASKED_SLACK_LEAST + bounded(items) / UNASKED_SLACK_SHARE;
+        let beyond = self.unasked.load(Ordering::Relaxed).cast_signed().saturating_sub(slack);
+        let taken = u32::try_from(beyond).unwrap_or(0).min(new);
+        if taken > 0 {
+            self.unasked.fetch_sub(taken, Ordering::Relaxed);
+        }
+        taken
+    }
+}
+
+fn bounded(items: u64) -> i32 {
+    i32::try_from(items).unwrap_or(i32::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COUNTED_MAX, LateReads, LateReadsSum, MISSES_PER_STRANGER};
+
+    const ITEMS: u64 = 10_000;
+    const SLACK: u32 = 64 + 10_000 / 256;
+
+    /// Notes so many misses, and then so many stores of what was missed.
+    fn ask(sum: &LateReadsSum, counts: &mut LateReads, misses: u32, stores: u32) {
+        for _ in 0..misses {
+            if counts.note_miss(true) {
+                sum.add(counts, ITEMS);
+            }
+        }
+        for _ in 0..stores {
+            if counts.note_new(true) {
+                sum.add(counts, ITEMS);
+            }
+        }
+    }
+
+    #[test]
+    fn where_each_miss_is_followed_by_a_store_nothing_adds_up() {
+        let (sum, mut counts) = (LateReadsSum::default(), LateReads::default());
+        for batch in [1, 7, 100, 1000] {
+            (0..100).for_each(|_| ask(&sum, &mut counts, batch, batch));
+            assert_eq!(sum.take_unasked(1000, ITEMS), 0, "batches of {batch}");
+            assert!(sum.take_late_reads() <= COUNTED_MAX.cast_signed(), "batches of {batch}");
+        }
+    }
+
+    #[test]
+    fn misses_without_stores_are_late_reads() {
+        let (sum, mut counts) = (LateReadsSum::default(), LateReads::default());
+        ask(&sum, &mut counts, 64, 0);
+        assert_eq!((sum.take_late_reads(), sum.take_late_reads()), (64, 0));
+    }
+
+    #[test]
+    fn stores_that_no_miss_came_before_are_unasked_keys_however_many_misses_there_were() {
+        let (sum, mut counts) = (LateReadsSum::default(), LateReads::default());
+        ask(&sum, &mut counts, 1_000_000, 0);
+        ask(&sum, &mut counts, 0, 3200);
+        let taken = sum.take_unasked(u32::MAX, ITEMS);
+        assert!((1700..=3200 - 1250).contains(&taken), "{taken} of 3200, an eighth of the items saved up");
+        ask(&sum, &mut counts, 0, 320);
+        assert_eq!(sum.take_unasked(200, ITEMS), 200);
+        assert_eq!(sum.take_unasked(200, ITEMS), 120);
+        assert_eq!(sum.take_unasked(200, ITEMS), 0, "the slack of {SLACK} stays");
+    }
+
+    #[test]
+    fn strangers_that_the_ghost_takes_for_others_come_to_nothing() {
+        let (sum, mut counts) = (LateReadsSum::default(), LateReads::default());
+        for miss in 0..1_000_000 {
+            if counts.note_miss(miss % MISSES_PER_STRANGER == 7) {
+                sum.add(&mut counts, ITEMS);
+            }
+        }
+        assert!(sum.take_late_reads() <= 1);
+    }
+}
