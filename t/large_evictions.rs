@@ -187,6 +187,22 @@ fn a_set_of_many_mebibytes_among_items_of_all_sizes_evicts_no_more_than_it_needs
     }
 }
 
+#[test]
+fn a_value_of_half_the_cache_is_still_there_when_memory_is_within_its_limit_again() {
+    let pattern = pattern(8 << 20);
+    let mut rig = Rig::new(StoreConfig { value_len_max: 8 << 20, ..config(16) });
+    rig.store.start_jobs().expect("threads start");
+    let mut numbers = 0..;
+    for len in [7 << 20, 3 << 20, 6 << 20, (8 << 20) - 100, 5 << 20] {
+        for number in numbers.by_ref().take(20_000) {
+            set_patiently(&mut rig, &format!("small-{number}"), &pattern[..900]);
+        }
+        set_patiently(&mut rig, "large", &pattern[..len]);
+        settled(&mut rig);
+        assert!(rig.get("large").is_some_and(|found| found == pattern[..len]), "{len} bytes left for their own memory");
+    }
+}
+
 /// Waits until memory is within its limit, no page is on its way, and nothing changes any more. Returns the report of then.
 fn settled(rig: &mut Rig) -> HashMap<String, u64> {
     let mut before = HashMap::new();

@@ -125,6 +125,25 @@ fn a_full_cache_evicts_and_never_refuses_or_outgrows_its_limit() {
 }
 
 #[test]
+fn items_of_all_sizes_share_the_pages_of_a_small_cache() {
+    let mut rig = Rig::new(StoreConfig {
+        classes: ClassPlan { first: 64, growth_factor: 1.05, chunk_max: 16384, explicit: Vec::new() },
+        ..config(8)
+    });
+    let value = [b'v'; 16_000];
+    let len = |number: usize| 1 + number * 7919 % 16_000;
+    for number in 0..20_000 {
+        let key = format!("key-{number}");
+        assert_eq!(rig.set(&key, &value[..len(number)], Deadline::NEVER), Ok(()), "{key}");
+        assert!(rig.get(&key).is_some_and(|found| found.len() == len(number)), "{key} is gone at once");
+    }
+    let general = rig.report(StoreReport::General);
+    // Three for the class of large values, and two for classes that had none.
+    assert!(general["slab_bytes"] <= (8 + 3 + 2) << 20, "{} bytes for 8 MiB", general["slab_bytes"]);
+    assert!(general["curr_items"] > 500, "{} items", general["curr_items"]);
+}
+
+#[test]
 fn a_full_class_keeps_few_chunks_free_if_few_are_needed_at_a_time() {
     let mut rig = Rig::new(config(8));
     let value = [b'v'; 3000];

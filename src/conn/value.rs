@@ -122,7 +122,12 @@ impl Connection {
         matches!(&self.state, State::Value(incoming) if incoming.pending.is_begun())
     }
 
-    /// Whether it has a value that waits until others have arrived.
+    /// Whether it has a value in the queue of those that wait until others have arrived.
+    pub fn is_waiting(&self) -> bool {
+        matches!(&self.state, State::Value(incoming) if incoming.pending.is_waiting())
+    }
+
+    /// Whether that value would in vain ask again now.
     pub fn must_wait(&self, store: &WorkerStore) -> bool {
         matches!(&self.state, State::Value(incoming) if store.must_wait(&incoming.pending))
     }

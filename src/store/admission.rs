@@ -115,6 +115,11 @@ impl Ticket {
         Answer::Wait
     }
 
+    /// Whether its value waits.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.number.is_some()
+    }
+
     /// Whether its value waits, and would in vain ask again now.
     pub(super) fn must_wait(&self, bytes: NonZeroU32, share_bytes: u64) -> bool {
         let Some(number) = self.number else { return false };

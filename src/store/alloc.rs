@@ -133,7 +133,9 @@ impl WorkerStore {
         {
             layout.head_class = lender;
         }
-        self.chunk(pin, layout.head_class, 1)
+        let chunk = self.chunk_or_larger(pin, layout.head_class)?;
+        layout.head_class = self.store.slabs.class_of(chunk);
+        Ok(chunk)
     }
 
     /// All the memory of a value that is there already.
@@ -166,8 +168,11 @@ impl WorkerStore {
                 continue;
             }
             let lacking_bytes = ahead_bytes.min(pending.remaining()) - pending.room_ahead();
-            let link = self.chunk(pin, class, lacking_bytes.div_ceil(link_bytes))?;
-            pending.push_link(link);
+            match self.chunk(pin, class, lacking_bytes.div_ceil(link_bytes)) {
+                Ok(link) => pending.push_link(link),
+                Err(Refusal::Busy) if self.class_instead_of(class).is_some() => pending.widen_last_link(),
+                Err(refusal) => return Err(refusal),
+            }
         }
         Ok(())
     }
@@ -181,6 +186,32 @@ impl WorkerStore {
             self.take_in_time(&mut slab, class);
             self.magazines.pop(class)
         })
+    }
+
+    /// A chunk of `class`, or a larger one if the class cannot have a page.
+    #[cold]
+    fn chunk_or_larger(&mut self, pin: &Pin, class: u8) -> Result<ChunkRef, Refusal> {
+        match self.chunk(pin, class, 1) {
+            Err(Refusal::Busy) => match self.class_instead_of(class) {
+                Some(larger) => self.chunk(pin, larger, 1),
+                None => Err(Refusal::Busy),
+            },
+            result => result,
+        }
+    }
+
+    /// The class that serves instead of one that has no page and cannot have one: the next larger one that has a page, or
+    /// the largest, which always gets one.
+    fn class_instead_of(&self, class: u8) -> Option<u8> {
+        let slabs = &self.store.slabs;
+        let pages = |class: u8| slabs.lock(class).usage().pages;
+        if self.is_movers || class == slabs.classes.largest() || pages(class) > 0 {
+            return None;
+        }
+        let bytes = slabs.classes.chunk_bytes(class);
+        let larger = slabs.classes.ids().filter(|other| slabs.classes.chunk_bytes(*other) > bytes && pages(*other) > 0);
+        let next = larger.min_by_key(|other| slabs.classes.chunk_bytes(*other));
+        Some(next.unwrap_or(slabs.classes.largest()))
     }
 
     /// A chunk of `class`. `wanted` is how many the caller will need in all: if none is left, so many are evicted.
@@ -271,8 +302,13 @@ impl WorkerStore {
             return Err(Refusal::Busy);
         }
         let usage = slab.usage();
-        // A class must be able to hold something, whatever the others have: else its keys could never be stored.
-        let is_starved = usage.pages < self.pages_floor(class);
+        // A class must be able to hold something, whatever the others have: else its keys could never be stored. Where many
+        // classes want their first page at once, a larger class serves some of them instead.
+        let is_starved = usage.pages < self.pages_due(class);
+        let may_be_first = class == store.slabs.classes.largest() || store.may_begin_class();
+        if usage.pages == 0 && !may_be_first && store.config.evictions {
+            return Err(Refusal::Busy);
+        }
         // Nothing comes back: all it has is being filled or sent, or its items are too popular to be found in time.
         let is_stuck = usage.limbo == 0 && store.config.evictions;
         let may_grow = is_starved || is_stuck && store.may_exceed();
@@ -291,9 +327,22 @@ impl WorkerStore {
         Err(Refusal::NoMemory)
     }
 
+    /// Pages a class keeps when others need pages: those that it gets beyond the limit. The class that large values are cut
+    /// into keeps enough for the longest one, which -I holds to half of the limit: else a value that was just stored would
+    /// leave for the memory that it took.
+    pub(super) fn pages_floor(&self, class: u8) -> u32 {
+        let due = self.pages_due(class);
+        if class != self.store.slabs.classes.largest() {
+            return due;
+        }
+        let half = u32::try_from(self.store.slabs.limit_bytes() / u64::from(PAGE_BYTES) / 2).unwrap_or(u32::MAX);
+        let of_the_longest = self.store.config.value_len_max.div_ceil(PAGE_BYTES) + 1;
+        due.max(of_the_longest.min(half + 1))
+    }
+
     /// Pages a class gets even beyond the memory limit: one, and the class that large values are cut into enough
     /// for two of the largest, as long as that stays a small part of the whole.
-    pub(super) fn pages_floor(&self, class: u8) -> u32 {
+    fn pages_due(&self, class: u8) -> u32 {
         if class != self.store.slabs.classes.largest() {
             return 1;
         }

@@ -24,6 +24,10 @@ use super::worker_store::WorkerStore;
 const BEYOND_SHARE: u64 = 32;
 /// … or so many, if that is more: a large value on each of a few connections.
 const BEYOND_MIN: u64 = 8;
+/// Classes get first pages beyond the limit while no more pages than this are beyond it, or the share above. Then a larger
+/// class serves instead, until the mover has taken pages from others: with sizes of all kinds a page for each class would be
+/// many times a small limit.
+const FIRST_PAGES_BEYOND_MIN: u64 = 2;
 
 /// What the page mover is told, and what it tells.
 #[derive(Default)]
@@ -218,6 +222,12 @@ impl Store {
     pub(super) fn may_exceed(&self) -> bool {
         let pages = self.limit_bytes() / u64::from(PAGE_BYTES);
         self.pages_beyond() < BEYOND_MIN.max(pages / BEYOND_SHARE)
+    }
+
+    /// Whether a class that has no page may have its first one beyond the limit.
+    pub(super) fn may_begin_class(&self) -> bool {
+        let pages = self.limit_bytes() / u64::from(PAGE_BYTES);
+        self.pages_beyond() < FIRST_PAGES_BEYOND_MIN.max(pages / BEYOND_SHARE)
     }
 
     /// A class can neither evict nor grow. True: the mover will take a page from another one.

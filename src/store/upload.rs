@@ -49,6 +49,11 @@ impl Upload {
         }
     }
 
+    /// Whether it waits until others have arrived.
+    pub fn is_waiting(&self) -> bool {
+        self.ticket.is_waiting()
+    }
+
     /// Whether it has memory.
     #[inline]
     pub fn is_begun(&self) -> bool {
@@ -153,7 +158,7 @@ impl WorkerStore {
         }
     }
 
-    /// Whether the value waits until others have arrived.
+    /// Whether a value that [is waiting](Upload::is_waiting) would in vain ask again now.
     pub fn must_wait(&self, upload: &Upload) -> bool {
         upload.ticket.must_wait(counted_bytes(upload.remaining()), self.store.upload_share())
     }

@@ -50,6 +50,8 @@ const BUSY_WAIT: Duration = Duration::from_millis(1);
 /// A request that found the store busy for so long is refused for want of memory. On a machine with much else to do the page
 /// mover may need that long for many large values at once.
 const BUSY_US_MAX: u64 = 1_000_000;
+/// A value that waited so long for others to arrive is refused. As long as they do arrive, a busy server is no reason to.
+const QUEUED_US_MAX: u64 = 5_000_000;
 /// A value that others wait for gives way if its client has sent nothing of it for so long. Less than they wait.
 const STALLED_US_MAX: u64 = 500_000;
 /// How often a worker whose clients wait for others' values makes all workers look for those that have stalled.
@@ -385,16 +387,21 @@ impl Desk {
     #[inline(never)]
     fn must_wait(&mut self, place: u32) -> bool {
         let Some(connection) = self.roster.at(place) else { return false };
-        if !connection.must_wait(&self.store) {
+        if !connection.is_waiting() {
             return false;
         }
         let now_us = self.shared.clock.real_us();
+        if !connection.must_wait(&self.store) {
+            // Its wait for memory begins.
+            connection.busy_since_us = now_us.max(1);
+            return false;
+        }
         let waited_us = now_us.saturating_sub(connection.busy_since_us);
         if waited_us > STALLED_LOOK_US && now_us.saturating_sub(self.stalled_looked_us) > STALLED_LOOK_US {
             self.stalled_looked_us = now_us;
             self.store.wake_workers();
         }
-        waited_us <= BUSY_US_MAX
+        waited_us <= QUEUED_US_MAX
     }
 
     /// A connection waits for more of a value that holds memory.
