@@ -129,10 +129,10 @@ const LATELY: u32 = 256;
 const TAKEN_PER_PASSED: u32 = 8;
 
 impl ClockHand {
-    /// Whether items of main are asked for, as far as the hand has met any. A class whose main nobody reads can give it
-    /// to new items.
+    /// Whether items of main are asked for. Not before the hand has met one that was. A class whose main nobody reads can
+    /// give it to new items.
     fn finds_main_in_use(&self) -> bool {
-        self.passed_lately.saturating_mul(TAKEN_PER_PASSED) >= self.taken_lately
+        self.passed_lately.saturating_mul(TAKEN_PER_PASSED) > self.taken_lately
     }
 
     fn note_taken(&mut self) {
@@ -454,6 +454,23 @@ pub(super) mod tests {
     fn the_hand_spares_what_was_asked_for_and_takes_the_dead_first() {
         let order = hand_victims(&[main(1), None, main(0), main(3), DEAD], 5);
         assert_eq!(order, [Some(2), Some(4), Some(0), Some(3), None]);
+    }
+
+    #[test]
+    fn main_is_in_use_if_the_hand_passes_one_item_for_eight_that_it_takes() {
+        let mut hand = ClockHand::default();
+        assert!(!hand.finds_main_in_use(), "it has met nothing");
+        let page = Page::new(&[vec![main(1)], vec![main(0); 1000]].concat());
+        let take = |hand: &mut ClockHand, count| {
+            (0..count).for_each(|_| assert!(page.vacate(hand.next_victim(&page).unwrap().item).is_some()));
+        };
+        take(&mut hand, 7);
+        assert!(hand.finds_main_in_use());
+        take(&mut hand, 1);
+        assert!(!hand.finds_main_in_use());
+        page.put(900, Standing::Main(3));
+        take(&mut hand, 900);
+        assert!(!hand.finds_main_in_use(), "few are asked for");
     }
 
     #[test]
