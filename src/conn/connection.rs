@@ -50,7 +50,8 @@ pub struct Connection {
     pub is_queued: bool,
     /// The microsecond since which the store has been too busy for its request; 0: it is not. Kept by the worker.
     pub busy_since_us: u64,
-    /// The microsecond since which it has waited for more of a value that holds memory. Kept by the worker.
+    /// The microsecond since which it has waited for more of a value that holds memory; 0: since then some has come. Set by
+    /// the worker.
     pub held_since_us: u64,
     /// If nothing more of that value is there, it is refused. Kept by the worker.
     pub gives_way: bool,

@@ -85,6 +85,7 @@ impl Connection {
         let received = receive_pieces(self.socket.as_fd(), &mut slices[..count]);
         let Some(n) = self.received(received, offered, turn) else { return };
         let State::Value(incoming) = &mut self.state else { return };
+        self.held_since_us = 0;
         let of_value = n.min(lent);
         if let Some(pending) = incoming.pending.receiving() {
             pending.advance(of_value);
@@ -99,6 +100,7 @@ impl Connection {
         };
         let terminator = if end == CRLF { Terminator::Crlf } else { Terminator::Wrong };
         let State::Value(incoming) = std::mem::replace(&mut self.state, State::Command) else { return Step::Again };
+        self.held_since_us = 0;
         let ctx = &mut turn.ctx;
         let finished = if turn.verbosity < log::COMMANDS {
             finish_store(*incoming, terminator, ctx, pin, queue)
@@ -136,9 +138,11 @@ impl Connection {
     #[cold]
     fn hold<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Step {
         if self.gives_way
+            && self.held_since_us > 0
             && let State::Value(incoming) = &self.state
             && let Outcome::Swallow { bytes } = refuse_value(incoming, &mut turn.ctx, pin, queue)
         {
+            self.held_since_us = 0;
             self.state = State::Swallow { remaining: bytes };
             return Step::Again;
         }

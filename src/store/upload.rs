@@ -152,9 +152,17 @@ impl WorkerStore {
         let Upload { ticket, stage } = upload;
         match stage {
             Stage::Announced(_) => Err(Upload { ticket, stage }),
-            Stage::Receiving(pending) => {
-                self.put(pin, pending, mode).map_err(|pending| Upload { ticket, stage: Stage::Receiving(pending) })
-            }
+            Stage::Receiving(pending) => match self.put(pin, pending, mode) {
+                Ok(outcome) => {
+                    drop(ticket);
+                    if self.has_waiting_uploads() {
+                        // The next one may be another worker's, which would look for it after a millisecond.
+                        self.wake_workers();
+                    }
+                    Ok(outcome)
+                }
+                Err(pending) => Err(Upload { ticket, stage: Stage::Receiving(pending) }),
+            },
         }
     }
 
@@ -168,7 +176,7 @@ impl WorkerStore {
         self.store.admission.is_contended()
     }
 
-    /// Makes all workers look for values that have stalled.
+    /// Makes all workers take a turn, look for values that may go on, and for those that have stalled.
     pub fn wake_workers(&self) {
         self.store.wake_workers();
     }

@@ -102,7 +102,8 @@ struct Desk {
     run_again: Vec<u32>,
     /// One of them can go on at once: the next poll must not wait.
     is_pressed: bool,
-    /// When workers were last made to look for values that have stalled.
+    /// When it last made all workers look for values that have stalled, and when it last did so itself.
+    stalled_asked_us: u64,
     stalled_looked_us: u64,
     /// One is lent to each connection of a group.
     inputs: [ReadBuf; GROUP],
@@ -200,6 +201,7 @@ impl Desk {
             roster: Roster::new(),
             run_again: Vec::new(),
             is_pressed: false,
+            stalled_asked_us: 0,
             stalled_looked_us: 0,
             inputs: std::array::from_fn(|_| ReadBuf::default()),
             output: Vec::new(),
@@ -397,8 +399,8 @@ impl Desk {
             return false;
         }
         let waited_us = now_us.saturating_sub(connection.busy_since_us);
-        if waited_us > STALLED_LOOK_US && now_us.saturating_sub(self.stalled_looked_us) > STALLED_LOOK_US {
-            self.stalled_looked_us = now_us;
+        if waited_us > STALLED_LOOK_US && now_us.saturating_sub(self.stalled_asked_us) > STALLED_LOOK_US {
+            self.stalled_asked_us = now_us;
             self.store.wake_workers();
         }
         waited_us <= QUEUED_US_MAX
@@ -407,8 +409,10 @@ impl Desk {
     /// A connection waits for more of a value that holds memory.
     #[cold]
     fn note_hold(&mut self, place: u32) {
-        if let Some(connection) = self.roster.at(place) {
-            connection.held_since_us = self.shared.clock.real_us();
+        if let Some(connection) = self.roster.at(place)
+            && connection.held_since_us == 0
+        {
+            connection.held_since_us = self.shared.clock.real_us().max(1);
         }
     }
 
@@ -418,9 +422,14 @@ impl Desk {
             return;
         }
         let now_us = self.shared.clock.real_us();
+        if now_us.saturating_sub(self.stalled_looked_us) < STALLED_LOOK_US {
+            return;
+        }
+        self.stalled_looked_us = now_us;
         for place in self.roster.taken() {
             if let Some(connection) = self.roster.at(place)
                 && connection.is_holding()
+                && connection.held_since_us > 0
                 && now_us.saturating_sub(connection.held_since_us) > STALLED_US_MAX
             {
                 connection.gives_way = true;
