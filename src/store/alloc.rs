@@ -243,7 +243,9 @@ impl WorkerStore {
             lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
         }
         let unused = if lacking > 0 { self.find_empty_page(class) } else { EmptyPage::Nowhere };
-        if lacking > 0 && unused == EmptyPage::Nowhere && store.config.evictions {
+        // A copy for a page that leaves its class takes free chunks of that class, and nothing leaves for it.
+        let may_evict = store.config.evictions && !self.takes_no_page;
+        if lacking > 0 && unused == EmptyPage::Nowhere && may_evict {
             self.evict(pin, class, lacking);
             store.page_moves.note_need();
             self.hand_on_retired();
