@@ -7,7 +7,7 @@ use larder::command::{Shutdown, Switches};
 use crate::model_engine::ModelEngine;
 use crate::session::Session;
 
-const MOMENT: Moment = Moment { now: RelTime(1000), epoch_unix_s: 1_700_000_000 };
+const MOMENT: Moment = Moment::at(RelTime(1000));
 
 fn session() -> Session<ModelEngine> {
     Session::new(ModelEngine::new(MOMENT))
@@ -82,7 +82,7 @@ fn gat_gives_value_and_a_new_deadline() {
     let mut session = session();
     let answered = session.say(b"set a 0 10 1\r\nx\r\ngats 100 a b\r\n", &());
     assert_eq!(answered, b"STORED\r\nVALUE a 0 1 1\r\nx\r\nEND\r\n");
-    session.engine.moment.now = RelTime(1050);
+    session.engine.moment = Moment::at(RelTime(1050));
     assert_eq!(session.say(b"gat -1 a\r\nget a\r\n", &()), b"VALUE a 0 1\r\nx\r\nEND\r\nEND\r\n");
     let counters = &session.counters;
     assert_eq!((counters.cmd_touch.read(), counters.touch_hits.read(), counters.touch_misses.read()), (3, 2, 1));
@@ -359,9 +359,9 @@ fn a_delayed_flush_comes_a_second_early_and_a_later_order_replaces_it() {
     for order in ["flush_all 11\r\n", "flush_all 1700001011\r\n"] {
         let mut session = session();
         session.say(format!("set a 0 0 1\r\nx\r\n{order}").as_bytes(), &());
-        session.engine.begin_turn(Moment { now: RelTime(1009), ..MOMENT });
+        session.engine.begin_turn(Moment::at(RelTime(1009)));
         assert_eq!(session.say(b"get a\r\n", &()), b"VALUE a 0 1\r\nx\r\nEND\r\n");
-        session.engine.begin_turn(Moment { now: RelTime(1010), ..MOMENT });
+        session.engine.begin_turn(Moment::at(RelTime(1010)));
         assert_eq!(session.say(b"get a\r\n", &()), b"END\r\n");
         assert_eq!(session.say(b"flush_all 100\r\nget a\r\n", &()), b"OK\r\nEND\r\n");
         assert_eq!((session.counters.cmd_flush.read(), session.counters.get_flushed.read()), (2, 2));

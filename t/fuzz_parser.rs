@@ -46,7 +46,7 @@ fn answers_do_not_depend_on_how_random_bytes_are_cut() {
 }
 
 fn session(input_len_max: usize) -> Session<ModelEngine> {
-    let mut session = Session::new(ModelEngine::new(Moment { now: RelTime(1000), epoch_unix_s: 1_700_000_000 }));
+    let mut session = Session::new(ModelEngine::new(Moment::at(RelTime(1000))));
     session.input_len_max = input_len_max;
     session.engine.value_len_max = 40;
     session

@@ -114,7 +114,7 @@ enum Step {
 
 impl Stepper {
     fn new(server: &Server) -> Self {
-        let mut model = Session::new(ModelEngine::new(Moment { now: RelTime(1000), epoch_unix_s: 1_700_000_000 }));
+        let mut model = Session::new(ModelEngine::new(Moment::at(RelTime(1000))));
         model.input_len_max = 64 << 10;
         Self { client: server.client(), model }
     }

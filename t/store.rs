@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use larder::base::{Clock, Deadline, HashedKey, Key};
+use larder::base::{Clock, Deadline, HashedKey, Key, RelTime};
 use larder::memory::ClassPlan;
 use larder::store::{
     Engine, Fetched, Item, MoveTuning, Refusal, Store, StoreConfig, StoreMode, StoreOutcome, StoreReport, WorkerStore,
@@ -337,9 +337,9 @@ fn a_class_whose_every_item_fits_a_new_one_keeps_no_page() {
 fn the_sweeper_collects_what_nobody_asks_for_again() {
     let mut rig = Rig::new(config(64));
     rig.store.start_jobs().unwrap();
-    let now = rig.clock.read().now;
+    let end = Deadline::at(RelTime(rig.clock.read().now.0 + 100));
     for number in 0..10_000 {
-        let deadline = if number % 2 == 0 { Deadline(now.0 + 100) } else { Deadline::NEVER };
+        let deadline = if number % 2 == 0 { end } else { Deadline::NEVER };
         rig.set(&format!("key-{number}"), b"v", deadline).unwrap();
     }
     rig.clock.shift(101);

@@ -1,57 +1,86 @@
-//! The clock: whole seconds since start, monotonic, and movable when `-o debug_commands` is on.
+//! The clock: seconds and ticks since start, monotonic, and movable when `-o debug_commands` is on.
+//!
+//! ```text
+//! store's clock   2 s at start, never set back           relative times, ages, everything the store compares
+//! wall clock      may be set, forwards and backwards     dates that clients write, and the `time` of stats
+//! ```
+//!
+//! What lies between the two is asked for whenever a date is translated: a virtual machine that was resumed, or NTP, sets
+//! the wall clock alone.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::atomic::{AtomicU64, Ordering};
-use super::exptime::RelTime;
+use super::exptime::{ClockTick, RelTime};
 
 /// One reading of the clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     /// Seconds on the store's clock.
     pub now: RelTime,
-    /// The Unix time, in seconds, at which the store's clock stood at 0.
-    pub epoch_unix_s: i64,
+    /// The same in ticks.
+    pub tick: ClockTick,
+    /// Nanoseconds of the second, for [`Moment::ttl_from`].
+    subsec_ns: u32,
 }
 
 impl Moment {
-    /// Seconds since 1970.
-    pub const fn unix_s(self) -> i64 {
-        self.epoch_unix_s + self.now.0 as i64
+    /// The moment at which a second begins.
+    pub const fn at(second: RelTime) -> Self {
+        Self { now: second, tick: second.tick(), subsec_ns: 0 }
+    }
+
+    /// The tick that relative times count from.
+    #[inline]
+    pub const fn ttl_from(self) -> ClockTick {
+        // Its own tick, unless too much of that is over.
+        let is_late = self.subsec_ns % ClockTick::NS > TTL_SHORT_NS_MAX;
+        ClockTick(self.tick.0.saturating_add(is_late as u32))
     }
 }
 
 /// Time since the process started. Shared by all threads; a worker reads it once per loop turn.
 pub struct Clock {
     start: Instant,
-    epoch_unix_s: i64,
     /// What `debugtime` added, in seconds; two's complement, so that it can go back.
     moved_s: AtomicU64,
     /// The microsecond the clock was stopped at, plus 1; 0 while it runs.
     stopped_us: AtomicU64,
+    /// What a test set the wall clock forward by, in seconds; two's complement.
+    #[cfg(test)]
+    wall_set_s: AtomicU64,
 }
 
 /// Where the clock starts: 0 and 1 have a meaning of their own as deadlines.
 const FIRST_S: u64 = 2;
 
+/// A relative time may be shorter than it says by this much, lest most be longer by a whole tick. A worker reads the clock
+/// before it serves the request, which can be as much again.
+const TTL_SHORT_NS_MAX: u32 = 30_000_000;
+const _: () = assert!(TTL_SHORT_NS_MAX < ClockTick::NS);
+
 impl Clock {
     /// A clock that starts now.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn start() -> Self {
-        let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Self {
             start: Instant::now(),
-            epoch_unix_s: i64::try_from(unix_s).unwrap_or(0) - FIRST_S as i64,
             moved_s: AtomicU64::new(0),
             stopped_us: AtomicU64::new(0),
+            #[cfg(test)]
+            wall_set_s: AtomicU64::new(0),
         }
     }
 
     /// The moment it is now.
     #[inline]
     pub fn read(&self) -> Moment {
-        let s = self.running().as_secs().wrapping_add(self.moved_s.load(Ordering::Relaxed));
-        Moment { now: RelTime(u32::try_from(FIRST_S.wrapping_add(s)).unwrap_or(0)), epoch_unix_s: self.epoch_unix_s }
+        let running = self.running();
+        let s = running.as_secs().wrapping_add(self.moved_s.load(Ordering::Relaxed)).wrapping_add(FIRST_S);
+        let subsec_ns = running.subsec_nanos();
+        let ticks = s.wrapping_mul(u64::from(ClockTick::PER_S)) + u64::from(subsec_ns / ClockTick::NS);
+        let tick = ClockTick(u32::try_from(ticks).unwrap_or(u32::MAX));
+        Moment { now: RelTime(tick.0 / ClockTick::PER_S), tick, subsec_ns }
     }
 
     /// Microseconds since start, for measuring durations. Stops with the clock, but does not jump with it.
@@ -75,6 +104,28 @@ impl Clock {
         Instant::now().duration_since(self.start)
     }
 
+    /// The date at which the store's clock stood at 0, in milliseconds since 1970, going by the wall clock as it is now.
+    pub fn epoch_unix_ms(&self) -> i64 {
+        let running_ms = i64::try_from(self.really_running().as_millis()).unwrap_or(i64::MAX);
+        self.wall_ms() - running_ms - FIRST_S as i64 * 1000
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn wall_ms(&self) -> i64 {
+        let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let ms = i64::try_from(ms).unwrap_or(0);
+        #[cfg(test)]
+        let ms = ms + self.wall_set_s.load(Ordering::Relaxed).cast_signed() * 1000;
+        ms
+    }
+
+    /// Seconds since 1970. It moves and stops with the store's clock.
+    pub fn unix_s(&self) -> i64 {
+        let running_ms = i64::try_from(self.running().as_millis()).unwrap_or(i64::MAX);
+        let moved_s = self.moved_s.load(Ordering::Relaxed).cast_signed();
+        (self.epoch_unix_ms() + FIRST_S as i64 * 1000 + running_ms).div_euclid(1000) + moved_s
+    }
+
     /// Microseconds since start, whether or not the clock is stopped: for patience with an end.
     #[inline]
     pub fn real_us(&self) -> u64 {
@@ -91,20 +142,31 @@ impl Clock {
     /// Moves the clock by `seconds`, back when negative (`debugtime N`). It never goes before the start.
     pub fn shift(&self, seconds: i64) {
         let floor = -i64::from(self.read().now.0) + FIRST_S as i64;
-        self.moved_s.fetch_add(seconds.clamp(floor, i64::from(u32::MAX) / 2).cast_unsigned(), Ordering::Relaxed);
+        self.moved_s.fetch_add(seconds.clamp(floor, SHIFT_S_MAX).cast_unsigned(), Ordering::Relaxed);
     }
 
-    /// Stops the clock where it is (`debugtime p`).
+    /// Stops the clock (`debugtime p`), early enough in a tick that relative times are exact from there on.
     pub fn pause(&self) {
-        let at = self.now_us() + 1;
-        self.stopped_us.store(at, Ordering::Relaxed);
+        let us = self.now_us();
+        let of_tick_us = us % u64::from(ClockTick::NS / 1000);
+        let is_late = of_tick_us > u64::from(TTL_SHORT_NS_MAX / 1000);
+        self.stopped_us.store(if is_late { us - of_tick_us } else { us } + 1, Ordering::Relaxed);
     }
 
     /// Lets a stopped clock run again, from the true time (`debugtime r`).
     pub fn resume(&self) {
         self.stopped_us.store(0, Ordering::Relaxed);
     }
+
+    /// Sets the wall clock forward by `seconds`, or back, and no other clock.
+    #[cfg(test)]
+    pub(crate) fn set_wall(&self, seconds: i64) {
+        self.wall_set_s.fetch_add(seconds.cast_unsigned(), Ordering::Relaxed);
+    }
 }
+
+/// The farthest that the clock is moved at once: half of what ticks can count.
+const SHIFT_S_MAX: i64 = (u32::MAX / ClockTick::PER_S / 2) as i64;
 
 #[inline]
 fn whole_us(time: Duration) -> u64 {
@@ -113,7 +175,9 @@ fn whole_us(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Clock;
+    use super::{Clock, TTL_SHORT_NS_MAX};
+    use crate::base::atomic::Ordering;
+    use crate::base::{ClockTick, Deadline, Exptime};
 
     #[test]
     fn a_stopped_clock_moves_only_when_told() {
@@ -124,5 +188,43 @@ mod tests {
         assert_eq!(clock.read().now.0, before.0 + 100);
         clock.shift(-1_000_000);
         assert_eq!(clock.read().now.0, 2);
+    }
+
+    #[test]
+    fn a_relative_time_is_as_long_as_it_says_wherever_in_a_second_it_begins() {
+        const TTL_SHORT_MS_MAX: u32 = TTL_SHORT_NS_MAX / 1_000_000;
+        let clock = Clock::start();
+        for set_ms in 1..2_000u32 {
+            let stop = |ms: u32| clock.stopped_us.store(u64::from(ms) * 1000 + 1, Ordering::Relaxed);
+            let is_over = |end: Deadline, ms: u32| {
+                stop(ms);
+                end.is_over(clock.read().tick)
+            };
+            stop(set_ms);
+            let end = Exptime::new(1).deadline(clock.read(), || unreachable!("only a date asks"));
+            assert!(!is_over(end, set_ms + 999 - TTL_SHORT_MS_MAX), "set at {set_ms} ms");
+            assert!(is_over(end, set_ms + 1000 + ClockTick::MS - TTL_SHORT_MS_MAX), "set at {set_ms} ms");
+        }
+    }
+
+    #[test]
+    fn dates_follow_the_wall_clock() {
+        for step_s in [-3600, 0, 3600] {
+            let clock = Clock::start();
+            let before_s = clock.unix_s();
+            clock.pause();
+            clock.set_wall(step_s);
+            let unix_s = clock.unix_s();
+            assert!((step_s..=step_s + 5).contains(&(unix_s - before_s)), "{before_s} {step_s} {unix_s}");
+            let date = |seconds| Exptime::new(unix_s + seconds).deadline(clock.read(), || clock.epoch_unix_ms());
+            let (past, soon, later) = (date(-5), date(5), date(30));
+            assert!(past.is_over(clock.read().tick) && !soon.is_over(clock.read().tick));
+            clock.shift(6);
+            assert!(soon.is_over(clock.read().tick) && !later.is_over(clock.read().tick));
+            clock.shift(22);
+            assert!(!later.is_over(clock.read().tick));
+            clock.shift(3);
+            assert!(later.is_over(clock.read().tick));
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! When items end: the exptime a client writes, and the deadline it means.
 //!
 //! ```text
-//! exptime   0            never
-//!           1..=2592000  that many seconds from now (30 days)
-//!           > 2592000    seconds since 1970
-//!           negative     already over
+//! exptime   0                        never
+//!           1..=2592000              that many seconds from now (30 days)
+//!           > 2592000                seconds since 1970
+//!           negative                 already over
+//!           the last 2592000 numbers below 2^32
+//!                                    negative, too: -1 as a client of 32 bits writes it
 //! ```
 
 use super::clock::Moment;
@@ -14,7 +16,31 @@ use super::clock::Moment;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RelTime(pub u32);
 
-/// The second in which an item ends.
+impl RelTime {
+    /// The tick with which this second begins.
+    #[inline]
+    pub const fn tick(self) -> ClockTick {
+        ClockTick(self.0.saturating_mul(ClockTick::PER_S))
+    }
+}
+
+/// The store's clock in eighths of a second: 32 bits of them are 17 years, and an item ends within a tenth of a second of
+/// what its client said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClockTick(pub u32);
+
+impl ClockTick {
+    /// Ticks in a second.
+    pub const PER_S: u32 = 8;
+    /// Milliseconds of a tick.
+    pub const MS: u32 = 1000 / Self::PER_S;
+    /// Nanoseconds of a tick.
+    pub const NS: u32 = Self::MS * 1_000_000;
+}
+
+const _: () = assert!(ClockTick::MS * ClockTick::PER_S == 1000);
+
+/// The tick at which an item ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deadline(pub u32);
 
@@ -24,61 +50,142 @@ impl Deadline {
     /// Over before the process started.
     pub const OVER: Self = Self(1);
 
+    /// The end is the beginning of this second.
+    pub const fn at(second: RelTime) -> Self {
+        Self(second.tick().0)
+    }
+
     /// Whether an item with this deadline is gone at `now`.
     #[inline]
-    pub const fn is_over(self, now: RelTime) -> bool {
+    pub const fn is_over(self, now: ClockTick) -> bool {
         // `NEVER` wraps around to more than any now.
         self.0.wrapping_sub(1) < now.0
+    }
+
+    /// What lies beyond the clock's 17 years never ends.
+    fn at_tick(tick: i64) -> Self {
+        if tick <= i64::from(Self::OVER.0) { Self::OVER } else { u32::try_from(tick).map_or(Self::NEVER, Self) }
+    }
+
+    /// The date of this deadline, in seconds since 1970, given that of the store's second 0 in milliseconds. 0: never.
+    pub const fn unix_s(self, epoch_unix_ms: i64) -> i64 {
+        if self.0 == Self::NEVER.0 {
+            return 0;
+        }
+        // A date is kept as the tick that follows it.
+        (epoch_unix_ms + self.0 as i64 * ClockTick::MS as i64).div_euclid(1000)
     }
 }
 
 /// An exptime as the client wrote it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Exptime(pub i64);
+pub struct Exptime(i64);
 
 impl Exptime {
     /// The longest time that counts from now, in seconds; beyond it an exptime is a date.
     pub const RELATIVE_S_MAX: i64 = 60 * 60 * 24 * 30;
+    /// No end; of a flush: now.
+    pub const ZERO: Self = Self(0);
 
-    /// The deadline this exptime means at `moment`. What lies beyond the clock's 136 years never ends.
-    pub fn deadline(self, moment: Moment) -> Deadline {
-        if self.0 == 0 {
-            return Deadline::NEVER;
+    const U32_END: i64 = 1 << 32;
+
+    /// The exptime that `number` means. Clients that keep it in 32 bits without a sign write -1 as 4294967295; as dates
+    /// these numbers would be the last month of 32 bits, in 2106.
+    #[inline]
+    pub const fn new(number: i64) -> Self {
+        if number >= Self::U32_END - Self::RELATIVE_S_MAX && number < Self::U32_END {
+            return Self(number - Self::U32_END);
         }
-        if self.0 < 0 {
-            return Deadline::OVER;
+        Self(number)
+    }
+
+    /// Whether it is a time before all others.
+    pub const fn is_negative(self) -> bool {
+        self.0 < 0
+    }
+
+    /// The deadline this exptime means at `moment`. `epoch_unix_ms` says when the store's clock stood at 0, in milliseconds
+    /// since 1970; only dates ask for it.
+    #[inline]
+    pub fn deadline(self, moment: Moment, epoch_unix_ms: impl FnOnce() -> i64) -> Deadline {
+        match self.0 {
+            0 => Deadline::NEVER,
+            1..=Self::RELATIVE_S_MAX => {
+                Deadline::at_tick(i64::from(moment.ttl_from().0) + self.0 * i64::from(ClockTick::PER_S))
+            }
+            ..0 => Deadline::OVER,
+            date => Deadline::of_date(date, epoch_unix_ms()),
         }
-        let end = if self.0 > Self::RELATIVE_S_MAX {
-            self.0.saturating_sub(moment.epoch_unix_s)
-        } else {
-            self.0 + i64::from(moment.now.0)
-        };
-        if end <= 1 { Deadline::OVER } else { Deadline(u32::try_from(end).unwrap_or(0)) }
+    }
+
+    /// The second on the store's clock that this exptime means at `now`: the past if it is negative. `epoch_unix_ms` is as
+    /// for [`Exptime::deadline`].
+    pub fn second(self, now: RelTime, epoch_unix_ms: impl FnOnce() -> i64) -> i64 {
+        if self.0 <= Self::RELATIVE_S_MAX {
+            return self.0.saturating_add(i64::from(now.0));
+        }
+        self.0.saturating_sub(epoch_unix_ms().div_euclid(1000))
+    }
+}
+
+impl Deadline {
+    /// The first tick that is not before `date`.
+    fn of_date(date: i64, epoch_unix_ms: i64) -> Self {
+        let ms = date.saturating_mul(1000).saturating_sub(epoch_unix_ms);
+        Self::at_tick(ms.saturating_add(i64::from(ClockTick::MS) - 1).div_euclid(i64::from(ClockTick::MS)))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Deadline, Exptime, Moment, RelTime};
+    use super::{ClockTick, Deadline, Exptime, Moment, RelTime};
 
-    const MOMENT: Moment = Moment { now: RelTime(100), epoch_unix_s: 1_700_000_000 };
+    const MOMENT: Moment = Moment::at(RelTime(100));
+    const EPOCH_UNIX_MS: i64 = 1_700_000_000_000;
 
-    #[test]
-    fn thirty_days_is_the_last_relative_exptime() {
-        assert_eq!(Exptime(0).deadline(MOMENT), Deadline::NEVER);
-        assert_eq!(Exptime(1).deadline(MOMENT), Deadline(101));
-        assert_eq!(Exptime(2_592_000).deadline(MOMENT), Deadline(2_592_100));
-        assert_eq!(Exptime(2_592_001).deadline(MOMENT), Deadline::OVER);
-        assert_eq!(Exptime(1_700_000_500).deadline(MOMENT), Deadline(500));
-        assert_eq!(Exptime(-1).deadline(MOMENT), Deadline::OVER);
-        assert_eq!(Exptime(i64::MAX).deadline(MOMENT), Deadline::NEVER);
-        assert_eq!(Exptime(i64::MIN).deadline(MOMENT), Deadline::OVER);
+    fn deadline(exptime: i64) -> Deadline {
+        Exptime::new(exptime).deadline(MOMENT, || EPOCH_UNIX_MS)
     }
 
     #[test]
-    fn an_item_ends_in_its_second() {
-        assert!(!Deadline(101).is_over(RelTime(100)));
-        assert!(Deadline(101).is_over(RelTime(101)));
-        assert!(!Deadline::NEVER.is_over(RelTime(u32::MAX)));
+    fn thirty_days_is_the_last_relative_exptime() {
+        assert_eq!(deadline(0), Deadline::NEVER);
+        assert_eq!(deadline(1), Deadline::at(RelTime(101)));
+        assert_eq!(deadline(2_592_000), Deadline::at(RelTime(2_592_100)));
+        assert_eq!(deadline(2_592_001), Deadline::OVER);
+        assert_eq!(deadline(1_700_000_500), Deadline::at(RelTime(500)));
+        assert_eq!(deadline(-1), Deadline::OVER);
+        assert_eq!(deadline(i64::MAX), Deadline::NEVER);
+        assert_eq!(deadline(i64::MIN), Deadline::OVER);
+    }
+
+    #[test]
+    fn the_last_month_of_32_bits_is_negative() {
+        let month = 1i64 << 32;
+        for exptime in [month - 1, month - 2_592_000] {
+            assert_eq!(deadline(exptime), Deadline::OVER, "{exptime}");
+            assert!(Exptime::new(exptime).is_negative(), "{exptime}");
+        }
+        for exptime in [month, month - 2_592_001] {
+            assert_eq!(deadline(exptime), Deadline::NEVER, "{exptime}");
+            assert!(!Exptime::new(exptime).is_negative(), "{exptime}");
+        }
+    }
+
+    #[test]
+    fn a_date_ends_with_the_first_tick_that_is_not_before_it() {
+        for (epoch_unix_ms, tick) in [(1_699_999_999_999, 4001), (1_700_000_000_001, 4000), (1_700_000_000_125, 3999)] {
+            let end = Exptime::new(1_700_000_500).deadline(MOMENT, || epoch_unix_ms);
+            assert_eq!(end, Deadline(tick));
+            assert_eq!(end.unix_s(epoch_unix_ms), 1_700_000_500);
+        }
+        assert_eq!(Deadline::NEVER.unix_s(EPOCH_UNIX_MS), 0);
+    }
+
+    #[test]
+    fn an_item_ends_in_its_tick() {
+        assert!(!Deadline(101).is_over(ClockTick(100)));
+        assert!(Deadline(101).is_over(ClockTick(101)));
+        assert!(!Deadline::NEVER.is_over(ClockTick(u32::MAX)));
     }
 }

@@ -1,7 +1,7 @@
 //! Words to the server: flush_all, version, verbosity, quit, shutdown, cache_memlimit, debugtime. `stats` and `slabs` have
 //! files of their own.
 
-use crate::base::{Deadline, Exptime, RelTime, parse_short_i64};
+use crate::base::{Exptime, RelTime, parse_short_i64};
 use crate::protocol::{Admin, Reply, ReplyLine, Tokens};
 use crate::store::Engine;
 
@@ -56,12 +56,12 @@ fn flush_all<E: Engine>(delay: Exptime, ctx: &mut Context<'_, E>) -> ReplyLine {
     if !ctx.switches.flush_enabled {
         return ReplyLine::FlushNotAllowed;
     }
-    let moment = ctx.engine.moment();
-    match delay.deadline(moment) {
-        Deadline::OVER if delay.0 > 0 => {}
-        Deadline::NEVER if delay.0 > 0 => ctx.engine.flush_at(RelTime(u32::MAX)),
-        Deadline(end) if end > moment.now.0 + 1 => ctx.engine.flush_at(RelTime(end - 1)),
-        Deadline(_) => ctx.engine.flush_now(),
+    let now = ctx.engine.moment().now;
+    let second = delay.second(now, || ctx.engine.epoch_unix_ms());
+    if second > i64::from(now.0) + 1 {
+        ctx.engine.flush_at(RelTime(u32::try_from(second - 1).unwrap_or(u32::MAX)));
+    } else if second > 1 || delay.is_negative() {
+        ctx.engine.flush_now();
     }
     ReplyLine::Ok
 }

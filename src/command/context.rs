@@ -1,6 +1,6 @@
 //! What a command works with.
 
-use crate::base::HashedKey;
+use crate::base::{Deadline, Exptime, HashedKey};
 use crate::counters::Counters;
 use crate::settings::Settings;
 use crate::stats::{Access, HotSampler, PrefixTable};
@@ -30,6 +30,12 @@ pub struct Context<'a, E: Engine> {
 }
 
 impl<E: Engine> Context<'_, E> {
+    /// The deadline that `exptime` means now.
+    #[inline]
+    pub(super) fn deadline(&self, exptime: Exptime) -> Deadline {
+        exptime.deadline(self.engine.moment(), || self.engine.epoch_unix_ms())
+    }
+
     /// Counts a key whose turn it is to be looked at for `stats hotkeys`. `written` says how many bytes it is given, if it is
     /// not read.
     #[cold]

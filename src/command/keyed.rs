@@ -36,7 +36,7 @@ pub(super) fn touch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let deadline = exptime.deadline(ctx.engine.moment());
+    let deadline = ctx.deadline(exptime);
     ctx.counters.cmd_touch.add(1);
     match ctx.engine.fetch_and_touch(pin, key, deadline) {
         Fetched::Hit(_item) => {

@@ -244,7 +244,7 @@ fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     let fetched = match way.manner.touch {
         None => ctx.engine.fetch(pin, key),
         Some(exptime) => {
-            let deadline = exptime.deadline(ctx.engine.moment());
+            let deadline = ctx.deadline(exptime);
             ctx.engine.fetch_and_touch(pin, key, deadline)
         }
     };

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::base::{Deadline, parse_u32};
+use crate::base::parse_u32;
 use crate::memory::CLASS_MAX;
 use crate::protocol::text::push_stat;
 use crate::protocol::{ReplyLine, Tokens};
@@ -64,7 +64,9 @@ pub(super) fn report<E: Engine>(
 
 fn general<E: Engine>(ctx: &Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) -> ReplyLine {
     let (gauges, totals) = (ctx.operator.gauges(), ctx.operator.totals());
-    general_rows(&gauges, &totals, ctx.engine.moment(), &mut |name, value| push_stat(out, name, value));
+    general_rows(&gauges, &totals, ctx.engine.moment().now, ctx.operator.clock().unix_s(), &mut |name, value| {
+        push_stat(out, name, value)
+    });
     group(StoreReport::General, ctx, pin, out)
 }
 
@@ -157,11 +159,10 @@ fn cachedump<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>, pin: &E
     let (Some(id), Some(limit)) = (arguments.next(), arguments.next()) else { return ReplyLine::BadCommandLine };
     let (Some(id), Some(limit)) = (parse_u32(id), parse_u32(limit)) else { return ReplyLine::BadFormat };
     let Some(class) = u8::try_from(id).ok().filter(|_| id < SLAB_ID_END) else { return ReplyLine::IllegalSlabId };
-    let epoch_unix_s = ctx.engine.moment().epoch_unix_s;
+    let epoch_unix_ms = ctx.engine.epoch_unix_ms();
     let end = out.len() + CACHEDUMP_BYTES_MAX;
     ctx.engine.dump_class(pin, class, limit, &mut |key, value_len, deadline| {
-        let unix_s = if deadline == Deadline::NEVER { 0 } else { epoch_unix_s + i64::from(deadline.0) };
-        let facts = format!(" [{value_len} b; {unix_s} s]\r\n");
+        let facts = format!(" [{value_len} b; {} s]\r\n", deadline.unix_s(epoch_unix_ms));
         if out.len() + key.len() + facts.len() + 5 > end {
             return ControlFlow::Break(());
         }

@@ -35,7 +35,7 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let Value::Whole(value) = wanted.value else { return begin_store(wanted, key, ctx, pin, sink) };
-    let deadline = wanted.exptime.deadline(ctx.engine.moment());
+    let deadline = ctx.deadline(wanted.exptime);
     let outcome = match ctx.engine.store(pin, key, wanted.client_flags, deadline, value, store_mode(wanted.mode)) {
         Ok(outcome) => outcome,
         Err(refusal) => return refuse(refusal, wanted, key, ctx, pin, sink),
@@ -56,7 +56,7 @@ fn begin_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let deadline = wanted.exptime.deadline(ctx.engine.moment());
+    let deadline = ctx.deadline(wanted.exptime);
     let pending = match ctx.engine.announce(pin, key, wanted.client_flags, deadline, wanted.value_len) {
         Ok(pending) => pending,
         Err(refusal) => return refuse(refusal, wanted, key, ctx, pin, sink),

@@ -3,7 +3,7 @@
 //! A chain is one item of its head's class: there the hand passes its other links by. The class of the last, shorter
 //! link meets it there, and that class's hand may send the whole item away, wherever its head stands.
 
-use crate::base::RelTime;
+use crate::base::ClockTick;
 use crate::item::{Word0, header};
 use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
 
@@ -17,7 +17,7 @@ pub struct SlabSlots<'a> {
     /// The class's pages, as far as they were known when the hand was locked.
     pages: &'a [u32],
     per_page: u32,
-    now: RelTime,
+    now: ClockTick,
 }
 
 /// An item that was linked when it was looked at.
@@ -33,7 +33,7 @@ pub struct Occupant<'a> {
 
 impl<'a> SlabSlots<'a> {
     /// The slots of `class` in `pages`.
-    pub fn new(slabs: &'a SlabAllocator, class: u8, pages: &'a [u32], now: RelTime) -> Self {
+    pub fn new(slabs: &'a SlabAllocator, class: u8, pages: &'a [u32], now: ClockTick) -> Self {
         Self { slabs, class, pages, per_page: slabs.classes.per_page(class), now }
     }
 
@@ -111,9 +111,9 @@ impl<'a> Slots for SlabSlots<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ChunkRef, Position, RelTime, RingEntry, SlabAllocator, SlabSlots, Slots, Standing, header};
-    use crate::base::Deadline;
+    use super::{ChunkRef, ClockTick, Position, RingEntry, SlabAllocator, SlabSlots, Slots, Standing, header};
     use crate::base::atomic::fixed::Ordering;
+    use crate::base::{Deadline, RelTime};
     use crate::item::{Birth, Place};
     use crate::memory::{ClassPlan, SizeClasses};
 
@@ -131,7 +131,7 @@ mod tests {
         head.word0.store(77, Ordering::Relaxed);
         for forged in [u32::MAX, 2 << 15, (1 << 15) | 0x7fff, 0] {
             head.word1.store(u64::from(forged), Ordering::Relaxed);
-            let slots = SlabSlots::new(&slabs, 1, &[1], RelTime(5));
+            let slots = SlabSlots::new(&slabs, 1, &[1], ClockTick(40));
             assert!(slots.at(Position::default()).is_none(), "{forged:#x}");
         }
     }
@@ -148,7 +148,8 @@ mod tests {
         slabs.arena.head(first).word0.store(5 << 20, Ordering::Relaxed);
         let birth = Birth { cas: 9, deadline: Deadline::NEVER, now: RelTime(5), place: Place::SMALL };
         header::set_linked(slabs.arena.head(first), birth);
-        let (own, other) = (SlabSlots::new(&slabs, 1, &[1], RelTime(5)), SlabSlots::new(&slabs, 2, &[2], RelTime(5)));
+        let (own, other) =
+            (SlabSlots::new(&slabs, 1, &[1], ClockTick(40)), SlabSlots::new(&slabs, 2, &[2], ClockTick(40)));
         let met = own.at(Position::default()).unwrap();
         assert_eq!((met.chunk, own.standing(met)), (first, Standing::Small(0)));
         assert!(own.at(Position { page: 0, index: 1 }).is_none(), "a link in its head's class");
@@ -160,7 +161,7 @@ mod tests {
     fn an_entry_of_the_ring_is_stale_when_another_item_lies_there() {
         let slabs = slabs();
         let chunk = ChunkRef::new(1, 7);
-        let slots = SlabSlots::new(&slabs, 1, &[1], RelTime(5));
+        let slots = SlabSlots::new(&slabs, 1, &[1], ClockTick(40));
         let entry = |cas| RingEntry { chunk, mark: super::birth_mark(cas) };
         assert!(slots.newborn(entry(9)).is_none(), "nothing lies there");
         slabs.arena.head(chunk).word0.store(5 << 20, Ordering::Relaxed);
@@ -169,7 +170,7 @@ mod tests {
         let item = slots.newborn(entry(9)).unwrap();
         assert!(slots.newborn(entry(10)).is_none());
         assert!(slots.newborn(RingEntry { chunk: ChunkRef::new(4, 0), ..entry(9) }).is_none(), "no class has the page");
-        assert!(SlabSlots::new(&slabs, 2, &[], RelTime(5)).newborn(entry(9)).is_none(), "another class's page");
+        assert!(SlabSlots::new(&slabs, 2, &[], ClockTick(40)).newborn(entry(9)).is_none(), "another class's page");
         slots.promote(item);
         assert!(slots.newborn(entry(9)).is_none(), "main by now");
     }

@@ -5,7 +5,7 @@
 use std::marker::PhantomData;
 use std::slice;
 
-use crate::base::{Deadline, Key, RelTime};
+use crate::base::{ClockTick, Deadline, Key};
 use crate::memory::{ChunkHead, ChunkRef, Located, SlabAllocator};
 use crate::sync::Pin;
 use crate::sys::short::equal;
@@ -154,7 +154,7 @@ impl<'pin> ItemRef<'pin> {
 
     /// Whether it is past its end.
     #[inline]
-    pub fn is_over(&self, now: RelTime) -> bool {
+    pub fn is_over(&self, now: ClockTick) -> bool {
         self.deadline().is_over(now)
     }
 

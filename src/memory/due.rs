@@ -2,18 +2,18 @@
 //!
 //! ```text
 //! page      1       2       3       4
-//! due      never   1860    never   2410       4 bytes a page: read as a whole once a second
+//! due      never   14880   never   19280      ticks, 4 bytes a page: read as a whole once a second
 //! ```
 //!
 //! A minimum that is only ever lowered between two visits: items that leave or live on longer do not raise it, and the
 //! visit then finds less than it hoped for.
 
 use crate::base::atomic::{AtomicU32, Ordering};
-use crate::base::{Deadline, RelTime};
+use crate::base::{ClockTick, Deadline};
 
-/// The due seconds of all pages.
+/// The due ticks of all pages.
 pub struct DueTable {
-    seconds: Box<[AtomicU32]>,
+    ticks: Box<[AtomicU32]>,
 }
 
 /// Nothing in the page ends.
@@ -25,14 +25,14 @@ impl DueTable {
 
     /// A table for pages up to `last_page`.
     pub(super) fn new(last_page: u32) -> Self {
-        Self { seconds: (0..=last_page).map(|_| AtomicU32::new(NEVER)).collect() }
+        Self { ticks: (0..=last_page).map(|_| AtomicU32::new(NEVER)).collect() }
     }
 
     /// Notes that an item in `page`, which pinned threads can see by now, ends at `deadline`.
     #[inline]
     pub fn note(&self, page: u32, deadline: Deadline) {
         if deadline != Deadline::NEVER
-            && let Some(due) = self.seconds.get(page as usize)
+            && let Some(due) = self.ticks.get(page as usize)
             // Relaxed, here and below: see `take`. Mostly the page is due earlier anyway, and nothing is stored.
             && deadline.0 < due.load(Ordering::Relaxed)
         {
@@ -42,15 +42,15 @@ impl DueTable {
 
     /// Whether something in `page` may have ended by `now`.
     #[inline]
-    pub fn is_due(&self, page: u32, now: RelTime) -> bool {
-        self.seconds.get(page as usize).is_some_and(|due| due.load(Ordering::Relaxed) <= now.0)
+    pub fn is_due(&self, page: u32, now: ClockTick) -> bool {
+        self.ticks.get(page as usize).is_some_and(|due| due.load(Ordering::Relaxed) <= now.0)
     }
 
     /// Starts a visit: what is noted from now on is the next one's business. The visitor then lets the grace period of
-    /// this moment pass before it looks. A thread that saw the old second, and noted nothing because its own deadline was
+    /// this moment pass before it looks. A thread that saw the old tick, and noted nothing because its own deadline was
     /// later, was pinned before; once it has unpinned, its item is seen by the visitor.
     pub fn take(&self, page: u32) {
-        if let Some(due) = self.seconds.get(page as usize) {
+        if let Some(due) = self.ticks.get(page as usize) {
             due.store(NEVER, Ordering::Relaxed);
         }
     }
@@ -58,23 +58,23 @@ impl DueTable {
 
 #[cfg(test)]
 mod tests {
-    use super::{Deadline, DueTable, RelTime};
+    use super::{ClockTick, Deadline, DueTable};
 
     #[test]
     fn a_page_is_due_at_the_earliest_deadline_since_it_was_taken() {
         let table = DueTable::new(2);
         table.note(1, Deadline::NEVER);
-        assert!(!table.is_due(1, RelTime(u32::MAX - 1)));
+        assert!(!table.is_due(1, ClockTick(u32::MAX - 1)));
         table.note(1, Deadline(20));
         table.note(1, Deadline(10));
         table.note(1, Deadline(30));
-        assert_eq!((table.is_due(1, RelTime(9)), table.is_due(1, RelTime(10))), (false, true));
-        assert!(!table.is_due(2, RelTime(10)));
+        assert_eq!((table.is_due(1, ClockTick(9)), table.is_due(1, ClockTick(10))), (false, true));
+        assert!(!table.is_due(2, ClockTick(10)));
         table.take(1);
-        assert!(!table.is_due(1, RelTime(10)));
+        assert!(!table.is_due(1, ClockTick(10)));
         table.note(1, Deadline(12));
-        assert!(table.is_due(1, RelTime(12)));
+        assert!(table.is_due(1, ClockTick(12)));
         table.note(3, Deadline(1));
-        assert!(!table.is_due(3, RelTime(10)), "no such page");
+        assert!(!table.is_due(3, ClockTick(10)), "no such page");
     }
 }

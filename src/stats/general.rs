@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display};
 
-use crate::base::Moment;
+use crate::base::RelTime;
 use crate::counters::Counters;
 use crate::protocol::MEMCACHED_VERSION;
 
@@ -12,11 +12,11 @@ use super::gauges::{ConnectionRow, Gauges};
 /// Takes a row: its name and its value.
 type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
 
-/// The process's rows of `stats`.
-pub fn general_rows(gauges: &Gauges, totals: &Counters, moment: Moment, row: Row<'_>) {
+/// The process's rows of `stats`, `now` being the time since start and `unix_s` the date.
+pub fn general_rows(gauges: &Gauges, totals: &Counters, now: RelTime, unix_s: i64, row: Row<'_>) {
     row("pid", &std::process::id());
-    row("uptime", &moment.now.0);
-    row("time", &moment.unix_s());
+    row("uptime", &now.0);
+    row("time", &unix_s);
     row("version", &MEMCACHED_VERSION);
     row("larder_version", &env!("CARGO_PKG_VERSION"));
     // memcached names its event library here, and some tools expect the row.
@@ -88,16 +88,14 @@ impl Display for Seconds {
 
 #[cfg(test)]
 mod tests {
-    use super::{ConnectionRow, Counters, Gauges, Moment, connection_rows, general_rows};
-    use crate::base::RelTime;
+    use super::{ConnectionRow, Counters, Gauges, RelTime, connection_rows, general_rows};
 
     #[test]
     fn plain_stats_show_process_gauges_and_counters() {
         let (totals, mut rows) = (Counters::default(), Vec::new());
         totals.get_hits.add(3);
         let gauges = Gauges { rusage_user_us: 1_000_042, accepting_conns: true, ..Gauges::default() };
-        let moment = Moment { now: RelTime(9), epoch_unix_s: 1000 };
-        general_rows(&gauges, &totals, moment, &mut |name, value| rows.push(format!("{name} {value}")));
+        general_rows(&gauges, &totals, RelTime(9), 1009, &mut |name, value| rows.push(format!("{name} {value}")));
         for expected in ["uptime 9", "time 1009", "rusage_user 1.000042", "get_hits 3", "accepting_conns 1"] {
             assert!(rows.iter().any(|row| row == expected), "{expected} in {rows:?}");
         }

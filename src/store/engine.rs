@@ -153,6 +153,9 @@ pub trait Engine {
     /// The moment this worker's loop turn began.
     fn moment(&self) -> Moment;
 
+    /// The date at which the store's clock stood at 0, in milliseconds since 1970. The wall clock is asked anew.
+    fn epoch_unix_ms(&self) -> i64;
+
     /// Reads the clock again, in the middle of a turn: somebody has moved it.
     fn renew_moment(&mut self);
 

@@ -111,7 +111,7 @@ impl WorkerStore {
         store.learn_pages(class, hand);
         store.count_class(class, hand);
         let ClassHand { policy, pages, until_count, .. } = hand;
-        let slots = SlabSlots::new(&store.slabs, class, pages, self.now());
+        let slots = SlabSlots::new(&store.slabs, class, pages, self.moment.tick);
         store.bring(class, &mut self.newborns, policy, &slots);
         if !self.is_movers {
             policy.learn_late_reads(store.late_reads.0.take_late_reads());
@@ -224,7 +224,7 @@ impl WorkerStore {
         while let Some(class) = self.newborns.next_class() {
             let mut locked = store.lock_hand(class);
             let ClassHand { policy, pages, .. } = &mut *locked.hand;
-            let slots = SlabSlots::new(&store.slabs, class, pages, self.now());
+            let slots = SlabSlots::new(&store.slabs, class, pages, self.moment.tick);
             store.bring(class, &mut self.newborns, policy, &slots);
         }
     }

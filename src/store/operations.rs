@@ -142,6 +142,10 @@ impl Engine for WorkerStore {
         self.moment
     }
 
+    fn epoch_unix_ms(&self) -> i64 {
+        self.store.clock.epoch_unix_ms()
+    }
+
     fn renew_moment(&mut self) {
         self.begin_turn();
     }

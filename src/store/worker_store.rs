@@ -133,7 +133,7 @@ impl WorkerStore {
     /// unique against the same mark: a flush in between then drops the new item with the old.
     #[inline]
     pub(super) fn why_dead_at(&self, mark: FlushMark, item: &ItemRef<'_>) -> Option<Miss> {
-        if item.is_over(self.now()) {
+        if item.is_over(self.moment.tick) {
             return Some(Miss::Expired);
         }
         mark.covers(|| item.cas()).then_some(Miss::Flushed)

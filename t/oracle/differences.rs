@@ -85,11 +85,13 @@ const TABLE: &[Difference] = &[
     Difference {
         what: "times that do not fit 32 bits",
         reason: "memcached keeps the lower 32 bits of a store's, so a date past 2038 is over at once and one far in the \
-                 past is not; touch, gat and flush_all refuse both. We take dates for dates, and refuse the past as they do.",
+                 past is not; touch, gat and flush_all refuse both. We take dates for dates, and refuse the past as they do. -1 in \
+                 32 bits without a sign is negative everywhere.",
         seen: Seen::Avoided {
             transcripts: &[
                 "a_date_past_2038_is_in_the_future",
                 "a_date_to_touch_may_lie_past_2038",
+                "minus_one_in_32_bits_without_a_sign_is_negative",
                 "a_time_before_1901_is_over_at_once",
             ],
             applies: |command, _| {

@@ -72,7 +72,7 @@ impl ModelEngine {
     }
 
     fn live(&mut self, key: Key<'_>) -> Result<&mut ModelItem, Miss> {
-        let now = self.moment.now;
+        let now = self.moment.tick;
         let item = self.items.get_mut(key.bytes()).ok_or(Miss::Absent)?;
         if item.flushed {
             return Err(Miss::Flushed);
@@ -225,6 +225,10 @@ impl Engine for ModelEngine {
 
     fn moment(&self) -> Moment {
         self.moment
+    }
+
+    fn epoch_unix_ms(&self) -> i64 {
+        1_700_000_000_000
     }
 
     fn renew_moment(&mut self) {}

@@ -43,6 +43,61 @@ transcripts! {
         C: get a
         S: END
     ";
+    minus_one_in_32_bits_without_a_sign_is_negative: r"
+        C: set a 0 4294967295 1
+        C: x
+        S: STORED
+        C: get a
+        S: END
+        C: set a 0 4292375296 1
+        C: x
+        S: STORED
+        C: get a
+        S: END
+        C: set a 0 4292375295 1
+        C: x
+        S: STORED
+        C: get a
+        S: VALUE a 0 1
+        S: x
+        S: END
+        C: touch a 4294967295
+        S: TOUCHED
+        C: get a
+        S: END
+        C: add a 0 0 1
+        C: x
+        S: STORED
+        C: gat 4294967295 a
+        S: VALUE a 0 1
+        S: x
+        S: END
+        C: get a
+        S: END
+        C: set a 0 0 1
+        C: x
+        S: STORED
+        C: cas a 0 4294967295 1 1
+        C: y
+        S: EXISTS
+        C: replace a 0 4294967295 1
+        C: y
+        S: STORED
+        C: get a
+        S: END
+        C: add a 0 4294967295 1
+        C: y
+        S: STORED
+        C: get a
+        S: END
+        C: set a 0 0 1
+        C: x
+        S: STORED
+        C: flush_all 4294967295
+        S: OK
+        C: get a
+        S: END
+    ";
     thirty_days_are_relative_and_a_second_more_is_a_date: r"
         C: set a 0 2592000 1
         C: x

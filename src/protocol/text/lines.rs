@@ -79,7 +79,7 @@ pub(super) fn storage<'a>(
         return Parsed::Refused { error: ReplyLine::BadFormat, reply, consumed, swallow };
     };
     let (value, taken) = quick::value(behind, value_len);
-    let exptime = Exptime(exptime);
+    let exptime = Exptime::new(exptime);
     let request = Request::Store(Storage { key, client_flags, exptime, value_len, mode, reply, value });
     Parsed::Request { request, consumed: consumed + taken }
 }
@@ -121,8 +121,8 @@ pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
     let reply = Reply::of(arguments);
     let request = match verb {
         AdminVerb::FlushAll => match arguments.next() {
-            None => Admin::FlushAll(Exptime(0), reply),
-            Some(b"noreply") if arguments.is_over() => Admin::FlushAll(Exptime(0), reply),
+            None => Admin::FlushAll(Exptime::ZERO, reply),
+            Some(b"noreply") if arguments.is_over() => Admin::FlushAll(Exptime::ZERO, reply),
             Some(delay) => {
                 let delay = exptime_word(delay).ok_or((ReplyLine::InvalidExptime, reply))?;
                 Admin::FlushAll(delay, reply)
@@ -158,7 +158,7 @@ fn key_and_word<'a>(arguments: &mut Tokens<'a>) -> Result<(Key<'a>, &'a [u8], Re
 
 /// The exptime of any line but a storage one's: 32 bits, and dates beyond them.
 pub(super) fn exptime_word(word: &[u8]) -> Option<Exptime> {
-    parse_short_i64(word).filter(|exptime| *exptime >= i64::from(i32::MIN)).map(Exptime)
+    parse_short_i64(word).filter(|exptime| *exptime >= i64::from(i32::MIN)).map(Exptime::new)
 }
 
 /// The flags and the exptime of a storage line may have a plus sign; nothing else may.

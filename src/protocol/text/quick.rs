@@ -58,7 +58,7 @@ pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
     };
     let header_len = bytes.len() - behind.len();
     let (value, taken) = value(behind, value_len);
-    let (exptime, mode) = (Exptime(i64::from(exptime)), Mode::Set);
+    let (exptime, mode) = (Exptime::new(i64::from(exptime)), Mode::Set);
     Some((Storage { key, client_flags, exptime, value_len, mode, reply, value }, header_len + taken))
 }
 

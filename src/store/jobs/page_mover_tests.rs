@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Job as _, Next, PageMover, State};
 use crate::base::atomic::Ordering;
-use crate::base::{Clock, Deadline, HashedKey, Key, RelTime};
+use crate::base::{Clock, ClockTick, Deadline, HashedKey, Key, RelTime};
 use crate::item::Layout;
 use crate::memory::ClassPlan;
 use crate::store::cache::Store;
@@ -269,13 +269,13 @@ fn without_evictions_a_class_that_nobody_needs_loses_its_pages_too() {
 fn a_copy_ends_when_its_original_would_have() {
     let mut rig = Rig::new(64, true);
     rig.fill("small", 100, 100);
-    let (old, end) = (rig.class(100), Deadline(rig.client.1.now().0 + 100));
+    let (old, end) = (rig.class(100), Deadline::at(RelTime(rig.client.1.now().0 + 100)));
     rig.touch("small-7", end);
     rig.store.slabs.classes.add(128).unwrap();
     rig.store.page_moves.clear_out(old, 1);
     rig.run();
     let page = rig.store.slabs.lock(rig.class(100)).pages()[0];
-    let is_due = |now| rig.store.slabs.dues.is_due(page, RelTime(now));
+    let is_due = |now| rig.store.slabs.dues.is_due(page, ClockTick(now));
     assert_eq!((rig.moved(), is_due(end.0 - 1), is_due(end.0)), (1, false, true));
     rig.store.clock.shift(101);
     assert!(!rig.has("small-7"));

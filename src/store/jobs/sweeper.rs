@@ -133,7 +133,7 @@ impl Sweeper {
             self.rests.resize(last as usize + 1, PageRest::default());
             clear_limbo(worker);
         }
-        let (now, mut probes) = (worker.now(), 0);
+        let (now, mut probes) = (worker.moment.tick, 0);
         let end = last.min(self.scan.saturating_add(ENTRIES_PER_STEP));
         while self.scan <= end && probes < PROBES_PER_STEP && self.batch.len() < BATCH_PAGES {
             let page = self.scan;
@@ -272,7 +272,7 @@ fn probe(worker: &WorkerStore, pin: &Pin, page: u32) -> bool {
     for slot in slots.filter(|slot| *slot < per_page) {
         let Some(item) = ItemRef::sight(pin, slabs, ChunkRef::new(page, slot)) else { continue };
         items += 1;
-        over += u32::from(item.is_over(worker.now()));
+        over += u32::from(item.is_over(worker.moment.tick));
     }
     over > 0 && over * WORTH >= items
 }

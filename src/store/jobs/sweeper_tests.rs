@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Job as _, Next, REST, Sweeper, WALK_S};
-use crate::base::{Clock, Deadline, HashedKey, Key};
+use crate::base::{Clock, Deadline, Exptime, HashedKey, Key};
 use crate::memory::ClassPlan;
 use crate::store::cache::Store;
 use crate::store::engine::{Engine as _, StoreMode, StoreOutcome};
@@ -41,8 +41,9 @@ impl Rig {
         self.client.1.hash(Key::new(key.as_bytes()).unwrap())
     }
 
-    fn now(&self) -> u32 {
-        self.clock.read().now.0
+    /// The deadline so many seconds from now.
+    fn after(&self, seconds: u32) -> Deadline {
+        Exptime::new(i64::from(seconds)).deadline(self.clock.read(), || 0)
     }
 
     fn set(&mut self, key: &str, deadline: Deadline) {
@@ -97,7 +98,7 @@ impl Rig {
 #[test]
 fn a_page_in_which_nothing_ends_is_not_entered() {
     let mut rig = Rig::new();
-    let later = Deadline(rig.now() + 1000);
+    let later = rig.after(1000);
     (0..5000).for_each(|number| rig.set(&format!("key-{number}"), Deadline::NEVER));
     rig.set("later", later);
     rig.clock.shift(999);
@@ -113,7 +114,7 @@ fn a_page_in_which_nothing_ends_is_not_entered() {
 #[test]
 fn one_round_collects_what_ended_together() {
     let mut rig = Rig::new();
-    let end = Deadline(rig.now() + 20);
+    let end = rig.after(20);
     for number in 0..40_000 {
         rig.set(&format!("key-{number}"), if number % 2 == 0 { end } else { Deadline::NEVER });
     }
@@ -131,9 +132,9 @@ fn of_many_that_end_beside_as_many_that_do_not_95_percent_are_free_soon() {
     const DATED: u64 = 50_000;
     let mut rig = Rig::new();
     // They end within two seconds, while others that never end lie between them.
-    let end = rig.now() + 20;
+    let ends = [rig.after(20), rig.after(21)];
     for number in 0..2 * DATED {
-        let deadline = if number % 2 == 0 { Deadline(end + u32::from(number >= DATED)) } else { Deadline::NEVER };
+        let deadline = if number % 2 == 0 { ends[usize::from(number >= DATED)] } else { Deadline::NEVER };
         rig.set(&format!("key-{number}"), deadline);
     }
     let free_bytes = rig.figure("slab_free_bytes");
@@ -159,7 +160,7 @@ fn of_many_that_end_beside_as_many_that_do_not_95_percent_are_free_soon() {
 #[test]
 fn what_is_collected_does_not_pile_up_in_limbo() {
     let mut rig = Rig::new();
-    let end = Deadline(rig.now() + 20);
+    let end = rig.after(20);
     (0..40_000).for_each(|number| rig.set(&format!("key-{number}"), end));
     rig.clock.shift(20);
     let mut limbo_bytes_max = 0;
@@ -177,7 +178,7 @@ fn what_is_collected_does_not_pile_up_in_limbo() {
 fn a_touch_that_shortens_a_life_is_noticed() {
     let mut rig = Rig::new();
     rig.set("colour", Deadline::NEVER);
-    let end = Deadline(rig.now() + 5);
+    let end = rig.after(5);
     rig.touch("colour", end);
     rig.clock.shift(5);
     rig.round();
@@ -187,7 +188,7 @@ fn a_touch_that_shortens_a_life_is_noticed() {
 #[test]
 fn what_is_stored_while_a_page_is_taken_is_not_forgotten() {
     let mut rig = Rig::new();
-    let (soon, later) = (Deadline(rig.now() + 1), Deadline(rig.now() + 9));
+    let (soon, later) = (rig.after(1), rig.after(9));
     rig.set("soon", soon);
     rig.clock.shift(1);
     // Pinned since before the page was taken: it may have seen the page's old second, so the walk waits for it.
@@ -207,10 +208,10 @@ fn what_is_stored_while_a_page_is_taken_is_not_forgotten() {
 fn a_few_stragglers_wait_longer_than_many() {
     let mut rig = Rig::new();
     // Enough pages for the longest rests; the last item of each ends first.
-    let first = rig.now() + 10;
+    let ends = [rig.after(10), rig.after(25)];
     for number in 0..60 * 16_384 {
-        let seconds = if number % 1024 == 0 { first + number / 1024 % 2 * 15 } else { 0 };
-        rig.set(&format!("{number}"), Deadline(seconds));
+        let deadline = if number % 1024 == 0 { ends[number / 1024 % 2] } else { Deadline::NEVER };
+        rig.set(&format!("{number}"), deadline);
     }
     rig.clock.shift(10);
     rig.round();
