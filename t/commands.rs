@@ -211,13 +211,14 @@ fn a_busy_store_is_asked_again_and_gives_up_on_the_last_try() {
 }
 
 #[test]
-fn delete_takes_an_ancient_hold_time_of_0_only() {
+fn delete_ignores_what_is_no_hold_time_and_takes_0_only() {
     const USAGE: &str = "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n";
     talk(&[
         ("set a 0 0 1\r\nx\r\ndelete a\r\ndelete a\r\n", "STORED\r\nDELETED\r\nNOT_FOUND\r\n"),
         ("set a 0 0 1\r\nx\r\ndelete a 0\r\n", "STORED\r\nDELETED\r\n"),
-        ("delete a 5\r\ndelete a b c\r\n", &USAGE.repeat(2)),
-        ("delete a 0 noreply x\r\n", "ERROR\r\n"),
+        ("delete a 5\r\ndelete a 5 c\r\n", &USAGE.repeat(2)),
+        ("delete a b c\r\ndelete a 0 noreply x\r\n", "NOT_FOUND\r\nNOT_FOUND\r\n"),
+        ("delete a 0 noreply x y\r\n", "ERROR\r\n"),
         (&format!("delete\r\ndelete \r\ndelete {LONG}\r\n"), &BAD.repeat(3)),
     ]);
 }

@@ -354,7 +354,7 @@ impl Stream {
             0..35 => self.store(),
             35..65 => self.retrieval(),
             65..80 => self.arith(),
-            80..88 => self.with_key("delete", &["", "", "", " 0", " noreply", " 0 noreply"]),
+            80..88 => self.with_key("delete", &["", "", "", " 0", " noreply", " 0 noreply", " noreplY", " x noreply"]),
             88..94 => self.touch(),
             94 => {
                 Command::of_line(self.random.pick(&["flush_all", "flush_all 0", "flush_all -1", "flush_all noreply"]))

@@ -1,4 +1,4 @@
-//! `delete`, with the argument rules memcached had up to 1.6.18: clients and their tests of both ages agree with them.
+//! `delete`: words after its key are ignored as memcached ignores them, but for a time, which it had up to 1.2.
 
 transcripts! {
     delete_removes_what_is_there: r"
@@ -44,11 +44,41 @@ transcripts! {
         S: STORED
         C: delete a 5
         S: CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]
+        C: delete a -5
+        S: CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]
+        C: delete a 5 x
+        S: CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]
+        C: delete a 5 noreplY
+        S: CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]
+        C: delete a 5 noreply
+        C: get a
+        S: VALUE a 0 1
+        S: x
+        S: END
+    ";
+    delete_ignores_other_words: r"
+        C: set a 0 0 1
+        C: x
+        S: STORED
         C: delete a x
-        S: CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]
+        S: DELETED
         C: delete a 0 0
-        S: CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]
-        C: delete a foo noreply
+        S: NOT_FOUND
+        C: set a 0 0 1
+        C: x
+        S: STORED
+        C: delete a foo bar noreply
+        C: get a
+        S: END
+    ";
+    delete_with_four_words_more_is_refused: r"
+        C: set a 0 0 1
+        C: x
+        S: STORED
+        C: delete a 0 c d e
+        S: ERROR
+        C: delete a b c d noreply
+        S: ERROR
         C: get a
         S: VALUE a 0 1
         S: x

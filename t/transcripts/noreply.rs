@@ -57,6 +57,42 @@ transcripts! {
         C: get a
         S: END
     ";
+    a_spoilt_noreply_is_answered: r"
+        C: set a 0 0 1 noreplY
+        C: 5
+        S: STORED
+        C: add a 0 0 1 noreplY
+        C: x
+        S: NOT_STORED
+        C: append a 0 0 1 noreplY
+        C: 0
+        S: STORED
+        C: cas a 0 0 1 1 noreplY
+        C: x
+        S: EXISTS
+        C: incr a 1 noreplY
+        S: 51
+        C: decr a 1 noreplY
+        S: 50
+        C: touch a 0 noreplY
+        S: TOUCHED
+        C: delete a noreplY
+        S: DELETED
+        C: delete a 0 noreplY
+        S: NOT_FOUND
+        C: get a
+        S: END
+        C: flush_all 0 noreplY
+        S: OK
+        C: flush_all noreplY
+        S: CLIENT_ERROR invalid exptime argument
+        C: verbosity 0 noreplY
+        S: OK
+        C: cache_memlimit 64 noreplY
+        S: OK
+        C: slabs automove 1 noreplY
+        S: OK
+    ";
     flush_all_and_verbosity_can_be_silent: r"
         C: set a 0 0 1 noreply
         C: x

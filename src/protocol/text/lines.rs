@@ -16,6 +16,8 @@ pub(super) type Line<'a> = Result<Request<'a>, (ReplyLine, Reply)>;
 
 /// The longest value that a line may announce (memcached's INT_MAX - 2).
 const VALUE_LEN_MAX: i64 = 0x7fff_ffff - 2;
+/// With this many words after its key a delete is refused, as by memcached up to 1.6.18: memccapable looks for that.
+const DELETE_WORDS_END: usize = 4;
 
 /// A wrong line without a data block.
 #[cold]
@@ -84,15 +86,17 @@ pub(super) fn storage<'a>(
     Parsed::Request { request, consumed: consumed + taken }
 }
 
-/// `<key> [0] [noreply]`. The 0 is the hold time of old; clients still send it.
+/// `<key> [0] [noreply]`. The 0 is the hold time of old; clients still send it. Another time is refused: it would not be
+/// kept. Other words are ignored: memcached's proxy sends `noreplY` where its client wrote `noreply`, and counts on a reply.
 pub(super) fn delete(mut arguments: Tokens<'_>) -> Line<'_> {
     let Some(key) = arguments.next() else { return Err((ReplyLine::BadFormat, Reply::Wanted)) };
     // `delete noreply` is silent, and removes that key.
     let reply = if key == b"noreply" && arguments.is_over() { Reply::Silent } else { Reply::of(arguments) };
-    match (arguments.next(), arguments.next(), arguments.next()) {
-        (None | Some(b"0" | b"noreply"), None, None) | (Some(b"0"), Some(b"noreply"), None) => {}
-        (_, _, None) => return Err((ReplyLine::DeleteUsage, reply)),
-        (_, _, Some(_)) => return Err((ReplyLine::Error, Reply::Wanted)),
+    if arguments.count() >= DELETE_WORDS_END {
+        return Err((ReplyLine::Error, Reply::Wanted));
+    }
+    if arguments.next().and_then(parse_i64).is_some_and(|hold_s| hold_s != 0) {
+        return Err((ReplyLine::DeleteUsage, reply));
     }
     let key = Key::new(key).ok_or((ReplyLine::BadFormat, reply))?;
     Ok(Request::Delete(Delete { key, reply }))
