@@ -157,6 +157,7 @@ impl Worker {
                 prefixes: &self.prefixes,
                 hot: &mut self.hot,
                 keys_listed: 0,
+                client_fd: None,
                 last_try: false,
             },
             input: &mut self.input,

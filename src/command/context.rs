@@ -20,6 +20,8 @@ pub struct Context<'a, E: Engine> {
     pub switches: &'a Switches,
     /// `stats detail`, shared by all workers.
     pub prefixes: &'a PrefixTable,
+    /// The descriptor of the client, if it has one: `stats conns` shows who asks.
+    pub client_fd: Option<i32>,
     /// This worker's sampler for `stats hotkeys`.
     pub hot: &'a mut HotSampler,
     /// Keys of lists that were looked up and are not charged to the client's share of this turn yet.

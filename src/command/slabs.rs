@@ -6,7 +6,7 @@
 //! slabs automove ratio <number> | window <number> | freeratio <number>
 //! ```
 //!
-//! Grammar and answers are memcached's. Of its three further numbers `freeratio` has no effect: no pages are kept free.
+//! Grammar and answers are memcached's, which takes any beginning of these words for the word. Of its three further numbers `freeratio` has no effect: no pages are kept free.
 
 use std::ops::RangeInclusive;
 
@@ -28,8 +28,8 @@ pub(super) fn obey<E: Engine>(mut arguments: Tokens<'_>, reply: Reply, ctx: &mut
         *value = arguments.next().filter(|word| reply == Reply::Wanted || *word != b"noreply");
     }
     match (word, values) {
-        (Some(b"reassign"), [Some(from), Some(to), None]) => reassign(from, to, ctx),
-        (Some(b"automove"), [Some(what), value, _]) => automove(what, value, ctx),
+        (Some(word), [Some(from), Some(to), None]) if b"reassign".starts_with(word) => reassign(from, to, ctx),
+        (Some(word), [Some(what), value, _]) if b"automove".starts_with(word) => automove(what, value, ctx),
         (Some(_) | None, _) => ReplyLine::Error,
     }
 }
@@ -56,13 +56,14 @@ fn reassign<E: Engine>(from: &[u8], to: &[u8], ctx: &mut Context<'_, E>) -> Repl
 
 fn automove<E: Engine>(what: &[u8], value: Option<&[u8]>, ctx: &mut Context<'_, E>) -> ReplyLine {
     let tuning = ctx.engine.move_tuning();
+    let (is_ratio, is_free_ratio) = (b"ratio".starts_with(what), b"freeratio".starts_with(what));
     let changed = match what {
-        b"ratio" | b"freeratio" => {
+        _ if is_ratio || is_free_ratio => {
             let number = value.and_then(|text| std::str::from_utf8(text).ok()?.parse::<f64>().ok());
             let Some(number) = number.filter(|number| number.is_finite()) else { return ReplyLine::Error };
-            if what == b"ratio" { MoveTuning { ratio: number, ..tuning } } else { tuning }
+            if is_ratio { MoveTuning { ratio: number, ..tuning } } else { tuning }
         }
-        b"window" => match value.and_then(parse_u32) {
+        _ if b"window".starts_with(what) => match value.and_then(parse_u32) {
             Some(window) if WINDOW.contains(&window) => MoveTuning { window, ..tuning },
             Some(_) => return ReplyLine::WindowOutOfBounds,
             None => return ReplyLine::BadFormat,

@@ -14,6 +14,8 @@ use super::execute::Outcome;
 
 /// How much `stats cachedump` says at most, in bytes: memcached's figure.
 const CACHEDUMP_BYTES_MAX: usize = 2 << 20;
+/// The state of the client whose `stats conns` is answered.
+const ASKING_STATE: &str = "conn_parse_cmd";
 /// How many keys `stats hotkeys` names.
 const HOTKEYS_SHOWN_MAX: usize = 50;
 /// How many prefixes `stats prefixes` shows.
@@ -32,34 +34,43 @@ pub(super) fn report<E: Engine>(
         Some(b"items") => group(StoreReport::Items, ctx, pin, out),
         Some(b"slabs") => group(StoreReport::Slabs, ctx, pin, out),
         Some(b"sizes") => group(StoreReport::Sizes, ctx, pin, out),
-        Some(b"settings") => {
-            ctx.operator.settings(&mut |name, value| push_stat(out, name, value));
-            ReplyLine::End
-        }
-        Some(b"conns") => {
-            ctx.operator.connections(&mut |connection| {
-                connection_rows(connection, &mut |name, value| push_stat(out, name, value))
-            });
-            ReplyLine::End
-        }
-        Some(b"reset") => {
-            ctx.operator.reset_counters();
-            ctx.engine.reset_stats();
-            ctx.prefixes.clear();
-            ctx.hot.clear();
-            ReplyLine::Reset
-        }
-        Some(b"detail") => detail(arguments, ctx, out),
         Some(b"hotkeys") => hotkeys(arguments, ctx, out),
         Some(b"prefixes") => match prefixes(ctx, out) {
             Some(line) => line,
             None => return Outcome::Busy,
         },
-        Some(b"cachedump") => cachedump(arguments, ctx, pin, out),
+        // In the order in which memcached compares what a word begins with.
+        Some(word) if b"reset".starts_with(word) => reset(ctx),
+        Some(word) if b"detail".starts_with(word) => detail(arguments, ctx, out),
+        Some(word) if b"settings".starts_with(word) => {
+            ctx.operator.settings(&mut |name, value| push_stat(out, name, value));
+            ReplyLine::End
+        }
+        Some(word) if b"cachedump".starts_with(word) => cachedump(arguments, ctx, pin, out),
+        Some(word) if b"conns".starts_with(word) => connections(ctx, out),
         Some(_) => ReplyLine::Error,
     };
     out.extend_from_slice(line.bytes());
     Outcome::Done
+}
+
+fn reset<E: Engine>(ctx: &mut Context<'_, E>) -> ReplyLine {
+    ctx.operator.reset_counters();
+    ctx.engine.reset_stats();
+    ctx.prefixes.clear();
+    ctx.hot.clear();
+    ReplyLine::Reset
+}
+
+fn connections<E: Engine>(ctx: &Context<'_, E>, out: &mut Vec<u8>) -> ReplyLine {
+    ctx.operator.connections(&mut |connection| {
+        let mut connection = *connection;
+        if Some(connection.fd) == ctx.client_fd {
+            (connection.state, connection.secs_since_last_cmd) = (ASKING_STATE, 0);
+        }
+        connection_rows(&connection, &mut |name, value| push_stat(out, name, value));
+    });
+    ReplyLine::End
 }
 
 fn general<E: Engine>(ctx: &Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) -> ReplyLine {
@@ -136,9 +147,9 @@ fn detail<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>, out: &mut 
         return ReplyLine::StatsDetailNotAllowed;
     }
     match arguments.next() {
-        Some(b"on") => ctx.prefixes.switch(true),
-        Some(b"off") => ctx.prefixes.switch(false),
-        Some(b"dump") => {
+        Some(word) if b"on".starts_with(word) => ctx.prefixes.switch(true),
+        Some(word) if b"off".starts_with(word) => ctx.prefixes.switch(false),
+        Some(word) if b"dump".starts_with(word) => {
             ctx.prefixes.dump(&mut |prefix, counts| {
                 out.extend_from_slice(b"PREFIX ");
                 out.extend_from_slice(prefix);

@@ -36,14 +36,14 @@ pub struct Connection {
     tail: Option<Box<[u8]>>,
     /// What it has not read.
     backlog: Option<Box<Backlog>>,
-    /// When it last sent something.
-    last_heard: RelTime,
+    /// When it last sent something, or took the last of what waited for it.
+    last_active: RelTime,
     /// A receive may bring something.
     pub(super) readable: bool,
     /// The client's end is closed: a short receive is not the last one, the end itself is still to be read.
     hangup: bool,
     /// Its first command is logged.
-    pub(super) introduced: bool,
+    pub(super) is_introduced: bool,
     /// Whether the poll reports that it can be sent to; kept by the worker.
     pub watches_writable: bool,
     /// It is on the worker's run-again list; kept by the worker.
@@ -121,6 +121,9 @@ pub(super) enum Step {
 /// A pause of a key list counts as so many requests: it is about the reply bytes of so many.
 const REQUESTS_PER_PAUSE: u32 = 32;
 
+/// The first byte of every request of the binary protocol, and of no command.
+const BINARY_REQUEST: u8 = 0x80;
+
 /// Up to this many bytes are taken for one small request.
 const SMALL_BYTES_MAX: usize = 400;
 
@@ -132,13 +135,13 @@ impl Connection {
     pub fn new(socket: OwnedFd, now: RelTime) -> Self {
         Self {
             socket,
-            state: State::Command,
+            state: State::First,
             tail: None,
             backlog: None,
-            last_heard: now,
+            last_active: now,
             readable: false,
             hangup: false,
-            introduced: false,
+            is_introduced: false,
             watches_writable: false,
             is_queued: false,
             busy_since_us: 0,
@@ -158,7 +161,7 @@ impl Connection {
     /// connections in a row do this before the first of them is driven, so that their loads from memory overlap.
     #[inline]
     pub fn receive_ahead(&mut self, turn: &mut Turn<'_>) -> Received {
-        if !self.readable || self.backlog.is_some() || !matches!(self.state, State::Command) {
+        if !self.readable || self.backlog.is_some() || !matches!(self.state, State::First | State::Command) {
             return Received::Nothing;
         }
         self.restore_tail(turn);
@@ -180,6 +183,7 @@ impl Connection {
             }
             self.restore_tail(turn);
         }
+        turn.ctx.client_fd = Some(self.fd());
         // The queue borrows the output while the turn lends the rest.
         let mut output = std::mem::take(turn.output);
         let mut queue = WriteQueue::new(&mut output);
@@ -190,7 +194,7 @@ impl Connection {
             output = Vec::new();
         }
         *turn.output = output;
-        turn.board.note(self.fd(), self.activity(), self.last_heard);
+        turn.board.note(self.fd(), self.activity(), self.last_active);
         verdict
     }
 
@@ -233,6 +237,7 @@ impl Connection {
             Ok(Sent::All) => {
                 turn.ctx.counters.buffers.backlog_bytes.sub(backlog.text_bytes());
                 self.backlog = None;
+                self.last_active = turn.now;
             }
             Ok(Sent::Part) => return Some(Verdict::Wait),
             Err(_broken) => return Some(Verdict::Close(CloseReason::Broken)),
@@ -244,7 +249,8 @@ impl Connection {
         let mut budget = turn.requests_max;
         loop {
             let step = match &mut self.state {
-                State::Command | State::Line(_) => self.requests(turn, pin, queue, &mut budget),
+                State::First if is_binary(turn.input.unread()) => self.refuse_binary(),
+                State::First | State::Command | State::Line(_) => self.requests(turn, pin, queue, &mut budget),
                 State::Value(_) => self.value(turn, pin, queue, &mut budget),
                 State::Swallow { .. } => self.swallow(turn.input),
                 State::Closing(reason) => Step::Pause(Verdict::Close(*reason)),
@@ -294,7 +300,7 @@ impl Connection {
             let outcome = if turn.verbosity < log::COMMANDS {
                 execute(element, ctx, pin, queue)
             } else {
-                log::executed(&self.socket, &mut self.introduced, &bytes[done..], element, ctx, pin, queue)
+                log::executed(&self.socket, &mut self.is_introduced, &bytes[done..], element, ctx, pin, queue)
             };
             if !matches!(outcome, Outcome::Done) {
                 special = Some((outcome, element.end));
@@ -336,6 +342,13 @@ impl Connection {
         Step::Again
     }
 
+    /// The binary protocol is not spoken here. A client must not wait for an answer until it gives up.
+    #[cold]
+    fn refuse_binary(&mut self) -> Step {
+        self.state = State::Closing(CloseReason::Asked);
+        Step::Again
+    }
+
     /// Throws bytes away.
     fn swallow(&mut self, input: &mut ReadBuf) -> Step {
         let State::Swallow { remaining } = &mut self.state else { return Step::Again };
@@ -369,7 +382,7 @@ impl Connection {
             Ok(n) if n > 0 => {
                 // The kernel had no more than this. What comes later is reported anew.
                 self.readable = n == wanted || self.hangup;
-                self.last_heard = turn.now;
+                self.last_active = turn.now;
                 turn.ctx.counters.bytes_read.add(n as u64);
                 return Some(n);
             }
@@ -415,7 +428,7 @@ impl Connection {
             // What the client asked for before it left is still sent, and so is what came before quit.
             _ if self.backlog.is_some() => Verdict::Wait,
             State::Closing(reason) => Verdict::Close(reason),
-            State::Command | State::Line(_) | State::Value(_) | State::Swallow { .. } => pause,
+            State::First | State::Command | State::Line(_) | State::Value(_) | State::Swallow { .. } => pause,
         }
     }
 
@@ -430,9 +443,9 @@ impl Connection {
         self.backlog.is_some()
     }
 
-    /// When it last sent something.
-    pub const fn last_heard(&self) -> RelTime {
-        self.last_heard
+    /// Since when it is idle, `now` if it is not: a client that replies wait for has not finished.
+    pub const fn idle_since(&self, now: RelTime) -> RelTime {
+        if self.wants_writable() { now } else { self.last_active }
     }
 
     /// Its descriptor.
@@ -440,6 +453,12 @@ impl Connection {
     pub fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
+}
+
+/// Whether a client that begins with `bytes` speaks the binary protocol.
+#[inline]
+fn is_binary(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&BINARY_REQUEST)
 }
 
 #[cold]

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use super::{Connection, Received, Turn, Verdict};
-use crate::base::Clock;
+use crate::base::{Clock, RelTime};
 use crate::command::{Context, Operator, Shutdown, Switches};
 use crate::conn::{Board, CloseReason, ReadBuf};
 use crate::counters::Counters;
@@ -111,6 +111,7 @@ impl Bench {
                 prefixes: &self.prefixes,
                 hot: &mut self.hot,
                 keys_listed: 0,
+                client_fd: None,
                 last_try: false,
             },
             input: &mut self.input,
@@ -329,7 +330,7 @@ fn a_value_cut_off_by_the_end_is_not_stored() {
         let (ours, client) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         client.set_nonblocking(true).unwrap();
-        let heard = bench.connection.last_heard();
+        let heard = bench.connection.idle_since(RelTime(u32::MAX));
         (bench.connection, bench.client) = (Connection::new(OwnedFd::from(ours), heard), client);
         assert_eq!(bench.talk(b"get a\r\n", usize::MAX), b"VALUE a 0 3\r\nold\r\nEND\r\n");
     }

@@ -17,7 +17,7 @@ pub const COMMANDS: u8 = 2;
 #[cold]
 pub(super) fn executed<'pin>(
     socket: &OwnedFd,
-    introduced: &mut bool,
+    is_introduced: &mut bool,
     bytes: &[u8],
     element: &Element<'_, <WorkerStore as Engine>::Bucket, Candidate<'pin>>,
     ctx: &mut Context<'_, WorkerStore>,
@@ -25,8 +25,8 @@ pub(super) fn executed<'pin>(
     queue: &mut WriteQueue<'_, 'pin>,
 ) -> Outcome<Upload> {
     let fd = socket.as_raw_fd();
-    if !*introduced {
-        *introduced = true;
+    if !*is_introduced {
+        *is_introduced = true;
         log_line(Level::Debug, format!("{fd}: Client using the ascii protocol"));
     }
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();

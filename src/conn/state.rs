@@ -3,7 +3,7 @@
 //! ```text
 //!           ┌──────────────── whole request executed ────────────────┐
 //!           ▼                                                        │
-//! accept → Command ──value still coming──▶ Value ──stored or refused─┤
+//! First → Command ──value still coming──▶ Value ──stored or refused──┤
 //!           │  │ ╲──refused, data to come──▶ Swallow ────────────────┤
 //!           │  └──────key list unfinished───▶ Line ──────────────────┘
 //!           │
@@ -21,6 +21,8 @@ use super::board::Activity;
 
 /// What a connection waits for. Each state owns what only it needs.
 pub(super) enum State {
+    /// The first request. Its first byte says which protocol the client speaks.
+    First,
     /// The next request.
     Command,
     /// The rest of a line of which some is answered.
@@ -56,7 +58,7 @@ impl State {
     #[inline]
     pub(super) const fn activity(&self) -> Activity {
         match self {
-            Self::Command | Self::Line(_) | Self::Closing(_) => Activity::Reading,
+            Self::First | Self::Command | Self::Line(_) | Self::Closing(_) => Activity::Reading,
             Self::Value(_) => Activity::ReceivingValue,
             Self::Swallow { .. } => Activity::Swallowing,
         }
@@ -67,7 +69,7 @@ impl State {
     pub(super) const fn begun(&self) -> Option<LineRest> {
         match self {
             Self::Line(rest) => Some(*rest),
-            Self::Command | Self::Value(_) | Self::Swallow { .. } | Self::Closing(_) => None,
+            Self::First | Self::Command | Self::Value(_) | Self::Swallow { .. } | Self::Closing(_) => None,
         }
     }
 }

@@ -181,7 +181,7 @@ settings! {
     temp_lru: bool = false, TURNS_ON, "", Compatibility, "temp_lru", Report;
     /// Items that live shorter than this many seconds get a list of their own.
     temporary_ttl: u32 = 61, seconds(0..=4_294_967_295), "-o temporary_ttl=<num>", Compatibility, "temporary_ttl", NoEffect(NO_LRU);
-    /// Seconds of silence after which a client is disconnected. 0: never.
+    /// Seconds of silence after which a client that no reply waits for is disconnected. 0: never.
     idle_timeout_s: u32 = 0, seconds(0..=86_400_000), "-o idle_timeout=<num>", Clients, "idle_timeout", Works;
     /// Buffer of one watcher, in KiB.
     watcher_logbuf_bytes: u32 = 256 << 10, kib(0..=1_048_576), "-o watcher_logbuf_size=<KiB>", Compatibility, "watcher_logbuf_size", NoEffect(NO_WATCH);

@@ -324,6 +324,7 @@ impl Desk {
                 operator: &*self.shared.operator,
                 switches: &self.shared.switches,
                 prefixes: &self.shared.prefixes,
+                client_fd: None,
                 hot: &mut self.hot,
                 keys_listed: 0,
                 last_try,
@@ -483,7 +484,7 @@ impl Desk {
         }
         self.shared.board.note(fd, Activity::Reading, self.now);
         if self.verbosity >= COMMANDS_VERBOSITY {
-            log_line(Level::Debug, format!("<{fd} new auto-negotiating client connection"));
+            log_line(Level::Debug, format!("<{fd} new ascii client connection."));
         }
         self.roster.enter(connection);
         self.counters.buffers.connection_bytes.add(size_of::<Connection>() as u64);
@@ -497,8 +498,9 @@ impl Desk {
     fn turn_wheel(&mut self) {
         let Some(wheel) = &mut self.wheel else { return };
         let (roster, mut silent) = (&mut self.roster, Vec::new());
-        let last_heard = |place| roster.at(place).map(|connection| connection.last_heard());
-        wheel.turn(self.now, last_heard, &mut |place| silent.push(place));
+        let now = self.now;
+        let idle_since = |place| roster.at(place).map(|connection| connection.idle_since(now));
+        wheel.turn(now, idle_since, &mut |place| silent.push(place));
         for place in silent {
             self.close(place, CloseReason::Idle);
         }

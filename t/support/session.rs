@@ -195,6 +195,7 @@ impl<E: Engine> Session<E> {
             prefixes: &self.prefixes,
             hot: &mut self.hot,
             keys_listed: 0,
+            client_fd: None,
             last_try: self.waited >= self.patience,
         }
     }

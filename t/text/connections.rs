@@ -60,6 +60,32 @@ fn an_idle_connection_is_closed_without_a_word() {
 }
 
 #[test]
+fn a_client_that_is_sent_to_is_not_idle() {
+    let server = Server::start(&["-t", "1", "-o", "idle_timeout=100,debug_commands"]);
+    let (mut reader, mut operator) = (server.client(), server.client());
+    let value = "x".repeat(900_000);
+    reader.ask(format!("set a 0 0 900000\r\n{value}\r\n"), "STORED\r\n");
+    operator.ask("debugtime p\r\n", "OK\r\n");
+    // More than the kernel's buffers hold: the rest waits for the client to read.
+    reader.send("get a\r\n".repeat(20));
+    wait_until("a reply waits", || operator.stats("conns").values().any(|state| state == "conn_mwrite"));
+    for _ in 0..3 {
+        operator.ask("debugtime 101\r\n", "OK\r\n");
+        operator.ask("get b\r\n", "END\r\n");
+    }
+    let reply = format!("VALUE a 0 900000\r\n{value}\r\nEND\r\n");
+    (0..20).for_each(|_| reader.expect(&reply));
+    // Silence counts from the last byte that it was sent.
+    wait_until("all is sent", || !operator.stats("conns").values().any(|state| state == "conn_mwrite"));
+    operator.ask("debugtime 99\r\n", "OK\r\n");
+    reader.ask("get b\r\n", "END\r\n");
+    assert_eq!(operator.stats("")["idle_kicks"], "0");
+    operator.ask("debugtime 101\r\n", "OK\r\n");
+    operator.ask("get b\r\n", "END\r\n");
+    reader.expect_close();
+}
+
+#[test]
 fn a_kick_counts_once_however_many_clients_had_the_place_before() {
     let server = Server::start(&["-t", "1", "-o", "idle_timeout=2,debug_commands"]);
     server.client().ask("debugtime p\r\n", "OK\r\n");
@@ -79,6 +105,38 @@ fn a_kick_counts_once_however_many_clients_had_the_place_before() {
         client.expect_close();
     }
     assert_eq!(server.stats("")["idle_kicks"], "3");
+}
+
+#[test]
+fn a_binary_client_is_closed_at_once() {
+    let server = Server::start(&[]);
+    for request in [&b"\x80"[..], b"\x80\x0b\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", b"\x80\r\nget a\r\n"] {
+        let mut binary = server.client();
+        binary.send(request);
+        binary.expect_close();
+    }
+    let mut late = server.client();
+    late.ask("get a\r\n", "END\r\n");
+    late.ask(b"\x80\x0b\0\0\r\nget a\r\n", "ERROR\r\nEND\r\n");
+}
+
+#[test]
+fn the_log_says_that_the_text_protocol_is_spoken() {
+    let server = Server::start(&["-vv"]);
+    server.client().ask("get a\r\n", "END\r\n");
+    for line in ["server listening (ascii)", "new ascii client connection.", "Client using the ascii protocol"] {
+        wait_until(line, || server.stderr().contains(line));
+    }
+}
+
+#[test]
+fn stats_conns_shows_who_asks() {
+    let server = Server::start(&["-t", "1"]);
+    let (mut idle, mut asking) = (server.client(), server.client());
+    idle.ask("get a\r\n", "END\r\n");
+    let states: Vec<_> = asking.stats("conns").into_iter().filter(|(name, _)| name.ends_with(":state")).collect();
+    let count = |state: &str| states.iter().filter(|(_, shown)| shown == state).count();
+    assert_eq!((count("conn_read"), count("conn_parse_cmd"), states.len()), (1, 1, 3), "{states:?}");
 }
 
 #[test]

@@ -19,6 +19,42 @@ transcripts! {
         C: stats reset extra
         S: RESET
     ";
+    words_of_stats_and_slabs_may_be_cut_short: r"
+        C: stats re
+        S: RESET
+        C: stats r
+        S: RESET
+        C: stats resetx
+        S: ERROR
+        C: stats det o
+        S: OK
+        C: stats d du
+        S: END
+        C: stats detail of
+        S: OK
+        C: stats detail onx
+        S: CLIENT_ERROR usage: stats detail on|off|dump
+        C: stats c
+        S: CLIENT_ERROR bad command line
+        C: stats cac 1 1
+        S: END
+        C: stats i
+        S: ERROR
+        C: stats sl
+        S: ERROR
+        C: stats siz
+        S: ERROR
+        C: slabs a 0
+        S: OK
+        C: slabs automove r 0.8
+        S: OK
+        C: slabs auto win 30
+        S: OK
+        C: slabs automove free 0.1
+        S: OK
+        C: slabs re 1 1
+        S: SAME src and dst class are identical
+    ";
     stats_detail_counts_by_prefix: r"
         C: stats detail on
         S: OK

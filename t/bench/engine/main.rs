@@ -172,6 +172,7 @@ impl Bench {
                 prefixes: &self.prefixes,
                 hot: &mut self.hot,
                 keys_listed: 0,
+                client_fd: None,
                 last_try: false,
             };
             let mut consumed = 0;
