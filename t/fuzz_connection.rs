@@ -156,7 +156,7 @@ impl Worker {
                 switches: &self.switches,
                 prefixes: &self.prefixes,
                 hot: &mut self.hot,
-                keys_listed: 0,
+                surcharge: 0,
                 client_fd: None,
                 last_try: false,
             },

@@ -24,14 +24,37 @@ pub struct Context<'a, E: Engine> {
     pub client_fd: Option<i32>,
     /// This worker's sampler for `stats hotkeys`.
     pub hot: &'a mut HotSampler,
-    /// Keys of lists that were looked up and are not charged to the client's share of this turn yet.
-    pub keys_listed: u32,
+    /// What the client's requests took beyond a small request each, counted in those, and not yet charged to its share of
+    /// the turn.
+    pub surcharge: u32,
     /// Whether the request was put off before for want of memory: then a busy store is an error, not a reason to
     /// wait once more.
     pub last_try: bool,
 }
 
+/// So many bytes sent, received or copied take about as long as a small request.
+const BYTES_PER_REQUEST: u64 = 4 << 10;
+
 impl<E: Engine> Context<'_, E> {
+    /// Charges what takes as long as `requests` small ones.
+    #[inline]
+    pub fn charge(&mut self, requests: u32) {
+        self.surcharge = self.surcharge.saturating_add(requests);
+    }
+
+    /// Charges bytes that were sent, received or copied.
+    #[inline]
+    pub fn charge_bytes(&mut self, bytes: u64) {
+        self.charge(u32::try_from(bytes / BYTES_PER_REQUEST).unwrap_or(u32::MAX));
+    }
+
+    /// Charges what the engine copied of values that it changed.
+    #[inline]
+    pub(super) fn charge_copies(&mut self) {
+        let copied = self.engine.take_copied_bytes();
+        self.charge_bytes(copied);
+    }
+
     /// The deadline that `exptime` means now.
     #[inline]
     pub(super) fn deadline(&self, exptime: Exptime) -> Deadline {

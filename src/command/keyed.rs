@@ -64,7 +64,9 @@ pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Delta::Up(delta) => (Arith::Incr(delta), &counters.incr_hits, &counters.incr_misses),
         Delta::Down(delta) => (Arith::Decr(delta), &counters.decr_hits, &counters.decr_misses),
     };
-    let line = match ctx.engine.arith(pin, key, operation) {
+    let outcome = ctx.engine.arith(pin, key, operation);
+    ctx.charge_copies();
+    let line = match outcome {
         ArithOutcome::Value(value) => {
             hits.add(1);
             if reply == Reply::Wanted {

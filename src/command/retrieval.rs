@@ -182,7 +182,7 @@ impl<'a, B: Copy, C: Copy> Window<'a, B, C> {
             }
         }
         tally.enter(u64::from(self.len()), manner, ctx);
-        ctx.keys_listed += self.len();
+        ctx.charge(self.len());
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "at most KEYS_PER_WINDOW")]

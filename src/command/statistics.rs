@@ -16,6 +16,8 @@ use super::execute::Outcome;
 const CACHEDUMP_BYTES_MAX: usize = 2 << 20;
 /// The state of the client whose `stats conns` is answered.
 const ASKING_STATE: &str = "conn_parse_cmd";
+/// A connection is shown in the time of so many small requests, beside its rows: the kernel is asked for two addresses.
+const REQUESTS_PER_CONNECTION_SHOWN: u32 = 4;
 /// How many keys `stats hotkeys` names.
 const HOTKEYS_SHOWN_MAX: usize = 50;
 /// How many prefixes `stats prefixes` shows.
@@ -29,6 +31,7 @@ pub(super) fn report<E: Engine>(
     pin: &E::Pin,
     out: &mut Vec<u8>,
 ) -> Outcome<E::Pending> {
+    let before = out.len();
     let line = match arguments.next() {
         None => general(ctx, pin, out),
         Some(b"items") => group(StoreReport::Items, ctx, pin, out),
@@ -51,7 +54,14 @@ pub(super) fn report<E: Engine>(
         Some(_) => ReplyLine::Error,
     };
     out.extend_from_slice(line.bytes());
+    charge(&out[before..], ctx);
     Outcome::Done
+}
+
+/// Each row takes about as long as a small request.
+fn charge<E: Engine>(rows: &[u8], ctx: &mut Context<'_, E>) {
+    let count = memchr::memchr_iter(b'\n', rows).count();
+    ctx.charge(u32::try_from(count).unwrap_or(u32::MAX));
 }
 
 fn reset<E: Engine>(ctx: &mut Context<'_, E>) -> ReplyLine {
@@ -62,14 +72,17 @@ fn reset<E: Engine>(ctx: &mut Context<'_, E>) -> ReplyLine {
     ReplyLine::Reset
 }
 
-fn connections<E: Engine>(ctx: &Context<'_, E>, out: &mut Vec<u8>) -> ReplyLine {
+fn connections<E: Engine>(ctx: &mut Context<'_, E>, out: &mut Vec<u8>) -> ReplyLine {
+    let mut shown = 0u32;
     ctx.operator.connections(&mut |connection| {
+        shown = shown.saturating_add(1);
         let mut connection = *connection;
         if Some(connection.fd) == ctx.client_fd {
             (connection.state, connection.secs_since_last_cmd) = (ASKING_STATE, 0);
         }
         connection_rows(&connection, &mut |name, value| push_stat(out, name, value));
     });
+    ctx.charge(shown.saturating_mul(REQUESTS_PER_CONNECTION_SHOWN));
     ReplyLine::End
 }
 

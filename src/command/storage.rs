@@ -44,6 +44,9 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         ctx.prefixes.count_set(key.key);
     }
     answer(outcome, wanted.mode, wanted.reply, ctx, sink);
+    if matches!(wanted.mode, Mode::Append | Mode::Prepend) {
+        ctx.charge_copies();
+    }
     Outcome::Done
 }
 
@@ -94,6 +97,7 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Err(_pending) => StoreOutcome::NoMemory,
     };
     answer(outcome, mode, reply, ctx, sink);
+    ctx.charge_copies();
     Ok(())
 }
 

@@ -70,7 +70,8 @@ pub struct Turn<'w> {
     pub output: &'w mut Vec<u8>,
     /// For `stats conns`.
     pub board: &'w Board,
-    /// How many requests may be executed (-R); of a list each key counts as one more.
+    /// How many small requests may be executed (-R). What takes longer counts as several: each key of a list, each row of
+    /// stats, bytes that are sent, received and copied.
     pub requests_max: u32,
     /// When the loop turn began.
     pub now: RelTime,
@@ -228,10 +229,11 @@ impl Connection {
 
     /// Sends what waits. None: all of it is sent, go on.
     #[cold]
-    fn resume(&mut self, turn: &Turn<'_>) -> Option<Verdict> {
+    fn resume(&mut self, turn: &mut Turn<'_>) -> Option<Verdict> {
         let backlog = self.backlog.as_mut()?;
         let mut written = 0;
         let sent = backlog.send(self.socket.as_fd(), &mut written);
+        turn.ctx.charge_bytes(written);
         turn.ctx.counters.bytes_written.add(written);
         match sent {
             Ok(Sent::All) => {
@@ -248,6 +250,7 @@ impl Connection {
     fn serve<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Verdict {
         let mut budget = turn.requests_max;
         loop {
+            budget = budget.saturating_sub(std::mem::take(&mut turn.ctx.surcharge));
             let step = match &mut self.state {
                 State::First if is_binary(turn.input.unread()) => self.refuse_binary(),
                 State::First | State::Command | State::Line(_) => self.requests(turn, pin, queue, &mut budget),
@@ -257,7 +260,11 @@ impl Connection {
             };
             match step {
                 Step::Again => {}
-                Step::Starved if self.readable => self.fill(turn),
+                Step::Starved if self.readable && budget == 0 => return Verdict::Again,
+                Step::Starved if self.readable => {
+                    let received = self.fill(turn);
+                    turn.ctx.charge_bytes(received as u64);
+                }
                 Step::Starved => return Verdict::Wait,
                 Step::Full => {
                     if !self.flush(turn, queue) {
@@ -307,11 +314,10 @@ impl Connection {
                 break;
             }
             done = element.end;
-            if queue.is_full() {
+            if queue.is_full() || ctx.surcharge > *budget {
                 break;
             }
         }
-        *budget = budget.saturating_sub(std::mem::take(&mut turn.ctx.keys_listed));
         turn.input.consume(done);
         if done > 0 {
             self.state = State::Command;
@@ -363,16 +369,16 @@ impl Connection {
         Step::Again
     }
 
-    /// Receives once.
+    /// Receives once, and says how many bytes came.
     #[inline]
-    pub(super) fn fill(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn fill(&mut self, turn: &mut Turn<'_>) -> usize {
         let room = turn.input.room();
         let wanted = room.len();
         assert!(wanted > 0, "a full buffer is a line of keys, and those are answered (Input::Full)");
         let received = receive(self.socket.as_fd(), room);
-        if let Some(n) = self.received(received, wanted, turn) {
-            turn.input.received(n);
-        }
+        let n = self.received(received, wanted, turn).unwrap_or(0);
+        turn.input.received(n);
+        n
     }
 
     /// Judges a receive that asked for `wanted` bytes. None: it brought nothing.
@@ -396,9 +402,10 @@ impl Connection {
 
     /// Sends all replies. False: the client has to read first, or is gone.
     #[inline]
-    fn flush(&mut self, turn: &Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> bool {
+    fn flush(&mut self, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> bool {
         let mut written = 0;
         let flushed = queue.flush(self.socket.as_fd(), &mut written);
+        turn.ctx.charge_bytes(written);
         turn.ctx.counters.bytes_written.add(written);
         match flushed {
             Ok(Flushed::All) => true,

@@ -110,7 +110,7 @@ impl Bench {
                 switches: &self.switches,
                 prefixes: &self.prefixes,
                 hot: &mut self.hot,
-                keys_listed: 0,
+                surcharge: 0,
                 client_fd: None,
                 last_try: false,
             },
@@ -361,4 +361,45 @@ fn a_value_gives_way_when_nothing_of_it_has_come_since_it_was_held() {
     bench.connection.gives_way = false;
     bench.client.write_all(b"6789\r\nget a\r\n").unwrap();
     assert_eq!((bench.turn(), bench.read()), (Verdict::Wait, b"END\r\n".to_vec()));
+}
+
+#[test]
+fn a_turn_is_bounded_by_what_its_requests_cost() {
+    let number = format!("7{}", " ".repeat(500_000));
+    let value = "x".repeat(900_000);
+    let world = format!("set n 0 0 {}\r\n{number}\r\nset v 0 0 900000\r\n{value}\r\n", number.len());
+    for (request, last_line) in [
+        ("incr n 1\r\n", "8"),
+        ("decr n 1\r\n", "6"),
+        ("append v 0 0 1\r\nx\r\n", "STORED"),
+        ("prepend v 0 0 1\r\nx\r\n", "STORED"),
+        ("stats\r\n", "END"),
+        ("stats settings\r\nget a b c d e f g h i j k l m o p q r s t u\r\n", "END"),
+    ] {
+        let mut bench = Bench::new();
+        bench.requests_max = 20;
+        bench.talk(world.as_bytes(), usize::MAX);
+        bench.client.write_all(request.repeat(8).as_bytes()).unwrap();
+        assert_eq!(bench.turn(), Verdict::Again, "{request:?}");
+        let replies = bench.read();
+        let ends = replies.split(|byte| *byte == b'\n').filter(|line| line.trim_ascii_end() == last_line.as_bytes());
+        assert!(ends.count() <= 2, "{request:?}");
+    }
+}
+
+#[test]
+fn a_turn_ends_in_the_middle_of_what_is_thrown_away() {
+    let mut bench = Bench::new();
+    bench.requests_max = 20;
+    let refused = [&b"set big 0 0 5000000\r\n"[..], &[b'x'; 5_000_000], b"\r\nget a\r\n"].concat();
+    let written = bench.client.write(&refused).unwrap();
+    assert!(written > 3 * 64 << 10, "the kernel holds more than a turn takes");
+    assert_eq!(bench.turn(), Verdict::Again);
+    let (mut replies, mut left) = (Vec::new(), &refused[written..]);
+    while !left.is_empty() {
+        bench.settle(&mut replies);
+        left = &left[bench.client.write(left).unwrap()..];
+    }
+    bench.settle(&mut replies);
+    assert_eq!(replies, b"SERVER_ERROR object too large for cache\r\nEND\r\n");
 }

@@ -86,6 +86,7 @@ impl Connection {
         let Some(n) = self.received(received, offered, turn) else { return };
         let State::Value(incoming) = &mut self.state else { return };
         self.held_since_us = 0;
+        turn.ctx.charge_bytes(n as u64);
         let of_value = n.min(lent);
         if let Some(pending) = incoming.pending.receiving() {
             pending.advance(of_value);

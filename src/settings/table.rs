@@ -119,8 +119,8 @@ settings! {
     prefix_delimiter: u8 = b':', OneCharacter, "-D <char>", Commands, "stat_key_prefix", Works;
     /// Whether stats detail is on at start.
     detail_enabled: bool = false, TURNS_ON, "", Compatibility, "detail_enabled", Report;
-    /// Requests of one client that are served before the others get their turn; of a get with many keys each counts. Higher
-    /// than memcached's 20, because one turn is one reply packet.
+    /// Small requests of one client that are served before the others get their turn. What takes longer counts as several: each
+    /// key of a get, each row of stats, every 4 KiB. Higher than memcached's 20, because one turn is one reply packet.
     reqs_per_event: u32 = 256, whole(1..=1_000_000), "-R, --max-reqs-per-event=<num>", Clients, "reqs_per_event", Works;
     /// Keep no CAS uniques: gets answers 0, and cas always finds the item changed.
     use_cas: bool = true, TURNS_OFF, "-C, --disable-cas", Commands, "cas_enabled", Works;

@@ -11,6 +11,8 @@ use super::worker_store::WorkerStore;
 const DIGITS_MAX: usize = 20;
 /// What pads a number that got shorter.
 const BLANKS: [u8; 64] = [b' '; 64];
+/// Blanks that follow a number in a larger one.
+static MORE_BLANKS: [u8; 4096] = [b' '; 4096];
 
 impl WorkerStore {
     /// Adds or subtracts.
@@ -62,9 +64,10 @@ impl WorkerStore {
             }
         }
         let mut new = self.allocate_whole(pin, key, old.client_flags(), old.deadline(), len)?;
+        self.copied_bytes += u64::from(len);
         new.fill(digits);
         while new.remaining() > 0 {
-            new.fill(&BLANKS);
+            new.fill(&MORE_BLANKS);
         }
         Ok(self.replace_if_same(pin, key, old, new))
     }

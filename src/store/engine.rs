@@ -153,6 +153,9 @@ pub trait Engine {
     /// The moment this worker's loop turn began.
     fn moment(&self) -> Moment;
 
+    /// How many bytes of large values the engine has copied in order to change them, since it was asked last.
+    fn take_copied_bytes(&mut self) -> u64;
+
     /// The date at which the store's clock stood at 0, in milliseconds since 1970. The wall clock is asked anew.
     fn epoch_unix_ms(&self) -> i64;
 

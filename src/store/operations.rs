@@ -142,6 +142,10 @@ impl Engine for WorkerStore {
         self.moment
     }
 
+    fn take_copied_bytes(&mut self) -> u64 {
+        std::mem::take(&mut self.copied_bytes)
+    }
+
     fn epoch_unix_ms(&self) -> i64 {
         self.store.clock.epoch_unix_ms()
     }

@@ -239,6 +239,7 @@ impl WorkerStore {
                 Err(Refusal::TooLarge) => return Ok(StoreOutcome::TooLarge),
                 Err(Refusal::NoMemory) => return Ok(StoreOutcome::NoMemory),
             };
+            self.copied_bytes += u64::from(joined_len);
             if mode == StoreMode::Prepend {
                 joined.fill_from(pending.pieces());
             }

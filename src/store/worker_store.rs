@@ -38,6 +38,8 @@ pub struct WorkerStore {
     pub(super) sweep_wait: SweepWait,
     /// The page mover: how often pages were weighed.
     pub(super) pages_weighed: u32,
+    /// Bytes of large values that were copied in order to change them, and are not charged yet.
+    pub(super) copied_bytes: u64,
     /// What the hands have not been told of yet.
     pub(super) newborns: Newborns,
     pub(super) late_reads: LateReads,
@@ -58,6 +60,7 @@ impl WorkerStore {
             cas: CasRange::default(),
             moment: store.clock.read(),
             items_untold: 0,
+            copied_bytes: 0,
             newborns: Newborns::default(),
             late_reads: LateReads::default(),
             is_pressed: false,

@@ -326,7 +326,7 @@ impl Desk {
                 prefixes: &self.shared.prefixes,
                 client_fd: None,
                 hot: &mut self.hot,
-                keys_listed: 0,
+                surcharge: 0,
                 last_try,
             },
             input: &mut self.inputs[slot],

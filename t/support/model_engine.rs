@@ -227,6 +227,10 @@ impl Engine for ModelEngine {
         self.moment
     }
 
+    fn take_copied_bytes(&mut self) -> u64 {
+        0
+    }
+
     fn epoch_unix_ms(&self) -> i64 {
         1_700_000_000_000
     }

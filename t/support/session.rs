@@ -194,7 +194,7 @@ impl<E: Engine> Session<E> {
             switches: &self.switches,
             prefixes: &self.prefixes,
             hot: &mut self.hot,
-            keys_listed: 0,
+            surcharge: 0,
             client_fd: None,
             last_try: self.waited >= self.patience,
         }

@@ -171,7 +171,7 @@ impl Bench {
                 switches: &self.switches,
                 prefixes: &self.prefixes,
                 hot: &mut self.hot,
-                keys_listed: 0,
+                surcharge: 0,
                 client_fd: None,
                 last_try: false,
             };
