@@ -40,6 +40,10 @@ counters! {
     total_connections => "total_connections";
     /// Connections refused because -c was reached.
     rejected_connections => "rejected_connections";
+    /// Clients closed because there was no memory for replies that they had not read.
+    response_obj_oom => "response_obj_oom";
+    /// Clients closed because there was no memory for the beginning of a request.
+    read_buf_oom => "read_buf_oom";
     /// Keys asked for by any retrieval command.
     cmd_get => "cmd_get";
     /// Storage commands.

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 
 use larder::daemon::{Failure, Invocation, parse, serve};
 use larder::sys::log::{Level, flush_log, log_line};
+use larder::sys::spare::SpareAllocator;
+
+#[global_allocator]
+static ALLOCATOR: SpareAllocator = SpareAllocator;
 
 fn main() -> ExitCode {
     let code = match run() {

@@ -164,6 +164,7 @@ impl Worker {
             output: &mut self.output,
             board: &self.board,
             requests_max,
+            backlog_bytes_max: u64::MAX,
             now: moment.now,
             verbosity: 0,
         };

@@ -20,7 +20,7 @@ pub mod fixed {
     pub use super::counted::AtomicU64;
     #[cfg(not(all(test, not(loom))))]
     pub use std::sync::atomic::AtomicU64;
-    pub use std::sync::atomic::Ordering;
+    pub use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 }
 
 /// Tells the processor that this thread waits for another one (loom: that another must run now).

@@ -25,5 +25,6 @@ pub use context::{Context, Switches};
 pub use execute::{Outcome, execute};
 pub use lookup::Lookup;
 pub use operator::{Operator, Shutdown};
+pub use retrieval::KEYS_PER_WINDOW;
 pub use sink::{BORROWED_VALUE_MIN, Mark, ReplySink};
 pub use storage::{Incoming, Terminator, extend_value, finish_store, refuse_value};

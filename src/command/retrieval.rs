@@ -16,7 +16,7 @@ use super::lookup::Lookup;
 use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 
 /// How many keys of a list are looked up together.
-const KEYS_PER_WINDOW: usize = 16;
+pub const KEYS_PER_WINDOW: usize = 16;
 
 const _: () = assert!(READY_LENGTHS == BORROWED_VALUE_MIN as usize, "the length of what is copied is there ready");
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::base::parse_u32;
 use crate::memory::CLASS_MAX;
-use crate::protocol::text::push_stat;
+use crate::protocol::text::{has_row_room, push_stat};
 use crate::protocol::{ReplyLine, Tokens};
 use crate::stats::{HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, connection_rows, general_rows, hotkey_rows};
 use crate::store::{Engine, StoreReport};
@@ -52,6 +52,13 @@ pub(super) fn report<E: Engine>(
         Some(word) if b"cachedump".starts_with(word) => cachedump(arguments, ctx, pin, out),
         Some(word) if b"conns".starts_with(word) => connections(ctx, out),
         Some(_) => ReplyLine::Error,
+    };
+    let line = if has_row_room(out) {
+        line
+    } else {
+        // A report with rows missing would be a lie.
+        out.truncate(before);
+        ReplyLine::NoMemory
     };
     out.extend_from_slice(line.bytes());
     charge(&out[before..], ctx);
@@ -121,6 +128,9 @@ fn prefixes<E: Engine>(ctx: &mut Context<'_, E>, out: &mut Vec<u8>) -> Option<Re
     all.sort_unstable_by(|one, other| other.1.bytes.cmp(&one.1.bytes).then_with(|| one.0.cmp(other.0)));
     for (prefix, held) in all.into_iter().take(PREFIXES_SHOWN_MAX) {
         for (name, value) in [("items", held.items), ("bytes", held.bytes)] {
+            if !has_row_room(out) {
+                break;
+            }
             out.extend_from_slice(b"STAT ");
             out.extend_from_slice(prefix);
             out.extend_from_slice(format!(":{name} {value}\r\n").as_bytes());
@@ -144,6 +154,9 @@ fn hotkeys<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>, out: &mut
             push_stat(out, "half_life", &HOTKEYS_HALF_LIFE_S);
             let hottest = ctx.hot.hottest(HOTKEYS_SHOWN_MAX, ctx.engine.moment().now);
             for (rank, (key, counts)) in (1..).zip(hottest) {
+                if !has_row_room(out) {
+                    break;
+                }
                 out.extend_from_slice(format!("STAT {rank}:key ").as_bytes());
                 out.extend_from_slice(&key);
                 out.extend_from_slice(b"\r\n");
@@ -164,6 +177,9 @@ fn detail<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>, out: &mut 
         Some(word) if b"off".starts_with(word) => ctx.prefixes.switch(false),
         Some(word) if b"dump".starts_with(word) => {
             ctx.prefixes.dump(&mut |prefix, counts| {
+                if !has_row_room(out) {
+                    return;
+                }
                 out.extend_from_slice(b"PREFIX ");
                 out.extend_from_slice(prefix);
                 out.extend_from_slice(format!(" {counts}\r\n").as_bytes());
@@ -187,7 +203,7 @@ fn cachedump<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>, pin: &E
     let end = out.len() + CACHEDUMP_BYTES_MAX;
     ctx.engine.dump_class(pin, class, limit, &mut |key, value_len, deadline| {
         let facts = format!(" [{value_len} b; {} s]\r\n", deadline.unix_s(epoch_unix_ms));
-        if out.len() + key.len() + facts.len() + 5 > end {
+        if out.len() + key.len() + facts.len() + 5 > end || !has_row_room(out) {
             return ControlFlow::Break(());
         }
         out.extend_from_slice(b"ITEM ");

@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 
 use crate::item::ItemLease;
 use crate::sys::socket::{PIECES_MAX, send_pieces};
+use crate::sys::spare::try_copy;
 
 /// Replies that wait for a slow client. Bounded by what a write queue holds before it is full, plus one reply.
 #[derive(Default)]
@@ -56,11 +57,22 @@ pub(super) enum Sent {
 
 impl Backlog {
     /// Adds a copy of `text`.
-    pub(super) fn push_text(&mut self, text: &[u8]) {
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(super) fn push_text(&mut self, text: &[u8]) -> io::Result<()> {
         if !text.is_empty() {
+            let text = try_copy(text).ok_or(io::ErrorKind::OutOfMemory)?;
             self.text_bytes += text.len() as u64;
-            self.parts.push_back(Part::Text { text: text.into(), sent: 0 });
+            self.push(Part::Text { text, sent: 0 })?;
         }
+        Ok(())
+    }
+
+    fn push(&mut self, part: Part) -> io::Result<()> {
+        self.parts.try_reserve(1).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        self.parts.push_back(part);
+        Ok(())
     }
 
     /// Bytes of text that it was given. Those that are sent meanwhile are counted until all is.
@@ -69,8 +81,11 @@ impl Backlog {
     }
 
     /// Adds what is left of a value.
-    pub(super) fn push_value(&mut self, lease: ItemLease) {
-        self.parts.push_back(Part::Value(lease));
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(super) fn push_value(&mut self, lease: ItemLease) -> io::Result<()> {
+        self.push(Part::Value(lease))
     }
 
     /// Sends until everything is sent or the kernel takes no more; counts the bytes in `written`.
@@ -145,8 +160,8 @@ mod tests {
         ours.set_nonblocking(true).unwrap();
         let mut backlog = Backlog::default();
         let parts: Vec<Vec<u8>> = (0..100u8).map(|n| vec![n; 7919]).collect();
-        parts.iter().for_each(|part| backlog.push_text(part));
-        backlog.push_text(b"");
+        parts.iter().for_each(|part| backlog.push_text(part).unwrap());
+        backlog.push_text(b"").unwrap();
         let mut written = 0;
         assert_eq!(backlog.send(ours.as_fd(), &mut written).unwrap(), Sent::Part);
         assert!(written > 0);
@@ -166,7 +181,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
         let mut backlog = Backlog::default();
-        backlog.push_text(b"END\r\n");
+        backlog.push_text(b"END\r\n").unwrap();
         assert!(backlog.send(ours.as_fd(), &mut 0).is_err());
     }
 }

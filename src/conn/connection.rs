@@ -14,7 +14,9 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 
 use crate::base::RelTime;
-use crate::command::{Batch, Context, Lookup, Outcome, ReplySink as _, execute, look_ahead};
+use crate::command::{
+    BORROWED_VALUE_MIN, Batch, Context, KEYS_PER_WINDOW, Lookup, Outcome, ReplySink as _, execute, look_ahead,
+};
 use crate::counters::Counters;
 use crate::protocol::Input;
 use crate::store::{Engine, Upload, WorkerStore};
@@ -24,9 +26,9 @@ use crate::sys::socket::receive;
 use super::backlog::{Backlog, Sent};
 use super::board::{Activity, Board};
 use super::log;
-use super::read_buf::ReadBuf;
+use super::read_buf::{NoMemory, ReadBuf};
 use super::state::{CloseReason, State};
-use super::write_queue::{Flushed, WriteQueue};
+use super::write_queue::{Flushed, TEXT_BYTES_MAX, WriteQueue};
 
 /// One client.
 pub struct Connection {
@@ -73,6 +75,8 @@ pub struct Turn<'w> {
     /// How many small requests may be executed (-R). What takes longer counts as several: each key of a list, each row of
     /// stats, bytes that are sent, received and copied.
     pub requests_max: u32,
+    /// Bytes of replies that the worker's clients may leave unread; who would exceed it is closed.
+    pub backlog_bytes_max: u64,
     /// When the loop turn began.
     pub now: RelTime,
     /// How much is logged.
@@ -128,6 +132,9 @@ const BINARY_REQUEST: u8 = 0x80;
 /// Up to this many bytes are taken for one small request.
 const SMALL_BYTES_MAX: usize = 400;
 
+/// A worker's output buffer: no batch of requests needs more, but for reports.
+pub const OUTPUT_BYTES: usize = TEXT_BYTES_MAX + (128 << 10);
+const _: () = assert!(OUTPUT_BYTES > TEXT_BYTES_MAX + KEYS_PER_WINDOW * (BORROWED_VALUE_MIN as usize + 512));
 /// Beyond this capacity a worker's output buffer is given back after the reply that needed it.
 const OUTPUT_BYTES_KEPT: usize = 1 << 20;
 
@@ -192,7 +199,8 @@ impl Connection {
         let verdict = self.settle(pause, turn, &mut queue);
         drop(queue);
         if output.capacity() > OUTPUT_BYTES_KEPT {
-            output = Vec::new();
+            output.clear();
+            output.shrink_to(OUTPUT_BYTES);
         }
         *turn.output = output;
         turn.board.note(self.fd(), self.activity(), self.last_active);
@@ -215,6 +223,19 @@ impl Connection {
         buffers.tails.add(1);
         buffers.tail_bytes.add(tail.len() as u64);
         self.tail = Some(tail);
+    }
+
+    /// Keeps what the client has not read, if there may be more of that.
+    #[cold]
+    fn keep_backlog(&mut self, backlog: Box<Backlog>, turn: &Turn<'_>) {
+        let counters = turn.ctx.counters;
+        if counters.buffers.backlog_bytes.read().saturating_add(backlog.text_bytes()) > turn.backlog_bytes_max {
+            counters.response_obj_oom.add(1);
+            self.state = State::Closing(CloseReason::Broken);
+            return;
+        }
+        counters.buffers.backlog_bytes.add(backlog.text_bytes());
+        self.backlog = Some(backlog);
     }
 
     /// Takes what it holds out of its worker's counts: it is about to be dropped.
@@ -410,11 +431,11 @@ impl Connection {
         match flushed {
             Ok(Flushed::All) => true,
             Ok(Flushed::Part(backlog)) => {
-                turn.ctx.counters.buffers.backlog_bytes.add(backlog.text_bytes());
-                self.backlog = Some(backlog);
+                self.keep_backlog(backlog, turn);
                 false
             }
-            Err(_broken) => {
+            Err(error) => {
+                turn.ctx.counters.response_obj_oom.add(u64::from(error.kind() == io::ErrorKind::OutOfMemory));
                 self.state = State::Closing(CloseReason::Broken);
                 false
             }
@@ -427,8 +448,13 @@ impl Connection {
         if !queue.is_empty() {
             self.flush(turn, queue);
         }
-        if let Some(tail) = turn.input.keep() {
-            self.keep_tail(tail, turn);
+        match turn.input.keep() {
+            Ok(None) => {}
+            Ok(Some(tail)) => self.keep_tail(tail, turn),
+            Err(NoMemory) => {
+                turn.ctx.counters.read_buf_oom.add(1);
+                self.state = State::Closing(CloseReason::Broken);
+            }
         }
         match self.state {
             State::Closing(CloseReason::Broken) => Verdict::Close(CloseReason::Broken),

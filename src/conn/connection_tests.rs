@@ -118,6 +118,7 @@ impl Bench {
             output: &mut self.output,
             board: &self.board,
             requests_max: self.requests_max,
+            backlog_bytes_max: u64::MAX,
             now: moment.now,
             verbosity: self.verbosity,
         };
@@ -393,7 +394,7 @@ fn a_turn_ends_in_the_middle_of_what_is_thrown_away() {
     bench.requests_max = 20;
     let refused = [&b"set big 0 0 5000000\r\n"[..], &[b'x'; 5_000_000], b"\r\nget a\r\n"].concat();
     let written = bench.client.write(&refused).unwrap();
-    assert!(written > 3 * 64 << 10, "the kernel holds more than a turn takes");
+    assert!(written > 3 * (64 << 10), "the kernel holds more than a turn takes");
     assert_eq!(bench.turn(), Verdict::Again);
     let (mut replies, mut left) = (Vec::new(), &refused[written..]);
     while !left.is_empty() {

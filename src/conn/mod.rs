@@ -19,7 +19,7 @@ mod value;
 mod write_queue;
 
 pub use board::{Activity, Board};
-pub use connection::{Connection, LookupAhead, Received, Turn, Verdict};
+pub use connection::{Connection, LookupAhead, OUTPUT_BYTES, Received, Turn, Verdict};
 pub use log::COMMANDS as COMMANDS_VERBOSITY;
 pub use read_buf::ReadBuf;
 pub use state::CloseReason;

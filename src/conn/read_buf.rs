@@ -8,6 +8,12 @@
 //! One buffer per worker, lent to its connections one after the other. What a connection leaves unread, the beginning
 //! of a request, goes into a box of its own until more arrives; an idle connection holds nothing.
 
+use crate::sys::spare::try_copy;
+
+/// There is no memory for what a client has sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoMemory;
+
 /// How much one receive can take. A pipeline of small requests of this size takes about 50 µs to answer.
 const BYTES: usize = 64 << 10;
 
@@ -44,9 +50,12 @@ impl ReadBuf {
     }
 
     /// Takes out what is unread, for the connection to keep.
+    ///
+    /// # Errors
+    /// There is no memory for it.
     #[inline]
-    pub fn keep(&mut self) -> Option<Box<[u8]>> {
-        if self.start == self.end { None } else { Some(Box::from(self.unread())) }
+    pub fn keep(&mut self) -> Result<Option<Box<[u8]>>, NoMemory> {
+        if self.start == self.end { Ok(None) } else { try_copy(self.unread()).map(Some).ok_or(NoMemory) }
     }
 
     /// What is not dealt with.
@@ -102,7 +111,7 @@ mod tests {
         let mut buffer = ReadBuf::default();
         receive(&mut buffer, b"version\r\nget col");
         buffer.consume(9);
-        let tail = buffer.keep();
+        let tail = buffer.keep().unwrap();
         assert_eq!(tail.as_deref(), Some(&b"get col"[..]));
         buffer.restore(None);
         receive(&mut buffer, b"another client's");
@@ -110,7 +119,7 @@ mod tests {
         receive(&mut buffer, b"our\r\n");
         assert_eq!(buffer.unread(), b"get colour\r\n");
         buffer.consume(12);
-        assert_eq!(buffer.keep(), None);
+        assert_eq!(buffer.keep(), Ok(None));
     }
 
     #[test]

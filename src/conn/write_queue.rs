@@ -13,11 +13,13 @@ use std::os::fd::BorrowedFd;
 use crate::command::{BORROWED_VALUE_MIN, Mark, ReplySink};
 use crate::item::ItemRef;
 use crate::sys::socket::{PIECES_MAX, send, send_pieces};
+use crate::sys::spare::try_reserve;
 
 use super::backlog::{Backlog, gather};
 
-/// With this many bytes of text queued, some are sent before more requests are executed.
-const TEXT_BYTES_MAX: usize = 256 << 10;
+/// With this many bytes of text queued, some are sent before more requests are executed. A client that does not read
+/// keeps about as many.
+pub(super) const TEXT_BYTES_MAX: usize = 64 << 10;
 /// As [`TEXT_BYTES_MAX`], for the bytes of borrowed values: they cost no memory, but a slow client keeps their items.
 const VALUE_BYTES_MAX: usize = 1 << 20;
 /// As [`TEXT_BYTES_MAX`], for the count of borrowed values.
@@ -28,6 +30,8 @@ pub(super) struct WriteQueue<'w, 'pin> {
     text: &'w mut Vec<u8>,
     values: Vec<BorrowedValue<'pin>>,
     value_bytes: usize,
+    /// There was no memory for all that was queued: the client cannot be answered any more.
+    is_short: bool,
 }
 
 /// A value that stands in the text's order before its byte `at`.
@@ -49,13 +53,13 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     #[inline]
     pub(super) fn new(text: &'w mut Vec<u8>) -> Self {
         text.clear();
-        Self { text, values: Vec::new(), value_bytes: 0 }
+        Self { text, values: Vec::new(), value_bytes: 0, is_short: false }
     }
 
     /// Whether nothing is queued.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.text.is_empty() && self.values.is_empty()
+        self.text.is_empty() && self.values.is_empty() && !self.is_short
     }
 
     /// Queues the bytes of `item`'s value.
@@ -68,6 +72,10 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     }
 
     fn borrow(&mut self, item: ItemRef<'pin>) {
+        if !try_reserve(&mut self.values, 1) {
+            self.is_short = true;
+            return;
+        }
         self.value_bytes += item.value_len() as usize;
         self.values.push(BorrowedValue { at: self.text.len(), item });
     }
@@ -79,13 +87,16 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     /// The connection is broken.
     #[inline]
     pub(super) fn flush(&mut self, socket: BorrowedFd<'_>, written: &mut u64) -> io::Result<Flushed> {
+        if self.is_short {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         if !self.values.is_empty() {
             return self.flush_pieces(socket, written);
         }
         let sent = retried(|| send(socket, self.text))?;
         *written += sent as u64;
         if sent < self.text.len() {
-            return Ok(self.leave_rest(sent));
+            return self.leave_rest(sent);
         }
         self.text.clear();
         Ok(Flushed::All)
@@ -96,7 +107,7 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
         let sent = self.send_all(socket)?;
         *written += sent as u64;
         if sent < total {
-            return Ok(self.leave_rest(sent));
+            return self.leave_rest(sent);
         }
         self.forget();
         Ok(Flushed::All)
@@ -129,27 +140,30 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     }
 
     /// Turns what follows the first `sent` bytes into a backlog.
+    ///
+    /// # Errors
+    /// There is no memory for it.
     #[cold]
-    fn leave_rest(&mut self, sent: usize) -> Flushed {
+    fn leave_rest(&mut self, sent: usize) -> io::Result<Flushed> {
         let mut backlog = Box::<Backlog>::default();
         let (mut skip, mut from) = (sent, 0);
         for value in &self.values {
             let text = &self.text[from..value.at];
-            backlog.push_text(&text[skip.min(text.len())..]);
+            backlog.push_text(&text[skip.min(text.len())..])?;
             skip = skip.saturating_sub(text.len());
             from = value.at;
             let value_len = value.item.value_len() as usize;
             if skip < value_len {
                 let mut lease = value.item.lease();
                 lease.advance(skip);
-                backlog.push_value(lease);
+                backlog.push_value(lease)?;
             }
             skip = skip.saturating_sub(value_len);
         }
         let text = &self.text[from..];
-        backlog.push_text(&text[skip.min(text.len())..]);
+        backlog.push_text(&text[skip.min(text.len())..])?;
         self.forget();
-        Flushed::Part(backlog)
+        Ok(Flushed::Part(backlog))
     }
 
     fn forget(&mut self) {

@@ -25,6 +25,7 @@ use crate::store::Store;
 use crate::sys::log::{Level, log_line, start_log_thread};
 use crate::sys::process::{Foreground, Output, fork_to_background, mappable_bytes, share_one_heap};
 use crate::sys::signal::{Signals, block_write_signals};
+use crate::sys::spare::refill;
 use crate::worker::{ClientGate, Mail, Shared};
 
 use super::failure::Failure;
@@ -58,6 +59,8 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
         None
     };
     let signals = Signals::open().map_err(Failure::system("wait for signals"))?;
+    // Ignored: without it the process ends where memory does, and it may never.
+    let _ = refill();
     let clock = Arc::new(Clock::start());
     if mappable_bytes().is_some() {
         share_one_heap();
@@ -201,6 +204,10 @@ impl House {
             hot,
             board: Arc::clone(&board),
             gate: Arc::clone(&gate),
+            backlog_bytes_max: match settings.resp_obj_mem_limit_bytes {
+                0 => u64::MAX,
+                limit => limit / u64::from(settings.threads),
+            },
             requests_max: settings.reqs_per_event,
             idle_timeout_s: settings.idle_timeout_s,
         });

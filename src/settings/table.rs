@@ -299,8 +299,8 @@ settings! {
     proxy_arg: Option<String> = None, Text { absent: "" }, "-o proxy_arg=<text>", Network, "", Later;
     /// Memory profile of the proxy.
     proxy_memprofile: bool = false, TURNS_ON, "-o proxy_memprofile", Network, "", Later;
-    /// Memory for replies, in MiB.
-    resp_obj_mem_limit_bytes: u64 = 0, mib(0..=1_048_576), "-o resp_obj_mem_limit=<MiB>", Compatibility, "", NoEffect("replies are written straight into a bounded buffer");
+    /// Memory for replies that clients have not read, in MiB. A client that needs more is disconnected. 0: no limit.
+    resp_obj_mem_limit_bytes: u64 = 0, mib(0..=1_048_576), "-o resp_obj_mem_limit=<MiB>", Clients, "", Works;
     /// Mark of the server's sockets for packet filters.
     sock_cookie_id: u32 = 0, whole(0..=4_294_967_295), "-o sock_cookie_id=<num>", Compatibility, "", NoEffect("sockets carry no mark");
     /// Store large items as chains of chunks.

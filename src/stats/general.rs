@@ -51,10 +51,8 @@ pub fn general_rows(gauges: &Gauges, totals: &Counters, now: RelTime, unix_s: i6
 
 /// What memcached counts of machinery that is not here: 0 is the truth, and tools that look for a row find it.
 const NEVER_COUNTED: &[&str] = &[
-    "response_obj_oom",
     "response_obj_count",
     "response_obj_bytes",
-    "read_buf_oom",
     "slab_reassign_busy_deletes",
     "lru_maintainer_juggles",
     "log_worker_dropped",

@@ -10,4 +10,5 @@ pub mod process;
 pub mod short;
 pub mod signal;
 pub mod socket;
+pub mod spare;
 pub(crate) mod syscall;

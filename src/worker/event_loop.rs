@@ -21,7 +21,8 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use crate::base::{Clock, RelTime};
 use crate::command::{Context, Operator, Switches};
 use crate::conn::{
-    Activity, Board, COMMANDS_VERBOSITY, CloseReason, Connection, LookupAhead, ReadBuf, Received, Turn, Verdict,
+    Activity, Board, COMMANDS_VERBOSITY, CloseReason, Connection, LookupAhead, OUTPUT_BYTES, ReadBuf, Received, Turn,
+    Verdict,
 };
 use crate::counters::Counters;
 use crate::settings::Tunables;
@@ -29,6 +30,7 @@ use crate::stats::{HotKeys, HotSampler, PrefixTable};
 use crate::store::{Engine as _, WorkerStore};
 use crate::sync::{Mailbox, Participant, PinGuard, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
+use crate::sys::spare::{self, try_reserve};
 
 use super::events::{EVENTS_VERBOSITY, EventLog};
 use super::gate::ClientGate;
@@ -75,6 +77,8 @@ pub struct Shared {
     pub board: Arc<Board>,
     /// How many clients there are.
     pub gate: Arc<ClientGate>,
+    /// Bytes of unread replies that one worker's clients may leave (its part of -o resp_obj_mem_limit).
+    pub backlog_bytes_max: u64,
     /// Requests per connection and loop turn (-R).
     pub requests_max: u32,
     /// Seconds of silence after which a client is disconnected; 0: never.
@@ -204,7 +208,7 @@ impl Desk {
             stalled_asked_us: 0,
             stalled_looked_us: 0,
             inputs: std::array::from_fn(|_| ReadBuf::default()),
-            output: Vec::new(),
+            output: Vec::with_capacity(OUTPUT_BYTES),
             hot,
             now,
             verbosity: 0,
@@ -226,6 +230,10 @@ impl Desk {
     fn begin_turn(&mut self) {
         self.now = self.store.begin_turn().now;
         self.verbosity = self.shared.tunables.logger.verbosity();
+        if spare::is_spent() {
+            // Ignored: when there is no memory for it yet, the next turn tries again.
+            let _ = spare::refill();
+        }
     }
 
     /// Drives the connections that the kernel reports and those that wait for another go. True: there is mail.
@@ -333,6 +341,7 @@ impl Desk {
             output: &mut self.output,
             board: &self.shared.board,
             requests_max: self.shared.requests_max,
+            backlog_bytes_max: self.shared.backlog_bytes_max,
             now: self.now,
             verbosity: self.verbosity,
         };
@@ -478,7 +487,8 @@ impl Desk {
 
     fn adopt(&mut self, connection: Connection, registry: &Registry) {
         let (fd, place) = (connection.fd(), self.roster.next_place());
-        if registry.register(&mut SourceFd(&fd), Token(place as usize), Interest::READABLE).is_err() {
+        let has_room = self.roster.reserve() && try_reserve(&mut self.run_again, self.roster.count() + 1);
+        if !has_room || registry.register(&mut SourceFd(&fd), Token(place as usize), Interest::READABLE).is_err() {
             // The kernel is out of memory for it: the client sees its connection closed.
             return self.shared.gate.leave();
         }

@@ -1,5 +1,7 @@
 //! The connections of one worker: a slab, so that a token is an index and a closed one's place is used again.
 
+use crate::sys::spare::try_reserve;
+
 /// A slab of connections.
 pub(super) struct Roster<C> {
     places: Vec<Place<C>>,
@@ -21,6 +23,11 @@ impl<C> Roster<C> {
     /// The place that the next [`Roster::enter`] gives out.
     pub(super) fn next_place(&self) -> u32 {
         self.free.unwrap_or_else(|| u32::try_from(self.places.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Makes room for one more. False: there is no memory for it.
+    pub(super) fn reserve(&mut self) -> bool {
+        self.free.is_some() || try_reserve(&mut self.places, 1)
     }
 
     /// Takes in a connection at [`Roster::next_place`].

@@ -51,6 +51,13 @@ impl Server {
         Self::start_command(command, flags)
     }
 
+    /// As `start`, with one heap for all threads of the server: a limit of its address space is met soon.
+    pub(crate) fn start_with_one_heap(flags: &[&str]) -> Self {
+        let mut command = Command::new(program_under_test());
+        command.env("MALLOC_ARENA_MAX", "1");
+        Self::start_command(command, flags)
+    }
+
     /// As `start`, for a command that becomes the server.
     pub(crate) fn start_command(mut command: Command, flags: &[&str]) -> Self {
         let directory = scratch_directory();

@@ -1,5 +1,8 @@
 //! Full memory: eviction, `-M`, and a limit that can be moved.
 
+use std::fs;
+use std::process::Command;
+
 use crate::support::{Client, Server, wait_until};
 
 const VALUE_LEN: usize = 10_000;
@@ -181,4 +184,57 @@ fn store(client: &mut Client, key: usize) -> Vec<u8> {
 fn store_any(client: &mut Client) -> Vec<u8> {
     let total: usize = client.stats("")["cmd_set"].parse().expect("a number");
     store(client, total)
+}
+
+/// Lets the server have `more` bytes of address space beyond what it has.
+fn limit_address_space(server: &Server, more: u64) {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.process_id())).expect("the server runs");
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).expect("a size");
+    let size: u64 = size.trim().trim_end_matches(" kB").parse().expect("a number");
+    let limit = format!("--as={}", (size << 10) + more);
+    let done = Command::new("prlimit").args(["--pid", &server.process_id().to_string(), &limit]).status();
+    assert!(done.expect("util-linux is there").success());
+}
+
+#[test]
+fn clients_that_take_all_memory_are_closed_and_the_server_lives() {
+    let server = Server::start_with_one_heap(&["-t", "1", "-c", "2000"]);
+    let mut other = server.client();
+    other.ask(format!("set v 0 0 3000\r\n{}\r\n", "x".repeat(3000)), "STORED\r\n");
+    limit_address_space(&server, 4 << 20);
+    let mut greedy = Vec::new();
+    for number in 0..400 {
+        let Ok(mut client) = server.try_client() else { break };
+        // Ignored: some are closed before they have sent all. By turns the beginning of a line, and replies nobody reads.
+        let _ = if number % 2 == 0 {
+            client.try_send(format!("get {}", "k ".repeat(25_000)).as_bytes())
+        } else {
+            client.try_send("get v\r\n".repeat(4000).as_bytes())
+        };
+        greedy.push(client);
+    }
+    other.ask("get none\r\n", "END\r\n");
+    wait_until("some are closed for want of memory", || {
+        let rows = other.stats("");
+        rows["read_buf_oom"] != "0" || rows["response_obj_oom"] != "0"
+    });
+    drop(greedy);
+    wait_until("only we are left", || other.stats("")["curr_connections"] == "1");
+    server.client().ask("get none\r\n", "END\r\n");
+}
+
+#[test]
+fn clients_that_do_not_read_share_what_the_limit_leaves_them() {
+    let server = Server::start(&["-t", "1", "-o", "resp_obj_mem_limit=1", "-c", "300"]);
+    let mut other = server.client();
+    other.ask(format!("set v 0 0 3000\r\n{}\r\n", "x".repeat(3000)), "STORED\r\n");
+    let mut silent: Vec<_> = (0..200).map(|_| server.client()).collect();
+    for client in &mut silent {
+        // Ignored: it may be closed before it has sent all.
+        let _ = client.try_send("get v\r\n".repeat(4000).as_bytes());
+    }
+    wait_until("some are closed", || other.stats("")["response_obj_oom"] != "0");
+    let unread: u64 = other.stats("")["write_buf_bytes"].parse().expect("a number");
+    assert!(unread < 2 << 20, "{unread}");
+    other.ask("get none\r\n", "END\r\n");
 }

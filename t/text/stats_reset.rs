@@ -11,7 +11,7 @@ use crate::support::{Client, Server, wait_until};
 const GROUPS: [&str; 3] = ["", "items", "slabs"];
 
 /// Counters that `provoke_counters` does not make count.
-const NOT_PROVOKED: [&str; 13] = [
+const NOT_PROVOKED: [&str; 15] = [
     "cmd_meta",
     "rejected_connections",
     "store_no_memory",
@@ -25,6 +25,8 @@ const NOT_PROVOKED: [&str; 13] = [
     "slab_reassign_busy_items",
     "slab_reassign_busy_nomem",
     "outofmemory",
+    "response_obj_oom",
+    "read_buf_oom",
 ];
 
 #[test]

@@ -15,4 +15,4 @@ pub mod quick;
 mod reply;
 
 pub use parse::{LINE_LEN_MAX, parse, parse_rest, parse_thoroughly};
-pub use reply::{End, READY_LENGTHS, push_stat, push_value, push_value_line};
+pub use reply::{End, READY_LENGTHS, has_row_room, push_stat, push_value, push_value_line};

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use crate::base::Key;
 use crate::sys::append::append_framed;
+use crate::sys::spare::try_reserve;
 
 /// The most that [`push_value_line`] appends besides the key: word, blanks, two 32-bit and one 64-bit numbers, CRLF.
 const VALUE_LINE_LEN_MAX: usize = 6 + 1 + 10 + 1 + 10 + 1 + 20 + 2;
@@ -100,10 +101,20 @@ fn push_tail(out: &mut Vec<u8>, client_flags: u32, value_len: u32, cas: Option<u
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a row of statistics.
+/// No row of a report is longer.
+const ROW_BYTES_MAX: usize = 16 << 10;
+
+/// Makes room for a row of a report. False: there is no memory for it.
+pub fn has_row_room(out: &mut Vec<u8>) -> bool {
+    try_reserve(out, ROW_BYTES_MAX)
+}
+
+/// Appends a row of statistics, if there is memory for it. When a report is done, [`has_row_room`] says whether there was.
 pub fn push_stat(out: &mut Vec<u8>, name: &str, value: &dyn Display) {
-    // Ignored: writing to a Vec cannot fail.
-    let _ = write!(out, "STAT {name} {value}\r\n");
+    if has_row_room(out) {
+        // Ignored: writing to a Vec cannot fail.
+        let _ = write!(out, "STAT {name} {value}\r\n");
+    }
 }
 
 #[cfg(test)]
