@@ -1,19 +1,19 @@
-//! What a worker counts. One row declares a counter; the struct, the sum over workers, the reset and its row in
-//! `stats` follow.
+//! The table of counters. One row declares a counter. The struct, the sum over workers, the reset and the row of
+//! `stats` are generated from it.
 //!
-//! Upholds I10: a counter is written by its own worker only; readers may see it late, never torn.
+//! Upholds I10: a counter is written by its own worker only; other threads may read an old value, never a torn one.
 
 use crate::base::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $field:ident => $wire:literal;)+) => {
-        /// One worker's counters. Only its owner adds; `stats` sums over workers. They share no cache line with
-        /// another worker's, nor a pair of lines, which some processors fetch together.
+        /// Counters of one worker. Only that worker writes them (I10); `stats` sums over workers. The alignment keeps
+        /// counters of two workers out of one pair of cache lines, because some processors fetch lines in pairs.
         #[derive(Default)]
         #[repr(align(128))]
         pub struct Counters {
             $($(#[doc = $doc])+ pub $field: Counter,)+
-            /// What its connections take; `stats reset` leaves that alone.
+            /// Memory of the worker's connections. `stats reset` does not change it.
             pub buffers: Buffers,
         }
 
@@ -23,101 +23,101 @@ macro_rules! counters {
                 [$(($wire, self.$field.read(), concat!($($doc),+).trim_ascii_start()),)+].into_iter()
             }
 
-            /// Adds `other` into `self`: how `stats` folds the workers together.
+            /// Adds `other` to `self`. `stats` sums the workers this way.
             pub fn absorb(&self, other: &Self) {
                 $(self.$field.add(other.$field.read());)+
                 self.buffers.absorb(&other.buffers);
             }
 
-            /// `stats reset`. A worker that counts at the same instant may win; nobody can tell.
+            /// `stats reset`. A concurrent `add` may overwrite the zero.
             pub fn reset(&self) { $(self.$field.clear();)+ }
         }
     };
 }
 
 counters! {
-    /// Connections that were accepted.
+    /// Accepted connections.
     total_connections => "total_connections";
     /// Connections refused because -c was reached.
     rejected_connections => "rejected_connections";
-    /// Clients closed because there was no memory for replies that they had not read.
+    /// Clients closed for lack of memory for replies that they had not read.
     response_obj_oom => "response_obj_oom";
-    /// Clients closed because there was no memory for the beginning of a request.
+    /// Clients closed for lack of memory for an incomplete request.
     read_buf_oom => "read_buf_oom";
-    /// Keys asked for by any retrieval command.
+    /// Keys requested by all retrieval commands.
     cmd_get => "cmd_get";
     /// Storage commands.
     cmd_set => "cmd_set";
-    /// flush_all commands, refused ones too.
+    /// flush_all commands, including refused ones.
     cmd_flush => "cmd_flush";
-    /// Keys touched, by touch or gat.
+    /// Keys of touch and gat.
     cmd_touch => "cmd_touch";
     /// Meta commands.
     cmd_meta => "cmd_meta";
-    /// Keys asked for and found.
+    /// Keys that were requested and found.
     get_hits => "get_hits";
-    /// Keys asked for and not found.
+    /// Keys that were requested and not found.
     get_misses => "get_misses";
-    /// Misses that found an item past its exptime.
+    /// Misses because the item was expired.
     get_expired => "get_expired";
-    /// Misses that found an item that a flush_all had dropped.
+    /// Misses because flush_all had dropped the item.
     get_flushed => "get_flushed";
-    /// Deletes that found nothing.
+    /// Deletes without an item.
     delete_misses => "delete_misses";
     /// Deletes that removed an item.
     delete_hits => "delete_hits";
-    /// incr commands that found nothing.
+    /// incr commands without an item.
     incr_misses => "incr_misses";
     /// incr commands that found an item.
     incr_hits => "incr_hits";
-    /// decr commands that found nothing.
+    /// decr commands without an item.
     decr_misses => "decr_misses";
     /// decr commands that found an item.
     decr_hits => "decr_hits";
-    /// cas commands that found nothing.
+    /// cas commands without an item.
     cas_misses => "cas_misses";
     /// cas commands that stored.
     cas_hits => "cas_hits";
-    /// cas commands with an outdated unique.
+    /// cas commands with an outdated CAS unique.
     cas_badval => "cas_badval";
     /// Touches that found an item.
     touch_hits => "touch_hits";
-    /// Touches that found nothing.
+    /// Touches without an item.
     touch_misses => "touch_misses";
-    /// Values refused because they are larger than -I.
+    /// Values refused because they exceed -I.
     store_too_large => "store_too_large";
-    /// Values refused because no memory could be had.
+    /// Values refused for lack of memory.
     store_no_memory => "store_no_memory";
     /// Authentication attempts.
     auth_cmds => "auth_cmds";
-    /// Authentication attempts that were refused.
+    /// Failed authentication attempts.
     auth_errors => "auth_errors";
-    /// Connections closed because they were silent for longer than idle_timeout.
+    /// Connections closed by idle_timeout.
     idle_kicks => "idle_kicks";
     /// Bytes read from clients.
     bytes_read => "bytes_read";
     /// Bytes sent to clients.
     bytes_written => "bytes_written";
-    /// Times a connection used up -R requests and made room for others.
+    /// Times a connection reached -R requests and yielded to others.
     conn_yields => "conn_yields";
 }
 
-/// Memory that a worker's connections take now, in bytes. Single-writer, as counters are (I10).
+/// Current memory of a worker's connections, in bytes. Only that worker writes it (I10).
 #[derive(Default)]
 pub struct Buffers {
-    /// Input buffers that the worker lends to its connections, and how many they are.
+    /// Bytes of the input buffers that the worker lends to its connections.
     pub input_bytes: Counter,
-    /// See above.
+    /// Number of these buffers.
     pub inputs: Counter,
-    /// Beginnings of requests that connections keep until the rest arrives, and how many they are.
+    /// Bytes of incomplete requests that connections keep until the rest arrives.
     pub tail_bytes: Counter,
-    /// See above.
+    /// Number of these requests.
     pub tails: Counter,
-    /// The output buffer that the worker lends.
+    /// Bytes of the output buffer that the worker lends.
     pub output_bytes: Counter,
-    /// Replies, without the large values in them, that wait for clients to read.
+    /// Bytes of replies that clients have not read yet, without large values.
     pub backlog_bytes: Counter,
-    /// The connections themselves.
+    /// Bytes of the connection structures.
     pub connection_bytes: Counter,
 }
 
@@ -133,37 +133,36 @@ impl Buffers {
     }
 }
 
-/// Single-writer counter.
+/// A counter with one writer.
 #[derive(Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds `n`. A load and a store instead of a read-modify-write: there is one writer (I10), and a locked
-    /// instruction per request is what this program exists to avoid.
+    /// Adds `n`. With one writer (I10) a load and a store suffice. They avoid a locked instruction per request.
     #[inline]
     pub fn add(&self, n: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
-    /// Takes `n` off again.
+    /// Subtracts `n`.
     #[inline]
     pub fn sub(&self, n: u64) {
         self.add(n.wrapping_neg());
     }
 
-    /// The value now; other threads may see it late, never torn.
+    /// The current value. Other threads may read an old value, never a torn one.
     #[inline]
     pub fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Overwrites it.
+    /// Sets the counter to `n`.
     #[inline]
     pub fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);
     }
 
-    /// Back to zero.
+    /// Sets the counter to 0.
     pub fn clear(&self) {
         self.0.store(0, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! The flags of `larder-bench`: the table from which the parser and the help are made.
+//! The table of the flags of `larder-bench`. The parser and the help are generated from it.
 
 use super::op::Op;
 
@@ -6,10 +6,10 @@ use super::op::Op;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flag {
     pub(super) group: &'static str,
-    /// One letter, or nothing.
+    /// One letter, or empty.
     pub(super) short: &'static str,
     pub(super) long: &'static str,
-    /// What its value looks like; None: it takes none.
+    /// Placeholder of the value. None: the flag takes no value.
     pub(super) hint: Option<&'static str>,
     pub(super) help: &'static str,
 }
@@ -24,114 +24,138 @@ const fn flag(
     Flag { group, short, long, hint, help }
 }
 
-const SERVER: &str = "The server";
-const SENT: &str = "How it is asked";
-const ASKED: &str = "What is asked";
+const SERVER: &str = "Server";
+const SENT: &str = "Connections and timing";
+const ASKED: &str = "Requests";
 const NAMED: &str = "Keys and values";
-const TIME: &str = "How long";
-const SHOWN: &str = "What is shown";
+const TIME: &str = "Duration";
+const SHOWN: &str = "Output";
 
-/// All of them, in the order of the help.
+/// All flags, in the order of the help.
 pub(super) const FLAGS: &[Flag] = &[
-    flag(SERVER, "H", "host", Some("NAME"), "name or address, also with its port, NAME:PORT (127.0.0.1)"),
-    flag(SERVER, "p", "port", Some("NUM"), "port (11211)"),
-    flag(SERVER, "s", "unix-socket", Some("PATH"), "a unix socket instead"),
+    flag(
+        SERVER,
+        "H",
+        "host",
+        Some("NAME"),
+        "host name or address of the server, with an optional port, NAME:PORT (127.0.0.1)",
+    ),
+    flag(SERVER, "p", "port", Some("NUM"), "port of the server (11211)"),
+    flag(SERVER, "s", "unix-socket", Some("PATH"), "connect to a Unix socket instead"),
     flag(
         SERVER,
         "",
         "server",
         Some("\"PATH ARGS\""),
-        "start this server instead, and say its CPU time per request; given twice, the load alternates between them, and they are compared",
+        "start this server, and report its CPU time per request. Given twice, the tool alternates the load between two servers and compares them",
     ),
     flag(SERVER, "w", "wire", Some("text|meta|binary"), "protocol (text)"),
-    flag(SENT, "c", "connections", Some("NUM"), "connections that ask (50)"),
-    flag(SENT, "", "idle", Some("NUM"), "connections beside them, open and silent (0)"),
-    flag(SENT, "t", "threads", Some("NUM"), "threads, each with its share of the connections (1)"),
-    flag(SENT, "", "cores", Some("NUM,…"), "cores the threads are bound to, in turn"),
-    flag(SENT, "P", "pipeline", Some("NUM"), "requests sent together on a connection, then awaited together (1)"),
+    flag(SENT, "c", "connections", Some("NUM"), "active connections (50)"),
+    flag(SENT, "", "idle", Some("NUM"), "additional idle connections (0)"),
+    flag(SENT, "t", "threads", Some("NUM"), "threads of the tool. Each serves an equal part of the connections (1)"),
+    flag(SENT, "", "cores", Some("NUM,…"), "cores for the threads, assigned in turn"),
+    flag(
+        SENT,
+        "P",
+        "pipeline",
+        Some("NUM"),
+        "requests in flight per connection. The next batch goes out when all replies have come (1)",
+    ),
     flag(
         SENT,
         "r",
         "rate",
         Some("PER-SECOND"),
-        "open loop: so many requests a second by the clock, timed from when they were due. Without it, closed loop: \
-         a connection asks again when it was answered",
+        "open loop: requests per second. Latency counts from the time when a request is due. Without this flag the loop is \
+         closed: a connection sends its next batch when all replies have come",
     ),
     flag(
         SENT,
         "",
         "sleep",
         None,
-        "sleep while nothing is to be done; without it the threads poll, so that the server never pays for waking them",
+        "let idle threads sleep. Without this flag they poll, so that the server never spends CPU time on waking them",
     ),
     flag(ASKED, "x", "mix", Some("OP[=SHARE],…"), "{ops} (get)"),
-    flag(ASKED, "k", "multiget", Some("NUM"), "keys of a get (1)"),
+    flag(ASKED, "k", "multiget", Some("NUM"), "keys per get (1)"),
     flag(
         ASKED,
         "",
         "noreply",
         None,
-        "ask for no reply to what can do without; every batch ends with one request that is answered",
+        "send requests without a reply where the protocol allows it. The last request of each batch has a reply",
     ),
     flag(
         ASKED,
         "",
         "ttl",
         Some("SECONDS|SECONDS=SHARE,…"),
-        "time to live of what is stored and touched, or several with their shares of the keys; the rest, and 0: for ever (0)",
+        "time to live of items, or several with their shares of the keys. 0 means never, and so does the rest of the shares (0)",
     ),
-    flag(NAMED, "n", "keys", Some("NUM"), "keys (1000000)"),
-    flag(NAMED, "K", "key-size", Some("BYTES|FROM-TO|etc"), "length of a key, prefix included (32)"),
+    flag(NAMED, "n", "keys", Some("NUM"), "number of keys (1000000)"),
+    flag(NAMED, "K", "key-size", Some("BYTES|FROM-TO|etc"), "length of a key, with its prefix (32)"),
     flag(
         NAMED,
         "v",
         "value-size",
         Some("BYTES|FROM-TO|etc|kvcache:FILE"),
-        "length of a value (100); etc: Facebook's ETC; kvcache: CacheLib's sizes.json",
+        "length of a value. etc: Facebook's ETC; kvcache: CacheLib's sizes.json (100)",
     ),
-    flag(NAMED, "", "prefix", Some("TEXT"), "what every key starts with (bench:)"),
-    flag(NAMED, "", "zipf", Some("ALPHA"), "popularity by Zipf's law; without it all keys are alike"),
-    flag(NAMED, "", "hot", Some("REQUESTS:KEYS"), "this share of the requests for this share of the keys: 0.9:0.01"),
-    flag(NAMED, "", "fresh", Some("SHARE"), "share of the requests that name a key for the first time in this run (0)"),
+    flag(NAMED, "", "prefix", Some("TEXT"), "prefix of every key (bench:)"),
+    flag(NAMED, "", "zipf", Some("ALPHA"), "Zipf distribution of the keys. The default is uniform"),
+    flag(
+        NAMED,
+        "",
+        "hot",
+        Some("REQUESTS:KEYS"),
+        "share of the requests that go to a share of the keys, such as 0.9:0.01",
+    ),
+    flag(NAMED, "", "fresh", Some("SHARE"), "share of the requests with a key that is new in this run (0)"),
     flag(
         NAMED,
         "",
         "private-keys",
         None,
-        "each connection names keys of its own, and a value older than its last store that was acknowledged is wrong",
+        "give each connection its own keys, and count a value older than its last acknowledged store as wrong",
     ),
     flag(
         NAMED,
         "",
         "twitter",
         Some("FILE:ROW"),
-        "sizes, mix, times to live and popularity of a row of Twitter's cluster table; other flags change them",
+        "take sizes, mix, times to live and popularity from a row of Twitter's cluster table. Other flags override them",
     ),
-    flag(NAMED, "", "seed", Some("NUM"), "another seed is another sequence of the same load (1)"),
-    flag(TIME, "d", "duration", Some("SECONDS"), "load that is counted (10)"),
-    flag(TIME, "", "warmup", Some("SECONDS"), "load before it that is not (0)"),
+    flag(NAMED, "", "seed", Some("NUM"), "random seed. Another seed gives another sequence of the same load (1)"),
+    flag(TIME, "d", "duration", Some("SECONDS"), "length of the measured load (10)"),
+    flag(TIME, "", "warmup", Some("SECONDS"), "length of the load before it, not measured (0)"),
     flag(
         TIME,
         "",
         "ramp",
         Some("SECONDS"),
-        "before both: the rate, or the number of connections, grows from nothing (0)",
+        "time before both, in which the rate or the number of connections grows from 0 (0)",
     ),
-    flag(TIME, "", "no-fill", None, "do not store the keys first"),
-    flag(TIME, "", "fill-only", None, "store the keys, and nothing else"),
-    flag(SHOWN, "", "json", None, "figures as one JSON object"),
-    flag(SHOWN, "", "progress", None, "a line a second on standard error, terminal or not"),
-    flag(SHOWN, "q", "quiet", None, "no such line"),
-    flag(SHOWN, "h", "help", None, "this text"),
-    flag(SHOWN, "V", "version", None, "the version"),
+    flag(TIME, "", "no-fill", None, "do not store the keys before the load"),
+    flag(TIME, "", "fill-only", None, "store the keys, without a load"),
+    flag(SHOWN, "", "json", None, "print the results as one JSON object"),
+    flag(
+        SHOWN,
+        "",
+        "progress",
+        None,
+        "print a progress line every second to standard error, even if it is no terminal",
+    ),
+    flag(SHOWN, "q", "quiet", None, "print no progress line"),
+    flag(SHOWN, "h", "help", None, "print this help"),
+    flag(SHOWN, "V", "version", None, "print the version"),
 ];
 
-/// By either of its names.
+/// The flag with this short or long name.
 pub(super) fn find(name: &str) -> Option<&'static Flag> {
     FLAGS.iter().find(|flag| flag.long == name || flag.short == name)
 }
 
-/// The flag of this name as the help writes it.
+/// The notation of a flag in the help.
 pub(super) fn written(name: &str) -> String {
     match find(name) {
         Some(flag) if flag.short.is_empty() => format!("--{}", flag.long),
@@ -141,28 +165,28 @@ pub(super) fn written(name: &str) -> String {
     }
 }
 
-/// What the first argument may be instead of a flag.
+/// Modes. A mode is the first argument.
 pub(super) const MODES: [&str; 3] = ["--floor", "--table", "--memory"];
 
 const USAGE: &str = "
 usage: larder-bench [options]
-       larder-bench -p 11211 -P 50 -x get=10,set=1        load on a server that runs
-       larder-bench --server larder --server memcached    the same load on two servers that it starts, in turns
-A mode comes first and has flags of its own:
-       larder-bench --table [--rows \"A; B\"] [--json] [--server \"PATH ARGS\"]...   the rows of doc/measurements/speed.md, or those
-                                                          whose names begin with A or B; one server alone meets memcached
-       larder-bench --memory                              time to the first reply and resident memory, beside memcached
-       larder-bench --floor [-l ADDRESS] [-p PORT]        a server that does nothing, to measure against (127.0.0.1:11211)
+       larder-bench -p 11211 -P 50 -x get=10,set=1        put load on a running server
+       larder-bench --server larder --server memcached    start two servers and compare them
+A mode is the first argument and has its own flags:
+       larder-bench --table [--rows \"A; B\"] [--json] [--server \"PATH ARGS\"]...   measure the rows of doc/measurements/speed.md, or those
+                                                          whose names start with A or B. The default second server is memcached
+       larder-bench --memory                              compare time to first reply and resident memory with memcached
+       larder-bench --floor [-l ADDRESS] [-p PORT]        run a null server as a baseline (127.0.0.1:11211)
 ";
 
 const CODES: &str = "
-Numbers may end in k, m or g (a thousand, a million, 10^9), times in ms, s, m or h, lengths in k or m (1024, 1024 x 1024).
-Every reply is compared with what it must be. Exit codes: 0 all were right; 1 some were not, or a connection was lost;
-2 the server answered errors; 64 the command line is wrong; 69 no server, or not this protocol; 71 the system refused.
-doc/larder-bench.md says more.
+Units: numbers take k, m or g (10^3, 10^6, 10^9), times ms, s, m or h, and lengths k or m (1024, 1024 x 1024).
+The tool checks every reply. Exit codes: 0 all replies were correct; 1 a reply was wrong, or a connection was lost;
+2 the server answered errors; 64 invalid command line; 69 no server, or another protocol; 71 a system call failed.
+For details, see doc/larder-bench.md.
 ";
 
-/// Where the flags' texts start, and where they are broken.
+/// Column where the texts of the flags start, and maximum line width.
 const COLUMN: usize = 42;
 const WIDTH: usize = 118;
 

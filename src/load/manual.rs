@@ -1,4 +1,4 @@
-//! The manual page of `larder-bench`, doc/larder-bench.1, printed from the tables of flags, requests and exit codes.
+//! The text of the manual page doc/larder-bench.1, generated from the tables of flags, requests and exit codes.
 
 use super::flags::{FLAGS, Flag, written};
 use super::op::Op;
@@ -17,7 +17,7 @@ pub fn man_page(version: &str) -> String {
         }
         text.push_str(&entry(&notation(flag), &sentence(&flag.help.replace("{ops}", &Op::names()))));
     }
-    text.push_str(".SH REQUESTS\nThe words of \\fB\\-\\-mix\\fR:\n");
+    text.push_str(".SH REQUESTS\nRequests for \\fB\\-\\-mix\\fR:\n");
     for op in Op::ALL {
         text.push_str(&entry(op.name(), op.help()));
     }
@@ -30,14 +30,14 @@ pub fn man_page(version: &str) -> String {
     text
 }
 
-/// What a run ends with. doc/larder-bench.md has the same, and a test compares them.
+/// Exit codes and their causes. doc/larder-bench.md repeats them, and a test compares the two.
 pub const EXIT_CODES: [(u8, &str); 6] = [
-    (0, "every reply was right"),
-    (1, "some were not, or a connection was lost without such an answer as of 2"),
+    (0, "all replies were correct"),
+    (1, "a reply was wrong, or a connection was lost without an error as in 2"),
     (2, "the server answered errors (out of memory, too large, too many connections)"),
-    (64, "the command line is wrong"),
-    (69, "no server, none that can be started, another protocol, or no answer for five seconds"),
-    (71, "the system refused something"),
+    (64, "the command line is invalid"),
+    (69, "no server, a server that does not start, another protocol, or no answer for five seconds"),
+    (71, "a system call failed"),
 ];
 
 const HEAD: &str = "\
@@ -61,39 +61,39 @@ larder\\-bench \\- a load generator for servers that speak memcached's protocols
 .B larder\\-bench \\-\\-floor
 [\\fB\\-l\\fR \\fIADDRESS\\fR] [\\fB\\-p\\fR \\fIPORT\\fR]
 .SH DESCRIPTION
-larder\\-bench puts load on larder, memcached or any other server of these protocols. It stores all keys first, then sends the
-mix of requests that was asked for, compares every reply with what it must be, and says how many were answered, how fast,
-and whether the figures may be its own and not the server's.
+larder\\-bench puts load on larder, memcached or any other server with these protocols. It first stores all keys. Then it sends
+the requested mix of requests, and checks every reply. It reports throughput and latencies, and warns when the tool itself may
+be the bottleneck.
 .PP
-In closed loop, the default, a connection sends again when all it sent was answered. In open loop (\\fB\\-\\-rate\\fR) requests
-are due by the clock, and their latency counts from when they were due.
+The default is a closed loop: a connection sends its next batch when all replies have come. In an open loop
+(\\fB\\-\\-rate\\fR) requests are due at fixed times, and latency counts from these times.
 .SH OPTIONS
-What holds without the option stands in parentheses.
+Defaults are in parentheses.
 ";
 
 const MODES: &str = "\
 .SH MODES
-A mode is the first argument and has options of its own.
+A mode is the first argument and has its own options.
 .TP
 .B \\-\\-table
-Measures the rows of doc/measurements/speed.md, or those whose names begin with a text of \\fB\\-\\-rows\\fR, on larder, memcached and
-a server that does nothing.
+Measures the rows of doc/measurements/speed.md on larder, memcached and a null server. \\fB\\-\\-rows\\fR selects rows by the start of
+their names.
 .TP
 .B \\-\\-memory
-Measures the time to the first reply and resident memory, larder beside memcached.
+Compares the time to first reply and the resident memory of larder and memcached.
 .TP
 .B \\-\\-floor
-Is a server that does nothing: what no server can be faster than on this machine.
+Runs a null server, which answers without any work. No server on this machine can be faster.
 ";
 
 const TAIL: &str = "\
 .SH EXAMPLES
 .TP
 .B larder\\-bench \\-p 11211 \\-n 100000 \\-d 5 \\-x get=10,set=1 \\-\\-zipf .99 \\-v etc
-Five seconds of a mix with popular keys and the value lengths of Facebook's ETC.
+Sends a mix for five seconds, with Zipf keys and the value lengths of Facebook's ETC.
 .TP
 .B larder\\-bench \\-p 11211 \\-r 60000 \\-\\-sleep
-60,000 gets a second, whether or not the server keeps up.
+Sends 60,000 gets per second, even if the server is slower.
 .SH SEE ALSO
 .BR larder (1),
 .BR memcached (1);
@@ -106,7 +106,7 @@ fn notation(flag: &Flag) -> String {
     format!("{}{value}", written(flag.long))
 }
 
-/// The help's words, as a sentence. A list of kinds of request begins as they are typed.
+/// The help text as a sentence. A list of requests keeps its lower case.
 fn sentence(help: &str) -> String {
     if Op::ALL.iter().any(|op| help.split(',').next() == Some(op.name())) {
         return format!("{help}.");
@@ -121,7 +121,7 @@ fn entry(term: &str, words: &str) -> String {
     format!(".TP\n.B {}\n{}\n", roff(term), roff(words))
 }
 
-/// `text` with everything that troff would read as its own escaped.
+/// Escapes everything in `text` that has a meaning in troff.
 fn roff(text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('…', "...");
     if escaped.starts_with(['.', '\'']) { format!("\\&{escaped}") } else { escaped }

@@ -69,29 +69,29 @@ macro_rules! ops {
 }
 
 ops! {
-    /// Fetches one value, or as many as --multiget says.
+    /// Fetches one value, or several with --multiget.
     Get = "get", Fetch, b"", 0x00, Some(0x09);
-    /// As get, with the items' uniques.
+    /// Fetches values with their CAS uniques.
     Gets = "gets", Fetch, b"", 0x00, Some(0x09);
     /// Fetches a value and renews its time to live.
     Gat = "gat", Fetch, b"", 0x1d, Some(0x1e);
     /// Stores a value.
     Set = "set", Store, b"", 0x01, Some(0x11);
-    /// Stores a value that must not be there.
+    /// Stores a value if the key does not exist.
     Add = "add", Store, b" ME", 0x02, Some(0x12);
-    /// Stores a value that must be there.
+    /// Stores a value if the key exists.
     Replace = "replace", Store, b" MR", 0x03, Some(0x13);
-    /// Puts 10 bytes behind a value that must be there.
+    /// Appends 10 bytes to an existing value.
     Append = "append", Extend, b" MA", 0x0e, Some(0x19);
-    /// Puts 10 bytes before a value that must be there.
+    /// Prepends 10 bytes to an existing value.
     Prepend = "prepend", Extend, b" MP", 0x0f, Some(0x1a);
-    /// Two requests: a gets, and a store with the unique that it told.
+    /// Sends a gets, then a cas with the CAS unique of its reply.
     Cas = "cas", Swap, b"", 0x01, None;
-    /// Removes a value.
+    /// Deletes a key.
     Delete = "delete", Remove, b"", 0x04, Some(0x14);
     /// Adds 1 to a counter.
     Incr = "incr", Count, b"", 0x05, Some(0x15);
-    /// Takes 1 from a counter.
+    /// Subtracts 1 from a counter.
     Decr = "decr", Count, b" MD", 0x06, Some(0x16);
     /// Renews a time to live.
     Touch = "touch", Touch, b"", 0x1c, None;

@@ -96,19 +96,19 @@ verbs! {
     Gat = b"gat", Family::TouchingRetrieval(CasShown::No);
     /// Fetch values with their CAS uniques and renew their expiry.
     Gats = b"gats", Family::TouchingRetrieval(CasShown::Yes);
-    /// Fetch values; an ancient name of get.
+    /// Fetch values; an old name of get.
     Bget = b"bget", Family::Retrieval(CasShown::No);
     /// Store unconditionally.
     Set = b"set", Family::Storage(StorageVerb::Set);
-    /// Store if the key is new.
+    /// Store if the key does not exist.
     Add = b"add", Family::Storage(StorageVerb::Add);
     /// Store if the key exists.
     Replace = b"replace", Family::Storage(StorageVerb::Replace);
-    /// Put data after the existing value.
+    /// Append data to the existing value.
     Append = b"append", Family::Storage(StorageVerb::Append);
-    /// Put data before the existing value.
+    /// Prepend data to the existing value.
     Prepend = b"prepend", Family::Storage(StorageVerb::Prepend);
-    /// Store if nobody else has since the value was fetched.
+    /// Store if the item has not changed since it was fetched.
     Cas = b"cas", Family::Storage(StorageVerb::Cas);
     /// Remove a key.
     Delete = b"delete", Family::Delete;
@@ -118,23 +118,23 @@ verbs! {
     Decr = b"decr", Family::Arith(Direction::Down);
     /// Renew the expiry of a key.
     Touch = b"touch", Family::Touch;
-    /// Drop everything, now or at a given time.
+    /// Drop all items, now or at a given time.
     FlushAll = b"flush_all", Family::Admin(AdminVerb::FlushAll);
-    /// Tell which server this is.
+    /// Show the version.
     Version = b"version", Family::Admin(AdminVerb::Version);
-    /// Set how much the server logs.
+    /// Set the log level.
     Verbosity = b"verbosity", Family::Admin(AdminVerb::Verbosity);
     /// Close the connection.
     Quit = b"quit", Family::Admin(AdminVerb::Quit);
-    /// End the server, when -A allows it.
+    /// Stop the server, if -A allows it.
     Shutdown = b"shutdown", Family::Admin(AdminVerb::Shutdown);
     /// Change the memory limit, in megabytes.
     CacheMemlimit = b"cache_memlimit", Family::Admin(AdminVerb::CacheMemlimit);
-    /// Report or reset statistics.
+    /// Show or reset statistics.
     Stats = b"stats", Family::Admin(AdminVerb::Stats);
-    /// Move a page of memory between size classes, or say how pages move by themselves.
+    /// Move a page between size classes, or configure automatic page moves.
     Slabs = b"slabs", Family::Admin(AdminVerb::Slabs);
-    /// Move, stop or restart the server's clock, when -o debug_commands allows it.
+    /// Move, stop or restart the server's clock, if -o debug_commands allows it.
     Debugtime = b"debugtime", Family::Admin(AdminVerb::Debugtime);
 }
 

@@ -5,7 +5,7 @@ use super::table::{ROWS, Settings};
 
 /// How the list of extended options is introduced; it is the only option that is not a setting.
 const EXTENDED: (&str, &str) =
-    ("-o, --extended=<list>", "What is written -o name here; several are separated by commas.");
+    ("-o, --extended=<list>", "List of the options written -o name here, separated by commas.");
 
 /// The text of `larder -h`.
 pub fn help(version: &str) -> String {
@@ -25,9 +25,9 @@ pub fn help(version: &str) -> String {
             text.push_str(&entry(EXTENDED.0, EXTENDED.1));
         }
     }
-    text.push_str("\nAccepted because memcached has them, without effect here\n");
+    text.push_str("\nmemcached options that larder accepts without effect\n");
     text.push_str(&names_of(|row| matches!(row.status, Status::NoEffect(_))));
-    text.push_str("\nman larder and doc/settings.md say more.\n");
+    text.push_str("\nFor details, see man larder and doc/settings.md.\n");
     text
 }
 
@@ -154,10 +154,10 @@ pub fn markdown() -> String {
 }
 
 const EXIT_CODES: [(u8, &str); 4] = [
-    (0, "The server ended because it was told to: SIGTERM, SIGINT, SIGUSR1 or the command shutdown."),
-    (64, "An option is unknown, has no or a wrong value, or does not go with another one; or root gave no -u."),
+    (0, "The server stopped on request: SIGTERM, SIGINT, SIGUSR1 or the shutdown command."),
+    (64, "An option is unknown, has a missing or invalid value, or conflicts with another option. Or root gave no -u."),
     (67, "The user of -u does not exist."),
-    (71, "The kernel refused something: an address is in use, a limit cannot be raised, a file cannot be written."),
+    (71, "A system call failed: an address is in use, a limit cannot be raised, or a file cannot be written."),
 ];
 
 const MARKDOWN_HEAD: &str = "\
@@ -165,32 +165,33 @@ const MARKDOWN_HEAD: &str = "\
 
 <!-- Printed from src/settings/table.rs by `make doc`. Edit the table, not this file. -->
 
-Options are memcached's, short and long. A wrong one ends the start with one line that names the option, the value and
-the limit, for example `larder: -t, --threads: 900 is outside 1 to 256`.
-What is written `-o name` stands in the list of `-o, --extended`: `-o idle_timeout=60,hashpower=20`.
-An option can be given twice; the last one counts, except that `-l` and `-o` add up.
+larder takes memcached's options, short and long. If an option is invalid, larder does not start. It prints one line with
+the option, the value and the limit, for example `larder: -t, --threads: 900 is outside 1 to 256`.
 
-A size can have a unit behind it: `b`, `k`, `m`, `g` or `t`, powers of 1024, in either case, so that `1g`, `1024MB` and
-`1GiB` are the same. A time can have `s`, `m`, `h` or `d`. Blanks around a value are not part of it. A long option can be
-abbreviated as long as it means one option.
+`-o, --extended` takes a list of the options that are written `-o name` below: `-o idle_timeout=60,hashpower=20`.
+If an option is repeated, the last value counts. `-l` and `-o` add up instead.
+
+A size can have a unit: `b`, `k`, `m`, `g` or `t`, in upper or lower case. Units are powers of 1024: `1g`, `1024MB` and
+`1GiB` are equal. A time can have the unit `s`, `m`, `h` or `d`. larder ignores blanks around a value. A long option can be
+abbreviated, if the abbreviation is unique.
 ";
 
 const MARKDOWN_WITHOUT_EFFECT: &str = "
 ## Accepted without effect
 
-memcached has these, and command lines that carry them should keep working. Each value is held to its limits. Whether
-some of them go together is not checked, since none has an effect: memcached refuses `hot_lru_pct` and `warm_lru_pct`
-that are more than 80 together, and `temporary_ttl` without the list maintainer; here they start.
+larder accepts these options of memcached, so that existing command lines work. It checks the limits of each value, but no
+combinations. memcached refuses `hot_lru_pct` and `warm_lru_pct` with a sum above 80, and `temporary_ttl` without the LRU
+maintainer; larder starts with both.
 
-| option | what it is there | why it changes nothing here |
+| option | effect in memcached | reason |
 |---|---|---|
 ";
 
 const MARKDOWN_LATER: &str = "
 ## Refused until a later version
 
-Any value but memcached's default ends the start with a line that names the option: a server that seems to do what it
-was told, and does not, would be worse.
+larder does not implement these options yet. With any value other than memcached's default it does not start, and prints
+one line with the option.
 
 | option | what it is |
 |---|---|
@@ -206,18 +207,19 @@ const MARKDOWN_HIDDEN: &str = "
 const MARKDOWN_TAIL: &str = "
 ## Messages
 
-Messages go to standard error. With `-v` larder says where it listens and with what, and then, one line in ten seconds for each
-kind: clients refused beyond `-c`, clients disconnected by `idle_timeout`, want of descriptors, stores refused for want of
-memory. With `-vv` every command and reply is there, in memcached's words. Lines of a running server begin with the time, in
-UTC; where standard error is the journal, with their level (`<4>`) instead. Control characters are shown as `\\x1b`.
+larder writes messages to standard error. With `-v` it logs its addresses and settings at start. It then logs clients
+refused beyond `-c`, clients disconnected by `idle_timeout`, a lack of descriptors, and stores refused for lack of memory. Each
+of these kinds gets at most one line in ten seconds. With `-vv` larder logs every command and reply in memcached's format.
+Each line of a running server begins with the time in UTC. If standard error is the journal, the line begins with its level
+instead (`<4>`). Control characters are escaped, for example `\\x1b`.
 
-The server never waits for a reader of its messages: what does not fit into 256 KiB is dropped, counted in `log_lines_dropped` of
-`stats`, and told of once the reader goes on.
+The server never waits for the reader of its messages. The queue holds 256 KiB. larder drops lines that do not fit, and
+counts them in `log_lines_dropped` of `stats`. When the reader continues, it gets a line with the number of dropped lines.
 
 ## Exit codes
 
-They are those of sysexits.h. memcached ends with 1 where a number is too small or a suboption is unknown; larder ends
-with 64 there too.
+Exit codes follow sysexits.h. memcached exits with 1 when a number is too small or a suboption is unknown. larder exits
+with 64.
 
 | code | when |
 |---|---|
@@ -226,7 +228,7 @@ with 64 there too.
 const MARKDOWN_STATS: &str = "
 ## `stats settings`
 
-Keys and order are memcached's.
+Keys and their order are those of memcached.
 
 | key | option |
 |---|---|
@@ -253,7 +255,7 @@ pub fn man_page(version: &str) -> String {
             text.push_str(&format!(".TP\n.B {}\n{}\n", roff(EXTENDED.0), roff(EXTENDED.1)));
         }
     }
-    text.push_str(".SS Accepted without effect\nmemcached has these; command lines that carry them keep working.\n");
+    text.push_str(".SS Accepted without effect\nlarder accepts these options of memcached, so that existing command lines work.\n");
     for row in ROWS {
         if let Status::NoEffect(reason) = row.status {
             text.push_str(&format!(".TP\n.B {}\nNo effect: {}.\n", roff(row.notation()), roff(reason)));
@@ -278,10 +280,10 @@ larder \\- a cache server that speaks memcached's protocol
 .B larder
 [options]
 .SH DESCRIPTION
-larder keeps keys and values in memory and serves them over memcached's classic text protocol. Every client of that can
-use it, and it takes memcached's options. When memory is full, the items least likely to be asked for again leave.
+larder keeps keys and values in memory and serves them over memcached's classic text protocol. It works with every client of
+that protocol, and takes memcached's options. When memory is full, larder evicts the items that are least likely to be read again.
 .PP
-When started by root it needs \\fB\\-u\\fR, the user to run as.
+When root starts larder, \\fB\\-u\\fR is required: the user to run as.
 .SH OPTIONS
 ";
 
@@ -289,13 +291,13 @@ const MAN_SIGNALS: &str = "\
 .SH SIGNALS
 .TP
 .B SIGTERM, SIGINT
-End at once.
+Stop immediately.
 .TP
 .B SIGUSR1
-End gracefully.
+Finish the requests in progress, close the connections and stop.
 .TP
 .B SIGHUP
-Nothing is read again in this version; the server goes on.
+No effect in this version: larder does not reload its settings.
 .SH EXIT STATUS
 ";
 
@@ -303,7 +305,7 @@ const MAN_TAIL: &str = "\
 .SH EXAMPLES
 .TP
 .B larder \\-m 1024 \\-l 127.0.0.1 \\-u nobody
-One gigabyte for items, for clients on this machine, started by root.
+Use 1 GiB for items, serve clients on this machine, and run as nobody.
 .SH SEE ALSO
 .BR memcached (1)
 ";

@@ -76,202 +76,204 @@ macro_rules! settings {
     };
 }
 
-const NO_LRU: &str = "eviction has no separate lists and no list maintainer";
-const NO_CRAWLER: &str = "expired items are swept by the server's own background job";
-const NO_FREE_PAGES: &str = "a class that needs a page gets it without pages being kept free";
-const NO_WATCH: &str = "there are no watchers yet";
+const NO_LRU: &str = "eviction does not use these lists";
+const NO_CRAWLER: &str = "a background job of larder sweeps expired items";
+const NO_FREE_PAGES: &str = "a class gets a page without a reserve of free pages";
+const NO_WATCH: &str = "larder has no watchers yet";
 
 settings! {
-    /// Memory for items, in MiB or with a unit: 512m, 4g.
+    /// Memory for items and their index, in MiB or with a unit (512m, 4g).
     memory_limit_bytes: u64 = 64 << 20, mib(1..=131_072), "-m, --memory-limit=<num>", Memory, "maxbytes", Works;
-    /// Clients connected at the same time. The limit on open files is raised to allow for them.
+    /// Maximum number of client connections. The server raises its open-file limit to match.
     max_connections: u32 = 1024, whole(1..=10_000_000), "-c, --conn-limit=<num>", Clients, "maxconns", Works;
-    /// TCP port. 0 turns TCP off, whatever -l says; -1 takes any free port.
+    /// TCP port. 0 disables TCP, whatever -l says. -1 takes any free port.
     tcp_port: i32 = 11211, whole(-1..=65_535), "-p, --port=<num>", Network, "tcpport", Works;
-    /// UDP port. 0 is off.
+    /// UDP port. 0 disables UDP.
     udp_port: u16 = 0, whole(0..=65_535), "-U, --udp-port=<num>", Network, "udpport", Later;
-    /// Addresses to listen on: name or address, with :port where it is not that of -p; an IPv6 address with a port
-    /// stands in brackets. Several are separated by commas; -l can be repeated. Default: every interface.
+    /// Addresses to listen on: a host name or an IP address, with an optional :port. An IPv6 address with a port needs
+    /// brackets. Separate several with commas, or repeat -l. The default is every interface.
     listen: Vec<ListenAddress> = Vec::new(), Addresses, "-l, --listen=<addr>", Network, "inter", Works;
-    /// Say more: once the start, clients that are refused or idle, and want of descriptors or memory; twice also client
-    /// commands and replies.
+    /// Log more. -v logs the start, refused and idle clients, and shortages of descriptors or memory. -vv also logs
+    /// client commands and replies.
     verbosity: u8 = 0, Mentions(3), "-v, --verbose", Messages, "verbosity", Works;
-    /// Always 0: the age of the oldest item is not kept.
+    /// Always 0. larder does not track the age of the oldest item.
     oldest: u32 = 0, whole(0..=0), "", Compatibility, "oldest", Report;
-    /// Refuse to store when memory is full, instead of evicting.
+    /// When memory is full, answer an error to a store instead of evicting items.
     evictions: bool = true, Switch { on: false, words: ("on", "off") }, "-M, --disable-evictions", Memory, "evictions", Works;
-    /// Unix socket to listen on. Turns TCP off.
+    /// Unix socket to listen on. It disables TCP.
     unix_socket: Option<PathBuf> = None, Text { absent: "NULL" }, "-s, --unix-socket=<file>", Network, "domain_socket", Works;
-    /// Access mode of the unix socket, in octal.
+    /// Access mode of the Unix socket, in octal.
     unix_mask: u32 = 0o700, Octal(0o777), "-a, --unix-mask=<mask>", Network, "umask", Works;
-    /// Let clients stop the server with the command shutdown.
+    /// Enable the shutdown command.
     shutdown_command: bool = false, TURNS_ON, "-A, --enable-shutdown", Commands, "shutdown_command", Works;
-    /// How much larger each size class is than the one before it. Classes in between are added where the sizes that are
-    /// stored call for them.
+    /// Ratio of the chunk sizes of neighbouring size classes. The server adds classes between them for common item
+    /// sizes.
     growth_factor: f64 = 1.25, Fraction { range: 1.01..=16.0, digits: 2 }, "-f, --slab-growth-factor=<num>", Memory, "growth_factor", Works;
-    /// Room for key, flags and value in the smallest chunks, in bytes.
+    /// Space for key, flags and value in the smallest chunk, in bytes.
     chunk_size_min: u32 = 48, bytes(1..=8192), "-n, --slab-min-size=<bytes>", Memory, "chunk_size", Works;
-    /// Threads that serve clients. More than the machine has cores is seldom of use; above 64 a line says so.
+    /// Number of worker threads. More threads than cores seldom help. Above 64 the server prints a warning.
     threads: u32 = 4, whole(1..=256), "-t, --threads=<num>", Clients, "num_threads", Works;
-    /// As num_threads.
+    /// Same as num_threads.
     threads_per_udp: u32 = 4, whole(0..=256), "", Compatibility, "num_threads_per_udp", Report;
-    /// Character that ends the prefix of a key for stats prefixes and stats detail, which is turned on by this option.
+    /// Character that ends the key prefix in stats prefixes and stats detail. This option also enables stats detail.
     prefix_delimiter: u8 = b':', OneCharacter, "-D <char>", Commands, "stat_key_prefix", Works;
-    /// Whether stats detail is on at start.
+    /// Whether stats detail is enabled at start.
     detail_enabled: bool = false, TURNS_ON, "", Compatibility, "detail_enabled", Report;
-    /// Small requests of one client that are served before the others get their turn. What takes longer counts as several: each
-    /// key of a get, each row of stats, every 4 KiB. Higher than memcached's 20, because one turn is one reply packet.
+    /// Maximum small requests that one client gets per turn, before other clients are served. Larger requests count as
+    /// several: each key of a get, each row of stats, and every 4 KiB count. The default is higher than memcached's 20,
+    /// because one turn sends one reply packet.
     reqs_per_event: u32 = 256, whole(1..=1_000_000), "-R, --max-reqs-per-event=<num>", Clients, "reqs_per_event", Works;
-    /// Keep no CAS uniques: gets answers 0, and cas always finds the item changed.
+    /// Disable CAS. gets returns the unique 0, and cas answers EXISTS for every item.
     use_cas: bool = true, TURNS_OFF, "-C, --disable-cas", Commands, "cas_enabled", Works;
-    /// Connections the kernel queues until they are accepted.
+    /// Length of the kernel's queue of connections to accept.
     tcp_backlog: u32 = 1024, whole(1..=1_000_000), "-b, --listen-backlog=<num>", Network, "tcp_backlog", Works;
-    /// Protocol that clients speak.
+    /// Protocol of the clients.
     protocol: &'static str = "auto", OneOf { words: &["auto", "ascii"], later: &["binary"] }, "-B, --protocol=<name>", Network, "binding_protocol", Works;
     /// SASL authentication.
     sasl: bool = false, TURNS_ON, "-S, --enable-sasl", Network, "auth_enabled_sasl", Later;
-    /// File of user:password lines for authentication over the text protocol.
+    /// File of user:password lines, for authentication over the text protocol.
     auth_file: Option<PathBuf> = None, Text { absent: "no" }, "-Y, --auth-file=<file>", Network, "auth_enabled_ascii", Later;
-    /// Largest item, in bytes or with a unit: 512k, 2m. At most half of -m.
+    /// Maximum item size, in bytes or with a unit (512k, 2m). At most half of -m.
     item_size_max: u64 = 1 << 20, bytes(1 << 10..=1 << 30), "-I, --max-item-size=<num>", Memory, "item_size_max", Works;
-    /// Answer a client beyond -c with an error at once, instead of letting it wait.
+    /// Answer an error at once to a client beyond -c. Without it the client waits.
     maxconns_fast: bool = true, TURNS_ON, "-o [no_]maxconns_fast", Clients, "maxconns_fast", Works;
-    /// Size of the empty hash table: 2 to this power buckets' worth of items. It grows while running. A bucket holds
-    /// nine items, so there are 2^3 times fewer of them, and 2^20 (64 MiB) at most: above 23 it begins as with 23. With
-    /// 16 it begins with a 1024th of -m at most.
+    /// Initial size of the hash table, as a power of 2 in items. The table grows while the server runs. A bucket holds
+    /// nine items, so there are 2^3 times fewer buckets. The maximum is 2^20 buckets (64 MiB): values above 23 count as
+    /// 23. The default 16 starts with at most 1/1024 of -m.
     hashpower_init: u32 = 16, whole(12..=32), "-o hashpower=<num>", Memory, "hashpower_init", Works;
-    /// Move memory between size classes: by itself, and when told by slabs reassign. Without it only memory beyond the limit
-    /// moves.
+    /// Allow page moves between size classes, both automatic and by slabs reassign. Without it, pages move only to keep
+    /// memory within the limit.
     slab_reassign: bool = true, TURNS_ON, "-o [no_]slab_reassign", Memory, "slab_reassign", Works;
-    /// Whether memory moves between size classes by itself: 0 no, 1 and 2 yes.
+    /// Automatic page moves between size classes: 0 off, 1 and 2 on.
     slab_automove: u32 = 1, SwitchOrLevel(0..=2), "-o [no_]slab_automove[=<num>]", Memory, "slab_automove", Works;
-    /// A size class gives memory to another one if it will lose fewer hits by it than this times what the other one wins.
+    /// Move a page when the donor's expected loss of hits is below this ratio of the receiver's gain.
     slab_automove_ratio: f64 = 0.8, Fraction { range: 0.0..=1.0, digits: 2 }, "-o slab_automove_ratio=<num>", Memory, "slab_automove_ratio", Works;
-    /// How long it counts what size classes lose and win: half of so many quarters of a second.
+    /// Averaging window of the page-move decision, in units of 125 ms.
     slab_automove_window: u32 = 10, whole(3..=1800), "-o slab_automove_window=<num>", Memory, "slab_automove_window", Works;
-    /// Largest chunk; a larger item is a chain of chunks. In KiB.
+    /// Maximum chunk size, in KiB. A larger item is a chain of chunks.
     slab_chunk_max: u32 = 16 << 10, kib(1..=512), "-o slab_chunk_max=<KiB>", Memory, "slab_chunk_max", Works;
-    /// Walk the lists for expired items.
+    /// Run the LRU crawler, which finds expired items.
     lru_crawler: bool = true, TURNS_ON, "-o [no_]lru_crawler", Compatibility, "lru_crawler", NoEffect(NO_CRAWLER);
-    /// Microseconds between two items of such a walk.
+    /// Pause of the LRU crawler between two items, in microseconds.
     lru_crawler_sleep: u32 = 100, whole(0..=1_000_000), "-o lru_crawler_sleep=<num>", Compatibility, "lru_crawler_sleep", NoEffect(NO_CRAWLER);
-    /// Items of one such walk.
+    /// Maximum items per run of the LRU crawler.
     lru_crawler_tocrawl: u32 = 0, whole(0..=4_294_967_295), "-o lru_crawler_tocrawl=<num>", Compatibility, "lru_crawler_tocrawl", NoEffect(NO_CRAWLER);
-    /// Seconds after which a locked item at a list's tail is freed by force.
-    tail_repair_time_s: u32 = 0, seconds(0..=4_294_967_295), "-o tail_repair_time=<num>", Compatibility, "tail_repair_time", NoEffect("no item stays locked");
-    /// Refuse flush_all.
+    /// Time after which a locked item at the tail of an LRU list is freed by force, in seconds.
+    tail_repair_time_s: u32 = 0, seconds(0..=4_294_967_295), "-o tail_repair_time=<num>", Compatibility, "tail_repair_time", NoEffect("larder has no locked items");
+    /// Disable flush_all.
     flush_enabled: bool = true, TURNS_OFF, "-F, --disable-flush-all", Commands, "flush_enabled", Works;
-    /// Refuse stats cachedump, detail, prefixes and hotkeys.
+    /// Disable stats cachedump, detail, prefixes and hotkeys.
     dump_enabled: bool = true, TURNS_OFF, "-X, --disable-dumping", Commands, "dump_enabled", Works;
-    /// Hash of keys.
-    hash_algorithm: &'static str = "rapidhash", OneOf { words: &["rapidhash", "jenkins", "murmur3", "xxh3"], later: &[] }, "-o hash_algorithm=<name>", Compatibility, "hash_algorithm", NoEffect("keys are always hashed by rapidhash, under a seed of its own per process");
-    /// Maintain the lists in the background.
+    /// Hash function for keys.
+    hash_algorithm: &'static str = "rapidhash", OneOf { words: &["rapidhash", "jenkins", "murmur3", "xxh3"], later: &[] }, "-o hash_algorithm=<name>", Compatibility, "hash_algorithm", NoEffect("larder always hashes keys with rapidhash and a random seed per process");
+    /// Run the LRU maintainer thread.
     lru_maintainer: bool = true, TURNS_ON, "-o [no_]lru_maintainer", Compatibility, "lru_maintainer_thread", NoEffect(NO_LRU);
-    /// As memcached shows it.
+    /// Same value as memcached.
     lru_segmented: bool = true, TURNS_ON, "", Compatibility, "lru_segmented", Report;
-    /// Share of the hot list.
+    /// Percentage of memory for the hot list.
     hot_lru_pct: u32 = 20, whole(1..=80), "-o hot_lru_pct=<num>", Compatibility, "hot_lru_pct", NoEffect(NO_LRU);
-    /// Share of the warm list.
+    /// Percentage of memory for the warm list.
     warm_lru_pct: u32 = 40, whole(1..=80), "-o warm_lru_pct=<num>", Compatibility, "warm_lru_pct", NoEffect(NO_LRU);
-    /// Age at which the hot list lets go.
+    /// Maximum age of an item in the hot list, as a factor.
     hot_max_factor: f64 = 0.2, Fraction { range: 0.0..=1000.0, digits: 2 }, "-o hot_max_factor=<num>", Compatibility, "hot_max_factor", NoEffect(NO_LRU);
-    /// Age at which the warm list lets go.
+    /// Maximum age of an item in the warm list, as a factor.
     warm_max_factor: f64 = 2.0, Fraction { range: 0.0..=1000.0, digits: 2 }, "-o warm_max_factor=<num>", Compatibility, "warm_max_factor", NoEffect(NO_LRU);
-    /// As memcached shows it.
+    /// Same value as memcached.
     temp_lru: bool = false, TURNS_ON, "", Compatibility, "temp_lru", Report;
-    /// Items that live shorter than this many seconds get a list of their own.
+    /// Items with a shorter time to live get a list of their own, in seconds.
     temporary_ttl: u32 = 61, seconds(0..=4_294_967_295), "-o temporary_ttl=<num>", Compatibility, "temporary_ttl", NoEffect(NO_LRU);
-    /// Seconds of silence after which a client that no reply waits for is disconnected. 0: never.
+    /// Disconnect a client after this many idle seconds. A client with a pending reply is not idle. 0 means never.
     idle_timeout_s: u32 = 0, seconds(0..=86_400_000), "-o idle_timeout=<num>", Clients, "idle_timeout", Works;
-    /// Buffer of one watcher, in KiB.
+    /// Log buffer of one watcher, in KiB.
     watcher_logbuf_bytes: u32 = 256 << 10, kib(0..=1_048_576), "-o watcher_logbuf_size=<KiB>", Compatibility, "watcher_logbuf_size", NoEffect(NO_WATCH);
-    /// Buffer of one thread for watchers, in KiB.
+    /// Log buffer of one worker thread, in KiB.
     worker_logbuf_bytes: u32 = 64 << 10, kib(0..=1_048_576), "-o worker_logbuf_size=<KiB>", Compatibility, "worker_logbuf_size", NoEffect(NO_WATCH);
-    /// Limit of the memory for clients' buffers, in MiB.
-    read_buf_mem_limit_bytes: u64 = 0, mib(0..=1_048_576), "-o read_buf_mem_limit=<MiB>", Compatibility, "read_buf_mem_limit", NoEffect("an idle client holds no buffer, a busy one a bounded one");
-    /// Keep the counts of stats sizes.
-    track_sizes: bool = false, TURNS_ON, "-o track_sizes", Compatibility, "track_sizes", NoEffect("stats sizes needs no preparation");
-    /// As memcached shows it.
-    inline_ascii_response: bool = false, TURNS_ON, "-o [no_]inline_ascii_resp", Compatibility, "inline_ascii_response", NoEffect("memcached ignores it too");
-    /// Store items larger than this on flash, in bytes.
+    /// Memory limit for read buffers, in MiB.
+    read_buf_mem_limit_bytes: u64 = 0, mib(0..=1_048_576), "-o read_buf_mem_limit=<MiB>", Compatibility, "read_buf_mem_limit", NoEffect("an idle client has no buffer, and the buffer of a busy client is bounded");
+    /// Maintain the counts for stats sizes.
+    track_sizes: bool = false, TURNS_ON, "-o track_sizes", Compatibility, "track_sizes", NoEffect("stats sizes works without it");
+    /// Same value as memcached.
+    inline_ascii_response: bool = false, TURNS_ON, "-o [no_]inline_ascii_resp", Compatibility, "inline_ascii_response", NoEffect("memcached ignores it, too");
+    /// Minimum size of an item on flash, in bytes.
     ext_item_size: u32 = 512, bytes(2..=1_073_741_824), "-o ext_item_size=<num>", Memory, "ext_item_size", Later;
-    /// Store items idle for this many seconds on flash.
+    /// Minimum idle time of an item before it goes to flash, in seconds.
     ext_item_age: u32 = u32::MAX, seconds(0..=4_294_967_295), "-o ext_item_age=<num>", Memory, "ext_item_age", Later;
-    /// Times to live below this many seconds are kept apart on flash.
+    /// Items with a shorter time to live get separate flash pages, in seconds.
     ext_low_ttl: u32 = 0, seconds(0..=4_294_967_295), "-o ext_low_ttl=<num>", Memory, "ext_low_ttl", Later;
-    /// Bring an item back from flash every so many accesses.
+    /// Copy a flash item back to memory once per this many accesses.
     ext_recache_rate: u32 = 2000, whole(0..=4_294_967_295), "-o ext_recache_rate=<num>", Memory, "ext_recache_rate", Later;
-    /// Write buffers for flash, in MiB.
+    /// Size of the flash write buffers, in MiB.
     ext_wbuf_bytes: u32 = 4 << 20, mib(1..=1024), "-o ext_wbuf_size=<MiB>", Memory, "ext_wbuf_size", Later;
     /// Compact flash pages when fewer than this are free.
     ext_compact_under: u32 = 0, whole(0..=4_294_967_295), "-o ext_compact_under=<num>", Memory, "ext_compact_under", Later;
-    /// Drop items on flash when fewer than this many pages are free.
+    /// Drop flash items when fewer than this many pages are free.
     ext_drop_under: u32 = 0, whole(0..=4_294_967_295), "-o ext_drop_under=<num>", Memory, "ext_drop_under", Later;
-    /// Longest pause of the flash threads, in microseconds.
+    /// Maximum pause of the flash threads, in microseconds.
     ext_max_sleep: u32 = 1_000_000, whole(0..=1_000_000), "-o ext_max_sleep=<num>", Memory, "ext_max_sleep", Later;
-    /// Compact flash pages less full than this.
+    /// Compact flash pages whose fill ratio is below this.
     ext_max_frag: f64 = 0.8, Fraction { range: 0.0..=1.0, digits: 2 }, "-o ext_max_frag=<num>", Memory, "ext_max_frag", Later;
-    /// Share of memory that is kept free.
+    /// Ratio of memory to keep free.
     slab_automove_freeratio: f64 = 0.01, Fraction { range: 0.0..=1.0, digits: 3 }, "-o slab_automove_freeratio=<num>", Compatibility, "slab_automove_freeratio", NoEffect(NO_FREE_PAGES);
-    /// Drop what nobody read when flash is compacted.
+    /// Drop unread items when flash is compacted.
     ext_drop_unread: bool = false, TURNS_ON, "-o ext_drop_unread", Memory, "ext_drop_unread", Later;
-    /// TLS.
+    /// Enable TLS.
     ssl_enabled: bool = false, TURNS_ON, "-Z, --enable-ssl", Network, "ssl_enabled", Later;
-    /// Certificate chain, PEM.
+    /// TLS certificate chain, in PEM format.
     ssl_chain_cert: Option<PathBuf> = None, Text { absent: "(null)" }, "-o ssl_chain_cert=<file>", Network, "ssl_chain_cert", Later;
-    /// Private key.
+    /// TLS private key.
     ssl_key: Option<PathBuf> = None, Text { absent: "(null)" }, "-o ssl_key=<file>", Network, "ssl_key", Later;
-    /// What is asked of clients' certificates.
+    /// Verification mode for client certificates.
     ssl_verify_mode: u32 = 0, whole(0..=3), "-o ssl_verify_mode=<num>", Network, "ssl_verify_mode", Later;
     /// Format of the private key.
     ssl_keyformat: u32 = 1, whole(1..=3), "-o ssl_keyformat=<num>", Network, "ssl_keyformat", Later;
-    /// Ciphers.
+    /// TLS ciphers.
     ssl_ciphers: Option<String> = None, Text { absent: "NULL" }, "-o ssl_ciphers=<list>", Network, "ssl_ciphers", Later;
-    /// Authorities that may sign clients' certificates.
+    /// Certificate authorities for client certificates.
     ssl_ca_cert: Option<PathBuf> = None, Text { absent: "NULL" }, "-o ssl_ca_cert=<file>", Network, "ssl_ca_cert", Later;
-    /// Write buffer of a TLS client, in KiB.
+    /// Write buffer of a TLS connection, in KiB.
     ssl_wbuf_bytes: u32 = 16 << 10, kib(1..=1024), "-o ssl_wbuf_size=<KiB>", Network, "ssl_wbuf_size", Later;
-    /// Let TLS clients resume sessions.
+    /// Enable TLS session resumption.
     ssl_session_cache: bool = false, TURNS_ON, "-o ssl_session_cache", Network, "ssl_session_cache", Later;
-    /// TLS in the kernel.
+    /// Enable kernel TLS.
     ssl_kernel_tls: bool = false, TURNS_ON, "-o ssl_kernel_tls", Network, "ssl_kernel_tls", Later;
-    /// Oldest TLS version.
+    /// Minimum TLS version.
     ssl_min_version: u32 = 2, TlsVersion, "-o ssl_min_version=<num>", Network, "ssl_min_version", Later;
-    /// As memcached shows it.
+    /// Same value as memcached.
     proxy_enabled: bool = false, TURNS_ON, "", Compatibility, "proxy_enabled", Report;
-    /// io_uring in the proxy.
+    /// Use io_uring in the proxy.
     proxy_uring: bool = false, TURNS_ON, "-o proxy_uring", Network, "proxy_uring_enabled", Later;
-    /// Choose a client's thread by the network queue it arrived on.
-    napi_ids: u32 = 0, whole(0..=256), "-N, --napi-ids, --napi_ids=<num>", Clients, "num_napi_ids", NoEffect("clients go to the threads in turn");
-    /// File that holds items across a restart.
+    /// Assign a client to a thread by the network queue of its packets.
+    napi_ids: u32 = 0, whole(0..=256), "-N, --napi-ids, --napi_ids=<num>", Clients, "num_napi_ids", NoEffect("larder assigns clients to threads in turn");
+    /// File that keeps items across a restart.
     memory_file: Option<PathBuf> = None, Text { absent: "(null)" }, "-e, --memory-file=<file>", Memory, "memory_file", Later;
-    /// Always 4: a client's flags have 32 bits.
+    /// Always 4: client flags have 32 bits.
     client_flags_bytes: u32 = 4, whole(4..=4), "", Compatibility, "client_flags_size", Report;
 
-    /// Refuse watch.
+    /// Disable watch.
     watch_enabled: bool = true, TURNS_OFF, "-W, --disable-watch", Commands, "", NoEffect(NO_WATCH);
-    /// Try for large memory pages for items, too. From -m 512 on the index has them wherever the kernel gives them. Memory is
-    /// still taken as items come; memcached asks for all of -m at start then.
+    /// Request huge pages for items. The index uses them from -m 512 on, if the kernel provides them. Memory is still
+    /// allocated on demand, while memcached allocates all of -m at start.
     large_pages: bool = false, TURNS_ON, "-L, --enable-largepages", Memory, "", Works;
-    /// Keep all memory in RAM. Only a warning if it cannot be done.
+    /// Lock all memory into RAM. If that fails, the server prints a warning and starts.
     lock_memory: bool = false, TURNS_ON, "-k, --lock-memory", Memory, "", Works;
-    /// Chunk sizes of the size classes, 96-128-256, instead of those that -f gives. One of slab_chunk_max follows; none is
-    /// fitted.
+    /// Chunk sizes of the size classes, such as 96-128-256. It replaces -f. The server adds the class of
+    /// slab_chunk_max, and no other.
     slab_sizes: Option<Vec<u32>> = None, ChunkSizes, "-o slab_sizes=<list>", Memory, "", Works;
-    /// Let the hash table keep its size.
-    hash_expansion: bool = true, TURNS_OFF, "-o no_hashexpand", Memory, "", NoEffect("the table grows one bucket at a time, so growing never pauses");
-    /// User to run as. Needed when started by root.
+    /// Keep the hash table at its initial size.
+    hash_expansion: bool = true, TURNS_OFF, "-o no_hashexpand", Memory, "", NoEffect("the table grows by one bucket at a time, without a pause");
+    /// User to run as. Required when root starts the server.
     user: Option<String> = None, Text { absent: "" }, "-u, --user=<user>", Process, "", Works;
     /// Run in the background.
     daemonize: bool = false, TURNS_ON, "-d, --daemon", Process, "", Works;
-    /// File that gets the process id. A daemon removes it when it ends. The user of -u needs a directory for it in
-    /// which it may write. Only a warning if it cannot be written.
+    /// File for the process id. A daemon removes it at exit. The user of -u needs write access to its directory. If the
+    /// file cannot be written, the server prints a warning and starts.
     pidfile: Option<PathBuf> = None, Text { absent: "" }, "-P, --pidfile=<file>", Process, "", Works;
-    /// Allow core files, and stay in the directory the server was started in.
+    /// Enable core dumps, and keep the current directory.
     core_dumps: bool = false, TURNS_ON, "-r, --enable-coredumps", Process, "", Works;
-    /// File that tells the TCP ports once the server listens. Only a warning if it cannot be written.
+    /// File for the TCP port numbers, written when the server listens. If it cannot be written, the server prints a
+    /// warning and starts.
     port_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_PORT_FILENAME=<file>", Process, "", Works;
-    /// Narrow what the process may ask of the kernel.
+    /// Restrict the system calls of the process.
     drop_privileges: bool = false, TURNS_ON, "-o [no_]drop_privileges", Process, "", Later;
     /// Print this help and exit.
     help: bool = false, TURNS_ON, "-h, --help", Messages, "", Works;
@@ -279,34 +281,35 @@ settings! {
     license: bool = false, TURNS_ON, "-i, --license", Messages, "", Works;
     /// Print the version and exit.
     version: bool = false, TURNS_ON, "-V, --version", Messages, "", Works;
-    /// Offer clients debugtime, which moves, stops and restarts the server's clock.
+    /// Enable the debugtime command, which moves, stops and restarts the server's clock.
     debug_commands: bool = false, TURNS_ON, "-o debug_commands", Commands, "", Hidden;
-    /// Peer that gets a copy of every item.
+    /// Peer server that gets a copy of every item.
     replication_peer: Option<String> = None, Text { absent: "" }, "-x, --replication-peer=<host>", Network, "", Later;
-    /// Items that wait to be copied to that peer.
+    /// Maximum items in the queue to that peer.
     replication_queue_max: u32 = 8192, whole(0..=4_294_967_295), "-q, --replication-queue-max=<num>", Network, "", Later;
-    /// Flash file, with its size.
+    /// Flash file and its size.
     ext_path: Option<String> = None, Text { absent: "" }, "-o ext_path=<file:size>", Memory, "", Later;
     /// Size of a flash page, in MiB.
     ext_page_bytes: u64 = 64 << 20, mib(1..=1024), "-o ext_page_size=<MiB>", Memory, "", Later;
-    /// Threads that read and write flash.
+    /// Number of flash I/O threads.
     ext_threads: u32 = 1, whole(1..=64), "-o ext_threads=<num>", Memory, "", Later;
-    /// Requests one flash thread has under way.
+    /// Maximum concurrent requests per flash thread.
     ext_io_depth: u32 = 1, whole(1..=1024), "-o ext_io_depth=<num>", Memory, "", Later;
-    /// Proxy configuration.
+    /// Configuration file of the proxy.
     proxy_config: Option<String> = None, Text { absent: "" }, "-o proxy_config=<files>", Network, "", Later;
-    /// Argument of the proxy configuration.
+    /// Argument for the proxy configuration.
     proxy_arg: Option<String> = None, Text { absent: "" }, "-o proxy_arg=<text>", Network, "", Later;
-    /// Memory profile of the proxy.
+    /// Enable the memory profile of the proxy.
     proxy_memprofile: bool = false, TURNS_ON, "-o proxy_memprofile", Network, "", Later;
-    /// Memory for replies that clients have not read, in MiB. A client that needs more is disconnected. 0: no limit.
+    /// Memory limit for replies that clients have not read, in MiB. A client that needs more is disconnected. 0 means no
+    /// limit.
     resp_obj_mem_limit_bytes: u64 = 0, mib(0..=1_048_576), "-o resp_obj_mem_limit=<MiB>", Clients, "", Works;
-    /// Mark of the server's sockets for packet filters.
-    sock_cookie_id: u32 = 0, whole(0..=4_294_967_295), "-o sock_cookie_id=<num>", Compatibility, "", NoEffect("sockets carry no mark");
-    /// Store large items as chains of chunks.
-    chunked_items: bool = true, TURNS_OFF, "-o no_chunked_items", Compatibility, "", NoEffect("large items are always chains");
-    /// Defaults of a coming memcached, or those of 1.4.
-    modern: bool = true, TURNS_ON, "-o [no_]modern", Compatibility, "", NoEffect("there is one set of defaults");
+    /// Mark of the server's sockets, for packet filters.
+    sock_cookie_id: u32 = 0, whole(0..=4_294_967_295), "-o sock_cookie_id=<num>", Compatibility, "", NoEffect("larder does not mark its sockets");
+    /// Store large items in one chunk.
+    chunked_items: bool = true, TURNS_OFF, "-o no_chunked_items", Compatibility, "", NoEffect("large items are always chains of chunks");
+    /// Use the defaults of a future memcached, or of memcached 1.4.
+    modern: bool = true, TURNS_ON, "-o [no_]modern", Compatibility, "", NoEffect("larder has one set of defaults");
 }
 
 /// TLS versions by memcached's numbers.

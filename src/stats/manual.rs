@@ -1,201 +1,213 @@
-//! doc/stats.md: what each row of `stats` means. The counters' rows come from their own table.
+//! The text of doc/stats.md: the meaning of each row of `stats`. The rows of the workers' counters come from counters.rs.
 
 use crate::counters::Counters;
 
-/// Rows of plain `stats` that say how things are: `stats reset` leaves them alone.
+/// Rows of plain `stats` that show the current state. `stats reset` does not change them.
 const GENERAL: &[(&str, &str)] = &[
     ("pid", "Process id."),
-    ("uptime", "Seconds since start; begins at 2."),
+    ("uptime", "Seconds since start. The first value is 2."),
     ("time", "Unix time, in seconds."),
-    ("version", "What `version` answers: the version of memcached that larder answers as."),
+    ("version", "The answer to `version`: the memcached version that larder is compatible with."),
     ("larder_version", "The version of larder."),
-    ("libevent", "How events are waited for."),
-    ("pointer_size", "Bits of a pointer."),
-    ("rusage_user", "Processor time spent in the program, in seconds."),
-    ("rusage_system", "Processor time the kernel spent for it, in seconds."),
-    ("max_connections", "-c."),
-    ("curr_connections", "Clients connected now."),
-    ("connection_structures", "Connections that memory is set aside for."),
+    ("libevent", "Name of the event library."),
+    ("pointer_size", "Size of a pointer in bits."),
+    ("rusage_user", "User CPU time of the process, in seconds."),
+    ("rusage_system", "System CPU time of the process, in seconds."),
+    ("max_connections", "Maximum number of client connections (-c)."),
+    ("curr_connections", "Open client connections."),
+    ("connection_structures", "Allocated connection structures."),
     (
         "read_buf_count",
-        "Buffers for reading: those that threads lend out, and one per client that has sent half a request.",
+        "Read buffers: those that threads lend to clients, and one per client with an incomplete request.",
     ),
-    ("read_buf_bytes", "Their bytes. Pages of them that were never used take no memory."),
-    ("read_buf_bytes_free", "Those of them that no client holds: threads lend them for the time of an answer."),
+    ("read_buf_bytes", "Bytes of the read buffers. Buffer pages that were never used take no memory."),
+    (
+        "read_buf_bytes_free",
+        "Bytes of the read buffers that no client uses. Threads lend a buffer for the time of an answer.",
+    ),
     (
         "write_buf_bytes",
-        "Bytes of buffers for replies, and of replies that wait for clients to read; large values are sent from where they lie.",
+        "Bytes of reply buffers, and of replies that clients have not read. Large values are not counted: they are sent from slab memory.",
     ),
-    ("connection_bytes", "Bytes of the connections themselves, without their buffers."),
+    ("connection_bytes", "Bytes of the connection structures, without buffers."),
     (
         "statistics_bytes",
-        "Bytes of counts, of the sketches of hot keys, of the table of `stats detail` and of the last `stats prefixes`; `stats reset` gives back the latter two.",
+        "Bytes of the counters, the hot-key sketches, the table of `stats detail` and the last `stats prefixes` result. `stats reset` frees the last two.",
     ),
-    ("reserved_fds", "Descriptors the process keeps for itself."),
-    ("limit_maxbytes", "Memory for items, in bytes: -m, or what cache_memlimit made of it."),
-    ("accepting_conns", "1 while connections are accepted."),
-    ("threads", "-t."),
-    ("log_lines_dropped", "Lines of the log that were dropped, because standard error was not read."),
+    ("reserved_fds", "File descriptors that the process reserves for itself."),
+    ("limit_maxbytes", "Memory limit in bytes: -m, or the value set by cache_memlimit."),
+    ("accepting_conns", "1 while the server accepts connections."),
+    ("threads", "Number of worker threads (-t)."),
+    ("log_lines_dropped", "Log lines dropped, because standard error was not read."),
     (
         "hash_power_level",
-        "The hash table has 2 to this power buckets, of nine items each, or up to twice as many while it grows.",
+        "Size of the hash table, as a power of 2 in buckets of nine items. While the table grows, it has up to twice as many buckets.",
     ),
-    ("hash_bytes", "Its bytes."),
-    ("hash_is_expanding", "1 while it grows."),
-    ("bytes", "Bytes of the items that are stored, their headers included."),
-    ("curr_items", "Items that are stored."),
-    ("slab_global_page_pool", "Free pages that any size class may take."),
-    ("slab_reassign_running", "1 while a page is being moved."),
-    ("lru_crawler_running", "1 while the background sweep walks pages."),
+    ("hash_bytes", "Bytes of the hash table."),
+    ("hash_is_expanding", "1 while the hash table grows."),
+    ("bytes", "Bytes of all stored items, with headers."),
+    ("curr_items", "Stored items."),
+    ("slab_global_page_pool", "Free pages in the page pool, for any size class."),
+    ("slab_reassign_running", "1 while a page moves."),
+    ("lru_crawler_running", "1 while the sweeper walks pages."),
     (
         "slab_reassign_last_busy_status",
-        "What became of the page that was tried last. none: it moved. busy_floating: somebody held on to a chunk of it. busy_nomem: with -M, there was no room for its items.",
+        "Result of the last page move. none: it succeeded. busy_floating: a chunk of the page stayed in use. busy_nomem: with -M, there was no memory for the items of the page.",
     ),
-    ("slab_bytes", "Bytes of all pages that are in use: the sum of the six rows that follow."),
-    ("slab_used_bytes", "Bytes of the chunks that hold items. Less `bytes`: what is lost to rounding and links."),
-    ("slab_free_bytes", "Bytes of the chunks that any thread can take."),
-    ("slab_limbo_bytes", "Bytes of the chunks that wait until nobody can be reading them any more."),
-    ("slab_held_bytes", "Bytes of the chunks that threads keep ready, receive values into, or send old values from."),
-    ("slab_tail_bytes", "Bytes at the ends of pages that are too few for a chunk."),
-    ("slab_moving_bytes", "Bytes of the pages that are on their way from one size class to another."),
-    ("page_table_bytes", "Bytes of the tables by page number; not counted against -m."),
-    ("leased_items", "Items that are being sent to clients that read slowly."),
+    ("slab_bytes", "Bytes of all pages in use. It is the sum of the next six rows."),
+    (
+        "slab_used_bytes",
+        "Bytes of the chunks that hold items. The difference to `bytes` is the loss to rounding and chain links.",
+    ),
+    ("slab_free_bytes", "Bytes of the free chunks that any thread can take."),
+    ("slab_limbo_bytes", "Bytes of the chunks in limbo: unlinked, and waiting until no reader can see them."),
+    (
+        "slab_held_bytes",
+        "Bytes of the chunks that threads hold: free ones in magazines, and those of values that are being received or sent.",
+    ),
+    ("slab_tail_bytes", "Unused bytes at the ends of pages, too small for a chunk."),
+    ("slab_moving_bytes", "Bytes of the pages that move between size classes."),
+    ("page_table_bytes", "Bytes of the tables indexed by page number. -m does not count them."),
+    ("leased_items", "Items that are leased, because a slow client still reads them."),
     (
         "ring_bytes",
-        "Bytes of the queues of new items. With `slab_bytes`, `hash_bytes`, `ghost_bytes` and free pages: what -m bounds.",
+        "Bytes of the rings, the lists of the small queues. -m limits the sum of `slab_bytes`, `hash_bytes`, `ghost_bytes`, `ring_bytes` and free pages.",
     ),
-    ("ghost_bytes", "Memory that remembers what was evicted, or will once something is."),
+    (
+        "ghost_bytes",
+        "Bytes of the ghost, the table of fingerprints of evicted keys. Includes bytes reserved before the first eviction.",
+    ),
 ];
 
-/// Counters of plain `stats` beside those of the workers, which have a table of their own.
+/// Counters of plain `stats`, without those of the workers (counters.rs).
 const GENERAL_COUNTERS: &[(&str, &str)] = &[
-    ("listen_disabled_num", "How often accepting stopped for want of descriptors."),
-    ("time_in_listen_disabled_us", "For how long, in microseconds."),
-    ("total_items", "Items that were stored."),
-    ("expired_unfetched", "Items that ended without having been fetched."),
-    ("evicted_unfetched", "Items evicted without having been fetched."),
-    ("evictions", "Items evicted to make room."),
-    ("reclaimed", "Ended items that a store collected for their memory."),
-    ("crawler_reclaimed", "Ended items that the background sweep removed."),
-    ("crawler_items_checked", "Items the background sweep has looked at."),
-    ("lru_crawler_starts", "Times the background sweep began to walk pages, up to 64 at once."),
-    ("slabs_moved", "Pages moved from one size class to another."),
-    ("slab_reassign_rescues", "Items copied out of pages that moved."),
-    ("slab_reassign_chunk_rescues", "Those of them that lie in several chunks."),
-    ("slab_reassign_inline_reclaim", "Ended items found in pages that moved."),
+    ("listen_disabled_num", "Times that accepting stopped for lack of descriptors."),
+    ("time_in_listen_disabled_us", "Time during which accepting was stopped, in microseconds."),
+    ("total_items", "Items stored, including those that are gone."),
+    ("expired_unfetched", "Expired items that were never fetched."),
+    ("evicted_unfetched", "Evicted items that were never fetched."),
+    ("evictions", "Evicted items."),
+    ("reclaimed", "Expired items that a store reclaimed for their memory."),
+    ("crawler_reclaimed", "Expired items that the sweeper removed."),
+    ("crawler_items_checked", "Items that the sweeper checked."),
+    ("lru_crawler_starts", "Times the sweeper began to walk pages. It walks up to 64 at once."),
+    ("slabs_moved", "Pages moved between size classes."),
+    ("slab_reassign_rescues", "Items rescued: copied out of a page that moves."),
+    ("slab_reassign_chunk_rescues", "Rescued items that are chains of chunks."),
+    ("slab_reassign_inline_reclaim", "Expired items in pages that moved."),
     (
         "slab_reassign_busy_items",
-        "Times a page was not moved, because somebody held on to a chunk of it, or with -M there was no room for its items.",
+        "Page moves that failed, because a chunk of the page stayed in use. With -M also those without memory for the items of the page.",
     ),
-    ("slab_reassign_busy_nomem", "Items evicted although they were asked for, since there was no room for a copy."),
+    ("slab_reassign_busy_nomem", "Recently read items evicted from pages that moved, for lack of memory for a copy."),
     (
         "direct_reclaims",
-        "Items that a store had to evict, or to collect, for their memory. The other ones left for a page that moved, or for the limit.",
+        "Items that a store evicted or reclaimed for their memory. Other evictions are due to page moves or the memory limit.",
     ),
     (
         "moves_to_main",
-        "Items that left the small queue for the main one, because they had been asked for. memcached's moves_to_cold and moves_to_warm are always 0.",
+        "Items promoted from the small queue to the main queue, because they had been read. memcached's moves_to_cold and moves_to_warm are always 0.",
     ),
-    ("moves_within_lru", "Items that were spared for having been asked for."),
-    ("ghost_hits", "Keys stored again soon after they were evicted: what more memory would have kept."),
+    ("moves_within_lru", "Items that the hand did not evict, because they had been read."),
+    ("ghost_hits", "Keys stored again soon after their eviction. More memory would have kept them."),
 ];
 
 /// Rows of `stats items`, behind `items:<class>:`.
 const ITEMS: &[(&str, &str)] = &[
-    ("number", "Items stored."),
-    (
-        "number_hot",
-        "In the small queue, where new items wait to be asked for; one that went on its own counts for a while.",
-    ),
-    ("number_cold", "The others, in the main queue, whether they are asked for or not."),
+    ("number", "Stored items."),
+    ("number_hot", "Items in the small queue, the queue of new items. A removed item may still count for a while."),
+    ("number_cold", "Items in the main queue, read or not."),
     (
         "age",
-        "Seconds since the last access of the item that was used least recently, of those in 128 places of the class. An access of an item that is asked for often is noted once a minute.",
+        "Seconds since the last access of the least recently used item, in a sample of 128 slots of the class. A frequent access updates the time of an item once a minute.",
     ),
-    ("mem_requested", "Bytes the items need of their chunks."),
+    ("mem_requested", "Bytes that the items use in their chunks."),
 ];
 
-/// Counters of `stats items`, and what falls to 0 with them.
+/// Counters of `stats items`, and rows that `stats reset` sets to 0 with them.
 const ITEM_COUNTERS: &[(&str, &str)] = &[
     (
         "moves_to_main",
-        "Items that left the small queue for the main one, because they had been asked for. memcached's moves_to_cold and moves_to_warm are always 0.",
+        "Items promoted from the small queue to the main queue, because they had been read. memcached's moves_to_cold and moves_to_warm are always 0.",
     ),
-    ("moves_within_lru", "Items that were spared for having been asked for."),
-    ("ghost_hits", "Keys stored again soon after they were evicted: what more memory would have kept."),
-    ("evicted", "Items evicted."),
-    ("evicted_nonzero", "Those of them that had a time to live."),
-    ("evicted_time", "Seconds between the last access of the item evicted last and its eviction; see `age`."),
-    ("outofmemory", "Stores refused for want of memory."),
-    ("reclaimed", "Ended items that a store collected for their memory."),
-    ("expired_unfetched", "Items that ended without having been fetched."),
-    ("evicted_unfetched", "Items evicted without having been fetched."),
-    ("crawler_reclaimed", "Ended items that the background sweep removed."),
-    ("crawler_items_checked", "Items the background sweep has looked at."),
+    ("moves_within_lru", "Items that the hand did not evict, because they had been read."),
+    ("ghost_hits", "Keys stored again soon after their eviction. More memory would have kept them."),
+    ("evicted", "Evicted items."),
+    ("evicted_nonzero", "Evicted items with a time to live."),
+    (
+        "evicted_time",
+        "Seconds between the last access of the last evicted item and its eviction. See `age` for its precision.",
+    ),
+    ("outofmemory", "Stores refused for lack of memory."),
+    ("reclaimed", "Expired items that a store reclaimed for their memory."),
+    ("expired_unfetched", "Expired items that were never fetched."),
+    ("evicted_unfetched", "Evicted items that were never fetched."),
+    ("crawler_reclaimed", "Expired items that the sweeper removed."),
+    ("crawler_items_checked", "Items that the sweeper checked."),
     (
         "direct_reclaims",
-        "Items that a store had to evict, or to collect, for their memory. The other ones left for a page that moved, or for the limit.",
+        "Items that a store evicted or reclaimed for their memory. Other evictions are due to page moves or the memory limit.",
     ),
 ];
 
 /// Rows of `stats slabs`, behind `<class>:`; the last two stand alone.
 const SLABS: &[(&str, &str)] = &[
-    ("chunk_size", "Bytes of a chunk."),
+    ("chunk_size", "Size of a chunk in bytes."),
     ("chunks_per_page", "Chunks in a page of 1 MiB."),
-    ("total_pages", "Pages the class has."),
-    ("total_chunks", "Chunks in them."),
-    ("used_chunks", "Chunks that hold items, or parts of large ones: exact."),
-    ("free_chunks", "Chunks that do not: those of the next two rows, and those that any thread can take."),
-    ("limbo_chunks", "Chunks that wait until nobody can be reading them any more."),
-    ("held_chunks", "Chunks that threads keep ready, receive values into, or send old values from."),
-    ("active_slabs", "Classes that have a page."),
+    ("total_pages", "Pages of the class."),
+    ("total_chunks", "Chunks in these pages."),
+    ("used_chunks", "Chunks that hold items or links of chains. The number is exact."),
+    ("free_chunks", "All other chunks: those of the next two rows, and those that any thread can take."),
+    ("limbo_chunks", "Chunks in limbo: unlinked, and waiting until no reader can see them."),
+    (
+        "held_chunks",
+        "Chunks that threads hold: free ones in magazines, and those of values that are being received or sent.",
+    ),
+    ("active_slabs", "Classes with at least one page."),
     ("total_malloced", "Bytes of all pages."),
 ];
 
 /// Counters of `stats slabs`, behind `<class>:`.
 const SLAB_COUNTERS: &[(&str, &str)] = &[(
     "get_hits, cmd_set, delete_hits, incr_hits, decr_hits, cas_hits, cas_badval, touch_hits",
-    "As in plain `stats`, of this class.",
+    "The counter of plain `stats`, for this class.",
 )];
 
 /// Rows of `stats prefixes`; the last two stand behind `<prefix>:`.
 const PREFIXES: &[(&str, &str)] = &[
     (
         "counting",
-        "1: the cache is being counted, and takes longer than an answer should; what follows is older, or missing.",
+        "1 while the scan runs longer than an answer may take. The following rows are then from the last scan, or missing.",
     ),
-    ("age", "Seconds since it was counted."),
-    ("prefixes", "Prefixes that were told apart, at most 16384."),
-    ("unprefixed_items", "Items whose keys have no delimiter (-D)."),
-    ("unprefixed_bytes", "Their bytes."),
-    ("other_items", "Items under prefixes beyond that number."),
-    ("other_bytes", "Their bytes."),
-    ("items", "Items under the prefix. The 1000 prefixes with most bytes are shown."),
-    ("bytes", "Their bytes, with headers and keys, as in plain `stats`."),
+    ("age", "Seconds since the scan."),
+    ("prefixes", "Number of prefixes, at most 16384."),
+    ("unprefixed_items", "Items without a delimiter (-D) in their key."),
+    ("unprefixed_bytes", "Bytes of these items."),
+    ("other_items", "Items of prefixes beyond the maximum."),
+    ("other_bytes", "Bytes of these items."),
+    ("items", "Items with the prefix. `stats prefixes` shows the 1000 prefixes with most bytes."),
+    ("bytes", "Bytes of these items, with headers and keys, as in plain `stats`."),
 ];
 
 /// Rows of `stats hotkeys`; all but the first three stand behind `<rank>:`.
 const HOTKEYS: &[(&str, &str)] = &[
-    ("enabled", "1 while requests are sampled: from the start, or since `stats hotkeys on`."),
-    ("sample_rate", "Of so many keys in requests one is looked at, on average."),
-    (
-        "half_life",
-        "Seconds after which what was counted counts half. At a steady rate a count is that of about two half lives.",
-    ),
-    ("key", "A key. Rank 1 is the hottest; at most 50 are shown."),
-    ("requests", "Requests that named it, extrapolated."),
-    ("error", "How many of those may have named other keys, at most: each worker follows 128."),
-    ("reads", "Retrievals of it, since it is followed."),
-    ("writes", "Other requests that named it, since it is followed."),
-    ("bytes", "Bytes of the values that were read and written, since it is followed."),
+    ("enabled", "1 while requests are sampled. Sampling is on at start, and after `stats hotkeys on`."),
+    ("sample_rate", "Keys in requests per sampled key, on average."),
+    ("half_life", "Half-life of the counts, in seconds. At a steady rate a count covers about two half-lives."),
+    ("key", "The key. Rank 1 is the hottest. At most 50 keys are shown."),
+    ("requests", "Requests for the key, extrapolated from the sample."),
+    ("error", "Maximum number of these requests that may have been for other keys. Each worker tracks 128 keys."),
+    ("reads", "Retrievals of the key since tracking began."),
+    ("writes", "Other requests for the key since tracking began."),
+    ("bytes", "Bytes of values read and written since tracking began."),
 ];
 
 /// Rows of `stats conns`, behind `<descriptor>:`.
 const CONNS: &[(&str, &str)] = &[
-    ("addr", "Where the client is, or where a listener listens."),
-    ("listen_addr", "The address the client came to."),
-    ("state", "What the connection waits for: conn_read for a request, as the one that asks."),
-    ("secs_since_last_cmd", "Seconds since its last command."),
+    ("addr", "Address of the client, or of the listener."),
+    ("listen_addr", "Server address that the client connected to."),
+    ("state", "State of the connection. conn_read: it waits for a request. The client that asks shows conn_read, too."),
+    ("secs_since_last_cmd", "Seconds since the last command of the client."),
 ];
 
 const HEAD: &str = "\
@@ -203,18 +215,21 @@ const HEAD: &str = "\
 
 <!-- Printed from src/stats/manual.rs and src/counters.rs by `make doc`. Edit those, not this file. -->
 
-`stats` and its groups answer with memcached's names, so that what watches memcached can watch larder. A name of memcached's
-that is not listed here belongs to machinery that larder does not have (list maintainer, log watchers, hits counted by list)
-and is always 0; gets that hit a class are `get_hits` in `stats slabs`. `stats reset` zeroes the counters and no other row. `stats settings` is described in [settings.md](settings.md); `stats detail on`
-starts counting by key prefix, `stats detail dump` shows the counts; `stats sizes` counts items by 32 bytes of size;
-`stats cachedump <class> <limit>` lists some keys.
-`stats prefixes` counts items and bytes by key prefix: a background thread walks the cache, some 20 million items a second of its
-time. `stats hotkeys` names the keys that are asked for most, from a sample of the
-requests; `stats hotkeys off` stops the sampling, `stats reset` forgets what was seen. -X forbids all that shows keys.
+`stats` and its groups use memcached's names, so that monitoring tools for memcached work with larder. A memcached name that
+is not listed here belongs to a feature that larder does not have, and is always 0. These features are the LRU maintainer, log
+watchers and hits counted per list. `stats slabs` shows the hits of a class as `get_hits`.
 
-Where memory is: `slab_bytes`, `hash_bytes`, `ghost_bytes`, `ring_bytes`, `page_table_bytes`, `read_buf_bytes`, `write_buf_bytes`,
-`connection_bytes` and `statistics_bytes` add up to what the system says (RssAnon in /proc/PID/status), to within 2 MiB, as
-long as pages are full or nearly so: of one that a class has just got the system counts what was written to.
+`stats reset` sets the counters to 0, and no other row. [settings.md](settings.md) describes `stats settings`.
+`stats detail on` starts counting by key prefix, and `stats detail dump` shows the counts. `stats sizes` counts items by
+size, in steps of 32 bytes. `stats cachedump <class> <limit>` lists some keys.
+
+`stats prefixes` counts items and bytes by key prefix. A background thread scans the cache, at about 20 million items per
+second of its CPU time. `stats hotkeys` lists the most requested keys, from a sample of the requests. `stats hotkeys off`
+stops the sampling, and `stats reset` clears the sample. -X disables all groups that show keys.
+
+The memory of the process is the sum of `slab_bytes`, `hash_bytes`, `ghost_bytes`, `ring_bytes`, `page_table_bytes`,
+`read_buf_bytes`, `write_buf_bytes`, `connection_bytes` and `statistics_bytes`. It matches RssAnon in /proc/PID/status to
+within 2 MiB while pages are nearly full: RssAnon does not count the parts of a new page that were never written.
 ";
 
 /// The counters of the workers, from their own table.
