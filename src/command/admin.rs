@@ -1,5 +1,5 @@
-//! Words to the server: flush_all, version, verbosity, quit, shutdown, cache_memlimit, debugtime. `stats` and `slabs` have
-//! files of their own.
+//! Administration: flush_all, version, verbosity, quit, shutdown, cache_memlimit, debugtime. `stats` and `slabs` are in
+//! statistics.rs and slabs.rs.
 
 use crate::base::{Exptime, RelTime, parse_short_i64};
 use crate::protocol::{Admin, Reply, ReplyLine, Tokens};
@@ -12,12 +12,12 @@ use super::sink::ReplySink;
 use super::slabs;
 use super::statistics;
 
-/// memcached's highest level that the command can set.
+/// The highest level that the command sets, as in memcached.
 const VERBOSITY_MAX: u8 = 2;
 
-/// Less memory than this is refused, in megabytes.
+/// The smallest memory limit, in megabytes.
 const MEMLIMIT_MB_MIN: u32 = 8;
-/// A client that writes more than this many megabytes means bytes.
+/// A number above this is taken as bytes, not megabytes.
 const MEMLIMIT_MB_MAX: u32 = 1_000_000_000;
 
 pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
@@ -49,8 +49,8 @@ pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     Outcome::Done
 }
 
-/// A delay ends a second early, as in memcached: `flush_all 1` is as good as now. A date before the start drops
-/// nothing, since nothing is older.
+/// A delay ends one second early, as in memcached: `flush_all 1` flushes now. A date before the start drops nothing, since
+/// no item is older.
 fn flush_all<E: Engine>(delay: Exptime, ctx: &mut Context<'_, E>) -> ReplyLine {
     ctx.counters.cmd_flush.add(1);
     if !ctx.switches.flush_enabled {
@@ -91,7 +91,7 @@ fn cache_memlimit<E: Engine>(megabytes: u32, ctx: &mut Context<'_, E>) -> ReplyL
     }
 }
 
-/// `debugtime N|p|r`: moves, stops, restarts the clock, so that no test waits for time to pass.
+/// `debugtime N|p|r`: moves, stops or restarts the clock, so that tests need not wait.
 fn debugtime<E: Engine>(mut arguments: Tokens<'_>, ctx: &mut Context<'_, E>) -> ReplyLine {
     if !ctx.switches.debug_commands {
         return ReplyLine::Error;

@@ -1,5 +1,4 @@
-//! Up to 16 requests at once: parsed, hashed, and their memory on its way into the processor's cache before the
-//! first of them is executed.
+//! A batch: up to 16 requests are parsed, hashed and prefetched before the first one is executed.
 
 use crate::base::{HashedKey, Key};
 use crate::protocol::{Admin, Input, Keys, LineRest, Parsed, Reply, ReplyLine, Request, Retrieval, Value, text};
@@ -8,60 +7,59 @@ use crate::store::Engine;
 use super::context::Context;
 use super::lookup::Lookup;
 
-/// How many requests are prepared together. More would not be faster: the processor has about as many loads in
-/// flight as this.
+/// Requests in a batch. More are not faster: a processor has about this many loads in flight.
 pub const REQUESTS_PER_BATCH: usize = 16;
 
-/// What a batch of requests holds. `B` is the engine's bucket and `C` its candidate for an item.
+/// Parsed requests. `B` is the engine's bucket and `C` its candidate for an item.
 pub struct Batch<'a, B, C> {
     elements: [Option<Element<'a, B, C>>; REQUESTS_PER_BATCH],
     len: usize,
 }
 
-/// One thing to do, and where its bytes end.
+/// One action, and the end of its bytes.
 #[derive(Clone, Copy)]
 pub struct Element<'a, B, C> {
-    /// What to do.
+    /// The action.
     pub work: Work<'a>,
-    /// How far the lookup of its key has come, if it has a single one. Beside the work and not in it, so that all are walked
-    /// without telling works apart: 11 instructions a get less.
+    /// The lookup of its key, if it has exactly one. It is a field beside the action, so that a loop over all lookups needs no
+    /// match: 11 instructions less per get.
     pub lookup: Option<Lookup<B, C>>,
-    /// Where in the parsed bytes the next element begins.
+    /// Offset of the next entry in the parsed bytes.
     pub end: usize,
 }
 
-/// What an element wants done.
+/// The action of an entry.
 #[derive(Clone, Copy, Debug)]
 pub enum Work<'a> {
-    /// Execute `get` of one key. Most requests are that: it is [`Retrieval::plain`] in a few bytes, which are copied and
-    /// told apart faster.
+    /// Execute `get` of one key: [`Retrieval::plain`] in a few bytes. Most requests are of this kind, and it is copied and
+    /// matched faster.
     Get(Key<'a>),
     /// Execute a request.
     Request(Request<'a>),
-    /// Complain, and throw away as many of the bytes that are yet to come.
+    /// Answer an error, and discard bytes that are still to come.
     Refuse {
-        /// What the client did wrong.
+        /// The error.
         error: ReplyLine,
-        /// Whether it wants to know.
+        /// Whether the client wants a reply.
         reply: Reply,
-        /// How many bytes after `end` go with the refused line.
+        /// Bytes after `end` that belong to the refused line.
         swallow: u64,
     },
-    /// Nothing: the rest of a line that was refused before. More of it may follow.
+    /// Skip the rest of a line that was refused before. More of it may follow.
     Skip(Option<LineRest>),
     /// Close the connection.
     Close,
 }
 
 impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
-    /// An empty batch, to be filled where it stands: it is large enough for a copy of it to be felt.
+    /// An empty batch. Fill it in place: it is large, and a copy costs.
     #[inline]
     pub fn new() -> Self {
         Self { elements: std::array::from_fn(|_| None), len: 0 }
     }
 
-    /// Adds what can be done with `bytes`: at most `limit` requests, and at most [`REQUESTS_PER_BATCH`]. None at
-    /// all means that bytes are missing. `begun` says that the front of `bytes` continues a line.
+    /// Parses at most `limit` requests, and at most [`REQUESTS_PER_BATCH`], from `bytes`. If the batch stays empty, bytes are
+    /// missing. With `begun` the front of `bytes` continues a line.
     #[inline]
     pub fn fill<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(
         &mut self,
@@ -99,7 +97,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
                 self.push(Work::Request(Request::Arith(arith)), Some(Lookup::begin(arith.key, engine)), at);
                 continue;
             }
-            // A buffer that is full has room again once what stands before this request is done with.
+            // A full buffer has room again after the requests before this one.
             let input = if at == 0 { input } else { Input::Open };
             match self.take(text::parse_thoroughly(rest, input), bytes, at, engine) {
                 Some(end) => at = end,
@@ -109,8 +107,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         self.prefetch_items(engine, pin);
     }
 
-    /// Appends what was parsed from `bytes[at..]`, and says where the next request begins: nowhere, if it is not one of this
-    /// batch.
+    /// Appends what was parsed from `bytes[at..]`. Returns the offset of the next request, or `None` if the batch ends here.
     fn take<E: Engine<Bucket = B>>(
         &mut self,
         parsed: Parsed<'a>,
@@ -159,14 +156,14 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         }
     }
 
-    /// What is to be done, in order.
+    /// The entries, in order.
     #[inline]
     pub fn elements(&self) -> impl Iterator<Item = &Element<'a, B, C>> {
         self.elements[..self.len].iter().flatten()
     }
 
-    /// Counts one of the keys for `stats hotkeys` if its turn has come. To be called once, before the elements are
-    /// executed. Lists of keys see to themselves.
+    /// Samples one of the keys for `stats hotkeys`, if a sample is due. Call once, before the entries are executed. Lists of
+    /// keys are sampled elsewhere.
     #[inline]
     pub fn sample<E: Engine>(&self, ctx: &mut Context<'_, E>, pin: &E::Pin) {
         #[expect(clippy::cast_possible_truncation, reason = "at most REQUESTS_PER_BATCH")]
@@ -194,13 +191,13 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         ctx.sample(pin, HashedKey { key, hash }, written);
     }
 
-    /// How many elements there are.
+    /// The number of entries.
     #[inline]
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing can be done before more bytes have come.
+    /// Whether more bytes are needed before anything can be done.
     #[inline]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
@@ -213,8 +210,8 @@ impl<B: Copy, C: Copy> Default for Batch<'_, B, C> {
     }
 }
 
-/// Begins the lookup of the first request in `bytes`, if it is one of the commonest. For a worker that looks at several
-/// clients before it answers the first.
+/// Begins the lookup of the first request in `bytes`, if it is a plain get or set. A worker calls this for several clients
+/// before it answers the first.
 #[inline]
 pub fn look_ahead<E: Engine>(bytes: &[u8], engine: &E) -> Option<Lookup<E::Bucket, ()>> {
     Some(match text::quick::get(bytes) {
@@ -223,7 +220,7 @@ pub fn look_ahead<E: Engine>(bytes: &[u8], engine: &E) -> Option<Lookup<E::Bucke
     })
 }
 
-/// The key of a request that has a single one.
+/// The key of a request that has exactly one.
 #[inline]
 const fn key_of<'a>(request: &Request<'a>) -> Option<Key<'a>> {
     match request {
@@ -239,8 +236,8 @@ const fn key_of<'a>(request: &Request<'a>) -> Option<Key<'a>> {
     }
 }
 
-/// Whether a request is the last of its batch: what follows it is its own value, or is not served any more; or it is a list
-/// of keys, which prepares as many at a time as a batch, and after which a client's share of the turn may be used up.
+/// Whether a request is the last of its batch. A value follows it, or the connection ends, or it is a list of keys: a list
+/// prefetches on its own, and may use up the client's share of the turn.
 #[inline]
 const fn ends_batch(request: &Request<'_>) -> bool {
     match request {

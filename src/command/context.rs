@@ -1,4 +1,4 @@
-//! What a command works with.
+//! The context of a command.
 
 use crate::base::{Deadline, Exptime, HashedKey};
 use crate::counters::Counters;
@@ -8,7 +8,7 @@ use crate::store::Engine;
 
 use super::operator::Operator;
 
-/// What a worker lends to a command.
+/// What a worker lends to a command for one turn.
 pub struct Context<'a, E: Engine> {
     /// The cache.
     pub engine: &'a mut E,
@@ -24,19 +24,18 @@ pub struct Context<'a, E: Engine> {
     pub client_fd: Option<i32>,
     /// This worker's sampler for `stats hotkeys`.
     pub hot: &'a mut HotSampler,
-    /// What the client's requests took beyond a small request each, counted in those, and not yet charged to its share of
-    /// the turn.
+    /// Cost of the client's requests beyond one small request each, in small requests. The connection charges it to the
+    /// client's share of the turn.
     pub surcharge: u32,
-    /// Whether the request was put off before for want of memory: then a busy store is an error, not a reason to
-    /// wait once more.
+    /// Whether the request has waited for memory before. Then a busy store is an error.
     pub last_try: bool,
 }
 
-/// So many bytes sent, received or copied take about as long as a small request.
+/// Bytes sent, received or copied that take about as long as a small request.
 const BYTES_PER_REQUEST: u64 = 4 << 10;
 
 impl<E: Engine> Context<'_, E> {
-    /// Charges what takes as long as `requests` small ones.
+    /// Charges the cost of `requests` small requests.
     #[inline]
     pub fn charge(&mut self, requests: u32) {
         self.surcharge = self.surcharge.saturating_add(requests);
@@ -48,7 +47,7 @@ impl<E: Engine> Context<'_, E> {
         self.charge(u32::try_from(bytes / BYTES_PER_REQUEST).unwrap_or(u32::MAX));
     }
 
-    /// Charges what the engine copied of values that it changed.
+    /// Charges the bytes that the engine copied in order to change values.
     #[inline]
     pub(super) fn charge_copies(&mut self) {
         let copied = self.engine.take_copied_bytes();
@@ -61,8 +60,7 @@ impl<E: Engine> Context<'_, E> {
         exptime.deadline(self.engine.moment(), || self.engine.epoch_unix_ms())
     }
 
-    /// Counts a key whose turn it is to be looked at for `stats hotkeys`. `written` says how many bytes it is given, if it is
-    /// not read.
+    /// Samples a key for `stats hotkeys`. `written` is the length of its new value; `None` for a read.
     #[cold]
     pub(super) fn sample(&mut self, pin: &E::Pin, key: HashedKey<'_>, written: Option<u32>) {
         let (access, bytes) = match written {
@@ -73,7 +71,7 @@ impl<E: Engine> Context<'_, E> {
     }
 }
 
-/// The settings that commands look at, copied at start.
+/// The settings that commands use, copied at start.
 #[derive(Clone, Debug)]
 pub struct Switches {
     /// flush_all is allowed (not -F).
@@ -84,9 +82,9 @@ pub struct Switches {
     pub shutdown_command: bool,
     /// slabs reassign is allowed (not -o no_slab_reassign).
     pub slab_reassign: bool,
-    /// debugtime is there (-o debug_commands).
+    /// debugtime is enabled (-o debug_commands).
     pub debug_commands: bool,
-    /// CAS uniques are shown (not -C): otherwise they read as 0. The store then refuses every cas.
+    /// CAS uniques are shown (not -C). Without them they read as 0, and the store refuses every cas.
     pub use_cas: bool,
 }
 

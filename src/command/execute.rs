@@ -1,4 +1,4 @@
-//! One element at a time: which family it belongs to, and what the connection does afterwards.
+//! Executes one entry of a batch, and tells the connection what to do next.
 
 use crate::base::{HashedKey, Key};
 use crate::protocol::{Keys, LineRest, Manner, Reply, ReplyLine, Request};
@@ -14,32 +14,29 @@ use super::{admin, keyed, retrieval, storage};
 /// What the connection does next.
 #[derive(Debug)]
 pub enum Outcome<P> {
-    /// The next element.
+    /// Execute the next entry.
     Done,
-    /// The element's last `unread` bytes stay in the buffer. Once the client has read its replies, the bytes from
-    /// there on are parsed as `begun`.
+    /// The last `unread` bytes of the entry stay in the buffer. When the replies are sent, parse from there with `begun`.
     Paused {
-        /// How many bytes before the element's end are not dealt with.
+        /// Bytes before the entry's end that are not handled yet.
         unread: usize,
-        /// What they are.
+        /// What these bytes continue.
         begun: LineRest,
     },
-    /// Fill `Incoming` with the bytes that follow, look whether CRLF follows them, and call
-    /// [`finish_store`](super::finish_store).
+    /// Receive the value into `Incoming`, check the CRLF behind it, and call [`finish_store`](super::finish_store).
     Receive(Incoming<P>),
-    /// Throw away this many of the bytes that follow the element's end.
+    /// Discard bytes that follow the entry's end.
     Swallow {
-        /// How many.
+        /// The number of bytes.
         bytes: u64,
     },
-    /// The store waits for other threads. Nothing was answered; end the loop turn and execute the element again in
-    /// the next one.
+    /// The store waits for other threads, and nothing was answered. End the turn and execute the entry again in the next.
     Busy,
-    /// Send what is queued and close.
+    /// Send the queued replies and close.
     Close,
 }
 
-/// Executes one element and queues its reply.
+/// Executes one entry and queues its reply.
 #[inline(always)]
 pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     element: &Element<'_, E::Bucket, E::Candidate<'pin>>,
@@ -47,14 +44,14 @@ pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    // What most elements are shall not pay for what the others take to be told apart and done.
+    // Fast path: the most frequent request does not pay for dispatching the others.
     match (&element.work, &element.lookup) {
         (Work::Get(key), Some(lookup)) => retrieval::get(*key, lookup, ctx, pin, sink),
         (_, _) => execute_any(element, ctx, pin, sink),
     }
 }
 
-/// As [`execute`].
+/// [`execute`], for every kind of entry.
 #[inline(never)]
 fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     element: &Element<'_, E::Bucket, E::Candidate<'pin>>,
@@ -105,7 +102,7 @@ fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
 }
 
-/// The lookup that the element's batch has begun for its key.
+/// The lookup that the batch has begun for the entry's key.
 #[inline]
 fn lookup_of<E: Engine<Bucket = B>, B: Copy, C: Copy>(
     element: &Element<'_, B, C>,
@@ -115,7 +112,7 @@ fn lookup_of<E: Engine<Bucket = B>, B: Copy, C: Copy>(
     element.lookup.unwrap_or_else(|| Lookup::begin(key, engine))
 }
 
-/// Queues a line, unless the client wants none.
+/// Queues a reply line, unless the client sent noreply.
 #[inline]
 pub(super) fn tell<I, S: ReplySink<I>>(sink: &mut S, reply: Reply, line: ReplyLine) {
     if reply == Reply::Wanted {

@@ -1,10 +1,10 @@
-//! THE BRIDGE: a request, an engine, a reply. No sockets above it that it would know of, no item layout below.
+//! Commands: a request and an engine in, a reply out. They know no sockets and no item layout.
 //!
 //! ```text
-//! bytes ──Batch::fill───▶ Element, Element, …   parsed, hashed, their memory on its way into the processor's cache
+//! bytes ──Batch::fill───▶ Element, Element, …   parsed, hashed, prefetched
 //!                            │
 //!                         execute ──▶ ReplySink
-//!                            └──────▶ Outcome      what the connection has to do next
+//!                            └──────▶ Outcome      what the connection does next
 //! ```
 
 mod admin;

@@ -1,4 +1,4 @@
-//! What commands may ask of the process around them. `daemon` answers.
+//! What commands may ask of the process. `daemon` implements it.
 
 use std::fmt::Display;
 
@@ -8,25 +8,25 @@ use crate::stats::{ConnectionRow, Gauges};
 
 /// The process, as a command sees it.
 pub trait Operator {
-    /// Ends the server; the call returns at once.
+    /// Ends the server. Returns at once.
     fn shutdown(&self, mode: Shutdown);
 
     /// The counters of all workers, summed.
     fn totals(&self) -> Counters;
 
-    /// Zeroes the process's counters (`stats reset`): those of all workers, and of the gate.
+    /// Resets the counters of all workers and of the connection gate (`stats reset`).
     fn reset_counters(&self);
 
-    /// What is open and accepted right now.
+    /// The current connection figures.
     fn gauges(&self) -> Gauges;
 
-    /// Shows the listeners and connections, one row each (`stats conns`).
+    /// Lists the listeners and connections, one row each (`stats conns`).
     fn connections(&self, show: &mut dyn FnMut(&ConnectionRow<'_>));
 
-    /// Shows every setting under memcached's name (`stats settings`).
+    /// Lists every setting under memcached's name (`stats settings`).
     fn settings(&self, row: &mut dyn FnMut(&str, &dyn Display));
 
-    /// Sets how much is logged (`verbosity`).
+    /// Sets the log level (`verbosity`).
     fn set_verbosity(&self, verbosity: u8);
 
     /// The clock that all threads read; `debugtime` moves it.
@@ -36,8 +36,8 @@ pub trait Operator {
 /// How the server ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
-    /// As SIGINT.
+    /// Like SIGINT.
     Now,
-    /// As SIGUSR1.
+    /// Like SIGUSR1.
     Graceful,
 }

@@ -1,8 +1,8 @@
 //! get, gets, gat, gats: keys in, values out, in the same order.
 //!
 //! ```text
-//! one key     already hashed, its memory on the way
-//! a list      in windows: hash 16 keys and ask for their buckets, ask for their items, answer them, next window
+//! one key     the batch has hashed it and prefetched its item
+//! a list      16 keys at a time: hash, prefetch buckets, prefetch items, answer
 //! ```
 
 use crate::base::{HashedKey, Key};
@@ -15,12 +15,12 @@ use super::execute::Outcome;
 use super::lookup::Lookup;
 use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 
-/// How many keys of a list are looked up together.
+/// Keys of a list that are looked up together.
 pub const KEYS_PER_WINDOW: usize = 16;
 
 const _: () = assert!(READY_LENGTHS == BORROWED_VALUE_MIN as usize, "the length of what is copied is there ready");
 
-/// `get` of one key.
+/// A plain `get` of one key.
 #[inline(never)]
 pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: Key<'_>,
@@ -35,7 +35,7 @@ pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     answer_one(key, lookup, &Way::PLAIN_GET, ctx, pin, sink)
 }
 
-/// One key.
+/// One key, with any options.
 #[inline(never)]
 pub(super) fn one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: Key<'_>,
@@ -69,7 +69,7 @@ fn answer_one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     Outcome::Done
 }
 
-/// Many keys, or some of the keys of a line.
+/// A list of keys, or a part of one.
 #[inline(never)]
 pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     keys: KeyList<'_>,
@@ -97,7 +97,7 @@ pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             break;
         }
         if sink.is_full() {
-            // What was queued goes out before the rest is looked at: a key that is none must be found now.
+            // The queue is sent before the rest is parsed, so an invalid key must be found now.
             let mut ahead = keys;
             while let Some(key) = ahead.next_key() {
                 if key.is_err() {
@@ -117,7 +117,7 @@ pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
 }
 
-/// A word of the list is too long to be a key.
+/// Answers a list with a word that is too long for a key.
 #[cold]
 fn refuse<I, P, S: ReplySink<I>>(rest: Rest, sink: &mut S) -> Outcome<P> {
     sink.text().extend_from_slice(ReplyLine::BadFormat.bytes());
@@ -127,8 +127,8 @@ fn refuse<I, P, S: ReplySink<I>>(rest: Rest, sink: &mut S) -> Outcome<P> {
     }
 }
 
-/// Keys that are looked up together, and where their items probably are. Each of its steps is a function of its own: in one
-/// together they would have more to remember than a processor has registers.
+/// Keys that are looked up together, with their candidates. Each step is a function of its own: one function for all would
+/// need more registers than there are.
 struct Window<'a, B, C> {
     keys: [Option<(Key<'a>, Lookup<B, C>)>; KEYS_PER_WINDOW],
     len: usize,
@@ -139,7 +139,7 @@ impl<'a, B: Copy, C: Copy> Window<'a, B, C> {
         Self { keys: [const { None }; KEYS_PER_WINDOW], len: 0 }
     }
 
-    /// Takes the next keys of the list, and asks for their buckets.
+    /// Takes the next keys of the list, hashes them and prefetches their buckets.
     #[inline(never)]
     fn refill<E: Engine<Bucket = B>>(&mut self, list: &mut KeyList<'a>, engine: &E) -> Result<(), KeyTooLong> {
         self.len = 0;
@@ -152,7 +152,7 @@ impl<'a, B: Copy, C: Copy> Window<'a, B, C> {
         Ok(())
     }
 
-    /// Asks for the items.
+    /// Prefetches the items.
     #[inline(never)]
     fn prefetch_items<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(&mut self, engine: &E, pin: &'pin E::Pin) {
         for (_, lookup) in self.keys[..self.len].iter_mut().flatten() {
@@ -172,7 +172,7 @@ impl<'a, B: Copy, C: Copy> Window<'a, B, C> {
         let mut tally = Tally::default();
         let way = Way { manner, end: End::Value, is_detailed: ctx.prefixes.is_on() };
         if way == Way::PLAIN_LIST {
-            // What most lists ask for is a constant in a loop of its own.
+            // The common case has a loop of its own, in which the format is a constant.
             for (key, lookup) in self.looked_up() {
                 tally.count(answer(*key, lookup, &Way::PLAIN_LIST, ctx, pin, sink));
             }
@@ -195,23 +195,23 @@ impl<'a, B: Copy, C: Copy> Window<'a, B, C> {
     }
 }
 
-/// In which way keys are answered.
+/// How the answer of a key is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Way {
     manner: Manner,
     end: End,
-    /// Prefixes are counted (`stats detail on`).
+    /// Whether prefixes are counted (`stats detail on`).
     is_detailed: bool,
 }
 
 impl Way {
-    /// As the keys of nearly every list.
+    /// A key of a plain list.
     const PLAIN_LIST: Self = Self { manner: Manner::PLAIN, end: End::Value, is_detailed: false };
-    /// As a single key, nearly always.
+    /// A plain get of a single key.
     const PLAIN_GET: Self = Self { end: End::Retrieval, ..Self::PLAIN_LIST };
 }
 
-/// Queues the value of one key and its end behind it, or says why there is none.
+/// Queues the value of one key and `end`, or returns why there is no value.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "most of it depends on `way`, which is a constant for a plain get")]
 fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
@@ -231,8 +231,8 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     answer_searched(HashedKey { key, hash: lookup.hash }, way, ctx, pin, sink)
 }
 
-/// As [`answer`], where no candidate was the item. Apart from the rest, because what is in registers in the one case would
-/// have to be brought together with what is in others in the other case.
+/// [`answer`] when the candidate was not the item: searches the index. A function of its own, because the two cases keep
+/// different values in registers.
 #[inline(never)]
 fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: HashedKey<'_>,
@@ -251,7 +251,7 @@ fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     reply(key.key, fetched, way, ctx, sink)
 }
 
-/// Queues what was found.
+/// Queues a hit, or returns the miss.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "as in `answer`")]
 fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
@@ -286,7 +286,7 @@ fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     Ok(())
 }
 
-/// What became of some keys.
+/// Counts of a group of lookups.
 #[derive(Default)]
 struct Tally {
     misses: u64,
@@ -295,7 +295,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts a key: nothing, if it was found.
+    /// Counts a miss. A hit needs no counting here.
     #[inline]
     fn count(&mut self, answered: Result<(), Miss>) {
         if let Err(miss) = answered {
@@ -313,7 +313,7 @@ impl Tally {
         }
     }
 
-    /// Enters `keys` lookups into the counters. A gat counts as a touch only, as in memcached.
+    /// Adds `keys` lookups to the counters. A gat counts as a touch only, as in memcached.
     #[inline]
     fn enter<E: Engine>(self, keys: u64, manner: Manner, ctx: &Context<'_, E>) {
         let counters = ctx.counters;

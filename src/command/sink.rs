@@ -1,35 +1,35 @@
-//! Where replies go: a connection's queue, or a plain `Vec` in tests.
+//! The sink of replies: a connection's queue, or a `Vec` in tests.
 
 use crate::store::Item;
 
-/// Values from this many bytes on are left to the sink, which need not copy them. Below it the copy, which the kernel then
-/// finds in the cache, costs less than one more piece to walk.
+/// Values of at least this many bytes go to the sink by reference. A smaller value is copied: that costs less than one more
+/// piece in the send.
 pub const BORROWED_VALUE_MIN: u32 = 4 << 10;
 
 /// Takes the replies of one client, in order.
 pub trait ReplySink<I> {
-    /// The text that is being gathered; whatever is appended here is sent after everything before it.
+    /// The text buffer. What is appended is sent after everything queued before.
     fn text(&mut self) -> &mut Vec<u8>;
 
     /// Queues the bytes of the item's value.
     fn value(&mut self, item: I);
 
-    /// Whether so much is queued that the client should read some of it first.
+    /// Whether the queue is full enough to be sent first.
     fn is_full(&self) -> bool;
 
-    /// Where the queue ends now.
+    /// The current end of the queue.
     fn mark(&mut self) -> Mark;
 
-    /// Forgets everything queued since `mark`. Nothing of it has been sent: sending happens between requests.
+    /// Drops everything queued since `mark`. None of it was sent, since replies are sent between requests.
     fn rollback(&mut self, mark: Mark);
 }
 
-/// A place in a queue of replies.
+/// A position in a queue of replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// How many bytes of text lie before it.
+    /// Bytes of text before it.
     pub text: usize,
-    /// How many values lie before it, where the queue holds them apart.
+    /// Values by reference before it.
     pub values: usize,
 }
 

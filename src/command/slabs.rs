@@ -1,4 +1,4 @@
-//! `slabs reassign` and `slabs automove`: the operator's hand in where memory lies.
+//! `slabs reassign` and `slabs automove`: the operator moves pages.
 //!
 //! ```text
 //! slabs reassign <source class | -1> <destination class | 0>      -1: any class; 0: the pool of free pages
@@ -6,7 +6,8 @@
 //! slabs automove ratio <number> | window <number> | freeratio <number>
 //! ```
 //!
-//! Grammar and answers are memcached's, which takes any beginning of these words for the word. Of its three further numbers `freeratio` has no effect: no pages are kept free.
+//! Grammar and answers are memcached's, which accepts any word that begins with one of these. `freeratio` has no effect: no
+//! pages are kept free.
 
 use std::ops::RangeInclusive;
 
@@ -16,9 +17,9 @@ use crate::store::{Engine, MoveTuning, Reassign};
 
 use super::context::Context;
 
-/// How long a window may be, in ticks of the page mover. The setting has the same bounds.
+/// Bounds of the window, in ticks of the page mover. The setting has the same ones.
 const WINDOW: RangeInclusive<u32> = 3..=1800;
-/// The most eager level.
+/// The highest level.
 const LEVEL_MAX: u32 = 2;
 
 pub(super) fn obey<E: Engine>(mut arguments: Tokens<'_>, reply: Reply, ctx: &mut Context<'_, E>) -> ReplyLine {

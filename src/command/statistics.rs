@@ -1,4 +1,4 @@
-//! `stats`: which group, and its rows as lines.
+//! `stats`: finds the group and writes its rows.
 
 use std::ops::ControlFlow;
 
@@ -12,17 +12,17 @@ use crate::store::{Engine, StoreReport};
 use super::context::Context;
 use super::execute::Outcome;
 
-/// How much `stats cachedump` says at most, in bytes: memcached's figure.
+/// The longest answer of `stats cachedump`, in bytes, as in memcached.
 const CACHEDUMP_BYTES_MAX: usize = 2 << 20;
-/// The state of the client whose `stats conns` is answered.
+/// The state shown for the client that asks.
 const ASKING_STATE: &str = "conn_parse_cmd";
-/// A connection is shown in the time of so many small requests, beside its rows: the kernel is asked for two addresses.
+/// Cost of a connection beside its rows, in small requests: two system calls ask for its addresses.
 const REQUESTS_PER_CONNECTION_SHOWN: u32 = 4;
-/// How many keys `stats hotkeys` names.
+/// Keys that `stats hotkeys` lists.
 const HOTKEYS_SHOWN_MAX: usize = 50;
-/// How many prefixes `stats prefixes` shows.
+/// Prefixes that `stats prefixes` lists.
 const PREFIXES_SHOWN_MAX: usize = 1000;
-/// Slab class ids end before this one. In memcached it is 64.
+/// Slab class ids are below this. In memcached it is 64.
 const SLAB_ID_END: u32 = CLASS_MAX as u32 + 1;
 
 pub(super) fn report<E: Engine>(
@@ -42,7 +42,7 @@ pub(super) fn report<E: Engine>(
             Some(line) => line,
             None => return Outcome::Busy,
         },
-        // In the order in which memcached compares what a word begins with.
+        // memcached compares prefixes of the word in this order.
         Some(word) if b"reset".starts_with(word) => reset(ctx),
         Some(word) if b"detail".starts_with(word) => detail(arguments, ctx, out),
         Some(word) if b"settings".starts_with(word) => {
@@ -56,7 +56,7 @@ pub(super) fn report<E: Engine>(
     let line = if has_row_room(out) {
         line
     } else {
-        // A report with rows missing would be a lie.
+        // A report must not lack rows.
         out.truncate(before);
         ReplyLine::NoMemory
     };
@@ -65,7 +65,7 @@ pub(super) fn report<E: Engine>(
     Outcome::Done
 }
 
-/// Each row takes about as long as a small request.
+/// A row costs about as much as a small request.
 fn charge<E: Engine>(rows: &[u8], ctx: &mut Context<'_, E>) {
     let count = memchr::memchr_iter(b'\n', rows).count();
     ctx.charge(u32::try_from(count).unwrap_or(u32::MAX));
@@ -106,7 +106,7 @@ fn group<E: Engine>(group: StoreReport, ctx: &Context<'_, E>, pin: &E::Pin, out:
     ReplyLine::End
 }
 
-/// `stats prefixes`: items and bytes by key prefix, those with most bytes first. None: they are being counted, ask again.
+/// `stats prefixes`: items and bytes by key prefix, most bytes first. `None`: the scan is running, ask again.
 fn prefixes<E: Engine>(ctx: &mut Context<'_, E>, out: &mut Vec<u8>) -> Option<ReplyLine> {
     if !ctx.switches.dump_enabled {
         return Some(ReplyLine::PrefixesNotAllowed);
@@ -191,7 +191,7 @@ fn detail<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>, out: &mut 
     ReplyLine::Ok
 }
 
-/// `stats cachedump <slab id> <limit>`: some keys of a class, with the date each one ends at (0: never).
+/// `stats cachedump <slab id> <limit>`: some keys of a class, with their expiry dates (0: never).
 fn cachedump<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) -> ReplyLine {
     if !ctx.switches.dump_enabled {
         return ReplyLine::CachedumpNotAllowed;

@@ -1,4 +1,4 @@
-//! set, add, replace, append, prepend, cas: reserve memory, fill it, make it visible.
+//! set, add, replace, append, prepend, cas: allocate, receive the value, link the item.
 
 use crate::base::{HashedKey, Key};
 use crate::protocol::{Mode, Reply, ReplyLine, Storage, Value};
@@ -8,21 +8,21 @@ use super::context::Context;
 use super::execute::{Outcome, tell};
 use super::sink::ReplySink;
 
-/// A value on its way in.
+/// A value that is being received.
 #[derive(Debug)]
 pub struct Incoming<P> {
-    /// The memory for it.
+    /// Its memory.
     pub pending: P,
     mode: Mode,
     reply: Reply,
 }
 
-/// What followed a value.
+/// The two bytes behind a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Terminator {
     /// CRLF.
     Crlf,
-    /// Something else.
+    /// Anything else: a bad data chunk.
     Wrong,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     Outcome::Done
 }
 
-/// A value that is still to come, or whose end is wrong.
+/// Stores a value that is still to come, or answers one with a wrong end.
 #[cold]
 fn begin_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     wanted: &Storage<'_>,
@@ -74,10 +74,10 @@ fn begin_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     Outcome::Done
 }
 
-/// Stores a value that has been received completely, and its CRLF (or what stood in its place) with it.
+/// Stores a value that was received completely, together with the two bytes behind it.
 ///
 /// # Errors
-/// The store waits for other threads: call again in the next loop turn.
+/// The store is busy: call again in the next turn.
 #[inline]
 pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     incoming: Incoming<E::Pending>,
@@ -108,7 +108,7 @@ fn refuse_data<I, E: Engine, S: ReplySink<I>>(reply: Reply, ctx: &Context<'_, E>
     tell(sink, reply, ReplyLine::BadDataChunk);
 }
 
-/// Counts a storage command and says how it went.
+/// Counts a storage command and answers it.
 #[inline]
 fn answer<I, E: Engine, S: ReplySink<I>>(
     outcome: StoreOutcome,
@@ -125,11 +125,11 @@ fn answer<I, E: Engine, S: ReplySink<I>>(
     }
 }
 
-/// Gets memory for the next part of a value that is being received, if it needs any.
+/// Allocates memory for the next part of a value that is being received, if it needs any.
 ///
 /// # Errors
-/// [`Outcome::Busy`]: call again in the next loop turn. [`Outcome::Swallow`]: there is none; the client is told, and this
-/// much of the value and its CRLF is still to come.
+/// [`Outcome::Busy`]: call again in the next turn. [`Outcome::Swallow`]: out of memory. The client has its answer, and
+/// these bytes of the value and its CRLF are still to come.
 #[inline]
 pub fn extend_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     incoming: &mut Incoming<E::Pending>,
@@ -147,7 +147,7 @@ pub fn extend_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
 }
 
-/// Refuses a value that is being received, for want of memory. The outcome is to throw away what is still to come of it.
+/// Refuses a value that is being received, because memory is short. The outcome discards what is still to come.
 #[cold]
 pub fn refuse_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     incoming: &Incoming<E::Pending>,
@@ -184,7 +184,7 @@ fn tell_rarer<I, E: Engine, S: ReplySink<I>>(
         StoreOutcome::NotFound => ReplyLine::NotFound,
         StoreOutcome::TooLarge => {
             counters.store_too_large.add(1);
-            // Not "too large": the client's own value was not, and memcached says this.
+            // Not "too large": the client's value was not too large itself. memcached answers this, too.
             ReplyLine::NotStored
         }
         StoreOutcome::NoMemory => {
@@ -203,7 +203,7 @@ fn tell_rarer<I, E: Engine, S: ReplySink<I>>(
     tell(sink, reply, line);
 }
 
-/// There is no memory for the value.
+/// Answers a value that has no memory.
 #[cold]
 fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     refusal: Refusal,
@@ -225,7 +225,7 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         }
     };
     if wanted.mode == Mode::Set {
-        // The client believes its new value to be there, or nothing; the old one must not be found any more.
+        // The client expects its new value or none, so the old one must go.
         ctx.engine.delete(pin, key);
     }
     tell(sink, wanted.reply, line);
