@@ -1,4 +1,4 @@
-//! What the kernel did not take of a client's replies, kept until the client reads.
+//! Replies that the kernel did not take, kept until the client reads.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -8,15 +8,15 @@ use crate::item::ItemLease;
 use crate::sys::socket::{PIECES_MAX, send_pieces};
 use crate::sys::spare::try_copy;
 
-/// Replies that wait for a slow client. Bounded by what a write queue holds before it is full, plus one reply.
+/// Replies that wait for a slow client: at most a full write queue and one reply.
 #[derive(Default)]
 pub(super) struct Backlog {
     parts: VecDeque<Part>,
-    /// Bytes of text that it was given.
+    /// Bytes of text that were added.
     text_bytes: u64,
 }
 
-/// A stretch of replies that knows how far it is sent.
+/// A part of the replies, and how far it is sent.
 enum Part {
     Text { text: Box<[u8]>, sent: usize },
     Value(ItemLease),
@@ -51,7 +51,7 @@ impl Part {
 pub(super) enum Sent {
     /// No.
     All,
-    /// Yes: the client has to read first.
+    /// Yes. The client must read first.
     Part,
 }
 
@@ -75,12 +75,12 @@ impl Backlog {
         Ok(())
     }
 
-    /// Bytes of text that it was given. Those that are sent meanwhile are counted until all is.
+    /// Bytes of text that were added. Sent bytes count until everything is sent.
     pub(super) const fn text_bytes(&self) -> u64 {
         self.text_bytes
     }
 
-    /// Adds what is left of a value.
+    /// Adds the rest of a value.
     ///
     /// # Errors
     /// There is no memory for it.
@@ -88,7 +88,7 @@ impl Backlog {
         self.push(Part::Value(lease))
     }
 
-    /// Sends until everything is sent or the kernel takes no more; counts the bytes in `written`.
+    /// Sends until everything is sent or the kernel takes no more. Adds the bytes to `written`.
     ///
     /// # Errors
     /// The connection is broken.
@@ -109,7 +109,7 @@ impl Backlog {
         Ok(Sent::All)
     }
 
-    /// Lets go of `n` bytes that were sent.
+    /// Drops `n` bytes that were sent.
     fn forget(&mut self, mut n: usize) {
         while let Some(part) = self.parts.front_mut() {
             let remaining = part.remaining();
@@ -122,7 +122,7 @@ impl Backlog {
     }
 }
 
-/// Puts pieces into `slices` until one of both is used up; empty ones are left out. Says how many it put there.
+/// Puts non-empty pieces into `slices` until either is used up. Returns the number of pieces.
 pub(super) fn gather<'a>(pieces: &mut impl Iterator<Item = &'a [u8]>, slices: &mut [IoSlice<'a>]) -> usize {
     let mut count = 0;
     while count < slices.len() {

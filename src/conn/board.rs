@@ -1,12 +1,12 @@
-//! The board: what each descriptor's connection is doing, for `stats conns`.
+//! The connection table: what each descriptor's connection is doing, for `stats conns`.
 //!
 //! ```text
 //! bit  63        62 … 32      31 … 0
 //!      in use    activity     second of the last command
 //! ```
 //!
-//! One word per descriptor. Its owner writes it, and only when it changes, so that a request costs at most a compare;
-//! the worker that is asked for `stats conns` reads all words and asks the kernel for the addresses.
+//! One word per descriptor. Its owner writes it only when it changes, so a request costs one compare. The worker that answers
+//! `stats conns` reads all words and asks the kernel for the addresses.
 
 use std::os::fd::RawFd;
 
@@ -18,7 +18,7 @@ use crate::sys::socket::{Side, describe};
 const IN_USE: u64 = 1 << 63;
 const ACTIVITY_SHIFT: u32 = 32;
 
-/// What a connection is doing, in the words of `stats conns`.
+/// What a connection is doing, as `stats conns` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
     /// A listening socket.
@@ -27,9 +27,9 @@ pub enum Activity {
     Reading = 1,
     /// Waits for the rest of a value.
     ReceivingValue = 2,
-    /// Waits for the rest of a value that it throws away.
+    /// Waits for the rest of a value that it discards.
     Swallowing = 3,
-    /// Waits for its client to read replies.
+    /// Waits until its client reads replies.
     Sending = 4,
 }
 
@@ -41,18 +41,18 @@ const ACTIVITIES: [(Activity, &str); 5] = [
     (Activity::Sending, "conn_mwrite"),
 ];
 
-/// The words of all descriptors.
+/// One word for each descriptor.
 pub struct Board {
     words: Box<[AtomicU64]>,
 }
 
 impl Board {
-    /// A board for descriptors below `descriptors_max`; others are served all the same, but not shown.
+    /// A table for descriptors below `descriptors_max`. Others are served, but not shown.
     pub fn new(descriptors_max: usize) -> Self {
         Self { words: (0..descriptors_max).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// Notes what the connection on `fd` does and when it last had a command.
+    /// Notes the activity of the connection on `fd`, and the time of its last command.
     #[inline]
     pub fn note(&self, fd: RawFd, activity: Activity, last_command: RelTime) {
         let word = IN_USE | (activity as u64) << ACTIVITY_SHIFT | u64::from(last_command.0);
@@ -63,7 +63,7 @@ impl Board {
         }
     }
 
-    /// Takes `fd` off the board, before it is closed.
+    /// Removes `fd`. Call before the descriptor is closed.
     pub fn clear(&self, fd: RawFd) {
         if let Some(slot) = self.slot(fd) {
             slot.store(0, Ordering::Relaxed);
@@ -89,7 +89,7 @@ impl Board {
 fn report_one(fd: RawFd, word: u64, now: RelTime, show: &mut dyn FnMut(&ConnectionRow<'_>)) {
     let activity = (word & !IN_USE) >> ACTIVITY_SHIFT;
     let Some((activity, state)) = ACTIVITIES.iter().find(|(known, _)| *known as u64 == activity) else { return };
-    // The descriptor may have been closed since its word was read.
+    // The descriptor may be closed by now.
     let Some(ours) = describe(fd, Side::Ours) else { return };
     if *activity == Activity::Listening {
         return show(&ConnectionRow { fd, addr: &ours, listen_addr: None, state, secs_since_last_cmd: 0 });

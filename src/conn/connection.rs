@@ -1,14 +1,14 @@
-//! One client: bytes in, requests, bytes out. The hot loop of the program.
+//! One client: receives bytes, executes requests, sends replies. The hot loop of the server.
 //!
 //! ```text
-//! drive ─▶ resume   the backlog first: nothing is parsed for a client that does not read
+//! drive ─▶ resume   sends the backlog first: nothing is parsed for a client that does not read
 //!          serve    ┌─▶ requests │ value │ swallow      until bytes, budget or memory run out
-//!                   └── fill                            one receive; a short one says that no more is there
-//!          settle   one send for all replies; what is unread is kept
+//!                   └── fill                            one receive; a short one means that the socket is empty
+//!          settle   one send for all replies; keeps unread bytes
 //! ```
 //!
-//! Edge-triggered: the kernel reports new bytes once. `readable` remembers that some may be left, and every pause that
-//! is not a wait for the kernel is answered by another drive.
+//! The poll is edge-triggered: the kernel reports new bytes once. `readable` remembers that some may be left. Every pause
+//! that does not wait for the kernel leads to another drive.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
@@ -34,28 +34,27 @@ use super::write_queue::{Flushed, TEXT_BYTES_MAX, WriteQueue};
 pub struct Connection {
     pub(super) socket: OwnedFd,
     pub(super) state: State,
-    /// What it sent and we could not yet deal with: the beginning of a request.
+    /// Bytes that are not handled yet: the beginning of a request.
     tail: Option<Box<[u8]>>,
-    /// What it has not read.
+    /// Replies that the client has not read.
     backlog: Option<Box<Backlog>>,
-    /// When it last sent something, or took the last of what waited for it.
+    /// When the client last sent something, or read the last of its backlog.
     last_active: RelTime,
-    /// A receive may bring something.
+    /// Whether a receive may return bytes.
     pub(super) readable: bool,
-    /// The client's end is closed: a short receive is not the last one, the end itself is still to be read.
+    /// The client closed its end. A short receive is then not the last one: the end of the stream is still to be read.
     hangup: bool,
-    /// Its first command is logged.
+    /// Whether its first command was logged.
     pub(super) is_introduced: bool,
-    /// Whether the poll reports that it can be sent to; kept by the worker.
+    /// Whether the poll reports writability. Kept by the worker.
     pub watches_writable: bool,
-    /// It is on the worker's run-again list; kept by the worker.
+    /// Whether it is on the worker's run-again list. Kept by the worker.
     pub is_queued: bool,
-    /// The microsecond since which the store has been too busy for its request; 0: it is not. Kept by the worker.
+    /// Microsecond since which the store is busy for its request; 0: it is not. Kept by the worker.
     pub busy_since_us: u64,
-    /// The microsecond since which it has waited for more of a value that holds memory; 0: since then some has come. Set by
-    /// the worker.
+    /// Microsecond since which it waits for more of a value that holds memory; 0: bytes have come since. Set by the worker.
     pub held_since_us: u64,
-    /// If nothing more of that value is there, it is refused. Kept by the worker.
+    /// Refuse that value if no more of it has come. Kept by the worker.
     pub gives_way: bool,
 }
 
@@ -72,74 +71,74 @@ pub struct Turn<'w> {
     pub output: &'w mut Vec<u8>,
     /// For `stats conns`.
     pub board: &'w Board,
-    /// How many small requests may be executed (-R). What takes longer counts as several: each key of a list, each row of
-    /// stats, bytes that are sent, received and copied.
+    /// Small requests that may be executed (-R). More work counts as several: each key of a list, each row of stats, and bytes
+    /// that are sent, received or copied.
     pub requests_max: u32,
-    /// Bytes of replies that the worker's clients may leave unread; who would exceed it is closed.
+    /// Bytes of unread replies that the worker's clients may have together. A client that would exceed it is closed.
     pub backlog_bytes_max: u64,
-    /// When the loop turn began.
+    /// Start of the turn.
     pub now: RelTime,
-    /// How much is logged.
+    /// The log level.
     pub verbosity: u8,
 }
 
 /// What the input buffer of a drive holds.
 #[derive(Clone, Copy)]
 pub enum Received {
-    /// Nothing of this connection yet.
+    /// Nothing yet.
     Nothing,
-    /// What [`Connection::receive_ahead`] has put there. If it is one small request, the lookup of its key has begun.
+    /// The bytes that [`Connection::receive_ahead`] received. If they are one small request, the lookup of its key has begun.
     Ahead(Option<LookupAhead>),
 }
 
-/// A lookup that has asked for the bucket.
+/// A lookup whose bucket is prefetched.
 pub type LookupAhead = Lookup<<WorkerStore as Engine>::Bucket, ()>;
 
 /// What a connection needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The kernel's next report.
+    /// Wait for the kernel's next report.
     Wait,
-    /// The same, while the beginning of a value holds memory.
+    /// The same, while an incomplete value holds memory.
     Hold,
-    /// Another drive: its share of this turn is used up, but there is more to do.
+    /// Drive again: its share of this turn is used up.
     Again,
-    /// Another drive after other threads have moved on: the store is busy.
+    /// Drive again later: the store is busy and waits for other threads.
     Busy,
-    /// To be closed.
+    /// Close it.
     Close(CloseReason),
 }
 
-/// Why serving goes on or stops.
+/// How serving continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Look at the state again.
     Again,
     /// More bytes are needed.
     Starved,
-    /// So many replies are queued that they should be sent first.
+    /// The reply queue is full: send first.
     Full,
     /// Stop.
     Pause(Verdict),
 }
 
-/// A pause of a key list counts as so many requests: it is about the reply bytes of so many.
+/// Cost of a pause of a key list, in requests: about the replies of these are sent.
 const REQUESTS_PER_PAUSE: u32 = 32;
 
-/// The first byte of every request of the binary protocol, and of no command.
+/// The first byte of every binary request. No text command begins with it.
 const BINARY_REQUEST: u8 = 0x80;
 
-/// Up to this many bytes are taken for one small request.
+/// Input of at most this many bytes is treated as one small request.
 const SMALL_BYTES_MAX: usize = 400;
 
-/// A worker's output buffer: no batch of requests needs more, but for reports.
+/// Size of a worker's output buffer. Only reports need more.
 pub const OUTPUT_BYTES: usize = TEXT_BYTES_MAX + (128 << 10);
 const _: () = assert!(OUTPUT_BYTES > TEXT_BYTES_MAX + KEYS_PER_WINDOW * (BORROWED_VALUE_MIN as usize + 512));
-/// Beyond this capacity a worker's output buffer is given back after the reply that needed it.
+/// An output buffer that grew beyond this is freed after the drive.
 const OUTPUT_BYTES_KEPT: usize = 1 << 20;
 
 impl Connection {
-    /// A connection that has just been accepted.
+    /// A newly accepted connection.
     pub fn new(socket: OwnedFd, now: RelTime) -> Self {
         Self {
             socket,
@@ -165,15 +164,15 @@ impl Connection {
         self.hangup |= hangup;
     }
 
-    /// Receives, if that is what a drive would begin with. The drive that follows is lent the same input buffer. Several
-    /// connections in a row do this before the first of them is driven, so that their loads from memory overlap.
+    /// Receives, if a drive would begin with that. The drive must get the same input buffer. A worker calls this for several
+    /// connections before it drives the first one, so that their loads from memory overlap.
     #[inline]
     pub fn receive_ahead(&mut self, turn: &mut Turn<'_>) -> Received {
         if !self.readable || self.backlog.is_some() || !matches!(self.state, State::First | State::Command) {
             return Received::Nothing;
         }
         self.restore_tail(turn);
-        // What the last turn had no budget for can be a whole buffer.
+        // The last turn may have left a full buffer.
         if !turn.input.is_full() {
             self.fill(turn);
         }
@@ -181,7 +180,7 @@ impl Connection {
         Received::Ahead(if bytes.len() <= SMALL_BYTES_MAX { look_ahead(bytes, turn.ctx.engine) } else { None })
     }
 
-    /// Serves the client as far as its bytes, its budget and the store allow.
+    /// Serves the client until bytes, budget or memory run out.
     pub fn drive(&mut self, turn: &mut Turn<'_>, pin: &Pin, input: Received) -> Verdict {
         if matches!(input, Received::Nothing) {
             if self.backlog.is_some()
@@ -192,7 +191,7 @@ impl Connection {
             self.restore_tail(turn);
         }
         turn.ctx.client_fd = Some(self.fd());
-        // The queue borrows the output while the turn lends the rest.
+        // Taken out of the turn, because the queue borrows it while `serve` borrows the rest.
         let mut output = std::mem::take(turn.output);
         let mut queue = WriteQueue::new(&mut output);
         let pause = self.serve(turn, pin, &mut queue);
@@ -207,7 +206,7 @@ impl Connection {
         verdict
     }
 
-    /// Puts what was left over the last time into the input buffer.
+    /// Moves the bytes left over from the last drive into the input buffer.
     #[inline]
     fn restore_tail(&mut self, turn: &mut Turn<'_>) {
         let tail = self.tail.take();
@@ -225,7 +224,7 @@ impl Connection {
         self.tail = Some(tail);
     }
 
-    /// Keeps what the client has not read, if there may be more of that.
+    /// Keeps unread replies, if the limit allows.
     #[cold]
     fn keep_backlog(&mut self, backlog: Box<Backlog>, turn: &Turn<'_>) {
         let counters = turn.ctx.counters;
@@ -238,7 +237,7 @@ impl Connection {
         self.backlog = Some(backlog);
     }
 
-    /// Takes what it holds out of its worker's counts: it is about to be dropped.
+    /// Removes its buffers from the worker's counts. Call before the connection is dropped.
     pub fn leave_counts(&mut self, counters: &Counters) {
         if let Some(tail) = self.tail.take() {
             uncount_tail(&tail, counters);
@@ -248,7 +247,7 @@ impl Connection {
         }
     }
 
-    /// Sends what waits. None: all of it is sent, go on.
+    /// Sends the backlog. `None`: all of it is sent.
     #[cold]
     fn resume(&mut self, turn: &mut Turn<'_>) -> Option<Verdict> {
         let backlog = self.backlog.as_mut()?;
@@ -297,7 +296,7 @@ impl Connection {
         }
     }
 
-    /// Executes a batch of what is in the buffer.
+    /// Executes a batch of requests from the buffer.
     #[inline]
     fn requests<'pin>(
         &mut self,
@@ -350,7 +349,7 @@ impl Connection {
         }
     }
 
-    /// Follows an outcome that is not simply the next request. The element takes the first `len` unread bytes.
+    /// Applies an outcome other than [`Outcome::Done`]. The entry takes the first `len` unread bytes.
     fn turn_off(&mut self, outcome: Outcome<Upload>, len: usize, input: &mut ReadBuf, budget: &mut u32) -> Step {
         match outcome {
             Outcome::Busy => return Step::Pause(Verdict::Busy),
@@ -369,14 +368,14 @@ impl Connection {
         Step::Again
     }
 
-    /// The binary protocol is not spoken here. A client must not wait for an answer until it gives up.
+    /// Closes a client that speaks the binary protocol, which is not supported. It must not wait for a timeout.
     #[cold]
     fn refuse_binary(&mut self) -> Step {
         self.state = State::Closing(CloseReason::Asked);
         Step::Again
     }
 
-    /// Throws bytes away.
+    /// Discards bytes.
     fn swallow(&mut self, input: &mut ReadBuf) -> Step {
         let State::Swallow { remaining } = &mut self.state else { return Step::Again };
         let there = input.unread().len();
@@ -390,7 +389,7 @@ impl Connection {
         Step::Again
     }
 
-    /// Receives once, and says how many bytes came.
+    /// Receives once. Returns the number of bytes.
     #[inline]
     pub(super) fn fill(&mut self, turn: &mut Turn<'_>) -> usize {
         let room = turn.input.room();
@@ -402,12 +401,12 @@ impl Connection {
         n
     }
 
-    /// Judges a receive that asked for `wanted` bytes. None: it brought nothing.
+    /// Handles the result of a receive of up to `wanted` bytes. `None`: no bytes came.
     #[inline]
     pub(super) fn received(&mut self, received: io::Result<usize>, wanted: usize, turn: &Turn<'_>) -> Option<usize> {
         match received {
             Ok(n) if n > 0 => {
-                // The kernel had no more than this. What comes later is reported anew.
+                // A short receive empties the socket. The poll reports later bytes.
                 self.readable = n == wanted || self.hangup;
                 self.last_active = turn.now;
                 turn.ctx.counters.bytes_read.add(n as u64);
@@ -421,7 +420,7 @@ impl Connection {
         None
     }
 
-    /// Sends all replies. False: the client has to read first, or is gone.
+    /// Sends all replies. Returns false if the client must read first, or is gone.
     #[inline]
     fn flush(&mut self, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> bool {
         let mut written = 0;
@@ -442,7 +441,7 @@ impl Connection {
         }
     }
 
-    /// Ends a drive: replies go out, unread bytes are kept.
+    /// Ends a drive: sends replies and keeps unread bytes.
     #[inline]
     fn settle(&mut self, pause: Verdict, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> Verdict {
         if !queue.is_empty() {
@@ -458,7 +457,7 @@ impl Connection {
         }
         match self.state {
             State::Closing(CloseReason::Broken) => Verdict::Close(CloseReason::Broken),
-            // What the client asked for before it left is still sent, and so is what came before quit.
+            // Replies to earlier requests are still sent, also after quit or the end of the stream.
             _ if self.backlog.is_some() => Verdict::Wait,
             State::Closing(reason) => Verdict::Close(reason),
             State::First | State::Command | State::Line(_) | State::Value(_) | State::Swallow { .. } => pause,
@@ -470,13 +469,13 @@ impl Connection {
         if self.backlog.is_some() { Activity::Sending } else { self.state.activity() }
     }
 
-    /// Whether it waits for the client to read.
+    /// Whether it waits until the client reads.
     #[inline]
     pub const fn wants_writable(&self) -> bool {
         self.backlog.is_some()
     }
 
-    /// Since when it is idle, `now` if it is not: a client that replies wait for has not finished.
+    /// Since when the client is idle; `now` if it is not. A client with a backlog is not idle.
     pub const fn idle_since(&self, now: RelTime) -> RelTime {
         if self.wants_writable() { now } else { self.last_active }
     }
@@ -488,7 +487,7 @@ impl Connection {
     }
 }
 
-/// Whether a client that begins with `bytes` speaks the binary protocol.
+/// Whether `bytes` begin a binary request.
 #[inline]
 fn is_binary(bytes: &[u8]) -> bool {
     bytes.first() == Some(&BINARY_REQUEST)

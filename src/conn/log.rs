@@ -1,4 +1,4 @@
-//! What `-vv` shows of a connection, in memcached's words. Cold: nothing here runs below that verbosity.
+//! The log of `-vv`, in memcached's words. Nothing here runs below that level.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
@@ -10,10 +10,10 @@ use crate::sys::log::{Level, log_line};
 
 use super::write_queue::WriteQueue;
 
-/// From this verbosity on commands and replies are logged.
+/// The level from which commands and replies are logged.
 pub const COMMANDS: u8 = 2;
 
-/// Executes `element`, which stands at the front of `bytes`, and logs its line and its replies.
+/// Executes an entry, which is at the front of `bytes`, and logs its line and its replies.
 #[cold]
 pub(super) fn executed<'pin>(
     socket: &OwnedFd,
@@ -34,7 +34,7 @@ pub(super) fn executed<'pin>(
     replies(fd, queue, |queue| execute(element, ctx, pin, queue))
 }
 
-/// Does `work` and logs the replies it queues.
+/// Calls `work` and logs the replies it queues.
 #[cold]
 pub(super) fn replies<'w, 'pin, T>(
     fd: i32,
@@ -62,7 +62,7 @@ pub(super) fn replies<'w, 'pin, T>(
     done
 }
 
-/// How many bytes of the text a value and its CRLF take: a borrowed value is not in the text.
+/// Bytes of text that a value and its CRLF take. A borrowed value is not in the text.
 fn value_text_len(digits: &[u8], is_borrowed: bool) -> usize {
     let value_len = crate::base::parse_u64(digits).and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
     if is_borrowed { 2 } else { value_len.saturating_add(2) }

@@ -1,4 +1,4 @@
-//! One client: bytes in, states, bytes out.
+//! One client: its states, the bytes it sends and the bytes it gets.
 //!
 //! ```text
 //! kernel ──receive──▶ ReadBuf ──▶ Batch, execute ──▶ WriteQueue ──send──▶ kernel
@@ -6,8 +6,8 @@
 //!            └▶ chunks (a large value)                Backlog ──send──▶ kernel, when the client reads
 //! ```
 //!
-//! Buffers belong to the worker and are lent for one drive; a connection keeps only the beginning of a request that is
-//! still incomplete, and replies that its client does not read. Runs on the worker's thread.
+//! Buffers belong to the worker, which lends them for one drive. A connection keeps only the beginning of an unfinished request,
+//! and replies that its client has not read. Runs on the worker's thread.
 
 mod backlog;
 mod board;

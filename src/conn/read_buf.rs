@@ -1,20 +1,20 @@
-//! The bytes a client has sent and we have not yet dealt with.
+//! The input buffer: bytes that a client has sent and that are not handled yet.
 //!
 //! ```text
 //! 0            start            end                         BYTES
-//! │  dealt with  │    unread     │     room for the kernel    │
+//! │   handled    │    unread     │     free, to receive       │
 //! ```
 //!
-//! One buffer per worker, lent to its connections one after the other. What a connection leaves unread, the beginning
-//! of a request, goes into a box of its own until more arrives; an idle connection holds nothing.
+//! A worker lends its buffers to its connections in turn. The beginning of an unfinished request is kept in a box of its own
+//! until more arrives. An idle connection holds no buffer.
 
 use crate::sys::spare::try_copy;
 
-/// There is no memory for what a client has sent.
+/// Memory ran out for bytes that a client has sent.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NoMemory;
 
-/// How much one receive can take. A pipeline of small requests of this size takes about 50 µs to answer.
+/// Bytes of one receive. A pipeline of small requests of this size takes about 50 µs to answer.
 const BYTES: usize = 64 << 10;
 
 /// A worker's input buffer.
@@ -31,10 +31,10 @@ impl Default for ReadBuf {
 }
 
 impl ReadBuf {
-    /// Its bytes.
+    /// Its size, in bytes.
     pub const BYTES: u64 = BYTES as u64;
 
-    /// Starts with what the connection had left over.
+    /// Starts a drive with the bytes that the connection had kept.
     #[inline]
     pub fn restore(&mut self, tail: Option<Box<[u8]>>) {
         (self.start, self.end) = (0, 0);
@@ -49,35 +49,35 @@ impl ReadBuf {
         self.end = tail.len();
     }
 
-    /// Takes out what is unread, for the connection to keep.
+    /// Takes out the unread bytes, for the connection to keep.
     ///
     /// # Errors
-    /// There is no memory for it.
+    /// Memory ran out.
     #[inline]
     pub fn keep(&mut self) -> Result<Option<Box<[u8]>>, NoMemory> {
         if self.start == self.end { Ok(None) } else { try_copy(self.unread()).map(Some).ok_or(NoMemory) }
     }
 
-    /// What is not dealt with.
+    /// The unread bytes.
     #[inline]
     pub fn unread(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
-    /// Whether no byte more can be received before some are dealt with.
+    /// Whether nothing more can be received before bytes are consumed.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.end - self.start == self.bytes.len()
     }
 
-    /// Notes that the first `n` unread bytes are dealt with.
+    /// Consumes the first `n` unread bytes.
     #[inline]
     pub fn consume(&mut self, n: usize) {
         self.start += n;
         assert!(self.start <= self.end, "only what is there is dealt with");
     }
 
-    /// Where to receive to: everything that is free, made one piece.
+    /// The free part of the buffer, in one piece, to receive into.
     #[inline]
     pub fn room(&mut self) -> &mut [u8] {
         if self.start == self.end {
@@ -89,7 +89,7 @@ impl ReadBuf {
         &mut self.bytes[self.end..]
     }
 
-    /// Notes that `n` bytes were received into [`ReadBuf::room`].
+    /// Appends `n` bytes that were received into [`ReadBuf::room`].
     #[inline]
     pub fn received(&mut self, n: usize) {
         self.end += n;

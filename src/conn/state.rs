@@ -1,4 +1,4 @@
-//! What a connection waits for.
+//! The states of a connection.
 //!
 //! ```text
 //!           ┌──────────────── whole request executed ────────────────┐
@@ -10,8 +10,7 @@
 //!           └── quit, error, idle, shutdown ──▶ Closing(why)
 //! ```
 //!
-//! In every state the client may be slow to read: then the connection has a backlog, and nothing is parsed until that
-//! is sent.
+//! In every state the client may be slow to read. The connection then has a backlog, and parses nothing until it is sent.
 
 use crate::command::Incoming;
 use crate::protocol::LineRest;
@@ -21,20 +20,20 @@ use super::board::Activity;
 
 /// What a connection waits for. Each state owns what only it needs.
 pub(super) enum State {
-    /// The first request. Its first byte says which protocol the client speaks.
+    /// The first request. Its first byte tells the client's protocol.
     First,
     /// The next request.
     Command,
-    /// The rest of a line of which some is answered.
+    /// The rest of a line that is partly answered.
     Line(LineRest),
-    /// A value that did not arrive together with its request, and its CRLF: read straight into slab memory.
+    /// The rest of a value and its CRLF, received straight into slab memory.
     Value(Box<Incoming<Upload>>),
-    /// The bytes of a refused value: they are thrown away, so that the connection stays in step.
+    /// The bytes of a refused value. They are discarded, so that the connection stays in step.
     Swallow {
-        /// How many.
+        /// Bytes still to come.
         remaining: u64,
     },
-    /// Nothing more: what is queued is sent, then the connection ends.
+    /// Nothing: the queue is sent, then the connection ends.
     Closing(CloseReason),
 }
 
@@ -45,7 +44,7 @@ pub enum CloseReason {
     PeerFinished,
     /// The kernel reports the connection broken.
     Broken,
-    /// quit, or what the client sent is no memcached protocol.
+    /// The client sent quit, or something that is not the memcached protocol.
     Asked,
     /// The client was silent for too long.
     Idle,
@@ -54,7 +53,7 @@ pub enum CloseReason {
 }
 
 impl State {
-    /// As `stats conns` says it.
+    /// The state as `stats conns` shows it.
     #[inline]
     pub(super) const fn activity(&self) -> Activity {
         match self {
@@ -64,7 +63,7 @@ impl State {
         }
     }
 
-    /// What the next bytes continue, if they do not begin a request.
+    /// What the next bytes continue; `None` if they begin a request.
     #[inline]
     pub(super) const fn begun(&self) -> Option<LineRest> {
         match self {

@@ -1,11 +1,11 @@
-//! A value that did not arrive together with its request: received straight into its chunks.
+//! Receives the rest of a value straight into its chunks.
 //!
 //! ```text
-//! buffer  │…unread│ ──fill──▶ chunks          what had arrived, copied once
-//! kernel  ──readv──▶ chunks, then the buffer   the rest, and its CRLF with whatever follows
+//! buffer  │…unread│ ──fill──▶ chunks          bytes that have arrived, copied once
+//! kernel  ──readv──▶ chunks, then the buffer   the rest, its CRLF and what follows
 //!
-//! Chunks are added as the value arrives: a client that only announces a value holds no memory. A value whose client has
-//! stalled gives way when others wait for memory.
+//! Chunks are added as the value arrives, so a client that only announces a value holds no memory. A value whose client has
+//! stalled is refused when others wait for memory.
 //! ```
 
 use std::io::IoSliceMut;
@@ -21,14 +21,14 @@ use super::log;
 use super::state::State;
 use super::write_queue::WriteQueue;
 
-/// What follows every value.
+/// The terminator of a value.
 const CRLF: &[u8] = b"\r\n";
 
-/// A receive of a large value counts as so many requests: it takes about their time.
+/// Cost of one receive of a large value, in small requests.
 const REQUESTS_PER_RECEIVE: u32 = 16;
 
 impl Connection {
-    /// Goes on with a value.
+    /// Continues to receive a value.
     pub(super) fn value<'pin>(
         &mut self,
         turn: &mut Turn<'_>,
@@ -67,7 +67,7 @@ impl Connection {
         Step::Again
     }
 
-    /// Receives once, into the value's memory first. The input buffer is empty.
+    /// Receives once: into the value's memory, then into the input buffer, which is empty.
     fn receive_value(&mut self, turn: &mut Turn<'_>) {
         let State::Value(incoming) = &mut self.state else { return };
         let Some(pending) = incoming.pending.receiving() else { return };
@@ -76,7 +76,7 @@ impl Connection {
         let mut count = pending.spare(&mut slices[..PIECES_MAX - 1]);
         let lent: usize = slices[..count].iter().map(|slice| slice.len()).sum();
         let mut offered = lent;
-        // What follows the value may come along, unless the value itself is not at its end yet.
+        // Bytes behind the value are received only if the value's end fits this receive.
         if lent == missing {
             slices[count] = IoSliceMut::new(turn.input.room());
             offered += slices[count].len();
@@ -94,7 +94,7 @@ impl Connection {
         turn.input.received(n - of_value);
     }
 
-    /// All of the value is there: it becomes visible once its CRLF is there too.
+    /// Links a complete value when its CRLF has arrived.
     fn finish_value<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Step {
         let Some(end) = turn.input.unread().get(..CRLF.len()) else {
             return if self.readable { Step::Starved } else { self.hold(turn, pin, queue) };
@@ -120,22 +120,22 @@ impl Connection {
         }
     }
 
-    /// Whether the beginning of a value holds memory.
+    /// Whether an incomplete value holds memory.
     pub fn is_holding(&self) -> bool {
         matches!(&self.state, State::Value(incoming) if incoming.pending.is_begun())
     }
 
-    /// Whether it has a value in the queue of those that wait until others have arrived.
+    /// Whether its value is in the queue of uploads that wait.
     pub fn is_waiting(&self) -> bool {
         matches!(&self.state, State::Value(incoming) if incoming.pending.is_waiting())
     }
 
-    /// Whether that value would in vain ask again now.
+    /// Whether that value still has to wait.
     pub fn must_wait(&self, store: &WorkerStore) -> bool {
         matches!(&self.state, State::Value(incoming) if store.must_wait(&incoming.pending))
     }
 
-    /// Nothing more of a value that holds memory is there. It is refused if it is to give way.
+    /// No more bytes of a value have come. Refuses the value if it is to give way.
     #[cold]
     fn hold<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Step {
         if self.gives_way

@@ -1,11 +1,11 @@
-//! The replies of one drive, in order: small bytes gathered, large values sent from where they lie.
+//! The replies of one drive, in order. Small values are copied, large ones are sent from slab memory.
 //!
 //! ```text
 //! text    VALUE a 0 3␍␊xyz␍␊VALUE b 0 90000␍␊│␍␊END␍␊
 //! values                                     └── b's 90000 bytes, borrowed from the item while the pin lasts
 //! ```
 //!
-//! One send per batch. What the kernel does not take becomes a [`Backlog`]: text is copied, items are leased (I4).
+//! One send per batch. The part that the kernel does not take becomes a [`Backlog`]: text is copied, items are leased (I4).
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
@@ -17,12 +17,12 @@ use crate::sys::spare::try_reserve;
 
 use super::backlog::{Backlog, gather};
 
-/// With this many bytes of text queued, some are sent before more requests are executed. A client that does not read
-/// keeps about as many.
+/// With this many bytes of text the queue is full and is sent before more requests are executed. A client that does not read
+/// holds about as many.
 pub(super) const TEXT_BYTES_MAX: usize = 64 << 10;
-/// As [`TEXT_BYTES_MAX`], for the bytes of borrowed values: they cost no memory, but a slow client keeps their items.
+/// As [`TEXT_BYTES_MAX`], for the bytes of borrowed values. They cost no copy, but a slow client keeps their items.
 const VALUE_BYTES_MAX: usize = 1 << 20;
-/// As [`TEXT_BYTES_MAX`], for the count of borrowed values.
+/// As [`TEXT_BYTES_MAX`], for the number of borrowed values.
 const VALUES_MAX: usize = 1024;
 
 /// The replies of one connection that are not sent yet.
@@ -30,17 +30,17 @@ pub(super) struct WriteQueue<'w, 'pin> {
     text: &'w mut Vec<u8>,
     values: Vec<BorrowedValue<'pin>>,
     value_bytes: usize,
-    /// There was no memory for all that was queued: the client cannot be answered any more.
+    /// Memory ran out while replies were queued. The client must be closed.
     is_short: bool,
 }
 
-/// A value that stands in the text's order before its byte `at`.
+/// A borrowed value, to be sent before byte `at` of the text.
 struct BorrowedValue<'pin> {
     at: usize,
     item: ItemRef<'pin>,
 }
 
-/// What became of a flush.
+/// Result of a flush.
 pub(super) enum Flushed {
     /// Everything is sent.
     All,
@@ -49,7 +49,7 @@ pub(super) enum Flushed {
 }
 
 impl<'w, 'pin> WriteQueue<'w, 'pin> {
-    /// An empty queue that gathers in `text`, which is emptied.
+    /// An empty queue. Clears `text` and appends to it.
     #[inline]
     pub(super) fn new(text: &'w mut Vec<u8>) -> Self {
         text.clear();
@@ -80,8 +80,8 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
         self.values.push(BorrowedValue { at: self.text.len(), item });
     }
 
-    /// Sends everything queued, with one system call if the kernel takes it; counts the bytes in `written`. The
-    /// queue is empty afterwards.
+    /// Sends the queue, with one system call if the kernel takes it all. Adds the bytes to `written`. The queue is empty
+    /// afterwards.
     ///
     /// # Errors
     /// The connection is broken.
@@ -113,7 +113,7 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
         Ok(Flushed::All)
     }
 
-    /// Sends until the kernel takes less than it is offered. Says how much it took in all.
+    /// Sends until the kernel takes less than it is offered. Returns the bytes it took.
     fn send_all(&self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         let mut pieces = self.pieces();
         let mut sent = 0;
@@ -139,10 +139,10 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
         before.chain(std::iter::once(&self.text[from(self.values.len())..]))
     }
 
-    /// Turns what follows the first `sent` bytes into a backlog.
+    /// Turns everything after the first `sent` bytes into a backlog.
     ///
     /// # Errors
-    /// There is no memory for it.
+    /// Memory ran out.
     #[cold]
     fn leave_rest(&mut self, sent: usize) -> io::Result<Flushed> {
         let mut backlog = Box::<Backlog>::default();

@@ -3,11 +3,11 @@
 //! ```text
 //! poll (unpinned, I9) ─▶ clock, pin ─▶ ready connections ─▶ run-again list ─▶ mail ─▶ idle wheel ─▶ unpin
 //!   ▲                                                                                               │
-//!   └────────────── waits zero while the run-again list holds somebody ◀───────────────────────────┘
+//!   └────────────── does not wait while the run-again list is not empty ◀───────────────────────────┘
 //! ```
 //!
-//! The poll is edge-triggered: a connection that stops although it has more to do goes on the run-again list, or it
-//! would never be heard of again.
+//! The poll is edge-triggered. A connection that stops although it has more to do goes on the run-again list: the kernel would
+//! not report it again.
 
 use std::io;
 use std::sync::Arc;
@@ -38,36 +38,36 @@ use super::idle::IdleWheel;
 use super::mail::{MAIL_MAX, Mail};
 use super::roster::Roster;
 
-/// The token of the mailbox; connections have their place in the roster.
+/// The token of the mailbox. A connection's token is its index in the connection slab.
 const MAIL: Token = Token(usize::MAX);
-/// How many reports one poll brings.
+/// Events of one poll.
 const EVENTS_MAX: usize = 256;
-/// How many ready connections are received from before the first of them is answered: the loads of their requests'
-/// memory overlap. The processor has about as many in flight as this.
+/// Connections of a group: all are received from before the first is answered, so that their loads from memory overlap. A
+/// processor has about this many loads in flight.
 const GROUP: usize = 8;
-/// How often the idle wheel is looked at.
+/// Interval between looks at the idle wheel.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
-/// How long a worker waits for others before it asks a busy store again.
+/// How long a worker waits before it asks a busy store again.
 const BUSY_WAIT: Duration = Duration::from_millis(1);
-/// A request that found the store busy for so long is refused for want of memory. On a machine with much else to do the page
-/// mover may need that long for many large values at once.
+/// A request that found the store busy for this long is answered "out of memory". On a loaded machine the page mover may need
+/// that long for many large values at once.
 const BUSY_US_MAX: u64 = 1_000_000;
-/// A value that waited so long for others to arrive is refused. As long as they do arrive, a busy server is no reason to.
+/// A value that waited this long for other values to arrive is refused.
 const QUEUED_US_MAX: u64 = 5_000_000;
-/// A value that others wait for gives way if its client has sent nothing of it for so long. Less than they wait.
+/// A value gives way to waiting ones if its client has sent nothing for this long. Shorter than they wait.
 const STALLED_US_MAX: u64 = 500_000;
-/// How often a worker whose clients wait for others' values makes all workers look for those that have stalled.
+/// Interval at which a worker with waiting values makes all workers look for stalled ones.
 const STALLED_LOOK_US: u64 = 100_000;
 
 /// What all workers share.
 pub struct Shared {
     /// The process's clock.
     pub clock: Arc<Clock>,
-    /// What may change while running.
+    /// Settings that may change at run time.
     pub tunables: Arc<Tunables>,
     /// The process, for commands.
     pub operator: Arc<dyn Operator + Send + Sync>,
-    /// What the settings allow.
+    /// Settings that commands use.
     pub switches: Switches,
     /// `stats detail`.
     pub prefixes: Arc<PrefixTable>,
@@ -75,13 +75,13 @@ pub struct Shared {
     pub hot: Arc<HotKeys>,
     /// `stats conns`.
     pub board: Arc<Board>,
-    /// How many clients there are.
+    /// The count of clients, and its limit.
     pub gate: Arc<ClientGate>,
-    /// Bytes of unread replies that one worker's clients may leave (its part of -o resp_obj_mem_limit).
+    /// Bytes of unread replies that the clients of one worker may have: its part of -o resp_obj_mem_limit.
     pub backlog_bytes_max: u64,
     /// Requests per connection and loop turn (-R).
     pub requests_max: u32,
-    /// Seconds of silence after which a client is disconnected; 0: never.
+    /// Idle seconds after which a client is disconnected; 0: never.
     pub idle_timeout_s: u32,
 }
 
@@ -95,21 +95,21 @@ pub struct Worker {
     counters: Arc<Counters>,
 }
 
-/// What a worker works with, beside its right to pin.
+/// The state of a worker, apart from its epoch participant.
 struct Desk {
     shared: Arc<Shared>,
     counters: Arc<Counters>,
     store: WorkerStore,
     roster: Roster<Connection>,
     wheel: Option<IdleWheel>,
-    /// Places of connections that are to be driven again in the next turn.
+    /// The run-again list: connections to drive in the next turn.
     run_again: Vec<u32>,
-    /// One of them can go on at once: the next poll must not wait.
+    /// Whether one of them can go on at once, so that the next poll must not wait.
     is_pressed: bool,
-    /// When it last made all workers look for values that have stalled, and when it last did so itself.
+    /// When it last made all workers look for stalled values, and when it last looked itself.
     stalled_asked_us: u64,
     stalled_looked_us: u64,
-    /// One is lent to each connection of a group.
+    /// Input buffers, one for each connection of a group.
     inputs: [ReadBuf; GROUP],
     output: Vec<u8>,
     hot: HotSampler,
@@ -118,7 +118,7 @@ struct Desk {
     event_log: EventLog,
 }
 
-/// Connections whose first request is in their slot's input buffer, and the lookup of its key.
+/// A group: connections whose first request is in an input buffer, and the lookup of its key.
 struct Group {
     members: [Option<(u32, LookupAhead)>; GROUP],
     count: usize,
@@ -138,10 +138,10 @@ enum Next {
 }
 
 impl Worker {
-    /// A worker, and where to write to it.
+    /// A worker, and the sender of its mailbox.
     ///
     /// # Errors
-    /// What the kernel says when it has no descriptor for the poll.
+    /// The kernel's error when it has no descriptor for the poll.
     pub fn new(
         shared: Arc<Shared>,
         counters: Arc<Counters>,
@@ -156,7 +156,7 @@ impl Worker {
     /// Starts the thread.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn start(self, index: usize) -> io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || self.run())
     }
@@ -216,7 +216,7 @@ impl Desk {
         }
     }
 
-    /// How long the poll may wait.
+    /// The timeout of the next poll.
     fn patience(&self) -> Option<Duration> {
         match (self.run_again.is_empty(), self.is_pressed) {
             (true, _) if self.wheel.is_some() && self.roster.count() > 0 => Some(IDLE_CHECK),
@@ -231,12 +231,12 @@ impl Desk {
         self.now = self.store.begin_turn().now;
         self.verbosity = self.shared.tunables.logger.verbosity();
         if spare::is_spent() {
-            // Ignored: when there is no memory for it yet, the next turn tries again.
+            // Ignored: if memory is short, the next turn tries again.
             let _ = spare::refill();
         }
     }
 
-    /// Drives the connections that the kernel reports and those that wait for another go. True: there is mail.
+    /// Drives the connections that the kernel reports and those on the run-again list. Returns whether there is mail.
     fn serve_ready(&mut self, events: &Events, registry: &Registry, pin: &mut PinGuard<'_>) -> bool {
         let mut again = std::mem::take(&mut self.run_again);
         self.is_pressed = false;
@@ -259,13 +259,13 @@ impl Desk {
             }
         }
         if self.run_again.is_empty() {
-            // Keeps its memory.
+            // Swapped back, so that the list keeps its allocation.
             self.run_again = again;
         }
         has_mail
     }
 
-    /// Drives connections in groups. True: there is mail.
+    /// Drives connections in groups. Returns whether there is mail.
     fn serve_many(&mut self, events: &Events, registry: &Registry, pin: &mut PinGuard<'_>) -> bool {
         let mut has_mail = false;
         let mut group = Group::default();
@@ -280,18 +280,18 @@ impl Desk {
         has_mail
     }
 
-    /// Notes what the kernel reports. None: the connection is not to be driven now.
+    /// Notes the kernel's report. `None`: the connection is not driven now.
     #[inline]
     fn note(&mut self, event: &Event) -> Option<u32> {
         let place = u32::try_from(event.token().0).ok()?;
         let connection = self.roster.at(place)?;
         connection.report(event.is_readable() || event.is_error(), event.is_read_closed());
-        // A connection on the list has its turn there.
+        // A connection on the run-again list is driven from there.
         (!connection.is_queued).then_some(place)
     }
 
-    /// Receives from a connection. If it has sent one small request, as most do, it is answered with its group, or
-    /// else at once: a pipeline's requests overlap among themselves, and while its bytes are in the nearest cache.
+    /// Receives from a connection. If it has sent one small request, it joins the group. Otherwise it is driven at once: the
+    /// requests of a pipeline overlap among themselves, while their bytes are in the cache.
     #[inline]
     fn receive_ahead(&mut self, place: u32, group: &mut Group, registry: &Registry, pin: &mut PinGuard<'_>) {
         let slot = group.count;
@@ -313,7 +313,7 @@ impl Desk {
     fn serve_group(&mut self, group: &mut Group, registry: &Registry, pin: &mut PinGuard<'_>) {
         let members = &group.members[..group.count];
         for (_, lookup) in members.iter().flatten() {
-            // By now its bucket is there, or on its way.
+            // The bucket is prefetched by now.
             self.store.prefetch_item(pin, lookup.bucket, lookup.hash);
         }
         for (slot, (place, lookup)) in members.iter().flatten().enumerate() {
@@ -322,7 +322,7 @@ impl Desk {
         group.count = 0;
     }
 
-    /// The connections, and what is lent to one of them, with the input buffer of `slot`.
+    /// The connections, and the turn to lend to one of them, with the input buffer of `slot`.
     #[inline]
     fn lend(&mut self, slot: usize, last_try: bool) -> (&mut Roster<Connection>, Turn<'_>) {
         let turn = Turn {
@@ -348,7 +348,7 @@ impl Desk {
         (&mut self.roster, turn)
     }
 
-    /// One drive of one connection, and what it asks for afterwards.
+    /// Drives one connection and applies its verdict.
     fn drive(&mut self, place: u32, slot: usize, input: Received, registry: &Registry, pin: &mut PinGuard<'_>) {
         let Some(connection) = self.roster.at(place) else { return };
         let busy_since_us = connection.busy_since_us;
@@ -389,13 +389,13 @@ impl Desk {
             && connection.busy_since_us == 0
         {
             connection.busy_since_us = now_us;
-            // Mostly the memory waits for this very thread to unpin: then the next turn has it.
+            // Mostly the memory waits until this thread unpins. Then the next turn has it.
             self.is_pressed = true;
         }
         self.queue(place);
     }
 
-    /// Whether a connection that was too early is still so: its value waits until others have arrived.
+    /// Whether a connection's value still has to wait for other values to arrive.
     #[inline(never)]
     fn must_wait(&mut self, place: u32) -> bool {
         let Some(connection) = self.roster.at(place) else { return false };
@@ -404,7 +404,7 @@ impl Desk {
         }
         let now_us = self.shared.clock.real_us();
         if !connection.must_wait(&self.store) {
-            // Its wait for memory begins.
+            // Its wait for memory begins now.
             connection.busy_since_us = now_us.max(1);
             return false;
         }
@@ -426,7 +426,7 @@ impl Desk {
         }
     }
 
-    /// Refuses values whose clients have stalled, if others wait for their memory.
+    /// Refuses values whose clients have stalled, if other values wait for memory.
     fn refuse_stalled(&mut self, registry: &Registry, pin: &mut PinGuard<'_>) {
         if !self.store.has_waiting_uploads() {
             return;
@@ -460,7 +460,7 @@ impl Desk {
         }
     }
 
-    /// Asks the poll to report, or no longer to report, that the client reads.
+    /// Adds or removes the interest in writability.
     #[cold]
     fn watch(&mut self, place: u32, registry: &Registry) {
         let Some(connection) = self.roster.at(place) else { return };
@@ -476,7 +476,7 @@ impl Desk {
     fn read_mail(&mut self, mailbox: &Mailbox<Mail>, registry: &Registry, pin: &mut PinGuard<'_>) -> Next {
         for mail in mailbox.drain() {
             match mail {
-                // For other purposes, being here is all that was asked.
+                // For other mail, the turn itself is what was asked for.
                 Mail::Turn => self.refuse_stalled(registry, pin),
                 Mail::Adopt(socket) => self.adopt(Connection::new(socket, self.now), registry),
                 Mail::Stop => return Next::End,
@@ -489,7 +489,7 @@ impl Desk {
         let (fd, place) = (connection.fd(), self.roster.next_place());
         let has_room = self.roster.reserve() && try_reserve(&mut self.run_again, self.roster.count() + 1);
         if !has_room || registry.register(&mut SourceFd(&fd), Token(place as usize), Interest::READABLE).is_err() {
-            // The kernel is out of memory for it: the client sees its connection closed.
+            // The kernel is out of memory. The client sees its connection closed.
             return self.shared.gate.leave();
         }
         self.shared.board.note(fd, Activity::Reading, self.now);
@@ -503,7 +503,7 @@ impl Desk {
         }
     }
 
-    /// Closes those that have been silent for too long.
+    /// Closes clients that were idle for too long.
     #[inline]
     fn turn_wheel(&mut self) {
         let Some(wheel) = &mut self.wheel else { return };
@@ -532,7 +532,7 @@ impl Desk {
         if self.verbosity >= COMMANDS_VERBOSITY {
             log_line(Level::Debug, format!("<{fd} connection closed."));
         }
-        // Closing the descriptor takes it out of the poll; it has no duplicate.
+        // Closing the descriptor removes it from the poll, since it has no duplicate.
         drop(connection);
         self.shared.gate.leave();
     }
