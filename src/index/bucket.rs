@@ -5,11 +5,11 @@
 //! ┌──────┬─────────┬─────────┬────────┬─────┬────────┬────────────────────────────┐
 //! │ seq  │overflow │ tags 0–3 │ tags 4–7│tag 8│leaving │ refs 0–8                   │
 //! └──────┴─────────┴─────────┴────────┴─────┴────────┴────────────────────────────┘
-//! seq: bit 0 locked, the rest counts items moved within the chain, and fillings. Tag 0 and reference 0: the slot is empty.
+//! seq: bit 0 is the lock; the other bits count relocations and fills. Tag 0 and reference 0: empty slot.
 //! ```
 //!
-//! Readers call `scan` and the plain loads. Everything that stores is for the holder of the chain's lock, which is
-//! bit 0 of its main bucket's `seq`; the other buckets of the chain have no lock of their own.
+//! Readers call `scan` and the plain loads. Every method that stores requires the chain's lock, which is bit 0 of the
+//! main bucket's `seq`. Overflow buckets have no lock of their own.
 
 use crate::base::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use crate::memory::ChunkRef;
@@ -19,13 +19,13 @@ pub(super) const SLOTS: usize = 9;
 
 const TAGS_PER_WORD: usize = 4;
 const TAG_BITS: usize = 16;
-/// The slot whose tag has no word of its own kind.
+/// The slot whose tag is stored outside the two tag words.
 const LAST_SLOT: usize = SLOTS - 1;
-/// One in every tag of a word, and the highest bit of every tag.
+/// The value 1 in each tag of a word. `TAG_HIGHS` is the highest bit of each tag.
 const TAG_ONES: u64 = 0x0001_0001_0001_0001;
 const TAG_HIGHS: u64 = 0x8000_8000_8000_8000;
 const LOCKED: u32 = 1;
-/// What one relocation adds to `seq`.
+/// The increment of `seq` for one relocation.
 const ONE_RELOCATION: u32 = 2;
 
 #[repr(C, align(64))]
@@ -34,7 +34,7 @@ pub(super) struct Bucket {
     overflow: AtomicU32,
     tags: [AtomicU64; 2],
     last_tag: AtomicU16,
-    /// Which slots a split under way has copied. The lock holder's own notes.
+    /// Bit set of the slots that a running split has copied. Only the lock holder uses it.
     leaving: AtomicU16,
     refs: [AtomicU32; SLOTS],
 }
@@ -47,7 +47,7 @@ const _: () = assert!(SLOTS == 2 * TAGS_PER_WORD + 1);
 const _: () = assert!(SLOTS <= u16::BITS as usize, "`leaving` has a bit for each");
 
 impl Bucket {
-    /// An empty bucket; zeroed memory is one, too.
+    /// An empty bucket. Zeroed memory is an empty bucket, too.
     #[cfg(loom)]
     pub(super) fn new() -> Self {
         Self {
@@ -60,20 +60,23 @@ impl Bucket {
         }
     }
 
-    /// How many items were moved within the chain. Acquire, and the loads of `scan` too: a reader that sees a slot cleared
-    /// by a move sees the move counted, and if it sees it counted it sees the copy it placed.
+    /// The number of relocations within the chain.
+    ///
+    /// The load is Acquire, as are the loads of `scan`. A reader that sees a slot cleared by a move also sees the new
+    /// count. A reader that sees the new count also sees the copy.
     #[inline]
     pub(super) fn relocations(&self) -> u32 {
         self.seq.load(Ordering::Acquire) / ONE_RELOCATION
     }
 
-    /// The next bucket of the chain, 0 for none. Acquire: its slots were filled before it was linked.
+    /// The number of the next bucket of the chain; 0 means none. Acquire: its slots were filled before it was linked.
     #[inline]
     pub(super) fn overflow(&self) -> u32 {
         self.overflow.load(Ordering::Acquire)
     }
 
-    /// The first slot whose tag is `tag` (or, rarely, resembles it) and whose chunk is a match.
+    /// The first slot whose tag is `tag` and whose chunk satisfies `is_match`. Rarely, a slot with a similar tag is
+    /// offered, too.
     #[inline(always)]
     pub(super) fn scan(&self, tag: u16, mut is_match: impl FnMut(ChunkRef) -> bool) -> Option<(usize, ChunkRef)> {
         for (half, word) in self.tags.iter().enumerate() {
@@ -83,7 +86,7 @@ impl Bucket {
                 let slot = half * TAGS_PER_WORD + first_tag(hits);
                 match self.chunk(slot) {
                     Some(chunk) if is_match(chunk) => return Some((slot, chunk)),
-                    // Cleared since we read the tag, or another key.
+                    // The slot was cleared after we read the tag, or it holds another key.
                     Some(_) | None => hits &= hits - 1,
                 }
             }
@@ -95,30 +98,31 @@ impl Bucket {
         None
     }
 
-    /// What stands in a slot. Acquire: the item was written before its reference was stored (I2).
+    /// The chunk that a slot refers to. Acquire: the item was written before its reference was stored (I2).
     #[inline]
     pub(super) fn chunk(&self, slot: usize) -> Option<ChunkRef> {
         ChunkRef::from_bits(self.refs[slot].load(Ordering::Acquire))
     }
 
-    /// Takes the lock of the chain whose main bucket this is, unless somebody has it.
+    /// Tries once to lock the chain of this main bucket.
     #[inline]
     pub(super) fn try_lock(&self) -> bool {
         let seq = self.seq.load(Ordering::Relaxed);
-        // Acquire: pairs with `unlock`; we see all that the former holder stored.
+        // Acquire: pairs with `unlock`. We see all stores of the previous holder.
         seq & LOCKED == 0 && self.seq.compare_exchange(seq, seq | LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     #[inline]
     pub(super) fn unlock(&self) {
         let seq = self.seq.load(Ordering::Relaxed);
         debug_assert_eq!(seq & LOCKED, LOCKED);
-        // Release: pairs with `try_lock`. A store will do: nobody else stores while the bit is set.
+        // Release: pairs with `try_lock`. A plain store is enough: no other thread stores while the lock bit is set.
         self.seq.store(seq & !LOCKED, Ordering::Release);
     }
 
-    /// Counts a move, or that a split or a merge has filled the bucket. Between placing the copy and clearing the original.
+    /// Counts a relocation, or the fill of a bucket by a split or a merge. Call it after the copy is placed and before
+    /// the original is cleared.
     pub(super) fn count_relocation(&self) {
         let seq = self.seq.load(Ordering::Relaxed);
         debug_assert_eq!(seq & LOCKED, LOCKED);
@@ -126,10 +130,10 @@ impl Bucket {
         self.seq.store(seq.wrapping_add(ONE_RELOCATION), Ordering::Release);
     }
 
-    /// Links, or with 0 cuts, the next bucket of the chain.
+    /// Links the next bucket of the chain. 0 cuts the chain here.
     pub(super) fn set_overflow(&self, number: u32) {
-        // Release: who follows the link sees the slots that were filled before; who finds it cut sees the moves
-        // counted that emptied what was behind it.
+        // Release: a reader that follows the link sees the slots filled before. A reader that finds the link cut sees
+        // the count of the moves that emptied the buckets behind it.
         self.overflow.store(number, Ordering::Release);
     }
 
@@ -139,24 +143,24 @@ impl Bucket {
         debug_assert_ne!(tag, 0);
         // Release: publishes the item behind the reference.
         self.refs[slot].store(chunk.bits(), Ordering::Release);
-        // After the reference, so that a reader does not find a tag with nothing behind it and look on in vain. It would
-        // be right to: until the insert is over, a miss is as true as a hit.
+        // The tag is stored after the reference, so that no reader finds a tag without a reference. Such a reader
+        // would merely miss, which is correct, too: until the insert ends, both a miss and a hit are correct.
         self.set_tag(slot, tag);
     }
 
-    /// Changes what a full slot refers to. Readers find the old item or the new one, and never neither.
+    /// Changes the chunk that a full slot refers to. Readers find the old item or the new one, never neither.
     #[inline]
     pub(super) fn replace(&self, slot: usize, chunk: ChunkRef) {
-        // Release: publishes the item behind the reference. The tag stays: it is the same key.
+        // Release: publishes the item behind the reference. The tag stays, because the key is the same.
         self.refs[slot].store(chunk.bits(), Ordering::Release);
     }
 
-    /// Empties a slot. The tag goes first, so that readers who come now do not touch the reference.
+    /// Empties a slot. The tag is cleared first, so that later readers do not load the reference.
     #[inline]
     pub(super) fn clear(&self, slot: usize) {
         self.set_tag(slot, 0);
-        // This store is what keeps the references live ones: it comes before the stamp of the chunk (I4). Release: who
-        // sees the slot empty sees the relocation counted, if it is one.
+        // This store upholds "live references": it happens before the chunk is stamped (I4). Release: a reader that
+        // sees the slot empty also sees the relocation counted, if there was one.
         self.refs[slot].store(0, Ordering::Release);
     }
 
@@ -172,15 +176,15 @@ impl Bucket {
         (self.last_tag.load(Ordering::Relaxed) == 0).then_some(LAST_SLOT)
     }
 
-    /// Starts loading it. Only a hint.
+    /// Prefetches the bucket.
     #[inline]
     pub(super) fn prefetch(&self) {
-        // Loom has no caches.
+        // Loom does not model caches.
         #[cfg(not(loom))]
         crate::sys::cpu::prefetch(std::ptr::from_ref(self).cast());
     }
 
-    /// The full slots with their tags and chunks, for the lock holder; to others, hints.
+    /// The full slots with their tags and chunks. For threads without the lock the result is a hint.
     pub(super) fn full_slots(&self) -> impl Iterator<Item = (usize, u16, ChunkRef)> {
         (0..SLOTS).filter_map(|slot| self.chunk(slot).map(|chunk| (slot, self.tag(slot), chunk)))
     }
@@ -189,22 +193,23 @@ impl Bucket {
         self.full_slots().next().is_none()
     }
 
-    /// Notes which slots a split has copied.
+    /// Records which slots a split has copied.
     pub(super) fn set_leaving(&self, slots: u16) {
         self.leaving.store(slots, Ordering::Relaxed);
     }
 
-    /// What `set_leaving` noted.
+    /// The slots that `set_leaving` recorded.
     pub(super) fn leaving(&self) -> u16 {
         self.leaving.load(Ordering::Relaxed)
     }
 
-    /// An overflow bucket on a free list has no use for its `seq`: it links the list.
+    /// Links a free overflow bucket to the next free one. `seq` holds the link, because a free bucket needs no
+    /// sequence.
     pub(super) fn set_next_free(&self, number: u32) {
         self.seq.store(number, Ordering::Relaxed);
     }
 
-    /// What `set_next_free` linked.
+    /// The number that `set_next_free` stored.
     pub(super) fn next_free(&self) -> u32 {
         self.seq.load(Ordering::Relaxed)
     }
@@ -221,7 +226,7 @@ impl Bucket {
 
     #[inline]
     fn set_tag(&self, slot: usize, tag: u16) {
-        // Release: see `relocations`. Load and store instead of a read-modify-write: only the lock holder stores.
+        // Release: see `relocations`. A load and a store are enough, because only the lock holder stores.
         if slot == LAST_SLOT {
             self.last_tag.store(tag, Ordering::Release);
             return;
@@ -233,15 +238,15 @@ impl Bucket {
     }
 }
 
-/// The highest bit of every tag in `word` that equals `tag`. A tag that differs in its lowest bit only may be among
-/// them if a lower one is equal; the first is always right.
+/// Marks each tag in `word` that equals `tag`, by its highest bit. Above an equal tag, a tag that differs only in its
+/// lowest bit may be marked, too. The lowest marked tag is always exact.
 #[inline]
 fn tags_like(word: u64, tag: u16) -> u64 {
     let difference = word ^ (u64::from(tag) * TAG_ONES);
     difference.wrapping_sub(TAG_ONES) & !difference & TAG_HIGHS
 }
 
-/// Which tag of its word the lowest bit of `hits` belongs to.
+/// The index of the tag that the lowest bit of `hits` belongs to.
 #[inline]
 fn first_tag(hits: u64) -> usize {
     hits.trailing_zeros() as usize / TAG_BITS % TAGS_PER_WORD
@@ -301,7 +306,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_first_tag_found_is_exact_and_none_is_overlooked() {
-        // Every neighbourhood of 0, 1, the highest bit and the highest value around an equal tag.
+        // All combinations of 0, 1, 2, the highest bit, its predecessor and the highest value around an equal tag.
         let tags: [u16; 6] = [0, 1, 2, 0x7fff, 0x8000, 0xffff];
         for [a, b, wanted] in tags.iter().flat_map(|a| tags.iter().flat_map(move |b| tags.map(|w| [*a, *b, w]))) {
             for word_tags in [[wanted, a, b, a], [a, wanted, b, b], [a, b, wanted, a], [a, b, a, b]] {

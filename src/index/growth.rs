@@ -1,24 +1,26 @@
-//! Growth by linear hashing: one bucket is split at a time, so nobody ever waits for more than one bucket.
+//! Growth by linear hashing: one bucket is split at a time, so no thread waits for more than one bucket.
 //!
 //! ```text
 //! state = (mask 0b111, split 2)          buckets 8 + 2
-//!   0  1 │ 2  3  4  5  6  7 │ 8  9       numbers below `split` are split already: their hashes use one bit more
+//!   0  1 │ 2  3  4  5  6  7 │ 8  9       buckets below `split` are already split: their hashes use one bit more
 //!   └──┴─┼──────────────────┴─┘
-//!        next to be split: its items stay in 2 or go to 10
+//!        split next: its items stay in 2 or move to 10
 //! ```
 //!
-//! A split, in order, and why it is this one:
+//! The steps of a split, and the reason for their order:
 //!
-//! 1. Lock the parent, and the child, which no state names yet. (A thread may still come by that knows it from before a
-//!    merge: it finds it locked, or leaves it at once.) Fill the child, and count that as a relocation.
-//! 2. Publish the state. From now on readers look in the child; those that still look in the parent find everything.
-//! 3. Strip the parent. A reader that misses a stripped item has seen a slot cleared after step 2, and so sees the new state.
-//! 4. Unlock both. Not earlier: a writer could otherwise remove from the child, and have reused, an item which the
-//!    parent still refers to. A thread that pins after the removal and looks in the parent for another key with the
-//!    same tag would follow that reference into a reused chunk.
+//! 1. Lock the parent and the child. No state names the child yet. A thread that knows the child from before a merge
+//!    either finds it locked or leaves it at once. Fill the child, and count that as a relocation.
+//! 2. Publish the state. New readers look in the child; readers that still look in the parent find everything there.
+//! 3. Strip the parent. A reader that misses a stripped item saw its slot cleared after step 2, so it also sees the
+//!    new state.
+//! 4. Unlock both, and not earlier. Otherwise a writer could remove an item from the child while the parent still
+//!    refers to it, and the chunk could be reused. A thread that pins after the removal could look in the parent for
+//!    another key with the same tag. It would follow that reference into a reused chunk.
 //!
-//! Who splits: the worker whose items make it necessary, a few buckets for every few items, unless somebody is at it. The
-//! grower (`store/jobs/grower.rs`) takes the memory for the children beforehand and does what the workers have left.
+//! The worker whose items make a split necessary performs it: a few buckets for every few items, unless another thread
+//! is splitting. The grower (`store/jobs/grower.rs`) takes memory for the children in advance and performs the
+//! remaining splits.
 
 use super::guard::{LockedChain, yield_turn};
 use super::overflow::NONE;
@@ -31,19 +33,19 @@ use crate::sync::{Rank, Ranked};
 
 use super::bucket::SLOTS;
 
-/// Split while more than this share of the main buckets' slots would be in use: .80.
+/// Maximum load in percent of the main buckets' slots. Beyond it, buckets are split.
 const LOAD_PERCENT: u64 = 80;
 
-/// Memory for buckets is taken when fewer than this are left: ten milliseconds' worth of a million sets a second, eight
-/// times over.
+/// Take memory for more buckets when fewer than this are left. This is eight times what a million sets per second use
+/// in ten milliseconds.
 pub(super) const ROOM_AHEAD: usize = HUGE_BUCKETS / 3;
 
-/// How far growth has come: `mask` in the low half, `split` in the high half.
+/// The state of growth: `mask` in the low half, `split` in the high half.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct State(u64);
 
 impl State {
-    /// 2^`level` buckets.
+    /// The state with 2^`level` buckets.
     pub(super) fn with_level(level: u32) -> Self {
         Self((1 << level) - 1)
     }
@@ -66,7 +68,7 @@ impl State {
         if narrow < self.split() { wide } else { narrow }
     }
 
-    /// How many buckets there are, and the number of the next child.
+    /// The number of buckets, which is also the number of the next child.
     pub(super) fn buckets(self) -> u32 {
         self.mask() + 1 + self.split()
     }
@@ -86,7 +88,7 @@ impl State {
         (self.0 >> 32) as u32
     }
 
-    /// Before the last split. None: there is one bucket.
+    /// The state before the last split. `None` if there is only one bucket.
     pub(super) fn previous(self) -> Option<Self> {
         if self.split() > 0 {
             return Some(Self(self.0 - (1 << 32)));
@@ -95,7 +97,7 @@ impl State {
         (mask != self.mask()).then(|| Self(u64::from(mask) << 32 | u64::from(mask)))
     }
 
-    /// After one more split.
+    /// The state after one more split.
     fn next(self) -> Self {
         if self.split() == self.mask() {
             return Self(u64::from(self.mask() << 1 | 1));
@@ -104,24 +106,24 @@ impl State {
     }
 }
 
-/// What became of a split.
+/// The outcome of a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
     /// There is one more bucket.
     Done,
-    /// Somebody holds the bucket, or the child's memory is not there yet.
+    /// Another thread holds the bucket, or memory for the child is not available yet.
     Busy,
-    /// The address space of the index is used up. Chains get longer from here on.
+    /// The address space of the index is used up. From now on chains grow longer.
     Full,
 }
 
 impl HashIndex {
-    /// How many buckets more would hold `items` comfortably.
+    /// The number of splits until `items` fit without exceeding the maximum load.
     pub fn splits_wanted(&self, items: u64) -> u64 {
         buckets_for(items).saturating_sub(u64::from(self.buckets()))
     }
 
-    /// Starts loading the next `count` buckets to be split, and names what is in them to `prefetch`. Only a hint.
+    /// Prefetches the next `count` buckets to split and passes their chunks to `prefetch`.
     pub fn prefetch_splits(&self, count: u32, prefetch: impl FnMut(ChunkRef)) {
         let state = self.state();
         let parents = state.split()..state.split().saturating_add(count).min(state.mask());
@@ -129,7 +131,7 @@ impl HashIndex {
         parents.flat_map(|number| self.main.bucket(number).full_slots()).map(|(.., chunk)| chunk).for_each(prefetch);
     }
 
-    /// As [`HashIndex::split_one`], if that waits neither for a lock nor for memory.
+    /// As [`HashIndex::split_one`], but waits neither for a lock nor for memory.
     pub fn try_split(&self, hash_of: impl FnMut(ChunkRef) -> KeyHash) -> Split {
         let state = self.state();
         if state.buckets() as usize >= self.main.len() {
@@ -144,8 +146,8 @@ impl HashIndex {
         }
     }
 
-    /// Splits the next bucket, if that does not reach into a closed tail. `hash_of` hashes the key in a linked chunk; it is
-    /// called under the bucket's lock.
+    /// Splits the next bucket, unless the child lies in a closed tail. `hash_of` hashes the key in a linked chunk; it
+    /// is called under the bucket's lock.
     pub fn split_one(&self, mut hash_of: impl FnMut(ChunkRef) -> KeyHash) -> Split {
         loop {
             let state = self.state();
@@ -163,17 +165,17 @@ impl HashIndex {
                 return done;
             }
             drop(parent);
-            // The thread at the child's lock is about to find that it came for nothing.
+            // Another thread holds the child's lock by a stale number and will release it soon.
             yield_turn();
         }
     }
 
-    /// Whether the memory for the next child is not there yet, or in a closed tail.
+    /// Whether memory for the next child is not available yet, or lies in a closed tail.
     fn has_no_room(&self, state: State) -> bool {
         state.buckets() as usize >= self.populated.load(Ordering::Relaxed)
     }
 
-    /// Splits `parent`, the next one by `state`. The caller unlocks it afterwards.
+    /// Splits `parent`, the next bucket to split in `state`. The caller unlocks it afterwards.
     pub(super) fn split(
         &self,
         parent: &LockedChain,
@@ -187,24 +189,24 @@ impl HashIndex {
             return Split::Full;
         }
         child.count_filling();
-        // Release: a reader of it finds the child filled, and that counted. Here and in a merge the state is stored, under
-        // the lock of the bucket that is to be split next.
+        // Release: a reader of this state finds the child filled and the fill counted. A split and a merge store the
+        // state only under the lock of the bucket that is split next.
         self.state.store(state.next().bits(), Ordering::Release);
         strip_parent(parent);
         parent.close_gaps();
-        // The child's lock goes first or last, no matter; both go after the parent was stripped.
+        // The order of the two unlocks does not matter: both follow the stripping of the parent.
         Split::Done
     }
 
-    /// Whether the memory of the buckets to come should be taken now.
+    /// Whether memory for future buckets should be taken now.
     pub fn wants_room(&self) -> bool {
         let populated = self.populated.load(Ordering::Relaxed);
         let is_closed = self.is_closed.load(Ordering::Relaxed);
         !is_closed && populated < self.main.len() && self.buckets() as usize + ROOM_AHEAD > populated
     }
 
-    /// Takes memory for some buckets to come: milliseconds, in which nobody waits. To be called by one thread only, and not
-    /// while the tail is closed.
+    /// Takes memory for one huge page of future buckets. This takes milliseconds, in which no other thread waits. Only
+    /// one thread may call it, and only while the tail is not closed.
     pub fn make_room(&self) {
         let populated = self.populated.load(Ordering::Relaxed);
         self.main.populate(populated, HUGE_BUCKETS);
@@ -213,12 +215,12 @@ impl HashIndex {
     }
 }
 
-/// How many buckets hold `items` comfortably.
+/// The number of buckets that hold `items` at the maximum load.
 pub(super) fn buckets_for(items: u64) -> u64 {
     (items * 100).div_ceil(SLOTS as u64 * LOAD_PERCENT)
 }
 
-/// Copies what belongs to the child and notes it in the parent. False if there is no overflow bucket left.
+/// Copies the child's items and records them in the parent. Returns false if there is no overflow bucket left.
 fn fill_child(parent: &LockedChain, child: &LockedChain, mut belongs: impl FnMut(ChunkRef) -> bool) -> bool {
     for bucket in parent.buckets() {
         let mut leaving = 0;
@@ -235,7 +237,7 @@ fn fill_child(parent: &LockedChain, child: &LockedChain, mut belongs: impl FnMut
     true
 }
 
-/// Clears what `fill_child` noted.
+/// Clears the slots that `fill_child` recorded.
 fn strip_parent(parent: &LockedChain) {
     for bucket in parent.buckets() {
         let leaving = bucket.leaving();

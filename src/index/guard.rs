@@ -1,4 +1,4 @@
-//! Changing a bucket: the thread that holds the guard is the only writer of the chain.
+//! Changes to a bucket. The holder of the guard is the only writer of the chain.
 
 use super::bucket::Bucket;
 use super::overflow::NONE;
@@ -14,10 +14,10 @@ pub(super) use loom::thread::yield_now as yield_turn;
 #[cfg(not(loom))]
 pub(super) use std::thread::yield_now as yield_turn;
 
-/// So often a thread looks at a taken lock before it lets others run: a holder that runs is done sooner than that.
+/// The number of spins before a thread yields. A running holder finishes sooner.
 const SPINS_MAX: u32 = if cfg!(loom) { 0 } else { 7 };
 
-/// A chain that is locked: a main bucket and its overflow buckets. Unlocked when dropped.
+/// A locked chain: a main bucket and its overflow buckets. Dropping it releases the lock.
 pub(super) struct LockedChain<'a> {
     index: &'a HashIndex,
     main: &'a Bucket,
@@ -25,13 +25,14 @@ pub(super) struct LockedChain<'a> {
     _ranked: Ranked,
 }
 
-/// The bucket of some hash, locked. Holding it is the right to change what it refers to.
+/// The locked bucket of a hash. Its holder may change the bucket's references.
 pub struct BucketGuard<'a> {
     chain: LockedChain<'a>,
     hash: KeyHash,
 }
 
-/// A full slot of a locked bucket. `remove` and `insert` move others about: use it before the next of these.
+/// A full slot of a locked bucket. `remove` and `insert` may move other items, so use a slot before the next call of
+/// either.
 #[derive(Clone, Copy)]
 pub struct Slot<'a> {
     bucket: &'a Bucket,
@@ -44,17 +45,17 @@ pub struct Slot<'a> {
 pub struct IndexFull;
 
 impl HashIndex {
-    /// Locks the bucket of `hash`. Waits for its holder, who is never long: no holder waits for anything but a class.
+    /// Locks the bucket of `hash`. The wait is short: a holder waits for no lock but a class's.
     ///
-    /// The pin: a thread that comes for a bucket by a number that was right a moment ago may find that it has been merged
-    /// with another meanwhile, but never that its memory is gone.
+    /// The pin keeps the bucket's memory. A thread with a stale bucket number may find that the bucket was merged
+    /// meanwhile, but never that its memory was discarded.
     #[inline]
     pub fn lock(&self, _pin: &Pin, hash: KeyHash) -> BucketGuard<'_> {
         let mut ranked = Ranked::waited(Rank::Bucket);
         loop {
             let state = self.state();
             let chain = LockedChain::wait_for(self, state.bucket_of(hash), ranked);
-            // A split or a merge may have moved the hash while we waited. It cannot now.
+            // A split or a merge may have moved the hash while we waited. Now it cannot.
             if self.state() == state || self.bucket_of(hash) == chain.number {
                 return BucketGuard { chain, hash };
             }
@@ -63,7 +64,7 @@ impl HashIndex {
         }
     }
 
-    /// As [`HashIndex::lock`], if nobody holds it.
+    /// As [`HashIndex::lock`], but returns `None` if another thread holds the bucket.
     #[inline]
     pub fn try_lock(&self, _pin: &Pin, hash: KeyHash) -> Option<BucketGuard<'_>> {
         loop {
@@ -77,26 +78,26 @@ impl HashIndex {
 }
 
 impl<'a> BucketGuard<'a> {
-    /// The slot whose chunk `is_match` recognises, among those with the tag of the hash that was locked.
+    /// The slot whose chunk satisfies `is_match`, among those with the tag of the locked hash.
     #[inline(always)]
     pub fn find(&self, is_match: impl FnMut(ChunkRef) -> bool) -> Option<Slot<'a>> {
         self.chain.find(self.hash, is_match)
     }
 
-    /// The slot that holds `chunk` under `hash`, if one does.
+    /// The slot that refers to `chunk` under `hash`.
     #[inline]
     pub fn find_ref(&self, hash: KeyHash, chunk: ChunkRef) -> Option<Slot<'a>> {
         debug_assert!(self.holds(hash));
         self.chain.find(hash, |found| found == chunk)
     }
 
-    /// Whether `hash` belongs to this bucket: then it is locked already.
+    /// Whether `hash` belongs to this bucket, so that its lock is already held.
     #[inline]
     pub fn holds(&self, hash: KeyHash) -> bool {
         self.chain.index.bucket_of(hash) == self.chain.number
     }
 
-    /// Makes a new item visible instead of an old one of the same key, in one store. The old one has lost its mark before
+    /// Replaces an old item with a new one of the same key, in one store. The old item lost its `linked` mark before
     /// (I14) and can be stamped now.
     #[inline]
     pub fn replace(&mut self, slot: Slot<'a>, _old: Unlinked, new: ChunkRef) -> ChunkRef {
@@ -105,17 +106,17 @@ impl<'a> BucketGuard<'a> {
         slot.chunk
     }
 
-    /// Makes an item visible whose key is not here yet.
+    /// Makes an item visible whose key is not in the index.
     ///
     /// # Errors
-    /// [`IndexFull`], and nothing has changed, if the bucket and its chain are full and so is the index.
+    /// [`IndexFull`] if the chain is full and there is no overflow bucket left. Nothing has changed then.
     #[inline]
     pub fn insert(&mut self, hash: KeyHash, new: ChunkRef) -> Result<(), IndexFull> {
         debug_assert!(self.holds(hash));
         self.chain.append(hash.tag(), new)
     }
 
-    /// Makes an item invisible to readers that look from now on. It has lost its mark before (I14) and can be stamped now.
+    /// Makes an item invisible to later readers. The item lost its `linked` mark before (I14) and can be stamped now.
     #[inline]
     pub fn remove(&mut self, slot: Slot<'a>, _item: Unlinked) -> ChunkRef {
         debug_assert_eq!(slot.bucket.chunk(slot.slot), Some(slot.chunk));
@@ -136,7 +137,7 @@ impl Slot<'_> {
 }
 
 impl<'a> LockedChain<'a> {
-    /// Locks main bucket `number`, when its holder is done.
+    /// Locks main bucket `number`; waits for its holder.
     #[inline]
     pub(super) fn wait_for(index: &'a HashIndex, number: u32, ranked: Ranked) -> Self {
         let main = index.main.bucket(number);
@@ -146,7 +147,7 @@ impl<'a> LockedChain<'a> {
         Self { index, main, number, _ranked: ranked }
     }
 
-    /// Locks main bucket `number` if nobody holds it.
+    /// Locks main bucket `number` if no thread holds it.
     pub(super) fn try_for(index: &'a HashIndex, number: u32) -> Option<Self> {
         let main = index.main.bucket(number);
         main.try_lock().then(|| Self { index, main, number, _ranked: Ranked::tried(Rank::Bucket) })
@@ -187,7 +188,7 @@ impl<'a> LockedChain<'a> {
         }
     }
 
-    /// Puts the item into a new bucket and links that after `last`.
+    /// Puts the item into a new bucket and links the bucket after `last`.
     #[cold]
     fn extend(&self, last: &Bucket, tag: u16, chunk: ChunkRef) -> Result<(), IndexFull> {
         let number = self.index.overflow.take(self.number).ok_or(IndexFull)?;
@@ -207,7 +208,7 @@ impl<'a> LockedChain<'a> {
         self.cut_empty_end();
     }
 
-    /// Moves items from the end of the chain forward until there are no gaps, and gives back what is empty then.
+    /// Moves items from the end of the chain forward until there are no gaps. Frees the buckets that become empty.
     pub(super) fn close_gaps(&self) {
         let mut target = self.main;
         for source in self.buckets() {
@@ -228,14 +229,14 @@ impl<'a> LockedChain<'a> {
         self.cut_empty_end();
     }
 
-    /// Moves one item within the chain. A reader that misses the original, because it is cleared, sees the move counted.
+    /// Moves one item within the chain. A reader that misses the cleared original sees the move counted.
     fn relocate(&self, source: &Bucket, (from, tag, chunk): (usize, u16, ChunkRef), target: &Bucket, to: usize) {
         target.put(to, tag, chunk);
         self.main.count_relocation();
         source.clear(from);
     }
 
-    /// Gives back the empty buckets at the end of a chain without gaps.
+    /// Frees the empty buckets at the end of a chain without gaps.
     fn cut_empty_end(&self) {
         let mut bucket = self.main;
         while let Some(next) = self.index.next_in_chain(bucket) {
@@ -247,11 +248,11 @@ impl<'a> LockedChain<'a> {
         }
     }
 
-    /// Gives back everything behind `last`, which is empty.
+    /// Frees all buckets behind `last`. They are empty.
     fn cut_after(&self, last: &Bucket) {
         let mut number = last.overflow();
-        // A reader in there sees other chains' slots from now on, and needs no warning: what it looks for was before the
-        // cut, where it has been, unless it was moved there after it passed, which was counted.
+        // A reader in these buckets sees slots of other chains from now on. That is safe: its item was before the cut,
+        // which the reader has passed. If the item was moved there after that, the move was counted.
         last.set_overflow(NONE);
         while number != NONE {
             let bucket = self.index.overflow.bucket(number);
@@ -262,13 +263,14 @@ impl<'a> LockedChain<'a> {
         }
     }
 
-    /// Counts that the bucket was filled with what is another's by the state so far. Before the state is published that makes
-    /// it this one's: a reader that has looked in here in vain before, in the time of an earlier such state, looks again.
+    /// Counts that a split or a merge filled the bucket with items of another bucket. Call it before publishing the
+    /// state that assigns them to this bucket. A reader that searched here in vain, under an earlier identical state,
+    /// then searches again.
     pub(super) fn count_filling(&self) {
         self.main.count_relocation();
     }
 
-    /// Empties a bucket that is nobody's by the state, and gives back its chain.
+    /// Empties a bucket that the state does not contain, and frees its overflow buckets.
     pub(super) fn empty(&self) {
         for bucket in self.buckets() {
             bucket.full_slots().for_each(|(slot, ..)| bucket.clear(slot));
@@ -276,7 +278,7 @@ impl<'a> LockedChain<'a> {
         self.cut_empty_end();
     }
 
-    /// Takes out again what was copied from `other` by a merge that had to be given up.
+    /// Removes the copies that an abandoned merge has made of the items of `other`.
     pub(super) fn remove_copies(&self, other: &Self) {
         for bucket in self.buckets() {
             let is_copy = |chunk: ChunkRef| {
@@ -301,11 +303,11 @@ fn wait_until_locked(main: &Bucket) {
     let mut spins = 0;
     while !main.try_lock() {
         if spins < SPINS_MAX {
-            // Twice as long each time, so that waiting threads do not keep pulling the line from the holder.
+            // The spin doubles each time, so that waiting threads seldom take the cache line from the holder.
             (0..1 << spins).for_each(|_| spin_hint());
             spins += 1;
         } else {
-            // More threads than processors, and the holder lost its turn.
+            // The holder is not running: there are more threads than processors.
             yield_turn();
         }
     }

@@ -1,4 +1,4 @@
-//! From key to item: the index's references, followed and compared.
+//! Lookup of items: follows the index's references and compares keys.
 
 use super::guard::{BucketGuard, Slot};
 use super::table::HashIndex;
@@ -8,7 +8,7 @@ use crate::memory::SlabAllocator;
 use crate::sync::Pin;
 
 impl HashIndex {
-    /// The item of `key`, past its end or not. No lock, no store.
+    /// The item of `key`, expired or not. Takes no lock and stores nothing.
     #[inline]
     pub fn find_item<'pin>(
         &self,
@@ -31,7 +31,7 @@ impl HashIndex {
 }
 
 impl<'a> BucketGuard<'a> {
-    /// The item of `key`, past its end or not, and the slot that refers to it.
+    /// The item of `key`, expired or not, and the slot that refers to it.
     #[inline(always)]
     pub fn find_item<'pin>(
         &self,

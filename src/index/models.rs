@@ -1,9 +1,9 @@
-//! The lock-free parts under loom, which tries every order of the threads' steps and every value a load may see
-//! (`make loom`). Each model fails when the step it is about is left out; what that is stands above it.
+//! Loom models of the lock-free parts (`make loom`). Loom tries every interleaving and every value that a load may
+//! see. Each model fails without the step that its docstring names.
 //!
 //! ```text
-//! chunk n ─ an UnsafeCell with a key: loom reports a read that is not ordered with a write, which is what
-//!           following a reference into a reused chunk would be
+//! chunk n ─ an UnsafeCell with a key: loom reports a read that is not ordered with a write, such as a read of
+//!           a reused chunk through a stale reference
 //! ```
 
 use std::sync::Arc as StdArc;
@@ -19,12 +19,12 @@ use crate::item::header::Unlinked;
 use crate::memory::ChunkRef;
 use crate::sync::{Epochs, Pin, Stamp};
 
-/// Chunk references 1 to this have memory behind them.
+/// Chunk references from 1 to this minus 1 have memory.
 const CHUNKS: usize = 24;
-/// What is in a chunk that was reused.
+/// The content of a reused chunk.
 const REUSED: u64 = u64::MAX;
 
-/// The key is its hash, so its bits choose tag and bucket.
+/// A key equals its hash, so its bits select the tag and the bucket.
 fn key(tag: u16, bucket: u64) -> u64 {
     u64::from(tag) << 48 | bucket
 }
@@ -40,7 +40,7 @@ struct World {
 }
 
 impl World {
-    /// One bucket (which can be split three times) with `keys` in chunks 1, 2, …
+    /// One bucket with `keys` in chunks 1, 2, … It can be split three times.
     fn with(keys: &[u64]) -> Arc<Self> {
         let world = Self {
             index: HashIndex::new(4 * 64, 0, IndexPages::Huge).expect("the heap has room"),
@@ -55,14 +55,14 @@ impl World {
 
     fn key_in(&self, chunk: ChunkRef) -> u64 {
         self.chunks[chunk.bits() as usize].with(|key| {
-            // SAFETY: loom panics if anybody may be writing.
+            // SAFETY: loom panics if another thread may be writing.
             unsafe { *key }
         })
     }
 
     fn write(&self, chunk: ChunkRef, key: u64) {
         self.chunks[chunk.bits() as usize].with_mut(|place| {
-            // SAFETY: loom panics if anybody may be reading or writing.
+            // SAFETY: loom panics if another thread may be reading or writing.
             unsafe { *place = key }
         });
     }
@@ -71,14 +71,14 @@ impl World {
         self.index.find(pin, KeyHash(key), |found| self.key_in(found) == key)
     }
 
-    /// Gets by a thread of its own that pins for it.
+    /// A get that pins through a new participant.
     fn pinned_get(&self, key: u64) -> Option<ChunkRef> {
         let mut reader = self.epochs.join();
         let pin = reader.pin();
         self.get(&pin, key)
     }
 
-    /// Writes the item, links it, and says what it replaced.
+    /// Writes the item, links it, and returns the chunk that it replaced.
     fn set(&self, key: u64, new: ChunkRef) -> Option<ChunkRef> {
         self.write(new, key);
         let mut guard = self.index.lock(&Pin::assumed(), KeyHash(key));
@@ -101,12 +101,12 @@ impl World {
         assert_eq!(self.index.split_one(|found| KeyHash(self.key_in(found))), Split::Done);
     }
 
-    /// Merges, if a writer does not hold one of the buckets.
+    /// Merges, unless a writer holds one of the buckets.
     fn merge(&self) -> Merge {
         self.index.try_merge(&Pin::assumed())
     }
 
-    /// Reuses an unlinked chunk if nobody can see it any more.
+    /// Reuses an unlinked chunk if no reader can see it any more.
     fn retire(&self, chunk: ChunkRef, is_over: impl FnOnce(&Epochs, Stamp) -> bool) {
         let stamp = self.epochs.stamp();
         self.epochs.advance();
@@ -116,7 +116,7 @@ impl World {
     }
 }
 
-/// At most so many times a thread is stopped in the middle, where others go on. (Where one yields does not count.)
+/// Runs a model with at most this many preemptions. A yield is not a preemption.
 fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.max_branches = 100_000;
@@ -124,7 +124,7 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// Broken by: a stamp or a pin without its fence, `is_over` without Acquire, a reference stored Relaxed.
+/// Fails if a stamp or a pin has no fence, if `is_over` is not Acquire, or if a reference is stored Relaxed.
 #[test]
 fn loom_a_reader_finds_the_old_item_or_the_new_one_and_never_a_reused_chunk() {
     check(3, || {
@@ -142,7 +142,7 @@ fn loom_a_reader_finds_the_old_item_or_the_new_one_and_never_a_reused_chunk() {
     });
 }
 
-/// Broken by: `safe_before` without its fence, or without the present epoch as a bound.
+/// Fails if `safe_before` has no fence, or is not bounded by the present epoch.
 #[test]
 fn loom_a_bound_kept_for_many_chunks_is_as_safe() {
     check(3, || {
@@ -161,7 +161,7 @@ fn loom_a_bound_kept_for_many_chunks_is_as_safe() {
     });
 }
 
-/// Broken by: stripping the parent before the state is published, `find` without its check of the state.
+/// Fails if the parent is stripped before the state is published, or if `find` does not check the state.
 #[test]
 fn loom_a_split_hides_no_key() {
     check(2, || {
@@ -177,7 +177,7 @@ fn loom_a_split_hides_no_key() {
     });
 }
 
-/// The ninth tag has a word of its own. Broken by: storing or loading that Relaxed.
+/// The ninth tag has a word of its own. Fails if that word is stored or loaded Relaxed.
 #[test]
 fn loom_a_split_hides_no_key_of_the_last_slot() {
     check(1, || {
@@ -192,7 +192,7 @@ fn loom_a_split_hides_no_key_of_the_last_slot() {
     });
 }
 
-/// Broken by: unlocking the child before the parent is stripped.
+/// Fails if the child is unlocked before the parent is stripped.
 #[test]
 fn loom_what_is_deleted_during_a_split_is_reused_only_when_nobody_can_see_it() {
     check(2, || {
@@ -215,7 +215,7 @@ fn loom_what_is_deleted_during_a_split_is_reused_only_when_nobody_can_see_it() {
     });
 }
 
-/// Broken by: `lock` without its second look at the state.
+/// Fails if `lock` does not check the state again.
 #[test]
 fn loom_what_is_set_during_a_split_is_found_after_it() {
     check(3, || {
@@ -231,7 +231,7 @@ fn loom_what_is_set_during_a_split_is_found_after_it() {
     });
 }
 
-/// Broken by: emptying the child before the state is published, `find` without its check of the state.
+/// Fails if the child is emptied before the state is published, or if `find` does not check the state.
 #[test]
 fn loom_a_merge_hides_no_key() {
     check(2, || {
@@ -248,8 +248,8 @@ fn loom_a_merge_hides_no_key() {
     });
 }
 
-/// The key goes to the child and comes back while somebody looks for it in the parent.
-/// Broken by: a merge that does not count that it fills the parent, `find` that reads the count before the state.
+/// The key moves to the child and back while a reader looks for it in the parent. Fails if a merge does not count the
+/// fill of the parent, or if `find` reads the count before the state.
 #[test]
 fn loom_a_state_that_comes_back_after_a_merge_hides_no_key() {
     check(2, || {
@@ -268,7 +268,7 @@ fn loom_a_state_that_comes_back_after_a_merge_hides_no_key() {
     });
 }
 
-/// The same, while somebody looks for it in the child. Broken by: a split that does not count that it fills the child.
+/// The same, while a reader looks for the key in the child. Fails if a split does not count the fill of the child.
 #[test]
 fn loom_a_state_that_comes_back_after_a_split_hides_no_key() {
     check(2, || {
@@ -288,9 +288,8 @@ fn loom_a_state_that_comes_back_after_a_split_hides_no_key() {
     });
 }
 
-/// The writer may come to the child's lock when that is nobody's bucket any more, or when a split is about to make it one
-/// again. Broken by: `lock` without its second look at the state, a split that takes the child's lock as if nobody else
-/// could.
+/// The writer may reach the child's lock when no state contains the child, or when a split is about to add it again.
+/// Fails if `lock` does not check the state again, or if a split takes the child's lock without trying it.
 #[test]
 fn loom_what_is_set_during_a_merge_and_a_split_is_found_after_them() {
     check(2, || {
@@ -313,7 +312,7 @@ fn loom_what_is_set_during_a_merge_and_a_split_is_found_after_them() {
     });
 }
 
-/// A worker splits while the grower merges. Broken by: a merge without the lock of the bucket that is to be split next.
+/// A worker splits while the grower merges. Fails if a merge does not lock the bucket that is split next.
 #[test]
 fn loom_a_split_and_a_merge_at_once_lose_nothing() {
     check(3, || {
@@ -335,8 +334,8 @@ fn loom_a_split_and_a_merge_at_once_lose_nothing() {
     });
 }
 
-/// Nine keys fill the bucket, the tenth overflows. Broken by: not counting a relocation, or counting it too late, and
-/// by `find` without its check of the count.
+/// Nine keys fill the bucket; the tenth overflows. Fails if a relocation is not counted, or is counted too late, or if
+/// `find` does not check the count.
 #[test]
 fn loom_a_key_moved_within_its_chain_is_not_missed() {
     check(2, || {
@@ -351,12 +350,12 @@ fn loom_a_key_moved_within_its_chain_is_not_missed() {
     });
 }
 
-/// The overflow bucket of one chain is cut and becomes another's while a reader is in it.
-/// Broken by: not counting a relocation, linking or cutting with Relaxed.
+/// The overflow bucket of one chain is cut and joins another chain while a reader is in it. Fails if a relocation is
+/// not counted, or if a link is stored or cut Relaxed.
 #[test]
 fn loom_a_reader_in_a_recycled_overflow_bucket_looks_again() {
     check(2, || {
-        // Two chains after the split: nine and two more keys of bucket 0, nine of bucket 1.
+        // Two chains after the split: bucket 0 has eleven keys, bucket 1 has nine.
         let keys: Vec<u64> = (1..=20).map(|tag| key(tag, if tag <= 11 { 0 } else { 1 })).collect();
         let world = World::with(&[]);
         world.split();
@@ -373,8 +372,8 @@ fn loom_a_reader_in_a_recycled_overflow_bucket_looks_again() {
     });
 }
 
-/// The reader may see the tag of the one and then the reference of the other.
-/// Broken by: a reference stored Relaxed, or loaded so.
+/// The reader may see the old item's tag and then the new item's reference. Fails if a reference is stored or loaded
+/// Relaxed.
 #[test]
 fn loom_an_item_in_a_slot_just_left_is_read_whole() {
     check(3, || {
@@ -394,7 +393,7 @@ fn loom_an_item_in_a_slot_just_left_is_read_whole() {
     });
 }
 
-/// Broken by: a lock without Acquire or Release.
+/// Fails if the lock is taken without Acquire or released without Release.
 #[test]
 fn loom_two_writers_of_one_bucket_lose_nothing() {
     check(3, || {

@@ -1,4 +1,5 @@
-//! Overflow buckets: a bump counter and free lists, a few so that writers do not meet at one lock.
+//! The pool of overflow buckets: a bump counter and several free lists. Several lists reduce lock contention between
+//! writers.
 
 use std::io;
 
@@ -11,18 +12,18 @@ use super::bucket::Bucket;
 use super::region::Region;
 use crate::base::atomic::{AtomicU32, Ordering};
 
-/// The number that means "no bucket": links and list heads start zeroed.
+/// The number that means "no bucket". It is zero, because links and list heads start zeroed.
 pub(super) const NONE: u32 = 0;
 const FREE_LISTS: usize = if cfg!(loom) { 1 } else { 16 };
 
 pub(super) struct OverflowPool {
     region: Region,
-    /// The first number never handed out.
+    /// The first number that was never allocated.
     untouched: AtomicU32,
     free_lists: [FreeList; FREE_LISTS],
 }
 
-/// The number of the first free bucket. The mutex is a leaf: nothing is waited for under it.
+/// The number of the first free bucket. The mutex is a leaf: its holder waits for no other lock.
 #[repr(align(64))]
 struct FreeList(Mutex<u32>);
 
@@ -33,7 +34,7 @@ impl FreeList {
 }
 
 impl OverflowPool {
-    /// Address space for `wanted` buckets.
+    /// Reserves address space for `wanted` buckets.
     pub(super) fn new(wanted: usize) -> io::Result<Self> {
         Ok(Self {
             region: Region::new(wanted, FREE_LISTS)?,
@@ -59,18 +60,18 @@ impl OverflowPool {
         self.region.bucket(number)
     }
 
-    /// How many buckets were ever in use: that much memory is touched.
+    /// The number of buckets that were ever in use. Their memory is touched.
     pub(super) fn touched(&self) -> usize {
         (self.untouched.load(Ordering::Relaxed) - 1) as usize
     }
 
-    /// An empty bucket for the chain of main bucket `main`.
+    /// Allocates an empty bucket for the chain of main bucket `main`. `None` if there is none left.
     pub(super) fn take(&self, main: u32) -> Option<u32> {
         let own = main as usize % FREE_LISTS;
         self.pop(own).or_else(|| self.bump()).or_else(|| (0..FREE_LISTS).find_map(|list| self.pop(list)))
     }
 
-    /// Takes back a bucket that is empty and no longer linked. Readers may still wander in it, see mod.rs.
+    /// Frees a bucket that is empty and no longer linked. Readers may still be in it, see mod.rs.
     pub(super) fn give(&self, main: u32, number: u32) {
         let bucket = self.bucket(number);
         debug_assert!(bucket.is_empty());
@@ -92,7 +93,7 @@ impl OverflowPool {
 
     fn bump(&self) -> Option<u32> {
         let within = |number: u32| ((number as usize) < self.region.len()).then(|| number + 1);
-        // Relaxed: a number; the bucket behind it is zeroed memory that nobody has touched.
+        // Relaxed: this is only a number, and its bucket is untouched zeroed memory.
         self.untouched.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).ok()
     }
 }

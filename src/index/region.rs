@@ -1,4 +1,4 @@
-//! The buckets of one kind, numbered from 0: address space reserved at once, memory touched as the numbers grow.
+//! A region of buckets, numbered from 0. Address space is reserved at once; memory is touched as the numbers grow.
 
 use std::io;
 
@@ -12,7 +12,7 @@ const BUCKET_BYTES: usize = 64;
 pub(super) const HUGE_BUCKETS: usize = HUGE_PAGE_BYTES / BUCKET_BYTES;
 #[cfg(loom)]
 pub(super) const HUGE_BUCKETS: usize = 1;
-/// Bucket numbers are 32 bits, and a split doubles a mask of them.
+/// A bucket number has 32 bits, and a split doubles a mask of bucket numbers.
 const BUCKETS_MAX: usize = 1 << 31;
 
 #[cfg(not(loom))]
@@ -23,8 +23,8 @@ pub(super) struct Region {
     mapping: Mapping,
 }
 
-// SAFETY: `base` points into the mapping, which is as much the Region's own as a Box would be, and what it hands out
-// are shared references to buckets, which are made of atomics.
+// SAFETY: the Region owns the mapping that `base` points into, as a Box would. It hands out only shared references to
+// buckets, which consist of atomics.
 #[cfg(not(loom))]
 unsafe impl Send for Region {}
 // SAFETY: as above.
@@ -33,7 +33,8 @@ unsafe impl Sync for Region {}
 
 #[cfg(not(loom))]
 impl Region {
-    /// Room for `wanted` buckets, or for as many as can be had, but at least `least`.
+    /// Reserves room for `wanted` buckets. If the kernel grants less, it takes what it can get, but at least `least`
+    /// buckets.
     pub(super) fn new(wanted: usize, least: usize) -> io::Result<Self> {
         let mapping = Mapping::reserve(wanted.min(BUCKETS_MAX) * BUCKET_BYTES, least * BUCKET_BYTES)?;
         let base = mapping.as_ptr().cast::<Bucket>().cast_const();
@@ -41,44 +42,43 @@ impl Region {
         Ok(Self { base, len: mapping.len() / BUCKET_BYTES, mapping })
     }
 
-    /// How many buckets there is room for.
+    /// The number of buckets there is room for.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Makes every store to a bucket from now on end the process.
+    /// Makes every later store to a bucket crash the process.
     #[cfg(test)]
     pub(super) fn forbid_stores(&self) -> io::Result<()> {
         self.mapping.forbid_stores()
     }
 
-    /// Asks for huge pages from bucket `start` on.
+    /// Requests huge pages from bucket `start` on.
     pub(super) fn advise_huge_pages(&self, start: usize) {
-        // Ignored: without huge pages it is slower and right.
+        // Ignored: without huge pages the index is slower, but correct.
         let _ = self.mapping.advise_huge_pages(start * BUCKET_BYTES);
     }
 
-    /// Asks for small pages, whatever the system gives by itself.
+    /// Requests small pages, even if the system prefers huge ones.
     pub(super) fn advise_small_pages(&self) {
-        // Ignored: a system without huge pages gives none.
+        // Ignored: a system without huge pages uses small ones anyway.
         let _ = self.mapping.advise_small_pages();
     }
 
-    /// Takes memory for `count` buckets from bucket `start` on. They are nobody's yet.
+    /// Takes memory for `count` buckets from bucket `start` on. They must not be in use yet.
     pub(super) fn populate(&self, start: usize, count: usize) {
-        // Ignored: what is not populated is when it is touched.
+        // Ignored: memory that is not populated now is populated at its first use.
         let _ = self.mapping.populate(start * BUCKET_BYTES, count * BUCKET_BYTES);
     }
 
-    /// Gives the memory of `count` buckets from bucket `start` on back to the kernel: from now on they are new ones.
+    /// Returns the memory of `count` buckets from bucket `start` on to the kernel. Afterwards they are empty buckets.
     ///
     /// # Safety
-    /// Nobody holds the lock of any of them, looks in one for what it may hold, or waits at one.
+    /// No thread may hold the lock of one of these buckets, wait for it, or rely on the bucket's content.
     pub(super) unsafe fn discard(&self, start: usize, count: usize) -> io::Result<()> {
-        // SAFETY: the caller knows that nobody relies on what is there. A thread that has only asked for such a bucket to
-        // be loaded may still do that, or read it as a hint: it is made of atomics, and zeros are as good a value of theirs
-        // as any.
+        // SAFETY: the caller guarantees that no thread relies on the content. A thread may still prefetch such a
+        // bucket or read it as a hint. That is safe: buckets consist of atomics, for which zero is a valid value.
         unsafe { self.mapping.discard(start * BUCKET_BYTES, count * BUCKET_BYTES) }
     }
 
@@ -89,13 +89,14 @@ impl Region {
         assert!(index < self.len);
         // SAFETY: `index < len`, so the result lies inside the mapping.
         let bucket = unsafe { self.base.add(index) };
-        // SAFETY: it is aligned, since the mapping starts on a page; zeroed memory is an empty bucket; the mapping lives
-        // as long as `self`; and buckets are made of atomics, which any number of threads may refer to.
+        // SAFETY: the bucket is aligned, because the mapping starts on a page boundary. Zeroed memory is an empty
+        // bucket. The mapping lives as long as `self`. Buckets consist of atomics, so any number of threads may refer
+        // to them.
         unsafe { &*bucket }
     }
 }
 
-/// For the models: a few buckets on the heap, so that loom knows their atomics.
+/// For the models: a few buckets on the heap, because loom must create their atomics.
 #[cfg(loom)]
 pub(super) struct Region(Box<[Bucket]>);
 
@@ -116,7 +117,7 @@ impl Region {
 
     pub(super) fn populate(&self, _start: usize, _count: usize) {}
 
-    /// The models keep their buckets.
+    /// The models keep the memory.
     #[expect(clippy::unused_self, reason = "as the other one")]
     pub(super) unsafe fn discard(&self, _start: usize, _count: usize) -> io::Result<()> {
         Ok(())

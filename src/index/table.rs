@@ -1,4 +1,4 @@
-//! The index itself: where a hash lives, and how readers find it without a lock.
+//! The hash index: maps a hash to its bucket, and looks up items without a lock.
 
 use std::io;
 
@@ -11,53 +11,53 @@ use crate::base::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::memory::ChunkRef;
 use crate::sync::Pin;
 
-/// Bytes of a bucket, as `HashIndex::new` counts its limit.
+/// Bytes of a bucket. `HashIndex::new` divides its limit by this.
 pub(super) const BUCKET_BYTES: usize = 64;
-/// 64 MiB of buckets to begin with are enough for anybody's `hashpower`; growth does the rest.
+/// Maximum initial size: 64 MiB of buckets. A larger `hashpower` is lowered to this; growth does the rest.
 const HASHPOWER_MAX: u32 = 20;
 
-/// What kind of pages an index takes for its main buckets.
+/// The kind of memory pages for the main buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexPages {
-    /// Small ones, as they are touched.
+    /// Small pages, taken at first use.
     Small,
-    /// Huge ones, ahead of growth.
+    /// Huge pages, taken ahead of growth.
     Huge,
 }
 
-/// Key to item. Shared by all threads.
+/// The hash index from key to item. All threads share it.
 pub struct HashIndex {
-    /// How far growth has come, see [`State`].
+    /// The state of growth, see [`State`].
     pub(super) state: AtomicU64,
     pub(super) main: Region,
     pub(super) overflow: OverflowPool,
     pub(super) pages: IndexPages,
-    /// So many main buckets need no memory to be taken beforehand. Those it starts with, and a huge page's worth in any case,
-    /// take small pages as they are touched: a cache that is hardly used shall stay small.
+    /// The number of main buckets that growth may use without taking memory first. The initial buckets, and at least
+    /// one huge page's worth, use small pages at their first use. A little-used cache thus stays small.
     pub(super) populated: AtomicUsize,
-    /// Memory was taken for so many main buckets, or for all that there are if those are more.
+    /// The number of main buckets for which memory was taken. If there are more buckets than this, that number counts.
     pub(super) taken: AtomicUsize,
-    /// It never has fewer buckets than at first.
+    /// The initial number of buckets, which is also the minimum.
     pub(super) least: u32,
     /// Whether the tail is closed, see shrink.rs.
     pub(super) is_closed: AtomicBool,
-    /// The kernel takes no memory back.
+    /// The kernel refuses to take memory back.
     pub(super) stays: AtomicBool,
 }
 
-/// The main bucket that a hash belonged to when it was asked for: a hint, since a split or a merge may
-/// move the hash to another one. The bucket may even have been given back, and reads as empty then.
+/// The main bucket that a hash belonged to at the time of the call. It is a hint: a split or a merge may move the hash
+/// to another bucket. Even the bucket's memory may have been discarded, in which case it reads as empty.
 #[derive(Clone, Copy)]
 pub struct HomeBucket<'i>(&'i Bucket);
 
 impl HomeBucket<'_> {
-    /// Starts loading it.
+    /// Prefetches the bucket.
     #[inline]
     pub fn prefetch(self) {
         self.0.prefetch();
     }
 
-    /// A chunk that may hold the key of `hash`, for prefetching it. A hint: what it names may be anything by now.
+    /// A chunk to prefetch, which may hold the key of `hash`. It is a hint: the chunk may hold something else by now.
     #[inline]
     pub fn candidate(self, hash: KeyHash) -> Option<ChunkRef> {
         self.0.scan(hash.tag(), |_| true).map(|(_, chunk)| chunk)
@@ -65,17 +65,17 @@ impl HomeBucket<'_> {
 }
 
 impl HashIndex {
-    /// An index of 2^`hashpower` buckets of nine items, which may grow to `limit_bytes` (of address space; memory is
-    /// touched as it grows) and as much again for overflow buckets.
+    /// Creates an index of 2^`hashpower` buckets of nine items. The main buckets may grow to `limit_bytes`, and the
+    /// overflow buckets to as much again. Both limits are address space; memory is touched as the index grows.
     ///
     /// # Errors
-    /// What the kernel said when not even the first buckets could be mapped.
+    /// The kernel's error if not even the first buckets could be mapped.
     pub fn new(limit_bytes: usize, hashpower: u32, pages: IndexPages) -> io::Result<Self> {
         let state = State::with_level(hashpower.min(HASHPOWER_MAX));
         let wanted = limit_bytes / BUCKET_BYTES;
         let main = Region::new(wanted, state.buckets() as usize)?;
         let overflow = OverflowPool::new(wanted)?;
-        // Where the system makes all memory huge, the thread that touches a bucket first would wait for one.
+        // If the system makes all memory huge, the first thread to touch a bucket would wait for a huge page.
         main.advise_small_pages();
         overflow.advise_small_pages();
         let populated = match pages {
@@ -99,14 +99,14 @@ impl HashIndex {
         })
     }
 
-    /// Makes every store to a bucket from now on end the process.
+    /// Makes every later store to a bucket crash the process.
     #[cfg(all(test, not(loom)))]
     pub fn forbid_stores(&self) -> io::Result<()> {
         self.main.forbid_stores()?;
         self.overflow.forbid_stores()
     }
 
-    /// Starts loading the bucket of `hash`.
+    /// Prefetches the bucket of `hash`.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
         self.home(hash).prefetch();
@@ -118,10 +118,10 @@ impl HashIndex {
         HomeBucket(self.main.bucket(self.bucket_of(hash)))
     }
 
-    /// The chunk of `hash` whose key `is_match` recognises. No lock, no store.
+    /// The chunk of `hash` that satisfies `is_match`. Takes no lock and stores nothing.
     ///
     /// Every chunk offered is readable while `_pin` lasts: see "live references" in mod.rs. A hit needs no further
-    /// check, for the key was compared; a miss is believed only if nothing moved meanwhile (I8).
+    /// check, because `is_match` compares the key. A miss is valid only if nothing moved meanwhile (I8).
     #[inline]
     pub fn find(&self, _pin: &Pin, hash: KeyHash, mut is_match: impl FnMut(ChunkRef) -> bool) -> Option<ChunkRef> {
         loop {
@@ -138,9 +138,9 @@ impl HashIndex {
                     next => bucket = self.overflow.bucket(next),
                 }
             }
-            // Order: the loads above were Acquire. If one of them saw a slot cleared, or a link cut, because an item had
-            // moved, these see the state, or the count, that were stored before it. The state first: where it has gone and
-            // come back, as by a split and a merge, a reader that sees it sees what filled the bucket meanwhile counted.
+            // Order: the loads above were Acquire. If one saw a slot cleared or a link cut by a move, the loads below
+            // see the state or count stored before it. The state is loaded first. If a split and a merge have changed
+            // it and changed it back, a reader of that state also sees the fill counted.
             let is_settled = self.bucket_of(hash) == number && main.relocations() == relocations;
             if is_settled {
                 return None;
@@ -154,13 +154,14 @@ impl HashIndex {
         self.state().bucket_of(hash)
     }
 
-    /// Acquire: a reader that sees a child's number sees what the split put into it.
+    /// The state of growth. Acquire: a reader that sees a child's number sees the items that the split copied there.
     #[inline]
     pub(super) fn state(&self) -> State {
         State::from_bits(self.state.load(Ordering::Acquire))
     }
 
-    /// The buckets of a chain in order. For the holder of its lock; a reader may wander.
+    /// The buckets of a chain in order. The order is reliable only for the lock holder; a reader may end up in another
+    /// chain.
     pub(super) fn chain(&self, main: u32) -> impl Iterator<Item = &Bucket> {
         std::iter::successors(Some(self.main.bucket(main)), |bucket| self.next_in_chain(bucket))
     }
@@ -172,17 +173,17 @@ impl HashIndex {
         }
     }
 
-    /// Main buckets.
+    /// The number of main buckets.
     pub fn buckets(&self) -> u32 {
         self.state().buckets()
     }
 
-    /// log2 of the buckets at the last doubling that is complete.
+    /// log2 of the number of buckets at the last completed doubling.
     pub fn level(&self) -> u32 {
         self.state().level()
     }
 
-    /// Memory in use, overflow buckets included.
+    /// Memory in use in bytes, overflow buckets included.
     pub fn bytes_touched(&self) -> usize {
         let main = self.taken.load(Ordering::Relaxed).max(self.buckets() as usize);
         (main + self.overflow.touched()) * BUCKET_BYTES

@@ -1,4 +1,5 @@
-//! The index against a `HashMap`, alone and under several threads. A chunk stands for its key: no memory behind it.
+//! Compares the index with a `HashMap`, in one thread and in several. A chunk number encodes its key; chunks have no
+//! memory.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -12,7 +13,7 @@ use crate::item::header::Unlinked;
 use crate::memory::ChunkRef;
 use crate::sync::{Epochs, Participant, Pin};
 
-/// So many chunks are set aside for each key, one for each of its versions.
+/// Chunk numbers per key, one for each version.
 const VERSIONS: u32 = 8;
 
 fn chunk(key: u32, version: u32) -> ChunkRef {
@@ -23,7 +24,7 @@ fn key_in(chunk: ChunkRef) -> u32 {
     chunk.bits() / VERSIONS - 1
 }
 
-/// Only four tags, so that every bucket has keys that the tags do not tell apart.
+/// The hash has only four tags, so that every bucket has keys with equal tags.
 fn hash(key: u32) -> KeyHash {
     let mixed = u64::from(key).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     KeyHash((mixed ^ mixed >> 29) & 0x0003_ffff_ffff_ffff)
@@ -41,7 +42,7 @@ fn participant() -> Participant {
     Arc::new(Epochs::new(1)).join()
 }
 
-/// A small generator of its own, so that a failure repeats.
+/// A small deterministic generator, so that failures repeat.
 struct Dice(u64);
 
 impl Dice {
@@ -65,7 +66,7 @@ fn delete(index: &HashIndex, key: u32) -> Option<ChunkRef> {
     Some(guard.remove(slot, Unlinked::assumed()))
 }
 
-/// Every item is found, is visited once, and stands where no gap is before it.
+/// Asserts that every item is found, is visited once, and has no gap before it.
 fn assert_holds(index: &HashIndex, model: &HashMap<u32, ChunkRef>) {
     let mut reader = participant();
     let pin = reader.pin();
@@ -186,7 +187,7 @@ fn a_sparse_index_shrinks_to_what_its_items_want_and_keeps_them() {
     assert_holds(&index, &grown);
 }
 
-/// The buckets whose lock is held while `work` looks at a chunk.
+/// For each chunk that `work` examines, the buckets whose lock is held.
 fn held_at_each(index: &HashIndex, work: impl FnOnce(&mut dyn FnMut(ChunkRef) -> KeyHash)) -> Vec<Vec<u32>> {
     let mut held = Vec::new();
     work(&mut |chunk| {
@@ -247,7 +248,7 @@ fn the_memory_ahead_is_taken_one_huge_page_at_a_time() {
 fn a_merge_waits_for_nobody() {
     let index = index(1 << 16, 2);
     filled(&index, 60);
-    // Nine buckets: the ninth belongs to the first, and the second is to be split next.
+    // There are nine buckets. The ninth merges into the first, and the second is split next.
     assert_eq!(index.buckets(), 9);
     for number in [0, 1, 8] {
         let key = (0..60).find(|key| index.bucket_of(hash(*key)) == number).unwrap();
@@ -260,7 +261,7 @@ fn a_merge_waits_for_nobody() {
 
 #[test]
 fn a_merge_that_finds_no_overflow_bucket_changes_nothing() {
-    // A page of main buckets, a page of overflow buckets.
+    // One page of main buckets and one page of overflow buckets.
     let index = index(4096, 0);
     assert_eq!(index.split_one(hash_in), Split::Done);
     let mut model = HashMap::new();
@@ -325,7 +326,7 @@ fn a_closed_tail_is_not_split_into_and_stays_if_somebody_was_before() {
     }
     let tail = index.close_tail(&epochs).unwrap();
     assert_eq!((index.try_split(hash_in), index.try_split(hash_in)), (Split::Done, Split::Busy));
-    // As one that had looked at the end of the index before it was closed.
+    // Simulates a split that read the end of the index before the tail was closed.
     let (state, early) = (index.state(), index.split_one(hash_in));
     let parent = LockedChain::try_for(&index, state.split()).unwrap();
     assert_eq!((early, index.split(&parent, state, hash_in)), (Split::Busy, Split::Done));
@@ -337,7 +338,7 @@ fn a_closed_tail_is_not_split_into_and_stays_if_somebody_was_before() {
 
 #[test]
 fn a_full_index_refuses_and_changes_nothing() {
-    // A page of main buckets, a page of overflow buckets.
+    // One page of main buckets and one page of overflow buckets.
     let index = index(4096, 0);
     let mut model = HashMap::new();
     let full = (0..5000).find(|key| {
@@ -387,7 +388,7 @@ fn a_candidate_is_what_the_main_bucket_shows_first() {
     assert_eq!(index.home(hash(5)).candidate(hash(5)), Some(chunk(5, 0)));
 }
 
-/// Keys below this are never deleted: a reader that misses one has found a fault.
+/// Keys below this are never deleted, so a reader must never miss one.
 const LASTING_KEYS: u32 = 600;
 const KEYS: u32 = 1200;
 const CHANGES: u32 = 5_000;
@@ -424,13 +425,13 @@ fn readers_find_every_lasting_key_while_others_change_split_and_merge() {
                 std::thread::yield_now();
             }
             while round < 4 && index.buckets() > 64 {
-                // Busy: a changer holds one of the buckets.
+                // Busy: a writer holds one of the buckets.
                 index.try_merge(&Pin::assumed());
                 std::thread::yield_now();
             }
         }
         changers.into_iter().for_each(|changer| changer.join().unwrap());
-        // On a busy machine the readers may not have had a turn yet.
+        // On a busy machine the readers may not have run yet.
         while lookups.load(Ordering::Relaxed) == 0 {
             std::thread::yield_now();
         }
@@ -441,7 +442,7 @@ fn readers_find_every_lasting_key_while_others_change_split_and_merge() {
     assert_holds(&index, &lasting.collect());
 }
 
-/// Replaces lasting keys; inserts and deletes its own share of the others, and leaves none of them.
+/// Replaces lasting keys. Inserts and deletes its own share of the other keys, and finally deletes them all.
 fn change(index: &HashIndex, seed: u32) {
     let mut dice = Dice(u64::from(seed));
     for step in 0..CHANGES {
