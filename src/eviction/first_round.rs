@@ -1,37 +1,39 @@
-//! The first round: what came before its class had to evict, and was never fetched, leaves first.
+//! The first round: evicts items that were stored before their class first had to evict and were never fetched.
 //!
 //! ```text
 //! ┌──┬──┬──┬──┬──┐   ┌──┬──┬──┬──┬──┐
 //! │s │s │2 │s │1 │   │0 │– │0 │3 │0 │      each slot is visited once, in slot order
 //! └──┴──┴──┴──┴──┘   └──┴──┴──┴──┴──┘
-//!                     ▲ at                 main, freq 0, never fetched → out
+//!                     ▲ at                 main, freq 0, never fetched → evicted
 //! ```
 //!
-//! Before its first eviction a class puts every item into main, because no item has to give way to another. Such an
-//! item has shown nothing. Without this round the small queue would lose every new item that is read late, for as long
-//! as these items stay. Once a class evicts, its new items are small: there is one round, and none later.
+//! Before its first eviction a class puts every item into main, because no item needs to make room for another. Such
+//! an item has not shown that it will be read. Without this round the small queue would lose every new item that is
+//! read late, as long as these items stay. Once a class evicts, its new items enter the small queue. A class therefore
+//! has one such round.
 //!
-//! New items mostly take the slots that the round has vacated, which lie behind it.
+//! New items mostly take slots that the round has vacated. These lie behind its position.
 
 use super::ghost::Queue;
 use super::policy::{Position, Slots, Standing, Victim};
 
-/// The round of one class.
+/// The first round of one class.
 #[derive(Debug, Default)]
 pub(super) struct FirstRound {
     at: Position,
     is_over: bool,
 }
 
-/// Items that one search looks at.
+/// Maximum number of items that one search examines.
 const ITEMS_MAX: u32 = 64;
-/// Slots that one search looks at. More than items: most slots of a class of long chains hold their links.
+/// Maximum number of slots that one search examines. It exceeds the number of items, because most slots of a class of
+/// long chains hold links.
 const SLOTS_MAX: u32 = 512;
 
 impl FirstRound {
-    /// The next item to leave. `None` if the search found none, or if the round is over.
+    /// The next item to evict. `None` if the search found none, or if the round is over.
     ///
-    /// The item counts as one that left the small queue: its return must not make that queue shorter.
+    /// The item counts as evicted from the small queue, because its return must not make that queue shorter.
     pub(super) fn next_victim<S: Slots>(&mut self, slots: &S) -> Option<Victim<S::Item>> {
         if self.is_over {
             return None;
@@ -53,7 +55,7 @@ impl FirstRound {
         None
     }
 
-    /// Moves on by one slot and says which one that was. `None` behind the last one.
+    /// Advances by one slot and returns the slot just passed. `None` behind the last slot.
     fn advance(&mut self, slots: &impl Slots) -> Option<Position> {
         if self.at.page >= slots.pages() {
             self.is_over = true;
@@ -62,7 +64,7 @@ impl FirstRound {
         Some(self.at.advance(slots.per_page()))
     }
 
-    /// Pages have come or gone.
+    /// Adjusts the page number after the class gained or lost pages.
     pub(super) fn renumber(&mut self, number: impl FnOnce(u32) -> u32) {
         self.at.page = number(self.at.page);
     }
@@ -73,7 +75,7 @@ mod tests {
     use super::super::policy::tests::{DEAD, Page, main, small};
     use super::{FirstRound, ITEMS_MAX, SLOTS_MAX, Standing};
 
-    /// What leaves, until a search finds nothing.
+    /// The evicted items in order, until a search finds none.
     fn leave(round: &mut FirstRound, page: &Page) -> Vec<usize> {
         std::iter::from_fn(|| page.vacate(round.next_victim(page)?.item)).collect()
     }

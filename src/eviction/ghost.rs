@@ -1,8 +1,8 @@
-//! The ghost: what left lately and why, in two bytes per item.
+//! The ghost: remembers recently evicted keys and the queue each one left, in two bytes per item.
 //!
 //! ```text
 //! bucket   16 bytes                     ┌────┬────┬────┬────┬────┬────┬────┬────┐
-//!                                       │ e0 │ e1 │ e2 │ e3 │ e4 │ e5 │ e6 │ e7 │   0: none
+//!                                       │ e0 │ e1 │ e2 │ e3 │ e4 │ e5 │ e6 │ e7 │   0: empty
 //!                                       └────┴────┴────┴────┴────┴────┴────┴────┘
 //! entry    16 bits    15         6   5        4    3      0
 //!                    ┌────────────┬────────┬──────┬──────────┐    from: 0 small, 1 main
@@ -10,12 +10,12 @@
 //!                    └────────────┴────────┴──────┴──────────┘
 //! ```
 //!
-//! One table for all classes. A class's time is how many items it has evicted: one stamp is an eighth of the span that
-//! its ghost looks back, and an entry of eight stamps ago or more is forgotten. Two things are told apart, each with
-//! its own time: leaving the small queue (span 0.9 × the class's items) and leaving the main one (0.45 ×).
+//! All classes share one table. The time of a class is its number of evictions. A stamp is an eighth of the ghost's
+//! span, and an entry that is eight or more stamps old has expired. Each queue has its own time. The span of the small
+//! queue is 0.9 × the class's items, that of the main queue 0.45 ×.
 //!
-//! All of it are hints: words are loaded and stored without order, and two writers of a bucket may lose an entry. A
-//! stranger's fingerprint matches in less than 0.8 % of the questions.
+//! All content is a hint. Words are loaded and stored Relaxed, and two writers of a bucket may lose an entry. Less
+//! than 0.8 % of lookups match the fingerprint of another key.
 
 use std::io;
 
@@ -31,34 +31,34 @@ use crate::sys::mapping::{HUGE_PAGE_BYTES, Mapping};
 pub enum Queue {
     /// New items.
     Small,
-    /// Items that have been asked for.
+    /// Items that have been read.
     Main,
 }
 
-/// What the ghost had of a key that is stored again.
+/// The result of a ghost lookup for a key that is stored again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// What it remembers. `None` for a key that left long ago.
+    /// The remembered eviction. `None` if the key is unknown or left too long ago.
     pub memory: Option<Memory>,
     /// The key left the small queue, and a get has missed it since ([`Ghost::note_miss`]).
     pub was_missed: bool,
 }
 
-/// What the ghost remembers of a key that is stored again.
+/// An eviction that the ghost remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// It left the small queue. `is_young`: so lately that a longer small queue would have kept it.
+    /// The key left the small queue.
     Small {
-        /// Fewer evictions ago than the small queue is long.
+        /// Whether it left fewer evictions ago than the small queue is long. A longer small queue would have kept it.
         is_young: bool,
     },
-    /// It left the main queue.
+    /// The key left the main queue.
     Main,
 }
 
 impl Memory {
-    /// How many hits the key begins with, in main: the more, the longer what the ghost saw of it says that it will be asked
-    /// for again.
+    /// The number of hits that the key starts with in main. It is higher if the ghost's knowledge makes another read
+    /// more likely.
     #[inline]
     pub const fn hits(self) -> u8 {
         match self {
@@ -69,7 +69,7 @@ impl Memory {
     }
 }
 
-/// A class's time, as a thread that asks the ghost needs it: one word, so that it is read without a lock.
+/// The time of a class, for threads that query the ghost. It is one word, so that it is read without a lock.
 ///
 /// ```text
 /// 31        12      11     8 7     4 3     0
@@ -82,16 +82,16 @@ pub struct GhostTime(pub u32);
 
 const RUNS: u32 = 1 << 12;
 const STAMP_MASK: u32 = 15;
-/// An entry is valid for so many stamps; as many more tell the past from the future.
+/// An entry is valid for this many stamps. The same number again distinguishes past stamps from future ones.
 const SPAN_STAMPS: u32 = 8;
 
 impl GhostTime {
-    /// The time by its parts. `young` is how many stamps ago, at most, an entry is young.
+    /// Builds the time from its parts. `young` is the maximum age of a young entry, in stamps.
     pub fn new(small: u32, main: u32, young: u32) -> Self {
         Self(RUNS | young.min(STAMP_MASK) << 8 | (main & STAMP_MASK) << 4 | small & STAMP_MASK)
     }
 
-    /// Whether the class evicts at all.
+    /// Whether the class has begun to evict.
     #[inline]
     pub const fn runs(self) -> bool {
         self.0 & RUNS != 0
@@ -105,7 +105,7 @@ impl GhostTime {
         self.0 >> shift & STAMP_MASK
     }
 
-    /// How many stamps ago an entry was made, of the last sixteen.
+    /// The age of an entry in stamps, modulo 16.
     #[inline]
     const fn age(self, entry: u16) -> u32 {
         self.stamp(queue_of(entry)).wrapping_sub(entry as u32) & STAMP_MASK
@@ -122,12 +122,12 @@ const FROM_MAIN: u16 = 1 << 4;
 const ENTRY_BITS: u32 = 16;
 /// Bytes of a bucket.
 const BUCKET_BYTES: usize = 16;
-/// The ghost of so many items takes one bucket: an entry for each.
+/// Items per bucket: one entry for each.
 const ITEMS_PER_BUCKET: u64 = 8;
-/// And so many more, lest the crowded buckets of a small ghost be felt: a kibibyte.
+/// Slack for small tables, where bucket overflow would show (1 KiB).
 const BUCKETS_MORE: u64 = 64;
 
-/// Bucket numbers have 31 bits.
+/// A bucket number has 31 bits.
 const BUCKETS_MAX: usize = 1 << 31;
 
 const fn buckets_for(items: u64) -> u64 {
@@ -140,19 +140,19 @@ struct Bucket([AtomicU64; 2]);
 
 const _: () = assert!(size_of::<Bucket>() == BUCKET_BYTES);
 
-/// The table.
+/// The ghost table, shared by all classes.
 pub struct Ghost {
     /// The mapping's first byte.
     base: *const Bucket,
     len: u32,
-    /// Buckets in use, at least 1. Grows one by one, as in linear hashing.
+    /// Number of buckets in use, at least 1. It grows one by one, as in linear hashing.
     used: AtomicU32,
-    /// It grows up to here: the end, or where a tail begins that is being given back.
+    /// The limit of `used`: the end of the table, or the start of a tail that is being returned to the kernel.
     end: AtomicU32,
     mapping: Mapping,
 }
 
-/// The end of a ghost that has shrunk. Its memory is given back when everybody has let go of it.
+/// The end of a ghost that has shrunk. Its memory is returned when no thread uses it any more.
 #[derive(Debug)]
 #[must_use = "the ghost could not grow"]
 pub struct GhostTail {
@@ -161,31 +161,30 @@ pub struct GhostTail {
     stamp: Stamp,
 }
 
-/// Memory is given back in pieces of so many buckets: 64 KiB.
+/// Granularity of returning memory, in buckets: 64 KiB.
 const TAIL_UNIT: u32 = 4096;
 
-// SAFETY: `base` points into the mapping, which is the ghost's own, and what it hands out are shared references to
-// atomics.
+// SAFETY: the ghost owns the mapping that `base` points into, and hands out only shared references to atomics.
 unsafe impl Send for Ghost {}
 // SAFETY: as above.
 unsafe impl Sync for Ghost {}
 
 impl Ghost {
-    /// Makes every store to it from now on end the process.
+    /// Makes every later store to the table crash the process.
     #[cfg(test)]
     pub fn forbid_stores(&self) -> io::Result<()> {
         self.mapping.forbid_stores()
     }
 
-    /// A ghost for up to `items_max` items, in address space; memory is touched as items come.
+    /// Creates a ghost for up to `items_max` items. This reserves address space; memory is touched as the ghost grows.
     ///
     /// # Errors
-    /// What the kernel said when not even one page could be mapped.
+    /// The kernel's error if not even one page could be mapped.
     pub fn new(items_max: u64) -> io::Result<Self> {
         let buckets = usize::try_from(buckets_for(items_max)).unwrap_or(usize::MAX).min(BUCKETS_MAX);
         let mapping = Mapping::reserve(buckets * BUCKET_BYTES, BUCKET_BYTES)?;
-        // Not the first: the ghost of a small cache shall stay small.
-        // Ignored: without huge pages it is slower and right.
+        // Small pages for the first part, so that the ghost of a small cache stays small.
+        // Ignored: without huge pages the ghost is slower, but correct.
         let _ = mapping.advise_huge_pages(HUGE_PAGE_BYTES);
         let base = mapping.as_ptr().cast::<Bucket>().cast_const();
         assert!(base.is_aligned(), "a mapping starts on a page boundary");
@@ -193,7 +192,7 @@ impl Ghost {
         Ok(Self { base, len, used: AtomicU32::new(1), end: AtomicU32::new(len), mapping })
     }
 
-    /// Memory that the ghost of `items` items takes, in bytes.
+    /// Memory of the ghost for `items` items, in bytes.
     pub fn bytes_for(items: u64) -> u64 {
         buckets_for(items) * BUCKET_BYTES as u64
     }
@@ -203,20 +202,21 @@ impl Ghost {
         u64::from(self.used()) * BUCKET_BYTES as u64
     }
 
-    /// Makes room for `items` items. What a bucket that is halved remembers of the other half is lost.
+    /// Makes room for `items` items. A split of a bucket loses the entries that belong to the new bucket.
     pub fn fit(&self, items: u64) {
         let wanted = u32::try_from(buckets_for(items)).unwrap_or(u32::MAX).min(self.end.load(Ordering::Relaxed));
         self.used.fetch_max(wanted, Ordering::Relaxed);
     }
 
-    /// Forgets what there is no room for in a ghost of `items` items, if that is worth it. To be called by one thread only.
+    /// Shrinks the ghost to `items` items, if its end then lies in an earlier unit of 64 KiB. Entries behind the new
+    /// end are lost. Only one thread may call it.
     pub fn shrink(&self, items: u64, epochs: &Epochs) -> Option<GhostTail> {
         let wanted = u32::try_from(buckets_for(items)).unwrap_or(u32::MAX);
         let (start, end) = (wanted.next_multiple_of(TAIL_UNIT), self.used());
         if start >= end {
             return None;
         }
-        // Relaxed: a thread that pins after the stamp sees both (I4).
+        // Relaxed: a thread that pins after the stamp sees both stores (I4).
         self.end.store(start, Ordering::Relaxed);
         self.used.store(wanted, Ordering::Relaxed);
         let stamp = epochs.stamp();
@@ -224,22 +224,23 @@ impl Ghost {
         Some(GhostTail { start, end, stamp })
     }
 
-    /// Gives the memory of a tail back to the kernel, once nobody looks there any more, and lets the ghost grow again.
-    /// `epochs` are those it was made under.
+    /// Returns the memory of a tail to the kernel once no thread uses it any more. The ghost can then grow again.
+    /// `epochs` must be the same as in `shrink`.
     ///
     /// # Errors
-    /// Not yet: the tail comes back.
+    /// The grace period has not passed yet. The tail is handed back.
     pub fn discard(&self, tail: GhostTail, epochs: &Epochs) -> Result<(), GhostTail> {
         if !epochs.is_over(tail.stamp) {
             return Err(tail);
         }
-        // A thread that was about to make room when the ghost shrank may have done so.
+        // A thread that was in `fit` when the ghost shrank may have grown it again.
         if self.used() <= tail.start {
             let bytes = |buckets: u32| buckets as usize * BUCKET_BYTES;
-            // SAFETY: every pinned thread has seen a ghost that ends before the tail, and will see no other before `end` is
-            // moved below. For one that is not pinned: the tail is made of atomics, and zeros are empty places.
+            // SAFETY: every pinned thread has seen a ghost that ends before the tail, and sees no other until `end` is
+            // moved below. An unpinned thread may access the tail safely: it consists of atomics, and zeros are empty
+            // entries.
             let discarded = unsafe { self.mapping.discard(bytes(tail.start), bytes(tail.end - tail.start)) };
-            // Ignored: memory that the kernel does not take is used again when the ghost grows.
+            // Ignored: memory that the kernel does not take back is reused when the ghost grows.
             let _ = discarded;
         }
         self.end.store(self.len, Ordering::Relaxed);
@@ -261,18 +262,18 @@ impl Ghost {
         assert!(number < self.len);
         // SAFETY: `number < len`, so the result lies inside the mapping.
         let bucket = unsafe { self.base.add(number as usize) };
-        // SAFETY: aligned, since the mapping starts on a page; zeros are an empty bucket; the mapping lives as long as
-        // `self`; and buckets are made of atomics.
+        // SAFETY: the bucket is aligned, because the mapping starts on a page boundary. Zeros are an empty bucket. The
+        // mapping lives as long as `self`. Buckets consist of atomics.
         unsafe { &*bucket }
     }
 
-    /// Starts loading the bucket of `hash`.
+    /// Prefetches the bucket of `hash`.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
         prefetch(std::ptr::from_ref(self.bucket(hash)).cast());
     }
 
-    /// Remembers that the item of `hash` leaves `queue` now.
+    /// Records that the item of `hash` leaves `queue` now.
     pub fn add(&self, hash: KeyHash, queue: Queue, now: GhostTime) {
         let from = match queue {
             Queue::Small => 0,
@@ -280,8 +281,8 @@ impl Ghost {
         };
         #[expect(clippy::cast_possible_truncation, reason = "4 bits")]
         let entry = fingerprint(hash) | from | now.stamp(queue) as u16;
-        // The place of an entry that is taken or forgotten, else of the one that is nearest to it. Another class's entry
-        // is judged by this class's time: it goes sooner or later than it should.
+        // Prefer an empty or expired entry, otherwise the one closest to its expiry. Entries of other classes are
+        // judged by this class's time, so they go sooner or later than they should.
         let words = &self.bucket(hash).0;
         let [low, high] = [words[0].load(FixedOrdering::Relaxed), words[1].load(FixedOrdering::Relaxed)];
         let (low_age, low_lane) = oldest(low, now);
@@ -290,7 +291,7 @@ impl Ghost {
         words[word].store(with_lane(there, lane, entry), FixedOrdering::Relaxed);
     }
 
-    /// What is remembered of the key of `hash`, which is stored now; it is forgotten.
+    /// Takes out the entry of the key of `hash`, which is being stored.
     #[inline]
     pub fn take(&self, hash: KeyHash, now: GhostTime) -> Taken {
         let Some((word, there, lane)) = self.find(hash) else { return Taken::default() };
@@ -305,8 +306,8 @@ impl Ghost {
         Taken { memory, was_missed: entry & MISSED != 0 }
     }
 
-    /// A get misses the key of `hash`. Whether the key left the small queue, and this is the first miss since. The class
-    /// is not known, so an entry counts however old it is.
+    /// Records that a get missed the key of `hash`. Returns true if the key left the small queue and this is its first
+    /// miss since. The class is not known, so an entry counts at any age.
     #[inline]
     pub fn note_miss(&self, hash: KeyHash) -> bool {
         let Some((word, there, lane)) = self.find(hash) else { return false };
@@ -318,7 +319,7 @@ impl Ghost {
         counts
     }
 
-    /// The word with the entry of `hash`, as it was loaded, and which of its entries that is.
+    /// The word that holds the entry of `hash`, the word's loaded value, and the entry's lane.
     #[inline]
     fn find(&self, hash: KeyHash) -> Option<(&AtomicU64, u64, u32)> {
         let print = fingerprint(hash);
@@ -329,31 +330,31 @@ impl Ghost {
     }
 }
 
-/// A bit pattern in each of a word's four entries.
+/// Repeats a bit pattern in each of a word's four entries.
 const fn everywhere(entry: u16) -> u64 {
     entry as u64 * 0x0001_0001_0001_0001
 }
 
-/// The highest bit of each entry that is 0, and perhaps of others above such a one.
+/// Marks each entry that is 0, by its highest bit. Entries above a zero entry may be marked wrongly.
 #[inline]
 const fn zeros(entries: u64) -> u64 {
     entries.wrapping_sub(everywhere(1)) & !entries & everywhere(1 << 15)
 }
 
-/// The first entry with this fingerprint.
+/// The lane of the first entry with this fingerprint.
 #[inline]
 const fn first_with(word: u64, print: u16) -> Option<u32> {
     let matches = zeros((word ^ everywhere(print)) & everywhere(FINGERPRINT_MASK));
     if matches == 0 { None } else { Some(matches.trailing_zeros() / ENTRY_BITS) }
 }
 
-/// The highest age among a word's entries, and whose it is. An empty place is older than any entry.
+/// The highest age among a word's entries, and its lane. An empty entry is older than any other.
 #[inline]
 fn oldest(word: u64, now: GhostTime) -> (u64, u32) {
     let (small, main) = (u64::from(now.stamp(Queue::Small)), u64::from(now.stamp(Queue::Main)));
     let main_less_small = main.wrapping_sub(small) & u64::from(STAMP_MASK);
     let from_main = word >> FROM_MAIN.trailing_zeros() & everywhere(1);
-    // Each entry has 16 bits for a sum below 64.
+    // Each sum stays below 64 and so fits the 16 bits of an entry.
     let stamps_now = small * everywhere(1) + from_main * main_less_small;
     let ages = (stamps_now + everywhere(16) - (word & everywhere(15))) & everywhere(15);
     let is_full = ((word & everywhere(0x7fff)) + everywhere(0x7fff)) | word;
@@ -374,7 +375,7 @@ const fn with_lane(word: u64, lane: u32, entry: u16) -> u64 {
     word & !((u16::MAX as u64) << shift) | (entry as u64) << shift
 }
 
-/// Ten bits of the hash that say nothing about its bucket; never 0, which marks an empty place.
+/// Ten bits of the hash that do not select its bucket. Never 0, which marks an empty entry.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "16 bits are meant")]
 const fn fingerprint(hash: KeyHash) -> u16 {
@@ -387,7 +388,7 @@ const fn queue_of(entry: u16) -> Queue {
     if entry & FROM_MAIN == 0 { Queue::Small } else { Queue::Main }
 }
 
-/// How a class's time advances. Behind the hand's lock.
+/// Advances the time of a class. Protected by the hand's lock.
 #[derive(Debug)]
 pub struct GhostClock {
     small: Pace,
@@ -401,29 +402,29 @@ impl Default for GhostClock {
     }
 }
 
-/// Stamps of one queue.
+/// The stamps of one queue.
 #[derive(Debug)]
 struct Pace {
     stamp: u32,
-    /// Evictions since the stamp began.
+    /// Evictions since the current stamp began.
     count: u32,
-    /// Evictions that make a stamp.
+    /// Evictions per stamp.
     unit: u32,
 }
 
-/// The ghost looks back over so many evictions from the small queue, in hundredths of the class's items, …
+/// The ghost's span for the small queue: evictions, in percent of the class's items.
 const SPAN_SMALL_PERCENT: u64 = 90;
-/// … and from the main queue.
+/// The same for the main queue.
 const SPAN_MAIN_PERCENT: u64 = 45;
 
 impl GhostClock {
-    /// The class holds so many items now.
+    /// Sets the number of items in the class.
     pub fn set_items(&mut self, items: u32) {
         self.small.unit = unit(items, SPAN_SMALL_PERCENT);
         self.main.unit = unit(items, SPAN_MAIN_PERCENT);
     }
 
-    /// Notes that an item left `queue`.
+    /// Counts an eviction from `queue`.
     #[inline]
     pub fn tick(&mut self, queue: Queue) {
         let pace = match queue {
@@ -436,9 +437,9 @@ impl GhostClock {
         }
     }
 
-    /// The time now, where the small queue may be `target` long.
+    /// The present time, if the target length of the small queue is `target`.
     pub fn time(&self, target: u32) -> GhostTime {
-        // Half a stamp has passed already of the one that runs, on average.
+        // On average, half of the current stamp has already passed.
         let young = target.saturating_add(self.small.unit / 2).div_ceil(self.small.unit);
         GhostTime::new(self.small.stamp, self.main.stamp, young)
     }
@@ -548,7 +549,7 @@ mod tests {
             }
             let now = GhostTime(u32::try_from(hash(number + 7).0 >> 32).unwrap());
             let ages = (0..4).map(|lane| match lane_of(word, lane) {
-                // Whatever its stamp would say: the bits of an empty place are 0.
+                // The stamp bits of an empty entry are 0. It counts as older than any entry.
                 0 => (u64::from(now.age(0)) | 16, lane),
                 entry => (u64::from(now.age(entry)), lane),
             });

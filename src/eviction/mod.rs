@@ -1,16 +1,16 @@
-//! Who leaves next.
+//! Eviction policy: chooses the items to evict.
 //!
 //! ```text
-//! SlotS3A     a class's policy: names victims among slots; pure
-//! FirstRound  what was there when the class first had to evict
-//! Ring        its small queue
-//! SmallTarget how long that should be
-//! Ghost       what left lately; one for all classes
-//! SlabSlots   a slab class as slots
+//! SlotS3A     the policy of a class: chooses victims among slots; pure
+//! FirstRound  items from before the class's first eviction
+//! Ring        the small queue of a class
+//! SmallTarget the target length of the small queue
+//! Ghost       recently evicted keys; one table for all classes
+//! SlabSlots   a slab class, seen as slots
 //! ```
 //!
-//! The store vacates what the policy names (`store/evict.rs`, the only eviction path) and may fail to; the policy
-//! never touches an item. `make bench-replay` runs the same types on traces.
+//! The store removes the victims that the policy chooses (`store/evict.rs`, the only eviction path). A removal may
+//! fail. The policy never touches an item. `make bench-replay` runs the same types on traces.
 
 mod first_round;
 mod ghost;

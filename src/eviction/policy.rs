@@ -1,20 +1,21 @@
-//! The policy: whose item leaves a class next. Pure: it sees slots, not items, and can be replayed on a trace.
+//! The eviction policy: chooses the next victim of a class. It is pure: it sees slots instead of items, and can be
+//! replayed on a trace.
 //!
 //! ```text
-//!  page 0              page 1                    the class's pages, in the order it got them
+//!  page 0              page 1                    the class's pages, in the order it received them
 //! ┌──┬──┬──┬──┬──┐   ┌──┬──┬──┬──┬──┐
-//! │2 │s │– │1 │s │   │3 │s │0 │0 │– │            freq 0 to 3 of an item in main, s: in the small queue, – vacant
+//! │2 │s │– │1 │s │   │3 │s │0 │0 │– │            0 to 3: freq of an item in main, s: small queue, – vacant
 //! └──┴──┴──┴──┴──┘   └──┴──┴──┴──┴──┘
-//!       ▲ hand                                   passes what is small; freq 0 → out; else freq − 1 and on
+//!       ▲ hand                                   skips small items; freq 0 → evicted; else freq − 1, and on
 //!
-//!  ring  s ◀ s ◀ s ◀ s                           oldest: freq 0 → out; else it stays where it is and is main now
+//!  ring  s ◀ s ◀ s ◀ s                           oldest: freq 0 → evicted; else it stays in its slot, now in main
 //! ```
 //!
-//! A new key is small; one that the ghost remembers is main at once. The ring gives when it is longer than its target
-//! (`target.rs`), else the hand does. Before either, what was there when the class first had to evict leaves, unless it
-//! was ever fetched (`first_round.rs`).
+//! A new key enters the small queue; a key that the ghost remembers enters main. If the ring is longer than its target
+//! (`target.rs`), its oldest item is evicted. Otherwise the hand chooses. The first round precedes both: it evicts
+//! items from before the class's first eviction that were never fetched (`first_round.rs`).
 //!
-//! A new item takes a slot that was just vacated, so slot order is close to insertion order. Nothing moves on a hit,
+//! A new item takes a slot that was just vacated, so slot order is close to insertion order. A hit moves nothing, and
 //! no list has pointers.
 
 use super::first_round::FirstRound;
@@ -22,17 +23,17 @@ use super::ghost::{GhostClock, GhostTime, Memory, Queue};
 use super::ring::{RingEntry, SiftedRing};
 use super::target::SmallTarget;
 
-/// One slot of a class: the page, counted in the order the class got its pages, and the chunk in it.
+/// One slot of a class: a page, numbered in the order the class received its pages, and a chunk in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// Which of the class's pages, from 0.
+    /// Index of the page among the class's pages, from 0.
     pub page: u32,
-    /// Which chunk of the page, from 0.
+    /// Index of the chunk in the page, from 0.
     pub index: u32,
 }
 
 impl Position {
-    /// Moves on by one slot and says which one this was.
+    /// Advances by one slot and returns the slot just passed.
     pub(super) fn advance(&mut self, per_page: u32) -> Self {
         let at = *self;
         self.index += 1;
@@ -43,72 +44,72 @@ impl Position {
     }
 }
 
-/// How an item stands.
+/// The state of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Past its end.
+    /// Expired.
     Dead,
-    /// In the small queue, asked for so many times (0 to 3).
+    /// In the small queue, with the number of reads (0 to 3).
     Small(u8),
-    /// In main, asked for so many times (0 to 3) since the hand last passed.
+    /// In main, with the number of reads since the hand last passed (0 to 3).
     Main(u8),
 }
 
-/// A class, as its policy sees it. Other threads may change it at any time.
+/// A class as its policy sees it. Other threads may change it at any time.
 pub trait Slots {
     /// An item.
     type Item: Copy;
 
-    /// How many pages there are.
+    /// The number of pages.
     fn pages(&self) -> u32;
-    /// How many slots a page has.
+    /// The number of slots in a page.
     fn per_page(&self) -> u32;
-    /// The item in a slot, if it holds one that could leave.
+    /// The item in a slot, if the slot holds one that could be evicted.
     fn at(&self, at: Position) -> Option<Self::Item>;
-    /// The item of a ring's entry, unless that is stale.
+    /// The item of a ring entry, unless the entry is stale.
     fn newborn(&self, entry: RingEntry) -> Option<Self::Item>;
-    /// How it stands.
+    /// The state of the item.
     fn standing(&self, item: Self::Item) -> Standing;
-    /// Whether it was never fetched. False where that is another class's to ask.
+    /// Whether the item was never fetched. False for an item that belongs to another class.
     fn is_unfetched(&self, item: Self::Item) -> bool;
-    /// Takes one from its freq.
+    /// Lowers the item's freq by one.
     fn lower_freq(&self, item: Self::Item);
-    /// Puts it into main, with a freq of 0.
+    /// Moves the item into main, with freq 0.
     fn promote(&self, item: Self::Item);
 }
 
-/// An item that is to leave.
+/// An item to evict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Victim<I> {
     /// The item.
     pub item: I,
-    /// The queue it is in.
+    /// The queue that holds it.
     pub queue: Queue,
 }
 
-/// CLOCK over the slots, with two bits of freq.
+/// CLOCK over the slots, with two bits of freq per item.
 #[derive(Debug, Default)]
 pub struct ClockHand {
     at: Position,
-    /// Items it has passed that had been asked for.
+    /// Number of read items that the hand has passed.
     passed: u64,
-    /// Of late: items of main it has passed, and taken.
+    /// Recent counts: items of main that the hand passed, and those that it took.
     passed_lately: u32,
     taken_lately: u32,
 }
 
-/// How long the hand insists on an item of main. Small ones are the ring's, but the ring may not have them yet, or have
-/// too many stale entries before them.
+/// How long the hand searches for an item of main before it takes a small one. Small items are evicted through the
+/// ring, but the ring may lack them yet, or may have too many stale entries before them.
 #[derive(Clone, Copy)]
 enum Search {
-    /// Until a whole round has found none.
+    /// Until a full round has found none.
     Thorough,
-    /// For [`SLOTS_FOR_MAIN`] slots, where a round has more.
+    /// For [`SLOTS_FOR_MAIN`] slots, if a round has more.
     Brief,
 }
 
 impl Search {
-    /// Whether a small item will do after so many slots of a round.
+    /// Whether a small item is acceptable after `looked` slots. `round` is the number of slots in a round.
     fn may_take_small(self, looked: u32, round: u32, has_main: bool) -> bool {
         match self {
             Self::Brief if round > SLOTS_FOR_MAIN => looked >= SLOTS_FOR_MAIN,
@@ -117,20 +118,20 @@ impl Search {
     }
 }
 
-/// Live items one search looks at while it insists on freq 0. Beyond it, each further stretch of this length settles
-/// for one hit more: a cache in which everything is hot must not make a set walk all of it. 4 stretches end the search.
+/// Live items that one search examines before it accepts a higher freq. After each further stretch of this length it
+/// accepts one more hit. A set thus never walks a whole cache of hot items: the search ends after 4 stretches.
 const PATIENCE_ITEMS: u32 = 512;
-/// Slots one search looks at in all, when what it sees is vacant or small.
+/// Maximum number of slots that one search examines, for classes of mostly vacant or small slots.
 const SEARCH_SLOTS_MAX: u32 = 1 << 20;
 
-/// Items of main taken, after which what the hand has met counts half.
+/// The recent counts are halved each time this many items of main were taken.
 const LATELY: u32 = 256;
-/// Main is in use if the hand lately passed one item for so many that it took.
+/// Main is in use if the hand recently passed more than one item per this many that it took.
 const TAKEN_PER_PASSED: u32 = 8;
 
 impl ClockHand {
-    /// Whether items of main are asked for. Not before the hand has met one that was. A class whose main nobody reads can
-    /// give it to new items.
+    /// Whether items of main are read. False until the hand has met one that was. Main can give way to new items if
+    /// nothing reads it.
     fn finds_main_in_use(&self) -> bool {
         self.passed_lately.saturating_mul(TAKEN_PER_PASSED) > self.taken_lately
     }
@@ -142,7 +143,7 @@ impl ClockHand {
         }
     }
 
-    /// The next item of main to leave. `None` if none was found within a bounded search.
+    /// The next item of main to evict. `None` if a bounded search found none.
     pub fn next_victim<S: Slots>(&mut self, slots: &S) -> Option<Victim<S::Item>> {
         self.search(slots, Search::Thorough)
     }
@@ -150,7 +151,7 @@ impl ClockHand {
     fn search<S: Slots>(&mut self, slots: &S, search: Search) -> Option<Victim<S::Item>> {
         let round = slots.pages().saturating_mul(slots.per_page());
         let (mut live_seen, mut has_main) = (0, false);
-        // Three rounds lower any freq to 0, the fourth finds it so.
+        // Three rounds lower any freq to 0; the fourth finds it at 0.
         for looked in 0..round.saturating_mul(4).min(SEARCH_SLOTS_MAX) {
             let Some(item) = slots.at(self.advance(slots)) else { continue };
             let (queue, freq) = match slots.standing(item) {
@@ -176,7 +177,7 @@ impl ClockHand {
         None
     }
 
-    /// Moves on by one slot and says which one that was.
+    /// Advances by one slot and returns the slot just passed.
     fn advance(&mut self, slots: &impl Slots) -> Position {
         if self.at.page >= slots.pages() {
             self.at = Position::default();
@@ -185,48 +186,48 @@ impl ClockHand {
     }
 }
 
-/// Small queue, clock hand, and the length that the one may have. One per class, behind that class's hand lock.
+/// The policy of one class: small queue, its target length, and CLOCK hand. Protected by the class's hand lock.
 #[derive(Default)]
 pub struct SlotS3A {
     ring: SiftedRing,
-    /// Entries of the ring that are known to be stale: their items were taken away in another way than from its front.
+    /// Ring entries known to be stale: their items left other than through the ring's front.
     stale: u32,
     first_round: FirstRound,
     hand: ClockHand,
     clock: GhostClock,
     target: SmallTarget,
-    /// Items that went over from the small queue into main.
+    /// Items that moved from the small queue into main.
     promoted: u64,
 }
 
-/// What `stats items` shows of a policy.
+/// The policy's figures for `stats items`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PolicyUse {
-    /// Entries in the ring: the small items, and what was deleted or overwritten since.
+    /// Ring entries: the small items, and those deleted or overwritten since.
     pub ring_len: u64,
-    /// Of them, those that are known to be stale.
+    /// Ring entries known to be stale.
     pub stale: u64,
-    /// How long the ring may be.
+    /// The target length of the ring.
     pub target: u32,
-    /// Items that went over from the small queue into main.
+    /// Items that moved from the small queue into main.
     pub promoted: u64,
-    /// Items that the hand has passed because they had been asked for.
+    /// Items that the hand passed because they had been read.
     pub passed: u64,
 }
 
-/// Stale entries from the front that a search looks at, of which each may cost a load from memory. Beyond it the hand
-/// finds somebody: what a flush has left in a ring must not make a set walk all of it.
+/// Maximum number of stale entries that a search skips at the front of the ring. Each may cost a load from memory.
+/// Beyond it the hand finds a victim, so that a set never walks a whole ring of flushed entries.
 const STALE_MAX: u32 = 64;
-/// Slots that the hand looks at for an item of main when the ring has not come to its living ones.
+/// Slots that the hand searches for an item of main when the ring's front holds only stale entries.
 const SLOTS_FOR_MAIN: u32 = 32;
-/// Entries that a push sifts when there are more of them than items: there must be stale ones.
+/// Entries that a push sifts if the ring has more entries than the class has items. Some of them must be stale.
 const STALE_LOOKS: usize = 4;
-/// Entries a ring may have in any case.
+/// The ring may always have this many entries.
 const RING_LEN_LEAST: usize = 64;
 
 impl SlotS3A {
-    /// The next item to leave, or `None` if none was found within a bounded search. The caller may fail to remove it,
-    /// and then keeps it by [`SlotS3A::spare`].
+    /// The next item to evict, or `None` if a bounded search found none. If the caller fails to remove it, it must
+    /// call [`SlotS3A::spare`].
     pub fn next_victim<S: Slots>(&mut self, slots: &S) -> Option<Victim<S::Item>> {
         if let Some(victim) = self.first_round.next_victim(slots) {
             return Some(victim);
@@ -241,7 +242,7 @@ impl SlotS3A {
         self.hand.next_victim(slots).or_else(|| self.next_small(slots, 0, &mut stale_left))
     }
 
-    /// The next to leave the small queue, while that is longer than `target`. The popular go over into main.
+    /// The next victim of the small queue while that is longer than `target`. Items that were read move into main.
     fn next_small<S: Slots>(&mut self, slots: &S, target: usize, stale_left: &mut u32) -> Option<Victim<S::Item>> {
         let mut promoted = 0;
         while self.ring.len() > target + self.stale as usize && promoted < PATIENCE_ITEMS && *stale_left > 0 {
@@ -263,28 +264,29 @@ impl SlotS3A {
         None
     }
 
-    /// A victim stays, because somebody is at work on it: it is not in the ring any more, so it goes into main.
+    /// Keeps a victim that another thread is using. It is no longer in the ring, so it moves into main.
     pub fn spare<S: Slots>(&mut self, slots: &S, victim: Victim<S::Item>) {
         if victim.queue == Queue::Small {
             slots.promote(victim.item);
         }
     }
 
-    /// Pages have come or gone: the hand's page has another number now, or its own is gone and the next one has it.
+    /// Adjusts page numbers after the class gained or lost pages. If the hand's page is gone, the hand moves to the
+    /// next page.
     pub fn renumber(&mut self, number: impl Fn(u32) -> u32) {
         self.hand.at.page = number(self.hand.at.page);
         self.first_round.renumber(number);
     }
 
-    /// A victim has left `queue`, alive.
+    /// Records that a live victim has left `queue`.
     pub fn note_evicted(&mut self, queue: Queue) {
         self.clock.tick(queue);
     }
 
-    /// A new item joined the small queue.
+    /// Adds a new item to the small queue.
     pub fn push<S: Slots>(&mut self, slots: &S, entry: RingEntry) {
         self.ring.push(entry);
-        // Deletes and overwrites leave entries behind, and without evictions nobody comes by to skip them.
+        // Deletes and overwrites leave stale entries, and without evictions nothing else removes them.
         if self.ring.len() > self.target.items() as usize * 3 / 2 + RING_LEN_LEAST {
             for _ in 0..STALE_LOOKS {
                 if self.ring.sift(|entry| slots.newborn(entry).is_some()) {
@@ -294,22 +296,23 @@ impl SlotS3A {
         }
     }
 
-    /// A new item was remembered by the ghost.
+    /// Records that the ghost remembered a new item.
     pub fn learn(&mut self, memory: Memory) {
         self.target.learn(memory);
     }
 
-    /// `change` more (or fewer) gets missed what left the small queue without a store after them.
+    /// Adds `change` to the late reads. A late read is a get that misses a key that left the small queue, without a
+    /// store after it.
     pub fn learn_late_reads(&mut self, change: i32) {
         self.target.learn_late_reads(change);
     }
 
-    /// `keys` new keys were stored that no get had asked for.
+    /// Records that `keys` new keys were stored that no get had asked for.
     pub fn learn_unasked(&mut self, keys: u32) {
         self.target.learn_unasked(keys, self.hand.finds_main_in_use());
     }
 
-    /// The class holds so many items now.
+    /// Sets the number of items in the class.
     pub fn set_items(&mut self, items: u32) {
         self.clock.set_items(items);
         self.target.set_items(items);
@@ -320,12 +323,12 @@ impl SlotS3A {
         self.clock.time(self.target.len())
     }
 
-    /// An item of the small queue is gone; its entry stays until it comes to the front.
+    /// Records that an item of the small queue is gone. Its entry stays until it reaches the front.
     pub fn note_stale(&mut self) {
         self.stale += 1;
     }
 
-    /// Its counts.
+    /// The policy's counts.
     pub fn usage(&self) -> PolicyUse {
         PolicyUse {
             ring_len: self.ring.len() as u64,
@@ -336,7 +339,7 @@ impl SlotS3A {
         }
     }
 
-    /// `stats reset`: its counts begin at 0. It decides nothing by them.
+    /// `stats reset`: sets the counts to 0. No decision depends on them.
     pub fn reset_counts(&mut self) {
         (self.promoted, self.hand.passed) = (0, 0);
     }
@@ -355,7 +358,7 @@ pub(super) mod tests {
     use super::{ClockHand, PATIENCE_ITEMS, Position, Queue, RingEntry, SlotS3A, Slots, Standing};
     use crate::memory::ChunkRef;
 
-    /// A class of one page: how its items stand, and which of them were fetched.
+    /// A class of one page: the state of each item, and the set of fetched items.
     pub(in super::super) struct Page(RefCell<Vec<Option<Standing>>>, RefCell<HashSet<usize>>);
 
     impl Page {
@@ -375,7 +378,7 @@ pub(super) mod tests {
             self.1.borrow_mut().insert(item);
         }
 
-        /// All of it has been fetched, so that the first round leaves it alone.
+        /// A page whose items were all fetched, so that the first round skips them.
         fn fetched(standings: &[Option<Standing>]) -> Self {
             let page = Self::new(standings);
             (0..standings.len()).for_each(|item| page.fetch(item));
@@ -428,7 +431,7 @@ pub(super) mod tests {
         RingEntry { chunk: ChunkRef::new(1, index), mark: 0 }
     }
 
-    /// Who leaves, in order, when `policy` is asked so many times.
+    /// The victims in order, for `count` calls of `next`.
     fn victims(page: &Page, count: usize, mut next: impl FnMut(&Page) -> Option<usize>) -> Vec<Option<usize>> {
         let mut leave = |_| {
             let victim = next(page)?;
@@ -499,7 +502,7 @@ pub(super) mod tests {
         let mut policy = policy(20, &[0, 1, 2, 3], &page);
         assert_eq!((policy.usage().ring_len, policy.usage().target), (4, 2));
         let order = victims(&page, 5, |page| policy.next_victim(page).map(|victim| victim.item));
-        // 1 goes over into main where it stands; then the ring is as short as it should be, and the hand moves.
+        // Item 1 moves into main in its slot. Then the ring is at its target, and the hand moves.
         assert_eq!(order, [Some(0), Some(1), Some(4), Some(5), Some(2)]);
         assert_eq!((policy.usage().promoted, policy.usage().passed), (1, 1));
     }

@@ -1,37 +1,37 @@
-//! The small queue of a class: new items in the order they came, five bytes each.
+//! The small queue of a class: new items in order of arrival, five bytes each.
 //!
 //! ```text
-//!  front: leaves next                              back: came last
+//!  front: evicted next                             back: arrived last
 //! ┌───────────────┐   ┌───────────────┐   ┌───────────────┐
 //! │ 512 entries   │   │ 512 entries   │   │ 512 entries   │    blocks, so that growing moves nothing
 //! └──▲────────────┘   └───────────────┘   └──────────▲────┘
 //!  popped                                          pushed
 //! ```
 //!
-//! An entry names a chunk and keeps eight bits of its item's CAS unique. What was deleted or overwritten stays in the
-//! ring until it comes to the front: such an entry is stale, which its unique or the item's header shows. Where they
-//! are many the ring is sifted from its front on, a few entries at a time and without a change of order.
+//! An entry names a chunk and the generation tag of its item. The entry of a deleted or overwritten item stays until
+//! it reaches the front. It is stale then, which its tag or the item's header shows. If there are many stale entries,
+//! the ring is sifted from the front, a few entries at a time. Sifting keeps the order.
 
 use std::collections::VecDeque;
 
 use crate::memory::ChunkRef;
 
-/// A new item: its chunk, and what tells it from a later item in the same chunk.
+/// A new item: its chunk, and the tag that distinguishes it from a later item in the same chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingEntry {
-    /// Where the item lies.
+    /// The item's chunk.
     pub chunk: ChunkRef,
-    /// See [`birth_mark`].
+    /// The generation tag, see [`birth_mark`].
     pub mark: u8,
 }
 
-/// Eight bits of a CAS unique that uniques a power of two apart do not share.
+/// The generation tag: eight bits of a CAS unique. Uniques that differ by a power of two seldom share it.
 #[inline]
 pub const fn birth_mark(cas: u64) -> u8 {
     (cas.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
 }
 
-/// A few KiB, since every class that evicts has a block or two.
+/// Entries per block. A block takes a few KiB, because every class that evicts has one or two.
 const BLOCK_ENTRIES: usize = 512;
 
 struct Block {
@@ -41,18 +41,18 @@ struct Block {
 
 const BLOCK_BYTES: u64 = size_of::<Block>() as u64;
 
-/// First in, first out.
+/// A first-in, first-out queue of entries.
 #[derive(Default)]
 pub struct Ring {
     blocks: VecDeque<Box<Block>>,
-    /// The place of the front entry in the first block.
+    /// Index of the front entry in the first block.
     front: usize,
-    /// The place after the back entry in the last block.
+    /// Index behind the back entry in the last block.
     back: usize,
 }
 
 impl Ring {
-    /// How many entries there are, stale ones too.
+    /// The number of entries, stale ones included.
     pub fn len(&self) -> usize {
         match self.blocks.len() {
             0 => 0,
@@ -60,7 +60,7 @@ impl Ring {
         }
     }
 
-    /// Whether there is none.
+    /// Whether the ring has no entries.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -82,7 +82,7 @@ impl Ring {
         self.back += 1;
     }
 
-    /// Takes the oldest entry.
+    /// Removes and returns the oldest entry.
     pub fn pop(&mut self) -> Option<RingEntry> {
         if self.is_empty() {
             return None;
@@ -101,7 +101,7 @@ impl Ring {
     }
 }
 
-/// A ring that can be sifted: what has been sifted is older than the rest, and leaves before it.
+/// A ring that can be sifted. Sifted entries are older than the rest, and are popped first.
 #[derive(Default)]
 pub(super) struct SiftedRing {
     sifted: Ring,
@@ -109,7 +109,7 @@ pub(super) struct SiftedRing {
 }
 
 impl SiftedRing {
-    /// How many entries there are, stale ones too.
+    /// The number of entries, stale ones included.
     pub(super) fn len(&self) -> usize {
         self.sifted.len() + self.rest.len()
     }
@@ -124,12 +124,13 @@ impl SiftedRing {
         self.rest.push(entry);
     }
 
-    /// Takes the oldest entry.
+    /// Removes and returns the oldest entry.
     pub(super) fn pop(&mut self) -> Option<RingEntry> {
         self.sifted.pop().or_else(|| self.rest.pop())
     }
 
-    /// Sifts one entry: it goes unless `is_live`. Whether it went. After the last one it begins with the first again.
+    /// Sifts one entry: removes it unless `is_live` returns true. Returns whether it was removed. After the last
+    /// entry, sifting restarts at the first.
     pub(super) fn sift(&mut self, is_live: impl FnOnce(RingEntry) -> bool) -> bool {
         if self.rest.is_empty() {
             std::mem::swap(&mut self.sifted, &mut self.rest);

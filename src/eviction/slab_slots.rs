@@ -1,7 +1,8 @@
 //! A slab class as its eviction policy sees it.
 //!
-//! A chain is one item of its head's class: there the hand passes its other links by. The class of the last, shorter
-//! link meets it there, and that class's hand may send the whole item away, wherever its head stands.
+//! A chain counts as one item of its head's class. In that class the hand skips the chain's other links. The last link
+//! is shorter and may lie in another class. The hand of that class meets it there, and may evict the whole item,
+//! whatever class its head is in.
 
 use crate::base::ClockTick;
 use crate::item::{Word0, header};
@@ -10,24 +11,24 @@ use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
 use super::policy::{Position, Slots, Standing};
 use super::ring::{RingEntry, birth_mark};
 
-/// One class's slots, at one moment. Its user is pinned.
+/// The slots of one class at one moment. The user must be pinned.
 pub struct SlabSlots<'a> {
     slabs: &'a SlabAllocator,
     class: u8,
-    /// The class's pages, as far as they were known when the hand was locked.
+    /// The class's pages, as listed when the hand was locked.
     pages: &'a [u32],
     per_page: u32,
     now: ClockTick,
 }
 
-/// An item that was linked when it was looked at.
+/// An item that was linked when its header was read.
 #[derive(Clone, Copy)]
 pub struct Occupant<'a> {
-    /// The chunk of its head.
+    /// The chunk of the item's head.
     pub chunk: ChunkRef,
     head: &'a ChunkHead,
     word0: Word0,
-    /// The class has only a link of it.
+    /// The item is a foreign chain: its head lies in another class, and this class holds only a link of it.
     is_guest: bool,
 }
 
@@ -37,11 +38,11 @@ impl<'a> SlabSlots<'a> {
         Self { slabs, class, pages, per_page: slabs.classes.per_page(class), now }
     }
 
-    /// The item of a chain whose link was met, if it is another class's.
+    /// The item of a foreign chain: one whose link is `link` and whose head lies in another class.
     fn guest(&self, link: &ChunkHead) -> Option<Occupant<'a>> {
-        // The pin does not hold up a link that was in limbo before it: by now the chunk may be free, or another item's,
-        // and what is read as its head's name may be any 32 bits. If they happen to name an item, that one is taken for
-        // this one: it may leave a little early, and nothing worse.
+        // The pin does not protect a link that was already in limbo. Its chunk may now be free or belong to another
+        // item, and the head reference read from it may be any 32 bits. If they name some other item, that item is
+        // taken instead. The worst effect is that it is evicted a little early.
         let chunk = header::chain_head(link)?;
         let head = self.slabs.arena.try_head(chunk)?;
         let word0 = Word0::load(head);
@@ -85,7 +86,7 @@ impl<'a> Slots for SlabSlots<'a> {
         if header::deadline(item.head).is_over(self.now) {
             return Standing::Dead;
         }
-        // A guest is in no queue of this class.
+        // A foreign chain is in no queue of this class.
         if item.word0.in_main() || item.is_guest {
             Standing::Main(item.word0.freq())
         } else {
@@ -99,7 +100,7 @@ impl<'a> Slots for SlabSlots<'a> {
 
     fn lower_freq(&self, item: Occupant<'a>) {
         if item.word0.freq() > 0 {
-            // Ignored: the header changed because the item was hit just now; the hand has passed it all the same.
+            // Ignored: the header changed because of a concurrent hit. The hand passes the item anyway.
             let _ = header::lower_freq(item.head, item.word0);
         }
     }

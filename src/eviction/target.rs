@@ -1,69 +1,72 @@
-//! How long a class's small queue should be.
+//! The target length of a class's small queue.
 //!
 //! ```text
 //! 10 % ◀── a key that left main is stored again                      80 % of the class's items
 //!          a key that left the small queue is stored again, young ──▶
-//!          a get misses what left the small queue, and nothing is stored after it ──▶
-//!          a key is stored that no get has asked for ──▶ 40 %, 90 % where nobody reads main
+//!          a late read: a get misses a key that left the small queue, and no store follows ──▶ 90 %
+//!          a key is stored that no get has asked for ──▶ 40 %, or 90 % if main is not read
 //! ```
 //!
-//! A client that stores what it missed tells the queue's length by what it stores. A client that does not, as with a
-//! session or the result of a job, tells it by its misses, which are
-//! counted until a store takes them back, and by keys that it stores unasked.
+//! Clients that store a key after a miss show the right length by their stores. Other clients do not store after a
+//! miss, for example those that keep sessions or job results. Their misses show the length: each counts until a store
+//! cancels it. Keys that they store unasked show it, too.
 
 use super::ghost::Memory;
 
-/// The length, within its share of the class's items.
+/// The target length, bounded by shares of the class's items.
 #[derive(Debug, Default)]
 pub(super) struct SmallTarget {
     target: u32,
-    /// Items in the class, as it was last told.
+    /// The last known number of items in the class.
     items: u32,
-    /// Misses of what left the small queue, less those that a store followed. Within the slack.
+    /// Late reads: misses of keys that left the small queue, less those that a store followed. Clamped to the slack.
     late_reads: i32,
 }
 
-/// The small queue's least share of a class, in hundredths, and how far each reason to be longer may raise it.
+/// Minimum share of the class for the small queue, in percent. The next constants limit how far each reason may raise
+/// it.
 const LEAST_PERCENT: u32 = 10;
 const RETURNS_GREATEST_PERCENT: u32 = 80;
-/// Late reads may leave main less: with its item main loses nothing but this read.
+/// Late reads may leave main a smaller share: an item that main loses costs it only one read.
 const LATE_GREATEST_PERCENT: u32 = 90;
-/// A burst into a class whose main is in use takes no more.
+/// Limit for unasked keys while main is in use, so that a burst of them takes no more.
 const UNASKED_GREATEST_PERCENT: u32 = 40;
-/// How far one key that left main moves the target down. With 1 a class of many thousands of items needs as many returns
-/// to follow a change of what is asked for.
+/// Decrease of the target for one key that left main. With 1, a class of many thousands of items would need as many
+/// returns to follow a change of the workload.
 const STEP: u32 = 16;
-/// At this share of a class, in hundredths, one that left the small queue moves it up as far; see [`SmallTarget::learn`].
+/// Target, in percent of the class, at which a key that left the small queue raises the target by the same step. See
+/// [`SmallTarget::learn`].
 const EVEN_PERCENT: u32 = 20;
-/// Late reads that change nothing: the set after a miss may still be under way, or counted by another worker.
+/// Minimum slack: late reads that change nothing. The set after a miss may be still to come, or be counted by another
+/// worker.
 const SLACK_LEAST: u32 = 64;
-/// And this share of the class's items.
+/// The slack also includes the class's items divided by this.
 const SLACK_SHARE: u32 = 256;
-/// Late reads that are learned from at once.
+/// Maximum number of late reads that one call learns from.
 const LATE_READS_AT_ONCE: u32 = 4096;
 
 impl SmallTarget {
-    /// How long the queue should be.
+    /// The target length.
     pub(super) fn len(&self) -> u32 {
         self.target
     }
 
-    /// Items in the class, as it was last told.
+    /// The last known number of items in the class.
     pub(super) fn items(&self) -> u32 {
         self.items
     }
 
-    /// The class holds so many items now.
+    /// Sets the number of items in the class.
     pub(super) fn set_items(&mut self, items: u32) {
         self.items = items;
         self.keep_bounds();
     }
 
-    /// A new item was remembered by the ghost.
+    /// Adjusts the target for a new item that the ghost remembered.
     ///
-    /// The keys that left the small queue and count as young are as many as the target. If so many bring one return,
-    /// each says the less the more they are: so the step up is in proportion to the class over the target. A short
-    /// queue grows fast when what is asked for changes, a long one slowly.
+    /// The number of young keys that left the small queue equals the target. The more keys there are, the less one
+    /// return says. The step up is therefore proportional to the class's items divided by the target. A short queue
+    /// grows fast when the workload changes, a long one slowly.
     pub(super) fn learn(&mut self, memory: Memory) {
         match memory {
             Memory::Small { is_young: true } => self.step_up(RETURNS_GREATEST_PERCENT),
@@ -73,8 +76,8 @@ impl SmallTarget {
         self.keep_bounds();
     }
 
-    /// `change` more (or fewer) gets missed what left the small queue without a store after them. Each one beyond the
-    /// slack says that the queue is too short, however long ago the key left.
+    /// Adds `change` to the late reads. Each one beyond the slack shows that the queue is too short, however long ago
+    /// the key left.
     pub(super) fn learn_late_reads(&mut self, change: i32) {
         let slack = i32::try_from(SLACK_LEAST + self.items / SLACK_SHARE).unwrap_or(i32::MAX);
         let late_reads = self.late_reads.saturating_add(change);
@@ -84,8 +87,8 @@ impl SmallTarget {
         self.keep_bounds();
     }
 
-    /// `keys` new keys were stored that no get had asked for: their first read is to come, and main gives way to them,
-    /// up to a share of the class if it is in use.
+    /// Raises the target for `keys` new keys that no get had asked for. Their first read is still to come, so main
+    /// gives way to them. If main is in use, it does so up to a limit.
     pub(super) fn learn_unasked(&mut self, keys: u32, main_is_used: bool) {
         self.raise(keys, if main_is_used { UNASKED_GREATEST_PERCENT } else { LATE_GREATEST_PERCENT });
         self.keep_bounds();
@@ -96,7 +99,7 @@ impl SmallTarget {
         self.raise(step.max(1), greatest_percent);
     }
 
-    /// Never lowers it: another reason may have raised it further.
+    /// Raises the target up to a limit. It never lowers it, because another reason may have raised it further.
     fn raise(&mut self, by: u32, greatest_percent: u32) {
         self.target += by.min(self.share(greatest_percent).saturating_sub(self.target));
     }
@@ -106,7 +109,7 @@ impl SmallTarget {
         self.target = self.target.clamp(least.max(1), greatest.max(1));
     }
 
-    /// So many hundredths of the class's items.
+    /// A percentage of the class's items.
     fn share(&self, percent: u32) -> u32 {
         u32::try_from(u64::from(self.items) * u64::from(percent) / 100).unwrap_or(u32::MAX)
     }
