@@ -1,55 +1,58 @@
-//! Epochs: when is the last reader gone that could still see what was unlinked? Upholds I4.
+//! Epochs: determine when no reader can see an unlinked chunk any more. Upholds I4.
 //!
 //! ```text
-//! reader    v = global · slot = v · FENCE ── reads refs and items ────────────── slot = 0 (or a newer v)
+//! reader      v = global · slot = v · FENCE ── reads refs and items ────────────── slot = 0 (or a newer v)
 //! remover             unlinks the ref ── FENCE · stamp = global ──▶ retire list
-//! anybody                                     advance: global += 1
+//! any thread                                  advance: global += 1
 //! remover                                                    every slot 0 or > stamp? the chunk is free again
 //! ```
 //!
-//! Why a chunk stamped `s` is free of readers once `is_over(s)` (R reader, P its fence, U the remover's fence):
+//! Why a chunk stamped `s` is free of readers once `is_over(s)` (R is a reader, P its fence, U the remover's fence):
 //!
 //! * The two fences are SeqCst, so one of them is first. If U is first, R reads the ref after P and therefore sees it
-//!   unlinked: R never had the chunk. What R may still read there is a later publication of the same chunk, which is a
-//!   new life of it and came through its own Release store.
-//! * If P is first, then (a) a thread that checks after U sees in R's slot `v` or something R stored later, and (b) the load
-//!   of `s` after U sees at least the value that the load of `v` before P saw: `v <= s`. So `v` itself never passes the
-//!   test `> s`; what passes was stored by R later.
-//! * What R stores later (0 at the unpin, a newer epoch at a refresh or the next pin) is a Release store after its last
-//!   read of the chunk, and the check loads with Acquire. So all R's reads happen before the reuse, by that pair of
-//!   slot accesses alone; the fences only decide which thread sees what. (ThreadSanitizer models the pair and not the fences.)
-//!   The pin's store must be Release too: C++20 release sequences do not cover later relaxed stores of the same thread.
-//! * A slot that changes hands goes through `taken` (Release at leaving, Acquire at joining), which extends the chain.
+//!   unlinked: R never had the chunk. R may still read a later publication of the same chunk there. That is a new
+//!   item, which was published by its own Release store.
+//! * If P is first, two things hold. (a) A thread that checks after U sees in R's slot `v` or a value that R stored
+//!   later. (b) The load of `s` after U sees at least the value that the load of `v` before P saw: `v <= s`. So `v`
+//!   itself never passes the test `> s`; a value that passes was stored by R later.
+//! * R's later store is 0 at the unpin, or a newer epoch at a refresh or the next pin. It is a Release store after R's
+//!   last read of the chunk, and the check loads with Acquire. So all of R's reads happen before the reuse, by that
+//!   pair of slot accesses alone. The fences only decide which thread sees which value. (ThreadSanitizer models the
+//!   pair, but not the fences.)
+//! * The pin's store must be Release, too. C++20 release sequences do not include later relaxed stores of the same
+//!   thread.
+//! * A slot that changes owner goes through `taken` (Release when a thread leaves, Acquire when one joins), which
+//!   extends the chain.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::base::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
-/// The slot of a thread that is not pinned.
+/// The slot value of a thread that is not pinned.
 const UNPINNED: u64 = 0;
 
-/// The clock of one store and who has seen which of its hours.
+/// The epoch counter of one store, and the epoch that each participant is pinned in.
 pub struct Epochs {
     global: PaddedEpoch,
     slots: Box<[ParticipantSlot]>,
 }
 
-/// Alone on its pair of cache lines: every pin reads it.
+/// Every pin reads it, so it has a pair of cache lines to itself.
 #[repr(align(128))]
 struct PaddedEpoch(AtomicU64);
 
-/// 128 bytes, because the prefetcher of x86-64 fetches lines in pairs.
+/// Takes 128 bytes, because the prefetcher of x86-64 fetches lines in pairs.
 #[repr(align(128))]
 struct ParticipantSlot {
-    /// The epoch its thread is pinned in, or `UNPINNED`.
+    /// The epoch that the owning thread is pinned in, or `UNPINNED`.
     epoch: AtomicU64,
-    /// A participant owns this slot.
+    /// Whether a participant owns this slot.
     taken: AtomicBool,
 }
 
 impl Epochs {
-    /// Epochs for at most `participants_max` threads at a time.
+    /// Creates epochs for at most `participants_max` threads at a time.
     pub fn new(participants_max: usize) -> Self {
         let slot = || ParticipantSlot { epoch: AtomicU64::new(UNPINNED), taken: AtomicBool::new(false) };
         Self {
@@ -58,70 +61,71 @@ impl Epochs {
         }
     }
 
-    /// Gives the calling thread a slot, until the participant is dropped.
+    /// Gives the calling thread a slot until the participant is dropped.
     ///
     /// # Panics
-    /// If more than `participants_max` threads join: the start knows how many threads it starts.
+    /// If more than `participants_max` threads join. The start-up code knows how many threads it starts.
     pub fn join(self: &Arc<Self>) -> Participant {
         let is_ours = |slot: &ParticipantSlot| {
-            // Acquire: what the former owner read is over before we pin.
+            // Acquire: the reads of the former owner end before we pin.
             slot.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
         };
         let index = self.slots.iter().position(is_ours).expect("participants_max counts every thread that joins");
         Participant { epochs: Arc::clone(self), index, pin: Pin { _only_a_guard_lends_it: () } }
     }
 
-    /// The present epoch, to be kept beside what was unlinked just before. It must be unlinked by a store that happens
-    /// before this call: by the calling thread, or by one whose lock it took over.
+    /// The stamp for a chunk that was just unlinked. The unlinking store must happen before this call: the calling
+    /// thread made it, or a thread whose lock the calling thread took over.
     #[inline]
     pub fn stamp(&self) -> Stamp {
-        // Order: the fence U of the proof. Readers that pin after it see the unlinking.
+        // Order: this is fence U of the proof. Readers that pin after it see the unlinking.
         fence(Ordering::SeqCst);
         Stamp(self.global.0.load(Ordering::Relaxed))
     }
 
-    /// Starts the next epoch. Threads that pin or refresh from now on no longer hold up what is stamped already.
+    /// Starts the next epoch. Threads that pin or refresh from now on no longer delay chunks that are already stamped.
     #[inline]
     pub fn advance(&self) {
-        // Relaxed: an epoch is a number only; a thread that sees it late delays a reuse, see the proof.
+        // Relaxed: an epoch is only a number. A thread that sees it late delays a reuse, see the proof.
         self.global.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether every thread that could see what was unlinked before `stamp` has let go of it.
+    /// Whether no thread can still see what was unlinked before `stamp`.
     pub fn is_over(&self, stamp: Stamp) -> bool {
-        // No fence: the one of `stamp` happens before this, for a stamp comes here by way of its own thread or of
-        // whatever handed it over.
+        // No fence: the one in `stamp` happens before this. The stamp comes from this thread, or was handed over by
+        // another one.
         self.slots.iter().all(|slot| {
             let epoch = slot.epoch.load(Ordering::Acquire);
             epoch == UNPINNED || epoch > stamp.0
         })
     }
 
-    /// Every stamp below this one is over, and stays so: the answer may be kept. One scan serves a whole retire list,
-    /// but what was stamped in the present epoch waits for the next `advance`.
+    /// Every stamp below the result is over, and stays so. The result may therefore be kept. One scan serves a whole
+    /// retire list, but chunks stamped in the present epoch wait for the next `advance`.
     pub fn safe_before(&self) -> Stamp {
         let present = self.global.0.load(Ordering::Relaxed);
-        // Order: a stamp whose fence comes before this one is covered as in `is_over`. One whose fence comes later
-        // loads at least `present`, and is therefore not below the answer, although its readers were not looked at.
+        // Order: a stamp whose fence precedes this one is covered as in `is_over`. A stamp whose fence follows this
+        // one loads at least `present`. It is therefore not below the result, although its readers were not checked.
         fence(Ordering::SeqCst);
         let epochs = self.slots.iter().map(|slot| slot.epoch.load(Ordering::Acquire));
         Stamp(epochs.filter(|epoch| *epoch != UNPINNED).fold(present, u64::min))
     }
 }
 
-/// When something was unlinked. Comes from [`Epochs::stamp`]; the order is that of time.
+/// The epoch in which a chunk was unlinked. Comes from [`Epochs::stamp`]; stamps are ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(u64);
 
-/// One thread's place in the [`Epochs`].
+/// The slot of one thread in the [`Epochs`].
 pub struct Participant {
     epochs: Arc<Epochs>,
     index: usize,
     pin: Pin,
 }
 
-/// Proof that the calling thread is pinned: no chunk it can see is reused while this is borrowed. Only a [`PinGuard`]
-/// lends it, nobody can make or copy one. It speaks for the chunks of the store whose `Epochs` the thread has joined.
+/// Proof that the calling thread is pinned: no chunk that it can see is reused while this is borrowed. Only a
+/// [`PinGuard`] lends it; it cannot be made or copied elsewhere. It covers the chunks of the store whose `Epochs` the
+/// thread has joined.
 #[derive(Debug)]
 pub struct Pin {
     _only_a_guard_lends_it: (),
@@ -129,7 +133,7 @@ pub struct Pin {
 
 #[cfg(test)]
 impl Pin {
-    /// For tests of the index in which no memory is reused.
+    /// A pin for tests of the index that reuse no memory.
     pub const fn assumed() -> Self {
         Self { _only_a_guard_lends_it: () }
     }
@@ -141,7 +145,7 @@ pub struct PinGuard<'t> {
 }
 
 impl Participant {
-    /// Pins: from now on nothing this thread can see is reused, until the guard is dropped or refreshed.
+    /// Pins the thread: nothing that it sees from now on is reused until the guard is dropped or refreshed.
     #[inline]
     pub fn pin(&mut self) -> PinGuard<'_> {
         self.enter(self.epochs.global.0.load(Ordering::Relaxed));
@@ -152,7 +156,7 @@ impl Participant {
     fn enter(&self, epoch: u64) {
         // Release: the reads of an earlier pin happen before a reuse that this store allows.
         self.slot().epoch.store(epoch, Ordering::Release);
-        // Order: the fence P of the proof. What we read from now on, we read with the slot visible.
+        // Order: this is fence P of the proof. All later reads happen with the slot visible.
         fence(Ordering::SeqCst);
     }
 
@@ -178,12 +182,13 @@ impl Drop for Participant {
 }
 
 impl PinGuard<'_> {
-    /// Declares that nothing seen so far is looked at any more (the borrow proves it) and pins anew, in the present
-    /// epoch. Costs one load while the epoch is the same, a fence when it moved.
+    /// Ends the use of everything seen so far, which the borrow proves, and pins again in the present epoch. Costs one
+    /// load while the epoch is unchanged, and a fence after a change.
     #[inline]
     pub fn refresh(&mut self) {
         let present = self.participant.epochs.global.0.load(Ordering::Relaxed);
-        // Relaxed: our own slot, which nobody else stores to. In the same epoch a new pin would say nothing new.
+        // Relaxed: this is our own slot, and no other thread stores to it. A new pin in the same epoch would change
+        // nothing.
         if self.participant.slot().epoch.load(Ordering::Relaxed) != present {
             self.participant.enter(present);
         }
@@ -287,8 +292,8 @@ mod tests {
 #[cfg(test)]
 #[cfg(loom)]
 mod models {
-    //! The proof on top of this file, tried in every order. They fail without any one of the fences, without the
-    //! Release or Acquire of the slots, and without the bound of `safe_before`.
+    //! Loom models of the proof at the top of this file. They fail without any one of the fences, without the Release
+    //! or Acquire of the slots, and without the bound of `safe_before`.
 
     use std::sync::Arc;
 
@@ -298,7 +303,7 @@ mod models {
     use super::{Epochs, Pin, Stamp};
     use crate::base::atomic::{AtomicU64, Ordering};
 
-    /// One chunk and the one place that refers to it.
+    /// One chunk and the only reference to it.
     struct World {
         epochs: Arc<Epochs>,
         is_linked: AtomicU64,
@@ -313,7 +318,7 @@ mod models {
 
         fn look(&self, _pin: &Pin) {
             if self.is_linked.load(Ordering::Acquire) == 1 {
-                // SAFETY: loom panics if anybody may be writing.
+                // SAFETY: loom panics if another thread may be writing.
                 self.chunk.with(|chunk| assert_eq!(unsafe { *chunk }, 0));
             }
         }
@@ -328,7 +333,7 @@ mod models {
         fn unlink_and_reuse_if(&self, is_over: impl FnOnce(Stamp) -> bool) {
             self.is_linked.store(0, Ordering::Release);
             if is_over(self.epochs.stamp()) {
-                // SAFETY: loom panics if anybody may be reading.
+                // SAFETY: loom panics if another thread may be reading.
                 self.chunk.with_mut(|chunk| unsafe { *chunk = 1 });
             }
         }
@@ -408,7 +413,7 @@ mod models {
         });
     }
 
-    /// With at most three threads stopped in the middle.
+    /// Runs a model with at most three preemptions.
     fn check_some(model: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(3);

@@ -1,11 +1,11 @@
-//! A mailbox: a bounded queue from many threads to one, which is woken out of its poll.
+//! A mailbox: a bounded queue from many threads to one. New mail wakes the owner from its poll.
 //!
 //! ```text
 //! Sender ──post──▶ [ mail, mail, … ] ──drain──▶ the owner, when its poll reports the waker's token
 //! ```
 //!
-//! For rare mail (a new client, an order to stop), so a mutex is enough. Only the first mail in an empty queue
-//! wakes: the thread that put it there has woken the owner or is about to, and the owner takes all there is.
+//! Mail is rare (a new client, a request to stop), so a mutex is fast enough. Only the first mail in an empty queue
+//! wakes the owner. Later mail needs no wake-up, because the owner takes all mail at once.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::{Registry, Token, Waker};
 
-/// Makes a mailbox that holds up to `mail_max` mails and reports new mail to `registry`'s poll as `token`.
+/// Creates a mailbox for up to `mail_max` mails. It reports new mail to `registry`'s poll as `token`.
 ///
 /// # Errors
-/// What the kernel says when it has no descriptor for the wake-up.
+/// The kernel's error if it has no descriptor for the wake-up.
 pub fn mailbox<T>(registry: &Registry, token: Token, mail_max: usize) -> io::Result<(Sender<T>, Mailbox<T>)> {
     let waker = Waker::new(registry, token)?;
     let shared = Arc::new(Shared { queue: Mutex::new(VecDeque::new()), mail_max, waker });
@@ -30,13 +30,14 @@ struct Shared<T> {
 }
 
 impl<T> Shared<T> {
-    /// The queue. A thread that died while it held the lock left a whole queue behind: every change is one call.
+    /// Locks the queue. A thread that panicked under the lock left the queue intact, because every change is a single
+    /// call.
     fn queue(&self) -> MutexGuard<'_, VecDeque<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The end that posts. Any number of threads hold one.
+/// The sending end. Any number of threads may hold one.
 pub struct Sender<T>(Arc<Shared<T>>);
 
 impl<T> Clone for Sender<T> {
@@ -46,10 +47,10 @@ impl<T> Clone for Sender<T> {
 }
 
 impl<T> Sender<T> {
-    /// Puts `mail` into the box and wakes the owner.
+    /// Puts `mail` into the mailbox and wakes the owner.
     ///
     /// # Errors
-    /// The box is full; here is your mail back.
+    /// The mailbox is full. The mail is handed back.
     pub fn post(&self, mail: T) -> Result<(), T> {
         let was_empty = {
             let mut queue = self.0.queue();
@@ -65,19 +66,19 @@ impl<T> Sender<T> {
         Ok(())
     }
 
-    /// Wakes the owner without mail.
+    /// Wakes the owner without sending mail.
     pub fn wake(&self) {
-        // Ignored: writing to an eventfd of our own fails only when its counter is full, and then the owner has a
-        // wake-up waiting.
+        // Ignored: a write to our own eventfd fails only if its counter is full. The owner then already has a pending
+        // wake-up.
         let _ = self.0.waker.wake();
     }
 }
 
-/// The end that reads.
+/// The receiving end.
 pub struct Mailbox<T>(Arc<Shared<T>>);
 
 impl<T> Mailbox<T> {
-    /// Takes all mail there is, oldest first.
+    /// Removes and returns all mail, oldest first.
     pub fn drain(&self) -> VecDeque<T> {
         std::mem::take(&mut *self.0.queue())
     }

@@ -1,9 +1,9 @@
-//! Threads and each other: epochs, bucket locks' order, mailboxes.
+//! Thread synchronisation: epochs, lock order and mailboxes.
 //!
 //! ```text
 //! Epochs ──join──▶ Participant ──pin──▶ PinGuard ──deref──▶ Pin      a thread that reads items without a lock
-//! Ranked                                                             debug builds: who may wait for which lock
-//! Sender ──post──▶ Mailbox                                            rare mail to a thread that sits in its poll
+//! Ranked                                                             debug builds: checks the order of locks
+//! Sender ──post──▶ Mailbox                                           rare messages to a thread that waits in its poll
 //! ```
 
 mod epoch;

@@ -8,7 +8,7 @@
 //! class           –                      bucket, hand, class
 //! ```
 //!
-//! Every lock guard carries a [`Ranked`]. In release builds it is nothing at all.
+//! Every lock guard contains a [`Ranked`], which is empty in release builds.
 
 #[cfg(all(any(debug_assertions, test), not(loom)))]
 use std::cell::Cell;
@@ -30,11 +30,11 @@ const RANKS: usize = Rank::Class as usize + 1;
 
 #[cfg(all(debug_assertions, not(loom)))]
 thread_local! {
-    /// How many locks of each rank this thread holds. Not under loom, whose threads share one of the kernel's.
+    /// The number of locks of each rank that this thread holds. Not under loom, whose threads share one kernel thread.
     static HELD: Cell<[usize; RANKS]> = const { Cell::new([0; RANKS]) };
 }
 
-/// Says that its thread holds, or is about to hold, a lock. Lives as long as the lock is held, in its thread.
+/// Marks that its thread holds, or is about to hold, a lock. It lives in that thread as long as the lock is held.
 #[derive(Debug)]
 pub struct Ranked {
     #[cfg(all(debug_assertions, not(loom)))]
@@ -44,12 +44,12 @@ pub struct Ranked {
 
 #[cfg(all(test, not(loom)))]
 thread_local! {
-    /// How many locks this thread has ever taken.
+    /// The number of locks that this thread has ever taken.
     static TAKEN: Cell<u64> = const { Cell::new(0) };
 }
 
 impl Ranked {
-    /// How many locks that have a rank the calling thread has ever taken.
+    /// The number of ranked locks that the calling thread has ever taken.
     #[cfg(all(test, not(loom)))]
     pub fn taken_by_this_thread() -> u64 {
         TAKEN.get()
@@ -58,8 +58,8 @@ impl Ranked {
     /// Call before waiting for a lock.
     ///
     /// # Panics
-    /// In debug builds, if this thread holds a lock of the same or an inner rank: two threads that do this wait for
-    /// each other for ever.
+    /// In debug builds, if this thread holds a lock of the same or an inner rank. Two such threads could wait for each
+    /// other forever.
     #[inline]
     #[track_caller]
     pub fn waited(rank: Rank) -> Self {
@@ -72,7 +72,7 @@ impl Ranked {
         Self::tried(rank)
     }
 
-    /// Call after a lock was taken without waiting; any order will do.
+    /// Call after a lock was taken without waiting. Any order is allowed.
     #[inline]
     #[cfg_attr(not(all(debug_assertions, not(loom))), expect(unused_variables, reason = "only debug builds count"))]
     pub fn tried(rank: Rank) -> Self {
