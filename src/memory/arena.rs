@@ -1,4 +1,4 @@
-//! The arena: one reserved mapping that is handed out in pages, and every chunk's address.
+//! The arena: one reserved mapping that is divided into pages, and the address of every chunk.
 //!
 //! ```text
 //! base                                                     base + reserve
@@ -9,13 +9,13 @@
 //!              └──┴──┴──┴──┴──┴─┘
 //! ```
 //!
-//! Whatever a chunk holds, its first 16 bytes are two atomics ([`ChunkHead`]): that is what lets the clock hand
-//! and the sweeper walk pages beside running writers.
+//! The first 16 bytes of a chunk are two atomics ([`ChunkHead`]), whatever the chunk holds. So the CLOCK hand and the
+//! sweeper can walk pages while writers run.
 //!
-//! A page that leaves its class has format 0 from then on, and gets another one, or is overwritten with zeros, only
-//! after the grace period of that change. So a thread that is pinned and has loaded a format once may go by it until the pin
-//! ends: the chunks are where the format says. A thread that looks at a page without knowing that one of its chunks is in use
-//! asks with [`PageArena::try_locate`], which loads it once.
+//! A page that leaves its class gets format 0. Only after the grace period of that change does the page get another
+//! format or is it overwritten with zeros. So a pinned thread may use a format that it loaded once until its pin
+//! ends: the chunks stay where the format says. A thread that does not know whether a chunk of the page is in use
+//! calls [`PageArena::try_locate`], which loads the format once.
 
 use std::io;
 use std::marker::PhantomData;
@@ -29,44 +29,45 @@ use crate::sys::mapping::Mapping;
 use super::chunk_ref::ChunkRef;
 use super::size_class::PAGE_BYTES;
 
-/// The first 16 bytes of every chunk. `item/header.rs` says what they mean.
+/// The first 16 bytes of every chunk. `item/header.rs` defines their meaning.
 #[repr(C)]
 pub struct ChunkHead {
-    /// Zero in a free chunk, and in one that a worker has in hand zero or what is left of an item.
+    /// Zero in a free chunk. In a chunk that a worker holds: zero, or the remains of an item.
     pub word0: AtomicU64,
-    /// In a free chunk: the next free one.
+    /// In a free chunk: the reference of the next free chunk.
     pub word1: AtomicU64,
 }
 
 const _: () = assert!(size_of::<ChunkHead>() == 16);
 const _: () = assert!(align_of::<ChunkHead>() == 8, "chunks are 8-aligned (I1)");
 
-/// All slab memory. Pages are handed out by `SlabAllocator`.
+/// All slab memory. `SlabAllocator` hands out the pages.
 pub struct PageArena {
     mapping: Mapping,
-    /// Where the mapping starts.
+    /// The address of the first byte of the mapping.
     base: NonNull<u8>,
-    /// What each page is cut into, see [`format`]; 0 while the page has no class. Index 0 is never used.
+    /// Class and chunk size by page, see [`format`]; 0 while the page has no class. Index 0 is never used.
     formats: Box<[AtomicU32]>,
 }
 
-/// Where a chunk is.
+/// The address of a chunk, with its reference and its page's format.
 #[derive(Clone, Copy)]
 pub struct Located<'a> {
     first: NonNull<u8>,
     chunk: ChunkRef,
-    /// Its page's. The class alone would leave three bytes of padding here, which the compiler moves about on their own.
+    /// The format of the chunk's page. The class alone would leave three bytes of padding here, and the compiler
+    /// would copy those separately.
     format: u32,
     _arena: PhantomData<&'a PageArena>,
 }
 
-// SAFETY: the mapping is plain memory that lives as long as the arena; all access goes through atomics
-// (`head`) or through pointers whose users prove that they have the bytes to themselves or that nobody writes.
+// SAFETY: the mapping is plain memory that lives as long as the arena. All access goes through atomics (`head`), or
+// through pointers whose users prove that they have exclusive access or that there are no writers.
 unsafe impl Send for PageArena {}
 // SAFETY: as above.
 unsafe impl Sync for PageArena {}
 
-/// The low bits of a page's format are the chunk size in bytes, the high byte is the class.
+/// The low 24 bits of a page's format are the chunk size in bytes, the high byte is the class.
 const CHUNK_BYTES_MASK: u32 = (1 << 24) - 1;
 const _: () = assert!(PAGE_BYTES <= CHUNK_BYTES_MASK);
 
@@ -74,20 +75,20 @@ const fn format(class: u8, chunk_bytes: u32) -> u32 {
     (class as u32) << 24 | chunk_bytes
 }
 
-/// The class of a format.
+/// The class in a format.
 #[inline]
 const fn class_in(format: u32) -> u8 {
     format.to_be_bytes()[0]
 }
 
 impl PageArena {
-    /// What the format takes for each page.
+    /// Bytes of `formats` per page.
     pub(super) const TABLE_BYTES_PER_PAGE: usize = size_of::<AtomicU32>();
 
-    /// Reserves address space for `pages_wanted` pages, if it can be had, and for `pages_least` at least.
+    /// Reserves address space for `pages_wanted` pages if possible, and for `pages_least` at least.
     ///
     /// # Errors
-    /// The kernel's, when not even the least can be reserved.
+    /// The kernel's error, if not even `pages_least` pages can be reserved.
     pub fn reserve(pages_wanted: u32, pages_least: u32) -> io::Result<Self> {
         let bytes = |pages: u32| (pages as usize + 1) * PAGE_BYTES as usize;
         let ceiling = ChunkRef::PAGES_MAX - 1;
@@ -103,7 +104,7 @@ impl PageArena {
         self.formats.len() as u32 - 1
     }
 
-    /// Makes every store to a page of it from now on end the process.
+    /// Write-protects the arena: any later store to it ends the process.
     #[cfg(test)]
     pub fn forbid_stores(&self) -> io::Result<()> {
         self.mapping.forbid_stores()
@@ -112,19 +113,19 @@ impl PageArena {
     /// Asks the kernel for huge pages.
     ///
     /// # Errors
-    /// The kernel's; nothing has changed then.
+    /// The kernel's error; the arena is unchanged.
     pub fn advise_huge_pages(&self) -> io::Result<()> {
         self.mapping.advise_huge_pages(0)
     }
 
-    /// Gives `page`, which holds nothing but zeros, to a class, before any of its chunks gets out.
+    /// Gives `page`, which holds only zeros, to a class. Called before any of its chunks is handed out.
     pub(super) fn format_page(&self, page: u32, class: u8, chunk_bytes: u32) {
-        // Release: a thread that learns of a chunk of this page also learns its size, and that it is free.
+        // Release: a thread that learns of a chunk of this page also sees the chunk's size, and that it is free.
         self.formats[page as usize].store(format(class, chunk_bytes), Ordering::Release);
     }
 
-    /// Takes `page`, whose chunks are all free, from its class. A thread that has seen its format may go by it until the
-    /// grace period of this is over.
+    /// Takes `page`, whose chunks are all free, from its class. A thread that loaded the format may use it until the
+    /// grace period of this change is over.
     pub(super) fn unformat_page(&self, page: u32) {
         self.formats[page as usize].store(0, Ordering::Release);
     }
@@ -132,25 +133,25 @@ impl PageArena {
     /// Fills a page that has no class with zeros.
     ///
     /// # Safety
-    /// The page was never formatted, or the grace period since it was taken from its class is over.
+    /// The page was never formatted, or the grace period since it left its class is over.
     pub(super) unsafe fn clear_page(&self, page: u32) {
         assert!(self.formats[page as usize].load(Ordering::Relaxed) == 0, "page {page} belongs to a class");
         // SAFETY: the page table has an entry for this page, so the page lies within the mapping.
         let first = unsafe { self.base.add(page as usize * PAGE_BYTES as usize) };
-        // SAFETY: the page lies in the mapping; nobody reads or writes it, as the caller knows.
+        // SAFETY: the page lies in the mapping, and the caller guarantees that no thread reads or writes it.
         unsafe { first.as_ptr().write_bytes(0, PAGE_BYTES as usize) };
     }
 
-    /// Gives a page that has no class back to the kernel. When it is touched again it reads as zeros.
+    /// Returns the memory of a page without a class to the kernel. The page reads as zeros when it is touched again.
     ///
     /// # Errors
-    /// The kernel's; the page is as it was.
+    /// The kernel's error; the page is unchanged.
     ///
     /// # Safety
     /// As for [`PageArena::clear_page`].
     pub(super) unsafe fn discard_page(&self, page: u32) -> io::Result<()> {
         assert!(self.formats[page as usize].load(Ordering::Relaxed) == 0, "page {page} belongs to a class");
-        // SAFETY: nobody reads or writes the page, as the caller knows.
+        // SAFETY: the caller guarantees that no thread reads or writes the page.
         unsafe { self.mapping.discard(page as usize * PAGE_BYTES as usize, PAGE_BYTES as usize) }
     }
 
@@ -159,24 +160,24 @@ impl PageArena {
         self.formats[chunk.page() as usize].load(Ordering::Relaxed)
     }
 
-    /// The class whose chunk this is; 0 if no class has the page.
+    /// The class of the chunk's page; 0 if the page has no class.
     #[inline]
     pub fn class_of(&self, chunk: ChunkRef) -> u8 {
         class_in(self.format_of(chunk))
     }
 
-    /// The class that has `page`; 0 if no class has it.
+    /// The class of `page`; 0 if the page has no class.
     pub fn class_of_page(&self, page: u32) -> u8 {
         self.formats.get(page as usize).map_or(0, |format| class_in(format.load(Ordering::Relaxed)))
     }
 
-    /// The size of the chunk, in bytes.
+    /// The chunk's size in bytes.
     #[inline]
     pub fn chunk_bytes(&self, chunk: ChunkRef) -> u32 {
         self.format_of(chunk) & CHUNK_BYTES_MASK
     }
 
-    /// Where the chunk starts in the mapping, if a page of this format has it.
+    /// The chunk's offset in the mapping, if a page of this format has such a chunk.
     #[inline]
     fn offset(&self, chunk: ChunkRef, format: u32) -> Option<usize> {
         let size = (format & CHUNK_BYTES_MASK) as usize;
@@ -185,10 +186,10 @@ impl PageArena {
         exists.then_some(chunk.page() as usize * PAGE_BYTES as usize + within)
     }
 
-    /// The chunk's first byte.
+    /// The address of the chunk's first byte.
     ///
     /// # Panics
-    /// If no such chunk exists.
+    /// If there is no such chunk.
     #[inline]
     pub fn chunk_ptr(&self, chunk: ChunkRef) -> NonNull<u8> {
         self.locate(chunk).first()
@@ -200,17 +201,17 @@ impl PageArena {
         self.locate(chunk).head()
     }
 
-    /// Where the chunk is.
+    /// The chunk's location.
     ///
     /// # Panics
-    /// If no such chunk exists: the caller knows that this one is in use, so its page has not left its class.
+    /// If there is no such chunk. The caller knows that the chunk is in use, so its page has not left its class.
     #[inline]
     pub fn locate(&self, chunk: ChunkRef) -> Located<'_> {
-        // One branch that is never taken buys that every ChunkRef, whatever its origin, is safe to look up (I1).
+        // One branch that is never taken makes every `ChunkRef` safe to look up, whatever its origin (I1).
         self.try_locate(chunk).unwrap_or_else(|| no_such_chunk(chunk))
     }
 
-    /// As [`PageArena::locate`], and the chunk's size.
+    /// As [`PageArena::locate`], with the chunk's size in bytes.
     #[inline]
     pub fn locate_sized(&self, chunk: ChunkRef) -> (NonNull<u8>, &ChunkHead, u32) {
         let located = self.locate(chunk);
@@ -218,26 +219,27 @@ impl PageArena {
         (first, head, self.chunk_bytes(chunk))
     }
 
-    /// As [`PageArena::locate`], for a reference that may be any 32 bits: `None` if there is no such chunk, or no
-    /// longer. The caller is pinned: the chunk stays one until it unpins, whatever becomes of its page.
+    /// As [`PageArena::locate`], for a reference that may be any 32 bits. `None` if there is no such chunk, or no
+    /// longer. The caller is pinned: the chunk exists until the caller unpins, even if its page leaves its class.
     #[inline]
     pub fn try_locate(&self, chunk: ChunkRef) -> Option<Located<'_>> {
-        // Acquire: a thread that sees the format sees what was in the page before overwritten with zeros.
+        // Acquire: a thread that sees the format also sees that the page's earlier content was overwritten with
+        // zeros.
         let format = self.formats.get(chunk.page() as usize)?.load(Ordering::Acquire);
         let offset = self.offset(chunk, format)?;
-        // SAFETY: the page table has an entry for this page, so the page lies within the mapping, and the
-        // chunk lies within the page, as `offset` has checked.
+        // SAFETY: the page table has an entry for this page, so the page lies within the mapping. `offset` has
+        // checked that the chunk lies within the page.
         let first = unsafe { self.base.add(offset) };
         Some(Located { first, chunk, format, _arena: PhantomData })
     }
 
-    /// As [`PageArena::try_locate`], the words only.
+    /// As [`PageArena::try_locate`], but returns only the two atomic words.
     #[inline]
     pub fn try_head(&self, chunk: ChunkRef) -> Option<&ChunkHead> {
         self.try_locate(chunk).map(|located| located.head())
     }
 
-    /// Starts loading the chunk's first two cache lines. Only a hint.
+    /// Prefetches the chunk's first two cache lines. Only a hint.
     #[inline]
     pub fn prefetch(&self, chunk: ChunkRef) {
         if let Some(located) = self.try_locate(chunk) {
@@ -247,33 +249,34 @@ impl PageArena {
 }
 
 impl<'a> Located<'a> {
-    /// Its first byte.
+    /// The address of the chunk's first byte.
     #[inline]
     pub const fn first(self) -> NonNull<u8> {
         self.first
     }
 
-    /// Its two atomic words, which start there.
+    /// The chunk's two atomic words, which start at its first byte.
     #[inline]
     pub const fn head(self) -> &'a ChunkHead {
-        // SAFETY: the chunk lies in the mapping, is 8-aligned and at least 32 bytes long (I1), as `try_locate` has checked;
-        // its first 16 bytes are only ever accessed as these two atomics, and zeros are valid ones.
+        // SAFETY: the chunk lies in the mapping, is 8-aligned and at least 32 bytes long (I1), as `try_locate` has
+        // checked. Its first 16 bytes are only ever accessed as these two atomics, and zeros are valid values of
+        // them.
         unsafe { self.first.cast::<ChunkHead>().as_ref() }
     }
 
-    /// Its name.
+    /// The chunk's reference.
     #[inline]
     pub const fn chunk(self) -> ChunkRef {
         self.chunk
     }
 
-    /// The class that has its page.
+    /// The class of the chunk's page.
     #[inline]
     pub const fn class(self) -> u8 {
         class_in(self.format)
     }
 
-    /// Starts loading the chunk's first two cache lines. Only a hint.
+    /// Prefetches the chunk's first two cache lines. Only a hint.
     #[inline]
     pub fn prefetch(self) {
         prefetch(self.first.as_ptr());

@@ -1,4 +1,4 @@
-//! The name of a chunk: which page, and which chunk of it.
+//! The reference of a chunk: its page number, and its index in the page.
 //!
 //! ```text
 //!  31            15 14             0
@@ -7,24 +7,24 @@
 //! └────────────────┴────────────────┘    0 is no chunk: page 0 is never handed out
 //! ```
 //!
-//! Not a pointer: four bytes instead of eight, and a restart file needs no fix-up.
+//! It is not a pointer: it takes four bytes instead of eight, and stays valid in a restart file.
 
-/// A chunk of some page. Never the null reference.
+/// A reference to a chunk of some page. Never null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct ChunkRef(core::num::NonZeroU32);
 
 impl ChunkRef {
     const INDEX_BITS: u32 = 15;
-    /// How many chunks a page can name.
+    /// Chunks that a page can have at most.
     pub const CHUNKS_PER_PAGE_MAX: u32 = 1 << Self::INDEX_BITS;
-    /// How many pages can be named, page 0 included.
+    /// Pages that can be numbered, page 0 included.
     pub const PAGES_MAX: u32 = 1 << (32 - Self::INDEX_BITS);
 
-    /// The chunk `index` of `page`.
+    /// The reference of chunk `index` of `page`.
     ///
     /// # Panics
-    /// If `page` is 0 or either number is out of its range: both come from our own tables.
+    /// If `page` is 0, or if either number is out of range: both come from the server's own tables.
     #[inline]
     pub const fn new(page: u32, index: u32) -> Self {
         assert!(page < Self::PAGES_MAX);
@@ -32,7 +32,7 @@ impl ChunkRef {
         Self(core::num::NonZeroU32::new((page << Self::INDEX_BITS) | index).expect("page 0 is never handed out"))
     }
 
-    /// The reference that `bits` are, unless they are 0.
+    /// The reference with these bits; `None` if they are 0.
     #[inline]
     pub const fn from_bits(bits: u32) -> Option<Self> {
         match core::num::NonZeroU32::new(bits) {
@@ -41,19 +41,19 @@ impl ChunkRef {
         }
     }
 
-    /// As it stands in a bucket.
+    /// The reference's bits, as a bucket stores them.
     #[inline]
     pub const fn bits(self) -> u32 {
         self.0.get()
     }
 
-    /// The page.
+    /// The page number.
     #[inline]
     pub const fn page(self) -> u32 {
         self.0.get() >> Self::INDEX_BITS
     }
 
-    /// The chunk within the page.
+    /// The chunk's index in the page.
     #[inline]
     pub const fn index(self) -> u32 {
         self.0.get() & (Self::CHUNKS_PER_PAGE_MAX - 1)

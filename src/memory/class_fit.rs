@@ -1,90 +1,91 @@
-//! Which chunk size is missing most: classes fitted to the sizes that are really stored.
+//! Finds the chunk size that would save most memory, for a fitted class.
 //!
 //! ```text
 //! items by size        ▂  █▂         ▁▂▂▁
-//! chunk sizes       │      ╎   │          │      each item loses the way to the next line on its right
-//!                          new                   saves the most: many items, a long way
+//! chunk sizes       │      ╎   │          │      each item wastes the distance to the next line on its right
+//!                          new                   saves most: many items, a long distance
 //! ```
 //!
-//! Pure. `store/jobs/fitter.rs` asks it while memory fills up.
+//! Pure computation. `store/jobs/fitter.rs` calls it while memory fills up.
 
 use super::size_class::{CHUNK_ALIGN, CHUNK_MIN, PAGE_BYTES, SizeClasses};
 
-/// How many chunks must hold how much, in steps of [`CHUNK_ALIGN`].
+/// How many chunks are needed for each size, in units of [`CHUNK_ALIGN`].
 pub struct ChunkDemand {
-    /// Of whole items.
+    /// Counts of whole items, by size.
     items: Vec<u64>,
-    /// Of the last links of chains.
+    /// Counts of the last links of chains, by size.
     links: Vec<u64>,
-    /// Chains: their heads and whole links need the largest class.
+    /// The number of chains. Their heads and full links need the largest class.
     chains: u64,
 }
 
 /// A class that should be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClassFit {
-    /// Its chunk size.
+    /// Its chunk size in bytes.
     pub chunk_bytes: u32,
-    /// What it saves of the memory that the items take which it would hold.
+    /// Bytes that the class would save on the items that it would hold.
     pub saved_bytes: u64,
 }
 
-/// Memory is looked at again when it has grown by this share, so that classes come before most of it is cut up.
+/// The next check comes when memory in use has grown by 1/32, so that classes are added before most pages are
+/// divided.
 const GROWTH_SHARE: u64 = 32;
-/// Less than this share of the limit says nothing yet about what will fill the rest.
+/// The first check comes at 1/128 of the limit. Less memory does not predict what will fill the rest.
 const SAMPLE_SHARE: u64 = 128;
-/// A class must save this share of memory: with all ids in use the sizes lose about so much in sum.
+/// A class must save 1/2048 of the limit. With all ids in use, the sizes together waste about that share.
 const SAVED_SHARE: u64 = 2048;
-/// And, once the limit is reached, it must save this many pages: about one is lost to its last, half full one and to
-/// what workers hold ready.
+/// At the limit, a class must also save this many pages. It costs about one page: its last page is half full, and
+/// workers hold ready chunks of it.
 const SAVED_PAGES: u64 = 1;
-/// No class is added when this much of the limit is in use: what is cut up already stays so.
+/// No class is added when this percentage of the limit is in use: pages that are already divided stay so.
 const USED_PERCENT_MAX: u64 = 75;
 
-/// Costs are counted in parts of a byte.
+/// Costs are counted in 1/256 of a byte.
 const COST_SCALE: u64 = 256;
 
-/// When the first look is worth while, in pages of `limit_pages`.
+/// The number of used pages at which the first check is due, for a limit of `limit_pages`.
 pub fn first_look(limit_pages: u64) -> u64 {
     (limit_pages / SAMPLE_SHARE).max(1)
 }
 
-/// When the next look is worth while, if the last was at `pages`.
+/// The number of used pages at which the next check is due, if the last one was at `pages`.
 pub fn next_look(pages: u64) -> u64 {
     pages + 1 + pages / GROWTH_SHARE
 }
 
 impl ChunkDemand {
-    /// No chunks, for sizes up to `chunk_max`.
+    /// An empty demand, for chunk sizes up to `chunk_max` bytes.
     pub fn new(chunk_max: u32) -> Self {
         let none = vec![0; (chunk_max / CHUNK_ALIGN) as usize + 1];
         Self { items: none.clone(), links: none, chains: 0 }
     }
 
-    /// Adds `count` items of `bytes` each. The count may wrap below zero, as long as the sums do not.
+    /// Adds `count` items of `bytes` each. A count may be negative (wrapped), as long as the sums are not.
     pub fn add_items(&mut self, bytes: u32, count: u64) {
         add(&mut self.items, bytes, count);
     }
 
-    /// Adds chains, whose last links, if they are short, are added with [`ChunkDemand::add_links`]. The count may wrap as
-    /// that of items.
+    /// Adds `count` chains. Their last links, if they are short, are added with [`ChunkDemand::add_links`]. The count
+    /// may wrap as that of items.
     pub fn add_chains(&mut self, count: u64) {
         self.chains = self.chains.wrapping_add(count);
     }
 
-    /// Whether anything there is would be stored in a chunk of `class` today.
+    /// Whether any item or link of the demand would now be stored in a chunk of `class`.
     pub fn needs(&self, classes: &SizeClasses, class: u8) -> bool {
         count_of(self.chains) > 0 && class == classes.largest()
             || serves_one(class, &self.items, |bytes| classes.class_for(bytes))
             || serves_one(class, &self.links, |bytes| classes.class_for_link(bytes))
     }
 
-    /// Adds `count` last links that hold `bytes` each, with their headers.
+    /// Adds `count` last links of `bytes` each, headers included.
     pub fn add_links(&mut self, bytes: u32, count: u64) {
         add(&mut self.links, bytes, count);
     }
 
-    /// The class that saves most, if that is worth a class when `pages` of at most `limit_pages` are in use.
+    /// The class that saves most, if it saves enough, while `pages` of at most `limit_pages` are in use.
     pub fn missing_class(&self, classes: &SizeClasses, pages: u64, limit_pages: u64) -> Option<ClassFit> {
         if pages < first_look(limit_pages) || pages * 100 >= limit_pages * USED_PERCENT_MAX {
             return None;
@@ -92,7 +93,7 @@ impl ChunkDemand {
         let for_items = best_class(classes, &self.items, |bytes| classes.class_for(bytes));
         let for_links = best_class(classes, &self.links, |bytes| classes.class_for_link(bytes));
         let best = for_items.into_iter().chain(for_links).max_by_key(|fit| fit.saved_bytes)?;
-        // The pages to come are taken to hold what those in use hold.
+        // Estimate: pages that are added later hold the same mix of sizes as those in use.
         let saved_later = best.saved_bytes.saturating_mul(limit_pages) / pages.max(1);
         let least = (limit_pages / SAVED_SHARE).max(SAVED_PAGES) * u64::from(PAGE_BYTES);
         (saved_later >= least).then_some(best)
@@ -105,18 +106,18 @@ fn add(by_units: &mut [u64], bytes: u32, count: u64) {
     }
 }
 
-/// Threads are read one after the other: a size may seem to have less than none.
+/// The counters of threads are read one after the other, so a sum may seem negative; it then counts as 0.
 fn count_of(sum: u64) -> u64 {
     if sum > u64::MAX / 2 { 0 } else { sum }
 }
 
-/// Whether anything that is demanded `by_units` now gets a chunk of `class`, as `class_for` says.
+/// Whether any size with a count in `by_units` gets a chunk of `class` from `class_for`.
 fn serves_one(class: u8, by_units: &[u64], class_for: impl Fn(u32) -> Option<u8>) -> bool {
     let mut counts = (0u32..).zip(by_units).filter(|(_, count)| count_of(**count) > 0);
     counts.any(|(units, _)| class_for(units * CHUNK_ALIGN) == Some(class))
 }
 
-/// The class that would save most to what is demanded `by_units` and now gets the chunks of `class_for`.
+/// The new class that would save most for the sizes in `by_units`, which now get the chunks that `class_for` says.
 fn best_class(classes: &SizeClasses, by_units: &[u64], class_for: impl Fn(u32) -> Option<u8>) -> Option<ClassFit> {
     let (mut class, mut held, mut old_cost) = (0, 0u64, 0);
     let mut best: Option<ClassFit> = None;
@@ -131,7 +132,7 @@ fn best_class(classes: &SizeClasses, by_units: &[u64], class_for: impl Fn(u32) -
             continue;
         }
         let saved_bytes = held.saturating_mul(old_cost - cost(chunk_bytes)) / COST_SCALE;
-        // Of two sizes that save the same the larger one serves more.
+        // If two sizes save the same, the larger one is better: it serves more sizes.
         if saved_bytes > 0 && best.is_none_or(|best| saved_bytes >= best.saved_bytes) {
             best = Some(ClassFit { chunk_bytes, saved_bytes });
         }
@@ -139,7 +140,7 @@ fn best_class(classes: &SizeClasses, by_units: &[u64], class_for: impl Fn(u32) -
     best
 }
 
-/// What a chunk costs, its share of the page's lost rest included, in parts of a byte.
+/// The cost of a chunk in 1/256 of a byte, including its share of the unused rest of the page.
 fn cost(chunk_bytes: u32) -> u64 {
     u64::from(PAGE_BYTES) * COST_SCALE / u64::from(PAGE_BYTES / chunk_bytes)
 }

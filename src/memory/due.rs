@@ -1,12 +1,12 @@
-//! When the sweeper has reason to look into a page: the earliest deadline that was put there since its last visit.
+//! The due time of each page: the earliest deadline noted since the sweeper's last visit.
 //!
 //! ```text
 //! page      1       2       3       4
-//! due      never   14880   never   19280      ticks, 4 bytes a page: read as a whole once a second
+//! due      never   14880   never   19280      ticks, 4 bytes per page; the whole table is read once a second
 //! ```
 //!
-//! A minimum that is only ever lowered between two visits: items that leave or live on longer do not raise it, and the
-//! visit then finds less than it hoped for.
+//! Between two visits the value is only lowered. Items that leave or get a later deadline do not raise it, so a visit
+//! may find nothing expired.
 
 use crate::base::atomic::{AtomicU32, Ordering};
 use crate::base::{ClockTick, Deadline};
@@ -16,11 +16,11 @@ pub struct DueTable {
     ticks: Box<[AtomicU32]>,
 }
 
-/// Nothing in the page ends.
+/// No item in the page has a deadline.
 const NEVER: u32 = u32::MAX;
 
 impl DueTable {
-    /// What it takes for each page.
+    /// Bytes of the table per page.
     pub(super) const BYTES_PER_PAGE: usize = size_of::<AtomicU32>();
 
     /// A table for pages up to `last_page`.
@@ -28,27 +28,28 @@ impl DueTable {
         Self { ticks: (0..=last_page).map(|_| AtomicU32::new(NEVER)).collect() }
     }
 
-    /// Notes that an item in `page`, which pinned threads can see by now, ends at `deadline`.
+    /// Notes the `deadline` of an item in `page`. Pinned threads can already see the item.
     #[inline]
     pub fn note(&self, page: u32, deadline: Deadline) {
         if deadline != Deadline::NEVER
             && let Some(due) = self.ticks.get(page as usize)
-            // Relaxed, here and below: see `take`. Mostly the page is due earlier anyway, and nothing is stored.
+            // Relaxed, here and below: see `take`. Mostly the page is due earlier already, and nothing is stored.
             && deadline.0 < due.load(Ordering::Relaxed)
         {
             due.fetch_min(deadline.0, Ordering::Relaxed);
         }
     }
 
-    /// Whether something in `page` may have ended by `now`.
+    /// Whether an item in `page` may have expired by `now`.
     #[inline]
     pub fn is_due(&self, page: u32, now: ClockTick) -> bool {
         self.ticks.get(page as usize).is_some_and(|due| due.load(Ordering::Relaxed) <= now.0)
     }
 
-    /// Starts a visit: what is noted from now on is the next one's business. The visitor then lets the grace period of
-    /// this moment pass before it looks. A thread that saw the old tick, and noted nothing because its own deadline was
-    /// later, was pinned before; once it has unpinned, its item is seen by the visitor.
+    /// Starts a visit: deadlines noted from now on count for the next visit. The caller then waits for the grace
+    /// period of this moment before it scans the page. A thread may have seen the old value and noted nothing,
+    /// because its deadline was later. That thread was pinned before, so after it has unpinned the scan sees its
+    /// item.
     pub fn take(&self, page: u32) {
         if let Some(due) = self.ticks.get(page as usize) {
             due.store(NEVER, Ordering::Relaxed);

@@ -1,12 +1,12 @@
-//! Leases: items whose bytes a slow client is still being sent, beyond the loop turn that found them.
+//! Leases: they keep an item's bytes while they are sent to a slow client, beyond the worker's turn.
 //!
 //! ```text
-//! head ──▶ lease: 2 holders, orphans: link, link, …     chunks whose grace is over, kept until the last holder ends
+//! head ──▶ lease: 2 holders, orphans: link, link, …     chunks past their grace period, kept for the last holder
 //! ```
 //!
-//! An item is leased by the chunk of its head, however long its chain is: every retired chunk says whose it was. Rare by
-//! design (only what the kernel did not take at once is leased), so one mutex serves all. The common question, whether
-//! there are any leases at all, is one atomic load.
+//! A lease is keyed by the item's head chunk, however long the chain is: every retired chunk records its head. Leases
+//! are rare, because only values that the kernel does not take at once are leased. So one mutex serves all. The
+//! common check, whether there are any leases, is one atomic load.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,8 +18,8 @@ use super::chunk_ref::ChunkRef;
 /// All leases of a store.
 #[derive(Default)]
 pub struct Leases {
-    /// Leased items. Changed under the mutex, before the leasing thread unpins: a thread that frees chunks after that
-    /// thread's grace period therefore sees it.
+    /// The number of leased items. Changed under the mutex, before the leasing thread unpins. So a thread that frees
+    /// chunks after that thread's grace period sees the lease.
     count: AtomicU64,
     table: Mutex<HashMap<ChunkRef, Lease>>,
 }
@@ -27,12 +27,12 @@ pub struct Leases {
 #[derive(Default)]
 struct Lease {
     holders: u32,
-    /// Chunks of the item that were retired and whose grace is over: the last holder gives them back.
+    /// Retired chunks of the item whose grace period is over. The last holder gives them back.
     orphans: Vec<ChunkRef>,
 }
 
 impl Leases {
-    /// Adds a holder of the item at `head`. The caller is pinned and the item was visible under that pin.
+    /// Adds a holder of the item at `head`. The caller is pinned, and the item was visible under that pin.
     pub fn add(&self, head: ChunkRef) {
         let mut table = self.lock();
         let lease = table.entry(head).or_default();
@@ -42,7 +42,7 @@ impl Leases {
         }
     }
 
-    /// Ends one holder's lease. What comes back, if it was the last one, the caller must give back.
+    /// Ends one holder's lease. If it was the last one, returns the chunks that the caller must give back.
     #[must_use]
     pub fn end(&self, head: ChunkRef) -> Vec<ChunkRef> {
         let mut table = self.lock();
@@ -55,8 +55,9 @@ impl Leases {
         table.remove(&head).map_or_else(Vec::new, |lease| lease.orphans)
     }
 
-    /// Whether somebody holds the item at `head`, whose `chunk` has been through its grace. If so the chunk is theirs to
-    /// give back. The head's own name cannot be another item's meanwhile: it is an orphan, too, or still waits.
+    /// Keeps `chunk` of the item at `head` if the item is leased; the grace period of `chunk` is over. True: the last
+    /// holder gives the chunk back. Meanwhile no other item can have the same head: the head is an orphan, too, or
+    /// still in limbo.
     pub(super) fn keep(&self, head: ChunkRef, chunk: ChunkRef) -> bool {
         if self.is_empty() {
             return false;

@@ -1,12 +1,12 @@
-//! Limbo: the unlinked chunks of one class that somebody may still be reading.
+//! Limbo: the unlinked chunks of one class that readers may still see.
 //!
 //! ```text
-//! batches  │ stamp 7: 3       │ stamp 9: 2   │      a thread retires many at once: one stamp serves them
+//! batches  │ stamp 7: 3       │ stamp 9: 2   │      chunks that a thread retires together share one stamp
 //! chunks   │ a │ b │ c        │ d │ e        │      oldest first, eight bytes each
 //! ```
 //!
-//! The thread that has the class locked takes the oldest out once their stamp is over. Its memory follows its length: a
-//! flush of everything passes through here.
+//! A thread that has locked the class takes out the oldest chunks once their stamp is over. The memory of limbo
+//! shrinks with its length, because a flush of all items passes through it.
 
 use std::collections::VecDeque;
 
@@ -19,7 +19,7 @@ use super::chunk_ref::ChunkRef;
 pub struct Retired {
     /// The chunk.
     pub chunk: ChunkRef,
-    /// The first chunk of the item that it belonged to.
+    /// The head chunk of the item that it belonged to.
     pub head: ChunkRef,
 }
 
@@ -29,23 +29,23 @@ struct Batch {
     len: usize,
 }
 
-/// First in, first out.
+/// A first-in, first-out queue.
 #[derive(Default)]
 pub(super) struct Limbo {
     batches: VecDeque<Batch>,
     chunks: VecDeque<Retired>,
 }
 
-/// Room for so many chunks is kept in any case: 16 KiB.
+/// Capacity that is never released, in chunks (16 KiB).
 const ROOM_KEPT: usize = 2048;
 
 impl Limbo {
-    /// How many chunks wait.
+    /// The number of chunks in limbo.
     pub(super) fn len(&self) -> usize {
         self.chunks.len()
     }
 
-    /// Adds what was unlinked before `stamp` was taken.
+    /// Adds `chunks`, which were unlinked before `stamp` was taken.
     pub(super) fn push(&mut self, stamp: Stamp, chunks: impl Iterator<Item = Retired>) {
         let before = self.chunks.len();
         self.chunks.extend(chunks);
@@ -55,7 +55,8 @@ impl Limbo {
         }
     }
 
-    /// Takes the oldest chunks out whose stamp `is_over`, all of one stamp and `most` at most. None: there are no such.
+    /// Takes out the oldest chunks if their stamp `is_over`: at most `most`, all of one stamp. `None` if there are
+    /// none.
     #[inline]
     pub(super) fn pop_some(
         &mut self,
@@ -74,7 +75,7 @@ impl Limbo {
         Some(self.chunks.drain(..count))
     }
 
-    /// As [`Limbo::pop_some`], the oldest.
+    /// As [`Limbo::pop_some`], but takes only the oldest chunk.
     #[inline]
     pub(super) fn pop(&mut self, is_over: impl Fn(Stamp) -> bool) -> Option<Retired> {
         self.pop_some(1, is_over)?.next()

@@ -1,13 +1,13 @@
-//! Magazines: a few ready chunks of each class in a worker's own hands, so that most allocations take no lock.
+//! Magazines: ready chunks of each class that a worker holds for itself, so that most allocations take no lock.
 
 use super::chunk_ref::ChunkRef;
 use super::size_class::{CLASS_IDS, SizeClasses};
 
-/// Chunks in one magazine at most.
+/// Maximum number of chunks in one magazine.
 const CHUNKS_MAX: usize = 32;
 const CHUNKS_MAX_U8: u8 = 32;
 const _: () = assert!(CHUNKS_MAX == CHUNKS_MAX_U8 as usize);
-/// Bytes in one magazine at most, unless one chunk is larger: what workers hoard is lost to the others.
+/// Maximum bytes in one magazine, unless one chunk is larger. Other workers cannot use these chunks.
 const BYTES_MAX: u32 = 8 << 10;
 
 /// One worker's magazines, one per class.
@@ -16,15 +16,15 @@ pub struct Magazines {
 }
 
 struct Magazine {
-    /// The first `len` are there; what stands behind them means nothing.
+    /// The first `len` entries are valid.
     chunks: [Option<ChunkRef>; CHUNKS_MAX],
     len: u8,
-    /// 0 until the class's chunk size has been asked for: it may be a class of later.
+    /// 0 until `room` first asks for the class's chunk size: the class may be added later.
     capacity: u8,
 }
 
 impl Default for Magazines {
-    /// Empty magazines for all classes that there are or may be.
+    /// Empty magazines for all class ids.
     fn default() -> Self {
         let empty = |_| Magazine { chunks: [None; CHUNKS_MAX], len: 0, capacity: 0 };
         Self { rack: Box::new(std::array::from_fn(empty)) }
@@ -32,7 +32,7 @@ impl Default for Magazines {
 }
 
 impl Magazines {
-    /// A ready chunk of `class`.
+    /// Takes a ready chunk of `class`.
     #[inline]
     pub fn pop(&mut self, class: u8) -> Option<ChunkRef> {
         let magazine = &mut self.rack[usize::from(class)];
@@ -41,7 +41,7 @@ impl Magazines {
         magazine.chunks[usize::from(last)]
     }
 
-    /// Adds a ready chunk. False: the magazine is full, the chunk stays with the caller.
+    /// Adds a ready chunk. False: the magazine is full, and the caller keeps the chunk.
     #[inline]
     pub fn push(&mut self, class: u8, chunk: ChunkRef) -> bool {
         let magazine = &mut self.rack[usize::from(class)];
@@ -58,7 +58,7 @@ impl Magazines {
         std::iter::from_fn(move || self.pop(class))
     }
 
-    /// How many more chunks of `class` fit.
+    /// The number of chunks of `class` that still fit.
     pub fn room(&mut self, class: u8, classes: &SizeClasses) -> u32 {
         let magazine = &mut self.rack[usize::from(class)];
         if magazine.capacity == 0 {

@@ -1,17 +1,17 @@
-//! Memory with a shape.
+//! Slab memory: pages, size classes, chunks and their allocation.
 //!
 //! ```text
-//! PageArena       one reserved mapping, cut into pages of 1 MiB
-//! SizeClasses     a page is cut into chunks of its class's size
-//! ChunkDemand     what sizes there are, and which class is missing
-//! SlabAllocator   free chunks and pages per class, chunks in limbo, leases, pages that no class has
-//! Reserve         how many free chunks a full class keeps
-//! DueTable        per page: when something in it ends
-//! Magazines       a worker's own few ready chunks
+//! PageArena       one reserved mapping, divided into pages of 1 MiB
+//! SizeClasses     the chunk size of each class; a page is divided into chunks of its class
+//! ChunkDemand     the stored sizes, and the class that would save most memory
+//! SlabAllocator   per class: free chunks, pages, chunks in limbo; also leases and the page pool
+//! Reserve         the number of free chunks that a full class keeps
+//! DueTable        per page: the earliest deadline of an item in it
+//! Magazines       a worker's own ready chunks
 //! ```
 //!
-//! Upholds I1 (a chunk is aligned and inside its page), I4 (no reuse before its grace is over), I7 (one owner
-//! per page).
+//! Upholds I1 (a chunk is aligned and inside its page), I4 (no reuse before the grace period is over) and I7 (one
+//! owner per page).
 
 mod arena;
 mod chunk_ref;

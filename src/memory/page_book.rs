@@ -1,44 +1,44 @@
-//! What the allocator notes of each page: which of its chunks are home.
+//! The allocator's metadata of each page: its free chunks and those that were never used.
 //!
 //! ```text
 //! page 7, class of 5 chunks     │ 0 │ 1 │ 2 │ 3 │ 4 │
 //!                                 ▲   item ▲   item fresh = 4: chunk 4 was never used
-//!                          free ──┘────────┘        free = 2 chunks, threaded through `word1`; home = 3
+//!                          free ──┘────────┘        free = 2 chunks, linked through `word1`; home = 3
 //! ```
 //!
-//! A chunk is *home* when nobody has it: no item, no magazine, no limbo. A page whose chunks are all home can leave its
-//! class. Written under the lock of the class that has the page (I7); the atomics are there only because the table is
-//! one for all classes.
+//! A chunk is *home* when no item, no magazine and no limbo has it. A page whose chunks are all home can leave its
+//! class. The metadata is written under the lock of the class that has the page (I7). It is atomic only because all
+//! classes share one table.
 
 use crate::base::atomic::{AtomicU32, Ordering};
 
 use super::chunk_ref::ChunkRef;
 
-/// The notes of one page: a quarter of a cache line.
+/// The metadata of one page, 16 bytes.
 pub(super) struct PageBook {
-    /// The first free chunk; 0: none.
+    /// The first free chunk; 0 if there is none.
     free: AtomicU32,
-    /// How many chunks are free.
+    /// The number of free chunks.
     free_len: AtomicU32,
-    /// Chunks from this one on were never used.
+    /// The index of the first chunk that was never used.
     fresh: AtomicU32,
-    /// Where the page stands in its class's list of pages to take chunks from, or one of the next two.
+    /// The page's index in its class's list of open pages, or `UNLISTED` or `CLOSED`.
     place: AtomicU32,
 }
 
 /// The page has no chunk to take.
 const UNLISTED: u32 = u32::MAX;
-/// The page is on its way out of its class: its chunks come home and are not taken again.
+/// The page is leaving its class: its chunks come home and are not taken again.
 const CLOSED: u32 = u32::MAX - 1;
 
-/// Where a page stands in its class.
+/// The page's state in its class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In the list, at this place.
+    /// In the list of open pages, at this index.
     Listed(u32),
-    /// It has no chunk to take.
+    /// The page has no chunk to take.
     Unlisted,
-    /// It is on its way out.
+    /// The page is leaving its class.
     Closed,
 }
 
@@ -48,7 +48,7 @@ impl PageBook {
         Self { free, free_len, fresh, place: AtomicU32::new(UNLISTED) }
     }
 
-    /// A new life begins: no chunk was ever used.
+    /// Resets the metadata for a new class: no chunk was ever used.
     pub(super) fn open(&self) {
         self.free.store(0, Ordering::Relaxed);
         self.free_len.store(0, Ordering::Relaxed);
@@ -81,14 +81,14 @@ impl PageBook {
         ChunkRef::from_bits(self.free.load(Ordering::Relaxed))
     }
 
-    /// Puts a chunk before the first free one.
+    /// Puts a chunk at the front of the free list.
     #[inline]
     pub(super) fn push_free(&self, chunk: ChunkRef) {
         self.free.store(chunk.bits(), Ordering::Relaxed);
         self.free_len.store(self.free_len.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// Takes the first free chunk out; `next` comes after it.
+    /// Takes out the first free chunk; `next` becomes the first.
     #[inline]
     pub(super) fn pop_free(&self, next: u32) {
         self.free.store(next, Ordering::Relaxed);
@@ -106,13 +106,13 @@ impl PageBook {
         Some(fresh)
     }
 
-    /// How many of the page's chunks are home.
+    /// The number of the page's chunks that are home.
     #[inline]
     pub(super) fn home(&self, per_page: u32) -> u32 {
         self.free_len.load(Ordering::Relaxed) + per_page - self.fresh.load(Ordering::Relaxed)
     }
 
-    /// How many of its chunks were used at least once: the others need no look.
+    /// The number of its chunks that were ever used. Walks skip the others.
     pub(super) fn fresh(&self) -> u32 {
         self.fresh.load(Ordering::Relaxed)
     }

@@ -1,13 +1,13 @@
-//! The pages that no class has.
+//! The page pool: pages that no class has.
 //!
 //! ```text
-//! next ─▶ never used     ready: zeros, in memory     discarded: the kernel has the memory back
+//! next ─▶ never used     ready: zeros, in memory     discarded: returned to the kernel
 //!              └───────────────┴──────── take ◀──────────────┘
 //!
 //! empty page of a class ─▶ settling: its grace period runs ─▶ the class that asks next
 //! ```
 //!
-//! Whatever the pool hands out reads as zeros: a page of free chunks (I7).
+//! Every page from the pool reads as zeros: a page of free chunks (I7).
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,14 +18,14 @@ use crate::sync::{Epochs, Stamp};
 
 use super::slab::SlabAllocator;
 
-/// The pages that no class has yet, or no longer.
+/// The pages that no class has.
 pub(super) struct PagePool {
     next: u32,
     ready: Vec<u32>,
     discarded: Vec<u32>,
-    /// Pages that have left a class for whichever class asks next, oldest first. They still count as used.
+    /// Pages that left a class and go to the class that asks next, oldest first. They still count as used.
     settling: VecDeque<DetachedPage>,
-    /// The kernel takes no memory back: what is in memory stays there, and is no debt that a page move could pay.
+    /// The kernel does not take memory back. Ready pages then stay in memory, and do not count as beyond the limit.
     stays: bool,
 }
 
@@ -37,12 +37,12 @@ impl Default for PagePool {
 }
 
 impl PagePool {
-    /// `discarded`: what the kernel said, if it was asked to take the page's memory.
+    /// Adds a page. `discarded`: the result of discarding the page's memory, if that was tried.
     fn put(&mut self, page: u32, discarded: Option<io::Result<()>>) {
         match discarded {
             Some(Ok(())) => self.discarded.push(page),
             Some(Err(_)) => {
-                // An old kernel, and locked memory: it will say the same of the next one.
+                // An old kernel, or locked memory: it would refuse the next page, too.
                 self.stays = true;
                 self.ready.push(page);
             }
@@ -51,16 +51,16 @@ impl PagePool {
     }
 }
 
-/// A page that no class has any more and whose last readers may still be looking.
+/// A page that left its class and that pinned threads may still read.
 #[derive(Debug)]
 #[must_use = "the page would be lost"]
 pub struct DetachedPage {
     page: u32,
-    /// When its format was taken away.
+    /// Taken when the page lost its format.
     stamp: Stamp,
 }
 
-/// A page that no class has and at which nobody looks.
+/// A page that has no class and that no thread reads.
 #[derive(Debug)]
 #[must_use = "the page would be lost"]
 pub struct FreePage {
@@ -75,14 +75,14 @@ impl DetachedPage {
     /// The page for another use, once its grace period is over. `epochs` are those it was detached under.
     ///
     /// # Errors
-    /// Not yet: the page comes back.
+    /// The page itself, while its grace period is not over.
     pub fn settle(self, epochs: &Epochs) -> Result<FreePage, Self> {
         if epochs.is_over(self.stamp) { Ok(FreePage { page: self.page }) } else { Err(self) }
     }
 }
 
 impl SlabAllocator {
-    /// A page that no class has, beyond the limit if `force`.
+    /// Takes a page from the pool. With `force`, also beyond the limit.
     pub(super) fn take_page(&self, other_bytes: u64, force: bool) -> Option<u32> {
         let mut pool = self.lock_pool();
         if !force && !self.has_page(other_bytes) {
@@ -96,12 +96,12 @@ impl SlabAllocator {
         Some(page)
     }
 
-    /// Keeps a page until its grace period is over, for whichever class asks next.
+    /// Keeps a page until its grace period is over. The class that asks next gets it.
     pub fn put_settling(&self, page: DetachedPage) {
         self.lock_pool().settling.push_back(page);
     }
 
-    /// A page whose grace period is over. `epochs` are those it was detached under.
+    /// Takes the oldest such page if its grace period is over. `epochs` are those it was detached under.
     pub fn take_settled(&self, epochs: &Epochs) -> Option<FreePage> {
         let mut pool = self.lock_pool();
         match pool.settling.pop_front()?.settle(epochs) {
@@ -113,7 +113,7 @@ impl SlabAllocator {
         }
     }
 
-    /// How many pages wait for their grace period, or for a class that asks for them.
+    /// The number of pages that wait for the end of their grace period, or for a class.
     pub fn settling(&self) -> usize {
         self.lock_pool().settling.len()
     }
@@ -124,13 +124,13 @@ impl SlabAllocator {
 
     /// Gives a page to another class.
     pub fn hand_over(&self, page: FreePage, class: u8) {
-        // SAFETY: a `FreePage` comes out of `settle` only: the grace period is over.
+        // SAFETY: only `settle` makes a `FreePage`, after the grace period.
         unsafe { self.arena.clear_page(page.page) };
         self.lock(class).adopt(page.page);
     }
 
-    /// Puts a page into the pool, or, if the pages in memory and `other_bytes` are more than the limit allows, gives its
-    /// memory back to the kernel.
+    /// Puts a page into the pool. Returns its memory to the kernel instead, if the pages in memory and `other_bytes`
+    /// exceed the limit.
     pub fn put_page(&self, page: FreePage, other_bytes: u64) {
         let page = page.page;
         let is_beyond = self.pages_owed(other_bytes) > 0;
@@ -145,22 +145,22 @@ impl SlabAllocator {
         self.pages_used.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Gives the memory of one page of the pool back to the kernel. False: there is none to give.
+    /// Returns the memory of one ready page to the kernel. False: there is none, or the kernel refuses.
     pub fn discard_ready_page(&self) -> bool {
         let taken = {
             let mut pool = self.lock_pool();
             if pool.stays { None } else { pool.ready.pop() }
         };
         let Some(page) = taken else { return false };
-        // SAFETY: the page was in the pool, and is now in nobody's hands but ours.
+        // SAFETY: the page was in the pool, and only this thread has it now.
         let discarded = unsafe { self.arena.discard_page(page) };
         let is_discarded = discarded.is_ok();
         self.lock_pool().put(page, Some(discarded));
         is_discarded
     }
 
-    /// How many pages there are beyond the limit, beside `other_bytes`: those that classes have, and those of the pool
-    /// whose memory can be given back.
+    /// The number of pages beyond the limit, beside `other_bytes`. It counts the pages that classes have, and the
+    /// pages of the pool whose memory can be returned.
     pub fn pages_owed(&self, other_bytes: u64) -> u64 {
         let pool = {
             let pool = self.lock_pool();
@@ -169,12 +169,12 @@ impl SlabAllocator {
         (self.pages_used() + pool).saturating_sub(self.pages_allowed(other_bytes))
     }
 
-    /// Pages that are in memory and wait for a class.
+    /// The number of pages in memory that wait for a class.
     pub fn pool_ready(&self) -> usize {
         self.lock_pool().ready.len()
     }
 
-    /// The highest page number that was ever used: a walk over all pages ends there.
+    /// The highest page number that was ever used, where a walk over all pages ends.
     pub fn last_page_used(&self) -> u32 {
         self.lock_pool().next - 1
     }
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!((slabs.settling(), slabs.pages_used(), slabs.empty_pages(2)), (0, 1, 1));
     }
 
-    /// Writes into the whole page as items would.
+    /// Writes to the whole page, as items would.
     fn soil(slabs: &SlabAllocator, class: u8) {
         let mut guard = slabs.lock(class);
         let mut chunks = Vec::new();
@@ -235,7 +235,7 @@ mod tests {
         for chunk in chunks {
             let first = slabs.arena.chunk_ptr(chunk);
             let len = slabs.arena.chunk_bytes(chunk) as usize;
-            // SAFETY: the chunk was taken and nobody else knows it.
+            // SAFETY: the chunk was taken, and no other thread knows it.
             unsafe { first.as_ptr().write_bytes(0xff, len) };
             guard.give_back(chunk);
         }

@@ -1,51 +1,52 @@
-//! How many free chunks a full class keeps ready, or in limbo: as many as its stores have lately needed.
+//! The reserve: how many free chunks a full class keeps ready or in limbo. It adapts to the demand of sets.
 //!
 //! ```text
-//! refills      ✓ ✓ ✓ ✗ ✓ ✓ ✓ ✗     every few found nothing and had to wait for a grace period: half as many more
-//!              ✓ … ✓ ✗ ✓ … ✓ ✗     one in some dozens: enough
-//!              ✓ ✓ ✓ … … … ✓ ✓     none for long: a sixteenth fewer, for what is kept ready holds no items
+//! refills      ✓ ✓ ✓ ✗ ✓ ✓ ✓ ✗     often late (no chunk ready, wait for a grace period): the reserve grows by half
+//!              ✓ … ✓ ✗ ✓ … ✓ ✗     late once in some dozens: no change
+//!              ✓ ✓ ✓ … … … ✓ ✓     never late for long: it shrinks by 1/16, since reserved chunks hold no items
 //! ```
 //!
-//! Belongs to a locked class.
+//! Part of a class, under the class's lock.
 
-/// A class's reserve.
+/// The reserve of one class.
 #[derive(Default)]
 pub(super) struct Reserve {
     chunks: u32,
-    /// Refills since it last changed.
+    /// Refills since the reserve last changed, or since the last late refill.
     refills: u32,
 }
 
-/// Between so few and so many.
+/// Bounds of a reserve, in chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReserveBounds {
-    /// What a class keeps when nobody waits.
+    /// The reserve while no refill is late.
     pub least: u32,
-    /// What it keeps at most. Not less than `least`.
+    /// Its maximum. Not less than `least`.
     pub most: u32,
 }
 
-/// What a worker found that came for chunks.
+/// The result of a worker's refill of its magazine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refill {
-    /// Some were there.
+    /// Chunks were ready.
     InTime,
-    /// None was: he has to wait for a grace period.
+    /// No chunk was ready: the worker has to wait for a grace period.
     Late,
 }
 
-/// One refill in so many may come too late: that costs a turn of the loop, which is little beside so many values.
+/// One late refill in this many is acceptable: a late refill costs one turn, which is little beside that many
+/// refills.
 const REFILLS_PER_LATE: u32 = 64;
-/// After so many that did not the reserve shrinks.
+/// The reserve shrinks after this many refills in time.
 const REFILLS_TO_SHRINK: u32 = 256;
 
 impl Reserve {
-    /// How many chunks to keep.
+    /// The number of chunks to keep.
     pub(super) fn chunks(&self, bounds: ReserveBounds) -> u32 {
         self.chunks.clamp(bounds.least, bounds.most)
     }
 
-    /// Somebody came for chunks.
+    /// Notes the result of a refill.
     pub(super) fn note(&mut self, refill: Refill, bounds: ReserveBounds) {
         let chunks = self.chunks(bounds);
         self.refills += 1;

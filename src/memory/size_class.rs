@@ -1,68 +1,68 @@
-//! Size classes: which chunk size serves an item of n bytes.
+//! Size classes: the chunk size for an item of n bytes.
 //!
 //! ```text
 //! class     1     2     3   …   largest       largest + 1 …
-//! chunk    64    72    80   …  chunk_max      in between somewhere
+//! chunk    64    72    80   …  chunk_max      any size below chunk_max
 //!          each × growth_factor, up to 8      added while running (store/jobs/fitter.rs)
 //! ```
 //!
-//! Class 0 is none, as in memcached. Laid out from settings and read by every thread. A class may be added while they
-//! read, so ids are not in the order of sizes; its chunk size never changes from then on. Upholds I1.
+//! Class 0 does not exist, as in memcached. The table is laid out from settings, and every thread reads it. Classes
+//! may be added meanwhile, so ids are not in the order of sizes. A class's chunk size never changes. Upholds I1.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::base::atomic::{AtomicU8, AtomicU32, Ordering};
 
-/// One page of slab memory, in bytes.
+/// The size of a page of slab memory, in bytes.
 pub const PAGE_BYTES: u32 = 1 << 20;
-/// The highest class id there can ever be. What is kept per class is made for so many at once.
+/// The highest possible class id. Tables by class are allocated for all ids at once.
 pub const CLASS_MAX: u8 = 127;
-/// How many ids a byte can spell. What is looked up on every request has a place for each, so that none is out of
-/// bounds.
+/// The number of values of a class byte. Tables that are read on every request have an entry for each, so that no
+/// index is out of bounds.
 pub const CLASS_IDS: usize = u8::MAX as usize + 1;
-/// The highest id laid out at start, unless sizes are given one by one: the others are for classes that come later.
+/// The highest id laid out at start, unless sizes are given one by one. Fitted classes use the higher ids.
 const LAID_OUT_MAX: usize = 100;
-/// Chunks start on this boundary.
+/// Chunk sizes and offsets are multiples of this, in bytes.
 pub const CHUNK_ALIGN: u32 = 8;
-/// The smallest chunk that a `ChunkRef` can name in every page: 1 MiB / 2^15.
+/// The smallest chunk whose index in a page fits a `ChunkRef`: 1 MiB / 2^15.
 pub const CHUNK_MIN: u32 = 32;
 
-/// Classes below this part of the largest are at first not for last links. Else those of a few thousand chains open all
-/// classes: a page each, nearly empty, was a quarter of a cache of 64 MiB (of values of 10 to 30 KB it held 2208, and 2981
-/// now).
+/// At first, classes below 1/4 of the largest chunk do not take last links. Otherwise the last links of a few
+/// thousand chains open all classes, each with one page that is nearly empty. That took a quarter of a cache of 64
+/// MiB: it held 2208 values of 10 to 30 KB, and now 2981.
 const LINK_LEAST_SHARE: u32 = 4;
 
-/// How the classes are laid out.
+/// The settings for the layout of the classes.
 #[derive(Clone, Debug)]
 pub struct ClassPlan {
-    /// The smallest chunk, in bytes, item header included.
+    /// The smallest chunk in bytes, item header included.
     pub first: u32,
-    /// Ratio of one chunk size to the next.
+    /// The ratio of one chunk size to the next.
     pub growth_factor: f64,
-    /// The largest chunk, in bytes; larger items are chains of chunks.
+    /// The largest chunk in bytes. Larger items are chains of chunks.
     pub chunk_max: u32,
-    /// Sizes given one by one (`-o slab_sizes`), which override the two numbers above.
+    /// Sizes given one by one (`-o slab_sizes`). They override the two numbers above.
     pub explicit: Vec<u32>,
 }
 
 /// The table of classes.
 pub struct SizeClasses {
-    /// Chunk size by class id; 0 for an id that no class has (yet). Written once each.
+    /// Chunk size by class id; 0 for an id that no class has (yet). Each is written once.
     sizes: [AtomicU32; CLASS_MAX as usize + 1],
-    /// For whole items and the heads of chains.
+    /// The classes of whole items and of the heads of chains.
     items: ClassMap,
-    /// For the last links of chains.
+    /// The classes of the last links of chains.
     links: ClassMap,
     /// The class of the largest chunks.
     largest: u8,
     /// The highest id in use.
     last: AtomicU8,
-    /// Held while a class is added.
+    /// Locked while a class is added.
     adding: Mutex<()>,
 }
 
 impl SizeClasses {
-    /// The table that `plan` describes. Sizes out of bounds are clamped: the settings table has checked them.
+    /// The table for `plan`. Clamps sizes that are out of bounds; the settings table has checked them.
     pub fn build(plan: &ClassPlan) -> Self {
         let sizes = plan.lay_out();
         let chunk_max = sizes.last().copied().unwrap_or(PAGE_BYTES / 2);
@@ -80,25 +80,25 @@ impl SizeClasses {
         }
     }
 
-    /// The class whose chunks hold `bytes`, unless that is more than the largest chunk.
+    /// The class whose chunks hold `bytes`. `None` if that is more than the largest chunk.
     #[inline]
     pub fn class_for(&self, bytes: u32) -> Option<u8> {
         self.items.class_for(bytes)
     }
 
-    /// The class for the last link of a chain, which holds `bytes` with its header. Its chunks may be larger than those that
-    /// an item of so many bytes gets.
+    /// The class for the last link of a chain. `bytes` includes the link's header. Its chunks may be larger than
+    /// those of an item of `bytes`.
     pub fn class_for_link(&self, bytes: u32) -> Option<u8> {
         self.links.class_for(bytes)
     }
 
-    /// The chunk size of `class`, in bytes; 0 for a class that does not exist.
+    /// The chunk size of `class` in bytes; 0 for a class that does not exist.
     #[inline]
     pub fn chunk_bytes(&self, class: u8) -> u32 {
         self.sizes.get(usize::from(class)).map_or(0, |size| size.load(Ordering::Relaxed))
     }
 
-    /// How many chunks a page of `class` has.
+    /// The number of chunks in a page of `class`.
     #[inline]
     pub fn per_page(&self, class: u8) -> u32 {
         PAGE_BYTES.checked_div(self.chunk_bytes(class)).unwrap_or(0)
@@ -115,20 +115,21 @@ impl SizeClasses {
         self.last.load(Ordering::Acquire)
     }
 
-    /// The largest chunk, in bytes.
+    /// The size of the largest chunk in bytes.
     #[inline]
     pub fn chunk_max(&self) -> u32 {
         self.chunk_bytes(self.largest())
     }
 
-    /// Every class id in use.
+    /// All class ids in use.
     pub fn ids(&self) -> impl Iterator<Item = u8> + use<> {
         1..=self.last()
     }
 
-    /// Adds a class with chunks of `bytes` (rounded up to [`CHUNK_ALIGN`]), which from now on get the items and last links
-    /// that fit them and no smaller chunk; if only last links do not know of such a class, they do now. None: all ids are
-    /// used up, or both know such a class, or it would be the largest.
+    /// Adds a class with chunks of `bytes` (rounded up to [`CHUNK_ALIGN`]). From now on it serves the items and last
+    /// links that fit it and no smaller chunk. If items already have a class of this size and last links do not use
+    /// it, they use it from now on. `None` if all ids are in use, if both already use such a class, or if it would be
+    /// the largest.
     pub fn add(&self, bytes: u32) -> Option<u8> {
         let bytes = align(bytes).max(CHUNK_MIN);
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +140,7 @@ impl SizeClasses {
         }
         let class = self.last().checked_add(1).filter(|id| *id <= CLASS_MAX)?;
         self.sizes[usize::from(class)].store(bytes, Ordering::Relaxed);
-        // Release, three times: a thread knows the chunk size whether it finds the class by a size or by its id.
+        // Release, three times: a thread sees the chunk size, whether it finds the class by a size or by its id.
         self.items.split(bytes, for_items, class);
         self.links.split(bytes, for_links, class);
         self.last.store(class, Ordering::Release);
@@ -153,7 +154,7 @@ struct ClassMap {
 }
 
 impl ClassMap {
-    /// The classes with these chunk sizes, but for those below `least`.
+    /// A map to the classes with these chunk sizes, except those below `least` bytes.
     fn of(sizes: &[u32], least: u32) -> Self {
         let mut class = 0u8;
         let chunk_max = sizes.last().copied().unwrap_or(0);
@@ -168,11 +169,11 @@ impl ClassMap {
 
     #[inline]
     fn class_for(&self, bytes: u32) -> Option<u8> {
-        // Acquire: a thread that learns of a class learns its chunk size.
+        // Acquire: a thread that learns of a class sees its chunk size.
         self.by_units.get(bytes.div_ceil(CHUNK_ALIGN) as usize).map(|class| class.load(Ordering::Acquire))
     }
 
-    /// What `larger` got up to `bytes` belongs to `class` from now on.
+    /// Sizes up to `bytes` that `larger` served belong to `class` from now on.
     fn split(&self, bytes: u32, larger: u8, class: u8) -> u8 {
         let up_to = self.by_units[..=(bytes / CHUNK_ALIGN) as usize].iter().rev();
         up_to.take_while(|slot| slot.load(Ordering::Relaxed) == larger).for_each(|slot| {
@@ -183,12 +184,12 @@ impl ClassMap {
 }
 
 impl ClassPlan {
-    /// Whether a class more may be added while running. A user who gives the sizes one by one means these and no others.
+    /// Whether classes may be added while running. Sizes that the user gave one by one are final.
     pub fn may_be_fitted(&self) -> bool {
         self.explicit.is_empty()
     }
 
-    /// The chunk sizes to begin with, ascending; at least one.
+    /// The initial chunk sizes, ascending; at least one.
     pub fn lay_out(&self) -> Vec<u32> {
         let chunk_max = align(self.chunk_max).clamp(1024, PAGE_BYTES / 2);
         let mut sizes = Vec::new();

@@ -1,16 +1,16 @@
-//! The slab allocator: who has which page, and which chunks are free.
+//! The slab allocator: which class has which page, and which chunks are free.
 //!
 //! ```text
-//!              pool of pages ──grow──▶ class ──take──▶ magazine of a worker ──▶ item
+//!              page pool ──────grow──▶ class ──take──▶ magazine of a worker ──▶ item
 //!                ▲                       ▲ ▲                                      │ unlinked
-//!                │                       │ └──────────give back───────────────────┤ never was visible
-//!                │ grace over            └── limbo: stamped with an epoch ◀───────┘ readers may still look
+//!                │                       │ └──────────give back───────────────────┤ never visible
+//!                │ grace period over     └── limbo: stamped with an epoch ◀───────┘ readers may still see it
 //!                └───── detached ◀── closed: its chunks come home and are not taken again
 //! ```
 //!
-//! One mutex per class, taken once per magazine, not per item. Free chunks are kept per page (`page_book.rs`), so that a
-//! page can be taken out of use. A chunk in limbo becomes free when every thread that was pinned at its unlinking has
-//! unpinned and no lease is left (I4). Upholds I4, I7.
+//! One mutex per class, locked once per magazine refill, not per item. Each page has its own list of free chunks
+//! (`page_book.rs`), so that a page can leave its class. A chunk in limbo becomes free when two conditions hold:
+//! every thread that was pinned at its unlinking has unpinned, and no lease is left (I4). Upholds I4, I7.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,56 +29,56 @@ use super::page_pool::{DetachedPage, PagePool};
 use super::reserve::{Refill, Reserve, ReserveBounds};
 use super::size_class::{CLASS_MAX, PAGE_BYTES, SizeClasses};
 
-/// All chunks of the store.
+/// All slab memory of the store: pages, chunks and their classes.
 pub struct SlabAllocator {
     /// The memory itself.
     pub arena: PageArena,
-    /// Which class serves which size.
+    /// The class for each size.
     pub classes: SizeClasses,
-    /// Chunks that slow clients are still being sent from.
+    /// The items that are still being sent to slow clients.
     pub leases: Leases,
-    /// When something in each page ends.
+    /// The due time of each page.
     pub dues: DueTable,
     slabs: Box<[Mutex<Slab>]>,
-    /// By page number.
+    /// Page metadata by page number.
     books: Box<[PageBook]>,
     pub(super) pool: Mutex<PagePool>,
-    /// The bytes that pages and the index may take together.
+    /// The limit for pages and side tables together, in bytes.
     limit_bytes: AtomicU64,
-    /// Pages that classes have, or the page mover.
+    /// The number of pages that classes or the page mover have.
     pub(super) pages_used: AtomicU64,
-    /// By class: pages of which no chunk is in use. Written under the class's lock.
+    /// By class: the number of pages without a chunk in use. Written under the class's lock.
     empty_pages: Box<[AtomicU32]>,
-    /// The last recall: its number, and in the low byte the class.
+    /// The last recall: its number, and the class in the low byte.
     recall: AtomicU32,
 }
 
-/// One class's chunks.
+/// The chunks and pages of one class.
 struct Slab {
     class: u8,
-    /// Chunks of a page, once there is one.
+    /// Chunks per page; 0 until the class has a page.
     per_page: u32,
-    /// Chunks that can be taken.
+    /// The number of chunks that can be taken.
     ready: u32,
-    /// Pages that have some of them. Chunks are taken from the last one.
+    /// Pages that have such chunks. Chunks are taken from the last page.
     open: Vec<u32>,
-    /// Unlinked chunks that somebody may still be reading, oldest first.
+    /// Unlinked chunks that readers may still see, oldest first.
     limbo: Limbo,
-    /// The class's pages, in the order it got them.
+    /// The class's pages, in the order in which it got them.
     pages: Vec<u32>,
-    /// Changes when a page comes or goes.
+    /// Changes when a page is added or leaves.
     pages_version: u64,
-    /// Those of them that are closed.
+    /// The number of these pages that are closed.
     closed: u32,
     reserve: Reserve,
 }
 
-/// Chunks that one call frees at most: at some 50 ns each, while others wait for the class.
+/// Maximum number of chunks that one call frees. Each takes about 50 ns, while other threads wait for the class.
 const RECLAIMED_MAX: usize = 1024;
-/// A limbo longer than this is shortened by the worker that adds to it. A shorter one waits for a worker that needs its
-/// chunks.
+/// Above this length, in chunks, the worker that adds to a limbo also shortens it. A shorter limbo waits for a worker
+/// that needs its chunks.
 const LIMBO_LONG: usize = 512;
-/// So many are freed at least when it is.
+/// Minimum number of chunks that a worker then frees.
 const RECLAIMED_LEAST: usize = 64;
 
 /// A locked class.
@@ -88,38 +88,39 @@ pub struct SlabGuard<'a> {
     _rank: Ranked,
 }
 
-/// A request to all workers to give back the ready chunks of one class that they have in hand.
+/// A request to all workers to give back the ready chunks of one class from their magazines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recall(u32);
 
 impl Recall {
-    /// Which class.
+    /// The class.
     pub const fn class(self) -> u8 {
         self.0.to_le_bytes()[0]
     }
 }
 
-/// What a class has, for `stats`.
+/// Memory use of a class, for `stats`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SlabUse {
-    /// Pages.
+    /// The number of pages.
     pub pages: u32,
-    /// Chunks in those pages.
+    /// The number of chunks in those pages.
     pub chunks: u64,
-    /// Chunks ready to be taken by any worker.
+    /// Chunks that any worker can take.
     pub free: u64,
-    /// Chunks that wait for readers.
+    /// Chunks that wait until no reader can see them.
     pub limbo: u64,
 }
 
-/// Where address space is scarce: classes that may have a page beyond the limit.
+/// Pages of address space beyond the limit that are reserved even where address space is scarce: this many classes
+/// may then have a page beyond the limit.
 const PAGES_BEYOND_LEAST: u32 = 64;
 
 impl SlabAllocator {
-    /// An allocator of at most `limit_bytes`, with room in the address space for a later, higher limit.
+    /// An allocator of at most `limit_bytes`. Reserves more address space, so that the limit can be raised later.
     ///
     /// # Errors
-    /// The kernel's, when the address space cannot be had.
+    /// The kernel's error, if the address space cannot be reserved.
     pub fn new(classes: SizeClasses, limit_bytes: u64) -> io::Result<Self> {
         let pages = u32::try_from(limit_bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
         // Each class may have one page beyond the limit, and the limit may be raised while running.
@@ -160,13 +161,13 @@ impl SlabAllocator {
         SlabGuard { slab, allocator: self, _rank: rank }
     }
 
-    /// The limit for pages and index together, in bytes.
+    /// The limit for pages and side tables together, in bytes.
     pub fn limit_bytes(&self) -> u64 {
         self.limit_bytes.load(AnyOrdering::Relaxed)
     }
 
-    /// Changes the limit. Pages in use stay: a lower limit only stops growth. False if the reserved address
-    /// space ends below `bytes`.
+    /// Changes the limit. Pages in use stay: a lower limit only stops growth. False if `bytes` exceeds the reserved
+    /// address space.
     pub fn set_limit_bytes(&self, bytes: u64) -> bool {
         let reserved = u64::from(self.arena.last_page()) * u64::from(PAGE_BYTES);
         let fits = bytes <= reserved;
@@ -176,53 +177,53 @@ impl SlabAllocator {
         fits
     }
 
-    /// Bytes of the tables by page number. They are not counted against the limit.
+    /// Bytes of the tables by page number. They do not count against the limit.
     pub fn table_bytes(&self) -> u64 {
         let per_page = size_of::<PageBook>() + PageArena::TABLE_BYTES_PER_PAGE + DueTable::BYTES_PER_PAGE;
         (self.books.len() * per_page) as u64
     }
 
-    /// How many pages the classes have together.
+    /// The number of pages that classes or the page mover have.
     pub fn pages_used(&self) -> u64 {
         self.pages_used.load(AnyOrdering::Relaxed)
     }
 
-    /// How many pages of `class` have no chunk in use.
+    /// The number of pages of `class` without a chunk in use.
     #[inline]
     pub fn empty_pages(&self, class: u8) -> u32 {
         self.empty_pages[usize::from(class)].load(AnyOrdering::Relaxed)
     }
 
-    /// How many pages the limit allows beside `other_bytes` that count against it. To the nearest one: rounded down,
-    /// the few KiB that are an index's beside some thousand large items would cost a whole page.
+    /// The number of pages that the limit allows beside `other_bytes`. Rounded to the nearest page: rounded down, an
+    /// index of a few KiB beside some thousand large items would cost a whole page.
     pub fn pages_allowed(&self, other_bytes: u64) -> u64 {
         let page = u64::from(PAGE_BYTES);
         self.limit_bytes().saturating_add(page / 2).saturating_sub(other_bytes) / page
     }
 
-    /// Whether another page fits beside `other_bytes` that count against the same limit.
+    /// Whether another page fits the limit beside `other_bytes`.
     pub fn has_page(&self, other_bytes: u64) -> bool {
         self.pages_used() < self.pages_allowed(other_bytes)
     }
 
-    /// Asks all workers for the ready chunks of `class` that they have in hand: some may belong to a closed page.
+    /// Asks all workers to give back their ready chunks of `class`, because some may belong to a closed page.
     pub fn recall(&self, class: u8) {
         let number = self.recall.load(AnyOrdering::Relaxed) >> 8;
         self.recall.store(number.wrapping_add(1) << 8 | u32::from(class), AnyOrdering::Relaxed);
     }
 
-    /// The last recall. Every worker compares it once a turn with the one it has answered.
+    /// The last recall. Once a turn, every worker compares it with the last one that it has answered.
     #[inline]
     pub fn last_recall(&self) -> Recall {
         Recall(self.recall.load(AnyOrdering::Relaxed))
     }
 
-    /// Gives back a chunk that was never visible to anybody. Rare: a value that was refused or cut off.
+    /// Gives back a chunk that was never visible. Rare: a value that was refused or cut off.
     pub fn give_back(&self, chunk: ChunkRef) {
         self.lock(self.class_of(chunk)).give_back(chunk);
     }
 
-    /// The class whose chunk this is.
+    /// The class that the chunk belongs to.
     #[inline]
     pub fn class_of(&self, chunk: ChunkRef) -> u8 {
         self.arena.class_of(chunk)
@@ -235,7 +236,7 @@ impl SlabAllocator {
 }
 
 impl SlabGuard<'_> {
-    /// Moves up to `wanted` ready chunks into `take`. Returns how many.
+    /// Passes up to `wanted` ready chunks to `take`. Returns how many.
     pub fn take(&mut self, wanted: u32, mut take: impl FnMut(ChunkRef)) -> u32 {
         let (mut taken, per_page) = (0, self.slab.per_page);
         while taken < wanted
@@ -265,19 +266,19 @@ impl SlabGuard<'_> {
         let Some(chunk) = book.free() else {
             return book.pop_fresh(per_page).map(|index| ChunkRef::new(page, index));
         };
-        // The low half is all there is; what comes after the last one is 0.
+        // The low half holds the whole reference; the last free chunk has 0.
         #[expect(clippy::cast_possible_truncation, reason = "`give_back` stored 32 bits")]
         book.pop_free(self.allocator.arena.head(chunk).word1.load(Ordering::Relaxed) as u32);
         Some(chunk)
     }
 
-    /// Frees a chunk that nobody can see.
+    /// Frees a chunk that no thread can see.
     #[inline]
     pub fn give_back(&mut self, chunk: ChunkRef) {
         let page = chunk.page();
         let book = self.allocator.book(page);
         let head = self.allocator.arena.head(chunk);
-        // Zero says "free" to the hand and the sweeper, who may look at any time.
+        // Zero marks the chunk as free for the CLOCK hand and the sweeper, which may look at any time.
         head.word0.store(0, Ordering::Relaxed);
         head.word1.store(book.free().map_or(0, |next| u64::from(next.bits())), Ordering::Relaxed);
         book.push_free(chunk);
@@ -292,35 +293,35 @@ impl SlabGuard<'_> {
         }
     }
 
-    /// Notes that a page has become empty (1), or is no longer an empty page to take chunks from (-1).
+    /// Counts a page that became empty (1), or an open page that no longer is empty (-1).
     fn count_empty(&self, change: i32) {
         let count = &self.allocator.empty_pages[usize::from(self.slab.class)];
         count.store(count.load(AnyOrdering::Relaxed).wrapping_add_signed(change), AnyOrdering::Relaxed);
     }
 
-    /// Enters a page into the list of those to take chunks from.
+    /// Adds a page to the list of open pages.
     fn list(&mut self, page: u32) {
         let place = u32::try_from(self.slab.open.len()).expect("there are fewer than 2^17 pages");
         self.allocator.book(page).set_place(Place::Listed(place));
         self.slab.open.push(page);
     }
 
-    /// Notes that chunks were unlinked before `stamp` was taken; they become free once nobody can be reading them.
+    /// Adds chunks that were unlinked before `stamp` was taken. They become free once no reader can see them.
     pub fn retire(&mut self, stamp: Stamp, chunks: impl Iterator<Item = Retired>) {
         self.slab.limbo.push(stamp, chunks);
     }
 
-    /// Frees the oldest chunks in limbo whose stamp `is_over` (the threads pinned back then have all unpinned), but no
-    /// more than a bounded number. Returns how many left limbo.
+    /// Frees the oldest chunks in limbo whose stamp `is_over`, up to a fixed number. A stamp is over when all threads
+    /// that were pinned at that time have unpinned. Returns how many chunks left limbo.
     pub fn reclaim(&mut self, is_over: impl Fn(Stamp) -> bool) -> usize {
         self.reclaim_some(RECLAIMED_MAX, is_over)
     }
 
-    /// As [`SlabGuard::reclaim`], `most` at most.
+    /// As [`SlabGuard::reclaim`], for at most `most` chunks.
     pub fn reclaim_some(&mut self, most: usize, is_over: impl Fn(Stamp) -> bool) -> usize {
         for reclaimed in 0..most {
             let Some(Retired { chunk, head }) = self.slab.limbo.pop(&is_over) else { return reclaimed };
-            // What a leased item had is given back by its last lease instead.
+            // The last holder of a lease gives the chunks of a leased item back.
             if !self.allocator.leases.keep(head, chunk) {
                 self.give_back(chunk);
             }
@@ -328,8 +329,8 @@ impl SlabGuard<'_> {
         most
     }
 
-    /// Frees twice as many as were `added` if limbo has become long: a worker that unlinks much needs no chunks itself, and
-    /// the one that stores next should not find a hundred thousand to free.
+    /// Frees twice as many chunks as were `added` if limbo is long. A worker that unlinks many items needs no chunks
+    /// itself, and the next worker that stores should not have to free a hundred thousand.
     #[inline]
     pub fn shorten_limbo(&mut self, added: usize, epochs: &Epochs) {
         if self.slab.limbo.len() > LIMBO_LONG {
@@ -338,7 +339,7 @@ impl SlabGuard<'_> {
         }
     }
 
-    /// Moves up to `wanted` chunks from limbo into `take` without freeing them first. Returns how many.
+    /// Passes up to `wanted` chunks from limbo to `take`, without freeing them first. Returns how many.
     pub fn take_from_limbo(
         &mut self,
         wanted: u32,
@@ -346,9 +347,9 @@ impl SlabGuard<'_> {
         mut take: impl FnMut(ChunkRef),
     ) -> u32 {
         let (allocator, mut taken) = (self.allocator, 0);
-        // A lease of something in limbo was added before its stamp was over: it is seen here.
+        // A lease of a chunk in limbo was added before the chunk's stamp was over, so it is visible here.
         let (has_leases, has_closed) = (!allocator.leases.is_empty(), self.slab.closed > 0);
-        // Of closed pages; mostly none.
+        // Chunks of closed pages; mostly empty.
         let mut strays = Vec::new();
         while taken < wanted
             && let Some(batch) = self.slab.limbo.pop_some((wanted - taken) as usize, &is_over)
@@ -362,8 +363,8 @@ impl SlabGuard<'_> {
                     continue;
                 }
                 if head != chunk {
-                    // Zero says "free" to the hand and the sweeper, as in `give_back`. The head of an item that is no
-                    // longer linked says as much.
+                    // Zero marks the chunk as free for the CLOCK hand and the sweeper, as in `give_back`. The head of
+                    // an unlinked item already reads as unlinked.
                     allocator.arena.head(chunk).word0.store(0, Ordering::Relaxed);
                 }
                 take(chunk);
@@ -374,14 +375,14 @@ impl SlabGuard<'_> {
         taken
     }
 
-    /// Gives the class another page, unless the limit (less `other_bytes`) forbids it and `force` is not set.
+    /// Adds a page to the class, unless the limit (less `other_bytes`) forbids it and `force` is not set.
     pub fn grow(&mut self, other_bytes: u64, force: bool) -> bool {
         let Some(page) = self.allocator.take_page(other_bytes, force) else { return false };
         self.adopt(page);
         true
     }
 
-    /// Makes a page of zeros that no class has the class's own.
+    /// Adds a page of zeros that no class has.
     pub(super) fn adopt(&mut self, page: u32) {
         let class = self.slab.class;
         self.allocator.book(page).open();
@@ -394,7 +395,8 @@ impl SlabGuard<'_> {
         self.count_empty(1);
     }
 
-    /// Takes no more chunks from a page, so that they can all come home. False: it is not the class's, or closed already.
+    /// Closes a page: no more chunks are taken from it, so that all can come home. False: the page is not the
+    /// class's, or already closed.
     pub fn close_page(&mut self, page: u32) -> bool {
         if !self.owns_page(page) {
             return false;
@@ -420,7 +422,7 @@ impl SlabGuard<'_> {
         true
     }
 
-    /// Takes chunks from a page again that was closed.
+    /// Opens a closed page again.
     pub fn reopen_page(&mut self, page: u32) {
         let book = self.allocator.book(page);
         if book.place() == Place::Closed {
@@ -437,20 +439,20 @@ impl SlabGuard<'_> {
         }
     }
 
-    /// A page of which no chunk is in use, if there is one.
+    /// A page without a chunk in use, if there is one.
     pub fn unused_page(&self) -> Option<u32> {
         let per_page = self.slab.per_page;
         self.slab.open.iter().copied().find(|page| self.allocator.book(*page).home(per_page) == per_page)
     }
 
-    /// How many chunks of one of the class's pages are not home, and how many were ever used.
+    /// For a page of the class: the number of chunks that are not home, and the number that were ever used.
     pub fn chunks_out(&self, page: u32) -> (u32, u32) {
         let book = self.allocator.book(page);
         (self.slab.per_page - book.home(self.slab.per_page), book.fresh())
     }
 
-    /// Takes a closed page whose chunks are all home from the class. It can be used for something else when all threads
-    /// that are pinned now have unpinned.
+    /// Takes a closed page whose chunks are all home from the class. The page can be reused when all threads that are
+    /// pinned now have unpinned.
     pub fn detach_page(&mut self, page: u32, epochs: &Epochs) -> Option<DetachedPage> {
         let book = self.allocator.book(page);
         if book.place() != Place::Closed || book.home(self.slab.per_page) != self.slab.per_page {
@@ -464,49 +466,49 @@ impl SlabGuard<'_> {
         Some(DetachedPage::new(page, epochs.stamp()))
     }
 
-    /// Takes a page of which no chunk is in use from the class, if there is one.
+    /// Takes a page without a chunk in use from the class, if there is one.
     pub fn detach_empty_page(&mut self, epochs: &Epochs) -> Option<DetachedPage> {
         let page = self.unused_page()?;
         self.close_page(page);
         self.detach_page(page, epochs)
     }
 
-    /// Chunks that are free or soon will be.
+    /// The number of chunks that are ready or in limbo.
     pub fn ready_or_waiting(&self) -> u32 {
         self.ready() + u32::try_from(self.slab.limbo.len()).unwrap_or(u32::MAX)
     }
 
-    /// How many chunks the class keeps ready or in limbo once memory is full.
+    /// The number of chunks that the class keeps ready or in limbo once memory is full.
     pub fn reserve(&self, bounds: ReserveBounds) -> u32 {
         self.slab.reserve.chunks(bounds)
     }
 
-    /// Somebody came for chunks.
+    /// Notes the result of a magazine refill.
     pub fn note_refill(&mut self, refill: Refill, bounds: ReserveBounds) {
         self.slab.reserve.note(refill, bounds);
     }
 
-    /// Chunks that can be taken now.
+    /// The number of chunks that can be taken now.
     pub fn ready(&self) -> u32 {
         self.slab.ready
     }
 
-    /// The class's pages, in the order it got them.
+    /// The class's pages, in the order in which it got them.
     pub fn pages(&self) -> &[u32] {
         &self.slab.pages
     }
 
-    /// Whether `page` is one of them.
+    /// Whether `page` belongs to the class.
     pub fn owns_page(&self, page: u32) -> bool {
         self.allocator.arena.class_of_page(page) == self.slab.class
     }
 
-    /// A number that changes when a page comes or goes.
+    /// A number that changes when a page is added or leaves.
     pub fn pages_version(&self) -> u64 {
         self.slab.pages_version
     }
 
-    /// What the class has.
+    /// The class's memory use.
     pub fn usage(&self) -> SlabUse {
         let pages = u32::try_from(self.slab.pages.len()).unwrap_or(u32::MAX);
         SlabUse {

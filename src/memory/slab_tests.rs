@@ -1,4 +1,4 @@
-//! Tests of the slab allocator: who has which chunk, and when a page can leave its class.
+//! Tests of the slab allocator: the state of each chunk, and when a page can leave its class.
 
 use super::super::size_class::ClassPlan;
 use super::{ChunkRef, LIMBO_LONG, PAGE_BYTES, RECLAIMED_MAX, Retired, SizeClasses, SlabAllocator};
