@@ -1,12 +1,12 @@
-//! An item that is complete and that nobody can see yet: all that is left is to link it. Upholds I12.
+//! An item that is complete, but not linked yet and so not visible. Upholds I12.
 //!
 //! ```text
-//! value that is there ──fill───────────────▶ CompleteItem ──link──▶ ChunkRef for the index
+//! whole value at hand ──fill──────────────────▶ CompleteItem ──link──▶ ChunkRef for the index
 //! PendingItem, nothing remaining ──complete──▶
 //! ```
 //!
-//! A value that came together with its request, as nearly all do, gets here without a `PendingItem`, whose notes of how
-//! far it has come take longer to write than the value itself.
+//! Nearly all values arrive together with their request. They need no `PendingItem`, whose progress fields take
+//! longer to write than the value itself.
 
 use std::slice;
 
@@ -16,7 +16,7 @@ use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
 use super::header::{self, Birth, CLIENT_FLAGS_BYTES, HEADER_BYTES};
 use super::layout::Layout;
 
-/// Its owner links it, or gives its chunks back.
+/// The owner links the item, or gives its chunks back.
 #[must_use = "its chunks are nobody's else"]
 pub struct CompleteItem {
     chunk: ChunkRef,
@@ -27,10 +27,10 @@ pub struct CompleteItem {
 }
 
 impl CompleteItem {
-    /// Writes an item of one chunk into `chunk`, which nobody else has.
+    /// Writes an item of one chunk into `chunk`, which no other thread has.
     ///
     /// # Panics
-    /// If `layout` is another value's, or a chain's, or another class's.
+    /// If `layout` is for another value, a chain or another class.
     #[inline(always)]
     pub fn fill(
         slabs: &'static SlabAllocator,
@@ -46,10 +46,10 @@ impl CompleteItem {
         let end = shape.prefix_bytes() + layout.value_len;
         assert!(end <= chunk_bytes, "the layout was made for this class (I3)");
         header::write_unlinked(head, shape);
-        // SAFETY: what follows the header lies within the chunk, as was asserted just now.
+        // SAFETY: the bytes after the header lie within the chunk, as asserted above.
         let first = unsafe { first.add(HEADER_BYTES as usize) };
-        // SAFETY: nobody else can see the chunk (I12), so this is the only reference to these bytes; mapped memory is
-        // initialised.
+        // SAFETY: no other thread can see the chunk (I12), so this is the only reference to these bytes. Mapped
+        // memory is initialised.
         let room = unsafe { slice::from_raw_parts_mut(first.as_ptr(), (end - HEADER_BYTES) as usize) };
         let (fields, room) = room.split_at_mut(if shape.has_client_flags { CLIENT_FLAGS_BYTES as usize } else { 0 });
         if shape.has_client_flags {
@@ -61,7 +61,7 @@ impl CompleteItem {
         Self { chunk, head, class: layout.head_class, bytes: u64::from(end), links: None }
     }
 
-    /// What a `PendingItem` has become.
+    /// Converts a `PendingItem`.
     pub(super) fn new(chunk: ChunkRef, head: &'static ChunkHead, layout: Layout) -> Self {
         let bytes = u64::from(layout.shape.prefix_bytes()) + u64::from(layout.value_len);
         Self { chunk, head, class: layout.head_class, bytes, links: layout.links_by_class() }
@@ -73,25 +73,25 @@ impl CompleteItem {
         self.class
     }
 
-    /// Bytes of header, fields, key and value together, links' headers not counted.
+    /// Bytes of header, fields, key and value together, without the headers of links.
     #[inline]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// How many links follow its head, if it is a chain, by class: the largest class's, and the last one's.
+    /// For a chain, the number of links by class: of the largest class, and of the last link's class.
     #[inline]
     pub fn links_by_class(&self) -> Option<[(u8, u32); 2]> {
         self.links
     }
 
-    /// The chunk of an item of one chunk that is not wanted after all, to be given back.
+    /// The chunk of an item of one chunk that is not wanted after all. The caller gives the chunk back.
     pub fn give_up(self) -> ChunkRef {
         self.chunk
     }
 
-    /// Gives the item its CAS unique and its deadline, and lets the hand see it. The caller holds its bucket's
-    /// lock and now makes the index refer to the chunk that is returned.
+    /// Writes the CAS unique and the deadline, and makes the item visible to the CLOCK hand. The caller holds the
+    /// bucket's lock, and now makes the index refer to the returned chunk.
     #[inline]
     pub fn link(self, birth: Birth) -> ChunkRef {
         header::set_linked(self.head, birth);

@@ -1,4 +1,4 @@
-//! The 16-byte item header, and what the first words of every other kind of chunk say.
+//! The 16-byte item header, and the first words of all other kinds of chunk.
 //!
 //! ```text
 //! word0   63       56 55        37 36    35    34   33    32      31     30    29 28 27     20 19        0
@@ -12,12 +12,12 @@
 //!
 //! free chunk          word0 = 0                          word1 = next free chunk
 //! link of a chain     key_len = 0, value_len = its bytes word1 = next link | head, 32 bits each
-//!                     63..32: a link further on, or 0
+//!                     63..32: link to prefetch, or 0
 //! item being filled   linked = 0
 //! ```
 //!
 //! A linked item's header changes only by atomic operations (I2). `linked` is set with Release after key and value
-//! are written, so a pinned thread that sees it (Acquire) may read them.
+//! are written. So a pinned thread that sees it (Acquire) may read them.
 
 use crate::base::atomic::fixed::Ordering;
 use crate::base::{Deadline, RelTime};
@@ -32,29 +32,30 @@ const LINKED: u64 = 1 << 31;
 const FETCHED: u64 = 1 << 32;
 const HAS_CLIENT_FLAGS: u64 = 1 << 33;
 const HAS_EXTENSION: u64 = 1 << 34;
-/// In a link, which has none of the fields from there on, the high half names a link further on.
+/// A link has none of the fields above bit 31. Its high half is the reference of a later link, which readers
+/// prefetch.
 const LINK_AHEAD_SHIFT: u32 = 32;
-/// Shifted by this, the two bits before are the lengths of what they announce.
+/// The bits `flags` and `ext.`, shifted right by this, are the byte lengths of the fields that they announce.
 const OPTIONAL_SHIFT: u32 = 31;
 const ACCESS_SHIFT: u32 = 37;
 const ACCESS_MASK: u64 = ((1 << 19) - 1) << ACCESS_SHIFT;
 const CAS_HIGH_SHIFT: u32 = 56;
-/// What of word0 says how the item lies in its chunk.
+/// The bits of word0 that define the layout of the item in its chunk.
 const SHAPE_MASK: u64 = HAS_CLIENT_FLAGS | HAS_EXTENSION | ((1 << FREQ_SHIFT) - 1);
 
-/// Seconds that must pass before an access is stamped again: the stamp is for reports, and a store to a shared
-/// line per hit is what readers are spared.
+/// The access time is stamped again only after this many seconds: it is for statistics only, and readers should not
+/// store to a shared cache line on every hit.
 const ACCESS_GRAIN_S: u32 = 60;
 
-/// How many bits of a CAS unique an item keeps.
+/// The number of bits of a CAS unique that an item keeps.
 pub const CAS_BITS: u32 = 40;
-/// The longest value that the header itself can count; a chained item's length is in its extension.
+/// The longest value whose length fits the header. The length of a chained value is in the extension.
 pub const VALUE_LEN_INLINE_MAX: u32 = (1 << VALUE_LEN_BITS) - 1;
 /// Bytes before the first optional field.
 pub const HEADER_BYTES: u32 = 16;
-/// The optional client flags.
+/// Bytes of the optional client flags.
 pub const CLIENT_FLAGS_BYTES: u32 = 4;
-/// The optional extension: total value length and first link of the chain, 4 bytes each.
+/// Bytes of the optional extension: total value length and first link of the chain, 4 bytes each.
 pub const EXTENSION_BYTES: u32 = 8;
 
 const _: () = assert!(size_of::<ChunkHead>() == HEADER_BYTES as usize, "restart files depend on it");
@@ -63,39 +64,39 @@ const _: () = assert!(CAS_HIGH_SHIFT + (CAS_BITS - 32) == 64);
 const _: () = assert!(HAS_CLIENT_FLAGS >> OPTIONAL_SHIFT == CLIENT_FLAGS_BYTES as u64);
 const _: () = assert!(HAS_EXTENSION >> OPTIONAL_SHIFT == EXTENSION_BYTES as u64);
 
-/// One reading of `word0`.
+/// A copy of `word0`, loaded once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word0(u64);
 
-/// What decides the layout of an item.
+/// The properties that determine the layout of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// Bytes of the key, 1 to 250.
     pub key_len: u8,
-    /// The client flags stand in the item: they are not 0.
+    /// The item stores its client flags, because they are not 0.
     pub has_client_flags: bool,
     /// The item is the head of a chain.
     pub has_extension: bool,
-    /// The value's bytes in this chunk, unless it is chained; then 0.
+    /// Bytes of the value in this chunk; 0 for a chain.
     pub value_len: u32,
 }
 
 impl Word0 {
-    /// The word now; what the item was filled with is readable if [`Word0::is_linked`].
+    /// Loads the word. If [`Word0::is_linked`], the item's bytes are readable.
     #[inline]
     pub fn load(head: &ChunkHead) -> Self {
         // Acquire: pairs with `set_linked`.
         Self(head.word0.load(Ordering::Acquire))
     }
 
-    /// Bytes of the key; 0: the chunk holds no item.
+    /// Bytes of the key; 0 if the chunk holds no item.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the field has 8 bits")]
     pub const fn key_len(self) -> u8 {
         (self.0 >> KEY_LEN_SHIFT) as u8
     }
 
-    /// Bytes of the value, unless the item is chained; of the piece, in a link of a chain.
+    /// Bytes of the value, unless the item is a chain. In a link: bytes of its piece.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "20 bits")]
     pub const fn value_len(self) -> u32 {
@@ -108,31 +109,31 @@ impl Word0 {
         self.0 & LINKED != 0
     }
 
-    /// Whether the client flags stand before the key.
+    /// Whether the client flags precede the key.
     #[inline]
     pub const fn has_client_flags(self) -> bool {
         self.0 & HAS_CLIENT_FLAGS != 0
     }
 
-    /// Whether the value goes on in other chunks.
+    /// Whether the value continues in other chunks.
     #[inline]
     pub const fn has_extension(self) -> bool {
         self.0 & HAS_EXTENSION != 0
     }
 
-    /// Whether anybody has asked for the item.
+    /// Whether a client has read the item.
     #[inline]
     pub const fn is_fetched(self) -> bool {
         self.0 & FETCHED != 0
     }
 
-    /// Hits since the hand last passed, 0 to 3.
+    /// Hits since the CLOCK hand last passed, 0 to 3.
     #[inline]
     pub const fn freq(self) -> u8 {
         ((self.0 & FREQ_MASK) >> FREQ_SHIFT) as u8
     }
 
-    /// Whether the item is in its class's main queue; else it is in the small one.
+    /// Whether the item is in its class's main queue, not in the small queue.
     #[inline]
     pub const fn in_main(self) -> bool {
         self.0 & QUEUE_MAIN != 0
@@ -144,13 +145,13 @@ impl Word0 {
         self.key_len() == 0 && self.0 != 0
     }
 
-    /// In a link of a chain: a link further on, if there is one so far. Only a hint.
+    /// In a link of a chain: the later link to prefetch, if it exists already. Only a hint.
     #[inline]
     pub const fn link_ahead(self) -> Option<ChunkRef> {
         ChunkRef::from_bits((self.0 >> LINK_AHEAD_SHIFT) as u32)
     }
 
-    /// Seconds since the last noted access, at most six days; it is noted once in `ACCESS_GRAIN_S`.
+    /// Seconds since the last stamped access, at most six days. The stamp may lag by `ACCESS_GRAIN_S`.
     pub const fn idle_s(self, now: RelTime) -> u32 {
         let then = ((self.0 & ACCESS_MASK) >> ACCESS_SHIFT) as u32;
         now.0.wrapping_sub(then) & (ACCESS_MASK >> ACCESS_SHIFT) as u32
@@ -184,77 +185,76 @@ impl Shape {
     }
 }
 
-/// What a header learns when its item becomes visible.
+/// The header fields that are set when the item becomes visible.
 #[derive(Clone, Copy, Debug)]
 pub struct Birth {
-    /// The CAS unique; [`CAS_BITS`] of it are kept.
+    /// The CAS unique; the low [`CAS_BITS`] bits are kept.
     pub cas: u64,
-    /// When the item ends.
+    /// The item's deadline.
     pub deadline: Deadline,
-    /// Now.
+    /// The current time.
     pub now: RelTime,
-    /// Where it begins for the eviction policy.
+    /// The item's initial state in the eviction policy.
     pub place: Place,
 }
 
-/// Where an item stands with the eviction policy: queue and freq, as they stand in the header.
+/// The state of an item in the eviction policy: queue and freq, in the header's bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(u64);
 
 impl Place {
-    /// In main, not asked for yet.
+    /// In the main queue, without hits.
     pub const MAIN: Self = Self(QUEUE_MAIN);
-    /// In the small queue, not asked for yet.
+    /// In the small queue, without hits.
     pub const SMALL: Self = Self(0);
 
-    /// In main, with so many hits, at most 3: its key has come back.
+    /// In the main queue, with `hits` hits (at most 3), for a key that came back.
     #[inline]
     pub const fn returned(hits: u8) -> Self {
         Self(QUEUE_MAIN | (hits as u64) << FREQ_SHIFT & FREQ_MASK)
     }
 
-    /// Where an item stands, or stood.
+    /// The state in a header.
     #[inline]
     pub const fn of(word0: Word0) -> Self {
         Self(word0.0 & (FREQ_MASK | QUEUE_MAIN))
     }
 
-    /// As here, and in main.
+    /// The same hits, in the main queue.
     #[inline]
     #[must_use]
     pub const fn moved_to_main(self) -> Self {
         Self(self.0 | QUEUE_MAIN)
     }
 
-    /// Whether it is in main, not in the small queue.
+    /// Whether the item is in the main queue, not in the small queue.
     #[inline]
     pub const fn in_main(self) -> bool {
         self.0 & QUEUE_MAIN != 0
     }
 }
 
-/// Writes the header of an item that nobody can see yet.
+/// Writes the header of an item that is not visible yet.
 pub(super) fn write_unlinked(head: &ChunkHead, shape: Shape) {
     // Relaxed: `set_linked` publishes.
     head.word0.store(shape.word0(), Ordering::Relaxed);
 }
 
-/// Writes the header of a chain's link. `next` is `None` in the last one.
+/// Writes the header of a chain's link. `next` is `None` in the last link.
 pub(super) fn write_link(head: &ChunkHead, piece_len: u32, next: Option<ChunkRef>, first: ChunkRef) {
     let next = next.map_or(0, |next| u64::from(next.bits()));
     head.word1.store(next << 32 | u64::from(first.bits()), Ordering::Relaxed);
-    // Release: a thread that sees a link also sees which chain has it.
+    // Release: a thread that sees a link also sees the link's head.
     head.word0.store(u64::from(piece_len), Ordering::Release);
 }
 
-/// Names the link after this one. Nobody can see the chain yet.
+/// Sets the link after this one. The chain is not visible yet.
 pub(super) fn set_next_link(head: &ChunkHead, next: ChunkRef) {
     let first = head.word1.load(Ordering::Relaxed) & 0xffff_ffff;
     head.word1.store(u64::from(next.bits()) << 32 | first, Ordering::Relaxed);
 }
 
-/// Says which link is some way behind this one, so that a reader can ask for its memory in time. Nobody can see the chain
-/// yet.
+/// Sets the later link that a reader of this link prefetches. The chain is not visible yet.
 pub(super) fn set_link_ahead(head: &ChunkHead, ahead: ChunkRef) {
     let word0 = head.word0.load(Ordering::Relaxed);
     head.word0.store(u64::from(ahead.bits()) << LINK_AHEAD_SHIFT | word0, Ordering::Release);
@@ -271,19 +271,20 @@ pub fn chain_head(head: &ChunkHead) -> Option<ChunkRef> {
     ChunkRef::from_bits(head.word1.load(Ordering::Relaxed) as u32)
 }
 
-/// Makes a filled item ready to be published. Its bucket's lock is held: nobody else links or unlinks it.
+/// Marks a filled item as linked, which lets it be published. The caller holds the bucket's lock: no other thread
+/// links or unlinks the item.
 pub fn set_linked(head: &ChunkHead, birth: Birth) {
     let word1 = u64::from(birth.deadline.0) << 32 | birth.cas & 0xffff_ffff;
     head.word1.store(word1, Ordering::Relaxed);
     let shape = head.word0.load(Ordering::Relaxed);
     let access = (u64::from(birth.now.0) << ACCESS_SHIFT) & ACCESS_MASK;
     let cas_high = birth.cas >> 32 << CAS_HIGH_SHIFT;
-    // Release: key, value and word1 are written before; pairs with `Word0::load` (I2).
+    // Release: publishes key, value and word1; pairs with `Word0::load` (I2).
     head.word0.store(shape | access | cas_high | birth.place.0 | LINKED, Ordering::Release);
 }
 
-/// As [`set_linked`], for a copy that takes its original's place: everything is as in the original, which is `seen` and
-/// still linked.
+/// As [`set_linked`], for a copy that replaces its original. All fields are the original's. `seen` is the original's
+/// header, and the original is still linked.
 pub fn set_linked_as(head: &ChunkHead, original: &ChunkHead, seen: Word0) {
     debug_assert_eq!(head.word0.load(Ordering::Relaxed) & SHAPE_MASK, seen.0 & SHAPE_MASK);
     head.word1.store(original.word1.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -291,7 +292,7 @@ pub fn set_linked_as(head: &ChunkHead, original: &ChunkHead, seen: Word0) {
     head.word0.store(seen.0 | LINKED, Ordering::Release);
 }
 
-/// Proof that an item's mark `linked` is gone: the index asks for it before it gives a reference up (I14).
+/// Proof that an item's `linked` bit is cleared. The index requires it before it drops a reference (I14).
 #[derive(Debug)]
 pub struct Unlinked(());
 
@@ -303,18 +304,18 @@ impl Unlinked {
     }
 }
 
-/// Takes the mark from an item that the index is about to give up. Its bucket's lock is held. The rest of the header
-/// stays as it is: readers of before may still look.
+/// Clears the `linked` bit of an item that the index is about to drop. The caller holds the bucket's lock. The rest
+/// of the header stays, because earlier readers may still look at it.
 #[inline]
 pub fn clear_linked(head: &ChunkHead) -> Unlinked {
-    // Load and store: `linked` changes only under the bucket's lock, and a hit or a pass of the hand that is noted in
+    // Load and store suffice: `linked` changes only under the bucket's lock. A hit or a pass of the CLOCK hand in
     // between is lost with the item.
     head.word0.store(head.word0.load(Ordering::Relaxed) & !LINKED, Ordering::Release);
     Unlinked(())
 }
 
-/// Notes a hit: one more of at most 3, fetched, and the time of access at its grain. Stores nothing when nothing
-/// changes, which is the common case for items that are asked for often.
+/// Notes a hit: increments freq (at most 3), sets `fetched`, and stamps the access time at its grain. Stores nothing
+/// if nothing changes, which is the common case for items that are read often.
 #[inline]
 pub fn note_hit(head: &ChunkHead, seen: Word0, now: RelTime) {
     let stale = seen.idle_s(now) >= ACCESS_GRAIN_S;
@@ -328,38 +329,38 @@ fn note_changed_hit(head: &ChunkHead, seen: Word0, now: RelTime) {
     let freq = if freq > FREQ_MASK { FREQ_MASK } else { freq };
     let access = (u64::from(now.0) << ACCESS_SHIFT) & ACCESS_MASK;
     let noted = seen.0 & !(FREQ_MASK | ACCESS_MASK) | freq | access | FETCHED;
-    // Ignored: when somebody else changed the header in between, this hit goes unnoted; a hint is all it is.
+    // Ignored: if another thread changed the header in between, this hit is not counted. It is only a hint.
     let _ = head.word0.compare_exchange(seen.0, noted, Ordering::Relaxed, Ordering::Relaxed);
 }
 
-/// The hand passes: one hit less. False when the header changed in between.
+/// Decrements freq when the CLOCK hand passes. False if the header changed in between.
 pub fn lower_freq(head: &ChunkHead, seen: Word0) -> bool {
     debug_assert!(seen.freq() > 0);
     let lowered = seen.0 - (1 << FREQ_SHIFT);
     head.word0.compare_exchange(seen.0, lowered, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
-/// The item goes over into the main queue, where it is, with a freq of 0.
+/// Moves the item to the main queue, with a freq of 0. It stays in its chunk.
 pub fn promote(head: &ChunkHead, seen: Word0) {
     let promoted = seen.0 & !FREQ_MASK | QUEUE_MAIN;
     if head.word0.compare_exchange(seen.0, promoted, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-        // It was asked for just now, which may count.
+        // A hit came in between, which may count.
         move_to_main(head);
     }
 }
 
-/// The item is in the main queue from now on, with the hits it has.
+/// Moves the item to the main queue and keeps its hits.
 pub fn move_to_main(head: &ChunkHead) {
     head.word0.fetch_or(QUEUE_MAIN, Ordering::Relaxed);
 }
 
-/// When the item ends.
+/// The item's deadline.
 #[inline]
 pub fn deadline(head: &ChunkHead) -> Deadline {
     Deadline((head.word1.load(Ordering::Relaxed) >> 32) as u32)
 }
 
-/// Gives the item another deadline. Its bucket's lock is held, so that of two touches the later one stays.
+/// Sets the item's deadline. The caller holds the bucket's lock, so of two touches the later one wins.
 pub fn set_deadline(head: &ChunkHead, deadline: Deadline) {
     let cas_low = head.word1.load(Ordering::Relaxed) & 0xffff_ffff;
     head.word1.store(u64::from(deadline.0) << 32 | cas_low, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! How an item lies in its chunk or chain of chunks.
+//! The layout of an item in its chunk or chain of chunks.
 //!
 //! ```text
 //! one chunk   │ header 16 │ client flags 4? │ key │ value │
@@ -6,42 +6,42 @@
 //! chain       │ header 16 │ client flags 4? │ extension 8 │ key │ value … │    largest class
 //!                                                  │ first link
 //!                                                  ▼
-//!                                   │ link 16 │ … value … │                  largest class, filled
+//!                                   │ link 16 │ … value … │                  largest class, full
 //!                                        ▼ next
-//!                                   │ link 16 │ … value │                    the class that fits best, not too small
+//!                                   │ link 16 │ … value │                    smallest class for links that holds it
 //! ```
 //!
-//! No NUL, no CRLF; the flags stand there only when they are not 0. Upholds I3.
+//! There is no NUL and no CRLF. The client flags are stored only if they are not 0. Upholds I3.
 
 use crate::base::Key;
 use crate::memory::SizeClasses;
 
 use super::header::{HEADER_BYTES, Shape};
 
-/// Which chunks an item needs.
+/// The chunks that an item needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// What its header says.
+    /// The layout fields of its header.
     pub shape: Shape,
     /// Bytes of the whole value.
     pub value_len: u32,
     /// The class of the first or only chunk.
     pub head_class: u8,
-    /// How many links of the largest class follow.
+    /// The number of full links, of the largest class.
     pub full_links: u32,
-    /// The class of the last link, if the value does not end in a full one.
+    /// The class of the last link, if that is not a full one.
     pub tail_class: Option<u8>,
 }
 
 impl Layout {
-    /// The layout of an item. Chained if it does not fit the largest chunk.
+    /// The layout of an item: a chain if it does not fit the largest chunk.
     #[inline]
     pub fn new(classes: &SizeClasses, key: Key<'_>, client_flags: u32, value_len: u32) -> Self {
         let in_one = Self::in_one_chunk(classes, key, client_flags, value_len);
         in_one.unwrap_or_else(|| Self::chained(classes, key, client_flags, value_len))
     }
 
-    /// The layout of an item that fits one chunk.
+    /// The layout of an item in one chunk; `None` if it does not fit the largest chunk.
     #[inline]
     pub fn in_one_chunk(classes: &SizeClasses, key: Key<'_>, client_flags: u32, value_len: u32) -> Option<Self> {
         let shape = Shape { key_len: key.len(), has_client_flags: client_flags != 0, has_extension: false, value_len };
@@ -61,21 +61,21 @@ impl Layout {
         Self { shape, value_len, head_class: classes.largest(), full_links: rest / in_link, tail_class }
     }
 
-    /// What must fit the last link of an item of `bytes` (as `PendingItem::bytes` counts), its header included. None: the
-    /// item is no chain, or ends in a full link.
+    /// Bytes in the last link of an item of `bytes` (as counted by `PendingItem::bytes`), link header included.
+    /// `None` if the item is no chain, or ends in a full link.
     pub fn tail_bytes(chunk_max: u32, bytes: u64) -> Option<u32> {
         let rest = bytes.checked_sub(u64::from(chunk_max))?;
         let tail_len = u32::try_from(rest % u64::from(chunk_max - HEADER_BYTES)).ok()?;
         (tail_len > 0).then_some(tail_len + HEADER_BYTES)
     }
 
-    /// How many links follow the head, if it is a chain, by class: the largest class's, and the last one's.
+    /// For a chain, the number of links by class: of the largest class, and of the last link's class.
     pub fn links_by_class(&self) -> Option<[(u8, u32); 2]> {
         let tail = self.tail_class.map_or((self.head_class, 0), |class| (class, 1));
         self.shape.has_extension.then_some([(self.head_class, self.full_links), tail])
     }
 
-    /// How many links follow the head.
+    /// The number of links after the head.
     pub fn links(&self) -> u32 {
         self.full_links + u32::from(self.tail_class.is_some())
     }
@@ -84,7 +84,7 @@ impl Layout {
     pub fn link_class(&self, index: u32) -> u8 {
         match self.tail_class {
             Some(tail) if index == self.full_links => tail,
-            // A chain's links are as large as its head.
+            // A full link is as large as the head.
             Some(_) | None => self.head_class,
         }
     }
@@ -101,7 +101,7 @@ mod tests {
         ClassPlan { first: 64, growth_factor, chunk_max, explicit: Vec::new() }
     }
 
-    /// The layout of a value, of which holds what must hold of every value's.
+    /// The layout of a value, checked for the properties that hold for every value.
     fn checked(classes: &SizeClasses, key: &[u8], flags: u32, value_len: u32) -> Layout {
         let key = Key::new(key).unwrap();
         let layout = Layout::new(classes, key, flags, value_len);

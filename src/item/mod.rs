@@ -1,14 +1,14 @@
-//! The bytes of one item inside its chunk.
+//! The bytes of one item in its chunks.
 //!
 //! ```text
-//! Layout       which chunks an item of a given key and value needs
-//! PendingItem  reserved and being filled; nobody sees it
-//! CompleteItem filled; nobody sees it yet
-//! ItemRef      linked and readable while a pin lasts
-//! ItemLease    readable for longer, for a client that is slow to take it
+//! Layout       the chunks that an item with a given key and value needs
+//! PendingItem  reserved and being filled; not visible
+//! CompleteItem filled; not visible yet
+//! ItemRef      linked, and readable while a pin lasts
+//! ItemLease    readable beyond the pin, for a slow client
 //! ```
 //!
-//! Upholds I2 (complete before visible), I3 (all fits), I12 (a pending item is freed when dropped).
+//! Upholds I2 (complete before visible), I3 (everything fits) and I12 (a pending item is freed when dropped).
 
 mod complete;
 pub mod header;

@@ -1,4 +1,4 @@
-//! An item on its way in: reserved, being filled, visible to nobody, freed when dropped. Upholds I12.
+//! An item being received: reserved, partly filled, not visible, freed when dropped. Upholds I12.
 
 use std::io::IoSliceMut;
 use std::mem::ManuallyDrop;
@@ -12,41 +12,42 @@ use super::header::{self, CLIENT_FLAGS_BYTES, HEADER_BYTES};
 use super::layout::Layout;
 use super::view::ItemRef;
 
-/// So many links further on is the one that a link names for readers to ask for: walking from link to link, each names
-/// the next only when it has arrived. More would leave the start of a chain without, fewer would overlap less.
+/// Prefetch distance along a chain, in links. Each link stores the reference of the link this far ahead, because a
+/// walk learns the next link only when the current one has arrived. A larger distance leaves more links at the start
+/// of a chain without prefetch, a smaller one overlaps less.
 const LINKS_AHEAD: u32 = 6;
 
-/// In place of the first link, while there is none.
+/// Placeholder for the first link, while the chain has none.
 const NO_LINK: [u8; 4] = [0; 4];
 
-/// Beside so many whole links, 3 % of them is the most that one more can waste.
+/// A chain with this many full links may end in a full link: that wastes at most 3 %.
 const LINKS_OF_LONG_CHAIN: u32 = 32;
 
-/// A value that is being received straight into its chunks.
+/// An item whose value is received directly into its chunks.
 pub struct PendingItem {
     slabs: &'static SlabAllocator,
     head: ChunkRef,
     layout: Layout,
     hash: KeyHash,
     deadline: Deadline,
-    /// Bytes of the value that are still to come.
+    /// Bytes of the value that have not arrived yet.
     remaining: u32,
-    /// Of them, those that have no chunk yet.
+    /// Of these, the bytes that have no chunk yet.
     uncovered: u32,
-    /// Links so far, and the last of them (or the head).
+    /// The number of links so far. `last` is the last one, or the head.
     links: u32,
     last: ChunkRef,
-    /// The first link that names none further on.
+    /// The first link without a prefetch reference.
     behind: ChunkRef,
-    /// Where the next byte goes: `at..end` of `chunk`.
+    /// The next byte goes to `at`, in `at..end` of `chunk`.
     chunk: ChunkRef,
     at: u32,
     end: u32,
 }
 
 impl PendingItem {
-    /// Writes everything but the value into a chunk that nobody else has. A chain's links come with
-    /// [`PendingItem::push_link`].
+    /// Writes everything except the value into a chunk that no other thread has. [`PendingItem::push_link`] adds the
+    /// links of a chain.
     pub fn new(
         slabs: &'static SlabAllocator,
         head: ChunkRef,
@@ -87,31 +88,31 @@ impl PendingItem {
         pending
     }
 
-    /// The class of the chain's next link, unless the value has all its memory.
+    /// The class of the next link to add, unless the value has all its memory.
     #[inline]
     pub fn next_link_class(&self) -> Option<u8> {
         if self.uncovered == 0 { None } else { Some(self.layout.link_class(self.links)) }
     }
 
-    /// Whether the link that comes next is the last, of a smaller class than the others, and those are so many that it
-    /// might as well be one of them.
+    /// Whether the next link is the last one of a long chain, and of a smaller class than the full links. The caller
+    /// may then use a full link instead.
     #[inline]
     pub fn may_widen_last_link(&self) -> bool {
         self.links >= LINKS_OF_LONG_CHAIN && self.next_link_class().is_some_and(|class| class != self.layout.head_class)
     }
 
-    /// The last link will be of the class of all others.
+    /// Makes the last link a full one, of the largest class.
     pub fn widen_last_link(&mut self) {
         self.layout.tail_class = self.layout.tail_class.map(|_| self.layout.head_class);
     }
 
-    /// Bytes that can be filled in before another link is needed.
+    /// Bytes that can be filled before another link is needed.
     #[inline]
     pub fn room_ahead(&self) -> u32 {
         self.remaining - self.uncovered
     }
 
-    /// Adds a link of the class asked for.
+    /// Adds a link. `link` is a chunk of the class from [`PendingItem::next_link_class`], and no other thread has it.
     pub fn push_link(&mut self, link: ChunkRef) {
         let arena = &self.slabs.arena;
         let piece = self.uncovered.min(arena.chunk_bytes(link) - HEADER_BYTES);
@@ -134,7 +135,7 @@ impl PendingItem {
         self.uncovered -= piece;
     }
 
-    /// Bytes of the value that are still to come.
+    /// Bytes of the value that have not arrived yet.
     #[inline]
     pub fn remaining(&self) -> u32 {
         self.remaining
@@ -146,43 +147,43 @@ impl PendingItem {
         self.layout.value_len
     }
 
-    /// Bytes of header, fields, key and value together, links' headers not counted.
+    /// Bytes of header, fields, key and value together, without the headers of links.
     #[inline]
     pub fn bytes(&self) -> u64 {
         u64::from(self.layout.shape.prefix_bytes()) + u64::from(self.layout.value_len)
     }
 
-    /// When the item will end.
+    /// The item's deadline.
     #[inline]
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// The hash of its key.
+    /// The hash of the key.
     #[inline]
     pub fn hash(&self) -> KeyHash {
         self.hash
     }
 
-    /// Its first or only chunk.
+    /// The first or only chunk.
     #[inline]
     pub fn head(&self) -> ChunkRef {
         self.head
     }
 
-    /// How many links follow its head, if it is a chain, by class: the largest class's, and the last one's.
+    /// For a chain, the number of links by class: of the largest class, and of the last link's class.
     pub fn links_by_class(&self) -> Option<[(u8, u32); 2]> {
         self.layout.links_by_class()
     }
 
-    /// The key it will have.
+    /// The key.
     #[inline]
     pub fn key(&self) -> &[u8] {
         let key_len = u32::from(self.layout.shape.key_len);
         self.written(self.head, self.layout.shape.prefix_bytes() - key_len, key_len)
     }
 
-    /// The client flags it will have.
+    /// The client flags.
     pub fn client_flags(&self) -> u32 {
         if !self.layout.shape.has_client_flags {
             return 0;
@@ -190,7 +191,7 @@ impl PendingItem {
         self.written(self.head, HEADER_BYTES, CLIENT_FLAGS_BYTES).try_into().map_or(0, u32::from_le_bytes)
     }
 
-    /// Takes as many of `bytes` as are missing and have room; says how many those were.
+    /// Copies from `bytes` as many as are missing and have room. Returns their number.
     #[inline]
     pub fn fill(&mut self, bytes: &[u8]) -> usize {
         let wanted = bytes.len().min(self.room_ahead() as usize);
@@ -204,15 +205,15 @@ impl PendingItem {
         wanted
     }
 
-    /// Takes all of `pieces`, as far as bytes are missing and have room.
+    /// Copies from all `pieces`, as far as bytes are missing and have room.
     pub fn fill_from<'b>(&mut self, pieces: impl Iterator<Item = &'b [u8]>) {
         for piece in pieces {
             self.fill(piece);
         }
     }
 
-    /// Memory for the bytes to come, as slices for a vectored read. Fills `slices` from the front and says how
-    /// many there are; what is read into them is then announced to [`PendingItem::advance`].
+    /// Sets `slices` to the memory of the missing bytes, for a vectored read. Fills `slices` from the front and
+    /// returns how many it set. The caller then passes the number of bytes read to [`PendingItem::advance`].
     pub fn spare<'s>(&'s mut self, slices: &mut [IoSliceMut<'s>]) -> usize {
         let (mut chunk, mut at, mut end) = (self.chunk, self.at, self.end);
         let mut left = self.room_ahead() as usize;
@@ -224,8 +225,8 @@ impl PendingItem {
             let piece = left.min((end - at) as usize);
             // SAFETY: `at..end` lies within the chunk (I3).
             let start = unsafe { self.slabs.arena.chunk_ptr(chunk).add(at as usize) };
-            // SAFETY: nobody else can see a pending item's chunks (I12); the slices do not overlap, because each
-            // is another chunk's; mapped memory is initialised.
+            // SAFETY: no other thread can see a pending item's chunks (I12). The slices do not overlap, because each
+            // lies in a different chunk. Mapped memory is initialised.
             *slice = IoSliceMut::new(unsafe { slice::from_raw_parts_mut(start.as_ptr(), piece) });
             count += 1;
             left -= piece;
@@ -237,7 +238,7 @@ impl PendingItem {
         count
     }
 
-    /// Notes that `n` bytes were read into what [`PendingItem::spare`] lent.
+    /// Notes that `n` bytes were read into the slices of [`PendingItem::spare`].
     pub fn advance(&mut self, n: usize) {
         let mut left = n.min(self.room_ahead() as usize);
         while left > 0 {
@@ -254,7 +255,7 @@ impl PendingItem {
         std::iter::successors(Some(self.head), |chunk| self.link_after(*chunk))
     }
 
-    /// The value's pieces as far as they are filled: all of it, once nothing remains.
+    /// The pieces of the value that are filled so far.
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let mut left = self.layout.value_len - self.remaining;
         self.chunks().map(move |chunk| {
@@ -265,7 +266,7 @@ impl PendingItem {
         })
     }
 
-    /// The item that it has become.
+    /// Converts a filled item.
     ///
     /// # Panics
     /// If bytes are missing: only a complete value becomes visible (I2).
@@ -275,8 +276,8 @@ impl PendingItem {
         CompleteItem::new(pending.head, pending.slabs.arena.head(pending.head), pending.layout)
     }
 
-    /// Makes a copy of `original` ready to take its place, with its CAS unique, deadline and hits. As for
-    /// [`CompleteItem::link`], and the caller knows that the original is linked.
+    /// Makes a filled copy ready to replace `original`, with the original's CAS unique, deadline and hits. As for
+    /// [`CompleteItem::link`]; in addition, the caller knows that the original is linked.
     pub fn into_twin(self, original: &ItemRef<'_>) -> ChunkRef {
         assert_eq!(self.remaining, 0, "only a complete value becomes visible (I2)");
         let pending = ManuallyDrop::new(self);
@@ -285,7 +286,7 @@ impl PendingItem {
         pending.head
     }
 
-    /// Bytes that fit the current chunk; moves to the next link when it is full.
+    /// Bytes of room in the current chunk. Moves to the next link when the chunk is full.
     #[inline]
     fn room(&mut self) -> usize {
         if self.at == self.end
@@ -313,7 +314,7 @@ impl PendingItem {
         HEADER_BYTES + header::Word0::load(self.slabs.arena.head(link)).value_len()
     }
 
-    /// Writes `bytes` where the next byte goes.
+    /// Writes `bytes` at the current position.
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         assert!(bytes.len() <= (self.end - self.at) as usize, "the layout has room for every field (I3)");
@@ -321,12 +322,13 @@ impl PendingItem {
         self.at += u32::try_from(bytes.len()).unwrap_or(0);
     }
 
-    /// Writes `bytes` into a range of one of the item's own chunks.
+    /// Writes `bytes` into one of the item's own chunks, at `offset`.
     #[inline]
     fn put_at(&mut self, chunk: ChunkRef, offset: u32, bytes: &[u8]) {
-        // SAFETY: the caller names a range within the chunk (I3).
+        // SAFETY: the caller passes a range within the chunk (I3).
         let start = unsafe { self.slabs.arena.chunk_ptr(chunk).add(offset as usize) };
-        // SAFETY: nobody else can see a pending item's chunks (I12), so this is the only reference to them.
+        // SAFETY: no other thread can see a pending item's chunks (I12), so this is the only reference to these
+        // bytes.
         let room = unsafe { slice::from_raw_parts_mut(start.as_ptr(), bytes.len()) };
         room.copy_from_slice(bytes);
     }
@@ -338,9 +340,9 @@ impl PendingItem {
 
     /// Bytes that were written before.
     fn written(&self, chunk: ChunkRef, offset: u32, len: u32) -> &[u8] {
-        // SAFETY: the caller asks for a range within the chunk (I3).
+        // SAFETY: the caller passes a range within the chunk (I3).
         let start = unsafe { self.slabs.arena.chunk_ptr(chunk).add(offset as usize) };
-        // SAFETY: the chunk is this pending item's alone (I12), and `&self` keeps `put` away.
+        // SAFETY: only this pending item has the chunk (I12), and `&self` excludes a concurrent `put`.
         unsafe { slice::from_raw_parts(start.as_ptr(), len as usize) }
     }
 }
@@ -349,7 +351,7 @@ impl Drop for PendingItem {
     fn drop(&mut self) {
         let mut next = Some(self.head);
         while let Some(chunk) = next {
-            // Read before the chunk goes: a freed chunk's words are the allocator's.
+            // Read the link before the chunk is freed: the allocator overwrites the words of a free chunk.
             next = self.link_after(chunk);
             self.slabs.give_back(chunk);
         }

@@ -1,4 +1,4 @@
-//! Tests of items in memory: what is written is what is read, at every edge of a chunk.
+//! Tests of items in memory: bytes are read back as written, at every chunk boundary.
 
 use std::io::IoSliceMut;
 use std::sync::Arc;
@@ -183,7 +183,7 @@ fn a_lease_goes_on_where_its_reader_stopped() {
         while lease.remaining() > 0 {
             assert!(lease.pieces().collect::<Vec<_>>().concat() == wanted[sent..], "after {sent} in steps of {step}");
             lease.advance(step);
-            // Every single byte would be tried in seconds, not in a blink.
+            // Steps of one byte alone would take seconds.
             let stride = if step == 1 { 1009 } else { 0 };
             lease.advance(stride);
             sent = wanted.len().min(sent.saturating_add(step.saturating_add(stride)));

@@ -1,6 +1,6 @@
-//! Reading items: as long as a pin lasts, or, leased, as long as a slow client needs.
+//! Read access to items: while a pin lasts, or with a lease as long as a slow client needs.
 //!
-//! An [`ItemRef`] is a plain view of memory that does not change (I2) and is not reused (I4) while its pin lasts.
+//! While its pin lasts, the memory of an [`ItemRef`] does not change (I2) and is not reused (I4).
 
 use std::marker::PhantomData;
 use std::slice;
@@ -21,8 +21,7 @@ pub struct ItemRef<'pin> {
     _pin: PhantomData<&'pin Pin>,
 }
 
-/// A chunk in which there is an item, or was a moment ago: located, and not looked at yet, so that its memory may be on
-/// its way meanwhile.
+/// A chunk that probably holds an item: located, but not read yet. So its memory can be prefetched first.
 #[derive(Clone, Copy)]
 pub struct Candidate<'pin> {
     slabs: &'static SlabAllocator,
@@ -31,34 +30,34 @@ pub struct Candidate<'pin> {
 }
 
 impl<'pin> Candidate<'pin> {
-    /// The chunk, if there is one of that name. Any 32 bits may be asked for.
+    /// The chunk, if it exists. `chunk` may be any 32 bits.
     #[inline]
     pub fn locate(_pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Option<Self> {
         let located = slabs.arena.try_locate(chunk)?;
         Some(Self { slabs, located, _pin: PhantomData })
     }
 
-    /// Starts loading its first two cache lines. Only a hint.
+    /// Prefetches the chunk's first two cache lines. Only a hint.
     #[inline]
     pub fn prefetch(&self) {
         self.located.prefetch();
     }
 
-    /// The item there, if there is a linked one now.
+    /// The item in the chunk, if it is linked now.
     #[inline]
     pub fn sight(self) -> Option<ItemRef<'pin>> {
         let Self { slabs, located, _pin } = self;
-        // SAFETY: if `linked` is set, it was set after the item was written (I2), and it is still set while this
-        // thread is pinned already, so the chunk is not reused before the pin ends (I4), nor its page cut otherwise
-        // (I7). If not, the view is dropped unread.
+        // SAFETY: `linked` is set only after the item was written (I2). It is still set while this thread is already
+        // pinned, so before the pin ends the chunk is not reused (I4), nor its page divided differently (I7). If
+        // `linked` is not set, the view is dropped unread.
         let item = unsafe { ItemRef::new(slabs, located) };
         item.word0.is_linked().then_some(item)
     }
 }
 
 impl<'pin> ItemRef<'pin> {
-    /// The item in `chunk`, if there is a linked one. Any 32 bits may be asked for: this is how the hand, the sweeper
-    /// and the page mover look at pages, which may leave their class meanwhile.
+    /// The item in `chunk`, if it is linked. `chunk` may be any 32 bits: the CLOCK hand, the sweeper and the page
+    /// mover look at pages that may leave their class meanwhile.
     #[inline]
     pub fn sight(pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Option<Self> {
         Candidate::locate(pin, slabs, chunk)?.sight()
@@ -67,17 +66,17 @@ impl<'pin> ItemRef<'pin> {
     /// The item in a chunk that the index refers to.
     ///
     /// # Safety
-    /// `chunk` was loaded (Acquire) from a bucket by this thread under this `pin`.
+    /// This thread loaded `chunk` (Acquire) from a bucket under this `pin`.
     #[inline]
     pub unsafe fn found(_pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Self {
-        // SAFETY: the index refers only to completely written items (I2); a chunk that was still referred to
+        // SAFETY: the index refers only to completely written items (I2). A chunk that the index still referred to
         // when this thread was pinned is not reused before the pin ends (I4).
         unsafe { Self::new(slabs, slabs.arena.locate(chunk)) }
     }
 
     /// # Safety
-    /// Only `word0` may be asked of the view, unless the chunk at `located` holds a completely written item that is not
-    /// reused while `'pin` lasts.
+    /// Unless the chunk at `located` holds a completely written item that is not reused while `'pin` lasts, the
+    /// caller uses only `word0` of the view.
     #[inline]
     unsafe fn new(slabs: &'static SlabAllocator, located: Located<'static>) -> Self {
         Self { slabs, located, word0: Word0::load(located.head()), _pin: PhantomData }
@@ -101,18 +100,18 @@ impl<'pin> ItemRef<'pin> {
         self.located.head()
     }
 
-    /// `word0` as it was when the item was found.
+    /// `word0` at the time the item was found.
     #[inline]
     pub const fn word0(&self) -> Word0 {
         self.word0
     }
 
-    /// `len` bytes from `offset` on.
+    /// The `len` bytes at `offset`.
     #[inline]
     fn slice(&self, offset: u32, len: u32) -> &'pin [u8] {
         // SAFETY: key, optional fields and value lie within the chunk (I3).
         let start = unsafe { self.located.first().add(offset as usize) };
-        // SAFETY: they were written before the item became visible and nobody writes them afterwards (I2); the
+        // SAFETY: these bytes were written before the item became visible, and are never written afterwards (I2). The
         // chunk is not reused while 'pin lasts (I4).
         unsafe { slice::from_raw_parts(start.as_ptr(), len as usize) }
     }
@@ -128,13 +127,13 @@ impl<'pin> ItemRef<'pin> {
         self.slice(self.word0.key_offset(), u32::from(self.word0.key_len()))
     }
 
-    /// Whether this is `key`'s item.
+    /// Whether the item has this `key`.
     #[inline]
     pub fn is_key(&self, key: Key<'_>) -> bool {
         equal(self.key(), key.bytes())
     }
 
-    /// The client's own 32 bits.
+    /// The client flags.
     #[inline]
     pub fn client_flags(&self) -> u32 {
         if self.word0.has_client_flags() { self.u32_at(HEADER_BYTES) } else { 0 }
@@ -146,13 +145,13 @@ impl<'pin> ItemRef<'pin> {
         header::cas(self.head(), self.word0)
     }
 
-    /// When it ends.
+    /// The item's deadline.
     #[inline]
     pub fn deadline(&self) -> Deadline {
         header::deadline(self.head())
     }
 
-    /// Whether it is past its end.
+    /// Whether the item has expired by `now`.
     #[inline]
     pub fn is_over(&self, now: ClockTick) -> bool {
         self.deadline().is_over(now)
@@ -178,13 +177,13 @@ impl<'pin> ItemRef<'pin> {
         self.word0.key_offset() + u32::from(self.word0.key_len())
     }
 
-    /// Bytes of header, fields, key and value together, links' headers not counted.
+    /// Bytes of header, fields, key and value together, without the headers of links.
     #[inline]
     pub fn bytes(&self) -> u64 {
         u64::from(self.value_offset()) + u64::from(self.value_len())
     }
 
-    /// The value, when it is in one piece.
+    /// The value, if it is in one chunk.
     #[inline]
     pub fn contiguous(&self) -> Option<&'pin [u8]> {
         let in_one = !self.word0.has_extension();
@@ -203,8 +202,8 @@ impl<'pin> ItemRef<'pin> {
         std::iter::once(self.chunk()).chain(links)
     }
 
-    /// Whether both are the same item, not merely of the same key. Both are seen under one pin, so a chunk is an
-    /// item's for as long.
+    /// Whether both are the same item, not only items of the same key. Both are seen under one pin, so meanwhile each
+    /// chunk belongs to one item.
     #[inline]
     pub fn is_same(&self, other: &Self) -> bool {
         self.chunk() == other.chunk()
@@ -256,8 +255,8 @@ impl<'pin> Iterator for Pieces<'pin> {
                 let piece_len = word0.value_len() as usize;
                 // SAFETY: the piece follows the link's header within its chunk (I3).
                 let start = unsafe { item.slabs.arena.chunk_ptr(link).add(HEADER_BYTES as usize) };
-                // SAFETY: a chain's links are written before its head becomes visible (I2) and are retired with
-                // it (I4).
+                // SAFETY: a chain's links are written before its head becomes visible (I2) and are retired with it
+                // (I4).
                 Some(unsafe { slice::from_raw_parts(start.as_ptr(), piece_len) })
             }
             Next::End => None,
@@ -265,13 +264,13 @@ impl<'pin> Iterator for Pieces<'pin> {
     }
 }
 
-/// An item whose bytes stay although its reader is no longer pinned, and how far they are read. Dropping it gives them up.
+/// An item that stays readable without a pin, and the read position in its value. Dropping it ends the lease.
 pub struct ItemLease {
     item: ItemRef<'static>,
-    /// The piece that is read next, and how much of it is taken: a long chain is not walked from its head again.
+    /// The piece to read next, and how many bytes of it are taken. So a long chain is not walked from its head again.
     next: Next,
     taken: usize,
-    /// Bytes of the value that are not taken.
+    /// Bytes of the value that are not taken yet.
     remaining: usize,
 }
 
@@ -281,7 +280,7 @@ impl ItemLease {
         self.remaining
     }
 
-    /// What is not taken of the value, in pieces.
+    /// The bytes of the value that are not taken yet, in pieces.
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let mut taken = self.taken;
         let rest = Pieces { item: self.item, next: self.next };
