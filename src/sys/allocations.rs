@@ -1,5 +1,5 @@
-//! The allocator of the unit tests: the system's, and each thread counts how often it asks for memory. A test says that a
-//! GET does not.
+//! The allocator of the unit tests: the system allocator, with a count of allocations per thread. With it, a test
+//! checks that a GET does not allocate.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -8,7 +8,7 @@ thread_local! {
     static ASKED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// How often the calling thread has asked for memory.
+/// The number of allocations of the calling thread so far.
 pub fn asked_by_this_thread() -> u64 {
     ASKED.get()
 }
@@ -23,7 +23,7 @@ fn count() {
     let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
 }
 
-// SAFETY: the system's allocator does all of it, with the arguments that came; counting allocates nothing.
+// SAFETY: forwards all calls and their arguments to the system allocator; counting does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();

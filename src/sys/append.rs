@@ -1,13 +1,13 @@
-//! Appending to a vector in several pieces, with one look at its capacity: what a `Vec` loads, checks and stores again for
-//! each piece is more work than copying a short one.
+//! Appends several pieces to a vector with one capacity check. A `Vec` loads, checks and stores its length again for
+//! each piece, which costs more than copying a short piece.
 
 use std::ptr::NonNull;
 
 use super::short;
 
-/// Appends `head`, `name`, `middle`, as many bytes of `line_end` as are said, `body` and `end`. What has a length that the
-/// compiler knows is stored and not copied; so is all of `line_end`, which is cheaper than some of it. Made for a `name` that
-/// is short; a long one takes longer and is right.
+/// Appends `head`, `name`, `middle`, the first `line_end_len` bytes of `line_end`, `body` and `end`. Pieces of
+/// constant length are plain stores, without a copy loop. All of `line_end` is stored, because that is cheaper than a
+/// part of it. Optimised for a short `name`; a long one is slower but correct.
 #[inline(always)]
 pub fn append_framed<const HEAD: usize, const MIDDLE: usize, const LINE_END: usize, const END: usize>(
     out: &mut Vec<u8>,
@@ -21,8 +21,8 @@ pub fn append_framed<const HEAD: usize, const MIDDLE: usize, const LINE_END: usi
     assert!(line_end_len <= LINE_END);
     out.reserve(HEAD + name.len() + MIDDLE + LINE_END + body.len() + END);
     let first = NonNull::from(out.spare_capacity_mut()).cast::<u8>();
-    // SAFETY: room was made for all of the pieces; so each ends within the spare capacity, after the one before. The vector
-    // is borrowed exclusively, so none of them lies there.
+    // SAFETY: `reserve` made room for all pieces, so each one ends within the spare capacity, after the one before.
+    // The vector is borrowed exclusively, so no piece lies there.
     let at = unsafe { put_all(first, head) };
     // SAFETY: as above.
     unsafe { short::copy(name, at) };
@@ -30,10 +30,10 @@ pub fn append_framed<const HEAD: usize, const MIDDLE: usize, const LINE_END: usi
     let at = unsafe { at.add(name.len()) };
     // SAFETY: as above.
     let at = unsafe { put_all(at, middle) };
-    // SAFETY: as above. It is written as a whole, and so may lie where `body` and `end` are about to be written over it; room
-    // was made for LINE_END bytes and not for `line_end_len`, so also what lies behind those is in the spare capacity.
+    // SAFETY: as above. `body` and `end` may overwrite the rest of `line_end` afterwards. The room includes LINE_END
+    // bytes and not only `line_end_len`, so the rest also lies in the spare capacity.
     unsafe { put_all(at, line_end) };
-    // SAFETY: as above: `line_end_len` <= LINE_END was asserted, so this is no further than where all of it ends.
+    // SAFETY: as above: `line_end_len` <= LINE_END was asserted, so this is not beyond the end of `line_end`.
     let at = unsafe { at.add(line_end_len) };
     // SAFETY: as above.
     unsafe { at.copy_from_nonoverlapping(NonNull::from(body).cast(), body.len()) };
@@ -42,19 +42,19 @@ pub fn append_framed<const HEAD: usize, const MIDDLE: usize, const LINE_END: usi
     // SAFETY: as above.
     unsafe { put_all(at, end) };
     let len = out.len() + HEAD + name.len() + MIDDLE + line_end_len + body.len() + END;
-    // SAFETY: so many bytes follow each other now, and they are in the capacity.
+    // SAFETY: the first `len` bytes are initialised now, and lie within the capacity.
     unsafe { out.set_len(len) };
 }
 
-/// Puts `bytes`, and says where they end.
+/// Writes `bytes` at `at`. Returns the address after them.
 ///
 /// # Safety
-/// As many bytes can be written at `at`, and are not part of them.
+/// `N` bytes can be written at `at`, and they do not overlap `bytes`.
 #[inline]
 unsafe fn put_all<const N: usize>(at: NonNull<u8>, bytes: &[u8; N]) -> NonNull<u8> {
-    // SAFETY: as the caller knows.
+    // SAFETY: the caller guarantees it.
     unsafe { at.cast().write_unaligned(*bytes) };
-    // SAFETY: as above: the end of what can be written there is still the same object's.
+    // SAFETY: as above: the end of the writable range still belongs to the same object.
     unsafe { at.add(N) }
 }
 

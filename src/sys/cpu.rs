@@ -1,10 +1,10 @@
-//! What the processor can do beside computing: hints, and looking at many bytes at once.
+//! Processor features: prefetch hints, and searches in many bytes at once.
 
-/// Starts loading the cache line at `address`, which may be any address: a hint never faults.
+/// Prefetches the cache line at `address`. Any address is allowed: a hint never faults.
 #[inline]
 pub fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch has no effect but on caches, whatever the address; SSE is part of x86-64.
+    // SAFETY: a prefetch affects only caches, whatever the address; SSE is part of x86-64.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
     }
@@ -12,7 +12,7 @@ pub fn prefetch(address: *const u8) {
     let _ = address;
 }
 
-/// Which of sixteen bytes are `one` or `other`: a bit for each, the lowest for the first byte.
+/// Finds the bytes that are `one` or `other`. Bit i of the result is for byte i.
 #[inline]
 pub fn find_either(bytes: &[u8; 16], one: u8, other: u8) -> u32 {
     // SAFETY: SSE2 is part of x86-64.
@@ -29,14 +29,14 @@ pub fn find_either(bytes: &[u8; 16], one: u8, other: u8) -> u32 {
 #[target_feature(enable = "sse2")]
 fn find_either_at_once(bytes: &[u8; 16], one: u8, other: u8) -> u32 {
     use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8};
-    // SAFETY: the reference says that sixteen bytes can be read there; this load takes them from any address.
+    // SAFETY: the reference guarantees that sixteen bytes are readable; this load needs no alignment.
     let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
     let ones = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(one.cast_signed()));
     let others = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(other.cast_signed()));
     _mm_movemask_epi8(_mm_or_si128(ones, others)).cast_unsigned()
 }
 
-/// Which of 64 bytes are `wanted`: a bit for each, the lowest for the first byte.
+/// Finds the bytes that are `wanted`. Bit i of the result is for byte i.
 #[inline]
 pub fn find(bytes: &[u8; 64], wanted: u8) -> u64 {
     // SAFETY: SSE2 is part of x86-64.
@@ -56,7 +56,7 @@ fn find_at_once(bytes: &[u8; 64], wanted: u8) -> u64 {
     let wanted = _mm_set1_epi8(wanted.cast_signed());
     let (sixteens, _) = bytes.as_chunks::<16>();
     sixteens.iter().rev().fold(0, |found, sixteen| {
-        // SAFETY: the reference says that sixteen bytes can be read there; this load takes them from any address.
+        // SAFETY: the reference guarantees that sixteen bytes are readable; this load needs no alignment.
         let sixteen = unsafe { _mm_loadu_si128(sixteen.as_ptr().cast()) };
         found << 16 | u64::from(_mm_movemask_epi8(_mm_cmpeq_epi8(sixteen, wanted)).cast_unsigned())
     })

@@ -1,16 +1,16 @@
-//! Messages for the operator, one line each, to standard error. Nobody waits for it to be read.
+//! The log: messages for the operator, one line each, to standard error. No caller waits for a reader.
 //!
 //! ```text
 //! any thread ──log_line──▶ pending lines, QUEUE_BYTES at most ──▶ the log thread ──▶ standard error
 //!                          └ full: the line is dropped and counted
 //! ```
 //!
-//! A reader that stops reading (a terminal after Ctrl-S, a full pipe) blocks the log thread alone. Not by writing without
-//! waiting: O_NONBLOCK belongs to the open file, which other processes share, and not every file knows it. Until the log
-//! thread is started, lines are written directly.
+//! A reader that stops reading (a terminal after Ctrl-S, a full pipe) blocks only the log thread. O_NONBLOCK is no
+//! alternative: it belongs to the open file, which other processes share, and not every file supports it. Until the
+//! log thread starts, lines are written directly.
 //!
-//! Lines that a running server writes begin with the time, in UTC. Where standard error is the journal, every line begins with
-//! its level instead (sd-daemon(3)): the journal has a time of its own.
+//! The lines of a running server begin with the time, in UTC. If standard error is the journal, every line begins
+//! with its level instead (sd-daemon(3)), because the journal adds the time itself.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -21,28 +21,28 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// How much a line matters. The numbers are syslog's.
+/// The severity of a line. The numbers are syslog's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// Something failed.
     Error = 3,
-    /// Something is not as it was asked for.
+    /// Something differs from what was requested.
     Warning = 4,
     /// What the server does.
     Info = 6,
-    /// What clients say and get.
+    /// What clients send and get.
     Debug = 7,
 }
 
-/// Writes one line, whatever the verbosity.
+/// Writes one line, at any verbosity.
 pub fn log_line(level: Level, line: impl AsRef<[u8]>) {
     LOG.write(level, line.as_ref());
 }
 
-/// Starts the log thread. To be called when there will be no fork any more.
+/// Starts the log thread. Must be called after the last fork.
 ///
 /// # Errors
-/// The kernel's, when a thread cannot be had.
+/// The kernel's error, if the thread cannot be started.
 pub fn start_log_thread() -> io::Result<()> {
     LOG.state().is_threaded = true;
     let started = thread::Builder::new().name("log".into()).stack_size(STACK_BYTES).spawn(|| LOG.run());
@@ -50,24 +50,24 @@ pub fn start_log_thread() -> io::Result<()> {
     started.map(drop)
 }
 
-/// Waits until what was logged is written, but not for long: to be called when the process ends.
+/// Waits until all pending lines are written, for `FLUSH_TIMEOUT` at most. Called when the process ends.
 pub fn flush_log() {
     let is_busy = |state: &mut State| state.is_threaded && (state.is_writing || !state.pending.is_empty());
     let waited = LOG.written.wait_timeout_while(LOG.state(), FLUSH_TIMEOUT, is_busy);
     drop(waited.unwrap_or_else(PoisonError::into_inner));
 }
 
-/// How many lines were dropped because standard error was not read.
+/// The number of lines that were dropped because standard error was not read.
 pub fn log_lines_dropped() -> u64 {
     LOG.state().dropped
 }
 
-/// Lines that wait to be written, in bytes: some thousand.
+/// Maximum size of the pending lines in bytes: some thousand lines.
 const QUEUE_BYTES: usize = 256 << 10;
-/// A longer line is cut.
+/// Longer lines are cut to this many bytes.
 const LINE_BYTES_MAX: usize = 4 << 10;
 const STACK_BYTES: usize = 64 << 10;
-/// A reader that still reads takes far less.
+/// A reader that still reads takes far less time.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 static LOG: Log = Log {
@@ -87,7 +87,7 @@ struct State {
     is_threaded: bool,
     is_writing: bool,
     dropped: u64,
-    /// Dropped lines that no line has told of.
+    /// Dropped lines that no line has reported yet.
     unsaid: u64,
 }
 
@@ -112,7 +112,7 @@ impl Log {
         self.arrived.notify_one();
     }
 
-    /// The log thread.
+    /// The loop of the log thread.
     fn run(&self) {
         let mut batch = Vec::new();
         let mut state = self.state();
@@ -139,11 +139,11 @@ impl Log {
 }
 
 fn put(text: &[u8]) {
-    // Ignored: when standard error is gone there is nobody left to tell.
+    // Ignored: if standard error is gone, nothing is left to report to.
     let _ = io::stderr().lock().write_all(text);
 }
 
-/// The line as it is written: what comes first, the text without control characters, the line end.
+/// The line as written: time stamp or level, the text without control characters, a line feed.
 fn compose(level: Level, line: &[u8], is_stamped: bool) -> Vec<u8> {
     let mut text = String::new();
     // Ignored, here and below: writing to a string does not fail.
@@ -157,7 +157,8 @@ fn compose(level: Level, line: &[u8], is_stamped: bool) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Clients' bytes are shown to people and to programs: none may move a cursor, end a line or be no UTF-8.
+/// Appends `line` to `text`, with control characters and invalid UTF-8 escaped. People and programs read clients'
+/// bytes in the log, so no byte may move a cursor or end a line.
 fn escape(line: &[u8], text: &mut String) {
     for piece in line.utf8_chunks() {
         for character in piece.valid().chars() {
@@ -171,7 +172,7 @@ fn escape(line: &[u8], text: &mut String) {
     }
 }
 
-/// Whether standard error is the journal: its device and inode are those that systemd says (systemd.exec(5)).
+/// Whether standard error is the journal: its device and inode are those in `JOURNAL_STREAM` (systemd.exec(5)).
 fn is_journal() -> bool {
     static IS_JOURNAL: OnceLock<bool> = OnceLock::new();
     *IS_JOURNAL.get_or_init(|| {
@@ -187,7 +188,7 @@ fn unix_time() -> Duration {
     std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// `2026-07-09T08:15:00.250Z`.
+/// Formats a time as `2026-07-09T08:15:00.250Z`.
 fn time_stamp(unix_time: Duration) -> String {
     const DAY_S: u64 = 24 * 60 * 60;
     let (seconds, millis) = (unix_time.as_secs(), unix_time.subsec_millis());
@@ -197,8 +198,8 @@ fn time_stamp(unix_time: Duration) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// Year, month and day of the Gregorian calendar, so many days after 1 January 1970. Years are counted from March, so that a
-/// leap day comes last.
+/// Year, month and day in the Gregorian calendar, `days` days after 1 January 1970. Years are counted from March, so
+/// that a leap day comes last.
 fn date(days: u64) -> (u64, u64, u64) {
     const DAYS_TO_1970: u64 = 719_468;
     const DAYS_IN_400_YEARS: u64 = 146_097;

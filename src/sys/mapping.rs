@@ -1,7 +1,7 @@
-//! Mapped memory: address space that is reserved at once and touched as it is needed.
+//! Mapped memory: address space that is reserved as a whole. The kernel provides memory for a part when it is first
+//! touched.
 //!
-//! Untouched parts cost nothing and read as zeros, which is why a table in a fresh mapping needs no
-//! initialising.
+//! Untouched parts cost nothing and read as zeros, so a table in a fresh mapping needs no initialisation.
 
 use std::io;
 
@@ -10,27 +10,28 @@ use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 use super::process::mappable_bytes;
 use super::syscall::syscall;
 
-/// What ranges of a mapping are aligned to. Where the kernel's pages are larger, `discard` needs larger ranges.
+/// The alignment of ranges in a mapping, in bytes. If the kernel's pages are larger, `discard` needs larger ranges.
 const KERNEL_PAGE_MIN: usize = 4096;
 
-/// One stretch of anonymous, zeroed, readable and writable memory. Given back when dropped.
+/// A range of anonymous, zeroed, readable and writable memory. Unmapped when dropped.
 pub struct Mapping {
     raw: MmapRaw,
-    /// Bytes before the first huge page boundary, which nobody uses.
+    /// Unused bytes before the first huge page boundary.
     skipped: usize,
     len: usize,
 }
 
-/// Huge pages of the kernels that larder knows. A mapping of at least this size starts on such a boundary.
+/// The size of a huge page on the kernels that larder supports. A mapping of at least this size starts on such a
+/// boundary.
 pub const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 impl Mapping {
-    /// Reserves `wanted` bytes, or half of it, or half of that, but not less than `least`: what the machine
-    /// grants depends on its overcommit policy and on resource limits. Where these bound what can be mapped, more than
-    /// `least` takes half of the rest at most: stacks and the heap need room, too.
+    /// Reserves `wanted` bytes, or a half or a quarter of them and so on, but not less than `least`. How much the
+    /// machine grants depends on its overcommit policy and on resource limits. If a limit bounds the mappable bytes,
+    /// a mapping larger than `least` takes at most half of what is left: stacks and the heap need room, too.
     ///
     /// # Errors
-    /// What the kernel said to the last and smallest attempt.
+    /// The kernel's error for the last and smallest attempt.
     pub fn reserve(wanted: usize, least: usize) -> io::Result<Self> {
         let share = mappable_bytes().map_or(usize::MAX, |left| usize::try_from(left / 2).unwrap_or(usize::MAX));
         let mut len = wanted.max(least);
@@ -43,8 +44,8 @@ impl Mapping {
             let spare = if len < HUGE_PAGE_BYTES { 0 } else { HUGE_PAGE_BYTES };
             options.len(len.saturating_add(spare));
             if !cfg!(miri) {
-                // Not counted against what the machine could back: the memory limit says how much will be touched.
-                // Miri knows no such flag.
+                // The mapping does not count as committed memory: the memory limit bounds how much is touched. Miri
+                // does not know this flag.
                 options.no_reserve_swap();
             }
             match options.map_anon() {
@@ -59,19 +60,19 @@ impl Mapping {
         }
     }
 
-    /// The first byte.
+    /// The address of the first byte.
     #[inline]
     pub fn as_ptr(&self) -> *mut u8 {
         self.raw.as_mut_ptr().wrapping_add(self.skipped)
     }
 
-    /// How many bytes were granted.
+    /// The number of bytes that were granted.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Never: the kernel maps at least a page.
+    /// Always false: the kernel maps at least a page.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -79,7 +80,7 @@ impl Mapping {
     /// Asks for huge pages from byte `start` on.
     ///
     /// # Errors
-    /// The kernel's, where it has none; the mapping is as good as before.
+    /// The kernel's error if it has no huge pages; the mapping stays usable.
     pub fn advise_huge_pages(&self, start: usize) -> io::Result<()> {
         #[cfg(test)]
         refusal::kernel_without_huge_pages()?;
@@ -87,21 +88,21 @@ impl Mapping {
         self.raw.advise_range(Advice::HugePage, self.skipped + start, self.len - start)
     }
 
-    /// Asks for small pages, wherever else the system makes them huge.
+    /// Asks for small pages, even if the system's default is huge ones.
     ///
     /// # Errors
-    /// The kernel's, where it has no huge pages at all.
+    /// The kernel's error if it has no huge pages at all.
     pub fn advise_small_pages(&self) -> io::Result<()> {
         #[cfg(test)]
         refusal::kernel_without_huge_pages()?;
         self.raw.advise_range(Advice::NoHugePage, self.skipped, self.len)
     }
 
-    /// Takes memory for `len` bytes from byte `start` on (or as many as there are), which is otherwise taken when they
-    /// are touched first: touching a huge page then may take the kernel milliseconds.
+    /// Allocates the memory of `len` bytes from byte `start` on (or of all that follow, if there are fewer).
+    /// Otherwise memory is allocated when it is first touched, which may take milliseconds for a huge page.
     ///
     /// # Errors
-    /// The kernel's, if it has no such call or no memory; the mapping is as good as before.
+    /// The kernel's error if it has no such call or no memory; the mapping stays usable.
     pub fn populate(&self, start: usize, len: usize) -> io::Result<()> {
         #[cfg(test)]
         refusal::kernel_without_huge_pages()?;
@@ -113,38 +114,38 @@ impl Mapping {
         self.raw.advise_range(Advice::PopulateWrite, self.skipped + start, len)
     }
 
-    /// Makes every store to it from now on end the process.
+    /// Write-protects the mapping: any later store to it ends the process.
     #[cfg(test)]
     pub fn forbid_stores(&self) -> io::Result<()> {
-        // SAFETY: the range is the mapping. A thread that stores to it gets a signal, which is what the caller wants.
+        // SAFETY: the range is the mapping. A thread that stores to it gets a signal, as the caller intends.
         unsafe { syscall!(mprotect(self.as_ptr().cast(), self.len, libc::PROT_READ)) }.map(drop)
     }
 
-    /// Gives the memory of a range back to the kernel. When it is touched again it is zeros.
+    /// Returns the memory of a range to the kernel. The range reads as zeros when it is touched again.
     ///
     /// # Errors
-    /// The kernel's; the range is as it was.
+    /// The kernel's error; the range is unchanged.
     ///
     /// # Safety
-    /// Nobody reads or writes the range, or holds a reference to anything in it.
+    /// No thread reads or writes the range, or holds a reference into it.
     pub unsafe fn discard(&self, offset: usize, len: usize) -> io::Result<()> {
         assert!(offset.is_multiple_of(KERNEL_PAGE_MIN), "the kernel would round {offset} down");
         assert!(offset <= self.len());
         assert!(len <= self.len() - offset);
-        // SAFETY: the range lies in the mapping, and what is in it is lost to nobody, as the caller knows.
+        // SAFETY: the range lies in the mapping, and the caller guarantees that no thread needs its content.
         let discarded =
             unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, self.skipped + offset, len) };
         if discarded.is_ok() || cfg!(miri) {
             return discarded;
         }
-        // Locked memory (-k) has an advice of its own, from Linux 5.18 on.
+        // Locked memory (-k) needs its own advice, available since Linux 5.18.
         let first = self.as_ptr().wrapping_add(offset);
         // SAFETY: as above.
         unsafe { syscall!(madvise(first.cast(), len, libc::MADV_DONTNEED_LOCKED)) }.map(drop)
     }
 }
 
-/// A kernel that knows neither huge pages nor memory taken ahead, for the tests of what asks for them.
+/// Simulates a kernel without huge pages and without populating, for tests of the code that asks for them.
 #[cfg(test)]
 pub mod refusal {
     use std::cell::Cell;
@@ -154,7 +155,7 @@ pub mod refusal {
         static REFUSALS: Cell<Option<u32>> = const { Cell::new(None) };
     }
 
-    /// Has all of `work`'s requests in this thread refused. How many there were.
+    /// Runs `work`, and refuses all requests of this thread meanwhile. Returns the number of refused requests.
     pub fn without_huge_pages(work: impl FnOnce()) -> u32 {
         REFUSALS.set(Some(0));
         work();
@@ -176,12 +177,12 @@ mod tests {
     #[cfg(not(miri))]
     fn a_discarded_range_is_zeros_again() {
         let mapping = Mapping::reserve(1 << 20, 1 << 20).unwrap();
-        // SAFETY: the mapping is a mebibyte long and nobody else knows it.
+        // SAFETY: the mapping is 1 MiB long, and no other thread knows it.
         unsafe { mapping.as_ptr().write_bytes(7, 8192) };
-        // SAFETY: nobody looks at the first 4096 bytes meanwhile.
+        // SAFETY: no thread accesses the first 4096 bytes meanwhile.
         unsafe { mapping.discard(0, 4096) }.unwrap();
         let at = |offset: usize| {
-            // SAFETY: the offsets asked for are below 8192.
+            // SAFETY: all offsets used are below 8192.
             let byte = unsafe { mapping.as_ptr().add(offset) };
             // SAFETY: mapped memory is initialised.
             unsafe { byte.read() }
@@ -193,11 +194,11 @@ mod tests {
     #[cfg(not(miri))]
     fn locked_memory_can_be_discarded() {
         let mapping = Mapping::reserve(1 << 20, 1 << 20).unwrap();
-        // SAFETY: the mapping is a mebibyte long and nobody else knows it.
+        // SAFETY: the mapping is 1 MiB long, and no other thread knows it.
         unsafe { mapping.as_ptr().write_bytes(7, 8192) };
         // SAFETY: the range is mapped.
         unsafe { syscall!(mlock(mapping.as_ptr().cast(), 8192)) }.unwrap();
-        // SAFETY: nobody looks at the first 4096 bytes meanwhile.
+        // SAFETY: no thread accesses the first 4096 bytes meanwhile.
         unsafe { mapping.discard(0, 4096) }.unwrap();
         // SAFETY: mapped memory is initialised.
         assert_eq!(unsafe { mapping.as_ptr().read() }, 0);
@@ -208,7 +209,7 @@ mod tests {
     fn populated_memory_is_zeros_on_a_huge_page_boundary() {
         let mapping = Mapping::reserve(3 * HUGE_PAGE_BYTES, HUGE_PAGE_BYTES).unwrap();
         assert_eq!((mapping.as_ptr().addr() % HUGE_PAGE_BYTES, mapping.len()), (0, 3 * HUGE_PAGE_BYTES));
-        // Ignored: a kernel without huge pages or without this call has its own way.
+        // Ignored: the kernel may lack huge pages or this call.
         let _ = mapping.advise_huge_pages(HUGE_PAGE_BYTES);
         let _ = mapping.populate(HUGE_PAGE_BYTES, usize::MAX);
         for offset in [0, HUGE_PAGE_BYTES, 3 * HUGE_PAGE_BYTES - 1] {

@@ -1,4 +1,4 @@
-//! The kernel: sockets, mappings, processes, signals, standard error. The only module with system calls.
+//! The kernel interface: sockets, mappings, processes, signals, standard error. The only module with system calls.
 
 #[cfg(test)]
 pub mod allocations;

@@ -1,6 +1,6 @@
-//! What a process may change about itself: user, limits, memory in RAM, its place in the background.
+//! Process attributes: user, limits, locked memory, running in the background.
 //!
-//! Everything here runs on the one thread there is before workers are started.
+//! Attributes are changed while there is only one thread, before workers are started.
 
 use std::ffi::CString;
 use std::fs::OpenOptions;
@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use super::syscall::syscall;
 
-/// A user's numbers.
+/// The ids of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserIds {
-    /// User.
+    /// The user id.
     pub uid: u32,
-    /// The user's first group.
+    /// The id of the user's primary group.
     pub gid: u32,
 }
 
-/// Whether the process has root's powers.
+/// Whether the process runs as root.
 pub fn is_root() -> bool {
     current_ids().uid == 0
 }
@@ -34,16 +34,16 @@ fn current_ids() -> UserIds {
     UserIds { uid, gid }
 }
 
-/// Looks a user up by name. None: there is no such user.
+/// Looks up a user by name. `None` if there is no such user.
 ///
 /// # Errors
-/// The user database could not be read.
+/// The user database cannot be read.
 pub fn user_ids(name: &str) -> io::Result<Option<UserIds>> {
     let Ok(name) = CString::new(name) else { return Ok(None) };
     let mut text = vec![0; PASSWD_BYTES];
     let mut entry = MaybeUninit::<libc::passwd>::uninit();
     let mut found = std::ptr::null_mut();
-    // SAFETY: the name ends with a zero byte, and all three places live and are as long as the call is told.
+    // SAFETY: the name ends with a zero byte; all three buffers are live, and as long as the call is told.
     let error =
         unsafe { libc::getpwnam_r(name.as_ptr(), entry.as_mut_ptr(), text.as_mut_ptr(), text.len(), &raw mut found) };
     match error {
@@ -57,18 +57,18 @@ pub fn user_ids(name: &str) -> io::Result<Option<UserIds>> {
     }
 }
 
-/// A line of the user database is shorter than this.
+/// An upper bound for a line of the user database, in bytes.
 const PASSWD_BYTES: usize = 16 << 10;
 
-/// Becomes another user for good. Nothing happens when the process is that user already.
+/// Switches to another user for good. Does nothing if the process already runs as that user.
 ///
 /// # Errors
-/// The kernel's word: the process may not.
+/// The kernel's error, if the process lacks the privilege.
 pub fn become_user(ids: UserIds) -> io::Result<()> {
     if current_ids() == ids {
         return Ok(());
     }
-    // SAFETY: a list of no groups needs no memory behind its pointer.
+    // SAFETY: the list has no entries, so its pointer is not read.
     unsafe { syscall!(setgroups(0, std::ptr::null())) }?;
     // SAFETY: takes no pointers.
     unsafe { syscall!(setgid(ids.gid)) }?;
@@ -77,11 +77,11 @@ pub fn become_user(ids: UserIds) -> io::Result<()> {
     Ok(())
 }
 
-/// Allows `wanted` open files, or as many as the hard limit does if those are at least `least`: raises the soft limit,
-/// and the hard one where the kernel lets us. Never lowers it. Says how many are allowed now.
+/// Allows `wanted` open files, or as many as the hard limit allows if that is at least `least`. Raises the soft
+/// limit, and the hard limit if the kernel permits it; never lowers either. Returns the new limit.
 ///
 /// # Errors
-/// The kernel's word; the limit is then as it was.
+/// The kernel's error; the limit is unchanged.
 pub fn raise_open_files(wanted: u64, least: u64) -> io::Result<u64> {
     let Err(refused) = raise(libc::RLIMIT_NOFILE, wanted) else { return Ok(wanted) };
     let hard = limit(libc::RLIMIT_NOFILE)?.rlim_max;
@@ -92,10 +92,10 @@ pub fn raise_open_files(wanted: u64, least: u64) -> io::Result<u64> {
     Ok(hard)
 }
 
-/// Allows core files of any size, or of the hard limit's.
+/// Allows core files of any size, or up to the hard limit.
 ///
 /// # Errors
-/// The kernel's word, or that the hard limit forbids core files.
+/// The kernel's error, or `PermissionDenied` if the hard limit forbids core files.
 pub fn allow_core_files() -> io::Result<()> {
     if raise(libc::RLIMIT_CORE, libc::RLIM_INFINITY).is_ok() {
         return Ok(());
@@ -107,23 +107,23 @@ pub fn allow_core_files() -> io::Result<()> {
     raise(libc::RLIMIT_CORE, hard)
 }
 
-/// Allows any amount of memory to be locked, for an unprivileged [`lock_memory`] later.
+/// Allows any amount of memory to be locked, so that [`lock_memory`] works later without privileges.
 ///
 /// # Errors
-/// The kernel's word.
+/// The kernel's error.
 pub fn allow_locked_memory() -> io::Result<()> {
     raise(libc::RLIMIT_MEMLOCK, libc::RLIM_INFINITY)
 }
 
-/// How many more bytes the process may map: what its limits on address space (`ulimit -v`) and on data (`ulimit -d`)
-/// leave. None: there is no limit.
+/// The number of bytes that the process may still map under its limits on address space (`ulimit -v`) and data
+/// (`ulimit -d`). `None` if there is no limit.
 pub fn mappable_bytes() -> Option<u64> {
     let finite = |resource| limit(resource).ok().map(|now| now.rlim_cur).filter(|most| *most != libc::RLIM_INFINITY);
     let (of_space, of_data) = (finite(libc::RLIMIT_AS), finite(libc::RLIMIT_DATA));
     if of_space.is_none() && of_data.is_none() {
         return None;
     }
-    // In kernel pages: the whole, resident, shared, text, lib, data and stack (proc_pid_statm(5)).
+    // In kernel pages: total size, resident, shared, text, lib, data and stack (proc_pid_statm(5)).
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let used = |field| statm.split(' ').nth(field).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
     let left = |most: Option<u64>, field| most.map(|most| most.saturating_sub(used(field) * page_bytes()));
@@ -137,8 +137,8 @@ fn page_bytes() -> u64 {
     u64::try_from(bytes).unwrap_or(USUAL)
 }
 
-/// Has all threads share one heap. By itself the allocator reserves 64 MiB of address space for each thread's own.
-/// To be called before there are threads.
+/// Makes all threads share one heap. By default the allocator reserves 64 MiB of address space for each thread's
+/// heap. Must be called before there are other threads.
 pub fn share_one_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: takes no pointers, and there is one thread.
@@ -149,7 +149,7 @@ type Resource = libc::__rlimit_resource_t;
 
 fn limit(resource: Resource) -> io::Result<libc::rlimit> {
     let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the pointer is to a whole `rlimit` that lives.
+    // SAFETY: the pointer is to a whole `rlimit` that is live.
     unsafe { syscall!(getrlimit(resource, &raw mut now)) }?;
     Ok(now)
 }
@@ -160,19 +160,19 @@ fn raise(resource: Resource, wanted: u64) -> io::Result<()> {
         return Ok(());
     }
     let new = libc::rlimit { rlim_cur: wanted, rlim_max: now.rlim_max.max(wanted) };
-    // SAFETY: the pointer is to a whole `rlimit` that lives.
+    // SAFETY: the pointer is to a whole `rlimit` that is live.
     unsafe { syscall!(setrlimit(resource, &raw const new)) }?;
     Ok(())
 }
 
-/// Keeps every page of what is mapped in RAM from the moment it is first touched; where the limit on locked memory
-/// is infinite, also of what will be mapped.
+/// Locks every mapped page in RAM when it is first touched. If the limit on locked memory is infinite, this includes
+/// later mappings.
 ///
 /// # Errors
-/// The kernel's word: usually the limit on locked memory.
+/// The kernel's error: usually the limit on locked memory is too low.
 pub fn lock_memory() -> io::Result<()> {
-    // On fault: the item arena is reserved whole, and most of it may never be touched. Under a limit, locking what is
-    // mapped later would make allocations fail that have nothing to do with items.
+    // On fault: the whole item arena is reserved, and most of it may never be touched. Under a limit, locking later
+    // mappings would make allocations fail that have nothing to do with items.
     let is_unlimited = limit(libc::RLIMIT_MEMLOCK)?.rlim_cur == libc::RLIM_INFINITY;
     let future = if is_unlimited { libc::MCL_FUTURE } else { 0 };
     // SAFETY: takes no pointers.
@@ -180,21 +180,21 @@ pub fn lock_memory() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives back to the kernel what the allocator keeps of freed memory, as far as it lies in whole pages. It takes some
-/// milliseconds: for when much has been freed.
+/// Returns to the kernel the freed memory that the allocator keeps, as far as it forms whole pages. Takes some
+/// milliseconds: call it after much memory was freed.
 pub fn trim_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: takes no pointers, and may be called from any thread at any time.
     let _is_any_given_back = unsafe { libc::malloc_trim(0) };
 }
 
-/// Processor time used so far: by the program, and by the kernel for it.
+/// Processor time used so far: in user mode and in the kernel.
 pub fn cpu_times() -> (Duration, Duration) {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the pointer is to a whole `rusage` that lives.
+    // SAFETY: the pointer is to a whole `rusage` that is live.
     let filled = unsafe { syscall!(getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr())) };
     debug_assert!(filled.is_ok(), "getrusage fails only for unknown subjects");
-    // SAFETY: all zeroes is a valid `rusage`, whatever the call did.
+    // SAFETY: all zeros are a valid `rusage`, whatever the call did.
     let usage = unsafe { usage.assume_init() };
     let duration = |time: libc::timeval| {
         let micros = u64::try_from(time.tv_usec).unwrap_or(0);
@@ -203,32 +203,33 @@ pub fn cpu_times() -> (Duration, Duration) {
     (duration(usage.ru_utime), duration(usage.ru_stime))
 }
 
-/// In a child that starts in the background: the terminal, which its parent still holds.
+/// In a child that starts in the background: the connection to its parent, which still holds the terminal.
 #[derive(Debug)]
 pub struct Foreground {
     parent: UnixStream,
 }
 
-/// What becomes of standard input, output and error in the background.
+/// What happens to standard input, output and error in the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// They stay as they are.
+    /// They stay unchanged.
     Keep,
-    /// They lead to /dev/null.
+    /// They are redirected to /dev/null.
     Discard,
 }
 
-/// Forks and leaves the session. Only the child returns. The parent waits for the child's [`Foreground::release`]
-/// and exits with 0, or, when the child ends before, with the child's code: whoever started us learns whether
-/// we serve.
+/// Forks and leaves the session. Only the child returns. The parent waits for the child's [`Foreground::release`] and
+/// exits with 0. If the child ends before, the parent exits with the child's code. So the caller of the program
+/// learns whether the server serves.
 ///
-/// To be called before there are threads.
+/// Must be called before there are other threads.
 ///
 /// # Errors
-/// The kernel's word.
+/// The kernel's error.
 pub fn fork_to_background() -> io::Result<Foreground> {
     let (mut parent_end, child_end) = UnixStream::pair()?;
-    // SAFETY: takes no pointers. There is one thread, so the child finds no lock held by a thread it lacks.
+    // SAFETY: takes no pointers. There is only one thread, so no other thread holds a lock that the child would
+    // inherit.
     let child = unsafe { syscall!(fork()) }?;
     if child > 0 {
         drop(child_end);
@@ -244,28 +245,28 @@ pub fn fork_to_background() -> io::Result<Foreground> {
     Ok(Foreground { parent: child_end })
 }
 
-/// The exit code of a child that is about to end; 1 if it was killed.
+/// The exit code of a child that is about to end; 1 if a signal killed it.
 fn exit_code(child: libc::pid_t) -> i32 {
     let mut status = 0;
-    // SAFETY: the pointer is to an `int` that lives.
+    // SAFETY: the pointer is to an `int` that is live.
     let waited = unsafe { syscall!(waitpid(child, &raw mut status, 0)) };
     if waited.is_ok() && libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 1 }
 }
 
 impl Foreground {
-    /// Lets go of the terminal and tells the parent that all is well.
+    /// Releases the terminal and reports success to the parent.
     ///
     /// # Errors
-    /// The kernel's word.
+    /// The kernel's error.
     pub fn release(mut self, output: Output) -> io::Result<()> {
         if output == Output::Discard {
             let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
             for standard in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
-                // SAFETY: takes no pointers. Nobody owns the standard descriptors, so nobody's file is closed.
+                // SAFETY: takes no pointers. No object owns the standard descriptors, so no owned file is closed.
                 unsafe { syscall!(dup2(null.as_raw_fd(), standard)) }?;
             }
         }
-        // Ignored: a parent that was killed need not be told.
+        // Ignored: the parent may have been killed.
         let _ = self.parent.write_all(b".");
         Ok(())
     }

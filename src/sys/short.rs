@@ -1,4 +1,4 @@
-//! Short runs of bytes, as keys are, compared and copied on the spot: a call of the C library would take longer.
+//! Compares and copies short byte strings, such as keys, inline: a call of the C library would take longer.
 //!
 //! ```text
 //! N to 2N bytes    ├──N──┤
@@ -7,13 +7,13 @@
 
 use std::ptr::NonNull;
 
-/// Whether both are the same bytes.
+/// Whether both have the same bytes.
 #[inline]
 pub fn equal(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
-    // Here and below: most keys have 17 to 48 bytes, so 16 and 32 are asked for before 8.
+    // Here and below: most keys have 17 to 48 bytes, so 16 and 32 are tried before 8.
     if let (Some(ours), Some(theirs)) = (ends::<16>(one), ends::<16>(other)) {
         ours == theirs
     } else if let (Some(ours), Some(theirs)) = (ends::<32>(one), ends::<32>(other)) {
@@ -28,12 +28,13 @@ pub fn equal(one: &[u8], other: &[u8]) -> bool {
 /// Copies `source` to `target`.
 ///
 /// # Safety
-/// As many bytes as `source` has can be written at `target`, and do not overlap `source`.
+/// `source.len()` bytes can be written at `target`, and they do not overlap `source`.
 #[inline]
 pub(super) unsafe fn copy(source: &[u8], target: NonNull<u8>) {
     let len = source.len();
     if let Some(pair) = ends::<16>(source) {
-        // SAFETY: these are ends of the source, and the target has room for it and does not overlap it: so says the caller.
+        // SAFETY: these are the ends of `source`. The caller guarantees that `target` has room for it and does not
+        // overlap it.
         unsafe { put_ends(pair, len, target) };
     } else if let Some(pair) = ends::<32>(source) {
         // SAFETY: as above.
@@ -42,30 +43,30 @@ pub(super) unsafe fn copy(source: &[u8], target: NonNull<u8>) {
         // SAFETY: as above.
         unsafe { put_ends(pair, len, target) };
     } else {
-        // SAFETY: `len` bytes can be read in the source, and written at the target, which does not overlap it: so says the
-        // caller.
+        // SAFETY: `source` has `len` readable bytes. The caller guarantees that `len` bytes can be written at
+        // `target`, and that they do not overlap.
         unsafe { target.copy_from_nonoverlapping(NonNull::from(source).cast(), len) };
     }
 }
 
-/// The first and the last N of N to 2N bytes: together all of them.
+/// The first and the last N bytes of a slice of N to 2N bytes: together they cover all of it.
 #[inline]
 fn ends<const N: usize>(bytes: &[u8]) -> Option<[&[u8; N]; 2]> {
     if bytes.len() <= 2 * N { Some([bytes.first_chunk()?, bytes.last_chunk()?]) } else { None }
 }
 
-/// Puts the `ends` of `len` bytes where they belong.
+/// Writes the two ends of a slice of `len` bytes to their positions in `target`.
 ///
 /// # Safety
-/// They are the ends of a slice of `len` bytes, as [`ends`] says them. As many can be written at `target`, and do not
-/// overlap the slice.
+/// `first` and `last` are the ends of a slice of `len` bytes, as returned by [`ends`]. `len` bytes can be written at
+/// `target`, and they do not overlap the slice.
 #[inline]
 unsafe fn put_ends<const N: usize>([first, last]: [&[u8; N]; 2], len: usize, target: NonNull<u8>) {
     // SAFETY: the slice has a first chunk of N bytes, so N <= len, and `len` bytes can be written here.
     unsafe { target.cast().write_unaligned(*first) };
-    // SAFETY: N <= len as above, so this is at most `len` bytes further, within what can be written.
+    // SAFETY: N <= len as above, so the offset is at most `len` bytes, within the writable range.
     let last_at = unsafe { target.add(len - N) };
-    // SAFETY: behind len - N bytes of what can be written there are N more.
+    // SAFETY: N writable bytes follow the first len - N.
     unsafe { last_at.cast().write_unaligned(*last) };
 }
 

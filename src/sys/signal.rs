@@ -1,4 +1,4 @@
-//! Signals as bytes that can be polled for, so that no code runs inside a handler.
+//! Signals as a file that can be polled, so that no code runs in a signal handler.
 //!
 //! ```text
 //! kernel ──▶ blocked in every thread ──▶ signalfd ──poll──▶ Signals::take
@@ -14,43 +14,43 @@ use super::syscall::syscall;
 /// What a signal asks of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM or SIGINT: end.
+    /// SIGTERM or SIGINT: exit.
     End,
-    /// SIGUSR1: end, and keep what can be kept.
+    /// SIGUSR1: exit, and keep what can be kept.
     EndGracefully,
     /// SIGHUP: read files again.
     Reload,
 }
 
-/// The signals that are waited for.
+/// The signals that the file receives.
 const WAITED: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGHUP];
 
-/// The signals of [`Signal`], as a file that is readable when one has come.
+/// The pending signals of [`Signal`], as a file that is readable when one has arrived.
 #[derive(Debug)]
 pub struct Signals {
     file: File,
 }
 
 impl Signals {
-    /// Stops the signals of [`Signal`] from interrupting this thread and all it will start, and opens the file. To be
-    /// called before there are other threads.
+    /// Blocks the signals of [`Signal`] in this thread and all threads that it starts later, and opens the file. Must
+    /// be called before there are other threads.
     ///
     /// # Errors
-    /// The kernel's word.
+    /// The kernel's error.
     pub fn open() -> io::Result<Self> {
         let waited = signal_set(&WAITED)?;
         block(&waited)?;
-        // SAFETY: the set is initialised and lives; -1 asks for a new descriptor.
+        // SAFETY: the set is initialised and live; -1 asks for a new descriptor.
         let fd = unsafe { syscall!(signalfd(-1, &raw const waited, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC)) }?;
-        // SAFETY: the descriptor is new and open, and nobody else has it.
+        // SAFETY: the descriptor is new and open, and has no other owner.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(Self { file: fd.into() })
     }
 
-    /// The next signal that has come, if any. Never waits.
+    /// The next signal that has arrived, if any. Does not block.
     ///
     /// # Errors
-    /// The kernel's word.
+    /// The kernel's error.
     pub fn take(&self) -> io::Result<Option<Signal>> {
         let mut info = [0; size_of::<libc::signalfd_siginfo>()];
         match (&self.file).read(&mut info) {
@@ -69,19 +69,19 @@ impl Signals {
     }
 }
 
-/// Has a write that nobody reads (SIGPIPE), or that is beyond the limit on file sizes (SIGXFSZ), end with an error instead
-/// of ending the process, in this thread and all it will start.
+/// Makes a write without a reader (SIGPIPE), or beyond the limit on file sizes (SIGXFSZ), return an error instead of
+/// ending the process. Applies to this thread and all threads that it starts later.
 ///
 /// # Errors
-/// The kernel's word.
+/// The kernel's error.
 pub fn block_write_signals() -> io::Result<()> {
     block(&signal_set(&[libc::SIGPIPE, libc::SIGXFSZ])?)
 }
 
-/// Sends `signal` to this process, as if an operator had.
+/// Sends `signal` to this process, as an operator would.
 ///
 /// # Errors
-/// The kernel's word.
+/// The kernel's error.
 pub fn send_to_self(signal: Signal) -> io::Result<()> {
     let number = match signal {
         Signal::End => libc::SIGINT,
@@ -108,14 +108,14 @@ fn signal_set(numbers: &[libc::c_int]) -> io::Result<libc::sigset_t> {
     // SAFETY: `sigemptyset` succeeded, so the set is initialised.
     let mut set = unsafe { set.assume_init() };
     for number in numbers {
-        // SAFETY: the set is initialised and lives.
+        // SAFETY: the set is initialised and live.
         unsafe { syscall!(sigaddset(&raw mut set, *number)) }?;
     }
     Ok(set)
 }
 
 fn block(set: &libc::sigset_t) -> io::Result<()> {
-    // SAFETY: the set is initialised and lives; the old mask is not asked for.
+    // SAFETY: the set is initialised and live; the old mask is not requested.
     let error = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set, std::ptr::null_mut()) };
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }
@@ -131,7 +131,7 @@ mod tests {
         for (number, signal) in
             [(libc::SIGHUP, Signal::Reload), (libc::SIGUSR1, Signal::EndGracefully), (libc::SIGTERM, Signal::End)]
         {
-            // SAFETY: takes no pointers; the signal is blocked in this thread, to which it goes.
+            // SAFETY: takes no pointers; the signal goes to this thread, which blocks it.
             assert_eq!(unsafe { libc::raise(number) }, 0);
             assert_eq!(signals.take().unwrap(), Some(signal));
         }

@@ -1,10 +1,10 @@
-//! Sockets: listen, accept, options, receive, send. Everything here is non-blocking and closes on exec.
+//! Sockets: listen, accept, options, receive, send. All sockets are non-blocking and close on exec.
 //!
 //! ```text
 //! listen_tcp / listen_unix ──▶ accept ──▶ receive … send / send_pieces
 //! ```
 //!
-//! Unsafe only where the kernel wants a pointer; what leaves this file is safe.
+//! `unsafe` is needed only where the kernel takes a pointer; the public functions are safe.
 
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -20,16 +20,16 @@ use libc::{c_int, c_void, sockaddr_storage, socklen_t};
 
 use super::syscall::syscall;
 
-// What every request needs is called past the C library: its `recv` and `send` are points where a thread can be cancelled,
-// which costs each of them two atomic read-modify-writes, and nobody cancels a thread here.
+// The calls of every request bypass the C library. Its `recv` and `send` are thread cancellation points, which costs
+// two atomic read-modify-writes per call, and no thread is ever cancelled here.
 
-/// The most pieces one [`send_pieces`] or [`receive_pieces`] takes; the kernel's own limit is 1024.
+/// Maximum number of pieces of one [`send_pieces`] or [`receive_pieces`]; the kernel's own limit is 1024.
 pub const PIECES_MAX: usize = 64;
 
 /// A TCP socket that listens on `address`.
 ///
 /// # Errors
-/// What the kernel says, most often that the address is in use.
+/// The kernel's error; usually the address is in use.
 pub fn listen_tcp(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
     let domain = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     let socket = open_stream(domain)?;
@@ -37,28 +37,28 @@ pub fn listen_tcp(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
     set_option(&socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
     set_option(&socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
     if address.is_ipv6() {
-        // So that 0.0.0.0 and [::] can be bound side by side.
+        // Allows 0.0.0.0 and [::] to be bound side by side.
         set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
     }
     let (storage, len) = encode_address(address);
-    // SAFETY: `storage` is a live socket address of which `len` bytes are written.
+    // SAFETY: `storage` is a live socket address, of which `len` bytes are written.
     unsafe { syscall!(bind(socket.as_raw_fd(), (&raw const storage).cast(), len)) }?;
     start_listening(&socket, backlog)?;
     Ok(socket)
 }
 
-/// A unix stream socket that listens at `path`, whose permissions are `mode`. A socket file that an earlier
-/// server left there is replaced; any other file is not.
+/// A unix stream socket that listens at `path`, with the permissions `mode`. Replaces a socket file that an earlier
+/// server left there, but no other file.
 ///
 /// # Errors
-/// What the kernel says; a path longer than a socket address can hold is invalid input.
+/// The kernel's error; `InvalidInput` if the path is empty or longer than a socket address can hold.
 pub fn listen_unix(path: &Path, mode: u32, backlog: u32) -> io::Result<OwnedFd> {
     if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
         fs::remove_file(path)?;
     }
     let (address, len) = encode_path(path)?;
     let socket = open_stream(libc::AF_UNIX)?;
-    // SAFETY: `address` is a live socket address of which `len` bytes are written.
+    // SAFETY: `address` is a live socket address, of which `len` bytes are written.
     unsafe { syscall!(bind(socket.as_raw_fd(), (&raw const address).cast(), len)) }?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     start_listening(&socket, backlog)?;
@@ -69,7 +69,7 @@ fn open_stream(domain: c_int) -> io::Result<OwnedFd> {
     let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: takes no pointer.
     let fd = unsafe { syscall!(socket(domain, kind, 0)) }?;
-    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -79,28 +79,28 @@ fn start_listening(socket: &OwnedFd, backlog: u32) -> io::Result<()> {
     unsafe { syscall!(listen(socket.as_raw_fd(), backlog)) }.map(drop)
 }
 
-/// The next client waiting on `listener`.
+/// Accepts the next connection that waits on `listener`.
 ///
 /// # Errors
-/// `WouldBlock` when nobody waits; descriptor exhaustion (see [`is_exhaustion`]); what the kernel says.
+/// `WouldBlock` if no connection waits; descriptor exhaustion (see [`is_exhaustion`]); other errors of the kernel.
 pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: null pointers tell the kernel that we do not want the peer's address.
+    // SAFETY: null pointers tell the kernel that the peer's address is not requested.
     let fd = unsafe { syscall!(accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags)) }?;
-    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Whether an accept failed because descriptors or memory ran out: trying again at once cannot help.
+/// Whether an accept failed because descriptors or memory ran out: an immediate retry cannot help.
 pub fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
-/// Sends small replies at once, and notices peers that vanished. Inherited from the listener on Linux; set again
-/// because that is not promised elsewhere.
+/// Sets TCP_NODELAY, to send small replies at once, and SO_KEEPALIVE, to notice peers that vanished. On Linux,
+/// sockets inherit both from the listener; other systems do not guarantee that.
 ///
 /// # Errors
-/// What the kernel says.
+/// The kernel's error.
 pub fn prepare_client(socket: &OwnedFd) -> io::Result<()> {
     set_option(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
     set_option(socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)
@@ -113,27 +113,28 @@ fn set_option(socket: &OwnedFd, level: c_int, name: c_int, value: c_int) -> io::
     unsafe { syscall!(setsockopt(socket.as_raw_fd(), level, name, value.cast(), len)) }.map(drop)
 }
 
-/// Receives into `buffer`; 0 means that the peer has finished.
+/// Receives into `buffer`. Returns the number of bytes; 0 means that the peer has closed its side.
 ///
 /// # Errors
-/// `WouldBlock` when nothing is there; what the kernel says.
+/// `WouldBlock` if no bytes have arrived; other errors of the kernel.
 #[inline]
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     #[cfg(test)]
     calls::count(&calls::RECEIVES);
     let start = buffer.as_mut_ptr().cast::<c_void>();
     let (fd, nobody, no_len) = (socket.as_raw_fd(), null_mut::<c_void>(), null_mut::<c_void>());
-    // SAFETY: `start` and the length describe a live, exclusively borrowed slice; whose bytes they are is not asked for.
+    // SAFETY: `start` and the length describe a live, exclusively borrowed slice; the sender's address is not
+    // requested.
     unsafe { syscall!(syscall(libc::SYS_recvfrom, fd, start, buffer.len(), 0, nobody, no_len)) }.map(whole)
 }
 
-/// The count that a call on one buffer returned.
+/// The byte count that a call on one buffer returned.
 #[inline]
 fn whole(count: libc::c_long) -> usize {
     usize::try_from(count).expect("no more bytes than the buffer has, and -1 is an error")
 }
 
-/// Receives into `pieces`, one after the other, at most [`PIECES_MAX`] of them.
+/// Receives into `pieces`, one after the other, at most [`PIECES_MAX`] of them. Returns the number of bytes.
 ///
 /// # Errors
 /// As [`receive`].
@@ -141,25 +142,27 @@ pub fn receive_pieces(socket: BorrowedFd<'_>, pieces: &mut [IoSliceMut<'_>]) -> 
     #[cfg(test)]
     calls::count(&calls::RECEIVES);
     let count = c_int::try_from(pieces.len().min(PIECES_MAX)).unwrap_or(0);
-    // SAFETY: an IoSliceMut is an iovec by its documented layout, and each one is a live exclusive borrow.
+    // SAFETY: an IoSliceMut has the layout of an iovec, as documented, and each one is a live exclusive borrow.
     unsafe { syscall!(readv(socket.as_raw_fd(), pieces.as_mut_ptr().cast(), count)) }.map(|count| count as usize)
 }
 
-/// Sends as much of `bytes` as the kernel takes.
+/// Sends as much of `bytes` as the kernel takes. Returns the number of bytes.
 ///
 /// # Errors
-/// `WouldBlock` when the peer must read first; what the kernel says.
+/// `WouldBlock` if the peer must read first; other errors of the kernel.
 #[inline]
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     #[cfg(test)]
     calls::count(&calls::SENDS);
     let start = bytes.as_ptr().cast::<c_void>();
     let (fd, nobody) = (socket.as_raw_fd(), null_mut::<c_void>());
-    // SAFETY: `start` and the length describe a live slice. MSG_NOSIGNAL: a vanished peer is an error, no SIGPIPE.
+    // SAFETY: `start` and the length describe a live slice. MSG_NOSIGNAL: a vanished peer is an error, without
+    // SIGPIPE.
     unsafe { syscall!(syscall(libc::SYS_sendto, fd, start, bytes.len(), libc::MSG_NOSIGNAL, nobody, 0)) }.map(whole)
 }
 
-/// Sends as much of `pieces`, one after the other and at most [`PIECES_MAX`] of them, as the kernel takes.
+/// Sends as much of `pieces` as the kernel takes, in order, at most [`PIECES_MAX`] of them. Returns the number of
+/// bytes.
 ///
 /// # Errors
 /// As [`send`].
@@ -171,26 +174,27 @@ pub fn send_pieces(socket: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result
     let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
     message.msg_iov = pieces.as_ptr().cast_mut().cast();
     message.msg_iovlen = count as _;
-    // SAFETY: an IoSlice is an iovec by its documented layout; the kernel only reads them and what they borrow.
+    // SAFETY: an IoSlice has the layout of an iovec, as documented; the kernel only reads them and the bytes they
+    // borrow.
     unsafe { syscall!(sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL)) }.map(|count| count as usize)
 }
 
-/// The address `fd` is bound to: how a listener on port 0 learns its port. None for a unix socket.
+/// The address that `socket` is bound to, from which a listener on port 0 learns its port. `None` for a unix socket.
 pub fn local_address(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
     decode_address(&name_of(socket.as_raw_fd(), Side::Ours)?)
 }
 
-/// Which end of a connection.
+/// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// The address we are bound to.
+    /// The local end.
     Ours,
-    /// The address of the client.
+    /// The client's end.
     Theirs,
 }
 
-/// An address as `stats conns` writes it: `tcp:1.2.3.4:5`, `tcp6:[::1]:5`, `unix:/path`. The descriptor need not
-/// be ours any more: a number that names no socket gives None.
+/// Formats an address as `stats conns` does: `tcp:1.2.3.4:5`, `tcp6:[::1]:5`, `unix:/path`. The descriptor may
+/// already be closed: the result is `None` if it is not a socket.
 pub fn describe(fd: RawFd, side: Side) -> Option<String> {
     let name = name_of(fd, side)?;
     match c_int::from(name.storage.ss_family) {
@@ -202,17 +206,17 @@ pub fn describe(fd: RawFd, side: Side) -> Option<String> {
     }
 }
 
-/// A socket address as the kernel wrote it.
+/// A socket address that the kernel wrote.
 struct Name {
     storage: sockaddr_storage,
     len: usize,
 }
 
 impl Name {
-    /// The path of a unix socket's address; empty when it has none.
+    /// The path in the address of a unix socket; empty if it has none.
     fn path(&self) -> String {
         let start = (&raw const self.storage).cast::<u8>();
-        // SAFETY: sockaddr_storage is plain bytes all of which are initialised (zeroed, then written by the kernel).
+        // SAFETY: sockaddr_storage is plain bytes, all initialised (zeroed, then written by the kernel).
         let bytes = unsafe { std::slice::from_raw_parts(start, size_of::<sockaddr_storage>()) };
         let path = &bytes[size_of::<libc::sa_family_t>()..self.len.clamp(size_of::<libc::sa_family_t>(), bytes.len())];
         let end = path.iter().position(|byte| *byte == 0).unwrap_or(path.len());
@@ -226,7 +230,7 @@ fn name_of(fd: RawFd, side: Side) -> Option<Name> {
     let mut len = socklen::<sockaddr_storage>();
     let (start, len_at) = ((&raw mut storage).cast(), &raw mut len);
     let asked = match side {
-        // SAFETY: both pointers are to live locals, and `len` says how much room there is.
+        // SAFETY: both pointers are to live locals, and `len` is the size of the storage.
         Side::Ours => unsafe { syscall!(getsockname(fd, start, len_at)) },
         // SAFETY: as above.
         Side::Theirs => unsafe { syscall!(getpeername(fd, start, len_at)) },
@@ -285,13 +289,13 @@ fn decode_address(name: &Name) -> Option<SocketAddr> {
     }
 }
 
-/// The size of a `T`, as the socket calls want it.
+/// The size of a `T`, in the type of the socket calls.
 #[expect(clippy::cast_possible_truncation, reason = "socket addresses are a few dozen bytes")]
 const fn socklen<T>() -> socklen_t {
     size_of::<T>() as socklen_t
 }
 
-/// An address family, as addresses hold it.
+/// An address family, in the type of socket addresses.
 #[expect(clippy::cast_possible_truncation, reason = "families are small numbers")]
 const fn family(domain: c_int) -> libc::sa_family_t {
     domain as libc::sa_family_t
@@ -302,7 +306,7 @@ fn encode_path(path: &Path) -> io::Result<(libc::sockaddr_un, socklen_t)> {
     let mut address: libc::sockaddr_un = unsafe { MaybeUninit::zeroed().assume_init() };
     address.sun_family = family(libc::AF_UNIX);
     let bytes = path.as_os_str().as_bytes();
-    // One byte stays zero: it ends the path.
+    // The last byte stays zero: it ends the path.
     if bytes.is_empty() || bytes.len() >= address.sun_path.len() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "path is empty or too long for a socket"));
     }
@@ -312,7 +316,7 @@ fn encode_path(path: &Path) -> io::Result<(libc::sockaddr_un, socklen_t)> {
     Ok((address, socklen::<libc::sockaddr_un>()))
 }
 
-/// How often each thread has called the kernel for a client. A test says how often a batch of requests does.
+/// Counts the receive and send calls of each thread. With it, a test checks how many calls a batch of requests makes.
 #[cfg(test)]
 pub mod calls {
     use std::cell::Cell;
@@ -346,7 +350,7 @@ mod tests {
     #[test]
     fn a_listener_on_port_0_tells_its_port_and_its_clients_address() {
         for ip in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
-            // A machine without IPv6 has nothing to test there.
+            // A machine without IPv6 skips this case.
             let Ok(listener) = listen_tcp(SocketAddr::new(ip, 0), 8) else { continue };
             let address = local_address(listener.as_fd()).expect("it is bound");
             assert_ne!(address.port(), 0);

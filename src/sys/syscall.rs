@@ -1,15 +1,15 @@
-//! System calls as `io::Result`: the -1 of C becomes the kernel's word.
+//! System calls as `io::Result`: a result of -1 becomes the kernel's error.
 //!
 //! ```text
 //! // SAFETY: takes no pointers.
 //! let session = unsafe { syscall!(setsid()) }?;
 //! ```
 //!
-//! The `unsafe` stays at the call, where its argument can be read; the macro only checks the result.
+//! The `unsafe` stays at the call, next to its argument; the macro only checks the result.
 
 use std::io;
 
-/// `libc::$name($args)`, with a result of -1 turned into the `io::Error` that errno holds.
+/// Calls `libc::$name($args)`, and turns a result of -1 into the `io::Error` for errno.
 macro_rules! syscall {
     ($name:ident ( $($arg:expr),* $(,)? )) => {
         $crate::sys::syscall::checked(libc::$name($($arg),*))
@@ -17,9 +17,9 @@ macro_rules! syscall {
 }
 pub(crate) use syscall;
 
-/// What a C function returns when it reports failure as -1.
+/// The result type of a C function that reports failure as -1.
 pub(crate) trait Returned: Copy {
-    /// Whether this value means "see errno".
+    /// Whether this value is -1, so that errno holds the error.
     fn is_failure(self) -> bool;
 }
 
@@ -41,7 +41,8 @@ impl Returned for isize {
     }
 }
 
-/// The value, or what errno says. To be called right after the system call, before anything else can change errno.
+/// The value, or the error in errno. Must be called directly after the system call, before any other call can change
+/// errno.
 #[inline]
 pub(crate) fn checked<T: Returned>(returned: T) -> io::Result<T> {
     if returned.is_failure() { Err(io::Error::last_os_error()) } else { Ok(returned) }
