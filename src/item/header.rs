@@ -43,7 +43,7 @@ const CAS_HIGH_SHIFT: u32 = 56;
 /// The bits of word0 that define the layout of the item in its chunk.
 const SHAPE_MASK: u64 = HAS_CLIENT_FLAGS | HAS_EXTENSION | ((1 << FREQ_SHIFT) - 1);
 
-/// The access time is stamped again only after this many seconds: it is for statistics only, and readers should not
+/// The access time is stamped again only after this many seconds. It is for statistics only, and readers should not
 /// store to a shared cache line on every hit.
 const ACCESS_GRAIN_S: u32 = 60;
 
@@ -271,8 +271,8 @@ pub fn chain_head(head: &ChunkHead) -> Option<ChunkRef> {
     ChunkRef::from_bits(head.word1.load(Ordering::Relaxed) as u32)
 }
 
-/// Marks a filled item as linked, which lets it be published. The caller holds the bucket's lock: no other thread
-/// links or unlinks the item.
+/// Marks a filled item as linked, ready for the index to refer to it. The caller holds the bucket's lock: no other
+/// thread links or unlinks the item.
 pub fn set_linked(head: &ChunkHead, birth: Birth) {
     let word1 = u64::from(birth.deadline.0) << 32 | birth.cas & 0xffff_ffff;
     head.word1.store(word1, Ordering::Relaxed);

@@ -48,7 +48,7 @@ impl<'pin> Candidate<'pin> {
     pub fn sight(self) -> Option<ItemRef<'pin>> {
         let Self { slabs, located, _pin } = self;
         // SAFETY: `linked` is set only after the item was written (I2). It is still set while this thread is already
-        // pinned, so before the pin ends the chunk is not reused (I4), nor its page divided differently (I7). If
+        // pinned. So before the pin ends the chunk is not reused (I4), nor its page divided differently (I7). If
         // `linked` is not set, the view is dropped unread.
         let item = unsafe { ItemRef::new(slabs, located) };
         item.word0.is_linked().then_some(item)

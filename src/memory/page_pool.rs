@@ -101,7 +101,7 @@ impl SlabAllocator {
         self.lock_pool().settling.push_back(page);
     }
 
-    /// Takes the oldest such page if its grace period is over. `epochs` are those it was detached under.
+    /// Takes the oldest settling page if its grace period is over. `epochs` are those it was detached under.
     pub fn take_settled(&self, epochs: &Epochs) -> Option<FreePage> {
         let mut pool = self.lock_pool();
         match pool.settling.pop_front()?.settle(epochs) {
@@ -129,8 +129,8 @@ impl SlabAllocator {
         self.lock(class).adopt(page.page);
     }
 
-    /// Puts a page into the pool. Returns its memory to the kernel instead, if the pages in memory and `other_bytes`
-    /// exceed the limit.
+    /// Puts a page into the pool. If the pages in memory and `other_bytes` exceed the limit, its memory is first
+    /// returned to the kernel.
     pub fn put_page(&self, page: FreePage, other_bytes: u64) {
         let page = page.page;
         let is_beyond = self.pages_owed(other_bytes) > 0;

@@ -127,9 +127,8 @@ impl SizeClasses {
     }
 
     /// Adds a class with chunks of `bytes` (rounded up to [`CHUNK_ALIGN`]). From now on it serves the items and last
-    /// links that fit it and no smaller chunk. If items already have a class of this size and last links do not use
-    /// it, they use it from now on. `None` if all ids are in use, if both already use such a class, or if it would be
-    /// the largest.
+    /// links that fit it and no smaller chunk. If items already have a class of this size, last links use it from now
+    /// on. `None` if all ids are in use, if both already use such a class, or if it would be the largest.
     pub fn add(&self, bytes: u32) -> Option<u8> {
         let bytes = align(bytes).max(CHUNK_MIN);
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
