@@ -1,96 +1,99 @@
-//! Which class should give a page to which: by how often a little more memory would have been a hit.
+//! Decides which class gives a page to which. It compares how often a little more memory would have made a hit.
 //!
 //! ```text
-//! gradient of a class = keys per second that are stored again soon after they were evicted (the ghost knows them)
+//! gradient of a class = keys per second that are stored again soon after their eviction (the ghost knows them)
 //!                       ──────────────────────────────────────────────────────────────────────────────────────
 //!                       pages whose evicted keys the ghost remembers
 //!
 //! class 3  ▇▇▇▇▇▇▇▇▇  ◀── a page ──  class 9  ▂▂      while the second is below `ratio` times the first
 //! ```
 //!
-//! What the ghost tells of is the next page; the page that a class would lose brings more hits than that, and the more so the
-//! fewer it has. A donor's gradient is its own times pages / (pages - 1), as if hits grew with the logarithm of memory, which
-//! they about do. Without it classes of two or three pages pass one to each other for ever, and lose items each time.
+//! The ghost measures the value of one more page. The last page of a class brings more hits than that, above
+//! all if the class has few pages. The loss of a donor is its gradient times pages / (pages - 1), as if hits
+//! grew with the logarithm of memory, which is about true. Without this factor, classes of two or three pages
+//! exchange pages forever, and lose items each time.
 //!
-//! When memory has just become full the ghost has seen little, of one class more than of another. So it is what it has seen
-//! that its hits are divided by; and until a quarter of memory has been vacated once, a class of which it has seen less
-//! than a tenth gives nothing but what it has free.
+//! When memory has just become full, the ghost has seen little, and more of some classes than of others. So the
+//! hits of a class are divided by what the ghost has seen of it. Until a quarter of memory has been vacated
+//! once, a class of which the ghost has seen less than a tenth gives only its free pages.
 //!
-//! A class that has lacked no memory since the last look gets no page: the last links of chains that are missed count for
-//! their class, too, which may have all that it needs. What they count is what would be lost with their page.
+//! A class that has lacked no memory since the last comparison gets no page. Missed chains also count as misses
+//! for the class of their last link, which may have enough memory. These misses count as a loss when that class
+//! is the donor.
 //!
-//! Some pages are *gifts*: a page's worth of free chunks, and pages of a class that was not used for much longer than what
-//! the other one evicts. They move whatever is missed, and as soon as they are lacked.
+//! Some pages are *gifts*: pages' worth of free chunks, and pages of a class that was not used for much longer
+//! than the idle time of what the receiver evicts. Gifts move at once when a class lacks memory, whatever the
+//! misses are.
 //!
-//! Pure: samples in, moves out. memcached compares the age of what classes evict instead, which moves memory to large,
-//! seldom asked values; what counts is hits per byte.
+//! This module is pure: samples in, moves out. memcached compares the age of what classes evict instead, which
+//! moves memory to large, seldom read values. Hits per byte are what counts.
 
 use std::cmp::Reverse;
 
 use crate::memory::{CLASS_MAX, PAGE_BYTES};
 
-/// What a class looks like now.
+/// State of a class at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ClassSample {
     pub(super) class: u8,
     pub(super) pages: u32,
-    /// Pages' worth of chunks that are free, beyond what a class keeps ready.
+    /// Pages' worth of free chunks, without the class's reserve.
     pub(super) spare_pages: u32,
-    /// Nothing is in it.
+    /// Whether the class holds no item.
     pub(super) is_empty: bool,
-    /// For how long nothing was stored in it or renewed; 0 if something was hit lately.
+    /// Seconds since the last store or touch in the class; 0 if there was a hit lately.
     pub(super) idle_s: u32,
-    /// For how long the item that it evicted last had not been used.
+    /// Seconds for which the last evicted item had not been used.
     pub(super) evicted_idle_s: u64,
-    /// Keys that the ghost remembered since start.
+    /// Ghost hits since start.
     pub(super) missed: u64,
-    /// Pages that it is about to get from classes that give them freely.
+    /// Pages that other classes are about to give to it freely.
     pub(super) gained: u32,
-    /// Chunks it has had to vacate since start. Says which class may have pages that nobody uses, when nothing is known to be
-    /// missed.
+    /// Chunks that it had to vacate since start. Shows which classes may have unused pages when no misses are
+    /// known.
     pub(super) vacated: u64,
-    /// Stores that it has refused since start.
+    /// Stores that it refused since start.
     pub(super) refused: u64,
-    /// Chunks in a page.
+    /// Chunks per page.
     pub(super) per_page: u32,
-    /// Bytes of the items that leave with a page, those of chains that go on elsewhere included, about.
+    /// Approximate bytes of the items that leave with a page, including parts of chains in other pages.
     pub(super) bytes_lost: u64,
 }
 
 impl ClassSample {
-    /// Whether nothing is lost with a page of it, and it does not need that at once.
+    /// Whether a page can leave without any loss, and the class does not need it at once.
     fn has_page_free(&self) -> bool {
         self.spare_pages >= SPARE_PAGES
     }
 
-    /// Whether it is better off without its last page. Threads may hold free chunks of a page of an empty class.
+    /// Whether the class should lose its last page. Threads may hold free chunks of a page of an empty class.
     fn is_disused(&self) -> bool {
         self.pages == 1 && (self.is_abandoned() || self.idle_s >= DISUSED_AFTER_S)
     }
 
-    /// Whether nothing is in it, and nothing is on its way into it.
+    /// Whether the class is empty and no item is about to enter it.
     fn is_abandoned(&self) -> bool {
         self.is_empty && self.idle_s >= IDLE_LEAST_S
     }
 
-    /// Whether all it holds was used much longer ago than what `needy` evicts.
+    /// Whether everything in it was last used much longer ago than what `needy` evicts.
     fn is_idle_beside(&self, needy: &Self) -> bool {
         self.idle_s >= IDLE_LEAST_S && u64::from(self.idle_s) > needy.evicted_idle_s.saturating_mul(IDLE_FACTOR)
     }
 
-    /// Whether it gives a page to `needy` whatever either misses.
+    /// Whether it gives a page to `needy` whatever the misses of both are.
     fn gives_freely(&self, needy: &Self) -> bool {
         self.has_page_free() || self.is_abandoned() || self.is_idle_beside(needy)
     }
 
-    /// Pages' worth of chunks that it has vacated: more than that the ghost cannot have seen of it.
+    /// Pages' worth of chunks that it has vacated: an upper bound of what the ghost has seen of it.
     #[expect(clippy::cast_precision_loss, reason = "a share is no exact number")]
     fn seen_pages(&self) -> f64 {
         self.vacated as f64 / f64::from(self.per_page.max(1))
     }
 }
 
-/// A page for another class.
+/// Moves a page between two classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Move {
     pub(super) from: u8,
@@ -100,19 +103,19 @@ pub(super) struct Move {
 /// How eagerly pages move.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule {
-    /// A donor's gradient is below this times the receiver's.
+    /// A donor's loss must be below this ratio of the receiver's gradient.
     pub(super) ratio: f64,
-    /// Of the rate as it was, so much counts beside the last tick's.
+    /// Weight of the previous rate in the moving average; the last tick has the rest.
     pub(super) memory: f64,
 }
 
 /// Time between two ticks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tick {
-    /// Seconds on the store's clock.
+    /// Seconds of the store's clock.
     pub(super) now_s: u32,
     pub(super) elapsed_s: f64,
-    /// Pages' worth of bytes that were stored meanwhile.
+    /// Pages' worth of bytes that were stored since the last tick.
     pub(super) stored_pages: f64,
 }
 
@@ -121,13 +124,13 @@ pub(super) struct Tick {
 struct History {
     is_known: bool,
     missed: u64,
-    /// By how much it grows per second.
+    /// Ghost hits per second, averaged.
     rate: f64,
-    /// Chunks it had vacated and stores it had refused when it was last looked at.
+    /// Chunks vacated and stores refused, as of the last look.
     lacks: Option<u64>,
-    /// It has lacked memory since it was looked at before.
+    /// Whether the class lacked memory between the last two looks.
     is_lacking: bool,
-    /// The most pages it had in this period, and in the one before.
+    /// The most pages that it had in this period and in the previous one.
     peak: u32,
     peak_before: u32,
     /// As of the last tick.
@@ -137,34 +140,35 @@ struct History {
 /// The gradients of all classes.
 pub(super) struct Automove {
     classes: Box<[History]>,
-    /// Little has been vacated so far: of some classes nothing is known.
+    /// Little memory has been vacated so far, so nothing is known of some classes.
     is_learning: bool,
     period_began_s: u32,
-    /// Pages that may move because so much was stored.
+    /// Pages that may move. Stored bytes add to it.
     credit: f64,
 }
 
-/// In a tick at most this share of all pages moves.
+/// At most this share of all pages moves per tick.
 const SHARE_PER_TICK: f64 = 0.02;
-/// A class keeps half of the pages it had in the last so many seconds (up to twice as many: periods are whole).
+/// A class keeps half of the peak of its pages in the last one to two periods of this length.
 const PERIOD_S: u32 = 60;
-/// A class whose ghost spans less counts as if it spanned so many pages.
+/// Least span of the ghost, in pages, that a gradient is divided by.
 const SPAN_MIN: f64 = 0.25;
 /// Until this share of all memory has been vacated …
 const LEARNING_SHARE: f64 = 0.25;
-/// … a class gives no page before this share of its own has.
+/// … a class gives no page before this share of its own memory has been vacated.
 const SEEN_LEAST_SHARE: f64 = 0.1;
-/// At a time a class gets as many pages that others give freely as are this share of its own, and one: a few may be all it
-/// needs, and what is too much would have to go back.
+/// A class gets at most pages / `GAIN_SHARE` + 1 gifts at a time. A few may be all it needs, and surplus pages
+/// would have to move back.
 const GAIN_SHARE: u32 = 4;
-/// A class gives its pages freely if it was not used for so long …
+/// A class gives its pages freely if it was not used for this long …
 const IDLE_LEAST_S: u32 = 2;
-/// … and for more than so many times as long as what the other one evicts.
+/// … and for this many times as long as what the receiver evicts.
 const IDLE_FACTOR: u64 = 2;
-/// So long nothing happens in a class before its last page goes. A class that is seldom used loses all it has with it.
+/// Idle seconds after which the last page of a class leaves. A class that is seldom used loses all its items
+/// with that page.
 const DISUSED_AFTER_S: u32 = 300;
-/// A class with so many free pages gives before all others. One with a single free page needs none either: between the
-/// two, pages would come and go.
+/// A class with at least this many free pages gives before all others. A class with one free page needs no page
+/// either. The gap between the two keeps pages from moving back and forth.
 const SPARE_PAGES: u32 = 2;
 
 impl Default for Automove {
@@ -179,7 +183,7 @@ impl Default for Automove {
 }
 
 impl Automove {
-    /// Takes note of which classes have lacked memory since they were last looked at.
+    /// Records which classes lacked memory since the last look.
     pub(super) fn note_lacks(&mut self, samples: &[ClassSample]) {
         for sample in samples {
             let history = &mut self.classes[usize::from(sample.class)];
@@ -188,7 +192,7 @@ impl Automove {
         }
     }
 
-    /// Takes note of the classes as they are at a tick.
+    /// Records the state of the classes at a tick.
     pub(super) fn observe(&mut self, samples: &[ClassSample], tick: Tick, rule: Rule) {
         let is_new_period = tick.now_s.wrapping_sub(self.period_began_s) >= PERIOD_S;
         if is_new_period {
@@ -215,7 +219,7 @@ impl Automove {
         self.credit = (self.credit + tick.stored_pages).min(most);
     }
 
-    /// The next move of a page that nobody misses. `samples` are changed as if it had moved.
+    /// The next gift, if there is one. Changes `samples` as if the page had moved.
     pub(super) fn next_gift(&mut self, samples: &mut [ClassSample]) -> Option<Move> {
         let to = self.neediest(samples, |needy| needy.gained <= needy.pages / GAIN_SHARE)?;
         let needy = samples[to];
@@ -224,7 +228,8 @@ impl Automove {
         Some(self.move_page(samples, from, to))
     }
 
-    /// The next move at a tick, if one pays. `samples` are as they were observed, and are changed as if the page had moved.
+    /// The next move at a tick, if it pays. `samples` must be as observed; changes them as if the page had
+    /// moved.
     pub(super) fn next_move(&mut self, samples: &mut [ClassSample], rule: Rule) -> Option<Move> {
         let to = self.neediest(samples, |_| true)?;
         let from = self.donor_for(samples, to)?;
@@ -235,8 +240,8 @@ impl Automove {
         Some(self.move_page(samples, from, to))
     }
 
-    /// Changes what is known of two classes as if a page had moved: with fewer pages the donor will miss more, with more
-    /// the receiver less.
+    /// Updates the gradients as if a page had moved: with fewer pages the donor misses more, with more pages
+    /// the receiver misses less.
     fn move_page(&mut self, samples: &mut [ClassSample], from: usize, to: usize) -> Move {
         let (donor, needy) = (samples[from], samples[to]);
         self.classes[usize::from(donor.class)].gradient *= 1.0 + 1.0 / f64::from(donor.pages);
@@ -247,7 +252,7 @@ impl Automove {
         Move { from: donor.class, to: needy.class }
     }
 
-    /// Of the classes that lack memory, have nothing free and `may_get` a page, the one to which that would bring most.
+    /// The class with the highest gradient among those that lack memory, have no free page and `may_get` one.
     fn neediest(&self, samples: &[ClassSample], may_get: impl Fn(&ClassSample) -> bool) -> Option<usize> {
         let is_needy = |sample: &ClassSample| {
             let is_lacking = self.classes[usize::from(sample.class)].is_lacking;
@@ -260,7 +265,8 @@ impl Automove {
         needy.max_by(|(_, one), (_, other)| less(one, other)).map(|(at, _)| at)
     }
 
-    /// Of the others that may give a page, one that has some free, else one that is idle, else the one that loses least.
+    /// The donor for a class: first a class with free pages, then an idle class, then the class that loses
+    /// least. Only classes that may give a page count.
     fn donor_for(&self, samples: &[ClassSample], to: usize) -> Option<usize> {
         let needy = &samples[to];
         let donors = samples.iter().enumerate().filter(|(at, sample)| *at != to && self.may_give(sample, needy));
@@ -275,13 +281,14 @@ impl Automove {
         self.classes[usize::from(sample.class)].gradient
     }
 
-    /// What it would lose with a page.
+    /// Expected loss of hits when a page leaves the class.
     fn loss(&self, sample: &ClassSample) -> f64 {
         self.gradient(sample) * last_page_factor(sample.pages)
     }
 
-    /// Two pages at least, and half of what it lately had, unless nothing is lost. Or the last one, if it is disused. At
-    /// first, nothing that is missed by a class that little is known of.
+    /// A donor keeps one page, and half of its recent peak unless nothing is lost. A disused class gives its
+    /// last page, too. While little memory has been vacated, a class that the ghost has hardly seen gives only
+    /// gifts.
     fn may_give(&self, sample: &ClassSample, needy: &ClassSample) -> bool {
         if sample.pages < 2 || sample.gives_freely(needy) {
             return sample.pages >= 2 || sample.is_disused();
@@ -291,15 +298,15 @@ impl Automove {
         (is_seen_enough || !self.is_learning) && (sample.pages - 1) * 2 >= history.peak.max(history.peak_before)
     }
 
-    /// The class that loses least with a page, for a page that must go whatever it holds. `least` says how many pages
-    /// each keeps at least.
+    /// The class that loses least by giving a page, when a page must leave in any case. `least(class)` is the
+    /// number of pages that a class keeps.
     pub(super) fn cheapest_donor(&self, samples: &[ClassSample], least: impl Fn(u8) -> u32) -> Option<u8> {
         let may_give = |sample: &&ClassSample| sample.pages > least(sample.class) || sample.is_abandoned();
         let cost = |sample: &ClassSample| {
             let history = &self.classes[usize::from(sample.class)];
             let gradient = if sample.spare_pages > 0 || sample.is_abandoned() { -1.0 } else { history.gradient };
-            // Of two that nobody misses, the one that loses fewer bytes, by pages: a chain leaves as a whole, and may have
-            // been what the page was needed for. Then the one with more pages.
+            // Among classes without misses: fewest lost bytes, in pages, then most pages. A chain leaves as a
+            // whole, and may be what the page was needed for.
             (gradient, sample.bytes_lost / u64::from(PAGE_BYTES), Reverse(sample.pages))
         };
         let cheapest = samples.iter().filter(may_give).min_by(|one, other| {
@@ -310,7 +317,7 @@ impl Automove {
     }
 }
 
-/// How much more the last of so many pages brings than one more would.
+/// The value of the last of `pages` pages relative to one more page.
 fn last_page_factor(pages: u32) -> f64 {
     f64::from(pages) / f64::from(pages.saturating_sub(1).max(1))
 }
@@ -321,7 +328,7 @@ mod tests {
 
     const RULE: Rule = Rule { ratio: 0.8, memory: 0.8 };
 
-    /// Classes by pages and the ghost hits each has per tick and page.
+    /// Classes by pages, and the ghost hits of each per tick and page.
     struct World {
         automove: Automove,
         samples: Vec<ClassSample>,
@@ -335,7 +342,7 @@ mod tests {
                 class: u8::try_from(index + 1).unwrap(),
                 pages: *pages,
                 per_page: 10,
-                // Enough for the ghost to have seen all of it.
+                // Enough for the ghost to have seen the whole class.
                 vacated: 10_000,
                 ..ClassSample::default()
             };
@@ -345,7 +352,7 @@ mod tests {
                 hits_per_tick: classes.iter().map(|(_, hits)| *hits).collect(),
                 now_s: 2,
             };
-            // The first look only learns where the counters stand.
+            // The first look only reads the counters.
             world.observe(0.0);
             world
         }
@@ -379,7 +386,8 @@ mod tests {
         let mut world = World::new(&[(100, 1000), (3, 1000)]);
         world.samples[1].vacated -= 1000;
         world.observe(100.0);
-        // Class 2 did not evict in this tick. And yet it gives nothing: with its page 33 times as many chains would go.
+        // Class 2 did not evict in this tick, yet it gives no page: 33 times as many chains would leave with
+        // it.
         assert_eq!(world.automove.next_move(&mut world.samples, RULE), None);
         assert_eq!(world.tick(0.0)[..1], [Move { from: 1, to: 2 }], "now it does");
     }
@@ -450,7 +458,7 @@ mod tests {
             moved += world.tick(10.0).len();
         }
         assert_eq!((moved, world.samples[1].pages), (4, 5));
-        // Two periods later, what it has is half of nothing it had.
+        // Two periods later, its pages are no longer limited by an old peak.
         for _ in 0..2 {
             world.now_s += 60;
             world.observe(0.0);

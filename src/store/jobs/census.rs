@@ -1,10 +1,11 @@
-//! The census: how many items and bytes there are under each key prefix. Rung by `stats prefixes`.
+//! The prefix scan: counts items and bytes by key prefix. `stats prefixes` starts it.
 //!
 //! ```text
-//! every page, in steps ──▶ counts by prefix ──▶ the last census, until the next one is asked for
+//! every page, in steps ──▶ counts by prefix ──▶ the last scan, until the next one is asked for
 //! ```
 //!
-//! What is stored or leaves meanwhile is counted or not; an item that moves may be counted twice.
+//! Items that are stored or leave during the scan may be counted or not. An item that moves may be counted
+//! twice.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,51 +21,52 @@ use crate::sys::process::trim_heap;
 use super::super::worker_store::WorkerStore;
 use super::{Bell, Job, Next};
 
-/// Prefixes that are told apart: clients choose them, and each costs memory. The rest is one.
+/// Prefixes that are counted separately. Clients choose the prefixes, and each one costs memory. The others are
+/// counted together.
 const PREFIXES_MAX: usize = 1 << 14;
-/// Slots that one step looks at: at some 50 ns each.
+/// Slots per step, at about 50 ns each.
 const SLOTS_PER_STEP: u32 = 2048;
-/// After so many steps the census rests for [`BREATH`], as the sweeper does.
+/// Steps after which the scan rests for [`BREATH`], as the sweeper does.
 const STEPS_PER_BURST: u32 = 8;
 const BREATH: Duration = Duration::from_millis(4);
-/// A census that is older is no answer any more, in seconds.
+/// A scan older than this many seconds is not an answer.
 const FRESH_S: u32 = 1;
 
 /// Items, and their bytes with headers and keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrefixUse {
-    /// How many.
+    /// Number of items.
     pub items: u64,
     /// Their bytes.
     pub bytes: u64,
 }
 
-/// What lies under which prefix, at some moment.
+/// Result of a prefix scan.
 #[derive(Debug, Default)]
 pub struct Census {
-    /// When it was complete.
+    /// When the scan was complete.
     pub counted_at: RelTime,
-    /// By what precedes the first delimiter of the key.
+    /// Counts by the part of the key before the first delimiter.
     pub prefixes: HashMap<Box<[u8]>, PrefixUse>,
     /// Items whose keys have no delimiter.
     pub unprefixed: PrefixUse,
-    /// Items under prefixes beyond the number that is told apart.
+    /// Items under prefixes beyond the number that is counted separately.
     pub beyond: PrefixUse,
 }
 
-/// Where a census is asked for and handed over.
+/// Takes requests for a scan and holds its result.
 #[derive(Default)]
 pub(in crate::store) struct CensusDesk {
     pub(in crate::store) bell: Bell,
-    /// The delimiter of the census that is asked for; 0: none is.
+    /// The delimiter of the requested scan; 0 if no scan is requested.
     wanted: AtomicU8,
     last: Mutex<Option<Arc<Census>>>,
 }
 
-/// Where the walk is.
+/// Position and counts of the running scan.
 #[derive(Default)]
 pub(super) struct CensusTaker {
-    /// 0: nobody has asked.
+    /// 0: no scan runs.
     page: u32,
     slot: u32,
     delimiter: u8,
@@ -73,7 +75,7 @@ pub(super) struct CensusTaker {
 }
 
 impl CensusDesk {
-    /// The last census, and whether it is as of now. If it is not, another one is on its way.
+    /// The last scan, and whether it is fresh. If it is not, another scan starts.
     pub(in crate::store) fn ask(&self, delimiter: u8, now: RelTime) -> (Option<Arc<Census>>, bool) {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_fresh = last.as_ref().is_some_and(|last| now.0.abs_diff(last.counted_at.0) <= FRESH_S);
@@ -84,13 +86,13 @@ impl CensusDesk {
         (last, is_fresh)
     }
 
-    /// What the last census takes, in bytes.
+    /// Memory of the last scan, in bytes.
     pub(in crate::store) fn bytes(&self) -> u64 {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         last.map_or(0, |last| last.bytes())
     }
 
-    /// Forgets the last census, and gives back what it took.
+    /// Drops the last scan and frees its memory.
     pub(in crate::store) fn forget(&self) {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
         if last.is_some() {
@@ -146,20 +148,20 @@ impl CensusTaker {
         let desk = &worker.store.census;
         let census = Census { counted_at: worker.now(), ..std::mem::take(&mut self.counts) };
         *desk.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(census));
-        // A thread that asked meanwhile finds this one.
+        // A thread that asked during the scan finds this result.
         desk.wanted.store(0, Ordering::Relaxed);
         self.page = 0;
     }
 }
 
 impl Census {
-    /// What it takes, in bytes.
+    /// Memory of the counts, in bytes.
     fn bytes(&self) -> u64 {
         let texts: usize = self.prefixes.keys().map(|prefix| allocation_bytes(prefix.len())).sum();
         (map_bytes::<Box<[u8]>, PrefixUse>(self.prefixes.capacity()) + texts) as u64
     }
 
-    /// Enters an item.
+    /// Counts an item.
     pub fn add(&mut self, delimiter: u8, key: &[u8], bytes: u64) {
         let prefix = key.iter().position(|byte| *byte == delimiter).map(|end| &key[..end]);
         let place = match prefix {

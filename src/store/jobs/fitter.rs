@@ -1,9 +1,9 @@
-//! The fitter: adds size classes for the sizes that are really stored, while memory fills up.
+//! The fitter: adds size classes for the item sizes that are really stored, while memory fills up.
 //!
-//! Which class, and whether it is worth one, is [`ChunkDemand`]'s to say. New items go to the new class. The pages of the
-//! class that held their like so far keep them, unless nobody needs that class any more: then the page mover takes its
-//! pages, and what they hold is copied to where it would be stored today. Of a cache of 64 pages in which all items have
-//! one size, one would be lost to the first few otherwise.
+//! [`ChunkDemand`] decides which class to add, and whether it is worth it. New items use the new class. The
+//! class that held items of this size keeps its pages, unless no size needs it any more. Then the page mover
+//! takes its pages, and copies their items to the class that would store them today. In a cache of 64 pages in
+//! which all items have one size, a page would otherwise stay with the first few items.
 
 use crate::item::Layout;
 use crate::memory::{ChunkDemand, PAGE_BYTES};
@@ -17,7 +17,7 @@ use super::{Job, Next};
 pub(super) struct Fitter;
 
 impl Job for Fitter {
-    /// One class at most.
+    /// Adds at most one class.
     fn step(&mut self, worker: &mut WorkerStore, _pin: &Pin) -> Next {
         let store = worker.store;
         let classes = &store.slabs.classes;
@@ -40,12 +40,12 @@ impl Job for Fitter {
     }
 }
 
-/// Whether anything there is would be stored in a chunk of `class` today.
+/// Whether any present item would be stored in a chunk of `class` today.
 pub(super) fn is_needed(store: &Store, class: u8) -> bool {
     chunk_demand(store).needs(&store.slabs.classes, class)
 }
 
-/// What the items there are need chunks for. Whole links of chains are left out: they fill theirs.
+/// The chunk demand of all present items. Whole links of chains are left out: they fill their chunks.
 fn chunk_demand(store: &Store) -> ChunkDemand {
     let chunk_max = store.slabs.classes.chunk_max();
     let mut demand = ChunkDemand::new(chunk_max);

@@ -1,8 +1,9 @@
-//! The grower: takes memory for the index before it is needed, and splits what the workers have left. When memory is short
-//! it also shrinks an index that has become larger than its items want, and the ghost with it.
+//! The grower: takes memory for the index ahead of need, and makes the splits that workers left undone. When
+//! memory is short, it also shrinks an index that is too large for its items, and the ghost with it.
 //!
-//! Workers split as they store (`store/grow.rs`), but not into memory that would have to be taken first: with huge pages
-//! that is milliseconds. Nor does a worker ever wait for a merge: the grower holds two or three buckets for one.
+//! Workers split buckets as they store (`store/grow.rs`), but never into memory that must be taken first: with
+//! huge pages that takes milliseconds. A worker never waits for a merge either, because the grower holds two or
+//! three buckets during one.
 
 use std::time::Duration;
 
@@ -15,9 +16,9 @@ use super::super::cache::Store;
 use super::super::worker_store::WorkerStore;
 use super::{Job, Next};
 
-/// Buckets split or merged in one step: a few microseconds, so that a pin never lasts.
+/// Buckets split or merged per step: a few microseconds, so that pins are short.
 const CHANGES_PER_STEP: u64 = 16;
-/// Until other threads have got to the ends of their turns, or have let go of a bucket.
+/// Wait for other threads to end their turns or release a bucket.
 const PAUSE: Next = Next::Wait(Some(Duration::from_millis(1)));
 
 /// Splits and merges buckets.
@@ -43,7 +44,7 @@ impl Job for Grower {
     fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
         let store = worker.store;
         if self.tail.is_some() || self.ghost_tail.is_some() {
-            // Nothing is split into the tail, nor merged, before it is gone.
+            // No split or merge touches the tail before it is gone.
             return PAUSE;
         }
         let wanted = store.splits_wanted().min(CHANGES_PER_STEP);
@@ -76,7 +77,7 @@ impl Grower {
     }
 }
 
-/// From now on pages must go for what the index did not give back: the page mover looks once more.
+/// The index has given back what it can. Wake the page mover: pages must cover the rest.
 fn end_shrinking(store: &Store) {
     if store.index_shrinks.load(Ordering::Relaxed) {
         store.index_shrinks.store(false, Ordering::Relaxed);
@@ -88,7 +89,7 @@ fn split(store: &'static Store, pin: &Pin, wanted: u64) -> Next {
     store.prefetch_splits(wanted);
     for _ in 0..wanted {
         if store.index.split_one(|chunk| store.hash_of(pin, chunk)) == Split::Full {
-            // Chains get longer from here on; asking again at every 32nd set would change nothing.
+            // Chains get longer from now on. Asking again at every 32nd set would change nothing.
             return Next::Wait(None);
         }
     }

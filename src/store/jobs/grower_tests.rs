@@ -1,4 +1,4 @@
-//! Tests of the grower beside the page mover, step by step.
+//! Tests of the grower together with the page mover, step by step.
 
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ fn without_huge_pages_everything_goes_on_in_small_ones() {
     for (limit_mib, large_pages, least) in [(64, false, 2), (512, false, 4), (512, true, 5)] {
         let refusals = without_huge_pages(|| {
             let mut rig = Rig::with(limit_mib, large_pages);
-            // More than the first 32768 buckets hold: an index of huge pages takes memory ahead.
+            // More items than the first 32768 buckets hold: an index of huge pages takes memory ahead.
             (0..300_000).for_each(|number| rig.set(&format!("{number}")).unwrap());
             rig.run();
             assert_eq!((rig.store.splits_wanted(), rig.store.items()), (0, 300_000));

@@ -1,29 +1,31 @@
-//! For how long each class was not used: its pages are better off elsewhere.
+//! Measures for how long each class was not used. Pages of an idle class are more useful elsewhere.
 //!
 //! ```text
-//! stored, hit, renewed  ▁▂▂▁▂▂▂▂▂▂▂▂▂▂▂▂
+//! stored, hit, touched  ▁▂▂▁▂▂▂▂▂▂▂▂▂▂▂▂
 //! idle seconds            0 ├──────────▶
 //! ```
 //!
-//! A class that is read at long intervals holds what its clients need: for some time after a hit it is not idle.
+//! A class that is read at long intervals holds items that its clients need. For some time after a hit it is
+//! not idle.
 
 use crate::memory::CLASS_IDS;
 
 use super::super::report::Activity;
 use super::automove::ClassSample;
 
-/// A class as it was seen last. No activity: it has no page, or is in use in ways that no number shows.
+/// Last observed state of a class. No activity: the class has no page, or is used in ways that no counter
+/// shows.
 #[derive(Clone, Copy, Default)]
 struct Seen {
     activity: Option<Activity>,
     pages: u32,
-    /// Since when its activity is the same.
+    /// Since when its activity has not changed.
     since_s: u32,
     /// When a hit was last seen.
     hit_s: Option<u32>,
 }
 
-/// For so long a hit is use.
+/// Seconds for which a hit counts as use.
 const HIT_COUNTS_S: u32 = 30;
 
 /// What is remembered of all classes.
@@ -36,8 +38,8 @@ impl Default for IdleTimes {
 }
 
 impl IdleTimes {
-    /// Sets the idle time of all classes that have pages. `activity` says how often a class was used. A class that gets a
-    /// page is in use, too.
+    /// Sets the idle time of all classes that have pages. `activity` returns the counters of a class. A class
+    /// that gets a page is also in use.
     pub(super) fn measure(
         &mut self,
         samples: &mut [ClassSample],

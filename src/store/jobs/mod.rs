@@ -1,16 +1,17 @@
 //! Background jobs: work that is cut into steps, and the thread that runs one job.
 //!
 //! ```text
-//! grower    rung when the index needs memory, or splits that the workers have left; when it is too large and memory is short
-//! fitter    rung when memory has grown; adds a size class that would save some of it
-//! mover     rung when a class starves, when the limit falls, when the fitter leaves a class without use, by `slabs`;
-//!           while there are evictions four times a second
-//! census    rung by `stats prefixes`; counts items and bytes by key prefix
-//! sweeper   once a second, or rung by flush_all; collects what is past its end
+//! grower    notified when the index needs memory or has splits that workers left undone, or is too large when
+//!           memory is short
+//! fitter    notified when memory has grown; adds a size class that would save some of it
+//! mover     notified when a class starves, when the limit falls, when the fitter makes a class useless, by `slabs`;
+//!           four times a second while there are evictions
+//! census    notified by `stats prefixes`; counts items and bytes by key prefix
+//! sweeper   once a second, or notified by flush_all; frees expired and flushed items
 //! ```
 //!
-//! A step is short and pins for itself. Between steps the thread is unpinned (I9), so that it holds up no grace
-//! period while it waits.
+//! Each step is short and has its own pin. Between steps the thread is unpinned (I9), so that it delays no
+//! grace period while it waits.
 
 mod automove;
 mod census;
@@ -39,20 +40,20 @@ use sweeper::Sweeper;
 pub(super) use census::CensusDesk;
 pub use census::{Census, PrefixUse};
 
-/// What a job wants after a step.
+/// What a job does after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Another step at once.
+    /// Takes another step at once.
     Again,
-    /// Nothing until the bell rings, or this long.
+    /// Waits until it is notified, or until this time is over.
     Wait(Option<Duration>),
-    /// Nothing for so long, whoever rings, and then until the bell has rung, or so much longer.
+    /// Ignores notifications for the first time, then waits until it is notified or the second time is over.
     Rest(Duration, Duration),
 }
 
 /// Work in steps.
 pub(super) trait Job: Send {
-    /// What comes before a step and holds up nobody, because this thread is not pinned yet.
+    /// Runs before a step while the thread is not pinned, so it delays no grace period.
     fn before_step(&mut self, _store: &Store) {}
 
     /// Does a bounded piece of work.
@@ -67,7 +68,7 @@ pub(super) struct Bell {
 }
 
 impl Bell {
-    /// Wakes the thread, or makes its next wait short.
+    /// Wakes the thread, or ends its next wait at once.
     pub(super) fn ring(&self) {
         *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.heard.notify_one();
@@ -76,7 +77,7 @@ impl Bell {
     fn wait(&self, at_most: Option<Duration>) {
         let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         match at_most {
-            // One wait is enough: a job that is woken for nothing takes a step that finds nothing to do.
+            // One wait is enough: after a spurious wakeup the job takes a step that finds nothing to do.
             Some(time) if !*rung => {
                 rung = self.heard.wait_timeout(rung, time).unwrap_or_else(PoisonError::into_inner).0;
             }
@@ -90,7 +91,7 @@ impl Bell {
         *rung = false;
     }
 
-    /// Waits for `at_least`, and then, unless the bell has rung, for it or so much `longer`.
+    /// Waits for `at_least`, whatever happens. Then waits for a notification, at most for `longer`.
     fn rest(&self, at_least: Duration, longer: Duration) {
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.heard.wait_timeout_while(rung, at_least, |_| true);
@@ -101,16 +102,15 @@ impl Bell {
     }
 }
 
-/// Threads that [`Store::start_jobs`] starts; they join the store.
+/// Threads that [`Store::start_jobs`] starts. They join the store.
 pub const JOB_THREADS: usize = 5;
-/// A job's calls are shallow.
+/// The call depth of a job is small.
 const STACK_BYTES: usize = 128 << 10;
 
 impl Store {
     /// Starts the background jobs. They run as long as the process.
     ///
-    /// # Errors
-    /// The kernel's, when a thread cannot be had.
+    /// # Errors The kernel's error if a thread cannot be created.
     pub fn start_jobs(&'static self) -> io::Result<()> {
         self.start_job("grower", Grower::default(), &self.grower)?;
         self.start_job("fitter", Fitter, &self.fitter)?;

@@ -1,14 +1,15 @@
-//! The page mover: takes pages from classes that need them less and gives them to others, or back to the kernel.
+//! The page mover: takes pages from classes that need them less, and gives them to others or back to the
+//! kernel.
 //!
 //! ```text
-//!            an order, memory beyond the limit, a better place for it, a class that nobody needs
+//!            an order, memory beyond the limit, a better class for it, an unused class
 //! idle ─────────────────────────────────────────────────────────────▶ emptying: pass after pass over one page
-//!   ▲                                                                   │ all chunks home        │ somebody holds on, no room
+//!   ▲                                                                   │ all chunks free        │ chunks in use, no memory
 //!   │                  given to a class, the pool or the kernel         ▼                        ▼
 //!   └────────────────────────────────────────────────── leaving: its grace period        page put back
 //! ```
 //!
-//! Steps are short, so that a pin never lasts. While nothing is evicted the mover sleeps.
+//! Steps are short, so that pins are short. While nothing is evicted, the mover sleeps.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,33 +26,33 @@ use super::fitter::is_needed;
 use super::idle::IdleTimes;
 use super::{Job, Next};
 
-/// Chunks of a page that one step looks at.
+/// Chunks of a page per step.
 const CHUNKS_PER_STEP: u32 = 256;
-/// Bytes that one step copies, about: some tens of microseconds.
+/// Approximate bytes copied per step: some tens of microseconds.
 const BYTES_PER_STEP: u64 = 256 << 10;
-/// Passes over a page before it is given up: some hold of a chunk of it for longer than the mover waits.
+/// Passes over a page before it is given up because some of its chunks stay in use.
 const PASSES_MAX: u32 = 50;
-/// So many passes leave an item that was asked for where it is, if there is no room for a copy yet.
+/// Passes in which a requested item stays in place if there is no memory for a copy yet.
 const PASSES_PATIENT: u32 = 8;
-/// After the first pass, and each so many passes later, workers are asked for chunks that they have ready.
+/// After the first pass, and every `RECALL_EVERY` passes after it, workers are asked for their free chunks.
 const RECALL_EVERY: u32 = 8;
-/// Between two passes other threads get to the ends of their turns. A worker that needs memory rings all the time: that
-/// must not make the passes over a page that somebody holds shorter than his turn.
+/// Time between two passes, in which other threads end their turns. A worker that needs memory notifies the
+/// mover all the time. That must not make the passes over a page in use shorter than a turn.
 const PASS_REST: Next = Next::Rest(Duration::from_millis(1), Duration::ZERO);
-/// How often it is asked whether pages lie where they are needed.
+/// Interval at which classes are compared.
 const TICK: Duration = Duration::from_millis(250);
-/// How often it is asked which classes are idle, while none lacks memory.
+/// Interval at which idle classes are looked for while no class lacks memory.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
-/// A tick that comes early, because somebody rang, is none.
+/// Ignore ticks that a wakeup brought on early.
 const TICK_US_MIN: u64 = 200_000;
-/// When all classes that could have given a page were tried in vain the mover rests, ever longer: a client that holds on to a
-/// chunk may do so for long.
+/// When no class could give a page, the mover rests, longer each time: a client may hold a chunk for a long
+/// time.
 const RETRY_REST: Duration = Duration::from_millis(5);
 const RETRY_DOUBLINGS_MAX: u32 = 8;
-/// So much of that rest nobody ends by ringing.
+/// Part of that rest in which notifications are ignored.
 const RETRY_REST_LEAST: Duration = Duration::from_millis(80);
-/// How often it is asked, while memory is beyond the limit and nothing may be evicted, whether a page's items have room
-/// elsewhere by now.
+/// While memory is beyond the limit and evictions are off: interval at which the mover looks for free chunks
+/// again.
 const ROOM_LOOK: Duration = Duration::from_secs(1);
 
 /// Moves pages.
@@ -60,16 +61,16 @@ pub(super) struct PageMover {
     state: State,
     automove: Automove,
     idle_times: IdleTimes,
-    /// Moves that were decided and not begun.
+    /// Moves that were decided and have not begun.
     planned: VecDeque<Move>,
     /// When the classes were last compared, in microseconds of the store's clock.
     ticked_us: u64,
-    /// How often classes had lacked memory by then, and what had been stored.
+    /// As of then: how often classes had lacked memory, and the bytes stored.
     needs: u64,
     stored_bytes: u64,
     /// The page that was last given up.
     given_up: u32,
-    /// Pages that were given up since one last moved, and their classes.
+    /// Pages given up since the last successful move, and their classes.
     failures: u32,
     shunned: Vec<u8>,
 }
@@ -90,24 +91,24 @@ enum State {
 enum Goal {
     /// To the pool, or back to the kernel.
     Pool,
-    /// There, too, if all it holds has room elsewhere: nobody needs its class.
+    /// Also to the pool, if all its items can be copied elsewhere: its class is no longer needed.
     ClearedOut,
     /// To a class, unless memory is beyond the limit by then.
     Class(u8),
-    /// To a class, because an operator said so.
+    /// To a class, by order of an operator.
     Ordered(u8),
 }
 
-/// A page on its way out of its class.
+/// A page that is being emptied.
 struct Emptying {
     page: u32,
     from: u8,
     to: Goal,
     /// The next chunk to look at.
     at: u32,
-    /// Whole passes so far.
+    /// Complete passes so far.
     passes: u32,
-    /// In this pass an item had to stay, because there was no room for a copy.
+    /// In this pass an item had to stay because there was no memory for a copy.
     lacks_room: bool,
 }
 
@@ -131,7 +132,7 @@ impl PageMover {
             return self.obey(worker, pin, order);
         }
         store.shrink_if_beyond();
-        // One per step: the kernel may take its time.
+        // One per step: the kernel may be slow.
         if store.pages_beyond() > 0 && store.slabs.discard_ready_page() {
             return Next::Again;
         }
@@ -139,7 +140,7 @@ impl PageMover {
             return self.repay(worker, pin);
         }
         if let Some(class) = store.class_to_clear_out() {
-            // Sizes may have come since that it serves.
+            // Sizes that need the class may have appeared since.
             return if is_needed(store, class) {
                 Next::Again
             } else {
@@ -159,7 +160,7 @@ impl PageMover {
             let to = if order.to == 0 { Goal::Pool } else { Goal::Ordered(order.to) };
             return self.begin(worker, pin, order.from, to);
         }
-        // Out of the pool: the class gets its page as any that grows.
+        // Out of the pool: the class grows in the usual way.
         worker.store.slabs.lock(order.to).grow(0, true);
         Next::Again
     }
@@ -178,23 +179,23 @@ impl PageMover {
         self.idle_times.measure(&mut samples, worker.now().0, |class| worker.store.class_activity(class));
         samples.retain(|sample| !self.shunned.contains(&sample.class));
         if !worker.store.config.evictions {
-            // Room for all that a page holds.
+            // There must be memory for all items of the page.
             samples.retain(|sample| sample.spare_pages > 0);
         }
         let donor = self.automove.cheapest_donor(&samples, |class| worker.pages_floor(class)).or_else(|| {
-            // Somebody has nothing at all to live on: even the last page of a class may go.
-            // Unless others could give theirs, if only somebody let go of it.
+            // A class is starving: even the last page of another class may go. Not if other classes could give
+            // a page as soon as its chunks are released.
             let starving = self.shunned.is_empty().then(|| worker.store.page_moves.take_starving())??;
             self.automove.cheapest_donor(&samples, |class| if class == starving { u32::MAX } else { 0 })
         });
         match donor {
             Some(donor) => self.begin(worker, pin, donor, Goal::Pool),
-            // Some are empty, but perhaps for an item that is on its way.
+            // Some classes are empty, but an item may be on its way into them.
             None if self.shunned.is_empty() && samples.iter().any(|sample| sample.is_empty) => Next::Wait(Some(TICK)),
             None if self.shunned.is_empty() && worker.store.config.evictions => self.rest(worker),
-            // Nobody rings when items are deleted.
+            // Deletes do not notify the mover.
             None if self.shunned.is_empty() => Next::Wait(Some(ROOM_LOOK)),
-            // The class that would give a page could not. Ever less often it is tried again.
+            // The class that should give a page could not. Try again, at growing intervals.
             None => {
                 self.shunned.clear();
                 let rest = RETRY_REST * (1 << self.failures.min(RETRY_DOUBLINGS_MAX));
@@ -204,12 +205,12 @@ impl PageMover {
         }
     }
 
-    /// Plans moves: gifts at once, and what comparing the classes tells once a tick.
+    /// Plans moves: gifts at once, other moves once a tick.
     fn plan_if_due(&mut self, worker: &mut WorkerStore) {
         let store = worker.store;
         let now_us = store.clock.now_us();
         let elapsed_us = now_us.saturating_sub(self.ticked_us);
-        // A clock that stands still is a test's, which rings when it wants a tick.
+        // The clock stands still only in tests, which call for each tick.
         let is_tick = elapsed_us >= TICK_US_MIN || elapsed_us == 0;
         if !is_tick && !self.planned.is_empty() {
             return;
@@ -222,7 +223,7 @@ impl PageMover {
         if moves {
             self.planned.extend(std::iter::from_fn(|| self.automove.next_gift(&mut samples)));
         }
-        // As long as there are gifts, a class that lacks memory does not wait for the next tick.
+        // While there are gifts, a class that lacks memory does not wait for the next tick.
         store.page_moves.is_eager.store(!self.planned.is_empty(), Ordering::Relaxed);
         if !is_tick {
             return;
@@ -243,12 +244,12 @@ impl PageMover {
         }
     }
 
-    /// Until the next tick, or, if no class has lacked memory since the last one, until one does. Which classes are idle is
-    /// looked at meanwhile: when memory is full it must be known.
+    /// Waits for the next tick. If no class lacked memory since the last one, waits until one does. Idle
+    /// classes are measured meanwhile, because they must be known when memory is full.
     fn rest(&mut self, worker: &WorkerStore) -> Next {
         let needs = worker.store.evictions() + worker.store.refusals();
         if std::mem::replace(&mut self.needs, needs) != needs {
-            // Memory is short, and what is not the index's is pages'.
+            // Memory is short. What the index gives back can become pages.
             worker.store.shrink_index();
             return Next::Wait(Some(TICK));
         }
@@ -262,14 +263,14 @@ impl PageMover {
         let is_closed = worker.store.slabs.lock(from).close_page(page);
         if is_closed {
             worker.store.page_moves.is_running.store(true, Ordering::Relaxed);
-            // What this thread has ready may be of that page.
+            // Free chunks of this thread may belong to that page.
             worker.give_back_ready(from);
             self.state = State::Emptying(Emptying { page, from, to, at: 0, passes: 0, lacks_room: false });
         }
         Next::Again
     }
 
-    /// A part of a pass.
+    /// Does a part of a pass.
     fn empty(&mut self, worker: &mut WorkerStore, pin: &Pin, mut emptying: Emptying) -> Next {
         let Emptying { page, from, to, .. } = emptying;
         let (out, used) = reclaim(worker, from, page);
@@ -287,7 +288,7 @@ impl PageMover {
         }
         let end = used.min(emptying.at + CHUNKS_PER_STEP);
         let chunks = (emptying.at..end).map(|index| ChunkRef::new(page, index));
-        // What leaves for the pool must not take a page out of it.
+        // Copies must not take a page out of the pool if this page goes there.
         worker.takes_no_page = to == Goal::Pool;
         emptying.at = empty_chunks(worker, pin, chunks, &mut emptying).map_or(end, ChunkRef::index);
         worker.takes_no_page = false;
@@ -311,8 +312,8 @@ impl PageMover {
         if is_first { Next::Again } else { PASS_REST }
     }
 
-    /// Somebody holds on to a chunk: a slow client, or a worker that sleeps for long. Or nothing may be evicted, and there
-    /// is no room for copies. Another page will do.
+    /// Gives up a page whose chunks stay in use: by a slow client, or by a worker that sleeps for long. Or
+    /// evictions are off, and there is no memory for copies. Another page is tried.
     fn give_up(&mut self, worker: &mut WorkerStore, from: u8, page: u32, why_busy: Busy) -> Next {
         worker.store.slabs.lock(from).reopen_page(page);
         worker.store.page_moves.counts.busy_items.add(1);
@@ -323,7 +324,7 @@ impl PageMover {
         Next::Again
     }
 
-    /// The page has left its class, and its last readers perhaps, too.
+    /// The page has left its class. Its grace period may not be over.
     fn release(&mut self, worker: &mut WorkerStore, page: DetachedPage, to: Goal) -> Next {
         let store = worker.store;
         let free = match page.settle(&store.epochs) {
@@ -353,7 +354,8 @@ impl PageMover {
     }
 }
 
-/// Frees what is over in the class's limbo. How many of the page's chunks are out, and how many were ever used.
+/// Frees chunks in the class's limbo whose grace period is over. Returns how many chunks of the page are in
+/// use, and how many were ever used.
 fn reclaim(worker: &WorkerStore, class: u8, page: u32) -> (u32, u32) {
     let store = worker.store;
     let mut slab = store.slabs.lock(class);
@@ -367,7 +369,7 @@ fn has_page(worker: &WorkerStore) -> bool {
     worker.store.slabs.has_page(worker.store.side_bytes())
 }
 
-/// Vacates chunks, until enough is done for one step; then it says where to go on.
+/// Vacates chunks until the work of one step is done. Then returns the chunk to continue with.
 fn empty_chunks(
     worker: &mut WorkerStore,
     pin: &Pin,
@@ -378,7 +380,7 @@ fn empty_chunks(
     let mut copied = 0;
     let mut spare = None;
     for chunk in slots {
-        // To clear out a class must evict nothing, there or elsewhere: it stops when no page is free.
+        // Clearing out a class must evict nothing in any class: stop when no page is free.
         if copied >= BYTES_PER_STEP || is_cleared_out && !has_page(worker) {
             return Some(chunk);
         }
@@ -392,7 +394,7 @@ fn empty_chunks(
         let needed = u32::try_from(needed).unwrap_or(u32::MAX);
         let mercy = match emptying.passes {
             _ if !store.config.evictions || is_cleared_out => Mercy::Always,
-            // Else the class grows.
+            // Otherwise the class grows.
             _ if *spare >= needed || has_page(worker) && !worker.takes_no_page => Mercy::All,
             0..PASSES_PATIENT => Mercy::Asked,
             _ => Mercy::AskedNow,
@@ -410,7 +412,7 @@ fn empty_chunks(
     None
 }
 
-/// All classes that have pages, as they are now.
+/// The current state of all classes that have pages.
 fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
     let store = worker.store;
     let largest = store.slabs.classes.largest();
@@ -420,7 +422,7 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
         let slab = store.slabs.lock(class);
         let usage = slab.usage();
         let per_page = store.slabs.classes.per_page(class);
-        // What a class keeps ready it will need at once.
+        // The class needs its reserve at once, so it does not count as spare.
         let spare = (usage.free + usage.limbo).saturating_sub(u64::from(store.reserve_chunks(&slab, class)));
         let tally = &store.class_tallies[usize::from(class)];
         ClassSample {
@@ -430,9 +432,9 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
             is_empty: store.used_chunks(class) == 0,
             idle_s: 0,
             evicted_idle_s: match store.used_chunks(class) > store.class_items(class) {
-                // Nothing is idle enough for a class that evicts nothing.
+                // Evictions are off: no class is idle enough.
                 _ if !store.config.evictions => u64::MAX,
-                // It evicts chains.
+                // The class evicts chains.
                 true => evicted_idle_s(class).max(evicted_idle_s(largest)),
                 false => evicted_idle_s(class),
             },

@@ -35,7 +35,7 @@ impl Rig {
         let clock = Arc::new(Clock::start());
         clock.pause();
         let store = Store::new(config, clock).unwrap();
-        // No time has passed since its last tick, and none will: each step is one, however long it took to get here.
+        // The clock stands still, so each step is a tick, however long it took to get here.
         let mover = PageMover { ticked_us: store.clock.now_us(), ..PageMover::default() };
         Self { store, client: store.join(), job: store.join(), mover }
     }
@@ -44,7 +44,7 @@ impl Rig {
         self.client.1.hash(Key::new(key.as_bytes()).unwrap())
     }
 
-    /// One attempt.
+    /// Stores once.
     fn set(&mut self, key: &str, len: usize) -> Result<(), Refusal> {
         let key = self.hashed(key);
         let (participant, worker) = &mut self.client;
@@ -63,7 +63,7 @@ impl Rig {
         stored
     }
 
-    /// Stores until memory is full, or `count` values. How many there are.
+    /// Stores until memory is full, or `count` values. Returns the number of stored values.
     fn fill(&mut self, name: &str, count: usize, len: usize) -> usize {
         (0..count).take_while(|number| self.set(&format!("{name}-{number}"), len).is_ok()).count()
     }
@@ -77,7 +77,7 @@ impl Rig {
         worker.end_turn();
     }
 
-    /// Asks for a key.
+    /// Reads a key.
     fn has(&mut self, key: &str) -> bool {
         let key = self.hashed(key);
         let (participant, worker) = &mut self.client;
@@ -101,7 +101,7 @@ impl Rig {
     }
 
     fn step(&mut self) -> Next {
-        // The client gives back what it has in hand.
+        // The client releases its leases.
         drop(self.client.0.pin());
         self.client.1.begin_turn();
         self.client.1.end_turn();
@@ -113,7 +113,7 @@ impl Rig {
         next
     }
 
-    /// Steps until the mover has nothing to do.
+    /// Takes steps until the mover has nothing to do.
     fn run(&mut self) {
         for _ in 0..100_000 {
             if self.step() != Next::Again && matches!(self.mover.state, State::Idle) {
@@ -144,7 +144,7 @@ fn without_evictions_no_live_item_leaves_for_a_page() {
     assert!(rig.store.pages_beyond() >= 4);
     rig.run();
     assert_eq!((rig.store.items(), rig.moved()), (count as u64 + 4, 0), "nobody has a page to give");
-    // Two of three go: the others fit into less than half of the pages.
+    // Two of three items leave: the others fit into less than half of the pages.
     (0..count).filter(|number| number % 3 > 0).for_each(|number| rig.delete(&format!("small-{number}")));
     rig.run();
     assert_eq!((rig.store.pages_beyond(), rig.store.evictions()), (0, 0));
@@ -178,7 +178,7 @@ fn the_last_page_of_a_class_goes_only_if_nobody_else_could_give_one() {
     assert!(rig.set("last", 3000).is_ok());
     let (rich, poor, starving) = (rig.class(100), rig.class(3000), 1);
     rig.client.1.set_memory_limit(1 << 20);
-    // Its pages are held by somebody.
+    // A lease holds its pages.
     rig.mover.shunned.push(rich);
     rig.store.page_moves.starving.store(starving, Ordering::Relaxed);
     assert!(matches!(rig.step(), Next::Rest(..)));
@@ -401,7 +401,7 @@ fn a_class_whose_last_links_are_too_few_gets_a_page_though_nobody_is_missed() {
     let layout = Layout::new(&rig.store.slabs.classes, Key::new(b"chain").unwrap(), 0, len);
     let (full, last) = (layout.head_class, layout.tail_class.unwrap());
     let vacated = |rig: &Rig, class| rig.store.class_tallies[usize::from(class)].vacated.total();
-    // Every key is new: the ghost remembers none.
+    // Every key is new: there are no ghost hits.
     let set = |rig: &mut Rig, numbers: std::ops::Range<usize>| {
         for number in numbers {
             while rig.set(&format!("chain-{number}"), len as usize).is_err() {
@@ -427,7 +427,7 @@ fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_lon
     assert!(rig.set("rare", 3000).is_ok());
     let (rare, common) = (rig.class(3000), rig.class(100));
     let mut number = 0;
-    // Each key comes back after the cache has forgotten it, and the ghost has not.
+    // Each key is stored again after its eviction, while the ghost still knows it.
     let mut work = |rig: &mut Rig, seconds: i64| {
         rig.store.clock.shift(seconds);
         for _ in 0..40_000 {
@@ -441,7 +441,7 @@ fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_lon
     let pages = |rig: &Rig, class| rig.store.slabs.lock(class).usage().pages;
     (0..3).for_each(|_| work(&mut rig, 1));
     let before = pages(&rig, common);
-    // Who asks for it uses it, and so does who renews it.
+    // A read and a touch both count as use.
     work(&mut rig, 200);
     assert!(rig.has("rare"));
     for _ in 0..2 {
@@ -460,7 +460,7 @@ fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_lon
     assert!(rig.set("rare", 3000).is_ok());
 }
 
-/// Lengths of values, each of a class of its own.
+/// Lengths of values, each in a class of its own.
 const LENGTHS: [usize; 12] = [60, 100, 200, 300, 500, 800, 1300, 2100, 3400, 5500, 9000, 14_500];
 
 #[test]
@@ -566,7 +566,7 @@ fn a_page_that_a_client_is_still_filling_goes_last() {
 fn stats_reset_hides_nothing_from_the_page_mover() {
     let mut rig = Rig::new(4, true);
     for number in 0..80_000 {
-        // Some keys come back after they have been evicted.
+        // Some keys are stored again after their eviction.
         let _is_stored = rig.set(&format!("small-{}", number % 40_000), 100);
         rig.has(&format!("small-{}", number / 2));
     }

@@ -1,14 +1,14 @@
-//! The sweeper: collects items that are past their end or were flushed, page by page.
+//! The sweeper: frees expired and flushed items, page by page.
 //!
 //! ```text
 //! scan ──▶ which pages are due? ──▶ a batch ──▶ grace ──▶ walk the batch, in steps ──▶ scan on … rest a second
 //!             │                                            │
-//!             └ much of it over? a few slots are looked at  └ the page is due again at the next deadline in it
+//!             └ many items expired? a few slots are probed  └ the page is due again at its next deadline
 //! ```
 //!
-//! A page without a deadline that is over is not entered at all ([`DueTable`](crate::memory::DueTable)). One that is due is
-//! walked if it is worth it, or else once in a longer while, so that stragglers come back, too. While a flush mark stands
-//! every page is walked.
+//! The sweeper skips a page without a deadline that is over ([`DueTable`](crate::memory::DueTable)). A page
+//! that is due is walked if that is worth it. Otherwise it is walked at longer intervals, so that stragglers
+//! are freed, too. While a flush mark stands, every page is walked.
 
 use std::time::Duration;
 
@@ -22,52 +22,53 @@ use super::super::flush::FlushMark;
 use super::super::worker_store::WorkerStore;
 use super::{Job, Next};
 
-/// How long the sweeper rests between two rounds.
+/// Rest between two rounds.
 const REST: Duration = Duration::from_secs(1);
-/// How long it waits for others to let go of what they might see.
+/// Interval at which the sweeper checks whether a grace period is over.
 const GRACE: Duration = Duration::from_millis(1);
-/// After so many steps the sweeper rests for [`BREATH`]: it never takes more than a fifth of a core, and gives way to a
-/// worker of the same core soon.
+/// Steps after which the sweeper rests for [`BREATH`]. It takes at most a fifth of a core, and soon yields to a
+/// worker on the same core.
 const STEPS_PER_BURST: u32 = 8;
 const BREATH: Duration = Duration::from_millis(4);
 
 /// Pages that are walked after one grace period.
 const BATCH_PAGES: usize = 64;
-/// Entries of the due table that one step reads: a few microseconds.
+/// Entries of the due table per step: a few microseconds.
 const ENTRIES_PER_STEP: u32 = 1 << 14;
-/// Pages that one step probes: at some 5 µs each.
+/// Pages probed per step, at about 5 µs each.
 const PROBES_PER_STEP: u32 = 16;
-/// Slots that one step looks at: at some 10 ns each.
+/// Slots looked at per step, at about 10 ns each.
 const SLOTS_PER_STEP: u32 = 4096;
-/// Items that one step collects at most: at some 300 ns each.
+/// Most items freed per step, at about 300 ns each.
 const COLLECTED_PER_STEP: u32 = 256;
-/// Chunks in limbo that one step frees: at some 50 ns each.
+/// Chunks in limbo freed per step, at about 50 ns each.
 const RECLAIMED_PER_STEP: usize = 1024;
-/// Items whose buckets are asked for together.
+/// Items whose buckets are prefetched together.
 const VICTIMS: usize = 16;
 
-/// Slots of a page that are looked at to guess how much of it is over.
+/// Slots of a page that are probed to estimate the share of expired items.
 const PROBE_SLOTS: u32 = 256;
-/// Near 2^32 over the golden ratio: its multiples, modulo 2^32, lie everywhere about as close.
+/// Near 2^32 over the golden ratio: its multiples modulo 2^32 are spread evenly.
 const SCATTER: u32 = 0x9e37_79b1;
-/// A page is worth a walk if one in so many of its items is over.
+/// A page is worth a walk if at least one in `WORTH` of its items is expired.
 const WORTH: u32 = 32;
-/// Seconds between two probes of a page, at most in caches of up to 10 GiB.
+/// Most seconds between two probes of a page, in caches of up to 10 GiB.
 const PROBE_S: u32 = 5;
-/// Seconds between two walks of a page that is due but not worth it, at most in caches of up to 6 GiB.
+/// Most seconds between two walks of a page that is due but not worth it, in caches of up to 6 GiB.
 const WALK_S: u32 = 60;
-/// In larger caches the two grow with the number of pages, so that the sweeper costs a hundredth of a core or two.
+/// In larger caches both grow with the number of pages, so that the sweeper costs one or two hundredths of a
+/// core.
 const PROBES_PER_S: u32 = 2000;
 const WALKS_PER_S: u32 = 100;
 
-/// Where the sweeper is.
+/// State of the sweeper.
 #[derive(Default)]
 pub(super) struct Sweeper {
-    /// The next page to scan; 0: a round is to begin.
+    /// The next page to scan; 0: a round begins.
     scan: u32,
     /// Pages to walk, taken off the due table. The last one is walked first.
     batch: Vec<u32>,
-    /// When the batch was taken, until the grace period of it is over.
+    /// When the batch was taken, until its grace period is over.
     taken: Option<Stamp>,
     /// The next slot of the page that is being walked.
     slot: u32,
@@ -75,14 +76,15 @@ pub(super) struct Sweeper {
     rests: Vec<PageRest>,
     /// The flush mark when the round began: at its end everything that the mark covers is collected.
     mark: FlushMark,
-    /// The mark of the last whole round, to be forgotten once all threads that were pinned at its end have let go: one of
-    /// them may have found an item just before it was collected, and asks for the mark only now.
+    /// The mark of the last complete round. It is dropped once all threads that were pinned at the end of the
+    /// round have unpinned. Such a thread may have found an item just before it was freed, and checks the mark
+    /// only now.
     swept: Option<(FlushMark, Stamp)>,
-    /// Steps since it last rested.
+    /// Steps since the last rest.
     steps: u32,
 }
 
-/// Seconds before which a page is left alone.
+/// Times, in seconds, before which a page is left alone.
 #[derive(Clone, Copy, Default)]
 struct PageRest {
     probe_at: u32,
@@ -95,7 +97,8 @@ impl Job for Sweeper {
         if let Some((mark, stamp)) = self.swept
             && store.epochs.is_over(stamp)
         {
-            // The last chunks come home before the mark goes: until then stores that lack memory wait for them.
+            // The last chunks must leave limbo before the mark goes: until then, stores that lack memory wait
+            // for them.
             if clear_limbo(worker) == Limbo::Full {
                 return Next::Again;
             }
@@ -165,18 +168,18 @@ impl Sweeper {
             self.swept = Some((self.mark, store.epochs.stamp()));
             store.epochs.advance();
         }
-        // The bell of a flush may have rung while the sweeper took a breath.
+        // The notification of a flush may have come while the sweeper rested.
         if store.flush.mark() != self.mark {
             return Next::Again;
         }
         Next::Wait(Some(if self.swept.is_some() { GRACE } else { REST }))
     }
 
-    /// Whether a page that is due has much to collect, or was not walked for long.
+    /// Whether a page that is due has many expired items, or was not walked for a long time.
     fn is_worth_a_walk(&mut self, worker: &WorkerStore, pin: &Pin, page: u32, probes: &mut u32) -> bool {
         let (now, rests) = (worker.now().0, Rests::of(worker.store.slabs.pages_used()));
         let Some(rest) = self.rests.get_mut(page as usize) else { return false };
-        // A moment that lies beyond any rest comes from a clock that was set back since.
+        // A time beyond any rest comes from a clock that was set back.
         let is_before = |at: u32, rest_s: u32| now < at && at - now <= rest_s;
         if is_before(rest.probe_at, rests.probe_s) {
             return false;
@@ -190,7 +193,7 @@ impl Sweeper {
         true
     }
 
-    /// Collects what is dead in the next slots of `page`.
+    /// Frees the dead items in the next slots of `page`.
     fn walk(&mut self, worker: &mut WorkerStore, pin: &Pin, page: u32) -> Next {
         let store = worker.store;
         let class = store.slabs.arena.class_of(ChunkRef::new(page, 0));
@@ -214,7 +217,7 @@ impl Sweeper {
         tally.sweep_looked.add(looked);
         tally.swept.add(u64::from(collected));
         tally.expired_unfetched.add(victims.unfetched);
-        // An item that was touched while it was about to be collected has noted its deadline itself.
+        // A touch that comes just before an item is freed notes its new deadline itself.
         store.slabs.dues.note(page, due);
         if self.slot >= per_page {
             self.slot = 0;
@@ -225,7 +228,7 @@ impl Sweeper {
     }
 }
 
-/// Frees chunks in limbo whose grace is over: where nobody stores, nobody else does.
+/// Frees chunks in limbo whose grace period is over. In a class without stores, no other thread does this.
 fn clear_limbo(worker: &WorkerStore) -> Limbo {
     let store = worker.store;
     let (safe, mut most) = (store.epochs.safe_before(), RECLAIMED_PER_STEP);
@@ -235,23 +238,23 @@ fn clear_limbo(worker: &WorkerStore) -> Limbo {
     if most == 0 { Limbo::Full } else { Limbo::Clear }
 }
 
-/// What is left in limbo after a step has freed what it may.
+/// State of limbo after a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Limbo {
-    /// Perhaps more whose grace is over.
+    /// There may be more chunks whose grace period is over.
     Full,
-    /// Nothing, or what somebody may still be reading.
+    /// Limbo is empty, or readers may still see its chunks.
     Clear,
 }
 
-/// How long pages rest, given how many there are.
+/// How long pages rest, for a given number of pages.
 struct Rests {
     probe_s: u32,
     walk_s: u32,
 }
 
 impl Rests {
-    /// Small caches are looked at more often: it costs next to nothing.
+    /// Small caches are checked more often: it costs next to nothing.
     fn of(pages: u64) -> Self {
         let pages = u32::try_from(pages).unwrap_or(u32::MAX);
         Self {
@@ -261,7 +264,7 @@ impl Rests {
     }
 }
 
-/// Whether many of the items in `page` are over, judged by some of its slots.
+/// Whether many of the items in `page` are expired, estimated from some of its slots.
 fn probe(worker: &WorkerStore, pin: &Pin, page: u32) -> bool {
     let slabs = &worker.store.slabs;
     let per_page = slabs.classes.per_page(slabs.arena.class_of(ChunkRef::new(page, 0)));
@@ -277,24 +280,24 @@ fn probe(worker: &WorkerStore, pin: &Pin, page: u32) -> bool {
     over > 0 && over * WORTH >= items
 }
 
-/// Now this, now that number below `end`. A client that stores by turns what ends and what does not puts each kind into every
-/// other slot: at even distances a probe would meet only one of them.
+/// A scattered number below `end`. A client that alternates between items with and without a deadline fills
+/// every other slot with each kind. A probe at even distances would see only one kind.
 fn scattered(number: u32, end: u32) -> u32 {
     let fraction = u64::from(number.wrapping_mul(SCATTER));
     u32::try_from((fraction * u64::from(end)) >> 32).unwrap_or(0)
 }
 
-/// Dead items whose buckets are on their way into the processor's cache.
+/// Dead items whose buckets are being prefetched.
 #[derive(Default)]
 struct Victims<'pin> {
     items: [Option<(KeyHash, ItemRef<'pin>)>; VICTIMS],
     len: usize,
-    /// How many of those collected were never fetched.
+    /// Number of freed items that were never fetched.
     unfetched: u64,
 }
 
 impl<'pin> Victims<'pin> {
-    /// Adds an item, and collects all if there are enough. Returns how many were collected.
+    /// Adds an item, and frees all of them if the array is full. Returns the number of freed items.
     fn add(&mut self, worker: &mut WorkerStore, pin: &Pin, item: ItemRef<'pin>) -> u32 {
         let Some(key) = Key::new(item.key()) else { return 0 };
         let hash = worker.store.hasher.hash(key).hash;
@@ -304,7 +307,7 @@ impl<'pin> Victims<'pin> {
         if self.len < VICTIMS { 0 } else { self.collect(worker, pin) }
     }
 
-    /// Unlinks them, as far as they are still dead. Returns how many that were.
+    /// Unlinks those that are still dead. Returns their number.
     fn collect(&mut self, worker: &mut WorkerStore, pin: &Pin) -> u32 {
         let mut collected = 0;
         for (hash, item) in self.items[..self.len].iter_mut().filter_map(Option::take) {
@@ -318,12 +321,12 @@ impl<'pin> Victims<'pin> {
     }
 }
 
-/// Unlinks a dead item, if it still is one.
+/// Unlinks an item if it is still dead.
 fn collect(worker: &mut WorkerStore, pin: &Pin, hash: KeyHash, item: &ItemRef<'_>) -> bool {
     let store = worker.store;
     let mut bucket = store.index.lock(pin, hash);
     let Some(slot) = bucket.find_ref(hash, item.chunk()) else { return false };
-    // A touch may have given it more time since.
+    // A touch may have renewed it since.
     let is_dead = ItemRef::sight(pin, &store.slabs, item.chunk()).is_some_and(|now| worker.why_dead(&now).is_some());
     if is_dead {
         worker.unlink(&mut bucket, slot, item);

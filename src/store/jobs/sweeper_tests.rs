@@ -131,7 +131,7 @@ fn one_round_collects_what_ended_together() {
 fn of_many_that_end_beside_as_many_that_do_not_95_percent_are_free_soon() {
     const DATED: u64 = 50_000;
     let mut rig = Rig::new();
-    // They end within two seconds, while others that never end lie between them.
+    // They expire within two seconds, and items that never expire lie between them.
     let ends = [rig.after(20), rig.after(21)];
     for number in 0..2 * DATED {
         let deadline = if number % 2 == 0 { ends[usize::from(number >= DATED)] } else { Deadline::NEVER };
@@ -139,7 +139,7 @@ fn of_many_that_end_beside_as_many_that_do_not_95_percent_are_free_soon() {
     }
     let free_bytes = rig.figure("slab_free_bytes");
     rig.clock.shift(20);
-    // What a step costs is bounded. In larger caches the rests between rounds are as long, and pages rest longer.
+    // The cost of a step is bounded. In larger caches rounds rest as long, and pages rest longer.
     let (mut steps, mut waited) = (0, Duration::ZERO);
     while rig.figure("slab_free_bytes") < free_bytes + DATED * 64 * 95 / 100 {
         steps += 1;
@@ -191,7 +191,8 @@ fn what_is_stored_while_a_page_is_taken_is_not_forgotten() {
     let (soon, later) = (rig.after(1), rig.after(9));
     rig.set("soon", soon);
     rig.clock.shift(1);
-    // Pinned since before the page was taken: it may have seen the page's old second, so the walk waits for it.
+    // This reader was pinned before the page was taken. It may have seen the old due second, so the walk waits
+    // for it.
     let (mut other, waits) = (rig.client.1.store.epochs.join(), Next::Wait(Some(super::GRACE)));
     let guard = other.pin();
     assert_eq!((rig.step(), rig.step()), (waits, waits));
@@ -207,7 +208,7 @@ fn what_is_stored_while_a_page_is_taken_is_not_forgotten() {
 #[test]
 fn a_few_stragglers_wait_longer_than_many() {
     let mut rig = Rig::new();
-    // Enough pages for the longest rests; the last item of each ends first.
+    // Enough pages for the longest rests. The last item of each page expires first.
     let ends = [rig.after(10), rig.after(25)];
     for number in 0..60 * 16_384 {
         let deadline = if number % 1024 == 0 { ends[number / 1024 % 2] } else { Deadline::NEVER };
