@@ -1,4 +1,4 @@
-//! Memory for items: from the worker's magazine, else from the class, else a new page, else somebody leaves.
+//! Memory for items: from the worker's magazine, then from the class, then from a new page, then by eviction.
 //!
 //! ```text
 //! magazine ──empty──▶ class lock: limbo whose grace is over ─▶ free list ─▶ fresh page
@@ -17,26 +17,27 @@ use super::empty_pages::EmptyPage;
 use super::engine::Refusal;
 use super::worker_store::WorkerStore;
 
-/// Chunks a class keeps ready or in limbo at most once memory is full, so that a set seldom waits for a grace period.
-/// More than a batch of pipelined sets uses up.
+/// Most chunks in the reserve of a full class (free or in limbo), so that a set seldom waits for a grace
+/// period. It is more than a batch of pipelined sets uses.
 const RESERVE_CHUNKS: u32 = 96;
-/// So many it keeps if no set has to wait: what is ready holds no items, and 32 chunks of 16 KiB are a 128th of `-m 64`.
+/// Reserve of a class in which no set has to wait. Free chunks hold no items, and 32 chunks of 16 KiB are a
+/// 128th of `-m 64`.
 const RESERVE_LEAST: u32 = 8;
-/// A class without a page takes chunks that are at most so many times as large as its own.
+/// A class without a page takes chunks of at most this many times its own size.
 const LENT_FACTOR: u32 = 2;
-/// The reserve is at most this share of a class's chunks: small caches are for items, not for reserves.
+/// The reserve is at most this share of a class's chunks: small caches need their chunks for items.
 const RESERVE_SHARE: u64 = 16;
-/// Large chunks are kept in such a number of bytes: some input buffers full, no batch stores more.
+/// The reserve of large chunks, in bytes: some full input buffers. A batch stores no more.
 pub(super) const RESERVE_BYTES: u32 = 8 * AHEAD_BYTES;
-/// So much of a value gets its memory before it has arrived. Not less than a connection's input buffer: a value that is
-/// there as a whole is filled in as a whole.
+/// How much of a value gets memory before it arrives. It is not less than a connection's input buffer, so that
+/// a value that has arrived as a whole is filled in as a whole.
 pub(super) const AHEAD_BYTES: u32 = 64 << 10;
-/// How much of the memory limit the class of large values may get beyond it.
+/// How far the class of large values may exceed the memory limit, as a share of it.
 const BEYOND_LIMIT_SHARE: u64 = 16;
-/// Pages that class may have in any case: two values of a mebibyte, and one page to share.
+/// Pages that this class may have in any case: two values of a mebibyte, and one page to share.
 const PAGES_FOR_LARGE_MIN: u64 = 3;
 
-/// Between how few and how many chunks a full class of so many, of `chunk_bytes` each, keeps ready or in limbo.
+/// Bounds of the reserve of a full class with `chunks` chunks of `chunk_bytes` each.
 fn reserve_bounds(chunks: u64, chunk_bytes: u32) -> ReserveBounds {
     let share = u32::try_from(chunks / RESERVE_SHARE).unwrap_or(u32::MAX);
     let most = RESERVE_CHUNKS.min(RESERVE_BYTES / chunk_bytes.max(1)).min(share);
@@ -49,15 +50,15 @@ impl Store {
         reserve_bounds(slab.usage().chunks, self.slabs.classes.chunk_bytes(class))
     }
 
-    /// How many chunks a class keeps ready or in limbo, once memory is full.
+    /// How many chunks a class keeps in its reserve once memory is full.
     pub(super) fn reserve_chunks(&self, slab: &SlabGuard<'_>, class: u8) -> u32 {
         slab.reserve(self.reserve_bounds(slab, class))
     }
 }
 
 impl Store {
-    /// Of the classes whose chunks are larger than those of `class`, but not much, the one with the smallest chunks that has
-    /// some to spare. None: `class` has a page of its own.
+    /// Finds a class that can lend chunks to `class`: the smallest chunks that are larger by at most
+    /// `LENT_FACTOR`, and some to spare. None: there is no such class, or `class` has a page of its own.
     #[cold]
     fn lender(&self, class: u8) -> Option<u8> {
         let (slabs, classes) = (&self.slabs, &self.slabs.classes);
@@ -67,7 +68,7 @@ impl Store {
         let chunk_bytes = classes.chunk_bytes(class);
         let larger = chunk_bytes + 1..=chunk_bytes.saturating_mul(LENT_FACTOR);
         let has_spare = |lender: &u8| {
-            // A class that has had to evict needs what it has, and one that fills its page soon does, too.
+            // A class that has had to evict needs its chunks. So does a class that will soon fill its page.
             larger.contains(&classes.chunk_bytes(*lender))
                 && !self.ghost_time(*lender).runs()
                 && slabs.lock(*lender).ready() > classes.per_page(*lender) / 2
@@ -77,11 +78,10 @@ impl Store {
 }
 
 impl WorkerStore {
-    /// The first chunk of a value of `value_len` bytes, or its only one. The other links of a chain come with
-    /// [`WorkerStore::cover`].
+    /// Allocates the first or only chunk of a value of `value_len` bytes. [`WorkerStore::cover`] adds the other
+    /// links of a chain.
     ///
-    /// # Errors
-    /// See [`Refusal`].
+    /// # Errors See [`Refusal`].
     pub(super) fn allocate_head(
         &mut self,
         pin: &Pin,
@@ -98,10 +98,9 @@ impl WorkerStore {
         Ok(PendingItem::new(&self.store.slabs, head, layout, key, client_flags, deadline))
     }
 
-    /// A complete item of a value that is there and fits one chunk. None: it needs a chain.
+    /// Builds a complete item from a value that fits one chunk. None: the value needs a chain.
     ///
-    /// # Errors
-    /// See [`Refusal`].
+    /// # Errors See [`Refusal`].
     #[inline(always)]
     pub(super) fn allocate_filled(
         &mut self,
@@ -121,8 +120,8 @@ impl WorkerStore {
         Ok(Some(CompleteItem::fill(&self.store.slabs, chunk, layout, key.key, client_flags, value)))
     }
 
-    /// The first or only chunk of an item. One of a class without a page is of a larger class, if that has some to spare:
-    /// a page for a few items of a rare size is a page that other sizes lack.
+    /// Allocates the first or only chunk of an item. If the class has no page, a larger class may lend a chunk:
+    /// a whole page for a few items of a rare size would be missing elsewhere.
     #[inline]
     fn head_chunk(&mut self, pin: &Pin, layout: &mut Layout) -> Result<ChunkRef, Refusal> {
         if let Some(chunk) = self.magazines.pop(layout.head_class) {
@@ -138,7 +137,7 @@ impl WorkerStore {
         Ok(chunk)
     }
 
-    /// All the memory of a value that is there already.
+    /// Allocates all the memory of a value that has arrived already.
     pub(super) fn allocate_whole(
         &mut self,
         pin: &Pin,
@@ -152,8 +151,8 @@ impl WorkerStore {
         Ok(pending)
     }
 
-    /// Adds links to a chain until `ahead_bytes` can be filled in, or all that are missing. On an error the links it got
-    /// stay with it.
+    /// Adds links to a chain until `ahead_bytes` can be filled in, or until it is complete. After an error the
+    /// chain keeps its new links.
     #[cold]
     pub(super) fn cover(&mut self, pin: &Pin, pending: &mut PendingItem, ahead_bytes: u32) -> Result<(), Refusal> {
         let link_bytes = self.store.slabs.classes.chunk_max();
@@ -177,9 +176,10 @@ impl WorkerStore {
         Ok(())
     }
 
-    /// A chunk that nobody leaves for. It is for the short link that ends a long chain: without one the link is of the
-    /// largest class, of which the chain has had many. That loses little of it, and anything else costs much: what leaves
-    /// for a last link is a chain as a rule, and a class without a page gets one beyond the limit, for which others leave.
+    /// A chunk for which nothing is evicted, for the short link that ends a long chain. If there is none, the
+    /// link takes a chunk of the largest class. That wastes little, since the chain has many such chunks. Any
+    /// other way costs much: an eviction for a last link mostly evicts a chain. A class without a page would
+    /// get one beyond the limit, for which other items leave.
     fn chunk_at_hand(&mut self, class: u8) -> Option<ChunkRef> {
         self.magazines.pop(class).or_else(|| {
             let mut slab = self.store.slabs.lock(class);
@@ -188,7 +188,7 @@ impl WorkerStore {
         })
     }
 
-    /// A chunk of `class`, or a larger one if the class cannot have a page.
+    /// Allocates a chunk of `class`, or a larger one if the class cannot have a page.
     #[cold]
     fn chunk_or_larger(&mut self, pin: &Pin, class: u8) -> Result<ChunkRef, Refusal> {
         match self.chunk(pin, class, 1) {
@@ -200,8 +200,8 @@ impl WorkerStore {
         }
     }
 
-    /// The class that serves instead of one that has no page and cannot have one: the next larger one that has a page, or
-    /// the largest, which always gets one.
+    /// The class that replaces one without a page that cannot get one: the next larger class with a page, or
+    /// the largest class, which always gets one.
     fn class_instead_of(&self, class: u8) -> Option<u8> {
         let slabs = &self.store.slabs;
         let pages = |class: u8| slabs.lock(class).usage().pages;
@@ -214,7 +214,8 @@ impl WorkerStore {
         Some(next.unwrap_or(slabs.classes.largest()))
     }
 
-    /// A chunk of `class`. `wanted` is how many the caller will need in all: if none is left, so many are evicted.
+    /// Allocates a chunk of `class`. `wanted` is the total that the caller needs: if none is free, that many
+    /// are evicted.
     #[inline]
     pub(super) fn chunk(&mut self, pin: &Pin, class: u8, wanted: u32) -> Result<ChunkRef, Refusal> {
         if let Some(chunk) = self.magazines.pop(class) {
@@ -224,7 +225,7 @@ impl WorkerStore {
         self.magazines.pop(class).ok_or(Refusal::Busy)
     }
 
-    /// Fills the magazine of `class`, which is empty, from the class.
+    /// Fills the empty magazine of `class` from the class.
     #[cold]
     fn refill(&mut self, pin: &Pin, class: u8, wanted: u32) -> Result<(), Refusal> {
         let store = self.store;
@@ -233,8 +234,8 @@ impl WorkerStore {
             let mut slab = store.slabs.lock(class);
             taken = self.take_in_time(&mut slab, class);
             let full = !store.slabs.has_page(store.side_bytes());
-            // The page mover's copies say nothing of what sets need. A request that is busy comes back each turn, and is late
-            // each time: the longer it waits the more is kept for the next one.
+            // Copies by the page mover say nothing about the demand of sets. A request that is busy comes back
+            // each turn, and counts as late each time: the longer it waits, the larger the reserve becomes.
             if full && !self.is_movers {
                 let bounds = store.reserve_bounds(&slab, class);
                 slab.note_refill(if taken == 0 { Refill::Late } else { Refill::InTime }, bounds);
@@ -243,13 +244,14 @@ impl WorkerStore {
             lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
         }
         let unused = if lacking > 0 { self.find_empty_page(class) } else { EmptyPage::Nowhere };
-        // A copy for a page that leaves its class takes free chunks of that class, and nothing leaves for it.
+        // A copy of an item from a page that leaves its class takes free chunks of that class. Nothing is
+        // evicted for it.
         let may_evict = store.config.evictions && !self.takes_no_page;
         if lacking > 0 && unused == EmptyPage::Nowhere && may_evict {
             self.evict(pin, class, lacking);
             store.page_moves.note_need();
             self.hand_on_retired();
-            // They are free once this thread, too, has let go of them.
+            // They are free once this thread has unpinned, too.
             self.is_pressed = true;
         }
         match unused {
@@ -259,7 +261,7 @@ impl WorkerStore {
         }
     }
 
-    /// Fills the magazine without sending anybody away. Returns how many chunks it got.
+    /// Fills the magazine without evicting. Returns the number of chunks.
     fn take_in_time(&mut self, slab: &mut SlabGuard<'_>, class: u8) -> u32 {
         let safe = self.store.epochs.safe_before();
         let mut taken = self.take_from_limbo(slab, class, safe) + self.take_ready(slab, class);
@@ -269,7 +271,7 @@ impl WorkerStore {
         taken
     }
 
-    /// Fills the magazine with what nobody can be reading any more.
+    /// Fills the magazine with chunks from limbo that no reader can see any more.
     fn take_from_limbo(&mut self, slab: &mut SlabGuard<'_>, class: u8, safe: Stamp) -> u32 {
         let magazines = &mut self.magazines;
         let room = magazines.room(class, &self.store.slabs.classes);
@@ -282,7 +284,7 @@ impl WorkerStore {
         )
     }
 
-    /// Fills the magazine with what the class has ready.
+    /// Fills the magazine with free chunks of the class.
     fn take_ready(&mut self, slab: &mut SlabGuard<'_>, class: u8) -> u32 {
         let magazines = &mut self.magazines;
         slab.take(magazines.room(class, &self.store.slabs.classes), |chunk| {
@@ -290,13 +292,13 @@ impl WorkerStore {
         })
     }
 
-    /// Nothing was ready. Either something soon will be, or the class gets a page beyond the limit, which the page mover
-    /// then takes from another class, or there is no memory.
+    /// Called when no chunk was free. If chunks will soon be free, the result is Busy. Otherwise the class gets
+    /// a page beyond the limit, which the page mover then takes from another class, or there is no memory.
     fn refill_late(&mut self, class: u8) -> Result<(), Refusal> {
         self.is_pressed = true;
         let store = self.store;
         let mut slab = store.slabs.lock(class);
-        // Another thread may have brought something since the class was last locked.
+        // Another thread may have freed chunks since the class was last locked.
         if self.take_ready(&mut slab, class) > 0 {
             return Ok(());
         }
@@ -304,14 +306,15 @@ impl WorkerStore {
             return Err(Refusal::Busy);
         }
         let usage = slab.usage();
-        // A class must be able to hold something, whatever the others have: else its keys could never be stored. Where many
-        // classes want their first page at once, a larger class serves some of them instead.
+        // Every class must be able to hold something, or its keys could never be stored. Where many classes
+        // want their first page at once, a larger class serves some of them instead.
         let is_starved = usage.pages < self.pages_due(class);
         let may_be_first = class == store.slabs.classes.largest() || store.may_begin_class();
         if usage.pages == 0 && !may_be_first && store.config.evictions {
             return Err(Refusal::Busy);
         }
-        // Nothing comes back: all it has is being filled or sent, or its items are too popular to be found in time.
+        // No chunk will be freed: all are being filled or sent, or the items are too popular to be evicted in
+        // time.
         let is_stuck = usage.limbo == 0 && store.config.evictions;
         let may_grow = is_starved || is_stuck && store.may_exceed();
         if may_grow && slab.grow(store.side_bytes(), true) {
@@ -329,9 +332,9 @@ impl WorkerStore {
         Err(Refusal::NoMemory)
     }
 
-    /// Pages a class keeps when others need pages: those that it gets beyond the limit. The class that large values are cut
-    /// into keeps enough for the longest one, which -I holds to half of the limit: else a value that was just stored would
-    /// leave for the memory that it took.
+    /// Pages that a class keeps when others need pages: those that it gets beyond the limit. The class that
+    /// large values are cut into keeps enough for the longest value, which -I holds to half of the limit.
+    /// Otherwise a value that was just stored would be evicted for the memory that it took.
     pub(super) fn pages_floor(&self, class: u8) -> u32 {
         let due = self.pages_due(class);
         if class != self.store.slabs.classes.largest() {
@@ -342,8 +345,8 @@ impl WorkerStore {
         due.max(of_the_longest.min(half + 1))
     }
 
-    /// Pages a class gets even beyond the memory limit: one, and the class that large values are cut into enough
-    /// for two of the largest, as long as that stays a small part of the whole.
+    /// Pages that a class gets even beyond the memory limit: one. The class that large values are cut into gets
+    /// enough for two of the largest, as long as that is a small part of the limit.
     fn pages_due(&self, class: u8) -> u32 {
         if class != self.store.slabs.classes.largest() {
             return 1;

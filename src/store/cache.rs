@@ -1,4 +1,4 @@
-//! The store: what all threads share, and how it is put together.
+//! The store: what all threads share, and how it is built.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
@@ -22,7 +22,7 @@ use super::page_moves::PageMoves;
 use super::statistics::{COMMANDS, ClassTally, Tally, WorkerTally};
 use super::worker_store::WorkerStore;
 
-/// What a store needs to know of the settings.
+/// The settings that a store needs.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
     /// Pages, index, ghost and rings together, in bytes.
@@ -35,29 +35,30 @@ pub struct StoreConfig {
     pub evictions: bool,
     /// Whether items have CAS uniques that clients see (-C forbids it).
     pub use_cas: bool,
-    /// log2 of how many buckets' worth of items memcached would start with.
+    /// log2 of the number of buckets that memcached would start with.
     pub hashpower: u32,
-    /// Threads that will join: workers and jobs.
+    /// Number of threads that will join: workers and jobs.
     pub threads_max: usize,
     /// Whether to ask for huge pages.
     pub large_pages: bool,
 }
 
-/// The shared part of the cache. Lives as long as the process: it is leaked once, at start.
+/// The shared part of the cache. It is leaked once at start, and lives as long as the process.
 pub struct Store {
     pub(super) slabs: SlabAllocator,
     pub(super) index: HashIndex,
     pub(super) hasher: KeyHasher,
-    /// One per class, behind its own lock: who leaves next.
+    /// The eviction state of each class, behind its own lock.
     pub(super) hands: Box<[Mutex<ClassHand>]>,
-    /// What left lately, of all classes.
+    /// Fingerprints of recently evicted keys, of all classes.
     pub(super) ghost: Ghost,
-    /// Each class's time for the ghost, as its hand last published it. Rarely written, read by every store of a new key.
+    /// The ghost time of each class, as last published under its hand's lock. Rarely written; read by every
+    /// store of a new key.
     ghost_times: Box<[AtomicU32; CLASS_IDS]>,
-    /// Whether any class's time runs.
+    /// Whether the ghost time of any class runs.
     is_evicting: AtomicBool,
     pub(super) late_reads: Apart<LateReadsSum>,
-    /// Memory of all classes' rings.
+    /// Memory of all classes' rings, in bytes.
     pub(super) ring_bytes: AtomicU64,
     pub(super) epochs: Arc<Epochs>,
     pub(super) clock: Arc<Clock>,
@@ -66,79 +67,78 @@ pub struct Store {
     pub(super) config: StoreConfig,
     /// One per thread that ever joined.
     pub(super) tallies: Mutex<Vec<Arc<WorkerTally>>>,
-    /// The lengths of large items, which threads do not count for themselves.
+    /// Counts of large items by length. Threads do not count these separately.
     pub(super) large_sizes: Arc<LargeSizes>,
-    /// What classes have evicted and reclaimed.
+    /// Counts of what each class evicted and reclaimed.
     pub(super) class_tallies: Box<[ClassTally]>,
-    /// Items, to within a few per worker: when to grow is decided by it.
+    /// Number of items, to within a few per worker. Decides when the index grows.
     items_about: Apart<AtomicU64>,
-    /// For how long the item that each class evicted last had not been used.
+    /// Seconds for which the last item evicted from each class had not been used.
     pub(super) evicted_idle_s: Box<[AtomicU64; CLASS_IDS]>,
-    /// What commands had done in each class when the counters were last reset.
+    /// Command counts of each class at the last reset of the counters.
     pub(super) commands_at_reset: Box<[[AtomicU64; COMMANDS.len()]; CLASS_IDS]>,
-    /// How many items had been stored when the counters were last reset.
+    /// Number of items stored by the last reset of the counters.
     pub(super) items_stored_at_reset: AtomicU64,
     pub(super) grower: Bell,
-    /// The index is larger than its items want, and memory is short: it is made smaller.
+    /// Memory is short and the index is too large for its items: the grower shrinks it.
     pub(super) index_shrinks: AtomicBool,
     pub(super) fitter: Bell,
-    /// When so many pages are in use, the fitter looks at them again.
+    /// Number of pages in use at which the fitter looks again.
     fit_at_pages: AtomicU64,
     pub(super) sweeper: Bell,
-    /// Times the sweeper began to walk pages.
+    /// How often the sweeper began to walk pages.
     pub(super) sweeps: Tally,
     pub(super) sweep_is_running: AtomicBool,
     pub(super) census: CensusDesk,
     pub(super) page_moves: PageMoves,
     pub(super) admission: Admission,
-    /// Wakes threads that wait for clients, so that each takes a turn.
+    /// Makes threads that wait for clients take a turn.
     wake_workers: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
-/// What workers write, away from what they read on every request: alone on its pair of cache lines.
+/// Keeps what workers write away from what they read on every request: alone on a pair of cache lines.
 #[derive(Default)]
 #[repr(align(128))]
 pub(super) struct Apart<T>(pub(super) T);
 
-/// A class's eviction policy and the pages it knows of.
+/// The eviction policy of a class, and the pages that it knows.
 #[derive(Default)]
 pub(super) struct ClassHand {
     pub(super) policy: SlotS3A,
     pub(super) pages: Vec<u32>,
-    /// As of which version of the class's own list.
+    /// The version of the class's page list that `pages` was copied from.
     pub(super) pages_version: u64,
     /// Evictions until the class's items are counted again.
     pub(super) until_count: u32,
 }
 
-/// An index bucket holds nine items, and memcached fills a bucket of its own with about one: 2^3 times fewer are
-/// worth the same.
+/// An index bucket holds nine items, and memcached fills each of its buckets with about one. So 2^3 times fewer
+/// buckets are equivalent.
 const HASHPOWER_SHIFT: u32 = 3;
-/// The index may come to need this share of the memory limit, with items of the smallest size.
+/// Reserved index size as a share of the memory limit, enough for items of the smallest size.
 const INDEX_SHARE: u64 = 4;
-/// From this memory limit on the index takes huge pages. They come whole and beforehand, and count from then on: up to 2.7
-/// MiB that no item needs yet, too much of a smaller cache.
+/// Memory limit from which on the index takes huge pages. These are allocated whole and ahead of need, and
+/// count from then on: up to 2.7 MiB that no item needs yet. That is too much for a smaller cache.
 const HUGE_INDEX_LIMIT: u64 = 512 << 20;
-/// Address space of the ghost: an entry for an item of so many bytes each, if the limit were all items.
+/// Address space of the ghost: one entry per item of this size, if items filled the whole limit.
 const GHOST_ITEM_BYTES: u64 = 16;
 
 impl Store {
-    /// An empty store.
+    /// Creates an empty store.
     ///
-    /// # Errors
-    /// What the kernel said when memory was mapped.
+    /// # Errors The kernel's error if memory cannot be mapped.
     pub fn new(config: StoreConfig, clock: Arc<Clock>) -> io::Result<&'static Self> {
         let slabs = SlabAllocator::new(SizeClasses::build(&config.classes), config.limit_bytes)?;
         let index_bytes = usize::try_from(config.limit_bytes / INDEX_SHARE).unwrap_or(usize::MAX).max(64 << 20);
         let pages = if config.limit_bytes >= HUGE_INDEX_LIMIT { IndexPages::Huge } else { IndexPages::Small };
         let index = HashIndex::new(index_bytes, config.hashpower.saturating_sub(HASHPOWER_SHIFT), pages)?;
         if config.large_pages {
-            // Ignored: it is tried, as in memcached; without huge pages it is slower and right.
+            // Ignored: huge pages are optional, as in memcached. Without them the server is only slower.
             let _ = slabs.arena.advise_huge_pages();
         }
         let first_look = memory::first_look(config.limit_bytes / u64::from(PAGE_BYTES));
         let fit_at_pages = if config.classes.may_be_fitted() { first_look } else { u64::MAX };
-        // RandomState is std's own randomly keyed hasher: a seed from it needs no crate and no file of /dev.
+        // std's RandomState is randomly keyed: a seed from it needs no crate and no file in /dev.
         let seed = RandomState::new().build_hasher().finish();
         Ok(Box::leak(Box::new(Self {
             hands: (0..=CLASS_MAX).map(|_| Mutex::default()).collect(),
@@ -176,10 +176,9 @@ impl Store {
         })))
     }
 
-    /// What one more thread needs to work on the store: the right to pin, and its own side of the store.
+    /// Adds a thread: returns its right to pin, and its own side of the store.
     ///
-    /// # Panics
-    /// If more threads join than the configuration says.
+    /// # Panics If more threads join than the configuration allows.
     pub fn join(&'static self) -> (Participant, WorkerStore) {
         let tally = Arc::new(WorkerTally::new(Arc::clone(&self.large_sizes)));
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&tally));
@@ -197,13 +196,14 @@ impl Store {
         self.slabs.limit_bytes()
     }
 
-    /// Bytes that count against the memory limit beside pages. The ghost is counted before it is there, so that the
-    /// pages leave room for it.
+    /// Bytes besides pages that count against the memory limit. The ghost counts before it is allocated, so
+    /// that the pages leave room for it.
     pub(super) fn side_bytes(&self) -> u64 {
         self.index.bytes_touched() as u64 + self.ghost_bytes() + self.ring_bytes.load(Ordering::Relaxed)
     }
 
-    /// As `side_bytes`, but while the index shrinks without what it and the ghost will give back: no pages need go for that.
+    /// As `side_bytes`, but while the index shrinks, without the bytes that it and the ghost will give back.
+    /// Pages need not leave for those bytes.
     pub(super) fn side_bytes_to_be(&self) -> u64 {
         if !self.index_shrinks.load(Ordering::Relaxed) {
             return self.side_bytes();
@@ -213,7 +213,7 @@ impl Store {
         self.side_bytes().saturating_sub(self.index.bytes_to_give_back(items) as u64 + of_ghost)
     }
 
-    /// Memory of the ghost, or what it will take for the items there are.
+    /// Memory of the ghost, or the size that it will need for the present items if that is larger.
     pub(super) fn ghost_bytes(&self) -> u64 {
         if !self.config.evictions {
             return 0;
@@ -221,14 +221,14 @@ impl Store {
         self.ghost.bytes().max(Ghost::bytes_for(self.items_about()))
     }
 
-    /// The time of `class` for the ghost; it does not run before the class has had to evict.
+    /// The ghost time of `class`. It does not run before the class has had to evict.
     #[inline]
     pub(super) fn ghost_time(&self, class: u8) -> GhostTime {
         // Relaxed, here and below: a hint.
         GhostTime(self.ghost_times[usize::from(class)].load(Ordering::Relaxed))
     }
 
-    /// Publishes the time of a class, whose hand is locked.
+    /// Publishes the ghost time of a class. The caller holds the lock of its hand.
     pub(super) fn set_ghost_time(&self, class: u8, time: GhostTime) {
         let published = &self.ghost_times[usize::from(class)];
         if published.load(Ordering::Relaxed) != time.0 {
@@ -243,29 +243,29 @@ impl Store {
         self.is_evicting.load(Ordering::Relaxed)
     }
 
-    /// Items, to within a few per worker.
+    /// Number of items, to within a few per worker.
     pub(super) fn items_about(&self) -> u64 {
         self.items_now(self.items_about.0.load(Ordering::Relaxed))
     }
 
-    /// How pages move by themselves.
+    /// How pages move automatically.
     pub fn move_tuning(&self) -> MoveTuning {
         self.page_moves.tuning()
     }
 
-    /// Changes how pages move by themselves.
+    /// Changes how pages move automatically.
     pub fn tune_moves(&self, tuning: MoveTuning) {
         self.page_moves.tune(tuning);
     }
 
-    /// Says how threads that wait for clients are made to take a turn: the page mover may need what they have in hand.
-    /// The first one to say so is heeded.
+    /// Sets the function that makes waiting threads take a turn, because the page mover may need their free
+    /// chunks. Only the first call has an effect.
     pub fn on_recall(&self, wake_workers: impl Fn() + Send + Sync + 'static) {
         // Ignored: there is one set of workers.
         let _ = self.wake_workers.set(Box::new(wake_workers));
     }
 
-    /// Asks all threads for the ready chunks of `class` that they have in hand.
+    /// Asks all threads to give back their free chunks of `class`.
     pub(super) fn recall(&self, class: u8) {
         self.slabs.recall(class);
         self.wake_workers();
@@ -278,7 +278,7 @@ impl Store {
         }
     }
 
-    /// Notes that `change` items came (or went), and wakes the fitter if memory is getting full.
+    /// Adds `change` to the number of items, and wakes the fitter if memory is getting full.
     pub(super) fn count_items(&self, change: i64) {
         self.items_about.0.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
         let pages = self.slabs.pages_used();
@@ -288,12 +288,12 @@ impl Store {
         }
     }
 
-    /// How many buckets the index should grow by.
+    /// Number of buckets that the index should grow by.
     pub(super) fn splits_wanted(&self) -> u64 {
         self.index.splits_wanted(self.items_about())
     }
 
-    /// The count can be below zero for a moment: workers report in batches.
+    /// The count can be below zero for a moment, because workers report in batches.
     fn items_now(&self, count: u64) -> u64 {
         u64::try_from(count.cast_signed()).unwrap_or(0)
     }

@@ -1,8 +1,8 @@
-//! What commands ask of a cache. `Store` answers through `store::WorkerStore`; the tests' model answers from a
-//! `HashMap`. Commands are written against this trait only.
+//! The interface between commands and the cache. `store::WorkerStore` implements it on `Store`; the tests'
+//! model implements it on a `HashMap`. Commands use only this trait.
 //!
-//! Every call that may look at items takes the engine's proof that nothing it can see is reused meanwhile
-//! (`Pin`, rule 5 of doc/architecture.md). Results borrow that proof.
+//! Every call that may look at items takes a pin (`Pin`, rule 5 of doc/architecture.md). The pin proves that
+//! nothing visible is reused meanwhile. Results borrow the pin.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,25 +17,25 @@ pub trait Engine {
     type Pin;
     /// An item that is readable while the pin lasts.
     type Item<'pin>: Item;
-    /// Where the index keeps what has a hash; or did, for it grows.
+    /// The index bucket of a hash. It may be out of date, because the index grows.
     type Bucket: Copy;
-    /// Where an item probably is: what the index said of a hash under this pin.
+    /// The probable location of an item, as the index gave it for a hash under this pin.
     type Candidate<'pin>: Copy;
-    /// A value that is being received: reserved, visible to nobody, freed when dropped (I12).
+    /// A value that is being received: it has memory, is not visible, and is freed when dropped (I12).
     type Pending: Pending;
 
     /// The hash of `key` under this store's seed.
     fn hash<'k>(&self, key: Key<'k>) -> HashedKey<'k>;
 
-    /// Starts loading the bucket of `hash` into the processor's cache, and says which it is. Only a hint.
+    /// Prefetches the bucket of `hash` and returns it. Only a hint.
     fn prefetch_bucket(&self, hash: KeyHash) -> Self::Bucket;
-    /// As [`Engine::prefetch_bucket`], for a request that stores: what else it will look at is loaded, too.
+    /// As [`Engine::prefetch_bucket`], for a request that stores: prefetches whatever else it reads, too.
     fn prefetch_for_store(&self, hash: KeyHash) -> Self::Bucket {
         self.prefetch_bucket(hash)
     }
 
-    /// Starts loading the first lines of the item that `hash` probably means, and says where that is. `bucket` is what
-    /// [`Engine::prefetch_bucket`] said.
+    /// Prefetches the first cache lines of the probable item of `hash`, and returns its location. `bucket` is
+    /// the result of [`Engine::prefetch_bucket`].
     fn prefetch_item<'pin>(
         &self,
         pin: &'pin Self::Pin,
@@ -43,18 +43,18 @@ pub trait Engine {
         hash: KeyHash,
     ) -> Option<Self::Candidate<'pin>>;
 
-    /// The item of `key`; notes the access.
+    /// Finds the item of `key` and notes the access.
     fn fetch<'pin>(&mut self, pin: &'pin Self::Pin, key: HashedKey<'_>) -> Fetched<Self::Item<'pin>>;
 
-    /// As [`Engine::fetch`], without a search: `candidate` is what [`Engine::prefetch_item`] said of the key's hash. None: it
-    /// is another key's item, or was not there any more; only a search can tell.
+    /// As [`Engine::fetch`], without a search. `candidate` is the result of [`Engine::prefetch_item`] for the
+    /// key's hash. None: the item has another key or is gone, and only a search can find the key.
     fn fetch_candidate<'pin>(
         &mut self,
         key: Key<'_>,
         candidate: Self::Candidate<'pin>,
     ) -> Option<Fetched<Self::Item<'pin>>>;
 
-    /// As [`Engine::fetch`], and gives the item a new deadline (gat, touch). CAS is unchanged.
+    /// As [`Engine::fetch`], and gives the item a new deadline (gat, touch). The CAS unique is unchanged.
     fn fetch_and_touch<'pin>(
         &mut self,
         pin: &'pin Self::Pin,
@@ -62,13 +62,13 @@ pub trait Engine {
         deadline: Deadline,
     ) -> Fetched<Self::Item<'pin>>;
 
-    /// How many bytes the value of `key` has, if there is one. Not an access.
+    /// Length of the value of `key` in bytes, if there is one. Does not count as an access.
     fn peek_len(&self, pin: &Self::Pin, key: HashedKey<'_>) -> Option<u32>;
 
-    /// Stores a value that is there as a whole: reserved, filled in and committed in one go.
+    /// Stores a value that has arrived as a whole: reserves, fills and commits it in one call.
     ///
-    /// # Errors
-    /// As [`Engine::reserve`], and [`Refusal::Busy`] where [`Engine::commit`] would give the value back. Nothing has changed.
+    /// # Errors As [`Engine::reserve`], and [`Refusal::Busy`] where [`Engine::commit`] would give the value
+    /// back. Nothing has changed then.
     #[inline]
     fn store(
         &mut self,
@@ -86,11 +86,11 @@ pub trait Engine {
         self.commit(pin, pending, mode).map_err(|_pending| Refusal::Busy)
     }
 
-    /// A value of `value_len` bytes that will arrive and become `key`'s. It gets memory with [`Engine::extend`], when its
-    /// bytes are there.
+    /// Announces a value of `value_len` bytes that will arrive for `key`. It gets memory with
+    /// [`Engine::extend`] when its bytes arrive.
     ///
-    /// # Errors
-    /// [`Refusal`] says why it is not worth receiving, and whether to try again in the next loop turn.
+    /// # Errors [`Refusal`] says why the value cannot be received, and whether to try again in the next loop
+    /// turn.
     fn announce(
         &mut self,
         pin: &Self::Pin,
@@ -100,10 +100,9 @@ pub trait Engine {
         value_len: u32,
     ) -> Result<Self::Pending, Refusal>;
 
-    /// As [`Engine::announce`] and [`Engine::extend`] at once.
+    /// [`Engine::announce`] and [`Engine::extend`] in one call.
     ///
-    /// # Errors
-    /// As theirs.
+    /// # Errors As theirs.
     fn reserve(
         &mut self,
         pin: &Self::Pin,
@@ -117,18 +116,17 @@ pub trait Engine {
         Ok(pending)
     }
 
-    /// Memory for the next part of a value that has none left ([`Pending::is_short`]): all of it, or as much as a connection
-    /// receives at once.
+    /// Allocates memory for the next part of a value that has none left ([`Pending::is_short`]): for all of it,
+    /// or for as much as a connection receives at once.
     ///
-    /// # Errors
-    /// [`Refusal`] says why there is none, and whether to try again in the next loop turn. The value keeps what it has.
+    /// # Errors [`Refusal`] says why there is none, and whether to try again in the next loop turn. The value
+    /// keeps its memory.
     fn extend(&mut self, pin: &Self::Pin, pending: &mut Self::Pending) -> Result<(), Refusal>;
 
     /// Makes a completely received value visible, if `mode` allows.
     ///
-    /// # Errors
-    /// The value itself comes back when memory for joining it to the old one (append, prepend) is not ready:
-    /// call again with it in the next loop turn.
+    /// # Errors Returns the value if memory for joining it to the old one (append, prepend) is not ready. Call
+    /// again with it in the next loop turn.
     fn commit(
         &mut self,
         pin: &Self::Pin,
@@ -136,21 +134,21 @@ pub trait Engine {
         mode: StoreMode,
     ) -> Result<StoreOutcome, Self::Pending>;
 
-    /// Removes `key`. False: there was nothing.
+    /// Removes `key`. False: there was no such item.
     fn delete(&mut self, pin: &Self::Pin, key: HashedKey<'_>) -> bool;
 
     /// Adds to or subtracts from the decimal number that `key` holds. Flags and deadline stay. The stored text
-    /// is never shorter than before: a shorter result is padded with blanks on its right, as memcached does.
+    /// never becomes shorter: a shorter result is padded with blanks on its right, as in memcached.
     fn arith(&mut self, pin: &Self::Pin, key: HashedKey<'_>, operation: Arith) -> ArithOutcome;
 
     /// Drops everything stored before now.
     fn flush_now(&mut self);
 
-    /// Drops, once the clock reaches `at`, everything stored until then. One such order stands at a time: a
-    /// later one replaces it, and [`Engine::flush_now`] cancels it.
+    /// Drops, once the clock reaches `at`, everything stored until then. Only one such order is pending at a
+    /// time: a later one replaces it, and [`Engine::flush_now`] cancels it.
     fn flush_at(&mut self, at: RelTime);
 
-    /// The moment this worker's loop turn began.
+    /// The time at which this worker's loop turn began.
     fn moment(&self) -> Moment;
 
     /// How many bytes of large values the engine has copied in order to change them, since it was asked last.
@@ -165,35 +163,35 @@ pub trait Engine {
     /// Reports one group of `stats` as rows.
     fn report(&self, pin: &Self::Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn std::fmt::Display));
 
-    /// Shows key, value length in bytes and deadline of up to `limit` (0: all) live items of a slab class, until `show`
-    /// has had enough: `stats cachedump`.
+    /// `stats cachedump`: shows key, value length in bytes and deadline of up to `limit` (0: all) live items of
+    /// a slab class, until `show` breaks.
     fn dump_class(&self, pin: &Self::Pin, class: u8, limit: u32, show: ShowItem<'_>);
 
-    /// Moves a page of size class `from` (None: of any) to `to`; 0 is the pool of pages that no class has. The move
+    /// Orders the move of a page from size class `from` (None: any) to `to`; 0 is the page pool. The move
     /// itself takes place later.
     fn reassign_page(&mut self, from: Option<u8>, to: u8) -> Reassign;
 
-    /// How pages move by themselves.
+    /// How pages move automatically.
     fn move_tuning(&self) -> MoveTuning;
 
-    /// Changes how pages move by themselves.
+    /// Changes how pages move automatically.
     fn tune_moves(&mut self, tuning: MoveTuning);
 
-    /// Items and bytes by key prefix as they were counted last, and whether that is as of now. If not, they are being counted:
-    /// call again in a later loop turn.
+    /// The last counts of items and bytes by key prefix, and whether they are fresh. If they are not, a scan is
+    /// running: call again in a later loop turn.
     fn census(&mut self, delimiter: u8) -> (Option<Arc<Census>>, bool);
 
-    /// Changes the memory limit, in bytes. False: out of the bounds that can be had.
+    /// Changes the memory limit, in bytes. False: the value is out of bounds.
     fn set_memory_limit(&mut self, bytes: u64) -> bool;
 
     /// Zeroes the store's own statistics (`stats reset`).
     fn reset_stats(&mut self);
 }
 
-/// Takes key, value length in bytes and deadline of an item, and says whether it wants more.
+/// Takes key, value length in bytes and deadline of an item, and says whether to continue.
 pub type ShowItem<'a> = &'a mut dyn FnMut(&[u8], u32, Deadline) -> ControlFlow<()>;
 
-/// What a client can be told of an item.
+/// The parts of an item that a client can read.
 pub trait Item {
     /// The key's bytes.
     fn key(&self) -> &[u8];
@@ -211,7 +209,7 @@ pub trait Item {
     fn contiguous(&self) -> Option<&[u8]>;
 }
 
-/// A value on its way in.
+/// A value that is being received.
 pub trait Pending {
     /// How many bytes are still to come.
     fn remaining(&self) -> u32;
@@ -221,16 +219,16 @@ pub trait Pending {
     fn is_short(&self) -> bool;
     /// The key the value is for.
     fn key(&self) -> &[u8];
-    /// Takes as many of `bytes` as are missing and have memory, and says how many those were.
+    /// Copies as many of `bytes` as are missing and have memory. Returns their number.
     fn fill(&mut self, bytes: &[u8]) -> usize;
 }
 
-/// The answer to a retrieval.
+/// The result of a retrieval.
 #[derive(Debug)]
 pub enum Fetched<I> {
-    /// Here it is.
+    /// The item.
     Hit(I),
-    /// Nothing.
+    /// No item.
     Miss(Miss),
 }
 
@@ -252,43 +250,43 @@ pub enum Refusal {
     TooLarge,
     /// Nothing is free and nothing may be evicted.
     NoMemory,
-    /// Chunks are on their way back but other threads may still be reading them: end the loop turn, try again.
+    /// Chunks in limbo may still be read by other threads: end the loop turn, then try again.
     Busy,
 }
 
-/// Under which condition a value is stored.
+/// The condition under which a value is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreMode {
     /// Always.
     Set,
-    /// Only if there is none.
+    /// Only if there is no item.
     Add,
-    /// Only if there is one.
+    /// Only if there is an item.
     Replace,
     /// After the existing value; its flags and deadline stay.
     Append,
     /// Before the existing value; its flags and deadline stay.
     Prepend,
-    /// Only if the item's CAS unique is this one.
+    /// Only if the item has this CAS unique.
     Cas(u64),
 }
 
 impl StoreMode {
-    /// Whether the value becomes part of one that is there.
+    /// Whether the value is joined to an existing one.
     #[inline]
     pub const fn joins(self) -> bool {
         matches!(self, Self::Append | Self::Prepend)
     }
 }
 
-/// What became of a value.
+/// The result of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreOutcome {
-    /// It is visible now.
+    /// The value is visible now.
     Stored,
     /// The mode's condition did not hold.
     NotStored,
-    /// cas: somebody stored in between.
+    /// cas: the item was changed in between.
     Exists,
     /// cas: there is no such item.
     NotFound,
@@ -307,7 +305,7 @@ pub enum Arith {
     Decr(u64),
 }
 
-/// What became of an incr or decr.
+/// The result of an incr or decr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArithOutcome {
     /// The new number.
@@ -322,10 +320,10 @@ pub enum ArithOutcome {
     Busy,
 }
 
-/// What became of an order to move a page.
+/// The answer to an order to move a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reassign {
-    /// It will be done.
+    /// The page will be moved.
     Started,
     /// Another move is under way.
     Running,
@@ -337,14 +335,14 @@ pub enum Reassign {
     Same,
 }
 
-/// How pages move between size classes by themselves.
+/// How pages move automatically between size classes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MoveTuning {
-    /// 0: they do not, unless memory is over its limit. Else they do.
+    /// 0: pages move only while memory is over its limit. Otherwise they move automatically.
     pub level: u32,
-    /// A class gives a page away if it would lose less than this times what the other one wins.
+    /// Move a page when the donor's expected loss is below this ratio of the receiver's gain.
     pub ratio: f64,
-    /// How long what classes lose and win is remembered: so many quarters of a second.
+    /// Averaging window of the page-move decision, in units of 125 ms.
     pub window: u32,
 }
 
@@ -354,7 +352,7 @@ impl Default for MoveTuning {
     }
 }
 
-/// The groups of `stats` that a store can answer.
+/// The groups of `stats` that a store can report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreReport {
     /// The store's rows of plain `stats`.

@@ -1,7 +1,8 @@
-//! Eviction: the only way a live item leaves without being asked to.
+//! Eviction: the only way in which a live item leaves without a request.
 //!
-//! The policy names items; here they are unlinked, a few at a time, so that the loads of their buckets overlap. A
-//! bucket is only tried, never waited for: the hand's lock is held (I6), and an item whose bucket is busy is in use.
+//! The policy selects items. This module unlinks them, a few at a time, so that the loads of their buckets
+//! overlap. It only tries to lock a bucket and never waits, because the hand's lock is held (I6). An item whose
+//! bucket is busy is in use.
 
 use std::sync::{MutexGuard, PoisonError};
 
@@ -19,10 +20,11 @@ use super::worker_store::WorkerStore;
 
 /// Items whose buckets are loaded at the same time.
 const GROUP: usize = 8;
-/// The items of a class are counted anew after so many evictions, or an eighth of its items if that is more.
+/// The items of a class are counted again after this many evictions, or after an eighth of its items if that is
+/// more.
 const COUNT_EVERY_LEAST: u32 = 64;
 
-/// An item that is to leave, and the hash of its key.
+/// An item that is about to be evicted, and the hash of its key.
 struct Leaving<'a, 'pin> {
     victim: Victim<Occupant<'a>>,
     item: ItemRef<'pin>,
@@ -42,12 +44,12 @@ impl Store {
         LockedHand { hand, _rank }
     }
 
-    /// The hand's list of pages may lack the latest, and have some that left the class.
+    /// Updates the hand's list of pages. It may lack the latest pages, and contain pages that left the class.
     fn learn_pages(&self, class: u8, hand: &mut ClassHand) {
         let slab = self.slabs.lock(class);
         if hand.pages_version != slab.pages_version() {
             let pages = &mut hand.pages;
-            // So many of the pages before the hand's are still there.
+            // How many pages before the hand's position are still in the class.
             let before =
                 |at: u32| pages[..pages.len().min(at as usize)].iter().filter(|page| slab.owns_page(**page)).count();
             hand.policy.renumber(|at| u32::try_from(before(at)).unwrap_or(0));
@@ -57,7 +59,7 @@ impl Store {
         }
     }
 
-    /// Tells a class's policy how many items there are, now and then.
+    /// Reports the number of items to a class's policy from time to time.
     fn count_class(&self, class: u8, hand: &mut ClassHand) {
         if hand.until_count > 0 {
             return;
@@ -69,7 +71,7 @@ impl Store {
         self.set_ghost_time(class, hand.policy.time());
     }
 
-    /// Tells a class's policy of new items.
+    /// Reports new items to a class's policy.
     fn bring(&self, class: u8, newborns: &mut Newborns, policy: &mut SlotS3A, slots: &SlabSlots<'_>) {
         let ring_bytes = policy.ring_bytes();
         let (mut small, mut remembered) = (0, 0);
@@ -102,8 +104,8 @@ impl Store {
 }
 
 impl WorkerStore {
-    /// Vacates up to `wanted` chunks of `class`. Returns how many went (more, if a chain had more). They are in
-    /// this worker's retired list.
+    /// Vacates up to `wanted` chunks of `class`. Returns the number of vacated chunks, which is higher if a
+    /// chain had more. The chunks are in this worker's retired list.
     pub(super) fn evict(&mut self, pin: &Pin, class: u8, wanted: u32) -> u32 {
         let store = self.store;
         let mut locked = store.lock_hand(class);
@@ -117,13 +119,13 @@ impl WorkerStore {
             policy.learn_late_reads(store.late_reads.0.take_late_reads());
         }
         let ring_bytes = policy.ring_bytes();
-        // A chain frees many chunks: a worker that needs a few of them takes one chain at a time.
+        // A chain frees many chunks: a worker that needs a few of them evicts one chain at a time.
         let group = if class == store.slabs.classes.largest() { 1 } else { GROUP };
-        // A worker that needs last links of chains, which are small, evicts large items.
+        // A worker that needs chunks for last links of chains, which are small, evicts large items.
         let bytes_max = u64::from(RESERVE_BYTES.max(wanted.saturating_mul(store.slabs.classes.chunk_bytes(class))));
         let (mut vacated, mut attempts, mut bytes, mut lost_chains) = (0, 0, 0, 0);
-        // Twice as many attempts as chunks wanted: an attempt fails when the bucket is locked or the item is going
-        // already. What is then missing is Busy for the caller, who comes back.
+        // Twice as many attempts as chunks wanted: an attempt fails when the bucket is locked or the item is
+        // already leaving. If chunks are still missing, the caller gets Busy and comes back.
         while vacated < wanted && attempts < wanted.saturating_mul(2) && bytes < bytes_max {
             let size = group.min((wanted - vacated) as usize);
             let mut leaving: [Option<Leaving<'_, '_>>; GROUP] = [const { None }; GROUP];
@@ -136,7 +138,8 @@ impl WorkerStore {
             for leaving in leaving.into_iter().flatten() {
                 attempts += 1;
                 let (freed, left_alive) = self.evict_item(pin, class, &leaving);
-                // A whole chain, for want of its last link: what more memory of this class would have kept.
+                // A whole chain left because its last link was needed. More memory of this class would have
+                // kept it.
                 lost_chains += u64::from(left_alive.is_some() && leaving.item.class() != class);
                 vacated += freed;
                 bytes += if freed > 0 { leaving.item.bytes() } else { 0 };
@@ -158,7 +161,7 @@ impl WorkerStore {
         vacated
     }
 
-    /// The next victim, whose bucket is on its way.
+    /// The next victim. Its bucket is being prefetched.
     fn choose<'a, 'pin>(
         &self,
         pin: &'pin Pin,
@@ -166,7 +169,7 @@ impl WorkerStore {
         slots: &SlabSlots<'a>,
     ) -> Option<Leaving<'a, 'pin>> {
         let store = self.store;
-        // An item that has gone since the policy saw it is as good as evicted.
+        // An item that has left since the policy saw it is as good as evicted.
         loop {
             let victim = policy.next_victim(slots)?;
             let Some(item) = ItemRef::sight(pin, &store.slabs, victim.item.chunk) else { continue };
@@ -178,13 +181,14 @@ impl WorkerStore {
         }
     }
 
-    /// Unlinks one item. Returns how many chunks of `class` that will free, and if it was alive, the queue it left.
+    /// Unlinks one item. Returns how many chunks of `class` it frees, and if the item was alive, the queue that
+    /// it left.
     fn evict_item(&mut self, pin: &Pin, class: u8, leaving: &Leaving<'_, '_>) -> (u32, Option<Queue>) {
         let Leaving { victim, item, hash } = leaving;
         let store = self.store;
         let Some(mut bucket) = store.index.try_lock(pin, *hash) else { return (0, None) };
-        // The chunk was sighted under this pin and is not reused meanwhile (I4): what the bucket refers to is still
-        // the same item.
+        // The chunk was seen under this pin, so it is not reused meanwhile (I4). The bucket's reference is
+        // still to the same item.
         let Some(slot) = bucket.find_ref(*hash, item.chunk()) else { return (0, None) };
         let why_dead = self.why_dead(item);
         self.unlink(&mut bucket, slot, item);
@@ -217,7 +221,7 @@ impl WorkerStore {
         self.store.evicted_idle_s[usize::from(item.class())].store(idle_s, Ordering::Relaxed);
     }
 
-    /// Brings what many sets without an eviction have left here. No lock is held.
+    /// Reports new items that have piled up because this worker did not evict. The caller holds no lock.
     #[cold]
     pub(super) fn bring_all_newborns(&mut self) {
         let store = self.store;

@@ -1,4 +1,4 @@
-//! Retrieval: no lock, and on a hit that changes nothing no store either.
+//! Retrieval: takes no lock. A hit that changes nothing writes no shared memory either.
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash};
 use crate::item::{Candidate, ItemRef, header};
@@ -18,7 +18,7 @@ impl WorkerStore {
         }
     }
 
-    /// A get finds nothing. If the key is one that the small queue sent away this may be a late read.
+    /// Records the miss of a get. If the small queue evicted the key, this may be a late read.
     #[inline]
     fn note_miss(&mut self, hash: KeyHash) {
         if self.store.is_evicting() && self.late_reads.note_miss(self.store.ghost.note_miss(hash)) {
@@ -37,13 +37,14 @@ impl WorkerStore {
         key: Key<'_>,
         candidate: Candidate<'pin>,
     ) -> Option<Fetched<ItemRef<'pin>>> {
-        // What stood in the index when the candidate was located, and is linked still, stands there still (I14): it is what
-        // its key has at this moment. Nobody has seen what comes after it, so no earlier get was answered with that.
+        // If an item was in the index when the candidate was located and is still linked, it is still in the
+        // index (I14). So it is the present item of its key. No thread has seen a later item, so no earlier get
+        // returned one.
         let item = candidate.sight()?;
         item.is_key(key).then(|| self.hit(item))
     }
 
-    /// The key's item is found: it counts if it is alive.
+    /// Counts a found item as a hit if it is alive.
     #[inline(always)]
     fn hit<'pin>(&self, item: ItemRef<'pin>) -> Fetched<ItemRef<'pin>> {
         if let Some(miss) = self.why_dead(&item) {
@@ -61,7 +62,7 @@ impl WorkerStore {
         deadline: Deadline,
     ) -> Fetched<ItemRef<'pin>> {
         let store = self.store;
-        // The lock keeps the item from being replaced by one that would not have the new deadline.
+        // The lock keeps the item from being replaced by one without the new deadline.
         let bucket = store.index.lock(pin, key.hash);
         let Some((_, item)) = bucket.find_item(pin, &store.slabs, key) else {
             drop(bucket);

@@ -2,20 +2,20 @@
 //!
 //! ```text
 //! mark      items whose CAS unique is at or below it are gone
-//! due       the second at which the mark is to be moved up to what is stored by then; 0: no order stands
+//! due       the second at which the mark moves up to what is stored by then; 0: no order is pending
 //! ```
 //!
-//! Nothing is freed at once: retrievals see the mark, the hand and the sweeper collect.
+//! Nothing is freed at once: retrievals check the mark, and the hand and the sweeper free the items.
 
 use crate::base::RelTime;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::cas::{self, CasCounter};
 
-/// What is dropped, and what will be.
+/// What has been dropped, and what will be.
 #[derive(Default)]
 pub(super) struct FlushMarks {
-    /// Unwrapped counter value; 0: nothing was ever flushed, or all of it is collected.
+    /// Unwrapped counter value; 0: there was no flush, or everything that it dropped has been freed.
     mark: AtomicU64,
     due: AtomicU32,
 }
@@ -25,13 +25,13 @@ pub(super) struct FlushMarks {
 pub(super) struct FlushMark(u64);
 
 impl FlushMark {
-    /// Whether an item with this unique, which is only asked for if there is a mark, is dropped.
+    /// Whether an item is dropped. `unique` returns its CAS unique, and is called only if there is a mark.
     #[inline]
     pub(super) fn covers(self, unique: impl FnOnce() -> u64) -> bool {
         self.0 != 0 && cas::is_at_or_before(unique(), self.0)
     }
 
-    /// The counter value that uniques of items stored after it exceed.
+    /// The counter value below the CAS uniques of all items stored after the flush.
     #[inline]
     pub(super) const fn counter(self) -> u64 {
         self.0
@@ -39,7 +39,7 @@ impl FlushMark {
 }
 
 impl FlushMarks {
-    /// The mark now.
+    /// The current mark.
     #[inline]
     pub(super) fn mark(&self) -> FlushMark {
         // Acquire: a worker that sees the mark draws its next unique from a range drawn after it.
@@ -57,7 +57,7 @@ impl FlushMarks {
         self.due.store(at.0, Ordering::Relaxed);
     }
 
-    /// Carries out an order that is due. Called by every worker at the start of its loop turn.
+    /// Executes an order that is due. Every worker calls it at the start of its loop turn.
     #[inline]
     pub(super) fn run_due(&self, counter: &CasCounter, now: RelTime) {
         let due = self.due.load(Ordering::Relaxed);
@@ -68,13 +68,14 @@ impl FlushMarks {
 
     #[cold]
     fn run(&self, counter: &CasCounter, due: u32) {
-        // Only one thread carries an order out, and only if it still stands.
+        // Only one thread executes an order, and only if it is still pending.
         if self.due.compare_exchange(due, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.mark.fetch_max(counter.mark(), Ordering::AcqRel);
         }
     }
 
-    /// Forgets the mark `seen`: a whole sweep has collected everything it covers, and nobody still holds any of it.
+    /// Drops the mark `seen`: a whole sweep has freed everything that it covers, and no thread can still see
+    /// any of it.
     pub(super) fn forget(&self, seen: FlushMark) {
         // Ignored: another flush has come meanwhile, and its mark stays.
         let _ = self.mark.compare_exchange(seen.0, 0, Ordering::AcqRel, Ordering::Relaxed);

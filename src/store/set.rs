@@ -1,4 +1,4 @@
-//! Storing: decide under the bucket's lock, publish with one store, retire what was there.
+//! Storing: decide under the bucket's lock, publish with one atomic store, retire the old item.
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash};
 use crate::eviction::{GhostTime, RingEntry, Taken, birth_mark};
@@ -12,7 +12,7 @@ use super::flush::FlushMark;
 use super::statistics::ClassCounters;
 use super::worker_store::WorkerStore;
 
-/// What stands under a key whose bucket is locked, and the flush mark as of then.
+/// The item under a key whose bucket is locked, and the flush mark at that time.
 struct Found<'i, 'pin> {
     bucket: BucketGuard<'i>,
     mark: FlushMark,
@@ -20,10 +20,9 @@ struct Found<'i, 'pin> {
 }
 
 impl WorkerStore {
-    /// set, add, replace, cas, append and prepend of a value that is there as a whole.
+    /// set, add, replace, cas, append and prepend of a value that has arrived as a whole.
     ///
-    /// # Errors
-    /// See [`Refusal`].
+    /// # Errors See [`Refusal`].
     #[inline(never)]
     pub(super) fn put_whole(
         &mut self,
@@ -48,7 +47,7 @@ impl WorkerStore {
         Ok(outcome)
     }
 
-    /// As [`WorkerStore::put_whole`], for what needs a chain, or is to be joined to another value.
+    /// As [`WorkerStore::put_whole`], for a value that needs a chain or is joined to another value.
     #[cold]
     fn put_in_steps(
         &mut self,
@@ -67,8 +66,7 @@ impl WorkerStore {
 
     /// Stores a value that has been received.
     ///
-    /// # Errors
-    /// The value comes back when memory for joining it to another one is not ready.
+    /// # Errors Returns the value if memory for joining it to another one is not ready.
     pub(super) fn put(
         &mut self,
         pin: &Pin,
@@ -91,7 +89,7 @@ impl WorkerStore {
         Ok(outcome)
     }
 
-    /// Locks the bucket of `key` and finds what is there.
+    /// Locks the bucket of `key` and finds its item.
     #[inline(always)]
     fn look<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Found<'static, 'pin> {
         let store = self.store;
@@ -101,7 +99,7 @@ impl WorkerStore {
         Found { bucket, mark, there }
     }
 
-    /// Why `mode` forbids to store, if it does.
+    /// Why `mode` forbids the store, if it does.
     #[inline(always)]
     fn refuses(&self, found: &Found<'_, '_>, mode: StoreMode) -> Option<StoreOutcome> {
         if mode == StoreMode::Set {
@@ -110,12 +108,12 @@ impl WorkerStore {
         self.condition_fails(found.mark, found.there.as_ref().map(|(_, item)| *item), mode)
     }
 
-    /// As [`WorkerStore::refuses`], for the modes that ask what is there.
+    /// As [`WorkerStore::refuses`], for modes that depend on the present item.
     fn condition_fails(&self, mark: FlushMark, there: Option<ItemRef<'_>>, mode: StoreMode) -> Option<StoreOutcome> {
         let live = there.filter(|item| self.why_dead_at(mark, item).is_none());
         match (mode, live) {
             (StoreMode::Add, Some(item)) => {
-                // As memcached does: a client that wants to add a key cares for it.
+                // Counts as an access, as in memcached: a client that wants to add a key is interested in it.
                 header::note_hit(item.head(), item.word0(), self.now());
                 Some(StoreOutcome::NotStored)
             }
@@ -136,7 +134,8 @@ impl WorkerStore {
         }
     }
 
-    /// Makes a complete item visible in place of what is there. The decision to do so was made as of that mark.
+    /// Makes a complete item visible in place of the present one. The decision was made as of the flush mark in
+    /// `found`.
     #[inline(always)]
     fn publish(
         &mut self,
@@ -152,11 +151,11 @@ impl WorkerStore {
         let cas = self.cas.draw(&store.cas.0, mark.counter());
         let time = store.ghost_time(class);
         let place = match &there {
-            // What is known of a key does not change with its value. A small item that is overwritten goes to the end of
-            // the ring: its old entry is stale.
+            // The history of a key does not change with its value. A small item that is overwritten goes to the
+            // end of the ring; its old entry is stale.
             Some((_, old)) if time.runs() => Place::of(old.word0()),
             Some((_, old)) => Place::of(old.word0()).moved_to_main(),
-            // Until the class is full there is nobody to give way to.
+            // Until the class is full, no item has to leave.
             None if !time.runs() => Place::MAIN,
             None => self.place_new(class, hash, time, links),
         };
@@ -178,7 +177,7 @@ impl WorkerStore {
         StoreOutcome::Stored
     }
 
-    /// Where a new key begins in a class that evicts: what the ghost says.
+    /// The queue of a new key in a class that evicts, according to the ghost.
     fn place_new(&mut self, class: u8, hash: KeyHash, time: GhostTime, links: Option<[(u8, u32); 2]>) -> Place {
         let Taken { memory, was_missed } = self.store.ghost.take(hash, time);
         if self.late_reads.note_new(was_missed) {
@@ -196,7 +195,7 @@ impl WorkerStore {
         }
     }
 
-    /// A chain that the ghost remembers would have needed memory of its last link's class, too.
+    /// A chain that the ghost knows would also have needed memory of the class of its last link.
     #[cold]
     fn credit_last_link(&self, full: (u8, u32), last: (u8, u32)) {
         if last.0 != full.0 {
@@ -204,10 +203,10 @@ impl WorkerStore {
         }
     }
 
-    /// The index is full: takes back what could not be entered.
+    /// The index is full: takes back the item that could not be inserted.
     #[cold]
     fn withdraw(&mut self, pin: &Pin, chunk: ChunkRef) -> StoreOutcome {
-        // The hand may have sighted it already: it goes through limbo like anything that was visible.
+        // The hand may have seen it already, so it goes through limbo like any visible item.
         if let Some(item) = ItemRef::sight(pin, &self.store.slabs, chunk) {
             header::clear_linked(item.head());
             self.retire(&item);
@@ -217,8 +216,7 @@ impl WorkerStore {
 
     /// append and prepend.
     ///
-    /// # Errors
-    /// The value comes back when memory for the joined one is not ready.
+    /// # Errors Returns the value if memory for the joined one is not ready.
     pub(super) fn join_value(
         &mut self,
         pin: &Pin,
@@ -228,8 +226,8 @@ impl WorkerStore {
         let Some(key) = Key::new(pending.key()).map(|key| HashedKey { key, hash: pending.hash() }) else {
             return Ok(StoreOutcome::NotStored);
         };
-        // Memory is found and filled without the bucket's lock; if the item was replaced meanwhile, once more. Each
-        // further round means that somebody else has stored.
+        // Memory is allocated and filled without the bucket's lock. If the item was replaced meanwhile, this is
+        // repeated. Each further round means that another thread has stored.
         loop {
             let Ok(old) = self.find_live(pin, key) else { return Ok(StoreOutcome::NotStored) };
             let joined_len = old.value_len().saturating_add(pending.value_len());
@@ -253,7 +251,7 @@ impl WorkerStore {
         }
     }
 
-    /// Puts `new` in the place of `old`, if that is still what the index refers to and it is still alive.
+    /// Replaces `old` with `new`, if the index still refers to `old` and `old` is still alive.
     pub(super) fn replace_if_same(
         &mut self,
         pin: &Pin,
@@ -284,7 +282,8 @@ impl WorkerStore {
         Some(outcome)
     }
 
-    /// What stands under `key`, if that is still `old` and alive, and when it ends: a touch may have changed that.
+    /// The item under `key` and its deadline, if it is still `old` and alive. A touch may have changed the
+    /// deadline.
     #[inline(always)]
     fn look_for_same<'pin>(
         &self,

@@ -74,7 +74,7 @@ pub(super) struct Sweeper {
     slot: u32,
     /// When each page is looked at again.
     rests: Vec<PageRest>,
-    /// The flush mark when the round began: at its end everything that the mark covers is collected.
+    /// The flush mark at the start of the round. At the end of the round, everything that it covers is freed.
     mark: FlushMark,
     /// The mark of the last complete round. It is dropped once all threads that were pinned at the end of the
     /// round have unpinned. Such a thread may have found an item just before it was freed, and checks the mark
