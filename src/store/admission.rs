@@ -1,29 +1,30 @@
-//! Admission: how much may be on its way in at a time.
+//! Admission: bounds how many bytes of values may be arriving at a time.
 //!
 //! ```text
-//! announced ──first byte──▶ queue, oldest first ──room in the share──▶ admitted ──stored, refused or cut off──▶ gone
+//! announced ──first byte──▶ queue, oldest first ──fits the share──▶ admitted ──stored, refused or cut off──▶ gone
 //! ```
 //!
-//! A value counts with its whole length from its admission on, so an admitted value never waits for another one: no
-//! deadlock. A value longer than the share is admitted when no other one is. Values of one chunk and chains have a share
-//! each, so a small value never waits for large ones. The lock is the last in the lock order; its holder takes no other.
+//! From its admission on, a value counts with its whole length. So an admitted value never waits for another
+//! one, and there is no deadlock. A value longer than the share is admitted when no other one is. Values of one
+//! chunk and chains each have a share, so a small value never waits for large ones. The lock is the last in the
+//! lock order: its holder takes no other.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Values that may wait in one queue. Each may hold a full input buffer on the heap: 16 MiB together. Beyond that a value is
-/// refused at once.
+/// Values that may wait in one queue. Each may hold a full input buffer on the heap: 16 MiB together. Any
+/// further value is refused at once.
 const WAITING_MAX: usize = 256;
 
-/// The shares of values on their way in.
+/// The shares of arriving values.
 #[derive(Default)]
 pub(super) struct Admission {
     of_one_chunk: Mutex<Queue>,
     of_chains: Mutex<Queue>,
 }
 
-/// What kind of value asks.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// It fits one chunk.
@@ -34,26 +35,26 @@ pub(super) enum Kind {
 
 #[derive(Default)]
 struct Queue {
-    /// Bytes of the values that are admitted.
+    /// Bytes of the admitted values.
     admitted_bytes: u64,
-    /// The numbers of those that wait, oldest first.
+    /// The numbers of the waiting values, oldest first.
     waiting: VecDeque<NonZeroU32>,
-    /// The last number given out.
+    /// The last assigned number.
     last_number: u32,
 }
 
-/// The answer to a value that asks to be admitted.
+/// The answer to a value that asks for admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It may take memory.
+    /// It may allocate memory.
     Admitted,
-    /// It is to ask again.
+    /// It must ask again.
     Wait,
-    /// Too many wait.
+    /// Too many values wait.
     Full,
 }
 
-/// A value's place in the queue or its part of the share; given back when dropped.
+/// A value's place in the queue or its part of the share. Dropping it gives either back.
 pub(super) struct Ticket {
     queue: &'static Mutex<Queue>,
     /// The value's length, once it is admitted.
@@ -89,7 +90,7 @@ impl Queue {
 }
 
 impl Ticket {
-    /// Asks for a value of so many bytes to be admitted beside others within `share_bytes`.
+    /// Asks for the admission of a value of `bytes` bytes. All admitted values must fit into `share_bytes`.
     pub(super) fn ask(&mut self, bytes: NonZeroU32, share_bytes: u64) -> Answer {
         if self.admitted_bytes.is_some() {
             return Answer::Admitted;
@@ -106,7 +107,7 @@ impl Ticket {
             if queue.waiting.len() >= WAITING_MAX {
                 return Answer::Full;
             }
-            // Numbers come round after 2^32: those that wait are far fewer.
+            // Numbers repeat after 2^32. Far fewer values wait.
             let number = NonZeroU32::MIN.saturating_add(queue.last_number);
             queue.last_number = queue.last_number.wrapping_add(1);
             queue.waiting.push_back(number);
@@ -120,7 +121,7 @@ impl Ticket {
         self.number.is_some()
     }
 
-    /// Whether its value waits, and would in vain ask again now.
+    /// Whether its value waits, and would not be admitted now.
     pub(super) fn must_wait(&self, bytes: NonZeroU32, share_bytes: u64) -> bool {
         let Some(number) = self.number else { return false };
         let queue = locked(self.queue);

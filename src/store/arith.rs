@@ -1,4 +1,4 @@
-//! incr and decr: a new item takes the place of the old one, as with any other change of a value.
+//! incr and decr: a new item replaces the old one, as with any other change of a value.
 
 use crate::base::HashedKey;
 use crate::item::ItemRef;
@@ -9,7 +9,7 @@ use super::worker_store::WorkerStore;
 
 /// Digits of 2^64 − 1.
 const DIGITS_MAX: usize = 20;
-/// What pads a number that got shorter.
+/// Padding for a number that became shorter.
 const BLANKS: [u8; 64] = [b' '; 64];
 /// Blanks that follow a number in a larger one.
 static MORE_BLANKS: [u8; 4096] = [b' '; 4096];
@@ -17,10 +17,10 @@ static MORE_BLANKS: [u8; 4096] = [b' '; 4096];
 impl WorkerStore {
     /// Adds or subtracts.
     pub(super) fn change_number(&mut self, pin: &Pin, key: HashedKey<'_>, operation: Arith) -> ArithOutcome {
-        // As in `join_value`: each further round means that somebody else has stored.
+        // As in `join_value`: each further round means that another thread has stored.
         loop {
             let Ok(old) = self.find_live(pin, key) else { return ArithOutcome::NotFound };
-            // The number stands at the front, however long the blanks and words behind it are.
+            // The number is at the front of the value, however long the blanks and words after it are.
             let Some(before) = old.pieces().next().and_then(number) else { return ArithOutcome::NonNumeric };
             let after = match operation {
                 Arith::Incr(delta) => before.wrapping_add(delta),
@@ -46,7 +46,7 @@ impl WorkerStore {
         }
     }
 
-    /// Puts a number, padded to the length of what is there, in the place of `old`. None: somebody else has stored.
+    /// Replaces `old` with a number, padded to the length of `old`. None: another thread has stored.
     #[inline]
     fn put_number(
         &mut self,
@@ -73,7 +73,7 @@ impl WorkerStore {
     }
 }
 
-/// The number a value holds: as C's strtoull reads it, if nothing or a blank follows and there is no minus.
+/// The number in a value, as C's strtoull reads it. Only a blank may follow, and a minus is not allowed.
 pub(super) fn number(value: &[u8]) -> Option<u64> {
     let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
     let start = value.iter().position(|byte| !is_blank(byte))?;

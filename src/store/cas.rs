@@ -1,31 +1,31 @@
-//! CAS uniques: 40 bits from one counter, which workers draw in ranges so that a store shares no cache line.
+//! CAS uniques: 40 bits of one counter. Workers draw them in ranges, so that stores share no cache line.
 //!
-//! Uniques also say what a flush_all has dropped: everything at or below its mark (`flush.rs`).
+//! A CAS unique also tells what a flush_all has dropped: everything at or below its mark (`flush.rs`).
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::item::header::CAS_BITS;
 
-/// Uniques a worker draws at once.
+/// Uniques that a worker draws at once.
 const RANGE: u64 = 1024;
 
-/// What is below it has been drawn.
+/// The lowest number that has not been drawn.
 pub(super) struct CasCounter(AtomicU64);
 
 impl Default for CasCounter {
     fn default() -> Self {
-        // 0 is no unique: `cas … 0` never matches.
+        // 0 is not a unique: `cas … 0` never matches.
         Self(AtomicU64::new(1))
     }
 }
 
 impl CasCounter {
-    /// A mark at or above every unique that anybody has drawn so far.
+    /// A mark at or above every unique that any thread has drawn so far.
     pub(super) fn mark(&self) -> u64 {
         self.0.fetch_add(1, Ordering::AcqRel)
     }
 }
 
-/// A worker's own uniques.
+/// A worker's own range of uniques.
 #[derive(Debug, Default)]
 pub(super) struct CasRange {
     next: u64,
@@ -51,14 +51,15 @@ impl CasRange {
     }
 }
 
-/// The counter runs to 2^64; items keep [`CAS_BITS`] of it, and never 0.
+/// The counter runs to 2^64. Items keep [`CAS_BITS`] of it, and never 0.
 fn wrapped(unique: u64) -> u64 {
     let kept = unique & ((1 << CAS_BITS) - 1);
     if kept == 0 { 1 } else { kept }
 }
 
-/// Whether an item's unique was drawn at or before `mark`. Of two numbers on a circle of 2^40 the one less than
-/// half a turn behind is the older; an item that outlives half a turn of stores after a flush is swept long before.
+/// Whether an item's unique was drawn at or before `mark`. Numbers lie on a circle of 2^40: the one that is
+/// less than half a turn behind is older. The sweeper frees an item long before it outlives half a turn of
+/// stores after a flush.
 #[inline]
 pub(super) fn is_at_or_before(unique: u64, mark: u64) -> bool {
     let behind = wrapped(mark).wrapping_sub(unique) & ((1 << CAS_BITS) - 1);

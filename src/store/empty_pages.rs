@@ -1,12 +1,12 @@
-//! Empty pages: a page of which no chunk is in use belongs to whichever class asks for memory next.
+//! Empty pages: a page without a used chunk goes to the next class that asks for memory.
 //!
 //! ```text
 //! class A: a page without a used chunk ──▶ settling: a grace period ──▶ class B, which is out of chunks
 //!                                           B answers Busy meanwhile, and evicts nothing
 //! ```
 //!
-//! The thread that needs memory takes the page itself: no tick, no page mover. After a flush no page is empty at first; a
-//! store then waits a short time for the sweeper.
+//! The thread that needs memory takes the page itself, without a tick or the page mover. Right after a flush no
+//! page is empty. A store then waits a short time for the sweeper.
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::memory::{CLASS_IDS, DetachedPage};
@@ -15,14 +15,14 @@ use super::cache::Store;
 use super::flush::FlushMark;
 use super::worker_store::WorkerStore;
 
-/// What a class that is out of chunks can expect from empty pages.
+/// What a class that is out of chunks can get from empty pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EmptyPage {
-    /// It has got one.
+    /// It got a page.
     Got,
-    /// One will be there in a later loop turn.
+    /// A page will be ready in a later loop turn.
     Coming,
-    /// There is none.
+    /// There is no empty page.
     Nowhere,
 }
 
@@ -33,14 +33,15 @@ pub(super) struct SweepWait {
     until_us: u64,
 }
 
-/// Pages that each class has just been given for a reason, and keeps for a while though they are empty.
+/// Pages that the page mover has just given to each class. The class keeps them for some time even if they are
+/// empty.
 pub(super) struct GivenPages(Box<[AtomicU64; CLASS_IDS]>);
 
-/// Pages that leave classes at the same time: each thread that lacks memory asks for one.
+/// Most pages that leave classes at the same time. Each thread that lacks memory asks for one.
 const SETTLING_MAX: usize = 8;
 /// How long a store waits for the first page that the sweeper empties, and then for each further one.
 const SWEEP_WAIT_US: u64 = 50_000;
-/// A class keeps an empty page that it was given for this long.
+/// Seconds for which a class keeps an empty page that it was given.
 const GIVEN_KEPT_S: u32 = 2;
 
 impl Default for GivenPages {
@@ -50,14 +51,14 @@ impl Default for GivenPages {
 }
 
 impl GivenPages {
-    /// `class` gets a page at `now_s`. The page mover's thread only.
+    /// Records that `class` gets a page at `now_s`. Only the page mover calls it.
     pub(super) fn note(&self, class: u8, now_s: u32) {
         let pages = self.kept(class, now_s) + 1;
         let until_s = u64::from(now_s.saturating_add(GIVEN_KEPT_S));
         self.0[usize::from(class)].store(until_s << 32 | u64::from(pages), Ordering::Relaxed);
     }
 
-    /// How many empty pages `class` keeps at `now_s`.
+    /// Number of empty pages that `class` keeps at `now_s`.
     fn kept(&self, class: u8, now_s: u32) -> u32 {
         let given = self.0[usize::from(class)].load(Ordering::Relaxed);
         let [pages, until_s] = [given, given >> 32].map(|half| u32::try_from(half & u64::from(u32::MAX)).unwrap_or(0));
@@ -66,7 +67,7 @@ impl GivenPages {
 }
 
 impl Store {
-    /// Takes an empty page from the class that has most of them. `kept` says how many each class keeps.
+    /// Takes an empty page from the class that has the most. `kept` returns how many a class keeps.
     pub(super) fn detach_empty_page(&self, kept: impl Fn(u8) -> u32) -> Option<DetachedPage> {
         let spare = |class: u8| self.slabs.empty_pages(class).checked_sub(kept(class)).filter(|pages| *pages > 0);
         let classes = self.slabs.classes.ids().filter(|class| self.slabs.empty_pages(*class) > 0);
@@ -94,12 +95,12 @@ impl WorkerStore {
         if !is_coming {
             return EmptyPage::Nowhere;
         }
-        // The page's grace period does not end before this thread, too, has let go of it.
+        // The page's grace period does not end before this thread has unpinned, too.
         self.is_pressed = true;
         EmptyPage::Coming
     }
 
-    /// Takes an empty page of another class out of it for `class`.
+    /// Takes an empty page out of another class for `class`.
     fn claim_empty_page(&self, class: u8) -> bool {
         let store = self.store;
         if store.page_moves.is_by_hand() {
@@ -112,16 +113,18 @@ impl WorkerStore {
         true
     }
 
-    /// How many empty pages a class keeps. A chain that leaves frees more chunks than one store needs, and the next chain
-    /// needs them: the class that chains are cut into keeps a few pages while it holds any.
+    /// Number of empty pages that a class keeps. A chain that is evicted frees more chunks than one store
+    /// needs, and the next chain needs them. So the class that chains are cut into keeps a few pages while it
+    /// holds any item.
     fn empty_pages_kept(&self, class: u8) -> u32 {
         let given = self.store.page_moves.given.kept(class, self.now().0);
         let is_of_chains = class == self.store.slabs.classes.largest();
         if is_of_chains && self.store.used_chunks(class) > 0 { given.max(self.pages_floor(class)) } else { given }
     }
 
-    /// Whether a store should wait for the sweeper: a flush has dropped what nothing has collected yet. Without evictions
-    /// there is nothing else to wait for. Else it waits as long as empty pages keep coming.
+    /// Whether a store should wait for the sweeper because a flush has dropped items that are not freed yet.
+    /// Without evictions there is nothing else to wait for. With evictions it waits as long as empty pages keep
+    /// coming.
     fn waits_for_sweep(&mut self) -> bool {
         let (store, mark) = (self.store, self.store.flush.mark());
         if mark == FlushMark::default() || self.is_movers {
@@ -133,7 +136,7 @@ impl WorkerStore {
         }
         let waits = !store.config.evictions || now_us < self.sweep_wait.until_us;
         if waits {
-            // It takes no rest then.
+            // This keeps the sweeper from resting.
             store.sweeper.ring();
         }
         waits

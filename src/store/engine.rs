@@ -199,25 +199,25 @@ pub trait Item {
     fn client_flags(&self) -> u32;
     /// The CAS unique.
     fn cas(&self) -> u64;
-    /// How many bytes the value has.
+    /// Length of the value in bytes.
     fn value_len(&self) -> u32;
-    /// When it ends.
+    /// When the item expires.
     fn deadline(&self) -> Deadline;
-    /// Calls `take` with the value's pieces in order: one, unless the item is chained.
+    /// Calls `take` with the value's pieces in order: one, unless the item is a chain.
     fn for_each_piece(&self, take: &mut dyn FnMut(&[u8]));
-    /// The value, when it is in one piece.
+    /// The value, if it is in one piece.
     fn contiguous(&self) -> Option<&[u8]>;
 }
 
 /// A value that is being received.
 pub trait Pending {
-    /// How many bytes are still to come.
+    /// Number of bytes still to come.
     fn remaining(&self) -> u32;
-    /// Whether it has got any memory.
+    /// Whether it has any memory.
     fn is_begun(&self) -> bool;
-    /// Whether it needs memory before it can go on: for its next byte, or to begin with.
+    /// Whether it needs memory before it can begin or continue.
     fn is_short(&self) -> bool;
-    /// The key the value is for.
+    /// The key of the value.
     fn key(&self) -> &[u8];
     /// Copies as many of `bytes` as are missing and have memory. Returns their number.
     fn fill(&mut self, bytes: &[u8]) -> usize;

@@ -1,12 +1,12 @@
-//! The index grows with the items: a worker that stores many splits a few buckets on the way. It shrinks when memory
-//! is short.
+//! The index grows with the items: a worker that stores many items also splits a few buckets. The index shrinks
+//! when memory is short.
 //!
 //! ```text
 //! 32 items more ──▶ 4 or 5 buckets: load them and their items, then split ──▶ the grower, if some are left
 //! ```
 //!
-//! Done by a thread of its own it would compete with the workers for processors just when they are busiest, and a
-//! processor lost costs a request milliseconds; a split costs well under a microsecond once its items are loaded.
+//! A separate thread would compete with the workers for processors when they are busiest, and waiting for a
+//! processor costs a request milliseconds. A split takes well under a microsecond once its items are loaded.
 
 use crate::base::atomic::Ordering;
 use crate::base::{Key, KeyHash};
@@ -18,13 +18,13 @@ use crate::sync::Pin;
 use super::cache::Store;
 use super::worker_store::WorkerStore;
 
-/// Buckets that are loaded and split in one go: what 32 items more need, nearly twice over.
+/// Buckets that are loaded and split in one round: nearly twice what 32 more items need.
 const SPLITS_PER_ROUND: u64 = 8;
-/// Rounds at most; the second one is for what another worker left because this one was at it, or the other way round.
+/// Most rounds. The second one covers splits that two workers left to each other.
 const ROUNDS: u32 = 2;
 
 impl WorkerStore {
-    /// Splits buckets until the index is large enough for its items, or some of them.
+    /// Splits buckets until the index is large enough for its items, or until the rounds are over.
     #[cold]
     pub(super) fn grow_index(&self, pin: &Pin) {
         let store = self.store;
@@ -51,14 +51,14 @@ impl WorkerStore {
 }
 
 impl Store {
-    /// Has the index shrink if memory is beyond the limit, and the index larger than its items want.
+    /// Lets the index shrink if memory is beyond the limit and the index is too large for its items.
     pub(super) fn shrink_if_beyond(&self) {
         if self.slabs.pages_owed(self.side_bytes()) > 0 {
             self.shrink_index();
         }
     }
 
-    /// Has the index shrink if it is larger than its items want.
+    /// Lets the index shrink if it is too large for its items.
     pub(super) fn shrink_index(&self) {
         if self.index.is_sparse(self.items_about()) {
             self.index_shrinks.store(true, Ordering::Relaxed);
@@ -66,7 +66,7 @@ impl Store {
         }
     }
 
-    /// Starts loading the next `count` buckets to be split and their items' keys.
+    /// Prefetches the next `count` buckets to split and their items' keys.
     pub(super) fn prefetch_splits(&self, count: u64) {
         let count = u32::try_from(count).unwrap_or(0);
         self.index.prefetch_splits(count, |chunk| self.slabs.arena.prefetch(chunk));

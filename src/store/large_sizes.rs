@@ -1,14 +1,15 @@
-//! How many items there are of each length above [`SIZE_MAX`](super::statistics::SIZE_MAX), exactly.
+//! Exact counts of the items of each length above [`SIZE_MAX`](super::statistics::SIZE_MAX).
 //!
-//! Shorter ones are counted by every thread for itself, in steps; so many steps for lengths up to a gibibyte would be more
-//! memory than they are worth, and such items are few: of each entry there is one at least, so there are never more entries
-//! than memory has mebibytes. One ordered map serves all threads. Its mutex is taken under a bucket's lock, and perhaps a
-//! hand's, by a thread that links or unlinks such an item; a thread that holds it takes no other lock.
+//! Every thread counts shorter items itself, in steps. Steps for lengths up to a gibibyte would take more
+//! memory than they are worth. Items of such lengths are few: each entry stands for at least one, so there are
+//! never more entries than memory has mebibytes. One ordered map serves all threads. A thread that links or
+//! unlinks such an item takes the map's mutex under a bucket's lock, and perhaps a hand's. It takes no other
+//! lock while it holds the mutex.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Entries that are read at a time: a thread that links or unlinks meanwhile does not wait for all.
+/// Entries that are read at a time, so that a thread that links or unlinks does not wait for the whole map.
 const ENTRIES_AT_A_TIME: usize = 1024;
 
 /// Counts by length in bytes.
@@ -18,12 +19,12 @@ pub(super) struct LargeSizes {
 }
 
 impl LargeSizes {
-    /// Enters an item that became visible. Its bucket is locked, so that nobody can have taken it away again.
+    /// Counts an item that became visible. Its bucket is locked, so no thread can have unlinked it yet.
     pub(super) fn add(&self, bytes: u64) {
         *self.locked().entry(bytes).or_default() += 1;
     }
 
-    /// Enters an item that went.
+    /// Counts an item that was unlinked.
     pub(super) fn remove(&self, bytes: u64) {
         let mut counts = self.locked();
         let left = counts.get_mut(&bytes).and_then(|count| {
@@ -36,7 +37,7 @@ impl LargeSizes {
         }
     }
 
-    /// Every length and its count, in order. Those that come and go meanwhile may be among them or not.
+    /// Calls `take` with every length and its count, in order. Concurrent changes may be included or not.
     pub(super) fn for_each(&self, mut take: impl FnMut(u64, u64)) {
         let mut from = 0;
         loop {

@@ -1,4 +1,4 @@
-//! What gets that miss, and stores that no get came before, say of the small queues.
+//! Adapts the small queues by two signals: gets that miss, and stores without a preceding get.
 //!
 //! ```text
 //! get misses a key that left the small queue: +1 ┐
@@ -8,16 +8,17 @@
 //! get misses:                                 −1 ┴▶ unasked keys ─▶ the target of the class that they are stored in
 //! ```
 //!
-//! Where every miss is followed by a set, as in front of a database, both sums stay at 0. Late reads are keys that the
-//! small queue has sent away before their first read. Unasked keys are keys whose first read is to come: sessions,
-//! results of jobs, a burst of them.
+//! Where every miss is followed by a set, as in front of a database, both sums stay at 0. Late reads are keys
+//! that the small queue evicted before their first read. Unasked keys are keys whose first read is still to
+//! come: sessions, results of jobs, a burst of stores.
 //!
-//! The ghost does not know a missed key's class, so late reads go to the class that evicts next: to one that evicts much
-//! the most of them. A target that they raise wrongly is lowered by its own class's returns.
+//! The ghost does not know the class of a missed key, so late reads go to the class that evicts next. A class
+//! that evicts much gets most of them. If they raise a target wrongly, the returns of its own class lower it
+//! again.
 
 use crate::base::atomic::{AtomicU32, Ordering};
 
-/// One worker's counts since it last added to the sums.
+/// One worker's counts since it last added them to the sums.
 #[derive(Debug, Default)]
 pub(super) struct LateReads {
     late_reads: i32,
@@ -25,18 +26,22 @@ pub(super) struct LateReads {
     misses: u32,
 }
 
-/// A worker adds to the sums when it has counted so many, in either direction.
+/// Count, in either direction, at which a worker adds to the sums.
 const COUNTED_MAX: u32 = 16;
-/// One in so many misses is of a stranger whose fingerprint the ghost has: of 1024 fingerprints a bucket has up to eight.
+/// One in this many misses is of an unknown key whose fingerprint is in the ghost by chance: a bucket has up to
+/// eight of 1024 fingerprints.
 const MISSES_PER_STRANGER: u32 = 128;
-/// Unasked keys that say nothing: their misses may have been counted by another worker. Of all items a share is added.
+/// Unasked keys that are ignored, because another worker may have counted their misses. A share of all items is
+/// added.
 const UNASKED_SLACK_LEAST: i32 = 64;
 const UNASKED_SLACK_SHARE: i32 = 256;
-/// Misses without a store are saved up to this share of all items: a client may ask for many keys before it stores them.
+/// Misses without a store are kept up to this share of all items: a client may get many keys before it stores
+/// them.
 const ASKED_SHARE: i32 = 8;
 
 impl LateReads {
-    /// A get has missed; `counts`: what [`Ghost::note_miss`] says of its key. Whether to add to the sums now.
+    /// Counts a get that missed. `counts` is the result of [`Ghost::note_miss`] for its key. Returns whether to
+    /// add to the sums now.
     ///
     /// [`Ghost::note_miss`]: crate::eviction::Ghost::note_miss
     #[inline]
@@ -53,7 +58,8 @@ impl LateReads {
         self.is_full()
     }
 
-    /// A key is stored that was not there; `was_missed`: the ghost says so. Whether to add to the sums now.
+    /// Counts the store of a new key. `was_missed` is the ghost's answer. Returns whether to add to the sums
+    /// now.
     #[inline]
     pub(super) fn note_new(&mut self, was_missed: bool) -> bool {
         self.unasked += 1;
@@ -67,7 +73,7 @@ impl LateReads {
     }
 }
 
-/// What all workers have counted and no class has learned from yet.
+/// What all workers have counted and no class has used yet.
 #[derive(Debug, Default)]
 pub(super) struct LateReadsSum {
     late_reads: AtomicU32,
@@ -75,7 +81,7 @@ pub(super) struct LateReadsSum {
 }
 
 impl LateReadsSum {
-    /// Adds a worker's counts, which begin anew, in a store of so many items.
+    /// Adds a worker's counts to the sums and zeroes them. `items` is the number of items in the store.
     pub(super) fn add(&self, counts: &mut LateReads, items: u64) {
         let LateReads { late_reads, unasked, .. } = counts;
         // Relaxed, here and below: a hint.
@@ -88,7 +94,7 @@ impl LateReadsSum {
         }
     }
 
-    /// The late reads, which begin anew.
+    /// Takes the late reads and zeroes their sum.
     pub(super) fn take_late_reads(&self) -> i32 {
         if self.late_reads.load(Ordering::Relaxed) == 0 {
             return 0;
@@ -96,7 +102,7 @@ impl LateReadsSum {
         self.late_reads.swap(0, Ordering::Relaxed).cast_signed()
     }
 
-    /// How many of a class's `new` keys no get had asked for, in a store of so many items.
+    /// How many of a class's `new` keys no get had asked for. `items` is the number of items in the store.
     pub(super) fn take_unasked(&self, new: u32, items: u64) -> u32 {
         let slack = UNASKED_SLACK_LEAST + bounded(items) / UNASKED_SLACK_SHARE;
         let beyond = self.unasked.load(Ordering::Relaxed).cast_signed().saturating_sub(slack);
@@ -119,7 +125,7 @@ mod tests {
     const ITEMS: u64 = 10_000;
     const SLACK: u32 = 64 + 10_000 / 256;
 
-    /// Notes so many misses, and then so many stores of what was missed.
+    /// Counts `misses` misses, and then `stores` stores of missed keys.
     fn ask(sum: &LateReadsSum, counts: &mut LateReads, misses: u32, stores: u32) {
         for _ in 0..misses {
             if counts.note_miss(true) {

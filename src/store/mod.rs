@@ -3,16 +3,16 @@
 //! ```text
 //! Store         shared by all threads, leaked once at start: slabs, index, hands, epochs
 //! WorkerStore   one thread's side of it; implements Engine
-//! Engine        what commands ask of a cache
+//! Engine        the interface between commands and the cache
 //! jobs          the background threads
 //! ```
 //!
-//! Lock order (I6): bucket → hand (a class's eviction policy) → class (its free list). The hand and a class only try
-//! a bucket. A retrieval takes none of them.
+//! Lock order (I6): bucket → hand (a class's eviction policy) → class (its free list). Under the lock of a hand
+//! or a class, a bucket may only be tried. A retrieval takes none of these locks.
 //!
-//! A store: memory from the worker's magazine, value filled in, bucket locked, one Release store of the reference,
-//! bucket unlocked, the old chunk retired. Everything that waits for memory waits outside of every lock, by ending
-//! its loop turn (`Refusal::Busy`).
+//! Steps of a store: take memory from the worker's magazine, fill in the value, lock the bucket, write the
+//! reference with one Release store, unlock the bucket, retire the old chunk. Whatever waits for memory holds
+//! no lock and waits by ending its loop turn (`Refusal::Busy`).
 //!
 //! Upholds I4 (with memory/ and sync/), I5, I6, I9.
 

@@ -1,31 +1,31 @@
-//! New items on their way to their class's hand: a worker collects them and brings them when it is there anyway.
+//! Pending inserts: a worker collects its new items, and reports them when it takes their class's hand anyway.
 //!
 //! ```text
 //! set ─▶ small item ────────────────┐
-//!    ─▶ ghost remembers the key ────┤ a few dozen ─▶ the hand's lock, once: ring and target
+//!    ─▶ the ghost knows the key ────┤ a few dozen ─▶ the hand's lock, once: ring and target
 //!                                   ┘
 //! ```
 //!
-//! Until then the hand passes a small item by. An idle worker may keep its last few: they are taken in a round that
-//! finds nothing else. Upholds I13.
+//! Until then the hand skips a small item. An idle worker may keep its last few pending inserts: the hand takes
+//! these items in a round that finds nothing else. Upholds I13.
 
 use crate::eviction::{Memory, RingEntry};
 
-/// So many are brought even if this worker evicts nothing.
+/// Number of pending inserts that a worker reports even if it evicts nothing.
 const NEWBORNS_MAX: usize = 64;
 
-/// What a hand is to be told of a new item.
+/// What a hand learns of a new item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Newborn {
     /// It is in the small queue.
     Small(RingEntry),
-    /// The ghost remembers its key; it is in main.
+    /// The ghost knows its key, and it is in the main queue.
     Remembered(Memory),
-    /// No new one: a small item is gone that the ring still has an entry of.
+    /// Not a new item: a small item is gone, and the ring still has its entry.
     Gone,
 }
 
-/// New items in the order they came, and their classes.
+/// New items in order of arrival, with their classes.
 #[derive(Default)]
 pub(super) struct Newborns {
     waiting: Vec<(u8, Newborn)>,
@@ -47,13 +47,13 @@ impl Newborns {
         self.waiting.push((class, Newborn::Gone));
     }
 
-    /// Whether they should be brought now.
+    /// Whether they should be reported now.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= NEWBORNS_MAX
     }
 
-    /// The class of the one that waits longest.
+    /// The class of the oldest one.
     pub(super) fn next_class(&self) -> Option<u8> {
         self.waiting.first().map(|(class, _)| *class)
     }

@@ -1,4 +1,4 @@
-//! The store as an `Engine`: which operation lives where.
+//! `Engine` for the store: maps each operation to its implementation.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Engine for WorkerStore {
         hash: KeyHash,
     ) -> Option<Candidate<'pin>> {
         let Some(chunk) = bucket.candidate(hash) else {
-            // Most probably a miss, which looks at the ghost.
+            // Probably a miss, which reads the ghost.
             if self.store.is_evicting() {
                 self.store.ghost.prefetch(hash);
             }
@@ -166,7 +166,7 @@ impl Engine for WorkerStore {
     fn dump_class(&self, pin: &Pin, class: u8, limit: u32, show: ShowItem<'_>) {
         let limit = if limit == 0 { usize::MAX } else { limit as usize };
         let live = self.store.items_of(pin, class).filter(|item| self.why_dead(item).is_none());
-        // Ignored: whether all was shown or enough, the walk is over.
+        // Ignored: the walk ends either way.
         let _ = live.take(limit).try_for_each(|item| show(item.key(), item.value_len(), item.deadline()));
     }
 

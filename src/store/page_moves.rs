@@ -1,9 +1,9 @@
-//! Page moves, as the rest of the store sees them: what is asked of the page mover, and what it has done.
+//! The interface to the page mover: orders and requests for it, and counts of what it has done.
 //!
 //! ```text
 //! slabs reassign ──order──┐
-//! a class nobody needs ───┤
-//! a class that starves ───┼──▶ bell ──▶ page mover (jobs/page_mover.rs) ──▶ counts for `stats`
+//! an unused class ────────┤
+//! a class that starves ───┼──▶ wakeup ──▶ page mover (jobs/page_mover.rs) ──▶ counts for `stats`
 //! cache_memlimit, evictions
 //! ```
 
@@ -19,23 +19,23 @@ use super::jobs::Bell;
 use super::statistics::{Tally, tallies};
 use super::worker_store::WorkerStore;
 
-/// Pages that classes may have beyond the limit together, while the mover is about to take as many from others: this
-/// share of the limit …
+/// Pages that all classes together may have beyond the limit, while the mover is about to take as many from
+/// others: this share of the limit …
 const BEYOND_SHARE: u64 = 32;
-/// … or so many, if that is more: a large value on each of a few connections.
+/// … or this number, if that is more: a large value on each of a few connections.
 const BEYOND_MIN: u64 = 8;
-/// Classes get first pages beyond the limit while no more pages than this are beyond it, or the share above. Then a larger
-/// class serves instead, until the mover has taken pages from others: with sizes of all kinds a page for each class would be
-/// many times a small limit.
+/// Classes get first pages beyond the limit while no more pages than this are beyond it, or the share above.
+/// After that a larger class serves instead, until the mover has taken pages from others. With sizes of all
+/// kinds, a page for each class would be many times a small limit.
 const FIRST_PAGES_BEYOND_MIN: u64 = 2;
 
-/// What the page mover is told, and what it tells.
+/// Requests to the page mover, and its results.
 #[derive(Default)]
 pub(super) struct PageMoves {
     pub(super) bell: Bell,
-    /// The mover waits for a class that lacks memory.
+    /// The mover sleeps until a class lacks memory.
     is_asleep: AtomicBool,
-    /// The mover has lately found pages that are given freely: it looks again as soon as a class lacks memory.
+    /// The mover has recently found gifts: it looks again as soon as a class lacks memory.
     pub(super) is_eager: AtomicBool,
     order: Mutex<Option<Order>>,
     to_clear_out: Mutex<Vec<ClearOut>>,
@@ -44,19 +44,19 @@ pub(super) struct PageMoves {
     /// A page is being moved.
     pub(super) is_running: AtomicBool,
     tuning: Mutex<MoveTuning>,
-    /// No page leaves a class unless an operator says so, or memory is beyond its limit.
+    /// Pages leave classes only by order of an operator, or while memory is beyond its limit.
     is_by_hand: AtomicBool,
     pub(super) given: GivenPages,
     pub(super) counts: MoveCounts,
     last_busy: Mutex<Option<Busy>>,
 }
 
-/// Why a page is given up.
+/// Why a page was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Busy {
-    /// Somebody holds on to a chunk of it.
+    /// A chunk of it stays in use.
     Held,
-    /// Its items must not leave, and there is no room for them elsewhere.
+    /// Its items must not be evicted, and there is no memory for copies.
     NoRoom,
 }
 
@@ -67,20 +67,20 @@ tallies! {
         moved;
         /// Items that were copied out of a page.
         rescues;
-        /// Their bytes.
+        /// Bytes of these items.
         rescued_bytes;
-        /// Of them, those of several chunks.
+        /// Number of chains among these items.
         chunk_rescues;
         /// Dead items that were found in a page.
         reclaimed;
         /// Pages that were given up.
         busy_items;
-        /// Items that were asked for and left all the same, because there was no memory for a copy.
+        /// Requested items that were evicted because there was no memory for a copy.
         no_memory;
     }
 }
 
-/// `slabs reassign`: a page of one class for another one, or for the pool.
+/// `slabs reassign`: moves a page of one class to another one, or to the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) from: u8,
@@ -88,16 +88,16 @@ pub(super) struct Order {
     pub(super) to: u8,
 }
 
-/// A class that nobody needs any more.
+/// A class that is no longer needed.
 struct ClearOut {
     class: u8,
-    /// How many of its pages are to be emptied.
+    /// Number of its pages to empty.
     pages: u32,
     /// How many more of them may be tried in vain.
     retries_left: u32,
 }
 
-/// Pages of a class to clear out that somebody held, before it is let alone: it is only a matter of some memory.
+/// Most pages in use that are retried when a class is cleared out. A failure costs only some memory.
 const CLEAR_OUT_RETRIES: u32 = 8;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -105,7 +105,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl PageMoves {
-    /// The order that waits, if one does. From here on a move is running: at no moment there is neither.
+    /// Takes the pending order, if there is one. Sets `is_running` first, so that at every moment the order is
+    /// pending or running.
     pub(super) fn take_order(&self) -> Option<Order> {
         let mut order = locked(&self.order);
         if order.is_some() {
@@ -114,14 +115,14 @@ impl PageMoves {
         order.take()
     }
 
-    /// Nobody needs `class` any more: its `pages` can go as long as there is room elsewhere for what they hold. Where pages
-    /// do not move by themselves, that waits until they do.
+    /// `class` is no longer needed: its `pages` pages can leave while there is memory elsewhere for their
+    /// items. If pages do not move automatically, this waits until they do.
     pub(super) fn clear_out(&self, class: u8, pages: u32) {
         locked(&self.to_clear_out).push(ClearOut { class, pages, retries_left: CLEAR_OUT_RETRIES });
         self.wake();
     }
 
-    /// A class whose pages are to be emptied, once for each of them.
+    /// A class that has a page to empty. Returns it once for each of its pages.
     fn take_clear_out(&self) -> Option<u8> {
         let mut orders = locked(&self.to_clear_out);
         orders.retain(|order| order.pages > 0);
@@ -130,7 +131,7 @@ impl PageMoves {
         Some(order.class)
     }
 
-    /// A page of `class` could not be emptied: once more, if that has not happened too often.
+    /// A page of `class` could not be emptied: retry, unless that has happened too often.
     pub(super) fn retry_clear_out(&self, class: u8) {
         let mut orders = locked(&self.to_clear_out);
         if let Some(order) = orders.iter_mut().find(|order| order.class == class && order.retries_left > 0) {
@@ -139,17 +140,17 @@ impl PageMoves {
         }
     }
 
-    /// How pages move.
+    /// How pages move automatically.
     pub(super) fn tuning(&self) -> MoveTuning {
         *locked(&self.tuning)
     }
 
-    /// What became of the page that was tried last: it moved (None), or was given up.
+    /// Records the result of the last page: moved (None), or given up.
     pub(super) fn note_tried(&self, why_busy: Option<Busy>) {
         *locked(&self.last_busy) = why_busy;
     }
 
-    /// Why the page that was tried last did not move, in memcached's words.
+    /// Why the last page did not move, in memcached's words.
     pub(super) fn last_busy_status(&self) -> &'static str {
         match *locked(&self.last_busy) {
             None => "none",
@@ -158,20 +159,20 @@ impl PageMoves {
         }
     }
 
-    /// Whether pages move by order only.
+    /// Whether pages move only by order.
     pub(super) fn is_by_hand(&self) -> bool {
         self.is_by_hand.load(Ordering::Relaxed)
     }
 
-    /// Changes how pages move.
+    /// Changes how pages move automatically.
     pub(super) fn tune(&self, tuning: MoveTuning) {
         *locked(&self.tuning) = tuning;
         self.is_by_hand.store(tuning.level == 0, Ordering::Relaxed);
         self.bell.ring();
     }
 
-    /// A class has evicted or refused something: memory is short, and the mover should look whether it lies where it is
-    /// needed.
+    /// A class has evicted or refused an item, so memory is short. The mover should check whether pages are
+    /// where they are needed.
     #[inline]
     pub(super) fn note_need(&self) {
         if self.is_asleep.load(Ordering::Relaxed) || self.is_eager.load(Ordering::Relaxed) {
@@ -180,18 +181,18 @@ impl PageMoves {
         }
     }
 
-    /// The mover goes to sleep until somebody rings.
+    /// The mover sleeps until it is notified.
     pub(super) fn fall_asleep(&self) {
         self.is_asleep.store(true, Ordering::Relaxed);
     }
 
-    /// The mover is needed at once.
+    /// Wakes the mover at once.
     pub(super) fn wake(&self) {
         self.is_asleep.store(false, Ordering::Relaxed);
         self.bell.ring();
     }
 
-    /// The class that can neither evict nor grow, once.
+    /// Takes the class that can neither evict nor grow.
     pub(super) fn take_starving(&self) -> Option<u8> {
         let class = self.starving.swap(0, Ordering::Relaxed);
         (class != 0).then_some(class)
@@ -199,12 +200,12 @@ impl PageMoves {
 }
 
 impl Store {
-    /// How many pages there are beyond what the limit allows, once an index that is too large has shrunk.
+    /// Number of pages beyond the limit, once an index that is too large has shrunk.
     pub(super) fn pages_beyond(&self) -> u64 {
         self.slabs.pages_owed(self.side_bytes_to_be())
     }
 
-    /// A class that nobody needed lately, if it has a page and there is room elsewhere for what that holds.
+    /// A class that is no longer needed, if it has a page and there is memory elsewhere for its items.
     pub(super) fn class_to_clear_out(&self) -> Option<u8> {
         if self.page_moves.tuning().level == 0 {
             return None;
@@ -218,19 +219,19 @@ impl Store {
         None
     }
 
-    /// Whether a class that cannot go on without may have a page beyond the limit.
+    /// Whether a class that cannot continue otherwise may have a page beyond the limit.
     pub(super) fn may_exceed(&self) -> bool {
         let pages = self.limit_bytes() / u64::from(PAGE_BYTES);
         self.pages_beyond() < BEYOND_MIN.max(pages / BEYOND_SHARE)
     }
 
-    /// Whether a class that has no page may have its first one beyond the limit.
+    /// Whether a class without a page may have its first one beyond the limit.
     pub(super) fn may_begin_class(&self) -> bool {
         let pages = self.limit_bytes() / u64::from(PAGE_BYTES);
         self.pages_beyond() < FIRST_PAGES_BEYOND_MIN.max(pages / BEYOND_SHARE)
     }
 
-    /// A class can neither evict nor grow. True: the mover will take a page from another one.
+    /// A class can neither evict nor grow. True: the mover will take a page from another class.
     pub(super) fn ask_for_page(&self, class: u8, pages: u32) -> bool {
         let others_have = self.slabs.pages_used() > u64::from(pages);
         if others_have {
@@ -240,7 +241,7 @@ impl Store {
         others_have
     }
 
-    /// `slabs reassign`: a page of `from` (None: of any class) for `to` (0: for the pool).
+    /// `slabs reassign`: moves a page of `from` (None: any class) to `to` (0: the pool).
     pub(super) fn reassign(&self, from: Option<u8>, to: u8) -> Reassign {
         let last = self.slabs.classes.last();
         if from == Some(to) {
@@ -283,14 +284,14 @@ impl Store {
 }
 
 impl WorkerStore {
-    /// Gives back what this thread has ready of the class that was recalled.
+    /// Gives back this thread's free chunks of the recalled class.
     #[cold]
     pub(super) fn answer_recall(&mut self) {
         self.recall = self.store.slabs.last_recall();
         self.give_back_ready(self.recall.class());
     }
 
-    /// Gives back what this thread has ready of a class.
+    /// Gives back this thread's free chunks of a class.
     pub(super) fn give_back_ready(&mut self, class: u8) {
         let mut slab = self.store.slabs.lock(class);
         self.magazines.drain(class).for_each(|chunk| slab.give_back(chunk));

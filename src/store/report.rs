@@ -1,7 +1,7 @@
-//! What the store tells of itself: its rows of `stats`, `stats items`, `stats slabs` and `stats sizes`, under
-//! memcached's names.
+//! The store's rows of `stats`, `stats items`, `stats slabs` and `stats sizes`, under memcached's names.
 //!
-//! Rows that describe memcached's lists are shown because tools read them. A row whose meaning has no match here is 0.
+//! Rows that describe memcached's lists are shown because tools read them. A row without an equivalent here is
+//! 0.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -20,15 +20,15 @@ use super::statistics::{COMMANDS, ClassCounters, ClassTally, SIZE_STEP, Tally, W
 
 type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
 
-/// Slots of a class that `stats items` looks at for `age`, at most: an answer must not walk the cache.
+/// Most slots of a class that `stats items` samples for `age`: a report must not walk the cache.
 const AGE_SAMPLE: usize = 128;
 
-/// How often a class was used: numbers that change with its use.
+/// How often a class was used. The numbers change with any use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Activity {
-    /// Commands that stored an item or found one.
+    /// Commands that stored or found an item.
     pub(super) commands: u64,
-    /// Retrievals that found one.
+    /// Retrievals that found an item.
     pub(super) hits: u64,
 }
 
@@ -37,7 +37,7 @@ impl Store {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Of all threads and classes.
+    /// Sum of one counter over all threads and classes.
     fn sum(&self, of: impl Fn(&ClassCounters) -> &Counter) -> u64 {
         let tallies = self.tallies();
         let counters = tallies.iter().flat_map(|tally| tally.classes.iter());
@@ -49,35 +49,35 @@ impl Store {
         self.tallies().iter().fold(0, |sum, tally| sum.wrapping_add(of_class(tally)))
     }
 
-    /// Of all classes, since the last `stats reset`.
+    /// Sum of one count over all classes, since the last `stats reset`.
     fn tally_sum(&self, of: impl Fn(&ClassTally) -> &Tally) -> u64 {
         self.class_tallies.iter().map(|tally| of(tally).since_reset()).sum()
     }
 
-    /// Items that were stored since start. The page mover's copies were not.
+    /// Items stored since start, without the page mover's copies.
     fn items_stored(&self) -> u64 {
         let stored = self.sum(|counters| &counters.linked).wrapping_add(self.sum(|counters| &counters.replaced));
         stored.wrapping_sub(self.page_moves.counts.rescues.total())
     }
 
-    /// Bytes that were stored since start, about. The page mover's copies were not.
+    /// Approximate bytes stored since start, without the page mover's copies.
     pub(super) fn stored_bytes(&self) -> u64 {
         let replaced = self.sum(|counters| &counters.replaced_bytes);
         let stored = self.sum(|counters| &counters.linked_bytes).wrapping_add(replaced);
         stored.wrapping_sub(self.page_moves.counts.rescued_bytes.total())
     }
 
-    /// Items that had to leave since start.
+    /// Items evicted since start.
     pub(super) fn evictions(&self) -> u64 {
         self.class_tallies.iter().map(|tally| tally.evicted.total()).sum()
     }
 
-    /// Stores that were refused for want of memory since start.
+    /// Stores refused for lack of memory since start.
     pub(super) fn refusals(&self) -> u64 {
         self.class_tallies.iter().map(|tally| tally.out_of_memory.total()).sum()
     }
 
-    /// Items now. Threads are read one after the other, so a busy store is off by what happens meanwhile.
+    /// Current number of items. Threads are read one after the other, so changes meanwhile make it inexact.
     pub(super) fn items(&self) -> u64 {
         let unlinked = self.sum(|counters| &counters.unlinked);
         self.sum(|counters| &counters.linked).saturating_sub(unlinked)
@@ -161,8 +161,8 @@ impl Store {
         }
     }
 
-    /// The longest time since its last access that a sample of the class's items shows. The slots of the sample lie evenly
-    /// over the class's pages; the first is that of the first item stored.
+    /// The longest time since the last access in a sample of the class's items. The slots of the sample lie
+    /// evenly in the class's pages. The first one is the slot of the first item stored.
     fn longest_idle_s(&'static self, pin: &Pin, class: u8, now: RelTime) -> u64 {
         let per_page = self.slabs.classes.per_page(class);
         let sample: Vec<ChunkRef> = {
@@ -192,8 +192,8 @@ impl Store {
         self.class_sum(class, |counters| &counters.linked_bytes).saturating_sub(unlinked)
     }
 
-    /// How often a class was used. `None`: last links of chains are in it, whose use is counted in the class of their heads.
-    /// Copies of the page mover are no use.
+    /// How often a class was used. `None`: it contains last links of chains, and their use counts in the class
+    /// of their heads. Copies of the page mover do not count.
     pub(super) fn class_activity(&self, class: u8) -> Option<Activity> {
         let has_links = self.used_chunks(class) > self.class_items(class);
         let is_counted = !has_links || class == self.slabs.classes.largest();
@@ -210,19 +210,19 @@ impl Store {
         is_counted.then_some(Activity { commands, hits })
     }
 
-    /// Chunks of a class that hold items, or parts of them. What workers keep ready in their magazines is not among them.
+    /// Chunks of a class that hold items or parts of them. Free chunks in workers' magazines do not count.
     pub(super) fn used_chunks(&self, class: u8) -> u64 {
         let gone = self.class_sum(class, |counters| &counters.links_unlinked);
         self.class_items(class) + self.class_sum(class, |counters| &counters.links_linked).saturating_sub(gone)
     }
 
-    /// The mean length of a class's items.
+    /// The mean length of a class's items, in bytes.
     pub(super) fn mean_bytes(&self, class: u8) -> u64 {
         self.class_bytes(class).checked_div(self.class_items(class)).unwrap_or(0)
     }
 
-    /// Bytes of the items that have something in a page of a class, if chains are of `chain_bytes` each: as many chains
-    /// as it has last links, and one at least if it is of the class that chains are cut into.
+    /// Bytes of the items that have a part in a page of a class, for chains of `chain_bytes` each. There is a
+    /// chain for each last link. A page of the class that chains are cut into counts as one chain at least.
     pub(super) fn bytes_per_page(&self, class: u8, pages: u32, chain_bytes: u64) -> u64 {
         let chains = if class == self.slabs.classes.largest() {
             1
@@ -233,7 +233,7 @@ impl Store {
         u64::from(PAGE_BYTES).max(chains.saturating_mul(chain_bytes))
     }
 
-    /// Where every byte of the pages is: the rows add up to `slab_bytes`, but for what moves while they are read.
+    /// The use of all page bytes. The rows add up to `slab_bytes`, except for changes while they are read.
     fn report_pages(&self, row: Row<'_>) {
         let [mut used_bytes, mut free_bytes, mut limbo_bytes, mut held_bytes, mut tail_bytes] = [0; 5];
         let mut pages_of_classes = 0;
@@ -285,7 +285,7 @@ impl Store {
         row("total_malloced", &malloced);
     }
 
-    /// What commands have done in a class since the last `stats reset`, in the order of [`COMMANDS`].
+    /// Command counts of a class since the last `stats reset`, in the order of [`COMMANDS`].
     fn commands(&self, class: u8) -> [u64; COMMANDS.len()] {
         let at_reset = &self.commands_at_reset[usize::from(class)];
         std::array::from_fn(|number| {
@@ -304,19 +304,19 @@ impl Store {
             tally.sizes().for_each(|(bytes, count)| enter(bytes, count));
         }
         self.large_sizes.for_each(enter);
-        // One thread may have linked what another unlinked: only the sums mean something.
+        // One thread may have linked an item that another one unlinked: only the sums are meaningful.
         let present = counts.into_iter().filter(|(_, count)| (1..u64::MAX / 2).contains(count));
         present.for_each(|(bytes, count)| row(&bytes.to_string(), &count));
     }
 
-    /// What the store's own counts take, in bytes, and the last census.
+    /// Memory of the store's counts and of the last prefix scan, in bytes.
     pub fn statistics_bytes(&self) -> u64 {
         let of_threads: u64 = self.tallies().iter().map(|tally| tally.bytes()).sum();
         let of_classes = size_of_val(&*self.class_tallies) + size_of_val(&*self.commands_at_reset);
         of_threads + of_classes as u64 + self.census.bytes()
     }
 
-    /// `stats reset`: rows that count begin at 0 again. What the counts themselves say, also to the page mover, goes on.
+    /// `stats reset`: zeroes the rows that count. The underlying counts, which the page mover uses, go on.
     pub(super) fn reset_tallies(&'static self) {
         self.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
         self.class_tallies.iter().for_each(ClassTally::reset);
@@ -333,7 +333,7 @@ impl Store {
         }
     }
 
-    /// The linked items of a class, dead ones too, in the order of its pages.
+    /// The linked items of a class, dead ones included, in the order of its pages.
     pub(super) fn items_of<'pin>(&'static self, pin: &'pin Pin, class: u8) -> impl Iterator<Item = ItemRef<'pin>> {
         let exists = self.slabs.classes.ids().any(|id| id == class);
         let per_page = self.slabs.classes.per_page(class);
@@ -351,9 +351,9 @@ struct ClassUse<'a> {
     bytes: u64,
     policy: PolicyUse,
     tally: &'a ClassTally,
-    /// For how long the item that was evicted last had not been used.
+    /// Seconds for which the last evicted item had not been used.
     evicted_idle_s: u64,
-    /// For how long the item of a sample that was used least recently had not been used.
+    /// Longest time since the last access in a sample of the items, in seconds.
     idle_s: u64,
 }
 

@@ -1,13 +1,13 @@
-//! Emptying a page: its items are copied to other chunks (of their class, once memory is full), or leave.
+//! Emptying a page: its items are copied to other chunks (of their class, once memory is full) or evicted.
 //!
 //! ```text
 //! copy under the pin, without a lock ─▶ lock the bucket ─▶ same item still, still alive?
-//!                                                             yes: the copy takes its place, CAS and all
-//!                                                             no:  the copy goes back to where it came from
+//!                                                             yes: the copy replaces it, with the same CAS unique
+//!                                                             no:  the copy's chunks are given back
 //! ```
 //!
-//! The page mover's thread only. Readers and writers of the item meanwhile never notice: to them a rescue is one store
-//! of a reference, as any overwriting.
+//! Only the page mover's thread runs this. Concurrent readers and writers of the item do not notice it: a
+//! rescue writes one reference, like any overwrite.
 
 use crate::base::{HashedKey, Key, KeyHash};
 use crate::eviction::{Queue, RingEntry, birth_mark};
@@ -18,33 +18,33 @@ use crate::sync::Pin;
 use super::engine::Refusal;
 use super::worker_store::WorkerStore;
 
-/// Longer values are not copied: they are more than a page, and their time would be too long for one step.
+/// Longer values are not copied: they are larger than a page, and a copy would take too long for one step.
 pub(super) const RESCUE_BYTES_MAX: u32 = 1 << 20;
 
-/// How much an item is worth to the mover.
+/// How far the page mover goes to keep an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mercy {
-    /// Keep it; if there is no room yet, let it stay where it is: with -M no item is ever evicted, and for a page that
-    /// nobody needs none is.
+    /// Keep the item. If there is no memory yet, leave it in place. With -M no item is ever evicted, nor is any
+    /// for a page of an unused class.
     Always,
-    /// Keep it, asked for or not: there is room.
+    /// Keep the item, requested or not: there is memory.
     All,
-    /// Keep it if it was asked for; if there is no room yet, let it stay where it is.
+    /// Keep the item if it was requested. If there is no memory yet, leave it in place.
     Asked,
-    /// Keep it if it was asked for and there is room at once.
+    /// Keep the item if it was requested and there is memory at once.
     AskedNow,
 }
 
-/// What became of an item.
+/// What happened to an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Vacated {
-    /// Somebody else has taken it away.
+    /// Another thread has unlinked it.
     Gone,
-    /// It lies elsewhere now.
+    /// It was copied.
     Moved,
-    /// It has left.
+    /// It was evicted, or freed if it was dead.
     Left,
-    /// It stays for this time.
+    /// It stays in place for now.
     Stays,
 }
 
@@ -54,7 +54,7 @@ enum Rescue {
 }
 
 impl WorkerStore {
-    /// The item that occupies `chunk`: its own, or the one whose chain it is a link of.
+    /// The item in `chunk`: its own, or the one whose chain the chunk is a link of.
     pub(super) fn occupant<'pin>(&self, pin: &'pin Pin, chunk: ChunkRef) -> Option<ItemRef<'pin>> {
         let slabs = &self.store.slabs;
         if let Some(item) = ItemRef::sight(pin, slabs, chunk) {
@@ -64,7 +64,7 @@ impl WorkerStore {
         if !Word0::load(head).is_link() {
             return None;
         }
-        // A link that is on its way out may name a head that is another item's by now.
+        // A link that is being freed may name a head that belongs to another item by now.
         let item = ItemRef::sight(pin, slabs, header::chain_head(head)?)?;
         item.chunks().any(|own| own == chunk).then_some(item)
     }
@@ -96,7 +96,8 @@ impl WorkerStore {
         let mark = store.flush.mark();
         let Some(slot) = bucket.find_ref(key.hash, item.chunk()) else { return Rescue::Done(Vacated::Gone) };
         if self.why_dead_at(mark, item).is_some() {
-            // A copy of what a flush has dropped could land where the sweeper has been already, and outlive the mark.
+            // A copy of a flushed item could land in a page that the sweeper has already passed, and outlive
+            // the mark.
             drop(bucket);
             return Rescue::Done(self.expel(pin, key.hash, item));
         }
@@ -107,7 +108,7 @@ impl WorkerStore {
             if store.ghost_time(class).runs() {
                 self.newborns.push_small(class, RingEntry { chunk: twin, mark: birth_mark(item.cas()) });
             } else {
-                // Its new class has not had to evict.
+                // The copy's class has not had to evict.
                 header::move_to_main(heir.head());
             }
         }
@@ -125,8 +126,8 @@ impl WorkerStore {
         Rescue::Done(Vacated::Moved)
     }
 
-    /// Memory for a copy of `item`, of the same class once memory is full: by now there may be one that fits better, but
-    /// whose own items would have to leave for it.
+    /// Allocates memory for a copy of `item`, in the same class once memory is full. A class that fits better
+    /// may exist by now, but its own items would have to leave for the copy.
     fn allocate_as(&mut self, pin: &Pin, key: HashedKey<'_>, item: &ItemRef<'_>) -> Result<PendingItem, Refusal> {
         let slabs = &self.store.slabs;
         let flags = item.client_flags();
@@ -140,7 +141,7 @@ impl WorkerStore {
         Ok(copy)
     }
 
-    /// Evicts an item, or collects it if it is dead.
+    /// Evicts an item, or frees it if it is dead.
     fn expel(&mut self, pin: &Pin, hash: KeyHash, item: &ItemRef<'_>) -> Vacated {
         let mut bucket = self.store.index.lock(pin, hash);
         let Some(slot) = bucket.find_ref(hash, item.chunk()) else { return Vacated::Gone };
@@ -161,13 +162,13 @@ impl WorkerStore {
         Vacated::Left
     }
 
-    /// Chunks of `class` that are ready beyond those that sets are to find: items need not have been asked for to get one.
+    /// Free chunks of `class` beyond its reserve. Items that were not requested may be copied to these, too.
     pub(super) fn spare_chunks(&self, class: u8) -> u32 {
         let slab = self.store.slabs.lock(class);
         slab.ready().saturating_sub(self.store.reserve_chunks(&slab, class))
     }
 
-    /// A page of `class` that is little used, of a few that are looked at; not `spared`, unless there is no other.
+    /// A little used page of `class`, out of a few candidates. Not `spared`, unless there is no other.
     pub(super) fn coldest_page(&mut self, pin: &Pin, class: u8, spared: u32) -> Option<u32> {
         let slabs = &self.store.slabs;
         let per_page = slabs.classes.per_page(class);
@@ -190,8 +191,8 @@ impl WorkerStore {
         pages[..count].iter().copied().min_by_key(|page| (*page == spared, self.weight(pin, *page, per_page)))
     }
 
-    /// How much would be lost with a page: its items and their hits, as a sample of them tells. A small item counts twice:
-    /// its first read may be to come.
+    /// Cost of losing a page, estimated from a sample: its items and their hits. A small item counts twice,
+    /// because its first read may be still to come.
     fn weight(&self, pin: &Pin, page: u32, per_page: u32) -> u32 {
         let step = (per_page / CHUNKS_WEIGHED).max(1);
         let mut counted = None;
@@ -202,12 +203,12 @@ impl WorkerStore {
                 return None;
             }
             let first = if word0.is_link() { header::chain_head(head)? } else { chunk };
-            // Mostly a chain's chunks lie side by side. It leaves as a whole, once.
+            // A chain's chunks mostly lie side by side. It is evicted as a whole, so it counts once.
             if counted.replace(first) == Some(first) {
                 return None;
             }
-            // Without one it is being filled, or on its way out: the page would have to wait for a client, perhaps a slow
-            // one.
+            // No visible item: the chunk is being filled or freed. The page would have to wait for a client,
+            // perhaps a slow one.
             let Some(item) = ItemRef::sight(pin, &self.store.slabs, first) else { return Some(WEIGHT_OF_HELD) };
             let chunks = 1 + item.value_len() / self.store.slabs.classes.chunk_max();
             let unread = u32::from(!item.word0().in_main());
@@ -218,17 +219,17 @@ impl WorkerStore {
     }
 }
 
-/// How many pages of so many chunks each are compared before one of them is emptied: more of those with few, among which a
-/// chain may lie that is longer than all that the others hold.
+/// How many pages of `per_page` chunks are compared before one of them is emptied. Pages with few chunks need
+/// more candidates: one of them may hold a chain longer than everything in the others.
 fn pages_weighed(per_page: u32) -> usize {
     let most = CHUNKS_WEIGHED * 4 / per_page.clamp(1, CHUNKS_WEIGHED);
     PAGES_WEIGHED_MOST.min(most as usize)
 }
 
-/// So many at most.
+/// Most pages that are compared.
 const PAGES_WEIGHED_MOST: usize = 16;
-/// What chunks in a row weigh that a client holds, by a value that it still sends or reads: more than any chain, since such a
-/// page may not get empty at all.
+/// Weight of adjacent chunks that a client holds while it sends or reads their value. It is more than that of
+/// any chain, since such a page may never become empty.
 const WEIGHT_OF_HELD: u32 = 1 << 20;
-/// Chunks of each that are looked at.
+/// Chunks per page that are sampled.
 const CHUNKS_WEIGHED: u32 = 256;

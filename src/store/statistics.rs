@@ -1,4 +1,4 @@
-//! What the store counts: per worker and class where it happens on the hot path, per class where it is rare.
+//! The store's counters: per worker and class on the hot path, per class where events are rare.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,14 +8,14 @@ use crate::memory::{CHUNK_ALIGN, CLASS_IDS};
 
 use super::large_sizes::LargeSizes;
 
-/// Items are counted by this many bytes as long as they fit one chunk (of the default size), so that classes can be
-/// fitted to them.
+/// Width of a size step for items that fit one chunk (of the default size). It is small so that classes can be
+/// fitted to the items.
 const FINE_STEP: u64 = CHUNK_ALIGN as u64;
-/// Up to here.
+/// Largest item that is counted by `FINE_STEP`.
 const FINE_MAX: u64 = 16 << 10;
-/// Larger items are counted by this many bytes, as `stats sizes` shows all of them.
+/// Width of a size step for larger items. `stats sizes` uses it for all items.
 pub(super) const SIZE_STEP: u64 = 32;
-/// Items larger than this are counted one by one, by all threads together.
+/// Items larger than this are counted by exact length, in one map for all threads.
 pub(super) const SIZE_MAX: u64 = 1 << 20;
 /// Steps that are allocated together.
 const STEPS_PER_SHEET: usize = 128;
@@ -23,7 +23,7 @@ const SHEETS: usize = step_of(SIZE_MAX) / STEPS_PER_SHEET + 1;
 
 const _: () = assert!(FINE_MAX.is_multiple_of(SIZE_STEP), "a step of `stats sizes` is either fine or coarse");
 
-/// The step that counts items of `bytes`, at most [`SIZE_MAX`].
+/// The step that counts items of `bytes` bytes, at most [`SIZE_MAX`].
 #[expect(clippy::cast_possible_truncation, reason = "at most SIZE_MAX")]
 const fn step_of(bytes: u64) -> usize {
     if bytes <= FINE_MAX {
@@ -41,34 +41,34 @@ fn end_of(step: usize) -> u64 {
     }
 }
 
-/// One thread's counts. Only its owner adds (I10). Every set looks here for its class's: what another thread writes is
-/// not beside it.
+/// One thread's counts. Only its owner adds (I10). Aligned so that no other thread's data shares its cache
+/// lines, because every set reads it to find the counts of its class.
 #[repr(align(128))]
 pub(super) struct WorkerTally {
     /// By class id.
     pub(super) classes: Box<[ClassCounters; CLASS_IDS]>,
-    /// Items by size: linked less unlinked, modulo 2^64. In sheets, because most sizes never occur.
+    /// Items by size: linked minus unlinked, modulo 2^64. Allocated in sheets, because most sizes never occur.
     sizes: Box<[OnceLock<Box<[Counter]>>]>,
-    /// Those above [`SIZE_MAX`], of all threads.
+    /// Items above [`SIZE_MAX`], of all threads.
     large_sizes: Arc<LargeSizes>,
 }
 
 /// One thread's counts of one class.
 #[derive(Default)]
 pub(super) struct ClassCounters {
-    /// Items this thread made visible, but for those in `replaced`.
+    /// Items that this thread made visible, except those in `replaced`.
     pub(super) linked: Counter,
-    /// Items this thread took away, whoever had stored them, but for those in `replaced`.
+    /// Items that this thread unlinked, whichever thread stored them, except those in `replaced`.
     pub(super) unlinked: Counter,
     /// Bytes of the items counted in `linked`.
     pub(super) linked_bytes: Counter,
     /// Bytes of the items counted in `unlinked`.
     pub(super) unlinked_bytes: Counter,
-    /// Items this thread made visible in the place of one of the same length: as many came as went.
+    /// Items that this thread made visible in place of one of the same length, which was unlinked.
     pub(super) replaced: Counter,
     /// Bytes of the items counted in `replaced`.
     pub(super) replaced_bytes: Counter,
-    /// Chunks of the class that became links of a chain, whatever class its head is of.
+    /// Chunks of the class that became links of a chain, whatever the class of its head.
     pub(super) links_linked: Counter,
     pub(super) links_unlinked: Counter,
     pub(super) get_hits: Counter,
@@ -90,7 +90,7 @@ impl WorkerTally {
         }
     }
 
-    /// Enters an item that became visible.
+    /// Counts an item that became visible.
     #[inline]
     pub(super) fn count_linked(&self, class: u8, bytes: u64) {
         let counters = &self.classes[usize::from(class)];
@@ -102,7 +102,7 @@ impl WorkerTally {
         self.count_large_linked(bytes);
     }
 
-    /// Enters an item that went.
+    /// Counts an item that was unlinked.
     #[inline]
     pub(super) fn count_unlinked(&self, class: u8, bytes: u64) {
         let counters = &self.classes[usize::from(class)];
@@ -114,7 +114,7 @@ impl WorkerTally {
         self.count_large_unlinked(bytes);
     }
 
-    /// Enters an item that became visible in the place of one of its class and of as many bytes.
+    /// Counts an item that replaced one of the same class and length.
     #[inline]
     pub(super) fn count_replaced(&self, class: u8, bytes: u64) {
         let counters = &self.classes[usize::from(class)];
@@ -142,7 +142,7 @@ impl WorkerTally {
         &sheet[step % STEPS_PER_SHEET]
     }
 
-    /// What it takes, in bytes.
+    /// Memory of these counts, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         let sheets = self.sizes.iter().filter(|sheet| sheet.get().is_some()).count();
         let sheet_bytes = STEPS_PER_SHEET * size_of::<Counter>();
@@ -160,7 +160,7 @@ impl WorkerTally {
     }
 }
 
-/// Reads one counter of a thread's counts of a class.
+/// Selects one counter from a thread's counts of a class.
 pub(super) type Pick = fn(&ClassCounters) -> &Counter;
 
 /// What commands have done in a class, under its name in `stats slabs`. `stats reset` zeroes these rows.
@@ -175,8 +175,8 @@ pub(super) const COMMANDS: [(&str, Pick); 8] = [
     ("touch_hits", |counters| &counters.touch_hits),
 ];
 
-/// A count of something rare, that any thread may add to. It never falls: what decides by it does not see a `stats reset`,
-/// which only notes how far it was.
+/// A count of rare events, to which any thread may add. It never falls: `stats reset` only records its value,
+/// so decisions based on the total are not affected.
 #[derive(Default)]
 pub(super) struct Tally {
     total: AtomicU64,

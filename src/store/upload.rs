@@ -1,4 +1,5 @@
-//! A value that did not arrive together with its request: announced, then admitted, then received into its chunks.
+//! A value that did not arrive together with its request: announced, then admitted, then received into its
+//! chunks.
 //!
 //! ```text
 //! announce ─▶ Announced: no memory ──extend: a byte is there, and admission──▶ Receiving: 64 KiB ahead at most ─▶ commit
@@ -17,10 +18,11 @@ use super::cache::Store;
 use super::engine::{Refusal, StoreMode, StoreOutcome};
 use super::worker_store::WorkerStore;
 
-/// This share of memory may be on its way in, once for values of one chunk and once for chains; a page in any case.
+/// Share of memory that arriving values may use, once for values of one chunk and once for chains. At least a
+/// page.
 const UPLOAD_SHARE: u64 = 16;
 
-/// A value on its way in. Its ticket goes with it.
+/// An arriving value, with its ticket.
 pub struct Upload {
     ticket: Ticket,
     stage: Stage,
@@ -49,7 +51,7 @@ impl Upload {
         }
     }
 
-    /// Whether it waits until others have arrived.
+    /// Whether it waits until other values have arrived.
     pub fn is_waiting(&self) -> bool {
         self.ticket.is_waiting()
     }
@@ -69,7 +71,7 @@ impl Upload {
         }
     }
 
-    /// Whether it needs memory before it can go on.
+    /// Whether it needs memory before it can continue.
     #[inline]
     pub fn is_short(&self) -> bool {
         match &self.stage {
@@ -78,7 +80,7 @@ impl Upload {
         }
     }
 
-    /// The key the value is for.
+    /// The key of the value.
     pub fn key(&self) -> &[u8] {
         match &self.stage {
             Stage::Announced(announced) => &announced.key,
@@ -86,14 +88,14 @@ impl Upload {
         }
     }
 
-    /// Takes as many of `bytes` as are missing and have memory, and says how many those were.
+    /// Copies as many of `bytes` as are missing and have memory. Returns their number.
     #[inline]
     pub fn fill(&mut self, bytes: &[u8]) -> usize {
         self.receiving().map_or(0, |pending| pending.fill(bytes))
     }
 }
 
-/// What a value counts for in its share.
+/// The bytes that a value counts for in its share.
 fn counted_bytes(value_len: u32) -> NonZeroU32 {
     NonZeroU32::MIN.saturating_add(value_len)
 }
@@ -105,7 +107,7 @@ impl Store {
 }
 
 impl WorkerStore {
-    /// A value that will arrive. It has no memory until [`WorkerStore::go_on_with`] gives it some.
+    /// Announces a value that will arrive. It has no memory until [`WorkerStore::go_on_with`] allocates some.
     pub(super) fn announce_upload(
         &self,
         key: HashedKey<'_>,
@@ -123,7 +125,7 @@ impl WorkerStore {
         Ok(Upload { ticket: store.admission.ticket(kind), stage: Stage::Announced(announced) })
     }
 
-    /// Gives a value that [is short](Upload::is_short) memory for its next bytes.
+    /// Allocates memory for the next bytes of a value that [is short](Upload::is_short).
     pub(super) fn go_on_with(&mut self, pin: &Pin, upload: &mut Upload) -> Result<(), Refusal> {
         let store = self.store;
         if let Stage::Announced(announced) = &upload.stage {
@@ -146,8 +148,7 @@ impl WorkerStore {
 
     /// Stores a value that has been received.
     ///
-    /// # Errors
-    /// As [`WorkerStore::put`].
+    /// # Errors As [`WorkerStore::put`].
     pub(super) fn put_upload(&mut self, pin: &Pin, upload: Upload, mode: StoreMode) -> Result<StoreOutcome, Upload> {
         let Upload { ticket, stage } = upload;
         match stage {
@@ -156,7 +157,8 @@ impl WorkerStore {
                 Ok(outcome) => {
                     drop(ticket);
                     if self.has_waiting_uploads() {
-                        // The next one may be another worker's, which would look for it after a millisecond.
+                        // The next value may be another worker's, which would otherwise check after a
+                        // millisecond.
                         self.wake_workers();
                     }
                     Ok(outcome)
@@ -166,17 +168,17 @@ impl WorkerStore {
         }
     }
 
-    /// Whether a value that [is waiting](Upload::is_waiting) would in vain ask again now.
+    /// Whether a value that [is waiting](Upload::is_waiting) would not be admitted now.
     pub fn must_wait(&self, upload: &Upload) -> bool {
         upload.ticket.must_wait(counted_bytes(upload.remaining()), self.store.upload_share())
     }
 
-    /// Whether values wait until others have arrived: one that has stalled should give way.
+    /// Whether values wait until others have arrived: a stalled one should then give up its memory.
     pub fn has_waiting_uploads(&self) -> bool {
         self.store.admission.is_contended()
     }
 
-    /// Makes all workers take a turn, look for values that may go on, and for those that have stalled.
+    /// Makes all workers take a turn, and look for values that can continue or have stalled.
     pub fn wake_workers(&self) {
         self.store.wake_workers();
     }

@@ -1,4 +1,5 @@
-//! One thread's side of the store: its magazines, its CAS uniques, what it has unlinked and not yet handed on.
+//! One thread's side of the store: its magazines, its CAS uniques, and unlinked chunks that are not in limbo
+//! yet.
 
 use std::sync::Arc;
 
@@ -21,35 +22,36 @@ use super::statistics::WorkerTally;
 pub struct WorkerStore {
     pub(super) store: &'static Store,
     pub(super) magazines: Magazines,
-    /// Unlinked chunks, not yet stamped, and their classes.
+    /// Unlinked chunks that are not stamped yet, and their classes.
     retired: Vec<(u8, Retired)>,
     pub(super) cas: CasRange,
     pub(super) moment: Moment,
     pub(super) tally: Arc<WorkerTally>,
-    /// Items linked less items unlinked since the store was last told.
+    /// Items linked minus items unlinked since the last report to the store.
     items_untold: i64,
-    /// The last recall of ready chunks that this thread has answered.
+    /// The last recall of free chunks that this thread has answered.
     pub(super) recall: Recall,
-    /// Whether it is the page mover's, which takes pages away: it gets none beyond the limit, and waits for none.
+    /// Whether this is the page mover's. It gets no page beyond the limit and waits for none, because it takes
+    /// pages away.
     pub(super) is_movers: bool,
-    /// Its classes get no page at all: the page mover empties one that is to leave all classes.
+    /// Its classes get no page at all, because the page mover empties a page that leaves all classes.
     pub(super) takes_no_page: bool,
-    /// Until when stores of this thread wait for the sweeper to collect what a flush dropped.
+    /// Until when stores of this thread wait for the sweeper to free what a flush dropped.
     pub(super) sweep_wait: SweepWait,
-    /// The page mover: how often pages were weighed.
+    /// For the page mover: how often pages were weighed.
     pub(super) pages_weighed: u32,
     /// Bytes of large values that were copied in order to change them, and are not charged yet.
     pub(super) copied_bytes: u64,
     /// What the hands have not been told of yet.
     pub(super) newborns: Newborns,
     pub(super) late_reads: LateReads,
-    /// Chunks wait for this thread to unpin, and somebody needs them.
+    /// Chunks in limbo that are needed wait for this thread to unpin.
     pub(super) is_pressed: bool,
 }
 
-/// Chunks a worker keeps to itself before it stamps them and hands them on.
+/// Unlinked chunks that a worker collects before it stamps them and puts them into limbo.
 const RETIRED_MAX: usize = 64;
-/// Items a worker counts before it tells the store.
+/// Items that a worker counts before it reports to the store.
 const ITEMS_UNTOLD_MAX: u64 = 32;
 
 impl WorkerStore {
@@ -74,7 +76,7 @@ impl WorkerStore {
         }
     }
 
-    /// Makes every store to the memory that items, index and ghost take, by whatever thread, end the process.
+    /// Makes any write to the memory of items, index and ghost, by any thread, end the process.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn forbid_stores(&self) -> std::io::Result<()> {
         self.store.slabs.arena.forbid_stores()?;
@@ -82,7 +84,7 @@ impl WorkerStore {
         self.store.ghost.forbid_stores()
     }
 
-    /// A loop turn begins: the clock is read once for all its requests.
+    /// Begins a loop turn: the clock is read once for all its requests.
     #[inline]
     pub fn begin_turn(&mut self) -> Moment {
         self.moment = self.store.clock.read();
@@ -90,7 +92,7 @@ impl WorkerStore {
         self.moment
     }
 
-    /// A loop turn ends: what it unlinked is handed on. Call before the thread unpins.
+    /// Ends a loop turn: unlinked chunks go to limbo. Call before the thread unpins.
     #[inline]
     pub fn end_turn(&mut self) {
         if !self.retired.is_empty() {
@@ -102,20 +104,20 @@ impl WorkerStore {
         self.is_pressed = false;
     }
 
-    /// Whether chunks wait for this thread: between two connections it should hand on what it unlinked
-    /// ([`WorkerStore::end_turn`]) and refresh its pin.
+    /// Whether chunks wait for this thread. Between two connections it should then put its unlinked chunks into
+    /// limbo ([`WorkerStore::end_turn`]) and refresh its pin.
     #[inline]
     pub fn wants_quiescence(&self) -> bool {
         self.is_pressed
     }
 
-    /// Now.
+    /// The time at which the loop turn began.
     #[inline]
     pub(super) fn now(&self) -> RelTime {
         self.moment.now
     }
 
-    /// The item of `key`, if it is alive, or why not.
+    /// The item of `key` if it is alive, or why it is not.
     #[inline]
     pub(super) fn find_live<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Result<ItemRef<'pin>, Miss> {
         let store = self.store;
@@ -132,8 +134,8 @@ impl WorkerStore {
         self.why_dead_at(self.store.flush.mark(), item)
     }
 
-    /// As [`WorkerStore::why_dead`], as of the flush `mark`. A store on the strength of an item's life draws the new
-    /// unique against the same mark: a flush in between then drops the new item with the old.
+    /// As [`WorkerStore::why_dead`], as of the flush `mark`. A store that depends on a live item draws the new
+    /// unique against the same mark: a flush in between then drops the new item with the old one.
     #[inline]
     pub(super) fn why_dead_at(&self, mark: FlushMark, item: &ItemRef<'_>) -> Option<Miss> {
         if item.is_over(self.moment.tick) {
@@ -142,15 +144,15 @@ impl WorkerStore {
         mark.covers(|| item.cas()).then_some(Miss::Flushed)
     }
 
-    /// Takes an item out of the index and the counts, and its chunks out of use.
+    /// Removes an item from the index and the counts, and retires its chunks.
     #[inline]
     pub(super) fn unlink<'i>(&mut self, bucket: &mut BucketGuard<'i>, slot: Slot<'i>, item: &ItemRef<'_>) {
         bucket.remove(slot, header::clear_linked(item.head()));
         self.count_gone(item);
     }
 
-    /// Takes an item that the index no longer refers to out of the counts, and its chunks out of use. The bucket's
-    /// lock is still held.
+    /// Removes an item from the counts and retires its chunks, after the index no longer refers to it. The
+    /// bucket's lock is still held.
     #[inline]
     pub(super) fn count_gone(&mut self, item: &ItemRef<'_>) {
         self.tally.count_unlinked(item.class(), item.bytes());
@@ -161,7 +163,7 @@ impl WorkerStore {
         self.retire(item);
     }
 
-    /// An item is gone without its class's hand: if it was small, the ring has a stale entry.
+    /// Notes that an item was unlinked without its class's hand. If it was small, the ring has a stale entry.
     #[inline]
     pub(super) fn note_gone(&mut self, item: &ItemRef<'_>) {
         if !item.word0().in_main() {
@@ -177,25 +179,26 @@ impl WorkerStore {
         }
     }
 
-    /// As [`WorkerStore::count_gone`] of what was there and [`WorkerStore::count_linked`] of what is there instead.
+    /// [`WorkerStore::count_gone`] for the old item and [`WorkerStore::count_linked`] for the one that replaces
+    /// it.
     #[inline(always)]
     pub(super) fn count_replacing(&mut self, old: &ItemRef<'_>, class: u8, bytes: u64, links: Option<[(u8, u32); 2]>) {
         if old.class() != class || old.bytes() != bytes || links.is_some() {
             return self.count_unlike(*old, class, bytes, links);
         }
-        // A chain is longer than any item of one chunk: neither is one.
+        // A chain is longer than any item of one chunk, so neither item is a chain.
         self.tally.count_replaced(class, bytes);
         self.retired.push((class, Retired { chunk: old.chunk(), head: old.chunk() }));
     }
 
-    /// As [`WorkerStore::count_replacing`], for what differs in length.
+    /// As [`WorkerStore::count_replacing`], for items that differ in class or length.
     #[inline(never)]
     fn count_unlike(&mut self, old: ItemRef<'_>, class: u8, bytes: u64, links: Option<[(u8, u32); 2]>) {
         self.count_gone(&old);
         self.count_linked(class, bytes, links);
     }
 
-    /// Puts an unlinked item's chunks on the list of those to be handed on.
+    /// Adds an unlinked item's chunks to the retired list.
     pub(super) fn retire(&mut self, item: &ItemRef<'_>) {
         if item.word0().has_extension() {
             return self.retire_chain(item);
@@ -210,7 +213,7 @@ impl WorkerStore {
         self.retired.extend(item.chunks().map(|chunk| (slabs.class_of(chunk), Retired { chunk, head })));
     }
 
-    /// Enters a new item into the counts. `links` are those of its chain, if it is one.
+    /// Counts a new item. `links` are the links of its chain, if it is one.
     #[inline]
     pub(super) fn count_linked(&mut self, class: u8, bytes: u64, links: Option<[(u8, u32); 2]>) {
         self.tally.count_linked(class, bytes);
@@ -220,8 +223,8 @@ impl WorkerStore {
         }
     }
 
-    /// What is rarely due after a change: telling the store how many items there are, handing on retired chunks.
-    /// No lock is held.
+    /// Does work that is rarely due after a change: reports the number of items, puts retired chunks into
+    /// limbo, reports pending inserts. The caller holds no lock.
     #[inline]
     pub(super) fn settle(&mut self, pin: &Pin) {
         if self.items_untold.unsigned_abs() >= ITEMS_UNTOLD_MAX {
@@ -236,7 +239,7 @@ impl WorkerStore {
         }
     }
 
-    /// Stamps what was unlinked and puts it into its classes' limbo.
+    /// Stamps the unlinked chunks and puts them into their classes' limbo.
     pub(super) fn hand_on_retired(&mut self) {
         // Order: every chunk in the list was unlinked by this thread before this stamp.
         let stamp = self.store.epochs.stamp();
@@ -247,7 +250,7 @@ impl WorkerStore {
             slab.shorten_limbo(chunks.len(), &self.store.epochs);
         }
         self.retired.clear();
-        // A thread that pins or refreshes from here on holds none of these up.
+        // A thread that pins or refreshes from now on delays none of these chunks.
         self.store.epochs.advance();
     }
 }
