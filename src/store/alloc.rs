@@ -81,7 +81,8 @@ impl WorkerStore {
     /// Allocates the first or only chunk of a value of `value_len` bytes. [`WorkerStore::cover`] adds the other
     /// links of a chain.
     ///
-    /// # Errors See [`Refusal`].
+    /// # Errors
+    /// See [`Refusal`].
     pub(super) fn allocate_head(
         &mut self,
         pin: &Pin,
@@ -100,7 +101,8 @@ impl WorkerStore {
 
     /// Builds a complete item from a value that fits one chunk. None: the value needs a chain.
     ///
-    /// # Errors See [`Refusal`].
+    /// # Errors
+    /// See [`Refusal`].
     #[inline(always)]
     pub(super) fn allocate_filled(
         &mut self,
@@ -346,7 +348,7 @@ impl WorkerStore {
     }
 
     /// Pages that a class gets even beyond the memory limit: one. The class that large values are cut into gets
-    /// enough for two of the largest, as long as that is a small part of the limit.
+    /// enough for two of the largest values, if that is a small part of the limit.
     fn pages_due(&self, class: u8) -> u32 {
         if class != self.store.slabs.classes.largest() {
             return 1;

@@ -126,7 +126,8 @@ const GHOST_ITEM_BYTES: u64 = 16;
 impl Store {
     /// Creates an empty store.
     ///
-    /// # Errors The kernel's error if memory cannot be mapped.
+    /// # Errors
+    /// The kernel's error if memory cannot be mapped.
     pub fn new(config: StoreConfig, clock: Arc<Clock>) -> io::Result<&'static Self> {
         let slabs = SlabAllocator::new(SizeClasses::build(&config.classes), config.limit_bytes)?;
         let index_bytes = usize::try_from(config.limit_bytes / INDEX_SHARE).unwrap_or(usize::MAX).max(64 << 20);
@@ -178,7 +179,8 @@ impl Store {
 
     /// Adds a thread: returns its right to pin, and its own side of the store.
     ///
-    /// # Panics If more threads join than the configuration allows.
+    /// # Panics
+    /// If more threads join than the configuration allows.
     pub fn join(&'static self) -> (Participant, WorkerStore) {
         let tally = Arc::new(WorkerTally::new(Arc::clone(&self.large_sizes)));
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&tally));

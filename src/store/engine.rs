@@ -67,8 +67,9 @@ pub trait Engine {
 
     /// Stores a value that has arrived as a whole: reserves, fills and commits it in one call.
     ///
-    /// # Errors As [`Engine::reserve`], and [`Refusal::Busy`] where [`Engine::commit`] would give the value
-    /// back. Nothing has changed then.
+    /// # Errors
+    /// As [`Engine::reserve`], and [`Refusal::Busy`] where [`Engine::commit`] would give the value back.
+    /// Nothing has changed then.
     #[inline]
     fn store(
         &mut self,
@@ -89,8 +90,8 @@ pub trait Engine {
     /// Announces a value of `value_len` bytes that will arrive for `key`. It gets memory with
     /// [`Engine::extend`] when its bytes arrive.
     ///
-    /// # Errors [`Refusal`] says why the value cannot be received, and whether to try again in the next loop
-    /// turn.
+    /// # Errors
+    /// [`Refusal`] says why the value cannot be received, and whether to try again in the next loop turn.
     fn announce(
         &mut self,
         pin: &Self::Pin,
@@ -102,7 +103,8 @@ pub trait Engine {
 
     /// [`Engine::announce`] and [`Engine::extend`] in one call.
     ///
-    /// # Errors As theirs.
+    /// # Errors
+    /// As theirs.
     fn reserve(
         &mut self,
         pin: &Self::Pin,
@@ -119,14 +121,16 @@ pub trait Engine {
     /// Allocates memory for the next part of a value that has none left ([`Pending::is_short`]): for all of it,
     /// or for as much as a connection receives at once.
     ///
-    /// # Errors [`Refusal`] says why there is none, and whether to try again in the next loop turn. The value
-    /// keeps its memory.
+    /// # Errors
+    /// [`Refusal`] says why there is none, and whether to try again in the next loop turn. The value keeps its
+    /// memory.
     fn extend(&mut self, pin: &Self::Pin, pending: &mut Self::Pending) -> Result<(), Refusal>;
 
     /// Makes a completely received value visible, if `mode` allows.
     ///
-    /// # Errors Returns the value if memory for joining it to the old one (append, prepend) is not ready. Call
-    /// again with it in the next loop turn.
+    /// # Errors
+    /// Returns the value if memory for joining it to the old one (append, prepend) is not ready. Call again
+    /// with it in the next loop turn.
     fn commit(
         &mut self,
         pin: &Self::Pin,

@@ -10,9 +10,9 @@
 //! Lock order (I6): bucket → hand (a class's eviction policy) → class (its free list). Under the lock of a hand
 //! or a class, a bucket may only be tried. A retrieval takes none of these locks.
 //!
-//! Steps of a store: take memory from the worker's magazine, fill in the value, lock the bucket, write the
-//! reference with one Release store, unlock the bucket, retire the old chunk. Whatever waits for memory holds
-//! no lock and waits by ending its loop turn (`Refusal::Busy`).
+//! A store takes memory from the worker's magazine, fills in the value and locks the bucket. Then it writes the
+//! reference with one Release store, unlocks the bucket and retires the old chunk. Whatever waits for memory
+//! holds no lock and waits by ending its loop turn (`Refusal::Busy`).
 //!
 //! Upholds I4 (with memory/ and sync/), I5, I6, I9.
 

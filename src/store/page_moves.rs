@@ -93,7 +93,7 @@ struct ClearOut {
     class: u8,
     /// Number of its pages to empty.
     pages: u32,
-    /// How many more of them may be tried in vain.
+    /// How many failed pages may still be retried.
     retries_left: u32,
 }
 

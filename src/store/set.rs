@@ -22,7 +22,8 @@ struct Found<'i, 'pin> {
 impl WorkerStore {
     /// set, add, replace, cas, append and prepend of a value that has arrived as a whole.
     ///
-    /// # Errors See [`Refusal`].
+    /// # Errors
+    /// See [`Refusal`].
     #[inline(never)]
     pub(super) fn put_whole(
         &mut self,
@@ -66,7 +67,8 @@ impl WorkerStore {
 
     /// Stores a value that has been received.
     ///
-    /// # Errors Returns the value if memory for joining it to another one is not ready.
+    /// # Errors
+    /// Returns the value if memory for joining it to another one is not ready.
     pub(super) fn put(
         &mut self,
         pin: &Pin,
@@ -216,7 +218,8 @@ impl WorkerStore {
 
     /// append and prepend.
     ///
-    /// # Errors Returns the value if memory for the joined one is not ready.
+    /// # Errors
+    /// Returns the value if memory for the joined one is not ready.
     pub(super) fn join_value(
         &mut self,
         pin: &Pin,

@@ -219,7 +219,7 @@ macro_rules! tallies {
 pub(super) use tallies;
 
 tallies! {
-    /// Counts of one class. All of them are rare: once per evicted or expired item at most.
+    /// Counts of one class. All events are rare: at most one per evicted or expired item.
     ClassTally {
         evicted;
         evicted_nonzero;
@@ -229,14 +229,15 @@ tallies! {
         swept;
         sweep_looked;
         out_of_memory;
-        /// Items that left, alive or dead, because a store needed their memory; not for a page or the limit.
+        /// Items, alive or dead, that left because a store needed their memory. Items that left with a page or
+        /// for the limit do not count.
         direct_reclaims;
-        /// Keys that were stored again soon after the class had evicted them: what more memory would have kept.
+        /// Keys that were stored again soon after the class had evicted them. More memory would have kept them.
         ghost_hits;
-        /// The same for page moves, and for the last links of chains, too.
+        /// As `ghost_hits`, for the page mover: also counts evicted chains for the class of their last link.
         missed;
-        /// Chunks of the class that its own hand has vacated. Not what `evicted` counts: that goes by the class of an
-        /// item's head, whichever of its chunks was wanted.
+        /// Chunks of the class that its own hand has vacated. `evicted` differs: it counts an item in the class
+        /// of its head, whichever chunk was needed.
         vacated;
     }
 }

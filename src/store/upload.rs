@@ -148,7 +148,8 @@ impl WorkerStore {
 
     /// Stores a value that has been received.
     ///
-    /// # Errors As [`WorkerStore::put`].
+    /// # Errors
+    /// As [`WorkerStore::put`].
     pub(super) fn put_upload(&mut self, pin: &Pin, upload: Upload, mode: StoreMode) -> Result<StoreOutcome, Upload> {
         let Upload { ticket, stage } = upload;
         match stage {

@@ -9,21 +9,21 @@
 //! ```
 //!
 //! The ghost measures the value of one more page. The last page of a class brings more hits than that, above
-//! all if the class has few pages. The loss of a donor is its gradient times pages / (pages - 1), as if hits
-//! grew with the logarithm of memory, which is about true. Without this factor, classes of two or three pages
-//! exchange pages forever, and lose items each time.
+//! all if the class has few pages. So the loss of a donor is its gradient times pages / (pages - 1). This
+//! assumes that hits grow with the logarithm of memory, which is about true. Without this factor, classes of
+//! two or three pages exchange pages forever, and lose items each time.
 //!
 //! When memory has just become full, the ghost has seen little, and more of some classes than of others. So the
-//! hits of a class are divided by what the ghost has seen of it. Until a quarter of memory has been vacated
-//! once, a class of which the ghost has seen less than a tenth gives only its free pages.
+//! hits of a class are divided by what the ghost has seen of it. At first, a class of which the ghost has seen
+//! less than a tenth gives only its free pages. This lasts until a quarter of memory has been vacated once.
 //!
 //! A class that has lacked no memory since the last comparison gets no page. Missed chains also count as misses
 //! for the class of their last link, which may have enough memory. These misses count as a loss when that class
 //! is the donor.
 //!
-//! Some pages are *gifts*: pages' worth of free chunks, and pages of a class that was not used for much longer
-//! than the idle time of what the receiver evicts. Gifts move at once when a class lacks memory, whatever the
-//! misses are.
+//! Some pages are *gifts*. A page's worth of free chunks is one. So is a page of a class that was not used for
+//! much longer than the idle time of what the receiver evicts. Gifts move at once when a class lacks memory,
+//! whatever the misses are.
 //!
 //! This module is pure: samples in, moves out. memcached compares the age of what classes evict instead, which
 //! moves memory to large, seldom read values. Hits per byte are what counts.

@@ -110,7 +110,8 @@ const STACK_BYTES: usize = 128 << 10;
 impl Store {
     /// Starts the background jobs. They run as long as the process.
     ///
-    /// # Errors The kernel's error if a thread cannot be created.
+    /// # Errors
+    /// The kernel's error if a thread cannot be created.
     pub fn start_jobs(&'static self) -> io::Result<()> {
         self.start_job("grower", Grower::default(), &self.grower)?;
         self.start_job("fitter", Fitter, &self.fitter)?;
