@@ -32,7 +32,7 @@ pub(super) const RESERVE_BYTES: u32 = 8 * AHEAD_BYTES;
 /// How much of a value gets memory before it arrives. It is not less than a connection's input buffer, so that
 /// a value that has arrived as a whole is filled in as a whole.
 pub(super) const AHEAD_BYTES: u32 = 64 << 10;
-/// How far the class of large values may exceed the memory limit, as a share of it.
+/// Share of the memory limit by which the class of large values may exceed the limit.
 const BEYOND_LIMIT_SHARE: u64 = 16;
 /// Pages that this class may have in any case: two values of a mebibyte, and one page to share.
 const PAGES_FOR_LARGE_MIN: u64 = 3;
@@ -57,8 +57,9 @@ impl Store {
 }
 
 impl Store {
-    /// Finds a class that can lend chunks to `class`: the smallest chunks that are larger by at most
-    /// `LENT_FACTOR`, and some to spare. None: there is no such class, or `class` has a page of its own.
+    /// Finds a class that can lend chunks to `class`. Its chunks are larger by at most `LENT_FACTOR`, and it
+    /// has some to spare. Of several such classes, the one with the smallest chunks lends. None: there is no
+    /// such class, or `class` has a page of its own.
     #[cold]
     fn lender(&self, class: u8) -> Option<u8> {
         let (slabs, classes) = (&self.slabs, &self.slabs.classes);
@@ -202,8 +203,8 @@ impl WorkerStore {
         }
     }
 
-    /// The class that replaces one without a page that cannot get one: the next larger class with a page, or
-    /// the largest class, which always gets one.
+    /// The class that serves in place of `class` if that has no page and cannot get one. It is the next larger
+    /// class with a page, or the largest class, which always gets one. None: `class` serves itself.
     fn class_instead_of(&self, class: u8) -> Option<u8> {
         let slabs = &self.store.slabs;
         let pages = |class: u8| slabs.lock(class).usage().pages;

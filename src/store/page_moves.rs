@@ -75,7 +75,7 @@ tallies! {
         reclaimed;
         /// Pages that were given up.
         busy_items;
-        /// Requested items that were evicted because there was no memory for a copy.
+        /// Items that were read, and were evicted all the same because there was no memory for a copy.
         no_memory;
     }
 }

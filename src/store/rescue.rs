@@ -27,11 +27,11 @@ pub(super) enum Mercy {
     /// Keep the item. If there is no memory yet, leave it in place. With -M no item is ever evicted, nor is any
     /// for a page of an unused class.
     Always,
-    /// Keep the item, requested or not: there is memory.
+    /// Keep the item, read or not: there is memory.
     All,
-    /// Keep the item if it was requested. If there is no memory yet, leave it in place.
+    /// Keep the item if it was read. If there is no memory yet, leave it in place.
     Asked,
-    /// Keep the item if it was requested and there is memory at once.
+    /// Keep the item if it was read and there is memory at once.
     AskedNow,
 }
 
@@ -162,7 +162,7 @@ impl WorkerStore {
         Vacated::Left
     }
 
-    /// Free chunks of `class` beyond its reserve. Items that were not requested may be copied to these, too.
+    /// Free chunks of `class` beyond its reserve. Items that were not read may be copied to these, too.
     pub(super) fn spare_chunks(&self, class: u8) -> u32 {
         let slab = self.store.slabs.lock(class);
         slab.ready().saturating_sub(self.store.reserve_chunks(&slab, class))

@@ -32,7 +32,7 @@ const CHUNKS_PER_STEP: u32 = 256;
 const BYTES_PER_STEP: u64 = 256 << 10;
 /// Passes over a page before it is given up because some of its chunks stay in use.
 const PASSES_MAX: u32 = 50;
-/// Passes in which a requested item stays in place if there is no memory for a copy yet.
+/// Passes in which an item that was read stays in place if there is no memory for a copy yet.
 const PASSES_PATIENT: u32 = 8;
 /// After the first pass, and every `RECALL_EVERY` passes after it, workers are asked for their free chunks.
 const RECALL_EVERY: u32 = 8;
@@ -183,8 +183,8 @@ impl PageMover {
             samples.retain(|sample| sample.spare_pages > 0);
         }
         let donor = self.automove.cheapest_donor(&samples, |class| worker.pages_floor(class)).or_else(|| {
-            // A class is starving: even the last page of another class may go. Not if other classes could give
-            // a page as soon as its chunks are released.
+            // A class is starving, so even the last page of another class may go. Other classes may only wait
+            // for the release of their chunks; then no last page goes.
             let starving = self.shunned.is_empty().then(|| worker.store.page_moves.take_starving())??;
             self.automove.cheapest_donor(&samples, |class| if class == starving { u32::MAX } else { 0 })
         });
