@@ -4,7 +4,7 @@
 //! magazine ──empty──▶ class lock: limbo whose grace is over ─▶ free list ─▶ fresh page
 //!                          │ nothing                                         │ got some, but few are left
 //!                          ▼                                                 ▼
-//!             an empty page of any class (empty_pages.rs), else evict: Busy until its grace is over, or ahead of demand
+//!             an empty page of any class (empty_pages.rs), else evict: Busy until grace is over, or ahead of demand
 //! ```
 
 use crate::base::{Deadline, HashedKey};

@@ -2,7 +2,7 @@
 //! chunks.
 //!
 //! ```text
-//! announce ─▶ Announced: no memory ──extend: a byte is there, and admission──▶ Receiving: 64 KiB ahead at most ─▶ commit
+//! announce ─▶ Announced: no memory ──extend: first byte, admission──▶ Receiving: 64 KiB ahead at most ─▶ commit
 //! ```
 
 use std::num::NonZeroU32;

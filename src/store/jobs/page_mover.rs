@@ -4,7 +4,7 @@
 //! ```text
 //!            an order, memory beyond the limit, a better class for it, an unused class
 //! idle ─────────────────────────────────────────────────────────────▶ emptying: pass after pass over one page
-//!   ▲                                                                   │ all chunks free        │ chunks in use, no memory
+//!   ▲                                                                   │ all chunks free        │ in use, no memory
 //!   │                  given to a class, the pool or the kernel         ▼                        ▼
 //!   └────────────────────────────────────────────────── leaving: its grace period        page put back
 //! ```
