@@ -1,7 +1,7 @@
-//! Where to listen: the words of -l.
+//! Listening addresses: the value of -l.
 //!
 //! ```text
-//! 127.0.0.1   localhost:11212   [::1]:11211   ::1   *      several: comma or semicolon between them, or -l again
+//! 127.0.0.1   localhost:11212   [::1]:11211   ::1   *      several: separated by comma or semicolon, or by repeating -l
 //! ```
 
 use std::fmt;
@@ -11,9 +11,9 @@ use super::codec::Codec;
 /// One entry of -l. Names are resolved when the socket is bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress {
-    /// A name or a numeric address, without brackets. None: every interface.
+    /// A host name or a numeric address, without brackets. `None` means every interface.
     pub host: Option<String>,
-    /// The port; None: that of -p.
+    /// The port. `None` means the port of -p.
     pub port: Option<u16>,
 }
 
@@ -31,13 +31,13 @@ impl fmt::Display for ListenAddress {
 /// A TCP address to bind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// A name or a numeric address, without brackets. None: every interface, IPv4 and IPv6.
+    /// A host name or a numeric address, without brackets. `None` means every interface, IPv4 and IPv6.
     pub host: Option<String>,
-    /// The port; 0 is any free one.
+    /// The port. 0 means any free port.
     pub port: u16,
 }
 
-/// Prefixes of memcached's -l that ask for something of one listener alone.
+/// memcached's prefixes in -l that set an option of a single listener.
 const LATER_PREFIXES: [&str; 5] = ["proto[", "tag[", "tag_", "btls:", "mtls:"];
 
 impl ListenAddress {
@@ -45,7 +45,7 @@ impl ListenAddress {
         if let Some(prefix) = LATER_PREFIXES.iter().find(|prefix| word.starts_with(**prefix)) {
             return Err(format!("{prefix:?} in {word:?} comes with a later version"));
         }
-        // There is no TLS yet, so every listener is without it.
+        // TLS is not implemented, so every listener is already without it.
         let word = word.strip_prefix("notls:").unwrap_or(word);
         let (host, port) = match word.strip_prefix('[') {
             Some(rest) => {
@@ -53,7 +53,7 @@ impl ListenAddress {
                 let port = after.strip_prefix(':').or(after.is_empty().then_some(""));
                 (host, port.ok_or_else(|| format!("{after:?} after ']' in {word:?}"))?)
             }
-            // More than one colon and no brackets: an IPv6 address alone.
+            // More than one colon without brackets: a bare IPv6 address.
             None if word.matches(':').count() > 1 => (word, ""),
             None => word.split_once(':').unwrap_or((word, "")),
         };
@@ -69,10 +69,10 @@ impl ListenAddress {
     }
 }
 
-/// Reads -l; each mention adds.
+/// Codec of -l. Each occurrence of the option adds addresses.
 pub(super) struct Addresses;
 
-/// More listeners than anybody runs; each is a descriptor that clients do not get.
+/// Limit on listeners. Each takes a descriptor that a client cannot use.
 const LISTENERS_MAX: usize = 64;
 
 impl Codec<Vec<ListenAddress>> for Addresses {

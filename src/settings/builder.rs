@@ -1,4 +1,4 @@
-//! From options to `Settings`: one option at a time, then the rules that hold between them.
+//! Builds `Settings` from options: sets one option at a time, then checks the rules between options.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::row::{Place, Row, Status};
 use super::suggest;
 use super::table::{ROWS, Settings};
 
-/// Settings that are being collected.
+/// Collects options into settings.
 #[derive(Default)]
 pub struct SettingsBuilder {
     settings: Settings,
@@ -17,16 +17,16 @@ pub struct SettingsBuilder {
 }
 
 impl SettingsBuilder {
-    /// The defaults.
+    /// A builder that holds the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One option; `text` is its value, empty for a switch. Blanks around a value are not part of it: `"-m 1024"` is one
-    /// word in many a chart.
+    /// Sets one option to `text`, which is empty for a switch. Surrounding blanks are removed: deployment charts often
+    /// pass `"-m 1024"` as one word.
     ///
     /// # Errors
-    /// What the operator has to read, with the option's name.
+    /// The message for the operator, with the option's name.
     pub fn set(&mut self, row: &'static Row, text: &str) -> Result<(), String> {
         let named = |error: String| format!("{}: {error}", row.names());
         self.settings.read(row.field, text.trim()).map_err(named)?;
@@ -38,16 +38,16 @@ impl SettingsBuilder {
         Ok(())
     }
 
-    /// One word of the list behind -o: `name`, `no_name` or `name=value`.
+    /// Sets one suboption of -o: `name`, `no_name` or `name=value`.
     ///
     /// # Errors
-    /// What the operator has to read, with the suboption's name.
+    /// The message for the operator, with the suboption's name.
     pub fn set_suboption(&mut self, word: &str) -> Result<(), String> {
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         let name = name.trim();
         let negated = name.strip_prefix("no_");
         let suboptions = || ROWS.iter().filter(|row| row.place() == Place::Suboption);
-        // `no_hashexpand` is a name of its own, `no_lru_crawler` the negation of one: the whole name comes first.
+        // Match the whole name first: `no_hashexpand` is a name, but `no_lru_crawler` is the negation of one.
         let named = suboptions().find(|row| row.bare_name() == name);
         let row = named.or_else(|| suboptions().find(|row| row.has_negation() && Some(row.bare_name()) == negated));
         let Some(row) = row else { return Err(format!("-o {word}: no such option; {}", suggest::remedy(name))) };
@@ -61,15 +61,15 @@ impl SettingsBuilder {
         self.set(row, text)
     }
 
-    /// The settings, whether they go together or not: for those who only ask for help.
+    /// Returns the settings without checking the rules between options. Used when the command line only asks for help.
     pub fn unchecked(self) -> Settings {
         self.settings
     }
 
-    /// The settings, if they go together.
+    /// Returns the settings after checking the rules between options.
     ///
     /// # Errors
-    /// What the operator has to read.
+    /// The message for the operator.
     pub fn finish(self) -> Result<Settings, String> {
         let Self { mut settings, given } = self;
         let half = settings.memory_limit_bytes / 2;
@@ -79,7 +79,7 @@ impl SettingsBuilder {
                 let memory = short_bytes(settings.memory_limit_bytes);
                 return Err(format!("-I, --max-item-size: {item} is more than half of -m, --memory-limit ({memory})"));
             }
-            // The default for -I should not forbid a small -m.
+            // The default of -I must not forbid a small -m.
             settings.item_size_max = half;
         }
         let largest = settings.slab_sizes.as_ref().and_then(|sizes| sizes.last());
@@ -96,7 +96,7 @@ impl SettingsBuilder {
     }
 }
 
-/// What to do instead, where old configurations often have an option that comes later.
+/// Advice for options that old configurations often contain and this version refuses.
 fn remedy(row: &Row) -> &'static str {
     match row.field {
         "udp_port" => "; leave it out, or write -U 0",
@@ -105,12 +105,12 @@ fn remedy(row: &Row) -> &'static str {
 }
 
 impl Settings {
-    /// The TCP addresses to bind, in order. Empty when TCP is off.
+    /// The TCP addresses to bind, in order. Empty if TCP is off.
     pub fn tcp_endpoints(&self) -> Vec<Endpoint> {
         if self.unix_socket.is_some() || self.tcp_port == 0 {
             return Vec::new();
         }
-        // -1 asks for any free port, which is the kernel's 0.
+        // -1 asks for any free port, which is 0 for the kernel.
         let default_port = u16::try_from(self.tcp_port).unwrap_or(0);
         if self.listen.is_empty() {
             return vec![Endpoint { host: None, port: default_port }];
@@ -127,7 +127,7 @@ impl Settings {
 mod tests {
     use super::{Endpoint, ROWS, Settings, SettingsBuilder};
 
-    /// Words `field=text` and, for -o, `-o word`.
+    /// Builds settings from words: `field=text`, or `-o word` for a suboption.
     fn build(words: &[&str]) -> Result<Settings, String> {
         let mut builder = SettingsBuilder::new();
         for word in words {
@@ -217,7 +217,7 @@ mod tests {
             let takes_a_number = row.hint() == Some("<num>") && !shown.contains('.');
             if takes_a_number {
                 let mut settings = Settings::default();
-                // -m counts in MiB, but is shown in bytes.
+                // -m is given in MiB but shown in bytes.
                 if row.field != "memory_limit_bytes" {
                     assert_eq!(settings.read(row.field, &shown), Ok(()), "{}", row.field);
                 }

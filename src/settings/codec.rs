@@ -1,5 +1,5 @@
-//! How a setting is read from what an operator typed, and how `stats settings` shows it. A codec is one column of
-//! a row in table.rs; it knows the limits, so the message that names them is made here and nowhere else.
+//! Codecs parse the value of a setting and format it for `stats settings`. Each row in table.rs has a codec. A codec
+//! knows the limits of its setting, so it also builds the message about a value outside them.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -7,28 +7,28 @@ use std::path::PathBuf;
 
 use super::quantity::whole;
 
-/// Reads and shows values of type `T`.
+/// Parses and formats values of type `T`.
 pub(super) trait Codec<T> {
-    /// Changes `value` as `text` asks; the error is the part of the message that follows the option's name.
+    /// Applies `text` to `value`. The error is the part of the message after the option's name.
     fn read(&self, text: &str, value: &mut T) -> Result<(), String>;
-    /// The value in memcached's notation.
+    /// Formats the value in memcached's notation.
     fn show(&self, value: &T) -> String;
-    /// The value as an operator would type it.
+    /// Formats the value as an operator would type it.
     fn typed(&self, value: &T) -> String {
         self.show(value)
     }
-    /// The limits, for a manual: `1 to 64`. Empty where there is nothing to say.
+    /// The limits, for the manual: `1 to 64`. Empty if there are none to state.
     fn limits(&self) -> String {
         String::new()
     }
 }
 
-/// The complaint about a value beyond its limits.
+/// The message about a value outside its limits.
 pub(super) fn outside(shown: impl Display, limits: &str) -> String {
     format!("{shown} is outside {limits}")
 }
 
-/// A fraction, shown with so many digits after the point.
+/// A fraction, shown with `digits` digits after the point.
 pub(super) struct Fraction {
     pub(super) range: RangeInclusive<f64>,
     pub(super) digits: usize,
@@ -53,7 +53,7 @@ impl Codec<f64> for Fraction {
     }
 }
 
-/// Octal, for access masks.
+/// An octal number, for access masks.
 pub(super) struct Octal(pub(super) u32);
 
 impl Codec<u32> for Octal {
@@ -75,18 +75,18 @@ impl Codec<u32> for Octal {
     }
 }
 
-/// A switch: naming the option sets the field to `on`, its `no_` form to the opposite.
+/// A switch. Naming the option sets the field to `on`; its `no_` form sets the opposite.
 pub(super) struct Switch {
     pub(super) on: bool,
     pub(super) words: (&'static str, &'static str),
 }
 
-/// Naming the option makes the field true.
+/// Naming the option sets the field to true.
 pub(super) const TURNS_ON: Switch = Switch { on: true, words: ("yes", "no") };
-/// Naming the option makes the field false.
+/// Naming the option sets the field to false.
 pub(super) const TURNS_OFF: Switch = Switch { on: false, words: ("yes", "no") };
 
-/// What the front end passes for the `no_` form of a switch.
+/// The text that stands for the `no_` form of a switch.
 pub(super) const NEGATED: &str = "no";
 
 impl Codec<bool> for Switch {
@@ -100,7 +100,7 @@ impl Codec<bool> for Switch {
     }
 }
 
-/// A level that can also be switched: naming it is level 1, its `no_` form level 0.
+/// A level with a switch form: the bare name means level 1, its `no_` form level 0.
 pub(super) struct SwitchOrLevel(pub(super) RangeInclusive<i64>);
 
 impl Codec<u32> for SwitchOrLevel {
@@ -122,7 +122,7 @@ impl Codec<u32> for SwitchOrLevel {
     }
 }
 
-/// Each mention counts one more.
+/// A counter: each occurrence of the option adds one.
 pub(super) struct Mentions(pub(super) u8);
 
 impl Codec<u8> for Mentions {
@@ -153,7 +153,7 @@ impl Codec<u8> for OneCharacter {
     }
 }
 
-/// Any text but none; `absent` is what `stats settings` says when it was not given.
+/// A non-empty text. `stats settings` shows `absent` if the option was not given.
 pub(super) struct Text {
     pub(super) absent: &'static str,
 }
@@ -174,13 +174,13 @@ impl<T: From<String> + AsRef<std::ffi::OsStr>> Codec<Option<T>> for Text {
 
 const _: fn(&Text, &Option<PathBuf>) -> String = |codec, path| codec.show(path);
 
-/// Why an option, or one of its values, is refused that memcached has.
+/// The message about an option or value of memcached that this version refuses.
 pub(super) const LATER: &str = "not in this version, it comes with a later one";
 
-/// One of a few words.
+/// One word of a fixed list.
 pub(super) struct OneOf {
     pub(super) words: &'static [&'static str],
-    /// memcached's words that are refused until a later version.
+    /// Words of memcached that this version refuses.
     pub(super) later: &'static [&'static str],
 }
 
@@ -206,7 +206,7 @@ impl Codec<&'static str> for OneOf {
 /// Chunk sizes of the slab classes, `96-120-200`: ascending multiples of 8.
 pub(super) struct ChunkSizes;
 
-/// A class number is one byte, and 0 and 255 are kept free.
+/// Limit on explicit sizes. A class number is one byte, and 0 and 255 are reserved.
 const CLASSES_MAX: usize = 63;
 
 impl Codec<Option<Vec<u32>>> for ChunkSizes {

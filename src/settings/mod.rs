@@ -1,12 +1,12 @@
-//! What an operator can set: the table, and what is derived from it.
+//! The settings: their table, and what is derived from it.
 //!
 //! ```text
-//! command line, environment ──SettingsBuilder──▶ Settings      fixed from then on; modules copy what they need
-//!                                                   └────────▶ Tunables     atomics, for what may change later
+//! command line, environment ──SettingsBuilder──▶ Settings      fixed after start; modules copy what they need
+//!                                                   └────────▶ Tunables     atomics, for values that change at run time
 //! table.rs ──▶ ROWS ──▶ help, man page, doc/settings.md, `stats settings`
 //! ```
 //!
-//! A setting is one row in table.rs. codec.rs reads and shows the values, quantity.rs those that are whole numbers.
+//! Each setting is one row in table.rs. codec.rs parses and formats values; quantity.rs does so for whole numbers.
 
 mod address;
 mod builder;

@@ -1,9 +1,9 @@
-//! Whole numbers as operators write them: `64`, `512m`, `2GB`, `90s`.
+//! Whole numbers with optional units: `64`, `512m`, `2GB`, `90s`.
 //!
 //! ```text
-//! written      a number alone counts in the option's own unit: MiB for -m, bytes for -I, seconds for idle_timeout
-//! memory       b k m g t behind it, in either case, as powers of 1024; `kb` and `KiB` are the same as `k`
-//! time         s m h d behind it
+//! bare number  counts in the option's own unit: MiB for -m, bytes for -I, seconds for idle_timeout
+//! memory       suffix b k m g t, in either case, as powers of 1024; `kb` and `KiB` mean `k`
+//! time         suffix s m h d
 //! ```
 
 use std::fmt::Display;
@@ -11,12 +11,12 @@ use std::ops::RangeInclusive;
 
 use super::codec::{Codec, outside};
 
-/// A whole number, perhaps with a unit behind it. The field holds bytes, seconds or a count.
+/// A whole number with an optional unit. The field holds bytes, seconds or a count.
 pub(super) struct Quantity {
     kind: Kind,
-    /// What a number alone is multiplied with.
+    /// The factor of a number without a unit.
     unit: i64,
-    /// Limits, counted in `unit`.
+    /// The limits, in units of `unit`.
     range: RangeInclusive<i64>,
 }
 
@@ -26,33 +26,33 @@ enum Kind {
     Time,
 }
 
-/// A count: no unit may follow.
+/// A count. It takes no unit.
 pub(super) const fn whole(range: RangeInclusive<i64>) -> Quantity {
     Quantity { kind: Kind::Count, unit: 1, range }
 }
 
-/// An amount of memory; a number alone is bytes.
+/// An amount of memory. A bare number means bytes.
 pub(super) const fn bytes(range: RangeInclusive<i64>) -> Quantity {
     Quantity { kind: Kind::Memory, unit: 1, range }
 }
 
-/// An amount of memory; a number alone is KiB.
+/// An amount of memory. A bare number means KiB.
 pub(super) const fn kib(range: RangeInclusive<i64>) -> Quantity {
     Quantity { kind: Kind::Memory, unit: 1 << 10, range }
 }
 
-/// An amount of memory; a number alone is MiB.
+/// An amount of memory. A bare number means MiB.
 pub(super) const fn mib(range: RangeInclusive<i64>) -> Quantity {
     Quantity { kind: Kind::Memory, unit: 1 << 20, range }
 }
 
-/// A time; a number alone is seconds.
+/// A duration. A bare number means seconds.
 pub(super) const fn seconds(range: RangeInclusive<i64>) -> Quantity {
     Quantity { kind: Kind::Time, unit: 1, range }
 }
 
 impl Quantity {
-    /// What the word behind a number multiplies it with.
+    /// The factor that the suffix `word` stands for. `None` if it is not a unit of this kind.
     fn scale(&self, word: &str) -> Option<i64> {
         if word.is_empty() {
             return Some(self.unit);
@@ -83,7 +83,7 @@ impl Quantity {
         }
     }
 
-    /// The unit's name, with a blank before it; empty for those that need none.
+    /// The name of `unit` with a blank before it. Empty for bytes, seconds and counts.
     fn name(&self) -> &'static str {
         match self.unit {
             0x400 => " KiB",
@@ -140,7 +140,7 @@ impl<T: TryFrom<i64> + TryInto<i64> + Copy + Display> Codec<T> for Quantity {
     }
 }
 
-/// `1024m`, `1k`, `100`: the notation of -I.
+/// Formats bytes in the notation of -I: `1024m`, `1k`, `100`.
 pub(super) fn short_bytes(bytes: u64) -> String {
     match bytes {
         n if n >= 1 << 20 && n % (1 << 20) == 0 => format!("{}m", n >> 20),

@@ -1,43 +1,43 @@
-//! One row of the settings table, as data: what the help, the manual and the front end read.
+//! A row of the settings table as data, for the help, the manual and the command line.
 
-/// One setting.
+/// A setting.
 #[derive(Debug)]
 pub struct Row {
     /// Name of the field in `Settings`.
     pub field: &'static str,
-    /// What it does: a sentence or two.
+    /// Its effect, in a sentence or two.
     pub doc: &'static str,
-    /// How an operator writes it, in the notation of table.rs.
+    /// Its notation on the command line, as table.rs describes it.
     pub(super) option: &'static str,
-    /// Under which heading the help shows it.
+    /// Its heading in the help.
     pub group: Group,
-    /// Its key in `stats settings`; empty when it has no row there.
+    /// Its key in `stats settings`. Empty if it has no row there.
     pub stat: &'static str,
-    /// Whether it does anything.
+    /// Whether it has an effect.
     pub status: Status,
 }
 
 /// Headings of the help, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Where clients come in.
+    /// Listening sockets.
     Network,
-    /// What memory holds.
+    /// Memory limit and layout.
     Memory,
-    /// How much one client, and all together, may have.
+    /// Limits for one client and for all clients.
     Clients,
     /// Which commands clients may use.
     Commands,
-    /// Users, files, daemon.
+    /// User, files and daemon.
     Process,
-    /// What is said, and then nothing else happens.
+    /// Options that print a text and exit.
     Messages,
-    /// What is there for programs that expect memcached.
+    /// Options for programs that expect memcached.
     Compatibility,
 }
 
 impl Group {
-    /// All of them, in the order of the help.
+    /// All headings, in the order of the help.
     pub const ALL: [(Self, &'static str); 7] = [
         (Self::Network, "Network"),
         (Self::Memory, "Memory"),
@@ -49,36 +49,36 @@ impl Group {
     ];
 }
 
-/// Whether a setting does anything.
+/// Whether a setting has an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It does what it says.
+    /// It has the documented effect.
     Works,
-    /// It works and is for tests: the help does not show it.
+    /// It works but is for tests. The help does not show it.
     Hidden,
-    /// memcached's option is accepted; why it changes nothing here.
+    /// An option of memcached that is accepted without effect, with the reason.
     NoEffect(&'static str),
-    /// Anything but the default is refused at start: a later version will have it.
+    /// Any value but the default is refused at start. A later version will support it.
     Later,
-    /// No option at all: a row that `stats settings` must have.
+    /// Not an option: a row that `stats settings` must have.
     Report,
 }
 
-/// Where an operator writes a setting.
+/// Where an operator sets a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// On the command line: short and long name.
+    /// On the command line, by short or long name.
     Flag,
-    /// In the list behind -o.
+    /// In the list after -o.
     Suboption,
     /// In the environment.
     Environment,
-    /// Nowhere.
+    /// Nowhere: it cannot be set.
     Nowhere,
 }
 
 impl Row {
-    /// Where an operator writes it.
+    /// Where an operator sets it.
     pub fn place(&self) -> Place {
         match self.option.as_bytes() {
             [] => Place::Nowhere,
@@ -88,18 +88,18 @@ impl Row {
         }
     }
 
-    /// What stands for its value in the help: `<num>`. None: it takes no value.
+    /// The placeholder of its value in the help: `<num>`. `None` if it takes no value.
     pub fn hint(&self) -> Option<&'static str> {
         let from = self.option.find('<')?;
         Some(self.option[from..].trim_end_matches(']'))
     }
 
-    /// Whether a value may be left out: the notation is `name[=<num>]`.
+    /// Whether the value may be omitted. The notation is `name[=<num>]`.
     pub fn value_is_optional(&self) -> bool {
         self.option.ends_with(']')
     }
 
-    /// How messages name it: `-t, --threads`, `-o hashpower`.
+    /// Its name in messages: `-t, --threads`, `-o hashpower`.
     pub fn names(&self) -> &'static str {
         self.option.split(['=', '<']).next().unwrap_or_default().trim_end_matches(['[', ' '])
     }
@@ -114,18 +114,18 @@ impl Row {
         self.flag_names().filter_map(|name| name.strip_prefix("--"))
     }
 
-    /// The name of a suboption or an environment variable, without `-o` and `[no_]`.
+    /// The name of a suboption or environment variable, without `-o` and `[no_]`.
     pub fn bare_name(&self) -> &'static str {
         let name = self.names().trim_start_matches("-o ");
         name.strip_prefix("[no_]").unwrap_or(name)
     }
 
-    /// Whether `no_` before its name undoes it.
+    /// Whether its name has a `no_` form.
     pub fn has_negation(&self) -> bool {
         self.option.contains("[no_]")
     }
 
-    /// The whole notation, as the help shows it: `-t, --threads=<num>`.
+    /// The full notation, as the help shows it: `-t, --threads=<num>`.
     pub fn notation(&self) -> &'static str {
         self.option
     }

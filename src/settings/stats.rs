@@ -1,23 +1,23 @@
-//! The rows of `stats settings`: memcached's keys, order and notation.
+//! The rows of `stats settings`, with memcached's keys, order and notation.
 
 use std::fmt::Display;
 
 use super::table::{ROWS, Settings};
 
-/// What settings that change while the server runs are now.
+/// The current values of settings that change at run time.
 #[derive(Clone, Copy, Debug)]
 pub struct LiveSettings {
-    /// -m, or what `cache_memlimit` made of it.
+    /// -m, or the value that `cache_memlimit` set.
     pub memory_limit_bytes: u64,
-    /// -v, or what `verbosity` made of it.
+    /// -v, or the value that `verbosity` set.
     pub verbosity: u8,
-    /// -D, or what `stats detail` made of it.
+    /// -D, or the value that `stats detail` set.
     pub detail_enabled: bool,
-    /// -o slab_automove, or what `slabs automove` made of it.
+    /// -o slab_automove, or the value that `slabs automove` set.
     pub slab_automove: u32,
-    /// -o slab_automove_ratio, likewise.
+    /// -o slab_automove_ratio, or the value that `slabs automove` set.
     pub slab_automove_ratio: f64,
-    /// -o slab_automove_window, likewise.
+    /// -o slab_automove_window, or the value that `slabs automove` set.
     pub slab_automove_window: u32,
 }
 
@@ -34,7 +34,7 @@ impl Settings {
                 "slab_automove_ratio" => row(setting.stat, &format_args!("{:.2}", live.slab_automove_ratio)),
                 "slab_automove_window" => row(setting.stat, &live.slab_automove_window),
                 "auth_file" => row(setting.stat, &yes_or_no(self.auth_file.is_some())),
-                // Not memcached's auto-negotiate: the binary protocol is not spoken.
+                // memcached shows auto-negotiate here, but this server does not speak the binary protocol.
                 "protocol" if self.protocol == "auto" => row(setting.stat, &"ascii"),
                 field => row(setting.stat, &self.show(field)),
             }

@@ -1,9 +1,9 @@
-//! What an operator probably meant by an option that does not exist.
+//! Suggests the option that an operator probably meant by an unknown one.
 
 use super::row::{Place, Row, Status};
 use super::table::ROWS;
 
-/// What to do about `name`, which is no option: the name most like it, or where the list is.
+/// Advice about the unknown option `name`: the most similar option, or where to find the list.
 pub fn remedy(name: &str) -> String {
     match nearest(name) {
         Some(option) => format!("did you mean {option}?"),
@@ -11,13 +11,13 @@ pub fn remedy(name: &str) -> String {
     }
 }
 
-/// Shorter words than this are like too many names.
+/// Length in bytes from which a name also matches as a prefix. Shorter ones are prefixes of too many options.
 const PREFIX_LEN_MIN: usize = 3;
-/// One mistake is allowed for this many letters.
+/// Letters of a name per allowed mistake.
 const LETTERS_PER_MISTAKE: usize = 3;
 
 fn nearest(name: &str) -> Option<String> {
-    // `"--port 11211"` as one word is an option and its value.
+    // A single word such as `"--port 11211"` holds an option and its value.
     let name = name.split_whitespace().next().unwrap_or_default();
     let mistakes_max = (name.chars().count() / LETTERS_PER_MISTAKE).max(1);
     let mistakes = |candidate: &str| {
@@ -33,7 +33,7 @@ fn nearest(name: &str) -> Option<String> {
         .map(|(_, option)| option)
 }
 
-/// The forms of an option, each also without what marks it as one.
+/// Each form of an option, as a pair: with its marker (`--` or `-o`), and without it.
 fn written(row: &Row) -> Vec<(String, String)> {
     let bare = row.bare_name();
     match row.place() {
@@ -46,7 +46,7 @@ fn written(row: &Row) -> Vec<(String, String)> {
     }
 }
 
-/// How many letters have to be changed, added, dropped or swapped with their neighbour to make `b` of `a`.
+/// Edit distance: letters to change, insert, delete or swap with a neighbour to turn `a` into `b`.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
