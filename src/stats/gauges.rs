@@ -1,33 +1,33 @@
-//! What only the process around the cache knows: plain data for the rows of `stats` and `stats conns`.
+//! Plain data about the process outside the store, for the rows of `stats` and `stats conns`.
 
-/// What is open and allowed right now.
+/// Current values and limits of the process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gauges {
-    /// Processor time spent in the program, in microseconds.
+    /// User CPU time, in microseconds.
     pub rusage_user_us: u64,
-    /// Processor time spent in the kernel for it, in microseconds.
+    /// System CPU time, in microseconds.
     pub rusage_system_us: u64,
-    /// Clients that are connected, and listening sockets.
+    /// Connected clients.
     pub curr_connections: u64,
-    /// How many connections have memory set aside for them.
+    /// Connections that have memory allocated.
     pub connection_structures: u64,
-    /// The limit of -c.
+    /// The limit on clients, -c.
     pub max_connections: u64,
-    /// Descriptors kept for the process itself.
+    /// Descriptors reserved for the process itself.
     pub reserved_fds: u64,
     /// Whether new connections are accepted.
     pub accepting_conns: bool,
-    /// How often accepting stopped.
+    /// How many times accepting stopped.
     pub listen_disabled_num: u64,
-    /// For how long accepting was stopped, in microseconds.
+    /// Total time for which accepting was stopped, in microseconds.
     pub time_in_listen_disabled_us: u64,
-    /// Workers.
+    /// Worker threads.
     pub threads: u64,
-    /// What counts, sketches and tables of prefixes take, in bytes.
+    /// Memory of counters, sketches and prefix tables, in bytes.
     pub statistics_bytes: u64,
     /// The memory limit, in bytes.
     pub limit_maxbytes: u64,
-    /// Lines of the log that were dropped because nobody read them.
+    /// Log lines that were dropped because the log was not read.
     pub log_lines_dropped: u64,
 }
 
@@ -36,11 +36,11 @@ pub struct Gauges {
 pub struct ConnectionRow<'a> {
     /// Its descriptor.
     pub fd: i32,
-    /// Where the client is: `tcp:127.0.0.1:4711`.
+    /// The client's address: `tcp:127.0.0.1:4711`.
     pub addr: &'a str,
-    /// The listener it came through.
+    /// The listener that accepted it. `None` for a listener itself.
     pub listen_addr: Option<&'a str>,
-    /// What it waits for.
+    /// What it waits for, as memcached names the state.
     pub state: &'a str,
     /// Seconds since its last command.
     pub secs_since_last_cmd: u64,

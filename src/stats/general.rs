@@ -1,5 +1,5 @@
-//! The rows of plain `stats` that are about the process and its clients; the store adds its own. And those of
-//! `stats conns`.
+//! The rows of plain `stats` about the process and its clients, and the rows of `stats conns`. The store adds its own
+//! rows to `stats`.
 
 use std::fmt::{self, Display};
 
@@ -9,10 +9,10 @@ use crate::protocol::MEMCACHED_VERSION;
 
 use super::gauges::{ConnectionRow, Gauges};
 
-/// Takes a row: its name and its value.
+/// Receives a row: its name and its value.
 type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
 
-/// The process's rows of `stats`, `now` being the time since start and `unix_s` the date.
+/// Writes the rows of `stats` about the process.
 pub fn general_rows(gauges: &Gauges, totals: &Counters, now: RelTime, unix_s: i64, row: Row<'_>) {
     row("pid", &std::process::id());
     row("uptime", &now.0);
@@ -49,7 +49,7 @@ pub fn general_rows(gauges: &Gauges, totals: &Counters, now: RelTime, unix_s: i6
     }
 }
 
-/// What memcached counts of machinery that is not here: 0 is the truth, and tools that look for a row find it.
+/// memcached's counters of mechanisms that this server does not have. They are always 0; tools may expect the rows.
 const NEVER_COUNTED: &[&str] = &[
     "response_obj_count",
     "response_obj_bytes",
@@ -64,7 +64,7 @@ const NEVER_COUNTED: &[&str] = &[
     "round_robin_fallback",
 ];
 
-/// The rows of one connection in `stats conns`.
+/// Writes the rows of one connection or listener in `stats conns`.
 pub fn connection_rows(connection: &ConnectionRow<'_>, row: Row<'_>) {
     let fd = connection.fd;
     row(&format!("{fd}:addr"), &connection.addr);
@@ -75,7 +75,7 @@ pub fn connection_rows(connection: &ConnectionRow<'_>, row: Row<'_>) {
     row(&format!("{fd}:secs_since_last_cmd"), &connection.secs_since_last_cmd);
 }
 
-/// Microseconds, shown as seconds.
+/// A time in microseconds, shown in seconds.
 struct Seconds(u64);
 
 impl Display for Seconds {

@@ -1,12 +1,12 @@
-//! `stats hotkeys`: which keys clients ask for most, from a sample of their requests.
+//! `stats hotkeys`: the most requested keys, from a sample of the requests.
 //!
 //! ```text
-//! worker   countdown ──0──▶ its sketch (sketch.rs)      one request in 256, on average
-//! stats    all sketches, added up
+//! worker   countdown reaches 0 ──▶ its sketch (sketch.rs)      one key in 256, on average
+//! stats    the sum of all sketches
 //! ```
 //!
-//! Counts are halved once a minute, so that what was hot an hour ago is not. Passing over a batch of requests costs one
-//! subtraction; a key that is sampled costs stores to the worker's own sketch, and no lock.
+//! Counts are halved once a minute, so that keys that are no longer hot drop out. A batch without a sample costs one
+//! subtraction. A sampled key costs stores to the worker's own sketch, and no lock.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -17,20 +17,20 @@ use crate::base::{HashedKey, RelTime};
 
 use super::sketch::{Access, HOTKEYS_SAMPLE_RATE, HotCounts, Sketch};
 
-/// Samples below which a key is noise.
+/// Keys with fewer samples are noise.
 const SAMPLES_MIN: u64 = 2;
 
 /// The sketches of all workers, and the switch.
 pub struct HotKeys {
     enabled: AtomicBool,
-    /// How often everything has been forgotten.
+    /// How many times all sketches were cleared.
     clearings: AtomicU32,
     sketches: Mutex<Vec<Arc<Sketch>>>,
 }
 
-/// One worker's side of it.
+/// The sampler of one worker.
 pub struct HotSampler {
-    /// Keys to pass over before one is looked at.
+    /// Keys to skip before the next sample.
     countdown: u32,
     random: u32,
     sketch: Arc<Sketch>,
@@ -44,19 +44,19 @@ impl Default for HotKeys {
 }
 
 impl HotKeys {
-    /// One more worker's sampler.
+    /// Adds a worker and returns its sampler.
     pub fn join(self: &Arc<Self>) -> HotSampler {
         let sketch = Arc::<Sketch>::default();
         let mut sketches = self.sketches.lock().unwrap_or_else(PoisonError::into_inner);
         sketches.push(Arc::clone(&sketch));
-        // Any odd number does; workers differ so that they do not sample in step.
+        // Any odd number works. Seeds differ between workers so that they do not sample in step.
         let random = 0x9e37_79b9_u32.wrapping_mul(2 * u32::try_from(sketches.len()).unwrap_or(0) + 1);
         HotSampler { countdown: HOTKEYS_SAMPLE_RATE, random, sketch, all: Arc::clone(self) }
     }
 }
 
 impl HotKeys {
-    /// What the sketches take, in bytes.
+    /// Memory of all sketches, in bytes.
     pub fn bytes(&self) -> u64 {
         let sketches = self.sketches.lock().unwrap_or_else(PoisonError::into_inner);
         (sketches.len() * size_of::<Sketch>()) as u64
@@ -70,7 +70,7 @@ impl Default for HotSampler {
 }
 
 impl HotSampler {
-    /// Passes over `keys` keys. Some: the one of this index, from 0, is to be looked at; then call
+    /// Skips `keys` keys. `Some(index)`: the key at this index, from 0, is due as a sample; then call
     /// [`HotSampler::sample`].
     #[inline]
     pub fn due(&mut self, keys: u32) -> Option<u32> {
@@ -83,7 +83,7 @@ impl HotSampler {
         }
     }
 
-    /// Looks at a key.
+    /// Samples a key: counts it if counting is on, and schedules the next sample.
     #[cold]
     pub fn sample(&mut self, key: HashedKey<'_>, access: Access, bytes: u64, now: RelTime) {
         self.pass_over();
@@ -92,9 +92,9 @@ impl HotSampler {
         }
     }
 
-    /// What is due has no single key: on to the next one.
+    /// Schedules the next sample. Called alone if the request that is due has no single key.
     pub fn pass_over(&mut self) {
-        // xorshift: distances vary, so that a client's own rhythm does not choose what is seen.
+        // xorshift: random distances, so that a periodic request pattern does not decide which keys are sampled.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;
@@ -106,12 +106,12 @@ impl HotSampler {
         self.all.enabled.load(Ordering::Relaxed)
     }
 
-    /// Starts or stops counting on all workers; what was counted is forgotten as it ages.
+    /// Turns counting on or off for all workers. Existing counts stay and decay.
     pub fn switch(&self, on: bool) {
         self.all.enabled.store(on, Ordering::Relaxed);
     }
 
-    /// Forgets everything that any worker has counted.
+    /// Clears the counts of all workers.
     pub fn clear(&self) {
         self.all.clearings.fetch_add(1, Ordering::Relaxed);
     }
@@ -131,7 +131,7 @@ impl HotSampler {
     }
 }
 
-/// The rows of one key in `stats hotkeys`, but for its name.
+/// The rows of one key in `stats hotkeys`. Names do not include the key.
 pub fn hotkey_rows(counts: &HotCounts, row: &mut dyn FnMut(&str, &dyn Display)) {
     let HotCounts { requests, error, reads, writes, bytes } = counts;
     for (name, value) in

@@ -1,4 +1,4 @@
-//! Reports: which rows `stats` has and what they say. How rows look on a wire is not known here.
+//! Statistics: the rows of `stats` and their values. The wire format is not known here.
 
 mod gauges;
 mod general;

@@ -1,5 +1,5 @@
-//! `stats detail`: gets, hits, sets and deletes by key prefix, shared by all workers. Costs one load per key while it
-//! is off, and a lock while it is on: it is there to look into an application for a while.
+//! `stats detail`: gets, hits, sets and deletes by key prefix, shared by all workers. Each key costs one load while it
+//! is off, and a lock while it is on. It is meant for inspecting an application for a limited time.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,11 +9,11 @@ use crate::base::atomic::{AtomicBool, Ordering};
 use crate::base::{Key, allocation_bytes, map_bytes};
 use crate::sys::process::trim_heap;
 
-/// More memory the table never takes, in bytes: clients choose prefixes, and each costs some. Those for which there is
-/// none left are not counted. 45,000 short ones fit, or 12,000 of the longest.
+/// Limit on the table's memory, in bytes. Clients choose the prefixes, and each takes memory. Prefixes beyond the
+/// limit are not counted. 45,000 short prefixes fit, or 12,000 of the longest.
 const TABLE_BYTES_MAX: usize = 4 << 20;
 
-/// The counts of every prefix.
+/// The counts of all prefixes.
 pub struct PrefixTable {
     enabled: AtomicBool,
     delimiter: u8,
@@ -23,21 +23,21 @@ pub struct PrefixTable {
 #[derive(Default)]
 struct Table {
     counts: HashMap<Box<[u8]>, PrefixCounts>,
-    /// What the prefixes themselves take.
+    /// Heap bytes of the prefix strings.
     text_bytes: usize,
 }
 
 impl Table {
-    /// With room for `capacity` prefixes, in bytes.
+    /// The table's size in bytes with a capacity of `capacity` prefixes.
     const fn bytes_with(&self, capacity: usize) -> usize {
         map_bytes::<Box<[u8]>, PrefixCounts>(capacity) + self.text_bytes
     }
 
-    /// The counts of `prefix`, if there are any or there is room for them.
+    /// The counts of `prefix`. Inserts them if needed; `None` if the memory limit leaves no room.
     fn place(&mut self, prefix: &[u8]) -> Option<&mut PrefixCounts> {
         if !self.counts.contains_key(prefix) {
             let text_bytes = allocation_bytes(prefix.len());
-            // A map that is full takes twice as much.
+            // A full map doubles its capacity.
             let capacity = self.counts.capacity().max(self.counts.len() + 1);
             if self.bytes_with(capacity) + text_bytes > TABLE_BYTES_MAX {
                 return None;
@@ -49,12 +49,12 @@ impl Table {
     }
 }
 
-/// What was done to the keys of one prefix.
+/// The counts of one prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrefixCounts {
-    /// Keys asked for.
+    /// Keys that were requested.
     pub gets: u64,
-    /// Of them, those that were found.
+    /// Requested keys that were found.
     pub hits: u64,
     /// Values stored.
     pub sets: u64,
@@ -69,29 +69,29 @@ impl fmt::Display for PrefixCounts {
 }
 
 impl PrefixTable {
-    /// A table for prefixes that end before `delimiter` (-D), switched off.
+    /// A table for prefixes that end before `delimiter` (-D). Counting is off.
     pub fn new(delimiter: u8) -> Self {
         Self { enabled: AtomicBool::new(false), delimiter, table: Mutex::default() }
     }
 
-    /// What a prefix ends before.
+    /// The byte that ends a prefix.
     pub const fn delimiter(&self) -> u8 {
         self.delimiter
     }
 
-    /// Whether anything is counted.
+    /// Whether counting is on.
     #[inline]
     pub fn is_on(&self) -> bool {
-        // Relaxed: a request that misses the switch by an instant is counted or not; neither is wrong.
+        // Relaxed: a request that runs while the switch changes may be counted or not. Both are correct.
         self.enabled.load(Ordering::Relaxed)
     }
 
-    /// Starts or stops counting; what was counted stays.
+    /// Turns counting on or off. The counts stay.
     pub fn switch(&self, on: bool) {
         self.enabled.store(on, Ordering::Relaxed);
     }
 
-    /// Counts a key that was asked for.
+    /// Counts a requested key.
     #[cold]
     pub fn count_get(&self, key: Key<'_>, hit: bool) {
         self.count(key, |counts| {
@@ -106,20 +106,20 @@ impl PrefixTable {
         self.count(key, |counts| counts.sets += 1);
     }
 
-    /// Counts a delete, whatever it found.
+    /// Counts a delete, whether or not the key existed.
     #[cold]
     pub fn count_delete(&self, key: Key<'_>) {
         self.count(key, |counts| counts.deletes += 1);
     }
 
-    /// Shows every prefix.
+    /// Calls `show` with each prefix and its counts.
     pub fn dump(&self, show: &mut dyn FnMut(&[u8], PrefixCounts)) {
         for (prefix, counts) in &self.lock().counts {
             show(prefix, *counts);
         }
     }
 
-    /// Forgets every prefix (`stats reset`), and gives back the memory they took.
+    /// Removes all prefixes (`stats reset`) and returns their memory to the system.
     pub fn clear(&self) {
         let forgotten = std::mem::take(&mut *self.lock());
         if !forgotten.counts.is_empty() {
@@ -128,13 +128,13 @@ impl PrefixTable {
         }
     }
 
-    /// What the table takes, in bytes.
+    /// The table's memory, in bytes.
     pub fn bytes(&self) -> u64 {
         let table = self.lock();
         table.bytes_with(table.counts.capacity()) as u64
     }
 
-    /// A key without the delimiter has no prefix and is not counted.
+    /// Counts `key` under its prefix. A key without the delimiter has no prefix and is not counted.
     fn count(&self, key: Key<'_>, add: impl FnOnce(&mut PrefixCounts)) {
         let Some(end) = key.bytes().iter().position(|byte| *byte == self.delimiter) else { return };
         if let Some(counts) = self.lock().place(&key.bytes()[..end]) {
@@ -143,7 +143,8 @@ impl PrefixTable {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        // Counts are whole after every statement: a thread that died holding the lock left nothing half done.
+        // Counts are consistent after every statement, so a thread that panicked under the lock left no partial
+        // change.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

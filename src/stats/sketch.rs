@@ -1,66 +1,67 @@
-//! Counts of the keys that one worker samples: written by that worker alone, read by any thread, without a lock (I10).
+//! Counts of the keys that one worker samples. Only that worker writes them; any thread reads them, without a lock
+//! (I10).
 //!
 //! ```text
 //! worker   version odd ──▶ stores ──▶ version even
-//! reader   version, even ──▶ copies everything ──▶ the same version? then the copy is whole; else it copies again
+//! reader   version, even ──▶ copies everything ──▶ same version: the copy is consistent; otherwise it copies again
 //! ```
 //!
-//! Space-Saving: a key that is not among the 128 takes the place of the one with the lowest count, and that count becomes
-//! its error. Every key that gets more than one in 128 of the samples is there.
+//! Space-Saving: a key that is not among the 128 entries replaces the one with the lowest count, and that count
+//! becomes its error. Every key with more than one in 128 of the samples has an entry.
 
 use std::array;
 
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::base::{HashedKey, Key, RelTime};
 
-/// Of so many requests one is looked at, on average.
+/// Mean number of keys per sample.
 pub const HOTKEYS_SAMPLE_RATE: u32 = 256;
-/// Seconds after which what was counted counts half.
+/// Seconds after which counts are halved.
 pub const HOTKEYS_HALF_LIFE_S: u32 = 60;
-/// Keys in a sketch.
+/// Entries in a sketch.
 pub(super) const KEYS_MAX: usize = 128;
-/// 8-byte words of a key.
+/// Eight-byte words per key.
 const KEY_WORDS: usize = Key::LEN_MAX.div_ceil(8);
 
-/// What was done with a key.
+/// Kind of access to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It was asked for.
+    /// The key was requested.
     Read,
-    /// It was stored, deleted, touched or counted up or down.
+    /// The key was stored, deleted, touched, incremented or decremented.
     Write,
 }
 
-/// What is known of one key. In requests: samples times [`HOTKEYS_SAMPLE_RATE`].
+/// Counts of one key, in requests: samples times [`HOTKEYS_SAMPLE_RATE`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HotCounts {
-    /// Requests that named it, at most.
+    /// Requests for the key: an upper bound.
     pub requests: u64,
-    /// How many of them may be other keys'.
+    /// How many of `requests` may belong to other keys.
     pub error: u64,
-    /// Of those counted since it is in the sketch: retrievals.
+    /// Retrievals since the key entered the sketch.
     pub reads: u64,
-    /// And the others.
+    /// Other accesses since then.
     pub writes: u64,
     /// Bytes of the values that were read and written.
     pub bytes: u64,
 }
 
-/// One worker's.
+/// The sketch of one worker.
 pub(super) struct Sketch {
-    /// Odd while the worker changes what follows.
+    /// Odd while the worker changes the fields below.
     version: AtomicU32,
-    /// How often all sketches had been cleared before what is counted here.
+    /// The number of clearings that these counts belong to.
     clearings: AtomicU32,
-    /// When counts were last halved, in seconds of the store's clock.
+    /// When the counts were last halved, in seconds of the store's clock.
     halved_at: AtomicU32,
-    /// How many entries there are.
+    /// Number of entries in use.
     len: AtomicU32,
-    /// Where the search for the lowest count goes on.
+    /// Where the next search for the lowest count starts.
     cursor: AtomicU32,
-    /// No count is lower.
+    /// A lower bound of all counts.
     floor: AtomicU64,
-    /// Apart from the rest, because every sample looks through them.
+    /// Separate from the entries, because every sample scans the hashes.
     hashes: [AtomicU64; KEYS_MAX],
     entries: [Entry; KEYS_MAX],
 }
@@ -92,12 +93,12 @@ impl Default for Sketch {
 }
 
 impl Sketch {
-    /// Counts one access; `clearings` is how often all sketches have been cleared. Only the worker whose sketch it is
-    /// may call this.
+    /// Counts one access. `clearings` is the current number of clearings. Only the worker that owns the sketch may
+    /// call this.
     pub(super) fn count(&self, key: HashedKey<'_>, access: Access, bytes: u64, now: RelTime, clearings: u32) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
-        // A reader that sees one of the stores that follow also sees the odd version.
+        // Release: a reader that sees one of the stores below also sees the odd version.
         fence(Ordering::Release);
         if self.clearings.load(Ordering::Relaxed) != clearings {
             self.clearings.store(clearings, Ordering::Relaxed);
@@ -112,12 +113,12 @@ impl Sketch {
         self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
-    /// Every key and its counts as of `now`; nothing if all sketches have been cleared since.
+    /// Every key and its counts as of `now`. Empty if the sketch has not been written since the last clearing.
     pub(super) fn read(&self, now: RelTime, clearings: u32) -> Vec<(Vec<u8>, HotCounts)> {
         loop {
             let before = self.version.load(Ordering::Acquire);
             let copy = self.copy(now, clearings);
-            // Whatever the copy has seen of a change, the second look at the version sees it, too.
+            // Acquire: if the copy saw part of a change, the second load of the version sees that change, too.
             fence(Ordering::Acquire);
             if before.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == before {
                 return copy;
@@ -126,7 +127,7 @@ impl Sketch {
         }
     }
 
-    /// As [`Sketch::read`]; but if the worker changes the sketch meanwhile, there may be anything in it.
+    /// Like [`Sketch::read`], but a concurrent change by the worker makes the result arbitrary.
     fn copy(&self, now: RelTime, clearings: u32) -> Vec<(Vec<u8>, HotCounts)> {
         if self.clearings.load(Ordering::Relaxed) != clearings {
             return Vec::new();
@@ -140,11 +141,11 @@ impl Sketch {
         (self.len.load(Ordering::Relaxed) as usize).min(KEYS_MAX)
     }
 
-    /// Where `key` is counted.
+    /// The entry that counts `key`.
     fn place(&self, key: HashedKey<'_>) -> &Entry {
         let len = self.len();
         let hash = key.hash.0;
-        // A hash that two keys share would count them as one: of 64 bits, none will.
+        // Two keys with the same hash would be counted as one. With 64 bits this is too unlikely to matter.
         if let Some(at) = self.position(hash).filter(|at| *at < len) {
             return &self.entries[at];
         }
@@ -162,7 +163,7 @@ impl Sketch {
         entry
     }
 
-    /// Where `hash` stands. Eight at a time, which the compiler makes one straight run of comparisons.
+    /// The index of `hash`. Scans eight hashes at a time, which the compiler turns into branch-free comparisons.
     fn position(&self, hash: u64) -> Option<usize> {
         const STRIDE: usize = 8;
         const { assert!(KEYS_MAX.is_multiple_of(STRIDE)) };
@@ -174,8 +175,8 @@ impl Sketch {
         strides.into_iter().find_map(found)
     }
 
-    /// An entry with the lowest count, and that count. Round by round, since an entry that is taken counts more afterwards:
-    /// mostly the next one will do.
+    /// An entry with the lowest count, and that count. Searches round robin: a replaced entry has a higher count
+    /// afterwards, so usually the next entry fits.
     fn lowest(&self) -> (usize, u64) {
         let start = self.cursor.load(Ordering::Relaxed) as usize;
         let floor = self.floor.load(Ordering::Relaxed);
@@ -191,7 +192,7 @@ impl Sketch {
         (at, lowest)
     }
 
-    /// Halves all counts once for every half life that has passed.
+    /// Halves all counts once per elapsed half-life.
     fn halve(&self, now: RelTime) {
         let (times, halved_at) = halvings(self.halved_at.load(Ordering::Relaxed), now);
         self.halved_at.store(halved_at, Ordering::Relaxed);
@@ -233,9 +234,9 @@ impl Entry {
     }
 }
 
-/// How often counts that were halved at `halved_at` are to be halved by `now`, and when that was last due.
+/// How many halvings are due at `now` since `halved_at`, and when the last of them was due.
 fn halvings(halved_at: u32, now: RelTime) -> (u32, u32) {
-    // A clock that was set back is no reason to halve; from there on it counts anew.
+    // If the clock was set back, do not halve; count from the new time on.
     let halved_at = halved_at.min(now.0);
     let times = (now.0 - halved_at) / HOTKEYS_HALF_LIFE_S;
     (times, halved_at + times * HOTKEYS_HALF_LIFE_S)
@@ -313,7 +314,8 @@ mod tests {
         assert_eq!(sketch.read(NOW, 1), [(b"key".to_vec(), one)]);
     }
 
-    /// Keys of one letter, whose length is the bytes counted for them: a copy made of two states would not be so.
+    /// Keys repeat one letter, and the bytes counted equal the key length. A copy that mixes two states would break
+    /// this.
     #[test]
     fn a_reader_beside_the_worker_copies_one_state() {
         let (sketch, done) = (Sketch::default(), AtomicBool::new(false));
