@@ -1,4 +1,4 @@
-//! The command line: getopts, told by the settings table what there is.
+//! The command line: getopts, configured from the settings table.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -9,31 +9,33 @@ use super::failure::Failure;
 use crate::protocol::MEMCACHED_VERSION;
 use crate::settings::{Place, ROWS, Row, Settings, SettingsBuilder, help, remedy};
 
-/// What the operator wants.
+/// What the command line asks for.
 #[derive(Debug)]
 pub enum Invocation {
-    /// A text on standard output.
+    /// Print a text on standard output and exit.
     Print(String),
-    /// A server.
+    /// Run a server.
     Serve(Box<Settings>),
 }
 
-/// What `-V` prints.
+/// The version that `-V` prints.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const LICENSE: &str = include_str!("../../LICENSE");
 
-/// What the help and the version begin with for who started us as memcached: harnesses and packages look for it.
+/// The first line of help and version if the program was started as memcached: test harnesses and packages look for
+/// it.
 fn greeting(program: &OsStr) -> String {
     let name = Path::new(program).file_name().unwrap_or_default();
     let is_memcached = name.as_encoded_bytes().starts_with(b"memcached");
     if is_memcached { format!("memcached {MEMCACHED_VERSION}\n") } else { String::new() }
 }
 
-/// Reads the command line: the name the program was started by, the other words, and what `environment` has for the settings that stand there.
+/// Parses the command line: the program's name, its arguments, and `environment`, which looks up an environment
+/// variable.
 ///
 /// # Errors
-/// What the operator has to read.
+/// The message for the operator.
 pub fn parse(
     program: &OsStr,
     arguments: impl IntoIterator<Item = OsString>,
@@ -75,7 +77,7 @@ fn collect(
             builder.set_suboption(word)?;
         }
     }
-    // Somebody who asks for help gets it, whatever else does not go together.
+    // Help, version and licence are printed even if the other options conflict.
     if ["h", "V", "i"].iter().any(|name| matches.opt_present(name)) {
         return Ok(builder.unchecked());
     }
@@ -86,8 +88,8 @@ fn flags() -> impl Iterator<Item = &'static Row> {
     ROWS.iter().filter(|row| row.place() == Place::Flag)
 }
 
-/// Splits the command line into options and their values. getopts says which word it does not know; where that is the
-/// beginning of one long option only, the option takes its place. Each round completes one word, so the rounds end.
+/// Splits the command line into options and their values. getopts reports an unknown word; if the word is the prefix
+/// of exactly one long option, that option replaces it. Each round completes one word, so the loop ends.
 fn read(mut arguments: Vec<OsString>) -> Result<Matches, String> {
     let options = options();
     for _ in 0..=arguments.len() {
@@ -103,7 +105,7 @@ fn read(mut arguments: Vec<OsString>) -> Result<Matches, String> {
     Err("too many abbreviated options".into())
 }
 
-/// The long option that begins with `name`. None: there is none, or `name` is too short to be a long one.
+/// The long option that begins with `name`. `None` if there is none, or if `name` is too short for a long option.
 fn completed(name: &str) -> Result<Option<&'static str>, String> {
     let begun = |row: &&Row| name.len() > 1 && row.longs().any(|long| long.starts_with(name));
     let long = |row: &'static Row| row.longs().find(|long| long.starts_with(name));
@@ -117,7 +119,7 @@ fn completed(name: &str) -> Result<Option<&'static str>, String> {
     }
 }
 
-/// Writes `--long` where `--name` stands.
+/// Replaces `--name` by `--long`.
 fn complete(arguments: &mut [OsString], name: &str, long: &str) {
     for word in arguments {
         let Some(rest) = word.to_str().and_then(|text| text.strip_prefix("--")?.strip_prefix(name)) else { continue };
@@ -128,7 +130,7 @@ fn complete(arguments: &mut [OsString], name: &str, long: &str) {
     }
 }
 
-/// What getopts has to know: every flag may be given more than once, the last one counts.
+/// The options that getopts must know. Each may be repeated; the last value counts.
 fn options() -> Options {
     let mut options = Options::new();
     options.parsing_style(ParsingStyle::FloatingFrees);
@@ -147,7 +149,7 @@ fn options() -> Options {
     options
 }
 
-/// Sets `row` as often as the command line names it.
+/// Sets `row` once per occurrence on the command line.
 fn apply(row: &'static Row, matches: &Matches, builder: &mut SettingsBuilder) -> Result<(), String> {
     let mut names: Vec<&str> = row.longs().collect();
     if names.is_empty() {
@@ -167,7 +169,7 @@ fn apply(row: &'static Row, matches: &Matches, builder: &mut SettingsBuilder) ->
     Ok(())
 }
 
-/// getopts' complaint in our words: the option as the help writes it, and what to do.
+/// Translates an error of getopts: names the option as the help writes it, and what to do.
 fn explain(fail: &Fail) -> String {
     let written = |name: &str| {
         let row = flags().find(|row| row.short() == Some(name) || row.longs().any(|long| long == name));
@@ -308,8 +310,8 @@ mod tests {
         assert_eq!(settings.port_file, Some("f".into()));
     }
 
-    /// Two thousand command lines of options, halves of options and nonsense: an answer or a complaint, never a
-    /// panic, and a complaint is one line that names something.
+    /// Two thousand command lines of options, parts of options and nonsense. Each gives a result or an error, never a
+    /// panic, and an error is one line that names something.
     #[test]
     fn no_command_line_is_too_strange() {
         const SCRAPS: [&str; 24] = [

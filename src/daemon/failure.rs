@@ -1,32 +1,32 @@
-//! Why a start ended: one line to read, one exit code. The codes are sysexits.h's.
+//! Why a start failed: a one-line message and an exit code. The codes are those of sysexits.h.
 
 use std::fmt;
 use std::io;
 
-/// Why the process ends other than well.
+/// Why the process ends with an error.
 #[derive(Debug)]
 pub enum Failure {
     /// The command line is wrong.
     Usage(String),
     /// The user of -u does not exist.
     NoUser(String),
-    /// The kernel refused something.
+    /// A system call failed.
     System {
-        /// What we tried, and on what: `listen on 10.0.0.7:11211`.
+        /// The attempted operation and its object: `listen on 10.0.0.7:11211`.
         what: String,
-        /// The kernel's word.
+        /// The kernel's error.
         error: io::Error,
     },
 }
 
 impl Failure {
-    /// For `map_err`: the kernel refused `what`.
+    /// For `map_err`: a system call failed while doing `what`.
     pub fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |error| Self::System { what, error }
     }
 
-    /// The exit code.
+    /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 64,
@@ -45,7 +45,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The error's text without `(os error 98)` behind it.
+/// The error's text without the suffix `(os error 98)`.
 pub(super) fn kernels_word(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_string()

@@ -1,4 +1,4 @@
-//! The process as commands see it: what `stats`, `verbosity`, `shutdown` and `debugtime` reach for.
+//! The process as the commands `stats`, `verbosity`, `shutdown` and `debugtime` see it.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::worker::ClientGate;
 
 use super::privileges::own_descriptors;
 
-/// The process. Any worker may ask it.
+/// The process. Any worker may call it.
 pub(super) struct Process {
     pub(super) settings: Settings,
     pub(super) tunables: Arc<Tunables>,
@@ -27,12 +27,12 @@ pub(super) struct Process {
     pub(super) store: &'static Store,
     pub(super) board: Arc<Board>,
     pub(super) gate: Arc<ClientGate>,
-    /// The workers', and the dispatcher's.
+    /// The counters of all workers and of the dispatcher.
     pub(super) counters: Vec<Arc<Counters>>,
 }
 
 impl Operator for Process {
-    /// By a signal, so that there is one way to end.
+    /// Sends this process a signal, so that there is one way to end it.
     fn shutdown(&self, mode: Shutdown) {
         let signal = match mode {
             Shutdown::Now => Signal::End,

@@ -1,5 +1,5 @@
-//! Small files that tell others about this process: its id, its ports. Written beside their place and renamed into
-//! it, so that nobody reads half of one.
+//! Small files with facts about this process: its id and its ports. They are written under a temporary name and
+//! renamed, so that no reader sees a partial file.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// The file of -P. Removed when dropped, in a daemon.
+/// The file of -P. A daemon's file is removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Pidfile {
     path: PathBuf,
@@ -15,10 +15,9 @@ pub(super) struct Pidfile {
 }
 
 impl Pidfile {
-    /// Writes this process's id to `path`. `keep` says that the file outlives the process, as memcached's does
-    /// without -d.
+    /// Writes this process's id to `path`. With `keep`, the file outlives the process, as memcached's does without -d.
     pub(super) fn write(path: &Path, keep: bool) -> io::Result<Self> {
-        // A daemon leaves the directory in which a relative path means anything.
+        // A daemon changes its working directory, so a relative path must be made absolute.
         let path = std::path::absolute(path)?;
         write_whole(&path, &format!("{}\n", std::process::id()))?;
         Ok(Self { path, keep })
@@ -28,13 +27,13 @@ impl Pidfile {
 impl Drop for Pidfile {
     fn drop(&mut self) {
         if !self.keep {
-            // Ignored: it may be gone, or its directory may have become read-only; the process ends anyway.
+            // Ignored: the file may be gone, or its directory read-only. The process ends anyway.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Tells `path` the ports of `listeners` (MEMCACHED_PORT_FILENAME): `TCP INET: 11211`, `TCP INET6: 11211`.
+/// Writes the ports of `listeners` to `path` (MEMCACHED_PORT_FILENAME): `TCP INET: 11211`, `TCP INET6: 11211`.
 pub(super) fn write_ports(path: &Path, listeners: &[SocketAddr]) -> io::Result<()> {
     let line = |address: &SocketAddr| {
         let family = if address.is_ipv4() { "INET" } else { "INET6" };
@@ -43,14 +42,14 @@ pub(super) fn write_ports(path: &Path, listeners: &[SocketAddr]) -> io::Result<(
     write_whole(path, &listeners.iter().map(line).collect::<String>())
 }
 
-/// The access mode of the files: they are there to be read.
+/// The access mode of the files: readable by all.
 const MODE: u32 = 0o644;
 
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let mut beside = path.as_os_str().to_os_string();
     beside.push(".tmp");
-    // What is there was left by a process that ended in the middle of this, or laid out by somebody who wants us to
-    // write elsewhere: it is removed, never opened. A new file follows no link.
+    // An existing file was left by a process that ended during the write, or placed there by an attacker. It is
+    // removed and never opened: `create_new` follows no symbolic link.
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -58,7 +57,7 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(MODE).open(&beside)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
-        // Ignored: the error that is told comes first.
+        // Ignored: the first error is the one to report.
         let _ = fs::remove_file(&beside);
     }
     written

@@ -1,19 +1,20 @@
-//! What the settings mean for the store.
+//! Derives the store's configuration from the settings.
 
 use crate::memory::ClassPlan;
 use crate::settings::Settings;
 use crate::store::{JOB_THREADS, MoveTuning, StoreConfig};
 
-/// The bytes of an item that are neither key nor flags nor value: what -n does not count.
+/// Bytes of an item other than key, client flags and value. -n does not count them.
 const ITEM_HEADER_BYTES: u32 = 16;
 
-/// A hash table of memcached's, of 2^n buckets, is worth 2^(n + this) bytes of ours: 2^3 times fewer buckets of 2^6 bytes.
+/// A hash table of memcached with 2^n buckets corresponds to 2^(n + this) bytes of this index: it has 2^3 times fewer
+/// buckets of 2^6 bytes.
 const HASHPOWER_TO_BYTES: u32 = 3;
-/// Unless another hash power than the usual one is asked for, the index begins with this share of `-m` at most, as a power of two: some thousand large
-/// items fill `-m 64` and need a tenth of the half mebibyte that the usual one takes.
+/// With the default hash power, the index starts with at most this share of `-m`, as a power of two. A few thousand
+/// large items fill `-m 64` and need a tenth of the half mebibyte that the default takes.
 const INDEX_SHARE: u32 = 10;
 
-/// How pages move between size classes.
+/// How pages move between slab classes.
 pub(super) fn move_tuning(settings: &Settings) -> MoveTuning {
     MoveTuning {
         level: if settings.slab_reassign { settings.slab_automove } else { 0 },
@@ -22,14 +23,14 @@ pub(super) fn move_tuning(settings: &Settings) -> MoveTuning {
     }
 }
 
-/// How large a hash table to begin with.
+/// The hash power to start with.
 fn hashpower(settings: &Settings) -> u32 {
     let asked = settings.hashpower_init;
     let small = settings.memory_limit_bytes.max(1).ilog2().saturating_sub(INDEX_SHARE + HASHPOWER_TO_BYTES);
     if asked == Settings::default().hashpower_init { asked.min(small) } else { asked }
 }
 
-/// The store's share of the settings.
+/// The store's part of the settings.
 pub(super) fn store_config(settings: &Settings) -> StoreConfig {
     let classes = ClassPlan {
         first: ITEM_HEADER_BYTES + settings.chunk_size_min,

@@ -1,4 +1,4 @@
-//! What the process takes from root before it stops being root, in the order in which that is possible.
+//! Raises limits as root and then drops privileges, in the order in which this is possible.
 
 use super::failure::{Failure, kernels_word};
 use crate::settings::Settings;
@@ -7,7 +7,7 @@ use crate::sys::process::{
     allow_core_files, allow_locked_memory, become_user, is_root, lock_memory, raise_open_files, user_ids,
 };
 
-/// Descriptors that are not clients: standard ones, listeners, and a few per thread.
+/// Descriptors other than clients: standard streams, listeners, and a few per thread.
 pub(super) fn own_descriptors(settings: &Settings) -> u64 {
     const STANDARD_AND_SIGNALS: u64 = 32;
     const PER_THREAD: u64 = 4;
@@ -15,12 +15,12 @@ pub(super) fn own_descriptors(settings: &Settings) -> u64 {
     STANDARD_AND_SIGNALS + listeners + PER_THREAD * u64::from(settings.threads + 1)
 }
 
-/// Raises limits, then becomes the user of -u. Refuses to go on as root without -u. Says how many clients can be served:
-/// those of -c, unless the limit on open files allows for that number of files and not for the server's own beside them.
+/// Raises limits, then becomes the user of -u. Refuses to run as root without -u. Returns how many clients can be
+/// served: -c, unless the limit on open files leaves fewer beside the server's own descriptors.
 pub(super) fn shed(settings: &Settings) -> Result<u64, Failure> {
     let root = is_root();
     let user = match &settings.user {
-        // Only root can become somebody else; for others -u says nothing, as with memcached.
+        // Only root can change its user. For other users -u has no effect, as with memcached.
         Some(name) if root => {
             let ids = user_ids(name).map_err(Failure::system(format!("look up user {name}")))?;
             Some(ids.ok_or_else(|| Failure::NoUser(format!("-u, --user: no such user: {name:?}")))?)
@@ -36,11 +36,12 @@ pub(super) fn shed(settings: &Settings) -> Result<u64, Failure> {
     }
     let clients = u64::from(settings.max_connections);
     let own = own_descriptors(settings);
-    // memcached's -c is the limit on open files itself, so a user who gave it so many must get a running server.
+    // memcached's -c is the limit on open files itself. If a user raised that limit only to -c, the server must still
+    // start.
     let files = raise_open_files(clients + own, clients.max(2 * own))
         .map_err(Failure::system(format!("-c, --conn-limit: {clients} clients need {} open files", clients + own)))?;
     if settings.lock_memory {
-        // Ignored: locking may be possible within the limit there is, and says so itself if not.
+        // Ignored: locking may fit into the existing limit. If not, `lock_memory` reports the failure.
         let _ = allow_locked_memory();
     }
     if let Some(ids) = user {
@@ -50,7 +51,8 @@ pub(super) fn shed(settings: &Settings) -> Result<u64, Failure> {
     Ok(files - own)
 }
 
-/// -k. To be called in the process that serves, since a lock does not survive a fork, and when everything large is mapped.
+/// Locks memory (-k). Must run in the process that serves, because a lock does not survive a fork, and after all large
+/// mappings exist.
 pub(super) fn keep_in_ram(settings: &Settings) {
     if !settings.lock_memory {
         return;

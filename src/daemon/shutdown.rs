@@ -1,7 +1,7 @@
-//! The end: what a signal asks for, what is said about it, and the workers' last turn.
+//! Shutdown: reads signals, announces the end, and stops the workers.
 //!
-//! SIGTERM and SIGINT end the process where it is: nothing on disk depends on the workers. A graceful end lets every
-//! worker finish its turn and close its clients first.
+//! SIGTERM and SIGINT end the process at once, because nothing on disk depends on the workers. On a graceful end,
+//! every worker first finishes its turn and closes its clients.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -16,14 +16,14 @@ use crate::worker::{Mail, Shared, Worker};
 
 use super::failure::Failure;
 
-/// How the process is told to end, if it is.
+/// Whether and how the process was asked to end.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
     graceful: bool,
 }
 
 impl Ending {
-    /// Reads all signals that have come, and says whether to go on.
+    /// Reads all pending signals. Returns whether to go on.
     pub(super) fn read(&mut self, signals: &Signals) -> Next {
         loop {
             match signals.take() {
@@ -32,7 +32,7 @@ impl Ending {
                     self.graceful = true;
                     return Next::Stop;
                 }
-                // There is nothing to read again yet, and a terminal that hangs up is no reason to end.
+                // SIGHUP: there is no file to reload yet, and a terminal that hangs up must not end the server.
                 Ok(Some(Signal::Reload)) => {}
                 Ok(None) => return Next::Run,
                 Err(error) => {
@@ -47,7 +47,7 @@ impl Ending {
         self.graceful
     }
 
-    /// memcached's words, which wrappers look for.
+    /// Logs memcached's messages, which wrappers look for.
     pub(super) fn announce(&self, verbosity: u8) {
         if self.graceful {
             log_line(Level::Info, "Gracefully stopping");
@@ -57,13 +57,13 @@ impl Ending {
     }
 }
 
-/// The threads that serve clients.
+/// The worker threads.
 pub(super) struct Workers {
     workers: Vec<(Sender<Mail>, JoinHandle<()>)>,
 }
 
 impl Workers {
-    /// Starts one worker for each of `counters`.
+    /// Starts one worker for each element of `counters`.
     pub(super) fn start(
         shared: &Arc<Shared>,
         counters: Vec<Arc<Counters>>,
@@ -84,20 +84,20 @@ impl Workers {
         Ok(Self { workers })
     }
 
-    /// Where to write to them.
+    /// The senders of the workers' mailboxes.
     pub(super) fn senders(&self) -> Vec<Sender<Mail>> {
         self.workers.iter().map(|(sender, _)| sender.clone()).collect()
     }
 
-    /// Lets each finish its turn, and waits for that.
+    /// Asks each worker to finish its turn, and waits until it ends.
     pub(super) fn stop(self) {
         let told = self.workers.into_iter().filter_map(|(sender, thread)| {
-            // A worker with a full mailbox is not waited for: its new clients have asked nothing yet.
+            // Do not wait for a worker with a full mailbox: its new clients have not sent a request yet.
             sender.post(Mail::Stop).ok().map(|()| thread)
         });
         let told: Vec<_> = told.collect();
         for thread in told {
-            // Ignored: a worker that panicked has said so.
+            // Ignored: a worker that panicked has reported it.
             let _ = thread.join();
         }
     }

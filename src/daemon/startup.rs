@@ -1,12 +1,12 @@
-//! Start: builds the layers from the bottom up.
+//! Startup: builds the layers from the bottom up.
 //!
 //! ```text
 //! one thread   limits, user ▶ background ▶ signals ▶ store ▶ listeners ▶ files
-//! then         jobs, workers ▶ memory in RAM ▶ terminal released
-//! at last      the dispatcher runs here until a signal ends it ▶ shutdown.rs
+//! then         jobs, workers ▶ lock memory ▶ release terminal
+//! last         the dispatcher runs here until a signal ends it ▶ shutdown.rs
 //! ```
 //!
-//! Threads come after everything that can still go wrong for an operator's sake, and after the fork.
+//! Threads start after the fork, and after everything that can fail because of the operator's settings.
 
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -35,15 +35,15 @@ use super::plan::{move_tuning, store_config};
 use super::privileges::{keep_in_ram, own_descriptors, shed};
 use super::shutdown::{Ending, Workers};
 
-/// From this many threads on memcached warns, and so do we.
+/// Number of threads from which memcached and this server warn.
 const THREADS_MANY: u32 = 65;
-/// From this verbosity on, size classes and listeners are printed.
+/// Verbosity from which slab classes and listeners are printed.
 const DETAILED: u8 = 2;
 
 /// Serves until a signal ends the process.
 ///
 /// # Errors
-/// Why it could not start.
+/// Why the server could not start.
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
     block_write_signals().map_err(Failure::system("block signals"))?;
     if settings.threads >= THREADS_MANY {
@@ -89,13 +89,13 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     ended
 }
 
-/// What the heap needs of address space, beside the reserved memory, before the first client comes.
+/// Address space for the heap, beside the reserved memory, before the first client connects.
 const HEAP_BYTES: u64 = 12 << 20;
-/// A worker's stack, std's usual one, and what lies around it.
+/// A worker's stack of std's default size, and what surrounds it.
 const WORKER_BYTES: u64 = (2 << 20) + (64 << 10);
 
-/// Where resource limits leave too little room for threads and their heap, the start ends here, in words: an allocation that
-/// fails later would abort the process.
+/// Fails with a message if resource limits leave too little address space for threads and heap. Otherwise a later
+/// allocation would fail and abort the process.
 fn check_room(settings: &Settings) -> Result<(), Failure> {
     let needed = HEAP_BYTES + u64::from(settings.threads) * WORKER_BYTES;
     match mappable_bytes() {
@@ -107,7 +107,7 @@ fn check_room(settings: &Settings) -> Result<(), Failure> {
     }
 }
 
-/// The last step of going to the background: from here on nobody reads what we say, unless -v asks us to talk.
+/// The last step of going to the background. From here on all output is discarded, unless -v asks for it.
 fn leave_terminal(foreground: Foreground, settings: &Settings) -> Result<(), Failure> {
     if !settings.core_dumps {
         std::env::set_current_dir("/").map_err(Failure::system("-d, --daemon: leave the directory"))?;
@@ -116,7 +116,7 @@ fn leave_terminal(foreground: Foreground, settings: &Settings) -> Result<(), Fai
     foreground.release(output).map_err(Failure::system("-d, --daemon: leave the terminal"))
 }
 
-/// Who serves whom with what.
+/// The log line about a successful start: version, addresses, memory, threads and clients.
 fn start_line(settings: &Settings, clients_max: u64, listeners: &[Listener]) -> String {
     let addresses: Vec<String> = listeners.iter().map(|listener| listener.address().to_string()).collect();
     format!(
@@ -128,7 +128,7 @@ fn start_line(settings: &Settings, clients_max: u64, listeners: &[Listener]) -> 
     )
 }
 
-/// What memcached prints at -vv: the size classes, and who listens.
+/// Prints what memcached prints at -vv: the slab classes and the listeners.
 fn print_details(store: &Store, listeners: &[Listener]) {
     for (class, chunk_bytes, per_page) in store.classes() {
         log_line(Level::Debug, format!("slab class {class:3}: chunk size {chunk_bytes:9} perslab {per_page:7}"));
@@ -138,8 +138,8 @@ fn print_details(store: &Store, listeners: &[Listener]) {
     }
 }
 
-/// Tells others who and where we are. A file that cannot be written is no reason not to serve: memcached's users start
-/// it with `-P /var/run/memcached.pid -u nobody`.
+/// Writes the port file and the pidfile. A failure to write one is only a warning: memcached's users start it with `-P
+/// /var/run/memcached.pid -u nobody`.
 fn write_files(settings: &Settings, listeners: &[Listener]) -> Option<Pidfile> {
     let warn = |option: &str, path: &Path, error: io::Error| {
         let failure = Failure::system(format!("{option}: write {}", path.display()))(error);
@@ -157,7 +157,7 @@ fn write_files(settings: &Settings, listeners: &[Listener]) -> Option<Pidfile> {
     Pidfile::write(path, !settings.daemonize).map_err(|error| warn("-P, --pidfile", path, error)).ok()
 }
 
-/// Everything that runs.
+/// The running server.
 struct House {
     dispatcher: Dispatcher,
     duties: Duties,
@@ -166,7 +166,7 @@ struct House {
 }
 
 impl House {
-    /// Puts jobs and workers on the store and starts them.
+    /// Creates the jobs and workers and starts them.
     fn build(
         settings: &Settings,
         clients_max: u64,
@@ -214,7 +214,7 @@ impl House {
         store.start_jobs().map_err(Failure::system("start background threads under ulimit -u and -v"))?;
         let workers = Workers::start(&shared, of_workers, store)?;
         let senders = workers.senders();
-        // Ignored: a worker whose mailbox is full has turns enough.
+        // Ignored: a worker with a full mailbox takes turns anyway.
         store.on_recall(move || senders.iter().for_each(|worker| drop(worker.post(Mail::Turn))));
         let duties = Duties {
             listeners,
@@ -229,7 +229,7 @@ impl House {
         Ok(Self { dispatcher, duties, workers, tunables })
     }
 
-    /// Accepts clients until a signal says how to end.
+    /// Accepts clients until a signal ends the process.
     fn run(self, signals: &Signals) -> Result<(), Failure> {
         let Self { dispatcher, duties, workers, tunables } = self;
         let mut ending = Ending::default();

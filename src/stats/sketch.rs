@@ -163,7 +163,7 @@ impl Sketch {
         entry
     }
 
-    /// The index of `hash`. Scans eight hashes at a time, which the compiler turns into branch-free comparisons.
+    /// The index of `hash`. Scans eight hashes at a time, which the compiler turns into straight-line code.
     fn position(&self, hash: u64) -> Option<usize> {
         const STRIDE: usize = 8;
         const { assert!(KEYS_MAX.is_multiple_of(STRIDE)) };
