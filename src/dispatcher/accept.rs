@@ -3,11 +3,11 @@
 //! ```text
 //! poll ─▶ signals ─▶ stop?
 //!      └▶ listeners ──accept──▶ gate ──▶ the next worker's mailbox
-//!                        │        └ full: an error line and goodbye, or (no_maxconns_fast) let them wait
-//!                        └ out of descriptors: shut, until somebody leaves or a moment has passed
+//!                        │        └ full: send an error line and close, or (no_maxconns_fast) let the client wait
+//!                        └ out of descriptors: stop accepting until a client leaves or a retry interval has passed
 //! ```
 //!
-//! Never spins: while the gate is shut nothing is accepted, and what waits in the kernel's queue stays there.
+//! It never spins: while the gate is shut, it accepts nothing, and waiting clients stay in the kernel's queue.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd, OwnedFd};
@@ -30,16 +30,16 @@ use crate::worker::{ClientGate, Mail};
 use super::assign::Assign;
 use super::listener::{Bound, Listener};
 
-/// The token of wake-ups; listeners have their index.
+/// The poll token of wake-ups. The token of a listener is its index.
 const WAKE: Token = Token(usize::MAX);
-/// The token of signals.
+/// The poll token of signals.
 const SIGNALS: Token = Token(usize::MAX - 1);
-/// Clients accepted from one listener before the others, and signals, have their turn.
+/// Clients to accept from one listener before the other listeners and signals are served.
 const ACCEPTS_PER_TURN: usize = 64;
-/// When accepting is tried again if no client of ours leaves: another process may have let go of descriptors.
+/// Retry interval for accepting if no client leaves: another process may have released descriptors.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// The dispatcher, before it runs.
+/// The dispatcher before it runs.
 pub struct Dispatcher {
     poll: Poll,
     waker: Arc<Waker>,
@@ -47,54 +47,54 @@ pub struct Dispatcher {
 
 /// What the dispatcher works with.
 pub struct Duties {
-    /// Where clients come from.
+    /// The sockets to accept from.
     pub listeners: Vec<Listener>,
-    /// Where they go.
+    /// The mailboxes of the workers.
     pub workers: Vec<Sender<Mail>>,
-    /// How many there may be.
+    /// The limit on clients.
     pub gate: Arc<ClientGate>,
-    /// `stats conns`.
+    /// The connection table, for `stats conns`.
     pub board: Arc<Board>,
     /// The dispatcher's own counters (I10).
     pub counters: Arc<Counters>,
     /// The process's clock.
     pub clock: Arc<Clock>,
-    /// Whether a client beyond -c is told so at once, or waits.
+    /// Whether a client beyond -c is refused at once. Otherwise it waits.
     pub maxconns_fast: bool,
-    /// How much is logged.
+    /// The verbosity, which may change.
     pub tunables: Arc<Tunables>,
 }
 
-/// Whether the dispatcher goes on after a signal.
+/// Whether the dispatcher continues after a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It does.
+    /// It continues.
     Run,
     /// It returns.
     Stop,
 }
 
 impl Dispatcher {
-    /// A dispatcher that listens to nothing yet.
+    /// A dispatcher without listeners.
     ///
     /// # Errors
-    /// What the kernel says when it has no descriptors for the poll.
+    /// The kernel's error if it has no descriptors for the poll.
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         Ok(Self { poll, waker })
     }
 
-    /// What wakes it, for the gate.
+    /// The waker of the dispatcher's poll, for the gate.
     pub fn waker(&self) -> Arc<Waker> {
         Arc::clone(&self.waker)
     }
 
-    /// Accepts clients until it is stopped or `on_signals`, called when `signals` can be read, says so. The listeners
-    /// are closed when it returns.
+    /// Accepts clients until `on_signals` says to stop. `on_signals` is called whenever `signals` is readable. The
+    /// listeners are closed on return.
     ///
     /// # Errors
-    /// What the kernel says when it cannot poll.
+    /// The kernel's error if polling fails.
     pub fn run(
         mut self,
         duties: Duties,
@@ -128,30 +128,30 @@ impl Dispatcher {
     }
 }
 
-/// The listeners and who is let in.
+/// The acceptor: the listeners and the state of accepting.
 struct Door {
     duties: Duties,
-    /// By listener: somebody may be waiting there.
+    /// By listener: whether a client may be waiting.
     is_knocking: Vec<bool>,
     assign: Assign,
-    /// A client that no worker had room for yet.
+    /// An accepted client for which no mailbox had room.
     in_hand: Option<OwnedFd>,
-    /// The microsecond since which nobody is let in.
+    /// The time in microseconds at which accepting stopped. `None` while clients are accepted.
     shut_since_us: Option<u64>,
-    /// Clients beyond -c.
+    /// Log state for clients refused because of -c.
     refused: Repeated,
-    /// Clients for whom the kernel has no descriptor or no memory.
+    /// Log state for failures to accept because of a lack of descriptors or memory.
     exhausted: Repeated,
 }
 
-/// How an attempt to let a client in ended.
+/// The outcome of an attempt to accept a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry {
-    /// Somebody came in, or was sent away.
+    /// A client was accepted or refused.
     Done,
-    /// Nobody waits.
+    /// No client waits.
     Nobody,
-    /// Nobody can be let in now.
+    /// No client can be accepted now.
     Shut,
 }
 
@@ -175,10 +175,10 @@ impl Door {
         }
     }
 
-    /// How long the poll may wait.
+    /// The poll timeout.
     fn patience(&self) -> Option<Duration> {
         match self.shut_since_us {
-            // A connection that leaves wakes us: the gate was shut before we look at its count here.
+            // A client that leaves wakes the dispatcher: the gate was shut before this check of its count.
             Some(_) if self.duties.gate.is_full() && self.in_hand.is_none() => None,
             Some(_) => Some(RETRY),
             None if self.is_knocking.contains(&true) => Some(Duration::ZERO),
@@ -186,7 +186,7 @@ impl Door {
         }
     }
 
-    /// Lets in the clients that wait, as far as there is room.
+    /// Accepts waiting clients as far as the limits allow.
     fn serve(&mut self) {
         for listener in 0..self.is_knocking.len() {
             if !self.is_knocking[listener] {
@@ -221,7 +221,7 @@ impl Door {
                 self.tell_exhausted(&error);
                 return Entry::Shut;
             }
-            // The client is gone already, or something else is wrong with this one.
+            // The client is already gone, or the error concerns only this client.
             Err(_) => return Entry::Done,
         };
         if !self.duties.gate.enter() {
@@ -230,13 +230,14 @@ impl Door {
         }
         self.duties.counters.total_connections.add(1);
         if matches!(self.duties.listeners[listener].address(), Bound::Tcp(_)) {
-            // Ignored: the listener's options are inherited on Linux; a client without them is served more slowly.
+            // Ignored: on Linux, the socket inherits the listener's options. Without them the client is only served
+            // more slowly.
             let _ = prepare_client(&socket);
         }
         self.hand_over(socket)
     }
 
-    /// Gives the client to a worker that has room for it.
+    /// Hands the client to a worker whose mailbox has room.
     fn hand_over(&mut self, socket: OwnedFd) -> Entry {
         let mut mail = Mail::Adopt(socket);
         for worker in self.assign.order() {
@@ -254,7 +255,7 @@ impl Door {
     fn send_away(&mut self, socket: &OwnedFd) {
         self.duties.counters.rejected_connections.add(1);
         self.tell_refused("is refused");
-        // Ignored: a client that is gone need not be told.
+        // Ignored: a client that is gone need not be notified.
         let _ = send(socket.as_fd(), ReplyLine::TooManyConnections.bytes());
     }
 
@@ -278,7 +279,7 @@ impl Door {
         }
     }
 
-    /// Stops accepting until somebody leaves or a moment has passed.
+    /// Stops accepting until a client leaves or the retry interval has passed.
     fn shut(&mut self) {
         self.duties.gate.shut();
         if self.shut_since_us.is_none() {
@@ -286,7 +287,7 @@ impl Door {
         }
     }
 
-    /// Accepts again.
+    /// Resumes accepting.
     fn open(&mut self) {
         if let Some(since_us) = self.shut_since_us.take() {
             self.duties.gate.open(self.duties.clock.now_us().saturating_sub(since_us));

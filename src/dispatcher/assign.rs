@@ -1,4 +1,4 @@
-//! Which worker gets the next client: each in its turn. Pure.
+//! Assigns clients to workers in turn. Pure.
 
 /// Round robin over `count` workers.
 #[derive(Debug)]
@@ -11,13 +11,13 @@ impl Assign {
     /// Starts with the first of `count` workers.
     ///
     /// # Panics
-    /// If there are no workers: the settings allow no such thing.
+    /// If `count` is 0. The settings do not allow that.
     pub(super) fn new(count: usize) -> Self {
         assert!(count > 0, "-t is at least 1");
         Self { count, next: 0 }
     }
 
-    /// The workers to ask, in order: the one whose turn it is, then, should it be unable, the others.
+    /// The workers to try, in order: the next one first, the others if it has no room.
     pub(super) fn order(&mut self) -> impl Iterator<Item = usize> + use<> {
         let (first, count) = (self.next, self.count);
         self.next = (first + 1) % count;

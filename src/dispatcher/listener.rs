@@ -1,4 +1,4 @@
-//! Listening sockets: what -l, -p, -s and -a ask for.
+//! Listening sockets as -l, -p, -s and -a define them.
 
 use std::fmt;
 use std::io;
@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use crate::settings::Settings;
 use crate::sys::socket::{listen_tcp, listen_unix, local_address};
 
-/// A socket that clients connect to.
+/// A listening socket.
 pub struct Listener {
     socket: OwnedFd,
     address: Bound,
 }
 
-/// Where a listener is, with the port the kernel chose if it was asked to.
+/// The bound address. Its port is the actual one if the kernel chose it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// TCP, IPv4 or IPv6.
@@ -33,12 +33,12 @@ impl fmt::Display for Bound {
     }
 }
 
-/// What could not be listened on.
+/// An address that could not be bound, and why.
 #[derive(Debug)]
 pub struct BindFailure {
     /// `listen on 10.0.0.7:11211`.
     pub what: String,
-    /// The kernel's word, or the resolver's.
+    /// The error of the kernel or the resolver.
     pub error: io::Error,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for BindFailure {
 }
 
 impl Listener {
-    /// Where it is.
+    /// Its bound address.
     pub const fn address(&self) -> &Bound {
         &self.address
     }
@@ -60,10 +60,10 @@ impl Listener {
     }
 }
 
-/// Opens all listening sockets. None at all is possible: -p 0.
+/// Opens all listening sockets. With -p 0 there may be none.
 ///
 /// # Errors
-/// The first address that could not be listened on.
+/// The first address that could not be bound.
 pub fn listen(settings: &Settings) -> Result<Vec<Listener>, BindFailure> {
     let backlog = settings.tcp_backlog;
     if let Some(path) = &settings.unix_socket {
@@ -84,25 +84,25 @@ pub fn listen(settings: &Settings) -> Result<Vec<Listener>, BindFailure> {
 /// The TCP sockets opened so far.
 struct Opening {
     backlog: u32,
-    /// What was bound, before the kernel chose ports. `127.0.0.1,localhost` names one address twice.
+    /// The addresses as requested, before the kernel chose ports. `127.0.0.1,localhost` names one address twice.
     asked: Vec<SocketAddr>,
     listeners: Vec<Listener>,
 }
 
 impl Opening {
-    /// Listens on every address that `host` stands for.
+    /// Listens on every address that `host` resolves to.
     fn listen_named(&mut self, host: &str, port: u16) -> Result<(), BindFailure> {
         let written = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let failure = |error| BindFailure { what: format!("listen on {written}"), error };
         let mut result = Err(io::Error::other("the name has no address"));
         for address in (host, port).to_socket_addrs().map_err(failure)? {
-            // One address of the name is enough.
+            // One working address of the name is enough.
             result = self.open(address).map(drop).or_else(|error| result.map_err(|_| error));
         }
         result.map_err(failure)
     }
 
-    /// Listens on all interfaces, IPv4 and, where the machine has it, IPv6, on the same port.
+    /// Listens on all IPv4 interfaces and, if the machine has IPv6, on all IPv6 interfaces, with the same port.
     fn listen_everywhere(&mut self, port: u16) -> Result<(), BindFailure> {
         let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
         let opened = self.open(v4).map_err(|error| BindFailure { what: format!("listen on {v4}"), error })?;
@@ -112,12 +112,12 @@ impl Opening {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 Err(BindFailure { what: format!("listen on {v6}"), error })
             }
-            // A machine without IPv6 is served over IPv4.
+            // Without IPv6 the server listens on IPv4 only.
             Ok(_) | Err(_) => Ok(()),
         }
     }
 
-    /// Listens on `address`, and says where that is. None: it was opened before.
+    /// Listens on `address` and returns the bound address. `None` if it was already open.
     fn open(&mut self, address: SocketAddr) -> io::Result<Option<SocketAddr>> {
         if self.asked.contains(&address) {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The main thread: listening sockets, accepting, and which worker gets the client.
+//! The main thread: opens listening sockets, accepts clients and assigns them to workers.
 //!
 //! ```text
 //! listen ──▶ Listener, Listener, … ──▶ Dispatcher::run ──Mail::Adopt──▶ worker 0, 1, 2, 0, …
