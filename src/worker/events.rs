@@ -1,23 +1,23 @@
-//! What a worker tells at -v of the clients it serves: one line in ten seconds for each kind of event.
+//! Log lines of a worker about its clients, at -v: one line per ten seconds for each kind of event.
 
 use crate::base::{RelTime, Repeated};
 use crate::counters::Counters;
 use crate::sys::log::{Level, log_line};
 
-/// From this verbosity on events are told.
+/// Verbosity from which events are logged.
 pub(super) const EVENTS_VERBOSITY: u8 = 1;
 
-/// What was told when.
+/// The log state of each kind of event.
 #[derive(Default)]
 pub(super) struct EventLog {
     kicks: Repeated,
     refusals: Repeated,
-    /// Stores refused for want of memory, as of the last look.
+    /// Stores refused for lack of memory, as of the last check.
     refused: u64,
 }
 
 impl EventLog {
-    /// A client is disconnected because it was silent for `timeout_s`.
+    /// Logs that a client was disconnected because it was idle for `timeout_s`.
     #[cold]
     pub(super) fn kicked(&mut self, fd: i32, timeout_s: u32, now: RelTime) {
         if let Some(count) = self.kicks.note(1, now) {
@@ -26,11 +26,11 @@ impl EventLog {
         }
     }
 
-    /// Looks whether stores were refused since the last look.
+    /// Logs if stores were refused since the last check.
     #[cold]
     pub(super) fn look(&mut self, counters: &Counters, now: RelTime) {
         let refused = counters.store_no_memory.read();
-        // After `stats reset` the count begins at 0.
+        // After `stats reset` the counter starts at 0.
         let events = refused.checked_sub(self.refused).unwrap_or(refused);
         self.refused = refused;
         if let Some(count) = self.refusals.note(events, now) {

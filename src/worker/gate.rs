@@ -1,11 +1,11 @@
-//! The gate: how many clients there are, and whether more are let in.
+//! The gate: counts clients and enforces their limit.
 //!
 //! ```text
 //! dispatcher ──enter──▶ current ◀──leave── workers
-//!        └── shut when no more may come; a connection that leaves then wakes it
+//!        └── shut at the limit; a client that leaves then wakes it
 //! ```
 //!
-//! The limit is -c and counts clients, not descriptors.
+//! The limit is -c. It counts clients, not descriptors.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub struct ClientGate {
 }
 
 impl ClientGate {
-    /// A gate for `clients_max` clients; `dispatcher` is woken when somebody leaves while it is shut.
+    /// A gate for `clients_max` clients. A client that leaves while the gate is shut wakes `dispatcher`.
     pub fn new(clients_max: u64, dispatcher: Arc<Waker>) -> Self {
         Self {
             current: AtomicU64::new(0),
@@ -36,7 +36,7 @@ impl ClientGate {
         }
     }
 
-    /// Counts a client in. False: there are as many as may be. Only the dispatcher lets clients in.
+    /// Counts a new client. Returns false at the limit. Only the dispatcher calls this.
     pub fn enter(&self) -> bool {
         if self.is_full() {
             return false;
@@ -45,62 +45,62 @@ impl ClientGate {
         true
     }
 
-    /// Counts a client out.
+    /// Counts a client that left.
     pub fn leave(&self) {
         self.current.fetch_sub(1, Ordering::SeqCst);
-        // Order: with SeqCst either the dispatcher, which shuts and then looks again, sees that we have left, or we
-        // see that it has shut.
+        // Order: SeqCst. The dispatcher shuts the gate and then reads the count again. So either it sees the decrement
+        // above, or this thread sees that the gate is shut.
         if self.is_shut.load(Ordering::SeqCst) {
-            // Ignored: it fails only when a wake-up is waiting already.
+            // Ignored: it fails only if a wake-up is already pending.
             let _ = self.dispatcher.wake();
         }
     }
 
-    /// Whether there are as many clients as may be.
+    /// Whether the number of clients has reached the limit.
     pub fn is_full(&self) -> bool {
         self.current.load(Ordering::SeqCst) >= self.clients_max
     }
 
-    /// From now on a connection that leaves wakes the dispatcher.
+    /// Shuts the gate. From now on a client that leaves wakes the dispatcher.
     pub fn shut(&self) {
         if !self.is_shut.swap(true, Ordering::SeqCst) {
             self.shut_count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Clients are let in again, after `shut_us` microseconds.
+    /// Opens the gate after it was shut for `shut_us` microseconds.
     pub fn open(&self, shut_us: u64) {
         self.is_shut.store(false, Ordering::SeqCst);
         self.shut_us.fetch_add(shut_us, Ordering::Relaxed);
     }
 
-    /// Whether clients are let in (`accepting_conns`).
+    /// Whether new clients are accepted (`accepting_conns`).
     pub fn is_open(&self) -> bool {
         !self.is_shut.load(Ordering::Relaxed)
     }
 
-    /// How many clients there are.
+    /// Number of clients.
     pub fn current(&self) -> u64 {
         self.current.load(Ordering::Relaxed)
     }
 
-    /// How many there may be.
+    /// Limit on clients.
     pub const fn clients_max(&self) -> u64 {
         self.clients_max
     }
 
-    /// How often the gate was shut (`listen_disabled_num`).
+    /// How many times the gate was shut (`listen_disabled_num`).
     pub fn shut_count(&self) -> u64 {
         self.shut_count.load(Ordering::Relaxed)
     }
 
-    /// `stats reset`: both begin at 0 again.
+    /// Resets both shut statistics to 0 (`stats reset`).
     pub fn reset_counts(&self) {
         self.shut_count.store(0, Ordering::Relaxed);
         self.shut_us.store(0, Ordering::Relaxed);
     }
 
-    /// For how long it was shut, in microseconds (`time_in_listen_disabled_us`).
+    /// Total time for which the gate was shut, in microseconds (`time_in_listen_disabled_us`).
     pub fn shut_us(&self) -> u64 {
         self.shut_us.load(Ordering::Relaxed)
     }

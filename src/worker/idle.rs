@@ -1,51 +1,52 @@
-//! Who has been silent for too long: a wheel of one slot per second. Pure.
+//! Idle timeouts: a timer wheel with one slot per second. Pure.
 //!
 //! ```text
 //! slot   now    now+1   now+2  …   now+SLOTS-1
 //!       [4,9]    []      [17]          []
 //! ```
 //!
-//! A connection is looked at only when the second comes at which it would be over. If it has spoken since, it moves
-//! to its new second; so a busy connection costs one look per timeout, and a request costs nothing.
+//! A connection is checked only in the second in which its timeout could end. If it was active since, it moves to the
+//! slot of its new deadline. So a busy connection costs one check per timeout, and a request costs nothing.
 //!
-//! The wheel holds places of the roster, each at most once. One that is left stays in its slot until its second comes;
-//! a new tenant takes the entry over, which looks at it too early at worst: it was heard later than its predecessor.
-//! So the wheel never has more entries than the roster has places, however many clients come and go.
+//! The wheel holds indices of the connection slab, each at most once. The index of a closed connection stays in its
+//! slot until that slot is due. A new connection at the same index takes the entry over. It is then checked too early
+//! at worst, because its last activity is later than its predecessor's. So the wheel never has more entries than the
+//! connection slab, however many clients come and go.
 
 use crate::base::RelTime;
 
-/// How many seconds ahead a slot can be; what lies further is looked at on the way.
+/// Number of slots, in seconds. Later deadlines are checked on the way.
 const SLOTS: u32 = 64;
 
-/// The places of one worker's connections by the second at which to look at them.
+/// Slab indices of one worker's connections, by the second at which to check them.
 pub(super) struct IdleWheel {
     timeout_s: u32,
     now: RelTime,
     slots: Vec<Vec<u32>>,
-    /// By place: whether one of the slots holds it.
+    /// By slab index: whether a slot holds it.
     is_held: Vec<bool>,
 }
 
-/// What to do with the connection at a place whose second has come.
+/// The action for a connection whose slot is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sentence {
-    /// It was silent for the whole timeout.
+    /// Disconnect: it was idle for longer than the timeout.
     Kick,
-    /// It spoke: it is looked at again later.
+    /// Keep: it was active and is checked again later.
     Spare,
-    /// It is gone.
+    /// Drop the entry: the connection is closed.
     Forget,
 }
 
 impl IdleWheel {
-    /// A wheel for `timeout_s` seconds of silence, which starts at `now`. None when `timeout_s` is 0: nobody is
-    /// ever kicked.
+    /// A wheel for `timeout_s` seconds of inactivity that starts at `now`. `None` if `timeout_s` is 0: there is no
+    /// timeout.
     pub(super) fn new(timeout_s: u32, now: RelTime) -> Option<Self> {
         let slots = || (0..SLOTS).map(|_| Vec::new()).collect();
         (timeout_s > 0).then(|| Self { timeout_s, now, slots: slots(), is_held: Vec::new() })
     }
 
-    /// Takes in the place of a connection that has just spoken.
+    /// Adds the index of a connection that was active at `now`.
     pub(super) fn enter(&mut self, place: u32, now: RelTime) {
         let index = place as usize;
         if index >= self.is_held.len() {
@@ -56,15 +57,15 @@ impl IdleWheel {
         }
     }
 
-    /// Goes on to `now`. `last_heard` says when the connection at a place spoke last (None: it is gone); the places of
-    /// those to close go to `kick`, and are in the wheel no longer.
+    /// Advances to `now`. `last_heard` returns the last activity of the connection at an index, or `None` if it is
+    /// closed. Calls `kick` for each connection to close; its index leaves the wheel.
     pub(super) fn turn(
         &mut self,
         now: RelTime,
         mut last_heard: impl FnMut(u32) -> Option<RelTime>,
         kick: &mut impl FnMut(u32),
     ) {
-        // A clock that was moved far ahead passes every slot once. One that was moved back passes none.
+        // A clock that jumped far ahead passes every slot once. A clock that was set back passes none.
         let passed = now.0.saturating_sub(self.now.0).min(SLOTS);
         let first = self.now.0;
         self.now = now;
@@ -91,7 +92,7 @@ impl IdleWheel {
         }
     }
 
-    /// Puts the place into the slot of its connection's last second, or into the farthest.
+    /// Puts the index into the slot of its connection's deadline, or into the farthest slot if that comes first.
     fn schedule(&mut self, place: u32, heard: RelTime) {
         let due = heard.0.saturating_add(self.timeout_s).saturating_add(1);
         let ahead = due.saturating_sub(self.now.0).clamp(1, SLOTS - 1);
@@ -109,7 +110,7 @@ mod tests {
     use crate::base::RelTime;
     use crate::worker::roster::Roster;
 
-    /// Turns the wheel second by second and says when connection 1 was kicked.
+    /// Advances the wheel second by second and returns when connection 1 is disconnected.
     fn kicked_at(timeout_s: u32, mut heard: impl FnMut(u32) -> u32) -> Option<u32> {
         let mut wheel = IdleWheel::new(timeout_s, RelTime(100)).expect("a timeout is given");
         wheel.enter(1, RelTime(100));

@@ -1,17 +1,17 @@
-//! What a worker is told by other threads.
+//! Messages from other threads to a worker.
 
 use std::os::fd::OwnedFd;
 
-/// One mail to a worker.
+/// A message to a worker.
 #[derive(Debug)]
 pub enum Mail {
-    /// A client that was accepted and counted in: serve it.
+    /// Serve this client, which was accepted and counted.
     Adopt(OwnedFd),
-    /// Take a turn: somebody waits for what the worker has in hand.
+    /// Take a turn: another thread waits for memory that the worker holds.
     Turn,
-    /// Close everything and end.
+    /// Close all connections and end.
     Stop,
 }
 
-/// How much mail a worker may have unread. The dispatcher tries another worker, and then waits.
+/// Capacity of a worker's mailbox. If it is full, the dispatcher tries another worker, and then waits.
 pub(super) const MAIL_MAX: usize = 1024;

@@ -1,10 +1,10 @@
-//! One thread that serves clients: its poll, its connections, its mail.
+//! A worker thread: its poll, its connections and its mailbox.
 //!
 //! ```text
 //! dispatcher ──Mail::Adopt──▶ mailbox ──▶ Roster ──▶ Connection::drive     when the poll reports it
 //! ```
 //!
-//! Nothing is shared with other workers but what `Shared` names. Upholds I9: pinned while it serves, unpinned while it
+//! Workers share only the fields of `Shared`. Upholds I9: a worker is pinned while it serves, and unpinned while it
 //! waits.
 
 mod event_loop;

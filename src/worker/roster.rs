@@ -1,4 +1,4 @@
-//! The connections of one worker: a slab, so that a token is an index and a closed one's place is used again.
+//! The connection slab of one worker. A poll token is an index, and the index of a closed connection is reused.
 
 use crate::sys::spare::try_reserve;
 
@@ -15,12 +15,12 @@ enum Place<C> {
 }
 
 impl<C> Roster<C> {
-    /// An empty roster.
+    /// An empty slab.
     pub(super) const fn new() -> Self {
         Self { places: Vec::new(), free: None, count: 0 }
     }
 
-    /// The place that the next [`Roster::enter`] gives out.
+    /// The index that the next [`Roster::enter`] uses.
     pub(super) fn next_place(&self) -> u32 {
         self.free.unwrap_or_else(|| u32::try_from(self.places.len()).unwrap_or(u32::MAX))
     }
@@ -45,7 +45,7 @@ impl<C> Roster<C> {
         }
     }
 
-    /// The connection at `place`; None when it left.
+    /// The connection at index `place`. `None` if it is closed.
     #[inline]
     pub(super) fn at(&mut self, place: u32) -> Option<&mut C> {
         match self.places.get_mut(place as usize) {
@@ -54,7 +54,7 @@ impl<C> Roster<C> {
         }
     }
 
-    /// Takes the connection at `place` out.
+    /// Removes and returns the connection at index `place`.
     pub(super) fn leave(&mut self, place: u32) -> Option<C> {
         let slot = self.places.get_mut(place as usize)?;
         if matches!(slot, Place::Free { .. }) {
@@ -66,12 +66,12 @@ impl<C> Roster<C> {
         Some(connection)
     }
 
-    /// How many connections there are.
+    /// Number of connections.
     pub(super) const fn count(&self) -> usize {
         self.count
     }
 
-    /// The places that are taken.
+    /// The indices in use.
     pub(super) fn taken(&self) -> Vec<u32> {
         let taken = |(index, place): (usize, &Place<C>)| match place {
             Place::Taken(_) => u32::try_from(index).ok(),
