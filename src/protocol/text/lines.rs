@@ -1,4 +1,5 @@
-//! What follows the verb, by family. Checks come in memcached's order: it decides which of two faults is told.
+//! Parses what follows the verb, by family. Checks run in memcached's order, which decides which of two errors is
+//! reported.
 
 use crate::base::{Exptime, Key, parse_i64, parse_short_i64, parse_short_u64, parse_u32};
 use crate::protocol::reply_line::ReplyLine;
@@ -11,7 +12,7 @@ use crate::protocol::verb::{AdminVerb, Direction, StorageVerb};
 
 use super::quick;
 
-/// A request, or what is wrong with its line.
+/// A request, or the error in its line.
 pub(super) type Line<'a> = Result<Request<'a>, (ReplyLine, Reply)>;
 
 /// The longest value that a line may announce (memcached's INT_MAX - 2).
@@ -19,7 +20,7 @@ const VALUE_LEN_MAX: i64 = 0x7fff_ffff - 2;
 /// With this many words after its key a delete is refused, as by memcached up to 1.6.18: memccapable looks for that.
 const DELETE_WORDS_END: usize = 4;
 
-/// A wrong line without a data block.
+/// An error for a line without a data block.
 #[cold]
 pub(super) fn refuse<'a>(error: ReplyLine, reply: Reply, consumed: usize) -> Parsed<'a> {
     Parsed::Refused { error, reply, consumed, swallow: 0 }
@@ -48,9 +49,9 @@ pub(super) fn touching_retrieval(cas: CasShown, mut arguments: Tokens<'_>, line_
     retrieval(Manner { cas, touch: Some(exptime) }, keys, line_end_len)
 }
 
-/// `<key> <flags> <exptime> <bytes> [<cas unique>] [noreply]`, then the data block, which is at `behind`.
+/// `<key> <flags> <exptime> <bytes> [<cas unique>] [noreply]`, then the data block, which starts at `behind`.
 ///
-/// Once the length of the block is known, a fault elsewhere takes the block with it.
+/// If the block's length is valid, an error in another argument discards the block, too.
 pub(super) fn storage<'a>(
     verb: StorageVerb,
     mut arguments: Tokens<'a>,
@@ -86,11 +87,10 @@ pub(super) fn storage<'a>(
     Parsed::Request { request, consumed: consumed + taken }
 }
 
-/// `<key> [0] [noreply]`. The 0 is the hold time of old; clients still send it. Another time is refused: it would not be
-/// kept. Other words are ignored: memcached's proxy sends `noreplY` where its client wrote `noreply`, and counts on a reply.
+/// `<key> [0] [noreply]`. The 0 is an obsolete hold time that clients still send.
 pub(super) fn delete(mut arguments: Tokens<'_>) -> Line<'_> {
     let Some(key) = arguments.next() else { return Err((ReplyLine::BadFormat, Reply::Wanted)) };
-    // `delete noreply` is silent, and removes that key.
+    // `delete noreply` deletes the key `noreply`, without a reply.
     let reply = if key == b"noreply" && arguments.is_over() { Reply::Silent } else { Reply::of(arguments) };
     if arguments.count() >= DELETE_WORDS_END {
         return Err((ReplyLine::Error, Reply::Wanted));
@@ -120,7 +120,7 @@ pub(super) fn touch(mut arguments: Tokens<'_>) -> Line<'_> {
     Ok(Request::Touch(Touch { key, exptime, reply }))
 }
 
-/// The words to the server.
+/// Commands for the server itself.
 pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
     let reply = Reply::of(arguments);
     let request = match verb {
@@ -150,7 +150,7 @@ pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
     Ok(Request::Admin(request))
 }
 
-/// The key and the word behind it that incr, decr and touch have.
+/// The key and the argument of incr, decr and touch.
 fn key_and_word<'a>(arguments: &mut Tokens<'a>) -> Result<(Key<'a>, &'a [u8], Reply), (ReplyLine, Reply)> {
     let (Some(key), Some(word)) = (arguments.next(), arguments.next()) else {
         return Err((ReplyLine::BadFormat, Reply::Wanted));
@@ -160,12 +160,12 @@ fn key_and_word<'a>(arguments: &mut Tokens<'a>) -> Result<(Key<'a>, &'a [u8], Re
     Ok((key, word, reply))
 }
 
-/// The exptime of any line but a storage one's: 32 bits, and dates beyond them.
+/// The exptime of any line except storage commands: 32 bits, or a date beyond them.
 pub(super) fn exptime_word(word: &[u8]) -> Option<Exptime> {
     parse_short_i64(word).filter(|exptime| *exptime >= i64::from(i32::MIN)).map(Exptime::new)
 }
 
-/// The flags and the exptime of a storage line may have a plus sign; nothing else may.
+/// Strips a plus sign. Only the flags and the exptime of a storage line may have one.
 fn unsigned(number: &[u8]) -> &[u8] {
     match number {
         [b'+', digits @ ..] if digits.first().is_some_and(u8::is_ascii_digit) => digits,

@@ -1,13 +1,14 @@
 //! The classic text protocol.
 //!
 //! ```text
-//! quick.rs   the two lines that nearly every client sends nearly always: `get <key>` and a plain `set`
-//! parse.rs   every line: which verb, where it ends, what an unfinished one means
-//! lines.rs   what follows the verb, by family
-//! reply.rs   replies that are not fixed lines
+//! quick.rs   the most common lines: `get <key>`, a plain `set`, `incr` and `decr`
+//! parse.rs   every line: finds its verb and its end, and handles incomplete lines
+//! lines.rs   the arguments after the verb, by family
+//! reply.rs   replies other than fixed lines
 //! ```
 //!
-//! `quick` answers only what `parse` would answer in the same words; a test and the parser fuzzer compare the two.
+//! `quick` must give the same result as `parse` for the lines it accepts. A test and the parser fuzzer compare the
+//! two.
 
 mod lines;
 mod parse;

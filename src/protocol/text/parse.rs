@@ -1,4 +1,4 @@
-//! Where a line ends, which verb opens it, and what an unfinished one means.
+//! Finds the end of a line and its verb, and handles incomplete lines.
 
 use memchr::{memchr, memrchr};
 
@@ -10,15 +10,14 @@ use crate::protocol::verb::{Family, Verb};
 
 use super::{lines, quick};
 
-/// How many bytes may precede the end of a line, unless it is a retrieval. What is longer comes from no client of
-/// ours, and is refused in the same way whether its end is there already or not: what a client gets does not depend
-/// on how the network cuts its bytes.
+/// Limit on the bytes before a line end, except for retrievals. A longer line comes from no memcached client. It is
+/// refused whether or not its end has arrived, so the reply does not depend on how the network splits the bytes.
 pub const LINE_LEN_MAX: usize = 2048;
 
-/// Lines shorter than this, their end included, are no command and not even an unknown one (memcached 1.6.45's rule).
+/// Shorter lines, including their end, get a format error even if the verb is unknown (memcached 1.6.45's rule).
 const LINE_LEN_MIN: usize = 4;
 
-/// What stands at the front of `bytes`.
+/// Parses the front of `bytes`.
 #[inline]
 pub fn parse(bytes: &[u8], input: Input) -> Parsed<'_> {
     match quick::parse(bytes) {
@@ -27,7 +26,7 @@ pub fn parse(bytes: &[u8], input: Input) -> Parsed<'_> {
     }
 }
 
-/// As [`parse`], without its short cut for the commonest lines. Only the tests that compare the two call it.
+/// Like [`parse`], but without the fast path for common lines. Only the tests that compare the two call it.
 #[inline(never)]
 pub fn parse_thoroughly(bytes: &[u8], input: Input) -> Parsed<'_> {
     let Some(line_feed) = memchr(b'\n', bytes) else { return unfinished(bytes, input) };
@@ -64,8 +63,8 @@ const fn is_retrieval(verb: Verb) -> bool {
     matches!(verb.family(), Family::Retrieval(_) | Family::TouchingRetrieval(_))
 }
 
-/// A line that no command opens. A browser, or somebody who makes one send requests to us, is shown the door
-/// before a header or body of theirs is taken for a command.
+/// A line with an unknown verb. An HTTP request line closes the connection: its header or body must not be executed as
+/// commands, because an attacker can make a browser send it.
 #[cold]
 fn unknown<'a>(words: Tokens<'a>, arguments: Tokens<'a>, consumed: usize) -> Parsed<'a> {
     match arguments.last() {
@@ -74,7 +73,7 @@ fn unknown<'a>(words: Tokens<'a>, arguments: Tokens<'a>, consumed: usize) -> Par
     }
 }
 
-/// No line end yet. Only a list of keys may be longer than the buffer.
+/// A line without its end. Only a list of keys may be longer than the buffer.
 fn unfinished(bytes: &[u8], input: Input) -> Parsed<'_> {
     let verb_len = memchr(b' ', bytes).unwrap_or(bytes.len());
     let (cas, exptime_first) = match Verb::from_wire(&bytes[..verb_len]).map(Verb::family) {
@@ -96,19 +95,19 @@ fn unfinished(bytes: &[u8], input: Input) -> Parsed<'_> {
     let keys_from = bytes.len() - arguments.rest().len();
     match exptime {
         Some(exptime) if keys_from < bytes.len() => some_keys(bytes, keys_from, Manner { cas, touch: Some(exptime) }),
-        // An exptime that is none, or that fills the buffer: nothing good will follow.
+        // The exptime is invalid or fills the buffer: nothing valid can follow.
         Some(_) | None => Parsed::Close,
     }
 }
 
-/// The keys of `bytes[from..]`, of which the last may be cut off: it stays in the buffer.
+/// The keys of `bytes[from..]`. The last key may be incomplete; it stays in the buffer.
 fn some_keys(bytes: &[u8], from: usize, manner: Manner) -> Parsed<'_> {
     let list = &bytes[from..];
     let end = memrchr(b' ', list).map_or(0, |blank| blank + 1);
-    // One more than a key may have, for the CR of the line end. A longer tail is refused with the list.
+    // Key::LEN_MAX plus one for the CR of the line end. A longer tail is refused with the list.
     let end = if list.len() - end > Key::LEN_MAX + 1 { list.len() } else { end };
     if from + end == 0 {
-        // Only a buffer that is shorter than a key can be full of less than one.
+        // Only a buffer that is shorter than a key can be full without a complete key.
         return if bytes.is_empty() { Parsed::NeedMore } else { Parsed::Close };
     }
     let keys = Keys::List(KeyList { tokens: Tokens::new(&list[..end]), line_end_len: 0 });
@@ -116,7 +115,7 @@ fn some_keys(bytes: &[u8], from: usize, manner: Manner) -> Parsed<'_> {
     Parsed::Request { request, consumed: from + end }
 }
 
-/// What stands at the front of `bytes` when they continue a line that was begun before.
+/// Parses the front of `bytes`, which continue a line that was begun before.
 pub fn parse_rest(bytes: &[u8], input: Input, begun: LineRest) -> Parsed<'_> {
     let line_feed = memchr(b'\n', bytes);
     match (begun, line_feed) {
@@ -143,7 +142,7 @@ mod tests {
     use super::{Input, LINE_LEN_MAX, Parsed, parse, parse_rest};
     use crate::protocol::request::{KeyTooLong, Keys, LineRest, Request, Rest, Retrieval};
 
-    /// The keys of a parsed retrieval, how much it took, and whether it is all of the line.
+    /// The keys of a parsed retrieval, the bytes consumed, and whether the line continues.
     fn keys(parsed: Parsed<'_>) -> (Vec<Result<&[u8], KeyTooLong>>, usize, Rest) {
         let Parsed::Request { request: Request::Retrieve(Retrieval { keys, rest, .. }), consumed } = parsed else {
             panic!("{parsed:?}");

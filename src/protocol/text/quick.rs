@@ -1,17 +1,17 @@
-//! The few lines that nearly every client sends nearly always, in as few instructions as they take. Whatever is not
-//! exactly of their shape goes to `parse.rs`, which gives the same answer for these too.
+//! Fast path: parses the most common lines in as few instructions as possible. Any other line goes to `parse.rs`,
+//! which gives the same result for these lines, too.
 //!
 //! ```text
 //! get <key>\r\n
-//! set <key> 0 0 <bytes>[ noreply]\r\n      flags and exptime may have up to 9 digits
-//! incr <key> <delta>\r\n                   or decr; the delta, too
+//! set <key> 0 0 <bytes>[ noreply]\r\n      flags and exptime of up to 9 digits
+//! incr <key> <delta>\r\n                   or decr; delta of up to 9 digits
 //! ```
 
 use crate::base::{Exptime, Key, leading_u32, parse_u32};
 use crate::protocol::request::{Arith, Delta, Mode, Parsed, Reply, Request, Retrieval, Storage, Value};
 use crate::protocol::tokens::word_end;
 
-/// The request at the front of `bytes`, if it is one of these.
+/// The request at the front of `bytes`. `None` if it has no such form.
 #[inline]
 pub(super) fn parse(bytes: &[u8]) -> Option<Parsed<'_>> {
     if let Some((key, consumed)) = get(bytes) {
@@ -24,7 +24,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Parsed<'_>> {
     Some(Parsed::Request { request: Request::Arith(arith), consumed })
 }
 
-/// The key of a `get` of one key at the front of `bytes`, and how many bytes the line takes.
+/// The key of a single-key `get` at the front of `bytes`, and the length of its line.
 #[inline(always)]
 pub fn get(bytes: &[u8]) -> Option<(Key<'_>, usize)> {
     let rest = bytes.strip_prefix(b"get ")?;
@@ -37,7 +37,7 @@ pub fn get(bytes: &[u8]) -> Option<(Key<'_>, usize)> {
     Some((Key::new(&line[..key_len])?, 4 + end + 1))
 }
 
-/// A plain `set` at the front of `bytes`, and how many bytes it takes.
+/// A plain `set` at the front of `bytes`, and its length in bytes: with its value if that is complete.
 #[inline(always)]
 pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
     let rest = bytes.strip_prefix(b"set ")?;
@@ -62,7 +62,7 @@ pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
     Some((Storage { key, client_flags, exptime, value_len, mode, reply, value }, header_len + taken))
 }
 
-/// A plain `incr` or `decr` at the front of `bytes`, and how many bytes the line takes.
+/// A plain `incr` or `decr` at the front of `bytes`, and the length of its line.
 #[inline]
 pub fn arith(bytes: &[u8]) -> Option<(Arith<'_>, usize)> {
     let (word, rest) = bytes.split_first_chunk()?;
@@ -78,8 +78,8 @@ pub fn arith(bytes: &[u8]) -> Option<(Arith<'_>, usize)> {
     Some((Arith { key, delta: delta_of(u64::from(delta)), reply: Reply::Wanted }, bytes.len() - behind.len()))
 }
 
-/// Where the value of `value_len` bytes is, given what follows its header; and how many bytes it takes with its
-/// CRLF, none if it is still coming.
+/// The state of a value of `value_len` bytes, given the bytes `behind` its header, and the bytes that it takes. These
+/// include the CRLF; they are 0 if the value is incomplete.
 #[inline]
 pub(super) fn value(behind: &[u8], value_len: u32) -> (Value<'_>, usize) {
     let len = value_len as usize;
@@ -91,7 +91,7 @@ pub(super) fn value(behind: &[u8], value_len: u32) -> (Value<'_>, usize) {
     }
 }
 
-/// The number of 1 to 9 digits at the front of `rest`, and what follows it.
+/// The number of 1 to 9 digits at the front of `rest`, and the bytes after it.
 #[inline]
 fn number(rest: &[u8]) -> Option<(u32, &[u8])> {
     match leading_u32(rest) {
@@ -100,11 +100,11 @@ fn number(rest: &[u8]) -> Option<(u32, &[u8])> {
     }
 }
 
-/// As [`number`], where there are more digits than [`leading_u32`] takes, or fewer bytes.
+/// Like [`number`], if there are more digits than [`leading_u32`] takes, or fewer bytes than it needs.
 #[cold]
 fn long_number(rest: &[u8]) -> Option<(u32, &[u8])> {
     let len = rest.iter().take(9).take_while(|byte| byte.is_ascii_digit()).count();
-    // A number that the bytes end with may go on.
+    // A number at the end of the bytes may continue.
     let (digits, behind) = rest.split_at(len);
     if behind.is_empty() { None } else { parse_u32(digits).map(|value| (value, behind)) }
 }

@@ -1,4 +1,4 @@
-//! Replies that are not fixed lines.
+//! Replies other than fixed lines.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -7,20 +7,21 @@ use crate::base::Key;
 use crate::sys::append::append_framed;
 use crate::sys::spare::try_reserve;
 
-/// The most that [`push_value_line`] appends besides the key: word, blanks, two 32-bit and one 64-bit numbers, CRLF.
+/// The most bytes that [`push_value_line`] appends besides the key: word, blanks, two 32-bit and one 64-bit numbers,
+/// CRLF.
 const VALUE_LINE_LEN_MAX: usize = 6 + 1 + 10 + 1 + 10 + 1 + 20 + 2;
 
 /// What follows a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Its line end.
+    /// CRLF.
     Value,
-    /// Its line end, and END: there is no other.
+    /// CRLF and END: the value is the only one.
     Retrieval,
 }
 
 impl End {
-    /// As it is sent.
+    /// The bytes as they are sent.
     #[inline]
     pub const fn bytes(self) -> &'static [u8] {
         match self {
@@ -30,10 +31,10 @@ impl End {
     }
 }
 
-/// Appends a value as it is sent: `VALUE <key> <flags> <bytes>[ <cas>]`, its line end, the value and what follows it.
+/// Appends a complete value: `VALUE <key> <flags> <bytes>[ <cas>]` with its line end, the value, and `end`.
 #[inline(always)]
 pub fn push_value(out: &mut Vec<u8>, key: Key<'_>, client_flags: u32, value: &[u8], cas: Option<u64>, end: End) {
-    // Nearly every reply of nearly every cache is one of these, put together in one go.
+    // Fast path for most replies: assembled in one call.
     if let (0, None, Some(line_end)) = (client_flags, cas, LINE_ENDS.get(value.len())) {
         let line_end = (line_end, usize::from(line_end[LEN_AT]));
         return match end {
@@ -47,14 +48,15 @@ pub fn push_value(out: &mut Vec<u8>, key: Key<'_>, client_flags: u32, value: &[u
     out.extend_from_slice(end.bytes());
 }
 
-/// So many lengths of values, from 0 on, are written down ready: of those that are copied into the replies.
+/// Value lengths from 0 up to this one have a precomputed text. Values of these lengths are copied into the replies.
 pub const READY_LENGTHS: usize = 4096;
 const _: () = assert!(READY_LENGTHS <= 10_000, "four digits, CR and LF stand before their length");
-/// Where in a line end that is ready its own length stands. Eight bytes are one store.
+/// The index within an entry of [`LINE_ENDS`] that holds the entry's length. Eight bytes take one store.
 const LEN_AT: usize = 7;
 
-/// `<bytes>` and the line end for each value that is short enough to be copied, and last how long they are. Digits of a number
-/// of unknown length, computed one by one, are branches that nobody can foresee, and all at once 30 instructions.
+/// `<bytes>` and the line end for each value that is short enough to be copied; the last byte is their length.
+/// Formatting a number digit by digit costs unpredictable branches, and formatting all digits at once costs 30
+/// instructions.
 static LINE_ENDS: [[u8; LEN_AT + 1]; READY_LENGTHS] = {
     let mut line_ends = [[0; LEN_AT + 1]; READY_LENGTHS];
     let mut number = 0;
@@ -87,7 +89,7 @@ pub fn push_value_line(out: &mut Vec<u8>, key: Key<'_>, client_flags: u32, value
     push_tail(out, client_flags, value_len, cas);
 }
 
-/// ` <flags> <bytes>[ <cas>]` and the line end.
+/// Appends ` <flags> <bytes>[ <cas>]` and the line end.
 fn push_tail(out: &mut Vec<u8>, client_flags: u32, value_len: u32, cas: Option<u64>) {
     let mut number = itoa::Buffer::new();
     out.push(b' ');
