@@ -1,11 +1,11 @@
-//! The wire grammar: bytes in, borrowed words out. No IO, no clock, no allocation, no store (I11).
+//! The wire grammar: parses bytes into requests of borrowed words. No IO, no clock, no allocation, no store (I11).
 //!
 //! ```text
-//! bytes ──text::parse──▶ Parsed ──▶ Request   what a client wants, whatever the wire
-//!                              └──▶ Refused   a line that is wrong, and how much of what follows belongs to it
+//! bytes ──text::parse──▶ Parsed ──▶ Request   what a client asks for, independent of the grammar
+//!                              └──▶ Refused   an invalid line, and how many of the following bytes belong to it
 //! ```
 //!
-//! Two tables hold every word and every fixed line: `verb.rs` and `reply_line.rs`.
+//! Two tables hold all verbs and all fixed lines: `verb.rs` and `reply_line.rs`.
 
 mod reply_line;
 mod request;

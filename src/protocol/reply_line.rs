@@ -1,4 +1,4 @@
-//! THE table of every fixed line that a client can get. Wording is memcached's, byte for byte.
+//! The only table of fixed reply lines. Their wording is memcached's, byte for byte.
 
 macro_rules! memcached_version {
     () => {
@@ -6,24 +6,24 @@ macro_rules! memcached_version {
     };
 }
 
-/// The version of memcached that this server answers as, in `version` and in `stats`. Three numbers and nothing behind
-/// them: clients look for exactly that. The server's own version is `larder_version` in `stats`.
+/// The memcached version that this server reports in `version` and `stats`. Exactly three numbers, because clients
+/// parse it. The server's own version is `larder_version` in `stats`.
 pub const MEMCACHED_VERSION: &str = memcached_version!();
 
 macro_rules! reply_lines {
     ($($(#[doc = $doc:literal])+ $line:ident = $bytes:expr;)+) => {
-        /// A fixed line that a client can get.
+        /// A fixed reply line.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum ReplyLine { $($(#[doc = $doc])+ $line,)+ }
 
         impl ReplyLine {
-            /// All of them, in table order.
+            /// All lines, in table order.
             pub const ALL: &'static [Self] = &[$(Self::$line,)+];
 
-            /// The line without its end.
+            /// The line without CRLF.
             pub const fn text(self) -> &'static str { match self { $(Self::$line => $bytes,)+ } }
 
-            /// The line as it is sent.
+            /// The line with CRLF, as it is sent.
             pub const fn bytes(self) -> &'static [u8] {
                 match self { $(Self::$line => concat!($bytes, "\r\n").as_bytes(),)+ }
             }
@@ -36,27 +36,27 @@ reply_lines! {
     Stored = "STORED";
     /// add, replace, append, prepend: the condition did not hold.
     NotStored = "NOT_STORED";
-    /// cas: somebody else stored since.
+    /// cas: another client stored a value since.
     Exists = "EXISTS";
-    /// There is no such key.
+    /// The key does not exist.
     NotFound = "NOT_FOUND";
-    /// A key was removed.
+    /// A key was deleted.
     Deleted = "DELETED";
-    /// A deadline was renewed.
+    /// The expiry of a key was renewed.
     Touched = "TOUCHED";
     /// The last line of a retrieval or of stats.
     End = "END";
-    /// An administrative order was obeyed.
+    /// An administrative command was executed.
     Ok = "OK";
-    /// Which server this is.
+    /// The version of the server.
     Version = concat!("VERSION ", memcached_version!());
-    /// Statistics were zeroed.
+    /// Statistics were reset.
     Reset = "RESET";
-    /// No such command.
+    /// Unknown command.
     Error = "ERROR";
-    /// The line of a known command makes no sense.
+    /// Invalid arguments of a known command.
     BadFormat = "CLIENT_ERROR bad command line format";
-    /// The data block does not end in CRLF.
+    /// The data block does not end with CRLF.
     BadDataChunk = "CLIENT_ERROR bad data chunk";
     /// An exptime is not a number.
     InvalidExptime = "CLIENT_ERROR invalid exptime argument";
@@ -76,7 +76,7 @@ reply_lines! {
     StatsDetailUsage = "CLIENT_ERROR usage: stats detail on|off|dump";
     /// stats detail while -X forbids it.
     StatsDetailNotAllowed = "CLIENT_ERROR stats detail not allowed";
-    /// stats hotkeys with another argument than those.
+    /// stats hotkeys with an argument other than on and off.
     HotkeysUsage = "CLIENT_ERROR usage: stats hotkeys [on|off]";
     /// stats hotkeys while -X forbids it.
     HotkeysNotAllowed = "CLIENT_ERROR stats hotkeys not allowed";
@@ -84,7 +84,7 @@ reply_lines! {
     PrefixesNotAllowed = "CLIENT_ERROR stats prefixes not allowed";
     /// stats cachedump with too few arguments.
     BadCommandLine = "CLIENT_ERROR bad command line";
-    /// stats cachedump of a class that cannot be.
+    /// stats cachedump with an invalid class number.
     IllegalSlabId = "CLIENT_ERROR Illegal slab id";
     /// stats cachedump while -X forbids it.
     CachedumpNotAllowed = "CLIENT_ERROR stats cachedump not allowed";
@@ -94,27 +94,27 @@ reply_lines! {
     NoMemoryStoring = "SERVER_ERROR out of memory storing object";
     /// No memory for the rest of a value that is being received.
     NoMemoryReading = "SERVER_ERROR Out of memory during read";
-    /// No memory for the new number.
+    /// incr, decr: no memory for the new number.
     NoMemory = "SERVER_ERROR out of memory";
-    /// cache_memlimit: too little.
+    /// cache_memlimit: below the minimum.
     MemlimitTooSmall = "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m";
-    /// cache_memlimit: the client means bytes.
+    /// cache_memlimit: so large that the client probably means bytes.
     MemlimitInBytes = "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes";
-    /// cache_memlimit: not to be had.
+    /// cache_memlimit: the limit cannot be reached.
     MemlimitOutOfBounds = "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust";
-    /// slabs reassign: one page moves at a time.
+    /// slabs reassign: a move is running, and only one runs at a time.
     ReassignRunning = "BUSY currently processing reassign request";
-    /// slabs reassign: no such class, or none that could give a page.
+    /// slabs reassign: no such class, or no class that could give a page.
     BadClass = "BADCLASS invalid src or dst class id";
-    /// slabs reassign: the class has one page, or the pool none.
+    /// slabs reassign: the class has only one page, or the page pool is empty.
     NoSparePage = "NOSPARE source class has no spare pages";
-    /// slabs reassign: from a class to itself.
+    /// slabs reassign: source and destination are the same class.
     SameClass = "SAME src and dst class are identical";
     /// slabs reassign while -o no_slab_reassign forbids it.
     ReassignDisabled = "CLIENT_ERROR slab reassignment disabled";
-    /// slabs automove window: too short or too long.
+    /// slabs automove window: outside its limits.
     WindowOutOfBounds = "CLIENT_ERROR automove window too low or too high";
-    /// -c clients are connected already; the connection is closed.
+    /// -c clients are already connected; the connection is closed.
     TooManyConnections = "ERROR Too many open connections";
 }
 

@@ -1,56 +1,55 @@
-//! What a client can ask for, in borrowed words, whatever the wire.
+//! Requests in borrowed words, independent of the grammar.
 
 use crate::base::{Exptime, Key};
 
 use super::reply_line::ReplyLine;
 use super::tokens::Tokens;
 
-/// What stands at the front of the bytes.
+/// The parsed front of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Parsed<'a> {
-    /// A request, whole or as whole as it has to be.
+    /// A request that can be executed, although its value may be incomplete.
     Request {
-        /// What is wanted.
+        /// The request.
         request: Request<'a>,
-        /// How many bytes it takes, up to where the next one begins. Of a value that is still coming: up to
-        /// where the value begins.
+        /// Its length in bytes, up to the next request. If its value is still arriving: up to the start of the value.
         consumed: usize,
     },
-    /// Not yet a whole line.
+    /// The line is incomplete.
     NeedMore,
-    /// A line that is wrong.
+    /// An invalid line.
     Refused {
-        /// What the client did wrong.
+        /// The error.
         error: ReplyLine,
-        /// Whether it wants to know.
+        /// Whether the client wants a reply.
         reply: Reply,
         /// The length of the line.
         consumed: usize,
-        /// How many bytes after the line are its data block, to be thrown away: a client that sends a value
-        /// with a broken header must not have the value taken for commands.
+        /// Length of the data block to discard after the line. The value of an invalid storage command must not be
+        /// executed as commands.
         swallow: u64,
     },
-    /// The remainder, or more of it, of a line that was refused before.
+    /// The remainder, or a part of it, of a line that was refused before.
     Skipped {
-        /// How many bytes that is.
+        /// Its length in bytes.
         consumed: usize,
-        /// What follows them, if the line does not end here.
+        /// The state of the line if it does not end here.
         begun: Option<LineRest>,
     },
-    /// This is no client of ours: close without a word.
+    /// Not a memcached client: close the connection without a reply.
     Close,
 }
 
-/// Whether more bytes can still be added behind those that are parsed.
+/// Whether more bytes can be added after those that are parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// There is room: an unfinished line is waited for.
+    /// The buffer has space: wait for the rest of an incomplete line.
     Open,
-    /// The buffer is full: of a line of keys, those that are there are answered.
+    /// The buffer is full: answer the keys of an incomplete retrieval that have arrived.
     Full,
 }
 
-/// One request.
+/// A request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Request<'a> {
     /// get, gets, gat, gats.
@@ -63,7 +62,7 @@ pub enum Request<'a> {
     Arith(Arith<'a>),
     /// touch.
     Touch(Touch<'a>),
-    /// No key: a word to the server.
+    /// A command without a key, for the server itself.
     Admin(Admin<'a>),
 }
 
@@ -72,12 +71,12 @@ pub enum Request<'a> {
 pub enum Reply {
     /// Yes.
     Wanted,
-    /// No, not even of an error: noreply.
+    /// No, not even for an error: noreply.
     Silent,
 }
 
 impl Reply {
-    /// noreply counts as the last word of a line only.
+    /// `Silent` if the last of `words` is noreply. It has no meaning at any other position.
     #[inline]
     pub fn of(words: Tokens<'_>) -> Self {
         match words.last() {
@@ -87,14 +86,14 @@ impl Reply {
     }
 }
 
-/// Keys to fetch.
+/// A retrieval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retrieval<'a> {
-    /// Which.
+    /// The keys to fetch.
     pub keys: Keys<'a>,
-    /// What is done with each of them.
+    /// What to do with each key.
     pub manner: Manner,
-    /// Whether these keys are all.
+    /// Whether more keys of the line will follow.
     pub rest: Rest,
 }
 
@@ -111,12 +110,12 @@ impl<'a> Retrieval<'a> {
 pub struct Manner {
     /// Whether the CAS unique is shown.
     pub cas: CasShown,
-    /// The new exptime of what is found (gat, gats).
+    /// The new exptime of items that are found (gat, gats).
     pub touch: Option<Exptime>,
 }
 
 impl Manner {
-    /// As `get` does: no unique, no touch.
+    /// The options of `get`: no CAS unique, no touch.
     pub const PLAIN: Self = Self { cas: CasShown::No, touch: None };
 }
 
@@ -132,37 +131,37 @@ pub enum CasShown {
 /// The keys of a retrieval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Keys<'a> {
-    /// Just this one: most requests.
+    /// A single key: the common case.
     One(Key<'a>),
-    /// Those that stand in this part of the line.
+    /// The keys in this part of the line.
     List(KeyList<'a>),
 }
 
-/// Keys between blanks, walked as they are needed.
+/// Keys separated by blanks, parsed on demand.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KeyList<'a> {
     pub(super) tokens: Tokens<'a>,
-    /// How many bytes lie between the last key and the end of the request: the line end, where it is there.
+    /// Bytes between the last key and the end of the request: the line end, if it has arrived.
     pub(super) line_end_len: usize,
 }
 
 impl<'a> KeyList<'a> {
-    /// The next key; `Err`: it is too long to be one.
+    /// The next key. `None` at the end of the list.
     ///
     /// # Errors
-    /// A token of more than [`Key::LEN_MAX`] bytes.
+    /// The token is longer than [`Key::LEN_MAX`] bytes.
     #[inline]
     pub fn next_key(&mut self) -> Option<Result<Key<'a>, KeyTooLong>> {
         self.tokens.next().map(|token| Key::new(token).ok_or(KeyTooLong))
     }
 
-    /// Whether all keys have been walked.
+    /// Whether all keys have been parsed.
     #[inline]
     pub fn is_over(&self) -> bool {
         self.tokens.is_over()
     }
 
-    /// How many bytes of the request are not walked yet.
+    /// Bytes of the request that are not parsed yet.
     pub const fn unread(&self) -> usize {
         self.tokens.rest().len() + self.line_end_len
     }
@@ -172,56 +171,56 @@ impl<'a> KeyList<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyTooLong;
 
-/// Which part of its line a retrieval is.
+/// Whether the line of a retrieval continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
     /// The keys reach the end of the line.
     None,
-    /// The line goes on: more keys will follow these.
+    /// The line continues with more keys.
     ToCome,
 }
 
-/// What the next bytes of a connection are when they do not begin a request: the rest of a line that was too long
-/// for the buffer, or was answered in part because the client does not read.
+/// What the next bytes of a connection are if they do not begin a request. They continue a line that was longer than
+/// the buffer, or that was answered in part because the client does not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineRest {
     /// More keys of a retrieval.
     Keys(Manner),
-    /// The remainder of a refused line, to be thrown away.
+    /// The remainder of a refused line, to be discarded.
     Refused,
 }
 
-/// A value to store.
+/// A storage command.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Storage<'a> {
-    /// Where.
+    /// The key.
     pub key: Key<'a>,
     /// The client's own 32 bits.
     pub client_flags: u32,
-    /// When it ends.
+    /// When the item expires.
     pub exptime: Exptime,
-    /// How many bytes it has.
+    /// Length of the value in bytes.
     pub value_len: u32,
-    /// Under which condition.
+    /// The condition for storing.
     pub mode: Mode,
-    /// Whether the outcome is told.
+    /// Whether the client wants a reply.
     pub reply: Reply,
-    /// The value itself, as far as it is there.
+    /// The value, if it has arrived.
     pub value: Value<'a>,
 }
 
-/// Where the value of a storage request is.
+/// The state of a storage command's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
-    /// Here, and CRLF behind it.
+    /// Complete, and followed by CRLF.
     Whole(&'a [u8]),
-    /// It has all arrived, but what follows it is not CRLF.
+    /// Complete, but not followed by CRLF.
     BadTerminator,
-    /// Some of it, or its CRLF, is still to come; what has arrived follows the request.
+    /// The value or its CRLF is incomplete. The bytes that have arrived follow the request.
     Coming,
 }
 
-/// Under which condition a value is stored.
+/// The condition for storing a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// set.
@@ -234,27 +233,27 @@ pub enum Mode {
     Append,
     /// prepend.
     Prepend,
-    /// cas with this unique.
+    /// cas with this CAS unique.
     Cas(u64),
 }
 
-/// A key to remove.
+/// A delete command.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Delete<'a> {
-    /// Which.
+    /// The key.
     pub key: Key<'a>,
-    /// Whether the outcome is told.
+    /// Whether the client wants a reply.
     pub reply: Reply,
 }
 
-/// A number to change.
+/// An incr or decr command.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Arith<'a> {
-    /// Which.
+    /// The key.
     pub key: Key<'a>,
-    /// By how much.
+    /// The change.
     pub delta: Delta,
-    /// Whether the outcome is told.
+    /// Whether the client wants a reply.
     pub reply: Reply,
 }
 
@@ -267,21 +266,21 @@ pub enum Delta {
     Down(u64),
 }
 
-/// A deadline to renew.
+/// A touch command.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Touch<'a> {
-    /// Of which key.
+    /// The key.
     pub key: Key<'a>,
-    /// To when.
+    /// The new expiry.
     pub exptime: Exptime,
-    /// Whether the outcome is told.
+    /// Whether the client wants a reply.
     pub reply: Reply,
 }
 
-/// A word to the server.
+/// A command for the server itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Admin<'a> {
-    /// flush_all: at once, or when the exptime is reached.
+    /// flush_all: immediate, or at the exptime.
     FlushAll(Exptime, Reply),
     /// version.
     Version,
@@ -293,9 +292,9 @@ pub enum Admin<'a> {
     Shutdown(Tokens<'a>),
     /// cache_memlimit.
     CacheMemlimit(u32, Reply),
-    /// stats, and what follows it.
+    /// stats, and its arguments.
     Stats(Tokens<'a>),
-    /// slabs, and what follows it.
+    /// slabs, and its arguments.
     Slabs(Tokens<'a>, Reply),
     /// debugtime.
     Debugtime(Tokens<'a>),

@@ -1,21 +1,21 @@
-//! Tokens of a line: the words between blanks, borrowed, walked once. A TAB is not a blank, nor is any control byte.
+//! Tokens of a line: words separated by blanks, borrowed, iterated once. A TAB or another control byte is not a blank.
 
 use crate::sys::cpu::{find, find_either};
 
-/// The words of a line that are not walked yet.
+/// The remaining words of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tokens<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Tokens<'a> {
-    /// The words of `line`, which has lost its line end.
+    /// The words of `line`, without its line end.
     #[inline]
     pub const fn new(line: &'a [u8]) -> Self {
         Self { rest: line }
     }
 
-    /// What is not walked yet.
+    /// The bytes that are not parsed yet.
     #[inline]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
@@ -31,13 +31,13 @@ impl<'a> Tokens<'a> {
 impl<'a> Iterator for Tokens<'a> {
     type Item = &'a [u8];
 
-    /// Where the word and the blanks around it lie in the next 64 bytes, and that is almost everywhere in a long list of
-    /// keys, no branch depends on how long they are.
+    /// If the word and the blanks around it lie in the next 64 bytes, no branch depends on their lengths. In a long
+    /// list of keys this is the common case.
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         let Some(front) = self.rest.first_chunk() else { return self.next_of_few() };
         let blanks = find(front, b' ');
-        // One more carries through the blanks before the word: what is left are those behind it.
+        // Adding 1 carries through the leading blanks and clears them. The blanks after the word remain.
         let behind = blanks & blanks.wrapping_add(1);
         if behind == 0 {
             return self.next_of_few();
@@ -50,7 +50,7 @@ impl<'a> Iterator for Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    /// The next word where fewer than 64 bytes are left, or word and blanks do not end within 64.
+    /// The next word if fewer than 64 bytes are left, or if the word and its blanks do not end within 64 bytes.
     #[inline(never)]
     fn next_of_few(&mut self) -> Option<&'a [u8]> {
         while let Some((b' ', rest)) = self.rest.split_first() {
@@ -65,8 +65,8 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// How many bytes of `text` precede its first blank or line feed. Sixteen at a time: keys are long enough for that to
-/// pay, and too short for memchr's choice of instruction set.
+/// Bytes of `text` before its first blank or line feed. Scans 16 at a time: keys are long enough for that to pay, and
+/// too short for memchr's choice of instruction set.
 #[inline]
 pub(super) fn word_end(text: &[u8]) -> usize {
     let mut rest = text;

@@ -1,16 +1,16 @@
-//! THE verb table. One row per word a client may open a line with; the parser's dispatch, the fuzz dictionary and
-//! the list in doc/protocol.md follow.
+//! The only table of verbs: one row per word that may begin a line. The parser's dispatch, the fuzz dictionary and the
+//! list in doc/protocol.md follow it.
 
 use super::request::CasShown;
 
 macro_rules! verbs {
     ($($(#[doc = $doc:literal])+ $verb:ident = $name:literal, $family:expr;)+) => {
-        /// Every word a client may open a line with.
+        /// A word that may begin a line.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Verb { $($(#[doc = $doc])+ $verb,)+ }
 
         impl Verb {
-            /// All of them, in table order: the fuzz dictionary and the documentation are checked against it.
+            /// All verbs, in table order. The fuzz dictionary and the documentation are checked against it.
             pub const ALL: &'static [Self] = &[$(Self::$verb,)+];
 
             /// The verb whose wire name is `word`.
@@ -21,10 +21,10 @@ macro_rules! verbs {
             /// The word on the wire.
             pub const fn name(self) -> &'static [u8] { match self { $(Self::$verb => $name,)+ } }
 
-            /// Which parser reads the rest of the line.
+            /// The family of the verb, whose parser reads the rest of the line.
             pub const fn family(self) -> Family { match self { $(Self::$verb => $family,)+ } }
 
-            /// What it does, in one line.
+            /// Its effect, in one line.
             pub const fn help(self) -> &'static str {
                 match self { $(Self::$verb => concat!($($doc),+).trim_ascii_start(),)+ }
             }
@@ -32,7 +32,7 @@ macro_rules! verbs {
     };
 }
 
-/// Verbs whose lines share one grammar, and which of them it is.
+/// Verbs whose lines share a grammar, with the variant of the verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// One or more keys.
@@ -47,7 +47,7 @@ pub enum Family {
     Arith(Direction),
     /// A key and an exptime.
     Touch,
-    /// No key: a word to the server.
+    /// No key: a command for the server itself.
     Admin(AdminVerb),
 }
 
