@@ -1,5 +1,5 @@
-//! The atomics of the whole program: std's, or loom's when the lock-free parts are model-checked
-//! (`make loom`). Nothing else may name `std::sync::atomic`.
+//! The atomics of the program: std's, or loom's for model checking (`make loom`). No other module may name
+//! `std::sync::atomic`.
 
 #[cfg(not(any(loom, test)))]
 pub use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
@@ -14,7 +14,7 @@ pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence}
 #[cfg(loom)]
 pub use stepped::{AtomicU16, AtomicU32, AtomicU64};
 
-/// Std's atomics in every build: for words whose layout is fixed, in memory that loom cannot make.
+/// Std's atomics in every build, for words with a fixed layout in memory that loom cannot create.
 pub mod fixed {
     #[cfg(all(test, not(loom)))]
     pub use super::counted::AtomicU64;
@@ -23,7 +23,7 @@ pub mod fixed {
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 }
 
-/// Tells the processor that this thread waits for another one (loom: that another must run now).
+/// Tells the processor that this thread waits for another one. Under loom: another thread must run now.
 pub fn spin_hint() {
     #[cfg(not(loom))]
     std::hint::spin_loop();
@@ -31,8 +31,8 @@ pub fn spin_hint() {
     loom::thread::yield_now();
 }
 
-/// Std's atomics, which in unit tests count how often a thread reads, changes and writes one in a single step: a test says
-/// that a GET does not.
+/// Std's atomics. In unit tests they count the read-modify-write operations of each thread, so that a test can check
+/// that a GET makes none.
 #[cfg(all(test, not(loom)))]
 mod counted {
     use std::cell::Cell;
@@ -42,7 +42,7 @@ mod counted {
         static CHANGES: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// Read-modify-writes of the calling thread so far.
+    /// Number of read-modify-write operations of the calling thread so far.
     pub fn changes_by_this_thread() -> u64 {
         CHANGES.get()
     }
@@ -60,15 +60,15 @@ mod counted {
 
             #[allow(dead_code, reason = "not every one of them is used of every type")]
             impl $name {
-                /// An atomic of this value.
+                /// An atomic with this initial value.
                 pub const fn new(value: $value) -> Self {
                     Self(atomic::$name::new(value))
                 }
 
-                /// As std's.
+                /// Like std's.
                 ///
                 /// # Errors
-                /// The value that was not `current`.
+                /// The current value, if it was not `current`.
                 pub fn compare_exchange(
                     &self, current: $value, new: $value, success: Ordering, failure: Ordering,
                 ) -> Result<$value, $value> {
@@ -76,10 +76,10 @@ mod counted {
                     self.0.compare_exchange(current, new, success, failure)
                 }
 
-                /// As std's.
+                /// Like std's.
                 ///
                 /// # Errors
-                /// The value that `change` did not want to change.
+                /// The current value, if `change` returned `None`.
                 pub fn fetch_update(
                     &self, set: Ordering, fetch: Ordering, change: impl FnMut($value) -> Option<$value>,
                 ) -> Result<$value, $value> {
@@ -88,7 +88,7 @@ mod counted {
                 }
 
                 $(
-                    /// As std's.
+                    /// Like std's.
                     pub fn $change(&self, value: $value, order: Ordering) -> $value {
                         count();
                         self.0.$change(value, order)
@@ -116,12 +116,12 @@ mod counted {
     }
 }
 
-/// Loom's atomics, told to try another thread at every load and store.
+/// Loom's atomics, which let loom switch threads at every load and store.
 ///
-/// Loom 0.7 tries another order of two accesses only if they conflict, and remembers just the last access of each
-/// atomic. A writer that loads what it will store to (every one of ours: it reads the bucket before it changes it)
-/// makes loom forget the readers that came before, and it then tries none of the orders that matter. A store that
-/// nobody loads, to an atomic all threads share, conflicts with all others and orders nothing.
+/// Loom 0.7 tries another order of two accesses only if they conflict, and it remembers only the last access of each
+/// atomic. Every writer here loads a word before it stores to it (it reads the bucket before it changes it). This load
+/// makes loom forget earlier readers, so loom skips the orders that matter. The extra store, to an atomic that all
+/// threads share and none loads, conflicts with all other such stores and orders nothing.
 #[cfg(loom)]
 mod stepped {
     use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -141,27 +141,27 @@ mod stepped {
             pub struct $name(loom::sync::atomic::$name);
 
             impl $name {
-                /// An atomic of this value.
+                /// An atomic with this initial value.
                 pub fn new(value: $value) -> Self {
                     Self(loom::sync::atomic::$name::new(value))
                 }
 
-                /// As std's.
+                /// Like std's.
                 pub fn load(&self, order: Ordering) -> $value {
                     step();
                     self.0.load(order)
                 }
 
-                /// As std's.
+                /// Like std's.
                 pub fn store(&self, value: $value, order: Ordering) {
                     step();
                     self.0.store(value, order);
                 }
 
-                /// As std's.
+                /// Like std's.
                 ///
                 /// # Errors
-                /// The value that was not `current`.
+                /// The current value, if it was not `current`.
                 pub fn compare_exchange(
                     &self, current: $value, new: $value, success: Ordering, failure: Ordering,
                 ) -> Result<$value, $value> {

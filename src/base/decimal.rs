@@ -1,22 +1,22 @@
-//! Decimal numbers as the protocol writes them: whole tokens, no sign unless said, no allocation.
+//! Decimal numbers in the protocol's notation: whole tokens, unsigned unless stated, no allocation.
 //!
 //! ```text
 //! parse_u64, parse_i64                 any number of leading zeros: a value in the cache, flags, a storage line's exptime
-//! parse_u32, parse_short_i64           words of at most 11 bytes: value lengths, classes, megabytes, all other times
-//! parse_short_u64                      words of at most 22 bytes: deltas, CAS uniques
+//! parse_u32, parse_short_i64           tokens of at most 11 bytes: value lengths, classes, megabytes, all other times
+//! parse_short_u64                      tokens of at most 22 bytes: deltas, CAS uniques
 //! ```
 //!
-//! memcached looks no further than that into a word that must be a number of 32 or 64 bits, and what a value's length is
-//! must not be in doubt between a client, a proxy and us.
+//! memcached reads at most these bytes of a token that must be a 32- or 64-bit number. A client, a proxy and this
+//! server must agree on the length of a value.
 
-/// The number `text` spells: digits only, at least one, at most `u64::MAX`.
+/// Parses `text` as a number: digits only, at least one, at most `u64::MAX`.
 #[inline]
 pub fn parse_u64(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > U64_DIGITS {
         return parse_long(text);
     }
     let mut value = 0u64;
-    // 19 digits cannot overflow; the twentieth is checked.
+    // 19 digits cannot overflow. The twentieth is checked.
     for (index, byte) in text.iter().enumerate() {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
@@ -31,7 +31,7 @@ pub fn parse_u64(text: &[u8]) -> Option<u64> {
     Some(value)
 }
 
-/// As [`parse_u64`] for tokens that are empty, or have leading zeros beyond 20 digits.
+/// Like [`parse_u64`], for tokens that are empty or longer than 20 bytes.
 #[cold]
 fn parse_long(text: &[u8]) -> Option<u64> {
     let zeros = text.iter().take_while(|byte| **byte == b'0').count();
@@ -41,19 +41,19 @@ fn parse_long(text: &[u8]) -> Option<u64> {
     if zeros > 0 && text.len() - zeros <= U64_DIGITS { parse_u64(&text[zeros..]) } else { None }
 }
 
-/// The number of 1 to 7 digits at the front of `text`, and how many they are, if eight bytes are there and one of them
-/// ends the number. Digits of a number of unknown length, one by one, are branches that nobody can foresee: here
-/// all eight bytes are looked at together.
+/// The number of 1 to 7 digits at the front of `text`, and its number of digits. `None` unless `text` has at least
+/// eight bytes and one of the first eight ends the number. Parsing digit by digit would cost unpredictable branches,
+/// so all eight bytes are processed together.
 #[inline]
 pub fn leading_u32(text: &[u8]) -> Option<(u32, usize)> {
     let word = u64::from_le_bytes(*text.first_chunk()?) ^ (EVERY_BYTE * u64::from(b'0'));
-    // The top bit of each byte that is no digit; beyond the first such byte a carry may lie.
+    // The top bit of each byte that is not a digit. A carry may set wrong bits after the first such byte.
     let others = (word.wrapping_add(EVERY_BYTE * 0x76) | word) & (EVERY_BYTE << 7);
     let len = others.trailing_zeros() / 8;
     if len == 0 || len == 8 {
         return None;
     }
-    // The digits move to the far end, as if zeros preceded them; then neighbours are joined: 2, 4, 8 digits.
+    // Shift the digits to the far end, as if zeros preceded them. Then join neighbours: 2, 4, 8 digits.
     let digits = word << (64 - 8 * len);
     let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
@@ -65,30 +65,30 @@ const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
 
 /// Digits of `u64::MAX`.
 const U64_DIGITS: usize = 20;
-/// Bytes of a word that must be a number of 32 bits.
+/// Limit on the bytes of a token that must be a 32-bit number.
 const SHORT_32_LEN_MAX: usize = 11;
-/// Bytes of a word that must be a number of 64 bits.
+/// Limit on the bytes of a token that must be a 64-bit number.
 const SHORT_64_LEN_MAX: usize = 22;
 
-/// As [`parse_u64`], in a word of at most 22 bytes.
+/// Like [`parse_u64`], for a token of at most 22 bytes.
 #[inline]
 pub fn parse_short_u64(text: &[u8]) -> Option<u64> {
     if text.len() > SHORT_64_LEN_MAX { None } else { parse_u64(text) }
 }
 
-/// As [`parse_u64`], in a word of at most 11 bytes, at most `u32::MAX`.
+/// Like [`parse_u64`], for a token of at most 11 bytes and a value of at most `u32::MAX`.
 #[inline]
 pub fn parse_u32(text: &[u8]) -> Option<u32> {
     if text.len() > SHORT_32_LEN_MAX { None } else { parse_u64(text).and_then(|value| u32::try_from(value).ok()) }
 }
 
-/// As [`parse_i64`], in a word of at most 11 bytes: 32 bits, and dates beyond them.
+/// Like [`parse_i64`], for a token of at most 11 bytes: 32 bits, and dates beyond them.
 #[inline]
 pub fn parse_short_i64(text: &[u8]) -> Option<i64> {
     if text.len() > SHORT_32_LEN_MAX { None } else { parse_i64(text) }
 }
 
-/// The number `text` spells, with an optional minus sign.
+/// Parses `text` as a number with an optional minus sign.
 #[inline]
 pub fn parse_i64(text: &[u8]) -> Option<i64> {
     match text.strip_prefix(b"-") {

@@ -1,15 +1,15 @@
-//! Hashing of keys: 64 bits, keyed with a seed drawn at start, so that nobody who can choose keys can
-//! choose buckets. It is rapidhash in its version 3, nano.
+//! The key hash: 64 bits, with a seed drawn at start, so that a client that chooses keys cannot choose buckets. It is
+//! rapidhash version 3, nano.
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
 
 use super::key::Key;
 
-/// Hashes keys with one store's secrets.
+/// Hashes keys with the secrets of one store.
 pub struct KeyHasher(RapidSecrets);
 
 impl KeyHasher {
-    /// A hasher of the given seed. The same seed gives the same hashes, in every process and release.
+    /// A hasher with the given seed. The same seed gives the same hashes in every process and release.
     pub const fn with_seed(seed: u64) -> Self {
         Self(RapidSecrets::seed(seed))
     }
@@ -24,8 +24,8 @@ impl KeyHasher {
         HashedKey { key, hash: KeyHash(hash) }
     }
 
-    /// The same function, for the 17 to 48 bytes that most keys have. The crate's, which is one for all lengths, is too
-    /// long to be inlined, and a call with what it saves and loads is almost half of the work.
+    /// The same function for 17 to 48 bytes, the length of most keys. The crate's function covers all lengths and is
+    /// too long to be inlined. Its call, with saved and restored registers, would cost almost half of the work.
     #[inline]
     fn hash_medium(&self, bytes: &[u8]) -> Option<u64> {
         let len = bytes.len();
@@ -45,16 +45,16 @@ impl KeyHasher {
     }
 }
 
-/// The last of rapidhash's secrets, the only one that no seed changes.
+/// The last of rapidhash's secrets, the only one that does not depend on the seed.
 const LAST_SECRET: u64 = 0xaaaa_aaaa_aaaa_aaaa;
 
-/// Sixteen bytes as two numbers.
+/// Sixteen bytes as two numbers, the first one as the low half.
 #[inline]
 fn halves(bytes: &[u8; 16]) -> (u64, u64) {
     parts(u128::from_le_bytes(*bytes))
 }
 
-/// Both halves of a product, the lower one first.
+/// Both halves of a product, the low one first.
 #[inline]
 fn product(one: u64, other: u64) -> (u64, u64) {
     parts(u128::from(one) * u128::from(other))
@@ -66,19 +66,19 @@ const fn parts(wide: u128) -> (u64, u64) {
     (wide as u64, (wide >> 64) as u64)
 }
 
-/// What rapidhash mixes with.
+/// The mixing function of rapidhash.
 #[inline]
 fn folded_product(one: u64, other: u64) -> u64 {
     let (low, high) = product(one, other);
     low ^ high
 }
 
-/// The hash of a key. Low bits choose the bucket, the top 16 are the tag that stands in it.
+/// The hash of a key. The low bits choose the bucket; the top 16 are the tag stored there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyHash(pub u64);
 
 impl KeyHash {
-    /// The 16 bits a bucket keeps of the hash; never 0, which marks an empty slot.
+    /// The 16 bits of the hash that a bucket stores. Never 0, which marks an empty slot.
     #[inline]
     pub const fn tag(self) -> u16 {
         let tag = (self.0 >> 48) as u16;
@@ -86,7 +86,7 @@ impl KeyHash {
     }
 }
 
-/// A key together with its hash, so that it is computed once per request.
+/// A key with its hash, so that a request hashes it only once.
 #[derive(Clone, Copy, Debug)]
 pub struct HashedKey<'a> {
     /// The key.

@@ -1,6 +1,6 @@
-//! What data structures take of the heap, about, where it is shown or bounded.
+//! Approximate heap sizes of data structures, for statistics and limits.
 
-/// What the allocator takes for `len` bytes: a word of its own, and multiples of 16, in glibc.
+/// Bytes that glibc's allocator takes for `len` bytes: one extra word, rounded up to a multiple of 16.
 pub const fn allocation_bytes(len: usize) -> usize {
     const OWN: usize = 8;
     const LEAST: usize = 32;
@@ -8,8 +8,8 @@ pub const fn allocation_bytes(len: usize) -> usize {
     if bytes < LEAST { LEAST } else { bytes }
 }
 
-/// What a std map with room for `capacity` entries of `K` and `V` takes, without what these point to: each place has a
-/// byte of its own, and one in eight stays empty.
+/// Bytes of a std map with a capacity of `capacity` entries of `K` and `V`, without what these point to. Each slot has
+/// a control byte, and one slot in eight stays empty.
 pub const fn map_bytes<K, V>(capacity: usize) -> usize {
     if capacity == 0 { 0 } else { (capacity * 8 / 7).next_power_of_two() * (size_of::<(K, V)>() + 1) }
 }

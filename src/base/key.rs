@@ -1,6 +1,6 @@
-//! Item keys: 1 to 250 bytes without blanks, control bytes allowed, as memcached takes them.
+//! Item keys: 1 to 250 bytes without blanks. Control bytes are allowed, as in memcached.
 
-/// A key as it stands in a request or in an item.
+/// A key in a request or in an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key<'a>(&'a [u8]);
 
@@ -8,8 +8,8 @@ impl<'a> Key<'a> {
     /// The longest key, in bytes (memcached's `KEY_MAX_LENGTH`).
     pub const LEN_MAX: usize = 250;
 
-    /// The key that is written as `bytes`, unless it is empty or too long. The caller has cut `bytes` at
-    /// blanks and line ends: that is what a token is.
+    /// The key with these bytes. `None` if it is empty or too long. The caller has already split the line at blanks
+    /// and line ends.
     #[inline]
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         (!bytes.is_empty() && bytes.len() <= Self::LEN_MAX).then_some(Self(bytes))
@@ -21,14 +21,14 @@ impl<'a> Key<'a> {
         self.0
     }
 
-    /// How many bytes the key has: 1 to 250, so it fits a byte.
+    /// Length of the key: 1 to 250 bytes.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "`new` admits at most 250 bytes")]
     pub const fn len(self) -> u8 {
         self.0.len() as u8
     }
 
-    /// Never: a key has at least one byte.
+    /// Always false: a key has at least one byte.
     pub const fn is_empty(self) -> bool {
         false
     }

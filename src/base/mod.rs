@@ -1,8 +1,8 @@
-//! What every layer shares: keys, hashes, times, numbers.
+//! Types that all layers share: keys, hashes, times, numbers.
 //!
 //! ```text
-//! Key ──KeyHasher──▶ HashedKey      what a request names
-//! Exptime ──Moment──▶ Deadline      when an item ends; RelTime is the store's own clock
+//! Key ──KeyHasher──▶ HashedKey      the key of a request
+//! Exptime ──Moment──▶ Deadline      when an item expires; RelTime is the store's own clock
 //! ```
 
 pub mod atomic;

@@ -1,11 +1,11 @@
-//! Events that may come by the thousand, told one line at a time.
+//! Rate-limited log lines for events that may occur by the thousand.
 
 use super::RelTime;
 
-/// Seconds between two lines about events of one kind.
+/// Minimum seconds between two lines about one kind of event.
 const INTERVAL_S: u32 = 10;
 
-/// Events of one kind, in one thread.
+/// Events of one kind in one thread.
 #[derive(Debug, Default)]
 pub struct Repeated {
     told_at: Option<RelTime>,
@@ -13,7 +13,7 @@ pub struct Repeated {
 }
 
 impl Repeated {
-    /// An event, or several, at `now`. What to add to the line that tells of it; None: no line now.
+    /// Counts `events` at `now`. Returns a suffix for the log line, or `None` if no line is due.
     pub fn note(&mut self, events: u64, now: RelTime) -> Option<String> {
         self.untold += events;
         let is_due = self.told_at.is_none_or(|told_at| now.0.saturating_sub(told_at.0) >= INTERVAL_S);
