@@ -1,9 +1,9 @@
 //! Decimal numbers in the protocol's notation: whole tokens, unsigned unless stated, no allocation.
 //!
 //! ```text
-//! parse_u64, parse_i64                 any number of leading zeros: a value in the cache, flags, a storage line's exptime
-//! parse_u32, parse_short_i64           tokens of at most 11 bytes: value lengths, classes, megabytes, all other times
-//! parse_short_u64                      tokens of at most 22 bytes: deltas, CAS uniques
+//! parse_u64, parse_i64          any number of leading zeros: a value in the cache, flags, a storage line's exptime
+//! parse_u32, parse_short_i64    tokens of at most 11 bytes: value lengths, classes, megabytes, all other times
+//! parse_short_u64               tokens of at most 22 bytes: deltas, CAS uniques
 //! ```
 //!
 //! memcached reads at most these bytes of a token that must be a 32- or 64-bit number. A client, a proxy and this

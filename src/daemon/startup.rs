@@ -138,8 +138,8 @@ fn print_details(store: &Store, listeners: &[Listener]) {
     }
 }
 
-/// Writes the port file and the pidfile. A failure to write one is only a warning: memcached's users start it with `-P
-/// /var/run/memcached.pid -u nobody`.
+/// Writes the port file and the pidfile. A failure to write one is only a warning, because memcached's users start it
+/// with `-P /var/run/memcached.pid -u nobody`.
 fn write_files(settings: &Settings, listeners: &[Listener]) -> Option<Pidfile> {
     let warn = |option: &str, path: &Path, error: io::Error| {
         let failure = Failure::system(format!("{option}: write {}", path.display()))(error);

@@ -1,7 +1,7 @@
 //! Listening addresses: the value of -l.
 //!
 //! ```text
-//! 127.0.0.1   localhost:11212   [::1]:11211   ::1   *      several: separated by comma or semicolon, or by repeating -l
+//! 127.0.0.1   localhost:11212   [::1]:11211   ::1   *      several: split by comma or semicolon, or repeat -l
 //! ```
 
 use std::fmt;

@@ -1,8 +1,8 @@
 //! The settings: their table, and what is derived from it.
 //!
 //! ```text
-//! command line, environment ──SettingsBuilder──▶ Settings      fixed after start; modules copy what they need
-//!                                                   └────────▶ Tunables     atomics, for values that change at run time
+//! command line, environment ──SettingsBuilder──▶ Settings      fixed after start; modules copy values
+//!                                                   └────────▶ Tunables     atomics, for values that may change
 //! table.rs ──▶ ROWS ──▶ help, man page, doc/settings.md, `stats settings`
 //! ```
 //!
