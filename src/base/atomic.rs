@@ -68,7 +68,7 @@ mod counted {
                 /// Like std's.
                 ///
                 /// # Errors
-                /// The current value, if it was not `current`.
+                /// The actual value, if it differs from `current`.
                 pub fn compare_exchange(
                     &self, current: $value, new: $value, success: Ordering, failure: Ordering,
                 ) -> Result<$value, $value> {
@@ -79,7 +79,7 @@ mod counted {
                 /// Like std's.
                 ///
                 /// # Errors
-                /// The current value, if `change` returned `None`.
+                /// The actual value, if `change` returned `None`.
                 pub fn fetch_update(
                     &self, set: Ordering, fetch: Ordering, change: impl FnMut($value) -> Option<$value>,
                 ) -> Result<$value, $value> {
@@ -161,7 +161,7 @@ mod stepped {
                 /// Like std's.
                 ///
                 /// # Errors
-                /// The current value, if it was not `current`.
+                /// The actual value, if it differs from `current`.
                 pub fn compare_exchange(
                     &self, current: $value, new: $value, success: Ordering, failure: Ordering,
                 ) -> Result<$value, $value> {

@@ -45,7 +45,7 @@ pub struct Dispatcher {
     waker: Arc<Waker>,
 }
 
-/// What the dispatcher works with.
+/// The sockets, mailboxes and shared state that the dispatcher uses.
 pub struct Duties {
     /// The sockets to accept from.
     pub listeners: Vec<Listener>,

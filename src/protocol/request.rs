@@ -195,7 +195,7 @@ pub enum LineRest {
 pub struct Storage<'a> {
     /// The key.
     pub key: Key<'a>,
-    /// The client's own 32 bits.
+    /// The client flags: 32 bits that the server only stores.
     pub client_flags: u32,
     /// When the item expires.
     pub exptime: Exptime,

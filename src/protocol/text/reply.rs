@@ -11,7 +11,7 @@ use crate::sys::spare::try_reserve;
 /// CRLF.
 const VALUE_LINE_LEN_MAX: usize = 6 + 1 + 10 + 1 + 10 + 1 + 20 + 2;
 
-/// What follows a value.
+/// The bytes after a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// CRLF.
