@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use larder::base::Clock;
 use larder::command::{Context, Switches};
-use larder::conn::{Board, Connection, ReadBuf, Received, Turn, Verdict};
+use larder::conn::{Connection, ConnectionTable, ReadBuf, Received, Turn, Verdict};
 use larder::counters::Counters;
 use larder::memory::ClassPlan;
 use larder::stats::{HotSampler, PrefixTable};
@@ -24,8 +24,8 @@ fn answers_do_not_depend_on_how_a_connection_is_used() {
     each_seed("fuzz connection", 2000, |seed| {
         let mut random = Random::with_seed(seed);
         let bytes = stream(&mut random);
-        let whole = worker.converse(&bytes, &mut Manner::Plain);
-        let cut = worker.converse(&bytes, &mut Manner::Random(&mut random));
+        let whole = worker.converse(&bytes, &mut RetrievalOptions::Plain);
+        let cut = worker.converse(&bytes, &mut RetrievalOptions::Random(&mut random));
         let differs = whole.iter().zip(&cut).position(|(one, other)| one != other);
         let at = differs.unwrap_or(whole.len().min(cut.len())).saturating_sub(60);
         let show = |bytes: &[u8]| bytes[at..bytes.len().min(at + 160)].escape_ascii().to_string();
@@ -35,14 +35,14 @@ fn answers_do_not_depend_on_how_a_connection_is_used() {
 }
 
 /// How client and server treat each other.
-enum Manner<'r> {
+enum RetrievalOptions<'r> {
     /// Everything at once.
     Plain,
     /// In pieces, late, and with a small budget.
     Random(&'r mut Random),
 }
 
-impl Manner<'_> {
+impl RetrievalOptions<'_> {
     /// How many of `available` bytes move next.
     fn some_of(&mut self, available: usize) -> usize {
         let Self::Random(random) = self else { return available };
@@ -78,7 +78,7 @@ struct Worker {
     switches: Switches,
     prefixes: PrefixTable,
     hot: HotSampler,
-    board: Board,
+    connection_table: ConnectionTable,
     input: ReadBuf,
     output: Vec<u8>,
 }
@@ -105,14 +105,14 @@ impl Worker {
             switches: Switches::default(),
             prefixes: PrefixTable::new(b':'),
             hot: HotSampler::default(),
-            board: Board::new(64),
+            connection_table: ConnectionTable::new(64),
             input: ReadBuf::default(),
             output: Vec::new(),
         }
     }
 
     /// Everything that a client reads who sends `bytes` to an empty cache.
-    fn converse(&mut self, bytes: &[u8], manner: &mut Manner<'_>) -> Vec<u8> {
+    fn converse(&mut self, bytes: &[u8], options: &mut RetrievalOptions<'_>) -> Vec<u8> {
         let now = self.store.begin_turn().now;
         self.store.flush_now();
         let (ours, mut client) = UnixStream::pair().expect("there are descriptors");
@@ -121,10 +121,10 @@ impl Worker {
         let mut connection = Connection::new(OwnedFd::from(ours), now);
         let (mut unsent, mut replies) = (bytes, Vec::new());
         loop {
-            let sent = some(client.write(&unsent[..manner.some_of(unsent.len())])).unwrap_or(0);
+            let sent = some(client.write(&unsent[..options.some_of(unsent.len())])).unwrap_or(0);
             unsent = &unsent[sent..];
-            let verdict = self.turn(&mut connection, manner.requests_max(), manner.receives_ahead());
-            let room = manner.some_of(1 << 20);
+            let verdict = self.turn(&mut connection, options.requests_max(), options.receives_ahead());
+            let room = options.some_of(1 << 20);
             let before = replies.len();
             replies.resize(before + room, 0);
             let read = some(client.read(&mut replies[before..])).unwrap_or(0);
@@ -162,7 +162,7 @@ impl Worker {
             },
             input: &mut self.input,
             output: &mut self.output,
-            board: &self.board,
+            connection_table: &self.connection_table,
             requests_max,
             backlog_bytes_max: u64::MAX,
             now: moment.now,

@@ -54,7 +54,7 @@ fn session(input_len_max: usize) -> Session<ModelEngine> {
 
 fn begun_keys() -> LineRest {
     match text::parse(b"gets a b\r\n", Input::Open) {
-        Parsed::Request { request: Request::Retrieve(retrieval), .. } => LineRest::Keys(retrieval.manner),
+        Parsed::Request { request: Request::Retrieve(retrieval), .. } => LineRest::Keys(retrieval.options),
         other => panic!("{other:?}"),
     }
 }

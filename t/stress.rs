@@ -13,8 +13,8 @@ use larder::base::{Clock, Deadline, Key};
 use larder::item::{ItemLease, ItemRef};
 use larder::memory::ClassPlan;
 use larder::store::{
-    Arith, ArithOutcome, Engine, Fetched, Item, Refusal, Store, StoreConfig, StoreMode, StoreOutcome, StoreReport,
-    WorkerStore,
+    ArithOperation, ArithOutcome, Engine, Fetched, Item, Refusal, Store, StoreConfig, StoreMode, StoreOutcome,
+    StoreReport, WorkerStore,
 };
 use larder::sync::Pin;
 
@@ -252,7 +252,7 @@ fn no_increment_is_lost_between_threads() {
                 let mut done = 0;
                 while done < INCREMENTS {
                     let guard = participant.pin();
-                    match worker.arith(&guard, counter, Arith::Incr(1)) {
+                    match worker.arith(&guard, counter, ArithOperation::Incr(1)) {
                         ArithOutcome::Value(_) => done += 1,
                         // Memory is on its way back; the next turn has it.
                         ArithOutcome::Busy => {}
@@ -264,7 +264,7 @@ fn no_increment_is_lost_between_threads() {
         }
     });
     let guard = participant.pin();
-    let last = worker.arith(&guard, counter, Arith::Incr(0));
+    let last = worker.arith(&guard, counter, ArithOperation::Incr(0));
     assert_eq!(last, ArithOutcome::Value(INCREMENTS * THREADS as u64));
 }
 

@@ -6,7 +6,7 @@ use crate::protocol::{Admin, Reply, ReplyLine, Tokens};
 use crate::store::Engine;
 
 use super::context::Context;
-use super::execute::{Outcome, tell};
+use super::execute::{Outcome, reply_line};
 use super::operator::Shutdown;
 use super::sink::ReplySink;
 use super::slabs;
@@ -45,7 +45,7 @@ pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Admin::Slabs(arguments, reply) => (reply, slabs::obey(arguments, reply, ctx)),
         Admin::Debugtime(arguments) => (Reply::Wanted, debugtime(arguments, ctx)),
     };
-    tell(sink, reply, line);
+    reply_line(sink, reply, line);
     Outcome::Done
 }
 

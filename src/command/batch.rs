@@ -12,15 +12,15 @@ pub const REQUESTS_PER_BATCH: usize = 16;
 
 /// Parsed requests. `B` is the engine's bucket and `C` its candidate for an item.
 pub struct Batch<'a, B, C> {
-    elements: [Option<Element<'a, B, C>>; REQUESTS_PER_BATCH],
+    entries: [Option<BatchEntry<'a, B, C>>; REQUESTS_PER_BATCH],
     len: usize,
 }
 
 /// One action, and the end of its bytes.
 #[derive(Clone, Copy)]
-pub struct Element<'a, B, C> {
+pub struct BatchEntry<'a, B, C> {
     /// The action.
-    pub work: Work<'a>,
+    pub action: Action<'a>,
     /// The lookup of its key, if it has exactly one. It is a field beside the action, so that a loop over all lookups needs no
     /// match: 11 instructions less per get.
     pub lookup: Option<Lookup<B, C>>,
@@ -30,7 +30,7 @@ pub struct Element<'a, B, C> {
 
 /// The action of an entry.
 #[derive(Clone, Copy, Debug)]
-pub enum Work<'a> {
+pub enum Action<'a> {
     /// Execute `get` of one key: [`Retrieval::plain`] in a few bytes. Most requests are of this kind, and it is copied and
     /// matched faster.
     Get(Key<'a>),
@@ -55,7 +55,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
     /// An empty batch. Fill it in place: it is large, and a copy costs.
     #[inline]
     pub fn new() -> Self {
-        Self { elements: std::array::from_fn(|_| None), len: 0 }
+        Self { entries: std::array::from_fn(|_| None), len: 0 }
     }
 
     /// Parses at most `limit` requests, and at most [`REQUESTS_PER_BATCH`], from `bytes`. If the batch stays empty, bytes are
@@ -80,13 +80,13 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
             let rest = &bytes[at..];
             if let Some((key, consumed)) = text::quick::get(rest) {
                 at += consumed;
-                self.push(Work::Get(key), Some(Lookup::begin(key, engine)), at);
+                self.push(Action::Get(key), Some(Lookup::begin(key, engine)), at);
                 continue;
             }
             if let Some((storage, consumed)) = text::quick::set(rest) {
                 at += consumed;
                 let lookup = Lookup::begin_store(storage.key, engine);
-                self.push(Work::Request(Request::Store(storage)), Some(lookup), at);
+                self.push(Action::Request(Request::Store(storage)), Some(lookup), at);
                 if storage.value == Value::Coming {
                     break;
                 }
@@ -94,7 +94,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
             }
             if let Some((arith, consumed)) = text::quick::arith(rest) {
                 at += consumed;
-                self.push(Work::Request(Request::Arith(arith)), Some(Lookup::begin(arith.key, engine)), at);
+                self.push(Action::Request(Request::Arith(arith)), Some(Lookup::begin(arith.key, engine)), at);
                 continue;
             }
             // A full buffer has room again after the requests before this one.
@@ -120,7 +120,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
                 let end = at + consumed;
                 let stores = matches!(request, Request::Store(_));
                 let begin = if stores { Lookup::begin_store } else { Lookup::begin };
-                self.push(Work::Request(request), key_of(&request).map(|key| begin(key, engine)), end);
+                self.push(Action::Request(request), key_of(&request).map(|key| begin(key, engine)), end);
                 (!ends_batch(&request)).then_some(end)
             }
             Parsed::NeedMore => None,
@@ -128,38 +128,38 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
                 let line_end = at + consumed;
                 let here = usize::try_from(swallow).unwrap_or(usize::MAX).min(bytes.len() - line_end);
                 let swallow = swallow - here as u64;
-                self.push(Work::Refuse { error, reply, swallow }, None, line_end + here);
+                self.push(Action::Refuse { error, reply, swallow }, None, line_end + here);
                 (swallow == 0).then_some(line_end + here)
             }
             Parsed::Skipped { consumed, begun } => {
                 let end = at + consumed;
-                self.push(Work::Skip(begun), None, end);
+                self.push(Action::Skip(begun), None, end);
                 begun.is_none().then_some(end)
             }
             Parsed::Close => {
-                self.push(Work::Close, None, bytes.len());
+                self.push(Action::Close, None, bytes.len());
                 None
             }
         }
     }
 
     #[inline]
-    fn push(&mut self, work: Work<'a>, lookup: Option<Lookup<B, C>>, end: usize) {
-        self.elements[self.len] = Some(Element { work, lookup, end });
+    fn push(&mut self, action: Action<'a>, lookup: Option<Lookup<B, C>>, end: usize) {
+        self.entries[self.len] = Some(BatchEntry { action, lookup, end });
         self.len += 1;
     }
 
     #[inline]
     fn prefetch_items<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(&mut self, engine: &E, pin: &'pin E::Pin) {
-        for lookup in self.elements[..self.len].iter_mut().flatten().filter_map(|element| element.lookup.as_mut()) {
+        for lookup in self.entries[..self.len].iter_mut().flatten().filter_map(|entry| entry.lookup.as_mut()) {
             lookup.prefetch_item(engine, pin);
         }
     }
 
     /// The entries, in order.
     #[inline]
-    pub fn elements(&self) -> impl Iterator<Item = &Element<'a, B, C>> {
-        self.elements[..self.len].iter().flatten()
+    pub fn entries(&self) -> impl Iterator<Item = &BatchEntry<'a, B, C>> {
+        self.entries[..self.len].iter().flatten()
     }
 
     /// Samples one of the keys for `stats hotkeys`, if a sample is due. Call once, before the entries are executed. Lists of
@@ -175,11 +175,10 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
 
     #[cold]
     fn sample_one<E: Engine>(&self, index: usize, ctx: &mut Context<'_, E>, pin: &E::Pin) {
-        let element =
-            self.elements().nth(index).map(|element| (element.work, element.lookup.map(|lookup| lookup.hash)));
-        let (request, hash) = match element {
-            Some((Work::Get(key), Some(hash))) => (Request::Retrieve(Retrieval::plain(key)), hash),
-            Some((Work::Request(request), Some(hash))) => (request, hash),
+        let entry = self.entries().nth(index).map(|entry| (entry.action, entry.lookup.map(|lookup| lookup.hash)));
+        let (request, hash) = match entry {
+            Some((Action::Get(key), Some(hash))) => (Request::Retrieve(Retrieval::plain(key)), hash),
+            Some((Action::Request(request), Some(hash))) => (request, hash),
             Some(_) | None => return ctx.hot.pass_over(),
         };
         let Some(key) = key_of(&request) else { return ctx.hot.pass_over() };

@@ -1,10 +1,10 @@
 //! Executes one entry of a batch, and tells the connection what to do next.
 
 use crate::base::{HashedKey, Key};
-use crate::protocol::{Keys, LineRest, Manner, Reply, ReplyLine, Request};
+use crate::protocol::{Keys, LineRest, Reply, ReplyLine, Request, RetrievalOptions};
 use crate::store::Engine;
 
-use super::batch::{Element, Work};
+use super::batch::{Action, BatchEntry};
 use super::context::Context;
 use super::lookup::Lookup;
 use super::sink::ReplySink;
@@ -39,48 +39,48 @@ pub enum Outcome<P> {
 /// Executes one entry and queues its reply.
 #[inline(always)]
 pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    element: &Element<'_, E::Bucket, E::Candidate<'pin>>,
+    entry: &BatchEntry<'_, E::Bucket, E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     // Fast path: the most frequent request does not pay for dispatching the others.
-    match (&element.work, &element.lookup) {
-        (Work::Get(key), Some(lookup)) => retrieval::get(*key, lookup, ctx, pin, sink),
-        (_, _) => execute_any(element, ctx, pin, sink),
+    match (&entry.action, &entry.lookup) {
+        (Action::Get(key), Some(lookup)) => retrieval::get(*key, lookup, ctx, pin, sink),
+        (_, _) => execute_any(entry, ctx, pin, sink),
     }
 }
 
 /// [`execute`], for every kind of entry.
 #[inline(never)]
 fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    element: &Element<'_, E::Bucket, E::Candidate<'pin>>,
+    entry: &BatchEntry<'_, E::Bucket, E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let request = match &element.work {
-        Work::Get(key) => {
-            let lookup = lookup_of(element, *key, ctx.engine);
-            return retrieval::one(*key, &lookup, Manner::PLAIN, ctx, pin, sink);
+    let request = match &entry.action {
+        Action::Get(key) => {
+            let lookup = lookup_of(entry, *key, ctx.engine);
+            return retrieval::one(*key, &lookup, RetrievalOptions::PLAIN, ctx, pin, sink);
         }
-        Work::Request(request) => request,
-        Work::Refuse { error, reply, swallow } => {
-            tell(sink, *reply, *error);
+        Action::Request(request) => request,
+        Action::Refuse { error, reply, swallow } => {
+            reply_line(sink, *reply, *error);
             return if *swallow == 0 { Outcome::Done } else { Outcome::Swallow { bytes: *swallow } };
         }
-        Work::Skip(None) => return Outcome::Done,
-        Work::Skip(Some(begun)) => return Outcome::Paused { unread: 0, begun: *begun },
-        Work::Close => return Outcome::Close,
+        Action::Skip(None) => return Outcome::Done,
+        Action::Skip(Some(begun)) => return Outcome::Paused { unread: 0, begun: *begun },
+        Action::Close => return Outcome::Close,
     };
-    let hashed = |key, engine: &E| HashedKey { key, hash: lookup_of(element, key, engine).hash };
+    let hashed = |key, engine: &E| HashedKey { key, hash: lookup_of(entry, key, engine).hash };
     match request {
         Request::Retrieve(wanted) => match wanted.keys {
             Keys::One(key) => {
-                let lookup = lookup_of(element, key, ctx.engine);
-                retrieval::one(key, &lookup, wanted.manner, ctx, pin, sink)
+                let lookup = lookup_of(entry, key, ctx.engine);
+                retrieval::one(key, &lookup, wanted.options, ctx, pin, sink)
             }
-            Keys::List(keys) => retrieval::list(keys, wanted.manner, wanted.rest, ctx, pin, sink),
+            Keys::List(keys) => retrieval::list(keys, wanted.options, wanted.rest, ctx, pin, sink),
         },
         Request::Store(value) => {
             let key = hashed(value.key, ctx.engine);
@@ -105,16 +105,16 @@ fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 /// The lookup that the batch has begun for the entry's key.
 #[inline]
 fn lookup_of<E: Engine<Bucket = B>, B: Copy, C: Copy>(
-    element: &Element<'_, B, C>,
+    entry: &BatchEntry<'_, B, C>,
     key: Key<'_>,
     engine: &E,
 ) -> Lookup<B, C> {
-    element.lookup.unwrap_or_else(|| Lookup::begin(key, engine))
+    entry.lookup.unwrap_or_else(|| Lookup::begin(key, engine))
 }
 
 /// Queues a reply line, unless the client sent noreply.
 #[inline]
-pub(super) fn tell<I, S: ReplySink<I>>(sink: &mut S, reply: Reply, line: ReplyLine) {
+pub(super) fn reply_line<I, S: ReplySink<I>>(sink: &mut S, reply: Reply, line: ReplyLine) {
     if reply == Reply::Wanted {
         sink.text().extend_from_slice(line.bytes());
     }

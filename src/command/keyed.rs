@@ -2,10 +2,10 @@
 
 use crate::base::{Exptime, HashedKey, push_u64};
 use crate::protocol::{Delta, Reply, ReplyLine};
-use crate::store::{Arith, ArithOutcome, Engine, Fetched};
+use crate::store::{ArithOperation, ArithOutcome, Engine, Fetched};
 
 use super::context::Context;
-use super::execute::{Outcome, tell};
+use super::execute::{Outcome, reply_line};
 use super::sink::ReplySink;
 
 pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
@@ -20,10 +20,10 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
     if ctx.engine.delete(pin, key) {
         ctx.counters.delete_hits.add(1);
-        tell(sink, reply, ReplyLine::Deleted);
+        reply_line(sink, reply, ReplyLine::Deleted);
     } else {
         ctx.counters.delete_misses.add(1);
-        tell(sink, reply, ReplyLine::NotFound);
+        reply_line(sink, reply, ReplyLine::NotFound);
     }
     Outcome::Done
 }
@@ -41,11 +41,11 @@ pub(super) fn touch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     match ctx.engine.fetch_and_touch(pin, key, deadline) {
         Fetched::Hit(_item) => {
             ctx.counters.touch_hits.add(1);
-            tell(sink, reply, ReplyLine::Touched);
+            reply_line(sink, reply, ReplyLine::Touched);
         }
         Fetched::Miss(_why) => {
             ctx.counters.touch_misses.add(1);
-            tell(sink, reply, ReplyLine::NotFound);
+            reply_line(sink, reply, ReplyLine::NotFound);
         }
     }
     Outcome::Done
@@ -61,8 +61,8 @@ pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 ) -> Outcome<E::Pending> {
     let counters = ctx.counters;
     let (operation, hits, misses) = match delta {
-        Delta::Up(delta) => (Arith::Incr(delta), &counters.incr_hits, &counters.incr_misses),
-        Delta::Down(delta) => (Arith::Decr(delta), &counters.decr_hits, &counters.decr_misses),
+        Delta::Up(delta) => (ArithOperation::Incr(delta), &counters.incr_hits, &counters.incr_misses),
+        Delta::Down(delta) => (ArithOperation::Decr(delta), &counters.decr_hits, &counters.decr_misses),
     };
     let outcome = ctx.engine.arith(pin, key, operation);
     ctx.charge_copies();
@@ -83,6 +83,6 @@ pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         ArithOutcome::Busy if !ctx.last_try => return Outcome::Busy,
         ArithOutcome::Busy | ArithOutcome::NoMemory => ReplyLine::NoMemory,
     };
-    tell(sink, reply, line);
+    reply_line(sink, reply, line);
     Outcome::Done
 }

@@ -20,7 +20,7 @@ mod slabs;
 mod statistics;
 mod storage;
 
-pub use batch::{Batch, Element, REQUESTS_PER_BATCH, Work, look_ahead};
+pub use batch::{Action, Batch, BatchEntry, REQUESTS_PER_BATCH, look_ahead};
 pub use context::{Context, Switches};
 pub use execute::{Outcome, execute};
 pub use lookup::Lookup;

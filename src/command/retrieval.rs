@@ -7,7 +7,7 @@
 
 use crate::base::{HashedKey, Key};
 use crate::protocol::text::{End, READY_LENGTHS, push_value, push_value_line};
-use crate::protocol::{CasShown, KeyList, KeyTooLong, LineRest, Manner, ReplyLine, Rest};
+use crate::protocol::{CasShown, KeyList, KeyTooLong, LineRest, ReplyLine, Rest, RetrievalOptions};
 use crate::store::{Engine, Fetched, Item, Miss};
 
 use super::context::Context;
@@ -30,9 +30,9 @@ pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     if ctx.prefixes.is_on() {
-        return one(key, lookup, Manner::PLAIN, ctx, pin, sink);
+        return one(key, lookup, RetrievalOptions::PLAIN, ctx, pin, sink);
     }
-    answer_one(key, lookup, &Way::PLAIN_GET, ctx, pin, sink)
+    answer_one(key, lookup, &ReplyFormat::PLAIN_GET, ctx, pin, sink)
 }
 
 /// One key, with any options.
@@ -40,13 +40,13 @@ pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 pub(super) fn one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: Key<'_>,
     lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
-    manner: Manner,
+    options: RetrievalOptions,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let way = Way { manner, end: End::Retrieval, is_detailed: ctx.prefixes.is_on() };
-    answer_one(key, lookup, &way, ctx, pin, sink)
+    let format = ReplyFormat { options, end: End::Retrieval, is_detailed: ctx.prefixes.is_on() };
+    answer_one(key, lookup, &format, ctx, pin, sink)
 }
 
 #[inline(always)]
@@ -54,18 +54,18 @@ pub(super) fn one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 fn answer_one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: Key<'_>,
     lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
-    way: &Way,
+    format: &ReplyFormat,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let answered = answer(key, lookup, way, ctx, pin, sink);
+    let answered = answer(key, lookup, format, ctx, pin, sink);
     if answered.is_err() {
         sink.text().extend_from_slice(ReplyLine::End.bytes());
     }
-    let mut tally = Tally::default();
+    let mut tally = LookupTally::default();
     tally.count(answered);
-    tally.enter(1, way.manner, ctx);
+    tally.enter(1, format.options, ctx);
     Outcome::Done
 }
 
@@ -73,14 +73,14 @@ fn answer_one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 #[inline(never)]
 pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     keys: KeyList<'_>,
-    manner: Manner,
+    options: RetrievalOptions,
     rest: Rest,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let mark = sink.mark();
-    let (mut keys, mut window) = (keys, Window::new());
+    let (mut keys, mut window) = (keys, PrefetchWindow::new());
     loop {
         if window.refill(&mut keys, ctx.engine).is_err() {
             sink.rollback(mark);
@@ -92,7 +92,7 @@ pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         {
             ctx.sample(pin, HashedKey { key: *key, hash: lookup.hash }, None);
         }
-        window.answer(manner, ctx, pin, sink);
+        window.answer(options, ctx, pin, sink);
         if keys.is_over() {
             break;
         }
@@ -105,11 +105,11 @@ pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
                     return refuse(rest, sink);
                 }
             }
-            return Outcome::Paused { unread: keys.unread(), begun: LineRest::Keys(manner) };
+            return Outcome::Paused { unread: keys.unread(), begun: LineRest::Keys(options) };
         }
     }
     match rest {
-        Rest::ToCome => Outcome::Paused { unread: 0, begun: LineRest::Keys(manner) },
+        Rest::ToCome => Outcome::Paused { unread: 0, begun: LineRest::Keys(options) },
         Rest::None => {
             sink.text().extend_from_slice(ReplyLine::End.bytes());
             Outcome::Done
@@ -129,12 +129,12 @@ fn refuse<I, P, S: ReplySink<I>>(rest: Rest, sink: &mut S) -> Outcome<P> {
 
 /// Keys that are looked up together, with their candidates. Each step is a function of its own: one function for all would
 /// need more registers than there are.
-struct Window<'a, B, C> {
+struct PrefetchWindow<'a, B, C> {
     keys: [Option<(Key<'a>, Lookup<B, C>)>; KEYS_PER_WINDOW],
     len: usize,
 }
 
-impl<'a, B: Copy, C: Copy> Window<'a, B, C> {
+impl<'a, B: Copy, C: Copy> PrefetchWindow<'a, B, C> {
     fn new() -> Self {
         Self { keys: [const { None }; KEYS_PER_WINDOW], len: 0 }
     }
@@ -164,24 +164,24 @@ impl<'a, B: Copy, C: Copy> Window<'a, B, C> {
     #[inline(never)]
     fn answer<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>, S: ReplySink<E::Item<'pin>>>(
         &self,
-        manner: Manner,
+        options: RetrievalOptions,
         ctx: &mut Context<'_, E>,
         pin: &'pin E::Pin,
         sink: &mut S,
     ) {
-        let mut tally = Tally::default();
-        let way = Way { manner, end: End::Value, is_detailed: ctx.prefixes.is_on() };
-        if way == Way::PLAIN_LIST {
+        let mut tally = LookupTally::default();
+        let format = ReplyFormat { options, end: End::Value, is_detailed: ctx.prefixes.is_on() };
+        if format == ReplyFormat::PLAIN_LIST {
             // The common case has a loop of its own, in which the format is a constant.
             for (key, lookup) in self.looked_up() {
-                tally.count(answer(*key, lookup, &Way::PLAIN_LIST, ctx, pin, sink));
+                tally.count(answer(*key, lookup, &ReplyFormat::PLAIN_LIST, ctx, pin, sink));
             }
         } else {
             for (key, lookup) in self.looked_up() {
-                tally.count(answer(*key, lookup, &way, ctx, pin, sink));
+                tally.count(answer(*key, lookup, &format, ctx, pin, sink));
             }
         }
-        tally.enter(u64::from(self.len()), manner, ctx);
+        tally.enter(u64::from(self.len()), options, ctx);
         ctx.charge(self.len());
     }
 
@@ -197,38 +197,38 @@ impl<'a, B: Copy, C: Copy> Window<'a, B, C> {
 
 /// How the answer of a key is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Way {
-    manner: Manner,
+struct ReplyFormat {
+    options: RetrievalOptions,
     end: End,
     /// Whether prefixes are counted (`stats detail on`).
     is_detailed: bool,
 }
 
-impl Way {
+impl ReplyFormat {
     /// A key of a plain list.
-    const PLAIN_LIST: Self = Self { manner: Manner::PLAIN, end: End::Value, is_detailed: false };
+    const PLAIN_LIST: Self = Self { options: RetrievalOptions::PLAIN, end: End::Value, is_detailed: false };
     /// A plain get of a single key.
     const PLAIN_GET: Self = Self { end: End::Retrieval, ..Self::PLAIN_LIST };
 }
 
 /// Queues the value of one key and `end`, or returns why there is no value.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "most of it depends on `way`, which is a constant for a plain get")]
+#[expect(clippy::inline_always, reason = "most of it depends on `format`, which is a constant for a plain get")]
 fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: Key<'_>,
     lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
-    way: &Way,
+    format: &ReplyFormat,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Result<(), Miss> {
-    if way.manner.touch.is_none()
+    if format.options.touch.is_none()
         && let Some(candidate) = lookup.candidate
         && let Some(fetched) = ctx.engine.fetch_candidate(key, candidate)
     {
-        return reply(key, fetched, way, ctx, sink);
+        return reply(key, fetched, format, ctx, sink);
     }
-    answer_searched(HashedKey { key, hash: lookup.hash }, way, ctx, pin, sink)
+    answer_searched(HashedKey { key, hash: lookup.hash }, format, ctx, pin, sink)
 }
 
 /// [`answer`] when the candidate was not the item: searches the index. A function of its own, because the two cases keep
@@ -236,19 +236,19 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 #[inline(never)]
 fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: HashedKey<'_>,
-    way: &Way,
+    format: &ReplyFormat,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Result<(), Miss> {
-    let fetched = match way.manner.touch {
+    let fetched = match format.options.touch {
         None => ctx.engine.fetch(pin, key),
         Some(exptime) => {
             let deadline = ctx.deadline(exptime);
             ctx.engine.fetch_and_touch(pin, key, deadline)
         }
     };
-    reply(key.key, fetched, way, ctx, sink)
+    reply(key.key, fetched, format, ctx, sink)
 }
 
 /// Queues a hit, or returns the miss.
@@ -257,11 +257,11 @@ fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: Key<'_>,
     fetched: Fetched<E::Item<'pin>>,
-    way: &Way,
+    format: &ReplyFormat,
     ctx: &Context<'_, E>,
     sink: &mut S,
 ) -> Result<(), Miss> {
-    let Way { manner, end, is_detailed } = *way;
+    let ReplyFormat { options, end, is_detailed } = *format;
     if is_detailed {
         ctx.prefixes.count_get(key, matches!(fetched, Fetched::Hit(_)));
     }
@@ -269,7 +269,7 @@ fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Fetched::Hit(item) => item,
         Fetched::Miss(miss) => return Err(miss),
     };
-    let cas = match manner.cas {
+    let cas = match options.cas {
         CasShown::Yes => Some(if ctx.switches.use_cas { item.cas() } else { 0 }),
         CasShown::No => None,
     };
@@ -288,13 +288,13 @@ fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 
 /// Counts of a group of lookups.
 #[derive(Default)]
-struct Tally {
+struct LookupTally {
     misses: u64,
     expired: u64,
     flushed: u64,
 }
 
-impl Tally {
+impl LookupTally {
     /// Counts a miss. A hit needs no counting here.
     #[inline]
     fn count(&mut self, answered: Result<(), Miss>) {
@@ -315,10 +315,10 @@ impl Tally {
 
     /// Adds `keys` lookups to the counters. A gat counts as a touch only, as in memcached.
     #[inline]
-    fn enter<E: Engine>(self, keys: u64, manner: Manner, ctx: &Context<'_, E>) {
+    fn enter<E: Engine>(self, keys: u64, options: RetrievalOptions, ctx: &Context<'_, E>) {
         let counters = ctx.counters;
         let hits = keys - self.misses;
-        if manner.touch.is_some() {
+        if options.touch.is_some() {
             counters.cmd_touch.add(keys);
             counters.touch_hits.add(hits);
             counters.touch_misses.add(self.misses);

@@ -111,20 +111,20 @@ fn prefixes<E: Engine>(ctx: &mut Context<'_, E>, out: &mut Vec<u8>) -> Option<Re
     if !ctx.switches.dump_enabled {
         return Some(ReplyLine::PrefixesNotAllowed);
     }
-    let (census, is_fresh) = ctx.engine.census(ctx.prefixes.delimiter());
+    let (prefix_scan, is_fresh) = ctx.engine.prefix_scan(ctx.prefixes.delimiter());
     if !is_fresh && !ctx.last_try {
         return None;
     }
     let mut row = |name: &str, value: u64| push_stat(out, name, &value);
     row("counting", u64::from(!is_fresh));
-    let Some(census) = census else { return Some(ReplyLine::End) };
-    row("age", u64::from(ctx.engine.moment().now.0.saturating_sub(census.counted_at.0)));
-    row("prefixes", census.prefixes.len() as u64);
-    row("unprefixed_items", census.unprefixed.items);
-    row("unprefixed_bytes", census.unprefixed.bytes);
-    row("other_items", census.beyond.items);
-    row("other_bytes", census.beyond.bytes);
-    let mut all: Vec<_> = census.prefixes.iter().collect();
+    let Some(prefix_scan) = prefix_scan else { return Some(ReplyLine::End) };
+    row("age", u64::from(ctx.engine.moment().now.0.saturating_sub(prefix_scan.counted_at.0)));
+    row("prefixes", prefix_scan.prefixes.len() as u64);
+    row("unprefixed_items", prefix_scan.unprefixed.items);
+    row("unprefixed_bytes", prefix_scan.unprefixed.bytes);
+    row("other_items", prefix_scan.beyond.items);
+    row("other_bytes", prefix_scan.beyond.bytes);
+    let mut all: Vec<_> = prefix_scan.prefixes.iter().collect();
     all.sort_unstable_by(|one, other| other.1.bytes.cmp(&one.1.bytes).then_with(|| one.0.cmp(other.0)));
     for (prefix, held) in all.into_iter().take(PREFIXES_SHOWN_MAX) {
         for (name, value) in [("items", held.items), ("bytes", held.bytes)] {

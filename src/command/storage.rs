@@ -5,7 +5,7 @@ use crate::protocol::{Mode, Reply, ReplyLine, Storage, Value};
 use crate::store::{Engine, Pending as _, Refusal, StoreMode, StoreOutcome};
 
 use super::context::Context;
-use super::execute::{Outcome, tell};
+use super::execute::{Outcome, reply_line};
 use super::sink::ReplySink;
 
 /// A value that is being received.
@@ -105,7 +105,7 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 #[cold]
 fn refuse_data<I, E: Engine, S: ReplySink<I>>(reply: Reply, ctx: &Context<'_, E>, sink: &mut S) {
     ctx.counters.cmd_set.add(1);
-    tell(sink, reply, ReplyLine::BadDataChunk);
+    reply_line(sink, reply, ReplyLine::BadDataChunk);
 }
 
 /// Counts a storage command and answers it.
@@ -119,7 +119,7 @@ fn answer<I, E: Engine, S: ReplySink<I>>(
 ) {
     ctx.counters.cmd_set.add(1);
     if outcome == StoreOutcome::Stored && !matches!(mode, Mode::Cas(_)) {
-        tell(sink, reply, ReplyLine::Stored);
+        reply_line(sink, reply, ReplyLine::Stored);
     } else {
         tell_rarer(outcome, mode, reply, ctx, sink);
     }
@@ -163,7 +163,7 @@ pub fn refuse_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         ctx.engine.delete(pin, key);
     }
     let is_begun = incoming.pending.is_begun();
-    tell(sink, incoming.reply, if is_begun { ReplyLine::NoMemoryReading } else { ReplyLine::NoMemoryStoring });
+    reply_line(sink, incoming.reply, if is_begun { ReplyLine::NoMemoryReading } else { ReplyLine::NoMemoryStoring });
     Outcome::Swallow { bytes: u64::from(incoming.pending.remaining()) + 2 }
 }
 
@@ -200,7 +200,7 @@ fn tell_rarer<I, E: Engine, S: ReplySink<I>>(
             StoreOutcome::NotStored | StoreOutcome::TooLarge | StoreOutcome::NoMemory => {}
         }
     }
-    tell(sink, reply, line);
+    reply_line(sink, reply, line);
 }
 
 /// Answers a value that has no memory.
@@ -228,7 +228,7 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         // The client expects its new value or none, so the old one must go.
         ctx.engine.delete(pin, key);
     }
-    tell(sink, wanted.reply, line);
+    reply_line(sink, wanted.reply, line);
     match wanted.value {
         Value::Whole(_) | Value::BadTerminator => Outcome::Done,
         Value::Coming => Outcome::Swallow { bytes: u64::from(wanted.value_len) + 2 },

@@ -24,16 +24,16 @@ use crate::sync::Pin;
 use crate::sys::socket::receive;
 
 use super::backlog::{Backlog, Sent};
-use super::board::{Activity, Board};
+use super::connection_table::{Activity, ConnectionTable};
 use super::log;
 use super::read_buf::{NoMemory, ReadBuf};
-use super::state::{CloseReason, State};
+use super::state::{CloseReason, ConnectionState};
 use super::write_queue::{Flushed, TEXT_BYTES_MAX, WriteQueue};
 
 /// One client.
 pub struct Connection {
     pub(super) socket: OwnedFd,
-    pub(super) state: State,
+    pub(super) state: ConnectionState,
     /// Bytes that are not handled yet: the beginning of a request.
     tail: Option<Box<[u8]>>,
     /// Replies that the client has not read.
@@ -58,7 +58,7 @@ pub struct Connection {
     pub gives_way: bool,
 }
 
-/// An idle connection costs this and its place in a worker's roster; memcached's takes 530 bytes.
+/// An idle connection costs this and its place in a worker's connection slab; memcached's takes 530 bytes.
 const _: () = assert!(size_of::<Connection>() <= 88, "10,000 idle connections take less than a megabyte");
 
 /// What a worker lends to a connection for one drive.
@@ -70,7 +70,7 @@ pub struct Turn<'w> {
     /// Its output buffer.
     pub output: &'w mut Vec<u8>,
     /// For `stats conns`.
-    pub board: &'w Board,
+    pub connection_table: &'w ConnectionTable,
     /// Small requests that may be executed (-R). More work counts as several: each key of a list, each row of stats, and bytes
     /// that are sent, received or copied.
     pub requests_max: u32,
@@ -142,7 +142,7 @@ impl Connection {
     pub fn new(socket: OwnedFd, now: RelTime) -> Self {
         Self {
             socket,
-            state: State::First,
+            state: ConnectionState::First,
             tail: None,
             backlog: None,
             last_active: now,
@@ -168,7 +168,10 @@ impl Connection {
     /// connections before it drives the first one, so that their loads from memory overlap.
     #[inline]
     pub fn receive_ahead(&mut self, turn: &mut Turn<'_>) -> Received {
-        if !self.readable || self.backlog.is_some() || !matches!(self.state, State::First | State::Command) {
+        if !self.readable
+            || self.backlog.is_some()
+            || !matches!(self.state, ConnectionState::First | ConnectionState::Command)
+        {
             return Received::Nothing;
         }
         self.restore_tail(turn);
@@ -195,14 +198,14 @@ impl Connection {
         let mut output = std::mem::take(turn.output);
         let mut queue = WriteQueue::new(&mut output);
         let pause = self.serve(turn, pin, &mut queue);
-        let verdict = self.settle(pause, turn, &mut queue);
+        let verdict = self.finish_drive(pause, turn, &mut queue);
         drop(queue);
         if output.capacity() > OUTPUT_BYTES_KEPT {
             output.clear();
             output.shrink_to(OUTPUT_BYTES);
         }
         *turn.output = output;
-        turn.board.note(self.fd(), self.activity(), self.last_active);
+        turn.connection_table.note(self.fd(), self.activity(), self.last_active);
         verdict
     }
 
@@ -230,7 +233,7 @@ impl Connection {
         let counters = turn.ctx.counters;
         if counters.buffers.backlog_bytes.read().saturating_add(backlog.text_bytes()) > turn.backlog_bytes_max {
             counters.response_obj_oom.add(1);
-            self.state = State::Closing(CloseReason::Broken);
+            self.state = ConnectionState::Closing(CloseReason::Broken);
             return;
         }
         counters.buffers.backlog_bytes.add(backlog.text_bytes());
@@ -272,11 +275,13 @@ impl Connection {
         loop {
             budget = budget.saturating_sub(std::mem::take(&mut turn.ctx.surcharge));
             let step = match &mut self.state {
-                State::First if is_binary(turn.input.unread()) => self.refuse_binary(),
-                State::First | State::Command | State::Line(_) => self.requests(turn, pin, queue, &mut budget),
-                State::Value(_) => self.value(turn, pin, queue, &mut budget),
-                State::Swallow { .. } => self.swallow(turn.input),
-                State::Closing(reason) => Step::Pause(Verdict::Close(*reason)),
+                ConnectionState::First if is_binary(turn.input.unread()) => self.refuse_binary(),
+                ConnectionState::First | ConnectionState::Command | ConnectionState::Line(_) => {
+                    self.requests(turn, pin, queue, &mut budget)
+                }
+                ConnectionState::Value(_) => self.value(turn, pin, queue, &mut budget),
+                ConnectionState::Swallow { .. } => self.swallow(turn.input),
+                ConnectionState::Closing(reason) => Step::Pause(Verdict::Close(*reason)),
             };
             match step {
                 Step::Again => {}
@@ -322,47 +327,47 @@ impl Connection {
         batch.sample(ctx, pin);
         let mut done = 0;
         let mut special = None;
-        for element in batch.elements() {
+        for entry in batch.entries() {
             *budget = budget.saturating_sub(1);
             let outcome = if turn.verbosity < log::COMMANDS {
-                execute(element, ctx, pin, queue)
+                execute(entry, ctx, pin, queue)
             } else {
-                log::executed(&self.socket, &mut self.is_introduced, &bytes[done..], element, ctx, pin, queue)
+                log::executed(&self.socket, &mut self.is_introduced, &bytes[done..], entry, ctx, pin, queue)
             };
             if !matches!(outcome, Outcome::Done) {
-                special = Some((outcome, element.end));
+                special = Some((outcome, entry.end));
                 break;
             }
-            done = element.end;
+            done = entry.end;
             if queue.is_full() || ctx.surcharge > *budget {
                 break;
             }
         }
         turn.input.consume(done);
         if done > 0 {
-            self.state = State::Command;
+            self.state = ConnectionState::Command;
         }
         match special {
-            Some((outcome, end)) => self.turn_off(outcome, end - done, turn.input, budget),
+            Some((outcome, end)) => self.apply_outcome(outcome, end - done, turn.input, budget),
             None if queue.is_full() => Step::Full,
             None => Step::Again,
         }
     }
 
     /// Applies an outcome other than [`Outcome::Done`]. The entry takes the first `len` unread bytes.
-    fn turn_off(&mut self, outcome: Outcome<Upload>, len: usize, input: &mut ReadBuf, budget: &mut u32) -> Step {
+    fn apply_outcome(&mut self, outcome: Outcome<Upload>, len: usize, input: &mut ReadBuf, budget: &mut u32) -> Step {
         match outcome {
             Outcome::Busy => return Step::Pause(Verdict::Busy),
             Outcome::Paused { unread, begun } => {
-                self.state = State::Line(begun);
+                self.state = ConnectionState::Line(begun);
                 *budget = budget.saturating_sub(REQUESTS_PER_PAUSE);
                 input.consume(len - unread);
                 return Step::Full;
             }
             Outcome::Done => {}
-            Outcome::Receive(incoming) => self.state = State::Value(Box::new(incoming)),
-            Outcome::Swallow { bytes } => self.state = State::Swallow { remaining: bytes },
-            Outcome::Close => self.state = State::Closing(CloseReason::Asked),
+            Outcome::Receive(incoming) => self.state = ConnectionState::Value(Box::new(incoming)),
+            Outcome::Swallow { bytes } => self.state = ConnectionState::Swallow { remaining: bytes },
+            Outcome::Close => self.state = ConnectionState::Closing(CloseReason::Asked),
         }
         input.consume(len);
         Step::Again
@@ -371,13 +376,13 @@ impl Connection {
     /// Closes a client that speaks the binary protocol, which is not supported. It must not wait for a timeout.
     #[cold]
     fn refuse_binary(&mut self) -> Step {
-        self.state = State::Closing(CloseReason::Asked);
+        self.state = ConnectionState::Closing(CloseReason::Asked);
         Step::Again
     }
 
     /// Discards bytes.
     fn swallow(&mut self, input: &mut ReadBuf) -> Step {
-        let State::Swallow { remaining } = &mut self.state else { return Step::Again };
+        let ConnectionState::Swallow { remaining } = &mut self.state else { return Step::Again };
         let there = input.unread().len();
         let swallowed = usize::try_from(*remaining).map_or(there, |wanted| wanted.min(there));
         input.consume(swallowed);
@@ -385,7 +390,7 @@ impl Connection {
         if *remaining > 0 {
             return Step::Starved;
         }
-        self.state = State::Command;
+        self.state = ConnectionState::Command;
         Step::Again
     }
 
@@ -412,10 +417,10 @@ impl Connection {
                 turn.ctx.counters.bytes_read.add(n as u64);
                 return Some(n);
             }
-            Ok(_) => self.state = State::Closing(CloseReason::PeerFinished),
+            Ok(_) => self.state = ConnectionState::Closing(CloseReason::PeerFinished),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_broken) => self.state = State::Closing(CloseReason::Broken),
+            Err(_broken) => self.state = ConnectionState::Closing(CloseReason::Broken),
         }
         None
     }
@@ -435,7 +440,7 @@ impl Connection {
             }
             Err(error) => {
                 turn.ctx.counters.response_obj_oom.add(u64::from(error.kind() == io::ErrorKind::OutOfMemory));
-                self.state = State::Closing(CloseReason::Broken);
+                self.state = ConnectionState::Closing(CloseReason::Broken);
                 false
             }
         }
@@ -443,7 +448,7 @@ impl Connection {
 
     /// Ends a drive: sends replies and keeps unread bytes.
     #[inline]
-    fn settle(&mut self, pause: Verdict, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> Verdict {
+    fn finish_drive(&mut self, pause: Verdict, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> Verdict {
         if !queue.is_empty() {
             self.flush(turn, queue);
         }
@@ -452,15 +457,19 @@ impl Connection {
             Ok(Some(tail)) => self.keep_tail(tail, turn),
             Err(NoMemory) => {
                 turn.ctx.counters.read_buf_oom.add(1);
-                self.state = State::Closing(CloseReason::Broken);
+                self.state = ConnectionState::Closing(CloseReason::Broken);
             }
         }
         match self.state {
-            State::Closing(CloseReason::Broken) => Verdict::Close(CloseReason::Broken),
+            ConnectionState::Closing(CloseReason::Broken) => Verdict::Close(CloseReason::Broken),
             // Replies to earlier requests are still sent, also after quit or the end of the stream.
             _ if self.backlog.is_some() => Verdict::Wait,
-            State::Closing(reason) => Verdict::Close(reason),
-            State::First | State::Command | State::Line(_) | State::Value(_) | State::Swallow { .. } => pause,
+            ConnectionState::Closing(reason) => Verdict::Close(reason),
+            ConnectionState::First
+            | ConnectionState::Command
+            | ConnectionState::Line(_)
+            | ConnectionState::Value(_)
+            | ConnectionState::Swallow { .. } => pause,
         }
     }
 

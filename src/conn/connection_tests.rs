@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Connection, Received, Turn, Verdict};
 use crate::base::{Clock, RelTime};
 use crate::command::{Context, Operator, Shutdown, Switches};
-use crate::conn::{Board, CloseReason, ReadBuf};
+use crate::conn::{CloseReason, ConnectionTable, ReadBuf};
 use crate::counters::Counters;
 use crate::memory::ClassPlan;
 use crate::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
@@ -49,7 +49,7 @@ struct Bench {
     switches: Switches,
     prefixes: PrefixTable,
     hot: HotSampler,
-    board: Board,
+    connection_table: ConnectionTable,
     input: ReadBuf,
     output: Vec<u8>,
     requests_max: u32,
@@ -86,7 +86,7 @@ impl Bench {
             switches: Switches::default(),
             prefixes: PrefixTable::new(b':'),
             hot: HotSampler::default(),
-            board: Board::new(64),
+            connection_table: ConnectionTable::new(64),
             input: ReadBuf::default(),
             output: Vec::new(),
             requests_max: 1000,
@@ -116,7 +116,7 @@ impl Bench {
             },
             input: &mut self.input,
             output: &mut self.output,
-            board: &self.board,
+            connection_table: &self.connection_table,
             requests_max: self.requests_max,
             backlog_bytes_max: u64::MAX,
             now: moment.now,
@@ -152,14 +152,14 @@ impl Bench {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     Err(error) => panic!("{error}"),
                 }
-                self.settle(&mut replies);
+                self.finish_drive(&mut replies);
             }
         }
         replies
     }
 
     /// Turns until nothing moves any more.
-    fn settle(&mut self, replies: &mut Vec<u8>) {
+    fn finish_drive(&mut self, replies: &mut Vec<u8>) {
         loop {
             let verdict = self.turn();
             let read = self.read();
@@ -290,7 +290,7 @@ fn a_client_that_does_not_read_is_not_served_until_it_does() {
     assert_eq!(bench.turn(), Verdict::Wait);
     assert_eq!(bench.counters.cmd_get.read() - served, before_reading);
     let mut replies = bench.read();
-    bench.settle(&mut replies);
+    bench.finish_drive(&mut replies);
     assert!(!bench.connection.wants_writable());
     assert_eq!(replies.len(), 500 * (100_000 + b"VALUE a 0 100000\r\n\r\nEND\r\n".len()));
 }
@@ -398,9 +398,9 @@ fn a_turn_ends_in_the_middle_of_what_is_thrown_away() {
     assert_eq!(bench.turn(), Verdict::Again);
     let (mut replies, mut left) = (Vec::new(), &refused[written..]);
     while !left.is_empty() {
-        bench.settle(&mut replies);
+        bench.finish_drive(&mut replies);
         left = &left[bench.client.write(left).unwrap()..];
     }
-    bench.settle(&mut replies);
+    bench.finish_drive(&mut replies);
     assert_eq!(replies, b"SERVER_ERROR object too large for cache\r\nEND\r\n");
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
-use crate::command::{Context, Element, Outcome, ReplySink as _, execute};
+use crate::command::{BatchEntry, Context, Outcome, ReplySink as _, execute};
 use crate::item::Candidate;
 use crate::store::{Engine, Upload, WorkerStore};
 use crate::sync::Pin;
@@ -19,7 +19,7 @@ pub(super) fn executed<'pin>(
     socket: &OwnedFd,
     is_introduced: &mut bool,
     bytes: &[u8],
-    element: &Element<'_, <WorkerStore as Engine>::Bucket, Candidate<'pin>>,
+    entry: &BatchEntry<'_, <WorkerStore as Engine>::Bucket, Candidate<'pin>>,
     ctx: &mut Context<'_, WorkerStore>,
     pin: &'pin Pin,
     queue: &mut WriteQueue<'_, 'pin>,
@@ -31,7 +31,7 @@ pub(super) fn executed<'pin>(
     }
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     say(b'<', fd, line.strip_suffix(b"\r").unwrap_or(line));
-    replies(fd, queue, |queue| execute(element, ctx, pin, queue))
+    replies(fd, queue, |queue| execute(entry, ctx, pin, queue))
 }
 
 /// Calls `work` and logs the replies it queues.

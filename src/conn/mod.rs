@@ -10,16 +10,16 @@
 //! and replies that its client has not read. Runs on the worker's thread.
 
 mod backlog;
-mod board;
 mod connection;
+mod connection_table;
 mod log;
 mod read_buf;
 mod state;
 mod value;
 mod write_queue;
 
-pub use board::{Activity, Board};
 pub use connection::{Connection, LookupAhead, OUTPUT_BYTES, Received, Turn, Verdict};
+pub use connection_table::{Activity, ConnectionTable};
 pub use log::COMMANDS as COMMANDS_VERBOSITY;
 pub use read_buf::ReadBuf;
 pub use state::CloseReason;

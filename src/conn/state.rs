@@ -16,10 +16,10 @@ use crate::command::Incoming;
 use crate::protocol::LineRest;
 use crate::store::Upload;
 
-use super::board::Activity;
+use super::connection_table::Activity;
 
 /// What a connection waits for. Each state owns what only it needs.
-pub(super) enum State {
+pub(super) enum ConnectionState {
     /// The first request. Its first byte tells the client's protocol.
     First,
     /// The next request.
@@ -52,7 +52,7 @@ pub enum CloseReason {
     Shutdown,
 }
 
-impl State {
+impl ConnectionState {
     /// The state as `stats conns` shows it.
     #[inline]
     pub(super) const fn activity(&self) -> Activity {

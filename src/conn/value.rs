@@ -18,7 +18,7 @@ use crate::sys::socket::{PIECES_MAX, receive_pieces};
 
 use super::connection::{Connection, Step, Turn, Verdict};
 use super::log;
-use super::state::State;
+use super::state::ConnectionState;
 use super::write_queue::WriteQueue;
 
 /// The terminator of a value.
@@ -36,14 +36,14 @@ impl Connection {
         queue: &mut WriteQueue<'_, 'pin>,
         budget: &mut u32,
     ) -> Step {
-        let State::Value(incoming) = &mut self.state else { return Step::Again };
+        let ConnectionState::Value(incoming) = &mut self.state else { return Step::Again };
         if !incoming.pending.is_begun() && turn.input.unread().is_empty() && !self.readable {
             return Step::Pause(Verdict::Wait);
         }
         match extend_value(incoming, &mut turn.ctx, pin, queue) {
             Ok(()) => {}
             Err(Outcome::Swallow { bytes }) => {
-                self.state = State::Swallow { remaining: bytes };
+                self.state = ConnectionState::Swallow { remaining: bytes };
                 return Step::Again;
             }
             Err(_busy) => return Step::Pause(Verdict::Busy),
@@ -69,7 +69,7 @@ impl Connection {
 
     /// Receives once: into the value's memory, then into the input buffer, which is empty.
     fn receive_value(&mut self, turn: &mut Turn<'_>) {
-        let State::Value(incoming) = &mut self.state else { return };
+        let ConnectionState::Value(incoming) = &mut self.state else { return };
         let Some(pending) = incoming.pending.receiving() else { return };
         let missing = pending.remaining() as usize;
         let mut slices: [IoSliceMut<'_>; PIECES_MAX] = std::array::from_fn(|_| IoSliceMut::new(&mut []));
@@ -84,7 +84,7 @@ impl Connection {
         }
         let received = receive_pieces(self.socket.as_fd(), &mut slices[..count]);
         let Some(n) = self.received(received, offered, turn) else { return };
-        let State::Value(incoming) = &mut self.state else { return };
+        let ConnectionState::Value(incoming) = &mut self.state else { return };
         self.held_since_us = 0;
         turn.ctx.charge_bytes(n as u64);
         let of_value = n.min(lent);
@@ -100,7 +100,9 @@ impl Connection {
             return if self.readable { Step::Starved } else { self.hold(turn, pin, queue) };
         };
         let terminator = if end == CRLF { Terminator::Crlf } else { Terminator::Wrong };
-        let State::Value(incoming) = std::mem::replace(&mut self.state, State::Command) else { return Step::Again };
+        let ConnectionState::Value(incoming) = std::mem::replace(&mut self.state, ConnectionState::Command) else {
+            return Step::Again;
+        };
         self.held_since_us = 0;
         let ctx = &mut turn.ctx;
         let finished = if turn.verbosity < log::COMMANDS {
@@ -114,7 +116,7 @@ impl Connection {
                 Step::Again
             }
             Err(incoming) => {
-                self.state = State::Value(Box::new(incoming));
+                self.state = ConnectionState::Value(Box::new(incoming));
                 Step::Pause(Verdict::Busy)
             }
         }
@@ -122,17 +124,17 @@ impl Connection {
 
     /// Whether an incomplete value holds memory.
     pub fn is_holding(&self) -> bool {
-        matches!(&self.state, State::Value(incoming) if incoming.pending.is_begun())
+        matches!(&self.state, ConnectionState::Value(incoming) if incoming.pending.is_begun())
     }
 
     /// Whether its value is in the queue of uploads that wait.
     pub fn is_waiting(&self) -> bool {
-        matches!(&self.state, State::Value(incoming) if incoming.pending.is_waiting())
+        matches!(&self.state, ConnectionState::Value(incoming) if incoming.pending.is_waiting())
     }
 
     /// Whether that value still has to wait.
     pub fn must_wait(&self, store: &WorkerStore) -> bool {
-        matches!(&self.state, State::Value(incoming) if store.must_wait(&incoming.pending))
+        matches!(&self.state, ConnectionState::Value(incoming) if store.must_wait(&incoming.pending))
     }
 
     /// No more bytes of a value have come. Refuses the value if it is to give way.
@@ -140,11 +142,11 @@ impl Connection {
     fn hold<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Step {
         if self.gives_way
             && self.held_since_us > 0
-            && let State::Value(incoming) = &self.state
+            && let ConnectionState::Value(incoming) = &self.state
             && let Outcome::Swallow { bytes } = refuse_value(incoming, &mut turn.ctx, pin, queue)
         {
             self.held_since_us = 0;
-            self.state = State::Swallow { remaining: bytes };
+            self.state = ConnectionState::Swallow { remaining: bytes };
             return Step::Again;
         }
         Step::Pause(Verdict::Hold)

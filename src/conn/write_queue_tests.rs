@@ -9,7 +9,7 @@ use super::{BORROWED_VALUE_MIN, Flushed, TEXT_BYTES_MAX, VALUES_MAX, WriteQueue}
 use crate::base::{Deadline, Key, KeyHasher, RelTime};
 use crate::command::ReplySink as _;
 use crate::conn::backlog::Sent;
-use crate::item::{Birth, ItemRef, Layout, PendingItem, Place};
+use crate::item::{ItemRef, Layout, LinkInfo, PendingItem, QueueState};
 use crate::memory::{ChunkRef, ClassPlan, SizeClasses, SlabAllocator};
 use crate::sync::{Epochs, Pin};
 
@@ -42,9 +42,13 @@ fn item<'pin>(pin: &'pin Pin, slabs: &'static SlabAllocator, len: u32) -> ItemRe
         pending.push_link(chunk(slabs, class));
     }
     assert_eq!(pending.fill(&value(len)), len as usize);
-    let head =
-        pending.complete().link(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
-    ItemRef::sight(pin, slabs, head).unwrap()
+    let head = pending.complete().link(LinkInfo {
+        cas: 5,
+        deadline: Deadline::NEVER,
+        now: RelTime(2),
+        place: QueueState::MAIN,
+    });
+    ItemRef::try_view(pin, slabs, head).unwrap()
 }
 
 /// Queues text and values of `lens`; what the client has to read comes back.

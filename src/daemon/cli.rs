@@ -7,7 +7,7 @@ use getopts::{Fail, HasArg, Matches, Occur, Options, ParsingStyle};
 
 use super::failure::Failure;
 use crate::protocol::MEMCACHED_VERSION;
-use crate::settings::{Place, ROWS, Row, Settings, SettingsBuilder, help, remedy};
+use crate::settings::{ROWS, Row, Settings, SettingsBuilder, Source, help, remedy};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ fn collect(
         return Err(format!("{extra}: not an option; larder -h lists them"));
     }
     let mut builder = SettingsBuilder::new();
-    for row in ROWS.iter().filter(|row| row.place() == Place::Environment) {
+    for row in ROWS.iter().filter(|row| row.source() == Source::Environment) {
         if let Some(value) = environment(row.bare_name()).filter(|value| !value.is_empty()) {
             let value = value.into_string().map_err(|_| format!("{}: not UTF-8", row.bare_name()))?;
             builder.set(row, &value)?;
@@ -85,7 +85,7 @@ fn collect(
 }
 
 fn flags() -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().filter(|row| row.place() == Place::Flag)
+    ROWS.iter().filter(|row| row.source() == Source::Flag)
 }
 
 /// Splits the command line into options and their values. getopts reports an unknown word; if the word is the prefix

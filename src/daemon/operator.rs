@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::Clock;
 use crate::command::{Operator, Shutdown};
-use crate::conn::Board;
+use crate::conn::ConnectionTable;
 use crate::counters::Counters;
 use crate::settings::{LiveSettings, Settings, Tunables};
 use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable};
@@ -25,7 +25,7 @@ pub(super) struct Process {
     pub(super) prefixes: Arc<PrefixTable>,
     pub(super) hot: Arc<HotKeys>,
     pub(super) store: &'static Store,
-    pub(super) board: Arc<Board>,
+    pub(super) connection_table: Arc<ConnectionTable>,
     pub(super) gate: Arc<ClientGate>,
     /// The counters of all workers and of the dispatcher.
     pub(super) counters: Vec<Arc<Counters>>,
@@ -79,7 +79,7 @@ impl Operator for Process {
     }
 
     fn connections(&self, show: &mut dyn FnMut(&ConnectionRow<'_>)) {
-        self.board.report(self.clock.read().now, show);
+        self.connection_table.report(self.clock.read().now, show);
     }
 
     fn settings(&self, row: &mut dyn FnMut(&str, &dyn Display)) {

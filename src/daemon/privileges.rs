@@ -17,7 +17,7 @@ pub(super) fn own_descriptors(settings: &Settings) -> u64 {
 
 /// Raises limits, then becomes the user of -u. Refuses to run as root without -u. Returns how many clients can be
 /// served: -c, unless the limit on open files leaves fewer beside the server's own descriptors.
-pub(super) fn shed(settings: &Settings) -> Result<u64, Failure> {
+pub(super) fn drop_privileges(settings: &Settings) -> Result<u64, Failure> {
     let root = is_root();
     let user = match &settings.user {
         // Only root can change its user. For other users -u has no effect, as with memcached.
@@ -53,7 +53,7 @@ pub(super) fn shed(settings: &Settings) -> Result<u64, Failure> {
 
 /// Locks memory (-k). Must run in the process that serves, because a lock does not survive a fork, and after all large
 /// mappings exist.
-pub(super) fn keep_in_ram(settings: &Settings) {
+pub(super) fn lock_memory_if_asked(settings: &Settings) {
     if !settings.lock_memory {
         return;
     }

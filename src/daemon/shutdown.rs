@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::counters::Counters;
-use crate::dispatcher::Next;
+use crate::dispatcher::AfterSignal;
 use crate::store::Store;
 use crate::sync::Sender;
 use crate::sys::log::{Level, log_line};
@@ -24,20 +24,20 @@ pub(super) struct Ending {
 
 impl Ending {
     /// Reads all pending signals. Returns whether to go on.
-    pub(super) fn read(&mut self, signals: &Signals) -> Next {
+    pub(super) fn read(&mut self, signals: &Signals) -> AfterSignal {
         loop {
             match signals.take() {
-                Ok(Some(Signal::End)) => return Next::Stop,
+                Ok(Some(Signal::End)) => return AfterSignal::Stop,
                 Ok(Some(Signal::EndGracefully)) => {
                     self.graceful = true;
-                    return Next::Stop;
+                    return AfterSignal::Stop;
                 }
                 // SIGHUP: there is no file to reload yet, and a terminal that hangs up must not end the server.
                 Ok(Some(Signal::Reload)) => {}
-                Ok(None) => return Next::Run,
+                Ok(None) => return AfterSignal::Run,
                 Err(error) => {
                     log_line(Level::Error, format!("larder: read signals: {error}"));
-                    return Next::Run;
+                    return AfterSignal::Run;
                 }
             }
         }

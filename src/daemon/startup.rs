@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use crate::base::Clock;
 use crate::command::Switches;
-use crate::conn::Board;
+use crate::conn::ConnectionTable;
 use crate::counters::Counters;
-use crate::dispatcher::{Bound, Dispatcher, Duties, Listener, listen};
+use crate::dispatcher::{Bound, Config, Dispatcher, Listener, listen};
 use crate::protocol::MEMCACHED_VERSION;
 use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
@@ -32,7 +32,7 @@ use super::failure::Failure;
 use super::operator::Process;
 use super::pidfile::{Pidfile, write_ports};
 use super::plan::{move_tuning, store_config};
-use super::privileges::{keep_in_ram, own_descriptors, shed};
+use super::privileges::{drop_privileges, lock_memory_if_asked, own_descriptors};
 use super::shutdown::{Ending, Workers};
 
 /// Number of threads from which memcached and this server warn.
@@ -52,7 +52,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
             format!("larder: -t, --threads: {threads} is a lot; no more than the machine has cores is recommended");
         log_line(Level::Warning, line);
     }
-    let clients_max = shed(settings)?;
+    let clients_max = drop_privileges(settings)?;
     let foreground = if settings.daemonize {
         Some(fork_to_background().map_err(Failure::system("-d, --daemon: fork"))?)
     } else {
@@ -75,8 +75,8 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     let pidfile = write_files(settings, &listeners);
     let start_line = start_line(settings, clients_max, &listeners);
-    let house = House::build(settings, clients_max, clock, store, listeners)?;
-    keep_in_ram(settings);
+    let server = Server::build(settings, clients_max, clock, store, listeners)?;
+    lock_memory_if_asked(settings);
     start_log_thread().map_err(Failure::system("start the log thread under ulimit -u and -v"))?;
     if settings.verbosity > 0 {
         log_line(Level::Info, start_line);
@@ -84,7 +84,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     if let Some(foreground) = foreground {
         leave_terminal(foreground, settings)?;
     }
-    let ended = house.run(&signals);
+    let ended = server.run(&signals);
     drop(pidfile);
     ended
 }
@@ -158,14 +158,14 @@ fn write_files(settings: &Settings, listeners: &[Listener]) -> Option<Pidfile> {
 }
 
 /// The running server.
-struct House {
+struct Server {
     dispatcher: Dispatcher,
-    duties: Duties,
+    duties: Config,
     workers: Workers,
     tunables: Arc<Tunables>,
 }
 
-impl House {
+impl Server {
     /// Creates the jobs and workers and starts them.
     fn build(
         settings: &Settings,
@@ -177,7 +177,7 @@ impl House {
         let dispatcher = Dispatcher::new().map_err(Failure::system("poll"))?;
         let gate = Arc::new(ClientGate::new(clients_max, dispatcher.waker()));
         let descriptors = clients_max + own_descriptors(settings);
-        let board = Arc::new(Board::new(usize::try_from(descriptors).unwrap_or(usize::MAX)));
+        let connection_table = Arc::new(ConnectionTable::new(usize::try_from(descriptors).unwrap_or(usize::MAX)));
         let tunables = Arc::new(Tunables::new(settings));
         let prefixes = Arc::new(PrefixTable::new(settings.prefix_delimiter));
         prefixes.switch(settings.detail_enabled);
@@ -191,7 +191,7 @@ impl House {
             prefixes: Arc::clone(&prefixes),
             hot: Arc::clone(&hot),
             store,
-            board: Arc::clone(&board),
+            connection_table: Arc::clone(&connection_table),
             gate: Arc::clone(&gate),
             counters: of_workers.iter().chain([&own]).map(Arc::clone).collect(),
         };
@@ -202,7 +202,7 @@ impl House {
             switches: Switches::from(settings),
             prefixes,
             hot,
-            board: Arc::clone(&board),
+            connection_table: Arc::clone(&connection_table),
             gate: Arc::clone(&gate),
             backlog_bytes_max: match settings.resp_obj_mem_limit_bytes {
                 0 => u64::MAX,
@@ -216,11 +216,11 @@ impl House {
         let senders = workers.senders();
         // Ignored: a worker with a full mailbox takes turns anyway.
         store.on_recall(move || senders.iter().for_each(|worker| drop(worker.post(Mail::Turn))));
-        let duties = Duties {
+        let duties = Config {
             listeners,
             workers: workers.senders(),
             gate,
-            board,
+            connection_table,
             counters: own,
             clock,
             maxconns_fast: settings.maxconns_fast,

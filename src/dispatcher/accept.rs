@@ -18,7 +18,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::base::{Clock, RelTime, Repeated};
-use crate::conn::{Activity, Board};
+use crate::conn::{Activity, ConnectionTable};
 use crate::counters::Counters;
 use crate::protocol::ReplyLine;
 use crate::settings::Tunables;
@@ -46,7 +46,7 @@ pub struct Dispatcher {
 }
 
 /// The sockets, mailboxes and shared state that the dispatcher uses.
-pub struct Duties {
+pub struct Config {
     /// The sockets to accept from.
     pub listeners: Vec<Listener>,
     /// The mailboxes of the workers.
@@ -54,7 +54,7 @@ pub struct Duties {
     /// The limit on clients.
     pub gate: Arc<ClientGate>,
     /// The connection table, for `stats conns`.
-    pub board: Arc<Board>,
+    pub connection_table: Arc<ConnectionTable>,
     /// The dispatcher's own counters (I10).
     pub counters: Arc<Counters>,
     /// The process's clock.
@@ -67,7 +67,7 @@ pub struct Duties {
 
 /// Whether the dispatcher continues after a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum AfterSignal {
     /// It continues.
     Run,
     /// It returns.
@@ -97,42 +97,42 @@ impl Dispatcher {
     /// The kernel's error if polling fails.
     pub fn run(
         mut self,
-        duties: Duties,
+        config: Config,
         signals: &impl AsRawFd,
-        on_signals: &mut dyn FnMut() -> Next,
+        on_signals: &mut dyn FnMut() -> AfterSignal,
     ) -> io::Result<()> {
         let registry = self.poll.registry();
         registry.register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
-        for (index, listener) in duties.listeners.iter().enumerate() {
+        for (index, listener) in config.listeners.iter().enumerate() {
             let fd = listener.as_fd().as_raw_fd();
             registry.register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
-            duties.board.note(fd, Activity::Listening, RelTime(0));
+            config.connection_table.note(fd, Activity::Listening, RelTime(0));
         }
-        let mut door = Door::new(duties);
+        let mut acceptor = Acceptor::new(config);
         let mut events = Events::with_capacity(64);
         loop {
-            match self.poll.poll(&mut events, door.patience()) {
+            match self.poll.poll(&mut events, acceptor.poll_timeout()) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 Err(_) | Ok(()) => {}
             }
             for event in &events {
                 match event.token() {
                     WAKE => {}
-                    SIGNALS if on_signals() == Next::Stop => return Ok(()),
+                    SIGNALS if on_signals() == AfterSignal::Stop => return Ok(()),
                     SIGNALS => {}
-                    Token(index) => door.knock(index),
+                    Token(index) => acceptor.mark_ready(index),
                 }
             }
-            door.serve();
+            acceptor.serve();
         }
     }
 }
 
 /// The acceptor: the listeners and the state of accepting.
-struct Door {
-    duties: Duties,
+struct Acceptor {
+    config: Config,
     /// By listener: whether a client may be waiting.
-    is_knocking: Vec<bool>,
+    may_accept: Vec<bool>,
     assign: Assign,
     /// An accepted client for which no mailbox had room.
     in_hand: Option<OwnedFd>,
@@ -146,7 +146,7 @@ struct Door {
 
 /// The outcome of an attempt to accept a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Entry {
+enum Admission {
     /// A client was accepted or refused.
     Done,
     /// No client waits.
@@ -155,12 +155,12 @@ enum Entry {
     Shut,
 }
 
-impl Door {
-    fn new(duties: Duties) -> Self {
-        let (listeners, workers) = (duties.listeners.len(), duties.workers.len());
+impl Acceptor {
+    fn new(config: Config) -> Self {
+        let (listeners, workers) = (config.listeners.len(), config.workers.len());
         Self {
-            duties,
-            is_knocking: vec![false; listeners],
+            config,
+            may_accept: vec![false; listeners],
             assign: Assign::new(workers),
             in_hand: None,
             shut_since_us: None,
@@ -169,67 +169,67 @@ impl Door {
         }
     }
 
-    fn knock(&mut self, listener: usize) {
-        if let Some(is_knocking) = self.is_knocking.get_mut(listener) {
-            *is_knocking = true;
+    fn mark_ready(&mut self, listener: usize) {
+        if let Some(may_accept) = self.may_accept.get_mut(listener) {
+            *may_accept = true;
         }
     }
 
     /// The poll timeout.
-    fn patience(&self) -> Option<Duration> {
+    fn poll_timeout(&self) -> Option<Duration> {
         match self.shut_since_us {
             // A client that leaves wakes the dispatcher: the gate was shut before this check of its count.
-            Some(_) if self.duties.gate.is_full() && self.in_hand.is_none() => None,
+            Some(_) if self.config.gate.is_full() && self.in_hand.is_none() => None,
             Some(_) => Some(RETRY),
-            None if self.is_knocking.contains(&true) => Some(Duration::ZERO),
+            None if self.may_accept.contains(&true) => Some(Duration::ZERO),
             None => None,
         }
     }
 
     /// Accepts waiting clients as far as the limits allow.
     fn serve(&mut self) {
-        for listener in 0..self.is_knocking.len() {
-            if !self.is_knocking[listener] {
+        for listener in 0..self.may_accept.len() {
+            if !self.may_accept[listener] {
                 continue;
             }
             for _ in 0..ACCEPTS_PER_TURN {
                 match self.let_in(listener) {
-                    Entry::Done => self.open(),
-                    Entry::Nobody => {
-                        self.is_knocking[listener] = false;
+                    Admission::Done => self.open(),
+                    Admission::Nobody => {
+                        self.may_accept[listener] = false;
                         self.open();
                         break;
                     }
-                    Entry::Shut => return self.shut(),
+                    Admission::Shut => return self.shut(),
                 }
             }
         }
     }
 
-    fn let_in(&mut self, listener: usize) -> Entry {
+    fn let_in(&mut self, listener: usize) -> Admission {
         if let Some(socket) = self.in_hand.take() {
             return self.hand_over(socket);
         }
-        if !self.duties.maxconns_fast && self.duties.gate.is_full() {
+        if !self.config.maxconns_fast && self.config.gate.is_full() {
             self.tell_refused("waits");
-            return Entry::Shut;
+            return Admission::Shut;
         }
-        let socket = match accept(self.duties.listeners[listener].as_fd()) {
+        let socket = match accept(self.config.listeners[listener].as_fd()) {
             Ok(socket) => socket,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Entry::Nobody,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Admission::Nobody,
             Err(error) if is_exhaustion(&error) => {
                 self.tell_exhausted(&error);
-                return Entry::Shut;
+                return Admission::Shut;
             }
             // The client is already gone, or the error concerns only this client.
-            Err(_) => return Entry::Done,
+            Err(_) => return Admission::Done,
         };
-        if !self.duties.gate.enter() {
+        if !self.config.gate.enter() {
             self.send_away(&socket);
-            return Entry::Done;
+            return Admission::Done;
         }
-        self.duties.counters.total_connections.add(1);
-        if matches!(self.duties.listeners[listener].address(), Bound::Tcp(_)) {
+        self.config.counters.total_connections.add(1);
+        if matches!(self.config.listeners[listener].address(), Bound::Tcp(_)) {
             // Ignored: on Linux, the socket inherits the listener's options. Without them the client is only served
             // more slowly.
             let _ = prepare_client(&socket);
@@ -238,59 +238,59 @@ impl Door {
     }
 
     /// Hands the client to a worker whose mailbox has room.
-    fn hand_over(&mut self, socket: OwnedFd) -> Entry {
+    fn hand_over(&mut self, socket: OwnedFd) -> Admission {
         let mut mail = Mail::Adopt(socket);
         for worker in self.assign.order() {
-            match self.duties.workers[worker].post(mail) {
-                Ok(()) => return Entry::Done,
+            match self.config.workers[worker].post(mail) {
+                Ok(()) => return Admission::Done,
                 Err(returned) => mail = returned,
             }
         }
         if let Mail::Adopt(socket) = mail {
             self.in_hand = Some(socket);
         }
-        Entry::Shut
+        Admission::Shut
     }
 
     fn send_away(&mut self, socket: &OwnedFd) {
-        self.duties.counters.rejected_connections.add(1);
+        self.config.counters.rejected_connections.add(1);
         self.tell_refused("is refused");
         // Ignored: a client that is gone need not be notified.
         let _ = send(socket.as_fd(), ReplyLine::TooManyConnections.bytes());
     }
 
     fn tell_refused(&mut self, fate: &str) {
-        if self.duties.tunables.logger.verbosity() == 0 {
+        if self.config.tunables.logger.verbosity() == 0 {
             return;
         }
-        if let Some(count) = self.refused.note(1, self.duties.clock.read().now) {
-            let clients = self.duties.gate.clients_max();
+        if let Some(count) = self.refused.note(1, self.config.clock.read().now) {
+            let clients = self.config.gate.clients_max();
             let line = format!("larder: -c, --conn-limit: {clients} clients are connected, another one {fate}{count}");
             log_line(Level::Warning, line);
         }
     }
 
     fn tell_exhausted(&mut self, error: &io::Error) {
-        if self.duties.tunables.logger.verbosity() == 0 {
+        if self.config.tunables.logger.verbosity() == 0 {
             return;
         }
-        if let Some(count) = self.exhausted.note(1, self.duties.clock.read().now) {
+        if let Some(count) = self.exhausted.note(1, self.config.clock.read().now) {
             log_line(Level::Warning, format!("larder: accept a client: {error}; it waits{count}"));
         }
     }
 
     /// Stops accepting until a client leaves or the retry interval has passed.
     fn shut(&mut self) {
-        self.duties.gate.shut();
+        self.config.gate.shut();
         if self.shut_since_us.is_none() {
-            self.shut_since_us = Some(self.duties.clock.now_us());
+            self.shut_since_us = Some(self.config.clock.now_us());
         }
     }
 
     /// Resumes accepting.
     fn open(&mut self) {
         if let Some(since_us) = self.shut_since_us.take() {
-            self.duties.gate.open(self.duties.clock.now_us().saturating_sub(since_us));
+            self.config.gate.open(self.config.clock.now_us().saturating_sub(since_us));
         }
     }
 }

@@ -8,5 +8,5 @@ mod accept;
 mod assign;
 mod listener;
 
-pub use accept::{Dispatcher, Duties, Next};
+pub use accept::{AfterSignal, Config, Dispatcher};
 pub use listener::{BindFailure, Bound, Listener, listen};

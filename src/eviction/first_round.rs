@@ -15,7 +15,7 @@
 //! New items mostly take slots that the round has vacated. These lie behind its position.
 
 use super::ghost::Queue;
-use super::policy::{Position, Slots, Standing, Victim};
+use super::policy::{ItemState, Position, Slots, Victim};
 
 /// The first round of one class.
 #[derive(Debug, Default)]
@@ -46,10 +46,10 @@ impl FirstRound {
             let Some(at) = self.advance(slots) else { break };
             let Some(item) = slots.at(at) else { continue };
             items += 1;
-            match slots.standing(item) {
-                Standing::Dead => return Some(Victim { item, queue: Queue::Small }),
-                Standing::Main(0) if slots.is_unfetched(item) => return Some(Victim { item, queue: Queue::Small }),
-                Standing::Main(_) | Standing::Small(_) => {}
+            match slots.state(item) {
+                ItemState::Dead => return Some(Victim { item, queue: Queue::Small }),
+                ItemState::Main(0) if slots.is_unfetched(item) => return Some(Victim { item, queue: Queue::Small }),
+                ItemState::Main(_) | ItemState::Small(_) => {}
             }
         }
         None
@@ -73,7 +73,7 @@ impl FirstRound {
 #[cfg(test)]
 mod tests {
     use super::super::policy::tests::{DEAD, Page, main, small};
-    use super::{FirstRound, ITEMS_MAX, SLOTS_MAX, Standing};
+    use super::{FirstRound, ITEMS_MAX, ItemState, SLOTS_MAX};
 
     /// The evicted items in order, until a search finds none.
     fn leave(round: &mut FirstRound, page: &Page) -> Vec<usize> {
@@ -86,7 +86,7 @@ mod tests {
         page.fetch(5);
         let mut round = FirstRound::default();
         assert_eq!(leave(&mut round, &page), [0, 4, 6]);
-        page.put(0, Standing::Main(0));
+        page.put(0, ItemState::Main(0));
         assert_eq!(leave(&mut round, &page), [], "the round is over");
     }
 

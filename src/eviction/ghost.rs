@@ -39,14 +39,14 @@ pub enum Queue {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     /// The remembered eviction. `None` if the key is unknown or left too long ago.
-    pub memory: Option<Memory>,
+    pub memory: Option<GhostHit>,
     /// The key left the small queue, and a get has missed it since ([`Ghost::note_miss`]).
     pub was_missed: bool,
 }
 
 /// An eviction that the ghost remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
+pub enum GhostHit {
     /// The key left the small queue.
     Small {
         /// Whether it left fewer evictions ago than the small queue is long. A longer small queue would have kept it.
@@ -56,7 +56,7 @@ pub enum Memory {
     Main,
 }
 
-impl Memory {
+impl GhostHit {
     /// The number of hits that the key starts with in main. It is higher if the ghost's knowledge makes another read
     /// more likely.
     #[inline]
@@ -136,14 +136,14 @@ const fn buckets_for(items: u64) -> u64 {
 
 /// Eight entries.
 #[repr(C, align(16))]
-struct Bucket([AtomicU64; 2]);
+struct GhostBucket([AtomicU64; 2]);
 
-const _: () = assert!(size_of::<Bucket>() == BUCKET_BYTES);
+const _: () = assert!(size_of::<GhostBucket>() == BUCKET_BYTES);
 
 /// The ghost table, shared by all classes.
 pub struct Ghost {
     /// The mapping's first byte.
-    base: *const Bucket,
+    base: *const GhostBucket,
     len: u32,
     /// Number of buckets in use, at least 1. It grows one by one, as in linear hashing.
     used: AtomicU32,
@@ -186,7 +186,7 @@ impl Ghost {
         // Small pages for the first part, so that the ghost of a small cache stays small.
         // Ignored: without huge pages the ghost is slower, but correct.
         let _ = mapping.advise_huge_pages(HUGE_PAGE_BYTES);
-        let base = mapping.as_ptr().cast::<Bucket>().cast_const();
+        let base = mapping.as_ptr().cast::<GhostBucket>().cast_const();
         assert!(base.is_aligned(), "a mapping starts on a page boundary");
         let len = u32::try_from(mapping.len() / BUCKET_BYTES).unwrap_or(u32::MAX);
         Ok(Self { base, len, used: AtomicU32::new(1), end: AtomicU32::new(len), mapping })
@@ -254,7 +254,7 @@ impl Ghost {
 
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the low bits are meant")]
-    fn bucket(&self, hash: KeyHash) -> &Bucket {
+    fn bucket(&self, hash: KeyHash) -> &GhostBucket {
         let used = self.used();
         let mask = u32::MAX >> (used - 1).leading_zeros().min(31);
         let wide = hash.0 as u32 & mask;
@@ -300,8 +300,8 @@ impl Ghost {
         let age = now.age(entry);
         let memory = match queue_of(entry) {
             _ if age >= SPAN_STAMPS => None,
-            Queue::Small => Some(Memory::Small { is_young: age < now.young() }),
-            Queue::Main => Some(Memory::Main),
+            Queue::Small => Some(GhostHit::Small { is_young: age < now.young() }),
+            Queue::Main => Some(GhostHit::Main),
         };
         Taken { memory, was_missed: entry & MISSED != 0 }
     }
@@ -455,7 +455,7 @@ fn unit(items: u32, span_percent: u64) -> u32 {
 mod tests {
     use std::sync::Arc;
 
-    use super::{ENTRY_BITS, FINGERPRINT_MASK, Ghost, GhostClock, GhostTime, KeyHash, Memory, Queue};
+    use super::{ENTRY_BITS, FINGERPRINT_MASK, Ghost, GhostClock, GhostHit, GhostTime, KeyHash, Queue};
     use super::{first_with, lane_of, oldest, with_lane};
     use crate::sync::Epochs;
 
@@ -471,9 +471,9 @@ mod tests {
         ghost.add(hash(1), Queue::Small, now);
         ghost.add(hash(2), Queue::Main, now);
         assert_eq!(ghost.take(hash(3), now).memory, None);
-        assert_eq!(ghost.take(hash(1), now).memory, Some(Memory::Small { is_young: true }));
+        assert_eq!(ghost.take(hash(1), now).memory, Some(GhostHit::Small { is_young: true }));
         assert_eq!(ghost.take(hash(1), now).memory, None);
-        assert_eq!(ghost.take(hash(2), GhostTime::new(3, 5, 1)).memory, Some(Memory::Main), "seven stamps ago");
+        assert_eq!(ghost.take(hash(2), GhostTime::new(3, 5, 1)).memory, Some(GhostHit::Main), "seven stamps ago");
     }
 
     #[test]
@@ -481,7 +481,7 @@ mod tests {
         let ghost = Ghost::new(8).unwrap();
         let then = GhostTime::new(15, 0, 2);
         ghost.add(hash(1), Queue::Small, then);
-        assert_eq!(ghost.take(hash(1), GhostTime::new(16 + 1, 0, 2)).memory, Some(Memory::Small { is_young: false }));
+        assert_eq!(ghost.take(hash(1), GhostTime::new(16 + 1, 0, 2)).memory, Some(GhostHit::Small { is_young: false }));
         ghost.add(hash(1), Queue::Small, then);
         assert_eq!(ghost.take(hash(1), GhostTime::new(15 + 8, 0, 2)).memory, None);
     }

@@ -19,7 +19,7 @@ mod ring;
 mod slab_slots;
 mod target;
 
-pub use ghost::{Ghost, GhostClock, GhostTail, GhostTime, Memory, Queue, Taken};
-pub use policy::{ClockHand, PolicyUse, Position, SlotS3A, Slots, Standing, Victim};
-pub use ring::{Ring, RingEntry, birth_mark};
-pub use slab_slots::{Occupant, SlabSlots};
+pub use ghost::{Ghost, GhostClock, GhostHit, GhostTail, GhostTime, Queue, Taken};
+pub use policy::{ClockHand, ItemState, PolicyUse, Position, SlotS3A, Slots, Victim};
+pub use ring::{Ring, RingEntry, generation_tag};
+pub use slab_slots::{SlabSlots, SlotItem};

@@ -19,7 +19,7 @@
 //! no list has pointers.
 
 use super::first_round::FirstRound;
-use super::ghost::{GhostClock, GhostTime, Memory, Queue};
+use super::ghost::{GhostClock, GhostHit, GhostTime, Queue};
 use super::ring::{RingEntry, SiftedRing};
 use super::target::SmallTarget;
 
@@ -46,7 +46,7 @@ impl Position {
 
 /// The state of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum ItemState {
     /// Expired.
     Dead,
     /// In the small queue, with the number of reads (0 to 3).
@@ -67,9 +67,9 @@ pub trait Slots {
     /// The item in a slot, if the slot holds one that could be evicted.
     fn at(&self, at: Position) -> Option<Self::Item>;
     /// The item of a ring entry, unless the entry is stale.
-    fn newborn(&self, entry: RingEntry) -> Option<Self::Item>;
+    fn ring_item(&self, entry: RingEntry) -> Option<Self::Item>;
     /// The state of the item.
-    fn standing(&self, item: Self::Item) -> Standing;
+    fn state(&self, item: Self::Item) -> ItemState;
     /// Whether the item was never fetched. False for an item that belongs to another class.
     fn is_unfetched(&self, item: Self::Item) -> bool;
     /// Lowers the item's freq by one.
@@ -154,11 +154,11 @@ impl ClockHand {
         // Three rounds lower any freq to 0; the fourth finds it at 0.
         for looked in 0..round.saturating_mul(4).min(SEARCH_SLOTS_MAX) {
             let Some(item) = slots.at(self.advance(slots)) else { continue };
-            let (queue, freq) = match slots.standing(item) {
-                Standing::Dead => return Some(Victim { item, queue: Queue::Main }),
-                Standing::Small(_) if !search.may_take_small(looked, round, has_main) => continue,
-                Standing::Small(freq) => (Queue::Small, freq),
-                Standing::Main(freq) => {
+            let (queue, freq) = match slots.state(item) {
+                ItemState::Dead => return Some(Victim { item, queue: Queue::Main }),
+                ItemState::Small(_) if !search.may_take_small(looked, round, has_main) => continue,
+                ItemState::Small(freq) => (Queue::Small, freq),
+                ItemState::Main(freq) => {
                     has_main = true;
                     (Queue::Main, freq)
                 }
@@ -246,19 +246,19 @@ impl SlotS3A {
     fn next_small<S: Slots>(&mut self, slots: &S, target: usize, stale_left: &mut u32) -> Option<Victim<S::Item>> {
         let mut promoted = 0;
         while self.ring.len() > target + self.stale as usize && promoted < PATIENCE_ITEMS && *stale_left > 0 {
-            let Some(item) = slots.newborn(self.ring.pop()?) else {
+            let Some(item) = slots.ring_item(self.ring.pop()?) else {
                 self.stale = self.stale.saturating_sub(1);
                 *stale_left -= 1;
                 continue;
             };
-            match slots.standing(item) {
-                Standing::Dead | Standing::Small(0) => return Some(Victim { item, queue: Queue::Small }),
-                Standing::Small(_) => {
+            match slots.state(item) {
+                ItemState::Dead | ItemState::Small(0) => return Some(Victim { item, queue: Queue::Small }),
+                ItemState::Small(_) => {
                     slots.promote(item);
                     self.promoted += 1;
                     promoted += 1;
                 }
-                Standing::Main(_) => {}
+                ItemState::Main(_) => {}
             }
         }
         None
@@ -289,7 +289,7 @@ impl SlotS3A {
         // Deletes and overwrites leave stale entries, and without evictions nothing else removes them.
         if self.ring.len() > self.target.items() as usize * 3 / 2 + RING_LEN_LEAST {
             for _ in 0..STALE_LOOKS {
-                if self.ring.sift(|entry| slots.newborn(entry).is_some()) {
+                if self.ring.sift(|entry| slots.ring_item(entry).is_some()) {
                     self.stale = self.stale.saturating_sub(1);
                 }
             }
@@ -297,7 +297,7 @@ impl SlotS3A {
     }
 
     /// Records that the ghost remembered a new item.
-    pub fn learn(&mut self, memory: Memory) {
+    pub fn learn(&mut self, memory: GhostHit) {
         self.target.learn(memory);
     }
 
@@ -355,18 +355,18 @@ pub(super) mod tests {
     use std::cell::RefCell;
     use std::collections::HashSet;
 
-    use super::{ClockHand, PATIENCE_ITEMS, Position, Queue, RingEntry, SlotS3A, Slots, Standing};
+    use super::{ClockHand, ItemState, PATIENCE_ITEMS, Position, Queue, RingEntry, SlotS3A, Slots};
     use crate::memory::ChunkRef;
 
     /// A class of one page: the state of each item, and the set of fetched items.
-    pub(in super::super) struct Page(RefCell<Vec<Option<Standing>>>, RefCell<HashSet<usize>>);
+    pub(in super::super) struct Page(RefCell<Vec<Option<ItemState>>>, RefCell<HashSet<usize>>);
 
     impl Page {
-        pub(in super::super) fn new(standings: &[Option<Standing>]) -> Self {
+        pub(in super::super) fn new(standings: &[Option<ItemState>]) -> Self {
             Self(RefCell::new(standings.to_vec()), RefCell::default())
         }
 
-        pub(in super::super) fn put(&self, item: usize, standing: Standing) {
+        pub(in super::super) fn put(&self, item: usize, standing: ItemState) {
             self.0.borrow_mut()[item] = Some(standing);
         }
 
@@ -379,7 +379,7 @@ pub(super) mod tests {
         }
 
         /// A page whose items were all fetched, so that the first round skips them.
-        fn fetched(standings: &[Option<Standing>]) -> Self {
+        fn fetched(standings: &[Option<ItemState>]) -> Self {
             let page = Self::new(standings);
             (0..standings.len()).for_each(|item| page.fetch(item));
             page
@@ -399,32 +399,32 @@ pub(super) mod tests {
             let standing = *self.0.borrow().get(at.index as usize)?;
             standing.map(|_| at.index as usize)
         }
-        fn newborn(&self, entry: RingEntry) -> Option<usize> {
+        fn ring_item(&self, entry: RingEntry) -> Option<usize> {
             let item = self.at(Position { page: 0, index: entry.chunk.index() })?;
-            matches!(self.standing(item), Standing::Small(_) | Standing::Dead).then_some(item)
+            matches!(self.state(item), ItemState::Small(_) | ItemState::Dead).then_some(item)
         }
-        fn standing(&self, item: usize) -> Standing {
+        fn state(&self, item: usize) -> ItemState {
             self.0.borrow()[item].unwrap()
         }
         fn is_unfetched(&self, item: usize) -> bool {
             !self.1.borrow().contains(&item)
         }
         fn lower_freq(&self, item: usize) {
-            if let Some(Standing::Main(freq) | Standing::Small(freq)) = &mut self.0.borrow_mut()[item] {
+            if let Some(ItemState::Main(freq) | ItemState::Small(freq)) = &mut self.0.borrow_mut()[item] {
                 *freq -= 1;
             }
         }
         fn promote(&self, item: usize) {
-            self.0.borrow_mut()[item] = Some(Standing::Main(0));
+            self.0.borrow_mut()[item] = Some(ItemState::Main(0));
         }
     }
 
-    pub(in super::super) const DEAD: Option<Standing> = Some(Standing::Dead);
-    pub(in super::super) const fn main(freq: u8) -> Option<Standing> {
-        Some(Standing::Main(freq))
+    pub(in super::super) const DEAD: Option<ItemState> = Some(ItemState::Dead);
+    pub(in super::super) const fn main(freq: u8) -> Option<ItemState> {
+        Some(ItemState::Main(freq))
     }
-    pub(in super::super) const fn small(freq: u8) -> Option<Standing> {
-        Some(Standing::Small(freq))
+    pub(in super::super) const fn small(freq: u8) -> Option<ItemState> {
+        Some(ItemState::Small(freq))
     }
 
     fn entry(index: u32) -> RingEntry {
@@ -441,7 +441,7 @@ pub(super) mod tests {
         (0..count).map(&mut leave).collect()
     }
 
-    fn hand_victims(standings: &[Option<Standing>], count: usize) -> Vec<Option<usize>> {
+    fn hand_victims(standings: &[Option<ItemState>], count: usize) -> Vec<Option<usize>> {
         let mut hand = ClockHand::default();
         victims(&Page::new(standings), count, |page| hand.next_victim(page).map(|victim| victim.item))
     }
@@ -471,7 +471,7 @@ pub(super) mod tests {
         assert!(hand.finds_main_in_use());
         take(&mut hand, 1);
         assert!(!hand.finds_main_in_use());
-        page.put(900, Standing::Main(3));
+        page.put(900, ItemState::Main(3));
         take(&mut hand, 900);
         assert!(!hand.finds_main_in_use(), "few are asked for");
     }
@@ -554,6 +554,6 @@ pub(super) mod tests {
         let victim = policy.next_victim(&page).unwrap();
         assert_eq!((victim.item, victim.queue), (0, Queue::Small));
         policy.spare(&page, victim);
-        assert_eq!(page.standing(0), Standing::Main(0));
+        assert_eq!(page.state(0), ItemState::Main(0));
     }
 }

@@ -21,13 +21,13 @@ use crate::memory::ChunkRef;
 pub struct RingEntry {
     /// The item's chunk.
     pub chunk: ChunkRef,
-    /// The generation tag, see [`birth_mark`].
+    /// The generation tag, see [`generation_tag`].
     pub mark: u8,
 }
 
 /// The generation tag: eight bits of a CAS unique. Uniques that differ by a power of two seldom share it.
 #[inline]
-pub const fn birth_mark(cas: u64) -> u8 {
+pub const fn generation_tag(cas: u64) -> u8 {
     (cas.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
 }
 
@@ -146,7 +146,7 @@ impl SiftedRing {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK_BYTES, BLOCK_ENTRIES, ChunkRef, Ring, RingEntry, SiftedRing, birth_mark};
+    use super::{BLOCK_BYTES, BLOCK_ENTRIES, ChunkRef, Ring, RingEntry, SiftedRing, generation_tag};
 
     fn entry(number: usize) -> RingEntry {
         let number = u32::try_from(number).unwrap();
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn uniques_a_power_of_two_apart_have_different_marks() {
         for shift in 0..40 {
-            let same = (0..1000).filter(|cas| birth_mark(*cas) == birth_mark(cas + (1 << shift))).count();
+            let same = (0..1000).filter(|cas| generation_tag(*cas) == generation_tag(cas + (1 << shift))).count();
             assert!(same < 30, "{same} of 1000 at 2^{shift}");
         }
     }

@@ -8,8 +8,8 @@ use crate::base::ClockTick;
 use crate::item::{Word0, header};
 use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
 
-use super::policy::{Position, Slots, Standing};
-use super::ring::{RingEntry, birth_mark};
+use super::policy::{ItemState, Position, Slots};
+use super::ring::{RingEntry, generation_tag};
 
 /// The slots of one class at one moment. The user must be pinned.
 pub struct SlabSlots<'a> {
@@ -23,13 +23,13 @@ pub struct SlabSlots<'a> {
 
 /// An item that was linked when its header was read.
 #[derive(Clone, Copy)]
-pub struct Occupant<'a> {
+pub struct SlotItem<'a> {
     /// The chunk of the item's head.
     pub chunk: ChunkRef,
     head: &'a ChunkHead,
     word0: Word0,
     /// The item is a foreign chain: its head lies in another class, and this class holds only a link of it.
-    is_guest: bool,
+    is_foreign_chain: bool,
 }
 
 impl<'a> SlabSlots<'a> {
@@ -39,20 +39,20 @@ impl<'a> SlabSlots<'a> {
     }
 
     /// The item of a foreign chain: one whose link is `link` and whose head lies in another class.
-    fn guest(&self, link: &ChunkHead) -> Option<Occupant<'a>> {
+    fn foreign_chain(&self, link: &ChunkHead) -> Option<SlotItem<'a>> {
         // The pin does not protect a link that was already in limbo. Its chunk may now be free or belong to another
         // item, and the head reference read from it may be any 32 bits. If they name some other item, that item is
         // taken instead. The worst effect is that it is evicted a little early.
         let chunk = header::chain_head(link)?;
         let head = self.slabs.arena.try_head(chunk)?;
         let word0 = Word0::load(head);
-        let is_guest = word0.is_linked() && self.slabs.class_of(chunk) != self.class;
-        is_guest.then_some(Occupant { chunk, head, word0, is_guest })
+        let is_foreign_chain = word0.is_linked() && self.slabs.class_of(chunk) != self.class;
+        is_foreign_chain.then_some(SlotItem { chunk, head, word0, is_foreign_chain })
     }
 }
 
 impl<'a> Slots for SlabSlots<'a> {
-    type Item = Occupant<'a>;
+    type Item = SlotItem<'a>;
 
     fn pages(&self) -> u32 {
         u32::try_from(self.pages.len()).unwrap_or(u32::MAX)
@@ -62,60 +62,60 @@ impl<'a> Slots for SlabSlots<'a> {
         self.per_page
     }
 
-    fn at(&self, at: Position) -> Option<Occupant<'a>> {
+    fn at(&self, at: Position) -> Option<SlotItem<'a>> {
         let chunk = ChunkRef::new(*self.pages.get(at.page as usize)?, at.index);
         // The page may have left the class since the list was made.
         let head = self.slabs.arena.try_head(chunk)?;
         let word0 = Word0::load(head);
         if word0.is_linked() {
-            return Some(Occupant { chunk, head, word0, is_guest: false });
+            return Some(SlotItem { chunk, head, word0, is_foreign_chain: false });
         }
-        if word0.is_link() { self.guest(head) } else { None }
+        if word0.is_link() { self.foreign_chain(head) } else { None }
     }
 
-    fn newborn(&self, entry: RingEntry) -> Option<Occupant<'a>> {
+    fn ring_item(&self, entry: RingEntry) -> Option<SlotItem<'a>> {
         let chunk = entry.chunk;
         let head = self.slabs.arena.try_head(chunk)?;
         let word0 = Word0::load(head);
         let is_small = word0.is_linked() && !word0.in_main() && self.slabs.class_of(chunk) == self.class;
-        let is_it = is_small && birth_mark(header::cas(head, word0)) == entry.mark;
-        is_it.then_some(Occupant { chunk, head, word0, is_guest: false })
+        let is_it = is_small && generation_tag(header::cas(head, word0)) == entry.mark;
+        is_it.then_some(SlotItem { chunk, head, word0, is_foreign_chain: false })
     }
 
-    fn standing(&self, item: Occupant<'a>) -> Standing {
+    fn state(&self, item: SlotItem<'a>) -> ItemState {
         if header::deadline(item.head).is_over(self.now) {
-            return Standing::Dead;
+            return ItemState::Dead;
         }
         // A foreign chain is in no queue of this class.
-        if item.word0.in_main() || item.is_guest {
-            Standing::Main(item.word0.freq())
+        if item.word0.in_main() || item.is_foreign_chain {
+            ItemState::Main(item.word0.freq())
         } else {
-            Standing::Small(item.word0.freq())
+            ItemState::Small(item.word0.freq())
         }
     }
 
-    fn is_unfetched(&self, item: Occupant<'a>) -> bool {
-        !item.word0.is_fetched() && !item.is_guest
+    fn is_unfetched(&self, item: SlotItem<'a>) -> bool {
+        !item.word0.is_fetched() && !item.is_foreign_chain
     }
 
-    fn lower_freq(&self, item: Occupant<'a>) {
+    fn lower_freq(&self, item: SlotItem<'a>) {
         if item.word0.freq() > 0 {
             // Ignored: the header changed because of a concurrent hit. The hand passes the item anyway.
             let _ = header::lower_freq(item.head, item.word0);
         }
     }
 
-    fn promote(&self, item: Occupant<'a>) {
+    fn promote(&self, item: SlotItem<'a>) {
         header::promote(item.head, item.word0);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ChunkRef, ClockTick, Position, RingEntry, SlabAllocator, SlabSlots, Slots, Standing, header};
+    use super::{ChunkRef, ClockTick, ItemState, Position, RingEntry, SlabAllocator, SlabSlots, Slots, header};
     use crate::base::atomic::fixed::Ordering;
     use crate::base::{Deadline, RelTime};
-    use crate::item::{Birth, Place};
+    use crate::item::{LinkInfo, QueueState};
     use crate::memory::{ClassPlan, SizeClasses};
 
     fn slabs() -> SlabAllocator {
@@ -147,15 +147,15 @@ mod tests {
             slabs.arena.head(link).word0.store(77, Ordering::Relaxed);
         }
         slabs.arena.head(first).word0.store(5 << 20, Ordering::Relaxed);
-        let birth = Birth { cas: 9, deadline: Deadline::NEVER, now: RelTime(5), place: Place::SMALL };
-        header::set_linked(slabs.arena.head(first), birth);
+        let link_info = LinkInfo { cas: 9, deadline: Deadline::NEVER, now: RelTime(5), place: QueueState::SMALL };
+        header::set_linked(slabs.arena.head(first), link_info);
         let (own, other) =
             (SlabSlots::new(&slabs, 1, &[1], ClockTick(40)), SlabSlots::new(&slabs, 2, &[2], ClockTick(40)));
         let met = own.at(Position::default()).unwrap();
-        assert_eq!((met.chunk, own.standing(met)), (first, Standing::Small(0)));
+        assert_eq!((met.chunk, own.state(met)), (first, ItemState::Small(0)));
         assert!(own.at(Position { page: 0, index: 1 }).is_none(), "a link in its head's class");
         let met = other.at(Position { page: 0, index: 3 }).unwrap();
-        assert_eq!((met.chunk, other.standing(met)), (first, Standing::Main(0)));
+        assert_eq!((met.chunk, other.state(met)), (first, ItemState::Main(0)));
     }
 
     #[test]
@@ -163,16 +163,19 @@ mod tests {
         let slabs = slabs();
         let chunk = ChunkRef::new(1, 7);
         let slots = SlabSlots::new(&slabs, 1, &[1], ClockTick(40));
-        let entry = |cas| RingEntry { chunk, mark: super::birth_mark(cas) };
-        assert!(slots.newborn(entry(9)).is_none(), "nothing lies there");
+        let entry = |cas| RingEntry { chunk, mark: super::generation_tag(cas) };
+        assert!(slots.ring_item(entry(9)).is_none(), "nothing lies there");
         slabs.arena.head(chunk).word0.store(5 << 20, Ordering::Relaxed);
-        let birth = Birth { cas: 9, deadline: Deadline::NEVER, now: RelTime(5), place: Place::SMALL };
-        header::set_linked(slabs.arena.head(chunk), birth);
-        let item = slots.newborn(entry(9)).unwrap();
-        assert!(slots.newborn(entry(10)).is_none());
-        assert!(slots.newborn(RingEntry { chunk: ChunkRef::new(4, 0), ..entry(9) }).is_none(), "no class has the page");
-        assert!(SlabSlots::new(&slabs, 2, &[], ClockTick(40)).newborn(entry(9)).is_none(), "another class's page");
+        let link_info = LinkInfo { cas: 9, deadline: Deadline::NEVER, now: RelTime(5), place: QueueState::SMALL };
+        header::set_linked(slabs.arena.head(chunk), link_info);
+        let item = slots.ring_item(entry(9)).unwrap();
+        assert!(slots.ring_item(entry(10)).is_none());
+        assert!(
+            slots.ring_item(RingEntry { chunk: ChunkRef::new(4, 0), ..entry(9) }).is_none(),
+            "no class has the page"
+        );
+        assert!(SlabSlots::new(&slabs, 2, &[], ClockTick(40)).ring_item(entry(9)).is_none(), "another class's page");
         slots.promote(item);
-        assert!(slots.newborn(entry(9)).is_none(), "main by now");
+        assert!(slots.ring_item(entry(9)).is_none(), "main by now");
     }
 }

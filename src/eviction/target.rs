@@ -11,7 +11,7 @@
 //! miss, for example those that keep sessions or job results. Their misses show the length: each counts until a store
 //! cancels it. Keys that they store unasked show it, too.
 
-use super::ghost::Memory;
+use super::ghost::GhostHit;
 
 /// The target length, bounded by shares of the class's items.
 #[derive(Debug, Default)]
@@ -67,11 +67,11 @@ impl SmallTarget {
     /// The number of young keys that left the small queue equals the target. The more keys there are, the less one
     /// return says. The step up is therefore proportional to the class's items divided by the target. A short queue
     /// grows fast when the workload changes, a long one slowly.
-    pub(super) fn learn(&mut self, memory: Memory) {
+    pub(super) fn learn(&mut self, memory: GhostHit) {
         match memory {
-            Memory::Small { is_young: true } => self.step_up(RETURNS_GREATEST_PERCENT),
-            Memory::Small { is_young: false } => {}
-            Memory::Main => self.target = self.target.saturating_sub(STEP),
+            GhostHit::Small { is_young: true } => self.step_up(RETURNS_GREATEST_PERCENT),
+            GhostHit::Small { is_young: false } => {}
+            GhostHit::Main => self.target = self.target.saturating_sub(STEP),
         }
         self.keep_bounds();
     }
@@ -117,7 +117,7 @@ impl SmallTarget {
 
 #[cfg(test)]
 mod tests {
-    use super::{Memory, SLACK_LEAST, SmallTarget};
+    use super::{GhostHit, SLACK_LEAST, SmallTarget};
 
     fn of_items(items: u32) -> SmallTarget {
         let mut target = SmallTarget::default();
@@ -129,18 +129,18 @@ mod tests {
     fn the_target_follows_the_ghost_between_its_bounds() {
         let mut target = of_items(100);
         assert_eq!(target.len(), 10);
-        target.learn(Memory::Small { is_young: true });
+        target.learn(GhostHit::Small { is_young: true });
         assert_eq!(target.len(), 42, "16 × 20 / 10 more");
-        target.learn(Memory::Small { is_young: true });
+        target.learn(GhostHit::Small { is_young: true });
         assert_eq!(target.len(), 49, "16 × 20 / 42 more");
-        target.learn(Memory::Small { is_young: false });
-        target.learn(Memory::Main);
+        target.learn(GhostHit::Small { is_young: false });
+        target.learn(GhostHit::Main);
         assert_eq!(target.len(), 33, "16 less");
-        (0..500).for_each(|_| target.learn(Memory::Small { is_young: true }));
+        (0..500).for_each(|_| target.learn(GhostHit::Small { is_young: true }));
         assert_eq!(target.len(), 80);
         target.set_items(50);
         assert_eq!(target.len(), 45);
-        (0..500).for_each(|_| target.learn(Memory::Main));
+        (0..500).for_each(|_| target.learn(GhostHit::Main));
         assert_eq!(target.len(), 5);
     }
 

@@ -42,9 +42,9 @@ pub(super) const ROOM_AHEAD: usize = HUGE_BUCKETS / 3;
 
 /// The state of growth: `mask` in the low half, `split` in the high half.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct State(u64);
+pub(super) struct GrowthState(u64);
 
-impl State {
+impl GrowthState {
     /// The state with 2^`level` buckets.
     pub(super) fn with_level(level: u32) -> Self {
         Self((1 << level) - 1)
@@ -171,7 +171,7 @@ impl HashIndex {
     }
 
     /// Whether memory for the next child is not available yet, or lies in a closed tail.
-    fn has_no_room(&self, state: State) -> bool {
+    fn has_no_room(&self, state: GrowthState) -> bool {
         state.buckets() as usize >= self.populated.load(Ordering::Relaxed)
     }
 
@@ -179,7 +179,7 @@ impl HashIndex {
     pub(super) fn split(
         &self,
         parent: &LockedChain,
-        state: State,
+        state: GrowthState,
         mut hash_of: impl FnMut(ChunkRef) -> KeyHash,
     ) -> Split {
         let Some(child) = LockedChain::try_for(self, state.buckets()) else { return Split::Busy };
@@ -256,12 +256,12 @@ const _: () = assert!(NONE == 0, "zeroed memory is an empty bucket without a cha
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
-    use super::State;
+    use super::GrowthState;
     use crate::base::KeyHash;
 
     #[test]
     fn a_split_moves_hashes_from_the_parent_to_the_child_and_nowhere_else() {
-        let mut state = State::with_level(0);
+        let mut state = GrowthState::with_level(0);
         assert!(state.previous().is_none());
         for buckets in 1..70 {
             assert_eq!(state.buckets(), buckets);
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn the_level_counts_complete_doublings() {
-        let mut state = State::with_level(4);
+        let mut state = GrowthState::with_level(4);
         for _ in 0..15 {
             state = state.next();
         }

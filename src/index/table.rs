@@ -3,7 +3,7 @@
 use std::io;
 
 use super::bucket::Bucket;
-use super::growth::State;
+use super::growth::GrowthState;
 use super::overflow::{NONE, OverflowPool};
 use super::region::{HUGE_BUCKETS, Region};
 use crate::base::KeyHash;
@@ -27,7 +27,7 @@ pub enum IndexPages {
 
 /// The hash index from key to item. All threads share it.
 pub struct HashIndex {
-    /// The state of growth, see [`State`].
+    /// The state of growth, see [`GrowthState`].
     pub(super) state: AtomicU64,
     pub(super) main: Region,
     pub(super) overflow: OverflowPool,
@@ -71,7 +71,7 @@ impl HashIndex {
     /// # Errors
     /// The kernel's error if not even the first buckets could be mapped.
     pub fn new(limit_bytes: usize, hashpower: u32, pages: IndexPages) -> io::Result<Self> {
-        let state = State::with_level(hashpower.min(HASHPOWER_MAX));
+        let state = GrowthState::with_level(hashpower.min(HASHPOWER_MAX));
         let wanted = limit_bytes / BUCKET_BYTES;
         let main = Region::new(wanted, state.buckets() as usize)?;
         let overflow = OverflowPool::new(wanted)?;
@@ -156,8 +156,8 @@ impl HashIndex {
 
     /// The state of growth. Acquire: a reader that sees a child's number sees the items that the split copied there.
     #[inline]
-    pub(super) fn state(&self) -> State {
-        State::from_bits(self.state.load(Ordering::Acquire))
+    pub(super) fn state(&self) -> GrowthState {
+        GrowthState::from_bits(self.state.load(Ordering::Acquire))
     }
 
     /// The buckets of a chain in order. The order is reliable only for the lock holder; a reader may end up in another

@@ -13,7 +13,7 @@ use std::slice;
 use crate::base::Key;
 use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
 
-use super::header::{self, Birth, CLIENT_FLAGS_BYTES, HEADER_BYTES};
+use super::header::{self, CLIENT_FLAGS_BYTES, HEADER_BYTES, LinkInfo};
 use super::layout::Layout;
 
 /// The owner links the item, or gives its chunks back.
@@ -93,17 +93,17 @@ impl CompleteItem {
     /// Writes the CAS unique and the deadline, and makes the item visible to the CLOCK hand. The caller holds the
     /// bucket's lock, and now makes the index refer to the returned chunk.
     #[inline]
-    pub fn link(self, birth: Birth) -> ChunkRef {
-        header::set_linked(self.head, birth);
+    pub fn link(self, link_info: LinkInfo) -> ChunkRef {
+        header::set_linked(self.head, link_info);
         self.chunk
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Birth, ChunkRef, CompleteItem, Layout, SlabAllocator};
+    use super::{ChunkRef, CompleteItem, Layout, LinkInfo, SlabAllocator};
     use crate::base::{Deadline, Key, KeyHasher, RelTime};
-    use crate::item::{ItemRef, PendingItem, Place};
+    use crate::item::{ItemRef, PendingItem, QueueState};
     use crate::memory::{ClassPlan, SizeClasses};
     use crate::sync::Epochs;
     use std::sync::Arc;
@@ -117,7 +117,7 @@ mod tests {
         let mut reader = epochs.join();
         let pin = reader.pin();
         let hashed = KeyHasher::with_seed(7).hash(Key::new(b"colour").unwrap());
-        let birth = Birth { cas: 5, deadline: Deadline(9), now: RelTime(2), place: Place::MAIN };
+        let link_info = LinkInfo { cas: 5, deadline: Deadline(9), now: RelTime(2), place: QueueState::MAIN };
         let value: Vec<u8> = (0..4000_u32).map(|number| number.to_le_bytes()[0]).collect();
         for (len, flags) in (0..200).chain([1000, 3999]).flat_map(|len| [(len, 0), (len, 77)]) {
             let value = &value[..len];
@@ -129,12 +129,12 @@ mod tests {
                 taken.unwrap()
             });
             let at_once = CompleteItem::fill(slabs, one, layout, hashed.key, flags, value);
-            let mut pending = PendingItem::new(slabs, other, layout, hashed, flags, birth.deadline);
+            let mut pending = PendingItem::new(slabs, other, layout, hashed, flags, link_info.deadline);
             pending.fill(value);
             let in_steps = pending.complete();
             assert_eq!((at_once.class(), at_once.bytes()), (in_steps.class(), in_steps.bytes()));
-            let [one, other] =
-                [at_once, in_steps].map(|item| ItemRef::sight(&pin, slabs, item.link(birth)).expect("it is linked"));
+            let [one, other] = [at_once, in_steps]
+                .map(|item| ItemRef::try_view(&pin, slabs, item.link(link_info)).expect("it is linked"));
             assert_eq!(one.word0(), other.word0());
             for item in [one, other] {
                 assert_eq!((item.key(), item.client_flags(), item.contiguous()), (&b"colour"[..], flags, Some(value)));

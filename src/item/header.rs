@@ -187,7 +187,7 @@ impl Shape {
 
 /// The header fields that are set when the item becomes visible.
 #[derive(Clone, Copy, Debug)]
-pub struct Birth {
+pub struct LinkInfo {
     /// The CAS unique; the low [`CAS_BITS`] bits are kept.
     pub cas: u64,
     /// The item's deadline.
@@ -195,14 +195,14 @@ pub struct Birth {
     /// The current time.
     pub now: RelTime,
     /// The item's initial state in the eviction policy.
-    pub place: Place,
+    pub place: QueueState,
 }
 
 /// The state of an item in the eviction policy: queue and freq, in the header's bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(u64);
+pub struct QueueState(u64);
 
-impl Place {
+impl QueueState {
     /// In the main queue, without hits.
     pub const MAIN: Self = Self(QUEUE_MAIN);
     /// In the small queue, without hits.
@@ -273,14 +273,14 @@ pub fn chain_head(head: &ChunkHead) -> Option<ChunkRef> {
 
 /// Marks a filled item as linked, ready for the index to refer to it. The caller holds the bucket's lock: no other
 /// thread links or unlinks the item.
-pub fn set_linked(head: &ChunkHead, birth: Birth) {
-    let word1 = u64::from(birth.deadline.0) << 32 | birth.cas & 0xffff_ffff;
+pub fn set_linked(head: &ChunkHead, link_info: LinkInfo) {
+    let word1 = u64::from(link_info.deadline.0) << 32 | link_info.cas & 0xffff_ffff;
     head.word1.store(word1, Ordering::Relaxed);
     let shape = head.word0.load(Ordering::Relaxed);
-    let access = (u64::from(birth.now.0) << ACCESS_SHIFT) & ACCESS_MASK;
-    let cas_high = birth.cas >> 32 << CAS_HIGH_SHIFT;
+    let access = (u64::from(link_info.now.0) << ACCESS_SHIFT) & ACCESS_MASK;
+    let cas_high = link_info.cas >> 32 << CAS_HIGH_SHIFT;
     // Release: publishes key, value and word1; pairs with `Word0::load` (I2).
-    head.word0.store(shape | access | cas_high | birth.place.0 | LINKED, Ordering::Release);
+    head.word0.store(shape | access | cas_high | link_info.place.0 | LINKED, Ordering::Release);
 }
 
 /// As [`set_linked`], for a copy that replaces its original. All fields are the original's. `seen` is the original's
@@ -375,8 +375,8 @@ pub fn cas(head: &ChunkHead, word0: Word0) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{
-        Birth, ChunkHead, Deadline, Place, RelTime, Shape, Word0, cas, clear_linked, deadline, lower_freq, note_hit,
-        promote, set_deadline, set_linked, write_unlinked,
+        ChunkHead, Deadline, LinkInfo, QueueState, RelTime, Shape, Word0, cas, clear_linked, deadline, lower_freq,
+        note_hit, promote, set_deadline, set_linked, write_unlinked,
     };
     use crate::base::atomic::fixed::AtomicU64;
 
@@ -386,8 +386,9 @@ mod tests {
             &head,
             Shape { key_len: 250, has_client_flags: true, has_extension: false, value_len: 1_048_575 },
         );
-        let birth = Birth { cas: 0xff_1234_5678, deadline: Deadline(77), now: RelTime(1000), place: Place::SMALL };
-        set_linked(&head, birth);
+        let link_info =
+            LinkInfo { cas: 0xff_1234_5678, deadline: Deadline(77), now: RelTime(1000), place: QueueState::SMALL };
+        set_linked(&head, link_info);
         head
     }
 
@@ -429,8 +430,8 @@ mod tests {
         assert_eq!((Word0::load(&head).in_main(), Word0::load(&head).freq()), (true, 0));
         note_hit(&head, Word0::load(&head), RelTime(1000));
         let heir = linked();
-        let place = Place::of(Word0::load(&head));
-        set_linked(&heir, Birth { cas: 1, deadline: Deadline(0), now: RelTime(1), place });
+        let place = QueueState::of(Word0::load(&head));
+        set_linked(&heir, LinkInfo { cas: 1, deadline: Deadline(0), now: RelTime(1), place });
         assert_eq!((Word0::load(&heir).in_main(), Word0::load(&heir).freq()), (true, 1));
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Deadline, LINKS_AHEAD, Layout, PendingItem, SlabAllocator};
 use crate::base::{Key, KeyHasher, RelTime};
 use crate::item::header::Word0;
-use crate::item::{Birth, ItemRef, Place};
+use crate::item::{ItemRef, LinkInfo, QueueState};
 use crate::memory::{ChunkRef, ClassPlan, Retired, SizeClasses};
 use crate::sync::Epochs;
 
@@ -55,10 +55,14 @@ fn what_is_filled_is_read_back_at_every_chunk_edge() {
         }
         assert_eq!(item.fill(b"more"), 0, "nothing is missing any more");
         assert_eq!(item.pieces().collect::<Vec<_>>().concat(), wanted);
-        let head =
-            item.complete().link(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
+        let head = item.complete().link(LinkInfo {
+            cas: 5,
+            deadline: Deadline::NEVER,
+            now: RelTime(2),
+            place: QueueState::MAIN,
+        });
         let guard = thread.pin();
-        let read = ItemRef::sight(&guard, slabs, head).unwrap();
+        let read = ItemRef::try_view(&guard, slabs, head).unwrap();
         assert_eq!(read.pieces().collect::<Vec<_>>().concat(), wanted);
         assert_eq!((read.key(), read.client_flags(), read.value_len()), (&b"colour"[..], len % 2, len));
         assert!(read.contiguous().is_none_or(|all| all == wanted));
@@ -119,7 +123,7 @@ fn an_item_in_the_making_cannot_be_sighted() {
     let mut thread = epochs.join();
     let item = pending(slabs, b"colour", 0, 10);
     let guard = thread.pin();
-    assert!(ItemRef::sight(&guard, slabs, item.head).is_none());
+    assert!(ItemRef::try_view(&guard, slabs, item.head).is_none());
 }
 
 #[test]
@@ -130,9 +134,10 @@ fn a_leased_item_outlives_its_pin_and_its_unlinking() {
     let wanted = value(10_000);
     let mut item = pending(slabs, b"colour", 0, 10_000);
     item.fill(&wanted);
-    let head = item.complete().link(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
+    let head =
+        item.complete().link(LinkInfo { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: QueueState::MAIN });
     let guard = thread.pin();
-    let read = ItemRef::sight(&guard, slabs, head).unwrap();
+    let read = ItemRef::try_view(&guard, slabs, head).unwrap();
     let lease = read.lease();
     let chunks: Vec<ChunkRef> = read.chunks().collect();
     drop(guard);
@@ -174,9 +179,10 @@ fn a_lease_goes_on_where_its_reader_stopped() {
     let wanted = value(20_000);
     let mut item = pending(slabs, b"colour", 0, 20_000);
     item.fill(&wanted);
-    let head = item.complete().link(Birth { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: Place::MAIN });
+    let head =
+        item.complete().link(LinkInfo { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: QueueState::MAIN });
     let guard = thread.pin();
-    let read = ItemRef::sight(&guard, slabs, head).unwrap();
+    let read = ItemRef::try_view(&guard, slabs, head).unwrap();
     for step in [1, 7, 4079, 4080, 4081, 12_345, 20_000, usize::MAX] {
         let mut lease = read.lease();
         let mut sent = 0;

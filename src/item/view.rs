@@ -45,7 +45,7 @@ impl<'pin> Candidate<'pin> {
 
     /// The item in the chunk, if it is linked now.
     #[inline]
-    pub fn sight(self) -> Option<ItemRef<'pin>> {
+    pub fn try_view(self) -> Option<ItemRef<'pin>> {
         let Self { slabs, located, _pin } = self;
         // SAFETY: `linked` is set only after the item was written (I2). It is still set while this thread is already
         // pinned. So before the pin ends the chunk is not reused (I4), nor its page divided differently (I7). If
@@ -59,8 +59,8 @@ impl<'pin> ItemRef<'pin> {
     /// The item in `chunk`, if it is linked. `chunk` may be any 32 bits: the CLOCK hand, the sweeper and the page
     /// mover look at pages that may leave their class meanwhile.
     #[inline]
-    pub fn sight(pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Option<Self> {
-        Candidate::locate(pin, slabs, chunk)?.sight()
+    pub fn try_view(pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Option<Self> {
+        Candidate::locate(pin, slabs, chunk)?.try_view()
     }
 
     /// The item in a chunk that the index refers to.
@@ -192,7 +192,7 @@ impl<'pin> ItemRef<'pin> {
 
     /// The value's pieces, in order.
     pub fn pieces(&self) -> Pieces<'pin> {
-        Pieces { item: *self, next: Next::Head }
+        Pieces { item: *self, next: NextPiece::Head }
     }
 
     /// All chunks of the item, the head first.
@@ -213,7 +213,7 @@ impl<'pin> ItemRef<'pin> {
     pub fn lease(&self) -> ItemLease {
         self.slabs.leases.add(self.chunk());
         let item = ItemRef { _pin: PhantomData, ..*self };
-        ItemLease { item, next: Next::Head, taken: 0, remaining: self.value_len() as usize }
+        ItemLease { item, next: NextPiece::Head, taken: 0, remaining: self.value_len() as usize }
     }
 }
 
@@ -221,11 +221,11 @@ impl<'pin> ItemRef<'pin> {
 #[derive(Clone, Copy)]
 pub struct Pieces<'pin> {
     item: ItemRef<'pin>,
-    next: Next,
+    next: NextPiece,
 }
 
 #[derive(Clone, Copy)]
-enum Next {
+enum NextPiece {
     Head,
     Link(ChunkRef),
     End,
@@ -237,17 +237,17 @@ impl<'pin> Iterator for Pieces<'pin> {
     fn next(&mut self) -> Option<&'pin [u8]> {
         let item = &self.item;
         match self.next {
-            Next::Head => {
-                self.next = item.first_link().map_or(Next::End, Next::Link);
+            NextPiece::Head => {
+                self.next = item.first_link().map_or(NextPiece::End, NextPiece::Link);
                 let in_head = match item.contiguous() {
                     Some(all) => return Some(all),
                     None => item.slabs.arena.chunk_bytes(item.chunk()) - item.value_offset(),
                 };
                 Some(item.slice(item.value_offset(), in_head))
             }
-            Next::Link(link) => {
+            NextPiece::Link(link) => {
                 let head = item.slabs.arena.head(link);
-                self.next = header::next_link(head).map_or(Next::End, Next::Link);
+                self.next = header::next_link(head).map_or(NextPiece::End, NextPiece::Link);
                 let word0 = Word0::load(head);
                 if let Some(ahead) = word0.link_ahead() {
                     item.slabs.arena.prefetch(ahead);
@@ -259,7 +259,7 @@ impl<'pin> Iterator for Pieces<'pin> {
                 // (I4).
                 Some(unsafe { slice::from_raw_parts(start.as_ptr(), piece_len) })
             }
-            Next::End => None,
+            NextPiece::End => None,
         }
     }
 }
@@ -268,7 +268,7 @@ impl<'pin> Iterator for Pieces<'pin> {
 pub struct ItemLease {
     item: ItemRef<'static>,
     /// The piece to read next, and how many bytes of it are taken. So a long chain is not walked from its head again.
-    next: Next,
+    next: NextPiece,
     taken: usize,
     /// Bytes of the value that are not taken yet.
     remaining: usize,

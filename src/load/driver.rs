@@ -18,11 +18,11 @@ use mio::{Events, Interest, Poll, Token};
 use crate::schedule::pin_to_cores;
 use larder::base::Clock;
 
+use super::acknowledgement_log::AcknowledgementLog;
 use super::chooser::{Chooser, counters};
 use super::closed_loop::Rule;
 use super::connection::{Connection, End, State};
 use super::items::{ItemId, Items};
-use super::ledger::Ledger;
 use super::live::{Live, Told};
 use super::op::Op;
 use super::open_loop::Schedule;
@@ -65,7 +65,7 @@ pub(super) struct Driver {
     /// The next number of a fill, items first, then counters: one for all connections, or where keys are private one for
     /// each of them.
     fill_next: Vec<u64>,
-    ledger: Ledger,
+    acknowledgement_log: AcknowledgementLog,
 }
 
 /// What lasts for one window.
@@ -107,7 +107,7 @@ impl Driver {
             batch: Vec::new(),
             ids: Vec::new(),
             fill_next: Vec::new(),
-            ledger: Ledger::new(plan, thread),
+            acknowledgement_log: AcknowledgementLog::new(plan, thread),
         };
         for index in (thread..plan.connections).step_by(plan.threads) {
             let mut connection = Connection::open(target)?;
@@ -145,7 +145,7 @@ impl Driver {
         let events = Events::with_capacity(EVENTS);
         let kinds = if matches!(task, Task::Fill) { Vec::new() } else { self.plan.mix.kinds() };
         let mut window = Window::new(start_ns, &kinds);
-        window.ledger = mem::take(&mut self.ledger);
+        window.acknowledgement_log = mem::take(&mut self.acknowledgement_log);
         let mut turns = Turns { events, window, live, told: Told::default(), idle_ns: 0, idle_since: None };
         let done = self.prepare().and_then(|()| match task {
             Task::Fill => {
@@ -159,7 +159,7 @@ impl Driver {
         });
         let elapsed_ns = (self.clock.real_ns() - start_ns).max(1);
         let idle_ns = turns.idle_ns + turns.idle_since.map_or(0, |since| self.clock.real_ns() - since);
-        self.ledger = mem::take(&mut turns.window.ledger);
+        self.acknowledgement_log = mem::take(&mut turns.window.acknowledgement_log);
         let mut outcome = turns.window.close();
         outcome.elapsed = Duration::from_nanos(elapsed_ns);
         outcome.busy_share = 1.0 - (idle_ns as f64 / elapsed_ns as f64).min(1.0);

@@ -7,13 +7,13 @@
 //!                 ├─ op                 the table of kinds
 //!                 ├─ wire               its bytes in three protocols, and what its answer must be
 //!                 ├─ items              keys and values of a number (sizes: lengths from a file)
-//!                 ├─ ledger              what was acknowledged last, of keys that a connection has to itself
+//!                 ├─ acknowledgement log              what was acknowledged last, of keys that a connection has to itself
 //!                 ╰─ connection, window, live        bytes, counts, and what others see of them
 //! tool       the program around it: order (the command line, by the table in flags), report, exit codes, manual
 //! twitter    rows of a table of real loads
 //!
 //! bench      servers compared: the table of `make bench`
-//! contest    which servers, on which cores, from LARDER_BENCH_* variables
+//! comparison    which servers, on which cores, from LARDER_BENCH_* variables
 //! server     one of them: start, questions beside the load, stop
 //! host       what /proc says of the machine and of a process
 //! figures    medians, ratios, Markdown tables
@@ -26,11 +26,12 @@
 
 #![deny(unsafe_code)]
 
+mod acknowledgement_log;
 pub mod bench;
 mod chooser;
 mod closed_loop;
+pub mod comparison;
 mod connection;
-pub mod contest;
 mod driver;
 pub mod figures;
 mod flags;
@@ -38,7 +39,6 @@ pub mod floor;
 pub mod host;
 mod items;
 mod json;
-mod ledger;
 mod live;
 mod manual;
 mod op;

@@ -12,7 +12,7 @@ use crate::schedule::{end_with_this_thread, pin_to_cores, terminate};
 use larder::base::Clock;
 use larder::sys::process::is_root;
 
-use super::contest::Place;
+use super::comparison::Cores;
 use super::host;
 use super::plan::invalid;
 
@@ -122,7 +122,7 @@ impl Server {
     /// # Errors
     /// It ends at once, or does not answer.
     pub fn start(
-        place: &Place,
+        place: &Cores,
         command: &ServerCommand,
         wrapper: &[String],
         arguments: &[&str],

@@ -16,7 +16,7 @@ use larder::base::Clock;
 use larder::sys::process::raise_open_files;
 use larder::sys::signal::{Signal, Signals};
 
-use super::bench::{self, Field, FloorPart};
+use super::bench::{self, FloorPart, Runs};
 use super::figures::grouped;
 use super::live::{Live, Phase};
 use super::order::{Form, Order, Progress, Stage};
@@ -146,7 +146,7 @@ pub fn compare(order: &Order, servers: &[String]) -> Result<(String, u8), Failur
     let commands = commands.map_err(|error| Failure::Usage(format!("--server: {error}")))?;
     let floor = if commands.len() > 1 && order.plan.wire == Wire::Text { FloorPart::Taken } else { FloorPart::LeftOut };
     let compared =
-        Field::new(commands, floor, form).and_then(|field| field.compare(&describe(&order.plan), &order.plan));
+        Runs::new(commands, floor, form).and_then(|field| field.compare(&describe(&order.plan), &order.plan));
     compared.map(|text| (format!("{text}\n"), 0)).map_err(|error| Failure::of_bench(&error))
 }
 

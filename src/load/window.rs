@@ -5,8 +5,8 @@ use std::mem;
 
 use hdrhistogram::Histogram;
 
+use super::acknowledgement_log::AcknowledgementLog;
 use super::items::{ItemId, Items};
-use super::ledger::Ledger;
 use super::op::Op;
 use super::outcome::{NOTES_MAX, Outcome};
 
@@ -79,7 +79,7 @@ pub(super) struct Window {
     /// Items whose uniques the gets of a cas told since somebody took them.
     pub(super) told: Vec<(ItemId, u64)>,
     /// Outlives the window: its thread lends it.
-    pub(super) ledger: Ledger,
+    pub(super) acknowledgement_log: AcknowledgementLog,
 }
 
 impl Window {
@@ -87,8 +87,8 @@ impl Window {
         let outcome = Outcome::of_kinds(kinds);
         let has_kinds = !outcome.kinds.is_empty();
         let same_due_by_kind = [0; Op::COUNT];
-        let (told, ledger) = (Vec::new(), Ledger::default());
-        Self { outcome, now_ns, same_due_ns: 0, same_due: 0, same_due_by_kind, has_kinds, told, ledger }
+        let (told, acknowledgement_log) = (Vec::new(), AcknowledgementLog::default());
+        Self { outcome, now_ns, same_due_ns: 0, same_due: 0, same_due_by_kind, has_kinds, told, acknowledgement_log }
     }
 
     /// The request that this was the last answer to is done.
@@ -153,9 +153,9 @@ impl Window {
         self.outcome.keys += 1;
         if !items.is_value(asked.id, value) {
             self.fault(items.flaw(asked.id, value));
-        } else if self.ledger.is_kept()
+        } else if self.acknowledgement_log.is_kept()
             && let Some(stamp) = items.stamp(asked.id, value)
-            && self.ledger.is_stale(asked, stamp)
+            && self.acknowledgement_log.is_stale(asked, stamp)
         {
             self.fault(items.staleness(asked.id));
         } else {

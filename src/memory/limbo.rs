@@ -24,7 +24,7 @@ pub struct Retired {
 }
 
 /// Chunks that were retired together.
-struct Batch {
+struct RetiredBatch {
     stamp: Stamp,
     len: usize,
 }
@@ -32,7 +32,7 @@ struct Batch {
 /// A first-in, first-out queue.
 #[derive(Default)]
 pub(super) struct Limbo {
-    batches: VecDeque<Batch>,
+    batches: VecDeque<RetiredBatch>,
     chunks: VecDeque<Retired>,
 }
 
@@ -51,7 +51,7 @@ impl Limbo {
         self.chunks.extend(chunks);
         let len = self.chunks.len() - before;
         if len > 0 {
-            self.batches.push_back(Batch { stamp, len });
+            self.batches.push_back(RetiredBatch { stamp, len });
         }
     }
 

@@ -20,7 +20,7 @@ mod due;
 mod leases;
 mod limbo;
 mod magazine;
-mod page_book;
+mod page_meta;
 mod page_pool;
 mod reserve;
 mod size_class;

@@ -76,7 +76,7 @@ impl DetachedPage {
     ///
     /// # Errors
     /// The page itself, while its grace period is not over.
-    pub fn settle(self, epochs: &Epochs) -> Result<FreePage, Self> {
+    pub fn try_reclaim(self, epochs: &Epochs) -> Result<FreePage, Self> {
         if epochs.is_over(self.stamp) { Ok(FreePage { page: self.page }) } else { Err(self) }
     }
 }
@@ -104,7 +104,7 @@ impl SlabAllocator {
     /// Takes the oldest settling page if its grace period is over. `epochs` are those it was detached under.
     pub fn take_settled(&self, epochs: &Epochs) -> Option<FreePage> {
         let mut pool = self.lock_pool();
-        match pool.settling.pop_front()?.settle(epochs) {
+        match pool.settling.pop_front()?.try_reclaim(epochs) {
             Ok(page) => Some(page),
             Err(page) => {
                 pool.settling.push_front(page);
@@ -204,9 +204,9 @@ mod tests {
         let pin = reader.pin();
         let page = guard.detach_page(page, &epochs).unwrap();
         epochs.advance();
-        let page = page.settle(&epochs).expect_err("who was pinned before may still look at the page");
+        let page = page.try_reclaim(&epochs).expect_err("who was pinned before may still look at the page");
         drop(pin);
-        page.settle(&epochs).unwrap()
+        page.try_reclaim(&epochs).unwrap()
     }
 
     #[test]

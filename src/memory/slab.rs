@@ -9,7 +9,7 @@
 //! ```
 //!
 //! One mutex per class, locked once per magazine refill, not per item. Each page has its own list of free chunks
-//! (`page_book.rs`), so that a page can leave its class. A chunk in limbo becomes free when two conditions hold:
+//! (`page_meta.rs`), so that a page can leave its class. A chunk in limbo becomes free when two conditions hold:
 //! every thread that was pinned at its unlinking has unpinned, and no lease is left (I4). Upholds I4, I7.
 
 use std::io;
@@ -24,7 +24,7 @@ use super::chunk_ref::ChunkRef;
 use super::due::DueTable;
 use super::leases::Leases;
 use super::limbo::{Limbo, Retired};
-use super::page_book::{PageBook, Place};
+use super::page_meta::{ListPlace, PageMeta};
 use super::page_pool::{DetachedPage, PagePool};
 use super::reserve::{Refill, Reserve, ReserveBounds};
 use super::size_class::{CLASS_MAX, PAGE_BYTES, SizeClasses};
@@ -41,7 +41,7 @@ pub struct SlabAllocator {
     pub dues: DueTable,
     slabs: Box<[Mutex<Slab>]>,
     /// Page metadata by page number.
-    books: Box<[PageBook]>,
+    books: Box<[PageMeta]>,
     pub(super) pool: Mutex<PagePool>,
     /// The limit for pages and side tables together, in bytes.
     limit_bytes: AtomicU64,
@@ -141,7 +141,7 @@ impl SlabAllocator {
         });
         Ok(Self {
             slabs: slabs.collect(),
-            books: (0..=arena.last_page()).map(|_| PageBook::new()).collect(),
+            books: (0..=arena.last_page()).map(|_| PageMeta::new()).collect(),
             dues: DueTable::new(arena.last_page()),
             arena,
             classes,
@@ -179,7 +179,7 @@ impl SlabAllocator {
 
     /// Bytes of the tables by page number. They do not count against the limit.
     pub fn table_bytes(&self) -> u64 {
-        let per_page = size_of::<PageBook>() + PageArena::TABLE_BYTES_PER_PAGE + DueTable::BYTES_PER_PAGE;
+        let per_page = size_of::<PageMeta>() + PageArena::TABLE_BYTES_PER_PAGE + DueTable::BYTES_PER_PAGE;
         (self.books.len() * per_page) as u64
     }
 
@@ -230,7 +230,7 @@ impl SlabAllocator {
     }
 
     #[inline]
-    fn book(&self, page: u32) -> &PageBook {
+    fn book(&self, page: u32) -> &PageMeta {
         &self.books[page as usize]
     }
 }
@@ -254,7 +254,7 @@ impl SlabGuard<'_> {
             }
             if book.home(per_page) == 0 {
                 self.slab.open.pop();
-                book.set_place(Place::Unlisted);
+                book.set_place(ListPlace::Unlisted);
             }
         }
         self.slab.ready -= taken;
@@ -262,7 +262,7 @@ impl SlabGuard<'_> {
     }
 
     #[inline]
-    fn pop(&self, book: &PageBook, page: u32, per_page: u32) -> Option<ChunkRef> {
+    fn pop(&self, book: &PageMeta, page: u32, per_page: u32) -> Option<ChunkRef> {
         let Some(chunk) = book.free() else {
             return book.pop_fresh(per_page).map(|index| ChunkRef::new(page, index));
         };
@@ -283,9 +283,9 @@ impl SlabGuard<'_> {
         head.word1.store(book.free().map_or(0, |next| u64::from(next.bits())), Ordering::Relaxed);
         book.push_free(chunk);
         match book.place() {
-            Place::Closed => return,
-            Place::Unlisted => self.list(page),
-            Place::Listed(_) => {}
+            ListPlace::Closed => return,
+            ListPlace::Unlisted => self.list(page),
+            ListPlace::Listed(_) => {}
         }
         self.slab.ready += 1;
         if book.home(self.slab.per_page) == self.slab.per_page {
@@ -302,7 +302,7 @@ impl SlabGuard<'_> {
     /// Adds a page to the list of open pages.
     fn list(&mut self, page: u32) {
         let place = u32::try_from(self.slab.open.len()).expect("there are fewer than 2^17 pages");
-        self.allocator.book(page).set_place(Place::Listed(place));
+        self.allocator.book(page).set_place(ListPlace::Listed(place));
         self.slab.open.push(page);
     }
 
@@ -358,7 +358,7 @@ impl SlabGuard<'_> {
                 if has_leases && allocator.leases.keep(head, chunk) {
                     continue;
                 }
-                if has_closed && allocator.book(chunk.page()).place() == Place::Closed {
+                if has_closed && allocator.book(chunk.page()).place() == ListPlace::Closed {
                     strays.push(chunk);
                     continue;
                 }
@@ -403,12 +403,12 @@ impl SlabGuard<'_> {
         }
         let book = self.allocator.book(page);
         match book.place() {
-            Place::Closed => return false,
-            Place::Unlisted => {}
-            Place::Listed(place) => {
+            ListPlace::Closed => return false,
+            ListPlace::Unlisted => {}
+            ListPlace::Listed(place) => {
                 self.slab.open.swap_remove(place as usize);
                 if let Some(moved) = self.slab.open.get(place as usize) {
-                    self.allocator.book(*moved).set_place(Place::Listed(place));
+                    self.allocator.book(*moved).set_place(ListPlace::Listed(place));
                 }
                 let home = book.home(self.slab.per_page);
                 self.slab.ready -= home;
@@ -417,7 +417,7 @@ impl SlabGuard<'_> {
                 }
             }
         }
-        book.set_place(Place::Closed);
+        book.set_place(ListPlace::Closed);
         self.slab.closed += 1;
         true
     }
@@ -425,8 +425,8 @@ impl SlabGuard<'_> {
     /// Opens a closed page again.
     pub fn reopen_page(&mut self, page: u32) {
         let book = self.allocator.book(page);
-        if book.place() == Place::Closed {
-            book.set_place(Place::Unlisted);
+        if book.place() == ListPlace::Closed {
+            book.set_place(ListPlace::Unlisted);
             self.slab.closed -= 1;
             let home = book.home(self.slab.per_page);
             self.slab.ready += home;
@@ -455,7 +455,7 @@ impl SlabGuard<'_> {
     /// pinned now have unpinned.
     pub fn detach_page(&mut self, page: u32, epochs: &Epochs) -> Option<DetachedPage> {
         let book = self.allocator.book(page);
-        if book.place() != Place::Closed || book.home(self.slab.per_page) != self.slab.per_page {
+        if book.place() != ListPlace::Closed || book.home(self.slab.per_page) != self.slab.per_page {
             return None;
         }
         let index = self.slab.pages.iter().position(|one| *one == page)?;

@@ -15,8 +15,8 @@ mod verb;
 
 pub use reply_line::{MEMCACHED_VERSION, ReplyLine};
 pub use request::{
-    Admin, Arith, CasShown, Delete, Delta, Input, KeyList, KeyTooLong, Keys, LineRest, Manner, Mode, Parsed, Reply,
-    Request, Rest, Retrieval, Storage, Touch, Value,
+    Admin, Arith, CasShown, Delete, Delta, Input, KeyList, KeyTooLong, Keys, LineRest, Mode, Parsed, Reply, Request,
+    Rest, Retrieval, RetrievalOptions, Storage, Touch, Value,
 };
 pub use tokens::Tokens;
 pub use verb::{AdminVerb, Direction, Family, StorageVerb, Verb};

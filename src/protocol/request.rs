@@ -92,7 +92,7 @@ pub struct Retrieval<'a> {
     /// The keys to fetch.
     pub keys: Keys<'a>,
     /// What to do with each key.
-    pub manner: Manner,
+    pub options: RetrievalOptions,
     /// Whether more keys of the line will follow.
     pub rest: Rest,
 }
@@ -101,20 +101,20 @@ impl<'a> Retrieval<'a> {
     /// `get <key>`.
     #[inline]
     pub const fn plain(key: Key<'a>) -> Self {
-        Self { keys: Keys::One(key), manner: Manner::PLAIN, rest: Rest::None }
+        Self { keys: Keys::One(key), options: RetrievalOptions::PLAIN, rest: Rest::None }
     }
 }
 
 /// How each key of a retrieval is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Manner {
+pub struct RetrievalOptions {
     /// Whether the CAS unique is shown.
     pub cas: CasShown,
     /// The new exptime of items that are found (gat, gats).
     pub touch: Option<Exptime>,
 }
 
-impl Manner {
+impl RetrievalOptions {
     /// The options of `get`: no CAS unique, no touch.
     pub const PLAIN: Self = Self { cas: CasShown::No, touch: None };
 }
@@ -185,7 +185,7 @@ pub enum Rest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineRest {
     /// More keys of a retrieval.
-    Keys(Manner),
+    Keys(RetrievalOptions),
     /// The remainder of a refused line, to be discarded.
     Refused,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::address::{Endpoint, ListenAddress};
 use super::codec::{LATER, NEGATED};
 use super::quantity::short_bytes;
-use super::row::{Place, Row, Status};
+use super::row::{Row, Source, Status};
 use super::suggest;
 use super::table::{ROWS, Settings};
 
@@ -46,7 +46,7 @@ impl SettingsBuilder {
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         let name = name.trim();
         let negated = name.strip_prefix("no_");
-        let suboptions = || ROWS.iter().filter(|row| row.place() == Place::Suboption);
+        let suboptions = || ROWS.iter().filter(|row| row.source() == Source::Suboption);
         // Match the whole name first: `no_hashexpand` is a name, but `no_lru_crawler` is the negation of one.
         let named = suboptions().find(|row| row.bare_name() == name);
         let row = named.or_else(|| suboptions().find(|row| row.has_negation() && Some(row.bare_name()) == negated));

@@ -1,6 +1,6 @@
 //! What is printed from the table: the help, the manual page and doc/settings.md.
 
-use super::row::{Group, Place, Row, Status};
+use super::row::{OptionGroup, Row, Source, Status};
 use super::table::{ROWS, Settings};
 
 /// How the list of extended options is introduced; it is the only option that is not a setting.
@@ -10,7 +10,7 @@ const EXTENDED: (&str, &str) =
 /// The text of `larder -h`.
 pub fn help(version: &str) -> String {
     let mut text = format!("larder {version}, a cache server that speaks memcached's protocol\n{USAGE}");
-    for (group, heading) in Group::ALL {
+    for (group, heading) in OptionGroup::ALL {
         let rows: Vec<&Row> = shown(group).collect();
         if rows.is_empty() {
             continue;
@@ -21,7 +21,7 @@ pub fn help(version: &str) -> String {
             let doc = if facts.is_empty() { tidy(row.doc) } else { format!("{} ({facts})", tidy(row.doc)) };
             text.push_str(&entry(row.notation(), &doc));
         }
-        if group == Group::Process {
+        if group == OptionGroup::Process {
             text.push_str(&entry(EXTENDED.0, EXTENDED.1));
         }
     }
@@ -37,7 +37,7 @@ usage: larder [options]
        larder -m 64 -p 11211 -u nobody    (started by root)
 ";
 
-fn shown(group: Group) -> impl Iterator<Item = &'static Row> {
+fn shown(group: OptionGroup) -> impl Iterator<Item = &'static Row> {
     ROWS.iter().filter(move |row| row.group == group && row.status == Status::Works)
 }
 
@@ -99,9 +99,9 @@ fn wrap(words: &str, indent: usize) -> String {
 
 /// The names of some rows, as a paragraph: flags first, then what stands behind -o.
 fn names_of(wanted: impl Fn(&Row) -> bool) -> String {
-    let of = |place| ROWS.iter().filter(move |row| row.place() == place).filter(|row| wanted(row));
-    let mut names: Vec<String> = of(Place::Flag).map(|row| row.names().to_string()).collect();
-    let suboptions: Vec<&str> = of(Place::Suboption).map(Row::bare_name).collect();
+    let of = |place| ROWS.iter().filter(move |row| row.source() == place).filter(|row| wanted(row));
+    let mut names: Vec<String> = of(Source::Flag).map(|row| row.names().to_string()).collect();
+    let suboptions: Vec<&str> = of(Source::Suboption).map(Row::bare_name).collect();
     names.push(format!("-o {}", suboptions.join(",")).replace(',', ", "));
     format!("  {}\n", wrap(&names.join(", "), 2))
 }
@@ -109,7 +109,7 @@ fn names_of(wanted: impl Fn(&Row) -> bool) -> String {
 /// doc/settings.md.
 pub fn markdown() -> String {
     let mut text = String::from(MARKDOWN_HEAD);
-    for (group, heading) in Group::ALL {
+    for (group, heading) in OptionGroup::ALL {
         let rows: Vec<&Row> = shown(group).collect();
         if rows.is_empty() {
             continue;
@@ -240,7 +240,7 @@ pub fn man_page(version: &str) -> String {
         ".\\\" Printed from src/settings/table.rs by `make doc`. Edit the table, not this file.\n\
          .TH LARDER 1 \"\" \"larder {version}\"\n{MAN_HEAD}"
     );
-    for (group, heading) in Group::ALL {
+    for (group, heading) in OptionGroup::ALL {
         let rows: Vec<&Row> = shown(group).collect();
         if rows.is_empty() {
             continue;
@@ -251,7 +251,7 @@ pub fn man_page(version: &str) -> String {
             let facts = if facts.is_empty() { facts } else { format!("\n({})", roff(&facts)) };
             text.push_str(&format!(".TP\n.B {}\n{}{facts}\n", roff(row.notation()), roff(&tidy(row.doc))));
         }
-        if group == Group::Process {
+        if group == OptionGroup::Process {
             text.push_str(&format!(".TP\n.B {}\n{}\n", roff(EXTENDED.0), roff(EXTENDED.1)));
         }
     }

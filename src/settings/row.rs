@@ -10,7 +10,7 @@ pub struct Row {
     /// Its notation on the command line, as table.rs describes it.
     pub(super) option: &'static str,
     /// Its heading in the help.
-    pub group: Group,
+    pub group: OptionGroup,
     /// Its key in `stats settings`. Empty if it has no row there.
     pub stat: &'static str,
     /// Whether it has an effect.
@@ -19,7 +19,7 @@ pub struct Row {
 
 /// Headings of the help, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
+pub enum OptionGroup {
     /// Listening sockets.
     Network,
     /// Memory limit and layout.
@@ -36,7 +36,7 @@ pub enum Group {
     Compatibility,
 }
 
-impl Group {
+impl OptionGroup {
     /// All headings, in the order of the help.
     pub const ALL: [(Self, &'static str); 7] = [
         (Self::Network, "Network"),
@@ -66,7 +66,7 @@ pub enum Status {
 
 /// Where an operator sets a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Source {
     /// On the command line, by short or long name.
     Flag,
     /// In the list after -o.
@@ -79,12 +79,12 @@ pub enum Place {
 
 impl Row {
     /// Where an operator sets it.
-    pub fn place(&self) -> Place {
+    pub fn source(&self) -> Source {
         match self.option.as_bytes() {
-            [] => Place::Nowhere,
-            [b'-', b'o', b' ', ..] => Place::Suboption,
-            [b'-', ..] => Place::Flag,
-            [..] => Place::Environment,
+            [] => Source::Nowhere,
+            [b'-', b'o', b' ', ..] => Source::Suboption,
+            [b'-', ..] => Source::Flag,
+            [..] => Source::Environment,
         }
     }
 
@@ -131,7 +131,7 @@ impl Row {
     }
 
     fn flag_names(&self) -> impl Iterator<Item = &'static str> {
-        let names = if self.place() == Place::Flag { self.names() } else { "" };
+        let names = if self.source() == Source::Flag { self.names() } else { "" };
         names.split(", ")
     }
 }

@@ -1,6 +1,6 @@
 //! Suggests the option that an operator probably meant by an unknown one.
 
-use super::row::{Place, Row, Status};
+use super::row::{Row, Source, Status};
 use super::table::ROWS;
 
 /// Advice about the unknown option `name`: the most similar option, or where to find the list.
@@ -36,13 +36,13 @@ fn nearest(name: &str) -> Option<String> {
 /// Each form of an option, as a pair: with its marker (`--` or `-o`), and without it.
 fn written(row: &Row) -> Vec<(String, String)> {
     let bare = row.bare_name();
-    match row.place() {
-        Place::Flag => row.longs().map(|long| (format!("--{long}"), long.to_string())).collect(),
-        Place::Suboption => {
+    match row.source() {
+        Source::Flag => row.longs().map(|long| (format!("--{long}"), long.to_string())).collect(),
+        Source::Suboption => {
             let negation = row.has_negation().then(|| (format!("-o no_{bare}"), format!("no_{bare}")));
             [Some((format!("-o {bare}"), bare.to_string())), negation].into_iter().flatten().collect()
         }
-        Place::Environment | Place::Nowhere => Vec::new(),
+        Source::Environment | Source::Nowhere => Vec::new(),
     }
 }
 

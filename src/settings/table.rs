@@ -17,7 +17,7 @@ use super::codec::{
     ChunkSizes, Codec, Fraction, Mentions, Octal, OneCharacter, OneOf, Switch, SwitchOrLevel, TURNS_OFF, TURNS_ON, Text,
 };
 use super::quantity::{bytes, kib, mib, seconds, whole};
-use super::row::{Group, Row, Status};
+use super::row::{OptionGroup, Row, Status};
 use Status::{Hidden, Later, NoEffect, Report, Works};
 
 macro_rules! settings {
@@ -35,7 +35,7 @@ macro_rules! settings {
             field: stringify!($field),
             doc: concat!($($doc),+),
             option: $option,
-            group: Group::$group,
+            group: OptionGroup::$group,
             stat: $stat,
             status: $status,
         },)+];

@@ -63,10 +63,10 @@ pub(super) struct Sketch {
     floor: AtomicU64,
     /// Separate from the entries, because every sample scans the hashes.
     hashes: [AtomicU64; KEYS_MAX],
-    entries: [Entry; KEYS_MAX],
+    entries: [SketchEntry; KEYS_MAX],
 }
 
-struct Entry {
+struct SketchEntry {
     counts: [AtomicU64; HotCounts::FIELDS],
     key_len: AtomicU32,
     key: [AtomicU64; KEY_WORDS],
@@ -74,7 +74,7 @@ struct Entry {
 
 impl Default for Sketch {
     fn default() -> Self {
-        let entry = |_| Entry {
+        let entry = |_| SketchEntry {
             counts: array::from_fn(|_| AtomicU64::default()),
             key_len: AtomicU32::default(),
             key: array::from_fn(|_| AtomicU64::default()),
@@ -133,7 +133,7 @@ impl Sketch {
             return Vec::new();
         }
         let (times, _) = halvings(self.halved_at.load(Ordering::Relaxed), now);
-        let current = |entry: &Entry| (entry.key(), entry.counts().halved(times));
+        let current = |entry: &SketchEntry| (entry.key(), entry.counts().halved(times));
         self.entries[..self.len()].iter().map(current).collect()
     }
 
@@ -142,7 +142,7 @@ impl Sketch {
     }
 
     /// The entry that counts `key`.
-    fn place(&self, key: HashedKey<'_>) -> &Entry {
+    fn place(&self, key: HashedKey<'_>) -> &SketchEntry {
         let len = self.len();
         let hash = key.hash.0;
         // Two keys with the same hash would be counted as one. With 64 bits this is too unlikely to matter.
@@ -183,7 +183,7 @@ impl Sketch {
         let mut round = (start..KEYS_MAX).chain(0..start).map(|at| (at, self.entries[at].requests()));
         let found = round.find(|(_, requests)| *requests <= floor);
         let (at, lowest) = found.unwrap_or_else(|| {
-            let all = self.entries.iter().map(Entry::requests).enumerate();
+            let all = self.entries.iter().map(SketchEntry::requests).enumerate();
             all.min_by_key(|(_, requests)| *requests).unwrap_or_default()
         });
         self.floor.store(lowest, Ordering::Relaxed);
@@ -203,7 +203,7 @@ impl Sketch {
     }
 }
 
-impl Entry {
+impl SketchEntry {
     fn requests(&self) -> u64 {
         self.counts[0].load(Ordering::Relaxed)
     }

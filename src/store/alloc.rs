@@ -79,7 +79,7 @@ impl Store {
 }
 
 impl WorkerStore {
-    /// Allocates the first or only chunk of a value of `value_len` bytes. [`WorkerStore::cover`] adds the other
+    /// Allocates the first or only chunk of a value of `value_len` bytes. [`WorkerStore::allocate_links`] adds the other
     /// links of a chain.
     ///
     /// # Errors
@@ -150,14 +150,19 @@ impl WorkerStore {
         value_len: u32,
     ) -> Result<PendingItem, Refusal> {
         let mut pending = self.allocate_head(pin, key, client_flags, deadline, value_len)?;
-        self.cover(pin, &mut pending, u32::MAX)?;
+        self.allocate_links(pin, &mut pending, u32::MAX)?;
         Ok(pending)
     }
 
     /// Adds links to a chain until `ahead_bytes` can be filled in, or until it is complete. After an error the
     /// chain keeps its new links.
     #[cold]
-    pub(super) fn cover(&mut self, pin: &Pin, pending: &mut PendingItem, ahead_bytes: u32) -> Result<(), Refusal> {
+    pub(super) fn allocate_links(
+        &mut self,
+        pin: &Pin,
+        pending: &mut PendingItem,
+        ahead_bytes: u32,
+    ) -> Result<(), Refusal> {
         let link_bytes = self.store.slabs.classes.chunk_max();
         while pending.room_ahead() < ahead_bytes
             && let Some(class) = pending.next_link_class()
@@ -255,7 +260,7 @@ impl WorkerStore {
             store.page_moves.note_need();
             self.hand_on_retired();
             // They are free once this thread has unpinned, too.
-            self.is_pressed = true;
+            self.needs_quiescence = true;
         }
         match unused {
             _ if taken > 0 => Ok(()),
@@ -298,7 +303,7 @@ impl WorkerStore {
     /// Called when no chunk was free. If chunks will soon be free, the result is Busy. Otherwise the class gets
     /// a page beyond the limit, which the page mover then takes from another class, or there is no memory.
     fn refill_late(&mut self, class: u8) -> Result<(), Refusal> {
-        self.is_pressed = true;
+        self.needs_quiescence = true;
         let store = self.store;
         let mut slab = store.slabs.lock(class);
         // Another thread may have freed chunks since the class was last locked.

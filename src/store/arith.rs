@@ -4,7 +4,7 @@ use crate::base::HashedKey;
 use crate::item::ItemRef;
 use crate::sync::Pin;
 
-use super::engine::{Arith, ArithOutcome, Refusal, StoreOutcome};
+use super::engine::{ArithOperation, ArithOutcome, Refusal, StoreOutcome};
 use super::worker_store::WorkerStore;
 
 /// Digits of 2^64 − 1.
@@ -16,15 +16,15 @@ static MORE_BLANKS: [u8; 4096] = [b' '; 4096];
 
 impl WorkerStore {
     /// Adds or subtracts.
-    pub(super) fn change_number(&mut self, pin: &Pin, key: HashedKey<'_>, operation: Arith) -> ArithOutcome {
+    pub(super) fn change_number(&mut self, pin: &Pin, key: HashedKey<'_>, operation: ArithOperation) -> ArithOutcome {
         // As in `join_value`: each further round means that another thread has stored.
         loop {
             let Ok(old) = self.find_live(pin, key) else { return ArithOutcome::NotFound };
             // The number is at the front of the value, however long the blanks and words after it are.
             let Some(before) = old.pieces().next().and_then(number) else { return ArithOutcome::NonNumeric };
             let after = match operation {
-                Arith::Incr(delta) => before.wrapping_add(delta),
-                Arith::Decr(delta) => before.saturating_sub(delta),
+                ArithOperation::Incr(delta) => before.wrapping_add(delta),
+                ArithOperation::Decr(delta) => before.saturating_sub(delta),
             };
             let mut digits = itoa::Buffer::new();
             let digits = digits.format(after).as_bytes();
@@ -35,8 +35,8 @@ impl WorkerStore {
                 Ok(Some(StoreOutcome::Stored)) => {
                     let counters = self.class_counters(&old);
                     match operation {
-                        Arith::Incr(_) => counters.incr_hits.add(1),
-                        Arith::Decr(_) => counters.decr_hits.add(1),
+                        ArithOperation::Incr(_) => counters.incr_hits.add(1),
+                        ArithOperation::Decr(_) => counters.decr_hits.add(1),
                     }
                     return ArithOutcome::Value(after);
                 }

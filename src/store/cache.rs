@@ -15,7 +15,7 @@ use super::admission::Admission;
 use super::cas::CasCounter;
 use super::engine::MoveTuning;
 use super::flush::FlushMarks;
-use super::jobs::{Bell, CensusDesk};
+use super::jobs::{PrefixScans, Wakeup};
 use super::large_sizes::LargeSizes;
 use super::late_reads::LateReadsSum;
 use super::page_moves::PageMoves;
@@ -57,12 +57,12 @@ pub struct Store {
     ghost_times: Box<[AtomicU32; CLASS_IDS]>,
     /// Whether the ghost time of any class runs.
     is_evicting: AtomicBool,
-    pub(super) late_reads: Apart<LateReadsSum>,
+    pub(super) late_reads: CachePadded<LateReadsSum>,
     /// Memory of all classes' rings, in bytes.
     pub(super) ring_bytes: AtomicU64,
     pub(super) epochs: Arc<Epochs>,
     pub(super) clock: Arc<Clock>,
-    pub(super) cas: Apart<CasCounter>,
+    pub(super) cas: CachePadded<CasCounter>,
     pub(super) flush: FlushMarks,
     pub(super) config: StoreConfig,
     /// One per thread that ever joined.
@@ -72,24 +72,24 @@ pub struct Store {
     /// Counts of what each class evicted and reclaimed.
     pub(super) class_tallies: Box<[ClassTally]>,
     /// Number of items, to within a few per worker. Decides when the index grows.
-    items_about: Apart<AtomicU64>,
+    items_about: CachePadded<AtomicU64>,
     /// Seconds for which the last item evicted from each class had not been used.
     pub(super) evicted_idle_s: Box<[AtomicU64; CLASS_IDS]>,
     /// Command counts of each class at the last reset of the counters.
     pub(super) commands_at_reset: Box<[[AtomicU64; COMMANDS.len()]; CLASS_IDS]>,
     /// Number of items stored by the last reset of the counters.
     pub(super) items_stored_at_reset: AtomicU64,
-    pub(super) grower: Bell,
+    pub(super) grower: Wakeup,
     /// Memory is short and the index is too large for its items: the grower shrinks it.
     pub(super) index_shrinks: AtomicBool,
-    pub(super) fitter: Bell,
+    pub(super) fitter: Wakeup,
     /// Number of pages in use at which the fitter looks again.
     fit_at_pages: AtomicU64,
-    pub(super) sweeper: Bell,
+    pub(super) sweeper: Wakeup,
     /// How often the sweeper began to walk pages.
     pub(super) sweeps: Tally,
     pub(super) sweep_is_running: AtomicBool,
-    pub(super) census: CensusDesk,
+    pub(super) prefix_scan: PrefixScans,
     pub(super) page_moves: PageMoves,
     pub(super) admission: Admission,
     /// Makes threads that wait for clients take a turn.
@@ -99,7 +99,7 @@ pub struct Store {
 /// Keeps what workers write away from what they read on every request: alone on a pair of cache lines.
 #[derive(Default)]
 #[repr(align(128))]
-pub(super) struct Apart<T>(pub(super) T);
+pub(super) struct CachePadded<T>(pub(super) T);
 
 /// The eviction policy of a class, and the pages that it knows.
 #[derive(Default)]
@@ -147,29 +147,29 @@ impl Store {
             ghost: Ghost::new(config.limit_bytes / GHOST_ITEM_BYTES)?,
             ghost_times: Box::new(std::array::from_fn(|_| AtomicU32::new(GhostTime::default().0))),
             is_evicting: AtomicBool::new(false),
-            late_reads: Apart::default(),
+            late_reads: CachePadded::default(),
             ring_bytes: AtomicU64::new(0),
             slabs,
             index,
             hasher: KeyHasher::with_seed(seed),
             epochs: Arc::new(Epochs::new(config.threads_max)),
             clock,
-            cas: Apart::default(),
+            cas: CachePadded::default(),
             flush: FlushMarks::default(),
             tallies: Mutex::default(),
             large_sizes: Arc::default(),
-            items_about: Apart::default(),
+            items_about: CachePadded::default(),
             commands_at_reset: Box::new(std::array::from_fn(|_| Default::default())),
             evicted_idle_s: Box::new(std::array::from_fn(|_| AtomicU64::default())),
             items_stored_at_reset: AtomicU64::new(0),
-            grower: Bell::default(),
+            grower: Wakeup::default(),
             index_shrinks: AtomicBool::new(false),
-            fitter: Bell::default(),
+            fitter: Wakeup::default(),
             fit_at_pages: AtomicU64::new(fit_at_pages),
-            sweeper: Bell::default(),
+            sweeper: Wakeup::default(),
             sweeps: Tally::default(),
             sweep_is_running: AtomicBool::new(false),
-            census: CensusDesk::default(),
+            prefix_scan: PrefixScans::default(),
             page_moves: PageMoves::default(),
             admission: Admission::default(),
             wake_workers: OnceLock::new(),
@@ -286,7 +286,7 @@ impl Store {
         let pages = self.slabs.pages_used();
         if pages >= self.fit_at_pages.load(Ordering::Relaxed) {
             self.fit_at_pages.store(memory::next_look(pages), Ordering::Relaxed);
-            self.fitter.ring();
+            self.fitter.notify();
         }
     }
 

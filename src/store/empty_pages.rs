@@ -96,7 +96,7 @@ impl WorkerStore {
             return EmptyPage::Nowhere;
         }
         // The page's grace period does not end before this thread has unpinned, too.
-        self.is_pressed = true;
+        self.needs_quiescence = true;
         EmptyPage::Coming
     }
 
@@ -137,7 +137,7 @@ impl WorkerStore {
         let waits = !store.config.evictions || now_us < self.sweep_wait.until_us;
         if waits {
             // This keeps the sweeper from resting.
-            store.sweeper.ring();
+            store.sweeper.notify();
         }
         waits
     }

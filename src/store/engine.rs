@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, RelTime};
 
-use super::jobs::Census;
+use super::jobs::PrefixScan;
 
 /// A cache, as one worker sees it.
 pub trait Engine {
@@ -143,7 +143,7 @@ pub trait Engine {
 
     /// Adds to or subtracts from the decimal number that `key` holds. Flags and deadline stay. The stored text
     /// never becomes shorter: a shorter result is padded with blanks on its right, as in memcached.
-    fn arith(&mut self, pin: &Self::Pin, key: HashedKey<'_>, operation: Arith) -> ArithOutcome;
+    fn arith(&mut self, pin: &Self::Pin, key: HashedKey<'_>, operation: ArithOperation) -> ArithOutcome;
 
     /// Drops everything stored before now.
     fn flush_now(&mut self);
@@ -183,7 +183,7 @@ pub trait Engine {
 
     /// The last counts of items and bytes by key prefix, and whether they are fresh. If they are not, a scan is
     /// running: call again in a later loop turn.
-    fn census(&mut self, delimiter: u8) -> (Option<Arc<Census>>, bool);
+    fn prefix_scan(&mut self, delimiter: u8) -> (Option<Arc<PrefixScan>>, bool);
 
     /// Changes the memory limit, in bytes. False: the value is out of bounds.
     fn set_memory_limit(&mut self, bytes: u64) -> bool;
@@ -302,7 +302,7 @@ pub enum StoreOutcome {
 
 /// incr or decr, with its delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arith {
+pub enum ArithOperation {
     /// Adds, modulo 2^64.
     Incr(u64),
     /// Subtracts, not below 0.

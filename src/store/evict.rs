@@ -8,14 +8,14 @@ use std::sync::{MutexGuard, PoisonError};
 
 use crate::base::atomic::Ordering;
 use crate::base::{Key, KeyHash};
-use crate::eviction::{Occupant, Queue, SlabSlots, SlotS3A, Victim};
+use crate::eviction::{Queue, SlabSlots, SlotItem, SlotS3A, Victim};
 use crate::item::ItemRef;
 use crate::sync::{Pin, Rank, Ranked};
 
 use super::alloc::RESERVE_BYTES;
 use super::cache::{ClassHand, Store};
 use super::engine::Miss;
-use super::newborns::{Newborn, Newborns};
+use super::pending_inserts::{PendingInsert, PendingInserts};
 use super::worker_store::WorkerStore;
 
 /// Items whose buckets are loaded at the same time.
@@ -26,7 +26,7 @@ const COUNT_EVERY_LEAST: u32 = 64;
 
 /// An item that is about to be evicted, and the hash of its key.
 struct Leaving<'a, 'pin> {
-    victim: Victim<Occupant<'a>>,
+    victim: Victim<SlotItem<'a>>,
     item: ItemRef<'pin>,
     hash: KeyHash,
 }
@@ -72,16 +72,16 @@ impl Store {
     }
 
     /// Reports new items to a class's policy.
-    fn bring(&self, class: u8, newborns: &mut Newborns, policy: &mut SlotS3A, slots: &SlabSlots<'_>) {
+    fn bring(&self, class: u8, pending_inserts: &mut PendingInserts, policy: &mut SlotS3A, slots: &SlabSlots<'_>) {
         let ring_bytes = policy.ring_bytes();
         let (mut small, mut remembered) = (0, 0);
-        newborns.take(class, |newborn| match newborn {
-            Newborn::Small(entry) => {
+        pending_inserts.take(class, |insert| match insert {
+            PendingInsert::Small(entry) => {
                 policy.push(slots, entry);
                 small += 1;
             }
-            Newborn::Gone => policy.note_stale(),
-            Newborn::Remembered(memory) => {
+            PendingInsert::Gone => policy.note_stale(),
+            PendingInsert::Remembered(memory) => {
                 policy.learn(memory);
                 remembered += 1;
             }
@@ -114,7 +114,7 @@ impl WorkerStore {
         store.count_class(class, hand);
         let ClassHand { policy, pages, until_count, .. } = hand;
         let slots = SlabSlots::new(&store.slabs, class, pages, self.moment.tick);
-        store.bring(class, &mut self.newborns, policy, &slots);
+        store.bring(class, &mut self.pending_inserts, policy, &slots);
         if !self.is_movers {
             policy.learn_late_reads(store.late_reads.0.take_late_reads());
         }
@@ -172,7 +172,7 @@ impl WorkerStore {
         // An item that has left since the policy saw it is as good as evicted.
         loop {
             let victim = policy.next_victim(slots)?;
-            let Some(item) = ItemRef::sight(pin, &store.slabs, victim.item.chunk) else { continue };
+            let Some(item) = ItemRef::try_view(pin, &store.slabs, victim.item.chunk) else { continue };
             let Some(key) = Key::new(item.key()) else { continue };
             let hash = store.hasher.hash(key).hash;
             store.index.prefetch(hash);
@@ -223,13 +223,13 @@ impl WorkerStore {
 
     /// Reports new items that have piled up because this worker did not evict. The caller holds no lock.
     #[cold]
-    pub(super) fn bring_all_newborns(&mut self) {
+    pub(super) fn bring_all_pending_inserts(&mut self) {
         let store = self.store;
-        while let Some(class) = self.newborns.next_class() {
+        while let Some(class) = self.pending_inserts.next_class() {
             let mut locked = store.lock_hand(class);
             let ClassHand { policy, pages, .. } = &mut *locked.hand;
             let slots = SlabSlots::new(&store.slabs, class, pages, self.moment.tick);
-            store.bring(class, &mut self.newborns, policy, &slots);
+            store.bring(class, &mut self.pending_inserts, policy, &slots);
         }
     }
 }

@@ -40,7 +40,7 @@ impl WorkerStore {
         // If an item was in the index when the candidate was located and is still linked, it is still in the
         // index (I14). So it is the present item of its key. No thread has seen a later item, so no earlier get
         // returned one.
-        let item = candidate.sight()?;
+        let item = candidate.try_view()?;
         item.is_key(key).then(|| self.hit(item))
     }
 

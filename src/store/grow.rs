@@ -29,7 +29,7 @@ impl WorkerStore {
     pub(super) fn grow_index(&self, pin: &Pin) {
         let store = self.store;
         if store.index.wants_room() {
-            store.grower.ring();
+            store.grower.notify();
         }
         for _ in 0..ROUNDS {
             let wanted = store.splits_wanted().min(SPLITS_PER_ROUND);
@@ -38,7 +38,7 @@ impl WorkerStore {
             }
         }
         if store.splits_wanted() > 0 {
-            store.grower.ring();
+            store.grower.notify();
         }
     }
 
@@ -62,7 +62,7 @@ impl Store {
     pub(super) fn shrink_index(&self) {
         if self.index.is_sparse(self.items_about()) {
             self.index_shrinks.store(true, Ordering::Relaxed);
-            self.grower.ring();
+            self.grower.notify();
         }
     }
 
@@ -74,7 +74,7 @@ impl Store {
 
     /// The hash of the key in a chunk that a locked bucket refers to.
     pub(super) fn hash_of(&'static self, pin: &Pin, chunk: ChunkRef) -> KeyHash {
-        let item = ItemRef::sight(pin, &self.slabs, chunk).expect("what a locked bucket refers to is linked");
+        let item = ItemRef::try_view(pin, &self.slabs, chunk).expect("what a locked bucket refers to is linked");
         let key = Key::new(item.key()).expect("a linked item has a key of 1 to 250 bytes");
         self.hasher.hash(key).hash
     }

@@ -30,9 +30,9 @@ mod grow;
 mod jobs;
 mod large_sizes;
 mod late_reads;
-mod newborns;
 mod operations;
 mod page_moves;
+mod pending_inserts;
 mod report;
 mod rescue;
 mod set;
@@ -42,9 +42,9 @@ mod worker_store;
 
 pub use cache::{Store, StoreConfig};
 pub use engine::{
-    Arith, ArithOutcome, Engine, Fetched, Item, Miss, MoveTuning, Pending, Reassign, Refusal, ShowItem, StoreMode,
-    StoreOutcome, StoreReport,
+    ArithOperation, ArithOutcome, Engine, Fetched, Item, Miss, MoveTuning, Pending, Reassign, Refusal, ShowItem,
+    StoreMode, StoreOutcome, StoreReport,
 };
-pub use jobs::{Census, JOB_THREADS, PrefixUse};
+pub use jobs::{JOB_THREADS, PrefixScan, PrefixUse};
 pub use upload::Upload;
 pub use worker_store::WorkerStore;

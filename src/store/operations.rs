@@ -9,10 +9,10 @@ use crate::item::{Candidate, ItemRef};
 use crate::sync::Pin;
 
 use super::engine::{
-    Arith, ArithOutcome, Engine, Fetched, Item, MoveTuning, Pending, Reassign, Refusal, ShowItem, StoreMode,
+    ArithOperation, ArithOutcome, Engine, Fetched, Item, MoveTuning, Pending, Reassign, Refusal, ShowItem, StoreMode,
     StoreOutcome, StoreReport,
 };
-use super::jobs::Census;
+use super::jobs::PrefixScan;
 use super::upload::Upload;
 use super::worker_store::WorkerStore;
 
@@ -125,13 +125,13 @@ impl Engine for WorkerStore {
         self.remove(pin, key)
     }
 
-    fn arith(&mut self, pin: &Pin, key: HashedKey<'_>, operation: Arith) -> ArithOutcome {
+    fn arith(&mut self, pin: &Pin, key: HashedKey<'_>, operation: ArithOperation) -> ArithOutcome {
         self.change_number(pin, key, operation)
     }
 
     fn flush_now(&mut self) {
         self.store.flush.now(&self.store.cas.0);
-        self.store.sweeper.ring();
+        self.store.sweeper.notify();
     }
 
     fn flush_at(&mut self, at: RelTime) {
@@ -182,8 +182,8 @@ impl Engine for WorkerStore {
         self.store.tune_moves(tuning);
     }
 
-    fn census(&mut self, delimiter: u8) -> (Option<Arc<Census>>, bool) {
-        self.store.census.ask(delimiter, self.now())
+    fn prefix_scan(&mut self, delimiter: u8) -> (Option<Arc<PrefixScan>>, bool) {
+        self.store.prefix_scan.ask(delimiter, self.now())
     }
 
     fn set_memory_limit(&mut self, bytes: u64) -> bool {

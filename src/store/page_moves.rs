@@ -15,7 +15,7 @@ use crate::memory::PAGE_BYTES;
 use super::cache::Store;
 use super::empty_pages::GivenPages;
 use super::engine::{MoveTuning, Reassign};
-use super::jobs::Bell;
+use super::jobs::Wakeup;
 use super::statistics::{Tally, tallies};
 use super::worker_store::WorkerStore;
 
@@ -32,7 +32,7 @@ const FIRST_PAGES_BEYOND_MIN: u64 = 2;
 /// Requests to the page mover, and its results.
 #[derive(Default)]
 pub(super) struct PageMoves {
-    pub(super) bell: Bell,
+    pub(super) wakeup: Wakeup,
     /// The mover sleeps until a class lacks memory.
     is_asleep: AtomicBool,
     /// The mover has recently found gifts: it looks again as soon as a class lacks memory.
@@ -168,7 +168,7 @@ impl PageMoves {
     pub(super) fn tune(&self, tuning: MoveTuning) {
         *locked(&self.tuning) = tuning;
         self.is_by_hand.store(tuning.level == 0, Ordering::Relaxed);
-        self.bell.ring();
+        self.wakeup.notify();
     }
 
     /// A class has evicted or refused an item, so memory is short. The mover should check whether pages are
@@ -189,7 +189,7 @@ impl PageMoves {
     /// Wakes the mover at once.
     pub(super) fn wake(&self) {
         self.is_asleep.store(false, Ordering::Relaxed);
-        self.bell.ring();
+        self.wakeup.notify();
     }
 
     /// Takes the class that can neither evict nor grow.

@@ -173,7 +173,7 @@ impl Store {
             let slots = (0..slots).step_by(step).map(page_and_index);
             slots.filter_map(|(page, index)| Some(ChunkRef::new(page, u32::try_from(index).ok()?))).collect()
         };
-        let items = sample.into_iter().filter_map(|chunk| ItemRef::sight(pin, &self.slabs, chunk));
+        let items = sample.into_iter().filter_map(|chunk| ItemRef::try_view(pin, &self.slabs, chunk));
         // `debugtime` can set the clock back.
         items.map(|item| u64::from(item.word0().idle_s(now).min(now.0))).max().unwrap_or(0)
     }
@@ -313,14 +313,14 @@ impl Store {
     pub fn statistics_bytes(&self) -> u64 {
         let of_threads: u64 = self.tallies().iter().map(|tally| tally.bytes()).sum();
         let of_classes = size_of_val(&*self.class_tallies) + size_of_val(&*self.commands_at_reset);
-        of_threads + of_classes as u64 + self.census.bytes()
+        of_threads + of_classes as u64 + self.prefix_scan.bytes()
     }
 
     /// `stats reset`: zeroes the rows that count. The underlying counts, which the page mover uses, go on.
     pub(super) fn reset_tallies(&'static self) {
         self.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
         self.class_tallies.iter().for_each(ClassTally::reset);
-        self.census.forget();
+        self.prefix_scan.forget();
         self.sweeps.reset();
         self.page_moves.counts.reset();
         self.page_moves.note_tried(None);
@@ -341,7 +341,7 @@ impl Store {
         let pages = (0..).map_while(page);
         pages
             .flat_map(move |page| (0..per_page).map(move |index| ChunkRef::new(page, index)))
-            .filter_map(move |chunk| ItemRef::sight(pin, &self.slabs, chunk))
+            .filter_map(move |chunk| ItemRef::try_view(pin, &self.slabs, chunk))
     }
 }
 

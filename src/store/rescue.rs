@@ -10,7 +10,7 @@
 //! rescue writes one reference, like any overwrite.
 
 use crate::base::{HashedKey, Key, KeyHash};
-use crate::eviction::{Queue, RingEntry, birth_mark};
+use crate::eviction::{Queue, RingEntry, generation_tag};
 use crate::item::{ItemRef, Layout, PendingItem, Word0, header};
 use crate::memory::ChunkRef;
 use crate::sync::Pin;
@@ -23,7 +23,7 @@ pub(super) const RESCUE_BYTES_MAX: u32 = 1 << 20;
 
 /// How far the page mover goes to keep an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mercy {
+pub(super) enum RelocatePolicy {
     /// Keep the item. If there is no memory yet, leave it in place. With -M no item is ever evicted, nor is any
     /// for a page of an unused class.
     Always,
@@ -55,9 +55,9 @@ enum Rescue {
 
 impl WorkerStore {
     /// The item in `chunk`: its own, or the one whose chain the chunk is a link of.
-    pub(super) fn occupant<'pin>(&self, pin: &'pin Pin, chunk: ChunkRef) -> Option<ItemRef<'pin>> {
+    pub(super) fn slot_item<'pin>(&self, pin: &'pin Pin, chunk: ChunkRef) -> Option<ItemRef<'pin>> {
         let slabs = &self.store.slabs;
-        if let Some(item) = ItemRef::sight(pin, slabs, chunk) {
+        if let Some(item) = ItemRef::try_view(pin, slabs, chunk) {
             return Some(item);
         }
         let head = slabs.arena.try_head(chunk)?;
@@ -65,27 +65,27 @@ impl WorkerStore {
             return None;
         }
         // A link that is being freed may name a head that belongs to another item by now.
-        let item = ItemRef::sight(pin, slabs, header::chain_head(head)?)?;
+        let item = ItemRef::try_view(pin, slabs, header::chain_head(head)?)?;
         item.chunks().any(|own| own == chunk).then_some(item)
     }
 
     /// Takes an item out of its chunks.
-    pub(super) fn vacate(&mut self, pin: &Pin, item: &ItemRef<'_>, mercy: Mercy) -> Vacated {
+    pub(super) fn vacate(&mut self, pin: &Pin, item: &ItemRef<'_>, policy: RelocatePolicy) -> Vacated {
         let Some(key) = Key::new(item.key()) else { return Vacated::Gone };
         let key = self.store.hasher.hash(key);
         let is_asked = Word0::load(item.head()).freq() > 0 && item.value_len() <= RESCUE_BYTES_MAX;
-        let is_wanted = is_asked || matches!(mercy, Mercy::Always | Mercy::All);
+        let is_wanted = is_asked || matches!(policy, RelocatePolicy::Always | RelocatePolicy::All);
         let is_kept = is_wanted && self.why_dead(item).is_none();
         if is_kept {
             match self.rescue(pin, key, item) {
                 Rescue::Done(vacated) => return vacated,
-                Rescue::NoRoom if mercy == Mercy::Always => return Vacated::Stays,
-                Rescue::NoRoom if is_asked && mercy != Mercy::AskedNow => return Vacated::Stays,
+                Rescue::NoRoom if policy == RelocatePolicy::Always => return Vacated::Stays,
+                Rescue::NoRoom if is_asked && policy != RelocatePolicy::AskedNow => return Vacated::Stays,
                 Rescue::NoRoom if is_asked => self.store.page_moves.counts.no_memory.add(1),
                 Rescue::NoRoom => {}
             }
         }
-        self.expel(pin, key.hash, item)
+        self.evict_for_move(pin, key.hash, item)
     }
 
     fn rescue(&mut self, pin: &Pin, key: HashedKey<'_>, item: &ItemRef<'_>) -> Rescue {
@@ -99,25 +99,25 @@ impl WorkerStore {
             // A copy of a flushed item could land in a page that the sweeper has already passed, and outlive
             // the mark.
             drop(bucket);
-            return Rescue::Done(self.expel(pin, key.hash, item));
+            return Rescue::Done(self.evict_for_move(pin, key.hash, item));
         }
         let (class, bytes, links) = (store.slabs.class_of(copy.head()), copy.bytes(), copy.links_by_class());
-        let twin = copy.into_twin(item);
-        if let Some(heir) = ItemRef::sight(pin, &store.slabs, twin).filter(|heir| !heir.word0().in_main()) {
+        let copy = copy.into_twin(item);
+        if let Some(copied) = ItemRef::try_view(pin, &store.slabs, copy).filter(|copied| !copied.word0().in_main()) {
             self.note_gone(item);
             if store.ghost_time(class).runs() {
-                self.newborns.push_small(class, RingEntry { chunk: twin, mark: birth_mark(item.cas()) });
+                self.pending_inserts.push_small(class, RingEntry { chunk: copy, mark: generation_tag(item.cas()) });
             } else {
                 // The copy's class has not had to evict.
-                header::move_to_main(heir.head());
+                header::move_to_main(copied.head());
             }
         }
-        store.slabs.dues.note(twin.page(), item.deadline());
-        bucket.replace(slot, header::clear_linked(item.head()), twin);
+        store.slabs.dues.note(copy.page(), item.deadline());
+        bucket.replace(slot, header::clear_linked(item.head()), copy);
         self.count_gone(item);
         self.count_linked(class, bytes, links);
         drop(bucket);
-        self.settle(pin);
+        self.flush_local_state(pin);
         store.page_moves.counts.rescues.add(1);
         store.page_moves.counts.rescued_bytes.add(bytes);
         if item.word0().has_extension() {
@@ -137,12 +137,12 @@ impl WorkerStore {
         }
         let head = self.chunk(pin, layout.head_class, 1)?;
         let mut copy = PendingItem::new(slabs, head, layout, key, flags, item.deadline());
-        self.cover(pin, &mut copy, u32::MAX)?;
+        self.allocate_links(pin, &mut copy, u32::MAX)?;
         Ok(copy)
     }
 
     /// Evicts an item, or frees it if it is dead.
-    fn expel(&mut self, pin: &Pin, hash: KeyHash, item: &ItemRef<'_>) -> Vacated {
+    fn evict_for_move(&mut self, pin: &Pin, hash: KeyHash, item: &ItemRef<'_>) -> Vacated {
         let mut bucket = self.store.index.lock(pin, hash);
         let Some(slot) = bucket.find_ref(hash, item.chunk()) else { return Vacated::Gone };
         let why_dead = self.why_dead(item);
@@ -158,7 +158,7 @@ impl WorkerStore {
             let queue = if item.word0().in_main() { Queue::Main } else { Queue::Small };
             self.store.ghost.add(hash, queue, time);
         }
-        self.settle(pin);
+        self.flush_local_state(pin);
         Vacated::Left
     }
 
@@ -209,7 +209,7 @@ impl WorkerStore {
             }
             // No visible item: the chunk is being filled or freed. The page would have to wait for a client,
             // perhaps a slow one.
-            let Some(item) = ItemRef::sight(pin, &self.store.slabs, first) else { return Some(WEIGHT_OF_HELD) };
+            let Some(item) = ItemRef::try_view(pin, &self.store.slabs, first) else { return Some(WEIGHT_OF_HELD) };
             let chunks = 1 + item.value_len() / self.store.slabs.classes.chunk_max();
             let unread = u32::from(!item.word0().in_main());
             Some(chunks * (1 + unread + 2 * u32::from(item.word0().freq())))

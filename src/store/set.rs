@@ -1,9 +1,9 @@
 //! Storing: decide under the bucket's lock, publish with one atomic store, retire the old item.
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash};
-use crate::eviction::{GhostTime, RingEntry, Taken, birth_mark};
+use crate::eviction::{GhostTime, RingEntry, Taken, generation_tag};
 use crate::index::{BucketGuard, Slot};
-use crate::item::{Birth, CompleteItem, ItemRef, PendingItem, Place, header};
+use crate::item::{CompleteItem, ItemRef, LinkInfo, PendingItem, QueueState, header};
 use crate::memory::ChunkRef;
 use crate::sync::Pin;
 
@@ -44,7 +44,7 @@ impl WorkerStore {
             return Ok(refused);
         }
         let outcome = self.publish(pin, found, key.hash, complete, deadline);
-        self.settle(pin);
+        self.flush_local_state(pin);
         Ok(outcome)
     }
 
@@ -87,7 +87,7 @@ impl WorkerStore {
             return Ok(refused);
         }
         let outcome = self.publish(pin, found, hash, pending.complete(), deadline);
-        self.settle(pin);
+        self.flush_local_state(pin);
         Ok(outcome)
     }
 
@@ -155,13 +155,13 @@ impl WorkerStore {
         let place = match &there {
             // The history of a key does not change with its value. A small item that is overwritten goes to the
             // end of the ring; its old entry is stale.
-            Some((_, old)) if time.runs() => Place::of(old.word0()),
-            Some((_, old)) => Place::of(old.word0()).moved_to_main(),
+            Some((_, old)) if time.runs() => QueueState::of(old.word0()),
+            Some((_, old)) => QueueState::of(old.word0()).moved_to_main(),
             // Until the class is full, no item has to leave.
-            None if !time.runs() => Place::MAIN,
+            None if !time.runs() => QueueState::MAIN,
             None => self.place_new(class, hash, time, links),
         };
-        let chunk = complete.link(Birth { cas, deadline, now: self.now(), place });
+        let chunk = complete.link(LinkInfo { cas, deadline, now: self.now(), place });
         store.slabs.dues.note(chunk.page(), deadline);
         match there {
             Some((slot, old)) => {
@@ -173,26 +173,26 @@ impl WorkerStore {
             None => self.count_linked(class, bytes, links),
         }
         if !place.in_main() {
-            self.newborns.push_small(class, RingEntry { chunk, mark: birth_mark(cas) });
+            self.pending_inserts.push_small(class, RingEntry { chunk, mark: generation_tag(cas) });
         }
         self.tally.classes[usize::from(class)].cmd_set.add(1);
         StoreOutcome::Stored
     }
 
     /// The queue of a new key in a class that evicts, according to the ghost.
-    fn place_new(&mut self, class: u8, hash: KeyHash, time: GhostTime, links: Option<[(u8, u32); 2]>) -> Place {
+    fn place_new(&mut self, class: u8, hash: KeyHash, time: GhostTime, links: Option<[(u8, u32); 2]>) -> QueueState {
         let Taken { memory, was_missed } = self.store.ghost.take(hash, time);
         if self.late_reads.note_new(was_missed) {
             self.add_late_reads();
         }
         match memory {
-            None => Place::SMALL,
+            None => QueueState::SMALL,
             Some(memory) => {
-                self.newborns.push_remembered(class, memory);
+                self.pending_inserts.push_remembered(class, memory);
                 if let Some([full, last]) = links {
                     self.credit_last_link(full, last);
                 }
-                Place::returned(memory.hits())
+                QueueState::returned(memory.hits())
             }
         }
     }
@@ -209,7 +209,7 @@ impl WorkerStore {
     #[cold]
     fn withdraw(&mut self, pin: &Pin, chunk: ChunkRef) -> StoreOutcome {
         // The hand may have seen it already, so it goes through limbo like any visible item.
-        if let Some(item) = ItemRef::sight(pin, &self.store.slabs, chunk) {
+        if let Some(item) = ItemRef::try_view(pin, &self.store.slabs, chunk) {
             header::clear_linked(item.head());
             self.retire(&item);
         }
@@ -264,7 +264,7 @@ impl WorkerStore {
     ) -> Option<StoreOutcome> {
         let (found, deadline) = self.look_for_same(pin, key, old)?;
         let outcome = self.publish(pin, found, key.hash, new.complete(), deadline);
-        self.settle(pin);
+        self.flush_local_state(pin);
         Some(outcome)
     }
 
@@ -281,7 +281,7 @@ impl WorkerStore {
             return None;
         };
         let outcome = self.publish(pin, found, key.hash, new, deadline);
-        self.settle(pin);
+        self.flush_local_state(pin);
         Some(outcome)
     }
 
@@ -311,7 +311,7 @@ impl WorkerStore {
         if was_live {
             self.class_counters(&item).delete_hits.add(1);
         }
-        self.settle(pin);
+        self.flush_local_state(pin);
         was_live
     }
 

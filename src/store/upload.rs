@@ -142,7 +142,7 @@ impl WorkerStore {
         }
         match &mut upload.stage {
             Stage::Announced(_) => Ok(()),
-            Stage::Receiving(pending) => self.cover(pin, pending, AHEAD_BYTES),
+            Stage::Receiving(pending) => self.allocate_links(pin, pending, AHEAD_BYTES),
         }
     }
 

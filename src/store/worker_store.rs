@@ -15,7 +15,7 @@ use super::empty_pages::SweepWait;
 use super::engine::Miss;
 use super::flush::FlushMark;
 use super::late_reads::LateReads;
-use super::newborns::Newborns;
+use super::pending_inserts::PendingInserts;
 use super::statistics::WorkerTally;
 
 /// The store, as one worker sees it. Implements `Engine`.
@@ -43,10 +43,10 @@ pub struct WorkerStore {
     /// Bytes of large values that were copied in order to change them, and are not charged yet.
     pub(super) copied_bytes: u64,
     /// What the hands have not been told of yet.
-    pub(super) newborns: Newborns,
+    pub(super) pending_inserts: PendingInserts,
     pub(super) late_reads: LateReads,
     /// Chunks in limbo that are needed wait for this thread to unpin.
-    pub(super) is_pressed: bool,
+    pub(super) needs_quiescence: bool,
 }
 
 /// Unlinked chunks that a worker collects before it stamps them and puts them into limbo.
@@ -63,9 +63,9 @@ impl WorkerStore {
             moment: store.clock.read(),
             items_untold: 0,
             copied_bytes: 0,
-            newborns: Newborns::default(),
+            pending_inserts: PendingInserts::default(),
             late_reads: LateReads::default(),
-            is_pressed: false,
+            needs_quiescence: false,
             recall: store.slabs.last_recall(),
             is_movers: false,
             takes_no_page: false,
@@ -101,14 +101,14 @@ impl WorkerStore {
         if self.recall != self.store.slabs.last_recall() {
             self.answer_recall();
         }
-        self.is_pressed = false;
+        self.needs_quiescence = false;
     }
 
     /// Whether chunks wait for this thread. Between two connections it should then put its unlinked chunks into
     /// limbo ([`WorkerStore::end_turn`]) and refresh its pin.
     #[inline]
     pub fn wants_quiescence(&self) -> bool {
-        self.is_pressed
+        self.needs_quiescence
     }
 
     /// The time at which the loop turn began.
@@ -167,7 +167,7 @@ impl WorkerStore {
     #[inline]
     pub(super) fn note_gone(&mut self, item: &ItemRef<'_>) {
         if !item.word0().in_main() {
-            self.newborns.push_gone(item.class());
+            self.pending_inserts.push_gone(item.class());
         }
     }
 
@@ -226,7 +226,7 @@ impl WorkerStore {
     /// Does work that is rarely due after a change: reports the number of items, puts retired chunks into
     /// limbo, reports pending inserts. The caller holds no lock.
     #[inline]
-    pub(super) fn settle(&mut self, pin: &Pin) {
+    pub(super) fn flush_local_state(&mut self, pin: &Pin) {
         if self.items_untold.unsigned_abs() >= ITEMS_UNTOLD_MAX {
             self.store.count_items(std::mem::take(&mut self.items_untold));
             self.grow_index(pin);
@@ -234,8 +234,8 @@ impl WorkerStore {
         if self.retired.len() >= RETIRED_MAX {
             self.hand_on_retired();
         }
-        if self.newborns.is_full() {
-            self.bring_all_newborns();
+        if self.pending_inserts.is_full() {
+            self.bring_all_pending_inserts();
         }
     }
 

@@ -19,17 +19,17 @@ use mio::{Registry, Token, Waker};
 /// The kernel's error if it has no descriptor for the wake-up.
 pub fn mailbox<T>(registry: &Registry, token: Token, mail_max: usize) -> io::Result<(Sender<T>, Mailbox<T>)> {
     let waker = Waker::new(registry, token)?;
-    let shared = Arc::new(Shared { queue: Mutex::new(VecDeque::new()), mail_max, waker });
+    let shared = Arc::new(MailboxState { queue: Mutex::new(VecDeque::new()), mail_max, waker });
     Ok((Sender(Arc::clone(&shared)), Mailbox(shared)))
 }
 
-struct Shared<T> {
+struct MailboxState<T> {
     queue: Mutex<VecDeque<T>>,
     mail_max: usize,
     waker: Waker,
 }
 
-impl<T> Shared<T> {
+impl<T> MailboxState<T> {
     /// Locks the queue. A thread that panicked under the lock left the queue intact, because every change is a single
     /// call.
     fn queue(&self) -> MutexGuard<'_, VecDeque<T>> {
@@ -38,7 +38,7 @@ impl<T> Shared<T> {
 }
 
 /// The sending end. Any number of threads may hold one.
-pub struct Sender<T>(Arc<Shared<T>>);
+pub struct Sender<T>(Arc<MailboxState<T>>);
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
@@ -75,7 +75,7 @@ impl<T> Sender<T> {
 }
 
 /// The receiving end.
-pub struct Mailbox<T>(Arc<Shared<T>>);
+pub struct Mailbox<T>(Arc<MailboxState<T>>);
 
 impl<T> Mailbox<T> {
     /// Removes and returns all mail, oldest first.

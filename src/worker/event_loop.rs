@@ -21,8 +21,8 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use crate::base::{Clock, RelTime};
 use crate::command::{Context, Operator, Switches};
 use crate::conn::{
-    Activity, Board, COMMANDS_VERBOSITY, CloseReason, Connection, LookupAhead, OUTPUT_BYTES, ReadBuf, Received, Turn,
-    Verdict,
+    Activity, COMMANDS_VERBOSITY, CloseReason, Connection, ConnectionTable, LookupAhead, OUTPUT_BYTES, ReadBuf,
+    Received, Turn, Verdict,
 };
 use crate::counters::Counters;
 use crate::settings::Tunables;
@@ -32,11 +32,11 @@ use crate::sync::{Mailbox, Participant, PinGuard, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
 use crate::sys::spare::{self, try_reserve};
 
+use super::connection_slab::ConnectionSlab;
 use super::events::{EVENTS_VERBOSITY, EventLog};
 use super::gate::ClientGate;
 use super::idle::IdleWheel;
 use super::mail::{MAIL_MAX, Mail};
-use super::roster::Roster;
 
 /// The token of the mailbox. A connection's token is its index in the connection slab.
 const MAIL: Token = Token(usize::MAX);
@@ -74,7 +74,7 @@ pub struct Shared {
     /// `stats hotkeys`.
     pub hot: Arc<HotKeys>,
     /// `stats conns`.
-    pub board: Arc<Board>,
+    pub connection_table: Arc<ConnectionTable>,
     /// The count of clients, and its limit.
     pub gate: Arc<ClientGate>,
     /// Bytes of unread replies that the clients of one worker may have: its part of -o resp_obj_mem_limit.
@@ -96,16 +96,16 @@ pub struct Worker {
 }
 
 /// The state of a worker, apart from its epoch participant.
-struct Desk {
+struct EventLoop {
     shared: Arc<Shared>,
     counters: Arc<Counters>,
     store: WorkerStore,
-    roster: Roster<Connection>,
+    connections: ConnectionSlab<Connection>,
     wheel: Option<IdleWheel>,
     /// The run-again list: connections to drive in the next turn.
     run_again: Vec<u32>,
     /// Whether one of them can go on at once, so that the next poll must not wait.
-    is_pressed: bool,
+    needs_quiescence: bool,
     /// When it last made all workers look for stalled values, and when it last looked itself.
     stalled_asked_us: u64,
     stalled_looked_us: u64,
@@ -119,12 +119,12 @@ struct Desk {
 }
 
 /// A group: connections whose first request is in an input buffer, and the lookup of its key.
-struct Group {
+struct AheadGroup {
     members: [Option<(u32, LookupAhead)>; GROUP],
     count: usize,
 }
 
-impl Default for Group {
+impl Default for AheadGroup {
     fn default() -> Self {
         Self { members: [None; GROUP], count: 0 }
     }
@@ -132,7 +132,7 @@ impl Default for Group {
 
 /// Whether the thread goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+enum AfterTurn {
     Turn,
     End,
 }
@@ -166,35 +166,36 @@ impl Worker {
         let Self { mut poll, mailbox, mut participant, store, shared, counters } = self;
         counters.buffers.inputs.add(GROUP as u64);
         counters.buffers.input_bytes.add(GROUP as u64 * ReadBuf::BYTES);
-        let mut desk = Desk::new(store, shared, counters);
+        let mut event_loop = EventLoop::new(store, shared, counters);
         let mut events = Events::with_capacity(EVENTS_MAX);
         loop {
-            if let Err(error) = poll.poll(&mut events, desk.patience())
+            if let Err(error) = poll.poll(&mut events, event_loop.poll_timeout())
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 log_line(Level::Error, format!("larder: worker: poll: {error}"));
                 break;
             }
-            desk.begin_turn();
+            event_loop.begin_turn();
             let mut pin = participant.pin();
-            let has_mail = desk.serve_ready(&events, poll.registry(), &mut pin);
-            let next = if has_mail { desk.read_mail(&mailbox, poll.registry(), &mut pin) } else { Next::Turn };
-            desk.turn_wheel();
-            if desk.verbosity >= EVENTS_VERBOSITY {
-                desk.event_log.look(&desk.counters, desk.now);
+            let has_mail = event_loop.serve_ready(&events, poll.registry(), &mut pin);
+            let next =
+                if has_mail { event_loop.read_mail(&mailbox, poll.registry(), &mut pin) } else { AfterTurn::Turn };
+            event_loop.turn_wheel();
+            if event_loop.verbosity >= EVENTS_VERBOSITY {
+                event_loop.event_log.look(&event_loop.counters, event_loop.now);
             }
-            desk.counters.buffers.output_bytes.set(desk.output.capacity() as u64);
-            desk.store.end_turn();
+            event_loop.counters.buffers.output_bytes.set(event_loop.output.capacity() as u64);
+            event_loop.store.end_turn();
             drop(pin);
-            if next == Next::End {
+            if next == AfterTurn::End {
                 break;
             }
         }
-        desk.close_all();
+        event_loop.close_all();
     }
 }
 
-impl Desk {
+impl EventLoop {
     fn new(store: WorkerStore, shared: Arc<Shared>, counters: Arc<Counters>) -> Self {
         let (now, hot) = (shared.clock.read().now, shared.hot.join());
         Self {
@@ -202,9 +203,9 @@ impl Desk {
             shared,
             counters,
             store,
-            roster: Roster::new(),
+            connections: ConnectionSlab::new(),
             run_again: Vec::new(),
-            is_pressed: false,
+            needs_quiescence: false,
             stalled_asked_us: 0,
             stalled_looked_us: 0,
             inputs: std::array::from_fn(|_| ReadBuf::default()),
@@ -217,9 +218,9 @@ impl Desk {
     }
 
     /// The timeout of the next poll.
-    fn patience(&self) -> Option<Duration> {
-        match (self.run_again.is_empty(), self.is_pressed) {
-            (true, _) if self.wheel.is_some() && self.roster.count() > 0 => Some(IDLE_CHECK),
+    fn poll_timeout(&self) -> Option<Duration> {
+        match (self.run_again.is_empty(), self.needs_quiescence) {
+            (true, _) if self.wheel.is_some() && self.connections.count() > 0 => Some(IDLE_CHECK),
             (true, _) => None,
             (false, true) => Some(Duration::ZERO),
             (false, false) => Some(BUSY_WAIT),
@@ -239,7 +240,7 @@ impl Desk {
     /// Drives the connections that the kernel reports and those on the run-again list. Returns whether there is mail.
     fn serve_ready(&mut self, events: &Events, registry: &Registry, pin: &mut PinGuard<'_>) -> bool {
         let mut again = std::mem::take(&mut self.run_again);
-        self.is_pressed = false;
+        self.needs_quiescence = false;
         let mut ready = events.iter();
         let has_mail = match (ready.next(), ready.next()) {
             (Some(only), None) if only.token() != MAIL => {
@@ -253,7 +254,7 @@ impl Desk {
         for place in again.drain(..) {
             if self.must_wait(place) {
                 self.run_again.push(place);
-            } else if let Some(connection) = self.roster.at(place) {
+            } else if let Some(connection) = self.connections.at(place) {
                 connection.is_queued = false;
                 self.drive(place, 0, Received::Nothing, registry, pin);
             }
@@ -268,7 +269,7 @@ impl Desk {
     /// Drives connections in groups. Returns whether there is mail.
     fn serve_many(&mut self, events: &Events, registry: &Registry, pin: &mut PinGuard<'_>) -> bool {
         let mut has_mail = false;
-        let mut group = Group::default();
+        let mut group = AheadGroup::default();
         for event in events {
             if event.token() == MAIL {
                 has_mail = true;
@@ -284,7 +285,7 @@ impl Desk {
     #[inline]
     fn note(&mut self, event: &Event) -> Option<u32> {
         let place = u32::try_from(event.token().0).ok()?;
-        let connection = self.roster.at(place)?;
+        let connection = self.connections.at(place)?;
         connection.report(event.is_readable() || event.is_error(), event.is_read_closed());
         // A connection on the run-again list is driven from there.
         (!connection.is_queued).then_some(place)
@@ -293,10 +294,10 @@ impl Desk {
     /// Receives from a connection. If it has sent one small request, it joins the group. Otherwise it is driven at once: the
     /// requests of a pipeline overlap among themselves, while their bytes are in the cache.
     #[inline]
-    fn receive_ahead(&mut self, place: u32, group: &mut Group, registry: &Registry, pin: &mut PinGuard<'_>) {
+    fn receive_ahead(&mut self, place: u32, group: &mut AheadGroup, registry: &Registry, pin: &mut PinGuard<'_>) {
         let slot = group.count;
-        let (roster, mut turn) = self.lend(slot, false);
-        let Some(connection) = roster.at(place) else { return };
+        let (connections, mut turn) = self.lend(slot, false);
+        let Some(connection) = connections.at(place) else { return };
         let received = connection.receive_ahead(&mut turn);
         let Received::Ahead(Some(lookup)) = received else {
             return self.drive(place, slot, received, registry, pin);
@@ -310,7 +311,7 @@ impl Desk {
 
     /// Drives the connections of a group.
     #[inline]
-    fn serve_group(&mut self, group: &mut Group, registry: &Registry, pin: &mut PinGuard<'_>) {
+    fn serve_group(&mut self, group: &mut AheadGroup, registry: &Registry, pin: &mut PinGuard<'_>) {
         let members = &group.members[..group.count];
         for (_, lookup) in members.iter().flatten() {
             // The bucket is prefetched by now.
@@ -324,7 +325,7 @@ impl Desk {
 
     /// The connections, and the turn to lend to one of them, with the input buffer of `slot`.
     #[inline]
-    fn lend(&mut self, slot: usize, last_try: bool) -> (&mut Roster<Connection>, Turn<'_>) {
+    fn lend(&mut self, slot: usize, last_try: bool) -> (&mut ConnectionSlab<Connection>, Turn<'_>) {
         let turn = Turn {
             ctx: Context {
                 engine: &mut self.store,
@@ -339,22 +340,22 @@ impl Desk {
             },
             input: &mut self.inputs[slot],
             output: &mut self.output,
-            board: &self.shared.board,
+            connection_table: &self.shared.connection_table,
             requests_max: self.shared.requests_max,
             backlog_bytes_max: self.shared.backlog_bytes_max,
             now: self.now,
             verbosity: self.verbosity,
         };
-        (&mut self.roster, turn)
+        (&mut self.connections, turn)
     }
 
     /// Drives one connection and applies its verdict.
     fn drive(&mut self, place: u32, slot: usize, input: Received, registry: &Registry, pin: &mut PinGuard<'_>) {
-        let Some(connection) = self.roster.at(place) else { return };
+        let Some(connection) = self.connections.at(place) else { return };
         let busy_since_us = connection.busy_since_us;
         let last_try = busy_since_us > 0 && self.shared.clock.real_us().saturating_sub(busy_since_us) > BUSY_US_MAX;
-        let (roster, mut turn) = self.lend(slot, last_try);
-        let Some(connection) = roster.at(place) else { return };
+        let (connections, mut turn) = self.lend(slot, last_try);
+        let Some(connection) = connections.at(place) else { return };
         let verdict = connection.drive(&mut turn, pin, input);
         if verdict != Verdict::Busy {
             connection.busy_since_us = 0;
@@ -378,19 +379,19 @@ impl Desk {
     #[cold]
     fn queue_again(&mut self, place: u32) {
         self.counters.conn_yields.add(1);
-        self.is_pressed = true;
+        self.needs_quiescence = true;
         self.queue(place);
     }
 
     #[cold]
     fn queue_busy(&mut self, place: u32) {
         let now_us = self.shared.clock.real_us().max(1);
-        if let Some(connection) = self.roster.at(place)
+        if let Some(connection) = self.connections.at(place)
             && connection.busy_since_us == 0
         {
             connection.busy_since_us = now_us;
             // Mostly the memory waits until this thread unpins. Then the next turn has it.
-            self.is_pressed = true;
+            self.needs_quiescence = true;
         }
         self.queue(place);
     }
@@ -398,7 +399,7 @@ impl Desk {
     /// Whether a connection's value still has to wait for other values to arrive.
     #[inline(never)]
     fn must_wait(&mut self, place: u32) -> bool {
-        let Some(connection) = self.roster.at(place) else { return false };
+        let Some(connection) = self.connections.at(place) else { return false };
         if !connection.is_waiting() {
             return false;
         }
@@ -419,7 +420,7 @@ impl Desk {
     /// A connection waits for more of a value that holds memory.
     #[cold]
     fn note_hold(&mut self, place: u32) {
-        if let Some(connection) = self.roster.at(place)
+        if let Some(connection) = self.connections.at(place)
             && connection.held_since_us == 0
         {
             connection.held_since_us = self.shared.clock.real_us().max(1);
@@ -436,15 +437,15 @@ impl Desk {
             return;
         }
         self.stalled_looked_us = now_us;
-        for place in self.roster.taken() {
-            if let Some(connection) = self.roster.at(place)
+        for place in self.connections.taken() {
+            if let Some(connection) = self.connections.at(place)
                 && connection.is_holding()
                 && connection.held_since_us > 0
                 && now_us.saturating_sub(connection.held_since_us) > STALLED_US_MAX
             {
                 connection.gives_way = true;
                 self.drive(place, 0, Received::Nothing, registry, pin);
-                if let Some(connection) = self.roster.at(place) {
+                if let Some(connection) = self.connections.at(place) {
                     connection.gives_way = false;
                 }
             }
@@ -452,7 +453,7 @@ impl Desk {
     }
 
     fn queue(&mut self, place: u32) {
-        if let Some(connection) = self.roster.at(place)
+        if let Some(connection) = self.connections.at(place)
             && !connection.is_queued
         {
             connection.is_queued = true;
@@ -463,7 +464,7 @@ impl Desk {
     /// Adds or removes the interest in writability.
     #[cold]
     fn watch(&mut self, place: u32, registry: &Registry) {
-        let Some(connection) = self.roster.at(place) else { return };
+        let Some(connection) = self.connections.at(place) else { return };
         let wants = connection.wants_writable();
         connection.watches_writable = wants;
         let interest = if wants { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
@@ -473,30 +474,30 @@ impl Desk {
         }
     }
 
-    fn read_mail(&mut self, mailbox: &Mailbox<Mail>, registry: &Registry, pin: &mut PinGuard<'_>) -> Next {
+    fn read_mail(&mut self, mailbox: &Mailbox<Mail>, registry: &Registry, pin: &mut PinGuard<'_>) -> AfterTurn {
         for mail in mailbox.drain() {
             match mail {
                 // For other mail, the turn itself is what was asked for.
                 Mail::Turn => self.refuse_stalled(registry, pin),
                 Mail::Adopt(socket) => self.adopt(Connection::new(socket, self.now), registry),
-                Mail::Stop => return Next::End,
+                Mail::Stop => return AfterTurn::End,
             }
         }
-        Next::Turn
+        AfterTurn::Turn
     }
 
     fn adopt(&mut self, connection: Connection, registry: &Registry) {
-        let (fd, place) = (connection.fd(), self.roster.next_place());
-        let has_room = self.roster.reserve() && try_reserve(&mut self.run_again, self.roster.count() + 1);
+        let (fd, place) = (connection.fd(), self.connections.next_place());
+        let has_room = self.connections.reserve() && try_reserve(&mut self.run_again, self.connections.count() + 1);
         if !has_room || registry.register(&mut SourceFd(&fd), Token(place as usize), Interest::READABLE).is_err() {
             // The kernel is out of memory. The client sees its connection closed.
             return self.shared.gate.leave();
         }
-        self.shared.board.note(fd, Activity::Reading, self.now);
+        self.shared.connection_table.note(fd, Activity::Reading, self.now);
         if self.verbosity >= COMMANDS_VERBOSITY {
             log_line(Level::Debug, format!("<{fd} new ascii client connection."));
         }
-        self.roster.enter(connection);
+        self.connections.enter(connection);
         self.counters.buffers.connection_bytes.add(size_of::<Connection>() as u64);
         if let Some(wheel) = &mut self.wheel {
             wheel.enter(place, self.now);
@@ -507,9 +508,9 @@ impl Desk {
     #[inline]
     fn turn_wheel(&mut self) {
         let Some(wheel) = &mut self.wheel else { return };
-        let (roster, mut silent) = (&mut self.roster, Vec::new());
+        let (connections, mut silent) = (&mut self.connections, Vec::new());
         let now = self.now;
-        let idle_since = |place| roster.at(place).map(|connection| connection.idle_since(now));
+        let idle_since = |place| connections.at(place).map(|connection| connection.idle_since(now));
         wheel.turn(now, idle_since, &mut |place| silent.push(place));
         for place in silent {
             self.close(place, CloseReason::Idle);
@@ -518,7 +519,7 @@ impl Desk {
 
     #[cold]
     fn close(&mut self, place: u32, reason: CloseReason) {
-        let Some(mut connection) = self.roster.leave(place) else { return };
+        let Some(mut connection) = self.connections.leave(place) else { return };
         if reason == CloseReason::Idle {
             self.counters.idle_kicks.add(1);
         }
@@ -528,7 +529,7 @@ impl Desk {
         }
         connection.leave_counts(&self.counters);
         self.counters.buffers.connection_bytes.sub(size_of::<Connection>() as u64);
-        self.shared.board.clear(fd);
+        self.shared.connection_table.clear(fd);
         if self.verbosity >= COMMANDS_VERBOSITY {
             log_line(Level::Debug, format!("<{fd} connection closed."));
         }
@@ -538,7 +539,7 @@ impl Desk {
     }
 
     fn close_all(&mut self) {
-        for place in self.roster.taken() {
+        for place in self.connections.taken() {
             self.close(place, CloseReason::Shutdown);
         }
     }

@@ -29,7 +29,7 @@ pub(super) struct IdleWheel {
 
 /// The action for a connection whose slot is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sentence {
+pub(super) enum TimeoutAction {
     /// Disconnect: it was idle for longer than the timeout.
     Kick,
     /// Keep: it was active and is checked again later.
@@ -73,22 +73,22 @@ impl IdleWheel {
             let slot = slot_of(first.wrapping_add(step));
             for place in std::mem::take(&mut self.slots[slot]) {
                 let heard = last_heard(place);
-                let sentence = self.judge(heard);
-                self.is_held[place as usize] = sentence == Sentence::Spare;
-                match sentence {
-                    Sentence::Kick => kick(place),
-                    Sentence::Spare => self.schedule(place, heard.unwrap_or(now)),
-                    Sentence::Forget => {}
+                let action = self.judge(heard);
+                self.is_held[place as usize] = action == TimeoutAction::Spare;
+                match action {
+                    TimeoutAction::Kick => kick(place),
+                    TimeoutAction::Spare => self.schedule(place, heard.unwrap_or(now)),
+                    TimeoutAction::Forget => {}
                 }
             }
         }
     }
 
-    fn judge(&self, last_heard: Option<RelTime>) -> Sentence {
+    fn judge(&self, last_heard: Option<RelTime>) -> TimeoutAction {
         match last_heard {
-            None => Sentence::Forget,
-            Some(heard) if self.now.0.saturating_sub(heard.0) > self.timeout_s => Sentence::Kick,
-            Some(_) => Sentence::Spare,
+            None => TimeoutAction::Forget,
+            Some(heard) if self.now.0.saturating_sub(heard.0) > self.timeout_s => TimeoutAction::Kick,
+            Some(_) => TimeoutAction::Spare,
         }
     }
 
@@ -108,7 +108,7 @@ fn slot_of(second: u32) -> usize {
 mod tests {
     use super::IdleWheel;
     use crate::base::RelTime;
-    use crate::worker::roster::Roster;
+    use crate::worker::connection_slab::ConnectionSlab;
 
     /// Advances the wheel second by second and returns when connection 1 is disconnected.
     fn kicked_at(timeout_s: u32, mut heard: impl FnMut(u32) -> u32) -> Option<u32> {
@@ -149,24 +149,24 @@ mod tests {
     #[test]
     fn a_place_has_one_entry_however_many_clients_came_and_went() {
         let mut wheel = IdleWheel::new(10, RelTime(100)).expect("a timeout is given");
-        let mut roster = Roster::new();
+        let mut connections = ConnectionSlab::new();
         let mut kicked = Vec::new();
         for now in 100..120 {
             for _ in 0..50 {
-                wheel.enter(roster.next_place(), RelTime(now));
-                roster.enter(RelTime(now));
-                assert!(roster.leave(0).is_some());
+                wheel.enter(connections.next_place(), RelTime(now));
+                connections.enter(RelTime(now));
+                assert!(connections.leave(0).is_some());
             }
-            wheel.enter(roster.next_place(), RelTime(now));
-            roster.enter(RelTime(now));
-            wheel.turn(RelTime(now), |place| roster.at(place).copied(), &mut |place| kicked.push((now, place)));
+            wheel.enter(connections.next_place(), RelTime(now));
+            connections.enter(RelTime(now));
+            wheel.turn(RelTime(now), |place| connections.at(place).copied(), &mut |place| kicked.push((now, place)));
             assert_eq!(wheel.slots.iter().flatten().collect::<Vec<_>>(), [&0]);
             if now < 119 {
-                assert!(roster.leave(0).is_some());
+                assert!(connections.leave(0).is_some());
             }
         }
         (120..200).for_each(|now| {
-            wheel.turn(RelTime(now), |place| roster.at(place).copied(), &mut |place| kicked.push((now, place)));
+            wheel.turn(RelTime(now), |place| connections.at(place).copied(), &mut |place| kicked.push((now, place)));
         });
         assert_eq!(kicked, [(130, 0)], "the last one came at 119 and was silent for more than 10");
         assert!(wheel.slots.iter().all(Vec::is_empty));

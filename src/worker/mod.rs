@@ -1,18 +1,18 @@
 //! A worker thread: its poll, its connections and its mailbox.
 //!
 //! ```text
-//! dispatcher ──Mail::Adopt──▶ mailbox ──▶ Roster ──▶ Connection::drive     when the poll reports it
+//! dispatcher ──Mail::Adopt──▶ mailbox ──▶ ConnectionSlab ──▶ Connection::drive     when the poll reports it
 //! ```
 //!
 //! Workers share only the fields of `Shared`. Upholds I9: a worker is pinned while it serves, and unpinned while it
 //! waits.
 
+mod connection_slab;
 mod event_loop;
 mod events;
 mod gate;
 mod idle;
 mod mail;
-mod roster;
 
 pub use event_loop::{Shared, Worker};
 pub use gate::ClientGate;

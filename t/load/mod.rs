@@ -1,6 +1,6 @@
 //! `larder-bench`: what it sends is answered, what it counts is true, and a server that lies is found out.
 
-mod contest;
+mod comparison;
 mod floor;
 mod liar;
 mod lies;

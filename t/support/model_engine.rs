@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use larder::base::{Deadline, HashedKey, Key, KeyHash, KeyHasher, Moment, RelTime};
 use larder::store::{
-    Arith, ArithOutcome, Census, Engine, Fetched, Item, Miss, MoveTuning, Pending, Reassign, Refusal, ShowItem,
-    StoreMode, StoreOutcome, StoreReport,
+    ArithOperation, ArithOutcome, Engine, Fetched, Item, Miss, MoveTuning, Pending, PrefixScan, Reassign, Refusal,
+    ShowItem, StoreMode, StoreOutcome, StoreReport,
 };
 
 /// The cache.
@@ -196,7 +196,7 @@ impl Engine for ModelEngine {
         live
     }
 
-    fn arith(&mut self, _pin: &(), key: HashedKey<'_>, operation: Arith) -> ArithOutcome {
+    fn arith(&mut self, _pin: &(), key: HashedKey<'_>, operation: ArithOperation) -> ArithOutcome {
         if self.is_busy() {
             return ArithOutcome::Busy;
         }
@@ -205,8 +205,8 @@ impl Engine for ModelEngine {
         let number = std::str::from_utf8(&item.value).ok().and_then(number);
         let Some(number) = number else { return ArithOutcome::NonNumeric };
         let number = match operation {
-            Arith::Incr(delta) => number.wrapping_add(delta),
-            Arith::Decr(delta) => number.saturating_sub(delta),
+            ArithOperation::Incr(delta) => number.wrapping_add(delta),
+            ArithOperation::Decr(delta) => number.saturating_sub(delta),
         };
         let width = item.value.len();
         item.value = format!("{number:<width$}").into_bytes();
@@ -242,10 +242,10 @@ impl Engine for ModelEngine {
         row("curr_items", &self.items.len());
     }
 
-    fn census(&mut self, delimiter: u8) -> (Option<Arc<Census>>, bool) {
-        let mut census = Census::default();
-        self.items.values().for_each(|item| census.add(delimiter, &item.key, u64::from(item.value_len())));
-        (Some(Arc::new(census)), true)
+    fn prefix_scan(&mut self, delimiter: u8) -> (Option<Arc<PrefixScan>>, bool) {
+        let mut prefix_scan = PrefixScan::default();
+        self.items.values().for_each(|item| prefix_scan.add(delimiter, &item.key, u64::from(item.value_len())));
+        (Some(Arc::new(prefix_scan)), true)
     }
 
     fn peek_len(&self, _pin: &(), key: HashedKey<'_>) -> Option<u32> {

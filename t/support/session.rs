@@ -119,20 +119,20 @@ impl<E: Engine> Session<E> {
         batch.fill(&bytes, self.batch_limit, input, begun, &self.engine, pin);
         let mut done = 0;
         self.state = State::Command(begun);
-        for element in batch.elements() {
-            assert!((done..=bytes.len()).contains(&element.end), "ends are in order and inside");
+        for entry in batch.entries() {
+            assert!((done..=bytes.len()).contains(&entry.end), "ends are in order and inside");
             let mut sink = Queue { text: std::mem::take(&mut self.output), len_max: self.reply_len_max, from: 0 };
             sink.from = sink.text.len();
-            let outcome = execute(element, &mut self.context(), pin, &mut sink);
+            let outcome = execute(entry, &mut self.context(), pin, &mut sink);
             self.output = sink.text;
             if !matches!(outcome, Outcome::Busy) {
                 (self.waited, self.state) = (0, State::Command(None));
-                done = element.end;
+                done = entry.end;
             }
             match outcome {
                 Outcome::Done => continue,
                 Outcome::Paused { unread, begun } => {
-                    done = element.end - unread;
+                    done = entry.end - unread;
                     self.state = State::Command(Some(begun));
                 }
                 Outcome::Receive(incoming) => self.state = State::Value(incoming),

@@ -1,7 +1,7 @@
 //! One load on a few servers, for a terminal: a line for each figure, a column for each server.
 
 use super::super::figures::short_count;
-use super::contender::Window;
+use super::candidate::LoadWindow;
 use super::table::Detail;
 
 /// No line is wider.
@@ -40,8 +40,8 @@ fn figures(Detail { series, ratio, .. }: &Detail) -> [String; FIGURES] {
     // Sets without replies have no latency.
     let has_latency = at(100.0) > 0.0;
     [
-        format!("{}{mark}", short_count(series.spread(Window::per_second).median)),
-        format!("{:.2}", series.spread(Window::cpu_us)),
+        format!("{}{mark}", short_count(series.spread(LoadWindow::per_second).median)),
+        format!("{:.2}", series.spread(LoadWindow::cpu_us)),
         format!("{user:.2}/{system:.2}"),
         if has_latency { format!("{:.0}/{:.0}/{:.0}", at(50.0), at(99.0), at(99.9)) } else { "–".into() },
         format!("{:.1}", series.rss_kib as f64 / 1024.0),

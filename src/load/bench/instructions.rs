@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use larder::sys::log::{Level, log_line};
 
-use super::super::contest::Place;
+use super::super::comparison::Cores;
 use super::super::op::Op;
 use super::super::plan::{KeyPlan, Mix, Plan, Target};
 use super::super::server::{Server, ServerCommand};
 use super::super::session::Session;
-use super::field::Field;
 use super::rows::Row;
+use super::runs::Runs;
 use super::table::Verdict;
 
 const KEYS: u64 = 1_000;
@@ -42,7 +42,7 @@ enum HotKeys {
     Off,
 }
 
-pub(super) fn measure(field: &Field, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
+pub(super) fn measure(field: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
     let plan = small(field, plan);
     let mut rounds: Vec<Option<Vec<f64>>> = Vec::new();
     for (number, server) in field.servers.iter().enumerate() {
@@ -58,7 +58,7 @@ pub(super) fn measure(field: &Field, row: &'static Row, plan: &Plan) -> io::Resu
 }
 
 /// Of the first server alone: the others have no such sample.
-pub(super) fn measure_hot_keys(field: &Field, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
+pub(super) fn measure_hot_keys(field: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
     let plan = small(field, plan);
     let ours = &field.servers[0];
     let [on, off] = [HotKeys::AsStarted, HotKeys::Off].map(|hot| per_key(&field.place, row, ours, &plan, hot));
@@ -68,7 +68,7 @@ pub(super) fn measure_hot_keys(field: &Field, row: &'static Row, plan: &Plan) ->
 }
 
 /// The load on one connection, with few keys.
-fn small(field: &Field, plan: &Plan) -> Plan {
+fn small(field: &Runs, plan: &Plan) -> Plan {
     Plan {
         connections: 1,
         keys: KeyPlan { count: KEYS, ..plan.keys.clone() },
@@ -77,7 +77,7 @@ fn small(field: &Field, plan: &Plan) -> Plan {
     }
 }
 
-fn per_key(place: &Place, row: &Row, server: &ServerCommand, plan: &Plan, hot: HotKeys) -> io::Result<f64> {
+fn per_key(place: &Cores, row: &Row, server: &ServerCommand, plan: &Plan, hot: HotKeys) -> io::Result<f64> {
     log_line(Level::Info, format!("== {}: {}", row.name, server.name).as_bytes());
     let (few, few_keys) = counted(place, server, plan, hot, REQUESTS_FEW)?;
     let (many, many_keys) = counted(place, server, plan, hot, REQUESTS_MANY)?;
@@ -88,7 +88,7 @@ fn per_key(place: &Place, row: &Row, server: &ServerCommand, plan: &Plan, hot: H
 
 /// Instructions of each thread, in order of their start, over the whole life of a server, and the keys it was asked.
 fn counted(
-    place: &Place,
+    place: &Cores,
     command: &ServerCommand,
     plan: &Plan,
     hot: HotKeys,

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use larder::sys::log::{Level, log_line};
 
-use super::super::contest::{Contest, Place, describe_host};
+use super::super::comparison::{Comparison, Cores, describe_host};
 use super::super::figures::{Spread, Table, grouped};
 use super::super::host::{Resident, pause};
 use super::super::server::{Server, ServerCommand};
-use super::field::Field;
 use super::rows::Row;
+use super::runs::Runs;
 use super::table::Verdict;
 
 const STARTS: usize = 9;
@@ -36,9 +36,9 @@ type Figure = (&'static str, String);
 /// # Errors
 /// A server does not start or answers wrongly.
 pub(super) fn run() -> io::Result<String> {
-    let Contest { servers: [ours, yardstick], place } = Contest::from_environment()?;
+    let Comparison { servers: [ours, yardstick], place } = Comparison::from_environment()?;
     let mut table = Table::new(["figure".to_string(), ours.name.clone(), yardstick.name.clone()]);
-    for measure in [starts, connections, fill] as [fn(&Place, &ServerCommand) -> io::Result<Vec<Figure>>; 3] {
+    for measure in [starts, connections, fill] as [fn(&Cores, &ServerCommand) -> io::Result<Vec<Figure>>; 3] {
         for ((figure, our_value), (_, their_value)) in
             measure(&place, &ours)?.into_iter().zip(measure(&place, &yardstick)?)
         {
@@ -53,7 +53,7 @@ pub(super) fn run() -> io::Result<String> {
 }
 
 /// The row of `make bench`.
-pub(super) fn idle_connections(field: &Field, row: &'static Row, count: usize) -> io::Result<Verdict> {
+pub(super) fn idle_connections(field: &Runs, row: &'static Row, count: usize) -> io::Result<Verdict> {
     let mut figures = Vec::new();
     for server in &field.servers {
         log_line(Level::Info, format!("== {}: {}", row.name, server.name).as_bytes());
@@ -62,7 +62,7 @@ pub(super) fn idle_connections(field: &Field, row: &'static Row, count: usize) -
     Ok(Verdict::by_own(row, &figures))
 }
 
-fn starts(place: &Place, command: &ServerCommand) -> io::Result<Vec<Figure>> {
+fn starts(place: &Cores, command: &ServerCommand) -> io::Result<Vec<Figure>> {
     let mut milliseconds = Vec::new();
     let mut idle = Vec::new();
     for _ in 0..STARTS {
@@ -87,7 +87,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn gather(place: &Place, command: &ServerCommand, count: usize) -> io::Result<Self> {
+    fn gather(place: &Cores, command: &ServerCommand, count: usize) -> io::Result<Self> {
         let (server, _) = Server::start(place, command, &[], &["-c", "12000"])?;
         let mut control = server.control()?;
         control.ask("set k 0 0 1\r\nv")?;
@@ -117,7 +117,7 @@ impl Crowd {
     }
 }
 
-fn connections(place: &Place, command: &ServerCommand) -> io::Result<Vec<Figure>> {
+fn connections(place: &Cores, command: &ServerCommand) -> io::Result<Vec<Figure>> {
     let mut crowd = Crowd::gather(place, command, IDLE_CONNECTIONS)?;
     let idle_kib = settled_memory(&crowd.server)?.all_kib;
     let idle = crowd.bytes_each()?;
@@ -135,7 +135,7 @@ fn connections(place: &Place, command: &ServerCommand) -> io::Result<Vec<Figure>
     ])
 }
 
-fn fill(place: &Place, command: &ServerCommand) -> io::Result<Vec<Figure>> {
+fn fill(place: &Cores, command: &ServerCommand) -> io::Result<Vec<Figure>> {
     let (server, _) = Server::start(place, command, &[], &["-m", FILL_MIB])?;
     let mut control = server.control()?;
     let mut stream = TcpStream::connect(server.address)?;

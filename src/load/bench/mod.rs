@@ -10,17 +10,17 @@
 //! ```
 
 mod beside;
-mod contender;
-mod field;
+mod candidate;
 mod instructions;
 mod memory;
 mod modes;
+mod rounds;
 mod rows;
+mod runs;
 mod table;
 mod tails;
 mod threads;
-mod turns;
 
-pub use field::{Field, FloorPart, Form};
 pub use modes::run_mode;
 pub use rows::{Measure, ROWS, Row, Stage, Unit, named};
+pub use runs::{FloorPart, Form, Runs};

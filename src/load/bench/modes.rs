@@ -16,8 +16,8 @@ use super::super::floor::Floor;
 use super::super::order::explain;
 use super::super::plan::invalid;
 use super::super::server::ServerCommand;
-use super::field::{Field, Form};
 use super::rows::{ROWS, named};
+use super::runs::{Form, Runs};
 use super::{memory, rows};
 
 /// Runs the mode that the arguments, without the program's name, begin with. What is left to print; None: they begin with
@@ -76,7 +76,7 @@ fn table(arguments: &[String]) -> io::Result<String> {
     }
     let servers = given.opt_strs("server").iter().map(|text| ServerCommand::parse(text)).collect::<io::Result<_>>()?;
     let form = if given.opt_present("json") { Form::Json } else { Form::Table };
-    Field::of_table(servers, form)?.measure(&rows, &mut |text| show(text)).map(|()| String::new())
+    Runs::of_table(servers, form)?.measure(&rows, &mut |text| show(text)).map(|()| String::new())
 }
 
 fn show(text: &str) -> io::Result<()> {

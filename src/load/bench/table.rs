@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::super::figures::{Spread, Table, short_count};
 use super::super::json::{number, quoted};
-use super::contender::Window;
+use super::candidate::LoadWindow;
+use super::rounds::Series;
 use super::rows::{Row, Unit};
-use super::turns::Series;
 
 /// A row that was measured.
 pub(super) struct Verdict {
@@ -25,7 +25,7 @@ impl Verdict {
     pub(super) fn by_ratio(row: &'static Row, rounds: &[Option<Vec<f64>>]) -> Self {
         let figures = rounds.iter().map(|rounds| rounds.as_ref().map(|rounds| Spread::of(rounds.iter().copied())));
         let (ours, theirs) = (rounds[0].as_deref().unwrap_or(&[]), rounds[1].as_deref().unwrap_or(&[]));
-        Self { row, figures: figures.collect(), judged: super::turns::ratio(ours, theirs), client_bound: Vec::new() }
+        Self { row, figures: figures.collect(), judged: super::rounds::ratio(ours, theirs), client_bound: Vec::new() }
     }
 
     /// A row that is judged by the first server's figure alone.
@@ -147,8 +147,8 @@ pub(super) fn details(details: &[Detail]) -> Table {
         table.row([
             load.clone(),
             series.name.clone(),
-            short_count(series.spread(Window::per_second).median) + mark(series.waited_for_client()),
-            format!("{:.3}", series.spread(Window::cpu_us)),
+            short_count(series.spread(LoadWindow::per_second).median) + mark(series.waited_for_client()),
+            format!("{:.3}", series.spread(LoadWindow::cpu_us)),
             format!("{user:.2}/{system:.2}"),
             // Sets without replies have no latency.
             if at(100.0) > 0.0 {
@@ -195,8 +195,8 @@ pub(super) fn json(names: &[String], verdicts: &[Verdict], details: &[Detail]) -
             "{comma}\n{{\"request\":{},\"server\":{},\"per_s\":{},\"cpu_us\":{},\"user_us\":{},\"system_us\":{}",
             quoted(load),
             quoted(&series.name),
-            spread(&series.spread(Window::per_second)),
-            spread(&series.spread(Window::cpu_us)),
+            spread(&series.spread(LoadWindow::per_second)),
+            spread(&series.spread(LoadWindow::cpu_us)),
             number(user),
             number(system),
         );

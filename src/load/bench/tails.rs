@@ -18,11 +18,11 @@ use larder::sys::log::{Level, log_line};
 
 use super::super::plan::Plan;
 use super::super::session::Session;
-use super::contender::{Contender, Window};
-use super::field::Field;
+use super::candidate::{Candidate, LoadWindow};
+use super::rounds::{Ready, Series, in_turns, order_of};
 use super::rows::{Row, watched};
+use super::runs::Runs;
 use super::table::Verdict;
-use super::turns::{Ready, Series, in_turns, order_of};
 
 const TAIL: f64 = 99.9;
 /// A 99.9th percentile needs more requests than a mean: windows are so many times as long.
@@ -34,35 +34,35 @@ const OTHERS_WINDOW: Duration = Duration::from_millis(50);
 
 /// The row at a fixed rate.
 pub(super) fn tail(
-    field: &Field,
-    contenders: &mut [Contender],
+    field: &Runs,
+    candidates: &mut [Candidate],
     row: &'static Row,
     plan: &Plan,
 ) -> io::Result<(Verdict, Vec<Series>)> {
-    let series = in_turns(contenders, &field.pinned(plan), Ready::AtOnce, field.rounds, field.window * LONGER)?;
-    let tails = |series: &Series| Some(series.figures(|window: &Window| window.latency_us(TAIL)));
+    let series = in_turns(candidates, &field.pinned(plan), Ready::AtOnce, field.rounds, field.window * LONGER)?;
+    let tails = |series: &Series| Some(series.figures(|window: &LoadWindow| window.latency_us(TAIL)));
     let rounds: Vec<Option<Vec<f64>>> = series.iter().map(tails).collect();
     Ok((Verdict::by_ratio(row, &rounds), series))
 }
 
 /// How many times longer the slowest small gets take beside others than alone.
-pub(super) fn fairness(field: &Field, row: &'static Row, others: &Plan) -> io::Result<Verdict> {
+pub(super) fn fairness(field: &Runs, row: &'static Row, others: &Plan) -> io::Result<Verdict> {
     log_line(Level::Info, format!("== {}", row.name).as_bytes());
     // The floor serves one item to everybody, so large values and small ones cannot meet there.
     let servers: Vec<_> = field.servers.iter().filter(|server| !server.is_floor()).collect();
     let mut sides = Vec::new();
     for server in &servers {
-        let mut contender = Contender::start(&field.place, server, ARGUMENTS)?;
-        let small = contender.open(&field.pinned(&watched()))?;
-        let many = contender.open(&field.pinned(others))?;
-        sides.push(Side { contender, small, many: Some(many) });
+        let mut candidate = Candidate::start(&field.place, server, ARGUMENTS)?;
+        let small = candidate.open(&field.pinned(&watched()))?;
+        let many = candidate.open(&field.pinned(others))?;
+        sides.push(Side { candidate, small, many: Some(many) });
     }
     let mut rounds = vec![Vec::new(); servers.len()];
     for round in 0..field.rounds {
         for place in order_of(round, servers.len()) {
             let side = &mut sides[place];
             let window = field.window * LONGER;
-            let alone = side.contender.window(&mut side.small, window)?.latency_us(TAIL);
+            let alone = side.candidate.window(&mut side.small, window)?.latency_us(TAIL);
             rounds[place].push(side.beside_others(window, field.place.priority)? / alone);
         }
     }
@@ -72,7 +72,7 @@ pub(super) fn fairness(field: &Field, row: &'static Row, others: &Plan) -> io::R
 }
 
 struct Side {
-    contender: Contender,
+    candidate: Candidate,
     small: Session,
     /// None while its thread has it.
     many: Option<Session>,
@@ -99,14 +99,14 @@ impl Side {
         });
         // Ignored: a program that may not goes on without; both servers meet the same client.
         let _ = set_priority(Priority::Realtime);
-        let seen = self.contender.window(&mut self.small, window);
+        let seen = self.candidate.window(&mut self.small, window);
         set_priority(before)?;
         stop.store(true, Ordering::Relaxed);
         let ended = others.join().map_err(|_| io::Error::other("the other clients' thread ended"))?;
         let (many, requests) = ended?;
         self.many = Some(many);
         if requests == 0 {
-            return Err(io::Error::other(format!("{}: the other clients were not served at all", self.contender.name)));
+            return Err(io::Error::other(format!("{}: the other clients were not served at all", self.candidate.name)));
         }
         Ok(seen?.latency_us(TAIL))
     }

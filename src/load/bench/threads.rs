@@ -11,15 +11,15 @@ use std::thread::available_parallelism;
 use crate::schedule::{Priority, pin_to_cores, set_priority};
 use larder::sys::log::{Level, log_line};
 
-use super::super::contest::Place;
+use super::super::comparison::Cores;
 use super::super::plan::{Plan, Waiting};
-use super::contender::{Contender, Window};
-use super::field::Field;
+use super::candidate::{Candidate, LoadWindow};
+use super::rounds::order_of;
 use super::rows::{Row, Stage};
+use super::runs::Runs;
 use super::table::Verdict;
-use super::turns::order_of;
 
-pub(super) fn measure(field: &Field, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
+pub(super) fn measure(field: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
     let mut rounds = Vec::new();
     for server in &field.servers {
         // It has one thread, and nothing that two could fight for.
@@ -30,12 +30,12 @@ pub(super) fn measure(field: &Field, row: &'static Row, plan: &Plan) -> io::Resu
         log_line(Level::Info, format!("== {}: {}", row.name, server.name).as_bytes());
         let everywhere: Vec<usize> = (0..available_parallelism()?.get()).collect();
         let unpinned =
-            Place { server_cores: everywhere.clone(), client_cores: everywhere.clone(), priority: Priority::Normal };
+            Cores { server_cores: everywhere.clone(), client_cores: everywhere.clone(), priority: Priority::Normal };
         let arguments = |threads| [&["-t", threads], Stage::Roomy.arguments()].concat();
         // Three threads share two cores here, and none of them may keep the others from theirs.
         set_priority(Priority::Normal)?;
-        let mut one = Contender::start(&field.place, server, &arguments("1"))?;
-        let mut two = Contender::start(&unpinned, server, &arguments("2"))?;
+        let mut one = Candidate::start(&field.place, server, &arguments("1"))?;
+        let mut two = Candidate::start(&unpinned, server, &arguments("2"))?;
         let mut one_session = one.open(&field.pinned(plan))?;
         let mut two_session = two.open(&Plan { waiting: Waiting::Sleep, cores: everywhere, ..plan.clone() })?;
         let mut ratios = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn measure(field: &Field, row: &'static Row, plan: &Plan) -> io::Resu
                     0 => one.window(&mut one_session, field.window)?,
                     _ => two.window(&mut two_session, field.window)?,
                 };
-                figures[which] = Window::cpu_us(&window);
+                figures[which] = LoadWindow::cpu_us(&window);
             }
             // The first round is a look: buffers grow, and the kernel spreads the threads.
             if round > 0 {

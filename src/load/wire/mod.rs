@@ -165,7 +165,7 @@ fn out_of_step(awaited: Option<&Asked>, input: &[u8]) -> Taken {
 fn settle(queue: &mut Queue, window: &mut Window, op: Op, done: bool) {
     if let Some(asked) = queue.pop_front() {
         window.changed(op, done);
-        window.ledger.answered(&asked, op, done);
+        window.acknowledgement_log.answered(&asked, op, done);
         window.answered(&asked);
     }
 }

@@ -4,8 +4,8 @@
 use crate::base::{Exptime, Key, parse_i64, parse_short_i64, parse_short_u64, parse_u32};
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::{
-    Admin, Arith, CasShown, Delete, Delta, KeyList, Keys, Manner, Mode, Parsed, Reply, Request, Rest, Retrieval,
-    Storage, Touch,
+    Admin, Arith, CasShown, Delete, Delta, KeyList, Keys, Mode, Parsed, Reply, Request, Rest, Retrieval,
+    RetrievalOptions, Storage, Touch,
 };
 use crate::protocol::tokens::Tokens;
 use crate::protocol::verb::{AdminVerb, Direction, StorageVerb};
@@ -27,14 +27,14 @@ pub(super) fn refuse<'a>(error: ReplyLine, reply: Reply, consumed: usize) -> Par
 }
 
 /// `<key>*`
-pub(super) fn retrieval(manner: Manner, arguments: Tokens<'_>, line_end_len: usize) -> Line<'_> {
+pub(super) fn retrieval(options: RetrievalOptions, arguments: Tokens<'_>, line_end_len: usize) -> Line<'_> {
     let mut rest = arguments;
     let Some(first) = rest.next() else { return Err((ReplyLine::BadFormat, Reply::Wanted)) };
     let keys = match Key::new(first) {
         Some(key) if rest.is_over() => Keys::One(key),
         Some(_) | None => Keys::List(KeyList { tokens: arguments, line_end_len }),
     };
-    Ok(Request::Retrieve(Retrieval { keys, manner, rest: Rest::None }))
+    Ok(Request::Retrieve(Retrieval { keys, options, rest: Rest::None }))
 }
 
 /// `<exptime> <key>*`
@@ -46,7 +46,7 @@ pub(super) fn touching_retrieval(cas: CasShown, mut arguments: Tokens<'_>, line_
     let Some(exptime) = exptime.and_then(exptime_word) else {
         return Err((ReplyLine::InvalidExptime, Reply::Wanted));
     };
-    retrieval(Manner { cas, touch: Some(exptime) }, keys, line_end_len)
+    retrieval(RetrievalOptions { cas, touch: Some(exptime) }, keys, line_end_len)
 }
 
 /// `<key> <flags> <exptime> <bytes> [<cas unique>] [noreply]`, then the data block, which starts at `behind`.

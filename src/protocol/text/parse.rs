@@ -4,7 +4,9 @@ use memchr::{memchr, memrchr};
 
 use crate::base::Key;
 use crate::protocol::reply_line::ReplyLine;
-use crate::protocol::request::{Input, KeyList, Keys, LineRest, Manner, Parsed, Reply, Request, Rest, Retrieval};
+use crate::protocol::request::{
+    Input, KeyList, Keys, LineRest, Parsed, Reply, Request, Rest, Retrieval, RetrievalOptions,
+};
 use crate::protocol::tokens::Tokens;
 use crate::protocol::verb::{Family, Verb};
 
@@ -45,7 +47,7 @@ pub fn parse_thoroughly(bytes: &[u8], input: Input) -> Parsed<'_> {
     }
     let line_end_len = consumed - line.len();
     let parsed = match verb.family() {
-        Family::Retrieval(cas) => lines::retrieval(Manner { cas, touch: None }, arguments, line_end_len),
+        Family::Retrieval(cas) => lines::retrieval(RetrievalOptions { cas, touch: None }, arguments, line_end_len),
         Family::TouchingRetrieval(cas) => lines::touching_retrieval(cas, arguments, line_end_len),
         Family::Storage(verb) => return lines::storage(verb, arguments, consumed, &bytes[consumed..]),
         Family::Delete => lines::delete(arguments),
@@ -88,20 +90,22 @@ fn unfinished(bytes: &[u8], input: Input) -> Parsed<'_> {
         return Parsed::NeedMore;
     }
     if !exptime_first {
-        return some_keys(bytes, verb_len, Manner { cas, touch: None });
+        return some_keys(bytes, verb_len, RetrievalOptions { cas, touch: None });
     }
     let mut arguments = Tokens::new(&bytes[verb_len..]);
     let exptime = arguments.next().and_then(lines::exptime_word);
     let keys_from = bytes.len() - arguments.rest().len();
     match exptime {
-        Some(exptime) if keys_from < bytes.len() => some_keys(bytes, keys_from, Manner { cas, touch: Some(exptime) }),
+        Some(exptime) if keys_from < bytes.len() => {
+            some_keys(bytes, keys_from, RetrievalOptions { cas, touch: Some(exptime) })
+        }
         // The exptime is invalid or fills the buffer: nothing valid can follow.
         Some(_) | None => Parsed::Close,
     }
 }
 
 /// The keys of `bytes[from..]`. The last key may be incomplete; it stays in the buffer.
-fn some_keys(bytes: &[u8], from: usize, manner: Manner) -> Parsed<'_> {
+fn some_keys(bytes: &[u8], from: usize, options: RetrievalOptions) -> Parsed<'_> {
     let list = &bytes[from..];
     let end = memrchr(b' ', list).map_or(0, |blank| blank + 1);
     // Key::LEN_MAX plus one for the CR of the line end. A longer tail is refused with the list.
@@ -111,7 +115,7 @@ fn some_keys(bytes: &[u8], from: usize, manner: Manner) -> Parsed<'_> {
         return if bytes.is_empty() { Parsed::NeedMore } else { Parsed::Close };
     }
     let keys = Keys::List(KeyList { tokens: Tokens::new(&list[..end]), line_end_len: 0 });
-    let request = Request::Retrieve(Retrieval { keys, manner, rest: Rest::ToCome });
+    let request = Request::Retrieve(Retrieval { keys, options, rest: Rest::ToCome });
     Parsed::Request { request, consumed: from + end }
 }
 
@@ -119,17 +123,17 @@ fn some_keys(bytes: &[u8], from: usize, manner: Manner) -> Parsed<'_> {
 pub fn parse_rest(bytes: &[u8], input: Input, begun: LineRest) -> Parsed<'_> {
     let line_feed = memchr(b'\n', bytes);
     match (begun, line_feed) {
-        (LineRest::Keys(manner), Some(line_feed)) => {
+        (LineRest::Keys(options), Some(line_feed)) => {
             let line = &bytes[..line_feed];
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let consumed = line_feed + 1;
             let keys = KeyList { tokens: Tokens::new(line), line_end_len: consumed - line.len() };
-            let retrieval = Retrieval { keys: Keys::List(keys), manner, rest: Rest::None };
+            let retrieval = Retrieval { keys: Keys::List(keys), options, rest: Rest::None };
             Parsed::Request { request: Request::Retrieve(retrieval), consumed }
         }
-        (LineRest::Keys(manner), None) => match input {
+        (LineRest::Keys(options), None) => match input {
             Input::Open => Parsed::NeedMore,
-            Input::Full => some_keys(bytes, 0, manner),
+            Input::Full => some_keys(bytes, 0, options),
         },
         (LineRest::Refused, Some(line_feed)) => Parsed::Skipped { consumed: line_feed + 1, begun: None },
         (LineRest::Refused, None) if bytes.is_empty() => Parsed::NeedMore,
@@ -187,7 +191,7 @@ mod tests {
         let Parsed::Request { request: Request::Retrieve(begun), .. } = parse(b"gets a b\r\n", Input::Open) else {
             panic!("a retrieval");
         };
-        let begun = LineRest::Keys(begun.manner);
+        let begun = LineRest::Keys(begun.options);
         assert_eq!(keys(parse_rest(b"c d\r\nget", Input::Open, begun)), (vec![Ok(&b"c"[..]), Ok(b"d")], 5, Rest::None));
         assert_eq!(keys(parse_rest(b"\r\n", Input::Open, begun)), (vec![], 2, Rest::None));
         assert_eq!(keys(parse_rest(b"c d", Input::Full, begun)), (vec![Ok(&b"c"[..])], 2, Rest::ToCome));

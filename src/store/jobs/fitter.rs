@@ -11,24 +11,24 @@ use crate::sync::Pin;
 
 use super::super::cache::Store;
 use super::super::worker_store::WorkerStore;
-use super::{Job, Next};
+use super::{Job, NextStep};
 
 /// Adds classes.
 pub(super) struct Fitter;
 
 impl Job for Fitter {
     /// Adds at most one class.
-    fn step(&mut self, worker: &mut WorkerStore, _pin: &Pin) -> Next {
+    fn step(&mut self, worker: &mut WorkerStore, _pin: &Pin) -> NextStep {
         let store = worker.store;
         let classes = &store.slabs.classes;
         let limit_pages = store.slabs.limit_bytes() / u64::from(PAGE_BYTES);
         let demand = chunk_demand(store);
         let Some(fit) = demand.missing_class(classes, store.slabs.pages_used(), limit_pages) else {
-            return Next::Wait(None);
+            return NextStep::Wait(None);
         };
         let before = [classes.class_for(fit.chunk_bytes), classes.class_for_link(fit.chunk_bytes)];
         if classes.add(fit.chunk_bytes).is_none() {
-            return Next::Wait(None);
+            return NextStep::Wait(None);
         }
         for class in before.into_iter().flatten().filter(|class| !demand.needs(classes, *class)) {
             let pages = store.slabs.lock(class).usage().pages;
@@ -36,7 +36,7 @@ impl Job for Fitter {
                 store.page_moves.clear_out(class, pages);
             }
         }
-        Next::Again
+        NextStep::Again
     }
 }
 

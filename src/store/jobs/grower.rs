@@ -14,12 +14,12 @@ use crate::sync::Pin;
 
 use super::super::cache::Store;
 use super::super::worker_store::WorkerStore;
-use super::{Job, Next};
+use super::{Job, NextStep};
 
 /// Buckets split or merged per step: a few microseconds, so that pins are short.
 const CHANGES_PER_STEP: u64 = 16;
 /// Wait for other threads to end their turns or release a bucket.
-const PAUSE: Next = Next::Wait(Some(Duration::from_millis(1)));
+const PAUSE: NextStep = NextStep::Wait(Some(Duration::from_millis(1)));
 
 /// Splits and merges buckets.
 #[derive(Default)]
@@ -41,7 +41,7 @@ impl Job for Grower {
         }
     }
 
-    fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
+    fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
         let store = worker.store;
         if self.tail.is_some() || self.ghost_tail.is_some() {
             // No split or merge touches the tail before it is gone.
@@ -52,12 +52,12 @@ impl Job for Grower {
             end_shrinking(store);
             return split(store, pin, wanted);
         }
-        if store.index_shrinks.load(Ordering::Relaxed) { self.shrink(store, pin) } else { Next::Wait(None) }
+        if store.index_shrinks.load(Ordering::Relaxed) { self.shrink(store, pin) } else { NextStep::Wait(None) }
     }
 }
 
 impl Grower {
-    fn shrink(&mut self, store: &Store, pin: &Pin) -> Next {
+    fn shrink(&mut self, store: &Store, pin: &Pin) -> NextStep {
         let items = store.items_about();
         for _ in 0..store.index.merges_wanted(items).min(CHANGES_PER_STEP) {
             if store.index.try_merge(pin) != Merge::Done {
@@ -65,7 +65,7 @@ impl Grower {
             }
         }
         if store.index.merges_wanted(items) > 0 {
-            return Next::Again;
+            return NextStep::Again;
         }
         self.tail = store.index.close_tail(&store.epochs);
         self.ghost_tail = store.ghost.shrink(items, &store.epochs);
@@ -73,7 +73,7 @@ impl Grower {
             return PAUSE;
         }
         end_shrinking(store);
-        Next::Wait(None)
+        NextStep::Wait(None)
     }
 }
 
@@ -85,15 +85,15 @@ fn end_shrinking(store: &Store) {
     }
 }
 
-fn split(store: &'static Store, pin: &Pin, wanted: u64) -> Next {
+fn split(store: &'static Store, pin: &Pin, wanted: u64) -> NextStep {
     store.prefetch_splits(wanted);
     for _ in 0..wanted {
         if store.index.split_one(|chunk| store.hash_of(pin, chunk)) == Split::Full {
             // Chains get longer from now on. Asking again at every 32nd set would change nothing.
-            return Next::Wait(None);
+            return NextStep::Wait(None);
         }
     }
-    Next::Again
+    NextStep::Again
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Grower, Job as _, Next};
+use super::{Grower, Job as _, NextStep};
 use crate::base::atomic::Ordering;
 use crate::base::{Clock, Deadline, Key};
 use crate::memory::ClassPlan;
@@ -62,7 +62,7 @@ impl Rig {
         worker.end_turn();
     }
 
-    fn step(&mut self) -> Next {
+    fn step(&mut self) -> NextStep {
         self.grower.before_step(self.store);
         let (participant, worker) = &mut self.job;
         let pin = participant.pin();
@@ -70,7 +70,7 @@ impl Rig {
     }
 
     fn run(&mut self) {
-        let steps = (0..100_000).take_while(|_| self.step() != Next::Wait(None)).count();
+        let steps = (0..100_000).take_while(|_| self.step() != NextStep::Wait(None)).count();
         assert!(steps < 100_000, "the grower has always something to do");
     }
 }
@@ -124,9 +124,9 @@ fn the_memory_that_a_shrunk_index_leaves_waits_for_pinned_threads() {
     let store = rig.store;
     let (mut reader, _) = store.join();
     let pin = reader.pin();
-    let steps = (0..100_000).take_while(|_| rig.step() == Next::Again).count();
+    let steps = (0..100_000).take_while(|_| rig.step() == NextStep::Again).count();
     assert!(steps > 100, "merges come a few at a time");
-    (0..100).for_each(|_| assert!(rig.step() != Next::Again));
+    (0..100).for_each(|_| assert!(rig.step() != NextStep::Again));
     assert_eq!(store.index.bytes_touched(), full);
     drop(pin);
     rig.run();

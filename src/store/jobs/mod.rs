@@ -6,7 +6,7 @@
 //! fitter    notified when memory has grown; adds a size class that would save some of it
 //! mover     notified when a class starves, when the limit falls, when the fitter makes a class useless, by `slabs`;
 //!           four times a second while there are evictions
-//! census    notified by `stats prefixes`; counts items and bytes by key prefix
+//! prefix scan    notified by `stats prefixes`; counts items and bytes by key prefix
 //! sweeper   once a second, or notified by flush_all; frees expired and flushed items
 //! ```
 //!
@@ -14,11 +14,11 @@
 //! grace period while it waits.
 
 mod automove;
-mod census;
 mod fitter;
 mod grower;
 mod idle;
 mod page_mover;
+mod prefix_scan;
 mod sweeper;
 
 use std::io;
@@ -31,18 +31,18 @@ use crate::sync::Pin;
 use super::cache::Store;
 use super::worker_store::WorkerStore;
 
-use census::CensusTaker;
 use fitter::Fitter;
 use grower::Grower;
 use page_mover::PageMover;
+use prefix_scan::PrefixScanner;
 use sweeper::Sweeper;
 
-pub(super) use census::CensusDesk;
-pub use census::{Census, PrefixUse};
+pub(super) use prefix_scan::PrefixScans;
+pub use prefix_scan::{PrefixScan, PrefixUse};
 
 /// What a job does after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextStep {
     /// Takes another step at once.
     Again,
     /// Waits until it is notified, or until this time is over.
@@ -57,19 +57,19 @@ pub(super) trait Job: Send {
     fn before_step(&mut self, _store: &Store) {}
 
     /// Does a bounded piece of work.
-    fn step(&mut self, store: &mut WorkerStore, pin: &Pin) -> Next;
+    fn step(&mut self, store: &mut WorkerStore, pin: &Pin) -> NextStep;
 }
 
 /// Wakes a job's thread.
 #[derive(Default)]
-pub(super) struct Bell {
+pub(super) struct Wakeup {
     rung: Mutex<bool>,
     heard: Condvar,
 }
 
-impl Bell {
+impl Wakeup {
     /// Wakes the thread, or ends its next wait at once.
-    pub(super) fn ring(&self) {
+    pub(super) fn notify(&self) {
         *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.heard.notify_one();
     }
@@ -115,12 +115,12 @@ impl Store {
     pub fn start_jobs(&'static self) -> io::Result<()> {
         self.start_job("grower", Grower::default(), &self.grower)?;
         self.start_job("fitter", Fitter, &self.fitter)?;
-        self.start_job("census", CensusTaker::default(), &self.census.bell)?;
+        self.start_job("prefix_scan", PrefixScanner::default(), &self.prefix_scan.wakeup)?;
         self.start_job("sweeper", Sweeper::default(), &self.sweeper)?;
-        self.start_job("page mover", PageMover::default(), &self.page_moves.bell)
+        self.start_job("page mover", PageMover::default(), &self.page_moves.wakeup)
     }
 
-    fn start_job(&'static self, name: &str, mut job: impl Job + 'static, bell: &'static Bell) -> io::Result<()> {
+    fn start_job(&'static self, name: &str, mut job: impl Job + 'static, wakeup: &'static Wakeup) -> io::Result<()> {
         let run = move || {
             let (mut participant, mut store) = self.join();
             loop {
@@ -131,9 +131,9 @@ impl Store {
                 store.end_turn();
                 drop(guard);
                 match next {
-                    Next::Again => {}
-                    Next::Wait(at_most) => bell.wait(at_most),
-                    Next::Rest(at_least, longer) => bell.rest(at_least, longer),
+                    NextStep::Again => {}
+                    NextStep::Wait(at_most) => wakeup.wait(at_most),
+                    NextStep::Rest(at_least, longer) => wakeup.rest(at_least, longer),
                 }
             }
         };
@@ -145,17 +145,17 @@ impl Store {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::Bell;
+    use super::Wakeup;
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a rest takes real time")]
     fn a_rest_takes_its_time_whoever_rings() {
         const LEAST: Duration = Duration::from_millis(20);
-        let (bell, began) = (Bell::default(), Instant::now());
-        bell.ring();
+        let (wakeup, began) = (Wakeup::default(), Instant::now());
+        wakeup.notify();
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..1000).for_each(|_| bell.ring()));
-            bell.rest(LEAST, Duration::from_secs(3600));
+            scope.spawn(|| (0..1000).for_each(|_| wakeup.notify()));
+            wakeup.rest(LEAST, Duration::from_secs(3600));
         });
         assert!(began.elapsed() >= LEAST);
         assert!(began.elapsed() < Duration::from_secs(1800), "who rang meanwhile is heard");

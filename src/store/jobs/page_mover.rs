@@ -19,12 +19,12 @@ use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
 use crate::sync::Pin;
 
 use super::super::page_moves::{Busy, Order};
-use super::super::rescue::{Mercy, RESCUE_BYTES_MAX, Vacated};
+use super::super::rescue::{RESCUE_BYTES_MAX, RelocatePolicy, Vacated};
 use super::super::worker_store::WorkerStore;
 use super::automove::{Automove, ClassSample, Move, Rule, Tick};
 use super::fitter::is_needed;
 use super::idle::IdleTimes;
-use super::{Job, Next};
+use super::{Job, NextStep};
 
 /// Chunks of a page per step.
 const CHUNKS_PER_STEP: u32 = 256;
@@ -38,7 +38,7 @@ const PASSES_PATIENT: u32 = 8;
 const RECALL_EVERY: u32 = 8;
 /// Time between two passes, in which other threads end their turns. A worker that needs memory notifies the
 /// mover all the time. That must not make the passes over a page in use shorter than a turn.
-const PASS_REST: Next = Next::Rest(Duration::from_millis(1), Duration::ZERO);
+const PASS_REST: NextStep = NextStep::Rest(Duration::from_millis(1), Duration::ZERO);
 /// Interval at which classes are compared.
 const TICK: Duration = Duration::from_millis(250);
 /// Interval at which idle classes are looked for while no class lacks memory.
@@ -58,7 +58,7 @@ const ROOM_LOOK: Duration = Duration::from_secs(1);
 /// Moves pages.
 #[derive(Default)]
 pub(super) struct PageMover {
-    state: State,
+    state: MoverState,
     automove: Automove,
     idle_times: IdleTimes,
     /// Moves that were decided and have not begun.
@@ -76,7 +76,7 @@ pub(super) struct PageMover {
 }
 
 #[derive(Default)]
-enum State {
+enum MoverState {
     #[default]
     Idle,
     Emptying(Emptying),
@@ -113,19 +113,19 @@ struct Emptying {
 }
 
 impl Job for PageMover {
-    fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
+    fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
         worker.is_movers = true;
         match std::mem::take(&mut self.state) {
-            State::Idle => self.choose(worker, pin),
-            State::Emptying(emptying) => self.empty(worker, pin, emptying),
-            State::Leaving { page, to } => self.release(worker, page, to),
+            MoverState::Idle => self.choose(worker, pin),
+            MoverState::Emptying(emptying) => self.empty(worker, pin, emptying),
+            MoverState::Leaving { page, to } => self.release(worker, page, to),
         }
     }
 }
 
 impl PageMover {
     /// Finds something to do.
-    fn choose(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
+    fn choose(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
         let store = worker.store;
         store.page_moves.is_running.store(false, Ordering::Relaxed);
         if let Some(order) = store.page_moves.take_order() {
@@ -134,7 +134,7 @@ impl PageMover {
         store.shrink_if_beyond();
         // One per step: the kernel may be slow.
         if store.pages_beyond() > 0 && store.slabs.discard_ready_page() {
-            return Next::Again;
+            return NextStep::Again;
         }
         if store.pages_beyond() > 0 {
             return self.repay(worker, pin);
@@ -142,7 +142,7 @@ impl PageMover {
         if let Some(class) = store.class_to_clear_out() {
             // Sizes that need the class may have appeared since.
             return if is_needed(store, class) {
-                Next::Again
+                NextStep::Again
             } else {
                 self.begin(worker, pin, class, Goal::ClearedOut)
             };
@@ -155,25 +155,25 @@ impl PageMover {
     }
 
     /// `slabs reassign`.
-    fn obey(&mut self, worker: &mut WorkerStore, pin: &Pin, order: Order) -> Next {
+    fn obey(&mut self, worker: &mut WorkerStore, pin: &Pin, order: Order) -> NextStep {
         if order.from != 0 {
             let to = if order.to == 0 { Goal::Pool } else { Goal::Ordered(order.to) };
             return self.begin(worker, pin, order.from, to);
         }
         // Out of the pool: the class grows in the usual way.
         worker.store.slabs.lock(order.to).grow(0, true);
-        Next::Again
+        NextStep::Again
     }
 
     /// Takes a page from the class that loses least by it.
-    fn repay(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
+    fn repay(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
         if let Some(page) = worker.store.slabs.take_settled(&worker.store.epochs) {
             worker.store.slabs.put_page(page, worker.store.side_bytes());
-            return Next::Again;
+            return NextStep::Again;
         }
         if let Some(page) = worker.store.detach_empty_page(|_| 0) {
-            self.state = State::Leaving { page, to: Goal::Pool };
-            return Next::Again;
+            self.state = MoverState::Leaving { page, to: Goal::Pool };
+            return NextStep::Again;
         }
         let mut samples = samples(worker);
         self.idle_times.measure(&mut samples, worker.now().0, |class| worker.store.class_activity(class));
@@ -191,16 +191,18 @@ impl PageMover {
         match donor {
             Some(donor) => self.begin(worker, pin, donor, Goal::Pool),
             // Some classes are empty, but an item may be on its way into them.
-            None if self.shunned.is_empty() && samples.iter().any(|sample| sample.is_empty) => Next::Wait(Some(TICK)),
+            None if self.shunned.is_empty() && samples.iter().any(|sample| sample.is_empty) => {
+                NextStep::Wait(Some(TICK))
+            }
             None if self.shunned.is_empty() && worker.store.config.evictions => self.rest(worker),
             // Deletes do not notify the mover.
-            None if self.shunned.is_empty() => Next::Wait(Some(ROOM_LOOK)),
+            None if self.shunned.is_empty() => NextStep::Wait(Some(ROOM_LOOK)),
             // The class that should give a page could not. Try again, at growing intervals.
             None => {
                 self.shunned.clear();
                 let rest = RETRY_REST * (1 << self.failures.min(RETRY_DOUBLINGS_MAX));
                 let at_least = rest.min(RETRY_REST_LEAST);
-                Next::Rest(at_least, rest - at_least)
+                NextStep::Rest(at_least, rest - at_least)
             }
         }
     }
@@ -246,45 +248,45 @@ impl PageMover {
 
     /// Waits for the next tick. If no class lacked memory since the last one, waits until one does. Idle
     /// classes are measured meanwhile, because they must be known when memory is full.
-    fn rest(&mut self, worker: &WorkerStore) -> Next {
+    fn rest(&mut self, worker: &WorkerStore) -> NextStep {
         let needs = worker.store.evictions() + worker.store.refusals();
         if std::mem::replace(&mut self.needs, needs) != needs {
             // Memory is short. What the index gives back can become pages.
             worker.store.shrink_index();
-            return Next::Wait(Some(TICK));
+            return NextStep::Wait(Some(TICK));
         }
         worker.store.page_moves.fall_asleep();
-        Next::Wait(Some(IDLE_LOOK))
+        NextStep::Wait(Some(IDLE_LOOK))
     }
 
     /// Closes a page of `from`.
-    fn begin(&mut self, worker: &mut WorkerStore, pin: &Pin, from: u8, to: Goal) -> Next {
-        let Some(page) = worker.coldest_page(pin, from, self.given_up) else { return Next::Again };
+    fn begin(&mut self, worker: &mut WorkerStore, pin: &Pin, from: u8, to: Goal) -> NextStep {
+        let Some(page) = worker.coldest_page(pin, from, self.given_up) else { return NextStep::Again };
         let is_closed = worker.store.slabs.lock(from).close_page(page);
         if is_closed {
             worker.store.page_moves.is_running.store(true, Ordering::Relaxed);
             // Free chunks of this thread may belong to that page.
             worker.give_back_ready(from);
-            self.state = State::Emptying(Emptying { page, from, to, at: 0, passes: 0, lacks_room: false });
+            self.state = MoverState::Emptying(Emptying { page, from, to, at: 0, passes: 0, lacks_room: false });
         }
-        Next::Again
+        NextStep::Again
     }
 
     /// Does a part of a pass.
-    fn empty(&mut self, worker: &mut WorkerStore, pin: &Pin, mut emptying: Emptying) -> Next {
+    fn empty(&mut self, worker: &mut WorkerStore, pin: &Pin, mut emptying: Emptying) -> NextStep {
         let Emptying { page, from, to, .. } = emptying;
         let (out, used) = reclaim(worker, from, page);
         if out == 0 {
             let detached = worker.store.slabs.lock(from).detach_page(page, &worker.store.epochs);
             worker.store.epochs.advance();
             if let Some(page) = detached {
-                self.state = State::Leaving { page, to };
+                self.state = MoverState::Leaving { page, to };
             }
-            return Next::Again;
+            return NextStep::Again;
         }
         if to == Goal::ClearedOut && !has_page(worker) {
             worker.store.slabs.lock(from).reopen_page(page);
-            return Next::Again;
+            return NextStep::Again;
         }
         let end = used.min(emptying.at + CHUNKS_PER_STEP);
         let chunks = (emptying.at..end).map(|index| ChunkRef::new(page, index));
@@ -293,8 +295,8 @@ impl PageMover {
         emptying.at = empty_chunks(worker, pin, chunks, &mut emptying).map_or(end, ChunkRef::index);
         worker.takes_no_page = false;
         if emptying.at < used {
-            self.state = State::Emptying(emptying);
-            return Next::Again;
+            self.state = MoverState::Emptying(emptying);
+            return NextStep::Again;
         }
         let why_busy = if std::mem::take(&mut emptying.lacks_room) { Busy::NoRoom } else { Busy::Held };
         (emptying.at, emptying.passes) = (0, emptying.passes + 1);
@@ -308,29 +310,29 @@ impl PageMover {
             return self.give_up(worker, from, page, why_busy);
         }
         let is_first = emptying.passes == 1;
-        self.state = State::Emptying(emptying);
-        if is_first { Next::Again } else { PASS_REST }
+        self.state = MoverState::Emptying(emptying);
+        if is_first { NextStep::Again } else { PASS_REST }
     }
 
     /// Gives up a page whose chunks stay in use: by a slow client, or by a worker that sleeps for long. Or
     /// evictions are off, and there is no memory for copies. Another page is tried.
-    fn give_up(&mut self, worker: &mut WorkerStore, from: u8, page: u32, why_busy: Busy) -> Next {
+    fn give_up(&mut self, worker: &mut WorkerStore, from: u8, page: u32, why_busy: Busy) -> NextStep {
         worker.store.slabs.lock(from).reopen_page(page);
         worker.store.page_moves.counts.busy_items.add(1);
         worker.store.page_moves.note_tried(Some(why_busy));
         self.given_up = page;
         self.failures = self.failures.saturating_add(1);
         self.shunned.push(from);
-        Next::Again
+        NextStep::Again
     }
 
     /// The page has left its class. Its grace period may not be over.
-    fn release(&mut self, worker: &mut WorkerStore, page: DetachedPage, to: Goal) -> Next {
+    fn release(&mut self, worker: &mut WorkerStore, page: DetachedPage, to: Goal) -> NextStep {
         let store = worker.store;
-        let free = match page.settle(&store.epochs) {
+        let free = match page.try_reclaim(&store.epochs) {
             Ok(free) => free,
             Err(page) => {
-                self.state = State::Leaving { page, to };
+                self.state = MoverState::Leaving { page, to };
                 return PASS_REST;
             }
         };
@@ -350,7 +352,7 @@ impl PageMover {
             }
             None => store.slabs.put_page(free, store.side_bytes()),
         }
-        Next::Again
+        NextStep::Again
     }
 }
 
@@ -384,7 +386,7 @@ fn empty_chunks(
         if copied >= BYTES_PER_STEP || is_cleared_out && !has_page(worker) {
             return Some(chunk);
         }
-        let Some(item) = worker.occupant(pin, chunk) else { continue };
+        let Some(item) = worker.slot_item(pin, chunk) else { continue };
         if is_cleared_out && item.value_len() > RESCUE_BYTES_MAX {
             continue;
         }
@@ -392,15 +394,15 @@ fn empty_chunks(
         let spare = spare.get_or_insert_with(|| worker.spare_chunks(class));
         let needed = item.chunks().filter(|chunk| store.slabs.class_of(*chunk) == class).count();
         let needed = u32::try_from(needed).unwrap_or(u32::MAX);
-        let mercy = match emptying.passes {
-            _ if !store.config.evictions || is_cleared_out => Mercy::Always,
+        let policy = match emptying.passes {
+            _ if !store.config.evictions || is_cleared_out => RelocatePolicy::Always,
             // Otherwise the class grows.
-            _ if *spare >= needed || has_page(worker) && !worker.takes_no_page => Mercy::All,
-            0..PASSES_PATIENT => Mercy::Asked,
-            _ => Mercy::AskedNow,
+            _ if *spare >= needed || has_page(worker) && !worker.takes_no_page => RelocatePolicy::All,
+            0..PASSES_PATIENT => RelocatePolicy::Asked,
+            _ => RelocatePolicy::AskedNow,
         };
         let bytes = item.bytes();
-        match worker.vacate(pin, &item, mercy) {
+        match worker.vacate(pin, &item, policy) {
             Vacated::Moved => {
                 copied += bytes;
                 *spare = spare.saturating_sub(needed);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Job as _, Next, PageMover, State};
+use super::{Job as _, MoverState, NextStep, PageMover};
 use crate::base::atomic::Ordering;
 use crate::base::{Clock, ClockTick, Deadline, HashedKey, Key, RelTime};
 use crate::item::Layout;
@@ -100,7 +100,7 @@ impl Rig {
         worker.end_turn();
     }
 
-    fn step(&mut self) -> Next {
+    fn step(&mut self) -> NextStep {
         // The client releases its leases.
         drop(self.client.0.pin());
         self.client.1.begin_turn();
@@ -116,7 +116,7 @@ impl Rig {
     /// Takes steps until the mover has nothing to do.
     fn run(&mut self) {
         for _ in 0..100_000 {
-            if self.step() != Next::Again && matches!(self.mover.state, State::Idle) {
+            if self.step() != NextStep::Again && matches!(self.mover.state, MoverState::Idle) {
                 return;
             }
         }
@@ -181,8 +181,8 @@ fn the_last_page_of_a_class_goes_only_if_nobody_else_could_give_one() {
     // A lease holds its pages.
     rig.mover.shunned.push(rich);
     rig.store.page_moves.starving.store(starving, Ordering::Relaxed);
-    assert!(matches!(rig.step(), Next::Rest(..)));
-    assert!(matches!(rig.mover.state, State::Idle));
+    assert!(matches!(rig.step(), NextStep::Rest(..)));
+    assert!(matches!(rig.mover.state, MoverState::Idle));
     assert_eq!(rig.store.page_moves.take_starving(), Some(starving), "it is still asked for");
     rig.run();
     let pages = |class| rig.store.slabs.lock(class).usage().pages;
@@ -287,14 +287,14 @@ fn small_items_are_main_in_a_class_that_has_not_evicted() {
     let mut rig = Rig::new(8, true);
     rig.fill("small", 100_000, 100);
     let (old, before) = (rig.class(100), (rig.store.items(), rig.store.evictions()));
-    rig.client.1.bring_all_newborns();
+    rig.client.1.bring_all_pending_inserts();
     assert!(rig.store.policy_use(old).ring_len > 0);
     rig.client.1.set_memory_limit(64 << 20);
     rig.store.slabs.classes.add(128).unwrap();
     let pages = rig.store.slabs.lock(old).usage().pages;
     rig.store.page_moves.clear_out(old, pages);
     rig.run();
-    rig.job.1.bring_all_newborns();
+    rig.job.1.bring_all_pending_inserts();
     assert_eq!((rig.store.class_items(rig.class(100)), rig.store.evictions()), before);
     let [old, new] = [old, rig.class(100)].map(|class| rig.store.policy_use(class));
     assert_eq!((old.stale, new.ring_len, new.stale), (old.ring_len, 0, 0));

@@ -20,7 +20,7 @@ use crate::sync::{Pin, Stamp};
 
 use super::super::flush::FlushMark;
 use super::super::worker_store::WorkerStore;
-use super::{Job, Next};
+use super::{Job, NextStep};
 
 /// Rest between two rounds.
 const REST: Duration = Duration::from_secs(1);
@@ -92,7 +92,7 @@ struct PageRest {
 }
 
 impl Job for Sweeper {
-    fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
+    fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
         let store = worker.store;
         if let Some((mark, stamp)) = self.swept
             && store.epochs.is_over(stamp)
@@ -100,27 +100,27 @@ impl Job for Sweeper {
             // The last chunks must leave limbo before the mark goes: until then, stores that lack memory wait
             // for them.
             if clear_limbo(worker) == Limbo::Full {
-                return Next::Again;
+                return NextStep::Again;
             }
             store.flush.forget(mark);
             self.swept = None;
         }
         let next = if let Some(stamp) = self.taken {
             if !store.epochs.is_over(stamp) {
-                return Next::Wait(Some(GRACE));
+                return NextStep::Wait(Some(GRACE));
             }
             self.taken = None;
             clear_limbo(worker);
-            Next::Again
+            NextStep::Again
         } else if let Some(page) = self.batch.last().copied() {
             self.walk(worker, pin, page)
         } else {
             self.scan(worker, pin)
         };
-        self.steps = if next == Next::Again { self.steps + 1 } else { 0 };
+        self.steps = if next == NextStep::Again { self.steps + 1 } else { 0 };
         if self.steps >= STEPS_PER_BURST {
             self.steps = 0;
-            return Next::Wait(Some(BREATH));
+            return NextStep::Wait(Some(BREATH));
         }
         next
     }
@@ -128,7 +128,7 @@ impl Job for Sweeper {
 
 impl Sweeper {
     /// Looks for pages to walk, until the batch is full, the step is long enough, or the round is over.
-    fn scan(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
+    fn scan(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
         let store = worker.store;
         let last = store.slabs.arena.last_page();
         if self.scan == 0 {
@@ -156,12 +156,12 @@ impl Sweeper {
             store.sweep_is_running.store(true, Ordering::Relaxed);
             self.taken = Some(store.epochs.stamp());
             store.epochs.advance();
-            return Next::Wait(Some(GRACE));
+            return NextStep::Wait(Some(GRACE));
         }
-        if self.scan <= last { Next::Again } else { self.end_round(worker) }
+        if self.scan <= last { NextStep::Again } else { self.end_round(worker) }
     }
 
-    fn end_round(&mut self, worker: &WorkerStore) -> Next {
+    fn end_round(&mut self, worker: &WorkerStore) -> NextStep {
         let store = worker.store;
         self.scan = 0;
         if self.mark != FlushMark::default() {
@@ -170,9 +170,9 @@ impl Sweeper {
         }
         // The notification of a flush may have come while the sweeper rested.
         if store.flush.mark() != self.mark {
-            return Next::Again;
+            return NextStep::Again;
         }
-        Next::Wait(Some(if self.swept.is_some() { GRACE } else { REST }))
+        NextStep::Wait(Some(if self.swept.is_some() { GRACE } else { REST }))
     }
 
     /// Whether a page that is due has many expired items, or was not walked for a long time.
@@ -194,7 +194,7 @@ impl Sweeper {
     }
 
     /// Frees the dead items in the next slots of `page`.
-    fn walk(&mut self, worker: &mut WorkerStore, pin: &Pin, page: u32) -> Next {
+    fn walk(&mut self, worker: &mut WorkerStore, pin: &Pin, page: u32) -> NextStep {
         let store = worker.store;
         let class = store.slabs.arena.class_of(ChunkRef::new(page, 0));
         let per_page = store.slabs.classes.per_page(class);
@@ -204,7 +204,7 @@ impl Sweeper {
         while self.slot < end && collected < COLLECTED_PER_STEP {
             let chunk = ChunkRef::new(page, self.slot);
             self.slot += 1;
-            let Some(item) = ItemRef::sight(pin, &store.slabs, chunk) else { continue };
+            let Some(item) = ItemRef::try_view(pin, &store.slabs, chunk) else { continue };
             looked += 1;
             if worker.why_dead(&item).is_some() {
                 collected += victims.add(worker, pin, item);
@@ -224,7 +224,7 @@ impl Sweeper {
             self.batch.pop();
             store.sweep_is_running.store(!self.batch.is_empty(), Ordering::Relaxed);
         }
-        Next::Again
+        NextStep::Again
     }
 }
 
@@ -273,7 +273,7 @@ fn probe(worker: &WorkerStore, pin: &Pin, page: u32) -> bool {
     // One slot of each stretch.
     let slots = (0..per_page.div_ceil(stride)).map(|number| number * stride + scattered(number, stride));
     for slot in slots.filter(|slot| *slot < per_page) {
-        let Some(item) = ItemRef::sight(pin, slabs, ChunkRef::new(page, slot)) else { continue };
+        let Some(item) = ItemRef::try_view(pin, slabs, ChunkRef::new(page, slot)) else { continue };
         items += 1;
         over += u32::from(item.is_over(worker.moment.tick));
     }
@@ -327,12 +327,12 @@ fn collect(worker: &mut WorkerStore, pin: &Pin, hash: KeyHash, item: &ItemRef<'_
     let mut bucket = store.index.lock(pin, hash);
     let Some(slot) = bucket.find_ref(hash, item.chunk()) else { return false };
     // A touch may have renewed it since.
-    let is_dead = ItemRef::sight(pin, &store.slabs, item.chunk()).is_some_and(|now| worker.why_dead(&now).is_some());
+    let is_dead = ItemRef::try_view(pin, &store.slabs, item.chunk()).is_some_and(|now| worker.why_dead(&now).is_some());
     if is_dead {
         worker.unlink(&mut bucket, slot, item);
         worker.note_gone(item);
         drop(bucket);
-        worker.settle(pin);
+        worker.flush_local_state(pin);
     }
     is_dead
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Job as _, Next, REST, Sweeper, WALK_S};
+use super::{Job as _, NextStep, REST, Sweeper, WALK_S};
 use crate::base::{Clock, Deadline, Exptime, HashedKey, Key};
 use crate::memory::ClassPlan;
 use crate::store::cache::Store;
@@ -65,7 +65,7 @@ impl Rig {
         worker.end_turn();
     }
 
-    fn step(&mut self) -> Next {
+    fn step(&mut self) -> NextStep {
         let (participant, worker) = &mut self.job;
         let pin = participant.pin();
         worker.begin_turn();
@@ -76,7 +76,7 @@ impl Rig {
 
     fn round(&mut self) {
         for _ in 0..100_000 {
-            if self.step() == Next::Wait(Some(REST)) {
+            if self.step() == NextStep::Wait(Some(REST)) {
                 return;
             }
         }
@@ -144,13 +144,13 @@ fn of_many_that_end_beside_as_many_that_do_not_95_percent_are_free_soon() {
     while rig.figure("slab_free_bytes") < free_bytes + DATED * 64 * 95 / 100 {
         steps += 1;
         match rig.step() {
-            Next::Again => {}
-            Next::Wait(time) => {
+            NextStep::Again => {}
+            NextStep::Wait(time) => {
                 let before_s = waited.as_secs();
-                waited += time.expect("the sweeper never waits for a bell alone");
+                waited += time.expect("the sweeper never waits for a wakeup alone");
                 rig.clock.shift(i64::try_from(waited.as_secs() - before_s).unwrap());
             }
-            Next::Rest(..) => panic!("the sweeper gives way to bells"),
+            NextStep::Rest(..) => panic!("the sweeper gives way to bells"),
         }
         assert!(steps < 500 && waited < Duration::from_secs(3), "{steps} steps, {waited:?} of waiting");
     }
@@ -193,7 +193,7 @@ fn what_is_stored_while_a_page_is_taken_is_not_forgotten() {
     rig.clock.shift(1);
     // This reader was pinned before the page was taken. It may have seen the old due second, so the walk waits
     // for it.
-    let (mut other, waits) = (rig.client.1.store.epochs.join(), Next::Wait(Some(super::GRACE)));
+    let (mut other, waits) = (rig.client.1.store.epochs.join(), NextStep::Wait(Some(super::GRACE)));
     let guard = other.pin();
     assert_eq!((rig.step(), rig.step()), (waits, waits));
     rig.set("later", later);

@@ -176,9 +176,9 @@ impl Bench {
                 last_try: false,
             };
             let mut consumed = 0;
-            for element in requests.elements() {
-                match execute(element, &mut context, pin, replies) {
-                    Outcome::Done => consumed = element.end,
+            for entry in requests.entries() {
+                match execute(entry, &mut context, pin, replies) {
+                    Outcome::Done => consumed = entry.end,
                     _ => return Err(io::Error::other("a request was not answered at once")),
                 }
             }

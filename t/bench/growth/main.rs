@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::load::{Keys, Latencies, Load};
-use larder_bench::contest::{Contest, describe_host, number};
+use larder_bench::comparison::{Comparison, describe_host, number};
 use larder_bench::figures::{Table, grouped};
 use larder_bench::host::CpuTime;
 use larder_bench::server::{Server, ServerCommand};
@@ -62,7 +62,7 @@ fn steps() -> io::Result<()> {
 }
 
 fn run() -> io::Result<()> {
-    let contest = Contest::from_environment()?;
+    let comparison = Comparison::from_environment()?;
     let items = number("LARDER_BENCH_KEYS", 20_000_000)?;
     let sets_per_second = number("LARDER_BENCH_RATE", 400_000)?;
     let steady_s = number("LARDER_BENCH_STEADY_S", 20)?;
@@ -70,8 +70,8 @@ fn run() -> io::Result<()> {
         ["gets, µs", "p50", "p99", "p99.9", "p99.99", "longest", "gets", "CPU of the server, %"].map(str::to_string),
     );
     let mut ratios = Vec::new();
-    for command in &contest.servers {
-        let run = one_server(&contest, command, items, sets_per_second, Duration::from_secs(steady_s))?;
+    for command in &comparison.servers {
+        let run = one_server(&comparison, command, items, sets_per_second, Duration::from_secs(steady_s))?;
         table.row(cells(&format!("{}, growing", command.name), &run.growing, run.growing_cpu_ns));
         table.row(cells(&format!("{}, steady", command.name), &run.steady, run.steady_cpu_ns));
         let ratio = run.growing.percentile_us(99.9) / run.steady.percentile_us(99.9);
@@ -84,13 +84,13 @@ fn run() -> io::Result<()> {
 }
 
 fn one_server(
-    contest: &Contest,
+    comparison: &Comparison,
     command: &ServerCommand,
     items: u32,
     sets_per_second: u32,
     steady: Duration,
 ) -> io::Result<Run> {
-    let (server, _) = Server::start(&contest.place, command, &[], &["-t", "2", "-m", MEMORY_MIB])?;
+    let (server, _) = Server::start(&comparison.place, command, &[], &["-t", "2", "-m", MEMORY_MIB])?;
     let mut load = Load::connect(server.address, sets_per_second)?;
     let start = CpuTime::of(server.pid())?;
     let growing = load.run(Keys::New { up_to: items }, None)?;

@@ -1,6 +1,6 @@
 //! The policy's hand alone, as another policy to compare with.
 
-use larder::eviction::{ClockHand, GhostTime, Memory, Queue, RingEntry, Slots, Victim};
+use larder::eviction::{ClockHand, GhostHit, GhostTime, Queue, RingEntry, Slots, Victim};
 
 use crate::slots::Replayed;
 
@@ -18,7 +18,7 @@ impl Replayed for Clock {
         GhostTime::default()
     }
     fn push(&mut self, _page: &impl Slots<Item = usize>, _entry: RingEntry) {}
-    fn learn(&mut self, _memory: Memory) {}
+    fn learn(&mut self, _memory: GhostHit) {}
     fn learn_late_reads(&mut self, _change: i32) {}
     fn learn_unasked(&mut self, _keys: u32) {}
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use larder::base::KeyHash;
 use larder::eviction::{
-    Ghost, GhostTime, Memory, Position, Queue, RingEntry, SlotS3A, Slots, Standing, Taken, Victim, birth_mark,
+    Ghost, GhostHit, GhostTime, ItemState, Position, Queue, RingEntry, SlotS3A, Slots, Taken, Victim, generation_tag,
 };
 use larder::memory::ChunkRef;
 
@@ -37,16 +37,16 @@ impl Slots for Page {
     fn at(&self, at: Position) -> Option<usize> {
         self.0.borrow()[at.index as usize].map(|_| at.index as usize)
     }
-    fn newborn(&self, entry: RingEntry) -> Option<usize> {
+    fn ring_item(&self, entry: RingEntry) -> Option<usize> {
         let slot = slot_of(entry.chunk);
         let object = self.0.borrow()[slot]?;
         (!object.in_main && object.mark == entry.mark).then_some(slot)
     }
-    fn standing(&self, item: usize) -> Standing {
+    fn state(&self, item: usize) -> ItemState {
         match self.0.borrow()[item] {
-            None => Standing::Dead,
-            Some(object) if object.in_main => Standing::Main(object.freq),
-            Some(object) => Standing::Small(object.freq),
+            None => ItemState::Dead,
+            Some(object) if object.in_main => ItemState::Main(object.freq),
+            Some(object) => ItemState::Small(object.freq),
         }
     }
     fn is_unfetched(&self, item: usize) -> bool {
@@ -80,7 +80,7 @@ pub(crate) trait Replayed: Default {
     fn note_evicted(&mut self, queue: Queue);
     fn time(&self) -> GhostTime;
     fn push(&mut self, page: &impl Slots<Item = usize>, entry: RingEntry);
-    fn learn(&mut self, memory: Memory);
+    fn learn(&mut self, memory: GhostHit);
     fn learn_late_reads(&mut self, change: i32);
     fn learn_unasked(&mut self, keys: u32);
 }
@@ -104,7 +104,7 @@ impl Replayed for SlotS3A {
     fn push(&mut self, page: &impl Slots<Item = usize>, entry: RingEntry) {
         SlotS3A::push(self, page, entry);
     }
-    fn learn(&mut self, memory: Memory) {
+    fn learn(&mut self, memory: GhostHit) {
         SlotS3A::learn(self, memory);
     }
     fn learn_late_reads(&mut self, change: i32) {
@@ -164,7 +164,7 @@ impl<P: Replayed> SlotCache<P> {
 
     /// Queue and freq stay. A small item goes to the back of the ring.
     fn overwrite(&mut self, slot: usize) {
-        let mark = birth_mark(self.stored);
+        let mark = generation_tag(self.stored);
         let mut is_small = false;
         if let Some(object) = &mut self.page.0.borrow_mut()[slot] {
             (object.mark, object.is_fetched) = (mark, false);
@@ -208,8 +208,8 @@ impl<P: Replayed> Cache for SlotCache<P> {
         self.policy.learn_late_reads(-i32::from(was_missed));
         let in_main = memory.is_some() || !time.runs();
         self.unasked += i32::from(time.runs());
-        let mark = birth_mark(self.stored);
-        let freq = memory.map_or(0, Memory::hits);
+        let mark = generation_tag(self.stored);
+        let freq = memory.map_or(0, GhostHit::hits);
         self.page.0.borrow_mut()[slot] = Some(Object { key, freq, in_main, is_fetched: false, mark });
         self.index.insert(key, slot);
         match memory {

@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
         }
         eprintln!("{name}");
         let found = options.both(cell, |command| measure(options, command, sent_len))?;
-        for (command, found) in options.contest.servers.iter().zip(&found) {
+        for (command, found) in options.comparison.servers.iter().zip(&found) {
             table.row([
                 name.to_string(),
                 command.name.clone(),

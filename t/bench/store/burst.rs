@@ -59,7 +59,7 @@ pub(crate) fn unread(options: &Options) -> io::Result<Vec<Verdict>> {
     let mut table = Table::new(header.map(str::to_string));
     let mut verdicts = Vec::new();
     each_cell(options, Cell::measure_unread, |label, (_, bar, _), found| {
-        for (command, found) in options.contest.servers.iter().zip(&found) {
+        for (command, found) in options.comparison.servers.iter().zip(&found) {
             let ratio = format!("{:.3}", found.burst.hit_ratio());
             table.row([label.clone(), command.name.clone(), grouped(found.burst.gets), ratio]);
         }
@@ -76,7 +76,7 @@ pub(crate) fn warm(options: &Options) -> io::Result<Vec<Verdict>> {
     let mut table = Table::new(header.map(str::to_string));
     let mut verdicts = Vec::new();
     each_cell(options, Cell::measure_warm, |label, (_, _, aim), found| {
-        for (command, found) in options.contest.servers.iter().zip(&found) {
+        for (command, found) in options.comparison.servers.iter().zip(&found) {
             let ratios = [found.burst.hit_ratio(), found.before.miss_ratio(), found.after.miss_ratio()];
             let ratios = ratios.map(|ratio| format!("{ratio:.3}"));
             let keys = grouped(found.burst.gets);

@@ -52,7 +52,7 @@ pub(crate) fn bytes_per_item(options: &Options) -> io::Result<Vec<Verdict>> {
         let items = Items::new(KeyLen::Fixed(24), ValueLen::Fixed(value_len));
         let filled = options.both(cell, |command| fill(options, command, &items, 1.2))?;
         for (side, filled) in filled.iter().enumerate() {
-            table.row(fill_cells(&format!("{value_len} B"), &options.contest.servers[side], filled));
+            table.row(fill_cells(&format!("{value_len} B"), &options.comparison.servers[side], filled));
             rss_mib[side] = filled.later_rss_mib().max(rss_mib[side]);
         }
         let [ours, theirs] = filled.each_ref().map(Filled::bytes_per_item);
@@ -72,7 +72,7 @@ pub(crate) fn items_held(options: &Options) -> io::Result<Vec<Verdict>> {
     let filled = options.both(0, |command| fill(options, command, &items, 1.5))?;
     let mut table = Table::new(fill_header("sizes"));
     for (side, filled) in filled.iter().enumerate() {
-        table.row(fill_cells("ETC", &options.contest.servers[side], filled));
+        table.row(fill_cells("ETC", &options.comparison.servers[side], filled));
     }
     println!(
         "Items of ETC's key and value sizes, -m {MEGABYTES}; later: after half as many again were stored.\n\n{table}"

@@ -37,7 +37,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
     let found = options.both(1, |command| measure(options, command))?;
     let header = ["server", "memory reusable after 10 s", "items gone", "CPU of a core", "95 % reusable after"];
     let mut table = Table::new(header.map(str::to_string));
-    for (command, found) in options.contest.servers.iter().zip(&found) {
+    for (command, found) in options.comparison.servers.iter().zip(&found) {
         table.row([
             command.name.clone(),
             percent(found.reclaimed),

@@ -84,7 +84,7 @@ impl Session {
 
 /// How many of these items memcached holds when it is full: what shares of "what fits" are shares of, for both servers.
 pub(crate) fn what_fits(options: &Options, value: ValueLen) -> io::Result<u64> {
-    let [_, yardstick] = &options.contest.servers;
+    let [_, yardstick] = &options.comparison.servers;
     let server = options.start(yardstick, MEGABYTES)?;
     Session::new(&server, items_of(value))?.fill_twice()?;
     let held = server.control()?.stat("curr_items")?;

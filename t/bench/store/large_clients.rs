@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
     let mut verdicts = Vec::new();
     for (cell, clients) in CLIENTS.into_iter().enumerate() {
         let found = options.both(cell, |command| measure(options, command, clients))?;
-        for (command, found) in options.contest.servers.iter().zip(&found) {
+        for (command, found) in options.comparison.servers.iter().zip(&found) {
             table.row([
                 clients.to_string(),
                 command.name.clone(),

@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
             }
             eprintln!("{label}: {distance} keys later");
             let found = options.both(cell, |command| measure(options, command, value_len, distance))?;
-            for (command, found) in options.contest.servers.iter().zip(&found) {
+            for (command, found) in options.comparison.servers.iter().zip(&found) {
                 let judged = format!("{:.3}", found.after_first.hit_ratio());
                 let later = format!("{label} ({})", grouped(distance));
                 table.row([later, command.name.clone(), found.curve.to_string(), judged]);

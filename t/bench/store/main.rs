@@ -36,7 +36,7 @@ use std::process::ExitCode;
 
 use crate::options::Options;
 use crate::verdict::{Verdict, summary};
-use larder_bench::contest::describe_host;
+use larder_bench::comparison::describe_host;
 use larder_bench::server::Server;
 
 /// A row of the comparison: prints its table and says which bars it met.
@@ -112,7 +112,7 @@ fn run(wanted: &[String]) -> io::Result<()> {
         }
     }
     println!("{}", summary(&options, &verdicts));
-    println!("{versions}; server -t 1 on core {}; {}", options.contest.place.server_cores[0], describe_host());
+    println!("{versions}; server -t 1 on core {}; {}", options.comparison.place.server_cores[0], describe_host());
     if options.percent != 100 {
         println!("A short run: {} % of the requests and of the time.", options.percent);
     }
@@ -121,8 +121,8 @@ fn run(wanted: &[String]) -> io::Result<()> {
 
 fn versions(options: &Options) -> io::Result<String> {
     let mut texts = Vec::new();
-    for command in &options.contest.servers {
-        let (server, _) = Server::start(&options.contest.place, command, &[], &["-m", "64"])?;
+    for command in &options.comparison.servers {
+        let (server, _) = Server::start(&options.comparison.place, command, &[], &["-m", "64"])?;
         let version = server.control()?.ask("version")?;
         texts.push(format!("{}: {}", command.name, version.trim_start_matches("VERSION ")));
         server.stop()?;

@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
     let answers = options.both(1, |command| measure(options, command))?;
     let header = ["server", "sets", "MB stored", "out of memory", "other errors", "the first of them"];
     let mut table = Table::new(header.map(str::to_string));
-    for (command, answers) in options.contest.servers.iter().zip(&answers) {
+    for (command, answers) in options.comparison.servers.iter().zip(&answers) {
         table.row([
             command.name.clone(),
             grouped(answers.stored + answers.out_of_memory + answers.other),

@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
         }
         eprintln!("{name}");
         let found = options.both(cell, |command| measure(options, command, end))?;
-        for (command, found) in options.contest.servers.iter().zip(&found) {
+        for (command, found) in options.comparison.servers.iter().zip(&found) {
             let old = grouped(found.old_stored);
             let all = format!("{:.1}", found.mib());
             table.row([name.to_string(), command.name.clone(), old, found.curve.to_string(), all]);

@@ -3,11 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use larder_bench::contest::{Contest, number};
+use larder_bench::comparison::{Comparison, number};
 use larder_bench::server::{Server, ServerCommand};
 
 pub(crate) struct Options {
-    pub(crate) contest: Contest,
+    pub(crate) comparison: Comparison,
     /// Share of the requests and of the time that each row is made of: 100, or less for a look.
     pub(crate) percent: u64,
     /// Requests per second of the rows in which time matters; 0 for as fast as the server answers.
@@ -23,7 +23,7 @@ impl Options {
             return Err(io::Error::other(format!("LARDER_BENCH_PERCENT: {percent} is outside 1 to 100")));
         }
         Ok(Self {
-            contest: Contest::from_environment()?,
+            comparison: Comparison::from_environment()?,
             percent,
             rate: number("LARDER_BENCH_RATE", 200_000)?,
             cells: std::env::var("LARDER_BENCH_CELLS").unwrap_or_default(),
@@ -51,7 +51,7 @@ impl Options {
     pub(crate) fn start_with(&self, command: &ServerCommand, megabytes: u64, more: &[&str]) -> io::Result<Server> {
         let megabytes = megabytes.to_string();
         let arguments = [&["-t", "1", "-m", &megabytes], more].concat();
-        Ok(Server::start(&self.contest.place, command, &[], &arguments)?.0)
+        Ok(Server::start(&self.comparison.place, command, &[], &arguments)?.0)
     }
 
     /// The same for both servers, ours first in every second cell: what the machine does meanwhile must not always
@@ -61,7 +61,7 @@ impl Options {
         cell: usize,
         mut measure: impl FnMut(&ServerCommand) -> io::Result<T>,
     ) -> io::Result<[T; 2]> {
-        let [ours, yardstick] = &self.contest.servers;
+        let [ours, yardstick] = &self.comparison.servers;
         if cell.is_multiple_of(2) {
             let first = measure(ours)?;
             Ok([first, measure(yardstick)?])

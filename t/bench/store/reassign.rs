@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
     let found = options.both(0, |command| measure(options, command))?;
     let header = ["server", "orders", "last reply", "pages of the class", "pages free", "items before", "items after"];
     let mut table = Table::new(header.map(str::to_string));
-    for (command, found) in options.contest.servers.iter().zip(&found) {
+    for (command, found) in options.comparison.servers.iter().zip(&found) {
         table.row([
             command.name.clone(),
             found.orders.to_string(),

@@ -83,7 +83,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
         }
         eprintln!("{}", case.name);
         let found = options.both(cell, |command| case.measure(options, command))?;
-        for (command, found) in options.contest.servers.iter().zip(&found) {
+        for (command, found) in options.comparison.servers.iter().zip(&found) {
             let late = format!("{:.1} s", found.late.as_secs_f64());
             table.row([case.name.to_string(), command.name.clone(), found.curve.to_string(), late]);
         }

@@ -40,7 +40,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
         }
         eprintln!("{label}");
         let lost = options.both(cell, |command| measure(options, command, visitors, ttl_s))?;
-        for (command, lost) in options.contest.servers.iter().zip(&lost) {
+        for (command, lost) in options.comparison.servers.iter().zip(&lost) {
             let all = format!("{:.4}", lost.share);
             table.row([label.clone(), command.name.clone(), lost.curve.to_string(), all]);
         }

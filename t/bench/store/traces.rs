@@ -49,7 +49,7 @@ struct Found {
 }
 
 pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
-    let [ours, yardstick] = options.contest.servers.each_ref().map(|server| server.name.clone());
+    let [ours, yardstick] = options.comparison.servers.each_ref().map(|server| server.name.clone());
     let header = ["trace", "items", "-m, value", "requests"].map(str::to_string).into_iter().chain([
         format!("{yardstick}: holds"),
         format!("{ours}: holds"),

@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
         let cluster = cluster.ok_or_else(|| io::Error::other(format!("{FILE}: no {name}")))?;
         eprintln!("{name}");
         let found = options.both(cell, |command| cluster.measure(options, command))?;
-        for (command, (tally, held)) in options.contest.servers.iter().zip(&found) {
+        for (command, (tally, held)) in options.comparison.servers.iter().zip(&found) {
             table.row([
                 name.to_string(),
                 format!("{} B, {} B", cluster.0.key_len, cluster.0.value_len),

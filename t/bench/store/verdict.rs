@@ -57,7 +57,7 @@ pub(crate) fn plain(value: f64) -> String {
 }
 
 pub(crate) fn summary(options: &Options, verdicts: &[Verdict]) -> Table {
-    let [ours, yardstick] = &options.contest.servers;
+    let [ours, yardstick] = &options.comparison.servers;
     let header = ["measure", &yardstick.name, &ours.name, "must show", "aim", ""];
     let mut table = Table::new(header.map(str::to_string));
     for verdict in verdicts {

@@ -71,7 +71,7 @@ fn compare(options: &Options, loads: &[Load], bar: f64, aim: &str) -> io::Result
         }
         eprintln!("{measure}");
         let found = options.both(cell, |command| load.measure(options, command))?;
-        for (command, found) in options.contest.servers.iter().zip(&found) {
+        for (command, found) in options.comparison.servers.iter().zip(&found) {
             table.row([
                 measure.clone(),
                 command.name.clone(),

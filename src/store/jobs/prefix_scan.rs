@@ -19,7 +19,7 @@ use crate::sync::Pin;
 use crate::sys::process::trim_heap;
 
 use super::super::worker_store::WorkerStore;
-use super::{Bell, Job, Next};
+use super::{Job, NextStep, Wakeup};
 
 /// Prefixes that are counted separately. Clients choose the prefixes, and each one costs memory. The others are
 /// counted together.
@@ -43,7 +43,7 @@ pub struct PrefixUse {
 
 /// Result of a prefix scan.
 #[derive(Debug, Default)]
-pub struct Census {
+pub struct PrefixScan {
     /// When the scan was complete.
     pub counted_at: RelTime,
     /// Counts by the part of the key before the first delimiter.
@@ -56,32 +56,32 @@ pub struct Census {
 
 /// Takes requests for a scan and holds its result.
 #[derive(Default)]
-pub(in crate::store) struct CensusDesk {
-    pub(in crate::store) bell: Bell,
+pub(in crate::store) struct PrefixScans {
+    pub(in crate::store) wakeup: Wakeup,
     /// The delimiter of the requested scan; 0 if no scan is requested.
     wanted: AtomicU8,
-    last: Mutex<Option<Arc<Census>>>,
+    last: Mutex<Option<Arc<PrefixScan>>>,
 }
 
 /// Position and counts of the running scan.
 #[derive(Default)]
-pub(super) struct CensusTaker {
+pub(super) struct PrefixScanner {
     /// 0: no scan runs.
     page: u32,
     slot: u32,
     delimiter: u8,
-    counts: Census,
+    counts: PrefixScan,
     steps: u32,
 }
 
-impl CensusDesk {
+impl PrefixScans {
     /// The last scan, and whether it is fresh. If it is not, another scan starts.
-    pub(in crate::store) fn ask(&self, delimiter: u8, now: RelTime) -> (Option<Arc<Census>>, bool) {
+    pub(in crate::store) fn ask(&self, delimiter: u8, now: RelTime) -> (Option<Arc<PrefixScan>>, bool) {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_fresh = last.as_ref().is_some_and(|last| now.0.abs_diff(last.counted_at.0) <= FRESH_S);
         if !is_fresh {
             self.wanted.store(delimiter, Ordering::Relaxed);
-            self.bell.ring();
+            self.wakeup.notify();
         }
         (last, is_fresh)
     }
@@ -102,15 +102,15 @@ impl CensusDesk {
     }
 }
 
-impl Job for CensusTaker {
-    fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> Next {
+impl Job for PrefixScanner {
+    fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
         let store = worker.store;
         if self.page == 0 {
-            self.delimiter = store.census.wanted.load(Ordering::Relaxed);
+            self.delimiter = store.prefix_scan.wanted.load(Ordering::Relaxed);
             if self.delimiter == 0 {
-                return Next::Wait(None);
+                return NextStep::Wait(None);
             }
-            (self.page, self.slot, self.counts) = (1, 0, Census::default());
+            (self.page, self.slot, self.counts) = (1, 0, PrefixScan::default());
         }
         let mut left = SLOTS_PER_STEP;
         while left > 0 && self.page <= store.slabs.arena.last_page() {
@@ -118,14 +118,14 @@ impl Job for CensusTaker {
         }
         if self.page > store.slabs.arena.last_page() {
             self.hand_over(worker);
-            return Next::Wait(None);
+            return NextStep::Wait(None);
         }
         self.steps += 1;
-        if self.steps.is_multiple_of(STEPS_PER_BURST) { Next::Wait(Some(BREATH)) } else { Next::Again }
+        if self.steps.is_multiple_of(STEPS_PER_BURST) { NextStep::Wait(Some(BREATH)) } else { NextStep::Again }
     }
 }
 
-impl CensusTaker {
+impl PrefixScanner {
     /// Counts the next slots of the page, at most `left`.
     fn look(&mut self, worker: &WorkerStore, pin: &Pin, left: &mut u32) {
         let slabs = &worker.store.slabs;
@@ -133,7 +133,7 @@ impl CensusTaker {
         let end = per_page.min(self.slot.saturating_add(*left));
         *left -= end.saturating_sub(self.slot).clamp(1, *left);
         for slot in self.slot..end {
-            let Some(item) = ItemRef::sight(pin, slabs, ChunkRef::new(self.page, slot)) else { continue };
+            let Some(item) = ItemRef::try_view(pin, slabs, ChunkRef::new(self.page, slot)) else { continue };
             if worker.why_dead(&item).is_none() {
                 self.counts.add(self.delimiter, item.key(), item.bytes());
             }
@@ -145,16 +145,16 @@ impl CensusTaker {
     }
 
     fn hand_over(&mut self, worker: &WorkerStore) {
-        let desk = &worker.store.census;
-        let census = Census { counted_at: worker.now(), ..std::mem::take(&mut self.counts) };
-        *desk.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(census));
+        let desk = &worker.store.prefix_scan;
+        let prefix_scan = PrefixScan { counted_at: worker.now(), ..std::mem::take(&mut self.counts) };
+        *desk.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(prefix_scan));
         // A thread that asked during the scan finds this result.
         desk.wanted.store(0, Ordering::Relaxed);
         self.page = 0;
     }
 }
 
-impl Census {
+impl PrefixScan {
     /// Memory of the counts, in bytes.
     fn bytes(&self) -> u64 {
         let texts: usize = self.prefixes.keys().map(|prefix| allocation_bytes(prefix.len())).sum();
@@ -185,19 +185,19 @@ impl Census {
 
 #[cfg(test)]
 mod tests {
-    use super::{Census, PREFIXES_MAX, PrefixUse};
+    use super::{PREFIXES_MAX, PrefixScan, PrefixUse};
 
     #[test]
     fn prefixes_beyond_the_bound_are_one() {
-        let mut census = Census::default();
+        let mut prefix_scan = PrefixScan::default();
         for number in 0..PREFIXES_MAX + 10 {
-            census.add(b':', format!("{number}:key").as_bytes(), 100);
+            prefix_scan.add(b':', format!("{number}:key").as_bytes(), 100);
         }
-        census.add(b':', b"7:other", 50);
-        census.add(b':', b"plain", 60);
-        assert_eq!(census.prefixes.len(), PREFIXES_MAX);
-        assert_eq!(census.prefixes[&b"7"[..]], PrefixUse { items: 2, bytes: 150 });
-        assert_eq!(census.beyond, PrefixUse { items: 10, bytes: 1000 });
-        assert_eq!(census.unprefixed, PrefixUse { items: 1, bytes: 60 });
+        prefix_scan.add(b':', b"7:other", 50);
+        prefix_scan.add(b':', b"plain", 60);
+        assert_eq!(prefix_scan.prefixes.len(), PREFIXES_MAX);
+        assert_eq!(prefix_scan.prefixes[&b"7"[..]], PrefixUse { items: 2, bytes: 150 });
+        assert_eq!(prefix_scan.beyond, PrefixUse { items: 10, bytes: 1000 });
+        assert_eq!(prefix_scan.unprefixed, PrefixUse { items: 1, bytes: 60 });
     }
 }

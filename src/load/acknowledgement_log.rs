@@ -17,7 +17,7 @@ use super::window::Asked;
 
 /// One thread's.
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(super) struct AcknowledgementLog {
     /// By key: the stamp of the last change that was acknowledged; 0: none was.
     stamps: Vec<u32>,
     keys: u64,
@@ -28,7 +28,7 @@ pub(super) struct Ledger {
     own: u64,
 }
 
-impl Ledger {
+impl AcknowledgementLog {
     /// Of thread `thread` of the plan's; where keys are shared it holds none.
     pub(super) fn new(plan: &Plan, thread: usize) -> Self {
         if plan.keys.sharing == Sharing::Shared {
@@ -83,7 +83,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use super::Ledger;
+    use super::AcknowledgementLog;
     use crate::items::ItemId;
     use crate::op::Op;
     use crate::plan::{KeyPlan, Plan, Sharing};
@@ -101,47 +101,50 @@ mod tests {
     #[test]
     fn every_key_has_a_place_of_its_own() {
         for thread in 0..3 {
-            let ledger = Ledger::new(&plan(), thread);
+            let acknowledgement_log = AcknowledgementLog::new(&plan(), thread);
             let own = (0..103u64).filter(|number| number % 10 % 3 == thread as u64);
-            let mut places: Vec<usize> = own.map(|number| ledger.place(ItemId::item(number)).unwrap()).collect();
+            let mut places: Vec<usize> =
+                own.map(|number| acknowledgement_log.place(ItemId::item(number)).unwrap()).collect();
             let all = places.len();
             places.sort_unstable();
             places.dedup();
             assert_eq!(places.len(), all, "thread {thread}");
-            assert!(places.iter().all(|place| *place < ledger.stamps.len()), "thread {thread}");
+            assert!(places.iter().all(|place| *place < acknowledgement_log.stamps.len()), "thread {thread}");
         }
     }
 
     #[test]
     fn a_value_is_stale_when_a_later_change_was_acknowledged() {
-        let mut ledger = Ledger::new(&plan(), 0);
-        let is_stale = |ledger: &Ledger, stamp, newest| ledger.is_stale(&asked(20, Op::Get, newest), stamp);
-        assert!(!is_stale(&ledger, 999, 5), "nothing is known of what was there before");
-        ledger.answered(&asked(20, Op::Set, 7), Op::Set, true);
-        ledger.answered(&asked(20, Op::Add, 8), Op::Add, false);
-        ledger.answered(&asked(20, Op::Append, 9), Op::Append, true);
-        ledger.answered(&asked(30, Op::Set, 10), Op::Set, true);
+        let mut acknowledgement_log = AcknowledgementLog::new(&plan(), 0);
+        let is_stale = |acknowledgement_log: &AcknowledgementLog, stamp, newest| {
+            acknowledgement_log.is_stale(&asked(20, Op::Get, newest), stamp)
+        };
+        assert!(!is_stale(&acknowledgement_log, 999, 5), "nothing is known of what was there before");
+        acknowledgement_log.answered(&asked(20, Op::Set, 7), Op::Set, true);
+        acknowledgement_log.answered(&asked(20, Op::Add, 8), Op::Add, false);
+        acknowledgement_log.answered(&asked(20, Op::Append, 9), Op::Append, true);
+        acknowledgement_log.answered(&asked(30, Op::Set, 10), Op::Set, true);
         for (stamp, stale) in [(6, true), (7, false), (8, false), (12, false), (13, true)] {
-            assert_eq!(is_stale(&ledger, stamp, 12), stale, "{stamp}");
+            assert_eq!(is_stale(&acknowledgement_log, stamp, 12), stale, "{stamp}");
         }
-        ledger.answered(&asked(20, Op::Delete, 13), Op::Delete, false);
-        assert!(is_stale(&ledger, 7, 13), "it was gone");
+        acknowledgement_log.answered(&asked(20, Op::Delete, 13), Op::Delete, false);
+        assert!(is_stale(&acknowledgement_log, 7, 13), "it was gone");
     }
 
     #[test]
     fn stamps_may_start_again() {
-        let mut ledger = Ledger::new(&plan(), 0);
-        ledger.answered(&asked(20, Op::Set, u32::MAX), Op::Set, true);
-        assert!(!ledger.is_stale(&asked(20, Op::Get, 3), 2));
-        assert!(ledger.is_stale(&asked(20, Op::Get, 3), u32::MAX - 1));
+        let mut acknowledgement_log = AcknowledgementLog::new(&plan(), 0);
+        acknowledgement_log.answered(&asked(20, Op::Set, u32::MAX), Op::Set, true);
+        assert!(!acknowledgement_log.is_stale(&asked(20, Op::Get, 3), 2));
+        assert!(acknowledgement_log.is_stale(&asked(20, Op::Get, 3), u32::MAX - 1));
     }
 
     #[test]
     fn nothing_is_kept_of_shared_keys_counters_and_keys_that_are_named_once() {
-        let mut ledger = Ledger::new(&plan(), 0);
-        assert_eq!([ItemId::counter(20), ItemId::item(103)].map(|id| ledger.place(id)), [None, None]);
-        ledger = Ledger::new(&Plan::default(), 0);
-        ledger.answered(&asked(20, Op::Set, 7), Op::Set, true);
-        assert!(!ledger.is_kept() && !ledger.is_stale(&asked(20, Op::Get, 9), 1));
+        let mut acknowledgement_log = AcknowledgementLog::new(&plan(), 0);
+        assert_eq!([ItemId::counter(20), ItemId::item(103)].map(|id| acknowledgement_log.place(id)), [None, None]);
+        acknowledgement_log = AcknowledgementLog::new(&Plan::default(), 0);
+        acknowledgement_log.answered(&asked(20, Op::Set, 7), Op::Set, true);
+        assert!(!acknowledgement_log.is_kept() && !acknowledgement_log.is_stale(&asked(20, Op::Get, 9), 1));
     }
 }

@@ -3,24 +3,24 @@
 use crate::sys::spare::try_reserve;
 
 /// A slab of connections.
-pub(super) struct Roster<C> {
-    places: Vec<Place<C>>,
+pub(super) struct ConnectionSlab<C> {
+    places: Vec<SlabEntry<C>>,
     free: Option<u32>,
     count: usize,
 }
 
-enum Place<C> {
+enum SlabEntry<C> {
     Taken(C),
     Free { next: Option<u32> },
 }
 
-impl<C> Roster<C> {
+impl<C> ConnectionSlab<C> {
     /// An empty slab.
     pub(super) const fn new() -> Self {
         Self { places: Vec::new(), free: None, count: 0 }
     }
 
-    /// The index that the next [`Roster::enter`] uses.
+    /// The index that the next [`ConnectionSlab::enter`] uses.
     pub(super) fn next_place(&self) -> u32 {
         self.free.unwrap_or_else(|| u32::try_from(self.places.len()).unwrap_or(u32::MAX))
     }
@@ -30,16 +30,16 @@ impl<C> Roster<C> {
         self.free.is_some() || try_reserve(&mut self.places, 1)
     }
 
-    /// Takes in a connection at [`Roster::next_place`].
+    /// Takes in a connection at [`ConnectionSlab::next_place`].
     pub(super) fn enter(&mut self, connection: C) {
         self.count += 1;
         match self.free {
-            None => self.places.push(Place::Taken(connection)),
+            None => self.places.push(SlabEntry::Taken(connection)),
             Some(place) => {
-                let old = std::mem::replace(&mut self.places[place as usize], Place::Taken(connection));
+                let old = std::mem::replace(&mut self.places[place as usize], SlabEntry::Taken(connection));
                 self.free = match old {
-                    Place::Free { next } => next,
-                    Place::Taken(_) => unreachable!("only free places are on the list"),
+                    SlabEntry::Free { next } => next,
+                    SlabEntry::Taken(_) => unreachable!("only free places are on the list"),
                 };
             }
         }
@@ -49,18 +49,20 @@ impl<C> Roster<C> {
     #[inline]
     pub(super) fn at(&mut self, place: u32) -> Option<&mut C> {
         match self.places.get_mut(place as usize) {
-            Some(Place::Taken(connection)) => Some(connection),
-            Some(Place::Free { .. }) | None => None,
+            Some(SlabEntry::Taken(connection)) => Some(connection),
+            Some(SlabEntry::Free { .. }) | None => None,
         }
     }
 
     /// Removes and returns the connection at index `place`.
     pub(super) fn leave(&mut self, place: u32) -> Option<C> {
         let slot = self.places.get_mut(place as usize)?;
-        if matches!(slot, Place::Free { .. }) {
+        if matches!(slot, SlabEntry::Free { .. }) {
             return None;
         }
-        let Place::Taken(connection) = std::mem::replace(slot, Place::Free { next: self.free }) else { return None };
+        let SlabEntry::Taken(connection) = std::mem::replace(slot, SlabEntry::Free { next: self.free }) else {
+            return None;
+        };
         self.free = Some(place);
         self.count -= 1;
         Some(connection)
@@ -73,9 +75,9 @@ impl<C> Roster<C> {
 
     /// The indices in use.
     pub(super) fn taken(&self) -> Vec<u32> {
-        let taken = |(index, place): (usize, &Place<C>)| match place {
-            Place::Taken(_) => u32::try_from(index).ok(),
-            Place::Free { .. } => None,
+        let taken = |(index, place): (usize, &SlabEntry<C>)| match place {
+            SlabEntry::Taken(_) => u32::try_from(index).ok(),
+            SlabEntry::Free { .. } => None,
         };
         self.places.iter().enumerate().filter_map(taken).collect()
     }
@@ -83,28 +85,28 @@ impl<C> Roster<C> {
 
 #[cfg(test)]
 mod tests {
-    use super::Roster;
+    use super::ConnectionSlab;
 
     #[test]
     fn a_place_that_was_left_is_used_again() {
-        let mut roster = Roster::new();
+        let mut connections = ConnectionSlab::new();
         for name in ["a", "b", "c"] {
-            roster.enter(name);
+            connections.enter(name);
         }
-        assert_eq!(roster.leave(1), Some("b"));
-        assert_eq!(roster.leave(1), None);
-        assert_eq!(roster.leave(9), None);
-        assert_eq!(roster.leave(0), Some("a"));
-        assert_eq!((roster.count(), roster.taken()), (1, vec![2]));
-        assert_eq!(roster.next_place(), 0);
-        roster.enter("d");
-        roster.enter("e");
-        roster.enter("f");
+        assert_eq!(connections.leave(1), Some("b"));
+        assert_eq!(connections.leave(1), None);
+        assert_eq!(connections.leave(9), None);
+        assert_eq!(connections.leave(0), Some("a"));
+        assert_eq!((connections.count(), connections.taken()), (1, vec![2]));
+        assert_eq!(connections.next_place(), 0);
+        connections.enter("d");
+        connections.enter("e");
+        connections.enter("f");
         assert_eq!(
-            (roster.at(0).copied(), roster.at(1).copied(), roster.at(3).copied()),
+            (connections.at(0).copied(), connections.at(1).copied(), connections.at(3).copied()),
             (Some("d"), Some("e"), Some("f"))
         );
-        assert_eq!(roster.at(4), None);
-        assert_eq!((roster.count(), roster.next_place()), (4, 4));
+        assert_eq!(connections.at(4), None);
+        assert_eq!((connections.count(), connections.next_place()), (4, 4));
     }
 }

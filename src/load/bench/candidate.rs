@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder::sys::log::{Level, log_line};
 
-use super::super::contest::Place;
+use super::super::comparison::Cores;
 use super::super::host::{CpuTime, Resident, pause};
 use super::super::op::Op;
 use super::super::outcome::Outcome;
@@ -21,7 +21,7 @@ const QUIET_LOOKS_MAX: u32 = 100;
 const REST: Duration = Duration::from_millis(3);
 
 /// A running server and what has been stored in it.
-pub(super) struct Contender {
+pub(super) struct Candidate {
     /// As in the tables.
     pub(super) name: String,
     /// What it answers to `version`.
@@ -34,7 +34,7 @@ pub(super) struct Contender {
 }
 
 /// One stretch of load on one server.
-pub(super) struct Window {
+pub(super) struct LoadWindow {
     /// Of all threads of the server.
     pub(super) cpu: CpuTime,
     /// What the client saw.
@@ -51,12 +51,12 @@ fn version(control: &mut Control, command: &ServerCommand) -> io::Result<String>
     Ok(own.map_or_else(|| version.clone(), |own| format!("{version} (larder {own})")))
 }
 
-impl Contender {
+impl Candidate {
     /// Starts the server.
     ///
     /// # Errors
     /// It does not start.
-    pub(super) fn start(place: &Place, command: &ServerCommand, arguments: &[&str]) -> io::Result<Self> {
+    pub(super) fn start(place: &Cores, command: &ServerCommand, arguments: &[&str]) -> io::Result<Self> {
         let (server, _) = Server::start(place, command, &[], arguments)?;
         // For a profiler: perf record -p.
         log_line(Level::Info, format!("{} is process {}", command.name, server.pid()).as_bytes());
@@ -128,7 +128,7 @@ impl Contender {
     ///
     /// # Errors
     /// A wrong reply, or the kernel's word.
-    pub(super) fn window(&self, session: &mut Session, duration: Duration) -> io::Result<Window> {
+    pub(super) fn window(&self, session: &mut Session, duration: Duration) -> io::Result<LoadWindow> {
         let before = self.resting_cpu_time()?;
         let outcome = session.run(duration)?;
         let cpu = self.resting_cpu_time()?.since(before);
@@ -138,7 +138,7 @@ impl Contender {
         if outcome.requests == 0 {
             return Err(io::Error::other(format!("{} answered nothing in {duration:?}", self.name)));
         }
-        Ok(Window { cpu, outcome })
+        Ok(LoadWindow { cpu, outcome })
     }
 
     /// Items that have left for others; None for the floor, which holds none.
@@ -163,7 +163,7 @@ impl Contender {
     }
 }
 
-impl Window {
+impl LoadWindow {
     /// CPU µs of the server for one key.
     pub(super) fn cpu_us(&self) -> f64 {
         self.cpu.run_ns as f64 / 1e3 / self.outcome.keys as f64

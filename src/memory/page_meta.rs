@@ -15,7 +15,7 @@ use crate::base::atomic::{AtomicU32, Ordering};
 use super::chunk_ref::ChunkRef;
 
 /// The metadata of one page: 16 bytes, a quarter of a cache line.
-pub(super) struct PageBook {
+pub(super) struct PageMeta {
     /// The first free chunk; 0 if there is none.
     free: AtomicU32,
     /// The number of free chunks.
@@ -33,7 +33,7 @@ const CLOSED: u32 = u32::MAX - 1;
 
 /// The page's state in its class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ListPlace {
     /// In the list of open pages, at this index.
     Listed(u32),
     /// The page has no chunk to take.
@@ -42,7 +42,7 @@ pub(super) enum Place {
     Closed,
 }
 
-impl PageBook {
+impl PageMeta {
     pub(super) fn new() -> Self {
         let [free, free_len, fresh] = [0; 3].map(AtomicU32::new);
         Self { free, free_len, fresh, place: AtomicU32::new(UNLISTED) }
@@ -53,24 +53,24 @@ impl PageBook {
         self.free.store(0, Ordering::Relaxed);
         self.free_len.store(0, Ordering::Relaxed);
         self.fresh.store(0, Ordering::Relaxed);
-        self.set_place(Place::Unlisted);
+        self.set_place(ListPlace::Unlisted);
     }
 
     #[inline]
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn place(&self) -> ListPlace {
         match self.place.load(Ordering::Relaxed) {
-            UNLISTED => Place::Unlisted,
-            CLOSED => Place::Closed,
-            place => Place::Listed(place),
+            UNLISTED => ListPlace::Unlisted,
+            CLOSED => ListPlace::Closed,
+            place => ListPlace::Listed(place),
         }
     }
 
     #[inline]
-    pub(super) fn set_place(&self, place: Place) {
+    pub(super) fn set_place(&self, place: ListPlace) {
         let place = match place {
-            Place::Unlisted => UNLISTED,
-            Place::Closed => CLOSED,
-            Place::Listed(place) => place,
+            ListPlace::Unlisted => UNLISTED,
+            ListPlace::Closed => CLOSED,
+            ListPlace::Listed(place) => place,
         };
         self.place.store(place, Ordering::Relaxed);
     }
@@ -118,4 +118,4 @@ impl PageBook {
     }
 }
 
-const _: () = assert!(size_of::<PageBook>() == 16 || cfg!(loom));
+const _: () = assert!(size_of::<PageMeta>() == 16 || cfg!(loom));

@@ -13,7 +13,7 @@ use super::super::figures::Spread;
 use super::super::outcome::BUSY_SHARE_MAX;
 use super::super::plan::Plan;
 use super::super::session::Session;
-use super::contender::{Contender, Window};
+use super::candidate::{Candidate, LoadWindow};
 
 /// A server that was idle for a larger share of the time waited for the client, and the rate says nothing about it.
 const SERVER_IDLE_MAX: f64 = 0.05;
@@ -25,7 +25,7 @@ pub(super) struct Series {
     /// The server's name.
     pub(super) name: String,
     /// At least one.
-    pub(super) windows: Vec<Window>,
+    pub(super) windows: Vec<LoadWindow>,
     /// RSS after the last.
     pub(super) rss_kib: u64,
 }
@@ -47,31 +47,31 @@ const EVICTIONS_LEAST: u64 = 200_000;
 /// # Errors
 /// A wrong reply, or a server that ends.
 pub(super) fn in_turns(
-    contenders: &mut [Contender],
+    candidates: &mut [Candidate],
     plan: &Plan,
     ready: Ready,
     rounds: usize,
     window: Duration,
 ) -> io::Result<Vec<Series>> {
     let mut sessions: Vec<Session> =
-        contenders.iter_mut().map(|contender| contender.open(plan)).collect::<io::Result<_>>()?;
-    for (contender, session) in contenders.iter().zip(&mut sessions) {
-        contender.window(session, window / FIRST_LOOK)?;
-        while ready == Ready::Evicting && contender.evictions()?.is_some_and(|evicted| evicted < EVICTIONS_LEAST) {
-            contender.window(session, window / FIRST_LOOK)?;
+        candidates.iter_mut().map(|candidate| candidate.open(plan)).collect::<io::Result<_>>()?;
+    for (candidate, session) in candidates.iter().zip(&mut sessions) {
+        candidate.window(session, window / FIRST_LOOK)?;
+        while ready == Ready::Evicting && candidate.evictions()?.is_some_and(|evicted| evicted < EVICTIONS_LEAST) {
+            candidate.window(session, window / FIRST_LOOK)?;
         }
     }
-    let mut windows: Vec<Vec<Window>> = contenders.iter().map(|_| Vec::new()).collect();
+    let mut windows: Vec<Vec<LoadWindow>> = candidates.iter().map(|_| Vec::new()).collect();
     for round in 0..rounds {
-        for place in order_of(round, contenders.len()) {
-            windows[place].push(contenders[place].window(&mut sessions[place], window)?);
+        for place in order_of(round, candidates.len()) {
+            windows[place].push(candidates[place].window(&mut sessions[place], window)?);
         }
     }
-    contenders
+    candidates
         .iter()
         .zip(windows)
-        .map(|(contender, windows)| {
-            Ok(Series { name: contender.name.clone(), windows, rss_kib: contender.resident()?.all_kib })
+        .map(|(candidate, windows)| {
+            Ok(Series { name: candidate.name.clone(), windows, rss_kib: candidate.resident()?.all_kib })
         })
         .collect()
 }
@@ -88,18 +88,18 @@ pub(super) fn ratio(ours: &[f64], theirs: &[f64]) -> Spread {
 
 impl Series {
     /// One figure of every window.
-    pub(super) fn figures(&self, figure: impl Fn(&Window) -> f64) -> Vec<f64> {
+    pub(super) fn figures(&self, figure: impl Fn(&LoadWindow) -> f64) -> Vec<f64> {
         self.windows.iter().map(figure).collect()
     }
 
     /// Its median and spread.
-    pub(super) fn spread(&self, figure: impl Fn(&Window) -> f64) -> Spread {
+    pub(super) fn spread(&self, figure: impl Fn(&LoadWindow) -> f64) -> Spread {
         Spread::of(self.figures(figure))
     }
 
     /// The server had idle time, so the rate is the client's. The CPU time is still the server's.
     pub(super) fn waited_for_client(&self) -> bool {
-        self.spread(Window::server_idle).median > SERVER_IDLE_MAX
+        self.spread(LoadWindow::server_idle).median > SERVER_IDLE_MAX
             || self.spread(|window| window.outcome.busy_share).median > BUSY_SHARE_MAX
     }
 
@@ -108,7 +108,7 @@ impl Series {
         let user: u64 = self.windows.iter().map(|window| window.cpu.user_ticks).sum();
         let system: u64 = self.windows.iter().map(|window| window.cpu.system_ticks).sum();
         let share = if user + system > 0 { user as f64 / (user + system) as f64 } else { 0.0 };
-        let median = self.spread(Window::cpu_us).median;
+        let median = self.spread(LoadWindow::cpu_us).median;
         (median * share, median * (1.0 - share))
     }
 }

@@ -17,16 +17,16 @@ use super::server::ServerCommand;
 pub const YARDSTICK_VERSION: &str = "1.6.45";
 
 /// Two servers, and where they and their client run.
-pub struct Contest {
+pub struct Comparison {
     /// Ours, then the yardstick: every ratio is the first over the second.
     pub servers: [ServerCommand; 2],
     /// Where both run.
-    pub place: Place,
+    pub place: Cores,
 }
 
 /// Cores, so that server and client do not share one.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Cores {
     /// Of the server's threads.
     pub server_cores: Vec<usize>,
     /// Of this program's.
@@ -39,7 +39,7 @@ pub struct Place {
 const OPEN_FILES: u64 = 100_000;
 const OPEN_FILES_LEAST: u64 = 1_000;
 
-impl Place {
+impl Cores {
     /// What `LARDER_BENCH_SERVER_CORE`, `LARDER_BENCH_CLIENT_CORE` and `LARDER_BENCH_REALTIME` say. Also raises the limit
     /// on open files, which a program with many connections needs before its first.
     ///
@@ -57,7 +57,7 @@ impl Place {
     }
 }
 
-impl Contest {
+impl Comparison {
     /// What `LARDER_BENCH_A` and `LARDER_BENCH_B` name: larder as it is built, and the newest memcached, when they are not
     /// set.
     ///
@@ -68,7 +68,7 @@ impl Contest {
         let yardstick = command_or("LARDER_BENCH_B", newest_memcached)?;
         let mut servers = [ours, yardstick];
         ServerCommand::name_apart(&mut servers);
-        Ok(Self { servers, place: Place::from_environment()? })
+        Ok(Self { servers, place: Cores::from_environment()? })
     }
 }
 

@@ -9,48 +9,48 @@
 //! Until then the hand skips a small item. An idle worker may keep its last few pending inserts: the hand takes
 //! these items in a round that finds nothing else. Upholds I13.
 
-use crate::eviction::{Memory, RingEntry};
+use crate::eviction::{GhostHit, RingEntry};
 
 /// Number of pending inserts that a worker reports even if it evicts nothing.
-const NEWBORNS_MAX: usize = 64;
+const PENDING_INSERTS_MAX: usize = 64;
 
 /// What a hand learns of a new item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Newborn {
+pub(super) enum PendingInsert {
     /// It is in the small queue.
     Small(RingEntry),
     /// The ghost knows its key, and it is in the main queue.
-    Remembered(Memory),
+    Remembered(GhostHit),
     /// Not a new item: a small item is gone, and the ring still has its entry.
     Gone,
 }
 
 /// New items in order of arrival, with their classes.
 #[derive(Default)]
-pub(super) struct Newborns {
-    waiting: Vec<(u8, Newborn)>,
+pub(super) struct PendingInserts {
+    waiting: Vec<(u8, PendingInsert)>,
 }
 
-impl Newborns {
+impl PendingInserts {
     #[inline(never)]
     pub(super) fn push_small(&mut self, class: u8, entry: RingEntry) {
-        self.waiting.push((class, Newborn::Small(entry)));
+        self.waiting.push((class, PendingInsert::Small(entry)));
     }
 
     #[inline(never)]
-    pub(super) fn push_remembered(&mut self, class: u8, memory: Memory) {
-        self.waiting.push((class, Newborn::Remembered(memory)));
+    pub(super) fn push_remembered(&mut self, class: u8, memory: GhostHit) {
+        self.waiting.push((class, PendingInsert::Remembered(memory)));
     }
 
     #[inline(never)]
     pub(super) fn push_gone(&mut self, class: u8) {
-        self.waiting.push((class, Newborn::Gone));
+        self.waiting.push((class, PendingInsert::Gone));
     }
 
     /// Whether they should be reported now.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= NEWBORNS_MAX
+        self.waiting.len() >= PENDING_INSERTS_MAX
     }
 
     /// The class of the oldest one.
@@ -59,10 +59,10 @@ impl Newborns {
     }
 
     /// Takes those of `class`, in order.
-    pub(super) fn take(&mut self, class: u8, mut take: impl FnMut(Newborn)) {
-        self.waiting.retain(|(its, newborn)| {
+    pub(super) fn take(&mut self, class: u8, mut take: impl FnMut(PendingInsert)) {
+        self.waiting.retain(|(its, insert)| {
             if *its == class {
-                take(*newborn);
+                take(*insert);
             }
             *its != class
         });
@@ -71,23 +71,23 @@ impl Newborns {
 
 #[cfg(test)]
 mod tests {
-    use super::{Memory, NEWBORNS_MAX, Newborn, Newborns};
+    use super::{GhostHit, PENDING_INSERTS_MAX, PendingInsert, PendingInserts};
 
     #[test]
     fn a_class_gets_its_own_in_order() {
-        let mut newborns = Newborns::default();
+        let mut pending_inserts = PendingInserts::default();
         for class in [3, 1, 3] {
-            newborns.push_remembered(class, Memory::Main);
-            newborns.push_remembered(class, Memory::Small { is_young: class == 1 });
+            pending_inserts.push_remembered(class, GhostHit::Main);
+            pending_inserts.push_remembered(class, GhostHit::Small { is_young: class == 1 });
         }
-        assert_eq!(newborns.next_class(), Some(3));
+        assert_eq!(pending_inserts.next_class(), Some(3));
         let mut taken = Vec::new();
-        newborns.take(3, |newborn| taken.push(newborn));
-        let [one, two] = [Memory::Main, Memory::Small { is_young: false }].map(Newborn::Remembered);
+        pending_inserts.take(3, |insert| taken.push(insert));
+        let [one, two] = [GhostHit::Main, GhostHit::Small { is_young: false }].map(PendingInsert::Remembered);
         assert_eq!(taken, [one, two, one, two]);
-        assert_eq!(newborns.next_class(), Some(1));
-        assert!(!newborns.is_full());
-        (0..NEWBORNS_MAX).for_each(|_| newborns.push_remembered(2, Memory::Main));
-        assert!(newborns.is_full());
+        assert_eq!(pending_inserts.next_class(), Some(1));
+        assert!(!pending_inserts.is_full());
+        (0..PENDING_INSERTS_MAX).for_each(|_| pending_inserts.push_remembered(2, GhostHit::Main));
+        assert!(pending_inserts.is_full());
     }
 }

@@ -42,11 +42,11 @@ const ACTIVITIES: [(Activity, &str); 5] = [
 ];
 
 /// One word for each descriptor.
-pub struct Board {
+pub struct ConnectionTable {
     words: Box<[AtomicU64]>,
 }
 
-impl Board {
+impl ConnectionTable {
     /// A table for descriptors below `descriptors_max`. Others are served, but not shown.
     pub fn new(descriptors_max: usize) -> Self {
         Self { words: (0..descriptors_max).map(|_| AtomicU64::new(0)).collect() }
@@ -107,12 +107,13 @@ mod tests {
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
 
-    use super::{Activity, Board};
+    use super::{Activity, ConnectionTable};
     use crate::base::RelTime;
 
-    fn rows(board: &Board) -> Vec<(i32, String, u64)> {
+    fn rows(connection_table: &ConnectionTable) -> Vec<(i32, String, u64)> {
         let mut rows = Vec::new();
-        board.report(RelTime(50), &mut |row| rows.push((row.fd, row.state.to_owned(), row.secs_since_last_cmd)));
+        connection_table
+            .report(RelTime(50), &mut |row| rows.push((row.fd, row.state.to_owned(), row.secs_since_last_cmd)));
         rows
     }
 
@@ -120,22 +121,22 @@ mod tests {
     fn a_connection_is_shown_until_it_is_cleared() {
         let (socket, _peer) = UnixStream::pair().unwrap();
         let fd = socket.as_raw_fd();
-        let board = Board::new(1024);
-        board.note(fd, Activity::ReceivingValue, RelTime(43));
-        assert_eq!(rows(&board), [(fd, "conn_nread".to_owned(), 7)]);
-        board.note(fd, Activity::Listening, RelTime(43));
-        assert_eq!(rows(&board), [(fd, "conn_listening".to_owned(), 0)]);
-        board.clear(fd);
-        assert!(rows(&board).is_empty());
+        let connection_table = ConnectionTable::new(1024);
+        connection_table.note(fd, Activity::ReceivingValue, RelTime(43));
+        assert_eq!(rows(&connection_table), [(fd, "conn_nread".to_owned(), 7)]);
+        connection_table.note(fd, Activity::Listening, RelTime(43));
+        assert_eq!(rows(&connection_table), [(fd, "conn_listening".to_owned(), 0)]);
+        connection_table.clear(fd);
+        assert!(rows(&connection_table).is_empty());
     }
 
     #[test]
     fn a_descriptor_beyond_the_board_or_closed_is_not_shown() {
-        let board = Board::new(4);
-        board.note(4, Activity::Reading, RelTime(2));
-        board.note(-1, Activity::Reading, RelTime(2));
-        assert!(rows(&board).is_empty());
-        let large = Board::new(1 << 16);
+        let connection_table = ConnectionTable::new(4);
+        connection_table.note(4, Activity::Reading, RelTime(2));
+        connection_table.note(-1, Activity::Reading, RelTime(2));
+        assert!(rows(&connection_table).is_empty());
+        let large = ConnectionTable::new(1 << 16);
         large.note(60_000, Activity::Reading, RelTime(2));
         assert!(rows(&large).is_empty());
     }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use larder::sys::log::{Level, log_line};
 
-use super::super::contest::{Contest, Place, YARDSTICK_VERSION, describe_host, number};
+use super::super::comparison::{Comparison, Cores, YARDSTICK_VERSION, describe_host, number};
 use super::super::plan::Plan;
 use super::super::server::ServerCommand;
 use super::beside::{beside, wrapped};
-use super::contender::{Contender, Window};
+use super::candidate::{Candidate, LoadWindow};
+use super::rounds::{Ready, Series, in_turns, ratio};
 use super::rows::{Measure, Row, Stage};
 use super::table::{self, Detail, Verdict};
-use super::turns::{Ready, Series, in_turns, ratio};
 use super::{instructions, memory, tails, threads};
 
 /// How results are printed.
@@ -37,11 +37,11 @@ pub enum FloorPart {
 }
 
 /// The servers of a run. Every ratio is the first one's figure over another's; bars are against the second.
-pub struct Field {
+pub struct Runs {
     /// At least one, and two for rows of the table; the floor, if it takes part, is the last.
     pub servers: Vec<ServerCommand>,
     /// Where they and the client run.
-    pub place: Place,
+    pub place: Cores,
     /// Rounds in which each has its turn.
     pub rounds: usize,
     /// How long a turn is.
@@ -53,7 +53,7 @@ pub struct Field {
 /// Room for connections beside those of the load.
 const CONTROL_CLIENTS: usize = 4096;
 
-impl Field {
+impl Runs {
     /// Who meets in the rows of the table: larder, memcached at its defaults and at `-R 1000`, and the floor; or the
     /// servers given, one alone beside memcached, and the floor.
     ///
@@ -62,7 +62,7 @@ impl Field {
     pub fn of_table(given: Vec<ServerCommand>, form: Form) -> io::Result<Self> {
         let mut servers = given;
         if servers.is_empty() {
-            let [ours, yardstick] = Contest::from_environment()?.servers;
+            let [ours, yardstick] = Comparison::from_environment()?.servers;
             let tuned = env::var("LARDER_BENCH_B")
                 .unwrap_or_default()
                 .trim()
@@ -71,7 +71,7 @@ impl Field {
             servers = [ours, yardstick].into_iter().chain(tuned).collect();
         }
         if servers.len() == 1 {
-            servers.push(Contest::from_environment()?.servers[1].clone());
+            servers.push(Comparison::from_environment()?.servers[1].clone());
         }
         Self::new(servers, FloorPart::Taken, form)
     }
@@ -87,7 +87,7 @@ impl Field {
         }
         Ok(Self {
             servers,
-            place: Place::from_environment()?,
+            place: Cores::from_environment()?,
             rounds: number("LARDER_BENCH_PAIRS", 5)?,
             window: Duration::from_millis(number("LARDER_BENCH_WINDOW_MS", 500)?),
             form,
@@ -105,16 +105,16 @@ impl Field {
     /// A server that does not start or answers wrongly.
     pub fn compare(&self, load: &str, plan: &Plan) -> io::Result<String> {
         let clients = (plan.connections + plan.idle_connections + CONTROL_CLIENTS).to_string();
-        let mut contenders = self.start_with(Stage::Roomy, &["-c", &clients])?;
-        let series = in_turns(&mut contenders, &self.pinned(plan), Ready::AtOnce, self.rounds, self.window)?;
+        let mut candidates = self.start_with(Stage::Roomy, &["-c", &clients])?;
+        let series = in_turns(&mut candidates, &self.pinned(plan), Ready::AtOnce, self.rounds, self.window)?;
         let details = details_of(load, series);
         Ok(match self.form {
             Form::Json => table::json(&self.names(), &[], &details),
             Form::Table => {
-                format!("{}\n{}\n{}", table::details(&details), table::MARKED, self.footnote(&versions(&contenders)))
+                format!("{}\n{}\n{}", table::details(&details), table::MARKED, self.footnote(&versions(&candidates)))
             }
             Form::Terminal => {
-                let below = [table::MARKED.replace('\\', ""), self.footnote(&versions(&contenders))];
+                let below = [table::MARKED.replace('\\', ""), self.footnote(&versions(&candidates))];
                 beside(load, &details) + "\n" + &below.map(|text| wrapped(&text)).join("\n")
             }
         })
@@ -151,7 +151,7 @@ impl Field {
         results.verdicts.sort_by_key(|verdict| rows.iter().position(|row| row.name == verdict.row.name));
         if results.versions.is_empty() && self.form != Form::Json {
             // Ignored: a server that does not start has failed in its rows, which are named below.
-            results.versions = self.start(Stage::Roomy).map(|contenders| versions(&contenders)).unwrap_or_default();
+            results.versions = self.start(Stage::Roomy).map(|candidates| versions(&candidates)).unwrap_or_default();
         }
         let names = self.names();
         match self.form {
@@ -172,30 +172,31 @@ impl Field {
     }
 
     fn measure_stage(&self, stage: Stage, rows: &[&'static Row], results: &mut Results) -> io::Result<()> {
-        let mut contenders = self.start(stage)?;
-        results.versions = versions(&contenders);
+        let mut candidates = self.start(stage)?;
+        results.versions = versions(&candidates);
         for &row in rows {
             log_line(Level::Info, format!("== {}", row.name).as_bytes());
             let measured = match row.measure {
-                Measure::Tail(plan) => tails::tail(self, &mut contenders, row, &plan()),
-                Measure::Cpu(_, plan) => self.cpu(stage, &mut contenders, row, &plan()),
+                Measure::Tail(plan) => tails::tail(self, &mut candidates, row, &plan()),
+                Measure::Cpu(_, plan) => self.cpu(stage, &mut candidates, row, &plan()),
                 _ => continue,
             };
             results.note(row, measured);
         }
-        contenders.into_iter().try_for_each(|contender| contender.server.stop())
+        candidates.into_iter().try_for_each(|candidate| candidate.server.stop())
     }
 
     fn cpu(
         &self,
         stage: Stage,
-        contenders: &mut [Contender],
+        candidates: &mut [Candidate],
         row: &'static Row,
         plan: &Plan,
     ) -> io::Result<(Verdict, Vec<Series>)> {
         let ready = if stage == Stage::Full { Ready::Evicting } else { Ready::AtOnce };
-        let series = in_turns(contenders, &self.pinned(plan), ready, self.rounds, self.window)?;
-        let rounds: Vec<Option<Vec<f64>>> = series.iter().map(|series| Some(series.figures(Window::cpu_us))).collect();
+        let series = in_turns(candidates, &self.pinned(plan), ready, self.rounds, self.window)?;
+        let rounds: Vec<Option<Vec<f64>>> =
+            series.iter().map(|series| Some(series.figures(LoadWindow::cpu_us))).collect();
         Ok((Verdict::by_ratio(row, &rounds), series))
     }
 
@@ -204,13 +205,13 @@ impl Field {
         Plan { cores: self.place.client_cores.clone(), ..plan.clone() }
     }
 
-    fn start(&self, stage: Stage) -> io::Result<Vec<Contender>> {
+    fn start(&self, stage: Stage) -> io::Result<Vec<Candidate>> {
         self.start_with(stage, &[])
     }
 
-    fn start_with(&self, stage: Stage, more: &[&str]) -> io::Result<Vec<Contender>> {
+    fn start_with(&self, stage: Stage, more: &[&str]) -> io::Result<Vec<Candidate>> {
         let arguments = [&["-t", "1"], stage.arguments(), more].concat();
-        self.servers.iter().map(|server| Contender::start(&self.place, server, &arguments)).collect()
+        self.servers.iter().map(|server| Candidate::start(&self.place, server, &arguments)).collect()
     }
 
     /// Without it a figure cannot be compared with another day's.
@@ -272,16 +273,16 @@ fn details_of(load: &str, series: Vec<Series>) -> Vec<Detail> {
     if series.is_empty() {
         return Vec::new();
     }
-    let ours = series[0].figures(Window::cpu_us);
+    let ours = series[0].figures(LoadWindow::cpu_us);
     let detail = |series: Series| {
-        let ratio = ratio(&ours, &series.figures(Window::cpu_us));
+        let ratio = ratio(&ours, &series.figures(LoadWindow::cpu_us));
         Detail { load: load.to_string(), series, ratio }
     };
     series.into_iter().map(detail).collect()
 }
 
-fn versions(contenders: &[Contender]) -> String {
-    contenders.iter().map(|contender| told(&contender.name, &contender.version)).collect::<Vec<_>>().join("; ")
+fn versions(candidates: &[Candidate]) -> String {
+    candidates.iter().map(|candidate| told(&candidate.name, &candidate.version)).collect::<Vec<_>>().join("; ")
 }
 
 /// A memcached that bars were not made for says so.
