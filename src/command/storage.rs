@@ -85,7 +85,7 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
-) -> Result<(), Incoming<E::Pending>> {
+) -> Result<(), Box<Incoming<E::Pending>>> {
     let Incoming { pending, mode, reply } = incoming;
     if terminator == Terminator::Wrong {
         refuse_data(reply, ctx, sink);
@@ -93,7 +93,7 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
     let outcome = match ctx.engine.commit(pin, pending, store_mode(mode)) {
         Ok(outcome) => outcome,
-        Err(pending) if !ctx.last_try => return Err(Incoming { pending, mode, reply }),
+        Err(pending) if !ctx.last_try => return Err(Box::new(Incoming { pending, mode, reply })),
         Err(_pending) => StoreOutcome::NoMemory,
     };
     answer(outcome, mode, reply, ctx, sink);

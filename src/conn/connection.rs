@@ -52,7 +52,7 @@ pub struct Connection {
     pub is_queued: bool,
     /// Microsecond since which the store is busy for its request; 0: it is not. Kept by the worker.
     pub busy_since_us: u64,
-    /// Microsecond since which it waits for more of a value that holds memory; 0: bytes have come since. Set by the worker.
+    /// Microsecond since which it waits for more of a value that holds memory; 0: the client makes progress. Set by the worker.
     pub held_since_us: u64,
     /// Refuse that value if no more of it has come. Kept by the worker.
     pub gives_way: bool,
@@ -189,7 +189,7 @@ impl Connection {
             if self.backlog.is_some()
                 && let Some(verdict) = self.resume(turn)
             {
-                return verdict;
+                return if verdict == Verdict::Wait { self.wait_for_reader() } else { verdict };
             }
             self.restore_tail(turn);
         }
@@ -463,7 +463,7 @@ impl Connection {
         match self.state {
             ConnectionState::Closing(CloseReason::Broken) => Verdict::Close(CloseReason::Broken),
             // Replies to earlier requests are still sent, also after quit or the end of the stream.
-            _ if self.backlog.is_some() => Verdict::Wait,
+            _ if self.backlog.is_some() => self.wait_for_reader(),
             ConnectionState::Closing(reason) => Verdict::Close(reason),
             ConnectionState::First
             | ConnectionState::Command

@@ -348,16 +348,13 @@ fn a_client_that_closes_its_end_still_gets_its_replies() {
 }
 
 #[test]
-fn a_value_gives_way_when_nothing_of_it_has_come_since_it_was_held() {
+fn a_value_gives_way_when_its_client_makes_no_progress() {
     let mut bench = Bench::new();
     bench.client.write_all(b"set a 0 0 10\r\n01234").unwrap();
     assert_eq!(bench.turn(), Verdict::Hold);
     (bench.connection.held_since_us, bench.connection.gives_way) = (1, true);
     bench.client.write_all(b"5").unwrap();
-    assert_eq!(bench.turn(), Verdict::Hold);
-    assert_eq!((bench.connection.held_since_us, bench.read()), (0, Vec::new()), "a byte has come");
-    bench.connection.held_since_us = 1;
-    assert_eq!(bench.turn(), Verdict::Wait);
+    assert_eq!(bench.turn(), Verdict::Wait, "a byte is no progress");
     assert_eq!(bench.read(), b"SERVER_ERROR Out of memory during read\r\n");
     bench.connection.gives_way = false;
     bench.client.write_all(b"6789\r\nget a\r\n").unwrap();

@@ -18,7 +18,7 @@ use crate::sys::socket::{PIECES_MAX, receive_pieces};
 
 use super::connection::{Connection, Step, Turn, Verdict};
 use super::log;
-use super::state::ConnectionState;
+use super::state::{CloseReason, ConnectionState};
 use super::write_queue::WriteQueue;
 
 /// The terminator of a value.
@@ -85,9 +85,11 @@ impl Connection {
         let received = receive_pieces(self.socket.as_fd(), &mut slices[..count]);
         let Some(n) = self.received(received, offered, turn) else { return };
         let ConnectionState::Value(incoming) = &mut self.state else { return };
-        self.held_since_us = 0;
         turn.ctx.charge_bytes(n as u64);
         let of_value = n.min(lent);
+        if incoming.pending.note_progress(of_value) {
+            self.held_since_us = 0;
+        }
         if let Some(pending) = incoming.pending.receiving() {
             pending.advance(of_value);
         }
@@ -116,9 +118,22 @@ impl Connection {
                 Step::Again
             }
             Err(incoming) => {
-                self.state = ConnectionState::Value(Box::new(incoming));
+                self.state = ConnectionState::Value(incoming);
                 Step::Pause(Verdict::Busy)
             }
+        }
+    }
+
+    /// Pauses until the client has read its replies. A value that waits for memory gives up its place: it would block those
+    /// behind it. A value that has memory is held, so it can be made to give way.
+    #[cold]
+    pub(super) fn wait_for_reader(&mut self) -> Verdict {
+        let ConnectionState::Value(incoming) = &mut self.state else { return Verdict::Wait };
+        incoming.pending.leave_queue();
+        match incoming.pending.is_begun() {
+            true if self.gives_way => Verdict::Close(CloseReason::Idle),
+            true => Verdict::Hold,
+            false => Verdict::Wait,
         }
     }
 

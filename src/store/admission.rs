@@ -108,12 +108,19 @@ impl Ticket {
                 return Answer::Full;
             }
             // Numbers repeat after 2^32. Far fewer values wait.
-            let number = NonZeroU32::MIN.saturating_add(queue.last_number);
-            queue.last_number = queue.last_number.wrapping_add(1);
+            let number = NonZeroU32::new(queue.last_number.wrapping_add(1)).unwrap_or(NonZeroU32::MIN);
+            queue.last_number = number.get();
             queue.waiting.push_back(number);
             self.number = Some(number);
         }
         Answer::Wait
+    }
+
+    /// Gives up the place in the queue. The next [`Ticket::ask`] goes to the end.
+    pub(super) fn leave_queue(&mut self) {
+        if let Some(number) = self.number.take() {
+            locked(self.queue).waiting.retain(|other| *other != number);
+        }
     }
 
     /// Whether its value waits.
@@ -131,9 +138,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
-            locked(self.queue).waiting.retain(|other| *other != number);
-        }
+        self.leave_queue();
         if let Some(bytes) = self.admitted_bytes {
             locked(self.queue).admitted_bytes -= u64::from(bytes.get());
         }
@@ -188,6 +193,19 @@ mod tests {
         let admission = admission();
         let [mut chain, mut small] = [Kind::Chain, Kind::OneChunk].map(|kind| admission.ticket(kind));
         assert_eq!([ask(&mut chain, 100), ask(&mut small, 100)], [Answer::Admitted; 2]);
+    }
+
+    #[test]
+    fn a_value_that_leaves_the_queue_goes_to_its_end() {
+        let admission = admission();
+        let [mut first, mut second, mut third] = [(); 3].map(|()| admission.ticket(Kind::Chain));
+        assert_eq!(ask(&mut first, 100), Answer::Admitted);
+        assert_eq!([ask(&mut second, 100), ask(&mut third, 60)], [Answer::Wait; 2]);
+        second.leave_queue();
+        assert!(!second.is_waiting());
+        assert_eq!(ask(&mut second, 100), Answer::Wait);
+        drop(first);
+        assert_eq!([ask(&mut second, 100), ask(&mut third, 60)], [Answer::Wait, Answer::Admitted]);
     }
 
     #[test]

@@ -22,9 +22,14 @@ use super::worker_store::WorkerStore;
 /// page.
 const UPLOAD_SHARE: u64 = 16;
 
+/// A client makes progress when this many bytes of its value have come.
+const PROGRESS_BYTES: usize = 32 << 10;
+
 /// An arriving value, with its ticket.
 pub struct Upload {
     ticket: Ticket,
+    /// Bytes that came since the client last made enough progress.
+    progress_bytes: usize,
     stage: Stage,
 }
 
@@ -49,6 +54,21 @@ impl Upload {
             Stage::Announced(_) => None,
             Stage::Receiving(pending) => Some(pending),
         }
+    }
+
+    /// Counts bytes that have come. Returns whether the client makes progress: a byte now and then is none.
+    pub fn note_progress(&mut self, bytes: usize) -> bool {
+        self.progress_bytes += bytes;
+        let makes_progress = self.progress_bytes >= PROGRESS_BYTES;
+        if makes_progress {
+            self.progress_bytes = 0;
+        }
+        makes_progress
+    }
+
+    /// Gives up its place among the values that wait, if it has one.
+    pub fn leave_queue(&mut self) {
+        self.ticket.leave_queue();
     }
 
     /// Whether it waits until other values have arrived.
@@ -122,7 +142,7 @@ impl WorkerStore {
         let in_one_chunk = Layout::in_one_chunk(&store.slabs.classes, key.key, client_flags, value_len);
         let kind = if in_one_chunk.is_some() { Kind::OneChunk } else { Kind::Chain };
         let announced = Announced { key: key.key.bytes().into(), hash: key.hash, client_flags, deadline, value_len };
-        Ok(Upload { ticket: store.admission.ticket(kind), stage: Stage::Announced(announced) })
+        Ok(Upload { ticket: store.admission.ticket(kind), progress_bytes: 0, stage: Stage::Announced(announced) })
     }
 
     /// Allocates memory for the next bytes of a value that [is short](Upload::is_short).
@@ -151,9 +171,9 @@ impl WorkerStore {
     /// # Errors
     /// As [`WorkerStore::put`].
     pub(super) fn put_upload(&mut self, pin: &Pin, upload: Upload, mode: StoreMode) -> Result<StoreOutcome, Upload> {
-        let Upload { ticket, stage } = upload;
+        let Upload { ticket, progress_bytes, stage } = upload;
         match stage {
-            Stage::Announced(_) => Err(Upload { ticket, stage }),
+            Stage::Announced(_) => Err(Upload { ticket, progress_bytes, stage }),
             Stage::Receiving(pending) => match self.put(pin, pending, mode) {
                 Ok(outcome) => {
                     drop(ticket);
@@ -164,7 +184,7 @@ impl WorkerStore {
                     }
                     Ok(outcome)
                 }
-                Err(pending) => Err(Upload { ticket, stage: Stage::Receiving(pending) }),
+                Err(pending) => Err(Upload { ticket, progress_bytes, stage: Stage::Receiving(pending) }),
             },
         }
     }

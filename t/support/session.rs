@@ -180,7 +180,7 @@ impl<E: Engine> Session<E> {
             }
             Err(incoming) => {
                 self.waited += 1;
-                self.state = State::Value(incoming);
+                self.state = State::Value(*incoming);
             }
         }
         true
