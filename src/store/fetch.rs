@@ -5,6 +5,7 @@ use crate::item::{Candidate, ItemRef, header};
 use crate::sync::Pin;
 
 use super::engine::{Fetched, Miss};
+use super::late_reads::LateReads;
 use super::worker_store::WorkerStore;
 
 impl WorkerStore {
@@ -21,6 +22,13 @@ impl WorkerStore {
     /// Records the miss of a get. If the small queue evicted the key, this may be a late read.
     #[inline]
     fn note_miss(&mut self, hash: KeyHash) {
+        if LateReads::samples(hash) {
+            self.note_sampled_miss(hash);
+        }
+    }
+
+    #[inline(never)]
+    fn note_sampled_miss(&mut self, hash: KeyHash) {
         if self.store.is_evicting() && self.late_reads.note_miss(self.store.ghost.note_miss(hash)) {
             self.add_late_reads();
         }

@@ -13,6 +13,7 @@ use super::engine::{
     StoreOutcome, StoreReport,
 };
 use super::jobs::PrefixScan;
+use super::late_reads::LateReads;
 use super::upload::Upload;
 use super::worker_store::WorkerStore;
 
@@ -51,8 +52,8 @@ impl Engine for WorkerStore {
         hash: KeyHash,
     ) -> Option<Candidate<'pin>> {
         let Some(chunk) = bucket.candidate(hash) else {
-            // Probably a miss, which reads the ghost.
-            if self.store.is_evicting() {
+            // Probably a miss, which may read the ghost.
+            if LateReads::samples(hash) && self.store.is_evicting() {
                 self.store.ghost.prefetch(hash);
             }
             return None;

@@ -9,6 +9,7 @@ use crate::sync::Pin;
 
 use super::engine::{Refusal, StoreMode, StoreOutcome};
 use super::flush::FlushMark;
+use super::late_reads::LateReads;
 use super::statistics::ClassCounters;
 use super::worker_store::WorkerStore;
 
@@ -182,7 +183,7 @@ impl WorkerStore {
     /// The queue of a new key in a class that evicts, according to the ghost.
     fn place_new(&mut self, class: u8, hash: KeyHash, time: GhostTime, links: Option<[(u8, u32); 2]>) -> QueueState {
         let Taken { memory, was_missed } = self.store.ghost.take(hash, time);
-        if self.late_reads.note_new(was_missed) {
+        if LateReads::samples(hash) && self.late_reads.note_new(was_missed) {
             self.add_late_reads();
         }
         match memory {
