@@ -117,6 +117,7 @@ install: $(BINARIES) ## install binaries, man pages, doc/, licence and systemd u
 	install -D -m 644 doc/larder.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder.1
 	install -D -m 644 doc/larder-bench.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder-bench.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder doc/*.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder/measurements doc/measurements/*.md
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/larder/LICENSE
 
 install-as-memcached: install ## install, and add a link named memcached
