@@ -157,7 +157,7 @@ impl Worker {
                 prefixes: &self.prefixes,
                 hot: &mut self.hot,
                 surcharge: 0,
-                client_fd: None,
+                client_fd: -1,
                 last_try: false,
             },
             input: &mut self.input,

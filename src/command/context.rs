@@ -20,8 +20,8 @@ pub struct Context<'a, E: Engine> {
     pub switches: &'a Switches,
     /// `stats detail`, shared by all workers.
     pub prefixes: &'a PrefixTable,
-    /// The descriptor of the client, if it has one: `stats conns` shows who asks.
-    pub client_fd: Option<i32>,
+    /// The descriptor of the client; -1: it has none. `stats conns` shows who asks.
+    pub client_fd: i32,
     /// This worker's sampler for `stats hotkeys`.
     pub hot: &'a mut HotSampler,
     /// Cost of the client's requests beyond one small request each, in small requests. The connection charges it to the
@@ -35,6 +35,12 @@ pub struct Context<'a, E: Engine> {
 const BYTES_PER_REQUEST: u64 = 4 << 10;
 
 impl<E: Engine> Context<'_, E> {
+    /// Takes the costs that are to be subtracted from the client's share of the turn.
+    #[inline]
+    pub fn take_surcharge(&mut self) -> u32 {
+        std::mem::take(&mut self.surcharge)
+    }
+
     /// Charges the cost of `requests` small requests.
     #[inline]
     pub fn charge(&mut self, requests: u32) {
@@ -44,6 +50,13 @@ impl<E: Engine> Context<'_, E> {
     /// Charges bytes that were sent, received or copied.
     #[inline]
     pub fn charge_bytes(&mut self, bytes: u64) {
+        if bytes >= BYTES_PER_REQUEST {
+            self.charge_many_bytes(bytes);
+        }
+    }
+
+    #[cold]
+    fn charge_many_bytes(&mut self, bytes: u64) {
         self.charge(u32::try_from(bytes / BYTES_PER_REQUEST).unwrap_or(u32::MAX));
     }
 

@@ -84,7 +84,7 @@ fn connections<E: Engine>(ctx: &mut Context<'_, E>, out: &mut Vec<u8>) -> ReplyL
     ctx.operator.connections(&mut |connection| {
         shown = shown.saturating_add(1);
         let mut connection = *connection;
-        if Some(connection.fd) == ctx.client_fd {
+        if connection.fd == ctx.client_fd {
             (connection.state, connection.secs_since_last_cmd) = (ASKING_STATE, 0);
         }
         connection_rows(&connection, &mut |name, value| push_stat(out, name, value));

@@ -22,11 +22,12 @@ use crate::protocol::Input;
 use crate::store::{Engine, Upload, WorkerStore};
 use crate::sync::Pin;
 use crate::sys::socket::receive;
+use crate::sys::spare::try_copy;
 
 use super::backlog::{Backlog, Sent};
 use super::connection_table::{Activity, ConnectionTable};
 use super::log;
-use super::read_buf::{NoMemory, ReadBuf};
+use super::read_buf::ReadBuf;
 use super::state::{CloseReason, ConnectionState};
 use super::write_queue::{Flushed, TEXT_BYTES_MAX, WriteQueue};
 
@@ -193,7 +194,7 @@ impl Connection {
             }
             self.restore_tail(turn);
         }
-        turn.ctx.client_fd = Some(self.fd());
+        turn.ctx.client_fd = self.fd();
         // Taken out of the turn, because the queue borrows it while `serve` borrows the rest.
         let mut output = std::mem::take(turn.output);
         let mut queue = WriteQueue::new(&mut output);
@@ -220,7 +221,12 @@ impl Connection {
     }
 
     #[cold]
-    fn keep_tail(&mut self, tail: Box<[u8]>, turn: &Turn<'_>) {
+    fn keep_tail(&mut self, turn: &Turn<'_>) {
+        let Some(tail) = try_copy(turn.input.unread()) else {
+            turn.ctx.counters.read_buf_oom.add(1);
+            self.state = ConnectionState::Closing(CloseReason::Broken);
+            return;
+        };
         let buffers = &turn.ctx.counters.buffers;
         buffers.tails.add(1);
         buffers.tail_bytes.add(tail.len() as u64);
@@ -273,28 +279,25 @@ impl Connection {
     fn serve<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Verdict {
         let mut budget = turn.requests_max;
         loop {
-            budget = budget.saturating_sub(std::mem::take(&mut turn.ctx.surcharge));
             let step = match &mut self.state {
                 ConnectionState::First if is_binary(turn.input.unread()) => self.refuse_binary(),
                 ConnectionState::First | ConnectionState::Command | ConnectionState::Line(_) => {
                     self.requests(turn, pin, queue, &mut budget)
                 }
                 ConnectionState::Value(_) => self.value(turn, pin, queue, &mut budget),
-                ConnectionState::Swallow { .. } => self.swallow(turn.input),
+                ConnectionState::Swallow { .. } => self.swallow(turn, &mut budget),
                 ConnectionState::Closing(reason) => Step::Pause(Verdict::Close(*reason)),
             };
             match step {
                 Step::Again => {}
-                Step::Starved if self.readable && budget == 0 => return Verdict::Again,
-                Step::Starved if self.readable => {
-                    let received = self.fill(turn);
-                    turn.ctx.charge_bytes(received as u64);
-                }
+                Step::Starved if self.readable => self.fill(turn),
                 Step::Starved => return Verdict::Wait,
                 Step::Full => {
+                    turn.ctx.charge_bytes(queue.bytes());
                     if !self.flush(turn, queue) {
                         return Verdict::Wait;
                     }
+                    budget = budget.saturating_sub(turn.ctx.take_surcharge());
                 }
                 Step::Pause(verdict) => return verdict,
             }
@@ -343,6 +346,7 @@ impl Connection {
                 break;
             }
         }
+        *budget = budget.saturating_sub(ctx.take_surcharge());
         turn.input.consume(done);
         if done > 0 {
             self.state = ConnectionState::Command;
@@ -381,29 +385,32 @@ impl Connection {
     }
 
     /// Discards bytes.
-    fn swallow(&mut self, input: &mut ReadBuf) -> Step {
+    #[cold]
+    fn swallow(&mut self, turn: &mut Turn<'_>, budget: &mut u32) -> Step {
         let ConnectionState::Swallow { remaining } = &mut self.state else { return Step::Again };
-        let there = input.unread().len();
+        let there = turn.input.unread().len();
         let swallowed = usize::try_from(*remaining).map_or(there, |wanted| wanted.min(there));
-        input.consume(swallowed);
+        turn.input.consume(swallowed);
         *remaining -= swallowed as u64;
+        turn.ctx.charge_bytes(swallowed as u64);
+        *budget = budget.saturating_sub(turn.ctx.take_surcharge());
         if *remaining > 0 {
-            return Step::Starved;
+            return if *budget == 0 && self.readable { Step::Pause(Verdict::Again) } else { Step::Starved };
         }
         self.state = ConnectionState::Command;
         Step::Again
     }
 
-    /// Receives once. Returns the number of bytes.
+    /// Receives once.
     #[inline]
-    pub(super) fn fill(&mut self, turn: &mut Turn<'_>) -> usize {
+    pub(super) fn fill(&mut self, turn: &mut Turn<'_>) {
         let room = turn.input.room();
         let wanted = room.len();
         assert!(wanted > 0, "a full buffer is a line of keys, and those are answered (Input::Full)");
         let received = receive(self.socket.as_fd(), room);
-        let n = self.received(received, wanted, turn).unwrap_or(0);
-        turn.input.received(n);
-        n
+        if let Some(n) = self.received(received, wanted, turn) {
+            turn.input.received(n);
+        }
     }
 
     /// Handles the result of a receive of up to `wanted` bytes. `None`: no bytes came.
@@ -427,10 +434,9 @@ impl Connection {
 
     /// Sends all replies. Returns false if the client must read first, or is gone.
     #[inline]
-    fn flush(&mut self, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> bool {
+    fn flush(&mut self, turn: &Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> bool {
         let mut written = 0;
         let flushed = queue.flush(self.socket.as_fd(), &mut written);
-        turn.ctx.charge_bytes(written);
         turn.ctx.counters.bytes_written.add(written);
         match flushed {
             Ok(Flushed::All) => true,
@@ -452,13 +458,8 @@ impl Connection {
         if !queue.is_empty() {
             self.flush(turn, queue);
         }
-        match turn.input.keep() {
-            Ok(None) => {}
-            Ok(Some(tail)) => self.keep_tail(tail, turn),
-            Err(NoMemory) => {
-                turn.ctx.counters.read_buf_oom.add(1);
-                self.state = ConnectionState::Closing(CloseReason::Broken);
-            }
+        if !turn.input.unread().is_empty() {
+            self.keep_tail(turn);
         }
         match self.state {
             ConnectionState::Closing(CloseReason::Broken) => Verdict::Close(CloseReason::Broken),

@@ -111,7 +111,7 @@ impl Bench {
                 prefixes: &self.prefixes,
                 hot: &mut self.hot,
                 surcharge: 0,
-                client_fd: None,
+                client_fd: -1,
                 last_try: false,
             },
             input: &mut self.input,

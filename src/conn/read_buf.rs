@@ -8,12 +8,6 @@
 //! A worker lends its buffers to its connections in turn. The beginning of an unfinished request is kept in a box of its own
 //! until more arrives. An idle connection holds no buffer.
 
-use crate::sys::spare::try_copy;
-
-/// Memory ran out for bytes that a client has sent.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NoMemory;
-
 /// Bytes of one receive. A pipeline of small requests of this size takes about 50 µs to answer.
 const BYTES: usize = 64 << 10;
 
@@ -47,15 +41,6 @@ impl ReadBuf {
     fn put_back(&mut self, tail: &[u8]) {
         self.bytes[..tail.len()].copy_from_slice(tail);
         self.end = tail.len();
-    }
-
-    /// Takes out the unread bytes, for the connection to keep.
-    ///
-    /// # Errors
-    /// Memory ran out.
-    #[inline]
-    pub fn keep(&mut self) -> Result<Option<Box<[u8]>>, NoMemory> {
-        if self.start == self.end { Ok(None) } else { try_copy(self.unread()).map(Some).ok_or(NoMemory) }
     }
 
     /// The unread bytes.
@@ -111,15 +96,14 @@ mod tests {
         let mut buffer = ReadBuf::default();
         receive(&mut buffer, b"version\r\nget col");
         buffer.consume(9);
-        let tail = buffer.keep().unwrap();
-        assert_eq!(tail.as_deref(), Some(&b"get col"[..]));
+        let tail = Some(Box::from(buffer.unread()));
         buffer.restore(None);
         receive(&mut buffer, b"another client's");
         buffer.restore(tail);
         receive(&mut buffer, b"our\r\n");
         assert_eq!(buffer.unread(), b"get colour\r\n");
         buffer.consume(12);
-        assert_eq!(buffer.keep(), Ok(None));
+        assert!(buffer.unread().is_empty());
     }
 
     #[test]

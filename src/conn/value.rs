@@ -51,7 +51,9 @@ impl Connection {
         let taken = incoming.pending.fill(turn.input.unread());
         turn.input.consume(taken);
         if incoming.pending.remaining() == 0 {
-            return self.finish_value(turn, pin, queue);
+            let step = self.finish_value(turn, pin, queue);
+            *budget = budget.saturating_sub(turn.ctx.take_surcharge());
+            return step;
         }
         if incoming.pending.is_short() {
             return Step::Again;
@@ -64,6 +66,7 @@ impl Connection {
         }
         *budget = budget.saturating_sub(REQUESTS_PER_RECEIVE);
         self.receive_value(turn);
+        *budget = budget.saturating_sub(turn.ctx.take_surcharge());
         Step::Again
     }
 

@@ -59,7 +59,12 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     /// Whether nothing is queued.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.text.is_empty() && self.values.is_empty() && !self.is_short
+        self.text.is_empty() && self.value_bytes == 0
+    }
+
+    /// Number of queued bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.text.len() as u64 + self.value_bytes as u64
     }
 
     /// Queues the bytes of `item`'s value.
@@ -72,11 +77,11 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     }
 
     fn borrow(&mut self, item: ItemRef<'pin>) {
+        self.value_bytes += item.value_len() as usize;
         if !try_reserve(&mut self.values, 1) {
             self.is_short = true;
             return;
         }
-        self.value_bytes += item.value_len() as usize;
         self.values.push(BorrowedValue { at: self.text.len(), item });
     }
 
@@ -87,10 +92,7 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     /// The connection is broken.
     #[inline]
     pub(super) fn flush(&mut self, socket: BorrowedFd<'_>, written: &mut u64) -> io::Result<Flushed> {
-        if self.is_short {
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        if !self.values.is_empty() {
+        if self.value_bytes > 0 {
             return self.flush_pieces(socket, written);
         }
         let sent = retried(|| send(socket, self.text))?;
@@ -103,6 +105,9 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     }
 
     fn flush_pieces(&mut self, socket: BorrowedFd<'_>, written: &mut u64) -> io::Result<Flushed> {
+        if self.is_short {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         let total = self.text.len() + self.value_bytes;
         let sent = self.send_all(socket)?;
         *written += sent as u64;

@@ -5,8 +5,8 @@
 //! small, anywhere                 the spare block is given back to the system, which then has some
 //! ```
 //!
-//! Without it the first small want that is not met ends the process. While the block is spent nothing large is given out,
-//! and each turn of a worker tries to have it back.
+//! Without the block the first small want that the system cannot meet ends the process. While it is spent nothing large is
+//! given out. Each large want and each connection that closes tries to get it back.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::null_mut;

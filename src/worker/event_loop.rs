@@ -231,10 +231,6 @@ impl EventLoop {
     fn begin_turn(&mut self) {
         self.now = self.store.begin_turn().now;
         self.verbosity = self.shared.tunables.logger.verbosity();
-        if spare::is_spent() {
-            // Ignored: if memory is short, the next turn tries again.
-            let _ = spare::refill();
-        }
     }
 
     /// Drives the connections that the kernel reports and those on the run-again list. Returns whether there is mail.
@@ -333,7 +329,7 @@ impl EventLoop {
                 operator: &*self.shared.operator,
                 switches: &self.shared.switches,
                 prefixes: &self.shared.prefixes,
-                client_fd: None,
+                client_fd: -1,
                 hot: &mut self.hot,
                 surcharge: 0,
                 last_try,
@@ -535,6 +531,10 @@ impl EventLoop {
         }
         // Closing the descriptor removes it from the poll, since it has no duplicate.
         drop(connection);
+        if spare::is_spent() {
+            // Ignored: the next close, or the next large want, tries again.
+            let _ = spare::refill();
+        }
         self.shared.gate.leave();
     }
 

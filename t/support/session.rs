@@ -195,7 +195,7 @@ impl<E: Engine> Session<E> {
             prefixes: &self.prefixes,
             hot: &mut self.hot,
             surcharge: 0,
-            client_fd: None,
+            client_fd: -1,
             last_try: self.waited >= self.patience,
         }
     }
