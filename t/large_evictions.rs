@@ -115,8 +115,8 @@ fn whole_chunks(len: usize) -> u64 {
     1 + (len as u64 - (CHUNK_BYTES - 16 - 8 - 11)) / (CHUNK_BYTES - 16)
 }
 
-/// Fills a cache with values of these lengths by turns and stores one of `len` bytes. Returns how many items left for it, and
-/// their bytes, those included that left for pages which classes got beyond the limit for a while.
+/// Fills a cache with values of these lengths by turns and stores one of `len` bytes. Returns how many items left for
+/// it, and their bytes, those included that left for pages which classes got beyond the limit for a while.
 fn evicted_for(limit_mib: u64, victim_lens: &[usize], pattern: &[u8], len: usize) -> (u64, u64) {
     let mut rig = Rig::new(StoreConfig { value_len_max: 64 << 20, ..config(limit_mib) });
     // What moves pages then is that they are needed, not that a class has better use for them.
@@ -203,7 +203,8 @@ fn a_value_of_half_the_cache_is_still_there_when_memory_is_within_its_limit_agai
     }
 }
 
-/// Waits until memory is within its limit, no page is on its way, and nothing changes any more. Returns the report of then.
+/// Waits until memory is within its limit, no page is on its way, and nothing changes any more. Returns the report of
+/// then.
 fn settled(rig: &mut Rig) -> HashMap<String, u64> {
     let mut before = HashMap::new();
     loop {

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::server::scratch_directory;
@@ -24,6 +26,16 @@ fn line_with(server: &Server, part: &str) -> String {
 fn is_time(word: &str) -> bool {
     let shape: String = word.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     shape == "0000-00-00T00:00:00.000Z"
+}
+
+/// A client of the server that is about to listen on `socket`.
+fn connect(socket: &Path) -> Client {
+    let mut stream = None;
+    wait_until("the server listens", || {
+        stream = UnixStream::connect(socket).ok();
+        stream.is_some()
+    });
+    Client::over_unix(stream.expect("the wait ended with a stream")).expect("a socket can be read from")
 }
 
 #[test]
@@ -119,12 +131,7 @@ fn a_reader_that_stops_reading_stops_nobody() {
     let directory = scratch_directory();
     let socket = directory.join("socket");
     let mut child = larder(&["-vv", "-s", socket.to_str().unwrap()]).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stream = None;
-    wait_until("the server listens", || {
-        stream = std::os::unix::net::UnixStream::connect(&socket).ok();
-        stream.is_some()
-    });
-    let mut client = Client::over_unix(stream.unwrap()).unwrap();
+    let mut client = connect(&socket);
     // A pipe takes 64 KiB, the queue 256.
     for _ in 0..20_000 {
         client.ask("set a 0 0 1\r\nx\r\n", "STORED\r\n");
@@ -147,12 +154,7 @@ fn a_reader_that_reads_again_learns_what_was_dropped() {
     let directory = scratch_directory();
     let socket = directory.join("socket");
     let mut child = larder(&["-vv", "-s", socket.to_str().unwrap()]).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stream = None;
-    wait_until("the server listens", || {
-        stream = std::os::unix::net::UnixStream::connect(&socket).ok();
-        stream.is_some()
-    });
-    let mut client = Client::over_unix(stream.unwrap()).unwrap();
+    let mut client = connect(&socket);
     wait_until("a line is dropped", || {
         client.ask("get a\r\n".repeat(100), "END\r\n".repeat(100));
         client.stats("")["log_lines_dropped"] != "0"

@@ -5,8 +5,8 @@
 //! wall clock      may be set, forwards and backwards     dates that clients write, and the `time` of stats
 //! ```
 //!
-//! What lies between the two is asked for whenever a date is translated: a virtual machine that was resumed, or NTP, sets
-//! the wall clock alone.
+//! What lies between the two is asked for whenever a date is translated: a virtual machine that was resumed, or NTP,
+//! sets the wall clock alone.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -54,7 +54,7 @@ pub struct Clock {
 /// Where the clock starts: 0 and 1 have a meaning of their own as deadlines.
 const FIRST_S: u64 = 2;
 
-/// A relative time may be shorter than it says by this much, lest most be longer by a whole tick. A worker reads the clock
+/// A relative time may be this much too short, so that most are not a whole tick too long. A worker reads the clock
 /// before it serves the request, which can be as much again.
 const TTL_SHORT_NS_MAX: u32 = 30_000_000;
 const _: () = assert!(TTL_SHORT_NS_MAX < ClockTick::NS);
@@ -104,7 +104,8 @@ impl Clock {
         Instant::now().duration_since(self.start)
     }
 
-    /// The date at which the store's clock stood at 0, in milliseconds since 1970, going by the wall clock as it is now.
+    /// The date at which the store's clock stood at 0, in milliseconds since 1970, going by the wall clock as it is
+    /// now.
     pub fn epoch_unix_ms(&self) -> i64 {
         let running_ms = i64::try_from(self.really_running().as_millis()).unwrap_or(i64::MAX);
         self.wall_ms() - running_ms - FIRST_S as i64 * 1000

@@ -24,8 +24,8 @@ impl RelTime {
     }
 }
 
-/// The store's clock in eighths of a second: 32 bits of them are 17 years, and an item ends within a tenth of a second of
-/// what its client said.
+/// The store's clock in eighths of a second: 32 bits of them are 17 years, and an item ends within a tenth of a second
+/// of what its client said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClockTick(pub u32);
 
@@ -104,8 +104,8 @@ impl Exptime {
         self.0 < 0
     }
 
-    /// The deadline this exptime means at `moment`. `epoch_unix_ms` says when the store's clock stood at 0, in milliseconds
-    /// since 1970; only dates ask for it.
+    /// The deadline this exptime means at `moment`. `epoch_unix_ms` says when the store's clock stood at 0, in
+    /// milliseconds since 1970; only dates ask for it.
     #[inline]
     pub fn deadline(self, moment: Moment, epoch_unix_ms: impl FnOnce() -> i64) -> Deadline {
         match self.0 {
@@ -118,8 +118,8 @@ impl Exptime {
         }
     }
 
-    /// The second on the store's clock that this exptime means at `now`: the past if it is negative. `epoch_unix_ms` is as
-    /// for [`Exptime::deadline`].
+    /// The second on the store's clock that this exptime means at `now`: the past if it is negative. `epoch_unix_ms` is
+    /// as for [`Exptime::deadline`].
     pub fn second(self, now: RelTime, epoch_unix_ms: impl FnOnce() -> i64) -> i64 {
         if self.0 <= Self::RELATIVE_S_MAX {
             return self.0.saturating_add(i64::from(now.0));

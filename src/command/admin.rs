@@ -49,8 +49,8 @@ pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     Outcome::Done
 }
 
-/// A delay ends one second early, as in memcached: `flush_all 1` flushes now. A date before the start drops nothing, since
-/// no item is older.
+/// A delay ends one second early, as in memcached: `flush_all 1` flushes now. A date before the start drops nothing,
+/// since no item is older.
 fn flush_all<E: Engine>(delay: Exptime, ctx: &mut Context<'_, E>) -> ReplyLine {
     ctx.counters.cmd_flush.add(1);
     if !ctx.switches.flush_enabled {

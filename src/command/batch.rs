@@ -21,8 +21,8 @@ pub struct Batch<'a, B, C> {
 pub struct BatchEntry<'a, B, C> {
     /// The action.
     pub action: Action<'a>,
-    /// The lookup of its key, if it has exactly one. It is a field beside the action, so that a loop over all lookups needs no
-    /// match: 11 instructions less per get.
+    /// The lookup of its key, if it has exactly one. It is a field beside the action, so that a loop over all lookups
+    /// needs no match: 11 instructions less per get.
     pub lookup: Option<Lookup<B, C>>,
     /// Offset of the next entry in the parsed bytes.
     pub end: usize,
@@ -31,8 +31,8 @@ pub struct BatchEntry<'a, B, C> {
 /// The action of an entry.
 #[derive(Clone, Copy, Debug)]
 pub enum Action<'a> {
-    /// Execute `get` of one key: [`Retrieval::plain`] in a few bytes. Most requests are of this kind, and it is copied and
-    /// matched faster.
+    /// Execute `get` of one key: [`Retrieval::plain`] in a few bytes. Most requests are of this kind, and it is copied
+    /// and matched faster.
     Get(Key<'a>),
     /// Execute a request.
     Request(Request<'a>),
@@ -58,8 +58,8 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         Self { entries: std::array::from_fn(|_| None), len: 0 }
     }
 
-    /// Parses at most `limit` requests, and at most [`REQUESTS_PER_BATCH`], from `bytes`. If the batch stays empty, bytes are
-    /// missing. With `begun` the front of `bytes` continues a line.
+    /// Parses at most `limit` requests, and at most [`REQUESTS_PER_BATCH`], from `bytes`. If the batch stays empty,
+    /// bytes are missing. With `begun` the front of `bytes` continues a line.
     #[inline]
     pub fn fill<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(
         &mut self,
@@ -107,7 +107,8 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         self.prefetch_items(engine, pin);
     }
 
-    /// Appends what was parsed from `bytes[at..]`. Returns the offset of the next request, or `None` if the batch ends here.
+    /// Appends what was parsed from `bytes[at..]`. Returns the offset of the next request, or `None` if the batch ends
+    /// here.
     fn take<E: Engine<Bucket = B>>(
         &mut self,
         parsed: Parsed<'a>,
@@ -162,8 +163,8 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         self.entries[..self.len].iter().flatten()
     }
 
-    /// Samples one of the keys for `stats hotkeys`, if a sample is due. Call once, before the entries are executed. Lists of
-    /// keys are sampled elsewhere.
+    /// Samples one of the keys for `stats hotkeys`, if a sample is due. Call once, before the entries are executed.
+    /// Lists of keys are sampled elsewhere.
     #[inline]
     pub fn sample<E: Engine>(&self, ctx: &mut Context<'_, E>, pin: &E::Pin) {
         #[expect(clippy::cast_possible_truncation, reason = "at most REQUESTS_PER_BATCH")]
@@ -209,8 +210,8 @@ impl<B: Copy, C: Copy> Default for Batch<'_, B, C> {
     }
 }
 
-/// Begins the lookup of the first request in `bytes`, if it is a plain get or set. A worker calls this for several clients
-/// before it answers the first.
+/// Begins the lookup of the first request in `bytes`, if it is a plain get or set. A worker calls this for several
+/// clients before it answers the first.
 #[inline]
 pub fn look_ahead<E: Engine>(bytes: &[u8], engine: &E) -> Option<Lookup<E::Bucket, ()>> {
     Some(match text::quick::get(bytes) {
@@ -235,8 +236,8 @@ const fn key_of<'a>(request: &Request<'a>) -> Option<Key<'a>> {
     }
 }
 
-/// Whether a request is the last of its batch. A value follows it, or the connection ends, or it is a list of keys: a list
-/// prefetches on its own, and may use up the client's share of the turn.
+/// Whether a request is the last of its batch. A value follows it, or the connection ends, or it is a list of keys: a
+/// list prefetches on its own, and may use up the client's share of the turn.
 #[inline]
 const fn ends_batch(request: &Request<'_>) -> bool {
     match request {

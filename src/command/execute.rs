@@ -16,7 +16,8 @@ use super::{admin, keyed, retrieval, storage};
 pub enum Outcome<P> {
     /// Execute the next entry.
     Done,
-    /// The last `unread` bytes of the entry stay in the buffer. When the replies are sent, parse from there with `begun`.
+    /// The last `unread` bytes of the entry stay in the buffer. When the replies are sent, parse from there with
+    /// `begun`.
     Paused {
         /// Bytes before the entry's end that are not handled yet.
         unread: usize,
@@ -30,7 +31,8 @@ pub enum Outcome<P> {
         /// The number of bytes.
         bytes: u64,
     },
-    /// The store waits for other threads, and nothing was answered. End the turn and execute the entry again in the next.
+    /// The store waits for other threads, and nothing was answered. End the turn and execute the entry again in the
+    /// next.
     Busy,
     /// Send the queued replies and close.
     Close,

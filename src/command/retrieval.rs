@@ -127,8 +127,8 @@ fn refuse<I, P, S: ReplySink<I>>(rest: Rest, sink: &mut S) -> Outcome<P> {
     }
 }
 
-/// Keys that are looked up together, with their candidates. Each step is a function of its own: one function for all would
-/// need more registers than there are.
+/// Keys that are looked up together, with their candidates. Each step is a function of its own: one function for all
+/// would need more registers than there are.
 struct PrefetchWindow<'a, B, C> {
     keys: [Option<(Key<'a>, Lookup<B, C>)>; KEYS_PER_WINDOW],
     len: usize,
@@ -231,8 +231,8 @@ fn answer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     answer_searched(HashedKey { key, hash: lookup.hash }, format, ctx, pin, sink)
 }
 
-/// [`answer`] when the candidate was not the item: searches the index. A function of its own, because the two cases keep
-/// different values in registers.
+/// [`answer`] when the candidate was not the item: searches the index. A function of its own, because the two cases
+/// keep different values in registers.
 #[inline(never)]
 fn answer_searched<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: HashedKey<'_>,

@@ -2,8 +2,8 @@
 
 use crate::store::Item;
 
-/// Values of at least this many bytes go to the sink by reference. A smaller value is copied: that costs less than one more
-/// piece in the send.
+/// Values of at least this many bytes go to the sink by reference. A smaller value is copied: that costs less than one
+/// more piece in the send.
 pub const BORROWED_VALUE_MIN: u32 = 4 << 10;
 
 /// Takes the replies of one client, in order.

@@ -6,8 +6,8 @@
 //! slabs automove ratio <number> | window <number> | freeratio <number>
 //! ```
 //!
-//! Grammar and answers are memcached's, which accepts any word that begins with one of these. `freeratio` has no effect: no
-//! pages are kept free.
+//! Grammar and answers are memcached's, which accepts any word that begins with one of these. `freeratio` has no
+//! effect: no pages are kept free.
 
 use std::ops::RangeInclusive;
 

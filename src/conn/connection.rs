@@ -7,8 +7,8 @@
 //!          settle   one send for all replies; keeps unread bytes
 //! ```
 //!
-//! The poll is edge-triggered: the kernel reports new bytes once. `readable` remembers that some may be left. Every pause
-//! that does not wait for the kernel leads to another drive.
+//! The poll is edge-triggered: the kernel reports new bytes once. `readable` remembers that some may be left. Every
+//! pause that does not wait for the kernel leads to another drive.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
@@ -53,7 +53,8 @@ pub struct Connection {
     pub is_queued: bool,
     /// Microsecond since which the store is busy for its request; 0: it is not. Kept by the worker.
     pub busy_since_us: u64,
-    /// Microsecond since which it waits for more of a value that holds memory; 0: the client makes progress. Set by the worker.
+    /// Microsecond since which it waits for more of a value that holds memory; 0: the client makes progress. Set by the
+    /// worker.
     pub held_since_us: u64,
     /// Refuse that value if no more of it has come. Kept by the worker.
     pub gives_way: bool,
@@ -72,8 +73,8 @@ pub struct Turn<'w> {
     pub output: &'w mut Vec<u8>,
     /// For `stats conns`.
     pub connection_table: &'w ConnectionTable,
-    /// Small requests that may be executed (-R). More work counts as several: each key of a list, each row of stats, and bytes
-    /// that are sent, received or copied.
+    /// Small requests that may be executed (-R). More work counts as several: each key of a list, each row of stats,
+    /// and bytes that are sent, received or copied.
     pub requests_max: u32,
     /// Bytes of unread replies that the worker's clients may have together. A client that would exceed it is closed.
     pub backlog_bytes_max: u64,
@@ -88,7 +89,8 @@ pub struct Turn<'w> {
 pub enum Received {
     /// Nothing yet.
     Nothing,
-    /// The bytes that [`Connection::receive_ahead`] received. If they are one small request, the lookup of its key has begun.
+    /// The bytes that [`Connection::receive_ahead`] received. If they are one small request, the lookup of its key has
+    /// begun.
     Ahead(Option<LookupAhead>),
 }
 
@@ -165,8 +167,8 @@ impl Connection {
         self.hangup |= hangup;
     }
 
-    /// Receives, if a drive would begin with that. The drive must get the same input buffer. A worker calls this for several
-    /// connections before it drives the first one, so that their loads from memory overlap.
+    /// Receives, if a drive would begin with that. The drive must get the same input buffer. A worker calls this for
+    /// several connections before it drives the first one, so that their loads from memory overlap.
     #[inline]
     pub fn receive_ahead(&mut self, turn: &mut Turn<'_>) -> Received {
         if !self.readable

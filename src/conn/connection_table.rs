@@ -5,8 +5,8 @@
 //!      in use    activity     second of the last command
 //! ```
 //!
-//! One word per descriptor. Its owner writes it only when it changes, so a request costs one compare. The worker that answers
-//! `stats conns` reads all words and asks the kernel for the addresses.
+//! One word per descriptor. Its owner writes it only when it changes, so a request costs one compare. The worker that
+//! answers `stats conns` reads all words and asks the kernel for the addresses.
 
 use std::os::fd::RawFd;
 

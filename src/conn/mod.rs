@@ -6,8 +6,8 @@
 //!            └▶ chunks (a large value)                Backlog ──send──▶ kernel, when the client reads
 //! ```
 //!
-//! Buffers belong to the worker, which lends them for one drive. A connection keeps only the beginning of an unfinished request,
-//! and replies that its client has not read. Runs on the worker's thread.
+//! Buffers belong to the worker, which lends them for one drive. A connection keeps only the beginning of an unfinished
+//! request, and replies that its client has not read. Runs on the worker's thread.
 
 mod backlog;
 mod connection;

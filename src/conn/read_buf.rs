@@ -5,8 +5,8 @@
 //! │   handled    │    unread     │     free, to receive       │
 //! ```
 //!
-//! A worker lends its buffers to its connections in turn. The beginning of an unfinished request is kept in a box of its own
-//! until more arrives. An idle connection holds no buffer.
+//! A worker lends its buffers to its connections in turn. The beginning of an unfinished request is kept in a box of
+//! its own until more arrives. An idle connection holds no buffer.
 
 /// Bytes of one receive. A pipeline of small requests of this size takes about 50 µs to answer.
 const BYTES: usize = 64 << 10;

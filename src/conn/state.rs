@@ -10,7 +10,8 @@
 //!           └── quit, error, idle, shutdown ──▶ Closing(why)
 //! ```
 //!
-//! In every state the client may be slow to read. The connection then has a backlog, and parses nothing until it is sent.
+//! In every state the client may be slow to read. The connection then has a backlog, and parses nothing until it is
+//! sent.
 
 use crate::command::Incoming;
 use crate::protocol::LineRest;

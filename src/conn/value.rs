@@ -127,8 +127,8 @@ impl Connection {
         }
     }
 
-    /// Pauses until the client has read its replies. A value that waits for memory gives up its place: it would block those
-    /// behind it. A value that has memory is held, so it can be made to give way.
+    /// Pauses until the client has read its replies. A value that waits for memory gives up its place: it would block
+    /// those behind it. A value that has memory is held, so it can be made to give way.
     #[cold]
     pub(super) fn wait_for_reader(&mut self) -> Verdict {
         let ConnectionState::Value(incoming) = &mut self.state else { return Verdict::Wait };

@@ -5,7 +5,8 @@
 //! values                                     └── b's 90000 bytes, borrowed from the item while the pin lasts
 //! ```
 //!
-//! One send per batch. The part that the kernel does not take becomes a [`Backlog`]: text is copied, items are leased (I4).
+//! One send per batch. The part that the kernel does not take becomes a [`Backlog`]: text is copied, items are leased
+//! (I4).
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
@@ -17,8 +18,8 @@ use crate::sys::spare::try_reserve;
 
 use super::backlog::{Backlog, gather};
 
-/// With this many bytes of text the queue is full and is sent before more requests are executed. A client that does not read
-/// holds about as many.
+/// With this many bytes of text the queue is full and is sent before more requests are executed. A client that does not
+/// read holds about as many.
 pub(super) const TEXT_BYTES_MAX: usize = 64 << 10;
 /// As [`TEXT_BYTES_MAX`], for the bytes of borrowed values. They cost no copy, but a slow client keeps their items.
 const VALUE_BYTES_MAX: usize = 1 << 20;
@@ -85,8 +86,8 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
         self.values.push(BorrowedValue { at: self.text.len(), item });
     }
 
-    /// Sends the queue, with one system call if the kernel takes it all. Adds the bytes to `written`. The queue is empty
-    /// afterwards.
+    /// Sends the queue, with one system call if the kernel takes it all. Adds the bytes to `written`. The queue is
+    /// empty afterwards.
     ///
     /// # Errors
     /// The connection is broken.

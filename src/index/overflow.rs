@@ -65,7 +65,7 @@ impl OverflowPool {
         (self.untouched.load(Ordering::Relaxed) - 1) as usize
     }
 
-    /// Allocates an empty bucket for the chain of main bucket `main`. `None` if there is none left.
+    /// Allocates an empty bucket for the chain of main bucket `main`. `None` if all are in use.
     pub(super) fn take(&self, main: u32) -> Option<u32> {
         let own = main as usize % FREE_LISTS;
         self.pop(own).or_else(|| self.bump()).or_else(|| (0..FREE_LISTS).find_map(|list| self.pop(list)))

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Requests of one connection are carried out in their order, and nobody else changes its keys: a value is of the last
-//! change that was acknowledged, or of one that was sent between that and the get. A delete is a change, too. A miss says
-//! nothing: a cache may forget. Four bytes for each key, and nothing where keys are shared.
+//! change that was acknowledged, or of one that was sent between that and the get. A delete is a change, too. A miss
+//! says nothing: a cache may forget. Four bytes for each key, and nothing where keys are shared.
 
 use super::items::ItemId;
 use super::op::{Op, Shape};

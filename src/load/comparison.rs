@@ -40,8 +40,8 @@ const OPEN_FILES: u64 = 100_000;
 const OPEN_FILES_LEAST: u64 = 1_000;
 
 impl Cores {
-    /// What `LARDER_BENCH_SERVER_CORE`, `LARDER_BENCH_CLIENT_CORE` and `LARDER_BENCH_REALTIME` say. Also raises the limit
-    /// on open files, which a program with many connections needs before its first.
+    /// What `LARDER_BENCH_SERVER_CORE`, `LARDER_BENCH_CLIENT_CORE` and `LARDER_BENCH_REALTIME` say. Also raises the
+    /// limit on open files, which a program with many connections needs before its first.
     ///
     /// # Errors
     /// A variable that is no number, or the kernel's word.
@@ -58,8 +58,8 @@ impl Cores {
 }
 
 impl Comparison {
-    /// What `LARDER_BENCH_A` and `LARDER_BENCH_B` name: larder as it is built, and the newest memcached, when they are not
-    /// set.
+    /// What `LARDER_BENCH_A` and `LARDER_BENCH_B` name: larder as it is built, and the newest memcached, when they are
+    /// not set.
     ///
     /// # Errors
     /// A variable that is no number, no memcached to be had, or the kernel's word.
@@ -80,7 +80,8 @@ fn command_or(variable: &str, otherwise: impl FnOnce() -> io::Result<PathBuf>) -
     }
 }
 
-/// The daemon beside this program, `target/release/larder`; programs of `cargo bench` lie a folder further down, in `deps`.
+/// The daemon beside this program, `target/release/larder`; programs of `cargo bench` lie a folder further down, in
+/// `deps`.
 fn built_larder() -> PathBuf {
     let own = env::current_exe().unwrap_or_default();
     let folder = own.parent().unwrap_or(Path::new("target/release"));

@@ -62,8 +62,8 @@ pub(super) struct Driver {
     /// Requests while they are written.
     batch: Vec<u8>,
     ids: Vec<ItemId>,
-    /// The next number of a fill, items first, then counters: one for all connections, or where keys are private one for
-    /// each of them.
+    /// The next number of a fill, items first, then counters: one for all connections, or where keys are private one
+    /// for each of them.
     fill_next: Vec<u64>,
     acknowledgement_log: AcknowledgementLog,
 }

@@ -5,9 +5,9 @@
 //! ```
 //!
 //! It holds a single item, the one that was set last, and answers every get and every incr with it, whichever key was
-//! asked for: there is no store, no hash, no arithmetic, and no parsing beyond line ends and lengths. A load whose one key is that item's gets right
-//! answers, so a client that checks every byte can measure it. Requests of one kind that arrive together are answered by
-//! one send; all keys of a load must be of one length.
+//! asked for: there is no store, no hash, no arithmetic, and no parsing beyond line ends and lengths. A load whose one
+//! key is that item's gets right answers, so a client that checks every byte can measure it. Requests of one kind that
+//! arrive together are answered by one send; all keys of a load must be of one length.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -333,7 +333,8 @@ impl Answers {
         run
     }
 
-    /// What answers a line, and how many bytes of value belong to it. None: they are to be remembered, and not all there.
+    /// What answers a line, and how many bytes of value belong to it. None: they are to be remembered, and not all
+    /// there.
     #[inline]
     fn kind_of(&mut self, line: &[u8], after: &[u8]) -> Option<(Kind, usize)> {
         match line {

@@ -1,5 +1,5 @@
-//! THE table of requests: one row per word of `--mix`. What a request names and carries, its bytes in three protocols, the
-//! help and the figures by kind follow from its row.
+//! THE table of requests: one row per word of `--mix`. What a request names and carries, its bytes in three protocols,
+//! the help and the figures by kind follow from its row.
 //!
 //! ```text
 //! shape    names              carries     text                                   meta              binary

@@ -1,6 +1,7 @@
 //! Request sequences: one dense key id per request, as little-endian u32, compressed with zstd.
 //!
-//! The files are not part of the project: `LARDER_BENCH_DATA` names their folder. They are unpacked by the command `zstd`, so that no program here carries a decompressor for three files.
+//! The files are not part of the project: `LARDER_BENCH_DATA` names their folder. They are unpacked by the command
+//! `zstd`, so that no program here carries a decompressor for three files.
 
 use std::env;
 use std::io;

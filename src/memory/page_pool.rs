@@ -145,7 +145,7 @@ impl SlabAllocator {
         self.pages_used.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Returns the memory of one ready page to the kernel. False: there is none, or the kernel refuses.
+    /// Returns the memory of one ready page to the kernel. False if there is no such page, or the kernel refuses.
     pub fn discard_ready_page(&self) -> bool {
         let taken = {
             let mut pool = self.lock_pool();

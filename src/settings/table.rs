@@ -301,8 +301,8 @@ settings! {
     proxy_arg: Option<String> = None, Text { absent: "" }, "-o proxy_arg=<text>", Network, "", Later;
     /// Enable the memory profile of the proxy.
     proxy_memprofile: bool = false, TURNS_ON, "-o proxy_memprofile", Network, "", Later;
-    /// Memory limit for replies that clients have not read, in MiB. A client that needs more is disconnected. 0 means no
-    /// limit.
+    /// Memory limit for replies that clients have not read, in MiB. A client that needs more is disconnected. 0 means
+    /// no limit.
     resp_obj_mem_limit_bytes: u64 = 0, mib(0..=1_048_576), "-o resp_obj_mem_limit=<MiB>", Clients, "", Works;
     /// Mark of the server's sockets, for packet filters.
     sock_cookie_id: u32 = 0, whole(0..=4_294_967_295), "-o sock_cookie_id=<num>", Compatibility, "", NoEffect("larder does not mark its sockets");

@@ -1,4 +1,5 @@
-//! The text of doc/stats.md: the meaning of each row of `stats`. The rows of the workers' counters come from counters.rs.
+//! The text of doc/stats.md: the meaning of each row of `stats`. The rows of the workers' counters come from
+//! counters.rs.
 
 use crate::counters::Counters;
 

@@ -79,8 +79,8 @@ impl Store {
 }
 
 impl WorkerStore {
-    /// Allocates the first or only chunk of a value of `value_len` bytes. [`WorkerStore::allocate_links`] adds the other
-    /// links of a chain.
+    /// Allocates the first or only chunk of a value of `value_len` bytes. [`WorkerStore::allocate_links`] adds the
+    /// other links of a chain.
     ///
     /// # Errors
     /// See [`Refusal`].

@@ -55,8 +55,8 @@ impl LateReads {
         hash.0 >> SAMPLE_SHIFT == 0
     }
 
-    /// Counts a get that missed a sampled key. `counts` is the result of [`Ghost::note_miss`] for its key. Returns whether to
-    /// add to the sums now.
+    /// Counts a get that missed a sampled key. `counts` is the result of [`Ghost::note_miss`] for its key. Returns
+    /// whether to add to the sums now.
     ///
     /// [`Ghost::note_miss`]: crate::eviction::Ghost::note_miss
     #[inline]

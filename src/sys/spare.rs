@@ -1,12 +1,12 @@
-//! The server's allocator: the system's, and a spare block of memory for small wants when the system has no more.
+//! The server's allocator: the system's, with a spare block for small allocations when memory runs out.
 //!
 //! ```text
 //! large and driven by a client    try_copy, try_reserve: refused, and that client is closed
-//! small, anywhere                 the spare block is given back to the system, which then has some
+//! small, anywhere                 the spare block goes back to the system, and the allocation is tried again
 //! ```
 //!
-//! Without the block the first small want that the system cannot meet ends the process. While it is spent nothing large is
-//! given out. Each large want and each connection that closes tries to get it back.
+//! Without the block, the first small allocation that fails ends the process. While the block is spent, large
+//! allocations are refused. Each of them, and each connection that closes, tries to get the block back.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::null_mut;
@@ -16,9 +16,9 @@ use crate::base::atomic::fixed::{AtomicBool, AtomicPtr, Ordering};
 /// The allocator of the server program.
 pub struct SpareAllocator;
 
-/// Address space until it is needed: nothing is written to it.
+/// Only address space until it is used, since nothing is written to it.
 const SPARE_BYTES: usize = 1 << 20;
-/// More than this is not taken from the spare block.
+/// The largest allocation that may use the spare block.
 const SMALL_BYTES_MAX: usize = 64 << 10;
 
 static SPARE: AtomicPtr<u8> = AtomicPtr::new(null_mut());
@@ -31,13 +31,13 @@ const fn spare_layout() -> Layout {
     }
 }
 
-/// Whether the spare block has been used, and could not be had back yet.
+/// Whether the spare block was used and is not replaced yet.
 #[inline]
 pub fn is_spent() -> bool {
     IS_SPENT.load(Ordering::Relaxed)
 }
 
-/// Takes a spare block if there is none. False: there is no memory for it.
+/// Allocates a spare block if there is none. Returns false if memory is short.
 pub fn refill() -> bool {
     if SPARE.load(Ordering::Relaxed).is_null() {
         // SAFETY: the layout has a size.
@@ -46,7 +46,7 @@ pub fn refill() -> bool {
             return false;
         }
         if SPARE.compare_exchange(null_mut(), block, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            // SAFETY: allocated above with this layout, and known to nobody else: another thread was faster.
+            // SAFETY: allocated above with this layout, and not published: another thread was faster.
             unsafe { System.dealloc(block, spare_layout()) };
         }
     }
@@ -54,7 +54,8 @@ pub fn refill() -> bool {
     true
 }
 
-/// Gives the spare block to the system, for a want of `bytes`. False: there is none, or it is not for that.
+/// Returns the spare block to the system for an allocation of `bytes`. False if there is no block, or `bytes` is too
+/// large.
 #[cold]
 fn release(bytes: usize) -> bool {
     if bytes > SMALL_BYTES_MAX {
@@ -70,8 +71,8 @@ fn release(bytes: usize) -> bool {
     true
 }
 
-// SAFETY: the system's allocator does all of it, with the arguments that came; a want that it does not meet is tried once
-// more after memory was given back to it.
+// SAFETY: every call goes to the system's allocator with the caller's arguments. A failed allocation is tried once more
+// after memory was returned to it.
 unsafe impl GlobalAlloc for SpareAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps to the contract.

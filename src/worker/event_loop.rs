@@ -6,8 +6,8 @@
 //!   └────────────── does not wait while the run-again list is not empty ◀───────────────────────────┘
 //! ```
 //!
-//! The poll is edge-triggered. A connection that stops although it has more to do goes on the run-again list: the kernel would
-//! not report it again.
+//! The poll is edge-triggered. A connection that stops although it has more to do goes on the run-again list: the
+//! kernel would not report it again.
 
 use std::io;
 use std::sync::Arc;
@@ -42,15 +42,15 @@ use super::mail::{MAIL_MAX, Mail};
 const MAIL: Token = Token(usize::MAX);
 /// Events of one poll.
 const EVENTS_MAX: usize = 256;
-/// Connections of a group: all are received from before the first is answered, so that their loads from memory overlap. A
-/// processor has about this many loads in flight.
+/// Connections of a group: all are received from before the first is answered, so that their loads from memory overlap.
+/// A processor has about this many loads in flight.
 const GROUP: usize = 8;
 /// Interval between looks at the idle wheel.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
 /// How long a worker waits before it asks a busy store again.
 const BUSY_WAIT: Duration = Duration::from_millis(1);
-/// A request that found the store busy for this long is answered "out of memory". On a loaded machine the page mover may need
-/// that long for many large values at once.
+/// A request that found the store busy for this long is answered "out of memory". On a loaded machine the page mover
+/// may need that long for many large values at once.
 const BUSY_US_MAX: u64 = 1_000_000;
 /// A value that waited this long for other values to arrive is refused.
 const QUEUED_US_MAX: u64 = 5_000_000;
@@ -287,8 +287,8 @@ impl EventLoop {
         (!connection.is_queued).then_some(place)
     }
 
-    /// Receives from a connection. If it has sent one small request, it joins the group. Otherwise it is driven at once: the
-    /// requests of a pipeline overlap among themselves, while their bytes are in the cache.
+    /// Receives from a connection. If it has sent one small request, it joins the group. Otherwise it is driven at
+    /// once: the requests of a pipeline overlap among themselves, while their bytes are in the cache.
     #[inline]
     fn receive_ahead(&mut self, place: u32, group: &mut AheadGroup, registry: &Registry, pin: &mut PinGuard<'_>) {
         let slot = group.count;

@@ -52,7 +52,8 @@ fn a_fill_stores_every_key_once() {
     let outcome = session.fill().expect("the server answers");
     faultless(&outcome);
     assert_eq!((outcome.requests, outcome.stored), (KEYS, KEYS));
-    // The page mover may be at work, and an item that it moves is counted twice, or not, while threads' counts are added up.
+    // The page mover may be at work, and an item that it moves is counted twice, or not, while threads' counts are
+    // added up.
     wait_until("every key is counted once", || server.stats("")["curr_items"] == KEYS.to_string());
     assert_eq!(server.stats("")["cmd_set"], KEYS.to_string());
 }

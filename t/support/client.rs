@@ -173,7 +173,8 @@ impl Client {
         match read {
             Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")),
             Ok(_) => Ok(()),
-            // Who asked for more asks again. A read with a time limit ends so when the whole process was stopped for a while.
+            // Who asked for more asks again. A read with a time limit ends so when the whole process was stopped for a
+            // while.
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
             Err(error) => Err(error),
         }

@@ -41,8 +41,8 @@ impl Server {
     pub(crate) fn start_without_huge_pages(flags: &[&str]) -> Self {
         let mut command = Command::new(program_under_test());
         let disable = || {
-            // SAFETY: the call takes four numbers and changes nothing but how this process, and the program it is about to
-            // become, get memory.
+            // SAFETY: the call takes four numbers and changes nothing but how this process, and the program it is about
+            // to become, get memory.
             let status = unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
             if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
         };

@@ -91,8 +91,8 @@ fn provoke_counters(client: &mut Client) {
         "SERVER_ERROR object too large for cache\r\n",
     );
     fill(client, "small", 200, 100);
-    // More than there is room for, each with a time to live; some are asked for, and come back when they have left. Some
-    // have ended when a store wants their memory.
+    // More than there is room for, each with a time to live; some are asked for, and come back when they have left.
+    // Some have ended when a store wants their memory.
     let value = "v".repeat(1000);
     for key in (0..10_000).chain(0..10_000) {
         client.ask(format!("set dated-{key} 0 1000 1000\r\n{value}\r\n"), "STORED\r\n");

@@ -20,8 +20,8 @@ use super::rows::{ROWS, named};
 use super::runs::{Form, Runs};
 use super::{memory, rows};
 
-/// Runs the mode that the arguments, without the program's name, begin with. What is left to print; None: they begin with
-/// no mode.
+/// Runs the mode that the arguments, without the program's name, begin with. What is left to print; None: they begin
+/// with no mode.
 ///
 /// # Errors
 /// An argument that is not understood, or what the measurement met.

@@ -1,4 +1,5 @@
-//! What a second thread costs: CPU per request with two, wherever the kernel puts them, over the same server's with one.
+//! What a second thread costs: CPU per request with two, wherever the kernel puts them, over the same server's with
+//! one.
 //!
 //! ```text
 //! one thread     server on its core, the client polls on the other      as in the other rows

@@ -111,7 +111,8 @@ pub fn has_row_room(out: &mut Vec<u8>) -> bool {
     try_reserve(out, ROW_BYTES_MAX)
 }
 
-/// Appends a row of statistics, if there is memory for it. When a report is done, [`has_row_room`] says whether there was.
+/// Appends a row of statistics, if there is memory for it. When a report is done, [`has_row_room`] says whether there
+/// was.
 pub fn push_stat(out: &mut Vec<u8>, name: &str, value: &dyn Display) {
     if has_row_room(out) {
         // Ignored: writing to a Vec cannot fail.

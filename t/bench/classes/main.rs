@@ -4,8 +4,8 @@
 //! sizes of items ──▶ fill ──▶ share of the pages' bytes that are key and value when the first page is missing
 //! ```
 //!
-//! Arithmetic, no server: classes laid out by the settings, with and without classes that are fitted while memory fills.
-//! The mixes that need files of the data folder are left out where it is not there.
+//! Arithmetic, no server: classes laid out by the settings, with and without classes that are fitted while memory
+//! fills. The mixes that need files of the data folder are left out where it is not there.
 #![expect(clippy::disallowed_macros, reason = "the table on standard output is what this program is for")]
 
 mod fill;

@@ -4,9 +4,9 @@
 //! 32 items more ──▶ splits, each timed ──▶ … ──▶ memory for 32768 buckets ahead, when it is time
 //! ```
 //!
-//! Every step is timed by the clock on the wall and by the thread's own: what the machine gave to others in between is in the
-//! one and not in the other. What a hypervisor took is in both, so as many stretches of plain arithmetic, about as long as a
-//! split, are timed as well: a step that is no longer than the longest of them was not long by itself. A
+//! Every step is timed by the clock on the wall and by the thread's own: what the machine gave to others in between is
+//! in the one and not in the other. What a hypervisor took is in both, so as many stretches of plain arithmetic, about
+//! as long as a split, are timed as well: a step that is no longer than the longest of them was not long by itself. A
 //! chunk's hash is in a table here, one cache line for each item, as its key would be.
 
 use std::io;

@@ -1,4 +1,5 @@
-//! Patterns in which nothing is stored after a miss, in a cache that is full of what nobody reads, or of what is in use.
+//! Patterns in which nothing is stored after a miss, in a cache that is full of what nobody reads, or of what is in
+//! use.
 //!
 //! A value that is written once and first read late is a session, a token, the result of a job. A burst is many such
 //! values at once.

@@ -5,9 +5,9 @@
 //! core 1   this program                one connection, windows of requests: get, and set what was missing
 //! ```
 //!
-//! Rows are named on the command line or in `LARDER_BENCH_ROWS` (`density,traces`); all of them otherwise. Each prints a
-//! table of its own when it is done, and the last table is every measure beside its bar. doc/measurements/store.md says how each
-//! figure is made.
+//! Rows are named on the command line or in `LARDER_BENCH_ROWS` (`density,traces`); all of them otherwise. Each prints
+//! a table of its own when it is done, and the last table is every measure beside its bar. doc/measurements/store.md
+//! says how each figure is made.
 #![expect(clippy::disallowed_macros, reason = "the tables on standard output are what this program is for")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time, and waits for servers it cannot ask")]
 

@@ -1,4 +1,5 @@
-//! `slabs reassign <class> 0`, order by order, until the server has no page to give: pages freed, and items lost for them.
+//! `slabs reassign <class> 0`, order by order, until the server has no page to give: pages freed, and items lost for
+//! them.
 
 use std::io;
 
