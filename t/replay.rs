@@ -12,19 +12,7 @@ use crate::store::{HALF_A_PAGE, Rig, config};
 #[expect(clippy::cast_possible_truncation, reason = "keys and slots fit 32 bits by far")]
 mod slots;
 
-/// As in the program that replays traces.
-trait Cache {
-    fn read(&mut self, key: u32) -> bool;
-    fn store(&mut self, key: u32);
-
-    fn ask(&mut self, key: u32) -> bool {
-        let is_there = self.read(key);
-        if !is_there {
-            self.store(key);
-        }
-        is_there
-    }
-}
+use slots::Cache as _;
 
 const REQUESTS: u32 = 300_000;
 const KEYS: u32 = 60_000;

@@ -20,28 +20,12 @@ use std::io;
 
 use crate::hand::Clock;
 use crate::lists::{Lru, Segmented};
+pub(crate) use crate::slots::Cache;
 use crate::slots::{Fixed, SlotCache};
 use larder_bench::trace::{TRACES, Trace};
 
 /// Cache sizes, as shares of the keys that occur.
 const SHARES: [f64; 6] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3];
-
-/// A cache of a number of objects.
-pub(crate) trait Cache {
-    /// Whether a key is there; if so, that is a hit.
-    fn read(&mut self, key: u32) -> bool;
-    /// Stores a key, which may be there already.
-    fn store(&mut self, key: u32);
-
-    /// Asks for a key, and stores it if it is not there. Whether it was.
-    fn ask(&mut self, key: u32) -> bool {
-        let is_there = self.read(key);
-        if !is_there {
-            self.store(key);
-        }
-        is_there
-    }
-}
 
 pub(crate) type Make = fn(usize) -> Box<dyn Cache>;
 

@@ -9,8 +9,6 @@ use larder::eviction::{
 };
 use larder::memory::ChunkRef;
 
-use super::Cache;
-
 #[derive(Clone, Copy)]
 struct Object {
     key: u32,
@@ -112,6 +110,23 @@ impl Replayed for SlotS3A {
     }
     fn learn_unasked(&mut self, keys: u32) {
         SlotS3A::learn_unasked(self, keys);
+    }
+}
+
+/// A cache of a number of objects.
+pub(crate) trait Cache {
+    /// Whether a key is there; if so, that is a hit.
+    fn read(&mut self, key: u32) -> bool;
+    /// Stores a key, which may be there already.
+    fn store(&mut self, key: u32);
+
+    /// Asks for a key, and stores it if it is not there. Whether it was.
+    fn ask(&mut self, key: u32) -> bool {
+        let is_there = self.read(key);
+        if !is_there {
+            self.store(key);
+        }
+        is_there
     }
 }
 
