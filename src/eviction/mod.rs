@@ -9,8 +9,8 @@
 //! SlabSlots   a slab class, seen as slots
 //! ```
 //!
-//! The store removes the victims that the policy chooses (`store/evict.rs`, the only eviction path). A removal may
-//! fail. The policy never touches an item. `make bench-replay` runs the same types on traces.
+//! The store removes the victims that the policy chooses (`store/pressure/evict.rs`, the only eviction path). A removal
+//! may fail. The policy never touches an item. `make bench-replay` runs the same types on traces.
 
 mod first_round;
 mod ghost;

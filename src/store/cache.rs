@@ -11,15 +11,15 @@ use crate::index::{HashIndex, IndexPages};
 use crate::memory::{self, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator};
 use crate::sync::{Epochs, Participant};
 
-use super::admission::Admission;
 use super::cas::CasCounter;
 use super::engine::MoveTuning;
 use super::flush::FlushMarks;
 use super::jobs::{PrefixScans, Wakeup};
-use super::large_sizes::LargeSizes;
-use super::late_reads::LateReadsSum;
-use super::page_moves::PageMoves;
-use super::statistics::{COMMANDS, ClassTally, Tally, WorkerTally};
+use super::pressure::late_reads::LateReadsSum;
+use super::pressure::page_moves::PageMoves;
+use super::statistics::counts::{COMMANDS, ClassTally, Tally, WorkerTally};
+use super::statistics::large_sizes::LargeSizes;
+use super::uploads::admission::Admission;
 use super::worker_store::WorkerStore;
 
 /// The settings that a store needs.

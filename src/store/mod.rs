@@ -4,7 +4,11 @@
 //! Store         shared by all threads, leaked once at start: slabs, index, hands, epochs
 //! WorkerStore   one thread's side of it; implements Engine
 //! Engine        the interface between commands and the cache
-//! jobs          the background threads
+//! operations/   what requests do
+//! uploads/      values that arrive after their request
+//! pressure/     memory that is short: allocation, eviction, pages that change their class
+//! statistics/   counts and reports
+//! jobs/         the background threads
 //! ```
 //!
 //! Lock order (I6): bucket → hand (a class's eviction policy) → class (its free list). Under the lock of a hand
@@ -16,28 +20,16 @@
 //!
 //! Upholds I4 (with memory/ and sync/), I5, I6, I9.
 
-mod admission;
-mod alloc;
-mod arith;
 mod cache;
 mod cas;
-mod empty_pages;
 mod engine;
-mod evict;
-mod fetch;
 mod flush;
 mod grow;
 mod jobs;
-mod large_sizes;
-mod late_reads;
 mod operations;
-mod page_moves;
-mod pending_inserts;
-mod report;
-mod rescue;
-mod set;
+mod pressure;
 mod statistics;
-mod upload;
+mod uploads;
 mod worker_store;
 
 pub use cache::{Store, StoreConfig};
@@ -46,5 +38,5 @@ pub use engine::{
     StoreMode, StoreOutcome, StoreReport,
 };
 pub use jobs::{JOB_THREADS, PrefixScan, PrefixUse};
-pub use upload::Upload;
+pub use uploads::Upload;
 pub use worker_store::WorkerStore;

@@ -11,12 +11,12 @@ use crate::sync::Pin;
 
 use super::cache::Store;
 use super::cas::CasRange;
-use super::empty_pages::SweepWait;
 use super::engine::Miss;
 use super::flush::FlushMark;
-use super::late_reads::LateReads;
-use super::pending_inserts::PendingInserts;
-use super::statistics::WorkerTally;
+use super::pressure::empty_pages::SweepWait;
+use super::pressure::late_reads::LateReads;
+use super::pressure::pending_inserts::PendingInserts;
+use super::statistics::counts::WorkerTally;
 
 /// The store, as one worker sees it. Implements `Engine`.
 pub struct WorkerStore {

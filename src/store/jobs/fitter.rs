@@ -7,10 +7,10 @@
 
 use crate::item::Layout;
 use crate::memory::{ChunkDemand, PAGE_BYTES};
+use crate::store::cache::Store;
+use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
-use super::super::cache::Store;
-use super::super::worker_store::WorkerStore;
 use super::{Job, NextStep};
 
 /// Adds classes.

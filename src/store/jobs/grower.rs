@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::base::atomic::Ordering;
 use crate::eviction::GhostTail;
 use crate::index::{ClosedTail, Merge, Split};
+use crate::store::cache::Store;
+use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
-use super::super::cache::Store;
-use super::super::worker_store::WorkerStore;
 use super::{Job, NextStep};
 
 /// Buckets split or merged per step: a few microseconds, so that pins are short.

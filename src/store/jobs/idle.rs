@@ -9,8 +9,8 @@
 //! not idle.
 
 use crate::memory::CLASS_IDS;
+use crate::store::statistics::report::Activity;
 
-use super::super::report::Activity;
 use super::automove::ClassSample;
 
 /// Last observed state of a class. No activity: the class has no page, or is used in ways that no counter

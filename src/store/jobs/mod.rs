@@ -26,10 +26,9 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::store::cache::Store;
+use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
-
-use super::cache::Store;
-use super::worker_store::WorkerStore;
 
 use fitter::Fitter;
 use grower::Grower;

@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use crate::base::atomic::Ordering;
 use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
+use crate::store::pressure::page_moves::{Busy, Order};
+use crate::store::pressure::rescue::{RESCUE_BYTES_MAX, RelocatePolicy, Vacated};
+use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
-use super::super::page_moves::{Busy, Order};
-use super::super::rescue::{RESCUE_BYTES_MAX, RelocatePolicy, Vacated};
-use super::super::worker_store::WorkerStore;
 use super::automove::{Automove, ClassSample, Move, Rule, Tick};
 use super::fitter::is_needed;
 use super::idle::IdleTimes;

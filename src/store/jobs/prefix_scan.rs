@@ -15,10 +15,10 @@ use crate::base::atomic::{AtomicU8, Ordering};
 use crate::base::{RelTime, allocation_bytes, map_bytes};
 use crate::item::ItemRef;
 use crate::memory::ChunkRef;
+use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 use crate::sys::process::trim_heap;
 
-use super::super::worker_store::WorkerStore;
 use super::{Job, NextStep, Wakeup};
 
 /// Prefixes that are counted separately. Clients choose the prefixes, and each one costs memory. The others are

@@ -16,10 +16,10 @@ use crate::base::atomic::Ordering;
 use crate::base::{Deadline, Key, KeyHash};
 use crate::item::ItemRef;
 use crate::memory::ChunkRef;
+use crate::store::flush::FlushMark;
+use crate::store::worker_store::WorkerStore;
 use crate::sync::{Pin, Stamp};
 
-use super::super::flush::FlushMark;
-use super::super::worker_store::WorkerStore;
 use super::{Job, NextStep};
 
 /// Rest between two rounds.

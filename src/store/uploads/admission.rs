@@ -19,14 +19,14 @@ const WAITING_MAX: usize = 256;
 
 /// The shares of arriving values.
 #[derive(Default)]
-pub(super) struct Admission {
+pub(in crate::store) struct Admission {
     of_one_chunk: Mutex<Queue>,
     of_chains: Mutex<Queue>,
 }
 
 /// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::store) enum Kind {
     /// It fits one chunk.
     OneChunk,
     /// It needs a chain.
@@ -45,7 +45,7 @@ struct Queue {
 
 /// The answer to a value that asks for admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(in crate::store) enum Answer {
     /// It may allocate memory.
     Admitted,
     /// It must ask again.
@@ -55,7 +55,7 @@ pub(super) enum Answer {
 }
 
 /// A value's place in the queue or its part of the share. Dropping it gives either back.
-pub(super) struct Ticket {
+pub(in crate::store) struct Ticket {
     queue: &'static Mutex<Queue>,
     /// The value's length, once it is admitted.
     admitted_bytes: Option<NonZeroU32>,
@@ -65,7 +65,7 @@ pub(super) struct Ticket {
 
 impl Admission {
     /// A ticket for a value of that kind. It has not asked yet.
-    pub(super) const fn ticket(&'static self, kind: Kind) -> Ticket {
+    pub(in crate::store) const fn ticket(&'static self, kind: Kind) -> Ticket {
         let queue = match kind {
             Kind::OneChunk => &self.of_one_chunk,
             Kind::Chain => &self.of_chains,
@@ -74,7 +74,7 @@ impl Admission {
     }
 
     /// Whether any value waits.
-    pub(super) fn is_contended(&self) -> bool {
+    pub(in crate::store) fn is_contended(&self) -> bool {
         !locked(&self.of_one_chunk).waiting.is_empty() || !locked(&self.of_chains).waiting.is_empty()
     }
 }
@@ -91,7 +91,7 @@ impl Queue {
 
 impl Ticket {
     /// Asks for the admission of a value of `bytes` bytes. All admitted values must fit into `share_bytes`.
-    pub(super) fn ask(&mut self, bytes: NonZeroU32, share_bytes: u64) -> Answer {
+    pub(in crate::store) fn ask(&mut self, bytes: NonZeroU32, share_bytes: u64) -> Answer {
         if self.admitted_bytes.is_some() {
             return Answer::Admitted;
         }
@@ -117,19 +117,19 @@ impl Ticket {
     }
 
     /// Gives up the place in the queue. The next [`Ticket::ask`] goes to the end.
-    pub(super) fn leave_queue(&mut self) {
+    pub(in crate::store) fn leave_queue(&mut self) {
         if let Some(number) = self.number.take() {
             locked(self.queue).waiting.retain(|other| *other != number);
         }
     }
 
     /// Whether its value waits.
-    pub(super) const fn is_waiting(&self) -> bool {
+    pub(in crate::store) const fn is_waiting(&self) -> bool {
         self.number.is_some()
     }
 
     /// Whether its value waits, and would not be admitted now.
-    pub(super) fn must_wait(&self, bytes: NonZeroU32, share_bytes: u64) -> bool {
+    pub(in crate::store) fn must_wait(&self, bytes: NonZeroU32, share_bytes: u64) -> bool {
         let Some(number) = self.number else { return false };
         let queue = locked(self.queue);
         queue.waiting.front() != Some(&number) || !queue.has_room(bytes, share_bytes)

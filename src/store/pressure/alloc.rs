@@ -10,12 +10,12 @@
 use crate::base::{Deadline, HashedKey};
 use crate::item::{CompleteItem, Layout, PendingItem};
 use crate::memory::{ChunkRef, PAGE_BYTES, Refill, ReserveBounds, SlabGuard};
+use crate::store::cache::Store;
+use crate::store::engine::Refusal;
+use crate::store::worker_store::WorkerStore;
 use crate::sync::{Pin, Stamp};
 
-use super::cache::Store;
 use super::empty_pages::EmptyPage;
-use super::engine::Refusal;
-use super::worker_store::WorkerStore;
 
 /// Most chunks in the reserve of a full class (free or in limbo), so that a set seldom waits for a grace
 /// period. It is more than a batch of pipelined sets uses.
@@ -28,10 +28,10 @@ const LENT_FACTOR: u32 = 2;
 /// The reserve is at most this share of a class's chunks: small caches need their chunks for items.
 const RESERVE_SHARE: u64 = 16;
 /// The reserve of large chunks, in bytes: some full input buffers. A batch stores no more.
-pub(super) const RESERVE_BYTES: u32 = 8 * AHEAD_BYTES;
+pub(in crate::store) const RESERVE_BYTES: u32 = 8 * AHEAD_BYTES;
 /// How much of a value gets memory before it arrives. It is not less than a connection's input buffer, so that
 /// a value that has arrived as a whole is filled in as a whole.
-pub(super) const AHEAD_BYTES: u32 = 64 << 10;
+pub(in crate::store) const AHEAD_BYTES: u32 = 64 << 10;
 /// Share of the memory limit by which the class of large values may exceed the limit.
 const BEYOND_LIMIT_SHARE: u64 = 16;
 /// Pages that this class may have in any case: two values of a mebibyte, and one page to share.
@@ -51,7 +51,7 @@ impl Store {
     }
 
     /// How many chunks a class keeps in its reserve once memory is full.
-    pub(super) fn reserve_chunks(&self, slab: &SlabGuard<'_>, class: u8) -> u32 {
+    pub(in crate::store) fn reserve_chunks(&self, slab: &SlabGuard<'_>, class: u8) -> u32 {
         slab.reserve(self.reserve_bounds(slab, class))
     }
 }
@@ -84,7 +84,7 @@ impl WorkerStore {
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub(super) fn allocate_head(
+    pub(in crate::store) fn allocate_head(
         &mut self,
         pin: &Pin,
         key: HashedKey<'_>,
@@ -105,7 +105,7 @@ impl WorkerStore {
     /// # Errors
     /// See [`Refusal`].
     #[inline(always)]
-    pub(super) fn allocate_filled(
+    pub(in crate::store) fn allocate_filled(
         &mut self,
         pin: &Pin,
         key: HashedKey<'_>,
@@ -141,7 +141,7 @@ impl WorkerStore {
     }
 
     /// Allocates all the memory of a value that has arrived already.
-    pub(super) fn allocate_whole(
+    pub(in crate::store) fn allocate_whole(
         &mut self,
         pin: &Pin,
         key: HashedKey<'_>,
@@ -157,7 +157,7 @@ impl WorkerStore {
     /// Adds links to a chain until `ahead_bytes` can be filled in, or until it is complete. After an error the
     /// chain keeps its new links.
     #[cold]
-    pub(super) fn allocate_links(
+    pub(in crate::store) fn allocate_links(
         &mut self,
         pin: &Pin,
         pending: &mut PendingItem,
@@ -225,7 +225,7 @@ impl WorkerStore {
     /// Allocates a chunk of `class`. `wanted` is the total that the caller needs: if none is free, that many
     /// are evicted.
     #[inline]
-    pub(super) fn chunk(&mut self, pin: &Pin, class: u8, wanted: u32) -> Result<ChunkRef, Refusal> {
+    pub(in crate::store) fn chunk(&mut self, pin: &Pin, class: u8, wanted: u32) -> Result<ChunkRef, Refusal> {
         if let Some(chunk) = self.magazines.pop(class) {
             return Ok(chunk);
         }
@@ -343,7 +343,7 @@ impl WorkerStore {
     /// Pages that a class keeps when others need pages: those that it gets beyond the limit. The class that
     /// large values are cut into keeps enough for the longest value, which -I holds to half of the limit.
     /// Otherwise a value that was just stored would be evicted for the memory that it took.
-    pub(super) fn pages_floor(&self, class: u8) -> u32 {
+    pub(in crate::store) fn pages_floor(&self, class: u8) -> u32 {
         let due = self.pages_due(class);
         if class != self.store.slabs.classes.largest() {
             return due;

@@ -5,13 +5,12 @@ use crate::eviction::{GhostTime, RingEntry, Taken, generation_tag};
 use crate::index::{BucketGuard, Slot};
 use crate::item::{CompleteItem, ItemRef, LinkInfo, PendingItem, QueueState, header};
 use crate::memory::ChunkRef;
+use crate::store::engine::{Refusal, StoreMode, StoreOutcome};
+use crate::store::flush::FlushMark;
+use crate::store::pressure::late_reads::LateReads;
+use crate::store::statistics::counts::ClassCounters;
+use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
-
-use super::engine::{Refusal, StoreMode, StoreOutcome};
-use super::flush::FlushMark;
-use super::late_reads::LateReads;
-use super::statistics::ClassCounters;
-use super::worker_store::WorkerStore;
 
 /// The item under a key whose bucket is locked, and the flush mark at that time.
 struct Found<'i, 'pin> {
@@ -26,7 +25,7 @@ impl WorkerStore {
     /// # Errors
     /// See [`Refusal`].
     #[inline(never)]
-    pub(super) fn put_whole(
+    pub(in crate::store) fn put_whole(
         &mut self,
         pin: &Pin,
         key: HashedKey<'_>,
@@ -70,7 +69,7 @@ impl WorkerStore {
     ///
     /// # Errors
     /// Returns the value if memory for joining it to another one is not ready.
-    pub(super) fn put(
+    pub(in crate::store) fn put(
         &mut self,
         pin: &Pin,
         pending: PendingItem,
@@ -221,7 +220,7 @@ impl WorkerStore {
     ///
     /// # Errors
     /// Returns the value if memory for the joined one is not ready.
-    pub(super) fn join_value(
+    pub(in crate::store) fn join_value(
         &mut self,
         pin: &Pin,
         pending: PendingItem,
@@ -256,7 +255,7 @@ impl WorkerStore {
     }
 
     /// Replaces `old` with `new`, if the index still refers to `old` and `old` is still alive.
-    pub(super) fn replace_if_same(
+    pub(in crate::store) fn replace_if_same(
         &mut self,
         pin: &Pin,
         key: HashedKey<'_>,
@@ -270,7 +269,7 @@ impl WorkerStore {
     }
 
     /// As [`WorkerStore::replace_if_same`], for an item of one chunk.
-    pub(super) fn replace_whole_if_same(
+    pub(in crate::store) fn replace_whole_if_same(
         &mut self,
         pin: &Pin,
         key: HashedKey<'_>,
@@ -302,7 +301,7 @@ impl WorkerStore {
     }
 
     /// delete.
-    pub(super) fn remove(&mut self, pin: &Pin, key: HashedKey<'_>) -> bool {
+    pub(in crate::store) fn remove(&mut self, pin: &Pin, key: HashedKey<'_>) -> bool {
         let store = self.store;
         let mut bucket = store.index.lock(pin, key.hash);
         let Some((slot, item)) = bucket.find_item(pin, &store.slabs, key) else { return false };
@@ -317,7 +316,7 @@ impl WorkerStore {
     }
 
     #[inline]
-    pub(super) fn class_counters(&self, item: &ItemRef<'_>) -> &ClassCounters {
+    pub(in crate::store) fn class_counters(&self, item: &ItemRef<'_>) -> &ClassCounters {
         &self.tally.classes[usize::from(item.class())]
     }
 }

@@ -10,13 +10,13 @@ use crate::base::atomic::Ordering;
 use crate::base::{Key, KeyHash};
 use crate::eviction::{Queue, SlabSlots, SlotItem, SlotS3A, Victim};
 use crate::item::ItemRef;
+use crate::store::cache::{ClassHand, Store};
+use crate::store::engine::Miss;
+use crate::store::worker_store::WorkerStore;
 use crate::sync::{Pin, Rank, Ranked};
 
 use super::alloc::RESERVE_BYTES;
-use super::cache::{ClassHand, Store};
-use super::engine::Miss;
 use super::pending_inserts::{PendingInsert, PendingInserts};
-use super::worker_store::WorkerStore;
 
 /// Items whose buckets are loaded at the same time.
 const GROUP: usize = 8;
@@ -32,13 +32,13 @@ struct Leaving<'a, 'pin> {
 }
 
 /// A class's hand, locked.
-pub(super) struct LockedHand {
-    pub(super) hand: MutexGuard<'static, ClassHand>,
+pub(in crate::store) struct LockedHand {
+    pub(in crate::store) hand: MutexGuard<'static, ClassHand>,
     _rank: Ranked,
 }
 
 impl Store {
-    pub(super) fn lock_hand(&'static self, class: u8) -> LockedHand {
+    pub(in crate::store) fn lock_hand(&'static self, class: u8) -> LockedHand {
         let _rank = Ranked::waited(Rank::Hand);
         let hand = self.hands[usize::from(class)].lock().unwrap_or_else(PoisonError::into_inner);
         LockedHand { hand, _rank }
@@ -106,7 +106,7 @@ impl Store {
 impl WorkerStore {
     /// Vacates up to `wanted` chunks of `class`. Returns the number of vacated chunks, which is higher if a
     /// chain had more. The chunks are in this worker's retired list.
-    pub(super) fn evict(&mut self, pin: &Pin, class: u8, wanted: u32) -> u32 {
+    pub(in crate::store) fn evict(&mut self, pin: &Pin, class: u8, wanted: u32) -> u32 {
         let store = self.store;
         let mut locked = store.lock_hand(class);
         let hand = &mut *locked.hand;
@@ -206,7 +206,7 @@ impl WorkerStore {
         (u32::try_from(freed).unwrap_or(u32::MAX), left_alive)
     }
 
-    pub(super) fn count_eviction(&self, item: &ItemRef<'_>, why_dead: Option<Miss>) {
+    pub(in crate::store) fn count_eviction(&self, item: &ItemRef<'_>, why_dead: Option<Miss>) {
         let tally = &self.store.class_tallies[usize::from(item.class())];
         let unfetched = u64::from(!item.word0().is_fetched());
         if why_dead.is_some() {
@@ -223,7 +223,7 @@ impl WorkerStore {
 
     /// Reports new items that have piled up because this worker did not evict. The caller holds no lock.
     #[cold]
-    pub(super) fn bring_all_pending_inserts(&mut self) {
+    pub(in crate::store) fn bring_all_pending_inserts(&mut self) {
         let store = self.store;
         while let Some(class) = self.pending_inserts.next_class() {
             let mut locked = store.lock_hand(class);

@@ -13,10 +13,10 @@ use crate::counters::Counter;
 use crate::eviction::PolicyUse;
 use crate::item::ItemRef;
 use crate::memory::{ChunkRef, PAGE_BYTES, SlabUse};
+use crate::store::cache::Store;
 use crate::sync::Pin;
 
-use super::cache::Store;
-use super::statistics::{COMMANDS, ClassCounters, ClassTally, SIZE_STEP, Tally, WorkerTally};
+use super::counts::{COMMANDS, ClassCounters, ClassTally, SIZE_STEP, Tally, WorkerTally};
 
 type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
 
@@ -25,15 +25,15 @@ const AGE_SAMPLE: usize = 128;
 
 /// How often a class was used. The numbers change with any use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Activity {
+pub(in crate::store) struct Activity {
     /// Commands that stored or found an item.
-    pub(super) commands: u64,
+    pub(in crate::store) commands: u64,
     /// Retrievals that found an item.
-    pub(super) hits: u64,
+    pub(in crate::store) hits: u64,
 }
 
 impl Store {
-    pub(super) fn tallies(&self) -> MutexGuard<'_, Vec<Arc<WorkerTally>>> {
+    pub(in crate::store) fn tallies(&self) -> MutexGuard<'_, Vec<Arc<WorkerTally>>> {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -61,24 +61,24 @@ impl Store {
     }
 
     /// Approximate bytes stored since start, without the page mover's copies.
-    pub(super) fn stored_bytes(&self) -> u64 {
+    pub(in crate::store) fn stored_bytes(&self) -> u64 {
         let replaced = self.sum(|counters| &counters.replaced_bytes);
         let stored = self.sum(|counters| &counters.linked_bytes).wrapping_add(replaced);
         stored.wrapping_sub(self.page_moves.counts.rescued_bytes.total())
     }
 
     /// Items evicted since start.
-    pub(super) fn evictions(&self) -> u64 {
+    pub(in crate::store) fn evictions(&self) -> u64 {
         self.class_tallies.iter().map(|tally| tally.evicted.total()).sum()
     }
 
     /// Stores refused for lack of memory since start.
-    pub(super) fn refusals(&self) -> u64 {
+    pub(in crate::store) fn refusals(&self) -> u64 {
         self.class_tallies.iter().map(|tally| tally.out_of_memory.total()).sum()
     }
 
     /// Current number of items. Threads are read one after the other, so changes meanwhile make it inexact.
-    pub(super) fn items(&self) -> u64 {
+    pub(in crate::store) fn items(&self) -> u64 {
         let unlinked = self.sum(|counters| &counters.unlinked);
         self.sum(|counters| &counters.linked).saturating_sub(unlinked)
     }
@@ -89,7 +89,7 @@ impl Store {
         self.sum(|counters| &counters.linked_bytes).saturating_sub(unlinked)
     }
 
-    pub(super) fn report_general(&'static self, row: Row<'_>) {
+    pub(in crate::store) fn report_general(&'static self, row: Row<'_>) {
         row("hash_power_level", &self.index.level());
         row("hash_bytes", &self.index.bytes_touched());
         row("hash_is_expanding", &u8::from(self.splits_wanted() > 0));
@@ -139,7 +139,7 @@ impl Store {
         row("slab_reassign_last_busy_status", &self.page_moves.last_busy_status());
     }
 
-    pub(super) fn report_items(&'static self, pin: &Pin, now: RelTime, row: Row<'_>) {
+    pub(in crate::store) fn report_items(&'static self, pin: &Pin, now: RelTime, row: Row<'_>) {
         for class in self.slabs.classes.ids() {
             let items = self.class_items(class);
             if items == 0 {
@@ -178,11 +178,11 @@ impl Store {
         items.map(|item| u64::from(item.word0().idle_s(now).min(now.0))).max().unwrap_or(0)
     }
 
-    pub(super) fn policy_use(&'static self, class: u8) -> PolicyUse {
+    pub(in crate::store) fn policy_use(&'static self, class: u8) -> PolicyUse {
         self.lock_hand(class).hand.policy.usage()
     }
 
-    pub(super) fn class_items(&self, class: u8) -> u64 {
+    pub(in crate::store) fn class_items(&self, class: u8) -> u64 {
         let unlinked = self.class_sum(class, |counters| &counters.unlinked);
         self.class_sum(class, |counters| &counters.linked).saturating_sub(unlinked)
     }
@@ -194,7 +194,7 @@ impl Store {
 
     /// How often a class was used. `None`: it contains last links of chains, and their use counts in the class
     /// of their heads. Copies of the page mover do not count.
-    pub(super) fn class_activity(&self, class: u8) -> Option<Activity> {
+    pub(in crate::store) fn class_activity(&self, class: u8) -> Option<Activity> {
         let has_links = self.used_chunks(class) > self.class_items(class);
         let is_counted = !has_links || class == self.slabs.classes.largest();
         let hits = |counters: &ClassCounters| counters.get_hits.read().wrapping_add(counters.touch_hits.read());
@@ -211,19 +211,19 @@ impl Store {
     }
 
     /// Chunks of a class that hold items or parts of them. Free chunks in workers' magazines do not count.
-    pub(super) fn used_chunks(&self, class: u8) -> u64 {
+    pub(in crate::store) fn used_chunks(&self, class: u8) -> u64 {
         let gone = self.class_sum(class, |counters| &counters.links_unlinked);
         self.class_items(class) + self.class_sum(class, |counters| &counters.links_linked).saturating_sub(gone)
     }
 
     /// The mean length of a class's items, in bytes.
-    pub(super) fn mean_bytes(&self, class: u8) -> u64 {
+    pub(in crate::store) fn mean_bytes(&self, class: u8) -> u64 {
         self.class_bytes(class).checked_div(self.class_items(class)).unwrap_or(0)
     }
 
     /// Bytes of the items that have a part in a page of a class, for chains of `chain_bytes` each. There is a
     /// chain for each last link. A page of the class that chains are cut into counts as one chain at least.
-    pub(super) fn bytes_per_page(&self, class: u8, pages: u32, chain_bytes: u64) -> u64 {
+    pub(in crate::store) fn bytes_per_page(&self, class: u8, pages: u32, chain_bytes: u64) -> u64 {
         let chains = if class == self.slabs.classes.largest() {
             1
         } else {
@@ -259,7 +259,7 @@ impl Store {
         row("page_table_bytes", &self.slabs.table_bytes());
     }
 
-    pub(super) fn report_slabs(&self, row: Row<'_>) {
+    pub(in crate::store) fn report_slabs(&self, row: Row<'_>) {
         let (mut active, mut malloced) = (0u64, 0u64);
         for (class, chunk_bytes, per_page) in self.classes() {
             let SlabUse { pages, chunks, free, limbo } = self.slabs.lock(class).usage();
@@ -294,7 +294,7 @@ impl Store {
         })
     }
 
-    pub(super) fn report_sizes(&self, row: Row<'_>) {
+    pub(in crate::store) fn report_sizes(&self, row: Row<'_>) {
         let mut counts = BTreeMap::<u64, u64>::new();
         let mut enter = |bytes: u64, count| {
             let sum = counts.entry(bytes.next_multiple_of(SIZE_STEP)).or_default();
@@ -317,7 +317,7 @@ impl Store {
     }
 
     /// `stats reset`: zeroes the rows that count. The underlying counts, which the page mover uses, go on.
-    pub(super) fn reset_tallies(&'static self) {
+    pub(in crate::store) fn reset_tallies(&'static self) {
         self.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
         self.class_tallies.iter().for_each(ClassTally::reset);
         self.prefix_scan.forget();
@@ -334,7 +334,11 @@ impl Store {
     }
 
     /// The linked items of a class, dead ones included, in the order of its pages.
-    pub(super) fn items_of<'pin>(&'static self, pin: &'pin Pin, class: u8) -> impl Iterator<Item = ItemRef<'pin>> {
+    pub(in crate::store) fn items_of<'pin>(
+        &'static self,
+        pin: &'pin Pin,
+        class: u8,
+    ) -> impl Iterator<Item = ItemRef<'pin>> {
         let exists = self.slabs.classes.ids().any(|id| id == class);
         let per_page = self.slabs.classes.per_page(class);
         let page = move |index: usize| if exists { self.slabs.lock(class).pages().get(index).copied() } else { None };

@@ -11,13 +11,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::memory::PAGE_BYTES;
+use crate::store::cache::Store;
+use crate::store::engine::{MoveTuning, Reassign};
+use crate::store::jobs::Wakeup;
+use crate::store::statistics::counts::{Tally, tallies};
+use crate::store::worker_store::WorkerStore;
 
-use super::cache::Store;
 use super::empty_pages::GivenPages;
-use super::engine::{MoveTuning, Reassign};
-use super::jobs::Wakeup;
-use super::statistics::{Tally, tallies};
-use super::worker_store::WorkerStore;
 
 /// Pages that all classes together may have beyond the limit, while the mover is about to take as many from
 /// others: this share of the limit …
@@ -31,29 +31,29 @@ const FIRST_PAGES_BEYOND_MIN: u64 = 2;
 
 /// Requests to the page mover, and its results.
 #[derive(Default)]
-pub(super) struct PageMoves {
-    pub(super) wakeup: Wakeup,
+pub(in crate::store) struct PageMoves {
+    pub(in crate::store) wakeup: Wakeup,
     /// The mover sleeps until a class lacks memory.
     is_asleep: AtomicBool,
     /// The mover has recently found gifts: it looks again as soon as a class lacks memory.
-    pub(super) is_eager: AtomicBool,
+    pub(in crate::store) is_eager: AtomicBool,
     order: Mutex<Option<Order>>,
     to_clear_out: Mutex<Vec<ClearOut>>,
     /// A class that can neither evict nor grow; 0: none.
-    pub(super) starving: AtomicU8,
+    pub(in crate::store) starving: AtomicU8,
     /// A page is being moved.
-    pub(super) is_running: AtomicBool,
+    pub(in crate::store) is_running: AtomicBool,
     tuning: Mutex<MoveTuning>,
     /// Pages leave classes only by order of an operator, or while memory is beyond its limit.
     is_by_hand: AtomicBool,
-    pub(super) given: GivenPages,
-    pub(super) counts: MoveCounts,
+    pub(in crate::store) given: GivenPages,
+    pub(in crate::store) counts: MoveCounts,
     last_busy: Mutex<Option<Busy>>,
 }
 
 /// Why a page was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Busy {
+pub(in crate::store) enum Busy {
     /// A chunk of it stays in use.
     Held,
     /// Its items must not be evicted, and there is no memory for copies.
@@ -82,10 +82,10 @@ tallies! {
 
 /// `slabs reassign`: moves a page of one class to another one, or to the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Order {
-    pub(super) from: u8,
+pub(in crate::store) struct Order {
+    pub(in crate::store) from: u8,
     /// 0: the pool.
-    pub(super) to: u8,
+    pub(in crate::store) to: u8,
 }
 
 /// A class that is no longer needed.
@@ -107,7 +107,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl PageMoves {
     /// Takes the pending order, if there is one. Sets `is_running` first, so that at every moment the order is
     /// pending or running.
-    pub(super) fn take_order(&self) -> Option<Order> {
+    pub(in crate::store) fn take_order(&self) -> Option<Order> {
         let mut order = locked(&self.order);
         if order.is_some() {
             self.is_running.store(true, Ordering::Relaxed);
@@ -117,7 +117,7 @@ impl PageMoves {
 
     /// `class` is no longer needed: its `pages` pages can leave while there is memory elsewhere for their
     /// items. If pages do not move automatically, this waits until they do.
-    pub(super) fn clear_out(&self, class: u8, pages: u32) {
+    pub(in crate::store) fn clear_out(&self, class: u8, pages: u32) {
         locked(&self.to_clear_out).push(ClearOut { class, pages, retries_left: CLEAR_OUT_RETRIES });
         self.wake();
     }
@@ -132,7 +132,7 @@ impl PageMoves {
     }
 
     /// A page of `class` could not be emptied: retry, unless that has happened too often.
-    pub(super) fn retry_clear_out(&self, class: u8) {
+    pub(in crate::store) fn retry_clear_out(&self, class: u8) {
         let mut orders = locked(&self.to_clear_out);
         if let Some(order) = orders.iter_mut().find(|order| order.class == class && order.retries_left > 0) {
             order.retries_left -= 1;
@@ -141,17 +141,17 @@ impl PageMoves {
     }
 
     /// How pages move automatically.
-    pub(super) fn tuning(&self) -> MoveTuning {
+    pub(in crate::store) fn tuning(&self) -> MoveTuning {
         *locked(&self.tuning)
     }
 
     /// Records the result of the last page: moved (None), or given up.
-    pub(super) fn note_tried(&self, why_busy: Option<Busy>) {
+    pub(in crate::store) fn note_tried(&self, why_busy: Option<Busy>) {
         *locked(&self.last_busy) = why_busy;
     }
 
     /// Why the last page did not move, in memcached's words.
-    pub(super) fn last_busy_status(&self) -> &'static str {
+    pub(in crate::store) fn last_busy_status(&self) -> &'static str {
         match *locked(&self.last_busy) {
             None => "none",
             Some(Busy::Held) => "busy_floating",
@@ -160,12 +160,12 @@ impl PageMoves {
     }
 
     /// Whether pages move only by order.
-    pub(super) fn is_by_hand(&self) -> bool {
+    pub(in crate::store) fn is_by_hand(&self) -> bool {
         self.is_by_hand.load(Ordering::Relaxed)
     }
 
     /// Changes how pages move automatically.
-    pub(super) fn tune(&self, tuning: MoveTuning) {
+    pub(in crate::store) fn tune(&self, tuning: MoveTuning) {
         *locked(&self.tuning) = tuning;
         self.is_by_hand.store(tuning.level == 0, Ordering::Relaxed);
         self.wakeup.notify();
@@ -174,7 +174,7 @@ impl PageMoves {
     /// A class has evicted or refused an item, so memory is short. The mover should check whether pages are
     /// where they are needed.
     #[inline]
-    pub(super) fn note_need(&self) {
+    pub(in crate::store) fn note_need(&self) {
         if self.is_asleep.load(Ordering::Relaxed) || self.is_eager.load(Ordering::Relaxed) {
             self.is_eager.store(false, Ordering::Relaxed);
             self.wake();
@@ -182,18 +182,18 @@ impl PageMoves {
     }
 
     /// The mover sleeps until it is notified.
-    pub(super) fn fall_asleep(&self) {
+    pub(in crate::store) fn fall_asleep(&self) {
         self.is_asleep.store(true, Ordering::Relaxed);
     }
 
     /// Wakes the mover at once.
-    pub(super) fn wake(&self) {
+    pub(in crate::store) fn wake(&self) {
         self.is_asleep.store(false, Ordering::Relaxed);
         self.wakeup.notify();
     }
 
     /// Takes the class that can neither evict nor grow.
-    pub(super) fn take_starving(&self) -> Option<u8> {
+    pub(in crate::store) fn take_starving(&self) -> Option<u8> {
         let class = self.starving.swap(0, Ordering::Relaxed);
         (class != 0).then_some(class)
     }
@@ -201,12 +201,12 @@ impl PageMoves {
 
 impl Store {
     /// Number of pages beyond the limit, once an index that is too large has shrunk.
-    pub(super) fn pages_beyond(&self) -> u64 {
+    pub(in crate::store) fn pages_beyond(&self) -> u64 {
         self.slabs.pages_owed(self.side_bytes_to_be())
     }
 
     /// A class that is no longer needed, if it has a page and there is memory elsewhere for its items.
-    pub(super) fn class_to_clear_out(&self) -> Option<u8> {
+    pub(in crate::store) fn class_to_clear_out(&self) -> Option<u8> {
         if self.page_moves.tuning().level == 0 {
             return None;
         }
@@ -220,19 +220,19 @@ impl Store {
     }
 
     /// Whether a class that cannot continue otherwise may have a page beyond the limit.
-    pub(super) fn may_exceed(&self) -> bool {
+    pub(in crate::store) fn may_exceed(&self) -> bool {
         let pages = self.limit_bytes() / u64::from(PAGE_BYTES);
         self.pages_beyond() < BEYOND_MIN.max(pages / BEYOND_SHARE)
     }
 
     /// Whether a class without a page may have its first one beyond the limit.
-    pub(super) fn may_begin_class(&self) -> bool {
+    pub(in crate::store) fn may_begin_class(&self) -> bool {
         let pages = self.limit_bytes() / u64::from(PAGE_BYTES);
         self.pages_beyond() < FIRST_PAGES_BEYOND_MIN.max(pages / BEYOND_SHARE)
     }
 
     /// A class can neither evict nor grow. True: the mover will take a page from another class.
-    pub(super) fn ask_for_page(&self, class: u8, pages: u32) -> bool {
+    pub(in crate::store) fn ask_for_page(&self, class: u8, pages: u32) -> bool {
         let others_have = self.slabs.pages_used() > u64::from(pages);
         if others_have {
             self.page_moves.starving.store(class, Ordering::Relaxed);
@@ -242,7 +242,7 @@ impl Store {
     }
 
     /// `slabs reassign`: moves a page of `from` (None: any class) to `to` (0: the pool).
-    pub(super) fn reassign(&self, from: Option<u8>, to: u8) -> Reassign {
+    pub(in crate::store) fn reassign(&self, from: Option<u8>, to: u8) -> Reassign {
         let last = self.slabs.classes.last();
         if from == Some(to) {
             return Reassign::Same;
@@ -286,13 +286,13 @@ impl Store {
 impl WorkerStore {
     /// Gives back this thread's free chunks of the recalled class.
     #[cold]
-    pub(super) fn answer_recall(&mut self) {
+    pub(in crate::store) fn answer_recall(&mut self) {
         self.recall = self.store.slabs.last_recall();
         self.give_back_ready(self.recall.class());
     }
 
     /// Gives back this thread's free chunks of a class.
-    pub(super) fn give_back_ready(&mut self, class: u8) {
+    pub(in crate::store) fn give_back_ready(&mut self, class: u8) {
         let mut slab = self.store.slabs.lock(class);
         self.magazines.drain(class).for_each(|chunk| slab.give_back(chunk));
     }

@@ -16,7 +16,7 @@ const PENDING_INSERTS_MAX: usize = 64;
 
 /// What a hand learns of a new item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PendingInsert {
+pub(in crate::store) enum PendingInsert {
     /// It is in the small queue.
     Small(RingEntry),
     /// The ghost knows its key, and it is in the main queue.
@@ -27,39 +27,39 @@ pub(super) enum PendingInsert {
 
 /// New items in order of arrival, with their classes.
 #[derive(Default)]
-pub(super) struct PendingInserts {
+pub(in crate::store) struct PendingInserts {
     waiting: Vec<(u8, PendingInsert)>,
 }
 
 impl PendingInserts {
     #[inline(never)]
-    pub(super) fn push_small(&mut self, class: u8, entry: RingEntry) {
+    pub(in crate::store) fn push_small(&mut self, class: u8, entry: RingEntry) {
         self.waiting.push((class, PendingInsert::Small(entry)));
     }
 
     #[inline(never)]
-    pub(super) fn push_remembered(&mut self, class: u8, memory: GhostHit) {
+    pub(in crate::store) fn push_remembered(&mut self, class: u8, memory: GhostHit) {
         self.waiting.push((class, PendingInsert::Remembered(memory)));
     }
 
     #[inline(never)]
-    pub(super) fn push_gone(&mut self, class: u8) {
+    pub(in crate::store) fn push_gone(&mut self, class: u8) {
         self.waiting.push((class, PendingInsert::Gone));
     }
 
     /// Whether they should be reported now.
     #[inline]
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::store) fn is_full(&self) -> bool {
         self.waiting.len() >= PENDING_INSERTS_MAX
     }
 
     /// The class of the oldest one.
-    pub(super) fn next_class(&self) -> Option<u8> {
+    pub(in crate::store) fn next_class(&self) -> Option<u8> {
         self.waiting.first().map(|(class, _)| *class)
     }
 
     /// Takes those of `class`, in order.
-    pub(super) fn take(&mut self, class: u8, mut take: impl FnMut(PendingInsert)) {
+    pub(in crate::store) fn take(&mut self, class: u8, mut take: impl FnMut(PendingInsert)) {
         self.waiting.retain(|(its, insert)| {
             if *its == class {
                 take(*insert);

@@ -24,7 +24,7 @@ use crate::base::atomic::{AtomicU32, Ordering};
 
 /// One worker's counts since it last added them to the sums.
 #[derive(Debug, Default)]
-pub(super) struct LateReads {
+pub(in crate::store) struct LateReads {
     late_reads: i32,
     unasked: i32,
     misses: u32,
@@ -51,7 +51,7 @@ const ASKED_SHARE: i32 = 8;
 impl LateReads {
     /// Whether the key of `hash` is counted.
     #[inline]
-    pub(super) const fn samples(hash: KeyHash) -> bool {
+    pub(in crate::store) const fn samples(hash: KeyHash) -> bool {
         hash.0 >> SAMPLE_SHIFT == 0
     }
 
@@ -60,7 +60,7 @@ impl LateReads {
     ///
     /// [`Ghost::note_miss`]: crate::eviction::Ghost::note_miss
     #[inline]
-    pub(super) fn note_miss(&mut self, counts: bool) -> bool {
+    pub(in crate::store) fn note_miss(&mut self, counts: bool) -> bool {
         self.misses += 1;
         self.unasked -= 1;
         if counts {
@@ -76,7 +76,7 @@ impl LateReads {
     /// Counts the store of a new sampled key. `was_missed` is the ghost's answer. Returns whether to add to the sums
     /// now.
     #[inline]
-    pub(super) fn note_new(&mut self, was_missed: bool) -> bool {
+    pub(in crate::store) fn note_new(&mut self, was_missed: bool) -> bool {
         self.unasked += 1;
         self.late_reads -= i32::from(was_missed);
         self.is_full()
@@ -90,14 +90,14 @@ impl LateReads {
 
 /// What all workers have counted and no class has used yet.
 #[derive(Debug, Default)]
-pub(super) struct LateReadsSum {
+pub(in crate::store) struct LateReadsSum {
     late_reads: AtomicU32,
     unasked: AtomicU32,
 }
 
 impl LateReadsSum {
     /// Adds a worker's counts to the sums and zeroes them. `items` is the number of items in the store.
-    pub(super) fn add(&self, counts: &mut LateReads, items: u64) {
+    pub(in crate::store) fn add(&self, counts: &mut LateReads, items: u64) {
         let LateReads { late_reads, unasked, .. } = counts;
         // Relaxed, here and below: a hint.
         let change = KEYS_PER_COUNTED * std::mem::take(late_reads);
@@ -111,7 +111,7 @@ impl LateReadsSum {
     }
 
     /// Takes the late reads and zeroes their sum.
-    pub(super) fn take_late_reads(&self) -> i32 {
+    pub(in crate::store) fn take_late_reads(&self) -> i32 {
         if self.late_reads.load(Ordering::Relaxed) == 0 {
             return 0;
         }
@@ -119,7 +119,7 @@ impl LateReadsSum {
     }
 
     /// How many of a class's `new` keys no get had asked for. `items` is the number of items in the store.
-    pub(super) fn take_unasked(&self, new: u32, items: u64) -> u32 {
+    pub(in crate::store) fn take_unasked(&self, new: u32, items: u64) -> u32 {
         let slack = UNASKED_SLACK_LEAST + bounded(items) / UNASKED_SLACK_SHARE;
         let beyond = self.unasked.load(Ordering::Relaxed).cast_signed().saturating_sub(slack);
         let taken = u32::try_from(beyond).unwrap_or(0).min(new);

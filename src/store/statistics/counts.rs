@@ -14,9 +14,9 @@ const FINE_STEP: u64 = CHUNK_ALIGN as u64;
 /// Largest item that is counted by `FINE_STEP`.
 const FINE_MAX: u64 = 16 << 10;
 /// Width of a size step for larger items. `stats sizes` uses it for all items.
-pub(super) const SIZE_STEP: u64 = 32;
+pub(in crate::store) const SIZE_STEP: u64 = 32;
 /// Items larger than this are counted by exact length, in one map for all threads.
-pub(super) const SIZE_MAX: u64 = 1 << 20;
+pub(in crate::store) const SIZE_MAX: u64 = 1 << 20;
 /// Steps that are allocated together.
 const STEPS_PER_SHEET: usize = 128;
 const SHEETS: usize = step_of(SIZE_MAX) / STEPS_PER_SHEET + 1;
@@ -44,9 +44,9 @@ fn end_of(step: usize) -> u64 {
 /// One thread's counts. Only its owner adds (I10). Aligned so that no other thread's data shares its cache
 /// lines, because every set reads it to find the counts of its class.
 #[repr(align(128))]
-pub(super) struct WorkerTally {
+pub(in crate::store) struct WorkerTally {
     /// By class id.
-    pub(super) classes: Box<[ClassCounters; CLASS_IDS]>,
+    pub(in crate::store) classes: Box<[ClassCounters; CLASS_IDS]>,
     /// Items by size: linked minus unlinked, modulo 2^64. Allocated in sheets, because most sizes never occur.
     sizes: Box<[OnceLock<Box<[Counter]>>]>,
     /// Items above [`SIZE_MAX`], of all threads.
@@ -55,34 +55,34 @@ pub(super) struct WorkerTally {
 
 /// One thread's counts of one class.
 #[derive(Default)]
-pub(super) struct ClassCounters {
+pub(in crate::store) struct ClassCounters {
     /// Items that this thread made visible, except those in `replaced`.
-    pub(super) linked: Counter,
+    pub(in crate::store) linked: Counter,
     /// Items that this thread unlinked, whichever thread stored them, except those in `replaced`.
-    pub(super) unlinked: Counter,
+    pub(in crate::store) unlinked: Counter,
     /// Bytes of the items counted in `linked`.
-    pub(super) linked_bytes: Counter,
+    pub(in crate::store) linked_bytes: Counter,
     /// Bytes of the items counted in `unlinked`.
-    pub(super) unlinked_bytes: Counter,
+    pub(in crate::store) unlinked_bytes: Counter,
     /// Items that this thread made visible in place of one of the same length, which was unlinked.
-    pub(super) replaced: Counter,
+    pub(in crate::store) replaced: Counter,
     /// Bytes of the items counted in `replaced`.
-    pub(super) replaced_bytes: Counter,
+    pub(in crate::store) replaced_bytes: Counter,
     /// Chunks of the class that became links of a chain, whatever the class of its head.
-    pub(super) links_linked: Counter,
-    pub(super) links_unlinked: Counter,
-    pub(super) get_hits: Counter,
-    pub(super) cmd_set: Counter,
-    pub(super) delete_hits: Counter,
-    pub(super) incr_hits: Counter,
-    pub(super) decr_hits: Counter,
-    pub(super) cas_hits: Counter,
-    pub(super) cas_badval: Counter,
-    pub(super) touch_hits: Counter,
+    pub(in crate::store) links_linked: Counter,
+    pub(in crate::store) links_unlinked: Counter,
+    pub(in crate::store) get_hits: Counter,
+    pub(in crate::store) cmd_set: Counter,
+    pub(in crate::store) delete_hits: Counter,
+    pub(in crate::store) incr_hits: Counter,
+    pub(in crate::store) decr_hits: Counter,
+    pub(in crate::store) cas_hits: Counter,
+    pub(in crate::store) cas_badval: Counter,
+    pub(in crate::store) touch_hits: Counter,
 }
 
 impl WorkerTally {
-    pub(super) fn new(large_sizes: Arc<LargeSizes>) -> Self {
+    pub(in crate::store) fn new(large_sizes: Arc<LargeSizes>) -> Self {
         Self {
             large_sizes,
             classes: Box::new(std::array::from_fn(|_| ClassCounters::default())),
@@ -92,7 +92,7 @@ impl WorkerTally {
 
     /// Counts an item that became visible.
     #[inline]
-    pub(super) fn count_linked(&self, class: u8, bytes: u64) {
+    pub(in crate::store) fn count_linked(&self, class: u8, bytes: u64) {
         let counters = &self.classes[usize::from(class)];
         counters.linked.add(1);
         counters.linked_bytes.add(bytes);
@@ -104,7 +104,7 @@ impl WorkerTally {
 
     /// Counts an item that was unlinked.
     #[inline]
-    pub(super) fn count_unlinked(&self, class: u8, bytes: u64) {
+    pub(in crate::store) fn count_unlinked(&self, class: u8, bytes: u64) {
         let counters = &self.classes[usize::from(class)];
         counters.unlinked.add(1);
         counters.unlinked_bytes.add(bytes);
@@ -116,7 +116,7 @@ impl WorkerTally {
 
     /// Counts an item that replaced one of the same class and length.
     #[inline]
-    pub(super) fn count_replaced(&self, class: u8, bytes: u64) {
+    pub(in crate::store) fn count_replaced(&self, class: u8, bytes: u64) {
         let counters = &self.classes[usize::from(class)];
         counters.replaced.add(1);
         counters.replaced_bytes.add(bytes);
@@ -143,7 +143,7 @@ impl WorkerTally {
     }
 
     /// Memory of these counts, in bytes.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::store) fn bytes(&self) -> u64 {
         let sheets = self.sizes.iter().filter(|sheet| sheet.get().is_some()).count();
         let sheet_bytes = STEPS_PER_SHEET * size_of::<Counter>();
         let places = size_of_val(&*self.sizes);
@@ -151,7 +151,7 @@ impl WorkerTally {
     }
 
     /// Every size up to [`SIZE_MAX`] that ever occurred, as its upper end in bytes, and the count.
-    pub(super) fn sizes(&self) -> impl Iterator<Item = (u64, u64)> {
+    pub(in crate::store) fn sizes(&self) -> impl Iterator<Item = (u64, u64)> {
         let sheets = self.sizes.iter().enumerate();
         sheets.filter_map(|(number, sheet)| sheet.get().map(|sheet| (number, sheet))).flat_map(|(number, sheet)| {
             let first = number * STEPS_PER_SHEET;
@@ -161,10 +161,10 @@ impl WorkerTally {
 }
 
 /// Selects one counter from a thread's counts of a class.
-pub(super) type Pick = fn(&ClassCounters) -> &Counter;
+pub(in crate::store) type Pick = fn(&ClassCounters) -> &Counter;
 
 /// What commands have done in a class, under its name in `stats slabs`. `stats reset` zeroes these rows.
-pub(super) const COMMANDS: [(&str, Pick); 8] = [
+pub(in crate::store) const COMMANDS: [(&str, Pick); 8] = [
     ("get_hits", |counters| &counters.get_hits),
     ("cmd_set", |counters| &counters.cmd_set),
     ("delete_hits", |counters| &counters.delete_hits),
@@ -178,27 +178,27 @@ pub(super) const COMMANDS: [(&str, Pick); 8] = [
 /// A count of rare events, to which any thread may add. It never falls: `stats reset` only records its value,
 /// so decisions based on the total are not affected.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(in crate::store) struct Tally {
     total: AtomicU64,
     at_reset: AtomicU64,
 }
 
 impl Tally {
-    pub(super) fn add(&self, n: u64) {
+    pub(in crate::store) fn add(&self, n: u64) {
         self.total.fetch_add(n, Ordering::Relaxed);
     }
 
     /// Since start.
-    pub(super) fn total(&self) -> u64 {
+    pub(in crate::store) fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }
 
     /// Since the last `stats reset`.
-    pub(super) fn since_reset(&self) -> u64 {
+    pub(in crate::store) fn since_reset(&self) -> u64 {
         self.total().wrapping_sub(self.at_reset.load(Ordering::Relaxed))
     }
 
-    pub(super) fn reset(&self) {
+    pub(in crate::store) fn reset(&self) {
         self.at_reset.store(self.total(), Ordering::Relaxed);
     }
 }
@@ -208,15 +208,15 @@ macro_rules! tallies {
     ($(#[doc = $about:literal])+ $name:ident { $($(#[doc = $doc:literal])* $field:ident;)+ }) => {
         $(#[doc = $about])+
         #[derive(Default)]
-        pub(super) struct $name { $($(#[doc = $doc])* pub(super) $field: Tally,)+ }
+        pub(in crate::store) struct $name { $($(#[doc = $doc])* pub(in crate::store) $field: Tally,)+ }
 
         impl $name {
             /// `stats reset`.
-            pub(super) fn reset(&self) { $(self.$field.reset();)+ }
+            pub(in crate::store) fn reset(&self) { $(self.$field.reset();)+ }
         }
     };
 }
-pub(super) use tallies;
+pub(in crate::store) use tallies;
 
 tallies! {
     /// Counts of one class. All events are rare: at most one per evicted or expired item.

@@ -2,10 +2,9 @@
 
 use crate::base::HashedKey;
 use crate::item::ItemRef;
+use crate::store::engine::{ArithOperation, ArithOutcome, Refusal, StoreOutcome};
+use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
-
-use super::engine::{ArithOperation, ArithOutcome, Refusal, StoreOutcome};
-use super::worker_store::WorkerStore;
 
 /// Digits of 2^64 − 1.
 const DIGITS_MAX: usize = 20;
@@ -16,7 +15,12 @@ static MORE_BLANKS: [u8; 4096] = [b' '; 4096];
 
 impl WorkerStore {
     /// Adds or subtracts.
-    pub(super) fn change_number(&mut self, pin: &Pin, key: HashedKey<'_>, operation: ArithOperation) -> ArithOutcome {
+    pub(in crate::store) fn change_number(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        operation: ArithOperation,
+    ) -> ArithOutcome {
         // As in `join_value`: each further round means that another thread has stored.
         loop {
             let Ok(old) = self.find_live(pin, key) else { return ArithOutcome::NotFound };
@@ -74,7 +78,7 @@ impl WorkerStore {
 }
 
 /// The number in a value, as C's strtoull reads it. Only a blank may follow, and a minus is not allowed.
-pub(super) fn number(value: &[u8]) -> Option<u64> {
+pub(in crate::store) fn number(value: &[u8]) -> Option<u64> {
     let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
     let start = value.iter().position(|byte| !is_blank(byte))?;
     let text = &value[start..];

@@ -2,14 +2,13 @@
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash};
 use crate::item::{Candidate, ItemRef, header};
+use crate::store::engine::{Fetched, Miss};
+use crate::store::pressure::late_reads::LateReads;
+use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
-use super::engine::{Fetched, Miss};
-use super::late_reads::LateReads;
-use super::worker_store::WorkerStore;
-
 impl WorkerStore {
-    pub(super) fn get<'pin>(&mut self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<ItemRef<'pin>> {
+    pub(in crate::store) fn get<'pin>(&mut self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<ItemRef<'pin>> {
         match self.store.index.find_item(pin, &self.store.slabs, key) {
             Some(item) => self.hit(item),
             None => {
@@ -35,12 +34,12 @@ impl WorkerStore {
     }
 
     #[cold]
-    pub(super) fn add_late_reads(&mut self) {
+    pub(in crate::store) fn add_late_reads(&mut self) {
         self.store.late_reads.0.add(&mut self.late_reads, self.store.items_about());
     }
 
     #[inline(always)]
-    pub(super) fn get_candidate<'pin>(
+    pub(in crate::store) fn get_candidate<'pin>(
         &self,
         key: Key<'_>,
         candidate: Candidate<'pin>,
@@ -63,7 +62,7 @@ impl WorkerStore {
         Fetched::Hit(item)
     }
 
-    pub(super) fn get_and_touch<'pin>(
+    pub(in crate::store) fn get_and_touch<'pin>(
         &mut self,
         pin: &'pin Pin,
         key: HashedKey<'_>,

@@ -13,17 +13,16 @@ use crate::base::{HashedKey, Key, KeyHash};
 use crate::eviction::{Queue, RingEntry, generation_tag};
 use crate::item::{ItemRef, Layout, PendingItem, Word0, header};
 use crate::memory::ChunkRef;
+use crate::store::engine::Refusal;
+use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
-use super::engine::Refusal;
-use super::worker_store::WorkerStore;
-
 /// Longer values are not copied: they are larger than a page, and a copy would take too long for one step.
-pub(super) const RESCUE_BYTES_MAX: u32 = 1 << 20;
+pub(in crate::store) const RESCUE_BYTES_MAX: u32 = 1 << 20;
 
 /// How far the page mover goes to keep an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RelocatePolicy {
+pub(in crate::store) enum RelocatePolicy {
     /// Keep the item. If there is no memory yet, leave it in place. With -M no item is ever evicted, nor is any
     /// for a page of an unused class.
     Always,
@@ -37,7 +36,7 @@ pub(super) enum RelocatePolicy {
 
 /// What happened to an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Vacated {
+pub(in crate::store) enum Vacated {
     /// Another thread has unlinked it.
     Gone,
     /// It was copied.
@@ -55,7 +54,7 @@ enum Rescue {
 
 impl WorkerStore {
     /// The item in `chunk`: its own, or the one whose chain the chunk is a link of.
-    pub(super) fn slot_item<'pin>(&self, pin: &'pin Pin, chunk: ChunkRef) -> Option<ItemRef<'pin>> {
+    pub(in crate::store) fn slot_item<'pin>(&self, pin: &'pin Pin, chunk: ChunkRef) -> Option<ItemRef<'pin>> {
         let slabs = &self.store.slabs;
         if let Some(item) = ItemRef::try_view(pin, slabs, chunk) {
             return Some(item);
@@ -70,7 +69,7 @@ impl WorkerStore {
     }
 
     /// Takes an item out of its chunks.
-    pub(super) fn vacate(&mut self, pin: &Pin, item: &ItemRef<'_>, policy: RelocatePolicy) -> Vacated {
+    pub(in crate::store) fn vacate(&mut self, pin: &Pin, item: &ItemRef<'_>, policy: RelocatePolicy) -> Vacated {
         let Some(key) = Key::new(item.key()) else { return Vacated::Gone };
         let key = self.store.hasher.hash(key);
         let is_asked = Word0::load(item.head()).freq() > 0 && item.value_len() <= RESCUE_BYTES_MAX;
@@ -163,13 +162,13 @@ impl WorkerStore {
     }
 
     /// Free chunks of `class` beyond its reserve. Items that were not read may be copied to these, too.
-    pub(super) fn spare_chunks(&self, class: u8) -> u32 {
+    pub(in crate::store) fn spare_chunks(&self, class: u8) -> u32 {
         let slab = self.store.slabs.lock(class);
         slab.ready().saturating_sub(self.store.reserve_chunks(&slab, class))
     }
 
     /// A little used page of `class`, out of a few candidates. Not `spared`, unless there is no other.
-    pub(super) fn coldest_page(&mut self, pin: &Pin, class: u8, spared: u32) -> Option<u32> {
+    pub(in crate::store) fn coldest_page(&mut self, pin: &Pin, class: u8, spared: u32) -> Option<u32> {
         let slabs = &self.store.slabs;
         let per_page = slabs.classes.per_page(class);
         let mut pages = [0; PAGES_WEIGHED_MOST];

@@ -10,13 +10,13 @@ use std::num::NonZeroU32;
 use crate::base::{Deadline, HashedKey, Key, KeyHash};
 use crate::item::{Layout, PendingItem};
 use crate::memory::PAGE_BYTES;
+use crate::store::cache::Store;
+use crate::store::engine::{Refusal, StoreMode, StoreOutcome};
+use crate::store::pressure::alloc::AHEAD_BYTES;
+use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
 use super::admission::{Answer, Kind, Ticket};
-use super::alloc::AHEAD_BYTES;
-use super::cache::Store;
-use super::engine::{Refusal, StoreMode, StoreOutcome};
-use super::worker_store::WorkerStore;
 
 /// Share of memory that arriving values may use, once for values of one chunk and once for chains. At least a
 /// page.
@@ -128,7 +128,7 @@ impl Store {
 
 impl WorkerStore {
     /// Announces a value that will arrive. It has no memory until [`WorkerStore::go_on_with`] allocates some.
-    pub(super) fn announce_upload(
+    pub(in crate::store) fn announce_upload(
         &self,
         key: HashedKey<'_>,
         client_flags: u32,
@@ -146,7 +146,7 @@ impl WorkerStore {
     }
 
     /// Allocates memory for the next bytes of a value that [is short](Upload::is_short).
-    pub(super) fn go_on_with(&mut self, pin: &Pin, upload: &mut Upload) -> Result<(), Refusal> {
+    pub(in crate::store) fn go_on_with(&mut self, pin: &Pin, upload: &mut Upload) -> Result<(), Refusal> {
         let store = self.store;
         if let Stage::Announced(announced) = &upload.stage {
             match upload.ticket.ask(counted_bytes(announced.value_len), store.upload_share()) {
@@ -170,7 +170,12 @@ impl WorkerStore {
     ///
     /// # Errors
     /// As [`WorkerStore::put`].
-    pub(super) fn put_upload(&mut self, pin: &Pin, upload: Upload, mode: StoreMode) -> Result<StoreOutcome, Upload> {
+    pub(in crate::store) fn put_upload(
+        &mut self,
+        pin: &Pin,
+        upload: Upload,
+        mode: StoreMode,
+    ) -> Result<StoreOutcome, Upload> {
         let Upload { ticket, progress_bytes, stage } = upload;
         match stage {
             Stage::Announced(_) => Err(Upload { ticket, progress_bytes, stage }),

@@ -1,4 +1,4 @@
-//! Exact counts of the items of each length above [`SIZE_MAX`](super::statistics::SIZE_MAX).
+//! Exact counts of the items of each length above [`SIZE_MAX`](super::counts::SIZE_MAX).
 //!
 //! Every thread counts shorter items itself, in steps. Steps for lengths up to a gibibyte would take more
 //! memory than they are worth. Items of such lengths are few: each entry stands for at least one, so there are
@@ -14,18 +14,18 @@ const ENTRIES_AT_A_TIME: usize = 1024;
 
 /// Counts by length in bytes.
 #[derive(Default)]
-pub(super) struct LargeSizes {
+pub(in crate::store) struct LargeSizes {
     counts: Mutex<BTreeMap<u64, u64>>,
 }
 
 impl LargeSizes {
     /// Counts an item that became visible. Its bucket is locked, so no thread can have unlinked it yet.
-    pub(super) fn add(&self, bytes: u64) {
+    pub(in crate::store) fn add(&self, bytes: u64) {
         *self.locked().entry(bytes).or_default() += 1;
     }
 
     /// Counts an item that was unlinked.
-    pub(super) fn remove(&self, bytes: u64) {
+    pub(in crate::store) fn remove(&self, bytes: u64) {
         let mut counts = self.locked();
         let left = counts.get_mut(&bytes).and_then(|count| {
             *count -= 1;
@@ -38,7 +38,7 @@ impl LargeSizes {
     }
 
     /// Calls `take` with every length and its count, in order. Concurrent changes may be included or not.
-    pub(super) fn for_each(&self, mut take: impl FnMut(u64, u64)) {
+    pub(in crate::store) fn for_each(&self, mut take: impl FnMut(u64, u64)) {
         let mut from = 0;
         loop {
             let entries: Vec<(u64, u64)> =

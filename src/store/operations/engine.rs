@@ -6,16 +6,15 @@ use std::sync::Arc;
 use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, RelTime};
 use crate::index::HomeBucket;
 use crate::item::{Candidate, ItemRef};
-use crate::sync::Pin;
-
-use super::engine::{
+use crate::store::engine::{
     ArithOperation, ArithOutcome, Engine, Fetched, Item, MoveTuning, Pending, Reassign, Refusal, ShowItem, StoreMode,
     StoreOutcome, StoreReport,
 };
-use super::jobs::PrefixScan;
-use super::late_reads::LateReads;
-use super::upload::Upload;
-use super::worker_store::WorkerStore;
+use crate::store::jobs::PrefixScan;
+use crate::store::pressure::late_reads::LateReads;
+use crate::store::uploads::upload::Upload;
+use crate::store::worker_store::WorkerStore;
+use crate::sync::Pin;
 
 impl Engine for WorkerStore {
     type Pin = Pin;

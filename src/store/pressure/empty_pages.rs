@@ -10,14 +10,13 @@
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::memory::{CLASS_IDS, DetachedPage};
-
-use super::cache::Store;
-use super::flush::FlushMark;
-use super::worker_store::WorkerStore;
+use crate::store::cache::Store;
+use crate::store::flush::FlushMark;
+use crate::store::worker_store::WorkerStore;
 
 /// What a class that is out of chunks can get from empty pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EmptyPage {
+pub(in crate::store) enum EmptyPage {
     /// It got a page.
     Got,
     /// A page will be ready in a later loop turn.
@@ -28,14 +27,14 @@ pub(super) enum EmptyPage {
 
 /// How long a thread waits for the sweeper after a flush.
 #[derive(Clone, Copy, Default)]
-pub(super) struct SweepWait {
+pub(in crate::store) struct SweepWait {
     mark: FlushMark,
     until_us: u64,
 }
 
 /// Pages that the page mover has just given to each class. The class keeps them for some time even if they are
 /// empty.
-pub(super) struct GivenPages(Box<[AtomicU64; CLASS_IDS]>);
+pub(in crate::store) struct GivenPages(Box<[AtomicU64; CLASS_IDS]>);
 
 /// Most pages that leave classes at the same time. Each thread that lacks memory asks for one.
 const SETTLING_MAX: usize = 8;
@@ -52,7 +51,7 @@ impl Default for GivenPages {
 
 impl GivenPages {
     /// Records that `class` gets a page at `now_s`. Only the page mover calls it.
-    pub(super) fn note(&self, class: u8, now_s: u32) {
+    pub(in crate::store) fn note(&self, class: u8, now_s: u32) {
         let pages = self.kept(class, now_s) + 1;
         let until_s = u64::from(now_s.saturating_add(GIVEN_KEPT_S));
         self.0[usize::from(class)].store(until_s << 32 | u64::from(pages), Ordering::Relaxed);
@@ -68,7 +67,7 @@ impl GivenPages {
 
 impl Store {
     /// Takes an empty page from the class that has the most. `kept` returns how many a class keeps.
-    pub(super) fn detach_empty_page(&self, kept: impl Fn(u8) -> u32) -> Option<DetachedPage> {
+    pub(in crate::store) fn detach_empty_page(&self, kept: impl Fn(u8) -> u32) -> Option<DetachedPage> {
         let spare = |class: u8| self.slabs.empty_pages(class).checked_sub(kept(class)).filter(|pages| *pages > 0);
         let classes = self.slabs.classes.ids().filter(|class| self.slabs.empty_pages(*class) > 0);
         let (_, class) = classes.filter_map(|class| Some((spare(class)?, class))).max()?;
@@ -80,7 +79,7 @@ impl Store {
 
 impl WorkerStore {
     /// Finds an empty page for `class`, which is out of chunks and may not grow.
-    pub(super) fn find_empty_page(&mut self, class: u8) -> EmptyPage {
+    pub(in crate::store) fn find_empty_page(&mut self, class: u8) -> EmptyPage {
         let store = self.store;
         if self.takes_no_page {
             return EmptyPage::Nowhere;

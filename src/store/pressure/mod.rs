@@ -1,0 +1,19 @@
+//! Memory that is short: where chunks come from, which items leave for them, and pages that change their class.
+//!
+//! ```text
+//! alloc              a chunk: from the magazine, the class, a new page, or by eviction
+//! empty_pages        pages without a used chunk go to the class that asks next
+//! evict              unlinks the items that the policy selects
+//! pending_inserts    what the policy must learn of new items
+//! late_reads         signals that adapt the small queues
+//! page_moves         orders to the page mover, and its counts
+//! rescue             the items of a page that leaves its class
+//! ```
+
+pub(super) mod alloc;
+pub(super) mod empty_pages;
+pub(super) mod evict;
+pub(super) mod late_reads;
+pub(super) mod page_moves;
+pub(super) mod pending_inserts;
+pub(super) mod rescue;

@@ -1,0 +1,11 @@
+//! The store's own statistics.
+//!
+//! ```text
+//! counts         per thread and class, and per class where events are rare
+//! large_sizes    items above a mebibyte, by exact length
+//! report         rows of `stats`, from all of these
+//! ```
+
+pub(super) mod counts;
+pub(super) mod large_sizes;
+pub(super) mod report;
