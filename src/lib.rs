@@ -11,7 +11,9 @@ pub mod settings;
 // Layer 1: the kernel, locks and epochs.
 pub mod sync;
 pub mod sys;
-// Layers 2 to 4: memory with a shape. The last layers that may hold unsafe code.
+// Layers 2 to 4: users and their passwords; memory with a shape. The last layers that may hold unsafe code.
+#[forbid(unsafe_code)]
+pub mod auth;
 pub mod eviction;
 pub mod index;
 pub mod item;

@@ -1,0 +1,158 @@
+//! The verifier: a thread that computes password hashes, with a bounded queue.
+//!
+//! ```text
+//! workers ──push──▶ [ attempt, attempt, … ] ──▶ verifier thread ──▶ Ticket, then on_verdict wakes the workers
+//!                   └ full: refused
+//! ```
+//!
+//! An attempt whose client is gone is skipped.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crate::base::atomic::{AtomicU8, Ordering};
+
+use super::credentials::Credentials;
+use super::user_table::UserTable;
+
+/// Attempts that may wait. With the recommended hash, the last of them waits a few seconds.
+const ATTEMPTS_MAX: usize = 256;
+/// The call depth of the thread is small; a hash takes its memory from the heap.
+const STACK_BYTES: usize = 128 << 10;
+
+const PENDING: u8 = 0;
+const ACCEPTED: u8 = 1;
+const REFUSED: u8 = 2;
+
+/// The place for the verdict of an attempt. The client's connection holds it and asks again after each wake-up.
+pub struct Ticket(Arc<AtomicU8>);
+
+impl Ticket {
+    /// Whether the password is right. `None`: not known yet.
+    pub fn verdict(&self) -> Option<bool> {
+        // Order: Relaxed. The verdict is all that is read.
+        match self.0.load(Ordering::Relaxed) {
+            PENDING => None,
+            verdict => Some(verdict == ACCEPTED),
+        }
+    }
+}
+
+/// An attempt to authenticate.
+struct Attempt {
+    table: Arc<UserTable>,
+    user: Box<[u8]>,
+    password: Box<[u8]>,
+    verdict: Arc<AtomicU8>,
+}
+
+/// The queue of attempts.
+#[derive(Default)]
+pub(super) struct Verifier {
+    attempts: Mutex<VecDeque<Attempt>>,
+    arrived: Condvar,
+}
+
+impl Verifier {
+    /// Adds an attempt. `None`: the queue is full.
+    pub(super) fn push(&self, table: Arc<UserTable>, offered: Credentials<'_>) -> Option<Ticket> {
+        let verdict = Arc::new(AtomicU8::new(PENDING));
+        let mut attempts = self.attempts();
+        if attempts.len() >= ATTEMPTS_MAX {
+            return None;
+        }
+        attempts.push_back(Attempt {
+            table,
+            user: offered.user.into(),
+            password: offered.password.into(),
+            verdict: Arc::clone(&verdict),
+        });
+        drop(attempts);
+        self.arrived.notify_one();
+        Some(Ticket(verdict))
+    }
+
+    /// Starts the thread. It runs as long as the process, and calls `on_verdict` after each verdict.
+    pub(super) fn start(self: &Arc<Self>, on_verdict: impl Fn() + Send + 'static) -> io::Result<()> {
+        let verifier = Arc::clone(self);
+        let run = move || {
+            loop {
+                verifier.next().judge();
+                on_verdict();
+            }
+        };
+        thread::Builder::new().name("verifier".into()).stack_size(STACK_BYTES).spawn(run).map(drop)
+    }
+
+    /// Waits for an attempt.
+    fn next(&self) -> Attempt {
+        let mut attempts = self.attempts();
+        loop {
+            if let Some(attempt) = attempts.pop_front() {
+                return attempt;
+            }
+            attempts = self.arrived.wait(attempts).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, VecDeque<Attempt>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attempt {
+    fn judge(&self) {
+        if Arc::strong_count(&self.verdict) == 1 {
+            return;
+        }
+        let offered = Credentials { user: &self.user, password: &self.password };
+        // Another attempt may have proved the same password meanwhile. Without memory for the hash nobody is accepted.
+        let is_right = self.table.has_digest(offered.digest()) || self.table.verify_hash(offered).unwrap_or(false);
+        self.verdict.store(if is_right { ACCEPTED } else { REFUSED }, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+
+    use super::super::hashed::tests::SECRET_WORD;
+    use super::{ATTEMPTS_MAX, Credentials, UserTable, Verifier};
+
+    fn table() -> Arc<UserTable> {
+        Arc::new(UserTable::parse(format!("foo:{SECRET_WORD}\n").as_bytes()).unwrap())
+    }
+
+    fn offered(password: &str) -> Credentials<'_> {
+        Credentials { user: b"foo", password: password.as_bytes() }
+    }
+
+    #[test]
+    fn each_attempt_gets_its_own_verdict_and_wakes_the_workers() {
+        let (verifier, table) = (Arc::new(Verifier::default()), table());
+        let tickets = ["secret word", "wrong", "secret word"]
+            .map(|password| verifier.push(Arc::clone(&table), offered(password)).expect("there is room"));
+        assert!(tickets.iter().all(|ticket| ticket.verdict().is_none()), "no thread runs yet");
+        let (woken, wakeups) = channel();
+        verifier.start(move || woken.send(()).unwrap()).unwrap();
+        (0..3).for_each(|_| wakeups.recv().unwrap());
+        assert_eq!(tickets.map(|ticket| ticket.verdict()), [Some(true), Some(false), Some(true)]);
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_attempts_without_a_client_are_skipped() {
+        let (verifier, table) = (Arc::new(Verifier::default()), table());
+        for _ in 0..ATTEMPTS_MAX {
+            assert!(verifier.push(Arc::clone(&table), offered("secret word")).is_some());
+        }
+        assert!(verifier.push(Arc::clone(&table), offered("secret word")).is_none());
+        (0..ATTEMPTS_MAX).for_each(|_| verifier.next().judge());
+        assert!(!table.has_digest(offered("secret word").digest()), "no client waited for a verdict");
+        let ticket = verifier.push(Arc::clone(&table), offered("secret word")).unwrap();
+        verifier.next().judge();
+        assert_eq!(ticket.verdict(), Some(true));
+    }
+}
