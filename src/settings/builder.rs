@@ -1,6 +1,7 @@
 //! Builds `Settings` from options: sets one option at a time, then checks the rules between options.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::address::{Endpoint, ListenAddress};
 use super::codec::{LATER, NEGATED};
@@ -87,6 +88,7 @@ impl SettingsBuilder {
             let max = settings.slab_chunk_max;
             return Err(format!("-o slab_sizes: {largest} is larger than slab_chunk_max, {max} bytes"));
         }
+        settings.check_authentication()?;
         settings.detail_enabled = given.contains("prefix_delimiter");
         settings.threads_per_udp = settings.threads;
         if settings.unix_socket.is_none() && settings.tcp_endpoints().is_empty() {
@@ -105,6 +107,36 @@ fn remedy(row: &Row) -> &'static str {
 }
 
 impl Settings {
+    /// The file of users who may authenticate. `None`: clients need no authentication.
+    pub fn user_file(&self) -> Option<&Path> {
+        let sasl_file = self.sasl_file.as_deref().filter(|_| self.sasl);
+        self.auth_file.as_deref().or(sasl_file)
+    }
+
+    /// Checks the options that exclude each other when clients must authenticate.
+    fn check_authentication(&self) -> Result<(), String> {
+        let asked = match (&self.auth_file, self.sasl) {
+            (None, false) => return Ok(()),
+            (Some(_), _) => "-Y, --auth-file",
+            (None, true) => "-S, --enable-sasl",
+        };
+        if self.user_file().is_none() {
+            return Err(format!("{asked}: needs a file of users: -Y, --auth-file, or MEMCACHED_SASL_PWDB"));
+        }
+        if self.udp_port != 0 {
+            return Err(format!("-U, --udp-port: UDP clients cannot authenticate, which {asked} demands; write -U 0"));
+        }
+        match (&self.auth_file, self.sasl, self.protocol) {
+            (Some(_), false, "binary") => {
+                Err(format!("-B, --protocol: binary excludes {asked}, which is for the text protocol; add -S"))
+            }
+            (None, true, "ascii") => {
+                Err(format!("-B, --protocol: ascii excludes {asked}, which is for the binary protocol; add -Y"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The TCP addresses to bind, in order. Empty if TCP is off.
     pub fn tcp_endpoints(&self) -> Vec<Endpoint> {
         if self.unix_socket.is_some() || self.tcp_port == 0 {
@@ -190,6 +222,31 @@ mod tests {
         let settings = build(&["prefix_delimiter=:"]).unwrap();
         assert!(settings.detail_enabled);
         assert!(!build(&[]).unwrap().detail_enabled);
+    }
+
+    #[test]
+    fn who_must_authenticate_needs_users_and_a_protocol_that_can() {
+        let checked = |sasl, auth_file: &str, sasl_file: &str, protocol, udp_port| {
+            let path = |text: &str| (!text.is_empty()).then(|| text.into());
+            let (auth_file, sasl_file) = (path(auth_file), path(sasl_file));
+            let settings = Settings { sasl, auth_file, sasl_file, protocol, udp_port, ..Settings::default() };
+            settings.check_authentication().map(|()| settings.user_file().map(|path| path.display().to_string()))
+        };
+        let users = |path: &str| Ok(Some(path.to_string()));
+        assert_eq!(checked(false, "", "", "auto", 7), Ok(None));
+        assert_eq!(checked(false, "", "s", "auto", 7), Ok(None), "the environment alone demands nothing");
+        assert_eq!(checked(false, "y", "s", "auto", 0), users("y"));
+        assert_eq!(checked(true, "y", "s", "binary", 0), users("y"));
+        assert_eq!(checked(true, "", "s", "binary", 0), users("s"));
+        for (refused, word) in [
+            (checked(true, "", "", "auto", 0), "-S, --enable-sasl: needs a file of users"),
+            (checked(false, "y", "", "auto", 7), "-U, --udp-port: UDP clients cannot authenticate, which -Y"),
+            (checked(true, "", "s", "auto", 7), "-U, --udp-port: UDP clients cannot authenticate, which -S"),
+            (checked(false, "y", "", "binary", 0), "-B, --protocol: binary excludes -Y, --auth-file"),
+            (checked(true, "", "s", "ascii", 0), "-B, --protocol: ascii excludes -S, --enable-sasl"),
+        ] {
+            assert!(refused.clone().is_err_and(|error| error.starts_with(word)), "{refused:?}");
+        }
     }
 
     #[test]

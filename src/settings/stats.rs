@@ -33,7 +33,6 @@ impl Settings {
                 "slab_automove" => row(setting.stat, &live.slab_automove),
                 "slab_automove_ratio" => row(setting.stat, &format_args!("{:.2}", live.slab_automove_ratio)),
                 "slab_automove_window" => row(setting.stat, &live.slab_automove_window),
-                "auth_file" => row(setting.stat, &yes_or_no(self.auth_file.is_some())),
                 // memcached shows auto-negotiate here, but this server does not speak the binary protocol.
                 "protocol" if self.protocol == "auto" => row(setting.stat, &"ascii"),
                 field => row(setting.stat, &self.show(field)),

@@ -129,9 +129,11 @@ settings! {
     tcp_backlog: u32 = 1024, whole(1..=1_000_000), "-b, --listen-backlog=<num>", Network, "tcp_backlog", Works;
     /// Protocol of the clients.
     protocol: &'static str = "auto", OneOf { words: &["auto", "ascii"], later: &["binary"] }, "-B, --protocol=<name>", Network, "binding_protocol", Works;
-    /// SASL authentication.
+    /// Clients of the binary protocol must authenticate with SASL PLAIN. The users are those of -Y; without -Y, those of
+    /// the file that MEMCACHED_SASL_PWDB names. Without -Y, clients of the text protocol are refused.
     sasl: bool = false, TURNS_ON, "-S, --enable-sasl", Network, "auth_enabled_sasl", Later;
-    /// File of user:password lines, for authentication over the text protocol.
+    /// File of user:password lines. Clients of the text protocol must authenticate: the first command is a set whose
+    /// value is the user, a blank and the password. SIGHUP reads the file again. doc/security.md describes it.
     auth_file: Option<PathBuf> = None, Text { absent: "no" }, "-Y, --auth-file=<file>", Network, "auth_enabled_ascii", Later;
     /// Maximum item size, in bytes or with a unit (512k, 2m). At most half of -m.
     item_size_max: u64 = 1 << 20, bytes(1 << 10..=1 << 30), "-I, --max-item-size=<num>", Memory, "item_size_max", Works;
@@ -273,6 +275,8 @@ settings! {
     /// File for the TCP port numbers, written when the server listens. If it cannot be written, the server prints a
     /// warning and starts.
     port_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_PORT_FILENAME=<file>", Process, "", Works;
+    /// The file of users for -S without -Y. Without -S it has no effect.
+    sasl_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_SASL_PWDB=<file>", Network, "", Hidden;
     /// Restrict the system calls of the process.
     drop_privileges: bool = false, TURNS_ON, "-o [no_]drop_privileges", Process, "", Later;
     /// Print this help and exit.
