@@ -13,6 +13,7 @@ mod plan;
 mod privileges;
 mod shutdown;
 mod startup;
+mod users;
 
 pub use cli::{Invocation, parse};
 pub use failure::Failure;

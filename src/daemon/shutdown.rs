@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::auth::Authenticator;
 use crate::counters::Counters;
 use crate::dispatcher::AfterSignal;
 use crate::store::Store;
@@ -15,14 +16,20 @@ use crate::sys::signal::{Signal, Signals};
 use crate::worker::{Mail, Shared, Worker};
 
 use super::failure::Failure;
+use super::users::reload_users;
 
 /// Whether and how the process was asked to end.
-#[derive(Debug, Default)]
 pub(super) struct Ending {
     graceful: bool,
+    users: Option<Arc<Authenticator>>,
 }
 
 impl Ending {
+    /// No signal has come. SIGHUP will reload `users`.
+    pub(super) const fn new(users: Option<Arc<Authenticator>>) -> Self {
+        Self { graceful: false, users }
+    }
+
     /// Reads all pending signals. Returns whether to go on.
     pub(super) fn read(&mut self, signals: &Signals) -> AfterSignal {
         loop {
@@ -32,8 +39,8 @@ impl Ending {
                     self.graceful = true;
                     return AfterSignal::Stop;
                 }
-                // SIGHUP: there is no file to reload yet, and a terminal that hangs up must not end the server.
-                Ok(Some(Signal::Reload)) => {}
+                // Without a file to reload SIGHUP has no effect: a terminal that hangs up must not end the server.
+                Ok(Some(Signal::Reload)) => self.users.iter().for_each(|users| reload_users(users)),
                 Ok(None) => return AfterSignal::Run,
                 Err(error) => {
                     log_line(Level::Error, format!("larder: read signals: {error}"));

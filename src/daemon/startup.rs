@@ -1,7 +1,7 @@
 //! Startup: builds the layers from the bottom up.
 //!
 //! ```text
-//! one thread   limits, user ▶ background ▶ signals ▶ store ▶ listeners ▶ files
+//! one thread   limits, user ▶ user file ▶ background ▶ signals ▶ store ▶ listeners ▶ files
 //! then         jobs, workers ▶ lock memory ▶ release terminal
 //! last         the dispatcher runs here until a signal ends it ▶ shutdown.rs
 //! ```
@@ -13,6 +13,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::auth::Authenticator;
 use crate::base::Clock;
 use crate::command::Switches;
 use crate::conn::ConnectionTable;
@@ -34,6 +35,7 @@ use super::pidfile::{Pidfile, write_ports};
 use super::plan::{move_tuning, store_config};
 use super::privileges::{drop_privileges, lock_memory_if_asked, own_descriptors};
 use super::shutdown::{Ending, Workers};
+use super::users::load_users;
 
 /// Number of threads from which memcached and this server warn.
 const THREADS_MANY: u32 = 65;
@@ -53,6 +55,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
         log_line(Level::Warning, line);
     }
     let clients_max = drop_privileges(settings)?;
+    let users = load_users(settings)?;
     let foreground = if settings.daemonize {
         Some(fork_to_background().map_err(Failure::system("-d, --daemon: fork"))?)
     } else {
@@ -75,7 +78,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     let pidfile = write_files(settings, &listeners);
     let start_line = start_line(settings, clients_max, &listeners);
-    let server = Server::build(settings, clients_max, clock, store, listeners)?;
+    let server = Server::build(settings, clients_max, clock, store, listeners, users)?;
     lock_memory_if_asked(settings);
     start_log_thread().map_err(Failure::system("start the log thread under ulimit -u and -v"))?;
     if settings.verbosity > 0 {
@@ -163,6 +166,7 @@ struct Server {
     duties: Config,
     workers: Workers,
     tunables: Arc<Tunables>,
+    users: Option<Arc<Authenticator>>,
 }
 
 impl Server {
@@ -173,6 +177,7 @@ impl Server {
         clock: Arc<Clock>,
         store: &'static Store,
         listeners: Vec<Listener>,
+        users: Option<Arc<Authenticator>>,
     ) -> Result<Self, Failure> {
         let dispatcher = Dispatcher::new().map_err(Failure::system("poll"))?;
         let gate = Arc::new(ClientGate::new(clients_max, dispatcher.waker()));
@@ -226,13 +231,13 @@ impl Server {
             maxconns_fast: settings.maxconns_fast,
             tunables: Arc::clone(&tunables),
         };
-        Ok(Self { dispatcher, duties, workers, tunables })
+        Ok(Self { dispatcher, duties, workers, tunables, users })
     }
 
     /// Accepts clients until a signal ends the process.
     fn run(self, signals: &Signals) -> Result<(), Failure> {
-        let Self { dispatcher, duties, workers, tunables } = self;
-        let mut ending = Ending::default();
+        let Self { dispatcher, duties, workers, tunables, users } = self;
+        let mut ending = Ending::new(users);
         dispatcher.run(duties, signals, &mut || ending.read(signals)).map_err(Failure::system("poll"))?;
         ending.announce(tunables.logger.verbosity());
         if ending.is_graceful() {
