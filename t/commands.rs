@@ -2,7 +2,8 @@
 //! held in one piece, byte by byte, and in a few odd pieces; the answers must not depend on that.
 
 use larder::base::{Moment, RelTime};
-use larder::command::{Shutdown, Switches};
+use larder::command::Switches;
+use larder::protocol::ShutdownMode;
 
 use crate::model_engine::ModelEngine;
 use crate::session::Session;
@@ -390,7 +391,7 @@ fn what_the_operator_forbids_is_refused() {
 
 #[test]
 fn shutdown_ends_the_server_as_it_was_told() {
-    for (line, mode) in [("shutdown\r\n", Shutdown::Now), ("shutdown graceful\r\n", Shutdown::Graceful)] {
+    for (line, mode) in [("shutdown\r\n", ShutdownMode::Now), ("shutdown graceful\r\n", ShutdownMode::Graceful)] {
         let mut session = session();
         session.switches.shutdown_command = true;
         assert_eq!(session.say(b"shutdown soon\r\n", &()), b"CLIENT_ERROR invalid shutdown mode\r\n");

@@ -1,13 +1,12 @@
 //! Administration: flush_all, version, verbosity, quit, shutdown, cache_memlimit, debugtime. `stats` and `slabs` are in
 //! statistics.rs and slabs.rs.
 
-use crate::base::{Exptime, RelTime, parse_short_i64};
-use crate::protocol::{Admin, Reply, ReplyLine, Tokens};
+use crate::base::{Exptime, RelTime};
+use crate::protocol::{Admin, DebugtimeRequest, Echo, ReplyLine, ShutdownMode};
 use crate::store::Engine;
 
 use super::context::Context;
-use super::execute::{Outcome, reply_line};
-use super::operator::Shutdown;
+use super::execute::{Outcome, answer};
 use super::sink::ReplySink;
 use super::slabs;
 use super::statistics;
@@ -21,31 +20,30 @@ const MEMLIMIT_MB_MIN: u32 = 8;
 const MEMLIMIT_MB_MAX: u32 = 1_000_000_000;
 
 pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
-    request: Admin<'_>,
+    request: Admin,
+    echo: Echo<'_>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let (reply, line) = match request {
-        Admin::FlushAll(delay, reply) => (reply, flush_all(delay, ctx)),
-        Admin::Version => (Reply::Wanted, ReplyLine::Version),
-        Admin::Verbosity(level, reply) => {
+    let line = match request {
+        Admin::FlushAll(delay) => flush_all(delay, ctx),
+        Admin::Version => ReplyLine::Version,
+        Admin::Verbosity(level) => {
             ctx.operator.set_verbosity(u8::try_from(level).unwrap_or(VERBOSITY_MAX).min(VERBOSITY_MAX));
-            (reply, ReplyLine::Ok)
+            ReplyLine::Ok
         }
         Admin::Quit => return Outcome::Close,
-        Admin::Shutdown(arguments) => match shutdown(arguments, ctx) {
+        Admin::Shutdown(mode) => match shutdown(mode, ctx) {
             Ok(()) => return Outcome::Close,
-            Err(line) => (Reply::of(arguments), line),
+            Err(line) => line,
         },
-        Admin::CacheMemlimit(megabytes, reply) => (reply, cache_memlimit(megabytes, ctx)),
-        Admin::Stats(arguments) => {
-            return statistics::report(arguments, ctx, pin, sink.text());
-        }
-        Admin::Slabs(arguments, reply) => (reply, slabs::obey(arguments, reply, ctx)),
-        Admin::Debugtime(arguments) => (Reply::Wanted, debugtime(arguments, ctx)),
+        Admin::CacheMemlimit(megabytes) => cache_memlimit(megabytes, ctx),
+        Admin::Stats(report) => return statistics::report(report, echo, ctx, pin, sink.text()),
+        Admin::Slabs(order) => slabs::obey(order, ctx),
+        Admin::Debugtime(order) => debugtime(order, ctx),
     };
-    reply_line(sink, reply, line);
+    answer(sink, echo, line);
     Outcome::Done
 }
 
@@ -66,16 +64,11 @@ fn flush_all<E: Engine>(delay: Exptime, ctx: &mut Context<'_, E>) -> ReplyLine {
     ReplyLine::Ok
 }
 
-fn shutdown<E: Engine>(mut arguments: Tokens<'_>, ctx: &Context<'_, E>) -> Result<(), ReplyLine> {
+fn shutdown<E: Engine>(mode: Option<ShutdownMode>, ctx: &Context<'_, E>) -> Result<(), ReplyLine> {
     if !ctx.switches.shutdown_command {
         return Err(ReplyLine::ShutdownNotEnabled);
     }
-    let mode = match arguments.next() {
-        None => Shutdown::Now,
-        Some(b"graceful") => Shutdown::Graceful,
-        Some(_) => return Err(ReplyLine::InvalidShutdownMode),
-    };
-    ctx.operator.shutdown(mode);
+    ctx.operator.shutdown(mode.ok_or(ReplyLine::InvalidShutdownMode)?);
     Ok(())
 }
 
@@ -91,19 +84,12 @@ fn cache_memlimit<E: Engine>(megabytes: u32, ctx: &mut Context<'_, E>) -> ReplyL
     }
 }
 
-/// `debugtime N|p|r`: moves, stops or restarts the clock, so that tests need not wait.
-fn debugtime<E: Engine>(mut arguments: Tokens<'_>, ctx: &mut Context<'_, E>) -> ReplyLine {
-    if !ctx.switches.debug_commands {
-        return ReplyLine::Error;
-    }
-    match arguments.next() {
-        Some(b"p") => ctx.operator.clock().pause(),
-        Some(b"r") => ctx.operator.clock().resume(),
-        Some(seconds) => match parse_short_i64(seconds) {
-            Some(seconds) => ctx.operator.clock().shift(seconds),
-            None => return ReplyLine::Error,
-        },
-        None => return ReplyLine::Error,
+fn debugtime<E: Engine>(order: Option<DebugtimeRequest>, ctx: &mut Context<'_, E>) -> ReplyLine {
+    let Some(order) = order.filter(|_| ctx.switches.debug_commands) else { return ReplyLine::Error };
+    match order {
+        DebugtimeRequest::Pause => ctx.operator.clock().pause(),
+        DebugtimeRequest::Resume => ctx.operator.clock().resume(),
+        DebugtimeRequest::Shift(seconds) => ctx.operator.clock().shift(seconds),
     }
     ctx.engine.renew_moment();
     ReplyLine::Ok

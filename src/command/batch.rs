@@ -1,7 +1,9 @@
 //! A batch: up to 16 requests are parsed, hashed and prefetched before the first one is executed.
 
 use crate::base::{HashedKey, Key};
-use crate::protocol::{Admin, Input, Keys, LineRest, Parsed, Reply, ReplyLine, Request, Retrieval, Value, text};
+use crate::protocol::{
+    Admin, Echo, Grammar, Input, Keys, LineRest, Parsed, ReplyLine, Request, Retrieval, Then, Value,
+};
 use crate::store::Engine;
 
 use super::context::Context;
@@ -9,6 +11,19 @@ use super::lookup::Lookup;
 
 /// Requests in a batch. More are not faster: a processor has about this many loads in flight.
 pub const REQUESTS_PER_BATCH: usize = 16;
+
+/// The bytes of a connection that are to be parsed.
+#[derive(Clone, Copy)]
+pub struct Unparsed<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// The grammar of the connection.
+    pub grammar: Grammar,
+    /// Whether more bytes can be added.
+    pub input: Input,
+    /// What the front of the bytes continues.
+    pub begun: Option<LineRest>,
+}
 
 /// Parsed requests. `B` is the engine's bucket and `C` its candidate for an item.
 pub struct Batch<'a, B, C> {
@@ -40,10 +55,10 @@ pub enum Action<'a> {
     Refuse {
         /// The error.
         error: ReplyLine,
-        /// Whether the client wants a reply.
-        reply: Reply,
-        /// Bytes after `end` that belong to the refused line.
-        swallow: u64,
+        /// How it is to be answered.
+        echo: Echo<'a>,
+        /// What becomes of the bytes after `end`.
+        then: Then,
     },
     /// Skip the rest of a line that was refused before. More of it may follow.
     Skip(Option<LineRest>),
@@ -58,48 +73,45 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         Self { entries: std::array::from_fn(|_| None), len: 0 }
     }
 
-    /// Parses at most `limit` requests, and at most [`REQUESTS_PER_BATCH`], from `bytes`. If the batch stays empty,
-    /// bytes are missing. With `begun` the front of `bytes` continues a line.
+    /// Parses at most `limit` requests, and at most [`REQUESTS_PER_BATCH`]. If the batch stays empty, bytes are missing.
     #[inline]
     pub fn fill<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(
         &mut self,
-        bytes: &'a [u8],
+        unparsed: Unparsed<'a>,
         limit: usize,
-        input: Input,
-        begun: Option<LineRest>,
         engine: &E,
         pin: &'pin E::Pin,
     ) {
+        let Unparsed { bytes, grammar, input, mut begun } = unparsed;
         let mut at = 0;
-        if let Some(begun) = begun {
-            let parsed = text::parse_rest(bytes, input, begun);
-            at = self.take(parsed, bytes, 0, engine).unwrap_or(bytes.len());
-        }
         let limit = limit.min(REQUESTS_PER_BATCH);
         while self.len < limit && at < bytes.len() {
             let rest = &bytes[at..];
-            if let Some((key, consumed)) = text::quick::get(rest) {
-                at += consumed;
-                self.push(Action::Get(key), Some(Lookup::begin(key, engine)), at);
-                continue;
-            }
-            if let Some((storage, consumed)) = text::quick::set(rest) {
-                at += consumed;
-                let lookup = Lookup::begin_store(storage.key, engine);
-                self.push(Action::Request(Request::Store(storage)), Some(lookup), at);
-                if storage.value == Value::Coming {
-                    break;
+            // Fast path: the most frequent requests do not pay for what the others need.
+            if begun.is_none() {
+                if let Some((key, consumed)) = grammar.get(rest) {
+                    at += consumed;
+                    self.push(Action::Get(key), Some(Lookup::begin(key, engine)), at);
+                    continue;
                 }
-                continue;
-            }
-            if let Some((arith, consumed)) = text::quick::arith(rest) {
-                at += consumed;
-                self.push(Action::Request(Request::Arith(arith)), Some(Lookup::begin(arith.key, engine)), at);
-                continue;
+                if let Some((storage, consumed)) = grammar.set(rest) {
+                    at += consumed;
+                    let lookup = Lookup::begin_store(storage.key, engine);
+                    self.push(Action::Request(Request::Store(storage)), Some(lookup), at);
+                    if storage.value == Value::Coming {
+                        break;
+                    }
+                    continue;
+                }
+                if let Some((arith, consumed)) = grammar.arith(rest) {
+                    at += consumed;
+                    self.push(Action::Request(Request::Arith(arith)), Some(Lookup::begin(arith.key, engine)), at);
+                    continue;
+                }
             }
             // A full buffer has room again after the requests before this one.
             let input = if at == 0 { input } else { Input::Open };
-            match self.take(text::parse_thoroughly(rest, input), bytes, at, engine) {
+            match self.take(grammar.next(rest, input, begun.take()), bytes, at, engine) {
                 Some(end) => at = end,
                 None => break,
             }
@@ -125,12 +137,16 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
                 (!ends_batch(&request)).then_some(end)
             }
             Parsed::NeedMore => None,
-            Parsed::Refused { error, reply, consumed, swallow } => {
+            Parsed::Refused { error, echo, consumed, then: Then::Swallow(swallow) } => {
                 let line_end = at + consumed;
                 let here = usize::try_from(swallow).unwrap_or(usize::MAX).min(bytes.len() - line_end);
                 let swallow = swallow - here as u64;
-                self.push(Action::Refuse { error, reply, swallow }, None, line_end + here);
+                self.push(Action::Refuse { error, echo, then: Then::Swallow(swallow) }, None, line_end + here);
                 (swallow == 0).then_some(line_end + here)
+            }
+            Parsed::Refused { error, echo, consumed: _, then: Then::Close } => {
+                self.push(Action::Refuse { error, echo, then: Then::Close }, None, bytes.len());
+                None
             }
             Parsed::Skipped { consumed, begun } => {
                 let end = at + consumed;
@@ -186,7 +202,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         let written = match request {
             Request::Retrieve(_) => None,
             Request::Store(storage) => Some(storage.value_len),
-            Request::Delete(_) | Request::Arith(_) | Request::Touch(_) | Request::Admin(_) => Some(0),
+            Request::Delete(_) | Request::Arith(_) | Request::Touch(_) | Request::Admin(..) => Some(0),
         };
         ctx.sample(pin, HashedKey { key, hash }, written);
     }
@@ -213,10 +229,10 @@ impl<B: Copy, C: Copy> Default for Batch<'_, B, C> {
 /// Begins the lookup of the first request in `bytes`, if it is a plain get or set. A worker calls this for several
 /// clients before it answers the first.
 #[inline]
-pub fn look_ahead<E: Engine>(bytes: &[u8], engine: &E) -> Option<Lookup<E::Bucket, ()>> {
-    Some(match text::quick::get(bytes) {
+pub fn look_ahead<E: Engine>(grammar: Grammar, bytes: &[u8], engine: &E) -> Option<Lookup<E::Bucket, ()>> {
+    Some(match grammar.get(bytes) {
         Some((key, _)) => Lookup::begin(key, engine),
-        None => Lookup::begin_store(text::quick::set(bytes)?.0.key, engine),
+        None => Lookup::begin_store(grammar.set(bytes)?.0.key, engine),
     })
 }
 
@@ -232,7 +248,7 @@ const fn key_of<'a>(request: &Request<'a>) -> Option<Key<'a>> {
         Request::Delete(delete) => Some(delete.key),
         Request::Arith(arith) => Some(arith.key),
         Request::Touch(touch) => Some(touch.key),
-        Request::Admin(_) => None,
+        Request::Admin(..) => None,
     }
 }
 
@@ -243,7 +259,7 @@ const fn ends_batch(request: &Request<'_>) -> bool {
     match request {
         Request::Retrieve(retrieval) => matches!(retrieval.keys, Keys::List(_)),
         Request::Store(storage) => matches!(storage.value, Value::Coming),
-        Request::Admin(admin) => matches!(admin, Admin::Quit | Admin::Shutdown(_)),
+        Request::Admin(admin, _) => matches!(admin, Admin::Quit | Admin::Shutdown(_)),
         Request::Delete(_) | Request::Arith(_) | Request::Touch(_) => false,
     }
 }

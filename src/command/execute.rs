@@ -1,7 +1,7 @@
 //! Executes one entry of a batch, and tells the connection what to do next.
 
 use crate::base::{HashedKey, Key};
-use crate::protocol::{Keys, LineRest, Reply, ReplyLine, Request, RetrievalOptions};
+use crate::protocol::{Answer, Echo, Keys, LineRest, Request, RetrievalOptions, Then, compose};
 use crate::store::Engine;
 
 use super::batch::{Action, BatchEntry};
@@ -24,7 +24,7 @@ pub enum Outcome<P> {
         /// What these bytes continue.
         begun: LineRest,
     },
-    /// Receive the value into `Incoming`, check the CRLF behind it, and call [`finish_store`](super::finish_store).
+    /// Receive the value into `Incoming`, check the terminator behind it, and call [`finish_store`](super::finish_store).
     Receive(Incoming<P>),
     /// Discard bytes that follow the entry's end.
     Swallow {
@@ -67,9 +67,13 @@ fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             return retrieval::one(*key, &lookup, RetrievalOptions::PLAIN, ctx, pin, sink);
         }
         Action::Request(request) => request,
-        Action::Refuse { error, reply, swallow } => {
-            reply_line(sink, *reply, *error);
-            return if *swallow == 0 { Outcome::Done } else { Outcome::Swallow { bytes: *swallow } };
+        Action::Refuse { error, echo, then } => {
+            answer(sink, *echo, *error);
+            return match then {
+                Then::Swallow(0) => Outcome::Done,
+                Then::Swallow(bytes) => Outcome::Swallow { bytes: *bytes },
+                Then::Close => Outcome::Close,
+            };
         }
         Action::Skip(None) => return Outcome::Done,
         Action::Skip(Some(begun)) => return Outcome::Paused { unread: 0, begun: *begun },
@@ -90,17 +94,17 @@ fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         }
         Request::Delete(request) => {
             let key = hashed(request.key, ctx.engine);
-            keyed::delete(key, request.reply, ctx, pin, sink)
+            keyed::delete(key, request.echo, ctx, pin, sink)
         }
         Request::Arith(request) => {
             let key = hashed(request.key, ctx.engine);
-            keyed::arith(key, request.delta, request.reply, ctx, pin, sink)
+            keyed::arith(key, request.delta, request.echo, ctx, pin, sink)
         }
         Request::Touch(request) => {
             let key = hashed(request.key, ctx.engine);
-            keyed::touch(key, request.exptime, request.reply, ctx, pin, sink)
+            keyed::touch(key, request.exptime, request.echo, ctx, pin, sink)
         }
-        Request::Admin(request) => admin::administer(*request, ctx, pin, sink),
+        Request::Admin(request, echo) => admin::administer(*request, *echo, ctx, pin, sink),
     }
 }
 
@@ -114,10 +118,8 @@ fn lookup_of<E: Engine<Bucket = B>, B: Copy, C: Copy>(
     entry.lookup.unwrap_or_else(|| Lookup::begin(key, engine))
 }
 
-/// Queues a reply line, unless the client sent noreply.
-#[inline]
-pub(super) fn reply_line<I, S: ReplySink<I>>(sink: &mut S, reply: Reply, line: ReplyLine) {
-    if reply == Reply::Wanted {
-        sink.text().extend_from_slice(line.bytes());
-    }
+/// Queues an answer in the grammar of its request.
+#[inline(always)]
+pub(super) fn answer<I, S: ReplySink<I>>(sink: &mut S, echo: Echo<'_>, answer: impl Into<Answer>) {
+    compose(echo, answer.into(), sink.text());
 }

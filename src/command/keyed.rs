@@ -1,16 +1,16 @@
 //! delete, incr, decr, touch: one key in, one line out.
 
-use crate::base::{Exptime, HashedKey, push_u64};
-use crate::protocol::{Delta, Reply, ReplyLine};
+use crate::base::{Exptime, HashedKey};
+use crate::protocol::{Answer, Delta, Echo, ReplyLine};
 use crate::store::{ArithOperation, ArithOutcome, Engine, Fetched};
 
 use super::context::Context;
-use super::execute::{Outcome, reply_line};
+use super::execute::{Outcome, answer};
 use super::sink::ReplySink;
 
 pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: HashedKey<'_>,
-    reply: Reply,
+    echo: Echo<'_>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
@@ -20,10 +20,10 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
     if ctx.engine.delete(pin, key) {
         ctx.counters.delete_hits.add(1);
-        reply_line(sink, reply, ReplyLine::Deleted);
+        answer(sink, echo, Answer::Deleted { cas: 0 });
     } else {
         ctx.counters.delete_misses.add(1);
-        reply_line(sink, reply, ReplyLine::NotFound);
+        answer(sink, echo, ReplyLine::NotFound);
     }
     Outcome::Done
 }
@@ -31,7 +31,7 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 pub(super) fn touch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: HashedKey<'_>,
     exptime: Exptime,
-    reply: Reply,
+    echo: Echo<'_>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
@@ -41,11 +41,11 @@ pub(super) fn touch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     match ctx.engine.fetch_and_touch(pin, key, deadline) {
         Fetched::Hit(_item) => {
             ctx.counters.touch_hits.add(1);
-            reply_line(sink, reply, ReplyLine::Touched);
+            answer(sink, echo, Answer::Touched);
         }
         Fetched::Miss(_why) => {
             ctx.counters.touch_misses.add(1);
-            reply_line(sink, reply, ReplyLine::NotFound);
+            answer(sink, echo, ReplyLine::NotFound);
         }
     }
     Outcome::Done
@@ -54,7 +54,7 @@ pub(super) fn touch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: HashedKey<'_>,
     delta: Delta,
-    reply: Reply,
+    echo: Echo<'_>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
@@ -66,23 +66,19 @@ pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     };
     let outcome = ctx.engine.arith(pin, key, operation);
     ctx.charge_copies();
-    let line = match outcome {
+    let answered = match outcome {
         ArithOutcome::Value(value) => {
             hits.add(1);
-            if reply == Reply::Wanted {
-                push_u64(sink.text(), value);
-                sink.text().extend_from_slice(b"\r\n");
-            }
-            return Outcome::Done;
+            Answer::Number { value, cas: 0 }
         }
         ArithOutcome::NotFound => {
             misses.add(1);
-            ReplyLine::NotFound
+            ReplyLine::NotFound.into()
         }
-        ArithOutcome::NonNumeric => ReplyLine::NonNumeric,
+        ArithOutcome::NonNumeric => ReplyLine::NonNumeric.into(),
         ArithOutcome::Busy if !ctx.last_try => return Outcome::Busy,
-        ArithOutcome::Busy | ArithOutcome::NoMemory => ReplyLine::NoMemory,
+        ArithOutcome::Busy | ArithOutcome::NoMemory => ReplyLine::NoMemory.into(),
     };
-    reply_line(sink, reply, line);
+    answer(sink, echo, answered);
     Outcome::Done
 }

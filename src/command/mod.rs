@@ -1,7 +1,7 @@
 //! Commands: a request and an engine in, a reply out. They know no sockets and no item layout.
 //!
 //! ```text
-//! bytes ──Batch::fill───▶ Element, Element, …   parsed, hashed, prefetched
+//! bytes ──Batch::fill───▶ BatchEntry, …         parsed, hashed, prefetched
 //!                            │
 //!                         execute ──▶ ReplySink
 //!                            └──────▶ Outcome      what the connection does next
@@ -20,11 +20,11 @@ mod slabs;
 mod statistics;
 mod storage;
 
-pub use batch::{Action, Batch, BatchEntry, REQUESTS_PER_BATCH, look_ahead};
+pub use batch::{Action, Batch, BatchEntry, REQUESTS_PER_BATCH, Unparsed, look_ahead};
 pub use context::{Context, Switches};
 pub use execute::{Outcome, execute};
 pub use lookup::Lookup;
-pub use operator::{Operator, Shutdown};
+pub use operator::Operator;
 pub use retrieval::KEYS_PER_WINDOW;
 pub use sink::{BORROWED_VALUE_MIN, Mark, ReplySink};
 pub use storage::{Incoming, Terminator, extend_value, finish_store, refuse_value};

@@ -4,12 +4,13 @@ use std::fmt::Display;
 
 use crate::base::Clock;
 use crate::counters::Counters;
+use crate::protocol::ShutdownMode;
 use crate::stats::{ConnectionRow, Gauges};
 
 /// The process, as a command sees it.
 pub trait Operator {
     /// Ends the server. Returns at once.
-    fn shutdown(&self, mode: Shutdown);
+    fn shutdown(&self, mode: ShutdownMode);
 
     /// The counters of all workers, summed.
     fn totals(&self) -> Counters;
@@ -31,13 +32,4 @@ pub trait Operator {
 
     /// The clock that all threads read; `debugtime` moves it.
     fn clock(&self) -> &Clock;
-}
-
-/// How the server ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shutdown {
-    /// Like SIGINT.
-    Now,
-    /// Like SIGUSR1.
-    Graceful,
 }

@@ -11,8 +11,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::base::{parse_short_i64, parse_u32};
-use crate::protocol::{Reply, ReplyLine, Tokens};
+use crate::protocol::{AutomoveRequest, ReplyLine, SlabsRequest};
 use crate::store::{Engine, MoveTuning, Reassign};
 
 use super::context::Context;
@@ -22,31 +21,25 @@ const WINDOW: RangeInclusive<u32> = 3..=1800;
 /// The highest level.
 const LEVEL_MAX: u32 = 2;
 
-pub(super) fn obey<E: Engine>(mut arguments: Tokens<'_>, reply: Reply, ctx: &mut Context<'_, E>) -> ReplyLine {
-    let word = arguments.next();
-    let mut values = [None; 3];
-    for value in &mut values {
-        *value = arguments.next().filter(|word| reply == Reply::Wanted || *word != b"noreply");
-    }
-    match (word, values) {
-        (Some(word), [Some(from), Some(to), None]) if b"reassign".starts_with(word) => reassign(from, to, ctx),
-        (Some(word), [Some(what), value, _]) if b"automove".starts_with(word) => automove(what, value, ctx),
-        (Some(_) | None, _) => ReplyLine::Error,
+pub(super) fn obey<E: Engine>(order: SlabsRequest, ctx: &mut Context<'_, E>) -> ReplyLine {
+    match order {
+        SlabsRequest::Reassign(classes) => reassign(classes, ctx),
+        SlabsRequest::Automove(order) => automove(order, ctx),
+        SlabsRequest::Invalid => ReplyLine::Error,
     }
 }
 
-fn reassign<E: Engine>(from: &[u8], to: &[u8], ctx: &mut Context<'_, E>) -> ReplyLine {
+fn reassign<E: Engine>(classes: Option<(i32, i32)>, ctx: &mut Context<'_, E>) -> ReplyLine {
     if !ctx.switches.slab_reassign {
         return ReplyLine::ReassignDisabled;
     }
-    let class = |text: &[u8]| parse_short_i64(text).and_then(|class| i32::try_from(class).ok());
-    let (Some(from), Some(to)) = (class(from), class(to)) else { return ReplyLine::BadFormat };
+    let Some((from, to)) = classes else { return ReplyLine::BadFormat };
     if from == to {
         return ReplyLine::SameClass;
     }
-    let donor = if from == -1 { Ok(None) } else { u8::try_from(from).map(Some) };
-    let (Ok(donor), Ok(heir)) = (donor, u8::try_from(to)) else { return ReplyLine::BadClass };
-    match ctx.engine.reassign_page(donor, heir) {
+    let from = if from == -1 { Ok(None) } else { u8::try_from(from).map(Some) };
+    let (Ok(from), Ok(to)) = (from, u8::try_from(to)) else { return ReplyLine::BadClass };
+    match ctx.engine.reassign_page(from, to) {
         Reassign::Started => ReplyLine::Ok,
         Reassign::Running => ReplyLine::ReassignRunning,
         Reassign::BadClass => ReplyLine::BadClass,
@@ -55,25 +48,18 @@ fn reassign<E: Engine>(from: &[u8], to: &[u8], ctx: &mut Context<'_, E>) -> Repl
     }
 }
 
-fn automove<E: Engine>(what: &[u8], value: Option<&[u8]>, ctx: &mut Context<'_, E>) -> ReplyLine {
+fn automove<E: Engine>(order: AutomoveRequest, ctx: &mut Context<'_, E>) -> ReplyLine {
     let tuning = ctx.engine.move_tuning();
-    let (is_ratio, is_free_ratio) = (b"ratio".starts_with(what), b"freeratio".starts_with(what));
-    let changed = match what {
-        _ if is_ratio || is_free_ratio => {
-            let number = value.and_then(|text| std::str::from_utf8(text).ok()?.parse::<f64>().ok());
-            let Some(number) = number.filter(|number| number.is_finite()) else { return ReplyLine::Error };
-            if is_ratio { MoveTuning { ratio: number, ..tuning } } else { tuning }
+    let changed = match order {
+        AutomoveRequest::Level(Some(level)) if level <= LEVEL_MAX => MoveTuning { level, ..tuning },
+        AutomoveRequest::Window(Some(window)) if WINDOW.contains(&window) => MoveTuning { window, ..tuning },
+        AutomoveRequest::Ratio(Some(ratio)) => MoveTuning { ratio, ..tuning },
+        AutomoveRequest::FreeRatio(Some(_)) => tuning,
+        AutomoveRequest::Window(Some(_)) => return ReplyLine::WindowOutOfBounds,
+        AutomoveRequest::Window(None) | AutomoveRequest::Level(None) => return ReplyLine::BadFormat,
+        AutomoveRequest::Level(Some(_)) | AutomoveRequest::Ratio(None) | AutomoveRequest::FreeRatio(None) => {
+            return ReplyLine::Error;
         }
-        _ if b"window".starts_with(what) => match value.and_then(parse_u32) {
-            Some(window) if WINDOW.contains(&window) => MoveTuning { window, ..tuning },
-            Some(_) => return ReplyLine::WindowOutOfBounds,
-            None => return ReplyLine::BadFormat,
-        },
-        level => match parse_u32(level) {
-            Some(level) if level <= LEVEL_MAX => MoveTuning { level, ..tuning },
-            Some(_) => return ReplyLine::Error,
-            None => return ReplyLine::BadFormat,
-        },
     };
     ctx.engine.tune_moves(changed);
     ReplyLine::Ok

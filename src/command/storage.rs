@@ -1,11 +1,11 @@
 //! set, add, replace, append, prepend, cas: allocate, receive the value, link the item.
 
 use crate::base::{HashedKey, Key};
-use crate::protocol::{Mode, Reply, ReplyLine, Storage, Value};
+use crate::protocol::{Answer, Echo, Mode, OwnedEcho, ReplyLine, Storage, Value};
 use crate::store::{Engine, Pending as _, Refusal, StoreMode, StoreOutcome};
 
 use super::context::Context;
-use super::execute::{Outcome, reply_line};
+use super::execute::{Outcome, answer};
 use super::sink::ReplySink;
 
 /// A value that is being received.
@@ -14,15 +14,22 @@ pub struct Incoming<P> {
     /// Its memory.
     pub pending: P,
     mode: Mode,
-    reply: Reply,
+    echo: OwnedEcho,
 }
 
-/// The two bytes behind a value.
+impl<P> Incoming<P> {
+    /// The bytes that must follow the value.
+    pub fn terminator(&self) -> &'static [u8] {
+        self.echo.borrow().terminator()
+    }
+}
+
+/// Whether the bytes behind a value are its terminator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Terminator {
-    /// CRLF.
-    Crlf,
-    /// Anything else: a bad data chunk.
+    /// They are.
+    Right,
+    /// They are not: a bad data chunk.
     Wrong,
 }
 
@@ -43,7 +50,7 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     if ctx.prefixes.is_on() {
         ctx.prefixes.count_set(key.key);
     }
-    answer(outcome, wanted.mode, wanted.reply, ctx, sink);
+    answer_stored(outcome, wanted.mode, wanted.echo, ctx, sink);
     if matches!(wanted.mode, Mode::Append | Mode::Prepend) {
         ctx.charge_copies();
     }
@@ -68,9 +75,12 @@ fn begin_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         ctx.prefixes.count_set(key.key);
     }
     if wanted.value == Value::Coming {
-        return Outcome::Receive(Incoming { pending, mode: wanted.mode, reply: wanted.reply });
+        let Some(echo) = OwnedEcho::try_of(wanted.echo) else {
+            return refuse(Refusal::NoMemory, wanted, key, ctx, pin, sink);
+        };
+        return Outcome::Receive(Incoming { pending, mode: wanted.mode, echo });
     }
-    refuse_data(wanted.reply, ctx, sink);
+    refuse_data(wanted.echo, ctx, sink);
     Outcome::Done
 }
 
@@ -86,42 +96,42 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Result<(), Box<Incoming<E::Pending>>> {
-    let Incoming { pending, mode, reply } = incoming;
+    let Incoming { pending, mode, echo } = incoming;
     if terminator == Terminator::Wrong {
-        refuse_data(reply, ctx, sink);
+        refuse_data(echo.borrow(), ctx, sink);
         return Ok(());
     }
     let outcome = match ctx.engine.commit(pin, pending, store_mode(mode)) {
         Ok(outcome) => outcome,
-        Err(pending) if !ctx.last_try => return Err(Box::new(Incoming { pending, mode, reply })),
+        Err(pending) if !ctx.last_try => return Err(Box::new(Incoming { pending, mode, echo })),
         Err(_pending) => StoreOutcome::NoMemory,
     };
-    answer(outcome, mode, reply, ctx, sink);
+    answer_stored(outcome, mode, echo.borrow(), ctx, sink);
     ctx.charge_copies();
     Ok(())
 }
 
 /// The value is not followed by CRLF.
 #[cold]
-fn refuse_data<I, E: Engine, S: ReplySink<I>>(reply: Reply, ctx: &Context<'_, E>, sink: &mut S) {
+fn refuse_data<I, E: Engine, S: ReplySink<I>>(echo: Echo<'_>, ctx: &Context<'_, E>, sink: &mut S) {
     ctx.counters.cmd_set.add(1);
-    reply_line(sink, reply, ReplyLine::BadDataChunk);
+    answer(sink, echo, ReplyLine::BadDataChunk);
 }
 
 /// Counts a storage command and answers it.
 #[inline]
-fn answer<I, E: Engine, S: ReplySink<I>>(
+fn answer_stored<I, E: Engine, S: ReplySink<I>>(
     outcome: StoreOutcome,
     mode: Mode,
-    reply: Reply,
+    echo: Echo<'_>,
     ctx: &Context<'_, E>,
     sink: &mut S,
 ) {
     ctx.counters.cmd_set.add(1);
     if outcome == StoreOutcome::Stored && !matches!(mode, Mode::Cas(_)) {
-        reply_line(sink, reply, ReplyLine::Stored);
+        answer(sink, echo, Answer::Stored { cas: 0 });
     } else {
-        tell_rarer(outcome, mode, reply, ctx, sink);
+        answer_rarer(outcome, mode, echo, ctx, sink);
     }
 }
 
@@ -163,16 +173,17 @@ pub fn refuse_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         ctx.engine.delete(pin, key);
     }
     let is_begun = incoming.pending.is_begun();
-    reply_line(sink, incoming.reply, if is_begun { ReplyLine::NoMemoryReading } else { ReplyLine::NoMemoryStoring });
-    Outcome::Swallow { bytes: u64::from(incoming.pending.remaining()) + 2 }
+    let line = if is_begun { ReplyLine::NoMemoryReading } else { ReplyLine::NoMemoryStoring };
+    answer(sink, incoming.echo.borrow(), line);
+    Outcome::Swallow { bytes: u64::from(incoming.pending.remaining()) + incoming.terminator().len() as u64 }
 }
 
 /// The outcomes other than a plain success.
 #[cold]
-fn tell_rarer<I, E: Engine, S: ReplySink<I>>(
+fn answer_rarer<I, E: Engine, S: ReplySink<I>>(
     outcome: StoreOutcome,
     mode: Mode,
-    reply: Reply,
+    echo: Echo<'_>,
     ctx: &Context<'_, E>,
     sink: &mut S,
 ) {
@@ -200,7 +211,7 @@ fn tell_rarer<I, E: Engine, S: ReplySink<I>>(
             StoreOutcome::NotStored | StoreOutcome::TooLarge | StoreOutcome::NoMemory => {}
         }
     }
-    reply_line(sink, reply, line);
+    answer(sink, echo, line);
 }
 
 /// Answers a value that has no memory.
@@ -228,10 +239,12 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         // The client expects its new value or none, so the old one must go.
         ctx.engine.delete(pin, key);
     }
-    reply_line(sink, wanted.reply, line);
+    answer(sink, wanted.echo, line);
     match wanted.value {
         Value::Whole(_) | Value::BadTerminator => Outcome::Done,
-        Value::Coming => Outcome::Swallow { bytes: u64::from(wanted.value_len) + 2 },
+        Value::Coming => {
+            Outcome::Swallow { bytes: u64::from(wanted.value_len) + wanted.echo.terminator().len() as u64 }
+        }
     }
 }
 

@@ -15,10 +15,10 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 
 use crate::base::RelTime;
 use crate::command::{
-    BORROWED_VALUE_MIN, Batch, Context, KEYS_PER_WINDOW, Lookup, Outcome, ReplySink as _, execute, look_ahead,
+    BORROWED_VALUE_MIN, Batch, Context, KEYS_PER_WINDOW, Lookup, Outcome, ReplySink as _, Unparsed, execute, look_ahead,
 };
 use crate::counters::Counters;
-use crate::protocol::Input;
+use crate::protocol::{Grammar, Input};
 use crate::store::{Engine, Upload, WorkerStore};
 use crate::sync::Pin;
 use crate::sys::socket::receive;
@@ -35,6 +35,7 @@ use super::write_queue::{Flushed, TEXT_BYTES_MAX, WriteQueue};
 pub struct Connection {
     pub(super) socket: OwnedFd,
     pub(super) state: ConnectionState,
+    grammar: Grammar,
     /// Bytes that are not handled yet: the beginning of a request.
     tail: Option<Box<[u8]>>,
     /// Replies that the client has not read.
@@ -128,9 +129,6 @@ pub(super) enum Step {
 /// Cost of a pause of a key list, in requests: about the replies of these are sent.
 const REQUESTS_PER_PAUSE: u32 = 32;
 
-/// The first byte of every binary request. No text command begins with it.
-const BINARY_REQUEST: u8 = 0x80;
-
 /// Input of at most this many bytes is treated as one small request.
 const SMALL_BYTES_MAX: usize = 400;
 
@@ -145,7 +143,8 @@ impl Connection {
     pub fn new(socket: OwnedFd, now: RelTime) -> Self {
         Self {
             socket,
-            state: ConnectionState::First,
+            state: ConnectionState::Command,
+            grammar: Grammar::Unknown,
             tail: None,
             backlog: None,
             last_active: now,
@@ -171,10 +170,7 @@ impl Connection {
     /// several connections before it drives the first one, so that their loads from memory overlap.
     #[inline]
     pub fn receive_ahead(&mut self, turn: &mut Turn<'_>) -> Received {
-        if !self.readable
-            || self.backlog.is_some()
-            || !matches!(self.state, ConnectionState::First | ConnectionState::Command)
-        {
+        if !self.readable || self.backlog.is_some() || !matches!(self.state, ConnectionState::Command) {
             return Received::Nothing;
         }
         self.restore_tail(turn);
@@ -183,7 +179,11 @@ impl Connection {
             self.fill(turn);
         }
         let bytes = turn.input.unread();
-        Received::Ahead(if bytes.len() <= SMALL_BYTES_MAX { look_ahead(bytes, turn.ctx.engine) } else { None })
+        Received::Ahead(if bytes.len() <= SMALL_BYTES_MAX {
+            look_ahead(self.grammar, bytes, turn.ctx.engine)
+        } else {
+            None
+        })
     }
 
     /// Serves the client until bytes, budget or memory run out.
@@ -282,10 +282,7 @@ impl Connection {
         let mut budget = turn.requests_max;
         loop {
             let step = match &mut self.state {
-                ConnectionState::First if is_binary(turn.input.unread()) => self.refuse_binary(),
-                ConnectionState::First | ConnectionState::Command | ConnectionState::Line(_) => {
-                    self.requests(turn, pin, queue, &mut budget)
-                }
+                ConnectionState::Command | ConnectionState::Line(_) => self.requests(turn, pin, queue, &mut budget),
                 ConnectionState::Value(_) => self.value(turn, pin, queue, &mut budget),
                 ConnectionState::Swallow { .. } => self.swallow(turn, &mut budget),
                 ConnectionState::Closing(reason) => Step::Pause(Verdict::Close(*reason)),
@@ -323,9 +320,16 @@ impl Connection {
         if *budget == 0 {
             return Step::Pause(Verdict::Again);
         }
+        if self.grammar == Grammar::Unknown {
+            match Grammar::of(bytes) {
+                Some(grammar) => self.grammar = grammar,
+                None => return self.refuse_grammar(),
+            }
+        }
         let ctx = &mut turn.ctx;
         let mut batch = Batch::new();
-        batch.fill(bytes, *budget as usize, input, self.state.begun(), ctx.engine, pin);
+        let unparsed = Unparsed { bytes, grammar: self.grammar, input, begun: self.state.begun() };
+        batch.fill(unparsed, *budget as usize, ctx.engine, pin);
         if batch.is_empty() {
             return Step::Starved;
         }
@@ -379,9 +383,9 @@ impl Connection {
         Step::Again
     }
 
-    /// Closes a client that speaks the binary protocol, which is not supported. It must not wait for a timeout.
+    /// Closes a client that speaks no known protocol. It must not wait for a timeout.
     #[cold]
-    fn refuse_binary(&mut self) -> Step {
+    fn refuse_grammar(&mut self) -> Step {
         self.state = ConnectionState::Closing(CloseReason::Asked);
         Step::Again
     }
@@ -468,8 +472,7 @@ impl Connection {
             // Replies to earlier requests are still sent, also after quit or the end of the stream.
             _ if self.backlog.is_some() => self.wait_for_reader(),
             ConnectionState::Closing(reason) => Verdict::Close(reason),
-            ConnectionState::First
-            | ConnectionState::Command
+            ConnectionState::Command
             | ConnectionState::Line(_)
             | ConnectionState::Value(_)
             | ConnectionState::Swallow { .. } => pause,
@@ -497,12 +500,6 @@ impl Connection {
     pub fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
-}
-
-/// Whether `bytes` begin a binary request.
-#[inline]
-fn is_binary(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&BINARY_REQUEST)
 }
 
 #[cold]

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use super::{Connection, Received, Turn, Verdict};
 use crate::base::{Clock, RelTime};
-use crate::command::{Context, Operator, Shutdown, Switches};
+use crate::command::{Context, Operator, Switches};
 use crate::conn::{CloseReason, ConnectionTable, ReadBuf};
 use crate::counters::Counters;
 use crate::memory::ClassPlan;
+use crate::protocol::ShutdownMode;
 use crate::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use crate::store::{JOB_THREADS, Store, StoreConfig, WorkerStore};
 use crate::sync::Participant;
@@ -24,7 +25,7 @@ mod hits;
 struct Nobody(Clock);
 
 impl Operator for Nobody {
-    fn shutdown(&self, _mode: Shutdown) {}
+    fn shutdown(&self, _mode: ShutdownMode) {}
     fn totals(&self) -> Counters {
         Counters::default()
     }

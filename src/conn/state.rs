@@ -3,7 +3,7 @@
 //! ```text
 //!           ┌──────────────── whole request executed ────────────────┐
 //!           ▼                                                        │
-//! First → Command ──value still coming──▶ Value ──stored or refused──┤
+//!         Command ──value still coming──▶ Value ──stored or refused──┤
 //!           │  │ ╲──refused, data to come──▶ Swallow ────────────────┤
 //!           │  └──────key list unfinished───▶ Line ──────────────────┘
 //!           │
@@ -21,13 +21,11 @@ use super::connection_table::Activity;
 
 /// What a connection waits for. Each state owns what only it needs.
 pub(super) enum ConnectionState {
-    /// The first request. Its first byte tells the client's protocol.
-    First,
     /// The next request.
     Command,
     /// The rest of a line that is partly answered.
     Line(LineRest),
-    /// The rest of a value and its CRLF, received straight into slab memory.
+    /// The rest of a value and its terminator, received straight into slab memory.
     Value(Box<Incoming<Upload>>),
     /// The bytes of a refused value. They are discarded, so that the connection stays in step.
     Swallow {
@@ -58,7 +56,7 @@ impl ConnectionState {
     #[inline]
     pub(super) const fn activity(&self) -> Activity {
         match self {
-            Self::First | Self::Command | Self::Line(_) | Self::Closing(_) => Activity::Reading,
+            Self::Command | Self::Line(_) | Self::Closing(_) => Activity::Reading,
             Self::Value(_) => Activity::ReceivingValue,
             Self::Swallow { .. } => Activity::Swallowing,
         }
@@ -69,7 +67,7 @@ impl ConnectionState {
     pub(super) const fn begun(&self) -> Option<LineRest> {
         match self {
             Self::Line(rest) => Some(*rest),
-            Self::First | Self::Command | Self::Value(_) | Self::Swallow { .. } | Self::Closing(_) => None,
+            Self::Command | Self::Value(_) | Self::Swallow { .. } | Self::Closing(_) => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! buffer  │…unread│ ──fill──▶ chunks          bytes that have arrived, copied once
-//! kernel  ──readv──▶ chunks, then the buffer   the rest, its CRLF and what follows
+//! kernel  ──readv──▶ chunks, then the buffer   the rest, its terminator and what follows
 //!
 //! Chunks are added as the value arrives, so a client that only announces a value holds no memory. A value whose client has
 //! stalled is refused when others wait for memory.
@@ -20,9 +20,6 @@ use super::connection::{Connection, Step, Turn, Verdict};
 use super::log;
 use super::state::{CloseReason, ConnectionState};
 use super::write_queue::WriteQueue;
-
-/// The terminator of a value.
-const CRLF: &[u8] = b"\r\n";
 
 /// Cost of one receive of a large value, in small requests.
 const REQUESTS_PER_RECEIVE: u32 = 16;
@@ -99,12 +96,14 @@ impl Connection {
         turn.input.received(n - of_value);
     }
 
-    /// Links a complete value when its CRLF has arrived.
+    /// Links a complete value when its terminator has arrived.
     fn finish_value<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Step {
-        let Some(end) = turn.input.unread().get(..CRLF.len()) else {
+        let ConnectionState::Value(incoming) = &self.state else { return Step::Again };
+        let wanted = incoming.terminator();
+        let Some(end) = turn.input.unread().get(..wanted.len()) else {
             return if self.readable { Step::Starved } else { self.hold(turn, pin, queue) };
         };
-        let terminator = if end == CRLF { Terminator::Crlf } else { Terminator::Wrong };
+        let terminator = if end == wanted { Terminator::Right } else { Terminator::Wrong };
         let ConnectionState::Value(incoming) = std::mem::replace(&mut self.state, ConnectionState::Command) else {
             return Step::Again;
         };
@@ -117,7 +116,7 @@ impl Connection {
         };
         match finished {
             Ok(()) => {
-                turn.input.consume(CRLF.len());
+                turn.input.consume(wanted.len());
                 Step::Again
             }
             Err(incoming) => {

@@ -4,9 +4,10 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use crate::base::Clock;
-use crate::command::{Operator, Shutdown};
+use crate::command::Operator;
 use crate::conn::ConnectionTable;
 use crate::counters::Counters;
+use crate::protocol::ShutdownMode;
 use crate::settings::{LiveSettings, Settings, Tunables};
 use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable};
 use crate::store::Store;
@@ -33,10 +34,10 @@ pub(super) struct Process {
 
 impl Operator for Process {
     /// Sends this process a signal, so that there is one way to end it.
-    fn shutdown(&self, mode: Shutdown) {
+    fn shutdown(&self, mode: ShutdownMode) {
         let signal = match mode {
-            Shutdown::Now => Signal::End,
-            Shutdown::Graceful => Signal::EndGracefully,
+            ShutdownMode::Now => Signal::End,
+            ShutdownMode::Graceful => Signal::EndGracefully,
         };
         // Ignored: a process may always send itself a signal.
         let _ = send_to_self(signal);

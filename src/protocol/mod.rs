@@ -1,22 +1,33 @@
 //! The wire grammar: parses bytes into requests of borrowed words. No IO, no clock, no allocation, no store (I11).
 //!
 //! ```text
-//! bytes ──text::parse──▶ Parsed ──▶ Request   what a client asks for, independent of the grammar
-//!                              └──▶ Refused   an invalid line, and how many of the following bytes belong to it
+//! bytes ──Grammar::next──▶ Parsed ──▶ Request   what a client asks for, independent of the grammar
+//!                                 └──▶ Refused   an invalid request, and what becomes of the bytes after it
+//! Answer ──compose──▶ bytes                     as the request's Echo asks
 //! ```
 //!
-//! Two tables hold all verbs and all fixed lines: `verb.rs` and `reply_line.rs`.
+//! Three tables hold all verbs, all words behind them, and all fixed lines: `verb.rs`, `words.rs`, `reply_line.rs`.
 
+mod answer;
+mod binary;
+mod echo;
+mod grammar;
+mod meta;
 mod reply_line;
 mod request;
 pub mod text;
 mod tokens;
 mod verb;
+mod words;
 
+pub use answer::{Answer, RowValue, compose, has_row_room, push_row};
+pub use echo::{BinaryEcho, Echo, MetaEcho, OwnedEcho, Reply};
+pub use grammar::Grammar;
 pub use reply_line::{MEMCACHED_VERSION, ReplyLine};
 pub use request::{
-    Admin, Arith, CasShown, Delete, Delta, Input, KeyList, KeyTooLong, Keys, LineRest, Mode, Parsed, Reply, Request,
-    Rest, Retrieval, RetrievalOptions, Storage, Touch, Value,
+    Admin, Arith, CasShown, Delete, Delta, Input, KeyList, KeyTooLong, Keys, LineRest, Mode, Parsed, Request, Rest,
+    Retrieval, RetrievalOptions, Storage, Then, Touch, Value,
 };
 pub use tokens::Tokens;
 pub use verb::{AdminVerb, Direction, Family, StorageVerb, Verb};
+pub use words::{AutomoveRequest, DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest, Switch, all_words};

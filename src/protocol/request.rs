@@ -2,8 +2,10 @@
 
 use crate::base::{Exptime, Key};
 
+use super::echo::Echo;
 use super::reply_line::ReplyLine;
 use super::tokens::Tokens;
+use super::words::{DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest};
 
 /// The parsed front of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,19 +17,18 @@ pub enum Parsed<'a> {
         /// Its length in bytes, up to the next request. If its value is still arriving: up to the start of the value.
         consumed: usize,
     },
-    /// The line is incomplete.
+    /// The request is incomplete.
     NeedMore,
-    /// An invalid line.
+    /// An invalid request.
     Refused {
         /// The error.
         error: ReplyLine,
-        /// Whether the client wants a reply.
-        reply: Reply,
-        /// The length of the line.
+        /// How it is to be answered.
+        echo: Echo<'a>,
+        /// Its length without a value.
         consumed: usize,
-        /// Length of the data block to discard after the line. The value of an invalid storage command must not be
-        /// executed as commands.
-        swallow: u64,
+        /// What becomes of the bytes after it.
+        then: Then,
     },
     /// The remainder, or a part of it, of a line that was refused before.
     Skipped {
@@ -37,6 +38,15 @@ pub enum Parsed<'a> {
         begun: Option<LineRest>,
     },
     /// Not a memcached client: close the connection without a reply.
+    Close,
+}
+
+/// How a connection continues after an invalid request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It discards this many bytes: the value of an invalid storage command must not be executed as commands.
+    Swallow(u64),
+    /// It is closed, because the end of the request is unknown.
     Close,
 }
 
@@ -63,27 +73,7 @@ pub enum Request<'a> {
     /// touch.
     Touch(Touch<'a>),
     /// A command without a key, for the server itself.
-    Admin(Admin<'a>),
-}
-
-/// Whether the client wants a reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// Yes.
-    Wanted,
-    /// No, not even for an error: noreply.
-    Silent,
-}
-
-impl Reply {
-    /// `Silent` if the last of `words` is noreply. It has no meaning at any other position.
-    #[inline]
-    pub fn of(words: Tokens<'_>) -> Self {
-        match words.last() {
-            Some(b"noreply") => Self::Silent,
-            Some(_) | None => Self::Wanted,
-        }
-    }
+    Admin(Admin, Echo<'a>),
 }
 
 /// A retrieval.
@@ -203,8 +193,8 @@ pub struct Storage<'a> {
     pub value_len: u32,
     /// The condition for storing.
     pub mode: Mode,
-    /// Whether the client wants a reply.
-    pub reply: Reply,
+    /// How it is to be answered.
+    pub echo: Echo<'a>,
     /// The value, if it has arrived.
     pub value: Value<'a>,
 }
@@ -212,11 +202,11 @@ pub struct Storage<'a> {
 /// The state of a storage command's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
-    /// Complete, and followed by CRLF.
+    /// Complete, with the terminator of its grammar, if that has one.
     Whole(&'a [u8]),
-    /// Complete, but not followed by CRLF.
+    /// Complete, but followed by other bytes than the terminator.
     BadTerminator,
-    /// The value or its CRLF is incomplete. The bytes that have arrived follow the request.
+    /// The value or its terminator is incomplete. The bytes that have arrived follow the request.
     Coming,
 }
 
@@ -242,8 +232,8 @@ pub enum Mode {
 pub struct Delete<'a> {
     /// The key.
     pub key: Key<'a>,
-    /// Whether the client wants a reply.
-    pub reply: Reply,
+    /// How it is to be answered.
+    pub echo: Echo<'a>,
 }
 
 /// An incr or decr command.
@@ -253,8 +243,8 @@ pub struct Arith<'a> {
     pub key: Key<'a>,
     /// The change.
     pub delta: Delta,
-    /// Whether the client wants a reply.
-    pub reply: Reply,
+    /// How it is to be answered.
+    pub echo: Echo<'a>,
 }
 
 /// The direction and the amount.
@@ -273,29 +263,29 @@ pub struct Touch<'a> {
     pub key: Key<'a>,
     /// The new expiry.
     pub exptime: Exptime,
-    /// Whether the client wants a reply.
-    pub reply: Reply,
+    /// How it is to be answered.
+    pub echo: Echo<'a>,
 }
 
 /// A command for the server itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Admin<'a> {
+pub enum Admin {
     /// flush_all: immediate, or at the exptime.
-    FlushAll(Exptime, Reply),
+    FlushAll(Exptime),
     /// version.
     Version,
     /// verbosity.
-    Verbosity(u32, Reply),
+    Verbosity(u32),
     /// quit.
     Quit,
-    /// shutdown.
-    Shutdown(Tokens<'a>),
+    /// shutdown; `None`: an unknown mode.
+    Shutdown(Option<ShutdownMode>),
     /// cache_memlimit.
-    CacheMemlimit(u32, Reply),
-    /// stats, and its arguments.
-    Stats(Tokens<'a>),
-    /// slabs, and its arguments.
-    Slabs(Tokens<'a>, Reply),
+    CacheMemlimit(u32),
+    /// stats.
+    Stats(StatsRequest),
+    /// slabs.
+    Slabs(SlabsRequest),
     /// debugtime.
-    Debugtime(Tokens<'a>),
+    Debugtime(Option<DebugtimeRequest>),
 }

@@ -5,11 +5,11 @@ use std::fmt::Display;
 
 use larder::base::{Clock, Logger};
 use larder::command::{
-    Batch, Context, Incoming, Mark, Operator, Outcome, ReplySink, Shutdown, Switches, Terminator, execute,
+    Batch, Context, Incoming, Mark, Operator, Outcome, ReplySink, Switches, Terminator, Unparsed, execute,
     extend_value, finish_store,
 };
 use larder::counters::Counters;
-use larder::protocol::{Input, LineRest};
+use larder::protocol::{Grammar, Input, LineRest, ShutdownMode};
 use larder::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use larder::store::{Engine, Item, Pending};
 
@@ -116,7 +116,8 @@ impl<E: Engine> Session<E> {
         let bytes = std::mem::take(&mut self.input);
         let input = if bytes.len() >= self.input_len_max { Input::Full } else { Input::Open };
         let mut batch = Batch::new();
-        batch.fill(&bytes, self.batch_limit, input, begun, &self.engine, pin);
+        let unparsed = Unparsed { bytes: &bytes, grammar: Grammar::Text, input, begun };
+        batch.fill(unparsed, self.batch_limit, &self.engine, pin);
         let mut done = 0;
         self.state = State::Command(begun);
         for entry in batch.entries() {
@@ -165,17 +166,18 @@ impl<E: Engine> Session<E> {
         }
         let taken = incoming.pending.fill(&self.input);
         self.input.drain(..taken);
-        if incoming.pending.remaining() > 0 || self.input.len() < 2 {
+        let wanted = incoming.terminator();
+        if incoming.pending.remaining() > 0 || self.input.len() < wanted.len() {
             self.state = State::Value(incoming);
             return false;
         }
-        let terminator = if self.input.starts_with(b"\r\n") { Terminator::Crlf } else { Terminator::Wrong };
+        let terminator = if self.input.starts_with(wanted) { Terminator::Right } else { Terminator::Wrong };
         let mut sink = std::mem::take(&mut self.output);
         let finished = finish_store(incoming, terminator, &mut self.context(), pin, &mut sink);
         self.output = sink;
         match finished {
             Ok(()) => {
-                self.input.drain(..2);
+                self.input.drain(..wanted.len());
                 self.waited = 0;
             }
             Err(incoming) => {
@@ -234,7 +236,7 @@ impl<I: Item> ReplySink<I> for Queue {
 /// A process that does what it is told and remembers it.
 pub(crate) struct TestOperator {
     /// How it was told to end.
-    pub ended: Cell<Option<Shutdown>>,
+    pub ended: Cell<Option<ShutdownMode>>,
     /// How often its counters were zeroed.
     pub resets: Cell<u32>,
     /// Its rows of `stats conns`.
@@ -264,7 +266,7 @@ impl TestOperator {
 }
 
 impl Operator for TestOperator {
-    fn shutdown(&self, mode: Shutdown) {
+    fn shutdown(&self, mode: ShutdownMode) {
         self.ended.set(Some(mode));
     }
 

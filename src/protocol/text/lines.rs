@@ -2,13 +2,15 @@
 //! reported.
 
 use crate::base::{Exptime, Key, parse_i64, parse_short_i64, parse_short_u64, parse_u32};
+use crate::protocol::echo::{Echo, Reply};
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::{
-    Admin, Arith, CasShown, Delete, Delta, KeyList, Keys, Mode, Parsed, Reply, Request, Rest, Retrieval,
-    RetrievalOptions, Storage, Touch,
+    Admin, Arith, CasShown, Delete, Delta, KeyList, Keys, Mode, Parsed, Request, Rest, Retrieval, RetrievalOptions,
+    Storage, Then, Touch,
 };
 use crate::protocol::tokens::Tokens;
 use crate::protocol::verb::{AdminVerb, Direction, StorageVerb};
+use crate::protocol::words::{DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest};
 
 use super::quick;
 
@@ -23,7 +25,7 @@ const DELETE_WORDS_END: usize = 4;
 /// An error for a line without a data block.
 #[cold]
 pub(super) fn refuse<'a>(error: ReplyLine, reply: Reply, consumed: usize) -> Parsed<'a> {
-    Parsed::Refused { error, reply, consumed, swallow: 0 }
+    Parsed::Refused { error, echo: Echo::Text(reply), consumed, then: Then::Swallow(0) }
 }
 
 /// `<key>*`
@@ -78,12 +80,13 @@ pub(super) fn storage<'a>(
     let client_flags = parse_i64(unsigned(client_flags)).and_then(|flags| u32::try_from(flags).ok());
     let header = (Key::new(key), client_flags, parse_i64(unsigned(exptime)), mode);
     let (Some(key), Some(client_flags), Some(exptime), Some(mode)) = header else {
-        let swallow = u64::from(value_len) + 2;
-        return Parsed::Refused { error: ReplyLine::BadFormat, reply, consumed, swallow };
+        let then = Then::Swallow(u64::from(value_len) + 2);
+        return Parsed::Refused { error: ReplyLine::BadFormat, echo: Echo::Text(reply), consumed, then };
     };
     let (value, taken) = quick::value(behind, value_len);
     let exptime = Exptime::new(exptime);
-    let request = Request::Store(Storage { key, client_flags, exptime, value_len, mode, reply, value });
+    let echo = Echo::Text(reply);
+    let request = Request::Store(Storage { key, client_flags, exptime, value_len, mode, echo, value });
     Parsed::Request { request, consumed: consumed + taken }
 }
 
@@ -99,7 +102,7 @@ pub(super) fn delete(mut arguments: Tokens<'_>) -> Line<'_> {
         return Err((ReplyLine::DeleteUsage, reply));
     }
     let key = Key::new(key).ok_or((ReplyLine::BadFormat, reply))?;
-    Ok(Request::Delete(Delete { key, reply }))
+    Ok(Request::Delete(Delete { key, echo: Echo::Text(reply) }))
 }
 
 /// `<key> <delta> [noreply]`
@@ -110,14 +113,14 @@ pub(super) fn arith(direction: Direction, mut arguments: Tokens<'_>) -> Line<'_>
         Direction::Up => Delta::Up(delta),
         Direction::Down => Delta::Down(delta),
     };
-    Ok(Request::Arith(Arith { key, delta, reply }))
+    Ok(Request::Arith(Arith { key, delta, echo: Echo::Text(reply) }))
 }
 
 /// `<key> <exptime> [noreply]`
 pub(super) fn touch(mut arguments: Tokens<'_>) -> Line<'_> {
     let (key, exptime, reply) = key_and_word(&mut arguments)?;
     let exptime = exptime_word(exptime).ok_or((ReplyLine::InvalidExptime, reply))?;
-    Ok(Request::Touch(Touch { key, exptime, reply }))
+    Ok(Request::Touch(Touch { key, exptime, echo: Echo::Text(reply) }))
 }
 
 /// Commands for the server itself.
@@ -125,29 +128,27 @@ pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
     let reply = Reply::of(arguments);
     let request = match verb {
         AdminVerb::FlushAll => match arguments.next() {
-            None => Admin::FlushAll(Exptime::ZERO, reply),
-            Some(b"noreply") if arguments.is_over() => Admin::FlushAll(Exptime::ZERO, reply),
-            Some(delay) => {
-                let delay = exptime_word(delay).ok_or((ReplyLine::InvalidExptime, reply))?;
-                Admin::FlushAll(delay, reply)
-            }
+            None => Admin::FlushAll(Exptime::ZERO),
+            Some(b"noreply") if arguments.is_over() => Admin::FlushAll(Exptime::ZERO),
+            Some(delay) => Admin::FlushAll(exptime_word(delay).ok_or((ReplyLine::InvalidExptime, reply))?),
         },
-        AdminVerb::Verbosity => match arguments.next().map(parse_u32) {
-            Some(Some(level)) => Admin::Verbosity(level, reply),
-            Some(None) | None => return Err((ReplyLine::BadFormat, reply)),
-        },
-        AdminVerb::CacheMemlimit => match arguments.next().map(parse_u32) {
-            Some(Some(megabytes)) => Admin::CacheMemlimit(megabytes, reply),
-            Some(None) | None => return Err((ReplyLine::Error, reply)),
-        },
-        AdminVerb::Version => Admin::Version,
-        AdminVerb::Quit => Admin::Quit,
-        AdminVerb::Shutdown => Admin::Shutdown(arguments),
-        AdminVerb::Stats => Admin::Stats(arguments),
-        AdminVerb::Slabs => Admin::Slabs(arguments, reply),
-        AdminVerb::Debugtime => Admin::Debugtime(arguments),
+        AdminVerb::Verbosity => {
+            Admin::Verbosity(arguments.next().and_then(parse_u32).ok_or((ReplyLine::BadFormat, reply))?)
+        }
+        AdminVerb::CacheMemlimit => {
+            Admin::CacheMemlimit(arguments.next().and_then(parse_u32).ok_or((ReplyLine::Error, reply))?)
+        }
+        AdminVerb::Shutdown => Admin::Shutdown(ShutdownMode::parse(arguments)),
+        AdminVerb::Slabs => Admin::Slabs(SlabsRequest::parse(arguments, reply)),
+        // These are answered in spite of noreply, as in memcached.
+        AdminVerb::Version => return Ok(Request::Admin(Admin::Version, Echo::TEXT)),
+        AdminVerb::Quit => return Ok(Request::Admin(Admin::Quit, Echo::TEXT)),
+        AdminVerb::Stats => return Ok(Request::Admin(Admin::Stats(StatsRequest::parse(arguments)), Echo::TEXT)),
+        AdminVerb::Debugtime => {
+            return Ok(Request::Admin(Admin::Debugtime(DebugtimeRequest::parse(arguments)), Echo::TEXT));
+        }
     };
-    Ok(Request::Admin(request))
+    Ok(Request::Admin(request, Echo::Text(reply)))
 }
 
 /// The key and the argument of incr, decr and touch.

@@ -15,5 +15,5 @@ mod parse;
 pub mod quick;
 mod reply;
 
-pub use parse::{LINE_LEN_MAX, parse, parse_rest, parse_thoroughly};
-pub use reply::{End, READY_LENGTHS, has_row_room, push_stat, push_value, push_value_line};
+pub use parse::{LINE_LEN_MAX, parse, parse_rest};
+pub use reply::{End, READY_LENGTHS, compose, push_row, push_value, push_value_line};

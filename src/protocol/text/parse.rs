@@ -3,14 +3,13 @@
 use memchr::{memchr, memrchr};
 
 use crate::base::Key;
+use crate::protocol::echo::Reply;
 use crate::protocol::reply_line::ReplyLine;
-use crate::protocol::request::{
-    Input, KeyList, Keys, LineRest, Parsed, Reply, Request, Rest, Retrieval, RetrievalOptions,
-};
+use crate::protocol::request::{Input, KeyList, Keys, LineRest, Parsed, Request, Rest, Retrieval, RetrievalOptions};
 use crate::protocol::tokens::Tokens;
 use crate::protocol::verb::{Family, Verb};
 
-use super::{lines, quick};
+use super::lines;
 
 /// Limit on the bytes before a line end, except for retrievals. A longer line comes from no memcached client. It is
 /// refused whether or not its end has arrived, so the reply does not depend on how the network splits the bytes.
@@ -20,17 +19,8 @@ pub const LINE_LEN_MAX: usize = 2048;
 const LINE_LEN_MIN: usize = 4;
 
 /// Parses the front of `bytes`.
-#[inline]
-pub fn parse(bytes: &[u8], input: Input) -> Parsed<'_> {
-    match quick::parse(bytes) {
-        Some(parsed) => parsed,
-        None => parse_thoroughly(bytes, input),
-    }
-}
-
-/// Like [`parse`], but without the fast path for common lines. Only the tests that compare the two call it.
 #[inline(never)]
-pub fn parse_thoroughly(bytes: &[u8], input: Input) -> Parsed<'_> {
+pub fn parse(bytes: &[u8], input: Input) -> Parsed<'_> {
     let Some(line_feed) = memchr(b'\n', bytes) else { return unfinished(bytes, input) };
     let (line, consumed) = (&bytes[..line_feed], line_feed + 1);
     let line = line.strip_suffix(b"\r").unwrap_or(line);

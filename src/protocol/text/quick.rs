@@ -8,21 +8,9 @@
 //! ```
 
 use crate::base::{Exptime, Key, leading_u32, parse_u32};
-use crate::protocol::request::{Arith, Delta, Mode, Parsed, Reply, Request, Retrieval, Storage, Value};
+use crate::protocol::echo::{Echo, Reply};
+use crate::protocol::request::{Arith, Delta, Mode, Storage, Value};
 use crate::protocol::tokens::word_end;
-
-/// The request at the front of `bytes`. `None` if it has no such form.
-#[inline]
-pub(super) fn parse(bytes: &[u8]) -> Option<Parsed<'_>> {
-    if let Some((key, consumed)) = get(bytes) {
-        return Some(Parsed::Request { request: Request::Retrieve(Retrieval::plain(key)), consumed });
-    }
-    if let Some((storage, consumed)) = set(bytes) {
-        return Some(Parsed::Request { request: Request::Store(storage), consumed });
-    }
-    let (arith, consumed) = arith(bytes)?;
-    Some(Parsed::Request { request: Request::Arith(arith), consumed })
-}
 
 /// The key of a single-key `get` at the front of `bytes`, and the length of its line.
 #[inline(always)]
@@ -59,7 +47,7 @@ pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
     let header_len = bytes.len() - behind.len();
     let (value, taken) = value(behind, value_len);
     let (exptime, mode) = (Exptime::new(i64::from(exptime)), Mode::Set);
-    Some((Storage { key, client_flags, exptime, value_len, mode, reply, value }, header_len + taken))
+    Some((Storage { key, client_flags, exptime, value_len, mode, echo: Echo::Text(reply), value }, header_len + taken))
 }
 
 /// A plain `incr` or `decr` at the front of `bytes`, and the length of its line.
@@ -75,7 +63,7 @@ pub fn arith(bytes: &[u8]) -> Option<(Arith<'_>, usize)> {
     let key = Key::new(key)?;
     let (delta, behind) = number(behind.strip_prefix(b" ")?)?;
     let behind = behind.strip_prefix(b"\r\n")?;
-    Some((Arith { key, delta: delta_of(u64::from(delta)), reply: Reply::Wanted }, bytes.len() - behind.len()))
+    Some((Arith { key, delta: delta_of(u64::from(delta)), echo: Echo::TEXT }, bytes.len() - behind.len()))
 }
 
 /// The state of a value of `value_len` bytes, given the bytes `behind` its header, and the bytes that it takes. These

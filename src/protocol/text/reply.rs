@@ -1,11 +1,10 @@
 //! Replies other than fixed lines.
 
-use std::fmt::Display;
-use std::io::Write as _;
-
-use crate::base::Key;
+use crate::base::{Key, push_u64};
+use crate::protocol::answer::{Answer, RowValue};
+use crate::protocol::echo::Reply;
+use crate::protocol::reply_line::ReplyLine;
 use crate::sys::append::append_framed;
-use crate::sys::spare::try_reserve;
 
 /// The most bytes that [`push_value_line`] appends besides the key: word, blanks, two 32-bit and one 64-bit numbers,
 /// CRLF.
@@ -103,21 +102,32 @@ fn push_tail(out: &mut Vec<u8>, client_flags: u32, value_len: u32, cas: Option<u
     out.extend_from_slice(b"\r\n");
 }
 
-/// No row of a report is longer.
-const ROW_BYTES_MAX: usize = 16 << 10;
-
-/// Makes room for a row of a report. False: there is no memory for it.
-pub fn has_row_room(out: &mut Vec<u8>) -> bool {
-    try_reserve(out, ROW_BYTES_MAX)
+/// Appends a row of a report.
+pub fn push_row(name: &[u8], value: RowValue<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"STAT ");
+    out.extend_from_slice(name);
+    out.push(b' ');
+    value.push_to(out);
+    out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a row of statistics, if there is memory for it. When a report is done, [`has_row_room`] says whether there
-/// was.
-pub fn push_stat(out: &mut Vec<u8>, name: &str, value: &dyn Display) {
-    if has_row_room(out) {
-        // Ignored: writing to a Vec cannot fail.
-        let _ = write!(out, "STAT {name} {value}\r\n");
+/// Appends an answer, unless the client sent noreply.
+#[inline(always)]
+pub fn compose(reply: Reply, answer: Answer, out: &mut Vec<u8>) {
+    if reply == Reply::Silent {
+        return;
     }
+    let line = match answer {
+        Answer::Stored { .. } => ReplyLine::Stored,
+        Answer::Deleted { .. } => ReplyLine::Deleted,
+        Answer::Touched => ReplyLine::Touched,
+        Answer::Number { value, .. } => {
+            push_u64(out, value);
+            return out.extend_from_slice(b"\r\n");
+        }
+        Answer::Line(line) => line,
+    };
+    out.extend_from_slice(line.bytes());
 }
 
 #[cfg(test)]

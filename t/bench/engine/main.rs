@@ -18,10 +18,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use larder::base::Clock;
-use larder::command::{Batch as Requests, Context, Operator, Outcome, Shutdown, Switches, execute};
+use larder::command::{Batch as Requests, Context, Operator, Outcome, Switches, Unparsed, execute};
 use larder::counters::Counters;
 use larder::memory::ClassPlan;
-use larder::protocol::Input;
+use larder::protocol::{Grammar, Input, ShutdownMode};
 use larder::settings::Settings;
 use larder::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use larder::store::{Engine, Store, StoreConfig, StoreReport, WorkerStore};
@@ -163,7 +163,8 @@ impl Bench {
         let mut at = 0;
         while at < bytes.len() {
             let mut requests = Requests::new();
-            requests.fill(&bytes[at..], usize::MAX, Input::Open, None, &self.engine, pin);
+            let unparsed = Unparsed { bytes: &bytes[at..], grammar: Grammar::Text, input: Input::Open, begun: None };
+            requests.fill(unparsed, usize::MAX, &self.engine, pin);
             let mut context = Context {
                 engine: &mut self.engine,
                 counters: &self.counters,
@@ -215,7 +216,7 @@ fn thread_time_ns() -> io::Result<i64> {
 struct Nobody(Arc<Clock>);
 
 impl Operator for Nobody {
-    fn shutdown(&self, _mode: Shutdown) {}
+    fn shutdown(&self, _mode: ShutdownMode) {}
     fn totals(&self) -> Counters {
         Counters::default()
     }
