@@ -118,6 +118,7 @@ fn hold_request(request: &Request<'_>, bytes: &[u8], consumed: usize, line_feed:
                 }
             }
         }
+        Request::Fetch(fetch) => hold_key(fetch.key, bytes),
         Request::Store(storage) => {
             hold_key(storage.key, bytes);
             let line_len = line_len.expect("a storage line is whole");

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! Key ──KeyHasher──▶ HashedKey      the key of a request
+//! StoreMode, Delta              how a request changes an item
 //! Exptime ──Moment──▶ Deadline      when an item expires; RelTime is the store's own clock
 //! ```
 
 pub mod atomic;
+mod change;
 mod clock;
 mod decimal;
 mod exptime;
@@ -15,6 +17,7 @@ mod key;
 mod log;
 mod repeated;
 
+pub use change::{Delta, StoreMode};
 pub use clock::{Clock, Moment};
 pub use decimal::{leading_u32, parse_i64, parse_short_i64, parse_short_u64, parse_u32, parse_u64, push_u64};
 pub use exptime::{ClockTick, Deadline, Exptime, RelTime};

@@ -29,6 +29,7 @@ pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     let line = match request {
         Admin::FlushAll(delay) => flush_all(delay, ctx),
         Admin::Version => ReplyLine::Version,
+        Admin::Noop => ReplyLine::Noop,
         Admin::Verbosity(level) => {
             ctx.operator.set_verbosity(u8::try_from(level).unwrap_or(VERBOSITY_MAX).min(VERBOSITY_MAX));
             ReplyLine::Ok

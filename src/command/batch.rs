@@ -2,7 +2,7 @@
 
 use crate::base::{HashedKey, Key};
 use crate::protocol::{
-    Admin, Echo, Grammar, Input, Keys, LineRest, Parsed, ReplyLine, Request, Retrieval, Then, Value,
+    Admin, Echo, Grammar, Input, KeyCoding, Keys, LineRest, Parsed, ReplyLine, Request, Retrieval, Then, Value,
 };
 use crate::store::Engine;
 
@@ -202,6 +202,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         let written = match request {
             Request::Retrieve(_) => None,
             Request::Store(storage) => Some(storage.value_len),
+            Request::Fetch(_) => None,
             Request::Delete(_) | Request::Arith(_) | Request::Touch(_) | Request::Admin(..) => Some(0),
         };
         ctx.sample(pin, HashedKey { key, hash }, written);
@@ -236,19 +237,24 @@ pub fn look_ahead<E: Engine>(grammar: Grammar, bytes: &[u8], engine: &E) -> Opti
     })
 }
 
-/// The key of a request that has exactly one.
+/// The key of a request that has exactly one, and not in base64.
 #[inline]
 const fn key_of<'a>(request: &Request<'a>) -> Option<Key<'a>> {
-    match request {
+    let (key, coding) = match request {
         Request::Retrieve(retrieval) => match retrieval.keys {
-            Keys::One(key) => Some(key),
-            Keys::List(_) => None,
+            Keys::One(key) => (key, KeyCoding::Plain),
+            Keys::List(_) => return None,
         },
-        Request::Store(storage) => Some(storage.key),
-        Request::Delete(delete) => Some(delete.key),
-        Request::Arith(arith) => Some(arith.key),
-        Request::Touch(touch) => Some(touch.key),
-        Request::Admin(..) => None,
+        Request::Fetch(fetch) => (fetch.key, fetch.coding),
+        Request::Store(storage) => (storage.key, storage.coding),
+        Request::Delete(delete) => (delete.key, delete.coding),
+        Request::Arith(arith) => (arith.key, arith.coding),
+        Request::Touch(touch) => (touch.key, KeyCoding::Plain),
+        Request::Admin(..) => return None,
+    };
+    match coding {
+        KeyCoding::Plain => Some(key),
+        KeyCoding::Base64 => None,
     }
 }
 
@@ -260,6 +266,6 @@ const fn ends_batch(request: &Request<'_>) -> bool {
         Request::Retrieve(retrieval) => matches!(retrieval.keys, Keys::List(_)),
         Request::Store(storage) => matches!(storage.value, Value::Coming),
         Request::Admin(admin, _) => matches!(admin, Admin::Quit | Admin::Shutdown(_)),
-        Request::Delete(_) | Request::Arith(_) | Request::Touch(_) => false,
+        Request::Fetch(_) | Request::Delete(_) | Request::Arith(_) | Request::Touch(_) => false,
     }
 }

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::lookup::Lookup;
 use super::sink::ReplySink;
 use super::storage::Incoming;
-use super::{admin, keyed, retrieval, storage};
+use super::{admin, fetch, keyed, retrieval, storage};
 
 /// What the connection does next.
 #[derive(Debug)]
@@ -88,6 +88,10 @@ fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             }
             Keys::List(keys) => retrieval::list(keys, wanted.options, wanted.rest, ctx, pin, sink),
         },
+        Request::Fetch(fetch) => {
+            let key = hashed(fetch.key, ctx.engine);
+            fetch::fetch(fetch, key, ctx, pin, sink)
+        }
         Request::Store(value) => {
             let key = hashed(value.key, ctx.engine);
             storage::store(value, key, ctx, pin, sink)

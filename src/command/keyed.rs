@@ -69,7 +69,7 @@ pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     let answered = match outcome {
         ArithOutcome::Value(value) => {
             hits.add(1);
-            Answer::Number { value, cas: 0 }
+            Answer::Number { value, cas: 0, ttl_s: None }
         }
         ArithOutcome::NotFound => {
             misses.add(1);

@@ -11,6 +11,7 @@ mod admin;
 mod batch;
 mod context;
 mod execute;
+mod fetch;
 mod keyed;
 mod lookup;
 mod operator;

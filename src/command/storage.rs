@@ -1,8 +1,8 @@
 //! set, add, replace, append, prepend, cas: allocate, receive the value, link the item.
 
-use crate::base::{HashedKey, Key};
-use crate::protocol::{Answer, Echo, Mode, OwnedEcho, ReplyLine, Storage, Value};
-use crate::store::{Engine, Pending as _, Refusal, StoreMode, StoreOutcome};
+use crate::base::{HashedKey, Key, StoreMode};
+use crate::protocol::{Answer, Echo, OwnedEcho, ReplyLine, Storage, Value};
+use crate::store::{Engine, Pending as _, Refusal, StoreMode as EngineMode, StoreOutcome};
 
 use super::context::Context;
 use super::execute::{Outcome, answer};
@@ -13,7 +13,9 @@ use super::sink::ReplySink;
 pub struct Incoming<P> {
     /// Its memory.
     pub pending: P,
-    mode: Mode,
+    mode: StoreMode,
+    compare: Option<u64>,
+    value_len: u32,
     echo: OwnedEcho,
 }
 
@@ -43,15 +45,16 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 ) -> Outcome<E::Pending> {
     let Value::Whole(value) = wanted.value else { return begin_store(wanted, key, ctx, pin, sink) };
     let deadline = ctx.deadline(wanted.exptime);
-    let outcome = match ctx.engine.store(pin, key, wanted.client_flags, deadline, value, store_mode(wanted.mode)) {
+    let mode = store_mode(wanted.mode, wanted.compare);
+    let outcome = match ctx.engine.store(pin, key, wanted.client_flags, deadline, value, mode) {
         Ok(outcome) => outcome,
         Err(refusal) => return refuse(refusal, wanted, key, ctx, pin, sink),
     };
     if ctx.prefixes.is_on() {
         ctx.prefixes.count_set(key.key);
     }
-    answer_stored(outcome, wanted.mode, wanted.echo, ctx, sink);
-    if matches!(wanted.mode, Mode::Append | Mode::Prepend) {
+    answer_stored(outcome, wanted.compare, wanted.value_len, wanted.echo, ctx, sink);
+    if wanted.mode.joins() {
         ctx.charge_copies();
     }
     Outcome::Done
@@ -78,7 +81,8 @@ fn begin_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         let Some(echo) = OwnedEcho::try_of(wanted.echo) else {
             return refuse(Refusal::NoMemory, wanted, key, ctx, pin, sink);
         };
-        return Outcome::Receive(Incoming { pending, mode: wanted.mode, echo });
+        let Storage { mode, compare, value_len, .. } = *wanted;
+        return Outcome::Receive(Incoming { pending, mode, compare, value_len, echo });
     }
     refuse_data(wanted.echo, ctx, sink);
     Outcome::Done
@@ -96,17 +100,17 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Result<(), Box<Incoming<E::Pending>>> {
-    let Incoming { pending, mode, echo } = incoming;
+    let Incoming { pending, mode, compare, value_len, echo } = incoming;
     if terminator == Terminator::Wrong {
         refuse_data(echo.borrow(), ctx, sink);
         return Ok(());
     }
-    let outcome = match ctx.engine.commit(pin, pending, store_mode(mode)) {
+    let outcome = match ctx.engine.commit(pin, pending, store_mode(mode, compare)) {
         Ok(outcome) => outcome,
-        Err(pending) if !ctx.last_try => return Err(Box::new(Incoming { pending, mode, echo })),
+        Err(pending) if !ctx.last_try => return Err(Box::new(Incoming { pending, mode, compare, value_len, echo })),
         Err(_pending) => StoreOutcome::NoMemory,
     };
-    answer_stored(outcome, mode, echo.borrow(), ctx, sink);
+    answer_stored(outcome, compare, value_len, echo.borrow(), ctx, sink);
     ctx.charge_copies();
     Ok(())
 }
@@ -122,16 +126,17 @@ fn refuse_data<I, E: Engine, S: ReplySink<I>>(echo: Echo<'_>, ctx: &Context<'_, 
 #[inline]
 fn answer_stored<I, E: Engine, S: ReplySink<I>>(
     outcome: StoreOutcome,
-    mode: Mode,
+    compare: Option<u64>,
+    value_len: u32,
     echo: Echo<'_>,
     ctx: &Context<'_, E>,
     sink: &mut S,
 ) {
     ctx.counters.cmd_set.add(1);
-    if outcome == StoreOutcome::Stored && !matches!(mode, Mode::Cas(_)) {
-        answer(sink, echo, Answer::Stored { cas: 0 });
+    if outcome == StoreOutcome::Stored && compare.is_none() {
+        answer(sink, echo, Answer::Stored { cas: 0, value_len });
     } else {
-        answer_rarer(outcome, mode, echo, ctx, sink);
+        answer_rarer(outcome, compare, value_len, echo, ctx, sink);
     }
 }
 
@@ -166,7 +171,8 @@ pub fn refuse_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     ctx.counters.store_no_memory.add(1);
-    if incoming.mode == Mode::Set
+    if incoming.mode == StoreMode::Set
+        && incoming.compare.is_none()
         && let Some(key) = Key::new(incoming.pending.key())
     {
         let key = ctx.engine.hash(key);
@@ -182,28 +188,29 @@ pub fn refuse_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 #[cold]
 fn answer_rarer<I, E: Engine, S: ReplySink<I>>(
     outcome: StoreOutcome,
-    mode: Mode,
+    compare: Option<u64>,
+    value_len: u32,
     echo: Echo<'_>,
     ctx: &Context<'_, E>,
     sink: &mut S,
 ) {
     let counters = ctx.counters;
-    let line = match outcome {
-        StoreOutcome::Stored => ReplyLine::Stored,
-        StoreOutcome::NotStored => ReplyLine::NotStored,
-        StoreOutcome::Exists => ReplyLine::Exists,
-        StoreOutcome::NotFound => ReplyLine::NotFound,
+    let answered = match outcome {
+        StoreOutcome::Stored => Answer::Stored { cas: 0, value_len },
+        StoreOutcome::NotStored => ReplyLine::NotStored.into(),
+        StoreOutcome::Exists => ReplyLine::Exists.into(),
+        StoreOutcome::NotFound => ReplyLine::NotFound.into(),
         StoreOutcome::TooLarge => {
             counters.store_too_large.add(1);
             // Not "too large": the client's value was not too large itself. memcached answers this, too.
-            ReplyLine::NotStored
+            ReplyLine::NotStored.into()
         }
         StoreOutcome::NoMemory => {
             counters.store_no_memory.add(1);
-            ReplyLine::NoMemoryStoring
+            ReplyLine::NoMemoryStoring.into()
         }
     };
-    if matches!(mode, Mode::Cas(_)) {
+    if compare.is_some() {
         match outcome {
             StoreOutcome::Stored => counters.cas_hits.add(1),
             StoreOutcome::Exists => counters.cas_badval.add(1),
@@ -211,7 +218,7 @@ fn answer_rarer<I, E: Engine, S: ReplySink<I>>(
             StoreOutcome::NotStored | StoreOutcome::TooLarge | StoreOutcome::NoMemory => {}
         }
     }
-    answer(sink, echo, line);
+    answer(sink, echo, answered);
 }
 
 /// Answers a value that has no memory.
@@ -235,7 +242,7 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             ReplyLine::TooLarge
         }
     };
-    if wanted.mode == Mode::Set {
+    if wanted.mode == StoreMode::Set && wanted.compare.is_none() {
         // The client expects its new value or none, so the old one must go.
         ctx.engine.delete(pin, key);
     }
@@ -248,13 +255,14 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
 }
 
-const fn store_mode(mode: Mode) -> StoreMode {
-    match mode {
-        Mode::Set => StoreMode::Set,
-        Mode::Add => StoreMode::Add,
-        Mode::Replace => StoreMode::Replace,
-        Mode::Append => StoreMode::Append,
-        Mode::Prepend => StoreMode::Prepend,
-        Mode::Cas(unique) => StoreMode::Cas(unique),
+/// The mode of the engine.
+const fn store_mode(mode: StoreMode, compare: Option<u64>) -> EngineMode {
+    match (mode, compare) {
+        (StoreMode::Set, None) => EngineMode::Set,
+        (StoreMode::Set, Some(unique)) => EngineMode::Cas(unique),
+        (StoreMode::Add, _) => EngineMode::Add,
+        (StoreMode::Replace, _) => EngineMode::Replace,
+        (StoreMode::Append, _) => EngineMode::Append,
+        (StoreMode::Prepend, _) => EngineMode::Prepend,
     }
 }

@@ -12,10 +12,12 @@ use super::{binary, meta, text};
 /// The answer of a command, except values and reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// A value was stored. Its CAS unique.
+    /// A value was stored.
     Stored {
         /// The CAS unique of the item.
         cas: u64,
+        /// Length of the whole value in bytes.
+        value_len: u32,
     },
     /// A key was removed, or marked stale. The CAS unique it has then; 0: it is gone.
     Deleted {
@@ -30,7 +32,11 @@ pub enum Answer {
         value: u64,
         /// The CAS unique of the item.
         cas: u64,
+        /// Seconds until the item expires. None: it does not.
+        ttl_s: Option<u32>,
     },
+    /// A fetch found no item.
+    Miss,
     /// A fixed line: a condition that did not hold, an error, or the answer of an administrative command.
     Line(ReplyLine),
 }

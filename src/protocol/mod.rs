@@ -11,6 +11,7 @@
 mod answer;
 mod binary;
 mod echo;
+mod found;
 mod grammar;
 mod meta;
 mod reply_line;
@@ -22,11 +23,12 @@ mod words;
 
 pub use answer::{Answer, RowValue, compose, has_row_room, push_row};
 pub use echo::{BinaryEcho, Echo, MetaEcho, OwnedEcho, Reply};
+pub use found::{Found, ValueShown, compose_found};
 pub use grammar::Grammar;
 pub use reply_line::{MEMCACHED_VERSION, ReplyLine};
 pub use request::{
-    Admin, Arith, CasShown, Delete, Delta, Input, KeyList, KeyTooLong, Keys, LineRest, Mode, Parsed, Request, Rest,
-    Retrieval, RetrievalOptions, Storage, Then, Touch, Value,
+    Admin, Arith, CasShown, Delete, Delta, Fetch, Input, KeyCoding, KeyList, KeyTooLong, Keys, LineRest, Parsed,
+    Request, Rest, Retrieval, RetrievalOptions, Storage, StoreMode, Then, Touch, Value,
 };
 pub use tokens::Tokens;
 pub use verb::{AdminVerb, Direction, Family, StorageVerb, Verb};

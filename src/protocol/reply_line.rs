@@ -50,6 +50,8 @@ reply_lines! {
     Ok = "OK";
     /// The version of the server.
     Version = concat!("VERSION ", memcached_version!());
+    /// mn was executed.
+    Noop = "MN";
     /// Statistics were reset.
     Reset = "RESET";
     /// Unknown command.

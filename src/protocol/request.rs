@@ -1,5 +1,6 @@
 //! Requests in borrowed words, independent of the grammar.
 
+pub use crate::base::{Delta, StoreMode};
 use crate::base::{Exptime, Key};
 
 use super::echo::Echo;
@@ -64,6 +65,8 @@ pub enum Input {
 pub enum Request<'a> {
     /// get, gets, gat, gats.
     Retrieve(Retrieval<'a>),
+    /// A fetch of one key with options.
+    Fetch(Fetch<'a>),
     /// set, add, replace, append, prepend, cas.
     Store(Storage<'a>),
     /// delete.
@@ -180,23 +183,107 @@ pub enum LineRest {
     Refused,
 }
 
+/// A fetch of one key with options.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fetch<'a> {
+    /// The key.
+    pub key: Key<'a>,
+    /// How the key is written.
+    pub coding: KeyCoding,
+    /// Whether the value is sent.
+    pub wants_value: bool,
+    /// Whether the access is not noted: the item is not younger afterwards.
+    pub is_silent: bool,
+    /// The value is not sent if the item has this CAS unique.
+    pub unless_cas: Option<u64>,
+    /// The new exptime of the item. The fetch counts as a touch then.
+    pub touch: Option<Exptime>,
+    /// Without an item, an empty one with this exptime is created, and the client is told to fill it.
+    pub vivify: Option<Exptime>,
+    /// If the item expires in less than this many seconds, one client is told to renew it.
+    pub recache_below_s: Option<u32>,
+    /// The CAS unique of an item that is created. None: the server draws one.
+    pub new_cas: Option<u64>,
+    /// How it is to be answered.
+    pub echo: Echo<'a>,
+}
+
+impl<'a> Fetch<'a> {
+    /// Fetches the value, without other options.
+    #[inline]
+    pub const fn plain(key: Key<'a>, echo: Echo<'a>) -> Self {
+        Self {
+            key,
+            coding: KeyCoding::Plain,
+            wants_value: true,
+            is_silent: false,
+            unless_cas: None,
+            touch: None,
+            vivify: None,
+            recache_below_s: None,
+            new_cas: None,
+            echo,
+        }
+    }
+}
+
+/// How a key is written in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyCoding {
+    /// As it is.
+    Plain,
+    /// In base64, because it may have blanks and line ends. The item remembers it.
+    Base64,
+}
+
 /// A storage command.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Storage<'a> {
     /// The key.
     pub key: Key<'a>,
+    /// How the key is written.
+    pub coding: KeyCoding,
     /// The client flags: 32 bits that the server only stores.
     pub client_flags: u32,
     /// When the item expires.
     pub exptime: Exptime,
     /// Length of the value in bytes.
     pub value_len: u32,
-    /// The condition for storing.
-    pub mode: Mode,
+    /// The condition for storing, and what becomes of the old value.
+    pub mode: StoreMode,
+    /// Store only if the item has this CAS unique.
+    pub compare: Option<u64>,
+    /// The CAS unique that the item gets. None: the server draws one.
+    pub new_cas: Option<u64>,
+    /// If `compare` is lower than the item's CAS unique, the value is stored nevertheless and marked as stale.
+    pub invalidate: bool,
+    /// An append or prepend without an item stores the value as a new one with this exptime.
+    pub vivify: Option<Exptime>,
     /// How it is to be answered.
     pub echo: Echo<'a>,
     /// The value, if it has arrived.
     pub value: Value<'a>,
+}
+
+impl<'a> Storage<'a> {
+    /// A set without client flags, exptime and options.
+    #[inline]
+    pub const fn plain(key: Key<'a>, value_len: u32, value: Value<'a>, echo: Echo<'a>) -> Self {
+        Self {
+            key,
+            coding: KeyCoding::Plain,
+            client_flags: 0,
+            exptime: Exptime::ZERO,
+            value_len,
+            mode: StoreMode::Set,
+            compare: None,
+            new_cas: None,
+            invalidate: false,
+            vivify: None,
+            echo,
+            value,
+        }
+    }
 }
 
 /// The state of a storage command's value.
@@ -210,50 +297,72 @@ pub enum Value<'a> {
     Coming,
 }
 
-/// The condition for storing a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// set.
-    Set,
-    /// add.
-    Add,
-    /// replace.
-    Replace,
-    /// append.
-    Append,
-    /// prepend.
-    Prepend,
-    /// cas with this CAS unique.
-    Cas(u64),
-}
-
-/// A delete command.
+/// A delete.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Delete<'a> {
     /// The key.
     pub key: Key<'a>,
+    /// How the key is written.
+    pub coding: KeyCoding,
+    /// Delete only if the item has this CAS unique.
+    pub compare: Option<u64>,
+    /// The item stays and is marked as stale. It gets a new CAS unique, and one client is told to renew its value.
+    pub invalidate: bool,
+    /// The item stays without its value and its client flags.
+    pub drop_value: bool,
+    /// The new exptime of an item that stays. None: its deadline stays.
+    pub exptime: Option<Exptime>,
+    /// The new CAS unique of an item that stays.
+    pub new_cas: Option<u64>,
     /// How it is to be answered.
     pub echo: Echo<'a>,
 }
 
-/// An incr or decr command.
+impl<'a> Delete<'a> {
+    /// Removes the item in any case.
+    #[inline]
+    pub const fn plain(key: Key<'a>, echo: Echo<'a>) -> Self {
+        Self {
+            key,
+            coding: KeyCoding::Plain,
+            compare: None,
+            invalidate: false,
+            drop_value: false,
+            exptime: None,
+            new_cas: None,
+            echo,
+        }
+    }
+}
+
+/// A change of a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Arith<'a> {
     /// The key.
     pub key: Key<'a>,
+    /// How the key is written.
+    pub coding: KeyCoding,
     /// The change.
     pub delta: Delta,
+    /// Change it only if the item has this CAS unique.
+    pub compare: Option<u64>,
+    /// The CAS unique that the item gets. None: the server draws one.
+    pub new_cas: Option<u64>,
+    /// The new exptime of an item that is found.
+    pub touch: Option<Exptime>,
+    /// Without an item, one with this exptime and this number is created. The delta is not applied to it.
+    pub vivify: Option<(Exptime, u64)>,
     /// How it is to be answered.
     pub echo: Echo<'a>,
 }
 
-/// The direction and the amount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delta {
-    /// incr.
-    Up(u64),
-    /// decr.
-    Down(u64),
+impl<'a> Arith<'a> {
+    /// incr or decr, without options.
+    #[inline]
+    pub const fn plain(key: Key<'a>, delta: Delta, echo: Echo<'a>) -> Self {
+        let coding = KeyCoding::Plain;
+        Self { key, coding, delta, compare: None, new_cas: None, touch: None, vivify: None, echo }
+    }
 }
 
 /// A touch command.
@@ -274,6 +383,8 @@ pub enum Admin {
     FlushAll(Exptime),
     /// version.
     Version,
+    /// A request that only asks for its reply: mn.
+    Noop,
     /// verbosity.
     Verbosity(u32),
     /// quit.

@@ -5,8 +5,8 @@ use crate::base::{Exptime, Key, parse_i64, parse_short_i64, parse_short_u64, par
 use crate::protocol::echo::{Echo, Reply};
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::{
-    Admin, Arith, CasShown, Delete, Delta, KeyList, Keys, Mode, Parsed, Request, Rest, Retrieval, RetrievalOptions,
-    Storage, Then, Touch,
+    Admin, Arith, CasShown, Delete, Delta, KeyList, Keys, Parsed, Request, Rest, Retrieval, RetrievalOptions, Storage,
+    StoreMode, Then, Touch,
 };
 use crate::protocol::tokens::Tokens;
 use crate::protocol::verb::{AdminVerb, Direction, StorageVerb};
@@ -70,23 +70,23 @@ pub(super) fn storage<'a>(
     };
     let reply = Reply::of(arguments);
     let mode = match verb {
-        StorageVerb::Set => Some(Mode::Set),
-        StorageVerb::Add => Some(Mode::Add),
-        StorageVerb::Replace => Some(Mode::Replace),
-        StorageVerb::Append => Some(Mode::Append),
-        StorageVerb::Prepend => Some(Mode::Prepend),
-        StorageVerb::Cas => arguments.next().and_then(parse_short_u64).map(Mode::Cas),
+        StorageVerb::Set => Some((StoreMode::Set, None)),
+        StorageVerb::Add => Some((StoreMode::Add, None)),
+        StorageVerb::Replace => Some((StoreMode::Replace, None)),
+        StorageVerb::Append => Some((StoreMode::Append, None)),
+        StorageVerb::Prepend => Some((StoreMode::Prepend, None)),
+        StorageVerb::Cas => arguments.next().and_then(parse_short_u64).map(|cas| (StoreMode::Set, Some(cas))),
     };
     let client_flags = parse_i64(unsigned(client_flags)).and_then(|flags| u32::try_from(flags).ok());
     let header = (Key::new(key), client_flags, parse_i64(unsigned(exptime)), mode);
-    let (Some(key), Some(client_flags), Some(exptime), Some(mode)) = header else {
+    let (Some(key), Some(client_flags), Some(exptime), Some((mode, compare))) = header else {
         let then = Then::Swallow(u64::from(value_len) + 2);
         return Parsed::Refused { error: ReplyLine::BadFormat, echo: Echo::Text(reply), consumed, then };
     };
     let (value, taken) = quick::value(behind, value_len);
     let exptime = Exptime::new(exptime);
-    let echo = Echo::Text(reply);
-    let request = Request::Store(Storage { key, client_flags, exptime, value_len, mode, echo, value });
+    let plain = Storage::plain(key, value_len, value, Echo::Text(reply));
+    let request = Request::Store(Storage { client_flags, exptime, mode, compare, ..plain });
     Parsed::Request { request, consumed: consumed + taken }
 }
 
@@ -102,7 +102,7 @@ pub(super) fn delete(mut arguments: Tokens<'_>) -> Line<'_> {
         return Err((ReplyLine::DeleteUsage, reply));
     }
     let key = Key::new(key).ok_or((ReplyLine::BadFormat, reply))?;
-    Ok(Request::Delete(Delete { key, echo: Echo::Text(reply) }))
+    Ok(Request::Delete(Delete::plain(key, Echo::Text(reply))))
 }
 
 /// `<key> <delta> [noreply]`
@@ -113,7 +113,7 @@ pub(super) fn arith(direction: Direction, mut arguments: Tokens<'_>) -> Line<'_>
         Direction::Up => Delta::Up(delta),
         Direction::Down => Delta::Down(delta),
     };
-    Ok(Request::Arith(Arith { key, delta, echo: Echo::Text(reply) }))
+    Ok(Request::Arith(Arith::plain(key, delta, Echo::Text(reply))))
 }
 
 /// `<key> <exptime> [noreply]`

@@ -9,7 +9,7 @@
 
 use crate::base::{Exptime, Key, leading_u32, parse_u32};
 use crate::protocol::echo::{Echo, Reply};
-use crate::protocol::request::{Arith, Delta, Mode, Storage, Value};
+use crate::protocol::request::{Arith, Delta, Storage, Value};
 use crate::protocol::tokens::word_end;
 
 /// The key of a single-key `get` at the front of `bytes`, and the length of its line.
@@ -46,8 +46,9 @@ pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
     };
     let header_len = bytes.len() - behind.len();
     let (value, taken) = value(behind, value_len);
-    let (exptime, mode) = (Exptime::new(i64::from(exptime)), Mode::Set);
-    Some((Storage { key, client_flags, exptime, value_len, mode, echo: Echo::Text(reply), value }, header_len + taken))
+    let plain = Storage::plain(key, value_len, value, Echo::Text(reply));
+    let exptime = Exptime::new(i64::from(exptime));
+    Some((Storage { client_flags, exptime, ..plain }, header_len + taken))
 }
 
 /// A plain `incr` or `decr` at the front of `bytes`, and the length of its line.
@@ -63,7 +64,7 @@ pub fn arith(bytes: &[u8]) -> Option<(Arith<'_>, usize)> {
     let key = Key::new(key)?;
     let (delta, behind) = number(behind.strip_prefix(b" ")?)?;
     let behind = behind.strip_prefix(b"\r\n")?;
-    Some((Arith { key, delta: delta_of(u64::from(delta)), echo: Echo::TEXT }, bytes.len() - behind.len()))
+    Some((Arith::plain(key, delta_of(u64::from(delta)), Echo::TEXT), bytes.len() - behind.len()))
 }
 
 /// The state of a value of `value_len` bytes, given the bytes `behind` its header, and the bytes that it takes. These

@@ -125,6 +125,7 @@ pub fn compose(reply: Reply, answer: Answer, out: &mut Vec<u8>) {
             push_u64(out, value);
             return out.extend_from_slice(b"\r\n");
         }
+        Answer::Miss => ReplyLine::End,
         Answer::Line(line) => line,
     };
     out.extend_from_slice(line.bytes());

@@ -1,0 +1,50 @@
+//! What the answer of a fetch can show of an item.
+
+use super::echo::Echo;
+use super::{binary, meta};
+
+/// An item that was found, in its state before the fetch. A command implements this for the engine's items.
+pub trait Found {
+    /// The key's bytes.
+    fn key(&self) -> &[u8];
+    /// Whether the key was written in base64 when the item was stored.
+    fn is_binary_key(&self) -> bool;
+    /// The client's own 32 bits.
+    fn client_flags(&self) -> u32;
+    /// The CAS unique.
+    fn cas(&self) -> u64;
+    /// Length of the value in bytes.
+    fn value_len(&self) -> u32;
+    /// Seconds until the item expires. None: it does not.
+    fn ttl_s(&self) -> Option<u32>;
+    /// Seconds since the last access.
+    fn idle_s(&self) -> u32;
+    /// Whether a client had read the item.
+    fn was_fetched(&self) -> bool;
+    /// Whether this client is told to renew the value.
+    fn is_won(&self) -> bool;
+    /// Whether a client has declared the value to be out of date.
+    fn is_stale(&self) -> bool;
+    /// Whether another client was told before to renew the value.
+    fn was_token_sent(&self) -> bool;
+}
+
+/// Whether the value follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueShown {
+    /// Yes, and then the terminator of the grammar.
+    Yes,
+    /// No.
+    No,
+}
+
+/// Appends the answer to a fetch that found an item, up to its value.
+#[inline]
+pub fn compose_found(echo: Echo<'_>, item: &impl Found, value: ValueShown, out: &mut Vec<u8>) {
+    match echo {
+        // A classic command fetches with `Request::Retrieve`, which writes its own replies.
+        Echo::Text(_) => {}
+        Echo::Meta(echo) => meta::push_found(echo, item, value, out),
+        Echo::Binary(echo) => binary::push_found(echo, item, value, out),
+    }
+}
