@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use larder::base::Deadline;
-use larder::store::{Engine as _, StoreReport};
+use larder::memory::ClassPlan;
+use larder::store::{Engine as _, StoreConfig, StoreReport};
 
 use crate::random::Random;
 use crate::store::{Rig, config};
@@ -104,6 +105,26 @@ fn sessions_beside_dead_items_lose_no_visitor() {
         }
         assert_eq!(lost, 0, "views of {visitors} visitors");
     }
+}
+
+#[test]
+fn clients_with_large_values_find_what_they_have_just_stored() {
+    const CLIENTS: usize = 8;
+    let classes = ClassPlan { chunk_max: 512 << 10, ..config(32).classes };
+    let mut rig = Rig::new(StoreConfig { classes, ..config(32) });
+    let value = vec![b'v'; 500 << 10];
+    let mut lost = Vec::new();
+    for number in 0..600_usize {
+        rig.set(&format!("large-{number}"), &value, Deadline::NEVER).unwrap();
+        // Meanwhile the other clients have stored.
+        let Some(read) = number.checked_sub(CLIENTS - 1) else { continue };
+        if rig.get(&format!("large-{read}")).is_none() {
+            lost.push(read);
+        }
+    }
+    // Of those stored just before the first eviction, the hand still takes a few.
+    let first_evicted = 60 - CLIENTS..75;
+    assert!(lost.iter().all(|read| first_evicted.contains(read)), "{lost:?} are lost");
 }
 
 #[test]

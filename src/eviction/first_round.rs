@@ -12,6 +12,8 @@
 //! read late, as long as these items stay. Once a class evicts, its new items enter the small queue. A class therefore
 //! has one such round.
 //!
+//! The round leaves out the items stored last, which may be about to be read.
+//!
 //! New items mostly take slots that the round has vacated. These lie behind its position.
 
 use super::ghost::Queue;
@@ -24,6 +26,9 @@ pub(super) struct FirstRound {
     is_over: bool,
 }
 
+/// Slots at the end of the class that the round leaves out. They hold the items that were stored last, and their clients
+/// may be about to read them. It matters for classes of large values, which have few slots.
+const LATEST_SLOTS: u32 = 64;
 /// Maximum number of items that one search examines.
 const ITEMS_MAX: u32 = 64;
 /// Maximum number of slots that one search examines. It exceeds the number of items, because most slots of a class of
@@ -55,9 +60,10 @@ impl FirstRound {
         None
     }
 
-    /// Advances by one slot and returns the slot just passed. `None` behind the last slot.
+    /// Advances by one slot and returns the slot just passed. `None` if only the latest slots are left.
     fn advance(&mut self, slots: &impl Slots) -> Option<Position> {
-        if self.at.page >= slots.pages() {
+        let pages_left = slots.pages().saturating_sub(self.at.page);
+        if pages_left.saturating_mul(slots.per_page()) <= self.at.index.saturating_add(LATEST_SLOTS) {
             self.is_over = true;
             return None;
         }
@@ -73,7 +79,18 @@ impl FirstRound {
 #[cfg(test)]
 mod tests {
     use super::super::policy::tests::{DEAD, Page, main, small};
-    use super::{FirstRound, ITEMS_MAX, ItemState, SLOTS_MAX};
+    use super::{FirstRound, ITEMS_MAX, ItemState, LATEST_SLOTS, SLOTS_MAX};
+
+    /// A page of these slots, and behind them vacant ones that the round leaves out.
+    fn page_of(slots: &[Option<ItemState>]) -> Page {
+        Page::new(&[slots, &[None; LATEST_SLOTS as usize]].concat())
+    }
+
+    #[test]
+    fn what_was_stored_last_stays() {
+        let page = Page::new(&[main(0); LATEST_SLOTS as usize + 1]);
+        assert_eq!(leave(&mut FirstRound::default(), &page), [0]);
+    }
 
     /// The evicted items in order, until a search finds none.
     fn leave(round: &mut FirstRound, page: &Page) -> Vec<usize> {
@@ -82,7 +99,7 @@ mod tests {
 
     #[test]
     fn only_what_was_never_fetched_leaves_and_only_once() {
-        let page = Page::new(&[main(0), small(0), main(1), None, DEAD, main(0), main(0)]);
+        let page = page_of(&[main(0), small(0), main(1), None, DEAD, main(0), main(0)]);
         page.fetch(5);
         let mut round = FirstRound::default();
         assert_eq!(leave(&mut round, &page), [0, 4, 6]);
@@ -93,7 +110,7 @@ mod tests {
     #[test]
     fn a_search_is_bounded_and_the_next_one_goes_on_from_there() {
         let (items, slots) = (ITEMS_MAX as usize, SLOTS_MAX as usize);
-        let page = Page::new(&[vec![main(3); items], vec![None; slots], vec![main(0)]].concat());
+        let page = page_of(&[vec![main(3); items], vec![None; slots], vec![main(0)]].concat());
         let mut round = FirstRound::default();
         assert_eq!(round.next_victim(&page), None);
         assert_eq!(round.next_victim(&page), None);
@@ -102,7 +119,7 @@ mod tests {
 
     #[test]
     fn it_stays_with_its_page_when_pages_before_it_leave_the_class() {
-        let page = Page::new(&[main(3), main(0)]);
+        let page = page_of(&[main(3), main(0)]);
         let mut round = FirstRound::default();
         (round.at.page, round.at.index) = (2, 1);
         round.renumber(|page| page - 2);

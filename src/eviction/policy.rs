@@ -355,6 +355,7 @@ pub(super) mod tests {
     use std::cell::RefCell;
     use std::collections::HashSet;
 
+    use super::super::target::tests::of_items;
     use super::{ClockHand, ItemState, PATIENCE_ITEMS, Position, Queue, RingEntry, SlotS3A, Slots};
     use crate::memory::ChunkRef;
 
@@ -447,7 +448,7 @@ pub(super) mod tests {
     }
 
     fn policy(items: u32, ring: &[u32], page: &Page) -> SlotS3A {
-        let mut policy = SlotS3A::default();
+        let mut policy = SlotS3A { target: of_items(items), ..SlotS3A::default() };
         policy.set_items(items);
         ring.iter().for_each(|index| policy.push(page, entry(*index)));
         policy

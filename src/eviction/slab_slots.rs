@@ -86,12 +86,8 @@ impl<'a> Slots for SlabSlots<'a> {
         if header::deadline(item.head).is_over(self.now) {
             return ItemState::Dead;
         }
-        // A foreign chain is in no queue of this class.
-        if item.word0.in_main() || item.is_foreign_chain {
-            ItemState::Main(item.word0.freq())
-        } else {
-            ItemState::Small(item.word0.freq())
-        }
+        // Of a foreign chain, the queue of its own class counts: the hand passes new chains, too.
+        if item.word0.in_main() { ItemState::Main(item.word0.freq()) } else { ItemState::Small(item.word0.freq()) }
     }
 
     fn is_unfetched(&self, item: SlotItem<'a>) -> bool {
@@ -155,7 +151,7 @@ mod tests {
         assert_eq!((met.chunk, own.state(met)), (first, ItemState::Small(0)));
         assert!(own.at(Position { page: 0, index: 1 }).is_none(), "a link in its head's class");
         let met = other.at(Position { page: 0, index: 3 }).unwrap();
-        assert_eq!((met.chunk, other.state(met)), (first, ItemState::Main(0)));
+        assert_eq!((met.chunk, other.state(met)), (first, ItemState::Small(0)), "its class's queue counts here, too");
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub(super) struct SmallTarget {
     late_reads: i32,
 }
 
+/// The first target, in items. Clients that work side by side each read back what they have stored, and a class of large
+/// values may have fewer than 100 items. The target shrinks when main turns out to be too short.
+const FIRST_ITEMS: u32 = 64;
 /// Minimum share of the class for the small queue, in percent. The next constants limit how far each reason may raise
 /// it.
 const LEAST_PERCENT: u32 = 10;
@@ -58,6 +61,9 @@ impl SmallTarget {
 
     /// Sets the number of items in the class.
     pub(super) fn set_items(&mut self, items: u32) {
+        if self.items == 0 {
+            self.target = FIRST_ITEMS;
+        }
         self.items = items;
         self.keep_bounds();
     }
@@ -116,13 +122,26 @@ impl SmallTarget {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{GhostHit, SLACK_LEAST, SmallTarget};
+pub(super) mod tests {
+    use super::{FIRST_ITEMS, GhostHit, SLACK_LEAST, SmallTarget};
 
-    fn of_items(items: u32) -> SmallTarget {
+    /// The least target of a class of `items` items.
+    pub(in super::super) fn of_items(items: u32) -> SmallTarget {
         let mut target = SmallTarget::default();
         target.set_items(items);
+        target.target = 0;
+        target.keep_bounds();
         target
+    }
+
+    #[test]
+    fn a_class_of_few_items_begins_with_room_for_those_of_several_clients() {
+        let first = |items| {
+            let mut target = SmallTarget::default();
+            target.set_items(items);
+            target.len()
+        };
+        assert_eq!([first(10), first(80), first(1000)], [9, FIRST_ITEMS, 100]);
     }
 
     #[test]
