@@ -19,7 +19,7 @@ fn the_floor_answers_every_load_of_the_table_rightly() {
         let plan = match row.measure {
             Measure::Cpu(_, plan) | Measure::TwoThreads(plan) | Measure::Instructions(plan) => plan(),
             Measure::Tail(plan) | Measure::Fair(plan) | Measure::HotKeys(plan) => plan(),
-            Measure::Idle(_) => continue,
+            Measure::Idle(_) | Measure::Storm(..) => continue,
         };
         let keys = KeyPlan { count: 1, ..plan.keys.clone() };
         let plan = Plan { keys, connections: plan.connections.min(5), waiting: Waiting::Sleep, ..plan };

@@ -5,6 +5,7 @@
 //!                 ├─▶ threads        two threads beside one
 //!                 ├─▶ instructions   counted by valgrind
 //!                 ├─▶ tails          the slowest gets, alone and beside other clients
+//!                 ├─▶ storm          the slowest gets while thousands of clients connect
 //!                 └─▶ memory         RSS per connection, start, full
 //!                        └──▶ table  figures beside bars, Markdown or JSON
 //! ```
@@ -17,6 +18,7 @@ mod modes;
 mod rounds;
 mod rows;
 mod runs;
+mod storm;
 mod table;
 mod tails;
 mod threads;
@@ -24,3 +26,4 @@ mod threads;
 pub use modes::run_mode;
 pub use rows::{Measure, ROWS, Row, Stage, Unit, named};
 pub use runs::{FloorPart, Form, Runs};
+pub use storm::Limit;

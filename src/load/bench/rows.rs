@@ -11,6 +11,7 @@
 
 use super::super::op::Op;
 use super::super::plan::{KeyPlan, Mix, Pacing, Plan, SizePlan, Waiting};
+use super::storm::Limit;
 
 /// One line of the table.
 pub struct Row {
@@ -41,6 +42,9 @@ pub enum Measure {
     Idle(usize),
     /// How much other clients raise the 99.9th percentile of small gets, over how much they do so at the yardstick.
     Fair(fn() -> Plan),
+    /// How much a burst of this many connects raises the 99th percentile of small gets, over how much it does so at the
+    /// yardstick.
+    Storm(usize, Limit),
 }
 
 /// The servers a row needs: with how much memory and what in it.
@@ -87,6 +91,7 @@ impl Measure {
             Self::Tail(_) => "p99.9 µs",
             Self::Idle(_) => "bytes",
             Self::Fair(_) => "× own p99.9 alone",
+            Self::Storm(..) => "× own p99 before",
         }
     }
 
@@ -98,7 +103,7 @@ impl Measure {
     /// What is held against the bar.
     pub const fn unit(self) -> Unit {
         match self {
-            Self::Cpu(..) | Self::Tail(_) | Self::Fair(_) => Unit::Times,
+            Self::Cpu(..) | Self::Tail(_) | Self::Fair(_) | Self::Storm(..) => Unit::Times,
             Self::TwoThreads(_) | Self::HotKeys(_) => Unit::TimesOwn,
             Self::Instructions(_) => Unit::Absolute("instructions"),
             Self::Idle(_) => Unit::Absolute("B"),
@@ -116,6 +121,10 @@ const fn hot_keys(name: &'static str, load: fn() -> Plan) -> Row {
 
 const fn fair(name: &'static str, others: fn() -> Plan) -> Row {
     Row { name, measure: Measure::Fair(others), bar: 2.0, aim: None }
+}
+
+const fn storm(name: &'static str, limit: Limit) -> Row {
+    Row { name, measure: Measure::Storm(20_000, limit), bar: 2.0, aim: None }
 }
 
 use Measure::{Cpu, Idle, Instructions, Tail, TwoThreads};
@@ -148,6 +157,8 @@ pub const ROWS: &[Row] = &[
     fair("p99.9 of small gets beside gets of 1 MiB", beside_large_values),
     fair("p99.9 of small gets beside 100-key gets", beside_many_keys),
     fair("p99.9 of small gets beside 1,000 in flight", beside_deep_pipelines),
+    storm("p99 of small gets in a storm of 20,000 connects", Limit::High),
+    storm("p99 of small gets in a storm of 20,000 connects, -c 1024", Limit::Low),
 ];
 
 /// Rows whose name begins with one of these, separated by `;` because names have commas. An empty text is all of them.
@@ -264,7 +275,7 @@ mod tests {
             let plan = match row.measure {
                 Measure::Cpu(_, plan) | Measure::TwoThreads(plan) | Measure::Instructions(plan) => plan(),
                 Measure::Tail(plan) | Measure::Fair(plan) | Measure::HotKeys(plan) => plan(),
-                Measure::Idle(_) => continue,
+                Measure::Idle(_) | Measure::Storm(..) => continue,
             };
             assert_eq!(plan.values, super::SizePlan::Fixed(100), "{}", row.name);
             assert_eq!(plan.keys.length, super::SizePlan::Fixed(32), "{}", row.name);

@@ -14,7 +14,7 @@ use super::candidate::{Candidate, LoadWindow};
 use super::rounds::{Ready, Series, in_turns, ratio};
 use super::rows::{Measure, Row, Stage};
 use super::table::{self, Detail, Verdict};
-use super::{instructions, memory, tails, threads};
+use super::{instructions, memory, storm, tails, threads};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +145,7 @@ impl Runs {
                 Measure::HotKeys(plan) => instructions::measure_hot_keys(self, row, &plan()),
                 Measure::Idle(connections) => memory::idle_connections(self, row, connections),
                 Measure::Fair(others) => tails::fairness(self, row, &others()),
+                Measure::Storm(connects, limit) => storm::measure(self, row, connects, limit),
             };
             results.note(row, measured.map(|verdict| (verdict, Vec::new())));
         }
@@ -236,7 +237,8 @@ fn needs(row: &Row, stage: Stage) -> bool {
         | Measure::Instructions(_)
         | Measure::HotKeys(_)
         | Measure::Idle(_)
-        | Measure::Fair(_) => false,
+        | Measure::Fair(_)
+        | Measure::Storm(..) => false,
     }
 }
 
