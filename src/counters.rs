@@ -38,8 +38,10 @@ macro_rules! counters {
 counters! {
     /// Accepted connections.
     total_connections => "total_connections";
-    /// Connections refused because -c was reached.
+    /// Connections refused because -c, -o conn_limit_per_address or the limit of -o admin_socket was reached.
     rejected_connections => "rejected_connections";
+    /// Connections refused because of -o conn_limit_per_address.
+    rejected_per_address => "rejected_per_address";
     /// Clients closed for lack of memory for replies that they had not read.
     response_obj_oom => "response_obj_oom";
     /// Clients closed for lack of memory for an incomplete request.

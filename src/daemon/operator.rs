@@ -67,7 +67,7 @@ impl Operator for Process {
             rusage_system_us: micros(system),
             curr_connections: clients,
             connection_structures: clients,
-            max_connections: self.gate.clients_max(),
+            max_connections: self.gate.limits().clients_max,
             reserved_fds: own_descriptors(&self.settings),
             accepting_conns: self.gate.is_open(),
             listen_disabled_num: self.gate.shut_count(),

@@ -27,7 +27,7 @@ use crate::sys::log::{Level, log_line, start_log_thread};
 use crate::sys::process::{Foreground, Output, fork_to_background, mappable_bytes, share_one_heap};
 use crate::sys::signal::{Signals, block_write_signals};
 use crate::sys::spare::refill;
-use crate::worker::{ClientGate, Mail, Shared};
+use crate::worker::{ClientGate, ClientLimits, Mail, Shared};
 
 use super::failure::Failure;
 use super::operator::Process;
@@ -180,7 +180,8 @@ impl Server {
         users: Option<Arc<Authenticator>>,
     ) -> Result<Self, Failure> {
         let dispatcher = Dispatcher::new().map_err(Failure::system("poll"))?;
-        let gate = Arc::new(ClientGate::new(clients_max, dispatcher.waker()));
+        let limits = ClientLimits { clients_max, per_address_max: settings.connections_per_address };
+        let gate = Arc::new(ClientGate::new(limits, dispatcher.waker()));
         let descriptors = clients_max + own_descriptors(settings);
         let connection_table = Arc::new(ConnectionTable::new(usize::try_from(descriptors).unwrap_or(usize::MAX)));
         let tunables = Arc::new(Tunables::new(settings));

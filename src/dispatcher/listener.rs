@@ -13,6 +13,16 @@ use crate::sys::socket::{listen_tcp, listen_unix, local_address};
 pub struct Listener {
     socket: OwnedFd,
     address: Bound,
+    audience: Audience,
+}
+
+/// The clients that a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Clients of the cache.
+    Clients,
+    /// The operator, whose connections have places of their own.
+    Admins,
 }
 
 /// The bound address. Its port is the actual one if the kernel chose it.
@@ -54,6 +64,11 @@ impl Listener {
         &self.address
     }
 
+    /// The clients that it is for.
+    pub const fn audience(&self) -> Audience {
+        self.audience
+    }
+
     /// Its descriptor.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
@@ -66,12 +81,13 @@ impl Listener {
 /// The first address that could not be bound.
 pub fn listen(settings: &Settings) -> Result<Vec<Listener>, BindFailure> {
     let backlog = settings.tcp_backlog;
-    if let Some(path) = &settings.unix_socket {
+    let mut opening = Opening { backlog, asked: Vec::new(), listeners: Vec::new() };
+    for (path, audience) in [(&settings.admin_socket, Audience::Admins), (&settings.unix_socket, Audience::Clients)] {
+        let Some(path) = path else { continue };
         let failure = |error| BindFailure { what: format!("listen on {}", path.display()), error };
         let socket = listen_unix(path, settings.unix_mask, backlog).map_err(failure)?;
-        return Ok(vec![Listener { socket, address: Bound::Unix(path.clone()) }]);
+        opening.listeners.push(Listener { socket, address: Bound::Unix(path.clone()), audience });
     }
-    let mut opening = Opening { backlog, asked: Vec::new(), listeners: Vec::new() };
     for endpoint in settings.tcp_endpoints() {
         match &endpoint.host {
             Some(host) => opening.listen_named(host, endpoint.port)?,
@@ -125,7 +141,7 @@ impl Opening {
         let socket = listen_tcp(address, self.backlog)?;
         let bound = local_address(socket.as_fd()).unwrap_or(address);
         self.asked.push(address);
-        self.listeners.push(Listener { socket, address: Bound::Tcp(bound) });
+        self.listeners.push(Listener { socket, address: Bound::Tcp(bound), audience: Audience::Clients });
         Ok(Some(bound))
     }
 }

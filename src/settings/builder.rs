@@ -91,6 +91,9 @@ impl SettingsBuilder {
         settings.check_authentication()?;
         settings.detail_enabled = given.contains("prefix_delimiter");
         settings.threads_per_udp = settings.threads;
+        if settings.admin_socket.is_some() && settings.admin_socket == settings.unix_socket {
+            return Err("-o admin_socket: the same file as -s, --unix-socket".into());
+        }
         if settings.unix_socket.is_none() && settings.tcp_endpoints().is_empty() {
             return Err("-p, --port: 0 turns TCP off, and no -s, --unix-socket is given: nowhere to listen".into());
         }
@@ -215,6 +218,13 @@ mod tests {
         let refused = "-I, --max-item-size: 1m is more than half of -m, --memory-limit (1m)";
         assert_eq!(build(&["memory_limit_bytes=1", "item_size_max=1m"]).unwrap_err(), refused);
         assert_eq!(build(&["memory_limit_bytes=2048", "item_size_max=1024m"]).unwrap().item_size_max, 1 << 30);
+    }
+
+    #[test]
+    fn the_operators_socket_is_not_the_clients() {
+        assert!(build(&["unix_socket=/s", "-o admin_socket=/t"]).is_ok());
+        let refused = "-o admin_socket: the same file as -s, --unix-socket";
+        assert_eq!(build(&["unix_socket=/s", "-o admin_socket=/s"]).unwrap_err(), refused);
     }
 
     #[test]

@@ -308,6 +308,12 @@ settings! {
     /// Memory limit for replies that clients have not read, in MiB. A client that needs more is disconnected. 0 means
     /// no limit.
     resp_obj_mem_limit_bytes: u64 = 0, mib(0..=1_048_576), "-o resp_obj_mem_limit=<MiB>", Clients, "", Works;
+    /// Maximum number of connections from one IP address, or from one IPv6 network of 64 bits. Another one is answered
+    /// an error. 0 means no limit. Unix sockets are not limited.
+    connections_per_address: u32 = 0, whole(0..=10_000_000), "-o conn_limit_per_address=<num>", Clients, "", Works;
+    /// Unix socket for the operator, with the access mode of -a. Four connections to it are possible beside those of -c,
+    /// and they are accepted first.
+    admin_socket: Option<PathBuf> = None, Text { absent: "" }, "-o admin_socket=<file>", Network, "", Works;
     /// Mark of the server's sockets, for packet filters.
     sock_cookie_id: u32 = 0, whole(0..=4_294_967_295), "-o sock_cookie_id=<num>", Compatibility, "", NoEffect("larder does not mark its sockets");
     /// Store large items in one chunk.

@@ -184,6 +184,11 @@ pub fn local_address(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
     decode_address(&name_of(socket.as_raw_fd(), Side::Ours)?)
 }
 
+/// The IP address of the client's end. `None` for a unix socket, or if the client is already gone.
+pub fn peer_ip(socket: BorrowedFd<'_>) -> Option<IpAddr> {
+    decode_address(&name_of(socket.as_raw_fd(), Side::Theirs)?).map(|address| address.ip())
+}
+
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {

@@ -15,5 +15,5 @@ mod idle;
 mod mail;
 
 pub use event_loop::{Shared, Worker};
-pub use gate::ClientGate;
+pub use gate::{ADMINS_MAX, ClientGate, ClientLimits, Refusal};
 pub use mail::Mail;

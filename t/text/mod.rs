@@ -10,3 +10,4 @@ mod page_moves;
 mod resident;
 mod stats;
 mod stats_reset;
+mod storms;

@@ -11,13 +11,14 @@ use crate::support::{Client, Server, wait_until};
 const GROUPS: [&str; 3] = ["", "items", "slabs"];
 
 /// Counters that `provoke_counters` does not make count.
-const NOT_PROVOKED: [&str; 15] = [
+const NOT_PROVOKED: [&str; 16] = [
     "cmd_meta",
     "rejected_connections",
     "store_no_memory",
     "auth_cmds",
     "auth_errors",
     "idle_kicks",
+    "rejected_per_address",
     "listen_disabled_num",
     "time_in_listen_disabled_us",
     "slab_reassign_chunk_rescues",
