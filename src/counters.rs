@@ -42,6 +42,10 @@ counters! {
     rejected_connections => "rejected_connections";
     /// Connections refused because of -o conn_limit_per_address.
     rejected_per_address => "rejected_per_address";
+    /// Clients assigned to a thread in turn, because -N other network queues have threads.
+    unexpected_napi_ids => "unexpected_napi_ids";
+    /// With -N, clients assigned to a thread in turn, because they came over no network queue.
+    round_robin_fallback => "round_robin_fallback";
     /// Clients closed for lack of memory for replies that they had not read.
     response_obj_oom => "response_obj_oom";
     /// Clients closed for lack of memory for an incomplete request.

@@ -216,6 +216,7 @@ impl Server {
             },
             requests_max: settings.reqs_per_event,
             idle_timeout_s: settings.idle_timeout_s,
+            busy_poll_usecs: settings.busy_poll_usecs,
         });
         store.start_jobs().map_err(Failure::system("start background threads under ulimit -u and -v"))?;
         let workers = Workers::start(&shared, of_workers, store)?;
@@ -230,6 +231,7 @@ impl Server {
             counters: own,
             clock,
             maxconns_fast: settings.maxconns_fast,
+            queues_max: settings.napi_ids as usize,
             tunables: Arc::clone(&tunables),
         };
         Ok(Self { dispatcher, duties, workers, tunables, users })

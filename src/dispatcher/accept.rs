@@ -28,10 +28,10 @@ use crate::protocol::ReplyLine;
 use crate::settings::Tunables;
 use crate::sync::Sender;
 use crate::sys::log::{Level, log_line};
-use crate::sys::socket::{accept, is_exhaustion, peer_ip, prepare_client, send};
+use crate::sys::socket::{accept, incoming_queue, is_exhaustion, peer_ip, prepare_client, send};
 use crate::worker::{ClientGate, Mail, Refusal};
 
-use super::assign::Assign;
+use super::assign::{Assign, Choice};
 use super::listener::{Audience, Bound, Listener};
 
 /// The poll token of wake-ups. The token of a listener is its index.
@@ -66,6 +66,8 @@ pub struct Config {
     pub clock: Arc<Clock>,
     /// Whether a client beyond -c is refused at once. Otherwise it waits.
     pub maxconns_fast: bool,
+    /// Network queues whose clients share a worker (-N).
+    pub queues_max: usize,
     /// The verbosity, which may change.
     pub tunables: Arc<Tunables>,
 }
@@ -168,11 +170,11 @@ enum Admission {
 
 impl Acceptor {
     fn new(config: Config) -> Self {
-        let (listeners, workers) = (config.listeners.len(), config.workers.len());
+        let (listeners, workers, queues) = (config.listeners.len(), config.workers.len(), config.queues_max);
         Self {
             config,
             may_accept: vec![false; listeners],
-            assign: Assign::new(workers),
+            assign: Assign::new(workers, queues),
             in_hand: None,
             shut_since_us: None,
             refused: Repeated::default(),
@@ -275,8 +277,15 @@ impl Acceptor {
 
     /// Hands the client to a worker whose mailbox has room.
     fn hand_over(&mut self, socket: OwnedFd) -> Admission {
+        let queue = if self.assign.needs_queue() { incoming_queue(socket.as_fd()) } else { 0 };
+        let (choice, order) = self.assign.order(queue);
+        match choice {
+            Choice::Turn | Choice::Queue => {}
+            Choice::NoQueue => self.config.counters.round_robin_fallback.add(1),
+            Choice::UnexpectedQueue => self.config.counters.unexpected_napi_ids.add(1),
+        }
         let mut mail = Mail::Adopt(socket);
-        for worker in self.assign.order() {
+        for worker in order {
             match self.config.workers[worker].post(mail) {
                 Ok(()) => return Admission::Done,
                 Err(returned) => mail = returned,

@@ -89,6 +89,10 @@ impl SettingsBuilder {
             return Err(format!("-o slab_sizes: {largest} is larger than slab_chunk_max, {max} bytes"));
         }
         settings.check_authentication()?;
+        if settings.napi_ids > settings.threads {
+            let (queues, threads) = (settings.napi_ids, settings.threads);
+            return Err(format!("-N, --napi-ids: {queues} is more than -t, --threads ({threads})"));
+        }
         settings.detail_enabled = given.contains("prefix_delimiter");
         settings.threads_per_udp = settings.threads;
         if settings.admin_socket.is_some() && settings.admin_socket == settings.unix_socket {
@@ -225,6 +229,12 @@ mod tests {
         assert!(build(&["unix_socket=/s", "-o admin_socket=/t"]).is_ok());
         let refused = "-o admin_socket: the same file as -s, --unix-socket";
         assert_eq!(build(&["unix_socket=/s", "-o admin_socket=/s"]).unwrap_err(), refused);
+    }
+
+    #[test]
+    fn every_network_queue_needs_a_thread() {
+        assert!(build(&["threads=3", "napi_ids=3"]).is_ok());
+        assert_eq!(build(&["napi_ids=5"]).unwrap_err(), "-N, --napi-ids: 5 is more than -t, --threads (4)");
     }
 
     #[test]

@@ -244,8 +244,9 @@ settings! {
     proxy_enabled: bool = false, TURNS_ON, "", Compatibility, "proxy_enabled", Report;
     /// Use io_uring in the proxy.
     proxy_uring: bool = false, TURNS_ON, "-o proxy_uring", Network, "proxy_uring_enabled", Later;
-    /// Assign a client to a thread by the network queue of its packets.
-    napi_ids: u32 = 0, whole(0..=256), "-N, --napi-ids, --napi_ids=<num>", Clients, "num_napi_ids", NoEffect("larder assigns clients to threads in turn");
+    /// Number of network queues. Clients whose packets come over the same queue of a network card share a thread. At
+    /// most -t. Clients without a queue, as over loopback, are assigned in turn.
+    napi_ids: u32 = 0, whole(0..=256), "-N, --napi-ids, --napi_ids=<num>", Clients, "num_napi_ids", Works;
     /// File that keeps items across a restart.
     memory_file: Option<PathBuf> = None, Text { absent: "(null)" }, "-e, --memory-file=<file>", Memory, "memory_file", Later;
     /// Always 4: client flags have 32 bits.
@@ -314,8 +315,11 @@ settings! {
     /// Unix socket for the operator, with the access mode of -a. Four connections to it are possible beside those of -c,
     /// and they are accepted first.
     admin_socket: Option<PathBuf> = None, Text { absent: "" }, "-o admin_socket=<file>", Network, "", Works;
+    /// With -N: time for which a thread polls its network queue before it sleeps, in microseconds. Needs Linux 6.9;
+    /// without it, and over loopback, it has no effect.
+    busy_poll_usecs: u32 = 0, whole(0..=1_000_000), "-o busy_poll_usecs=<num>", Clients, "", Works;
     /// Mark of the server's sockets, for packet filters.
-    sock_cookie_id: u32 = 0, whole(0..=4_294_967_295), "-o sock_cookie_id=<num>", Compatibility, "", NoEffect("larder does not mark its sockets");
+    sock_cookie_id: u32 = 0, whole(0..=4_294_967_295), "-o sock_cookie_id=<num>", Compatibility, "", NoEffect("only FreeBSD can mark sockets so");
     /// Store large items in one chunk.
     chunked_items: bool = true, TURNS_OFF, "-o no_chunked_items", Compatibility, "", NoEffect("large items are always chains of chunks");
     /// Use the defaults of a future memcached, or of memcached 1.4.

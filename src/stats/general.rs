@@ -60,8 +60,6 @@ const NEVER_COUNTED: &[&str] = &[
     "log_watcher_skipped",
     "log_watcher_sent",
     "log_watchers",
-    "unexpected_napi_ids",
-    "round_robin_fallback",
 ];
 
 /// Writes the rows of one connection or listener in `stats conns`.

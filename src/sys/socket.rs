@@ -189,6 +189,16 @@ pub fn peer_ip(socket: BorrowedFd<'_>) -> Option<IpAddr> {
     decode_address(&name_of(socket.as_raw_fd(), Side::Theirs)?).map(|address| address.ip())
 }
 
+/// The number of the network queue (NAPI id) over which the client's packets come. 0 if there is none, as over
+/// loopback.
+pub fn incoming_queue(socket: BorrowedFd<'_>) -> u32 {
+    let (mut queue, mut len) = (0u32, socklen::<u32>());
+    let (fd, start, len_at) = (socket.as_raw_fd(), (&raw mut queue).cast(), &raw mut len);
+    // SAFETY: both pointers are to live locals, and `len` is the size of the first.
+    let told = unsafe { syscall!(getsockopt(fd, libc::SOL_SOCKET, libc::SO_INCOMING_NAPI_ID, start, len_at)) };
+    if told.is_ok() { queue } else { 0 }
+}
+
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {

@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::settings::Tunables;
 use crate::stats::{HotKeys, HotSampler, PrefixTable};
 use crate::store::{Engine as _, WorkerStore};
 use crate::sync::{Mailbox, Participant, PinGuard, Sender, mailbox};
+use crate::sys::busy_poll::set_busy_poll;
 use crate::sys::log::{Level, log_line};
 use crate::sys::spare::{self, try_reserve};
 
@@ -87,6 +89,8 @@ pub struct Shared {
     pub requests_max: u32,
     /// Idle seconds after which a client is disconnected; 0: never.
     pub idle_timeout_s: u32,
+    /// Microseconds of -o busy_poll_usecs; 0: no busy polling.
+    pub busy_poll_usecs: u32,
 }
 
 /// A worker that is not running yet.
@@ -157,6 +161,10 @@ impl Worker {
         store: WorkerStore,
     ) -> io::Result<(Self, Sender<Mail>)> {
         let poll = Poll::new()?;
+        if shared.busy_poll_usecs > 0 {
+            // Ignored: an older kernel sleeps at once.
+            let _ = set_busy_poll(poll.registry().as_fd(), shared.busy_poll_usecs);
+        }
         let (sender, mailbox) = mailbox(poll.registry(), MAIL, MAIL_MAX)?;
         Ok((Self { poll, mailbox, participant, store, shared, counters }, sender))
     }

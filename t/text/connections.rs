@@ -295,6 +295,18 @@ fn clients_on_different_workers_see_each_others_writes() {
     }
 }
 
+#[test]
+fn clients_over_no_network_queue_are_assigned_in_turn() {
+    let server = Server::start(&["-t", "2", "-N", "2", "-o", "busy_poll_usecs=50"]);
+    let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.ask("get a\r\n", "END\r\n");
+    }
+    let stats = clients[0].stats("");
+    assert_eq!((&*stats["round_robin_fallback"], &*stats["unexpected_napi_ids"]), ("4", "0"));
+    assert_eq!(clients[0].stats("settings")["num_napi_ids"], "2");
+}
+
 fn resident_bytes(process_id: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process_id}/status")).expect("the server runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel tells");

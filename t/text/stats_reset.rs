@@ -11,7 +11,7 @@ use crate::support::{Client, Server, wait_until};
 const GROUPS: [&str; 3] = ["", "items", "slabs"];
 
 /// Counters that `provoke_counters` does not make count.
-const NOT_PROVOKED: [&str; 16] = [
+const NOT_PROVOKED: [&str; 18] = [
     "cmd_meta",
     "rejected_connections",
     "store_no_memory",
@@ -19,6 +19,8 @@ const NOT_PROVOKED: [&str; 16] = [
     "auth_errors",
     "idle_kicks",
     "rejected_per_address",
+    "unexpected_napi_ids",
+    "round_robin_fallback",
     "listen_disabled_num",
     "time_in_listen_disabled_us",
     "slab_reassign_chunk_rescues",
