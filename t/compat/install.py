@@ -9,6 +9,8 @@ PYTHON = INSTALLED / "venv" / "bin" / "python"
 NODE_MODULES = INSTALLED / "npm" / "node_modules"
 RUST_CLIENT = INSTALLED / "rust" / "debug" / "larder-compat"
 DEBIAN_MEMCACHED = INSTALLED / "memcached-deb"
+# The folder that t/oracle/memcached.rs uses, so that one download serves both.
+NEWEST_MEMCACHED = REPOSITORY / "target" / "memcached"
 
 
 def apt_get(*words, **more):
@@ -53,3 +55,10 @@ def memcached_scripts():
         must(["apt-get", "-q", "download", "memcached"], INSTALL_LIMIT_S, cwd=DEBIAN_MEMCACHED)
         for package in DEBIAN_MEMCACHED.glob("memcached_*.deb"):
             must(["dpkg-deb", "-x", package, DEBIAN_MEMCACHED])
+
+
+def newest_memcached():
+    """The memcached that larder is compared with. It contains memcached's router. Returns the program's path."""
+    if "LARDER_ORACLE" in os.environ:
+        return os.environ["LARDER_ORACLE"]
+    return must([REPOSITORY / "scripts" / "newest-memcached", NEWEST_MEMCACHED], INSTALL_LIMIT_S).splitlines()[-1]

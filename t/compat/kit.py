@@ -165,6 +165,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def connects(port):
+    try:
+        Text(port).close()
+        return True
+    except OSError:
+        return False
+
+
 def answers(port):
     """Whether a memcached listens there."""
     try:

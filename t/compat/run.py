@@ -13,6 +13,7 @@ import sys
 import daemons
 import install
 import libraries
+import proxies
 import tools
 from kit import SERVER, Report, servers
 
@@ -33,7 +34,8 @@ GROUPS = [
     ("memcached-tool", 1, [], [install.memcached_scripts], tools.memcached_tool),
     ("scraping", 1, [], [], tools.scraping),
     ("check_tcp", 1, ["monitoring-plugins-basic"], [], tools.nagios_check_tcp),
-    ("twemproxy", 3, ["nutcracker"], [], daemons.twemproxy),
+    ("twemproxy", 3, ["nutcracker"], [], proxies.twemproxy),
+    ("memcached's router", 3, [], [install.newest_memcached], proxies.router),
     ("daemontools", 0, ["daemontools"], [], daemons.daemontools),
     ("systemd", 0, [], [], daemons.systemd),
 ]
