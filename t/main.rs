@@ -18,6 +18,7 @@ mod docs;
 mod fuzz_connection;
 mod fuzz_parser;
 mod fuzz_server;
+mod hostile;
 mod install;
 mod large_evictions;
 mod large_items;

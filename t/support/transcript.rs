@@ -196,7 +196,7 @@ impl fmt::Display for Step {
 }
 
 /// Single bytes, but for the inside of a long run of the same byte: there, one cut is like another.
-fn bytewise(packet: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn bytewise(packet: &[u8]) -> impl Iterator<Item = &[u8]> {
     packet.chunk_by(|one, next| one == next).flat_map(|run| {
         let edge = run.len().min(RUN_EDGE_BYTES);
         let (head, rest) = run.split_at(edge);
@@ -260,6 +260,11 @@ fn pieces(text: &str, line_end: &[u8]) -> Vec<Piece> {
     last.extend(line_end);
     pieces.push(Piece::Bytes(last));
     pieces
+}
+
+/// The bytes of a text without numbers that only a server tells.
+pub(crate) fn expanded(text: &str) -> Vec<u8> {
+    bytes_of(&pieces(text, b""), &Numbers::new()).unwrap_or_else(|| panic!("`{text}` names an unknown number"))
 }
 
 fn braced_piece(inside: &str) -> Piece {
