@@ -116,6 +116,18 @@ reply_lines! {
     ReassignDisabled = "CLIENT_ERROR slab reassignment disabled";
     /// slabs automove window: outside its limits.
     WindowOutOfBounds = "CLIENT_ERROR automove window too low or too high";
+    /// -Y: the client must authenticate first.
+    Unauthenticated = "CLIENT_ERROR unauthenticated";
+    /// -Y: the user is unknown or the password is wrong.
+    AuthenticationFailure = "CLIENT_ERROR authentication failure";
+    /// -Y: the token has no blank between user and password.
+    BadToken = "CLIENT_ERROR bad authentication token format";
+    /// -Y: the token is longer than 16384 bytes.
+    TokenTooLong = "CLIENT_ERROR auth token too long";
+    /// -Y: the token does not end with CRLF.
+    BadTermination = "CLIENT_ERROR bad command line termination";
+    /// -Y: too many hashed passwords wait to be verified.
+    TooManyAttempts = "SERVER_ERROR too many authentication attempts";
     /// -c clients are already connected; the connection is closed.
     TooManyConnections = "ERROR Too many open connections";
 }

@@ -4,6 +4,7 @@
 //! quick.rs   the most common lines: `get <key>`, a plain `set`, `incr` and `decr`
 //! parse.rs   every line: finds its verb and its end, and handles incomplete lines
 //! lines.rs   the arguments after the verb, by family
+//! login.rs   the only command of a client that is not authenticated
 //! reply.rs   replies other than fixed lines
 //! ```
 //!
@@ -11,9 +12,11 @@
 //! two.
 
 mod lines;
+mod login;
 mod parse;
 pub mod quick;
 mod reply;
 
+pub use login::{Login, TOKEN_LEN_MAX, login};
 pub use parse::{LINE_LEN_MAX, parse, parse_rest};
 pub use reply::{End, READY_LENGTHS, compose, push_row, push_value, push_value_line};
