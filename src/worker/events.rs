@@ -14,6 +14,9 @@ pub(super) struct EventLog {
     refusals: Repeated,
     /// Stores refused for lack of memory, as of the last check.
     refused: u64,
+    failures: Repeated,
+    /// Failed authentications, as of the last check.
+    failed: u64,
 }
 
 impl EventLog {
@@ -26,15 +29,21 @@ impl EventLog {
         }
     }
 
-    /// Logs if stores were refused since the last check.
+    /// Logs if stores were refused, or if clients failed to authenticate, since the last check.
     #[cold]
     pub(super) fn look(&mut self, counters: &Counters, now: RelTime) {
-        let refused = counters.store_no_memory.read();
-        // After `stats reset` the counter starts at 0.
-        let events = refused.checked_sub(self.refused).unwrap_or(refused);
-        self.refused = refused;
-        if let Some(count) = self.refusals.note(events, now) {
+        let refused = since(&mut self.refused, counters.store_no_memory.read());
+        if let Some(count) = self.refusals.note(refused, now) {
             log_line(Level::Warning, format!("larder: no memory to store an item{count}"));
         }
+        let failed = since(&mut self.failed, counters.auth_errors.read());
+        if let Some(count) = self.failures.note(failed, now) {
+            log_line(Level::Warning, format!("larder: a client failed to authenticate{count}"));
+        }
     }
+}
+
+/// Events since the last check. After `stats reset` the counter starts at 0.
+fn since(last: &mut u64, now: u64) -> u64 {
+    now.checked_sub(std::mem::replace(last, now)).unwrap_or(now)
 }
