@@ -132,7 +132,7 @@ impl Worker {
             let is_over = match verdict {
                 Verdict::Close(_) => true,
                 Verdict::Again | Verdict::Busy => false,
-                Verdict::Wait | Verdict::Hold => unsent.is_empty() && !connection.wants_writable(),
+                Verdict::Wait | Verdict::Hold | Verdict::Verify => unsent.is_empty() && !connection.wants_writable(),
             };
             if is_over {
                 drop(connection);
@@ -167,6 +167,7 @@ impl Worker {
             backlog_bytes_max: u64::MAX,
             now: moment.now,
             verbosity: 0,
+            users: None,
         };
         let received = if ahead { connection.receive_ahead(&mut turn) } else { Received::Nothing };
         let verdict = connection.drive(&mut turn, &pin, received);

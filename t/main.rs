@@ -12,6 +12,7 @@ macro_rules! transcripts {
     };
 }
 
+mod auth;
 mod cli;
 mod commands;
 mod docs;

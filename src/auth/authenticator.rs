@@ -151,7 +151,6 @@ mod tests {
         assert_eq!(check(&users, "foo", &"x".repeat(2000)), "refused", "no password is that long");
         let (woken, wakeups) = channel();
         users.start(move || woken.send(()).unwrap()).unwrap();
-        // The attempts above have no client any more.
         let Check::Pending(ticket) = users.check(Credentials { user: b"foo", password: b"secret word" }) else {
             panic!("not proved yet")
         };

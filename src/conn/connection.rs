@@ -13,6 +13,7 @@
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 
+use crate::auth::Authenticator;
 use crate::base::RelTime;
 use crate::command::{
     BORROWED_VALUE_MIN, Batch, Context, KEYS_PER_WINDOW, Lookup, Outcome, ReplySink as _, Unparsed, execute, look_ahead,
@@ -35,7 +36,7 @@ use super::write_queue::{Flushed, TEXT_BYTES_MAX, WriteQueue};
 pub struct Connection {
     pub(super) socket: OwnedFd,
     pub(super) state: ConnectionState,
-    grammar: Grammar,
+    pub(super) grammar: Grammar,
     /// Bytes that are not handled yet: the beginning of a request.
     tail: Option<Box<[u8]>>,
     /// Replies that the client has not read.
@@ -83,6 +84,8 @@ pub struct Turn<'w> {
     pub now: RelTime,
     /// The log level.
     pub verbosity: u8,
+    /// The users, if clients must authenticate.
+    pub users: Option<&'w Authenticator>,
 }
 
 /// What the input buffer of a drive holds.
@@ -109,6 +112,8 @@ pub enum Verdict {
     Again,
     /// Drive again later: the store is busy and waits for other threads.
     Busy,
+    /// Drive again when the verifier thread has given a verdict.
+    Verify,
     /// Close it.
     Close(CloseReason),
 }
@@ -157,6 +162,11 @@ impl Connection {
             held_since_us: 0,
             gives_way: false,
         }
+    }
+
+    /// A newly accepted connection whose client must authenticate.
+    pub fn new_locked(socket: OwnedFd, now: RelTime) -> Self {
+        Self { state: ConnectionState::Locked { failures: 0 }, ..Self::new(socket, now) }
     }
 
     /// Notes what the kernel reports.
@@ -285,6 +295,8 @@ impl Connection {
                 ConnectionState::Command | ConnectionState::Line(_) => self.requests(turn, pin, queue, &mut budget),
                 ConnectionState::Value(_) => self.value(turn, pin, queue, &mut budget),
                 ConnectionState::Swallow { .. } => self.swallow(turn, &mut budget),
+                ConnectionState::Locked { .. } => self.locked(turn, queue, &mut budget),
+                ConnectionState::Verifying { .. } => self.verifying(turn, queue),
                 ConnectionState::Closing(reason) => Step::Pause(Verdict::Close(*reason)),
             };
             match step {
@@ -385,7 +397,7 @@ impl Connection {
 
     /// Closes a client that speaks no known protocol. It must not wait for a timeout.
     #[cold]
-    fn refuse_grammar(&mut self) -> Step {
+    pub(super) fn refuse_grammar(&mut self) -> Step {
         self.state = ConnectionState::Closing(CloseReason::Asked);
         Step::Again
     }
@@ -475,7 +487,9 @@ impl Connection {
             ConnectionState::Command
             | ConnectionState::Line(_)
             | ConnectionState::Value(_)
-            | ConnectionState::Swallow { .. } => pause,
+            | ConnectionState::Swallow { .. }
+            | ConnectionState::Locked { .. }
+            | ConnectionState::Verifying { .. } => pause,
         }
     }
 

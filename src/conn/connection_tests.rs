@@ -122,6 +122,7 @@ impl Bench {
             backlog_bytes_max: u64::MAX,
             now: moment.now,
             verbosity: self.verbosity,
+            users: None,
         };
         let received = if self.receives_ahead { self.connection.receive_ahead(&mut turn) } else { Received::Nothing };
         let verdict = self.connection.drive(&mut turn, &pin, received);

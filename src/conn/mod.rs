@@ -12,6 +12,7 @@
 mod backlog;
 mod connection;
 mod connection_table;
+mod locked;
 mod log;
 mod read_buf;
 mod state;

@@ -8,11 +8,14 @@
 //!           │  └──────key list unfinished───▶ Line ──────────────────┘
 //!           │
 //!           └── quit, error, idle, shutdown ──▶ Closing(why)
+//!
+//! Locked ⇄ Verifying        with -Y, before Command; locked.rs draws it
 //! ```
 //!
 //! In every state the client may be slow to read. The connection then has a backlog, and parses nothing until it is
 //! sent.
 
+use crate::auth::Ticket;
 use crate::command::Incoming;
 use crate::protocol::LineRest;
 use crate::store::Upload;
@@ -31,6 +34,18 @@ pub(super) enum ConnectionState {
     Swallow {
         /// Bytes still to come.
         remaining: u64,
+    },
+    /// The client must authenticate.
+    Locked {
+        /// Attempts that failed.
+        failures: u8,
+    },
+    /// The verdict of the verifier thread on an attempt.
+    Verifying {
+        /// Where the verdict will be.
+        ticket: Ticket,
+        /// Attempts that failed before.
+        failures: u8,
     },
     /// Nothing: the queue is sent, then the connection ends.
     Closing(CloseReason),
@@ -56,7 +71,9 @@ impl ConnectionState {
     #[inline]
     pub(super) const fn activity(&self) -> Activity {
         match self {
-            Self::Command | Self::Line(_) | Self::Closing(_) => Activity::Reading,
+            Self::Command | Self::Line(_) | Self::Locked { .. } | Self::Verifying { .. } | Self::Closing(_) => {
+                Activity::Reading
+            }
             Self::Value(_) => Activity::ReceivingValue,
             Self::Swallow { .. } => Activity::Swallowing,
         }
@@ -67,7 +84,12 @@ impl ConnectionState {
     pub(super) const fn begun(&self) -> Option<LineRest> {
         match self {
             Self::Line(rest) => Some(*rest),
-            Self::Command | Self::Value(_) | Self::Swallow { .. } | Self::Closing(_) => None,
+            Self::Command
+            | Self::Value(_)
+            | Self::Swallow { .. }
+            | Self::Locked { .. }
+            | Self::Verifying { .. }
+            | Self::Closing(_) => None,
         }
     }
 }

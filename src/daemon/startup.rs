@@ -23,6 +23,7 @@ use crate::protocol::MEMCACHED_VERSION;
 use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
 use crate::store::Store;
+use crate::sync::Sender;
 use crate::sys::log::{Level, log_line, start_log_thread};
 use crate::sys::process::{Foreground, Output, fork_to_background, mappable_bytes, share_one_heap};
 use crate::sys::signal::{Signals, block_write_signals};
@@ -160,6 +161,21 @@ fn write_files(settings: &Settings, listeners: &[Listener]) -> Option<Pidfile> {
     Pidfile::write(path, !settings.daemonize).map_err(|error| warn("-P, --pidfile", path, error)).ok()
 }
 
+/// Starts the verifier thread, and lets it and the store wake the workers.
+fn let_workers_be_woken(
+    workers: Vec<Sender<Mail>>,
+    store: &Store,
+    users: Option<&Authenticator>,
+) -> Result<(), Failure> {
+    // Ignored: a worker with a full mailbox takes turns anyway.
+    let wake = move || workers.iter().for_each(|worker| drop(worker.post(Mail::Turn)));
+    if let Some(users) = users {
+        users.start(wake.clone()).map_err(Failure::system("start the verifier thread under ulimit -u and -v"))?;
+    }
+    store.on_recall(wake);
+    Ok(())
+}
+
 /// The running server.
 struct Server {
     dispatcher: Dispatcher,
@@ -217,12 +233,11 @@ impl Server {
             requests_max: settings.reqs_per_event,
             idle_timeout_s: settings.idle_timeout_s,
             busy_poll_usecs: settings.busy_poll_usecs,
+            users: users.clone(),
         });
         store.start_jobs().map_err(Failure::system("start background threads under ulimit -u and -v"))?;
         let workers = Workers::start(&shared, of_workers, store)?;
-        let senders = workers.senders();
-        // Ignored: a worker with a full mailbox takes turns anyway.
-        store.on_recall(move || senders.iter().for_each(|worker| drop(worker.post(Mail::Turn))));
+        let_workers_be_woken(workers.senders(), store, users.as_deref())?;
         let duties = Config {
             listeners,
             workers: workers.senders(),

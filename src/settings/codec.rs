@@ -170,6 +170,10 @@ impl<T: From<String> + AsRef<std::ffi::OsStr>> Codec<Option<T>> for Text {
     fn show(&self, value: &Option<T>) -> String {
         value.as_ref().map_or_else(|| self.absent.into(), |text| text.as_ref().to_string_lossy().into_owned())
     }
+
+    fn typed(&self, value: &Option<T>) -> String {
+        value.as_ref().map_or_else(String::new, |text| text.as_ref().to_string_lossy().into_owned())
+    }
 }
 
 const _: fn(&Text, &Option<PathBuf>) -> String = |codec, path| codec.show(path);

@@ -134,7 +134,7 @@ settings! {
     sasl: bool = false, TURNS_ON, "-S, --enable-sasl", Network, "auth_enabled_sasl", Later;
     /// File of user:password lines. Clients of the text protocol must authenticate: the first command is a set whose
     /// value is the user, a blank and the password. SIGHUP reads the file again. doc/security.md describes it.
-    auth_file: Option<PathBuf> = None, Text { absent: "no" }, "-Y, --auth-file=<file>", Network, "auth_enabled_ascii", Later;
+    auth_file: Option<PathBuf> = None, Text { absent: "no" }, "-Y, --auth-file=<file>", Network, "auth_enabled_ascii", Works;
     /// Maximum item size, in bytes or with a unit (512k, 2m). At most half of -m.
     item_size_max: u64 = 1 << 20, bytes(1 << 10..=1 << 30), "-I, --max-item-size=<num>", Memory, "item_size_max", Works;
     /// Answer an error at once to a client beyond -c. Without it the client waits.

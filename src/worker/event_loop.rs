@@ -9,6 +9,8 @@
 //! The poll is edge-triggered. A connection that stops although it has more to do goes on the run-again list: the
 //! kernel would not report it again.
 
+mod verifying;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -20,6 +22,7 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 
+use crate::auth::Authenticator;
 use crate::base::{Clock, RelTime};
 use crate::command::{Context, Operator, Switches};
 use crate::conn::{
@@ -91,6 +94,8 @@ pub struct Shared {
     pub idle_timeout_s: u32,
     /// Microseconds of -o busy_poll_usecs; 0: no busy polling.
     pub busy_poll_usecs: u32,
+    /// The users, if clients must authenticate.
+    pub users: Option<Arc<Authenticator>>,
 }
 
 /// A worker that is not running yet.
@@ -112,7 +117,9 @@ struct EventLoop {
     wheel: Option<IdleWheel>,
     /// The run-again list: connections to drive in the next turn.
     run_again: Vec<u32>,
-    /// Whether one of them can go on at once, so that the next poll must not wait.
+    /// Connections that wait for the verifier thread.
+    verifying: Vec<u32>,
+    /// Whether one of the run-again list can go on at once, so that the next poll must not wait.
     needs_quiescence: bool,
     /// Mail that was taken out of the mailbox and waits for its turn.
     mail: VecDeque<Mail>,
@@ -220,6 +227,7 @@ impl EventLoop {
             store,
             connections: ConnectionSlab::new(),
             run_again: Vec::new(),
+            verifying: Vec::new(),
             needs_quiescence: false,
             mail: VecDeque::new(),
             has_mail: false,
@@ -361,6 +369,7 @@ impl EventLoop {
             backlog_bytes_max: self.shared.backlog_bytes_max,
             now: self.now,
             verbosity: self.verbosity,
+            users: self.shared.users.as_deref(),
         };
         (&mut self.connections, turn)
     }
@@ -384,6 +393,7 @@ impl EventLoop {
             Verdict::Hold => self.note_hold(place),
             Verdict::Again => self.queue_again(place),
             Verdict::Busy => self.queue_busy(place),
+            Verdict::Verify => self.wait_for_verifier(place),
             Verdict::Close(reason) => self.close(place, reason),
         }
         if self.store.wants_quiescence() {
@@ -495,12 +505,18 @@ impl EventLoop {
         for _ in 0..MAIL_PER_TURN {
             if self.mail.is_empty() && std::mem::take(&mut self.has_mail) {
                 self.mail = mailbox.drain();
+                // The wake-up after a verdict was in the mailbox, or found it full.
+                self.resume_verified(registry, pin);
             }
             match self.mail.pop_front() {
                 None => break,
                 // For other mail, the turn itself is what was asked for.
                 Some(Mail::Turn) => self.refuse_stalled(registry, pin),
-                Some(Mail::Adopt(socket)) => self.adopt(Connection::new(socket, self.now), registry),
+                Some(Mail::Adopt(socket)) => {
+                    let is_locked = self.shared.users.is_some();
+                    let new = if is_locked { Connection::new_locked } else { Connection::new };
+                    self.adopt(new(socket, self.now), registry);
+                }
                 Some(Mail::Stop) => return AfterTurn::End,
             }
         }

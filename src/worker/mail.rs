@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 pub enum Mail {
     /// Serve this client, which was accepted and counted.
     Adopt(OwnedFd),
-    /// Take a turn: another thread waits for memory that the worker holds.
+    /// Take a turn: another thread waits for memory that the worker holds, or the verifier thread has given a verdict.
     Turn,
     /// Close all connections and end.
     Stop,

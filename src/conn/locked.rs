@@ -1,0 +1,127 @@
+//! A connection whose client must authenticate first (`-Y`).
+//!
+//! ```text
+//! Locked ──right password──▶ Command      no way leads back
+//!   │ ▲ └──▶ Verifying ──┘                 a hashed password: the verifier thread takes milliseconds
+//!   └─┘ wrong password, other lines
+//!         └── FAILURES_MAX ──▶ Closing
+//! ```
+
+use crate::auth::{Check, Credentials};
+use crate::command::ReplySink as _;
+use crate::protocol::text::{LINE_LEN_MAX, Login, TOKEN_LEN_MAX, login};
+use crate::protocol::{Grammar, Input, ReplyLine};
+
+use super::connection::{Connection, Step, Turn, Verdict};
+use super::log;
+use super::read_buf::ReadBuf;
+use super::state::{CloseReason, ConnectionState};
+use super::write_queue::WriteQueue;
+
+/// Failed attempts after which a connection is closed. Whoever guesses passwords must connect again.
+const FAILURES_MAX: u8 = 16;
+
+const _: () = assert!(
+    ReadBuf::BYTES > (LINE_LEN_MAX + TOKEN_LEN_MAX + 4) as u64,
+    "an attempt fits the input buffer, so a full buffer never waits for more"
+);
+
+impl Connection {
+    /// Handles one attempt, or another line, of a client that is not authenticated.
+    #[cold]
+    pub(super) fn locked(&mut self, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>, budget: &mut u32) -> Step {
+        let ConnectionState::Locked { failures } = self.state else { return Step::Again };
+        let input = if turn.input.is_full() { Input::Full } else { Input::Open };
+        let bytes = turn.input.unread();
+        if bytes.is_empty() {
+            return Step::Starved;
+        }
+        if *budget == 0 {
+            return Step::Pause(Verdict::Again);
+        }
+        if self.grammar == Grammar::Unknown {
+            match Grammar::of(bytes) {
+                Some(grammar) => self.grammar = grammar,
+                None => return self.refuse_grammar(),
+            }
+        }
+        *budget -= 1;
+        let (consumed, reply) = match login(bytes, input) {
+            Login::NeedMore => return Step::Starved,
+            Login::Close => {
+                self.state = ConnectionState::Closing(CloseReason::Asked);
+                return Step::Again;
+            }
+            Login::Refused { line, consumed } => (consumed, line),
+            Login::Token { token, consumed } => match self.attempt(token, failures, turn) {
+                Some(reply) => (consumed, reply),
+                None => {
+                    turn.input.consume(consumed);
+                    return Step::Pause(Verdict::Verify);
+                }
+            },
+        };
+        turn.input.consume(consumed);
+        self.reply(reply, turn, queue)
+    }
+
+    /// Checks a token. `None`: the verifier thread will know.
+    fn attempt(&mut self, token: &[u8], failures: u8, turn: &Turn<'_>) -> Option<ReplyLine> {
+        let Some(offered) = Credentials::from_token(token) else { return Some(ReplyLine::BadToken) };
+        let counters = turn.ctx.counters;
+        counters.auth_cmds.add(1);
+        // Without a user file no connection is locked.
+        match turn.users.map_or(Check::Refused, |users| users.check(offered)) {
+            Check::Accepted => Some(self.judged(true, failures, turn)),
+            Check::Refused => Some(self.judged(false, failures, turn)),
+            Check::Busy => {
+                self.judged(false, failures, turn);
+                Some(ReplyLine::TooManyAttempts)
+            }
+            Check::Pending(ticket) => {
+                self.state = ConnectionState::Verifying { ticket, failures };
+                None
+            }
+        }
+    }
+
+    /// Asks for the verdict on a hashed password.
+    #[cold]
+    pub(super) fn verifying(&mut self, turn: &Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> Step {
+        let ConnectionState::Verifying { ticket, failures } = &self.state else { return Step::Again };
+        let (verdict, failures) = (ticket.verdict(), *failures);
+        let Some(is_right) = verdict else { return Step::Pause(Verdict::Verify) };
+        let reply = self.judged(is_right, failures, turn);
+        self.reply(reply, turn, queue)
+    }
+
+    /// Unlocks the connection, or counts a failure. Returns the reply.
+    fn judged(&mut self, is_right: bool, failures: u8, turn: &Turn<'_>) -> ReplyLine {
+        if is_right {
+            self.state = ConnectionState::Command;
+            return ReplyLine::Stored;
+        }
+        turn.ctx.counters.auth_errors.add(1);
+        let failures = failures + 1;
+        self.state = match failures {
+            FAILURES_MAX.. => ConnectionState::Closing(CloseReason::Asked),
+            failures => ConnectionState::Locked { failures },
+        };
+        ReplyLine::AuthenticationFailure
+    }
+
+    fn reply(&self, line: ReplyLine, turn: &Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> Step {
+        let push = |queue: &mut WriteQueue<'_, '_>| queue.text().extend_from_slice(line.bytes());
+        if turn.verbosity < log::COMMANDS {
+            push(queue);
+        } else {
+            log::replies(self.fd(), queue, push);
+        }
+        if queue.is_full() { Step::Full } else { Step::Again }
+    }
+
+    /// Whether a password of its client is being verified.
+    pub const fn is_verifying(&self) -> bool {
+        matches!(self.state, ConnectionState::Verifying { .. })
+    }
+}
