@@ -361,9 +361,9 @@ fn a_delayed_flush_comes_a_second_early_and_a_later_order_replaces_it() {
     for order in ["flush_all 11\r\n", "flush_all 1700001011\r\n"] {
         let mut session = session();
         session.say(format!("set a 0 0 1\r\nx\r\n{order}").as_bytes(), &());
-        session.engine.begin_turn(Moment::at(RelTime(1009)));
+        session.engine.begin_turn_at(Moment::at(RelTime(1009)));
         assert_eq!(session.say(b"get a\r\n", &()), b"VALUE a 0 1\r\nx\r\nEND\r\n");
-        session.engine.begin_turn(Moment::at(RelTime(1010)));
+        session.engine.begin_turn_at(Moment::at(RelTime(1010)));
         assert_eq!(session.say(b"get a\r\n", &()), b"END\r\n");
         assert_eq!(session.say(b"flush_all 100\r\nget a\r\n", &()), b"OK\r\nEND\r\n");
         assert_eq!((session.counters.cmd_flush.read(), session.counters.get_flushed.read()), (2, 2));

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use larder::base::Deadline;
-use larder::store::{Engine as _, MoveTuning, Refusal, StoreConfig, StoreMode, StoreOutcome, StoreReport, Upload};
+use larder::store::{
+    Engine as _, MoveTuning, Pending as _, Refusal, StoreConfig, StoreOutcome, StoreReport, Upload, Write,
+};
 
 use crate::large_items::pattern;
 use crate::store::{HALF_A_PAGE, Rig, config, hashed};
@@ -82,7 +84,7 @@ fn set_patiently(rig: &mut Rig, key: &str, value: &[u8]) {
                 Some(pending) => pending,
                 None => {
                     let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
-                    worker.reserve(pin, hashed(worker, key), 0, Deadline::NEVER, len)?
+                    worker.reserve(pin, &Write::set(hashed(worker, key)), len)?
                 }
             };
             while filled < value.len() {
@@ -94,7 +96,7 @@ fn set_patiently(rig: &mut Rig, key: &str, value: &[u8]) {
                     return Err(refusal);
                 }
             }
-            assert_eq!(worker.commit(pin, pending, StoreMode::Set).ok(), Some(StoreOutcome::Stored));
+            assert!(worker.commit(pin, pending).is_ok_and(StoreOutcome::is_stored));
             Ok(())
         });
         match is_stored {

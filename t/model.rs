@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use larder::base::Clock;
 use larder::memory::ClassPlan;
-use larder::store::{Store, StoreConfig, WorkerStore};
+use larder::store::{Engine as _, Store, StoreConfig, WorkerStore};
 use larder::sync::Participant;
 
 use crate::model_engine::ModelEngine;
@@ -156,7 +156,7 @@ impl Pair {
     /// Says the same to both, to the store in pieces, each in a loop turn of its own.
     fn compare(&mut self, commands: &[Command], random: &mut Random) {
         let said: String = commands.iter().map(|command| command.spell(&self.model_uniques)).collect();
-        self.model.engine.begin_turn(self.clock.read());
+        self.model.engine.begin_turn_at(self.clock.read());
         let expected = self.model.say(said.as_bytes(), &());
         let expected = hide_uniques(&expected, &mut self.model_uniques);
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use larder::base::{Clock, Deadline, HashedKey, Key, RelTime};
 use larder::memory::ClassPlan;
 use larder::store::{
-    Engine, Fetched, Item, MoveTuning, Refusal, Store, StoreConfig, StoreMode, StoreOutcome, StoreReport, WorkerStore,
+    Engine, EngineAdmin as _, Fetched, Item, MoveTuning, Pending as _, Refusal, Removal, Store, StoreConfig,
+    StoreOutcome, StoreReport, WorkerStore, Write,
 };
 use larder::sync::{Participant, Pin};
 
@@ -61,13 +62,14 @@ impl Rig {
         for _ in 0..100 {
             let answer = self.turn(|worker, pin| {
                 let key = hashed(worker, key);
-                let mut pending = worker.reserve(pin, key, 0, deadline, u32::try_from(value.len()).unwrap())?;
+                let mut pending =
+                    worker.reserve(pin, &Write { deadline, ..Write::set(key) }, u32::try_from(value.len()).unwrap())?;
                 let mut filled = pending.fill(value);
                 while filled < value.len() {
                     worker.extend(pin, &mut pending)?;
                     filled += pending.fill(&value[filled..]);
                 }
-                assert_eq!(worker.commit(pin, pending, StoreMode::Set).ok(), Some(StoreOutcome::Stored));
+                assert!(worker.commit(pin, pending).is_ok_and(StoreOutcome::is_stored));
                 Ok(())
             });
             if answer != Err(Refusal::Busy) {
@@ -90,7 +92,7 @@ impl Rig {
     pub(crate) fn delete(&mut self, key: &str) -> bool {
         self.turn(|worker, pin| {
             let key = hashed(worker, key);
-            worker.delete(pin, key)
+            worker.delete(pin, key, Removal::default()).is_removed()
         })
     }
 

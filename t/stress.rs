@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::thread;
 
 use larder::base::atomic::{AtomicU64, Ordering};
-use larder::base::{Clock, Deadline, Key};
+use larder::base::{Clock, Delta, Key, StoreMode};
 use larder::item::{ItemLease, ItemRef};
 use larder::memory::ClassPlan;
 use larder::store::{
-    ArithOperation, ArithOutcome, Engine, Fetched, Item, Refusal, Store, StoreConfig, StoreMode, StoreOutcome,
-    StoreReport, WorkerStore,
+    ArithOptions, ArithOutcome, Engine, EngineAdmin, Fetched, Item, Pending as _, Refusal, Removal, Store, StoreConfig,
+    StoreOutcome, StoreReport, WorkerStore, Write,
 };
 use larder::sync::Pin;
 
@@ -150,11 +150,11 @@ impl Stress<'_> {
         let padding = if self.random.below(200) == 0 { self.random.below(12_000) } else { self.random.below(600) };
         let value = value(&name, number, padding);
         let len = u32::try_from(value.len()).unwrap();
-        match worker.reserve(pin, key, 7, Deadline::NEVER, len) {
+        match worker.reserve(pin, &Write { client_flags: 7, mode, ..Write::set(key) }, len) {
             Ok(mut pending) => {
                 assert_eq!(pending.fill(&value), value.len());
-                match worker.commit(pin, pending, mode) {
-                    Ok(StoreOutcome::Stored) => self.floors[id].store(number, Ordering::SeqCst),
+                match worker.commit(pin, pending) {
+                    Ok(StoreOutcome::Stored { .. }) => self.floors[id].store(number, Ordering::SeqCst),
                     Ok(StoreOutcome::NotStored) => assert_eq!(mode, StoreMode::Replace),
                     Ok(other) => panic!("{other:?}"),
                     Err(_pending) => panic!("neither set nor replace needs more memory"),
@@ -174,7 +174,7 @@ impl Stress<'_> {
     fn delete_key(&mut self, worker: &mut WorkerStore, pin: &Pin, number: u64, id: usize) {
         let name = name(id);
         let key = worker.hash(Key::new(name.as_bytes()).unwrap());
-        worker.delete(pin, key);
+        worker.delete(pin, key, Removal::default());
         self.floors[id].store(number, Ordering::SeqCst);
     }
 
@@ -240,9 +240,9 @@ fn no_increment_is_lost_between_threads() {
     let (mut participant, mut worker) = store.join();
     let guard = participant.pin();
     let counter = worker.hash(Key::new(b"counter").unwrap());
-    let mut pending = worker.reserve(&guard, counter, 0, Deadline::NEVER, 1).ok().unwrap();
+    let mut pending = worker.reserve(&guard, &Write::set(counter), 1).ok().unwrap();
     pending.fill(b"0");
-    assert!(worker.commit(&guard, pending, StoreMode::Set).is_ok());
+    assert!(worker.commit(&guard, pending).is_ok());
     worker.end_turn();
     drop(guard);
     thread::scope(|scope| {
@@ -252,8 +252,8 @@ fn no_increment_is_lost_between_threads() {
                 let mut done = 0;
                 while done < INCREMENTS {
                     let guard = participant.pin();
-                    match worker.arith(&guard, counter, ArithOperation::Incr(1)) {
-                        ArithOutcome::Value(_) => done += 1,
+                    match worker.arith(&guard, counter, Delta::Up(1), ArithOptions::default()) {
+                        ArithOutcome::Value { .. } => done += 1,
                         // Memory is on its way back; the next turn has it.
                         ArithOutcome::Busy => {}
                         other => panic!("{other:?}"),
@@ -264,8 +264,8 @@ fn no_increment_is_lost_between_threads() {
         }
     });
     let guard = participant.pin();
-    let last = worker.arith(&guard, counter, ArithOperation::Incr(0));
-    assert_eq!(last, ArithOutcome::Value(INCREMENTS * THREADS as u64));
+    let last = worker.arith(&guard, counter, Delta::Up(0), ArithOptions::default());
+    assert!(matches!(last, ArithOutcome::Value { value, .. } if value == INCREMENTS * THREADS as u64), "{last:?}");
 }
 
 fn name(id: usize) -> String {

@@ -3,7 +3,7 @@
 
 use crate::base::{Exptime, RelTime};
 use crate::protocol::{Admin, DebugtimeRequest, Echo, ReplyLine, ShutdownMode};
-use crate::store::Engine;
+use crate::store::EngineAdmin;
 
 use super::context::Context;
 use super::execute::{Outcome, answer};
@@ -19,7 +19,7 @@ const MEMLIMIT_MB_MIN: u32 = 8;
 /// A number above this is taken as bytes, not megabytes.
 const MEMLIMIT_MB_MAX: u32 = 1_000_000_000;
 
-pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+pub(super) fn administer<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     request: Admin,
     echo: Echo<'_>,
     ctx: &mut Context<'_, E>,
@@ -50,7 +50,7 @@ pub(super) fn administer<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 
 /// A delay ends one second early, as in memcached: `flush_all 1` flushes now. A date before the start drops nothing,
 /// since no item is older.
-fn flush_all<E: Engine>(delay: Exptime, ctx: &mut Context<'_, E>) -> ReplyLine {
+fn flush_all<E: EngineAdmin>(delay: Exptime, ctx: &mut Context<'_, E>) -> ReplyLine {
     ctx.counters.cmd_flush.add(1);
     if !ctx.switches.flush_enabled {
         return ReplyLine::FlushNotAllowed;
@@ -65,7 +65,7 @@ fn flush_all<E: Engine>(delay: Exptime, ctx: &mut Context<'_, E>) -> ReplyLine {
     ReplyLine::Ok
 }
 
-fn shutdown<E: Engine>(mode: Option<ShutdownMode>, ctx: &Context<'_, E>) -> Result<(), ReplyLine> {
+fn shutdown<E: EngineAdmin>(mode: Option<ShutdownMode>, ctx: &Context<'_, E>) -> Result<(), ReplyLine> {
     if !ctx.switches.shutdown_command {
         return Err(ReplyLine::ShutdownNotEnabled);
     }
@@ -73,7 +73,7 @@ fn shutdown<E: Engine>(mode: Option<ShutdownMode>, ctx: &Context<'_, E>) -> Resu
     Ok(())
 }
 
-fn cache_memlimit<E: Engine>(megabytes: u32, ctx: &mut Context<'_, E>) -> ReplyLine {
+fn cache_memlimit<E: EngineAdmin>(megabytes: u32, ctx: &mut Context<'_, E>) -> ReplyLine {
     if megabytes < MEMLIMIT_MB_MIN {
         ReplyLine::MemlimitTooSmall
     } else if megabytes > MEMLIMIT_MB_MAX {
@@ -85,13 +85,13 @@ fn cache_memlimit<E: Engine>(megabytes: u32, ctx: &mut Context<'_, E>) -> ReplyL
     }
 }
 
-fn debugtime<E: Engine>(order: Option<DebugtimeRequest>, ctx: &mut Context<'_, E>) -> ReplyLine {
+fn debugtime<E: EngineAdmin>(order: Option<DebugtimeRequest>, ctx: &mut Context<'_, E>) -> ReplyLine {
     let Some(order) = order.filter(|_| ctx.switches.debug_commands) else { return ReplyLine::Error };
     match order {
         DebugtimeRequest::Pause => ctx.operator.clock().pause(),
         DebugtimeRequest::Resume => ctx.operator.clock().resume(),
         DebugtimeRequest::Shift(seconds) => ctx.operator.clock().shift(seconds),
     }
-    ctx.engine.renew_moment();
+    ctx.engine.begin_turn();
     ReplyLine::Ok
 }

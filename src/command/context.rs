@@ -4,7 +4,7 @@ use crate::base::{Deadline, Exptime, HashedKey};
 use crate::counters::Counters;
 use crate::settings::Settings;
 use crate::stats::{Access, HotSampler, PrefixTable};
-use crate::store::Engine;
+use crate::store::{Engine, Item as _};
 
 use super::operator::Operator;
 
@@ -78,7 +78,7 @@ impl<E: Engine> Context<'_, E> {
     pub(super) fn sample(&mut self, pin: &E::Pin, key: HashedKey<'_>, written: Option<u32>) {
         let (access, bytes) = match written {
             Some(bytes) => (Access::Write, bytes),
-            None => (Access::Read, self.engine.peek_len(pin, key).unwrap_or(0)),
+            None => (Access::Read, self.engine.peek(pin, key).map_or(0, |item| item.value_len())),
         };
         self.hot.sample(key, access, u64::from(bytes), self.engine.moment().now);
     }

@@ -2,7 +2,7 @@
 
 use crate::base::{HashedKey, Key};
 use crate::protocol::{Answer, Echo, Keys, LineRest, Request, RetrievalOptions, Then, compose};
-use crate::store::Engine;
+use crate::store::{Engine, EngineAdmin};
 
 use super::batch::{Action, BatchEntry};
 use super::context::Context;
@@ -40,7 +40,7 @@ pub enum Outcome<P> {
 
 /// Executes one entry and queues its reply.
 #[inline(always)]
-pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+pub fn execute<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     entry: &BatchEntry<'_, E::Bucket, E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
@@ -55,7 +55,7 @@ pub fn execute<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 
 /// [`execute`], for every kind of entry.
 #[inline(never)]
-fn execute_any<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+fn execute_any<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     entry: &BatchEntry<'_, E::Bucket, E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,

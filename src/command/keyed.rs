@@ -2,7 +2,7 @@
 
 use crate::base::{Exptime, HashedKey};
 use crate::protocol::{Answer, Delta, Echo, ReplyLine};
-use crate::store::{ArithOperation, ArithOutcome, Engine, Fetched};
+use crate::store::{ArithOptions, ArithOutcome, Engine, Fetched, Removal, RemoveOutcome};
 
 use super::context::Context;
 use super::execute::{Outcome, answer};
@@ -18,13 +18,20 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     if ctx.prefixes.is_on() {
         ctx.prefixes.count_delete(key.key);
     }
-    if ctx.engine.delete(pin, key) {
-        ctx.counters.delete_hits.add(1);
-        answer(sink, echo, Answer::Deleted { cas: 0 });
-    } else {
-        ctx.counters.delete_misses.add(1);
-        answer(sink, echo, ReplyLine::NotFound);
-    }
+    let answered = match ctx.engine.delete(pin, key, Removal::default()) {
+        RemoveOutcome::Removed { cas } => {
+            ctx.counters.delete_hits.add(1);
+            Answer::Deleted { cas }
+        }
+        RemoveOutcome::NotFound => {
+            ctx.counters.delete_misses.add(1);
+            ReplyLine::NotFound.into()
+        }
+        RemoveOutcome::Exists => ReplyLine::Exists.into(),
+        RemoveOutcome::Busy if !ctx.last_try => return Outcome::Busy,
+        RemoveOutcome::Busy | RemoveOutcome::NoMemory => ReplyLine::NoMemory.into(),
+    };
+    answer(sink, echo, answered);
     Outcome::Done
 }
 
@@ -60,21 +67,22 @@ pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let counters = ctx.counters;
-    let (operation, hits, misses) = match delta {
-        Delta::Up(delta) => (ArithOperation::Incr(delta), &counters.incr_hits, &counters.incr_misses),
-        Delta::Down(delta) => (ArithOperation::Decr(delta), &counters.decr_hits, &counters.decr_misses),
+    let (hits, misses) = match delta {
+        Delta::Up(_) => (&counters.incr_hits, &counters.incr_misses),
+        Delta::Down(_) => (&counters.decr_hits, &counters.decr_misses),
     };
-    let outcome = ctx.engine.arith(pin, key, operation);
+    let outcome = ctx.engine.arith(pin, key, delta, ArithOptions::default());
     ctx.charge_copies();
     let answered = match outcome {
-        ArithOutcome::Value(value) => {
+        ArithOutcome::Value { value, cas, .. } => {
             hits.add(1);
-            Answer::Number { value, cas: 0, ttl_s: None }
+            Answer::Number { value, cas, ttl_s: None }
         }
         ArithOutcome::NotFound => {
             misses.add(1);
             ReplyLine::NotFound.into()
         }
+        ArithOutcome::Exists => ReplyLine::Exists.into(),
         ArithOutcome::NonNumeric => ReplyLine::NonNumeric.into(),
         ArithOutcome::Busy if !ctx.last_try => return Outcome::Busy,
         ArithOutcome::Busy | ArithOutcome::NoMemory => ReplyLine::NoMemory.into(),

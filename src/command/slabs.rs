@@ -12,7 +12,7 @@
 use std::ops::RangeInclusive;
 
 use crate::protocol::{AutomoveRequest, ReplyLine, SlabsRequest};
-use crate::store::{Engine, MoveTuning, Reassign};
+use crate::store::{EngineAdmin, MoveTuning, Reassign};
 
 use super::context::Context;
 
@@ -21,7 +21,7 @@ const WINDOW: RangeInclusive<u32> = 3..=1800;
 /// The highest level.
 const LEVEL_MAX: u32 = 2;
 
-pub(super) fn obey<E: Engine>(order: SlabsRequest, ctx: &mut Context<'_, E>) -> ReplyLine {
+pub(super) fn obey<E: EngineAdmin>(order: SlabsRequest, ctx: &mut Context<'_, E>) -> ReplyLine {
     match order {
         SlabsRequest::Reassign(classes) => reassign(classes, ctx),
         SlabsRequest::Automove(order) => automove(order, ctx),
@@ -29,7 +29,7 @@ pub(super) fn obey<E: Engine>(order: SlabsRequest, ctx: &mut Context<'_, E>) -> 
     }
 }
 
-fn reassign<E: Engine>(classes: Option<(i32, i32)>, ctx: &mut Context<'_, E>) -> ReplyLine {
+fn reassign<E: EngineAdmin>(classes: Option<(i32, i32)>, ctx: &mut Context<'_, E>) -> ReplyLine {
     if !ctx.switches.slab_reassign {
         return ReplyLine::ReassignDisabled;
     }
@@ -48,7 +48,7 @@ fn reassign<E: Engine>(classes: Option<(i32, i32)>, ctx: &mut Context<'_, E>) ->
     }
 }
 
-fn automove<E: Engine>(order: AutomoveRequest, ctx: &mut Context<'_, E>) -> ReplyLine {
+fn automove<E: EngineAdmin>(order: AutomoveRequest, ctx: &mut Context<'_, E>) -> ReplyLine {
     let tuning = ctx.engine.move_tuning();
     let changed = match order {
         AutomoveRequest::Level(Some(level)) if level <= LEVEL_MAX => MoveTuning { level, ..tuning },

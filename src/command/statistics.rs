@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use crate::memory::CLASS_MAX;
 use crate::protocol::{Echo, ReplyLine, RowValue, StatsRequest, Switch, compose, has_row_room, push_row};
 use crate::stats::{HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, connection_rows, general_rows, hotkey_rows};
-use crate::store::{Engine, StoreReport};
+use crate::store::{EngineAdmin, StoreReport};
 
 use super::context::Context;
 use super::execute::Outcome;
@@ -24,7 +24,7 @@ const PREFIXES_SHOWN_MAX: usize = 1000;
 /// Slab class ids are below this. In memcached it is 64.
 const SLAB_ID_END: u32 = CLASS_MAX as u32 + 1;
 
-pub(super) fn report<E: Engine>(
+pub(super) fn report<E: EngineAdmin>(
     request: StatsRequest,
     echo: Echo<'_>,
     ctx: &mut Context<'_, E>,
@@ -98,7 +98,7 @@ impl Rows<'_> {
     }
 }
 
-fn reset<E: Engine>(ctx: &mut Context<'_, E>) -> ReplyLine {
+fn reset<E: EngineAdmin>(ctx: &mut Context<'_, E>) -> ReplyLine {
     ctx.operator.reset_counters();
     ctx.engine.reset_stats();
     ctx.prefixes.clear();
@@ -106,7 +106,7 @@ fn reset<E: Engine>(ctx: &mut Context<'_, E>) -> ReplyLine {
     ReplyLine::Reset
 }
 
-fn connections<E: Engine>(ctx: &mut Context<'_, E>, rows: &mut Rows<'_>) -> ReplyLine {
+fn connections<E: EngineAdmin>(ctx: &mut Context<'_, E>, rows: &mut Rows<'_>) -> ReplyLine {
     let mut shown = 0u32;
     ctx.operator.connections(&mut |connection| {
         shown = shown.saturating_add(1);
@@ -120,7 +120,7 @@ fn connections<E: Engine>(ctx: &mut Context<'_, E>, rows: &mut Rows<'_>) -> Repl
     ReplyLine::End
 }
 
-fn general<E: Engine>(ctx: &Context<'_, E>, pin: &E::Pin, rows: &mut Rows<'_>) -> ReplyLine {
+fn general<E: EngineAdmin>(ctx: &Context<'_, E>, pin: &E::Pin, rows: &mut Rows<'_>) -> ReplyLine {
     let (gauges, totals) = (ctx.operator.gauges(), ctx.operator.totals());
     general_rows(&gauges, &totals, ctx.engine.moment().now, ctx.operator.clock().unix_s(), &mut |name, value| {
         rows.push(name, value)
@@ -128,13 +128,13 @@ fn general<E: Engine>(ctx: &Context<'_, E>, pin: &E::Pin, rows: &mut Rows<'_>) -
     group(StoreReport::General, ctx, pin, rows)
 }
 
-fn group<E: Engine>(group: StoreReport, ctx: &Context<'_, E>, pin: &E::Pin, rows: &mut Rows<'_>) -> ReplyLine {
+fn group<E: EngineAdmin>(group: StoreReport, ctx: &Context<'_, E>, pin: &E::Pin, rows: &mut Rows<'_>) -> ReplyLine {
     ctx.engine.report(pin, group, &mut |name, value| rows.push(name, value));
     ReplyLine::End
 }
 
 /// `stats prefixes`: items and bytes by key prefix, most bytes first. `None`: the scan is running, ask again.
-fn prefixes<E: Engine>(ctx: &mut Context<'_, E>, rows: &mut Rows<'_>) -> Option<ReplyLine> {
+fn prefixes<E: EngineAdmin>(ctx: &mut Context<'_, E>, rows: &mut Rows<'_>) -> Option<ReplyLine> {
     if !ctx.switches.dump_enabled {
         return Some(ReplyLine::PrefixesNotAllowed);
     }
@@ -162,7 +162,7 @@ fn prefixes<E: Engine>(ctx: &mut Context<'_, E>, rows: &mut Rows<'_>) -> Option<
 }
 
 /// `stats hotkeys [on|off]`.
-fn hotkeys<E: Engine>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E>, rows: &mut Rows<'_>) -> ReplyLine {
+fn hotkeys<E: EngineAdmin>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E>, rows: &mut Rows<'_>) -> ReplyLine {
     if !ctx.switches.dump_enabled {
         return ReplyLine::HotkeysNotAllowed;
     }
@@ -187,7 +187,7 @@ fn hotkeys<E: Engine>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E>, ro
 }
 
 /// `stats detail on|off|dump`.
-fn detail<E: Engine>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E>, rows: &mut Rows<'_>) -> ReplyLine {
+fn detail<E: EngineAdmin>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E>, rows: &mut Rows<'_>) -> ReplyLine {
     if !ctx.switches.dump_enabled {
         return ReplyLine::StatsDetailNotAllowed;
     }
@@ -207,7 +207,7 @@ fn detail<E: Engine>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E>, row
 }
 
 /// `stats cachedump <slab id> <limit>`: some keys of a class, with their expiry dates (0: never).
-fn cachedump<E: Engine>(
+fn cachedump<E: EngineAdmin>(
     bounds: Result<(u32, u32), ReplyLine>,
     ctx: &Context<'_, E>,
     pin: &E::Pin,

@@ -1,8 +1,8 @@
 //! set, add, replace, append, prepend, cas: allocate, receive the value, link the item.
 
 use crate::base::{HashedKey, Key, StoreMode};
-use crate::protocol::{Answer, Echo, OwnedEcho, ReplyLine, Storage, Value};
-use crate::store::{Engine, Pending as _, Refusal, StoreMode as EngineMode, StoreOutcome};
+use crate::protocol::{Answer, Echo, KeyCoding, OwnedEcho, ReplyLine, Storage, Value};
+use crate::store::{Engine, Pending as _, Refusal, Removal, StoreOutcome, Write, WriteOptions};
 
 use super::context::Context;
 use super::execute::{Outcome, answer};
@@ -44,9 +44,8 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let Value::Whole(value) = wanted.value else { return begin_store(wanted, key, ctx, pin, sink) };
-    let deadline = ctx.deadline(wanted.exptime);
-    let mode = store_mode(wanted.mode, wanted.compare);
-    let outcome = match ctx.engine.store(pin, key, wanted.client_flags, deadline, value, mode) {
+    let write = write_of(wanted, key, ctx);
+    let outcome = match ctx.engine.store(pin, &write, value) {
         Ok(outcome) => outcome,
         Err(refusal) => return refuse(refusal, wanted, key, ctx, pin, sink),
     };
@@ -69,8 +68,8 @@ fn begin_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let deadline = ctx.deadline(wanted.exptime);
-    let pending = match ctx.engine.announce(pin, key, wanted.client_flags, deadline, wanted.value_len) {
+    let write = write_of(wanted, key, ctx);
+    let pending = match ctx.engine.announce(pin, &write, wanted.value_len) {
         Ok(pending) => pending,
         Err(refusal) => return refuse(refusal, wanted, key, ctx, pin, sink),
     };
@@ -105,7 +104,7 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         refuse_data(echo.borrow(), ctx, sink);
         return Ok(());
     }
-    let outcome = match ctx.engine.commit(pin, pending, store_mode(mode, compare)) {
+    let outcome = match ctx.engine.commit(pin, pending) {
         Ok(outcome) => outcome,
         Err(pending) if !ctx.last_try => return Err(Box::new(Incoming { pending, mode, compare, value_len, echo })),
         Err(_pending) => StoreOutcome::NoMemory,
@@ -133,10 +132,9 @@ fn answer_stored<I, E: Engine, S: ReplySink<I>>(
     sink: &mut S,
 ) {
     ctx.counters.cmd_set.add(1);
-    if outcome == StoreOutcome::Stored && compare.is_none() {
-        answer(sink, echo, Answer::Stored { cas: 0, value_len });
-    } else {
-        answer_rarer(outcome, compare, value_len, echo, ctx, sink);
+    match outcome {
+        StoreOutcome::Stored { cas } if compare.is_none() => answer(sink, echo, Answer::Stored { cas, value_len }),
+        outcome => answer_rarer(outcome, compare, value_len, echo, ctx, sink),
     }
 }
 
@@ -176,7 +174,7 @@ pub fn refuse_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         && let Some(key) = Key::new(incoming.pending.key())
     {
         let key = ctx.engine.hash(key);
-        ctx.engine.delete(pin, key);
+        ctx.engine.delete(pin, key, Removal::default());
     }
     let is_begun = incoming.pending.is_begun();
     let line = if is_begun { ReplyLine::NoMemoryReading } else { ReplyLine::NoMemoryStoring };
@@ -196,7 +194,7 @@ fn answer_rarer<I, E: Engine, S: ReplySink<I>>(
 ) {
     let counters = ctx.counters;
     let answered = match outcome {
-        StoreOutcome::Stored => Answer::Stored { cas: 0, value_len },
+        StoreOutcome::Stored { cas } => Answer::Stored { cas, value_len },
         StoreOutcome::NotStored => ReplyLine::NotStored.into(),
         StoreOutcome::Exists => ReplyLine::Exists.into(),
         StoreOutcome::NotFound => ReplyLine::NotFound.into(),
@@ -212,7 +210,7 @@ fn answer_rarer<I, E: Engine, S: ReplySink<I>>(
     };
     if compare.is_some() {
         match outcome {
-            StoreOutcome::Stored => counters.cas_hits.add(1),
+            StoreOutcome::Stored { .. } => counters.cas_hits.add(1),
             StoreOutcome::Exists => counters.cas_badval.add(1),
             StoreOutcome::NotFound => counters.cas_misses.add(1),
             StoreOutcome::NotStored | StoreOutcome::TooLarge | StoreOutcome::NoMemory => {}
@@ -244,7 +242,7 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     };
     if wanted.mode == StoreMode::Set && wanted.compare.is_none() {
         // The client expects its new value or none, so the old one must go.
-        ctx.engine.delete(pin, key);
+        ctx.engine.delete(pin, key, Removal::default());
     }
     answer(sink, wanted.echo, line);
     match wanted.value {
@@ -255,14 +253,12 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
 }
 
-/// The mode of the engine.
-const fn store_mode(mode: StoreMode, compare: Option<u64>) -> EngineMode {
-    match (mode, compare) {
-        (StoreMode::Set, None) => EngineMode::Set,
-        (StoreMode::Set, Some(unique)) => EngineMode::Cas(unique),
-        (StoreMode::Add, _) => EngineMode::Add,
-        (StoreMode::Replace, _) => EngineMode::Replace,
-        (StoreMode::Append, _) => EngineMode::Append,
-        (StoreMode::Prepend, _) => EngineMode::Prepend,
-    }
+/// What the engine is to store.
+#[inline]
+fn write_of<'k, E: Engine>(wanted: &Storage<'_>, key: HashedKey<'k>, ctx: &Context<'_, E>) -> Write<'k> {
+    let Storage { client_flags, mode, compare, new_cas, invalidate, .. } = *wanted;
+    let vivify = wanted.vivify.map(|exptime| ctx.deadline(exptime));
+    let is_binary_key = wanted.coding == KeyCoding::Base64;
+    let options = WriteOptions { compare, new_cas, invalidate, vivify, is_binary_key };
+    Write { key, client_flags, deadline: ctx.deadline(wanted.exptime), mode, options }
 }

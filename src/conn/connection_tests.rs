@@ -14,7 +14,7 @@ use crate::counters::Counters;
 use crate::memory::ClassPlan;
 use crate::protocol::ShutdownMode;
 use crate::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
-use crate::store::{JOB_THREADS, Store, StoreConfig, WorkerStore};
+use crate::store::{Engine as _, JOB_THREADS, Store, StoreConfig, WorkerStore};
 use crate::sync::Participant;
 
 #[cfg(not(loom))]

@@ -12,7 +12,7 @@ use std::io::IoSliceMut;
 use std::os::fd::AsFd as _;
 
 use crate::command::{Outcome, Terminator, extend_value, finish_store, refuse_value};
-use crate::store::WorkerStore;
+use crate::store::{Pending as _, WorkerStore};
 use crate::sync::Pin;
 use crate::sys::socket::{PIECES_MAX, receive_pieces};
 
@@ -70,7 +70,10 @@ impl Connection {
     /// Receives once: into the value's memory, then into the input buffer, which is empty.
     fn receive_value(&mut self, turn: &mut Turn<'_>) {
         let ConnectionState::Value(incoming) = &mut self.state else { return };
-        let Some(pending) = incoming.pending.receiving() else { return };
+        let pending = &mut incoming.pending;
+        if !pending.is_begun() {
+            return;
+        }
         let missing = pending.remaining() as usize;
         let mut slices: [IoSliceMut<'_>; PIECES_MAX] = std::array::from_fn(|_| IoSliceMut::new(&mut []));
         let mut count = pending.spare(&mut slices[..PIECES_MAX - 1]);
@@ -90,9 +93,7 @@ impl Connection {
         if incoming.pending.note_progress(of_value) {
             self.held_since_us = 0;
         }
-        if let Some(pending) = incoming.pending.receiving() {
-            pending.advance(of_value);
-        }
+        incoming.pending.advance(of_value);
         turn.input.received(n - of_value);
     }
 

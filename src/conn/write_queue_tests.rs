@@ -6,10 +6,10 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use super::{BORROWED_VALUE_MIN, Flushed, TEXT_BYTES_MAX, VALUES_MAX, WriteQueue};
-use crate::base::{Deadline, Key, KeyHasher, RelTime};
+use crate::base::{Deadline, Key, KeyHasher};
 use crate::command::ReplySink as _;
 use crate::conn::backlog::Sent;
-use crate::item::{ItemRef, Layout, LinkInfo, PendingItem, QueueState};
+use crate::item::{Extras, ItemRef, Layout, LinkInfo, PendingItem};
 use crate::memory::{ChunkRef, ClassPlan, SizeClasses, SlabAllocator};
 use crate::sync::{Epochs, Pin};
 
@@ -35,19 +35,14 @@ fn value(len: u32) -> Vec<u8> {
 /// A linked item whose value is `value(len)`.
 fn item<'pin>(pin: &'pin Pin, slabs: &'static SlabAllocator, len: u32) -> ItemRef<'pin> {
     let key = Key::new(b"colour").unwrap();
-    let layout = Layout::new(&slabs.classes, key, 0, len);
+    let layout = Layout::new(&slabs.classes, key, Extras::default(), len);
     let (head, hashed) = (chunk(slabs, layout.head_class), KeyHasher::with_seed(1).hash(key));
-    let mut pending = PendingItem::new(slabs, head, layout, hashed, 0, Deadline::NEVER);
+    let mut pending = PendingItem::new(slabs, head, layout, hashed, Extras::default(), Deadline::NEVER);
     while let Some(class) = pending.next_link_class() {
         pending.push_link(chunk(slabs, class));
     }
     assert_eq!(pending.fill(&value(len)), len as usize);
-    let head = pending.complete().link(LinkInfo {
-        cas: 5,
-        deadline: Deadline::NEVER,
-        now: RelTime(2),
-        place: QueueState::MAIN,
-    });
+    let head = pending.complete().link(LinkInfo::main(5));
     ItemRef::try_view(pin, slabs, head).unwrap()
 }
 

@@ -78,7 +78,7 @@ impl<'a> Slots for SlabSlots<'a> {
         let head = self.slabs.arena.try_head(chunk)?;
         let word0 = Word0::load(head);
         let is_small = word0.is_linked() && !word0.in_main() && self.slabs.class_of(chunk) == self.class;
-        let is_it = is_small && generation_tag(header::cas(head, word0)) == entry.mark;
+        let is_it = is_small && generation_tag(header::unique(head, word0)) == entry.mark;
         is_it.then_some(SlotItem { chunk, head, word0, is_foreign_chain: false })
     }
 
@@ -110,7 +110,6 @@ impl<'a> Slots for SlabSlots<'a> {
 mod tests {
     use super::{ChunkRef, ClockTick, ItemState, Position, RingEntry, SlabAllocator, SlabSlots, Slots, header};
     use crate::base::atomic::fixed::Ordering;
-    use crate::base::{Deadline, RelTime};
     use crate::item::{LinkInfo, QueueState};
     use crate::memory::{ClassPlan, SizeClasses};
 
@@ -143,7 +142,7 @@ mod tests {
             slabs.arena.head(link).word0.store(77, Ordering::Relaxed);
         }
         slabs.arena.head(first).word0.store(5 << 20, Ordering::Relaxed);
-        let link_info = LinkInfo { cas: 9, deadline: Deadline::NEVER, now: RelTime(5), place: QueueState::SMALL };
+        let link_info = LinkInfo { place: QueueState::SMALL, ..LinkInfo::main(9) };
         header::set_linked(slabs.arena.head(first), link_info);
         let (own, other) =
             (SlabSlots::new(&slabs, 1, &[1], ClockTick(40)), SlabSlots::new(&slabs, 2, &[2], ClockTick(40)));
@@ -162,7 +161,7 @@ mod tests {
         let entry = |cas| RingEntry { chunk, mark: super::generation_tag(cas) };
         assert!(slots.ring_item(entry(9)).is_none(), "nothing lies there");
         slabs.arena.head(chunk).word0.store(5 << 20, Ordering::Relaxed);
-        let link_info = LinkInfo { cas: 9, deadline: Deadline::NEVER, now: RelTime(5), place: QueueState::SMALL };
+        let link_info = LinkInfo { place: QueueState::SMALL, ..LinkInfo::main(9) };
         header::set_linked(slabs.arena.head(chunk), link_info);
         let item = slots.ring_item(entry(9)).unwrap();
         assert!(slots.ring_item(entry(10)).is_none());

@@ -13,8 +13,8 @@ use std::slice;
 use crate::base::Key;
 use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
 
-use super::header::{self, CLIENT_FLAGS_BYTES, HEADER_BYTES, LinkInfo};
-use super::layout::Layout;
+use super::header::{self, CLIENT_FLAGS_BYTES, HEADER_BYTES, LinkInfo, VERSION_BYTES};
+use super::layout::{Extras, Layout};
 
 /// The owner links the item, or gives its chunks back.
 #[must_use = "its chunks are nobody's else"]
@@ -37,11 +37,11 @@ impl CompleteItem {
         chunk: ChunkRef,
         layout: Layout,
         key: Key<'_>,
-        client_flags: u32,
+        extras: Extras,
         value: &[u8],
     ) -> Self {
         let shape = layout.shape;
-        assert!(!shape.has_extension, "a chain is filled link by link");
+        assert!(!shape.is_chain, "a chain is filled link by link");
         let (first, head, chunk_bytes) = slabs.arena.locate_sized(chunk);
         let end = shape.prefix_bytes() + layout.value_len;
         assert!(end <= chunk_bytes, "the layout was made for this class (I3)");
@@ -51,9 +51,13 @@ impl CompleteItem {
         // SAFETY: no other thread can see the chunk (I12), so this is the only reference to these bytes. Mapped
         // memory is initialised.
         let room = unsafe { slice::from_raw_parts_mut(first.as_ptr(), (end - HEADER_BYTES) as usize) };
-        let (fields, room) = room.split_at_mut(if shape.has_client_flags { CLIENT_FLAGS_BYTES as usize } else { 0 });
+        let (flags, room) = room.split_at_mut(if shape.has_client_flags { CLIENT_FLAGS_BYTES as usize } else { 0 });
         if shape.has_client_flags {
-            fields.copy_from_slice(&client_flags.to_le_bytes());
+            flags.copy_from_slice(&extras.client_flags.to_le_bytes());
+        }
+        let (version_room, room) = room.split_at_mut(if shape.has_version { VERSION_BYTES as usize } else { 0 });
+        if let Some(version) = extras.version {
+            version_room.copy_from_slice(&version.to_le_bytes());
         }
         let (key_room, value_room) = room.split_at_mut(usize::from(shape.key_len));
         key_room.copy_from_slice(key.bytes());
@@ -90,7 +94,7 @@ impl CompleteItem {
         self.chunk
     }
 
-    /// Writes the CAS unique and the deadline, and makes the item visible to the CLOCK hand. The caller holds the
+    /// Writes what `link_info` says, and makes the item visible to the CLOCK hand. The caller holds the
     /// bucket's lock, and now makes the index refer to the returned chunk.
     #[inline]
     pub fn link(self, link_info: LinkInfo) -> ChunkRef {
@@ -101,9 +105,9 @@ impl CompleteItem {
 
 #[cfg(test)]
 mod tests {
-    use super::{ChunkRef, CompleteItem, Layout, LinkInfo, SlabAllocator};
+    use super::{ChunkRef, CompleteItem, Extras, Layout, LinkInfo, SlabAllocator};
     use crate::base::{Deadline, Key, KeyHasher, RelTime};
-    use crate::item::{ItemRef, PendingItem, QueueState};
+    use crate::item::{AccessStamp, ItemRef, Marks, PendingItem, QueueState};
     use crate::memory::{ClassPlan, SizeClasses};
     use crate::sync::Epochs;
     use std::sync::Arc;
@@ -117,19 +121,23 @@ mod tests {
         let mut reader = epochs.join();
         let pin = reader.pin();
         let hashed = KeyHasher::with_seed(7).hash(Key::new(b"colour").unwrap());
-        let link_info = LinkInfo { cas: 5, deadline: Deadline(9), now: RelTime(2), place: QueueState::MAIN };
+        let (accessed, place, marks) = (AccessStamp::at(RelTime(200)), QueueState::MAIN, Marks::BINARY_KEY);
+        let link_info = LinkInfo { unique: 5, deadline: Deadline(9), accessed, place, marks };
         let value: Vec<u8> = (0..4000_u32).map(|number| number.to_le_bytes()[0]).collect();
-        for (len, flags) in (0..200).chain([1000, 3999]).flat_map(|len| [(len, 0), (len, 77)]) {
-            let value = &value[..len];
-            let layout = Layout::new(&slabs.classes, hashed.key, flags, u32::try_from(len).unwrap());
+        let all_extras = [(0, None), (77, None), (0, Some(u64::MAX)), (77, Some(1 << 40))];
+        for (len, (client_flags, version)) in
+            (0..200).chain([1000, 3999]).flat_map(|len| all_extras.map(|extras| (len, extras)))
+        {
+            let (value, extras) = (&value[..len], Extras { client_flags, version });
+            let layout = Layout::new(&slabs.classes, hashed.key, extras, u32::try_from(len).unwrap());
             let [one, other] = [0, 1].map(|_| {
                 let mut taken: Option<ChunkRef> = None;
                 let mut class = slabs.lock(layout.head_class);
                 while class.take(1, |chunk| taken = Some(chunk)) == 0 && class.grow(0, false) {}
                 taken.unwrap()
             });
-            let at_once = CompleteItem::fill(slabs, one, layout, hashed.key, flags, value);
-            let mut pending = PendingItem::new(slabs, other, layout, hashed, flags, link_info.deadline);
+            let at_once = CompleteItem::fill(slabs, one, layout, hashed.key, extras, value);
+            let mut pending = PendingItem::new(slabs, other, layout, hashed, extras, link_info.deadline);
             pending.fill(value);
             let in_steps = pending.complete();
             assert_eq!((at_once.class(), at_once.bytes()), (in_steps.class(), in_steps.bytes()));
@@ -137,7 +145,8 @@ mod tests {
                 .map(|item| ItemRef::try_view(&pin, slabs, item.link(link_info)).expect("it is linked"));
             assert_eq!(one.word0(), other.word0());
             for item in [one, other] {
-                assert_eq!((item.key(), item.client_flags(), item.contiguous()), (&b"colour"[..], flags, Some(value)));
+                assert_eq!((item.key(), item.contiguous()), (&b"colour"[..], Some(value)));
+                assert_eq!((item.client_flags(), item.cas()), (client_flags, version.unwrap_or(5)));
             }
         }
     }

@@ -1,20 +1,24 @@
 //! The 16-byte item header, and the first words of all other kinds of chunk.
 //!
 //! ```text
-//! word0   63       56 55        37 36    35    34   33    32      31     30    29 28 27     20 19        0
-//!        ┌───────────┬────────────┬─────┬─────┬────┬─────┬───────┬──────┬─────┬─────┬─────────┬───────────┐
-//!        │CAS 39..32 │ access (s) │token│stale│ext.│flags│fetched│linked│queue│freq │ key_len │ value_len │
-//!        └───────────┴────────────┴─────┴─────┴────┴─────┴───────┴──────┴─────┴─────┴─────────┴───────────┘
-//! word1   63                                  32 31                                                       0
-//!        ┌──────────────────────────────────────┬─────────────────────────────────────────────────────────┐
-//!        │ deadline (ticks of the store's clock)│ CAS 31..0                                               │
-//!        └──────────────────────────────────────┴─────────────────────────────────────────────────────────┘
+//! word0   63        56 55         43 42  39 38        33 32      31     30    29 28 27     20 19        0
+//!        ┌────────────┬─────────────┬──────┬────────────┬───────┬──────┬─────┬─────┬─────────┬───────────┐
+//!        │unique 39…32│access (min) │ free │ marks, see │fetched│linked│queue│freq │ key_len │ value_len │
+//!        └────────────┴─────────────┴──────┴─ below ────┴───────┴──────┴─────┴─────┴─────────┴───────────┘
+//! marks   38 binary key │ 37 token sent │ 36 stale │ 35 has version │ 34 is chain │ 33 has client flags
+//! word1   63                                  32 31                                                      0
+//!        ┌──────────────────────────────────────┬────────────────────────────────────────────────────────┐
+//!        │ deadline (ticks of the store's clock)│ unique 31…0                                            │
+//!        └──────────────────────────────────────┴────────────────────────────────────────────────────────┘
 //!
 //! free chunk          word0 = 0                          word1 = next free chunk
 //! link of a chain     key_len = 0, value_len = its bytes word1 = next link | head, 32 bits each
 //!                     63..32: link to prefetch, or 0
 //! item being filled   linked = 0
 //! ```
+//!
+//! `unique` is drawn from the store's counter: flushes and rings tell items apart by it. It is also the CAS unique that
+//! clients see, unless the item has a version, which a client or another server chose.
 //!
 //! A linked item's header changes only by atomic operations (I2). `linked` is set with Release after key and value
 //! are written. So a pinned thread that sees it (Acquire) may read them.
@@ -31,38 +35,95 @@ const QUEUE_MAIN: u64 = 1 << 30;
 const LINKED: u64 = 1 << 31;
 const FETCHED: u64 = 1 << 32;
 const HAS_CLIENT_FLAGS: u64 = 1 << 33;
-const HAS_EXTENSION: u64 = 1 << 34;
+const IS_CHAIN: u64 = 1 << 34;
+const HAS_VERSION: u64 = 1 << 35;
+const STALE: u64 = 1 << 36;
+const TOKEN_SENT: u64 = 1 << 37;
+const BINARY_KEY: u64 = 1 << 38;
 /// A link has none of the fields above bit 31. Its high half is the reference of a later link, which readers
 /// prefetch.
 const LINK_AHEAD_SHIFT: u32 = 32;
-/// The bits `flags` and `ext.`, shifted right by this, are the byte lengths of the fields that they announce.
-const OPTIONAL_SHIFT: u32 = 31;
-const ACCESS_SHIFT: u32 = 37;
-const ACCESS_MASK: u64 = ((1 << 19) - 1) << ACCESS_SHIFT;
-const CAS_HIGH_SHIFT: u32 = 56;
+const ACCESS_SHIFT: u32 = 43;
+const ACCESS_MASK: u64 = ((1 << 13) - 1) << ACCESS_SHIFT;
+const UNIQUE_HIGH_SHIFT: u32 = 56;
 /// The bits of word0 that define the layout of the item in its chunk.
-const SHAPE_MASK: u64 = HAS_CLIENT_FLAGS | HAS_EXTENSION | ((1 << FREQ_SHIFT) - 1);
+const SHAPE_MASK: u64 = HAS_CLIENT_FLAGS | HAS_VERSION | IS_CHAIN | ((1 << FREQ_SHIFT) - 1);
+/// The bits that a hit sets or renews.
+const HIT_MASK: u64 = FREQ_MASK | FETCHED | ACCESS_MASK;
 
-/// The access time is stamped again only after this many seconds. It is for statistics only, and readers should not
-/// store to a shared cache line on every hit.
+/// The last access is kept in units of this many seconds. It is for statistics only, and readers should not store to
+/// a shared cache line on every hit.
 const ACCESS_GRAIN_S: u32 = 60;
 
-/// The number of bits of a CAS unique that an item keeps.
-pub const CAS_BITS: u32 = 40;
-/// The longest value whose length fits the header. The length of a chained value is in the extension.
+/// The number of bits of a unique that an item keeps.
+pub const UNIQUE_BITS: u32 = 40;
+/// The longest value whose length fits the header. The length of a chained value is in its optional field.
 pub const VALUE_LEN_INLINE_MAX: u32 = (1 << VALUE_LEN_BITS) - 1;
 /// Bytes before the first optional field.
 pub const HEADER_BYTES: u32 = 16;
-/// Bytes of the optional client flags.
+
+/// A field between header and key that only some items have.
+struct OptionalField {
+    /// The bit of word0 that announces it.
+    bit: u64,
+    bytes: u32,
+}
+
+/// Bytes of the client flags.
 pub const CLIENT_FLAGS_BYTES: u32 = 4;
-/// Bytes of the optional extension: total value length and first link of the chain, 4 bytes each.
-pub const EXTENSION_BYTES: u32 = 8;
+/// Bytes of the version.
+pub const VERSION_BYTES: u32 = 8;
+/// Bytes of a chain's total value length and first link, 4 bytes each.
+pub const CHAIN_BYTES: u32 = 8;
+
+/// The optional fields, in their order in the chunk. The chain's field is the last one: its second half, the first
+/// link, ends where the key begins.
+const OPTIONAL_FIELDS: [OptionalField; 3] = [
+    OptionalField { bit: HAS_CLIENT_FLAGS, bytes: CLIENT_FLAGS_BYTES },
+    OptionalField { bit: HAS_VERSION, bytes: VERSION_BYTES },
+    OptionalField { bit: IS_CHAIN, bytes: CHAIN_BYTES },
+];
+
+/// Bytes of the optional fields of an item with this `word0`. It is the sum over [`OPTIONAL_FIELDS`], without a loop:
+/// each get computes it.
+#[expect(clippy::cast_possible_truncation, reason = "at most 20")]
+const fn optional_bytes(word0: u64) -> u32 {
+    let flags_and_chain = (word0 >> 31) & 0b1100;
+    let version = (word0 >> 32) & 0b1000;
+    (flags_and_chain + version) as u32
+}
+
+/// The offset in the chunk of the optional field that `bit` announces.
+const fn optional_offset(word0: u64, bit: u64) -> u32 {
+    let (mut offset, mut index) = (HEADER_BYTES, 0);
+    while OPTIONAL_FIELDS[index].bit != bit {
+        let field = &OPTIONAL_FIELDS[index];
+        offset += if word0 & field.bit == 0 { 0 } else { field.bytes };
+        index += 1;
+    }
+    offset
+}
 
 const _: () = assert!(size_of::<ChunkHead>() == HEADER_BYTES as usize, "restart files depend on it");
-const _: () = assert!(FREQ_MASK & QUEUE_MAIN == 0 && ACCESS_MASK >> CAS_HIGH_SHIFT == 0);
-const _: () = assert!(CAS_HIGH_SHIFT + (CAS_BITS - 32) == 64);
-const _: () = assert!(HAS_CLIENT_FLAGS >> OPTIONAL_SHIFT == CLIENT_FLAGS_BYTES as u64);
-const _: () = assert!(HAS_EXTENSION >> OPTIONAL_SHIFT == EXTENSION_BYTES as u64);
+const _: () = assert!(FREQ_MASK & QUEUE_MAIN == 0 && ACCESS_MASK >> UNIQUE_HIGH_SHIFT == 0);
+const _: () = assert!(UNIQUE_HIGH_SHIFT + (UNIQUE_BITS - 32) == 64);
+const _: () = {
+    let mut combination = 0;
+    while combination < 1 << OPTIONAL_FIELDS.len() {
+        let (mut word0, mut bytes, mut index) = (0, 0, 0);
+        while index < OPTIONAL_FIELDS.len() {
+            if combination >> index & 1 == 1 {
+                word0 |= OPTIONAL_FIELDS[index].bit;
+                assert!(optional_offset(word0, OPTIONAL_FIELDS[index].bit) == HEADER_BYTES + bytes);
+                bytes += OPTIONAL_FIELDS[index].bytes;
+            }
+            index += 1;
+        }
+        assert!(optional_bytes(word0) == bytes, "the shifts agree with the table");
+        combination += 1;
+    }
+    assert!(OPTIONAL_FIELDS[OPTIONAL_FIELDS.len() - 1].bit == IS_CHAIN, "the first link ends where the key begins");
+};
 
 /// A copy of `word0`, loaded once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +136,10 @@ pub struct Shape {
     pub key_len: u8,
     /// The item stores its client flags, because they are not 0.
     pub has_client_flags: bool,
+    /// The item stores a version, because its CAS unique is not the one that the store drew.
+    pub has_version: bool,
     /// The item is the head of a chain.
-    pub has_extension: bool,
+    pub is_chain: bool,
     /// Bytes of the value in this chunk; 0 for a chain.
     pub value_len: u32,
 }
@@ -117,8 +180,32 @@ impl Word0 {
 
     /// Whether the value continues in other chunks.
     #[inline]
-    pub const fn has_extension(self) -> bool {
-        self.0 & HAS_EXTENSION != 0
+    pub const fn is_chain(self) -> bool {
+        self.0 & IS_CHAIN != 0
+    }
+
+    /// Whether the item has a version in place of its unique.
+    #[inline]
+    pub const fn has_version(self) -> bool {
+        self.0 & HAS_VERSION != 0
+    }
+
+    /// Whether a client has declared the value to be out of date.
+    #[inline]
+    pub const fn is_stale(self) -> bool {
+        self.0 & STALE != 0
+    }
+
+    /// Whether a client has been told to renew the value.
+    #[inline]
+    pub const fn is_token_sent(self) -> bool {
+        self.0 & TOKEN_SENT != 0
+    }
+
+    /// Whether the key was sent in base64, because it is not text.
+    #[inline]
+    pub const fn is_binary_key(self) -> bool {
+        self.0 & BINARY_KEY != 0
     }
 
     /// Whether a client has read the item.
@@ -151,51 +238,127 @@ impl Word0 {
         ChunkRef::from_bits((self.0 >> LINK_AHEAD_SHIFT) as u32)
     }
 
-    /// Seconds since the last stamped access, at most six days. The stamp may lag by `ACCESS_GRAIN_S`.
+    /// At least how many seconds have passed since the last access, which may be a minute more; at most six days.
     pub const fn idle_s(self, now: RelTime) -> u32 {
         let then = ((self.0 & ACCESS_MASK) >> ACCESS_SHIFT) as u32;
-        now.0.wrapping_sub(then) & (ACCESS_MASK >> ACCESS_SHIFT) as u32
+        let minutes = (now.0 / ACCESS_GRAIN_S).wrapping_sub(then) & (ACCESS_MASK >> ACCESS_SHIFT) as u32;
+        // The last access was in that minute, perhaps in its last second.
+        if minutes == 0 { 0 } else { (minutes - 1) * ACCESS_GRAIN_S + now.0 % ACCESS_GRAIN_S + 1 }
     }
 
     /// Bytes before the key.
     #[inline]
     pub const fn key_offset(self) -> u32 {
-        HEADER_BYTES + ((self.0 & (HAS_CLIENT_FLAGS | HAS_EXTENSION)) >> OPTIONAL_SHIFT) as u32
+        HEADER_BYTES + optional_bytes(self.0)
+    }
+
+    /// The offset of the version, in an item that has one.
+    #[inline]
+    pub const fn version_offset(self) -> u32 {
+        optional_offset(self.0, HAS_VERSION)
+    }
+
+    /// The offset of total value length and first link, in a chain.
+    #[inline]
+    pub const fn chain_offset(self) -> u32 {
+        optional_offset(self.0, IS_CHAIN)
     }
 
     #[inline]
-    const fn cas_high(self) -> u64 {
-        self.0 >> CAS_HIGH_SHIFT << 32
+    const fn unique_high(self) -> u64 {
+        self.0 >> UNIQUE_HIGH_SHIFT << 32
     }
 }
 
 impl Shape {
     /// Bytes before the value, header included.
     pub const fn prefix_bytes(self) -> u32 {
-        let flags = if self.has_client_flags { CLIENT_FLAGS_BYTES } else { 0 };
-        let extension = if self.has_extension { EXTENSION_BYTES } else { 0 };
-        HEADER_BYTES + flags + extension + self.key_len as u32
+        HEADER_BYTES + optional_bytes(self.optional_bits()) + self.key_len as u32
+    }
+
+    const fn optional_bits(self) -> u64 {
+        (if self.has_client_flags { HAS_CLIENT_FLAGS } else { 0 })
+            | (if self.has_version { HAS_VERSION } else { 0 })
+            | (if self.is_chain { IS_CHAIN } else { 0 })
     }
 
     const fn word0(self) -> u64 {
-        (if self.has_client_flags { HAS_CLIENT_FLAGS } else { 0 })
-            | (if self.has_extension { HAS_EXTENSION } else { 0 })
-            | ((self.key_len as u64) << KEY_LEN_SHIFT)
-            | (self.value_len & VALUE_LEN_INLINE_MAX) as u64
+        self.optional_bits() | ((self.key_len as u64) << KEY_LEN_SHIFT) | (self.value_len & VALUE_LEN_INLINE_MAX) as u64
+    }
+}
+
+/// The minute of an access, as the header keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessStamp(u64);
+
+impl AccessStamp {
+    /// The stamp of an access at `now`.
+    pub const fn at(now: RelTime) -> Self {
+        Self(((now.0 / ACCESS_GRAIN_S) as u64) << ACCESS_SHIFT & ACCESS_MASK)
+    }
+}
+
+/// What a header keeps besides layout, time and queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks(u64);
+
+impl Marks {
+    /// None of them: a new value under a key of text.
+    pub const NONE: Self = Self(0);
+    /// A client has declared the value to be out of date.
+    pub const STALE: Self = Self(STALE);
+    /// A client has been told to renew the value.
+    pub const TOKEN_SENT: Self = Self(TOKEN_SENT);
+    /// The key was sent in base64.
+    pub const BINARY_KEY: Self = Self(BINARY_KEY);
+    /// A client has read the item.
+    pub const FETCHED: Self = Self(FETCHED);
+
+    /// All marks of a header.
+    pub const fn of(word0: Word0) -> Self {
+        Self(word0.0 & (STALE | TOKEN_SENT | BINARY_KEY | FETCHED))
+    }
+
+    /// The marks in either.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The marks that are in both.
+    #[must_use]
+    pub const fn only(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// `mark` if the condition holds.
+    pub const fn when(condition: bool, mark: Self) -> Self {
+        if condition { mark } else { Self::NONE }
     }
 }
 
 /// The header fields that are set when the item becomes visible.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkInfo {
-    /// The CAS unique; the low [`CAS_BITS`] bits are kept.
-    pub cas: u64,
+    /// The unique that the store drew; the low [`UNIQUE_BITS`] bits are kept.
+    pub unique: u64,
     /// The item's deadline.
     pub deadline: Deadline,
-    /// The current time.
-    pub now: RelTime,
+    /// The current minute.
+    pub accessed: AccessStamp,
     /// The item's initial state in the eviction policy.
     pub place: QueueState,
+    /// The item's marks.
+    pub marks: Marks,
+}
+
+#[cfg(test)]
+impl LinkInfo {
+    /// For tests: an item of the main queue, without marks and without a deadline.
+    pub const fn main(unique: u64) -> Self {
+        let (deadline, accessed) = (Deadline::NEVER, AccessStamp::at(RelTime(2)));
+        Self { unique, deadline, accessed, place: QueueState::MAIN, marks: Marks::NONE }
+    }
 }
 
 /// The state of an item in the eviction policy: queue and freq, in the header's bits.
@@ -274,13 +437,12 @@ pub fn chain_head(head: &ChunkHead) -> Option<ChunkRef> {
 /// Marks a filled item as linked, ready for the index to refer to it. The caller holds the bucket's lock: no other
 /// thread links or unlinks the item.
 pub fn set_linked(head: &ChunkHead, link_info: LinkInfo) {
-    let word1 = u64::from(link_info.deadline.0) << 32 | link_info.cas & 0xffff_ffff;
-    head.word1.store(word1, Ordering::Relaxed);
+    let LinkInfo { unique, deadline, accessed, place, marks } = link_info;
+    head.word1.store(u64::from(deadline.0) << 32 | unique & 0xffff_ffff, Ordering::Relaxed);
     let shape = head.word0.load(Ordering::Relaxed);
-    let access = (u64::from(link_info.now.0) << ACCESS_SHIFT) & ACCESS_MASK;
-    let cas_high = link_info.cas >> 32 << CAS_HIGH_SHIFT;
+    let unique_high = unique >> 32 << UNIQUE_HIGH_SHIFT;
     // Release: publishes key, value and word1; pairs with `Word0::load` (I2).
-    head.word0.store(shape | access | cas_high | link_info.place.0 | LINKED, Ordering::Release);
+    head.word0.store(shape | accessed.0 | unique_high | place.0 | marks.0 | LINKED, Ordering::Release);
 }
 
 /// As [`set_linked`], for a copy that replaces its original. All fields are the original's. `seen` is the original's
@@ -314,23 +476,26 @@ pub fn clear_linked(head: &ChunkHead) -> Unlinked {
     Unlinked(())
 }
 
-/// Notes a hit: increments freq (at most 3), sets `fetched`, and stamps the access time at its grain. Stores nothing
-/// if nothing changes, which is the common case for items that are read often.
+/// Notes a hit: increments freq (at most 3), sets `fetched`, and stamps the minute. Stores nothing if nothing changes,
+/// which is the common case for items that are read often.
 #[inline]
-pub fn note_hit(head: &ChunkHead, seen: Word0, now: RelTime) {
-    let stale = seen.idle_s(now) >= ACCESS_GRAIN_S;
-    if seen.0 & (FREQ_MASK | FETCHED) != FREQ_MASK | FETCHED || stale {
-        note_changed_hit(head, seen, now);
+pub fn note_hit(head: &ChunkHead, seen: Word0, accessed: AccessStamp) {
+    if (seen.0 ^ (accessed.0 | FREQ_MASK | FETCHED)) & HIT_MASK != 0 {
+        note_changed_hit(head, seen, accessed);
     }
 }
 
-fn note_changed_hit(head: &ChunkHead, seen: Word0, now: RelTime) {
+fn note_changed_hit(head: &ChunkHead, seen: Word0, accessed: AccessStamp) {
     let freq = (seen.0 & FREQ_MASK) + (1 << FREQ_SHIFT);
     let freq = if freq > FREQ_MASK { FREQ_MASK } else { freq };
-    let access = (u64::from(now.0) << ACCESS_SHIFT) & ACCESS_MASK;
-    let noted = seen.0 & !(FREQ_MASK | ACCESS_MASK) | freq | access | FETCHED;
+    let noted = seen.0 & !(FREQ_MASK | ACCESS_MASK) | freq | accessed.0 | FETCHED;
     // Ignored: if another thread changed the header in between, this hit is not counted. It is only a hint.
     let _ = head.word0.compare_exchange(seen.0, noted, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Notes that a client was told to renew the value. The caller holds the bucket's lock: of two clients one is told.
+pub fn note_token_sent(head: &ChunkHead) {
+    head.word0.fetch_or(TOKEN_SENT, Ordering::Relaxed);
 }
 
 /// Decrements freq when the CLOCK hand passes. False if the header changed in between.
@@ -362,89 +527,16 @@ pub fn deadline(head: &ChunkHead) -> Deadline {
 
 /// Sets the item's deadline. The caller holds the bucket's lock, so of two touches the later one wins.
 pub fn set_deadline(head: &ChunkHead, deadline: Deadline) {
-    let cas_low = head.word1.load(Ordering::Relaxed) & 0xffff_ffff;
-    head.word1.store(u64::from(deadline.0) << 32 | cas_low, Ordering::Relaxed);
+    let unique_low = head.word1.load(Ordering::Relaxed) & 0xffff_ffff;
+    head.word1.store(u64::from(deadline.0) << 32 | unique_low, Ordering::Relaxed);
 }
 
-/// The CAS unique.
+/// The unique that the store drew for the item.
 #[inline]
-pub fn cas(head: &ChunkHead, word0: Word0) -> u64 {
-    word0.cas_high() | head.word1.load(Ordering::Relaxed) & 0xffff_ffff
+pub fn unique(head: &ChunkHead, word0: Word0) -> u64 {
+    word0.unique_high() | head.word1.load(Ordering::Relaxed) & 0xffff_ffff
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{
-        ChunkHead, Deadline, LinkInfo, QueueState, RelTime, Shape, Word0, cas, clear_linked, deadline, lower_freq,
-        note_hit, promote, set_deadline, set_linked, write_unlinked,
-    };
-    use crate::base::atomic::fixed::AtomicU64;
-
-    fn linked() -> ChunkHead {
-        let head = ChunkHead { word0: AtomicU64::new(0), word1: AtomicU64::new(0) };
-        write_unlinked(
-            &head,
-            Shape { key_len: 250, has_client_flags: true, has_extension: false, value_len: 1_048_575 },
-        );
-        let link_info =
-            LinkInfo { cas: 0xff_1234_5678, deadline: Deadline(77), now: RelTime(1000), place: QueueState::SMALL };
-        set_linked(&head, link_info);
-        head
-    }
-
-    #[test]
-    fn every_field_keeps_to_its_own_bits() {
-        let head = linked();
-        let word0 = Word0::load(&head);
-        assert_eq!((word0.key_len(), word0.value_len(), word0.key_offset()), (250, 1_048_575, 20));
-        assert_eq!((cas(&head, word0), deadline(&head)), (0xff_1234_5678, Deadline(77)));
-        assert!(word0.is_linked() && word0.has_client_flags() && !word0.has_extension() && !word0.is_fetched());
-        set_deadline(&head, Deadline(u32::MAX));
-        assert_eq!((cas(&head, word0), deadline(&head)), (0xff_1234_5678, Deadline(u32::MAX)));
-        clear_linked(&head);
-        assert!(!Word0::load(&head).is_linked());
-        assert_eq!(Word0::load(&head).value_len(), 1_048_575);
-    }
-
-    #[test]
-    fn hits_count_to_three_and_the_hand_takes_them_back() {
-        let head = linked();
-        for expected in [1, 2, 3, 3] {
-            note_hit(&head, Word0::load(&head), RelTime(1000));
-            assert_eq!(Word0::load(&head).freq(), expected);
-        }
-        assert!(Word0::load(&head).is_fetched());
-        let seen = Word0::load(&head);
-        assert!(lower_freq(&head, seen));
-        assert!(!lower_freq(&head, seen), "the header has changed since");
-        assert_eq!(Word0::load(&head).freq(), 2);
-    }
-
-    #[test]
-    fn an_item_goes_over_into_main_without_its_hits() {
-        let head = linked();
-        note_hit(&head, Word0::load(&head), RelTime(1000));
-        let seen = Word0::load(&head);
-        assert!(!seen.in_main());
-        promote(&head, seen);
-        assert_eq!((Word0::load(&head).in_main(), Word0::load(&head).freq()), (true, 0));
-        note_hit(&head, Word0::load(&head), RelTime(1000));
-        let heir = linked();
-        let place = QueueState::of(Word0::load(&head));
-        set_linked(&heir, LinkInfo { cas: 1, deadline: Deadline(0), now: RelTime(1), place });
-        assert_eq!((Word0::load(&heir).in_main(), Word0::load(&heir).freq()), (true, 1));
-    }
-
-    #[test]
-    fn a_saturated_hit_stores_nothing_until_the_access_stamp_is_old() {
-        let head = linked();
-        for _ in 0..3 {
-            note_hit(&head, Word0::load(&head), RelTime(1000));
-        }
-        let before = Word0::load(&head);
-        note_hit(&head, before, RelTime(1059));
-        assert_eq!(Word0::load(&head), before);
-        note_hit(&head, before, RelTime(1060));
-        assert_eq!(Word0::load(&head).idle_s(RelTime(1060)), 0);
-    }
-}
+#[path = "header_tests.rs"]
+mod tests;

@@ -1,22 +1,38 @@
 //! The layout of an item in its chunk or chain of chunks.
 //!
 //! ```text
-//! one chunk   │ header 16 │ client flags 4? │ key │ value │
+//! one chunk   │ header 16 │ client flags 4? │ version 8? │ key │ value │
 //!
-//! chain       │ header 16 │ client flags 4? │ extension 8 │ key │ value … │    largest class
-//!                                                  │ first link
-//!                                                  ▼
-//!                                   │ link 16 │ … value … │                  largest class, full
-//!                                        ▼ next
-//!                                   │ link 16 │ … value │                    smallest class for links that holds it
+//! chain       │ header 16 │ client flags 4? │ version 8? │ length 4, first link 4 │ key │ value … │    largest class
+//!                                                                         ▼
+//!                                                          │ link 16 │ … value … │                  largest class, full
+//!                                                               ▼ next
+//!                                                          │ link 16 │ … value │    smallest class for links that holds it
 //! ```
 //!
-//! There is no NUL and no CRLF. The client flags are stored only if they are not 0. Upholds I3.
+//! There is no NUL and no CRLF. The client flags are stored only if they are not 0, the version only if a client or
+//! another server chose the CAS unique. Upholds I3.
 
 use crate::base::Key;
 use crate::memory::SizeClasses;
 
 use super::header::{HEADER_BYTES, Shape};
+
+/// What an item keeps in optional fields, besides a chain's links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// The client's own 32 bits.
+    pub client_flags: u32,
+    /// The CAS unique that clients see, if it is not the one that the store draws.
+    pub version: Option<u64>,
+}
+
+impl Extras {
+    /// Client flags, and a unique that the store draws.
+    pub const fn flags(client_flags: u32) -> Self {
+        Self { client_flags, version: None }
+    }
+}
 
 /// The chunks that an item needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,29 +52,39 @@ pub struct Layout {
 impl Layout {
     /// The layout of an item: a chain if it does not fit the largest chunk.
     #[inline]
-    pub fn new(classes: &SizeClasses, key: Key<'_>, client_flags: u32, value_len: u32) -> Self {
-        let in_one = Self::in_one_chunk(classes, key, client_flags, value_len);
-        in_one.unwrap_or_else(|| Self::chained(classes, key, client_flags, value_len))
+    pub fn new(classes: &SizeClasses, key: Key<'_>, extras: Extras, value_len: u32) -> Self {
+        let in_one = Self::in_one_chunk(classes, key, extras, value_len);
+        in_one.unwrap_or_else(|| Self::chained(classes, key, extras, value_len))
     }
 
     /// The layout of an item in one chunk; `None` if it does not fit the largest chunk.
     #[inline]
-    pub fn in_one_chunk(classes: &SizeClasses, key: Key<'_>, client_flags: u32, value_len: u32) -> Option<Self> {
-        let shape = Shape { key_len: key.len(), has_client_flags: client_flags != 0, has_extension: false, value_len };
+    pub fn in_one_chunk(classes: &SizeClasses, key: Key<'_>, extras: Extras, value_len: u32) -> Option<Self> {
+        let shape = Self::shape(key, extras, value_len);
         let head_class = classes.class_for(shape.prefix_bytes().saturating_add(value_len))?;
         Some(Self { shape, value_len, head_class, full_links: 0, tail_class: None })
     }
 
     #[cold]
-    fn chained(classes: &SizeClasses, key: Key<'_>, client_flags: u32, value_len: u32) -> Self {
-        let has_client_flags = client_flags != 0;
-        let shape = Shape { key_len: key.len(), has_client_flags, has_extension: true, value_len: 0 };
+    fn chained(classes: &SizeClasses, key: Key<'_>, extras: Extras, value_len: u32) -> Self {
+        let shape = Shape { is_chain: true, ..Self::shape(key, extras, 0) };
         let in_head = classes.chunk_max() - shape.prefix_bytes();
         let in_link = classes.chunk_max() - HEADER_BYTES;
         let rest = value_len - in_head.min(value_len);
         let tail_len = rest % in_link;
         let tail_class = if tail_len == 0 { None } else { classes.class_for_link(tail_len + HEADER_BYTES) };
         Self { shape, value_len, head_class: classes.largest(), full_links: rest / in_link, tail_class }
+    }
+
+    #[inline]
+    const fn shape(key: Key<'_>, extras: Extras, value_len: u32) -> Shape {
+        Shape {
+            key_len: key.len(),
+            has_client_flags: extras.client_flags != 0,
+            has_version: extras.version.is_some(),
+            is_chain: false,
+            value_len,
+        }
     }
 
     /// Bytes in the last link of an item of `bytes` (as counted by `PendingItem::bytes`), link header included.
@@ -72,7 +98,7 @@ impl Layout {
     /// For a chain, the number of links by class: of the largest class, and of the last link's class.
     pub fn links_by_class(&self) -> Option<[(u8, u32); 2]> {
         let tail = self.tail_class.map_or((self.head_class, 0), |class| (class, 1));
-        self.shape.has_extension.then_some([(self.head_class, self.full_links), tail])
+        self.shape.is_chain.then_some([(self.head_class, self.full_links), tail])
     }
 
     /// The number of links after the head.
@@ -92,7 +118,7 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEADER_BYTES, Key, Layout};
+    use super::{Extras, HEADER_BYTES, Key, Layout};
     use crate::memory::{ClassPlan, SizeClasses};
 
     const VALUE_LEN_MAX: u32 = 64 << 20;
@@ -104,11 +130,13 @@ mod tests {
     /// The layout of a value, checked for the properties that hold for every value.
     fn checked(classes: &SizeClasses, key: &[u8], flags: u32, value_len: u32) -> Layout {
         let key = Key::new(key).unwrap();
-        let layout = Layout::new(classes, key, flags, value_len);
+        // An odd number stands for an item with a version, too.
+        let extras = Extras { client_flags: flags, version: (flags % 2 == 1).then_some(9) };
+        let layout = Layout::new(classes, key, extras, value_len);
         let room = |class: u8| classes.chunk_bytes(class) - HEADER_BYTES;
         let fields = layout.shape.prefix_bytes() - HEADER_BYTES;
         let bytes = u64::from(layout.shape.prefix_bytes() + value_len);
-        if !layout.shape.has_extension {
+        if !layout.shape.is_chain {
             assert_eq!((layout.links(), layout.links_by_class()), (0, None), "{value_len}");
             assert!(fields + value_len <= room(layout.head_class), "{value_len}");
             assert!(
@@ -117,7 +145,7 @@ mod tests {
             return layout;
         }
         assert_eq!(layout.head_class, classes.largest());
-        assert_eq!(Layout::in_one_chunk(classes, key, flags, value_len), None, "{value_len} needs no chain");
+        assert_eq!(Layout::in_one_chunk(classes, key, extras, value_len), None, "{value_len} needs no chain");
         let in_head = room(layout.head_class) - fields;
         let in_full = layout.full_links * room(layout.head_class);
         let in_last = value_len - in_head - in_full;
@@ -138,7 +166,7 @@ mod tests {
     #[test]
     fn every_value_fits_its_chunks_and_wastes_no_link() {
         let classes = SizeClasses::build(&plan(1.1, 16384));
-        for flags in [0, 1] {
+        for flags in [0, 1, 2] {
             for value_len in (0..200_000).step_by(7).chain(16300..16400).chain(32_700..32_800) {
                 checked(&classes, b"colour", flags, value_len);
             }

@@ -17,7 +17,7 @@ mod pending;
 mod view;
 
 pub use complete::CompleteItem;
-pub use header::{LinkInfo, QueueState, Word0};
-pub use layout::Layout;
+pub use header::{AccessStamp, LinkInfo, Marks, QueueState, Word0};
+pub use layout::{Extras, Layout};
 pub use pending::PendingItem;
 pub use view::{Candidate, ItemLease, ItemRef, Pieces};

@@ -9,7 +9,7 @@ use crate::memory::{ChunkRef, SlabAllocator};
 
 use super::complete::CompleteItem;
 use super::header::{self, CLIENT_FLAGS_BYTES, HEADER_BYTES};
-use super::layout::Layout;
+use super::layout::{Extras, Layout};
 use super::view::ItemRef;
 
 /// Prefetch distance along a chain, in links. Each link stores the reference of the link this far ahead, because a
@@ -53,13 +53,13 @@ impl PendingItem {
         head: ChunkRef,
         layout: Layout,
         key: HashedKey<'_>,
-        client_flags: u32,
+        extras: Extras,
         deadline: Deadline,
     ) -> Self {
         header::write_unlinked(slabs.arena.head(head), layout.shape);
         let chunk_bytes = slabs.arena.chunk_bytes(head);
         let at = layout.shape.prefix_bytes();
-        let end = if layout.shape.has_extension { chunk_bytes } else { at + layout.value_len };
+        let end = if layout.shape.is_chain { chunk_bytes } else { at + layout.value_len };
         assert!(end <= chunk_bytes, "the layout was made for this class (I3)");
         let mut pending = Self {
             slabs,
@@ -77,9 +77,12 @@ impl PendingItem {
             end,
         };
         if layout.shape.has_client_flags {
-            pending.put(&client_flags.to_le_bytes());
+            pending.put(&extras.client_flags.to_le_bytes());
         }
-        if layout.shape.has_extension {
+        if let Some(version) = extras.version {
+            pending.put(&version.to_le_bytes());
+        }
+        if layout.shape.is_chain {
             pending.put(&layout.value_len.to_le_bytes());
             pending.put(&NO_LINK);
         }
@@ -302,7 +305,7 @@ impl PendingItem {
         if chunk != self.head {
             return header::next_link(self.slabs.arena.head(chunk));
         }
-        if !self.layout.shape.has_extension {
+        if !self.layout.shape.is_chain {
             return None;
         }
         let key_len = u32::from(self.layout.shape.key_len);

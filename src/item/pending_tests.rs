@@ -3,10 +3,10 @@
 use std::io::IoSliceMut;
 use std::sync::Arc;
 
-use super::{Deadline, LINKS_AHEAD, Layout, PendingItem, SlabAllocator};
-use crate::base::{Key, KeyHasher, RelTime};
+use super::{Deadline, Extras, LINKS_AHEAD, Layout, PendingItem, SlabAllocator};
+use crate::base::{Key, KeyHasher};
 use crate::item::header::Word0;
-use crate::item::{ItemRef, LinkInfo, QueueState};
+use crate::item::{ItemRef, LinkInfo};
 use crate::memory::{ChunkRef, ClassPlan, Retired, SizeClasses};
 use crate::sync::Epochs;
 
@@ -27,10 +27,10 @@ fn chunk(slabs: &SlabAllocator, class: u8) -> ChunkRef {
 
 fn pending(slabs: &'static SlabAllocator, key: &[u8], client_flags: u32, value_len: u32) -> PendingItem {
     let key = Key::new(key).unwrap();
-    let layout = Layout::new(&slabs.classes, key, client_flags, value_len);
+    let layout = Layout::new(&slabs.classes, key, Extras::flags(client_flags), value_len);
     let head = chunk(slabs, layout.head_class);
     let hashed = KeyHasher::with_seed(1).hash(key);
-    let mut pending = PendingItem::new(slabs, head, layout, hashed, client_flags, Deadline::NEVER);
+    let mut pending = PendingItem::new(slabs, head, layout, hashed, Extras::flags(client_flags), Deadline::NEVER);
     while let Some(class) = pending.next_link_class() {
         pending.push_link(chunk(slabs, class));
     }
@@ -55,12 +55,7 @@ fn what_is_filled_is_read_back_at_every_chunk_edge() {
         }
         assert_eq!(item.fill(b"more"), 0, "nothing is missing any more");
         assert_eq!(item.pieces().collect::<Vec<_>>().concat(), wanted);
-        let head = item.complete().link(LinkInfo {
-            cas: 5,
-            deadline: Deadline::NEVER,
-            now: RelTime(2),
-            place: QueueState::MAIN,
-        });
+        let head = item.complete().link(LinkInfo::main(5));
         let guard = thread.pin();
         let read = ItemRef::try_view(&guard, slabs, head).unwrap();
         assert_eq!(read.pieces().collect::<Vec<_>>().concat(), wanted);
@@ -134,8 +129,7 @@ fn a_leased_item_outlives_its_pin_and_its_unlinking() {
     let wanted = value(10_000);
     let mut item = pending(slabs, b"colour", 0, 10_000);
     item.fill(&wanted);
-    let head =
-        item.complete().link(LinkInfo { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: QueueState::MAIN });
+    let head = item.complete().link(LinkInfo::main(5));
     let guard = thread.pin();
     let read = ItemRef::try_view(&guard, slabs, head).unwrap();
     let lease = read.lease();
@@ -157,9 +151,10 @@ fn a_leased_item_outlives_its_pin_and_its_unlinking() {
 fn a_value_without_memory_takes_no_bytes_until_it_gets_a_link() {
     let slabs = slabs();
     let wanted = value(10_000);
-    let layout = Layout::new(&slabs.classes, Key::new(b"colour").unwrap(), 0, 10_000);
+    let layout = Layout::new(&slabs.classes, Key::new(b"colour").unwrap(), Extras::default(), 10_000);
     let hashed = KeyHasher::with_seed(1).hash(Key::new(b"colour").unwrap());
-    let mut item = PendingItem::new(slabs, chunk(slabs, layout.head_class), layout, hashed, 0, Deadline::NEVER);
+    let mut item =
+        PendingItem::new(slabs, chunk(slabs, layout.head_class), layout, hashed, Extras::default(), Deadline::NEVER);
     let mut filled = item.fill(&wanted);
     assert!(filled < 4096 && item.room_ahead() == 0);
     assert_eq!(item.fill(&wanted[filled..]), 0);
@@ -179,8 +174,7 @@ fn a_lease_goes_on_where_its_reader_stopped() {
     let wanted = value(20_000);
     let mut item = pending(slabs, b"colour", 0, 20_000);
     item.fill(&wanted);
-    let head =
-        item.complete().link(LinkInfo { cas: 5, deadline: Deadline::NEVER, now: RelTime(2), place: QueueState::MAIN });
+    let head = item.complete().link(LinkInfo::main(5));
     let guard = thread.pin();
     let read = ItemRef::try_view(&guard, slabs, head).unwrap();
     for step in [1, 7, 4079, 4080, 4081, 12_345, 20_000, usize::MAX] {
@@ -206,10 +200,10 @@ fn a_long_chain_takes_any_last_link_and_a_short_one_only_its_own() {
     for (links, may_widen) in [(31, false), (32, true)] {
         let len = 4096 - 16 - 8 - 6 + links * (4096 - 16) + 100;
         let key = Key::new(b"colour").unwrap();
-        let layout = Layout::new(&slabs.classes, key, 0, len);
+        let layout = Layout::new(&slabs.classes, key, Extras::default(), len);
         let hashed = KeyHasher::with_seed(1).hash(key);
         let head = chunk(slabs, layout.head_class);
-        let mut item = PendingItem::new(slabs, head, layout, hashed, 0, Deadline::NEVER);
+        let mut item = PendingItem::new(slabs, head, layout, hashed, Extras::default(), Deadline::NEVER);
         for _ in 0..links {
             assert!(!item.may_widen_last_link(), "a whole link comes next");
             item.push_link(chunk(slabs, item.next_link_class().unwrap()));

@@ -10,7 +10,8 @@ use crate::memory::{ChunkHead, ChunkRef, Located, SlabAllocator};
 use crate::sync::Pin;
 use crate::sys::short::equal;
 
-use super::header::{self, CLIENT_FLAGS_BYTES, EXTENSION_BYTES, HEADER_BYTES, Word0};
+use super::header::{self, CHAIN_BYTES, HEADER_BYTES, VERSION_BYTES, Word0};
+use super::layout::Extras;
 
 /// An item, readable while `'pin` lasts.
 #[derive(Clone, Copy)]
@@ -139,10 +140,30 @@ impl<'pin> ItemRef<'pin> {
         if self.word0.has_client_flags() { self.u32_at(HEADER_BYTES) } else { 0 }
     }
 
-    /// The CAS unique.
+    /// The CAS unique that clients see.
     #[inline]
     pub fn cas(&self) -> u64 {
-        header::cas(self.head(), self.word0)
+        self.version().unwrap_or_else(|| self.unique())
+    }
+
+    /// The unique that the store drew for the item.
+    #[inline]
+    pub fn unique(&self) -> u64 {
+        header::unique(self.head(), self.word0)
+    }
+
+    /// The CAS unique that was chosen for the item, if it is not the store's.
+    #[inline]
+    pub fn version(&self) -> Option<u64> {
+        if !self.word0.has_version() {
+            return None;
+        }
+        self.slice(self.word0.version_offset(), VERSION_BYTES).try_into().map(u64::from_le_bytes).ok()
+    }
+
+    /// Client flags and version.
+    pub fn extras(&self) -> Extras {
+        Extras { client_flags: self.client_flags(), version: self.version() }
     }
 
     /// The item's deadline.
@@ -160,16 +181,11 @@ impl<'pin> ItemRef<'pin> {
     /// Bytes of the value.
     #[inline]
     pub fn value_len(&self) -> u32 {
-        if self.word0.has_extension() { self.u32_at(self.extension_offset()) } else { self.word0.value_len() }
-    }
-
-    #[inline]
-    const fn extension_offset(&self) -> u32 {
-        HEADER_BYTES + if self.word0.has_client_flags() { CLIENT_FLAGS_BYTES } else { 0 }
+        if self.word0.is_chain() { self.u32_at(self.word0.chain_offset()) } else { self.word0.value_len() }
     }
 
     fn first_link(&self) -> Option<ChunkRef> {
-        if self.word0.has_extension() { ChunkRef::from_bits(self.u32_at(self.extension_offset() + 4)) } else { None }
+        if self.word0.is_chain() { ChunkRef::from_bits(self.u32_at(self.word0.chain_offset() + 4)) } else { None }
     }
 
     #[inline]
@@ -186,7 +202,7 @@ impl<'pin> ItemRef<'pin> {
     /// The value, if it is in one chunk.
     #[inline]
     pub fn contiguous(&self) -> Option<&'pin [u8]> {
-        let in_one = !self.word0.has_extension();
+        let in_one = !self.word0.is_chain();
         in_one.then(|| self.slice(self.value_offset(), self.word0.value_len()))
     }
 
@@ -312,4 +328,4 @@ impl Drop for ItemLease {
     }
 }
 
-const _: () = assert!(EXTENSION_BYTES == 8, "value length and first link");
+const _: () = assert!(CHAIN_BYTES == 8, "value length and first link");

@@ -3,7 +3,7 @@
 //! A CAS unique also tells what a flush_all has dropped: everything at or below its mark (`flush.rs`).
 
 use crate::base::atomic::{AtomicU64, Ordering};
-use crate::item::header::CAS_BITS;
+use crate::item::header::UNIQUE_BITS;
 
 /// Uniques that a worker draws at once.
 const RANGE: u64 = 1024;
@@ -51,9 +51,9 @@ impl CasRange {
     }
 }
 
-/// The counter runs to 2^64. Items keep [`CAS_BITS`] of it, and never 0.
+/// The counter runs to 2^64. Items keep [`UNIQUE_BITS`] of it, and never 0.
 fn wrapped(unique: u64) -> u64 {
-    let kept = unique & ((1 << CAS_BITS) - 1);
+    let kept = unique & ((1 << UNIQUE_BITS) - 1);
     if kept == 0 { 1 } else { kept }
 }
 
@@ -62,8 +62,8 @@ fn wrapped(unique: u64) -> u64 {
 /// stores after a flush.
 #[inline]
 pub(super) fn is_at_or_before(unique: u64, mark: u64) -> bool {
-    let behind = wrapped(mark).wrapping_sub(unique) & ((1 << CAS_BITS) - 1);
-    behind < 1 << (CAS_BITS - 1)
+    let behind = wrapped(mark).wrapping_sub(unique) & ((1 << UNIQUE_BITS) - 1);
+    behind < 1 << (UNIQUE_BITS - 1)
 }
 
 #[cfg(test)]

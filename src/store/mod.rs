@@ -34,8 +34,9 @@ mod worker_store;
 
 pub use cache::{Store, StoreConfig};
 pub use engine::{
-    ArithOperation, ArithOutcome, Engine, Fetched, Item, Miss, MoveTuning, Pending, Reassign, Refusal, ShowItem,
-    StoreMode, StoreOutcome, StoreReport,
+    Accessed, ArithOptions, ArithOutcome, Engine, EngineAdmin, FetchOptions, Fetched, Item, Lease, Miss, MoveTuning,
+    Pending, Reassign, Refusal, Removal, RemoveOutcome, ShowItem, StoreOutcome, StoreReport, Vivify, Write,
+    WriteOptions,
 };
 pub use jobs::{JOB_THREADS, PrefixScan, PrefixUse};
 pub use uploads::Upload;

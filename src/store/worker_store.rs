@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::{HashedKey, Moment, RelTime};
 use crate::index::{BucketGuard, Slot};
-use crate::item::{ItemRef, header};
+use crate::item::{AccessStamp, ItemRef, header};
 use crate::memory::{Magazines, Recall, Retired};
 use crate::sync::Pin;
 
@@ -16,7 +16,7 @@ use super::flush::FlushMark;
 use super::pressure::empty_pages::SweepWait;
 use super::pressure::late_reads::LateReads;
 use super::pressure::pending_inserts::PendingInserts;
-use super::statistics::counts::WorkerTally;
+use super::statistics::counts::{ClassCounters, WorkerTally};
 
 /// The store, as one worker sees it. Implements `Engine`.
 pub struct WorkerStore {
@@ -25,7 +25,10 @@ pub struct WorkerStore {
     /// Unlinked chunks that are not stamped yet, and their classes.
     retired: Vec<(u8, Retired)>,
     pub(super) cas: CasRange,
+    /// When the loop turn began.
     pub(super) moment: Moment,
+    /// The same, as items note it.
+    pub(super) accessed: AccessStamp,
     pub(super) tally: Arc<WorkerTally>,
     /// Items linked minus items unlinked since the last report to the store.
     items_untold: i64,
@@ -56,11 +59,13 @@ const ITEMS_UNTOLD_MAX: u64 = 32;
 
 impl WorkerStore {
     pub(super) fn new(store: &'static Store, tally: Arc<WorkerTally>) -> Self {
+        let moment = store.clock.read();
         Self {
             magazines: Magazines::default(),
             retired: Vec::with_capacity(RETIRED_MAX * 2),
             cas: CasRange::default(),
-            moment: store.clock.read(),
+            moment,
+            accessed: AccessStamp::at(moment.now),
             items_untold: 0,
             copied_bytes: 0,
             pending_inserts: PendingInserts::default(),
@@ -82,33 +87,6 @@ impl WorkerStore {
         self.store.slabs.arena.forbid_stores()?;
         self.store.index.forbid_stores()?;
         self.store.ghost.forbid_stores()
-    }
-
-    /// Begins a loop turn: the clock is read once for all its requests.
-    #[inline]
-    pub fn begin_turn(&mut self) -> Moment {
-        self.moment = self.store.clock.read();
-        self.store.flush.run_due(&self.store.cas.0, self.moment.now);
-        self.moment
-    }
-
-    /// Ends a loop turn: unlinked chunks go to limbo. Call before the thread unpins.
-    #[inline]
-    pub fn end_turn(&mut self) {
-        if !self.retired.is_empty() {
-            self.hand_on_retired();
-        }
-        if self.recall != self.store.slabs.last_recall() {
-            self.answer_recall();
-        }
-        self.needs_quiescence = false;
-    }
-
-    /// Whether chunks wait for this thread. Between two connections it should then put its unlinked chunks into
-    /// limbo ([`WorkerStore::end_turn`]) and refresh its pin.
-    #[inline]
-    pub fn wants_quiescence(&self) -> bool {
-        self.needs_quiescence
     }
 
     /// The time at which the loop turn began.
@@ -141,7 +119,7 @@ impl WorkerStore {
         if item.is_over(self.moment.tick) {
             return Some(Miss::Expired);
         }
-        mark.covers(|| item.cas()).then_some(Miss::Flushed)
+        mark.covers(|| item.unique()).then_some(Miss::Flushed)
     }
 
     /// Removes an item from the index and the counts, and retires its chunks.
@@ -157,7 +135,7 @@ impl WorkerStore {
     pub(super) fn count_gone(&mut self, item: &ItemRef<'_>) {
         self.tally.count_unlinked(item.class(), item.bytes());
         self.items_untold -= 1;
-        if item.word0().has_extension() {
+        if item.word0().is_chain() {
             self.uncount_links(item);
         }
         self.retire(item);
@@ -169,6 +147,12 @@ impl WorkerStore {
         if !item.word0().in_main() {
             self.pending_inserts.push_gone(item.class());
         }
+    }
+
+    /// The counters of the item's class.
+    #[inline]
+    pub(super) fn class_counters(&self, item: &ItemRef<'_>) -> &ClassCounters {
+        &self.tally.classes[usize::from(item.class())]
     }
 
     #[cold]
@@ -200,7 +184,7 @@ impl WorkerStore {
 
     /// Adds an unlinked item's chunks to the retired list.
     pub(super) fn retire(&mut self, item: &ItemRef<'_>) {
-        if item.word0().has_extension() {
+        if item.word0().is_chain() {
             return self.retire_chain(item);
         }
         let chunk = item.chunk();
@@ -237,6 +221,12 @@ impl WorkerStore {
         if self.pending_inserts.is_full() {
             self.bring_all_pending_inserts();
         }
+    }
+
+    /// Whether unlinked chunks are not in limbo yet.
+    #[inline]
+    pub(super) fn has_retired(&self) -> bool {
+        !self.retired.is_empty()
     }
 
     /// Stamps the unlinked chunks and puts them into their classes' limbo.

@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::io::IoSliceMut;
 use std::sync::Arc;
 
-use larder::base::{Deadline, HashedKey, Key, KeyHash, KeyHasher, Moment, RelTime};
+use larder::base::{Deadline, Delta, HashedKey, Key, KeyHash, KeyHasher, Moment, RelTime, StoreMode};
 use larder::store::{
-    ArithOperation, ArithOutcome, Engine, Fetched, Item, Miss, MoveTuning, Pending, PrefixScan, Reassign, Refusal,
-    ShowItem, StoreMode, StoreOutcome, StoreReport,
+    Accessed, ArithOptions, ArithOutcome, Engine, EngineAdmin, FetchOptions, Fetched, Item, Lease, Miss, MoveTuning,
+    Pending, PrefixScan, Reassign, Refusal, Removal, RemoveOutcome, ShowItem, StoreOutcome, StoreReport, Write,
+    WriteOptions,
 };
 
 /// The cache.
@@ -35,7 +37,19 @@ pub(crate) struct ModelItem {
     deadline: Deadline,
     value: Vec<u8>,
     cas: u64,
+    accessed: RelTime,
+    is_fetched: bool,
+    is_stale: bool,
+    is_token_sent: bool,
+    is_binary_key: bool,
     flushed: bool,
+}
+
+/// An item for a slow reader, and how many bytes of it are read.
+#[derive(Debug)]
+pub(crate) struct ModelLease {
+    value: Vec<u8>,
+    taken: usize,
 }
 
 /// A value on its way in.
@@ -43,6 +57,8 @@ pub(crate) struct ModelItem {
 pub(crate) struct ModelPending {
     item: ModelItem,
     value_len: usize,
+    mode: StoreMode,
+    options: WriteOptions,
 }
 
 impl ModelEngine {
@@ -80,8 +96,81 @@ impl ModelEngine {
         if item.deadline.is_over(now) { Err(Miss::Expired) } else { Ok(item) }
     }
 
+    /// A new item, as `write` describes it.
+    fn new_item(&self, key: Key<'_>, client_flags: u32, deadline: Deadline, is_binary_key: bool) -> ModelItem {
+        ModelItem {
+            key: key.bytes().to_vec(),
+            client_flags,
+            deadline,
+            value: Vec::new(),
+            cas: 0,
+            accessed: self.moment.now,
+            is_fetched: false,
+            is_stale: false,
+            is_token_sent: false,
+            is_binary_key,
+            flushed: false,
+        }
+    }
+
+    /// Puts an item in place of the present one, with a CAS unique of its own unless one was chosen.
+    fn put(&mut self, mut item: ModelItem, new_cas: Option<u64>) -> u64 {
+        item.cas = new_cas.unwrap_or_else(|| self.next_cas());
+        item.accessed = self.moment.now;
+        let cas = item.cas;
+        self.items.insert(item.key.clone(), item);
+        cas
+    }
+
+    /// append and prepend.
+    fn join(&mut self, added: ModelItem, mode: StoreMode, options: WriteOptions) -> StoreOutcome {
+        let value_len_max = self.value_len_max as usize;
+        let key = Key::new(&added.key).expect("it came from a request");
+        let Ok(old) = self.live(key) else {
+            return match options.vivify {
+                None => StoreOutcome::NotStored,
+                Some(deadline) => {
+                    StoreOutcome::Stored { cas: self.put(ModelItem { deadline, ..added.clone() }, options.new_cas) }
+                }
+            };
+        };
+        if !compares(old, options.compare) {
+            return StoreOutcome::Exists;
+        }
+        if old.value.len() + added.value.len() > value_len_max {
+            return StoreOutcome::TooLarge;
+        }
+        let pieces = if mode == StoreMode::Append { [&old.value, &added.value] } else { [&added.value, &old.value] };
+        let value = pieces.map(Vec::as_slice).concat();
+        let (client_flags, deadline) = (old.client_flags, old.deadline);
+        let joined = ModelItem { client_flags, deadline, value, ..added.clone() };
+        StoreOutcome::Stored { cas: self.put(joined, options.new_cas) }
+    }
+
+    /// set, add, replace.
+    fn put_if(&mut self, mut item: ModelItem, mode: StoreMode, options: WriteOptions) -> StoreOutcome {
+        let key = item.key.clone();
+        let old = self.live(Key::new(&key).expect("it came from a request")).ok();
+        match (mode, options.compare, old) {
+            (StoreMode::Add, _, Some(old)) => {
+                old.is_fetched = true;
+                return StoreOutcome::NotStored;
+            }
+            (StoreMode::Set | StoreMode::Replace, Some(_), None) => return StoreOutcome::NotFound,
+            (StoreMode::Replace, None, None) => return StoreOutcome::NotStored,
+            (StoreMode::Set | StoreMode::Replace, Some(unique), Some(old)) if !compares(old, Some(unique)) => {
+                if !options.invalidate || unique > old.cas {
+                    return StoreOutcome::Exists;
+                }
+                (item.deadline, item.is_token_sent, item.is_stale) = (old.deadline, old.is_token_sent, true);
+            }
+            _ => {}
+        }
+        StoreOutcome::Stored { cas: self.put(item, options.new_cas) }
+    }
+
     /// A loop turn begins: a flush that was ordered for this moment, or before it, comes about.
-    pub(crate) fn begin_turn(&mut self, moment: Moment) {
+    pub(crate) fn begin_turn_at(&mut self, moment: Moment) {
         self.moment = moment;
         if self.flush_at.is_some_and(|at| at <= moment.now) {
             self.flush_now();
@@ -117,7 +206,10 @@ impl Engine for ModelEngine {
     fn fetch(&mut self, _pin: &(), key: HashedKey<'_>) -> Fetched<ModelItem> {
         assert_eq!(key.hash, self.hasher.hash(key.key).hash, "the key's own hash");
         match self.live(key.key) {
-            Ok(item) => Fetched::Hit(item.clone()),
+            Ok(item) => {
+                item.is_fetched = true;
+                Fetched::Hit(item.clone())
+            }
             Err(miss) => Fetched::Miss(miss),
         }
     }
@@ -126,20 +218,66 @@ impl Engine for ModelEngine {
         match self.live(key.key) {
             Ok(item) => {
                 item.deadline = deadline;
+                item.is_fetched = true;
                 Fetched::Hit(item.clone())
             }
             Err(miss) => Fetched::Miss(miss),
         }
     }
 
-    fn announce(
+    fn fetch_with(
         &mut self,
         _pin: &(),
         key: HashedKey<'_>,
-        client_flags: u32,
-        deadline: Deadline,
-        value_len: u32,
-    ) -> Result<ModelPending, Refusal> {
+        options: FetchOptions,
+    ) -> Result<Fetched<Accessed<ModelItem>>, Refusal> {
+        let now = self.moment;
+        let Ok(item) = self.live(key.key) else {
+            let Some(deadline) = options.vivify else {
+                let miss = self.live(key.key).expect_err("it was missing a moment ago");
+                return Ok(Fetched::Miss(miss));
+            };
+            let deadline = options.touch.unwrap_or(deadline);
+            let mut item = self.new_item(key.key, 0, deadline, options.is_binary_key);
+            item.is_token_sent = true;
+            item.cas = self.put(item.clone(), options.new_cas);
+            return Ok(Fetched::Hit(Accessed {
+                item,
+                was_fetched: false,
+                idle_s: 0,
+                deadline_before: deadline,
+                is_won: true,
+                is_stale: false,
+                was_token_sent: false,
+                is_created: true,
+            }));
+        };
+        let before = item.clone();
+        let left_s = (f64::from(item.deadline.0) - f64::from(now.tick.0)) / 8.0;
+        let expires_soon = item.deadline != Deadline::NEVER
+            && options.recache_below_s.is_some_and(|below_s| left_s < f64::from(below_s));
+        let is_won = !item.is_token_sent && (item.is_stale || expires_soon);
+        item.is_token_sent |= is_won;
+        item.is_fetched |= !options.is_silent;
+        item.deadline = options.touch.unwrap_or(item.deadline);
+        Ok(Fetched::Hit(Accessed {
+            item: item.clone(),
+            was_fetched: before.is_fetched,
+            idle_s: now.now.0 - before.accessed.0,
+            deadline_before: before.deadline,
+            is_won,
+            is_stale: before.is_stale,
+            was_token_sent: before.is_token_sent,
+            is_created: false,
+        }))
+    }
+
+    fn peek(&self, _pin: &(), key: HashedKey<'_>) -> Option<ModelItem> {
+        let is_live = |item: &&ModelItem| !item.flushed && !item.deadline.is_over(self.moment.tick);
+        self.items.get(key.key.bytes()).filter(is_live).cloned()
+    }
+
+    fn announce(&mut self, _pin: &(), write: &Write<'_>, value_len: u32) -> Result<ModelPending, Refusal> {
         if value_len > self.value_len_max {
             return Err(Refusal::TooLarge);
         }
@@ -149,69 +287,81 @@ impl Engine for ModelEngine {
         if self.out_of_memory {
             return Err(Refusal::NoMemory);
         }
-        let key = key.key.bytes().to_vec();
-        let item = ModelItem { key, client_flags, deadline, value: Vec::new(), cas: 0, flushed: false };
-        Ok(ModelPending { item, value_len: value_len as usize })
+        let Write { key, client_flags, deadline, mode, options } = *write;
+        let item = self.new_item(key.key, client_flags, deadline, options.is_binary_key);
+        Ok(ModelPending { item, value_len: value_len as usize, mode, options })
     }
 
     fn extend(&mut self, _pin: &(), _pending: &mut ModelPending) -> Result<(), Refusal> {
         Ok(())
     }
 
-    fn commit(&mut self, _pin: &(), pending: ModelPending, mode: StoreMode) -> Result<StoreOutcome, ModelPending> {
+    fn commit(&mut self, _pin: &(), pending: ModelPending) -> Result<StoreOutcome, ModelPending> {
         assert_eq!(pending.remaining(), 0, "only whole values are committed");
-        if matches!(mode, StoreMode::Append | StoreMode::Prepend) && self.is_busy() {
+        if !pending.mode.joins() {
+            return Ok(self.put_if(pending.item, pending.mode, pending.options));
+        }
+        if self.is_busy() {
             return Err(pending);
         }
-        let value_len_max = self.value_len_max as usize;
-        let mut item = pending.item;
-        let key = item.key.clone();
-        let old = self.live(Key::new(&key).expect("it came from a request")).ok();
-        match (mode, old) {
-            (StoreMode::Set, _) | (StoreMode::Add, None) | (StoreMode::Replace, Some(_)) => {}
-            (StoreMode::Add, Some(_)) | (StoreMode::Replace | StoreMode::Append | StoreMode::Prepend, None) => {
-                return Ok(StoreOutcome::NotStored);
-            }
-            (StoreMode::Append | StoreMode::Prepend, Some(old)) => {
-                if old.value.len() + item.value.len() > value_len_max {
-                    return Ok(StoreOutcome::TooLarge);
-                }
-                (item.client_flags, item.deadline) = (old.client_flags, old.deadline);
-                let (first, second) =
-                    if mode == StoreMode::Append { (&old.value, &item.value) } else { (&item.value, &old.value) };
-                item.value = [&first[..], second].concat();
-            }
-            (StoreMode::Cas(_), None) => return Ok(StoreOutcome::NotFound),
-            (StoreMode::Cas(unique), Some(old)) if old.cas != unique => return Ok(StoreOutcome::Exists),
-            (StoreMode::Cas(_), Some(_)) => {}
+        Ok(self.join(pending.item, pending.mode, pending.options))
+    }
+
+    fn delete(&mut self, _pin: &(), key: HashedKey<'_>, removal: Removal) -> RemoveOutcome {
+        let Ok(item) = self.live(key.key) else {
+            self.items.remove(key.key.bytes());
+            return RemoveOutcome::NotFound;
+        };
+        if !compares(item, removal.compare) {
+            return RemoveOutcome::Exists;
         }
-        item.cas = self.next_cas();
-        self.items.insert(key, item);
-        Ok(StoreOutcome::Stored)
+        let mut item = item.clone();
+        if removal.unlinks() {
+            self.items.remove(key.key.bytes());
+            return RemoveOutcome::Removed { cas: 0 };
+        }
+        if removal.drop_value {
+            item.value.clear();
+            item.client_flags = 0;
+            item.is_fetched = false;
+        }
+        (item.is_stale, item.is_token_sent) = (removal.invalidate, false);
+        item.deadline = removal.deadline.unwrap_or(item.deadline);
+        let kept_cas = (!removal.invalidate).then_some(item.cas);
+        RemoveOutcome::Removed { cas: self.put(item, removal.new_cas.or(kept_cas)) }
     }
 
-    fn delete(&mut self, _pin: &(), key: HashedKey<'_>) -> bool {
-        let live = self.live(key.key).is_ok();
-        self.items.remove(key.key.bytes());
-        live
-    }
-
-    fn arith(&mut self, _pin: &(), key: HashedKey<'_>, operation: ArithOperation) -> ArithOutcome {
+    fn arith(&mut self, _pin: &(), key: HashedKey<'_>, delta: Delta, options: ArithOptions) -> ArithOutcome {
         if self.is_busy() {
             return ArithOutcome::Busy;
         }
-        let cas = self.next_cas();
-        let Ok(item) = self.live(key.key) else { return ArithOutcome::NotFound };
-        let number = std::str::from_utf8(&item.value).ok().and_then(number);
-        let Some(number) = number else { return ArithOutcome::NonNumeric };
-        let number = match operation {
-            ArithOperation::Incr(delta) => number.wrapping_add(delta),
-            ArithOperation::Decr(delta) => number.saturating_sub(delta),
+        let Ok(item) = self.live(key.key) else {
+            let Some(vivify) = options.vivify else { return ArithOutcome::NotFound };
+            let mut item = self.new_item(key.key, 0, vivify.deadline, options.is_binary_key);
+            item.value = vivify.initial.to_string().into_bytes();
+            let cas = self.put(item, options.new_cas);
+            return ArithOutcome::Value { value: vivify.initial, cas, deadline: vivify.deadline, is_created: true };
+        };
+        if !compares(item, options.compare) {
+            return ArithOutcome::Exists;
+        }
+        let Some(before) = std::str::from_utf8(&item.value).ok().and_then(number) else {
+            return ArithOutcome::NonNumeric;
+        };
+        let mut item = item.clone();
+        let value = match delta {
+            Delta::Up(delta) => before.wrapping_add(delta),
+            Delta::Down(delta) => before.saturating_sub(delta),
         };
         let width = item.value.len();
-        item.value = format!("{number:<width$}").into_bytes();
-        item.cas = cas;
-        ArithOutcome::Value(number)
+        item.value = format!("{value:<width$}").into_bytes();
+        if item.value.len() > width {
+            (item.is_stale, item.is_token_sent, item.is_fetched) = (false, false, false);
+        }
+        item.deadline = options.touch.unwrap_or(item.deadline);
+        let deadline = item.deadline;
+        let cas = self.put(item, options.new_cas);
+        ArithOutcome::Value { value, cas, deadline, is_created: false }
     }
 
     fn flush_now(&mut self) {
@@ -235,8 +385,18 @@ impl Engine for ModelEngine {
         1_700_000_000_000
     }
 
-    fn renew_moment(&mut self) {}
+    fn begin_turn(&mut self) -> Moment {
+        self.moment
+    }
 
+    fn end_turn(&mut self) {}
+
+    fn wants_quiescence(&self) -> bool {
+        false
+    }
+}
+
+impl EngineAdmin for ModelEngine {
     fn report(&self, _pin: &(), group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display)) {
         row("group", &format!("{group:?}"));
         row("curr_items", &self.items.len());
@@ -246,10 +406,6 @@ impl Engine for ModelEngine {
         let mut prefix_scan = PrefixScan::default();
         self.items.values().for_each(|item| prefix_scan.add(delimiter, &item.key, u64::from(item.value_len())));
         (Some(Arc::new(prefix_scan)), true)
-    }
-
-    fn peek_len(&self, _pin: &(), key: HashedKey<'_>) -> Option<u32> {
-        self.items.get(key.key.bytes()).map(|item| item.value_len())
     }
 
     fn dump_class(&self, _pin: &(), class: u8, limit: u32, show: ShowItem<'_>) {
@@ -279,7 +435,14 @@ impl Engine for ModelEngine {
     fn reset_stats(&mut self) {}
 }
 
+/// Whether the item has the CAS unique that a request names, if it names one.
+fn compares(item: &ModelItem, compare: Option<u64>) -> bool {
+    compare.is_none_or(|unique| unique != 0 && unique == item.cas)
+}
+
 impl Item for ModelItem {
+    type Lease = ModelLease;
+
     fn key(&self) -> &[u8] {
         &self.key
     }
@@ -309,6 +472,49 @@ impl Item for ModelItem {
     fn contiguous(&self) -> Option<&[u8]> {
         None
     }
+
+    fn is_binary_key(&self) -> bool {
+        self.is_binary_key
+    }
+
+    fn is_fetched(&self) -> bool {
+        self.is_fetched
+    }
+
+    fn idle_s(&self, now: RelTime) -> u32 {
+        now.0 - self.accessed.0
+    }
+
+    fn class(&self) -> u8 {
+        1
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.key.len() + self.value.len()) as u64
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let (front, back) = self.value.split_at(self.value.len() / 2);
+        [front, back].into_iter()
+    }
+
+    fn lease(&self) -> ModelLease {
+        ModelLease { value: self.value.clone(), taken: 0 }
+    }
+}
+
+impl Lease for ModelLease {
+    fn remaining(&self) -> usize {
+        self.value.len() - self.taken
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.value[self.taken..])
+    }
+
+    fn advance(&mut self, n: usize) {
+        self.taken += n.min(self.remaining());
+    }
 }
 
 impl Pending for ModelPending {
@@ -324,9 +530,19 @@ impl Pending for ModelPending {
         false
     }
 
+    fn room_ahead(&self) -> u32 {
+        self.remaining()
+    }
+
     fn key(&self) -> &[u8] {
         &self.item.key
     }
+
+    fn spare<'s>(&'s mut self, _slices: &mut [IoSliceMut<'s>]) -> usize {
+        0
+    }
+
+    fn advance(&mut self, _n: usize) {}
 
     fn fill(&mut self, bytes: &[u8]) -> usize {
         let taken = bytes.len().min(self.remaining() as usize);

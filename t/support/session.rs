@@ -11,10 +11,10 @@ use larder::command::{
 use larder::counters::Counters;
 use larder::protocol::{Grammar, Input, LineRest, ShutdownMode};
 use larder::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
-use larder::store::{Engine, Item, Pending};
+use larder::store::{EngineAdmin, Item, Pending};
 
 /// The conversation.
-pub(crate) struct Session<E: Engine> {
+pub(crate) struct Session<E: EngineAdmin> {
     /// The cache.
     pub engine: E,
     /// The worker's counters.
@@ -48,7 +48,7 @@ enum State<P> {
     Swallow(u64),
 }
 
-impl<E: Engine> Session<E> {
+impl<E: EngineAdmin> Session<E> {
     /// A conversation that has not begun.
     pub(crate) fn new(engine: E) -> Self {
         Self {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::{Grower, Job as _, NextStep};
 use crate::base::atomic::Ordering;
-use crate::base::{Clock, Deadline, Key};
+use crate::base::{Clock, Key};
 use crate::memory::ClassPlan;
 use crate::store::StoreConfig;
 use crate::store::cache::Store;
-use crate::store::engine::{Engine as _, Refusal, StoreMode, StoreOutcome};
+use crate::store::engine::{Engine as _, EngineAdmin as _, Pending as _, Refusal, Removal, StoreOutcome, Write};
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Participant;
 use crate::sys::mapping::refusal::without_huge_pages;
@@ -45,9 +45,9 @@ impl Rig {
         let pin = participant.pin();
         worker.begin_turn();
         let key = worker.hash(Key::new(key.as_bytes()).unwrap());
-        let stored = worker.reserve(&pin, key, 0, Deadline::NEVER, 1).map(|mut pending| {
+        let stored = worker.reserve(&pin, &Write::set(key), 1).map(|mut pending| {
             assert_eq!(pending.fill(b"v"), 1);
-            assert_eq!(worker.commit(&pin, pending, StoreMode::Set).ok(), Some(StoreOutcome::Stored));
+            assert!(worker.commit(&pin, pending).is_ok_and(StoreOutcome::is_stored));
         });
         worker.end_turn();
         stored
@@ -58,7 +58,7 @@ impl Rig {
         let pin = participant.pin();
         worker.begin_turn();
         let key = worker.hash(Key::new(key.as_bytes()).unwrap());
-        assert!(worker.delete(&pin, key));
+        assert!(worker.delete(&pin, key, Removal::default()).is_removed());
         worker.end_turn();
     }
 

@@ -27,6 +27,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::store::cache::Store;
+use crate::store::engine::Engine as _;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::{Job as _, MoverState, NextStep, PageMover};
 use crate::base::atomic::Ordering;
 use crate::base::{Clock, ClockTick, Deadline, HashedKey, Key, RelTime};
-use crate::item::Layout;
+use crate::item::{Extras, Layout};
 use crate::memory::ClassPlan;
 use crate::store::cache::Store;
-use crate::store::engine::{Engine as _, MoveTuning, Reassign, Refusal, StoreMode, StoreOutcome};
-use crate::store::worker_store::WorkerStore;
-use crate::store::{Fetched, StoreConfig};
+use crate::store::engine::{Engine as _, EngineAdmin as _, MoveTuning, Pending as _, Reassign};
+use crate::store::engine::{Refusal, Removal, StoreOutcome, Write};
+use crate::store::{Fetched, StoreConfig, WorkerStore};
 use crate::sync::Participant;
 
 struct Rig {
@@ -44,20 +44,24 @@ impl Rig {
         self.client.1.hash(Key::new(key.as_bytes()).unwrap())
     }
 
+    fn layout(&self, key: &str, len: u32) -> Layout {
+        Layout::new(&self.store.slabs.classes, self.hashed(key).key, Extras::default(), len)
+    }
+
     /// Stores once.
     fn set(&mut self, key: &str, len: usize) -> Result<(), Refusal> {
         let key = self.hashed(key);
         let (participant, worker) = &mut self.client;
         let pin = participant.pin();
         worker.begin_turn();
-        let reserved = worker.reserve(&pin, key, 0, Deadline::NEVER, u32::try_from(len).unwrap());
+        let reserved = worker.reserve(&pin, &Write::set(key), u32::try_from(len).unwrap());
         let stored = reserved.map(|mut pending| {
             let mut filled = pending.fill(&vec![b'v'; len]);
             while filled < len {
                 worker.extend(&pin, &mut pending).unwrap();
                 filled += pending.fill(&vec![b'v'; len - filled]);
             }
-            assert_eq!(worker.commit(&pin, pending, StoreMode::Set).ok(), Some(StoreOutcome::Stored));
+            assert!(worker.commit(&pin, pending).is_ok_and(StoreOutcome::is_stored));
         });
         worker.end_turn();
         stored
@@ -73,7 +77,7 @@ impl Rig {
         let (participant, worker) = &mut self.client;
         let pin = participant.pin();
         worker.begin_turn();
-        assert!(worker.delete(&pin, key));
+        assert!(worker.delete(&pin, key, Removal::default()).is_removed());
         worker.end_turn();
     }
 
@@ -125,7 +129,7 @@ impl Rig {
 
     /// The class of values of `len` bytes under short keys.
     fn class(&self, len: u32) -> u8 {
-        Layout::new(&self.store.slabs.classes, Key::new(b"small-1234").unwrap(), 0, len).head_class
+        self.layout("small-1234", len).head_class
     }
 
     fn moved(&self) -> u64 {
@@ -305,7 +309,7 @@ fn a_page_that_somebody_holds_is_tried_again_when_nobody_needs_its_class() {
     let mut rig = Rig::new(64, true);
     let count = rig.fill("small", 20_000, 100);
     let (old, key) = (rig.class(100), rig.hashed("small-1234"));
-    let held = rig.client.1.reserve(&rig.client.0.pin(), key, 0, Deadline::NEVER, 100).ok();
+    let held = rig.client.1.reserve(&rig.client.0.pin(), &Write::set(key), 100).ok();
     rig.store.slabs.classes.add(128).unwrap();
     rig.store.page_moves.clear_out(old, 3);
     while rig.store.page_moves.counts.busy_items.total() == 0 {
@@ -323,7 +327,7 @@ fn a_page_that_somebody_holds_for_long_stays_though_nobody_needs_its_class() {
     let mut rig = Rig::new(64, true);
     rig.fill("small", 20_000, 100);
     let (old, key) = (rig.class(100), rig.hashed("small-1234"));
-    let _held = rig.client.1.reserve(&rig.client.0.pin(), key, 0, Deadline::NEVER, 100).ok();
+    let _held = rig.client.1.reserve(&rig.client.0.pin(), &Write::set(key), 100).ok();
     rig.store.slabs.classes.add(128).unwrap();
     rig.store.page_moves.clear_out(old, 3);
     rig.run();
@@ -335,10 +339,7 @@ fn a_value_of_more_than_a_page_is_not_copied_for_a_class_that_nobody_needs() {
     let mut rig = Rig::new(64, true);
     let len = 66 * (16384 - 16) + 10_000;
     assert!(rig.set("long", len).is_ok());
-    let tail = |rig: &Rig| {
-        let layout = Layout::new(&rig.store.slabs.classes, Key::new(b"long").unwrap(), 0, u32::try_from(len).unwrap());
-        layout.tail_class.unwrap()
-    };
+    let tail = |rig: &Rig| rig.layout("long", u32::try_from(len).unwrap()).tail_class.unwrap();
     let (old, fitted_bytes) = (tail(&rig), rig.store.slabs.classes.chunk_bytes(tail(&rig)) - 8);
     rig.store.slabs.classes.add(fitted_bytes).unwrap();
     assert_ne!(tail(&rig), old);
@@ -398,7 +399,7 @@ fn an_order_is_carried_out_though_memory_is_beyond_the_limit() {
 fn a_class_whose_last_links_are_too_few_gets_a_page_though_nobody_is_missed() {
     let mut rig = Rig::new(15, true);
     let len = 2 * 16384 + 12_000;
-    let layout = Layout::new(&rig.store.slabs.classes, Key::new(b"chain").unwrap(), 0, len);
+    let layout = rig.layout("chain", len);
     let (full, last) = (layout.head_class, layout.tail_class.unwrap());
     let vacated = |rig: &Rig, class| rig.store.class_tallies[usize::from(class)].vacated.total();
     // Every key is new: there are no ghost hits.
@@ -530,8 +531,7 @@ fn a_page_of_short_items_goes_before_one_of_a_long_chain() {
     let chain_len = |rig: &mut Rig| {
         let key = rig.hashed("chain");
         let (participant, worker) = &mut rig.client;
-        let pin = participant.pin();
-        worker.peek_len(&pin, key)
+        worker.peek(&participant.pin(), key).map(|item| item.value_len())
     };
     assert_eq!(rig.store.evictions(), 0);
     for moved in 1..=8 {
@@ -548,7 +548,7 @@ fn a_page_that_a_client_is_still_filling_goes_last() {
     let (large, small) = (rig.class(16_300), rig.class(100));
     rig.set("small", 100).unwrap();
     let key = rig.hashed("arriving");
-    let held = rig.client.1.allocate_whole(&rig.client.0.pin(), key, 0, Deadline::NEVER, 2 << 20).ok();
+    let held = rig.client.1.allocate_whole(&rig.client.0.pin(), key, Extras::default(), Deadline::NEVER, 2 << 20).ok();
     assert!(held.is_some());
     let mut number = 0;
     while rig.store.slabs.has_page(rig.store.side_bytes()) {

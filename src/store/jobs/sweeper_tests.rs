@@ -7,7 +7,7 @@ use super::{Job as _, NextStep, REST, Sweeper, WALK_S};
 use crate::base::{Clock, Deadline, Exptime, HashedKey, Key};
 use crate::memory::ClassPlan;
 use crate::store::cache::Store;
-use crate::store::engine::{Engine as _, StoreMode, StoreOutcome};
+use crate::store::engine::{Engine as _, EngineAdmin as _, StoreOutcome, Write};
 use crate::store::worker_store::WorkerStore;
 use crate::store::{Fetched, StoreConfig, StoreReport};
 use crate::sync::Participant;
@@ -51,8 +51,8 @@ impl Rig {
         let (participant, worker) = &mut self.client;
         let pin = participant.pin();
         worker.begin_turn();
-        let pending = worker.reserve(&pin, key, 0, deadline, 0).unwrap();
-        assert_eq!(worker.commit(&pin, pending, StoreMode::Set).ok(), Some(StoreOutcome::Stored));
+        let pending = worker.reserve(&pin, &Write { deadline, ..Write::set(key) }, 0).unwrap();
+        assert!(worker.commit(&pin, pending).is_ok_and(StoreOutcome::is_stored));
         worker.end_turn();
     }
 

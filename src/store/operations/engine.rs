@@ -1,18 +1,16 @@
-//! `Engine` for the store: maps each operation to its implementation.
+//! `Engine` for the store.
 
-use std::fmt::Display;
-use std::sync::Arc;
-
-use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, RelTime};
+use crate::base::{Deadline, Delta, HashedKey, Key, KeyHash, Moment, RelTime};
 use crate::index::HomeBucket;
-use crate::item::{Candidate, ItemRef};
+use crate::item::{AccessStamp, Candidate, Extras, ItemRef, Layout};
 use crate::store::engine::{
-    ArithOperation, ArithOutcome, Engine, Fetched, Item, MoveTuning, Pending, Reassign, Refusal, ShowItem, StoreMode,
-    StoreOutcome, StoreReport,
+    Accessed, ArithOptions, ArithOutcome, Engine, FetchOptions, Fetched, Miss, Pending as _, Refusal, Removal,
+    RemoveOutcome, StoreOutcome, Write,
 };
-use crate::store::jobs::PrefixScan;
+use crate::store::pressure::alloc::AHEAD_BYTES;
 use crate::store::pressure::late_reads::LateReads;
-use crate::store::uploads::upload::Upload;
+use crate::store::uploads::admission::Kind;
+use crate::store::uploads::upload::{Announced, Stage, Upload};
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
@@ -63,7 +61,10 @@ impl Engine for WorkerStore {
     }
 
     fn fetch<'pin>(&mut self, pin: &'pin Pin, key: HashedKey<'_>) -> Fetched<ItemRef<'pin>> {
-        self.get(pin, key)
+        match self.store.index.find_item(pin, &self.store.slabs, key) {
+            Some(item) => self.hit(item),
+            None => self.missed(key.hash, Miss::Absent),
+        }
     }
 
     #[inline(always)]
@@ -71,8 +72,12 @@ impl Engine for WorkerStore {
         &mut self,
         key: Key<'_>,
         candidate: Self::Candidate<'pin>,
-    ) -> Option<Fetched<Self::Item<'pin>>> {
-        self.get_candidate(key, candidate)
+    ) -> Option<Fetched<ItemRef<'pin>>> {
+        // If an item was in the index when the candidate was located and is still linked, it is still in the
+        // index (I14). So it is the present item of its key. No thread has seen a later item, so no earlier get
+        // returned one.
+        let item = candidate.try_view()?;
+        item.is_key(key).then(|| self.hit(item))
     }
 
     fn fetch_and_touch<'pin>(
@@ -81,52 +86,134 @@ impl Engine for WorkerStore {
         key: HashedKey<'_>,
         deadline: Deadline,
     ) -> Fetched<ItemRef<'pin>> {
-        self.get_and_touch(pin, key, deadline)
+        let options = FetchOptions { touch: Some(deadline), ..FetchOptions::default() };
+        match self.access_locked(pin, key, options) {
+            Ok(accessed) => Fetched::Hit(accessed.item),
+            Err(miss) => self.missed(key.hash, miss),
+        }
     }
 
-    fn peek_len(&self, pin: &Pin, key: HashedKey<'_>) -> Option<u32> {
-        self.find_live(pin, key).ok().map(|item| item.value_len())
-    }
-
-    #[inline]
-    fn store(
+    fn fetch_with<'pin>(
         &mut self,
-        pin: &Pin,
+        pin: &'pin Pin,
         key: HashedKey<'_>,
-        client_flags: u32,
-        deadline: Deadline,
-        value: &[u8],
-        mode: StoreMode,
-    ) -> Result<StoreOutcome, Refusal> {
-        self.put_whole(pin, key, client_flags, deadline, value, mode)
+        options: FetchOptions,
+    ) -> Result<Fetched<Accessed<ItemRef<'pin>>>, Refusal> {
+        // Each further round means that another thread has stored the key meanwhile.
+        loop {
+            match (self.access(pin, key, options), options.vivify) {
+                (Ok(accessed), _) => return Ok(Fetched::Hit(accessed)),
+                (Err(miss), None) => return Ok(self.missed(key.hash, miss)),
+                (Err(_miss), Some(deadline)) => {
+                    if let Some(created) = self.create_empty(pin, key, options, deadline)? {
+                        return Ok(Fetched::Hit(created));
+                    }
+                }
+            }
+        }
     }
 
-    fn announce(
-        &mut self,
-        _pin: &Pin,
-        key: HashedKey<'_>,
-        client_flags: u32,
-        deadline: Deadline,
-        value_len: u32,
-    ) -> Result<Upload, Refusal> {
-        self.announce_upload(key, client_flags, deadline, value_len)
+    fn peek<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Option<ItemRef<'pin>> {
+        self.find_live(pin, key).ok()
+    }
+
+    #[inline(never)]
+    fn store(&mut self, pin: &Pin, write: &Write<'_>, value: &[u8]) -> Result<StoreOutcome, Refusal> {
+        let Write { key, client_flags, deadline, mode, options } = *write;
+        let extras = Extras { client_flags, version: options.new_cas };
+        let complete = if mode.joins() { None } else { self.allocate_filled(pin, key, extras, value)? };
+        let Some(complete) = complete else { return self.store_in_steps(pin, write, value) };
+        let found = self.look(pin, key);
+        match self.decide(&found, mode, deadline, &options) {
+            Ok(linking) => Ok(self.publish_last(pin, found, key.hash, complete, linking)),
+            Err(refused) => {
+                self.store.slabs.give_back(complete.give_up());
+                Ok(refused)
+            }
+        }
+    }
+
+    fn announce(&mut self, _pin: &Pin, write: &Write<'_>, value_len: u32) -> Result<Upload, Refusal> {
+        let store = self.store;
+        if value_len > store.config.value_len_max {
+            return Err(Refusal::TooLarge);
+        }
+        let extras = Extras { client_flags: write.client_flags, version: write.options.new_cas };
+        let in_one_chunk = Layout::in_one_chunk(&store.slabs.classes, write.key.key, extras, value_len);
+        let kind = if in_one_chunk.is_some() { Kind::OneChunk } else { Kind::Chain };
+        Ok(Upload::announced(store.admission.ticket(kind), write, value_len))
     }
 
     fn extend(&mut self, pin: &Pin, upload: &mut Upload) -> Result<(), Refusal> {
-        self.go_on_with(pin, upload)
+        if !upload.is_begun() {
+            upload.admit(self.store)?;
+        }
+        if let Stage::Announced(announced) = &upload.stage {
+            let Announced { key, hash, client_flags, deadline, value_len } = announced;
+            let key = HashedKey { key: Key::new(key).ok_or(Refusal::NoMemory)?, hash: *hash };
+            let extras = Extras { client_flags: *client_flags, version: upload.options.new_cas };
+            let head = self.allocate_head(pin, key, extras, *deadline, *value_len)?;
+            upload.stage = Stage::Receiving(head);
+        }
+        match upload.receiving() {
+            None => Ok(()),
+            Some(pending) => self.allocate_links(pin, pending, AHEAD_BYTES),
+        }
     }
 
-    #[inline]
-    fn commit(&mut self, pin: &Pin, upload: Upload, mode: StoreMode) -> Result<StoreOutcome, Upload> {
-        self.put_upload(pin, upload, mode)
+    fn commit(&mut self, pin: &Pin, upload: Upload) -> Result<StoreOutcome, Upload> {
+        let Upload { ticket, progress_bytes, mode, options, stage } = upload;
+        let Stage::Receiving(pending) = stage else {
+            return Err(Upload { ticket, progress_bytes, mode, options, stage });
+        };
+        match self.store_received(pin, pending, mode, options) {
+            Ok(outcome) => {
+                drop(ticket);
+                if self.has_waiting_uploads() {
+                    // The next value may be another worker's, which would otherwise check after a millisecond.
+                    self.wake_workers();
+                }
+                Ok(outcome)
+            }
+            Err(pending) => Err(Upload { ticket, progress_bytes, mode, options, stage: Stage::Receiving(pending) }),
+        }
     }
 
-    fn delete(&mut self, pin: &Pin, key: HashedKey<'_>) -> bool {
-        self.remove(pin, key)
+    fn delete(&mut self, pin: &Pin, key: HashedKey<'_>, removal: Removal) -> RemoveOutcome {
+        if !removal.unlinks() {
+            return self.reduce(pin, key, removal);
+        }
+        let store = self.store;
+        let mut bucket = store.index.lock(pin, key.hash);
+        let Some((slot, item)) = bucket.find_item(pin, &store.slabs, key) else { return RemoveOutcome::NotFound };
+        let was_live = self.why_dead(&item).is_none();
+        if was_live && !self.compares(&item, removal.compare) {
+            return RemoveOutcome::Exists;
+        }
+        self.unlink(&mut bucket, slot, &item);
+        drop(bucket);
+        if was_live {
+            self.class_counters(&item).delete_hits.add(1);
+        }
+        self.flush_local_state(pin);
+        if was_live { RemoveOutcome::Removed { cas: 0 } } else { RemoveOutcome::NotFound }
     }
 
-    fn arith(&mut self, pin: &Pin, key: HashedKey<'_>, operation: ArithOperation) -> ArithOutcome {
-        self.change_number(pin, key, operation)
+    fn arith(&mut self, pin: &Pin, key: HashedKey<'_>, delta: Delta, options: ArithOptions) -> ArithOutcome {
+        // Each further round means that another thread has changed the key meanwhile.
+        loop {
+            let outcome = match (self.find_live(pin, key), options.vivify) {
+                (Ok(old), _) => self.change_number(pin, key, &old, delta, options),
+                (Err(_miss), Some(vivify)) => self.create_number(pin, key, vivify, options),
+                (Err(_miss), None) => return ArithOutcome::NotFound,
+            };
+            match outcome {
+                Ok(Some(outcome)) => return outcome,
+                Ok(None) => {}
+                Err(Refusal::Busy) => return ArithOutcome::Busy,
+                Err(Refusal::NoMemory | Refusal::TooLarge) => return ArithOutcome::NoMemory,
+            }
+        }
     }
 
     fn flush_now(&mut self) {
@@ -150,102 +237,27 @@ impl Engine for WorkerStore {
         self.store.clock.epoch_unix_ms()
     }
 
-    fn renew_moment(&mut self) {
-        self.begin_turn();
+    #[inline]
+    fn begin_turn(&mut self) -> Moment {
+        self.moment = self.store.clock.read();
+        self.accessed = AccessStamp::at(self.moment.now);
+        self.store.flush.run_due(&self.store.cas.0, self.moment.now);
+        self.moment
     }
 
-    fn report(&self, pin: &Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display)) {
-        match group {
-            StoreReport::General => self.store.report_general(row),
-            StoreReport::Items => self.store.report_items(pin, self.now(), row),
-            StoreReport::Slabs => self.store.report_slabs(row),
-            StoreReport::Sizes => self.store.report_sizes(row),
+    #[inline]
+    fn end_turn(&mut self) {
+        if self.has_retired() {
+            self.hand_on_retired();
         }
+        if self.recall != self.store.slabs.last_recall() {
+            self.answer_recall();
+        }
+        self.needs_quiescence = false;
     }
 
-    fn dump_class(&self, pin: &Pin, class: u8, limit: u32, show: ShowItem<'_>) {
-        let limit = if limit == 0 { usize::MAX } else { limit as usize };
-        let live = self.store.items_of(pin, class).filter(|item| self.why_dead(item).is_none());
-        // Ignored: the walk ends either way.
-        let _ = live.take(limit).try_for_each(|item| show(item.key(), item.value_len(), item.deadline()));
-    }
-
-    fn reassign_page(&mut self, from: Option<u8>, to: u8) -> Reassign {
-        self.store.reassign(from, to)
-    }
-
-    fn move_tuning(&self) -> MoveTuning {
-        self.store.move_tuning()
-    }
-
-    fn tune_moves(&mut self, tuning: MoveTuning) {
-        self.store.tune_moves(tuning);
-    }
-
-    fn prefix_scan(&mut self, delimiter: u8) -> (Option<Arc<PrefixScan>>, bool) {
-        self.store.prefix_scan.ask(delimiter, self.now())
-    }
-
-    fn set_memory_limit(&mut self, bytes: u64) -> bool {
-        let is_set = self.store.slabs.set_limit_bytes(bytes);
-        self.store.page_moves.wake();
-        is_set
-    }
-
-    fn reset_stats(&mut self) {
-        self.store.reset_tallies();
-    }
-}
-
-impl Item for ItemRef<'_> {
     #[inline]
-    fn key(&self) -> &[u8] {
-        ItemRef::key(self)
-    }
-    #[inline]
-    fn client_flags(&self) -> u32 {
-        ItemRef::client_flags(self)
-    }
-    #[inline]
-    fn cas(&self) -> u64 {
-        ItemRef::cas(self)
-    }
-    #[inline]
-    fn value_len(&self) -> u32 {
-        ItemRef::value_len(self)
-    }
-    #[inline]
-    fn deadline(&self) -> Deadline {
-        ItemRef::deadline(self)
-    }
-    fn for_each_piece(&self, take: &mut dyn FnMut(&[u8])) {
-        self.pieces().for_each(take);
-    }
-    #[inline]
-    fn contiguous(&self) -> Option<&[u8]> {
-        ItemRef::contiguous(self)
-    }
-}
-
-impl Pending for Upload {
-    #[inline]
-    fn remaining(&self) -> u32 {
-        Upload::remaining(self)
-    }
-    #[inline]
-    fn is_begun(&self) -> bool {
-        Upload::is_begun(self)
-    }
-    #[inline]
-    fn is_short(&self) -> bool {
-        Upload::is_short(self)
-    }
-    #[inline]
-    fn key(&self) -> &[u8] {
-        Upload::key(self)
-    }
-    #[inline]
-    fn fill(&mut self, bytes: &[u8]) -> usize {
-        Upload::fill(self, bytes)
+    fn wants_quiescence(&self) -> bool {
+        self.needs_quiescence
     }
 }

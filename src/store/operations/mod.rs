@@ -1,6 +1,19 @@
-//! What requests do to the cache: retrieve, store, join, count.
+//! What requests do to the cache.
+//!
+//! ```text
+//! engine     implements Engine: one function per operation
+//! admin      implements EngineAdmin
+//! items      implements Item and Lease
+//! access     helpers of retrievals: hits and misses, who renews a value
+//! publish    helpers of stores: decide under the bucket's lock, publish with one atomic store
+//! rewrite    new items made from old ones: append and prepend, and what a delete leaves of an item
+//! number     new items of incr and decr
+//! ```
 
-mod arith;
+mod access;
+mod admin;
 mod engine;
-mod fetch;
-mod set;
+mod items;
+mod number;
+mod publish;
+mod rewrite;

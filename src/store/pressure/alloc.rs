@@ -8,7 +8,7 @@
 //! ```
 
 use crate::base::{Deadline, HashedKey};
-use crate::item::{CompleteItem, Layout, PendingItem};
+use crate::item::{CompleteItem, Extras, Layout, PendingItem};
 use crate::memory::{ChunkRef, PAGE_BYTES, Refill, ReserveBounds, SlabGuard};
 use crate::store::cache::Store;
 use crate::store::engine::Refusal;
@@ -88,16 +88,16 @@ impl WorkerStore {
         &mut self,
         pin: &Pin,
         key: HashedKey<'_>,
-        client_flags: u32,
+        extras: Extras,
         deadline: Deadline,
         value_len: u32,
     ) -> Result<PendingItem, Refusal> {
         if value_len > self.store.config.value_len_max {
             return Err(Refusal::TooLarge);
         }
-        let mut layout = Layout::new(&self.store.slabs.classes, key.key, client_flags, value_len);
+        let mut layout = Layout::new(&self.store.slabs.classes, key.key, extras, value_len);
         let head = self.head_chunk(pin, &mut layout)?;
-        Ok(PendingItem::new(&self.store.slabs, head, layout, key, client_flags, deadline))
+        Ok(PendingItem::new(&self.store.slabs, head, layout, key, extras, deadline))
     }
 
     /// Builds a complete item from a value that fits one chunk. None: the value needs a chain.
@@ -109,18 +109,18 @@ impl WorkerStore {
         &mut self,
         pin: &Pin,
         key: HashedKey<'_>,
-        client_flags: u32,
+        extras: Extras,
         value: &[u8],
     ) -> Result<Option<CompleteItem>, Refusal> {
         let value_len = u32::try_from(value.len()).unwrap_or(u32::MAX);
         if value_len > self.store.config.value_len_max {
             return Err(Refusal::TooLarge);
         }
-        let Some(mut layout) = Layout::in_one_chunk(&self.store.slabs.classes, key.key, client_flags, value_len) else {
+        let Some(mut layout) = Layout::in_one_chunk(&self.store.slabs.classes, key.key, extras, value_len) else {
             return Ok(None);
         };
         let chunk = self.head_chunk(pin, &mut layout)?;
-        Ok(Some(CompleteItem::fill(&self.store.slabs, chunk, layout, key.key, client_flags, value)))
+        Ok(Some(CompleteItem::fill(&self.store.slabs, chunk, layout, key.key, extras, value)))
     }
 
     /// Allocates the first or only chunk of an item. If the class has no page, a larger class may lend a chunk:
@@ -145,11 +145,11 @@ impl WorkerStore {
         &mut self,
         pin: &Pin,
         key: HashedKey<'_>,
-        client_flags: u32,
+        extras: Extras,
         deadline: Deadline,
         value_len: u32,
     ) -> Result<PendingItem, Refusal> {
-        let mut pending = self.allocate_head(pin, key, client_flags, deadline, value_len)?;
+        let mut pending = self.allocate_head(pin, key, extras, deadline, value_len)?;
         self.allocate_links(pin, &mut pending, u32::MAX)?;
         Ok(pending)
     }

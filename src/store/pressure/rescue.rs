@@ -105,7 +105,7 @@ impl WorkerStore {
         if let Some(copied) = ItemRef::try_view(pin, &store.slabs, copy).filter(|copied| !copied.word0().in_main()) {
             self.note_gone(item);
             if store.ghost_time(class).runs() {
-                self.pending_inserts.push_small(class, RingEntry { chunk: copy, mark: generation_tag(item.cas()) });
+                self.pending_inserts.push_small(class, RingEntry { chunk: copy, mark: generation_tag(item.unique()) });
             } else {
                 // The copy's class has not had to evict.
                 header::move_to_main(copied.head());
@@ -119,7 +119,7 @@ impl WorkerStore {
         self.flush_local_state(pin);
         store.page_moves.counts.rescues.add(1);
         store.page_moves.counts.rescued_bytes.add(bytes);
-        if item.word0().has_extension() {
+        if item.word0().is_chain() {
             store.page_moves.counts.chunk_rescues.add(1);
         }
         Rescue::Done(Vacated::Moved)
@@ -129,13 +129,13 @@ impl WorkerStore {
     /// may exist by now, but its own items would have to leave for the copy.
     fn allocate_as(&mut self, pin: &Pin, key: HashedKey<'_>, item: &ItemRef<'_>) -> Result<PendingItem, Refusal> {
         let slabs = &self.store.slabs;
-        let flags = item.client_flags();
-        let mut layout = Layout::new(&slabs.classes, key.key, flags, item.value_len());
+        let extras = item.extras();
+        let mut layout = Layout::new(&slabs.classes, key.key, extras, item.value_len());
         if layout.links() == 0 && (self.takes_no_page || !slabs.has_page(self.store.side_bytes())) {
             layout.head_class = item.class();
         }
         let head = self.chunk(pin, layout.head_class, 1)?;
-        let mut copy = PendingItem::new(slabs, head, layout, key, flags, item.deadline());
+        let mut copy = PendingItem::new(slabs, head, layout, key, extras, item.deadline());
         self.allocate_links(pin, &mut copy, u32::MAX)?;
         Ok(copy)
     }

@@ -24,7 +24,7 @@ use larder::memory::ClassPlan;
 use larder::protocol::{Grammar, Input, ShutdownMode};
 use larder::settings::Settings;
 use larder::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
-use larder::store::{Engine, Store, StoreConfig, StoreReport, WorkerStore};
+use larder::store::{Engine, EngineAdmin as _, Store, StoreConfig, StoreReport, WorkerStore};
 use larder::sync::{Participant, Pin};
 
 use crate::batch::{Batch, ItemDigits, Shape, item_digits};

@@ -1,0 +1,162 @@
+//! Retrieval: takes no lock, unless the item's deadline or its token changes. A hit that changes nothing writes no
+//! shared memory either.
+
+use crate::base::{ClockTick, Deadline, HashedKey, KeyHash};
+use crate::item::{Extras, ItemRef, Marks, header};
+use crate::store::engine::{Accessed, FetchOptions, Fetched, Miss, Refusal};
+use crate::store::pressure::late_reads::LateReads;
+use crate::store::worker_store::WorkerStore;
+use crate::sync::Pin;
+
+use super::publish::Linking;
+
+impl WorkerStore {
+    /// Records the miss of a get. If the small queue evicted the key, this may be a late read.
+    #[inline]
+    fn note_miss(&mut self, hash: KeyHash) {
+        if LateReads::samples(hash) {
+            self.note_sampled_miss(hash);
+        }
+    }
+
+    #[inline(never)]
+    fn note_sampled_miss(&mut self, hash: KeyHash) {
+        if self.store.is_evicting() && self.late_reads.note_miss(self.store.ghost.note_miss(hash)) {
+            self.add_late_reads();
+        }
+    }
+
+    #[cold]
+    pub(super) fn add_late_reads(&mut self) {
+        self.store.late_reads.0.add(&mut self.late_reads, self.store.items_about());
+    }
+
+    /// Counts a found item as a hit if it is alive.
+    #[inline(always)]
+    pub(super) fn hit<'pin>(&self, item: ItemRef<'pin>) -> Fetched<ItemRef<'pin>> {
+        if let Some(miss) = self.why_dead(&item) {
+            return Fetched::Miss(miss);
+        }
+        header::note_hit(item.head(), item.word0(), self.accessed);
+        self.class_counters(&item).get_hits.add(1);
+        Fetched::Hit(item)
+    }
+
+    /// Counts a live item as accessed, as `options` say. `is_won`: the caller is told to renew the value.
+    fn accessed<'pin>(
+        &self,
+        item: ItemRef<'pin>,
+        deadline_before: Deadline,
+        options: FetchOptions,
+        is_won: bool,
+    ) -> Accessed<ItemRef<'pin>> {
+        let word0 = item.word0();
+        if !options.is_silent {
+            header::note_hit(item.head(), word0, self.accessed);
+        }
+        let counters = self.class_counters(&item);
+        let hits = if options.touch.is_some() { &counters.touch_hits } else { &counters.get_hits };
+        hits.add(1);
+        Accessed {
+            item,
+            was_fetched: word0.is_fetched(),
+            idle_s: word0.idle_s(self.now()),
+            deadline_before,
+            is_won,
+            is_stale: word0.is_stale(),
+            was_token_sent: word0.is_token_sent(),
+            is_created: false,
+        }
+    }
+
+    /// Accesses the item of `key` as `options` say, if there is one. Locks the bucket only if the access may change
+    /// the item's deadline or send its token.
+    pub(super) fn access<'pin>(
+        &self,
+        pin: &'pin Pin,
+        key: HashedKey<'_>,
+        options: FetchOptions,
+    ) -> Result<Accessed<ItemRef<'pin>>, Miss> {
+        if options.touch.is_none() {
+            let item = self.find_live(pin, key)?;
+            let is_due = item.word0().is_stale() || options.recache_below_s.is_some();
+            if !is_due || item.word0().is_token_sent() {
+                return Ok(self.accessed(item, item.deadline(), options, false));
+            }
+        }
+        self.access_locked(pin, key, options)
+    }
+
+    pub(super) fn access_locked<'pin>(
+        &self,
+        pin: &'pin Pin,
+        key: HashedKey<'_>,
+        options: FetchOptions,
+    ) -> Result<Accessed<ItemRef<'pin>>, Miss> {
+        let store = self.store;
+        // The lock keeps the item from being replaced by one without the new deadline, and gives the token to one
+        // caller only.
+        let bucket = store.index.lock(pin, key.hash);
+        let (_, item) = bucket.find_item(pin, &store.slabs, key).ok_or(Miss::Absent)?;
+        if let Some(miss) = self.why_dead(&item) {
+            return Err(miss);
+        }
+        let (word0, deadline_before) = (item.word0(), item.deadline());
+        let expires_soon = options.recache_below_s.is_some_and(|below_s| self.expires_within(deadline_before, below_s));
+        let is_won = !word0.is_token_sent() && (word0.is_stale() || expires_soon);
+        if let Some(deadline) = options.touch {
+            header::set_deadline(item.head(), deadline);
+            store.slabs.dues.note(item.chunk().page(), deadline);
+        }
+        let accessed = self.accessed(item, deadline_before, options, is_won);
+        if is_won {
+            header::note_token_sent(item.head());
+        }
+        Ok(accessed)
+    }
+
+    /// Whether less than `below_s` seconds are left. An item without a deadline never expires.
+    fn expires_within(&self, deadline: Deadline, below_s: u32) -> bool {
+        let left = deadline.0.saturating_sub(self.moment.tick.0);
+        deadline != Deadline::NEVER && left < below_s.saturating_mul(ClockTick::PER_S)
+    }
+
+    /// Creates the empty item that `options.vivify` asks for, with its token sent to the caller. None: another thread
+    /// has stored the key meanwhile.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub(super) fn create_empty<'pin>(
+        &mut self,
+        pin: &'pin Pin,
+        key: HashedKey<'_>,
+        options: FetchOptions,
+        deadline: Deadline,
+    ) -> Result<Option<Accessed<ItemRef<'pin>>>, Refusal> {
+        let deadline = options.touch.unwrap_or(deadline);
+        let extras = Extras { client_flags: 0, version: options.new_cas };
+        let marks = Marks::TOKEN_SENT.with(Marks::when(options.is_binary_key, Marks::BINARY_KEY));
+        let linking = Linking { deadline, marks, version: options.new_cas, unique: None };
+        let Some(created) = self.store_if_absent(pin, key, extras, b"", linking)? else { return Ok(None) };
+        let Some(item) = ItemRef::try_view(pin, &self.store.slabs, created.chunk) else { return Ok(None) };
+        Ok(Some(Accessed {
+            item,
+            was_fetched: false,
+            idle_s: 0,
+            deadline_before: deadline,
+            is_won: true,
+            is_stale: false,
+            was_token_sent: false,
+            is_created: true,
+        }))
+    }
+
+    /// What a retrieval returns for a key without a live item. An item that is there but dead says nothing about
+    /// eviction.
+    pub(super) fn missed<I>(&mut self, hash: KeyHash, miss: Miss) -> Fetched<I> {
+        if miss == Miss::Absent {
+            self.note_miss(hash);
+        }
+        Fetched::Miss(miss)
+    }
+}

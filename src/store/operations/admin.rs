@@ -1,0 +1,53 @@
+//! `EngineAdmin` for the store.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use crate::store::engine::{EngineAdmin, MoveTuning, Reassign, ShowItem, StoreReport};
+use crate::store::jobs::PrefixScan;
+use crate::store::worker_store::WorkerStore;
+use crate::sync::Pin;
+
+impl EngineAdmin for WorkerStore {
+    fn report(&self, pin: &Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display)) {
+        match group {
+            StoreReport::General => self.store.report_general(row),
+            StoreReport::Items => self.store.report_items(pin, self.now(), row),
+            StoreReport::Slabs => self.store.report_slabs(row),
+            StoreReport::Sizes => self.store.report_sizes(row),
+        }
+    }
+
+    fn dump_class(&self, pin: &Pin, class: u8, limit: u32, show: ShowItem<'_>) {
+        let limit = if limit == 0 { usize::MAX } else { limit as usize };
+        let live = self.store.items_of(pin, class).filter(|item| self.why_dead(item).is_none());
+        // Ignored: the walk ends either way.
+        let _ = live.take(limit).try_for_each(|item| show(item.key(), item.value_len(), item.deadline()));
+    }
+
+    fn reassign_page(&mut self, from: Option<u8>, to: u8) -> Reassign {
+        self.store.reassign(from, to)
+    }
+
+    fn move_tuning(&self) -> MoveTuning {
+        self.store.move_tuning()
+    }
+
+    fn tune_moves(&mut self, tuning: MoveTuning) {
+        self.store.tune_moves(tuning);
+    }
+
+    fn prefix_scan(&mut self, delimiter: u8) -> (Option<Arc<PrefixScan>>, bool) {
+        self.store.prefix_scan.ask(delimiter, self.now())
+    }
+
+    fn set_memory_limit(&mut self, bytes: u64) -> bool {
+        let is_set = self.store.slabs.set_limit_bytes(bytes);
+        self.store.page_moves.wake();
+        is_set
+    }
+
+    fn reset_stats(&mut self) {
+        self.store.reset_tallies();
+    }
+}
