@@ -16,6 +16,7 @@ mod auth;
 mod cli;
 mod commands;
 mod docs;
+mod engine_calls;
 mod fuzz_connection;
 mod fuzz_parser;
 mod fuzz_server;

@@ -120,7 +120,7 @@ const ITEMS: &[(&str, &str)] = &[
     ("number_cold", "Items in the main queue, read or not."),
     (
         "age",
-        "Seconds since the last access of the least recently used item, in a sample of 128 slots of the class. A frequent access updates the time of an item once a minute.",
+        "Seconds since the last access of the least recently used item, in a sample of 128 slots of the class. An item keeps the minute of its last access, so the age may lack up to 60 seconds.",
     ),
     ("mem_requested", "Bytes that the items use in their chunks."),
 ];

@@ -159,7 +159,7 @@ impl ModelEngine {
             (StoreMode::Set | StoreMode::Replace, Some(_), None) => return StoreOutcome::NotFound,
             (StoreMode::Replace, None, None) => return StoreOutcome::NotStored,
             (StoreMode::Set | StoreMode::Replace, Some(unique), Some(old)) if !compares(old, Some(unique)) => {
-                if !options.invalidate || unique > old.cas {
+                if !options.invalidate || unique >= old.cas {
                     return StoreOutcome::Exists;
                 }
                 (item.deadline, item.is_token_sent, item.is_stale) = (old.deadline, old.is_token_sent, true);

@@ -138,9 +138,11 @@ fn the_age_of_a_class_is_known_before_anything_is_evicted() {
         rows.map(|(_, age)| age).collect::<Vec<_>>()
     };
     assert_eq!(ages(&mut client), ["0"]);
-    client.ask("debugtime 7\r\n", "OK\r\n");
+    client.ask("debugtime 700\r\n", "OK\r\n");
     client.ask("set late 0 0 100\r\n".to_string() + &"x".repeat(100) + "\r\n", "STORED\r\n");
-    assert_eq!(ages(&mut client), ["7"]);
+    // Items keep the minute of their last access, so an age may lack up to a minute.
+    let shown: Vec<u32> = ages(&mut client).iter().filter_map(|age| age.parse().ok()).collect();
+    assert!(matches!(shown[..], [641..=700]), "{shown:?}");
 }
 
 #[test]
