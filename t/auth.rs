@@ -219,7 +219,7 @@ fn sighup_reads_the_file_again_and_a_bad_file_changes_nothing() {
     wait_until("the new user is known", || accepts("new word"));
     assert!(!accepts("foo bar"));
     old.ask("get a\r\n", "END\r\n");
-    assert!(guarded.server.stderr().contains("larder: 2 users in "), "{}", guarded.server.stderr());
+    wait_until("the reload is logged", || guarded.server.stderr().contains("larder: 2 users in "));
     for (bad, said) in
         [("new:other\nbroken\n", "users:2: no colon between user and password"), ("", "users:1: no users")]
     {

@@ -40,10 +40,9 @@ impl Connection {
             return Step::Pause(Verdict::Again);
         }
         if self.grammar == Grammar::Unknown {
-            match Grammar::of(bytes) {
-                Some(grammar) => self.grammar = grammar,
-                None => return self.refuse_grammar(),
-            }
+            // No other grammar has a way to authenticate.
+            let Some(Grammar::Text) = Grammar::of(bytes) else { return self.refuse_grammar() };
+            self.grammar = Grammar::Text;
         }
         *budget -= 1;
         let (consumed, reply) = match login(bytes, input) {
