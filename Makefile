@@ -29,6 +29,10 @@ run: ## serve 64 MiB on port 11211 (as nobody when started by root)
 test: ## run the unit tests and t/, which use only the loopback interface
 	$(CARGO) test
 
+.PHONY: test-confined
+test-confined: ## run the tests that speak to a server against servers with -o drop_privileges
+	LARDER_SERVER_FLAGS="-o drop_privileges" scripts/run-tests $(CARGO) test --test t -- text:: transcripts:: commands large logging fuzz
+
 .PHONY: check
 check: fmt clippy rustdoc tidy ## check formatting, lints, documentation and tidy rules
 

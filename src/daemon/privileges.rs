@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, kernels_word};
 use crate::settings::Settings;
+use crate::sys::filter::{Role, restrict};
 use crate::sys::log::{Level, log_line};
 use crate::sys::process::{
     allow_core_files, allow_locked_memory, become_user, is_root, lock_memory, raise_open_files, user_ids,
@@ -63,4 +64,12 @@ pub(super) fn lock_memory_if_asked(settings: &Settings) {
         let line = format!("larder: -k, --lock-memory: memory is not locked: {}", kernels_word(&error));
         log_line(Level::Warning, line);
     }
+}
+
+/// Restricts the system calls of this thread (-o drop_privileges).
+pub(super) fn restrict_if_asked(settings: &Settings, role: Role) -> Result<(), Failure> {
+    if !settings.drop_privileges {
+        return Ok(());
+    }
+    restrict(role).map_err(Failure::system("-o drop_privileges: restrict system calls"))
 }

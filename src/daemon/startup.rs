@@ -24,6 +24,7 @@ use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
 use crate::store::Store;
 use crate::sync::Sender;
+use crate::sys::filter::Role;
 use crate::sys::log::{Level, log_line, start_log_thread};
 use crate::sys::process::{Foreground, Output, fork_to_background, mappable_bytes, share_one_heap};
 use crate::sys::signal::{Signals, block_write_signals};
@@ -34,7 +35,7 @@ use super::failure::Failure;
 use super::operator::Process;
 use super::pidfile::{Pidfile, write_ports};
 use super::plan::{move_tuning, store_config};
-use super::privileges::{drop_privileges, lock_memory_if_asked, own_descriptors};
+use super::privileges::{drop_privileges, lock_memory_if_asked, own_descriptors, restrict_if_asked};
 use super::shutdown::{Ending, Workers};
 use super::users::load_users;
 
@@ -79,6 +80,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     let pidfile = write_files(settings, &listeners);
     let start_line = start_line(settings, clients_max, &listeners);
+    restrict_if_asked(settings, Role::Starting)?;
     let server = Server::build(settings, clients_max, clock, store, listeners, users)?;
     lock_memory_if_asked(settings);
     start_log_thread().map_err(Failure::system("start the log thread under ulimit -u and -v"))?;
@@ -88,6 +90,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     if let Some(foreground) = foreground {
         leave_terminal(foreground, settings)?;
     }
+    restrict_if_asked(settings, Role::Dispatcher)?;
     let ended = server.run(&signals);
     drop(pidfile);
     ended
@@ -234,6 +237,7 @@ impl Server {
             idle_timeout_s: settings.idle_timeout_s,
             busy_poll_usecs: settings.busy_poll_usecs,
             users: users.clone(),
+            drop_privileges: settings.drop_privileges,
         });
         store.start_jobs().map_err(Failure::system("start background threads under ulimit -u and -v"))?;
         let workers = Workers::start(&shared, of_workers, store)?;

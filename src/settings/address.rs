@@ -37,16 +37,40 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// memcached's prefixes in -l that set an option of a single listener.
-const LATER_PREFIXES: [&str; 5] = ["proto[", "tag[", "tag_", "btls:", "mtls:"];
+/// memcached's prefixes in -l that make a listener use TLS.
+const LATER_PREFIXES: [&str; 2] = ["btls:", "mtls:"];
+/// Longest tag of a listener.
+const TAG_LEN_MAX: usize = 8;
+
+/// The address in `word`, without memcached's prefixes `notls:`, `proto[name]:` and `tag[name]:` or `tag_name_:`. A tag
+/// names a listener for the proxy alone.
+fn without_prefixes(word: &str) -> Result<&str, String> {
+    if let Some(prefix) = LATER_PREFIXES.iter().find(|prefix| word.starts_with(**prefix)) {
+        return Err(format!("{prefix:?} in {word:?} comes with a later version"));
+    }
+    // TLS is not implemented, so every listener is already without it.
+    let mut rest = word.strip_prefix("notls:").unwrap_or(word);
+    if let Some(protocol) = rest.strip_prefix("proto[") {
+        let (name, after) = protocol.split_once("]:").ok_or_else(|| format!("no ']:' in {word:?}"))?;
+        if !["auto", "negotiating"].contains(&name) {
+            return Err(format!("{name:?} in {word:?}: not a protocol of a single listener, use -B"));
+        }
+        rest = after;
+    }
+    for (open, close) in [("tag[", "]:"), ("tag_", "_:")] {
+        let Some(tag) = rest.strip_prefix(open) else { continue };
+        let (name, after) = tag.split_once(close).ok_or_else(|| format!("no {close:?} in {word:?}"))?;
+        if !(1..=TAG_LEN_MAX).contains(&name.len()) {
+            return Err(format!("tag {name:?} is outside 1 to {TAG_LEN_MAX} characters"));
+        }
+        return Ok(after);
+    }
+    Ok(rest)
+}
 
 impl ListenAddress {
     fn parse(word: &str) -> Result<Self, String> {
-        if let Some(prefix) = LATER_PREFIXES.iter().find(|prefix| word.starts_with(**prefix)) {
-            return Err(format!("{prefix:?} in {word:?} comes with a later version"));
-        }
-        // TLS is not implemented, so every listener is already without it.
-        let word = word.strip_prefix("notls:").unwrap_or(word);
+        let word = without_prefixes(word)?;
         let (host, port) = match word.strip_prefix('[') {
             Some(rest) => {
                 let (host, after) = rest.split_once(']').ok_or_else(|| format!("no ']' in {word:?}"))?;
@@ -118,6 +142,8 @@ mod tests {
         assert_eq!(one("fe80::1"), Ok((Some("fe80::1".into()), None)));
         assert_eq!(one("*:99"), Ok((None, Some(99))));
         assert_eq!(one("notls:10.0.0.1:5"), Ok((Some("10.0.0.1".into()), Some(5))));
+        assert_eq!(one("tag[tools]:10.0.0.1:5"), Ok((Some("10.0.0.1".into()), Some(5))));
+        assert_eq!(one("notls:proto[auto]:tag_tools_:[::1]:5"), Ok((Some("::1".into()), Some(5))));
     }
 
     #[test]
@@ -125,7 +151,9 @@ mod tests {
         assert_eq!(one("h:65536"), Err("port \"65536\" is outside 0 to 65535".into()));
         assert!(one("[::1").is_err());
         assert!(one("[::1]x").is_err());
-        assert!(one("proto[ascii]:127.0.0.1").is_err());
+        for word in ["proto[ascii]:h", "proto[auto", "btls:h", "tag[]:h", "tag[123456789]:h", "tag_a:h"] {
+            assert!(one(word).is_err(), "{word}");
+        }
         for nothing in ["", ",", " ; "] {
             assert_eq!(Addresses.read(nothing, &mut Vec::new()), Err("needs an address".into()));
         }

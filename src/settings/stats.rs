@@ -33,6 +33,8 @@ impl Settings {
                 "slab_automove" => row(setting.stat, &live.slab_automove),
                 "slab_automove_ratio" => row(setting.stat, &format_args!("{:.2}", live.slab_automove_ratio)),
                 "slab_automove_window" => row(setting.stat, &live.slab_automove_window),
+                // Whatever the option says.
+                "hash_algorithm" => row(setting.stat, &Self::default().hash_algorithm),
                 // memcached shows auto-negotiate here, but this server does not speak the binary protocol.
                 "protocol" if self.protocol == "auto" => row(setting.stat, &"ascii"),
                 field => row(setting.stat, &self.show(field)),
@@ -57,7 +59,8 @@ mod tests {
 
     fn rows(live: LiveSettings) -> Vec<(String, String)> {
         let mut rows = Vec::new();
-        Settings::default().stats_rows(live, &mut |key, value| rows.push((key.to_string(), value.to_string())));
+        Settings { hash_algorithm: "jenkins", ..Settings::default() }
+            .stats_rows(live, &mut |key, value| rows.push((key.to_string(), value.to_string())));
         rows
     }
 
@@ -81,6 +84,7 @@ mod tests {
             ("evictions", "on"),
             ("inter", "NULL"),
             ("umask", "700"),
+            ("hash_algorithm", "rapidhash"),
         ] {
             assert!(rows.iter().any(|(key, value)| (key.as_str(), value.as_str()) == expected), "{expected:?}");
         }

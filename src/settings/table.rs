@@ -91,7 +91,8 @@ settings! {
     /// UDP port. 0 disables UDP.
     udp_port: u16 = 0, whole(0..=65_535), "-U, --udp-port=<num>", Network, "udpport", Later;
     /// Addresses to listen on: a host name or an IP address, with an optional :port. An IPv6 address with a port needs
-    /// brackets. Separate several with commas, or repeat -l. The default is every interface.
+    /// brackets. Separate several with commas, or repeat -l. The default is every interface. memcached's prefixes
+    /// for no TLS, for a tag and for the protocol auto are accepted and have no effect.
     listen: Vec<ListenAddress> = Vec::new(), Addresses, "-l, --listen=<addr>", Network, "inter", Works;
     /// Log more. -v logs the start, refused and idle clients, and shortages of descriptors or memory. -vv also logs
     /// client commands and replies.
@@ -196,6 +197,8 @@ settings! {
     track_sizes: bool = false, TURNS_ON, "-o track_sizes", Compatibility, "track_sizes", NoEffect("stats sizes works without it");
     /// Same value as memcached.
     inline_ascii_response: bool = false, TURNS_ON, "-o [no_]inline_ascii_resp", Compatibility, "inline_ascii_response", NoEffect("memcached ignores it, too");
+    /// Restrict the system calls of the process (seccomp). A forbidden call ends the process with a message.
+    drop_privileges: bool = false, TURNS_ON, "-o [no_]drop_privileges", Process, "drop_privileges", Works;
     /// Minimum size of an item on flash, in bytes.
     ext_item_size: u32 = 512, bytes(2..=1_073_741_824), "-o ext_item_size=<num>", Memory, "ext_item_size", Later;
     /// Minimum idle time of an item before it goes to flash, in seconds.
@@ -278,8 +281,6 @@ settings! {
     port_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_PORT_FILENAME=<file>", Process, "", Works;
     /// The file of users for -S without -Y. Without -S it has no effect.
     sasl_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_SASL_PWDB=<file>", Network, "", Hidden;
-    /// Restrict the system calls of the process.
-    drop_privileges: bool = false, TURNS_ON, "-o [no_]drop_privileges", Process, "", Later;
     /// Print this help and exit.
     help: bool = false, TURNS_ON, "-h, --help", Messages, "", Works;
     /// Print the licence and exit.

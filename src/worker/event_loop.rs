@@ -35,6 +35,7 @@ use crate::stats::{HotKeys, HotSampler, PrefixTable};
 use crate::store::{Engine as _, WorkerStore};
 use crate::sync::{Mailbox, Participant, PinGuard, Sender, mailbox};
 use crate::sys::busy_poll::set_busy_poll;
+use crate::sys::filter::{Role, restrict};
 use crate::sys::log::{Level, log_line};
 use crate::sys::spare::{self, try_reserve};
 
@@ -96,6 +97,8 @@ pub struct Shared {
     pub busy_poll_usecs: u32,
     /// The users, if clients must authenticate.
     pub users: Option<Arc<Authenticator>>,
+    /// Whether system calls are restricted (-o drop_privileges).
+    pub drop_privileges: bool,
 }
 
 /// A worker that is not running yet.
@@ -187,6 +190,11 @@ impl Worker {
     /// Serves until told to stop.
     fn run(self) {
         let Self { mut poll, mailbox, mut participant, store, shared, counters } = self;
+        if shared.drop_privileges
+            && let Err(error) = restrict(Role::Worker)
+        {
+            log_line(Level::Error, format!("larder: worker: -o drop_privileges: {error}"));
+        }
         counters.buffers.inputs.add(GROUP as u64);
         counters.buffers.input_bytes.add(GROUP as u64 * ReadBuf::BYTES);
         let mut event_loop = EventLoop::new(store, shared, counters);

@@ -66,7 +66,14 @@ impl Server {
         if runs_as_root() {
             command.args(["-u", "root"]);
         }
-        command.args(flags).env("MEMCACHED_PORT_FILENAME", &port_file).stdin(Stdio::null()).stdout(Stdio::null());
+        // More flags for every server of a run: `LARDER_SERVER_FLAGS="-o drop_privileges"`.
+        let more = std::env::var("LARDER_SERVER_FLAGS").unwrap_or_default();
+        command
+            .args(flags)
+            .args(more.split_whitespace())
+            .env("MEMCACHED_PORT_FILENAME", &port_file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         let stderr = fs::File::create(directory.join("stderr")).expect("the scratch directory is writable");
         let mut child = command.stderr(stderr).spawn().unwrap_or_else(|error| panic!("start {command:?}: {error}"));
         let socket = flags.iter().position(|flag| *flag == "-s").map(|at| PathBuf::from(flags[at + 1]));

@@ -1,6 +1,7 @@
 //! What a client can see beyond one conversation: several connections, other processes, counts, full memory, bulk.
 
 mod admin;
+mod confined;
 mod connections;
 mod framing;
 mod huge_pages;
