@@ -445,7 +445,8 @@ fn each_group_of_stats_has_its_rows() {
     assert!(answered.starts_with("STAT 27:addr tcp:10.0.0.9:4711\r\nSTAT 27:listen_addr tcp:0.0.0.0:11211\r\n"));
     let answered = String::from_utf8(session.say(b"stats\r\n", &())).unwrap();
     for row in [
-        "STAT version 1.6.45\r\nSTAT larder_version 0.1.0\r\n",
+        "STAT version 1.6.45\r\nSTAT libevent epoll\r\n",
+        "STAT larder_version 0.1.0\r\n",
         "STAT get_hits 5\r\n",
         "STAT threads 4\r\n",
         "STAT group General\r\n",

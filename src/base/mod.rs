@@ -16,6 +16,7 @@ mod heap;
 mod key;
 mod log;
 mod repeated;
+mod stat_row;
 
 pub use change::{Delta, StoreMode};
 pub use clock::{Clock, Moment};
@@ -26,3 +27,4 @@ pub use heap::{allocation_bytes, map_bytes};
 pub use key::Key;
 pub use log::Logger;
 pub use repeated::Repeated;
+pub use stat_row::{StatDoc, StatKind, StatRow, StatValue, absent, counter, documented, gauge};

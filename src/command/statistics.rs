@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::memory::CLASS_MAX;
 use crate::protocol::{Echo, ReplyLine, RowValue, StatsRequest, Switch, compose, has_row_room, push_row};
-use crate::stats::{HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, connection_rows, general_rows, hotkey_rows};
+use crate::stats::{GeneralRows, HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, ProcessView, connection_rows, hotkey_rows};
 use crate::store::{EngineAdmin, StoreReport};
 
 use super::context::Context;
@@ -122,10 +122,12 @@ fn connections<E: EngineAdmin>(ctx: &mut Context<'_, E>, rows: &mut Rows<'_>) ->
 
 fn general<E: EngineAdmin>(ctx: &Context<'_, E>, pin: &E::Pin, rows: &mut Rows<'_>) -> ReplyLine {
     let (gauges, totals) = (ctx.operator.gauges(), ctx.operator.totals());
-    general_rows(&gauges, &totals, ctx.engine.moment().now, ctx.operator.clock().unix_s(), &mut |name, value| {
-        rows.push(name, value)
-    });
-    group(StoreReport::General, ctx, pin, rows)
+    let (now, unix_s) = (ctx.engine.moment().now, ctx.operator.clock().unix_s());
+    let mut collected = GeneralRows::default();
+    ProcessView { gauges, totals, now, unix_s }.rows(&mut |name, value| collected.push(name, value));
+    ctx.engine.report(pin, StoreReport::General, &mut |name, value| collected.push(name, value));
+    collected.show(&mut |name, value| rows.push(name, value));
+    ReplyLine::End
 }
 
 fn group<E: EngineAdmin>(group: StoreReport, ctx: &Context<'_, E>, pin: &E::Pin, rows: &mut Rows<'_>) -> ReplyLine {

@@ -1,10 +1,15 @@
-//! The rows of plain `stats` about the process and its clients, and the rows of `stats conns`. The store adds its own
-//! rows to `stats`.
+//! The rows of plain `stats` about the process and its clients, and the rows of `stats conns`.
+//!
+//! ```text
+//! PROCESS_ROWS   counters.rs   the store's rows
+//!       ╰────────────┼───────────────╯
+//!               GeneralRows   in memcached's order, larder's own rows last
+//! ```
 
-use std::fmt::{self, Display};
+use std::fmt::Display;
 
-use crate::base::RelTime;
-use crate::counters::Counters;
+use crate::base::{RelTime, StatRow, StatValue, absent, counter, gauge};
+use crate::counters::{Buffers, Counters};
 use crate::protocol::MEMCACHED_VERSION;
 
 use super::gauges::{ConnectionRow, Gauges};
@@ -12,92 +17,292 @@ use super::gauges::{ConnectionRow, Gauges};
 /// Receives a row: its name and its value.
 type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
 
-/// Writes the rows of `stats` about the process.
-pub fn general_rows(gauges: &Gauges, totals: &Counters, now: RelTime, unix_s: i64, row: Row<'_>) {
-    row("pid", &std::process::id());
-    row("uptime", &now.0);
-    row("time", &unix_s);
-    row("version", &MEMCACHED_VERSION);
-    row("larder_version", &env!("CARGO_PKG_VERSION"));
-    // memcached names its event library here, and some tools expect the row.
-    row("libevent", &"epoll");
-    row("pointer_size", &usize::BITS);
-    row("rusage_user", &Seconds(gauges.rusage_user_us));
-    row("rusage_system", &Seconds(gauges.rusage_system_us));
-    row("max_connections", &gauges.max_connections);
-    row("curr_connections", &gauges.curr_connections);
-    row("connection_structures", &gauges.connection_structures);
-    let buffers = &totals.buffers;
-    row("read_buf_count", &(buffers.inputs.read() + buffers.tails.read()));
-    row("read_buf_bytes", &(buffers.input_bytes.read() + buffers.tail_bytes.read()));
-    row("read_buf_bytes_free", &buffers.input_bytes.read());
-    row("write_buf_bytes", &(buffers.output_bytes.read() + buffers.backlog_bytes.read()));
-    row("connection_bytes", &buffers.connection_bytes.read());
-    row("statistics_bytes", &gauges.statistics_bytes);
-    row("reserved_fds", &gauges.reserved_fds);
-    for (name, value, _help) in totals.rows() {
-        row(name, &value);
+/// The process as the rows of `stats` show it.
+pub struct ProcessView {
+    /// Current values and limits.
+    pub gauges: Gauges,
+    /// The counters of all workers together.
+    pub totals: Counters,
+    /// Time since start.
+    pub now: RelTime,
+    /// The date, in seconds.
+    pub unix_s: i64,
+}
+
+impl ProcessView {
+    const fn buffers(&self) -> &Buffers {
+        &self.totals.buffers
     }
-    row("limit_maxbytes", &gauges.limit_maxbytes);
-    row("accepting_conns", &u8::from(gauges.accepting_conns));
-    row("listen_disabled_num", &gauges.listen_disabled_num);
-    row("time_in_listen_disabled_us", &gauges.time_in_listen_disabled_us);
-    row("threads", &gauges.threads);
-    row("log_lines_dropped", &gauges.log_lines_dropped);
-    for name in NEVER_COUNTED {
-        row(name, &0);
+
+    /// Shows the rows of the process, and of the counters.
+    pub fn rows(&self, row: Row<'_>) {
+        PROCESS_ROWS.iter().for_each(|line| row(line.name, &(line.value)(self)));
+        self.totals.rows().for_each(|(name, value, _help)| row(name, &value));
     }
 }
 
-/// memcached's counters of mechanisms that this server does not have. They are always 0; tools may expect the rows.
-const NEVER_COUNTED: &[&str] = &[
+/// The rows of `stats` about the process, apart from counters.rs. To add a row, add a line; memcached's names need no
+/// particular place, because [`MEMCACHED_ORDER`] has one for them.
+pub(super) const PROCESS_ROWS: &[StatRow<ProcessView>] = &[
+    gauge("pid", "Process id.", |_| std::process::id().into()),
+    gauge("uptime", "Seconds since start. The first value is 2.", |view| view.now.0.into()),
+    gauge("time", "Unix time, in seconds.", |view| StatValue::Signed(view.unix_s)),
+    gauge("version", "The answer to `version`: the memcached version that larder is compatible with.", |_| {
+        MEMCACHED_VERSION.into()
+    }),
+    gauge("larder_version", "The version of larder.", |_| env!("CARGO_PKG_VERSION").into()),
+    gauge("libevent", "Name of the event library.", |_| "epoll".into()),
+    gauge("pointer_size", "Size of a pointer in bits.", |_| usize::BITS.into()),
+    gauge("rusage_user", "User CPU time of the process, in seconds.", |view| {
+        StatValue::Micros(view.gauges.rusage_user_us)
+    }),
+    gauge("rusage_system", "System CPU time of the process, in seconds.", |view| {
+        StatValue::Micros(view.gauges.rusage_system_us)
+    }),
+    gauge("max_connections", "Maximum number of client connections (-c).", |view| view.gauges.max_connections.into()),
+    gauge("curr_connections", "Open client connections.", |view| view.gauges.curr_connections.into()),
+    gauge("connection_structures", "Allocated connection structures.", |view| view.gauges.connection_structures.into()),
+    absent("response_obj_count"),
+    absent("response_obj_bytes"),
+    gauge(
+        "read_buf_count",
+        "Read buffers: those that threads lend to clients, and one per client with an incomplete request.",
+        |view| (view.buffers().inputs.read() + view.buffers().tails.read()).into(),
+    ),
+    gauge("read_buf_bytes", "Bytes of the read buffers. Buffer pages that were never used take no memory.", |view| {
+        (view.buffers().input_bytes.read() + view.buffers().tail_bytes.read()).into()
+    }),
+    gauge(
+        "read_buf_bytes_free",
+        "Bytes of the read buffers that no client uses. Threads lend a buffer for the time of an answer.",
+        |view| view.buffers().input_bytes.read().into(),
+    ),
+    gauge(
+        "write_buf_bytes",
+        "Bytes of reply buffers, and of replies that clients have not read. Large values are not counted: they are sent from slab memory.",
+        |view| (view.buffers().output_bytes.read() + view.buffers().backlog_bytes.read()).into(),
+    ),
+    gauge("connection_bytes", "Bytes of the connection structures, without buffers.", |view| {
+        view.buffers().connection_bytes.read().into()
+    }),
+    gauge(
+        "statistics_bytes",
+        "Bytes of the counters, the hot-key sketches, the table of `stats detail` and the last `stats prefixes` result. `stats reset` frees the last two.",
+        |view| view.gauges.statistics_bytes.into(),
+    ),
+    gauge("reserved_fds", "File descriptors that the process reserves for itself.", |view| {
+        view.gauges.reserved_fds.into()
+    }),
+    gauge("limit_maxbytes", "Memory limit in bytes: -m, or the value set by cache_memlimit.", |view| {
+        view.gauges.limit_maxbytes.into()
+    }),
+    gauge("accepting_conns", "1 while the server accepts connections.", |view| view.gauges.accepting_conns.into()),
+    counter("listen_disabled_num", "Times that accepting stopped for lack of descriptors.", |view| {
+        view.gauges.listen_disabled_num.into()
+    }),
+    counter("time_in_listen_disabled_us", "Time during which accepting was stopped, in microseconds.", |view| {
+        view.gauges.time_in_listen_disabled_us.into()
+    }),
+    gauge("threads", "Number of worker threads (-t).", |view| view.gauges.threads.into()),
+    gauge("log_lines_dropped", "Log lines dropped, because standard error was not read.", |view| {
+        view.gauges.log_lines_dropped.into()
+    }),
+    absent("lru_maintainer_juggles"),
+    absent("log_worker_dropped"),
+    absent("log_worker_written"),
+    absent("log_watcher_skipped"),
+    absent("log_watcher_sent"),
+    absent("log_watchers"),
+];
+
+/// The order of memcached 1.6.45, with `-o idle_timeout`.
+const MEMCACHED_ORDER: &[&str] = &[
+    "pid",
+    "uptime",
+    "time",
+    "version",
+    "libevent",
+    "pointer_size",
+    "rusage_user",
+    "rusage_system",
+    "max_connections",
+    "curr_connections",
+    "total_connections",
+    "rejected_connections",
+    "connection_structures",
+    "response_obj_oom",
     "response_obj_count",
     "response_obj_bytes",
+    "read_buf_count",
+    "read_buf_bytes",
+    "read_buf_bytes_free",
+    "read_buf_oom",
+    "reserved_fds",
+    "cmd_get",
+    "cmd_set",
+    "cmd_flush",
+    "cmd_touch",
+    "cmd_meta",
+    "get_hits",
+    "get_misses",
+    "get_expired",
+    "get_flushed",
+    "delete_misses",
+    "delete_hits",
+    "incr_misses",
+    "incr_hits",
+    "decr_misses",
+    "decr_hits",
+    "cas_misses",
+    "cas_hits",
+    "cas_badval",
+    "touch_hits",
+    "touch_misses",
+    "store_too_large",
+    "store_no_memory",
+    "auth_cmds",
+    "auth_errors",
+    "idle_kicks",
+    "bytes_read",
+    "bytes_written",
+    "limit_maxbytes",
+    "accepting_conns",
+    "listen_disabled_num",
+    "time_in_listen_disabled_us",
+    "threads",
+    "conn_yields",
+    "hash_power_level",
+    "hash_bytes",
+    "hash_is_expanding",
+    "slab_reassign_rescues",
+    "slab_reassign_chunk_rescues",
+    "slab_reassign_inline_reclaim",
+    "slab_reassign_busy_items",
     "slab_reassign_busy_deletes",
+    "slab_reassign_busy_nomem",
+    "slab_reassign_last_busy_status",
+    "slab_reassign_running",
+    "slabs_moved",
+    "lru_crawler_running",
+    "lru_crawler_starts",
     "lru_maintainer_juggles",
+    "malloc_fails",
     "log_worker_dropped",
     "log_worker_written",
     "log_watcher_skipped",
     "log_watcher_sent",
     "log_watchers",
+    "unexpected_napi_ids",
+    "round_robin_fallback",
+    "bytes",
+    "curr_items",
+    "total_items",
+    "slab_global_page_pool",
+    "expired_unfetched",
+    "evicted_unfetched",
+    "evicted_active",
+    "evictions",
+    "reclaimed",
+    "crawler_reclaimed",
+    "crawler_items_checked",
+    "lrutail_reflocked",
+    "moves_to_cold",
+    "moves_to_warm",
+    "moves_within_lru",
+    "direct_reclaims",
+    "lru_bumps_dropped",
+];
+
+/// Collects the rows of `stats`, to show them in memcached's order.
+#[derive(Default)]
+pub struct GeneralRows(Vec<(usize, String, String)>);
+
+impl GeneralRows {
+    /// Adds a row.
+    pub fn push(&mut self, name: &str, value: &dyn Display) {
+        let place = MEMCACHED_ORDER.iter().position(|known| *known == name).unwrap_or(MEMCACHED_ORDER.len());
+        self.0.push((place, name.to_owned(), value.to_string()));
+    }
+
+    /// Shows all rows. Rows of larder's own come last, in the order in which they were added.
+    pub fn show(mut self, row: Row<'_>) {
+        self.0.sort_by_key(|(place, ..)| *place);
+        self.0.iter().for_each(|(_, name, value)| row(name, value));
+    }
+}
+
+/// The rows of a connection or listener in `stats conns`, behind its descriptor: name, meaning, value.
+type ConnectionStat = (&'static str, &'static str, for<'a> fn(&ConnectionRow<'a>) -> Option<ConnectionValue<'a>>);
+
+/// A value of `stats conns`.
+pub(super) enum ConnectionValue<'a> {
+    Text(&'a str),
+    Number(u64),
+}
+
+pub(super) const CONNECTION_ROWS: [ConnectionStat; 4] = [
+    ("addr", "Address of the client, or of the listener.", |connection| Some(ConnectionValue::Text(connection.addr))),
+    ("listen_addr", "Server address that the client connected to.", |connection| {
+        connection.listen_addr.map(ConnectionValue::Text)
+    }),
+    (
+        "state",
+        "State of the connection. conn_read: it waits for a request. The client that asks shows conn_read, too.",
+        |connection| Some(ConnectionValue::Text(connection.state)),
+    ),
+    ("secs_since_last_cmd", "Seconds since the last command of the client.", |connection| {
+        Some(ConnectionValue::Number(connection.secs_since_last_cmd))
+    }),
 ];
 
 /// Writes the rows of one connection or listener in `stats conns`.
 pub fn connection_rows(connection: &ConnectionRow<'_>, row: Row<'_>) {
-    let fd = connection.fd;
-    row(&format!("{fd}:addr"), &connection.addr);
-    if let Some(listen_addr) = connection.listen_addr {
-        row(&format!("{fd}:listen_addr"), &listen_addr);
-    }
-    row(&format!("{fd}:state"), &connection.state);
-    row(&format!("{fd}:secs_since_last_cmd"), &connection.secs_since_last_cmd);
-}
-
-/// A time in microseconds, shown in seconds.
-struct Seconds(u64);
-
-impl Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:06}", self.0 / 1_000_000, self.0 % 1_000_000)
+    for (name, _help, value) in CONNECTION_ROWS {
+        let name = format!("{}:{name}", connection.fd);
+        match value(connection) {
+            Some(ConnectionValue::Text(text)) => row(&name, &text),
+            Some(ConnectionValue::Number(number)) => row(&name, &number),
+            None => {}
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ConnectionRow, Counters, Gauges, RelTime, connection_rows, general_rows};
+    use super::{ConnectionRow, Counters, Gauges, GeneralRows, MEMCACHED_ORDER, ProcessView, RelTime, connection_rows};
+
+    fn view() -> ProcessView {
+        let totals = Counters::default();
+        totals.get_hits.add(3);
+        let gauges = Gauges { rusage_user_us: 1_000_042, accepting_conns: true, ..Gauges::default() };
+        ProcessView { gauges, totals, now: RelTime(9), unix_s: 1009 }
+    }
 
     #[test]
     fn plain_stats_show_process_gauges_and_counters() {
-        let (totals, mut rows) = (Counters::default(), Vec::new());
-        totals.get_hits.add(3);
-        let gauges = Gauges { rusage_user_us: 1_000_042, accepting_conns: true, ..Gauges::default() };
-        general_rows(&gauges, &totals, RelTime(9), 1009, &mut |name, value| rows.push(format!("{name} {value}")));
+        let mut rows = Vec::new();
+        view().rows(&mut |name, value| rows.push(format!("{name} {value}")));
         for expected in ["uptime 9", "time 1009", "rusage_user 1.000042", "get_hits 3", "accepting_conns 1"] {
             assert!(rows.iter().any(|row| row == expected), "{expected} in {rows:?}");
         }
         let mut names: Vec<&str> = rows.iter().filter_map(|row| row.split(' ').next()).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "no row twice");
+    }
+
+    #[test]
+    fn rows_come_in_memcacheds_order_and_larders_own_at_the_end() {
+        let (mut collected, mut names) = (GeneralRows::default(), Vec::new());
+        collected.push("curr_items", &1);
+        collected.push("ghost_hits", &2);
+        view().rows(&mut |name, value| collected.push(name, value));
+        collected.show(&mut |name, _| names.push(name.to_owned()));
+        let known = |name: &String| MEMCACHED_ORDER.contains(&name.as_str());
+        let places = names.iter().map_while(|name| MEMCACHED_ORDER.iter().position(|known| known == name));
+        assert!(places.is_sorted());
+        let own: Vec<&String> = names.iter().skip_while(|name| known(name)).collect();
+        assert!(own.iter().all(|name| !known(name)), "{own:?}");
+        assert_eq!(own[..2], ["ghost_hits", "larder_version"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod prefix;
 mod sketch;
 
 pub use gauges::{ConnectionRow, Gauges};
-pub use general::{connection_rows, general_rows};
+pub use general::{GeneralRows, ProcessView, connection_rows};
 pub use hotkeys::{HotKeys, HotSampler, hotkey_rows};
 pub use manual::{counter_names, markdown};
 pub use prefix::{PrefixCounts, PrefixTable};

@@ -39,5 +39,6 @@ pub use engine::{
     WriteOptions,
 };
 pub use jobs::{JOB_THREADS, PrefixScan, PrefixUse};
+pub use statistics::rows::report_rows;
 pub use uploads::Upload;
 pub use worker_store::WorkerStore;

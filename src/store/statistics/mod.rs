@@ -3,9 +3,11 @@
 //! ```text
 //! counts         per thread and class, and per class where events are rare
 //! large_sizes    items above a mebibyte, by exact length
-//! report         rows of `stats`, from all of these
+//! rows           tables: names, meanings and values of the rows of `stats`
+//! report         the reports, from all of these
 //! ```
 
 pub(super) mod counts;
 pub(super) mod large_sizes;
 pub(super) mod report;
+pub(super) mod rows;

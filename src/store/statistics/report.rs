@@ -1,7 +1,4 @@
-//! The store's rows of `stats`, `stats items`, `stats slabs` and `stats sizes`, under memcached's names.
-//!
-//! Rows that describe memcached's lists are shown because tools read them. A row without an equivalent here is
-//! 0.
+//! The reports of the store: `stats`, `stats items`, `stats slabs` and `stats sizes`. Their rows are in rows.rs.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -17,6 +14,9 @@ use crate::store::cache::Store;
 use crate::sync::Pin;
 
 use super::counts::{COMMANDS, ClassCounters, ClassTally, SIZE_STEP, Tally, WorkerTally};
+use super::rows::{
+    ClassSlab, ClassUse, ITEM_ROWS, PageBytes, SLAB_ROWS, STORE_ROWS, SlabTotals, StoreView, TOTAL_ROWS,
+};
 
 type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
 
@@ -50,7 +50,7 @@ impl Store {
     }
 
     /// Sum of one count over all classes, since the last `stats reset`.
-    fn tally_sum(&self, of: impl Fn(&ClassTally) -> &Tally) -> u64 {
+    pub(super) fn tally_sum(&self, of: impl Fn(&ClassTally) -> &Tally) -> u64 {
         self.class_tallies.iter().map(|tally| of(tally).since_reset()).sum()
     }
 
@@ -58,6 +58,11 @@ impl Store {
     fn items_stored(&self) -> u64 {
         let stored = self.sum(|counters| &counters.linked).wrapping_add(self.sum(|counters| &counters.replaced));
         stored.wrapping_sub(self.page_moves.counts.rescues.total())
+    }
+
+    /// Items stored since the last `stats reset`.
+    pub(super) fn items_stored_since_reset(&self) -> u64 {
+        self.items_stored().wrapping_sub(self.items_stored_at_reset.load(Ordering::Relaxed))
     }
 
     /// Approximate bytes stored since start, without the page mover's copies.
@@ -84,59 +89,20 @@ impl Store {
     }
 
     /// Bytes of the items, headers included.
-    fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         let unlinked = self.sum(|counters| &counters.unlinked_bytes);
         self.sum(|counters| &counters.linked_bytes).saturating_sub(unlinked)
     }
 
     pub(in crate::store) fn report_general(&'static self, row: Row<'_>) {
-        row("hash_power_level", &self.index.level());
-        row("hash_bytes", &self.index.bytes_touched());
-        row("hash_is_expanding", &u8::from(self.splits_wanted() > 0));
-        self.report_moves(row);
-        row("lru_crawler_running", &u8::from(self.sweep_is_running.load(Ordering::Relaxed)));
-        row("lru_crawler_starts", &self.sweeps.since_reset());
-        row("malloc_fails", &0);
-        row("bytes", &self.bytes());
-        row("curr_items", &self.items());
-        row("total_items", &self.items_stored().wrapping_sub(self.items_stored_at_reset.load(Ordering::Relaxed)));
-        row("slab_global_page_pool", &self.slabs.pool_ready());
-        row("expired_unfetched", &self.tally_sum(|tally| &tally.expired_unfetched));
-        row("evicted_unfetched", &self.tally_sum(|tally| &tally.evicted_unfetched));
-        row("evicted_active", &0);
-        row("evictions", &self.tally_sum(|tally| &tally.evicted));
-        row("reclaimed", &self.tally_sum(|tally| &tally.reclaimed));
-        row("crawler_reclaimed", &self.tally_sum(|tally| &tally.swept));
-        row("crawler_items_checked", &self.tally_sum(|tally| &tally.sweep_looked));
         let policies: Vec<PolicyUse> = self.slabs.classes.ids().map(|class| self.policy_use(class)).collect();
-        row("lrutail_reflocked", &0);
-        row("moves_to_cold", &0);
-        row("moves_to_warm", &0);
-        row("moves_to_main", &policies.iter().map(|policy| policy.promoted).sum::<u64>());
-        row("moves_within_lru", &policies.iter().map(|policy| policy.passed).sum::<u64>());
-        row("direct_reclaims", &self.tally_sum(|tally| &tally.direct_reclaims));
-        row("lru_bumps_dropped", &0);
-        row("ghost_hits", &self.tally_sum(|tally| &tally.ghost_hits));
-        row("ghost_bytes", &self.ghost_bytes());
-        row("ring_bytes", &self.ring_bytes.load(Ordering::Relaxed));
-        self.report_pages(row);
-        row("leased_items", &self.slabs.leases.len());
-    }
-
-    fn report_moves(&self, row: Row<'_>) {
-        let counts = &self.page_moves.counts;
-        row("slab_reassign_running", &u8::from(self.page_moves.is_running.load(Ordering::Relaxed)));
-        for (name, counter) in [
-            ("slabs_moved", &counts.moved),
-            ("slab_reassign_rescues", &counts.rescues),
-            ("slab_reassign_chunk_rescues", &counts.chunk_rescues),
-            ("slab_reassign_inline_reclaim", &counts.reclaimed),
-            ("slab_reassign_busy_items", &counts.busy_items),
-            ("slab_reassign_busy_nomem", &counts.no_memory),
-        ] {
-            row(name, &counter.since_reset());
-        }
-        row("slab_reassign_last_busy_status", &self.page_moves.last_busy_status());
+        let view = StoreView {
+            store: self,
+            pages: self.page_bytes(),
+            promoted: policies.iter().map(|policy| policy.promoted).sum(),
+            passed: policies.iter().map(|policy| policy.passed).sum(),
+        };
+        STORE_ROWS.iter().for_each(|line| row(line.name, &(line.value)(&view)));
     }
 
     pub(in crate::store) fn report_items(&'static self, pin: &Pin, now: RelTime, row: Row<'_>) {
@@ -155,8 +121,8 @@ impl Store {
                 evicted_idle_s: evicted_idle_s.min(u64::from(now.0)),
                 idle_s: self.longest_idle_s(pin, class, now),
             };
-            for (name, of) in ITEM_ROWS {
-                row(&format!("items:{class}:{name}"), &of(&class_use));
+            for line in ITEM_ROWS {
+                row(&format!("items:{class}:{}", line.name), &(line.value)(&class_use));
             }
         }
     }
@@ -233,56 +199,42 @@ impl Store {
         u64::from(PAGE_BYTES).max(chains.saturating_mul(chain_bytes))
     }
 
-    /// The use of all page bytes. The rows add up to `slab_bytes`, except for changes while they are read.
-    fn report_pages(&self, row: Row<'_>) {
-        let [mut used_bytes, mut free_bytes, mut limbo_bytes, mut held_bytes, mut tail_bytes] = [0; 5];
+    fn page_bytes(&self) -> PageBytes {
+        let mut bytes = PageBytes::default();
         let mut pages_of_classes = 0;
         for (class, chunk_bytes, per_page) in self.classes() {
             let SlabUse { pages, chunks, free, limbo } = self.slabs.lock(class).usage();
             let used = self.used_chunks(class).min(chunks);
             let chunk_bytes = u64::from(chunk_bytes);
             pages_of_classes += u64::from(pages);
-            used_bytes += used * chunk_bytes;
-            free_bytes += free * chunk_bytes;
-            limbo_bytes += limbo * chunk_bytes;
-            held_bytes += chunks.saturating_sub(used + free + limbo) * chunk_bytes;
-            tail_bytes += u64::from(pages) * (u64::from(PAGE_BYTES) - u64::from(per_page) * chunk_bytes);
+            bytes.used += used * chunk_bytes;
+            bytes.free += free * chunk_bytes;
+            bytes.limbo += limbo * chunk_bytes;
+            bytes.held += chunks.saturating_sub(used + free + limbo) * chunk_bytes;
+            bytes.tails += u64::from(pages) * (u64::from(PAGE_BYTES) - u64::from(per_page) * chunk_bytes);
         }
         let pages = self.slabs.pages_used();
-        row("slab_bytes", &(pages * u64::from(PAGE_BYTES)));
-        row("slab_used_bytes", &used_bytes);
-        row("slab_free_bytes", &free_bytes);
-        row("slab_limbo_bytes", &limbo_bytes);
-        row("slab_held_bytes", &held_bytes);
-        row("slab_tail_bytes", &tail_bytes);
-        row("slab_moving_bytes", &(pages.saturating_sub(pages_of_classes) * u64::from(PAGE_BYTES)));
-        row("page_table_bytes", &self.slabs.table_bytes());
+        bytes.all = pages * u64::from(PAGE_BYTES);
+        bytes.moving = pages.saturating_sub(pages_of_classes) * u64::from(PAGE_BYTES);
+        bytes
     }
 
     pub(in crate::store) fn report_slabs(&self, row: Row<'_>) {
-        let (mut active, mut malloced) = (0u64, 0u64);
+        let mut totals = SlabTotals { active: 0, bytes: 0 };
         for (class, chunk_bytes, per_page) in self.classes() {
-            let SlabUse { pages, chunks, free, limbo } = self.slabs.lock(class).usage();
-            if pages == 0 {
+            let slab = self.slabs.lock(class).usage();
+            if slab.pages == 0 {
                 continue;
             }
-            let used = self.used_chunks(class).min(chunks);
-            active += 1;
-            malloced += u64::from(pages) * u64::from(PAGE_BYTES);
-            let mut show = |name: &str, value: u64| row(&format!("{class}:{name}"), &value);
-            show("chunk_size", u64::from(chunk_bytes));
-            show("chunks_per_page", u64::from(per_page));
-            show("total_pages", u64::from(pages));
-            show("total_chunks", chunks);
-            show("used_chunks", used);
-            show("free_chunks", chunks - used);
-            show("free_chunks_end", 0);
-            show("limbo_chunks", limbo);
-            show("held_chunks", chunks.saturating_sub(used + free + limbo));
-            COMMANDS.into_iter().zip(self.commands(class)).for_each(|((name, _), count)| show(name, count));
+            totals.active += 1;
+            totals.bytes += u64::from(slab.pages) * u64::from(PAGE_BYTES);
+            let used = self.used_chunks(class).min(slab.chunks);
+            let view = ClassSlab { chunk_bytes, per_page, slab, used };
+            SLAB_ROWS.iter().for_each(|line| row(&format!("{class}:{}", line.name), &(line.value)(&view)));
+            let counts = COMMANDS.into_iter().zip(self.commands(class));
+            counts.for_each(|((name, _), count)| row(&format!("{class}:{name}"), &count));
         }
-        row("active_slabs", &active);
-        row("total_malloced", &malloced);
+        TOTAL_ROWS.iter().for_each(|line| row(line.name, &(line.value)(&totals)));
     }
 
     /// Command counts of a class since the last `stats reset`, in the order of [`COMMANDS`].
@@ -348,58 +300,3 @@ impl Store {
             .filter_map(move |chunk| ItemRef::try_view(pin, &self.slabs, chunk))
     }
 }
-
-/// A class with items in it, as `stats items` describes it.
-struct ClassUse<'a> {
-    items: u64,
-    bytes: u64,
-    policy: PolicyUse,
-    tally: &'a ClassTally,
-    /// Seconds for which the last evicted item had not been used.
-    evicted_idle_s: u64,
-    /// Longest time since the last access in a sample of the items, in seconds.
-    idle_s: u64,
-}
-
-impl ClassUse<'_> {
-    /// Items in the small queue.
-    fn small(&self) -> u64 {
-        self.policy.ring_len.min(self.items)
-    }
-}
-
-type ItemRow = (&'static str, fn(&ClassUse<'_>) -> u64);
-
-/// The rows of a class in `stats items`.
-const ITEM_ROWS: [ItemRow; 30] = [
-    ("number", |class| class.items),
-    ("number_hot", |class| class.small()),
-    ("number_warm", |_| 0),
-    ("number_cold", |class| class.items - class.small()),
-    ("age_hot", |_| 0),
-    ("age_warm", |_| 0),
-    ("age", |class| class.idle_s),
-    ("mem_requested", |class| class.bytes),
-    ("evicted", |class| class.tally.evicted.since_reset()),
-    ("evicted_nonzero", |class| class.tally.evicted_nonzero.since_reset()),
-    ("evicted_time", |class| class.evicted_idle_s * u64::from(class.tally.evicted.since_reset() > 0)),
-    ("outofmemory", |class| class.tally.out_of_memory.since_reset()),
-    ("tailrepairs", |_| 0),
-    ("reclaimed", |class| class.tally.reclaimed.since_reset()),
-    ("expired_unfetched", |class| class.tally.expired_unfetched.since_reset()),
-    ("evicted_unfetched", |class| class.tally.evicted_unfetched.since_reset()),
-    ("evicted_active", |_| 0),
-    ("crawler_reclaimed", |class| class.tally.swept.since_reset()),
-    ("crawler_items_checked", |class| class.tally.sweep_looked.since_reset()),
-    ("lrutail_reflocked", |_| 0),
-    ("moves_to_cold", |_| 0),
-    ("moves_to_warm", |_| 0),
-    ("moves_to_main", |class| class.policy.promoted),
-    ("moves_within_lru", |class| class.policy.passed),
-    ("ghost_hits", |class| class.tally.ghost_hits.since_reset()),
-    ("direct_reclaims", |class| class.tally.direct_reclaims.since_reset()),
-    ("hits_to_hot", |_| 0),
-    ("hits_to_warm", |_| 0),
-    ("hits_to_cold", |_| 0),
-    ("hits_to_temp", |_| 0),
-];

@@ -1,0 +1,119 @@
+//! A row of `stats` as a table declares it: name, meaning, whether `stats reset` changes it, and value.
+//!
+//! ```text
+//! counter("evictions", "Evicted items.", |store| …)      one place: the report, the reset test and doc/stats.md follow
+//! gauge("curr_items", "Stored items.", |store| …)
+//! absent("moves_to_cold")                                a row of memcached without an equivalent here: always 0
+//! ```
+
+use std::fmt::{self, Display};
+
+/// A row that is read from an `S`.
+#[derive(Debug)]
+pub struct StatRow<S> {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// Its meaning, for doc/stats.md. Empty if it is absent.
+    pub help: &'static str,
+    /// What `stats reset` does to it.
+    pub kind: StatKind,
+    /// Its value.
+    pub value: fn(&S) -> StatValue,
+}
+
+/// What `stats reset` does to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatKind {
+    /// Nothing: it shows a current state.
+    Gauge,
+    /// It becomes 0.
+    Counter,
+    /// The row is always 0.
+    Absent,
+}
+
+/// The value of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatValue {
+    /// A number.
+    Number(u64),
+    /// A number that may be negative.
+    Signed(i64),
+    /// A time in microseconds, shown in seconds.
+    Micros(u64),
+    /// A word.
+    Word(&'static str),
+}
+
+/// A row that shows a current state.
+pub const fn gauge<S>(name: &'static str, help: &'static str, value: fn(&S) -> StatValue) -> StatRow<S> {
+    StatRow { name, help, kind: StatKind::Gauge, value }
+}
+
+/// A row that `stats reset` sets to 0.
+pub const fn counter<S>(name: &'static str, help: &'static str, value: fn(&S) -> StatValue) -> StatRow<S> {
+    StatRow { name, help, kind: StatKind::Counter, value }
+}
+
+/// A row of memcached that is always 0 here. Tools may expect it.
+pub const fn absent<S>(name: &'static str) -> StatRow<S> {
+    StatRow { name, help: "", kind: StatKind::Absent, value: |_| StatValue::Number(0) }
+}
+
+/// A row without its value, for doc/stats.md and for tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatDoc {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// Its meaning.
+    pub help: &'static str,
+    /// What `stats reset` does to it.
+    pub kind: StatKind,
+}
+
+/// The rows of a table without their values, and without absent ones.
+pub fn documented<S>(rows: &'static [StatRow<S>]) -> Vec<StatDoc> {
+    let present = rows.iter().filter(|row| row.kind != StatKind::Absent);
+    present.map(|row| StatDoc { name: row.name, help: row.help, kind: row.kind }).collect()
+}
+
+impl Display for StatValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Signed(number) => number.fmt(f),
+            Self::Micros(micros) => write!(f, "{}.{:06}", micros / 1_000_000, micros % 1_000_000),
+            Self::Word(word) => f.write_str(word),
+        }
+    }
+}
+
+impl From<u64> for StatValue {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<u32> for StatValue {
+    fn from(number: u32) -> Self {
+        Self::Number(u64::from(number))
+    }
+}
+
+impl From<usize> for StatValue {
+    fn from(number: usize) -> Self {
+        Self::Number(number as u64)
+    }
+}
+
+impl From<bool> for StatValue {
+    fn from(holds: bool) -> Self {
+        Self::Number(u64::from(holds))
+    }
+}
+
+impl From<&'static str> for StatValue {
+    fn from(word: &'static str) -> Self {
+        Self::Word(word)
+    }
+}
