@@ -222,7 +222,7 @@ impl Acceptor {
 
     fn let_in(&mut self, listener: usize) -> Admission {
         if let Some(socket) = self.in_hand.take() {
-            return self.hand_over(socket);
+            return self.hand_over(socket, 0..self.config.workers.len());
         }
         let listener = &self.config.listeners[listener];
         let (audience, is_tcp) = (listener.audience(), matches!(listener.address(), Bound::Tcp(_)));
@@ -249,7 +249,7 @@ impl Acceptor {
             // more slowly.
             let _ = prepare_client(&socket);
         }
-        self.hand_over(socket)
+        self.assign(socket)
     }
 
     /// Counts a new client, or refuses it if a limit is reached.
@@ -275,8 +275,8 @@ impl Acceptor {
         false
     }
 
-    /// Hands the client to a worker whose mailbox has room.
-    fn hand_over(&mut self, socket: OwnedFd) -> Admission {
+    /// Assigns a new client to a worker.
+    fn assign(&mut self, socket: OwnedFd) -> Admission {
         let queue = if self.assign.needs_queue() { incoming_queue(socket.as_fd()) } else { 0 };
         let (choice, order) = self.assign.order(queue);
         match choice {
@@ -284,6 +284,11 @@ impl Acceptor {
             Choice::NoQueue => self.config.counters.round_robin_fallback.add(1),
             Choice::UnexpectedQueue => self.config.counters.unexpected_napi_ids.add(1),
         }
+        self.hand_over(socket, order)
+    }
+
+    /// Hands the client to the first worker of `order` whose mailbox has room.
+    fn hand_over(&mut self, socket: OwnedFd, order: impl Iterator<Item = usize>) -> Admission {
         let mut mail = Mail::Adopt(socket);
         for worker in order {
             match self.config.workers[worker].post(mail) {
