@@ -404,6 +404,25 @@ fn more_than_64_threads_start_with_a_word_about_it() {
 }
 
 #[test]
+fn options_can_come_from_debians_file() {
+    let directory = scratch_directory();
+    let path = directory.join("memcached.conf");
+    let config = format!("--config={}", path.display());
+    fs::write(&path, "# comment\n-d\nlogfile /var/log/x\n-m 128\n-c 300\n-o idle_timeout=7\n").expect("ours");
+    let server = Server::start(&[&config, "-c", "200"]);
+    let settings = server.stats("settings");
+    assert_eq!((&*settings["maxbytes"], &*settings["maxconns"], &*settings["idle_timeout"]), ("134217728", "200", "7"));
+    fs::write(&path, "-m 128\n-z\n").expect("ours");
+    let ended = run(&[&config]);
+    let said = format!("larder: --config: {}: -z: no such option; larder -h lists them\n", path.display());
+    assert_eq!((ended.code, ended.stderr), (64, said));
+    fs::remove_file(&path).expect("ours");
+    let ended = run(&[&config]);
+    assert_eq!(ended.stderr, format!("larder: --config: read {}: No such file or directory\n", path.display()));
+    fs::remove_dir_all(directory).expect("the directory is ours");
+}
+
+#[test]
 fn port_zero_opens_no_tcp_port_whatever_else_names_one() {
     let nowhere = "larder: -p, --port: 0 turns TCP off, and no -s, --unix-socket is given: nowhere to listen\n";
     for others in [&[][..], &["-l", "127.0.0.1"], &["-l", "127.0.0.1:25190"]] {

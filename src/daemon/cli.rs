@@ -5,6 +5,7 @@ use std::path::Path;
 
 use getopts::{Fail, HasArg, Matches, Occur, Options, ParsingStyle};
 
+use super::config_file::words_of;
 use super::failure::Failure;
 use crate::protocol::MEMCACHED_VERSION;
 use crate::settings::{ROWS, Row, Settings, SettingsBuilder, Source, help, remedy};
@@ -58,7 +59,15 @@ fn collect(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Settings, String> {
-    let matches = read(arguments.into_iter().collect())?;
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut matches = read(arguments.clone())?;
+    if let Some(path) = matches.opt_strs("config").pop() {
+        let words = words_of(path.trim())?;
+        read(words.clone()).map_err(|error| format!("--config: {path}: {error}"))?;
+        // The file comes first, so that the command line wins.
+        arguments.splice(0..0, words);
+        matches = read(arguments)?;
+    }
     if let Some(extra) = matches.free.iter().find(|word| !word.trim().is_empty()) {
         return Err(format!("{extra}: not an option; larder -h lists them"));
     }

@@ -6,6 +6,7 @@
 //! ```
 
 mod cli;
+mod config_file;
 mod failure;
 mod operator;
 mod pidfile;

@@ -276,6 +276,9 @@ settings! {
     pidfile: Option<PathBuf> = None, Text { absent: "" }, "-P, --pidfile=<file>", Process, "", Works;
     /// Enable core dumps, and keep the current directory.
     core_dumps: bool = false, TURNS_ON, "-r, --enable-coredumps", Process, "", Works;
+    /// File with options, one per line, such as Debian's /etc/memcached.conf. Options of the command line win. Lines with
+    /// -d or logfile have no effect.
+    config_file: Option<PathBuf> = None, Text { absent: "" }, "--config=<file>", Process, "", Works;
     /// File for the TCP port numbers, written when the server listens. If it cannot be written, the server prints a
     /// warning and starts.
     port_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_PORT_FILENAME=<file>", Process, "", Works;
