@@ -123,7 +123,7 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
         (&["-f", "1"], "-f, --slab-growth-factor: 1 is outside 1.01 to 16"),
         (&["-a", "9"], "-a, --unix-mask: not an octal number: \"9\""),
         (&["-D", "ab"], "-D: not one visible character: \"ab\""),
-        (&["-B", "x"], "-B, --protocol: \"x\" is none of auto, ascii"),
+        (&["-B", "x"], "-B, --protocol: \"x\" is none of auto, ascii, binary"),
         (&["-l", "127.0.0.1:x"], "-l, --listen: port \"x\" is outside 0 to 65535"),
         (&["-o", "hashpower=5"], "-o hashpower: 5 is outside 12 to 32"),
         (&["--threds", "4"], "--threds: no such option; did you mean --threads?"),
@@ -149,7 +149,6 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
         (&["-Z"], "-Z, --enable-ssl: not in this version, it comes with a later one"),
         (&["-x", "h"], "-x, --replication-peer: not in this version, it comes with a later one"),
         (&["-q", "100"], "-q, --replication-queue-max: not in this version, it comes with a later one"),
-        (&["-B", "binary"], "-B, --protocol: binary: not in this version, it comes with a later one"),
         (&["-o", "ext_path=/f:1g"], "-o ext_path: not in this version, it comes with a later one"),
         (&["-o", "ssl_key=f"], "-o ssl_key: not in this version, it comes with a later one"),
     ] {

@@ -61,6 +61,21 @@ fn the_protocol_page_knows_every_verb_and_every_reply() {
 }
 
 #[test]
+fn the_protocol_page_knows_every_opcode_and_every_status() {
+    use larder::protocol::binary::{Opcode, Status};
+    let page = fs::read_to_string("doc/protocol.md").expect("the page is there");
+    let opcodes =
+        Opcode::ALL.iter().map(|opcode| (format!("| `{:#04x}` {} |", *opcode as u8, opcode.name()), opcode.help()));
+    let statuses = Status::ALL.iter().map(|status| (format!("| `{:#04x}` | {} |", *status as u16, status.text()), ""));
+    let missing: Vec<String> = opcodes
+        .chain(statuses)
+        .filter(|(start, help)| !page.lines().any(|line| line.starts_with(start) && line.contains(help)))
+        .map(|(start, help)| format!("{start} … {help}"))
+        .collect();
+    assert!(missing.is_empty(), "doc/protocol.md lacks\n{}", missing.join("\n"));
+}
+
+#[test]
 fn a_statistic_that_the_page_does_not_name_is_always_0() {
     let page = larder::stats::markdown();
     let server = Server::start(&["-o", "idle_timeout=100"]);

@@ -11,12 +11,16 @@ use larder::command::{Context, Switches};
 use larder::conn::{Connection, ConnectionTable, ReadBuf, Received, Turn, Verdict};
 use larder::counters::Counters;
 use larder::memory::ClassPlan;
+use larder::protocol::Binding;
+use larder::protocol::binary::Opcode;
 use larder::stats::{HotSampler, PrefixTable};
 use larder::store::{Engine as _, JOB_THREADS, Store, StoreConfig, WorkerStore};
 use larder::sync::Participant;
 
+use crate::binary::fuzz::packets;
 use crate::random::{Random, each_seed};
 use crate::session::TestOperator;
+use crate::support::packet::{Packet, Reply};
 
 #[test]
 fn answers_do_not_depend_on_how_a_connection_is_used() {
@@ -32,6 +36,36 @@ fn answers_do_not_depend_on_how_a_connection_is_used() {
         assert_eq!(show(&cut), show(&whole), "from byte {at} of the replies to {}", shorten(&bytes).escape_ascii());
         assert_eq!(cut.len(), whole.len());
     });
+}
+
+#[test]
+fn answers_do_not_depend_on_how_a_binary_connection_is_used() {
+    let mut worker = Worker::new();
+    each_seed("fuzz binary connection", 1000, |seed| {
+        let mut random = Random::with_seed(seed);
+        // The first byte decides for the binary protocol.
+        let mut bytes = Packet::of(Opcode::Noop, "").bytes();
+        for _ in 0..1 + random.below(4) {
+            bytes.extend(packets(&mut random, 20));
+            let value: Vec<u8> = (0..random.below(200_000)).map(|index| index.to_le_bytes()[0]).collect();
+            bytes.extend(Packet::store(Opcode::SetQ, "a", value).bytes());
+            bytes.extend(Packet::of(Opcode::GetK, "a").bytes());
+        }
+        let whole = worker.converse(&bytes, &mut RetrievalOptions::Plain);
+        let cut = worker.converse(&bytes, &mut RetrievalOptions::Random(&mut random));
+        let (whole, cut) = (comparable(&whole), comparable(&cut));
+        let differs = whole.iter().zip(&cut).position(|(one, other)| one != other);
+        assert_eq!(cut.len(), whole.len());
+        if let Some(at) = differs {
+            panic!("reply {at} to {} is {} and {}", shorten(&bytes).escape_ascii(), whole[at].show(), cut[at].show());
+        }
+    });
+}
+
+/// Replies without what depends on the moment: CAS uniques and statistics.
+fn comparable(bytes: &[u8]) -> Vec<Reply> {
+    let replies = Reply::read_all(bytes).into_iter().filter(|reply| reply.opcode != Opcode::Stat as u8);
+    replies.map(|reply| Reply { cas: 0, ..reply }).collect()
 }
 
 /// How client and server treat each other.
@@ -165,6 +199,7 @@ impl Worker {
             connection_table: &self.connection_table,
             requests_max,
             backlog_bytes_max: u64::MAX,
+            binding: Binding::Auto,
             now: moment.now,
             verbosity: 0,
             users: None,

@@ -27,7 +27,7 @@ const ANSWER: &[u8] = b"CLIENT_ERROR Illegal slab id\r\n";
 
 #[test]
 fn vandals_disturb_nobody_else() {
-    let server = Server::start(&["-m", "16", "-t", "2"]);
+    let server = Server::start(&["-m", "16", "-t", "2", "-B", "ascii"]);
     let mut canary = Canary { client: server.client(), asked: 0, slowest_us: 0 };
     let mut vandals: Vec<Option<TcpStream>> = (0..VANDALS).map(|_| None).collect();
     each_seed("fuzz server", 10, |seed| {
@@ -108,7 +108,7 @@ struct Stepper {
     is_new: bool,
 }
 
-/// A client that begins with this byte speaks the binary protocol, and is closed.
+/// A client that begins with this byte speaks the binary protocol, and the server refuses it.
 const BINARY_MAGIC: u8 = 0x80;
 
 #[derive(PartialEq, Eq)]

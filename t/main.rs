@@ -13,6 +13,7 @@ macro_rules! transcripts {
 }
 
 mod auth;
+mod binary;
 mod cli;
 mod commands;
 mod docs;

@@ -62,6 +62,15 @@ impl Deadline {
         self.0.wrapping_sub(1) < now.0
     }
 
+    /// Seconds from `now` until the end, rounded to the nearest. None: there is no end.
+    #[inline]
+    pub const fn ttl_s(self, now: ClockTick) -> Option<u32> {
+        if self.0 == Self::NEVER.0 {
+            return None;
+        }
+        Some((self.0.saturating_sub(now.0)).saturating_add(ClockTick::PER_S / 2) / ClockTick::PER_S)
+    }
+
     /// What lies beyond the clock's 17 years never ends.
     fn at_tick(tick: i64) -> Self {
         if tick <= i64::from(Self::OVER.0) { Self::OVER } else { u32::try_from(tick).map_or(Self::NEVER, Self) }
@@ -97,6 +106,12 @@ impl Exptime {
             return Self(number - Self::U32_END);
         }
         Self(number)
+    }
+
+    /// The exptime that `number` means in the binary protocol: it has no sign there.
+    #[inline]
+    pub const fn unsigned(number: u32) -> Self {
+        Self(number as i64)
     }
 
     /// Whether it is a time before all others.
@@ -170,6 +185,13 @@ mod tests {
             assert_eq!(deadline(exptime), Deadline::NEVER, "{exptime}");
             assert!(!Exptime::new(exptime).is_negative(), "{exptime}");
         }
+    }
+
+    #[test]
+    fn an_unsigned_exptime_is_never_negative() {
+        let deadline = |number| Exptime::unsigned(number).deadline(MOMENT, || EPOCH_UNIX_MS);
+        assert_eq!((deadline(0), deadline(1)), (Deadline::NEVER, Deadline::at(RelTime(101))));
+        assert_eq!((deadline(2_592_001), deadline(u32::MAX)), (Deadline::OVER, Deadline::NEVER));
     }
 
     #[test]

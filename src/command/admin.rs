@@ -34,7 +34,10 @@ pub(super) fn administer<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
             ctx.operator.set_verbosity(u8::try_from(level).unwrap_or(VERBOSITY_MAX).min(VERBOSITY_MAX));
             ReplyLine::Ok
         }
-        Admin::Quit => return Outcome::Close,
+        Admin::Quit => {
+            answer(sink, echo, ReplyLine::Ok);
+            return Outcome::Close;
+        }
         Admin::Shutdown(mode) => match shutdown(mode, ctx) {
             Ok(()) => return Outcome::Close,
             Err(line) => line,

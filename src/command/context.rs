@@ -67,6 +67,12 @@ impl<E: Engine> Context<'_, E> {
         self.charge_bytes(copied);
     }
 
+    /// A CAS unique as clients see it.
+    #[inline]
+    pub(super) const fn shown_cas(&self, cas: u64) -> u64 {
+        if self.switches.use_cas { cas } else { 0 }
+    }
+
     /// The deadline that `exptime` means now.
     #[inline]
     pub(super) fn deadline(&self, exptime: Exptime) -> Deadline {

@@ -98,11 +98,11 @@ fn execute_any<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
         }
         Request::Delete(request) => {
             let key = hashed(request.key, ctx.engine);
-            keyed::delete(key, request.echo, ctx, pin, sink)
+            keyed::delete(request, key, ctx, pin, sink)
         }
         Request::Arith(request) => {
             let key = hashed(request.key, ctx.engine);
-            keyed::arith(key, request.delta, request.echo, ctx, pin, sink)
+            keyed::arith(request, key, ctx, pin, sink)
         }
         Request::Touch(request) => {
             let key = hashed(request.key, ctx.engine);

@@ -1,11 +1,11 @@
 //! A fetch of one key with options.
 
 use crate::base::HashedKey;
-use crate::protocol::{Answer, Echo, Fetch, Found, ValueShown, compose_found};
+use crate::protocol::{Echo, Fetch, Found, ValueShown, compose_found, compose_missed};
 use crate::store::{Engine, Fetched, Item, Miss};
 
 use super::context::Context;
-use super::execute::{Outcome, answer};
+use super::execute::Outcome;
 use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 
 /// An item that was found.
@@ -81,7 +81,7 @@ pub(super) fn fetch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     match fetched {
         Fetched::Miss(why) => {
             count(wanted, Some(why), ctx);
-            answer(sink, wanted.echo, Answer::Miss);
+            compose_missed(wanted.echo, key.key, sink.text());
         }
         Fetched::Hit(item) => {
             count(wanted, None, ctx);

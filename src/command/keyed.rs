@@ -1,16 +1,16 @@
 //! delete, incr, decr, touch: one key in, one line out.
 
 use crate::base::{Exptime, HashedKey};
-use crate::protocol::{Answer, Delta, Echo, ReplyLine};
-use crate::store::{ArithOptions, ArithOutcome, Engine, Fetched, Removal, RemoveOutcome};
+use crate::protocol::{Answer, Arith, Delete, Delta, Echo, KeyCoding, ReplyLine};
+use crate::store::{ArithOptions, ArithOutcome, Engine, Fetched, Removal, RemoveOutcome, Vivify};
 
 use super::context::Context;
 use super::execute::{Outcome, answer};
 use super::sink::ReplySink;
 
 pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    wanted: &Delete<'_>,
     key: HashedKey<'_>,
-    echo: Echo<'_>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
@@ -18,10 +18,13 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     if ctx.prefixes.is_on() {
         ctx.prefixes.count_delete(key.key);
     }
-    let answered = match ctx.engine.delete(pin, key, Removal::default()) {
+    let Delete { compare, invalidate, drop_value, new_cas, .. } = *wanted;
+    let deadline = wanted.exptime.map(|exptime| ctx.deadline(exptime));
+    let removal = Removal { compare, invalidate, drop_value, deadline, new_cas };
+    let answered = match ctx.engine.delete(pin, key, removal) {
         RemoveOutcome::Removed { cas } => {
             ctx.counters.delete_hits.add(1);
-            Answer::Deleted { cas }
+            Answer::Deleted { cas: ctx.shown_cas(cas) }
         }
         RemoveOutcome::NotFound => {
             ctx.counters.delete_misses.add(1);
@@ -31,7 +34,7 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         RemoveOutcome::Busy if !ctx.last_try => return Outcome::Busy,
         RemoveOutcome::Busy | RemoveOutcome::NoMemory => ReplyLine::NoMemory.into(),
     };
-    answer(sink, echo, answered);
+    answer(sink, wanted.echo, answered);
     Outcome::Done
 }
 
@@ -59,24 +62,34 @@ pub(super) fn touch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 }
 
 pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    wanted: &Arith<'_>,
     key: HashedKey<'_>,
-    delta: Delta,
-    echo: Echo<'_>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let counters = ctx.counters;
-    let (hits, misses) = match delta {
+    let (hits, misses) = match wanted.delta {
         Delta::Up(_) => (&counters.incr_hits, &counters.incr_misses),
         Delta::Down(_) => (&counters.decr_hits, &counters.decr_misses),
     };
-    let outcome = ctx.engine.arith(pin, key, delta, ArithOptions::default());
+    let options = ArithOptions {
+        compare: wanted.compare,
+        vivify: wanted.vivify.map(|(exptime, initial)| Vivify { deadline: ctx.deadline(exptime), initial }),
+        touch: wanted.touch.map(|exptime| ctx.deadline(exptime)),
+        new_cas: wanted.new_cas,
+        is_binary_key: wanted.coding == KeyCoding::Base64,
+    };
+    let outcome = ctx.engine.arith(pin, key, wanted.delta, options);
     ctx.charge_copies();
     let answered = match outcome {
-        ArithOutcome::Value { value, cas, .. } => {
-            hits.add(1);
-            Answer::Number { value, cas, ttl_s: None }
+        ArithOutcome::Value { value, cas, deadline, is_created } => {
+            if is_created {
+                misses.add(1)
+            } else {
+                hits.add(1)
+            }
+            Answer::Number { value, cas: ctx.shown_cas(cas), ttl_s: deadline.ttl_s(ctx.engine.moment().tick) }
         }
         ArithOutcome::NotFound => {
             misses.add(1);
@@ -87,6 +100,6 @@ pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         ArithOutcome::Busy if !ctx.last_try => return Outcome::Busy,
         ArithOutcome::Busy | ArithOutcome::NoMemory => ReplyLine::NoMemory.into(),
     };
-    answer(sink, echo, answered);
+    answer(sink, wanted.echo, answered);
     Outcome::Done
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::ops::ControlFlow;
 
 use crate::memory::CLASS_MAX;
-use crate::protocol::{Echo, ReplyLine, RowValue, StatsRequest, Switch, compose, has_row_room, push_row};
+use crate::protocol::{Echo, ReplyLine, RowValue, StatsRequest, Switch, compose, frame_lines, has_row_room, push_row};
 use crate::stats::{GeneralRows, HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, ProcessView, connection_rows, hotkey_rows};
 use crate::store::{EngineAdmin, StoreReport};
 
@@ -88,7 +88,7 @@ impl Rows<'_> {
         self.shown = self.shown.saturating_add(1);
     }
 
-    /// Appends a line that is not a row: only text clients can get one.
+    /// Appends a line that is not a row. [`frame_lines`] follows the last one.
     fn push_line(&mut self, parts: &[&[u8]]) {
         if has_row_room(self.out) {
             parts.iter().for_each(|part| self.out.extend_from_slice(part));
@@ -200,9 +200,11 @@ fn detail<E: EngineAdmin>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E>
             ReplyLine::Ok
         }
         Ok(Switch::Show) => {
+            let from = rows.out.len();
             ctx.prefixes.dump(&mut |prefix, counts| {
                 rows.push_line(&[b"PREFIX ", prefix, b" ", counts.to_string().as_bytes()]);
             });
+            frame_lines(rows.echo, b"detailed", from, rows.out);
             ReplyLine::End
         }
     }
@@ -224,7 +226,8 @@ fn cachedump<E: EngineAdmin>(
     };
     let Some(class) = u8::try_from(id).ok().filter(|_| id < SLAB_ID_END) else { return ReplyLine::IllegalSlabId };
     let epoch_unix_ms = ctx.engine.epoch_unix_ms();
-    let end = rows.out.len() + CACHEDUMP_BYTES_MAX;
+    let from = rows.out.len();
+    let end = from + CACHEDUMP_BYTES_MAX;
     ctx.engine.dump_class(pin, class, limit, &mut |key, value_len, deadline| {
         let facts = format!(" [{value_len} b; {} s]", deadline.unix_s(epoch_unix_ms));
         if rows.out.len() + key.len() + facts.len() + 7 > end {
@@ -233,5 +236,6 @@ fn cachedump<E: EngineAdmin>(
         rows.push_line(&[b"ITEM ", key, facts.as_bytes()]);
         ControlFlow::Continue(())
     });
+    frame_lines(rows.echo, b"cachedump", from, rows.out);
     ReplyLine::End
 }

@@ -133,7 +133,9 @@ fn answer_stored<I, E: Engine, S: ReplySink<I>>(
 ) {
     ctx.counters.cmd_set.add(1);
     match outcome {
-        StoreOutcome::Stored { cas } if compare.is_none() => answer(sink, echo, Answer::Stored { cas, value_len }),
+        StoreOutcome::Stored { cas } if compare.is_none() => {
+            answer(sink, echo, Answer::Stored { cas: ctx.shown_cas(cas), value_len });
+        }
         outcome => answer_rarer(outcome, compare, value_len, echo, ctx, sink),
     }
 }
@@ -169,8 +171,7 @@ pub fn refuse_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     ctx.counters.store_no_memory.add(1);
-    if incoming.mode == StoreMode::Set
-        && incoming.compare.is_none()
+    if overwrites(incoming.mode, incoming.compare, incoming.echo.borrow())
         && let Some(key) = Key::new(incoming.pending.key())
     {
         let key = ctx.engine.hash(key);
@@ -194,7 +195,7 @@ fn answer_rarer<I, E: Engine, S: ReplySink<I>>(
 ) {
     let counters = ctx.counters;
     let answered = match outcome {
-        StoreOutcome::Stored { cas } => Answer::Stored { cas, value_len },
+        StoreOutcome::Stored { cas } => Answer::Stored { cas: ctx.shown_cas(cas), value_len },
         StoreOutcome::NotStored => ReplyLine::NotStored.into(),
         StoreOutcome::Exists => ReplyLine::Exists.into(),
         StoreOutcome::NotFound => ReplyLine::NotFound.into(),
@@ -240,7 +241,7 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             ReplyLine::TooLarge
         }
     };
-    if wanted.mode == StoreMode::Set && wanted.compare.is_none() {
+    if overwrites(wanted.mode, wanted.compare, wanted.echo) {
         // The client expects its new value or none, so the old one must go.
         ctx.engine.delete(pin, key, Removal::default());
     }
@@ -251,6 +252,12 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             Outcome::Swallow { bytes: u64::from(wanted.value_len) + wanted.echo.terminator().len() as u64 }
         }
     }
+}
+
+/// Whether a client whose value has no memory expects the old one to be gone. With `ms` it does in each mode, as in
+/// memcached.
+const fn overwrites(mode: StoreMode, compare: Option<u64>, echo: Echo<'_>) -> bool {
+    matches!(echo, Echo::Meta(_)) || matches!((mode, compare), (StoreMode::Set, None))
 }
 
 /// What the engine is to store.

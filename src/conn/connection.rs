@@ -19,7 +19,7 @@ use crate::command::{
     BORROWED_VALUE_MIN, Batch, Context, KEYS_PER_WINDOW, Lookup, Outcome, ReplySink as _, Unparsed, execute, look_ahead,
 };
 use crate::counters::Counters;
-use crate::protocol::{Grammar, Input};
+use crate::protocol::{Binding, Grammar, Input};
 use crate::store::{Engine, Upload, WorkerStore};
 use crate::sync::Pin;
 use crate::sys::socket::receive;
@@ -80,6 +80,8 @@ pub struct Turn<'w> {
     pub requests_max: u32,
     /// Bytes of unread replies that the worker's clients may have together. A client that would exceed it is closed.
     pub backlog_bytes_max: u64,
+    /// The grammars that clients may use.
+    pub binding: Binding,
     /// Start of the turn.
     pub now: RelTime,
     /// The log level.
@@ -333,7 +335,7 @@ impl Connection {
             return Step::Pause(Verdict::Again);
         }
         if self.grammar == Grammar::Unknown {
-            match Grammar::of(bytes) {
+            match Grammar::of(bytes, turn.binding) {
                 Some(grammar) => self.grammar = grammar,
                 None => return self.refuse_grammar(),
             }
@@ -353,7 +355,9 @@ impl Connection {
             let outcome = if turn.verbosity < log::COMMANDS {
                 execute(entry, ctx, pin, queue)
             } else {
-                log::executed(&self.socket, &mut self.is_introduced, &bytes[done..], entry, ctx, pin, queue)
+                let fd = self.socket.as_raw_fd();
+                log::request(fd, self.grammar, &mut self.is_introduced, &bytes[done..]);
+                log::replies(fd, self.grammar, queue, |queue| execute(entry, ctx, pin, queue))
             };
             if !matches!(outcome, Outcome::Done) {
                 special = Some((outcome, entry.end));
@@ -395,7 +399,7 @@ impl Connection {
         Step::Again
     }
 
-    /// Closes a client that speaks no known protocol. It must not wait for a timeout.
+    /// Closes a client that speaks another protocol than -B allows. It must not wait for a timeout.
     #[cold]
     pub(super) fn refuse_grammar(&mut self) -> Step {
         self.state = ConnectionState::Closing(CloseReason::Asked);

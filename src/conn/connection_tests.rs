@@ -12,7 +12,7 @@ use crate::command::{Context, Operator, Switches};
 use crate::conn::{CloseReason, ConnectionTable, ReadBuf};
 use crate::counters::Counters;
 use crate::memory::ClassPlan;
-use crate::protocol::ShutdownMode;
+use crate::protocol::{Binding, ShutdownMode};
 use crate::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use crate::store::{Engine as _, JOB_THREADS, Store, StoreConfig, WorkerStore};
 use crate::sync::Participant;
@@ -120,6 +120,7 @@ impl Bench {
             connection_table: &self.connection_table,
             requests_max: self.requests_max,
             backlog_bytes_max: u64::MAX,
+            binding: Binding::Auto,
             now: moment.now,
             verbosity: self.verbosity,
             users: None,

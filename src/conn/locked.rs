@@ -41,7 +41,7 @@ impl Connection {
         }
         if self.grammar == Grammar::Unknown {
             // No other grammar has a way to authenticate.
-            let Some(Grammar::Text) = Grammar::of(bytes) else { return self.refuse_grammar() };
+            let Some(Grammar::Text) = Grammar::of(bytes, turn.binding) else { return self.refuse_grammar() };
             self.grammar = Grammar::Text;
         }
         *budget -= 1;
@@ -114,7 +114,7 @@ impl Connection {
         if turn.verbosity < log::COMMANDS {
             push(queue);
         } else {
-            log::replies(self.fd(), queue, push);
+            log::replies(self.fd(), self.grammar, queue, push);
         }
         if queue.is_full() { Step::Full } else { Step::Again }
     }

@@ -1,11 +1,7 @@
 //! The log of `-vv`, in memcached's words. Nothing here runs below that level.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
-
-use crate::command::{BatchEntry, Context, Outcome, ReplySink as _, execute};
-use crate::item::Candidate;
-use crate::store::{Engine, Upload, WorkerStore};
-use crate::sync::Pin;
+use crate::command::ReplySink as _;
+use crate::protocol::{Grammar, binary};
 use crate::sys::log::{Level, log_line};
 
 use super::write_queue::WriteQueue;
@@ -13,36 +9,35 @@ use super::write_queue::WriteQueue;
 /// The level from which commands and replies are logged.
 pub const COMMANDS: u8 = 2;
 
-/// Executes an entry, which is at the front of `bytes`, and logs its line and its replies.
+/// Logs the request at the front of `bytes`: its line, or its opcode and key.
 #[cold]
-pub(super) fn executed<'pin>(
-    socket: &OwnedFd,
-    is_introduced: &mut bool,
-    bytes: &[u8],
-    entry: &BatchEntry<'_, <WorkerStore as Engine>::Bucket, Candidate<'pin>>,
-    ctx: &mut Context<'_, WorkerStore>,
-    pin: &'pin Pin,
-    queue: &mut WriteQueue<'_, 'pin>,
-) -> Outcome<Upload> {
-    let fd = socket.as_raw_fd();
-    if !*is_introduced {
-        *is_introduced = true;
-        log_line(Level::Debug, format!("{fd}: Client using the ascii protocol"));
+pub(super) fn request(fd: i32, grammar: Grammar, is_introduced: &mut bool, bytes: &[u8]) {
+    let name = if grammar == Grammar::Binary { "binary" } else { "ascii" };
+    if !std::mem::replace(is_introduced, true) {
+        log_line(Level::Debug, format!("{fd}: Client using the {name} protocol"));
     }
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    say(b'<', fd, line.strip_suffix(b"\r").unwrap_or(line));
-    replies(fd, queue, |queue| execute(entry, ctx, pin, queue))
+    if grammar == Grammar::Binary {
+        let (opcode, key) = binary::summary(bytes);
+        say(b'<', fd, &[opcode.as_bytes(), b" ", key].concat());
+    } else {
+        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        say(b'<', fd, line.strip_suffix(b"\r").unwrap_or(line));
+    }
 }
 
-/// Calls `work` and logs the replies it queues.
+/// Calls `work` and logs the lines it queues.
 #[cold]
 pub(super) fn replies<'w, 'pin, T>(
     fd: i32,
+    grammar: Grammar,
     queue: &mut WriteQueue<'w, 'pin>,
     work: impl FnOnce(&mut WriteQueue<'w, 'pin>) -> T,
 ) -> T {
     let mark = queue.mark();
     let done = work(queue);
+    if grammar == Grammar::Binary {
+        return done;
+    }
     let mut at = mark.text;
     let all = queue.text_since(mark);
     while let Some(line) = all.get(at - mark.text..).and_then(|rest| rest.split_inclusive(|byte| *byte == b'\n').next())

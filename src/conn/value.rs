@@ -113,7 +113,7 @@ impl Connection {
         let finished = if turn.verbosity < log::COMMANDS {
             finish_store(*incoming, terminator, ctx, pin, queue)
         } else {
-            log::replies(self.fd(), queue, |queue| finish_store(*incoming, terminator, ctx, pin, queue))
+            log::replies(self.fd(), self.grammar, queue, |queue| finish_store(*incoming, terminator, ctx, pin, queue))
         };
         match finished {
             Ok(()) => {

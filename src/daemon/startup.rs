@@ -19,7 +19,7 @@ use crate::command::Switches;
 use crate::conn::ConnectionTable;
 use crate::counters::Counters;
 use crate::dispatcher::{Bound, Config, Dispatcher, Listener, listen};
-use crate::protocol::MEMCACHED_VERSION;
+use crate::protocol::{Binding, MEMCACHED_VERSION};
 use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
 use crate::store::Store;
@@ -76,7 +76,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     store.tune_moves(move_tuning(settings));
     let listeners = listen(settings).map_err(|failure| Failure::System { what: failure.what, error: failure.error })?;
     if settings.verbosity >= DETAILED {
-        print_details(store, &listeners);
+        print_details(store, &listeners, Binding::from(settings));
     }
     let pidfile = write_files(settings, &listeners);
     let start_line = start_line(settings, clients_max, &listeners);
@@ -136,12 +136,12 @@ fn start_line(settings: &Settings, clients_max: u64, listeners: &[Listener]) -> 
 }
 
 /// Prints what memcached prints at -vv: the slab classes and the listeners.
-fn print_details(store: &Store, listeners: &[Listener]) {
+fn print_details(store: &Store, listeners: &[Listener], binding: Binding) {
     for (class, chunk_bytes, per_page) in store.classes() {
         log_line(Level::Debug, format!("slab class {class:3}: chunk size {chunk_bytes:9} perslab {per_page:7}"));
     }
     for listener in listeners {
-        log_line(Level::Debug, format!("<{} server listening (ascii)", listener.as_fd().as_raw_fd()));
+        log_line(Level::Debug, format!("<{} server listening ({})", listener.as_fd().as_raw_fd(), binding.name()));
     }
 }
 
@@ -238,6 +238,7 @@ impl Server {
             busy_poll_usecs: settings.busy_poll_usecs,
             users: users.clone(),
             drop_privileges: settings.drop_privileges,
+            binding: Binding::from(settings),
         });
         store.start_jobs().map_err(Failure::system("start background threads under ulimit -u and -v"))?;
         let workers = Workers::start(&shared, of_workers, store)?;

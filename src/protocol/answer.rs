@@ -65,6 +65,14 @@ pub fn has_row_room(out: &mut Vec<u8>) -> bool {
     try_reserve(out, ROW_BYTES_MAX)
 }
 
+/// Makes the lines at `out[from..]` a part of a report. Binary clients get them as the value of a row.
+pub fn frame_lines(echo: Echo<'_>, name: &[u8], from: usize, out: &mut Vec<u8>) {
+    match echo {
+        Echo::Text(_) | Echo::Meta(_) => {}
+        Echo::Binary(echo) => binary::frame_lines(echo, name, from, out),
+    }
+}
+
 /// The value of a row.
 #[derive(Clone, Copy)]
 pub enum RowValue<'a> {

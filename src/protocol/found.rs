@@ -1,7 +1,10 @@
 //! What the answer of a fetch can show of an item.
 
+use crate::base::Key;
+
+use super::answer::Answer;
 use super::echo::Echo;
-use super::{binary, meta};
+use super::{binary, meta, text};
 
 /// An item that was found, in its state before the fetch. A command implements this for the engine's items.
 pub trait Found {
@@ -46,5 +49,14 @@ pub fn compose_found(echo: Echo<'_>, item: &impl Found, value: ValueShown, out: 
         Echo::Text(_) => {}
         Echo::Meta(echo) => meta::push_found(echo, item, value, out),
         Echo::Binary(echo) => binary::push_found(echo, item, value, out),
+    }
+}
+
+/// Appends the answer to a fetch of `key` that found no item.
+pub fn compose_missed(echo: Echo<'_>, key: Key<'_>, out: &mut Vec<u8>) {
+    match echo {
+        Echo::Text(reply) => text::compose(reply, Answer::Miss, out),
+        Echo::Meta(echo) => meta::compose(echo, Answer::Miss, out),
+        Echo::Binary(echo) => binary::push_missed(echo, key, out),
     }
 }

@@ -1,7 +1,9 @@
 //! The grammars, and how a connection finds out which one its client speaks.
 
 use crate::base::Key;
+use crate::settings::Settings;
 
+use super::binary::{self, REQUEST_MAGIC};
 use super::request::{Arith, Input, LineRest, Parsed, Storage};
 use super::text;
 
@@ -12,19 +14,65 @@ pub enum Grammar {
     Unknown,
     /// Lines: the classic text protocol.
     Text,
+    /// Packets: the binary protocol.
+    Binary,
+}
+
+/// The grammars that clients may use (-B, -Y, -S).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// All. Each client's first byte decides.
+    Auto,
+    /// The text protocol.
+    Text,
+    /// The binary protocol.
+    Binary,
+}
+
+impl From<&Settings> for Binding {
+    fn from(settings: &Settings) -> Self {
+        // -Y authenticates clients of the text protocol, -S those of the binary protocol. No other client is served then.
+        match (settings.protocol, settings.auth_file.is_some(), settings.sasl) {
+            ("ascii", ..) | (_, true, false) => Self::Text,
+            ("binary", ..) | (_, false, true) => Self::Binary,
+            _ => Self::Auto,
+        }
+    }
+}
+
+impl Binding {
+    /// Its name in the log line of a listener, which is memcached's.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto-negotiate",
+            Self::Text => "ascii",
+            Self::Binary => "binary",
+        }
+    }
+
+    /// The log's words for a new client, which are memcached's.
+    pub const fn client(self) -> &'static str {
+        match self {
+            Self::Auto => "auto-negotiating client connection",
+            Self::Text => "ascii client connection.",
+            Self::Binary => "binary client connection.",
+        }
+    }
 }
 
 impl Grammar {
-    /// The first byte of every binary request. No text command begins with it.
-    const BINARY_REQUEST: u8 = 0x80;
-
-    /// The grammar of a client whose first bytes are `bytes`. `None`: no grammar begins like this.
+    /// The grammar of a client whose first bytes are `bytes`. `None`: it may not speak it, so the connection is to be
+    /// closed. No text command begins as a binary request does.
     #[inline]
-    pub fn of(bytes: &[u8]) -> Option<Self> {
-        match bytes.first() {
-            None => Some(Self::Unknown),
-            Some(&Self::BINARY_REQUEST) => None,
-            Some(_) => Some(Self::Text),
+    pub fn of(bytes: &[u8], binding: Binding) -> Option<Self> {
+        let grammar = match bytes.first() {
+            None => return Some(Self::Unknown),
+            Some(&REQUEST_MAGIC) => Self::Binary,
+            Some(_) => Self::Text,
+        };
+        match (binding, grammar) {
+            (Binding::Text, Self::Binary) | (Binding::Binary, Self::Text) => None,
+            (Binding::Auto | Binding::Text | Binding::Binary, grammar) => Some(grammar),
         }
     }
 
@@ -34,6 +82,7 @@ impl Grammar {
     pub fn get(self, bytes: &[u8]) -> Option<(Key<'_>, usize)> {
         match self {
             Self::Text | Self::Unknown => text::quick::get(bytes),
+            Self::Binary => None,
         }
     }
 
@@ -42,6 +91,7 @@ impl Grammar {
     pub fn set(self, bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
         match self {
             Self::Text | Self::Unknown => text::quick::set(bytes),
+            Self::Binary => None,
         }
     }
 
@@ -50,6 +100,7 @@ impl Grammar {
     pub fn arith(self, bytes: &[u8]) -> Option<(Arith<'_>, usize)> {
         match self {
             Self::Text | Self::Unknown => text::quick::arith(bytes),
+            Self::Binary => None,
         }
     }
 
@@ -58,6 +109,8 @@ impl Grammar {
         match (self, begun) {
             (Self::Text | Self::Unknown, None) => text::parse(bytes, input),
             (Self::Text | Self::Unknown, Some(begun)) => text::parse_rest(bytes, input, begun),
+            // Only lines can be continued.
+            (Self::Binary, _) => binary::parse(bytes),
         }
     }
 }

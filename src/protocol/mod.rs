@@ -9,7 +9,7 @@
 //! Three tables hold all verbs, all words behind them, and all fixed lines: `verb.rs`, `words.rs`, `reply_line.rs`.
 
 mod answer;
-mod binary;
+pub mod binary;
 mod echo;
 mod found;
 mod grammar;
@@ -21,10 +21,10 @@ mod tokens;
 mod verb;
 mod words;
 
-pub use answer::{Answer, RowValue, compose, has_row_room, push_row};
+pub use answer::{Answer, RowValue, compose, frame_lines, has_row_room, push_row};
 pub use echo::{BinaryEcho, Echo, MetaEcho, OwnedEcho, Reply};
-pub use found::{Found, ValueShown, compose_found};
-pub use grammar::Grammar;
+pub use found::{Found, ValueShown, compose_found, compose_missed};
+pub use grammar::{Binding, Grammar};
 pub use reply_line::{MEMCACHED_VERSION, ReplyLine};
 pub use request::{
     Admin, Arith, CasShown, Delete, Delta, Fetch, Input, KeyCoding, KeyList, KeyTooLong, Keys, LineRest, Parsed,

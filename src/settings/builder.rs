@@ -201,7 +201,6 @@ mod tests {
         assert_eq!(build(&["udp_port=11211"]).unwrap_err(), refused);
         assert!(build(&["sasl="]).unwrap_err().starts_with("-S, --enable-sasl: not in this version"));
         assert!(build(&["-o ext_path=/f:1G"]).is_err());
-        assert!(build(&["protocol=binary"]).is_err());
     }
 
     #[test]

@@ -184,15 +184,12 @@ pub(super) const LATER: &str = "not in this version, it comes with a later one";
 /// One word of a fixed list.
 pub(super) struct OneOf {
     pub(super) words: &'static [&'static str],
-    /// Words of memcached that this version refuses.
-    pub(super) later: &'static [&'static str],
 }
 
 impl Codec<&'static str> for OneOf {
     fn read(&self, text: &str, value: &mut &'static str) -> Result<(), String> {
         match self.words.iter().find(|word| **word == text) {
             Some(word) => *value = word,
-            None if self.later.contains(&text) => return Err(format!("{text}: {LATER}")),
             None => return Err(format!("{text:?} is none of {}", self.words.join(", "))),
         }
         Ok(())

@@ -280,8 +280,9 @@ larder \\- a cache server that speaks memcached's protocol
 .B larder
 [options]
 .SH DESCRIPTION
-larder keeps keys and values in memory and serves them over memcached's classic text protocol. It works with every client of
-that protocol, and takes memcached's options. When memory is full, larder evicts the items that are least likely to be read again.
+larder keeps keys and values in memory and serves them over memcached's classic text protocol and its binary protocol. It
+works with every client of these protocols, and takes memcached's options. When memory is full, larder evicts the items
+that are least likely to be read again.
 .PP
 When root starts larder, \\fB\\-u\\fR is required: the user to run as.
 .SH OPTIONS

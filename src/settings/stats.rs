@@ -35,8 +35,7 @@ impl Settings {
                 "slab_automove_window" => row(setting.stat, &live.slab_automove_window),
                 // Whatever the option says.
                 "hash_algorithm" => row(setting.stat, &Self::default().hash_algorithm),
-                // memcached shows auto-negotiate here, but this server does not speak the binary protocol.
-                "protocol" if self.protocol == "auto" => row(setting.stat, &"ascii"),
+                "protocol" if self.protocol == "auto" => row(setting.stat, &"auto-negotiate"),
                 field => row(setting.stat, &self.show(field)),
             }
         }

@@ -128,8 +128,9 @@ settings! {
     use_cas: bool = true, TURNS_OFF, "-C, --disable-cas", Commands, "cas_enabled", Works;
     /// Length of the kernel's queue of connections to accept.
     tcp_backlog: u32 = 1024, whole(1..=1_000_000), "-b, --listen-backlog=<num>", Network, "tcp_backlog", Works;
-    /// Protocol of the clients.
-    protocol: &'static str = "auto", OneOf { words: &["auto", "ascii"], later: &["binary"] }, "-B, --protocol=<name>", Network, "binding_protocol", Works;
+    /// Protocol of the clients. With auto, each client's first byte decides. A client that begins with another protocol
+    /// is disconnected.
+    protocol: &'static str = "auto", OneOf { words: &["auto", "ascii", "binary"] }, "-B, --protocol=<name>", Network, "binding_protocol", Works;
     /// Clients of the binary protocol must authenticate with SASL PLAIN. The users are those of -Y; without -Y, those of
     /// the file that MEMCACHED_SASL_PWDB names. Without -Y, clients of the text protocol are refused.
     sasl: bool = false, TURNS_ON, "-S, --enable-sasl", Network, "auth_enabled_sasl", Later;
@@ -168,7 +169,7 @@ settings! {
     /// Disable stats cachedump, detail, prefixes and hotkeys.
     dump_enabled: bool = true, TURNS_OFF, "-X, --disable-dumping", Commands, "dump_enabled", Works;
     /// Hash function for keys.
-    hash_algorithm: &'static str = "rapidhash", OneOf { words: &["rapidhash", "jenkins", "murmur3", "xxh3"], later: &[] }, "-o hash_algorithm=<name>", Compatibility, "hash_algorithm", NoEffect("larder always hashes keys with rapidhash and a random seed per process");
+    hash_algorithm: &'static str = "rapidhash", OneOf { words: &["rapidhash", "jenkins", "murmur3", "xxh3"] }, "-o hash_algorithm=<name>", Compatibility, "hash_algorithm", NoEffect("larder always hashes keys with rapidhash and a random seed per process");
     /// Run the LRU maintainer thread.
     lru_maintainer: bool = true, TURNS_ON, "-o [no_]lru_maintainer", Compatibility, "lru_maintainer_thread", NoEffect(NO_LRU);
     /// Same value as memcached.

@@ -30,6 +30,7 @@ use crate::conn::{
     Received, Turn, Verdict,
 };
 use crate::counters::Counters;
+use crate::protocol::Binding;
 use crate::settings::Tunables;
 use crate::stats::{HotKeys, HotSampler, PrefixTable};
 use crate::store::{Engine as _, WorkerStore};
@@ -99,6 +100,8 @@ pub struct Shared {
     pub users: Option<Arc<Authenticator>>,
     /// Whether system calls are restricted (-o drop_privileges).
     pub drop_privileges: bool,
+    /// The grammars that clients may use.
+    pub binding: Binding,
 }
 
 /// A worker that is not running yet.
@@ -375,6 +378,7 @@ impl EventLoop {
             connection_table: &self.shared.connection_table,
             requests_max: self.shared.requests_max,
             backlog_bytes_max: self.shared.backlog_bytes_max,
+            binding: self.shared.binding,
             now: self.now,
             verbosity: self.verbosity,
             users: self.shared.users.as_deref(),
@@ -540,7 +544,7 @@ impl EventLoop {
         }
         self.shared.connection_table.note(fd, Activity::Reading, self.now);
         if self.verbosity >= COMMANDS_VERBOSITY {
-            log_line(Level::Debug, format!("<{fd} new ascii client connection."));
+            log_line(Level::Debug, format!("<{fd} new {}", self.shared.binding.client()));
         }
         self.connections.enter(connection);
         self.counters.buffers.connection_bytes.add(size_of::<Connection>() as u64);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder_bench::bench::{Measure, ROWS};
 use larder_bench::floor::Floor;
-use larder_bench::{KeyPlan, Plan, Session, Target, Waiting};
+use larder_bench::{KeyPlan, Plan, Session, Target, Waiting, Wire};
 
 const WINDOW: Duration = Duration::from_millis(20);
 
@@ -21,6 +21,9 @@ fn the_floor_answers_every_load_of_the_table_rightly() {
             Measure::Tail(plan) | Measure::Fair(plan) | Measure::HotKeys(plan) => plan(),
             Measure::Idle(_) | Measure::Storm(..) => continue,
         };
+        if plan.wire != Wire::Text {
+            continue;
+        }
         let keys = KeyPlan { count: 1, ..plan.keys.clone() };
         let plan = Plan { keys, connections: plan.connections.min(5), waiting: Waiting::Sleep, ..plan };
         let mut session = Session::open(&plan, &target).expect("the floor accepts connections");

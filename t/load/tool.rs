@@ -124,7 +124,7 @@ fn another_protocol_is_exit_code_69_and_a_line() {
 
 #[test]
 fn a_binary_question_is_told_in_words() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["-B", "ascii"]);
     let ran = bench(&format!("-p {} -w binary", server.tcp_address().port()));
     assert_eq!(ran.code, Some(69));
     let line = "the protocol of --wire: a no-op of the binary protocol was answered by ";

@@ -10,6 +10,7 @@
 
 pub(crate) mod client;
 pub(crate) mod golden;
+pub(crate) mod packet;
 pub(crate) mod server;
 pub(crate) mod transcript;
 pub(crate) mod wait;

@@ -36,6 +36,8 @@ pub(crate) struct Session<E: EngineAdmin> {
     pub patience: u32,
     /// Whether the server has closed.
     pub closed: bool,
+    /// The grammar of the client.
+    pub grammar: Grammar,
     input: Vec<u8>,
     output: Vec<u8>,
     state: State<E::Pending>,
@@ -63,6 +65,7 @@ impl<E: EngineAdmin> Session<E> {
             batch_limit: usize::MAX,
             patience: 3,
             closed: false,
+            grammar: Grammar::Text,
             input: Vec::new(),
             output: Vec::new(),
             state: State::Command(None),
@@ -90,7 +93,10 @@ impl<E: EngineAdmin> Session<E> {
     pub(crate) fn missing(&self) -> u64 {
         match &self.state {
             State::Command(_) => 0,
-            State::Value(incoming) => u64::from(incoming.pending.remaining()) + 2 - self.input.len() as u64,
+            State::Value(incoming) => {
+                let terminator_len = incoming.terminator().len() as u64;
+                u64::from(incoming.pending.remaining()) + terminator_len - self.input.len() as u64
+            }
             State::Swallow(bytes) => *bytes,
         }
     }
@@ -116,7 +122,7 @@ impl<E: EngineAdmin> Session<E> {
         let bytes = std::mem::take(&mut self.input);
         let input = if bytes.len() >= self.input_len_max { Input::Full } else { Input::Open };
         let mut batch = Batch::new();
-        let unparsed = Unparsed { bytes: &bytes, grammar: Grammar::Text, input, begun };
+        let unparsed = Unparsed { bytes: &bytes, grammar: self.grammar, input, begun };
         batch.fill(unparsed, self.batch_limit, &self.engine, pin);
         let mut done = 0;
         self.state = State::Command(begun);

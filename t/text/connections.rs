@@ -108,23 +108,14 @@ fn a_kick_counts_once_however_many_clients_had_the_place_before() {
 }
 
 #[test]
-fn a_binary_client_is_closed_at_once() {
-    let server = Server::start(&[]);
-    for request in [&b"\x80"[..], b"\x80\x0b\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", b"\x80\r\nget a\r\n"] {
-        let mut binary = server.client();
-        binary.send(request);
-        binary.expect_close();
-    }
-    let mut late = server.client();
-    late.ask("get a\r\n", "END\r\n");
-    late.ask(b"\x80\x0b\0\0\r\nget a\r\n", "ERROR\r\nEND\r\n");
-}
-
-#[test]
 fn the_log_says_that_the_text_protocol_is_spoken() {
     let server = Server::start(&["-vv"]);
     server.client().ask("get a\r\n", "END\r\n");
-    for line in ["server listening (ascii)", "new ascii client connection.", "Client using the ascii protocol"] {
+    for line in [
+        "server listening (auto-negotiate)",
+        "new auto-negotiating client connection",
+        "Client using the ascii protocol",
+    ] {
         wait_until(line, || server.stderr().contains(line));
     }
 }

@@ -99,8 +99,9 @@ fn stats_settings_show_the_flags() {
 }
 
 #[test]
-fn stats_settings_call_the_protocol_ascii_while_binary_is_not_spoken() {
-    assert_eq!(Server::start(&[]).stats("settings")["binding_protocol"], "ascii");
+fn stats_settings_name_the_protocols_that_clients_may_use() {
+    assert_eq!(Server::start(&[]).stats("settings")["binding_protocol"], "auto-negotiate");
+    assert_eq!(Server::start(&["-B", "ascii"]).stats("settings")["binding_protocol"], "ascii");
 }
 
 #[test]

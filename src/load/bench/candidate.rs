@@ -9,7 +9,7 @@ use super::super::comparison::Cores;
 use super::super::host::{CpuTime, Resident, pause};
 use super::super::op::Op;
 use super::super::outcome::Outcome;
-use super::super::plan::{KeyPlan, Mix, Plan, Sharing, SizePlan, Target};
+use super::super::plan::{KeyPlan, Mix, Plan, Sharing, SizePlan, Target, Wire};
 use super::super::server::{Control, Server, ServerCommand};
 use super::super::session::Session;
 
@@ -52,6 +52,11 @@ fn version(control: &mut Control, command: &ServerCommand) -> io::Result<String>
 }
 
 impl Candidate {
+    /// Whether it answers requests of this protocol.
+    pub(super) fn speaks(&self, wire: Wire) -> bool {
+        wire == Wire::Text || !self.is_floor
+    }
+
     /// Starts the server.
     ///
     /// # Errors

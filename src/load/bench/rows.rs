@@ -10,7 +10,7 @@
 //! Pure: nothing here runs anything.
 
 use super::super::op::Op;
-use super::super::plan::{KeyPlan, Mix, Pacing, Plan, SizePlan, Waiting};
+use super::super::plan::{KeyPlan, Mix, Pacing, Plan, SizePlan, Waiting, Wire};
 use super::storm::Limit;
 
 /// One line of the table.
@@ -142,6 +142,10 @@ pub const ROWS: &[Row] = &[
     row("set pipelined 50, every set evicts", Cpu(Full, || pipelined(new_keys(), 50)), 0.45, 0.30),
     row("set noreply flood", Cpu(Roomy, flood), 0.50, 0.35),
     row("incr pipelined 50", Cpu(Roomy, || pipelined(incr(), 50)), 0.60, 0.40),
+    row("binary get, 1 in flight", Cpu(Roomy, || binary(get())), 0.85, 0.80),
+    row("binary, 50 gets at once, all but one quiet, per key", Cpu(Roomy, || binary(get_keys(50))), 0.35, 0.25),
+    row("binary, 100 gets at once, all but one quiet, per key", Cpu(Roomy, || binary(get_keys(100))), 0.35, 0.25),
+    row("binary set pipelined 50", Cpu(Roomy, || binary(pipelined(set(), 50))), 0.35, 0.28),
     row("get 10 KiB, 1 in flight", Cpu(Roomy, get_10_kib), 0.93, 0.88),
     row("get 10 KiB, pipelined 10", Cpu(Roomy, || pipelined(get_10_kib(), 10)), 0.85, 0.75),
     row("get 512 KiB, 1 in flight", Cpu(Roomy, get_512_kib), 0.98, 0.95),
@@ -183,8 +187,16 @@ fn pipelined(plan: Plan, pipeline: u32) -> Plan {
     Plan { pipeline, ..plan }
 }
 
+fn binary(plan: Plan) -> Plan {
+    Plan { wire: Wire::Binary, ..plan }
+}
+
 fn get_100_keys() -> Plan {
-    Plan { keys_per_get: 100, ..Plan::default() }
+    get_keys(100)
+}
+
+fn get_keys(keys_per_get: u32) -> Plan {
+    Plan { keys_per_get, ..Plan::default() }
 }
 
 fn many(plan: Plan) -> Plan {

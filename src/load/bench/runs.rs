@@ -195,9 +195,12 @@ impl Runs {
         plan: &Plan,
     ) -> io::Result<(Verdict, Vec<Series>)> {
         let ready = if stage == Stage::Full { Ready::Evicting } else { Ready::AtOnce };
-        let series = in_turns(candidates, &self.pinned(plan), ready, self.rounds, self.window)?;
-        let rounds: Vec<Option<Vec<f64>>> =
+        // Only the floor may not speak the load's protocol, and it is the last candidate.
+        let asked = candidates.partition_point(|candidate| candidate.speaks(plan.wire));
+        let series = in_turns(&mut candidates[..asked], &self.pinned(plan), ready, self.rounds, self.window)?;
+        let mut rounds: Vec<Option<Vec<f64>>> =
             series.iter().map(|series| Some(series.figures(LoadWindow::cpu_us))).collect();
+        rounds.resize(candidates.len(), None);
         Ok((Verdict::by_ratio(row, &rounds), series))
     }
 

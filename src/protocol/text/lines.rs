@@ -140,9 +140,9 @@ pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
         }
         AdminVerb::Shutdown => Admin::Shutdown(ShutdownMode::parse(arguments)),
         AdminVerb::Slabs => Admin::Slabs(SlabsRequest::parse(arguments, reply)),
+        AdminVerb::Quit => return Ok(Request::Admin(Admin::Quit, Echo::Text(Reply::Silent))),
         // These are answered in spite of noreply, as in memcached.
         AdminVerb::Version => return Ok(Request::Admin(Admin::Version, Echo::TEXT)),
-        AdminVerb::Quit => return Ok(Request::Admin(Admin::Quit, Echo::TEXT)),
         AdminVerb::Stats => return Ok(Request::Admin(Admin::Stats(StatsRequest::parse(arguments)), Echo::TEXT)),
         AdminVerb::Debugtime => {
             return Ok(Request::Admin(Admin::Debugtime(DebugtimeRequest::parse(arguments)), Echo::TEXT));

@@ -1,0 +1,32 @@
+//! The binary protocol.
+//!
+//! ```text
+//! 0       1        2            4               5           6         8             12       16    24
+//! ├───────┼────────┼────────────┼───────────────┼───────────┼─────────┼─────────────┼────────┼─────┼────────┬─────┬───────┐
+//! │ magic │ opcode │ key length │ extras length │ data type │ vbucket │ body length │ opaque │ CAS │ extras │ key │ value │
+//! └───────┴────────┴────────────┴───────────────┴───────────┴─────────┴─────────────┴────────┴─────┴────────┴─────┴───────┘
+//!   0x80 request, 0x81 reply                                  status in a reply                      └──── the body ────┘
+//! ```
+//!
+//! Numbers are big-endian. The server ignores data type and vbucket, and repeats the opaque.
+//!
+//! ```text
+//! opcode.rs   the table of opcodes
+//! status.rs   the table of statuses and their texts
+//! header.rs   the 24 bytes before the body
+//! parse.rs    a request
+//! reply.rs    replies
+//! ```
+
+mod header;
+mod opcode;
+mod parse;
+mod reply;
+mod status;
+
+pub use header::{HEADER_LEN, REQUEST_MAGIC};
+pub use opcode::{KeyShown, Opcode, OpcodeFamily, Quiet};
+pub use parse::{parse, summary};
+pub use status::Status;
+
+pub(super) use reply::{compose, frame_lines, push_found, push_missed, push_row};

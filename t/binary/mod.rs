@@ -1,0 +1,5 @@
+//! The binary protocol, against the model and over sockets.
+
+mod commands;
+pub(crate) mod fuzz;
+mod server;
