@@ -2,7 +2,8 @@
 
 use crate::base::{HashedKey, Key};
 use crate::protocol::{
-    Admin, Echo, Grammar, Input, KeyCoding, Keys, LineRest, Parsed, ReplyLine, Request, Retrieval, Then, Value,
+    Admin, BinaryEcho, Echo, Grammar, Input, KeyCoding, Keys, LineRest, Parsed, ReplyLine, Request, Retrieval, Then,
+    Value, binary,
 };
 use crate::store::Engine;
 
@@ -49,6 +50,8 @@ pub enum Action<'a> {
     /// Execute `get` of one key: [`Retrieval::plain`] in a few bytes. Most requests are of this kind, and it is copied
     /// and matched faster.
     Get(Key<'a>),
+    /// Execute a fetch of the binary protocol without a touch, in a few bytes, for the same reason.
+    GetPacket(Key<'a>, BinaryEcho),
     /// Execute a request.
     Request(Request<'a>),
     /// Answer an error, and discard bytes that are still to come.
@@ -82,9 +85,20 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         engine: &E,
         pin: &'pin E::Pin,
     ) {
-        let Unparsed { bytes, grammar, input, mut begun } = unparsed;
-        let mut at = 0;
         let limit = limit.min(REQUESTS_PER_BATCH);
+        match unparsed.grammar {
+            Grammar::Text | Grammar::Unknown => self.fill_lines(unparsed, limit, engine),
+            Grammar::Binary => self.fill_packets(unparsed, limit, engine),
+        }
+        self.prefetch_items(engine, pin);
+    }
+
+    #[inline]
+    fn fill_lines<E: Engine<Bucket = B>>(&mut self, unparsed: Unparsed<'a>, limit: usize, engine: &E) {
+        let Unparsed { bytes, input, mut begun, .. } = unparsed;
+        // A constant, so that no request pays for a choice of its parser.
+        let grammar = Grammar::Text;
+        let mut at = 0;
         while self.len < limit && at < bytes.len() {
             let rest = &bytes[at..];
             // Fast path: the most frequent requests do not pay for what the others need.
@@ -116,7 +130,34 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
                 None => break,
             }
         }
-        self.prefetch_items(engine, pin);
+    }
+
+    /// [`Batch::fill`] for the binary protocol, whose requests are never continued.
+    #[inline(never)]
+    fn fill_packets<E: Engine<Bucket = B>>(&mut self, unparsed: Unparsed<'a>, limit: usize, engine: &E) {
+        let Unparsed { bytes, grammar, input, .. } = unparsed;
+        let mut at = 0;
+        while self.len < limit && at < bytes.len() {
+            let rest = &bytes[at..];
+            if let Some((key, echo, consumed)) = binary::quick::get(rest) {
+                at += consumed;
+                self.push(Action::GetPacket(key, echo), Some(Lookup::begin(key, engine)), at);
+                continue;
+            }
+            if let Some((storage, consumed)) = binary::quick::set(rest) {
+                at += consumed;
+                let lookup = Lookup::begin_store(storage.key, engine);
+                self.push(Action::Request(Request::Store(storage)), Some(lookup), at);
+                if storage.value == Value::Coming {
+                    break;
+                }
+                continue;
+            }
+            match self.take(grammar.next(rest, input, None), bytes, at, engine) {
+                Some(end) => at = end,
+                None => break,
+            }
+        }
     }
 
     /// Appends what was parsed from `bytes[at..]`. Returns the offset of the next request, or `None` if the batch ends
@@ -194,7 +235,9 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
     fn sample_one<E: Engine>(&self, index: usize, ctx: &mut Context<'_, E>, pin: &E::Pin) {
         let entry = self.entries().nth(index).map(|entry| (entry.action, entry.lookup.map(|lookup| lookup.hash)));
         let (request, hash) = match entry {
-            Some((Action::Get(key), Some(hash))) => (Request::Retrieve(Retrieval::plain(key)), hash),
+            Some((Action::Get(key) | Action::GetPacket(key, _), Some(hash))) => {
+                (Request::Retrieve(Retrieval::plain(key)), hash)
+            }
             Some((Action::Request(request), Some(hash))) => (request, hash),
             Some(_) | None => return ctx.hot.pass_over(),
         };
@@ -231,6 +274,12 @@ impl<B: Copy, C: Copy> Default for Batch<'_, B, C> {
 /// clients before it answers the first.
 #[inline]
 pub fn look_ahead<E: Engine>(grammar: Grammar, bytes: &[u8], engine: &E) -> Option<Lookup<E::Bucket, ()>> {
+    if grammar == Grammar::Binary {
+        return Some(match binary::quick::get(bytes) {
+            Some((key, ..)) => Lookup::begin(key, engine),
+            None => Lookup::begin_store(binary::quick::set(bytes)?.0.key, engine),
+        });
+    }
     Some(match grammar.get(bytes) {
         Some((key, _)) => Lookup::begin(key, engine),
         None => Lookup::begin_store(grammar.set(bytes)?.0.key, engine),

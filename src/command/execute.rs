@@ -9,7 +9,7 @@ use super::context::Context;
 use super::lookup::Lookup;
 use super::sink::ReplySink;
 use super::storage::Incoming;
-use super::{admin, fetch, keyed, retrieval, storage};
+use super::{admin, fetch, keyed, packet_get, retrieval, storage};
 
 /// What the connection does next.
 #[derive(Debug)]
@@ -46,9 +46,10 @@ pub fn execute<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    // Fast path: the most frequent request does not pay for dispatching the others.
+    // Fast path: the most frequent requests do not pay for dispatching the others.
     match (&entry.action, &entry.lookup) {
         (Action::Get(key), Some(lookup)) => retrieval::get(*key, lookup, ctx, pin, sink),
+        (Action::GetPacket(key, echo), Some(lookup)) => packet_get::get(*key, *echo, lookup, ctx, pin, sink),
         (_, _) => execute_any(entry, ctx, pin, sink),
     }
 }
@@ -65,6 +66,10 @@ fn execute_any<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
         Action::Get(key) => {
             let lookup = lookup_of(entry, *key, ctx.engine);
             return retrieval::one(*key, &lookup, RetrievalOptions::PLAIN, ctx, pin, sink);
+        }
+        Action::GetPacket(key, echo) => {
+            let lookup = lookup_of(entry, *key, ctx.engine);
+            return packet_get::get(*key, *echo, &lookup, ctx, pin, sink);
         }
         Action::Request(request) => request,
         Action::Refuse { error, echo, then } => {

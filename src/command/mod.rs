@@ -15,6 +15,7 @@ mod fetch;
 mod keyed;
 mod lookup;
 mod operator;
+mod packet_get;
 mod retrieval;
 mod sink;
 mod slabs;

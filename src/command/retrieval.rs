@@ -288,7 +288,7 @@ fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 
 /// Counts of a group of lookups.
 #[derive(Default)]
-struct LookupTally {
+pub(super) struct LookupTally {
     misses: u64,
     expired: u64,
     flushed: u64,
@@ -297,7 +297,7 @@ struct LookupTally {
 impl LookupTally {
     /// Counts a miss. A hit needs no counting here.
     #[inline]
-    fn count(&mut self, answered: Result<(), Miss>) {
+    pub(super) fn count(&mut self, answered: Result<(), Miss>) {
         if let Err(miss) = answered {
             self.count_miss(miss);
         }
@@ -315,7 +315,7 @@ impl LookupTally {
 
     /// Adds `keys` lookups to the counters. A gat counts as a touch only, as in memcached.
     #[inline]
-    fn enter<E: Engine>(self, keys: u64, options: RetrievalOptions, ctx: &Context<'_, E>) {
+    pub(super) fn enter<E: Engine>(self, keys: u64, options: RetrievalOptions, ctx: &Context<'_, E>) {
         let counters = ctx.counters;
         let hits = keys - self.misses;
         if options.touch.is_some() {

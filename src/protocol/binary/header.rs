@@ -1,5 +1,7 @@
 //! The header of a request or a reply.
 
+use crate::protocol::echo::BinaryEcho;
+
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 24;
 
@@ -51,6 +53,12 @@ impl<'a> RequestHeader<'a> {
     pub(super) const fn opaque(self) -> [u8; 4] {
         let [_, _, _, _, _, _, _, _, _, _, _, _, a, b, c, d, ..] = *self.0;
         [a, b, c, d]
+    }
+
+    /// What the reply repeats.
+    #[inline]
+    pub(super) const fn echo(self) -> BinaryEcho {
+        BinaryEcho { opcode: self.opcode(), opaque: self.opaque() }
     }
 
     /// The CAS unique that the item must have. `None`: any.

@@ -14,13 +14,15 @@
 //! opcode.rs   the table of opcodes
 //! status.rs   the table of statuses and their texts
 //! header.rs   the 24 bytes before the body
-//! parse.rs    a request
+//! quick.rs    the most common requests: fetches and plain sets
+//! parse.rs    every request
 //! reply.rs    replies
 //! ```
 
 mod header;
 mod opcode;
 mod parse;
+pub mod quick;
 mod reply;
 mod status;
 
@@ -29,4 +31,6 @@ pub use opcode::{KeyShown, Opcode, OpcodeFamily, Quiet};
 pub use parse::{parse, summary};
 pub use status::Status;
 
-pub(super) use reply::{compose, frame_lines, push_found, push_missed, push_row};
+pub use reply::{push_missed, push_value, push_value_head};
+
+pub(super) use reply::{compose, frame_lines, push_found, push_row};

@@ -1,7 +1,7 @@
 //! Parses a request. Checks run in memcached's order, which decides which of two errors is reported.
 
 use crate::base::{Delta, Exptime, Key, StoreMode};
-use crate::protocol::echo::{BinaryEcho, Echo};
+use crate::protocol::echo::Echo;
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::{Admin, Arith, Delete, Fetch, Parsed, Request, Storage, Then, Value};
 use crate::protocol::tokens::Tokens;
@@ -12,7 +12,7 @@ use super::header::{HEADER_LEN, REQUEST_MAGIC, RequestHeader};
 use super::opcode::{Opcode, OpcodeFamily};
 
 /// The longest body, in bytes. A longer one is refused and the connection is closed, as by memcached.
-const BODY_LEN_MAX: usize = 1 << 30;
+pub(super) const BODY_LEN_MAX: usize = 1 << 30;
 
 /// The exptime with which an increment or decrement creates no item.
 const NOT_CREATED: u32 = u32::MAX;
@@ -26,7 +26,7 @@ pub fn parse(bytes: &[u8]) -> Parsed<'_> {
     if !header.is_request() {
         return Parsed::Close;
     }
-    let echo = Echo::Binary(BinaryEcho { opcode: header.opcode(), opaque: header.opaque() });
+    let echo = Echo::Binary(header.echo());
     let (opcode, value_len) = match check(header) {
         Ok(checked) => checked,
         Err((error, then)) => return refuse(error, echo, then),

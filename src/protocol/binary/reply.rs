@@ -5,6 +5,7 @@ use crate::protocol::answer::{Answer, RowValue};
 use crate::protocol::echo::BinaryEcho;
 use crate::protocol::found::{Found, ValueShown};
 use crate::protocol::reply_line::{MEMCACHED_VERSION, ReplyLine};
+use crate::sys::append::append_framed;
 
 use super::header::{HEADER_LEN, ReplyHeader};
 use super::opcode::{KeyShown, Opcode, Quiet};
@@ -12,6 +13,8 @@ use super::status::Status;
 
 /// Bytes of the extras of a fetched item: its client flags.
 const FLAGS_LEN: u8 = 4;
+/// Bytes of a reply before its key, if it has client flags.
+const FRONT_LEN: usize = HEADER_LEN + FLAGS_LEN as usize;
 
 impl BinaryEcho {
     #[inline]
@@ -74,16 +77,45 @@ pub(in crate::protocol) fn push_found(echo: BinaryEcho, item: &impl Found, value
     let (key_len, extras_len) = (key.len(), FLAGS_LEN);
     let body_len = usize::from(extras_len) + key_len + value_len;
     let header = ReplyHeader { key_len, extras_len, body_len, ..echo.success(item.cas()) };
-    let mut front = [0; HEADER_LEN + FLAGS_LEN as usize];
-    front[..HEADER_LEN].copy_from_slice(&header.bytes());
-    front[HEADER_LEN..].copy_from_slice(&item.client_flags().to_be_bytes());
+    let front = with_flags(header, item.client_flags());
     out.reserve(front.len() + key_len);
     out.extend_from_slice(&front);
     out.extend_from_slice(key);
 }
 
+/// The header of a reply that has client flags as extras, and these.
+#[inline]
+fn with_flags(header: ReplyHeader, client_flags: u32) -> [u8; FRONT_LEN] {
+    let mut front = [0; FRONT_LEN];
+    front[..HEADER_LEN].copy_from_slice(&header.bytes());
+    front[HEADER_LEN..].copy_from_slice(&client_flags.to_be_bytes());
+    front
+}
+
+/// Appends the reply to a plain get that found `value`.
+#[inline(always)]
+pub fn push_value(echo: BinaryEcho, key: Key<'_>, client_flags: u32, cas: u64, value: &[u8], out: &mut Vec<u8>) {
+    let (front, key) = head(echo, key, client_flags, cas, value.len());
+    append_framed(out, &front, key, b"", (b"", 0), value, b"");
+}
+
+/// As [`push_value`], up to the value.
+pub fn push_value_head(echo: BinaryEcho, key: Key<'_>, client_flags: u32, cas: u64, value_len: u32, out: &mut Vec<u8>) {
+    let (front, key) = head(echo, key, client_flags, cas, value_len as usize);
+    append_framed(out, &front, key, b"", (b"", 0), b"", b"");
+}
+
+/// What precedes the value in the reply to a plain get: header and flags, and the key or nothing.
+#[inline]
+fn head(echo: BinaryEcho, key: Key<'_>, client_flags: u32, cas: u64, value_len: usize) -> ([u8; FRONT_LEN], &[u8]) {
+    let key = if echo.shows_key() { key.bytes() } else { b"" };
+    let body_len = usize::from(FLAGS_LEN) + key.len() + value_len;
+    let header = ReplyHeader { key_len: key.len(), extras_len: FLAGS_LEN, body_len, ..echo.success(cas) };
+    (with_flags(header, client_flags), key)
+}
+
 /// Appends the answer to a fetch that found no item, unless the opcode is quiet about it. It has the key or a text.
-pub(in crate::protocol) fn push_missed(echo: BinaryEcho, key: Key<'_>, out: &mut Vec<u8>) {
+pub fn push_missed(echo: BinaryEcho, key: Key<'_>, out: &mut Vec<u8>) {
     let status = Status::NotFound;
     match (echo.is_quiet(), echo.shows_key()) {
         (true, _) => {}

@@ -1,0 +1,67 @@
+//! A plain get of the binary protocol. It gives the reply that [`fetch`](super::fetch::fetch) gives, in fewer
+//! instructions: half of what a binary client sends is of this kind, mostly quietly and many at once.
+
+use crate::base::{HashedKey, Key};
+use crate::protocol::{BinaryEcho, RetrievalOptions, binary};
+use crate::store::{Engine, Fetched, Item, Miss};
+
+use super::context::Context;
+use super::execute::Outcome;
+use super::lookup::Lookup;
+use super::retrieval::LookupTally;
+use super::sink::{BORROWED_VALUE_MIN, ReplySink};
+
+/// Fetches one key.
+#[inline(never)]
+pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: Key<'_>,
+    echo: BinaryEcho,
+    lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let found = match lookup.candidate {
+        Some(candidate) => ctx.engine.fetch_candidate(key, candidate),
+        None => None,
+    };
+    let fetched = match found {
+        Some(fetched) => fetched,
+        None => ctx.engine.fetch(pin, HashedKey { key, hash: lookup.hash }),
+    };
+    if ctx.prefixes.is_on() {
+        ctx.prefixes.count_get(key, matches!(fetched, Fetched::Hit(_)));
+    }
+    match fetched {
+        Fetched::Hit(item) => {
+            reply(key, echo, item, ctx.switches.use_cas, sink);
+            ctx.counters.cmd_get.add(1);
+            ctx.counters.get_hits.add(1);
+        }
+        Fetched::Miss(why) => miss(key, echo, why, ctx, sink),
+    }
+    Outcome::Done
+}
+
+/// Queues the reply to a hit.
+#[inline]
+fn reply<I: Item, S: ReplySink<I>>(key: Key<'_>, echo: BinaryEcho, item: I, use_cas: bool, sink: &mut S) {
+    let (client_flags, cas) = (item.client_flags(), if use_cas { item.cas() } else { 0 });
+    match item.contiguous() {
+        Some(value) if item.value_len() < BORROWED_VALUE_MIN => {
+            binary::push_value(echo, key, client_flags, cas, value, sink.text());
+        }
+        Some(_) | None => {
+            binary::push_value_head(echo, key, client_flags, cas, item.value_len(), sink.text());
+            sink.value(item);
+        }
+    }
+}
+
+#[cold]
+fn miss<I, E: Engine, S: ReplySink<I>>(key: Key<'_>, echo: BinaryEcho, why: Miss, ctx: &Context<'_, E>, sink: &mut S) {
+    binary::push_missed(echo, key, sink.text());
+    let mut tally = LookupTally::default();
+    tally.count(Err(why));
+    tally.enter(1, RetrievalOptions::PLAIN, ctx);
+}
