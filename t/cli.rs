@@ -140,7 +140,6 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
             &["-U", "11211"],
             "-U, --udp-port: not in this version, it comes with a later one; leave it out, or write -U 0",
         ),
-        (&["-S"], "-S, --enable-sasl: not in this version, it comes with a later one"),
         (
             &["-Y", "f", "-U", "1"],
             "-U, --udp-port: not in this version, it comes with a later one; leave it out, or write -U 0",

@@ -1,4 +1,4 @@
-//! A connection whose client must authenticate first (`-Y`).
+//! A connection whose client must authenticate first (`-Y`, `-S`).
 //!
 //! ```text
 //! Locked ──right password──▶ Command      no way leads back
@@ -10,7 +10,7 @@
 use crate::auth::{Check, Credentials};
 use crate::command::ReplySink as _;
 use crate::protocol::text::{LINE_LEN_MAX, Login, TOKEN_LEN_MAX, login};
-use crate::protocol::{Grammar, Input, ReplyLine};
+use crate::protocol::{BinaryEcho, Echo, Grammar, Input, ReplyLine, compose};
 
 use super::connection::{Connection, Step, Turn, Verdict};
 use super::log;
@@ -40,11 +40,15 @@ impl Connection {
             return Step::Pause(Verdict::Again);
         }
         if self.grammar == Grammar::Unknown {
-            // No other grammar has a way to authenticate.
-            let Some(Grammar::Text) = Grammar::of(bytes, turn.binding) else { return self.refuse_grammar() };
-            self.grammar = Grammar::Text;
+            match Grammar::of(bytes, turn.binding) {
+                Some(grammar) => self.grammar = grammar,
+                None => return self.refuse_grammar(),
+            }
         }
         *budget -= 1;
+        if self.grammar == Grammar::Binary {
+            return self.locked_packet(failures, turn, queue);
+        }
         let (consumed, reply) = match login(bytes, input) {
             Login::NeedMore => return Step::Starved,
             Login::Close => {
@@ -52,7 +56,7 @@ impl Connection {
                 return Step::Again;
             }
             Login::Refused { line, consumed } => (consumed, line),
-            Login::Token { token, consumed } => match self.attempt(token, failures, turn) {
+            Login::Token { token, consumed } => match self.attempt_token(token, failures, turn) {
                 Some(reply) => (consumed, reply),
                 None => {
                     turn.input.consume(consumed);
@@ -61,16 +65,29 @@ impl Connection {
             },
         };
         turn.input.consume(consumed);
-        self.reply(reply, turn, queue)
+        self.reply(reply, Echo::TEXT, turn, queue)
     }
 
     /// Checks a token. `None`: the verifier thread will know.
-    fn attempt(&mut self, token: &[u8], failures: u8, turn: &Turn<'_>) -> Option<ReplyLine> {
+    fn attempt_token(&mut self, token: &[u8], failures: u8, turn: &Turn<'_>) -> Option<ReplyLine> {
         let Some(offered) = Credentials::from_token(token) else { return Some(ReplyLine::BadToken) };
+        self.attempt(Some(offered), None, failures, turn)
+    }
+
+    /// Checks what a client offers; nothing can be right about what is malformed. `None`: the verifier thread will
+    /// know. `packet` is how a request of the binary protocol is to be answered.
+    pub(super) fn attempt(
+        &mut self,
+        offered: Option<Credentials<'_>>,
+        packet: Option<BinaryEcho>,
+        failures: u8,
+        turn: &Turn<'_>,
+    ) -> Option<ReplyLine> {
         let counters = turn.ctx.counters;
         counters.auth_cmds.add(1);
         // Without a user file no connection is locked.
-        match turn.users.map_or(Check::Refused, |users| users.check(offered)) {
+        let check = turn.users.zip(offered).map_or(Check::Refused, |(users, offered)| users.check(offered));
+        match check {
             Check::Accepted => Some(self.judged(true, failures, turn)),
             Check::Refused => Some(self.judged(false, failures, turn)),
             Check::Busy => {
@@ -78,7 +95,7 @@ impl Connection {
                 Some(ReplyLine::TooManyAttempts)
             }
             Check::Pending(ticket) => {
-                self.state = ConnectionState::Verifying { ticket, failures };
+                self.state = ConnectionState::Verifying { ticket, failures, packet };
                 None
             }
         }
@@ -87,11 +104,12 @@ impl Connection {
     /// Asks for the verdict on a hashed password.
     #[cold]
     pub(super) fn verifying(&mut self, turn: &Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> Step {
-        let ConnectionState::Verifying { ticket, failures } = &self.state else { return Step::Again };
+        let ConnectionState::Verifying { ticket, failures, packet } = &self.state else { return Step::Again };
         let (verdict, failures) = (ticket.verdict(), *failures);
+        let echo = packet.map_or(Echo::TEXT, Echo::Binary);
         let Some(is_right) = verdict else { return Step::Pause(Verdict::Verify) };
         let reply = self.judged(is_right, failures, turn);
-        self.reply(reply, turn, queue)
+        self.reply(reply, echo, turn, queue)
     }
 
     /// Unlocks the connection, or counts a failure. Returns the reply.
@@ -109,8 +127,14 @@ impl Connection {
         ReplyLine::AuthenticationFailure
     }
 
-    fn reply(&self, line: ReplyLine, turn: &Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> Step {
-        let push = |queue: &mut WriteQueue<'_, '_>| queue.text().extend_from_slice(line.bytes());
+    pub(super) fn reply(
+        &self,
+        line: ReplyLine,
+        echo: Echo<'_>,
+        turn: &Turn<'_>,
+        queue: &mut WriteQueue<'_, '_>,
+    ) -> Step {
+        let push = |queue: &mut WriteQueue<'_, '_>| compose(echo, line.into(), queue.text());
         if turn.verbosity < log::COMMANDS {
             push(queue);
         } else {

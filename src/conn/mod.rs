@@ -13,6 +13,7 @@ mod backlog;
 mod connection;
 mod connection_table;
 mod locked;
+mod locked_packets;
 mod log;
 mod read_buf;
 mod state;

@@ -17,7 +17,7 @@
 
 use crate::auth::Ticket;
 use crate::command::Incoming;
-use crate::protocol::LineRest;
+use crate::protocol::{BinaryEcho, LineRest};
 use crate::store::Upload;
 
 use super::connection_table::Activity;
@@ -46,6 +46,8 @@ pub(super) enum ConnectionState {
         ticket: Ticket,
         /// Attempts that failed before.
         failures: u8,
+        /// How the attempt is to be answered, in the binary protocol.
+        packet: Option<BinaryEcho>,
     },
     /// Nothing: the queue is sent, then the connection ends.
     Closing(CloseReason),

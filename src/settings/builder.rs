@@ -199,7 +199,6 @@ mod tests {
         assert!(build(&["udp_port=0", "-o ext_threads=1", "-o no_drop_privileges"]).is_ok());
         let refused = "-U, --udp-port: not in this version, it comes with a later one; leave it out, or write -U 0";
         assert_eq!(build(&["udp_port=11211"]).unwrap_err(), refused);
-        assert!(build(&["sasl="]).unwrap_err().starts_with("-S, --enable-sasl: not in this version"));
         assert!(build(&["-o ext_path=/f:1G"]).is_err());
     }
 

@@ -133,7 +133,7 @@ settings! {
     protocol: &'static str = "auto", OneOf { words: &["auto", "ascii", "binary"] }, "-B, --protocol=<name>", Network, "binding_protocol", Works;
     /// Clients of the binary protocol must authenticate with SASL PLAIN. The users are those of -Y; without -Y, those of
     /// the file that MEMCACHED_SASL_PWDB names. Without -Y, clients of the text protocol are refused.
-    sasl: bool = false, TURNS_ON, "-S, --enable-sasl", Network, "auth_enabled_sasl", Later;
+    sasl: bool = false, TURNS_ON, "-S, --enable-sasl", Network, "auth_enabled_sasl", Works;
     /// File of user:password lines. Clients of the text protocol must authenticate: the first command is a set whose
     /// value is the user, a blank and the password. SIGHUP reads the file again. doc/security.md describes it.
     auth_file: Option<PathBuf> = None, Text { absent: "no" }, "-Y, --auth-file=<file>", Network, "auth_enabled_ascii", Works;
@@ -284,7 +284,7 @@ settings! {
     /// warning and starts.
     port_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_PORT_FILENAME=<file>", Process, "", Works;
     /// The file of users for -S without -Y. Without -S it has no effect.
-    sasl_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_SASL_PWDB=<file>", Network, "", Hidden;
+    sasl_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_SASL_PWDB=<file>", Network, "", Works;
     /// Print this help and exit.
     help: bool = false, TURNS_ON, "-h, --help", Messages, "", Works;
     /// Print the licence and exit.

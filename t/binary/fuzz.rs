@@ -1,8 +1,8 @@
 //! Random packets, sound and broken, for the parser: not only that it survives, but that what it says is so (I11).
 
 use larder::base::{Key, Moment, RelTime};
-use larder::protocol::binary::{HEADER_LEN, Opcode, parse};
-use larder::protocol::{Grammar, Parsed, Request, Then, Value};
+use larder::protocol::binary::{self, HEADER_LEN, Opcode, parse};
+use larder::protocol::{Echo, Fetch, Grammar, Parsed, Request, Then, Value};
 
 use crate::model_engine::ModelEngine;
 use crate::random::{Random, each_seed};
@@ -14,6 +14,9 @@ fn whatever_the_parser_says_of_random_packets_is_so() {
     each_seed("fuzz binary parser", 20_000, |seed| {
         let bytes = packets(&mut Random::with_seed(seed), 3);
         let parsed = parse(&bytes);
+        if let Some((request, consumed)) = quick(&bytes) {
+            assert_eq!(parsed, Parsed::Request { request, consumed }, "the fast path differs");
+        }
         hold(&parsed, &bytes);
         for cut in 0..bytes.len().min(600) {
             hold(&parse(&bytes[..cut]), &bytes[..cut]);
@@ -46,6 +49,14 @@ fn session() -> Session<ModelEngine> {
     session.grammar = Grammar::Binary;
     session.engine.value_len_max = 40;
     session
+}
+
+/// What the fast path says.
+fn quick(bytes: &[u8]) -> Option<(Request<'_>, usize)> {
+    if let Some((key, echo, consumed)) = binary::quick::get(bytes) {
+        return Some((Request::Fetch(Fetch::plain(key, Echo::Binary(echo))), consumed));
+    }
+    binary::quick::set(bytes).map(|(storage, consumed)| (Request::Store(storage), consumed))
 }
 
 /// What must be true of every result of the parser.

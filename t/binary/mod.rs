@@ -2,4 +2,5 @@
 
 mod commands;
 pub(crate) mod fuzz;
+mod sasl;
 mod server;

@@ -13,6 +13,7 @@
 //! ```text
 //! opcode.rs   the table of opcodes
 //! status.rs   the table of statuses and their texts
+//! login.rs    a request of a client that is not authenticated
 //! header.rs   the 24 bytes before the body
 //! quick.rs    the most common requests: fetches and plain sets
 //! parse.rs    every request
@@ -20,6 +21,7 @@
 //! ```
 
 mod header;
+mod login;
 mod opcode;
 mod parse;
 pub mod quick;
@@ -27,10 +29,11 @@ mod reply;
 mod status;
 
 pub use header::{HEADER_LEN, REQUEST_MAGIC};
+pub use login::{SASL_BODY_LEN_MAX, SaslLogin, login};
 pub use opcode::{KeyShown, Opcode, OpcodeFamily, Quiet};
 pub use parse::{parse, summary};
 pub use status::Status;
 
-pub use reply::{push_missed, push_value, push_value_head};
+pub use reply::{push_missed, push_text, push_value, push_value_head};
 
 pub(super) use reply::{compose, frame_lines, push_found, push_row};

@@ -11,6 +11,9 @@ use super::header::{HEADER_LEN, ReplyHeader};
 use super::opcode::{KeyShown, Opcode, Quiet};
 use super::status::Status;
 
+/// The value of the reply to a right password. No other reply comes of the line `STORED`.
+const AUTHENTICATED: &str = "Authenticated";
+
 /// Bytes of the extras of a fetched item: its client flags.
 const FLAGS_LEN: u8 = 4;
 /// Bytes of a reply before its key, if it has client flags.
@@ -64,9 +67,15 @@ pub(in crate::protocol) fn compose(echo: BinaryEcho, answer: Answer, out: &mut V
     match answer {
         Answer::Stored { cas, .. } | Answer::Deleted { cas } => push(echo, status, cas, b"", b"", out),
         Answer::Number { value, cas, .. } => push(echo, status, cas, b"", &value.to_be_bytes(), out),
-        Answer::Line(ReplyLine::Version) => push(echo, status, 0, b"", MEMCACHED_VERSION.as_bytes(), out),
+        Answer::Line(ReplyLine::Version) => push_text(echo, status, MEMCACHED_VERSION, out),
+        Answer::Line(ReplyLine::Stored) => push_text(echo, status, AUTHENTICATED, out),
         Answer::Line(_) | Answer::Touched | Answer::Miss => push(echo, status, 0, b"", status.text().as_bytes(), out),
     }
+}
+
+/// Appends a reply whose value is `text`.
+pub fn push_text(echo: BinaryEcho, status: Status, text: &str, out: &mut Vec<u8>) {
+    push(echo, status, 0, b"", text.as_bytes(), out);
 }
 
 /// Appends the answer to a fetch that found an item, up to the value.

@@ -39,6 +39,8 @@ statuses! {
     NonNumeric = 0x06, "Non-numeric server-side value for incr or decr";
     /// The client may not do this.
     AuthFailure = 0x20, "Auth failure.";
+    /// The client sends its message with the next request.
+    AuthContinue = 0x21, "";
     /// No such opcode.
     UnknownCommand = 0x81, "Unknown command";
     /// No memory for the value.
@@ -68,7 +70,10 @@ impl Status {
             ReplyLine::TooLarge => Self::TooLarge,
             ReplyLine::NonNumeric => Self::NonNumeric,
             ReplyLine::NoMemory | ReplyLine::NoMemoryStoring | ReplyLine::NoMemoryReading => Self::OutOfMemory,
-            ReplyLine::FlushNotAllowed => Self::AuthFailure,
+            ReplyLine::FlushNotAllowed
+            | ReplyLine::Unauthenticated
+            | ReplyLine::AuthenticationFailure
+            | ReplyLine::TooManyAttempts => Self::AuthFailure,
             ReplyLine::Error => Self::UnknownCommand,
             ReplyLine::BadFormat => Self::InvalidArguments,
             // A report that needs other words, or is not allowed.
