@@ -7,13 +7,15 @@
 use crate::base::ClockTick;
 use crate::item::{Word0, header};
 use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
+use crate::sync::Pin;
 
 use super::policy::{ItemState, Position, Slots};
 use super::ring::{RingEntry, generation_tag};
 
-/// The slots of one class at one moment. The user must be pinned.
+/// The slots of one class at one moment.
 pub struct SlabSlots<'a> {
     slabs: &'a SlabAllocator,
+    pin: &'a Pin,
     class: u8,
     /// The class's pages, as listed when the hand was locked.
     pages: &'a [u32],
@@ -34,8 +36,8 @@ pub struct SlotItem<'a> {
 
 impl<'a> SlabSlots<'a> {
     /// The slots of `class` in `pages`.
-    pub fn new(slabs: &'a SlabAllocator, class: u8, pages: &'a [u32], now: ClockTick) -> Self {
-        Self { slabs, class, pages, per_page: slabs.classes.per_page(class), now }
+    pub fn new(pin: &'a Pin, slabs: &'a SlabAllocator, class: u8, pages: &'a [u32], now: ClockTick) -> Self {
+        Self { slabs, pin, class, pages, per_page: slabs.classes.per_page(class), now }
     }
 
     /// The item of a foreign chain: one whose link is `link` and whose head lies in another class.
@@ -44,7 +46,7 @@ impl<'a> SlabSlots<'a> {
         // item, and the head reference read from it may be any 32 bits. If they name some other item, that item is
         // taken instead. The worst effect is that it is evicted a little early.
         let chunk = header::chain_head(link)?;
-        let head = self.slabs.arena.try_head(chunk)?;
+        let head = self.slabs.arena().try_head(self.pin, chunk)?;
         let word0 = Word0::load(head);
         let is_foreign_chain = word0.is_linked() && self.slabs.class_of(chunk) != self.class;
         is_foreign_chain.then_some(SlotItem { chunk, head, word0, is_foreign_chain })
@@ -65,7 +67,7 @@ impl<'a> Slots for SlabSlots<'a> {
     fn at(&self, at: Position) -> Option<SlotItem<'a>> {
         let chunk = ChunkRef::new(*self.pages.get(at.page as usize)?, at.index);
         // The page may have left the class since the list was made.
-        let head = self.slabs.arena.try_head(chunk)?;
+        let head = self.slabs.arena().try_head(self.pin, chunk)?;
         let word0 = Word0::load(head);
         if word0.is_linked() {
             return Some(SlotItem { chunk, head, word0, is_foreign_chain: false });
@@ -75,7 +77,7 @@ impl<'a> Slots for SlabSlots<'a> {
 
     fn ring_item(&self, entry: RingEntry) -> Option<SlotItem<'a>> {
         let chunk = entry.chunk;
-        let head = self.slabs.arena.try_head(chunk)?;
+        let head = self.slabs.arena().try_head(self.pin, chunk)?;
         let word0 = Word0::load(head);
         let is_small = word0.is_linked() && !word0.in_main() && self.slabs.class_of(chunk) == self.class;
         let is_it = is_small && generation_tag(header::unique(head, word0)) == entry.mark;
@@ -108,10 +110,13 @@ impl<'a> Slots for SlabSlots<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{ChunkRef, ClockTick, ItemState, Position, RingEntry, SlabAllocator, SlabSlots, Slots, header};
     use crate::base::atomic::fixed::Ordering;
     use crate::item::{LinkInfo, QueueState};
     use crate::memory::{ClassPlan, SizeClasses};
+    use crate::sync::Epochs;
 
     fn slabs() -> SlabAllocator {
         let plan = ClassPlan { first: 64, growth_factor: 1.5, chunk_max: 4096, explicit: Vec::new() };
@@ -122,30 +127,36 @@ mod tests {
 
     #[test]
     fn a_link_that_names_no_chunk_is_vacant() {
-        let slabs = slabs();
-        let head = slabs.arena.head(ChunkRef::new(1, 0));
+        let (slabs, epochs) = (slabs(), Arc::new(Epochs::new(1)));
+        let mut thread = epochs.join();
+        let pin = thread.pin();
+        let head = slabs.arena().head(ChunkRef::new(1, 0));
         head.word0.store(77, Ordering::Relaxed);
         for forged in [u32::MAX, 2 << 15, (1 << 15) | 0x7fff, 0] {
             head.word1.store(u64::from(forged), Ordering::Relaxed);
-            let slots = SlabSlots::new(&slabs, 1, &[1], ClockTick(40));
+            let slots = SlabSlots::new(&pin, &slabs, 1, &[1], ClockTick(40));
             assert!(slots.at(Position::default()).is_none(), "{forged:#x}");
         }
     }
 
     #[test]
     fn a_chain_is_met_at_its_head_and_in_the_class_of_its_last_link() {
-        let slabs = slabs();
+        let (slabs, epochs) = (slabs(), Arc::new(Epochs::new(1)));
+        let mut thread = epochs.join();
+        let pin = thread.pin();
         assert!(slabs.lock(2).grow(0, false));
         let (first, inner, last) = (ChunkRef::new(1, 0), ChunkRef::new(1, 1), ChunkRef::new(2, 3));
         for link in [inner, last] {
-            slabs.arena.head(link).word1.store(u64::from(first.bits()), Ordering::Relaxed);
-            slabs.arena.head(link).word0.store(77, Ordering::Relaxed);
+            slabs.arena().head(link).word1.store(u64::from(first.bits()), Ordering::Relaxed);
+            slabs.arena().head(link).word0.store(77, Ordering::Relaxed);
         }
-        slabs.arena.head(first).word0.store(5 << 20, Ordering::Relaxed);
+        slabs.arena().head(first).word0.store(5 << 20, Ordering::Relaxed);
         let link_info = LinkInfo { place: QueueState::SMALL, ..LinkInfo::main(9) };
-        header::set_linked(slabs.arena.head(first), link_info);
-        let (own, other) =
-            (SlabSlots::new(&slabs, 1, &[1], ClockTick(40)), SlabSlots::new(&slabs, 2, &[2], ClockTick(40)));
+        header::set_linked(slabs.arena().head(first), link_info);
+        let (own, other) = (
+            SlabSlots::new(&pin, &slabs, 1, &[1], ClockTick(40)),
+            SlabSlots::new(&pin, &slabs, 2, &[2], ClockTick(40)),
+        );
         let met = own.at(Position::default()).unwrap();
         assert_eq!((met.chunk, own.state(met)), (first, ItemState::Small(0)));
         assert!(own.at(Position { page: 0, index: 1 }).is_none(), "a link in its head's class");
@@ -155,21 +166,26 @@ mod tests {
 
     #[test]
     fn an_entry_of_the_ring_is_stale_when_another_item_lies_there() {
-        let slabs = slabs();
+        let (slabs, epochs) = (slabs(), Arc::new(Epochs::new(1)));
+        let mut thread = epochs.join();
+        let pin = thread.pin();
         let chunk = ChunkRef::new(1, 7);
-        let slots = SlabSlots::new(&slabs, 1, &[1], ClockTick(40));
+        let slots = SlabSlots::new(&pin, &slabs, 1, &[1], ClockTick(40));
         let entry = |cas| RingEntry { chunk, mark: super::generation_tag(cas) };
         assert!(slots.ring_item(entry(9)).is_none(), "nothing lies there");
-        slabs.arena.head(chunk).word0.store(5 << 20, Ordering::Relaxed);
+        slabs.arena().head(chunk).word0.store(5 << 20, Ordering::Relaxed);
         let link_info = LinkInfo { place: QueueState::SMALL, ..LinkInfo::main(9) };
-        header::set_linked(slabs.arena.head(chunk), link_info);
+        header::set_linked(slabs.arena().head(chunk), link_info);
         let item = slots.ring_item(entry(9)).unwrap();
         assert!(slots.ring_item(entry(10)).is_none());
         assert!(
             slots.ring_item(RingEntry { chunk: ChunkRef::new(4, 0), ..entry(9) }).is_none(),
             "no class has the page"
         );
-        assert!(SlabSlots::new(&slabs, 2, &[], ClockTick(40)).ring_item(entry(9)).is_none(), "another class's page");
+        assert!(
+            SlabSlots::new(&pin, &slabs, 2, &[], ClockTick(40)).ring_item(entry(9)).is_none(),
+            "another class's page"
+        );
         slots.promote(item);
         assert!(slots.ring_item(entry(9)).is_none(), "main by now");
     }

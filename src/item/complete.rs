@@ -42,7 +42,7 @@ impl CompleteItem {
     ) -> Self {
         let shape = layout.shape;
         assert!(!shape.is_chain, "a chain is filled link by link");
-        let (first, head, chunk_bytes) = slabs.arena.locate_sized(chunk);
+        let (first, head, chunk_bytes) = slabs.arena().locate_sized(chunk);
         let end = shape.prefix_bytes() + layout.value_len;
         assert!(end <= chunk_bytes, "the layout was made for this class (I3)");
         header::write_unlinked(head, shape);

@@ -56,8 +56,8 @@ impl PendingItem {
         extras: Extras,
         deadline: Deadline,
     ) -> Self {
-        header::write_unlinked(slabs.arena.head(head), layout.shape);
-        let chunk_bytes = slabs.arena.chunk_bytes(head);
+        header::write_unlinked(slabs.arena().head(head), layout.shape);
+        let chunk_bytes = slabs.arena().chunk_bytes(head);
         let at = layout.shape.prefix_bytes();
         let end = if layout.shape.is_chain { chunk_bytes } else { at + layout.value_len };
         assert!(end <= chunk_bytes, "the layout was made for this class (I3)");
@@ -117,7 +117,7 @@ impl PendingItem {
 
     /// Adds a link. `link` is a chunk of the class from [`PendingItem::next_link_class`], and no other thread has it.
     pub fn push_link(&mut self, link: ChunkRef) {
-        let arena = &self.slabs.arena;
+        let arena = self.slabs.arena();
         let piece = self.uncovered.min(arena.chunk_bytes(link) - HEADER_BYTES);
         header::write_link(arena.head(link), piece, None, self.head);
         if self.last == self.head {
@@ -227,7 +227,7 @@ impl PendingItem {
             }
             let piece = left.min((end - at) as usize);
             // SAFETY: `at..end` lies within the chunk (I3).
-            let start = unsafe { self.slabs.arena.chunk_ptr(chunk).add(at as usize) };
+            let start = unsafe { self.slabs.arena().chunk_ptr(chunk).add(at as usize) };
             // SAFETY: no other thread can see a pending item's chunks (I12). The slices do not overlap, because each
             // lies in a different chunk. Mapped memory is initialised.
             *slice = IoSliceMut::new(unsafe { slice::from_raw_parts_mut(start.as_ptr(), piece) });
@@ -263,7 +263,7 @@ impl PendingItem {
         let mut left = self.layout.value_len - self.remaining;
         self.chunks().map(move |chunk| {
             let start = if chunk == self.head { self.layout.shape.prefix_bytes() } else { HEADER_BYTES };
-            let piece = left.min(self.slabs.arena.chunk_bytes(chunk) - start);
+            let piece = left.min(self.slabs.arena().chunk_bytes(chunk) - start);
             left -= piece;
             self.written(chunk, start, piece)
         })
@@ -276,7 +276,7 @@ impl PendingItem {
     pub fn complete(self) -> CompleteItem {
         assert_eq!(self.remaining, 0, "only a complete value becomes visible (I2)");
         let pending = ManuallyDrop::new(self);
-        CompleteItem::new(pending.head, pending.slabs.arena.head(pending.head), pending.layout)
+        CompleteItem::new(pending.head, pending.slabs.arena().head(pending.head), pending.layout)
     }
 
     /// Makes a filled copy ready to replace `original`, with the original's CAS unique, deadline and hits. As for
@@ -285,7 +285,7 @@ impl PendingItem {
         assert_eq!(self.remaining, 0, "only a complete value becomes visible (I2)");
         let pending = ManuallyDrop::new(self);
         let seen = header::Word0::load(original.head());
-        header::set_linked_as(pending.slabs.arena.head(pending.head), original.head(), seen);
+        header::set_linked_as(pending.slabs.arena().head(pending.head), original.head(), seen);
         pending.head
     }
 
@@ -303,7 +303,7 @@ impl PendingItem {
     #[cold]
     fn link_after(&self, chunk: ChunkRef) -> Option<ChunkRef> {
         if chunk != self.head {
-            return header::next_link(self.slabs.arena.head(chunk));
+            return header::next_link(self.slabs.arena().head(chunk));
         }
         if !self.layout.shape.is_chain {
             return None;
@@ -314,7 +314,7 @@ impl PendingItem {
     }
 
     fn link_end(&self, link: ChunkRef) -> u32 {
-        HEADER_BYTES + header::Word0::load(self.slabs.arena.head(link)).value_len()
+        HEADER_BYTES + header::Word0::load(self.slabs.arena().head(link)).value_len()
     }
 
     /// Writes `bytes` at the current position.
@@ -329,7 +329,7 @@ impl PendingItem {
     #[inline]
     fn put_at(&mut self, chunk: ChunkRef, offset: u32, bytes: &[u8]) {
         // SAFETY: the caller passes a range within the chunk (I3).
-        let start = unsafe { self.slabs.arena.chunk_ptr(chunk).add(offset as usize) };
+        let start = unsafe { self.slabs.arena().chunk_ptr(chunk).add(offset as usize) };
         // SAFETY: no other thread can see a pending item's chunks (I12), so this is the only reference to these
         // bytes.
         let room = unsafe { slice::from_raw_parts_mut(start.as_ptr(), bytes.len()) };
@@ -344,7 +344,7 @@ impl PendingItem {
     /// Bytes that were written before.
     fn written(&self, chunk: ChunkRef, offset: u32, len: u32) -> &[u8] {
         // SAFETY: the caller passes a range within the chunk (I3).
-        let start = unsafe { self.slabs.arena.chunk_ptr(chunk).add(offset as usize) };
+        let start = unsafe { self.slabs.arena().chunk_ptr(chunk).add(offset as usize) };
         // SAFETY: only this pending item has the chunk (I12), and `&self` excludes a concurrent `put`.
         unsafe { slice::from_raw_parts(start.as_ptr(), len as usize) }
     }

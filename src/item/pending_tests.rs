@@ -73,7 +73,7 @@ fn every_link_names_the_one_that_readers_should_ask_for() {
     let links: Vec<ChunkRef> = item.chunks().skip(1).collect();
     assert!(links.len() > 2 * LINKS_AHEAD as usize);
     for (at, link) in links.iter().enumerate() {
-        let named = Word0::load(slabs.arena.head(*link)).link_ahead();
+        let named = Word0::load(slabs.arena().head(*link)).link_ahead();
         assert_eq!(named, links.get(at + LINKS_AHEAD as usize).copied(), "link {at}");
     }
 }

@@ -33,8 +33,8 @@ pub struct Candidate<'pin> {
 impl<'pin> Candidate<'pin> {
     /// The chunk, if it exists. `chunk` may be any 32 bits.
     #[inline]
-    pub fn locate(_pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Option<Self> {
-        let located = slabs.arena.try_locate(chunk)?;
+    pub fn locate(pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Option<Self> {
+        let located = slabs.arena().try_locate(pin, chunk)?;
         Some(Self { slabs, located, _pin: PhantomData })
     }
 
@@ -72,7 +72,7 @@ impl<'pin> ItemRef<'pin> {
     pub unsafe fn found(_pin: &'pin Pin, slabs: &'static SlabAllocator, chunk: ChunkRef) -> Self {
         // SAFETY: the index refers only to completely written items (I2). A chunk that the index still referred to
         // when this thread was pinned is not reused before the pin ends (I4).
-        unsafe { Self::new(slabs, slabs.arena.locate(chunk)) }
+        unsafe { Self::new(slabs, slabs.arena().locate(chunk)) }
     }
 
     /// # Safety
@@ -213,7 +213,7 @@ impl<'pin> ItemRef<'pin> {
 
     /// All chunks of the item, the head first.
     pub fn chunks(&self) -> impl Iterator<Item = ChunkRef> + use<> {
-        let arena = &self.slabs.arena;
+        let arena = self.slabs.arena();
         let links = std::iter::successors(self.first_link(), |link| header::next_link(arena.head(*link)));
         std::iter::once(self.chunk()).chain(links)
     }
@@ -257,20 +257,20 @@ impl<'pin> Iterator for Pieces<'pin> {
                 self.next = item.first_link().map_or(NextPiece::End, NextPiece::Link);
                 let in_head = match item.contiguous() {
                     Some(all) => return Some(all),
-                    None => item.slabs.arena.chunk_bytes(item.chunk()) - item.value_offset(),
+                    None => item.slabs.arena().chunk_bytes(item.chunk()) - item.value_offset(),
                 };
                 Some(item.slice(item.value_offset(), in_head))
             }
             NextPiece::Link(link) => {
-                let head = item.slabs.arena.head(link);
+                let head = item.slabs.arena().head(link);
                 self.next = header::next_link(head).map_or(NextPiece::End, NextPiece::Link);
                 let word0 = Word0::load(head);
                 if let Some(ahead) = word0.link_ahead() {
-                    item.slabs.arena.prefetch(ahead);
+                    item.slabs.arena().prefetch(ahead);
                 }
                 let piece_len = word0.value_len() as usize;
                 // SAFETY: the piece follows the link's header within its chunk (I3).
-                let start = unsafe { item.slabs.arena.chunk_ptr(link).add(HEADER_BYTES as usize) };
+                let start = unsafe { item.slabs.arena().chunk_ptr(link).add(HEADER_BYTES as usize) };
                 // SAFETY: a chain's links are written before its head becomes visible (I2) and are retired with it
                 // (I4).
                 Some(unsafe { slice::from_raw_parts(start.as_ptr(), piece_len) })

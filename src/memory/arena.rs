@@ -23,6 +23,7 @@ use std::ptr::NonNull;
 
 use crate::base::atomic::fixed::AtomicU64;
 use crate::base::atomic::{AtomicU32, Ordering};
+use crate::sync::Pin;
 use crate::sys::cpu::prefetch;
 use crate::sys::mapping::Mapping;
 
@@ -208,7 +209,7 @@ impl PageArena {
     #[inline]
     pub fn locate(&self, chunk: ChunkRef) -> Located<'_> {
         // One branch that is never taken makes every `ChunkRef` safe to look up, whatever its origin (I1).
-        self.try_locate(chunk).unwrap_or_else(|| no_such_chunk(chunk))
+        self.find(chunk).unwrap_or_else(|| no_such_chunk(chunk))
     }
 
     /// As [`PageArena::locate`], with the chunk's size in bytes.
@@ -220,9 +221,15 @@ impl PageArena {
     }
 
     /// As [`PageArena::locate`], for a reference that may be any 32 bits. `None` if there is no such chunk, or no
-    /// longer. The caller is pinned: the chunk exists until the caller unpins, even if its page leaves its class.
+    /// longer. The chunk exists as long as the pin lasts, even if its page leaves its class.
     #[inline]
-    pub fn try_locate(&self, chunk: ChunkRef) -> Option<Located<'_>> {
+    pub fn try_locate(&self, _pin: &Pin, chunk: ChunkRef) -> Option<Located<'_>> {
+        self.find(chunk)
+    }
+
+    /// The location of a chunk that exists. The caller knows that it goes on to exist.
+    #[inline]
+    fn find(&self, chunk: ChunkRef) -> Option<Located<'_>> {
         // Acquire: a thread that sees the format also sees that the page's earlier content was overwritten with
         // zeros.
         let format = self.formats.get(chunk.page() as usize)?.load(Ordering::Acquire);
@@ -235,14 +242,14 @@ impl PageArena {
 
     /// As [`PageArena::try_locate`], but returns only the two atomic words.
     #[inline]
-    pub fn try_head(&self, chunk: ChunkRef) -> Option<&ChunkHead> {
-        self.try_locate(chunk).map(|located| located.head())
+    pub fn try_head(&self, pin: &Pin, chunk: ChunkRef) -> Option<&ChunkHead> {
+        self.try_locate(pin, chunk).map(|located| located.head())
     }
 
     /// Prefetches the chunk's first two cache lines. Only a hint.
     #[inline]
     pub fn prefetch(&self, chunk: ChunkRef) {
-        if let Some(located) = self.try_locate(chunk) {
+        if let Some(located) = self.find(chunk) {
             located.prefetch();
         }
     }
@@ -258,7 +265,7 @@ impl<'a> Located<'a> {
     /// The chunk's two atomic words, which start at its first byte.
     #[inline]
     pub const fn head(self) -> &'a ChunkHead {
-        // SAFETY: the chunk lies in the mapping, is 8-aligned and at least 32 bytes long (I1), as `try_locate` has
+        // SAFETY: the chunk lies in the mapping, is 8-aligned and at least 32 bytes long (I1), as `find` has
         // checked. Its first 16 bytes are only ever accessed as these two atomics, and zeros are valid values of
         // them.
         unsafe { self.first.cast::<ChunkHead>().as_ref() }

@@ -31,8 +31,7 @@ use super::size_class::{CLASS_MAX, PAGE_BYTES, SizeClasses};
 
 /// All slab memory of the store: pages, chunks and their classes.
 pub struct SlabAllocator {
-    /// The memory itself.
-    pub arena: PageArena,
+    pub(super) arena: PageArena,
     /// The class for each size.
     pub classes: SizeClasses,
     /// The items that are still being sent to slow clients.
@@ -152,6 +151,12 @@ impl SlabAllocator {
             empty_pages: (0..=CLASS_MAX).map(|_| AtomicU32::new(0)).collect(),
             recall: AtomicU32::new(0),
         })
+    }
+
+    /// The memory itself.
+    #[inline]
+    pub const fn arena(&self) -> &PageArena {
+        &self.arena
     }
 
     /// Locks a class. Last in the lock order: the holder takes no other lock (I6).

@@ -127,7 +127,7 @@ fn a_page_leaves_its_class_when_its_last_chunk_is_home_and_not_before() {
     assert_eq!(guard.ready(), 63);
     assert!(guard.close_page(page) && !guard.close_page(page));
     assert_eq!((guard.ready(), guard.take(1000, |_| {})), (0, 0), "a closed page has nothing to take");
-    let epochs = crate::sync::Epochs::new(1);
+    let epochs = std::sync::Arc::new(crate::sync::Epochs::new(1));
     assert!(guard.detach_page(page, &epochs).is_none(), "one chunk is still out");
     guard.give_back(others[0]);
     assert_eq!((guard.ready(), guard.chunks_out(page)), (1, (1, 64)));
@@ -136,8 +136,10 @@ fn a_page_leaves_its_class_when_its_last_chunk_is_home_and_not_before() {
     assert!(guard.detach_page(page, &epochs).is_some());
     assert_ne!(guard.pages_version(), version);
     assert_eq!(guard.usage().chunks, 64);
-    assert!(slabs.arena.try_locate(its[5]).is_none(), "who still names its chunks finds none");
-    assert!(slabs.arena.try_locate(others[5]).is_some());
+    let mut thread = epochs.join();
+    let pin = thread.pin();
+    assert!(slabs.arena.try_locate(&pin, its[5]).is_none(), "who still names its chunks finds none");
+    assert!(slabs.arena.try_locate(&pin, others[5]).is_some());
 }
 
 #[test]

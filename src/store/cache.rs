@@ -135,7 +135,7 @@ impl Store {
         let index = HashIndex::new(index_bytes, config.hashpower.saturating_sub(HASHPOWER_SHIFT), pages)?;
         if config.large_pages {
             // Ignored: huge pages are optional, as in memcached. Without them the server is only slower.
-            let _ = slabs.arena.advise_huge_pages();
+            let _ = slabs.arena().advise_huge_pages();
         }
         let first_look = memory::first_look(config.limit_bytes / u64::from(PAGE_BYTES));
         let fit_at_pages = if config.classes.may_be_fitted() { first_look } else { u64::MAX };

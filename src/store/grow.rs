@@ -69,7 +69,7 @@ impl Store {
     /// Prefetches the next `count` buckets to split and their items' keys.
     pub(super) fn prefetch_splits(&self, count: u64) {
         let count = u32::try_from(count).unwrap_or(0);
-        self.index.prefetch_splits(count, |chunk| self.slabs.arena.prefetch(chunk));
+        self.index.prefetch_splits(count, |chunk| self.slabs.arena().prefetch(chunk));
     }
 
     /// The hash of the key in a chunk that a locked bucket refers to.

@@ -84,7 +84,7 @@ impl WorkerStore {
     /// Makes any write to the memory of items, index and ghost, by any thread, end the process.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn forbid_stores(&self) -> std::io::Result<()> {
-        self.store.slabs.arena.forbid_stores()?;
+        self.store.slabs.arena().forbid_stores()?;
         self.store.index.forbid_stores()?;
         self.store.ghost.forbid_stores()
     }
@@ -219,7 +219,7 @@ impl WorkerStore {
             self.hand_on_retired();
         }
         if self.pending_inserts.is_full() {
-            self.bring_all_pending_inserts();
+            self.bring_all_pending_inserts(pin);
         }
     }
 

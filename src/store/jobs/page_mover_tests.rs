@@ -291,14 +291,14 @@ fn small_items_are_main_in_a_class_that_has_not_evicted() {
     let mut rig = Rig::new(8, true);
     rig.fill("small", 100_000, 100);
     let (old, before) = (rig.class(100), (rig.store.items(), rig.store.evictions()));
-    rig.client.1.bring_all_pending_inserts();
+    rig.client.1.bring_all_pending_inserts(&rig.client.0.pin());
     assert!(rig.store.policy_use(old).ring_len > 0);
     rig.client.1.set_memory_limit(64 << 20);
     rig.store.slabs.classes.add(128).unwrap();
     let pages = rig.store.slabs.lock(old).usage().pages;
     rig.store.page_moves.clear_out(old, pages);
     rig.run();
-    rig.job.1.bring_all_pending_inserts();
+    rig.job.1.bring_all_pending_inserts(&rig.job.0.pin());
     assert_eq!((rig.store.class_items(rig.class(100)), rig.store.evictions()), before);
     let [old, new] = [old, rig.class(100)].map(|class| rig.store.policy_use(class));
     assert_eq!((old.stale, new.ring_len, new.stale), (old.ring_len, 0, 0));

@@ -113,10 +113,10 @@ impl Job for PrefixScanner {
             (self.page, self.slot, self.counts) = (1, 0, PrefixScan::default());
         }
         let mut left = SLOTS_PER_STEP;
-        while left > 0 && self.page <= store.slabs.arena.last_page() {
+        while left > 0 && self.page <= store.slabs.arena().last_page() {
             self.look(worker, pin, &mut left);
         }
-        if self.page > store.slabs.arena.last_page() {
+        if self.page > store.slabs.arena().last_page() {
             self.hand_over(worker);
             return NextStep::Wait(None);
         }
@@ -129,7 +129,7 @@ impl PrefixScanner {
     /// Counts the next slots of the page, at most `left`.
     fn look(&mut self, worker: &WorkerStore, pin: &Pin, left: &mut u32) {
         let slabs = &worker.store.slabs;
-        let per_page = slabs.classes.per_page(slabs.arena.class_of(ChunkRef::new(self.page, 0)));
+        let per_page = slabs.classes.per_page(slabs.arena().class_of(ChunkRef::new(self.page, 0)));
         let end = per_page.min(self.slot.saturating_add(*left));
         *left -= end.saturating_sub(self.slot).clamp(1, *left);
         for slot in self.slot..end {

@@ -130,7 +130,7 @@ impl Sweeper {
     /// Looks for pages to walk, until the batch is full, the step is long enough, or the round is over.
     fn scan(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
         let store = worker.store;
-        let last = store.slabs.arena.last_page();
+        let last = store.slabs.arena().last_page();
         if self.scan == 0 {
             (self.scan, self.mark) = (1, store.flush.mark());
             self.rests.resize(last as usize + 1, PageRest::default());
@@ -144,7 +144,7 @@ impl Sweeper {
             let wanted = if self.mark == FlushMark::default() {
                 store.slabs.dues.is_due(page, now) && self.is_worth_a_walk(worker, pin, page, &mut probes)
             } else {
-                store.slabs.arena.class_of(ChunkRef::new(page, 0)) != 0
+                store.slabs.arena().class_of(ChunkRef::new(page, 0)) != 0
             };
             if wanted {
                 self.batch.push(page);
@@ -196,7 +196,7 @@ impl Sweeper {
     /// Frees the dead items in the next slots of `page`.
     fn walk(&mut self, worker: &mut WorkerStore, pin: &Pin, page: u32) -> NextStep {
         let store = worker.store;
-        let class = store.slabs.arena.class_of(ChunkRef::new(page, 0));
+        let class = store.slabs.arena().class_of(ChunkRef::new(page, 0));
         let per_page = store.slabs.classes.per_page(class);
         let mut victims = Victims::default();
         let (mut looked, mut collected, mut due) = (0, 0, Deadline(u32::MAX));
@@ -267,7 +267,7 @@ impl Rests {
 /// Whether many of the items in `page` are expired, estimated from some of its slots.
 fn probe(worker: &WorkerStore, pin: &Pin, page: u32) -> bool {
     let slabs = &worker.store.slabs;
-    let per_page = slabs.classes.per_page(slabs.arena.class_of(ChunkRef::new(page, 0)));
+    let per_page = slabs.classes.per_page(slabs.arena().class_of(ChunkRef::new(page, 0)));
     let stride = per_page.div_ceil(PROBE_SLOTS).max(1);
     let (mut items, mut over) = (0u32, 0u32);
     // One slot of each stretch.

@@ -113,7 +113,7 @@ impl WorkerStore {
         store.learn_pages(class, hand);
         store.count_class(class, hand);
         let ClassHand { policy, pages, until_count, .. } = hand;
-        let slots = SlabSlots::new(&store.slabs, class, pages, self.moment.tick);
+        let slots = SlabSlots::new(pin, &store.slabs, class, pages, self.moment.tick);
         store.bring(class, &mut self.pending_inserts, policy, &slots);
         if !self.is_movers {
             policy.learn_late_reads(store.late_reads.0.take_late_reads());
@@ -223,12 +223,12 @@ impl WorkerStore {
 
     /// Reports new items that have piled up because this worker did not evict. The caller holds no lock.
     #[cold]
-    pub(in crate::store) fn bring_all_pending_inserts(&mut self) {
+    pub(in crate::store) fn bring_all_pending_inserts(&mut self, pin: &Pin) {
         let store = self.store;
         while let Some(class) = self.pending_inserts.next_class() {
             let mut locked = store.lock_hand(class);
             let ClassHand { policy, pages, .. } = &mut *locked.hand;
-            let slots = SlabSlots::new(&store.slabs, class, pages, self.moment.tick);
+            let slots = SlabSlots::new(pin, &store.slabs, class, pages, self.moment.tick);
             store.bring(class, &mut self.pending_inserts, policy, &slots);
         }
     }

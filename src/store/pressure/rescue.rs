@@ -59,7 +59,7 @@ impl WorkerStore {
         if let Some(item) = ItemRef::try_view(pin, slabs, chunk) {
             return Some(item);
         }
-        let head = slabs.arena.try_head(chunk)?;
+        let head = slabs.arena().try_head(pin, chunk)?;
         if !Word0::load(head).is_link() {
             return None;
         }
@@ -196,7 +196,7 @@ impl WorkerStore {
         let step = (per_page / CHUNKS_WEIGHED).max(1);
         let mut counted = None;
         let weigh = |chunk: ChunkRef| {
-            let head = self.store.slabs.arena.try_head(chunk)?;
+            let head = self.store.slabs.arena().try_head(pin, chunk)?;
             let word0 = Word0::load(head);
             if word0.key_len() == 0 && !word0.is_link() {
                 return None;
