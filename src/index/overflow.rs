@@ -25,6 +25,7 @@ pub(super) struct OverflowPool {
 
 /// The number of the first free bucket. The mutex is a leaf: its holder waits for no other lock.
 #[repr(align(64))]
+/// A leaf lock ([`Leaf`](crate::sync::Leaf)), but loom needs a mutex of its own.
 struct FreeList(Mutex<u32>);
 
 impl FreeList {

@@ -9,9 +9,9 @@
 //! common check, whether there are any leases, is one atomic load.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::atomic::{AtomicU64, Ordering};
+use crate::sync::Leaf;
 
 use super::chunk_ref::ChunkRef;
 
@@ -21,7 +21,7 @@ pub struct Leases {
     /// The number of leased items. Changed under the mutex, before the leasing thread unpins. So a thread that frees
     /// chunks after that thread's grace period sees the lease.
     count: AtomicU64,
-    table: Mutex<HashMap<ChunkRef, Lease>>,
+    table: Leaf<HashMap<ChunkRef, Lease>>,
 }
 
 #[derive(Default)]
@@ -34,7 +34,7 @@ struct Lease {
 impl Leases {
     /// Adds a holder of the item at `head`. The caller is pinned, and the item was visible under that pin.
     pub fn add(&self, head: ChunkRef) {
-        let mut table = self.lock();
+        let mut table = self.table.lock();
         let lease = table.entry(head).or_default();
         lease.holders += 1;
         if lease.holders == 1 {
@@ -45,7 +45,7 @@ impl Leases {
     /// Ends one holder's lease. If it was the last one, returns the chunks that the caller must give back.
     #[must_use]
     pub fn end(&self, head: ChunkRef) -> Vec<ChunkRef> {
-        let mut table = self.lock();
+        let mut table = self.table.lock();
         let Some(lease) = table.get_mut(&head) else { return Vec::new() };
         lease.holders -= 1;
         if lease.holders > 0 {
@@ -62,7 +62,7 @@ impl Leases {
         if self.is_empty() {
             return false;
         }
-        match self.lock().get_mut(&head) {
+        match self.table.lock().get_mut(&head) {
             Some(lease) => {
                 lease.orphans.push(chunk);
                 true
@@ -79,9 +79,5 @@ impl Leases {
     /// Whether no item is leased.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<ChunkRef, Lease>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,7 +11,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{MutexGuard, PoisonError};
 
 use crate::base::atomic::Ordering;
 use crate::sync::{Epochs, Stamp};
@@ -84,7 +83,7 @@ impl DetachedPage {
 impl SlabAllocator {
     /// Takes a page from the pool. With `force`, also beyond the limit.
     pub(super) fn take_page(&self, other_bytes: u64, force: bool) -> Option<u32> {
-        let mut pool = self.lock_pool();
+        let mut pool = self.pool.lock();
         if !force && !self.has_page(other_bytes) {
             return None;
         }
@@ -98,12 +97,12 @@ impl SlabAllocator {
 
     /// Keeps a page until its grace period is over. The class that asks next gets it.
     pub fn put_settling(&self, page: DetachedPage) {
-        self.lock_pool().settling.push_back(page);
+        self.pool.lock().settling.push_back(page);
     }
 
     /// Takes the oldest settling page if its grace period is over. `epochs` are those it was detached under.
     pub fn take_settled(&self, epochs: &Epochs) -> Option<FreePage> {
-        let mut pool = self.lock_pool();
+        let mut pool = self.pool.lock();
         match pool.settling.pop_front()?.try_reclaim(epochs) {
             Ok(page) => Some(page),
             Err(page) => {
@@ -115,11 +114,7 @@ impl SlabAllocator {
 
     /// The number of pages that wait for the end of their grace period, or for a class.
     pub fn settling(&self) -> usize {
-        self.lock_pool().settling.len()
-    }
-
-    fn lock_pool(&self) -> MutexGuard<'_, PagePool> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pool.lock().settling.len()
     }
 
     /// Gives a page to another class.
@@ -140,7 +135,7 @@ impl SlabAllocator {
             // SAFETY: as above.
             unsafe { self.arena.clear_page(page) };
         }
-        let mut pool = self.lock_pool();
+        let mut pool = self.pool.lock();
         pool.put(page, discarded);
         self.pages_used.fetch_sub(1, Ordering::Relaxed);
     }
@@ -148,14 +143,14 @@ impl SlabAllocator {
     /// Returns the memory of one ready page to the kernel. False if there is no such page, or the kernel refuses.
     pub fn discard_ready_page(&self) -> bool {
         let taken = {
-            let mut pool = self.lock_pool();
+            let mut pool = self.pool.lock();
             if pool.stays { None } else { pool.ready.pop() }
         };
         let Some(page) = taken else { return false };
         // SAFETY: the page was in the pool, and only this thread has it now.
         let discarded = unsafe { self.arena.discard_page(page) };
         let is_discarded = discarded.is_ok();
-        self.lock_pool().put(page, Some(discarded));
+        self.pool.lock().put(page, Some(discarded));
         is_discarded
     }
 
@@ -163,7 +158,7 @@ impl SlabAllocator {
     /// pages of the pool whose memory can be returned.
     pub fn pages_owed(&self, other_bytes: u64) -> u64 {
         let pool = {
-            let pool = self.lock_pool();
+            let pool = self.pool.lock();
             if pool.stays { 0 } else { pool.ready.len() as u64 }
         };
         (self.pages_used() + pool).saturating_sub(self.pages_allowed(other_bytes))
@@ -171,12 +166,12 @@ impl SlabAllocator {
 
     /// The number of pages in memory that wait for a class.
     pub fn pool_ready(&self) -> usize {
-        self.lock_pool().ready.len()
+        self.pool.lock().ready.len()
     }
 
     /// The highest page number that was ever used, where a walk over all pages ends.
     pub fn last_page_used(&self) -> u32 {
-        self.lock_pool().next - 1
+        self.pool.lock().next - 1
     }
 }
 
@@ -277,7 +272,7 @@ mod tests {
         assert!(slabs.set_limit_bytes(u64::from(PAGE_BYTES)));
         let number = slabs.lock(1).pages()[0];
         let page = detach(&slabs, 1);
-        slabs.pool.lock().unwrap().put(page.page, Some(Err(std::io::ErrorKind::InvalidInput.into())));
+        slabs.pool.lock().put(page.page, Some(Err(std::io::ErrorKind::InvalidInput.into())));
         slabs.pages_used.fetch_sub(1, Ordering::Relaxed);
         assert_eq!((slabs.pages_owed(0), slabs.pool_ready()), (0, 1), "another page would be no gain");
         assert_eq!(slabs.pages_owed(u64::from(PAGE_BYTES)), 1, "the other class's page is");

@@ -9,9 +9,8 @@
 //! Class 0 does not exist, as in memcached. The table is laid out from settings, and every thread reads it. Classes
 //! may be added meanwhile, so ids are not in the order of sizes. A class's chunk size never changes. Upholds I1.
 
-use std::sync::{Mutex, PoisonError};
-
 use crate::base::atomic::{AtomicU8, AtomicU32, Ordering};
+use crate::sync::Leaf;
 
 /// The size of a page of slab memory, in bytes.
 pub const PAGE_BYTES: u32 = 1 << 20;
@@ -58,7 +57,7 @@ pub struct SizeClasses {
     /// The highest id in use.
     last: AtomicU8,
     /// Locked while a class is added.
-    adding: Mutex<()>,
+    adding: Leaf<()>,
 }
 
 impl SizeClasses {
@@ -76,7 +75,7 @@ impl SizeClasses {
             sizes: std::array::from_fn(|id| {
                 AtomicU32::new(id.checked_sub(1).and_then(|index| sizes.get(index)).copied().unwrap_or(0))
             }),
-            adding: Mutex::new(()),
+            adding: Leaf::new(()),
         }
     }
 
@@ -131,7 +130,7 @@ impl SizeClasses {
     /// on. `None` if all ids are in use, if both already use such a class, or if it would be the largest.
     pub fn add(&self, bytes: u32) -> Option<u8> {
         let bytes = align(bytes).max(CHUNK_MIN);
-        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let _adding = self.adding.lock();
         let (for_items, for_links) = (self.class_for(bytes)?, self.class_for_link(bytes)?);
         if self.chunk_bytes(for_items) == bytes {
             let is_new = for_links != for_items;

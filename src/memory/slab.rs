@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::atomic::fixed::Ordering;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering as AnyOrdering};
-use crate::sync::{Epochs, Rank, Ranked, Stamp};
+use crate::sync::{Epochs, Leaf, Rank, Ranked, Stamp};
 
 use super::arena::PageArena;
 use super::chunk_ref::ChunkRef;
@@ -41,7 +41,7 @@ pub struct SlabAllocator {
     slabs: Box<[Mutex<Slab>]>,
     /// Page metadata by page number.
     books: Box<[PageMeta]>,
-    pub(super) pool: Mutex<PagePool>,
+    pub(super) pool: Leaf<PagePool>,
     /// The limit for pages and side tables together, in bytes.
     limit_bytes: AtomicU64,
     /// The number of pages that classes or the page mover have.
@@ -145,7 +145,7 @@ impl SlabAllocator {
             arena,
             classes,
             leases: Leases::default(),
-            pool: Mutex::default(),
+            pool: Leaf::default(),
             limit_bytes: AtomicU64::new(limit_bytes),
             pages_used: AtomicU64::new(0),
             empty_pages: (0..=CLASS_MAX).map(|_| AtomicU32::new(0)).collect(),

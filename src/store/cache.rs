@@ -2,14 +2,14 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::base::{Clock, KeyHasher};
 use crate::eviction::{Ghost, GhostTime, SlotS3A};
 use crate::index::{HashIndex, IndexPages};
 use crate::memory::{self, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator};
-use crate::sync::{Epochs, Participant};
+use crate::sync::{Epochs, Leaf, Participant};
 
 use super::cas::CasCounter;
 use super::engine::MoveTuning;
@@ -66,7 +66,7 @@ pub struct Store {
     pub(super) flush: FlushMarks,
     pub(super) config: StoreConfig,
     /// One per thread that ever joined.
-    pub(super) tallies: Mutex<Vec<Arc<WorkerTally>>>,
+    pub(super) tallies: Leaf<Vec<Arc<WorkerTally>>>,
     /// Counts of large items by length. Threads do not count these separately.
     pub(super) large_sizes: Arc<LargeSizes>,
     /// Counts of what each class evicted and reclaimed.
@@ -156,7 +156,7 @@ impl Store {
             clock,
             cas: CachePadded::default(),
             flush: FlushMarks::default(),
-            tallies: Mutex::default(),
+            tallies: Leaf::default(),
             large_sizes: Arc::default(),
             items_about: CachePadded::default(),
             commands_at_reset: Box::new(std::array::from_fn(|_| Default::default())),
@@ -183,7 +183,7 @@ impl Store {
     /// If more threads join than the configuration allows.
     pub fn join(&'static self) -> (Participant, WorkerStore) {
         let tally = Arc::new(WorkerTally::new(Arc::clone(&self.large_sizes)));
-        self.tallies.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&tally));
+        self.tallies.lock().push(Arc::clone(&tally));
         (self.epochs.join(), WorkerStore::new(self, tally))
     }
 

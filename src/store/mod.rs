@@ -11,8 +11,8 @@
 //! jobs/         the background threads
 //! ```
 //!
-//! Lock order (I6): bucket → hand (a class's eviction policy) → class (its free list). Under the lock of a hand
-//! or a class, a bucket may only be tried. A retrieval takes none of these locks.
+//! Lock order (I6): bucket → hand (a class's eviction policy) → class (its free list) → leaf. Under the lock of a
+//! hand or a class, a bucket may only be tried. A retrieval takes none of these locks.
 //!
 //! A store takes memory from the worker's magazine, fills in the value and locks the bucket. Then it writes the
 //! reference with one Release store, unlocks the bucket and retires the old chunk. Whatever waits for memory

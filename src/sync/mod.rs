@@ -3,13 +3,16 @@
 //! ```text
 //! Epochs ──join──▶ Participant ──pin──▶ PinGuard ──deref──▶ Pin      a thread that reads items without a lock
 //! Ranked                                                             debug builds: checks the order of locks
+//! Leaf                                                               a lock whose holder takes no other
 //! Sender ──post──▶ Mailbox                                           rare messages to a thread that waits in its poll
 //! ```
 
 mod epoch;
+mod leaf;
 mod mailbox;
 mod ranked;
 
 pub use epoch::{Epochs, Participant, Pin, PinGuard, Stamp};
+pub use leaf::{Leaf, LeafGuard};
 pub use mailbox::{Mailbox, Sender, mailbox};
 pub use ranked::{Rank, Ranked};

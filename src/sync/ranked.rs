@@ -1,11 +1,12 @@
-//! The lock order, checked in debug builds (I6): bucket → hand → class.
+//! The lock order, checked in debug builds (I6): bucket → hand → class → leaf.
 //!
 //! ```text
 //! held            may wait for           may only try
-//! nothing         bucket, hand, class    –
-//! bucket          hand, class            bucket
-//! hand            class                  bucket, hand
-//! class           –                      bucket, hand, class
+//! nothing         any                    –
+//! bucket          hand, class, leaf      bucket
+//! hand            class, leaf            bucket, hand
+//! class           leaf                   bucket, hand, class
+//! leaf            –                      any
 //! ```
 //!
 //! Every lock guard contains a [`Ranked`], which is empty in release builds.
@@ -23,10 +24,12 @@ pub enum Rank {
     Hand,
     /// The free list and the pages of a slab class.
     Class,
+    /// A lock whose holder takes no other ([`Leaf`](super::Leaf)).
+    Leaf,
 }
 
 #[cfg(all(debug_assertions, not(loom)))]
-const RANKS: usize = Rank::Class as usize + 1;
+const RANKS: usize = Rank::Leaf as usize + 1;
 
 #[cfg(all(debug_assertions, not(loom)))]
 thread_local! {

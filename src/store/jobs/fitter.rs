@@ -58,7 +58,7 @@ fn chunk_demand(store: &Store) -> ChunkDemand {
             demand.add_links(bytes, count);
         }
     };
-    for tally in store.tallies().iter() {
+    for tally in store.tallies.lock().iter() {
         tally.sizes().filter(|(_, count)| *count != 0).for_each(|(bytes, count)| add(bytes, count));
     }
     store.large_sizes.for_each(add);

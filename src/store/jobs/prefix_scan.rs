@@ -8,7 +8,7 @@
 //! twice.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::atomic::{AtomicU8, Ordering};
@@ -16,7 +16,7 @@ use crate::base::{RelTime, allocation_bytes, map_bytes};
 use crate::item::ItemRef;
 use crate::memory::ChunkRef;
 use crate::store::worker_store::WorkerStore;
-use crate::sync::Pin;
+use crate::sync::{Leaf, Pin};
 use crate::sys::process::trim_heap;
 
 use super::{Job, NextStep, Wakeup};
@@ -60,7 +60,7 @@ pub(in crate::store) struct PrefixScans {
     pub(in crate::store) wakeup: Wakeup,
     /// The delimiter of the requested scan; 0 if no scan is requested.
     wanted: AtomicU8,
-    last: Mutex<Option<Arc<PrefixScan>>>,
+    last: Leaf<Option<Arc<PrefixScan>>>,
 }
 
 /// Position and counts of the running scan.
@@ -77,7 +77,7 @@ pub(super) struct PrefixScanner {
 impl PrefixScans {
     /// The last scan, and whether it is fresh. If it is not, another scan starts.
     pub(in crate::store) fn ask(&self, delimiter: u8, now: RelTime) -> (Option<Arc<PrefixScan>>, bool) {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = self.last.lock().clone();
         let is_fresh = last.as_ref().is_some_and(|last| now.0.abs_diff(last.counted_at.0) <= FRESH_S);
         if !is_fresh {
             self.wanted.store(delimiter, Ordering::Relaxed);
@@ -88,13 +88,13 @@ impl PrefixScans {
 
     /// Memory of the last scan, in bytes.
     pub(in crate::store) fn bytes(&self) -> u64 {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = self.last.lock().clone();
         last.map_or(0, |last| last.bytes())
     }
 
     /// Drops the last scan and frees its memory.
     pub(in crate::store) fn forget(&self) {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let last = self.last.lock().take();
         if last.is_some() {
             drop(last);
             trim_heap();
@@ -147,7 +147,7 @@ impl PrefixScanner {
     fn hand_over(&mut self, worker: &WorkerStore) {
         let desk = &worker.store.prefix_scan;
         let prefix_scan = PrefixScan { counted_at: worker.now(), ..std::mem::take(&mut self.counts) };
-        *desk.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(prefix_scan));
+        *desk.last.lock() = Some(Arc::new(prefix_scan));
         // A thread that asked during the scan finds this result.
         desk.wanted.store(0, Ordering::Relaxed);
         self.page = 0;

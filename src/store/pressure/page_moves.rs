@@ -7,8 +7,6 @@
 //! cache_memlimit, evictions
 //! ```
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use crate::base::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::memory::PAGE_BYTES;
 use crate::store::cache::Store;
@@ -16,6 +14,7 @@ use crate::store::engine::{MoveTuning, Reassign};
 use crate::store::jobs::Wakeup;
 use crate::store::statistics::counts::{Tally, tallies};
 use crate::store::worker_store::WorkerStore;
+use crate::sync::Leaf;
 
 use super::empty_pages::GivenPages;
 
@@ -37,18 +36,18 @@ pub(in crate::store) struct PageMoves {
     is_asleep: AtomicBool,
     /// The mover has recently found gifts: it looks again as soon as a class lacks memory.
     pub(in crate::store) is_eager: AtomicBool,
-    order: Mutex<Option<Order>>,
-    to_clear_out: Mutex<Vec<ClearOut>>,
+    order: Leaf<Option<Order>>,
+    to_clear_out: Leaf<Vec<ClearOut>>,
     /// A class that can neither evict nor grow; 0: none.
     pub(in crate::store) starving: AtomicU8,
     /// A page is being moved.
     pub(in crate::store) is_running: AtomicBool,
-    tuning: Mutex<MoveTuning>,
+    tuning: Leaf<MoveTuning>,
     /// Pages leave classes only by order of an operator, or while memory is beyond its limit.
     is_by_hand: AtomicBool,
     pub(in crate::store) given: GivenPages,
     pub(in crate::store) counts: MoveCounts,
-    last_busy: Mutex<Option<Busy>>,
+    last_busy: Leaf<Option<Busy>>,
 }
 
 /// Why a page was given up.
@@ -100,15 +99,11 @@ struct ClearOut {
 /// Most pages in use that are retried when a class is cleared out. A failure costs only some memory.
 const CLEAR_OUT_RETRIES: u32 = 8;
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl PageMoves {
     /// Takes the pending order, if there is one. Sets `is_running` first, so that at every moment the order is
     /// pending or running.
     pub(in crate::store) fn take_order(&self) -> Option<Order> {
-        let mut order = locked(&self.order);
+        let mut order = self.order.lock();
         if order.is_some() {
             self.is_running.store(true, Ordering::Relaxed);
         }
@@ -118,13 +113,13 @@ impl PageMoves {
     /// `class` is no longer needed: its `pages` pages can leave while there is memory elsewhere for their
     /// items. If pages do not move automatically, this waits until they do.
     pub(in crate::store) fn clear_out(&self, class: u8, pages: u32) {
-        locked(&self.to_clear_out).push(ClearOut { class, pages, retries_left: CLEAR_OUT_RETRIES });
+        self.to_clear_out.lock().push(ClearOut { class, pages, retries_left: CLEAR_OUT_RETRIES });
         self.wake();
     }
 
     /// A class that has a page to empty. Returns it once for each of its pages.
     fn take_clear_out(&self) -> Option<u8> {
-        let mut orders = locked(&self.to_clear_out);
+        let mut orders = self.to_clear_out.lock();
         orders.retain(|order| order.pages > 0);
         let order = orders.last_mut()?;
         order.pages -= 1;
@@ -133,7 +128,7 @@ impl PageMoves {
 
     /// A page of `class` could not be emptied: retry, unless that has happened too often.
     pub(in crate::store) fn retry_clear_out(&self, class: u8) {
-        let mut orders = locked(&self.to_clear_out);
+        let mut orders = self.to_clear_out.lock();
         if let Some(order) = orders.iter_mut().find(|order| order.class == class && order.retries_left > 0) {
             order.retries_left -= 1;
             order.pages += 1;
@@ -142,17 +137,17 @@ impl PageMoves {
 
     /// How pages move automatically.
     pub(in crate::store) fn tuning(&self) -> MoveTuning {
-        *locked(&self.tuning)
+        *self.tuning.lock()
     }
 
     /// Records the result of the last page: moved (None), or given up.
     pub(in crate::store) fn note_tried(&self, why_busy: Option<Busy>) {
-        *locked(&self.last_busy) = why_busy;
+        *self.last_busy.lock() = why_busy;
     }
 
     /// Why the last page did not move, in memcached's words.
     pub(in crate::store) fn last_busy_status(&self) -> &'static str {
-        match *locked(&self.last_busy) {
+        match *self.last_busy.lock() {
             None => "none",
             Some(Busy::Held) => "busy_floating",
             Some(Busy::NoRoom) => "busy_nomem",
@@ -166,7 +161,7 @@ impl PageMoves {
 
     /// Changes how pages move automatically.
     pub(in crate::store) fn tune(&self, tuning: MoveTuning) {
-        *locked(&self.tuning) = tuning;
+        *self.tuning.lock() = tuning;
         self.is_by_hand.store(tuning.level == 0, Ordering::Relaxed);
         self.wakeup.notify();
     }
@@ -266,11 +261,12 @@ impl Store {
         if !has_spare {
             return Reassign::NoSpare;
         }
-        let mut order = locked(&self.page_moves.order);
+        let mut order = self.page_moves.order.lock();
         if order.is_some() || self.page_moves.is_running.load(Ordering::Relaxed) {
             return Reassign::Running;
         }
         *order = Some(Order { from, to });
+        drop(order);
         self.page_moves.wake();
         Reassign::Started
     }

@@ -7,7 +7,8 @@
 //! lock while it holds the mutex.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::sync::Leaf;
 
 /// Entries that are read at a time, so that a thread that links or unlinks does not wait for the whole map.
 const ENTRIES_AT_A_TIME: usize = 1024;
@@ -15,18 +16,18 @@ const ENTRIES_AT_A_TIME: usize = 1024;
 /// Counts by length in bytes.
 #[derive(Default)]
 pub(in crate::store) struct LargeSizes {
-    counts: Mutex<BTreeMap<u64, u64>>,
+    counts: Leaf<BTreeMap<u64, u64>>,
 }
 
 impl LargeSizes {
     /// Counts an item that became visible. Its bucket is locked, so no thread can have unlinked it yet.
     pub(in crate::store) fn add(&self, bytes: u64) {
-        *self.locked().entry(bytes).or_default() += 1;
+        *self.counts.lock().entry(bytes).or_default() += 1;
     }
 
     /// Counts an item that was unlinked.
     pub(in crate::store) fn remove(&self, bytes: u64) {
-        let mut counts = self.locked();
+        let mut counts = self.counts.lock();
         let left = counts.get_mut(&bytes).and_then(|count| {
             *count -= 1;
             (*count > 0).then_some(*count)
@@ -41,16 +42,17 @@ impl LargeSizes {
     pub(in crate::store) fn for_each(&self, mut take: impl FnMut(u64, u64)) {
         let mut from = 0;
         loop {
-            let entries: Vec<(u64, u64)> =
-                self.locked().range(from..).take(ENTRIES_AT_A_TIME).map(|(bytes, count)| (*bytes, *count)).collect();
+            let entries: Vec<(u64, u64)> = self
+                .counts
+                .lock()
+                .range(from..)
+                .take(ENTRIES_AT_A_TIME)
+                .map(|(bytes, count)| (*bytes, *count))
+                .collect();
             let Some((last, _)) = entries.last() else { return };
             from = last + 1;
             entries.into_iter().for_each(|(bytes, count)| take(bytes, count));
         }
-    }
-
-    fn locked(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::base::RelTime;
 use crate::base::atomic::Ordering;
@@ -33,20 +33,16 @@ pub(in crate::store) struct Activity {
 }
 
 impl Store {
-    pub(in crate::store) fn tallies(&self) -> MutexGuard<'_, Vec<Arc<WorkerTally>>> {
-        self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Sum of one counter over all threads and classes.
     fn sum(&self, of: impl Fn(&ClassCounters) -> &Counter) -> u64 {
-        let tallies = self.tallies();
+        let tallies = self.tallies.lock();
         let counters = tallies.iter().flat_map(|tally| tally.classes.iter());
         counters.fold(0, |sum, counters| sum.wrapping_add(of(counters).read()))
     }
 
     fn class_sum(&self, class: u8, of: impl Fn(&ClassCounters) -> &Counter) -> u64 {
         let of_class = |tally: &Arc<WorkerTally>| of(&tally.classes[usize::from(class)]).read();
-        self.tallies().iter().fold(0, |sum, tally| sum.wrapping_add(of_class(tally)))
+        self.tallies.lock().iter().fold(0, |sum, tally| sum.wrapping_add(of_class(tally)))
     }
 
     /// Sum of one count over all classes, since the last `stats reset`.
@@ -172,7 +168,7 @@ impl Store {
         let add = |[commands, hits]: [u64; 2], [more, more_hits]: [u64; 2]| {
             [commands.wrapping_add(more), hits.wrapping_add(more_hits)]
         };
-        let [commands, hits] = self.tallies().iter().map(of_class).fold([0, 0], add);
+        let [commands, hits] = self.tallies.lock().iter().map(of_class).fold([0, 0], add);
         is_counted.then_some(Activity { commands, hits })
     }
 
@@ -252,7 +248,7 @@ impl Store {
             let sum = counts.entry(bytes.next_multiple_of(SIZE_STEP)).or_default();
             *sum = sum.wrapping_add(count);
         };
-        for tally in self.tallies().iter() {
+        for tally in self.tallies.lock().iter() {
             tally.sizes().for_each(|(bytes, count)| enter(bytes, count));
         }
         self.large_sizes.for_each(enter);
@@ -263,7 +259,7 @@ impl Store {
 
     /// Memory of the store's counts and of the last prefix scan, in bytes.
     pub fn statistics_bytes(&self) -> u64 {
-        let of_threads: u64 = self.tallies().iter().map(|tally| tally.bytes()).sum();
+        let of_threads: u64 = self.tallies.lock().iter().map(|tally| tally.bytes()).sum();
         let of_classes = size_of_val(&*self.class_tallies) + size_of_val(&*self.commands_at_reset);
         of_threads + of_classes as u64 + self.prefix_scan.bytes()
     }

@@ -11,7 +11,8 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::sync::Leaf;
 
 /// Values that may wait in one queue. Each may hold a full input buffer on the heap: 16 MiB together. Any
 /// further value is refused at once.
@@ -20,8 +21,8 @@ const WAITING_MAX: usize = 256;
 /// The shares of arriving values.
 #[derive(Default)]
 pub(in crate::store) struct Admission {
-    of_one_chunk: Mutex<Queue>,
-    of_chains: Mutex<Queue>,
+    of_one_chunk: Leaf<Queue>,
+    of_chains: Leaf<Queue>,
 }
 
 /// The kind of a value.
@@ -56,7 +57,7 @@ pub(in crate::store) enum Answer {
 
 /// A value's place in the queue or its part of the share. Dropping it gives either back.
 pub(in crate::store) struct Ticket {
-    queue: &'static Mutex<Queue>,
+    queue: &'static Leaf<Queue>,
     /// The value's length, once it is admitted.
     admitted_bytes: Option<NonZeroU32>,
     /// Its number, while it waits.
@@ -75,12 +76,8 @@ impl Admission {
 
     /// Whether any value waits.
     pub(in crate::store) fn is_contended(&self) -> bool {
-        !locked(&self.of_one_chunk).waiting.is_empty() || !locked(&self.of_chains).waiting.is_empty()
+        !self.of_one_chunk.lock().waiting.is_empty() || !self.of_chains.lock().waiting.is_empty()
     }
-}
-
-fn locked(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Queue {
@@ -95,7 +92,7 @@ impl Ticket {
         if self.admitted_bytes.is_some() {
             return Answer::Admitted;
         }
-        let mut queue = locked(self.queue);
+        let mut queue = self.queue.lock();
         let is_next = queue.waiting.front().copied() == self.number;
         if is_next && queue.has_room(bytes, share_bytes) {
             queue.waiting.pop_front();
@@ -119,7 +116,7 @@ impl Ticket {
     /// Gives up the place in the queue. The next [`Ticket::ask`] goes to the end.
     pub(in crate::store) fn leave_queue(&mut self) {
         if let Some(number) = self.number.take() {
-            locked(self.queue).waiting.retain(|other| *other != number);
+            self.queue.lock().waiting.retain(|other| *other != number);
         }
     }
 
@@ -131,7 +128,7 @@ impl Ticket {
     /// Whether its value waits, and would not be admitted now.
     pub(in crate::store) fn must_wait(&self, bytes: NonZeroU32, share_bytes: u64) -> bool {
         let Some(number) = self.number else { return false };
-        let queue = locked(self.queue);
+        let queue = self.queue.lock();
         queue.waiting.front() != Some(&number) || !queue.has_room(bytes, share_bytes)
     }
 }
@@ -140,7 +137,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.leave_queue();
         if let Some(bytes) = self.admitted_bytes {
-            locked(self.queue).admitted_bytes -= u64::from(bytes.get());
+            self.queue.lock().admitted_bytes -= u64::from(bytes.get());
         }
     }
 }
