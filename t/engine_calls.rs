@@ -41,9 +41,9 @@ fn stopped_clock() -> Arc<Clock> {
 }
 
 /// An engine and its pin: short calls for tests.
-struct On<'e, E: Engine> {
-    engine: &'e mut E,
-    pin: &'e E::Pin,
+pub(crate) struct On<'e, E: Engine> {
+    pub(crate) engine: &'e mut E,
+    pub(crate) pin: &'e E::Pin,
 }
 
 impl<'e, E: Engine> On<'e, E> {
@@ -51,28 +51,28 @@ impl<'e, E: Engine> On<'e, E> {
         self.engine.hash(Key::new(key.as_bytes()).expect("tests use short keys"))
     }
 
-    fn after_s(&self, seconds: u32) -> Deadline {
+    pub(crate) fn after_s(&self, seconds: u32) -> Deadline {
         Deadline(self.engine.moment().tick.0 + seconds * PER_S)
     }
 
-    fn write(&mut self, key: &str, value: &str, change: impl FnOnce(&mut Write<'_>)) -> StoreOutcome {
+    pub(crate) fn write(&mut self, key: &str, value: &str, change: impl FnOnce(&mut Write<'_>)) -> StoreOutcome {
         let mut write = Write::set(self.key(key));
         change(&mut write);
         self.engine.store(self.pin, &write, value.as_bytes()).expect("there is memory")
     }
 
     /// Stores in any case. The CAS unique.
-    fn set(&mut self, key: &str, value: &str) -> u64 {
+    pub(crate) fn set(&mut self, key: &str, value: &str) -> u64 {
         let StoreOutcome::Stored { cas } = self.write(key, value, |_| {}) else { panic!("a set stores") };
         cas
     }
 
     /// Stores under conditions.
-    fn store(&mut self, key: &str, value: &str, mode: StoreMode, options: WriteOptions) -> StoreOutcome {
+    pub(crate) fn store(&mut self, key: &str, value: &str, mode: StoreMode, options: WriteOptions) -> StoreOutcome {
         self.write(key, value, |write| (write.mode, write.options) = (mode, options))
     }
 
-    fn fetch(&mut self, key: &str, options: FetchOptions) -> Option<Accessed<E::Item<'e>>> {
+    pub(crate) fn fetch(&mut self, key: &str, options: FetchOptions) -> Option<Accessed<E::Item<'e>>> {
         let key = self.key(key);
         match self.engine.fetch_with(self.pin, key, options) {
             Ok(Fetched::Hit(accessed)) => Some(accessed),
@@ -92,17 +92,17 @@ impl<'e, E: Engine> On<'e, E> {
         (accessed.is_won, accessed.is_stale, accessed.was_token_sent)
     }
 
-    fn delete(&mut self, key: &str, removal: Removal) -> RemoveOutcome {
+    pub(crate) fn delete(&mut self, key: &str, removal: Removal) -> RemoveOutcome {
         let key = self.key(key);
         self.engine.delete(self.pin, key, removal)
     }
 
-    fn arith(&mut self, key: &str, delta: Delta, options: ArithOptions) -> ArithOutcome {
+    pub(crate) fn arith(&mut self, key: &str, delta: Delta, options: ArithOptions) -> ArithOutcome {
         let key = self.key(key);
         self.engine.arith(self.pin, key, delta, options)
     }
 
-    fn peek(&self, key: &str) -> Option<Shown> {
+    pub(crate) fn peek(&self, key: &str) -> Option<Shown> {
         self.engine.peek(self.pin, self.key(key)).map(|item| Shown::of(&item))
     }
 
@@ -113,11 +113,11 @@ impl<'e, E: Engine> On<'e, E> {
 
 /// What can be seen of an item.
 #[derive(Clone, Debug, PartialEq)]
-struct Shown {
-    value: Vec<u8>,
-    client_flags: u32,
-    deadline: Deadline,
-    cas: u64,
+pub(crate) struct Shown {
+    pub(crate) value: Vec<u8>,
+    pub(crate) client_flags: u32,
+    pub(crate) deadline: Deadline,
+    pub(crate) cas: u64,
     is_binary_key: bool,
     is_fetched: bool,
 }
@@ -439,7 +439,7 @@ rules! {
 }
 
 /// Few, so that calls meet.
-const KEYS: &[&str] = &["a", "b", "counter", "a_key_of_thirty_characters____"];
+pub(crate) const KEYS: &[&str] = &["a", "b", "counter", "a_key_of_thirty_characters____"];
 
 /// A CAS unique in a call. Each side draws its own, so a call names one by what it means there.
 #[derive(Clone, Copy, Debug)]
@@ -452,7 +452,7 @@ enum Unique {
 
 /// A random call of the engine.
 #[derive(Clone, Debug)]
-struct Call {
+pub(crate) struct Call {
     key: &'static str,
     operation: Operation,
     compare: Option<Unique>,
@@ -472,7 +472,7 @@ enum Operation {
 }
 
 impl Call {
-    fn any(random: &mut Random, now: Moment) -> Self {
+    pub(crate) fn any(random: &mut Random, now: Moment) -> Self {
         let seconds = *random.pick(&[&0, &0, &1, &2, &30, &500]);
         let deadline = |seconds: u32| match seconds {
             0 => Deadline::NEVER,
@@ -517,7 +517,7 @@ impl Call {
 
 /// What a call has brought about, without the CAS uniques that each side draws.
 #[derive(Debug, PartialEq)]
-enum Came {
+pub(crate) enum Came {
     Stored(StoreOutcome),
     Refused(Refusal),
     Missed,
@@ -534,7 +534,7 @@ fn hide(cas: &mut u64, chosen: Option<u64>) {
 }
 
 /// Makes `call`, and says what came of it and what the key then holds.
-fn make<E: Engine>(on: &mut On<'_, E>, call: &Call) -> (Came, Option<Shown>) {
+pub(crate) fn make<E: Engine>(on: &mut On<'_, E>, call: &Call) -> (Came, Option<Shown>) {
     let current = on.peek(call.key).map_or(1, |shown| shown.cas);
     let compare = call.compare.map(|unique| match unique {
         Unique::Current => current,

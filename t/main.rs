@@ -31,6 +31,7 @@ mod logging;
 mod model;
 #[path = "support/model_engine.rs"]
 mod model_engine;
+mod mutations;
 #[path = "support/random.rs"]
 mod random;
 mod replay;

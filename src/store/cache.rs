@@ -15,6 +15,7 @@ use super::cas::CasCounter;
 use super::engine::MoveTuning;
 use super::flush::FlushMarks;
 use super::jobs::{PrefixScans, Wakeup};
+use super::mutation::{DepartureSink, MutationSink, Sinks};
 use super::pressure::late_reads::LateReadsSum;
 use super::pressure::page_moves::PageMoves;
 use super::statistics::counts::{COMMANDS, ClassTally, Tally, WorkerTally};
@@ -92,6 +93,8 @@ pub struct Store {
     pub(super) prefix_scan: PrefixScans,
     pub(super) page_moves: PageMoves,
     pub(super) admission: Admission,
+    pub(super) mutation_sinks: Sinks<dyn MutationSink>,
+    pub(super) departure_sinks: Sinks<dyn DepartureSink>,
     /// Makes threads that wait for clients take a turn.
     wake_workers: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -172,6 +175,8 @@ impl Store {
             prefix_scan: PrefixScans::default(),
             page_moves: PageMoves::default(),
             admission: Admission::default(),
+            mutation_sinks: Sinks::default(),
+            departure_sinks: Sinks::default(),
             wake_workers: OnceLock::new(),
             config,
         })))
@@ -183,8 +188,11 @@ impl Store {
     /// If more threads join than the configuration allows.
     pub fn join(&'static self) -> (Participant, WorkerStore) {
         let tally = Arc::new(WorkerTally::new(Arc::clone(&self.large_sizes)));
-        self.tallies.lock().push(Arc::clone(&tally));
-        (self.epochs.join(), WorkerStore::new(self, tally))
+        let mut tallies = self.tallies.lock();
+        let thread = tallies.len();
+        tallies.push(Arc::clone(&tally));
+        drop(tallies);
+        (self.epochs.join(), WorkerStore::new(self, tally, thread))
     }
 
     /// The size classes, as `(class, chunk bytes, chunks per page)`.

@@ -57,21 +57,21 @@ impl FlushMarks {
         self.due.store(at.0, Ordering::Relaxed);
     }
 
-    /// Executes an order that is due. Every worker calls it at the start of its loop turn.
+    /// Executes an order that is due, and returns whether it did. Every worker calls it at the start of its loop turn.
     #[inline]
-    pub(super) fn run_due(&self, counter: &CasCounter, now: RelTime) {
+    pub(super) fn run_due(&self, counter: &CasCounter, now: RelTime) -> bool {
         let due = self.due.load(Ordering::Relaxed);
-        if due != 0 && due <= now.0 {
-            self.run(counter, due);
-        }
+        due != 0 && due <= now.0 && self.run(counter, due)
     }
 
     #[cold]
-    fn run(&self, counter: &CasCounter, due: u32) {
+    fn run(&self, counter: &CasCounter, due: u32) -> bool {
         // Only one thread executes an order, and only if it is still pending.
-        if self.due.compare_exchange(due, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        let is_mine = self.due.compare_exchange(due, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_mine {
             self.mark.fetch_max(counter.mark(), Ordering::AcqRel);
         }
+        is_mine
     }
 
     /// Drops the mark `seen`: a whole sweep has freed everything that it covers, and no thread can still see

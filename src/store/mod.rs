@@ -5,6 +5,7 @@
 //! WorkerStore   one thread's side of it; implements Engine
 //! Engine        the interface between commands and the cache
 //! operations/   what requests do
+//! mutation      hooks for those who want to learn of changes
 //! uploads/      values that arrive after their request
 //! pressure/     memory that is short: allocation, eviction, pages that change their class
 //! statistics/   counts and reports
@@ -26,6 +27,7 @@ mod engine;
 mod flush;
 mod grow;
 mod jobs;
+mod mutation;
 mod operations;
 mod pressure;
 mod statistics;
@@ -39,6 +41,9 @@ pub use engine::{
     WriteOptions,
 };
 pub use jobs::{JOB_THREADS, PrefixScan, PrefixUse};
+pub use mutation::{
+    Departure, DepartureReason, DepartureSink, Flush, Mutation, MutationKind, MutationSink, SinkSwitch,
+};
 pub use statistics::rows::report_rows;
 pub use uploads::Upload;
 pub use worker_store::WorkerStore;

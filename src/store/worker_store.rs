@@ -13,6 +13,7 @@ use super::cache::Store;
 use super::cas::CasRange;
 use super::engine::Miss;
 use super::flush::FlushMark;
+use super::mutation::ActiveSinks;
 use super::pressure::empty_pages::SweepWait;
 use super::pressure::late_reads::LateReads;
 use super::pressure::pending_inserts::PendingInserts;
@@ -30,6 +31,12 @@ pub struct WorkerStore {
     /// The same, as items note it.
     pub(super) accessed: AccessStamp,
     pub(super) tally: Arc<WorkerTally>,
+    /// Its number among the threads that joined, from 0.
+    pub(super) thread: usize,
+    /// Who learns of changes in this turn.
+    pub(super) mutation_sinks: ActiveSinks,
+    /// Who learns of items that leave in this turn.
+    pub(super) departure_sinks: ActiveSinks,
     /// Items linked minus items unlinked since the last report to the store.
     items_untold: i64,
     /// The last recall of free chunks that this thread has answered.
@@ -58,7 +65,7 @@ const RETIRED_MAX: usize = 64;
 const ITEMS_UNTOLD_MAX: u64 = 32;
 
 impl WorkerStore {
-    pub(super) fn new(store: &'static Store, tally: Arc<WorkerTally>) -> Self {
+    pub(super) fn new(store: &'static Store, tally: Arc<WorkerTally>, thread: usize) -> Self {
         let moment = store.clock.read();
         Self {
             magazines: Magazines::default(),
@@ -77,6 +84,9 @@ impl WorkerStore {
             sweep_wait: SweepWait::default(),
             pages_weighed: 0,
             tally,
+            thread,
+            mutation_sinks: ActiveSinks::default(),
+            departure_sinks: ActiveSinks::default(),
             store,
         }
     }

@@ -327,14 +327,15 @@ fn collect(worker: &mut WorkerStore, pin: &Pin, hash: KeyHash, item: &ItemRef<'_
     let mut bucket = store.index.lock(pin, hash);
     let Some(slot) = bucket.find_ref(hash, item.chunk()) else { return false };
     // A touch may have renewed it since.
-    let is_dead = ItemRef::try_view(pin, &store.slabs, item.chunk()).is_some_and(|now| worker.why_dead(&now).is_some());
-    if is_dead {
+    let why_dead = ItemRef::try_view(pin, &store.slabs, item.chunk()).and_then(|now| worker.why_dead(&now));
+    if why_dead.is_some() {
         worker.unlink(&mut bucket, slot, item);
         worker.note_gone(item);
+        worker.report_departure(&bucket, why_dead, hash, item);
         drop(bucket);
         worker.flush_local_state(pin);
     }
-    is_dead
+    why_dead.is_some()
 }
 
 #[cfg(test)]

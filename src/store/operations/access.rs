@@ -4,6 +4,7 @@
 use crate::base::{ClockTick, Deadline, HashedKey, KeyHash};
 use crate::item::{Extras, ItemRef, Marks, header};
 use crate::store::engine::{Accessed, FetchOptions, Fetched, Miss, Refusal};
+use crate::store::mutation::MutationKind;
 use crate::store::pressure::late_reads::LateReads;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
@@ -107,10 +108,12 @@ impl WorkerStore {
         if let Some(deadline) = options.touch {
             header::set_deadline(item.head(), deadline);
             store.slabs.dues.note(item.chunk().page(), deadline);
+            self.report_mutation(&bucket, MutationKind::Touch, key.hash, item);
         }
         let accessed = self.accessed(item, deadline_before, options, is_won);
         if is_won {
             header::note_token_sent(item.head());
+            self.report_mutation(&bucket, MutationKind::Token, key.hash, item);
         }
         Ok(accessed)
     }
@@ -136,7 +139,7 @@ impl WorkerStore {
         let deadline = options.touch.unwrap_or(deadline);
         let extras = Extras { client_flags: 0, version: options.new_cas };
         let marks = Marks::TOKEN_SENT.with(Marks::when(options.is_binary_key, Marks::BINARY_KEY));
-        let linking = Linking { deadline, marks, version: options.new_cas, unique: None };
+        let linking = Linking { deadline, marks, version: options.new_cas, unique: None, kind: MutationKind::Vivify };
         let Some(created) = self.store_if_absent(pin, key, extras, b"", linking)? else { return Ok(None) };
         let Some(item) = ItemRef::try_view(pin, &self.store.slabs, created.chunk) else { return Ok(None) };
         Ok(Some(Accessed {

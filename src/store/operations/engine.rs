@@ -7,6 +7,7 @@ use crate::store::engine::{
     Accessed, ArithOptions, ArithOutcome, Engine, FetchOptions, Fetched, Miss, Pending as _, Refusal, Removal,
     RemoveOutcome, StoreOutcome, Write,
 };
+use crate::store::mutation::{Flush, MutationKind};
 use crate::store::pressure::alloc::AHEAD_BYTES;
 use crate::store::pressure::late_reads::LateReads;
 use crate::store::uploads::admission::Kind;
@@ -186,11 +187,17 @@ impl Engine for WorkerStore {
         let store = self.store;
         let mut bucket = store.index.lock(pin, key.hash);
         let Some((slot, item)) = bucket.find_item(pin, &store.slabs, key) else { return RemoveOutcome::NotFound };
-        let was_live = self.why_dead(&item).is_none();
+        let why_dead = self.why_dead(&item);
+        let was_live = why_dead.is_none();
         if was_live && !self.compares(&item, removal.compare) {
             return RemoveOutcome::Exists;
         }
         self.unlink(&mut bucket, slot, &item);
+        if was_live {
+            self.report_mutation(&bucket, MutationKind::Delete, key.hash, item);
+        } else {
+            self.report_departure(&bucket, why_dead, key.hash, &item);
+        }
         drop(bucket);
         if was_live {
             self.class_counters(&item).delete_hits.add(1);
@@ -204,7 +211,7 @@ impl Engine for WorkerStore {
         loop {
             let outcome = match (self.find_live(pin, key), options.vivify) {
                 (Ok(old), _) => self.change_number(pin, key, &old, delta, options),
-                (Err(_miss), Some(vivify)) => self.create_number(pin, key, vivify, options),
+                (Err(_miss), Some(vivify)) => self.create_number(pin, key, delta, vivify, options),
                 (Err(_miss), None) => return ArithOutcome::NotFound,
             };
             match outcome {
@@ -219,10 +226,12 @@ impl Engine for WorkerStore {
     fn flush_now(&mut self) {
         self.store.flush.now(&self.store.cas.0);
         self.store.sweeper.notify();
+        self.report_flush(Flush::Now);
     }
 
     fn flush_at(&mut self, at: RelTime) {
         self.store.flush.order(at);
+        self.report_flush(Flush::Ordered(at));
     }
 
     fn moment(&self) -> Moment {
@@ -241,7 +250,11 @@ impl Engine for WorkerStore {
     fn begin_turn(&mut self) -> Moment {
         self.moment = self.store.clock.read();
         self.accessed = AccessStamp::at(self.moment.now);
-        self.store.flush.run_due(&self.store.cas.0, self.moment.now);
+        self.mutation_sinks = self.store.mutation_sinks.active();
+        self.departure_sinks = self.store.departure_sinks.active();
+        if self.store.flush.run_due(&self.store.cas.0, self.moment.now) {
+            self.report_flush(Flush::Due);
+        }
         self.moment
     }
 

@@ -3,6 +3,7 @@
 use crate::base::{Deadline, Delta, HashedKey};
 use crate::item::{Extras, ItemRef, Marks};
 use crate::store::engine::{ArithOptions, ArithOutcome, Refusal, StoreOutcome, Vivify};
+use crate::store::mutation::MutationKind;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
@@ -44,7 +45,7 @@ impl WorkerStore {
             let is_longer = digits.len() > item.value_len() as usize;
             let kept = Marks::of(item.word0());
             let marks = if is_longer { kept.only(Marks::BINARY_KEY) } else { kept };
-            Linking { deadline, marks, version: options.new_cas, unique: None }
+            Linking { deadline, marks, version: options.new_cas, unique: None, kind: MutationKind::of_delta(delta) }
         };
         match self.put_number(pin, key, old, digits, options.new_cas, link)? {
             None => Ok(None),
@@ -69,6 +70,7 @@ impl WorkerStore {
         &mut self,
         pin: &Pin,
         key: HashedKey<'_>,
+        delta: Delta,
         vivify: Vivify,
         options: ArithOptions,
     ) -> Result<Option<ArithOutcome>, Refusal> {
@@ -77,7 +79,8 @@ impl WorkerStore {
         let digits = digits.format(initial).as_bytes();
         let extras = Extras { client_flags: 0, version: options.new_cas };
         let marks = Marks::when(options.is_binary_key, Marks::BINARY_KEY);
-        let linking = Linking { deadline, marks, version: options.new_cas, unique: None };
+        let kind = MutationKind::of_delta(delta);
+        let linking = Linking { deadline, marks, version: options.new_cas, unique: None, kind };
         let created = self.store_if_absent(pin, key, extras, digits, linking)?;
         Ok(created.map(|created| ArithOutcome::Value { value: initial, cas: created.cas, deadline, is_created: true }))
     }

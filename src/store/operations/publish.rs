@@ -7,6 +7,7 @@ use crate::item::{CompleteItem, Extras, ItemRef, LinkInfo, Marks, PendingItem, Q
 use crate::memory::ChunkRef;
 use crate::store::engine::{Refusal, StoreOutcome, Write, WriteOptions};
 use crate::store::flush::FlushMark;
+use crate::store::mutation::MutationKind;
 use crate::store::pressure::late_reads::LateReads;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
@@ -33,6 +34,8 @@ pub(super) struct Linking {
     pub(super) version: Option<u64>,
     /// The unique of the item that it replaces, if it keeps that. None: it gets a new one.
     pub(super) unique: Option<u64>,
+    /// What listeners are told.
+    pub(super) kind: MutationKind,
 }
 
 /// An item that has become visible.
@@ -105,7 +108,8 @@ impl WorkerStore {
         options: &WriteOptions,
     ) -> Result<Linking, StoreOutcome> {
         let marks = Marks::when(options.is_binary_key, Marks::BINARY_KEY);
-        let linking = Linking { deadline, marks, version: options.new_cas, unique: None };
+        let kind = MutationKind::of(mode, options.compare);
+        let linking = Linking { deadline, marks, version: options.new_cas, unique: None, kind };
         if mode == StoreMode::Set && options.compare.is_none() {
             return Ok(linking);
         }
@@ -185,7 +189,7 @@ impl WorkerStore {
     ) -> Option<Published> {
         let store = self.store;
         let Found { mut bucket, mark, there } = found;
-        let Linking { deadline, marks, version, unique } = linking;
+        let Linking { deadline, marks, version, unique, kind } = linking;
         let (class, bytes, links) = (complete.class(), complete.bytes(), complete.links_by_class());
         let unique = unique.unwrap_or_else(|| self.cas.draw(&store.cas.0, mark.counter()));
         let time = store.ghost_time(class);
@@ -200,11 +204,11 @@ impl WorkerStore {
         };
         let chunk = complete.link(LinkInfo { unique, deadline, accessed: self.accessed, place, marks });
         store.slabs.dues.note(chunk.page(), deadline);
-        match there {
+        match &there {
             Some((slot, old)) => {
-                self.note_gone(&old);
-                bucket.replace(slot, header::clear_linked(old.head()), chunk);
-                self.count_replacing(&old, class, bytes, links);
+                self.note_gone(old);
+                bucket.replace(*slot, header::clear_linked(old.head()), chunk);
+                self.count_replacing(old, class, bytes, links);
             }
             None if bucket.insert(hash, chunk).is_err() => {
                 self.withdraw(pin, chunk);
@@ -212,11 +216,36 @@ impl WorkerStore {
             }
             None => self.count_linked(class, bytes, links),
         }
+        if self.mutation_sinks.any() || self.departure_sinks.any() {
+            let old = there.as_ref().map(|(_, old)| *old);
+            self.report_published(pin, &bucket, (hash, chunk), kind, mark, old);
+        }
         if !place.in_main() {
             self.pending_inserts.push_small(class, RingEntry { chunk, mark: generation_tag(unique) });
         }
         self.tally.classes[usize::from(class)].cmd_set.add(1);
         Some(Published { chunk, cas: version.unwrap_or(unique) })
+    }
+
+    /// Tells listeners of a new item, and of a dead one that it has replaced.
+    #[cold]
+    fn report_published(
+        &self,
+        pin: &Pin,
+        bucket: &BucketGuard<'_>,
+        (hash, chunk): (KeyHash, ChunkRef),
+        kind: MutationKind,
+        mark: FlushMark,
+        old: Option<ItemRef<'_>>,
+    ) {
+        if let Some(old) = old
+            && let Some(why_dead) = self.why_dead_at(mark, &old)
+        {
+            self.report_departure(bucket, Some(why_dead), hash, &old);
+        }
+        if let Some(item) = ItemRef::try_view(pin, &self.store.slabs, chunk) {
+            self.report_mutation(bucket, kind, hash, item);
+        }
     }
 
     /// The queue of a new key in a class that evicts, according to the ghost.

@@ -6,6 +6,7 @@
 use crate::base::{HashedKey, Key, StoreMode};
 use crate::item::{Extras, Marks, PendingItem};
 use crate::store::engine::{Refusal, Removal, RemoveOutcome, StoreOutcome, WriteOptions};
+use crate::store::mutation::MutationKind;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
@@ -26,7 +27,7 @@ impl WorkerStore {
         let Some(key) = Key::new(pending.key()).map(|key| HashedKey { key, hash: pending.hash() }) else {
             return Ok(StoreOutcome::NotStored);
         };
-        let version = options.new_cas;
+        let (version, kind) = (options.new_cas, MutationKind::of(mode, options.compare));
         let marks = Marks::when(options.is_binary_key, Marks::BINARY_KEY);
         loop {
             let Ok(old) = self.find_live(pin, key) else {
@@ -35,7 +36,7 @@ impl WorkerStore {
                 if self.has_live(&found) {
                     continue;
                 }
-                let linking = Linking { deadline, marks, version, unique: None };
+                let linking = Linking { deadline, marks, version, unique: None, kind };
                 return Ok(self.publish_last(pin, found, key.hash, pending.complete(), linking));
             };
             if !self.compares(&old, options.compare) {
@@ -63,6 +64,7 @@ impl WorkerStore {
                 marks,
                 version,
                 unique: None,
+                kind,
             });
             if let Some(outcome) = outcome {
                 return Ok(outcome);
@@ -97,6 +99,7 @@ impl WorkerStore {
                 marks: marks_after(Marks::of(item.word0()), removal),
                 version,
                 unique: keeps_cas.then(|| item.unique()),
+                kind: if invalidate { MutationKind::Invalidate } else { MutationKind::DropValue },
             });
             match outcome {
                 Some(StoreOutcome::Stored { cas }) => {

@@ -192,6 +192,7 @@ impl WorkerStore {
         let Some(slot) = bucket.find_ref(*hash, item.chunk()) else { return (0, None) };
         let why_dead = self.why_dead(item);
         self.unlink(&mut bucket, slot, item);
+        self.report_departure(&bucket, why_dead, *hash, item);
         drop(bucket);
         self.count_eviction(item, why_dead);
         if !self.is_movers {

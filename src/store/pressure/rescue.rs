@@ -147,6 +147,7 @@ impl WorkerStore {
         let why_dead = self.why_dead(item);
         self.unlink(&mut bucket, slot, item);
         self.note_gone(item);
+        self.report_departure(&bucket, why_dead, hash, item);
         drop(bucket);
         if why_dead.is_some() {
             self.store.page_moves.counts.reclaimed.add(1);

@@ -1,0 +1,292 @@
+//! Hooks: what listeners learn of changes to the cache.
+//!
+//! ```text
+//! a request changes a key    publish, delete, touch, token   ─▶ MutationSink     its bucket is locked: in order
+//! flush_all                                                  ─▶ MutationSink     in no order with changes of keys
+//! an item leaves unasked     eviction, expiry, page mover    ─▶ DepartureSink    its bucket is locked
+//! ```
+//!
+//! A mutation is reported where it becomes visible, under the lock of the key's bucket. So a sink learns of the changes
+//! of one key in the order in which readers see them. A copy by the page mover is no mutation: nobody sees it.
+//!
+//! A worker asks at the start of its turn which sinks are active, and not again within the turn. So a change costs one
+//! test of the worker's own memory while no sink is active. A sink that was switched on learns of every change in turns
+//! that begin afterwards. After a grace period no older turn is left.
+//!
+//! A sink runs in the thread that makes the change, with the bucket locked. It must not wait, and must not call the
+//! store. What takes longer it does elsewhere, from a queue.
+
+use std::sync::OnceLock;
+
+use crate::base::atomic::{AtomicU32, Ordering};
+use crate::base::{Delta, KeyHash, Moment, RelTime, StoreMode};
+use crate::index::BucketGuard;
+use crate::item::ItemRef;
+
+use super::cache::Store;
+use super::engine::Miss;
+use super::worker_store::WorkerStore;
+
+/// How a request has changed a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MutationKind {
+    /// A value was stored: set, or any mode with a vivified item.
+    Set,
+    /// A value was stored where there was none.
+    Add,
+    /// A value was stored in place of another.
+    Replace,
+    /// A value was stored in place of the one with this CAS unique.
+    Cas,
+    /// A value was joined to another, behind it.
+    Append,
+    /// A value was joined to another, before it.
+    Prepend,
+    /// A number became larger, or was created by an incr.
+    Incr,
+    /// A number became smaller, or was created by a decr.
+    Decr,
+    /// An empty item was created for a client that will fill it.
+    Vivify,
+    /// The deadline was changed.
+    Touch,
+    /// A client was told to renew the value.
+    Token,
+    /// The item was marked as stale. Its value may have been dropped, too.
+    Invalidate,
+    /// The value was dropped.
+    DropValue,
+    /// The item was removed.
+    Delete,
+}
+
+impl MutationKind {
+    /// The kind of a store.
+    #[inline]
+    pub const fn of(mode: StoreMode, compare: Option<u64>) -> Self {
+        match (mode, compare) {
+            (StoreMode::Set, None) => Self::Set,
+            (StoreMode::Set, Some(_)) => Self::Cas,
+            (StoreMode::Add, _) => Self::Add,
+            (StoreMode::Replace, _) => Self::Replace,
+            (StoreMode::Append, _) => Self::Append,
+            (StoreMode::Prepend, _) => Self::Prepend,
+        }
+    }
+
+    /// The kind of a change of a number.
+    pub const fn of_delta(delta: Delta) -> Self {
+        match delta {
+            Delta::Up(_) => Self::Incr,
+            Delta::Down(_) => Self::Decr,
+        }
+    }
+}
+
+/// A change of a key.
+pub struct Mutation<'m> {
+    /// What was done.
+    pub kind: MutationKind,
+    /// The hash of the key.
+    pub hash: KeyHash,
+    /// The item as it is now. Of a [`MutationKind::Delete`]: the item that was removed.
+    pub item: ItemRef<'m>,
+    /// When the turn began that made the change.
+    pub moment: Moment,
+    /// The number of the thread that made the change, counted from 0 in the order of [`Store::join`].
+    pub thread: usize,
+}
+
+/// A flush_all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// Everything stored before now was dropped, and an order for later was cancelled.
+    Now,
+    /// Everything stored until this second will be dropped then. It replaces an earlier order.
+    Ordered(RelTime),
+    /// An order was carried out.
+    Due,
+}
+
+/// Learns of changes that requests make.
+pub trait MutationSink: Send + Sync {
+    /// A key was changed. Its bucket is locked.
+    fn mutated(&self, mutation: &Mutation<'_>);
+
+    /// Keys were dropped, or will be. `thread` is as in [`Mutation::thread`].
+    fn flushed(&self, flush: Flush, thread: usize);
+}
+
+/// Why an item left without a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DepartureReason {
+    /// Its memory was needed.
+    Evicted,
+    /// Its deadline was over.
+    Expired,
+    /// A flush_all had dropped it.
+    Flushed,
+}
+
+/// An item that has left without a request.
+pub struct Departure<'d> {
+    /// Why.
+    pub reason: DepartureReason,
+    /// The hash of its key.
+    pub hash: KeyHash,
+    /// The item, which the index no longer refers to.
+    pub item: ItemRef<'d>,
+    /// When the turn began in which it left.
+    pub moment: Moment,
+    /// As [`Mutation::thread`].
+    pub thread: usize,
+}
+
+/// Learns of items that leave without a request. A dead item leaves when its memory is collected, or when a request
+/// stores or deletes its key.
+pub trait DepartureSink: Send + Sync {
+    /// An item has left. Its bucket is locked.
+    fn departed(&self, departure: &Departure<'_>);
+}
+
+/// Most sinks of a kind.
+const SINKS_MAX: usize = 4;
+
+/// Sinks of a kind. They are added for good, and switched on and off.
+pub(super) struct Sinks<S: ?Sized> {
+    sinks: [OnceLock<Box<S>>; SINKS_MAX],
+    /// A bit for each sink that is switched on.
+    active: AtomicU32,
+}
+
+impl<S: ?Sized> Default for Sinks<S> {
+    fn default() -> Self {
+        Self { sinks: std::array::from_fn(|_| OnceLock::new()), active: AtomicU32::new(0) }
+    }
+}
+
+impl<S: ?Sized> Sinks<S> {
+    fn add(&'static self, sink: Box<S>) -> SinkSwitch {
+        let mut sink = Some(sink);
+        for (index, place) in self.sinks.iter().enumerate() {
+            place.get_or_init(|| sink.take().expect("a place is filled once, and then the loop ends"));
+            if sink.is_none() {
+                return SinkSwitch { active: &self.active, bit: 1 << index };
+            }
+        }
+        panic!("more than {SINKS_MAX} sinks");
+    }
+
+    /// The sinks that are switched on, as bits.
+    #[inline]
+    pub(super) fn active(&self) -> ActiveSinks {
+        // Acquire: pairs with the switch, so a sink sees what was prepared before it was switched on.
+        ActiveSinks(self.active.load(Ordering::Acquire))
+    }
+
+    fn each(&self, active: ActiveSinks) -> impl Iterator<Item = &S> {
+        let sinks = self.sinks.iter().enumerate().filter(move |(index, _)| active.0 >> index & 1 == 1);
+        sinks.filter_map(|(_, sink)| sink.get().map(|sink| &**sink))
+    }
+}
+
+/// The sinks of a kind that were switched on when a turn began.
+#[derive(Clone, Copy, Default)]
+pub(super) struct ActiveSinks(u32);
+
+impl ActiveSinks {
+    /// Whether there is any.
+    #[inline]
+    pub(super) const fn any(self) -> bool {
+        self.0 != 0
+    }
+}
+
+/// Switches a sink on and off. It is off at first.
+#[derive(Clone, Copy)]
+pub struct SinkSwitch {
+    active: &'static AtomicU32,
+    bit: u32,
+}
+
+impl SinkSwitch {
+    /// From its next turn on, each thread tells the sink.
+    pub fn switch_on(self) {
+        self.active.fetch_or(self.bit, Ordering::Release);
+    }
+
+    /// From its next turn on, no thread tells the sink.
+    pub fn switch_off(self) {
+        self.active.fetch_and(!self.bit, Ordering::Release);
+    }
+}
+
+impl Store {
+    /// Adds a sink for changes that requests make.
+    ///
+    /// # Panics
+    /// If there are four already.
+    pub fn add_mutation_sink(&'static self, sink: Box<dyn MutationSink>) -> SinkSwitch {
+        self.mutation_sinks.add(sink)
+    }
+
+    /// Adds a sink for items that leave without a request.
+    ///
+    /// # Panics
+    /// If there are four already.
+    pub fn add_departure_sink(&'static self, sink: Box<dyn DepartureSink>) -> SinkSwitch {
+        self.departure_sinks.add(sink)
+    }
+}
+
+impl WorkerStore {
+    /// Reports a change of a key. `bucket` proves that its bucket is locked.
+    #[inline]
+    pub(super) fn report_mutation(
+        &self,
+        bucket: &BucketGuard<'_>,
+        kind: MutationKind,
+        hash: KeyHash,
+        item: ItemRef<'_>,
+    ) {
+        if self.mutation_sinks.any() {
+            self.tell_mutation(bucket, kind, hash, item);
+        }
+    }
+
+    #[cold]
+    fn tell_mutation(&self, _bucket: &BucketGuard<'_>, kind: MutationKind, hash: KeyHash, item: ItemRef<'_>) {
+        let mutation = Mutation { kind, hash, item, moment: self.moment, thread: self.thread };
+        self.store.mutation_sinks.each(self.mutation_sinks).for_each(|sink| sink.mutated(&mutation));
+    }
+
+    /// Reports that an item has left without a request. `why_dead` is `None` if it was alive.
+    #[inline]
+    pub(super) fn report_departure(
+        &self,
+        bucket: &BucketGuard<'_>,
+        why_dead: Option<Miss>,
+        hash: KeyHash,
+        item: &ItemRef<'_>,
+    ) {
+        if self.departure_sinks.any() {
+            self.tell_departure(bucket, why_dead, hash, *item);
+        }
+    }
+
+    #[cold]
+    fn tell_departure(&self, _bucket: &BucketGuard<'_>, why_dead: Option<Miss>, hash: KeyHash, item: ItemRef<'_>) {
+        let reason = match why_dead {
+            None | Some(Miss::Absent) => DepartureReason::Evicted,
+            Some(Miss::Expired) => DepartureReason::Expired,
+            Some(Miss::Flushed) => DepartureReason::Flushed,
+        };
+        let departure = Departure { reason, hash, item, moment: self.moment, thread: self.thread };
+        self.store.departure_sinks.each(self.departure_sinks).for_each(|sink| sink.departed(&departure));
+    }
+
+    /// Reports a flush_all.
+    pub(super) fn report_flush(&self, flush: Flush) {
+        self.store.mutation_sinks.each(self.mutation_sinks).for_each(|sink| sink.flushed(flush, self.thread));
+    }
+}
