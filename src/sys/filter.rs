@@ -32,11 +32,11 @@ pub enum Role {
 }
 
 impl Role {
-    fn calls(self) -> [&'static [c_long]; 4] {
+    fn calls(self) -> [&'static [c_long]; 5] {
         match self {
-            Self::Starting => [COMMON, CLIENTS, ACCEPTING, THREADS],
-            Self::Worker => [COMMON, CLIENTS, &[], &[]],
-            Self::Dispatcher => [COMMON, CLIENTS, ACCEPTING, &[]],
+            Self::Starting => [COMMON, THREADS, CLIENTS, ACCEPTING, STARTING],
+            Self::Worker => [COMMON, THREADS, CLIENTS, &[], &[]],
+            Self::Dispatcher => [COMMON, THREADS, CLIENTS, ACCEPTING, &[]],
         }
     }
 }
@@ -72,9 +72,6 @@ const COMMON: &[c_long] = &[
     libc::SYS_restart_syscall,
     libc::SYS_exit,
     libc::SYS_exit_group,
-    // The first steps of a thread, which its filter does not precede.
-    libc::SYS_set_robust_list,
-    libc::SYS_rseq,
 ];
 
 /// Polling and clients, and what their commands ask of the process.
@@ -103,21 +100,27 @@ const ACCEPTING: &[c_long] = &[
     libc::SYS_unlinkat,
 ];
 
-/// Starting threads with their polls, and leaving the terminal.
+/// Starting a thread with a poll. A worker does so when a client wants a thread that is not there yet.
 const THREADS: &[c_long] = &[
-    libc::SYS_epoll_create1,
-    libc::SYS_eventfd2,
-    libc::SYS_ioctl,
-    libc::SYS_rt_sigaction,
     libc::SYS_clone,
     libc::SYS_clone3,
+    libc::SYS_set_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_epoll_create1,
+    libc::SYS_eventfd2,
+];
+
+/// Locking memory, filters, the parameters of polls, and leaving the terminal.
+const STARTING: &[c_long] = &[
+    libc::SYS_rt_sigaction,
+    libc::SYS_seccomp,
+    libc::SYS_ioctl,
     libc::SYS_prlimit64,
     libc::SYS_mlockall,
     libc::SYS_chdir,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_dup2,
     libc::SYS_dup3,
-    libc::SYS_seccomp,
 ];
 
 /// The exit code after a forbidden call: EX_OSERR.
@@ -154,11 +157,9 @@ fn program(role: Role) -> Result<BpfProgram, seccompiler::BackendError> {
     let (new, written) = (libc::O_CREAT | libc::O_TRUNC, libc::O_WRONLY | libc::O_RDWR);
     let forbidden = if role == Role::Starting { new } else { new | written };
     rules.insert(libc::SYS_openat, vec![flags_are(2, forbidden, 0)?]);
-    if role == Role::Starting {
-        // Names of threads, and the filters of threads.
-        let options = [libc::PR_SET_NAME, libc::PR_SET_NO_NEW_PRIVS].map(|option| argument_is(0, bits(option)));
-        rules.insert(libc::SYS_prctl, options.into_iter().collect::<Result<_, _>>()?);
-    }
+    // The name of a thread, and what a filter needs.
+    let options = [libc::PR_SET_NAME, libc::PR_SET_NO_NEW_PRIVS].map(|option| argument_is(0, bits(option)));
+    rules.insert(libc::SYS_prctl, options.into_iter().collect::<Result<_, _>>()?);
     let arch = std::env::consts::ARCH.try_into()?;
     SeccompFilter::new(rules, SeccompAction::Trap, SeccompAction::Allow, arch)?.try_into()
 }
