@@ -22,17 +22,13 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 
-use crate::auth::Authenticator;
-use crate::base::{Clock, RelTime};
-use crate::command::{Context, Operator, Switches};
+use crate::base::RelTime;
+use crate::command::Context;
 use crate::conn::{
-    Activity, COMMANDS_VERBOSITY, CloseReason, Connection, ConnectionTable, LookupAhead, OUTPUT_BYTES, ReadBuf,
-    Received, Turn, Verdict,
+    Activity, COMMANDS_VERBOSITY, CloseReason, Connection, LookupAhead, OUTPUT_BYTES, ReadBuf, Received, Turn, Verdict,
 };
 use crate::counters::Counters;
-use crate::protocol::Binding;
-use crate::settings::Tunables;
-use crate::stats::{HotKeys, HotSampler, PrefixTable};
+use crate::stats::HotSampler;
 use crate::store::{Engine as _, WorkerStore};
 use crate::sync::{Mailbox, Participant, PinGuard, Sender, mailbox};
 use crate::sys::busy_poll::set_busy_poll;
@@ -42,9 +38,9 @@ use crate::sys::spare::{self, try_reserve};
 
 use super::connection_slab::ConnectionSlab;
 use super::events::{EVENTS_VERBOSITY, EventLog};
-use super::gate::ClientGate;
 use super::idle::IdleWheel;
 use super::mail::{MAIL_MAX, Mail};
+use super::shared::Shared;
 
 /// The token of the mailbox. A connection's token is its index in the connection slab.
 const MAIL: Token = Token(usize::MAX);
@@ -69,40 +65,6 @@ const QUEUED_US_MAX: u64 = 5_000_000;
 const STALLED_US_MAX: u64 = 1_000_000;
 /// Interval at which a worker with waiting values makes all workers look for stalled ones.
 const STALLED_LOOK_US: u64 = 100_000;
-
-/// What all workers share.
-pub struct Shared {
-    /// The process's clock.
-    pub clock: Arc<Clock>,
-    /// Settings that may change at run time.
-    pub tunables: Arc<Tunables>,
-    /// The process, for commands.
-    pub operator: Arc<dyn Operator + Send + Sync>,
-    /// Settings that commands use.
-    pub switches: Switches,
-    /// `stats detail`.
-    pub prefixes: Arc<PrefixTable>,
-    /// `stats hotkeys`.
-    pub hot: Arc<HotKeys>,
-    /// `stats conns`.
-    pub connection_table: Arc<ConnectionTable>,
-    /// The count of clients, and its limit.
-    pub gate: Arc<ClientGate>,
-    /// Bytes of unread replies that the clients of one worker may have: its part of -o resp_obj_mem_limit.
-    pub backlog_bytes_max: u64,
-    /// Requests per connection and loop turn (-R).
-    pub requests_max: u32,
-    /// Idle seconds after which a client is disconnected; 0: never.
-    pub idle_timeout_s: u32,
-    /// Microseconds of -o busy_poll_usecs; 0: no busy polling.
-    pub busy_poll_usecs: u32,
-    /// The users, if clients must authenticate.
-    pub users: Option<Arc<Authenticator>>,
-    /// Whether system calls are restricted (-o drop_privileges).
-    pub drop_privileges: bool,
-    /// The grammars that clients may use.
-    pub binding: Binding,
-}
 
 /// A worker that is not running yet.
 pub struct Worker {
@@ -129,7 +91,7 @@ struct EventLoop {
     needs_quiescence: bool,
     /// Mail that was taken out of the mailbox and waits for its turn.
     mail: VecDeque<Mail>,
-    /// Whether the mailbox has reported mail that was not taken yet.
+    /// Whether there may be mail in it or in the mailbox.
     has_mail: bool,
     /// When it last made all workers look for stalled values, and when it last looked itself.
     stalled_asked_us: u64,
@@ -212,7 +174,11 @@ impl Worker {
             event_loop.begin_turn();
             let mut pin = participant.pin();
             event_loop.has_mail |= event_loop.serve_ready(&events, poll.registry(), &mut pin);
-            let next = event_loop.read_mail(&mailbox, poll.registry(), &mut pin);
+            let next = if event_loop.has_mail {
+                event_loop.read_mail(&mailbox, poll.registry(), &mut pin)
+            } else {
+                AfterTurn::Turn
+            };
             event_loop.turn_wheel();
             if event_loop.verbosity >= EVENTS_VERBOSITY {
                 event_loop.event_log.look(&event_loop.counters, event_loop.now);
@@ -255,7 +221,7 @@ impl EventLoop {
 
     /// The timeout of the next poll.
     fn poll_timeout(&self) -> Option<Duration> {
-        if self.has_mail || !self.mail.is_empty() {
+        if self.has_mail {
             return Some(Duration::ZERO);
         }
         match (self.run_again.is_empty(), self.needs_quiescence) {
@@ -515,11 +481,12 @@ impl EventLoop {
     /// Handles mail, oldest first.
     fn read_mail(&mut self, mailbox: &Mailbox<Mail>, registry: &Registry, pin: &mut PinGuard<'_>) -> AfterTurn {
         for _ in 0..MAIL_PER_TURN {
-            if self.mail.is_empty() && std::mem::take(&mut self.has_mail) {
+            if self.mail.is_empty() {
                 self.mail = mailbox.drain();
                 // The wake-up after a verdict was in the mailbox, or found it full.
                 self.resume_verified(registry, pin);
             }
+            self.has_mail = !self.mail.is_empty();
             match self.mail.pop_front() {
                 None => break,
                 // For other mail, the turn itself is what was asked for.

@@ -13,7 +13,9 @@ mod events;
 mod gate;
 mod idle;
 mod mail;
+mod shared;
 
-pub use event_loop::{Shared, Worker};
+pub use event_loop::Worker;
 pub use gate::{ADMINS_MAX, ClientGate, ClientLimits, Refusal};
 pub use mail::Mail;
+pub use shared::Shared;
