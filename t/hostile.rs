@@ -3,11 +3,12 @@
 use std::fs;
 
 use crate::support::transcript::{bytewise, expanded};
-use crate::support::{Client, Server, wait_until};
+use crate::support::{Client, Server, scratch_directory, wait_until};
 
 const PAGE: &str = "doc/hostile-input.md";
 /// Headers of the two kinds of table.
 const INPUTS: &[&str] = &["Input", "Reply", "Connection"];
+const LOCKED_INPUTS: &[&str] = &["Input before authentication", "Reply", "Connection"];
 const CLIENTS: &[&str] = &["Clients", "Each sends", "Then", "Reply", "Connection"];
 /// Connections of this process while a table is played: those of a row, and a few others.
 const OPEN_FILES: u64 = 4096;
@@ -44,6 +45,36 @@ fn every_input_has_the_reply_and_the_fate_of_its_row() {
         }
     }
     assert!(faults.is_empty(), "{faults}");
+}
+
+#[test]
+fn every_input_before_authentication_has_the_reply_and_the_fate_of_its_row() {
+    let users = scratch_directory().join("users");
+    fs::write(&users, "foo:bar\n").expect("the scratch directory is writable");
+    let server = Server::start(&["-Y", users.to_str().expect("scratch directories have plain names")]);
+    let rows = rows_of(LOCKED_INPUTS);
+    assert!(rows.len() > 15, "{PAGE} has only {} rows of inputs before authentication", rows.len());
+    for Row { line, cells } in rows {
+        let (input, reply, fate) = (expanded(&code(&cells[0])[0]), reply_of(&cells[1]), fate_of(&cells[2]));
+        for in_one_packet in [true, false] {
+            let mut client = server.client();
+            send(&mut client, &input, in_one_packet);
+            let outcome = match fate {
+                Fate::Closed => closed_after(&mut client, &reply),
+                Fate::Waiting => {
+                    client.finish_sending();
+                    closed_after(&mut client, &reply)
+                }
+                Fate::Open => {
+                    client.send("version\r\n");
+                    client.try_expect(&[&reply[..], b"CLIENT_ERROR unauthenticated\r\n"].concat())
+                }
+            };
+            outcome.unwrap_or_else(|fault| panic!("{PAGE}:{line}: {fault}"));
+        }
+    }
+    // Ignored: what is left is in the machine's temporary directory.
+    let _ = users.parent().map(fs::remove_dir_all);
 }
 
 #[test]
