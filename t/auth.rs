@@ -236,6 +236,19 @@ fn sighup_reads_the_file_again_and_a_bad_file_changes_nothing() {
 }
 
 #[test]
+fn a_confined_server_reloads_users_and_verifies_hashes() {
+    let guarded = Guarded::start("foo:bar\n", &["-o", "drop_privileges"]);
+    let mut inside = guarded.client_of("foo bar");
+    guarded.rewrite(&format!("slow:{SLOW_HASH}\n"));
+    wait_until("the reload is logged", || guarded.server.stderr().contains("larder: 1 users in "));
+    guarded.client_of("slow slow word").ask("get a\r\n", "END\r\n");
+    fs::remove_file(guarded.directory.join("users")).expect("the file is there");
+    guarded.reload();
+    wait_until("the fault is logged", || guarded.server.stderr().contains("the users stay"));
+    inside.ask("get a\r\n", "END\r\n");
+}
+
+#[test]
 fn a_reload_under_load_refuses_no_user_who_stays() {
     let files = ["stays:word\n", "stays:word\nother:word\n", "other:x\n\nstays:word\n"];
     let guarded = Guarded::start(files[0], &["-t", "2"]);
