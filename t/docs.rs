@@ -76,6 +76,20 @@ fn the_protocol_page_knows_every_opcode_and_every_status() {
 }
 
 #[test]
+fn the_protocol_page_knows_every_flag_of_a_meta_command() {
+    use larder::protocol::meta::MetaFlag;
+    use larder::protocol::{Family, Verb};
+    let page = fs::read_to_string("doc/protocol.md").expect("the page is there");
+    for flag in MetaFlag::ALL {
+        let is_for = |verb: &&Verb| matches!(verb.family(), Family::Meta(verb) if flag.verbs().contains(&verb));
+        let verbs: Vec<String> =
+            Verb::ALL.iter().filter(is_for).map(|verb| verb.name().escape_ascii().to_string()).collect();
+        let row = format!("| `{}` | {} | {} |", char::from(flag.letter()), verbs.join(" "), flag.help());
+        assert!(page.lines().any(|line| line == row), "doc/protocol.md lacks\n{row}");
+    }
+}
+
+#[test]
 fn a_statistic_that_the_page_does_not_name_is_always_0() {
     let page = larder::stats::markdown();
     let server = Server::start(&["-o", "idle_timeout=100"]);

@@ -63,7 +63,7 @@ impl<'e, E: Engine> On<'e, E> {
 
     /// Stores in any case. The CAS unique.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> u64 {
-        let StoreOutcome::Stored { cas } = self.write(key, value, |_| {}) else { panic!("a set stores") };
+        let StoreOutcome::Stored { cas, .. } = self.write(key, value, |_| {}) else { panic!("a set stores") };
         cas
     }
 
@@ -141,7 +141,7 @@ impl Shown {
 }
 
 fn stored(outcome: StoreOutcome) -> u64 {
-    let StoreOutcome::Stored { cas } = outcome else { panic!("{outcome:?}") };
+    let StoreOutcome::Stored { cas, .. } = outcome else { panic!("{outcome:?}") };
     cas
 }
 
@@ -246,7 +246,7 @@ rules! {
         let outcome = on.write("a", "1", |write| {
             (write.mode, write.options, write.client_flags) = (StoreMode::Append, options, 7);
         });
-        assert_eq!(outcome, StoreOutcome::Stored { cas: 77 });
+        assert_eq!(outcome, StoreOutcome::Stored { cas: 77, joined_len: None });
         let shown = on.shown("a");
         assert_eq!((shown.value, shown.client_flags, shown.deadline), (b"1".to_vec(), 7, deadline));
         let later = WriteOptions { vivify: Some(Deadline::NEVER), ..WriteOptions::NONE };
@@ -282,20 +282,21 @@ rules! {
         let options = FetchOptions { vivify: Some(deadline), new_cas: Some(99), ..FetchOptions::default() };
         let created = on.fetch("a", options).unwrap();
         assert!(created.is_created && created.is_won && !created.was_token_sent && !created.is_stale);
-        assert_eq!(Shown::of(&created.item), Shown {
+        assert_eq!(on.shown("a"), Shown {
             value: Vec::new(),
             client_flags: 0,
             deadline,
             cas: 99,
             is_binary_key: false,
-            is_fetched: false,
+            is_fetched: true,
         });
+        assert!(!created.was_fetched && created.deadline_before == Deadline::NEVER);
         let found = on.fetch("a", options).unwrap();
         assert!(!found.is_created && !found.is_won && found.was_token_sent);
         on.set("a", "1");
         assert_eq!(on.token("a"), (false, false, false));
         let touched = FetchOptions { touch: Some(Deadline::NEVER), ..options };
-        assert_eq!(on.fetch("b", touched).unwrap().item.deadline(), Deadline::NEVER);
+        assert_eq!(on.fetch("b", touched).unwrap().item.deadline(), deadline, "the touch is for items that were there");
     }
 
     fn one_reader_is_told_to_renew_a_value_that_expires_soon(on) {
@@ -311,6 +312,9 @@ rules! {
         stored(on.write("b", "1", |write| write.deadline = deadline));
         let touched = FetchOptions { touch: Some(Deadline::NEVER), ..below(31) };
         assert_eq!(on.token_with("b", touched), (true, false, false), "the deadline before counts");
+        on.set("c", "1");
+        let touched = FetchOptions { touch: Some(deadline), recache_after_touch: true, ..below(31) };
+        assert_eq!(on.token_with("c", touched), (true, false, false), "the deadline after counts");
     }
 
     fn delete_compares(on) {
@@ -369,12 +373,14 @@ rules! {
         let deadline = on.after_s(30);
         let vivify = Some(Vivify { deadline, initial: 13 });
         let options = ArithOptions { vivify, new_cas: Some(9), compare: Some(4), ..ArithOptions::default() };
-        let created = ArithOutcome::Value { value: 13, cas: 9, deadline, is_created: true };
+        let deadline_before = Deadline::NEVER;
+        let created = ArithOutcome::Value { value: 13, cas: 9, deadline, deadline_before, is_created: true };
         assert_eq!(on.arith("a", Delta::Up(5), options), created);
         assert_eq!((on.shown("a").value, on.shown("a").client_flags), (b"13".to_vec(), 0));
         assert_eq!(on.arith("a", Delta::Up(5), options), ArithOutcome::Exists);
         let same = ArithOptions { compare: Some(9), ..options };
-        let changed = ArithOutcome::Value { value: 18, cas: 9, deadline, is_created: false };
+        let deadline_before = deadline;
+        let changed = ArithOutcome::Value { value: 18, cas: 9, deadline, deadline_before, is_created: false };
         assert_eq!(on.arith("a", Delta::Up(5), same), changed);
         assert_eq!(on.arith("none", Delta::Up(5), ArithOptions::default()), ArithOutcome::NotFound);
     }
@@ -383,12 +389,13 @@ rules! {
         let deadline = on.after_s(30);
         let cas = stored(on.write("a", "10", |write| write.client_flags = 7));
         let options = ArithOptions { touch: Some(deadline), compare: Some(cas), ..ArithOptions::default() };
-        let ArithOutcome::Value { value: 5, cas: next, deadline: shown, is_created: false } =
+        let ArithOutcome::Value { value: 5, cas: next, deadline: shown, deadline_before, is_created: false } =
             on.arith("a", Delta::Down(5), options)
         else {
             panic!("it is a number")
         };
-        assert_eq!((shown, on.shown("a").deadline, on.shown("a").client_flags), (deadline, deadline, 7));
+        assert_eq!((shown, deadline_before), (deadline, Deadline::NEVER));
+        assert_eq!((on.shown("a").deadline, on.shown("a").client_flags), (deadline, 7));
         assert_eq!((on.shown("a").value, on.shown("a").cas), (b"5 ".to_vec(), next));
         on.set("text", "abc");
         let other = ArithOptions { compare: Some(1), ..ArithOptions::default() };
@@ -550,9 +557,9 @@ pub(crate) fn make<E: Engine>(on: &mut On<'_, E>, call: &Call) -> (Came, Option<
             let (client_flags, mode) = (*client_flags, *mode);
             let write = Write { key: on.key(key), client_flags, deadline, mode, options };
             match on.engine.store(on.pin, &write, value.as_bytes()) {
-                Ok(StoreOutcome::Stored { mut cas }) => {
+                Ok(StoreOutcome::Stored { mut cas, joined_len }) => {
                     hide(&mut cas, new_cas);
-                    Came::Stored(StoreOutcome::Stored { cas })
+                    Came::Stored(StoreOutcome::Stored { cas, joined_len })
                 }
                 Ok(outcome) => Came::Stored(outcome),
                 Err(refusal) => Came::Refused(refusal),
@@ -562,7 +569,15 @@ pub(crate) fn make<E: Engine>(on: &mut On<'_, E>, call: &Call) -> (Came, Option<
             let (touch, vivify) = (second_deadline.filter(|_| first), second.then_some(deadline));
             let is_silent = compare.is_some();
             let recache_below_s = *recache_below_s;
-            let options = FetchOptions { is_silent, touch, vivify, recache_below_s, new_cas, is_binary_key };
+            let options = FetchOptions {
+                is_silent,
+                touch,
+                vivify,
+                recache_below_s,
+                recache_after_touch: second,
+                new_cas,
+                is_binary_key,
+            };
             match on.fetch(key, options) {
                 None => Came::Missed,
                 Some(accessed) => {
@@ -600,9 +615,9 @@ pub(crate) fn make<E: Engine>(on: &mut On<'_, E>, call: &Call) -> (Came, Option<
             let vivify = first.then_some(Vivify { deadline, initial: 41 });
             let options = ArithOptions { compare, vivify, touch: second_deadline, new_cas, is_binary_key };
             match on.arith(key, *delta, options) {
-                ArithOutcome::Value { value, mut cas, deadline, is_created } => {
+                ArithOutcome::Value { value, mut cas, deadline, deadline_before, is_created } => {
                     hide(&mut cas, new_cas);
-                    Came::Counted(ArithOutcome::Value { value, cas, deadline, is_created })
+                    Came::Counted(ArithOutcome::Value { value, cas, deadline, deadline_before, is_created })
                 }
                 outcome => Came::Counted(outcome),
             }

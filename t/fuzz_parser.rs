@@ -1,6 +1,7 @@
 //! Random lines, sound and broken, for the parser: not only that it survives, but that what it says is so (I11).
 
 use larder::base::{Key, Moment, RelTime};
+use larder::protocol::meta::MetaFlag;
 use larder::protocol::{
     Grammar, Input, Keys, LineRest, Parsed, Request, Rest, Retrieval, Then, Value, Verb, all_words, text,
 };
@@ -71,6 +72,9 @@ fn quick(bytes: &[u8]) -> Option<(Request<'_>, usize)> {
     if let Some((storage, consumed)) = Grammar::Text.set(bytes) {
         return Some((Request::Store(storage), consumed));
     }
+    if let Some((fetch, consumed)) = Grammar::Text.fetch(bytes) {
+        return Some((Request::Fetch(fetch), consumed));
+    }
     Grammar::Text.arith(bytes).map(|(arith, consumed)| (Request::Arith(arith), consumed))
 }
 
@@ -140,6 +144,7 @@ fn hold_request(request: &Request<'_>, bytes: &[u8], consumed: usize, line_feed:
         Request::Delete(delete) => hold_key(delete.key, bytes),
         Request::Arith(arith) => hold_key(arith.key, bytes),
         Request::Touch(touch) => hold_key(touch.key, bytes),
+        Request::Inspect(inspect) => hold_key(inspect.key, bytes),
         Request::Admin(..) => assert_eq!(Some(consumed), line_len),
     }
 }
@@ -177,7 +182,13 @@ pub(crate) fn stream(random: &mut Random, lines: usize) -> Vec<u8> {
             0 => (0..random.below(30)).for_each(|_| bytes.push(random.next().to_le_bytes()[0])),
             1 => sound_set(random, &mut bytes),
             2 => sound_set(random, &mut bytes),
-            3 => bytes.extend_from_slice(random.pick(&[&b"get a\r\n"[..], b"get a b c\r\n", b"gets a\n"])),
+            3 => bytes.extend_from_slice(random.pick(&[
+                &b"get a\r\n"[..],
+                b"get a b c\r\n",
+                b"gets a\n",
+                b"mg a v k\r\n",
+                b"mg YQ== b k v\r\n",
+            ])),
             _ => line(random, &mut bytes),
         }
     }
@@ -196,6 +207,13 @@ fn sound_set(random: &mut Random, bytes: &mut Vec<u8>) {
     let value: Vec<u8> = (0..random.below(60)).map(|_| *random.pick(&[&b'x', &b' ', &b'\r', &b'\n', &b'5'])).collect();
     let key = random.pick(&["a", "b", "key:with:parts", "a_longer_key_of_twenty_8"]);
     let noreply = random.pick(&["", "", " noreply"]);
+    if random.once_in(3) {
+        let flags = random.pick(&["", " T0 F5", " k q c", " MA N0 s", " b k", " C5 I E9", " O1 Mx"]);
+        bytes.extend_from_slice(format!("ms {key} {}{flags}\r\n", value.len()).as_bytes());
+        bytes.extend_from_slice(&value);
+        bytes.extend_from_slice(if random.once_in(8) { b"\n\r" } else { b"\r\n" });
+        return;
+    }
     let verb = random.pick(&["set", "set", "add", "append"]);
     let (flags, exptime) = (random.pick(&["0", "5", "4294967295"]), random.pick(&["0", "0", "100", "-1"]));
     bytes.extend_from_slice(format!("{verb} {key} {flags} {exptime} {}{noreply}\r\n", value.len()).as_bytes());
@@ -212,7 +230,11 @@ fn line(random: &mut Random, bytes: &mut Vec<u8>) {
     }
     for _ in 0..random.below(7) {
         bytes.extend_from_slice(random.pick(&[&b" "[..], b" ", b" ", b"  ", b"\t"]));
-        match random.below(12) {
+        match random.below(16) {
+            12.. => {
+                bytes.push(MetaFlag::ALL[random.below(MetaFlag::ALL.len())].letter());
+                bytes.extend_from_slice(random.pick(&[&b""[..], b"", b"", b"5", b"-1", b"S", b"=="]));
+            }
             0 => bytes.extend(std::iter::repeat_n(b'k', 240 + random.below(30))),
             1 => bytes.extend_from_slice(random.next().to_string().as_bytes()),
             2 => bytes.extend_from_slice(b"noreply"),

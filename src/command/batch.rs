@@ -117,6 +117,11 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
                     }
                     continue;
                 }
+                if let Some((fetch, consumed)) = grammar.fetch(rest) {
+                    at += consumed;
+                    self.push(Action::Request(Request::Fetch(fetch)), Some(Lookup::begin(fetch.key, engine)), at);
+                    continue;
+                }
                 if let Some((arith, consumed)) = grammar.arith(rest) {
                     at += consumed;
                     self.push(Action::Request(Request::Arith(arith)), Some(Lookup::begin(arith.key, engine)), at);
@@ -243,9 +248,8 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         };
         let Some(key) = key_of(&request) else { return ctx.hot.pass_over() };
         let written = match request {
-            Request::Retrieve(_) => None,
+            Request::Retrieve(_) | Request::Fetch(_) | Request::Inspect(_) => None,
             Request::Store(storage) => Some(storage.value_len),
-            Request::Fetch(_) => None,
             Request::Delete(_) | Request::Arith(_) | Request::Touch(_) | Request::Admin(..) => Some(0),
         };
         ctx.sample(pin, HashedKey { key, hash }, written);
@@ -270,7 +274,7 @@ impl<B: Copy, C: Copy> Default for Batch<'_, B, C> {
     }
 }
 
-/// Begins the lookup of the first request in `bytes`, if it is a plain get or set. A worker calls this for several
+/// Begins the lookup of the first request in `bytes`, if it is a plain get or set, of meta commands, too. A worker calls this for several
 /// clients before it answers the first.
 #[inline]
 pub fn look_ahead<E: Engine>(grammar: Grammar, bytes: &[u8], engine: &E) -> Option<Lookup<E::Bucket, ()>> {
@@ -280,30 +284,21 @@ pub fn look_ahead<E: Engine>(grammar: Grammar, bytes: &[u8], engine: &E) -> Opti
             None => Lookup::begin_store(binary::quick::set(bytes)?.0.key, engine),
         });
     }
-    Some(match grammar.get(bytes) {
-        Some((key, _)) => Lookup::begin(key, engine),
-        None => Lookup::begin_store(grammar.set(bytes)?.0.key, engine),
-    })
+    if let Some((key, _)) = grammar.get(bytes) {
+        return Some(Lookup::begin(key, engine));
+    }
+    if let Some((storage, _)) = grammar.set(bytes) {
+        return Some(Lookup::begin_store(storage.key, engine));
+    }
+    grammar.fetch(bytes).map(|(fetch, _)| Lookup::begin(fetch.key, engine))
 }
 
 /// The key of a request that has exactly one, and not in base64.
 #[inline]
 const fn key_of<'a>(request: &Request<'a>) -> Option<Key<'a>> {
-    let (key, coding) = match request {
-        Request::Retrieve(retrieval) => match retrieval.keys {
-            Keys::One(key) => (key, KeyCoding::Plain),
-            Keys::List(_) => return None,
-        },
-        Request::Fetch(fetch) => (fetch.key, fetch.coding),
-        Request::Store(storage) => (storage.key, storage.coding),
-        Request::Delete(delete) => (delete.key, delete.coding),
-        Request::Arith(arith) => (arith.key, arith.coding),
-        Request::Touch(touch) => (touch.key, KeyCoding::Plain),
-        Request::Admin(..) => return None,
-    };
-    match coding {
-        KeyCoding::Plain => Some(key),
-        KeyCoding::Base64 => None,
+    match request.key() {
+        Some((key, KeyCoding::Plain)) => Some(key),
+        Some((_, KeyCoding::Base64)) | None => None,
     }
 }
 
@@ -315,6 +310,6 @@ const fn ends_batch(request: &Request<'_>) -> bool {
         Request::Retrieve(retrieval) => matches!(retrieval.keys, Keys::List(_)),
         Request::Store(storage) => matches!(storage.value, Value::Coming),
         Request::Admin(admin, _) => matches!(admin, Admin::Quit | Admin::Shutdown(_)),
-        Request::Fetch(_) | Request::Delete(_) | Request::Arith(_) | Request::Touch(_) => false,
+        Request::Fetch(_) | Request::Delete(_) | Request::Arith(_) | Request::Touch(_) | Request::Inspect(_) => false,
     }
 }

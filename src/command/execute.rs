@@ -1,7 +1,8 @@
 //! Executes one entry of a batch, and tells the connection what to do next.
 
 use crate::base::{HashedKey, Key};
-use crate::protocol::{Answer, Echo, Keys, LineRest, Request, RetrievalOptions, Then, compose};
+use crate::protocol::meta::{KEY_BYTES_MAX, decode_key};
+use crate::protocol::{Answer, Echo, KeyCoding, Keys, LineRest, ReplyLine, Request, RetrievalOptions, Then, compose};
 use crate::store::{Engine, EngineAdmin};
 
 use super::batch::{Action, BatchEntry};
@@ -64,7 +65,7 @@ fn execute_any<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
 ) -> Outcome<E::Pending> {
     let request = match &entry.action {
         Action::Get(key) => {
-            let lookup = lookup_of(entry, *key, ctx.engine);
+            let lookup = lookup_of(entry.lookup, *key, ctx.engine);
             return retrieval::one(*key, &lookup, RetrievalOptions::PLAIN, ctx, pin, sink);
         }
         Action::GetPacket(key, echo) => {
@@ -84,18 +85,50 @@ fn execute_any<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
         Action::Skip(Some(begun)) => return Outcome::Paused { unread: 0, begun: *begun },
         Action::Close => return Outcome::Close,
     };
-    let hashed = |key, engine: &E| HashedKey { key, hash: lookup_of(entry, key, engine).hash };
+    match request.key() {
+        Some((key, KeyCoding::Base64)) => execute_base64(request, key, ctx, pin, sink),
+        Some((_, KeyCoding::Plain)) | None => execute_request(request, entry.lookup, ctx, pin, sink),
+    }
+}
+
+/// Executes a request whose key is in base64.
+#[cold]
+fn execute_base64<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
+    request: &Request<'_>,
+    encoded: Key<'_>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let mut buffer = [0; KEY_BYTES_MAX];
+    let Some(key) = decode_key(encoded, &mut buffer) else {
+        answer(sink, Echo::TEXT, ReplyLine::UndecodableKey);
+        return Outcome::Done;
+    };
+    execute_request(&request.with_key(key), None, ctx, pin, sink)
+}
+
+/// Executes a request whose key is as it is in the store. `lookup`: what the batch has begun for it.
+#[inline]
+fn execute_request<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
+    request: &Request<'_>,
+    lookup: Option<Lookup<E::Bucket, E::Candidate<'pin>>>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let hashed = |key, engine: &E| HashedKey { key, hash: lookup_of(lookup, key, engine).hash };
     match request {
         Request::Retrieve(wanted) => match wanted.keys {
             Keys::One(key) => {
-                let lookup = lookup_of(entry, key, ctx.engine);
+                let lookup = lookup_of(lookup, key, ctx.engine);
                 retrieval::one(key, &lookup, wanted.options, ctx, pin, sink)
             }
             Keys::List(keys) => retrieval::list(keys, wanted.options, wanted.rest, ctx, pin, sink),
         },
-        Request::Fetch(fetch) => {
-            let key = hashed(fetch.key, ctx.engine);
-            fetch::fetch(fetch, key, ctx, pin, sink)
+        Request::Fetch(wanted) => {
+            let lookup = lookup_of(lookup, wanted.key, ctx.engine);
+            fetch::fetch(wanted, &lookup, ctx, pin, sink)
         }
         Request::Store(value) => {
             let key = hashed(value.key, ctx.engine);
@@ -113,18 +146,22 @@ fn execute_any<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
             let key = hashed(request.key, ctx.engine);
             keyed::touch(key, request.exptime, request.echo, ctx, pin, sink)
         }
+        Request::Inspect(request) => {
+            let key = hashed(request.key, ctx.engine);
+            fetch::inspect(key, request.echo, ctx, pin, sink)
+        }
         Request::Admin(request, echo) => admin::administer(*request, *echo, ctx, pin, sink),
     }
 }
 
-/// The lookup that the batch has begun for the entry's key.
+/// The lookup of a key, which the batch may have begun.
 #[inline]
 fn lookup_of<E: Engine<Bucket = B>, B: Copy, C: Copy>(
-    entry: &BatchEntry<'_, B, C>,
+    begun: Option<Lookup<B, C>>,
     key: Key<'_>,
     engine: &E,
 ) -> Lookup<B, C> {
-    entry.lookup.unwrap_or_else(|| Lookup::begin(key, engine))
+    begun.unwrap_or_else(|| Lookup::begin(key, engine))
 }
 
 /// Queues an answer in the grammar of its request.

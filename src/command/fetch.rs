@@ -1,112 +1,147 @@
-//! A fetch of one key with options.
+//! A fetch of one key with options, and a look at what is known of an item.
 
-use crate::base::HashedKey;
-use crate::protocol::{Echo, Fetch, Found, ValueShown, compose_found, compose_missed};
-use crate::store::{Engine, Fetched, Item, Miss};
+use crate::base::{ClockTick, HashedKey};
+use crate::protocol::meta::{ItemPlace, push_report};
+use crate::protocol::{
+    Answer, Echo, Fetch, Found, KeyCoding, ReplyLine, ValueShown, compose_found,
+    compose_missed,
+};
+use crate::store::{Accessed, Engine, FetchOptions, Fetched, Item, Miss, Refusal};
 
 use super::context::Context;
-use super::execute::Outcome;
+use super::execute::{Outcome, answer};
+use super::lookup::Lookup;
 use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 
 /// An item that was found.
 struct Hit<'i, I> {
-    item: &'i I,
+    accessed: &'i Accessed<I>,
+    now: ClockTick,
     use_cas: bool,
 }
 
 impl<I: Item> Found for Hit<'_, I> {
     fn key(&self) -> &[u8] {
-        self.item.key()
+        self.accessed.item.key()
     }
 
     fn is_binary_key(&self) -> bool {
-        false
+        self.accessed.item.is_binary_key()
     }
 
     fn client_flags(&self) -> u32 {
-        self.item.client_flags()
+        self.accessed.item.client_flags()
     }
 
     fn cas(&self) -> u64 {
-        if self.use_cas { self.item.cas() } else { 0 }
+        if self.use_cas { self.accessed.item.cas() } else { 0 }
     }
 
     fn value_len(&self) -> u32 {
-        self.item.value_len()
+        self.accessed.item.value_len()
     }
 
     fn ttl_s(&self) -> Option<u32> {
-        None
+        self.accessed.item.deadline().ttl_s(self.now)
+    }
+
+    fn ttl_before_s(&self) -> Option<u32> {
+        self.accessed.deadline_before.ttl_s(self.now)
     }
 
     fn idle_s(&self) -> u32 {
-        0
+        self.accessed.idle_s
     }
 
     fn was_fetched(&self) -> bool {
-        false
+        self.accessed.was_fetched
     }
 
     fn is_won(&self) -> bool {
-        false
+        self.accessed.is_won
+    }
+
+    fn is_created(&self) -> bool {
+        self.accessed.is_created
     }
 
     fn is_stale(&self) -> bool {
-        false
+        self.accessed.is_stale
     }
 
     fn was_token_sent(&self) -> bool {
-        false
+        self.accessed.was_token_sent
     }
 }
 
 /// Fetches one key.
 pub(super) fn fetch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     wanted: &Fetch<'_>,
-    key: HashedKey<'_>,
+    lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let fetched = match wanted.touch {
-        None => ctx.engine.fetch(pin, key),
-        Some(exptime) => {
-            let deadline = ctx.deadline(exptime);
-            ctx.engine.fetch_and_touch(pin, key, deadline)
+    let options = FetchOptions {
+        is_silent: wanted.is_silent,
+        touch: wanted.touch.map(|exptime| ctx.deadline(exptime)),
+        vivify: wanted.vivify.map(|exptime| ctx.deadline(exptime)),
+        recache_below_s: wanted.recache_below_s,
+        recache_after_touch: wanted.recache_after_touch,
+        new_cas: wanted.new_cas,
+        is_binary_key: wanted.coding == KeyCoding::Base64,
+    };
+    let key = HashedKey { key: wanted.key, hash: lookup.hash };
+    let found = lookup.candidate.and_then(|there| ctx.engine.fetch_candidate_with(wanted.key, there, options));
+    let fetched = match found.map_or_else(|| ctx.engine.fetch_with(pin, key, options), |hit| Ok(Fetched::Hit(hit))) {
+        Ok(fetched) => fetched,
+        Err(Refusal::Busy) if !ctx.last_try => return Outcome::Busy,
+        Err(Refusal::Busy | Refusal::NoMemory | Refusal::TooLarge) => {
+            ctx.counters.store_no_memory.add(1);
+            answer(sink, wanted.echo, ReplyLine::NoMemory);
+            return Outcome::Done;
         }
     };
     if ctx.prefixes.is_on() {
-        ctx.prefixes.count_get(key.key, matches!(fetched, Fetched::Hit(_)));
+        ctx.prefixes.count_get(wanted.key, matches!(fetched, Fetched::Hit(_)));
     }
     match fetched {
         Fetched::Miss(why) => {
             count(wanted, Some(why), ctx);
             compose_missed(wanted.echo, key.key, sink.text());
         }
-        Fetched::Hit(item) => {
+        Fetched::Hit(accessed) => {
             count(wanted, None, ctx);
-            let found = Hit { item: &item, use_cas: ctx.switches.use_cas };
-            let is_known = wanted.unless_cas.is_some_and(|cas| cas == found.cas());
-            let shown = if wanted.wants_value && !is_known { ValueShown::Yes } else { ValueShown::No };
-            compose_found(wanted.echo, &found, shown, sink.text());
-            if shown == ValueShown::Yes {
-                push_value(item, wanted.echo, sink);
-            }
+            push_hit(wanted, accessed, ctx, sink);
         }
     }
     Outcome::Done
 }
 
-/// Queues a value and its terminator.
-fn push_value<I: Item, S: ReplySink<I>>(item: I, echo: Echo<'_>, sink: &mut S) {
+/// Queues the reply to a hit.
+#[inline]
+fn push_hit<I: Item, E: Engine, S: ReplySink<I>>(
+    wanted: &Fetch<'_>,
+    accessed: Accessed<I>,
+    ctx: &Context<'_, E>,
+    sink: &mut S,
+) {
+    let found = Hit { accessed: &accessed, now: ctx.engine.moment().tick, use_cas: ctx.switches.use_cas };
+    let is_known = wanted.unless_cas.is_some_and(|cas| cas != 0 && cas == found.cas());
+    if !wanted.wants_value || is_known {
+        return compose_found(wanted.echo, &found, ValueShown::No, sink.text());
+    }
+    compose_found(wanted.echo, &found, ValueShown::Yes, sink.text());
+    let item = accessed.item;
     match item.contiguous() {
         Some(value) if item.value_len() < BORROWED_VALUE_MIN => sink.text().extend_from_slice(value),
         Some(_) | None => sink.value(item),
     }
-    sink.text().extend_from_slice(echo.terminator());
+    sink.text().extend_from_slice(wanted.echo.terminator());
 }
 
 /// Counts a fetch. With a touch it counts as a touch only, as in memcached.
+#[inline]
 fn count<E: Engine>(wanted: &Fetch<'_>, miss: Option<Miss>, ctx: &Context<'_, E>) {
     let counters = ctx.counters;
     if wanted.touch.is_some() {
@@ -122,4 +157,34 @@ fn count<E: Engine>(wanted: &Fetch<'_>, miss: Option<Miss>, ctx: &Context<'_, E>
         Some(Miss::Flushed) => counters.get_flushed.add(1),
     }
     counters.get_misses.add(1);
+}
+
+/// Shows what is known of an item.
+#[cold]
+pub(super) fn inspect<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    key: HashedKey<'_>,
+    echo: Echo<'_>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    ctx.counters.cmd_meta.add(1);
+    let Some(item) = ctx.engine.peek(pin, key) else {
+        answer(sink, echo, Answer::Miss);
+        return Outcome::Done;
+    };
+    let moment = ctx.engine.moment();
+    let accessed = Accessed {
+        was_fetched: item.is_fetched(),
+        idle_s: item.idle_s(moment.now),
+        deadline_before: item.deadline(),
+        is_won: false,
+        is_stale: false,
+        was_token_sent: false,
+        is_created: false,
+        item,
+    };
+    let place = ItemPlace { class: accessed.item.class(), bytes: accessed.item.bytes() };
+    push_report(&Hit { accessed: &accessed, now: moment.tick, use_cas: ctx.switches.use_cas }, place, sink.text());
+    Outcome::Done
 }

@@ -83,13 +83,15 @@ pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     let outcome = ctx.engine.arith(pin, key, wanted.delta, options);
     ctx.charge_copies();
     let answered = match outcome {
-        ArithOutcome::Value { value, cas, deadline, is_created } => {
+        ArithOutcome::Value { value, cas, deadline, deadline_before, is_created } => {
             if is_created {
                 misses.add(1)
             } else {
                 hits.add(1)
             }
-            Answer::Number { value, cas: ctx.shown_cas(cas), ttl_s: deadline.ttl_s(ctx.engine.moment().tick) }
+            let now = ctx.engine.moment().tick;
+            let (ttl_s, ttl_before_s) = (deadline.ttl_s(now), deadline_before.ttl_s(now));
+            Answer::Number { value, cas: ctx.shown_cas(cas), ttl_s, ttl_before_s, is_created }
         }
         ArithOutcome::NotFound => {
             misses.add(1);

@@ -133,7 +133,8 @@ fn answer_stored<I, E: Engine, S: ReplySink<I>>(
 ) {
     ctx.counters.cmd_set.add(1);
     match outcome {
-        StoreOutcome::Stored { cas } if compare.is_none() => {
+        StoreOutcome::Stored { cas, joined_len } if compare.is_none() => {
+            let value_len = joined_len.unwrap_or(value_len);
             answer(sink, echo, Answer::Stored { cas: ctx.shown_cas(cas), value_len });
         }
         outcome => answer_rarer(outcome, compare, value_len, echo, ctx, sink),
@@ -195,7 +196,9 @@ fn answer_rarer<I, E: Engine, S: ReplySink<I>>(
 ) {
     let counters = ctx.counters;
     let answered = match outcome {
-        StoreOutcome::Stored { cas } => Answer::Stored { cas: ctx.shown_cas(cas), value_len },
+        StoreOutcome::Stored { cas, joined_len } => {
+            Answer::Stored { cas: ctx.shown_cas(cas), value_len: joined_len.unwrap_or(value_len) }
+        }
         StoreOutcome::NotStored => ReplyLine::NotStored.into(),
         StoreOutcome::Exists => ReplyLine::Exists.into(),
         StoreOutcome::NotFound => ReplyLine::NotFound.into(),

@@ -34,6 +34,10 @@ pub enum Answer {
         cas: u64,
         /// Seconds until the item expires. None: it does not.
         ttl_s: Option<u32>,
+        /// The same before the change.
+        ttl_before_s: Option<u32>,
+        /// Whether the request has created the item.
+        is_created: bool,
     },
     /// A fetch found no item.
     Miss,

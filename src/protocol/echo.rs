@@ -1,7 +1,9 @@
 //! What a reply repeats from its request, and in which grammar it is written.
 
+use crate::base::Key;
 use crate::sys::spare::try_copy;
 
+use super::request::KeyCoding;
 use super::tokens::Tokens;
 
 /// How a request is to be answered. It travels with the request, and [`compose`](super::compose) reads it.
@@ -49,10 +51,53 @@ impl Reply {
     }
 }
 
-/// The line of a meta command after its verb: key, length of the value (`ms`), flags. The reply repeats the key and
+/// The line of a meta command from its key on: key, length of the value (`ms`), flags. The reply repeats the key and
 /// some flags, in their order. The parser has checked every flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MetaEcho<'a>(pub(super) &'a [u8]);
+pub struct MetaEcho<'a> {
+    line: &'a [u8],
+    shape: MetaShape,
+}
+
+/// What the parser has found in the line of a [`MetaEcho`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetaShape {
+    key_len: u8,
+    coding: KeyCoding,
+    is_quiet: bool,
+}
+
+impl<'a> MetaEcho<'a> {
+    /// That of a line which begins with `key`.
+    #[inline]
+    pub(super) const fn new(line: &'a [u8], key: Key<'_>, coding: KeyCoding, is_quiet: bool) -> Self {
+        Self { line, shape: MetaShape { key_len: key.len(), coding, is_quiet } }
+    }
+
+    /// The key as the client has written it.
+    #[inline]
+    pub(super) fn key(&self) -> &'a [u8] {
+        &self.line[..usize::from(self.shape.key_len)]
+    }
+
+    /// What follows the key.
+    #[inline]
+    pub(super) fn words(&self) -> &'a [u8] {
+        &self.line[usize::from(self.shape.key_len)..]
+    }
+
+    /// How the key is written.
+    #[inline]
+    pub(super) const fn coding(&self) -> KeyCoding {
+        self.shape.coding
+    }
+
+    /// Whether the ordinary outcome gets no reply.
+    #[inline]
+    pub(super) const fn is_quiet(&self) -> bool {
+        self.shape.is_quiet
+    }
+}
 
 /// The fields of a binary request's header that its reply repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +114,7 @@ pub enum OwnedEcho {
     /// As [`Echo::Text`].
     Text(Reply),
     /// As [`Echo::Meta`].
-    Meta(Box<[u8]>),
+    Meta(Box<[u8]>, MetaShape),
     /// As [`Echo::Binary`].
     Binary(BinaryEcho),
 }
@@ -79,7 +124,7 @@ impl OwnedEcho {
     pub fn try_of(echo: Echo<'_>) -> Option<Self> {
         Some(match echo {
             Echo::Text(reply) => Self::Text(reply),
-            Echo::Meta(MetaEcho(line)) => Self::Meta(try_copy(line)?),
+            Echo::Meta(MetaEcho { line, shape }) => Self::Meta(try_copy(line)?, shape),
             Echo::Binary(binary) => Self::Binary(binary),
         })
     }
@@ -89,7 +134,7 @@ impl OwnedEcho {
     pub fn borrow(&self) -> Echo<'_> {
         match self {
             Self::Text(reply) => Echo::Text(*reply),
-            Self::Meta(line) => Echo::Meta(MetaEcho(line)),
+            Self::Meta(line, shape) => Echo::Meta(MetaEcho { line, shape: *shape }),
             Self::Binary(binary) => Echo::Binary(*binary),
         }
     }

@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::echo::Echo;
 use super::{binary, meta, text};
 
-/// An item that was found, in its state before the fetch. A command implements this for the engine's items.
+/// An item that was found. A command implements this for the engine's items.
 pub trait Found {
     /// The key's bytes.
     fn key(&self) -> &[u8];
@@ -20,12 +20,16 @@ pub trait Found {
     fn value_len(&self) -> u32;
     /// Seconds until the item expires. None: it does not.
     fn ttl_s(&self) -> Option<u32>;
-    /// Seconds since the last access.
+    /// The same before the fetch, which may have given it a new exptime.
+    fn ttl_before_s(&self) -> Option<u32>;
+    /// Seconds since the last access before this one.
     fn idle_s(&self) -> u32;
-    /// Whether a client had read the item.
+    /// Whether a client had read the item before.
     fn was_fetched(&self) -> bool;
     /// Whether this client is told to renew the value.
     fn is_won(&self) -> bool;
+    /// Whether the fetch has created the item.
+    fn is_created(&self) -> bool;
     /// Whether a client has declared the value to be out of date.
     fn is_stale(&self) -> bool;
     /// Whether another client was told before to renew the value.

@@ -4,7 +4,8 @@ use crate::base::Key;
 use crate::settings::Settings;
 
 use super::binary::{self, REQUEST_MAGIC};
-use super::request::{Arith, Input, LineRest, Parsed, Storage};
+use super::meta;
+use super::request::{Arith, Fetch, Input, LineRest, Parsed, Storage};
 use super::text;
 
 /// The grammar of a connection.
@@ -86,11 +87,20 @@ impl Grammar {
         }
     }
 
-    /// As [`Grammar::get`]: a plain set, and its length: with its value if that is complete.
+    /// As [`Grammar::get`]: a plain set or `ms`, and its length: with its value if that is complete.
     #[inline(always)]
     pub fn set(self, bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
         match self {
-            Self::Text | Self::Unknown => text::quick::set(bytes),
+            Self::Text | Self::Unknown => text::quick::set(bytes).or_else(|| meta::quick::set(bytes)),
+            Self::Binary => None,
+        }
+    }
+
+    /// As [`Grammar::get`]: an `mg` with simple flags.
+    #[inline(always)]
+    pub fn fetch(self, bytes: &[u8]) -> Option<(Fetch<'_>, usize)> {
+        match self {
+            Self::Text | Self::Unknown => meta::quick::get(bytes),
             Self::Binary => None,
         }
     }

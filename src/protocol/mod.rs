@@ -13,7 +13,7 @@ pub mod binary;
 mod echo;
 mod found;
 mod grammar;
-mod meta;
+pub mod meta;
 mod reply_line;
 mod request;
 pub mod text;
@@ -27,9 +27,9 @@ pub use found::{Found, ValueShown, compose_found, compose_missed};
 pub use grammar::{Binding, Grammar};
 pub use reply_line::{MEMCACHED_VERSION, ReplyLine};
 pub use request::{
-    Admin, Arith, CasShown, Delete, Delta, Fetch, Input, KeyCoding, KeyList, KeyTooLong, Keys, LineRest, Parsed,
-    Request, Rest, Retrieval, RetrievalOptions, Storage, StoreMode, Then, Touch, Value,
+    Admin, Arith, CasShown, Delete, Delta, Fetch, Input, Inspect, KeyCoding, KeyList, KeyTooLong, Keys, LineRest,
+    Parsed, Request, Rest, Retrieval, RetrievalOptions, Storage, StoreMode, Then, Touch, Value,
 };
 pub use tokens::Tokens;
-pub use verb::{AdminVerb, Direction, Family, StorageVerb, Verb};
+pub use verb::{AdminVerb, Direction, Family, MetaVerb, StorageVerb, Verb};
 pub use words::{AutomoveRequest, DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest, Switch, all_words};

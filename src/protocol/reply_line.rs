@@ -90,6 +90,28 @@ reply_lines! {
     IllegalSlabId = "CLIENT_ERROR Illegal slab id";
     /// stats cachedump while -X forbids it.
     CachedumpNotAllowed = "CLIENT_ERROR stats cachedump not allowed";
+    /// A meta command has a flag that does not exist.
+    InvalidFlag = "CLIENT_ERROR invalid flag";
+    /// A meta command has a flag twice.
+    DuplicateFlag = "CLIENT_ERROR duplicate flag";
+    /// ma: any error in its flags.
+    InvalidOrDuplicateFlag = "CLIENT_ERROR invalid or duplicate flag";
+    /// A meta command has more than 20 words.
+    TooManyFlags = "CLIENT_ERROR options flags are too long";
+    /// The argument of the flag C, E, N, R or T is not a number.
+    BadFlagNumber = "CLIENT_ERROR bad token in command line format";
+    /// The argument of the flag J is not a number.
+    InvalidInitial = "CLIENT_ERROR invalid numeric initial value";
+    /// The argument of the flag D is not a number.
+    InvalidMetaDelta = "CLIENT_ERROR invalid numeric delta value";
+    /// The argument of the flag O is longer than 31 bytes.
+    OpaqueTooLong = "CLIENT_ERROR opaque token too long";
+    /// A key is not in base64, although the flag b says so.
+    UndecodableKey = "CLIENT_ERROR error decoding key";
+    /// ms: no such mode.
+    InvalidStoreMode = "CLIENT_ERROR invalid mode for ms M token";
+    /// ma: no such mode.
+    InvalidArithMode = "CLIENT_ERROR invalid mode for ma M token";
     /// The value is longer than -I.
     TooLarge = "SERVER_ERROR object too large for cache";
     /// No memory for the value.

@@ -75,8 +75,43 @@ pub enum Request<'a> {
     Arith(Arith<'a>),
     /// touch.
     Touch(Touch<'a>),
+    /// A look at what is known of one item.
+    Inspect(Inspect<'a>),
     /// A command without a key, for the server itself.
     Admin(Admin, Echo<'a>),
+}
+
+impl<'a> Request<'a> {
+    /// The key of a request that has exactly one, and how it is written.
+    #[inline]
+    pub const fn key(&self) -> Option<(Key<'a>, KeyCoding)> {
+        Some(match self {
+            Self::Retrieve(Retrieval { keys: Keys::One(key), .. }) => (*key, KeyCoding::Plain),
+            Self::Retrieve(Retrieval { keys: Keys::List(_), .. }) | Self::Admin(..) => return None,
+            Self::Fetch(fetch) => (fetch.key, fetch.coding),
+            Self::Store(storage) => (storage.key, storage.coding),
+            Self::Delete(delete) => (delete.key, delete.coding),
+            Self::Arith(arith) => (arith.key, arith.coding),
+            Self::Touch(touch) => (touch.key, KeyCoding::Plain),
+            Self::Inspect(inspect) => (inspect.key, inspect.coding),
+        })
+    }
+
+    /// The same request with another key, if it has exactly one.
+    pub const fn with_key(self, key: Key<'a>) -> Self {
+        match self {
+            Self::Retrieve(Retrieval { keys: Keys::One(_), options, rest }) => {
+                Self::Retrieve(Retrieval { keys: Keys::One(key), options, rest })
+            }
+            Self::Retrieve(Retrieval { keys: Keys::List(_), .. }) | Self::Admin(..) => self,
+            Self::Fetch(fetch) => Self::Fetch(Fetch { key, ..fetch }),
+            Self::Store(storage) => Self::Store(Storage { key, ..storage }),
+            Self::Delete(delete) => Self::Delete(Delete { key, ..delete }),
+            Self::Arith(arith) => Self::Arith(Arith { key, ..arith }),
+            Self::Touch(touch) => Self::Touch(Touch { key, ..touch }),
+            Self::Inspect(inspect) => Self::Inspect(Inspect { key, ..inspect }),
+        }
+    }
 }
 
 /// A retrieval.
@@ -202,6 +237,8 @@ pub struct Fetch<'a> {
     pub vivify: Option<Exptime>,
     /// If the item expires in less than this many seconds, one client is told to renew it.
     pub recache_below_s: Option<u32>,
+    /// Whether these seconds are compared with the new exptime.
+    pub recache_after_touch: bool,
     /// The CAS unique of an item that is created. None: the server draws one.
     pub new_cas: Option<u64>,
     /// How it is to be answered.
@@ -221,10 +258,22 @@ impl<'a> Fetch<'a> {
             touch: None,
             vivify: None,
             recache_below_s: None,
+            recache_after_touch: false,
             new_cas: None,
             echo,
         }
     }
+}
+
+/// A look at what is known of one item. It does not count as an access.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Inspect<'a> {
+    /// The key.
+    pub key: Key<'a>,
+    /// How the key is written.
+    pub coding: KeyCoding,
+    /// How it is to be answered.
+    pub echo: Echo<'a>,
 }
 
 /// How a key is written in a request.

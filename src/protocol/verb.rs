@@ -49,6 +49,8 @@ pub enum Family {
     Touch,
     /// No key: a command for the server itself.
     Admin(AdminVerb),
+    /// A key and flags of one letter.
+    Meta(MetaVerb),
 }
 
 /// The storage family.
@@ -85,6 +87,18 @@ pub enum AdminVerb {
     Stats,
     Slabs,
     Debugtime,
+}
+
+/// The meta commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the table says what each does")]
+pub enum MetaVerb {
+    Get,
+    Set,
+    Delete,
+    Arith,
+    Debug,
+    Noop,
 }
 
 verbs! {
@@ -136,6 +150,18 @@ verbs! {
     Slabs = b"slabs", Family::Admin(AdminVerb::Slabs);
     /// Move, stop or restart the server's clock, if -o debug_commands allows it.
     Debugtime = b"debugtime", Family::Admin(AdminVerb::Debugtime);
+    /// Fetch an item, or what is known of it.
+    MetaGet = b"mg", Family::Meta(MetaVerb::Get);
+    /// Store a value.
+    MetaSet = b"ms", Family::Meta(MetaVerb::Set);
+    /// Remove a key, or mark its value as stale.
+    MetaDelete = b"md", Family::Meta(MetaVerb::Delete);
+    /// Add to or subtract from a decimal number.
+    MetaArith = b"ma", Family::Meta(MetaVerb::Arith);
+    /// Show what is known of an item, for debugging.
+    MetaDebug = b"me", Family::Meta(MetaVerb::Debug);
+    /// Only reply.
+    MetaNoop = b"mn", Family::Meta(MetaVerb::Noop);
 }
 
 #[cfg(test)]

@@ -80,10 +80,12 @@ fn a_memcached_that_is_not_the_yardstick_is_warned_of() {
 
 #[test]
 fn a_server_that_does_not_speak_the_protocol_is_named() {
-    let ran = bench(&["--server", env!("CARGO_BIN_EXE_larder"), "-w", "meta", "-n", "10", "-c", "1"]);
+    let server = format!("{} -B ascii", env!("CARGO_BIN_EXE_larder"));
+    let ran = bench(&["--server", &server, "-w", "binary", "-n", "10", "-c", "1"]);
     assert_eq!(ran.status.code(), Some(69), "{ran:?}");
     let stderr = String::from_utf8_lossy(&ran.stderr);
-    assert!(stderr.contains("larder-bench: larder: mn was answered by ERROR"), "{stderr}");
+    assert!(stderr.contains("larder-bench: larder"), "{stderr}");
+    assert!(stderr.contains(": a no-op of the binary protocol was answered by"), "{stderr}");
 }
 
 #[test]

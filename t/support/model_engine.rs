@@ -9,7 +9,7 @@ use std::sync::Arc;
 use larder::base::{Deadline, Delta, HashedKey, Key, KeyHash, KeyHasher, Moment, RelTime, StoreMode};
 use larder::store::{
     Accessed, ArithOptions, ArithOutcome, Engine, EngineAdmin, FetchOptions, Fetched, Item, Lease, Miss, MoveTuning,
-    Pending, PrefixScan, Reassign, Refusal, Removal, RemoveOutcome, ShowItem, StoreOutcome, StoreReport, Write,
+    Pending, PrefixScan, Reassign, Refusal, Removal, RemoveOutcome, ShowItem, StoreOutcome, StoreReport, Vivify, Write,
     WriteOptions,
 };
 
@@ -130,7 +130,8 @@ impl ModelEngine {
             return match options.vivify {
                 None => StoreOutcome::NotStored,
                 Some(deadline) => {
-                    StoreOutcome::Stored { cas: self.put(ModelItem { deadline, ..added.clone() }, options.new_cas) }
+                    let cas = self.put(ModelItem { deadline, ..added.clone() }, options.new_cas);
+                    StoreOutcome::Stored { cas, joined_len: None }
                 }
             };
         };
@@ -144,7 +145,8 @@ impl ModelEngine {
         let value = pieces.map(Vec::as_slice).concat();
         let (client_flags, deadline) = (old.client_flags, old.deadline);
         let joined = ModelItem { client_flags, deadline, value, ..added.clone() };
-        StoreOutcome::Stored { cas: self.put(joined, options.new_cas) }
+        let joined_len = u32::try_from(joined.value.len()).ok();
+        StoreOutcome::Stored { cas: self.put(joined, options.new_cas), joined_len }
     }
 
     /// set, add, replace.
@@ -166,7 +168,7 @@ impl ModelEngine {
             }
             _ => {}
         }
-        StoreOutcome::Stored { cas: self.put(item, options.new_cas) }
+        StoreOutcome::Stored { cas: self.put(item, options.new_cas), joined_len: None }
     }
 
     /// A loop turn begins: a flush that was ordered for this moment, or before it, comes about.
@@ -237,15 +239,15 @@ impl Engine for ModelEngine {
                 let miss = self.live(key.key).expect_err("it was missing a moment ago");
                 return Ok(Fetched::Miss(miss));
             };
-            let deadline = options.touch.unwrap_or(deadline);
             let mut item = self.new_item(key.key, 0, deadline, options.is_binary_key);
             item.is_token_sent = true;
+            item.is_fetched = !options.is_silent;
             item.cas = self.put(item.clone(), options.new_cas);
             return Ok(Fetched::Hit(Accessed {
                 item,
                 was_fetched: false,
                 idle_s: 0,
-                deadline_before: deadline,
+                deadline_before: Deadline::NEVER,
                 is_won: true,
                 is_stale: false,
                 was_token_sent: false,
@@ -253,9 +255,10 @@ impl Engine for ModelEngine {
             }));
         };
         let before = item.clone();
-        let left_s = (f64::from(item.deadline.0) - f64::from(now.tick.0)) / 8.0;
-        let expires_soon = item.deadline != Deadline::NEVER
-            && options.recache_below_s.is_some_and(|below_s| left_s < f64::from(below_s));
+        let compared = options.touch.filter(|_| options.recache_after_touch).unwrap_or(item.deadline);
+        let left_s = (f64::from(compared.0) - f64::from(now.tick.0)) / 8.0;
+        let expires_soon =
+            compared != Deadline::NEVER && options.recache_below_s.is_some_and(|below_s| left_s < f64::from(below_s));
         let is_won = !item.is_token_sent && (item.is_stale || expires_soon);
         item.is_token_sent |= is_won;
         item.is_fetched |= !options.is_silent;
@@ -340,7 +343,9 @@ impl Engine for ModelEngine {
             let mut item = self.new_item(key.key, 0, vivify.deadline, options.is_binary_key);
             item.value = vivify.initial.to_string().into_bytes();
             let cas = self.put(item, options.new_cas);
-            return ArithOutcome::Value { value: vivify.initial, cas, deadline: vivify.deadline, is_created: true };
+            let Vivify { deadline, initial: value } = vivify;
+            let deadline_before = Deadline::NEVER;
+            return ArithOutcome::Value { value, cas, deadline, deadline_before, is_created: true };
         };
         if !compares(item, options.compare) {
             return ArithOutcome::Exists;
@@ -358,10 +363,11 @@ impl Engine for ModelEngine {
         if item.value.len() > width {
             (item.is_stale, item.is_token_sent, item.is_fetched) = (false, false, false);
         }
-        item.deadline = options.touch.unwrap_or(item.deadline);
-        let deadline = item.deadline;
+        let deadline_before = item.deadline;
+        let deadline = options.touch.unwrap_or(deadline_before);
+        item.deadline = deadline;
         let cas = self.put(item, options.new_cas);
-        ArithOutcome::Value { value, cas, deadline, is_created: false }
+        ArithOutcome::Value { value, cas, deadline, deadline_before, is_created: false }
     }
 
     fn flush_now(&mut self) {

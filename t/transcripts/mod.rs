@@ -1,4 +1,4 @@
-//! Conversations in the classic text protocol, one file for each family of commands (support/transcript.rs has the
+//! Conversations in the text protocols, one file for each family of commands (support/transcript.rs has the
 //! notation). Data alone: t/main.rs makes a test of each, t/oracle plays the same ones against memcached, so a line
 //! here is what memcached says too or stands in t/oracle/differences.rs.
 
@@ -8,6 +8,10 @@ pub(crate) mod delete;
 pub(crate) mod expiry;
 pub(crate) mod flush;
 pub(crate) mod framing;
+pub(crate) mod meta_base64;
+pub(crate) mod meta_change;
+pub(crate) mod meta_get;
+pub(crate) mod meta_set;
 pub(crate) mod noreply;
 pub(crate) mod numbers;
 pub(crate) mod retrieval;

@@ -64,8 +64,7 @@ pub(super) fn storage<'a>(
     let (Some(key), Some(client_flags), Some(exptime), Some(value_len)) = header else {
         return refuse(ReplyLine::BadFormat, Reply::Wanted, consumed);
     };
-    let value_len = parse_short_i64(value_len).filter(|len| (0..=VALUE_LEN_MAX).contains(len));
-    let Some(value_len) = value_len.and_then(|len| u32::try_from(len).ok()) else {
+    let Some(value_len) = value_len_word(value_len) else {
         return refuse(ReplyLine::BadFormat, Reply::Wanted, consumed);
     };
     let reply = Reply::of(arguments);
@@ -161,8 +160,14 @@ fn key_and_word<'a>(arguments: &mut Tokens<'a>) -> Result<(Key<'a>, &'a [u8], Re
     Ok((key, word, reply))
 }
 
-/// The exptime of any line except storage commands: 32 bits, or a date beyond them.
-pub(super) fn exptime_word(word: &[u8]) -> Option<Exptime> {
+/// The length of a value.
+pub(in crate::protocol) fn value_len_word(word: &[u8]) -> Option<u32> {
+    let len = parse_short_i64(word).filter(|len| (0..=VALUE_LEN_MAX).contains(len));
+    len.and_then(|len| u32::try_from(len).ok())
+}
+
+/// The exptime of any line except classic storage commands: 32 bits, or a date beyond them.
+pub(in crate::protocol) fn exptime_word(word: &[u8]) -> Option<Exptime> {
     parse_short_i64(word).filter(|exptime| *exptime >= i64::from(i32::MIN)).map(Exptime::new)
 }
 

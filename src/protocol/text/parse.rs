@@ -4,6 +4,7 @@ use memchr::{memchr, memrchr};
 
 use crate::base::Key;
 use crate::protocol::echo::Reply;
+use crate::protocol::meta;
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::{Input, KeyList, Keys, LineRest, Parsed, Request, Rest, Retrieval, RetrievalOptions};
 use crate::protocol::tokens::Tokens;
@@ -44,6 +45,7 @@ pub fn parse(bytes: &[u8], input: Input) -> Parsed<'_> {
         Family::Arith(direction) => lines::arith(direction, arguments),
         Family::Touch => lines::touch(arguments),
         Family::Admin(verb) => lines::admin(verb, arguments),
+        Family::Meta(verb) => return meta::parse(verb, arguments, consumed, &bytes[consumed..]),
     };
     match parsed {
         Ok(request) => Parsed::Request { request, consumed },

@@ -70,7 +70,7 @@ pub fn arith(bytes: &[u8]) -> Option<(Arith<'_>, usize)> {
 /// The state of a value of `value_len` bytes, given the bytes `behind` its header, and the bytes that it takes. These
 /// include the CRLF; they are 0 if the value is incomplete.
 #[inline]
-pub(super) fn value(behind: &[u8], value_len: u32) -> (Value<'_>, usize) {
+pub(in crate::protocol) fn value(behind: &[u8], value_len: u32) -> (Value<'_>, usize) {
     let len = value_len as usize;
     let Some((value, behind)) = behind.split_at_checked(len) else { return (Value::Coming, 0) };
     match behind.first_chunk() {
@@ -82,7 +82,7 @@ pub(super) fn value(behind: &[u8], value_len: u32) -> (Value<'_>, usize) {
 
 /// The number of 1 to 9 digits at the front of `rest`, and the bytes after it.
 #[inline]
-fn number(rest: &[u8]) -> Option<(u32, &[u8])> {
+pub(in crate::protocol) fn number(rest: &[u8]) -> Option<(u32, &[u8])> {
     match leading_u32(rest) {
         Some((value, len)) => Some((value, &rest[len..])),
         None => long_number(rest),

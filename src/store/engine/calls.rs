@@ -71,6 +71,17 @@ pub trait Engine {
         options: FetchOptions,
     ) -> Result<Fetched<Accessed<Self::Item<'pin>>>, Refusal>;
 
+    /// As [`Engine::fetch_with`], without a search and for a hit that changes neither the item's deadline nor its
+    /// token. None: anything else. Nothing has happened then.
+    fn fetch_candidate_with<'pin>(
+        &mut self,
+        _key: Key<'_>,
+        _candidate: Self::Candidate<'pin>,
+        _options: FetchOptions,
+    ) -> Option<Accessed<Self::Item<'pin>>> {
+        None
+    }
+
     /// The item of `key`. Does not count as an access.
     fn peek<'pin>(&self, pin: &'pin Self::Pin, key: HashedKey<'_>) -> Option<Self::Item<'pin>>;
 

@@ -51,12 +51,14 @@ impl WriteOptions {
 pub struct FetchOptions {
     /// Whether the access is not noted: neither as a hit of the item nor in the eviction policy.
     pub is_silent: bool,
-    /// A new deadline for the item, whether it was there or is created.
+    /// A new deadline for an item that was there.
     pub touch: Option<Deadline>,
     /// Without an item, an empty one with this deadline is created, and the caller is told to fill it.
     pub vivify: Option<Deadline>,
     /// If the item expires in less than this many seconds, one caller is told to renew it.
     pub recache_below_s: Option<u32>,
+    /// Whether `recache_below_s` is compared with the deadline after the touch.
+    pub recache_after_touch: bool,
     /// The CAS unique of an item that is created. None: the store draws one.
     pub new_cas: Option<u64>,
     /// The key was sent in base64. Kept with an item that is created.

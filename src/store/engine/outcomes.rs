@@ -31,7 +31,7 @@ pub struct Accessed<I> {
     pub was_fetched: bool,
     /// Seconds since its last access. See [`Item::idle_s`](super::Item::idle_s).
     pub idle_s: u32,
-    /// Its deadline. The item's own one may be new.
+    /// Its deadline; of an item that was created, none. The item's own one may be new.
     pub deadline_before: Deadline,
     /// Whether the caller is told to renew the value. Only one caller is, until the item is stored again.
     pub is_won: bool,
@@ -61,6 +61,8 @@ pub enum StoreOutcome {
     Stored {
         /// The CAS unique of the item.
         cas: u64,
+        /// Length of the whole value in bytes, if the value was joined to another one.
+        joined_len: Option<u32>,
     },
     /// The mode's condition did not hold.
     NotStored,
@@ -119,6 +121,8 @@ pub enum ArithOutcome {
         cas: u64,
         /// The deadline of the item.
         deadline: Deadline,
+        /// Its deadline before this call; of an item that was created, none.
+        deadline_before: Deadline,
         /// Whether this call has created the item.
         is_created: bool,
     },

@@ -11,6 +11,13 @@ use crate::sync::Pin;
 
 use super::publish::Linking;
 
+/// Whether an access may tell its caller to renew the value. A caller that cannot hear it must not use it up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Token {
+    Offered,
+    Withheld,
+}
+
 impl WorkerStore {
     /// Records the miss of a get. If the small queue evicted the key, this may be a late read.
     #[inline]
@@ -44,7 +51,8 @@ impl WorkerStore {
     }
 
     /// Counts a live item as accessed, as `options` say. `is_won`: the caller is told to renew the value.
-    fn accessed<'pin>(
+    #[inline]
+    pub(super) fn accessed<'pin>(
         &self,
         item: ItemRef<'pin>,
         deadline_before: Deadline,
@@ -80,12 +88,18 @@ impl WorkerStore {
     ) -> Result<Accessed<ItemRef<'pin>>, Miss> {
         if options.touch.is_none() {
             let item = self.find_live(pin, key)?;
-            let is_due = item.word0().is_stale() || options.recache_below_s.is_some();
-            if !is_due || item.word0().is_token_sent() {
+            if !Self::may_send_token(&item, options) {
                 return Ok(self.accessed(item, item.deadline(), options, false));
             }
         }
-        self.access_locked(pin, key, options)
+        self.access_locked(pin, key, options, Token::Offered)
+    }
+
+    /// Whether an access may tell the caller to renew the value.
+    #[inline]
+    pub(super) fn may_send_token(item: &ItemRef<'_>, options: FetchOptions) -> bool {
+        let word0 = item.word0();
+        (word0.is_stale() || options.recache_below_s.is_some()) && !word0.is_token_sent()
     }
 
     pub(super) fn access_locked<'pin>(
@@ -93,6 +107,7 @@ impl WorkerStore {
         pin: &'pin Pin,
         key: HashedKey<'_>,
         options: FetchOptions,
+        token: Token,
     ) -> Result<Accessed<ItemRef<'pin>>, Miss> {
         let store = self.store;
         // The lock keeps the item from being replaced by one without the new deadline, and gives the token to one
@@ -103,8 +118,11 @@ impl WorkerStore {
             return Err(miss);
         }
         let (word0, deadline_before) = (item.word0(), item.deadline());
-        let expires_soon = options.recache_below_s.is_some_and(|below_s| self.expires_within(deadline_before, below_s));
-        let is_won = !word0.is_token_sent() && (word0.is_stale() || expires_soon);
+        let touched = options.touch.filter(|_| options.recache_after_touch);
+        let compared = touched.unwrap_or(deadline_before);
+        let expires_soon = options.recache_below_s.is_some_and(|below_s| self.expires_within(compared, below_s));
+        let is_due = !word0.is_token_sent() && (word0.is_stale() || expires_soon);
+        let is_won = is_due && token == Token::Offered;
         if let Some(deadline) = options.touch {
             header::set_deadline(item.head(), deadline);
             store.slabs.dues.note(item.chunk().page(), deadline);
@@ -136,17 +154,19 @@ impl WorkerStore {
         options: FetchOptions,
         deadline: Deadline,
     ) -> Result<Option<Accessed<ItemRef<'pin>>>, Refusal> {
-        let deadline = options.touch.unwrap_or(deadline);
         let extras = Extras { client_flags: 0, version: options.new_cas };
         let marks = Marks::TOKEN_SENT.with(Marks::when(options.is_binary_key, Marks::BINARY_KEY));
         let linking = Linking { deadline, marks, version: options.new_cas, unique: None, kind: MutationKind::Vivify };
         let Some(created) = self.store_if_absent(pin, key, extras, b"", linking)? else { return Ok(None) };
         let Some(item) = ItemRef::try_view(pin, &self.store.slabs, created.chunk) else { return Ok(None) };
+        if !options.is_silent {
+            header::note_hit(item.head(), item.word0(), self.accessed);
+        }
         Ok(Some(Accessed {
             item,
             was_fetched: false,
             idle_s: 0,
-            deadline_before: deadline,
+            deadline_before: Deadline::NEVER,
             is_won: true,
             is_stale: false,
             was_token_sent: false,

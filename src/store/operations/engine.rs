@@ -15,6 +15,8 @@ use crate::store::uploads::upload::{Announced, Stage, Upload};
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
+use super::access::Token;
+
 impl Engine for WorkerStore {
     type Pin = Pin;
     type Item<'pin> = ItemRef<'pin>;
@@ -88,7 +90,7 @@ impl Engine for WorkerStore {
         deadline: Deadline,
     ) -> Fetched<ItemRef<'pin>> {
         let options = FetchOptions { touch: Some(deadline), ..FetchOptions::default() };
-        match self.access_locked(pin, key, options) {
+        match self.access_locked(pin, key, options, Token::Withheld) {
             Ok(accessed) => Fetched::Hit(accessed.item),
             Err(miss) => self.missed(key.hash, miss),
         }
@@ -112,6 +114,18 @@ impl Engine for WorkerStore {
                 }
             }
         }
+    }
+
+    #[inline(always)]
+    fn fetch_candidate_with<'pin>(
+        &mut self,
+        key: Key<'_>,
+        candidate: Self::Candidate<'pin>,
+        options: FetchOptions,
+    ) -> Option<Accessed<ItemRef<'pin>>> {
+        let item = candidate.try_view()?;
+        let is_hit = item.is_key(key) && options.touch.is_none() && self.why_dead(&item).is_none();
+        (is_hit && !Self::may_send_token(&item, options)).then(|| self.accessed(item, item.deadline(), options, false))
     }
 
     fn peek<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Option<ItemRef<'pin>> {

@@ -38,9 +38,10 @@ impl WorkerStore {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(value).as_bytes();
         debug_assert!(digits.len() <= DIGITS_MAX);
-        let mut deadline = Deadline::NEVER;
+        let (mut deadline, mut deadline_before) = (Deadline::NEVER, Deadline::NEVER);
         let link = |item: &ItemRef<'_>| {
-            deadline = options.touch.unwrap_or_else(|| item.deadline());
+            deadline_before = item.deadline();
+            deadline = options.touch.unwrap_or(deadline_before);
             // memcached overwrites a number in place if it does not become longer. The item keeps its marks then.
             let is_longer = digits.len() > item.value_len() as usize;
             let kept = Marks::of(item.word0());
@@ -49,13 +50,13 @@ impl WorkerStore {
         };
         match self.put_number(pin, key, old, digits, options.new_cas, link)? {
             None => Ok(None),
-            Some(StoreOutcome::Stored { cas }) => {
+            Some(StoreOutcome::Stored { cas, .. }) => {
                 let counters = self.class_counters(old);
                 match delta {
                     Delta::Up(_) => counters.incr_hits.add(1),
                     Delta::Down(_) => counters.decr_hits.add(1),
                 }
-                Ok(Some(ArithOutcome::Value { value, cas, deadline, is_created: false }))
+                Ok(Some(ArithOutcome::Value { value, cas, deadline, deadline_before, is_created: false }))
             }
             Some(_refused) => Ok(Some(ArithOutcome::NoMemory)),
         }
@@ -82,7 +83,14 @@ impl WorkerStore {
         let kind = MutationKind::of_delta(delta);
         let linking = Linking { deadline, marks, version: options.new_cas, unique: None, kind };
         let created = self.store_if_absent(pin, key, extras, digits, linking)?;
-        Ok(created.map(|created| ArithOutcome::Value { value: initial, cas: created.cas, deadline, is_created: true }))
+        let deadline_before = Deadline::NEVER;
+        Ok(created.map(|created| ArithOutcome::Value {
+            value: initial,
+            cas: created.cas,
+            deadline,
+            deadline_before,
+            is_created: true,
+        }))
     }
 
     /// Replaces `old` with a number, padded to the length of `old`. None: another thread has stored.

@@ -171,7 +171,7 @@ impl WorkerStore {
             None => StoreOutcome::NoMemory,
             Some(published) => {
                 self.flush_local_state(pin);
-                StoreOutcome::Stored { cas: published.cas }
+                StoreOutcome::Stored { cas: published.cas, joined_len: None }
             }
         }
     }

@@ -66,8 +66,12 @@ impl WorkerStore {
                 unique: None,
                 kind,
             });
-            if let Some(outcome) = outcome {
-                return Ok(outcome);
+            match outcome {
+                Some(StoreOutcome::Stored { cas, .. }) => {
+                    return Ok(StoreOutcome::Stored { cas, joined_len: Some(joined_len) });
+                }
+                Some(refused) => return Ok(refused),
+                None => {}
             }
         }
     }
@@ -102,7 +106,7 @@ impl WorkerStore {
                 kind: if invalidate { MutationKind::Invalidate } else { MutationKind::DropValue },
             });
             match outcome {
-                Some(StoreOutcome::Stored { cas }) => {
+                Some(StoreOutcome::Stored { cas, .. }) => {
                     self.tally.classes[class].delete_hits.add(1);
                     return RemoveOutcome::Removed { cas };
                 }
