@@ -23,6 +23,7 @@ macro_rules! transcripts {
 mod differences;
 mod duel;
 mod memcached;
+mod meta;
 mod numbers;
 #[expect(dead_code, reason = "the fuzz tests use the rest")]
 #[path = "../support/random.rs"]
@@ -44,7 +45,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use differences::Tally;
 use duel::Duel;
-use stream::Stream;
+use stream::{Kind, Stream};
 use support::transcript::{Delivery, Transcript};
 use support::{Server, report};
 
@@ -58,6 +59,10 @@ const TRANSCRIPTS: &[&[(&str, &str)]] = &[
     transcripts::expiry::ALL,
     transcripts::flush::ALL,
     transcripts::framing::ALL,
+    transcripts::meta_base64::ALL,
+    transcripts::meta_change::ALL,
+    transcripts::meta_get::ALL,
+    transcripts::meta_set::ALL,
     transcripts::noreply::ALL,
     transcripts::numbers::ALL,
     transcripts::retrieval::ALL,
@@ -108,21 +113,30 @@ fn golden_names_of_stats_are_memcacheds() {
 
 #[test]
 fn random_streams_get_the_same_replies() {
+    compare_streams(Kind::Classic);
+}
+
+#[test]
+fn random_meta_streams_get_the_same_replies() {
+    compare_streams(Kind::Meta);
+}
+
+fn compare_streams(kind: Kind) {
     let seed = number_from("LARDER_SEED").unwrap_or_else(fresh_seed);
     let wanted = number_from("LARDER_COMMANDS").unwrap_or(COMMANDS);
-    report(&format!("oracle: LARDER_SEED={seed} LARDER_COMMANDS={wanted}"));
+    report(&format!("oracle: {kind:?} LARDER_SEED={seed} LARDER_COMMANDS={wanted}"));
     let mut tally = Tally::default();
-    let mut stream = Stream::new(seed);
+    let mut stream = Stream::new(seed, kind);
     let mut duel = Duel::start();
     let (mut commands, mut batches) = (0, 0);
     while commands < wanted {
         let batch = stream.next_batch(&mut tally);
         batches += 1;
         if let Err(mismatch) = duel.play(&batch, &mut tally) {
-            let story = shrink::shortest_story(seed, batches, &mismatch);
+            let story = shrink::shortest_story(Stream::new(seed, kind), batches, &mismatch);
             let last = shrink::told(std::slice::from_ref(&batch));
             panic!(
-                "LARDER_SEED={seed}, batch {batches}:\n{last}{mismatch}\n\nthe shortest story that ends so:\n{story}"
+                "{kind:?}, LARDER_SEED={seed}, batch {batches}:\n{last}{mismatch}\n\nthe shortest story that ends so:\n{story}"
             );
         }
         commands += batch.commands.len() as u64;

@@ -6,6 +6,9 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use larder::base::Key;
+use larder::protocol::meta::{KEY_BYTES_MAX, decode_key};
+
 use super::differences::{self, Tally};
 use super::support::client::shown;
 
@@ -28,6 +31,11 @@ pub(crate) enum Reply {
     Version,
     /// `STAT` rows, however many.
     Stats,
+    /// The reply to a meta command: code and flags, with ordinals for unique numbers, and a value.
+    Meta {
+        words: Vec<String>,
+        data: Vec<u8>,
+    },
     Line(Vec<u8>),
 }
 
@@ -55,7 +63,9 @@ pub(crate) fn parse(mut bytes: &[u8], uniques: &mut Uniques, tally: &mut Tally) 
     while !bytes.is_empty() {
         let len = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
         let (line, rest) = bytes.split_at(len);
-        let (reply, rest) = value(line, rest, uniques, tally).unwrap_or_else(|| (single_line(line, tally), rest));
+        let (reply, rest) = value(line, rest, uniques, tally)
+            .or_else(|| meta(line, rest, uniques, tally))
+            .unwrap_or_else(|| (single_line(line, tally), rest));
         if reply != Reply::Stats || replies.last() != Some(&Reply::Stats) {
             replies.push(reply);
         }
@@ -77,6 +87,64 @@ fn value<'a>(line: &[u8], rest: &'a [u8], uniques: &mut Uniques, tally: &mut Tal
         tally.count(differences::UNIQUES);
     }
     Some((Reply::Value { key: key.into(), flags: flags.into(), unique, data: data.into() }, &rest[len + 2..]))
+}
+
+fn meta<'a>(line: &[u8], rest: &'a [u8], uniques: &mut Uniques, tally: &mut Tally) -> Option<(Reply, &'a [u8])> {
+    let line = line.strip_suffix(b"\r\n")?;
+    let mut words = line.split(|byte| *byte == b' ').peekable();
+    let code = words.next().filter(|code| [&b"HD"[..], b"VA", b"EN", b"NF", b"NS", b"EX", b"ME"].contains(code))?;
+    let mut told = vec![shown(code)];
+    let mut data: &[u8] = b"";
+    if code == b"VA" {
+        let len: usize = number(words.next()?)?;
+        data = rest.get(..len + 2)?;
+    } else if code == b"ME" {
+        // The key, in base64 or not.
+        words.next()?;
+        tally.count(differences::META_KEYS);
+    }
+    while let Some(word) = words.next() {
+        let is_base64 = word.starts_with(b"k") && words.next_if_eq(&b"b").is_some();
+        told.extend(meta_word(word, is_base64, uniques, tally));
+    }
+    Some((Reply::Meta { words: told, data: data.into() }, &rest[data.len()..]))
+}
+
+/// A flag of a reply in a form that can be compared. None: it cannot be.
+fn meta_word(word: &[u8], is_base64: bool, uniques: &mut Uniques, tally: &mut Tally) -> Option<String> {
+    let (name, digits) = match word.iter().position(|byte| *byte == b'=') {
+        Some(at) if word[0].is_ascii_lowercase() && !word.starts_with(b"k") => (&word[..at], &word[at + 1..]),
+        Some(_) | None => word.split_at(1),
+    };
+    match name {
+        b"c" | b"cas" => match number(digits)? {
+            0 => Some("c#none".into()),
+            unique => {
+                tally.count(differences::UNIQUES);
+                Some(format!("c#{}", uniques.ordinal(unique)))
+            }
+        },
+        b"t" | b"exp" if digits != b"-1" => {
+            tally.count(differences::META_TIMES);
+            // 100000 and 99999 are the same time a tick later.
+            Some(format!("t~{}", (number::<u64>(digits)? + 5000).to_string().len()))
+        }
+        b"l" | b"la" => None,
+        b"h" | b"fetch" => {
+            tally.count(differences::META_READS);
+            None
+        }
+        b"cls" | b"size" => {
+            tally.count(differences::META_PLACES);
+            None
+        }
+        b"k" if is_base64 => {
+            tally.count(differences::META_KEYS);
+            let mut buffer = [0; KEY_BYTES_MAX];
+            Some(format!("k{}", shown(decode_key(Key::new(digits)?, &mut buffer)?.bytes())))
+        }
+        _ => Some(shown(word)),
+    }
 }
 
 fn single_line(line: &[u8], tally: &mut Tally) -> Reply {
@@ -101,6 +169,7 @@ impl fmt::Display for Reply {
             Reply::Version => out.write_str("VERSION ..."),
             Reply::Stats => out.write_str("STAT ..."),
             Reply::Line(line) => out.write_str(&shown(line)),
+            Reply::Meta { words, data } => write!(out, "{} {}", words.join(" "), shown(data)),
             Reply::Value { key, flags, unique, data } => {
                 let unique = unique.map_or(String::new(), |ordinal| format!(" #{ordinal}"));
                 write!(out, "VALUE {} {} {}{unique} {}", shown(key), shown(flags), data.len() - 2, shown(data))

@@ -20,8 +20,7 @@ struct Shrinker<'a> {
 }
 
 /// Repeats the first `batches` of `seed` in ever smaller parts and tells the smallest that still ends in a mismatch.
-pub(crate) fn shortest_story(seed: u64, batches: usize, mismatch: &Mismatch) -> String {
-    let mut stream = Stream::new(seed);
+pub(crate) fn shortest_story(mut stream: Stream, batches: usize, mismatch: &Mismatch) -> String {
     let history: Vec<Batch> = (0..batches).map(|_| stream.next_batch(&mut Tally::default())).collect();
     let shrinker = Shrinker { kind: &mismatch.kind, deadline: now() + SEARCH };
     let Some(tail) = shrinker.failing_tail(&history) else {

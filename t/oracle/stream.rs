@@ -30,7 +30,7 @@ pub(crate) const PADDING: &[u8] = b".\r\nget k1\r\nversion\r\n";
 const STORAGE_VERBS: [&str; 6] = ["set", "add", "replace", "append", "prepend", "cas"];
 const RETRIEVAL_VERBS: [&str; 4] = ["get", "gets", "gat", "gats"];
 const FLAGS: [&str; 6] = ["0", "0", "0", "1", "42", "4294967295"];
-const TIMES: [&str; 14] = [
+pub(super) const TIMES: [&str; 14] = [
     "0",
     "0",
     "0",
@@ -46,7 +46,7 @@ const TIMES: [&str; 14] = [
     "00000100000",
     "000000100000",
 ];
-const NUMBERS: [&str; 17] = [
+pub(super) const NUMBERS: [&str; 17] = [
     "0",
     "1",
     "5",
@@ -126,16 +126,16 @@ pub(crate) enum Cuts {
 
 #[derive(Clone)]
 pub(crate) struct Command {
-    line: Vec<u8>,
+    pub(super) line: Vec<u8>,
     line_end: &'static [u8],
     /// Stands for `UNIQUE` in the line: the unique number seen this many values ago.
-    unique_back: Option<usize>,
-    data: Vec<u8>,
+    pub(super) unique_back: Option<usize>,
+    pub(super) data: Vec<u8>,
     intact: bool,
 }
 
 /// Where a command's unique number stands in its line.
-const UNIQUE: &[u8] = b" {unique}";
+pub(super) const UNIQUE: &[u8] = b"{unique}";
 
 impl Cuts {
     pub(crate) fn parts<'a>(&self, packet: &'a [u8]) -> Vec<&'a [u8]> {
@@ -153,7 +153,7 @@ impl Cuts {
 }
 
 impl Command {
-    fn of_line(line: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn of_line(line: impl Into<Vec<u8>>) -> Self {
         Command { line: line.into(), line_end: b"\r\n", unique_back: None, data: Vec::new(), intact: true }
     }
 
@@ -168,7 +168,7 @@ impl Command {
             Some(back) => {
                 let at = self.line.windows(UNIQUE.len()).position(|window| window == UNIQUE);
                 let (before, after) = self.line.split_at(at.expect("its line has the place for it"));
-                [before, format!(" {}", recent(back)).as_bytes(), &after[UNIQUE.len()..]].concat()
+                [before, recent(back).to_string().as_bytes(), &after[UNIQUE.len()..]].concat()
             }
             None => self.line.clone(),
         };
@@ -202,20 +202,23 @@ impl Command {
             b"get" | b"gets" => 0..0,
             b"gat" | b"gats" => 1..2,
             b"incr" | b"decr" | b"touch" | b"delete" => 2..words.len(),
+            // Their numbers are digits only.
+            _ if self.is_meta() => 0..0,
             _ if self.is_storage() => 2..words.len(),
             _ => 1..words.len(),
         };
         words.get(places).unwrap_or_default().to_vec()
     }
 
-    /// The time to live it gives.
-    pub(crate) fn exptime(&self) -> Option<i128> {
-        match self.words()[0] {
-            b"gat" | b"gats" => self.number(1),
-            b"touch" => self.number(2),
-            _ if self.is_storage() => self.number(3),
-            _ => None,
-        }
+    /// The times to live it gives.
+    pub(crate) fn exptimes(&self) -> impl Iterator<Item = i128> {
+        let (one, other) = match self.words()[0] {
+            b"gat" | b"gats" => (self.number(1), None),
+            b"touch" => (self.number(2), None),
+            _ if self.is_storage() => (self.number(3), None),
+            _ => (self.flag_number(b'T'), self.flag_number(b'N')),
+        };
+        one.into_iter().chain(other)
     }
 
     /// The time a flush waits.
@@ -231,8 +234,13 @@ impl Command {
         RETRIEVAL_VERBS.iter().any(|verb| verb.as_bytes() == self.words()[0])
     }
 
+    /// Whether it keeps a reference to an item until its reply is sent.
+    pub(crate) fn holds_item(&self) -> bool {
+        self.is_retrieval() || self.words()[0] == b"mg"
+    }
+
     pub(crate) fn is_arith(&self) -> bool {
-        matches!(self.words()[0], b"incr" | b"decr")
+        matches!(self.words()[0], b"incr" | b"decr" | b"ma")
     }
 
     /// Whether its data is there and holds nothing but blanks and line ends.
@@ -246,7 +254,12 @@ impl Command {
 
     /// Bytes of data it asks for and does not bring.
     fn deficit(&self) -> i128 {
-        let announced = self.number(4).filter(|len| self.is_storage() && (0..=ANNOUNCED_MAX).contains(len));
+        let announced = match self.words()[0] {
+            b"ms" => self.number(2),
+            _ if self.is_storage() => self.number(4),
+            _ => None,
+        };
+        let announced = announced.filter(|len| (0..=ANNOUNCED_MAX).contains(len));
         announced.map_or(0, |announced| announced + 2 - self.data.len() as i128)
     }
 
@@ -283,17 +296,26 @@ impl fmt::Display for Ending {
 }
 
 pub(crate) struct Stream {
-    random: Random,
+    pub(super) random: Random,
     keys: Vec<Vec<u8>>,
+    kind: Kind,
+}
+
+/// What a stream consists of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Classic,
+    /// Meta commands, and some classic ones between them.
+    Meta,
 }
 
 impl Stream {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, kind: Kind) -> Self {
         let mut keys: Vec<Vec<u8>> = (0..12).map(|n| format!("k{n}").into_bytes()).collect();
         let odd: [&[u8]; 6] = [b"0", b"noreply", b"a\0b", b"\x01\x7f\x80\xff", b"tab\tkey", b"VALUE"];
         keys.extend(odd.map(<[u8]>::to_vec));
         keys.extend([vec![b'x'; 250], vec![b'y'; 249]]);
-        Stream { random: Random::with_seed(seed), keys }
+        Stream { random: Random::with_seed(seed), keys, kind }
     }
 
     pub(crate) fn next_batch(&mut self, tally: &mut Tally) -> Batch {
@@ -350,7 +372,9 @@ impl Stream {
     }
 
     fn command(&mut self) -> Command {
+        let is_meta = matches!(self.kind, Kind::Meta) && !self.random.once_in(5);
         let mut command = match self.random.below(100) {
+            _ if is_meta => self.meta_command(),
             0..35 => self.store(),
             35..65 => self.retrieval(),
             65..80 => self.arith(),
@@ -371,7 +395,7 @@ impl Stream {
         self.random.next().to_le_bytes()[0]
     }
 
-    fn key(&mut self) -> Vec<u8> {
+    pub(super) fn key(&mut self) -> Vec<u8> {
         let at = self.random.below(self.keys.len());
         self.keys[at].clone()
     }
@@ -393,6 +417,7 @@ impl Stream {
         command.line.extend(format!(" {flags} {time} {len}").bytes());
         if verb == "cas" {
             command.unique_back = Some(self.random.below(4));
+            command.line.push(b' ');
             command.line.extend(UNIQUE);
         }
         command.line.extend(self.noreply().bytes());
@@ -401,7 +426,7 @@ impl Stream {
         command
     }
 
-    fn value(&mut self) -> Vec<u8> {
+    pub(super) fn value(&mut self) -> Vec<u8> {
         let len = match self.random.below(400) {
             0 => self.random.below(900_000),
             1..10 => self.random.below(20_000),
@@ -453,7 +478,7 @@ impl Stream {
         command.intact = false;
         if let Some(at) = command.line.windows(UNIQUE.len()).position(|window| window == UNIQUE) {
             command.unique_back = None;
-            command.line.splice(at..at + UNIQUE.len(), *b" 1");
+            command.line.splice(at..at + UNIQUE.len(), *b"1");
         }
         match self.random.below(4) {
             0 => self.break_data(command),
