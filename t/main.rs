@@ -28,6 +28,7 @@ mod large_items;
 mod late_reads;
 mod load;
 mod logging;
+mod meta_commands;
 mod model;
 #[path = "support/model_engine.rs"]
 mod model_engine;

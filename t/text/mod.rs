@@ -7,6 +7,7 @@ mod framing;
 mod huge_pages;
 mod large;
 mod memory;
+mod meta;
 mod page_moves;
 mod resident;
 mod stats;

@@ -13,12 +13,11 @@ use crate::protocol::echo::MetaEcho;
 use crate::protocol::found::{Found, ValueShown};
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::KeyCoding;
-use crate::protocol::text::value_len_word;
+use crate::protocol::text::{ready_digits, value_len_word};
+use crate::sys::append::append_framed;
 
 use super::flags::MetaFlag;
 
-/// The longest reply line beside key and opaque: a code, ten flags with numbers, three marks.
-const LINE_LEN_MAX: usize = 256;
 /// The length of the longest key in base64.
 const BASE64_LEN_MAX: usize = Key::LEN_MAX.div_ceil(3) * 4;
 
@@ -94,10 +93,19 @@ fn push_number(echo: MetaEcho<'_>, value: u64, shown: Shown, out: &mut Vec<u8>) 
     out.extend_from_slice(b"\r\n");
 }
 
-/// The words behind the key.
+/// The words behind the key. They are few and short, so they are searched byte by byte.
 #[inline]
 fn words<'a>(echo: MetaEcho<'a>) -> impl Iterator<Item = &'a [u8]> {
-    echo.words().split(|byte| *byte == b' ').filter(|word| !word.is_empty())
+    let mut rest = echo.words();
+    std::iter::from_fn(move || {
+        while let [b' ', behind @ ..] = rest {
+            rest = behind;
+        }
+        let len = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(len);
+        rest = behind;
+        (!word.is_empty()).then_some(word)
+    })
 }
 
 /// Appends the flags that the reply repeats. As in memcached, flags are executed in their order: `t` behind T or N shows
@@ -135,63 +143,84 @@ const BASE64_MARK: &[u8] = b" b";
 /// Appends the answer of mg to a hit, up to the value.
 #[inline]
 pub(in crate::protocol) fn push_found(echo: MetaEcho<'_>, item: &impl Found, value: ValueShown, out: &mut Vec<u8>) {
-    out.reserve(LINE_LEN_MAX + BASE64_LEN_MAX);
-    match value {
-        ValueShown::Yes => {
+    match (value, ready_digits(item.value_len())) {
+        (ValueShown::Yes, Some(digits)) => append_framed(out, b"VA ", b"", b"", digits, b"", b""),
+        (ValueShown::Yes, None) => {
             out.extend_from_slice(b"VA ");
             push_u64(out, item.value_len().into());
         }
-        ValueShown::No => out.extend_from_slice(b"HD"),
+        (ValueShown::No, _) => out.extend_from_slice(b"HD"),
     }
     let mut is_touched = false;
     for word in words(echo) {
-        let Some(flag) = MetaFlag::from_letter(word[0]) else { continue };
-        let mut number = |number| {
-            out.extend_from_slice(&[b' ', word[0]]);
-            push_u64(out, number);
-        };
-        match flag {
-            MetaFlag::ReturnKey => push_key_of(item, out),
-            MetaFlag::ReturnCas => number(item.cas()),
-            MetaFlag::ReturnClientFlags => number(item.client_flags().into()),
-            MetaFlag::ReturnSize => number(item.value_len().into()),
-            MetaFlag::ReturnFetched => number(item.was_fetched().into()),
-            MetaFlag::ReturnIdle => number(item.idle_s().into()),
-            MetaFlag::ReturnTtl => {
-                out.extend_from_slice(b" t");
-                Ttl(if is_touched { item.ttl_s() } else { item.ttl_before_s() }).push_to(out);
+        match MetaFlag::from_letter(word[0]) {
+            // The value follows the line.
+            Some(MetaFlag::ReturnValue) => {}
+            Some(MetaFlag::ReturnKey) if !item.is_binary_key() => {
+                append_framed(out, b" k", item.key(), b"", (b"", 0), b"", b"");
             }
-            MetaFlag::Exptime => is_touched = true,
-            MetaFlag::Vivify => is_touched |= item.is_created(),
-            MetaFlag::Opaque => {
-                out.push(b' ');
-                out.extend_from_slice(word);
-            }
-            _ => {}
+            Some(MetaFlag::ReturnCas) => push_flag(b" c", item.cas(), out),
+            Some(MetaFlag::ReturnClientFlags) => push_flag(b" f", item.client_flags().into(), out),
+            Some(MetaFlag::Exptime) => is_touched = true,
+            Some(MetaFlag::Vivify) => is_touched |= item.is_created(),
+            Some(flag) => push_rarer_flag(flag, word, item, is_touched, out),
+            None => {}
         }
     }
+    if item.is_stale() || item.is_won() || item.was_token_sent() {
+        push_marks(item, out);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+#[inline]
+fn push_flag(name: &[u8; 2], number: u64, out: &mut Vec<u8>) {
+    let mut digits = itoa::Buffer::new();
+    append_framed(out, name, digits.format(number).as_bytes(), b"", (b"", 0), b"", b"");
+}
+
+#[inline(never)]
+fn push_rarer_flag(flag: MetaFlag, word: &[u8], item: &impl Found, is_touched: bool, out: &mut Vec<u8>) {
+    match flag {
+        MetaFlag::ReturnKey => {
+            out.extend_from_slice(b" k");
+            push_item_key(item, out);
+            out.extend_from_slice(BASE64_MARK);
+        }
+        MetaFlag::ReturnSize => push_flag(b" s", item.value_len().into(), out),
+        MetaFlag::ReturnFetched => push_flag(b" h", item.was_fetched().into(), out),
+        MetaFlag::ReturnIdle => push_flag(b" l", item.idle_s().into(), out),
+        MetaFlag::ReturnTtl => {
+            out.extend_from_slice(b" t");
+            Ttl(if is_touched { item.ttl_s() } else { item.ttl_before_s() }).push_to(out);
+        }
+        MetaFlag::Opaque => {
+            out.push(b' ');
+            out.extend_from_slice(word);
+        }
+        // Every other flag changes what is done and returns nothing.
+        _ => {}
+    }
+}
+
+/// Appends the marks of renewal.
+#[cold]
+fn push_marks(item: &impl Found, out: &mut Vec<u8>) {
     for (is_shown, mark) in [(item.was_token_sent(), b" Z"), (item.is_stale(), b" X"), (item.is_won(), b" W")] {
         if is_shown {
             out.extend_from_slice(mark);
         }
     }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends the key of an item as its last writer wrote it.
-fn push_key_of(item: &impl Found, out: &mut Vec<u8>) {
-    out.extend_from_slice(b" k");
-    push_item_key(item, out);
-    if item.is_binary_key() {
-        out.extend_from_slice(BASE64_MARK);
-    }
-}
-
 fn push_item_key(item: &impl Found, out: &mut Vec<u8>) {
-    let mut buffer = [0; BASE64_LEN_MAX];
-    match Base64::encode(item.key(), &mut buffer) {
-        Ok(encoded) if item.is_binary_key() => out.extend_from_slice(encoded.as_bytes()),
-        Ok(_) | Err(_) => out.extend_from_slice(item.key()),
+    if !item.is_binary_key() {
+        return out.extend_from_slice(item.key());
+    }
+    // It fits: no key is longer than the longest.
+    if let Ok(encoded) = Base64::encode(item.key(), &mut [0; BASE64_LEN_MAX]) {
+        out.extend_from_slice(encoded.as_bytes());
     }
 }
 

@@ -20,4 +20,5 @@ mod reply;
 pub(super) use lines::{exptime_word, value_len_word};
 pub use login::{Login, TOKEN_LEN_MAX, login};
 pub use parse::{LINE_LEN_MAX, parse, parse_rest};
+pub(super) use reply::ready_digits;
 pub use reply::{End, READY_LENGTHS, compose, push_row, push_value, push_value_line};

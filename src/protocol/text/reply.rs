@@ -80,6 +80,12 @@ static LINE_ENDS: [[u8; LEN_AT + 1]; READY_LENGTHS] = {
     line_ends
 };
 
+/// The digits of a short value's length, with bytes behind them, and the number of the digits.
+#[inline(always)]
+pub(in crate::protocol) fn ready_digits(value_len: u32) -> Option<(&'static [u8; LEN_AT + 1], usize)> {
+    LINE_ENDS.get(value_len as usize).map(|line_end| (line_end, usize::from(line_end[LEN_AT]) - b"\r\n".len()))
+}
+
 /// Appends `VALUE <key> <flags> <bytes>[ <cas>]` and its line end.
 pub fn push_value_line(out: &mut Vec<u8>, key: Key<'_>, client_flags: u32, value_len: u32, cas: Option<u64>) {
     out.reserve(key.bytes().len() + VALUE_LINE_LEN_MAX);
