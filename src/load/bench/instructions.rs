@@ -16,7 +16,7 @@ use larder::sys::log::{Level, log_line};
 
 use super::super::comparison::Cores;
 use super::super::op::Op;
-use super::super::plan::{KeyPlan, Mix, Plan, Target};
+use super::super::plan::{KeyPlan, Mix, Plan, Target, Wire};
 use super::super::server::{Server, ServerCommand};
 use super::super::session::Session;
 use super::rows::Row;
@@ -46,6 +46,11 @@ pub(super) fn measure(field: &Runs, row: &'static Row, plan: &Plan) -> io::Resul
     let plan = small(field, plan);
     let mut rounds: Vec<Option<Vec<f64>>> = Vec::new();
     for (number, server) in field.servers.iter().enumerate() {
+        // The floor speaks the text protocol only.
+        if server.is_floor() && plan.wire != Wire::Text {
+            rounds.push(None);
+            continue;
+        }
         // A server that differs from one before it in its arguments alone, as memcached -R 1000, has the same code.
         let earlier = field.servers[..number].iter().position(|earlier| earlier.is_same_program(server));
         let figure = match earlier {

@@ -146,6 +146,10 @@ pub const ROWS: &[Row] = &[
     row("binary, 50 gets at once, all but one quiet, per key", Cpu(Roomy, || binary(get_keys(50))), 0.35, 0.25),
     row("binary, 100 gets at once, all but one quiet, per key", Cpu(Roomy, || binary(get_keys(100))), 0.35, 0.25),
     row("binary set pipelined 50", Cpu(Roomy, || binary(pipelined(set(), 50))), 0.35, 0.28),
+    row("mg k v, 1 in flight", Cpu(Roomy, || meta(get())), 0.85, 0.80),
+    row("mg k v pipelined 50", Cpu(Roomy, || meta(pipelined(get(), 50))), 0.28, 0.22),
+    row("mg k v c pipelined 50", Cpu(Roomy, || meta(pipelined(gets(), 50))), 0.28, 0.22),
+    row("ms pipelined 50, room left", Cpu(Roomy, || meta(pipelined(set(), 50))), 0.32, 0.26),
     row("get 10 KiB, 1 in flight", Cpu(Roomy, get_10_kib), 0.93, 0.88),
     row("get 10 KiB, pipelined 10", Cpu(Roomy, || pipelined(get_10_kib(), 10)), 0.85, 0.75),
     row("get 512 KiB, 1 in flight", Cpu(Roomy, get_512_kib), 0.98, 0.95),
@@ -154,6 +158,8 @@ pub const ROWS: &[Row] = &[
     row("instructions: get pipelined 50", Instructions(|| pipelined(get(), 50)), 700.0, 450.0),
     row("instructions: set pipelined 50", Instructions(|| pipelined(set(), 50)), 1200.0, 800.0),
     row("instructions: 100-key get, per key", Instructions(get_100_keys), 400.0, 250.0),
+    row("instructions: mg k v pipelined 50", Instructions(|| meta(pipelined(get(), 50))), 800.0, 600.0),
+    row("instructions: ms pipelined 50", Instructions(|| meta(pipelined(set(), 50))), 1200.0, 1000.0),
     hot_keys("instructions: get pipelined 50, hot keys off", || pipelined(get(), 50)),
     row("p99.9 of small gets, 60k/s open loop", Tail(open_loop), 0.90, 0.60),
     row("RSS per idle connection, 10,000 of them", Idle(10_000), 300.0, 150.0),
@@ -177,6 +183,14 @@ fn get() -> Plan {
 
 fn set() -> Plan {
     Plan { mix: Mix::only(Op::Set), ..Plan::default() }
+}
+
+fn gets() -> Plan {
+    Plan { mix: Mix::only(Op::Gets), ..Plan::default() }
+}
+
+fn meta(plan: Plan) -> Plan {
+    Plan { wire: Wire::Meta, ..plan }
 }
 
 fn get_and_set() -> Plan {
