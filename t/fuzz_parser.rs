@@ -73,7 +73,7 @@ fn quick(bytes: &[u8]) -> Option<(Request<'_>, usize)> {
         return Some((Request::Store(storage), consumed));
     }
     if let Some((fetch, consumed)) = Grammar::Text.fetch(bytes) {
-        return Some((Request::Fetch(fetch), consumed));
+        return Some((Request::Fetch(fetch.into()), consumed));
     }
     Grammar::Text.arith(bytes).map(|(arith, consumed)| (Request::Arith(arith), consumed))
 }

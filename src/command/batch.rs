@@ -2,8 +2,8 @@
 
 use crate::base::{HashedKey, Key};
 use crate::protocol::{
-    Admin, BinaryEcho, Echo, Grammar, Input, KeyCoding, Keys, LineRest, Parsed, ReplyLine, Request, Retrieval, Then,
-    Value, binary,
+    Admin, BinaryEcho, Echo, Grammar, Input, KeyCoding, Keys, LineRest, Parsed, PlainFetch, ReplyLine, Request,
+    Retrieval, Then, Value, binary,
 };
 use crate::store::Engine;
 
@@ -52,6 +52,8 @@ pub enum Action<'a> {
     Get(Key<'a>),
     /// Execute a fetch of the binary protocol without a touch, in a few bytes, for the same reason.
     GetPacket(Key<'a>, BinaryEcho),
+    /// Execute `mg` with simple flags.
+    Fetch(PlainFetch<'a>),
     /// Execute a request.
     Request(Request<'a>),
     /// Answer an error, and discard bytes that are still to come.
@@ -119,7 +121,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
                 }
                 if let Some((fetch, consumed)) = grammar.fetch(rest) {
                     at += consumed;
-                    self.push(Action::Request(Request::Fetch(fetch)), Some(Lookup::begin(fetch.key, engine)), at);
+                    self.push(Action::Fetch(fetch), Some(Lookup::begin(fetch.key, engine)), at);
                     continue;
                 }
                 if let Some((arith, consumed)) = grammar.arith(rest) {
@@ -243,6 +245,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
             Some((Action::Get(key) | Action::GetPacket(key, _), Some(hash))) => {
                 (Request::Retrieve(Retrieval::plain(key)), hash)
             }
+            Some((Action::Fetch(fetch), Some(hash))) => (Request::Fetch(fetch.into()), hash),
             Some((Action::Request(request), Some(hash))) => (request, hash),
             Some(_) | None => return ctx.hot.pass_over(),
         };

@@ -2,7 +2,9 @@
 
 use crate::base::{HashedKey, Key};
 use crate::protocol::meta::{KEY_BYTES_MAX, decode_key};
-use crate::protocol::{Answer, Echo, KeyCoding, Keys, LineRest, ReplyLine, Request, RetrievalOptions, Then, compose};
+use crate::protocol::{
+    Answer, Echo, Fetch, KeyCoding, Keys, LineRest, ReplyLine, Request, RetrievalOptions, Then, compose,
+};
 use crate::store::{Engine, EngineAdmin};
 
 use super::batch::{Action, BatchEntry};
@@ -51,6 +53,7 @@ pub fn execute<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     match (&entry.action, &entry.lookup) {
         (Action::Get(key), Some(lookup)) => retrieval::get(*key, lookup, ctx, pin, sink),
         (Action::GetPacket(key, echo), Some(lookup)) => packet_get::get(*key, *echo, lookup, ctx, pin, sink),
+        (Action::Fetch(wanted), Some(lookup)) => fetch::plain(wanted, lookup, ctx, pin, sink),
         (_, _) => execute_any(entry, ctx, pin, sink),
     }
 }
@@ -69,8 +72,12 @@ fn execute_any<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
             return retrieval::one(*key, &lookup, RetrievalOptions::PLAIN, ctx, pin, sink);
         }
         Action::GetPacket(key, echo) => {
-            let lookup = lookup_of(entry, *key, ctx.engine);
+            let lookup = lookup_of(entry.lookup, *key, ctx.engine);
             return packet_get::get(*key, *echo, &lookup, ctx, pin, sink);
+        }
+        Action::Fetch(wanted) => {
+            let lookup = lookup_of(entry.lookup, wanted.key, ctx.engine);
+            return fetch::fetch(&Fetch::from(*wanted), &lookup, ctx, pin, sink);
         }
         Action::Request(request) => request,
         Action::Refuse { error, echo, then } => {

@@ -3,8 +3,8 @@
 use crate::base::{ClockTick, HashedKey};
 use crate::protocol::meta::{ItemPlace, push_report};
 use crate::protocol::{
-    Answer, Echo, Fetch, Found, KeyCoding, ReplyLine, ValueShown, compose_found,
-    compose_missed,
+    Answer, Echo, Fetch, Found, KeyCoding, PlainFetch, ReplyLine, ValueShown, compose_found, compose_missed,
+    compose_value,
 };
 use crate::store::{Accessed, Engine, FetchOptions, Fetched, Item, Miss, Refusal};
 
@@ -74,7 +74,31 @@ impl<I: Item> Found for Hit<'_, I> {
     }
 }
 
+/// A plain `mg`.
+#[inline(never)]
+pub(super) fn plain<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    wanted: &PlainFetch<'_>,
+    lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let PlainFetch { key, wants_value, is_silent, echo } = *wanted;
+    let options = FetchOptions { is_silent, ..FetchOptions::default() };
+    if !ctx.prefixes.is_on()
+        && let Some(candidate) = lookup.candidate
+        && let Some(accessed) = ctx.engine.fetch_candidate_with(key, candidate, options)
+    {
+        ctx.counters.cmd_get.add(1);
+        ctx.counters.get_hits.add(1);
+        push_hit(echo, if wants_value { ValueShown::Yes } else { ValueShown::No }, accessed, ctx, sink);
+        return Outcome::Done;
+    }
+    fetch(&Fetch::from(*wanted), lookup, ctx, pin, sink)
+}
+
 /// Fetches one key.
+#[inline(never)]
 pub(super) fn fetch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     wanted: &Fetch<'_>,
     lookup: &Lookup<E::Bucket, E::Candidate<'pin>>,
@@ -112,32 +136,36 @@ pub(super) fn fetch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         }
         Fetched::Hit(accessed) => {
             count(wanted, None, ctx);
-            push_hit(wanted, accessed, ctx, sink);
+            let is_known = wanted.unless_cas.is_some_and(|cas| cas != 0 && cas == ctx.shown_cas(accessed.item.cas()));
+            let shown = if wanted.wants_value && !is_known { ValueShown::Yes } else { ValueShown::No };
+            push_hit(wanted.echo, shown, accessed, ctx, sink);
         }
     }
     Outcome::Done
 }
 
 /// Queues the reply to a hit.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "a plain fetch keeps the item in registers")]
 fn push_hit<I: Item, E: Engine, S: ReplySink<I>>(
-    wanted: &Fetch<'_>,
+    echo: Echo<'_>,
+    shown: ValueShown,
     accessed: Accessed<I>,
     ctx: &Context<'_, E>,
     sink: &mut S,
 ) {
     let found = Hit { accessed: &accessed, now: ctx.engine.moment().tick, use_cas: ctx.switches.use_cas };
-    let is_known = wanted.unless_cas.is_some_and(|cas| cas != 0 && cas == found.cas());
-    if !wanted.wants_value || is_known {
-        return compose_found(wanted.echo, &found, ValueShown::No, sink.text());
+    if shown == ValueShown::Yes
+        && let Some(value) = accessed.item.contiguous()
+        && accessed.item.value_len() < BORROWED_VALUE_MIN
+    {
+        return compose_value(echo, &found, value, sink.text());
     }
-    compose_found(wanted.echo, &found, ValueShown::Yes, sink.text());
-    let item = accessed.item;
-    match item.contiguous() {
-        Some(value) if item.value_len() < BORROWED_VALUE_MIN => sink.text().extend_from_slice(value),
-        Some(_) | None => sink.value(item),
+    compose_found(echo, &found, shown, sink.text());
+    if shown == ValueShown::Yes {
+        sink.value(accessed.item);
+        sink.text().extend_from_slice(echo.terminator());
     }
-    sink.text().extend_from_slice(wanted.echo.terminator());
 }
 
 /// Counts a fetch. With a touch it counts as a touch only, as in memcached.

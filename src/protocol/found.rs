@@ -45,6 +45,20 @@ pub enum ValueShown {
     No,
 }
 
+/// Appends the whole answer to a fetch that found an item: with its value.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "the item stays in registers")]
+pub fn compose_value(echo: Echo<'_>, item: &impl Found, value: &[u8], out: &mut Vec<u8>) {
+    if let Echo::Meta(echo) = echo
+        && meta::push_plain_value(echo, item, value, out)
+    {
+        return;
+    }
+    compose_found(echo, item, ValueShown::Yes, out);
+    out.extend_from_slice(value);
+    out.extend_from_slice(echo.terminator());
+}
+
 /// Appends the answer to a fetch that found an item, up to its value.
 #[inline]
 pub fn compose_found(echo: Echo<'_>, item: &impl Found, value: ValueShown, out: &mut Vec<u8>) {

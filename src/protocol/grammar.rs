@@ -5,7 +5,7 @@ use crate::settings::Settings;
 
 use super::binary::{self, REQUEST_MAGIC};
 use super::meta;
-use super::request::{Arith, Fetch, Input, LineRest, Parsed, Storage};
+use super::request::{Arith, Input, LineRest, Parsed, PlainFetch, Storage};
 use super::text;
 
 /// The grammar of a connection.
@@ -91,14 +91,17 @@ impl Grammar {
     #[inline(always)]
     pub fn set(self, bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
         match self {
-            Self::Text | Self::Unknown => text::quick::set(bytes).or_else(|| meta::quick::set(bytes)),
+            Self::Text | Self::Unknown => match text::quick::set(bytes) {
+                Some(parsed) => Some(parsed),
+                None => meta::quick::set(bytes),
+            },
             Self::Binary => None,
         }
     }
 
     /// As [`Grammar::get`]: an `mg` with simple flags.
     #[inline(always)]
-    pub fn fetch(self, bytes: &[u8]) -> Option<(Fetch<'_>, usize)> {
+    pub fn fetch(self, bytes: &[u8]) -> Option<(PlainFetch<'_>, usize)> {
         match self {
             Self::Text | Self::Unknown => meta::quick::get(bytes),
             Self::Binary => None,

@@ -23,12 +23,12 @@ mod words;
 
 pub use answer::{Answer, RowValue, compose, frame_lines, has_row_room, push_row};
 pub use echo::{BinaryEcho, Echo, MetaEcho, OwnedEcho, Reply};
-pub use found::{Found, ValueShown, compose_found, compose_missed};
+pub use found::{Found, ValueShown, compose_found, compose_missed, compose_value};
 pub use grammar::{Binding, Grammar};
 pub use reply_line::{MEMCACHED_VERSION, ReplyLine};
 pub use request::{
     Admin, Arith, CasShown, Delete, Delta, Fetch, Input, Inspect, KeyCoding, KeyList, KeyTooLong, Keys, LineRest,
-    Parsed, Request, Rest, Retrieval, RetrievalOptions, Storage, StoreMode, Then, Touch, Value,
+    Parsed, PlainFetch, Request, Rest, Retrieval, RetrievalOptions, Storage, StoreMode, Then, Touch, Value,
 };
 pub use tokens::Tokens;
 pub use verb::{AdminVerb, Direction, Family, MetaVerb, StorageVerb, Verb};

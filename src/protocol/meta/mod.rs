@@ -18,4 +18,4 @@ mod reply;
 pub use flags::{Argument, MetaFlag};
 pub use parse::{KEY_BYTES_MAX, KeyBuffer, decode_key, parse};
 pub use reply::{ItemPlace, push_report};
-pub(super) use reply::{compose, push_found};
+pub(super) use reply::{compose, push_found, push_plain_value};

@@ -8,7 +8,7 @@
 
 use crate::base::{Exptime, Key};
 use crate::protocol::echo::{Echo, MetaEcho};
-use crate::protocol::request::{Fetch, KeyCoding, Storage};
+use crate::protocol::request::{KeyCoding, PlainFetch, Storage};
 use crate::protocol::text::quick::{number, value};
 use crate::protocol::tokens::word_end;
 
@@ -21,7 +21,7 @@ const SET_FLAGS: FlagSet = FlagSet::of(b"ckqs");
 
 /// An `mg` at the front of `bytes`, and the length of its line.
 #[inline(always)]
-pub fn get(bytes: &[u8]) -> Option<(Fetch<'_>, usize)> {
+pub fn get(bytes: &[u8]) -> Option<(PlainFetch<'_>, usize)> {
     let rest = bytes.strip_prefix(b"mg ")?;
     let key_len = word_end(rest);
     let key = Key::new(&rest[..key_len])?;
@@ -37,7 +37,7 @@ pub fn get(bytes: &[u8]) -> Option<(Fetch<'_>, usize)> {
     let is_quiet = flags.has(MetaFlag::Quiet);
     let echo = Echo::Meta(MetaEcho::new(&rest[..at], key, KeyCoding::Plain, is_quiet));
     let (wants_value, is_silent) = (flags.has(MetaFlag::ReturnValue), flags.has(MetaFlag::Silent));
-    Some((Fetch { wants_value, is_silent, ..Fetch::plain(key, echo) }, 3 + at + 2))
+    Some((PlainFetch { key, wants_value, is_silent, echo }, 3 + at + 2))
 }
 
 /// An `ms` at the front of `bytes`, and its length in bytes: with its value if that is complete.

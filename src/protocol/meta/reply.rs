@@ -141,7 +141,7 @@ fn push_flags(echo: MetaEcho<'_>, shown: Shown, out: &mut Vec<u8>) {
 const BASE64_MARK: &[u8] = b" b";
 
 /// Appends the answer of mg to a hit, up to the value.
-#[inline]
+#[inline(never)]
 pub(in crate::protocol) fn push_found(echo: MetaEcho<'_>, item: &impl Found, value: ValueShown, out: &mut Vec<u8>) {
     match (value, ready_digits(item.value_len())) {
         (ValueShown::Yes, Some(digits)) => append_framed(out, b"VA ", b"", b"", digits, b"", b""),
@@ -171,6 +171,31 @@ pub(in crate::protocol) fn push_found(echo: MetaEcho<'_>, item: &impl Found, val
         push_marks(item, out);
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Fast path: appends the answer of mg with its value, if the request has the flag v, or v and k, and nothing else is
+/// to be shown. False: nothing was appended.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as `compose_value`")]
+pub(in crate::protocol) fn push_plain_value(
+    echo: MetaEcho<'_>,
+    item: &impl Found,
+    value: &[u8],
+    out: &mut Vec<u8>,
+) -> bool {
+    let Some((digits, digits_len)) = ready_digits(item.value_len()) else { return false };
+    if item.is_stale() || item.is_won() || item.was_token_sent() {
+        return false;
+    }
+    match echo.words() {
+        b" v" => append_framed(out, b"VA ", b"", b"", (digits, digits_len + 2), value, b"\r\n"),
+        b" v k" | b" k v" if !item.is_binary_key() => {
+            append_framed(out, b"VA ", b"", b"", (digits, digits_len), b"", b" k");
+            append_framed(out, b"", item.key(), b"\r\n", (b"", 0), value, b"\r\n");
+        }
+        _ => return false,
+    }
+    true
 }
 
 #[inline]

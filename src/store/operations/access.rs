@@ -51,7 +51,8 @@ impl WorkerStore {
     }
 
     /// Counts a live item as accessed, as `options` say. `is_won`: the caller is told to renew the value.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "most callers use few of the fields")]
     pub(super) fn accessed<'pin>(
         &self,
         item: ItemRef<'pin>,
