@@ -264,7 +264,7 @@ const fn overwrites(mode: StoreMode, compare: Option<u64>, echo: Echo<'_>) -> bo
 }
 
 /// What the engine is to store.
-#[inline]
+#[inline(always)]
 fn write_of<'k, E: Engine>(wanted: &Storage<'_>, key: HashedKey<'k>, ctx: &Context<'_, E>) -> Write<'k> {
     let Storage { client_flags, mode, compare, new_cas, invalidate, .. } = *wanted;
     let vivify = wanted.vivify.map(|exptime| ctx.deadline(exptime));

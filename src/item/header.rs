@@ -273,7 +273,10 @@ impl Word0 {
 impl Shape {
     /// Bytes before the value, header included.
     pub const fn prefix_bytes(self) -> u32 {
-        HEADER_BYTES + optional_bytes(self.optional_bits()) + self.key_len as u32
+        let flags = if self.has_client_flags { CLIENT_FLAGS_BYTES } else { 0 };
+        let version = if self.has_version { VERSION_BYTES } else { 0 };
+        let chain = if self.is_chain { CHAIN_BYTES } else { 0 };
+        HEADER_BYTES + flags + version + chain + self.key_len as u32
     }
 
     const fn optional_bits(self) -> u64 {

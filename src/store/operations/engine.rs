@@ -134,12 +134,14 @@ impl Engine for WorkerStore {
 
     #[inline(never)]
     fn store(&mut self, pin: &Pin, write: &Write<'_>, value: &[u8]) -> Result<StoreOutcome, Refusal> {
-        let Write { key, client_flags, deadline, mode, options } = *write;
-        let extras = Extras { client_flags, version: options.new_cas };
+        // The options stay where they are: a plain set reads a few of their tags.
+        let Write { key, client_flags, deadline, mode, options } = write;
+        let (key, mode) = (*key, *mode);
+        let extras = Extras { client_flags: *client_flags, version: options.new_cas };
         let complete = if mode.joins() { None } else { self.allocate_filled(pin, key, extras, value)? };
         let Some(complete) = complete else { return self.store_in_steps(pin, write, value) };
         let found = self.look(pin, key);
-        match self.decide(&found, mode, deadline, &options) {
+        match self.decide(&found, mode, *deadline, options) {
             Ok(linking) => Ok(self.publish_last(pin, found, key.hash, complete, linking)),
             Err(refused) => {
                 self.store.slabs.give_back(complete.give_up());

@@ -108,11 +108,12 @@ impl WorkerStore {
         options: &WriteOptions,
     ) -> Result<Linking, StoreOutcome> {
         let marks = Marks::when(options.is_binary_key, Marks::BINARY_KEY);
-        let kind = MutationKind::of(mode, options.compare);
+        let kind = MutationKind::Set;
         let linking = Linking { deadline, marks, version: options.new_cas, unique: None, kind };
         if mode == StoreMode::Set && options.compare.is_none() {
             return Ok(linking);
         }
+        let linking = Linking { kind: MutationKind::of(mode, options.compare), ..linking };
         self.decide_by_item(found.mark, found.item(), mode, options, linking)
     }
 
