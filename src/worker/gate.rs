@@ -79,7 +79,7 @@ impl ClientGate {
             current: AtomicU64::new(0),
             limits,
             addresses: Mutex::default(),
-            admins: [const { AtomicU32::new(FREE) }; ADMINS_MAX],
+            admins: std::array::from_fn(|_| AtomicU32::new(FREE)),
             is_shut: AtomicBool::new(false),
             dispatcher,
             shut_count: AtomicU64::new(0),
