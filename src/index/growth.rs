@@ -77,6 +77,12 @@ impl GrowthState {
         self.mask().count_ones()
     }
 
+    /// The number of low bits in which all hashes of bucket `number` agree.
+    pub(super) fn bits_of(self, number: u32) -> u32 {
+        let is_split = number < self.split() || number > self.mask();
+        self.level() + u32::from(is_split)
+    }
+
     #[inline]
     fn mask(self) -> u32 {
         low_half(self.0)

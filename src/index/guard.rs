@@ -91,6 +91,11 @@ impl<'a> BucketGuard<'a> {
         self.chain.find(hash, |found| found == chunk)
     }
 
+    /// The locked chain.
+    pub(super) fn chain(&self) -> &LockedChain<'a> {
+        &self.chain
+    }
+
     /// Whether `hash` belongs to this bucket, so that its lock is already held.
     #[inline]
     pub fn holds(&self, hash: KeyHash) -> bool {

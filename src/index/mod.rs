@@ -46,8 +46,10 @@ mod table;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
+mod walk;
 
 pub use growth::Split;
 pub use guard::{BucketGuard, IndexFull, Slot};
 pub use shrink::{ClosedTail, Merge};
 pub use table::{HashIndex, HomeBucket, IndexPages};
+pub use walk::{Walk, Walked};

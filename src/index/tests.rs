@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::guard::LockedChain;
-use super::{HashIndex, IndexFull, IndexPages, Merge, Split};
+use super::{HashIndex, IndexFull, IndexPages, Merge, Split, Walk};
 use crate::base::KeyHash;
 use crate::base::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::item::header::Unlinked;
@@ -440,6 +440,67 @@ fn readers_find_every_lasting_key_while_others_change_split_and_merge() {
     let lasting = (0..LASTING_KEYS)
         .map(|key| (key, index.lock(&Pin::assumed(), hash(key)).find(|found| key_in(found) == key).unwrap().chunk()));
     assert_holds(&index, &lasting.collect());
+}
+
+/// The keys that one slice of a walk visits.
+fn walk(index: &HashIndex, at: &mut Walk, chains: u32) -> Vec<u32> {
+    let (pin, mut found) = (Pin::assumed(), Vec::new());
+    index.walk(&pin, at, chains, 30, &mut found);
+    found.iter().filter(|one| one.is_new(hash_in(one.chunk()))).map(|one| key_in(one.chunk())).collect()
+}
+
+#[test]
+fn a_walk_visits_lasting_keys_once_while_the_index_changes_between_its_slices() {
+    for seed in 0..60 {
+        let (index, mut dice) = (index(1 << 20, 1), Dice(seed));
+        (0..LASTING_KEYS).for_each(|key| assert_eq!(set(&index, key, 0), Ok(None)));
+        (0..dice.below(300)).for_each(|_| assert_eq!(index.split_one(hash_in), Split::Done));
+        let (mut at, mut visits) = (Walk::default(), HashMap::<u32, u32>::new());
+        while !at.is_over() {
+            walk(&index, &mut at, 1 + dice.below(4)).into_iter().for_each(|key| *visits.entry(key).or_default() += 1);
+            for _ in 0..dice.below(12) {
+                let other = LASTING_KEYS + dice.below(KEYS - LASTING_KEYS);
+                match dice.below(5) {
+                    0 => assert!(set(&index, other, seed as u32).is_ok()),
+                    1 => drop(delete(&index, other)),
+                    2 => assert!(set(&index, dice.below(LASTING_KEYS), 1).is_ok()),
+                    3 => drop(index.split_one(hash_in)),
+                    _ => drop(index.try_merge(&Pin::assumed())),
+                }
+            }
+        }
+        (0..LASTING_KEYS).for_each(|key| assert_eq!(visits.get(&key), Some(&1), "{key}, seed {seed}"));
+        assert!(visits.values().all(|count| *count == 1), "another key was visited twice, seed {seed}");
+        assert_eq!(walk(&index, &mut at, 1), []);
+    }
+}
+
+#[test]
+fn walks_visit_lasting_keys_once_while_others_change_split_and_merge() {
+    let index = index(1 << 20, 0);
+    (0..LASTING_KEYS).for_each(|key| assert_eq!(set(&index, key, 0), Ok(None)));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (index, is_over) = (&index, &is_over);
+        let changers: Vec<_> = (0..2).map(|seed| scope.spawn(move || change(index, seed))).collect();
+        scope.spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                while index.buckets() < 300 && index.split_one(hash_in) == Split::Done {}
+                // Busy: a writer or the walk holds one of the buckets.
+                (0..400).for_each(|_| _ = index.try_merge(&Pin::assumed()));
+            }
+        });
+        for _ in 0..20 {
+            let (mut at, mut visits) = (Walk::default(), HashMap::<u32, u32>::new());
+            while !at.is_over() {
+                walk(index, &mut at, 2).into_iter().for_each(|key| *visits.entry(key).or_default() += 1);
+            }
+            let lasting = (0..LASTING_KEYS).map(|key| visits.get(&key).copied());
+            lasting.for_each(|count| assert_eq!(count, Some(1)));
+        }
+        changers.into_iter().for_each(|changer| changer.join().unwrap());
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 /// Replaces lasting keys. Inserts and deletes its own share of the other keys, and finally deletes them all.
