@@ -262,7 +262,7 @@ fn lines_that_are_no_command() {
         ("get a\tb\r\nget a\0b\r\nget a\r\r\n", &"END\r\n".repeat(3)),
         ("set a\0b 0 0 1\r\nx\r\nget a\0b\r\n", "STORED\r\nVALUE a\0b 0 1\r\nx\r\nEND\r\n"),
         ("nonsense HTTP/1.1 x\r\nHTTP/1.1\r\n", &"ERROR\r\n".repeat(2)),
-        ("mgx a v\r\nlru_crawler enable\r\n", &"ERROR\r\n".repeat(2)),
+        ("mgx a v\r\nlru_crawler enabled\r\n", &"ERROR\r\n".repeat(2)),
     ]);
 }
 

@@ -17,6 +17,7 @@ mod binary;
 mod cli;
 mod commands;
 mod docs;
+mod dumps;
 mod engine_calls;
 mod fuzz_connection;
 mod fuzz_parser;

@@ -6,6 +6,7 @@ use crate::protocol::{Admin, DebugtimeRequest, Echo, ReplyLine, ShutdownMode};
 use crate::store::EngineAdmin;
 
 use super::context::Context;
+use super::crawler;
 use super::execute::{Outcome, answer};
 use super::sink::ReplySink;
 use super::slabs;
@@ -20,7 +21,7 @@ const MEMLIMIT_MB_MIN: u32 = 8;
 const MEMLIMIT_MB_MAX: u32 = 1_000_000_000;
 
 pub(super) fn administer<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
-    request: Admin,
+    request: Admin<'_>,
     echo: Echo<'_>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
@@ -46,6 +47,8 @@ pub(super) fn administer<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
         Admin::Stats(report) => return statistics::report(report, echo, ctx, pin, sink.text()),
         Admin::Slabs(order) => slabs::obey(order, ctx),
         Admin::Debugtime(order) => debugtime(order, ctx),
+        Admin::Crawler(request) => return crawler::obey(request, echo, ctx, sink),
+        Admin::Fixed(line) => line,
     };
     answer(sink, echo, line);
     Outcome::Done

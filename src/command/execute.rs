@@ -9,6 +9,7 @@ use crate::store::{Engine, EngineAdmin};
 
 use super::batch::{Action, BatchEntry};
 use super::context::Context;
+use super::dump::Dump;
 use super::lookup::Lookup;
 use super::sink::ReplySink;
 use super::storage::Incoming;
@@ -34,6 +35,8 @@ pub enum Outcome<P> {
         /// The number of bytes.
         bytes: u64,
     },
+    /// Write this dump, then go on with the next entry.
+    Dump(Box<Dump>),
     /// The store waits for other threads, and nothing was answered. End the turn and execute the entry again in the
     /// next.
     Busy,

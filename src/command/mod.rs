@@ -10,6 +10,8 @@
 mod admin;
 mod batch;
 mod context;
+mod crawler;
+mod dump;
 mod execute;
 mod fetch;
 mod keyed;
@@ -24,6 +26,7 @@ mod storage;
 
 pub use batch::{Action, Batch, BatchEntry, REQUESTS_PER_BATCH, Unparsed, look_ahead};
 pub use context::{Context, Switches};
+pub use dump::{Dump, DumpNext};
 pub use execute::{Outcome, execute};
 pub use lookup::Lookup;
 pub use operator::Operator;

@@ -27,6 +27,12 @@ pub trait Operator {
     /// Lists every setting under memcached's name (`stats settings`).
     fn settings(&self, row: &mut dyn FnMut(&str, &dyn Display));
 
+    /// Whether dumps and `lru_crawler crawl` are allowed.
+    fn is_crawler_on(&self) -> bool;
+
+    /// Allows or forbids them (`lru_crawler enable`, `disable`). Returns whether they were allowed.
+    fn switch_crawler(&self, is_on: bool) -> bool;
+
     /// Sets the log level (`verbosity`).
     fn set_verbosity(&self, verbosity: u8);
 

@@ -51,6 +51,7 @@ pub(super) fn report<E: EngineAdmin>(
         }
         StatsRequest::Cachedump(bounds) => cachedump(bounds, ctx, pin, &mut rows),
         StatsRequest::Connections => connections(ctx, &mut rows),
+        StatsRequest::Empty => ReplyLine::End,
         StatsRequest::Unknown => ReplyLine::Error,
     };
     // A row costs about as much as a small request.

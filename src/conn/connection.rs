@@ -296,6 +296,7 @@ impl Connection {
             let step = match &mut self.state {
                 ConnectionState::Command | ConnectionState::Line(_) => self.requests(turn, pin, queue, &mut budget),
                 ConnectionState::Value(_) => self.value(turn, pin, queue, &mut budget),
+                ConnectionState::Dumping(_) => self.dump(turn, pin, queue, &mut budget),
                 ConnectionState::Swallow { .. } => self.swallow(turn, &mut budget),
                 ConnectionState::Locked { .. } => self.locked(turn, queue, &mut budget),
                 ConnectionState::Verifying { .. } => self.verifying(turn, queue),
@@ -393,6 +394,7 @@ impl Connection {
             Outcome::Done => {}
             Outcome::Receive(incoming) => self.state = ConnectionState::Value(Box::new(incoming)),
             Outcome::Swallow { bytes } => self.state = ConnectionState::Swallow { remaining: bytes },
+            Outcome::Dump(dump) => self.state = ConnectionState::Dumping(dump),
             Outcome::Close => self.state = ConnectionState::Closing(CloseReason::Asked),
         }
         input.consume(len);
@@ -491,6 +493,7 @@ impl Connection {
             ConnectionState::Command
             | ConnectionState::Line(_)
             | ConnectionState::Value(_)
+            | ConnectionState::Dumping(_)
             | ConnectionState::Swallow { .. }
             | ConnectionState::Locked { .. }
             | ConnectionState::Verifying { .. } => pause,

@@ -35,6 +35,12 @@ impl Operator for Nobody {
     }
     fn connections(&self, _show: &mut dyn FnMut(&ConnectionRow<'_>)) {}
     fn settings(&self, _row: &mut dyn FnMut(&str, &dyn Display)) {}
+    fn is_crawler_on(&self) -> bool {
+        true
+    }
+    fn switch_crawler(&self, _is_on: bool) -> bool {
+        true
+    }
     fn set_verbosity(&self, _verbosity: u8) {}
     fn clock(&self) -> &Clock {
         &self.0

@@ -12,6 +12,7 @@
 mod backlog;
 mod connection;
 mod connection_table;
+mod dump;
 mod locked;
 mod locked_packets;
 mod log;

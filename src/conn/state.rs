@@ -6,6 +6,7 @@
 //!         Command ──value still coming──▶ Value ──stored or refused──┤
 //!           │  │ ╲──refused, data to come──▶ Swallow ────────────────┤
 //!           │  └──────key list unfinished───▶ Line ──────────────────┘
+//!           │  ╲───────dump begun───▶ Dumping ───────complete────────┘
 //!           │
 //!           └── quit, error, idle, shutdown ──▶ Closing(why)
 //!
@@ -16,7 +17,7 @@
 //! sent.
 
 use crate::auth::Ticket;
-use crate::command::Incoming;
+use crate::command::{Dump, Incoming};
 use crate::protocol::{BinaryEcho, LineRest};
 use crate::store::Upload;
 
@@ -35,6 +36,8 @@ pub(super) enum ConnectionState {
         /// Bytes still to come.
         remaining: u64,
     },
+    /// Room for the next rows of a dump. Requests behind it wait.
+    Dumping(Box<Dump>),
     /// The client must authenticate.
     Locked {
         /// Attempts that failed.
@@ -78,6 +81,7 @@ impl ConnectionState {
             }
             Self::Value(_) => Activity::ReceivingValue,
             Self::Swallow { .. } => Activity::Swallowing,
+            Self::Dumping(_) => Activity::Sending,
         }
     }
 
@@ -89,6 +93,7 @@ impl ConnectionState {
             Self::Command
             | Self::Value(_)
             | Self::Swallow { .. }
+            | Self::Dumping(_)
             | Self::Locked { .. }
             | Self::Verifying { .. }
             | Self::Closing(_) => None,

@@ -89,11 +89,20 @@ impl Operator for Process {
             memory_limit_bytes: self.store.limit_bytes(),
             verbosity: self.tunables.logger.verbosity(),
             detail_enabled: self.prefixes.is_on(),
+            lru_crawler: self.tunables.is_crawler_on(),
             slab_automove: moves.level,
             slab_automove_ratio: moves.ratio,
             slab_automove_window: moves.window,
         };
         self.settings.stats_rows(live, row);
+    }
+
+    fn is_crawler_on(&self) -> bool {
+        self.tunables.is_crawler_on()
+    }
+
+    fn switch_crawler(&self, is_on: bool) -> bool {
+        self.tunables.switch_crawler(is_on)
     }
 
     fn set_verbosity(&self, verbosity: u8) {

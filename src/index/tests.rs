@@ -461,7 +461,7 @@ fn a_walk_visits_lasting_keys_once_while_the_index_changes_between_its_slices() 
             for _ in 0..dice.below(12) {
                 let other = LASTING_KEYS + dice.below(KEYS - LASTING_KEYS);
                 match dice.below(5) {
-                    0 => assert!(set(&index, other, seed as u32).is_ok()),
+                    0 => assert!(set(&index, other, dice.below(8)).is_ok()),
                     1 => drop(delete(&index, other)),
                     2 => assert!(set(&index, dice.below(LASTING_KEYS), 1).is_ok()),
                     3 => drop(index.split_one(hash_in)),

@@ -10,6 +10,7 @@
 
 mod answer;
 pub mod binary;
+mod crawler;
 mod echo;
 mod found;
 mod grammar;
@@ -22,6 +23,7 @@ mod verb;
 mod words;
 
 pub use answer::{Answer, RowValue, compose, frame_lines, has_row_room, push_row};
+pub use crawler::{Classes, CrawlerRequest, DumpFormat, DumpScope};
 pub use echo::{BinaryEcho, Echo, MetaEcho, OwnedEcho, Reply};
 pub use found::{Found, ValueShown, compose_found, compose_missed, compose_value};
 pub use grammar::{Binding, Grammar};

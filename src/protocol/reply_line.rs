@@ -150,6 +150,30 @@ reply_lines! {
     BadTermination = "CLIENT_ERROR bad command line termination";
     /// -Y: too many hashed passwords wait to be verified.
     TooManyAttempts = "SERVER_ERROR too many authentication attempts";
+    /// lru_crawler enable while it is enabled.
+    CrawlerNotStarted = "ERROR failed to start lru crawler thread";
+    /// lru_crawler crawl and dumps after lru_crawler disable.
+    CrawlerDisabled = "CLIENT_ERROR lru crawler disabled";
+    /// lru_crawler sleep above a million microseconds.
+    CrawlerSleepTooLong = "CLIENT_ERROR sleep must be one second or less";
+    /// lru_crawler: no such class.
+    CrawlBadClass = "BADCLASS invalid class id";
+    /// lru_crawler with an empty list of classes.
+    CrawlNotStarted = "NOTSTARTED no items to crawl";
+    /// lru_crawler crawl hash.
+    CrawlUnknownError = "ERROR an unknown error happened";
+    /// lru_crawler metadump while -X forbids it.
+    MetadumpNotAllowed = "ERROR metadump not allowed";
+    /// lru_crawler mgdump while -X forbids it.
+    MgdumpNotAllowed = "ERROR key dump not allowed";
+    /// The last line of lru_crawler mgdump.
+    MetaEnd = "EN";
+    /// lru tune: the percentages are too high.
+    LruPercentTooHigh = "ERROR hot and warm pcts must not exceed 80";
+    /// lru tune: a factor is not positive.
+    LruFactorTooLow = "ERROR hot/warm age factors must be greater than 0";
+    /// refresh_certs without TLS.
+    TlsNotEnabled = "Error TLS not enabled";
     /// -c clients are already connected; the connection is closed.
     TooManyConnections = "ERROR Too many open connections";
 }

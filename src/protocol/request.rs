@@ -3,6 +3,7 @@
 pub use crate::base::{Delta, StoreMode};
 use crate::base::{Exptime, Key};
 
+use super::crawler::CrawlerRequest;
 use super::echo::Echo;
 use super::reply_line::ReplyLine;
 use super::tokens::Tokens;
@@ -78,7 +79,7 @@ pub enum Request<'a> {
     /// A look at what is known of one item.
     Inspect(Inspect<'a>),
     /// A command without a key, for the server itself.
-    Admin(Admin, Echo<'a>),
+    Admin(Admin<'a>, Echo<'a>),
 }
 
 impl<'a> Request<'a> {
@@ -448,7 +449,7 @@ pub struct Touch<'a> {
 
 /// A command for the server itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Admin {
+pub enum Admin<'a> {
     /// flush_all: immediate, or at the exptime.
     FlushAll(Exptime),
     /// version.
@@ -469,4 +470,8 @@ pub enum Admin {
     Slabs(SlabsRequest),
     /// debugtime.
     Debugtime(Option<DebugtimeRequest>),
+    /// lru_crawler.
+    Crawler(CrawlerRequest<'a>),
+    /// A command whose answer does not depend on the server.
+    Fixed(ReplyLine),
 }

@@ -87,6 +87,10 @@ pub enum AdminVerb {
     Stats,
     Slabs,
     Debugtime,
+    LruCrawler,
+    Lru,
+    Extstore,
+    RefreshCerts,
 }
 
 /// The meta commands.
@@ -162,6 +166,14 @@ verbs! {
     MetaDebug = b"me", Family::Meta(MetaVerb::Debug);
     /// Only reply.
     MetaNoop = b"mn", Family::Meta(MetaVerb::Noop);
+    /// List keys, or look for expired items.
+    LruCrawler = b"lru_crawler", Family::Admin(AdminVerb::LruCrawler);
+    /// Accepted without effect: larder has no segmented LRU.
+    Lru = b"lru", Family::Admin(AdminVerb::Lru);
+    /// Accepted without effect: larder has no extstore.
+    Extstore = b"extstore", Family::Admin(AdminVerb::Extstore);
+    /// Load the TLS certificates again.
+    RefreshCerts = b"refresh_certs", Family::Admin(AdminVerb::RefreshCerts);
 }
 
 #[cfg(test)]

@@ -20,12 +20,12 @@ macro_rules! words {
     ($(#[doc = $doc:literal])+ $table:ident { $($word:ident = $name:literal, $spelling:ident;)+ }) => {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, PartialEq, Eq)]
-        enum $table { $($word,)+ }
+        pub(super) enum $table { $($word,)+ }
 
         impl $table {
             const NAMES: &'static [&'static [u8]] = &[$($name,)+];
 
-            fn from_wire(word: &[u8]) -> Option<Self> {
+            pub(super) fn from_wire(word: &[u8]) -> Option<Self> {
                 let is = |name: &[u8], spelling| match spelling {
                     Spelling::Full => name == word,
                     Spelling::Prefix => name.starts_with(word),
@@ -51,6 +51,10 @@ words! {
         Settings = b"settings", Prefix;
         Cachedump = b"cachedump", Prefix;
         Conns = b"conns", Prefix;
+        Extstore = b"extstore", Full;
+        Proxy = b"proxy", Full;
+        Proxyfuncs = b"proxyfuncs", Full;
+        Proxybe = b"proxybe", Full;
     }
 }
 
@@ -89,6 +93,60 @@ words! {
 }
 
 words! {
+    /// Words behind `lru_crawler`.
+    CrawlerWord {
+        Enable = b"enable", Full;
+        Disable = b"disable", Full;
+        Sleep = b"sleep", Full;
+        Tocrawl = b"tocrawl", Full;
+        Crawl = b"crawl", Full;
+        Metadump = b"metadump", Full;
+        Mgdump = b"mgdump", Full;
+    }
+}
+
+words! {
+    /// Words in place of a list of classes.
+    ScopeWord {
+        All = b"all", Full;
+        Hash = b"hash", Full;
+    }
+}
+
+words! {
+    /// Words behind `lru`.
+    LruWord {
+        Tune = b"tune", Full;
+        Mode = b"mode", Full;
+        TempTtl = b"temp_ttl", Full;
+    }
+}
+
+words! {
+    /// Words behind `lru mode`.
+    LruModeWord {
+        Flat = b"flat", Full;
+        Segmented = b"segmented", Full;
+    }
+}
+
+words! {
+    /// Words behind `extstore`.
+    ExtstoreWord {
+        FreeMemchunks = b"free_memchunks", Full;
+        ItemSize = b"item_size", Full;
+        ItemAge = b"item_age", Full;
+        LowTtl = b"low_ttl", Full;
+        RecacheRate = b"recache_rate", Full;
+        CompactUnder = b"compact_under", Full;
+        DropUnder = b"drop_under", Full;
+        MaxSleep = b"max_sleep", Full;
+        MaxFrag = b"max_frag", Full;
+        DropUnread = b"drop_unread", Full;
+    }
+}
+
+words! {
     /// Words behind `shutdown`.
     ShutdownWord {
         Graceful = b"graceful", Full;
@@ -111,6 +169,11 @@ pub fn all_words() -> impl Iterator<Item = &'static [u8]> {
         HotkeysWord::NAMES,
         SlabsWord::NAMES,
         AutomoveWord::NAMES,
+        CrawlerWord::NAMES,
+        ScopeWord::NAMES,
+        LruWord::NAMES,
+        LruModeWord::NAMES,
+        ExtstoreWord::NAMES,
         ShutdownWord::NAMES,
         DebugtimeWord::NAMES,
     ];
@@ -142,6 +205,8 @@ pub enum StatsRequest {
     Detail(Result<Switch, ReplyLine>),
     /// `stats cachedump <class> <limit>`.
     Cachedump(Result<(u32, u32), ReplyLine>),
+    /// `stats extstore`, `stats proxy`, `stats proxyfuncs`, `stats proxybe`: parts that larder does not have.
+    Empty,
     /// Any other word.
     Unknown,
 }
@@ -166,6 +231,7 @@ impl StatsRequest {
             StatsWord::Sizes => Self::Sizes,
             StatsWord::Settings => Self::Settings,
             StatsWord::Conns => Self::Connections,
+            StatsWord::Extstore | StatsWord::Proxy | StatsWord::Proxyfuncs | StatsWord::Proxybe => Self::Empty,
             StatsWord::Prefixes => Self::Prefixes,
             StatsWord::Reset => Self::Reset,
             StatsWord::Hotkeys => Self::Hotkeys(match words.next().map(HotkeysWord::from_wire) {

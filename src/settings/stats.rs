@@ -13,6 +13,8 @@ pub struct LiveSettings {
     pub verbosity: u8,
     /// -D, or the value that `stats detail` set.
     pub detail_enabled: bool,
+    /// -o lru_crawler, or the value that `lru_crawler enable` or `disable` set.
+    pub lru_crawler: bool,
     /// -o slab_automove, or the value that `slabs automove` set.
     pub slab_automove: u32,
     /// -o slab_automove_ratio, or the value that `slabs automove` set.
@@ -30,6 +32,7 @@ impl Settings {
                 "memory_limit_bytes" => row(setting.stat, &live.memory_limit_bytes),
                 "verbosity" => row(setting.stat, &live.verbosity),
                 "detail_enabled" => row(setting.stat, &yes_or_no(live.detail_enabled)),
+                "lru_crawler" => row(setting.stat, &yes_or_no(live.lru_crawler)),
                 "slab_automove" => row(setting.stat, &live.slab_automove),
                 "slab_automove_ratio" => row(setting.stat, &format_args!("{:.2}", live.slab_automove_ratio)),
                 "slab_automove_window" => row(setting.stat, &live.slab_automove_window),
@@ -51,6 +54,7 @@ mod tests {
         memory_limit_bytes: 5 << 20,
         verbosity: 2,
         detail_enabled: true,
+        lru_crawler: false,
         slab_automove: 0,
         slab_automove_ratio: 0.5,
         slab_automove_window: 30,
@@ -77,6 +81,7 @@ mod tests {
             ("maxbytes", "5242880"),
             ("verbosity", "2"),
             ("detail_enabled", "yes"),
+            ("lru_crawler", "no"),
             ("slab_automove", "0"),
             ("slab_automove_ratio", "0.50"),
             ("slab_automove_window", "30"),

@@ -156,8 +156,8 @@ settings! {
     slab_automove_window: u32 = 10, whole(3..=1800), "-o slab_automove_window=<num>", Memory, "slab_automove_window", Works;
     /// Maximum chunk size, in KiB. A larger item is a chain of chunks.
     slab_chunk_max: u32 = 16 << 10, kib(1..=512), "-o slab_chunk_max=<KiB>", Memory, "slab_chunk_max", Works;
-    /// Run the LRU crawler, which finds expired items.
-    lru_crawler: bool = true, TURNS_ON, "-o [no_]lru_crawler", Compatibility, "lru_crawler", NoEffect(NO_CRAWLER);
+    /// Allow lru_crawler metadump, mgdump and crawl. Expired items are swept in any case.
+    lru_crawler: bool = true, TURNS_ON, "-o [no_]lru_crawler", Commands, "lru_crawler", Works;
     /// Pause of the LRU crawler between two items, in microseconds.
     lru_crawler_sleep: u32 = 100, whole(0..=1_000_000), "-o lru_crawler_sleep=<num>", Compatibility, "lru_crawler_sleep", NoEffect(NO_CRAWLER);
     /// Maximum items per run of the LRU crawler.

@@ -90,6 +90,8 @@ pub struct Store {
     /// How often the sweeper began to walk pages.
     pub(super) sweeps: Tally,
     pub(super) sweep_is_running: AtomicBool,
+    /// An operator wants a sweep of all pages that are due.
+    pub(super) sweep_wanted: AtomicBool,
     pub(super) prefix_scan: PrefixScans,
     pub(super) page_moves: PageMoves,
     pub(super) admission: Admission,
@@ -172,6 +174,7 @@ impl Store {
             sweeper: Wakeup::default(),
             sweeps: Tally::default(),
             sweep_is_running: AtomicBool::new(false),
+            sweep_wanted: AtomicBool::new(false),
             prefix_scan: PrefixScans::default(),
             page_moves: PageMoves::default(),
             admission: Admission::default(),

@@ -34,6 +34,7 @@ mod statistics;
 mod uploads;
 mod worker_store;
 
+pub use crate::index::Walk;
 pub use cache::{Store, StoreConfig};
 pub use engine::{
     Accessed, ArithOptions, ArithOutcome, Engine, EngineAdmin, FetchOptions, Fetched, Item, Lease, Miss, MoveTuning,

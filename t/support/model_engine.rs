@@ -9,8 +9,8 @@ use std::sync::Arc;
 use larder::base::{Deadline, Delta, HashedKey, Key, KeyHash, KeyHasher, Moment, RelTime, StoreMode};
 use larder::store::{
     Accessed, ArithOptions, ArithOutcome, Engine, EngineAdmin, FetchOptions, Fetched, Item, Lease, Miss, MoveTuning,
-    Pending, PrefixScan, Reassign, Refusal, Removal, RemoveOutcome, ShowItem, StoreOutcome, StoreReport, Vivify, Write,
-    WriteOptions,
+    Pending, PrefixScan, Reassign, Refusal, Removal, RemoveOutcome, ShowItem, StoreOutcome, StoreReport, Vivify, Walk,
+    Write, WriteOptions,
 };
 
 /// The cache.
@@ -423,6 +423,14 @@ impl EngineAdmin for ModelEngine {
             }
         }
     }
+
+    fn walk<'pin>(&self, _pin: &'pin (), walk: &mut Walk, show: &mut dyn FnMut(&Self::Item<'pin>)) {
+        walk.finish();
+        let live = self.items.values().filter(|item| !item.flushed && !item.deadline.is_over(self.moment.tick));
+        live.for_each(show);
+    }
+
+    fn sweep_now(&mut self) {}
 
     fn reassign_page(&mut self, _from: Option<u8>, _to: u8) -> Reassign {
         Reassign::NoSpare

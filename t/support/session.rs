@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use larder::base::{Clock, Logger};
 use larder::command::{
-    Batch, Context, Incoming, Mark, Operator, Outcome, ReplySink, Switches, Terminator, Unparsed, execute,
+    Batch, Context, DumpNext, Incoming, Mark, Operator, Outcome, ReplySink, Switches, Terminator, Unparsed, execute,
     extend_value, finish_store,
 };
 use larder::counters::Counters;
@@ -145,6 +145,11 @@ impl<E: EngineAdmin> Session<E> {
                 Outcome::Receive(incoming) => self.state = State::Value(incoming),
                 Outcome::Swallow { bytes } => self.state = State::Swallow(bytes),
                 Outcome::Busy => self.waited += 1,
+                Outcome::Dump(mut dump) => {
+                    let mut out = std::mem::take(&mut self.output);
+                    while dump.write_some(&mut self.context(), pin, &mut out) == DumpNext::More {}
+                    self.output = out;
+                }
                 Outcome::Close => self.closed = true,
             }
             break;
@@ -305,6 +310,14 @@ impl Operator for TestOperator {
 
     fn settings(&self, row: &mut dyn FnMut(&str, &dyn Display)) {
         row("maxconns", &1024);
+    }
+
+    fn is_crawler_on(&self) -> bool {
+        true
+    }
+
+    fn switch_crawler(&self, _is_on: bool) -> bool {
+        true
     }
 
     fn set_verbosity(&self, verbosity: u8) {

@@ -2,6 +2,7 @@
 //! reported.
 
 use crate::base::{Exptime, Key, parse_i64, parse_short_i64, parse_short_u64, parse_u32};
+use crate::protocol::crawler::{CrawlerRequest, extstore, lru};
 use crate::protocol::echo::{Echo, Reply};
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::{
@@ -139,9 +140,13 @@ pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
         }
         AdminVerb::Shutdown => Admin::Shutdown(ShutdownMode::parse(arguments)),
         AdminVerb::Slabs => Admin::Slabs(SlabsRequest::parse(arguments, reply)),
+        AdminVerb::LruCrawler => Admin::Crawler(CrawlerRequest::parse(arguments, reply)),
+        AdminVerb::Lru => Admin::Fixed(lru(arguments)),
+        AdminVerb::Extstore => Admin::Fixed(extstore(arguments)),
         AdminVerb::Quit => return Ok(Request::Admin(Admin::Quit, Echo::Text(Reply::Silent))),
         // These are answered in spite of noreply, as in memcached.
         AdminVerb::Version => return Ok(Request::Admin(Admin::Version, Echo::TEXT)),
+        AdminVerb::RefreshCerts => return Ok(Request::Admin(Admin::Fixed(ReplyLine::TlsNotEnabled), Echo::TEXT)),
         AdminVerb::Stats => return Ok(Request::Admin(Admin::Stats(StatsRequest::parse(arguments)), Echo::TEXT)),
         AdminVerb::Debugtime => {
             return Ok(Request::Admin(Admin::Debugtime(DebugtimeRequest::parse(arguments)), Echo::TEXT));

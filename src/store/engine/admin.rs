@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::base::Deadline;
+use crate::index::Walk;
 use crate::store::jobs::PrefixScan;
 
 use super::calls::Engine;
@@ -17,6 +18,13 @@ pub trait EngineAdmin: Engine {
     /// `stats cachedump`: shows key, value length in bytes and deadline of up to `limit` (0: all) live items of
     /// a slab class, until `show` breaks.
     fn dump_class(&self, pin: &Self::Pin, class: u8, limit: u32, show: ShowItem<'_>);
+
+    /// Goes on with a walk over all live items by one slice, and shows what it finds. An item that is there for the
+    /// whole walk is shown exactly once, and no key is shown twice.
+    fn walk<'pin>(&self, pin: &'pin Self::Pin, walk: &mut Walk, show: &mut dyn FnMut(&Self::Item<'pin>));
+
+    /// Frees expired items soon (`lru_crawler crawl`), also where there are few.
+    fn sweep_now(&mut self);
 
     /// Orders the move of a page from size class `from` (None: any) to `to`; 0 is the page pool. The move
     /// itself takes place later.

@@ -74,6 +74,8 @@ pub(super) struct Sweeper {
     slot: u32,
     /// When each page is looked at again.
     rests: Vec<PageRest>,
+    /// An operator has asked for this round: every page that is due is walked.
+    is_ordered: bool,
     /// The flush mark at the start of the round. At the end of the round, everything that it covers is freed.
     mark: FlushMark,
     /// The mark of the last complete round. It is dropped once all threads that were pinned at the end of the
@@ -133,6 +135,7 @@ impl Sweeper {
         let last = store.slabs.arena().last_page();
         if self.scan == 0 {
             (self.scan, self.mark) = (1, store.flush.mark());
+            self.is_ordered = store.sweep_wanted.swap(false, Ordering::Relaxed);
             self.rests.resize(last as usize + 1, PageRest::default());
             clear_limbo(worker);
         }
@@ -142,7 +145,8 @@ impl Sweeper {
             let page = self.scan;
             self.scan += 1;
             let wanted = if self.mark == FlushMark::default() {
-                store.slabs.dues.is_due(page, now) && self.is_worth_a_walk(worker, pin, page, &mut probes)
+                store.slabs.dues.is_due(page, now)
+                    && (self.is_ordered || self.is_worth_a_walk(worker, pin, page, &mut probes))
             } else {
                 store.slabs.arena().class_of(ChunkRef::new(page, 0)) != 0
             };
@@ -169,7 +173,8 @@ impl Sweeper {
             store.epochs.advance();
         }
         // The notification of a flush may have come while the sweeper rested.
-        if store.flush.mark() != self.mark {
+        let is_wanted = store.sweep_wanted.load(Ordering::Relaxed);
+        if is_wanted || store.flush.mark() != self.mark {
             return NextStep::Again;
         }
         NextStep::Wait(Some(if self.swept.is_some() { GRACE } else { REST }))

@@ -209,21 +209,27 @@ fn what_is_stored_while_a_page_is_taken_is_not_forgotten() {
 fn a_few_stragglers_wait_longer_than_many() {
     let mut rig = Rig::new();
     // Enough pages for the longest rests. The last item of each page expires first.
-    let ends = [rig.after(10), rig.after(25)];
+    let ends = [rig.after(10), rig.after(25), rig.after(55 + WALK_S)];
     for number in 0..60 * 16_384 {
-        let deadline = if number % 1024 == 0 { ends[number / 1024 % 2] } else { Deadline::NEVER };
+        let deadline = if number % 1024 == 0 { ends[number / 1024 % 3] } else { Deadline::NEVER };
         rig.set(&format!("{number}"), deadline);
     }
     rig.clock.shift(10);
     rig.round();
     let collected = rig.figure("crawler_reclaimed");
-    assert_eq!(collected, 480, "the first walk takes all that have ended");
+    assert_eq!(collected, 320, "the first walk takes all that have ended");
     rig.clock.shift(15);
     rig.round();
     assert_eq!(rig.figure("crawler_reclaimed"), collected, "one item in a thousand is not worth a walk yet");
     rig.clock.shift(i64::from(WALK_S));
     rig.round();
     assert_eq!(rig.figure("crawler_reclaimed"), 2 * collected);
+    rig.clock.shift(30);
+    rig.round();
+    assert_eq!(rig.figure("crawler_reclaimed"), 2 * collected, "again not worth a walk");
+    rig.client.1.sweep_now();
+    rig.round();
+    assert_eq!(rig.figure("crawler_reclaimed"), 3 * collected, "an ordered sweep takes stragglers, too");
 }
 
 #[test]

@@ -3,10 +3,19 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use crate::base::Key;
+use crate::base::atomic::Ordering;
+use crate::index::Walk;
+use crate::item::ItemRef;
 use crate::store::engine::{EngineAdmin, MoveTuning, Reassign, ShowItem, StoreReport};
 use crate::store::jobs::PrefixScan;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
+
+/// Chains of the index that a slice of a walk visits.
+const CHAINS_PER_SLICE: u32 = 16;
+/// Items after which a slice ends. With those of its last chain, it takes about 20 µs.
+const ITEMS_PER_SLICE: usize = 128;
 
 impl EngineAdmin for WorkerStore {
     fn report(&self, pin: &Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display)) {
@@ -23,6 +32,25 @@ impl EngineAdmin for WorkerStore {
         let live = self.store.items_of(pin, class).filter(|item| self.why_dead(item).is_none());
         // Ignored: the walk ends either way.
         let _ = live.take(limit).try_for_each(|item| show(item.key(), item.value_len(), item.deadline()));
+    }
+
+    fn walk<'pin>(&self, pin: &'pin Pin, walk: &mut Walk, show: &mut dyn FnMut(&ItemRef<'pin>)) {
+        let store = self.store;
+        let mut found = Vec::with_capacity(2 * ITEMS_PER_SLICE);
+        store.index.walk(pin, walk, CHAINS_PER_SLICE, ITEMS_PER_SLICE, &mut found);
+        found.iter().for_each(|one| one.prefetch(pin, &store.slabs));
+        for one in &found {
+            let item = one.item(pin, &store.slabs);
+            let is_new = Key::new(item.key()).is_some_and(|key| one.is_new(store.hasher.hash(key).hash));
+            if is_new && self.why_dead(&item).is_none() {
+                show(&item);
+            }
+        }
+    }
+
+    fn sweep_now(&mut self) {
+        self.store.sweep_wanted.store(true, Ordering::Relaxed);
+        self.store.sweeper.notify();
     }
 
     fn reassign_page(&mut self, from: Option<u8>, to: u8) -> Reassign {

@@ -1,0 +1,170 @@
+//! A dump: rows about all items, written in slices between which other clients are served.
+//!
+//! ```text
+//! metadump   key=<key, URI-encoded> exp=<date or -1> la=<date> cas=<unique> fetch=<yes|no> cls=<class> size=<bytes> flags=<flags> ␊
+//! mgdump     mg <key>␍␊                a command that a client can send
+//!            mg <key, base64> b␍␊      for a key that no text command can name
+//! ```
+//!
+//! An item that exists for the whole dump and is not evicted has one row. Each key has at most one row, also while
+//! clients store and the index grows. A dump holds nothing but its position, so a client that does not read costs
+//! nothing else.
+
+use std::io::Write as _;
+
+use crate::base::Deadline;
+use crate::protocol::{Classes, DumpFormat, DumpScope, ReplyLine, has_row_room};
+use crate::store::{EngineAdmin, Item, Walk};
+
+use super::context::Context;
+
+/// Cost of a slice, in small requests.
+const REQUESTS_PER_SLICE: u32 = 16;
+
+/// A dump that has begun.
+#[derive(Debug)]
+pub struct Dump {
+    format: DumpFormat,
+    classes: Classes,
+    prefix: Box<[u8]>,
+    /// Rows that may still be written.
+    left: u64,
+    at: Walk,
+}
+
+/// Whether a dump continues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DumpNext {
+    /// There is more to write.
+    More,
+    /// The last line is written.
+    Over,
+}
+
+/// The dates that rows count from, in seconds since 1970.
+#[derive(Clone, Copy)]
+struct Dates {
+    epoch_unix_ms: i64,
+    now_unix_s: i64,
+}
+
+impl Dump {
+    /// A dump of the items in `scope`.
+    pub(super) fn new(format: DumpFormat, scope: DumpScope<'_>) -> Self {
+        let DumpScope { classes, prefix, limit } = scope;
+        Self { format, classes, prefix: prefix.into(), left: limit, at: Walk::default() }
+    }
+
+    /// Appends the next rows to `out`. The last ones are followed by the dump's last line.
+    pub fn write_some<E: EngineAdmin>(
+        &mut self,
+        ctx: &mut Context<'_, E>,
+        pin: &E::Pin,
+        out: &mut Vec<u8>,
+    ) -> DumpNext {
+        ctx.charge(REQUESTS_PER_SLICE);
+        let before = out.len();
+        let (now, epoch_unix_ms) = (ctx.engine.moment().now, ctx.engine.epoch_unix_ms());
+        let dates = Dates { epoch_unix_ms, now_unix_s: epoch_unix_ms.div_euclid(1000) + i64::from(now.0) };
+        let Self { format, classes, prefix, left, at } = self;
+        if *left > 0 {
+            ctx.engine.walk(pin, at, &mut |item| {
+                if *left > 0 && classes.has(item.class()) && item.key().starts_with(prefix) && has_row_room(out) {
+                    *left -= 1;
+                    match format {
+                        DumpFormat::Metadump => {
+                            let la = dates.now_unix_s - i64::from(item.idle_s(now));
+                            let cas = if ctx.switches.use_cas { item.cas() } else { 0 };
+                            push_meta_row(item, dates, la, cas, out);
+                        }
+                        DumpFormat::Mgdump => push_mg_row(item.key(), out),
+                    }
+                }
+            });
+        }
+        if !has_row_room(out) {
+            // A dump must not lack rows.
+            out.truncate(before);
+            out.extend_from_slice(ReplyLine::NoMemory.bytes());
+            return DumpNext::Over;
+        }
+        if *left > 0 && !at.is_over() {
+            return DumpNext::More;
+        }
+        out.extend_from_slice(match format {
+            DumpFormat::Metadump => ReplyLine::End.bytes(),
+            DumpFormat::Mgdump => ReplyLine::MetaEnd.bytes(),
+        });
+        DumpNext::Over
+    }
+}
+
+fn push_meta_row<I: Item>(item: &I, dates: Dates, la: i64, cas: u64, out: &mut Vec<u8>) {
+    let exp = match item.deadline() {
+        Deadline::NEVER => -1,
+        deadline => deadline.unix_s(dates.epoch_unix_ms),
+    };
+    let fetch = if item.is_fetched() { "yes" } else { "no" };
+    let (class, size, flags) = (item.class(), item.bytes(), item.client_flags());
+    out.extend_from_slice(b"key=");
+    push_uri_encoded(item.key(), out);
+    // Ignored: writing to a Vec cannot fail.
+    let _ = writeln!(out, " exp={exp} la={la} cas={cas} fetch={fetch} cls={class} size={size} flags={flags} ");
+}
+
+fn push_mg_row(key: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"mg ");
+    if key.iter().any(|byte| matches!(byte, b' ' | b'\r' | b'\n' | 0)) {
+        push_base64(key, out);
+        out.extend_from_slice(b" b");
+    } else {
+        out.extend_from_slice(key);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a key so that it has no blank and no line end: all bytes but letters, digits and `-._~` as `%XX`.
+fn push_uri_encoded(key: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in key {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(*byte);
+        } else {
+            out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+    }
+}
+
+fn push_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for chunk in bytes.chunks(3) {
+        let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4_usize {
+            let value = bits >> (18 - 6 * digit) & 63;
+            out.push(if digit > chunk.len() { b'=' } else { DIGITS[value as usize] });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{push_base64, push_mg_row, push_uri_encoded};
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn keys_are_encoded_as_memcached_does() {
+        assert_eq!(written(|out| push_uri_encoded(b"b%c%20~-._Z9", out)), "b%25c%2520~-._Z9");
+        assert_eq!(written(|out| push_uri_encoded(b"\x01\xc2\x80:k", out)), "%01%C2%80%3Ak");
+        for (bytes, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
+            assert_eq!(written(|out| push_base64(bytes.as_bytes(), out)), expected);
+        }
+        assert_eq!(written(|out| push_mg_row(b"plain%", out)), "mg plain%\r\n");
+        assert_eq!(written(|out| push_mg_row(b"a b", out)), "mg YSBi b\r\n");
+    }
+}
