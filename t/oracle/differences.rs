@@ -302,6 +302,24 @@ const TABLE: &[Difference] = &[
         depends_on_timing: false,
     },
     Difference {
+        what: "a chosen CAS unique that a server may draw itself",
+        reason: "It may be that of another item, on one server and not on the other.",
+        seen: Seen::Avoided {
+            transcripts: &[],
+            applies: |command, _| command.flag_number(b'E').is_some_and(|cas| (0..1 << 40).contains(&cas)),
+        },
+        depends_on_timing: true,
+    },
+    Difference {
+        what: "md with x and F",
+        reason: "memcached gives the emptied item these client flags. We clear them, as its documentation says.",
+        seen: Seen::Avoided {
+            transcripts: &[],
+            applies: |command, _| command.words()[0] == b"md" && command.has_flag(b'x') && command.has_flag(b'F'),
+        },
+        depends_on_timing: false,
+    },
+    Difference {
         what: "t between N and T",
         reason: "memcached creates an item with the first time, shows it, and then gives it the second. We show the second.",
         seen: Seen::Avoided {
