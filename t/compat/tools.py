@@ -85,14 +85,15 @@ def memcaslap(report, servers):
 
 
 def memccapable(report, servers):
-    code, printed = run(["memccapable", "-h", "127.0.0.1", "-p", servers[0].port, "-a"])
-    # A row is the test's name and `[pass]`; a failed one has neither result nor line end.
-    rows = re.findall(r"(ascii [a-z ]*?[a-z]) {2,}(\[pass\])?", printed)
-    for name, result in rows:
-        with report.check(name):
-            equal(result, "[pass]")
-    with report.check("memccapable -a: all 27 ASCII tests ran, and it ends with 0"):
-        equal((len(rows), code), (27, 0))
+    for flag, protocol in (("-a", "ascii"), ("-b", "binary")):
+        code, printed = run(["memccapable", "-h", "127.0.0.1", "-p", servers[0].port, flag])
+        # A row is the test's name and `[pass]`; a failed one has neither result nor line end.
+        rows = re.findall(rf"({protocol} [a-z ]*?[a-z]) {{2,}}(\[pass\])?", printed)
+        for name, result in rows:
+            with report.check(name):
+                equal(result, "[pass]")
+        with report.check(f"memccapable {flag}: all 27 {protocol} tests ran, and it ends with 0"):
+            equal((len(rows), code), (27, 0))
 
 
 def memcached_tool(report, servers):
