@@ -20,6 +20,7 @@ macro_rules! transcripts {
     };
 }
 
+mod binary;
 mod differences;
 mod duel;
 mod memcached;
@@ -146,6 +147,24 @@ fn compare_streams(kind: Kind) {
         duel.replies_compared
     ));
     report(&format!("oracle: 0 unexplained differences; the explained ones:\n{tally}"));
+}
+
+#[test]
+fn random_packets_get_the_same_replies() {
+    let seed = number_from("LARDER_SEED").unwrap_or_else(fresh_seed);
+    let wanted = number_from("LARDER_COMMANDS").unwrap_or(COMMANDS);
+    report(&format!("oracle: binary, LARDER_SEED={seed} LARDER_COMMANDS={wanted}"));
+    let mut random = random::Random::with_seed(seed);
+    let mut duel = binary::PacketDuel::start();
+    let (mut packets, mut batches) = (0, 0u64);
+    while packets < wanted {
+        batches += 1;
+        match duel.play(&binary::next_batch(&mut random)) {
+            Ok(count) => packets += count as u64,
+            Err(mismatch) => panic!("LARDER_SEED={seed}, batch {batches}:\n{mismatch}"),
+        }
+    }
+    report(&format!("oracle: seed {seed}, {packets} packets in {batches} batches, 0 differences"));
 }
 
 /// A seed nobody chose, short enough to be typed.

@@ -46,7 +46,7 @@ impl Uniques {
         at.map_or(u64::MAX - 1, |at| self.told[self.latest[at]])
     }
 
-    fn ordinal(&mut self, number: u64) -> usize {
+    pub(crate) fn ordinal(&mut self, number: u64) -> usize {
         let next = self.told.len();
         let ordinal = *self.ordinals.entry(number).or_insert(next);
         if ordinal == next {

@@ -1,6 +1,4 @@
 //! `larder-bench` and memcached: every kind of request in every protocol is answered as the tool thinks it must be.
-//!
-//! larder speaks the text protocol, so this is where the tool's other two meet a server.
 
 use std::process::{Command, Output};
 
