@@ -400,6 +400,8 @@ rules! {
         on.set("text", "abc");
         let other = ArithOptions { compare: Some(1), ..ArithOptions::default() };
         assert_eq!(on.arith("text", Delta::Up(1), other), ArithOutcome::Exists);
+        on.set("empty", "");
+        assert_eq!(on.arith("empty", Delta::Up(1), other), ArithOutcome::NonNumeric);
         assert_eq!(on.arith("text", Delta::Up(1), ArithOptions::default()), ArithOutcome::NonNumeric);
     }
 

@@ -41,6 +41,10 @@ impl Stream {
             data.extend(b"\r\n");
         }
         let mut flags = self.flags(verb);
+        // Most emptied items get a time, because without one they are left out (differences.rs).
+        if verb == "md" && flags.iter().any(|flag| flag == "x") && flags.iter().all(|flag| !flag.starts_with('T')) {
+            flags.push("T100000".into());
+        }
         if is_base64 {
             flags.insert(self.random.below(flags.len() + 1), "b".into());
         }

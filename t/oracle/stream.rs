@@ -202,7 +202,8 @@ impl Command {
             b"get" | b"gets" => 0..0,
             b"gat" | b"gats" => 1..2,
             b"incr" | b"decr" | b"touch" | b"delete" => 2..words.len(),
-            // Their numbers are digits only.
+            b"ms" => 2..3,
+            // Numbers behind the letters of flags are digits only.
             _ if self.is_meta() => 0..0,
             _ if self.is_storage() => 2..words.len(),
             _ => 1..words.len(),

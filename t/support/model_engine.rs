@@ -347,6 +347,9 @@ impl Engine for ModelEngine {
             let deadline_before = Deadline::NEVER;
             return ArithOutcome::Value { value, cas, deadline, deadline_before, is_created: true };
         };
+        if item.value.is_empty() {
+            return ArithOutcome::NonNumeric;
+        }
         if !compares(item, options.compare) {
             return ArithOutcome::Exists;
         }

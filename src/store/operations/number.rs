@@ -29,6 +29,10 @@ impl WorkerStore {
         delta: Delta,
         options: ArithOptions,
     ) -> Result<Option<ArithOutcome>, Refusal> {
+        // As in memcached: an empty value is no number, whatever its CAS unique is.
+        if old.value_len() == 0 {
+            return Ok(Some(ArithOutcome::NonNumeric));
+        }
         if !self.compares(old, options.compare) {
             return Ok(Some(ArithOutcome::Exists));
         }
