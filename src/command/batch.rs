@@ -78,7 +78,8 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         Self { entries: std::array::from_fn(|_| None), len: 0 }
     }
 
-    /// Parses at most `limit` requests, and at most [`REQUESTS_PER_BATCH`]. If the batch stays empty, bytes are missing.
+    /// Parses at most `limit` requests, and at most [`REQUESTS_PER_BATCH`]. If the batch stays empty, bytes are
+    /// missing.
     #[inline]
     pub fn fill<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(
         &mut self,
@@ -277,8 +278,8 @@ impl<B: Copy, C: Copy> Default for Batch<'_, B, C> {
     }
 }
 
-/// Begins the lookup of the first request in `bytes`, if it is a plain get or set, of meta commands, too. A worker calls this for several
-/// clients before it answers the first.
+/// Begins the lookup of the first request in `bytes`, if it is a plain get or set in any grammar. A worker calls this
+/// for several clients before it answers the first.
 #[inline]
 pub fn look_ahead<E: Engine>(grammar: Grammar, bytes: &[u8], engine: &E) -> Option<Lookup<E::Bucket, ()>> {
     if grammar == Grammar::Binary {

@@ -28,7 +28,8 @@ pub enum Outcome<P> {
         /// What these bytes continue.
         begun: LineRest,
     },
-    /// Receive the value into `Incoming`, check the terminator behind it, and call [`finish_store`](super::finish_store).
+    /// Receive the value into `Incoming`, check the terminator behind it, and call
+    /// [`finish_store`](super::finish_store).
     Receive(Incoming<P>),
     /// Discard bytes that follow the entry's end.
     Swallow {

@@ -318,6 +318,19 @@ impl Connection {
         }
     }
 
+    /// Whether the grammar is known. The first bytes of the first request tell it. False: `binding` allows none that
+    /// begins like this.
+    #[inline]
+    pub(super) fn knows_grammar(&mut self, bytes: &[u8], binding: Binding) -> bool {
+        if self.grammar == Grammar::Unknown {
+            match Grammar::of(bytes, binding) {
+                Some(grammar) => self.grammar = grammar,
+                None => return false,
+            }
+        }
+        true
+    }
+
     /// Executes a batch of requests from the buffer.
     #[inline]
     fn requests<'pin>(
@@ -335,11 +348,8 @@ impl Connection {
         if *budget == 0 {
             return Step::Pause(Verdict::Again);
         }
-        if self.grammar == Grammar::Unknown {
-            match Grammar::of(bytes, turn.binding) {
-                Some(grammar) => self.grammar = grammar,
-                None => return self.refuse_grammar(),
-            }
+        if !self.knows_grammar(bytes, turn.binding) {
+            return self.refuse_grammar();
         }
         let ctx = &mut turn.ctx;
         let mut batch = Batch::new();

@@ -39,11 +39,8 @@ impl Connection {
         if *budget == 0 {
             return Step::Pause(Verdict::Again);
         }
-        if self.grammar == Grammar::Unknown {
-            match Grammar::of(bytes, turn.binding) {
-                Some(grammar) => self.grammar = grammar,
-                None => return self.refuse_grammar(),
-            }
+        if !self.knows_grammar(bytes, turn.binding) {
+            return self.refuse_grammar();
         }
         *budget -= 1;
         if self.grammar == Grammar::Binary {

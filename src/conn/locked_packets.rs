@@ -16,7 +16,8 @@ const _: () = assert!(ReadBuf::BYTES > 2 * SASL_BODY_LEN_MAX as u64, "an attempt
 const PLAIN: &[u8] = b"PLAIN";
 
 impl Connection {
-    /// Handles one request of a client that is not authenticated. Any but those of SASL and version close the connection.
+    /// Handles one request of a client that is not authenticated. Every opcode except SASL and version closes the
+    /// connection.
     #[cold]
     pub(super) fn locked_packet(&mut self, failures: u8, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> Step {
         let (login, echo, len) = login(turn.input.unread());

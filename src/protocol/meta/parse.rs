@@ -21,7 +21,7 @@ pub const KEY_BYTES_MAX: usize = Key::LEN_MAX / 4 * 3;
 /// Memory for a decoded key.
 pub type KeyBuffer = [u8; KEY_BYTES_MAX];
 
-/// The key that `encoded` is in base64. `None`: it is none, or not in its only correct form.
+/// Decodes a key in base64. `None`: the text is not base64 in its canonical form.
 pub fn decode_key<'b>(encoded: Key<'_>, buffer: &'b mut KeyBuffer) -> Option<Key<'b>> {
     Base64::decode(encoded.bytes(), buffer).ok().and_then(Key::new)
 }
