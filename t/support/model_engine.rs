@@ -7,6 +7,7 @@ use std::io::IoSliceMut;
 use std::sync::Arc;
 
 use larder::base::{Deadline, Delta, HashedKey, Key, KeyHash, KeyHasher, Moment, RelTime, StoreMode};
+use larder::memory::CLASS_MAX;
 use larder::store::{
     Accessed, ArithOptions, ArithOutcome, Engine, EngineAdmin, FetchOptions, Fetched, Item, Lease, Miss, MoveTuning,
     Pending, PrefixScan, Reassign, Refusal, Removal, RemoveOutcome, ShowItem, StoreOutcome, StoreReport, Vivify, Walk,
@@ -418,7 +419,7 @@ impl EngineAdmin for ModelEngine {
     }
 
     fn dump_class(&self, _pin: &(), class: u8, limit: u32, show: ShowItem<'_>) {
-        assert!(class < 64);
+        assert!(class <= CLASS_MAX);
         let limit = if limit == 0 { usize::MAX } else { limit as usize };
         for item in self.items.values().take(limit) {
             if show(&item.key, item.value_len(), item.deadline).is_break() {
