@@ -23,9 +23,11 @@ pub mod memory;
 pub mod protocol;
 #[forbid(unsafe_code)]
 pub mod store;
-// Layer 5½: reports.
+// Layer 5½: reports, and events for watchers.
 #[forbid(unsafe_code)]
 pub mod stats;
+#[forbid(unsafe_code)]
+pub mod watch;
 // Layers 6 to 10: a request, a client, a thread, accept, the process.
 #[forbid(unsafe_code)]
 pub mod command;

@@ -164,7 +164,7 @@ impl Worker {
             let read = some(client.read(&mut replies[before..])).unwrap_or(0);
             replies.truncate(before + read);
             let is_over = match verdict {
-                Verdict::Close(_) => true,
+                Verdict::Close(_) | Verdict::Watch => true,
                 Verdict::Again | Verdict::Busy => false,
                 Verdict::Wait | Verdict::Hold | Verdict::Verify => unsent.is_empty() && !connection.wants_writable(),
             };
@@ -202,6 +202,7 @@ impl Worker {
             binding: Binding::Auto,
             now: moment.now,
             verbosity: 0,
+            watch: None,
             users: None,
         };
         let received = if ahead { connection.receive_ahead(&mut turn) } else { Received::Nothing };

@@ -27,7 +27,8 @@ const ANSWER: &[u8] = b"CLIENT_ERROR Illegal slab id\r\n";
 
 #[test]
 fn vandals_disturb_nobody_else() {
-    let server = Server::start(&["-m", "16", "-t", "2", "-B", "ascii"]);
+    // -W: a client that watches gets no more replies.
+    let server = Server::start(&["-m", "16", "-t", "2", "-B", "ascii", "-W"]);
     let mut canary = Canary { client: server.client(), asked: 0, slowest_us: 0 };
     let mut vandals: Vec<Option<TcpStream>> = (0..VANDALS).map(|_| None).collect();
     each_seed("fuzz server", 10, |seed| {

@@ -45,3 +45,4 @@ mod support;
 mod text;
 mod tidy;
 mod transcripts;
+mod watch;

@@ -111,6 +111,12 @@ impl Clock {
         self.wall_ms() - running_ms - FIRST_S as i64 * 1000
     }
 
+    /// The date of the start, in microseconds since 1970, by the wall clock as it is now.
+    pub fn start_unix_us(&self) -> u64 {
+        let running_ms = i64::try_from(self.really_running().as_millis()).unwrap_or(i64::MAX);
+        u64::try_from(self.wall_ms() - running_ms).unwrap_or(0) * 1000
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn wall_ms(&self) -> i64 {
         let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());

@@ -76,6 +76,18 @@ impl Deadline {
         if tick <= i64::from(Self::OVER.0) { Self::OVER } else { u32::try_from(tick).map_or(Self::NEVER, Self) }
     }
 
+    /// Seconds until this deadline, rounded, but at least 1; 0: never; -1: it is over.
+    pub const fn remaining_s(self, now: ClockTick) -> i64 {
+        if self.0 == Self::NEVER.0 {
+            0
+        } else if self.is_over(now) {
+            -1
+        } else {
+            let rounded = (self.0 - now.0 + ClockTick::PER_S / 2) / ClockTick::PER_S;
+            if rounded == 0 { 1 } else { rounded as i64 }
+        }
+    }
+
     /// The date of this deadline, in seconds since 1970, given that of the store's second 0 in milliseconds. 0: never.
     pub const fn unix_s(self, epoch_unix_ms: i64) -> i64 {
         if self.0 == Self::NEVER.0 {

@@ -8,9 +8,11 @@ use crate::store::EngineAdmin;
 use super::context::Context;
 use super::crawler;
 use super::execute::{Outcome, answer};
+use super::observe;
 use super::sink::ReplySink;
 use super::slabs;
 use super::statistics;
+use super::watching;
 
 /// The highest level that the command sets, as in memcached.
 const VERBOSITY_MAX: u8 = 2;
@@ -28,7 +30,13 @@ pub(super) fn administer<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let line = match request {
-        Admin::FlushAll(delay) => flush_all(delay, ctx),
+        Admin::FlushAll(delay) => {
+            let line = flush_all(delay, ctx);
+            if sink.is_watched() && line == ReplyLine::Ok {
+                observe::flushed(delay, ctx, sink);
+            }
+            line
+        }
         Admin::Version => ReplyLine::Version,
         Admin::Noop => ReplyLine::Noop,
         Admin::Verbosity(level) => {
@@ -48,6 +56,10 @@ pub(super) fn administer<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
         Admin::Slabs(order) => slabs::obey(order, ctx),
         Admin::Debugtime(order) => debugtime(order, ctx),
         Admin::Crawler(request) => return crawler::obey(request, echo, ctx, sink),
+        Admin::Watch(request) => match watching::begin(request, ctx) {
+            Ok(wanted) => return Outcome::Watch(wanted),
+            Err(line) => line,
+        },
         Admin::Fixed(line) => line,
     };
     answer(sink, echo, line);

@@ -313,7 +313,9 @@ const fn ends_batch(request: &Request<'_>) -> bool {
     match request {
         Request::Retrieve(retrieval) => matches!(retrieval.keys, Keys::List(_)),
         Request::Store(storage) => matches!(storage.value, Value::Coming),
-        Request::Admin(admin, _) => matches!(admin, Admin::Quit | Admin::Shutdown(_) | Admin::Crawler(_)),
+        Request::Admin(admin, _) => {
+            matches!(admin, Admin::Quit | Admin::Shutdown(_) | Admin::Crawler(_) | Admin::Watch(_))
+        }
         Request::Fetch(_) | Request::Delete(_) | Request::Arith(_) | Request::Touch(_) | Request::Inspect(_) => false,
     }
 }

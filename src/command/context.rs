@@ -97,6 +97,8 @@ pub struct Switches {
     pub flush_enabled: bool,
     /// Keys may be listed (not -X).
     pub dump_enabled: bool,
+    /// Clients may watch (not -W).
+    pub watch_enabled: bool,
     /// shutdown is allowed (-A).
     pub shutdown_command: bool,
     /// slabs reassign is allowed (not -o no_slab_reassign).
@@ -112,6 +114,7 @@ impl From<&Settings> for Switches {
         Self {
             flush_enabled: settings.flush_enabled,
             dump_enabled: settings.dump_enabled,
+            watch_enabled: settings.watch_enabled,
             shutdown_command: settings.shutdown_command,
             slab_reassign: settings.slab_reassign,
             debug_commands: settings.debug_commands,
@@ -125,6 +128,7 @@ impl Default for Switches {
         Self {
             flush_enabled: true,
             dump_enabled: true,
+            watch_enabled: true,
             shutdown_command: false,
             slab_reassign: true,
             debug_commands: false,

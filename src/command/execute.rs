@@ -6,6 +6,7 @@ use crate::protocol::{
     Answer, Echo, Fetch, KeyCoding, Keys, LineRest, ReplyLine, Request, RetrievalOptions, Then, compose,
 };
 use crate::store::{Engine, EngineAdmin};
+use crate::watch::Wanted;
 
 use super::batch::{Action, BatchEntry};
 use super::context::Context;
@@ -38,6 +39,8 @@ pub enum Outcome<P> {
     },
     /// Write this dump, then go on with the next entry.
     Dump(Box<Dump>),
+    /// Send the queued replies, then hand the client over to the watch thread.
+    Watch(Box<Wanted>),
     /// The store waits for other threads, and nothing was answered. End the turn and execute the entry again in the
     /// next.
     Busy,

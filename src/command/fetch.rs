@@ -11,6 +11,7 @@ use crate::store::{Accessed, Engine, FetchOptions, Fetched, Item, Miss, Refusal}
 use super::context::Context;
 use super::execute::{Outcome, answer};
 use super::lookup::Lookup;
+use super::observe::{self, Renewal};
 use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 
 /// An item that was found.
@@ -86,6 +87,7 @@ pub(super) fn plain<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     let PlainFetch { key, wants_value, is_silent, echo } = *wanted;
     let options = FetchOptions { is_silent, ..FetchOptions::default() };
     if !ctx.prefixes.is_on()
+        && !sink.is_watched()
         && let Some(candidate) = lookup.candidate
         && let Some(accessed) = ctx.engine.fetch_candidate_with(key, candidate, options)
     {
@@ -126,6 +128,14 @@ pub(super) fn fetch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             return Outcome::Done;
         }
     };
+    if sink.is_watched() {
+        let renewal = if wanted.touch.is_some() { Renewal::Retrieval } else { Renewal::None };
+        let found = match &fetched {
+            Fetched::Hit(accessed) => Ok(&accessed.item),
+            Fetched::Miss(why) => Err(*why),
+        };
+        observe::fetched(wanted.key.bytes(), found, renewal, ctx, sink);
+    }
     if ctx.prefixes.is_on() {
         ctx.prefixes.count_get(wanted.key, matches!(fetched, Fetched::Hit(_)));
     }

@@ -6,6 +6,7 @@ use crate::store::{ArithOptions, ArithOutcome, Engine, Fetched, Removal, RemoveO
 
 use super::context::Context;
 use super::execute::{Outcome, answer};
+use super::observe::{self, Renewal};
 use super::sink::ReplySink;
 
 pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
@@ -18,11 +19,15 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     if ctx.prefixes.is_on() {
         ctx.prefixes.count_delete(key.key);
     }
+    let before = if sink.is_watched() { Some(observe::before_delete(key, ctx, pin)) } else { None };
     let Delete { compare, invalidate, drop_value, new_cas, .. } = *wanted;
     let deadline = wanted.exptime.map(|exptime| ctx.deadline(exptime));
     let removal = Removal { compare, invalidate, drop_value, deadline, new_cas };
     let answered = match ctx.engine.delete(pin, key, removal) {
         RemoveOutcome::Removed { cas } => {
+            if let Some(before) = before {
+                observe::deleted(key.key.bytes(), before, wanted.echo, sink);
+            }
             ctx.counters.delete_hits.add(1);
             Answer::Deleted { cas: ctx.shown_cas(cas) }
         }
@@ -48,7 +53,15 @@ pub(super) fn touch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 ) -> Outcome<E::Pending> {
     let deadline = ctx.deadline(exptime);
     ctx.counters.cmd_touch.add(1);
-    match ctx.engine.fetch_and_touch(pin, key, deadline) {
+    let fetched = ctx.engine.fetch_and_touch(pin, key, deadline);
+    if sink.is_watched() {
+        let found = match &fetched {
+            Fetched::Hit(item) => Ok(item),
+            Fetched::Miss(why) => Err(*why),
+        };
+        observe::fetched(key.key.bytes(), found, Renewal::Touch, ctx, sink);
+    }
+    match fetched {
         Fetched::Hit(_item) => {
             ctx.counters.touch_hits.add(1);
             answer(sink, echo, Answer::Touched);
@@ -82,6 +95,9 @@ pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     };
     let outcome = ctx.engine.arith(pin, key, wanted.delta, options);
     ctx.charge_copies();
+    if sink.is_watched() && (outcome != ArithOutcome::Busy || ctx.last_try) {
+        observe::counted(key, wanted.delta, &outcome, ctx, pin, sink);
+    }
     let answered = match outcome {
         ArithOutcome::Value { value, cas, deadline, deadline_before, is_created } => {
             if is_created {

@@ -16,6 +16,7 @@ mod execute;
 mod fetch;
 mod keyed;
 mod lookup;
+mod observe;
 mod operator;
 mod packet_get;
 mod retrieval;
@@ -23,6 +24,7 @@ mod sink;
 mod slabs;
 mod statistics;
 mod storage;
+mod watching;
 
 pub use batch::{Action, Batch, BatchEntry, REQUESTS_PER_BATCH, Unparsed, look_ahead};
 pub use context::{Context, Switches};

@@ -1,11 +1,13 @@
 //! What commands may ask of the process. `daemon` implements it.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use crate::base::Clock;
 use crate::counters::Counters;
 use crate::protocol::ShutdownMode;
 use crate::stats::{ConnectionRow, Gauges};
+use crate::watch::Hub;
 
 /// The process, as a command sees it.
 pub trait Operator {
@@ -32,6 +34,11 @@ pub trait Operator {
 
     /// Allows or forbids them (`lru_crawler enable`, `disable`). Returns whether they were allowed.
     fn switch_crawler(&self, is_on: bool) -> bool;
+
+    /// Takes the clients that watch. `None`: there is no such place.
+    fn watch_hub(&self) -> Option<&Arc<Hub>> {
+        None
+    }
 
     /// Sets the log level (`verbosity`).
     fn set_verbosity(&self, verbosity: u8);

@@ -13,6 +13,7 @@ use crate::store::{Engine, Fetched, Item, Miss};
 use super::context::Context;
 use super::execute::Outcome;
 use super::lookup::Lookup;
+use super::observe::{self, Renewal};
 use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 
 /// Keys of a list that are looked up together.
@@ -262,6 +263,14 @@ fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Result<(), Miss> {
     let ReplyFormat { options, end, is_detailed } = *format;
+    if sink.is_watched() {
+        let renewal = if options.touch.is_some() { Renewal::Retrieval } else { Renewal::None };
+        let found = match &fetched {
+            Fetched::Hit(item) => Ok(item),
+            Fetched::Miss(why) => Err(*why),
+        };
+        observe::fetched(key.bytes(), found, renewal, ctx, sink);
+    }
     if is_detailed {
         ctx.prefixes.count_get(key, matches!(fetched, Fetched::Hit(_)));
     }

@@ -1,6 +1,7 @@
 //! The sink of replies: a connection's queue, or a `Vec` in tests.
 
 use crate::store::Item;
+use crate::watch::Event;
 
 /// Values of at least this many bytes go to the sink by reference. A smaller value is copied: that costs less than one
 /// more piece in the send.
@@ -13,6 +14,16 @@ pub trait ReplySink<I> {
 
     /// Queues the bytes of the item's value.
     fn value(&mut self, item: I);
+
+    /// Whether a client watches what commands do. A sink without watchers answers with a constant, so that commands pay
+    /// nothing for events.
+    #[inline(always)]
+    fn is_watched(&self) -> bool {
+        false
+    }
+
+    /// Notes an event for those who watch. `subject` is its key.
+    fn note(&mut self, _event: Event, _subject: &[u8]) {}
 
     /// Whether the queue is full enough to be sent first.
     fn is_full(&self) -> bool;

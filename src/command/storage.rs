@@ -3,9 +3,11 @@
 use crate::base::{HashedKey, Key, StoreMode};
 use crate::protocol::{Answer, Echo, KeyCoding, OwnedEcho, ReplyLine, Storage, Value};
 use crate::store::{Engine, Pending as _, Refusal, Removal, StoreOutcome, Write, WriteOptions};
+use crate::watch::StoreStatus;
 
 use super::context::Context;
 use super::execute::{Outcome, answer};
+use super::observe;
 use super::sink::ReplySink;
 
 /// A value that is being received.
@@ -51,6 +53,10 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     };
     if ctx.prefixes.is_on() {
         ctx.prefixes.count_set(key.key);
+    }
+    if sink.is_watched() {
+        let how = (wanted.mode, wanted.compare);
+        observe::stored(key, how, wanted.value_len, observe::store_status(outcome), ctx, pin, sink);
     }
     answer_stored(outcome, wanted.compare, wanted.value_len, wanted.echo, ctx, sink);
     if wanted.mode.joins() {
@@ -104,11 +110,16 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         refuse_data(echo.borrow(), ctx, sink);
         return Ok(());
     }
+    let watched_key = if sink.is_watched() { Some(Box::<[u8]>::from(pending.key())) } else { None };
     let outcome = match ctx.engine.commit(pin, pending) {
         Ok(outcome) => outcome,
         Err(pending) if !ctx.last_try => return Err(Box::new(Incoming { pending, mode, compare, value_len, echo })),
         Err(_pending) => StoreOutcome::NoMemory,
     };
+    if let Some(key) = watched_key.as_deref().and_then(Key::new) {
+        let (key, status) = (ctx.engine.hash(key), observe::store_status(outcome));
+        observe::stored(key, (mode, compare), value_len, status, ctx, pin, sink);
+    }
     answer_stored(outcome, compare, value_len, echo.borrow(), ctx, sink);
     ctx.charge_copies();
     Ok(())
@@ -247,6 +258,10 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     if overwrites(wanted.mode, wanted.compare, wanted.echo) {
         // The client expects its new value or none, so the old one must go.
         ctx.engine.delete(pin, key, Removal::default());
+    }
+    if sink.is_watched() {
+        let status = if line == ReplyLine::TooLarge { StoreStatus::TooLarge } else { StoreStatus::NoMemory };
+        observe::stored(key, (wanted.mode, wanted.compare), wanted.value_len, status, ctx, pin, sink);
     }
     answer(sink, wanted.echo, line);
     match wanted.value {

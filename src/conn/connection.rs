@@ -24,11 +24,13 @@ use crate::store::{Engine, Upload, WorkerStore};
 use crate::sync::Pin;
 use crate::sys::socket::receive;
 use crate::sys::spare::try_copy;
+use crate::watch::Wanted;
 
 use super::backlog::{Backlog, Sent};
 use super::connection_table::{Activity, ConnectionTable};
 use super::log;
 use super::read_buf::ReadBuf;
+use super::recorder::{Log, Recorder};
 use super::state::{CloseReason, ConnectionState};
 use super::write_queue::{Flushed, TEXT_BYTES_MAX, WriteQueue};
 
@@ -86,6 +88,8 @@ pub struct Turn<'w> {
     pub now: RelTime,
     /// The log level.
     pub verbosity: u8,
+    /// Where events go, while a client watches.
+    pub watch: Option<Recorder<'w>>,
     /// The users, if clients must authenticate.
     pub users: Option<&'w Authenticator>,
 }
@@ -114,6 +118,8 @@ pub enum Verdict {
     Again,
     /// Drive again later: the store is busy and waits for other threads.
     Busy,
+    /// Hand the client over to the watch thread.
+    Watch,
     /// Drive again when the verifier thread has given a verdict.
     Verify,
     /// Close it.
@@ -270,6 +276,14 @@ impl Connection {
         }
     }
 
+    /// The socket, and what its client wants to watch.
+    pub fn into_watcher(self) -> Option<(OwnedFd, Box<Wanted>)> {
+        match self.state {
+            ConnectionState::Watching(wanted) => Some((self.socket, wanted)),
+            _ => None,
+        }
+    }
+
     /// Sends the backlog. `None`: all of it is sent.
     #[cold]
     fn resume(&mut self, turn: &mut Turn<'_>) -> Option<Verdict> {
@@ -297,6 +311,7 @@ impl Connection {
                 ConnectionState::Command | ConnectionState::Line(_) => self.requests(turn, pin, queue, &mut budget),
                 ConnectionState::Value(_) => self.value(turn, pin, queue, &mut budget),
                 ConnectionState::Dumping(_) => self.dump(turn, pin, queue, &mut budget),
+                ConnectionState::Watching(_) => Step::Pause(Verdict::Watch),
                 ConnectionState::Swallow { .. } => self.swallow(turn, &mut budget),
                 ConnectionState::Locked { .. } => self.locked(turn, queue, &mut budget),
                 ConnectionState::Verifying { .. } => self.verifying(turn, queue),
@@ -359,16 +374,16 @@ impl Connection {
             return Step::Starved;
         }
         batch.sample(ctx, pin);
+        let is_observed = turn.verbosity >= log::COMMANDS || turn.watch.is_some();
         let mut done = 0;
         let mut special = None;
         for entry in batch.entries() {
             *budget = budget.saturating_sub(1);
-            let outcome = if turn.verbosity < log::COMMANDS {
-                execute(entry, ctx, pin, queue)
+            let outcome = if is_observed {
+                let log = Log { verbosity: turn.verbosity, grammar: self.grammar, watch: turn.watch };
+                log.executed(&self.socket, &mut self.is_introduced, &bytes[done..], entry, ctx, pin, queue)
             } else {
-                let fd = self.socket.as_raw_fd();
-                log::request(fd, self.grammar, &mut self.is_introduced, &bytes[done..]);
-                log::replies(fd, self.grammar, queue, |queue| execute(entry, ctx, pin, queue))
+                execute(entry, ctx, pin, queue)
             };
             if !matches!(outcome, Outcome::Done) {
                 special = Some((outcome, entry.end));
@@ -405,6 +420,7 @@ impl Connection {
             Outcome::Receive(incoming) => self.state = ConnectionState::Value(Box::new(incoming)),
             Outcome::Swallow { bytes } => self.state = ConnectionState::Swallow { remaining: bytes },
             Outcome::Dump(dump) => self.state = ConnectionState::Dumping(dump),
+            Outcome::Watch(wanted) => self.state = ConnectionState::Watching(wanted),
             Outcome::Close => self.state = ConnectionState::Closing(CloseReason::Asked),
         }
         input.consume(len);
@@ -504,6 +520,7 @@ impl Connection {
             | ConnectionState::Line(_)
             | ConnectionState::Value(_)
             | ConnectionState::Dumping(_)
+            | ConnectionState::Watching(_)
             | ConnectionState::Swallow { .. }
             | ConnectionState::Locked { .. }
             | ConnectionState::Verifying { .. } => pause,

@@ -31,14 +31,17 @@ pub enum Activity {
     Swallowing = 3,
     /// Waits until its client reads replies.
     Sending = 4,
+    /// Watches.
+    Watching = 5,
 }
 
-const ACTIVITIES: [(Activity, &str); 5] = [
+const ACTIVITIES: [(Activity, &str); 6] = [
     (Activity::Listening, "conn_listening"),
     (Activity::Reading, "conn_read"),
     (Activity::ReceivingValue, "conn_nread"),
     (Activity::Swallowing, "conn_swallow"),
     (Activity::Sending, "conn_mwrite"),
+    (Activity::Watching, "conn_watch"),
 ];
 
 /// One word for each descriptor.

@@ -129,6 +129,7 @@ impl Bench {
             binding: Binding::Auto,
             now: moment.now,
             verbosity: self.verbosity,
+            watch: None,
             users: None,
         };
         let received = if self.receives_ahead { self.connection.receive_ahead(&mut turn) } else { Received::Nothing };

@@ -17,6 +17,7 @@ mod locked;
 mod locked_packets;
 mod log;
 mod read_buf;
+mod recorder;
 mod state;
 mod value;
 mod write_queue;
@@ -25,4 +26,5 @@ pub use connection::{Connection, LookupAhead, OUTPUT_BYTES, Received, Turn, Verd
 pub use connection_table::{Activity, ConnectionTable};
 pub use log::COMMANDS as COMMANDS_VERBOSITY;
 pub use read_buf::ReadBuf;
+pub use recorder::Recorder;
 pub use state::CloseReason;

@@ -5,8 +5,9 @@
 //!           ▼                                                        │
 //!         Command ──value still coming──▶ Value ──stored or refused──┤
 //!           │  │ ╲──refused, data to come──▶ Swallow ────────────────┤
-//!           │  └──────key list unfinished───▶ Line ──────────────────┘
-//!           │  ╲───────dump begun───▶ Dumping ───────complete────────┘
+//!           │  ├──────key list unfinished───▶ Line ──────────────────┤
+//!           │  ├──────dump begun────────▶ Dumping ───────────────┘
+//!           │  └──────watch─────────────────▶ Watching ──▶ the watch thread
 //!           │
 //!           └── quit, error, idle, shutdown ──▶ Closing(why)
 //!
@@ -20,6 +21,7 @@ use crate::auth::Ticket;
 use crate::command::{Dump, Incoming};
 use crate::protocol::{BinaryEcho, LineRest};
 use crate::store::Upload;
+use crate::watch::Wanted;
 
 use super::connection_table::Activity;
 
@@ -52,6 +54,8 @@ pub(super) enum ConnectionState {
         /// How the attempt is to be answered, in the binary protocol.
         packet: Option<BinaryEcho>,
     },
+    /// Its replies to be sent. Then the watch thread takes the client over.
+    Watching(Box<Wanted>),
     /// Nothing: the queue is sent, then the connection ends.
     Closing(CloseReason),
 }
@@ -81,7 +85,7 @@ impl ConnectionState {
             }
             Self::Value(_) => Activity::ReceivingValue,
             Self::Swallow { .. } => Activity::Swallowing,
-            Self::Dumping(_) => Activity::Sending,
+            Self::Dumping(_) | Self::Watching(_) => Activity::Sending,
         }
     }
 
@@ -94,6 +98,7 @@ impl ConnectionState {
             | Self::Value(_)
             | Self::Swallow { .. }
             | Self::Dumping(_)
+            | Self::Watching(_)
             | Self::Locked { .. }
             | Self::Verifying { .. }
             | Self::Closing(_) => None,

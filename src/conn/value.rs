@@ -18,6 +18,7 @@ use crate::sys::socket::{PIECES_MAX, receive_pieces};
 
 use super::connection::{Connection, Step, Turn, Verdict};
 use super::log;
+use super::recorder::Log;
 use super::state::{CloseReason, ConnectionState};
 use super::write_queue::WriteQueue;
 
@@ -110,10 +111,11 @@ impl Connection {
         };
         self.held_since_us = 0;
         let ctx = &mut turn.ctx;
-        let finished = if turn.verbosity < log::COMMANDS {
+        let finished = if turn.verbosity < log::COMMANDS && turn.watch.is_none() {
             finish_store(*incoming, terminator, ctx, pin, queue)
         } else {
-            log::replies(self.fd(), self.grammar, queue, |queue| finish_store(*incoming, terminator, ctx, pin, queue))
+            let log = Log { verbosity: turn.verbosity, grammar: self.grammar, watch: turn.watch };
+            log.finished(self.fd(), *incoming, terminator, ctx, pin, queue)
         };
         match finished {
             Ok(()) => {

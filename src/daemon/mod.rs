@@ -15,6 +15,7 @@ mod privileges;
 mod shutdown;
 mod startup;
 mod users;
+mod watching;
 
 pub use cli::{Invocation, parse};
 pub use failure::Failure;

@@ -14,6 +14,7 @@ use crate::store::Store;
 use crate::sys::log::log_lines_dropped;
 use crate::sys::process::cpu_times;
 use crate::sys::signal::{Signal, send_to_self};
+use crate::watch::Hub;
 use crate::worker::ClientGate;
 
 use super::privileges::own_descriptors;
@@ -28,6 +29,7 @@ pub(super) struct Process {
     pub(super) store: &'static Store,
     pub(super) connection_table: Arc<ConnectionTable>,
     pub(super) gate: Arc<ClientGate>,
+    pub(super) watch_hub: Arc<Hub>,
     /// The counters of all workers and of the dispatcher.
     pub(super) counters: Vec<Arc<Counters>>,
 }
@@ -61,7 +63,7 @@ impl Operator for Process {
     fn gauges(&self) -> Gauges {
         let (user, system) = cpu_times();
         let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let clients = self.gate.current();
+        let (clients, watch) = (self.gate.current(), self.watch_hub.figures());
         Gauges {
             rusage_user_us: micros(user),
             rusage_system_us: micros(system),
@@ -76,6 +78,11 @@ impl Operator for Process {
             statistics_bytes: self.prefixes.bytes() + self.hot.bytes() + self.store.statistics_bytes(),
             limit_maxbytes: self.store.limit_bytes(),
             log_lines_dropped: log_lines_dropped(),
+            log_worker_dropped: watch.worker_dropped,
+            log_worker_written: watch.worker_written,
+            log_watcher_skipped: watch.watcher_skipped,
+            log_watcher_sent: watch.watcher_sent,
+            log_watchers: watch.watchers,
         }
     }
 
@@ -95,6 +102,10 @@ impl Operator for Process {
             slab_automove_window: moves.window,
         };
         self.settings.stats_rows(live, row);
+    }
+
+    fn watch_hub(&self) -> Option<&Arc<Hub>> {
+        Some(&self.watch_hub)
     }
 
     fn is_crawler_on(&self) -> bool {

@@ -38,6 +38,7 @@ use super::plan::{move_tuning, store_config};
 use super::privileges::{drop_privileges, lock_memory_if_asked, own_descriptors, restrict_if_asked};
 use super::shutdown::{Ending, Workers};
 use super::users::load_users;
+use super::watching::watch_hub;
 
 /// Number of threads from which memcached and this server warn.
 const THREADS_MANY: u32 = 65;
@@ -209,6 +210,7 @@ impl Server {
         let hot: Arc<HotKeys> = Arc::default();
         let own: Arc<Counters> = Arc::default();
         let of_workers: Vec<Arc<Counters>> = (0..settings.threads).map(|_| Arc::default()).collect();
+        let watch_hub = watch_hub(settings, &clock, store)?;
         let process = Process {
             settings: settings.clone(),
             tunables: Arc::clone(&tunables),
@@ -218,6 +220,7 @@ impl Server {
             store,
             connection_table: Arc::clone(&connection_table),
             gate: Arc::clone(&gate),
+            watch_hub: Arc::clone(&watch_hub),
             counters: of_workers.iter().chain([&own]).map(Arc::clone).collect(),
         };
         let shared = Arc::new(Shared {
@@ -227,6 +230,7 @@ impl Server {
             switches: Switches::from(settings),
             prefixes,
             hot,
+            watch_hub,
             connection_table: Arc::clone(&connection_table),
             gate: Arc::clone(&gate),
             backlog_bytes_max: match settings.resp_obj_mem_limit_bytes {

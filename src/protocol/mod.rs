@@ -19,7 +19,9 @@ mod reply_line;
 mod request;
 pub mod text;
 mod tokens;
+mod uri;
 mod verb;
+mod watching;
 mod words;
 
 pub use answer::{Answer, RowValue, compose, frame_lines, has_row_room, push_row};
@@ -33,5 +35,7 @@ pub use request::{
     Parsed, PlainFetch, Request, Rest, Retrieval, RetrievalOptions, Storage, StoreMode, Then, Touch, Value,
 };
 pub use tokens::Tokens;
+pub use uri::push_uri_encoded;
 pub use verb::{AdminVerb, Direction, Family, MetaVerb, StorageVerb, Verb};
+pub use watching::{Streams, WatchRequest};
 pub use words::{AutomoveRequest, DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest, Switch, all_words};

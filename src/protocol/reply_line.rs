@@ -172,6 +172,12 @@ reply_lines! {
     LruPercentTooHigh = "ERROR hot and warm pcts must not exceed 80";
     /// lru tune: a factor is not positive.
     LruFactorTooLow = "ERROR hot/warm age factors must be greater than 0";
+    /// watch while -W forbids it.
+    WatchNotAllowed = "CLIENT_ERROR watch commands not allowed";
+    /// watch while 20 clients watch.
+    TooManyWatchers = "WATCHER_TOO_MANY log watcher limit reached";
+    /// watch: the system has no thread or descriptor.
+    WatcherFailed = "WATCHER_FAILED failed to add log watcher";
     /// refresh_certs without TLS.
     TlsNotEnabled = "Error TLS not enabled";
     /// -c clients are already connected; the connection is closed.

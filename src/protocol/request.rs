@@ -7,6 +7,7 @@ use super::crawler::CrawlerRequest;
 use super::echo::Echo;
 use super::reply_line::ReplyLine;
 use super::tokens::Tokens;
+use super::watching::WatchRequest;
 use super::words::{DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest};
 
 /// The parsed front of a buffer.
@@ -472,6 +473,8 @@ pub enum Admin<'a> {
     Debugtime(Option<DebugtimeRequest>),
     /// lru_crawler.
     Crawler(CrawlerRequest<'a>),
+    /// watch; `None`: an unknown stream.
+    Watch(Option<WatchRequest<'a>>),
     /// A command whose answer does not depend on the server.
     Fixed(ReplyLine),
 }

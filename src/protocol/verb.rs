@@ -91,6 +91,7 @@ pub enum AdminVerb {
     Lru,
     Extstore,
     RefreshCerts,
+    Watch,
 }
 
 /// The meta commands.
@@ -174,6 +175,8 @@ verbs! {
     Extstore = b"extstore", Family::Admin(AdminVerb::Extstore);
     /// Load the TLS certificates again.
     RefreshCerts = b"refresh_certs", Family::Admin(AdminVerb::RefreshCerts);
+    /// Show what happens, as lines of text.
+    Watch = b"watch", Family::Admin(AdminVerb::Watch);
 }
 
 #[cfg(test)]

@@ -131,6 +131,26 @@ words! {
 }
 
 words! {
+    /// Words behind `watch`: names of streams.
+    StreamWord {
+        Fetchers = b"fetchers", Full;
+        Mutations = b"mutations", Full;
+        Evictions = b"evictions", Full;
+        Connevents = b"connevents", Full;
+        Deletions = b"deletions", Full;
+        Sysevents = b"sysevents", Full;
+        Rawcmds = b"rawcmds", Full;
+        Proxyreqs = b"proxyreqs", Full;
+        Proxyevents = b"proxyevents", Full;
+        Proxyuser = b"proxyuser", Full;
+        Touches = b"touches", Full;
+        Numbers = b"numbers", Full;
+        Expirations = b"expirations", Full;
+        Flushes = b"flushes", Full;
+    }
+}
+
+words! {
     /// Words behind `extstore`.
     ExtstoreWord {
         FreeMemchunks = b"free_memchunks", Full;
@@ -173,6 +193,7 @@ pub fn all_words() -> impl Iterator<Item = &'static [u8]> {
         ScopeWord::NAMES,
         LruWord::NAMES,
         LruModeWord::NAMES,
+        StreamWord::NAMES,
         ExtstoreWord::NAMES,
         ShutdownWord::NAMES,
         DebugtimeWord::NAMES,

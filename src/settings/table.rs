@@ -79,7 +79,6 @@ macro_rules! settings {
 const NO_LRU: &str = "eviction does not use these lists";
 const NO_CRAWLER: &str = "a background job of larder sweeps expired items";
 const NO_FREE_PAGES: &str = "a class gets a page without a reserve of free pages";
-const NO_WATCH: &str = "larder has no watchers yet";
 
 settings! {
     /// Memory for items and their index, in MiB or with a unit (512m, 4g).
@@ -189,9 +188,9 @@ settings! {
     /// Disconnect a client after this many idle seconds. A client with a pending reply is not idle. 0 means never.
     idle_timeout_s: u32 = 0, seconds(0..=86_400_000), "-o idle_timeout=<num>", Clients, "idle_timeout", Works;
     /// Log buffer of one watcher, in KiB.
-    watcher_logbuf_bytes: u32 = 256 << 10, kib(0..=1_048_576), "-o watcher_logbuf_size=<KiB>", Compatibility, "watcher_logbuf_size", NoEffect(NO_WATCH);
+    watcher_logbuf_bytes: u32 = 256 << 10, kib(0..=1_048_576), "-o watcher_logbuf_size=<KiB>", Commands, "watcher_logbuf_size", Works;
     /// Log buffer of one worker thread, in KiB.
-    worker_logbuf_bytes: u32 = 64 << 10, kib(0..=1_048_576), "-o worker_logbuf_size=<KiB>", Compatibility, "worker_logbuf_size", NoEffect(NO_WATCH);
+    worker_logbuf_bytes: u32 = 64 << 10, kib(0..=1_048_576), "-o worker_logbuf_size=<KiB>", Commands, "worker_logbuf_size", Works;
     /// Memory limit for read buffers, in MiB.
     read_buf_mem_limit_bytes: u64 = 0, mib(0..=1_048_576), "-o read_buf_mem_limit=<MiB>", Compatibility, "read_buf_mem_limit", NoEffect("an idle client has no buffer, and the buffer of a busy client is bounded");
     /// Maintain the counts for stats sizes.
@@ -257,7 +256,7 @@ settings! {
     client_flags_bytes: u32 = 4, whole(4..=4), "", Compatibility, "client_flags_size", Report;
 
     /// Disable watch.
-    watch_enabled: bool = true, TURNS_OFF, "-W, --disable-watch", Commands, "", NoEffect(NO_WATCH);
+    watch_enabled: bool = true, TURNS_OFF, "-W, --disable-watch", Commands, "", Works;
     /// Request huge pages for items. The index uses them from -m 512 on, if the kernel provides them. Memory is still
     /// allocated on demand, while memcached allocates all of -m at start.
     large_pages: bool = false, TURNS_ON, "-L, --enable-largepages", Memory, "", Works;

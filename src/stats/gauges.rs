@@ -29,6 +29,16 @@ pub struct Gauges {
     pub limit_maxbytes: u64,
     /// Log lines that were dropped because the log was not read.
     pub log_lines_dropped: u64,
+    /// Events for watchers that found their worker's ring full.
+    pub log_worker_dropped: u64,
+    /// Events that were noted for watchers.
+    pub log_worker_written: u64,
+    /// Lines that a watcher was too slow to get.
+    pub log_watcher_skipped: u64,
+    /// Lines that were put into a watcher's buffer.
+    pub log_watcher_sent: u64,
+    /// Clients that watch.
+    pub log_watchers: u64,
 }
 
 /// A listener or a connection.

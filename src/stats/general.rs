@@ -108,11 +108,21 @@ pub(super) const PROCESS_ROWS: &[StatRow<ProcessView>] = &[
         view.gauges.log_lines_dropped.into()
     }),
     absent("lru_maintainer_juggles"),
-    absent("log_worker_dropped"),
-    absent("log_worker_written"),
-    absent("log_watcher_skipped"),
-    absent("log_watcher_sent"),
-    absent("log_watchers"),
+    gauge(
+        "log_worker_dropped",
+        "Events for watchers, since start, that found the ring of their thread full.",
+        |view| view.gauges.log_worker_dropped.into(),
+    ),
+    gauge("log_worker_written", "Events that were noted for watchers, since start.", |view| {
+        view.gauges.log_worker_written.into()
+    }),
+    gauge("log_watcher_skipped", "Lines that watchers lost, since start, because they did not read in time.", |view| {
+        view.gauges.log_watcher_skipped.into()
+    }),
+    gauge("log_watcher_sent", "Lines that were put into watchers' buffers, since start.", |view| {
+        view.gauges.log_watcher_sent.into()
+    }),
+    gauge("log_watchers", "Clients that watch.", |view| view.gauges.log_watchers.into()),
 ];
 
 /// The order of memcached 1.6.45, with `-o idle_timeout`.

@@ -25,7 +25,7 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use crate::base::RelTime;
 use crate::command::Context;
 use crate::conn::{
-    Activity, COMMANDS_VERBOSITY, CloseReason, Connection, LookupAhead, OUTPUT_BYTES, ReadBuf, Received, Turn, Verdict,
+    Activity, COMMANDS_VERBOSITY, CloseReason, Connection, OUTPUT_BYTES, ReadBuf, Received, Turn, Verdict,
 };
 use crate::counters::Counters;
 use crate::stats::HotSampler;
@@ -36,11 +36,13 @@ use crate::sys::filter::{Role, restrict};
 use crate::sys::log::{Level, log_line};
 use crate::sys::spare::{self, try_reserve};
 
+use super::ahead::{AheadGroup, GROUP};
 use super::connection_slab::ConnectionSlab;
 use super::events::{EVENTS_VERBOSITY, EventLog};
 use super::idle::IdleWheel;
 use super::mail::{MAIL_MAX, Mail};
 use super::shared::Shared;
+use super::watching::WorkerWatch;
 
 /// The token of the mailbox. A connection's token is its index in the connection slab.
 const MAIL: Token = Token(usize::MAX);
@@ -49,9 +51,6 @@ const EVENTS_MAX: usize = 256;
 /// Mail of one turn, of which most is new clients. While thousands connect, established clients are served in between:
 /// to adopt a client and to answer its first request takes about 20 µs.
 const MAIL_PER_TURN: usize = 16;
-/// Connections of a group: all are received from before the first is answered, so that their loads from memory overlap.
-/// A processor has about this many loads in flight.
-const GROUP: usize = 8;
 /// Interval between looks at the idle wheel.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
 /// How long a worker waits before it asks a busy store again.
@@ -77,11 +76,11 @@ pub struct Worker {
 }
 
 /// The state of a worker, apart from its epoch participant.
-struct EventLoop {
-    shared: Arc<Shared>,
-    counters: Arc<Counters>,
+pub(super) struct EventLoop {
+    pub(super) shared: Arc<Shared>,
+    pub(super) counters: Arc<Counters>,
     store: WorkerStore,
-    connections: ConnectionSlab<Connection>,
+    pub(super) connections: ConnectionSlab<Connection>,
     wheel: Option<IdleWheel>,
     /// The run-again list: connections to drive in the next turn.
     run_again: Vec<u32>,
@@ -100,21 +99,10 @@ struct EventLoop {
     inputs: [ReadBuf; GROUP],
     output: Vec<u8>,
     hot: HotSampler,
-    now: RelTime,
+    pub(super) now: RelTime,
     verbosity: u8,
+    pub(super) watch: WorkerWatch,
     event_log: EventLog,
-}
-
-/// A group: connections whose first request is in an input buffer, and the lookup of its key.
-struct AheadGroup {
-    members: [Option<(u32, LookupAhead)>; GROUP],
-    count: usize,
-}
-
-impl Default for AheadGroup {
-    fn default() -> Self {
-        Self { members: [None; GROUP], count: 0 }
-    }
 }
 
 /// Whether the thread goes on.
@@ -197,6 +185,7 @@ impl Worker {
 impl EventLoop {
     fn new(store: WorkerStore, shared: Arc<Shared>, counters: Arc<Counters>) -> Self {
         let (now, hot) = (shared.clock.read().now, shared.hot.join());
+        let watch = WorkerWatch::new(&shared.watch_hub);
         Self {
             wheel: IdleWheel::new(shared.idle_timeout_s, now),
             shared,
@@ -215,6 +204,7 @@ impl EventLoop {
             hot,
             now,
             verbosity: 0,
+            watch,
             event_log: EventLog::default(),
         }
     }
@@ -236,6 +226,7 @@ impl EventLoop {
     fn begin_turn(&mut self) {
         self.now = self.store.begin_turn().now;
         self.verbosity = self.shared.tunables.logger.verbosity();
+        self.watch.renew();
     }
 
     /// Drives the connections that the kernel reports and those on the run-again list. Returns whether there is mail.
@@ -347,6 +338,7 @@ impl EventLoop {
             binding: self.shared.binding,
             now: self.now,
             verbosity: self.verbosity,
+            watch: self.watch.recorder(),
             users: self.shared.users.as_deref(),
         };
         (&mut self.connections, turn)
@@ -371,6 +363,7 @@ impl EventLoop {
             Verdict::Hold => self.note_hold(place),
             Verdict::Again => self.queue_again(place),
             Verdict::Busy => self.queue_busy(place),
+            Verdict::Watch => self.hand_over(place, registry),
             Verdict::Verify => self.wait_for_verifier(place),
             Verdict::Close(reason) => self.close(place, reason),
         }
@@ -513,6 +506,7 @@ impl EventLoop {
         if self.verbosity >= COMMANDS_VERBOSITY {
             log_line(Level::Debug, format!("<{fd} new {}", self.shared.binding.client()));
         }
+        self.watch.connected(fd);
         self.connections.enter(connection);
         self.counters.buffers.connection_bytes.add(size_of::<Connection>() as u64);
         if let Some(wheel) = &mut self.wheel {
@@ -543,6 +537,7 @@ impl EventLoop {
         if reason == CloseReason::Idle && self.verbosity >= EVENTS_VERBOSITY {
             self.event_log.kicked(fd, self.shared.idle_timeout_s, self.now);
         }
+        self.watch.closed(fd, reason);
         connection.leave_counts(&self.counters);
         self.counters.buffers.connection_bytes.sub(size_of::<Connection>() as u64);
         self.shared.connection_table.clear(fd);

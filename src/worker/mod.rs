@@ -7,6 +7,7 @@
 //! Workers share only the fields of `Shared`. Upholds I9: a worker is pinned while it serves, and unpinned while it
 //! waits.
 
+mod ahead;
 mod connection_slab;
 mod event_loop;
 mod events;
@@ -14,6 +15,7 @@ mod gate;
 mod idle;
 mod mail;
 mod shared;
+mod watching;
 
 pub use event_loop::Worker;
 pub use gate::{ADMINS_MAX, ClientGate, ClientLimits, Refusal};

@@ -9,6 +9,7 @@ use crate::conn::ConnectionTable;
 use crate::protocol::Binding;
 use crate::settings::Tunables;
 use crate::stats::{HotKeys, PrefixTable};
+use crate::watch::Hub;
 
 use super::gate::ClientGate;
 
@@ -26,6 +27,8 @@ pub struct Shared {
     pub prefixes: Arc<PrefixTable>,
     /// `stats hotkeys`.
     pub hot: Arc<HotKeys>,
+    /// `watch`.
+    pub watch_hub: Arc<Hub>,
     /// `stats conns`.
     pub connection_table: Arc<ConnectionTable>,
     /// The count of clients, and its limit.

@@ -150,6 +150,7 @@ impl<E: EngineAdmin> Session<E> {
                     while dump.write_some(&mut self.context(), pin, &mut out) == DumpNext::More {}
                     self.output = out;
                 }
+                Outcome::Watch(_) => unreachable!("the test's operator has no hub"),
                 Outcome::Close => self.closed = true,
             }
             break;

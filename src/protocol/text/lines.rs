@@ -11,6 +11,7 @@ use crate::protocol::request::{
 };
 use crate::protocol::tokens::Tokens;
 use crate::protocol::verb::{AdminVerb, Direction, StorageVerb};
+use crate::protocol::watching::WatchRequest;
 use crate::protocol::words::{DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest};
 
 use super::quick;
@@ -146,6 +147,7 @@ pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
         AdminVerb::Quit => return Ok(Request::Admin(Admin::Quit, Echo::Text(Reply::Silent))),
         // These are answered in spite of noreply, as in memcached.
         AdminVerb::Version => return Ok(Request::Admin(Admin::Version, Echo::TEXT)),
+        AdminVerb::Watch => return Ok(Request::Admin(Admin::Watch(WatchRequest::parse(arguments)), Echo::TEXT)),
         AdminVerb::RefreshCerts => return Ok(Request::Admin(Admin::Fixed(ReplyLine::TlsNotEnabled), Echo::TEXT)),
         AdminVerb::Stats => return Ok(Request::Admin(Admin::Stats(StatsRequest::parse(arguments)), Echo::TEXT)),
         AdminVerb::Debugtime => {

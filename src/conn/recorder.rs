@@ -1,0 +1,111 @@
+//! What a connection does while it is observed: logs requests and replies, and passes events to the worker's ring.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use crate::command::{BatchEntry, Context, Incoming, Mark, Outcome, ReplySink, Terminator, execute, finish_store};
+use crate::item::{Candidate, ItemRef};
+use crate::protocol::Grammar;
+use crate::store::{Engine, Upload, WorkerStore};
+use crate::sync::Pin;
+use crate::watch::{Event, Hub, Ring};
+
+use super::log;
+use super::write_queue::WriteQueue;
+
+/// Where a worker's events go.
+#[derive(Clone, Copy)]
+pub struct Recorder<'w> {
+    /// The hub.
+    pub hub: &'w Hub,
+    /// The worker's ring.
+    pub ring: &'w Ring,
+}
+
+/// A reply queue, and where events go.
+pub(super) struct Observed<'q, 'w, 'pin> {
+    pub(super) queue: &'q mut WriteQueue<'w, 'pin>,
+    pub(super) recorder: Recorder<'q>,
+}
+
+impl<'pin> ReplySink<ItemRef<'pin>> for Observed<'_, '_, 'pin> {
+    fn text(&mut self) -> &mut Vec<u8> {
+        self.queue.text()
+    }
+
+    fn value(&mut self, item: ItemRef<'pin>) {
+        self.queue.value(item);
+    }
+
+    fn is_watched(&self) -> bool {
+        true
+    }
+
+    fn note(&mut self, event: Event, subject: &[u8]) {
+        self.recorder.hub.note(self.recorder.ring, event, subject);
+    }
+
+    fn is_full(&self) -> bool {
+        self.queue.is_full()
+    }
+
+    fn mark(&mut self) -> Mark {
+        self.queue.mark()
+    }
+
+    fn rollback(&mut self, mark: Mark) {
+        self.queue.rollback(mark);
+    }
+}
+
+/// Who observes what a connection does: the log, from a level on, and clients that watch.
+#[derive(Clone, Copy)]
+pub(super) struct Log<'w> {
+    pub(super) verbosity: u8,
+    pub(super) grammar: Grammar,
+    pub(super) watch: Option<Recorder<'w>>,
+}
+
+impl Log<'_> {
+    /// Executes an entry, which is at the front of `bytes`. Logs its line and its replies, and notes its events.
+    #[cold]
+    #[expect(clippy::too_many_arguments, reason = "what `execute` needs, and what the log shows")]
+    pub(super) fn executed<'pin>(
+        self,
+        socket: &OwnedFd,
+        is_introduced: &mut bool,
+        bytes: &[u8],
+        entry: &BatchEntry<'_, <WorkerStore as Engine>::Bucket, Candidate<'pin>>,
+        ctx: &mut Context<'_, WorkerStore>,
+        pin: &'pin Pin,
+        queue: &mut WriteQueue<'_, 'pin>,
+    ) -> Outcome<Upload> {
+        let mut work = |queue: &mut WriteQueue<'_, 'pin>| match self.watch {
+            None => execute(entry, ctx, pin, queue),
+            Some(recorder) => execute(entry, ctx, pin, &mut Observed { queue, recorder }),
+        };
+        if self.verbosity < log::COMMANDS {
+            return work(queue);
+        }
+        let fd = socket.as_raw_fd();
+        log::request(fd, self.grammar, is_introduced, bytes);
+        log::replies(fd, self.grammar, queue, work)
+    }
+
+    /// Stores a received value. Logs its reply, and notes its event.
+    #[cold]
+    pub(super) fn finished<'pin>(
+        self,
+        fd: i32,
+        incoming: Incoming<Upload>,
+        terminator: Terminator,
+        ctx: &mut Context<'_, WorkerStore>,
+        pin: &'pin Pin,
+        queue: &mut WriteQueue<'_, 'pin>,
+    ) -> Result<(), Box<Incoming<Upload>>> {
+        let work = |queue: &mut WriteQueue<'_, 'pin>| match self.watch {
+            None => finish_store(incoming, terminator, ctx, pin, queue),
+            Some(recorder) => finish_store(incoming, terminator, ctx, pin, &mut Observed { queue, recorder }),
+        };
+        if self.verbosity < log::COMMANDS { work(queue) } else { log::replies(fd, self.grammar, queue, work) }
+    }
+}

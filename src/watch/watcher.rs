@@ -1,0 +1,134 @@
+//! One watcher: its filter, and the lines that it has not read yet.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use crate::base::atomic::Ordering;
+use crate::protocol::{ReplyLine, Streams, WatchRequest};
+use crate::sys::socket::{receive, send};
+
+use super::event::Event;
+use super::hub::{Hub, Permit};
+
+/// What a watcher wants to see, and its place.
+#[derive(Debug)]
+pub struct Wanted {
+    streams: Streams,
+    prefix: Box<[u8]>,
+    sample: u32,
+    permit: Permit,
+}
+
+impl Wanted {
+    /// What `request` asks for.
+    pub fn new(request: WatchRequest<'_>, permit: Permit) -> Self {
+        let WatchRequest { streams, prefix, sample } = request;
+        Self { streams, prefix: prefix.into(), sample, permit }
+    }
+
+    /// Hands a client over to the watch thread. `on_close` is called before its socket is closed.
+    pub fn begin(self, socket: OwnedFd, on_close: Box<dyn FnOnce() + Send>) {
+        let hub = std::sync::Arc::clone(self.permit.hub());
+        let Self { streams, prefix, sample, permit } = self;
+        let lines = Vec::from(ReplyLine::Ok.bytes());
+        let close = Some(on_close);
+        let watcher =
+            Watcher { socket, streams, prefix, sample, matched: 0, lines, sent: 0, skipped: 0, close, _permit: permit };
+        hub.add(watcher);
+    }
+}
+
+/// A client that watches.
+pub struct Watcher {
+    pub(super) socket: OwnedFd,
+    pub(super) streams: Streams,
+    prefix: Box<[u8]>,
+    sample: u32,
+    /// Lines that passed the filter, modulo `sample`.
+    matched: u32,
+    /// Lines that are to be sent, and how many of their bytes are sent.
+    lines: Vec<u8>,
+    sent: usize,
+    /// Lines that were lost since the last one that was not.
+    skipped: u64,
+    close: Option<Box<dyn FnOnce() + Send>>,
+    _permit: Permit,
+}
+
+/// Whether a watcher is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    Here,
+    Gone,
+}
+
+/// Bytes of a line that says how many were lost.
+const SKIPPED_BYTES_MAX: usize = 32;
+
+impl Watcher {
+    /// Whether it wants the event. Counts for sampling.
+    pub(super) fn wants(&mut self, event: &Event, subject: &[u8]) -> bool {
+        let passes = self.streams.meets(event.stream()) && (!event.has_key() || subject.starts_with(&self.prefix));
+        if passes {
+            self.matched += 1;
+            if self.matched >= self.sample {
+                self.matched = 0;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Puts a line into the buffer. A line that does not fit is lost.
+    pub(super) fn push(&mut self, line: &str, hub: &Hub) {
+        let waiting = self.lines.len() - self.sent;
+        if waiting + line.len() + SKIPPED_BYTES_MAX > hub.buffer_bytes() {
+            self.skipped += 1;
+            hub.skipped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if self.skipped > 0 {
+            self.lines.extend_from_slice(format!("skipped={}\n", self.skipped).as_bytes());
+            self.skipped = 0;
+        }
+        self.lines.extend_from_slice(line.as_bytes());
+        hub.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sends what the kernel takes.
+    pub(super) fn flush(&mut self) -> Presence {
+        while self.sent < self.lines.len() {
+            match send(self.socket.as_fd(), &self.lines[self.sent..]) {
+                Ok(0) => return Presence::Gone,
+                Ok(n) => self.sent += n,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_broken) => return Presence::Gone,
+            }
+        }
+        self.lines.drain(..self.sent);
+        self.sent = 0;
+        Presence::Here
+    }
+
+    /// Discards what the client sends, and notices its end.
+    pub(super) fn discard_input(&self) -> Presence {
+        let mut bytes = [0; 4 << 10];
+        loop {
+            match receive(self.socket.as_fd(), &mut bytes) {
+                Ok(0) => return Presence::Gone,
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Presence::Here,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_broken) => return Presence::Gone,
+            }
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        if let Some(close) = self.close.take() {
+            close();
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A worker's part in `watch`: its ring, events of connections, and clients that it hands over to the watch thread.
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+
+use mio::Registry;
+use mio::unix::SourceFd;
+
+use crate::conn::{Activity, CloseReason, Connection, Recorder};
+use crate::protocol::Streams;
+use crate::sys::socket::{Side, describe};
+use crate::watch::{CloseCause, ConnectionFacts, Event, Hub, Ring};
+
+use super::event_loop::EventLoop;
+
+/// A worker's ring, and whether anyone watches in this turn.
+pub(super) struct WorkerWatch {
+    hub: Arc<Hub>,
+    ring: Arc<Ring>,
+    is_watched: bool,
+}
+
+impl WorkerWatch {
+    pub(super) fn new(hub: &Arc<Hub>) -> Self {
+        Self { hub: Arc::clone(hub), ring: hub.join(), is_watched: false }
+    }
+
+    /// Asks anew whether anyone watches.
+    #[inline]
+    pub(super) fn renew(&mut self) {
+        self.is_watched = self.hub.is_watched();
+    }
+
+    /// Where events go in this turn. `None`: nobody watches.
+    #[inline]
+    pub(super) fn recorder(&self) -> Option<Recorder<'_>> {
+        if self.is_watched { Some(Recorder { hub: &self.hub, ring: &self.ring }) } else { None }
+    }
+
+    /// Notes a client that has connected.
+    pub(super) fn connected(&self, fd: RawFd) {
+        if self.is_watched {
+            self.note_connection(fd, None);
+        }
+    }
+
+    /// Notes a client whose connection is about to be closed.
+    pub(super) fn closed(&self, fd: RawFd, reason: CloseReason) {
+        if self.is_watched {
+            self.note_connection(fd, Some(reason));
+        }
+    }
+
+    #[cold]
+    fn note_connection(&self, fd: RawFd, closed: Option<CloseReason>) {
+        if !self.hub.wants(Streams::CONNECTIONS) {
+            return;
+        }
+        let address = describe(fd, Side::Theirs).unwrap_or_default();
+        let (transport, host, port) = match address.split_once(':') {
+            Some(("tcp" | "tcp6", address)) => {
+                let (host, port) = address.rsplit_once(':').unwrap_or((address, "0"));
+                ("tcp", host.trim_matches(['[', ']']), port.parse().unwrap_or(0))
+            }
+            Some(_) | None => ("local", "", 0),
+        };
+        let facts = ConnectionFacts { fd, port, transport };
+        let event = match closed {
+            None => Event::Connected(facts),
+            Some(reason) => Event::Closed(cause_of(reason), facts),
+        };
+        self.hub.note(&self.ring, event, host.as_bytes());
+    }
+}
+
+const fn cause_of(reason: CloseReason) -> CloseCause {
+    match reason {
+        CloseReason::PeerFinished | CloseReason::Asked => CloseCause::Normal,
+        CloseReason::Broken => CloseCause::Error,
+        CloseReason::Idle => CloseCause::IdleTimeout,
+        CloseReason::Shutdown => CloseCause::Shutdown,
+    }
+}
+
+impl EventLoop {
+    /// Hands a client that watches over to the watch thread. It stays a client: it counts until it is gone.
+    #[cold]
+    pub(super) fn hand_over(&mut self, place: u32, registry: &Registry) {
+        let Some(mut connection) = self.connections.leave(place) else { return };
+        connection.leave_counts(&self.counters);
+        self.counters.buffers.connection_bytes.sub(size_of::<Connection>() as u64);
+        let fd = connection.fd();
+        // Ignored: a descriptor that the poll does not know is not reported either.
+        let _ = registry.deregister(&mut SourceFd(&fd));
+        self.shared.connection_table.note(fd, Activity::Watching, self.now);
+        let (connection_table, gate) = (Arc::clone(&self.shared.connection_table), Arc::clone(&self.shared.gate));
+        let on_close = move || {
+            connection_table.clear(fd);
+            gate.leave(fd);
+        };
+        match connection.into_watcher() {
+            Some((socket, wanted)) => wanted.begin(socket, Box::new(on_close)),
+            None => on_close(),
+        }
+    }
+}
