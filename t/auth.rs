@@ -68,7 +68,7 @@ impl Drop for Guarded {
 }
 
 /// Tells other threads to end, also when the test has failed.
-struct SetAtEnd<'a>(&'a AtomicBool);
+pub(crate) struct SetAtEnd<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for SetAtEnd<'_> {
     fn drop(&mut self) {

@@ -1,44 +1,97 @@
 //! Every row of the tables in doc/hostile-input.md is sent to a server, which must do what the row says.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::support::transcript::{bytewise, expanded};
 use crate::support::{Client, Server, scratch_directory, wait_until};
 
-const PAGE: &str = "doc/hostile-input.md";
+pub(crate) const PAGE: &str = "doc/hostile-input.md";
 /// Headers of the two kinds of table.
 const INPUTS: &[&str] = &["Input", "Reply", "Connection"];
-const LOCKED_INPUTS: &[&str] = &["Input before authentication", "Reply", "Connection"];
 const CLIENTS: &[&str] = &["Clients", "Each sends", "Then", "Reply", "Connection"];
 /// Connections of this process while a table is played: those of a row, and a few others.
 const OPEN_FILES: u64 = 4096;
 
 /// What a row says about its connection after the input.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fate {
+pub(crate) enum Fate {
     Open,
     Waiting,
     Closed,
 }
 
-struct Row {
-    line: usize,
-    cells: Vec<String>,
+pub(crate) struct Row {
+    pub line: usize,
+    /// Code of the paragraph about the server's options: the options, and the user in their file.
+    pub options: Vec<String>,
+    pub cells: Vec<String>,
+}
+
+/// A server with the options of a row. `users` in them stands for a file.
+pub(crate) struct Configured {
+    pub options: Vec<String>,
+    server: Server,
+    directory: PathBuf,
+}
+
+impl Configured {
+    pub(crate) fn start(options: &[String]) -> Self {
+        let directory = scratch_directory();
+        let file = directory.join("users");
+        if let [_, user, ..] = options {
+            fs::write(&file, format!("{user}\n")).expect("the scratch directory is writable");
+        }
+        let file = file.to_str().expect("scratch directories have plain names");
+        let words = options.iter().take(1).flat_map(|words| words.split(' '));
+        let flags: Vec<&str> = words.map(|word| if word == "users" { file } else { word }).collect();
+        // One worker serves requests in the order of their arrival.
+        let server = Server::start(&[&["-t", "1"], &flags[..]].concat());
+        Self { options: options.to_vec(), server, directory }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.server.client()
+    }
+
+    /// Succeeds if one client is connected and has been served.
+    pub(crate) fn waits_for_one(&self) -> Result<(), String> {
+        let mut observer = self.client();
+        if let [_, user, ..] = &self.options[..] {
+            let token = user.replace(':', " ");
+            observer.ask(format!("set k 0 0 {}\r\n{token}\r\n", token.len()), "STORED\r\n");
+        }
+        // The worker serves everything that came before the first question until it answers the second one.
+        connections(&mut observer);
+        if connections(&mut observer) == 2 { Ok(()) } else { Err("the server does not wait".into()) }
+    }
+}
+
+impl Drop for Configured {
+    fn drop(&mut self) {
+        // Ignored: the directory is in the machine's temporary one.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
 }
 
 #[test]
 fn every_input_has_the_reply_and_the_fate_of_its_row() {
     let mut faults = String::new();
-    let server = Server::start(&["-t", "1"]);
+    let mut configured = Configured::start(&[]);
     let rows = rows_of(INPUTS);
     assert!(rows.len() > 60, "{PAGE} has only {} rows of inputs", rows.len());
-    for Row { line, cells } in rows {
+    for Row { line, options, cells } in rows {
+        if configured.options != options {
+            configured = Configured::start(&options);
+        }
         let (input, reply, fate) = (expanded(&code(&cells[0])[0]), reply_of(&cells[1]), fate_of(&cells[2]));
         for in_one_packet in [true, false] {
-            server.client().ask("flush_all\r\n", "OK\r\n");
-            let mut client = server.client();
+            if options.is_empty() {
+                configured.client().ask("flush_all\r\n", "OK\r\n");
+            }
+            let mut client = configured.client();
             send(&mut client, &input, in_one_packet);
-            if let Err(fault) = answered(&server, &mut client, &reply, fate) {
+            if let Err(fault) = answered(&configured, &mut client, &reply, fate) {
                 let delivery = if in_one_packet { "in one packet" } else { "byte by byte" };
                 faults += &format!("\n{PAGE}:{line}: {delivery}: {fault}");
             }
@@ -48,41 +101,11 @@ fn every_input_has_the_reply_and_the_fate_of_its_row() {
 }
 
 #[test]
-fn every_input_before_authentication_has_the_reply_and_the_fate_of_its_row() {
-    let users = scratch_directory().join("users");
-    fs::write(&users, "foo:bar\n").expect("the scratch directory is writable");
-    let server = Server::start(&["-Y", users.to_str().expect("scratch directories have plain names")]);
-    let rows = rows_of(LOCKED_INPUTS);
-    assert!(rows.len() > 15, "{PAGE} has only {} rows of inputs before authentication", rows.len());
-    for Row { line, cells } in rows {
-        let (input, reply, fate) = (expanded(&code(&cells[0])[0]), reply_of(&cells[1]), fate_of(&cells[2]));
-        for in_one_packet in [true, false] {
-            let mut client = server.client();
-            send(&mut client, &input, in_one_packet);
-            let outcome = match fate {
-                Fate::Closed => closed_after(&mut client, &reply),
-                Fate::Waiting => {
-                    client.finish_sending();
-                    closed_after(&mut client, &reply)
-                }
-                Fate::Open => {
-                    client.send("version\r\n");
-                    client.try_expect(&[&reply[..], b"CLIENT_ERROR unauthenticated\r\n"].concat())
-                }
-            };
-            outcome.unwrap_or_else(|fault| panic!("{PAGE}:{line}: {fault}"));
-        }
-    }
-    // Ignored: what is left is in the machine's temporary directory.
-    let _ = users.parent().map(fs::remove_dir_all);
-}
-
-#[test]
 fn slow_silent_and_lost_clients_have_the_fate_of_their_row_and_others_are_served() {
     larder::sys::process::raise_open_files(OPEN_FILES, 0).expect("the limit of open files is readable");
     let rows = rows_of(CLIENTS);
     assert!(rows.len() > 5, "{PAGE} has only {} rows of clients", rows.len());
-    for Row { line, cells } in rows {
+    for Row { line, cells, .. } in rows {
         let server = Server::start(&[]);
         let count: usize = cells[0].parse().unwrap_or_else(|e| panic!("{PAGE}:{line}: {}: {e}", cells[0]));
         let mut clients: Vec<_> = (0..count).map(|_| server.client()).collect();
@@ -99,7 +122,7 @@ fn slow_silent_and_lost_clients_have_the_fate_of_their_row_and_others_are_served
         let remaining = if fate_of(&cells[4]) == Fate::Waiting { count } else { 0 };
         // The connection that asks is one itself.
         let what = format!("{PAGE}:{line}: {remaining} clients are connected");
-        wait_until(&what, || connections(&server) == remaining + 1);
+        wait_until(&what, || connections(&mut server.client()) == remaining + 1);
         if cells[3] == "unread" {
             continue;
         }
@@ -110,7 +133,7 @@ fn slow_silent_and_lost_clients_have_the_fate_of_their_row_and_others_are_served
     }
 }
 
-fn send(client: &mut Client, input: &[u8], in_one_packet: bool) {
+pub(crate) fn send(client: &mut Client, input: &[u8], in_one_packet: bool) {
     // Ignored: a server may close before the end of the input. What follows tells whether it was right.
     if in_one_packet {
         let _ = client.try_send(input);
@@ -119,20 +142,18 @@ fn send(client: &mut Client, input: &[u8], in_one_packet: bool) {
     }
 }
 
-fn answered(server: &Server, client: &mut Client, reply: &[u8], fate: Fate) -> Result<(), String> {
+fn answered(server: &Configured, client: &mut Client, reply: &[u8], fate: Fate) -> Result<(), String> {
     if fate == Fate::Closed {
         return closed_after(client, reply);
     }
     client.try_expect(reply)?;
     if fate == Fate::Open {
         client.send("version\r\n");
-        return client.try_expect(b"VERSION 1.6.45\r\n");
+        let line = client.read_line().map_err(|e| format!("the connection is not open: {e}"))?;
+        let is_answer = [b"VERSION 1.6.45\r\n".as_slice(), b"CLIENT_ERROR unauthenticated\r\n"].contains(&&line[..]);
+        return if is_answer { Ok(()) } else { Err(format!("then came `{}`", line.escape_ascii())) };
     }
-    // The server has one worker. When it answers the second question, it has served what came before the first.
-    connections(server);
-    if connections(server) != 2 {
-        return Err("the server does not wait".into());
-    }
+    server.waits_for_one()?;
     client.finish_sending();
     closed_after(client, b"")
 }
@@ -148,24 +169,29 @@ fn serves_others(server: &Server) {
     other.ask("get other\r\n", "VALUE other 0 5\r\nvalue\r\nEND\r\n");
 }
 
-fn connections(server: &Server) -> usize {
-    server.stats("")["curr_connections"].parse().expect("a number")
+fn connections(client: &mut Client) -> usize {
+    client.stats("")["curr_connections"].parse().expect("a number")
 }
 
 /// The rows of all tables of the page with this header.
-fn rows_of(header: &[&str]) -> Vec<Row> {
+pub(crate) fn rows_of(header: &[&str]) -> Vec<Row> {
     let page = fs::read_to_string(PAGE).expect("the page is there");
     let mut rows = Vec::new();
+    let mut options = Vec::new();
     let mut inside = false;
     for (index, line) in page.lines().enumerate() {
         let cells = cells_of(line);
-        if cells == header {
+        if line.starts_with("## ") {
+            options.clear();
+        } else if line.starts_with("Server options: ") {
+            options = code(line);
+        } else if cells == header {
             inside = true;
         } else if cells.is_empty() {
             inside = false;
         } else if inside && !line.starts_with("|---") {
             assert_eq!(cells.len(), header.len(), "{PAGE}:{}: cells", index + 1);
-            rows.push(Row { line: index + 1, cells });
+            rows.push(Row { line: index + 1, options: options.clone(), cells });
         }
     }
     rows
@@ -179,7 +205,7 @@ fn cells_of(line: &str) -> Vec<String> {
 }
 
 /// The code spans of a cell.
-fn code(cell: &str) -> Vec<String> {
+pub(crate) fn code(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_string).collect()
 }
 
@@ -189,7 +215,7 @@ fn reply_of(cell: &str) -> Vec<u8> {
     lines.iter().flat_map(|line| expanded(&format!("{line}\\r\\n"))).collect()
 }
 
-fn fate_of(cell: &str) -> Fate {
+pub(crate) fn fate_of(cell: &str) -> Fate {
     match cell {
         "open" => Fate::Open,
         "waiting" => Fate::Waiting,

@@ -23,6 +23,7 @@ mod fuzz_connection;
 mod fuzz_parser;
 mod fuzz_server;
 mod hostile;
+mod hostile_binary;
 mod install;
 mod large_evictions;
 mod large_items;
@@ -36,6 +37,7 @@ mod model_engine;
 mod mutations;
 #[path = "support/random.rs"]
 mod random;
+mod regressions;
 mod replay;
 #[path = "support/session.rs"]
 mod session;
