@@ -13,6 +13,9 @@ pub(crate) struct Difference {
     pub(crate) depends_on_timing: bool,
 }
 
+/// Bytes of the longest flag O, with its letter.
+const OPAQUE_LEN_MAX: usize = 32;
+
 /// How a difference is kept from being a mismatch.
 enum Seen {
     /// Replies are read into a form in which it does not show.
@@ -302,19 +305,29 @@ const TABLE: &[Difference] = &[
         depends_on_timing: false,
     },
     Difference {
-        what: "a chosen CAS unique",
-        reason: "memcached keeps it on the connection when it refuses the value, and gives it to the item of the next append, \
-                 whatever its key is. Rarer cases are not explained yet. Transcripts compare the flag E.",
-        seen: Seen::Avoided { transcripts: &[], applies: |command, _| command.has_flag(b'E') },
+        what: "ma with C of a value of more than 512 KiB",
+        reason: "memcached says that it is no number before it compares the CAS unique, and of other values afterwards. We \
+                 compare first. Values in a stream of meta commands are shorter.",
+        seen: Seen::Transcripts(&["a_count_compares_before_it_reads_a_large_value"]),
         depends_on_timing: false,
     },
     Difference {
-        what: "ma with C",
-        reason: "memcached says that a value of no bytes, or of more than 512 KiB, is no number before it compares the CAS \
-                 unique, and of other values afterwards. We compare first, but for a value of no bytes.",
+        what: "T and E of a number that grows",
+        reason: "memcached drops both when the number has more digits than before, even though it has shown the new time. \
+                 We keep them.",
         seen: Seen::Avoided {
-            transcripts: &[],
-            applies: |command, _| command.words()[0] == b"ma" && command.has_flag(b'C'),
+            transcripts: &["a_number_that_grows_has_its_new_time_and_cas_unique"],
+            applies: |command, _| command.is_increment() && (command.has_flag(b'T') || command.has_flag(b'E')),
+        },
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "E of an ms whose data does not fit its length",
+        reason: "memcached stores nothing, and gives the CAS unique to the next item that a classic command of the \
+                 connection stores, whatever its key is.",
+        seen: Seen::Avoided {
+            transcripts: &["a_refused_value_leaves_no_cas_unique"],
+            applies: |command, _| command.words()[0] == b"ms" && command.has_flag(b'E') && !command.has_whole_data(),
         },
         depends_on_timing: false,
     },
@@ -356,12 +369,24 @@ const TABLE: &[Difference] = &[
         depends_on_timing: false,
     },
     Difference {
-        what: "a key in base64 with bits or bytes too many",
-        reason: "memcached ignores them, and tells the key in another form than the client has sent. A client that makes \
-                 such text has an error.",
+        what: "a key that is no base64",
+        reason: "memcached ignores bits and bytes that it cannot use, and tells the key in another form than the client has \
+                 sent. A client that makes such text has an error.",
         seen: Seen::Avoided {
             transcripts: &["base64_has_one_form"],
             applies: |command, _| command.has_odd_base64_key(),
+        },
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "mg and ma with an opaque that is too long",
+        reason: "memcached executes them, and then answers that it refuses them. We execute nothing that we refuse.",
+        seen: Seen::Avoided {
+            transcripts: &["a_request_with_a_long_opaque_is_not_executed"],
+            applies: |command, _| {
+                let is_long = |word: &&[u8]| word[0] == b'O' && word.len() > OPAQUE_LEN_MAX;
+                [&b"mg"[..], b"ma"].contains(&command.words()[0]) && command.flags().iter().any(is_long)
+            },
         },
         depends_on_timing: false,
     },

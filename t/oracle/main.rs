@@ -50,7 +50,7 @@ use stream::{Kind, Stream};
 use support::transcript::{Delivery, Transcript};
 use support::{Server, report};
 
-/// Commands of one run when `LARDER_COMMANDS` does not say otherwise.
+/// Commands of each random test, unless `LARDER_COMMANDS` sets their number. `LARDER_SEED` repeats a run.
 const COMMANDS: u64 = 120_000;
 
 const TRANSCRIPTS: &[&[(&str, &str)]] = &[
@@ -126,18 +126,9 @@ fn random_meta_streams_get_the_same_replies() {
     compare_streams(Kind::Meta);
 }
 
-/// Streams of meta commands still meet differences that nobody has explained, one in some 20,000 commands. Until then a
-/// run repeats a stream without one. LARDER_SEED and LARDER_COMMANDS ask for others.
-const META_SEED: u64 = 11;
-const META_COMMANDS: u64 = 20_000;
-
 fn compare_streams(kind: Kind) {
-    let (usual_seed, usual_commands) = match kind {
-        Kind::Classic => (fresh_seed(), COMMANDS),
-        Kind::Meta => (META_SEED, META_COMMANDS),
-    };
-    let seed = number_from("LARDER_SEED").unwrap_or(usual_seed);
-    let wanted = number_from("LARDER_COMMANDS").unwrap_or(usual_commands);
+    let seed = number_from("LARDER_SEED").unwrap_or_else(fresh_seed);
+    let wanted = number_from("LARDER_COMMANDS").unwrap_or(COMMANDS);
     report(&format!("oracle: {kind:?} LARDER_SEED={seed} LARDER_COMMANDS={wanted}"));
     let mut tally = Tally::default();
     let mut stream = Stream::new(seed, kind);
@@ -150,7 +141,7 @@ fn compare_streams(kind: Kind) {
             let story = shrink::shortest_story(Stream::new(seed, kind), batches, &mismatch);
             let last = shrink::told(std::slice::from_ref(&batch));
             panic!(
-                "{kind:?}, LARDER_SEED={seed}, batch {batches}:\n{last}{mismatch}\n\nthe shortest story that ends so:\n{story}"
+                "{kind:?}, LARDER_SEED={seed} LARDER_COMMANDS={wanted}, batch {batches}:\n{last}{mismatch}\n\nthe shortest story that ends so:\n{story}"
             );
         }
         commands += batch.commands.len() as u64;
@@ -174,7 +165,7 @@ fn random_packets_get_the_same_replies() {
         batches += 1;
         match duel.play(&binary::next_batch(&mut random)) {
             Ok(count) => packets += count as u64,
-            Err(mismatch) => panic!("LARDER_SEED={seed}, batch {batches}:\n{mismatch}"),
+            Err(mismatch) => panic!("LARDER_SEED={seed} LARDER_COMMANDS={wanted}, batch {batches}:\n{mismatch}"),
         }
     }
     report(&format!("oracle: seed {seed}, {packets} packets in {batches} batches, 0 differences"));

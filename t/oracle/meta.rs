@@ -111,6 +111,12 @@ impl Command {
         self.flags().iter().any(|word| word[0] == letter)
     }
 
+    /// Whether it is a `ma` that adds. A mode that is invalid counts as one.
+    pub(crate) fn is_increment(&self) -> bool {
+        let subtracts = |word: &&[u8]| word[0] == b'M' && matches!(word.get(1), Some(b'd' | b'D' | b'-'));
+        self.words()[0] == b"ma" && !self.flags().iter().any(subtracts)
+    }
+
     /// The number behind the letter of a flag.
     pub(crate) fn flag_number(&self, letter: u8) -> Option<i128> {
         let words = self.flags();
@@ -118,13 +124,10 @@ impl Command {
         std::str::from_utf8(&word[1..]).ok()?.parse().ok()
     }
 
-    /// Whether its key looks like base64, and is not in the one form that is allowed.
+    /// Whether its key should be base64, and is not in the one form that is allowed.
     pub(crate) fn has_odd_base64_key(&self) -> bool {
         let words = self.words();
-        let Some(key) = words.get(1).and_then(|word| Key::new(word)).filter(|_| self.has_flag(b'b')) else {
-            return false;
-        };
-        let may_be = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
-        key.bytes().iter().all(may_be) && decode_key(key, &mut [0; KEY_BYTES_MAX]).is_none()
+        let key = words.get(1).and_then(|word| Key::new(word)).filter(|_| self.has_flag(b'b'));
+        key.is_some_and(|key| decode_key(key, &mut [0; KEY_BYTES_MAX]).is_none())
     }
 }

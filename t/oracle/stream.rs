@@ -249,6 +249,12 @@ impl Command {
         self.data.len() > 2 && self.data.iter().all(u8::is_ascii_whitespace)
     }
 
+    /// Whether an `ms` brings the data that it announces.
+    pub(crate) fn has_whole_data(&self) -> bool {
+        let announced = self.number(2).and_then(|len| usize::try_from(len).ok());
+        self.data.strip_suffix(b"\r\n").map(<[u8]>::len) == announced
+    }
+
     fn len(&self) -> usize {
         self.line.len() + self.data.len()
     }
@@ -429,7 +435,8 @@ impl Stream {
 
     pub(super) fn value(&mut self) -> Vec<u8> {
         let len = match self.random.below(400) {
-            0 => self.random.below(900_000),
+            // Of meta commands none above 512 KiB (differences.rs).
+            0 => self.random.below(if matches!(self.kind, Kind::Meta) { 500_000 } else { 900_000 }),
             1..10 => self.random.below(20_000),
             10..60 => self.random.below(1500),
             60..160 => return self.random.pick(&NUMBERS).into(),

@@ -351,6 +351,24 @@ transcripts! {
         C: ma m C77777
         S: NF
     ";
+    a_count_compares_before_it_reads_a_large_value: r"
+        C: set k 0 0 600000
+        C: {600000*x}
+        S: STORED
+        C: ma k C77777
+        S: EX
+    ";
+    a_number_that_grows_has_its_new_time_and_cas_unique: r"
+        C: set k 0 100000 1
+        C: 9
+        S: STORED
+        C: ma k T0 E77777 t v
+        S: VA 2 t-1
+        S: 10
+        C: mg k t c v
+        S: VA 2 t-1 c77777
+        S: 10
+    ";
     a_count_may_give_a_new_time: r"
         C: ms k 2
         C: 10

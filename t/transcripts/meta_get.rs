@@ -394,6 +394,14 @@ transcripts! {
         C: ab
         S: CLIENT_ERROR opaque token too long
     ";
+    a_request_with_a_long_opaque_is_not_executed: r"
+        C: mg k N0 O{32*o}
+        S: CLIENT_ERROR opaque token too long
+        C: ma k N0 O{32*o}
+        S: CLIENT_ERROR opaque token too long
+        C: mg k
+        S: EN
+    ";
     a_line_has_at_most_20_words: r"
         C: mg k k f c t s O1 q h l u v N1 R1 T1 E1 F1 I P
         S: VA 0 kk f0 c{cas} t-1 s0 O1 h0 l0 W

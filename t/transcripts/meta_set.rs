@@ -555,4 +555,15 @@ transcripts! {
         C: mg k
         S: HD
     ";
+    a_refused_value_leaves_no_cas_unique: r"
+        C: ms k 1 E77777
+        C: xx
+        S: CLIENT_ERROR bad data chunk
+        S: CLIENT_ERROR bad command line format
+        C: set m 0 0 1
+        C: x
+        S: STORED
+        C: md m C77777
+        S: EX
+    ";
 }
