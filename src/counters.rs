@@ -106,6 +106,14 @@ counters! {
     bytes_written => "bytes_written";
     /// Times a connection reached -R requests and yielded to others.
     conn_yields => "conn_yields";
+    /// UDP datagrams that arrived (-U).
+    udp_datagrams => "udp_datagrams";
+    /// UDP datagrams that were no request, or ended with an incomplete one.
+    udp_malformed => "udp_malformed";
+    /// Replies over UDP that were too large and replaced by an error.
+    udp_replies_refused => "udp_replies_refused";
+    /// UDP datagrams with replies that the kernel did not take, for example because its buffer was full.
+    udp_replies_lost => "udp_replies_lost";
 }
 
 /// Current memory of a worker's connections, in bytes. Only that worker writes it (I10).

@@ -28,7 +28,7 @@ pub mod store;
 pub mod stats;
 #[forbid(unsafe_code)]
 pub mod watch;
-// Layers 6 to 10: a request, a client, a thread, accept, the process.
+// Layers 6 to 10: a request, a client, datagrams, a thread, accept, the process.
 #[forbid(unsafe_code)]
 pub mod command;
 #[forbid(unsafe_code)]
@@ -37,5 +37,7 @@ pub mod conn;
 pub mod daemon;
 #[forbid(unsafe_code)]
 pub mod dispatcher;
+#[forbid(unsafe_code)]
+pub mod udp;
 #[forbid(unsafe_code)]
 pub mod worker;

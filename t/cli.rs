@@ -135,14 +135,14 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
         (&["-o", "nonsense=1"], "-o nonsense=1: no such option; larder -h lists them"),
         (&["-z"], "-z: no such option; larder -h lists them"),
         (&["start"], "start: not an option; larder -h lists them"),
-        (&["-p", "0"], "-p, --port: 0 turns TCP off, and no -s, --unix-socket is given: nowhere to listen"),
         (
-            &["-U", "11211"],
-            "-U, --udp-port: not in this version, it comes with a later one; leave it out, or write -U 0",
+            &["-p", "0"],
+            "-p, --port: 0 turns TCP off, and neither -U, --udp-port nor -s, --unix-socket is given: nowhere to listen",
         ),
+        (&["-U", "65536"], "-U, --udp-port: 65536 is outside -1 to 65535"),
         (
             &["-Y", "f", "-U", "1"],
-            "-U, --udp-port: not in this version, it comes with a later one; leave it out, or write -U 0",
+            "-U, --udp-port: UDP clients cannot authenticate, which -Y, --auth-file demands; write -U 0",
         ),
         (&["-e", "f"], "-e, --memory-file: not in this version, it comes with a later one"),
         (&["-Z"], "-Z, --enable-ssl: not in this version, it comes with a later one"),
@@ -422,7 +422,8 @@ fn options_can_come_from_debians_file() {
 
 #[test]
 fn port_zero_opens_no_tcp_port_whatever_else_names_one() {
-    let nowhere = "larder: -p, --port: 0 turns TCP off, and no -s, --unix-socket is given: nowhere to listen\n";
+    let nowhere = "larder: -p, --port: 0 turns TCP off, and neither -U, --udp-port nor -s, --unix-socket is given: \
+                   nowhere to listen\n";
     for others in [&[][..], &["-l", "127.0.0.1"], &["-l", "127.0.0.1:25190"]] {
         let directory = scratch_directory();
         let mut command = larder();

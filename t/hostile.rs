@@ -209,7 +209,7 @@ pub(crate) fn code(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_string).collect()
 }
 
-fn reply_of(cell: &str) -> Vec<u8> {
+pub(crate) fn reply_of(cell: &str) -> Vec<u8> {
     let lines = code(cell);
     assert_eq!(lines.is_empty(), cell == "nothing", "`{cell}` is no reply");
     lines.iter().flat_map(|line| expanded(&format!("{line}\\r\\n"))).collect()

@@ -47,4 +47,5 @@ mod support;
 mod text;
 mod tidy;
 mod transcripts;
+mod udp;
 mod watch;

@@ -221,10 +221,7 @@ impl Connection {
         let pause = self.serve(turn, pin, &mut queue);
         let verdict = self.finish_drive(pause, turn, &mut queue);
         drop(queue);
-        if output.capacity() > OUTPUT_BYTES_KEPT {
-            output.clear();
-            output.shrink_to(OUTPUT_BYTES);
-        }
+        keep_output(&mut output);
         *turn.output = output;
         turn.connection_table.note(self.fd(), self.activity(), self.last_active);
         verdict
@@ -547,6 +544,15 @@ impl Connection {
     #[inline]
     pub fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+}
+
+/// Frees an output buffer that grew for a large report.
+#[inline]
+pub fn keep_output(output: &mut Vec<u8>) {
+    if output.capacity() > OUTPUT_BYTES_KEPT {
+        output.clear();
+        output.shrink_to(OUTPUT_BYTES);
     }
 }
 

@@ -33,15 +33,18 @@ pub enum Activity {
     Sending = 4,
     /// Watches.
     Watching = 5,
+    /// A UDP socket, which any sender may use.
+    ReceivingDatagrams = 6,
 }
 
-const ACTIVITIES: [(Activity, &str); 6] = [
+const ACTIVITIES: [(Activity, &str); 7] = [
     (Activity::Listening, "conn_listening"),
     (Activity::Reading, "conn_read"),
     (Activity::ReceivingValue, "conn_nread"),
     (Activity::Swallowing, "conn_swallow"),
     (Activity::Sending, "conn_mwrite"),
     (Activity::Watching, "conn_watch"),
+    (Activity::ReceivingDatagrams, "conn_read"),
 ];
 
 /// One word for each descriptor.
@@ -97,11 +100,15 @@ fn report_one(fd: RawFd, word: u64, now: RelTime, show: &mut dyn FnMut(&Connecti
     if *activity == Activity::Listening {
         return show(&ConnectionRow { fd, addr: &ours, listen_addr: None, state, secs_since_last_cmd: 0 });
     }
+    let last_command = u32::try_from(word & u64::from(u32::MAX)).unwrap_or(0);
+    let secs_since_last_cmd = u64::from(now.0.saturating_sub(last_command));
+    if *activity == Activity::ReceivingDatagrams {
+        let addr = ours.replacen("tcp", "udp", 1);
+        return show(&ConnectionRow { fd, addr: &addr, listen_addr: None, state, secs_since_last_cmd });
+    }
     let Some(theirs) = describe(fd, Side::Theirs) else { return };
     // The client's end of a unix socket has no name.
     let addr = if theirs == "unix:" { "unix:?" } else { &theirs };
-    let last_command = u32::try_from(word & u64::from(u32::MAX)).unwrap_or(0);
-    let secs_since_last_cmd = u64::from(now.0.saturating_sub(last_command));
     show(&ConnectionRow { fd, addr, listen_addr: Some(&ours), state, secs_since_last_cmd });
 }
 

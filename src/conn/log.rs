@@ -11,7 +11,7 @@ pub const COMMANDS: u8 = 2;
 
 /// Logs the request at the front of `bytes`: its line, or its opcode and key.
 #[cold]
-pub(super) fn request(fd: i32, grammar: Grammar, is_introduced: &mut bool, bytes: &[u8]) {
+pub fn request(fd: i32, grammar: Grammar, is_introduced: &mut bool, bytes: &[u8]) {
     let name = if grammar == Grammar::Binary { "binary" } else { "ascii" };
     if !std::mem::replace(is_introduced, true) {
         log_line(Level::Debug, format!("{fd}: Client using the {name} protocol"));
@@ -35,26 +35,36 @@ pub(super) fn replies<'w, 'pin, T>(
 ) -> T {
     let mark = queue.mark();
     let done = work(queue);
+    let is_borrowed_at = |at: usize| queue.has_value_at(mark.text + at);
+    lines(fd, grammar, queue.text_since(mark), is_borrowed_at);
+    done
+}
+
+/// Logs the lines of a reply that has its values in its text.
+#[cold]
+pub fn reply(fd: i32, grammar: Grammar, text: &[u8]) {
+    lines(fd, grammar, text, |_| false);
+}
+
+/// Logs the lines of `text`. `is_borrowed_at`: whether a value that is not in the text stands before a byte of it.
+fn lines(fd: i32, grammar: Grammar, text: &[u8], is_borrowed_at: impl Fn(usize) -> bool) {
     if grammar == Grammar::Binary {
-        return done;
+        return;
     }
-    let mut at = mark.text;
-    let all = queue.text_since(mark);
-    while let Some(line) = all.get(at - mark.text..).and_then(|rest| rest.split_inclusive(|byte| *byte == b'\n').next())
-    {
+    let mut at = 0;
+    while let Some(line) = text.get(at..).and_then(|rest| rest.split_inclusive(|byte| *byte == b'\n').next()) {
         at += line.len();
         let words: Vec<&[u8]> = line.trim_ascii_end().split(|byte| *byte == b' ').collect();
         match words[..] {
             [b"VALUE", key, _, value_len, ..] => {
                 say(b'>', fd, &[b"sending key ", key].concat());
-                let text_len = value_text_len(value_len, queue.has_value_at(at));
+                let text_len = value_text_len(value_len, is_borrowed_at(at));
                 at += text_len;
             }
             [b"STAT", ..] => {}
             _ => say(b'>', fd, line.trim_ascii_end()),
         }
     }
-    done
 }
 
 /// Bytes of text that a value and its CRLF take. A borrowed value is not in the text.

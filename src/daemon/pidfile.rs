@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use crate::dispatcher::Bound;
 
 /// The file of -P. A daemon's file is removed when this is dropped.
 #[derive(Debug)]
@@ -33,13 +34,18 @@ impl Drop for Pidfile {
     }
 }
 
-/// Writes the ports of `listeners` to `path` (MEMCACHED_PORT_FILENAME): `TCP INET: 11211`, `TCP INET6: 11211`.
-pub(super) fn write_ports(path: &Path, listeners: &[SocketAddr]) -> io::Result<()> {
-    let line = |address: &SocketAddr| {
+/// Writes the ports of `addresses` to `path` (MEMCACHED_PORT_FILENAME): `TCP INET: 11211`, `UDP INET6: 11211`.
+pub(super) fn write_ports<'a>(path: &Path, addresses: impl Iterator<Item = &'a Bound>) -> io::Result<()> {
+    let line = |address: &Bound| {
+        let (transport, address) = match address {
+            Bound::Tcp(address) => ("TCP", address),
+            Bound::Udp(address) => ("UDP", address),
+            Bound::Unix(_) => return None,
+        };
         let family = if address.is_ipv4() { "INET" } else { "INET6" };
-        format!("TCP {family}: {}\n", address.port())
+        Some(format!("{transport} {family}: {}\n", address.port()))
     };
-    write_whole(path, &listeners.iter().map(line).collect::<String>())
+    write_whole(path, &addresses.filter_map(line).collect::<String>())
 }
 
 /// The access mode of the files: readable by all.
@@ -67,7 +73,7 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
 mod tests {
     use std::fs;
 
-    use super::{Pidfile, write_ports};
+    use super::{Bound, Pidfile, write_ports};
 
     #[test]
     fn the_file_holds_the_id_and_goes_with_its_owner() {
@@ -84,8 +90,14 @@ mod tests {
     #[test]
     fn ports_are_told_one_per_listener() {
         let path = std::env::temp_dir().join(format!("larder-ports-{}", std::process::id()));
-        write_ports(&path, &["127.0.0.1:5".parse().unwrap(), "[::1]:6".parse().unwrap()]).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "TCP INET: 5\nTCP INET6: 6\n");
+        let addresses = [
+            Bound::Unix(path.clone()),
+            Bound::Tcp("127.0.0.1:5".parse().unwrap()),
+            Bound::Tcp("[::1]:6".parse().unwrap()),
+            Bound::Udp("127.0.0.1:7".parse().unwrap()),
+        ];
+        write_ports(&path, addresses.iter()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "TCP INET: 5\nTCP INET6: 6\nUDP INET: 7\n");
         fs::remove_file(&path).unwrap();
     }
 }

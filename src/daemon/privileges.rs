@@ -9,13 +9,14 @@ use crate::sys::process::{
 };
 use crate::worker::ADMINS_MAX;
 
-/// Descriptors other than clients: standard streams, listeners, connections to -o admin_socket, and a few per thread.
+/// Descriptors other than clients: standard streams, listeners, UDP sockets, connections to -o admin_socket, and a few per thread.
 pub(super) fn own_descriptors(settings: &Settings) -> u64 {
     const STANDARD_AND_SIGNALS: u64 = 32;
     const PER_THREAD: u64 = 4;
     let listeners = 2 * (settings.listen.len().max(1) as u64);
+    let datagrams = 2 * settings.udp_endpoints().len() as u64 * u64::from(settings.threads);
     let admins = if settings.admin_socket.is_some() { 1 + ADMINS_MAX as u64 } else { 0 };
-    STANDARD_AND_SIGNALS + listeners + admins + PER_THREAD * u64::from(settings.threads + 1)
+    STANDARD_AND_SIGNALS + listeners + datagrams + admins + PER_THREAD * u64::from(settings.threads + 1)
 }
 
 /// Raises limits, then becomes the user of -u. Refuses to run as root without -u. Returns how many clients can be

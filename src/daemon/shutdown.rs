@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use crate::auth::Authenticator;
 use crate::counters::Counters;
-use crate::dispatcher::AfterSignal;
+use crate::dispatcher::{AfterSignal, DatagramAddress};
 use crate::store::Store;
 use crate::sync::Sender;
 use crate::sys::log::{Level, log_line};
@@ -70,16 +70,18 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// Starts one worker for each element of `counters`.
+    /// Starts one worker for each element of `counters`. Each gets one of the UDP sockets of each address.
     pub(super) fn start(
         shared: &Arc<Shared>,
         counters: Vec<Arc<Counters>>,
         store: &'static Store,
+        mut datagrams: Vec<DatagramAddress>,
     ) -> Result<Self, Failure> {
         let mut workers = Vec::with_capacity(counters.len());
         for (index, counters) in counters.into_iter().enumerate() {
             let (participant, worker_store) = store.join();
-            let (worker, sender) = Worker::new(Arc::clone(shared), counters, participant, worker_store)
+            let sockets = datagrams.iter_mut().filter_map(|address| address.sockets.pop()).collect();
+            let (worker, sender) = Worker::new(Arc::clone(shared), counters, participant, worker_store, sockets)
                 .map_err(Failure::system("-t, --threads: poll"))?;
             let started = worker.start(index);
             let thread = started.map_err(Failure::system(format!(

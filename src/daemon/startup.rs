@@ -18,7 +18,7 @@ use crate::base::Clock;
 use crate::command::Switches;
 use crate::conn::ConnectionTable;
 use crate::counters::Counters;
-use crate::dispatcher::{Bound, Config, Dispatcher, Listener, listen};
+use crate::dispatcher::{BindFailure, Bound, Config, DatagramAddress, Dispatcher, Listener, bind_datagrams, listen};
 use crate::protocol::{Binding, MEMCACHED_VERSION};
 use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
@@ -44,6 +44,20 @@ use super::watching::watch_hub;
 const THREADS_MANY: u32 = 65;
 /// Verbosity from which slab classes and listeners are printed.
 const DETAILED: u8 = 2;
+
+/// The sockets that clients may use.
+struct Sockets {
+    listeners: Vec<Listener>,
+    datagrams: Vec<DatagramAddress>,
+}
+
+impl Sockets {
+    /// Where they are bound.
+    fn addresses(&self) -> impl Iterator<Item = &Bound> {
+        let datagrams = self.datagrams.iter().map(|datagrams| &datagrams.address);
+        self.listeners.iter().map(Listener::address).chain(datagrams)
+    }
+}
 
 /// Serves until a signal ends the process.
 ///
@@ -75,14 +89,19 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
         .map_err(Failure::system("-m, --memory-limit: reserve memory for items"))?;
     check_room(settings)?;
     store.tune_moves(move_tuning(settings));
-    let listeners = listen(settings).map_err(|failure| Failure::System { what: failure.what, error: failure.error })?;
+    let failure = |failure: BindFailure| Failure::System { what: failure.what, error: failure.error };
+    let sockets = Sockets {
+        listeners: listen(settings).map_err(failure)?,
+        datagrams: bind_datagrams(settings).map_err(failure)?,
+    };
     if settings.verbosity >= DETAILED {
-        print_details(store, &listeners, Binding::from(settings));
+        print_details(store, &sockets, Binding::from(settings));
     }
-    let pidfile = write_files(settings, &listeners);
-    let start_line = start_line(settings, clients_max, &listeners);
+    warn_of_open_udp(&sockets);
+    let pidfile = write_files(settings, &sockets);
+    let start_line = start_line(settings, clients_max, &sockets);
     restrict_if_asked(settings, Role::Starting)?;
-    let server = Server::build(settings, clients_max, clock, store, listeners, users)?;
+    let server = Server::build(settings, clients_max, clock, store, sockets, users)?;
     lock_memory_if_asked(settings);
     start_log_thread().map_err(Failure::system("start the log thread under ulimit -u and -v"))?;
     if settings.verbosity > 0 {
@@ -125,8 +144,8 @@ fn leave_terminal(foreground: Foreground, settings: &Settings) -> Result<(), Fai
 }
 
 /// The log line about a successful start: version, addresses, memory, threads and clients.
-fn start_line(settings: &Settings, clients_max: u64, listeners: &[Listener]) -> String {
-    let addresses: Vec<String> = listeners.iter().map(|listener| listener.address().to_string()).collect();
+fn start_line(settings: &Settings, clients_max: u64, sockets: &Sockets) -> String {
+    let addresses: Vec<String> = sockets.addresses().map(Bound::to_string).collect();
     format!(
         "larder {} (memcached {MEMCACHED_VERSION}) listens on {}: {} MiB for items, {} threads, {clients_max} clients",
         env!("CARGO_PKG_VERSION"),
@@ -136,30 +155,37 @@ fn start_line(settings: &Settings, clients_max: u64, listeners: &[Listener]) -> 
     )
 }
 
+/// Warns if every host that reaches this machine can send datagrams.
+fn warn_of_open_udp(sockets: &Sockets) {
+    let is_open = |bound: &Bound| matches!(bound, Bound::Udp(address) if address.ip().is_unspecified());
+    if sockets.addresses().any(is_open) {
+        let line = "larder: -U, --udp-port: every host can make this server send replies to others; see -l, --listen";
+        log_line(Level::Warning, line);
+    }
+}
+
 /// Prints what memcached prints at -vv: the slab classes and the listeners.
-fn print_details(store: &Store, listeners: &[Listener], binding: Binding) {
+fn print_details(store: &Store, sockets: &Sockets, binding: Binding) {
     for (class, chunk_bytes, per_page) in store.classes() {
         log_line(Level::Debug, format!("slab class {class:3}: chunk size {chunk_bytes:9} perslab {per_page:7}"));
     }
-    for listener in listeners {
+    for listener in &sockets.listeners {
         log_line(Level::Debug, format!("<{} server listening ({})", listener.as_fd().as_raw_fd(), binding.name()));
+    }
+    for socket in sockets.datagrams.iter().flat_map(|address| &address.sockets) {
+        log_line(Level::Debug, format!("<{} server listening (udp)", socket.as_raw_fd()));
     }
 }
 
 /// Writes the port file and the pidfile. A failure to write one is only a warning, because memcached's users start it
 /// with `-P /var/run/memcached.pid -u nobody`.
-fn write_files(settings: &Settings, listeners: &[Listener]) -> Option<Pidfile> {
+fn write_files(settings: &Settings, sockets: &Sockets) -> Option<Pidfile> {
     let warn = |option: &str, path: &Path, error: io::Error| {
         let failure = Failure::system(format!("{option}: write {}", path.display()))(error);
         log_line(Level::Warning, failure.to_string());
     };
     if let Some(path) = &settings.port_file {
-        let tcp = |listener: &Listener| match listener.address() {
-            Bound::Tcp(address) => Some(*address),
-            Bound::Unix(_) => None,
-        };
-        let addresses: Vec<_> = listeners.iter().filter_map(tcp).collect();
-        write_ports(path, &addresses).unwrap_or_else(|error| warn("MEMCACHED_PORT_FILENAME", path, error));
+        write_ports(path, sockets.addresses()).unwrap_or_else(|error| warn("MEMCACHED_PORT_FILENAME", path, error));
     }
     let path = settings.pidfile.as_ref()?;
     Pidfile::write(path, !settings.daemonize).map_err(|error| warn("-P, --pidfile", path, error)).ok()
@@ -196,7 +222,7 @@ impl Server {
         clients_max: u64,
         clock: Arc<Clock>,
         store: &'static Store,
-        listeners: Vec<Listener>,
+        sockets: Sockets,
         users: Option<Arc<Authenticator>>,
     ) -> Result<Self, Failure> {
         let dispatcher = Dispatcher::new().map_err(Failure::system("poll"))?;
@@ -243,12 +269,13 @@ impl Server {
             users: users.clone(),
             drop_privileges: settings.drop_privileges,
             binding: Binding::from(settings),
+            udp_reply_max: settings.udp_reply_max as usize,
         });
         store.start_jobs().map_err(Failure::system("start background threads under ulimit -u and -v"))?;
-        let workers = Workers::start(&shared, of_workers, store)?;
+        let workers = Workers::start(&shared, of_workers, store, sockets.datagrams)?;
         let_workers_be_woken(workers.senders(), store, users.as_deref())?;
         let duties = Config {
-            listeners,
+            listeners: sockets.listeners,
             workers: workers.senders(),
             gate,
             connection_table,

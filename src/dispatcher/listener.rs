@@ -1,4 +1,4 @@
-//! Listening sockets as -l, -p, -s and -a define them.
+//! Listening sockets and UDP sockets as -l, -p, -U, -s and -a define them.
 
 use std::fmt;
 use std::io;
@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use crate::settings::Settings;
+use crate::settings::{Endpoint, Settings};
+use crate::sys::datagram::bind_udp;
 use crate::sys::socket::{listen_tcp, listen_unix, local_address};
 
 /// A listening socket.
@@ -25,11 +26,21 @@ pub enum Audience {
     Admins,
 }
 
+/// The UDP sockets of one address.
+pub struct DatagramAddress {
+    /// One for each worker.
+    pub sockets: Vec<OwnedFd>,
+    /// Where they are bound.
+    pub address: Bound,
+}
+
 /// The bound address. Its port is the actual one if the kernel chose it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// TCP, IPv4 or IPv6.
     Tcp(SocketAddr),
+    /// UDP, IPv4 or IPv6.
+    Udp(SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
 }
@@ -38,6 +49,7 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "{address}"),
+            Self::Udp(address) => write!(f, "{address} (UDP)"),
             Self::Unix(path) => write!(f, "{}", path.display()),
         }
     }
@@ -81,67 +93,96 @@ impl Listener {
 /// The first address that could not be bound.
 pub fn listen(settings: &Settings) -> Result<Vec<Listener>, BindFailure> {
     let backlog = settings.tcp_backlog;
-    let mut opening = Opening { backlog, asked: Vec::new(), listeners: Vec::new() };
+    let mut listeners = Vec::new();
     for (path, audience) in [(&settings.admin_socket, Audience::Admins), (&settings.unix_socket, Audience::Clients)] {
         let Some(path) = path else { continue };
         let failure = |error| BindFailure { what: format!("listen on {}", path.display()), error };
         let socket = listen_unix(path, settings.unix_mask, backlog).map_err(failure)?;
-        opening.listeners.push(Listener { socket, address: Bound::Unix(path.clone()), audience });
+        listeners.push(Listener { socket, address: Bound::Unix(path.clone()), audience });
     }
-    for endpoint in settings.tcp_endpoints() {
+    let open_one = |address| listen_tcp(address, backlog).map(|socket| vec![socket]);
+    for (address, sockets) in open_all("listen on", &settings.tcp_endpoints(), &open_one)? {
+        let tcp = |socket| Listener { socket, address: Bound::Tcp(address), audience: Audience::Clients };
+        listeners.extend(sockets.into_iter().map(tcp));
+    }
+    Ok(listeners)
+}
+
+/// Opens the UDP sockets of each worker. Without -U there are none.
+///
+/// # Errors
+/// The first address that could not be bound.
+pub fn bind_datagrams(settings: &Settings) -> Result<Vec<DatagramAddress>, BindFailure> {
+    let open_one = |address| bind_udp(address, settings.threads as usize);
+    let opened = open_all("bind UDP", &settings.udp_endpoints(), &open_one)?;
+    let udp = |(address, sockets)| DatagramAddress { sockets, address: Bound::Udp(address) };
+    Ok(opened.into_iter().map(udp).collect())
+}
+
+/// Opens the sockets of one address.
+type OpenOne<'a> = &'a dyn Fn(SocketAddr) -> io::Result<Vec<OwnedFd>>;
+/// Bound addresses with their sockets.
+type Opened = Vec<(SocketAddr, Vec<OwnedFd>)>;
+
+/// Opens the sockets of all `endpoints`. `purpose` begins the message about one that could not be opened.
+fn open_all(purpose: &'static str, endpoints: &[Endpoint], open_one: OpenOne<'_>) -> Result<Opened, BindFailure> {
+    let mut opening = Opening { purpose, open_one, asked: Vec::new(), opened: Vec::new() };
+    for endpoint in endpoints {
         match &endpoint.host {
-            Some(host) => opening.listen_named(host, endpoint.port)?,
-            None => opening.listen_everywhere(endpoint.port)?,
+            Some(host) => opening.open_named(host, endpoint.port)?,
+            None => opening.open_everywhere(endpoint.port)?,
         }
     }
-    Ok(opening.listeners)
+    Ok(opening.opened)
 }
 
-/// The TCP sockets opened so far.
-struct Opening {
-    backlog: u32,
+/// The sockets opened so far.
+struct Opening<'a> {
+    purpose: &'static str,
+    open_one: OpenOne<'a>,
     /// The addresses as requested, before the kernel chose ports. `127.0.0.1,localhost` names one address twice.
     asked: Vec<SocketAddr>,
-    listeners: Vec<Listener>,
+    opened: Opened,
 }
 
-impl Opening {
-    /// Listens on every address that `host` resolves to.
-    fn listen_named(&mut self, host: &str, port: u16) -> Result<(), BindFailure> {
+impl Opening<'_> {
+    fn failure(&self, address: impl fmt::Display, error: io::Error) -> BindFailure {
+        BindFailure { what: format!("{} {address}", self.purpose), error }
+    }
+
+    /// Opens every address that `host` resolves to.
+    fn open_named(&mut self, host: &str, port: u16) -> Result<(), BindFailure> {
         let written = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        let failure = |error| BindFailure { what: format!("listen on {written}"), error };
         let mut result = Err(io::Error::other("the name has no address"));
-        for address in (host, port).to_socket_addrs().map_err(failure)? {
+        for address in (host, port).to_socket_addrs().map_err(|error| self.failure(&written, error))? {
             // One working address of the name is enough.
             result = self.open(address).map(drop).or_else(|error| result.map_err(|_| error));
         }
-        result.map_err(failure)
+        result.map_err(|error| self.failure(written, error))
     }
 
-    /// Listens on all IPv4 interfaces and, if the machine has IPv6, on all IPv6 interfaces, with the same port.
-    fn listen_everywhere(&mut self, port: u16) -> Result<(), BindFailure> {
+    /// Opens all IPv4 interfaces and, if the machine has IPv6, all IPv6 interfaces, with the same port.
+    fn open_everywhere(&mut self, port: u16) -> Result<(), BindFailure> {
         let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-        let opened = self.open(v4).map_err(|error| BindFailure { what: format!("listen on {v4}"), error })?;
+        let opened = self.open(v4).map_err(|error| self.failure(v4, error))?;
         let Some(bound) = opened else { return Ok(()) };
         let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, bound.port()));
         match self.open(v6) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                Err(BindFailure { what: format!("listen on {v6}"), error })
-            }
-            // Without IPv6 the server listens on IPv4 only.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(self.failure(v6, error)),
+            // Without IPv6 the server uses IPv4 only.
             Ok(_) | Err(_) => Ok(()),
         }
     }
 
-    /// Listens on `address` and returns the bound address. `None` if it was already open.
+    /// Opens `address` and returns the bound address. `None` if it was already open.
     fn open(&mut self, address: SocketAddr) -> io::Result<Option<SocketAddr>> {
         if self.asked.contains(&address) {
             return Ok(None);
         }
-        let socket = listen_tcp(address, self.backlog)?;
-        let bound = local_address(socket.as_fd()).unwrap_or(address);
+        let sockets = (self.open_one)(address)?;
+        let bound = sockets.first().and_then(|socket| local_address(socket.as_fd())).unwrap_or(address);
         self.asked.push(address);
-        self.listeners.push(Listener { socket, address: Bound::Tcp(bound), audience: Audience::Clients });
+        self.opened.push((bound, sockets));
         Ok(Some(bound))
     }
 }
@@ -150,7 +191,7 @@ impl Opening {
 mod tests {
     use std::net::SocketAddr;
 
-    use super::{Bound, Listener, listen};
+    use super::{Bound, Listener, bind_datagrams, listen};
     use crate::settings::{ListenAddress, Settings};
 
     fn settings(port: i32, hosts: &[(Option<&str>, Option<u16>)]) -> Settings {
@@ -164,7 +205,7 @@ mod tests {
         let listeners = listen(&settings(-1, &[])).unwrap_or_default();
         let ports = listeners.iter().map(|listener| match listener.address() {
             Bound::Tcp(address) => address.port(),
-            Bound::Unix(_) => 0,
+            Bound::Udp(_) | Bound::Unix(_) => 0,
         });
         let ports: Vec<u16> = ports.collect();
         assert!(!ports.is_empty());
@@ -185,6 +226,20 @@ mod tests {
         };
         assert_eq!(opened(&[(Some("127.0.0.1"), None), (Some("localhost"), None), (Some("127.0.0.1"), Some(0))]), 1);
         assert_eq!(opened(&[(None, None), (Some("0.0.0.0"), None), (None, Some(0))]), 1);
+    }
+
+    #[test]
+    fn udp_has_a_socket_for_each_worker_and_address() {
+        let settings = Settings { udp_port: -1, threads: 3, ..settings(0, &[(Some("127.0.0.1"), None)]) };
+        let addresses = bind_datagrams(&settings).unwrap_or_default();
+        assert_eq!(addresses.len(), 1);
+        assert_eq!(addresses[0].sockets.len(), 3);
+        let Bound::Udp(address) = addresses[0].address else { panic!("UDP was asked for") };
+        assert_ne!(address.port(), 0);
+        let again = bind_datagrams(&Settings { udp_port: address.port().into(), ..settings.clone() });
+        let failure = again.err().expect("the port is taken").to_string();
+        assert!(failure.starts_with(&format!("bind UDP {address}: Address already in use")), "{failure}");
+        assert!(bind_datagrams(&Settings { udp_port: 0, ..settings }).is_ok_and(|addresses| addresses.is_empty()));
     }
 
     #[test]

@@ -9,4 +9,4 @@ mod assign;
 mod listener;
 
 pub use accept::{AfterSignal, Config, Dispatcher};
-pub use listener::{BindFailure, Bound, Listener, listen};
+pub use listener::{BindFailure, Bound, DatagramAddress, Listener, bind_datagrams, listen};

@@ -180,6 +180,10 @@ reply_lines! {
     WatcherFailed = "WATCHER_FAILED failed to add log watcher";
     /// refresh_certs without TLS.
     TlsNotEnabled = "Error TLS not enabled";
+    /// The reply to a datagram is longer than its bound.
+    TooLargeForUdp = "SERVER_ERROR reply too large for UDP";
+    /// A command that larder does not execute over UDP.
+    NotOverUdp = "SERVER_ERROR not available over UDP";
     /// -c clients are already connected; the connection is closed.
     TooManyConnections = "ERROR Too many open connections";
 }

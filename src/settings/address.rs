@@ -28,7 +28,7 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// A TCP address to bind.
+/// An address to bind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// A host name or a numeric address, without brackets. `None` means every interface, IPv4 and IPv6.

@@ -33,8 +33,7 @@ impl SettingsBuilder {
         self.settings.read(row.field, text.trim()).map_err(named)?;
         self.given.insert(row.field);
         if row.status == Status::Later && self.settings.show(row.field) != Settings::default().show(row.field) {
-            let remedy = remedy(row);
-            return Err(format!("{}: {LATER}{remedy}", row.names()));
+            return Err(format!("{}: {LATER}", row.names()));
         }
         Ok(())
     }
@@ -93,23 +92,20 @@ impl SettingsBuilder {
             let (queues, threads) = (settings.napi_ids, settings.threads);
             return Err(format!("-N, --napi-ids: {queues} is more than -t, --threads ({threads})"));
         }
+        if settings.udp_port != 0 && !given.contains("tcp_port") {
+            settings.tcp_port = settings.udp_port;
+        }
         settings.detail_enabled = given.contains("prefix_delimiter");
         settings.threads_per_udp = settings.threads;
         if settings.admin_socket.is_some() && settings.admin_socket == settings.unix_socket {
             return Err("-o admin_socket: the same file as -s, --unix-socket".into());
         }
-        if settings.unix_socket.is_none() && settings.tcp_endpoints().is_empty() {
-            return Err("-p, --port: 0 turns TCP off, and no -s, --unix-socket is given: nowhere to listen".into());
+        let networks = [settings.tcp_endpoints(), settings.udp_endpoints()];
+        if settings.unix_socket.is_none() && networks.iter().all(Vec::is_empty) {
+            let off = "-p, --port: 0 turns TCP off, and neither -U, --udp-port nor -s, --unix-socket is given";
+            return Err(format!("{off}: nowhere to listen"));
         }
         Ok(settings)
-    }
-}
-
-/// Advice for options that old configurations often contain and this version refuses.
-fn remedy(row: &Row) -> &'static str {
-    match row.field {
-        "udp_port" => "; leave it out, or write -U 0",
-        _ => "",
     }
 }
 
@@ -146,11 +142,21 @@ impl Settings {
 
     /// The TCP addresses to bind, in order. Empty if TCP is off.
     pub fn tcp_endpoints(&self) -> Vec<Endpoint> {
-        if self.unix_socket.is_some() || self.tcp_port == 0 {
+        self.endpoints(self.tcp_port)
+    }
+
+    /// The UDP addresses to bind, in order. Empty if UDP is off.
+    pub fn udp_endpoints(&self) -> Vec<Endpoint> {
+        self.endpoints(self.udp_port)
+    }
+
+    /// The addresses of -l. Those without a port get `port`; 0: there are none.
+    fn endpoints(&self, port: i32) -> Vec<Endpoint> {
+        if self.unix_socket.is_some() || port == 0 {
             return Vec::new();
         }
         // -1 asks for any free port, which is 0 for the kernel.
-        let default_port = u16::try_from(self.tcp_port).unwrap_or(0);
+        let default_port = u16::try_from(port).unwrap_or(0);
         if self.listen.is_empty() {
             return vec![Endpoint { host: None, port: default_port }];
         }
@@ -197,8 +203,6 @@ mod tests {
     #[test]
     fn what_comes_later_is_refused_unless_it_is_the_default() {
         assert!(build(&["udp_port=0", "-o ext_threads=1", "-o no_drop_privileges"]).is_ok());
-        let refused = "-U, --udp-port: not in this version, it comes with a later one; leave it out, or write -U 0";
-        assert_eq!(build(&["udp_port=11211"]).unwrap_err(), refused);
         assert!(build(&["-o ext_path=/f:1G"]).is_err());
     }
 
@@ -282,6 +286,22 @@ mod tests {
         for others in [&["tcp_port=0"][..], &["tcp_port=0", "port_file=f"], &["tcp_port=0", "listen=a:1,b"]] {
             assert!(build(others).unwrap_err().contains("nowhere to listen"));
         }
+    }
+
+    #[test]
+    fn udp_is_off_by_default_and_uses_the_addresses_of_tcp() {
+        let ports = |words: &[&str]| {
+            let settings = build(words).unwrap();
+            let port = |endpoints: Vec<Endpoint>| endpoints.first().map(|endpoint| endpoint.port);
+            (port(settings.tcp_endpoints()), port(settings.udp_endpoints()))
+        };
+        assert_eq!(ports(&[]), (Some(11211), None));
+        assert_eq!(ports(&["udp_port=0"]), (Some(11211), None));
+        assert_eq!(ports(&["udp_port=7"]), (Some(7), Some(7)));
+        assert_eq!(ports(&["udp_port=7", "tcp_port=11211"]), (Some(11211), Some(7)));
+        assert_eq!(ports(&["udp_port=-1", "tcp_port=0"]), (None, Some(0)));
+        assert_eq!(ports(&["udp_port=7", "listen=a:5"]), (Some(5), Some(5)));
+        assert_eq!(ports(&["udp_port=7", "unix_socket=s"]), (None, None));
     }
 
     #[test]

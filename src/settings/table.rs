@@ -87,8 +87,10 @@ settings! {
     max_connections: u32 = 1024, whole(1..=10_000_000), "-c, --conn-limit=<num>", Clients, "maxconns", Works;
     /// TCP port. 0 disables TCP, whatever -l says. -1 takes any free port.
     tcp_port: i32 = 11211, whole(-1..=65_535), "-p, --port=<num>", Network, "tcpport", Works;
-    /// UDP port. 0 disables UDP.
-    udp_port: u16 = 0, whole(0..=65_535), "-U, --udp-port=<num>", Network, "udpport", Later;
+    /// UDP port, on the addresses of -l. 0 disables UDP, whatever -l says. -1 takes any free port. Without -p, this is
+    /// the TCP port, too. UDP has no authentication, and forged addresses can make its replies reach others: use it in
+    /// private networks only.
+    udp_port: i32 = 0, whole(-1..=65_535), "-U, --udp-port=<num>", Network, "udpport", Works;
     /// Addresses to listen on: a host name or an IP address, with an optional :port. An IPv6 address with a port needs
     /// brackets. Separate several with commas, or repeat -l. The default is every interface. memcached's prefixes
     /// for no TLS, for a tag and for the protocol auto are accepted and have no effect.
@@ -100,7 +102,7 @@ settings! {
     oldest: u32 = 0, whole(0..=0), "", Compatibility, "oldest", Report;
     /// When memory is full, answer an error to a store instead of evicting items.
     evictions: bool = true, Switch { on: false, words: ("on", "off") }, "-M, --disable-evictions", Memory, "evictions", Works;
-    /// Unix socket to listen on. It disables TCP.
+    /// Unix socket to listen on. It disables TCP and UDP.
     unix_socket: Option<PathBuf> = None, Text { absent: "NULL" }, "-s, --unix-socket=<file>", Network, "domain_socket", Works;
     /// Access mode of the Unix socket, in octal.
     unix_mask: u32 = 0o700, Octal(0o777), "-a, --unix-mask=<mask>", Network, "umask", Works;
@@ -279,7 +281,7 @@ settings! {
     /// File with options, one per line, such as Debian's /etc/memcached.conf. Options of the command line win. Lines with
     /// -d or logfile have no effect.
     config_file: Option<PathBuf> = None, Text { absent: "" }, "--config=<file>", Process, "", Works;
-    /// File for the TCP port numbers, written when the server listens. If it cannot be written, the server prints a
+    /// File for the numbers of TCP and UDP ports, written when the server listens. If it cannot be written, the server prints a
     /// warning and starts.
     port_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_PORT_FILENAME=<file>", Process, "", Works;
     /// The file of users for -S without -Y. Without -S it has no effect.
@@ -319,6 +321,10 @@ settings! {
     /// Unix socket for the operator, with the access mode of -a. Four connections to it are possible beside those of -c,
     /// and they are accepted first.
     admin_socket: Option<PathBuf> = None, Text { absent: "" }, "-o admin_socket=<file>", Network, "", Works;
+    /// Bytes that all replies to one UDP datagram may have together, headers included. They may have ten times the bytes
+    /// of the datagram in any case. A longer reply is replaced by an error. The default is one datagram. A higher value
+    /// multiplies what a forged address can send to others.
+    udp_reply_max: u32 = 1400, bytes(1400..=16_777_216), "-o udp_reply_max=<bytes>", Network, "", Works;
     /// With -N: time for which a thread polls its network queue before it sleeps, in microseconds. Needs Linux 6.9;
     /// without it, and over loopback, it has no effect.
     busy_poll_usecs: u32 = 0, whole(0..=1_000_000), "-o busy_poll_usecs=<num>", Clients, "", Works;

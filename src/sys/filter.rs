@@ -84,6 +84,8 @@ const CLIENTS: &[c_long] = &[
     libc::SYS_readv,
     libc::SYS_sendto,
     libc::SYS_sendmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_sendmmsg,
     libc::SYS_getsockname,
     libc::SYS_getpeername,
     libc::SYS_getrusage,

@@ -5,6 +5,7 @@ pub mod allocations;
 pub mod append;
 pub mod busy_poll;
 pub mod cpu;
+pub mod datagram;
 pub mod filter;
 pub mod log;
 pub mod mapping;

@@ -32,7 +32,7 @@ pub const PIECES_MAX: usize = 64;
 /// The kernel's error; usually the address is in use.
 pub fn listen_tcp(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
     let domain = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    let socket = open_stream(domain)?;
+    let socket = open(domain, libc::SOCK_STREAM)?;
     set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
     set_option(&socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
     set_option(&socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
@@ -40,11 +40,16 @@ pub fn listen_tcp(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
         // Allows 0.0.0.0 and [::] to be bound side by side.
         set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
     }
-    let (storage, len) = encode_address(address);
-    // SAFETY: `storage` is a live socket address, of which `len` bytes are written.
-    unsafe { syscall!(bind(socket.as_raw_fd(), (&raw const storage).cast(), len)) }?;
+    bind(&socket, address)?;
     start_listening(&socket, backlog)?;
     Ok(socket)
+}
+
+/// Binds a socket to `address`.
+pub(super) fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
+    let (storage, len) = encode_address(address);
+    // SAFETY: `storage` is a live socket address, of which `len` bytes are written.
+    unsafe { syscall!(bind(socket.as_raw_fd(), (&raw const storage).cast(), len)) }.map(drop)
 }
 
 /// A unix stream socket that listens at `path`, with the permissions `mode`. Replaces a socket file that an earlier
@@ -57,7 +62,7 @@ pub fn listen_unix(path: &Path, mode: u32, backlog: u32) -> io::Result<OwnedFd> 
         fs::remove_file(path)?;
     }
     let (address, len) = encode_path(path)?;
-    let socket = open_stream(libc::AF_UNIX)?;
+    let socket = open(libc::AF_UNIX, libc::SOCK_STREAM)?;
     // SAFETY: `address` is a live socket address, of which `len` bytes are written.
     unsafe { syscall!(bind(socket.as_raw_fd(), (&raw const address).cast(), len)) }?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
@@ -65,8 +70,9 @@ pub fn listen_unix(path: &Path, mode: u32, backlog: u32) -> io::Result<OwnedFd> 
     Ok(socket)
 }
 
-fn open_stream(domain: c_int) -> io::Result<OwnedFd> {
-    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+/// A new socket of this family and kind, such as `SOCK_STREAM`.
+pub(super) fn open(domain: c_int, kind: c_int) -> io::Result<OwnedFd> {
+    let kind = kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: takes no pointer.
     let fd = unsafe { syscall!(socket(domain, kind, 0)) }?;
     // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
@@ -106,7 +112,7 @@ pub fn prepare_client(socket: &OwnedFd) -> io::Result<()> {
     set_option(socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)
 }
 
-fn set_option(socket: &OwnedFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+pub(super) fn set_option(socket: &OwnedFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     let value: *const c_int = &raw const value;
     let len = socklen::<c_int>();
     // SAFETY: `value` points to a live c_int, and `len` is its size.
@@ -306,7 +312,7 @@ fn decode_address(name: &Name) -> Option<SocketAddr> {
 
 /// The size of a `T`, in the type of the socket calls.
 #[expect(clippy::cast_possible_truncation, reason = "socket addresses are a few dozen bytes")]
-const fn socklen<T>() -> socklen_t {
+pub(super) const fn socklen<T>() -> socklen_t {
     size_of::<T>() as socklen_t
 }
 

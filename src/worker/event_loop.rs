@@ -1,19 +1,20 @@
 //! One worker: a thread, a poll, and the connections it serves.
 //!
 //! ```text
-//! poll (unpinned, I9) ─▶ clock, pin ─▶ ready connections ─▶ run-again list ─▶ mail ─▶ idle wheel ─▶ unpin
-//!   ▲                                                                                               │
-//!   └────────────── does not wait while the run-again list is not empty ◀───────────────────────────┘
+//! poll (unpinned, I9) ─▶ clock, pin ─▶ ready connections ─▶ run-again list ─▶ datagrams ─▶ mail ─▶ idle wheel ─▶ unpin
+//!   ▲                                                                                                           │
+//!   └────────────── does not wait while the run-again list is not empty ◀───────────────────────────────────────┘
 //! ```
 //!
 //! The poll is edge-triggered. A connection that stops although it has more to do goes on the run-again list: the
 //! kernel would not report it again.
 
+mod datagrams;
 mod verifying;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use crate::sys::busy_poll::set_busy_poll;
 use crate::sys::filter::{Role, restrict};
 use crate::sys::log::{Level, log_line};
 use crate::sys::spare::{self, try_reserve};
+use crate::udp::DatagramSocket;
 
 use super::ahead::{AheadGroup, GROUP};
 use super::connection_slab::ConnectionSlab;
@@ -44,7 +46,7 @@ use super::mail::{MAIL_MAX, Mail};
 use super::shared::Shared;
 use super::watching::WorkerWatch;
 
-/// The token of the mailbox. A connection's token is its index in the connection slab.
+/// The token of the mailbox. A connection's token is its index in the connection slab. datagrams.rs has more tokens.
 const MAIL: Token = Token(usize::MAX);
 /// Events of one poll.
 const EVENTS_MAX: usize = 256;
@@ -73,6 +75,7 @@ pub struct Worker {
     store: WorkerStore,
     shared: Arc<Shared>,
     counters: Arc<Counters>,
+    datagrams: Vec<DatagramSocket>,
 }
 
 /// The state of a worker, apart from its epoch participant.
@@ -81,6 +84,10 @@ pub(super) struct EventLoop {
     pub(super) counters: Arc<Counters>,
     store: WorkerStore,
     pub(super) connections: ConnectionSlab<Connection>,
+    /// The worker's UDP sockets.
+    datagrams: Vec<DatagramSocket>,
+    /// Whether datagrams may be waiting.
+    has_datagrams: bool,
     wheel: Option<IdleWheel>,
     /// The run-again list: connections to drive in the next turn.
     run_again: Vec<u32>,
@@ -113,7 +120,7 @@ enum AfterTurn {
 }
 
 impl Worker {
-    /// A worker, and the sender of its mailbox.
+    /// A worker with these UDP sockets, and the sender of its mailbox.
     ///
     /// # Errors
     /// The kernel's error when it has no descriptor for the poll.
@@ -122,6 +129,7 @@ impl Worker {
         counters: Arc<Counters>,
         participant: Participant,
         store: WorkerStore,
+        datagrams: Vec<OwnedFd>,
     ) -> io::Result<(Self, Sender<Mail>)> {
         let poll = Poll::new()?;
         if shared.busy_poll_usecs > 0 {
@@ -129,7 +137,9 @@ impl Worker {
             let _ = set_busy_poll(poll.registry().as_fd(), shared.busy_poll_usecs);
         }
         let (sender, mailbox) = mailbox(poll.registry(), MAIL, MAIL_MAX)?;
-        Ok((Self { poll, mailbox, participant, store, shared, counters }, sender))
+        let datagrams: Vec<_> = datagrams.into_iter().map(DatagramSocket::from).collect();
+        datagrams::register(&datagrams, poll.registry())?;
+        Ok((Self { poll, mailbox, participant, store, shared, counters, datagrams }, sender))
     }
 
     /// Starts the thread.
@@ -142,7 +152,7 @@ impl Worker {
 
     /// Serves until told to stop.
     fn run(self) {
-        let Self { mut poll, mailbox, mut participant, store, shared, counters } = self;
+        let Self { mut poll, mailbox, mut participant, store, shared, counters, datagrams } = self;
         if shared.drop_privileges
             && let Err(error) = restrict(Role::Worker)
         {
@@ -150,7 +160,8 @@ impl Worker {
         }
         counters.buffers.inputs.add(GROUP as u64);
         counters.buffers.input_bytes.add(GROUP as u64 * ReadBuf::BYTES);
-        let mut event_loop = EventLoop::new(store, shared, counters);
+        let mut event_loop = EventLoop::new(store, shared, counters, datagrams);
+        event_loop.show_datagrams();
         let mut events = Events::with_capacity(EVENTS_MAX);
         loop {
             if let Err(error) = poll.poll(&mut events, event_loop.poll_timeout())
@@ -162,6 +173,9 @@ impl Worker {
             event_loop.begin_turn();
             let mut pin = participant.pin();
             event_loop.has_mail |= event_loop.serve_ready(&events, poll.registry(), &mut pin);
+            if event_loop.has_datagrams {
+                event_loop.serve_datagrams(&mut pin);
+            }
             let next = if event_loop.has_mail {
                 event_loop.read_mail(&mailbox, poll.registry(), &mut pin)
             } else {
@@ -183,7 +197,7 @@ impl Worker {
 }
 
 impl EventLoop {
-    fn new(store: WorkerStore, shared: Arc<Shared>, counters: Arc<Counters>) -> Self {
+    fn new(store: WorkerStore, shared: Arc<Shared>, counters: Arc<Counters>, datagrams: Vec<DatagramSocket>) -> Self {
         let (now, hot) = (shared.clock.read().now, shared.hot.join());
         let watch = WorkerWatch::new(&shared.watch_hub);
         Self {
@@ -192,6 +206,8 @@ impl EventLoop {
             counters,
             store,
             connections: ConnectionSlab::new(),
+            datagrams,
+            has_datagrams: false,
             run_again: Vec::new(),
             verifying: Vec::new(),
             needs_quiescence: false,
@@ -211,7 +227,7 @@ impl EventLoop {
 
     /// The timeout of the next poll.
     fn poll_timeout(&self) -> Option<Duration> {
-        if self.has_mail {
+        if self.has_mail || self.has_datagrams {
             return Some(Duration::ZERO);
         }
         match (self.run_again.is_empty(), self.needs_quiescence) {
@@ -276,7 +292,10 @@ impl EventLoop {
     /// Notes the kernel's report. `None`: the connection is not driven now.
     #[inline]
     fn note(&mut self, event: &Event) -> Option<u32> {
-        let place = u32::try_from(event.token().0).ok()?;
+        let Ok(place) = u32::try_from(event.token().0) else {
+            self.note_datagrams(event.token());
+            return None;
+        };
         let connection = self.connections.at(place)?;
         connection.report(event.is_readable() || event.is_error(), event.is_read_closed());
         // A connection on the run-again list is driven from there.

@@ -45,6 +45,8 @@ pub struct Shared {
     pub users: Option<Arc<Authenticator>>,
     /// The grammars that clients may use.
     pub binding: Binding,
+    /// Bytes that the replies to any datagram may have (-o udp_reply_max).
+    pub udp_reply_max: usize,
     /// Whether system calls are restricted (-o drop_privileges).
     pub drop_privileges: bool,
 }

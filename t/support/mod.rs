@@ -9,6 +9,7 @@
 //! `LARDER_SERVER=/path/to/memcached` points the same tests at another server, to see what they expect of it.
 
 pub(crate) mod client;
+pub(crate) mod datagrams;
 pub(crate) mod golden;
 pub(crate) mod packet;
 pub(crate) mod server;
@@ -16,6 +17,7 @@ pub(crate) mod transcript;
 pub(crate) mod wait;
 
 pub(crate) use client::Client;
+pub(crate) use datagrams::{DatagramClient, datagram};
 pub(crate) use server::{Server, larder_bench, scratch_directory};
 pub(crate) use wait::{now, wait_until};
 

@@ -11,6 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 
 use super::client::{Client, StatRows};
+use super::datagrams::DatagramClient;
 use super::wait::wait_until;
 
 /// A running server and the directory that holds its port file, its socket and what it wrote to stderr.
@@ -85,7 +86,7 @@ impl Server {
             }
             address = match &socket {
                 Some(path) => UnixStream::connect(path).ok().map(|_| Address::Unix(path.clone())),
-                None => tcp_port(&port_file).map(Address::Tcp),
+                None => port_of(&port_file, "TCP INET: ").map(Address::Tcp),
             };
             address.is_some()
         });
@@ -111,6 +112,17 @@ impl Server {
             Address::Tcp(port) => (Ipv4Addr::LOCALHOST, *port).into(),
             Address::Unix(path) => panic!("{} is no TCP address", path.display()),
         }
+    }
+
+    /// Where it receives datagrams, over IPv4.
+    pub(crate) fn udp_address(&self) -> SocketAddr {
+        let port = port_of(&self.directory.join("port"), "UDP INET: ").expect("-U is given");
+        (Ipv4Addr::LOCALHOST, port).into()
+    }
+
+    /// A UDP client of its own.
+    pub(crate) fn datagram_client(&self) -> DatagramClient {
+        DatagramClient::new(self.udp_address())
     }
 
     /// The rows of `stats <group>`, asked over a connection of its own.
@@ -179,9 +191,10 @@ pub(crate) fn larder_bench() -> PathBuf {
     program
 }
 
-fn tcp_port(port_file: &Path) -> Option<u16> {
+/// The port in the line that begins with `name`.
+fn port_of(port_file: &Path, name: &str) -> Option<u16> {
     let text = fs::read_to_string(port_file).ok()?;
-    let line = text.lines().find(|line| line.starts_with("TCP INET: ") && text.ends_with('\n'))?;
+    let line = text.lines().find(|line| line.starts_with(name) && text.ends_with('\n'))?;
     line.rsplit(' ').next()?.parse().ok()
 }
 

@@ -11,7 +11,7 @@ use crate::support::{Client, Server, wait_until};
 const GROUPS: [&str; 3] = ["", "items", "slabs"];
 
 /// Counters that `provoke_counters` does not make count.
-const NOT_PROVOKED: [&str; 18] = [
+const NOT_PROVOKED: [&str; 19] = [
     "cmd_meta",
     "rejected_connections",
     "store_no_memory",
@@ -30,15 +30,28 @@ const NOT_PROVOKED: [&str; 18] = [
     "outofmemory",
     "response_obj_oom",
     "read_buf_oom",
+    "udp_replies_lost",
 ];
 
 #[test]
 fn stats_reset_puts_every_counter_back_and_leaves_gauges() {
     // The clock stands still, so that no item ends unasked; pages move when they are told to.
-    let server =
-        Server::start(&["-m", "8", "-t", "1", "-R", "20", "-o", "no_slab_automove,debug_commands,idle_timeout=9"]);
+    let server = Server::start(&[
+        "-m",
+        "8",
+        "-t",
+        "1",
+        "-R",
+        "20",
+        "-U",
+        "-1",
+        "-o",
+        "no_slab_automove,debug_commands,idle_timeout=9",
+    ]);
     let mut client = server.client();
     client.ask("debugtime p\r\n", "OK\r\n");
+    // A reply that is too large, and half a request.
+    server.datagram_client().ask("stats\r\nget", &["SERVER_ERROR reply too large for UDP\r\n"]);
     provoke_counters(&mut client);
     for group in GROUPS {
         let counts_nothing = |name: &&str| !NOT_PROVOKED.contains(name);

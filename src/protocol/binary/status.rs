@@ -67,7 +67,7 @@ impl Status {
                 Some(OpcodeFamily::Store(StoreMode::Set | StoreMode::Replace)) => Self::NotFound,
                 Some(_) | None => Self::NotStored,
             },
-            ReplyLine::TooLarge => Self::TooLarge,
+            ReplyLine::TooLarge | ReplyLine::TooLargeForUdp => Self::TooLarge,
             ReplyLine::NonNumeric => Self::NonNumeric,
             ReplyLine::NoMemory | ReplyLine::NoMemoryStoring | ReplyLine::NoMemoryReading => Self::OutOfMemory,
             ReplyLine::FlushNotAllowed

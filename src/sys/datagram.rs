@@ -1,0 +1,201 @@
+//! UDP sockets, and several datagrams in one call. All sockets are non-blocking and close on exec.
+//!
+//! ```text
+//! bind_udp ──▶ one socket for each worker ──▶ receive_datagrams … send_datagrams
+//! ```
+//!
+//! `unsafe` is needed only where the kernel takes a pointer; the public functions are safe.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::ptr::null_mut;
+
+use libc::{c_uint, mmsghdr, sockaddr_storage, socklen_t};
+
+use super::socket::{bind, local_address, open, set_option, socklen};
+use super::syscall::syscall;
+
+/// Maximum number of datagrams of one [`receive_datagrams`].
+pub const RECEIVED_MAX: usize = 8;
+/// Maximum number of datagrams of one [`send_datagrams`].
+pub const SENT_MAX: usize = 16;
+
+/// The address of a datagram's sender, as the kernel wrote it.
+#[derive(Clone, Copy)]
+pub struct Sender {
+    storage: sockaddr_storage,
+    len: socklen_t,
+}
+
+/// A datagram that was received: its sender and its length.
+#[derive(Clone, Copy)]
+pub struct Arrival {
+    /// Who sent it.
+    pub sender: Sender,
+    /// Its length in bytes. What did not fit the buffer is lost.
+    pub len: usize,
+}
+
+impl Default for Arrival {
+    fn default() -> Self {
+        // SAFETY: all-zero bytes are a valid sockaddr_storage: an address of no family.
+        let storage: sockaddr_storage = unsafe { MaybeUninit::zeroed().assume_init() };
+        Self { sender: Sender { storage, len: 0 }, len: 0 }
+    }
+}
+
+/// A datagram to be sent: `header` and `payload`, one after the other.
+#[derive(Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// Where to.
+    pub to: &'a Sender,
+    /// Its first bytes.
+    pub header: &'a [u8],
+    /// The others.
+    pub payload: &'a [u8],
+}
+
+/// `count` UDP sockets on `address`, with one port. The kernel distributes the senders among them.
+///
+/// # Errors
+/// The kernel's error; usually the address is in use.
+pub fn bind_udp(address: SocketAddr, count: usize) -> io::Result<Vec<OwnedFd>> {
+    let mut sockets = Vec::with_capacity(count);
+    let mut address = address;
+    for _ in 0..count {
+        let domain = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        let socket = open(domain, libc::SOCK_DGRAM)?;
+        if address.is_ipv6() {
+            // Allows 0.0.0.0 and [::] to be bound side by side.
+            set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+        }
+        // The first socket shares its port only after it is bound. So a second server, whose first socket does not
+        // share either, finds the address in use.
+        if sockets.is_empty() {
+            bind(&socket, address)?;
+            set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+        } else {
+            set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+            bind(&socket, address)?;
+        }
+        if address.port() == 0
+            && let Some(bound) = local_address(socket.as_fd())
+        {
+            address = bound;
+        }
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
+/// Receives datagrams that have arrived, each into one of `buffers`. Returns their number, and describes them at the
+/// front of `arrivals`. Fewer than [`RECEIVED_MAX`]: no more had arrived.
+///
+/// # Errors
+/// `WouldBlock` if none has arrived; other errors of the kernel.
+pub fn receive_datagrams(
+    socket: BorrowedFd<'_>,
+    buffers: [&mut [u8]; RECEIVED_MAX],
+    arrivals: &mut [Arrival; RECEIVED_MAX],
+) -> io::Result<usize> {
+    let mut pieces = buffers.map(IoSliceMut::new);
+    let mut messages = [no_message(); RECEIVED_MAX];
+    for ((message, piece), arrival) in messages.iter_mut().zip(&mut pieces).zip(arrivals.iter_mut()) {
+        message.msg_hdr.msg_name = (&raw mut arrival.sender.storage).cast();
+        message.msg_hdr.msg_namelen = socklen::<sockaddr_storage>();
+        message.msg_hdr.msg_iov = (&raw mut *piece).cast();
+        message.msg_hdr.msg_iovlen = 1;
+    }
+    let (fd, start, len) = (socket.as_raw_fd(), messages.as_mut_ptr(), count_of(messages.len()));
+    // SAFETY: each message names a live address and a live buffer of the given lengths, both borrowed exclusively. An
+    // IoSliceMut has the layout of an iovec, as documented. There is no timeout.
+    let received = unsafe { syscall!(recvmmsg(fd, start, len, 0, null_mut())) }?;
+    let received = usize::try_from(received).unwrap_or(0).min(RECEIVED_MAX);
+    for (message, arrival) in messages[..received].iter().zip(arrivals) {
+        arrival.sender.len = message.msg_hdr.msg_namelen.min(socklen::<sockaddr_storage>());
+        arrival.len = message.msg_len as usize;
+    }
+    Ok(received)
+}
+
+/// Sends datagrams in order, at most [`SENT_MAX`] of them. Returns the number that the kernel took.
+///
+/// # Errors
+/// The kernel did not take the first: `WouldBlock` if its buffer is full; other errors that concern its receiver.
+pub fn send_datagrams(socket: BorrowedFd<'_>, datagrams: &[Outgoing<'_>]) -> io::Result<usize> {
+    let count = datagrams.len().min(SENT_MAX);
+    let mut pieces = [[IoSlice::new(&[]); 2]; SENT_MAX];
+    let mut messages = [no_message(); SENT_MAX];
+    for ((message, piece), datagram) in messages.iter_mut().zip(&mut pieces).zip(datagrams) {
+        *piece = [IoSlice::new(datagram.header), IoSlice::new(datagram.payload)];
+        message.msg_hdr.msg_name = (&raw const datagram.to.storage).cast_mut().cast();
+        message.msg_hdr.msg_namelen = datagram.to.len;
+        message.msg_hdr.msg_iov = piece.as_mut_ptr().cast();
+        message.msg_hdr.msg_iovlen = piece.len() as _;
+    }
+    let (fd, start) = (socket.as_raw_fd(), messages.as_mut_ptr());
+    // SAFETY: each of the first `count` messages names a live address and two live pieces of the given lengths; the
+    // kernel only reads them. An IoSlice has the layout of an iovec, as documented.
+    let sent = unsafe { syscall!(sendmmsg(fd, start, count_of(count), libc::MSG_NOSIGNAL)) }?;
+    Ok(usize::try_from(sent).unwrap_or(0))
+}
+
+fn no_message() -> mmsghdr {
+    // SAFETY: all-zero bytes are a valid mmsghdr: null pointers, zero lengths.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+/// A number of messages, in the type of the calls.
+#[expect(clippy::cast_possible_truncation, reason = "at most SENT_MAX")]
+const fn count_of(messages: usize) -> c_uint {
+    messages as c_uint
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+    use std::os::fd::AsFd as _;
+
+    use super::{Arrival, Outgoing, RECEIVED_MAX, bind_udp, receive_datagrams, send_datagrams};
+    use crate::sys::socket::local_address;
+
+    const LOOPBACKS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
+    #[test]
+    fn datagrams_come_with_their_senders_and_replies_reach_these() {
+        for ip in LOOPBACKS {
+            // A machine without IPv6 skips this case.
+            let Ok(sockets) = bind_udp(SocketAddr::new(ip, 0), 1) else { continue };
+            let socket = sockets[0].as_fd();
+            let address = local_address(socket).unwrap();
+            let clients = [0, 1].map(|_| UdpSocket::bind((ip, 0)).unwrap());
+            let mut buffers = [[0; 16]; RECEIVED_MAX];
+            let mut arrivals = [Arrival::default(); RECEIVED_MAX];
+            let error = receive_datagrams(socket, buffers.each_mut().map(<[u8; 16]>::as_mut_slice), &mut arrivals);
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::WouldBlock);
+            assert_eq!(clients[0].send_to(b"one", address).unwrap(), 3);
+            assert_eq!(clients[1].send_to(b"", address).unwrap(), 0);
+            let received = receive_datagrams(socket, buffers.each_mut().map(<[u8; 16]>::as_mut_slice), &mut arrivals);
+            assert_eq!((received.unwrap(), arrivals[0].len, arrivals[1].len), (2, 3, 0));
+            assert_eq!(&buffers[0][..3], b"one");
+            let replies = [0, 1].map(|n| Outgoing { to: &arrivals[n].sender, header: b"h", payload: b"reply" });
+            assert_eq!(send_datagrams(socket, &replies).unwrap(), 2);
+            for client in clients {
+                let mut reply = [0; 16];
+                let (len, from) = client.recv_from(&mut reply).unwrap();
+                assert_eq!((&reply[..len], from), (&b"hreply"[..], address));
+            }
+        }
+    }
+
+    #[test]
+    fn sockets_share_a_port_with_each_other_and_with_no_other_server() {
+        let sockets = bind_udp(SocketAddr::new(LOOPBACKS[0], 0), 3).unwrap();
+        let address = local_address(sockets[0].as_fd()).unwrap();
+        assert!(sockets.iter().all(|socket| local_address(socket.as_fd()) == Some(address)));
+        assert_eq!(bind_udp(address, 3).unwrap_err().kind(), ErrorKind::AddrInUse);
+    }
+}

@@ -1,0 +1,123 @@
+//! A UDP socket of a worker: receives several datagrams, answers them, sends the replies.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+
+use crate::base::RelTime;
+use crate::command::Context;
+use crate::conn::{Activity, ConnectionTable, ReadBuf, Recorder, keep_output};
+use crate::protocol::Binding;
+use crate::store::WorkerStore;
+use crate::sync::Pin;
+use crate::sys::datagram::{Arrival, Outgoing, RECEIVED_MAX, receive_datagrams, send_datagrams};
+
+use super::answer::Answerer;
+use super::outbox::Outbox;
+
+/// Datagrams that a socket answers before other clients are served.
+const DATAGRAMS_PER_TURN: usize = 64;
+
+// The longest datagram of IPv6. That of IPv4 is shorter.
+const _: () = assert!(ReadBuf::BYTES >= 65_527, "no datagram is cut");
+
+/// A UDP socket. Each worker has one for each address, and the kernel distributes the senders among the workers.
+pub struct DatagramSocket {
+    socket: OwnedFd,
+    /// Whether datagrams may be waiting.
+    is_ready: bool,
+}
+
+/// What a worker lends to a socket.
+pub struct DatagramTurn<'w> {
+    /// For the commands.
+    pub ctx: Context<'w, WorkerStore>,
+    /// Input buffers.
+    pub inputs: &'w mut [ReadBuf; RECEIVED_MAX],
+    /// The output buffer.
+    pub output: &'w mut Vec<u8>,
+    /// For `stats conns`.
+    pub connection_table: &'w ConnectionTable,
+    /// The grammars that clients may use.
+    pub binding: Binding,
+    /// Bytes that the replies to any datagram may have (-o udp_reply_max).
+    pub reply_max: usize,
+    /// Small requests that may be executed (-R), before other clients are served.
+    pub requests_max: u32,
+    /// Start of the turn.
+    pub now: RelTime,
+    /// The log level.
+    pub verbosity: u8,
+    /// Where events go, while a client watches.
+    pub watch: Option<Recorder<'w>>,
+}
+
+impl From<OwnedFd> for DatagramSocket {
+    fn from(socket: OwnedFd) -> Self {
+        Self { socket, is_ready: false }
+    }
+}
+
+impl DatagramSocket {
+    /// Its descriptor.
+    pub fn fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    /// Notes that the kernel reports datagrams.
+    pub const fn report(&mut self) {
+        self.is_ready = true;
+    }
+
+    /// Whether datagrams may be waiting. The kernel does not report these again.
+    pub const fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    /// Answers datagrams, until none waits or the socket's share of the turn is used up.
+    pub fn serve(&mut self, turn: &mut DatagramTurn<'_>, pin: &Pin) {
+        turn.ctx.client_fd = self.fd();
+        turn.connection_table.note(self.fd(), Activity::ReceivingDatagrams, turn.now);
+        let mut arrivals = [Arrival::default(); RECEIVED_MAX];
+        let mut budget = turn.requests_max;
+        for _ in 0..DATAGRAMS_PER_TURN / RECEIVED_MAX {
+            if !self.is_ready || budget == 0 {
+                return;
+            }
+            turn.inputs.iter_mut().for_each(|input| input.restore(None));
+            let buffers = turn.inputs.each_mut().map(ReadBuf::room);
+            let count = match receive_datagrams(self.socket.as_fd(), buffers, &mut arrivals) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                // Ignored: the kernel's word about an earlier reply.
+                Err(_) => continue,
+            };
+            // Fewer than asked for: none is left.
+            self.is_ready = count == RECEIVED_MAX;
+            budget = self.answer_all(&arrivals, count, budget, turn, pin);
+        }
+    }
+
+    /// Answers the first `count` datagrams in the input buffers. Returns what is left of the budget.
+    fn answer_all(
+        &self,
+        arrivals: &[Arrival; RECEIVED_MAX],
+        count: usize,
+        budget: u32,
+        turn: &mut DatagramTurn<'_>,
+        pin: &Pin,
+    ) -> u32 {
+        let DatagramTurn { ctx, inputs, output, binding, reply_max, verbosity, watch, .. } = turn;
+        let send = |datagrams: &[Outgoing<'_>]| send_datagrams(self.socket.as_fd(), datagrams);
+        let outbox = Outbox::new(output, arrivals, ctx.counters, send);
+        let (binding, reply_max, verbosity, watch) = (*binding, *reply_max, *verbosity, *watch);
+        let mut answerer = Answerer { ctx, outbox, binding, reply_max, verbosity, watch, budget };
+        for (index, (arrival, input)) in arrivals[..count].iter().zip(inputs.iter_mut()).enumerate() {
+            input.received(arrival.len);
+            answerer.answer(index, input.unread(), pin);
+        }
+        answerer.outbox.flush();
+        let budget = answerer.budget;
+        keep_output(output);
+        budget
+    }
+}

@@ -1,0 +1,90 @@
+//! The worker's UDP sockets.
+//!
+//! ```text
+//! poll ─▶ note: a socket is ready ─▶ … connections … ─▶ serve_datagrams: each ready socket, its share of the turn
+//! ```
+
+use std::io;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+
+use crate::command::Context;
+use crate::conn::Activity;
+use crate::store::Engine as _;
+use crate::sync::PinGuard;
+use crate::udp::{DatagramSocket, DatagramTurn};
+
+use super::{EventLoop, MAIL};
+
+/// Token of the first socket. The others have the tokens below. None is the index of a connection.
+const FIRST: usize = MAIL.0 - 1;
+
+// Order: a token that is no index of a connection is a socket's.
+const _: () = assert!(FIRST - (1 << 16) > u32::MAX as usize);
+
+/// Makes the poll report datagrams.
+pub(super) fn register(sockets: &[DatagramSocket], registry: &Registry) -> io::Result<()> {
+    for (index, socket) in sockets.iter().enumerate() {
+        registry.register(&mut SourceFd(&socket.fd()), Token(FIRST - index), Interest::READABLE)?;
+    }
+    Ok(())
+}
+
+impl EventLoop {
+    /// Shows the sockets in `stats conns`.
+    pub(super) fn show_datagrams(&self) {
+        for socket in &self.datagrams {
+            self.shared.connection_table.note(socket.fd(), Activity::ReceivingDatagrams, self.now);
+        }
+    }
+
+    /// Notes that a socket is ready.
+    #[cold]
+    pub(super) fn note_datagrams(&mut self, token: Token) {
+        if let Some(socket) = FIRST.checked_sub(token.0).and_then(|index| self.datagrams.get_mut(index)) {
+            socket.report();
+            self.has_datagrams = true;
+        }
+    }
+
+    /// Answers datagrams.
+    #[cold]
+    pub(super) fn serve_datagrams(&mut self, pin: &mut PinGuard<'_>) {
+        let mut sockets = std::mem::take(&mut self.datagrams);
+        for socket in &mut sockets {
+            let mut turn = DatagramTurn {
+                ctx: Context {
+                    engine: &mut self.store,
+                    counters: &self.counters,
+                    operator: &*self.shared.operator,
+                    switches: &self.shared.switches,
+                    prefixes: &self.shared.prefixes,
+                    client_fd: -1,
+                    hot: &mut self.hot,
+                    surcharge: 0,
+                    // A datagram does not wait for memory.
+                    last_try: true,
+                },
+                inputs: &mut self.inputs,
+                output: &mut self.output,
+                connection_table: &self.shared.connection_table,
+                binding: self.shared.binding,
+                reply_max: self.shared.udp_reply_max,
+                requests_max: self.shared.requests_max,
+                now: self.now,
+                verbosity: self.verbosity,
+                watch: self.watch.recorder(),
+            };
+            if socket.is_ready() {
+                socket.serve(&mut turn, pin);
+            }
+            if self.store.wants_quiescence() {
+                self.store.end_turn();
+                pin.refresh();
+            }
+        }
+        self.has_datagrams = sockets.iter().any(DatagramSocket::is_ready);
+        self.datagrams = sockets;
+    }
+}
