@@ -8,7 +8,9 @@ from kit import CLIENTS, INSTALL_LIMIT_S, INSTALLED, REPOSITORY, must, on_path, 
 PYTHON = INSTALLED / "venv" / "bin" / "python"
 NODE_MODULES = INSTALLED / "npm" / "node_modules"
 RUST_CLIENT = INSTALLED / "rust" / "debug" / "larder-compat"
+RUST_ASYNC_CLIENT = INSTALLED / "rust" / "debug" / "larder-compat-async"
 DEBIAN_MEMCACHED = INSTALLED / "memcached-deb"
+DALLI_DEB = INSTALLED / "dalli-deb"
 # The folder that t/oracle/memcached.rs uses, so that one download serves both.
 NEWEST_MEMCACHED = REPOSITORY / "target" / "memcached"
 
@@ -27,9 +29,9 @@ def apt(packages):
 
 
 def python_packages():
-    if run(["python3", "-m", "venv", INSTALLED / "venv"])[0] != 0:
+    if run(["python3", "-m", "venv", INSTALLED / "venv"], INSTALL_LIMIT_S)[0] != 0:
         apt({"python3-venv"})
-        must(["python3", "-m", "venv", "--clear", INSTALLED / "venv"])
+        must(["python3", "-m", "venv", "--clear", INSTALLED / "venv"], INSTALL_LIMIT_S)
     must([PYTHON, "-m", "pip", "install", "--quiet", "--requirement", CLIENTS / "requirements.txt"], INSTALL_LIMIT_S)
 
 
@@ -62,3 +64,19 @@ def newest_memcached():
     if "LARDER_ORACLE" in os.environ:
         return os.environ["LARDER_ORACLE"]
     return must([REPOSITORY / "scripts" / "newest-memcached", NEWEST_MEMCACHED], INSTALL_LIMIT_S).splitlines()[-1]
+
+
+def newest_dalli():
+    """Dalli of Debian's sid, unpacked but not installed. It is Ruby code, and needs nothing else from there. The package
+    lists of sid come with `newest_memcached`. Returns its folder."""
+    if not list(DALLI_DEB.glob("usr/share/**/lib/dalli.rb")):
+        must([REPOSITORY / "scripts" / "newest-memcached", NEWEST_MEMCACHED], INSTALL_LIMIT_S)
+        DALLI_DEB.mkdir(parents=True, exist_ok=True)
+        apt = NEWEST_MEMCACHED / "apt"
+        sid = {"Dir::Etc::sourcelist": apt / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
+               "Dir::State::Lists": apt / "lists", "Dir::Cache": apt / "cache", "APT::Sandbox::User": "root"}
+        options = [word for name, value in sid.items() for word in ("-o", f"{name}={value}")]
+        must(["apt-get", "-q", *options, "download", "ruby-dalli"], INSTALL_LIMIT_S, cwd=DALLI_DEB)
+        for package in DALLI_DEB.glob("ruby-dalli_*.deb"):
+            must(["dpkg-deb", "-x", package, DALLI_DEB])
+    return next(DALLI_DEB.glob("usr/share/**/lib/dalli.rb")).parent

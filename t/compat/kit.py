@@ -50,14 +50,14 @@ class Report:
 class Server:
     """One server process on a free loopback port of its own choice."""
 
-    def __init__(self, folder, number):
+    def __init__(self, folder, number, flags=(), environment=()):
         port_file = folder / f"port{number}"
         self.log = folder / f"server{number}.log"
         user = ["-u", "root"] if os.geteuid() == 0 else []
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [SERVER, "-p", "-1", "-U", "0", "-l", "127.0.0.1", "-m", "64", "-t", "2", *user],
-                env={**os.environ, "MEMCACHED_PORT_FILENAME": str(port_file)},
+                [SERVER, "-p", "-1", "-U", "0", "-l", "127.0.0.1", "-m", "64", "-t", "2", *user, *flags],
+                env={**os.environ, "MEMCACHED_PORT_FILENAME": str(port_file), **dict(environment)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -91,13 +91,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def servers(report, count):
+def servers(report, count, flags=(), environment=()):
     """`count` fresh servers; that all of them survive the checks and end cleanly is a check itself."""
     running = []
     with tempfile.TemporaryDirectory() as folder:
         try:
             for number in range(count):
-                running.append(Server(pathlib.Path(folder), number))
+                running.append(Server(pathlib.Path(folder), number, flags, environment))
             yield running
         finally:
             faults = [why for why in (server.stop() for server in running) if why]

@@ -75,6 +75,7 @@ def router(report, servers):
     with tempfile.TemporaryDirectory() as folder, route(page, "ring", folder) as port:
         report.ok("the router starts with the file and the command of the page")
         keys_over_three_nodes(report, port, servers)
+        meta_through_the_router(report, port)
     text = Text(servers[0].port)
     equal(text.ask("flush_all"), "OK")
     text.close()
@@ -135,6 +136,19 @@ def one_node_ejected(report, port, servers):
             equal(text.ask(f"set {key} 0 0 3\r\nnew"), "STORED")
         equal(fetch(text, lost[:BATCH]), {key: b"new" for key in lost[:BATCH]})
         equal(fetch(text, list(kept)) == kept, True)
+    text.close()
+
+
+def meta_through_the_router(report, port):
+    text = Text(port)
+    with report.check("ms, mg, ma and md through the router"):
+        equal(text.ask("ms meta 2 T100 F7\r\n42"), "HD")
+        equal(text.ask("mg meta v f k"), "VA 2 f7 kmeta")
+        equal(text.line(), b"42")
+        equal(text.ask("ma meta v D8"), "VA 2")
+        equal(text.line(), b"50")
+        equal(text.ask("md meta"), "HD")
+        equal(text.ask("mg meta v"), "EN")
     text.close()
 
 

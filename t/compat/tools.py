@@ -5,7 +5,7 @@ import re
 import tempfile
 
 import install
-from kit import Text, equal, must, run
+from kit import Text, equal, free_port, must, run
 
 
 def libmemcached_tools(report, servers):
@@ -120,6 +120,69 @@ def memcached_tool(report, servers):
         equal(rows["num_threads"].strip(), "2")
     with report.check("sizes answers"):
         equal("Size" in must(["perl", tool, address, "sizes"]), True)
+
+
+def dump_readers(report, servers):
+    """Programs that list every key: memcached-tool, and readers of metadump and mgdump such as mcdump."""
+    address = servers[0].address
+    tool = install.DEBIAN_MEMCACHED / "usr/share/memcached/scripts/memcached-tool"
+    wanted = {f"dump{i}": b"x" * i for i in range(1, 500)}
+    text = Text(servers[0].port)
+    for key, value in wanted.items():
+        text.send(b"set %s 7 1000 %d\r\n%s\r\n" % (key.encode(), len(value), value))
+        equal(text.line(), b"STORED")
+    with report.check("memcached-tool dump prints every key with its flags and value"):
+        printed = must(["perl", tool, address, "dump"])
+        found = re.findall(r"^add (\S+) 7 \d+ (\d+)\r?\n(x*)\r?$", printed, re.M)
+        equal({key: value.encode() for key, _, value in found} == wanted, True)
+        equal(all(len(value) == int(length) for _, length, value in found), True)
+    with report.check("memcached-tool keys prints every key"):
+        equal(set(re.findall(r"^key=(\S+) ", must(["perl", tool, address, "keys"]), re.M)), set(wanted))
+    with report.check("metadump lists every key with its fields"):
+        for scope in ("all", "hash"):
+            rows = list(metadump(text, scope))
+            equal({row["key"] for row in rows} == set(wanted), True)
+            for row in rows:
+                equal(sorted(row), ["cas", "cls", "exp", "fetch", "flags", "key", "la", "size"])
+                equal((row["flags"], int(row["exp"]) > 1_000_000_000), ("7", True))
+    with report.check("mgdump's lines are requests that fetch every value"):
+        text.send(b"lru_crawler mgdump all\r\n")
+        equal(text.line(), b"OK")
+        keys = []
+        while (line := text.line()) != b"EN":
+            word, key = line.split()[:2]
+            equal(word, b"mg")
+            keys.append(key.decode())
+        equal(text.get(keys) == wanted, True)
+    text.close()
+
+
+def metadump(text, scope):
+    """The rows of a metadump as dictionaries. Its lines end with LF, and the last one is `END`."""
+    text.send(f"lru_crawler metadump {scope}\r\n".encode())
+    equal(text.line(), b"OK")
+    while (line := text.file.readline().strip()) != b"END":
+        yield dict(field.split("=", 1) for field in line.decode().split())
+
+
+def monit(report, servers):
+    dead = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        control = pathlib.Path(folder) / "monitrc"
+        files = "".join(f"set {name}file {folder}/{name}\n" for name in ("id", "state", "pid"))
+        checks = "".join(
+            f"check host {name} with address 127.0.0.1\n"
+            f"  if failed port {port} protocol memcache with timeout 5 seconds then alert\n"
+            for name, port in (("larder", servers[0].port), ("nobody", dead))
+        )
+        control.write_text(f"set daemon 5\nset log {folder}/log\n{files}{checks}")
+        # Monit reads no control file that others can read.
+        control.chmod(0o600)
+        printed = run(["monit", "-c", control, "-v", "validate"])[1]
+    with report.check("`protocol memcache` succeeds"):
+        equal(re.findall(r"'larder' (\w+) testing protocol \[MEMCACHE\]", printed), ["succeeded"])
+    with report.check("`protocol memcache` on a port without a server fails"):
+        equal("'nobody' failed protocol test [MEMCACHE]" in printed, True)
 
 
 def scraping(report, servers):

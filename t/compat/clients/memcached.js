@@ -3,29 +3,11 @@
 
 const { promisify } = require('util');
 const Memcached = require('memcached');
+const { equal, rejects, run, waitUntil } = require('./check');
 
 const servers = process.argv.slice(2);
 const client = new Memcached(servers, { timeout: 10000, retries: 1 });
 const call = (method, ...args) => promisify(client[method]).apply(client, args);
-
-function equal(found, wanted) {
-  const [left, right] = [found, wanted].map((value) => JSON.stringify(value) ?? 'undefined');
-  if (left !== right) throw new Error(`found ${left.slice(0, 200)}, wanted ${right.slice(0, 200)}`);
-}
-
-async function rejects(promise) {
-  const found = await promise.catch(() => 'refused');
-  equal(found, 'refused');
-}
-
-// Polls, because only the server's clock knows when a second is over.
-async function waitUntil(fact) {
-  for (let i = 0; i < 160; i++) {
-    if (await fact()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error('not within 8 s');
-}
 
 const checks = {
   async 'set, get, missing, delete'() {
@@ -108,19 +90,4 @@ const checks = {
   },
 };
 
-async function main() {
-  let failures = 0;
-  for (const [name, body] of Object.entries(checks)) {
-    try {
-      await body();
-      console.log(`ok ${name}`);
-    } catch (error) {
-      failures++;
-      console.log(`not ok ${name}: ${error instanceof Error ? error.message : JSON.stringify(error)}`);
-    }
-  }
-  client.end();
-  process.exitCode = failures ? 1 : 0;
-}
-
-main();
+run(checks, () => client.end());

@@ -1,5 +1,7 @@
-"""pylibmc (libmemcached) with the ketama ring over three servers, text protocol. Arguments: host:port of each server."""
+"""pylibmc (libmemcached) with the ketama ring over three servers. Arguments: host:port of each server. BINARY=1 asks for
+the binary protocol, and SASL_USER and SASL_PASSWORD for authentication."""
 
+import os
 import sys
 
 import pylibmc
@@ -7,12 +9,15 @@ import pylibmc
 from check import check, equal, finish, raises, wait_until
 
 servers = sys.argv[1:]
-ring = pylibmc.Client(servers, binary=False, behaviors={"ketama": True, "tcp_nodelay": True, "cas": True})
+PROTOCOL = {"binary": os.environ.get("BINARY") == "1"}
+if "SASL_USER" in os.environ:
+    PROTOCOL |= {"username": os.environ["SASL_USER"], "password": os.environ["SASL_PASSWORD"]}
+ring = pylibmc.Client(servers, **PROTOCOL, behaviors={"ketama": True, "tcp_nodelay": True, "cas": True})
 
 
 def holding(key):
     """The servers that hold `key`, asked one by one."""
-    return [s for s in servers if pylibmc.Client([s], binary=False).get(key) is not None]
+    return [s for s in servers if pylibmc.Client([s], **PROTOCOL).get(key) is not None]
 
 
 @check("ketama: 3,000 keys, each on exactly one server, each server holds some")
@@ -30,7 +35,7 @@ def _():
 
 @check("ketama: a second client with the servers in another order finds the same keys")
 def _():
-    other = pylibmc.Client(servers[::-1], binary=False, behaviors={"ketama": True})
+    other = pylibmc.Client(servers[::-1], **PROTOCOL, behaviors={"ketama": True})
     equal(len(other.get_multi([f"ketama{i}" for i in range(3000)])), 3000)
 
 
@@ -49,7 +54,10 @@ def _():
     equal(ring.add("once", "1"), True)
     equal(ring.add("once", "2"), False)
     equal(ring.replace("once", "3"), True)
-    equal(ring.replace("nothing", "3"), False)
+    if PROTOCOL["binary"]:
+        raises(pylibmc.NotFound, lambda: ring.replace("nothing", "3"))
+    else:
+        equal(ring.replace("nothing", "3"), False)
     ring.set("middle", "-")
     equal(ring.append("middle", "right"), True)
     equal(ring.prepend("middle", "left"), True)
@@ -109,7 +117,7 @@ def _():
 
 @check("noreply and buffered requests: 1,000 sets without an answer are all there")
 def _():
-    quiet = pylibmc.Client(servers, binary=False, behaviors={"ketama": True, "_noreply": True})
+    quiet = pylibmc.Client(servers, **PROTOCOL, behaviors={"ketama": True, "_noreply": True})
     for i in range(1000):
         quiet.set(f"quiet{i}", str(i))
     quiet.disconnect_all()
