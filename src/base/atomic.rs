@@ -20,7 +20,7 @@ pub mod fixed {
     pub use super::counted::AtomicU64;
     #[cfg(not(all(test, not(loom))))]
     pub use std::sync::atomic::AtomicU64;
-    pub use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 }
 
 /// Tells the processor that this thread waits for another one. Under loom: another thread must run now.

@@ -1,7 +1,7 @@
 //! The clock: seconds and ticks since start, monotonic, and movable when `-o debug_commands` is on.
 //!
 //! ```text
-//! store's clock   2 s at start, never set back           relative times, ages, everything the store compares
+//! store's clock   2 s at start, or where the memory file of -e left off; never set back       relative times, ages, everything the store compares
 //! wall clock      may be set, forwards and backwards     dates that clients write, and the `time` of stats
 //! ```
 //!
@@ -42,6 +42,8 @@ impl Moment {
 /// Time since the process started. Shared by all threads; a worker reads it once per loop turn.
 pub struct Clock {
     start: Instant,
+    /// The second that the store's clock showed at start.
+    first_s: u64,
     /// What `debugtime` added, in seconds; two's complement, so that it can go back.
     moved_s: AtomicU64,
     /// The microsecond the clock was stopped at, plus 1; 0 while it runs.
@@ -51,8 +53,8 @@ pub struct Clock {
     wall_set_s: AtomicU64,
 }
 
-/// Where the clock starts: 0 and 1 have a meaning of their own as deadlines.
-const FIRST_S: u64 = 2;
+/// Where a new clock starts: 0 and 1 have a meaning of their own as deadlines.
+const FIRST_S: u32 = 2;
 
 /// A relative time may be this much too short, so that most are not a whole tick too long. A worker reads the clock
 /// before it serves the request, which can be as much again.
@@ -61,10 +63,16 @@ const _: () = assert!(TTL_SHORT_NS_MAX < ClockTick::NS);
 
 impl Clock {
     /// A clock that starts now.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn start() -> Self {
+        Self::start_at(RelTime(FIRST_S))
+    }
+
+    /// A clock that starts now and shows the second `first`, unless that is too early.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    pub fn start_at(first: RelTime) -> Self {
         Self {
             start: Instant::now(),
+            first_s: u64::from(first.0.max(FIRST_S)),
             moved_s: AtomicU64::new(0),
             stopped_us: AtomicU64::new(0),
             #[cfg(test)]
@@ -76,7 +84,7 @@ impl Clock {
     #[inline]
     pub fn read(&self) -> Moment {
         let running = self.running();
-        let s = running.as_secs().wrapping_add(self.moved_s.load(Ordering::Relaxed)).wrapping_add(FIRST_S);
+        let s = running.as_secs().wrapping_add(self.moved_s.load(Ordering::Relaxed)).wrapping_add(self.first_s);
         let subsec_ns = running.subsec_nanos();
         let ticks = s.wrapping_mul(u64::from(ClockTick::PER_S)) + u64::from(subsec_ns / ClockTick::NS);
         let tick = ClockTick(u32::try_from(ticks).unwrap_or(u32::MAX));
@@ -108,17 +116,29 @@ impl Clock {
     /// now.
     pub fn epoch_unix_ms(&self) -> i64 {
         let running_ms = i64::try_from(self.really_running().as_millis()).unwrap_or(i64::MAX);
-        self.wall_ms() - running_ms - FIRST_S as i64 * 1000
+        self.unix_ms() - running_ms - self.first_ms()
     }
 
     /// The date of the start, in microseconds since 1970, by the wall clock as it is now.
     pub fn start_unix_us(&self) -> u64 {
         let running_ms = i64::try_from(self.really_running().as_millis()).unwrap_or(i64::MAX);
-        u64::try_from(self.wall_ms() - running_ms).unwrap_or(0) * 1000
+        u64::try_from(self.unix_ms() - running_ms).unwrap_or(0) * 1000
     }
 
+    const fn first_ms(&self) -> i64 {
+        self.first_s.cast_signed() * 1000
+    }
+
+    /// Seconds since start, as `stats` counts them: the first value is 2.
+    pub fn uptime_s(&self) -> u32 {
+        u32::try_from(u64::from(self.read().now.0).saturating_sub(self.first_s))
+            .unwrap_or(u32::MAX)
+            .saturating_add(FIRST_S)
+    }
+
+    /// The wall clock, in milliseconds since 1970.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-    fn wall_ms(&self) -> i64 {
+    pub fn unix_ms(&self) -> i64 {
         let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let ms = i64::try_from(ms).unwrap_or(0);
         #[cfg(test)]
@@ -130,7 +150,7 @@ impl Clock {
     pub fn unix_s(&self) -> i64 {
         let running_ms = i64::try_from(self.running().as_millis()).unwrap_or(i64::MAX);
         let moved_s = self.moved_s.load(Ordering::Relaxed).cast_signed();
-        (self.epoch_unix_ms() + FIRST_S as i64 * 1000 + running_ms).div_euclid(1000) + moved_s
+        (self.epoch_unix_ms() + self.first_ms() + running_ms).div_euclid(1000) + moved_s
     }
 
     /// Microseconds since start, whether or not the clock is stopped: for patience with an end.
@@ -148,7 +168,7 @@ impl Clock {
 
     /// Moves the clock by `seconds`, back when negative (`debugtime N`). It never goes before the start.
     pub fn shift(&self, seconds: i64) {
-        let floor = -i64::from(self.read().now.0) + FIRST_S as i64;
+        let floor = self.first_s.cast_signed() - i64::from(self.read().now.0);
         self.moved_s.fetch_add(seconds.clamp(floor, SHIFT_S_MAX).cast_unsigned(), Ordering::Relaxed);
     }
 
@@ -184,7 +204,7 @@ fn whole_us(time: Duration) -> u64 {
 mod tests {
     use super::{Clock, TTL_SHORT_NS_MAX};
     use crate::base::atomic::Ordering;
-    use crate::base::{ClockTick, Deadline, Exptime};
+    use crate::base::{ClockTick, Deadline, Exptime, RelTime};
 
     #[test]
     fn a_stopped_clock_moves_only_when_told() {
@@ -195,6 +215,21 @@ mod tests {
         assert_eq!(clock.read().now.0, before.0 + 100);
         clock.shift(-1_000_000);
         assert_eq!(clock.read().now.0, 2);
+    }
+
+    #[test]
+    fn a_clock_that_starts_late_goes_on_and_counts_its_uptime_from_its_own_start() {
+        let clock = Clock::start_at(RelTime(1_000_000));
+        clock.pause();
+        assert_eq!((clock.read().now, clock.uptime_s()), (RelTime(1_000_000), 2));
+        let date = Exptime::new(clock.unix_s() + 50).deadline(clock.read(), || clock.epoch_unix_ms());
+        clock.shift(49);
+        assert!(!date.is_over(clock.read().tick));
+        clock.shift(2);
+        assert!(date.is_over(clock.read().tick));
+        clock.shift(-100);
+        assert_eq!(clock.read().now, RelTime(1_000_000));
+        assert_eq!(Clock::start_at(RelTime(0)).read().now, RelTime(2));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The key hash: 64 bits, with a seed drawn at start, so that a client that chooses keys cannot choose buckets. It is
 //! rapidhash version 3, nano.
 
-use rapidhash::v3::{RapidSecrets, rapidhash_v3_nano_inline};
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_micro_inline, rapidhash_v3_nano_inline};
 
 use super::key::Key;
 
@@ -73,6 +73,23 @@ fn folded_product(one: u64, other: u64) -> u64 {
     low ^ high
 }
 
+/// The secrets of [`fingerprint`]. They are part of the format of memory files.
+static FINGERPRINT_SECRETS: RapidSecrets = RapidSecrets::seed(0x6c61_7264_6572_0001);
+
+/// 64 bits that tell whether bytes have changed. They are the same in every process and release. They are no defence
+/// against bytes that were chosen to have the same fingerprint.
+pub fn fingerprint(bytes: &[u8]) -> u64 {
+    rapidhash_v3_micro_inline::<true, true>(bytes, &FINGERPRINT_SECRETS)
+}
+
+/// One number out of two, for fingerprints of several parts. The order of the two matters.
+#[inline]
+pub fn combined(one: u64, other: u64) -> u64 {
+    let (low, high) = product(one ^ FINGERPRINT_SECRETS.secrets[0], other ^ FINGERPRINT_SECRETS.secrets[1]);
+    // Both numbers themselves are part of the result, in case one factor is 0.
+    low ^ high ^ one.rotate_left(32) ^ other
+}
+
 /// The hash of a key. The low bits choose the bucket; the top 16 are the tag stored there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyHash(pub u64);
@@ -97,7 +114,25 @@ pub struct HashedKey<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Key, KeyHash, KeyHasher, rapidhash_v3_nano_inline};
+    use super::{Key, KeyHash, KeyHasher, combined, fingerprint, rapidhash_v3_nano_inline};
+
+    #[test]
+    fn fingerprints_are_those_of_earlier_releases() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let prints = [0, 4, 16, 80, 81, 256].map(|len| fingerprint(&bytes[..len]));
+        assert_eq!(prints, PRINTS, "a memory file of an earlier release would lose its items");
+        assert_eq!([combined(1, 2), combined(2, 1)], COMBINED);
+    }
+
+    const PRINTS: [u64; 6] = [
+        2_091_190_791_513_701_136,
+        3_778_173_195_166_271_840,
+        1_098_145_212_479_650_782,
+        10_596_102_463_909_649_319,
+        2_743_590_396_889_515_746,
+        5_008_448_280_795_942_792,
+    ];
+    const COMBINED: [u64; 2] = [5_486_097_980_139_224_230, 3_968_436_535_067_059_437];
 
     #[test]
     fn every_length_has_the_hash_that_rapidhash_gives_it() {

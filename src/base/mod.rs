@@ -22,7 +22,7 @@ pub use change::{Delta, StoreMode};
 pub use clock::{Clock, Moment};
 pub use decimal::{leading_u32, parse_i64, parse_short_i64, parse_short_u64, parse_u32, parse_u64, push_u64};
 pub use exptime::{ClockTick, Deadline, Exptime, RelTime};
-pub use hash::{HashedKey, KeyHash, KeyHasher};
+pub use hash::{HashedKey, KeyHash, KeyHasher, combined, fingerprint};
 pub use heap::{allocation_bytes, map_bytes};
 pub use key::Key;
 pub use log::Logger;

@@ -64,6 +64,10 @@ const COMMON: &[c_long] = &[
     // Debug builds ask whether a descriptor is open before they close it.
     libc::SYS_fcntl,
     libc::SYS_lseek,
+    // The memory file: its superblock, the memory of its pages, and its end.
+    libc::SYS_pwrite64,
+    libc::SYS_fallocate,
+    libc::SYS_fdatasync,
     libc::SYS_getpid,
     libc::SYS_gettid,
     libc::SYS_rt_sigprocmask,

@@ -1,9 +1,17 @@
 //! Mapped memory: address space that is reserved as a whole. The kernel provides memory for a part when it is first
 //! touched.
 //!
-//! Untouched parts cost nothing and read as zeros, so a table in a fresh mapping needs no initialisation.
+//! ```text
+//! anonymous   untouched parts cost nothing and read as zeros      discard: MADV_DONTNEED
+//! a file      a part must be allocated before it is touched       discard: a hole is punched
+//! ```
+//!
+//! A table in a fresh mapping needs no initialisation. A store to a part of a file that has no space ends the process
+//! (SIGBUS). So the owner calls `allocate` first, which returns the error instead.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd as _;
 
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
@@ -13,9 +21,11 @@ use super::syscall::syscall;
 /// The alignment of ranges in a mapping, in bytes. If the kernel's pages are larger, `discard` needs larger ranges.
 const KERNEL_PAGE_MIN: usize = 4096;
 
-/// A range of anonymous, zeroed, readable and writable memory. Unmapped when dropped.
+/// A range of readable and writable memory. Unmapped when dropped.
 pub struct Mapping {
     raw: MmapRaw,
+    /// The file behind it. `None`: anonymous memory.
+    file: Option<File>,
     /// Unused bytes before the first huge page boundary.
     skipped: usize,
     len: usize,
@@ -33,13 +43,7 @@ impl Mapping {
     /// # Errors
     /// The kernel's error for the last and smallest attempt.
     pub fn reserve(wanted: usize, least: usize) -> io::Result<Self> {
-        let share = mappable_bytes().map_or(usize::MAX, |left| usize::try_from(left / 2).unwrap_or(usize::MAX));
-        let mut len = wanted.max(least);
-        loop {
-            if len > share && len > least {
-                len = (len / 2).max(least);
-                continue;
-            }
+        largest_possible(wanted, least, |len| {
             let mut options = MmapOptions::new();
             let spare = if len < HUGE_PAGE_BYTES { 0 } else { HUGE_PAGE_BYTES };
             options.len(len.saturating_add(spare));
@@ -48,16 +52,39 @@ impl Mapping {
                 // does not know this flag.
                 options.no_reserve_swap();
             }
-            match options.map_anon() {
-                Ok(map) => {
-                    let raw = MmapRaw::from(map);
-                    let skipped = raw.as_ptr().addr().wrapping_neg() % HUGE_PAGE_BYTES;
-                    return Ok(Self { raw, skipped: skipped.min(spare), len });
-                }
-                Err(error) if len == least => return Err(error),
-                Err(_) => len = (len / 2).max(least),
-            }
-        }
+            let raw = MmapRaw::from(options.map_anon()?);
+            let skipped = raw.as_ptr().addr().wrapping_neg() % HUGE_PAGE_BYTES;
+            Ok(Self { raw, file: None, skipped: skipped.min(spare), len })
+        })
+    }
+
+    /// As [`Mapping::reserve`], for the bytes of `file`, which other mappings of it share. The mapping may be longer than
+    /// the file.
+    ///
+    /// # Errors
+    /// The kernel's error for the last and smallest attempt.
+    pub fn reserve_in_file(file: &File, wanted: usize, least: usize) -> io::Result<Self> {
+        largest_possible(wanted, least, |len| {
+            let raw = MmapOptions::new().len(len).map_raw(file)?;
+            Ok(Self { raw, file: Some(file.try_clone()?), skipped: 0, len })
+        })
+    }
+
+    /// Allocates the space of a range in the file, which may become longer. Until then no thread may touch the range.
+    /// Anonymous memory needs no allocation.
+    ///
+    /// # Errors
+    /// The kernel's error if there is no space; the range is unchanged.
+    pub fn allocate(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| allocate_file(file, offset as u64, len as u64))
+    }
+
+    /// Waits until the file holds what was stored in the mapping. Immediate for a file in memory.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), File::sync_data)
     }
 
     /// The address of the first byte.
@@ -132,6 +159,9 @@ impl Mapping {
         assert!(offset.is_multiple_of(KERNEL_PAGE_MIN), "the kernel would round {offset} down");
         assert!(offset <= self.len());
         assert!(len <= self.len() - offset);
+        if let Some(file) = &self.file {
+            return punch_hole(file, offset, len);
+        }
         // SAFETY: the range lies in the mapping, and the caller guarantees that no thread needs its content.
         let discarded =
             unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, self.skipped + offset, len) };
@@ -143,6 +173,52 @@ impl Mapping {
         // SAFETY: as above.
         unsafe { syscall!(madvise(first.cast(), len, libc::MADV_DONTNEED_LOCKED)) }.map(drop)
     }
+}
+
+/// Calls `map` with `wanted` bytes, or with a half or a quarter of them and so on, but not with less than `least`.
+fn largest_possible(
+    wanted: usize,
+    least: usize,
+    mut map: impl FnMut(usize) -> io::Result<Mapping>,
+) -> io::Result<Mapping> {
+    let share = mappable_bytes().map_or(usize::MAX, |left| usize::try_from(left / 2).unwrap_or(usize::MAX));
+    let mut len = wanted.max(least);
+    loop {
+        if len > share && len > least {
+            len = (len / 2).max(least);
+            continue;
+        }
+        match map(len) {
+            Ok(mapping) => return Ok(mapping),
+            Err(error) if len == least => return Err(error),
+            Err(_) => len = (len / 2).max(least),
+        }
+    }
+}
+
+/// Allocates the space of a range of `file`, which may become longer.
+///
+/// # Errors
+/// The kernel's error if there is no space.
+pub fn allocate_file(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let (offset, len) = (file_offset(offset)?, file_offset(len)?);
+    // SAFETY: takes no pointers, and the file is open.
+    match unsafe { libc::posix_fallocate(file.as_raw_fd(), offset, len) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+fn file_offset(bytes: u64) -> io::Result<libc::off_t> {
+    libc::off_t::try_from(bytes).map_err(|_| io::ErrorKind::FileTooLarge.into())
+}
+
+/// Frees the space of a range of `file`. The range reads as zeros.
+fn punch_hole(file: &File, offset: usize, len: usize) -> io::Result<()> {
+    let (offset, len) = (file_offset(offset as u64)?, file_offset(len as u64)?);
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: takes no pointers, and the file is open.
+    unsafe { syscall!(fallocate(file.as_raw_fd(), mode, offset, len)) }.map(drop)
 }
 
 /// Simulates a kernel without huge pages and without populating, for tests of the code that asks for them.
@@ -188,6 +264,30 @@ mod tests {
             unsafe { byte.read() }
         };
         assert_eq!((at(0), at(4095), at(4096)), (0, 0, 7));
+    }
+
+    #[test]
+    #[cfg(not(miri))]
+    fn a_file_keeps_what_was_stored_and_loses_what_was_discarded() {
+        use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+
+        let path = std::env::temp_dir().join(format!("larder-mapping-{}", std::process::id()));
+        let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let mapping = Mapping::reserve_in_file(&file, 1 << 20, 1 << 20).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 0, "space is allocated when it is needed");
+        mapping.allocate(4096, 8192).unwrap();
+        // SAFETY: the file is 12288 bytes long by now, and no other thread knows the mapping.
+        unsafe { mapping.as_ptr().write_bytes(7, 12288) };
+        mapping.sync().unwrap();
+        let allocated = file.metadata().unwrap().blocks();
+        // SAFETY: no thread accesses the second 4096 bytes meanwhile.
+        unsafe { mapping.discard(4096, 4096) }.unwrap();
+        let mut bytes = [1; 12288];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!((bytes[0], bytes[4096], bytes[8191], bytes[8192]), (7, 0, 0, 7));
+        assert_eq!(file.metadata().unwrap().len(), 12288);
+        assert!(file.metadata().unwrap().blocks() < allocated);
     }
 
     #[test]

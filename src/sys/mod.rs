@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub mod allocations;
 pub mod append;
+pub mod boot;
 pub mod busy_poll;
 pub mod cpu;
 pub mod datagram;
