@@ -36,6 +36,16 @@ const ITEMS_MAX: u32 = 64;
 const SLOTS_MAX: u32 = 512;
 
 impl FirstRound {
+    /// A round that goes on at `at`.
+    pub(super) const fn restored(at: Position, is_over: bool) -> Self {
+        Self { at, is_over }
+    }
+
+    /// The slot that it meets next, and whether it is over.
+    pub(super) const fn progress(&self) -> (Position, bool) {
+        (self.at, self.is_over)
+    }
+
     /// The next item to evict. `None` if the search found none, or if the round is over.
     ///
     /// The item counts as evicted from the small queue, because its return must not make that queue shorter.

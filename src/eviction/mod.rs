@@ -20,6 +20,6 @@ mod slab_slots;
 mod target;
 
 pub use ghost::{Ghost, GhostClock, GhostHit, GhostTail, GhostTime, Queue, Taken};
-pub use policy::{ClockHand, ItemState, PolicyUse, Position, SlotS3A, Slots, Victim};
+pub use policy::{ClockHand, ItemState, PolicyProgress, PolicyUse, Position, SlotS3A, Slots, Victim};
 pub use ring::{Ring, RingEntry, generation_tag};
 pub use slab_slots::{SlabSlots, SlotItem};

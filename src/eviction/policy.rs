@@ -200,6 +200,19 @@ pub struct SlotS3A {
     promoted: u64,
 }
 
+/// How far the policy of a class has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyProgress {
+    /// The slot that the hand meets next.
+    pub hand: Position,
+    /// The slot that the first round meets next.
+    pub first_round: Position,
+    /// Whether the first round is over.
+    pub first_round_is_over: bool,
+    /// The target length of the small queue.
+    pub target: u32,
+}
+
 /// The policy's figures for `stats items`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PolicyUse {
@@ -326,6 +339,21 @@ impl SlotS3A {
     /// Records that an item of the small queue is gone. Its entry stays until it reaches the front.
     pub fn note_stale(&mut self) {
         self.stale += 1;
+    }
+
+    /// How far the policy has come, for a restart.
+    pub fn progress(&self) -> PolicyProgress {
+        let (first_round, first_round_is_over) = self.first_round.progress();
+        PolicyProgress { hand: self.hand.at, first_round, first_round_is_over, target: self.target.len() }
+    }
+
+    /// Goes on where another process stopped. `small` are the items of the small queue, oldest first, of `items` in all.
+    pub fn restore(&mut self, progress: PolicyProgress, items: u32, small: impl Iterator<Item = RingEntry>) {
+        self.hand.at = progress.hand;
+        self.first_round = FirstRound::restored(progress.first_round, progress.first_round_is_over);
+        self.clock.set_items(items);
+        self.target.restore(items, progress.target);
+        small.for_each(|entry| self.ring.push(entry));
     }
 
     /// The policy's counts.

@@ -152,7 +152,7 @@ mod tests {
         }
         slabs.arena().head(first).word0.store(5 << 20, Ordering::Relaxed);
         let link_info = LinkInfo { place: QueueState::SMALL, ..LinkInfo::main(9) };
-        header::set_linked(slabs.arena().head(first), link_info);
+        header::set_linked(slabs.arena().head(first), link_info, |_, _| {});
         let (own, other) = (
             SlabSlots::new(&pin, &slabs, 1, &[1], ClockTick(40)),
             SlabSlots::new(&pin, &slabs, 2, &[2], ClockTick(40)),
@@ -175,7 +175,7 @@ mod tests {
         assert!(slots.ring_item(entry(9)).is_none(), "nothing lies there");
         slabs.arena().head(chunk).word0.store(5 << 20, Ordering::Relaxed);
         let link_info = LinkInfo { place: QueueState::SMALL, ..LinkInfo::main(9) };
-        header::set_linked(slabs.arena().head(chunk), link_info);
+        header::set_linked(slabs.arena().head(chunk), link_info, |_, _| {});
         let item = slots.ring_item(entry(9)).unwrap();
         assert!(slots.ring_item(entry(10)).is_none());
         assert!(

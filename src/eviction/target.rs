@@ -59,6 +59,12 @@ impl SmallTarget {
         self.items
     }
 
+    /// Goes on with the target of another process.
+    pub(super) fn restore(&mut self, items: u32, target: u32) {
+        (self.items, self.target) = (items, target);
+        self.keep_bounds();
+    }
+
     /// Sets the number of items in the class.
     pub(super) fn set_items(&mut self, items: u32) {
         if self.items == 0 {

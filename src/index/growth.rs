@@ -50,6 +50,12 @@ impl GrowthState {
         Self((1 << level) - 1)
     }
 
+    /// The state with this many buckets; at least one.
+    fn with_buckets(buckets: u32) -> Self {
+        let level = buckets.max(1).ilog2();
+        Self(u64::from(buckets.max(1) - (1 << level)) << 32 | ((1 << level) - 1))
+    }
+
     #[inline]
     pub(super) fn from_bits(bits: u64) -> Self {
         Self(bits)
@@ -127,6 +133,18 @@ impl HashIndex {
     /// The number of splits until `items` fit without exceeding the maximum load.
     pub fn splits_wanted(&self, items: u64) -> u64 {
         buckets_for(items).saturating_sub(u64::from(self.buckets()))
+    }
+
+    /// Makes an empty index as large as `items` need, if there is room. No thread uses the index yet.
+    pub fn reserve_for(&self, items: u64) {
+        let wanted = usize::try_from(buckets_for(items)).unwrap_or(usize::MAX).min(self.main.len());
+        while self.populated.load(Ordering::Relaxed) < wanted {
+            self.make_room();
+        }
+        if wanted > self.buckets() as usize {
+            let buckets = u32::try_from(wanted).unwrap_or(u32::MAX);
+            self.state.store(GrowthState::with_buckets(buckets).bits(), Ordering::Release);
+        }
     }
 
     /// Prefetches the next `count` buckets to split and passes their chunks to `prefetch`.
@@ -279,6 +297,15 @@ mod tests {
             }
             assert!(next.previous() == Some(state), "a merge of {buckets} leads back");
             state = next;
+        }
+    }
+
+    #[test]
+    fn a_state_of_any_size_is_one_that_splits_lead_to() {
+        let mut state = GrowthState::with_level(0);
+        for buckets in 1..70 {
+            assert!(GrowthState::with_buckets(buckets) == state, "{buckets}");
+            state = state.next();
         }
     }
 

@@ -13,8 +13,9 @@ use std::slice;
 use crate::base::Key;
 use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
 
-use super::header::{self, CLIENT_FLAGS_BYTES, HEADER_BYTES, LinkInfo, VERSION_BYTES};
+use super::header::{self, CLIENT_FLAGS_BYTES, HEADER_BYTES, LinkInfo, PROOF_BYTES, VERSION_BYTES};
 use super::layout::{Extras, Layout};
+use super::proof::{self, Content};
 
 /// The owner links the item, or gives its chunks back.
 #[must_use = "its chunks are nobody's else"]
@@ -24,6 +25,8 @@ pub struct CompleteItem {
     class: u8,
     bytes: u64,
     links: Option<[(u8, u32); 2]>,
+    /// Of an item with a proof: what the proof covers.
+    content: Content,
 }
 
 impl CompleteItem {
@@ -59,16 +62,18 @@ impl CompleteItem {
         if let Some(version) = extras.version {
             version_room.copy_from_slice(&version.to_le_bytes());
         }
+        let (_, room) = room.split_at_mut(if shape.has_proof { PROOF_BYTES as usize } else { 0 });
         let (key_room, value_room) = room.split_at_mut(usize::from(shape.key_len));
         key_room.copy_from_slice(key.bytes());
         value_room.copy_from_slice(value);
-        Self { chunk, head, class: layout.head_class, bytes: u64::from(end), links: None }
+        let content = if shape.has_proof { Content::of(extras, room) } else { Content::default() };
+        Self { chunk, head, class: layout.head_class, bytes: u64::from(end), links: None, content }
     }
 
     /// Converts a `PendingItem`.
-    pub(super) fn new(chunk: ChunkRef, head: &'static ChunkHead, layout: Layout) -> Self {
+    pub(super) fn new(chunk: ChunkRef, head: &'static ChunkHead, layout: Layout, content: Content) -> Self {
         let bytes = u64::from(layout.shape.prefix_bytes()) + u64::from(layout.value_len);
-        Self { chunk, head, class: layout.head_class, bytes, links: layout.links_by_class() }
+        Self { chunk, head, class: layout.head_class, bytes, links: layout.links_by_class(), content }
     }
 
     /// The class of its first or only chunk.
@@ -97,9 +102,14 @@ impl CompleteItem {
     /// Writes what `link_info` says, and makes the item visible to the CLOCK hand. The caller holds the
     /// bucket's lock, and now makes the index refer to the returned chunk.
     #[inline]
-    pub fn link(self, link_info: LinkInfo) -> ChunkRef {
-        header::set_linked(self.head, link_info);
-        self.chunk
+    pub fn link(self, slabs: &SlabAllocator, link_info: LinkInfo) -> ChunkRef {
+        let Self { chunk, head, content, .. } = self;
+        header::set_linked(head, link_info, |word0, word1| {
+            if word0.has_proof() {
+                proof::write(slabs, chunk, word0, content.proof(word0, word1));
+            }
+        });
+        chunk
     }
 }
 
@@ -142,7 +152,7 @@ mod tests {
             let in_steps = pending.complete();
             assert_eq!((at_once.class(), at_once.bytes()), (in_steps.class(), in_steps.bytes()));
             let [one, other] = [at_once, in_steps]
-                .map(|item| ItemRef::try_view(&pin, slabs, item.link(link_info)).expect("it is linked"));
+                .map(|item| ItemRef::try_view(&pin, slabs, item.link(slabs, link_info)).expect("it is linked"));
             assert_eq!(one.word0(), other.word0());
             for item in [one, other] {
                 assert_eq!((item.key(), item.contiguous()), (&b"colour"[..], Some(value)));

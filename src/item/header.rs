@@ -1,11 +1,11 @@
 //! The 16-byte item header, and the first words of all other kinds of chunk.
 //!
 //! ```text
-//! word0   63        56 55         43 42  39 38        33 32      31     30    29 28 27     20 19        0
+//! word0   63        56 55         43 42  40 39        33 32      31     30    29 28 27     20 19        0
 //!        ┌────────────┬─────────────┬──────┬────────────┬───────┬──────┬─────┬─────┬─────────┬───────────┐
 //!        │unique 39…32│access (min) │ free │ marks, see │fetched│linked│queue│freq │ key_len │ value_len │
 //!        └────────────┴─────────────┴──────┴─ below ────┴───────┴──────┴─────┴─────┴─────────┴───────────┘
-//! marks   38 binary key │ 37 token sent │ 36 stale │ 35 has version │ 34 is chain │ 33 has client flags
+//! marks   39 binary key │ 38 token sent │ 37 stale │ 36 has version │ 35 has proof │ 34 is chain │ 33 has client flags
 //! word1   63                                  32 31                                                      0
 //!        ┌──────────────────────────────────────┬────────────────────────────────────────────────────────┐
 //!        │ deadline (ticks of the store's clock)│ unique 31…0                                            │
@@ -27,6 +27,10 @@ use crate::base::atomic::fixed::Ordering;
 use crate::base::{Deadline, RelTime};
 use crate::memory::{ChunkHead, ChunkRef};
 
+use super::link::LINK_AHEAD_SHIFT;
+pub use super::link::chain_head;
+pub(super) use super::link::{next_link, set_link_ahead, set_next_link, write_link};
+
 const VALUE_LEN_BITS: u32 = 20;
 const KEY_LEN_SHIFT: u32 = 20;
 const FREQ_SHIFT: u32 = 28;
@@ -36,18 +40,20 @@ const LINKED: u64 = 1 << 31;
 const FETCHED: u64 = 1 << 32;
 const HAS_CLIENT_FLAGS: u64 = 1 << 33;
 const IS_CHAIN: u64 = 1 << 34;
-const HAS_VERSION: u64 = 1 << 35;
-const STALE: u64 = 1 << 36;
-const TOKEN_SENT: u64 = 1 << 37;
-const BINARY_KEY: u64 = 1 << 38;
-/// A link has none of the fields above bit 31. Its high half is the reference of a later link, which readers
-/// prefetch.
-const LINK_AHEAD_SHIFT: u32 = 32;
+const HAS_PROOF: u64 = 1 << 35;
+const HAS_VERSION: u64 = 1 << 36;
+const STALE: u64 = 1 << 37;
+const TOKEN_SENT: u64 = 1 << 38;
+const BINARY_KEY: u64 = 1 << 39;
 const ACCESS_SHIFT: u32 = 43;
 const ACCESS_MASK: u64 = ((1 << 13) - 1) << ACCESS_SHIFT;
 const UNIQUE_HIGH_SHIFT: u32 = 56;
 /// The bits of word0 that define the layout of the item in its chunk.
-const SHAPE_MASK: u64 = HAS_CLIENT_FLAGS | HAS_VERSION | IS_CHAIN | ((1 << FREQ_SHIFT) - 1);
+const SHAPE_MASK: u64 = HAS_CLIENT_FLAGS | HAS_VERSION | HAS_PROOF | IS_CHAIN | ((1 << FREQ_SHIFT) - 1);
+/// The bits of word0 that never change while the item is linked.
+const CONSTANT_MASK: u64 = SHAPE_MASK | STALE | BINARY_KEY | 0xff << UNIQUE_HIGH_SHIFT;
+/// The bits of an item's word0 that mean nothing yet. They are 0.
+const UNUSED_MASK: u64 = 7 << 40;
 /// The bits that a hit sets or renews.
 const HIT_MASK: u64 = FREQ_MASK | FETCHED | ACCESS_MASK;
 
@@ -73,24 +79,27 @@ struct OptionalField {
 pub const CLIENT_FLAGS_BYTES: u32 = 4;
 /// Bytes of the version.
 pub const VERSION_BYTES: u32 = 8;
+/// Bytes of the proof, see `proof.rs`.
+pub const PROOF_BYTES: u32 = 4;
 /// Bytes of a chain's total value length and first link, 4 bytes each.
 pub const CHAIN_BYTES: u32 = 8;
 
 /// The optional fields, in their order in the chunk. The chain's field is the last one: its second half, the first
 /// link, ends where the key begins.
-const OPTIONAL_FIELDS: [OptionalField; 3] = [
+const OPTIONAL_FIELDS: [OptionalField; 4] = [
     OptionalField { bit: HAS_CLIENT_FLAGS, bytes: CLIENT_FLAGS_BYTES },
     OptionalField { bit: HAS_VERSION, bytes: VERSION_BYTES },
+    OptionalField { bit: HAS_PROOF, bytes: PROOF_BYTES },
     OptionalField { bit: IS_CHAIN, bytes: CHAIN_BYTES },
 ];
 
 /// Bytes of the optional fields of an item with this `word0`. It is the sum over [`OPTIONAL_FIELDS`], without a loop:
 /// each get computes it.
-#[expect(clippy::cast_possible_truncation, reason = "at most 20")]
+#[expect(clippy::cast_possible_truncation, reason = "at most 24")]
 const fn optional_bytes(word0: u64) -> u32 {
     let flags_and_chain = (word0 >> 31) & 0b1100;
-    let version = (word0 >> 32) & 0b1000;
-    (flags_and_chain + version) as u32
+    let proof_and_version = (word0 >> 33) & 0b1100;
+    (flags_and_chain + proof_and_version) as u32
 }
 
 /// The offset in the chunk of the optional field that `bit` announces.
@@ -103,6 +112,18 @@ const fn optional_offset(word0: u64, bit: u64) -> u32 {
     }
     offset
 }
+
+/// What the items of a memory file depend on. A file with other numbers is refused.
+pub const LAYOUT: [u64; 8] = [
+    HEADER_BYTES as u64,
+    UNIQUE_BITS as u64,
+    VALUE_LEN_BITS as u64,
+    OPTIONAL_FIELDS[0].bit | OPTIONAL_FIELDS[0].bytes as u64,
+    OPTIONAL_FIELDS[1].bit | OPTIONAL_FIELDS[1].bytes as u64,
+    OPTIONAL_FIELDS[2].bit | OPTIONAL_FIELDS[2].bytes as u64,
+    OPTIONAL_FIELDS[3].bit | OPTIONAL_FIELDS[3].bytes as u64,
+    CONSTANT_MASK,
+];
 
 const _: () = assert!(size_of::<ChunkHead>() == HEADER_BYTES as usize, "restart files depend on it");
 const _: () = assert!(FREQ_MASK & QUEUE_MAIN == 0 && ACCESS_MASK >> UNIQUE_HIGH_SHIFT == 0);
@@ -129,6 +150,27 @@ const _: () = {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word0(u64);
 
+/// A copy of `word1` of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word1(u64);
+
+impl Word1 {
+    /// Loads the word.
+    pub(super) fn load(head: &ChunkHead) -> Self {
+        Self(head.word1.load(Ordering::Relaxed))
+    }
+
+    /// The low half of the unique.
+    pub(super) const fn unique_low(self) -> u64 {
+        self.0 & 0xffff_ffff
+    }
+
+    /// The deadline.
+    pub(super) const fn deadline(self) -> Deadline {
+        Deadline((self.0 >> 32) as u32)
+    }
+}
+
 /// The properties that determine the layout of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
@@ -138,6 +180,8 @@ pub struct Shape {
     pub has_client_flags: bool,
     /// The item stores a version, because its CAS unique is not the one that the store drew.
     pub has_version: bool,
+    /// The item proves itself after a restart.
+    pub has_proof: bool,
     /// The item is the head of a chain.
     pub is_chain: bool,
     /// Bytes of the value in this chunk; 0 for a chain.
@@ -190,6 +234,17 @@ impl Word0 {
         self.0 & HAS_VERSION != 0
     }
 
+    /// Whether the item proves itself after a restart.
+    #[inline]
+    pub const fn has_proof(self) -> bool {
+        self.0 & HAS_PROOF != 0
+    }
+
+    /// The fields that never change while the item is linked.
+    pub(super) const fn constant_bits(self) -> u64 {
+        self.0 & CONSTANT_MASK
+    }
+
     /// Whether a client has declared the value to be out of date.
     #[inline]
     pub const fn is_stale(self) -> bool {
@@ -226,6 +281,11 @@ impl Word0 {
         self.0 & QUEUE_MAIN != 0
     }
 
+    /// Whether bits are set that no item has.
+    pub(super) const fn has_unknown_bits(self) -> bool {
+        self.0 & UNUSED_MASK != 0
+    }
+
     /// Whether the chunk is a link of a chain.
     #[inline]
     pub const fn is_link(self) -> bool {
@@ -258,6 +318,12 @@ impl Word0 {
         optional_offset(self.0, HAS_VERSION)
     }
 
+    /// The offset of the proof, in an item that has one.
+    #[inline]
+    pub const fn proof_offset(self) -> u32 {
+        optional_offset(self.0, HAS_PROOF)
+    }
+
     /// The offset of total value length and first link, in a chain.
     #[inline]
     pub const fn chain_offset(self) -> u32 {
@@ -275,13 +341,15 @@ impl Shape {
     pub const fn prefix_bytes(self) -> u32 {
         let flags = if self.has_client_flags { CLIENT_FLAGS_BYTES } else { 0 };
         let version = if self.has_version { VERSION_BYTES } else { 0 };
+        let proof = if self.has_proof { PROOF_BYTES } else { 0 };
         let chain = if self.is_chain { CHAIN_BYTES } else { 0 };
-        HEADER_BYTES + flags + version + chain + self.key_len as u32
+        HEADER_BYTES + flags + version + proof + chain + self.key_len as u32
     }
 
     const fn optional_bits(self) -> u64 {
         (if self.has_client_flags { HAS_CLIENT_FLAGS } else { 0 })
             | (if self.has_version { HAS_VERSION } else { 0 })
+            | (if self.has_proof { HAS_PROOF } else { 0 })
             | (if self.is_chain { IS_CHAIN } else { 0 })
     }
 
@@ -406,55 +474,33 @@ pub(super) fn write_unlinked(head: &ChunkHead, shape: Shape) {
     head.word0.store(shape.word0(), Ordering::Relaxed);
 }
 
-/// Writes the header of a chain's link. `next` is `None` in the last link.
-pub(super) fn write_link(head: &ChunkHead, piece_len: u32, next: Option<ChunkRef>, first: ChunkRef) {
-    let next = next.map_or(0, |next| u64::from(next.bits()));
-    head.word1.store(next << 32 | u64::from(first.bits()), Ordering::Relaxed);
-    // Release: a thread that sees a link also sees the link's head.
-    head.word0.store(u64::from(piece_len), Ordering::Release);
-}
-
-/// Sets the link after this one. The chain is not visible yet.
-pub(super) fn set_next_link(head: &ChunkHead, next: ChunkRef) {
-    let first = head.word1.load(Ordering::Relaxed) & 0xffff_ffff;
-    head.word1.store(u64::from(next.bits()) << 32 | first, Ordering::Relaxed);
-}
-
-/// Sets the later link that a reader of this link prefetches. The chain is not visible yet.
-pub(super) fn set_link_ahead(head: &ChunkHead, ahead: ChunkRef) {
-    let word0 = head.word0.load(Ordering::Relaxed);
-    head.word0.store(u64::from(ahead.bits()) << LINK_AHEAD_SHIFT | word0, Ordering::Release);
-}
-
-/// The next link after this one.
-pub(super) fn next_link(head: &ChunkHead) -> Option<ChunkRef> {
-    ChunkRef::from_bits((head.word1.load(Ordering::Relaxed) >> 32) as u32)
-}
-
-/// The head of the chain that this link belongs to.
-pub fn chain_head(head: &ChunkHead) -> Option<ChunkRef> {
-    #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
-    ChunkRef::from_bits(head.word1.load(Ordering::Relaxed) as u32)
-}
-
 /// Marks a filled item as linked, ready for the index to refer to it. The caller holds the bucket's lock: no other
 /// thread links or unlinks the item.
-pub fn set_linked(head: &ChunkHead, link_info: LinkInfo) {
+///
+/// `prove` gets both words as they will be, and writes the item's proof if it has one.
+#[inline]
+pub fn set_linked(head: &ChunkHead, link_info: LinkInfo, prove: impl FnOnce(Word0, Word1)) {
     let LinkInfo { unique, deadline, accessed, place, marks } = link_info;
-    head.word1.store(u64::from(deadline.0) << 32 | unique & 0xffff_ffff, Ordering::Relaxed);
+    let word1 = u64::from(deadline.0) << 32 | unique & 0xffff_ffff;
+    head.word1.store(word1, Ordering::Relaxed);
     let shape = head.word0.load(Ordering::Relaxed);
     let unique_high = unique >> 32 << UNIQUE_HIGH_SHIFT;
-    // Release: publishes key, value and word1; pairs with `Word0::load` (I2).
-    head.word0.store(shape | accessed.0 | unique_high | place.0 | marks.0 | LINKED, Ordering::Release);
+    let word0 = shape | accessed.0 | unique_high | place.0 | marks.0 | LINKED;
+    prove(Word0(word0), Word1(word1));
+    // Release: publishes key, value, proof and word1; pairs with `Word0::load` (I2).
+    head.word0.store(word0, Ordering::Release);
 }
 
 /// As [`set_linked`], for a copy that replaces its original. All fields are the original's. `seen` is the original's
 /// header, and the original is still linked.
-pub fn set_linked_as(head: &ChunkHead, original: &ChunkHead, seen: Word0) {
+pub fn set_linked_as(head: &ChunkHead, original: &ChunkHead, seen: Word0, prove: impl FnOnce(Word0, Word1)) {
     debug_assert_eq!(head.word0.load(Ordering::Relaxed) & SHAPE_MASK, seen.0 & SHAPE_MASK);
-    head.word1.store(original.word1.load(Ordering::Relaxed), Ordering::Relaxed);
+    let word1 = original.word1.load(Ordering::Relaxed);
+    head.word1.store(word1, Ordering::Relaxed);
+    let word0 = Word0(seen.0 | LINKED);
+    prove(word0, Word1(word1));
     // Release: as in `set_linked`.
-    head.word0.store(seen.0 | LINKED, Ordering::Release);
+    head.word0.store(word0.0, Ordering::Release);
 }
 
 /// Proof that an item's `linked` bit is cleared. The index requires it before it drops a reference (I14).
@@ -525,11 +571,11 @@ pub fn move_to_main(head: &ChunkHead) {
 /// The item's deadline.
 #[inline]
 pub fn deadline(head: &ChunkHead) -> Deadline {
-    Deadline((head.word1.load(Ordering::Relaxed) >> 32) as u32)
+    Word1::load(head).deadline()
 }
 
-/// Sets the item's deadline. The caller holds the bucket's lock, so of two touches the later one wins.
-pub fn set_deadline(head: &ChunkHead, deadline: Deadline) {
+/// Sets the deadline. The caller holds the bucket's lock, so of two touches the later one wins.
+pub(super) fn set_deadline(head: &ChunkHead, deadline: Deadline) {
     let unique_low = head.word1.load(Ordering::Relaxed) & 0xffff_ffff;
     head.word1.store(u64::from(deadline.0) << 32 | unique_low, Ordering::Relaxed);
 }

@@ -10,11 +10,11 @@ const MINUTE: AccessStamp = AccessStamp::at(RelTime(1000));
 
 fn linked(marks: Marks) -> ChunkHead {
     let head = ChunkHead { word0: AtomicU64::new(0), word1: AtomicU64::new(0) };
-    let shape =
-        Shape { key_len: 250, has_client_flags: true, has_version: false, is_chain: false, value_len: 1_048_575 };
+    let (has_client_flags, has_version, has_proof, is_chain) = (true, false, false, false);
+    let shape = Shape { key_len: 250, has_client_flags, has_version, has_proof, is_chain, value_len: 1_048_575 };
     write_unlinked(&head, shape);
     let (deadline, place) = (Deadline(77), QueueState::SMALL);
-    set_linked(&head, LinkInfo { unique: 0xff_1234_5678, deadline, accessed: MINUTE, place, marks });
+    set_linked(&head, LinkInfo { unique: 0xff_1234_5678, deadline, accessed: MINUTE, place, marks }, |_, _| {});
     head
 }
 
@@ -82,7 +82,7 @@ fn an_item_goes_over_into_main_without_its_hits() {
     let copy = linked(Marks::NONE);
     let place = QueueState::of(Word0::load(&head));
     let (deadline, marks) = (Deadline(0), Marks::NONE);
-    set_linked(&copy, LinkInfo { unique: 1, deadline, accessed: MINUTE, place, marks });
+    set_linked(&copy, LinkInfo { unique: 1, deadline, accessed: MINUTE, place, marks }, |_, _| {});
     assert_eq!((Word0::load(&copy).in_main(), Word0::load(&copy).freq()), (true, 1));
 }
 

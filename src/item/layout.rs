@@ -1,17 +1,17 @@
 //! The layout of an item in its chunk or chain of chunks.
 //!
 //! ```text
-//! one chunk   │ header 16 │ client flags 4? │ version 8? │ key │ value │
+//! one chunk   │ header 16 │ client flags 4? │ version 8? │ proof 4? │ key │ value │
 //!
-//! chain       │ header 16 │ client flags 4? │ version 8? │ length 4, first link 4 │ key │ value … │    largest class
-//!                                                                         ▼
-//!                                                          │ link 16 │ … value … │                  largest class, full
-//!                                                               ▼ next
-//!                                                          │ link 16 │ … value │    smallest class for links that holds it
+//! chain       │ header 16 │ client flags 4? │ version 8? │ proof 4? │ length 4, first link 4 │ key │ value … │   largest class
+//!                                                                                    ▼
+//!                                                                     │ link 16 │ … value … │            largest class, full
+//!                                                                          ▼ next
+//!                                                                     │ link 16 │ … value │   smallest class for links that holds it
 //! ```
 //!
 //! There is no NUL and no CRLF. The client flags are stored only if they are not 0, the version only if a client or
-//! another server chose the CAS unique. Upholds I3.
+//! another server chose the CAS unique, the proof only in a memory file (-e). Upholds I3.
 
 use crate::base::Key;
 use crate::memory::SizeClasses;
@@ -60,14 +60,14 @@ impl Layout {
     /// The layout of an item in one chunk; `None` if it does not fit the largest chunk.
     #[inline]
     pub fn in_one_chunk(classes: &SizeClasses, key: Key<'_>, extras: Extras, value_len: u32) -> Option<Self> {
-        let shape = Self::shape(key, extras, value_len);
+        let shape = Self::shape(classes, key, extras, value_len);
         let head_class = classes.class_for(shape.prefix_bytes().saturating_add(value_len))?;
         Some(Self { shape, value_len, head_class, full_links: 0, tail_class: None })
     }
 
     #[cold]
     fn chained(classes: &SizeClasses, key: Key<'_>, extras: Extras, value_len: u32) -> Self {
-        let shape = Shape { is_chain: true, ..Self::shape(key, extras, 0) };
+        let shape = Shape { is_chain: true, ..Self::shape(classes, key, extras, 0) };
         let in_head = classes.chunk_max() - shape.prefix_bytes();
         let in_link = classes.chunk_max() - HEADER_BYTES;
         let rest = value_len - in_head.min(value_len);
@@ -77,11 +77,12 @@ impl Layout {
     }
 
     #[inline]
-    const fn shape(key: Key<'_>, extras: Extras, value_len: u32) -> Shape {
+    fn shape(classes: &SizeClasses, key: Key<'_>, extras: Extras, value_len: u32) -> Shape {
         Shape {
             key_len: key.len(),
             has_client_flags: extras.client_flags != 0,
             has_version: extras.version.is_some(),
+            has_proof: classes.has_proofs(),
             is_chain: false,
             value_len,
         }

@@ -6,6 +6,7 @@
 //! CompleteItem filled; not visible yet
 //! ItemRef      linked, and readable while a pin lasts
 //! ItemLease    readable beyond the pin, for a slow client
+//! check        whether a chunk of a memory file holds an item that proves itself
 //! ```
 //!
 //! Upholds I2 (complete before visible), I3 (everything fits) and I12 (a pending item is freed when dropped).
@@ -13,11 +14,15 @@
 mod complete;
 pub mod header;
 mod layout;
+mod link;
 mod pending;
+mod proof;
+mod recover;
 mod view;
 
 pub use complete::CompleteItem;
 pub use header::{AccessStamp, LinkInfo, Marks, QueueState, Word0};
 pub use layout::{Extras, Layout};
 pub use pending::PendingItem;
+pub use recover::{Found, Whole, check};
 pub use view::{Candidate, ItemLease, ItemRef, Pieces};

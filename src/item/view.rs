@@ -12,6 +12,7 @@ use crate::sys::short::equal;
 
 use super::header::{self, CHAIN_BYTES, HEADER_BYTES, VERSION_BYTES, Word0};
 use super::layout::Extras;
+use super::proof;
 
 /// An item, readable while `'pin` lasts.
 #[derive(Clone, Copy)]
@@ -170,6 +171,15 @@ impl<'pin> ItemRef<'pin> {
     #[inline]
     pub fn deadline(&self) -> Deadline {
         header::deadline(self.head())
+    }
+
+    /// Sets the item's deadline. The caller holds the bucket's lock, so of two touches the later one wins.
+    pub fn set_deadline(&self, deadline: Deadline) {
+        let before = self.deadline();
+        header::set_deadline(self.head(), deadline);
+        if self.word0.has_proof() {
+            proof::change_deadline(self.slabs, self.chunk(), self.word0, before, deadline);
+        }
     }
 
     /// Whether the item has expired by `now`.

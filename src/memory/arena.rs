@@ -17,9 +17,11 @@
 //! ends: the chunks stay where the format says. A thread that does not know whether a chunk of the page is in use
 //! calls [`PageArena::try_locate`], which loads the format once.
 
+use std::fs::File;
 use std::io;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use crate::base::atomic::fixed::AtomicU64;
 use crate::base::atomic::{AtomicU32, Ordering};
@@ -29,6 +31,7 @@ use crate::sys::mapping::Mapping;
 
 use super::chunk_ref::ChunkRef;
 use super::size_class::PAGE_BYTES;
+use super::superblock::Superblock;
 
 /// The first 16 bytes of every chunk. `item/header.rs` defines their meaning.
 #[repr(C)]
@@ -49,6 +52,26 @@ pub struct PageArena {
     base: NonNull<u8>,
     /// Class and chunk size by page, see [`format`]; 0 while the page has no class. Index 0 is never used.
     formats: Box<[AtomicU32]>,
+    /// The superblock of a memory file. It has a copy of `formats`.
+    superblock: Option<Arc<Superblock>>,
+}
+
+/// What holds the pages.
+pub enum Backing {
+    /// Memory of this process.
+    Anonymous,
+    /// A memory file.
+    File(ArenaFile),
+}
+
+/// An open memory file that belongs to this process.
+pub struct ArenaFile {
+    /// The file. Its superblock is allocated.
+    pub file: File,
+    /// Its superblock.
+    pub superblock: Arc<Superblock>,
+    /// The page table that it had when it was opened; empty for a new file.
+    pub page_table: Vec<u32>,
 }
 
 /// The address of a chunk, with its reference and its page's format.
@@ -76,9 +99,14 @@ const fn format(class: u8, chunk_bytes: u32) -> u32 {
     (class as u32) << 24 | chunk_bytes
 }
 
+/// The chunk size in a format.
+pub(super) const fn chunk_bytes_in(format: u32) -> u32 {
+    format & CHUNK_BYTES_MASK
+}
+
 /// The class in a format.
 #[inline]
-const fn class_in(format: u32) -> u8 {
+pub(super) const fn class_in(format: u32) -> u8 {
     format.to_be_bytes()[0]
 }
 
@@ -86,17 +114,37 @@ impl PageArena {
     /// Bytes of `formats` per page.
     pub(super) const TABLE_BYTES_PER_PAGE: usize = size_of::<AtomicU32>();
 
-    /// Reserves address space for `pages_wanted` pages if possible, and for `pages_least` at least.
+    /// Reserves address space for `pages_wanted` pages if possible, and for `pages_least` at least. A file's pages have
+    /// the formats of its page table.
     ///
     /// # Errors
     /// The kernel's error, if not even `pages_least` pages can be reserved.
-    pub fn reserve(pages_wanted: u32, pages_least: u32) -> io::Result<Self> {
-        let bytes = |pages: u32| (pages as usize + 1) * PAGE_BYTES as usize;
-        let ceiling = ChunkRef::PAGES_MAX - 1;
-        let mapping = Mapping::reserve(bytes(pages_wanted.min(ceiling)), bytes(pages_least.min(ceiling)))?;
+    pub fn reserve(backing: Backing, pages_wanted: u32, pages_least: u32) -> io::Result<Self> {
+        let bytes = |pages: u32| (pages.min(ChunkRef::PAGES_MAX - 1) as usize + 1) * PAGE_BYTES as usize;
+        let (wanted, least) = (bytes(pages_wanted), bytes(pages_least));
+        let (mapping, superblock, page_table) = match backing {
+            Backing::Anonymous => (Mapping::reserve(wanted, least)?, None, Vec::new()),
+            Backing::File(ArenaFile { file, superblock, page_table }) => {
+                (Mapping::reserve_in_file(&file, wanted, least)?, Some(superblock), page_table)
+            }
+        };
         let pages = mapping.len() / PAGE_BYTES as usize;
         let base = NonNull::new(mapping.as_ptr()).expect("the kernel maps nothing at address 0 unasked");
-        Ok(Self { mapping, base, formats: (0..pages).map(|_| AtomicU32::new(0)).collect() })
+        let formats = page_table.into_iter().chain(std::iter::repeat(0)).take(pages).map(AtomicU32::new).collect();
+        Ok(Self { mapping, base, formats, superblock })
+    }
+
+    /// The superblock, if the pages lie in a memory file.
+    pub fn superblock(&self) -> Option<&Arc<Superblock>> {
+        self.superblock.as_ref()
+    }
+
+    /// Waits until the memory file holds all pages.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn sync(&self) -> io::Result<()> {
+        self.mapping.sync()
     }
 
     /// The highest page number.
@@ -123,12 +171,35 @@ impl PageArena {
     pub(super) fn format_page(&self, page: u32, class: u8, chunk_bytes: u32) {
         // Release: a thread that learns of a chunk of this page also sees the chunk's size, and that it is free.
         self.formats[page as usize].store(format(class, chunk_bytes), Ordering::Release);
+        self.keep_format(page);
+    }
+
+    /// Writes a page's format to the superblock. Before a page is filled with zeros, the file knows that it has no class;
+    /// and the file knows its class when the page is zeros. So the table is right whenever a process dies.
+    fn keep_format(&self, page: u32) {
+        if let Some(superblock) = &self.superblock {
+            superblock.set_page(page, self.formats[page as usize].load(Ordering::Relaxed));
+        }
     }
 
     /// Takes `page`, whose chunks are all free, from its class. A thread that loaded the format may use it until the
     /// grace period of this change is over.
     pub(super) fn unformat_page(&self, page: u32) {
         self.formats[page as usize].store(0, Ordering::Release);
+        self.keep_format(page);
+    }
+
+    /// The format of `page` in the page table.
+    pub(super) fn format_of_page(&self, page: u32) -> u32 {
+        self.formats[page as usize].load(Ordering::Relaxed)
+    }
+
+    /// Allocates the memory of a page in a file, where a store to a page without memory ends the process.
+    ///
+    /// # Errors
+    /// The kernel's error if there is no space.
+    pub(super) fn allocate_page(&self, page: u32) -> io::Result<()> {
+        self.mapping.allocate(page as usize * PAGE_BYTES as usize, PAGE_BYTES as usize)
     }
 
     /// Fills a page that has no class with zeros.
@@ -229,7 +300,7 @@ impl PageArena {
 
     /// The location of a chunk that exists. The caller knows that it goes on to exist.
     #[inline]
-    fn find(&self, chunk: ChunkRef) -> Option<Located<'_>> {
+    pub(super) fn find(&self, chunk: ChunkRef) -> Option<Located<'_>> {
         // Acquire: a thread that sees the format also sees that the page's earlier content was overwritten with
         // zeros.
         let format = self.formats.get(chunk.page() as usize)?.load(Ordering::Acquire);
@@ -275,6 +346,11 @@ impl<'a> Located<'a> {
     #[inline]
     pub const fn chunk(self) -> ChunkRef {
         self.chunk
+    }
+
+    /// The chunk's size in bytes.
+    pub(super) const fn chunk_bytes(self) -> u32 {
+        chunk_bytes_in(self.format)
     }
 
     /// The class of the chunk's page.

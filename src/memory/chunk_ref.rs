@@ -15,7 +15,10 @@
 pub struct ChunkRef(core::num::NonZeroU32);
 
 impl ChunkRef {
-    const INDEX_BITS: u32 = 15;
+    /// Bits of the index in a page.
+    pub const INDEX_BITS: u32 = 15;
+    /// Bits of a reference. A memory file says how many it has, so that a later format may have more.
+    pub const BITS: u32 = u32::BITS;
     /// Chunks that a page can have at most.
     pub const CHUNKS_PER_PAGE_MAX: u32 = 1 << Self::INDEX_BITS;
     /// Pages that can be numbered, page 0 included.

@@ -8,6 +8,8 @@
 //! Reserve         the number of free chunks that a full class keeps
 //! DueTable        per page: the earliest deadline of an item in it
 //! Magazines       a worker's own ready chunks
+//! Superblock      what a memory file (-e) keeps besides pages
+//! Recovery        the pages of a memory file, until they are handed to their classes
 //! ```
 //!
 //! Upholds I1 (a chunk is aligned and inside its page), I4 (no reuse before the grace period is over) and I7 (one
@@ -19,21 +21,27 @@ mod class_fit;
 mod due;
 mod leases;
 mod limbo;
+mod live_state;
 mod magazine;
 mod page_meta;
 mod page_pool;
+mod recovery;
 mod reserve;
 mod size_class;
 mod slab;
+mod superblock;
 
-pub use arena::{ChunkHead, Located, PageArena};
+pub use arena::{ArenaFile, Backing, ChunkHead, Located, PageArena};
 pub use chunk_ref::ChunkRef;
 pub use class_fit::{ChunkDemand, ClassFit, first_look, next_look};
 pub use due::DueTable;
 pub use leases::Leases;
 pub use limbo::Retired;
+pub use live_state::{ClassTable, HandState, LiveState};
 pub use magazine::Magazines;
 pub use page_pool::{DetachedPage, FreePage};
+pub use recovery::Recovery;
 pub use reserve::{Refill, ReserveBounds};
 pub use size_class::{CHUNK_ALIGN, CHUNK_MIN, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses};
 pub use slab::{Recall, SlabAllocator, SlabGuard, SlabUse};
+pub use superblock::{BLOCK_BYTES, MAGIC, PAGE_TABLE_AT, SUPERBLOCK_PAGES, Superblock, checksum};

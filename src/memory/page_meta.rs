@@ -56,6 +56,12 @@ impl PageMeta {
         self.set_place(ListPlace::Unlisted);
     }
 
+    /// Sets the index of the first chunk that was never used, in a page of a memory file. No chunk is free yet.
+    pub(super) fn restore(&self, fresh: u32) {
+        self.open();
+        self.fresh.store(fresh, Ordering::Relaxed);
+    }
+
     #[inline]
     pub(super) fn place(&self) -> ListPlace {
         match self.place.load(Ordering::Relaxed) {

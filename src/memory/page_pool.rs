@@ -14,8 +14,10 @@ use std::io;
 
 use crate::base::atomic::Ordering;
 use crate::sync::{Epochs, Stamp};
+use crate::sys::log::{Level, log_line};
 
 use super::slab::SlabAllocator;
+use super::superblock::SUPERBLOCK_PAGES;
 
 /// The pages that no class has.
 pub(super) struct PagePool {
@@ -30,8 +32,14 @@ pub(super) struct PagePool {
 
 impl Default for PagePool {
     fn default() -> Self {
-        // Page 0 is never used.
-        Self { next: 1, ready: Vec::new(), discarded: Vec::new(), settling: VecDeque::new(), stays: false }
+        // The first page is the superblock of a memory file. It is never used.
+        Self {
+            next: SUPERBLOCK_PAGES,
+            ready: Vec::new(),
+            discarded: Vec::new(),
+            settling: VecDeque::new(),
+            stays: false,
+        }
     }
 }
 
@@ -81,18 +89,65 @@ impl DetachedPage {
 }
 
 impl SlabAllocator {
-    /// Takes a page from the pool. With `force`, also beyond the limit.
+    /// Takes a page from the pool. With `force`, also beyond the limit. `None`: there is none, or the memory file has no
+    /// space for it.
     pub(super) fn take_page(&self, other_bytes: u64, force: bool) -> Option<u32> {
-        let mut pool = self.pool.lock();
-        if !force && !self.has_page(other_bytes) {
+        let (page, is_in_memory) = {
+            let mut pool = self.pool.lock();
+            if !force && !self.has_page(other_bytes) {
+                return None;
+            }
+            let ready = pool.ready.pop().map(|page| (page, true));
+            let taken = ready.or_else(|| pool.discarded.pop().map(|page| (page, false))).or_else(|| {
+                let fresh = pool.next;
+                (fresh <= self.arena.last_page()).then(|| pool.next += 1).map(|()| (fresh, false))
+            })?;
+            self.pages_used.fetch_add(1, Ordering::Relaxed);
+            taken
+        };
+        if !is_in_memory && let Err(error) = self.arena.allocate_page(page) {
+            let mut pool = self.pool.lock();
+            pool.discarded.push(page);
+            self.pages_used.fetch_sub(1, Ordering::Relaxed);
+            drop(pool);
+            self.note_no_space(&error);
             return None;
         }
-        let page = pool.ready.pop().or_else(|| pool.discarded.pop()).or_else(|| {
-            let fresh = pool.next;
-            (fresh <= self.arena.last_page()).then(|| pool.next += 1).map(|()| fresh)
-        })?;
-        self.pages_used.fetch_add(1, Ordering::Relaxed);
         Some(page)
+    }
+
+    /// Notes that the memory file has no space for a page. Until [`SlabAllocator::retry_space`], classes evict as if the
+    /// limit were reached.
+    #[cold]
+    fn note_no_space(&self, error: &io::Error) {
+        let was_known = self.is_short_of_space.swap(true, Ordering::Relaxed);
+        if !was_known && !self.space_was_short.swap(true, Ordering::Relaxed) {
+            let line = format!("larder: -e, --memory-file: allocate a page: {error}; items are evicted instead");
+            log_line(Level::Warning, line);
+        }
+    }
+
+    /// Lets the next class that needs a page try again whether the memory file has space.
+    pub fn retry_space(&self) {
+        if self.is_short_of_space.load(Ordering::Relaxed) {
+            self.is_short_of_space.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Sets the pages of the pool after a restart: pages from `next` on were never used, and `unused` ones have no class.
+    pub(super) fn restore_pool(&self, next: u32, unused: impl Iterator<Item = u32>) {
+        for page in unused {
+            // SAFETY: the page has had no class since the start, so no thread knows it.
+            let discarded = unsafe { self.arena.discard_page(page) };
+            if discarded.is_err() {
+                // Ignored: without space the page stays as it is, and is not used.
+                let Ok(()) = self.arena.allocate_page(page) else { continue };
+                // SAFETY: as above.
+                unsafe { self.arena.clear_page(page) };
+            }
+            self.pool.lock().put(page, Some(discarded));
+        }
+        self.pool.lock().next = next;
     }
 
     /// Keeps a page until its grace period is over. The class that asks next gets it.

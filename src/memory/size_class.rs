@@ -12,6 +12,8 @@
 use crate::base::atomic::{AtomicU8, AtomicU32, Ordering};
 use crate::sync::Leaf;
 
+use super::live_state::ClassTable;
+
 /// The size of a page of slab memory, in bytes.
 pub const PAGE_BYTES: u32 = 1 << 20;
 /// The highest possible class id. Tables by class are allocated for all ids at once.
@@ -56,6 +58,8 @@ pub struct SizeClasses {
     largest: u8,
     /// The highest id in use.
     last: AtomicU8,
+    /// Whether items have proofs, because a restart may keep them.
+    has_proofs: bool,
     /// Locked while a class is added.
     adding: Leaf<()>,
 }
@@ -72,11 +76,69 @@ impl SizeClasses {
             links: ClassMap::of(&sizes, link_least),
             largest,
             last: AtomicU8::new(largest),
+            has_proofs: false,
             sizes: std::array::from_fn(|id| {
                 AtomicU32::new(id.checked_sub(1).and_then(|index| sizes.get(index)).copied().unwrap_or(0))
             }),
             adding: Leaf::new(()),
         }
+    }
+
+    /// The same classes, for items with proofs.
+    #[must_use]
+    pub fn with_proofs(self) -> Self {
+        Self { has_proofs: true, ..self }
+    }
+
+    /// Whether items have proofs.
+    #[inline]
+    pub fn has_proofs(&self) -> bool {
+        self.has_proofs
+    }
+
+    /// The classes of a memory file. `None`: the table is no table of classes.
+    pub fn restore(table: &ClassTable) -> Option<Self> {
+        let largest = table.largest;
+        let chunk_max = *table.sizes.get(usize::from(largest)).filter(|bytes| **bytes > 0)?;
+        let last = (1..=CLASS_MAX).take_while(|id| table.sizes[usize::from(*id)] > 0).last()?;
+        let is_size = |bytes: u32| bytes.is_multiple_of(CHUNK_ALIGN) && (CHUNK_MIN..=PAGE_BYTES / 2).contains(&bytes);
+        let used = &table.sizes[1..=usize::from(last)];
+        let is_table = largest <= last
+            && table.serves_links[usize::from(largest)]
+            && used.iter().all(|bytes| is_size(*bytes) && *bytes <= chunk_max)
+            && table.sizes[usize::from(last) + 1..].iter().all(|bytes| *bytes == 0);
+        is_table.then(|| Self {
+            items: ClassMap::from_table(table, last, |_| true),
+            links: ClassMap::from_table(table, last, |id| table.serves_links[usize::from(id)]),
+            largest,
+            last: AtomicU8::new(last),
+            has_proofs: true,
+            sizes: std::array::from_fn(|id| AtomicU32::new(table.sizes[id])),
+            adding: Leaf::new(()),
+        })
+    }
+
+    /// The classes as a memory file keeps them.
+    pub fn table(&self) -> ClassTable {
+        let mut table = ClassTable { largest: self.largest, ..ClassTable::default() };
+        for id in self.ids() {
+            table.sizes[usize::from(id)] = self.chunk_bytes(id);
+        }
+        for class in &self.links.by_units {
+            table.serves_links[usize::from(class.load(Ordering::Acquire))] = true;
+        }
+        table
+    }
+
+    /// As [`SizeClasses::table`], with the class that [`SizeClasses::add`] would add for `bytes`.
+    pub fn table_with(&self, bytes: u32) -> ClassTable {
+        let mut table = self.table();
+        let bytes = align(bytes).max(CHUNK_MIN);
+        let has_class = table.sizes.contains(&bytes);
+        if let Some(size) = table.sizes.get_mut(usize::from(self.last()) + 1).filter(|_| !has_class) {
+            *size = bytes;
+        }
+        table
     }
 
     /// The class whose chunks hold `bytes`. `None` if that is more than the largest chunk.
@@ -161,6 +223,22 @@ impl ClassMap {
                 class += 1;
             }
             AtomicU8::new(class + 1)
+        });
+        Self { by_units: by_units.collect() }
+    }
+
+    /// A map to the smallest class of `table` that holds each size, among those that `serves`.
+    fn from_table(table: &ClassTable, last: u8, serves: impl Fn(u8) -> bool) -> Self {
+        let bytes = |id: u8| table.sizes[usize::from(id)];
+        let mut ids: Vec<u8> = (1..=last).filter(|id| serves(*id)).collect();
+        ids.sort_by_key(|id| bytes(*id));
+        let chunk_max = bytes(table.largest);
+        let mut at = 0;
+        let by_units = (0..=chunk_max / CHUNK_ALIGN).map(|units| {
+            while at + 1 < ids.len() && bytes(ids[at]) < units * CHUNK_ALIGN {
+                at += 1;
+            }
+            AtomicU8::new(ids[at])
         });
         Self { by_units: by_units.collect() }
     }
@@ -287,6 +365,42 @@ mod tests {
         assert_eq!(classes.add(1096), None);
         let exact = SizeClasses::build(&ClassPlan { explicit: vec![96, 8192], ..plan(1.25, 16384) });
         assert_eq!(exact.class_for_link(90), exact.class_for(90), "who gives the sizes wants them used");
+    }
+
+    #[test]
+    fn restored_classes_serve_what_the_old_ones_served() {
+        let classes = SizeClasses::build(&plan(1.25, 16384));
+        for bytes in [408, 1096, 16_376] {
+            classes.add(bytes).unwrap();
+        }
+        classes.add(classes.chunk_bytes(5)).unwrap();
+        let restored = SizeClasses::restore(&classes.table()).unwrap();
+        for bytes in 0..=16384 {
+            assert_eq!(restored.class_for(bytes), classes.class_for(bytes), "{bytes}");
+            assert_eq!(restored.class_for_link(bytes), classes.class_for_link(bytes), "{bytes}");
+        }
+        assert_eq!((restored.largest(), restored.last()), (classes.largest(), classes.last()));
+        assert_eq!(restored.table(), classes.table());
+    }
+
+    #[test]
+    fn what_is_no_table_of_classes_is_refused() {
+        let table = SizeClasses::build(&plan(1.25, 16384)).table();
+        let refused = |change: fn(&mut super::ClassTable)| {
+            let mut changed = table.clone();
+            change(&mut changed);
+            SizeClasses::restore(&changed).is_none()
+        };
+        assert!(!refused(|_| {}));
+        assert!(refused(|table| table.largest = 0));
+        assert!(refused(|table| table.largest = 127));
+        assert!(refused(|table| table.largest = 200));
+        assert!(refused(|table| table.sizes[1] = 0));
+        assert!(refused(|table| table.sizes[1] = 65));
+        assert!(refused(|table| table.sizes[1] = 16));
+        assert!(refused(|table| table.sizes[2] = 32768));
+        assert!(refused(|table| table.sizes[127] = 64));
+        assert!(refused(|table| table.serves_links[usize::from(table.largest)] = false));
     }
 
     #[test]

@@ -16,10 +16,10 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::atomic::fixed::Ordering;
-use crate::base::atomic::{AtomicU32, AtomicU64, Ordering as AnyOrdering};
+use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering as AnyOrdering};
 use crate::sync::{Epochs, Leaf, Rank, Ranked, Stamp};
 
-use super::arena::PageArena;
+use super::arena::{Backing, PageArena};
 use super::chunk_ref::ChunkRef;
 use super::due::DueTable;
 use super::leases::Leases;
@@ -50,6 +50,10 @@ pub struct SlabAllocator {
     empty_pages: Box<[AtomicU32]>,
     /// The last recall: its number, and the class in the low byte.
     recall: AtomicU32,
+    /// The memory file has no space for another page, as far as is known.
+    pub(super) is_short_of_space: AtomicBool,
+    /// It had none at some time, which the log says once.
+    pub(super) space_was_short: AtomicBool,
 }
 
 /// The chunks and pages of one class.
@@ -121,10 +125,24 @@ impl SlabAllocator {
     /// # Errors
     /// The kernel's error, if the address space cannot be reserved.
     pub fn new(classes: SizeClasses, limit_bytes: u64) -> io::Result<Self> {
+        Self::over(Backing::Anonymous, classes, limit_bytes)
+    }
+
+    /// As [`SlabAllocator::new`], with pages in `backing`. The pages of a file that is not new belong to no class until
+    /// a [`Recovery`](super::Recovery) hands them out.
+    ///
+    /// # Errors
+    /// The kernel's error, if the address space cannot be reserved.
+    pub fn over(backing: Backing, classes: SizeClasses, limit_bytes: u64) -> io::Result<Self> {
         let pages = u32::try_from(limit_bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
+        // The file of a process with a higher limit has more pages. The page mover then takes the pages beyond the limit.
+        let pages_least = match &backing {
+            Backing::Anonymous => pages,
+            Backing::File(file) => pages.max(u32::try_from(file.page_table.len()).unwrap_or(u32::MAX)),
+        };
         // Each class may have one page beyond the limit, and the limit may be raised while running.
         let wanted = pages.saturating_add(4 * u32::from(CLASS_MAX)).saturating_mul(4);
-        let arena = PageArena::reserve(wanted, pages.saturating_add(PAGES_BEYOND_LEAST))?;
+        let arena = PageArena::reserve(backing, wanted, pages_least.saturating_add(PAGES_BEYOND_LEAST))?;
         let slabs = (0..=CLASS_MAX).map(|class| {
             Mutex::new(Slab {
                 class,
@@ -150,6 +168,8 @@ impl SlabAllocator {
             pages_used: AtomicU64::new(0),
             empty_pages: (0..=CLASS_MAX).map(|_| AtomicU32::new(0)).collect(),
             recall: AtomicU32::new(0),
+            is_short_of_space: AtomicBool::new(false),
+            space_was_short: AtomicBool::new(false),
         })
     }
 
@@ -208,7 +228,7 @@ impl SlabAllocator {
 
     /// Whether another page fits the limit beside `other_bytes`.
     pub fn has_page(&self, other_bytes: u64) -> bool {
-        self.pages_used() < self.pages_allowed(other_bytes)
+        self.pages_used() < self.pages_allowed(other_bytes) && !self.is_short_of_space.load(AnyOrdering::Relaxed)
     }
 
     /// Asks all workers to give back their ready chunks of `class`, because some may belong to a closed page.
@@ -235,7 +255,7 @@ impl SlabAllocator {
     }
 
     #[inline]
-    fn book(&self, page: u32) -> &PageMeta {
+    pub(super) fn book(&self, page: u32) -> &PageMeta {
         &self.books[page as usize]
     }
 }
@@ -398,6 +418,21 @@ impl SlabGuard<'_> {
         self.slab.ready += self.slab.per_page;
         self.list(page);
         self.count_empty(1);
+    }
+
+    /// Adds a page of a memory file, whose metadata lists its free chunks.
+    pub(super) fn adopt_recovered(&mut self, page: u32) {
+        self.slab.per_page = self.allocator.classes.per_page(self.slab.class);
+        self.slab.pages.push(page);
+        self.slab.pages_version += 1;
+        let home = self.allocator.book(page).home(self.slab.per_page);
+        self.slab.ready += home;
+        if home > 0 {
+            self.list(page);
+        }
+        if home == self.slab.per_page {
+            self.count_empty(1);
+        }
     }
 
     /// Closes a page: no more chunks are taken from it, so that all can come home. False: the page is not the

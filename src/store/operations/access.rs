@@ -125,7 +125,7 @@ impl WorkerStore {
         let is_due = !word0.is_token_sent() && (word0.is_stale() || expires_soon);
         let is_won = is_due && token == Token::Offered;
         if let Some(deadline) = options.touch {
-            header::set_deadline(item.head(), deadline);
+            item.set_deadline(deadline);
             store.slabs.dues.note(item.chunk().page(), deadline);
             self.report_mutation(&bucket, MutationKind::Touch, key.hash, item);
         }

@@ -70,13 +70,14 @@ impl WorkerStore {
     pub(super) fn store_received(
         &mut self,
         pin: &Pin,
-        pending: PendingItem,
+        mut pending: PendingItem,
         mode: StoreMode,
         options: WriteOptions,
     ) -> Result<StoreOutcome, PendingItem> {
         if mode.joins() {
             return self.join_value(pin, pending, mode, options);
         }
+        pending.seal();
         let (hash, deadline) = (pending.hash(), pending.deadline());
         let Some(key) = Key::new(pending.key()).map(|key| HashedKey { key, hash }) else {
             return Ok(StoreOutcome::NotStored);
@@ -203,7 +204,8 @@ impl WorkerStore {
             None if !time.runs() => QueueState::MAIN,
             None => self.place_new(class, hash, time, links),
         };
-        let chunk = complete.link(LinkInfo { unique, deadline, accessed: self.accessed, place, marks });
+        let link_info = LinkInfo { unique, deadline, accessed: self.accessed, place, marks };
+        let chunk = complete.link(&store.slabs, link_info);
         store.slabs.dues.note(chunk.page(), deadline);
         match &there {
             Some((slot, old)) => {
@@ -320,9 +322,10 @@ impl WorkerStore {
         pin: &Pin,
         key: HashedKey<'_>,
         old: &ItemRef<'_>,
-        new: PendingItem,
+        mut new: PendingItem,
         link: impl FnOnce(&ItemRef<'_>) -> Linking,
     ) -> Option<StoreOutcome> {
+        new.seal();
         let (found, item) = self.look_for_same(pin, key, old)?;
         Some(self.publish_last(pin, found, key.hash, new.complete(), link(&item)))
     }

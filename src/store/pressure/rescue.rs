@@ -91,6 +91,7 @@ impl WorkerStore {
         let store = self.store;
         let Ok(mut copy) = self.allocate_as(pin, key, item) else { return Rescue::NoRoom };
         copy.fill_from(item.pieces());
+        copy.seal();
         let mut bucket = store.index.lock(pin, key.hash);
         let mark = store.flush.mark();
         let Some(slot) = bucket.find_ref(key.hash, item.chunk()) else { return Rescue::Done(Vacated::Gone) };

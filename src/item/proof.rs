@@ -1,0 +1,126 @@
+//! The proof of an item: four bytes by which a restart finds out whether the item is complete and unchanged.
+//!
+//! ```text
+//! content   client flags, version, key, value; of a chain also the numbers of its links, in order
+//! proof     content ⊕ constant bits of the header ⊕ unique, folded to 32 bits, ⊕ deadline
+//! ```
+//!
+//! The constant bits are the layout and the marks that only a new item gets. What a hit changes (hits, queue, minute of
+//! the access, token) is not covered: any value of it is valid. The deadline is covered in a way that a touch can
+//! exchange without the content.
+//!
+//! The proof is written before the Release store that sets `linked`. A touch stores the deadline and then the proof. A
+//! process that is killed in between loses this item, and nothing else.
+
+use crate::base::atomic::fixed::{AtomicU32, Ordering};
+use crate::base::{Deadline, combined, fingerprint};
+use crate::memory::{ChunkRef, SlabAllocator};
+
+use super::header::{CLIENT_FLAGS_BYTES, HEADER_BYTES, PROOF_BYTES, VERSION_BYTES, Word0, Word1};
+use super::layout::Extras;
+
+/// The fingerprint of what never changes behind an item's header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Content(u64);
+
+impl Content {
+    /// The content of an item of one chunk, or of a chain's head. `key_and_value` is what follows its fields.
+    pub(super) fn of(extras: Extras, key_and_value: &[u8]) -> Self {
+        let fields = combined(u64::from(extras.client_flags), extras.version.unwrap_or(0));
+        Self(combined(fields, fingerprint(key_and_value)))
+    }
+
+    /// The content with the next link of a chain.
+    pub(super) fn with_link(self, link: ChunkRef, piece: &[u8]) -> Self {
+        Self(combined(self.0, combined(u64::from(link.bits()), fingerprint(piece))))
+    }
+
+    /// The proof of an item with this content and this header.
+    pub(super) fn proof(self, word0: Word0, word1: Word1) -> u32 {
+        let wide = combined(self.0, combined(word0.constant_bits(), word1.unique_low()));
+        folded(wide) ^ of_deadline(word1.deadline())
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the high half was added to the low one")]
+fn folded(wide: u64) -> u32 {
+    (wide ^ wide >> 32) as u32
+}
+
+/// The deadline's part of a proof. No two deadlines have the same, because the factor is odd.
+const fn of_deadline(deadline: Deadline) -> u32 {
+    deadline.0.wrapping_mul(0x9e37_79b1)
+}
+
+/// Writes the proof of an item that is about to be linked.
+pub(super) fn write(slabs: &SlabAllocator, chunk: ChunkRef, word0: Word0, proof: u32) {
+    // Relaxed, here and below: `set_linked` publishes. No reader looks at it before the next start.
+    field(slabs, chunk, word0).store(proof, Ordering::Relaxed);
+}
+
+/// The proof that an item has.
+pub(super) fn read(slabs: &SlabAllocator, chunk: ChunkRef, word0: Word0) -> u32 {
+    field(slabs, chunk, word0).load(Ordering::Relaxed)
+}
+
+/// Exchanges the deadline in an item's proof. The caller holds the bucket's lock.
+pub(super) fn change_deadline(slabs: &SlabAllocator, chunk: ChunkRef, word0: Word0, old: Deadline, new: Deadline) {
+    let field = field(slabs, chunk, word0);
+    // Load and store suffice: the proof changes only under the bucket's lock.
+    let proof = field.load(Ordering::Relaxed) ^ of_deadline(old) ^ of_deadline(new);
+    // Release: the deadline comes first. So a later store to the item's header finds both changed.
+    field.store(proof, Ordering::Release);
+}
+
+/// The field of the proof.
+///
+/// # Panics
+/// If `word0` announces none, or the chunk has no room for it.
+fn field(slabs: &SlabAllocator, chunk: ChunkRef, word0: Word0) -> &AtomicU32 {
+    let (first, _, chunk_bytes) = slabs.arena().locate_sized(chunk);
+    assert!(word0.has_proof());
+    assert!(word0.key_offset() <= chunk_bytes);
+    // SAFETY: the field ends where the key begins, or before, and so lies within the chunk.
+    let field = unsafe { first.add(word0.proof_offset() as usize) }.cast::<AtomicU32>();
+    // SAFETY: chunks are 8-aligned (I1) and all fields before this one have multiples of 4 bytes, so it is aligned. Once
+    // the item is written, these bytes are accessed only as this atomic; `ItemRef` makes no slice of them.
+    unsafe { field.as_ref() }
+}
+
+const _: () = assert!(PROOF_BYTES as usize == size_of::<AtomicU32>());
+const _: () = assert!(HEADER_BYTES.is_multiple_of(4));
+const _: () = assert!(CLIENT_FLAGS_BYTES.is_multiple_of(4));
+const _: () = assert!(VERSION_BYTES.is_multiple_of(4));
+
+#[cfg(test)]
+mod tests {
+    use super::{ChunkRef, Content, Extras, of_deadline};
+    use crate::base::Deadline;
+
+    #[test]
+    fn each_part_of_the_content_counts() {
+        let content = Content::of(Extras::flags(0), b"colourred");
+        let link = ChunkRef::new(7, 7);
+        let all = [
+            content,
+            Content::of(Extras::flags(1), b"colourred"),
+            Content::of(Extras { client_flags: 0, version: Some(1) }, b"colourred"),
+            Content::of(Extras::flags(0), b"colourrec"),
+            content.with_link(link, b""),
+            content.with_link(link, b"0"),
+            content.with_link(ChunkRef::new(7, 8), b"0"),
+            content.with_link(link, b"0").with_link(link, b"1"),
+            content.with_link(link, b"1").with_link(link, b"0"),
+        ];
+        for (place, one) in all.iter().enumerate() {
+            assert!(all[place + 1..].iter().all(|other| one != other), "{place}");
+        }
+    }
+
+    #[test]
+    fn deadlines_one_bit_apart_have_other_parts() {
+        for bit in 0..32 {
+            assert_ne!(of_deadline(Deadline(1 << bit)), of_deadline(Deadline(0)));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Which chunks of a memory file hold an item that is complete.
+//!
+//! Nothing in a chunk is trusted before the proof agrees: each length and each reference is checked against the pages.
+
+use std::slice;
+
+use crate::base::{Deadline, Key};
+use crate::memory::{ChunkHead, ChunkRef, Recovery, SlabAllocator};
+
+use super::header::{self, HEADER_BYTES, Word0, Word1};
+use super::layout::Extras;
+use super::proof::{self, Content};
+
+/// What a chunk of a memory file holds.
+pub enum Found<'r> {
+    /// A complete item.
+    Item(Whole<'r>),
+    /// A linked item that does not prove itself.
+    Damaged,
+    /// No linked item: the chunk is free, is part of a chain, or was being filled.
+    Nothing,
+}
+
+/// A complete item.
+pub struct Whole<'r> {
+    /// Its key.
+    pub key: Key<'r>,
+    /// The unique that the store drew for it.
+    pub unique: u64,
+    /// Its deadline.
+    pub deadline: Deadline,
+    /// Whether it is a chain. Its links are those of `ItemRef::chunks`.
+    pub is_chain: bool,
+}
+
+/// Looks for an item in `chunk`.
+pub fn check<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkRef) -> Found<'r> {
+    let Some((head, _)) = bytes_of(recovery, slabs, chunk) else { return Found::Nothing };
+    let word0 = Word0::load(head);
+    if !word0.is_linked() || word0.key_len() == 0 {
+        return Found::Nothing;
+    }
+    prove(recovery, slabs, chunk, word0).map_or(Found::Damaged, Found::Item)
+}
+
+fn prove<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkRef, word0: Word0) -> Option<Whole<'r>> {
+    let (head, bytes) = bytes_of(recovery, slabs, chunk)?;
+    let (start, key_len) = ((word0.key_offset() - HEADER_BYTES) as usize, usize::from(word0.key_len()));
+    if !word0.has_proof() || word0.has_unknown_bits() || start + key_len > bytes.len() {
+        return None;
+    }
+    let word1 = Word1::load(head);
+    let extras = Extras {
+        client_flags: if word0.has_client_flags() { u32_at(bytes, HEADER_BYTES)? } else { 0 },
+        version: if word0.has_version() {
+            Some(u64::from_le_bytes(array_at(bytes, word0.version_offset())?))
+        } else {
+            None
+        },
+    };
+    let content = if word0.is_chain() {
+        let content = Content::of(extras, &bytes[start..]);
+        let in_head = bytes.len() - start - key_len;
+        with_links(recovery, slabs, (chunk, word0), bytes, in_head, content)?
+    } else {
+        Content::of(extras, bytes.get(start..start + key_len + word0.value_len() as usize)?)
+    };
+    let is_proven = content.proof(word0, word1) == proof::read(slabs, chunk, word0);
+    let key = Key::new(&bytes[start..start + key_len])?;
+    let (unique, deadline, is_chain) = (header::unique(head, word0), word1.deadline(), word0.is_chain());
+    is_proven.then_some(Whole { key, unique, deadline, is_chain })
+}
+
+/// Adds the links of the chain at `head`, whose first chunk has these `bytes`. `None`: it is no complete chain.
+fn with_links(
+    recovery: &Recovery,
+    slabs: &SlabAllocator,
+    (head, word0): (ChunkRef, Word0),
+    bytes: &[u8],
+    in_head: usize,
+    mut content: Content,
+) -> Option<Content> {
+    let value_len = u32_at(bytes, word0.chain_offset())? as usize;
+    let mut left = value_len.checked_sub(in_head).filter(|left| *left > 0)?;
+    let mut next = ChunkRef::from_bits(u32_at(bytes, word0.chain_offset() + 4)?);
+    // Every link holds a byte at least, so the loop ends.
+    while left > 0 {
+        let link = next?;
+        let (link_head, bytes) = bytes_of(recovery, slabs, link)?;
+        let word0 = Word0::load(link_head);
+        let piece_len = word0.value_len() as usize;
+        if !word0.is_link() || piece_len == 0 || header::chain_head(link_head) != Some(head) {
+            return None;
+        }
+        content = content.with_link(link, bytes.get(..piece_len)?);
+        left = left.checked_sub(piece_len)?;
+        next = header::next_link(link_head);
+    }
+    next.is_none().then_some(content)
+}
+
+/// The two words of a chunk, and the bytes behind them. `None`: there is no such chunk.
+fn bytes_of<'r>(
+    recovery: &'r Recovery,
+    slabs: &'r SlabAllocator,
+    chunk: ChunkRef,
+) -> Option<(&'r ChunkHead, &'r [u8])> {
+    let (first, head, chunk_bytes) = recovery.locate(slabs, chunk)?;
+    // SAFETY: a chunk is longer than its two words.
+    let start = unsafe { first.add(HEADER_BYTES as usize) };
+    // SAFETY: the chunk lies in the mapping (I1), whose memory is initialised. As long as `recovery` exists, its pages
+    // belong to no class. So no thread allocates a chunk of them and writes to it behind its two words.
+    let bytes = unsafe { slice::from_raw_parts(start.as_ptr(), (chunk_bytes - HEADER_BYTES) as usize) };
+    Some((head, bytes))
+}
+
+/// The bytes at `offset` in the chunk, of which `bytes` lacks the two words.
+fn array_at<const N: usize>(bytes: &[u8], offset: u32) -> Option<[u8; N]> {
+    let start = (offset - HEADER_BYTES) as usize;
+    bytes.get(start..start + N)?.try_into().ok()
+}
+
+fn u32_at(bytes: &[u8], offset: u32) -> Option<u32> {
+    array_at(bytes, offset).map(u32::from_le_bytes)
+}

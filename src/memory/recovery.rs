@@ -1,0 +1,128 @@
+//! The pages of a memory file after a start, until they are handed to their classes.
+//!
+//! ```text
+//! page table ──▶ Recovery ──settle each page──▶ free chunks are listed ──finish──▶ classes and page pool
+//!                   │ items are checked and indexed meanwhile; no chunk is allocated
+//! ```
+//!
+//! While a `Recovery` exists, nothing is written to its pages but the two words of chunks that hold no item. Upholds I7.
+
+use std::ptr::NonNull;
+
+use crate::base::atomic::fixed::{AtomicBool, Ordering};
+
+use super::arena::{ChunkHead, chunk_bytes_in, class_in};
+use super::chunk_ref::ChunkRef;
+use super::slab::SlabAllocator;
+use super::superblock::SUPERBLOCK_PAGES;
+
+/// The pages of a memory file that belong to no class yet.
+pub struct Recovery {
+    pages: Vec<RecoveredPage>,
+    /// Pages whose entry in the page table is damaged. Their items are lost.
+    pages_damaged: u32,
+}
+
+struct RecoveredPage {
+    page: u32,
+    class: u8,
+    is_settled: AtomicBool,
+}
+
+impl Recovery {
+    /// The pages of a memory file that has just been mapped. Called once, before `slabs` allocates anything.
+    pub fn begin(slabs: &SlabAllocator) -> Self {
+        let (mut pages, mut pages_damaged) = (Vec::new(), 0);
+        for page in SUPERBLOCK_PAGES..=slabs.arena().last_page() {
+            let format = slabs.arena().format_of_page(page);
+            let class = class_in(format);
+            if format == 0 {
+                continue;
+            }
+            let is_known = class != 0 && slabs.classes.chunk_bytes(class) == chunk_bytes_in(format);
+            // The memory may be missing in a file that was copied. A load would end the process if there is no space.
+            if !is_known || slabs.arena().allocate_page(page).is_err() {
+                slabs.arena().unformat_page(page);
+                pages_damaged += 1;
+                continue;
+            }
+            pages.push(RecoveredPage { page, class, is_settled: AtomicBool::new(false) });
+        }
+        Self { pages, pages_damaged }
+    }
+
+    /// The number of pages.
+    pub fn len(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.pages.is_empty()
+    }
+
+    /// The page at `index`, and its class.
+    pub fn page(&self, index: usize) -> Option<(u32, u8)> {
+        self.pages.get(index).map(|page| (page.page, page.class))
+    }
+
+    /// Pages whose entry in the page table is damaged.
+    pub fn pages_damaged(&self) -> u32 {
+        self.pages_damaged
+    }
+
+    /// The first byte, the two words and the size of a chunk. `None`: there is no such chunk.
+    pub fn locate<'r>(
+        &'r self,
+        slabs: &'r SlabAllocator,
+        chunk: ChunkRef,
+    ) -> Option<(NonNull<u8>, &'r ChunkHead, u32)> {
+        let located = slabs.arena().find(chunk)?;
+        Some((located.first(), located.head(), located.chunk_bytes()))
+    }
+
+    /// Makes all chunks of the page at `index` free, except those that are `used`.
+    ///
+    /// # Panics
+    /// If the page was settled before.
+    pub fn settle(&self, slabs: &SlabAllocator, index: usize, mut used: impl FnMut(ChunkRef, &ChunkHead) -> bool) {
+        let RecoveredPage { page, class, is_settled } = &self.pages[index];
+        assert!(!is_settled.swap(true, Ordering::Relaxed), "a page is settled once");
+        let (book, arena) = (slabs.book(*page), slabs.arena());
+        let mut fresh = slabs.classes.per_page(*class);
+        let untouched = |index: u32| {
+            let head = arena.head(ChunkRef::new(*page, index));
+            head.word0.load(Ordering::Relaxed) == 0 && head.word1.load(Ordering::Relaxed) == 0
+        };
+        while fresh > 0 && untouched(fresh - 1) {
+            fresh -= 1;
+        }
+        book.restore(fresh);
+        // From the end, so that the chunk with the lowest number is taken first.
+        for index in (0..fresh).rev() {
+            let chunk = ChunkRef::new(*page, index);
+            let head = arena.head(chunk);
+            if !used(chunk, head) {
+                head.word0.store(0, Ordering::Relaxed);
+                head.word1.store(book.free().map_or(0, |next| u64::from(next.bits())), Ordering::Relaxed);
+                book.push_free(chunk);
+            }
+        }
+    }
+
+    /// Hands all pages to their classes, and pages without a class to the page pool.
+    ///
+    /// # Panics
+    /// If a page was not settled.
+    pub fn finish(self, slabs: &SlabAllocator) {
+        let next = self.pages.iter().map(|page| page.page + 1).max().unwrap_or(SUPERBLOCK_PAGES);
+        let unused: Vec<u32> =
+            (SUPERBLOCK_PAGES..next).filter(|page| slabs.arena().class_of_page(*page) == 0).collect();
+        slabs.restore_pool(next, unused.into_iter());
+        slabs.pages_used.fetch_add(self.pages.len() as u64, Ordering::Relaxed);
+        for page in self.pages {
+            assert!(page.is_settled.load(Ordering::Relaxed), "page {} was not settled", page.page);
+            slabs.lock(page.class).adopt_recovered(page.page);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The superblock: the first mebibytes of a memory file (-e), which no item uses. doc/restart.md draws the whole file.
+//!
+//! ```text
+//! 0          4096      8192      12288 …
+//! ┌──────────┬─────────┬─────────┬──────────────────────────────┐
+//! │ header   │ state 1 │ state 2 │ page table: 4 bytes per page │   whole pages; slab pages follow
+//! └──────────┴─────────┴─────────┴──────────────────────────────┘
+//! ```
+//!
+//! The header is written once. The state changes rarely, and both copies are written one after the other. A process that
+//! is killed in between leaves one complete copy. An entry of the page table is one page's format, see `arena.rs`.
+//!
+//! All of it is written with `pwrite`, not through the mapping: the kernel keeps both views the same.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use crate::sync::Leaf;
+
+use super::chunk_ref::ChunkRef;
+use super::live_state::LiveState;
+use super::size_class::PAGE_BYTES;
+
+/// Bytes of the header, and of each copy of the state.
+pub const BLOCK_BYTES: usize = 4096;
+const STATES_AT: [u64; 2] = [BLOCK_BYTES as u64, 2 * BLOCK_BYTES as u64];
+/// Where the page table begins.
+pub const PAGE_TABLE_AT: u64 = 3 * BLOCK_BYTES as u64;
+/// Bytes of an entry of the page table.
+const ENTRY_BYTES: usize = 4;
+/// Slab pages that the superblock takes.
+pub const SUPERBLOCK_PAGES: u32 = 1;
+const _: () = assert!(
+    PAGE_TABLE_AT + (ENTRY_BYTES * ChunkRef::PAGES_MAX as usize) as u64 <= (SUPERBLOCK_PAGES * PAGE_BYTES) as u64,
+    "the page table has an entry for every page"
+);
+
+/// The first bytes of every memory file.
+pub const MAGIC: [u8; 8] = *b"larder\x1a\n";
+
+/// The superblock of an open memory file.
+pub struct Superblock {
+    file: File,
+    live: Leaf<LiveState>,
+}
+
+impl Superblock {
+    /// The superblock of `file`, whose state is `live`. Nothing is written yet.
+    pub fn new(file: File, live: LiveState) -> Self {
+        Self { file, live: Leaf::new(live) }
+    }
+
+    /// The newest complete copy of the state. `None`: neither is complete.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn read_state(file: &File) -> io::Result<Option<LiveState>> {
+        let mut newest: Option<LiveState> = None;
+        for at in STATES_AT {
+            let mut block = [0; BLOCK_BYTES];
+            file.read_exact_at(&mut block, at)?;
+            if let Some(state) = LiveState::decode(&block)
+                && newest.as_ref().is_none_or(|newest| newest.sequence < state.sequence)
+            {
+                newest = Some(state);
+            }
+        }
+        Ok(newest)
+    }
+
+    /// The entries of the page table for the first `pages` pages.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn read_page_table(file: &File, pages: u32) -> io::Result<Vec<u32>> {
+        let mut bytes = vec![0; pages as usize * ENTRY_BYTES];
+        file.read_exact_at(&mut bytes, PAGE_TABLE_AT)?;
+        let (entries, _) = bytes.as_chunks::<4>();
+        Ok(entries.iter().map(|entry| u32::from_le_bytes(*entry)).collect())
+    }
+
+    /// Changes the state and writes it. Rare: the lock is held while the kernel copies two blocks.
+    ///
+    /// # Errors
+    /// The kernel's error. The file then holds the previous state.
+    pub fn update<R>(&self, change: impl FnOnce(&mut LiveState) -> R) -> io::Result<R> {
+        let mut live = self.live.lock();
+        let result = change(&mut live);
+        live.sequence += 1;
+        let block = live.encode();
+        // The order matters: the second copy is written when the first one is complete.
+        for at in STATES_AT {
+            self.file.write_all_at(&block, at)?;
+        }
+        Ok(result)
+    }
+
+    /// Reads the state.
+    pub fn state<R>(&self, read: impl FnOnce(&LiveState) -> R) -> R {
+        read(&self.live.lock())
+    }
+
+    /// Writes the entry of `page`.
+    pub(super) fn set_page(&self, page: u32, format: u32) {
+        // Ignored: the block was allocated when the file was made. If the entry stays as it was, the items of the page
+        // do not prove themselves at the next start.
+        let _ = self.file.write_all_at(&format.to_le_bytes(), PAGE_TABLE_AT + (page as usize * ENTRY_BYTES) as u64);
+    }
+}
+
+/// A checksum of `bytes`. It is the same in every process.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    crate::base::fingerprint(bytes)
+}
