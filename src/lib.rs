@@ -28,6 +28,9 @@ pub mod store;
 pub mod stats;
 #[forbid(unsafe_code)]
 pub mod watch;
+// Layer 5¾: the memory file.
+#[forbid(unsafe_code)]
+pub mod restart;
 // Layers 6 to 10: a request, a client, datagrams, a thread, accept, the process.
 #[forbid(unsafe_code)]
 pub mod command;

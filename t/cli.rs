@@ -144,7 +144,6 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
             &["-Y", "f", "-U", "1"],
             "-U, --udp-port: UDP clients cannot authenticate, which -Y, --auth-file demands; write -U 0",
         ),
-        (&["-e", "f"], "-e, --memory-file: not in this version, it comes with a later one"),
         (&["-Z"], "-Z, --enable-ssl: not in this version, it comes with a later one"),
         (&["-x", "h"], "-x, --replication-peer: not in this version, it comes with a later one"),
         (&["-q", "100"], "-q, --replication-queue-max: not in this version, it comes with a later one"),

@@ -39,6 +39,7 @@ mod mutations;
 mod random;
 mod regressions;
 mod replay;
+mod restart;
 #[path = "support/session.rs"]
 mod session;
 mod store;

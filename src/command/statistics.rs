@@ -123,9 +123,9 @@ fn connections<E: EngineAdmin>(ctx: &mut Context<'_, E>, rows: &mut Rows<'_>) ->
 
 fn general<E: EngineAdmin>(ctx: &Context<'_, E>, pin: &E::Pin, rows: &mut Rows<'_>) -> ReplyLine {
     let (gauges, totals) = (ctx.operator.gauges(), ctx.operator.totals());
-    let (now, unix_s) = (ctx.engine.moment().now, ctx.operator.clock().unix_s());
+    let (uptime_s, unix_s) = (ctx.operator.clock().uptime_s(), ctx.operator.clock().unix_s());
     let mut collected = GeneralRows::default();
-    ProcessView { gauges, totals, now, unix_s }.rows(&mut |name, value| collected.push(name, value));
+    ProcessView { gauges, totals, uptime_s, unix_s }.rows(&mut |name, value| collected.push(name, value));
     ctx.engine.report(pin, StoreReport::General, &mut |name, value| collected.push(name, value));
     collected.show(&mut |name, value| rows.push(name, value));
     ReplyLine::End

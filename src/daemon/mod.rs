@@ -8,6 +8,7 @@
 mod cli;
 mod config_file;
 mod failure;
+mod memory_file;
 mod operator;
 mod pidfile;
 mod plan;

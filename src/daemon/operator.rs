@@ -9,7 +9,7 @@ use crate::conn::ConnectionTable;
 use crate::counters::Counters;
 use crate::protocol::ShutdownMode;
 use crate::settings::{LiveSettings, Settings, Tunables};
-use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable};
+use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable, RestartGauges};
 use crate::store::Store;
 use crate::sys::log::log_lines_dropped;
 use crate::sys::process::cpu_times;
@@ -32,6 +32,7 @@ pub(super) struct Process {
     pub(super) watch_hub: Arc<Hub>,
     /// The counters of all workers and of the dispatcher.
     pub(super) counters: Vec<Arc<Counters>>,
+    pub(super) restart: RestartGauges,
 }
 
 impl Operator for Process {
@@ -83,6 +84,7 @@ impl Operator for Process {
             log_watcher_skipped: watch.watcher_skipped,
             log_watcher_sent: watch.watcher_sent,
             log_watchers: watch.watchers,
+            restart: self.restart,
         }
     }
 

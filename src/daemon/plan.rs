@@ -6,6 +6,8 @@ use crate::store::{JOB_THREADS, MoveTuning, StoreConfig};
 
 /// Bytes of an item other than key, client flags and value. -n does not count them.
 const ITEM_HEADER_BYTES: u32 = 16;
+/// Bytes of the proof of an item in a memory file.
+const PROOF_BYTES: u32 = 4;
 
 /// A hash table of memcached with 2^n buckets corresponds to 2^(n + this) bytes of this index: it has 2^3 times fewer
 /// buckets of 2^6 bytes.
@@ -33,7 +35,9 @@ fn hashpower(settings: &Settings) -> u32 {
 /// The store's part of the settings.
 pub(super) fn store_config(settings: &Settings) -> StoreConfig {
     let classes = ClassPlan {
-        first: ITEM_HEADER_BYTES + settings.chunk_size_min,
+        first: ITEM_HEADER_BYTES
+            + if settings.memory_file.is_some() { PROOF_BYTES } else { 0 }
+            + settings.chunk_size_min,
         growth_factor: settings.growth_factor,
         chunk_max: settings.slab_chunk_max,
         explicit: settings.slab_sizes.clone().unwrap_or_default(),

@@ -1,7 +1,7 @@
 //! Shutdown: reads signals, announces the end, and stops the workers.
 //!
-//! SIGTERM and SIGINT end the process at once, because nothing on disk depends on the workers. On a graceful end,
-//! every worker first finishes its turn and closes its clients.
+//! SIGTERM and SIGINT end the process at once, unless a memory file (-e) depends on the workers. On a graceful end, and
+//! with a memory file, every worker first finishes its turn and closes its clients.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -98,16 +98,19 @@ impl Workers {
         self.workers.iter().map(|(sender, _)| sender.clone()).collect()
     }
 
-    /// Asks each worker to finish its turn, and waits until it ends.
-    pub(super) fn stop(self) {
+    /// Asks each worker to finish its turn, and waits until it ends. False: a mailbox was full, and that worker goes on.
+    pub(super) fn stop(self) -> bool {
+        let count = self.workers.len();
         let told = self.workers.into_iter().filter_map(|(sender, thread)| {
             // Do not wait for a worker with a full mailbox: its new clients have not sent a request yet.
             sender.post(Mail::Stop).ok().map(|()| thread)
         });
         let told: Vec<_> = told.collect();
+        let all_are_told = told.len() == count;
         for thread in told {
             // Ignored: a worker that panicked has reported it.
             let _ = thread.join();
         }
+        all_are_told
     }
 }

@@ -14,7 +14,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::auth::Authenticator;
-use crate::base::Clock;
 use crate::command::Switches;
 use crate::conn::ConnectionTable;
 use crate::counters::Counters;
@@ -32,9 +31,10 @@ use crate::sys::spare::refill;
 use crate::worker::{ClientGate, ClientLimits, Mail, Shared};
 
 use super::failure::Failure;
+use super::memory_file::{ReadyStore, StoreEnd, build_store};
 use super::operator::Process;
 use super::pidfile::{Pidfile, write_ports};
-use super::plan::{move_tuning, store_config};
+use super::plan::move_tuning;
 use super::privileges::{drop_privileges, lock_memory_if_asked, own_descriptors, restrict_if_asked};
 use super::shutdown::{Ending, Workers};
 use super::users::load_users;
@@ -81,12 +81,11 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let signals = Signals::open().map_err(Failure::system("wait for signals"))?;
     // Ignored: without it the process ends where memory does, and it may never.
     let _ = refill();
-    let clock = Arc::new(Clock::start());
     if mappable_bytes().is_some() {
         share_one_heap();
     }
-    let store = Store::new(store_config(settings), Arc::clone(&clock))
-        .map_err(Failure::system("-m, --memory-limit: reserve memory for items"))?;
+    let ready = build_store(settings)?;
+    let store = ready.store;
     check_room(settings)?;
     store.tune_moves(move_tuning(settings));
     let failure = |failure: BindFailure| Failure::System { what: failure.what, error: failure.error };
@@ -101,7 +100,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let pidfile = write_files(settings, &sockets);
     let start_line = start_line(settings, clients_max, &sockets);
     restrict_if_asked(settings, Role::Starting)?;
-    let server = Server::build(settings, clients_max, clock, store, sockets, users)?;
+    let server = Server::build(settings, clients_max, ready, sockets, users)?;
     lock_memory_if_asked(settings);
     start_log_thread().map_err(Failure::system("start the log thread under ulimit -u and -v"))?;
     if settings.verbosity > 0 {
@@ -213,6 +212,7 @@ struct Server {
     workers: Workers,
     tunables: Arc<Tunables>,
     users: Option<Arc<Authenticator>>,
+    end: StoreEnd,
 }
 
 impl Server {
@@ -220,8 +220,7 @@ impl Server {
     fn build(
         settings: &Settings,
         clients_max: u64,
-        clock: Arc<Clock>,
-        store: &'static Store,
+        ReadyStore { store, clock, gauges }: ReadyStore,
         sockets: Sockets,
         users: Option<Arc<Authenticator>>,
     ) -> Result<Self, Failure> {
@@ -248,6 +247,7 @@ impl Server {
             gate: Arc::clone(&gate),
             watch_hub: Arc::clone(&watch_hub),
             counters: of_workers.iter().chain([&own]).map(Arc::clone).collect(),
+            restart: gauges,
         };
         let shared = Arc::new(Shared {
             clock: Arc::clone(&clock),
@@ -271,7 +271,7 @@ impl Server {
             binding: Binding::from(settings),
             udp_reply_max: settings.udp_reply_max as usize,
         });
-        store.start_jobs().map_err(Failure::system("start background threads under ulimit -u and -v"))?;
+        let end = StoreEnd::start_jobs(settings, store, &clock)?;
         let workers = Workers::start(&shared, of_workers, store, sockets.datagrams)?;
         let_workers_be_woken(workers.senders(), store, users.as_deref())?;
         let duties = Config {
@@ -285,18 +285,16 @@ impl Server {
             queues_max: settings.napi_ids as usize,
             tunables: Arc::clone(&tunables),
         };
-        Ok(Self { dispatcher, duties, workers, tunables, users })
+        Ok(Self { dispatcher, duties, workers, tunables, users, end })
     }
 
     /// Accepts clients until a signal ends the process.
     fn run(self, signals: &Signals) -> Result<(), Failure> {
-        let Self { dispatcher, duties, workers, tunables, users } = self;
+        let Self { dispatcher, duties, workers, tunables, users, end } = self;
         let mut ending = Ending::new(users);
         dispatcher.run(duties, signals, &mut || ending.read(signals)).map_err(Failure::system("poll"))?;
         ending.announce(tunables.logger.verbosity());
-        if ending.is_graceful() {
-            workers.stop();
-        }
+        end.stop(ending.is_graceful(), workers);
         Ok(())
     }
 }

@@ -252,8 +252,9 @@ settings! {
     /// Number of network queues. Clients whose packets come over the same queue of a network card share a thread. At
     /// most -t. Clients without a queue, as over loopback, are assigned in turn.
     napi_ids: u32 = 0, whole(0..=256), "-N, --napi-ids, --napi_ids=<num>", Clients, "num_napi_ids", Works;
-    /// File that keeps items across a restart.
-    memory_file: Option<PathBuf> = None, Text { absent: "(null)" }, "-e, --memory-file=<file>", Memory, "memory_file", Later;
+    /// File that keeps the items when the server stops, restarts or is killed. Best in /dev/shm. Each item then takes 4
+    /// bytes more. doc/restart.md describes it.
+    memory_file: Option<PathBuf> = None, Text { absent: "(null)" }, "-e, --memory-file=<file>", Memory, "memory_file", Works;
     /// Always 4: client flags have 32 bits.
     client_flags_bytes: u32 = 4, whole(4..=4), "", Compatibility, "client_flags_size", Report;
 
@@ -267,6 +268,9 @@ settings! {
     /// Chunk sizes of the size classes, such as 96-128-256. It replaces -f. The server adds the class of
     /// slab_chunk_max, and no other.
     slab_sizes: Option<Vec<u32>> = None, ChunkSizes, "-o slab_sizes=<list>", Memory, "", Works;
+    /// With -e: if the file was made with other size classes (-f, -n, -o slab_sizes, -o slab_chunk_max), drop its items
+    /// instead of refusing to start.
+    restart_discard: bool = false, TURNS_ON, "-o restart_discard", Memory, "", Works;
     /// Keep the hash table at its initial size.
     hash_expansion: bool = true, TURNS_OFF, "-o no_hashexpand", Memory, "", NoEffect("the table grows by one bucket at a time, without a pause");
     /// User to run as. Required when root starts the server.

@@ -39,6 +39,33 @@ pub struct Gauges {
     pub log_watcher_sent: u64,
     /// Clients that watch.
     pub log_watchers: u64,
+    /// The start with a memory file.
+    pub restart: RestartGauges,
+}
+
+/// What a start with a memory file (-e) kept, and how long it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestartGauges {
+    /// How the process began: `cold`, `clean` or `unclean`.
+    pub started: &'static str,
+    /// Items kept.
+    pub items: u64,
+    /// Items not kept.
+    pub dropped: u64,
+    /// Of these, items that did not prove themselves.
+    pub damaged: u64,
+    /// Time for reading and indexing the items, in microseconds.
+    pub index_us: u64,
+    /// Time for finding the free memory, in microseconds.
+    pub settle_us: u64,
+    /// Time until the items could be served, in microseconds.
+    pub ready_us: u64,
+}
+
+impl Default for RestartGauges {
+    fn default() -> Self {
+        Self { started: "cold", items: 0, dropped: 0, damaged: 0, index_us: 0, settle_us: 0, ready_us: 0 }
+    }
 }
 
 /// A listener or a connection.

@@ -8,7 +8,7 @@
 
 use std::fmt::Display;
 
-use crate::base::{RelTime, StatRow, StatValue, absent, counter, gauge};
+use crate::base::{StatRow, StatValue, absent, counter, gauge};
 use crate::counters::{Buffers, Counters};
 use crate::protocol::MEMCACHED_VERSION;
 
@@ -23,8 +23,8 @@ pub struct ProcessView {
     pub gauges: Gauges,
     /// The counters of all workers together.
     pub totals: Counters,
-    /// Time since start.
-    pub now: RelTime,
+    /// Seconds since start.
+    pub uptime_s: u32,
     /// The date, in seconds.
     pub unix_s: i64,
 }
@@ -45,7 +45,7 @@ impl ProcessView {
 /// particular place, because [`MEMCACHED_ORDER`] has one for them.
 pub(super) const PROCESS_ROWS: &[StatRow<ProcessView>] = &[
     gauge("pid", "Process id.", |_| std::process::id().into()),
-    gauge("uptime", "Seconds since start. The first value is 2.", |view| view.now.0.into()),
+    gauge("uptime", "Seconds since start. The first value is 2.", |view| view.uptime_s.into()),
     gauge("time", "Unix time, in seconds.", |view| StatValue::Signed(view.unix_s)),
     gauge("version", "The answer to `version`: the memcached version that larder is compatible with.", |_| {
         MEMCACHED_VERSION.into()
@@ -107,6 +107,31 @@ pub(super) const PROCESS_ROWS: &[StatRow<ProcessView>] = &[
     gauge("log_lines_dropped", "Log lines dropped, because standard error was not read.", |view| {
         view.gauges.log_lines_dropped.into()
     }),
+    gauge(
+        "restart_state",
+        "How the server began: cold without items, or with those that -e kept after a clean or an unclean end.",
+        |view| view.gauges.restart.started.into(),
+    ),
+    gauge("restart_items", "Items that -e kept at the start.", |view| view.gauges.restart.items.into()),
+    gauge(
+        "restart_dropped",
+        "Items of the memory file that were not kept: expired, flushed, replaced or damaged.",
+        |view| view.gauges.restart.dropped.into(),
+    ),
+    gauge("restart_damaged", "Of these, items that did not prove themselves.", |view| {
+        view.gauges.restart.damaged.into()
+    }),
+    gauge("restart_index_time", "Time in which the start read, checked and indexed the items, in seconds.", |view| {
+        StatValue::Micros(view.gauges.restart.index_us)
+    }),
+    gauge("restart_settle_time", "Time in which the start found the free memory, in seconds.", |view| {
+        StatValue::Micros(view.gauges.restart.settle_us)
+    }),
+    gauge(
+        "restart_ready_time",
+        "Time from opening the memory file until its items could be served, in seconds.",
+        |view| StatValue::Micros(view.gauges.restart.ready_us),
+    ),
     absent("lru_maintainer_juggles"),
     gauge(
         "log_worker_dropped",
@@ -279,13 +304,13 @@ pub fn connection_rows(connection: &ConnectionRow<'_>, row: Row<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{ConnectionRow, Counters, Gauges, GeneralRows, MEMCACHED_ORDER, ProcessView, RelTime, connection_rows};
+    use super::{ConnectionRow, Counters, Gauges, GeneralRows, MEMCACHED_ORDER, ProcessView, connection_rows};
 
     fn view() -> ProcessView {
         let totals = Counters::default();
         totals.get_hits.add(3);
         let gauges = Gauges { rusage_user_us: 1_000_042, accepting_conns: true, ..Gauges::default() };
-        ProcessView { gauges, totals, now: RelTime(9), unix_s: 1009 }
+        ProcessView { gauges, totals, uptime_s: 9, unix_s: 1009 }
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod manual;
 mod prefix;
 mod sketch;
 
-pub use gauges::{ConnectionRow, Gauges};
+pub use gauges::{ConnectionRow, Gauges, RestartGauges};
 pub use general::{GeneralRows, ProcessView, connection_rows};
 pub use hotkeys::{HotKeys, HotSampler, hotkey_rows};
 pub use manual::{counter_names, markdown};

@@ -4,11 +4,13 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::base::{Clock, KeyHasher};
 use crate::eviction::{Ghost, GhostTime, SlotS3A};
 use crate::index::{HashIndex, IndexPages};
-use crate::memory::{self, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator};
+use crate::memory::{
+    self, ArenaFile, Backing, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator,
+};
 use crate::sync::{Epochs, Leaf, Participant};
 
 use super::cas::CasCounter;
@@ -66,8 +68,10 @@ pub struct Store {
     pub(super) cas: CachePadded<CasCounter>,
     pub(super) flush: FlushMarks,
     pub(super) config: StoreConfig,
-    /// One per thread that ever joined.
+    /// One per thread that ever joined, and those of a restart.
     pub(super) tallies: Leaf<Vec<Arc<WorkerTally>>>,
+    /// The number of threads that ever joined.
+    joined: AtomicUsize,
     /// Counts of large items by length. Threads do not count these separately.
     pub(super) large_sizes: Arc<LargeSizes>,
     /// Counts of what each class evicted and reclaimed.
@@ -93,6 +97,8 @@ pub struct Store {
     /// An operator wants a sweep of all pages that are due.
     pub(super) sweep_wanted: AtomicBool,
     pub(super) prefix_scan: PrefixScans,
+    /// The background jobs end after their present step.
+    pub(super) jobs_end: AtomicBool,
     pub(super) page_moves: PageMoves,
     pub(super) admission: Admission,
     pub(super) mutation_sinks: Sinks<dyn MutationSink>,
@@ -135,6 +141,29 @@ impl Store {
     /// The kernel's error if memory cannot be mapped.
     pub fn new(config: StoreConfig, clock: Arc<Clock>) -> io::Result<&'static Self> {
         let slabs = SlabAllocator::new(SizeClasses::build(&config.classes), config.limit_bytes)?;
+        Self::over(slabs, config, clock)
+    }
+
+    /// Creates a store in a memory file. If the file is not new, [`Store::recover`] must follow before anything is
+    /// stored.
+    ///
+    /// # Errors
+    /// The kernel's error if memory cannot be mapped; `InvalidData` if the file's table of size classes is none.
+    pub fn in_file(config: StoreConfig, clock: Arc<Clock>, file: ArenaFile) -> io::Result<&'static Self> {
+        let superblock = Arc::clone(&file.superblock);
+        let classes = if file.page_table.is_empty() {
+            let classes = SizeClasses::build(&config.classes).with_proofs();
+            let table = classes.table();
+            superblock.update(|state| state.classes = table)?;
+            classes
+        } else {
+            superblock.state(|state| SizeClasses::restore(&state.classes)).ok_or(io::ErrorKind::InvalidData)?
+        };
+        let slabs = SlabAllocator::over(Backing::File(file), classes, config.limit_bytes)?;
+        Self::over(slabs, config, clock)
+    }
+
+    fn over(slabs: SlabAllocator, config: StoreConfig, clock: Arc<Clock>) -> io::Result<&'static Self> {
         let index_bytes = usize::try_from(config.limit_bytes / INDEX_SHARE).unwrap_or(usize::MAX).max(64 << 20);
         let pages = if config.limit_bytes >= HUGE_INDEX_LIMIT { IndexPages::Huge } else { IndexPages::Small };
         let index = HashIndex::new(index_bytes, config.hashpower.saturating_sub(HASHPOWER_SHIFT), pages)?;
@@ -144,6 +173,7 @@ impl Store {
         }
         let first_look = memory::first_look(config.limit_bytes / u64::from(PAGE_BYTES));
         let fit_at_pages = if config.classes.may_be_fitted() { first_look } else { u64::MAX };
+        let superblock = slabs.arena().superblock().cloned();
         // std's RandomState is randomly keyed: a seed from it needs no crate and no file in /dev.
         let seed = RandomState::new().build_hasher().finish();
         Ok(Box::leak(Box::new(Self {
@@ -154,14 +184,16 @@ impl Store {
             is_evicting: AtomicBool::new(false),
             late_reads: CachePadded::default(),
             ring_bytes: AtomicU64::new(0),
+            cas: CachePadded(superblock.clone().map_or_else(CasCounter::default, CasCounter::of_file)),
+            flush: superblock.map_or_else(FlushMarks::default, FlushMarks::of_file),
             slabs,
             index,
             hasher: KeyHasher::with_seed(seed),
             epochs: Arc::new(Epochs::new(config.threads_max)),
             clock,
-            cas: CachePadded::default(),
-            flush: FlushMarks::default(),
             tallies: Leaf::default(),
+            joined: AtomicUsize::new(0),
+            jobs_end: AtomicBool::new(false),
             large_sizes: Arc::default(),
             items_about: CachePadded::default(),
             commands_at_reset: Box::new(std::array::from_fn(|_| Default::default())),
@@ -191,10 +223,8 @@ impl Store {
     /// If more threads join than the configuration allows.
     pub fn join(&'static self) -> (Participant, WorkerStore) {
         let tally = Arc::new(WorkerTally::new(Arc::clone(&self.large_sizes)));
-        let mut tallies = self.tallies.lock();
-        let thread = tallies.len();
-        tallies.push(Arc::clone(&tally));
-        drop(tallies);
+        self.tallies.lock().push(Arc::clone(&tally));
+        let thread = self.joined.fetch_add(1, Ordering::Relaxed);
         (self.epochs.join(), WorkerStore::new(self, tally, thread))
     }
 

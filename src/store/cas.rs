@@ -1,27 +1,83 @@
 //! CAS uniques: 40 bits of one counter. Workers draw them in ranges, so that stores share no cache line.
 //!
 //! A CAS unique also tells what a flush_all has dropped: everything at or below its mark (`flush.rs`).
+//!
+//! A memory file says which numbers may have been drawn. It is written ahead, for a million numbers at once. After a
+//! process was killed, the counter goes on behind them, so no unique is drawn twice.
+
+use std::sync::Arc;
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::item::header::UNIQUE_BITS;
+use crate::memory::Superblock;
 
 /// Uniques that a worker draws at once.
 const RANGE: u64 = 1024;
 
-/// The lowest number that has not been drawn.
-pub(super) struct CasCounter(AtomicU64);
+/// Numbers that the memory file allows at once.
+const LEASE: u64 = 1 << 20;
+
+/// The counter.
+pub(super) struct CasCounter {
+    /// The lowest number that has not been drawn.
+    next: AtomicU64,
+    /// Numbers below this one may be drawn, as far as the memory file knows.
+    leased: AtomicU64,
+    superblock: Option<Arc<Superblock>>,
+}
 
 impl Default for CasCounter {
     fn default() -> Self {
         // 0 is not a unique: `cas … 0` never matches.
-        Self(AtomicU64::new(1))
+        Self { next: AtomicU64::new(1), leased: AtomicU64::new(u64::MAX), superblock: None }
     }
 }
 
 impl CasCounter {
+    /// A counter that goes on where the file's last process stopped.
+    pub(super) fn of_file(superblock: Arc<Superblock>) -> Self {
+        let next = superblock.state(|state| state.cas_end).max(1);
+        Self { next: AtomicU64::new(next), leased: AtomicU64::new(next), superblock: Some(superblock) }
+    }
+
     /// A mark at or above every unique that any thread has drawn so far.
     pub(super) fn mark(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::AcqRel)
+        self.take(1)
+    }
+
+    /// The lowest number that has not been drawn.
+    pub(super) fn next(&self) -> u64 {
+        self.next.load(Ordering::Acquire)
+    }
+
+    /// Goes on behind `drawn` at least. For a start, before any unique is drawn.
+    pub(super) fn skip(&self, drawn: u64) {
+        self.next.fetch_max(drawn + 1, Ordering::AcqRel);
+    }
+
+    /// Takes `count` numbers, and returns the first one.
+    fn take(&self, count: u64) -> u64 {
+        let first = self.next.fetch_add(count, Ordering::AcqRel);
+        if first + count > self.leased.load(Ordering::Acquire) {
+            self.extend(first + count);
+        }
+        first
+    }
+
+    /// Makes the file allow the numbers below `end`, and some more.
+    #[cold]
+    fn extend(&self, end: u64) {
+        let Some(superblock) = &self.superblock else { return };
+        let extended = superblock.update(|state| {
+            if state.cas_end < end {
+                state.cas_end = end + LEASE;
+            }
+            state.cas_end
+        });
+        // Ignored: the file does not take a block that it had before. The next draw tries again.
+        if let Ok(leased) = extended {
+            self.leased.fetch_max(leased, Ordering::AcqRel);
+        }
     }
 }
 
@@ -46,7 +102,7 @@ impl CasRange {
 
     #[cold]
     fn renew(&mut self, counter: &CasCounter) {
-        self.next = counter.0.fetch_add(RANGE, Ordering::AcqRel);
+        self.next = counter.take(RANGE);
         self.end = self.next + RANGE;
     }
 }

@@ -6,9 +6,14 @@
 //! ```
 //!
 //! Nothing is freed at once: retrievals check the mark, and the hand and the sweeper free the items.
+//!
+//! With a memory file, both marks are in the file before any thread sees them, and so before a client is answered.
+
+use std::sync::Arc;
 
 use crate::base::RelTime;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::memory::{LiveState, Superblock};
 
 use super::cas::{self, CasCounter};
 
@@ -18,6 +23,7 @@ pub(super) struct FlushMarks {
     /// Unwrapped counter value; 0: there was no flush, or everything that it dropped has been freed.
     mark: AtomicU64,
     due: AtomicU32,
+    superblock: Option<Arc<Superblock>>,
 }
 
 /// One reading of the mark: an unwrapped counter value, or 0.
@@ -25,6 +31,11 @@ pub(super) struct FlushMarks {
 pub(super) struct FlushMark(u64);
 
 impl FlushMark {
+    /// The mark that a memory file kept.
+    pub(super) const fn at(counter: u64) -> Self {
+        Self(counter)
+    }
+
     /// Whether an item is dropped. `unique` returns its CAS unique, and is called only if there is a mark.
     #[inline]
     pub(super) fn covers(self, unique: impl FnOnce() -> u64) -> bool {
@@ -39,6 +50,20 @@ impl FlushMark {
 }
 
 impl FlushMarks {
+    /// The marks of a memory file. Its items are checked against the mark before they are served, so only an order for
+    /// later is still of use.
+    pub(super) fn of_file(superblock: Arc<Superblock>) -> Self {
+        let due = superblock.state(|state| state.flush_due);
+        Self { mark: AtomicU64::new(0), due: AtomicU32::new(due), superblock: Some(superblock) }
+    }
+
+    /// Changes the marks in the memory file.
+    fn keep(&self, change: impl FnOnce(&mut LiveState)) {
+        if let Some(superblock) = &self.superblock {
+            // Ignored: the file does not take a block that it had before.
+            let _ = superblock.update(change);
+        }
+    }
     /// The current mark.
     #[inline]
     pub(super) fn mark(&self) -> FlushMark {
@@ -48,12 +73,15 @@ impl FlushMarks {
 
     /// Drops everything stored so far, and cancels an order for later.
     pub(super) fn now(&self, counter: &CasCounter) {
+        let mark = counter.mark();
+        self.keep(|state| (state.flush_mark, state.flush_due) = (state.flush_mark.max(mark), 0));
         self.due.store(0, Ordering::Relaxed);
-        self.mark.fetch_max(counter.mark(), Ordering::AcqRel);
+        self.mark.fetch_max(mark, Ordering::AcqRel);
     }
 
     /// Orders a flush for the second `at`.
     pub(super) fn order(&self, at: RelTime) {
+        self.keep(|state| state.flush_due = at.0);
         self.due.store(at.0, Ordering::Relaxed);
     }
 
@@ -69,7 +97,9 @@ impl FlushMarks {
         // Only one thread executes an order, and only if it is still pending.
         let is_mine = self.due.compare_exchange(due, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if is_mine {
-            self.mark.fetch_max(counter.mark(), Ordering::AcqRel);
+            let mark = counter.mark();
+            self.keep(|state| (state.flush_mark, state.flush_due) = (state.flush_mark.max(mark), 0));
+            self.mark.fetch_max(mark, Ordering::AcqRel);
         }
         is_mine
     }
@@ -77,7 +107,13 @@ impl FlushMarks {
     /// Drops the mark `seen`: a whole sweep has freed everything that it covers, and no thread can still see
     /// any of it.
     pub(super) fn forget(&self, seen: FlushMark) {
-        // Ignored: another flush has come meanwhile, and its mark stays.
-        let _ = self.mark.compare_exchange(seen.0, 0, Ordering::AcqRel, Ordering::Relaxed);
+        // If another flush has come meanwhile, its mark stays.
+        if self.mark.compare_exchange(seen.0, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            self.keep(|state| {
+                if state.flush_mark == seen.0 {
+                    state.flush_mark = 0;
+                }
+            });
+        }
     }
 }

@@ -30,6 +30,7 @@ mod jobs;
 mod mutation;
 mod operations;
 mod pressure;
+mod recover;
 mod statistics;
 mod uploads;
 mod worker_store;
@@ -41,10 +42,11 @@ pub use engine::{
     Pending, Reassign, Refusal, Removal, RemoveOutcome, ShowItem, StoreOutcome, StoreReport, Vivify, Write,
     WriteOptions,
 };
-pub use jobs::{JOB_THREADS, PrefixScan, PrefixUse};
+pub use jobs::{JOB_THREADS, Jobs, PrefixScan, PrefixUse};
 pub use mutation::{
     Departure, DepartureReason, DepartureSink, Flush, Mutation, MutationKind, MutationSink, SinkSwitch,
 };
+pub use recover::RecoveryReport;
 pub use statistics::rows::report_rows;
 pub use uploads::Upload;
 pub use worker_store::WorkerStore;

@@ -136,6 +136,12 @@ impl Server {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Kills the server, as a lack of memory does.
+    pub(crate) fn kill(&self) {
+        let status = Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "there is a kill");
+    }
+
     /// Waits for the server to end by itself.
     pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
         let mut status = None;
@@ -180,7 +186,7 @@ pub(crate) fn scratch_directory() -> PathBuf {
 }
 
 /// `LARDER_SERVER` when set, or else the larder of this build.
-fn program_under_test() -> PathBuf {
+pub(crate) fn program_under_test() -> PathBuf {
     std::env::var_os("LARDER_SERVER").map_or_else(|| env!("CARGO_BIN_EXE_larder").into(), PathBuf::from)
 }
 

@@ -27,7 +27,7 @@ impl Job for Fitter {
             return NextStep::Wait(None);
         };
         let before = [classes.class_for(fit.chunk_bytes), classes.class_for_link(fit.chunk_bytes)];
-        if classes.add(fit.chunk_bytes).is_none() {
+        if store.add_class(fit.chunk_bytes).is_none() {
             return NextStep::Wait(None);
         }
         for class in before.into_iter().flatten().filter(|class| !demand.needs(classes, *class)) {
@@ -37,6 +37,23 @@ impl Job for Fitter {
             }
         }
         NextStep::Again
+    }
+}
+
+impl Store {
+    /// Adds a size class. A memory file has it before the first page of the class, and exactly as it is afterwards.
+    fn add_class(&self, bytes: u32) -> Option<u8> {
+        let classes = &self.slabs.classes;
+        let keep = |table| {
+            if let Some(superblock) = self.slabs.arena().superblock() {
+                // Ignored: the file does not take a block that it had before. A restart then loses pages of the class.
+                let _ = superblock.update(|state| state.classes = table);
+            }
+        };
+        keep(classes.table_with(bytes));
+        let added = classes.add(bytes);
+        keep(classes.table());
+        added
     }
 }
 

@@ -23,9 +23,10 @@ mod sweeper;
 
 use std::io;
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::base::atomic::Ordering;
 use crate::store::cache::Store;
 use crate::store::engine::Engine as _;
 use crate::store::worker_store::WorkerStore;
@@ -108,22 +109,30 @@ pub const JOB_THREADS: usize = 5;
 const STACK_BYTES: usize = 128 << 10;
 
 impl Store {
-    /// Starts the background jobs. They run as long as the process.
+    /// Starts the background jobs.
     ///
     /// # Errors
     /// The kernel's error if a thread cannot be created.
-    pub fn start_jobs(&'static self) -> io::Result<()> {
-        self.start_job("grower", Grower::default(), &self.grower)?;
-        self.start_job("fitter", Fitter, &self.fitter)?;
-        self.start_job("prefix_scan", PrefixScanner::default(), &self.prefix_scan.wakeup)?;
-        self.start_job("sweeper", Sweeper::default(), &self.sweeper)?;
-        self.start_job("page mover", PageMover::default(), &self.page_moves.wakeup)
+    pub fn start_jobs(&'static self) -> io::Result<Jobs> {
+        let threads = vec![
+            self.start_job("grower", Grower::default(), &self.grower)?,
+            self.start_job("fitter", Fitter, &self.fitter)?,
+            self.start_job("prefix_scan", PrefixScanner::default(), &self.prefix_scan.wakeup)?,
+            self.start_job("sweeper", Sweeper::default(), &self.sweeper)?,
+            self.start_job("page mover", PageMover::default(), &self.page_moves.wakeup)?,
+        ];
+        Ok(Jobs { store: self, threads })
     }
 
-    fn start_job(&'static self, name: &str, mut job: impl Job + 'static, wakeup: &'static Wakeup) -> io::Result<()> {
+    fn start_job(
+        &'static self,
+        name: &str,
+        mut job: impl Job + 'static,
+        wakeup: &'static Wakeup,
+    ) -> io::Result<JoinHandle<()>> {
         let run = move || {
             let (mut participant, mut store) = self.join();
-            loop {
+            while !self.jobs_end.load(Ordering::Relaxed) {
                 job.before_step(self);
                 let guard = participant.pin();
                 store.begin_turn();
@@ -137,7 +146,30 @@ impl Store {
                 }
             }
         };
-        thread::Builder::new().name(name.into()).stack_size(STACK_BYTES).spawn(run).map(drop)
+        thread::Builder::new().name(name.into()).stack_size(STACK_BYTES).spawn(run)
+    }
+}
+
+/// The running background jobs. They go on if this is dropped.
+pub struct Jobs {
+    store: &'static Store,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Jobs {
+    /// Lets each job finish its step, and waits for the end of its thread.
+    pub fn stop(self) {
+        let store = self.store;
+        store.jobs_end.store(true, Ordering::Relaxed);
+        for wakeup in
+            [&store.grower, &store.fitter, &store.prefix_scan.wakeup, &store.sweeper, &store.page_moves.wakeup]
+        {
+            wakeup.notify();
+        }
+        for thread in self.threads {
+            // Ignored: a job that panicked has reported it.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -137,6 +137,7 @@ impl Sweeper {
             (self.scan, self.mark) = (1, store.flush.mark());
             self.is_ordered = store.sweep_wanted.swap(false, Ordering::Relaxed);
             self.rests.resize(last as usize + 1, PageRest::default());
+            store.slabs.retry_space();
             clear_limbo(worker);
         }
         let (now, mut probes) = (worker.moment.tick, 0);

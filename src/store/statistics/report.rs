@@ -51,7 +51,7 @@ impl Store {
     }
 
     /// Items stored since start, without the page mover's copies.
-    fn items_stored(&self) -> u64 {
+    pub(in crate::store) fn items_stored(&self) -> u64 {
         let stored = self.sum(|counters| &counters.linked).wrapping_add(self.sum(|counters| &counters.replaced));
         stored.wrapping_sub(self.page_moves.counts.rescues.total())
     }

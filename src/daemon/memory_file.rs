@@ -1,0 +1,97 @@
+//! The store and its clock, with or without a memory file (-e).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::base::Clock;
+use crate::restart::{OpenError, Opened, Report, Started, open, stamped};
+use crate::settings::Settings;
+use crate::stats::RestartGauges;
+use crate::store::{Jobs, RecoveryReport, Store};
+use crate::sys::log::{Level, log_line};
+
+use super::failure::{Failure, kernels_word};
+use super::plan::store_config;
+use super::shutdown::Workers;
+
+/// A store that is ready to serve.
+pub(super) struct ReadyStore {
+    pub(super) store: &'static Store,
+    pub(super) clock: Arc<Clock>,
+    pub(super) gauges: RestartGauges,
+}
+
+/// Builds the store. With a memory file, it takes over the file's items and logs what it kept.
+pub(super) fn build_store(settings: &Settings) -> Result<ReadyStore, Failure> {
+    let Some(path) = settings.memory_file.as_deref() else {
+        let clock = Arc::new(Clock::start());
+        let store = Store::new(store_config(settings), Arc::clone(&clock))
+            .map_err(Failure::system("-m, --memory-limit: reserve memory for items"))?;
+        return Ok(ReadyStore { store, clock, gauges: RestartGauges::default() });
+    };
+    let watch = Clock::start();
+    let Opened { file, started, clock, dropped } = open(path, settings).map_err(|error| failure(path, error))?;
+    let clock = Arc::new(clock);
+    let store = Store::in_file(store_config(settings), Arc::clone(&clock), file)
+        .map_err(Failure::system(format!("-e, --memory-file: map {}", path.display())))?;
+    let recovery = match started {
+        Started::Cold => RecoveryReport::default(),
+        Started::Clean | Started::Unclean => store.recover(recovery_threads(settings), started == Started::Clean),
+    };
+    let report = Report { started, recovery, dropped, ready_us: watch.real_us() };
+    log_line(Level::Info, report.line(path));
+    Ok(ReadyStore { store, clock, gauges: report.gauges() })
+}
+
+/// Threads that read the file: as many as serve clients later, but not more than there are cores.
+fn recovery_threads(settings: &Settings) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.min(settings.threads as usize)
+}
+
+fn failure(path: &Path, error: OpenError) -> Failure {
+    let path = path.display();
+    match error {
+        OpenError::Refused(reason) => Failure::Usage(format!("-e, --memory-file: {path}: {reason}")),
+        OpenError::System(what, error) => Failure::System { what: format!("-e, --memory-file: {what} {path}"), error },
+    }
+}
+
+/// What the end of the process needs of the store.
+pub(super) struct StoreEnd {
+    path: Option<PathBuf>,
+    store: &'static Store,
+    clock: Arc<Clock>,
+    jobs: Jobs,
+}
+
+impl StoreEnd {
+    /// Starts the background jobs.
+    pub(super) fn start_jobs(settings: &Settings, store: &'static Store, clock: &Arc<Clock>) -> Result<Self, Failure> {
+        let jobs = store.start_jobs().map_err(Failure::system("start background threads under ulimit -u and -v"))?;
+        Ok(Self { path: settings.memory_file.clone(), store, clock: Arc::clone(clock), jobs })
+    }
+
+    /// Stops the workers if the end is graceful or there is a memory file, which is left clean. A failure is only
+    /// logged: the next start then finds an unclean end.
+    pub(super) fn stop(self, is_graceful: bool, workers: Workers) {
+        let Self { path, store, clock, jobs } = self;
+        let Some(path) = path.as_deref() else {
+            if is_graceful {
+                workers.stop();
+            }
+            return;
+        };
+        if !workers.stop() {
+            return log_unclean(path, "a worker has too many new clients");
+        }
+        jobs.stop();
+        if let Err(error) = store.close(stamped(&clock)) {
+            log_unclean(path, &kernels_word(&error));
+        }
+    }
+}
+
+fn log_unclean(path: &Path, why: &str) {
+    log_line(Level::Warning, format!("larder: -e, --memory-file: close {}: {why}", path.display()));
+}

@@ -1,0 +1,17 @@
+//! The memory file (-e): which file is taken over, which is refused, and what the operator is told.
+//!
+//! ```text
+//! open ──▶ lock ▶ size ▶ magic ▶ header ▶ version ▶ layout ▶ settings ▶ state ▶ clean?
+//!            │      ╰────────────┬──────────────╯         │         ╰──┬──╯       ╰─ no: every item is checked anyway
+//!          refused:        renamed aside              refused:     renamed
+//!          another has it                        a setting differs  aside
+//! ```
+//!
+//! doc/restart.md draws the file. `memory/` maps it, and `store/recover.rs` takes over its items.
+
+mod header;
+mod open;
+mod report;
+
+pub use open::{OpenError, Opened, Started, open};
+pub use report::{Report, stamped};

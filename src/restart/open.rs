@@ -1,0 +1,262 @@
+//! Opens a memory file: takes it over, refuses it, or makes a new one.
+
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::base::{Clock, RelTime};
+use crate::memory::{ArenaFile, BLOCK_BYTES, ChunkRef, LiveState, PAGE_BYTES, SUPERBLOCK_PAGES, Superblock};
+use crate::settings::Settings;
+use crate::sys::boot::{BootId, since_boot_ms, try_lock};
+use crate::sys::mapping::allocate_file;
+
+use super::header::{Header, HeaderFault, OtherSetting};
+
+/// How a process began with a memory file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// With a new file, or with one whose items could not be kept.
+    Cold,
+    /// With the items of a process that ended cleanly.
+    Clean,
+    /// With the items of a process that was killed.
+    Unclean,
+}
+
+/// A memory file that belongs to this process from now on.
+pub struct Opened {
+    /// The file.
+    pub file: ArenaFile,
+    /// How the process begins.
+    pub started: Started,
+    /// Where the store's clock goes on.
+    pub clock: Clock,
+    /// Why a file was there and its items are not kept.
+    pub dropped: Option<String>,
+}
+
+/// Why a memory file cannot be used.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The operator must change something.
+    Refused(String),
+    /// A system call failed while doing this.
+    System(&'static str, io::Error),
+}
+
+/// Names that a refused file may get: `FILE.refused-1` and so on.
+const REFUSED_MAX: u32 = 99;
+/// How the settings table writes a list that was not given.
+const ABSENT: &str = "NULL";
+/// Access mode of a new file.
+const MODE: u32 = 0o600;
+
+/// Opens the memory file at `path`.
+///
+/// # Errors
+/// Why the file cannot be used. It is unchanged then.
+pub fn open(path: &Path, settings: &Settings) -> Result<Opened, OpenError> {
+    let file = open_and_lock(path)?;
+    let len = file.metadata().map_err(at("read the size of"))?.len();
+    if len == 0 {
+        return create(file, settings, None);
+    }
+    match examine(&file, len, settings).map_err(at("read"))? {
+        Verdict::Usable(state, page_table) => take_over(file, state, page_table),
+        Verdict::Setting(other) if !settings.restart_discard => Err(OpenError::Refused(other_setting(&other))),
+        Verdict::Setting(other) => {
+            let reason = format!("it was made with {} {}", other.option, other.in_file);
+            create(file, settings, Some(format!("items dropped: {reason}, and -o restart_discard is given")))
+        }
+        Verdict::OtherBoot => {
+            let reason = "items dropped: the machine went down without a clean stop of the server";
+            create(file, settings, Some(reason.into()))
+        }
+        Verdict::Bad(reason) => {
+            let refused = rename_aside(path).map_err(at("rename"))?;
+            drop(file);
+            let new = open_and_lock(path)?;
+            create(new, settings, Some(format!("{reason}; the file is kept as {}", refused.display())))
+        }
+    }
+}
+
+fn at(what: &'static str) -> impl Fn(io::Error) -> OpenError {
+    move |error| OpenError::System(what, error)
+}
+
+fn other_setting(other: &OtherSetting) -> String {
+    let OtherSetting { option, in_file, now } = other;
+    let shown = |value: &str| if value == ABSENT { "no value".to_owned() } else { value.to_owned() };
+    let (in_file, now) = (shown(in_file), shown(now));
+    format!(
+        "made with {option} {in_file}, not {now}; start with the same value, or with -o restart_discard to drop its items"
+    )
+}
+
+/// Opens a file or makes an empty one, and locks it. The lock comes first: another process may be using the file.
+fn open_and_lock(path: &Path) -> Result<File, OpenError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(MODE);
+    let file = options.open(path).map_err(at("open"))?;
+    if !file.metadata().map_err(at("open"))?.is_file() {
+        return Err(OpenError::Refused("not a file".into()));
+    }
+    if !try_lock(&file).map_err(at("lock"))? {
+        let pid = Superblock::read_state(&file).ok().flatten().map(|state| state.pid);
+        let owner = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+        return Err(OpenError::Refused(format!("in use by {owner}")));
+    }
+    Ok(file)
+}
+
+/// What can be done with a file.
+enum Verdict {
+    /// Its items can be taken over.
+    Usable(Box<LiveState>, Vec<u32>),
+    /// A setting differs.
+    Setting(OtherSetting),
+    /// It was left unclean by another start of the machine. What the kernel had not written is lost.
+    OtherBoot,
+    /// It cannot be used, for this reason.
+    Bad(String),
+}
+
+/// Examines a file that this process has locked. The order of the checks is that of the drawing in mod.rs.
+fn examine(file: &File, len: u64, settings: &Settings) -> io::Result<Verdict> {
+    let page_bytes = u64::from(PAGE_BYTES);
+    if len < BLOCK_BYTES as u64 {
+        return Ok(Verdict::Bad("not a memory file of larder".into()));
+    }
+    let mut block = [0; BLOCK_BYTES];
+    file.read_exact_at(&mut block, 0)?;
+    let header = match Header::decode(&block) {
+        Ok(header) => header,
+        Err(fault) => return Ok(Verdict::Bad(reason(fault))),
+    };
+    if len < u64::from(SUPERBLOCK_PAGES) * page_bytes {
+        return Ok(Verdict::Bad("the file is cut off".into()));
+    }
+    if let Some(other) = header.other_setting(settings) {
+        return Ok(Verdict::Setting(other));
+    }
+    let Some(state) = Superblock::read_state(file)? else {
+        return Ok(Verdict::Bad("both copies of its state are damaged".into()));
+    };
+    if !state.is_clean && !state.boot_id.is_same(BootId::read()) {
+        return Ok(Verdict::OtherBoot);
+    }
+    let mut page_table = Superblock::read_page_table(file, ChunkRef::PAGES_MAX)?;
+    let used = page_table.iter().rposition(|format| *format != 0).map_or(0, |last| last + 1);
+    page_table.truncate(used);
+    if len < used as u64 * page_bytes {
+        return Ok(Verdict::Bad("the file is cut off".into()));
+    }
+    Ok(Verdict::Usable(Box::new(state), page_table))
+}
+
+fn reason(fault: HeaderFault) -> String {
+    match fault {
+        HeaderFault::NoMemoryFile => "not a memory file of larder".into(),
+        HeaderFault::Damaged => "its header is damaged".into(),
+        HeaderFault::Version(version) => format!("it has format version {version}, which this larder does not know"),
+        HeaderFault::Layout => "its items have another layout".into(),
+    }
+}
+
+/// Gives a file that cannot be used another name.
+fn rename_aside(path: &Path) -> io::Result<PathBuf> {
+    for number in 1..=REFUSED_MAX {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".refused-{number}"));
+        let aside = PathBuf::from(name);
+        if !aside.exists() {
+            std::fs::rename(path, &aside)?;
+            return Ok(aside);
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("there are {REFUSED_MAX} refused files; remove some")))
+}
+
+/// Makes a new memory file of `file`, whose content is lost. The header comes last: without it, the file is refused.
+fn create(file: File, settings: &Settings, dropped: Option<String>) -> Result<Opened, OpenError> {
+    file.set_len(0).map_err(at("truncate"))?;
+    let superblock_bytes = u64::from(SUPERBLOCK_PAGES * PAGE_BYTES);
+    allocate_file(&file, 0, superblock_bytes).map_err(at("allocate the superblock of"))?;
+    let superblock = Superblock::new(file.try_clone().map_err(at("open"))?, LiveState::default());
+    let clock = Clock::start();
+    superblock.update(|state| begin(state, &clock)).map_err(at("write"))?;
+    let file_id = RandomState::new().build_hasher().finish();
+    file.write_all_at(&Header::new(settings, file_id).encode(), 0).map_err(at("write"))?;
+    let file = ArenaFile { file, superblock: Arc::new(superblock), page_table: Vec::new() };
+    Ok(Opened { file, started: Started::Cold, clock, dropped })
+}
+
+fn take_over(file: File, state: Box<LiveState>, page_table: Vec<u32>) -> Result<Opened, OpenError> {
+    let started = if state.is_clean { Started::Clean } else { Started::Unclean };
+    let clock =
+        Clock::start_at(resume_at(&state, BootId::read(), since_boot_ms().unwrap_or(0), Clock::start().unix_ms()));
+    let superblock = Superblock::new(file.try_clone().map_err(at("open"))?, *state);
+    // From here on the file is unclean, until this process has stopped cleanly.
+    superblock.update(|state| begin(state, &clock)).map_err(at("write"))?;
+    let file = ArenaFile { file, superblock: Arc::new(superblock), page_table };
+    Ok(Opened { file, started, clock, dropped: None })
+}
+
+/// Notes in the state that this process uses the file.
+fn begin(state: &mut LiveState, clock: &Clock) {
+    state.is_clean = false;
+    state.generation += 1;
+    (state.pid, state.boot_id) = (std::process::id(), BootId::read());
+    stamp(state, clock);
+}
+
+/// Notes the time in the state.
+pub(super) fn stamp(state: &mut LiveState, clock: &Clock) {
+    state.clock_ms = u64::from(clock.read().now.0) * 1000;
+    state.boot_ms = since_boot_ms().unwrap_or(0);
+    state.unix_ms = clock.unix_ms();
+}
+
+/// The second at which the store's clock goes on. Time without a server counts. Within one start of the machine its
+/// own clock says how much it was, whatever happened to the wall clock. Otherwise the wall clock says it, unless it went
+/// back.
+fn resume_at(state: &LiveState, boot_id: BootId, boot_ms: u64, unix_ms: i64) -> RelTime {
+    let down_ms = if state.boot_id.is_same(boot_id) {
+        boot_ms.saturating_sub(state.boot_ms)
+    } else {
+        u64::try_from(unix_ms.saturating_sub(state.unix_ms)).unwrap_or(0)
+    };
+    RelTime(u32::try_from(state.clock_ms.saturating_add(down_ms) / 1000).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BootId, LiveState, RelTime, resume_at};
+
+    const HERE: BootId = BootId([1; 16]);
+
+    fn state() -> LiveState {
+        LiveState { boot_id: HERE, clock_ms: 100_000, boot_ms: 50_000, unix_ms: 1_000_000_000, ..LiveState::default() }
+    }
+
+    #[test]
+    fn time_without_a_server_counts_whatever_the_wall_clock_did() {
+        for clock_set_ms in [-3_600_000, 0, 3_600_000] {
+            let unix_ms = 1_000_000_000 + 6000 + clock_set_ms;
+            assert_eq!(resume_at(&state(), HERE, 56_000, unix_ms), RelTime(106), "{clock_set_ms}");
+        }
+    }
+
+    #[test]
+    fn across_starts_of_the_machine_the_wall_clock_counts_and_never_backwards() {
+        let other = BootId([2; 16]);
+        assert_eq!(resume_at(&state(), other, 1000, 1_000_006_000), RelTime(106));
+        assert_eq!(resume_at(&state(), other, 1000, 999_000_000), RelTime(100));
+        let unknown = LiveState { boot_id: BootId::default(), ..state() };
+        assert_eq!(resume_at(&unknown, BootId::default(), 1000, 1_000_006_000), RelTime(106));
+    }
+}

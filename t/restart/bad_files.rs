@@ -1,0 +1,156 @@
+//! Files that are damaged, foreign or in use: never a crash, never a wrong value.
+
+use std::fs;
+use std::process::Command;
+
+use super::file::{MemoryFile, end, kept};
+use crate::support::program_under_test;
+
+/// Bytes of a block of the superblock, and where the page table begins.
+const BLOCK: u64 = 4096;
+const PAGE_TABLE: u64 = 3 * BLOCK;
+
+/// A file with an item `colour` of 200 bytes and a large one, and a clean or an unclean end.
+fn filled(signal: &str) -> MemoryFile {
+    let file = MemoryFile::new();
+    let server = file.serve(&[]);
+    let mut client = server.client();
+    client.ask(format!("set colour 0 0 200\r\n{:0200}\r\n", 1), "STORED\r\n");
+    client.ask(format!("set large 0 0 100000\r\n{}\r\n", "x".repeat(100_000)), "STORED\r\n");
+    end(server, signal);
+    file
+}
+
+/// Runs a server that must not start, and returns its exit code and what it says.
+fn refused(flags: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(program_under_test())
+        .args(["-u", "root", "-l", "127.0.0.1", "-p", "-1"])
+        .args(flags)
+        .output()
+        .expect("the program runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_file_that_is_no_memory_file_is_kept_aside() {
+    let file = MemoryFile::new();
+    fs::write(file.path(), "a letter to a friend").expect("the folder is writable");
+    let server = file.serve(&[]);
+    assert_eq!(kept(&server)[0], "cold");
+    assert_eq!(fs::read(file.refused(1)).expect("it was kept"), b"a letter to a friend");
+    let said = server.stderr();
+    assert!(said.contains("not a memory file of larder; the file is kept as"), "{said}");
+    end(server, "-TERM");
+    fs::write(file.path(), vec![0; 3 << 20]).expect("the folder is writable");
+    assert_eq!(kept(&file.serve(&[]))[0], "cold");
+    assert!(file.refused(2).exists(), "the first one was not overwritten");
+}
+
+#[test]
+fn a_header_with_a_flipped_bit_or_of_another_version_or_layout_is_refused() {
+    for (at, said) in [(100, "its header is damaged"), (8, "its header is damaged"), (0, "not a memory file")] {
+        let file = filled("-TERM");
+        let byte = file.bytes(at, 1)[0] ^ 4;
+        file.overwrite(at, &[byte]);
+        let server = file.serve(&[]);
+        assert_eq!(kept(&server)[0], "cold");
+        assert!(server.stderr().contains(said), "{}", server.stderr());
+        assert!(file.refused(1).exists());
+        server.client().ask("get colour\r\n", "END\r\n");
+    }
+}
+
+#[test]
+fn one_damaged_copy_of_the_state_does_no_harm_and_two_are_refused() {
+    for signal in ["-TERM", "-KILL"] {
+        for copy in [BLOCK, 2 * BLOCK] {
+            let file = filled(signal);
+            // As after a write that was torn.
+            file.overwrite(copy + 2000, &[0x55; 1000]);
+            let server = file.serve(&[]);
+            assert_eq!(kept(&server)[1], "2", "{signal} {copy}");
+            server.client().ask("get colour\r\n", format!("VALUE colour 0 200\r\n{:0200}\r\nEND\r\n", 1));
+        }
+    }
+    let file = filled("-TERM");
+    file.overwrite(BLOCK, &[0x55; 10]);
+    file.overwrite(2 * BLOCK, &[0x55; 10]);
+    let server = file.serve(&[]);
+    assert_eq!(kept(&server)[0], "cold");
+    assert!(server.stderr().contains("both copies of its state are damaged"), "{}", server.stderr());
+}
+
+#[test]
+fn a_flipped_bit_loses_its_item_and_no_other() {
+    for signal in ["-TERM", "-KILL"] {
+        // In the key, in the value, and in the last link of the large value.
+        for (what, wanted, offset, damaged) in [
+            ("key", &b"colour"[..], 3, "colour"),
+            ("value", b"colour", 100, "colour"),
+            ("lengths", b"colour", -18, "colour"),
+            ("unique", b"colour", -12, "colour"),
+            ("deadline", b"colour", -6, "colour"),
+            ("proof", b"colour", -2, "colour"),
+            ("large value", b"large", 5000, "large"),
+            ("first link", b"large", -2, "large"),
+        ] {
+            let file = filled(signal);
+            let at = file.find(wanted).checked_add_signed(offset).expect("it lies in the file");
+            let byte = file.bytes(at, 1)[0] ^ 1;
+            file.overwrite(at, &[byte]);
+            let server = file.serve(&[]);
+            assert_eq!(kept(&server)[1..], ["1", "1"], "{signal} {what}");
+            let mut client = server.client();
+            client.ask(format!("get {damaged}\r\n"), "END\r\n");
+            // Its memory is used again.
+            client.ask(format!("set {damaged} 0 0 1\r\nx\r\n"), "STORED\r\n");
+            client.ask(format!("get {damaged}\r\n"), format!("VALUE {damaged} 0 1\r\nx\r\nEND\r\n"));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_entry_of_the_page_table_loses_its_page_and_no_other() {
+    let file = filled("-TERM");
+    // The first page is that of `colour`.
+    let at = PAGE_TABLE + 4;
+    let byte = file.bytes(at, 1)[0] ^ 8;
+    file.overwrite(at, &[byte]);
+    let server = file.serve(&[]);
+    let mut client = server.client();
+    client.ask("get colour\r\n", "END\r\n");
+    client.ask("mg large s\r\n", "HD s100000\r\n");
+    assert!(server.stderr().contains("1 damaged pages"), "{}", server.stderr());
+    client.ask("set colour 0 0 1\r\nx\r\n", "STORED\r\n");
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_refused() {
+    for len in [100, 4096, 100_000, (1 << 20) + 100, 2 << 20] {
+        let file = filled("-TERM");
+        fs::File::options().write(true).open(file.path()).and_then(|file| file.set_len(len)).expect("the file is ours");
+        let server = file.serve(&[]);
+        assert_eq!(kept(&server)[0], "cold", "{len}");
+        assert!(file.refused(1).exists(), "{len}");
+        server.client().ask("get colour\r\n", "END\r\n");
+    }
+}
+
+#[test]
+fn a_second_process_is_refused_with_the_pid_of_the_first() {
+    let file = MemoryFile::new();
+    let server = file.serve(&[]);
+    server.client().ask("set colour 0 0 1\r\nx\r\n", "STORED\r\n");
+    let (code, said) = refused(&["-e", file.path()]);
+    let expected = format!("-e, --memory-file: {}: in use by process {}", file.path(), server.process_id());
+    assert!(code == Some(64) && said.contains(&expected), "{code:?} {said}");
+    server.client().ask("get colour\r\n", "VALUE colour 0 1\r\nx\r\nEND\r\n");
+}
+
+#[test]
+fn a_path_that_cannot_be_a_file_ends_the_start() {
+    let (code, said) = refused(&["-e", "/dev/null"]);
+    assert!(code == Some(64) && said.contains("-e, --memory-file: /dev/null: not a file"), "{code:?} {said}");
+    let (code, said) = refused(&["-e", "/nowhere/file"]);
+    assert!(code == Some(71) && said.contains("open /nowhere/file: No such file"), "{code:?} {said}");
+}

@@ -1,0 +1,96 @@
+//! A restart with other settings, and without space for the file.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use super::file::{MemoryFile, end, kept};
+use crate::support::program_under_test;
+use crate::support::server::Server;
+use crate::support::wait::wait_until;
+
+fn fill(server: &Server, items: u32) {
+    let mut client = server.client();
+    for number in 0..items {
+        client.ask(format!("set key{number} 0 0 10000\r\n{number:010000}\r\n"), "STORED\r\n");
+    }
+}
+
+#[test]
+fn memory_and_threads_may_change() {
+    let file = MemoryFile::new();
+    let server = file.serve(&["-m", "32", "-t", "2"]);
+    fill(&server, 1500);
+    end(server, "-TERM");
+    let server = file.serve(&["-m", "64", "-t", "4", "-c", "100", "-I", "2m"]);
+    assert_eq!(kept(&server), ["clean", "1500", "0"]);
+    end(server, "-TERM");
+    let server = file.serve(&["-m", "8"]);
+    assert_eq!(kept(&server), ["clean", "1500", "0"]);
+    wait_until("pages beyond the limit have left", || {
+        let stats = server.stats("");
+        stats["slab_bytes"].parse::<u64>().is_ok_and(|bytes| bytes <= 9 << 20)
+    });
+    let mut client = server.client();
+    let stayed = (0..1500).filter(|number| {
+        client.send(format!("mg key{number} s\r\n"));
+        client.read_line().expect("the server answers").starts_with(b"HD s10000")
+    });
+    let stayed = stayed.count();
+    assert!((500..900).contains(&stayed), "{stayed}");
+    end(server, "-KILL");
+    let server = file.serve(&["-m", "16"]);
+    assert_eq!(kept(&server)[1], stayed.to_string());
+}
+
+#[test]
+fn other_size_classes_end_the_start_unless_the_items_may_be_dropped() {
+    let file = MemoryFile::new();
+    let server = file.serve(&[]);
+    fill(&server, 10);
+    end(server, "-TERM");
+    for (flags, said) in [
+        (
+            ["-f", "1.1"],
+            "made with -f, --slab-growth-factor 1.25, not 1.10; start with the same value, or with -o restart_discard",
+        ),
+        (["-n", "64"], "made with -n, --slab-min-size 48, not 64"),
+        (["-o", "slab_chunk_max=64k"], "made with -o slab_chunk_max"),
+        (["-o", "slab_sizes=96-496"], "made with -o slab_sizes no value, not 96-496"),
+    ] {
+        let mut command = Command::new(program_under_test());
+        command.args(["-u", "root", "-l", "127.0.0.1", "-p", "-1", "-e", file.path()]).args(flags);
+        let output = command.output().expect("the program runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(64) && stderr.contains(said), "{flags:?}: {stderr}");
+    }
+    let server = file.serve(&[]);
+    assert_eq!(kept(&server), ["clean", "10", "0"], "a refused start leaves the file as it is");
+    end(server, "-TERM");
+    let server = file.serve(&["-f", "1.1", "-o", "restart_discard"]);
+    assert_eq!(kept(&server)[0], "cold");
+    assert!(server.stderr().contains("items dropped: it was made with -f"), "{}", server.stderr());
+}
+
+#[test]
+fn a_file_without_space_evicts_and_says_so_once() {
+    let file = MemoryFile::new();
+    let mut command = Command::new(program_under_test());
+    let limit_files = || {
+        let limit = libc::rlimit { rlim_cur: 12 << 20, rlim_max: 12 << 20 };
+        // SAFETY: `limit` is valid during the call, which changes nothing but the limit of the process to come.
+        let status = unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) };
+        if status == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    };
+    // SAFETY: between fork and exec `limit_files` makes one system call, and neither allocates nor takes a lock.
+    unsafe { command.pre_exec(limit_files) };
+    let server = Server::start_command(command, &["-e", file.path(), "-m", "64"]);
+    fill(&server, 3000);
+    let stats = server.stats("");
+    assert!(stats["slab_bytes"].parse::<u64>().is_ok_and(|bytes| bytes <= 12 << 20), "{}", stats["slab_bytes"]);
+    let stderr = server.stderr();
+    assert_eq!(stderr.matches("-e, --memory-file: allocate a page:").count(), 1, "{stderr}");
+    server.client().ask("mg key2999 s\r\n", "HD s10000\r\n");
+    end(server, "-KILL");
+    let server = file.serve(&[]);
+    server.client().ask("mg key2999 s\r\n", "HD s10000\r\n");
+}

@@ -1,0 +1,164 @@
+//! A clean stop keeps everything.
+
+use super::file::{MemoryFile, end, kept};
+use crate::support::client::Client;
+
+/// Stores one item of each kind.
+fn store_all_kinds(client: &mut Client) {
+    client.ask("set plain 0 0 5\r\nfirst\r\n", "STORED\r\n");
+    client.ask("set flags 4294967295 100 3\r\nabc\r\n", "STORED\r\n");
+    client.ask("ms chosen 1 E777 F5\r\nx\r\n", "HD\r\n");
+    client.ask("ms Zm9vIGJhcg== 2 b\r\nhi\r\n", "HD\r\n");
+    client.ask("set gone 0 0 1\r\nx\r\n", "STORED\r\n");
+    client.ask("delete gone\r\n", "DELETED\r\n");
+    client.ask("set stale 0 0 5\r\nvalue\r\n", "STORED\r\n");
+    client.ask("md stale I T60\r\n", "HD\r\n");
+    client.ask("set empty 0 0 0\r\n\r\n", "STORED\r\n");
+    client.ask("set number 0 0 1\r\n7\r\n", "STORED\r\n");
+    client.ask("incr number 5\r\n", "12\r\n");
+    client.ask("touch number 200\r\n", "TOUCHED\r\n");
+    let large = large();
+    client.ask([format!("set large 9 0 {}\r\n", large.len()).as_bytes(), &large, b"\r\n"].concat(), "STORED\r\n");
+}
+
+fn large() -> Vec<u8> {
+    (0..400_000u32).flat_map(u32::to_le_bytes).take(900_000).collect()
+}
+
+/// All kinds are as they were stored.
+fn expect_all_kinds(client: &mut Client) {
+    client.ask("get plain\r\n", "VALUE plain 0 5\r\nfirst\r\nEND\r\n");
+    client.ask("mg flags v f\r\n", "VA 3 f4294967295\r\nabc\r\n");
+    client.ask("mg chosen v f c t\r\n", "VA 1 f5 c777 t-1\r\nx\r\n");
+    client.ask("mg Zm9vIGJhcg== b k v\r\n", "VA 2 kZm9vIGJhcg== b\r\nhi\r\n");
+    client.ask("get gone\r\n", "END\r\n");
+    client.ask("get empty\r\n", "VALUE empty 0 0\r\n\r\nEND\r\n");
+    client.ask("get number\r\n", "VALUE number 0 2\r\n12\r\nEND\r\n");
+    let large = large();
+    client.ask(
+        "get large\r\n",
+        [format!("VALUE large 9 {}\r\n", large.len()).as_bytes(), &large, b"\r\nEND\r\n"].concat(),
+    );
+}
+
+/// The value of a flag in a meta reply.
+fn number(client: &mut Client, request: &str, flag: char) -> u64 {
+    client.send(request);
+    let line = String::from_utf8(client.read_line().expect("the server answers")).expect("it is text");
+    let word = line.split_whitespace().find_map(|word| word.strip_prefix(flag));
+    word.unwrap_or_else(|| panic!("{flag} in {line:?}")).parse().expect("it is a number")
+}
+
+#[test]
+fn every_way_to_stop_keeps_all_items() {
+    let file = MemoryFile::new();
+    let server = file.serve(&[]);
+    assert_eq!(kept(&server), ["cold", "0", "0"]);
+    store_all_kinds(&mut server.client());
+    let cas = number(&mut server.client(), "mg plain c\r\n", 'c');
+    end(server, "-TERM");
+    // Each server starts in the second in which the one before it stopped.
+    for stop in ["-INT", "-USR1", "shutdown", "shutdown graceful", "-TERM"] {
+        let mut server = file.serve(&["-t", "3"]);
+        assert_eq!(kept(&server), ["clean", "8", "0"], "before {stop}");
+        expect_all_kinds(&mut server.client());
+        assert_eq!(number(&mut server.client(), "mg plain c\r\n", 'c'), cas);
+        if stop.starts_with('-') {
+            assert!(end(server, stop).success());
+        } else {
+            server.client().send(format!("{stop}\r\n"));
+            assert!(server.wait_for_end().success());
+        }
+    }
+    let server = file.serve(&["-o", "drop_privileges"]);
+    let mut client = server.client();
+    expect_all_kinds(&mut client);
+    client.ask("mg stale v\r\n", "VA 5 X W\r\nvalue\r\n");
+    let stats = server.stats("");
+    assert_eq!((stats["curr_items"].as_str(), stats["total_items"].as_str()), ("8", "0"));
+    assert!(stats["uptime"].parse::<u32>().expect("it is a number") < 1000);
+    assert!(number(&mut client, "ms plain 1 c\r\nx\r\n", 'c') > cas);
+    assert!(server.stderr().contains("8 items kept after a clean stop, ready in"), "{}", server.stderr());
+    assert!(end(server, "-TERM").success(), "the filter allows all that a stop needs");
+    assert_eq!(kept(&file.serve(&[])), ["clean", "8", "0"]);
+}
+
+#[test]
+fn tokens_deadlines_and_an_ordered_flush_go_on() {
+    let file = MemoryFile::new();
+    let server = file.serve(&["-o", "debug_commands"]);
+    let mut client = server.client();
+    client.ask("ms won 1 T100\r\nx\r\n", "HD\r\n");
+    client.ask("mg won R200\r\n", "HD W\r\n");
+    client.ask("set soon 0 50 1\r\nx\r\n", "STORED\r\n");
+    client.ask("set later 0 0 1\r\nx\r\n", "STORED\r\n");
+    client.ask("flush_all 80\r\n", "OK\r\n");
+    end(server, "-TERM");
+    let server = file.serve(&["-o", "debug_commands"]);
+    let mut client = server.client();
+    client.ask("mg won R200\r\n", "HD Z\r\n");
+    let left_s = number(&mut client, "mg won t\r\n", 't');
+    assert!((90..=100).contains(&left_s), "{left_s}");
+    client.ask("debugtime 40\r\n", "OK\r\n");
+    client.ask("mg soon\r\n", "HD\r\n");
+    client.ask("debugtime 11\r\n", "OK\r\n");
+    client.ask("mg soon\r\n", "EN\r\n");
+    client.ask("mg later\r\n", "HD\r\n");
+    client.ask("debugtime 30\r\n", "OK\r\n");
+    client.ask("mg later\r\n", "EN\r\n");
+}
+
+#[test]
+fn time_without_a_server_counts() {
+    let file = MemoryFile::new();
+    let server = file.serve(&["-o", "debug_commands"]);
+    let mut client = server.client();
+    client.ask("set soon 0 50 1\r\nx\r\n", "STORED\r\n");
+    client.ask("set later 0 5000 1\r\nx\r\n", "STORED\r\n");
+    // The server's clock is 60 s ahead when it stops, as if the items had been stored a minute ago.
+    client.ask("debugtime 60\r\n", "OK\r\n");
+    end(server, "-TERM");
+    let server = file.serve(&[]);
+    server.client().ask("mg soon\r\n", "EN\r\n");
+    let left_s = number(&mut server.client(), "mg later t\r\n", 't');
+    assert!((4900..=4940).contains(&left_s), "{left_s}");
+}
+
+#[test]
+fn the_next_evictions_are_those_that_would_have_been() {
+    let file = MemoryFile::new();
+    let server = file.serve(&["-m", "4", "-t", "1", "-o", "slab_automove=0"]);
+    let mut client = server.client();
+    let set = |client: &mut Client, from: u32, to: u32| {
+        for number in from..to {
+            client.ask(format!("set key{number:06} 0 0 1000\r\n{number:01000}\r\n"), "STORED\r\n");
+        }
+    };
+    set(&mut client, 0, 6000);
+    // Read items stay, whichever process evicts.
+    let held: Vec<u32> = (5000..6000).step_by(10).collect();
+    for _ in 0..3 {
+        held.iter().for_each(|number| {
+            client.send(format!("mg key{number:06}\r\n"));
+            client.read_line().expect("the server answers");
+        });
+    }
+    let before = server.stats("items");
+    let ring = |stats: &crate::support::client::StatRows| {
+        let rows = stats.iter().filter(|(name, _)| name.ends_with(":number_hot"));
+        rows.map(|(_, value)| value.parse::<u64>().unwrap_or(0)).sum::<u64>()
+    };
+    end(server, "-TERM");
+    let server = file.serve(&["-m", "4", "-t", "1", "-o", "slab_automove=0"]);
+    // A worker that stops has some new items that the queue did not have yet.
+    let (before, after) = (ring(&before), ring(&server.stats("items")));
+    assert!((before..before + 64).contains(&after), "the small queue had {before} items, and now {after}");
+    let mut client = server.client();
+    set(&mut client, 6000, 7000);
+    let stayed = held.iter().filter(|number| {
+        client.send(format!("mg key{number:06}\r\n"));
+        client.read_line().expect("the server answers") == b"HD\r\n"
+    });
+    let stayed = stayed.count();
+    assert!(stayed > 90, "{stayed} of {}", held.len());
+}
