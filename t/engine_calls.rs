@@ -55,7 +55,7 @@ impl<'e, E: Engine> On<'e, E> {
         Deadline(self.engine.moment().tick.0 + seconds * PER_S)
     }
 
-    pub(crate) fn write(&mut self, key: &str, value: &str, change: impl FnOnce(&mut Write<'_>)) -> StoreOutcome {
+    pub(crate) fn write<'w>(&mut self, key: &'w str, value: &str, change: impl FnOnce(&mut Write<'w>)) -> StoreOutcome {
         let mut write = Write::set(self.key(key));
         change(&mut write);
         self.engine.store(self.pin, &write, value.as_bytes()).expect("there is memory")
@@ -69,7 +69,7 @@ impl<'e, E: Engine> On<'e, E> {
 
     /// Stores under conditions.
     pub(crate) fn store(&mut self, key: &str, value: &str, mode: StoreMode, options: WriteOptions) -> StoreOutcome {
-        self.write(key, value, |write| (write.mode, write.options) = (mode, options))
+        self.write(key, value, |write| (write.mode, write.options) = (mode, Some(&options)))
     }
 
     pub(crate) fn fetch(&mut self, key: &str, options: FetchOptions) -> Option<Accessed<E::Item<'e>>> {
@@ -207,7 +207,7 @@ rules! {
         let chosen = WriteOptions { new_cas: Some(u64::MAX), ..WriteOptions::NONE };
         for (key, len) in [("short", 1), ("long", 50_000)] {
             let value = "v".repeat(len);
-            let outcome = on.write(key, &value, |write| (write.client_flags, write.options) = (9, chosen));
+            let outcome = on.write(key, &value, |write| (write.client_flags, write.options) = (9, Some(&chosen)));
             assert_eq!(stored(outcome), u64::MAX);
             assert_eq!((on.shown(key).cas, on.shown(key).client_flags, on.shown(key).value.len()), (u64::MAX, 9, len));
             let next = stored(on.store(key, "w", StoreMode::Append, compare(u64::MAX)));
@@ -222,8 +222,9 @@ rules! {
         for mode in [StoreMode::Set, StoreMode::Replace] {
             let cas = stored(on.write("a", "1", |write| write.deadline = old));
             assert_eq!(on.store("a", "2", mode, options(cas + 1)), StoreOutcome::Exists);
+            let lower = options(cas - 1);
             let outcome = on.write("a", "2", |write| {
-                (write.mode, write.options, write.deadline, write.client_flags) = (mode, options(cas - 1), new, 3);
+                (write.mode, write.options, write.deadline, write.client_flags) = (mode, Some(&lower), new, 3);
             });
             let next = stored(outcome);
             let shown = on.shown("a");
@@ -244,7 +245,7 @@ rules! {
         let deadline = on.after_s(60);
         let options = WriteOptions { vivify: Some(deadline), new_cas: Some(77), ..compare(5) };
         let outcome = on.write("a", "1", |write| {
-            (write.mode, write.options, write.client_flags) = (StoreMode::Append, options, 7);
+            (write.mode, write.options, write.client_flags) = (StoreMode::Append, Some(&options), 7);
         });
         assert_eq!(outcome, StoreOutcome::Stored { cas: 77, joined_len: None });
         let shown = on.shown("a");
@@ -557,7 +558,7 @@ pub(crate) fn make<E: Engine>(on: &mut On<'_, E>, call: &Call) -> (Came, Option<
             let vivify = second_deadline.filter(|_| second);
             let options = WriteOptions { compare, new_cas, invalidate: first, vivify, is_binary_key };
             let (client_flags, mode) = (*client_flags, *mode);
-            let write = Write { key: on.key(key), client_flags, deadline, mode, options };
+            let write = Write { key: on.key(key), client_flags, deadline, mode, options: Some(&options) };
             match on.engine.store(on.pin, &write, value.as_bytes()) {
                 Ok(StoreOutcome::Stored { mut cas, joined_len }) => {
                     hide(&mut cas, new_cas);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use larder::base::Clock;
 use larder::command::{Context, Switches};
-use larder::conn::{Connection, ConnectionTable, ReadBuf, Received, Turn, Verdict};
+use larder::conn::{Connection, ConnectionConfig, ConnectionTable, ReadBuf, Received, Turn, Verdict};
 use larder::counters::Counters;
 use larder::memory::ClassPlan;
 use larder::protocol::Binding;
@@ -112,7 +112,7 @@ struct Worker {
     switches: Switches,
     prefixes: PrefixTable,
     hot: HotSampler,
-    connection_table: ConnectionTable,
+    config: ConnectionConfig,
     input: ReadBuf,
     output: Vec<u8>,
 }
@@ -139,7 +139,13 @@ impl Worker {
             switches: Switches::default(),
             prefixes: PrefixTable::new(b':'),
             hot: HotSampler::default(),
-            connection_table: ConnectionTable::new(64),
+            config: ConnectionConfig {
+                connection_table: Arc::new(ConnectionTable::new(64)),
+                requests_max: 0,
+                backlog_bytes_max: u64::MAX,
+                binding: Binding::Auto,
+                users: None,
+            },
             input: ReadBuf::default(),
             output: Vec::new(),
         }
@@ -157,7 +163,8 @@ impl Worker {
         loop {
             let sent = some(client.write(&unsent[..options.some_of(unsent.len())])).unwrap_or(0);
             unsent = &unsent[sent..];
-            let verdict = self.turn(&mut connection, options.requests_max(), options.receives_ahead());
+            self.config.requests_max = options.requests_max();
+            let verdict = self.turn(&mut connection, options.receives_ahead());
             let room = options.some_of(1 << 20);
             let before = replies.len();
             replies.resize(before + room, 0);
@@ -178,7 +185,7 @@ impl Worker {
         }
     }
 
-    fn turn(&mut self, connection: &mut Connection, requests_max: u32, ahead: bool) -> Verdict {
+    fn turn(&mut self, connection: &mut Connection, ahead: bool) -> Verdict {
         let moment = self.store.begin_turn();
         let pin = self.participant.pin();
         connection.report(true, false);
@@ -196,14 +203,10 @@ impl Worker {
             },
             input: &mut self.input,
             output: &mut self.output,
-            connection_table: &self.connection_table,
-            requests_max,
-            backlog_bytes_max: u64::MAX,
-            binding: Binding::Auto,
+            config: &self.config,
             now: moment.now,
             verbosity: 0,
             watch: None,
-            users: None,
         };
         let received = if ahead { connection.receive_ahead(&mut turn) } else { Received::Nothing };
         let verdict = connection.drive(&mut turn, &pin, received);

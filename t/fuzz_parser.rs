@@ -75,8 +75,8 @@ fn quick(bytes: &[u8]) -> Option<(Request<'_>, usize)> {
     if let Some((key, consumed)) = Grammar::Text.get(bytes) {
         return Some((Request::Retrieve(Retrieval::plain(key)), consumed));
     }
-    if let Some((storage, consumed)) = Grammar::Text.set(bytes) {
-        return Some((Request::Store(storage), consumed));
+    if let Some((set, consumed)) = Grammar::Text.set(bytes).or_else(|| Grammar::Text.meta_set(bytes)) {
+        return Some((Request::Store(set.into()), consumed));
     }
     if let Some((fetch, consumed)) = Grammar::Text.fetch(bytes) {
         return Some((Request::Fetch(fetch.into()), consumed));

@@ -126,7 +126,7 @@ fn a_listener_learns_of_each_change_while_it_is_switched_on() {
     let mut rig = Rig::new(64);
     let store = |mode, options| {
         move |on: &mut On<'_, WorkerStore>| {
-            let write = Write { mode, options, client_flags: 7, ..Write::set(hashed(on.engine, "a")) };
+            let write = Write { mode, options: Some(&options), client_flags: 7, ..Write::set(hashed(on.engine, "a")) };
             assert!(on.engine.store(on.pin, &write, b"5").is_ok_and(StoreOutcome::is_stored));
         }
     };

@@ -1,9 +1,11 @@
 //! A batch: up to 16 requests are parsed, hashed and prefetched before the first one is executed.
 
+use arrayvec::ArrayVec;
+
 use crate::base::{HashedKey, Key};
 use crate::protocol::{
-    Admin, BinaryEcho, Echo, Grammar, Input, KeyCoding, Keys, LineRest, Parsed, PlainFetch, ReplyLine, Request,
-    Retrieval, Then, Value, binary,
+    Admin, BinaryEcho, Echo, Grammar, Input, KeyCoding, Keys, LineRest, Parsed, PlainFetch, PlainSet, ReplyLine,
+    Request, Retrieval, Storage, Then, Value, binary,
 };
 use crate::store::Engine;
 
@@ -23,13 +25,12 @@ pub struct Unparsed<'a> {
     /// Whether more bytes can be added.
     pub input: Input,
     /// What the front of the bytes continues.
-    pub begun: Option<LineRest>,
+    pub begun: Option<&'a LineRest>,
 }
 
 /// Parsed requests. `B` is the engine's bucket and `C` its candidate for an item.
 pub struct Batch<'a, B, C> {
-    entries: [Option<BatchEntry<'a, B, C>>; REQUESTS_PER_BATCH],
-    len: usize,
+    entries: ArrayVec<BatchEntry<'a, B, C>, REQUESTS_PER_BATCH>,
 }
 
 /// One action, and the end of its bytes.
@@ -54,6 +55,8 @@ pub enum Action<'a> {
     GetPacket(Key<'a>, BinaryEcho),
     /// Execute `mg` with simple flags.
     Fetch(PlainFetch<'a>),
+    /// Execute a set without the rarer options.
+    Set(PlainSet<'a>),
     /// Execute a request.
     Request(Request<'a>),
     /// Answer an error, and discard bytes that are still to come.
@@ -75,7 +78,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
     /// An empty batch. Fill it in place: it is large, and a copy costs.
     #[inline]
     pub fn new() -> Self {
-        Self { entries: std::array::from_fn(|_| None), len: 0 }
+        Self { entries: ArrayVec::new() }
     }
 
     /// Parses at most `limit` requests, and at most [`REQUESTS_PER_BATCH`]. If the batch stays empty, bytes are
@@ -98,42 +101,47 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
 
     #[inline]
     fn fill_lines<E: Engine<Bucket = B>>(&mut self, unparsed: Unparsed<'a>, limit: usize, engine: &E) {
-        let Unparsed { bytes, input, mut begun, .. } = unparsed;
+        let Unparsed { bytes, input, begun, .. } = unparsed;
         // A constant, so that no request pays for a choice of its parser.
         let grammar = Grammar::Text;
         let mut at = 0;
-        while self.len < limit && at < bytes.len() {
+        if let Some(begun) = begun {
+            match self.take(grammar.next(bytes, input, Some(*begun)), bytes, at, engine) {
+                Some(end) => at = end,
+                None => return,
+            }
+        }
+        while self.entries.len() < limit && at < bytes.len() {
             let rest = &bytes[at..];
             // Fast path: the most frequent requests do not pay for what the others need.
-            if begun.is_none() {
-                if let Some((key, consumed)) = grammar.get(rest) {
-                    at += consumed;
-                    self.push(Action::Get(key), Some(Lookup::begin(key, engine)), at);
-                    continue;
-                }
-                if let Some((storage, consumed)) = grammar.set(rest) {
-                    at += consumed;
-                    let lookup = Lookup::begin_store(storage.key, engine);
-                    self.push(Action::Request(Request::Store(storage)), Some(lookup), at);
-                    if storage.value == Value::Coming {
-                        break;
-                    }
-                    continue;
-                }
-                if let Some((fetch, consumed)) = grammar.fetch(rest) {
-                    at += consumed;
-                    self.push(Action::Fetch(fetch), Some(Lookup::begin(fetch.key, engine)), at);
-                    continue;
-                }
-                if let Some((arith, consumed)) = grammar.arith(rest) {
-                    at += consumed;
-                    self.push(Action::Request(Request::Arith(arith)), Some(Lookup::begin(arith.key, engine)), at);
-                    continue;
-                }
+            if let Some((key, consumed)) = grammar.get(rest) {
+                at += consumed;
+                self.push(Action::Get(key), Some(Lookup::begin(key, engine)), at);
+                continue;
+            }
+            if let Some((set, consumed)) = grammar.set(rest) {
+                at += consumed;
+                self.push(Action::Set(set), Some(Lookup::begin_store(set.key, engine)), at);
+                continue;
+            }
+            if let Some((fetch, consumed)) = grammar.fetch(rest) {
+                at += consumed;
+                self.push(Action::Fetch(fetch), Some(Lookup::begin(fetch.key, engine)), at);
+                continue;
+            }
+            if let Some((set, consumed)) = grammar.meta_set(rest) {
+                at += consumed;
+                self.push(Action::Set(set), Some(Lookup::begin_store(set.key, engine)), at);
+                continue;
+            }
+            if let Some((arith, consumed)) = grammar.arith(rest) {
+                at += consumed;
+                self.push(Action::Request(Request::Arith(arith)), Some(Lookup::begin(arith.key, engine)), at);
+                continue;
             }
             // A full buffer has room again after the requests before this one.
             let input = if at == 0 { input } else { Input::Open };
-            match self.take(grammar.next(rest, input, begun.take()), bytes, at, engine) {
+            match self.take(grammar.next(rest, input, None), bytes, at, engine) {
                 Some(end) => at = end,
                 None => break,
             }
@@ -145,20 +153,16 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
     fn fill_packets<E: Engine<Bucket = B>>(&mut self, unparsed: Unparsed<'a>, limit: usize, engine: &E) {
         let Unparsed { bytes, grammar, input, .. } = unparsed;
         let mut at = 0;
-        while self.len < limit && at < bytes.len() {
+        while self.entries.len() < limit && at < bytes.len() {
             let rest = &bytes[at..];
             if let Some((key, echo, consumed)) = binary::quick::get(rest) {
                 at += consumed;
                 self.push(Action::GetPacket(key, echo), Some(Lookup::begin(key, engine)), at);
                 continue;
             }
-            if let Some((storage, consumed)) = binary::quick::set(rest) {
+            if let Some((set, consumed)) = binary::quick::set(rest) {
                 at += consumed;
-                let lookup = Lookup::begin_store(storage.key, engine);
-                self.push(Action::Request(Request::Store(storage)), Some(lookup), at);
-                if storage.value == Value::Coming {
-                    break;
-                }
+                self.push(Action::Set(set), Some(Lookup::begin_store(set.key, engine)), at);
                 continue;
             }
             match self.take(grammar.next(rest, input, None), bytes, at, engine) {
@@ -170,6 +174,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
 
     /// Appends what was parsed from `bytes[at..]`. Returns the offset of the next request, or `None` if the batch ends
     /// here.
+    #[inline(never)]
     fn take<E: Engine<Bucket = B>>(
         &mut self,
         parsed: Parsed<'a>,
@@ -211,13 +216,12 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
 
     #[inline]
     fn push(&mut self, action: Action<'a>, lookup: Option<Lookup<B, C>>, end: usize) {
-        self.entries[self.len] = Some(BatchEntry { action, lookup, end });
-        self.len += 1;
+        self.entries.push(BatchEntry { action, lookup, end });
     }
 
     #[inline]
     fn prefetch_items<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(&mut self, engine: &E, pin: &'pin E::Pin) {
-        for lookup in self.entries[..self.len].iter_mut().flatten().filter_map(|entry| entry.lookup.as_mut()) {
+        for lookup in self.entries.iter_mut().filter_map(|entry| entry.lookup.as_mut()) {
             lookup.prefetch_item(engine, pin);
         }
     }
@@ -225,7 +229,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
     /// The entries, in order.
     #[inline]
     pub fn entries(&self) -> impl Iterator<Item = &BatchEntry<'a, B, C>> {
-        self.entries[..self.len].iter().flatten()
+        self.entries.iter()
     }
 
     /// Samples one of the keys for `stats hotkeys`, if a sample is due. Call once, before the entries are executed.
@@ -233,7 +237,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
     #[inline]
     pub fn sample<E: Engine>(&self, ctx: &mut Context<'_, E>, pin: &E::Pin) {
         #[expect(clippy::cast_possible_truncation, reason = "at most REQUESTS_PER_BATCH")]
-        let len = self.len as u32;
+        let len = self.entries.len() as u32;
         if let Some(index) = ctx.hot.due(len) {
             self.sample_one(index as usize, ctx, pin);
         }
@@ -247,6 +251,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
                 (Request::Retrieve(Retrieval::plain(key)), hash)
             }
             Some((Action::Fetch(fetch), Some(hash))) => (Request::Fetch(fetch.into()), hash),
+            Some((Action::Set(set), Some(hash))) => (Request::Store(Storage::from(set)), hash),
             Some((Action::Request(request), Some(hash))) => (request, hash),
             Some(_) | None => return ctx.hot.pass_over(),
         };
@@ -262,13 +267,13 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
     /// The number of entries.
     #[inline]
     pub const fn len(&self) -> usize {
-        self.len
+        self.entries.len()
     }
 
     /// Whether more bytes are needed before anything can be done.
     #[inline]
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.entries.is_empty()
     }
 }
 
@@ -291,8 +296,8 @@ pub fn look_ahead<E: Engine>(grammar: Grammar, bytes: &[u8], engine: &E) -> Opti
     if let Some((key, _)) = grammar.get(bytes) {
         return Some(Lookup::begin(key, engine));
     }
-    if let Some((storage, _)) = grammar.set(bytes) {
-        return Some(Lookup::begin_store(storage.key, engine));
+    if let Some((set, _)) = grammar.set(bytes).or_else(|| grammar.meta_set(bytes)) {
+        return Some(Lookup::begin_store(set.key, engine));
     }
     grammar.fetch(bytes).map(|(fetch, _)| Lookup::begin(fetch.key, engine))
 }

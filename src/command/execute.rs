@@ -57,11 +57,13 @@ pub fn execute<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     // Fast path: the most frequent requests do not pay for dispatching the others.
-    match (&entry.action, &entry.lookup) {
-        (Action::Get(key), Some(lookup)) => retrieval::get(*key, lookup, ctx, pin, sink),
-        (Action::GetPacket(key, echo), Some(lookup)) => packet_get::get(*key, *echo, lookup, ctx, pin, sink),
-        (Action::Fetch(wanted), Some(lookup)) => fetch::plain(wanted, lookup, ctx, pin, sink),
-        (_, _) => execute_any(entry, ctx, pin, sink),
+    let Some(lookup) = &entry.lookup else { return execute_any(entry, ctx, pin, sink) };
+    match &entry.action {
+        Action::Get(key) => retrieval::get(*key, lookup, ctx, pin, sink),
+        Action::Set(wanted) => storage::plain(wanted, lookup.hash, ctx, pin, sink),
+        Action::GetPacket(key, echo) => packet_get::get(*key, *echo, lookup, ctx, pin, sink),
+        Action::Fetch(wanted) => fetch::plain(wanted, lookup, ctx, pin, sink),
+        _ => execute_any(entry, ctx, pin, sink),
     }
 }
 
@@ -85,6 +87,10 @@ fn execute_any<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
         Action::Fetch(wanted) => {
             let lookup = lookup_of(entry.lookup, wanted.key, ctx.engine);
             return fetch::fetch(&Fetch::from(*wanted), &lookup, ctx, pin, sink);
+        }
+        Action::Set(wanted) => {
+            let key = HashedKey { key: wanted.key, hash: lookup_of(entry.lookup, wanted.key, ctx.engine).hash };
+            return storage::store(&(*wanted).into(), key, ctx, pin, sink);
         }
         Action::Request(request) => request,
         Action::Refuse { error, echo, then } => {

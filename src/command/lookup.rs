@@ -22,14 +22,14 @@ pub struct Lookup<B, C> {
 
 impl<B: Copy, C: Copy> Lookup<B, C> {
     /// Hashes the key and prefetches its bucket.
-    #[inline]
+    #[inline(always)]
     pub fn begin<E: Engine<Bucket = B>>(key: Key<'_>, engine: &E) -> Self {
         let hash = engine.hash(key).hash;
         Self { hash, bucket: engine.prefetch_bucket(hash), candidate: None }
     }
 
     /// [`Lookup::begin`] for a request that stores.
-    #[inline]
+    #[inline(always)]
     pub fn begin_store<E: Engine<Bucket = B>>(key: Key<'_>, engine: &E) -> Self {
         let hash = engine.hash(key).hash;
         Self { hash, bucket: engine.prefetch_for_store(hash), candidate: None }

@@ -1,7 +1,7 @@
 //! set, add, replace, append, prepend, cas: allocate, receive the value, link the item.
 
-use crate::base::{HashedKey, Key, StoreMode};
-use crate::protocol::{Answer, Echo, KeyCoding, OwnedEcho, ReplyLine, Storage, Value};
+use crate::base::{HashedKey, Key, KeyHash, StoreMode};
+use crate::protocol::{Answer, Echo, KeyCoding, OwnedEcho, PlainSet, ReplyLine, Storage, Value};
 use crate::store::{Engine, Pending as _, Refusal, Removal, StoreOutcome, Write, WriteOptions};
 use crate::watch::StoreStatus;
 
@@ -37,7 +37,30 @@ pub enum Terminator {
     Wrong,
 }
 
-#[inline]
+/// A set without the rarer options.
+#[inline(never)]
+pub(super) fn plain<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    wanted: &PlainSet<'_>,
+    hash: KeyHash,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let PlainSet { key, client_flags, exptime, value, echo } = *wanted;
+    let key = HashedKey { key, hash };
+    if ctx.prefixes.is_on() || sink.is_watched() {
+        return store(&Storage::from(*wanted), key, ctx, pin, sink);
+    }
+    let write = Write { client_flags, deadline: ctx.deadline(exptime), ..Write::set(key) };
+    match ctx.engine.store(pin, &write, value) {
+        Ok(outcome) => answer_stored(outcome, None, wanted.value_len(), echo, ctx, sink),
+        Err(refusal) => return refuse(refusal, &Storage::from(*wanted), key, ctx, pin, sink),
+    }
+    Outcome::Done
+}
+
+/// A storage command with any options.
+#[inline(never)]
 pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     wanted: &Storage<'_>,
     key: HashedKey<'_>,
@@ -46,7 +69,8 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink: &mut S,
 ) -> Outcome<E::Pending> {
     let Value::Whole(value) = wanted.value else { return begin_store(wanted, key, ctx, pin, sink) };
-    let write = write_of(wanted, key, ctx);
+    let options = options_of(wanted, ctx);
+    let write = write_of(wanted, key, &options, ctx);
     let outcome = match ctx.engine.store(pin, &write, value) {
         Ok(outcome) => outcome,
         Err(refusal) => return refuse(refusal, wanted, key, ctx, pin, sink),
@@ -74,7 +98,8 @@ fn begin_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    let write = write_of(wanted, key, ctx);
+    let options = options_of(wanted, ctx);
+    let write = write_of(wanted, key, &options, ctx);
     let pending = match ctx.engine.announce(pin, &write, wanted.value_len) {
         Ok(pending) => pending,
         Err(refusal) => return refuse(refusal, wanted, key, ctx, pin, sink),
@@ -133,7 +158,7 @@ fn refuse_data<I, E: Engine, S: ReplySink<I>>(echo: Echo<'_>, ctx: &Context<'_, 
 }
 
 /// Counts a storage command and answers it.
-#[inline]
+#[inline(always)]
 fn answer_stored<I, E: Engine, S: ReplySink<I>>(
     outcome: StoreOutcome,
     compare: Option<u64>,
@@ -279,11 +304,19 @@ const fn overwrites(mode: StoreMode, compare: Option<u64>, echo: Echo<'_>) -> bo
 }
 
 /// What the engine is to store.
-#[inline(always)]
-fn write_of<'k, E: Engine>(wanted: &Storage<'_>, key: HashedKey<'k>, ctx: &Context<'_, E>) -> Write<'k> {
-    let Storage { client_flags, mode, compare, new_cas, invalidate, .. } = *wanted;
+fn write_of<'k, E: Engine>(
+    wanted: &Storage<'_>,
+    key: HashedKey<'k>,
+    options: &'k WriteOptions,
+    ctx: &Context<'_, E>,
+) -> Write<'k> {
+    let Storage { client_flags, mode, exptime, .. } = *wanted;
+    Write { key, client_flags, deadline: ctx.deadline(exptime), mode, options: Some(options) }
+}
+
+/// The rarer options of a store.
+fn options_of<E: Engine>(wanted: &Storage<'_>, ctx: &Context<'_, E>) -> WriteOptions {
+    let Storage { compare, new_cas, invalidate, .. } = *wanted;
     let vivify = wanted.vivify.map(|exptime| ctx.deadline(exptime));
-    let is_binary_key = wanted.coding == KeyCoding::Base64;
-    let options = WriteOptions { compare, new_cas, invalidate, vivify, is_binary_key };
-    Write { key, client_flags, deadline: ctx.deadline(wanted.exptime), mode, options }
+    WriteOptions { compare, new_cas, invalidate, vivify, is_binary_key: wanted.coding == KeyCoding::Base64 }
 }

@@ -12,6 +12,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use crate::auth::Authenticator;
 use crate::base::RelTime;
@@ -75,23 +76,30 @@ pub struct Turn<'w> {
     pub input: &'w mut ReadBuf,
     /// Its output buffer.
     pub output: &'w mut Vec<u8>,
-    /// For `stats conns`.
-    pub connection_table: &'w ConnectionTable,
-    /// Small requests that may be executed (-R). More work counts as several: each key of a list, each row of stats,
-    /// and bytes that are sent, received or copied.
-    pub requests_max: u32,
-    /// Bytes of unread replies that the worker's clients may have together. A client that would exceed it is closed.
-    pub backlog_bytes_max: u64,
-    /// The grammars that clients may use.
-    pub binding: Binding,
+    /// Settings of all connections.
+    pub config: &'w ConnectionConfig,
     /// Start of the turn.
     pub now: RelTime,
     /// The log level.
     pub verbosity: u8,
     /// Where events go, while a client watches.
-    pub watch: Option<Recorder<'w>>,
+    pub watch: Option<&'w Recorder>,
+}
+
+/// What does not change from drive to drive. All connections share it.
+pub struct ConnectionConfig {
+    /// For `stats conns`.
+    pub connection_table: Arc<ConnectionTable>,
+    /// Small requests that a drive may execute (-R). More work counts as several: each key of a list, each row of
+    /// stats, and bytes that are sent, received or copied.
+    pub requests_max: u32,
+    /// Bytes of unread replies that the clients of one worker may have together: its part of -o resp_obj_mem_limit. A
+    /// client that would exceed it is closed.
+    pub backlog_bytes_max: u64,
+    /// The grammars that clients may use.
+    pub binding: Binding,
     /// The users, if clients must authenticate.
-    pub users: Option<&'w Authenticator>,
+    pub users: Option<Arc<Authenticator>>,
 }
 
 /// What the input buffer of a drive holds.
@@ -213,6 +221,10 @@ impl Connection {
                 return if verdict == Verdict::Wait { self.wait_for_reader() } else { verdict };
             }
             self.restore_tail(turn);
+            // Mostly the poll has reported a request.
+            if self.readable && turn.input.unread().is_empty() && matches!(self.state, ConnectionState::Command) {
+                self.fill(turn);
+            }
         }
         turn.ctx.client_fd = self.fd();
         // Taken out of the turn, because the queue borrows it while `serve` borrows the rest.
@@ -223,7 +235,7 @@ impl Connection {
         drop(queue);
         keep_output(&mut output);
         *turn.output = output;
-        turn.connection_table.note(self.fd(), self.activity(), self.last_active);
+        turn.config.connection_table.note(self.fd(), self.activity(), self.last_active);
         verdict
     }
 
@@ -254,7 +266,7 @@ impl Connection {
     #[cold]
     fn keep_backlog(&mut self, backlog: Box<Backlog>, turn: &Turn<'_>) {
         let counters = turn.ctx.counters;
-        if counters.buffers.backlog_bytes.read().saturating_add(backlog.text_bytes()) > turn.backlog_bytes_max {
+        if counters.buffers.backlog_bytes.read().saturating_add(backlog.text_bytes()) > turn.config.backlog_bytes_max {
             counters.response_obj_oom.add(1);
             self.state = ConnectionState::Closing(CloseReason::Broken);
             return;
@@ -302,7 +314,7 @@ impl Connection {
     }
 
     fn serve<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Verdict {
-        let mut budget = turn.requests_max;
+        let mut budget = turn.config.requests_max;
         loop {
             let step = match &mut self.state {
                 ConnectionState::Command | ConnectionState::Line(_) => self.requests(turn, pin, queue, &mut budget),
@@ -360,7 +372,7 @@ impl Connection {
         if *budget == 0 {
             return Step::Pause(Verdict::Again);
         }
-        if !self.knows_grammar(bytes, turn.binding) {
+        if !self.knows_grammar(bytes, turn.config.binding) {
             return self.refuse_grammar();
         }
         let ctx = &mut turn.ctx;
@@ -382,23 +394,29 @@ impl Connection {
             } else {
                 execute(entry, ctx, pin, queue)
             };
-            if !matches!(outcome, Outcome::Done) {
-                special = Some((outcome, entry.end));
-                break;
+            match outcome {
+                // It owns nothing. Said here, because the loop would call the destructor of the other variants.
+                Outcome::Done => std::mem::forget(outcome),
+                outcome => {
+                    special = Some((outcome, entry.end));
+                    break;
+                }
             }
             done = entry.end;
             if queue.is_full() || ctx.surcharge > *budget {
                 break;
             }
         }
+        drop(batch);
         *budget = budget.saturating_sub(ctx.take_surcharge());
         turn.input.consume(done);
-        if done > 0 {
+        if done > 0 && !matches!(self.state, ConnectionState::Command) {
             self.state = ConnectionState::Command;
         }
         match special {
             Some((outcome, end)) => self.apply_outcome(outcome, end - done, turn.input, budget),
             None if queue.is_full() => Step::Full,
+            None if turn.input.unread().is_empty() => Step::Starved,
             None => Step::Again,
         }
     }

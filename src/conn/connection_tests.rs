@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use super::{Connection, Received, Turn, Verdict};
+use super::{Connection, ConnectionConfig, Received, Turn, Verdict};
 use crate::base::{Clock, RelTime};
 use crate::command::{Context, Operator, Switches};
 use crate::conn::{CloseReason, ConnectionTable, ReadBuf};
@@ -56,10 +56,9 @@ struct Bench {
     switches: Switches,
     prefixes: PrefixTable,
     hot: HotSampler,
-    connection_table: ConnectionTable,
+    config: ConnectionConfig,
     input: ReadBuf,
     output: Vec<u8>,
-    requests_max: u32,
     /// Whether each turn receives before it drives.
     receives_ahead: bool,
     verbosity: u8,
@@ -93,10 +92,15 @@ impl Bench {
             switches: Switches::default(),
             prefixes: PrefixTable::new(b':'),
             hot: HotSampler::default(),
-            connection_table: ConnectionTable::new(64),
+            config: ConnectionConfig {
+                connection_table: Arc::new(ConnectionTable::new(64)),
+                requests_max: 1000,
+                backlog_bytes_max: u64::MAX,
+                binding: Binding::Auto,
+                users: None,
+            },
             input: ReadBuf::default(),
             output: Vec::new(),
-            requests_max: 1000,
             receives_ahead: false,
             verbosity: 0,
             connection: Connection::new(OwnedFd::from(ours), now),
@@ -123,14 +127,10 @@ impl Bench {
             },
             input: &mut self.input,
             output: &mut self.output,
-            connection_table: &self.connection_table,
-            requests_max: self.requests_max,
-            backlog_bytes_max: u64::MAX,
-            binding: Binding::Auto,
+            config: &self.config,
             now: moment.now,
             verbosity: self.verbosity,
             watch: None,
-            users: None,
         };
         let received = if self.receives_ahead { self.connection.receive_ahead(&mut turn) } else { Received::Nothing };
         let verdict = self.connection.drive(&mut turn, &pin, received);
@@ -254,7 +254,7 @@ fn an_idle_connection_holds_nothing_and_the_log_changes_no_reply() {
 #[test]
 fn requests_beyond_the_budget_wait_for_the_next_turn() {
     let mut bench = Bench::new();
-    bench.requests_max = 20;
+    bench.config.requests_max = 20;
     let asked = b"version\r\n".repeat(50);
     bench.client.write_all(&asked).unwrap();
     let turns: Vec<Verdict> = (0..3).map(|_| bench.turn()).collect();
@@ -265,7 +265,7 @@ fn requests_beyond_the_budget_wait_for_the_next_turn() {
 #[test]
 fn each_key_of_a_list_counts_as_a_request() {
     let mut bench = Bench::new();
-    bench.requests_max = 20;
+    bench.config.requests_max = 20;
     let list = format!("get{}\r\n", " key".repeat(15));
     bench.client.write_all(list.repeat(5).as_bytes()).unwrap();
     let turns: Vec<(Verdict, u64)> = (0..3).map(|_| (bench.turn(), bench.counters.cmd_get.read())).collect();
@@ -276,7 +276,7 @@ fn each_key_of_a_list_counts_as_a_request() {
 #[test]
 fn a_full_buffer_waits_for_the_next_turn_as_it_is() {
     let mut bench = Bench::new();
-    (bench.requests_max, bench.receives_ahead) = (1, true);
+    (bench.config.requests_max, bench.receives_ahead) = (1, true);
     // The value ends where the buffer ends and uses the budget up: what is received next is a whole buffer of requests
     // that are not executed in this turn.
     let header = b"set a 0 0 65517\r\n";
@@ -385,7 +385,7 @@ fn a_turn_is_bounded_by_what_its_requests_cost() {
         ("stats settings\r\nget a b c d e f g h i j k l m o p q r s t u\r\n", "END"),
     ] {
         let mut bench = Bench::new();
-        bench.requests_max = 20;
+        bench.config.requests_max = 20;
         bench.talk(world.as_bytes(), usize::MAX);
         bench.client.write_all(request.repeat(8).as_bytes()).unwrap();
         assert_eq!(bench.turn(), Verdict::Again, "{request:?}");
@@ -398,7 +398,7 @@ fn a_turn_is_bounded_by_what_its_requests_cost() {
 #[test]
 fn a_turn_ends_in_the_middle_of_what_is_thrown_away() {
     let mut bench = Bench::new();
-    bench.requests_max = 20;
+    bench.config.requests_max = 20;
     let refused = [&b"set big 0 0 5000000\r\n"[..], &[b'x'; 5_000_000], b"\r\nget a\r\n"].concat();
     let written = bench.client.write(&refused).unwrap();
     assert!(written > 3 * (64 << 10), "the kernel holds more than a turn takes");

@@ -39,7 +39,7 @@ impl Connection {
         if *budget == 0 {
             return Step::Pause(Verdict::Again);
         }
-        if !self.knows_grammar(bytes, turn.binding) {
+        if !self.knows_grammar(bytes, turn.config.binding) {
             return self.refuse_grammar();
         }
         *budget -= 1;
@@ -83,7 +83,8 @@ impl Connection {
         let counters = turn.ctx.counters;
         counters.auth_cmds.add(1);
         // Without a user file no connection is locked.
-        let check = turn.users.zip(offered).map_or(Check::Refused, |(users, offered)| users.check(offered));
+        let check =
+            turn.config.users.as_deref().zip(offered).map_or(Check::Refused, |(users, offered)| users.check(offered));
         match check {
             Check::Accepted => Some(self.judged(true, failures, turn)),
             Check::Refused => Some(self.judged(false, failures, turn)),

@@ -22,7 +22,7 @@ mod state;
 mod value;
 mod write_queue;
 
-pub use connection::{Connection, LookupAhead, OUTPUT_BYTES, Received, Turn, Verdict, keep_output};
+pub use connection::{Connection, ConnectionConfig, LookupAhead, OUTPUT_BYTES, Received, Turn, Verdict, keep_output};
 pub use connection_table::{Activity, ConnectionTable};
 pub use log::{COMMANDS as COMMANDS_VERBOSITY, reply as log_reply, request as log_request};
 pub use read_buf::ReadBuf;

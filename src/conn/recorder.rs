@@ -1,6 +1,7 @@
 //! What a connection does while it is observed: logs requests and replies, and passes events to the worker's ring.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::sync::Arc;
 
 use crate::command::{BatchEntry, Context, Incoming, Mark, Outcome, ReplySink, Terminator, execute, finish_store};
 use crate::item::{Candidate, ItemRef};
@@ -13,18 +14,17 @@ use super::log;
 use super::write_queue::WriteQueue;
 
 /// Where a worker's events go.
-#[derive(Clone, Copy)]
-pub struct Recorder<'w> {
+pub struct Recorder {
     /// The hub.
-    pub hub: &'w Hub,
+    pub hub: Arc<Hub>,
     /// The worker's ring.
-    pub ring: &'w Ring,
+    pub ring: Arc<Ring>,
 }
 
 /// A reply queue, and where events go.
 pub(super) struct Observed<'q, 'w, 'pin> {
     pub(super) queue: &'q mut WriteQueue<'w, 'pin>,
-    pub(super) recorder: Recorder<'q>,
+    pub(super) recorder: &'q Recorder,
 }
 
 impl<'pin> ReplySink<ItemRef<'pin>> for Observed<'_, '_, 'pin> {
@@ -41,7 +41,7 @@ impl<'pin> ReplySink<ItemRef<'pin>> for Observed<'_, '_, 'pin> {
     }
 
     fn note(&mut self, event: Event, subject: &[u8]) {
-        self.recorder.hub.note(self.recorder.ring, event, subject);
+        self.recorder.hub.note(&self.recorder.ring, event, subject);
     }
 
     fn is_full(&self) -> bool {
@@ -62,7 +62,7 @@ impl<'pin> ReplySink<ItemRef<'pin>> for Observed<'_, '_, 'pin> {
 pub(super) struct Log<'w> {
     pub(super) verbosity: u8,
     pub(super) grammar: Grammar,
-    pub(super) watch: Option<Recorder<'w>>,
+    pub(super) watch: Option<&'w Recorder>,
 }
 
 impl Log<'_> {

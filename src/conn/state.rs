@@ -91,9 +91,9 @@ impl ConnectionState {
 
     /// What the next bytes continue; `None` if they begin a request.
     #[inline]
-    pub(super) const fn begun(&self) -> Option<LineRest> {
+    pub(super) const fn begun(&self) -> Option<&LineRest> {
         match self {
-            Self::Line(rest) => Some(*rest),
+            Self::Line(rest) => Some(rest),
             Self::Command
             | Self::Value(_)
             | Self::Swallow { .. }

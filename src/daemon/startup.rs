@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::auth::Authenticator;
 use crate::command::Switches;
-use crate::conn::ConnectionTable;
+use crate::conn::{ConnectionConfig, ConnectionTable};
 use crate::counters::Counters;
 use crate::dispatcher::{BindFailure, Bound, Config, DatagramAddress, Dispatcher, Listener, bind_datagrams, listen};
 use crate::protocol::{Binding, MEMCACHED_VERSION};
@@ -215,6 +215,24 @@ struct Server {
     end: StoreEnd,
 }
 
+/// What all connections share.
+fn connection_config(
+    settings: &Settings,
+    connection_table: Arc<ConnectionTable>,
+    users: Option<Arc<Authenticator>>,
+) -> ConnectionConfig {
+    ConnectionConfig {
+        connection_table,
+        requests_max: settings.reqs_per_event,
+        backlog_bytes_max: match settings.resp_obj_mem_limit_bytes {
+            0 => u64::MAX,
+            limit => limit / u64::from(settings.threads),
+        },
+        binding: Binding::from(settings),
+        users,
+    }
+}
+
 impl Server {
     /// Creates the jobs and workers and starts them.
     fn build(
@@ -257,18 +275,11 @@ impl Server {
             prefixes,
             hot,
             watch_hub,
-            connection_table: Arc::clone(&connection_table),
+            connections: connection_config(settings, Arc::clone(&connection_table), users.clone()),
             gate: Arc::clone(&gate),
-            backlog_bytes_max: match settings.resp_obj_mem_limit_bytes {
-                0 => u64::MAX,
-                limit => limit / u64::from(settings.threads),
-            },
-            requests_max: settings.reqs_per_event,
             idle_timeout_s: settings.idle_timeout_s,
             busy_poll_usecs: settings.busy_poll_usecs,
-            users: users.clone(),
             drop_privileges: settings.drop_privileges,
-            binding: Binding::from(settings),
             udp_reply_max: settings.udp_reply_max as usize,
         });
         let end = StoreEnd::start_jobs(settings, store, &clock)?;

@@ -5,7 +5,7 @@ use crate::settings::Settings;
 
 use super::binary::{self, REQUEST_MAGIC};
 use super::meta;
-use super::request::{Arith, Input, LineRest, Parsed, PlainFetch, Storage};
+use super::request::{Arith, Input, LineRest, Parsed, PlainFetch, PlainSet};
 use super::text;
 
 /// The grammar of a connection.
@@ -87,14 +87,20 @@ impl Grammar {
         }
     }
 
-    /// As [`Grammar::get`]: a plain set or `ms`, and its length: with its value if that is complete.
+    /// As [`Grammar::get`]: a plain set with its whole value.
     #[inline(always)]
-    pub fn set(self, bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
+    pub fn set(self, bytes: &[u8]) -> Option<(PlainSet<'_>, usize)> {
         match self {
-            Self::Text | Self::Unknown => match text::quick::set(bytes) {
-                Some(parsed) => Some(parsed),
-                None => meta::quick::set(bytes),
-            },
+            Self::Text | Self::Unknown => text::quick::set(bytes),
+            Self::Binary => None,
+        }
+    }
+
+    /// As [`Grammar::set`]: an `ms` with simple flags.
+    #[inline(always)]
+    pub fn meta_set(self, bytes: &[u8]) -> Option<(PlainSet<'_>, usize)> {
+        match self {
+            Self::Text | Self::Unknown => meta::quick::set(bytes),
             Self::Binary => None,
         }
     }

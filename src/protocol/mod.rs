@@ -32,7 +32,7 @@ pub use grammar::{Binding, Grammar};
 pub use reply_line::{MEMCACHED_VERSION, ReplyLine};
 pub use request::{
     Admin, Arith, CasShown, Delete, Delta, Fetch, Input, Inspect, KeyCoding, KeyList, KeyTooLong, Keys, LineRest,
-    Parsed, PlainFetch, Request, Rest, Retrieval, RetrievalOptions, Storage, StoreMode, Then, Touch, Value,
+    Parsed, PlainFetch, PlainSet, Request, Rest, Retrieval, RetrievalOptions, Storage, StoreMode, Then, Touch, Value,
 };
 pub use tokens::Tokens;
 pub use uri::push_uri_encoded;

@@ -27,7 +27,7 @@ pub(super) struct Answerer<'a, 'w, S> {
     /// The log level.
     pub(super) verbosity: u8,
     /// Where events go, while a client watches.
-    pub(super) watch: Option<Recorder<'a>>,
+    pub(super) watch: Option<&'a Recorder>,
     /// Small requests that may be executed before other clients are served. A datagram is answered whole nevertheless.
     pub(super) budget: u32,
 }
@@ -158,6 +158,7 @@ const fn echo_of<'a>(action: &Action<'a>) -> Echo<'a> {
         Action::Get(_) | Action::Skip(_) | Action::Close => Echo::TEXT,
         Action::GetPacket(_, echo) => Echo::Binary(*echo),
         Action::Fetch(fetch) => fetch.echo,
+        Action::Set(set) => set.echo,
         Action::Refuse { echo, .. } => *echo,
         Action::Request(request) => match request {
             Request::Retrieve(_) => Echo::TEXT,

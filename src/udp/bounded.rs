@@ -12,12 +12,12 @@ pub(super) struct BoundedReply<'r> {
     /// Whether a value was left out, because it did not fit.
     lacks_value: bool,
     /// Where events go, while a client watches.
-    watch: Option<Recorder<'r>>,
+    watch: Option<&'r Recorder>,
 }
 
 impl<'r> BoundedReply<'r> {
     /// An empty reply at the end of `text`, of at most `len_max` bytes.
-    pub(super) const fn new(text: &'r mut Vec<u8>, len_max: usize, watch: Option<Recorder<'r>>) -> Self {
+    pub(super) const fn new(text: &'r mut Vec<u8>, len_max: usize, watch: Option<&'r Recorder>) -> Self {
         let end_max = text.len().saturating_add(len_max);
         Self { text, end_max, lacks_value: false, watch }
     }
@@ -46,8 +46,8 @@ impl<I: Item> ReplySink<I> for BoundedReply<'_> {
     }
 
     fn note(&mut self, event: Event, subject: &[u8]) {
-        if let Some(Recorder { hub, ring }) = self.watch {
-            hub.note(ring, event, subject);
+        if let Some(recorder) = self.watch {
+            recorder.hub.note(&recorder.ring, event, subject);
         }
     }
 

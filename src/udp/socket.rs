@@ -48,7 +48,7 @@ pub struct DatagramTurn<'w> {
     /// The log level.
     pub verbosity: u8,
     /// Where events go, while a client watches.
-    pub watch: Option<Recorder<'w>>,
+    pub watch: Option<&'w Recorder>,
 }
 
 impl From<OwnedFd> for DatagramSocket {

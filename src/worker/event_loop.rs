@@ -351,14 +351,10 @@ impl EventLoop {
             },
             input: &mut self.inputs[slot],
             output: &mut self.output,
-            connection_table: &self.shared.connection_table,
-            requests_max: self.shared.requests_max,
-            backlog_bytes_max: self.shared.backlog_bytes_max,
-            binding: self.shared.binding,
+            config: &self.shared.connections,
             now: self.now,
             verbosity: self.verbosity,
             watch: self.watch.recorder(),
-            users: self.shared.users.as_deref(),
         };
         (&mut self.connections, turn)
     }
@@ -504,7 +500,7 @@ impl EventLoop {
                 // For other mail, the turn itself is what was asked for.
                 Some(Mail::Turn) => self.refuse_stalled(registry, pin),
                 Some(Mail::Adopt(socket)) => {
-                    let is_locked = self.shared.users.is_some();
+                    let is_locked = self.shared.connections.users.is_some();
                     let new = if is_locked { Connection::new_locked } else { Connection::new };
                     self.adopt(new(socket, self.now), registry);
                 }
@@ -521,9 +517,9 @@ impl EventLoop {
             // The kernel is out of memory. The client sees its connection closed.
             return self.shared.gate.leave(fd);
         }
-        self.shared.connection_table.note(fd, Activity::Reading, self.now);
+        self.shared.connections.connection_table.note(fd, Activity::Reading, self.now);
         if self.verbosity >= COMMANDS_VERBOSITY {
-            log_line(Level::Debug, format!("<{fd} new {}", self.shared.binding.client()));
+            log_line(Level::Debug, format!("<{fd} new {}", self.shared.connections.binding.client()));
         }
         self.watch.connected(fd);
         self.connections.enter(connection);
@@ -559,7 +555,7 @@ impl EventLoop {
         self.watch.closed(fd, reason);
         connection.leave_counts(&self.counters);
         self.counters.buffers.connection_bytes.sub(size_of::<Connection>() as u64);
-        self.shared.connection_table.clear(fd);
+        self.shared.connections.connection_table.clear(fd);
         self.shared.gate.leave(fd);
         if self.verbosity >= COMMANDS_VERBOSITY {
             log_line(Level::Debug, format!("<{fd} connection closed."));

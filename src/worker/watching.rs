@@ -9,32 +9,31 @@ use mio::unix::SourceFd;
 use crate::conn::{Activity, CloseReason, Connection, Recorder};
 use crate::protocol::Streams;
 use crate::sys::socket::{Side, describe};
-use crate::watch::{CloseCause, ConnectionFacts, Event, Hub, Ring};
+use crate::watch::{CloseCause, ConnectionFacts, Event, Hub};
 
 use super::event_loop::EventLoop;
 
 /// A worker's ring, and whether anyone watches in this turn.
 pub(super) struct WorkerWatch {
-    hub: Arc<Hub>,
-    ring: Arc<Ring>,
+    recorder: Recorder,
     is_watched: bool,
 }
 
 impl WorkerWatch {
     pub(super) fn new(hub: &Arc<Hub>) -> Self {
-        Self { hub: Arc::clone(hub), ring: hub.join(), is_watched: false }
+        Self { recorder: Recorder { hub: Arc::clone(hub), ring: hub.join() }, is_watched: false }
     }
 
     /// Asks anew whether anyone watches.
     #[inline]
     pub(super) fn renew(&mut self) {
-        self.is_watched = self.hub.is_watched();
+        self.is_watched = self.recorder.hub.is_watched();
     }
 
     /// Where events go in this turn. `None`: nobody watches.
     #[inline]
-    pub(super) fn recorder(&self) -> Option<Recorder<'_>> {
-        if self.is_watched { Some(Recorder { hub: &self.hub, ring: &self.ring }) } else { None }
+    pub(super) fn recorder(&self) -> Option<&Recorder> {
+        if self.is_watched { Some(&self.recorder) } else { None }
     }
 
     /// Notes a client that has connected.
@@ -53,7 +52,7 @@ impl WorkerWatch {
 
     #[cold]
     fn note_connection(&self, fd: RawFd, closed: Option<CloseReason>) {
-        if !self.hub.wants(Streams::CONNECTIONS) {
+        if !self.recorder.hub.wants(Streams::CONNECTIONS) {
             return;
         }
         let address = describe(fd, Side::Theirs).unwrap_or_default();
@@ -69,7 +68,7 @@ impl WorkerWatch {
             None => Event::Connected(facts),
             Some(reason) => Event::Closed(cause_of(reason), facts),
         };
-        self.hub.note(&self.ring, event, host.as_bytes());
+        self.recorder.hub.note(&self.recorder.ring, event, host.as_bytes());
     }
 }
 
@@ -92,8 +91,9 @@ impl EventLoop {
         let fd = connection.fd();
         // Ignored: a descriptor that the poll does not know is not reported either.
         let _ = registry.deregister(&mut SourceFd(&fd));
-        self.shared.connection_table.note(fd, Activity::Watching, self.now);
-        let (connection_table, gate) = (Arc::clone(&self.shared.connection_table), Arc::clone(&self.shared.gate));
+        self.shared.connections.connection_table.note(fd, Activity::Watching, self.now);
+        let (connection_table, gate) =
+            (Arc::clone(&self.shared.connections.connection_table), Arc::clone(&self.shared.gate));
         let on_close = move || {
             connection_table.clear(fd);
             gate.leave(fd);

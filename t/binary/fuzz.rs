@@ -56,7 +56,7 @@ fn quick(bytes: &[u8]) -> Option<(Request<'_>, usize)> {
     if let Some((key, echo, consumed)) = binary::quick::get(bytes) {
         return Some((Request::Fetch(Fetch::plain(key, Echo::Binary(echo))), consumed));
     }
-    binary::quick::set(bytes).map(|(storage, consumed)| (Request::Store(storage), consumed))
+    binary::quick::set(bytes).map(|(set, consumed)| (Request::Store(set.into()), consumed))
 }
 
 /// What must be true of every result of the parser.

@@ -291,7 +291,8 @@ impl Engine for ModelEngine {
         if self.out_of_memory {
             return Err(Refusal::NoMemory);
         }
-        let Write { key, client_flags, deadline, mode, options } = *write;
+        let Write { key, client_flags, deadline, mode, .. } = *write;
+        let options = write.all_options();
         let item = self.new_item(key.key, client_flags, deadline, options.is_binary_key);
         Ok(ModelPending { item, value_len: value_len as usize, mode, options })
     }

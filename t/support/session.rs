@@ -122,7 +122,7 @@ impl<E: EngineAdmin> Session<E> {
         let bytes = std::mem::take(&mut self.input);
         let input = if bytes.len() >= self.input_len_max { Input::Full } else { Input::Open };
         let mut batch = Batch::new();
-        let unparsed = Unparsed { bytes: &bytes, grammar: self.grammar, input, begun };
+        let unparsed = Unparsed { bytes: &bytes, grammar: self.grammar, input, begun: begun.as_ref() };
         batch.fill(unparsed, self.batch_limit, &self.engine, pin);
         let mut done = 0;
         self.state = State::Command(begun);

@@ -1,9 +1,9 @@
 //! Fast path: parses the most common requests in as few instructions as possible. Any other request goes to
 //! [`parse`](super::parse), which gives the same result for these, too.
 
-use crate::base::{Exptime, Key, StoreMode};
+use crate::base::{Exptime, Key};
 use crate::protocol::echo::{BinaryEcho, Echo};
-use crate::protocol::request::{Storage, Value};
+use crate::protocol::request::PlainSet;
 
 use super::header::{HEADER_LEN, RequestHeader};
 use super::opcode::Opcode;
@@ -28,9 +28,9 @@ pub fn get(bytes: &[u8]) -> Option<(Key<'_>, BinaryEcho, usize)> {
     Some((key, header.echo(), HEADER_LEN + key_len))
 }
 
-/// A set without a CAS unique at the front of `bytes`, and its length: with its value if that is complete.
+/// A set without a CAS unique and with its whole value at the front of `bytes`, and its length.
 #[inline(always)]
-pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
+pub fn set(bytes: &[u8]) -> Option<(PlainSet<'_>, usize)> {
     const SET: u8 = Opcode::Set as u8;
     const SET_Q: u8 = Opcode::SetQ as u8;
     let header = RequestHeader::of(bytes)?;
@@ -43,14 +43,7 @@ pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
     let (key, behind) = behind.split_at_checked(header.key_len())?;
     let value_len = header.body_len().checked_sub(STORE_EXTRAS_LEN + key.len())?;
     let (client_flags, exptime) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
-    if header.body_len() > super::parse::BODY_LEN_MAX {
-        return None;
-    }
-    let (value, taken) = match behind.get(..value_len) {
-        Some(value) => (Value::Whole(value), value_len),
-        None => (Value::Coming, 0),
-    };
-    let plain = Storage::plain(Key::new(key)?, u32::try_from(value_len).ok()?, value, Echo::Binary(header.echo()));
-    let storage = Storage { mode: StoreMode::Set, client_flags, exptime: Exptime::unsigned(exptime), ..plain };
-    Some((storage, HEADER_LEN + STORE_EXTRAS_LEN + key.len() + taken))
+    let (key, value) = (Key::new(key)?, behind.get(..value_len)?);
+    let (exptime, echo) = (Exptime::unsigned(exptime), Echo::Binary(header.echo()));
+    Some((PlainSet { key, client_flags, exptime, value, echo }, HEADER_LEN + header.body_len()))
 }

@@ -8,8 +8,8 @@
 
 use crate::base::{Exptime, Key};
 use crate::protocol::echo::{Echo, MetaEcho};
-use crate::protocol::request::{KeyCoding, PlainFetch, Storage};
-use crate::protocol::text::quick::{number, value};
+use crate::protocol::request::{KeyCoding, PlainFetch, PlainSet};
+use crate::protocol::text::quick::{number, whole_value};
 use crate::protocol::tokens::word_end;
 
 use super::flags::{FlagSet, MetaFlag};
@@ -40,9 +40,9 @@ pub fn get(bytes: &[u8]) -> Option<(PlainFetch<'_>, usize)> {
     Some((PlainFetch { key, wants_value, is_silent, echo }, 3 + at + 2))
 }
 
-/// An `ms` at the front of `bytes`, and its length in bytes: with its value if that is complete.
+/// An `ms` with its whole value at the front of `bytes`, and its length in bytes.
 #[inline(always)]
-pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
+pub fn set(bytes: &[u8]) -> Option<(PlainSet<'_>, usize)> {
     let line = bytes.strip_prefix(b"ms ")?;
     let (key, rest) = line.split_at(word_end(line));
     let key = Key::new(key)?;
@@ -66,10 +66,9 @@ pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
         }
     }
     let line_len = line.len() - rest.len();
-    let (value, taken) = value(rest, value_len);
+    let (value, behind) = whole_value(rest, value_len)?;
     let is_quiet = flags.has(MetaFlag::Quiet);
     let echo = Echo::Meta(MetaEcho::new(&line[..line_len - 2], key, KeyCoding::Plain, is_quiet));
-    let plain = Storage::plain(key, value_len, value, echo);
     let exptime = Exptime::new(i64::from(exptime));
-    Some((Storage { client_flags, exptime, ..plain }, 3 + line_len + taken))
+    Some((PlainSet { key, client_flags, exptime, value, echo }, bytes.len() - behind.len()))
 }

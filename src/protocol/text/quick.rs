@@ -9,7 +9,7 @@
 
 use crate::base::{Exptime, Key, leading_u32, parse_u32};
 use crate::protocol::echo::{Echo, Reply};
-use crate::protocol::request::{Arith, Delta, Storage, Value};
+use crate::protocol::request::{Arith, Delta, PlainSet, Value};
 use crate::protocol::tokens::word_end;
 
 /// The key of a single-key `get` at the front of `bytes`, and the length of its line.
@@ -25,9 +25,9 @@ pub fn get(bytes: &[u8]) -> Option<(Key<'_>, usize)> {
     Some((Key::new(&line[..key_len])?, 4 + end + 1))
 }
 
-/// A plain `set` at the front of `bytes`, and its length in bytes: with its value if that is complete.
+/// A plain `set` with its whole value at the front of `bytes`, and its length in bytes.
 #[inline(always)]
-pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
+pub fn set(bytes: &[u8]) -> Option<(PlainSet<'_>, usize)> {
     let rest = bytes.strip_prefix(b"set ")?;
     let (key, behind) = rest.split_at(word_end(rest));
     let key = Key::new(key)?;
@@ -44,11 +44,9 @@ pub fn set(bytes: &[u8]) -> Option<(Storage<'_>, usize)> {
     } else {
         (Reply::Silent, behind.strip_prefix(b" noreply\r\n")?)
     };
-    let header_len = bytes.len() - behind.len();
-    let (value, taken) = value(behind, value_len);
-    let plain = Storage::plain(key, value_len, value, Echo::Text(reply));
+    let (value, behind) = whole_value(behind, value_len)?;
     let exptime = Exptime::new(i64::from(exptime));
-    Some((Storage { client_flags, exptime, ..plain }, header_len + taken))
+    Some((PlainSet { key, client_flags, exptime, value, echo: Echo::Text(reply) }, bytes.len() - behind.len()))
 }
 
 /// A plain `incr` or `decr` at the front of `bytes`, and the length of its line.
@@ -65,6 +63,13 @@ pub fn arith(bytes: &[u8]) -> Option<(Arith<'_>, usize)> {
     let (delta, behind) = number(behind.strip_prefix(b" ")?)?;
     let behind = behind.strip_prefix(b"\r\n")?;
     Some((Arith::plain(key, delta_of(u64::from(delta)), Echo::TEXT), bytes.len() - behind.len()))
+}
+
+/// A value of `value_len` bytes at the front of `behind`, if it and its CRLF have arrived, and the bytes after it.
+#[inline]
+pub(in crate::protocol) fn whole_value(behind: &[u8], value_len: u32) -> Option<(&[u8], &[u8])> {
+    let (value, behind) = behind.split_at_checked(value_len as usize)?;
+    Some((value, behind.strip_prefix(b"\r\n")?))
 }
 
 /// The state of a value of `value_len` bytes, given the bytes `behind` its header, and the bytes that it takes. These

@@ -13,15 +13,19 @@ pub struct Write<'k> {
     pub deadline: Deadline,
     /// The condition for storing.
     pub mode: StoreMode,
-    /// Further conditions and effects.
-    pub options: WriteOptions,
+    /// Further conditions and effects. None: [`WriteOptions::NONE`].
+    pub options: Option<&'k WriteOptions>,
 }
 
 impl<'k> Write<'k> {
     /// Stores under `key` in any case: no flags, no deadline, no options.
     pub const fn set(key: HashedKey<'k>) -> Self {
-        let options = WriteOptions::NONE;
-        Self { key, client_flags: 0, deadline: Deadline::NEVER, mode: StoreMode::Set, options }
+        Self { key, client_flags: 0, deadline: Deadline::NEVER, mode: StoreMode::Set, options: None }
+    }
+
+    /// All its options.
+    pub fn all_options(&self) -> WriteOptions {
+        self.options.copied().unwrap_or(WriteOptions::NONE)
     }
 }
 

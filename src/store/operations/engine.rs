@@ -1,11 +1,11 @@
 //! `Engine` for the store.
 
-use crate::base::{Deadline, Delta, HashedKey, Key, KeyHash, Moment, RelTime};
+use crate::base::{Deadline, Delta, HashedKey, Key, KeyHash, Moment, RelTime, StoreMode};
 use crate::index::HomeBucket;
 use crate::item::{AccessStamp, Candidate, Extras, ItemRef, Layout};
 use crate::store::engine::{
     Accessed, ArithOptions, ArithOutcome, Engine, FetchOptions, Fetched, Miss, Pending as _, Refusal, Removal,
-    RemoveOutcome, StoreOutcome, Write,
+    RemoveOutcome, StoreOutcome, Write, WriteOptions,
 };
 use crate::store::mutation::{Flush, MutationKind};
 use crate::store::pressure::alloc::AHEAD_BYTES;
@@ -134,19 +134,10 @@ impl Engine for WorkerStore {
 
     #[inline(never)]
     fn store(&mut self, pin: &Pin, write: &Write<'_>, value: &[u8]) -> Result<StoreOutcome, Refusal> {
-        // The options stay where they are: a plain set reads a few of their tags.
-        let Write { key, client_flags, deadline, mode, options } = write;
-        let (key, mode) = (*key, *mode);
-        let extras = Extras { client_flags: *client_flags, version: options.new_cas };
-        let complete = if mode.joins() { None } else { self.allocate_filled(pin, key, extras, value)? };
-        let Some(complete) = complete else { return self.store_in_steps(pin, write, value) };
-        let found = self.look(pin, key);
-        match self.decide(&found, mode, *deadline, options) {
-            Ok(linking) => Ok(self.publish_last(pin, found, key.hash, complete, linking)),
-            Err(refused) => {
-                self.store.slabs.give_back(complete.give_up());
-                Ok(refused)
-            }
+        match (write.mode, write.options) {
+            // Fast path: a copy of the function in which the options of most stores are constants.
+            (StoreMode::Set, None) => self.store_whole(pin, write, StoreMode::Set, &WriteOptions::NONE, value),
+            (mode, options) => self.store_whole(pin, write, mode, options.unwrap_or(&WriteOptions::NONE), value),
         }
     }
 
@@ -155,7 +146,7 @@ impl Engine for WorkerStore {
         if value_len > store.config.value_len_max {
             return Err(Refusal::TooLarge);
         }
-        let extras = Extras { client_flags: write.client_flags, version: write.options.new_cas };
+        let extras = Extras { client_flags: write.client_flags, version: write.all_options().new_cas };
         let in_one_chunk = Layout::in_one_chunk(&store.slabs.classes, write.key.key, extras, value_len);
         let kind = if in_one_chunk.is_some() { Kind::OneChunk } else { Kind::Chain };
         Ok(Upload::announced(store.admission.ticket(kind), write, value_len))

@@ -47,6 +47,30 @@ pub(super) struct Published {
 }
 
 impl WorkerStore {
+    /// As `Engine::store`, with the mode and the options of `write`.
+    #[inline(always)]
+    pub(super) fn store_whole(
+        &mut self,
+        pin: &Pin,
+        write: &Write<'_>,
+        mode: StoreMode,
+        options: &WriteOptions,
+        value: &[u8],
+    ) -> Result<StoreOutcome, Refusal> {
+        let Write { key, client_flags, deadline, .. } = *write;
+        let extras = Extras { client_flags, version: options.new_cas };
+        let complete = if mode.joins() { None } else { self.allocate_filled(pin, key, extras, value)? };
+        let Some(complete) = complete else { return self.store_in_steps(pin, write, value) };
+        let found = self.look(pin, key);
+        match self.decide(&found, mode, deadline, options) {
+            Ok(linking) => Ok(self.publish_last(pin, found, key.hash, complete, linking)),
+            Err(refused) => {
+                self.store.slabs.give_back(complete.give_up());
+                Ok(refused)
+            }
+        }
+    }
+
     /// As `Engine::store`, for a value that needs a chain or is joined to another value.
     #[cold]
     pub(super) fn store_in_steps(
@@ -55,7 +79,8 @@ impl WorkerStore {
         write: &Write<'_>,
         value: &[u8],
     ) -> Result<StoreOutcome, Refusal> {
-        let Write { key, client_flags, deadline, mode, options } = *write;
+        let Write { key, client_flags, deadline, mode, .. } = *write;
+        let options = write.all_options();
         let extras = Extras { client_flags, version: options.new_cas };
         let value_len = u32::try_from(value.len()).unwrap_or(u32::MAX);
         let mut pending = self.allocate_whole(pin, key, extras, deadline, value_len)?;

@@ -51,9 +51,9 @@ pub(in crate::store) struct Announced {
 impl Upload {
     /// A value that will arrive. It has no memory yet.
     pub(in crate::store) fn announced(ticket: Ticket, write: &Write<'_>, value_len: u32) -> Self {
-        let Write { key, client_flags, deadline, mode, options } = *write;
+        let Write { key, client_flags, deadline, mode, .. } = *write;
         let announced = Announced { key: key.key.bytes().into(), hash: key.hash, client_flags, deadline, value_len };
-        Self { ticket, progress_bytes: 0, mode, options, stage: Stage::Announced(announced) }
+        Self { ticket, progress_bytes: 0, mode, options: write.all_options(), stage: Stage::Announced(announced) }
     }
 
     /// Asks for the value's admission, which it keeps.

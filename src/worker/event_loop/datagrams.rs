@@ -35,7 +35,7 @@ impl EventLoop {
     /// Shows the sockets in `stats conns`.
     pub(super) fn show_datagrams(&self) {
         for socket in &self.datagrams {
-            self.shared.connection_table.note(socket.fd(), Activity::ReceivingDatagrams, self.now);
+            self.shared.connections.connection_table.note(socket.fd(), Activity::ReceivingDatagrams, self.now);
         }
     }
 
@@ -68,10 +68,10 @@ impl EventLoop {
                 },
                 inputs: &mut self.inputs,
                 output: &mut self.output,
-                connection_table: &self.shared.connection_table,
-                binding: self.shared.binding,
+                connection_table: &self.shared.connections.connection_table,
+                binding: self.shared.connections.binding,
                 reply_max: self.shared.udp_reply_max,
-                requests_max: self.shared.requests_max,
+                requests_max: self.shared.connections.requests_max,
                 now: self.now,
                 verbosity: self.verbosity,
                 watch: self.watch.recorder(),
