@@ -7,12 +7,12 @@
 //! `unsafe` is needed only where the kernel takes a pointer; the public functions are safe.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::ptr::null_mut;
 
-use libc::{c_uint, mmsghdr, sockaddr_storage, socklen_t};
+use libc::{c_int, c_uint, mmsghdr, sockaddr_storage, socklen_t};
 
 use super::socket::{bind, local_address, open, set_option, socklen};
 use super::syscall::syscall;
@@ -22,11 +22,42 @@ pub const RECEIVED_MAX: usize = 8;
 /// Maximum number of datagrams of one [`send_datagrams`].
 pub const SENT_MAX: usize = 16;
 
-/// The address of a datagram's sender, as the kernel wrote it.
+/// The address of a datagram's sender, and the address that it was sent to, as the kernel wrote them.
 #[derive(Clone, Copy)]
 pub struct Sender {
     storage: sockaddr_storage,
     len: socklen_t,
+    control: Control,
+    control_len: usize,
+}
+
+/// A control message: the address that a datagram was sent to, if the socket has several. A reply must come from there,
+/// or its receiver does not take it.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Control([u8; CONTROL_LEN_MAX]);
+
+/// Where the data of a control message begins.
+// SAFETY: it only computes.
+const CONTROL_DATA: usize = unsafe { libc::CMSG_LEN(0) } as usize;
+/// The largest control message, that of IPv6.
+#[expect(clippy::cast_possible_truncation, reason = "40")]
+// SAFETY: it only computes.
+const CONTROL_LEN_MAX: usize = unsafe { libc::CMSG_SPACE(size_of::<libc::in6_pktinfo>() as u32) } as usize;
+
+const _: () = assert!(align_of::<Control>() >= align_of::<libc::cmsghdr>());
+
+impl Sender {
+    /// Forgets over which interface the datagram came: the way back may be another one.
+    fn forget_interface(&mut self) {
+        let at = match c_int::from(self.storage.ss_family) {
+            libc::AF_INET => CONTROL_DATA + offset_of!(libc::in_pktinfo, ipi_ifindex),
+            _ => CONTROL_DATA + offset_of!(libc::in6_pktinfo, ipi6_ifindex),
+        };
+        if self.control_len > 0 {
+            self.control.0[at..at + size_of::<c_int>()].fill(0);
+        }
+    }
 }
 
 /// A datagram that was received: its sender and its length.
@@ -42,7 +73,8 @@ impl Default for Arrival {
     fn default() -> Self {
         // SAFETY: all-zero bytes are a valid sockaddr_storage: an address of no family.
         let storage: sockaddr_storage = unsafe { MaybeUninit::zeroed().assume_init() };
-        Self { sender: Sender { storage, len: 0 }, len: 0 }
+        let control = Control([0; CONTROL_LEN_MAX]);
+        Self { sender: Sender { storage, len: 0, control, control_len: 0 }, len: 0 }
     }
 }
 
@@ -70,6 +102,14 @@ pub fn bind_udp(address: SocketAddr, count: usize) -> io::Result<Vec<OwnedFd>> {
         if address.is_ipv6() {
             // Allows 0.0.0.0 and [::] to be bound side by side.
             set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+        }
+        if address.ip().is_unspecified() {
+            let (level, name) = if address.is_ipv4() {
+                (libc::IPPROTO_IP, libc::IP_PKTINFO)
+            } else {
+                (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
+            };
+            set_option(&socket, level, name, 1)?;
         }
         // The first socket shares its port only after it is bound. So a second server, whose first socket does not
         // share either, finds the address in use.
@@ -107,14 +147,18 @@ pub fn receive_datagrams(
         message.msg_hdr.msg_namelen = socklen::<sockaddr_storage>();
         message.msg_hdr.msg_iov = (&raw mut *piece).cast();
         message.msg_hdr.msg_iovlen = 1;
+        message.msg_hdr.msg_control = (&raw mut arrival.sender.control).cast();
+        message.msg_hdr.msg_controllen = CONTROL_LEN_MAX as _;
     }
     let (fd, start, len) = (socket.as_raw_fd(), messages.as_mut_ptr(), count_of(messages.len()));
-    // SAFETY: each message names a live address and a live buffer of the given lengths, both borrowed exclusively. An
-    // IoSliceMut has the layout of an iovec, as documented. There is no timeout.
+    // SAFETY: each message names a live address, a live buffer and a live control message of the given lengths, all
+    // borrowed exclusively. An IoSliceMut has the layout of an iovec, as documented. There is no timeout.
     let received = unsafe { syscall!(recvmmsg(fd, start, len, 0, null_mut())) }?;
     let received = usize::try_from(received).unwrap_or(0).min(RECEIVED_MAX);
     for (message, arrival) in messages[..received].iter().zip(arrivals) {
         arrival.sender.len = message.msg_hdr.msg_namelen.min(socklen::<sockaddr_storage>());
+        arrival.sender.control_len = CONTROL_LEN_MAX.min(message.msg_hdr.msg_controllen as _);
+        arrival.sender.forget_interface();
         arrival.len = message.msg_len as usize;
     }
     Ok(received)
@@ -134,10 +178,14 @@ pub fn send_datagrams(socket: BorrowedFd<'_>, datagrams: &[Outgoing<'_>]) -> io:
         message.msg_hdr.msg_namelen = datagram.to.len;
         message.msg_hdr.msg_iov = piece.as_mut_ptr().cast();
         message.msg_hdr.msg_iovlen = piece.len() as _;
+        if datagram.to.control_len > 0 {
+            message.msg_hdr.msg_control = (&raw const datagram.to.control).cast_mut().cast();
+            message.msg_hdr.msg_controllen = datagram.to.control_len as _;
+        }
     }
     let (fd, start) = (socket.as_raw_fd(), messages.as_mut_ptr());
-    // SAFETY: each of the first `count` messages names a live address and two live pieces of the given lengths; the
-    // kernel only reads them. An IoSlice has the layout of an iovec, as documented.
+    // SAFETY: each of the first `count` messages names a live address, two live pieces, and no or a live control message,
+    // of the given lengths; the kernel only reads them. An IoSlice has the layout of an iovec, as documented.
     let sent = unsafe { syscall!(sendmmsg(fd, start, count_of(count), libc::MSG_NOSIGNAL)) }?;
     Ok(usize::try_from(sent).unwrap_or(0))
 }
@@ -188,6 +236,31 @@ mod tests {
                 let (len, from) = client.recv_from(&mut reply).unwrap();
                 assert_eq!((&reply[..len], from), (&b"hreply"[..], address));
             }
+        }
+    }
+
+    #[test]
+    fn replies_come_from_the_address_that_was_asked() {
+        for (everywhere, asked, client) in [
+            (Ipv4Addr::UNSPECIFIED.into(), "127.0.0.2".parse::<IpAddr>().unwrap(), LOOPBACKS[0]),
+            (Ipv6Addr::UNSPECIFIED.into(), LOOPBACKS[1], LOOPBACKS[1]),
+        ] {
+            let Ok(sockets) = bind_udp(SocketAddr::new(everywhere, 0), 1) else { continue };
+            let port = local_address(sockets[0].as_fd()).unwrap().port();
+            // A machine without IPv6 skips this case.
+            let Ok(client) = UdpSocket::bind((client, 0)) else { continue };
+            client.connect((asked, port)).unwrap();
+            assert_eq!(client.send(b"one").unwrap(), 3);
+            let mut buffers = [[0; 16]; RECEIVED_MAX];
+            let mut arrivals = [Arrival::default(); RECEIVED_MAX];
+            let buffers = buffers.each_mut().map(<[u8; 16]>::as_mut_slice);
+            assert_eq!(receive_datagrams(sockets[0].as_fd(), buffers, &mut arrivals).unwrap(), 1);
+            let reply = Outgoing { to: &arrivals[0].sender, header: b"h", payload: b"i" };
+            assert_eq!(send_datagrams(sockets[0].as_fd(), &[reply]).unwrap(), 1);
+            // A connected socket takes datagrams of its partner only.
+            let mut received = [0; 16];
+            client.set_nonblocking(true).unwrap();
+            assert_eq!((client.recv(&mut received).unwrap(), &received[..2]), (2, &b"hi"[..]));
         }
     }
 
