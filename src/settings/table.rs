@@ -325,7 +325,7 @@ settings! {
     /// Unix socket for the operator, with the access mode of -a. Four connections to it are possible beside those of -c,
     /// and they are accepted first.
     admin_socket: Option<PathBuf> = None, Text { absent: "" }, "-o admin_socket=<file>", Network, "", Works;
-    /// Bytes that all replies to one UDP datagram may have together, headers included. They may have ten times the bytes
+    /// Bytes that all replies to one UDP datagram may have together, headers included. They may have 32 times the bytes
     /// of the datagram in any case. A longer reply is replaced by an error. The default is one datagram. A higher value
     /// multiplies what a forged address can send to others.
     udp_reply_max: u32 = 1400, bytes(1400..=16_777_216), "-o udp_reply_max=<bytes>", Network, "", Works;

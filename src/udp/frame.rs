@@ -20,9 +20,10 @@ use crate::protocol::binary::REQUEST_MAGIC;
 pub(super) const HEADER_LEN: usize = 8;
 /// The longest reply datagram, as in memcached. With the headers of IP and UDP it fits an Ethernet frame.
 pub(super) const DATAGRAM_LEN_MAX: usize = 1400;
-/// The replies to a datagram may have this many times its bytes, headers included. So a list of keys may ask for values
-/// that are ten times longer.
-const REPLY_FACTOR: usize = 10;
+/// The replies to a datagram may have this many times its bytes, headers included. One datagram in reply to the shortest
+/// `get` is 33 times its packet, so a higher bound for longer requests gives an attacker nothing. A list of keys may ask
+/// for values that are this many times longer.
+const REPLY_FACTOR: usize = 32;
 
 /// The id of a datagram, as on the wire. Its replies repeat it.
 pub(super) type Id = [u8; 2];
@@ -105,9 +106,9 @@ mod tests {
 
     #[test]
     fn replies_have_a_bound_and_use_it() {
-        assert_eq!([0, 140, 141, 65_527].map(|len| reply_room(len, 1400)), [1400, 1400, 1410, 655_270]);
-        assert_eq!([0, 15, 65_527].map(|len| reply_room(len, 1 << 20)), [1 << 20; 3]);
-        for room in [0, 7, 8, 9, 1400, 1407, 1408, 1409, 2800, 655_270] {
+        assert_eq!([0, 43, 44, 65_527].map(|len| reply_room(len, 1400)), [1400, 1400, 1408, 2_096_864]);
+        assert_eq!([0, 15, 32_768].map(|len| reply_room(len, 1 << 20)), [1 << 20; 3]);
+        for room in [0, 7, 8, 9, 1400, 1407, 1408, 1409, 2800, 2_096_864] {
             let datagrams = framed([0, 0], reply_len_max(room));
             let bytes: usize = datagrams.map(|(header, payload)| header.len() + payload.len()).sum();
             assert!(bytes <= room && room - bytes <= 8, "{room}: {bytes}");
