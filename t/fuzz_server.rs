@@ -79,7 +79,7 @@ fn act(vandal: &mut Option<TcpStream>, server: &Server, random: &mut Random) {
 }
 
 /// A server that logs every command of a vandal fills a disk.
-fn without_verbosity(bytes: Vec<u8>) -> Vec<u8> {
+pub(crate) fn without_verbosity(bytes: Vec<u8>) -> Vec<u8> {
     let text: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
     text.into_iter().filter(|line| !line.starts_with(b"verb")).flatten().copied().collect()
 }

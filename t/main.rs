@@ -20,6 +20,7 @@ mod docs;
 mod dumps;
 mod engine_calls;
 mod fuzz_connection;
+mod fuzz_datagrams;
 mod fuzz_parser;
 mod fuzz_server;
 mod hostile;

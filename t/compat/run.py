@@ -46,6 +46,7 @@ GROUPS = [
     ("libmemcached tools", 3, ["libmemcached-tools"], [], tools.libmemcached_tools),
     ("memcslap", 3, ["libmemcached-tools"], [], tools.memcslap),
     ("memcaslap", 1, ["libmemcached-tools"], [], tools.memcaslap),
+    ("UDP", 0, ["libmemcached-tools"], [], tools.udp),
     ("memccapable", 1, ["libmemcached-tools"], [], tools.memccapable),
     ("monit", 1, ["monit"], [], tools.monit),
     ("memcached-tool", 1, [], [install.memcached_scripts], tools.memcached_tool),

@@ -5,7 +5,8 @@ import re
 import tempfile
 
 import install
-from kit import Text, equal, free_port, must, run
+import kit
+from kit import Text, equal, free_port, must, run, wait_until
 
 
 def libmemcached_tools(report, servers):
@@ -82,6 +83,28 @@ def memcaslap(report, servers):
             figures = dict(re.findall(r"^(\w+): (\d+)$", printed, re.M))
             equal([figures[name] for name in ("get_misses", "verify_misses", "verify_failed")], ["0", "0", "0"])
             equal(int(figures["cmd_get"]) + int(figures["cmd_set"]) >= 200000, True)
+
+
+def udp(report, _):
+    # These clients expect both transports on one port.
+    port = free_port()
+    with kit.servers(report, 1, ["-p", str(port), "-U", str(port)]) as running:
+        address = f"--servers={running[0].address}"
+        with report.check("memcslap --udp: 4,000 sets without replies"):
+            must(["memcslap", address, "--udp", "--test=set", "--concurrency=4", "--execute-number=1000"])
+            # The kernel loses most of the burst. What arrives is stored.
+            wait_until(lambda: total(running, "cmd_set") > 0)
+            equal([total(running, row) for row in ("udp_malformed", "udp_replies_lost")], [0, 0])
+        for name, more in (("--udp", []), ("--udp, 20-key gets", ["--division=20"]),
+                           ("--facebook, 20-key gets over UDP", ["--division=20"])):
+            with report.check(f"memcaslap {name}: 20,000 operations, every value verified"):
+                printed = must(["memcaslap", address, name.split(",")[0], "--threads=2", "--concurrency=4",
+                                "--execute_number=20000", "--verify=1.0", *more])
+                figures = dict(re.findall(r"^(\w+): (\d+)$", printed, re.M))
+                equal([figures[name] for name in ("get_misses", "verify_misses", "verify_failed")], ["0", "0", "0"])
+                equal(int(figures["cmd_get"]) + int(figures["cmd_set"]) >= 20000, True)
+        with report.check("no reply was refused or lost"):
+            equal([total(running, row) for row in ("udp_replies_refused", "udp_replies_lost")], [0, 0])
 
 
 def memccapable(report, servers):

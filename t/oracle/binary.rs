@@ -62,14 +62,33 @@ impl PacketDuel {
         if ours == theirs {
             return Ok(batch.packets.len());
         }
-        let mut story = String::new();
-        for (packet, back) in &batch.packets {
-            let start = &packet.bytes()[..packet.bytes().len().min(80)];
-            writeln!(story, "  {} cas {back:?}", start.escape_ascii()).expect("strings take text");
-        }
+        let story = batch.told();
         let at = ours.iter().zip(&theirs).take_while(|(our, their)| our == their).count();
         let (our, their) = (ours.get(at), theirs.get(at));
         Err(format!("{story}after {at} equal replies\n   larder: {our:?}\nmemcached: {their:?}"))
+    }
+}
+
+impl Batch {
+    /// As it is sent to the server that told the numbers `uniques` knows.
+    pub(super) fn bytes(&self, uniques: &Uniques) -> Vec<u8> {
+        let with_cas = |(packet, back): &(Packet, Option<usize>)| {
+            packet.clone().cas(back.map_or(0, |back| uniques.recent(back))).bytes()
+        };
+        self.packets.iter().flat_map(with_cas).collect()
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    pub(super) fn told(&self) -> String {
+        let mut story = String::new();
+        for (packet, back) in &self.packets {
+            let start = &packet.bytes()[..packet.bytes().len().min(80)];
+            writeln!(story, "  {} cas {back:?}", start.escape_ascii()).expect("strings take text");
+        }
+        story
     }
 }
 
@@ -80,11 +99,7 @@ impl Side {
     }
 
     fn play(&mut self, batch: &Batch, noop: u32) -> Vec<String> {
-        let mut bytes = Vec::new();
-        for (packet, back) in &batch.packets {
-            let cas = back.map_or(0, |back| self.uniques.recent(back));
-            bytes.extend(packet.clone().cas(cas).bytes());
-        }
+        let mut bytes = batch.bytes(&self.uniques);
         let end = Packet { opaque: noop.to_be_bytes(), ..Packet::of(Noop, "") };
         if !batch.is_closed {
             bytes.extend(end.bytes());
@@ -110,25 +125,25 @@ impl Side {
                 replies.push(reply);
             }
         };
-        replies.into_iter().filter_map(|reply| self.show(reply)).collect()
+        replies.into_iter().filter_map(|reply| shown(reply, &mut self.uniques)).collect()
     }
+}
 
-    /// A reply in a form that both servers share. `None`: a row of statistics.
-    fn show(&mut self, mut reply: Reply) -> Option<String> {
-        if reply.opcode == Stat as u8 && !reply.key.is_empty() {
-            return None;
-        }
-        let unique = (reply.cas != 0).then(|| self.uniques.ordinal(reply.cas));
-        reply.cas = 0;
-        if reply.value.first().is_some_and(u8::is_ascii_digit) && !reply.extras.is_empty() {
-            // A number that became shorter is padded, or not.
-            reply.value.truncate(reply.value.trim_ascii_end().len());
-        }
-        if reply.opcode == Version as u8 {
-            reply.value.clear();
-        }
-        Some(format!("{:02x?} {unique:?} {}", reply.opaque, reply.show()))
+/// A reply in a form that both servers share. `None`: a row of statistics.
+pub(super) fn shown(mut reply: Reply, uniques: &mut Uniques) -> Option<String> {
+    if reply.opcode == Stat as u8 && !reply.key.is_empty() {
+        return None;
     }
+    let unique = (reply.cas != 0).then(|| uniques.ordinal(reply.cas));
+    reply.cas = 0;
+    if reply.value.first().is_some_and(u8::is_ascii_digit) && !reply.extras.is_empty() {
+        // A number that became shorter is padded, or not.
+        reply.value.truncate(reply.value.trim_ascii_end().len());
+    }
+    if reply.opcode == Version as u8 {
+        reply.value.clear();
+    }
+    Some(format!("{:02x?} {unique:?} {}", reply.opaque, reply.show()))
 }
 
 /// The next batch.
@@ -141,6 +156,13 @@ pub(super) fn next_batch(random: &mut Random) -> Batch {
     }
     let piece_len = if random.once_in(4) { 1 + random.below(100) } else { usize::MAX };
     Batch { packets, is_closed, piece_len }
+}
+
+/// The next batch for a datagram: none of its packets closes a connection or has a longer value.
+pub(super) fn next_small_batch(random: &mut Random, value_len_max: usize) -> Batch {
+    let packets = (0..1 + random.below(PACKETS_MAX)).map(|_| sound_packet(random));
+    let packets = packets.filter(|(packet, _)| packet.value.len() <= value_len_max).collect();
+    Batch { packets, is_closed: false, piece_len: usize::MAX }
 }
 
 fn one_of<T: Copy>(random: &mut Random, choices: &[T]) -> T {

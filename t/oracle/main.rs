@@ -21,6 +21,7 @@ macro_rules! transcripts {
 }
 
 mod binary;
+mod datagrams;
 mod differences;
 mod duel;
 mod memcached;
@@ -169,6 +170,27 @@ fn random_packets_get_the_same_replies() {
         }
     }
     report(&format!("oracle: seed {seed}, {packets} packets in {batches} batches, 0 differences"));
+}
+
+#[test]
+fn random_datagrams_get_the_same_replies() {
+    let seed = number_from("LARDER_SEED").unwrap_or_else(fresh_seed);
+    let wanted = number_from("LARDER_DATAGRAMS").unwrap_or(COMMANDS);
+    report(&format!("oracle: UDP, LARDER_SEED={seed} LARDER_DATAGRAMS={wanted}"));
+    let mut tally = Tally::default();
+    let mut stream = datagrams::DatagramStream::new(seed);
+    let mut duel = datagrams::DatagramDuel::start();
+    let mut requests = 0;
+    for number in 0..wanted {
+        let datagram = stream.next(&mut tally);
+        requests += datagram.requests();
+        if let Err(mismatch) = duel.play(&datagram, &mut tally) {
+            panic!("UDP, LARDER_SEED={seed}, datagram {number}:\n{mismatch}");
+        }
+    }
+    report(&format!(
+        "oracle: seed {seed}, {requests} requests in {wanted} datagrams, 0 unexplained differences\n{tally}"
+    ));
 }
 
 /// A seed nobody chose, short enough to be typed.

@@ -186,6 +186,10 @@ impl Command {
         words
     }
 
+    pub(crate) fn starts_with_small_letter(&self) -> bool {
+        self.line.first().is_some_and(u8::is_ascii_lowercase)
+    }
+
     pub(crate) fn starts_with_blank(&self) -> bool {
         self.line.starts_with(b" ")
     }
