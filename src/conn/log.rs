@@ -1,6 +1,7 @@
 //! The log of `-vv`, in memcached's words. Nothing here runs below that level.
 
 use crate::command::ReplySink as _;
+use crate::protocol::binary::Opcode;
 use crate::protocol::{Grammar, binary};
 use crate::sys::log::{Level, log_line};
 
@@ -49,7 +50,7 @@ pub fn reply(fd: i32, grammar: Grammar, text: &[u8]) {
 /// Logs the lines of `text`. `is_borrowed_at`: whether a value that is not in the text stands before a byte of it.
 fn lines(fd: i32, grammar: Grammar, text: &[u8], is_borrowed_at: impl Fn(usize) -> bool) {
     if grammar == Grammar::Binary {
-        return;
+        return packets(fd, text, is_borrowed_at);
     }
     let mut at = 0;
     while let Some(line) = text.get(at..).and_then(|rest| rest.split_inclusive(|byte| *byte == b'\n').next()) {
@@ -64,6 +65,21 @@ fn lines(fd: i32, grammar: Grammar, text: &[u8], is_borrowed_at: impl Fn(usize) 
             [b"STAT", ..] => {}
             _ => say(b'>', fd, line.trim_ascii_end()),
         }
+    }
+}
+
+/// Logs the replies in `text`: the opcode, the status, and the length of the body.
+fn packets(fd: i32, text: &[u8], is_borrowed_at: impl Fn(usize) -> bool) {
+    let mut at = 0;
+    while let Some(reply) = text.get(at..).and_then(binary::reply_summary) {
+        let binary::ReplySummary { opcode, status, head_len, body_len } = reply;
+        // Rows of reports are not logged, in any grammar.
+        if opcode != Opcode::Stat.name() {
+            say(b'>', fd, format!("{opcode} status={status:#04x} body={body_len}").as_bytes());
+        }
+        // A borrowed value ends the body.
+        let is_borrowed = is_borrowed_at(at + head_len);
+        at += if is_borrowed { head_len } else { head_len.max(binary::HEADER_LEN + body_len) };
     }
 }
 

@@ -134,12 +134,13 @@ fn a_client_that_speaks_another_protocol_than_allowed_is_closed_without_a_reply(
 }
 
 #[test]
-fn the_log_names_protocol_opcode_and_key() {
+fn the_log_names_protocol_opcode_key_and_status() {
     let server = Server::start(&["-vv"]);
     let mut client = server.client();
     ask(&mut client, &[Packet::of(GetK, "colour"), Packet::of(Noop, "")], 2);
     let said = ["server listening (auto-negotiate)", "new auto-negotiating client connection"];
-    for line in said.into_iter().chain(["Client using the binary protocol", " getk colour", " noop"]) {
+    let packets = [" getk colour", " getk status=0x01 body=6", " noop", " noop status=0x00 body=0"];
+    for line in said.into_iter().chain(["Client using the binary protocol"]).chain(packets) {
         wait_until(line, || server.stderr().contains(line));
     }
 }

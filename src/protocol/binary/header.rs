@@ -55,6 +55,13 @@ impl<'a> RequestHeader<'a> {
         [a, b, c, d]
     }
 
+    /// Of a reply: how the request ended.
+    #[inline]
+    pub(super) const fn status(self) -> u16 {
+        let [_, _, _, _, _, _, high, low, ..] = *self.0;
+        u16::from_be_bytes([high, low])
+    }
+
     /// What the reply repeats.
     #[inline]
     pub(super) const fn echo(self) -> BinaryEcho {

@@ -31,7 +31,7 @@ mod status;
 pub use header::{HEADER_LEN, REQUEST_MAGIC};
 pub use login::{SASL_BODY_LEN_MAX, SaslLogin, login};
 pub use opcode::{KeyShown, Opcode, OpcodeFamily, Quiet};
-pub use parse::{parse, summary};
+pub use parse::{ReplySummary, parse, reply_summary, summary};
 pub use status::Status;
 
 pub use reply::{push_missed, push_text, push_value, push_value_head};

@@ -76,6 +76,28 @@ pub fn summary(bytes: &[u8]) -> (&'static str, &[u8]) {
     (Opcode::from_wire(header.opcode()).map_or("unknown", Opcode::name), key.unwrap_or_default())
 }
 
+/// A reply, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplySummary {
+    /// The name of its opcode.
+    pub opcode: &'static str,
+    /// Its status.
+    pub status: u16,
+    /// Bytes in front of its value.
+    pub head_len: usize,
+    /// Bytes of extras, key and value together.
+    pub body_len: usize,
+}
+
+/// The reply at the front of `bytes`. `None`: its header is incomplete.
+pub fn reply_summary(bytes: &[u8]) -> Option<ReplySummary> {
+    // A reply has its status where a request has other things, and all else in the same places.
+    let header = RequestHeader::of(bytes)?;
+    let opcode = Opcode::from_wire(header.opcode()).map_or("unknown", Opcode::name);
+    let head_len = HEADER_LEN + header.extras_len() + header.key_len();
+    Some(ReplySummary { opcode, status: header.status(), head_len, body_len: header.body_len() })
+}
+
 /// Checks the lengths. Returns the opcode and the length of the value.
 fn check(header: RequestHeader<'_>) -> Result<(Opcode, usize), (ReplyLine, Then)> {
     let (key_len, extras_len, body_len) = (header.key_len(), header.extras_len(), header.body_len());
