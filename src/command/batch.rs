@@ -2,7 +2,8 @@
 
 use arrayvec::ArrayVec;
 
-use crate::base::{HashedKey, Key};
+use crate::base::Key;
+use crate::protocol::meta::{KEY_BYTES_MAX, decode_key};
 use crate::protocol::{
     Admin, BinaryEcho, Echo, Grammar, Input, KeyCoding, Keys, LineRest, Parsed, PlainFetch, PlainSet, ReplyLine,
     Request, Retrieval, Storage, Then, Value, binary,
@@ -245,23 +246,26 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
 
     #[cold]
     fn sample_one<E: Engine>(&self, index: usize, ctx: &mut Context<'_, E>, pin: &E::Pin) {
-        let entry = self.entries().nth(index).map(|entry| (entry.action, entry.lookup.map(|lookup| lookup.hash)));
-        let (request, hash) = match entry {
-            Some((Action::Get(key) | Action::GetPacket(key, _), Some(hash))) => {
-                (Request::Retrieve(Retrieval::plain(key)), hash)
-            }
-            Some((Action::Fetch(fetch), Some(hash))) => (Request::Fetch(fetch.into()), hash),
-            Some((Action::Set(set), Some(hash))) => (Request::Store(Storage::from(set)), hash),
-            Some((Action::Request(request), Some(hash))) => (request, hash),
-            Some(_) | None => return ctx.hot.pass_over(),
+        let request = match self.entries.get(index).map(|entry| entry.action) {
+            Some(Action::Get(key) | Action::GetPacket(key, _)) => Request::Retrieve(Retrieval::plain(key)),
+            Some(Action::Fetch(fetch)) => Request::Fetch(fetch.into()),
+            Some(Action::Set(set)) => Request::Store(Storage::from(set)),
+            Some(Action::Request(request)) => request,
+            Some(Action::Refuse { .. } | Action::Skip(_) | Action::Close) | None => return ctx.hot.pass_over(),
         };
-        let Some(key) = key_of(&request) else { return ctx.hot.pass_over() };
+        let mut buffer = [0; KEY_BYTES_MAX];
+        let key = match request.key() {
+            Some((key, KeyCoding::Plain)) => Some(key),
+            Some((encoded, KeyCoding::Base64)) => decode_key(encoded, &mut buffer),
+            None => None,
+        };
+        let Some(key) = key else { return ctx.hot.pass_over() };
         let written = match request {
             Request::Retrieve(_) | Request::Fetch(_) | Request::Inspect(_) => None,
             Request::Store(storage) => Some(storage.value_len),
             Request::Delete(_) | Request::Arith(_) | Request::Touch(_) | Request::Admin(..) => Some(0),
         };
-        ctx.sample(pin, HashedKey { key, hash }, written);
+        ctx.sample(pin, ctx.engine.hash(key), written);
     }
 
     /// The number of entries.

@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::ops::ControlFlow;
 
 use crate::memory::CLASS_MAX;
-use crate::protocol::{Echo, ReplyLine, RowValue, StatsRequest, Switch, compose, frame_lines, has_row_room, push_row};
+use crate::protocol::{
+    Echo, ReplyLine, RowValue, StatsRequest, Switch, compose, frame_lines, has_row_room, push_row, shown_key,
+};
 use crate::stats::{GeneralRows, HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, ProcessView, connection_rows, hotkey_rows};
 use crate::store::{EngineAdmin, StoreReport};
 
@@ -158,7 +160,7 @@ fn prefixes<E: EngineAdmin>(ctx: &mut Context<'_, E>, rows: &mut Rows<'_>) -> Op
     all.sort_unstable_by(|one, other| other.1.bytes.cmp(&one.1.bytes).then_with(|| one.0.cmp(other.0)));
     for (prefix, held) in all.into_iter().take(PREFIXES_SHOWN_MAX) {
         for (name, value) in [(":items", held.items), (":bytes", held.bytes)] {
-            rows.push_bytes(&[&prefix[..], name.as_bytes()].concat(), &value);
+            rows.push_bytes(&[&shown_key(prefix)[..], name.as_bytes()].concat(), &value);
         }
     }
     Some(ReplyLine::End)
@@ -181,7 +183,7 @@ fn hotkeys<E: EngineAdmin>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E
             rows.push("half_life", &HOTKEYS_HALF_LIFE_S);
             let hottest = ctx.hot.hottest(HOTKEYS_SHOWN_MAX, ctx.engine.moment().now);
             for (rank, (key, counts)) in (1..).zip(hottest) {
-                rows.push_value(format!("{rank}:key").as_bytes(), RowValue::Bytes(&key));
+                rows.push_value(format!("{rank}:key").as_bytes(), RowValue::Bytes(&shown_key(&key)));
                 hotkey_rows(&counts, &mut |name, value| rows.push(&format!("{rank}:{name}"), value));
             }
             ReplyLine::End
@@ -203,7 +205,7 @@ fn detail<E: EngineAdmin>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E>
         Ok(Switch::Show) => {
             let from = rows.out.len();
             ctx.prefixes.dump(&mut |prefix, counts| {
-                rows.push_line(&[b"PREFIX ", prefix, b" ", counts.to_string().as_bytes()]);
+                rows.push_line(&[b"PREFIX ", &shown_key(prefix), b" ", counts.to_string().as_bytes()]);
             });
             frame_lines(rows.echo, b"detailed", from, rows.out);
             ReplyLine::End
@@ -231,10 +233,11 @@ fn cachedump<E: EngineAdmin>(
     let end = from + CACHEDUMP_BYTES_MAX;
     ctx.engine.dump_class(pin, class, limit, &mut |key, value_len, deadline| {
         let facts = format!(" [{value_len} b; {} s]", deadline.unix_s(epoch_unix_ms));
+        let key = shown_key(key);
         if rows.out.len() + key.len() + facts.len() + 7 > end {
             return ControlFlow::Break(());
         }
-        rows.push_line(&[b"ITEM ", key, facts.as_bytes()]);
+        rows.push_line(&[b"ITEM ", &key, facts.as_bytes()]);
         ControlFlow::Continue(())
     });
     frame_lines(rows.echo, b"cachedump", from, rows.out);

@@ -35,7 +35,7 @@ pub use request::{
     Parsed, PlainFetch, PlainSet, Request, Rest, Retrieval, RetrievalOptions, Storage, StoreMode, Then, Touch, Value,
 };
 pub use tokens::Tokens;
-pub use uri::push_uri_encoded;
+pub use uri::{push_uri_encoded, shown_key};
 pub use verb::{AdminVerb, Direction, Family, MetaVerb, StorageVerb, Verb};
 pub use watching::{Streams, WatchRequest};
 pub use words::{AutomoveRequest, DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest, Switch, all_words};

@@ -232,6 +232,18 @@ fn stats_hotkeys_name_what_all_workers_are_asked_for() {
 }
 
 #[test]
+fn stats_hotkeys_show_keys_that_were_sent_in_base64() {
+    let server = Server::start(&["-t", "1"]);
+    let mut client = server.client();
+    // "a\r\n b": no text command can name it, and it must not end the row.
+    client.ask("ms YQ0KIGI= 1 b\r\nx\r\n", "HD\r\n");
+    for _ in 0..200 {
+        client.ask("mg YQ0KIGI= b v\r\n".repeat(100), "VA 1\r\nx\r\n".repeat(100));
+    }
+    assert_eq!(server.stats("hotkeys")["1:key"], "a%0D%0A%20b");
+}
+
+#[test]
 fn stats_say_what_connections_hold() {
     let server = Server::start(&["-t", "1"]);
     let mut observer = server.client();
