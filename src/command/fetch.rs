@@ -131,8 +131,9 @@ pub(super) fn fetch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     if sink.is_watched() {
         let renewal = if wanted.touch.is_some() { Renewal::Retrieval } else { Renewal::None };
         let found = match &fetched {
-            Fetched::Hit(accessed) => Ok(&accessed.item),
-            Fetched::Miss(why) => Err(*why),
+            // There was no item.
+            Fetched::Hit(accessed) if accessed.is_created => Err(Miss::Absent),
+            fetched => fetched.item().map(|accessed| &accessed.item),
         };
         observe::fetched(wanted.key.bytes(), found, renewal, ctx, sink);
     }

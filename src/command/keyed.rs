@@ -55,11 +55,7 @@ pub(super) fn touch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     ctx.counters.cmd_touch.add(1);
     let fetched = ctx.engine.fetch_and_touch(pin, key, deadline);
     if sink.is_watched() {
-        let found = match &fetched {
-            Fetched::Hit(item) => Ok(item),
-            Fetched::Miss(why) => Err(*why),
-        };
-        observe::fetched(key.key.bytes(), found, Renewal::Touch, ctx, sink);
+        observe::fetched(key.key.bytes(), fetched.item(), Renewal::Touch, ctx, sink);
     }
     match fetched {
         Fetched::Hit(_item) => {

@@ -34,4 +34,4 @@ pub use lookup::Lookup;
 pub use operator::Operator;
 pub use retrieval::KEYS_PER_WINDOW;
 pub use sink::{BORROWED_VALUE_MIN, Mark, ReplySink};
-pub use storage::{Incoming, Terminator, extend_value, finish_store, refuse_value};
+pub use storage::{Extended, Incoming, Terminator, extend_value, finish_store, refuse_value};

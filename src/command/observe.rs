@@ -1,6 +1,6 @@
 //! Events of commands, for clients that watch. Nothing here runs while none does.
 
-use crate::base::{Delta, Exptime, HashedKey, StoreMode};
+use crate::base::{Deadline, Delta, Exptime, HashedKey, StoreMode};
 use crate::protocol::Echo;
 use crate::store::{ArithOutcome, Engine, Item, Miss, StoreOutcome};
 use crate::watch::{ArithStatus, Event, FetchStatus, ItemFacts, StoreStatus};
@@ -47,17 +47,26 @@ pub(super) fn fetched<I: Item, E: Engine, S: ReplySink<I>>(
     }
 }
 
+/// What a storage command is to store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoreAttempt {
+    pub(super) mode: StoreMode,
+    pub(super) compare: Option<u64>,
+    pub(super) value_len: u32,
+    pub(super) deadline: Deadline,
+}
+
 /// The end of a storage command.
 #[cold]
 pub(super) fn stored<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: HashedKey<'_>,
-    (mode, compare): (StoreMode, Option<u64>),
-    value_len: u32,
+    attempt: StoreAttempt,
     status: StoreStatus,
     ctx: &Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
 ) {
+    let StoreAttempt { mode, compare, value_len, deadline } = attempt;
     let cmd = match mode {
         _ if compare.is_some() => "cas",
         StoreMode::Set => "set",
@@ -68,9 +77,11 @@ pub(super) fn stored<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     };
     let facts = match (status, ctx.engine.peek(pin, key)) {
         (StoreStatus::Stored, Some(item)) => facts_of(&item, ctx),
-        // What was stored has expired already.
-        (StoreStatus::Stored, None) => ItemFacts { ttl_s: -1, class: 0, fd: ctx.client_fd, size: value_len },
-        (_, _) => ItemFacts { ttl_s: 0, class: 0, fd: ctx.client_fd, size: value_len },
+        // Nothing was stored, or it has expired already.
+        (_, _) => {
+            let ttl_s = deadline.remaining_s(ctx.engine.moment().tick);
+            ItemFacts { ttl_s, class: 0, fd: ctx.client_fd, size: value_len }
+        }
     };
     sink.note(Event::Stored(status, cmd, facts), key.key.bytes());
 }
@@ -126,6 +137,10 @@ pub(super) fn counted<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     };
     let nothing = ItemFacts { fd: ctx.client_fd, ..ItemFacts::default() };
     let facts = ctx.engine.peek(pin, key).map_or(nothing, |item| facts_of(&item, ctx));
+    if matches!(outcome, ArithOutcome::Value { is_created: true, .. }) {
+        // As in memcached.
+        sink.note(Event::Stored(StoreStatus::Stored, "add", facts), key.key.bytes());
+    }
     sink.note(Event::Counted(status, cmd, facts), key.key.bytes());
 }
 

@@ -8,6 +8,7 @@ use crate::store::{Engine, Fetched, Item, Miss};
 use super::context::Context;
 use super::execute::Outcome;
 use super::lookup::Lookup;
+use super::observe::{self, Renewal};
 use super::retrieval::LookupTally;
 use super::sink::{BORROWED_VALUE_MIN, ReplySink};
 
@@ -29,6 +30,9 @@ pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Some(fetched) => fetched,
         None => ctx.engine.fetch(pin, HashedKey { key, hash: lookup.hash }),
     };
+    if sink.is_watched() {
+        observe::fetched(key.bytes(), fetched.item(), Renewal::None, ctx, sink);
+    }
     if ctx.prefixes.is_on() {
         ctx.prefixes.count_get(key, matches!(fetched, Fetched::Hit(_)));
     }

@@ -265,11 +265,7 @@ fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     let ReplyFormat { options, end, is_detailed } = *format;
     if sink.is_watched() {
         let renewal = if options.touch.is_some() { Renewal::Retrieval } else { Renewal::None };
-        let found = match &fetched {
-            Fetched::Hit(item) => Ok(item),
-            Fetched::Miss(why) => Err(*why),
-        };
-        observe::fetched(key.bytes(), found, renewal, ctx, sink);
+        observe::fetched(key.bytes(), fetched.item(), renewal, ctx, sink);
     }
     if is_detailed {
         ctx.prefixes.count_get(key, matches!(fetched, Fetched::Hit(_)));

@@ -1,13 +1,13 @@
 //! set, add, replace, append, prepend, cas: allocate, receive the value, link the item.
 
-use crate::base::{HashedKey, Key, KeyHash, StoreMode};
+use crate::base::{Deadline, HashedKey, Key, KeyHash, StoreMode};
 use crate::protocol::{Answer, Echo, KeyCoding, OwnedEcho, PlainSet, ReplyLine, Storage, Value};
 use crate::store::{Engine, Pending as _, Refusal, Removal, StoreOutcome, Write, WriteOptions};
 use crate::watch::StoreStatus;
 
 use super::context::Context;
 use super::execute::{Outcome, answer};
-use super::observe;
+use super::observe::{self, StoreAttempt};
 use super::sink::ReplySink;
 
 /// A value that is being received.
@@ -15,9 +15,7 @@ use super::sink::ReplySink;
 pub struct Incoming<P> {
     /// Its memory.
     pub pending: P,
-    mode: StoreMode,
-    compare: Option<u64>,
-    value_len: u32,
+    attempt: StoreAttempt,
     echo: OwnedEcho,
 }
 
@@ -79,8 +77,8 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         ctx.prefixes.count_set(key.key);
     }
     if sink.is_watched() {
-        let how = (wanted.mode, wanted.compare);
-        observe::stored(key, how, wanted.value_len, observe::store_status(outcome), ctx, pin, sink);
+        let attempt = attempt_of(wanted, write.deadline);
+        observe::stored(key, attempt, observe::store_status(outcome), ctx, pin, sink);
     }
     answer_stored(outcome, wanted.compare, wanted.value_len, wanted.echo, ctx, sink);
     if wanted.mode.joins() {
@@ -111,8 +109,7 @@ fn begin_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         let Some(echo) = OwnedEcho::try_of(wanted.echo) else {
             return refuse(Refusal::NoMemory, wanted, key, ctx, pin, sink);
         };
-        let Storage { mode, compare, value_len, .. } = *wanted;
-        return Outcome::Receive(Incoming { pending, mode, compare, value_len, echo });
+        return Outcome::Receive(Incoming { pending, attempt: attempt_of(wanted, write.deadline), echo });
     }
     refuse_data(wanted.echo, ctx, sink);
     Outcome::Done
@@ -130,7 +127,7 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Result<(), Box<Incoming<E::Pending>>> {
-    let Incoming { pending, mode, compare, value_len, echo } = incoming;
+    let Incoming { pending, attempt, echo } = incoming;
     if terminator == Terminator::Wrong {
         refuse_data(echo.borrow(), ctx, sink);
         return Ok(());
@@ -138,14 +135,14 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     let watched_key = if sink.is_watched() { Some(Box::<[u8]>::from(pending.key())) } else { None };
     let outcome = match ctx.engine.commit(pin, pending) {
         Ok(outcome) => outcome,
-        Err(pending) if !ctx.last_try => return Err(Box::new(Incoming { pending, mode, compare, value_len, echo })),
+        Err(pending) if !ctx.last_try => return Err(Box::new(Incoming { pending, attempt, echo })),
         Err(_pending) => StoreOutcome::NoMemory,
     };
     if let Some(key) = watched_key.as_deref().and_then(Key::new) {
         let (key, status) = (ctx.engine.hash(key), observe::store_status(outcome));
-        observe::stored(key, (mode, compare), value_len, status, ctx, pin, sink);
+        observe::stored(key, attempt, status, ctx, pin, sink);
     }
-    answer_stored(outcome, compare, value_len, echo.borrow(), ctx, sink);
+    answer_stored(outcome, attempt.compare, attempt.value_len, echo.borrow(), ctx, sink);
     ctx.charge_copies();
     Ok(())
 }
@@ -177,47 +174,64 @@ fn answer_stored<I, E: Engine, S: ReplySink<I>>(
     }
 }
 
+/// Whether a value that is being received has memory for its next part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extended {
+    /// It has.
+    Ready,
+    /// Not yet: ask again in the next turn.
+    Busy,
+    /// There is none. The client has its answer.
+    Refused {
+        /// Bytes of the value and its terminator that are still to come. They are to be discarded.
+        swallow: u64,
+    },
+}
+
 /// Allocates memory for the next part of a value that is being received, if it needs any.
-///
-/// # Errors
-/// [`Outcome::Busy`]: call again in the next turn. [`Outcome::Swallow`]: out of memory. The client has its answer, and
-/// these bytes of the value and its CRLF are still to come.
 #[inline]
 pub fn extend_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     incoming: &mut Incoming<E::Pending>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
-) -> Result<(), Outcome<E::Pending>> {
+) -> Extended {
     if !incoming.pending.is_short() {
-        return Ok(());
+        return Extended::Ready;
     }
     match ctx.engine.extend(pin, &mut incoming.pending) {
-        Ok(()) => Ok(()),
-        Err(Refusal::Busy) if !ctx.last_try => Err(Outcome::Busy),
-        Err(Refusal::Busy | Refusal::NoMemory | Refusal::TooLarge) => Err(refuse_value(incoming, ctx, pin, sink)),
+        Ok(()) => Extended::Ready,
+        Err(Refusal::Busy) if !ctx.last_try => Extended::Busy,
+        Err(Refusal::Busy | Refusal::NoMemory | Refusal::TooLarge) => {
+            Extended::Refused { swallow: refuse_value(incoming, ctx, pin, sink) }
+        }
     }
 }
 
-/// Refuses a value that is being received, because memory is short. The outcome discards what is still to come.
+/// Refuses a value that is being received, because memory is short. Returns the bytes of the value and its terminator
+/// that are still to come.
 #[cold]
 pub fn refuse_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     incoming: &Incoming<E::Pending>,
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
-) -> Outcome<E::Pending> {
+) -> u64 {
     ctx.counters.store_no_memory.add(1);
-    if overwrites(incoming.mode, incoming.compare, incoming.echo.borrow())
-        && let Some(key) = Key::new(incoming.pending.key())
-    {
+    let attempt = incoming.attempt;
+    if let Some(key) = Key::new(incoming.pending.key()) {
         let key = ctx.engine.hash(key);
-        ctx.engine.delete(pin, key, Removal::default());
+        if overwrites(attempt.mode, attempt.compare, incoming.echo.borrow()) {
+            ctx.engine.delete(pin, key, Removal::default());
+        }
+        if sink.is_watched() {
+            observe::stored(key, attempt, StoreStatus::NoMemory, ctx, pin, sink);
+        }
     }
     let is_begun = incoming.pending.is_begun();
     let line = if is_begun { ReplyLine::NoMemoryReading } else { ReplyLine::NoMemoryStoring };
     answer(sink, incoming.echo.borrow(), line);
-    Outcome::Swallow { bytes: u64::from(incoming.pending.remaining()) + incoming.terminator().len() as u64 }
+    u64::from(incoming.pending.remaining()) + incoming.terminator().len() as u64
 }
 
 /// The outcomes other than a plain success.
@@ -286,7 +300,7 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
     if sink.is_watched() {
         let status = if line == ReplyLine::TooLarge { StoreStatus::TooLarge } else { StoreStatus::NoMemory };
-        observe::stored(key, (wanted.mode, wanted.compare), wanted.value_len, status, ctx, pin, sink);
+        observe::stored(key, attempt_of(wanted, ctx.deadline(wanted.exptime)), status, ctx, pin, sink);
     }
     answer(sink, wanted.echo, line);
     match wanted.value {
@@ -301,6 +315,12 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 /// memcached.
 const fn overwrites(mode: StoreMode, compare: Option<u64>, echo: Echo<'_>) -> bool {
     matches!(echo, Echo::Meta(_)) || matches!((mode, compare), (StoreMode::Set, None))
+}
+
+/// What is kept of a storage command until its value is there.
+fn attempt_of(wanted: &Storage<'_>, deadline: Deadline) -> StoreAttempt {
+    let Storage { mode, compare, value_len, .. } = *wanted;
+    StoreAttempt { mode, compare, value_len, deadline }
 }
 
 /// What the engine is to store.

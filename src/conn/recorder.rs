@@ -3,13 +3,17 @@
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 
-use crate::command::{BatchEntry, Context, Incoming, Mark, Outcome, ReplySink, Terminator, execute, finish_store};
+use crate::command::{
+    BatchEntry, Context, Extended, Incoming, Mark, Outcome, ReplySink, Terminator, execute, extend_value, finish_store,
+    refuse_value,
+};
 use crate::item::{Candidate, ItemRef};
 use crate::protocol::Grammar;
 use crate::store::{Engine, Upload, WorkerStore};
 use crate::sync::Pin;
 use crate::watch::{Event, Hub, Ring};
 
+use super::connection::Turn;
 use super::log;
 use super::write_queue::WriteQueue;
 
@@ -107,5 +111,48 @@ impl Log<'_> {
             Some(recorder) => finish_store(incoming, terminator, ctx, pin, &mut Observed { queue, recorder }),
         };
         if self.verbosity < log::COMMANDS { work(queue) } else { log::replies(fd, self.grammar, queue, work) }
+    }
+
+    /// Allocates memory for a value. If there is none, logs the reply, and notes the event.
+    #[cold]
+    pub(super) fn extended<'pin>(
+        self,
+        fd: i32,
+        incoming: &mut Incoming<Upload>,
+        ctx: &mut Context<'_, WorkerStore>,
+        pin: &'pin Pin,
+        queue: &mut WriteQueue<'_, 'pin>,
+    ) -> Extended {
+        let mut work = |queue: &mut WriteQueue<'_, 'pin>| match self.watch {
+            None => extend_value(incoming, ctx, pin, queue),
+            Some(recorder) => extend_value(incoming, ctx, pin, &mut Observed { queue, recorder }),
+        };
+        if self.verbosity < log::COMMANDS { work(queue) } else { log::replies(fd, self.grammar, queue, work) }
+    }
+
+    /// Refuses a value. Logs the reply, and notes the event. Returns the bytes to be discarded.
+    #[cold]
+    pub(super) fn refused<'pin>(
+        self,
+        fd: i32,
+        incoming: &Incoming<Upload>,
+        ctx: &mut Context<'_, WorkerStore>,
+        pin: &'pin Pin,
+        queue: &mut WriteQueue<'_, 'pin>,
+    ) -> u64 {
+        let mut work = |queue: &mut WriteQueue<'_, 'pin>| match self.watch {
+            None => refuse_value(incoming, ctx, pin, queue),
+            Some(recorder) => refuse_value(incoming, ctx, pin, &mut Observed { queue, recorder }),
+        };
+        if self.verbosity < log::COMMANDS { work(queue) } else { log::replies(fd, self.grammar, queue, work) }
+    }
+}
+
+impl<'w> Turn<'w> {
+    /// Who observes a connection of this grammar. `None`: nothing is logged, and no client watches.
+    #[inline]
+    pub(super) fn log(&self, grammar: Grammar) -> Option<Log<'w>> {
+        let is_observed = self.verbosity >= log::COMMANDS || self.watch.is_some();
+        is_observed.then_some(Log { verbosity: self.verbosity, grammar, watch: self.watch })
     }
 }

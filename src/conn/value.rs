@@ -9,16 +9,14 @@
 //! ```
 
 use std::io::IoSliceMut;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 
-use crate::command::{Outcome, Terminator, extend_value, finish_store, refuse_value};
+use crate::command::{Extended, Terminator, extend_value, finish_store, refuse_value};
 use crate::store::{Pending as _, WorkerStore};
 use crate::sync::Pin;
 use crate::sys::socket::{PIECES_MAX, receive_pieces};
 
 use super::connection::{Connection, Step, Turn, Verdict};
-use super::log;
-use super::recorder::Log;
 use super::state::{CloseReason, ConnectionState};
 use super::write_queue::WriteQueue;
 
@@ -38,13 +36,17 @@ impl Connection {
         if !incoming.pending.is_begun() && turn.input.unread().is_empty() && !self.readable {
             return Step::Pause(Verdict::Wait);
         }
-        match extend_value(incoming, &mut turn.ctx, pin, queue) {
-            Ok(()) => {}
-            Err(Outcome::Swallow { bytes }) => {
-                self.state = ConnectionState::Swallow { remaining: bytes };
+        let extended = match turn.log(self.grammar) {
+            None => extend_value(incoming, &mut turn.ctx, pin, queue),
+            Some(log) => log.extended(self.socket.as_raw_fd(), incoming, &mut turn.ctx, pin, queue),
+        };
+        match extended {
+            Extended::Ready => {}
+            Extended::Refused { swallow } => {
+                self.state = ConnectionState::Swallow { remaining: swallow };
                 return Step::Again;
             }
-            Err(_busy) => return Step::Pause(Verdict::Busy),
+            Extended::Busy => return Step::Pause(Verdict::Busy),
         }
         let taken = incoming.pending.fill(turn.input.unread());
         turn.input.consume(taken);
@@ -110,12 +112,10 @@ impl Connection {
             return Step::Again;
         };
         self.held_since_us = 0;
-        let ctx = &mut turn.ctx;
-        let finished = if turn.verbosity < log::COMMANDS && turn.watch.is_none() {
-            finish_store(*incoming, terminator, ctx, pin, queue)
-        } else {
-            let log = Log { verbosity: turn.verbosity, grammar: self.grammar, watch: turn.watch };
-            log.finished(self.fd(), *incoming, terminator, ctx, pin, queue)
+        let (log, ctx) = (turn.log(self.grammar), &mut turn.ctx);
+        let finished = match log {
+            None => finish_store(*incoming, terminator, ctx, pin, queue),
+            Some(log) => log.finished(self.fd(), *incoming, terminator, ctx, pin, queue),
         };
         match finished {
             Ok(()) => {
@@ -163,10 +163,14 @@ impl Connection {
         if self.gives_way
             && self.held_since_us > 0
             && let ConnectionState::Value(incoming) = &self.state
-            && let Outcome::Swallow { bytes } = refuse_value(incoming, &mut turn.ctx, pin, queue)
         {
+            let (log, ctx) = (turn.log(self.grammar), &mut turn.ctx);
+            let remaining = match log {
+                None => refuse_value(incoming, ctx, pin, queue),
+                Some(log) => log.refused(self.fd(), incoming, ctx, pin, queue),
+            };
             self.held_since_us = 0;
-            self.state = ConnectionState::Swallow { remaining: bytes };
+            self.state = ConnectionState::Swallow { remaining };
             return Step::Again;
         }
         Step::Pause(Verdict::Hold)

@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use larder::base::{Clock, Logger};
 use larder::command::{
-    Batch, Context, DumpNext, Incoming, Mark, Operator, Outcome, ReplySink, Switches, Terminator, Unparsed, execute,
-    extend_value, finish_store,
+    Batch, Context, DumpNext, Extended, Incoming, Mark, Operator, Outcome, ReplySink, Switches, Terminator, Unparsed,
+    execute, extend_value, finish_store,
 };
 use larder::counters::Counters;
 use larder::protocol::{Grammar, Input, LineRest, ShutdownMode};
@@ -165,12 +165,12 @@ impl<E: EngineAdmin> Session<E> {
         let extended = extend_value(&mut incoming, &mut self.context(), pin, &mut sink);
         self.output = sink;
         match extended {
-            Ok(()) => {}
-            Err(Outcome::Swallow { bytes }) => {
+            Extended::Ready => {}
+            Extended::Refused { swallow: bytes } => {
                 self.state = State::Swallow(bytes);
                 return true;
             }
-            Err(_busy) => {
+            Extended::Busy => {
                 self.waited += 1;
                 self.state = State::Value(incoming);
                 return true;

@@ -11,6 +11,16 @@ pub enum Fetched<I> {
     Miss(Miss),
 }
 
+impl<I> Fetched<I> {
+    /// The item, or why there is none.
+    pub const fn item(&self) -> Result<&I, Miss> {
+        match self {
+            Self::Hit(item) => Ok(item),
+            Self::Miss(why) => Err(*why),
+        }
+    }
+}
+
 /// Why a retrieval found nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Miss {
