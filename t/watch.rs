@@ -1,5 +1,8 @@
 //! `watch`: lines, filters, watchers that are slow or gone, and what is lost and counted.
 
+use larder::protocol::binary::Opcode;
+
+use crate::support::packet::{Packet, read_reply};
 use crate::support::{Client, Server, wait_until};
 
 /// A client that watches `words`.
@@ -19,11 +22,17 @@ fn line(watcher: &mut Client) -> String {
     rest.collect::<Vec<_>>().join(" ")
 }
 
+/// As [`line`], also without the words that begin with `unsteady`.
+fn line_without(watcher: &mut Client, unsteady: &str) -> String {
+    let line = line(watcher);
+    line.split(' ').filter(|word| !word.starts_with(unsteady)).collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn each_stream_shows_its_events() {
     let server = Server::start(&["-t", "1"]);
     let mut client = server.client();
-    let all = "fetchers mutations deletions touches numbers flushes connevents sysevents rawcmds evictions";
+    let all = "fetchers mutations deletions touches numbers flushes connevents rawcmds evictions";
     let mut watcher = watcher(&server, all);
     for (request, reply, expected) in [
         ("get none\r\n", "END\r\n", vec!["item_get key=none status=not_found clsid=0 size=0"]),
@@ -85,6 +94,123 @@ fn each_stream_shows_its_events() {
     other.send("quit\r\n");
     assert_eq!(line(&mut watcher), "conn_close rip=127.0.0.1 transport=tcp reason=normal");
     assert!(server.stats("conns").values().any(|state| state == "conn_watch"));
+}
+
+#[test]
+fn meta_commands_show_the_same_events() {
+    let server = Server::start(&["-t", "1"]);
+    let mut client = server.client();
+    let mut watcher = watcher(&server, "fetchers mutations deletions touches numbers");
+    for (request, reply, expected) in [
+        (
+            "ms YgAgMQ== 2 b T60\r\nhi\r\n",
+            "HD\r\n",
+            vec!["item_store key=b%00%201 status=stored cmd=set ttl=60 clsid=1 size=2"],
+        ),
+        ("mg YgAgMQ== b v\r\n", "VA 2\r\nhi\r\n", vec!["item_get key=b%00%201 status=found clsid=1 size=2"]),
+        (
+            "ma YgAgMQ== b\r\n",
+            "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n",
+            vec!["item_arith key=b%00%201 status=non_numeric cmd=incr clsid=1 size=2"],
+        ),
+        ("md YgAgMQ== b\r\n", "HD\r\n", vec!["deleted key=b%00%201 cmd=md clsid=1 size=2"]),
+        ("mg none\r\n", "EN\r\n", vec!["item_get key=none status=not_found clsid=0 size=0"]),
+        ("ms a 1 ME T9\r\nx\r\n", "HD\r\n", vec!["item_store key=a status=stored cmd=add ttl=9 clsid=1 size=1"]),
+        ("ms a 1 ME T9\r\nx\r\n", "NS\r\n", vec!["item_store key=a status=not_stored cmd=add ttl=9 clsid=0 size=1"]),
+        ("ms a 1 MA\r\ny\r\n", "HD\r\n", vec!["item_store key=a status=stored cmd=append ttl=9 clsid=1 size=2"]),
+        ("ms a 1 C1\r\ny\r\n", "EX\r\n", vec!["item_store key=a status=exists cmd=cas ttl=0 clsid=0 size=1"]),
+        (
+            "mg a T90 v\r\n",
+            "VA 2\r\nxy\r\n",
+            vec!["item_get key=a status=found clsid=1 size=2", "item_touch key=a status=found ttl=90 clsid=1 size=2"],
+        ),
+        ("mg new N30 v\r\n", "VA 0 W\r\n\r\n", vec!["item_get key=new status=not_found clsid=0 size=0"]),
+        (
+            "ma number N0 J5\r\n",
+            "HD\r\n",
+            vec![
+                "item_store key=number status=stored cmd=add ttl=0 clsid=1 size=1",
+                "item_arith key=number status=stored cmd=incr clsid=1 size=1",
+            ],
+        ),
+        ("ma number MD\r\n", "HD\r\n", vec!["item_arith key=number status=stored cmd=decr clsid=1 size=1"]),
+    ] {
+        client.ask(request, reply);
+        for expected in expected {
+            assert_eq!(line(&mut watcher), expected, "after {request:?}");
+        }
+    }
+}
+
+#[test]
+fn binary_packets_show_the_same_events() {
+    let server = Server::start(&["-t", "1"]);
+    let mut client = server.client();
+    let mut watcher = watcher(&server, "fetchers mutations deletions touches numbers");
+    for (packet, expected) in [
+        (Packet::store(Opcode::Set, "a", "abc"), "item_store key=a status=stored cmd=set ttl=0 clsid=1 size=3"),
+        (Packet::of(Opcode::Get, "a"), "item_get key=a status=found clsid=1 size=3"),
+        (Packet::of(Opcode::GetK, "none"), "item_get key=none status=not_found clsid=0 size=0"),
+        (Packet::store(Opcode::Add, "a", "x"), "item_store key=a status=not_stored cmd=add ttl=0 clsid=0 size=1"),
+        (Packet::store(Opcode::Append, "a", "de"), "item_store key=a status=stored cmd=append ttl=0 clsid=1 size=5"),
+        (Packet::of(Opcode::Delete, "a"), "deleted key=a cmd=delete clsid=1 size=5"),
+    ] {
+        client.send(packet.bytes());
+        read_reply(&mut client);
+        assert_eq!(line(&mut watcher), expected);
+    }
+}
+
+#[test]
+fn a_value_that_is_refused_on_its_way_is_shown() {
+    let server = Server::start(&["-m", "8", "-t", "1", "-M", "-I", "4m"]);
+    let mut watcher = watcher(&server, "mutations");
+    let mut client = server.client();
+    let value = "v".repeat(1 << 20);
+    let mut refused = false;
+    for number in 0..20 {
+        client.send(format!("set large:{number} 0 60 {}\r\n{value}\r\n", value.len()));
+        let reply = String::from_utf8(client.read_line().expect("a reply")).expect("text");
+        let shown = line(&mut watcher);
+        let expected = if reply == "STORED\r\n" {
+            "stored"
+        } else {
+            refused = true;
+            "no_memory"
+        };
+        assert!(
+            shown.starts_with(&format!("item_store key=large%3A{number} status={expected} cmd=set ttl=60 ")),
+            "{shown}"
+        );
+    }
+    assert!(refused, "8 MB hold no 20 MB");
+}
+
+#[test]
+fn a_watcher_that_leaves_is_a_connection_that_closes() {
+    let server = Server::start(&["-t", "1"]);
+    let mut stays = watcher(&server, "connevents");
+    let leaves = watcher(&server, "fetchers");
+    assert_eq!(line(&mut stays), "conn_new rip=127.0.0.1 transport=tcp");
+    drop(leaves);
+    assert_eq!(line(&mut stays), "conn_close rip=127.0.0.1 transport=tcp reason=normal");
+}
+
+#[test]
+fn system_events_show_pages_that_move_and_items_that_are_swept() {
+    let server = Server::start(&["-m", "16", "-t", "1", "-o", "debug_commands"]);
+    let mut watcher = watcher(&server, "sysevents");
+    let mut client = server.client();
+    client.ask("set short 0 10 3\r\nabc\r\n", "STORED\r\n");
+    client.ask("debugtime 20\r\n", "OK\r\n");
+    assert_eq!(line_without(&mut watcher, "elapsed="), "lru_crawler examined=1 reclaimed=1");
+    let value = "v".repeat(1000);
+    client.send((0..20_000).map(|n| format!("set small:{n} 0 0 1000 noreply\r\n{value}\r\n")).collect::<String>());
+    let value = "v".repeat(9000);
+    client.send((0..2000).map(|n| format!("set large:{n} 0 0 9000 noreply\r\n{value}\r\n")).collect::<String>());
+    client.expect_silence();
+    let moved = line(&mut watcher);
+    assert!(moved.starts_with("slab_move src=") && moved.contains(" dst="), "{moved}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::Clock;
 use crate::settings::Settings;
-use crate::store::{Departure, DepartureReason, DepartureSink, Store};
+use crate::store::{Departure, DepartureReason, DepartureSink, JobEvent, JobSink, Store};
 use crate::watch::{Event, Hub, HubConfig, ItemFacts};
 
 use super::failure::Failure;
@@ -22,7 +22,20 @@ impl DepartureSink for Departures {
             DepartureReason::Evicted => Event::Evicted { is_fetched, idle_s, item: facts },
             DepartureReason::Expired | DepartureReason::Flushed => Event::Expired { is_fetched, idle_s, item: facts },
         };
-        self.0.note_left(departure.thread, event, item.key());
+        self.0.note_elsewhere(departure.thread, event, item.key());
+    }
+}
+
+/// Passes what background jobs do to the hub.
+struct Jobs(Arc<Hub>);
+
+impl JobSink for Jobs {
+    fn done(&self, event: JobEvent, thread: usize) {
+        let event = match event {
+            JobEvent::PageMove { from, to, is_moved } => Event::PageMoved { from, to, is_moved },
+            JobEvent::Sweep { elapsed_s, checked, freed } => Event::Swept { elapsed_s, checked, freed },
+        };
+        self.0.note_elsewhere(thread, event, b"");
     }
 }
 
@@ -35,6 +48,8 @@ pub(super) fn watch_hub(settings: &Settings, clock: &Arc<Clock>, store: &'static
     };
     let hub = Hub::new(Arc::clone(clock), config);
     let switch = store.add_departure_sink(Box::new(Departures(Arc::clone(&hub))));
+    // Always on: these events are rare.
+    store.add_job_sink(Box::new(Jobs(Arc::clone(&hub)))).switch_on();
     hub.on_store_watched(move |is_on| if is_on { switch.switch_on() } else { switch.switch_off() });
     if settings.drop_privileges && settings.watch_enabled {
         hub.start().map_err(Failure::system("start the watch thread"))?;

@@ -36,6 +36,8 @@ impl Streams {
     pub const EXPIRATIONS: Self = Self(1 << 7);
     /// flush_all.
     pub const FLUSHES: Self = Self(1 << 8);
+    /// What background jobs do.
+    pub const SYSTEM: Self = Self(1 << 9);
 
     /// The set with the numbers of all its streams as bits.
     pub const fn bits(self) -> u32 {
@@ -102,7 +104,8 @@ impl StreamWord {
             Self::Numbers => Streams::NUMBERS,
             Self::Expirations => Streams::EXPIRATIONS,
             Self::Flushes => Streams::FLUSHES,
-            Self::Sysevents | Self::Rawcmds | Self::Proxyreqs | Self::Proxyevents | Self::Proxyuser => Streams::NONE,
+            Self::Sysevents => Streams::SYSTEM,
+            Self::Rawcmds | Self::Proxyreqs | Self::Proxyevents | Self::Proxyuser => Streams::NONE,
         }
     }
 }

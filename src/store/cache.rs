@@ -17,7 +17,7 @@ use super::cas::CasCounter;
 use super::engine::MoveTuning;
 use super::flush::FlushMarks;
 use super::jobs::{PrefixScans, Wakeup};
-use super::mutation::{DepartureSink, MutationSink, Sinks};
+use super::mutation::{DepartureSink, JobSink, MutationSink, Sinks};
 use super::pressure::late_reads::LateReadsSum;
 use super::pressure::page_moves::PageMoves;
 use super::statistics::counts::{COMMANDS, ClassTally, Tally, WorkerTally};
@@ -103,6 +103,7 @@ pub struct Store {
     pub(super) admission: Admission,
     pub(super) mutation_sinks: Sinks<dyn MutationSink>,
     pub(super) departure_sinks: Sinks<dyn DepartureSink>,
+    pub(super) job_sinks: Sinks<dyn JobSink>,
     /// Makes threads that wait for clients take a turn.
     wake_workers: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -212,6 +213,7 @@ impl Store {
             admission: Admission::default(),
             mutation_sinks: Sinks::default(),
             departure_sinks: Sinks::default(),
+            job_sinks: Sinks::default(),
             wake_workers: OnceLock::new(),
             config,
         })))

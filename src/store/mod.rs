@@ -44,7 +44,8 @@ pub use engine::{
 };
 pub use jobs::{JOB_THREADS, Jobs, PrefixScan, PrefixUse};
 pub use mutation::{
-    Departure, DepartureReason, DepartureSink, Flush, Mutation, MutationKind, MutationSink, SinkSwitch,
+    Departure, DepartureReason, DepartureSink, Flush, JobEvent, JobSink, Mutation, MutationKind, MutationSink,
+    SinkSwitch,
 };
 pub use recover::RecoveryReport;
 pub use statistics::rows::report_rows;

@@ -4,6 +4,7 @@
 //! a request changes a key    publish, delete, touch, token   ─▶ MutationSink     its bucket is locked: in order
 //! flush_all                                                  ─▶ MutationSink     in no order with changes of keys
 //! an item leaves unasked     eviction, expiry, page mover    ─▶ DepartureSink    its bucket is locked
+//! a background job           page mover, sweeper             ─▶ JobSink          a few times a second
 //! ```
 //!
 //! A mutation is reported where it becomes visible, under the lock of the key's bucket. So a sink learns of the changes
@@ -149,6 +150,35 @@ pub trait DepartureSink: Send + Sync {
     fn departed(&self, departure: &Departure<'_>);
 }
 
+/// What a background job has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobEvent {
+    /// A page of one size class was to go to another one, or to the page pool (0).
+    PageMove {
+        /// The class that had it.
+        from: u8,
+        /// The class that was to get it.
+        to: u8,
+        /// False: the page stays, because its items are in use or there is no memory for copies.
+        is_moved: bool,
+    },
+    /// The sweeper has come to the end of its round, and has walked pages.
+    Sweep {
+        /// Seconds since the round began.
+        elapsed_s: u32,
+        /// Items that it has checked.
+        checked: u64,
+        /// Dead items that it has freed.
+        freed: u64,
+    },
+}
+
+/// Learns what background jobs do.
+pub trait JobSink: Send + Sync {
+    /// A job has done something. `thread` is as in [`Mutation::thread`].
+    fn done(&self, event: JobEvent, thread: usize);
+}
+
 /// Most sinks of a kind.
 const SINKS_MAX: usize = 4;
 
@@ -237,9 +267,23 @@ impl Store {
     pub fn add_departure_sink(&'static self, sink: Box<dyn DepartureSink>) -> SinkSwitch {
         self.departure_sinks.add(sink)
     }
+
+    /// Adds a sink for what background jobs do.
+    ///
+    /// # Panics
+    /// If there are four already.
+    pub fn add_job_sink(&'static self, sink: Box<dyn JobSink>) -> SinkSwitch {
+        self.job_sinks.add(sink)
+    }
 }
 
 impl WorkerStore {
+    /// Reports what a background job has done.
+    pub(super) fn report_job(&self, event: JobEvent) {
+        let sinks = &self.store.job_sinks;
+        sinks.each(sinks.active()).for_each(|sink| sink.done(event, self.thread));
+    }
+
     /// Reports a change of a key. `bucket` proves that its bucket is locked.
     #[inline]
     pub(super) fn report_mutation(

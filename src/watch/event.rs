@@ -42,6 +42,24 @@ pub enum Event {
         /// The item.
         item: ItemFacts,
     },
+    /// A page was to go from one size class to another one, or to the page pool (0).
+    PageMoved {
+        /// The class that had it.
+        from: u8,
+        /// The class that was to get it.
+        to: u8,
+        /// False: its items were in use.
+        is_moved: bool,
+    },
+    /// The end of a round in which expired items were looked for.
+    Swept {
+        /// Its duration in seconds.
+        elapsed_s: u32,
+        /// Items that were checked.
+        checked: u64,
+        /// Items that were freed.
+        freed: u64,
+    },
     /// A client connected.
     Connected(ConnectionFacts),
     /// A client is gone.
@@ -127,13 +145,27 @@ impl Event {
             Self::Flushed { .. } => Streams::FLUSHES,
             Self::Evicted { .. } => Streams::EVICTIONS,
             Self::Expired { .. } => Streams::EXPIRATIONS,
+            Self::PageMoved { .. } | Self::Swept { .. } => Streams::SYSTEM,
             Self::Connected(_) | Self::Closed(..) => Streams::CONNECTIONS,
         }
     }
 
     /// Whether the bytes beside it are a key.
     pub const fn has_key(&self) -> bool {
-        !matches!(self, Self::Flushed { .. } | Self::Connected(_) | Self::Closed(..))
+        match self {
+            Self::Fetched(..)
+            | Self::Stored(..)
+            | Self::Deleted(..)
+            | Self::Touched(..)
+            | Self::Counted(..)
+            | Self::Evicted { .. }
+            | Self::Expired { .. } => true,
+            Self::Flushed { .. }
+            | Self::PageMoved { .. }
+            | Self::Swept { .. }
+            | Self::Connected(_)
+            | Self::Closed(..) => false,
+        }
     }
 }
 
@@ -170,6 +202,13 @@ pub(super) fn push_line(out: &mut String, unix_us: u64, gid: u64, event: &Event,
         Event::Flushed { fd, delay_s } => writeln!(out, "flush_all delay={delay_s} cfd={fd}"),
         Event::Evicted { is_fetched, idle_s, item } => push_left(out, "eviction", &key, *is_fetched, *idle_s, item),
         Event::Expired { is_fetched, idle_s, item } => push_left(out, "expired", &key, *is_fetched, *idle_s, item),
+        Event::PageMoved { from, to, is_moved } => {
+            let state = if *is_moved { "ok" } else { "busy" };
+            writeln!(out, "slab_move src={from} dst={to} state={state}")
+        }
+        Event::Swept { elapsed_s, checked, freed } => {
+            writeln!(out, "lru_crawler elapsed={elapsed_s} examined={checked} reclaimed={freed}")
+        }
         Event::Connected(connection) => push_connection(out, "conn_new", subject, None, connection),
         Event::Closed(cause, connection) => push_connection(out, "conn_close", subject, Some(*cause), connection),
     };
@@ -295,6 +334,8 @@ mod tests {
                 "expired key=e fetch=yes ttl=60 la=7 clsid=1 size=3",
             ),
             (Event::Flushed { fd: 28, delay_s: 9 }, "", "flush_all delay=9 cfd=28"),
+            (Event::PageMoved { from: 12, to: 19, is_moved: true }, "", "slab_move src=12 dst=19 state=ok"),
+            (Event::Swept { elapsed_s: 2, checked: 30, freed: 4 }, "", "lru_crawler elapsed=2 examined=30 reclaimed=4"),
             (Event::Connected(connection), "127.0.0.1", "conn_new rip=127.0.0.1 rport=57392 transport=tcp cfd=30"),
             (
                 Event::Closed(CloseCause::IdleTimeout, connection),

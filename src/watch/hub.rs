@@ -15,8 +15,8 @@ use super::watcher::Watcher;
 
 /// Most watchers at a time, as in memcached.
 const WATCHERS_MAX: u32 = 20;
-/// Rings for events of the store. Threads whose numbers have the same remainder share one.
-const STORE_RINGS: usize = 8;
+/// Rings that threads share. Those whose numbers have the same remainder share one.
+const SHARED_RINGS: usize = 8;
 /// The smallest ring and the smallest buffer, in bytes. Both hold a few lines.
 const LOG_BYTES_MIN: usize = 4 << 10;
 
@@ -40,7 +40,7 @@ pub struct Hub {
     watchers: AtomicU32,
     gid: AtomicU64,
     pub(super) rings: Mutex<Vec<Arc<Ring>>>,
-    store_rings: [Arc<Ring>; STORE_RINGS],
+    shared_rings: [Arc<Ring>; SHARED_RINGS],
     thread: Mutex<Option<Sender<Watcher>>>,
     dropped: AtomicU64,
     written: AtomicU64,
@@ -100,7 +100,7 @@ impl Hub {
         let ring_bytes = config.ring_bytes.max(LOG_BYTES_MIN);
         let buffer_bytes = config.buffer_bytes.max(LOG_BYTES_MIN);
         let config = HubConfig { ring_bytes, buffer_bytes };
-        let store_rings: [Arc<Ring>; STORE_RINGS] = std::array::from_fn(|_| Arc::new(Ring::new(ring_bytes)));
+        let shared_rings: [Arc<Ring>; SHARED_RINGS] = std::array::from_fn(|_| Arc::new(Ring::new(ring_bytes)));
         Arc::new(Self {
             clock,
             config,
@@ -108,8 +108,8 @@ impl Hub {
             store_switch: OnceLock::new(),
             watchers: AtomicU32::new(0),
             gid: AtomicU64::new(0),
-            rings: Mutex::new(store_rings.to_vec()),
-            store_rings,
+            rings: Mutex::new(shared_rings.to_vec()),
+            shared_rings,
             thread: Mutex::default(),
             dropped: AtomicU64::new(0),
             written: AtomicU64::new(0),
@@ -168,10 +168,11 @@ impl Hub {
         }
     }
 
-    /// As [`Hub::note`], for an item that left the store in thread `thread`.
+    /// As [`Hub::note`], for an event that no worker's ring takes. Threads with different numbers disturb each other
+    /// less.
     #[cold]
-    pub fn note_left(&self, thread: usize, event: Event, key: &[u8]) {
-        self.note(&self.store_rings[thread % STORE_RINGS], event, key);
+    pub fn note_elsewhere(&self, thread: usize, event: Event, subject: &[u8]) {
+        self.note(&self.shared_rings[thread % SHARED_RINGS], event, subject);
     }
 
     /// A place for one more watcher.
@@ -202,10 +203,12 @@ impl Hub {
 
     /// Passes a watcher to the watch thread. The thread drops it if it is gone.
     pub fn add(&self, watcher: Watcher) {
-        if let Some(thread) = &*self.thread.lock().unwrap_or_else(PoisonError::into_inner) {
-            // Ignored: the mailbox has room for all watchers. A watcher that is handed back is closed.
-            let _ = thread.post(watcher);
-        }
+        let handed_back = match &*self.thread.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(thread) => thread.post(watcher).err(),
+            None => Some(watcher),
+        };
+        // The mailbox has room for all watchers. Closed without the lock, because its last event may take it.
+        drop(handed_back);
     }
 
     /// Bytes of a watcher's buffer.

@@ -19,4 +19,4 @@ mod watcher;
 pub use event::{ArithStatus, CloseCause, ConnectionFacts, Event, FetchStatus, ItemFacts, StoreStatus};
 pub use hub::{Hub, HubConfig, NoPermit, Permit, WatchFigures};
 pub use ring::Ring;
-pub use watcher::Wanted;
+pub use watcher::{OnClose, Wanted};

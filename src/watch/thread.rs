@@ -89,7 +89,7 @@ impl WatchThread {
     /// Looks at a watcher whose socket the kernel reports.
     fn check(&mut self, place: usize) {
         if let Some(slot) = self.watchers.get_mut(place)
-            && slot.as_ref().is_some_and(|watcher| watcher.discard_input() == Presence::Gone)
+            && slot.as_mut().is_some_and(|watcher| watcher.discard_input() == Presence::Gone)
         {
             *slot = None;
         }

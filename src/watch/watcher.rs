@@ -6,7 +6,7 @@ use crate::base::atomic::Ordering;
 use crate::protocol::{ReplyLine, Streams, WatchRequest};
 use crate::sys::socket::{receive, send};
 
-use super::event::Event;
+use super::event::{CloseCause, Event};
 use super::hub::{Hub, Permit};
 
 /// What a watcher wants to see, and its place.
@@ -26,16 +26,28 @@ impl Wanted {
     }
 
     /// Hands a client over to the watch thread. `on_close` is called before its socket is closed.
-    pub fn begin(self, socket: OwnedFd, on_close: Box<dyn FnOnce() + Send>) {
+    pub fn begin(self, socket: OwnedFd, on_close: OnClose) {
         let hub = std::sync::Arc::clone(self.permit.hub());
         let Self { streams, prefix, sample, permit } = self;
         let lines = Vec::from(ReplyLine::Ok.bytes());
-        let close = Some(on_close);
-        let watcher =
-            Watcher { socket, streams, prefix, sample, matched: 0, lines, sent: 0, skipped: 0, close, _permit: permit };
-        hub.add(watcher);
+        hub.add(Watcher {
+            socket,
+            streams,
+            prefix,
+            sample,
+            matched: 0,
+            lines,
+            sent: 0,
+            skipped: 0,
+            cause: CloseCause::Normal,
+            close: Some(on_close),
+            _permit: permit,
+        });
     }
 }
+
+/// Called with the cause when a watcher is gone.
+pub type OnClose = Box<dyn FnOnce(CloseCause) + Send>;
 
 /// A client that watches.
 pub struct Watcher {
@@ -50,7 +62,9 @@ pub struct Watcher {
     sent: usize,
     /// Lines that were lost since the last one that was not.
     skipped: u64,
-    close: Option<Box<dyn FnOnce() + Send>>,
+    /// Why it is gone, once it is.
+    cause: CloseCause,
+    close: Option<OnClose>,
     _permit: Permit,
 }
 
@@ -102,7 +116,7 @@ impl Watcher {
                 Ok(n) => self.sent += n,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_broken) => return Presence::Gone,
+                Err(_broken) => return self.broken(),
             }
         }
         self.lines.drain(..self.sent);
@@ -111,7 +125,7 @@ impl Watcher {
     }
 
     /// Discards what the client sends, and notices its end.
-    pub(super) fn discard_input(&self) -> Presence {
+    pub(super) fn discard_input(&mut self) -> Presence {
         let mut bytes = [0; 4 << 10];
         loop {
             match receive(self.socket.as_fd(), &mut bytes) {
@@ -119,16 +133,21 @@ impl Watcher {
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Presence::Here,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_broken) => return Presence::Gone,
+                Err(_broken) => return self.broken(),
             }
         }
+    }
+
+    const fn broken(&mut self) -> Presence {
+        self.cause = CloseCause::Error;
+        Presence::Gone
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
         if let Some(close) = self.close.take() {
-            close();
+            close(self.cause);
         }
     }
 }

@@ -55,21 +55,29 @@ impl WorkerWatch {
         if !self.recorder.hub.wants(Streams::CONNECTIONS) {
             return;
         }
-        let address = describe(fd, Side::Theirs).unwrap_or_default();
-        let (transport, host, port) = match address.split_once(':') {
-            Some(("tcp" | "tcp6", address)) => {
-                let (host, port) = address.rsplit_once(':').unwrap_or((address, "0"));
-                ("tcp", host.trim_matches(['[', ']']), port.parse().unwrap_or(0))
-            }
-            Some(_) | None => ("local", "", 0),
-        };
-        let facts = ConnectionFacts { fd, port, transport };
+        let (host, facts) = facts_of(fd);
         let event = match closed {
             None => Event::Connected(facts),
             Some(reason) => Event::Closed(cause_of(reason), facts),
         };
         self.recorder.hub.note(&self.recorder.ring, event, host.as_bytes());
     }
+}
+
+/// A client's address, and what else is known of its connection.
+fn facts_of(fd: RawFd) -> (String, ConnectionFacts) {
+    let address = describe(fd, Side::Theirs);
+    // A broken connection has no other end, but it still has this one.
+    let (is_known, name) = (address.is_some(), address.or_else(|| describe(fd, Side::Ours)).unwrap_or_default());
+    let (transport, host, port) = match name.split_once(':') {
+        Some(("tcp" | "tcp6", _)) if !is_known => ("tcp", "", 0),
+        Some(("tcp" | "tcp6", address)) => {
+            let (host, port) = address.rsplit_once(':').unwrap_or((address, "0"));
+            ("tcp", host.trim_matches(['[', ']']), port.parse().unwrap_or(0))
+        }
+        Some(_) | None => ("local", "", 0),
+    };
+    (host.to_owned(), ConnectionFacts { fd, port, transport })
 }
 
 const fn cause_of(reason: CloseReason) -> CloseCause {
@@ -94,13 +102,16 @@ impl EventLoop {
         self.shared.connections.connection_table.note(fd, Activity::Watching, self.now);
         let (connection_table, gate) =
             (Arc::clone(&self.shared.connections.connection_table), Arc::clone(&self.shared.gate));
-        let on_close = move || {
+        // Asked now: a connection that is broken has no address.
+        let ((host, facts), hub) = (facts_of(fd), Arc::clone(&self.shared.watch_hub));
+        let on_close = move |cause| {
+            hub.note_elsewhere(0, Event::Closed(cause, facts), host.as_bytes());
             connection_table.clear(fd);
             gate.leave(fd);
         };
         match connection.into_watcher() {
             Some((socket, wanted)) => wanted.begin(socket, Box::new(on_close)),
-            None => on_close(),
+            None => on_close(CloseCause::Error),
         }
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::base::atomic::Ordering;
 use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
+use crate::store::mutation::JobEvent;
 use crate::store::pressure::page_moves::{Busy, Order};
 use crate::store::pressure::rescue::{RESCUE_BYTES_MAX, RelocatePolicy, Vacated};
 use crate::store::worker_store::WorkerStore;
@@ -82,6 +83,7 @@ enum MoverState {
     Emptying(Emptying),
     Leaving {
         page: DetachedPage,
+        from: u8,
         to: Goal,
     },
 }
@@ -97,6 +99,16 @@ enum Goal {
     Class(u8),
     /// To a class, by order of an operator.
     Ordered(u8),
+}
+
+impl Goal {
+    /// The class that gets the page; 0: none.
+    const fn class(self) -> u8 {
+        match self {
+            Self::Class(class) | Self::Ordered(class) => class,
+            Self::Pool | Self::ClearedOut => 0,
+        }
+    }
 }
 
 /// A page that is being emptied.
@@ -118,7 +130,7 @@ impl Job for PageMover {
         match std::mem::take(&mut self.state) {
             MoverState::Idle => self.choose(worker, pin),
             MoverState::Emptying(emptying) => self.empty(worker, pin, emptying),
-            MoverState::Leaving { page, to } => self.release(worker, page, to),
+            MoverState::Leaving { page, from, to } => self.release(worker, page, from, to),
         }
     }
 }
@@ -171,8 +183,8 @@ impl PageMover {
             worker.store.slabs.put_page(page, worker.store.side_bytes());
             return NextStep::Again;
         }
-        if let Some(page) = worker.store.detach_empty_page(|_| 0) {
-            self.state = MoverState::Leaving { page, to: Goal::Pool };
+        if let Some((page, from)) = worker.store.detach_empty_page(|_| 0) {
+            self.state = MoverState::Leaving { page, from, to: Goal::Pool };
             return NextStep::Again;
         }
         let mut samples = samples(worker);
@@ -280,7 +292,7 @@ impl PageMover {
             let detached = worker.store.slabs.lock(from).detach_page(page, &worker.store.epochs);
             worker.store.epochs.advance();
             if let Some(page) = detached {
-                self.state = MoverState::Leaving { page, to };
+                self.state = MoverState::Leaving { page, from, to };
             }
             return NextStep::Again;
         }
@@ -307,7 +319,7 @@ impl PageMover {
             if to == Goal::ClearedOut {
                 worker.store.page_moves.retry_clear_out(from);
             }
-            return self.give_up(worker, from, page, why_busy);
+            return self.give_up(worker, &emptying, why_busy);
         }
         let is_first = emptying.passes == 1;
         self.state = MoverState::Emptying(emptying);
@@ -316,23 +328,25 @@ impl PageMover {
 
     /// Gives up a page whose chunks stay in use: by a slow client, or by a worker that sleeps for long. Or
     /// evictions are off, and there is no memory for copies. Another page is tried.
-    fn give_up(&mut self, worker: &mut WorkerStore, from: u8, page: u32, why_busy: Busy) -> NextStep {
+    fn give_up(&mut self, worker: &mut WorkerStore, emptying: &Emptying, why_busy: Busy) -> NextStep {
+        let Emptying { from, page, to, .. } = *emptying;
         worker.store.slabs.lock(from).reopen_page(page);
         worker.store.page_moves.counts.busy_items.add(1);
         worker.store.page_moves.note_tried(Some(why_busy));
         self.given_up = page;
         self.failures = self.failures.saturating_add(1);
         self.shunned.push(from);
+        worker.report_job(JobEvent::PageMove { from, to: to.class(), is_moved: false });
         NextStep::Again
     }
 
     /// The page has left its class. Its grace period may not be over.
-    fn release(&mut self, worker: &mut WorkerStore, page: DetachedPage, to: Goal) -> NextStep {
+    fn release(&mut self, worker: &mut WorkerStore, page: DetachedPage, from: u8, to: Goal) -> NextStep {
         let store = worker.store;
         let free = match page.try_reclaim(&store.epochs) {
             Ok(free) => free,
             Err(page) => {
-                self.state = MoverState::Leaving { page, to };
+                self.state = MoverState::Leaving { page, from, to };
                 return PASS_REST;
             }
         };
@@ -352,6 +366,7 @@ impl PageMover {
             }
             None => store.slabs.put_page(free, store.side_bytes()),
         }
+        worker.report_job(JobEvent::PageMove { from, to: class.unwrap_or(0), is_moved: true });
         NextStep::Again
     }
 }

@@ -17,6 +17,7 @@ use crate::base::{Deadline, Key, KeyHash};
 use crate::item::ItemRef;
 use crate::memory::ChunkRef;
 use crate::store::flush::FlushMark;
+use crate::store::mutation::JobEvent;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::{Pin, Stamp};
 
@@ -84,6 +85,11 @@ pub(super) struct Sweeper {
     swept: Option<(FlushMark, Stamp)>,
     /// Steps since the last rest.
     steps: u32,
+    /// Second at which the round began.
+    began_s: u32,
+    /// Items that this round has checked, and items that it has freed.
+    checked: u64,
+    freed: u64,
 }
 
 /// Times, in seconds, before which a page is left alone.
@@ -135,6 +141,7 @@ impl Sweeper {
         let last = store.slabs.arena().last_page();
         if self.scan == 0 {
             (self.scan, self.mark) = (1, store.flush.mark());
+            (self.began_s, self.checked, self.freed) = (worker.now().0, 0, 0);
             self.is_ordered = store.sweep_wanted.swap(false, Ordering::Relaxed);
             self.rests.resize(last as usize + 1, PageRest::default());
             store.slabs.retry_space();
@@ -169,6 +176,10 @@ impl Sweeper {
     fn end_round(&mut self, worker: &WorkerStore) -> NextStep {
         let store = worker.store;
         self.scan = 0;
+        if self.checked > 0 {
+            let elapsed_s = worker.now().0.saturating_sub(self.began_s);
+            worker.report_job(JobEvent::Sweep { elapsed_s, checked: self.checked, freed: self.freed });
+        }
         if self.mark != FlushMark::default() {
             self.swept = Some((self.mark, store.epochs.stamp()));
             store.epochs.advance();
@@ -223,6 +234,8 @@ impl Sweeper {
         tally.sweep_looked.add(looked);
         tally.swept.add(u64::from(collected));
         tally.expired_unfetched.add(victims.unfetched);
+        self.checked += looked;
+        self.freed += u64::from(collected);
         // A touch that comes just before an item is freed notes its new deadline itself.
         store.slabs.dues.note(page, due);
         if self.slot >= per_page {

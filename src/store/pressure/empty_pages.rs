@@ -12,6 +12,7 @@ use crate::base::atomic::{AtomicU64, Ordering};
 use crate::memory::{CLASS_IDS, DetachedPage};
 use crate::store::cache::Store;
 use crate::store::flush::FlushMark;
+use crate::store::mutation::JobEvent;
 use crate::store::worker_store::WorkerStore;
 
 /// What a class that is out of chunks can get from empty pages.
@@ -66,14 +67,14 @@ impl GivenPages {
 }
 
 impl Store {
-    /// Takes an empty page from the class that has the most. `kept` returns how many a class keeps.
-    pub(in crate::store) fn detach_empty_page(&self, kept: impl Fn(u8) -> u32) -> Option<DetachedPage> {
+    /// Takes an empty page from the class that has the most, and returns both. `kept` returns how many a class keeps.
+    pub(in crate::store) fn detach_empty_page(&self, kept: impl Fn(u8) -> u32) -> Option<(DetachedPage, u8)> {
         let spare = |class: u8| self.slabs.empty_pages(class).checked_sub(kept(class)).filter(|pages| *pages > 0);
         let classes = self.slabs.classes.ids().filter(|class| self.slabs.empty_pages(*class) > 0);
         let (_, class) = classes.filter_map(|class| Some((spare(class)?, class))).max()?;
         let page = self.slabs.lock(class).detach_empty_page(&self.epochs)?;
         self.epochs.advance();
-        Some(page)
+        Some((page, class))
     }
 }
 
@@ -106,9 +107,10 @@ impl WorkerStore {
             return false;
         }
         let kept = |donor| if donor == class { u32::MAX } else { self.empty_pages_kept(donor) };
-        let Some(page) = store.detach_empty_page(kept) else { return false };
+        let Some((page, from)) = store.detach_empty_page(kept) else { return false };
         store.slabs.put_settling(page);
         store.page_moves.counts.moved.add(1);
+        self.report_job(JobEvent::PageMove { from, to: class, is_moved: true });
         true
     }
 
