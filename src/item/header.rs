@@ -196,6 +196,11 @@ impl Word0 {
         Self(head.word0.load(Ordering::Acquire))
     }
 
+    /// The word with these bits, as a memory file has it.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// Bytes of the key; 0 if the chunk holds no item.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the field has 8 bits")]

@@ -100,13 +100,13 @@ const fn format(class: u8, chunk_bytes: u32) -> u32 {
 }
 
 /// The chunk size in a format.
-pub(super) const fn chunk_bytes_in(format: u32) -> u32 {
+pub const fn chunk_bytes_in(format: u32) -> u32 {
     format & CHUNK_BYTES_MASK
 }
 
 /// The class in a format.
 #[inline]
-pub(super) const fn class_in(format: u32) -> u8 {
+pub const fn class_in(format: u32) -> u8 {
     format.to_be_bytes()[0]
 }
 
@@ -137,6 +137,16 @@ impl PageArena {
     /// The superblock, if the pages lie in a memory file.
     pub fn superblock(&self) -> Option<&Arc<Superblock>> {
         self.superblock.as_ref()
+    }
+
+    /// Maps the memory of a page in a file at once, because it is about to be read.
+    pub fn preload_page(&self, page: u32) {
+        self.mapping.preload(page as usize * PAGE_BYTES as usize, PAGE_BYTES as usize);
+    }
+
+    /// Whether any page up to `last_page` lacks memory in the file.
+    pub(super) fn has_holes(&self, last_page: u32) -> bool {
+        self.mapping.has_holes((last_page as usize + 1) * PAGE_BYTES as usize)
     }
 
     /// Waits until the memory file holds all pages.

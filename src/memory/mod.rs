@@ -31,7 +31,7 @@ mod size_class;
 mod slab;
 mod superblock;
 
-pub use arena::{ArenaFile, Backing, ChunkHead, Located, PageArena};
+pub use arena::{ArenaFile, Backing, ChunkHead, Located, PageArena, chunk_bytes_in, class_in};
 pub use chunk_ref::ChunkRef;
 pub use class_fit::{ChunkDemand, ClassFit, first_look, next_look};
 pub use due::DueTable;

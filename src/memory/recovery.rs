@@ -33,15 +33,16 @@ impl Recovery {
     /// The pages of a memory file that has just been mapped. Called once, before `slabs` allocates anything.
     pub fn begin(slabs: &SlabAllocator) -> Self {
         let (mut pages, mut pages_damaged) = (Vec::new(), 0);
-        for page in SUPERBLOCK_PAGES..=slabs.arena().last_page() {
+        let used =
+            (SUPERBLOCK_PAGES..=slabs.arena().last_page()).filter(|page| slabs.arena().format_of_page(*page) != 0);
+        let used: Vec<u32> = used.collect();
+        let has_holes = used.last().is_some_and(|last| slabs.arena().has_holes(*last));
+        for page in used {
             let format = slabs.arena().format_of_page(page);
             let class = class_in(format);
-            if format == 0 {
-                continue;
-            }
             let is_known = class != 0 && slabs.classes.chunk_bytes(class) == chunk_bytes_in(format);
             // The memory may be missing in a file that was copied. A load would end the process if there is no space.
-            if !is_known || slabs.arena().allocate_page(page).is_err() {
+            if !is_known || has_holes && slabs.arena().allocate_page(page).is_err() {
                 slabs.arena().unformat_page(page);
                 pages_damaged += 1;
                 continue;

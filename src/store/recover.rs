@@ -49,6 +49,9 @@ pub struct RecoveryReport {
 /// Items whose buckets are prefetched together.
 const GROUP: usize = 16;
 
+/// How far ahead of the item that is checked chunks are prefetched.
+const CHUNKS_AHEAD: u32 = 8;
+
 /// What all threads of a recovery share.
 struct Walk<'r> {
     recovery: &'r Recovery,
@@ -161,6 +164,7 @@ impl Store {
         let (next_page, count) = (AtomicUsize::new(0), AtomicU64::new(0));
         self.on_threads(threads, |pin| {
             while let Some((page, class)) = recovery.page(next_page.fetch_add(1, Ordering::Relaxed)) {
+                self.slabs.arena().preload_page(page);
                 let chunks = (0..self.slabs.classes.per_page(class)).map(|index| ChunkRef::new(page, index));
                 let heads = chunks.filter_map(|chunk| self.slabs.arena().try_head(pin, chunk));
                 count.fetch_add(heads.filter(|head| Word0::load(head).is_linked()).count() as u64, Ordering::Relaxed);
@@ -174,7 +178,12 @@ impl Store {
         let (mut group, mut chains, mut unique_max) = (Vec::with_capacity(GROUP), Vec::new(), 0);
         let now = self.clock.read().tick;
         while let Some((page, class)) = walk.recovery.page(walk.next_page.fetch_add(1, Ordering::Relaxed)) {
-            for chunk in (0..self.slabs.classes.per_page(class)).map(|index| ChunkRef::new(page, index)) {
+            self.slabs.arena().preload_page(page);
+            let per_page = self.slabs.classes.per_page(class);
+            for chunk in (0..per_page).map(|index| ChunkRef::new(page, index)) {
+                if chunk.index() + CHUNKS_AHEAD < per_page {
+                    self.slabs.arena().prefetch(ChunkRef::new(page, chunk.index() + CHUNKS_AHEAD));
+                }
                 let item = match check(walk.recovery, &self.slabs, chunk) {
                     Found::Nothing => continue,
                     Found::Damaged => {
