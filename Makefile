@@ -47,6 +47,11 @@ rustdoc:
 tidy: ## check the rules of t/tidy.rs, and that the generated pages in doc/ are up to date
 	scripts/run-tests $(CARGO) test --test t -- tidy:: docs::
 
+.PHONY: test-kill
+ROUNDS ?= 50
+test-kill: ## kill servers with a memory file under load, ROUNDS times, and compare every value with its client's log
+	LARDER_KILL_ROUNDS=$(ROUNDS) scripts/run-tests $(CARGO) test --release --test t -- restart::kill
+
 .PHONY: fuzz
 fuzz: ## send random bytes to the parser and to whole connections, FUZZ_S seconds each
 	LARDER_FUZZ_S=$(FUZZ_S) scripts/run-tests $(CARGO) test --test t fuzz
@@ -89,6 +94,8 @@ bench-memory: build ## measure time to the first reply and resident memory of la
 	$(TARGET)/release/larder-bench --memory
 bench-store: ## measure capacity and miss ratio of larder and memcached: all rows of doc/measurements/store.md (75 minutes)
 	$(CARGO) bench --bench store -- all
+bench-restart: build ## measure restarts with a memory file (-e), beside memcached's (two minutes)
+	scripts/bench-restart $(TARGET)/release/larder "$$(scripts/newest-memcached $(TARGET)/memcached)"
 bench-engine: ## measure parsing and executing a request, without sockets
 	$(CARGO) bench --bench engine
 bench-classes: ## compute the memory that slab classes waste for known size distributions

@@ -8,6 +8,7 @@ use getopts::{Fail, HasArg, Matches, Occur, Options, ParsingStyle};
 use super::config_file::words_of;
 use super::failure::Failure;
 use crate::protocol::MEMCACHED_VERSION;
+use crate::restart::{OpenError, clear, inspect};
 use crate::settings::{ROWS, Row, Settings, SettingsBuilder, Source, help, remedy};
 
 /// What the command line asks for.
@@ -51,6 +52,19 @@ pub fn parse(
     }
     if settings.license {
         return Ok(Invocation::Print(LICENSE.to_string()));
+    }
+    if let Some(path) = &settings.inspect {
+        return inspect(path, &settings)
+            .map(Invocation::Print)
+            .map_err(Failure::system(format!("--inspect: read {}", path.display())));
+    }
+    if let Some(path) = &settings.clear {
+        return clear(path).map(Invocation::Print).map_err(|error| match error {
+            OpenError::Refused(reason) => Failure::Usage(format!("--clear: {}: {reason}", path.display())),
+            OpenError::System(what, error) => {
+                Failure::System { what: format!("--clear: {what} {}", path.display()), error }
+            }
+        });
     }
     Ok(Invocation::Serve(Box::new(settings)))
 }

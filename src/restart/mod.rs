@@ -10,8 +10,13 @@
 //! doc/restart.md draws the file. `memory/` maps it, and `store/recover.rs` takes over its items.
 
 mod header;
+mod inspect;
 mod open;
+#[cfg(test)]
+#[cfg(not(any(miri, loom)))]
+mod order_tests;
 mod report;
 
+pub use inspect::{clear, inspect};
 pub use open::{OpenError, Opened, Started, open};
 pub use report::{Report, stamped};

@@ -88,7 +88,7 @@ fn at(what: &'static str) -> impl Fn(io::Error) -> OpenError {
     move |error| OpenError::System(what, error)
 }
 
-fn other_setting(other: &OtherSetting) -> String {
+pub(super) fn other_setting(other: &OtherSetting) -> String {
     let OtherSetting { option, in_file, now } = other;
     let shown = |value: &str| if value == ABSENT { "no value".to_owned() } else { value.to_owned() };
     let (in_file, now) = (shown(in_file), shown(now));
@@ -114,7 +114,7 @@ fn open_and_lock(path: &Path) -> Result<File, OpenError> {
 }
 
 /// What can be done with a file.
-enum Verdict {
+pub(super) enum Verdict {
     /// Its items can be taken over.
     Usable(Box<LiveState>, Vec<u32>),
     /// A setting differs.
@@ -126,7 +126,7 @@ enum Verdict {
 }
 
 /// Examines a file that this process has locked. The order of the checks is that of the drawing in mod.rs.
-fn examine(file: &File, len: u64, settings: &Settings) -> io::Result<Verdict> {
+pub(super) fn examine(file: &File, len: u64, settings: &Settings) -> io::Result<Verdict> {
     let page_bytes = u64::from(PAGE_BYTES);
     if len < BLOCK_BYTES as u64 {
         return Ok(Verdict::Bad("not a memory file of larder".into()));
@@ -158,7 +158,7 @@ fn examine(file: &File, len: u64, settings: &Settings) -> io::Result<Verdict> {
     Ok(Verdict::Usable(Box::new(state), page_table))
 }
 
-fn reason(fault: HeaderFault) -> String {
+pub(super) fn reason(fault: HeaderFault) -> String {
     match fault {
         HeaderFault::NoMemoryFile => "not a memory file of larder".into(),
         HeaderFault::Damaged => "its header is damaged".into(),

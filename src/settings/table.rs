@@ -271,6 +271,10 @@ settings! {
     /// With -e: if the file was made with other size classes (-f, -n, -o slab_sizes, -o slab_chunk_max), drop its items
     /// instead of refusing to start.
     restart_discard: bool = false, TURNS_ON, "-o restart_discard", Memory, "", Works;
+    /// Print what a memory file of -e holds, and whether a server with the other options would keep it. Then exit.
+    inspect: Option<PathBuf> = None, Text { absent: "" }, "--inspect=<file>", Messages, "", Works;
+    /// Drop the items of a memory file of -e. Then exit.
+    clear: Option<PathBuf> = None, Text { absent: "" }, "--clear=<file>", Messages, "", Works;
     /// Keep the hash table at its initial size.
     hash_expansion: bool = true, TURNS_OFF, "-o no_hashexpand", Memory, "", NoEffect("the table grows by one bucket at a time, without a pause");
     /// User to run as. Required when root starts the server.

@@ -94,3 +94,49 @@ fn a_file_without_space_evicts_and_says_so_once() {
     let server = file.serve(&[]);
     server.client().ask("mg key2999 s\r\n", "HD s10000\r\n");
 }
+
+/// Runs larder with `arguments`, and returns its exit code and what it prints.
+fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(program_under_test()).args(arguments).output().expect("the program runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn an_inspection_says_what_a_file_holds_and_whether_it_would_be_kept() {
+    let file = MemoryFile::new();
+    let server = file.serve(&[]);
+    fill(&server, 12);
+    server.client().ask("set small 0 0 1\r\nx\r\n", "STORED\r\n");
+    let says = |flags: &[&str], expected: &[&str]| {
+        let (code, said) = run(&[&["--inspect", file.path()], flags].concat());
+        assert_eq!(code, Some(0), "{said}");
+        expected.iter().for_each(|words| assert!(said.contains(words), "{words} in\n{said}"));
+    };
+    let in_use = format!("in use by process {}", server.process_id());
+    says(&[], &[&in_use, "usable     no: another process uses it"]);
+    let (code, said) = run(&["--clear", file.path()]);
+    assert!(code == Some(64) && said.contains("another process uses it"), "{said}");
+    end(server, "-TERM");
+    says(
+        &[],
+        &[
+            "format     version 1",
+            "clean; process",
+            "with 13 items",
+            "1 pages, 12 items",
+            "1 pages, 1 items",
+            "usable     yes",
+        ],
+    );
+    says(&["-f", "2"], &["usable     no: made with -f, --slab-growth-factor 1.25, not 2.00"]);
+    end(file.serve(&[]), "-KILL");
+    says(&[], &["unclean; process", "usable     yes", "starts     2"]);
+    assert_eq!(kept(&file.serve(&[])), ["unclean", "13", "0"], "an inspection changes nothing");
+    assert_eq!(run(&["--clear", file.path()]), (Some(0), format!("{}: cleared\n", file.path())));
+    assert_eq!(kept(&file.serve(&[]))[0], "cold");
+    assert_eq!(run(&["--inspect", "/nowhere"]).0, Some(71));
+    std::fs::write(file.path(), "a letter").expect("the file is ours");
+    says(&[], &["usable     no: not a memory file of larder"]);
+    assert_eq!(run(&["--clear", file.path()]).0, Some(64), "no other file is cleared");
+}

@@ -1,0 +1,127 @@
+//! `larder --inspect FILE` and `larder --clear FILE`.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use crate::base::Clock;
+use crate::item::Word0;
+use crate::memory::{BLOCK_BYTES, LiveState, PAGE_BYTES, Superblock, chunk_bytes_in, class_in};
+use crate::settings::Settings;
+use crate::sys::boot::try_lock;
+
+use super::header::Header;
+use super::open::{OpenError, Verdict, examine, other_setting};
+
+/// Pages and items of a class.
+#[derive(Clone, Copy, Default)]
+struct ClassCount {
+    chunk_bytes: u32,
+    pages: u32,
+    items: u64,
+}
+
+/// Describes a memory file, and says whether a server with `settings` would keep its items. It changes nothing.
+///
+/// # Errors
+/// The kernel's error.
+pub fn inspect(path: &Path, settings: &Settings) -> io::Result<String> {
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    let in_use = !try_lock(&file)?;
+    let mut text = String::new();
+    let mut row = |name: &str, value: String| text += &format!("{name:<10} {value}\n");
+    row("file", format!("{}, {} MiB", path.display(), len >> 20));
+    let header = read_header(&file, len)?;
+    if let Some(header) = &header {
+        row("format", format!("version {}, file id {:016x}", header.version, header.file_id));
+        let made_with = header.settings.iter().map(|(name, value)| format!("{name} {value}"));
+        row("made with", made_with.collect::<Vec<_>>().join(", "));
+        if let Some(state) = Superblock::read_state(&file)? {
+            describe_state(&state, in_use, &mut row);
+        }
+    }
+    let verdict = examine(&file, len, settings)?;
+    if let Verdict::Usable(_, page_table) = &verdict {
+        for (class, count) in count_classes(&file, page_table)?.iter().enumerate().filter(|(_, count)| count.pages > 0)
+        {
+            let ClassCount { chunk_bytes, pages, items } = count;
+            row("class", format!("{class}: chunks of {chunk_bytes} bytes, {pages} pages, {items} items"));
+        }
+    }
+    row("usable", usable(&verdict, in_use));
+    Ok(text)
+}
+
+fn read_header(file: &File, len: u64) -> io::Result<Option<Header>> {
+    if len < BLOCK_BYTES as u64 {
+        return Ok(None);
+    }
+    let mut block = [0; BLOCK_BYTES];
+    file.read_exact_at(&mut block, 0)?;
+    Ok(Header::decode(&block).ok())
+}
+
+fn describe_state(state: &LiveState, in_use: bool, row: &mut impl FnMut(&str, String)) {
+    let age_s = Clock::start().unix_ms().saturating_sub(state.unix_ms) / 1000;
+    let pid = state.pid;
+    let end = match (in_use, state.is_clean) {
+        (true, _) => format!("in use by process {pid}"),
+        (false, true) => format!("clean; process {pid} stopped {age_s} s ago, with {} items", state.items),
+        (false, false) => format!("unclean; process {pid} began {age_s} s ago and did not stop"),
+    };
+    row("state", end);
+    row("starts", state.generation.to_string());
+    row("next CAS", if state.is_clean { state.cas_end.to_string() } else { format!("{} or lower", state.cas_end) });
+    if state.flush_due > 0 {
+        row(
+            "flush",
+            format!("at second {} of the store's clock, which is at {}", state.flush_due, state.clock_ms / 1000),
+        );
+    }
+}
+
+/// Counts the linked items of each class, without checking their proofs.
+fn count_classes(file: &File, page_table: &[u32]) -> io::Result<Vec<ClassCount>> {
+    let mut counts = vec![ClassCount::default(); usize::from(u8::MAX) + 1];
+    let mut page_bytes = vec![0; PAGE_BYTES as usize];
+    for (page, format) in page_table.iter().enumerate().filter(|(_, format)| **format != 0) {
+        let chunk_bytes = chunk_bytes_in(*format);
+        let count = &mut counts[usize::from(class_in(*format))];
+        (count.chunk_bytes, count.pages) = (chunk_bytes, count.pages + 1);
+        file.read_exact_at(&mut page_bytes, page as u64 * u64::from(PAGE_BYTES))?;
+        let words = page_bytes.chunks_exact(chunk_bytes.max(8) as usize).filter_map(|chunk| chunk.first_chunk::<8>());
+        let heads = words.map(|word| Word0::from_bits(u64::from_le_bytes(*word)));
+        count.items += heads.filter(|head| head.is_linked() && head.key_len() > 0).count() as u64;
+    }
+    Ok(counts)
+}
+
+fn usable(verdict: &Verdict, in_use: bool) -> String {
+    match verdict {
+        _ if in_use => "no: another process uses it".into(),
+        Verdict::Usable(..) => "yes".into(),
+        Verdict::Setting(other) => format!("no: {}", other_setting(other)),
+        Verdict::OtherBoot => "no: the machine went down without a clean stop of the server".into(),
+        Verdict::Bad(reason) => format!("no: {reason}"),
+    }
+}
+
+/// Drops the items of a memory file that no process uses.
+///
+/// # Errors
+/// Why they are not dropped.
+pub fn clear(path: &Path) -> Result<String, OpenError> {
+    let system = |what: &'static str| move |error| OpenError::System(what, error);
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(system("open"))?;
+    if !try_lock(&file).map_err(system("lock"))? {
+        return Err(OpenError::Refused("another process uses it".into()));
+    }
+    let len = file.metadata().map_err(system("read the size of"))?.len();
+    if len > 0 && read_header(&file, len).map_err(system("read"))?.is_none() {
+        return Err(OpenError::Refused("not a memory file of this larder".into()));
+    }
+    file.set_len(0).map_err(system("truncate"))?;
+    Ok(format!("{}: cleared\n", path.display()))
+}
