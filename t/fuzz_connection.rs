@@ -28,13 +28,7 @@ fn answers_do_not_depend_on_how_a_connection_is_used() {
     each_seed("fuzz connection", 2000, |seed| {
         let mut random = Random::with_seed(seed);
         let bytes = stream(&mut random);
-        let whole = worker.converse(&bytes, &mut RetrievalOptions::Plain);
-        let cut = worker.converse(&bytes, &mut RetrievalOptions::Random(&mut random));
-        let differs = whole.iter().zip(&cut).position(|(one, other)| one != other);
-        let at = differs.unwrap_or(whole.len().min(cut.len())).saturating_sub(60);
-        let show = |bytes: &[u8]| bytes[at..bytes.len().min(at + 160)].escape_ascii().to_string();
-        assert_eq!(show(&cut), show(&whole), "from byte {at} of the replies to {}", shorten(&bytes).escape_ascii());
-        assert_eq!(cut.len(), whole.len());
+        worker.hold_lines(&bytes, &mut random);
     });
 }
 
@@ -51,14 +45,7 @@ fn answers_do_not_depend_on_how_a_binary_connection_is_used() {
             bytes.extend(Packet::store(Opcode::SetQ, "a", value).bytes());
             bytes.extend(Packet::of(Opcode::GetK, "a").bytes());
         }
-        let whole = worker.converse(&bytes, &mut RetrievalOptions::Plain);
-        let cut = worker.converse(&bytes, &mut RetrievalOptions::Random(&mut random));
-        let (whole, cut) = (comparable(&whole), comparable(&cut));
-        let differs = whole.iter().zip(&cut).position(|(one, other)| one != other);
-        assert_eq!(cut.len(), whole.len());
-        if let Some(at) = differs {
-            panic!("reply {at} to {} is {} and {}", shorten(&bytes).escape_ascii(), whole[at].show(), cut[at].show());
-        }
+        worker.hold_packets(&bytes, &mut random);
     });
 }
 
@@ -104,7 +91,7 @@ impl RetrievalOptions<'_> {
 }
 
 /// As a worker is, with one connection at a time.
-struct Worker {
+pub(crate) struct Worker {
     participant: Participant,
     store: WorkerStore,
     counters: Counters,
@@ -118,7 +105,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let config = StoreConfig {
             limit_bytes: 64 << 20,
             classes: ClassPlan { first: 64, growth_factor: 1.25, chunk_max: 16384, explicit: Vec::new() },
@@ -148,6 +135,29 @@ impl Worker {
             },
             input: ReadBuf::default(),
             output: Vec::new(),
+        }
+    }
+
+    /// Checks that the replies to these lines are the same, whole and cut at random.
+    pub(crate) fn hold_lines(&mut self, bytes: &[u8], random: &mut Random) {
+        let whole = self.converse(bytes, &mut RetrievalOptions::Plain);
+        let cut = self.converse(bytes, &mut RetrievalOptions::Random(random));
+        let differs = whole.iter().zip(&cut).position(|(one, other)| one != other);
+        let at = differs.unwrap_or(whole.len().min(cut.len())).saturating_sub(60);
+        let show = |bytes: &[u8]| bytes[at..bytes.len().min(at + 160)].escape_ascii().to_string();
+        assert_eq!(show(&cut), show(&whole), "from byte {at} of the replies to {}", shorten(bytes).escape_ascii());
+        assert_eq!(cut.len(), whole.len());
+    }
+
+    /// Checks that the replies to these packets are the same, whole and cut at random.
+    pub(crate) fn hold_packets(&mut self, bytes: &[u8], random: &mut Random) {
+        let whole = self.converse(bytes, &mut RetrievalOptions::Plain);
+        let cut = self.converse(bytes, &mut RetrievalOptions::Random(random));
+        let (whole, cut) = (comparable(&whole), comparable(&cut));
+        let differs = whole.iter().zip(&cut).position(|(one, other)| one != other);
+        assert_eq!(cut.len(), whole.len(), "replies to {}", shorten(bytes).escape_ascii());
+        if let Some(at) = differs {
+            panic!("reply {at} to {} is {} and {}", shorten(bytes).escape_ascii(), whole[at].show(), cut[at].show());
         }
     }
 

@@ -14,19 +14,23 @@ use crate::session::Session;
 fn whatever_the_parser_says_of_random_lines_is_so() {
     each_seed("fuzz parser", 20_000, |seed| {
         let mut random = Random::with_seed(seed);
-        let bytes = stream(&mut random, 3);
-        for input in [Input::Open, Input::Full] {
-            let parsed = text::parse(&bytes, input);
-            if let Some((request, consumed)) = quick(&bytes) {
-                assert_eq!(parsed, Parsed::Request { request, consumed }, "the fast path differs");
-            }
-            hold(&parsed, &bytes, input);
-            for begun in [begun_keys(), LineRest::Refused] {
-                hold(&text::parse_rest(&bytes, input, begun), &bytes, input);
-            }
-        }
-        cut_everywhere(&bytes);
+        hold_bytes(&stream(&mut random, 3));
     });
+}
+
+/// Checks what the parser says of these bytes, and of each beginning of the first request.
+pub(crate) fn hold_bytes(bytes: &[u8]) {
+    for input in [Input::Open, Input::Full] {
+        let parsed = text::parse(bytes, input);
+        if let Some((request, consumed)) = quick(bytes) {
+            assert_eq!(parsed, Parsed::Request { request, consumed }, "the fast path differs");
+        }
+        hold(&parsed, bytes, input);
+        for begun in [begun_keys(), LineRest::Refused] {
+            hold(&text::parse_rest(bytes, input, begun), bytes, input);
+        }
+    }
+    cut_everywhere(bytes);
 }
 
 #[test]
@@ -34,20 +38,25 @@ fn answers_do_not_depend_on_how_random_bytes_are_cut() {
     each_seed("fuzz pieces", 1000, |seed| {
         let mut random = Random::with_seed(seed);
         let bytes = stream(&mut random, 12);
-        let whole = session(1 << 20).say(&bytes, &());
-        // Keys that are answered before a later one of their line turns out to be none stay answered when the line
-        // is longer than the buffer; so the buffer holds every line here.
-        let mut session = session(bytes.len().max(4096));
-        session.batch_limit = 1 + random.below(20);
-        session.reply_len_max = 1 + random.below(1000);
-        let (mut rest, mut answered) = (&bytes[..], Vec::new());
-        while !rest.is_empty() {
-            let cut = if random.once_in(3) { rest.len() } else { 1 + random.below(rest.len().min(40)) };
-            answered.extend_from_slice(&session.say(&rest[..cut], &()));
-            rest = &rest[cut..];
-        }
-        assert_eq!(without_time(&answered), without_time(&whole), "{:?}", show(&bytes));
+        hold_pieces(&bytes, &mut random);
     });
+}
+
+/// Checks that the replies to these bytes are the same, whole and cut at random.
+pub(crate) fn hold_pieces(bytes: &[u8], random: &mut Random) {
+    let whole = session(1 << 20).say(bytes, &());
+    // Keys that are answered before a later one of their line turns out to be none stay answered when the line
+    // is longer than the buffer; so the buffer holds every line here.
+    let mut session = session(bytes.len().max(4096));
+    session.batch_limit = 1 + random.below(20);
+    session.reply_len_max = 1 + random.below(1000);
+    let (mut rest, mut answered) = (bytes, Vec::new());
+    while !rest.is_empty() {
+        let cut = if random.once_in(3) { rest.len() } else { 1 + random.below(rest.len().min(40)) };
+        answered.extend_from_slice(&session.say(&rest[..cut], &()));
+        rest = &rest[cut..];
+    }
+    assert_eq!(without_time(&answered), without_time(&whole), "{:?}", show(bytes));
 }
 
 /// The answers without the row of `stats` that shows the date: the two conversations may be in different seconds.

@@ -16,6 +16,7 @@ mod auth;
 mod binary;
 mod cli;
 mod commands;
+mod corpus;
 mod docs;
 mod dumps;
 mod engine_calls;

@@ -12,17 +12,21 @@ use crate::support::packet::Packet;
 #[test]
 fn whatever_the_parser_says_of_random_packets_is_so() {
     each_seed("fuzz binary parser", 20_000, |seed| {
-        let bytes = packets(&mut Random::with_seed(seed), 3);
-        let parsed = parse(&bytes);
-        if let Some((request, consumed)) = quick(&bytes) {
-            assert_eq!(parsed, Parsed::Request { request, consumed }, "the fast path differs");
-        }
-        hold(&parsed, &bytes);
-        for cut in 0..bytes.len().min(600) {
-            hold(&parse(&bytes[..cut]), &bytes[..cut]);
-            hold_cut(&parsed, &parse(&bytes[..cut]), cut);
-        }
+        hold_bytes(&packets(&mut Random::with_seed(seed), 3));
     });
+}
+
+/// Checks what the parser says of these bytes, and of each beginning of them.
+pub(crate) fn hold_bytes(bytes: &[u8]) {
+    let parsed = parse(bytes);
+    if let Some((request, consumed)) = quick(bytes) {
+        assert_eq!(parsed, Parsed::Request { request, consumed }, "the fast path differs");
+    }
+    hold(&parsed, bytes);
+    for cut in 0..bytes.len().min(600) {
+        hold(&parse(&bytes[..cut]), &bytes[..cut]);
+        hold_cut(&parsed, &parse(&bytes[..cut]), cut);
+    }
 }
 
 #[test]
@@ -30,18 +34,23 @@ fn answers_do_not_depend_on_how_random_packets_are_cut() {
     each_seed("fuzz binary pieces", 1000, |seed| {
         let mut random = Random::with_seed(seed);
         let bytes = packets(&mut random, 12);
-        let whole = session().say(&bytes, &());
-        let mut session = session();
-        session.batch_limit = 1 + random.below(20);
-        session.reply_len_max = 1 + random.below(1000);
-        let (mut rest, mut answered) = (&bytes[..], Vec::new());
-        while !rest.is_empty() {
-            let cut = if random.once_in(3) { rest.len() } else { 1 + random.below(rest.len().min(40)) };
-            answered.extend_from_slice(&session.say(&rest[..cut], &()));
-            rest = &rest[cut..];
-        }
-        assert_eq!(answered.escape_ascii().to_string(), whole.escape_ascii().to_string(), "{}", bytes.escape_ascii());
+        hold_pieces(&bytes, &mut random);
     });
+}
+
+/// Checks that the replies to these bytes are the same, whole and cut at random.
+pub(crate) fn hold_pieces(bytes: &[u8], random: &mut Random) {
+    let whole = session().say(bytes, &());
+    let mut session = session();
+    session.batch_limit = 1 + random.below(20);
+    session.reply_len_max = 1 + random.below(1000);
+    let (mut rest, mut answered) = (bytes, Vec::new());
+    while !rest.is_empty() {
+        let cut = if random.once_in(3) { rest.len() } else { 1 + random.below(rest.len().min(40)) };
+        answered.extend_from_slice(&session.say(&rest[..cut], &()));
+        rest = &rest[cut..];
+    }
+    assert_eq!(answered.escape_ascii().to_string(), whole.escape_ascii().to_string(), "{}", bytes.escape_ascii());
 }
 
 fn session() -> Session<ModelEngine> {

@@ -292,6 +292,8 @@ fn unescaped(text: &str) -> Vec<u8> {
         bytes.push(match rest.next() {
             Some(b'r') => b'\r',
             Some(b'n') => b'\n',
+            Some(b't') => b'\t',
+            Some(quote @ (b'"' | b'\'')) => quote,
             Some(b'0') => 0,
             Some(b'\\') => b'\\',
             Some(b'x') => {
