@@ -124,6 +124,32 @@ fn requests_behind_and_before_a_dump_are_answered_in_order() {
 }
 
 #[test]
+fn several_dumps_and_another_client_share_a_worker() {
+    let server = Server::start(&["-t", "1"]);
+    let mut client = server.client();
+    store(&mut client, "key", 0..20_000);
+    let mut readers: Vec<Client> = (0..3).map(|_| server.client()).collect();
+    readers.iter_mut().for_each(|reader| reader.send("lru_crawler metadump all\r\nget none\r\n"));
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = readers
+            .iter_mut()
+            .map(|reader| {
+                scope.spawn(|| {
+                    let rows = reader.read_until(b"END\r\n").expect("the dump ends");
+                    reader.expect("END\r\n");
+                    rows.iter().filter(|byte| **byte == b'\n').count()
+                })
+            })
+            .collect();
+        // Dumps rest while it asks.
+        while !readers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            client.ask("get key:1\r\n", format!("VALUE key:1 0 50\r\n{:050}\r\nEND\r\n", 1));
+        }
+        readers.into_iter().for_each(|reader| assert_eq!(reader.join().unwrap(), 20_002));
+    });
+}
+
+#[test]
 fn a_dump_reader_that_idles_or_dies_costs_nobody_anything() {
     let server = Server::start(&["-m", "16", "-t", "1"]);
     let mut client = server.client();

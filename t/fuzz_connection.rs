@@ -183,6 +183,10 @@ impl Worker {
             let is_over = match verdict {
                 Verdict::Close(_) | Verdict::Watch => true,
                 Verdict::Again | Verdict::Busy => false,
+                Verdict::Dump => {
+                    connection.allow_slice();
+                    false
+                }
                 Verdict::Wait | Verdict::Hold | Verdict::Verify => unsent.is_empty() && !connection.wants_writable(),
             };
             if is_over {

@@ -18,9 +18,6 @@ use crate::store::{EngineAdmin, Item, Walk};
 
 use super::context::Context;
 
-/// Cost of a slice, in small requests. At the default of -R, a dump writes one slice per turn of its worker.
-const REQUESTS_PER_SLICE: u32 = 20;
-
 /// A dump that has begun.
 #[derive(Debug)]
 pub struct Dump {
@@ -56,13 +53,7 @@ impl Dump {
     }
 
     /// Appends the next rows to `out`. The last ones are followed by the dump's last line.
-    pub fn write_some<E: EngineAdmin>(
-        &mut self,
-        ctx: &mut Context<'_, E>,
-        pin: &E::Pin,
-        out: &mut Vec<u8>,
-    ) -> DumpNext {
-        ctx.charge(REQUESTS_PER_SLICE);
+    pub fn write_some<E: EngineAdmin>(&mut self, ctx: &Context<'_, E>, pin: &E::Pin, out: &mut Vec<u8>) -> DumpNext {
         let before = out.len();
         let (now, epoch_unix_ms) = (ctx.engine.moment().now, ctx.engine.epoch_unix_ms());
         let dates = Dates { epoch_unix_ms, now_unix_s: epoch_unix_ms.div_euclid(1000) + i64::from(now.0) };

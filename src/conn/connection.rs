@@ -126,6 +126,8 @@ pub enum Verdict {
     Again,
     /// Drive again later: the store is busy and waits for other threads.
     Busy,
+    /// Drive again when a dump may write its next slice.
+    Dump,
     /// Hand the client over to the watch thread.
     Watch,
     /// Drive again when the verifier thread has given a verdict.
@@ -319,7 +321,7 @@ impl Connection {
             let step = match &mut self.state {
                 ConnectionState::Command | ConnectionState::Line(_) => self.requests(turn, pin, queue, &mut budget),
                 ConnectionState::Value(_) => self.value(turn, pin, queue, &mut budget),
-                ConnectionState::Dumping(_) => self.dump(turn, pin, queue, &mut budget),
+                ConnectionState::Dumping { .. } => self.dump(turn, pin, queue),
                 ConnectionState::Watching(_) => Step::Pause(Verdict::Watch),
                 ConnectionState::Swallow { .. } => self.swallow(turn, &mut budget),
                 ConnectionState::Locked { .. } => self.locked(turn, queue, &mut budget),
@@ -434,7 +436,7 @@ impl Connection {
             Outcome::Done => {}
             Outcome::Receive(incoming) => self.state = ConnectionState::Value(Box::new(incoming)),
             Outcome::Swallow { bytes } => self.state = ConnectionState::Swallow { remaining: bytes },
-            Outcome::Dump(dump) => self.state = ConnectionState::Dumping(dump),
+            Outcome::Dump(dump) => self.state = ConnectionState::Dumping { dump, is_allowed: false },
             Outcome::Watch(wanted) => self.state = ConnectionState::Watching(wanted),
             Outcome::Close => self.state = ConnectionState::Closing(CloseReason::Asked),
         }
@@ -534,7 +536,7 @@ impl Connection {
             ConnectionState::Command
             | ConnectionState::Line(_)
             | ConnectionState::Value(_)
-            | ConnectionState::Dumping(_)
+            | ConnectionState::Dumping { .. }
             | ConnectionState::Watching(_)
             | ConnectionState::Swallow { .. }
             | ConnectionState::Locked { .. }

@@ -1,4 +1,4 @@
-//! Writes a dump, slice by slice, until it is complete, the queue is full or the client's share of the turn is used up.
+//! Writes a dump, slice by slice, when the worker allows it.
 
 use crate::command::{DumpNext, ReplySink as _};
 use crate::sync::Pin;
@@ -8,23 +8,23 @@ use super::state::ConnectionState;
 use super::write_queue::WriteQueue;
 
 impl Connection {
-    /// Continues a dump.
-    #[cold]
-    pub(super) fn dump<'pin>(
-        &mut self,
-        turn: &mut Turn<'_>,
-        pin: &'pin Pin,
-        queue: &mut WriteQueue<'_, 'pin>,
-        budget: &mut u32,
-    ) -> Step {
-        let ConnectionState::Dumping(dump) = &mut self.state else { return Step::Again };
-        if *budget == 0 {
-            return Step::Pause(Verdict::Again);
+    /// Lets a dump write one slice in the next drive.
+    pub fn allow_slice(&mut self) {
+        if let ConnectionState::Dumping { is_allowed, .. } = &mut self.state {
+            *is_allowed = true;
         }
-        if dump.write_some(&mut turn.ctx, pin, queue.text()) == DumpNext::Over {
+    }
+
+    /// Writes a slice, if the worker has allowed it.
+    #[cold]
+    pub(super) fn dump<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Step {
+        let ConnectionState::Dumping { dump, is_allowed } = &mut self.state else { return Step::Again };
+        if !std::mem::take(is_allowed) {
+            return Step::Pause(Verdict::Dump);
+        }
+        if dump.write_some(&turn.ctx, pin, queue.text()) == DumpNext::Over {
             self.state = ConnectionState::Command;
         }
-        *budget = budget.saturating_sub(turn.ctx.take_surcharge());
         if queue.is_full() { Step::Full } else { Step::Again }
     }
 }

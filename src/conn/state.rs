@@ -38,8 +38,13 @@ pub(super) enum ConnectionState {
         /// Bytes still to come.
         remaining: u64,
     },
-    /// Room for the next rows of a dump. Requests behind it wait.
-    Dumping(Box<Dump>),
+    /// The worker to allow the next slice of a dump. Requests behind it wait.
+    Dumping {
+        /// Its position.
+        dump: Box<Dump>,
+        /// Whether this drive may write a slice.
+        is_allowed: bool,
+    },
     /// The client must authenticate.
     Locked {
         /// Attempts that failed.
@@ -85,7 +90,7 @@ impl ConnectionState {
             }
             Self::Value(_) => Activity::ReceivingValue,
             Self::Swallow { .. } => Activity::Swallowing,
-            Self::Dumping(_) | Self::Watching(_) => Activity::Sending,
+            Self::Dumping { .. } | Self::Watching(_) => Activity::Sending,
         }
     }
 
@@ -97,7 +102,7 @@ impl ConnectionState {
             Self::Command
             | Self::Value(_)
             | Self::Swallow { .. }
-            | Self::Dumping(_)
+            | Self::Dumping { .. }
             | Self::Watching(_)
             | Self::Locked { .. }
             | Self::Verifying { .. }

@@ -10,6 +10,7 @@
 //! kernel would not report it again.
 
 mod datagrams;
+mod dumps;
 mod verifying;
 
 use std::collections::VecDeque;
@@ -38,6 +39,7 @@ use crate::sys::log::{Level, log_line};
 use crate::sys::spare::{self, try_reserve};
 use crate::udp::DatagramSocket;
 
+use self::dumps::Dumps;
 use super::ahead::{AheadGroup, GROUP};
 use super::connection_slab::ConnectionSlab;
 use super::events::{EVENTS_VERBOSITY, EventLog};
@@ -91,6 +93,8 @@ pub(super) struct EventLoop {
     wheel: Option<IdleWheel>,
     /// The run-again list: connections to drive in the next turn.
     run_again: Vec<u32>,
+    /// Connections that write dumps.
+    dumps: Dumps,
     /// Connections that wait for the verifier thread.
     verifying: Vec<u32>,
     /// Whether one of the run-again list can go on at once, so that the next poll must not wait.
@@ -173,6 +177,9 @@ impl Worker {
             event_loop.begin_turn();
             let mut pin = participant.pin();
             event_loop.has_mail |= event_loop.serve_ready(&events, poll.registry(), &mut pin);
+            if !event_loop.dumps.is_empty() {
+                event_loop.serve_dumps(!events.is_empty(), poll.registry(), &mut pin);
+            }
             if event_loop.has_datagrams {
                 event_loop.serve_datagrams(&mut pin);
             }
@@ -209,6 +216,7 @@ impl EventLoop {
             datagrams,
             has_datagrams: false,
             run_again: Vec::new(),
+            dumps: Dumps::default(),
             verifying: Vec::new(),
             needs_quiescence: false,
             mail: VecDeque::new(),
@@ -230,7 +238,7 @@ impl EventLoop {
         if self.has_mail || self.has_datagrams {
             return Some(Duration::ZERO);
         }
-        match (self.run_again.is_empty(), self.needs_quiescence) {
+        match (self.run_again.is_empty() && self.dumps.is_empty(), self.needs_quiescence) {
             (true, _) if self.wheel.is_some() && self.connections.count() > 0 => Some(IDLE_CHECK),
             (true, _) => None,
             (false, true) => Some(Duration::ZERO),
@@ -378,6 +386,7 @@ impl EventLoop {
             Verdict::Hold => self.note_hold(place),
             Verdict::Again => self.queue_again(place),
             Verdict::Busy => self.queue_busy(place),
+            Verdict::Dump => self.queue_dump(place),
             Verdict::Watch => self.hand_over(place, registry),
             Verdict::Verify => self.wait_for_verifier(place),
             Verdict::Close(reason) => self.close(place, reason),

@@ -147,7 +147,7 @@ impl<E: EngineAdmin> Session<E> {
                 Outcome::Busy => self.waited += 1,
                 Outcome::Dump(mut dump) => {
                     let mut out = std::mem::take(&mut self.output);
-                    while dump.write_some(&mut self.context(), pin, &mut out) == DumpNext::More {}
+                    while dump.write_some(&self.context(), pin, &mut out) == DumpNext::More {}
                     self.output = out;
                 }
                 Outcome::Watch(_) => unreachable!("the test's operator has no hub"),
