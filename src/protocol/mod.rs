@@ -36,6 +36,6 @@ pub use request::{
 };
 pub use tokens::Tokens;
 pub use uri::{push_uri_encoded, shown_key};
-pub use verb::{AdminVerb, Direction, Family, MetaVerb, StorageVerb, Verb};
+pub use verb::{AdminVerb, Family, MetaVerb, Verb};
 pub use watching::{Streams, WatchRequest};
 pub use words::{AutomoveRequest, DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest, Switch, all_words};

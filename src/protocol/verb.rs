@@ -1,6 +1,8 @@
 //! The only table of verbs: one row per word that may begin a line. The parser's dispatch, the fuzz dictionary and the
 //! list in doc/protocol.md follow it.
 
+use crate::base::StoreMode;
+
 use super::request::CasShown;
 
 macro_rules! verbs {
@@ -40,38 +42,21 @@ pub enum Family {
     /// An exptime, then one or more keys.
     TouchingRetrieval(CasShown),
     /// A key, numbers, then a data block.
-    Storage(StorageVerb),
+    Storage(StoreMode),
+    /// The same, and the CAS unique that the item must have.
+    CompareAndStore,
     /// A key, and a hold time that is always 0.
     Delete,
-    /// A key and a delta.
-    Arith(Direction),
+    /// A key, and a number to add.
+    Incr,
+    /// A key, and a number to subtract.
+    Decr,
     /// A key and an exptime.
     Touch,
     /// No key: a command for the server itself.
     Admin(AdminVerb),
     /// A key and flags of one letter.
     Meta(MetaVerb),
-}
-
-/// The storage family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the table says what each does")]
-pub enum StorageVerb {
-    Set,
-    Add,
-    Replace,
-    Append,
-    Prepend,
-    Cas,
-}
-
-/// The arithmetic family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// incr.
-    Up,
-    /// decr.
-    Down,
 }
 
 /// The administrative family.
@@ -118,23 +103,23 @@ verbs! {
     /// Fetch values; an old name of get.
     Bget = b"bget", Family::Retrieval(CasShown::No);
     /// Store unconditionally.
-    Set = b"set", Family::Storage(StorageVerb::Set);
+    Set = b"set", Family::Storage(StoreMode::Set);
     /// Store if the key does not exist.
-    Add = b"add", Family::Storage(StorageVerb::Add);
+    Add = b"add", Family::Storage(StoreMode::Add);
     /// Store if the key exists.
-    Replace = b"replace", Family::Storage(StorageVerb::Replace);
+    Replace = b"replace", Family::Storage(StoreMode::Replace);
     /// Append data to the existing value.
-    Append = b"append", Family::Storage(StorageVerb::Append);
+    Append = b"append", Family::Storage(StoreMode::Append);
     /// Prepend data to the existing value.
-    Prepend = b"prepend", Family::Storage(StorageVerb::Prepend);
+    Prepend = b"prepend", Family::Storage(StoreMode::Prepend);
     /// Store if the item has not changed since it was fetched.
-    Cas = b"cas", Family::Storage(StorageVerb::Cas);
+    Cas = b"cas", Family::CompareAndStore;
     /// Remove a key.
     Delete = b"delete", Family::Delete;
     /// Add to a decimal number, modulo 2^64.
-    Incr = b"incr", Family::Arith(Direction::Up);
+    Incr = b"incr", Family::Incr;
     /// Subtract from a decimal number, not below 0.
-    Decr = b"decr", Family::Arith(Direction::Down);
+    Decr = b"decr", Family::Decr;
     /// Renew the expiry of a key.
     Touch = b"touch", Family::Touch;
     /// Drop all items, now or at a given time.

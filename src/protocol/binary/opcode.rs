@@ -1,7 +1,6 @@
 //! The only table of opcodes. The parser, the replies, the fuzz dictionary and doc/protocol.md follow it.
 
 use crate::base::StoreMode;
-use crate::protocol::verb::Direction;
 
 macro_rules! opcodes {
     ($(
@@ -64,7 +63,9 @@ pub enum OpcodeFamily {
     /// A key.
     Delete,
     /// A key. Extras: delta, initial number, exptime.
-    Arith(Direction),
+    Increment,
+    /// The same.
+    Decrement,
     /// No body.
     Quit,
     /// No body, or extras: exptime.
@@ -111,9 +112,9 @@ opcodes! {
     /// Remove a key.
     Delete = 0x04, "delete", OpcodeFamily::Delete, No, No, 0;
     /// Add to a decimal number, modulo 2^64, or create it.
-    Increment = 0x05, "increment", OpcodeFamily::Arith(Direction::Up), No, No, 20;
+    Increment = 0x05, "increment", OpcodeFamily::Increment, No, No, 20;
     /// Subtract from a decimal number, not below 0, or create it.
-    Decrement = 0x06, "decrement", OpcodeFamily::Arith(Direction::Down), No, No, 20;
+    Decrement = 0x06, "decrement", OpcodeFamily::Decrement, No, No, 20;
     /// Close the connection.
     Quit = 0x07, "quit", OpcodeFamily::Quit, No, No, 0;
     /// Drop all items, now or at a given time.
@@ -143,9 +144,9 @@ opcodes! {
     /// As delete; success is not answered.
     DeleteQ = 0x14, "deleteq", OpcodeFamily::Delete, Yes, No, 0;
     /// As increment; success is not answered.
-    IncrementQ = 0x15, "incrementq", OpcodeFamily::Arith(Direction::Up), Yes, No, 20;
+    IncrementQ = 0x15, "incrementq", OpcodeFamily::Increment, Yes, No, 20;
     /// As decrement; success is not answered.
-    DecrementQ = 0x16, "decrementq", OpcodeFamily::Arith(Direction::Down), Yes, No, 20;
+    DecrementQ = 0x16, "decrementq", OpcodeFamily::Decrement, Yes, No, 20;
     /// As quit, without a reply.
     QuitQ = 0x17, "quitq", OpcodeFamily::Quit, Yes, No, 0;
     /// As flush; success is not answered.

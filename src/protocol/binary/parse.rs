@@ -5,7 +5,6 @@ use crate::protocol::echo::Echo;
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::{Admin, Arith, Delete, Fetch, Parsed, Request, Storage, Then, Value};
 use crate::protocol::tokens::Tokens;
-use crate::protocol::verb::Direction;
 use crate::protocol::words::StatsRequest;
 
 use super::header::{HEADER_LEN, REQUEST_MAGIC, RequestHeader};
@@ -48,7 +47,8 @@ pub fn parse(bytes: &[u8]) -> Parsed<'_> {
             Request::Fetch(Fetch { touch: Some(exptime(extras, 0)), wants_value: false, ..Fetch::plain(key, echo) })
         }
         (OpcodeFamily::Delete, Some(key)) => Request::Delete(Delete { compare, ..Delete::plain(key, echo) }),
-        (OpcodeFamily::Arith(direction), Some(key)) => Request::Arith(arith(direction, key, extras, compare, echo)),
+        (OpcodeFamily::Increment, Some(key)) => Request::Arith(arith(Delta::Up, key, extras, compare, echo)),
+        (OpcodeFamily::Decrement, Some(key)) => Request::Arith(arith(Delta::Down, key, extras, compare, echo)),
         (OpcodeFamily::Quit, None) => Request::Admin(Admin::Quit, echo),
         (OpcodeFamily::Flush, None) => Request::Admin(Admin::FlushAll(exptime(extras, 0)), echo),
         (OpcodeFamily::Noop, None) => Request::Admin(Admin::Noop, echo),
@@ -150,11 +150,14 @@ fn with_value<'a>(storage: Storage<'a>, value_len: usize, head_len: usize, behin
     Parsed::Request { request: Request::Store(Storage { value_len, value, ..storage }), consumed: head_len + taken }
 }
 
-fn arith<'a>(direction: Direction, key: Key<'a>, extras: &[u8], compare: Option<u64>, echo: Echo<'a>) -> Arith<'a> {
-    let delta = match direction {
-        Direction::Up => Delta::Up(long_number(extras, 0)),
-        Direction::Down => Delta::Down(long_number(extras, 0)),
-    };
+fn arith<'a>(
+    change: impl FnOnce(u64) -> Delta,
+    key: Key<'a>,
+    extras: &[u8],
+    compare: Option<u64>,
+    echo: Echo<'a>,
+) -> Arith<'a> {
+    let delta = change(long_number(extras, 0));
     let creates = number(extras, 16) != NOT_CREATED;
     let vivify = creates.then(|| (exptime(extras, 16), long_number(extras, 8)));
     Arith { compare, vivify, ..Arith::plain(key, delta, echo) }

@@ -10,7 +10,7 @@ use crate::protocol::request::{
     StoreMode, Then, Touch,
 };
 use crate::protocol::tokens::Tokens;
-use crate::protocol::verb::{AdminVerb, Direction, StorageVerb};
+use crate::protocol::verb::AdminVerb;
 use crate::protocol::watching::WatchRequest;
 use crate::protocol::words::{DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest};
 
@@ -53,12 +53,22 @@ pub(super) fn touching_retrieval(cas: CasShown, mut arguments: Tokens<'_>, line_
     retrieval(RetrievalOptions { cas, touch: Some(exptime) }, keys, line_end_len)
 }
 
-/// `<key> <flags> <exptime> <bytes> [<cas unique>] [noreply]`, then the data block, which starts at `behind`.
-///
-/// If the block's length is valid, an error in another argument discards the block, too.
-pub(super) fn storage<'a>(
-    verb: StorageVerb,
+/// `<key> <flags> <exptime> <bytes> [noreply]`, then the data block, which starts at `behind`.
+pub(super) fn storage<'a>(mode: StoreMode, arguments: Tokens<'a>, consumed: usize, behind: &'a [u8]) -> Parsed<'a> {
+    store(arguments, |_rest| Some((mode, None)), consumed, behind)
+}
+
+/// `<key> <flags> <exptime> <bytes> <cas unique> [noreply]`, then the data block.
+pub(super) fn compare_and_store<'a>(arguments: Tokens<'a>, consumed: usize, behind: &'a [u8]) -> Parsed<'a> {
+    let unique = |rest: &mut Tokens<'_>| rest.next().and_then(parse_short_u64);
+    store(arguments, |rest| unique(rest).map(|cas| (StoreMode::Set, Some(cas))), consumed, behind)
+}
+
+/// A storage command. `condition` reads what follows the length. If the block's length is valid, an error in another
+/// argument discards the block, too.
+fn store<'a>(
     mut arguments: Tokens<'a>,
+    condition: impl FnOnce(&mut Tokens<'a>) -> Option<(StoreMode, Option<u64>)>,
     consumed: usize,
     behind: &'a [u8],
 ) -> Parsed<'a> {
@@ -70,16 +80,9 @@ pub(super) fn storage<'a>(
         return refuse(ReplyLine::BadFormat, Reply::Wanted, consumed);
     };
     let reply = Reply::of(arguments);
-    let mode = match verb {
-        StorageVerb::Set => Some((StoreMode::Set, None)),
-        StorageVerb::Add => Some((StoreMode::Add, None)),
-        StorageVerb::Replace => Some((StoreMode::Replace, None)),
-        StorageVerb::Append => Some((StoreMode::Append, None)),
-        StorageVerb::Prepend => Some((StoreMode::Prepend, None)),
-        StorageVerb::Cas => arguments.next().and_then(parse_short_u64).map(|cas| (StoreMode::Set, Some(cas))),
-    };
+    let condition = condition(&mut arguments);
     let client_flags = parse_i64(unsigned(client_flags)).and_then(|flags| u32::try_from(flags).ok());
-    let header = (Key::new(key), client_flags, parse_i64(unsigned(exptime)), mode);
+    let header = (Key::new(key), client_flags, parse_i64(unsigned(exptime)), condition);
     let (Some(key), Some(client_flags), Some(exptime), Some((mode, compare))) = header else {
         let then = Then::Swallow(u64::from(value_len) + 2);
         return Parsed::Refused { error: ReplyLine::BadFormat, echo: Echo::Text(reply), consumed, then };
@@ -107,14 +110,10 @@ pub(super) fn delete(mut arguments: Tokens<'_>) -> Line<'_> {
 }
 
 /// `<key> <delta> [noreply]`
-pub(super) fn arith(direction: Direction, mut arguments: Tokens<'_>) -> Line<'_> {
+pub(super) fn arith(change: impl FnOnce(u64) -> Delta, mut arguments: Tokens<'_>) -> Line<'_> {
     let (key, delta, reply) = key_and_word(&mut arguments)?;
     let delta = parse_short_u64(delta).ok_or((ReplyLine::InvalidDelta, reply))?;
-    let delta = match direction {
-        Direction::Up => Delta::Up(delta),
-        Direction::Down => Delta::Down(delta),
-    };
-    Ok(Request::Arith(Arith::plain(key, delta, Echo::Text(reply))))
+    Ok(Request::Arith(Arith::plain(key, change(delta), Echo::Text(reply))))
 }
 
 /// `<key> <exptime> [noreply]`

@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memrchr};
 
-use crate::base::Key;
+use crate::base::{Delta, Key};
 use crate::protocol::echo::Reply;
 use crate::protocol::meta;
 use crate::protocol::reply_line::ReplyLine;
@@ -40,9 +40,11 @@ pub fn parse(bytes: &[u8], input: Input) -> Parsed<'_> {
     let parsed = match verb.family() {
         Family::Retrieval(cas) => lines::retrieval(RetrievalOptions { cas, touch: None }, arguments, line_end_len),
         Family::TouchingRetrieval(cas) => lines::touching_retrieval(cas, arguments, line_end_len),
-        Family::Storage(verb) => return lines::storage(verb, arguments, consumed, &bytes[consumed..]),
+        Family::Storage(mode) => return lines::storage(mode, arguments, consumed, &bytes[consumed..]),
+        Family::CompareAndStore => return lines::compare_and_store(arguments, consumed, &bytes[consumed..]),
         Family::Delete => lines::delete(arguments),
-        Family::Arith(direction) => lines::arith(direction, arguments),
+        Family::Incr => lines::arith(Delta::Up, arguments),
+        Family::Decr => lines::arith(Delta::Down, arguments),
         Family::Touch => lines::touch(arguments),
         Family::Admin(verb) => lines::admin(verb, arguments),
         Family::Meta(verb) => return meta::parse(verb, arguments, consumed, &bytes[consumed..]),
