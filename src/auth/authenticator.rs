@@ -2,7 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use crate::sync::Leaf;
 
 use super::credentials::Credentials;
 use super::user_table::{LINE_BYTES_MAX, LoadError, UserTable};
@@ -11,7 +13,7 @@ use super::verifier::{Ticket, Verifier};
 /// Checks passwords against a user file, which can be read again at run time.
 pub struct Authenticator {
     path: PathBuf,
-    table: Mutex<Arc<UserTable>>,
+    table: Leaf<Arc<UserTable>>,
     verifier: Arc<Verifier>,
 }
 
@@ -34,7 +36,7 @@ impl Authenticator {
     /// Why the file cannot be used.
     pub fn load(path: PathBuf) -> Result<Self, LoadError> {
         let table = Arc::new(UserTable::load(&path)?);
-        Ok(Self { path, table: Mutex::new(table), verifier: Arc::default() })
+        Ok(Self { path, table: Leaf::new(table), verifier: Arc::default() })
     }
 
     /// Starts the verifier thread, which calls `on_verdict` when a [`Ticket`] has its verdict.
@@ -51,7 +53,7 @@ impl Authenticator {
     /// Why the file cannot be used. The old users stay.
     pub fn reload(&self) -> Result<(), LoadError> {
         let table = Arc::new(UserTable::load(&self.path)?);
-        *self.lock() = table;
+        *self.table.lock() = table;
         Ok(())
     }
 
@@ -62,7 +64,7 @@ impl Authenticator {
 
     /// Number of users. A user with two passwords counts twice.
     pub fn users(&self) -> usize {
-        self.lock().len()
+        self.table.lock().len()
     }
 
     /// Checks a password. Never waits. As soon as one password of the file is hashed, every wrong password goes to the
@@ -71,7 +73,7 @@ impl Authenticator {
         if offered.len() > LINE_BYTES_MAX {
             return Check::Refused;
         }
-        let table = Arc::clone(&self.lock());
+        let table = Arc::clone(&self.table.lock());
         if table.has_digest(offered.digest()) {
             return Check::Accepted;
         }
@@ -79,10 +81,6 @@ impl Authenticator {
             return Check::Refused;
         }
         self.verifier.push(table, offered).map_or(Check::Busy, Check::Pending)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Arc<UserTable>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

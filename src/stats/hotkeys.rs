@@ -10,10 +10,11 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::base::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::base::{HashedKey, RelTime};
+use crate::sync::Leaf;
 
 use super::sketch::{Access, HOTKEYS_SAMPLE_RATE, HotCounts, Sketch};
 
@@ -25,7 +26,7 @@ pub struct HotKeys {
     enabled: AtomicBool,
     /// How many times all sketches were cleared.
     clearings: AtomicU32,
-    sketches: Mutex<Vec<Arc<Sketch>>>,
+    sketches: Leaf<Vec<Arc<Sketch>>>,
 }
 
 /// The sampler of one worker.
@@ -39,7 +40,7 @@ pub struct HotSampler {
 
 impl Default for HotKeys {
     fn default() -> Self {
-        Self { enabled: AtomicBool::new(true), clearings: AtomicU32::new(0), sketches: Mutex::default() }
+        Self { enabled: AtomicBool::new(true), clearings: AtomicU32::new(0), sketches: Leaf::default() }
     }
 }
 
@@ -47,7 +48,7 @@ impl HotKeys {
     /// Adds a worker and returns its sampler.
     pub fn join(self: &Arc<Self>) -> HotSampler {
         let sketch = Arc::<Sketch>::default();
-        let mut sketches = self.sketches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sketches = self.sketches.lock();
         sketches.push(Arc::clone(&sketch));
         // Any odd number works. Seeds differ between workers so that they do not sample in step.
         let random = 0x9e37_79b9_u32.wrapping_mul(2 * u32::try_from(sketches.len()).unwrap_or(0) + 1);
@@ -58,7 +59,7 @@ impl HotKeys {
 impl HotKeys {
     /// Memory of all sketches, in bytes.
     pub fn bytes(&self) -> u64 {
-        let sketches = self.sketches.lock().unwrap_or_else(PoisonError::into_inner);
+        let sketches = self.sketches.lock();
         (sketches.len() * size_of::<Sketch>()) as u64
     }
 }
@@ -119,7 +120,7 @@ impl HotSampler {
     /// The hottest keys of all workers, at most `limit`, hottest first.
     pub fn hottest(&self, limit: usize, now: RelTime) -> Vec<(Vec<u8>, HotCounts)> {
         let clearings = self.all.clearings.load(Ordering::Relaxed);
-        let sketches = self.all.sketches.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sketches = self.all.sketches.lock().clone();
         let mut sums = HashMap::<Vec<u8>, HotCounts>::new();
         for (key, counts) in sketches.iter().flat_map(|sketch| sketch.read(now, clearings)) {
             sums.entry(key).or_default().add(&counts);

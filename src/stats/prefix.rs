@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::atomic::{AtomicBool, Ordering};
 use crate::base::{Key, allocation_bytes, map_bytes};
+use crate::sync::Leaf;
 use crate::sys::process::trim_heap;
 
 /// Limit on the table's memory, in bytes. Clients choose the prefixes, and each takes memory. Prefixes beyond the
@@ -17,7 +17,7 @@ const TABLE_BYTES_MAX: usize = 4 << 20;
 pub struct PrefixTable {
     enabled: AtomicBool,
     delimiter: u8,
-    table: Mutex<Table>,
+    table: Leaf<Table>,
 }
 
 #[derive(Default)]
@@ -71,7 +71,7 @@ impl fmt::Display for PrefixCounts {
 impl PrefixTable {
     /// A table for prefixes that end before `delimiter` (-D). Counting is off.
     pub fn new(delimiter: u8) -> Self {
-        Self { enabled: AtomicBool::new(false), delimiter, table: Mutex::default() }
+        Self { enabled: AtomicBool::new(false), delimiter, table: Leaf::default() }
     }
 
     /// The byte that ends a prefix.
@@ -114,14 +114,14 @@ impl PrefixTable {
 
     /// Calls `show` with each prefix and its counts.
     pub fn dump(&self, show: &mut dyn FnMut(&[u8], PrefixCounts)) {
-        for (prefix, counts) in &self.lock().counts {
+        for (prefix, counts) in &self.table.lock().counts {
             show(prefix, *counts);
         }
     }
 
     /// Removes all prefixes (`stats reset`) and returns their memory to the system.
     pub fn clear(&self) {
-        let forgotten = std::mem::take(&mut *self.lock());
+        let forgotten = std::mem::take(&mut *self.table.lock());
         if !forgotten.counts.is_empty() {
             drop(forgotten);
             trim_heap();
@@ -130,22 +130,16 @@ impl PrefixTable {
 
     /// The table's memory, in bytes.
     pub fn bytes(&self) -> u64 {
-        let table = self.lock();
+        let table = self.table.lock();
         table.bytes_with(table.counts.capacity()) as u64
     }
 
     /// Counts `key` under its prefix. A key without the delimiter has no prefix and is not counted.
     fn count(&self, key: Key<'_>, add: impl FnOnce(&mut PrefixCounts)) {
         let Some(end) = key.bytes().iter().position(|byte| *byte == self.delimiter) else { return };
-        if let Some(counts) = self.lock().place(&key.bytes()[..end]) {
+        if let Some(counts) = self.table.lock().place(&key.bytes()[..end]) {
             add(counts);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        // Counts are consistent after every statement, so a thread that panicked under the lock left no partial
-        // change.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,9 +1,9 @@
 //! A ring: the events that one thread has noted and that the watch thread has not taken yet.
 //!
-//! The lock is a leaf: its holder waits for no other lock. The watch thread holds it only to swap two vectors, so its
+//! The watch thread holds it only to swap two vectors, so its
 //! owner hardly ever waits for it.
 
-use std::sync::{Mutex, PoisonError};
+use crate::sync::Leaf;
 
 use super::event::Event;
 
@@ -45,19 +45,19 @@ pub(super) enum Pushed {
 
 /// A bounded ring of events.
 pub struct Ring {
-    noted: Mutex<Noted>,
+    noted: Leaf<Noted>,
     bytes_max: usize,
 }
 
 impl Ring {
     /// A ring that holds up to `bytes_max` bytes.
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { noted: Mutex::default(), bytes_max }
+        Self { noted: Leaf::default(), bytes_max }
     }
 
     /// Notes an event.
     pub(super) fn push(&self, gid: u64, at_us: u64, event: Event, subject: &[u8]) -> Pushed {
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted.lock();
         let subject = &subject[..subject.len().min(usize::from(u8::MAX))];
         let before = noted.bytes();
         let after = before + size_of::<Record>() + subject.len();
@@ -73,7 +73,7 @@ impl Ring {
 
     /// Swaps the noted events with `emptied`.
     pub(super) fn swap(&self, emptied: &mut Noted) {
-        std::mem::swap(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner), emptied);
+        std::mem::swap(&mut *self.noted.lock(), emptied);
     }
 }
 
