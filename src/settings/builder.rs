@@ -10,6 +10,9 @@ use super::row::{Row, Source, Status};
 use super::suggest;
 use super::table::{ROWS, Settings};
 
+/// The value with which a switch may be written.
+const SWITCHED_ON: &str = "1";
+
 /// Collects options into settings.
 #[derive(Default)]
 pub struct SettingsBuilder {
@@ -51,6 +54,8 @@ impl SettingsBuilder {
         let named = suboptions().find(|row| row.bare_name() == name);
         let row = named.or_else(|| suboptions().find(|row| row.has_negation() && Some(row.bare_name()) == negated));
         let Some(row) = row else { return Err(format!("-o {word}: no such option; {}", suggest::remedy(name))) };
+        // memcached ignores the values of switches. Any value but 1 may mean something else than it does.
+        let value = value.filter(|text| row.hint().is_some() || *text != SWITCHED_ON);
         let text = match (row.hint(), value) {
             (None, Some(_)) => return Err(format!("-o {name}: takes no value")),
             (Some(_) | None, None) if named.is_none() => NEGATED,
@@ -192,7 +197,8 @@ mod tests {
         assert_eq!(build(&["-o hashpower=5"]).unwrap_err(), "-o hashpower: 5 is outside 12 to 32");
         assert_eq!(build(&["-o foo"]).unwrap_err(), "-o foo: no such option; larder -h lists them");
         assert_eq!(build(&["-o idle_timeout"]).unwrap_err(), "-o idle_timeout: needs a value: <num>");
-        assert_eq!(build(&["-o track_sizes=1"]).unwrap_err(), "-o track_sizes: takes no value");
+        assert!(build(&["-o track_sizes=1"]).unwrap().track_sizes);
+        assert_eq!(build(&["-o track_sizes=0"]).unwrap_err(), "-o track_sizes: takes no value");
         assert_eq!(build(&["-o no_slab_automove=1"]).unwrap_err(), "-o no_slab_automove: takes no value");
         assert_eq!(
             build(&["-o no_idle_timeout"]).unwrap_err(),
