@@ -72,11 +72,11 @@ counters! {
     delete_misses => "delete_misses";
     /// Deletes that removed an item.
     delete_hits => "delete_hits";
-    /// incr commands without an item.
+    /// incr commands without an item, except those that create one.
     incr_misses => "incr_misses";
     /// incr commands that found an item.
     incr_hits => "incr_hits";
-    /// decr commands without an item.
+    /// decr commands without an item, except those that create one.
     decr_misses => "decr_misses";
     /// decr commands that found an item.
     decr_hits => "decr_hits";

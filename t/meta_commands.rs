@@ -59,7 +59,7 @@ fn one_client_renews_an_item_that_is_about_to_expire() {
 fn meta_commands_are_counted_as_the_classic_ones() {
     let mut session = session();
     session
-        .say(b"ms a 1\r\n5\r\nmg a v\r\nmg b v q\r\nmg a T0\r\nmg c N0\r\nma a\r\nma b\r\nma a MD\r\nma b MD\r\n", &());
+        .say(b"ms a 1\r\n5\r\nmg a v\r\nmg b v q\r\nmg a T0\r\nmg c N0\r\nma a\r\nma b\r\nma a MD\r\nma b MD\r\nma x N0\r\nma y N0 MD\r\n", &());
     session.say(b"md a\r\nmd a q\r\nme c\r\nms c 1 C5\r\nx\r\nms d 1 C5\r\nx\r\nmn\r\n", &());
     let counters = &session.counters;
     let read = [&counters.cmd_get, &counters.get_hits, &counters.get_misses].map(|counter| counter.read());

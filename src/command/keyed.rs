@@ -96,10 +96,9 @@ pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
     let answered = match outcome {
         ArithOutcome::Value { value, cas, deadline, deadline_before, is_created } => {
-            if is_created {
-                misses.add(1)
-            } else {
-                hits.add(1)
+            // One that creates its number is neither a hit nor a miss, as in memcached.
+            if !is_created {
+                hits.add(1);
             }
             let now = ctx.engine.moment().tick;
             let (ttl_s, ttl_before_s) = (deadline.ttl_s(now), deadline_before.ttl_s(now));
