@@ -4,6 +4,7 @@ use larder::base::{Key, Moment, RelTime};
 use larder::protocol::binary::{self, HEADER_LEN, Opcode, parse};
 use larder::protocol::{Echo, Fetch, Grammar, Parsed, Request, Then, Value};
 
+use crate::fuzz_parser::hold_cuts;
 use crate::model_engine::ModelEngine;
 use crate::random::{Random, each_seed};
 use crate::session::Session;
@@ -40,17 +41,7 @@ fn answers_do_not_depend_on_how_random_packets_are_cut() {
 
 /// Checks that the replies to these bytes are the same, whole and cut at random.
 pub(crate) fn hold_pieces(bytes: &[u8], random: &mut Random) {
-    let whole = session().say(bytes, &());
-    let mut session = session();
-    session.batch_limit = 1 + random.below(20);
-    session.reply_len_max = 1 + random.below(1000);
-    let (mut rest, mut answered) = (bytes, Vec::new());
-    while !rest.is_empty() {
-        let cut = if random.once_in(3) { rest.len() } else { 1 + random.below(rest.len().min(40)) };
-        answered.extend_from_slice(&session.say(&rest[..cut], &()));
-        rest = &rest[cut..];
-    }
-    assert_eq!(answered.escape_ascii().to_string(), whole.escape_ascii().to_string(), "{}", bytes.escape_ascii());
+    hold_cuts(bytes, random, session, session);
 }
 
 fn session() -> Session<ModelEngine> {
