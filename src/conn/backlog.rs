@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 
-use crate::item::ItemLease;
 use crate::sys::socket::{PIECES_MAX, send_pieces};
 use crate::sys::spare::try_copy;
+
+use super::cache::CachedLease;
 
 /// Replies that wait for a slow client: at most a full write queue and one reply.
 #[derive(Default)]
@@ -19,7 +20,7 @@ pub(super) struct Backlog {
 /// A part of the replies, and how far it is sent.
 enum Part {
     Text { text: Box<[u8]>, sent: usize },
-    Value(ItemLease),
+    Value(CachedLease),
 }
 
 impl Part {
@@ -35,7 +36,7 @@ impl Part {
             Self::Text { text, sent } => (Some(&text[*sent..]), None),
             Self::Value(lease) => (None, Some(lease)),
         };
-        text.into_iter().chain(lease.into_iter().flat_map(ItemLease::pieces))
+        text.into_iter().chain(lease.into_iter().flat_map(CachedLease::pieces))
     }
 
     fn advance(&mut self, n: usize) {
@@ -84,7 +85,7 @@ impl Backlog {
     ///
     /// # Errors
     /// There is no memory for it.
-    pub(super) fn push_value(&mut self, lease: ItemLease) -> io::Result<()> {
+    pub(super) fn push_value(&mut self, lease: CachedLease) -> io::Result<()> {
         self.push(Part::Value(lease))
     }
 

@@ -21,13 +21,13 @@ use crate::command::{
 };
 use crate::counters::Counters;
 use crate::protocol::{Binding, Grammar, Input};
-use crate::store::{Engine, Upload, WorkerStore};
-use crate::sync::Pin;
+use crate::store::Engine;
 use crate::sys::socket::receive;
 use crate::sys::spare::try_copy;
 use crate::watch::Wanted;
 
 use super::backlog::{Backlog, Sent};
+use super::cache::{Cache, PendingValue, Pin};
 use super::connection_table::{Activity, ConnectionTable};
 use super::log;
 use super::read_buf::ReadBuf;
@@ -71,7 +71,7 @@ const _: () = assert!(size_of::<Connection>() <= 88, "10,000 idle connections ta
 /// What a worker lends to a connection for one drive.
 pub struct Turn<'w> {
     /// For the commands.
-    pub ctx: Context<'w, WorkerStore>,
+    pub ctx: Context<'w, Cache>,
     /// Its input buffer.
     pub input: &'w mut ReadBuf,
     /// Its output buffer.
@@ -113,7 +113,7 @@ pub enum Received {
 }
 
 /// A lookup whose bucket is prefetched.
-pub type LookupAhead = Lookup<<WorkerStore as Engine>::Bucket, ()>;
+pub type LookupAhead = Lookup<<Cache as Engine>::Bucket, ()>;
 
 /// What a connection needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -424,7 +424,13 @@ impl Connection {
     }
 
     /// Applies an outcome other than [`Outcome::Done`]. The entry takes the first `len` unread bytes.
-    fn apply_outcome(&mut self, outcome: Outcome<Upload>, len: usize, input: &mut ReadBuf, budget: &mut u32) -> Step {
+    fn apply_outcome(
+        &mut self,
+        outcome: Outcome<PendingValue>,
+        len: usize,
+        input: &mut ReadBuf,
+        budget: &mut u32,
+    ) -> Step {
         match outcome {
             Outcome::Busy => return Step::Pause(Verdict::Busy),
             Outcome::Paused { unread, begun } => {

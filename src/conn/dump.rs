@@ -1,8 +1,8 @@
 //! Writes a dump, slice by slice, when the worker allows it.
 
 use crate::command::{DumpNext, ReplySink as _};
-use crate::sync::Pin;
 
+use super::cache::Pin;
 use super::connection::{Connection, Step, Turn, Verdict};
 use super::state::ConnectionState;
 use super::write_queue::WriteQueue;

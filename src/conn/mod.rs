@@ -10,6 +10,7 @@
 //! request, and replies that its client has not read. Runs on the worker's thread.
 
 mod backlog;
+mod cache;
 mod connection;
 mod connection_table;
 mod dump;
@@ -22,6 +23,7 @@ mod state;
 mod value;
 mod write_queue;
 
+pub use cache::{Cache, Entry, Pin};
 pub use connection::{Connection, ConnectionConfig, LookupAhead, OUTPUT_BYTES, Received, Turn, Verdict, keep_output};
 pub use connection_table::{Activity, ConnectionTable};
 pub use log::{COMMANDS as COMMANDS_VERBOSITY, reply as log_reply, request as log_request};

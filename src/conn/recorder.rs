@@ -4,15 +4,13 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 
 use crate::command::{
-    BatchEntry, Context, Extended, Incoming, Mark, Outcome, ReplySink, Terminator, execute, extend_value, finish_store,
+    Context, Extended, Incoming, Mark, Outcome, ReplySink, Terminator, execute, extend_value, finish_store,
     refuse_value,
 };
-use crate::item::{Candidate, ItemRef};
 use crate::protocol::Grammar;
-use crate::store::{Engine, Upload, WorkerStore};
-use crate::sync::Pin;
 use crate::watch::{Event, Hub, Ring};
 
+use super::cache::{Cache, CachedItem, Entry, PendingValue, Pin};
 use super::connection::Turn;
 use super::log;
 use super::write_queue::WriteQueue;
@@ -31,12 +29,12 @@ pub(super) struct Observed<'q, 'w, 'pin> {
     pub(super) recorder: &'q Recorder,
 }
 
-impl<'pin> ReplySink<ItemRef<'pin>> for Observed<'_, '_, 'pin> {
+impl<'pin> ReplySink<CachedItem<'pin>> for Observed<'_, '_, 'pin> {
     fn text(&mut self) -> &mut Vec<u8> {
         self.queue.text()
     }
 
-    fn value(&mut self, item: ItemRef<'pin>) {
+    fn value(&mut self, item: CachedItem<'pin>) {
         self.queue.value(item);
     }
 
@@ -78,11 +76,11 @@ impl Log<'_> {
         socket: &OwnedFd,
         is_introduced: &mut bool,
         bytes: &[u8],
-        entry: &BatchEntry<'_, <WorkerStore as Engine>::Bucket, Candidate<'pin>>,
-        ctx: &mut Context<'_, WorkerStore>,
+        entry: &Entry<'_, 'pin>,
+        ctx: &mut Context<'_, Cache>,
         pin: &'pin Pin,
         queue: &mut WriteQueue<'_, 'pin>,
-    ) -> Outcome<Upload> {
+    ) -> Outcome<PendingValue> {
         let mut work = |queue: &mut WriteQueue<'_, 'pin>| match self.watch {
             None => execute(entry, ctx, pin, queue),
             Some(recorder) => execute(entry, ctx, pin, &mut Observed { queue, recorder }),
@@ -100,12 +98,12 @@ impl Log<'_> {
     pub(super) fn finished<'pin>(
         self,
         fd: i32,
-        incoming: Incoming<Upload>,
+        incoming: Incoming<PendingValue>,
         terminator: Terminator,
-        ctx: &mut Context<'_, WorkerStore>,
+        ctx: &mut Context<'_, Cache>,
         pin: &'pin Pin,
         queue: &mut WriteQueue<'_, 'pin>,
-    ) -> Result<(), Box<Incoming<Upload>>> {
+    ) -> Result<(), Box<Incoming<PendingValue>>> {
         let work = |queue: &mut WriteQueue<'_, 'pin>| match self.watch {
             None => finish_store(incoming, terminator, ctx, pin, queue),
             Some(recorder) => finish_store(incoming, terminator, ctx, pin, &mut Observed { queue, recorder }),
@@ -118,8 +116,8 @@ impl Log<'_> {
     pub(super) fn extended<'pin>(
         self,
         fd: i32,
-        incoming: &mut Incoming<Upload>,
-        ctx: &mut Context<'_, WorkerStore>,
+        incoming: &mut Incoming<PendingValue>,
+        ctx: &mut Context<'_, Cache>,
         pin: &'pin Pin,
         queue: &mut WriteQueue<'_, 'pin>,
     ) -> Extended {
@@ -135,8 +133,8 @@ impl Log<'_> {
     pub(super) fn refused<'pin>(
         self,
         fd: i32,
-        incoming: &Incoming<Upload>,
-        ctx: &mut Context<'_, WorkerStore>,
+        incoming: &Incoming<PendingValue>,
+        ctx: &mut Context<'_, Cache>,
         pin: &'pin Pin,
         queue: &mut WriteQueue<'_, 'pin>,
     ) -> u64 {

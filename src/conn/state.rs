@@ -20,9 +20,9 @@
 use crate::auth::Ticket;
 use crate::command::{Dump, Incoming};
 use crate::protocol::{BinaryEcho, LineRest};
-use crate::store::Upload;
 use crate::watch::Wanted;
 
+use super::cache::PendingValue;
 use super::connection_table::Activity;
 
 /// What a connection waits for. Each state owns what only it needs.
@@ -32,7 +32,7 @@ pub(super) enum ConnectionState {
     /// The rest of a line that is partly answered.
     Line(LineRest),
     /// The rest of a value and its terminator, received straight into slab memory.
-    Value(Box<Incoming<Upload>>),
+    Value(Box<Incoming<PendingValue>>),
     /// The bytes of a refused value. They are discarded, so that the connection stays in step.
     Swallow {
         /// Bytes still to come.

@@ -12,10 +12,10 @@ use std::io::IoSliceMut;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use crate::command::{Extended, Terminator, extend_value, finish_store, refuse_value};
-use crate::store::{Pending as _, WorkerStore};
-use crate::sync::Pin;
+use crate::store::{Engine as _, Pending as _};
 use crate::sys::socket::{PIECES_MAX, receive_pieces};
 
+use super::cache::{Cache, Pin};
 use super::connection::{Connection, Step, Turn, Verdict};
 use super::state::{CloseReason, ConnectionState};
 use super::write_queue::WriteQueue;
@@ -153,7 +153,7 @@ impl Connection {
     }
 
     /// Whether that value still has to wait.
-    pub fn must_wait(&self, store: &WorkerStore) -> bool {
+    pub fn must_wait(&self, store: &Cache) -> bool {
         matches!(&self.state, ConnectionState::Value(incoming) if store.must_wait(&incoming.pending))
     }
 

@@ -12,11 +12,11 @@ use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 
 use crate::command::{BORROWED_VALUE_MIN, Mark, ReplySink};
-use crate::item::ItemRef;
 use crate::sys::socket::{PIECES_MAX, send, send_pieces};
 use crate::sys::spare::try_reserve;
 
 use super::backlog::{Backlog, gather};
+use super::cache::CachedItem;
 
 /// With this many bytes of text the queue is full and is sent before more requests are executed. A client that does not
 /// read holds about as many.
@@ -38,7 +38,7 @@ pub(super) struct WriteQueue<'w, 'pin> {
 /// A borrowed value, to be sent before byte `at` of the text.
 struct BorrowedValue<'pin> {
     at: usize,
-    item: ItemRef<'pin>,
+    item: CachedItem<'pin>,
 }
 
 /// Result of a flush.
@@ -70,14 +70,14 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
 
     /// Queues the bytes of `item`'s value.
     #[inline]
-    fn push(&mut self, item: ItemRef<'pin>) {
+    fn push(&mut self, item: CachedItem<'pin>) {
         match item.contiguous() {
             Some(value) if item.value_len() < BORROWED_VALUE_MIN => self.text.extend_from_slice(value),
             Some(_) | None => self.borrow(item),
         }
     }
 
-    fn borrow(&mut self, item: ItemRef<'pin>) {
+    fn borrow(&mut self, item: CachedItem<'pin>) {
         self.value_bytes += item.value_len() as usize;
         if !try_reserve(&mut self.values, 1) {
             self.is_short = true;
@@ -202,14 +202,14 @@ fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-impl<'pin> ReplySink<ItemRef<'pin>> for WriteQueue<'_, 'pin> {
+impl<'pin> ReplySink<CachedItem<'pin>> for WriteQueue<'_, 'pin> {
     #[inline]
     fn text(&mut self) -> &mut Vec<u8> {
         self.text
     }
 
     #[inline]
-    fn value(&mut self, item: ItemRef<'pin>) {
+    fn value(&mut self, item: CachedItem<'pin>) {
         self.push(item);
     }
 

@@ -2,13 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use crate::command::{Action, Batch, BatchEntry, Context, Outcome, Unparsed, execute};
-use crate::conn::{COMMANDS_VERBOSITY, Recorder, log_reply, log_request};
+use crate::command::{Action, Batch, Context, Outcome, Unparsed, execute};
+use crate::conn::{COMMANDS_VERBOSITY, Cache, Entry, Pin, Recorder, log_reply, log_request};
 use crate::protocol::{
     Admin, Binding, CrawlerRequest, Echo, Grammar, Input, ReplyLine, Request, Storage, Value, compose,
 };
-use crate::store::{Engine, WorkerStore};
-use crate::sync::Pin;
 
 use super::bounded::BoundedReply;
 use super::frame::{Id, reply_len_max, reply_room, requests_of};
@@ -17,7 +15,7 @@ use super::outbox::{Outbox, Send};
 /// A worker, while it answers datagrams.
 pub(super) struct Answerer<'a, 'w, S> {
     /// For the commands.
-    pub(super) ctx: &'a mut Context<'w, WorkerStore>,
+    pub(super) ctx: &'a mut Context<'w, Cache>,
     /// The replies.
     pub(super) outbox: Outbox<'a, S>,
     /// The grammars that clients may use.
@@ -41,8 +39,6 @@ struct Conversation {
     /// Bytes that its replies may still have.
     room: usize,
 }
-
-type Entry<'a, 'pin> = BatchEntry<'a, <WorkerStore as Engine>::Bucket, <WorkerStore as Engine>::Candidate<'pin>>;
 
 impl<S: Send> Answerer<'_, '_, S> {
     /// Answers a datagram, which is the `arrival`th of its batch.

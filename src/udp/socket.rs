@@ -5,10 +5,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 
 use crate::base::RelTime;
 use crate::command::Context;
-use crate::conn::{Activity, ConnectionTable, ReadBuf, Recorder, keep_output};
+use crate::conn::{Activity, Cache, ConnectionTable, Pin, ReadBuf, Recorder, keep_output};
 use crate::protocol::Binding;
-use crate::store::WorkerStore;
-use crate::sync::Pin;
 use crate::sys::datagram::{Arrival, Outgoing, RECEIVED_MAX, receive_datagrams, send_datagrams};
 
 use super::answer::Answerer;
@@ -30,7 +28,7 @@ pub struct DatagramSocket {
 /// What a worker lends to a socket.
 pub struct DatagramTurn<'w> {
     /// For the commands.
-    pub ctx: Context<'w, WorkerStore>,
+    pub ctx: Context<'w, Cache>,
     /// Input buffers.
     pub inputs: &'w mut [ReadBuf; RECEIVED_MAX],
     /// The output buffer.

@@ -27,11 +27,11 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use crate::base::RelTime;
 use crate::command::Context;
 use crate::conn::{
-    Activity, COMMANDS_VERBOSITY, CloseReason, Connection, OUTPUT_BYTES, ReadBuf, Received, Turn, Verdict,
+    Activity, COMMANDS_VERBOSITY, Cache, CloseReason, Connection, OUTPUT_BYTES, ReadBuf, Received, Turn, Verdict,
 };
 use crate::counters::Counters;
 use crate::stats::HotSampler;
-use crate::store::{Engine as _, WorkerStore};
+use crate::store::Engine as _;
 use crate::sync::{Mailbox, Participant, PinGuard, Sender, mailbox};
 use crate::sys::busy_poll::set_busy_poll;
 use crate::sys::filter::{Role, restrict};
@@ -74,7 +74,7 @@ pub struct Worker {
     poll: Poll,
     mailbox: Mailbox<Mail>,
     participant: Participant,
-    store: WorkerStore,
+    store: Cache,
     shared: Arc<Shared>,
     counters: Arc<Counters>,
     datagrams: Vec<DatagramSocket>,
@@ -84,7 +84,7 @@ pub struct Worker {
 pub(super) struct EventLoop {
     pub(super) shared: Arc<Shared>,
     pub(super) counters: Arc<Counters>,
-    store: WorkerStore,
+    store: Cache,
     pub(super) connections: ConnectionSlab<Connection>,
     /// The worker's UDP sockets.
     datagrams: Vec<DatagramSocket>,
@@ -132,7 +132,7 @@ impl Worker {
         shared: Arc<Shared>,
         counters: Arc<Counters>,
         participant: Participant,
-        store: WorkerStore,
+        store: Cache,
         datagrams: Vec<OwnedFd>,
     ) -> io::Result<(Self, Sender<Mail>)> {
         let poll = Poll::new()?;
@@ -204,7 +204,7 @@ impl Worker {
 }
 
 impl EventLoop {
-    fn new(store: WorkerStore, shared: Arc<Shared>, counters: Arc<Counters>, datagrams: Vec<DatagramSocket>) -> Self {
+    fn new(store: Cache, shared: Arc<Shared>, counters: Arc<Counters>, datagrams: Vec<DatagramSocket>) -> Self {
         let (now, hot) = (shared.clock.read().now, shared.hot.join());
         let watch = WorkerWatch::new(&shared.watch_hub);
         Self {
@@ -450,7 +450,7 @@ impl EventLoop {
 
     /// Refuses values whose clients have stalled, if other values wait for memory.
     fn refuse_stalled(&mut self, registry: &Registry, pin: &mut PinGuard<'_>) {
-        if !self.store.has_waiting_uploads() {
+        if !self.store.has_waiting_values() {
             return;
         }
         let now_us = self.shared.clock.real_us();

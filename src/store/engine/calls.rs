@@ -163,6 +163,19 @@ pub trait Engine {
     /// Call it before the thread unpins.
     fn end_turn(&mut self);
 
+    /// Whether a value that [is waiting](Pending::is_waiting) would not be admitted now.
+    fn must_wait(&self, _pending: &Self::Pending) -> bool {
+        false
+    }
+
+    /// Whether values wait until others have arrived: a stalled one should then give up its memory.
+    fn has_waiting_values(&self) -> bool {
+        false
+    }
+
+    /// Makes all workers take a turn, and look for values that can continue or have stalled.
+    fn wake_workers(&self) {}
+
     /// Whether other requests wait for this thread to unpin. Between two connections it should then call
     /// [`Engine::end_turn`] and refresh its pin.
     fn wants_quiescence(&self) -> bool;

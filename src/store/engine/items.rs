@@ -68,4 +68,17 @@ pub trait Pending {
     fn spare<'s>(&'s mut self, slices: &mut [IoSliceMut<'s>]) -> usize;
     /// Notes that `n` bytes were read into the slices of [`Pending::spare`].
     fn advance(&mut self, n: usize);
+
+    /// Counts bytes that have come. Returns whether the client makes progress: a byte now and then is none.
+    fn note_progress(&mut self, _bytes: usize) -> bool {
+        true
+    }
+
+    /// Whether it waits until other values have arrived. An engine without a limit on these lets none wait.
+    fn is_waiting(&self) -> bool {
+        false
+    }
+
+    /// Gives up its place among the values that wait, if it has one.
+    fn leave_queue(&mut self) {}
 }

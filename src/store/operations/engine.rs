@@ -177,7 +177,7 @@ impl Engine for WorkerStore {
         match self.store_received(pin, pending, mode, options) {
             Ok(outcome) => {
                 drop(ticket);
-                if self.has_waiting_uploads() {
+                if self.has_waiting_values() {
                     // The next value may be another worker's, which would otherwise check after a millisecond.
                     self.wake_workers();
                 }
@@ -274,6 +274,18 @@ impl Engine for WorkerStore {
             self.answer_recall();
         }
         self.needs_quiescence = false;
+    }
+
+    fn must_wait(&self, upload: &Upload) -> bool {
+        self.has_no_room_for(upload)
+    }
+
+    fn has_waiting_values(&self) -> bool {
+        self.store.admission.is_contended()
+    }
+
+    fn wake_workers(&self) {
+        self.store.wake_workers();
     }
 
     #[inline]

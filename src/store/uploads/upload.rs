@@ -75,26 +75,6 @@ impl Upload {
             Stage::Receiving(pending) => Some(pending),
         }
     }
-
-    /// Counts bytes that have come. Returns whether the client makes progress: a byte now and then is none.
-    pub fn note_progress(&mut self, bytes: usize) -> bool {
-        self.progress_bytes += bytes;
-        let makes_progress = self.progress_bytes >= PROGRESS_BYTES;
-        if makes_progress {
-            self.progress_bytes = 0;
-        }
-        makes_progress
-    }
-
-    /// Gives up its place among the values that wait, if it has one.
-    pub fn leave_queue(&mut self) {
-        self.ticket.leave_queue();
-    }
-
-    /// Whether it waits until other values have arrived.
-    pub fn is_waiting(&self) -> bool {
-        self.ticket.is_waiting()
-    }
 }
 
 impl Pending for Upload {
@@ -145,6 +125,23 @@ impl Pending for Upload {
             pending.advance(n);
         }
     }
+
+    fn note_progress(&mut self, bytes: usize) -> bool {
+        self.progress_bytes += bytes;
+        let makes_progress = self.progress_bytes >= PROGRESS_BYTES;
+        if makes_progress {
+            self.progress_bytes = 0;
+        }
+        makes_progress
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.ticket.is_waiting()
+    }
+
+    fn leave_queue(&mut self) {
+        self.ticket.leave_queue();
+    }
 }
 
 /// The bytes that a value counts for in its share.
@@ -159,18 +156,8 @@ impl Store {
 }
 
 impl WorkerStore {
-    /// Whether a value that [is waiting](Upload::is_waiting) would not be admitted now.
-    pub fn must_wait(&self, upload: &Upload) -> bool {
+    /// Whether there is no room yet for a value that waits.
+    pub(in crate::store) fn has_no_room_for(&self, upload: &Upload) -> bool {
         upload.ticket.must_wait(counted_bytes(upload.remaining()), self.store.upload_share())
-    }
-
-    /// Whether values wait until others have arrived: a stalled one should then give up its memory.
-    pub fn has_waiting_uploads(&self) -> bool {
-        self.store.admission.is_contended()
-    }
-
-    /// Makes all workers take a turn, and look for values that can continue or have stalled.
-    pub fn wake_workers(&self) {
-        self.store.wake_workers();
     }
 }
