@@ -135,6 +135,19 @@ fn nobodys_datagram_is_eaten_by_anothers() {
 }
 
 #[test]
+fn a_full_store_takes_more_sets_in_a_datagram_than_it_keeps_free_chunks() {
+    const SETS: usize = 60;
+    let server = Server::start(&[UDP, &["-m", "1", "-t", "1"]].concat());
+    let mut client = server.datagram_client();
+    let value = "x".repeat(1000);
+    for first in (0..100 * SETS).step_by(SETS) {
+        let sets: String = (first..first + SETS).map(|key| format!("set {key} 0 0 1000\r\n{value}\r\n")).collect();
+        client.ask(sets, &["STORED\r\n"; SETS]);
+    }
+    assert_ne!(server.stats("")["evictions"], "0");
+}
+
+#[test]
 fn commands_that_keep_or_end_a_connection_have_an_answer() {
     const REFUSED: &str = "SERVER_ERROR not available over UDP\r\n";
     let server = Server::start(&[UDP, &["-A"]].concat());

@@ -1,12 +1,12 @@
-//! Answers the requests of one datagram, one after the other, until a request is incomplete or closes the connection.
-
-use std::ops::ControlFlow;
+//! Answers the requests of one datagram, one after the other.
 
 use crate::command::{Action, Batch, Context, Outcome, Unparsed, execute};
 use crate::conn::{COMMANDS_VERBOSITY, Cache, Entry, Pin, Recorder, log_reply, log_request};
 use crate::protocol::{
     Admin, Binding, CrawlerRequest, Echo, Grammar, Input, ReplyLine, Request, Storage, Value, compose,
 };
+use crate::store::Engine as _;
+use crate::sync::PinGuard;
 
 use super::bounded::BoundedReply;
 use super::frame::{Id, reply_len_max, reply_room, requests_of};
@@ -40,9 +40,26 @@ struct Conversation {
     room: usize,
 }
 
+/// What follows a request in its datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Perhaps another one.
+    Request,
+    /// The same again: the store was busy, and nothing was answered.
+    Again,
+    /// Nothing: the end of the conversation.
+    End,
+    /// Nothing, because the request is not whole.
+    Incomplete,
+}
+
+/// How often a request is repeated that finds the store busy. Mostly the store waits for this thread to unpin, and the
+/// first try after that succeeds. Then the request is answered that there is no memory: a datagram does not wait.
+const BUSY_TRIES: u32 = 8;
+
 impl<S: Send> Answerer<'_, '_, S> {
     /// Answers a datagram, which is the `arrival`th of its batch.
-    pub(super) fn answer(&mut self, arrival: usize, datagram: &[u8], pin: &Pin) {
+    pub(super) fn answer(&mut self, arrival: usize, datagram: &[u8], pin: &mut PinGuard<'_>) {
         let counters = self.ctx.counters;
         counters.udp_datagrams.add(1);
         counters.bytes_read.add(datagram.len() as u64);
@@ -58,34 +75,53 @@ impl<S: Send> Answerer<'_, '_, S> {
     }
 
     /// Answers requests. Returns whether they are whole.
-    fn converse(&mut self, mut conversation: Conversation, requests: &[u8], pin: &Pin) -> bool {
-        let mut rest = requests;
+    fn converse(&mut self, mut conversation: Conversation, requests: &[u8], pin: &mut PinGuard<'_>) -> bool {
+        let (mut rest, mut tries) = (requests, BUSY_TRIES);
         while !rest.is_empty() {
-            let mut batch = Batch::new();
-            let grammar = conversation.grammar;
-            let unparsed = Unparsed { bytes: rest, grammar, input: Input::Open, begun: None };
-            batch.fill(unparsed, usize::MAX, self.ctx.engine, pin);
-            if batch.is_empty() {
-                return false;
-            }
-            batch.sample(self.ctx, pin);
-            let mut done = 0;
-            for entry in batch.entries() {
-                if self.verbosity >= COMMANDS_VERBOSITY {
-                    log_request(self.ctx.client_fd, grammar, &mut true, &rest[done..]);
-                }
-                if let ControlFlow::Break(is_whole) = self.answer_one(entry, &mut conversation, pin) {
-                    return is_whole;
-                }
-                done = entry.end;
-            }
+            self.ctx.last_try = tries == 0;
+            let (done, next) = self.answer_batch(rest, &mut conversation, pin);
             rest = &rest[done..];
+            match next {
+                Next::Request => tries = BUSY_TRIES,
+                Next::Again => {
+                    tries = if done == 0 { tries.saturating_sub(1) } else { BUSY_TRIES };
+                    self.ctx.engine.end_turn();
+                    pin.refresh();
+                    // Other threads may have to unpin, too.
+                    std::thread::yield_now();
+                }
+                Next::End => return true,
+                Next::Incomplete => return false,
+            }
         }
         true
     }
 
-    /// Answers one request. `Break`: it is the last, and whether it is whole.
-    fn answer_one(&mut self, entry: &Entry<'_, '_>, to: &mut Conversation, pin: &Pin) -> ControlFlow<bool> {
+    /// Answers a batch of requests. Returns the bytes of those that are done.
+    fn answer_batch(&mut self, bytes: &[u8], to: &mut Conversation, pin: &Pin) -> (usize, Next) {
+        let mut batch = Batch::new();
+        let unparsed = Unparsed { bytes, grammar: to.grammar, input: Input::Open, begun: None };
+        batch.fill(unparsed, usize::MAX, self.ctx.engine, pin);
+        if batch.is_empty() {
+            return (0, Next::Incomplete);
+        }
+        batch.sample(self.ctx, pin);
+        let mut done = 0;
+        for entry in batch.entries() {
+            if self.verbosity >= COMMANDS_VERBOSITY {
+                log_request(self.ctx.client_fd, to.grammar, &mut true, &bytes[done..]);
+            }
+            let next = self.answer_one(entry, to, pin);
+            if next != Next::Request {
+                return (done, next);
+            }
+            done = entry.end;
+        }
+        (done, Next::Request)
+    }
+
+    /// Answers one request.
+    fn answer_one(&mut self, entry: &Entry<'_, '_>, to: &mut Conversation, pin: &Pin) -> Next {
         let (echo, from) = (echo_of(&entry.action), self.outbox.text().len());
         let len_max = reply_len_max(to.room);
         let next = match refusal_of(&entry.action) {
@@ -108,7 +144,7 @@ impl<S: Send> Answerer<'_, '_, S> {
         if self.outbox.text().len() - from > len_max {
             // Not even the error fits.
             self.outbox.text().truncate(from);
-            return ControlFlow::Break(true);
+            return Next::End;
         }
         if self.verbosity >= COMMANDS_VERBOSITY {
             log_reply(self.ctx.client_fd, to.grammar, &self.outbox.text()[from..]);
@@ -118,33 +154,33 @@ impl<S: Send> Answerer<'_, '_, S> {
     }
 }
 
-/// The error that a request gets because it comes in a datagram, and whether another may follow it.
-fn refusal_of(action: &Action<'_>) -> Option<(ReplyLine, ControlFlow<bool>)> {
+/// The error that a request gets because it comes in a datagram, and what follows it.
+fn refusal_of(action: &Action<'_>) -> Option<(ReplyLine, Next)> {
     match action {
         // The rest of the value can come in no other datagram.
         Action::Request(Request::Store(Storage { value: Value::Coming, .. })) => {
-            Some((ReplyLine::BadDataChunk, ControlFlow::Break(false)))
+            Some((ReplyLine::BadDataChunk, Next::Incomplete))
         }
         // A sender's address may be forged, so a firewall does not keep others from shutting the server down. The others
         // would send without an end.
         Action::Request(Request::Admin(
             Admin::Shutdown(_) | Admin::Watch(_) | Admin::Crawler(CrawlerRequest::Dump(..)),
             _,
-        )) => Some((ReplyLine::NotOverUdp, ControlFlow::Continue(()))),
+        )) => Some((ReplyLine::NotOverUdp, Next::Request)),
         _ => None,
     }
 }
 
-/// Whether a request may follow one with this outcome.
-const fn next_of<P>(outcome: &Outcome<P>) -> ControlFlow<bool> {
+/// What follows a request with this outcome.
+const fn next_of<P>(outcome: &Outcome<P>) -> Next {
     match outcome {
         // A list of keys pauses when its reply is too long. It is the last of its batch, and answered.
-        Outcome::Done | Outcome::Paused { .. } => ControlFlow::Continue(()),
-        Outcome::Close => ControlFlow::Break(true),
+        Outcome::Done | Outcome::Paused { .. } => Next::Request,
+        Outcome::Busy => Next::Again,
         // The bytes to come do not come.
-        Outcome::Swallow { .. } | Outcome::Receive(_) => ControlFlow::Break(false),
-        // None happens: dumps and watchers are refused, and each request is at its last try.
-        Outcome::Dump(_) | Outcome::Watch(_) | Outcome::Busy => ControlFlow::Break(true),
+        Outcome::Swallow { .. } | Outcome::Receive(_) => Next::Incomplete,
+        // Dumps and watchers are refused before.
+        Outcome::Close | Outcome::Dump(_) | Outcome::Watch(_) => Next::End,
     }
 }
 

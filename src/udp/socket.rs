@@ -1,12 +1,12 @@
 //! A UDP socket of a worker: receives several datagrams, answers them, sends the replies.
 
-use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 
 use crate::base::RelTime;
 use crate::command::Context;
-use crate::conn::{Activity, Cache, ConnectionTable, Pin, ReadBuf, Recorder, keep_output};
+use crate::conn::{Activity, Cache, ConnectionTable, ReadBuf, Recorder, keep_output};
 use crate::protocol::Binding;
+use crate::sync::PinGuard;
 use crate::sys::datagram::{Arrival, Outgoing, RECEIVED_MAX, receive_datagrams, send_datagrams};
 
 use super::answer::Answerer;
@@ -72,7 +72,7 @@ impl DatagramSocket {
     }
 
     /// Answers datagrams, until none waits or the socket's share of the turn is used up.
-    pub fn serve(&mut self, turn: &mut DatagramTurn<'_>, pin: &Pin) {
+    pub fn serve(&mut self, turn: &mut DatagramTurn<'_>, pin: &mut PinGuard<'_>) {
         turn.ctx.client_fd = self.fd();
         turn.connection_table.note(self.fd(), Activity::ReceivingDatagrams, turn.now);
         let mut arrivals = [Arrival::default(); RECEIVED_MAX];
@@ -83,12 +83,8 @@ impl DatagramSocket {
             }
             turn.inputs.iter_mut().for_each(|input| input.restore(None));
             let buffers = turn.inputs.each_mut().map(ReadBuf::room);
-            let count = match receive_datagrams(self.socket.as_fd(), buffers, &mut arrivals) {
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                // Ignored: the kernel's word about an earlier reply.
-                Err(_) => continue,
-            };
+            // Ignored: none has arrived, or the kernel has no memory. It reports the next one.
+            let count = receive_datagrams(self.socket.as_fd(), buffers, &mut arrivals).unwrap_or(0);
             // Fewer than asked for: none is left.
             self.is_ready = count == RECEIVED_MAX;
             budget = self.answer_all(&arrivals, count, budget, turn, pin);
@@ -102,7 +98,7 @@ impl DatagramSocket {
         count: usize,
         budget: u32,
         turn: &mut DatagramTurn<'_>,
-        pin: &Pin,
+        pin: &mut PinGuard<'_>,
     ) -> u32 {
         let DatagramTurn { ctx, inputs, output, binding, reply_max, verbosity, watch, .. } = turn;
         let send = |datagrams: &[Outgoing<'_>]| send_datagrams(self.socket.as_fd(), datagrams);

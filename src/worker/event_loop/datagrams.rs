@@ -63,8 +63,7 @@ impl EventLoop {
                     client_fd: -1,
                     hot: &mut self.hot,
                     surcharge: 0,
-                    // A datagram does not wait for memory.
-                    last_try: true,
+                    last_try: false,
                 },
                 inputs: &mut self.inputs,
                 output: &mut self.output,
