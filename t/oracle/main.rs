@@ -175,21 +175,22 @@ fn random_packets_get_the_same_replies() {
 #[test]
 fn random_datagrams_get_the_same_replies() {
     let seed = number_from("LARDER_SEED").unwrap_or_else(fresh_seed);
-    let wanted = number_from("LARDER_DATAGRAMS").unwrap_or(COMMANDS);
-    report(&format!("oracle: UDP, LARDER_SEED={seed} LARDER_DATAGRAMS={wanted}"));
+    let wanted = number_from("LARDER_COMMANDS").unwrap_or(COMMANDS);
+    report(&format!("oracle: UDP, LARDER_SEED={seed} LARDER_COMMANDS={wanted}"));
     let mut tally = Tally::default();
     let mut stream = datagrams::DatagramStream::new(seed);
     let mut duel = datagrams::DatagramDuel::start();
-    let mut requests = 0;
-    for number in 0..wanted {
+    let (mut requests, mut datagrams) = (0, 0u64);
+    while requests < wanted {
+        datagrams += 1;
         let datagram = stream.next(&mut tally);
-        requests += datagram.requests();
+        requests += datagram.requests() as u64;
         if let Err(mismatch) = duel.play(&datagram, &mut tally) {
-            panic!("UDP, LARDER_SEED={seed}, datagram {number}:\n{mismatch}");
+            panic!("UDP, LARDER_SEED={seed} LARDER_COMMANDS={wanted}, datagram {datagrams}:\n{mismatch}");
         }
     }
     report(&format!(
-        "oracle: seed {seed}, {requests} requests in {wanted} datagrams, 0 unexplained differences\n{tally}"
+        "oracle: seed {seed}, {requests} requests in {datagrams} datagrams, 0 unexplained differences\n{tally}"
     ));
 }
 
