@@ -67,8 +67,8 @@ impl Authenticator {
         self.table.lock().len()
     }
 
-    /// Checks a password. Never waits. As soon as one password of the file is hashed, every wrong password goes to the
-    /// verifier thread, so that the time tells nothing about the user.
+    /// Checks a password. Never waits. If any password of the file is hashed, every wrong one goes to the verifier
+    /// thread. So the time shows nothing about the user.
     pub fn check(&self, offered: Credentials<'_>) -> Check {
         if offered.len() > LINE_BYTES_MAX {
             return Check::Refused;

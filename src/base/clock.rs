@@ -1,12 +1,12 @@
 //! The clock: seconds and ticks since start, monotonic, and movable when `-o debug_commands` is on.
 //!
 //! ```text
-//! store's clock   2 s at start, or where the memory file of -e left off; never set back       relative times, ages, everything the store compares
-//! wall clock      may be set, forwards and backwards     dates that clients write, and the `time` of stats
+//! store's clock   2 s at start, or where the memory file   relative times, ages, everything the store compares
+//!                 of -e left off; never set back
+//! wall clock      may be set, forwards and backwards       dates that clients write, and the `time` of stats
 //! ```
 //!
-//! What lies between the two is asked for whenever a date is translated: a virtual machine that was resumed, or NTP,
-//! sets the wall clock alone.
+//! Each date is translated with the present difference of the two. NTP, or a virtual machine that is resumed, changes it.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

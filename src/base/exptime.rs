@@ -24,8 +24,8 @@ impl RelTime {
     }
 }
 
-/// The store's clock in eighths of a second: 32 bits of them are 17 years, and an item ends within a tenth of a second
-/// of what its client said.
+/// The store's clock, in eighths of a second. 32 bits last 17 years. An item ends within a tenth of a second of its
+/// client's time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClockTick(pub u32);
 

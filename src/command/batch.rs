@@ -315,8 +315,8 @@ const fn key_of<'a>(request: &Request<'a>) -> Option<Key<'a>> {
     }
 }
 
-/// Whether a request is the last of its batch. A value follows it, or the connection ends, or it is a list of keys: a
-/// list prefetches on its own, and may use up the client's share of the turn.
+/// Whether a request is the last of its batch. A value follows it, the connection ends, or it is a list of keys. A list
+/// prefetches by itself, and may use up the client's share of the turn.
 #[inline]
 const fn ends_batch(request: &Request<'_>) -> bool {
     match request {

@@ -1,5 +1,5 @@
 //! A plain get of the binary protocol. It gives the reply that [`fetch`](super::fetch::fetch) gives, in fewer
-//! instructions: half of what a binary client sends is of this kind, mostly quietly and many at once.
+//! instructions. Most binary requests are such gets.
 
 use crate::base::{HashedKey, Key};
 use crate::protocol::{BinaryEcho, RetrievalOptions, binary};

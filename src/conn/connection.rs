@@ -1,10 +1,10 @@
 //! One client: receives bytes, executes requests, sends replies. The hot loop of the server.
 //!
 //! ```text
-//! drive ─▶ resume   sends the backlog first: nothing is parsed for a client that does not read
-//!          serve    ┌─▶ requests │ value │ swallow      until bytes, budget or memory run out
-//!                   └── fill                            one receive; a short one means that the socket is empty
-//!          settle   one send for all replies; keeps unread bytes
+//! drive ─▶ resume         sends the backlog first: nothing is parsed for a client that does not read
+//!          serve          ┌─▶ requests │ value │ swallow     until bytes, budget or memory run out
+//!                         └── fill                           one receive; a short one means that the socket is empty
+//!          finish_drive   one send for all replies; keeps unread bytes
 //! ```
 //!
 //! The poll is edge-triggered: the kernel reports new bytes once. `readable` remembers that some may be left. Every

@@ -3,10 +3,10 @@
 //! ```text
 //! buffer  │…unread│ ──fill──▶ chunks          bytes that have arrived, copied once
 //! kernel  ──readv──▶ chunks, then the buffer   the rest, its terminator and what follows
+//! ```
 //!
 //! Chunks are added as the value arrives, so a client that only announces a value holds no memory. A value whose client
 //! has stalled is refused when others wait for memory.
-//! ```
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd as _, AsRawFd as _};

@@ -9,8 +9,8 @@ const ITEM_HEADER_BYTES: u32 = 16;
 /// Bytes of the proof of an item in a memory file.
 const PROOF_BYTES: u32 = 4;
 
-/// A hash table of memcached with 2^n buckets corresponds to 2^(n + this) bytes of this index: it has 2^3 times fewer
-/// buckets of 2^6 bytes.
+/// Binary logarithm of the index bytes that correspond to one bucket of memcached. The index has an eighth of the
+/// buckets, of 64 bytes each.
 const HASHPOWER_TO_BYTES: u32 = 3;
 /// With the default hash power, the index starts with at most this share of `-m`, as a power of two. A few thousand
 /// large items fill `-m 64` and need a tenth of the half mebibyte that the default takes.

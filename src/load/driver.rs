@@ -42,9 +42,9 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub(super) enum Task {
     /// Store every key of this thread.
     Fill,
-    /// The plan's load for so long, the connections joining one by one over the first part of it.
+    /// The plan's load for `time`. Connections join one by one during `ramp`, the first part of it.
     Closed { time: Duration, ramp: Duration },
-    /// So many requests a second by this thread, for so long, the rate growing to that over the first part of it.
+    /// Requests of this thread at a rate, for `time`. The rate grows during `ramp`, the first part of it.
     Open { time: Duration, ramp: Duration, per_second: f64 },
 }
 

@@ -86,7 +86,7 @@ impl ItemId {
 /// Characters of a key that name its number.
 const DIGITS: usize = 10;
 const KEY_LEN_MAX: u32 = 250;
-/// What a counter starts from: so many digits that neither counting up nor down changes their count or the first ten.
+/// The start of a counter. It is long enough that its length and its first ten digits never change.
 pub(super) const COUNTER_START: &str = "15000000005000000000";
 const COUNTER_STEADY_DIGITS: usize = 10;
 const HEAD_BYTES: usize = 24;

@@ -42,7 +42,7 @@ pub enum Wire {
 pub enum Pacing {
     /// The reply before it.
     Closed,
-    /// The clock: so many requests a second in all, whether or not the server keeps up.
+    /// The clock: a rate over all threads, whether or not the server keeps up.
     Open {
         /// Requests, not keys.
         per_second: f64,
@@ -139,7 +139,7 @@ pub struct KeyPlan {
     pub prefix: String,
     /// Which of them are asked for.
     pub popularity: Popularity,
-    /// Share of the requests that name a key nobody has named before.
+    /// Share of the requests that name a new key.
     pub fresh: f64,
     /// Which connections name it.
     pub sharing: Sharing,

@@ -52,14 +52,14 @@ impl What {
 /// What is awaited on one connection, oldest first.
 pub(super) type Queue = VecDeque<Asked>;
 
-/// What taking a reply from the bytes that came led to.
+/// The result of parsing a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// So many bytes were understood.
+    /// The number of bytes of the reply.
     Bytes(usize),
-    /// Nothing can be said before so many bytes are there.
+    /// The reply is incomplete. The number of bytes that are needed to go on.
     More(usize),
-    /// What came cannot be: nothing behind it can be understood.
+    /// The bytes are no reply, and the end of them is unknown.
     Lost(String),
     /// The server has too many connections to serve this one.
     TurnedAway,

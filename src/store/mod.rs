@@ -5,7 +5,7 @@
 //! WorkerStore   one thread's side of it; implements Engine
 //! Engine        the interface between commands and the cache
 //! operations/   what requests do
-//! mutation      hooks for those who want to learn of changes
+//! mutation      hooks for listeners (watch, replication)
 //! uploads/      values that arrive after their request
 //! pressure/     memory that is short: allocation, eviction, pages that change their class
 //! statistics/   counts and reports

@@ -33,9 +33,9 @@ pub struct WorkerStore {
     pub(super) tally: Arc<WorkerTally>,
     /// Its number among the threads that joined, from 0.
     pub(super) thread: usize,
-    /// Who learns of changes in this turn.
+    /// Sinks of changes that are active in this turn.
     pub(super) mutation_sinks: ActiveSinks,
-    /// Who learns of items that leave in this turn.
+    /// Sinks of departures that are active in this turn.
     pub(super) departure_sinks: ActiveSinks,
     /// Items linked minus items unlinked since the last report to the store.
     items_untold: i64,

@@ -6,8 +6,8 @@
 //!                   └─▶ Dispatcher                                when it begins to accept
 //! ```
 //!
-//! Filters add up: a call must be on each list of the thread. A call that is not ends the process with a line on
-//! standard error.
+//! Filters add up: a call must be on each list of the thread. A call that is missing from one ends the process with a
+//! line on standard error.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -158,8 +158,8 @@ fn program(role: Role) -> Result<BpfProgram, seccompiler::BackendError> {
     // `shutdown` and an abort send signals to this process.
     rules.insert(libc::SYS_kill, vec![argument_is(0, this_process)?]);
     rules.insert(libc::SYS_tgkill, vec![argument_is(0, this_process)?]);
-    // Existing files, to be read: the user file, and what the C library's allocator asks /proc. Leaving the terminal
-    // opens /dev/null for writing, too.
+    // Existing files, to be read: the user file, and files in /proc that the C library's allocator reads. Leaving the
+    // terminal opens /dev/null for writing, too.
     let (new, written) = (libc::O_CREAT | libc::O_TRUNC, libc::O_WRONLY | libc::O_RDWR);
     let forbidden = if role == Role::Starting { new } else { new | written };
     rules.insert(libc::SYS_openat, vec![flags_are(2, forbidden, 0)?]);

@@ -33,7 +33,7 @@ pub(super) struct Outbox<'w, S> {
 /// A datagram that waits to be sent.
 #[derive(Default)]
 struct Waiting {
-    /// Which of the arrivals it answers.
+    /// Index of the datagram that it answers.
     arrival: usize,
     header: [u8; HEADER_LEN],
     /// Where its payload is in the text.

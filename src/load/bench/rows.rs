@@ -38,12 +38,11 @@ pub enum Measure {
     HotKeys(fn() -> Plan),
     /// The 99.9th percentile of the latency, over the yardstick's.
     Tail(fn() -> Plan),
-    /// Bytes of RSS for each of so many connections that are silent.
+    /// Bytes of RSS for each of a number of silent connections.
     Idle(usize),
-    /// How much other clients raise the 99.9th percentile of small gets, over how much they do so at the yardstick.
+    /// The rise of the 99.9th percentile of small gets beside other clients, relative to the yardstick's.
     Fair(fn() -> Plan),
-    /// How much a burst of this many connects raises the 99th percentile of small gets, over how much it does so at the
-    /// yardstick.
+    /// The rise of the 99th percentile of small gets in a burst of this many connects, relative to the yardstick's.
     Storm(usize, Limit),
 }
 
@@ -74,7 +73,7 @@ impl Stage {
 pub enum Unit {
     /// Ours over the yardstick's.
     Times,
-    /// A server's over its own at something else.
+    /// The ratio of two figures of one server.
     TimesOwn,
     /// A number of these.
     Absolute(&'static str),

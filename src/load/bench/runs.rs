@@ -54,11 +54,11 @@ pub struct Runs {
 const CONTROL_CLIENTS: usize = 4096;
 
 impl Runs {
-    /// Who meets in the rows of the table: larder, memcached at its defaults and at `-R 1000`, and the floor; or the
-    /// servers given, one alone beside memcached, and the floor.
+    /// The servers of the rows: larder, memcached at its defaults and at `-R 1000`, and the floor. If servers are given:
+    /// these and the floor. One alone is measured beside memcached.
     ///
     /// # Errors
-    /// A variable that is no number, no memcached to be had, or the kernel's word.
+    /// A variable is no number, there is no memcached, or a system call failed.
     pub fn of_table(given: Vec<ServerCommand>, form: Form) -> io::Result<Self> {
         let mut servers = given;
         if servers.is_empty() {

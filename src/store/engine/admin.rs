@@ -19,8 +19,8 @@ pub trait EngineAdmin: Engine {
     /// a slab class, until `show` breaks.
     fn dump_class(&self, pin: &Self::Pin, class: u8, limit: u32, show: ShowItem<'_>);
 
-    /// Goes on with a walk over all live items by one slice, and shows what it finds. An item that is there for the
-    /// whole walk is shown exactly once, and no key is shown twice.
+    /// Walks one more slice of the index, and shows its live items. An item that is there for the whole walk is shown
+    /// exactly once, and no key is shown twice.
     fn walk<'pin>(&self, pin: &'pin Self::Pin, walk: &mut Walk, show: &mut dyn FnMut(&Self::Item<'pin>));
 
     /// Frees expired items soon (`lru_crawler crawl`), also where there are few.

@@ -12,8 +12,8 @@
 //! that the small queue evicted before their first read. Unasked keys are keys whose first read is still to
 //! come: sessions, results of jobs, a burst of stores.
 //!
-//! One key of four is counted, chosen by its hash, and stands for four: a miss and the set after it are both
-//! counted or neither, and most misses cost nothing more.
+//! One key of four is counted, chosen by its hash. So a miss and the set after it are both counted or neither, and
+//! most misses cost nothing more.
 //!
 //! The ghost does not know the class of a missed key, so late reads go to the class that evicts next. A class
 //! that evicts much gets most of them. If they raise a target wrongly, the returns of its own class lower it
@@ -37,8 +37,8 @@ const SAMPLE_SHIFT: u32 = 62;
 const KEYS_PER_COUNTED: i32 = 1 << (u64::BITS - SAMPLE_SHIFT);
 /// Count, in either direction, at which a worker adds to the sums.
 const COUNTED_MAX: u32 = 4;
-/// One in this many misses is of an unknown key whose fingerprint is in the ghost by chance: a bucket has up to
-/// eight of 1024 fingerprints.
+/// Misses for each false match in the ghost. A bucket has up to eight fingerprints of 10 bits, which an unknown key may
+/// match by chance.
 const MISSES_PER_STRANGER: u32 = 128;
 /// Unasked keys that are ignored, because another worker may have counted their misses. A share of all items is
 /// added.

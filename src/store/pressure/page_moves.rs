@@ -18,10 +18,10 @@ use crate::sync::Leaf;
 
 use super::empty_pages::GivenPages;
 
-/// Pages that all classes together may have beyond the limit, while the mover is about to take as many from
-/// others: this share of the limit …
+/// Maximum share of the limit that all classes together may have beyond it, while page moves are pending. The mover then
+/// takes as many pages from other classes.
 const BEYOND_SHARE: u64 = 32;
-/// … or this number, if that is more: a large value on each of a few connections.
+/// The same as a number of pages, which counts if it is larger: a large value on each of a few connections.
 const BEYOND_MIN: u64 = 8;
 /// Classes get first pages beyond the limit while no more pages than this are beyond it, or the share above.
 /// After that a larger class serves instead, until the mover has taken pages from others. With sizes of all
@@ -34,7 +34,7 @@ pub(in crate::store) struct PageMoves {
     pub(in crate::store) wakeup: Wakeup,
     /// The mover sleeps until a class lacks memory.
     is_asleep: AtomicBool,
-    /// The mover has recently found gifts: it looks again as soon as a class lacks memory.
+    /// The mover has recently found pages to move. It looks again as soon as a class lacks memory.
     pub(in crate::store) is_eager: AtomicBool,
     order: Leaf<Option<Order>>,
     to_clear_out: Leaf<Vec<ClearOut>>,
