@@ -6,7 +6,7 @@
 //!         Command ──value still coming──▶ Value ──stored or refused──┤
 //!           │  │ ╲──refused, data to come──▶ Swallow ────────────────┤
 //!           │  ├──────key list unfinished───▶ Line ──────────────────┤
-//!           │  ├──────dump begun────────▶ Dumping ───────────────┘
+//!           │  ├──────dump begun──────────────▶ Dumping ─────────────┘
 //!           │  └──────watch─────────────────▶ Watching ──▶ the watch thread
 //!           │
 //!           └── quit, error, idle, shutdown ──▶ Closing(why)
