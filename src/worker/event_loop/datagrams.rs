@@ -20,7 +20,7 @@ use super::{EventLoop, MAIL};
 /// Token of the first socket. The others have the tokens below. None is the index of a connection.
 const FIRST: usize = MAIL.0 - 1;
 
-// Order: a token that is no index of a connection is a socket's.
+// A token above 32 bits is no index of a connection.
 const _: () = assert!(FIRST - (1 << 16) > u32::MAX as usize);
 
 /// Makes the poll report datagrams.
