@@ -42,7 +42,7 @@ fn item<'pin>(pin: &'pin Pin, slabs: &'static SlabAllocator, len: u32) -> ItemRe
         pending.push_link(chunk(slabs, class));
     }
     assert_eq!(pending.fill(&value(len)), len as usize);
-    let head = pending.complete().link(slabs, LinkInfo::main(5));
+    let head = pending.complete().link(LinkInfo::main(5));
     ItemRef::try_view(pin, slabs, head).unwrap()
 }
 

@@ -138,8 +138,11 @@ impl HashIndex {
     /// Makes an empty index as large as `items` need, if there is room. No thread uses the index yet.
     pub fn reserve_for(&self, items: u64) {
         let wanted = usize::try_from(buckets_for(items)).unwrap_or(usize::MAX).min(self.main.len());
-        while self.populated.load(Ordering::Relaxed) < wanted {
-            self.make_room();
+        if self.populated.load(Ordering::Relaxed) < wanted {
+            // The threads that fill the index take its memory side by side, when they touch it.
+            let taken = wanted.next_multiple_of(HUGE_BUCKETS).min(self.main.len());
+            self.populated.store(taken, Ordering::Relaxed);
+            self.taken.store(taken, Ordering::Relaxed);
         }
         if wanted > self.buckets() as usize {
             let buckets = u32::try_from(wanted).unwrap_or(u32::MAX);

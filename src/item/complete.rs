@@ -13,9 +13,9 @@ use std::slice;
 use crate::base::Key;
 use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
 
-use super::header::{self, CLIENT_FLAGS_BYTES, HEADER_BYTES, LinkInfo, PROOF_BYTES, VERSION_BYTES};
+use super::header::{self, CLIENT_FLAGS_BYTES, HEADER_BYTES, LinkInfo, Shape, VERSION_BYTES};
 use super::layout::{Extras, Layout};
-use super::proof::{self, Content};
+use super::proof::{Content, Proving};
 
 /// The owner links the item, or gives its chunks back.
 #[must_use = "its chunks are nobody's else"]
@@ -25,8 +25,8 @@ pub struct CompleteItem {
     class: u8,
     bytes: u64,
     links: Option<[(u8, u32); 2]>,
-    /// Of an item with a proof: what the proof covers.
-    content: Content,
+    /// Writes the item's proof, if it has one.
+    proving: Option<Proving<'static>>,
 }
 
 impl CompleteItem {
@@ -50,30 +50,32 @@ impl CompleteItem {
         assert!(end <= chunk_bytes, "the layout was made for this class (I3)");
         header::write_unlinked(head, shape);
         // SAFETY: the bytes after the header lie within the chunk, as asserted above.
-        let first = unsafe { first.add(HEADER_BYTES as usize) };
+        let start = unsafe { first.add(HEADER_BYTES as usize) };
         // SAFETY: no other thread can see the chunk (I12), so this is the only reference to these bytes. Mapped
         // memory is initialised.
-        let room = unsafe { slice::from_raw_parts_mut(first.as_ptr(), (end - HEADER_BYTES) as usize) };
-        let (flags, room) = room.split_at_mut(if shape.has_client_flags { CLIENT_FLAGS_BYTES as usize } else { 0 });
-        if shape.has_client_flags {
-            flags.copy_from_slice(&extras.client_flags.to_le_bytes());
+        let room = unsafe { slice::from_raw_parts_mut(start.as_ptr(), (end - HEADER_BYTES) as usize) };
+        let (fields, room) = room.split_at_mut(shape.field_bytes() as usize);
+        if !fields.is_empty() {
+            write_fields(fields, shape, extras);
         }
-        let (version_room, room) = room.split_at_mut(if shape.has_version { VERSION_BYTES as usize } else { 0 });
-        if let Some(version) = extras.version {
-            version_room.copy_from_slice(&version.to_le_bytes());
-        }
-        let (_, room) = room.split_at_mut(if shape.has_proof { PROOF_BYTES as usize } else { 0 });
         let (key_room, value_room) = room.split_at_mut(usize::from(shape.key_len));
         key_room.copy_from_slice(key.bytes());
         value_room.copy_from_slice(value);
-        let content = if shape.has_proof { Content::of(extras, room) } else { Content::default() };
-        Self { chunk, head, class: layout.head_class, bytes: u64::from(end), links: None, content }
+        let content = shape.has_proof.then(|| Content::of(extras, room));
+        // SAFETY: the proof is one of the fields, which lie within the chunk. No slice is made of them any more.
+        let proving = content.map(|content| unsafe { Proving::new(content, first, shape) });
+        Self { chunk, head, class: layout.head_class, bytes: u64::from(end), links: None, proving }
     }
 
     /// Converts a `PendingItem`.
-    pub(super) fn new(chunk: ChunkRef, head: &'static ChunkHead, layout: Layout, content: Content) -> Self {
+    pub(super) fn new(
+        chunk: ChunkRef,
+        head: &'static ChunkHead,
+        layout: Layout,
+        proving: Option<Proving<'static>>,
+    ) -> Self {
         let bytes = u64::from(layout.shape.prefix_bytes()) + u64::from(layout.value_len);
-        Self { chunk, head, class: layout.head_class, bytes, links: layout.links_by_class(), content }
+        Self { chunk, head, class: layout.head_class, bytes, links: layout.links_by_class(), proving }
     }
 
     /// The class of its first or only chunk.
@@ -102,14 +104,25 @@ impl CompleteItem {
     /// Writes what `link_info` says, and makes the item visible to the CLOCK hand. The caller holds the
     /// bucket's lock, and now makes the index refer to the returned chunk.
     #[inline]
-    pub fn link(self, slabs: &SlabAllocator, link_info: LinkInfo) -> ChunkRef {
-        let Self { chunk, head, content, .. } = self;
+    pub fn link(self, link_info: LinkInfo) -> ChunkRef {
+        let Self { chunk, head, proving, .. } = self;
         header::set_linked(head, link_info, |word0, word1| {
-            if word0.has_proof() {
-                proof::write(slabs, chunk, word0, content.proof(word0, word1));
+            if let Some(proving) = proving {
+                proving.write(word0, word1);
             }
         });
         chunk
+    }
+}
+
+/// Writes client flags and version. The proof follows when the item is linked.
+fn write_fields(fields: &mut [u8], shape: Shape, extras: Extras) {
+    let (flags, rest) = fields.split_at_mut(if shape.has_client_flags { CLIENT_FLAGS_BYTES as usize } else { 0 });
+    if shape.has_client_flags {
+        flags.copy_from_slice(&extras.client_flags.to_le_bytes());
+    }
+    if let Some(version) = extras.version {
+        rest[..VERSION_BYTES as usize].copy_from_slice(&version.to_le_bytes());
     }
 }
 
@@ -152,7 +165,7 @@ mod tests {
             let in_steps = pending.complete();
             assert_eq!((at_once.class(), at_once.bytes()), (in_steps.class(), in_steps.bytes()));
             let [one, other] = [at_once, in_steps]
-                .map(|item| ItemRef::try_view(&pin, slabs, item.link(slabs, link_info)).expect("it is linked"));
+                .map(|item| ItemRef::try_view(&pin, slabs, item.link(link_info)).expect("it is linked"));
             assert_eq!(one.word0(), other.word0());
             for item in [one, other] {
                 assert_eq!((item.key(), item.contiguous()), (&b"colour"[..], Some(value)));

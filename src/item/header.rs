@@ -30,6 +30,7 @@ use crate::memory::{ChunkHead, ChunkRef};
 use super::link::LINK_AHEAD_SHIFT;
 pub use super::link::chain_head;
 pub(super) use super::link::{next_link, set_link_ahead, set_next_link, write_link};
+pub use super::word1::Word1;
 
 const VALUE_LEN_BITS: u32 = 20;
 const KEY_LEN_SHIFT: u32 = 20;
@@ -149,27 +150,6 @@ const _: () = {
 /// A copy of `word0`, loaded once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word0(u64);
-
-/// A copy of `word1` of an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Word1(u64);
-
-impl Word1 {
-    /// Loads the word.
-    pub(super) fn load(head: &ChunkHead) -> Self {
-        Self(head.word1.load(Ordering::Relaxed))
-    }
-
-    /// The low half of the unique.
-    pub(super) const fn unique_low(self) -> u64 {
-        self.0 & 0xffff_ffff
-    }
-
-    /// The deadline.
-    pub(super) const fn deadline(self) -> Deadline {
-        Deadline((self.0 >> 32) as u32)
-    }
-}
 
 /// The properties that determine the layout of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -344,11 +324,21 @@ impl Word0 {
 impl Shape {
     /// Bytes before the value, header included.
     pub const fn prefix_bytes(self) -> u32 {
+        HEADER_BYTES + self.field_bytes() + self.key_len as u32
+    }
+
+    /// Bytes of the optional fields.
+    pub const fn field_bytes(self) -> u32 {
         let flags = if self.has_client_flags { CLIENT_FLAGS_BYTES } else { 0 };
         let version = if self.has_version { VERSION_BYTES } else { 0 };
         let proof = if self.has_proof { PROOF_BYTES } else { 0 };
         let chain = if self.is_chain { CHAIN_BYTES } else { 0 };
-        HEADER_BYTES + flags + version + proof + chain + self.key_len as u32
+        flags + version + proof + chain
+    }
+
+    /// The offset of the proof, in an item that has one.
+    pub(super) const fn proof_offset(self) -> u32 {
+        optional_offset(self.optional_bits(), HAS_PROOF)
     }
 
     const fn optional_bits(self) -> u64 {
@@ -491,7 +481,7 @@ pub fn set_linked(head: &ChunkHead, link_info: LinkInfo, prove: impl FnOnce(Word
     let shape = head.word0.load(Ordering::Relaxed);
     let unique_high = unique >> 32 << UNIQUE_HIGH_SHIFT;
     let word0 = shape | accessed.0 | unique_high | place.0 | marks.0 | LINKED;
-    prove(Word0(word0), Word1(word1));
+    prove(Word0(word0), Word1::of(word1));
     // Release: publishes key, value, proof and word1; pairs with `Word0::load` (I2).
     head.word0.store(word0, Ordering::Release);
 }
@@ -503,7 +493,7 @@ pub fn set_linked_as(head: &ChunkHead, original: &ChunkHead, seen: Word0, prove:
     let word1 = original.word1.load(Ordering::Relaxed);
     head.word1.store(word1, Ordering::Relaxed);
     let word0 = Word0(seen.0 | LINKED);
-    prove(word0, Word1(word1));
+    prove(word0, Word1::of(word1));
     // Release: as in `set_linked`.
     head.word0.store(word0.0, Ordering::Release);
 }

@@ -19,6 +19,7 @@ mod pending;
 mod proof;
 mod recover;
 mod view;
+mod word1;
 
 pub use complete::CompleteItem;
 pub use header::{AccessStamp, LinkInfo, Marks, QueueState, Word0};

@@ -10,7 +10,7 @@ use crate::memory::{ChunkRef, SlabAllocator};
 use super::complete::CompleteItem;
 use super::header::{self, HEADER_BYTES, PROOF_BYTES};
 use super::layout::{Extras, Layout};
-use super::proof::{self, Content};
+use super::proof::{Content, Proving};
 use super::view::ItemRef;
 
 /// Prefetch distance along a chain, in links. Each link stores the reference of the link this far ahead, because a
@@ -283,7 +283,11 @@ impl PendingItem {
         assert_eq!(self.remaining, 0, "only a complete value becomes visible (I2)");
         let content = self.content();
         let pending = ManuallyDrop::new(self);
-        CompleteItem::new(pending.head, pending.slabs.arena().head(pending.head), pending.layout, content)
+        let (slabs, chunk) = (pending.slabs, pending.head);
+        let head = slabs.arena().head(chunk);
+        let word0 = header::Word0::load(head);
+        let proving = word0.has_proof().then(|| Proving::in_chunk(content, slabs, chunk, word0));
+        CompleteItem::new(chunk, head, pending.layout, proving)
     }
 
     /// Computes what the proof covers, if the item has one. The value is complete. It takes a tenth of a millisecond for
@@ -324,7 +328,7 @@ impl PendingItem {
         let seen = header::Word0::load(original.head());
         header::set_linked_as(slabs.arena().head(chunk), original.head(), seen, |word0, word1| {
             if word0.has_proof() {
-                proof::write(slabs, chunk, word0, content.proof(word0, word1));
+                Proving::in_chunk(content, slabs, chunk, word0).write(word0, word1);
             }
         });
         chunk

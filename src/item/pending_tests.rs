@@ -55,7 +55,7 @@ fn what_is_filled_is_read_back_at_every_chunk_edge() {
         }
         assert_eq!(item.fill(b"more"), 0, "nothing is missing any more");
         assert_eq!(item.pieces().collect::<Vec<_>>().concat(), wanted);
-        let head = item.complete().link(slabs, LinkInfo::main(5));
+        let head = item.complete().link(LinkInfo::main(5));
         let guard = thread.pin();
         let read = ItemRef::try_view(&guard, slabs, head).unwrap();
         assert_eq!(read.pieces().collect::<Vec<_>>().concat(), wanted);
@@ -129,7 +129,7 @@ fn a_leased_item_outlives_its_pin_and_its_unlinking() {
     let wanted = value(10_000);
     let mut item = pending(slabs, b"colour", 0, 10_000);
     item.fill(&wanted);
-    let head = item.complete().link(slabs, LinkInfo::main(5));
+    let head = item.complete().link(LinkInfo::main(5));
     let guard = thread.pin();
     let read = ItemRef::try_view(&guard, slabs, head).unwrap();
     let lease = read.lease();
@@ -174,7 +174,7 @@ fn a_lease_goes_on_where_its_reader_stopped() {
     let wanted = value(20_000);
     let mut item = pending(slabs, b"colour", 0, 20_000);
     item.fill(&wanted);
-    let head = item.complete().link(slabs, LinkInfo::main(5));
+    let head = item.complete().link(LinkInfo::main(5));
     let guard = thread.pin();
     let read = ItemRef::try_view(&guard, slabs, head).unwrap();
     for step in [1, 7, 4079, 4080, 4081, 12_345, 20_000, usize::MAX] {

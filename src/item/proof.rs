@@ -12,11 +12,13 @@
 //! The proof is written before the Release store that sets `linked`. A touch stores the deadline and then the proof. A
 //! process that is killed in between loses this item, and nothing else.
 
+use std::ptr::NonNull;
+
 use crate::base::atomic::fixed::{AtomicU32, Ordering};
 use crate::base::{Deadline, combined, fingerprint};
 use crate::memory::{ChunkRef, SlabAllocator};
 
-use super::header::{CLIENT_FLAGS_BYTES, HEADER_BYTES, PROOF_BYTES, VERSION_BYTES, Word0, Word1};
+use super::header::{CLIENT_FLAGS_BYTES, HEADER_BYTES, PROOF_BYTES, Shape, VERSION_BYTES, Word0, Word1};
 use super::layout::Extras;
 
 /// The fingerprint of what never changes behind an item's header.
@@ -26,8 +28,12 @@ pub(super) struct Content(u64);
 impl Content {
     /// The content of an item of one chunk, or of a chain's head. `key_and_value` is what follows its fields.
     pub(super) fn of(extras: Extras, key_and_value: &[u8]) -> Self {
+        let bytes = fingerprint(key_and_value);
+        if extras == Extras::default() {
+            return Self(bytes);
+        }
         let fields = combined(u64::from(extras.client_flags), extras.version.unwrap_or(0));
-        Self(combined(fields, fingerprint(key_and_value)))
+        Self(combined(fields, bytes))
     }
 
     /// The content with the next link of a chain.
@@ -42,6 +48,38 @@ impl Content {
     }
 }
 
+/// Writes the proof of an item that is about to be linked.
+#[derive(Clone, Copy)]
+pub(super) struct Proving<'a> {
+    content: Content,
+    field: &'a AtomicU32,
+}
+
+impl<'a> Proving<'a> {
+    /// For an item with this `content` in the chunk at `first`.
+    ///
+    /// # Safety
+    /// The chunk is mapped for `'a`, has the fields of `shape`, and no other reference to them exists.
+    pub(super) unsafe fn new(content: Content, first: NonNull<u8>, shape: Shape) -> Self {
+        debug_assert!(shape.has_proof);
+        // SAFETY: the caller guarantees that the chunk has this field.
+        let field = unsafe { first.add(shape.proof_offset() as usize) }.cast::<AtomicU32>();
+        // SAFETY: as in `field`.
+        Self { content, field: unsafe { field.as_ref() } }
+    }
+
+    /// As [`Proving::new`], for a chunk of `slabs` that holds an item of `word0`.
+    pub(super) fn in_chunk(content: Content, slabs: &'a SlabAllocator, chunk: ChunkRef, word0: Word0) -> Self {
+        Self { content, field: field(slabs, chunk, word0) }
+    }
+
+    /// Writes the proof, given the words that the header will have.
+    pub(super) fn write(self, word0: Word0, word1: Word1) {
+        // Relaxed: `set_linked` publishes. No reader looks at it before the next start.
+        self.field.store(self.content.proof(word0, word1), Ordering::Relaxed);
+    }
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "the high half was added to the low one")]
 fn folded(wide: u64) -> u32 {
     (wide ^ wide >> 32) as u32
@@ -50,12 +88,6 @@ fn folded(wide: u64) -> u32 {
 /// The deadline's part of a proof. No two deadlines have the same, because the factor is odd.
 const fn of_deadline(deadline: Deadline) -> u32 {
     deadline.0.wrapping_mul(0x9e37_79b1)
-}
-
-/// Writes the proof of an item that is about to be linked.
-pub(super) fn write(slabs: &SlabAllocator, chunk: ChunkRef, word0: Word0, proof: u32) {
-    // Relaxed, here and below: `set_linked` publishes. No reader looks at it before the next start.
-    field(slabs, chunk, word0).store(proof, Ordering::Relaxed);
 }
 
 /// The proof that an item has.

@@ -76,7 +76,7 @@ impl Process {
     }
 
     fn link(&self, item: PendingItem, unique: u64) -> ChunkRef {
-        item.complete().link(self.slabs, link_info(unique))
+        item.complete().link(link_info(unique))
     }
 
     /// What a start finds if the process is killed now: the value of `colour`, and the report.

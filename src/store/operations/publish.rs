@@ -230,7 +230,7 @@ impl WorkerStore {
             None => self.place_new(class, hash, time, links),
         };
         let link_info = LinkInfo { unique, deadline, accessed: self.accessed, place, marks };
-        let chunk = complete.link(&store.slabs, link_info);
+        let chunk = complete.link(link_info);
         store.slabs.dues.note(chunk.page(), deadline);
         match &there {
             Some((slot, old)) => {
