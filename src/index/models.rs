@@ -13,7 +13,7 @@ use loom::model::Builder;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{HashIndex, IndexPages, Merge, Split};
+use super::{HashIndex, IndexPages, Merge, Split, Walk};
 use crate::base::KeyHash;
 use crate::item::header::Unlinked;
 use crate::memory::ChunkRef;
@@ -104,6 +104,19 @@ impl World {
     /// Merges, unless a writer holds one of the buckets.
     fn merge(&self) -> Merge {
         self.index.try_merge(&Pin::assumed())
+    }
+
+    /// Walks over all chains, one at a time. Returns the keys that it visits, in ascending order.
+    fn walk(&self) -> Vec<u64> {
+        let (pin, mut at, mut visited) = (Pin::assumed(), Walk::default(), Vec::new());
+        while !at.is_over() {
+            let mut found = Vec::new();
+            self.index.walk(&pin, &mut at, 1, usize::MAX, &mut found);
+            let keys = found.iter().map(|one| (one, self.key_in(one.chunk())));
+            visited.extend(keys.filter(|(one, key)| one.is_new(KeyHash(*key))).map(|(_, key)| key));
+        }
+        visited.sort_unstable();
+        visited
     }
 
     /// Reuses an unlinked chunk if no reader can see it any more.
@@ -331,6 +344,40 @@ fn loom_a_split_and_a_merge_at_once_lose_nothing() {
         for (number, key) in (1..).zip(keys) {
             assert_eq!(world.pinned_get(key), Some(chunk(number)));
         }
+    });
+}
+
+/// Fails if a walk asks for the range of its bucket after it has unlocked it: then it visits the keys that a split moves
+/// twice.
+#[test]
+fn loom_a_walk_beside_a_split_visits_each_key_once() {
+    check(2, || {
+        let keys = [key(7, 0), key(7, 1)];
+        let world = World::with(&keys);
+        let grower = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.split()
+        });
+        assert_eq!(world.walk(), keys);
+        grower.join().expect("the grower ends");
+    });
+}
+
+/// Fails if a walk does not ask what is new in its bucket: then it visits the keys of the other half twice. Fails also if
+/// it asks for the range too late: then it never visits the keys that a merge brings.
+#[test]
+fn loom_a_walk_beside_a_merge_visits_each_key_once() {
+    check(2, || {
+        let keys = [key(7, 0), key(7, 1)];
+        let world = World::with(&keys);
+        world.split();
+        let grower = thread::spawn({
+            let world = Arc::clone(&world);
+            // Busy: the walk holds one of the buckets.
+            move || world.merge()
+        });
+        assert_eq!(world.walk(), keys);
+        grower.join().expect("the grower ends");
     });
 }
 
