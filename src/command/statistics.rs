@@ -3,11 +3,15 @@
 use std::fmt::Display;
 use std::ops::ControlFlow;
 
+use crate::base::StatRow;
 use crate::memory::CLASS_MAX;
 use crate::protocol::{
     Echo, ReplyLine, RowValue, StatsRequest, Switch, compose, frame_lines, has_row_room, push_row, shown_key,
 };
-use crate::stats::{GeneralRows, HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, ProcessView, connection_rows, hotkey_rows};
+use crate::stats::{
+    GeneralRows, HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, PrefixTotals, ProcessView, SAMPLING_ROWS,
+    SCAN_ROWS, connection_rows,
+};
 use crate::store::{EngineAdmin, StoreReport};
 
 use super::context::Context;
@@ -86,6 +90,13 @@ impl Rows<'_> {
         self.push_value(name, RowValue::Shown(value));
     }
 
+    /// Appends the rows of a table. `front` stands before each name.
+    fn push_table<S>(&mut self, front: impl AsRef<[u8]>, table: &[StatRow<S>], values: &S) {
+        for row in table {
+            self.push_bytes(&[front.as_ref(), row.name.as_bytes()].concat(), &(row.value)(values));
+        }
+    }
+
     fn push_value(&mut self, name: &[u8], value: RowValue<'_>) {
         push_row(self.echo, name, value, self.out);
         self.shown = self.shown.saturating_add(1);
@@ -147,21 +158,13 @@ fn prefixes<E: EngineAdmin>(ctx: &mut Context<'_, E>, rows: &mut Rows<'_>) -> Op
     if !is_fresh && !ctx.last_try {
         return None;
     }
-    let mut row = |name: &str, value: u64| rows.push(name, &value);
-    row("counting", u64::from(!is_fresh));
+    rows.push_table("", SCAN_ROWS, &!is_fresh);
     let Some(prefix_scan) = prefix_scan else { return Some(ReplyLine::End) };
-    row("age", u64::from(ctx.engine.moment().now.0.saturating_sub(prefix_scan.counted_at.0)));
-    row("prefixes", prefix_scan.prefixes.len() as u64);
-    row("unprefixed_items", prefix_scan.unprefixed.items);
-    row("unprefixed_bytes", prefix_scan.unprefixed.bytes);
-    row("other_items", prefix_scan.beyond.items);
-    row("other_bytes", prefix_scan.beyond.bytes);
+    rows.push_table("", PREFIX_TOTAL_ROWS, &PrefixTotals::of(&prefix_scan, ctx.engine.moment().now));
     let mut all: Vec<_> = prefix_scan.prefixes.iter().collect();
     all.sort_unstable_by(|one, other| other.1.bytes.cmp(&one.1.bytes).then_with(|| one.0.cmp(other.0)));
     for (prefix, held) in all.into_iter().take(PREFIXES_SHOWN_MAX) {
-        for (name, value) in [(":items", held.items), (":bytes", held.bytes)] {
-            rows.push_bytes(&[&shown_key(prefix)[..], name.as_bytes()].concat(), &value);
-        }
+        rows.push_table([&shown_key(prefix)[..], b":"].concat(), PREFIX_ROWS, held);
     }
     Some(ReplyLine::End)
 }
@@ -178,13 +181,11 @@ fn hotkeys<E: EngineAdmin>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E
             ReplyLine::Ok
         }
         Ok(Switch::Show) => {
-            rows.push("enabled", &u8::from(ctx.hot.is_on()));
-            rows.push("sample_rate", &HOTKEYS_SAMPLE_RATE);
-            rows.push("half_life", &HOTKEYS_HALF_LIFE_S);
+            rows.push_table("", SAMPLING_ROWS, &ctx.hot.is_on());
             let hottest = ctx.hot.hottest(HOTKEYS_SHOWN_MAX, ctx.engine.moment().now);
             for (rank, (key, counts)) in (1..).zip(hottest) {
-                rows.push_value(format!("{rank}:key").as_bytes(), RowValue::Bytes(&shown_key(&key)));
-                hotkey_rows(&counts, &mut |name, value| rows.push(&format!("{rank}:{name}"), value));
+                rows.push_value(format!("{rank}:{}", HOTKEY_NAME.0).as_bytes(), RowValue::Bytes(&shown_key(&key)));
+                rows.push_table(format!("{rank}:"), HOTKEY_ROWS, &counts);
             }
             ReplyLine::End
         }

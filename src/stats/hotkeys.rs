@@ -9,7 +9,6 @@
 //! subtraction. A sampled key costs stores to the worker's own sketch, and no lock.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::sync::Arc;
 
 use crate::base::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -129,16 +128,6 @@ impl HotSampler {
         all.sort_unstable_by(|one, other| other.1.requests.cmp(&one.1.requests).then_with(|| one.0.cmp(&other.0)));
         all.truncate(limit);
         all
-    }
-}
-
-/// The rows of one key in `stats hotkeys`. Names do not include the key.
-pub fn hotkey_rows(counts: &HotCounts, row: &mut dyn FnMut(&str, &dyn Display)) {
-    let HotCounts { requests, error, reads, writes, bytes } = counts;
-    for (name, value) in
-        [("requests", requests), ("error", error), ("reads", reads), ("writes", writes), ("bytes", bytes)]
-    {
-        row(name, value);
     }
 }
 

@@ -1,39 +1,11 @@
 //! The text of doc/stats.md: the meaning of each row of `stats`, from the tables of the rows.
 
-use crate::base::{StatDoc, StatKind, documented};
+use crate::base::{StatDoc, StatKind, StatRow, documented};
 use crate::counters::Counters;
 use crate::store::{StoreReport, report_rows};
 
 use super::general::{CONNECTION_ROWS, PROCESS_ROWS};
-
-/// Rows of `stats prefixes`; the last two stand behind `<prefix>:`.
-const PREFIXES: &[(&str, &str)] = &[
-    (
-        "counting",
-        "1 while the scan runs longer than an answer may take. The following rows are then from the last scan, or missing.",
-    ),
-    ("age", "Seconds since the scan."),
-    ("prefixes", "Number of prefixes, at most 16384."),
-    ("unprefixed_items", "Items without a delimiter (-D) in their key."),
-    ("unprefixed_bytes", "Bytes of these items."),
-    ("other_items", "Items of prefixes beyond the maximum."),
-    ("other_bytes", "Bytes of these items."),
-    ("items", "Items with the prefix. `stats prefixes` shows the 1000 prefixes with most bytes."),
-    ("bytes", "Bytes of these items, with headers and keys, as in plain `stats`."),
-];
-
-/// Rows of `stats hotkeys`; all but the first three stand behind `<rank>:`.
-const HOTKEYS: &[(&str, &str)] = &[
-    ("enabled", "1 while requests are sampled. Sampling is on at start, and after `stats hotkeys on`."),
-    ("sample_rate", "Keys in requests per sampled key, on average."),
-    ("half_life", "Half-life of the counts, in seconds. At a steady rate a count covers about two half-lives."),
-    ("key", "The key. Rank 1 is the hottest. At most 50 keys are shown."),
-    ("requests", "Requests for the key, extrapolated from the sample."),
-    ("error", "Maximum number of these requests that may have been for other keys. Each worker tracks 128 keys."),
-    ("reads", "Retrievals of the key since tracking began."),
-    ("writes", "Other requests for the key since tracking began."),
-    ("bytes", "Bytes of values read and written since tracking began."),
-];
+use super::key_rows::{HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, SAMPLING_ROWS, SCAN_ROWS};
 
 const HEAD: &str = "\
 # Statistics
@@ -75,6 +47,10 @@ pub fn counter_names(group: &str) -> Vec<&'static str> {
     rows.into_iter().filter(|row| row.kind == StatKind::Counter).map(|row| row.name).collect()
 }
 
+fn meanings<S>(rows: &'static [StatRow<S>]) -> Vec<(&'static str, &'static str)> {
+    rows.iter().map(|row| (row.name, row.help)).collect()
+}
+
 /// doc/stats.md.
 pub fn markdown() -> String {
     let mut text = String::from(HEAD);
@@ -93,8 +69,10 @@ pub fn markdown() -> String {
     section(&format!("`stats items`: counters, {class}"), &of_kind(items, StatKind::Counter));
     section("`stats slabs`, most rows behind `<class>:`", &of_kind(slabs.clone(), StatKind::Gauge));
     section("`stats slabs`: counters, each row behind `<class>:`", &of_kind(slabs, StatKind::Counter));
-    section("`stats prefixes`, the last two behind `<prefix>:`", PREFIXES);
-    section("`stats hotkeys`, most rows behind `<rank>:`", HOTKEYS);
+    let prefixes = [meanings(SCAN_ROWS), meanings(PREFIX_TOTAL_ROWS), meanings(PREFIX_ROWS)].concat();
+    section("`stats prefixes`, the last two behind `<prefix>:`", &prefixes);
+    let hotkeys = [meanings(SAMPLING_ROWS), vec![HOTKEY_NAME], meanings(HOTKEY_ROWS)].concat();
+    section("`stats hotkeys`, most rows behind `<rank>:`", &hotkeys);
     let connections = CONNECTION_ROWS.map(|(name, help, _)| (name, help));
     section("`stats conns`, each row behind `<descriptor>:`", &connections);
     text

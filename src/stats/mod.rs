@@ -3,13 +3,15 @@
 mod gauges;
 mod general;
 mod hotkeys;
+mod key_rows;
 mod manual;
 mod prefix;
 mod sketch;
 
 pub use gauges::{ConnectionRow, Gauges, RestartGauges};
 pub use general::{GeneralRows, ProcessView, connection_rows};
-pub use hotkeys::{HotKeys, HotSampler, hotkey_rows};
+pub use hotkeys::{HotKeys, HotSampler};
+pub use key_rows::{HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, PrefixTotals, SAMPLING_ROWS, SCAN_ROWS};
 pub use manual::{counter_names, markdown};
 pub use prefix::{PrefixCounts, PrefixTable};
-pub use sketch::{Access, HOTKEYS_HALF_LIFE_S, HOTKEYS_SAMPLE_RATE, HotCounts};
+pub use sketch::{Access, HotCounts};

@@ -15,9 +15,9 @@ use crate::base::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::base::{HashedKey, Key, RelTime};
 
 /// Mean number of keys per sample.
-pub const HOTKEYS_SAMPLE_RATE: u32 = 256;
+pub(super) const HOTKEYS_SAMPLE_RATE: u32 = 256;
 /// Seconds after which counts are halved.
-pub const HOTKEYS_HALF_LIFE_S: u32 = 60;
+pub(super) const HOTKEYS_HALF_LIFE_S: u32 = 60;
 /// Entries in a sketch.
 pub(super) const KEYS_MAX: usize = 128;
 /// Eight-byte words per key.
@@ -32,7 +32,7 @@ pub enum Access {
     Write,
 }
 
-/// Counts of one key, in requests: samples times [`HOTKEYS_SAMPLE_RATE`].
+/// Counts of one key, in requests: samples times the sampling rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HotCounts {
     /// Requests for the key: an upper bound.
