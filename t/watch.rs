@@ -134,6 +134,9 @@ fn meta_commands_show_the_same_events() {
             ],
         ),
         ("ma number MD\r\n", "HD\r\n", vec!["item_arith key=number status=stored cmd=decr clsid=1 size=1"]),
+        // An item that becomes stale is not deleted.
+        ("md number I\r\nmg none\r\n", "HD\r\nEN\r\n", vec!["item_get key=none status=not_found clsid=0 size=0"]),
+        ("md number x\r\n", "HD\r\n", vec!["deleted key=number cmd=md clsid=1 size=1"]),
     ] {
         client.ask(request, reply);
         for expected in expected {

@@ -19,10 +19,12 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     if ctx.prefixes.is_on() {
         ctx.prefixes.count_delete(key.key);
     }
-    let before = if sink.is_watched() { Some(observe::before_delete(key, ctx, pin)) } else { None };
     let Delete { compare, invalidate, drop_value, new_cas, .. } = *wanted;
     let deadline = wanted.exptime.map(|exptime| ctx.deadline(exptime));
     let removal = Removal { compare, invalidate, drop_value, deadline, new_cas };
+    // An item that only becomes stale is not deleted.
+    let is_shown = sink.is_watched() && (removal.unlinks() || drop_value);
+    let before = is_shown.then(|| observe::before_delete(key, ctx, pin));
     let answered = match ctx.engine.delete(pin, key, removal) {
         RemoveOutcome::Removed { cas } => {
             if let Some(before) = before {
