@@ -216,14 +216,13 @@ impl Worker {
                 last_try: false,
             },
             input: &mut self.input,
-            output: &mut self.output,
             config: &self.config,
             now: moment.now,
             verbosity: 0,
             watch: None,
         };
         let received = if ahead { connection.receive_ahead(&mut turn) } else { Received::Nothing };
-        let verdict = connection.drive(&mut turn, &pin, received);
+        let verdict = connection.drive(&mut turn, &mut self.output, &pin, received);
         self.store.end_turn();
         verdict
     }

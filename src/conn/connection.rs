@@ -74,8 +74,6 @@ pub struct Turn<'w> {
     pub ctx: Context<'w, Cache>,
     /// Its input buffer.
     pub input: &'w mut ReadBuf,
-    /// Its output buffer.
-    pub output: &'w mut Vec<u8>,
     /// Settings of all connections.
     pub config: &'w ConnectionConfig,
     /// Start of the turn.
@@ -214,8 +212,8 @@ impl Connection {
         })
     }
 
-    /// Serves the client until bytes, budget or memory run out.
-    pub fn drive(&mut self, turn: &mut Turn<'_>, pin: &Pin, input: Received) -> Verdict {
+    /// Serves the client until bytes, budget or memory run out. `output` is a buffer for its replies.
+    pub fn drive(&mut self, turn: &mut Turn<'_>, output: &mut Vec<u8>, pin: &Pin, input: Received) -> Verdict {
         if matches!(input, Received::Nothing) {
             if self.backlog.is_some()
                 && let Some(verdict) = self.resume(turn)
@@ -229,14 +227,11 @@ impl Connection {
             }
         }
         turn.ctx.client_fd = self.fd();
-        // Taken out of the turn, because the queue borrows it while `serve` borrows the rest.
-        let mut output = std::mem::take(turn.output);
-        let mut queue = WriteQueue::new(&mut output);
+        let mut queue = WriteQueue::new(output);
         let pause = self.serve(turn, pin, &mut queue);
         let verdict = self.finish_drive(pause, turn, &mut queue);
         drop(queue);
-        keep_output(&mut output);
-        *turn.output = output;
+        keep_output(output);
         turn.config.connection_table.note(self.fd(), self.activity(), self.last_active);
         verdict
     }

@@ -126,14 +126,13 @@ impl Bench {
                 last_try: false,
             },
             input: &mut self.input,
-            output: &mut self.output,
             config: &self.config,
             now: moment.now,
             verbosity: self.verbosity,
             watch: None,
         };
         let received = if self.receives_ahead { self.connection.receive_ahead(&mut turn) } else { Received::Nothing };
-        let verdict = self.connection.drive(&mut turn, &pin, received);
+        let verdict = self.connection.drive(&mut turn, &mut self.output, &pin, received);
         self.store.end_turn();
         verdict
     }

@@ -24,7 +24,7 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 
-use crate::base::RelTime;
+use crate::base::{Clock, RelTime};
 use crate::command::Context;
 use crate::conn::{
     Activity, COMMANDS_VERBOSITY, Cache, CloseReason, Connection, OUTPUT_BYTES, ReadBuf, Received, Turn, Verdict,
@@ -203,6 +203,14 @@ impl Worker {
     }
 }
 
+/// What a drive borrows from the worker.
+struct Lent<'w> {
+    connections: &'w mut ConnectionSlab<Connection>,
+    turn: Turn<'w>,
+    output: &'w mut Vec<u8>,
+    clock: &'w Clock,
+}
+
 impl EventLoop {
     fn new(store: Cache, shared: Arc<Shared>, counters: Arc<Counters>, datagrams: Vec<DatagramSocket>) -> Self {
         let (now, hot) = (shared.clock.read().now, shared.hot.join());
@@ -315,7 +323,7 @@ impl EventLoop {
     #[inline]
     fn receive_ahead(&mut self, place: u32, group: &mut AheadGroup, registry: &Registry, pin: &mut PinGuard<'_>) {
         let slot = group.count;
-        let (connections, mut turn) = self.lend(slot, false);
+        let Lent { connections, mut turn, .. } = self.lend(slot);
         let Some(connection) = connections.at(place) else { return };
         let received = connection.receive_ahead(&mut turn);
         let Received::Ahead(Some(lookup)) = received else {
@@ -342,9 +350,9 @@ impl EventLoop {
         group.count = 0;
     }
 
-    /// The connections, and the turn to lend to one of them, with the input buffer of `slot`.
+    /// The connections, and what one of them needs for a drive, with the input buffer of `slot`.
     #[inline]
-    fn lend(&mut self, slot: usize, last_try: bool) -> (&mut ConnectionSlab<Connection>, Turn<'_>) {
+    fn lend(&mut self, slot: usize) -> Lent<'_> {
         let turn = Turn {
             ctx: Context {
                 engine: &mut self.store,
@@ -355,26 +363,24 @@ impl EventLoop {
                 client_fd: -1,
                 hot: &mut self.hot,
                 surcharge: 0,
-                last_try,
+                last_try: false,
             },
             input: &mut self.inputs[slot],
-            output: &mut self.output,
             config: &self.shared.connections,
             now: self.now,
             verbosity: self.verbosity,
             watch: self.watch.recorder(),
         };
-        (&mut self.connections, turn)
+        Lent { connections: &mut self.connections, turn, output: &mut self.output, clock: &self.shared.clock }
     }
 
     /// Drives one connection and applies its verdict.
     fn drive(&mut self, place: u32, slot: usize, input: Received, registry: &Registry, pin: &mut PinGuard<'_>) {
-        let Some(connection) = self.connections.at(place) else { return };
-        let busy_since_us = connection.busy_since_us;
-        let last_try = busy_since_us > 0 && self.shared.clock.real_us().saturating_sub(busy_since_us) > BUSY_US_MAX;
-        let (connections, mut turn) = self.lend(slot, last_try);
+        let Lent { connections, mut turn, output, clock } = self.lend(slot);
         let Some(connection) = connections.at(place) else { return };
-        let verdict = connection.drive(&mut turn, pin, input);
+        let busy_since_us = connection.busy_since_us;
+        turn.ctx.last_try = busy_since_us > 0 && clock.real_us().saturating_sub(busy_since_us) > BUSY_US_MAX;
+        let verdict = connection.drive(&mut turn, output, pin, input);
         if verdict != Verdict::Busy {
             connection.busy_since_us = 0;
         }
