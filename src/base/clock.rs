@@ -30,6 +30,11 @@ impl Moment {
         Self { now: second, tick: second.tick(), subsec_ns: 0 }
     }
 
+    /// Milliseconds on the store's clock.
+    pub fn ms(self) -> u64 {
+        u64::from(self.now.0) * 1000 + u64::from(self.subsec_ns / 1_000_000)
+    }
+
     /// The tick that relative times count from.
     #[inline]
     pub const fn ttl_from(self) -> ClockTick {

@@ -21,6 +21,14 @@ pub(super) struct ReadyStore {
     pub(super) gauges: RestartGauges,
 }
 
+impl ReadyStore {
+    /// Leaves the memory file as clean as it was found, because the start fails.
+    pub(super) fn give_back(&self) {
+        // Ignored: the next start then finds an unclean end.
+        let _ = self.store.close(stamped(&self.clock));
+    }
+}
+
 /// Builds the store. With a memory file, it takes over the file's items and logs what it kept.
 pub(super) fn build_store(settings: &Settings) -> Result<ReadyStore, Failure> {
     let Some(path) = settings.memory_file.as_deref() else {

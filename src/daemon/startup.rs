@@ -52,6 +52,15 @@ struct Sockets {
 }
 
 impl Sockets {
+    /// Binds them all.
+    fn bind(settings: &Settings) -> Result<Self, Failure> {
+        let failure = |failure: BindFailure| Failure::System { what: failure.what, error: failure.error };
+        Ok(Self {
+            listeners: listen(settings).map_err(failure)?,
+            datagrams: bind_datagrams(settings).map_err(failure)?,
+        })
+    }
+
     /// Where they are bound.
     fn addresses(&self) -> impl Iterator<Item = &Bound> {
         let datagrams = self.datagrams.iter().map(|datagrams| &datagrams.address);
@@ -86,13 +95,8 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     let ready = build_store(settings)?;
     let store = ready.store;
-    check_room(settings)?;
     store.tune_moves(move_tuning(settings));
-    let failure = |failure: BindFailure| Failure::System { what: failure.what, error: failure.error };
-    let sockets = Sockets {
-        listeners: listen(settings).map_err(failure)?,
-        datagrams: bind_datagrams(settings).map_err(failure)?,
-    };
+    let sockets = check_room(settings).and_then(|()| Sockets::bind(settings)).inspect_err(|_| ready.give_back())?;
     if settings.verbosity >= DETAILED {
         print_details(store, &sockets, Binding::from(settings));
     }

@@ -37,7 +37,7 @@ pub struct Whole<'r> {
 pub fn check<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkRef) -> Found<'r> {
     let Some((head, _)) = bytes_of(recovery, slabs, chunk) else { return Found::Nothing };
     let word0 = Word0::load(head);
-    if !word0.is_linked() || word0.key_len() == 0 {
+    if !word0.is_linked() {
         return Found::Nothing;
     }
     prove(recovery, slabs, chunk, word0).map_or(Found::Damaged, Found::Item)
@@ -46,7 +46,7 @@ pub fn check<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkR
 fn prove<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkRef, word0: Word0) -> Option<Whole<'r>> {
     let (head, bytes) = bytes_of(recovery, slabs, chunk)?;
     let (start, key_len) = ((word0.key_offset() - HEADER_BYTES) as usize, usize::from(word0.key_len()));
-    if !word0.has_proof() || word0.has_unknown_bits() || start + key_len > bytes.len() {
+    if word0.key_len() == 0 || !word0.has_proof() || word0.has_unknown_bits() || start + key_len > bytes.len() {
         return None;
     }
     let word1 = Word1::load(head);
@@ -83,9 +83,17 @@ fn with_links(
     let value_len = u32_at(bytes, word0.chain_offset())? as usize;
     let mut left = value_len.checked_sub(in_head).filter(|left| *left > 0)?;
     let mut next = ChunkRef::from_bits(u32_at(bytes, word0.chain_offset() + 4)?);
-    // Every link holds a byte at least, so the loop ends.
+    // The link at the last power of two. A chain that meets it again is a circle.
+    let (mut passed, mut count) = (None, 0_u32);
     while left > 0 {
         let link = next?;
+        if passed == Some(link) {
+            return None;
+        }
+        count += 1;
+        if count.is_power_of_two() {
+            passed = Some(link);
+        }
         let (link_head, bytes) = bytes_of(recovery, slabs, link)?;
         let word0 = Word0::load(link_head);
         let piece_len = word0.value_len() as usize;

@@ -31,7 +31,7 @@ use crate::sys::mapping::Mapping;
 
 use super::chunk_ref::ChunkRef;
 use super::size_class::PAGE_BYTES;
-use super::superblock::Superblock;
+use super::superblock::{SUPERBLOCK_PAGES, Superblock};
 
 /// The first 16 bytes of every chunk. `item/header.rs` defines their meaning.
 #[repr(C)]
@@ -130,7 +130,10 @@ impl PageArena {
         };
         let pages = mapping.len() / PAGE_BYTES as usize;
         let base = NonNull::new(mapping.as_ptr()).expect("the kernel maps nothing at address 0 unasked");
-        let formats = page_table.into_iter().chain(std::iter::repeat(0)).take(pages).map(AtomicU32::new).collect();
+        // The superblock has no chunks, whatever the file says.
+        let entries = page_table.into_iter().skip(SUPERBLOCK_PAGES as usize);
+        let none = std::iter::repeat_n(0, SUPERBLOCK_PAGES as usize);
+        let formats = none.chain(entries).chain(std::iter::repeat(0)).take(pages).map(AtomicU32::new).collect();
         Ok(Self { mapping, base, formats, superblock })
     }
 
@@ -147,6 +150,13 @@ impl PageArena {
     /// Whether any page up to `last_page` lacks memory in the file.
     pub(super) fn has_holes(&self, last_page: u32) -> bool {
         self.mapping.has_holes((last_page as usize + 1) * PAGE_BYTES as usize)
+    }
+
+    /// The number of pages up to the end of the memory file, as far as they are reserved.
+    pub(super) fn pages_in_file(&self) -> u32 {
+        let len = self.superblock.as_ref().and_then(|superblock| superblock.file_len().ok()).unwrap_or(u64::MAX);
+        let pages = u32::try_from(len.div_ceil(u64::from(PAGE_BYTES))).unwrap_or(u32::MAX);
+        pages.min(self.last_page() + 1)
     }
 
     /// Waits until the memory file holds all pages.

@@ -40,7 +40,9 @@ impl Recovery {
         for page in used {
             let format = slabs.arena().format_of_page(page);
             let class = class_in(format);
-            let is_known = class != 0 && slabs.classes.chunk_bytes(class) == chunk_bytes_in(format);
+            let chunk_bytes = chunk_bytes_in(format);
+            // A class that does not exist has chunks of 0 bytes.
+            let is_known = class != 0 && chunk_bytes != 0 && slabs.classes.chunk_bytes(class) == chunk_bytes;
             // The memory may be missing in a file that was copied. A load would end the process if there is no space.
             if !is_known || has_holes && slabs.arena().allocate_page(page).is_err() {
                 slabs.arena().unformat_page(page);
@@ -116,7 +118,9 @@ impl Recovery {
     /// # Panics
     /// If a page was not settled.
     pub fn finish(self, slabs: &SlabAllocator) {
+        // Up to the end of the file: a page that has no class may hold what its last class left there.
         let next = self.pages.iter().map(|page| page.page + 1).max().unwrap_or(SUPERBLOCK_PAGES);
+        let next = next.max(slabs.arena().pages_in_file());
         let unused: Vec<u32> =
             (SUPERBLOCK_PAGES..next).filter(|page| slabs.arena().class_of_page(*page) == 0).collect();
         slabs.restore_pool(next, unused.into_iter());

@@ -96,6 +96,19 @@ impl Superblock {
         Ok(result)
     }
 
+    /// Waits until the file on disk has the state. Without this, a machine that goes down would bring an older one back.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Length of the file in bytes.
+    pub(super) fn file_len(&self) -> io::Result<u64> {
+        self.file.metadata().map(|facts| facts.len())
+    }
+
     /// Reads the state.
     pub fn state<R>(&self, read: impl FnOnce(&LiveState) -> R) -> R {
         read(&self.live.lock())

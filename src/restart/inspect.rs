@@ -122,6 +122,6 @@ pub fn clear(path: &Path) -> Result<String, OpenError> {
     if len > 0 && read_header(&file, len).map_err(system("read"))?.is_none() {
         return Err(OpenError::Refused("not a memory file of this larder".into()));
     }
-    file.set_len(0).map_err(system("truncate"))?;
+    file.set_len(0).and_then(|()| file.sync_all()).map_err(system("truncate"))?;
     Ok(format!("{}: cleared\n", path.display()))
 }

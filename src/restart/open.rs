@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use crate::memory::{ArenaFile, BLOCK_BYTES, ChunkRef, LiveState, PAGE_BYTES, SUP
 use crate::settings::Settings;
 use crate::sys::boot::{BootId, since_boot_ms, try_lock};
 use crate::sys::mapping::allocate_file;
+use crate::sys::process::effective_user;
 
 use super::header::{Header, HeaderFault, OtherSetting};
 
@@ -53,6 +54,8 @@ const REFUSED_MAX: u32 = 99;
 const ABSENT: &str = "NULL";
 /// Access mode of a new file.
 const MODE: u32 = 0o600;
+/// Bits of a mode that let other users write.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Opens the memory file at `path`.
 ///
@@ -102,13 +105,23 @@ fn open_and_lock(path: &Path) -> Result<File, OpenError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(MODE);
     let file = options.open(path).map_err(at("open"))?;
-    if !file.metadata().map_err(at("open"))?.is_file() {
+    let facts = file.metadata().map_err(at("open"))?;
+    if !facts.is_file() {
         return Err(OpenError::Refused("not a file".into()));
+    }
+    // Who can write to the file can make the server do anything.
+    if facts.uid() != effective_user() || facts.mode() & WRITABLE_BY_OTHERS != 0 {
+        return Err(OpenError::Refused("another user owns it or may write to it".into()));
     }
     if !try_lock(&file).map_err(at("lock"))? {
         let pid = Superblock::read_state(&file).ok().flatten().map(|state| state.pid);
         let owner = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
         return Err(OpenError::Refused(format!("in use by {owner}")));
+    }
+    // Another process may have renamed the file before this one had the lock.
+    let named = std::fs::metadata(path).map_err(at("open"))?;
+    if (named.dev(), named.ino()) != (facts.dev(), facts.ino()) {
+        return Err(OpenError::Refused("another process has just replaced it".into()));
     }
     Ok(file)
 }
@@ -191,6 +204,7 @@ fn create(file: File, settings: &Settings, dropped: Option<String>) -> Result<Op
     superblock.update(|state| begin(state, &clock)).map_err(at("write"))?;
     let file_id = RandomState::new().build_hasher().finish();
     file.write_all_at(&Header::new(settings, file_id).encode(), 0).map_err(at("write"))?;
+    superblock.sync().map_err(at("write"))?;
     let file = ArenaFile { file, superblock: Arc::new(superblock), page_table: Vec::new() };
     Ok(Opened { file, started: Started::Cold, clock, dropped })
 }
@@ -202,6 +216,7 @@ fn take_over(file: File, state: Box<LiveState>, page_table: Vec<u32>) -> Result<
     let superblock = Superblock::new(file.try_clone().map_err(at("open"))?, *state);
     // From here on the file is unclean, until this process has stopped cleanly.
     superblock.update(|state| begin(state, &clock)).map_err(at("write"))?;
+    superblock.sync().map_err(at("write"))?;
     let file = ArenaFile { file, superblock: Arc::new(superblock), page_table };
     Ok(Opened { file, started, clock, dropped: None })
 }
@@ -216,7 +231,8 @@ fn begin(state: &mut LiveState, clock: &Clock) {
 
 /// Notes the time in the state.
 pub(super) fn stamp(state: &mut LiveState, clock: &Clock) {
-    state.clock_ms = u64::from(clock.read().now.0) * 1000;
+    // Rounded up, so that no item that has expired is there again.
+    state.clock_ms = clock.read().ms() + 1;
     state.boot_ms = since_boot_ms().unwrap_or(0);
     state.unix_ms = clock.unix_ms();
 }
@@ -230,7 +246,7 @@ fn resume_at(state: &LiveState, boot_id: BootId, boot_ms: u64, unix_ms: i64) -> 
     } else {
         u64::try_from(unix_ms.saturating_sub(state.unix_ms)).unwrap_or(0)
     };
-    RelTime(u32::try_from(state.clock_ms.saturating_add(down_ms) / 1000).unwrap_or(u32::MAX))
+    RelTime(u32::try_from(state.clock_ms.saturating_add(down_ms).div_ceil(1000)).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

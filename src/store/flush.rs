@@ -57,13 +57,15 @@ impl FlushMarks {
         Self { mark: AtomicU64::new(0), due: AtomicU32::new(due), superblock: Some(superblock) }
     }
 
-    /// Changes the marks in the memory file.
+    /// Changes the marks in the memory file, if there is one. The changes of all threads have one order.
     fn keep(&self, change: impl FnOnce(&mut LiveState)) {
-        if let Some(superblock) = &self.superblock {
-            // Ignored: the file does not take a block that it had before.
-            let _ = superblock.update(change);
+        match &self.superblock {
+            // Ignored: the file takes a block that it had before.
+            Some(superblock) => drop(superblock.update(change)),
+            None => change(&mut LiveState::default()),
         }
     }
+
     /// The current mark.
     #[inline]
     pub(super) fn mark(&self) -> FlushMark {
@@ -74,15 +76,19 @@ impl FlushMarks {
     /// Drops everything stored so far, and cancels an order for later.
     pub(super) fn now(&self, counter: &CasCounter) {
         let mark = counter.mark();
-        self.keep(|state| (state.flush_mark, state.flush_due) = (state.flush_mark.max(mark), 0));
-        self.due.store(0, Ordering::Relaxed);
+        self.keep(|state| {
+            (state.flush_mark, state.flush_due) = (state.flush_mark.max(mark), 0);
+            self.due.store(0, Ordering::Relaxed);
+        });
         self.mark.fetch_max(mark, Ordering::AcqRel);
     }
 
     /// Orders a flush for the second `at`.
     pub(super) fn order(&self, at: RelTime) {
-        self.keep(|state| state.flush_due = at.0);
-        self.due.store(at.0, Ordering::Relaxed);
+        self.keep(|state| {
+            state.flush_due = at.0;
+            self.due.store(at.0, Ordering::Relaxed);
+        });
     }
 
     /// Executes an order that is due, and returns whether it did. Every worker calls it at the start of its loop turn.
@@ -94,11 +100,15 @@ impl FlushMarks {
 
     #[cold]
     fn run(&self, counter: &CasCounter, due: u32) -> bool {
-        // Only one thread executes an order, and only if it is still pending.
-        let is_mine = self.due.compare_exchange(due, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let (mark, mut is_mine) = (counter.mark(), false);
+        self.keep(|state| {
+            // Only one thread executes an order, and only if it is still pending.
+            is_mine = self.due.compare_exchange(due, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            if is_mine {
+                (state.flush_mark, state.flush_due) = (state.flush_mark.max(mark), 0);
+            }
+        });
         if is_mine {
-            let mark = counter.mark();
-            self.keep(|state| (state.flush_mark, state.flush_due) = (state.flush_mark.max(mark), 0));
             self.mark.fetch_max(mark, Ordering::AcqRel);
         }
         is_mine

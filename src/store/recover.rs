@@ -109,7 +109,7 @@ impl Store {
         let began_us = self.clock.real_us();
         let (state, recovery) = (superblock.state(Clone::clone), Recovery::begin(&self.slabs));
         let expected = if was_clean { state.items } else { self.count_linked_chunks(&recovery, threads) };
-        self.index.reserve_for(expected);
+        self.index.reserve_for(expected.min(recovery.len() as u64 * u64::from(ChunkRef::CHUNKS_PER_PAGE_MAX)));
         let walk = Walk {
             recovery: &recovery,
             next_page: AtomicUsize::new(0),
@@ -120,6 +120,9 @@ impl Store {
             small: Mutex::default(),
         };
         self.on_threads(threads, |pin| self.index_pages(pin, &walk));
+        // What the flush covers is unlinked by now. Later uniques would look as if it covered them, some day.
+        // Ignored: the next start drops the same items again.
+        let _ = superblock.update(|state| state.flush_mark = 0);
         let links = self.links_in_use(&walk);
         let indexed_us = self.clock.real_us();
         walk.next_page.store(0, Ordering::Relaxed);
@@ -154,7 +157,8 @@ impl Store {
             work(&participant.pin());
         };
         std::thread::scope(|scope| {
-            (1..threads).for_each(|_| drop(scope.spawn(run)));
+            // Ignored: without a thread, the others do its part.
+            (1..threads).for_each(|_| drop(std::thread::Builder::new().spawn_scoped(scope, run)));
             run();
         });
     }
@@ -304,9 +308,10 @@ impl Store {
                 hand.pages_version = slab.pages_version();
             }
             let pages = &hand.pages;
+            let index_max = self.slabs.classes.per_page(class).saturating_sub(1);
             let position = |page: u32, index: u32| {
                 let (place, index) = pages.binary_search(&page).map_or_else(|place| (place, 0), |place| (place, index));
-                Position { page: u32::try_from(place).unwrap_or(0), index }
+                Position { page: u32::try_from(place).unwrap_or(0), index: index.min(index_max) }
             };
             let progress = PolicyProgress {
                 hand: position(kept.page, kept.index),

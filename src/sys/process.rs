@@ -21,6 +21,11 @@ pub struct UserIds {
     pub gid: u32,
 }
 
+/// The id of the user whose rights the process has.
+pub fn effective_user() -> u32 {
+    current_ids().uid
+}
+
 /// Whether the process runs as root.
 pub fn is_root() -> bool {
     current_ids().uid == 0

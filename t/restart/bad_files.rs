@@ -1,6 +1,7 @@
 //! Files that are damaged, foreign or in use: never a crash, never a wrong value.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use super::file::{MemoryFile, end, kept};
@@ -122,6 +123,80 @@ fn a_damaged_entry_of_the_page_table_loses_its_page_and_no_other() {
     client.ask("mg large s\r\n", "HD s100000\r\n");
     assert!(server.stderr().contains("1 damaged pages"), "{}", server.stderr());
     client.ask("set colour 0 0 1\r\nx\r\n", "STORED\r\n");
+}
+
+#[test]
+fn an_entry_of_the_page_table_for_a_class_that_does_not_exist_is_damaged() {
+    for entry in [0x8000_0000_u32, 100 << 24, 0xffff_ffff] {
+        let file = filled("-TERM");
+        file.overwrite(PAGE_TABLE + 4, &entry.to_le_bytes());
+        // The page of the superblock is no page of any class.
+        file.overwrite(PAGE_TABLE, &entry.to_le_bytes());
+        let server = file.serve(&[]);
+        server.client().ask("get colour\r\n", "END\r\n");
+        assert!(server.stderr().contains("1 damaged pages"), "{}", server.stderr());
+    }
+}
+
+#[test]
+fn what_a_page_without_a_class_holds_is_gone_after_a_start() {
+    let file = filled("-TERM");
+    // The page of `colour` and the last one.
+    let pages = fs::metadata(file.path()).expect("the file is ours").len() >> 20;
+    for page in [1, pages - 1] {
+        file.overwrite(PAGE_TABLE + 4 * page, &[0; 4]);
+        file.overwrite(page << 20, &[0x55; 4096]);
+    }
+    let server = file.serve(&[]);
+    for page in [1, pages - 1] {
+        assert!(file.bytes(page << 20, 4096).iter().all(|byte| *byte == 0), "page {page}");
+    }
+    server.client().ask("set colour 0 0 1\r\nx\r\n", "STORED\r\n");
+}
+
+#[test]
+fn no_bit_of_an_items_header_can_do_harm() {
+    let file = filled("-TERM");
+    let start = file.find(b"colour") - 20;
+    let sound = file.bytes(start, 8);
+    for bit in 0..64 {
+        let mut word = sound.clone();
+        word[bit / 8] ^= 1 << (bit % 8);
+        let copy = file.copied();
+        copy.overwrite(start, &word);
+        let server = copy.serve(&[]);
+        let mut client = server.client();
+        // Some bits are notes of accesses, which no proof covers.
+        client.send("get colour\r\n");
+        let reply = client.read_until(b"END\r\n").expect("the server lives");
+        let whole = format!("VALUE colour 0 200\r\n{:0200}\r\nEND\r\n", 1);
+        assert!(reply == b"END\r\n" || reply == whole.as_bytes(), "bit {bit}");
+        client.ask("mg large s\r\n", "HD s100000\r\n");
+        client.ask("set colour 0 0 1\r\nx\r\n", "STORED\r\n");
+        for class in 1..26 {
+            client.send(format!("stats cachedump {class} 0\r\n"));
+            client.read_until(b"END\r\n").expect("the server lives");
+        }
+        client.ask("get colour\r\n", "VALUE colour 0 1\r\nx\r\nEND\r\n");
+    }
+}
+
+#[test]
+fn a_file_that_others_may_write_to_ends_the_start() {
+    let file = filled("-TERM");
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o622)).expect("the file is ours");
+    let (code, said) = refused(&["-e", file.path()]);
+    assert!(code == Some(64) && said.contains("another user owns it or may write to it"), "{code:?} {said}");
+}
+
+#[test]
+fn a_start_that_fails_leaves_a_clean_file_clean() {
+    let file = filled("-TERM");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let port = taken.local_addr().expect("it is bound").port().to_string();
+    let (code, said) = refused(&["-e", file.path(), "-p", &port]);
+    assert!(code.is_some_and(|code| code != 0) && said.contains("Address already in use"), "{code:?} {said}");
+    assert_eq!(kept(&file.serve(&[]))[..2], ["clean", "2"]);
 }
 
 #[test]

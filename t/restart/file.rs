@@ -29,6 +29,13 @@ impl MemoryFile {
         self.0.to_str().expect("the path is made of text")
     }
 
+    /// A copy of its own.
+    pub(crate) fn copied(&self) -> Self {
+        let copy = Self::new();
+        fs::copy(&self.0, &copy.0).expect("there is space");
+        copy
+    }
+
     /// A server on this file, with more `flags`.
     pub(crate) fn serve(&self, flags: &[&str]) -> Server {
         Server::start(&[&["-e", self.path(), "-A"], flags].concat())
