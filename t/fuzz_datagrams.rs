@@ -1,5 +1,5 @@
-//! Random datagrams, sound and broken, to one server: each reply is well framed, all replies keep the bound, and an honest
-//! client beside them has the right answers.
+//! Random datagrams, sound and broken, to one server: each reply is well framed, all replies keep the bound, and an
+//! honest client beside them has the right answers.
 
 use crate::binary::fuzz::packets;
 use crate::fuzz_parser::stream;
@@ -7,7 +7,7 @@ use crate::fuzz_server::without_verbosity;
 use crate::random::{Random, each_seed};
 use crate::support::{Server, datagram};
 
-/// What larder allows the replies to a datagram: so many bytes, or so many for each of its own.
+/// The bound of the replies to a datagram: bytes in all, or bytes for each byte of the datagram.
 const REPLY_BYTES_MIN: usize = 1400;
 const REPLY_FACTOR: usize = 32;
 const HEADER_LEN: usize = 8;

@@ -1,4 +1,5 @@
-//! Every row of the tables of binary packets in doc/hostile-input.md is sent to a server, which must do what the row says.
+//! Every row of the tables of binary packets in doc/hostile-input.md is sent to a server, which must do what the row
+//! says.
 
 use larder::protocol::binary::{HEADER_LEN, Opcode};
 

@@ -6,7 +6,8 @@
 //! wall clock      may be set, forwards and backwards       dates that clients write, and the `time` of stats
 //! ```
 //!
-//! Each date is translated with the present difference of the two. NTP, or a virtual machine that is resumed, changes it.
+//! Each date is translated with the present difference of the two. NTP, or a virtual machine that is resumed, changes
+//! it.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

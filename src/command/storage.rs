@@ -181,7 +181,7 @@ pub enum Extended {
     Ready,
     /// Not yet: ask again in the next turn.
     Busy,
-    /// There is none. The client has its answer.
+    /// Memory is short. The client has its answer.
     Refused {
         /// Bytes of the value and its terminator that are still to come. They are to be discarded.
         swallow: u64,

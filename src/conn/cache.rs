@@ -1,5 +1,5 @@
-//! The cache that workers serve: the only place above command/ that names the store's own types. What these can do is in
-//! the traits of store/engine/.
+//! The cache that workers serve: the only place above command/ that names the store's own types. What these can do is
+//! in the traits of store/engine/.
 
 use crate::command::BatchEntry;
 use crate::store::{Engine, Item, WorkerStore};

@@ -111,7 +111,7 @@ impl Log<'_> {
         if self.verbosity < log::COMMANDS { work(queue) } else { log::replies(fd, self.grammar, queue, work) }
     }
 
-    /// Allocates memory for a value. If there is none, logs the reply, and notes the event.
+    /// Allocates memory for a value. If that fails, logs the reply and notes the event.
     #[cold]
     pub(super) fn extended<'pin>(
         self,

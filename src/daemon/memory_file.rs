@@ -51,7 +51,7 @@ pub(super) fn build_store(settings: &Settings) -> Result<ReadyStore, Failure> {
     Ok(ReadyStore { store, clock, gauges: report.gauges() })
 }
 
-/// Threads that read the file: as many as serve clients later, but not more than there are cores.
+/// The number of threads that read the file: that of the workers (-t), but at most one per core.
 fn recovery_threads(settings: &Settings) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     cores.min(settings.threads as usize)

@@ -9,7 +9,8 @@ use crate::sys::process::{
 };
 use crate::worker::ADMINS_MAX;
 
-/// Descriptors other than clients: standard streams, listeners, UDP sockets, connections to -o admin_socket, and a few per thread.
+/// Descriptors other than clients: standard streams, listeners, UDP sockets, connections to -o admin_socket, and a few
+/// per thread.
 pub(super) fn own_descriptors(settings: &Settings) -> u64 {
     const STANDARD_AND_SIGNALS: u64 = 32;
     const PER_THREAD: u64 = 4;

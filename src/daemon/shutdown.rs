@@ -98,7 +98,8 @@ impl Workers {
         self.workers.iter().map(|(sender, _)| sender.clone()).collect()
     }
 
-    /// Asks each worker to finish its turn, and waits until it ends. False: a mailbox was full, and that worker goes on.
+    /// Asks each worker to finish its turn, and waits until it ends. False: a mailbox was full, and that worker goes
+    /// on.
     pub(super) fn stop(self) -> bool {
         let count = self.workers.len();
         let told = self.workers.into_iter().filter_map(|(sender, thread)| {

@@ -26,8 +26,8 @@ pub(super) struct FirstRound {
     is_over: bool,
 }
 
-/// Slots at the end of the class that the round leaves out. They hold the items that were stored last, and their clients
-/// may be about to read them. It matters for classes of large values, which have few slots.
+/// Slots at the end of the class that the round leaves out. They hold the items that were stored last, and their
+/// clients may be about to read them. It matters for classes of large values, which have few slots.
 const LATEST_SLOTS: u32 = 64;
 /// Maximum number of items that one search examines.
 const ITEMS_MAX: u32 = 64;

@@ -347,7 +347,8 @@ impl SlotS3A {
         PolicyProgress { hand: self.hand.at, first_round, first_round_is_over, target: self.target.len() }
     }
 
-    /// Goes on where another process stopped. `small` are the items of the small queue, oldest first, of `items` in all.
+    /// Goes on where another process stopped. `small` are the items of the small queue, oldest first, of `items` in
+    /// all.
     pub fn restore(&mut self, progress: PolicyProgress, items: u32, small: impl Iterator<Item = RingEntry>) {
         self.hand.at = progress.hand;
         self.first_round = FirstRound::restored(progress.first_round, progress.first_round_is_over);

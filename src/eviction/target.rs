@@ -23,8 +23,8 @@ pub(super) struct SmallTarget {
     late_reads: i32,
 }
 
-/// The first target, in items. Clients that work side by side each read back what they have stored, and a class of large
-/// values may have fewer than 100 items. The target shrinks when main turns out to be too short.
+/// The first target, in items. Clients that work side by side each read back what they have stored, and a class of
+/// large values may have fewer than 100 items. The target shrinks when main turns out to be too short.
 const FIRST_ITEMS: u32 = 64;
 /// Minimum share of the class for the small queue, in percent. The next constants limit how far each reason may raise
 /// it.

@@ -347,8 +347,8 @@ fn loom_a_split_and_a_merge_at_once_lose_nothing() {
     });
 }
 
-/// Fails if a walk asks for the range of its bucket after it has unlocked it: then it visits the keys that a split moves
-/// twice.
+/// Fails if a walk asks for the range of its bucket after it has unlocked it: then it visits the keys that a split
+/// moves twice.
 #[test]
 fn loom_a_walk_beside_a_split_visits_each_key_once() {
     check(2, || {
@@ -363,8 +363,8 @@ fn loom_a_walk_beside_a_split_visits_each_key_once() {
     });
 }
 
-/// Fails if a walk does not ask what is new in its bucket: then it visits the keys of the other half twice. Fails also if
-/// it asks for the range too late: then it never visits the keys that a merge brings.
+/// Fails if a walk does not ask what is new in its bucket: then it visits the keys of the other half twice. Fails also
+/// if it asks for the range too late: then it never visits the keys that a merge brings.
 #[test]
 fn loom_a_walk_beside_a_merge_visits_each_key_once() {
     check(2, || {

@@ -290,8 +290,8 @@ impl PendingItem {
         CompleteItem::new(chunk, head, pending.layout, proving)
     }
 
-    /// Computes what the proof covers, if the item has one. The value is complete. It takes a tenth of a millisecond for
-    /// each mebibyte, so callers do it before they lock the bucket.
+    /// Computes what the proof covers, if the item has one. The value is complete. It takes a tenth of a millisecond
+    /// for each mebibyte, so callers do it before they lock the bucket.
     pub fn seal(&mut self) {
         debug_assert_eq!(self.remaining, 0);
         self.sealed = Some(self.content());

@@ -114,8 +114,8 @@ fn field(slabs: &SlabAllocator, chunk: ChunkRef, word0: Word0) -> &AtomicU32 {
     assert!(word0.key_offset() <= chunk_bytes);
     // SAFETY: the field ends where the key begins, or before, and so lies within the chunk.
     let field = unsafe { first.add(word0.proof_offset() as usize) }.cast::<AtomicU32>();
-    // SAFETY: chunks are 8-aligned (I1) and all fields before this one have multiples of 4 bytes, so it is aligned. Once
-    // the item is written, these bytes are accessed only as this atomic; `ItemRef` makes no slice of them.
+    // SAFETY: chunks are 8-aligned (I1) and all fields before this one have multiples of 4 bytes, so it is aligned.
+    // Once the item is written, these bytes are accessed only as this atomic; `ItemRef` makes no slice of them.
     unsafe { field.as_ref() }
 }
 

@@ -194,8 +194,8 @@ impl PageArena {
         self.keep_format(page);
     }
 
-    /// Writes a page's format to the superblock. Before a page is filled with zeros, the file knows that it has no class;
-    /// and the file knows its class when the page is zeros. So the table is right whenever a process dies.
+    /// Writes a page's format to the superblock. Before a page is filled with zeros, the file knows that it has no
+    /// class; and the file knows its class when the page is zeros. So the table is right whenever a process dies.
     fn keep_format(&self, page: u32) {
         if let Some(superblock) = &self.superblock {
             superblock.set_page(page, self.formats[page as usize].load(Ordering::Relaxed));

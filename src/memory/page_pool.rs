@@ -89,8 +89,8 @@ impl DetachedPage {
 }
 
 impl SlabAllocator {
-    /// Takes a page from the pool. With `force`, also beyond the limit. `None`: there is none, or the memory file has no
-    /// space for it.
+    /// Takes a page from the pool. With `force`, also beyond the limit. `None`: there is none, or the memory file has
+    /// no space for it.
     pub(super) fn take_page(&self, other_bytes: u64, force: bool) -> Option<u32> {
         let (page, is_in_memory) = {
             let mut pool = self.pool.lock();
@@ -116,8 +116,8 @@ impl SlabAllocator {
         Some(page)
     }
 
-    /// Notes that the memory file has no space for a page. Until [`SlabAllocator::retry_space`], classes evict as if the
-    /// limit were reached.
+    /// Notes that the memory file has no space for a page. Until [`SlabAllocator::retry_space`], classes evict as if
+    /// the limit were reached.
     #[cold]
     fn note_no_space(&self, error: &io::Error) {
         let was_known = self.is_short_of_space.swap(true, Ordering::Relaxed);
@@ -134,7 +134,8 @@ impl SlabAllocator {
         }
     }
 
-    /// Sets the pages of the pool after a restart: pages from `next` on were never used, and `unused` ones have no class.
+    /// Sets the pages of the pool after a restart: pages from `next` on were never used, and `unused` ones have no
+    /// class.
     pub(super) fn restore_pool(&self, next: u32, unused: impl Iterator<Item = u32>) {
         for page in unused {
             // SAFETY: the page has had no class since the start, so no thread knows it.

@@ -5,7 +5,8 @@
 //!                   │ items are checked and indexed meanwhile; no chunk is allocated
 //! ```
 //!
-//! While a `Recovery` exists, nothing is written to its pages but the two words of chunks that hold no item. Upholds I7.
+//! While a `Recovery` exists, nothing is written to its pages but the two words of chunks that hold no item. Upholds
+//! I7.
 
 use std::ptr::NonNull;
 

@@ -135,7 +135,8 @@ impl SlabAllocator {
     /// The kernel's error, if the address space cannot be reserved.
     pub fn over(backing: Backing, classes: SizeClasses, limit_bytes: u64) -> io::Result<Self> {
         let pages = u32::try_from(limit_bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
-        // The file of a process with a higher limit has more pages. The page mover then takes the pages beyond the limit.
+        // The file of a process with a higher limit has more pages. The page mover then takes the pages beyond the
+        // limit.
         let pages_least = match &backing {
             Backing::Anonymous => pages,
             Backing::File(file) => pages.max(u32::try_from(file.page_table.len()).unwrap_or(u32::MAX)),

@@ -7,8 +7,8 @@
 //! └──────────┴─────────┴─────────┴──────────────────────────────┘
 //! ```
 //!
-//! The header is written once. The state changes rarely, and both copies are written one after the other. A process that
-//! is killed in between leaves one complete copy. An entry of the page table is one page's format, see `arena.rs`.
+//! The header is written once. The state changes rarely, and both copies are written one after the other. A process
+//! that is killed in between leaves one complete copy. An entry of the page table is one page's format, see `arena.rs`.
 //!
 //! All of it is written with `pwrite`, not through the mapping: the kernel keeps both views the same.
 
@@ -96,7 +96,8 @@ impl Superblock {
         Ok(result)
     }
 
-    /// Waits until the file on disk has the state. Without this, a machine that goes down would bring an older one back.
+    /// Waits until the file on disk has the state. Without this, a machine that goes down would bring an older one
+    /// back.
     ///
     /// # Errors
     /// The kernel's error.

@@ -237,8 +237,8 @@ pub(super) fn stamp(state: &mut LiveState, clock: &Clock) {
     state.unix_ms = clock.unix_ms();
 }
 
-/// The second at which the store's clock goes on. Time without a server counts. Within one start of the machine its
-/// own clock says how much it was, whatever happened to the wall clock. Otherwise the wall clock says it, unless it went
+/// The second at which the store's clock goes on. Time without a server counts. Within one start of the machine its own
+/// clock says how much it was, whatever happened to the wall clock. Otherwise the wall clock says it, unless it went
 /// back.
 fn resume_at(state: &LiveState, boot_id: BootId, boot_ms: u64, unix_ms: i64) -> RelTime {
     let down_ms = if state.boot_id.is_same(boot_id) {

@@ -1,5 +1,5 @@
-//! The order of a change, as doc/restart.md states it: the file is copied after each step, as a kill would leave it, and
-//! a store starts on the copy.
+//! The order of a change, as doc/restart.md states it: the file is copied after each step, as a kill would leave it,
+//! and a store starts on the copy.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

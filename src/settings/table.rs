@@ -132,8 +132,8 @@ settings! {
     /// Protocol of the clients. With auto, each client's first byte decides. A client that begins with another protocol
     /// is disconnected.
     protocol: &'static str = "auto", OneOf { words: &["auto", "ascii", "binary"] }, "-B, --protocol=<name>", Network, "binding_protocol", Works;
-    /// Clients of the binary protocol must authenticate with SASL PLAIN. The users are those of -Y; without -Y, those of
-    /// the file that MEMCACHED_SASL_PWDB names. Without -Y, clients of the text protocol are refused.
+    /// Clients of the binary protocol must authenticate with SASL PLAIN. The users are those of -Y; without -Y, those
+    /// of the file that MEMCACHED_SASL_PWDB names. Without -Y, clients of the text protocol are refused.
     sasl: bool = false, TURNS_ON, "-S, --enable-sasl", Network, "auth_enabled_sasl", Works;
     /// File of user:password lines. Clients of the text protocol must authenticate: the first command is a set whose
     /// value is the user, a blank and the password. SIGHUP reads the file again. doc/security.md describes it.
@@ -286,11 +286,12 @@ settings! {
     pidfile: Option<PathBuf> = None, Text { absent: "" }, "-P, --pidfile=<file>", Process, "", Works;
     /// Enable core dumps, and keep the current directory.
     core_dumps: bool = false, TURNS_ON, "-r, --enable-coredumps", Process, "", Works;
-    /// File with options, one per line, such as Debian's /etc/memcached.conf. Options of the command line win. Lines with
+    /// File with options, one per line, such as Debian's /etc/memcached.conf. Options of the command line win. Lines
+    /// with
     /// -d or logfile have no effect.
     config_file: Option<PathBuf> = None, Text { absent: "" }, "--config=<file>", Process, "", Works;
-    /// File for the numbers of TCP and UDP ports, written when the server listens. If it cannot be written, the server prints a
-    /// warning and starts.
+    /// File for the numbers of TCP and UDP ports, written when the server listens. If it cannot be written, the server
+    /// prints a warning and starts.
     port_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_PORT_FILENAME=<file>", Process, "", Works;
     /// The file of users for -S without -Y. Without -S it has no effect.
     sasl_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_SASL_PWDB=<file>", Network, "", Works;
@@ -326,8 +327,8 @@ settings! {
     /// Maximum number of connections from one IP address, or from one IPv6 network of 64 bits. Another one is answered
     /// an error. 0 means no limit. Unix sockets are not limited.
     connections_per_address: u32 = 0, whole(0..=10_000_000), "-o conn_limit_per_address=<num>", Clients, "", Works;
-    /// Unix socket for the operator, with the access mode of -a. Four connections to it are possible beside those of -c,
-    /// and they are accepted first.
+    /// Unix socket for the operator, with the access mode of -a. Four connections to it are possible beside those of
+    /// -c, and they are accepted first.
     admin_socket: Option<PathBuf> = None, Text { absent: "" }, "-o admin_socket=<file>", Network, "", Works;
     /// Bytes that all replies to one UDP datagram may have together, headers included. They may have 32 times the bytes
     /// of the datagram in any case. A longer reply is replaced by an error. The default is one datagram. A higher value

@@ -149,7 +149,8 @@ impl Store {
     /// stored.
     ///
     /// # Errors
-    /// The kernel's error if memory cannot be mapped; `InvalidData` if the file's table of size classes is none.
+    /// The kernel's error if memory cannot be mapped; `InvalidData` if the file's table of size classes is
+    /// invalid.
     pub fn in_file(config: StoreConfig, clock: Arc<Clock>, file: ArenaFile) -> io::Result<&'static Self> {
         let superblock = Arc::clone(&file.superblock);
         let classes = if file.page_table.is_empty() {

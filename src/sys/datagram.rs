@@ -184,8 +184,8 @@ pub fn send_datagrams(socket: BorrowedFd<'_>, datagrams: &[Outgoing<'_>]) -> io:
         }
     }
     let (fd, start) = (socket.as_raw_fd(), messages.as_mut_ptr());
-    // SAFETY: each of the first `count` messages names a live address, two live pieces, and no or a live control message,
-    // of the given lengths; the kernel only reads them. An IoSlice has the layout of an iovec, as documented.
+    // SAFETY: each of the first `count` messages names a live address, two live pieces, and no or a live control
+    // message, of the given lengths; the kernel only reads them. An IoSlice has the layout of an iovec, as documented.
     let sent = unsafe { syscall!(sendmmsg(fd, start, count_of(count), libc::MSG_NOSIGNAL)) }?;
     Ok(usize::try_from(sent).unwrap_or(0))
 }

@@ -58,8 +58,8 @@ impl Mapping {
         })
     }
 
-    /// As [`Mapping::reserve`], for the bytes of `file`, which other mappings of it share. The mapping may be longer than
-    /// the file.
+    /// As [`Mapping::reserve`], for the bytes of `file`, which other mappings of it share. The mapping may be longer
+    /// than the file.
     ///
     /// # Errors
     /// The kernel's error for the last and smallest attempt.

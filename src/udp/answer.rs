@@ -161,8 +161,8 @@ fn refusal_of(action: &Action<'_>) -> Option<(ReplyLine, Next)> {
         Action::Request(Request::Store(Storage { value: Value::Coming, .. })) => {
             Some((ReplyLine::BadDataChunk, Next::Incomplete))
         }
-        // A sender's address may be forged, so a firewall does not keep others from shutting the server down. The others
-        // would send without an end.
+        // A sender's address may be forged, so a firewall does not keep others from shutting the server down. The
+        // others would send without an end.
         Action::Request(Request::Admin(
             Admin::Shutdown(_) | Admin::Watch(_) | Admin::Crawler(CrawlerRequest::Dump(..)),
             _,

@@ -20,9 +20,9 @@ use crate::protocol::binary::REQUEST_MAGIC;
 pub(super) const HEADER_LEN: usize = 8;
 /// The longest reply datagram, as in memcached. With the headers of IP and UDP it fits an Ethernet frame.
 pub(super) const DATAGRAM_LEN_MAX: usize = 1400;
-/// The replies to a datagram may have this many times its bytes, headers included. One datagram in reply to the shortest
-/// `get` is 33 times its packet, so a higher bound for longer requests gives an attacker nothing. A list of keys may ask
-/// for values that are this many times longer.
+/// The replies to a datagram may have this many times its bytes, headers included. One datagram in reply to the
+/// shortest `get` is 33 times its packet, so a higher bound for longer requests gives an attacker nothing. A list of
+/// keys may ask for values that are this many times longer.
 const REPLY_FACTOR: usize = 32;
 
 /// The id of a datagram, as on the wire. Its replies repeat it.

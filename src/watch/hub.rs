@@ -178,7 +178,7 @@ impl Hub {
     /// A place for one more watcher.
     ///
     /// # Errors
-    /// [`NoPermit`] says why there is none.
+    /// [`NoPermit`] gives the reason.
     pub fn admit(self: &Arc<Self>) -> Result<Permit, NoPermit> {
         let below = |watchers| (watchers < WATCHERS_MAX).then_some(watchers + 1);
         if self.watchers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, below).is_err() {

@@ -27,7 +27,7 @@ const EXPTIMES: [u32; 6] = [0, 0, 100_000, 2_592_000, 2_592_001, u32::MAX];
 /// Longer than -I at its default, whatever counts.
 const TOO_LARGE: usize = (1 << 20) + 100;
 
-/// Packets of one connection. The CAS unique of each is one that the server has told, so many values ago.
+/// Packets of one connection. Each has a CAS unique that the server has sent, and how many replies ago.
 pub(super) struct Batch {
     packets: Vec<(Packet, Option<usize>)>,
     is_closed: bool,
@@ -186,8 +186,8 @@ fn sound_packet(random: &mut Random) -> (Packet, Option<usize>) {
             Packet::store(one_of(random, &STORES), key, value).extras(extras)
         }
         12 | 13 if !is_number => Packet::store(one_of(random, &JOINS), key, data(random)),
-        // No number is created under a key of data. Of an empty value there memcached says that it is no number before it
-        // compares the CAS unique, and of others afterwards.
+        // No number is created under a key of data. Of an empty value there memcached says that it is no number before
+        // it compares the CAS unique, and of others afterwards.
         12..=15 if !is_number => {
             return (Packet::arith(one_of(random, &COUNTS), key, number(random), number(random), u32::MAX), None);
         }

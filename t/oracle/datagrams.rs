@@ -131,7 +131,7 @@ fn lines(stream: &mut Stream, tally: &mut Tally) -> Body {
     }
 }
 
-/// Whether a command may be a part of a datagram that has so many keys already.
+/// Whether a command may be a part of a datagram, given the number of its keys so far.
 fn fits(command: &Command, keys: &mut usize, tally: &mut Tally) -> bool {
     if command.words()[0] == b"shutdown" {
         tally.count(differences::DATAGRAM_SHUTDOWN);

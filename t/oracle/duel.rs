@@ -68,7 +68,8 @@ impl Duel {
 impl Side {
     fn of(server: Server) -> Self {
         let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| server.client()).collect();
-        // Streams compare with the CAS unique 1. The servers do not number their items alike, so no other item may have it.
+        // Streams compare with the CAS unique 1. The servers do not number their items alike, so no other item may have
+        // it.
         (0..10).for_each(|_| clients[0].ask("set sentinel 0 0 1\r\nx\r\n", "STORED\r\n"));
         Side { server, clients, uniques: Uniques::default() }
     }

@@ -236,7 +236,8 @@ fn read(client: &mut Client, key: &str) -> io::Result<Option<Item>> {
     Ok(Some(Item { value, flags: flags[1..].parse().expect("they are flags"), cas: cas[1..].parse().ok() }))
 }
 
-/// Compares every item with what its client knows. Returns how many acknowledged items there were, and how many are lost.
+/// Compares every item with what its client knows. Returns how many acknowledged items there were, and how many are
+/// lost.
 fn compare(server: &Server, log: &mut Log) -> (usize, usize) {
     let mut client = server.client();
     let (mut live, mut lost) = (0, 0);

@@ -54,8 +54,8 @@ pub struct Runs {
 const CONTROL_CLIENTS: usize = 4096;
 
 impl Runs {
-    /// The servers of the rows: larder, memcached at its defaults and at `-R 1000`, and the floor. If servers are given:
-    /// these and the floor. One alone is measured beside memcached.
+    /// The servers of the rows: larder, memcached at its defaults and at `-R 1000`, and the floor. If servers are
+    /// given: these and the floor. One alone is measured beside memcached.
     ///
     /// # Errors
     /// A variable is no number, there is no memcached, or a system call failed.

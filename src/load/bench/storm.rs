@@ -33,8 +33,8 @@ use super::runs::Runs;
 use super::table::Verdict;
 
 const TAIL: f64 = 99.0;
-/// Connections of the storm that wait for an answer at once. With many more, the kernel repeats thousands of lost SYNs in
-/// one interrupt on the client's core, which would be charged to the server.
+/// Connections of the storm that wait for an answer at once. With many more, the kernel repeats thousands of lost SYNs
+/// in one interrupt on the client's core, which would be charged to the server.
 const OPEN_MAX: usize = 4_000;
 /// New connections between two looks at the open ones.
 const CONNECTS_PER_LOOK: usize = 64;

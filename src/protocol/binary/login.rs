@@ -54,8 +54,8 @@ pub fn login(bytes: &[u8]) -> (SaslLogin<'_>, BinaryEcho, usize) {
     (login, echo, len)
 }
 
-/// A SASL request. The parser has the checks of its lengths; it refuses the request, because it is only for clients that
-/// are not authenticated.
+/// A SASL request. The parser has the checks of its lengths; it refuses the request, because it is only for clients
+/// that are not authenticated.
 fn sasl<'a>(header: RequestHeader<'a>, bytes: &'a [u8]) -> SaslLogin<'a> {
     match parse(bytes) {
         Parsed::Refused { then: Then::Swallow(_), .. } if header.body_len() <= SASL_BODY_LEN_MAX => {}

@@ -82,7 +82,8 @@ pub enum OpcodeFamily {
     SaslMessage,
 }
 
-/// Whether an opcode leaves out the expected reply: that a key was not found, if it fetches, and else that it succeeded.
+/// Whether an opcode leaves out the expected reply: that a key was not found, if it fetches, and else that it
+/// succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quiet {
     /// Yes.

@@ -108,8 +108,8 @@ fn words<'a>(echo: MetaEcho<'a>) -> impl Iterator<Item = &'a [u8]> {
     })
 }
 
-/// Appends the flags that the reply repeats. As in memcached, flags are executed in their order: `t` behind T or N shows
-/// the new time, and before them the old one.
+/// Appends the flags that the reply repeats. As in memcached, flags are executed in their order: `t` behind T or N
+/// shows the new time, and before them the old one.
 fn push_flags(echo: MetaEcho<'_>, shown: Shown, out: &mut Vec<u8>) {
     let mut is_touched = false;
     for word in words(echo) {

@@ -69,7 +69,7 @@ pub trait Pending {
     /// Notes that `n` bytes were read into the slices of [`Pending::spare`].
     fn advance(&mut self, n: usize);
 
-    /// Counts bytes that have come. Returns whether the client makes progress: a byte now and then is none.
+    /// Counts bytes that have come. Returns whether the client makes progress. Single bytes at long intervals do not count.
     fn note_progress(&mut self, _bytes: usize) -> bool {
         true
     }

@@ -12,7 +12,7 @@ pub enum Fetched<I> {
 }
 
 impl<I> Fetched<I> {
-    /// The item, or why there is none.
+    /// The item, or the reason of the miss.
     pub const fn item(&self) -> Result<&I, Miss> {
         match self {
             Self::Hit(item) => Ok(item),

@@ -34,7 +34,7 @@ pub(super) struct Dumps {
 }
 
 impl Dumps {
-    /// Whether there is none.
+    /// Whether no dump is being written.
     #[inline]
     pub(super) const fn is_empty(&self) -> bool {
         self.places.is_empty()

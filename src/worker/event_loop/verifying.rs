@@ -13,7 +13,8 @@ use crate::sys::spare::try_reserve;
 use super::EventLoop;
 
 impl EventLoop {
-    /// Remembers a connection whose password is being verified. Until the verdict, reports of the kernel do not drive it.
+    /// Remembers a connection whose password is being verified. Until the verdict, reports of the kernel do not drive
+    /// it.
     #[cold]
     pub(super) fn wait_for_verifier(&mut self, place: u32) {
         let Some(connection) = self.connections.at(place) else { return };

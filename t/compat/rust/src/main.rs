@@ -78,7 +78,8 @@ fn set_get_delete(ring: &Client, _: &[Client]) -> Outcome {
 
 fn add_replace_append_prepend(ring: &Client, _: &[Client]) -> Outcome {
     ring.add("once", "a", 0)?;
-    // Ignored, here and below: in text this client reports NOT_STORED as success, in binary as an error. The value tells.
+    // Ignored, here and below: in text this client reports NOT_STORED as success, in binary as an error. The value
+    // tells.
     let _ = ring.add("once", "b", 0);
     equal(ring.get::<String>("once")?.as_deref(), Some("a"))?;
     ring.replace("once", "-", 0)?;
