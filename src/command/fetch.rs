@@ -12,7 +12,7 @@ use super::context::Context;
 use super::execute::{Outcome, answer};
 use super::lookup::Lookup;
 use super::observe::{self, Renewal};
-use super::sink::{BORROWED_VALUE_MIN, ReplySink};
+use super::sink::{ReplySink, copied_value};
 
 /// An item that was found.
 struct Hit<'i, I> {
@@ -167,8 +167,7 @@ fn push_hit<I: Item, E: Engine, S: ReplySink<I>>(
 ) {
     let found = Hit { accessed: &accessed, now: ctx.engine.moment().tick, use_cas: ctx.switches.use_cas };
     if shown == ValueShown::Yes
-        && let Some(value) = accessed.item.contiguous()
-        && accessed.item.value_len() < BORROWED_VALUE_MIN
+        && let Some(value) = copied_value(&accessed.item)
     {
         return compose_value(echo, &found, value, sink.text());
     }

@@ -10,7 +10,7 @@ use super::execute::Outcome;
 use super::lookup::Lookup;
 use super::observe::{self, Renewal};
 use super::retrieval::LookupTally;
-use super::sink::{BORROWED_VALUE_MIN, ReplySink};
+use super::sink::{ReplySink, copied_value};
 
 /// Fetches one key.
 #[inline(never)]
@@ -51,11 +51,11 @@ pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 #[inline]
 fn reply<I: Item, S: ReplySink<I>>(key: Key<'_>, echo: BinaryEcho, item: I, use_cas: bool, sink: &mut S) {
     let (client_flags, cas) = (item.client_flags(), if use_cas { item.cas() } else { 0 });
-    match item.contiguous() {
-        Some(value) if item.value_len() < BORROWED_VALUE_MIN => {
+    match copied_value(&item) {
+        Some(value) => {
             binary::push_value(echo, key, client_flags, cas, value, sink.text());
         }
-        Some(_) | None => {
+        None => {
             binary::push_value_head(echo, key, client_flags, cas, item.value_len(), sink.text());
             sink.value(item);
         }

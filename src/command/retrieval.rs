@@ -14,7 +14,7 @@ use super::context::Context;
 use super::execute::Outcome;
 use super::lookup::Lookup;
 use super::observe::{self, Renewal};
-use super::sink::{BORROWED_VALUE_MIN, ReplySink};
+use super::sink::{BORROWED_VALUE_MIN, ReplySink, copied_value};
 
 /// Keys of a list that are looked up together.
 pub const KEYS_PER_WINDOW: usize = 16;
@@ -278,11 +278,11 @@ fn reply<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         CasShown::Yes => Some(if ctx.switches.use_cas { item.cas() } else { 0 }),
         CasShown::No => None,
     };
-    match item.contiguous() {
-        Some(value) if item.value_len() < BORROWED_VALUE_MIN => {
+    match copied_value(&item) {
+        Some(value) => {
             push_value(sink.text(), key, item.client_flags(), value, cas, end);
         }
-        Some(_) | None => {
+        None => {
             push_value_line(sink.text(), key, item.client_flags(), item.value_len(), cas);
             sink.value(item);
             sink.text().extend_from_slice(end.bytes());

@@ -7,6 +7,12 @@ use crate::watch::Event;
 /// more piece in the send.
 pub const BORROWED_VALUE_MIN: u32 = 4 << 10;
 
+/// The value of an item that is copied into the replies. `None`: it goes to the sink by reference.
+#[inline(always)]
+pub(super) fn copied_value<I: Item>(item: &I) -> Option<&[u8]> {
+    item.contiguous().filter(|_| item.value_len() < BORROWED_VALUE_MIN)
+}
+
 /// Takes the replies of one client, in order.
 pub trait ReplySink<I> {
     /// The text buffer. What is appended is sent after everything queued before.

@@ -89,8 +89,8 @@ impl DetachedPage {
 }
 
 impl SlabAllocator {
-    /// Takes a page from the pool. With `force`, also beyond the limit. `None`: there is none, or the memory file has
-    /// no space for it.
+    /// Takes a page from the pool. With `force`, also beyond the limit. `None`: the pool is empty, or the memory file
+    /// has no space for the page.
     pub(super) fn take_page(&self, other_bytes: u64, force: bool) -> Option<u32> {
         let (page, is_in_memory) = {
             let mut pool = self.pool.lock();

@@ -4,8 +4,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 
 use crate::base::RelTime;
 use crate::command::Context;
-use crate::conn::{Activity, Cache, ConnectionTable, ReadBuf, Recorder, keep_output};
-use crate::protocol::Binding;
+use crate::conn::{Activity, Cache, ConnectionConfig, ReadBuf, Recorder, keep_output};
 use crate::sync::PinGuard;
 use crate::sys::datagram::{Arrival, Outgoing, RECEIVED_MAX, receive_datagrams, send_datagrams};
 
@@ -33,14 +32,10 @@ pub struct DatagramTurn<'w> {
     pub inputs: &'w mut [ReadBuf; RECEIVED_MAX],
     /// The output buffer.
     pub output: &'w mut Vec<u8>,
-    /// For `stats conns`.
-    pub connection_table: &'w ConnectionTable,
-    /// The grammars that clients may use.
-    pub binding: Binding,
+    /// Settings that connections have, too.
+    pub config: &'w ConnectionConfig,
     /// Bytes that the replies to any datagram may have (-o udp_reply_max).
     pub reply_max: usize,
-    /// Small requests that may be executed (-R), before other clients are served.
-    pub requests_max: u32,
     /// Start of the turn.
     pub now: RelTime,
     /// The log level.
@@ -74,9 +69,9 @@ impl DatagramSocket {
     /// Answers datagrams, until none waits or the socket's share of the turn is used up.
     pub fn serve(&mut self, turn: &mut DatagramTurn<'_>, pin: &mut PinGuard<'_>) {
         turn.ctx.client_fd = self.fd();
-        turn.connection_table.note(self.fd(), Activity::ReceivingDatagrams, turn.now);
+        turn.config.connection_table.note(self.fd(), Activity::ReceivingDatagrams, turn.now);
         let mut arrivals = [Arrival::default(); RECEIVED_MAX];
-        let mut budget = turn.requests_max;
+        let mut budget = turn.config.requests_max;
         for _ in 0..DATAGRAMS_PER_TURN / RECEIVED_MAX {
             if !self.is_ready || budget == 0 {
                 return;
@@ -100,10 +95,10 @@ impl DatagramSocket {
         turn: &mut DatagramTurn<'_>,
         pin: &mut PinGuard<'_>,
     ) -> u32 {
-        let DatagramTurn { ctx, inputs, output, binding, reply_max, verbosity, watch, .. } = turn;
+        let DatagramTurn { ctx, inputs, output, config, reply_max, verbosity, watch, .. } = turn;
         let send = |datagrams: &[Outgoing<'_>]| send_datagrams(self.socket.as_fd(), datagrams);
         let outbox = Outbox::new(output, arrivals, ctx.counters, send);
-        let (binding, reply_max, verbosity, watch) = (*binding, *reply_max, *verbosity, *watch);
+        let (binding, reply_max, verbosity, watch) = (config.binding, *reply_max, *verbosity, *watch);
         let mut answerer = Answerer { ctx, outbox, binding, reply_max, verbosity, watch, budget };
         for (index, (arrival, input)) in arrivals[..count].iter().zip(inputs.iter_mut()).enumerate() {
             input.received(arrival.len);

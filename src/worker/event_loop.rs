@@ -25,7 +25,6 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 
 use crate::base::{Clock, RelTime};
-use crate::command::Context;
 use crate::conn::{
     Activity, COMMANDS_VERBOSITY, Cache, CloseReason, Connection, OUTPUT_BYTES, ReadBuf, Received, Turn, Verdict,
 };
@@ -354,17 +353,7 @@ impl EventLoop {
     #[inline]
     fn lend(&mut self, slot: usize) -> Lent<'_> {
         let turn = Turn {
-            ctx: Context {
-                engine: &mut self.store,
-                counters: &self.counters,
-                operator: &*self.shared.operator,
-                switches: &self.shared.switches,
-                prefixes: &self.shared.prefixes,
-                client_fd: -1,
-                hot: &mut self.hot,
-                surcharge: 0,
-                last_try: false,
-            },
+            ctx: self.shared.context(&mut self.store, &self.counters, &mut self.hot),
             input: &mut self.inputs[slot],
             config: &self.shared.connections,
             now: self.now,

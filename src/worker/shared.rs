@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::base::Clock;
-use crate::command::{Operator, Switches};
-use crate::conn::ConnectionConfig;
+use crate::command::{Context, Operator, Switches};
+use crate::conn::{Cache, ConnectionConfig};
+use crate::counters::Counters;
 use crate::settings::Tunables;
-use crate::stats::{HotKeys, PrefixTable};
+use crate::stats::{HotKeys, HotSampler, PrefixTable};
 use crate::watch::Hub;
 
 use super::gate::ClientGate;
@@ -39,4 +40,27 @@ pub struct Shared {
     pub udp_reply_max: usize,
     /// Whether system calls are restricted (-o drop_privileges).
     pub drop_privileges: bool,
+}
+
+impl Shared {
+    /// The context of commands, with what belongs to the worker. No client is known yet.
+    #[inline]
+    pub(super) fn context<'w>(
+        &'w self,
+        engine: &'w mut Cache,
+        counters: &'w Counters,
+        hot: &'w mut HotSampler,
+    ) -> Context<'w, Cache> {
+        Context {
+            engine,
+            counters,
+            operator: &*self.operator,
+            switches: &self.switches,
+            prefixes: &self.prefixes,
+            client_fd: -1,
+            hot,
+            surcharge: 0,
+            last_try: false,
+        }
+    }
 }

@@ -9,7 +9,6 @@ use std::io;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use crate::command::Context;
 use crate::conn::Activity;
 use crate::store::Engine as _;
 use crate::sync::PinGuard;
@@ -54,23 +53,11 @@ impl EventLoop {
         let mut sockets = std::mem::take(&mut self.datagrams);
         for socket in &mut sockets {
             let mut turn = DatagramTurn {
-                ctx: Context {
-                    engine: &mut self.store,
-                    counters: &self.counters,
-                    operator: &*self.shared.operator,
-                    switches: &self.shared.switches,
-                    prefixes: &self.shared.prefixes,
-                    client_fd: -1,
-                    hot: &mut self.hot,
-                    surcharge: 0,
-                    last_try: false,
-                },
+                ctx: self.shared.context(&mut self.store, &self.counters, &mut self.hot),
                 inputs: &mut self.inputs,
                 output: &mut self.output,
-                connection_table: &self.shared.connections.connection_table,
-                binding: self.shared.connections.binding,
+                config: &self.shared.connections,
                 reply_max: self.shared.udp_reply_max,
-                requests_max: self.shared.connections.requests_max,
                 now: self.now,
                 verbosity: self.verbosity,
                 watch: self.watch.recorder(),
