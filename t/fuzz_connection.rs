@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use larder::base::Clock;
 use larder::command::{Context, Switches};
-use larder::conn::{Connection, ConnectionConfig, ConnectionTable, ReadBuf, Received, Turn, Verdict};
+use larder::conn::{Connection, ConnectionConfig, ConnectionTable, DriveOutcome, ReadBuf, Received, Turn};
 use larder::counters::Counters;
 use larder::memory::ClassPlan;
 use larder::protocol::Binding;
@@ -181,13 +181,15 @@ impl Worker {
             let read = some(client.read(&mut replies[before..])).unwrap_or(0);
             replies.truncate(before + read);
             let is_over = match verdict {
-                Verdict::Close(_) | Verdict::Watch => true,
-                Verdict::Again | Verdict::Busy => false,
-                Verdict::Dump => {
+                DriveOutcome::Close(_) | DriveOutcome::Watch => true,
+                DriveOutcome::Again | DriveOutcome::Busy => false,
+                DriveOutcome::Dump => {
                     connection.allow_slice();
                     false
                 }
-                Verdict::Wait | Verdict::Hold | Verdict::Verify => unsent.is_empty() && !connection.wants_writable(),
+                DriveOutcome::Wait | DriveOutcome::Hold | DriveOutcome::Verify => {
+                    unsent.is_empty() && !connection.wants_writable()
+                }
             };
             if is_over {
                 drop(connection);
@@ -199,7 +201,7 @@ impl Worker {
         }
     }
 
-    fn turn(&mut self, connection: &mut Connection, ahead: bool) -> Verdict {
+    fn turn(&mut self, connection: &mut Connection, ahead: bool) -> DriveOutcome {
         let moment = self.store.begin_turn();
         let pin = self.participant.pin();
         connection.report(true, false);

@@ -8,7 +8,7 @@ use crate::sync::Leaf;
 
 use super::credentials::Credentials;
 use super::user_table::{LINE_BYTES_MAX, LoadError, UserTable};
-use super::verifier::{Ticket, Verifier};
+use super::verifier::{PendingVerdict, Verifier};
 
 /// Checks passwords against a user file, which can be read again at run time.
 pub struct Authenticator {
@@ -24,7 +24,7 @@ pub enum Check {
     /// The user is unknown or the password is wrong.
     Refused,
     /// The verifier thread computes a hash.
-    Pending(Ticket),
+    Pending(PendingVerdict),
     /// Too many attempts wait for the verifier thread.
     Busy,
 }
@@ -39,7 +39,7 @@ impl Authenticator {
         Ok(Self { path, table: Leaf::new(table), verifier: Arc::default() })
     }
 
-    /// Starts the verifier thread, which calls `on_verdict` when a [`Ticket`] has its verdict.
+    /// Starts the verifier thread, which calls `on_verdict` when a [`PendingVerdict`] has its verdict.
     ///
     /// # Errors
     /// The kernel's error if the thread cannot be created.

@@ -3,7 +3,7 @@
 //! ```text
 //! user file ──load, reload──▶ UserTable
 //! client ──Credentials──▶ Authenticator::check ─┬─▶ Accepted, Refused     at once
-//!                                               └─▶ Pending(Ticket)       a hash: the verifier thread answers
+//!                                               └─▶ Pending(PendingVerdict)       a hash: the verifier thread answers
 //! ```
 //!
 //! A check is a digest and a comparison with all users, so it takes the same time for an unknown user and for a wrong
@@ -18,4 +18,4 @@ mod verifier;
 pub use authenticator::{Authenticator, Check};
 pub use credentials::{Credentials, MECHANISMS};
 pub use user_table::LoadError;
-pub use verifier::Ticket;
+pub use verifier::PendingVerdict;

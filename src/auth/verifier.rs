@@ -1,7 +1,7 @@
 //! The verifier: a thread that computes password hashes, with a bounded queue.
 //!
 //! ```text
-//! workers ──push──▶ [ attempt, attempt, … ] ──▶ verifier thread ──▶ Ticket, then on_verdict wakes the workers
+//! workers ──push──▶ [ attempt, attempt, … ] ──▶ verifier thread ──▶ PendingVerdict, then on_verdict wakes the workers
 //!                   └ full: refused
 //! ```
 
@@ -25,9 +25,9 @@ const ACCEPTED: u8 = 1;
 const REFUSED: u8 = 2;
 
 /// The place for the verdict of an attempt. The client's connection holds it and asks again after each wake-up.
-pub struct Ticket(Arc<AtomicU8>);
+pub struct PendingVerdict(Arc<AtomicU8>);
 
-impl Ticket {
+impl PendingVerdict {
     /// Whether the password is right. `None`: not known yet.
     pub fn verdict(&self) -> Option<bool> {
         // Order: Relaxed. The verdict is all that is read.
@@ -55,7 +55,7 @@ pub(super) struct Verifier {
 
 impl Verifier {
     /// Adds an attempt. `None`: the queue is full.
-    pub(super) fn push(&self, table: Arc<UserTable>, offered: Credentials<'_>) -> Option<Ticket> {
+    pub(super) fn push(&self, table: Arc<UserTable>, offered: Credentials<'_>) -> Option<PendingVerdict> {
         let verdict = Arc::new(AtomicU8::new(PENDING));
         let mut attempts = self.attempts();
         if attempts.len() >= ATTEMPTS_MAX {
@@ -69,7 +69,7 @@ impl Verifier {
         });
         drop(attempts);
         self.arrived.notify_one();
-        Some(Ticket(verdict))
+        Some(PendingVerdict(verdict))
     }
 
     /// Starts the thread. It runs as long as the process, and calls `on_verdict` after each verdict.

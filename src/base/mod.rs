@@ -27,4 +27,4 @@ pub use heap::{allocation_bytes, map_bytes};
 pub use key::Key;
 pub use log::Logger;
 pub use repeated::Repeated;
-pub use stat_row::{StatDoc, StatKind, StatRow, StatValue, absent, counter, documented, gauge};
+pub use stat_row::{EmitRow, StatDoc, StatKind, StatRow, StatValue, absent, counter, documented, gauge};

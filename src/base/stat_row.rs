@@ -8,6 +8,9 @@
 
 use std::fmt::{self, Display};
 
+/// Receives a row of a report: its name and its value.
+pub type EmitRow<'a> = &'a mut dyn FnMut(&str, &dyn Display);
+
 /// A row that is read from an `S`.
 #[derive(Debug)]
 pub struct StatRow<S> {

@@ -3,7 +3,7 @@
 use crate::base::{ClockTick, HashedKey};
 use crate::protocol::meta::{ItemPlace, push_report};
 use crate::protocol::{
-    Answer, Echo, Fetch, Found, KeyCoding, PlainFetch, ReplyLine, ValueShown, compose_found, compose_missed,
+    Answer, Echo, Fetch, FoundItem, KeyCoding, PlainFetch, ReplyLine, ValueShown, compose_found, compose_missed,
     compose_value,
 };
 use crate::store::{Accessed, Engine, FetchOptions, Fetched, Item, Miss, Refusal};
@@ -21,7 +21,7 @@ struct Hit<'i, I> {
     use_cas: bool,
 }
 
-impl<I: Item> Found for Hit<'_, I> {
+impl<I: Item> FoundItem for Hit<'_, I> {
     fn key(&self) -> &[u8] {
         self.accessed.item.key()
     }

@@ -1,9 +1,8 @@
 //! What commands may ask of the process. `daemon` implements it.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
-use crate::base::Clock;
+use crate::base::{Clock, EmitRow};
 use crate::counters::Counters;
 use crate::protocol::ShutdownMode;
 use crate::stats::{ConnectionRow, Gauges};
@@ -27,7 +26,7 @@ pub trait Operator {
     fn connections(&self, show: &mut dyn FnMut(&ConnectionRow<'_>));
 
     /// Lists every setting under memcached's name (`stats settings`).
-    fn settings(&self, row: &mut dyn FnMut(&str, &dyn Display));
+    fn settings(&self, row: EmitRow<'_>);
 
     /// Whether dumps and `lru_crawler crawl` are allowed.
     fn is_crawler_on(&self) -> bool;

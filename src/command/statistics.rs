@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use crate::base::StatRow;
 use crate::memory::CLASS_MAX;
 use crate::protocol::{
-    Echo, ReplyLine, RowValue, StatsRequest, Switch, compose, frame_lines, has_row_room, push_row, shown_key,
+    Echo, ReplyLine, RowValue, StatsRequest, SwitchRequest, compose, frame_lines, has_row_room, push_row, shown_key,
 };
 use crate::stats::{
     GeneralRows, HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, PrefixTotals, ProcessView, SAMPLING_ROWS,
@@ -170,17 +170,21 @@ fn prefixes<E: EngineAdmin>(ctx: &mut Context<'_, E>, rows: &mut Rows<'_>) -> Op
 }
 
 /// `stats hotkeys [on|off]`.
-fn hotkeys<E: EngineAdmin>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E>, rows: &mut Rows<'_>) -> ReplyLine {
+fn hotkeys<E: EngineAdmin>(
+    order: Result<SwitchRequest, ReplyLine>,
+    ctx: &Context<'_, E>,
+    rows: &mut Rows<'_>,
+) -> ReplyLine {
     if !ctx.switches.dump_enabled {
         return ReplyLine::HotkeysNotAllowed;
     }
     match order {
         Err(line) => line,
-        Ok(Switch::To(is_on)) => {
+        Ok(SwitchRequest::To(is_on)) => {
             ctx.hot.switch(is_on);
             ReplyLine::Ok
         }
-        Ok(Switch::Show) => {
+        Ok(SwitchRequest::Show) => {
             rows.push_table("", SAMPLING_ROWS, &ctx.hot.is_on());
             let hottest = ctx.hot.hottest(HOTKEYS_SHOWN_MAX, ctx.engine.moment().now);
             for (rank, (key, counts)) in (1..).zip(hottest) {
@@ -193,17 +197,21 @@ fn hotkeys<E: EngineAdmin>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E
 }
 
 /// `stats detail on|off|dump`.
-fn detail<E: EngineAdmin>(order: Result<Switch, ReplyLine>, ctx: &Context<'_, E>, rows: &mut Rows<'_>) -> ReplyLine {
+fn detail<E: EngineAdmin>(
+    order: Result<SwitchRequest, ReplyLine>,
+    ctx: &Context<'_, E>,
+    rows: &mut Rows<'_>,
+) -> ReplyLine {
     if !ctx.switches.dump_enabled {
         return ReplyLine::StatsDetailNotAllowed;
     }
     match order {
         Err(line) => line,
-        Ok(Switch::To(is_on)) => {
+        Ok(SwitchRequest::To(is_on)) => {
             ctx.prefixes.switch(is_on);
             ReplyLine::Ok
         }
-        Ok(Switch::Show) => {
+        Ok(SwitchRequest::Show) => {
             let from = rows.out.len();
             ctx.prefixes.dump(&mut |prefix, counts| {
                 rows.push_line(&[b"PREFIX ", &shown_key(prefix), b" ", counts.to_string().as_bytes()]);

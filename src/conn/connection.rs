@@ -31,7 +31,7 @@ use super::cache::{Cache, PendingValue, Pin};
 use super::connection_table::{Activity, ConnectionTable};
 use super::log;
 use super::read_buf::ReadBuf;
-use super::recorder::{Log, Recorder};
+use super::recorder::{Observers, Recorder};
 use super::state::{CloseReason, ConnectionState};
 use super::write_queue::{Flushed, TEXT_BYTES_MAX, WriteQueue};
 
@@ -115,7 +115,7 @@ pub type LookupAhead = Lookup<<Cache as Engine>::Bucket, ()>;
 
 /// What a connection needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum DriveOutcome {
     /// Wait for the kernel's next report.
     Wait,
     /// The same, while an incomplete value holds memory.
@@ -144,7 +144,7 @@ pub(super) enum Step {
     /// The reply queue is full: send first.
     Full,
     /// Stop.
-    Pause(Verdict),
+    Pause(DriveOutcome),
 }
 
 /// Cost of a pause of a key list, in requests: about the replies of these are sent.
@@ -213,12 +213,12 @@ impl Connection {
     }
 
     /// Serves the client until bytes, budget or memory run out. `output` is a buffer for its replies.
-    pub fn drive(&mut self, turn: &mut Turn<'_>, output: &mut Vec<u8>, pin: &Pin, input: Received) -> Verdict {
+    pub fn drive(&mut self, turn: &mut Turn<'_>, output: &mut Vec<u8>, pin: &Pin, input: Received) -> DriveOutcome {
         if matches!(input, Received::Nothing) {
             if self.backlog.is_some()
                 && let Some(verdict) = self.resume(turn)
             {
-                return if verdict == Verdict::Wait { self.wait_for_reader() } else { verdict };
+                return if verdict == DriveOutcome::Wait { self.wait_for_reader() } else { verdict };
             }
             self.restore_tail(turn);
             // Mostly the poll has reported a request.
@@ -292,7 +292,7 @@ impl Connection {
 
     /// Sends the backlog. `None`: all of it is sent.
     #[cold]
-    fn resume(&mut self, turn: &mut Turn<'_>) -> Option<Verdict> {
+    fn resume(&mut self, turn: &mut Turn<'_>) -> Option<DriveOutcome> {
         let backlog = self.backlog.as_mut()?;
         let mut written = 0;
         let sent = backlog.send(self.socket.as_fd(), &mut written);
@@ -304,33 +304,33 @@ impl Connection {
                 self.backlog = None;
                 self.last_active = turn.now;
             }
-            Ok(Sent::Part) => return Some(Verdict::Wait),
-            Err(_broken) => return Some(Verdict::Close(CloseReason::Broken)),
+            Ok(Sent::Part) => return Some(DriveOutcome::Wait),
+            Err(_broken) => return Some(DriveOutcome::Close(CloseReason::Broken)),
         }
         None
     }
 
-    fn serve<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Verdict {
+    fn serve<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> DriveOutcome {
         let mut budget = turn.config.requests_max;
         loop {
             let step = match &mut self.state {
                 ConnectionState::Command | ConnectionState::Line(_) => self.requests(turn, pin, queue, &mut budget),
                 ConnectionState::Value(_) => self.value(turn, pin, queue, &mut budget),
                 ConnectionState::Dumping { .. } => self.dump(turn, pin, queue),
-                ConnectionState::Watching(_) => Step::Pause(Verdict::Watch),
+                ConnectionState::Watching(_) => Step::Pause(DriveOutcome::Watch),
                 ConnectionState::Swallow { .. } => self.swallow(turn, &mut budget),
                 ConnectionState::Locked { .. } => self.locked(turn, queue, &mut budget),
                 ConnectionState::Verifying { .. } => self.verifying(turn, queue),
-                ConnectionState::Closing(reason) => Step::Pause(Verdict::Close(*reason)),
+                ConnectionState::Closing(reason) => Step::Pause(DriveOutcome::Close(*reason)),
             };
             match step {
                 Step::Again => {}
                 Step::Starved if self.readable => self.fill(turn),
-                Step::Starved => return Verdict::Wait,
+                Step::Starved => return DriveOutcome::Wait,
                 Step::Full => {
                     turn.ctx.charge_bytes(queue.bytes());
                     if !self.flush(turn, queue) {
-                        return Verdict::Wait;
+                        return DriveOutcome::Wait;
                     }
                     budget = budget.saturating_sub(turn.ctx.take_surcharge());
                 }
@@ -367,7 +367,7 @@ impl Connection {
             return Step::Starved;
         }
         if *budget == 0 {
-            return Step::Pause(Verdict::Again);
+            return Step::Pause(DriveOutcome::Again);
         }
         if !self.knows_grammar(bytes, turn.config.binding) {
             return self.refuse_grammar();
@@ -386,8 +386,8 @@ impl Connection {
         for entry in batch.entries() {
             *budget = budget.saturating_sub(1);
             let outcome = if is_observed {
-                let log = Log { verbosity: turn.verbosity, grammar: self.grammar, watch: turn.watch };
-                log.executed(&self.socket, &mut self.is_introduced, &bytes[done..], entry, ctx, pin, queue)
+                let observers = Observers { verbosity: turn.verbosity, grammar: self.grammar, watch: turn.watch };
+                observers.executed(&self.socket, &mut self.is_introduced, &bytes[done..], entry, ctx, pin, queue)
             } else {
                 execute(entry, ctx, pin, queue)
             };
@@ -427,7 +427,7 @@ impl Connection {
         budget: &mut u32,
     ) -> Step {
         match outcome {
-            Outcome::Busy => return Step::Pause(Verdict::Busy),
+            Outcome::Busy => return Step::Pause(DriveOutcome::Busy),
             Outcome::Paused { unread, begun } => {
                 self.state = ConnectionState::Line(begun);
                 *budget = budget.saturating_sub(REQUESTS_PER_PAUSE);
@@ -463,7 +463,7 @@ impl Connection {
         turn.ctx.charge_bytes(swallowed as u64);
         *budget = budget.saturating_sub(turn.ctx.take_surcharge());
         if *remaining > 0 {
-            return if *budget == 0 && self.readable { Step::Pause(Verdict::Again) } else { Step::Starved };
+            return if *budget == 0 && self.readable { Step::Pause(DriveOutcome::Again) } else { Step::Starved };
         }
         self.state = ConnectionState::Command;
         Step::Again
@@ -522,7 +522,12 @@ impl Connection {
 
     /// Ends a drive: sends replies and keeps unread bytes.
     #[inline]
-    fn finish_drive(&mut self, pause: Verdict, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> Verdict {
+    fn finish_drive(
+        &mut self,
+        pause: DriveOutcome,
+        turn: &mut Turn<'_>,
+        queue: &mut WriteQueue<'_, '_>,
+    ) -> DriveOutcome {
         if !queue.is_empty() {
             self.flush(turn, queue);
         }
@@ -530,10 +535,10 @@ impl Connection {
             self.keep_tail(turn);
         }
         match self.state {
-            ConnectionState::Closing(CloseReason::Broken) => Verdict::Close(CloseReason::Broken),
+            ConnectionState::Closing(CloseReason::Broken) => DriveOutcome::Close(CloseReason::Broken),
             // Replies to earlier requests are still sent, also after quit or the end of the stream.
             _ if self.backlog.is_some() => self.wait_for_reader(),
-            ConnectionState::Closing(reason) => Verdict::Close(reason),
+            ConnectionState::Closing(reason) => DriveOutcome::Close(reason),
             ConnectionState::Command
             | ConnectionState::Line(_)
             | ConnectionState::Value(_)

@@ -1,13 +1,12 @@
 //! Tests of a connection over a socket pair: however the bytes are cut, the replies are the same.
 
-use std::fmt::Display;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use super::{Connection, ConnectionConfig, Received, Turn, Verdict};
-use crate::base::{Clock, RelTime};
+use super::{Connection, ConnectionConfig, DriveOutcome, Received, Turn};
+use crate::base::{Clock, EmitRow, RelTime};
 use crate::command::{Context, Operator, Switches};
 use crate::conn::{CloseReason, ConnectionTable, ReadBuf};
 use crate::counters::Counters;
@@ -34,7 +33,7 @@ impl Operator for Nobody {
         Gauges::default()
     }
     fn connections(&self, _show: &mut dyn FnMut(&ConnectionRow<'_>)) {}
-    fn settings(&self, _row: &mut dyn FnMut(&str, &dyn Display)) {}
+    fn settings(&self, _row: EmitRow<'_>) {}
     fn is_crawler_on(&self) -> bool {
         true
     }
@@ -109,7 +108,7 @@ impl Bench {
     }
 
     /// One loop turn in which the kernel reports the connection.
-    fn turn(&mut self) -> Verdict {
+    fn turn(&mut self) -> DriveOutcome {
         let moment = self.store.begin_turn();
         let pin = self.participant.pin();
         self.connection.report(true, false);
@@ -172,7 +171,7 @@ impl Bench {
         loop {
             let verdict = self.turn();
             let read = self.read();
-            if read.is_empty() && verdict != Verdict::Again {
+            if read.is_empty() && verdict != DriveOutcome::Again {
                 return;
             }
             replies.extend_from_slice(&read);
@@ -256,8 +255,8 @@ fn requests_beyond_the_budget_wait_for_the_next_turn() {
     bench.config.requests_max = 20;
     let asked = b"version\r\n".repeat(50);
     bench.client.write_all(&asked).unwrap();
-    let turns: Vec<Verdict> = (0..3).map(|_| bench.turn()).collect();
-    assert_eq!(turns, [Verdict::Again, Verdict::Again, Verdict::Wait]);
+    let turns: Vec<DriveOutcome> = (0..3).map(|_| bench.turn()).collect();
+    assert_eq!(turns, [DriveOutcome::Again, DriveOutcome::Again, DriveOutcome::Wait]);
     assert_eq!(bench.read().iter().filter(|byte| **byte == b'\n').count(), 50);
 }
 
@@ -267,8 +266,8 @@ fn each_key_of_a_list_counts_as_a_request() {
     bench.config.requests_max = 20;
     let list = format!("get{}\r\n", " key".repeat(15));
     bench.client.write_all(list.repeat(5).as_bytes()).unwrap();
-    let turns: Vec<(Verdict, u64)> = (0..3).map(|_| (bench.turn(), bench.counters.cmd_get.read())).collect();
-    assert_eq!(turns, [(Verdict::Again, 30), (Verdict::Again, 60), (Verdict::Wait, 75)]);
+    let turns: Vec<(DriveOutcome, u64)> = (0..3).map(|_| (bench.turn(), bench.counters.cmd_get.read())).collect();
+    assert_eq!(turns, [(DriveOutcome::Again, 30), (DriveOutcome::Again, 60), (DriveOutcome::Wait, 75)]);
     assert_eq!(bench.read(), b"END\r\n".repeat(5));
 }
 
@@ -292,11 +291,11 @@ fn a_client_that_does_not_read_is_not_served_until_it_does() {
     bench.talk(&[b"set a 0 0 100000\r\n", &value[..], b"\r\n"].concat(), usize::MAX);
     let served = bench.counters.cmd_get.read();
     bench.client.write_all(&b"get a\r\n".repeat(500)).unwrap();
-    assert_eq!(bench.turn(), Verdict::Wait);
+    assert_eq!(bench.turn(), DriveOutcome::Wait);
     assert!(bench.connection.wants_writable());
     let before_reading = bench.counters.cmd_get.read() - served;
     assert!(before_reading < 50, "{before_reading} values are queued for a client that reads none");
-    assert_eq!(bench.turn(), Verdict::Wait);
+    assert_eq!(bench.turn(), DriveOutcome::Wait);
     assert_eq!(bench.counters.cmd_get.read() - served, before_reading);
     let mut replies = bench.read();
     bench.finish_drive(&mut replies);
@@ -320,10 +319,10 @@ fn a_line_of_keys_longer_than_the_buffer_is_answered() {
 fn what_is_no_request_ends_the_connection() {
     let mut endless = Bench::new();
     endless.client.write_all(&vec![b'x'; 3000]).unwrap();
-    assert_eq!(endless.turn(), Verdict::Close(CloseReason::Asked));
+    assert_eq!(endless.turn(), DriveOutcome::Close(CloseReason::Asked));
     let mut quitting = Bench::new();
     quitting.client.write_all(b"version\r\nquit\r\nversion\r\n").unwrap();
-    assert_eq!(quitting.turn(), Verdict::Close(CloseReason::Asked));
+    assert_eq!(quitting.turn(), DriveOutcome::Close(CloseReason::Asked));
     assert_eq!(quitting.read().iter().filter(|byte| **byte == b'\n').count(), 1);
 }
 
@@ -334,9 +333,9 @@ fn a_value_cut_off_by_the_end_is_not_stored() {
         let mut bench = Bench::new();
         bench.talk(b"set a 0 0 3\r\nold\r\n", usize::MAX);
         bench.client.write_all(sent).unwrap();
-        assert!(matches!(bench.turn(), Verdict::Wait | Verdict::Hold));
+        assert!(matches!(bench.turn(), DriveOutcome::Wait | DriveOutcome::Hold));
         bench.client.shutdown(std::net::Shutdown::Write).unwrap();
-        assert_eq!(bench.turn(), Verdict::Close(CloseReason::PeerFinished));
+        assert_eq!(bench.turn(), DriveOutcome::Close(CloseReason::PeerFinished));
         let (ours, client) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         client.set_nonblocking(true).unwrap();
@@ -352,7 +351,7 @@ fn a_client_that_closes_its_end_still_gets_its_replies() {
     bench.client.write_all(b"version\r\nversion\r\n").unwrap();
     bench.client.shutdown(std::net::Shutdown::Write).unwrap();
     bench.connection.report(true, true);
-    assert_eq!(bench.turn(), Verdict::Close(CloseReason::PeerFinished));
+    assert_eq!(bench.turn(), DriveOutcome::Close(CloseReason::PeerFinished));
     assert_eq!(bench.read().iter().filter(|byte| **byte == b'\n').count(), 2);
 }
 
@@ -360,14 +359,14 @@ fn a_client_that_closes_its_end_still_gets_its_replies() {
 fn a_value_gives_way_when_its_client_makes_no_progress() {
     let mut bench = Bench::new();
     bench.client.write_all(b"set a 0 0 10\r\n01234").unwrap();
-    assert_eq!(bench.turn(), Verdict::Hold);
+    assert_eq!(bench.turn(), DriveOutcome::Hold);
     (bench.connection.held_since_us, bench.connection.gives_way) = (1, true);
     bench.client.write_all(b"5").unwrap();
-    assert_eq!(bench.turn(), Verdict::Wait, "a byte is no progress");
+    assert_eq!(bench.turn(), DriveOutcome::Wait, "a byte is no progress");
     assert_eq!(bench.read(), b"SERVER_ERROR Out of memory during read\r\n");
     bench.connection.gives_way = false;
     bench.client.write_all(b"6789\r\nget a\r\n").unwrap();
-    assert_eq!((bench.turn(), bench.read()), (Verdict::Wait, b"END\r\n".to_vec()));
+    assert_eq!((bench.turn(), bench.read()), (DriveOutcome::Wait, b"END\r\n".to_vec()));
 }
 
 #[test]
@@ -387,7 +386,7 @@ fn a_turn_is_bounded_by_what_its_requests_cost() {
         bench.config.requests_max = 20;
         bench.talk(world.as_bytes(), usize::MAX);
         bench.client.write_all(request.repeat(8).as_bytes()).unwrap();
-        assert_eq!(bench.turn(), Verdict::Again, "{request:?}");
+        assert_eq!(bench.turn(), DriveOutcome::Again, "{request:?}");
         let replies = bench.read();
         let ends = replies.split(|byte| *byte == b'\n').filter(|line| line.trim_ascii_end() == last_line.as_bytes());
         assert!(ends.count() <= 2, "{request:?}");
@@ -401,7 +400,7 @@ fn a_turn_ends_in_the_middle_of_what_is_thrown_away() {
     let refused = [&b"set big 0 0 5000000\r\n"[..], &[b'x'; 5_000_000], b"\r\nget a\r\n"].concat();
     let written = bench.client.write(&refused).unwrap();
     assert!(written > 3 * (64 << 10), "the kernel holds more than a turn takes");
-    assert_eq!(bench.turn(), Verdict::Again);
+    assert_eq!(bench.turn(), DriveOutcome::Again);
     let (mut replies, mut left) = (Vec::new(), &refused[written..]);
     while !left.is_empty() {
         bench.finish_drive(&mut replies);

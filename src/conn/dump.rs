@@ -3,7 +3,7 @@
 use crate::command::{DumpNext, ReplySink as _};
 
 use super::cache::Pin;
-use super::connection::{Connection, Step, Turn, Verdict};
+use super::connection::{Connection, DriveOutcome, Step, Turn};
 use super::state::ConnectionState;
 use super::write_queue::WriteQueue;
 
@@ -20,7 +20,7 @@ impl Connection {
     pub(super) fn dump<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> Step {
         let ConnectionState::Dumping { dump, is_allowed } = &mut self.state else { return Step::Again };
         if !std::mem::take(is_allowed) {
-            return Step::Pause(Verdict::Dump);
+            return Step::Pause(DriveOutcome::Dump);
         }
         if dump.write_some(&turn.ctx, pin, queue.text()) == DumpNext::Over {
             self.state = ConnectionState::Command;

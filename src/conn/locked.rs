@@ -12,7 +12,7 @@ use crate::command::ReplySink as _;
 use crate::protocol::text::{LINE_LEN_MAX, Login, TOKEN_LEN_MAX, login};
 use crate::protocol::{BinaryEcho, Echo, Grammar, Input, ReplyLine, compose};
 
-use super::connection::{Connection, Step, Turn, Verdict};
+use super::connection::{Connection, DriveOutcome, Step, Turn};
 use super::log;
 use super::read_buf::ReadBuf;
 use super::state::{CloseReason, ConnectionState};
@@ -37,7 +37,7 @@ impl Connection {
             return Step::Starved;
         }
         if *budget == 0 {
-            return Step::Pause(Verdict::Again);
+            return Step::Pause(DriveOutcome::Again);
         }
         if !self.knows_grammar(bytes, turn.config.binding) {
             return self.refuse_grammar();
@@ -57,7 +57,7 @@ impl Connection {
                 Some(reply) => (consumed, reply),
                 None => {
                     turn.input.consume(consumed);
-                    return Step::Pause(Verdict::Verify);
+                    return Step::Pause(DriveOutcome::Verify);
                 }
             },
         };
@@ -105,7 +105,7 @@ impl Connection {
         let ConnectionState::Verifying { ticket, failures, packet } = &self.state else { return Step::Again };
         let (verdict, failures) = (ticket.verdict(), *failures);
         let echo = packet.map_or(Echo::TEXT, Echo::Binary);
-        let Some(is_right) = verdict else { return Step::Pause(Verdict::Verify) };
+        let Some(is_right) = verdict else { return Step::Pause(DriveOutcome::Verify) };
         let reply = self.judged(is_right, failures, turn);
         self.reply(reply, echo, turn, queue)
     }

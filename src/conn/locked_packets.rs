@@ -5,7 +5,7 @@ use crate::command::ReplySink as _;
 use crate::protocol::binary::{SASL_BODY_LEN_MAX, SaslLogin, Status, login, push_text};
 use crate::protocol::{BinaryEcho, Echo, ReplyLine};
 
-use super::connection::{Connection, Step, Turn, Verdict};
+use super::connection::{Connection, DriveOutcome, Step, Turn};
 use super::read_buf::ReadBuf;
 use super::state::{CloseReason, ConnectionState};
 use super::write_queue::WriteQueue;
@@ -44,7 +44,7 @@ impl Connection {
                     Some(reply) => reply,
                     None => {
                         turn.input.consume(len);
-                        return Step::Pause(Verdict::Verify);
+                        return Step::Pause(DriveOutcome::Verify);
                     }
                 }
             }

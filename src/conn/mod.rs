@@ -24,7 +24,9 @@ mod value;
 mod write_queue;
 
 pub use cache::{Cache, Entry, Pin};
-pub use connection::{Connection, ConnectionConfig, LookupAhead, OUTPUT_BYTES, Received, Turn, Verdict, keep_output};
+pub use connection::{
+    Connection, ConnectionConfig, DriveOutcome, LookupAhead, OUTPUT_BYTES, Received, Turn, keep_output,
+};
 pub use connection_table::{Activity, ConnectionTable};
 pub use log::{COMMANDS as COMMANDS_VERBOSITY, reply as log_reply, request as log_request};
 pub use read_buf::ReadBuf;

@@ -8,7 +8,7 @@ use crate::command::{
     refuse_value,
 };
 use crate::protocol::Grammar;
-use crate::watch::{Event, Hub, Ring};
+use crate::watch::{Event, EventRing, Hub};
 
 use super::cache::{Cache, CachedItem, Entry, PendingValue, Pin};
 use super::connection::Turn;
@@ -20,7 +20,7 @@ pub struct Recorder {
     /// The hub.
     pub hub: Arc<Hub>,
     /// The worker's ring.
-    pub ring: Arc<Ring>,
+    pub ring: Arc<EventRing>,
 }
 
 /// A reply queue, and where events go.
@@ -59,15 +59,15 @@ impl<'pin> ReplySink<CachedItem<'pin>> for Observed<'_, '_, 'pin> {
     }
 }
 
-/// Who observes what a connection does: the log, from a level on, and clients that watch.
+/// What observes a connection: the log, from a level on, and clients that watch.
 #[derive(Clone, Copy)]
-pub(super) struct Log<'w> {
+pub(super) struct Observers<'w> {
     pub(super) verbosity: u8,
     pub(super) grammar: Grammar,
     pub(super) watch: Option<&'w Recorder>,
 }
 
-impl Log<'_> {
+impl Observers<'_> {
     /// Executes an entry, which is at the front of `bytes`. Logs its line and its replies, and notes its events.
     #[cold]
     #[expect(clippy::too_many_arguments, reason = "what `execute` needs, and what the log shows")]
@@ -147,10 +147,10 @@ impl Log<'_> {
 }
 
 impl<'w> Turn<'w> {
-    /// Who observes a connection of this grammar. `None`: nothing is logged, and no client watches.
+    /// The observers of a connection of this grammar. `None`: nothing is logged, and no client watches.
     #[inline]
-    pub(super) fn log(&self, grammar: Grammar) -> Option<Log<'w>> {
+    pub(super) fn observers(&self, grammar: Grammar) -> Option<Observers<'w>> {
         let is_observed = self.verbosity >= log::COMMANDS || self.watch.is_some();
-        is_observed.then_some(Log { verbosity: self.verbosity, grammar, watch: self.watch })
+        is_observed.then_some(Observers { verbosity: self.verbosity, grammar, watch: self.watch })
     }
 }

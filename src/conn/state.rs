@@ -17,7 +17,7 @@
 //! In every state the client may be slow to read. The connection then has a backlog, and parses nothing until it is
 //! sent.
 
-use crate::auth::Ticket;
+use crate::auth::PendingVerdict;
 use crate::command::{Dump, Incoming};
 use crate::protocol::{BinaryEcho, LineRest};
 use crate::watch::Wanted;
@@ -53,7 +53,7 @@ pub(super) enum ConnectionState {
     /// The verdict of the verifier thread on an attempt.
     Verifying {
         /// Where the verdict will be.
-        ticket: Ticket,
+        ticket: PendingVerdict,
         /// Attempts that failed before.
         failures: u8,
         /// How the attempt is to be answered, in the binary protocol.

@@ -16,7 +16,7 @@ use crate::store::{Engine as _, Pending as _};
 use crate::sys::socket::{PIECES_MAX, receive_pieces};
 
 use super::cache::{Cache, Pin};
-use super::connection::{Connection, Step, Turn, Verdict};
+use super::connection::{Connection, DriveOutcome, Step, Turn};
 use super::state::{CloseReason, ConnectionState};
 use super::write_queue::WriteQueue;
 
@@ -34,11 +34,11 @@ impl Connection {
     ) -> Step {
         let ConnectionState::Value(incoming) = &mut self.state else { return Step::Again };
         if !incoming.pending.is_begun() && turn.input.unread().is_empty() && !self.readable {
-            return Step::Pause(Verdict::Wait);
+            return Step::Pause(DriveOutcome::Wait);
         }
-        let extended = match turn.log(self.grammar) {
+        let extended = match turn.observers(self.grammar) {
             None => extend_value(incoming, &mut turn.ctx, pin, queue),
-            Some(log) => log.extended(self.socket.as_raw_fd(), incoming, &mut turn.ctx, pin, queue),
+            Some(observers) => observers.extended(self.socket.as_raw_fd(), incoming, &mut turn.ctx, pin, queue),
         };
         match extended {
             Extended::Ready => {}
@@ -46,7 +46,7 @@ impl Connection {
                 self.state = ConnectionState::Swallow { remaining: swallow };
                 return Step::Again;
             }
-            Extended::Busy => return Step::Pause(Verdict::Busy),
+            Extended::Busy => return Step::Pause(DriveOutcome::Busy),
         }
         let taken = incoming.pending.fill(turn.input.unread());
         turn.input.consume(taken);
@@ -62,7 +62,7 @@ impl Connection {
             return self.hold(turn, pin, queue);
         }
         if *budget == 0 {
-            return Step::Pause(Verdict::Again);
+            return Step::Pause(DriveOutcome::Again);
         }
         *budget = budget.saturating_sub(REQUESTS_PER_RECEIVE);
         self.receive_value(turn);
@@ -112,10 +112,10 @@ impl Connection {
             return Step::Again;
         };
         self.held_since_us = 0;
-        let (log, ctx) = (turn.log(self.grammar), &mut turn.ctx);
-        let finished = match log {
+        let (observers, ctx) = (turn.observers(self.grammar), &mut turn.ctx);
+        let finished = match observers {
             None => finish_store(*incoming, terminator, ctx, pin, queue),
-            Some(log) => log.finished(self.fd(), *incoming, terminator, ctx, pin, queue),
+            Some(observers) => observers.finished(self.fd(), *incoming, terminator, ctx, pin, queue),
         };
         match finished {
             Ok(()) => {
@@ -124,7 +124,7 @@ impl Connection {
             }
             Err(incoming) => {
                 self.state = ConnectionState::Value(incoming);
-                Step::Pause(Verdict::Busy)
+                Step::Pause(DriveOutcome::Busy)
             }
         }
     }
@@ -132,13 +132,13 @@ impl Connection {
     /// Pauses until the client has read its replies. A value that waits for memory gives up its place: it would block
     /// those behind it. A value that has memory is held, so it can be made to give way.
     #[cold]
-    pub(super) fn wait_for_reader(&mut self) -> Verdict {
-        let ConnectionState::Value(incoming) = &mut self.state else { return Verdict::Wait };
+    pub(super) fn wait_for_reader(&mut self) -> DriveOutcome {
+        let ConnectionState::Value(incoming) = &mut self.state else { return DriveOutcome::Wait };
         incoming.pending.leave_queue();
         match incoming.pending.is_begun() {
-            true if self.gives_way => Verdict::Close(CloseReason::Idle),
-            true => Verdict::Hold,
-            false => Verdict::Wait,
+            true if self.gives_way => DriveOutcome::Close(CloseReason::Idle),
+            true => DriveOutcome::Hold,
+            false => DriveOutcome::Wait,
         }
     }
 
@@ -164,15 +164,15 @@ impl Connection {
             && self.held_since_us > 0
             && let ConnectionState::Value(incoming) = &self.state
         {
-            let (log, ctx) = (turn.log(self.grammar), &mut turn.ctx);
-            let remaining = match log {
+            let (observers, ctx) = (turn.observers(self.grammar), &mut turn.ctx);
+            let remaining = match observers {
                 None => refuse_value(incoming, ctx, pin, queue),
-                Some(log) => log.refused(self.fd(), incoming, ctx, pin, queue),
+                Some(observers) => observers.refused(self.fd(), incoming, ctx, pin, queue),
             };
             self.held_since_us = 0;
             self.state = ConnectionState::Swallow { remaining };
             return Step::Again;
         }
-        Step::Pause(Verdict::Hold)
+        Step::Pause(DriveOutcome::Hold)
     }
 }

@@ -1,9 +1,8 @@
 //! The process as the commands `stats`, `verbosity`, `shutdown` and `debugtime` see it.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
-use crate::base::Clock;
+use crate::base::{Clock, EmitRow};
 use crate::command::Operator;
 use crate::conn::ConnectionTable;
 use crate::counters::Counters;
@@ -92,7 +91,7 @@ impl Operator for Process {
         self.connection_table.report(self.clock.read().now, show);
     }
 
-    fn settings(&self, row: &mut dyn FnMut(&str, &dyn Display)) {
+    fn settings(&self, row: EmitRow<'_>) {
         let moves = self.store.move_tuning();
         let live = LiveSettings {
             memory_limit_bytes: self.store.limit_bytes(),

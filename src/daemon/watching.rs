@@ -10,9 +10,9 @@ use crate::watch::{Event, Hub, HubConfig, ItemFacts};
 use super::failure::Failure;
 
 /// Passes items that leave the store to the hub.
-struct Departures(Arc<Hub>);
+struct DepartureWatch(Arc<Hub>);
 
-impl DepartureSink for Departures {
+impl DepartureSink for DepartureWatch {
     fn departed(&self, departure: &Departure<'_>) {
         let (item, moment) = (departure.item, departure.moment);
         let (is_fetched, idle_s) = (item.word0().is_fetched(), item.word0().idle_s(moment.now));
@@ -27,9 +27,9 @@ impl DepartureSink for Departures {
 }
 
 /// Passes what background jobs do to the hub.
-struct Jobs(Arc<Hub>);
+struct JobWatch(Arc<Hub>);
 
-impl JobSink for Jobs {
+impl JobSink for JobWatch {
     fn done(&self, event: JobEvent, thread: usize) {
         let event = match event {
             JobEvent::PageMove { from, to, is_moved } => Event::PageMoved { from, to, is_moved },
@@ -47,9 +47,9 @@ pub(super) fn watch_hub(settings: &Settings, clock: &Arc<Clock>, store: &'static
         buffer_bytes: settings.watcher_logbuf_bytes as usize,
     };
     let hub = Hub::new(Arc::clone(clock), config);
-    let switch = store.add_departure_sink(Box::new(Departures(Arc::clone(&hub))));
+    let switch = store.add_departure_sink(Box::new(DepartureWatch(Arc::clone(&hub))));
     // Always on: these events are rare.
-    store.add_job_sink(Box::new(Jobs(Arc::clone(&hub)))).switch_on();
+    store.add_job_sink(Box::new(JobWatch(Arc::clone(&hub)))).switch_on();
     hub.on_store_watched(move |is_on| if is_on { switch.switch_on() } else { switch.switch_off() });
     if settings.drop_privileges && settings.watch_enabled {
         hub.start().map_err(Failure::system("start the watch thread"))?;

@@ -29,7 +29,7 @@ use crate::settings::Tunables;
 use crate::sync::Sender;
 use crate::sys::log::{Level, log_line};
 use crate::sys::socket::{accept, incoming_queue, is_exhaustion, peer_ip, prepare_client, send};
-use crate::worker::{ClientGate, Mail, Refusal};
+use crate::worker::{ClientGate, LimitReached, Mail};
 
 use super::assign::{Assign, Choice};
 use super::listener::{Audience, Bound, Listener};
@@ -159,11 +159,11 @@ struct Acceptor {
 
 /// The outcome of an attempt to accept a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Admission {
+enum AcceptOutcome {
     /// A client was accepted or refused.
     Done,
     /// No client waits.
-    Nobody,
+    NoClient,
     /// No client can be accepted now.
     Shut,
 }
@@ -208,19 +208,19 @@ impl Acceptor {
             }
             for _ in 0..ACCEPTS_PER_TURN {
                 match self.let_in(listener) {
-                    Admission::Done => self.open(),
-                    Admission::Nobody => {
+                    AcceptOutcome::Done => self.open(),
+                    AcceptOutcome::NoClient => {
                         self.may_accept[listener] = false;
                         self.open();
                         break;
                     }
-                    Admission::Shut => return self.shut(),
+                    AcceptOutcome::Shut => return self.shut(),
                 }
             }
         }
     }
 
-    fn let_in(&mut self, listener: usize) -> Admission {
+    fn let_in(&mut self, listener: usize) -> AcceptOutcome {
         if let Some(socket) = self.in_hand.take() {
             return self.hand_over(socket, 0..self.config.workers.len());
         }
@@ -228,20 +228,20 @@ impl Acceptor {
         let (audience, is_tcp) = (listener.audience(), matches!(listener.address(), Bound::Tcp(_)));
         if audience == Audience::Clients && !self.config.maxconns_fast && self.config.gate.is_full() {
             self.tell_refused("waits");
-            return Admission::Shut;
+            return AcceptOutcome::Shut;
         }
         let socket = match accept(listener.as_fd()) {
             Ok(socket) => socket,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Admission::Nobody,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return AcceptOutcome::NoClient,
             Err(error) if is_exhaustion(&error) => {
                 self.tell_exhausted(&error);
-                return Admission::Shut;
+                return AcceptOutcome::Shut;
             }
             // The client is already gone, or the error concerns only this client.
-            Err(_) => return Admission::Done,
+            Err(_) => return AcceptOutcome::Done,
         };
         if !self.enter(&socket, audience) {
-            return Admission::Done;
+            return AcceptOutcome::Done;
         }
         self.config.counters.total_connections.add(1);
         if is_tcp {
@@ -265,8 +265,8 @@ impl Acceptor {
         let address = if gate.needs_address() { peer_ip(socket.as_fd()) } else { None };
         match gate.enter(fd, address) {
             Ok(()) => return true,
-            Err(Refusal::Full) => self.tell_refused("is refused"),
-            Err(Refusal::Address) => {
+            Err(LimitReached::Clients) => self.tell_refused("is refused"),
+            Err(LimitReached::PerAddress) => {
                 self.config.counters.rejected_per_address.add(1);
                 self.tell_refused_of_address(address);
             }
@@ -276,7 +276,7 @@ impl Acceptor {
     }
 
     /// Assigns a new client to a worker.
-    fn assign(&mut self, socket: OwnedFd) -> Admission {
+    fn assign(&mut self, socket: OwnedFd) -> AcceptOutcome {
         let queue = if self.assign.needs_queue() { incoming_queue(socket.as_fd()) } else { 0 };
         let (choice, order) = self.assign.order(queue);
         match choice {
@@ -288,18 +288,18 @@ impl Acceptor {
     }
 
     /// Hands the client to the first worker of `order` whose mailbox has room.
-    fn hand_over(&mut self, socket: OwnedFd, order: impl Iterator<Item = usize>) -> Admission {
+    fn hand_over(&mut self, socket: OwnedFd, order: impl Iterator<Item = usize>) -> AcceptOutcome {
         let mut mail = Mail::Adopt(socket);
         for worker in order {
             match self.config.workers[worker].post(mail) {
-                Ok(()) => return Admission::Done,
+                Ok(()) => return AcceptOutcome::Done,
                 Err(returned) => mail = returned,
             }
         }
         if let Mail::Adopt(socket) = mail {
             self.in_hand = Some(socket);
         }
-        Admission::Shut
+        AcceptOutcome::Shut
     }
 
     fn send_away(&mut self, socket: &OwnedFd) {

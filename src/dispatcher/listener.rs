@@ -122,10 +122,10 @@ pub fn bind_datagrams(settings: &Settings) -> Result<Vec<DatagramAddress>, BindF
 /// Opens the sockets of one address.
 type OpenOne<'a> = &'a dyn Fn(SocketAddr) -> io::Result<Vec<OwnedFd>>;
 /// Bound addresses with their sockets.
-type Opened = Vec<(SocketAddr, Vec<OwnedFd>)>;
+type BoundSockets = Vec<(SocketAddr, Vec<OwnedFd>)>;
 
 /// Opens the sockets of all `endpoints`. `purpose` begins the message about one that could not be opened.
-fn open_all(purpose: &'static str, endpoints: &[Endpoint], open_one: OpenOne<'_>) -> Result<Opened, BindFailure> {
+fn open_all(purpose: &'static str, endpoints: &[Endpoint], open_one: OpenOne<'_>) -> Result<BoundSockets, BindFailure> {
     let mut opening = Opening { purpose, open_one, asked: Vec::new(), opened: Vec::new() };
     for endpoint in endpoints {
         match &endpoint.host {
@@ -142,7 +142,7 @@ struct Opening<'a> {
     open_one: OpenOne<'a>,
     /// The addresses as requested, before the kernel chose ports. `127.0.0.1,localhost` names one address twice.
     asked: Vec<SocketAddr>,
-    opened: Opened,
+    opened: BoundSockets,
 }
 
 impl Opening<'_> {

@@ -12,7 +12,7 @@ use super::layout::Extras;
 use super::proof::{self, Content};
 
 /// What a chunk of a memory file holds.
-pub enum Found<'r> {
+pub enum ChunkContent<'r> {
     /// A complete item.
     Item(Whole<'r>),
     /// A linked item that does not prove itself.
@@ -34,13 +34,13 @@ pub struct Whole<'r> {
 }
 
 /// Looks for an item in `chunk`.
-pub fn check<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkRef) -> Found<'r> {
-    let Some((head, _)) = bytes_of(recovery, slabs, chunk) else { return Found::Nothing };
+pub fn check<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkRef) -> ChunkContent<'r> {
+    let Some((head, _)) = bytes_of(recovery, slabs, chunk) else { return ChunkContent::Nothing };
     let word0 = Word0::load(head);
     if !word0.is_linked() {
-        return Found::Nothing;
+        return ChunkContent::Nothing;
     }
-    prove(recovery, slabs, chunk, word0).map_or(Found::Damaged, Found::Item)
+    prove(recovery, slabs, chunk, word0).map_or(ChunkContent::Damaged, ChunkContent::Item)
 }
 
 fn prove<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkRef, word0: Word0) -> Option<Whole<'r>> {

@@ -18,14 +18,14 @@ const FILL_REQUESTS: u32 = 50;
 const FILL_BYTES: usize = 256 << 10;
 
 /// What is sent, and until when.
-pub(super) struct Rule {
+pub(super) struct ClosedLoop {
     fills: bool,
     start_ns: u64,
     end_ns: u64,
     ramp_ns: u64,
 }
 
-impl Rule {
+impl ClosedLoop {
     pub(super) fn fill() -> Self {
         Self { fills: true, start_ns: 0, end_ns: u64::MAX, ramp_ns: 0 }
     }
@@ -42,14 +42,14 @@ impl Rule {
 }
 
 impl Driver {
-    pub(super) fn closed(&mut self, turns: &mut Turns<'_>, rule: Rule) -> io::Result<()> {
+    pub(super) fn closed(&mut self, turns: &mut Turns<'_>, period: ClosedLoop) -> io::Result<()> {
         let count = self.connections.len();
         let (mut busy, mut joined) = (0, 0);
         loop {
             let now_ns = self.clock.real_ns();
-            let over = turns.live.is_stopped() || now_ns >= rule.end_ns;
-            while joined < count && !over && rule.joins_ns(joined, count) <= now_ns {
-                busy += usize::from(self.send_batch(joined, &rule, turns));
+            let over = turns.live.is_stopped() || now_ns >= period.end_ns;
+            while joined < count && !over && period.joins_ns(joined, count) <= now_ns {
+                busy += usize::from(self.send_batch(joined, &period, turns));
                 joined += 1;
             }
             if busy == 0 && (joined == count || over) {
@@ -65,7 +65,7 @@ impl Driver {
                     (_, Served::Lost) => busy -= 1,
                     (index, Served::Free) => {
                         let goes_on =
-                            !over && turns.window.now_ns < rule.end_ns && self.send_batch(index, &rule, turns);
+                            !over && turns.window.now_ns < period.end_ns && self.send_batch(index, &period, turns);
                         busy -= usize::from(!goes_on);
                     }
                 }
@@ -76,12 +76,12 @@ impl Driver {
 
     /// Sends a batch on a free connection. False: there is nothing to send, or the connection is gone.
     #[inline]
-    fn send_batch(&mut self, index: usize, rule: &Rule, turns: &mut Turns<'_>) -> bool {
+    fn send_batch(&mut self, index: usize, period: &ClosedLoop, turns: &mut Turns<'_>) -> bool {
         if self.connections[index].state != State::Free {
             return false;
         }
         let due_ns = self.clock.real_ns();
-        if rule.fills {
+        if period.fills {
             let requests = self.plan.pipeline.max(FILL_REQUESTS);
             let mut pushed = 0;
             while pushed < requests && self.batch_len() < FILL_BYTES && self.push_fill(index, due_ns) {

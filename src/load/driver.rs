@@ -20,7 +20,7 @@ use larder::base::Clock;
 
 use super::acknowledgement_log::AcknowledgementLog;
 use super::chooser::{Chooser, counters};
-use super::closed_loop::Rule;
+use super::closed_loop::ClosedLoop;
 use super::connection::{Connection, End, State};
 use super::items::{ItemId, Items};
 use super::live::{Live, Told};
@@ -150,9 +150,9 @@ impl Driver {
         let done = self.prepare().and_then(|()| match task {
             Task::Fill => {
                 self.fill_next = self.fill_starts();
-                self.closed(&mut turns, Rule::fill())
+                self.closed(&mut turns, ClosedLoop::fill())
             }
-            Task::Closed { time, ramp } => self.closed(&mut turns, Rule::for_time(start_ns, time, ramp)),
+            Task::Closed { time, ramp } => self.closed(&mut turns, ClosedLoop::for_time(start_ns, time, ramp)),
             Task::Open { time, ramp, per_second } => {
                 self.open(&mut turns, Schedule::new(start_ns, time, ramp, per_second))
             }

@@ -32,14 +32,14 @@ const NOREPLY: &[u8] = b" noreply";
 pub struct Floor {
     poll: Poll,
     listener: OwnedFd,
-    connections: Vec<Option<Connection>>,
+    connections: Vec<Option<FloorClient>>,
     vacant: Vec<usize>,
     input: Vec<u8>,
     answers: Answers,
 }
 
 /// One client.
-struct Connection {
+struct FloorClient {
     socket: OwnedFd,
     /// What arrived of a request that is not whole, or could not be looked at because the client does not read.
     rest: Vec<u8>,
@@ -47,12 +47,12 @@ struct Connection {
     swallow: usize,
     /// Copies of the reply that were promised, in bytes.
     owed: usize,
-    owed_kind: Kind,
+    owed_kind: ReplyKind,
 }
 
 /// What a request is answered with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+enum ReplyKind {
     /// The item, so many times.
     Values(usize),
     Stored,
@@ -69,7 +69,7 @@ enum Kind {
 /// Requests in a row that are answered alike.
 #[derive(PartialEq, Eq, Debug)]
 struct Run {
-    kind: Kind,
+    kind: ReplyKind,
     count: usize,
     consumed: usize,
 }
@@ -164,7 +164,8 @@ impl Floor {
             let place = self.vacant.pop().unwrap_or(self.connections.len());
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), Token(place), interest)?;
-            let connection = Connection { socket, rest: Vec::new(), swallow: 0, owed: 0, owed_kind: Kind::Silence };
+            let connection =
+                FloorClient { socket, rest: Vec::new(), swallow: 0, owed: 0, owed_kind: ReplyKind::Silence };
             if place == self.connections.len() {
                 self.connections.push(None);
             }
@@ -180,7 +181,7 @@ enum Turn {
     Shutdown,
 }
 
-impl Connection {
+impl FloorClient {
     /// Receives, answers, and does so again only if there was as much as could be taken at once.
     fn turn(&mut self, input: &mut [u8], answers: &mut Answers) -> io::Result<Turn> {
         if self.owed > 0 && !self.settle(answers)? {
@@ -204,8 +205,8 @@ impl Connection {
                 let Some(run) = answers.next_run(&input[at..end], &mut self.swallow) else { break };
                 at += run.consumed;
                 match run.kind {
-                    Kind::Quit => return Ok(Turn::Close),
-                    Kind::Shutdown => return Ok(Turn::Shutdown),
+                    ReplyKind::Quit => return Ok(Turn::Close),
+                    ReplyKind::Shutdown => return Ok(Turn::Shutdown),
                     kind => (self.owed_kind, self.owed) = (kind, answers.len_of(kind) * run.count),
                 }
                 if self.owed > 0 && !self.settle(answers)? {
@@ -255,32 +256,32 @@ impl Answers {
         }
     }
 
-    fn len_of(&mut self, kind: Kind) -> usize {
+    fn len_of(&mut self, kind: ReplyKind) -> usize {
         match kind {
-            Kind::Silence | Kind::Quit | Kind::Shutdown => 0,
+            ReplyKind::Silence | ReplyKind::Quit | ReplyKind::Shutdown => 0,
             kind => self.copies(kind).one,
         }
     }
 
     /// The reply, laid out many times.
-    fn copies(&mut self, kind: Kind) -> &Copies {
+    fn copies(&mut self, kind: ReplyKind) -> &Copies {
         match kind {
-            Kind::Values(keys) => {
+            ReplyKind::Values(keys) => {
                 if self.values_of != Some(keys) {
                     self.values = self.lay_out_values(keys);
                     self.values_of = Some(keys);
                 }
                 &self.values
             }
-            Kind::Number => {
+            ReplyKind::Number => {
                 if self.number.bytes.is_empty() {
                     self.number = Copies::of(&[&self.value, b"\r\n".as_slice()].concat());
                 }
                 &self.number
             }
             // None is sent of the last three.
-            Kind::Stored | Kind::Silence | Kind::Quit | Kind::Shutdown => &self.stored,
-            Kind::Fixed(text) => {
+            ReplyKind::Stored | ReplyKind::Silence | ReplyKind::Quit | ReplyKind::Shutdown => &self.stored,
+            ReplyKind::Fixed(text) => {
                 // Rare: questions beside the load.
                 self.values = Copies::of(text.as_bytes());
                 self.values_of = None;
@@ -313,7 +314,7 @@ impl Answers {
             && let Some(line_end) = memchr(b'\n', &bytes[at..])
         {
             let line = &bytes[at..=at + line_end];
-            if run.as_ref().is_some_and(|run| matches!(run.kind, Kind::Values(_))) && line.starts_with(b"set ") {
+            if run.as_ref().is_some_and(|run| matches!(run.kind, ReplyKind::Values(_))) && line.starts_with(b"set ") {
                 // It may change the item that the gets before it are to be answered with.
                 break;
             }
@@ -336,26 +337,26 @@ impl Answers {
     /// What answers a line, and how many bytes of value belong to it. None: they are to be remembered, and not all
     /// there.
     #[inline]
-    fn kind_of(&mut self, line: &[u8], after: &[u8]) -> Option<(Kind, usize)> {
+    fn kind_of(&mut self, line: &[u8], after: &[u8]) -> Option<(ReplyKind, usize)> {
         match line {
             [b'g', b'e', b't', b' ', ..] => {
-                Some((Kind::Values((line.len() - b"get\r\n".len()) / (self.key.len() + 1)), 0))
+                Some((ReplyKind::Values((line.len() - b"get\r\n".len()) / (self.key.len() + 1)), 0))
             }
             [b's', b'e', b't', b' ', request @ ..] => {
                 let known = request.strip_prefix(&*self.key).is_some_and(|tail| !tail.is_empty() && tail == self.tail);
                 if !known && !self.remember(request, after)? {
-                    return Some((Kind::Fixed("ERROR\r\n"), 0));
+                    return Some((ReplyKind::Fixed("ERROR\r\n"), 0));
                 }
-                let kind = if self.tail_is_quiet { Kind::Silence } else { Kind::Stored };
+                let kind = if self.tail_is_quiet { ReplyKind::Silence } else { ReplyKind::Stored };
                 Some((kind, self.value.len() + 2))
             }
-            [b'd', b'e', b'l', ..] => Some((Kind::Fixed("DELETED\r\n"), 0)),
-            [b'i' | b'd', ..] => Some((Kind::Number, 0)),
-            b"version\r\n" => Some((Kind::Fixed("VERSION floor\r\n"), 0)),
-            b"quit\r\n" => Some((Kind::Quit, 0)),
-            b"shutdown\r\n" => Some((Kind::Shutdown, 0)),
-            b"stats\r\n" => Some((Kind::Fixed("END\r\n"), 0)),
-            _ => Some((Kind::Fixed("ERROR\r\n"), 0)),
+            [b'd', b'e', b'l', ..] => Some((ReplyKind::Fixed("DELETED\r\n"), 0)),
+            [b'i' | b'd', ..] => Some((ReplyKind::Number, 0)),
+            b"version\r\n" => Some((ReplyKind::Fixed("VERSION floor\r\n"), 0)),
+            b"quit\r\n" => Some((ReplyKind::Quit, 0)),
+            b"shutdown\r\n" => Some((ReplyKind::Shutdown, 0)),
+            b"stats\r\n" => Some((ReplyKind::Fixed("END\r\n"), 0)),
+            _ => Some((ReplyKind::Fixed("ERROR\r\n"), 0)),
         }
     }
 
@@ -396,7 +397,7 @@ mod tests {
     use std::net::TcpStream;
     use std::thread::{self, JoinHandle};
 
-    use super::{Answers, Floor, INPUT_BYTES, Kind, Run};
+    use super::{Answers, Floor, INPUT_BYTES, ReplyKind, Run};
 
     fn start() -> (TcpStream, JoinHandle<()>) {
         let mut floor = Floor::bind(([127, 0, 0, 1], 0).into()).unwrap();
@@ -465,11 +466,11 @@ mod tests {
         let both = b"set k 0 0 1\r\nv\r\nset k 0 0 1\r\nw\r\nget k\r\n";
         assert_eq!(
             run(&mut answers, both, &mut swallow),
-            Some(Run { kind: Kind::Stored, count: 2, consumed: both.len() - 7 })
+            Some(Run { kind: ReplyKind::Stored, count: 2, consumed: both.len() - 7 })
         );
         assert_eq!(
             run(&mut answers, b"set k 0 0 1\r\n", &mut swallow),
-            Some(Run { kind: Kind::Stored, count: 1, consumed: 13 })
+            Some(Run { kind: ReplyKind::Stored, count: 1, consumed: 13 })
         );
         assert_eq!(swallow, 3, "a value that is known need not be waited for");
     }

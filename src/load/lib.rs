@@ -63,6 +63,6 @@ mod wire;
 pub use live::{Live, Phase};
 pub use manual::{EXIT_CODES, man_page};
 pub use op::{Op, Shape};
-pub use outcome::{BUSY_SHARE_MAX, Kind, NOTES_MAX, Outcome};
+pub use outcome::{BUSY_SHARE_MAX, NOTES_MAX, OpLatency, Outcome};
 pub use plan::{KeyPlan, Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TtlPlan, Waiting, Wire};
 pub use session::Session;

@@ -36,7 +36,7 @@ pub struct Order {
     /// What to send.
     pub plan: Plan,
     /// Which keys are stored first.
-    pub stage: Stage,
+    pub phases: Phases,
     /// Load that is not counted, at the full rate.
     pub warmup: Duration,
     /// Load that grows, before the warmup.
@@ -44,25 +44,25 @@ pub struct Order {
     /// Load that is counted.
     pub duration: Duration,
     /// How the figures are printed.
-    pub form: Form,
+    pub output: Output,
     /// Whether a line tells how far it is.
     pub progress: Progress,
 }
 
-/// What is done of fill and load.
+/// Which of fill and load run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum Phases {
     /// Store every key, then the load.
     FillAndLoad,
     /// Store every key.
     Fill,
-    /// The load, on what is there.
+    /// The load, on the items that are there.
     Load,
 }
 
 /// How figures are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum Output {
     /// For people.
     Table,
     /// For programs: one object.
@@ -97,11 +97,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         return Err(format!("{extra}: not an option; larder-bench --help lists them"));
     }
     let (target, target_name) = target(&given)?;
-    let stage = match (given.has("fill-only"), given.has("no-fill")) {
+    let phases = match (given.has("fill-only"), given.has("no-fill")) {
         (true, true) => return Err("--fill-only and --no-fill: nothing is left to do".to_string()),
-        (true, false) => Stage::Fill,
-        (false, true) => Stage::Load,
-        (false, false) => Stage::FillAndLoad,
+        (true, false) => Phases::Fill,
+        (false, true) => Phases::Load,
+        (false, false) => Phases::FillAndLoad,
     };
     let progress = match (given.has("progress"), given.has("quiet")) {
         (true, _) => Progress::Always,
@@ -112,16 +112,16 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         target,
         target_name,
         plan: plan(&given)?,
-        stage,
+        phases,
         warmup: given.seconds("warmup", 0.0..=SECONDS_MAX)?.unwrap_or(Duration::ZERO),
         ramp: given.seconds("ramp", 0.0..=SECONDS_MAX)?.unwrap_or(Duration::ZERO),
         duration: given.seconds("duration", 0.001..=SECONDS_MAX)?.unwrap_or(Duration::from_secs(10)),
-        form: if given.has("json") { Form::Json } else { Form::Table },
+        output: if given.has("json") { Output::Json } else { Output::Table },
         progress,
     });
     let servers = given.0.opt_strs("server");
     if let Pacing::Open { per_second } = order.plan.pacing
-        && order.stage != Stage::Fill
+        && order.phases != Phases::Fill
         && servers.is_empty()
         && per_second / (order.plan.threads as f64) * order.duration.as_secs_f64() < 1.0
     {

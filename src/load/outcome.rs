@@ -41,7 +41,7 @@ pub struct Outcome {
     /// Nanoseconds from the send, in open loop from the moment the request was due, to the reply.
     pub latency: Histogram<u64>,
     /// The same by kind, in the order of their table; none where there is only one kind.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<OpLatency>,
     /// CPU time of the threads that made the load.
     pub client_cpu: Duration,
     /// Share of the time in which something waited for a thread of ours. Near 1 the figures are the client's.
@@ -54,7 +54,7 @@ pub struct Outcome {
 
 /// The answered requests of one kind.
 #[derive(Clone, Debug)]
-pub struct Kind {
+pub struct OpLatency {
     /// Which.
     pub op: Op,
     /// As of the whole. What asked for no answer is not in it.
@@ -104,7 +104,7 @@ impl Outcome {
     /// Nothing yet, of a load of these kinds.
     pub(super) fn of_kinds(kinds: &[Op]) -> Self {
         let kinds: &[Op] = if kinds.len() > 1 { kinds } else { &[] };
-        let kinds = kinds.iter().map(|&op| Kind { op, latency: empty_histogram() }).collect();
+        let kinds = kinds.iter().map(|&op| OpLatency { op, latency: empty_histogram() }).collect();
         Self { kinds, ..Self::default() }
     }
 

@@ -26,12 +26,12 @@ pub struct ServerCommand {
     pub name: String,
     program: PathBuf,
     own_arguments: Vec<String>,
-    kind: Kind,
+    kind: ProgramKind,
 }
 
 /// What a program understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ProgramKind {
     /// memcached's flags.
     Memcached,
     /// An address and nothing else.
@@ -43,7 +43,7 @@ impl ServerCommand {
     pub fn new(program: PathBuf, own_arguments: Vec<String>) -> Self {
         let stem = program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name = [&[stem], own_arguments.as_slice()].concat().join(" ");
-        Self { name, program, own_arguments, kind: Kind::Memcached }
+        Self { name, program, own_arguments, kind: ProgramKind::Memcached }
     }
 
     /// A path and arguments in one text, as in `"target/release/larder -R 100"`.
@@ -62,12 +62,12 @@ impl ServerCommand {
     /// The kernel does not say where this program lies.
     pub fn floor() -> io::Result<Self> {
         let own = env::current_exe()?;
-        Ok(Self { name: "floor".into(), program: own, own_arguments: vec!["--floor".into()], kind: Kind::Floor })
+        Ok(Self { name: "floor".into(), program: own, own_arguments: vec!["--floor".into()], kind: ProgramKind::Floor })
     }
 
     /// Whether it is the server that does nothing.
     pub fn is_floor(&self) -> bool {
-        self.kind == Kind::Floor
+        self.kind == ProgramKind::Floor
     }
 
     /// The same program with one more argument, or several with blanks between them.
@@ -96,7 +96,7 @@ impl ServerCommand {
     /// What starts it on this address with these flags.
     fn words(&self, address: SocketAddr, arguments: &[&str]) -> Vec<String> {
         let mut words = vec![self.program.to_string_lossy().into_owned()];
-        if self.kind == Kind::Memcached {
+        if self.kind == ProgramKind::Memcached {
             if is_root() {
                 words.extend(["-u".into(), "root".into()]);
             }

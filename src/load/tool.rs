@@ -19,7 +19,7 @@ use larder::sys::signal::{Signal, Signals};
 use super::bench::{self, FloorPart, Runs};
 use super::figures::grouped;
 use super::live::{Live, Phase};
-use super::order::{Form, Order, Progress, Stage};
+use super::order::{Order, Output, Phases, Progress};
 use super::outcome::Outcome;
 use super::plan::{Pacing, Wire};
 use super::random::whole;
@@ -103,25 +103,25 @@ pub fn carry_out(order: &Order) -> Result<(String, u8), Failure> {
         Session::open(&order.plan, &order.target).map_err(|error| Failure::of(order, "connect to", &error))?;
     let live = Live::default();
     let (fill, load) = watched(order, &signals, &live, || {
-        let fill = match order.stage {
-            Stage::Load => None,
-            Stage::Fill | Stage::FillAndLoad => {
+        let fill = match order.phases {
+            Phases::Load => None,
+            Phases::Fill | Phases::FillAndLoad => {
                 live.enter(Phase::Fill);
                 Some(session.fill_watched(&live).map_err(|error| Failure::of(order, "fill", &error))?)
             }
         };
-        let load = match order.stage {
-            Stage::Fill => None,
-            Stage::Load | Stage::FillAndLoad => {
+        let load = match order.phases {
+            Phases::Fill => None,
+            Phases::Load | Phases::FillAndLoad => {
                 Some(load(order, &mut session, &live).map_err(|error| Failure::of(order, "load on", &error))?)
             }
         };
         Ok((fill, load))
     })?;
     let report = Report { target: &order.target_name, plan: &order.plan, fill: fill.as_ref(), load: load.as_ref() };
-    let text = match order.form {
-        Form::Table => report.lines(),
-        Form::Json => report.json(),
+    let text = match order.output {
+        Output::Table => report.lines(),
+        Output::Json => report.json(),
     };
     let of_all = |count: fn(&Outcome) -> u64| fill.iter().chain(&load).map(count).sum::<u64>();
     let code = match (of_all(|outcome| outcome.faults), of_all(|outcome| outcome.errors)) {
@@ -137,10 +137,10 @@ pub fn carry_out(order: &Order) -> Result<(String, u8), Failure> {
 /// # Errors
 /// What kept it from being done.
 pub fn compare(order: &Order, servers: &[String]) -> Result<(String, u8), Failure> {
-    let form = match order.form {
-        Form::Table if io::stdout().is_terminal() => bench::Form::Terminal,
-        Form::Table => bench::Form::Table,
-        Form::Json => bench::Form::Json,
+    let form = match order.output {
+        Output::Table if io::stdout().is_terminal() => bench::Form::Terminal,
+        Output::Table => bench::Form::Table,
+        Output::Json => bench::Form::Json,
     };
     let commands = servers.iter().map(|text| ServerCommand::parse(text)).collect::<io::Result<Vec<_>>>();
     let commands = commands.map_err(|error| Failure::Usage(format!("--server: {error}")))?;

@@ -21,11 +21,11 @@ pub struct Leases {
     /// The number of leased items. Changed under the mutex, before the leasing thread unpins. So a thread that frees
     /// chunks after that thread's grace period sees the lease.
     count: AtomicU64,
-    table: Leaf<HashMap<ChunkRef, Lease>>,
+    table: Leaf<HashMap<ChunkRef, LeaseEntry>>,
 }
 
 #[derive(Default)]
-struct Lease {
+struct LeaseEntry {
     holders: u32,
     /// Retired chunks of the item whose grace period is over. The last holder gives them back.
     orphans: Vec<ChunkRef>,

@@ -7,7 +7,7 @@ use super::echo::Echo;
 use super::{binary, meta, text};
 
 /// An item that was found. A command implements this for the engine's items.
-pub trait Found {
+pub trait FoundItem {
     /// The key's bytes.
     fn key(&self) -> &[u8];
     /// Whether the key was written in base64 when the item was stored.
@@ -48,7 +48,7 @@ pub enum ValueShown {
 /// Appends the whole answer to a fetch that found an item: with its value.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "the item stays in registers")]
-pub fn compose_value(echo: Echo<'_>, item: &impl Found, value: &[u8], out: &mut Vec<u8>) {
+pub fn compose_value(echo: Echo<'_>, item: &impl FoundItem, value: &[u8], out: &mut Vec<u8>) {
     if let Echo::Meta(echo) = echo
         && meta::push_plain_value(echo, item, value, out)
     {
@@ -61,7 +61,7 @@ pub fn compose_value(echo: Echo<'_>, item: &impl Found, value: &[u8], out: &mut 
 
 /// Appends the answer to a fetch that found an item, up to its value.
 #[inline]
-pub fn compose_found(echo: Echo<'_>, item: &impl Found, value: ValueShown, out: &mut Vec<u8>) {
+pub fn compose_found(echo: Echo<'_>, item: &impl FoundItem, value: ValueShown, out: &mut Vec<u8>) {
     match echo {
         // A classic command fetches with `Request::Retrieve`, which writes its own replies.
         Echo::Text(_) => {}

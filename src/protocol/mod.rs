@@ -27,7 +27,7 @@ mod words;
 pub use answer::{Answer, RowValue, compose, frame_lines, has_row_room, push_row};
 pub use crawler::{Classes, CrawlerRequest, DumpFormat, DumpScope};
 pub use echo::{BinaryEcho, Echo, MetaEcho, OwnedEcho, Reply};
-pub use found::{Found, ValueShown, compose_found, compose_missed, compose_value};
+pub use found::{FoundItem, ValueShown, compose_found, compose_missed, compose_value};
 pub use grammar::{Binding, Grammar};
 pub use reply_line::{MEMCACHED_VERSION, ReplyLine};
 pub use request::{
@@ -38,4 +38,6 @@ pub use tokens::Tokens;
 pub use uri::{push_uri_encoded, shown_key};
 pub use verb::{AdminVerb, Family, MetaVerb, Verb};
 pub use watching::{Streams, WatchRequest};
-pub use words::{AutomoveRequest, DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest, Switch, all_words};
+pub use words::{
+    AutomoveRequest, DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest, SwitchRequest, all_words,
+};

@@ -221,9 +221,9 @@ pub enum StatsRequest {
     /// `stats reset`.
     Reset,
     /// `stats hotkeys [on|off]`.
-    Hotkeys(Result<Switch, ReplyLine>),
+    Hotkeys(Result<SwitchRequest, ReplyLine>),
     /// `stats detail on|off|dump`.
-    Detail(Result<Switch, ReplyLine>),
+    Detail(Result<SwitchRequest, ReplyLine>),
     /// `stats cachedump <class> <limit>`.
     Cachedump(Result<(u32, u32), ReplyLine>),
     /// `stats extstore`, `stats proxy`, `stats proxyfuncs`, `stats proxybe`: parts that larder does not have.
@@ -234,8 +234,8 @@ pub enum StatsRequest {
 
 /// What to do with something that can be switched on and shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Switch {
-    /// Switch it on or off.
+pub enum SwitchRequest {
+    /// SwitchRequest it on or off.
     To(bool),
     /// Show it.
     Show,
@@ -256,15 +256,15 @@ impl StatsRequest {
             StatsWord::Prefixes => Self::Prefixes,
             StatsWord::Reset => Self::Reset,
             StatsWord::Hotkeys => Self::Hotkeys(match words.next().map(HotkeysWord::from_wire) {
-                None => Ok(Switch::Show),
-                Some(Some(HotkeysWord::On)) => Ok(Switch::To(true)),
-                Some(Some(HotkeysWord::Off)) => Ok(Switch::To(false)),
+                None => Ok(SwitchRequest::Show),
+                Some(Some(HotkeysWord::On)) => Ok(SwitchRequest::To(true)),
+                Some(Some(HotkeysWord::Off)) => Ok(SwitchRequest::To(false)),
                 Some(None) => Err(ReplyLine::HotkeysUsage),
             }),
             StatsWord::Detail => Self::Detail(match words.next().and_then(DetailWord::from_wire) {
-                Some(DetailWord::On) => Ok(Switch::To(true)),
-                Some(DetailWord::Off) => Ok(Switch::To(false)),
-                Some(DetailWord::Dump) => Ok(Switch::Show),
+                Some(DetailWord::On) => Ok(SwitchRequest::To(true)),
+                Some(DetailWord::Off) => Ok(SwitchRequest::To(false)),
+                Some(DetailWord::Dump) => Ok(SwitchRequest::Show),
                 None => Err(ReplyLine::StatsDetailUsage),
             }),
             StatsWord::Cachedump => Self::Cachedump(match (words.next(), words.next()) {

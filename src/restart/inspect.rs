@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::sys::boot::try_lock;
 
 use super::header::Header;
-use super::open::{OpenError, Verdict, examine, other_setting};
+use super::open::{Examined, OpenError, examine, other_setting};
 
 /// Pages and items of a class.
 #[derive(Clone, Copy, Default)]
@@ -43,7 +43,7 @@ pub fn inspect(path: &Path, settings: &Settings) -> io::Result<String> {
         }
     }
     let verdict = examine(&file, len, settings)?;
-    if let Verdict::Usable(_, page_table) = &verdict {
+    if let Examined::Usable(_, page_table) = &verdict {
         for (class, count) in count_classes(&file, page_table)?.iter().enumerate().filter(|(_, count)| count.pages > 0)
         {
             let ClassCount { chunk_bytes, pages, items } = count;
@@ -98,13 +98,13 @@ fn count_classes(file: &File, page_table: &[u32]) -> io::Result<Vec<ClassCount>>
     Ok(counts)
 }
 
-fn usable(verdict: &Verdict, in_use: bool) -> String {
+fn usable(verdict: &Examined, in_use: bool) -> String {
     match verdict {
         _ if in_use => "no: another process uses it".into(),
-        Verdict::Usable(..) => "yes".into(),
-        Verdict::Setting(other) => format!("no: {}", other_setting(other)),
-        Verdict::OtherBoot => "no: the machine went down without a clean stop of the server".into(),
-        Verdict::Bad(reason) => format!("no: {reason}"),
+        Examined::Usable(..) => "yes".into(),
+        Examined::Setting(other) => format!("no: {}", other_setting(other)),
+        Examined::OtherBoot => "no: the machine went down without a clean stop of the server".into(),
+        Examined::Bad(reason) => format!("no: {reason}"),
     }
 }
 

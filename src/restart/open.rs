@@ -68,17 +68,17 @@ pub fn open(path: &Path, settings: &Settings) -> Result<Opened, OpenError> {
         return create(file, settings, None);
     }
     match examine(&file, len, settings).map_err(at("read"))? {
-        Verdict::Usable(state, page_table) => take_over(file, state, page_table),
-        Verdict::Setting(other) if !settings.restart_discard => Err(OpenError::Refused(other_setting(&other))),
-        Verdict::Setting(other) => {
+        Examined::Usable(state, page_table) => take_over(file, state, page_table),
+        Examined::Setting(other) if !settings.restart_discard => Err(OpenError::Refused(other_setting(&other))),
+        Examined::Setting(other) => {
             let reason = format!("it was made with {} {}", other.option, other.in_file);
             create(file, settings, Some(format!("items dropped: {reason}, and -o restart_discard is given")))
         }
-        Verdict::OtherBoot => {
+        Examined::OtherBoot => {
             let reason = "items dropped: the machine went down without a clean stop of the server";
             create(file, settings, Some(reason.into()))
         }
-        Verdict::Bad(reason) => {
+        Examined::Bad(reason) => {
             let refused = rename_aside(path).map_err(at("rename"))?;
             drop(file);
             let new = open_and_lock(path)?;
@@ -127,7 +127,7 @@ fn open_and_lock(path: &Path) -> Result<File, OpenError> {
 }
 
 /// What can be done with a file.
-pub(super) enum Verdict {
+pub(super) enum Examined {
     /// Its items can be taken over.
     Usable(Box<LiveState>, Vec<u32>),
     /// A setting differs.
@@ -139,36 +139,36 @@ pub(super) enum Verdict {
 }
 
 /// Examines a file that this process has locked. The order of the checks is that of the drawing in mod.rs.
-pub(super) fn examine(file: &File, len: u64, settings: &Settings) -> io::Result<Verdict> {
+pub(super) fn examine(file: &File, len: u64, settings: &Settings) -> io::Result<Examined> {
     let page_bytes = u64::from(PAGE_BYTES);
     if len < BLOCK_BYTES as u64 {
-        return Ok(Verdict::Bad("not a memory file of larder".into()));
+        return Ok(Examined::Bad("not a memory file of larder".into()));
     }
     let mut block = [0; BLOCK_BYTES];
     file.read_exact_at(&mut block, 0)?;
     let header = match Header::decode(&block) {
         Ok(header) => header,
-        Err(fault) => return Ok(Verdict::Bad(reason(fault))),
+        Err(fault) => return Ok(Examined::Bad(reason(fault))),
     };
     if len < u64::from(SUPERBLOCK_PAGES) * page_bytes {
-        return Ok(Verdict::Bad("the file is cut off".into()));
+        return Ok(Examined::Bad("the file is cut off".into()));
     }
     if let Some(other) = header.other_setting(settings) {
-        return Ok(Verdict::Setting(other));
+        return Ok(Examined::Setting(other));
     }
     let Some(state) = Superblock::read_state(file)? else {
-        return Ok(Verdict::Bad("both copies of its state are damaged".into()));
+        return Ok(Examined::Bad("both copies of its state are damaged".into()));
     };
     if !state.is_clean && !state.boot_id.is_same(BootId::read()) {
-        return Ok(Verdict::OtherBoot);
+        return Ok(Examined::OtherBoot);
     }
     let mut page_table = Superblock::read_page_table(file, ChunkRef::PAGES_MAX)?;
     let used = page_table.iter().rposition(|format| *format != 0).map_or(0, |last| last + 1);
     page_table.truncate(used);
     if len < used as u64 * page_bytes {
-        return Ok(Verdict::Bad("the file is cut off".into()));
+        return Ok(Examined::Bad("the file is cut off".into()));
     }
-    Ok(Verdict::Usable(Box::new(state), page_table))
+    Ok(Examined::Usable(Box::new(state), page_table))
 }
 
 pub(super) fn reason(fault: HeaderFault) -> String {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::address::{Endpoint, ListenAddress};
 use super::codec::{LATER, NEGATED};
 use super::quantity::short_bytes;
-use super::row::{Row, Source, Status};
+use super::row::{Row, SettingStatus, Source};
 use super::suggest;
 use super::table::{ROWS, Settings};
 
@@ -35,7 +35,7 @@ impl SettingsBuilder {
         let named = |error: String| format!("{}: {error}", row.names());
         self.settings.read(row.field, text.trim()).map_err(named)?;
         self.given.insert(row.field);
-        if row.status == Status::Later && self.settings.show(row.field) != Settings::default().show(row.field) {
+        if row.status == SettingStatus::Later && self.settings.show(row.field) != Settings::default().show(row.field) {
             return Err(format!("{}: {LATER}", row.names()));
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What is printed from the table: the help, the manual page and doc/settings.md.
 
-use super::row::{OptionGroup, Row, Source, Status};
+use super::row::{OptionGroup, Row, SettingStatus, Source};
 use super::table::{ROWS, Settings};
 
 /// How the list of extended options is introduced; it is the only option that is not a setting.
@@ -26,7 +26,7 @@ pub fn help(version: &str) -> String {
         }
     }
     text.push_str("\nmemcached options that larder accepts without effect\n");
-    text.push_str(&names_of(|row| matches!(row.status, Status::NoEffect(_))));
+    text.push_str(&names_of(|row| matches!(row.status, SettingStatus::NoEffect(_))));
     text.push_str("\nFor details, see man larder and doc/settings.md.\n");
     text
 }
@@ -38,7 +38,7 @@ usage: larder [options]
 ";
 
 fn shown(group: OptionGroup) -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().filter(move |row| row.group == group && row.status == Status::Works)
+    ROWS.iter().filter(move |row| row.group == group && row.status == SettingStatus::Works)
 }
 
 /// The doc comment as one paragraph.
@@ -129,16 +129,16 @@ pub fn markdown() -> String {
     }
     text.push_str(MARKDOWN_WITHOUT_EFFECT);
     for row in ROWS {
-        if let Status::NoEffect(reason) = row.status {
+        if let SettingStatus::NoEffect(reason) = row.status {
             text.push_str(&format!("| `{}` | {} | {reason} |\n", row.notation(), tidy(row.doc)));
         }
     }
     text.push_str(MARKDOWN_LATER);
-    for row in ROWS.iter().filter(|row| row.status == Status::Later) {
+    for row in ROWS.iter().filter(|row| row.status == SettingStatus::Later) {
         text.push_str(&format!("| `{}` | {} |\n", row.notation(), tidy(row.doc)));
     }
     text.push_str(MARKDOWN_HIDDEN);
-    for row in ROWS.iter().filter(|row| row.status == Status::Hidden) {
+    for row in ROWS.iter().filter(|row| row.status == SettingStatus::Hidden) {
         text.push_str(&format!("| `{}` | {} |\n", row.notation(), tidy(row.doc)));
     }
     text.push_str(MARKDOWN_TAIL);
@@ -257,12 +257,12 @@ pub fn man_page(version: &str) -> String {
     }
     text.push_str(".SS Accepted without effect\nlarder accepts these options of memcached, so that existing command lines work.\n");
     for row in ROWS {
-        if let Status::NoEffect(reason) = row.status {
+        if let SettingStatus::NoEffect(reason) = row.status {
             text.push_str(&format!(".TP\n.B {}\nNo effect: {}.\n", roff(row.notation()), roff(reason)));
         }
     }
     text.push_str(".SS Refused until a later version\n");
-    for row in ROWS.iter().filter(|row| row.status == Status::Later) {
+    for row in ROWS.iter().filter(|row| row.status == SettingStatus::Later) {
         text.push_str(&format!(".TP\n.B {}\n{}\n", roff(row.notation()), roff(&tidy(row.doc))));
     }
     text.push_str(MAN_SIGNALS);
@@ -319,16 +319,16 @@ fn roff(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ROWS, Status, help, man_page, markdown};
+    use super::{ROWS, SettingStatus, help, man_page, markdown};
 
     #[test]
     fn every_option_is_in_the_help_the_manual_and_the_page() {
         let (help, man, page) = (help("0"), man_page("0").replace("\\-", "-"), markdown());
-        for row in ROWS.iter().filter(|row| !row.notation().is_empty() && row.status != Status::Hidden) {
+        for row in ROWS.iter().filter(|row| !row.notation().is_empty() && row.status != SettingStatus::Hidden) {
             let name = row.longs().next().unwrap_or(row.bare_name());
             let is_offered =
                 help.split([' ', ',', '=', '[', '\n', ']']).any(|word| word.trim_start_matches("--") == name);
-            assert_eq!(is_offered, row.status != Status::Later, "help: {}", row.names());
+            assert_eq!(is_offered, row.status != SettingStatus::Later, "help: {}", row.names());
             assert!(man.contains(row.notation()), "manual: {}", row.names());
             assert!(page.contains(row.notation()), "page: {}", row.names());
         }

@@ -22,7 +22,7 @@ mod tunables;
 pub use address::{Endpoint, ListenAddress};
 pub use builder::SettingsBuilder;
 pub use manual::{help, man_page, markdown};
-pub use row::{OptionGroup, Row, Source, Status};
+pub use row::{OptionGroup, Row, SettingStatus, Source};
 pub use stats::LiveSettings;
 pub use suggest::remedy;
 pub use table::{ROWS, Settings};

@@ -13,14 +13,14 @@ use super::codec::{Codec, outside};
 
 /// A whole number with an optional unit. The field holds bytes, seconds or a count.
 pub(super) struct Quantity {
-    kind: Kind,
+    kind: QuantityKind,
     /// The factor of a number without a unit.
     unit: i64,
     /// The limits, in units of `unit`.
     range: RangeInclusive<i64>,
 }
 
-enum Kind {
+enum QuantityKind {
     Count,
     Memory,
     Time,
@@ -28,27 +28,27 @@ enum Kind {
 
 /// A count. It takes no unit.
 pub(super) const fn whole(range: RangeInclusive<i64>) -> Quantity {
-    Quantity { kind: Kind::Count, unit: 1, range }
+    Quantity { kind: QuantityKind::Count, unit: 1, range }
 }
 
 /// An amount of memory. A bare number means bytes.
 pub(super) const fn bytes(range: RangeInclusive<i64>) -> Quantity {
-    Quantity { kind: Kind::Memory, unit: 1, range }
+    Quantity { kind: QuantityKind::Memory, unit: 1, range }
 }
 
 /// An amount of memory. A bare number means KiB.
 pub(super) const fn kib(range: RangeInclusive<i64>) -> Quantity {
-    Quantity { kind: Kind::Memory, unit: 1 << 10, range }
+    Quantity { kind: QuantityKind::Memory, unit: 1 << 10, range }
 }
 
 /// An amount of memory. A bare number means MiB.
 pub(super) const fn mib(range: RangeInclusive<i64>) -> Quantity {
-    Quantity { kind: Kind::Memory, unit: 1 << 20, range }
+    Quantity { kind: QuantityKind::Memory, unit: 1 << 20, range }
 }
 
 /// A duration. A bare number means seconds.
 pub(super) const fn seconds(range: RangeInclusive<i64>) -> Quantity {
-    Quantity { kind: Kind::Time, unit: 1, range }
+    Quantity { kind: QuantityKind::Time, unit: 1, range }
 }
 
 impl Quantity {
@@ -59,13 +59,13 @@ impl Quantity {
         }
         let word = word.to_ascii_lowercase();
         match self.kind {
-            Kind::Count => None,
-            Kind::Memory => {
+            QuantityKind::Count => None,
+            QuantityKind::Memory => {
                 let letter = word.strip_suffix("ib").or(word.strip_suffix('b')).unwrap_or(&word);
                 let power = ["", "k", "m", "g", "t"].iter().position(|unit| *unit == letter)?;
                 Some(1 << (10 * power))
             }
-            Kind::Time => match word.as_str() {
+            QuantityKind::Time => match word.as_str() {
                 "s" => Some(1),
                 "m" => Some(60),
                 "h" => Some(60 * 60),
@@ -77,9 +77,9 @@ impl Quantity {
 
     fn not_understood(&self, text: &str) -> String {
         match self.kind {
-            Kind::Count => format!("not a whole number: {text:?}"),
-            Kind::Memory => format!("not a size: {text:?}; write a whole number, alone or with k, m, g or t"),
-            Kind::Time => format!("not a time: {text:?}; write a whole number, alone or with s, m, h or d"),
+            QuantityKind::Count => format!("not a whole number: {text:?}"),
+            QuantityKind::Memory => format!("not a size: {text:?}; write a whole number, alone or with k, m, g or t"),
+            QuantityKind::Time => format!("not a time: {text:?}; write a whole number, alone or with s, m, h or d"),
         }
     }
 
@@ -94,7 +94,7 @@ impl Quantity {
 
     fn limit(&self, limit: i64) -> String {
         match (&self.kind, self.unit) {
-            (Kind::Memory, 1) => short_bytes(limit.unsigned_abs()),
+            (QuantityKind::Memory, 1) => short_bytes(limit.unsigned_abs()),
             _ => limit.to_string(),
         }
     }

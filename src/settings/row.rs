@@ -14,7 +14,7 @@ pub struct Row {
     /// Its key in `stats settings`. Empty if it has no row there.
     pub stat: &'static str,
     /// Whether it has an effect.
-    pub status: Status,
+    pub status: SettingStatus,
 }
 
 /// Headings of the help, in its order.
@@ -51,7 +51,7 @@ impl OptionGroup {
 
 /// Whether a setting has an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum SettingStatus {
     /// It has the documented effect.
     Works,
     /// It works but is for tests. The help does not show it.

@@ -1,6 +1,6 @@
 //! The rows of `stats settings`, with memcached's keys, order and notation.
 
-use std::fmt::Display;
+use crate::base::EmitRow;
 
 use super::table::{ROWS, Settings};
 
@@ -25,7 +25,7 @@ pub struct LiveSettings {
 
 impl Settings {
     /// Calls `row` with each key and value of `stats settings`.
-    pub fn stats_rows(&self, live: LiveSettings, row: &mut dyn FnMut(&str, &dyn Display)) {
+    pub fn stats_rows(&self, live: LiveSettings, row: EmitRow<'_>) {
         let yes_or_no = |yes| if yes { "yes" } else { "no" };
         for setting in ROWS.iter().filter(|row| !row.stat.is_empty()) {
             match setting.field {

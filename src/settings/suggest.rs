@@ -1,6 +1,6 @@
 //! Suggests the option that an operator probably meant by an unknown one.
 
-use super::row::{Row, Source, Status};
+use super::row::{Row, SettingStatus, Source};
 use super::table::ROWS;
 
 /// Advice about the unknown option `name`: the most similar option, or where to find the list.
@@ -25,7 +25,7 @@ fn nearest(name: &str) -> Option<String> {
         if is_start { 0 } else { distance(name, candidate) }
     };
     ROWS.iter()
-        .filter(|row| matches!(row.status, Status::Works | Status::NoEffect(_)))
+        .filter(|row| matches!(row.status, SettingStatus::Works | SettingStatus::NoEffect(_)))
         .flat_map(written)
         .map(|(option, bare)| (mistakes(&bare), option))
         .filter(|(mistakes, _)| *mistakes <= mistakes_max)

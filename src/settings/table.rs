@@ -17,8 +17,8 @@ use super::codec::{
     ChunkSizes, Codec, Fraction, Mentions, Octal, OneCharacter, OneOf, Switch, SwitchOrLevel, TURNS_OFF, TURNS_ON, Text,
 };
 use super::quantity::{bytes, kib, mib, seconds, whole};
-use super::row::{OptionGroup, Row, Status};
-use Status::{Hidden, Later, NoEffect, Report, Works};
+use super::row::{OptionGroup, Row, SettingStatus};
+use SettingStatus::{Hidden, Later, NoEffect, Report, Works};
 
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $field:ident: $ty:ty = $default:expr, $codec:expr, $option:literal, $group:ident, $stat:literal, $status:expr;)+) => {

@@ -8,14 +8,11 @@
 
 use std::fmt::Display;
 
-use crate::base::{StatRow, StatValue, absent, counter, gauge};
+use crate::base::{EmitRow, StatRow, StatValue, absent, counter, gauge};
 use crate::counters::{Buffers, Counters};
 use crate::protocol::MEMCACHED_VERSION;
 
 use super::gauges::{ConnectionRow, Gauges};
-
-/// Receives a row: its name and its value.
-type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
 
 /// The process as the rows of `stats` show it.
 pub struct ProcessView {
@@ -35,7 +32,7 @@ impl ProcessView {
     }
 
     /// Shows the rows of the process, and of the counters.
-    pub fn rows(&self, row: Row<'_>) {
+    pub fn rows(&self, row: EmitRow<'_>) {
         PROCESS_ROWS.iter().for_each(|line| row(line.name, &(line.value)(self)));
         self.totals.rows().for_each(|(name, value, _help)| row(name, &value));
     }
@@ -260,7 +257,7 @@ impl GeneralRows {
     }
 
     /// Shows all rows. Rows of larder's own come last, in the order in which they were added.
-    pub fn show(mut self, row: Row<'_>) {
+    pub fn show(mut self, row: EmitRow<'_>) {
         self.0.sort_by_key(|(place, ..)| *place);
         self.0.iter().for_each(|(_, name, value)| row(name, value));
     }
@@ -291,7 +288,7 @@ pub(super) const CONNECTION_ROWS: [ConnectionStat; 4] = [
 ];
 
 /// Writes the rows of one connection or listener in `stats conns`.
-pub fn connection_rows(connection: &ConnectionRow<'_>, row: Row<'_>) {
+pub fn connection_rows(connection: &ConnectionRow<'_>, row: EmitRow<'_>) {
     for (name, _help, value) in CONNECTION_ROWS {
         let name = format!("{}:{name}", connection.fd);
         match value(connection) {

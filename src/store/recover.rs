@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::base::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::base::{Deadline, HashedKey};
 use crate::eviction::{PolicyProgress, Position, RingEntry, generation_tag};
-use crate::item::{Found, ItemRef, Whole, Word0, check, header};
+use crate::item::{ChunkContent, ItemRef, Whole, Word0, check, header};
 use crate::memory::{ChunkHead, ChunkRef, HandState, LiveState, Recovery, SUPERBLOCK_PAGES};
 use crate::sync::Pin;
 
@@ -53,7 +53,7 @@ const GROUP: usize = 16;
 const CHUNKS_AHEAD: u32 = 8;
 
 /// What all threads of a recovery share.
-struct Walk<'r> {
+struct RecoveryWalk<'r> {
     recovery: &'r Recovery,
     next_page: AtomicUsize,
     mark: FlushMark,
@@ -110,7 +110,7 @@ impl Store {
         let (state, recovery) = (superblock.state(Clone::clone), Recovery::begin(&self.slabs));
         let expected = if was_clean { state.items } else { self.count_linked_chunks(&recovery, threads) };
         self.index.reserve_for(expected.min(recovery.len() as u64 * u64::from(ChunkRef::CHUNKS_PER_PAGE_MAX)));
-        let walk = Walk {
+        let walk = RecoveryWalk {
             recovery: &recovery,
             next_page: AtomicUsize::new(0),
             mark: FlushMark::at(state.flush_mark),
@@ -178,7 +178,7 @@ impl Store {
     }
 
     /// Step 1, until no page is left.
-    fn index_pages(&'static self, pin: &Pin, walk: &Walk<'_>) {
+    fn index_pages(&'static self, pin: &Pin, walk: &RecoveryWalk<'_>) {
         let (mut group, mut chains, mut unique_max) = (Vec::with_capacity(GROUP), Vec::new(), 0);
         let now = self.clock.read().tick;
         while let Some((page, class)) = walk.recovery.page(walk.next_page.fetch_add(1, Ordering::Relaxed)) {
@@ -189,12 +189,12 @@ impl Store {
                     self.slabs.arena().prefetch(ChunkRef::new(page, chunk.index() + CHUNKS_AHEAD));
                 }
                 let item = match check(walk.recovery, &self.slabs, chunk) {
-                    Found::Nothing => continue,
-                    Found::Damaged => {
+                    ChunkContent::Nothing => continue,
+                    ChunkContent::Damaged => {
                         self.drop_chunk(chunk, &walk.dropped.damaged);
                         continue;
                     }
-                    Found::Item(item) => item,
+                    ChunkContent::Item(item) => item,
                 };
                 unique_max = unique_max.max(item.unique);
                 if item.deadline.is_over(now) {
@@ -228,7 +228,7 @@ impl Store {
     }
 
     /// Makes the index refer to an item, unless there is a newer one with the same key.
-    fn enter(&'static self, pin: &Pin, walk: &Walk<'_>, key: HashedKey<'_>, unique: u64, chunk: ChunkRef) {
+    fn enter(&'static self, pin: &Pin, walk: &RecoveryWalk<'_>, key: HashedKey<'_>, unique: u64, chunk: ChunkRef) {
         let mut bucket = self.index.lock(pin, key.hash);
         let Some((slot, present)) = bucket.find_item(pin, &self.slabs, key) else {
             if bucket.insert(key.hash, chunk).is_err() {
@@ -245,7 +245,7 @@ impl Store {
     }
 
     /// Step 2.
-    fn links_in_use(&'static self, walk: &Walk<'_>) -> UsedLinks {
+    fn links_in_use(&'static self, walk: &RecoveryWalk<'_>) -> UsedLinks {
         let pages = (0..walk.recovery.len()).filter_map(|index| walk.recovery.page(index)).map(|(page, _)| page + 1);
         let mut links = UsedLinks::new(pages.max().unwrap_or(SUPERBLOCK_PAGES));
         let mut participant = self.epochs.join();
@@ -258,7 +258,7 @@ impl Store {
     }
 
     /// Step 3, until no page is left.
-    fn settle_pages(&'static self, pin: &Pin, walk: &Walk<'_>, links: &UsedLinks) {
+    fn settle_pages(&'static self, pin: &Pin, walk: &RecoveryWalk<'_>, links: &UsedLinks) {
         let tally = Arc::new(WorkerTally::new(Arc::clone(&self.large_sizes)));
         let mut small = Vec::new();
         loop {

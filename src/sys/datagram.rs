@@ -22,9 +22,9 @@ pub const RECEIVED_MAX: usize = 8;
 /// Maximum number of datagrams of one [`send_datagrams`].
 pub const SENT_MAX: usize = 16;
 
-/// The address of a datagram's sender, and the address that it was sent to, as the kernel wrote them.
+/// Where the reply to a datagram goes, and from which address, as the kernel wrote them.
 #[derive(Clone, Copy)]
-pub struct Sender {
+pub struct ReplyAddress {
     storage: sockaddr_storage,
     len: socklen_t,
     control: Control,
@@ -47,7 +47,7 @@ const CONTROL_LEN_MAX: usize = unsafe { libc::CMSG_SPACE(size_of::<libc::in6_pkt
 
 const _: () = assert!(align_of::<Control>() >= align_of::<libc::cmsghdr>());
 
-impl Sender {
+impl ReplyAddress {
     /// Forgets over which interface the datagram came: the way back may be another one.
     fn forget_interface(&mut self) {
         let at = match c_int::from(self.storage.ss_family) {
@@ -60,11 +60,11 @@ impl Sender {
     }
 }
 
-/// A datagram that was received: its sender and its length.
+/// A datagram that was received.
 #[derive(Clone, Copy)]
 pub struct Arrival {
-    /// Who sent it.
-    pub sender: Sender,
+    /// Where a reply goes.
+    pub reply_to: ReplyAddress,
     /// Its length in bytes. What did not fit the buffer is lost.
     pub len: usize,
 }
@@ -74,7 +74,7 @@ impl Default for Arrival {
         // SAFETY: all-zero bytes are a valid sockaddr_storage: an address of no family.
         let storage: sockaddr_storage = unsafe { MaybeUninit::zeroed().assume_init() };
         let control = Control([0; CONTROL_LEN_MAX]);
-        Self { sender: Sender { storage, len: 0, control, control_len: 0 }, len: 0 }
+        Self { reply_to: ReplyAddress { storage, len: 0, control, control_len: 0 }, len: 0 }
     }
 }
 
@@ -82,7 +82,7 @@ impl Default for Arrival {
 #[derive(Clone, Copy)]
 pub struct Outgoing<'a> {
     /// Where to.
-    pub to: &'a Sender,
+    pub to: &'a ReplyAddress,
     /// Its first bytes.
     pub header: &'a [u8],
     /// The others.
@@ -143,11 +143,11 @@ pub fn receive_datagrams(
     let mut pieces = buffers.map(IoSliceMut::new);
     let mut messages = [no_message(); RECEIVED_MAX];
     for ((message, piece), arrival) in messages.iter_mut().zip(&mut pieces).zip(arrivals.iter_mut()) {
-        message.msg_hdr.msg_name = (&raw mut arrival.sender.storage).cast();
+        message.msg_hdr.msg_name = (&raw mut arrival.reply_to.storage).cast();
         message.msg_hdr.msg_namelen = socklen::<sockaddr_storage>();
         message.msg_hdr.msg_iov = (&raw mut *piece).cast();
         message.msg_hdr.msg_iovlen = 1;
-        message.msg_hdr.msg_control = (&raw mut arrival.sender.control).cast();
+        message.msg_hdr.msg_control = (&raw mut arrival.reply_to.control).cast();
         message.msg_hdr.msg_controllen = CONTROL_LEN_MAX as _;
     }
     let (fd, start, len) = (socket.as_raw_fd(), messages.as_mut_ptr(), count_of(messages.len()));
@@ -156,9 +156,9 @@ pub fn receive_datagrams(
     let received = unsafe { syscall!(recvmmsg(fd, start, len, 0, null_mut())) }?;
     let received = usize::try_from(received).unwrap_or(0).min(RECEIVED_MAX);
     for (message, arrival) in messages[..received].iter().zip(arrivals) {
-        arrival.sender.len = message.msg_hdr.msg_namelen.min(socklen::<sockaddr_storage>());
-        arrival.sender.control_len = CONTROL_LEN_MAX.min(message.msg_hdr.msg_controllen as _);
-        arrival.sender.forget_interface();
+        arrival.reply_to.len = message.msg_hdr.msg_namelen.min(socklen::<sockaddr_storage>());
+        arrival.reply_to.control_len = CONTROL_LEN_MAX.min(message.msg_hdr.msg_controllen as _);
+        arrival.reply_to.forget_interface();
         arrival.len = message.msg_len as usize;
     }
     Ok(received)
@@ -229,7 +229,7 @@ mod tests {
             let received = receive_datagrams(socket, buffers.each_mut().map(<[u8; 16]>::as_mut_slice), &mut arrivals);
             assert_eq!((received.unwrap(), arrivals[0].len, arrivals[1].len), (2, 3, 0));
             assert_eq!(&buffers[0][..3], b"one");
-            let replies = [0, 1].map(|n| Outgoing { to: &arrivals[n].sender, header: b"h", payload: b"reply" });
+            let replies = [0, 1].map(|n| Outgoing { to: &arrivals[n].reply_to, header: b"h", payload: b"reply" });
             assert_eq!(send_datagrams(socket, &replies).unwrap(), 2);
             for client in clients {
                 let mut reply = [0; 16];
@@ -255,7 +255,7 @@ mod tests {
             let mut arrivals = [Arrival::default(); RECEIVED_MAX];
             let buffers = buffers.each_mut().map(<[u8; 16]>::as_mut_slice);
             assert_eq!(receive_datagrams(sockets[0].as_fd(), buffers, &mut arrivals).unwrap(), 1);
-            let reply = Outgoing { to: &arrivals[0].sender, header: b"h", payload: b"i" };
+            let reply = Outgoing { to: &arrivals[0].reply_to, header: b"h", payload: b"i" };
             assert_eq!(send_datagrams(sockets[0].as_fd(), &[reply]).unwrap(), 1);
             // A connected socket takes datagrams of its partner only.
             let mut received = [0; 16];

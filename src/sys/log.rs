@@ -52,7 +52,7 @@ pub fn start_log_thread() -> io::Result<()> {
 
 /// Waits until all pending lines are written, for `FLUSH_TIMEOUT` at most. Called when the process ends.
 pub fn flush_log() {
-    let is_busy = |state: &mut State| state.is_threaded && (state.is_writing || !state.pending.is_empty());
+    let is_busy = |state: &mut LogState| state.is_threaded && (state.is_writing || !state.pending.is_empty());
     let waited = LOG.written.wait_timeout_while(LOG.state(), FLUSH_TIMEOUT, is_busy);
     drop(waited.unwrap_or_else(PoisonError::into_inner));
 }
@@ -71,18 +71,18 @@ const STACK_BYTES: usize = 64 << 10;
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 static LOG: Log = Log {
-    state: Mutex::new(State { pending: Vec::new(), is_threaded: false, is_writing: false, dropped: 0, unsaid: 0 }),
+    state: Mutex::new(LogState { pending: Vec::new(), is_threaded: false, is_writing: false, dropped: 0, unsaid: 0 }),
     arrived: Condvar::new(),
     written: Condvar::new(),
 };
 
 struct Log {
-    state: Mutex<State>,
+    state: Mutex<LogState>,
     arrived: Condvar,
     written: Condvar,
 }
 
-struct State {
+struct LogState {
     pending: Vec<u8>,
     is_threaded: bool,
     is_writing: bool,
@@ -92,7 +92,7 @@ struct State {
 }
 
 impl Log {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LogState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -86,7 +86,7 @@ impl<'w, S: Send> Outbox<'w, S> {
         let datagrams: [Outgoing<'_>; SENT_MAX] = std::array::from_fn(|index| {
             let Waiting { arrival, header, payload } = &self.waiting[index];
             let payload = self.text.get(payload.clone()).unwrap_or_default();
-            Outgoing { to: &self.arrivals[*arrival].sender, header, payload }
+            Outgoing { to: &self.arrivals[*arrival].reply_to, header, payload }
         });
         let mut rest = &datagrams[..self.count];
         while !rest.is_empty() {

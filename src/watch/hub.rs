@@ -9,7 +9,7 @@ use crate::protocol::Streams;
 use crate::sync::Sender;
 
 use super::event::Event;
-use super::ring::{Pushed, Ring};
+use super::ring::{EventRing, Pushed};
 use super::thread;
 use super::watcher::Watcher;
 
@@ -39,8 +39,8 @@ pub struct Hub {
     store_switch: OnceLock<Box<dyn Fn(bool) + Send + Sync>>,
     watchers: AtomicU32,
     gid: AtomicU64,
-    pub(super) rings: Mutex<Vec<Arc<Ring>>>,
-    shared_rings: [Arc<Ring>; SHARED_RINGS],
+    pub(super) rings: Mutex<Vec<Arc<EventRing>>>,
+    shared_rings: [Arc<EventRing>; SHARED_RINGS],
     thread: Mutex<Option<Sender<Watcher>>>,
     dropped: AtomicU64,
     written: AtomicU64,
@@ -100,7 +100,8 @@ impl Hub {
         let ring_bytes = config.ring_bytes.max(LOG_BYTES_MIN);
         let buffer_bytes = config.buffer_bytes.max(LOG_BYTES_MIN);
         let config = HubConfig { ring_bytes, buffer_bytes };
-        let shared_rings: [Arc<Ring>; SHARED_RINGS] = std::array::from_fn(|_| Arc::new(Ring::new(ring_bytes)));
+        let shared_rings: [Arc<EventRing>; SHARED_RINGS] =
+            std::array::from_fn(|_| Arc::new(EventRing::new(ring_bytes)));
         Arc::new(Self {
             clock,
             config,
@@ -119,8 +120,8 @@ impl Hub {
     }
 
     /// A ring for one more worker.
-    pub fn join(&self) -> Arc<Ring> {
-        let ring = Arc::new(Ring::new(self.config.ring_bytes));
+    pub fn join(&self) -> Arc<EventRing> {
+        let ring = Arc::new(EventRing::new(self.config.ring_bytes));
         self.rings.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&ring));
         ring
     }
@@ -153,7 +154,7 @@ impl Hub {
 
     /// Notes an event in `ring`, if anyone wants it.
     #[cold]
-    pub fn note(&self, ring: &Ring, event: Event, subject: &[u8]) {
+    pub fn note(&self, ring: &EventRing, event: Event, subject: &[u8]) {
         if !self.wants(event.stream()) {
             return;
         }

@@ -18,5 +18,5 @@ mod watcher;
 
 pub use event::{ArithStatus, CloseCause, ConnectionFacts, Event, FetchStatus, ItemFacts, StoreStatus};
 pub use hub::{Hub, HubConfig, NoPermit, Permit, WatchFigures};
-pub use ring::Ring;
+pub use ring::EventRing;
 pub use watcher::{OnClose, Wanted};

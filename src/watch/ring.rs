@@ -44,12 +44,12 @@ pub(super) enum Pushed {
 }
 
 /// A bounded ring of events.
-pub struct Ring {
+pub struct EventRing {
     noted: Leaf<Noted>,
     bytes_max: usize,
 }
 
-impl Ring {
+impl EventRing {
     /// A ring that holds up to `bytes_max` bytes.
     pub(super) fn new(bytes_max: usize) -> Self {
         Self { noted: Leaf::default(), bytes_max }
@@ -79,12 +79,12 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
-    use super::{Noted, Pushed, Record, Ring};
+    use super::{EventRing, Noted, Pushed, Record};
     use crate::watch::Event;
 
     #[test]
     fn a_ring_is_bounded_and_can_be_used_again() {
-        let ring = Ring::new(10 * (size_of::<Record>() + 3));
+        let ring = EventRing::new(10 * (size_of::<Record>() + 3));
         let push = |gid| ring.push(gid, 0, Event::Flushed { fd: 1, delay_s: 0 }, b"abc");
         let pushed: Vec<Pushed> = (0..11).map(push).collect();
         assert_eq!(

@@ -26,7 +26,7 @@ use mio::{Events, Interest, Poll, Registry, Token};
 
 use crate::base::{Clock, RelTime};
 use crate::conn::{
-    Activity, COMMANDS_VERBOSITY, Cache, CloseReason, Connection, OUTPUT_BYTES, ReadBuf, Received, Turn, Verdict,
+    Activity, COMMANDS_VERBOSITY, Cache, CloseReason, Connection, DriveOutcome, OUTPUT_BYTES, ReadBuf, Received, Turn,
 };
 use crate::counters::Counters;
 use crate::stats::HotSampler;
@@ -370,21 +370,21 @@ impl EventLoop {
         let busy_since_us = connection.busy_since_us;
         turn.ctx.last_try = busy_since_us > 0 && clock.real_us().saturating_sub(busy_since_us) > BUSY_US_MAX;
         let verdict = connection.drive(&mut turn, output, pin, input);
-        if verdict != Verdict::Busy {
+        if verdict != DriveOutcome::Busy {
             connection.busy_since_us = 0;
         }
         if connection.wants_writable() != connection.watches_writable {
             self.watch(place, registry);
         }
         match verdict {
-            Verdict::Wait => {}
-            Verdict::Hold => self.note_hold(place),
-            Verdict::Again => self.queue_again(place),
-            Verdict::Busy => self.queue_busy(place),
-            Verdict::Dump => self.queue_dump(place),
-            Verdict::Watch => self.hand_over(place, registry),
-            Verdict::Verify => self.wait_for_verifier(place),
-            Verdict::Close(reason) => self.close(place, reason),
+            DriveOutcome::Wait => {}
+            DriveOutcome::Hold => self.note_hold(place),
+            DriveOutcome::Again => self.queue_again(place),
+            DriveOutcome::Busy => self.queue_busy(place),
+            DriveOutcome::Dump => self.queue_dump(place),
+            DriveOutcome::Watch => self.hand_over(place, registry),
+            DriveOutcome::Verify => self.wait_for_verifier(place),
+            DriveOutcome::Close(reason) => self.close(place, reason),
         }
         if self.store.wants_quiescence() {
             self.store.end_turn();

@@ -31,13 +31,13 @@ pub struct ClientLimits {
     pub per_address_max: u32,
 }
 
-/// Why a client is refused.
+/// The limit that refuses a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// -c clients are connected.
-    Full,
-    /// Its address has all the connections that it may have.
-    Address,
+pub enum LimitReached {
+    /// -c.
+    Clients,
+    /// -o conn_limit_per_address.
+    PerAddress,
 }
 
 /// The counts of clients and their limits.
@@ -45,7 +45,7 @@ pub struct ClientGate {
     current: AtomicU64,
     limits: ClientLimits,
     /// Used only if connections per address are limited.
-    addresses: Mutex<Addresses>,
+    addresses: Mutex<ClientAddresses>,
     /// The descriptors of connected admins.
     admins: [AtomicU32; ADMINS_MAX],
     is_shut: AtomicBool,
@@ -56,7 +56,7 @@ pub struct ClientGate {
 
 /// Connections by address.
 #[derive(Default)]
-struct Addresses {
+struct ClientAddresses {
     of: HashMap<RawFd, AddressKey>,
     counts: HashMap<AddressKey, u32>,
 }
@@ -96,16 +96,16 @@ impl ClientGate {
     ///
     /// # Errors
     /// A limit is reached.
-    pub fn enter(&self, fd: RawFd, address: Option<IpAddr>) -> Result<(), Refusal> {
+    pub fn enter(&self, fd: RawFd, address: Option<IpAddr>) -> Result<(), LimitReached> {
         if self.is_full() {
-            return Err(Refusal::Full);
+            return Err(LimitReached::Clients);
         }
         if let Some(address) = address.filter(|_| self.needs_address()) {
             let key = key(address);
             let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
             let count = addresses.counts.entry(key).or_default();
             if *count >= self.limits.per_address_max {
-                return Err(Refusal::Address);
+                return Err(LimitReached::PerAddress);
             }
             *count += 1;
             addresses.of.insert(fd, key);
@@ -189,7 +189,7 @@ impl ClientGate {
     }
 }
 
-impl Addresses {
+impl ClientAddresses {
     fn forget(&mut self, fd: RawFd) {
         let Some(key) = self.of.remove(&fd) else { return };
         if let Some(count) = self.counts.get_mut(&key) {
@@ -209,7 +209,7 @@ mod tests {
 
     use mio::{Events, Poll, Token, Waker};
 
-    use super::{ADMINS_MAX, ClientGate, ClientLimits, Refusal};
+    use super::{ADMINS_MAX, ClientGate, ClientLimits, LimitReached};
 
     fn gate(clients_max: u64, per_address_max: u32) -> (Poll, ClientGate) {
         let poll = Poll::new().unwrap();
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_client_that_leaves_a_shut_gate_wakes_the_dispatcher() {
         let (mut poll, gate) = gate(2, 0);
-        assert_eq!([1, 2, 3].map(|fd| gate.enter(fd, None)), [Ok(()), Ok(()), Err(Refusal::Full)]);
+        assert_eq!([1, 2, 3].map(|fd| gate.enter(fd, None)), [Ok(()), Ok(()), Err(LimitReached::Clients)]);
         let mut events = Events::with_capacity(4);
         gate.leave(1);
         assert_eq!(gate.enter(3, None), Ok(()));
@@ -240,14 +240,14 @@ mod tests {
     fn an_address_has_its_share_of_the_clients_and_no_more() {
         let (_poll, gate) = gate(10, 2);
         let enter = |fd, address: &str| gate.enter(fd, Some(address.parse::<IpAddr>().unwrap()));
-        assert_eq!([1, 2, 3].map(|fd| enter(fd, "10.0.0.7")), [Ok(()), Ok(()), Err(Refusal::Address)]);
+        assert_eq!([1, 2, 3].map(|fd| enter(fd, "10.0.0.7")), [Ok(()), Ok(()), Err(LimitReached::PerAddress)]);
         assert_eq!(enter(3, "10.0.0.8"), Ok(()));
         assert_eq!([4, 5].map(|fd| enter(fd, "2001:db8::1")), [Ok(()), Ok(())]);
-        assert_eq!(enter(6, "2001:db8::ffff:2"), Err(Refusal::Address), "the same network");
+        assert_eq!(enter(6, "2001:db8::ffff:2"), Err(LimitReached::PerAddress), "the same network");
         assert_eq!(enter(6, "2001:db8:0:1::1"), Ok(()));
         assert_eq!([7, 8, 9].map(|fd| gate.enter(fd, None)), [Ok(()); 3], "clients without an address");
         gate.leave(2);
-        assert_eq!([2, 10].map(|fd| enter(fd, "10.0.0.7")), [Ok(()), Err(Refusal::Address)]);
+        assert_eq!([2, 10].map(|fd| enter(fd, "10.0.0.7")), [Ok(()), Err(LimitReached::PerAddress)]);
         (1..=9).for_each(|fd| gate.leave(fd));
         assert_eq!(gate.current(), 0);
         assert!(gate.addresses.lock().unwrap().counts.is_empty(), "nothing is kept of clients that left");
@@ -262,7 +262,7 @@ mod tests {
         assert!(!gate.enter_admin(places));
         assert_eq!(gate.current(), 1 + ADMINS_MAX as u64);
         gate.leave(0);
-        assert_eq!(gate.enter(101, None), Err(Refusal::Full), "an admin's place is no client's");
+        assert_eq!(gate.enter(101, None), Err(LimitReached::Clients), "an admin's place is no client's");
         assert!(gate.enter_admin(places));
     }
 }

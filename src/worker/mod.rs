@@ -18,6 +18,6 @@ mod shared;
 mod watching;
 
 pub use event_loop::Worker;
-pub use gate::{ADMINS_MAX, ClientGate, ClientLimits, Refusal};
+pub use gate::{ADMINS_MAX, ClientGate, ClientLimits, LimitReached};
 pub use mail::Mail;
 pub use shared::Shared;

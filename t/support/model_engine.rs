@@ -2,11 +2,10 @@
 //! commands, and the real store.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::io::IoSliceMut;
 use std::sync::Arc;
 
-use larder::base::{Deadline, Delta, HashedKey, Key, KeyHash, KeyHasher, Moment, RelTime, StoreMode};
+use larder::base::{Deadline, Delta, EmitRow, HashedKey, Key, KeyHash, KeyHasher, Moment, RelTime, StoreMode};
 use larder::memory::CLASS_MAX;
 use larder::store::{
     Accessed, ArithOptions, ArithOutcome, Engine, EngineAdmin, FetchOptions, Fetched, Item, Lease, Miss, MoveTuning,
@@ -408,7 +407,7 @@ impl Engine for ModelEngine {
 }
 
 impl EngineAdmin for ModelEngine {
-    fn report(&self, _pin: &(), group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display)) {
+    fn report(&self, _pin: &(), group: StoreReport, row: EmitRow<'_>) {
         row("group", &format!("{group:?}"));
         row("curr_items", &self.items.len());
     }

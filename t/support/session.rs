@@ -1,9 +1,8 @@
 //! One client's conversation with the commands, without a socket: a connection as small as it can be.
 
 use std::cell::{Cell, RefCell};
-use std::fmt::Display;
 
-use larder::base::{Clock, Logger};
+use larder::base::{Clock, EmitRow, Logger};
 use larder::command::{
     Batch, Context, DumpNext, Extended, Incoming, Mark, Operator, Outcome, ReplySink, Switches, Terminator, Unparsed,
     execute, extend_value, finish_store,
@@ -309,7 +308,7 @@ impl Operator for TestOperator {
         }
     }
 
-    fn settings(&self, row: &mut dyn FnMut(&str, &dyn Display)) {
+    fn settings(&self, row: EmitRow<'_>) {
         row("maxconns", &1024);
     }
 

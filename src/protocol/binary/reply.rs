@@ -3,7 +3,7 @@
 use crate::base::Key;
 use crate::protocol::answer::{Answer, RowValue};
 use crate::protocol::echo::BinaryEcho;
-use crate::protocol::found::{Found, ValueShown};
+use crate::protocol::found::{FoundItem, ValueShown};
 use crate::protocol::reply_line::{MEMCACHED_VERSION, ReplyLine};
 use crate::sys::append::append_framed;
 
@@ -80,7 +80,7 @@ pub fn push_text(echo: BinaryEcho, status: Status, text: &str, out: &mut Vec<u8>
 
 /// Appends the answer to a fetch that found an item, up to the value.
 #[inline]
-pub(in crate::protocol) fn push_found(echo: BinaryEcho, item: &impl Found, value: ValueShown, out: &mut Vec<u8>) {
+pub(in crate::protocol) fn push_found(echo: BinaryEcho, item: &impl FoundItem, value: ValueShown, out: &mut Vec<u8>) {
     let key = if echo.shows_key() { item.key() } else { b"" };
     let value_len = if value == ValueShown::Yes { item.value_len() as usize } else { 0 };
     let (key_len, extras_len) = (key.len(), FLAGS_LEN);

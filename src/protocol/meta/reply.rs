@@ -10,7 +10,7 @@ use base64ct::{Base64, Encoding as _};
 use crate::base::{Key, push_u64};
 use crate::protocol::answer::Answer;
 use crate::protocol::echo::MetaEcho;
-use crate::protocol::found::{Found, ValueShown};
+use crate::protocol::found::{FoundItem, ValueShown};
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::KeyCoding;
 use crate::protocol::text::{ready_digits, value_len_word};
@@ -142,7 +142,7 @@ const BASE64_MARK: &[u8] = b" b";
 
 /// Appends the answer of mg to a hit, up to the value.
 #[inline(never)]
-pub(in crate::protocol) fn push_found(echo: MetaEcho<'_>, item: &impl Found, value: ValueShown, out: &mut Vec<u8>) {
+pub(in crate::protocol) fn push_found(echo: MetaEcho<'_>, item: &impl FoundItem, value: ValueShown, out: &mut Vec<u8>) {
     match (value, ready_digits(item.value_len())) {
         (ValueShown::Yes, Some(digits)) => append_framed(out, b"VA ", b"", b"", digits, b"", b""),
         (ValueShown::Yes, None) => {
@@ -179,7 +179,7 @@ pub(in crate::protocol) fn push_found(echo: MetaEcho<'_>, item: &impl Found, val
 #[expect(clippy::inline_always, reason = "as `compose_value`")]
 pub(in crate::protocol) fn push_plain_value(
     echo: MetaEcho<'_>,
-    item: &impl Found,
+    item: &impl FoundItem,
     value: &[u8],
     out: &mut Vec<u8>,
 ) -> bool {
@@ -205,7 +205,7 @@ fn push_flag(name: &[u8; 2], number: u64, out: &mut Vec<u8>) {
 }
 
 #[inline(never)]
-fn push_rarer_flag(flag: MetaFlag, word: &[u8], item: &impl Found, is_touched: bool, out: &mut Vec<u8>) {
+fn push_rarer_flag(flag: MetaFlag, word: &[u8], item: &impl FoundItem, is_touched: bool, out: &mut Vec<u8>) {
     match flag {
         MetaFlag::ReturnKey => {
             out.extend_from_slice(b" k");
@@ -230,7 +230,7 @@ fn push_rarer_flag(flag: MetaFlag, word: &[u8], item: &impl Found, is_touched: b
 
 /// Appends the marks of renewal.
 #[cold]
-fn push_marks(item: &impl Found, out: &mut Vec<u8>) {
+fn push_marks(item: &impl FoundItem, out: &mut Vec<u8>) {
     for (is_shown, mark) in [(item.was_token_sent(), b" Z"), (item.is_stale(), b" X"), (item.is_won(), b" W")] {
         if is_shown {
             out.extend_from_slice(mark);
@@ -239,7 +239,7 @@ fn push_marks(item: &impl Found, out: &mut Vec<u8>) {
 }
 
 /// Appends the key of an item as its last writer wrote it.
-fn push_item_key(item: &impl Found, out: &mut Vec<u8>) {
+fn push_item_key(item: &impl FoundItem, out: &mut Vec<u8>) {
     if !item.is_binary_key() {
         return out.extend_from_slice(item.key());
     }
@@ -250,7 +250,7 @@ fn push_item_key(item: &impl Found, out: &mut Vec<u8>) {
 }
 
 /// Appends the answer of me to a hit.
-pub fn push_report(item: &impl Found, place: ItemPlace, out: &mut Vec<u8>) {
+pub fn push_report(item: &impl FoundItem, place: ItemPlace, out: &mut Vec<u8>) {
     out.extend_from_slice(b"ME ");
     push_item_key(item, out);
     out.extend_from_slice(b" exp=");

@@ -1,10 +1,9 @@
 //! Administration of the cache: reports, dumps, slab moves, tuning.
 
-use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::base::Deadline;
+use crate::base::{Deadline, EmitRow};
 use crate::index::Walk;
 use crate::store::jobs::PrefixScan;
 
@@ -13,7 +12,7 @@ use super::calls::Engine;
 /// An engine that an operator can question and tune.
 pub trait EngineAdmin: Engine {
     /// Reports one group of `stats` as rows.
-    fn report(&self, pin: &Self::Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display));
+    fn report(&self, pin: &Self::Pin, group: StoreReport, row: EmitRow<'_>);
 
     /// `stats cachedump`: shows key, value length in bytes and deadline of up to `limit` (0: all) live items of
     /// a slab class, until `show` breaks.

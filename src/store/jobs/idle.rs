@@ -9,7 +9,7 @@
 //! not idle.
 
 use crate::memory::CLASS_IDS;
-use crate::store::statistics::report::Activity;
+use crate::store::statistics::report::ClassActivity;
 
 use super::automove::ClassSample;
 
@@ -17,7 +17,7 @@ use super::automove::ClassSample;
 /// shows.
 #[derive(Clone, Copy, Default)]
 struct Seen {
-    activity: Option<Activity>,
+    activity: Option<ClassActivity>,
     pages: u32,
     /// Since when its activity has not changed.
     since_s: u32,
@@ -44,14 +44,14 @@ impl IdleTimes {
         &mut self,
         samples: &mut [ClassSample],
         now_s: u32,
-        activity: impl Fn(u8) -> Option<Activity>,
+        activity: impl Fn(u8) -> Option<ClassActivity>,
     ) {
         let before = std::mem::take(self);
         for sample in samples {
             let (activity, seen) = (activity(sample.class), before.0[usize::from(sample.class)]);
             let is_used = activity.is_none() || activity != seen.activity || sample.pages > seen.pages;
             let since_s = if is_used { now_s } else { seen.since_s };
-            let hits = |activity: Option<Activity>| activity.map_or(0, |activity| activity.hits);
+            let hits = |activity: Option<ClassActivity>| activity.map_or(0, |activity| activity.hits);
             let hit_s = if hits(activity) == hits(seen.activity) { seen.hit_s } else { Some(now_s) };
             let is_read = hit_s.is_some_and(|hit_s| now_s.wrapping_sub(hit_s) < HIT_COUNTS_S);
             sample.idle_s = if is_read { 0 } else { now_s.wrapping_sub(since_s) };
@@ -62,13 +62,13 @@ impl IdleTimes {
 
 #[cfg(test)]
 mod tests {
-    use super::{Activity, ClassSample, HIT_COUNTS_S, IdleTimes};
+    use super::{ClassActivity, ClassSample, HIT_COUNTS_S, IdleTimes};
 
     fn idle_s(idle: &mut IdleTimes, pages: u32, now_s: u32, commands: Option<u64>) -> u32 {
-        idle_s_of(idle, pages, now_s, commands.map(|commands| Activity { commands, hits: 0 }))
+        idle_s_of(idle, pages, now_s, commands.map(|commands| ClassActivity { commands, hits: 0 }))
     }
 
-    fn idle_s_of(idle: &mut IdleTimes, pages: u32, now_s: u32, activity: Option<Activity>) -> u32 {
+    fn idle_s_of(idle: &mut IdleTimes, pages: u32, now_s: u32, activity: Option<ClassActivity>) -> u32 {
         let mut samples = [ClassSample { class: 3, pages, ..ClassSample::default() }];
         idle.measure(&mut samples, now_s, |_| activity);
         samples[0].idle_s
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn a_class_is_not_idle_for_some_time_after_a_hit() {
         let mut idle = IdleTimes::default();
-        let mut idle_s = |now_s, hits| idle_s_of(&mut idle, 2, now_s, Some(Activity { commands: 9 + hits, hits }));
+        let mut idle_s = |now_s, hits| idle_s_of(&mut idle, 2, now_s, Some(ClassActivity { commands: 9 + hits, hits }));
         assert_eq!((idle_s(1000, 0), idle_s(1005, 0)), (0, 5));
         assert_eq!(idle_s(1006, 1), 0);
         assert_eq!(idle_s(1005 + HIT_COUNTS_S, 1), 0);

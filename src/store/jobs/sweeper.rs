@@ -107,7 +107,7 @@ impl Job for Sweeper {
         {
             // The last chunks must leave limbo before the mark goes: until then, stores that lack memory wait
             // for them.
-            if clear_limbo(worker) == Limbo::Full {
+            if clear_limbo(worker) == LimboState::Full {
                 return NextStep::Again;
             }
             store.flush.forget(mark);
@@ -248,18 +248,18 @@ impl Sweeper {
 }
 
 /// Frees chunks in limbo whose grace period is over. In a class without stores, no other thread does this.
-fn clear_limbo(worker: &WorkerStore) -> Limbo {
+fn clear_limbo(worker: &WorkerStore) -> LimboState {
     let store = worker.store;
     let (safe, mut most) = (store.epochs.safe_before(), RECLAIMED_PER_STEP);
     for class in store.slabs.classes.ids() {
         most -= store.slabs.lock(class).reclaim_some(most, |stamp| stamp < safe);
     }
-    if most == 0 { Limbo::Full } else { Limbo::Clear }
+    if most == 0 { LimboState::Full } else { LimboState::Clear }
 }
 
 /// State of limbo after a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Limbo {
+enum LimboState {
     /// There may be more chunks whose grace period is over.
     Full,
     /// Limbo is empty, or readers may still see its chunks.

@@ -1,10 +1,9 @@
 //! `EngineAdmin` for the store.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
-use crate::base::Key;
 use crate::base::atomic::Ordering;
+use crate::base::{EmitRow, Key};
 use crate::index::Walk;
 use crate::item::ItemRef;
 use crate::store::engine::{EngineAdmin, MoveTuning, Reassign, ShowItem, StoreReport};
@@ -20,7 +19,7 @@ const ITEMS_PER_SLICE: usize = 512;
 const ITEMS_AHEAD: usize = 16;
 
 impl EngineAdmin for WorkerStore {
-    fn report(&self, pin: &Pin, group: StoreReport, row: &mut dyn FnMut(&str, &dyn Display)) {
+    fn report(&self, pin: &Pin, group: StoreReport, row: EmitRow<'_>) {
         match group {
             StoreReport::General => self.store.report_general(row),
             StoreReport::Items => self.store.report_items(pin, self.now(), row),

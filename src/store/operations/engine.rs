@@ -10,7 +10,7 @@ use crate::store::engine::{
 use crate::store::mutation::{Flush, MutationKind};
 use crate::store::pressure::alloc::AHEAD_BYTES;
 use crate::store::pressure::late_reads::LateReads;
-use crate::store::uploads::admission::Kind;
+use crate::store::uploads::admission::ValueKind;
 use crate::store::uploads::upload::{Announced, Stage, Upload};
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
@@ -148,7 +148,7 @@ impl Engine for WorkerStore {
         }
         let extras = Extras { client_flags: write.client_flags, version: write.all_options().new_cas };
         let in_one_chunk = Layout::in_one_chunk(&store.slabs.classes, write.key.key, extras, value_len);
-        let kind = if in_one_chunk.is_some() { Kind::OneChunk } else { Kind::Chain };
+        let kind = if in_one_chunk.is_some() { ValueKind::OneChunk } else { ValueKind::Chain };
         Ok(Upload::announced(store.admission.ticket(kind), write, value_len))
     }
 

@@ -13,13 +13,13 @@ use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
 /// The item under a key whose bucket is locked, and the flush mark at that time.
-pub(super) struct Found<'i, 'pin> {
+pub(super) struct LockedKey<'i, 'pin> {
     bucket: BucketGuard<'i>,
     mark: FlushMark,
     there: Option<(Slot<'i>, ItemRef<'pin>)>,
 }
 
-impl<'pin> Found<'_, 'pin> {
+impl<'pin> LockedKey<'_, 'pin> {
     fn item(&self) -> Option<ItemRef<'pin>> {
         self.there.as_ref().map(|(_, item)| *item)
     }
@@ -116,19 +116,19 @@ impl WorkerStore {
 
     /// Locks the bucket of `key` and finds its item.
     #[inline(always)]
-    pub(super) fn look<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Found<'static, 'pin> {
+    pub(super) fn look<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> LockedKey<'static, 'pin> {
         let store = self.store;
         let bucket = store.index.lock(pin, key.hash);
         let mark = store.flush.mark();
         let there = bucket.find_item(pin, &store.slabs, key);
-        Found { bucket, mark, there }
+        LockedKey { bucket, mark, there }
     }
 
     /// How the item is to be linked, or why it may not be.
     #[inline(always)]
     pub(super) fn decide(
         &self,
-        found: &Found<'_, '_>,
+        found: &LockedKey<'_, '_>,
         mode: StoreMode,
         deadline: Deadline,
         options: &WriteOptions,
@@ -189,7 +189,7 @@ impl WorkerStore {
     pub(super) fn publish_last(
         &mut self,
         pin: &Pin,
-        found: Found<'_, '_>,
+        found: LockedKey<'_, '_>,
         hash: KeyHash,
         complete: CompleteItem,
         linking: Linking,
@@ -209,13 +209,13 @@ impl WorkerStore {
     pub(super) fn publish(
         &mut self,
         pin: &Pin,
-        found: Found<'_, '_>,
+        found: LockedKey<'_, '_>,
         hash: KeyHash,
         complete: CompleteItem,
         linking: Linking,
     ) -> Option<Published> {
         let store = self.store;
-        let Found { mut bucket, mark, there } = found;
+        let LockedKey { mut bucket, mark, there } = found;
         let Linking { deadline, marks, version, unique, kind } = linking;
         let (class, bytes, links) = (complete.class(), complete.bytes(), complete.links_by_class());
         let unique = unique.unwrap_or_else(|| self.cas.draw(&store.cas.0, mark.counter()));
@@ -313,7 +313,7 @@ impl WorkerStore {
     }
 
     /// Whether a live item was found.
-    pub(super) fn has_live(&self, found: &Found<'_, '_>) -> bool {
+    pub(super) fn has_live(&self, found: &LockedKey<'_, '_>) -> bool {
         found.item().is_some_and(|item| self.why_dead_at(found.mark, &item).is_none())
     }
 
@@ -379,7 +379,7 @@ impl WorkerStore {
         pin: &'pin Pin,
         key: HashedKey<'_>,
         old: &ItemRef<'_>,
-    ) -> Option<(Found<'static, 'pin>, ItemRef<'pin>)> {
+    ) -> Option<(LockedKey<'static, 'pin>, ItemRef<'pin>)> {
         let found = self.look(pin, key);
         let item = found.item()?;
         let is_it = item.is_same(old) && self.why_dead_at(found.mark, &item).is_none();

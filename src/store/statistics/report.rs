@@ -1,11 +1,10 @@
 //! The reports of the store: `stats`, `stats items`, `stats slabs` and `stats sizes`. Their rows are in rows.rs.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::sync::Arc;
 
-use crate::base::RelTime;
 use crate::base::atomic::Ordering;
+use crate::base::{EmitRow, RelTime};
 use crate::counters::Counter;
 use crate::eviction::PolicyUse;
 use crate::item::ItemRef;
@@ -18,14 +17,12 @@ use super::rows::{
     ClassSlab, ClassUse, ITEM_ROWS, PageBytes, SLAB_ROWS, STORE_ROWS, SlabTotals, StoreView, TOTAL_ROWS,
 };
 
-type Row<'a> = &'a mut dyn FnMut(&str, &dyn Display);
-
 /// Most slots of a class that `stats items` samples for `age`: a report must not walk the cache.
 const AGE_SAMPLE: usize = 128;
 
 /// How often a class was used. The numbers change with any use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::store) struct Activity {
+pub(in crate::store) struct ClassActivity {
     /// Commands that stored or found an item.
     pub(in crate::store) commands: u64,
     /// Retrievals that found an item.
@@ -90,7 +87,7 @@ impl Store {
         self.sum(|counters| &counters.linked_bytes).saturating_sub(unlinked)
     }
 
-    pub(in crate::store) fn report_general(&'static self, row: Row<'_>) {
+    pub(in crate::store) fn report_general(&'static self, row: EmitRow<'_>) {
         let policies: Vec<PolicyUse> = self.slabs.classes.ids().map(|class| self.policy_use(class)).collect();
         let view = StoreView {
             store: self,
@@ -101,7 +98,7 @@ impl Store {
         STORE_ROWS.iter().for_each(|line| row(line.name, &(line.value)(&view)));
     }
 
-    pub(in crate::store) fn report_items(&'static self, pin: &Pin, now: RelTime, row: Row<'_>) {
+    pub(in crate::store) fn report_items(&'static self, pin: &Pin, now: RelTime, row: EmitRow<'_>) {
         for class in self.slabs.classes.ids() {
             let items = self.class_items(class);
             if items == 0 {
@@ -156,7 +153,7 @@ impl Store {
 
     /// How often a class was used. `None`: it contains last links of chains, and their use counts in the class
     /// of their heads. Copies of the page mover do not count.
-    pub(in crate::store) fn class_activity(&self, class: u8) -> Option<Activity> {
+    pub(in crate::store) fn class_activity(&self, class: u8) -> Option<ClassActivity> {
         let has_links = self.used_chunks(class) > self.class_items(class);
         let is_counted = !has_links || class == self.slabs.classes.largest();
         let hits = |counters: &ClassCounters| counters.get_hits.read().wrapping_add(counters.touch_hits.read());
@@ -169,7 +166,7 @@ impl Store {
             [commands.wrapping_add(more), hits.wrapping_add(more_hits)]
         };
         let [commands, hits] = self.tallies.lock().iter().map(of_class).fold([0, 0], add);
-        is_counted.then_some(Activity { commands, hits })
+        is_counted.then_some(ClassActivity { commands, hits })
     }
 
     /// Chunks of a class that hold items or parts of them. Free chunks in workers' magazines do not count.
@@ -215,7 +212,7 @@ impl Store {
         bytes
     }
 
-    pub(in crate::store) fn report_slabs(&self, row: Row<'_>) {
+    pub(in crate::store) fn report_slabs(&self, row: EmitRow<'_>) {
         let mut totals = SlabTotals { active: 0, bytes: 0 };
         for (class, chunk_bytes, per_page) in self.classes() {
             let slab = self.slabs.lock(class).usage();
@@ -242,7 +239,7 @@ impl Store {
         })
     }
 
-    pub(in crate::store) fn report_sizes(&self, row: Row<'_>) {
+    pub(in crate::store) fn report_sizes(&self, row: EmitRow<'_>) {
         let mut counts = BTreeMap::<u64, u64>::new();
         let mut enter = |bytes: u64, count| {
             let sum = counts.entry(bytes.next_multiple_of(SIZE_STEP)).or_default();

@@ -21,13 +21,13 @@ const WAITING_MAX: usize = 256;
 /// The shares of arriving values.
 #[derive(Default)]
 pub(in crate::store) struct Admission {
-    of_one_chunk: Leaf<Queue>,
-    of_chains: Leaf<Queue>,
+    of_one_chunk: Leaf<AdmissionQueue>,
+    of_chains: Leaf<AdmissionQueue>,
 }
 
 /// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Kind {
+pub(in crate::store) enum ValueKind {
     /// It fits one chunk.
     OneChunk,
     /// It needs a chain.
@@ -35,7 +35,7 @@ pub(in crate::store) enum Kind {
 }
 
 #[derive(Default)]
-struct Queue {
+struct AdmissionQueue {
     /// Bytes of the admitted values.
     admitted_bytes: u64,
     /// The numbers of the waiting values, oldest first.
@@ -46,7 +46,7 @@ struct Queue {
 
 /// The answer to a value that asks for admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Answer {
+pub(in crate::store) enum AdmissionOutcome {
     /// It may allocate memory.
     Admitted,
     /// It must ask again.
@@ -57,7 +57,7 @@ pub(in crate::store) enum Answer {
 
 /// A value's place in the queue or its part of the share. Dropping it gives either back.
 pub(in crate::store) struct Ticket {
-    queue: &'static Leaf<Queue>,
+    queue: &'static Leaf<AdmissionQueue>,
     /// The value's length, once it is admitted.
     admitted_bytes: Option<NonZeroU32>,
     /// Its number, while it waits.
@@ -66,10 +66,10 @@ pub(in crate::store) struct Ticket {
 
 impl Admission {
     /// A ticket for a value of that kind. It has not asked yet.
-    pub(in crate::store) const fn ticket(&'static self, kind: Kind) -> Ticket {
+    pub(in crate::store) const fn ticket(&'static self, kind: ValueKind) -> Ticket {
         let queue = match kind {
-            Kind::OneChunk => &self.of_one_chunk,
-            Kind::Chain => &self.of_chains,
+            ValueKind::OneChunk => &self.of_one_chunk,
+            ValueKind::Chain => &self.of_chains,
         };
         Ticket { queue, admitted_bytes: None, number: None }
     }
@@ -80,7 +80,7 @@ impl Admission {
     }
 }
 
-impl Queue {
+impl AdmissionQueue {
     fn has_room(&self, bytes: NonZeroU32, share_bytes: u64) -> bool {
         self.admitted_bytes == 0 || self.admitted_bytes + u64::from(bytes.get()) <= share_bytes
     }
@@ -88,9 +88,9 @@ impl Queue {
 
 impl Ticket {
     /// Asks for the admission of a value of `bytes` bytes. All admitted values must fit into `share_bytes`.
-    pub(in crate::store) fn ask(&mut self, bytes: NonZeroU32, share_bytes: u64) -> Answer {
+    pub(in crate::store) fn ask(&mut self, bytes: NonZeroU32, share_bytes: u64) -> AdmissionOutcome {
         if self.admitted_bytes.is_some() {
-            return Answer::Admitted;
+            return AdmissionOutcome::Admitted;
         }
         let mut queue = self.queue.lock();
         let is_next = queue.waiting.front().copied() == self.number;
@@ -98,11 +98,11 @@ impl Ticket {
             queue.waiting.pop_front();
             queue.admitted_bytes += u64::from(bytes.get());
             (self.admitted_bytes, self.number) = (Some(bytes), None);
-            return Answer::Admitted;
+            return AdmissionOutcome::Admitted;
         }
         if self.number.is_none() {
             if queue.waiting.len() >= WAITING_MAX {
-                return Answer::Full;
+                return AdmissionOutcome::Full;
             }
             // Numbers repeat after 2^32. Far fewer values wait.
             let number = NonZeroU32::new(queue.last_number.wrapping_add(1)).unwrap_or(NonZeroU32::MIN);
@@ -110,7 +110,7 @@ impl Ticket {
             queue.waiting.push_back(number);
             self.number = Some(number);
         }
-        Answer::Wait
+        AdmissionOutcome::Wait
     }
 
     /// Gives up the place in the queue. The next [`Ticket::ask`] goes to the end.
@@ -146,7 +146,7 @@ impl Drop for Ticket {
 mod tests {
     use std::num::NonZeroU32;
 
-    use super::{Admission, Answer, Kind, Ticket, WAITING_MAX};
+    use super::{Admission, AdmissionOutcome, Ticket, ValueKind, WAITING_MAX};
 
     const SHARE_BYTES: u64 = 100;
 
@@ -154,74 +154,74 @@ mod tests {
         Box::leak(Box::default())
     }
 
-    fn ask(ticket: &mut Ticket, bytes: u32) -> Answer {
+    fn ask(ticket: &mut Ticket, bytes: u32) -> AdmissionOutcome {
         ticket.ask(NonZeroU32::new(bytes).unwrap(), SHARE_BYTES)
     }
 
     #[test]
     fn values_beyond_the_share_wait_and_are_admitted_oldest_first() {
         let admission = admission();
-        let [mut of_60, mut of_40, mut of_50, mut of_10] = [(); 4].map(|()| admission.ticket(Kind::Chain));
-        assert_eq!([ask(&mut of_60, 60), ask(&mut of_40, 40)], [Answer::Admitted; 2]);
-        assert_eq!([ask(&mut of_50, 50), ask(&mut of_10, 10)], [Answer::Wait; 2]);
+        let [mut of_60, mut of_40, mut of_50, mut of_10] = [(); 4].map(|()| admission.ticket(ValueKind::Chain));
+        assert_eq!([ask(&mut of_60, 60), ask(&mut of_40, 40)], [AdmissionOutcome::Admitted; 2]);
+        assert_eq!([ask(&mut of_50, 50), ask(&mut of_10, 10)], [AdmissionOutcome::Wait; 2]);
         assert!(admission.is_contended());
         drop(of_40);
-        assert_eq!(ask(&mut of_10, 10), Answer::Wait, "it would fit, but another one came first");
-        assert_eq!(ask(&mut of_50, 50), Answer::Wait, "only 40 bytes are free");
+        assert_eq!(ask(&mut of_10, 10), AdmissionOutcome::Wait, "it would fit, but another one came first");
+        assert_eq!(ask(&mut of_50, 50), AdmissionOutcome::Wait, "only 40 bytes are free");
         assert!(of_50.must_wait(NonZeroU32::new(50).unwrap(), SHARE_BYTES));
         drop(of_60);
         assert!(!of_50.must_wait(NonZeroU32::new(50).unwrap(), SHARE_BYTES));
-        assert_eq!([ask(&mut of_50, 50), ask(&mut of_10, 10)], [Answer::Admitted; 2]);
+        assert_eq!([ask(&mut of_50, 50), ask(&mut of_10, 10)], [AdmissionOutcome::Admitted; 2]);
         assert!(!admission.is_contended());
     }
 
     #[test]
     fn a_value_longer_than_the_share_is_admitted_alone() {
         let admission = admission();
-        let [mut long, mut short] = [(); 2].map(|()| admission.ticket(Kind::Chain));
-        assert_eq!([ask(&mut long, 500), ask(&mut long, 500)], [Answer::Admitted; 2]);
-        assert_eq!(ask(&mut short, 1), Answer::Wait);
+        let [mut long, mut short] = [(); 2].map(|()| admission.ticket(ValueKind::Chain));
+        assert_eq!([ask(&mut long, 500), ask(&mut long, 500)], [AdmissionOutcome::Admitted; 2]);
+        assert_eq!(ask(&mut short, 1), AdmissionOutcome::Wait);
         drop(long);
-        assert_eq!(ask(&mut short, 1), Answer::Admitted);
+        assert_eq!(ask(&mut short, 1), AdmissionOutcome::Admitted);
     }
 
     #[test]
     fn a_value_of_one_chunk_does_not_wait_for_chains() {
         let admission = admission();
-        let [mut chain, mut small] = [Kind::Chain, Kind::OneChunk].map(|kind| admission.ticket(kind));
-        assert_eq!([ask(&mut chain, 100), ask(&mut small, 100)], [Answer::Admitted; 2]);
+        let [mut chain, mut small] = [ValueKind::Chain, ValueKind::OneChunk].map(|kind| admission.ticket(kind));
+        assert_eq!([ask(&mut chain, 100), ask(&mut small, 100)], [AdmissionOutcome::Admitted; 2]);
     }
 
     #[test]
     fn a_value_that_leaves_the_queue_goes_to_its_end() {
         let admission = admission();
-        let [mut first, mut second, mut third] = [(); 3].map(|()| admission.ticket(Kind::Chain));
-        assert_eq!(ask(&mut first, 100), Answer::Admitted);
-        assert_eq!([ask(&mut second, 100), ask(&mut third, 60)], [Answer::Wait; 2]);
+        let [mut first, mut second, mut third] = [(); 3].map(|()| admission.ticket(ValueKind::Chain));
+        assert_eq!(ask(&mut first, 100), AdmissionOutcome::Admitted);
+        assert_eq!([ask(&mut second, 100), ask(&mut third, 60)], [AdmissionOutcome::Wait; 2]);
         second.leave_queue();
         assert!(!second.is_waiting());
-        assert_eq!(ask(&mut second, 100), Answer::Wait);
+        assert_eq!(ask(&mut second, 100), AdmissionOutcome::Wait);
         drop(first);
-        assert_eq!([ask(&mut second, 100), ask(&mut third, 60)], [Answer::Wait, Answer::Admitted]);
+        assert_eq!([ask(&mut second, 100), ask(&mut third, 60)], [AdmissionOutcome::Wait, AdmissionOutcome::Admitted]);
     }
 
     #[test]
     fn a_value_that_stops_waiting_holds_nobody_up() {
         let admission = admission();
-        let [mut first, mut second, mut third] = [(); 3].map(|()| admission.ticket(Kind::Chain));
-        assert_eq!(ask(&mut first, 100), Answer::Admitted);
-        assert_eq!([ask(&mut second, 100), ask(&mut third, 100)], [Answer::Wait; 2]);
+        let [mut first, mut second, mut third] = [(); 3].map(|()| admission.ticket(ValueKind::Chain));
+        assert_eq!(ask(&mut first, 100), AdmissionOutcome::Admitted);
+        assert_eq!([ask(&mut second, 100), ask(&mut third, 100)], [AdmissionOutcome::Wait; 2]);
         drop(second);
         drop(first);
-        assert_eq!(ask(&mut third, 100), Answer::Admitted);
+        assert_eq!(ask(&mut third, 100), AdmissionOutcome::Admitted);
     }
 
     #[test]
     fn no_more_than_a_bounded_number_waits() {
         let admission = admission();
-        let mut tickets: Vec<Ticket> = (0..WAITING_MAX + 2).map(|_| admission.ticket(Kind::Chain)).collect();
-        let answers: Vec<Answer> = tickets.iter_mut().map(|ticket| ask(ticket, 100)).collect();
-        assert_eq!(answers.iter().filter(|answer| **answer == Answer::Wait).count(), WAITING_MAX);
-        assert_eq!((answers[0], answers[WAITING_MAX + 1]), (Answer::Admitted, Answer::Full));
+        let mut tickets: Vec<Ticket> = (0..WAITING_MAX + 2).map(|_| admission.ticket(ValueKind::Chain)).collect();
+        let answers: Vec<AdmissionOutcome> = tickets.iter_mut().map(|ticket| ask(ticket, 100)).collect();
+        assert_eq!(answers.iter().filter(|answer| **answer == AdmissionOutcome::Wait).count(), WAITING_MAX);
+        assert_eq!((answers[0], answers[WAITING_MAX + 1]), (AdmissionOutcome::Admitted, AdmissionOutcome::Full));
     }
 }

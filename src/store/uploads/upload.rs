@@ -15,7 +15,7 @@ use crate::store::cache::Store;
 use crate::store::engine::{Pending, Refusal, Write, WriteOptions};
 use crate::store::worker_store::WorkerStore;
 
-use super::admission::{Answer, Ticket};
+use super::admission::{AdmissionOutcome, Ticket};
 
 /// Share of memory that arriving values may use, once for values of one chunk and once for chains. At least a
 /// page.
@@ -62,9 +62,9 @@ impl Upload {
     /// It must wait, or too many values wait.
     pub(in crate::store) fn admit(&mut self, store: &Store) -> Result<(), Refusal> {
         match self.ticket.ask(counted_bytes(self.remaining()), store.upload_share()) {
-            Answer::Admitted => Ok(()),
-            Answer::Wait => Err(Refusal::Busy),
-            Answer::Full => Err(Refusal::NoMemory),
+            AdmissionOutcome::Admitted => Ok(()),
+            AdmissionOutcome::Wait => Err(Refusal::Busy),
+            AdmissionOutcome::Full => Err(Refusal::NoMemory),
         }
     }
 

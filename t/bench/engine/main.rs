@@ -11,13 +11,12 @@
 
 mod batch;
 
-use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use larder::base::Clock;
+use larder::base::{Clock, EmitRow};
 use larder::command::{Batch as Requests, Context, Operator, Outcome, Switches, Unparsed, execute};
 use larder::counters::Counters;
 use larder::memory::ClassPlan;
@@ -225,7 +224,7 @@ impl Operator for Nobody {
         Gauges::default()
     }
     fn connections(&self, _show: &mut dyn FnMut(&ConnectionRow<'_>)) {}
-    fn settings(&self, _row: &mut dyn FnMut(&str, &dyn Display)) {}
+    fn settings(&self, _row: EmitRow<'_>) {}
     fn is_crawler_on(&self) -> bool {
         true
     }
