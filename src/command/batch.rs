@@ -84,7 +84,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
 
     /// Parses at most `limit` requests, and at most [`REQUESTS_PER_BATCH`]. If the batch stays empty, bytes are
     /// missing.
-    #[inline]
+    #[inline(always)]
     pub fn fill<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(
         &mut self,
         unparsed: Unparsed<'a>,
@@ -100,7 +100,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         self.prefetch_items(engine, pin);
     }
 
-    #[inline]
+    #[inline(always)]
     fn fill_lines<E: Engine<Bucket = B>>(&mut self, unparsed: Unparsed<'a>, limit: usize, engine: &E) {
         let Unparsed { bytes, input, begun, .. } = unparsed;
         // A constant, so that no request pays for a choice of its parser.
@@ -220,7 +220,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         self.entries.push(BatchEntry { action, lookup, end });
     }
 
-    #[inline]
+    #[inline(always)]
     fn prefetch_items<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(&mut self, engine: &E, pin: &'pin E::Pin) {
         for lookup in self.entries.iter_mut().filter_map(|entry| entry.lookup.as_mut()) {
             lookup.prefetch_item(engine, pin);

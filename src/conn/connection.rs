@@ -213,6 +213,7 @@ impl Connection {
     }
 
     /// Serves the client until bytes, budget or memory run out. `output` is a buffer for its replies.
+    #[inline(always)]
     pub fn drive(&mut self, turn: &mut Turn<'_>, output: &mut Vec<u8>, pin: &Pin, input: Received) -> DriveOutcome {
         if matches!(input, Received::Nothing) {
             if self.backlog.is_some()

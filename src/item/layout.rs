@@ -60,14 +60,26 @@ impl Layout {
     /// The layout of an item in one chunk; `None` if it does not fit the largest chunk.
     #[inline]
     pub fn in_one_chunk(classes: &SizeClasses, key: Key<'_>, extras: Extras, value_len: u32) -> Option<Self> {
-        let shape = Self::shape(classes, key, extras, value_len);
+        Self::in_one_chunk_as(classes, key, extras, value_len, classes.has_proofs())
+    }
+
+    /// As [`Layout::in_one_chunk`], for a caller that knows whether items have proofs.
+    #[inline(always)]
+    pub fn in_one_chunk_as(
+        classes: &SizeClasses,
+        key: Key<'_>,
+        extras: Extras,
+        value_len: u32,
+        has_proof: bool,
+    ) -> Option<Self> {
+        let shape = Self::shape(key, extras, value_len, has_proof);
         let head_class = classes.class_for(shape.prefix_bytes().saturating_add(value_len))?;
         Some(Self { shape, value_len, head_class, full_links: 0, tail_class: None })
     }
 
     #[cold]
     fn chained(classes: &SizeClasses, key: Key<'_>, extras: Extras, value_len: u32) -> Self {
-        let shape = Shape { is_chain: true, ..Self::shape(classes, key, extras, 0) };
+        let shape = Shape { is_chain: true, ..Self::shape(key, extras, 0, classes.has_proofs()) };
         let in_head = classes.chunk_max() - shape.prefix_bytes();
         let in_link = classes.chunk_max() - HEADER_BYTES;
         let rest = value_len - in_head.min(value_len);
@@ -77,12 +89,12 @@ impl Layout {
     }
 
     #[inline]
-    fn shape(classes: &SizeClasses, key: Key<'_>, extras: Extras, value_len: u32) -> Shape {
+    fn shape(key: Key<'_>, extras: Extras, value_len: u32, has_proof: bool) -> Shape {
         Shape {
             key_len: key.len(),
             has_client_flags: extras.client_flags != 0,
             has_version: extras.version.is_some(),
-            has_proof: classes.has_proofs(),
+            has_proof,
             is_chain: false,
             value_len,
         }

@@ -105,6 +105,12 @@ impl WorkerStore {
         self.moment.now
     }
 
+    /// Whether items have proofs.
+    #[inline]
+    pub(super) fn has_proofs(&self) -> bool {
+        self.store.slabs.classes.has_proofs()
+    }
+
     /// The item of `key` if it is alive, or why it is not.
     #[inline]
     pub(super) fn find_live<'pin>(&self, pin: &'pin Pin, key: HashedKey<'_>) -> Result<ItemRef<'pin>, Miss> {

@@ -69,6 +69,6 @@ pub fn set(bytes: &[u8]) -> Option<(PlainSet<'_>, usize)> {
     let (value, behind) = whole_value(rest, value_len)?;
     let is_quiet = flags.has(MetaFlag::Quiet);
     let echo = Echo::Meta(MetaEcho::new(&line[..line_len - 2], key, KeyCoding::Plain, is_quiet));
-    let exptime = Exptime::new(i64::from(exptime));
+    let exptime = Exptime::unsigned(exptime);
     Some((PlainSet { key, client_flags, exptime, value, echo }, bytes.len() - behind.len()))
 }

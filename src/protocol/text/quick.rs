@@ -45,7 +45,7 @@ pub fn set(bytes: &[u8]) -> Option<(PlainSet<'_>, usize)> {
         (Reply::Silent, behind.strip_prefix(b" noreply\r\n")?)
     };
     let (value, behind) = whole_value(behind, value_len)?;
-    let exptime = Exptime::new(i64::from(exptime));
+    let exptime = Exptime::unsigned(exptime);
     Some((PlainSet { key, client_flags, exptime, value, echo: Echo::Text(reply) }, bytes.len() - behind.len()))
 }
 

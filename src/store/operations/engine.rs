@@ -134,10 +134,11 @@ impl Engine for WorkerStore {
 
     #[inline(never)]
     fn store(&mut self, pin: &Pin, write: &Write<'_>, value: &[u8]) -> Result<StoreOutcome, Refusal> {
-        match (write.mode, write.options) {
+        const NONE: &WriteOptions = &WriteOptions::NONE;
+        match (write.mode, write.options, self.has_proofs()) {
             // Fast path: a copy of the function in which the options of most stores are constants.
-            (StoreMode::Set, None) => self.store_whole(pin, write, StoreMode::Set, &WriteOptions::NONE, value),
-            (mode, options) => self.store_whole(pin, write, mode, options.unwrap_or(&WriteOptions::NONE), value),
+            (StoreMode::Set, None, false) => self.store_whole(pin, write, StoreMode::Set, NONE, value, false),
+            (mode, options, has_proof) => self.store_whole(pin, write, mode, options.unwrap_or(NONE), value, has_proof),
         }
     }
 
@@ -253,7 +254,7 @@ impl Engine for WorkerStore {
         self.store.clock.epoch_unix_ms()
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin_turn(&mut self) -> Moment {
         self.moment = self.store.clock.read();
         self.accessed = AccessStamp::at(self.moment.now);

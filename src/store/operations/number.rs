@@ -113,7 +113,7 @@ impl WorkerStore {
         let mut text = BLANKS;
         if let Some(text) = text.get_mut(..len as usize) {
             text[..digits.len()].copy_from_slice(digits);
-            if let Some(new) = self.allocate_filled(pin, key, extras, text)? {
+            if let Some(new) = self.allocate_filled(pin, key, extras, text, self.has_proofs())? {
                 return Ok(self.replace_whole_if_same(pin, key, old, new, link));
             }
         }

@@ -47,7 +47,7 @@ pub(super) struct Published {
 }
 
 impl WorkerStore {
-    /// As `Engine::store`, with the mode and the options of `write`.
+    /// As `Engine::store`, with the mode and the options of `write`. `has_proof`: whether the store's items have proofs.
     #[inline(always)]
     pub(super) fn store_whole(
         &mut self,
@@ -56,10 +56,11 @@ impl WorkerStore {
         mode: StoreMode,
         options: &WriteOptions,
         value: &[u8],
+        has_proof: bool,
     ) -> Result<StoreOutcome, Refusal> {
         let Write { key, client_flags, deadline, .. } = *write;
         let extras = Extras { client_flags, version: options.new_cas };
-        let complete = if mode.joins() { None } else { self.allocate_filled(pin, key, extras, value)? };
+        let complete = if mode.joins() { None } else { self.allocate_filled(pin, key, extras, value, has_proof)? };
         let Some(complete) = complete else { return self.store_in_steps(pin, write, value) };
         let found = self.look(pin, key);
         match self.decide(&found, mode, deadline, options) {
@@ -329,7 +330,7 @@ impl WorkerStore {
         value: &[u8],
         linking: Linking,
     ) -> Result<Option<Published>, Refusal> {
-        let complete = self.allocate_filled(pin, key, extras, value)?.ok_or(Refusal::TooLarge)?;
+        let complete = self.allocate_filled(pin, key, extras, value, self.has_proofs())?.ok_or(Refusal::TooLarge)?;
         let found = self.look(pin, key);
         if self.has_live(&found) {
             self.store.slabs.give_back(complete.give_up());

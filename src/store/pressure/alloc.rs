@@ -100,7 +100,8 @@ impl WorkerStore {
         Ok(PendingItem::new(&self.store.slabs, head, layout, key, extras, deadline))
     }
 
-    /// Builds a complete item from a value that fits one chunk. None: the value needs a chain.
+    /// Builds a complete item from a value that fits one chunk. None: the value needs a chain. `has_proof`: whether the
+    /// store's items have proofs.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -111,12 +112,14 @@ impl WorkerStore {
         key: HashedKey<'_>,
         extras: Extras,
         value: &[u8],
+        has_proof: bool,
     ) -> Result<Option<CompleteItem>, Refusal> {
         let value_len = u32::try_from(value.len()).unwrap_or(u32::MAX);
         if value_len > self.store.config.value_len_max {
             return Err(Refusal::TooLarge);
         }
-        let Some(mut layout) = Layout::in_one_chunk(&self.store.slabs.classes, key.key, extras, value_len) else {
+        let classes = &self.store.slabs.classes;
+        let Some(mut layout) = Layout::in_one_chunk_as(classes, key.key, extras, value_len, has_proof) else {
             return Ok(None);
         };
         let chunk = self.head_chunk(pin, &mut layout)?;
