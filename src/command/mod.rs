@@ -33,5 +33,5 @@ pub use execute::{Outcome, execute};
 pub use lookup::Lookup;
 pub use operator::Operator;
 pub use retrieval::KEYS_PER_WINDOW;
-pub use sink::{BORROWED_VALUE_MIN, Mark, ReplySink};
+pub use sink::{BORROWED_VALUE_MIN, Mark, ReplySink, copied_value};
 pub use storage::{Extended, Incoming, Terminator, extend_value, finish_store, refuse_value};

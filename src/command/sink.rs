@@ -9,7 +9,7 @@ pub const BORROWED_VALUE_MIN: u32 = 4 << 10;
 
 /// The value of an item that is copied into the replies. `None`: it goes to the sink by reference.
 #[inline(always)]
-pub(super) fn copied_value<I: Item>(item: &I) -> Option<&[u8]> {
+pub fn copied_value<I: Item>(item: &I) -> Option<&[u8]> {
     item.contiguous().filter(|_| item.value_len() < BORROWED_VALUE_MIN)
 }
 
@@ -18,7 +18,7 @@ pub trait ReplySink<I> {
     /// The text buffer. What is appended is sent after everything queued before.
     fn text(&mut self) -> &mut Vec<u8>;
 
-    /// Queues the bytes of the item's value.
+    /// Queues a value by reference: one that [`copied_value`] leaves to the sink.
     fn value(&mut self, item: I);
 
     /// Whether a client watches what commands do. A sink without watchers answers with a constant, so that commands pay

@@ -1,4 +1,5 @@
-//! The replies of one drive, in order. Small values are copied, large ones are sent from slab memory.
+//! The replies of one drive, in order. Commands copy small values into the text (command/sink.rs); large ones are sent
+//! from slab memory.
 //!
 //! ```text
 //! text    VALUE a 0 3␍␊xyz␍␊VALUE b 0 90000␍␊│␍␊END␍␊
@@ -11,7 +12,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 
-use crate::command::{BORROWED_VALUE_MIN, Mark, ReplySink};
+use crate::command::{Mark, ReplySink};
 use crate::sys::socket::{PIECES_MAX, send, send_pieces};
 use crate::sys::spare::try_reserve;
 
@@ -68,15 +69,7 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
         self.text.len() as u64 + self.value_bytes as u64
     }
 
-    /// Queues the bytes of `item`'s value.
-    #[inline]
-    fn push(&mut self, item: CachedItem<'pin>) {
-        match item.contiguous() {
-            Some(value) if item.value_len() < BORROWED_VALUE_MIN => self.text.extend_from_slice(value),
-            Some(_) | None => self.borrow(item),
-        }
-    }
-
+    /// Queues the value of `item`, which is not copied.
     fn borrow(&mut self, item: CachedItem<'pin>) {
         self.value_bytes += item.value_len() as usize;
         if !try_reserve(&mut self.values, 1) {
@@ -210,7 +203,7 @@ impl<'pin> ReplySink<CachedItem<'pin>> for WriteQueue<'_, 'pin> {
 
     #[inline]
     fn value(&mut self, item: CachedItem<'pin>) {
-        self.push(item);
+        self.borrow(item);
     }
 
     #[inline]

@@ -5,9 +5,9 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use super::{BORROWED_VALUE_MIN, Flushed, TEXT_BYTES_MAX, VALUES_MAX, WriteQueue};
+use super::{Flushed, TEXT_BYTES_MAX, VALUES_MAX, WriteQueue};
 use crate::base::{Deadline, Key, KeyHasher};
-use crate::command::ReplySink as _;
+use crate::command::{BORROWED_VALUE_MIN, ReplySink as _, copied_value};
 use crate::conn::backlog::Sent;
 use crate::item::{Extras, ItemRef, Layout, LinkInfo, PendingItem};
 use crate::memory::{ChunkRef, ClassPlan, SizeClasses, SlabAllocator};
@@ -46,7 +46,15 @@ fn item<'pin>(pin: &'pin Pin, slabs: &'static SlabAllocator, len: u32) -> ItemRe
     ItemRef::try_view(pin, slabs, head).unwrap()
 }
 
-/// Queues text and values of `lens`; what the client has to read comes back.
+/// Queues a value as commands do.
+fn push<'pin>(queue: &mut WriteQueue<'_, 'pin>, item: ItemRef<'pin>) {
+    match copied_value(&item) {
+        Some(value) => queue.text().extend_from_slice(value),
+        None => queue.value(item),
+    }
+}
+
+/// Queues text and values of `lens`. Returns what the client has to read.
 fn queue_all<'pin>(
     queue: &mut WriteQueue<'_, 'pin>,
     pin: &'pin Pin,
@@ -57,7 +65,7 @@ fn queue_all<'pin>(
     for len in lens {
         let line = format!("VALUE colour 0 {len}\r\n");
         queue.text().extend_from_slice(line.as_bytes());
-        queue.push(item(pin, slabs, *len));
+        push(queue, item(pin, slabs, *len));
         queue.text().extend_from_slice(b"\r\n");
         expected.extend_from_slice(line.as_bytes());
         expected.extend_from_slice(&value(*len));
@@ -148,7 +156,7 @@ fn text_or_values_beyond_their_bound_fill_the_queue() {
     let mut other_text = Vec::new();
     let mut queue = WriteQueue::new(&mut other_text);
     let filling = (1..).find(|_| {
-        queue.push(large);
+        queue.value(large);
         queue.is_full()
     });
     assert!(filling.is_some_and(|count| count <= VALUES_MAX));
