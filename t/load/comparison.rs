@@ -13,7 +13,7 @@ fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(larder_bench());
     command
         .args(arguments)
-        .envs([("LARDER_BENCH_PAIRS", "2"), ("LARDER_BENCH_WINDOW_MS", "20")])
+        .envs([("LARDER_BENCH_PAIRS", "2"), ("LARDER_BENCH_WINDOW_MS", "200")])
         .envs([("LARDER_BENCH_SERVER_CORE", "0"), ("LARDER_BENCH_CLIENT_CORE", "0")]);
     command
 }
