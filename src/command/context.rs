@@ -125,14 +125,6 @@ impl From<&Settings> for Switches {
 
 impl Default for Switches {
     fn default() -> Self {
-        Self {
-            flush_enabled: true,
-            dump_enabled: true,
-            watch_enabled: true,
-            shutdown_command: false,
-            slab_reassign: true,
-            debug_commands: false,
-            use_cas: true,
-        }
+        Self::from(&Settings::default())
     }
 }

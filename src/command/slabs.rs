@@ -9,17 +9,11 @@
 //! Grammar and answers are memcached's, which accepts any word that begins with one of these. `freeratio` has no
 //! effect: no pages are kept free.
 
-use std::ops::RangeInclusive;
-
 use crate::protocol::{AutomoveRequest, ReplyLine, SlabsRequest};
+use crate::settings::{AUTOMOVE_LEVELS, AUTOMOVE_WINDOW};
 use crate::store::{EngineAdmin, MoveTuning, Reassign};
 
 use super::context::Context;
-
-/// Bounds of the window, in ticks of the page mover. The setting has the same ones.
-const WINDOW: RangeInclusive<u32> = 3..=1800;
-/// The highest level.
-const LEVEL_MAX: u32 = 2;
 
 pub(super) fn obey<E: EngineAdmin>(order: SlabsRequest, ctx: &mut Context<'_, E>) -> ReplyLine {
     match order {
@@ -51,8 +45,12 @@ fn reassign<E: EngineAdmin>(classes: Option<(i32, i32)>, ctx: &mut Context<'_, E
 fn automove<E: EngineAdmin>(order: AutomoveRequest, ctx: &mut Context<'_, E>) -> ReplyLine {
     let tuning = ctx.engine.move_tuning();
     let changed = match order {
-        AutomoveRequest::Level(Some(level)) if level <= LEVEL_MAX => MoveTuning { level, ..tuning },
-        AutomoveRequest::Window(Some(window)) if WINDOW.contains(&window) => MoveTuning { window, ..tuning },
+        AutomoveRequest::Level(Some(level)) if AUTOMOVE_LEVELS.contains(&level.into()) => {
+            MoveTuning { level, ..tuning }
+        }
+        AutomoveRequest::Window(Some(window)) if AUTOMOVE_WINDOW.contains(&window.into()) => {
+            MoveTuning { window, ..tuning }
+        }
         AutomoveRequest::Ratio(Some(ratio)) => MoveTuning { ratio, ..tuning },
         AutomoveRequest::FreeRatio(Some(_)) => tuning,
         AutomoveRequest::Window(Some(_)) => return ReplyLine::WindowOutOfBounds,

@@ -2,7 +2,7 @@
 
 use crate::memory::ClassPlan;
 use crate::settings::Settings;
-use crate::store::{JOB_THREADS, MoveTuning, StoreConfig};
+use crate::store::{JOB_THREADS, StoreConfig};
 
 /// Bytes of an item other than key, client flags and value. -n does not count them.
 const ITEM_HEADER_BYTES: u32 = 16;
@@ -15,15 +15,6 @@ const HASHPOWER_TO_BYTES: u32 = 3;
 /// With the default hash power, the index starts with at most this share of `-m`, as a power of two. A few thousand
 /// large items fill `-m 64` and need a tenth of the half mebibyte that the default takes.
 const INDEX_SHARE: u32 = 10;
-
-/// How pages move between slab classes.
-pub(super) fn move_tuning(settings: &Settings) -> MoveTuning {
-    MoveTuning {
-        level: if settings.slab_reassign { settings.slab_automove } else { 0 },
-        ratio: settings.slab_automove_ratio,
-        window: settings.slab_automove_window,
-    }
-}
 
 /// The hash power to start with.
 fn hashpower(settings: &Settings) -> u32 {

@@ -21,7 +21,7 @@ use crate::dispatcher::{BindFailure, Bound, Config, DatagramAddress, Dispatcher,
 use crate::protocol::{Binding, MEMCACHED_VERSION};
 use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
-use crate::store::Store;
+use crate::store::{MoveTuning, Store};
 use crate::sync::Sender;
 use crate::sys::filter::Role;
 use crate::sys::log::{Level, log_line, start_log_thread};
@@ -34,7 +34,6 @@ use super::failure::Failure;
 use super::memory_file::{ReadyStore, StoreEnd, build_store};
 use super::operator::Process;
 use super::pidfile::{Pidfile, write_ports};
-use super::plan::move_tuning;
 use super::privileges::{drop_privileges, lock_memory_if_asked, own_descriptors, restrict_if_asked};
 use super::shutdown::{Ending, Workers};
 use super::users::load_users;
@@ -95,7 +94,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     let ready = build_store(settings)?;
     let store = ready.store;
-    store.tune_moves(move_tuning(settings));
+    store.tune_moves(MoveTuning::from(settings));
     let sockets = check_room(settings).and_then(|()| Sockets::bind(settings)).inspect_err(|_| ready.give_back())?;
     if settings.verbosity >= DETAILED {
         print_details(store, &sockets, Binding::from(settings));

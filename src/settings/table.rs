@@ -10,6 +10,7 @@
 //!
 //! The order is that of memcached's `stats settings`; rows without a key there come last.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::address::{Addresses, ListenAddress};
@@ -19,6 +20,11 @@ use super::codec::{
 use super::quantity::{bytes, kib, mib, seconds, whole};
 use super::row::{OptionGroup, Row, SettingStatus};
 use SettingStatus::{Hidden, Later, NoEffect, Report, Works};
+
+/// Bounds of `slab_automove`, here and in `slabs automove`.
+pub const AUTOMOVE_LEVELS: RangeInclusive<i64> = 0..=2;
+/// Bounds of `slab_automove_window`, here and in `slabs automove window`.
+pub const AUTOMOVE_WINDOW: RangeInclusive<i64> = 3..=1800;
 
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $field:ident: $ty:ty = $default:expr, $codec:expr, $option:literal, $group:ident, $stat:literal, $status:expr;)+) => {
@@ -150,11 +156,11 @@ settings! {
     /// memory within the limit.
     slab_reassign: bool = true, TURNS_ON, "-o [no_]slab_reassign", Memory, "slab_reassign", Works;
     /// Automatic page moves between size classes: 0 off, 1 and 2 on.
-    slab_automove: u32 = 1, SwitchOrLevel(0..=2), "-o [no_]slab_automove[=<num>]", Memory, "slab_automove", Works;
+    slab_automove: u32 = 1, SwitchOrLevel(AUTOMOVE_LEVELS), "-o [no_]slab_automove[=<num>]", Memory, "slab_automove", Works;
     /// Move a page when the donor's expected loss of hits is below this ratio of the receiver's gain.
     slab_automove_ratio: f64 = 0.8, Fraction { range: 0.0..=1.0, digits: 2 }, "-o slab_automove_ratio=<num>", Memory, "slab_automove_ratio", Works;
     /// Averaging window of the page-move decision, in units of 125 ms.
-    slab_automove_window: u32 = 10, whole(3..=1800), "-o slab_automove_window=<num>", Memory, "slab_automove_window", Works;
+    slab_automove_window: u32 = 10, whole(AUTOMOVE_WINDOW), "-o slab_automove_window=<num>", Memory, "slab_automove_window", Works;
     /// Maximum chunk size, in KiB. A larger item is a chain of chunks.
     slab_chunk_max: u32 = 16 << 10, kib(1..=512), "-o slab_chunk_max=<KiB>", Memory, "slab_chunk_max", Works;
     /// Allow lru_crawler metadump, mgdump and crawl. Expired items are swept in any case.

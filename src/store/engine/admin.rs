@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::base::{Deadline, EmitRow};
 use crate::index::Walk;
+use crate::settings::Settings;
 use crate::store::jobs::PrefixScan;
 
 use super::calls::Engine;
@@ -75,9 +76,19 @@ pub struct MoveTuning {
     pub window: u32,
 }
 
+impl From<&Settings> for MoveTuning {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            level: if settings.slab_reassign { settings.slab_automove } else { 0 },
+            ratio: settings.slab_automove_ratio,
+            window: settings.slab_automove_window,
+        }
+    }
+}
+
 impl Default for MoveTuning {
     fn default() -> Self {
-        Self { level: 1, ratio: 0.8, window: 10 }
+        Self::from(&Settings::default())
     }
 }
 
