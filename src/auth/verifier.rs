@@ -7,10 +7,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar};
 use std::thread;
 
 use crate::base::atomic::{AtomicU8, Ordering};
+use crate::sync::Leaf;
 
 use super::credentials::Credentials;
 use super::user_table::UserTable;
@@ -49,7 +50,7 @@ struct Attempt {
 /// The queue of attempts.
 #[derive(Default)]
 pub(super) struct Verifier {
-    attempts: Mutex<VecDeque<Attempt>>,
+    attempts: Leaf<VecDeque<Attempt>>,
     arrived: Condvar,
 }
 
@@ -57,7 +58,7 @@ impl Verifier {
     /// Adds an attempt. `None`: the queue is full.
     pub(super) fn push(&self, table: Arc<UserTable>, offered: Credentials<'_>) -> Option<PendingVerdict> {
         let verdict = Arc::new(AtomicU8::new(PENDING));
-        let mut attempts = self.attempts();
+        let mut attempts = self.attempts.lock();
         if attempts.len() >= ATTEMPTS_MAX {
             return None;
         }
@@ -86,17 +87,12 @@ impl Verifier {
 
     /// Waits for an attempt.
     fn next(&self) -> Attempt {
-        let mut attempts = self.attempts();
         loop {
-            if let Some(attempt) = attempts.pop_front() {
+            let attempts = self.attempts.lock();
+            if let Some(attempt) = attempts.wait_while(&self.arrived, |attempts| attempts.is_empty()).pop_front() {
                 return attempt;
             }
-            attempts = self.arrived.wait(attempts).unwrap_or_else(PoisonError::into_inner);
         }
-    }
-
-    fn attempts(&self) -> MutexGuard<'_, VecDeque<Attempt>> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

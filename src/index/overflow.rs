@@ -23,9 +23,9 @@ pub(super) struct OverflowPool {
     free_lists: [FreeList; FREE_LISTS],
 }
 
-/// The number of the first free bucket. The mutex is a leaf: its holder waits for no other lock.
+/// The number of the first free bucket. Its mutex is a leaf lock, too: its holder waits for no other lock. It is no
+/// [`Leaf`](crate::sync::Leaf) because loom needs a mutex of its own.
 #[repr(align(64))]
-/// A leaf lock ([`Leaf`](crate::sync::Leaf)), but loom needs a mutex of its own.
 struct FreeList(Mutex<u32>);
 
 impl FreeList {

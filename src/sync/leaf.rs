@@ -1,7 +1,8 @@
 //! Leaf locks: the innermost rank. The holder of a leaf takes no other ranked lock, and no second leaf.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::ranked::{Rank, Ranked};
 
@@ -29,6 +30,26 @@ impl<T> Leaf<T> {
     pub fn lock(&self) -> LeafGuard<'_, T> {
         let rank = Ranked::waited(Rank::Leaf);
         LeafGuard { value: self.0.lock().unwrap_or_else(PoisonError::into_inner), _rank: rank }
+    }
+}
+
+impl<T> LeafGuard<'_, T> {
+    /// Waits for notifications, without the lock, as long as `must_wait` says so.
+    pub fn wait_while(mut self, condvar: &Condvar, must_wait: impl FnMut(&mut T) -> bool) -> Self {
+        self.value = condvar.wait_while(self.value, must_wait).unwrap_or_else(PoisonError::into_inner);
+        self
+    }
+
+    /// The same, for `at_most`.
+    pub fn wait_timeout_while(
+        mut self,
+        condvar: &Condvar,
+        at_most: Duration,
+        must_wait: impl FnMut(&mut T) -> bool,
+    ) -> Self {
+        let waited = condvar.wait_timeout_while(self.value, at_most, must_wait);
+        self.value = waited.unwrap_or_else(PoisonError::into_inner).0;
+        self
     }
 }
 

@@ -9,9 +9,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use mio::{Registry, Token, Waker};
+
+use super::leaf::Leaf;
 
 /// Creates a mailbox for up to `mail_max` mails. It reports new mail to `registry`'s poll as `token`.
 ///
@@ -19,22 +21,14 @@ use mio::{Registry, Token, Waker};
 /// The kernel's error if it has no descriptor for the wake-up.
 pub fn mailbox<T>(registry: &Registry, token: Token, mail_max: usize) -> io::Result<(Sender<T>, Mailbox<T>)> {
     let waker = Waker::new(registry, token)?;
-    let shared = Arc::new(MailboxState { queue: Mutex::new(VecDeque::new()), mail_max, waker });
+    let shared = Arc::new(MailboxState { queue: Leaf::default(), mail_max, waker });
     Ok((Sender(Arc::clone(&shared)), Mailbox(shared)))
 }
 
 struct MailboxState<T> {
-    queue: Mutex<VecDeque<T>>,
+    queue: Leaf<VecDeque<T>>,
     mail_max: usize,
     waker: Waker,
-}
-
-impl<T> MailboxState<T> {
-    /// Locks the queue. A thread that panicked under the lock left the queue intact, because every change is a single
-    /// call.
-    fn queue(&self) -> MutexGuard<'_, VecDeque<T>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The sending end. Any number of threads may hold one.
@@ -53,7 +47,7 @@ impl<T> Sender<T> {
     /// The mailbox is full. The mail is handed back.
     pub fn post(&self, mail: T) -> Result<(), T> {
         let was_empty = {
-            let mut queue = self.0.queue();
+            let mut queue = self.0.queue.lock();
             if queue.len() >= self.0.mail_max {
                 return Err(mail);
             }
@@ -80,7 +74,7 @@ pub struct Mailbox<T>(Arc<MailboxState<T>>);
 impl<T> Mailbox<T> {
     /// Removes and returns all mail, oldest first.
     pub fn drain(&self) -> VecDeque<T> {
-        std::mem::take(&mut *self.0.queue())
+        std::mem::take(&mut *self.0.queue.lock())
     }
 }
 

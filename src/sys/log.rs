@@ -70,6 +70,7 @@ const STACK_BYTES: usize = 64 << 10;
 /// A reader that still reads takes far less time.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Its mutex is below sync/ and has no rank. The holder takes no other lock.
 static LOG: Log = Log {
     state: Mutex::new(LogState { pending: Vec::new(), is_threaded: false, is_writing: false, dropped: 0, unsaid: 0 }),
     arrived: Condvar::new(),

@@ -1,12 +1,12 @@
 //! The hub: what workers, jobs and the watch thread share.
 
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use crate::base::Clock;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::protocol::Streams;
-use crate::sync::Sender;
+use crate::sync::{Leaf, Sender};
 
 use super::event::Event;
 use super::ring::{EventRing, Pushed};
@@ -39,9 +39,12 @@ pub struct Hub {
     store_switch: OnceLock<Box<dyn Fn(bool) + Send + Sync>>,
     watchers: AtomicU32,
     gid: AtomicU64,
-    pub(super) rings: Mutex<Vec<Arc<EventRing>>>,
+    pub(super) rings: Leaf<Vec<Arc<EventRing>>>,
     shared_rings: [Arc<EventRing>; SHARED_RINGS],
-    thread: Mutex<Option<Sender<Watcher>>>,
+    /// The mailbox of the watch thread, once it runs.
+    thread: OnceLock<Sender<Watcher>>,
+    /// Held while the thread is started, so that only one is.
+    starting: Leaf<()>,
     dropped: AtomicU64,
     written: AtomicU64,
     pub(super) skipped: AtomicU64,
@@ -109,9 +112,10 @@ impl Hub {
             store_switch: OnceLock::new(),
             watchers: AtomicU32::new(0),
             gid: AtomicU64::new(0),
-            rings: Mutex::new(shared_rings.to_vec()),
+            rings: Leaf::new(shared_rings.to_vec()),
             shared_rings,
-            thread: Mutex::default(),
+            thread: OnceLock::new(),
+            starting: Leaf::default(),
             dropped: AtomicU64::new(0),
             written: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
@@ -122,7 +126,7 @@ impl Hub {
     /// A ring for one more worker.
     pub fn join(&self) -> Arc<EventRing> {
         let ring = Arc::new(EventRing::new(self.config.ring_bytes));
-        self.rings.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&ring));
+        self.rings.lock().push(Arc::clone(&ring));
         ring
     }
 
@@ -163,7 +167,7 @@ impl Hub {
         let counter = if pushed == Pushed::Lost { &self.dropped } else { &self.written };
         counter.fetch_add(1, Ordering::Relaxed);
         if pushed == Pushed::HalfFull
-            && let Some(thread) = &*self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+            && let Some(thread) = self.thread.get()
         {
             thread.wake();
         }
@@ -195,21 +199,21 @@ impl Hub {
     /// # Errors
     /// The kernel has no descriptor or no thread.
     pub fn start(self: &Arc<Self>) -> io::Result<()> {
-        let mut sender = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if sender.is_none() {
-            *sender = Some(thread::start(Arc::clone(self))?);
+        let _starting = self.starting.lock();
+        if self.thread.get().is_none() {
+            let sender = thread::start(Arc::clone(self))?;
+            // Ignored: only the holder of the lock sets it.
+            let _ = self.thread.set(sender);
         }
         Ok(())
     }
 
     /// Passes a watcher to the watch thread. The thread drops it if it is gone.
     pub fn add(&self, watcher: Watcher) {
-        let handed_back = match &*self.thread.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(thread) => thread.post(watcher).err(),
-            None => Some(watcher),
-        };
-        // The mailbox has room for all watchers. Closed without the lock, because its last event may take it.
-        drop(handed_back);
+        if let Some(thread) = self.thread.get() {
+            // Ignored: the mailbox has room for all watchers.
+            let _ = thread.post(watcher);
+        }
     }
 
     /// Bytes of a watcher's buffer.

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::os::fd::AsRawFd as _;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ impl WatchThread {
 
     /// Moves all noted events to the watchers that want them. Returns whether there were any.
     fn pass_on(&mut self) -> bool {
-        let rings = self.hub.rings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let rings = self.hub.rings.lock().clone();
         self.taken.resize_with(rings.len(), Noted::default);
         for (ring, noted) in rings.iter().zip(&mut self.taken) {
             ring.swap(noted);

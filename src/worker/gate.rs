@@ -11,11 +11,12 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use mio::Waker;
 
 use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::Leaf;
 
 /// Clients of -o admin_socket at a time.
 pub const ADMINS_MAX: usize = 4;
@@ -45,7 +46,7 @@ pub struct ClientGate {
     current: AtomicU64,
     limits: ClientLimits,
     /// Used only if connections per address are limited.
-    addresses: Mutex<ClientAddresses>,
+    addresses: Leaf<ClientAddresses>,
     /// The descriptors of connected admins.
     admins: [AtomicU32; ADMINS_MAX],
     is_shut: AtomicBool,
@@ -78,7 +79,7 @@ impl ClientGate {
         Self {
             current: AtomicU64::new(0),
             limits,
-            addresses: Mutex::default(),
+            addresses: Leaf::default(),
             admins: std::array::from_fn(|_| AtomicU32::new(FREE)),
             is_shut: AtomicBool::new(false),
             dispatcher,
@@ -102,7 +103,7 @@ impl ClientGate {
         }
         if let Some(address) = address.filter(|_| self.needs_address()) {
             let key = key(address);
-            let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut addresses = self.addresses.lock();
             let count = addresses.counts.entry(key).or_default();
             if *count >= self.limits.per_address_max {
                 return Err(LimitReached::PerAddress);
@@ -127,7 +128,7 @@ impl ClientGate {
             return place.store(FREE, Ordering::Relaxed);
         }
         if self.needs_address() {
-            self.addresses.lock().unwrap_or_else(PoisonError::into_inner).forget(fd);
+            self.addresses.lock().forget(fd);
         }
         self.current.fetch_sub(1, Ordering::SeqCst);
         // Order: SeqCst. The dispatcher shuts the gate and then reads the count again. So either it sees the decrement
@@ -250,7 +251,7 @@ mod tests {
         assert_eq!([2, 10].map(|fd| enter(fd, "10.0.0.7")), [Ok(()), Err(LimitReached::PerAddress)]);
         (1..=9).for_each(|fd| gate.leave(fd));
         assert_eq!(gate.current(), 0);
-        assert!(gate.addresses.lock().unwrap().counts.is_empty(), "nothing is kept of clients that left");
+        assert!(gate.addresses.lock().counts.is_empty(), "nothing is kept of clients that left");
     }
 
     #[test]

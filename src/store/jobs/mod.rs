@@ -22,7 +22,7 @@ mod prefix_scan;
 mod sweeper;
 
 use std::io;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::Condvar;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use crate::base::atomic::Ordering;
 use crate::store::cache::Store;
 use crate::store::engine::Engine as _;
 use crate::store::worker_store::WorkerStore;
-use crate::sync::Pin;
+use crate::sync::{Leaf, Pin};
 
 use fitter::Fitter;
 use grower::Grower;
@@ -64,39 +64,29 @@ pub(super) trait Job: Send {
 /// Wakes a job's thread.
 #[derive(Default)]
 pub(super) struct Wakeup {
-    rung: Mutex<bool>,
-    heard: Condvar,
+    is_notified: Leaf<bool>,
+    notified: Condvar,
 }
 
 impl Wakeup {
     /// Wakes the thread, or ends its next wait at once.
     pub(super) fn notify(&self) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.heard.notify_one();
+        *self.is_notified.lock() = true;
+        self.notified.notify_one();
     }
 
     fn wait(&self, at_most: Option<Duration>) {
-        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        match at_most {
-            // One wait is enough: after a spurious wakeup the job takes a step that finds nothing to do.
-            Some(time) if !*rung => {
-                rung = self.heard.wait_timeout(rung, time).unwrap_or_else(PoisonError::into_inner).0;
-            }
-            Some(_) => {}
-            None => {
-                while !*rung {
-                    rung = self.heard.wait(rung).unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        }
-        *rung = false;
+        let state = self.is_notified.lock();
+        let mut state = match at_most {
+            Some(time) => state.wait_timeout_while(&self.notified, time, |is_notified| !*is_notified),
+            None => state.wait_while(&self.notified, |is_notified| !*is_notified),
+        };
+        *state = false;
     }
 
     /// Waits for `at_least`, whatever happens. Then waits for a notification, at most for `longer`.
     fn rest(&self, at_least: Duration, longer: Duration) {
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.heard.wait_timeout_while(rung, at_least, |_| true);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        drop(self.is_notified.lock().wait_timeout_while(&self.notified, at_least, |_| true));
         if !longer.is_zero() {
             self.wait(Some(longer));
         }
