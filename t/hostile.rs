@@ -63,6 +63,7 @@ impl Configured {
         }
         // The worker serves everything that came before the first question until it answers the second one.
         connections(&mut observer);
+        wait_until("the clients of earlier rows are gone", || connections(&mut observer) <= 2);
         if connections(&mut observer) == 2 { Ok(()) } else { Err("the server does not wait".into()) }
     }
 }
