@@ -189,8 +189,8 @@ impl Canary {
             self.client.expect(format!("{value}\r\nEND\r\n"));
             assert_eq!(stored, b"STORED\r\n");
         }
-        // A server that waits for a vandal waits longer than the client's patience. How much shorter it was is
-        // reported and not judged: a machine that runs tests is often busy with more of them.
+        // A server that waits for a vandal exceeds the client's time limit. A shorter time is reported and not judged,
+        // because a machine that runs tests is often busy with more of them.
         self.slowest_us = self.slowest_us.max(clock.now_us());
     }
 }

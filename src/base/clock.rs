@@ -159,7 +159,7 @@ impl Clock {
         (self.epoch_unix_ms() + self.first_ms() + running_ms).div_euclid(1000) + moved_s
     }
 
-    /// Microseconds since start, whether or not the clock is stopped: for patience with an end.
+    /// Microseconds since start, whether or not the clock is stopped: for time limits.
     #[inline]
     pub fn real_us(&self) -> u64 {
         whole_us(self.really_running())

@@ -120,7 +120,7 @@ impl Search {
 
 /// Live items that one search examines before it accepts a higher freq. After each further stretch of this length it
 /// accepts one more hit. A set thus never walks a whole cache of hot items: the search ends after 4 stretches.
-const PATIENCE_ITEMS: u32 = 512;
+const STRETCH_ITEMS: u32 = 512;
 /// Maximum number of slots that one search examines, for classes of mostly vacant or small slots.
 const SEARCH_SLOTS_MAX: u32 = 1 << 20;
 
@@ -163,7 +163,7 @@ impl ClockHand {
                     (Queue::Main, freq)
                 }
             };
-            if u32::from(freq) <= live_seen / PATIENCE_ITEMS {
+            if u32::from(freq) <= live_seen / STRETCH_ITEMS {
                 if queue == Queue::Main {
                     self.note_taken();
                 }
@@ -258,7 +258,7 @@ impl SlotS3A {
     /// The next victim of the small queue while that is longer than `target`. Items that were read move into main.
     fn next_small<S: Slots>(&mut self, slots: &S, target: usize, stale_left: &mut u32) -> Option<Victim<S::Item>> {
         let mut promoted = 0;
-        while self.ring.len() > target + self.stale as usize && promoted < PATIENCE_ITEMS && *stale_left > 0 {
+        while self.ring.len() > target + self.stale as usize && promoted < STRETCH_ITEMS && *stale_left > 0 {
             let Some(item) = slots.ring_item(self.ring.pop()?) else {
                 self.stale = self.stale.saturating_sub(1);
                 *stale_left -= 1;
@@ -385,7 +385,7 @@ pub(super) mod tests {
     use std::collections::HashSet;
 
     use super::super::target::tests::of_items;
-    use super::{ClockHand, ItemState, PATIENCE_ITEMS, Position, Queue, RingEntry, SlotS3A, Slots};
+    use super::{ClockHand, ItemState, Position, Queue, RingEntry, STRETCH_ITEMS, SlotS3A, Slots};
     use crate::memory::ChunkRef;
 
     /// A class of one page: the state of each item, and the set of fetched items.
@@ -508,9 +508,9 @@ pub(super) mod tests {
 
     #[test]
     fn a_search_among_hot_items_ends() {
-        let hot = vec![main(3); 10 * PATIENCE_ITEMS as usize];
+        let hot = vec![main(3); 10 * STRETCH_ITEMS as usize];
         let victim = hand_victims(&hot, 1)[0].unwrap();
-        assert_eq!(victim, 3 * PATIENCE_ITEMS as usize, "after three stretches of patience any item will do");
+        assert_eq!(victim, 3 * STRETCH_ITEMS as usize, "after three stretches any item will do");
     }
 
     #[test]

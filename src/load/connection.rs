@@ -24,7 +24,7 @@ pub(super) struct Connection {
     /// What was asked and not answered.
     pub(super) queue: Queue,
     /// Items whose uniques were told, and no cas sent for them yet.
-    pub(super) told: Vec<(ItemId, u64)>,
+    pub(super) uniques: Vec<(ItemId, u64)>,
     unsent: Vec<u8>,
     unsent_from: usize,
     held: Vec<u8>,
@@ -49,7 +49,7 @@ pub(super) enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Open,
-    Told,
+    Reported,
 }
 
 /// What is read into one connection's own memory at least.
@@ -68,7 +68,7 @@ impl Connection {
         Ok(Self {
             socket,
             queue: Queue::new(),
-            told: Vec::new(),
+            uniques: Vec::new(),
             unsent: Vec::new(),
             unsent_from: 0,
             held: Vec::new(),
@@ -87,8 +87,8 @@ impl Connection {
     }
 
     /// Asks the question that every server of the protocol answers, and waits for the answer.
-    pub(super) fn introduce(&mut self, speech: &Speech, patience: Duration) -> io::Result<()> {
-        self.socket.set_read_timeout(Some(patience))?;
+    pub(super) fn introduce(&mut self, speech: &Speech, timeout: Duration) -> io::Result<()> {
+        self.socket.set_read_timeout(Some(timeout))?;
         self.socket.write_all(speech.fence())?;
         let mut answer = Vec::new();
         let shown = |answer: &[u8]| match answer {

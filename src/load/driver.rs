@@ -23,7 +23,7 @@ use super::chooser::{Chooser, counters};
 use super::closed_loop::ClosedLoop;
 use super::connection::{Connection, End, State};
 use super::items::{ItemId, Items};
-use super::live::{Live, Told};
+use super::live::{Live, Published};
 use super::op::Op;
 use super::open_loop::Schedule;
 use super::outcome::Outcome;
@@ -73,7 +73,7 @@ pub(super) struct Turns<'a> {
     pub(super) events: Events,
     pub(super) window: Window,
     pub(super) live: &'a Live,
-    told: Told,
+    published: Published,
     idle_ns: u64,
     /// Since when there has been nothing to do.
     pub(super) idle_since: Option<u64>,
@@ -146,7 +146,7 @@ impl Driver {
         let kinds = if matches!(task, Task::Fill) { Vec::new() } else { self.plan.mix.kinds() };
         let mut window = Window::new(start_ns, &kinds);
         window.acknowledgement_log = mem::take(&mut self.acknowledgement_log);
-        let mut turns = Turns { events, window, live, told: Told::default(), idle_ns: 0, idle_since: None };
+        let mut turns = Turns { events, window, live, published: Published::default(), idle_ns: 0, idle_since: None };
         let done = self.prepare().and_then(|()| match task {
             Task::Fill => {
                 self.fill_next = self.fill_starts();
@@ -174,7 +174,7 @@ impl Driver {
                 .map_err(|error| io::Error::new(error.kind(), format!("--cores: core {core}: {error}")))?;
         }
         // What the window before was told is old by now.
-        self.connections.iter_mut().for_each(|connection| connection.told.clear());
+        self.connections.iter_mut().for_each(|connection| connection.uniques.clear());
         self.reopen_lost()
     }
 
@@ -209,11 +209,11 @@ impl Driver {
         if event.is_writable() {
             connection.flush(window);
         }
-        let end = if event.is_read_closed() || event.is_error() { End::Told } else { End::Open };
-        if event.is_readable() || end == End::Told {
+        let end = if event.is_read_closed() || event.is_error() { End::Reported } else { End::Open };
+        if event.is_readable() || end == End::Reported {
             connection.receive(&mut self.buffer, &self.speech, &self.clock, window, end);
             window.record();
-            connection.told.append(&mut window.told);
+            connection.uniques.append(&mut window.uniques);
         }
         let served = match connection.state {
             State::Lost => Served::Lost,
@@ -245,9 +245,9 @@ impl Driver {
     /// Appends the second half of each cas whose unique was told. False: none was.
     #[inline]
     pub(super) fn push_swaps(&mut self, index: usize, due_ns: u64) -> bool {
-        let Connection { told, queue, .. } = &mut self.connections[index];
-        let are_some = !told.is_empty();
-        for (id, unique) in told.drain(..) {
+        let Connection { uniques, queue, .. } = &mut self.connections[index];
+        let are_some = !uniques.is_empty();
+        for (id, unique) in uniques.drain(..) {
             let request = Request { op: Op::Cas, ids: &[id], unique: Some(unique), quiet: false, due_ns };
             self.speech.push_request(&mut self.batch, queue, request);
         }
@@ -330,7 +330,7 @@ impl Turns<'_> {
     #[inline]
     pub(super) fn end(&mut self, events: Events) {
         self.events = events;
-        self.live.tell(&self.window.outcome, &mut self.told);
+        self.live.publish(&self.window.outcome, &mut self.published);
     }
 }
 

@@ -184,7 +184,7 @@ enum Turn {
 impl FloorClient {
     /// Receives, answers, and does so again only if there was as much as could be taken at once.
     fn turn(&mut self, input: &mut [u8], answers: &mut Answers) -> io::Result<Turn> {
-        if self.owed > 0 && !self.settle(answers)? {
+        if self.owed > 0 && !self.send_owed(answers)? {
             return Ok(Turn::Wait);
         }
         loop {
@@ -209,7 +209,7 @@ impl FloorClient {
                     ReplyKind::Shutdown => return Ok(Turn::Shutdown),
                     kind => (self.owed_kind, self.owed) = (kind, answers.len_of(kind) * run.count),
                 }
-                if self.owed > 0 && !self.settle(answers)? {
+                if self.owed > 0 && !self.send_owed(answers)? {
                     self.rest.extend_from_slice(&input[at..end]);
                     return Ok(Turn::Wait);
                 }
@@ -226,7 +226,7 @@ impl FloorClient {
     }
 
     /// Sends what is owed; false when the client must read first.
-    fn settle(&mut self, answers: &mut Answers) -> io::Result<bool> {
+    fn send_owed(&mut self, answers: &mut Answers) -> io::Result<bool> {
         let copies = answers.copies(self.owed_kind);
         while self.owed > 0 {
             // Replies are equal, so what is left of them is where their last copy ends.

@@ -38,9 +38,9 @@ impl Phase {
     }
 }
 
-/// What a thread has told already.
+/// What a thread has published already.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Published {
     requests: u64,
     faults: u64,
 }
@@ -74,15 +74,15 @@ impl Live {
 
     /// Adds what a thread did since it last said so.
     #[inline]
-    pub(super) fn tell(&self, outcome: &Outcome, told: &mut Told) {
-        if outcome.requests != told.requests {
-            self.requests.fetch_add(outcome.requests - told.requests, Ordering::Relaxed);
-            told.requests = outcome.requests;
+    pub(super) fn publish(&self, outcome: &Outcome, published: &mut Published) {
+        if outcome.requests != published.requests {
+            self.requests.fetch_add(outcome.requests - published.requests, Ordering::Relaxed);
+            published.requests = outcome.requests;
         }
         let faults = outcome.faults + outcome.errors;
-        if faults != told.faults {
-            self.faults.fetch_add(faults - told.faults, Ordering::Relaxed);
-            told.faults = faults;
+        if faults != published.faults {
+            self.faults.fetch_add(faults - published.faults, Ordering::Relaxed);
+            published.faults = faults;
         }
     }
 }

@@ -17,7 +17,7 @@ use super::host;
 use super::plan::invalid;
 
 /// Long enough for a start under an instrumenting tool on a busy machine.
-const PATIENCE_US: u64 = 60_000_000;
+const TIMEOUT_US: u64 = 60_000_000;
 
 /// How to start a server, and what to call it in the tables.
 #[derive(Clone, Debug)]
@@ -150,7 +150,7 @@ impl Server {
 
     /// Knocks without pause: a refused connect on loopback takes microseconds.
     fn wait_for_first_reply(&mut self, clock: &Clock) -> io::Result<()> {
-        while clock.real_us() < PATIENCE_US {
+        while clock.real_us() < TIMEOUT_US {
             if let Ok(mut control) = Control::connect(self.address) {
                 return control.ask("version").map(drop);
             }
@@ -176,7 +176,7 @@ impl Server {
     pub fn stop(mut self) -> io::Result<()> {
         terminate(self.child.id())?;
         let clock = Clock::start();
-        while clock.real_us() < PATIENCE_US {
+        while clock.real_us() < TIMEOUT_US {
             if self.child.try_wait()?.is_some() {
                 return Ok(());
             }
@@ -203,7 +203,7 @@ impl Control {
     fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_micros(PATIENCE_US)))?;
+        stream.set_read_timeout(Some(Duration::from_micros(TIMEOUT_US)))?;
         Ok(Self { stream: BufReader::new(stream) })
     }
 
@@ -266,7 +266,7 @@ impl Control {
     pub fn wait_until(&mut self, what: &str, holds: impl Fn(&mut Self) -> io::Result<bool>) -> io::Result<()> {
         let clock = Clock::start();
         while !holds(self)? {
-            if clock.real_us() > PATIENCE_US {
+            if clock.real_us() > TIMEOUT_US {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, format!("waited in vain until {what}")));
             }
             host::pause(Duration::from_millis(10));

@@ -145,8 +145,7 @@ pub fn compare(order: &Order, servers: &[String]) -> Result<(String, u8), Failur
     let commands = servers.iter().map(|text| ServerCommand::parse(text)).collect::<io::Result<Vec<_>>>();
     let commands = commands.map_err(|error| Failure::Usage(format!("--server: {error}")))?;
     let floor = if commands.len() > 1 && order.plan.wire == Wire::Text { FloorPart::Taken } else { FloorPart::LeftOut };
-    let compared =
-        Runs::new(commands, floor, form).and_then(|field| field.compare(&describe(&order.plan), &order.plan));
+    let compared = Runs::new(commands, floor, form).and_then(|runs| runs.compare(&describe(&order.plan), &order.plan));
     compared.map(|text| (format!("{text}\n"), 0)).map_err(|error| Failure::of_bench(&error))
 }
 

@@ -77,7 +77,7 @@ pub(super) struct Window {
     /// There is more than one kind.
     has_kinds: bool,
     /// Items whose uniques the gets of a cas told since somebody took them.
-    pub(super) told: Vec<(ItemId, u64)>,
+    pub(super) uniques: Vec<(ItemId, u64)>,
     /// Outlives the window: its thread lends it.
     pub(super) acknowledgement_log: AcknowledgementLog,
 }
@@ -87,8 +87,8 @@ impl Window {
         let outcome = Outcome::of_kinds(kinds);
         let has_kinds = !outcome.kinds.is_empty();
         let same_due_by_kind = [0; Op::COUNT];
-        let (told, acknowledgement_log) = (Vec::new(), AcknowledgementLog::default());
-        Self { outcome, now_ns, same_due_ns: 0, same_due: 0, same_due_by_kind, has_kinds, told, acknowledgement_log }
+        let (uniques, acknowledgement_log) = (Vec::new(), AcknowledgementLog::default());
+        Self { outcome, now_ns, same_due_ns: 0, same_due: 0, same_due_by_kind, has_kinds, uniques, acknowledgement_log }
     }
 
     /// The request that this was the last answer to is done.
@@ -161,7 +161,7 @@ impl Window {
         } else {
             self.outcome.hits += 1;
             if asked.what == What::LastValue(Op::Cas) {
-                self.told.push((asked.id, unique));
+                self.uniques.push((asked.id, unique));
             }
         }
     }

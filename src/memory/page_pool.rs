@@ -295,18 +295,18 @@ mod tests {
     #[test]
     fn another_class_finds_only_zeros_in_a_page() {
         let slabs = allocator(1);
-        let (donor, heir) = (slabs.classes.largest(), 1);
+        let (donor, receiver) = (slabs.classes.largest(), 1);
         assert!(slabs.lock(donor).grow(0, false));
         soil(&slabs, donor);
         let page = detach(&slabs, donor);
         let number = page.page;
-        slabs.hand_over(page, heir);
+        slabs.hand_over(page, receiver);
         assert_eq!(slabs.lock(donor).usage().pages, 0);
-        assert_eq!(slabs.lock(heir).usage().pages, 1);
-        let per_page = slabs.classes.per_page(heir);
+        assert_eq!(slabs.lock(receiver).usage().pages, 1);
+        let per_page = slabs.classes.per_page(receiver);
         let heads = (0..per_page).map(|index| slabs.arena.head(ChunkRef::new(number, index)));
         assert!(heads.into_iter().all(|head| head.word0.load(Ordering::Relaxed) == 0));
-        assert_eq!(slabs.lock(heir).take(u32::MAX, |_| {}), per_page);
+        assert_eq!(slabs.lock(receiver).take(u32::MAX, |_| {}), per_page);
     }
 
     #[test]

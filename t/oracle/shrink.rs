@@ -8,7 +8,7 @@ use super::duel::{Duel, Mismatch};
 use super::stream::{Batch, Stream};
 use super::support::wait::now;
 
-/// How long to look for it: a mismatch that is a hang takes all our patience each time.
+/// How long to look for it: each attempt at a mismatch that is a hang takes a whole timeout.
 const SEARCH: Duration = Duration::from_secs(30);
 
 /// Of a story that remains long, the end is told.

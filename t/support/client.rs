@@ -1,4 +1,4 @@
-//! One blocking connection to a server, with an end to its patience.
+//! One blocking connection to a server. Each read and write has a time limit.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use super::wait::PATIENCE;
+use super::wait::WAIT_MAX;
 
 /// `STAT` rows by name.
 pub(crate) type StatRows = BTreeMap<String, String>;
@@ -34,8 +34,8 @@ impl Client {
     }
 
     fn over(socket: TcpStream) -> io::Result<Self> {
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(WAIT_MAX))?;
+        socket.set_write_timeout(Some(WAIT_MAX))?;
         Ok(Client { socket, unread: Vec::new() })
     }
 

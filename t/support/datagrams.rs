@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 
-use super::wait::PATIENCE;
+use super::wait::WAIT_MAX;
 
 /// Bytes before requests and replies.
 pub(crate) const HEADER_LEN: usize = 8;
@@ -35,7 +35,7 @@ impl DatagramClient {
         let any: SocketAddr = if server.is_ipv4() { ([0; 4], 0).into() } else { ([0u16; 8], 0).into() };
         let socket = UdpSocket::bind(any).expect("a port is free");
         socket.connect(server).expect("UDP needs no partner to connect");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout may be set");
+        socket.set_read_timeout(Some(WAIT_MAX)).expect("a timeout may be set");
         Self { socket, questions: 0 }
     }
 

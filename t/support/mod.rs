@@ -1,4 +1,4 @@
-//! What every test that speaks to a server over a socket needs: a server of its own, a client, transcripts, patience.
+//! What every test needs that speaks to a server over a socket: its own server, a client, transcripts, waiting.
 //!
 //! ```text
 //! Server::start(&["-M"])   one process on a free port, ended with the test

@@ -32,7 +32,7 @@ pub(crate) struct Session<E: EngineAdmin> {
     /// How many requests are parsed at once.
     pub batch_limit: usize,
     /// How many loop turns a busy store gets before it is the last try.
-    pub patience: u32,
+    pub busy_tries: u32,
     /// Whether the server has closed.
     pub closed: bool,
     /// The grammar of the client.
@@ -62,7 +62,7 @@ impl<E: EngineAdmin> Session<E> {
             input_len_max: 16 << 10,
             reply_len_max: 64 << 10,
             batch_limit: usize::MAX,
-            patience: 3,
+            busy_tries: 3,
             closed: false,
             grammar: Grammar::Text,
             input: Vec::new(),
@@ -209,7 +209,7 @@ impl<E: EngineAdmin> Session<E> {
             hot: &mut self.hot,
             surcharge: 0,
             client_fd: -1,
-            last_try: self.waited >= self.patience,
+            last_try: self.waited >= self.busy_tries,
         }
     }
 }

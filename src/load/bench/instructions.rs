@@ -42,20 +42,20 @@ enum HotKeys {
     Off,
 }
 
-pub(super) fn measure(field: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
-    let plan = small(field, plan);
+pub(super) fn measure(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
+    let plan = small(runs, plan);
     let mut rounds: Vec<Option<Vec<f64>>> = Vec::new();
-    for (number, server) in field.servers.iter().enumerate() {
+    for (number, server) in runs.servers.iter().enumerate() {
         // The floor speaks the text protocol only.
         if server.is_floor() && plan.wire != Wire::Text {
             rounds.push(None);
             continue;
         }
         // A server that differs from one before it in its arguments alone, as memcached -R 1000, has the same code.
-        let earlier = field.servers[..number].iter().position(|earlier| earlier.is_same_program(server));
+        let earlier = runs.servers[..number].iter().position(|earlier| earlier.is_same_program(server));
         let figure = match earlier {
             Some(earlier) => rounds[earlier].clone(),
-            None => Some(vec![per_key(&field.place, row, server, &plan, HotKeys::AsStarted)?]),
+            None => Some(vec![per_key(&runs.place, row, server, &plan, HotKeys::AsStarted)?]),
         };
         rounds.push(figure);
     }
@@ -63,21 +63,21 @@ pub(super) fn measure(field: &Runs, row: &'static Row, plan: &Plan) -> io::Resul
 }
 
 /// Of the first server alone: the others have no such sample.
-pub(super) fn measure_hot_keys(field: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
-    let plan = small(field, plan);
-    let ours = &field.servers[0];
-    let [on, off] = [HotKeys::AsStarted, HotKeys::Off].map(|hot| per_key(&field.place, row, ours, &plan, hot));
-    let mut rounds = vec![None; field.servers.len()];
+pub(super) fn measure_hot_keys(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
+    let plan = small(runs, plan);
+    let ours = &runs.servers[0];
+    let [on, off] = [HotKeys::AsStarted, HotKeys::Off].map(|hot| per_key(&runs.place, row, ours, &plan, hot));
+    let mut rounds = vec![None; runs.servers.len()];
     rounds[0] = Some(vec![on? / off?]);
     Ok(Verdict::by_own(row, &rounds))
 }
 
 /// The load on one connection, with few keys.
-fn small(field: &Runs, plan: &Plan) -> Plan {
+fn small(runs: &Runs, plan: &Plan) -> Plan {
     Plan {
         connections: 1,
         keys: KeyPlan { count: KEYS, ..plan.keys.clone() },
-        cores: field.place.client_cores.clone(),
+        cores: runs.place.client_cores.clone(),
         ..plan.clone()
     }
 }

@@ -26,7 +26,7 @@ const FILL_STEP: u64 = 5_000;
 /// Far more than fit: a server that never evicts must not fill the machine.
 const FILL_ITEMS_MAX: u64 = 30_000_000;
 /// After which background threads have had their first turns.
-const SETTLING: Duration = Duration::from_millis(300);
+const REST: Duration = Duration::from_millis(300);
 
 /// A line of the table: what it is, and its value.
 type Figure = (&'static str, String);
@@ -53,11 +53,11 @@ pub(super) fn run() -> io::Result<String> {
 }
 
 /// The row of `make bench`.
-pub(super) fn idle_connections(field: &Runs, row: &'static Row, count: usize) -> io::Result<Verdict> {
+pub(super) fn idle_connections(runs: &Runs, row: &'static Row, count: usize) -> io::Result<Verdict> {
     let mut figures = Vec::new();
-    for server in &field.servers {
+    for server in &runs.servers {
         log_line(Level::Info, format!("== {}: {}", row.name, server.name).as_bytes());
-        figures.push(Some(vec![Crowd::gather(&field.place, server, count)?.bytes_each()?]));
+        figures.push(Some(vec![Crowd::gather(&runs.place, server, count)?.bytes_each()?]));
     }
     Ok(Verdict::by_own(row, &figures))
 }
@@ -177,6 +177,6 @@ fn store_step(stream: &mut TcpStream, first: u64) -> io::Result<()> {
 }
 
 fn settled_memory(server: &Server) -> io::Result<Resident> {
-    pause(SETTLING);
+    pause(REST);
     Resident::of(server.pid())
 }

@@ -1,7 +1,7 @@
 //! Servers compared: `larder-bench --server A --server B`, and the table of `make bench`.
 //!
 //! ```text
-//! rows ──▶ field ─┬─▶ turns          CPU per request: windows of one load on all servers in turns
+//! rows ──▶ runs ──┬─▶ turns          CPU per request: windows of one load on all servers in turns
 //!                 ├─▶ threads        two threads beside one
 //!                 ├─▶ instructions   counted by valgrind
 //!                 ├─▶ tails          the slowest gets, alone and beside other clients

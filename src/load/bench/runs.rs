@@ -287,11 +287,11 @@ fn details_of(load: &str, series: Vec<Series>) -> Vec<Detail> {
 }
 
 fn versions(candidates: &[Candidate]) -> String {
-    candidates.iter().map(|candidate| told(&candidate.name, &candidate.version)).collect::<Vec<_>>().join("; ")
+    candidates.iter().map(|candidate| named_version(&candidate.name, &candidate.version)).collect::<Vec<_>>().join("; ")
 }
 
 /// A memcached that bars were not made for says so.
-fn told(name: &str, version: &str) -> String {
+fn named_version(name: &str, version: &str) -> String {
     let is_other = name.starts_with("memcached") && version != YARDSTICK_VERSION;
     let bars = if is_other { format!(" (bars are made for {YARDSTICK_VERSION})") } else { String::new() };
     format!("{name}: {version}{bars}")
@@ -299,13 +299,13 @@ fn told(name: &str, version: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{YARDSTICK_VERSION, told};
+    use super::{YARDSTICK_VERSION, named_version};
 
     #[test]
     fn a_memcached_that_is_not_the_yardstick_is_told() {
-        assert_eq!(told("memcached -R 1000", YARDSTICK_VERSION), "memcached -R 1000: 1.6.45");
-        assert_eq!(told("memcached", "1.6.46"), "memcached: 1.6.46 (bars are made for 1.6.45)");
-        assert_eq!(told("larder", "1.6.45 (larder 0.1.0)"), "larder: 1.6.45 (larder 0.1.0)");
+        assert_eq!(named_version("memcached -R 1000", YARDSTICK_VERSION), "memcached -R 1000: 1.6.45");
+        assert_eq!(named_version("memcached", "1.6.46"), "memcached: 1.6.46 (bars are made for 1.6.45)");
+        assert_eq!(named_version("larder", "1.6.45 (larder 0.1.0)"), "larder: 1.6.45 (larder 0.1.0)");
     }
 
     #[test]

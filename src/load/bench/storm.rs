@@ -61,35 +61,35 @@ pub enum Limit {
 }
 
 /// How many times longer the slowest gets take during a storm of `count` connects than before it.
-pub(super) fn measure(field: &Runs, row: &'static Row, count: usize, limit: Limit) -> io::Result<Verdict> {
+pub(super) fn measure(runs: &Runs, row: &'static Row, count: usize, limit: Limit) -> io::Result<Verdict> {
     log_line(Level::Info, format!("== {}", row.name));
     let files = OPEN_MAX as u64 + FILES_BESIDE;
     raise_open_files(files, files)?;
-    pin_to_cores(&field.place.client_cores)?;
+    pin_to_cores(&runs.place.client_cores)?;
     let clients = if limit == Limit::Low { "1024" } else { "18000" };
     // The floor knows no limit.
-    let servers: Vec<_> = field.servers.iter().filter(|server| !server.is_floor()).collect();
-    let start = |server| Ok(Server::start(&field.place, server, &[], &["-t", "1", "-c", clients])?.0);
+    let servers: Vec<_> = runs.servers.iter().filter(|server| !server.is_floor()).collect();
+    let start = |server| Ok(Server::start(&runs.place, server, &[], &["-t", "1", "-c", clients])?.0);
     let running = servers.iter().map(|server| start(server)).collect::<io::Result<Vec<_>>>()?;
     let mut rounds = vec![Vec::new(); servers.len()];
-    for round in 0..field.rounds {
+    for round in 0..runs.rounds {
         for place in order_of(round, servers.len()) {
-            let [before, during] = one_storm(running[place].address, count, limit, field)
+            let [before, during] = one_storm(running[place].address, count, limit, runs)
                 .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", servers[place].name)))?;
             rounds[place].push(during / before);
         }
     }
     let mut rounds: Vec<Option<Vec<f64>>> = rounds.into_iter().map(Some).collect();
-    rounds.resize(field.servers.len(), None);
+    rounds.resize(runs.servers.len(), None);
     Ok(Verdict::by_ratio(row, &rounds))
 }
 
 /// The tail of the gets, in µs, before the storm and during it.
-fn one_storm(address: SocketAddr, count: usize, limit: Limit, field: &Runs) -> io::Result<[f64; 2]> {
+fn one_storm(address: SocketAddr, count: usize, limit: Limit, runs: &Runs) -> io::Result<[f64; 2]> {
     let mut watch = Watch::connect(address)?;
     // Ignored: a program that may not goes on without; all servers meet the same client.
     let _ = set_priority(Priority::Realtime);
-    let calm_ns = u64::try_from((field.window * 2).as_nanos()).unwrap_or(u64::MAX);
+    let calm_ns = u64::try_from((runs.window * 2).as_nanos()).unwrap_or(u64::MAX);
     let before = watch.run(|elapsed_ns| elapsed_ns > calm_ns)?;
     let is_over = AtomicBool::new(false);
     let (during, storm) = thread::scope(|scope| {
@@ -103,7 +103,7 @@ fn one_storm(address: SocketAddr, count: usize, limit: Limit, field: &Runs) -> i
         let during = watch.run(|_| is_over.load(Ordering::Relaxed));
         (during, storm.join().map_err(|_| io::Error::other("the storm's thread ended")))
     });
-    set_priority(field.place.priority)?;
+    set_priority(runs.place.priority)?;
     let (during, storm) = (during?, storm??);
     let tails = [&before, &during].map(|seen| seen.value_at_quantile(TAIL / 100.0) as f64 / 1e3);
     let line = format!(

@@ -34,40 +34,40 @@ const OTHERS_WINDOW: Duration = Duration::from_millis(50);
 
 /// The row at a fixed rate.
 pub(super) fn tail(
-    field: &Runs,
+    runs: &Runs,
     candidates: &mut [Candidate],
     row: &'static Row,
     plan: &Plan,
 ) -> io::Result<(Verdict, Vec<Series>)> {
-    let series = in_turns(candidates, &field.pinned(plan), Ready::AtOnce, field.rounds, field.window * LONGER)?;
+    let series = in_turns(candidates, &runs.pinned(plan), Ready::AtOnce, runs.rounds, runs.window * LONGER)?;
     let tails = |series: &Series| Some(series.figures(|window: &LoadWindow| window.latency_us(TAIL)));
     let rounds: Vec<Option<Vec<f64>>> = series.iter().map(tails).collect();
     Ok((Verdict::by_ratio(row, &rounds), series))
 }
 
 /// How many times longer the slowest small gets take beside others than alone.
-pub(super) fn fairness(field: &Runs, row: &'static Row, others: &Plan) -> io::Result<Verdict> {
+pub(super) fn fairness(runs: &Runs, row: &'static Row, others: &Plan) -> io::Result<Verdict> {
     log_line(Level::Info, format!("== {}", row.name).as_bytes());
     // The floor serves one item to everybody, so large values and small ones cannot meet there.
-    let servers: Vec<_> = field.servers.iter().filter(|server| !server.is_floor()).collect();
+    let servers: Vec<_> = runs.servers.iter().filter(|server| !server.is_floor()).collect();
     let mut sides = Vec::new();
     for server in &servers {
-        let mut candidate = Candidate::start(&field.place, server, ARGUMENTS)?;
-        let small = candidate.open(&field.pinned(&watched()))?;
-        let many = candidate.open(&field.pinned(others))?;
+        let mut candidate = Candidate::start(&runs.place, server, ARGUMENTS)?;
+        let small = candidate.open(&runs.pinned(&watched()))?;
+        let many = candidate.open(&runs.pinned(others))?;
         sides.push(Side { candidate, small, many: Some(many) });
     }
     let mut rounds = vec![Vec::new(); servers.len()];
-    for round in 0..field.rounds {
+    for round in 0..runs.rounds {
         for place in order_of(round, servers.len()) {
             let side = &mut sides[place];
-            let window = field.window * LONGER;
+            let window = runs.window * LONGER;
             let alone = side.candidate.window(&mut side.small, window)?.latency_us(TAIL);
-            rounds[place].push(side.beside_others(window, field.place.priority)? / alone);
+            rounds[place].push(side.beside_others(window, runs.place.priority)? / alone);
         }
     }
     let mut rounds: Vec<Option<Vec<f64>>> = rounds.into_iter().map(Some).collect();
-    rounds.resize(field.servers.len(), None);
+    rounds.resize(runs.servers.len(), None);
     Ok(Verdict::by_ratio(row, &rounds))
 }
 

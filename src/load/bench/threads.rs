@@ -20,9 +20,9 @@ use super::rows::{Row, Stage};
 use super::runs::Runs;
 use super::table::Verdict;
 
-pub(super) fn measure(field: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
+pub(super) fn measure(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
     let mut rounds = Vec::new();
-    for server in &field.servers {
+    for server in &runs.servers {
         // It has one thread, and nothing that two could fight for.
         if server.is_floor() {
             rounds.push(None);
@@ -35,17 +35,17 @@ pub(super) fn measure(field: &Runs, row: &'static Row, plan: &Plan) -> io::Resul
         let arguments = |threads| [&["-t", threads], Stage::Roomy.arguments()].concat();
         // Three threads share two cores here, and none of them may keep the others from theirs.
         set_priority(Priority::Normal)?;
-        let mut one = Candidate::start(&field.place, server, &arguments("1"))?;
+        let mut one = Candidate::start(&runs.place, server, &arguments("1"))?;
         let mut two = Candidate::start(&unpinned, server, &arguments("2"))?;
-        let mut one_session = one.open(&field.pinned(plan))?;
+        let mut one_session = one.open(&runs.pinned(plan))?;
         let mut two_session = two.open(&Plan { waiting: Waiting::Sleep, cores: everywhere, ..plan.clone() })?;
         let mut ratios = Vec::new();
-        for round in 0..=field.rounds {
+        for round in 0..=runs.rounds {
             let mut figures = [0.0; 2];
             for which in order_of(round, 2) {
                 let window = match which {
-                    0 => one.window(&mut one_session, field.window)?,
-                    _ => two.window(&mut two_session, field.window)?,
+                    0 => one.window(&mut one_session, runs.window)?,
+                    _ => two.window(&mut two_session, runs.window)?,
                 };
                 figures[which] = LoadWindow::cpu_us(&window);
             }
@@ -56,7 +56,7 @@ pub(super) fn measure(field: &Runs, row: &'static Row, plan: &Plan) -> io::Resul
         }
         rounds.push(Some(ratios));
     }
-    pin_to_cores(&field.place.client_cores)?;
-    set_priority(field.place.priority)?;
+    pin_to_cores(&runs.place.client_cores)?;
+    set_priority(runs.place.priority)?;
     Ok(Verdict::by_own(row, &rounds))
 }

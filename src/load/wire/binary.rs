@@ -13,7 +13,7 @@ use crate::op::{Op, Shape};
 use crate::window::{Asked, Queue, Taken, What, Window};
 use larder::base::push_u64;
 
-use super::{Request, VALUE_BYTES_MAX, out_of_step, settle};
+use super::{Request, VALUE_BYTES_MAX, finish_front, out_of_step};
 
 const HEADER: usize = 24;
 const REQUEST: u8 = 0x80;
@@ -205,9 +205,9 @@ fn changed(queue: &mut Queue, op: Op, reply: &Reply<'_>, window: &mut Window) {
                     window.fault(format!("a counter is {}", decimal.escape_ascii()));
                 }
             }
-            settle(queue, window, op, true);
+            finish_front(queue, window, op, true);
         }
-        NOT_FOUND | EXISTS | NOT_STORED => settle(queue, window, op, false),
+        NOT_FOUND | EXISTS | NOT_STORED => finish_front(queue, window, op, false),
         _ => {
             window.refuse(queue, &describe(reply), false);
         }

@@ -5,7 +5,9 @@ use crate::op::{Op, Shape};
 use crate::window::{Queue, Taken, What, Window};
 use larder::base::{parse_u64, push_u64};
 
-use super::{LINE_BYTES_MAX, Request, VALUE_BYTES_MAX, is_error_line, line_len, out_of_order, out_of_step, settle};
+use super::{
+    LINE_BYTES_MAX, Request, VALUE_BYTES_MAX, finish_front, is_error_line, line_len, out_of_order, out_of_step,
+};
 
 pub(super) const FENCE: &[u8] = b"mn\r\n";
 
@@ -92,7 +94,7 @@ pub(super) fn take(items: &Items, noreply: bool, queue: &mut Queue, input: &[u8]
         (Some(What::Value(_) | What::LastValue(_)), _) => return value(items, queue, input, len, window),
         (Some(What::Answer(op)), [b'V', b'A', ..]) if op.counts() => return count(queue, input, len, op, window),
         (Some(What::Answer(op)), _) => match outcome(op, &line[..2]) {
-            Some(done) => settle(queue, window, op, done),
+            Some(done) => finish_front(queue, window, op, done),
             None => return out_of_step(queue.front(), input),
         },
         (Some(What::Fence { quiet }), b"MN\r\n") => {
@@ -166,7 +168,7 @@ fn count(queue: &mut Queue, input: &[u8], line: usize, op: Op, window: &mut Wind
     if !is_counter_value(number) {
         window.fault(format!("a counter is {}", number.escape_ascii()));
     }
-    settle(queue, window, op, true);
+    finish_front(queue, window, op, true);
     Taken::Bytes(whole)
 }
 

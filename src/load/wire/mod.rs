@@ -162,7 +162,7 @@ fn out_of_step(awaited: Option<&Asked>, input: &[u8]) -> Taken {
 
 /// The entry in front was answered, and carries no value.
 #[inline]
-fn settle(queue: &mut Queue, window: &mut Window, op: Op, done: bool) {
+fn finish_front(queue: &mut Queue, window: &mut Window, op: Op, done: bool) {
     if let Some(asked) = queue.pop_front() {
         window.changed(op, done);
         window.acknowledgement_log.answered(&asked, op, done);

@@ -184,7 +184,7 @@ fn a_cas_is_sent_with_the_unique_that_its_gets_told() {
         assert_eq!(ask(&mut speech, &mut queue, Op::Cas, &[1]), fetch, "{wire:?}");
         let mut window = Window::new(2, &[Op::Gets, Op::Cas]);
         assert_eq!(speech.take(&mut queue, &fetched, &mut window), Taken::Bytes(fetched.len()), "{wire:?}");
-        assert_eq!(window.told, [(ItemId::item(1), UNIQUE)], "{wire:?}");
+        assert_eq!(window.uniques, [(ItemId::item(1), UNIQUE)], "{wire:?}");
         assert_eq!(swap(&mut speech, &mut queue, UNIQUE), stored, "{wire:?}");
         let outcome = window.close();
         assert_eq!((outcome.hits, outcome.kinds[0].latency.len()), (1, 1), "{wire:?}");
@@ -199,7 +199,7 @@ fn a_gets_of_the_mix_tells_nobody() {
         ask(&mut speech, &mut queue, Op::Gets, &[1]);
         let mut window = Window::new(2, &[]);
         assert_eq!(speech.take(&mut queue, &fetched, &mut window), Taken::Bytes(fetched.len()), "{wire:?}");
-        assert!(window.told.is_empty());
+        assert!(window.uniques.is_empty());
     }
 }
 

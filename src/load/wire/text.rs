@@ -5,7 +5,9 @@ use crate::op::{Op, Shape};
 use crate::window::{Queue, Taken, What, Window};
 use larder::base::{parse_u64, push_u64};
 
-use super::{LINE_BYTES_MAX, Request, VALUE_BYTES_MAX, is_error_line, line_len, out_of_order, out_of_step, settle};
+use super::{
+    LINE_BYTES_MAX, Request, VALUE_BYTES_MAX, finish_front, is_error_line, line_len, out_of_order, out_of_step,
+};
 
 pub(super) const FENCE: &[u8] = b"version\r\n";
 
@@ -71,9 +73,9 @@ pub(super) fn take(items: &Items, noreply: bool, queue: &mut Queue, input: &[u8]
             window.close_fetch(queue);
         }
         (Some(What::Answer(op)), _) => match outcome(op, line) {
-            Some(done) => settle(queue, window, op, done),
+            Some(done) => finish_front(queue, window, op, done),
             None if op.counts() && line[0].is_ascii_digit() => {
-                settle(queue, window, op, true);
+                finish_front(queue, window, op, true);
                 window.fault(format!("a counter is {}", line.trim_ascii_end().escape_ascii()));
             }
             None => return out_of_step(queue.front(), input),

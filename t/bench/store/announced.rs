@@ -20,7 +20,7 @@ const ANNOUNCED_LEN: usize = (1 << 20) - 1_024;
 const BODIES: [(&str, usize); 2] = [("nothing of the values", 0), ("half of each value", ANNOUNCED_LEN / 2)];
 const PIECE_BYTES: usize = 64 << 10;
 /// A server may stop to receive; what it has not taken by then is not sent.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_MAX: Duration = Duration::from_secs(20);
 /// Until a server has read what was sent.
 const REST: Duration = Duration::from_secs(1);
 const EVICTED_MAX: f64 = 2_500.0;
@@ -93,7 +93,7 @@ fn announce(address: SocketAddr, count: u64, sent_len: usize) -> io::Result<(Vec
     let piece = vec![b'v'; PIECE_BYTES];
     let mut unsent = vec![sent_len; connections.len()];
     let start = Instant::now();
-    while unsent.iter().any(|&len| len > 0) && start.elapsed() < PATIENCE {
+    while unsent.iter().any(|&len| len > 0) && start.elapsed() < WAIT_MAX {
         for (connection, unsent) in connections.iter_mut().zip(&mut unsent) {
             match connection.write(&piece[..PIECE_BYTES.min(*unsent)]) {
                 Ok(sent) => *unsent -= sent,

@@ -21,7 +21,7 @@ const TTL_S: u32 = 20;
 /// An item is gone when the second after its last has begun.
 const TICK: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_secs(60);
 const SHARE_MIN: f64 = 0.95;
 const CORE_SHARE_MAX: f64 = 0.02;
 
@@ -66,7 +66,7 @@ fn took(found: &Found) -> String {
     match found.took {
         Some(took) if took < LOOK + TICK => format!("at most {:.0} s", LOOK.as_secs_f64()),
         Some(took) => format!("{:.1} s", took.as_secs_f64()),
-        None => format!("not within {:.0} s", PATIENCE.as_secs_f64()),
+        None => format!("not within {:.0} s", WAIT_MAX.as_secs_f64()),
     }
 }
 
@@ -103,7 +103,7 @@ fn measure(options: &Options, command: &ServerCommand) -> io::Result<Found> {
     let after_look = reclaimed(&mut control)?;
     let items_gone = full.saturating_sub(control.stat("curr_items")?) as f64 / mortal;
     let mut took = None;
-    while took.is_none() && expired.elapsed() < PATIENCE {
+    while took.is_none() && expired.elapsed() < WAIT_MAX {
         if reclaimed(&mut control)? >= SHARE_MIN {
             took = Some(expired.elapsed());
         }
