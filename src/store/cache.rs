@@ -11,17 +11,16 @@ use crate::index::{HashIndex, IndexPages};
 use crate::memory::{
     self, ArenaFile, Backing, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator,
 };
-use crate::sync::{Epochs, Leaf, Participant};
+use crate::sync::{Epochs, Participant};
 
 use super::cas::CasCounter;
 use super::engine::MoveTuning;
 use super::flush::FlushMarks;
-use super::jobs::{PrefixScans, Wakeup};
-use super::mutation::{DepartureSink, JobSink, MutationSink, Sinks};
+use super::jobs::{Fitting, IndexGrowth, PrefixScans, Sweeps};
+use super::mutation::Listeners;
 use super::pressure::late_reads::LateReadsSum;
 use super::pressure::page_moves::PageMoves;
-use super::statistics::counts::{COMMANDS, ClassTally, Tally, WorkerTally};
-use super::statistics::large_sizes::LargeSizes;
+use super::statistics::counts::{StoreStatistics, WorkerTally};
 use super::uploads::admission::Admission;
 use super::worker_store::WorkerStore;
 
@@ -68,42 +67,20 @@ pub struct Store {
     pub(super) cas: CachePadded<CasCounter>,
     pub(super) flush: FlushMarks,
     pub(super) config: StoreConfig,
-    /// One per thread that ever joined, and those of a restart.
-    pub(super) tallies: Leaf<Vec<Arc<WorkerTally>>>,
     /// The number of threads that ever joined.
     joined: AtomicUsize,
-    /// Counts of large items by length. Threads do not count these separately.
-    pub(super) large_sizes: Arc<LargeSizes>,
-    /// Counts of what each class evicted and reclaimed.
-    pub(super) class_tallies: Box<[ClassTally]>,
+    pub(super) statistics: StoreStatistics,
     /// Number of items, to within a few per worker. Decides when the index grows.
     items_about: CachePadded<AtomicU64>,
-    /// Seconds for which the last item evicted from each class had not been used.
-    pub(super) evicted_idle_s: Box<[AtomicU64; CLASS_IDS]>,
-    /// Command counts of each class at the last reset of the counters.
-    pub(super) commands_at_reset: Box<[[AtomicU64; COMMANDS.len()]; CLASS_IDS]>,
-    /// Number of items stored by the last reset of the counters.
-    pub(super) items_stored_at_reset: AtomicU64,
-    pub(super) grower: Wakeup,
-    /// Memory is short and the index is too large for its items: the grower shrinks it.
-    pub(super) index_shrinks: AtomicBool,
-    pub(super) fitter: Wakeup,
-    /// Number of pages in use at which the fitter looks again.
-    fit_at_pages: AtomicU64,
-    pub(super) sweeper: Wakeup,
-    /// How often the sweeper began to walk pages.
-    pub(super) sweeps: Tally,
-    pub(super) sweep_is_running: AtomicBool,
-    /// An operator wants a sweep of all pages that are due.
-    pub(super) sweep_wanted: AtomicBool,
+    pub(super) index_growth: IndexGrowth,
+    pub(super) fitting: Fitting,
+    pub(super) sweeps: Sweeps,
     pub(super) prefix_scan: PrefixScans,
     /// The background jobs end after their present step.
     pub(super) jobs_end: AtomicBool,
     pub(super) page_moves: PageMoves,
     pub(super) admission: Admission,
-    pub(super) mutation_sinks: Sinks<dyn MutationSink>,
-    pub(super) departure_sinks: Sinks<dyn DepartureSink>,
-    pub(super) job_sinks: Sinks<dyn JobSink>,
+    pub(super) listeners: Listeners,
     /// Makes threads that wait for clients take a turn.
     wake_workers: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -180,7 +157,6 @@ impl Store {
         let seed = RandomState::new().build_hasher().finish();
         Ok(Box::leak(Box::new(Self {
             hands: (0..=CLASS_MAX).map(|_| Mutex::default()).collect(),
-            class_tallies: (0..=CLASS_MAX).map(|_| ClassTally::default()).collect(),
             ghost: Ghost::new(config.limit_bytes / GHOST_ITEM_BYTES)?,
             ghost_times: Box::new(std::array::from_fn(|_| AtomicU32::new(GhostTime::default().0))),
             is_evicting: AtomicBool::new(false),
@@ -193,28 +169,17 @@ impl Store {
             hasher: KeyHasher::with_seed(seed),
             epochs: Arc::new(Epochs::new(config.threads_max)),
             clock,
-            tallies: Leaf::default(),
+            statistics: StoreStatistics::default(),
             joined: AtomicUsize::new(0),
             jobs_end: AtomicBool::new(false),
-            large_sizes: Arc::default(),
             items_about: CachePadded::default(),
-            commands_at_reset: Box::new(std::array::from_fn(|_| Default::default())),
-            evicted_idle_s: Box::new(std::array::from_fn(|_| AtomicU64::default())),
-            items_stored_at_reset: AtomicU64::new(0),
-            grower: Wakeup::default(),
-            index_shrinks: AtomicBool::new(false),
-            fitter: Wakeup::default(),
-            fit_at_pages: AtomicU64::new(fit_at_pages),
-            sweeper: Wakeup::default(),
-            sweeps: Tally::default(),
-            sweep_is_running: AtomicBool::new(false),
-            sweep_wanted: AtomicBool::new(false),
+            index_growth: IndexGrowth::default(),
+            fitting: Fitting::new(fit_at_pages),
+            sweeps: Sweeps::default(),
             prefix_scan: PrefixScans::default(),
             page_moves: PageMoves::default(),
             admission: Admission::default(),
-            mutation_sinks: Sinks::default(),
-            departure_sinks: Sinks::default(),
-            job_sinks: Sinks::default(),
+            listeners: Listeners::default(),
             wake_workers: OnceLock::new(),
             config,
         })))
@@ -225,8 +190,8 @@ impl Store {
     /// # Panics
     /// If more threads join than the configuration allows.
     pub fn join(&'static self) -> (Participant, WorkerStore) {
-        let tally = Arc::new(WorkerTally::new(Arc::clone(&self.large_sizes)));
-        self.tallies.lock().push(Arc::clone(&tally));
+        let tally = Arc::new(WorkerTally::new(Arc::clone(&self.statistics.large_sizes)));
+        self.statistics.tallies.lock().push(Arc::clone(&tally));
         let thread = self.joined.fetch_add(1, Ordering::Relaxed);
         (self.epochs.join(), WorkerStore::new(self, tally, thread))
     }
@@ -251,7 +216,7 @@ impl Store {
     /// As `side_bytes`, but while the index shrinks, without the bytes that it and the ghost will give back.
     /// Pages need not leave for those bytes.
     pub(super) fn side_bytes_to_be(&self) -> u64 {
-        if !self.index_shrinks.load(Ordering::Relaxed) {
+        if !self.index_growth.shrinks.load(Ordering::Relaxed) {
             return self.side_bytes();
         }
         let items = self.items_about();
@@ -327,11 +292,7 @@ impl Store {
     /// Adds `change` to the number of items, and wakes the fitter if memory is getting full.
     pub(super) fn count_items(&self, change: i64) {
         self.items_about.0.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
-        let pages = self.slabs.pages_used();
-        if pages >= self.fit_at_pages.load(Ordering::Relaxed) {
-            self.fit_at_pages.store(memory::next_look(pages), Ordering::Relaxed);
-            self.fitter.notify();
-        }
+        self.fitting.note_pages(self.slabs.pages_used());
     }
 
     /// Number of buckets that the index should grow by.

@@ -29,7 +29,7 @@ impl WorkerStore {
     pub(super) fn grow_index(&self, pin: &Pin) {
         let store = self.store;
         if store.index.wants_room() {
-            store.grower.notify();
+            store.index_growth.wakeup.notify();
         }
         for _ in 0..ROUNDS {
             let wanted = store.splits_wanted().min(SPLITS_PER_ROUND);
@@ -38,7 +38,7 @@ impl WorkerStore {
             }
         }
         if store.splits_wanted() > 0 {
-            store.grower.notify();
+            store.index_growth.wakeup.notify();
         }
     }
 
@@ -61,8 +61,8 @@ impl Store {
     /// Lets the index shrink if it is too large for its items.
     pub(super) fn shrink_index(&self) {
         if self.index.is_sparse(self.items_about()) {
-            self.index_shrinks.store(true, Ordering::Relaxed);
-            self.grower.notify();
+            self.index_growth.shrinks.store(true, Ordering::Relaxed);
+            self.index_growth.wakeup.notify();
         }
     }
 

@@ -189,6 +189,14 @@ pub(super) struct Sinks<S: ?Sized> {
     active: AtomicU32,
 }
 
+/// All listeners of a store.
+#[derive(Default)]
+pub(super) struct Listeners {
+    pub(super) mutations: Sinks<dyn MutationSink>,
+    pub(super) departures: Sinks<dyn DepartureSink>,
+    jobs: Sinks<dyn JobSink>,
+}
+
 impl<S: ?Sized> Default for Sinks<S> {
     fn default() -> Self {
         Self { sinks: std::array::from_fn(|_| OnceLock::new()), active: AtomicU32::new(0) }
@@ -257,7 +265,7 @@ impl Store {
     /// # Panics
     /// If there are four already.
     pub fn add_mutation_sink(&'static self, sink: Box<dyn MutationSink>) -> SinkSwitch {
-        self.mutation_sinks.add(sink)
+        self.listeners.mutations.add(sink)
     }
 
     /// Adds a sink for items that leave without a request.
@@ -265,7 +273,7 @@ impl Store {
     /// # Panics
     /// If there are four already.
     pub fn add_departure_sink(&'static self, sink: Box<dyn DepartureSink>) -> SinkSwitch {
-        self.departure_sinks.add(sink)
+        self.listeners.departures.add(sink)
     }
 
     /// Adds a sink for what background jobs do.
@@ -273,14 +281,14 @@ impl Store {
     /// # Panics
     /// If there are four already.
     pub fn add_job_sink(&'static self, sink: Box<dyn JobSink>) -> SinkSwitch {
-        self.job_sinks.add(sink)
+        self.listeners.jobs.add(sink)
     }
 }
 
 impl WorkerStore {
     /// Reports what a background job has done.
     pub(super) fn report_job(&self, event: JobEvent) {
-        let sinks = &self.store.job_sinks;
+        let sinks = &self.store.listeners.jobs;
         sinks.each(sinks.active()).for_each(|sink| sink.done(event, self.thread));
     }
 
@@ -301,7 +309,7 @@ impl WorkerStore {
     #[cold]
     fn tell_mutation(&self, _bucket: &BucketGuard<'_>, kind: MutationKind, hash: KeyHash, item: ItemRef<'_>) {
         let mutation = Mutation { kind, hash, item, moment: self.moment, thread: self.thread };
-        self.store.mutation_sinks.each(self.mutation_sinks).for_each(|sink| sink.mutated(&mutation));
+        self.store.listeners.mutations.each(self.mutation_sinks).for_each(|sink| sink.mutated(&mutation));
     }
 
     /// Reports that an item has left without a request. `why_dead` is `None` if it was alive.
@@ -326,11 +334,11 @@ impl WorkerStore {
             Some(Miss::Flushed) => DepartureReason::Flushed,
         };
         let departure = Departure { reason, hash, item, moment: self.moment, thread: self.thread };
-        self.store.departure_sinks.each(self.departure_sinks).for_each(|sink| sink.departed(&departure));
+        self.store.listeners.departures.each(self.departure_sinks).for_each(|sink| sink.departed(&departure));
     }
 
     /// Reports a flush_all.
     pub(super) fn report_flush(&self, flush: Flush) {
-        self.store.mutation_sinks.each(self.mutation_sinks).for_each(|sink| sink.flushed(flush, self.thread));
+        self.store.listeners.mutations.each(self.mutation_sinks).for_each(|sink| sink.flushed(flush, self.thread));
     }
 }

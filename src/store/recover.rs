@@ -145,7 +145,7 @@ impl Store {
         if !was_clean {
             self.cas.0.skip(unique_max);
         }
-        self.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
+        self.statistics.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
         self.count_items(report.items.cast_signed());
         RecoveryReport { settle_us: self.clock.real_us() - indexed_us, ..report }
     }
@@ -259,7 +259,7 @@ impl Store {
 
     /// Step 3, until no page is left.
     fn settle_pages(&'static self, pin: &Pin, walk: &RecoveryWalk<'_>, links: &UsedLinks) {
-        let tally = Arc::new(WorkerTally::new(Arc::clone(&self.large_sizes)));
+        let tally = Arc::new(WorkerTally::new(Arc::clone(&self.statistics.large_sizes)));
         let mut small = Vec::new();
         loop {
             let index = walk.next_page.fetch_add(1, Ordering::Relaxed);
@@ -285,7 +285,7 @@ impl Store {
             });
             self.slabs.dues.note(page, due);
         }
-        self.tallies.lock().push(tally);
+        self.statistics.tallies.lock().push(tally);
         walk.small.lock().unwrap_or_else(PoisonError::into_inner).extend(small);
     }
 

@@ -5,16 +5,39 @@
 //! takes its pages, and copies their items to the class that would store them today. In a cache of 64 pages in
 //! which all items have one size, a page would otherwise stay with the first few items.
 
+use crate::base::atomic::{AtomicU64, Ordering};
 use crate::item::Layout;
-use crate::memory::{ChunkDemand, PAGE_BYTES};
+use crate::memory::{ChunkDemand, PAGE_BYTES, next_look};
 use crate::store::cache::Store;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
-use super::{Job, NextStep};
+use super::{Job, NextStep, Wakeup};
+
+/// When the fitter looks.
+pub(in crate::store) struct Fitting {
+    pub(super) wakeup: Wakeup,
+    /// Number of pages in use at which it looks again.
+    at_pages: AtomicU64,
+}
 
 /// Adds classes.
 pub(super) struct Fitter;
+
+impl Fitting {
+    /// The first look is at `at_pages` pages.
+    pub(in crate::store) fn new(at_pages: u64) -> Self {
+        Self { wakeup: Wakeup::default(), at_pages: AtomicU64::new(at_pages) }
+    }
+
+    /// Wakes the fitter if memory has grown enough.
+    pub(in crate::store) fn note_pages(&self, pages_used: u64) {
+        if pages_used >= self.at_pages.load(Ordering::Relaxed) {
+            self.at_pages.store(next_look(pages_used), Ordering::Relaxed);
+            self.wakeup.notify();
+        }
+    }
+}
 
 impl Job for Fitter {
     /// Adds at most one class.
@@ -75,9 +98,9 @@ fn chunk_demand(store: &Store) -> ChunkDemand {
             demand.add_links(bytes, count);
         }
     };
-    for tally in store.tallies.lock().iter() {
+    for tally in store.statistics.tallies.lock().iter() {
         tally.sizes().filter(|(_, count)| *count != 0).for_each(|(bytes, count)| add(bytes, count));
     }
-    store.large_sizes.for_each(add);
+    store.statistics.large_sizes.for_each(add);
     demand
 }

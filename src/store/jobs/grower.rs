@@ -7,19 +7,27 @@
 
 use std::time::Duration;
 
-use crate::base::atomic::Ordering;
+use crate::base::atomic::{AtomicBool, Ordering};
 use crate::eviction::GhostTail;
 use crate::index::{ClosedTail, Merge, Split};
 use crate::store::cache::Store;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
-use super::{Job, NextStep};
+use super::{Job, NextStep, Wakeup};
 
 /// Buckets split or merged per step: a few microseconds, so that pins are short.
 const CHANGES_PER_STEP: u64 = 16;
 /// Wait for other threads to end their turns or release a bucket.
 const PAUSE: NextStep = NextStep::Wait(Some(Duration::from_millis(1)));
+
+/// What the grower is to do.
+#[derive(Default)]
+pub(in crate::store) struct IndexGrowth {
+    pub(in crate::store) wakeup: Wakeup,
+    /// Memory is short and the index is too large for its items: the grower shrinks it.
+    pub(in crate::store) shrinks: AtomicBool,
+}
 
 /// Splits and merges buckets.
 #[derive(Default)]
@@ -52,7 +60,7 @@ impl Job for Grower {
             end_shrinking(store);
             return split(store, pin, wanted);
         }
-        if store.index_shrinks.load(Ordering::Relaxed) { self.shrink(store, pin) } else { NextStep::Wait(None) }
+        if store.index_growth.shrinks.load(Ordering::Relaxed) { self.shrink(store, pin) } else { NextStep::Wait(None) }
     }
 }
 
@@ -79,8 +87,8 @@ impl Grower {
 
 /// The index has given back what it can. Wake the page mover: pages must cover the rest.
 fn end_shrinking(store: &Store) {
-    if store.index_shrinks.load(Ordering::Relaxed) {
-        store.index_shrinks.store(false, Ordering::Relaxed);
+    if store.index_growth.shrinks.load(Ordering::Relaxed) {
+        store.index_growth.shrinks.store(false, Ordering::Relaxed);
         store.page_moves.wake();
     }
 }

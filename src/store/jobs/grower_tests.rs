@@ -89,10 +89,10 @@ fn an_index_that_is_too_large_shrinks_when_memory_is_short_and_not_before() {
     let side_bytes = rig.store.side_bytes();
     rig.client.1.set_memory_limit(8 << 20);
     rig.store.shrink_if_beyond();
-    assert!(rig.store.index_shrinks.load(Ordering::Relaxed));
+    assert!(rig.store.index_growth.shrinks.load(Ordering::Relaxed));
     assert!(rig.store.side_bytes_to_be() + (4 << 20) < side_bytes, "no page need go for what the index gives back");
     rig.run();
-    assert!(!rig.store.index_shrinks.load(Ordering::Relaxed));
+    assert!(!rig.store.index_growth.shrinks.load(Ordering::Relaxed));
     assert!(rig.store.index.bytes_touched() + (4 << 20) < full);
     assert_eq!(rig.store.side_bytes(), rig.store.side_bytes_to_be());
     (0..2000).for_each(|number| rig.delete(&format!("{number}")));

@@ -38,8 +38,11 @@ use page_mover::PageMover;
 use prefix_scan::PrefixScanner;
 use sweeper::Sweeper;
 
+pub(super) use fitter::Fitting;
+pub(super) use grower::IndexGrowth;
 pub(super) use prefix_scan::PrefixScans;
 pub use prefix_scan::{PrefixScan, PrefixUse};
+pub(super) use sweeper::Sweeps;
 
 /// What a job does after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,10 +108,10 @@ impl Store {
     /// The kernel's error if a thread cannot be created.
     pub fn start_jobs(&'static self) -> io::Result<Jobs> {
         let threads = vec![
-            self.start_job("grower", Grower::default(), &self.grower)?,
-            self.start_job("fitter", Fitter, &self.fitter)?,
+            self.start_job("grower", Grower::default(), &self.index_growth.wakeup)?,
+            self.start_job("fitter", Fitter, &self.fitting.wakeup)?,
             self.start_job("prefix_scan", PrefixScanner::default(), &self.prefix_scan.wakeup)?,
-            self.start_job("sweeper", Sweeper::default(), &self.sweeper)?,
+            self.start_job("sweeper", Sweeper::default(), &self.sweeps.wakeup)?,
             self.start_job("page mover", PageMover::default(), &self.page_moves.wakeup)?,
         ];
         Ok(Jobs { store: self, threads })
@@ -151,9 +154,13 @@ impl Jobs {
     pub fn stop(self) {
         let store = self.store;
         store.jobs_end.store(true, Ordering::Relaxed);
-        for wakeup in
-            [&store.grower, &store.fitter, &store.prefix_scan.wakeup, &store.sweeper, &store.page_moves.wakeup]
-        {
+        for wakeup in [
+            &store.index_growth.wakeup,
+            &store.fitting.wakeup,
+            &store.prefix_scan.wakeup,
+            &store.sweeps.wakeup,
+            &store.page_moves.wakeup,
+        ] {
             wakeup.notify();
         }
         for thread in self.threads {

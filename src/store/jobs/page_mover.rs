@@ -434,14 +434,14 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
     let store = worker.store;
     let largest = store.slabs.classes.largest();
     let chain_bytes = store.mean_bytes(largest);
-    let evicted_idle_s = |class: u8| store.evicted_idle_s[usize::from(class)].load(Ordering::Relaxed);
+    let evicted_idle_s = |class: u8| store.statistics.evicted_idle_s[usize::from(class)].load(Ordering::Relaxed);
     let sample = |class| {
         let slab = store.slabs.lock(class);
         let usage = slab.usage();
         let per_page = store.slabs.classes.per_page(class);
         // The class needs its reserve at once, so it does not count as spare.
         let spare = (usage.free + usage.limbo).saturating_sub(u64::from(store.reserve_chunks(&slab, class)));
-        let tally = &store.class_tallies[usize::from(class)];
+        let tally = &store.statistics.class_tallies[usize::from(class)];
         ClassSample {
             class,
             pages: usage.pages,

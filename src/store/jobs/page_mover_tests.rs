@@ -211,7 +211,7 @@ fn an_order_costs_no_item_and_counts_as_no_set_while_memory_is_free() {
     assert_eq!((rig.moved(), rig.store.items(), rig.store.evictions()), (2, count as u64 + 1, 0));
     assert!((0..count).all(|number| rig.has(&format!("small-{number}"))));
     assert_eq!(rig.store.stored_bytes(), stored, "copies are nothing new");
-    let out_of_memory = rig.store.class_tallies.iter().map(|tally| tally.out_of_memory.total());
+    let out_of_memory = rig.store.statistics.class_tallies.iter().map(|tally| tally.out_of_memory.total());
     assert_eq!(out_of_memory.sum::<u64>(), 0);
 }
 
@@ -401,7 +401,7 @@ fn a_class_whose_last_links_are_too_few_gets_a_page_though_nobody_is_missed() {
     let len = 2 * 16384 + 12_000;
     let layout = rig.layout("chain", len);
     let (full, last) = (layout.head_class, layout.tail_class.unwrap());
-    let vacated = |rig: &Rig, class| rig.store.class_tallies[usize::from(class)].vacated.total();
+    let vacated = |rig: &Rig, class| rig.store.statistics.class_tallies[usize::from(class)].vacated.total();
     // Every key is new: there are no ghost hits.
     let set = |rig: &mut Rig, numbers: std::ops::Range<usize>| {
         for number in numbers {

@@ -12,16 +12,17 @@
 
 use std::time::Duration;
 
-use crate::base::atomic::Ordering;
+use crate::base::atomic::{AtomicBool, Ordering};
 use crate::base::{Deadline, Key, KeyHash};
 use crate::item::ItemRef;
 use crate::memory::ChunkRef;
 use crate::store::flush::FlushMark;
 use crate::store::mutation::JobEvent;
+use crate::store::statistics::counts::Tally;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::{Pin, Stamp};
 
-use super::{Job, NextStep};
+use super::{Job, NextStep, Wakeup};
 
 /// Rest between two rounds.
 const REST: Duration = Duration::from_secs(1);
@@ -61,6 +62,17 @@ const WALK_S: u32 = 60;
 /// core.
 const PROBES_PER_S: u32 = 2000;
 const WALKS_PER_S: u32 = 100;
+
+/// The rounds of the sweeper, as other threads see them.
+#[derive(Default)]
+pub(in crate::store) struct Sweeps {
+    pub(in crate::store) wakeup: Wakeup,
+    /// How often the sweeper began to walk pages.
+    pub(in crate::store) begun: Tally,
+    pub(in crate::store) is_running: AtomicBool,
+    /// An operator wants a sweep of all pages that are due.
+    pub(in crate::store) is_wanted: AtomicBool,
+}
 
 /// State of the sweeper.
 #[derive(Default)]
@@ -142,7 +154,7 @@ impl Sweeper {
         if self.scan == 0 {
             (self.scan, self.mark) = (1, store.flush.mark());
             (self.began_s, self.checked, self.freed) = (worker.now().0, 0, 0);
-            self.is_ordered = store.sweep_wanted.swap(false, Ordering::Relaxed);
+            self.is_ordered = store.sweeps.is_wanted.swap(false, Ordering::Relaxed);
             self.rests.resize(last as usize + 1, PageRest::default());
             store.slabs.retry_space();
             clear_limbo(worker);
@@ -164,8 +176,8 @@ impl Sweeper {
         }
         if !self.batch.is_empty() {
             self.batch.iter().for_each(|page| store.slabs.dues.take(*page));
-            store.sweeps.add(1);
-            store.sweep_is_running.store(true, Ordering::Relaxed);
+            store.sweeps.begun.add(1);
+            store.sweeps.is_running.store(true, Ordering::Relaxed);
             self.taken = Some(store.epochs.stamp());
             store.epochs.advance();
             return NextStep::Wait(Some(GRACE));
@@ -185,7 +197,7 @@ impl Sweeper {
             store.epochs.advance();
         }
         // The notification of a flush may have come while the sweeper rested.
-        let is_wanted = store.sweep_wanted.load(Ordering::Relaxed);
+        let is_wanted = store.sweeps.is_wanted.load(Ordering::Relaxed);
         if is_wanted || store.flush.mark() != self.mark {
             return NextStep::Again;
         }
@@ -230,7 +242,7 @@ impl Sweeper {
             }
         }
         collected += victims.collect(worker, pin);
-        let tally = &store.class_tallies[usize::from(class)];
+        let tally = &store.statistics.class_tallies[usize::from(class)];
         tally.sweep_looked.add(looked);
         tally.swept.add(u64::from(collected));
         tally.expired_unfetched.add(victims.unfetched);
@@ -241,7 +253,7 @@ impl Sweeper {
         if self.slot >= per_page {
             self.slot = 0;
             self.batch.pop();
-            store.sweep_is_running.store(!self.batch.is_empty(), Ordering::Relaxed);
+            store.sweeps.is_running.store(!self.batch.is_empty(), Ordering::Relaxed);
         }
         NextStep::Again
     }

@@ -53,8 +53,8 @@ impl EngineAdmin for WorkerStore {
     }
 
     fn sweep_now(&mut self) {
-        self.store.sweep_wanted.store(true, Ordering::Relaxed);
-        self.store.sweeper.notify();
+        self.store.sweeps.is_wanted.store(true, Ordering::Relaxed);
+        self.store.sweeps.wakeup.notify();
     }
 
     fn reassign_page(&mut self, from: Option<u8>, to: u8) -> Reassign {

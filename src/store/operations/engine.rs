@@ -233,7 +233,7 @@ impl Engine for WorkerStore {
 
     fn flush_now(&mut self) {
         self.store.flush.now(&self.store.cas.0);
-        self.store.sweeper.notify();
+        self.store.sweeps.wakeup.notify();
         self.report_flush(Flush::Now);
     }
 
@@ -258,8 +258,8 @@ impl Engine for WorkerStore {
     fn begin_turn(&mut self) -> Moment {
         self.moment = self.store.clock.read();
         self.accessed = AccessStamp::at(self.moment.now);
-        self.mutation_sinks = self.store.mutation_sinks.active();
-        self.departure_sinks = self.store.departure_sinks.active();
+        self.mutation_sinks = self.store.listeners.mutations.active();
+        self.departure_sinks = self.store.listeners.departures.active();
         if self.store.flush.run_due(&self.store.cas.0, self.moment.now) {
             self.report_flush(Flush::Due);
         }

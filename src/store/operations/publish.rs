@@ -299,7 +299,7 @@ impl WorkerStore {
     #[cold]
     fn credit_last_link(&self, full: (u8, u32), last: (u8, u32)) {
         if last.0 != full.0 {
-            self.store.class_tallies[usize::from(last.0)].missed.add(1);
+            self.store.statistics.class_tallies[usize::from(last.0)].missed.add(1);
         }
     }
 

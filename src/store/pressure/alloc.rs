@@ -338,7 +338,7 @@ impl WorkerStore {
         if usage.limbo > 0 || is_stuck && store.ask_for_page(class, usage.pages) {
             return Err(Refusal::Busy);
         }
-        store.class_tallies[usize::from(class)].out_of_memory.add(1);
+        store.statistics.class_tallies[usize::from(class)].out_of_memory.add(1);
         store.page_moves.note_need();
         Err(Refusal::NoMemory)
     }

@@ -138,7 +138,7 @@ impl WorkerStore {
         let waits = !store.config.evictions || now_us < self.sweep_wait.until_us;
         if waits {
             // This keeps the sweeper from resting.
-            store.sweeper.notify();
+            store.sweeps.wakeup.notify();
         }
         waits
     }

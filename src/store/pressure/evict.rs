@@ -88,7 +88,7 @@ impl Store {
         });
         policy.learn_unasked(self.late_reads.0.take_unasked(small, self.items_about()));
         if remembered > 0 {
-            let tally = &self.class_tallies[usize::from(class)];
+            let tally = &self.statistics.class_tallies[usize::from(class)];
             tally.ghost_hits.add(remembered);
             tally.missed.add(remembered);
         }
@@ -151,7 +151,7 @@ impl WorkerStore {
             }
             store.set_ghost_time(class, policy.time());
         }
-        let tally = &store.class_tallies[usize::from(class)];
+        let tally = &store.statistics.class_tallies[usize::from(class)];
         tally.vacated.add(u64::from(vacated));
         if lost_chains > 0 {
             tally.missed.add(lost_chains);
@@ -196,7 +196,7 @@ impl WorkerStore {
         drop(bucket);
         self.count_eviction(item, why_dead);
         if !self.is_movers {
-            store.class_tallies[usize::from(item.class())].direct_reclaims.add(1);
+            store.statistics.class_tallies[usize::from(item.class())].direct_reclaims.add(1);
         }
         let own = store.ghost_time(item.class());
         if why_dead.is_none() && own.runs() {
@@ -208,7 +208,7 @@ impl WorkerStore {
     }
 
     pub(in crate::store) fn count_eviction(&self, item: &ItemRef<'_>, why_dead: Option<Miss>) {
-        let tally = &self.store.class_tallies[usize::from(item.class())];
+        let tally = &self.store.statistics.class_tallies[usize::from(item.class())];
         let unfetched = u64::from(!item.word0().is_fetched());
         if why_dead.is_some() {
             tally.reclaimed.add(1);
@@ -219,7 +219,7 @@ impl WorkerStore {
         tally.evicted_unfetched.add(unfetched);
         tally.evicted_nonzero.add(u64::from(item.deadline().0 != 0));
         let idle_s = u64::from(item.word0().idle_s(self.now()));
-        self.store.evicted_idle_s[usize::from(item.class())].store(idle_s, Ordering::Relaxed);
+        self.store.statistics.evicted_idle_s[usize::from(item.class())].store(idle_s, Ordering::Relaxed);
     }
 
     /// Reports new items that have piled up because this worker did not evict. The caller holds no lock.

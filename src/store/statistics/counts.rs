@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::counters::Counter;
 use crate::memory::{CHUNK_ALIGN, CLASS_IDS};
+use crate::sync::Leaf;
 
 use super::large_sizes::LargeSizes;
 
@@ -239,6 +240,35 @@ tallies! {
         /// Chunks of the class that its own hand has vacated. `evicted` differs: it counts an item in the class
         /// of its head, whichever chunk was needed.
         vacated;
+    }
+}
+
+/// What the store counts.
+pub(in crate::store) struct StoreStatistics {
+    /// One per thread that ever joined, and those of a restart.
+    pub(in crate::store) tallies: Leaf<Vec<Arc<WorkerTally>>>,
+    /// Counts of large items by length. Threads do not count these separately.
+    pub(in crate::store) large_sizes: Arc<LargeSizes>,
+    /// Counts of what each class evicted and reclaimed.
+    pub(in crate::store) class_tallies: Box<[ClassTally]>,
+    /// Seconds for which the last item evicted from each class had not been used.
+    pub(in crate::store) evicted_idle_s: Box<[AtomicU64; CLASS_IDS]>,
+    /// Command counts of each class at the last reset of the counters.
+    pub(super) commands_at_reset: Box<[[AtomicU64; COMMANDS.len()]; CLASS_IDS]>,
+    /// Number of items stored by the last reset of the counters.
+    pub(in crate::store) items_stored_at_reset: AtomicU64,
+}
+
+impl Default for StoreStatistics {
+    fn default() -> Self {
+        Self {
+            tallies: Leaf::default(),
+            large_sizes: Arc::default(),
+            class_tallies: (0..CLASS_IDS).map(|_| ClassTally::default()).collect(),
+            evicted_idle_s: Box::new(std::array::from_fn(|_| AtomicU64::default())),
+            commands_at_reset: Box::new(std::array::from_fn(|_| Default::default())),
+            items_stored_at_reset: AtomicU64::default(),
+        }
     }
 }
 

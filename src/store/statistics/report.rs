@@ -32,19 +32,19 @@ pub(in crate::store) struct ClassActivity {
 impl Store {
     /// Sum of one counter over all threads and classes.
     fn sum(&self, of: impl Fn(&ClassCounters) -> &Counter) -> u64 {
-        let tallies = self.tallies.lock();
+        let tallies = self.statistics.tallies.lock();
         let counters = tallies.iter().flat_map(|tally| tally.classes.iter());
         counters.fold(0, |sum, counters| sum.wrapping_add(of(counters).read()))
     }
 
     fn class_sum(&self, class: u8, of: impl Fn(&ClassCounters) -> &Counter) -> u64 {
         let of_class = |tally: &Arc<WorkerTally>| of(&tally.classes[usize::from(class)]).read();
-        self.tallies.lock().iter().fold(0, |sum, tally| sum.wrapping_add(of_class(tally)))
+        self.statistics.tallies.lock().iter().fold(0, |sum, tally| sum.wrapping_add(of_class(tally)))
     }
 
     /// Sum of one count over all classes, since the last `stats reset`.
     pub(super) fn tally_sum(&self, of: impl Fn(&ClassTally) -> &Tally) -> u64 {
-        self.class_tallies.iter().map(|tally| of(tally).since_reset()).sum()
+        self.statistics.class_tallies.iter().map(|tally| of(tally).since_reset()).sum()
     }
 
     /// Items stored since start, without the page mover's copies.
@@ -55,7 +55,7 @@ impl Store {
 
     /// Items stored since the last `stats reset`.
     pub(super) fn items_stored_since_reset(&self) -> u64 {
-        self.items_stored().wrapping_sub(self.items_stored_at_reset.load(Ordering::Relaxed))
+        self.items_stored().wrapping_sub(self.statistics.items_stored_at_reset.load(Ordering::Relaxed))
     }
 
     /// Approximate bytes stored since start, without the page mover's copies.
@@ -67,12 +67,12 @@ impl Store {
 
     /// Items evicted since start.
     pub(in crate::store) fn evictions(&self) -> u64 {
-        self.class_tallies.iter().map(|tally| tally.evicted.total()).sum()
+        self.statistics.class_tallies.iter().map(|tally| tally.evicted.total()).sum()
     }
 
     /// Stores refused for lack of memory since start.
     pub(in crate::store) fn refusals(&self) -> u64 {
-        self.class_tallies.iter().map(|tally| tally.out_of_memory.total()).sum()
+        self.statistics.class_tallies.iter().map(|tally| tally.out_of_memory.total()).sum()
     }
 
     /// Current number of items. Threads are read one after the other, so changes meanwhile make it inexact.
@@ -105,12 +105,12 @@ impl Store {
                 continue;
             }
             // `debugtime` can set the clock back.
-            let evicted_idle_s = self.evicted_idle_s[usize::from(class)].load(Ordering::Relaxed);
+            let evicted_idle_s = self.statistics.evicted_idle_s[usize::from(class)].load(Ordering::Relaxed);
             let class_use = ClassUse {
                 items,
                 bytes: self.class_bytes(class),
                 policy: self.policy_use(class),
-                tally: &self.class_tallies[usize::from(class)],
+                tally: &self.statistics.class_tallies[usize::from(class)],
                 evicted_idle_s: evicted_idle_s.min(u64::from(now.0)),
                 idle_s: self.longest_idle_s(pin, class, now),
             };
@@ -165,7 +165,7 @@ impl Store {
         let add = |[commands, hits]: [u64; 2], [more, more_hits]: [u64; 2]| {
             [commands.wrapping_add(more), hits.wrapping_add(more_hits)]
         };
-        let [commands, hits] = self.tallies.lock().iter().map(of_class).fold([0, 0], add);
+        let [commands, hits] = self.statistics.tallies.lock().iter().map(of_class).fold([0, 0], add);
         is_counted.then_some(ClassActivity { commands, hits })
     }
 
@@ -232,7 +232,7 @@ impl Store {
 
     /// Command counts of a class since the last `stats reset`, in the order of [`COMMANDS`].
     fn commands(&self, class: u8) -> [u64; COMMANDS.len()] {
-        let at_reset = &self.commands_at_reset[usize::from(class)];
+        let at_reset = &self.statistics.commands_at_reset[usize::from(class)];
         std::array::from_fn(|number| {
             let count = self.class_sum(class, COMMANDS[number].1);
             count.wrapping_sub(at_reset[number].load(Ordering::Relaxed))
@@ -245,10 +245,10 @@ impl Store {
             let sum = counts.entry(bytes.next_multiple_of(SIZE_STEP)).or_default();
             *sum = sum.wrapping_add(count);
         };
-        for tally in self.tallies.lock().iter() {
+        for tally in self.statistics.tallies.lock().iter() {
             tally.sizes().for_each(|(bytes, count)| enter(bytes, count));
         }
-        self.large_sizes.for_each(enter);
+        self.statistics.large_sizes.for_each(enter);
         // One thread may have linked an item that another one unlinked: only the sums are meaningful.
         let present = counts.into_iter().filter(|(_, count)| (1..u64::MAX / 2).contains(count));
         present.for_each(|(bytes, count)| row(&bytes.to_string(), &count));
@@ -256,21 +256,22 @@ impl Store {
 
     /// Memory of the store's counts and of the last prefix scan, in bytes.
     pub fn statistics_bytes(&self) -> u64 {
-        let of_threads: u64 = self.tallies.lock().iter().map(|tally| tally.bytes()).sum();
-        let of_classes = size_of_val(&*self.class_tallies) + size_of_val(&*self.commands_at_reset);
+        let of_threads: u64 = self.statistics.tallies.lock().iter().map(|tally| tally.bytes()).sum();
+        let of_classes =
+            size_of_val(&*self.statistics.class_tallies) + size_of_val(&*self.statistics.commands_at_reset);
         of_threads + of_classes as u64 + self.prefix_scan.bytes()
     }
 
     /// `stats reset`: zeroes the rows that count. The underlying counts, which the page mover uses, go on.
     pub(in crate::store) fn reset_tallies(&'static self) {
-        self.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
-        self.class_tallies.iter().for_each(ClassTally::reset);
+        self.statistics.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
+        self.statistics.class_tallies.iter().for_each(ClassTally::reset);
         self.prefix_scan.forget();
-        self.sweeps.reset();
+        self.sweeps.begun.reset();
         self.page_moves.counts.reset();
         self.page_moves.note_tried(None);
         for class in self.slabs.classes.ids() {
-            let at_reset = self.commands_at_reset[usize::from(class)].iter();
+            let at_reset = self.statistics.commands_at_reset[usize::from(class)].iter();
             COMMANDS.iter().zip(at_reset).for_each(|((_, of), at_reset)| {
                 at_reset.store(self.class_sum(class, of), Ordering::Relaxed);
             });

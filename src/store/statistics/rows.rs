@@ -84,10 +84,10 @@ pub(super) const STORE_ROWS: &[StatRow<StoreView>] = &[
     }),
     counter("slabs_moved", "Pages moved between size classes.", |view| view.moves().moved.since_reset().into()),
     gauge("lru_crawler_running", "1 while the sweeper walks pages.", |view| {
-        view.store.sweep_is_running.load(Ordering::Relaxed).into()
+        view.store.sweeps.is_running.load(Ordering::Relaxed).into()
     }),
     counter("lru_crawler_starts", "Times the sweeper began to walk pages. It walks up to 64 at once.", |view| {
-        view.store.sweeps.since_reset().into()
+        view.store.sweeps.begun.since_reset().into()
     }),
     absent("malloc_fails"),
     gauge("bytes", "Bytes of all stored items, with headers.", |view| view.store.bytes().into()),
