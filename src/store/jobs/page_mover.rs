@@ -19,6 +19,7 @@ use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
 use crate::store::mutation::JobEvent;
 use crate::store::pressure::page_moves::{Busy, Order};
 use crate::store::pressure::rescue::{RESCUE_BYTES_MAX, RelocatePolicy, Vacated};
+use crate::store::pressure::unread_pages::Claim;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
@@ -69,6 +70,8 @@ pub(super) struct PageMover {
     /// As of then: how often classes had lacked memory, and the bytes stored.
     needs: u64,
     stored_bytes: u64,
+    /// The class that claimed the page that is being moved.
+    claimed_for: Option<u8>,
     /// The page that was last given up.
     given_up: u32,
     /// Pages given up since the last successful move, and their classes.
@@ -140,6 +143,9 @@ impl PageMover {
     fn choose(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
         let store = worker.store;
         store.page_moves.is_running.store(false, Ordering::Relaxed);
+        if let Some(class) = self.claimed_for.take() {
+            store.page_moves.unread.note_done(class, false, worker.moment.ms());
+        }
         if let Some(order) = store.page_moves.take_order() {
             return self.obey(worker, pin, order);
         }
@@ -158,6 +164,10 @@ impl PageMover {
             } else {
                 self.begin(worker, pin, class, Goal::ClearedOut)
             };
+        }
+        if let Some(Claim { page, from, to }) = store.page_moves.unread.take_claim() {
+            self.claimed_for = Some(to);
+            return self.begin_page(worker, page, from, Goal::Class(to));
         }
         self.plan_if_due(worker);
         if let Some(Move { from, to }) = self.planned.pop_front() {
@@ -271,9 +281,16 @@ impl PageMover {
         NextStep::Wait(Some(IDLE_LOOK))
     }
 
-    /// Closes a page of `from`.
+    /// Begins to empty a page of `from`.
     fn begin(&mut self, worker: &mut WorkerStore, pin: &Pin, from: u8, to: Goal) -> NextStep {
-        let Some(page) = worker.coldest_page(pin, from, self.given_up) else { return NextStep::Again };
+        match worker.coldest_page(pin, from, self.given_up) {
+            Some(page) => self.begin_page(worker, page, from, to),
+            None => NextStep::Again,
+        }
+    }
+
+    /// Closes a page of `from`.
+    fn begin_page(&mut self, worker: &mut WorkerStore, page: u32, from: u8, to: Goal) -> NextStep {
         let is_closed = worker.store.slabs.lock(from).close_page(page);
         if is_closed {
             worker.store.page_moves.is_running.store(true, Ordering::Relaxed);
@@ -363,6 +380,9 @@ impl PageMover {
             Some(class) => {
                 store.page_moves.given.note(class, worker.now().0);
                 store.slabs.hand_over(free, class);
+                if let Some(class) = self.claimed_for.take() {
+                    store.page_moves.unread.note_done(class, true, worker.moment.ms());
+                }
             }
             None => store.slabs.put_page(free, store.side_bytes()),
         }
@@ -467,5 +487,11 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
 }
 
 #[cfg(test)]
+#[path = "mover_rig_for_tests.rs"]
+mod rig;
+#[cfg(test)]
 #[path = "page_mover_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "unread_pages_tests.rs"]
+mod unread_pages_tests;

@@ -1,141 +1,11 @@
 //! Tests of the page mover, step by step on a clock that stands still.
 
-use std::sync::Arc;
-
-use super::{Job as _, MoverState, NextStep, PageMover};
+use super::rig::Rig;
+use super::{MoverState, NextStep};
 use crate::base::atomic::Ordering;
-use crate::base::{Clock, ClockTick, Deadline, HashedKey, Key, RelTime};
-use crate::item::{Extras, Layout};
-use crate::memory::ClassPlan;
-use crate::store::cache::Store;
-use crate::store::engine::{Engine as _, EngineAdmin as _, MoveTuning, Pending as _, Reassign};
-use crate::store::engine::{Refusal, Removal, StoreOutcome, Write};
-use crate::store::{Fetched, StoreConfig, WorkerStore};
-use crate::sync::Participant;
-
-struct Rig {
-    store: &'static Store,
-    client: (Participant, WorkerStore),
-    job: (Participant, WorkerStore),
-    mover: PageMover,
-}
-
-impl Rig {
-    fn new(limit_mib: u64, evictions: bool) -> Self {
-        let config = StoreConfig {
-            limit_bytes: limit_mib << 20,
-            classes: ClassPlan { first: 64, growth_factor: 1.25, chunk_max: 16384, explicit: Vec::new() },
-            value_len_max: 2 << 20,
-            evictions,
-            use_cas: true,
-            hashpower: 12,
-            threads_max: 3,
-            large_pages: false,
-        };
-        let clock = Arc::new(Clock::start());
-        clock.pause();
-        let store = Store::new(config, clock).unwrap();
-        // The clock stands still, so each step is a tick, however long it took to get here.
-        let mover = PageMover { ticked_us: store.clock.now_us(), ..PageMover::default() };
-        Self { store, client: store.join(), job: store.join(), mover }
-    }
-
-    fn hashed<'k>(&self, key: &'k str) -> HashedKey<'k> {
-        self.client.1.hash(Key::new(key.as_bytes()).unwrap())
-    }
-
-    fn layout(&self, key: &str, len: u32) -> Layout {
-        Layout::new(&self.store.slabs.classes, self.hashed(key).key, Extras::default(), len)
-    }
-
-    /// Stores once.
-    fn set(&mut self, key: &str, len: usize) -> Result<(), Refusal> {
-        let key = self.hashed(key);
-        let (participant, worker) = &mut self.client;
-        let pin = participant.pin();
-        worker.begin_turn();
-        let reserved = worker.reserve(&pin, &Write::set(key), u32::try_from(len).unwrap());
-        let stored = reserved.map(|mut pending| {
-            let mut filled = pending.fill(&vec![b'v'; len]);
-            while filled < len {
-                worker.extend(&pin, &mut pending).unwrap();
-                filled += pending.fill(&vec![b'v'; len - filled]);
-            }
-            assert!(worker.commit(&pin, pending).is_ok_and(StoreOutcome::is_stored));
-        });
-        worker.end_turn();
-        stored
-    }
-
-    /// Stores until memory is full, or `count` values. Returns the number of stored values.
-    fn fill(&mut self, name: &str, count: usize, len: usize) -> usize {
-        (0..count).take_while(|number| self.set(&format!("{name}-{number}"), len).is_ok()).count()
-    }
-
-    fn delete(&mut self, key: &str) {
-        let key = self.hashed(key);
-        let (participant, worker) = &mut self.client;
-        let pin = participant.pin();
-        worker.begin_turn();
-        assert!(worker.delete(&pin, key, Removal::default()).is_removed());
-        worker.end_turn();
-    }
-
-    /// Reads a key.
-    fn has(&mut self, key: &str) -> bool {
-        let key = self.hashed(key);
-        let (participant, worker) = &mut self.client;
-        let pin = participant.pin();
-        worker.begin_turn();
-        let is_whole = match worker.fetch(&pin, key) {
-            Fetched::Hit(item) => item.contiguous().is_some_and(|value| value.iter().all(|byte| *byte == b'v')),
-            Fetched::Miss(_) => false,
-        };
-        worker.end_turn();
-        is_whole
-    }
-
-    fn touch(&mut self, key: &str, deadline: Deadline) {
-        let key = self.hashed(key);
-        let (participant, worker) = &mut self.client;
-        let pin = participant.pin();
-        worker.begin_turn();
-        assert!(matches!(worker.fetch_and_touch(&pin, key, deadline), Fetched::Hit(_)));
-        worker.end_turn();
-    }
-
-    fn step(&mut self) -> NextStep {
-        // The client releases its leases.
-        drop(self.client.0.pin());
-        self.client.1.begin_turn();
-        self.client.1.end_turn();
-        let (participant, worker) = &mut self.job;
-        let pin = participant.pin();
-        worker.begin_turn();
-        let next = self.mover.step(worker, &pin);
-        worker.end_turn();
-        next
-    }
-
-    /// Takes steps until the mover has nothing to do.
-    fn run(&mut self) {
-        for _ in 0..100_000 {
-            if self.step() != NextStep::Again && matches!(self.mover.state, MoverState::Idle) {
-                return;
-            }
-        }
-        panic!("the mover has always something to do");
-    }
-
-    /// The class of values of `len` bytes under short keys.
-    fn class(&self, len: u32) -> u8 {
-        self.layout("small-1234", len).head_class
-    }
-
-    fn moved(&self) -> u64 {
-        self.store.page_moves.counts.moved.total()
-    }
-}
+use crate::base::{ClockTick, Deadline, RelTime};
+use crate::item::Extras;
+use crate::store::engine::{Engine as _, EngineAdmin as _, MoveTuning, Reassign, Write};
 
 #[test]
 fn without_evictions_no_live_item_leaves_for_a_page() {
@@ -471,7 +341,7 @@ fn the_last_pages_of_empty_classes_go_to_a_class_that_evicts() {
         rig.set("once", len).unwrap();
     }
     rig.delete("once");
-    let common = rig.class(u32::try_from(LENGTHS[1]).unwrap());
+    let common = rig.class(LENGTHS[1]);
     let mut number = 0;
     for _ in 0..20 {
         rig.store.clock.shift(1);

@@ -4,7 +4,8 @@
 //! magazine ──empty──▶ class lock: limbo whose grace is over ─▶ free list ─▶ fresh page
 //!                          │ nothing                                         │ got some, but few are left
 //!                          ▼                                                 ▼
-//!             an empty page of any class (empty_pages.rs), else evict: Busy until grace is over, or ahead of demand
+//!             an empty page of any class (empty_pages.rs), else a page of unread items (unread_pages.rs),
+//!             else evict: Busy until grace is over, or ahead of demand
 //! ```
 
 use crate::base::{Deadline, HashedKey};
@@ -254,10 +255,14 @@ impl WorkerStore {
             let target = wanted.saturating_sub(taken).max(store.reserve_chunks(&slab, class));
             lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
         }
-        let unused = if lacking > 0 { self.find_empty_page(class) } else { EmptyPage::Nowhere };
         // A copy of an item from a page that leaves its class takes free chunks of that class. Nothing is
         // evicted for it.
         let may_evict = store.config.evictions && !self.takes_no_page;
+        let mut unused = if lacking > 0 { self.find_empty_page(class) } else { EmptyPage::Nowhere };
+        if lacking > 0 && unused == EmptyPage::Nowhere && may_evict && self.claims_unread_page(pin, class) {
+            self.needs_quiescence = true;
+            unused = EmptyPage::Coming;
+        }
         if lacking > 0 && unused == EmptyPage::Nowhere && may_evict {
             self.evict(pin, class, lacking);
             store.page_moves.note_need();

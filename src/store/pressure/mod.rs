@@ -8,6 +8,7 @@
 //! late_reads         signals that adapt the small queues
 //! page_moves         orders to the page mover, and its counts
 //! rescue             the items of a page that leaves its class
+//! unread_pages       pages of old, unread items go to a class that would evict newer ones
 //! ```
 
 pub(super) mod alloc;
@@ -17,3 +18,4 @@ pub(super) mod late_reads;
 pub(super) mod page_moves;
 pub(super) mod pending_inserts;
 pub(super) mod rescue;
+pub(super) mod unread_pages;

@@ -3,7 +3,8 @@
 //! ```text
 //! slabs reassign ──order──┐
 //! an unused class ────────┤
-//! a class that starves ───┼──▶ wakeup ──▶ page mover (jobs/page_mover.rs) ──▶ counts for `stats`
+//! a class that starves, ──┤
+//! or claims a page ───────┼──▶ wakeup ──▶ page mover (jobs/page_mover.rs) ──▶ counts for `stats`
 //! cache_memlimit, evictions
 //! ```
 
@@ -17,6 +18,7 @@ use crate::store::worker_store::WorkerStore;
 use crate::sync::Leaf;
 
 use super::empty_pages::GivenPages;
+use super::unread_pages::UnreadPages;
 
 /// Maximum share of the limit that all classes together may have beyond it, while page moves are pending. The mover
 /// then takes as many pages from other classes.
@@ -46,6 +48,7 @@ pub(in crate::store) struct PageMoves {
     /// Pages leave classes only by order of an operator, or while memory is beyond its limit.
     is_by_hand: AtomicBool,
     pub(in crate::store) given: GivenPages,
+    pub(in crate::store) unread: UnreadPages,
     pub(in crate::store) counts: MoveCounts,
     last_busy: Leaf<Option<Busy>>,
 }

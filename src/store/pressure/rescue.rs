@@ -68,6 +68,15 @@ impl WorkerStore {
         item.chunks().any(|own| own == chunk).then_some(item)
     }
 
+    /// The item in `chunk`, or the one whose chain the chunk is probably a link of: for samples. Long chains are not
+    /// walked.
+    pub(in crate::store) fn probable_item<'pin>(&self, pin: &'pin Pin, chunk: ChunkRef) -> Option<ItemRef<'pin>> {
+        let slabs = &self.store.slabs;
+        let head = slabs.arena().try_head(pin, chunk)?;
+        let first = if Word0::load(head).is_link() { header::chain_head(head)? } else { chunk };
+        ItemRef::try_view(pin, slabs, first)
+    }
+
     /// Takes an item out of its chunks.
     pub(in crate::store) fn vacate(&mut self, pin: &Pin, item: &ItemRef<'_>, policy: RelocatePolicy) -> Vacated {
         let Some(key) = Key::new(item.key()) else { return Vacated::Gone };
@@ -174,22 +183,25 @@ impl WorkerStore {
         let slabs = &self.store.slabs;
         let per_page = slabs.classes.per_page(class);
         let mut pages = [0; PAGES_WEIGHED_MOST];
-        let count = {
-            let slab = slabs.lock(class);
-            if let Some(unused) = slab.unused_page().filter(|page| *page != spared) {
-                return Some(unused);
-            }
-            let all = slab.pages();
-            let count = all.len().min(pages_weighed(per_page));
-            // Evenly spaced, from another start each time.
-            self.pages_weighed = self.pages_weighed.wrapping_add(1);
-            let start = self.pages_weighed as usize;
-            for (number, page) in pages[..count].iter_mut().enumerate() {
-                *page = all[(start + number * all.len() / count) % all.len()];
-            }
-            count
-        };
+        let unused = slabs.lock(class).unused_page().filter(|page| *page != spared);
+        if unused.is_some() {
+            return unused;
+        }
+        let count = self.some_pages(class, &mut pages[..pages_weighed(per_page)]);
         pages[..count].iter().copied().min_by_key(|page| (*page == spared, self.weight(pin, *page, per_page)))
+    }
+
+    /// Fills `pages` with pages of `class`: evenly spaced, and others each time. Returns how many there are.
+    pub(in crate::store) fn some_pages(&mut self, class: u8, pages: &mut [u32]) -> usize {
+        self.pages_weighed = self.pages_weighed.wrapping_add(1);
+        let start = self.pages_weighed as usize;
+        let slab = self.store.slabs.lock(class);
+        let all = slab.pages();
+        let count = all.len().min(pages.len());
+        for (number, page) in pages[..count].iter_mut().enumerate() {
+            *page = all[(start + number * all.len() / count) % all.len()];
+        }
+        count
     }
 
     /// Cost of losing a page, estimated from a sample: its items and their hits. A small item counts twice,

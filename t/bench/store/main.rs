@@ -13,6 +13,7 @@
 
 mod announced;
 mod burst;
+mod class_burst;
 mod density;
 mod expiry;
 mod fill;
@@ -59,6 +60,7 @@ const ROWS: &[Row] = &[
     Row { name: "refill", run: refill::run },
     Row { name: "burst", run: burst::unread },
     Row { name: "warm-burst", run: burst::warm },
+    Row { name: "class-burst", run: class_burst::run },
     Row { name: "no-evictions", run: no_evictions::run },
     Row { name: "announced", run: announced::run },
     Row { name: "large-clients", run: large_clients::run },
