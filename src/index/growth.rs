@@ -137,7 +137,20 @@ impl HashIndex {
 
     /// Makes an empty index as large as `items` need, if there is room. No thread uses the index yet.
     pub fn reserve_for(&self, items: u64) {
-        let wanted = usize::try_from(buckets_for(items)).unwrap_or(usize::MAX).min(self.main.len());
+        self.reserve_buckets(usize::try_from(buckets_for(items)).unwrap_or(usize::MAX).min(self.main.len()));
+    }
+
+    /// Gives an empty index this number of buckets. False: there is no room, or the index has more of them from the
+    /// start. No thread uses the index yet.
+    pub fn reserve_exactly(&self, buckets: u32) -> bool {
+        let fits = self.buckets() <= buckets && buckets as usize <= self.main.len();
+        if fits {
+            self.reserve_buckets(buckets as usize);
+        }
+        fits
+    }
+
+    fn reserve_buckets(&self, wanted: usize) {
         if self.populated.load(Ordering::Relaxed) < wanted {
             // The threads that fill the index take its memory side by side, when they touch it.
             let taken = wanted.next_multiple_of(HUGE_BUCKETS).min(self.main.len());

@@ -1,6 +1,6 @@
 //! Changes to a bucket. The holder of the guard is the only writer of the chain.
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, SLOTS};
 use super::overflow::NONE;
 use super::table::HashIndex;
 use crate::base::KeyHash;
@@ -193,13 +193,24 @@ impl<'a> LockedChain<'a> {
         }
     }
 
+    /// Prepares to fill an empty chain.
+    pub(super) fn fill(self) -> Filling<'a> {
+        Filling { last: self.main, slot: 0, chain: self }
+    }
+
     /// Puts the item into a new bucket and links the bucket after `last`.
     #[cold]
     fn extend(&self, last: &Bucket, tag: u16, chunk: ChunkRef) -> Result<(), IndexFull> {
+        self.add_bucket(last, tag, chunk).map(drop)
+    }
+
+    /// As `extend`; returns the new bucket.
+    fn add_bucket(&self, last: &Bucket, tag: u16, chunk: ChunkRef) -> Result<&'a Bucket, IndexFull> {
         let number = self.index.overflow.take(self.number).ok_or(IndexFull)?;
-        self.index.overflow.bucket(number).put(0, tag, chunk);
+        let bucket = self.index.overflow.bucket(number);
+        bucket.put(0, tag, chunk);
         last.set_overflow(number);
-        Ok(())
+        Ok(bucket)
     }
 
     /// Moves an item from the end of the chain into a slot that was just cleared.
@@ -293,6 +304,32 @@ impl<'a> LockedChain<'a> {
             copies.for_each(|(slot, ..)| bucket.clear(slot));
         }
         self.close_gaps();
+    }
+}
+
+/// A locked chain that was empty and is being filled, slot by slot.
+pub(super) struct Filling<'a> {
+    chain: LockedChain<'a>,
+    last: &'a Bucket,
+    /// The first empty slot of `last`.
+    slot: usize,
+}
+
+impl Filling<'_> {
+    /// Adds an item.
+    ///
+    /// # Errors
+    /// [`IndexFull`] if there is no overflow bucket left.
+    #[inline]
+    pub(super) fn push(&mut self, tag: u16, chunk: ChunkRef) -> Result<(), IndexFull> {
+        if self.slot == SLOTS {
+            self.last = self.chain.add_bucket(self.last, tag, chunk)?;
+            self.slot = 1;
+        } else {
+            self.last.put(self.slot, tag, chunk);
+            self.slot += 1;
+        }
+        Ok(())
     }
 }
 

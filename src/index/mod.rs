@@ -35,6 +35,7 @@
 mod bucket;
 mod growth;
 mod guard;
+mod kept;
 mod lookup;
 #[cfg(test)]
 #[cfg(loom)]

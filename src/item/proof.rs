@@ -90,11 +90,6 @@ const fn of_deadline(deadline: Deadline) -> u32 {
     deadline.0.wrapping_mul(0x9e37_79b1)
 }
 
-/// The proof that an item has.
-pub(super) fn read(slabs: &SlabAllocator, chunk: ChunkRef, word0: Word0) -> u32 {
-    field(slabs, chunk, word0).load(Ordering::Relaxed)
-}
-
 /// Exchanges the deadline in an item's proof. The caller holds the bucket's lock.
 pub(super) fn change_deadline(slabs: &SlabAllocator, chunk: ChunkRef, word0: Word0, old: Deadline, new: Deadline) {
     let field = field(slabs, chunk, word0);

@@ -9,7 +9,7 @@ use crate::memory::{ChunkHead, ChunkRef, Recovery, SlabAllocator};
 
 use super::header::{self, HEADER_BYTES, Word0, Word1};
 use super::layout::Extras;
-use super::proof::{self, Content};
+use super::proof::Content;
 
 /// What a chunk of a memory file holds.
 pub enum ChunkContent<'r> {
@@ -17,7 +17,9 @@ pub enum ChunkContent<'r> {
     Item(Whole<'r>),
     /// A linked item that does not prove itself.
     Damaged,
-    /// No linked item: the chunk is free, is part of a chain, or was being filled.
+    /// No linked item: the chunk is or was part of a chain.
+    Link,
+    /// No linked item: the chunk is free, or was being filled.
     Nothing,
 }
 
@@ -35,20 +37,25 @@ pub struct Whole<'r> {
 
 /// Looks for an item in `chunk`.
 pub fn check<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkRef) -> ChunkContent<'r> {
-    let Some((head, _)) = bytes_of(recovery, slabs, chunk) else { return ChunkContent::Nothing };
+    let Some((head, bytes)) = bytes_of(recovery, slabs, chunk) else { return ChunkContent::Nothing };
     let word0 = Word0::load(head);
-    if !word0.is_linked() {
-        return ChunkContent::Nothing;
+    if word0.is_linked() {
+        return prove(recovery, slabs, (chunk, head, word0), bytes).map_or(ChunkContent::Damaged, ChunkContent::Item);
     }
-    prove(recovery, slabs, chunk, word0).map_or(ChunkContent::Damaged, ChunkContent::Item)
+    if word0.is_link() { ChunkContent::Link } else { ChunkContent::Nothing }
 }
 
-fn prove<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkRef, word0: Word0) -> Option<Whole<'r>> {
-    let (head, bytes) = bytes_of(recovery, slabs, chunk)?;
+fn prove<'r>(
+    recovery: &'r Recovery,
+    slabs: &'r SlabAllocator,
+    (chunk, head, word0): (ChunkRef, &ChunkHead, Word0),
+    bytes: &'r [u8],
+) -> Option<Whole<'r>> {
     let (start, key_len) = ((word0.key_offset() - HEADER_BYTES) as usize, usize::from(word0.key_len()));
-    if word0.key_len() == 0 || !word0.has_proof() || word0.has_unknown_bits() || start + key_len > bytes.len() {
+    if !word0.has_proof() || word0.has_unknown_bits() {
         return None;
     }
+    let key = Key::new(bytes.get(start..start + key_len)?)?;
     let word1 = Word1::load(head);
     let extras = Extras {
         client_flags: if word0.has_client_flags() { u32_at(bytes, HEADER_BYTES)? } else { 0 },
@@ -65,8 +72,7 @@ fn prove<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkRef, 
     } else {
         Content::of(extras, bytes.get(start..start + key_len + word0.value_len() as usize)?)
     };
-    let is_proven = content.proof(word0, word1) == proof::read(slabs, chunk, word0);
-    let key = Key::new(&bytes[start..start + key_len])?;
+    let is_proven = content.proof(word0, word1) == u32_at(bytes, word0.proof_offset())?;
     let (unique, deadline, is_chain) = (header::unique(head, word0), word1.deadline(), word0.is_chain());
     is_proven.then_some(Whole { key, unique, deadline, is_chain })
 }

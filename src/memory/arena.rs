@@ -142,11 +142,6 @@ impl PageArena {
         self.superblock.as_ref()
     }
 
-    /// Maps the memory of a page in a file at once, because it is about to be read.
-    pub fn preload_page(&self, page: u32) {
-        self.mapping.preload(page as usize * PAGE_BYTES as usize, PAGE_BYTES as usize);
-    }
-
     /// Whether any page up to `last_page` lacks memory in the file.
     pub(super) fn has_holes(&self, last_page: u32) -> bool {
         self.mapping.has_holes((last_page as usize + 1) * PAGE_BYTES as usize)

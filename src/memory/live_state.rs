@@ -41,10 +41,26 @@ pub struct LiveState {
     pub items: u64,
     /// -m of the last process, in bytes.
     pub limit_bytes: u64,
+    /// The index, when the process ended cleanly.
+    pub index: KeptIndex,
     /// The size classes.
     pub classes: ClassTable,
     /// The eviction hand of each class, when the process ended cleanly.
     pub hands: Box<[HandState; CLASSES]>,
+}
+
+/// Where a file keeps the index. A file without this, or one of an older larder, has zeros: the next start builds the
+/// index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptIndex {
+    /// Offset in the file, behind all pages; 0: the file keeps no index.
+    pub at: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// The seed of the key hashes; 0: none.
+    pub seed: u64,
+    /// The number of its buckets.
+    pub buckets: u32,
 }
 
 /// The size classes of a file.
@@ -97,6 +113,7 @@ impl Default for LiveState {
             flush_due: 0,
             items: 0,
             limit_bytes: 0,
+            index: KeptIndex::default(),
             classes: ClassTable::default(),
             hands: Box::new([HandState::default(); CLASSES]),
         }
@@ -135,6 +152,10 @@ impl LiveState {
             writer.u32(hand.target);
             writer.u32(u32::from(hand.first_round_is_over));
         }
+        writer.u64(self.index.at);
+        writer.u64(self.index.bytes);
+        writer.u64(self.index.seed);
+        writer.u32(self.index.buckets);
         let sum = checksum(&writer.block[..CHECKSUM_AT]);
         writer.block[CHECKSUM_AT..].copy_from_slice(&sum.to_le_bytes());
         writer.block
@@ -173,6 +194,8 @@ impl LiveState {
             let first_round_is_over = is_over == 1;
             *hand = HandState { page, index, first_round_page, first_round_index, target, first_round_is_over };
         }
+        let [at, bytes, seed] = [(); 3].map(|()| reader.u64());
+        state.index = KeptIndex { at, bytes, seed, buckets: reader.u32() };
         Some(state)
     }
 }
@@ -225,13 +248,14 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BootId, HandState, LiveState};
+    use super::{BootId, HandState, KeptIndex, LiveState};
 
     fn state() -> LiveState {
         let mut state = LiveState { sequence: 9, is_clean: true, pid: 77, generation: 3, ..LiveState::default() };
         (state.boot_id, state.clock_ms, state.boot_ms, state.unix_ms) = (BootId([7; 16]), 1, 2, -3);
         (state.cas_end, state.flush_mark, state.flush_due, state.items) = (4, 5, 6, 7);
         state.limit_bytes = 8;
+        state.index = KeptIndex { at: 10, bytes: 11, seed: 12, buckets: 13 };
         state.classes.largest = 100;
         (state.classes.sizes[127], state.classes.serves_links[127]) = (16384, true);
         (state.classes.sizes[1], state.classes.serves_links[2]) = (64, true);

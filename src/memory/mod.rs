@@ -9,6 +9,7 @@
 //! DueTable        per page: the earliest deadline of an item in it
 //! Magazines       a worker's own ready chunks
 //! Superblock      what a memory file (-e) keeps besides pages
+//! ChunkSet        a set of chunks of a memory file
 //! Recovery        the pages of a memory file, until they are handed to their classes
 //! ```
 //!
@@ -17,6 +18,7 @@
 
 mod arena;
 mod chunk_ref;
+mod chunk_set;
 mod class_fit;
 mod due;
 mod leases;
@@ -33,11 +35,12 @@ mod superblock;
 
 pub use arena::{ArenaFile, Backing, ChunkHead, Located, PageArena, chunk_bytes_in, class_in};
 pub use chunk_ref::ChunkRef;
+pub use chunk_set::ChunkSet;
 pub use class_fit::{ChunkDemand, ClassFit, first_look, next_look};
 pub use due::DueTable;
 pub use leases::Leases;
 pub use limbo::Retired;
-pub use live_state::{ClassTable, HandState, LiveState};
+pub use live_state::{ClassTable, HandState, KeptIndex, LiveState};
 pub use magazine::Magazines;
 pub use page_pool::{DetachedPage, FreePage};
 pub use recovery::Recovery;

@@ -14,6 +14,8 @@ use crate::base::atomic::fixed::{AtomicBool, Ordering};
 
 use super::arena::{ChunkHead, chunk_bytes_in, class_in};
 use super::chunk_ref::ChunkRef;
+use super::chunk_set::ChunkSet;
+use super::size_class::PAGE_BYTES;
 use super::slab::SlabAllocator;
 use super::superblock::SUPERBLOCK_PAGES;
 
@@ -27,6 +29,7 @@ pub struct Recovery {
 struct RecoveredPage {
     page: u32,
     class: u8,
+    chunks: u32,
     is_settled: AtomicBool,
 }
 
@@ -50,7 +53,8 @@ impl Recovery {
                 pages_damaged += 1;
                 continue;
             }
-            pages.push(RecoveredPage { page, class, is_settled: AtomicBool::new(false) });
+            let chunks = slabs.classes.per_page(class);
+            pages.push(RecoveredPage { page, class, chunks, is_settled: AtomicBool::new(false) });
         }
         Self { pages, pages_damaged }
     }
@@ -70,6 +74,17 @@ impl Recovery {
         self.pages.get(index).map(|page| (page.page, page.class))
     }
 
+    /// The offset in the file behind the last page.
+    pub fn end(&self) -> u64 {
+        let pages = self.pages.last().map_or(SUPERBLOCK_PAGES, |last| last.page + 1);
+        u64::from(pages) * u64::from(PAGE_BYTES)
+    }
+
+    /// An empty set for the chunks of these pages.
+    pub fn chunk_set(&self) -> ChunkSet {
+        ChunkSet::new(self.pages.iter().map(|page| (page.page, page.chunks)))
+    }
+
     /// Pages whose entry in the page table is damaged.
     pub fn pages_damaged(&self) -> u32 {
         self.pages_damaged
@@ -85,15 +100,25 @@ impl Recovery {
         Some((located.first(), located.head(), located.chunk_bytes()))
     }
 
+    /// Whether the page at `index` is settled.
+    pub fn is_settled(&self, index: usize) -> bool {
+        self.pages[index].is_settled.load(Ordering::Relaxed)
+    }
+
+    /// Makes it possible to settle all pages again.
+    pub fn start_again(&self) {
+        self.pages.iter().for_each(|page| page.is_settled.store(false, Ordering::Relaxed));
+    }
+
     /// Makes all chunks of the page at `index` free, except those that are `used`.
     ///
     /// # Panics
     /// If the page was settled before.
     pub fn settle(&self, slabs: &SlabAllocator, index: usize, mut used: impl FnMut(ChunkRef, &ChunkHead) -> bool) {
-        let RecoveredPage { page, class, is_settled } = &self.pages[index];
+        let RecoveredPage { page, is_settled, chunks, .. } = &self.pages[index];
         assert!(!is_settled.swap(true, Ordering::Relaxed), "a page is settled once");
         let (book, arena) = (slabs.book(*page), slabs.arena());
-        let mut fresh = slabs.classes.per_page(*class);
+        let mut fresh = *chunks;
         let untouched = |index: u32| {
             let head = arena.head(ChunkRef::new(*page, index));
             head.word0.load(Ordering::Relaxed) == 0 && head.word1.load(Ordering::Relaxed) == 0

@@ -53,7 +53,8 @@ impl Report {
                 let end = if self.started == Started::Clean { "a clean stop" } else { "an unclean end" };
                 // Ignored, here and below: writing to a string does not fail.
                 let _ = write!(line, "{} items kept after {end}, ready in {}", recovery.items, seconds(self.ready_us));
-                let times = [("index", recovery.index_us), ("free memory", recovery.settle_us)];
+                let index = if recovery.index_was_kept { "kept index" } else { "index" };
+                let times = [(index, recovery.index_us), ("free memory", recovery.settle_us)];
                 let times = times.map(|(name, us)| format!("{name} {}", seconds(us))).join(", ");
                 let _ = write!(line, " ({times})");
                 let counts = [

@@ -50,6 +50,8 @@ pub struct Store {
     pub(super) slabs: SlabAllocator,
     pub(super) index: HashIndex,
     pub(super) hasher: KeyHasher,
+    /// The seed of `hasher`.
+    pub(super) seed: u64,
     /// The eviction state of each class, behind its own lock.
     pub(super) hands: Box<[Mutex<ClassHand>]>,
     /// Fingerprints of recently evicted keys, of all classes.
@@ -153,8 +155,10 @@ impl Store {
         let first_look = memory::first_look(config.limit_bytes / u64::from(PAGE_BYTES));
         let fit_at_pages = if config.classes.may_be_fitted() { first_look } else { u64::MAX };
         let superblock = slabs.arena().superblock().cloned();
-        // std's RandomState is randomly keyed: a seed from it needs no crate and no file in /dev.
-        let seed = RandomState::new().build_hasher().finish();
+        // An index that a file keeps is of use only with its seed. std's RandomState is randomly keyed: a seed from it
+        // needs no crate and no file in /dev.
+        let kept = superblock.as_ref().map_or(0, |superblock| superblock.state(|state| state.index.seed));
+        let seed = if kept == 0 { RandomState::new().build_hasher().finish() } else { kept };
         Ok(Box::leak(Box::new(Self {
             hands: (0..=CLASS_MAX).map(|_| Mutex::default()).collect(),
             ghost: Ghost::new(config.limit_bytes / GHOST_ITEM_BYTES)?,
@@ -167,6 +171,7 @@ impl Store {
             slabs,
             index,
             hasher: KeyHasher::with_seed(seed),
+            seed,
             epochs: Arc::new(Epochs::new(config.threads_max)),
             clock,
             statistics: StoreStatistics::default(),

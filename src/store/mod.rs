@@ -27,6 +27,7 @@ mod engine;
 mod flush;
 mod grow;
 mod jobs;
+mod kept_index;
 mod mutation;
 mod operations;
 mod pressure;

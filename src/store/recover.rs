@@ -1,28 +1,33 @@
 //! A start with the items of a memory file, and a stop that leaves it clean.
 //!
 //! ```text
-//! 1  index     all threads, page by page: items that prove themselves enter the index; of two with one key the newer
+//!    after a clean stop: the kept index is read (kept_index.rs)
+//! 1  items     all threads, page by page: each item proves itself. Without a kept index the items enter the index; of
+//!              two with one key the newer
 //! 2  chains    their links are in use
-//! 3  settle    all threads, page by page: counts, deadlines, small queues; every other chunk is free
+//! 3  settle    all threads, page by page: counts, deadlines, small queues; every other chunk is free. With a kept
+//!              index, step 1 does this for a page without links
 //! 4  finish    pages go to their classes, eviction goes on where it stopped
 //! ```
 //!
-//! The same walk serves a clean and an unclean end. It changes no item that is kept, so it can be killed and repeated.
-//! doc/restart.md says why no other item is ever served.
+//! If the kept index does not belong to the items that proved themselves, the walk starts again without it. The walk
+//! changes no item that is kept, so it can be killed and repeated. doc/restart.md says why no other item is ever
+//! served.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::base::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::base::{Deadline, HashedKey};
+use crate::base::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::base::{ClockTick, Deadline, HashedKey};
 use crate::eviction::{PolicyProgress, Position, RingEntry, generation_tag};
 use crate::item::{ChunkContent, ItemRef, Whole, Word0, check, header};
-use crate::memory::{ChunkHead, ChunkRef, HandState, LiveState, Recovery, SUPERBLOCK_PAGES};
+use crate::memory::{ChunkHead, ChunkRef, ChunkSet, HandState, LiveState, Recovery};
 use crate::sync::Pin;
 
 use super::cache::Store;
 use super::cas;
 use super::flush::FlushMark;
+use super::kept_index::ChunkSum;
 use super::statistics::counts::WorkerTally;
 
 /// What a restart kept and dropped.
@@ -40,6 +45,8 @@ pub struct RecoveryReport {
     pub flushed: u64,
     /// Pages whose entry in the page table was damaged.
     pub pages_damaged: u32,
+    /// The index is that of the last process, and was not built again.
+    pub index_was_kept: bool,
     /// Time for reading, checking and indexing the items, in microseconds.
     pub index_us: u64,
     /// Time for finding the free memory, in microseconds.
@@ -49,21 +56,31 @@ pub struct RecoveryReport {
 /// Items whose buckets are prefetched together.
 const GROUP: usize = 16;
 
-/// How far ahead of the item that is checked chunks are prefetched.
-const CHUNKS_AHEAD: u32 = 8;
-
 /// What all threads of a recovery share.
 struct RecoveryWalk<'r> {
     recovery: &'r Recovery,
     next_page: AtomicUsize,
     mark: FlushMark,
-    dropped: Dropped,
+    dropped: &'r Dropped,
+    /// The chunks of the index that was read. `None`: the walk builds the index.
+    indexed: Option<ChunkSum>,
+    /// The index that was read does not belong to the items.
+    is_odd: AtomicBool,
+    found: Mutex<Findings>,
+}
+
+/// What the threads of a recovery have found.
+#[derive(Default)]
+struct Findings {
+    /// The chunks of items that proved themselves.
+    proven: ChunkSum,
     /// The highest unique of any item.
-    unique_max: AtomicU64,
-    /// The heads of chains that entered the index.
-    chains: Mutex<Vec<ChunkRef>>,
+    unique_max: u64,
+    /// The heads of chains that are in the index.
+    chains: Vec<ChunkRef>,
     /// Small items by class, with their uniques.
-    small: Mutex<Vec<(u8, u64, ChunkRef)>>,
+    small: Vec<(u8, u64, ChunkRef)>,
+    tallies: Vec<Arc<WorkerTally>>,
 }
 
 /// Counts of items that are not kept.
@@ -75,32 +92,6 @@ struct Dropped {
     flushed: AtomicU64,
 }
 
-/// A bit for each chunk: it is a link of a chain that is kept. Untouched parts take no memory.
-struct UsedLinks(Vec<u64>);
-
-impl UsedLinks {
-    const WORDS_PER_PAGE: usize = ChunkRef::CHUNKS_PER_PAGE_MAX as usize / 64;
-
-    fn new(pages: u32) -> Self {
-        Self(vec![0; pages as usize * Self::WORDS_PER_PAGE])
-    }
-
-    /// The index of the word with the chunk's bit, and the bit.
-    fn place(chunk: ChunkRef) -> (usize, u64) {
-        (chunk.page() as usize * Self::WORDS_PER_PAGE + chunk.index() as usize / 64, 1 << (chunk.index() % 64))
-    }
-
-    fn add(&mut self, chunk: ChunkRef) {
-        let (word, bit) = Self::place(chunk);
-        self.0[word] |= bit;
-    }
-
-    fn contains(&self, chunk: ChunkRef) -> bool {
-        let (word, bit) = Self::place(chunk);
-        self.0[word] & bit != 0
-    }
-}
-
 impl Store {
     /// Takes over the items of the memory file, with `threads` threads. `was_clean`: the last process ended cleanly. No
     /// other thread uses the store yet.
@@ -108,40 +99,49 @@ impl Store {
         let Some(superblock) = self.slabs.arena().superblock() else { return RecoveryReport::default() };
         let began_us = self.clock.real_us();
         let (state, recovery) = (superblock.state(Clone::clone), Recovery::begin(&self.slabs));
-        let expected = if was_clean { state.items } else { self.count_linked_chunks(&recovery, threads) };
-        self.index.reserve_for(expected.min(recovery.len() as u64 * u64::from(ChunkRef::CHUNKS_PER_PAGE_MAX)));
-        let walk = RecoveryWalk {
-            recovery: &recovery,
-            next_page: AtomicUsize::new(0),
-            mark: FlushMark::at(state.flush_mark),
-            dropped: Dropped::default(),
-            unique_max: AtomicU64::new(0),
-            chains: Mutex::default(),
-            small: Mutex::default(),
-        };
-        self.on_threads(threads, |pin| self.index_pages(pin, &walk));
+        let (mark, dropped) = (FlushMark::at(state.flush_mark), Dropped::default());
+        let indexed = if was_clean { self.read_index(superblock, &recovery, threads) } else { None };
+        if state.index.at >= recovery.end() {
+            // Ignored: what lies behind the pages is memory that no item needs.
+            let _ = superblock.cut_behind(state.index.at);
+        }
+        let with_index = indexed.and_then(|indexed| {
+            let walk = RecoveryWalk::new(&recovery, mark, &dropped, Some(indexed));
+            self.on_threads(threads, |pin| PageReader::new(self, pin, &walk).read_pages());
+            if walk.belongs() { Some(walk) } else { None }
+        });
+        let walk = with_index.unwrap_or_else(|| {
+            self.index.clear();
+            recovery.start_again();
+            let expected = if was_clean { state.items } else { self.count_linked_chunks(&recovery, threads) };
+            self.index.reserve_for(expected.min(recovery.len() as u64 * u64::from(ChunkRef::CHUNKS_PER_PAGE_MAX)));
+            let walk = RecoveryWalk::new(&recovery, mark, &dropped, None);
+            self.on_threads(threads, |pin| PageReader::new(self, pin, &walk).read_pages());
+            walk
+        });
         // What the flush covers is unlinked by now. Later uniques would look as if it covered them, some day.
         // Ignored: the next start drops the same items again.
         let _ = superblock.update(|state| state.flush_mark = 0);
         let links = self.links_in_use(&walk);
         let indexed_us = self.clock.real_us();
         walk.next_page.store(0, Ordering::Relaxed);
-        self.on_threads(threads, |pin| self.settle_pages(pin, &walk, &links));
+        self.on_threads(threads, |pin| PageReader::new(self, pin, &walk).settle_pages(&links));
+        let Findings { unique_max, small, tallies, .. } = std::mem::take(&mut *walk.found());
+        self.statistics.tallies.lock().extend(tallies);
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let unique_max = read(&walk.unique_max);
         let report = RecoveryReport {
             items: self.items(),
-            damaged: read(&walk.dropped.damaged),
-            replaced: read(&walk.dropped.replaced),
-            expired: read(&walk.dropped.expired),
-            flushed: read(&walk.dropped.flushed),
+            damaged: read(&dropped.damaged),
+            replaced: read(&dropped.replaced),
+            expired: read(&dropped.expired),
+            flushed: read(&dropped.flushed),
             pages_damaged: recovery.pages_damaged(),
+            index_was_kept: walk.indexed.is_some(),
             index_us: indexed_us - began_us,
             settle_us: 0,
         };
-        let small = walk.small.into_inner();
         recovery.finish(&self.slabs);
-        self.restore_hands(&state.hands[..], small.unwrap_or_else(PoisonError::into_inner));
+        self.restore_hands(&state.hands[..], small);
         if !was_clean {
             self.cas.0.skip(unique_max);
         }
@@ -151,7 +151,7 @@ impl Store {
     }
 
     /// Runs `work` on `threads` threads, each pinned, and waits for all.
-    fn on_threads(&'static self, threads: usize, work: impl Fn(&Pin) + Sync) {
+    pub(super) fn on_threads(&'static self, threads: usize, work: impl Fn(&Pin) + Sync) {
         let run = || {
             let mut participant = self.epochs.join();
             work(&participant.pin());
@@ -168,7 +168,6 @@ impl Store {
         let (next_page, count) = (AtomicUsize::new(0), AtomicU64::new(0));
         self.on_threads(threads, |pin| {
             while let Some((page, class)) = recovery.page(next_page.fetch_add(1, Ordering::Relaxed)) {
-                self.slabs.arena().preload_page(page);
                 let chunks = (0..self.slabs.classes.per_page(class)).map(|index| ChunkRef::new(page, index));
                 let heads = chunks.filter_map(|chunk| self.slabs.arena().try_head(pin, chunk));
                 count.fetch_add(heads.filter(|head| Word0::load(head).is_linked()).count() as u64, Ordering::Relaxed);
@@ -177,116 +176,16 @@ impl Store {
         count.load(Ordering::Relaxed)
     }
 
-    /// Step 1, until no page is left.
-    fn index_pages(&'static self, pin: &Pin, walk: &RecoveryWalk<'_>) {
-        let (mut group, mut chains, mut unique_max) = (Vec::with_capacity(GROUP), Vec::new(), 0);
-        let now = self.clock.read().tick;
-        while let Some((page, class)) = walk.recovery.page(walk.next_page.fetch_add(1, Ordering::Relaxed)) {
-            self.slabs.arena().preload_page(page);
-            let per_page = self.slabs.classes.per_page(class);
-            for chunk in (0..per_page).map(|index| ChunkRef::new(page, index)) {
-                if chunk.index() + CHUNKS_AHEAD < per_page {
-                    self.slabs.arena().prefetch(ChunkRef::new(page, chunk.index() + CHUNKS_AHEAD));
-                }
-                let item = match check(walk.recovery, &self.slabs, chunk) {
-                    ChunkContent::Nothing => continue,
-                    ChunkContent::Damaged => {
-                        self.drop_chunk(chunk, &walk.dropped.damaged);
-                        continue;
-                    }
-                    ChunkContent::Item(item) => item,
-                };
-                unique_max = unique_max.max(item.unique);
-                if item.deadline.is_over(now) {
-                    self.drop_chunk(chunk, &walk.dropped.expired);
-                } else if walk.mark.covers(|| item.unique) {
-                    self.drop_chunk(chunk, &walk.dropped.flushed);
-                } else {
-                    let Whole { key, unique, is_chain, .. } = item;
-                    let hashed = self.hasher.hash(key);
-                    self.index.prefetch(hashed.hash);
-                    if is_chain {
-                        chains.push(chunk);
-                    }
-                    group.push((hashed, unique, chunk));
-                    if group.len() == GROUP {
-                        group.drain(..).for_each(|(key, unique, chunk)| self.enter(pin, walk, key, unique, chunk));
-                    }
-                }
-            }
-        }
-        group.drain(..).for_each(|(key, unique, chunk)| self.enter(pin, walk, key, unique, chunk));
-        walk.unique_max.fetch_max(unique_max, Ordering::Relaxed);
-        walk.chains.lock().unwrap_or_else(PoisonError::into_inner).extend(chains);
-    }
-
-    /// Unlinks an item that is not kept.
-    fn drop_chunk(&self, chunk: ChunkRef, count: &AtomicU64) {
-        // The index does not refer to it, so the proof of its unlinking is not needed.
-        let _ = header::clear_linked(self.slabs.arena().head(chunk));
-        count.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Makes the index refer to an item, unless there is a newer one with the same key.
-    fn enter(&'static self, pin: &Pin, walk: &RecoveryWalk<'_>, key: HashedKey<'_>, unique: u64, chunk: ChunkRef) {
-        let mut bucket = self.index.lock(pin, key.hash);
-        let Some((slot, present)) = bucket.find_item(pin, &self.slabs, key) else {
-            if bucket.insert(key.hash, chunk).is_err() {
-                self.drop_chunk(chunk, &walk.dropped.damaged);
-            }
-            return;
-        };
-        // The process died between the link of the newer one and the unlink of the older one. No client was answered.
-        if cas::is_at_or_before(unique, present.unique()) {
-            return self.drop_chunk(chunk, &walk.dropped.replaced);
-        }
-        bucket.replace(slot, header::clear_linked(present.head()), chunk);
-        walk.dropped.replaced.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Step 2.
-    fn links_in_use(&'static self, walk: &RecoveryWalk<'_>) -> UsedLinks {
-        let pages = (0..walk.recovery.len()).filter_map(|index| walk.recovery.page(index)).map(|(page, _)| page + 1);
-        let mut links = UsedLinks::new(pages.max().unwrap_or(SUPERBLOCK_PAGES));
+    fn links_in_use(&'static self, walk: &RecoveryWalk<'_>) -> ChunkSet {
+        let links = walk.recovery.chunk_set();
         let mut participant = self.epochs.join();
         let pin = participant.pin();
-        for head in &*walk.chains.lock().unwrap_or_else(PoisonError::into_inner) {
+        for head in &walk.found().chains {
             let Some(item) = ItemRef::try_view(&pin, &self.slabs, *head) else { continue };
-            item.chunks().skip(1).for_each(|link| links.add(link));
+            item.chunks().skip(1).for_each(|link| _ = links.add(link));
         }
         links
-    }
-
-    /// Step 3, until no page is left.
-    fn settle_pages(&'static self, pin: &Pin, walk: &RecoveryWalk<'_>, links: &UsedLinks) {
-        let tally = Arc::new(WorkerTally::new(Arc::clone(&self.statistics.large_sizes)));
-        let mut small = Vec::new();
-        loop {
-            let index = walk.next_page.fetch_add(1, Ordering::Relaxed);
-            let Some((page, class)) = walk.recovery.page(index) else { break };
-            let mut due = Deadline::NEVER;
-            walk.recovery.settle(&self.slabs, index, |chunk, head: &ChunkHead| {
-                let Some(item) = ItemRef::try_view(pin, &self.slabs, chunk) else {
-                    let is_used = Word0::load(head).is_link() && links.contains(chunk);
-                    if is_used {
-                        tally.classes[usize::from(class)].links_linked.add(1);
-                    }
-                    return is_used;
-                };
-                tally.count_linked(class, item.bytes());
-                let deadline = item.deadline();
-                if deadline != Deadline::NEVER && (due == Deadline::NEVER || deadline.0 < due.0) {
-                    due = deadline;
-                }
-                if !item.word0().in_main() {
-                    small.push((class, item.unique(), chunk));
-                }
-                true
-            });
-            self.slabs.dues.note(page, due);
-        }
-        self.statistics.tallies.lock().push(tally);
-        walk.small.lock().unwrap_or_else(PoisonError::into_inner).extend(small);
     }
 
     /// Step 4: hands, first rounds and small queues. The order of a small queue is that of the uniques, to within the
@@ -354,6 +253,8 @@ impl Store {
     /// The kernel's error. The next start then finds an unclean end, and checks every item.
     pub fn close(&'static self, stamp: impl FnOnce(&mut LiveState)) -> io::Result<()> {
         let Some(superblock) = self.slabs.arena().superblock() else { return Ok(()) };
+        // Ignored: without space for the index, the next start builds it.
+        let index = self.keep_index(superblock).unwrap_or_default();
         // The items come first: a file that says it is clean holds them all.
         self.slabs.arena().sync()?;
         let (items, cas_end, limit_bytes) = (self.items(), self.cas.0.next(), self.limit_bytes());
@@ -361,9 +262,193 @@ impl Store {
         superblock.update(|state| {
             stamp(state);
             (state.items, state.cas_end, state.limit_bytes) = (items, cas_end, limit_bytes);
+            state.index = index;
             hands.into_iter().for_each(|(class, hand)| state.hands[usize::from(class)] = hand);
             state.is_clean = true;
         })?;
         self.slabs.arena().sync()
+    }
+}
+
+impl<'r> RecoveryWalk<'r> {
+    fn new(recovery: &'r Recovery, mark: FlushMark, dropped: &'r Dropped, indexed: Option<ChunkSum>) -> Self {
+        let (next_page, is_odd, found) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::default());
+        Self { recovery, next_page, mark, dropped, indexed, is_odd, found }
+    }
+
+    fn found(&self) -> MutexGuard<'_, Findings> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the index that was read has exactly the items of the pages.
+    fn belongs(&self) -> bool {
+        !self.is_odd.load(Ordering::Relaxed)
+            && self.recovery.pages_damaged() == 0
+            && self.indexed == Some(self.found().proven)
+    }
+}
+
+/// One thread of a recovery.
+struct PageReader<'r> {
+    store: &'static Store,
+    pin: &'r Pin,
+    walk: &'r RecoveryWalk<'r>,
+    found: Findings,
+    tally: Arc<WorkerTally>,
+    now: ClockTick,
+    /// Items whose buckets are being prefetched.
+    group: Vec<(HashedKey<'r>, u64, ChunkRef)>,
+}
+
+impl<'r> PageReader<'r> {
+    fn new(store: &'static Store, pin: &'r Pin, walk: &'r RecoveryWalk<'r>) -> Self {
+        let tally = Arc::new(WorkerTally::new(Arc::clone(&store.statistics.large_sizes)));
+        let found = Findings { tallies: vec![Arc::clone(&tally)], ..Findings::default() };
+        Self { store, pin, walk, found, tally, now: store.clock.read().tick, group: Vec::with_capacity(GROUP) }
+    }
+
+    /// Step 1, until no page is left. A page without links is settled at once if the index is there.
+    fn read_pages(mut self) {
+        while !self.walk.is_odd.load(Ordering::Relaxed) {
+            let index = self.walk.next_page.fetch_add(1, Ordering::Relaxed);
+            let Some((page, class)) = self.walk.recovery.page(index) else { break };
+            let Some(has_links) = self.read_page(page, class) else {
+                return self.walk.is_odd.store(true, Ordering::Relaxed);
+            };
+            if self.walk.indexed.is_some() && !has_links {
+                self.settle_page(index, page, class, |_| false);
+            }
+        }
+        self.enter_group();
+        self.finish();
+    }
+
+    /// Reads the items of a page. Returns whether some of its chunks are links. `None`: the index that was read does
+    /// not belong to them.
+    fn read_page(&mut self, page: u32, class: u8) -> Option<bool> {
+        let (slabs, mut has_links) = (&self.store.slabs, false);
+        for chunk in (0..slabs.classes.per_page(class)).map(|index| ChunkRef::new(page, index)) {
+            match check(self.walk.recovery, slabs, chunk) {
+                ChunkContent::Nothing => {}
+                ChunkContent::Link => has_links = true,
+                ChunkContent::Damaged if self.walk.indexed.is_some() => return None,
+                ChunkContent::Damaged => self.drop_chunk(chunk, &self.walk.dropped.damaged),
+                ChunkContent::Item(item) => self.take(chunk, &item)?,
+            }
+        }
+        Some(has_links)
+    }
+
+    /// Keeps or drops an item that proved itself. `None`: as for `read_page`.
+    fn take(&mut self, chunk: ChunkRef, item: &Whole<'r>) -> Option<()> {
+        let (store, walk) = (self.store, self.walk);
+        let Whole { key, unique, deadline, is_chain } = *item;
+        self.found.proven.add(chunk);
+        self.found.unique_max = self.found.unique_max.max(unique);
+        let why = if deadline.is_over(self.now) {
+            Some(&walk.dropped.expired)
+        } else {
+            walk.mark.covers(|| unique).then_some(&walk.dropped.flushed)
+        };
+        if walk.indexed.is_some() {
+            if let Some(count) = why {
+                let mut bucket = store.index.lock(self.pin, store.hasher.hash(key).hash);
+                let slot = bucket.find_ref(store.hasher.hash(key).hash, chunk)?;
+                count.fetch_add(1, Ordering::Relaxed);
+                bucket.remove(slot, header::clear_linked(store.slabs.arena().head(chunk)));
+            }
+        } else if let Some(count) = why {
+            self.drop_chunk(chunk, count);
+        } else {
+            let hashed = store.hasher.hash(key);
+            store.index.prefetch(hashed.hash);
+            self.group.push((hashed, unique, chunk));
+            if self.group.len() == GROUP {
+                self.enter_group();
+            }
+        }
+        if is_chain && why.is_none() {
+            self.found.chains.push(chunk);
+        }
+        Some(())
+    }
+
+    /// Unlinks an item that is not kept and that the index does not have.
+    fn drop_chunk(&self, chunk: ChunkRef, count: &AtomicU64) {
+        // The index does not refer to it, so the proof of its unlinking is not needed.
+        let _ = header::clear_linked(self.store.slabs.arena().head(chunk));
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn enter_group(&mut self) {
+        let group = std::mem::take(&mut self.group);
+        group.iter().for_each(|(key, unique, chunk)| self.enter(*key, *unique, *chunk));
+        self.group = group;
+        self.group.clear();
+    }
+
+    /// Makes the index refer to an item, unless there is a newer one with the same key.
+    fn enter(&self, key: HashedKey<'_>, unique: u64, chunk: ChunkRef) {
+        let (store, dropped) = (self.store, self.walk.dropped);
+        let mut bucket = store.index.lock(self.pin, key.hash);
+        let Some((slot, present)) = bucket.find_item(self.pin, &store.slabs, key) else {
+            if bucket.insert(key.hash, chunk).is_err() {
+                self.drop_chunk(chunk, &dropped.damaged);
+            }
+            return;
+        };
+        // The process died between the link of the newer one and the unlink of the older one. No client was answered.
+        if cas::is_at_or_before(unique, present.unique()) {
+            return self.drop_chunk(chunk, &dropped.replaced);
+        }
+        bucket.replace(slot, header::clear_linked(present.head()), chunk);
+        dropped.replaced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Step 3, until no page is left.
+    fn settle_pages(mut self, links: &ChunkSet) {
+        loop {
+            let index = self.walk.next_page.fetch_add(1, Ordering::Relaxed);
+            let Some((page, class)) = self.walk.recovery.page(index) else { break };
+            if !self.walk.recovery.is_settled(index) {
+                self.settle_page(index, page, class, |chunk| links.contains(chunk));
+            }
+        }
+        self.finish();
+    }
+
+    /// Counts the items of a page, and makes its other chunks free.
+    fn settle_page(&mut self, index: usize, page: u32, class: u8, is_used_link: impl Fn(ChunkRef) -> bool) {
+        let (store, mut due) = (self.store, Deadline::NEVER);
+        self.walk.recovery.settle(&store.slabs, index, |chunk, head: &ChunkHead| {
+            let Some(item) = ItemRef::try_view(self.pin, &store.slabs, chunk) else {
+                let is_used = Word0::load(head).is_link() && is_used_link(chunk);
+                if is_used {
+                    self.tally.classes[usize::from(class)].links_linked.add(1);
+                }
+                return is_used;
+            };
+            self.tally.count_linked(class, item.bytes());
+            let deadline = item.deadline();
+            if deadline != Deadline::NEVER && (due == Deadline::NEVER || deadline.0 < due.0) {
+                due = deadline;
+            }
+            if !item.word0().in_main() {
+                self.found.small.push((class, item.unique(), chunk));
+            }
+            true
+        });
+        store.slabs.dues.note(page, due);
+    }
+
+    /// Adds what this thread has found to the rest.
+    fn finish(self) {
+        let Findings { proven, unique_max, chains, small, tallies } = self.found;
+        let mut all = self.walk.found();
+        all.proven = all.proven.with(proven);
+        all.unique_max = all.unique_max.max(unique_max);
+        all.chains.extend(chains);
+        all.small.extend(small);
+        all.tallies.extend(tallies);
     }
 }

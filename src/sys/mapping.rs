@@ -79,12 +79,6 @@ impl Mapping {
         self.file.as_ref().map_or(Ok(()), |file| allocate_file(file, offset as u64, len as u64))
     }
 
-    /// Maps the memory that the file has in a range at once. Otherwise each load of another part is a fault.
-    pub fn preload(&self, offset: usize, len: usize) {
-        // Ignored: a kernel before 5.14 has no such call, and maps the memory when it is loaded.
-        let _ = self.raw.advise_range(Advice::PopulateRead, self.skipped + offset, len);
-    }
-
     /// Whether the file lacks the space of a part of its first `len` bytes, as a copy that skipped zeros does.
     pub fn has_holes(&self, len: usize) -> bool {
         let Some(file) = &self.file else { return false };

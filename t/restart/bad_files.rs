@@ -142,7 +142,7 @@ fn an_entry_of_the_page_table_for_a_class_that_does_not_exist_is_damaged() {
 fn what_a_page_without_a_class_holds_is_gone_after_a_start() {
     let file = filled("-TERM");
     // The page of `colour` and the last one.
-    let pages = fs::metadata(file.path()).expect("the file is ours").len() >> 20;
+    let pages = file.len() >> 20;
     for page in [1, pages - 1] {
         file.overwrite(PAGE_TABLE + 4 * page, &[0; 4]);
         file.overwrite(page << 20, &[0x55; 4096]);
@@ -203,7 +203,7 @@ fn a_start_that_fails_leaves_a_clean_file_clean() {
 fn a_file_that_was_cut_off_is_refused() {
     for len in [100, 4096, 100_000, (1 << 20) + 100, 2 << 20] {
         let file = filled("-TERM");
-        fs::File::options().write(true).open(file.path()).and_then(|file| file.set_len(len)).expect("the file is ours");
+        file.cut(len);
         let server = file.serve(&[]);
         assert_eq!(kept(&server)[0], "cold", "{len}");
         assert!(file.refused(1).exists(), "{len}");

@@ -57,6 +57,16 @@ impl MemoryFile {
         file.write_all_at(bytes, at).expect("the file is ours");
     }
 
+    pub(crate) fn len(&self) -> u64 {
+        fs::metadata(&self.0).expect("the file is ours").len()
+    }
+
+    /// Cuts the file off.
+    pub(crate) fn cut(&self, len: u64) {
+        let file = fs::File::options().write(true).open(&self.0).expect("the file is ours");
+        file.set_len(len).expect("the file is ours");
+    }
+
     /// The offset of the first byte of `wanted`, behind the superblock.
     pub(crate) fn find(&self, wanted: &[u8]) -> u64 {
         let bytes = fs::read(&self.0).expect("the file is ours");

@@ -90,6 +90,11 @@ fn a_file_without_space_evicts_and_says_so_once() {
     let stderr = server.stderr();
     assert_eq!(stderr.matches("-e, --memory-file: allocate a page:").count(), 1, "{stderr}");
     server.client().ask("mg key2999 s\r\n", "HD s10000\r\n");
+    end(server, "-TERM");
+    let server = file.serve(&[]);
+    assert_eq!(kept(&server)[0], "clean", "there was no space for the index");
+    assert!(server.stderr().contains("(index"), "{}", server.stderr());
+    server.client().ask("mg key2999 s\r\n", "HD s10000\r\n");
     end(server, "-KILL");
     let server = file.serve(&[]);
     server.client().ask("mg key2999 s\r\n", "HD s10000\r\n");

@@ -84,6 +84,66 @@ fn every_way_to_stop_keeps_all_items() {
 }
 
 #[test]
+fn a_clean_stop_keeps_the_index_and_a_damaged_one_is_built_again() {
+    let file = MemoryFile::new();
+    let server = file.serve(&[]);
+    store_all_kinds(&mut server.client());
+    let pages = file.len();
+    end(server, "-TERM");
+    let with_index = file.len();
+    assert!(with_index > pages, "the index lies behind the pages");
+    // Nothing, a byte of a part, its length, its checksum, and its end.
+    for damaged in [None, Some(with_index - 100), Some(pages), Some(pages + 8), Some(with_index - 1)] {
+        let copy = file.copied();
+        damaged.iter().for_each(|at| copy.overwrite(*at, &[copy.bytes(*at, 1)[0] ^ 1]));
+        let server = copy.serve(&[]);
+        assert_eq!(kept(&server), ["clean", "8", "0"], "{damaged:?}");
+        assert_eq!(server.stderr().contains("(kept index"), damaged.is_none(), "{damaged:?} {}", server.stderr());
+        assert_eq!(copy.len(), pages, "the kept index is needed only once");
+        expect_all_kinds(&mut server.client());
+        let mut client = server.client();
+        client.ask("set plain 0 0 1\r\nx\r\n", "STORED\r\n");
+        end(server, "-TERM");
+        let server = copy.serve(&[]);
+        assert!(server.stderr().contains("(kept index"), "{}", server.stderr());
+        server.client().ask("get plain\r\n", "VALUE plain 0 1\r\nx\r\nEND\r\n");
+    }
+    let copy = file.copied();
+    copy.cut(with_index - 10);
+    let server = copy.serve(&[]);
+    assert_eq!(kept(&server), ["clean", "8", "0"]);
+    assert!(server.stderr().contains("(index"), "{}", server.stderr());
+}
+
+#[test]
+fn a_kept_index_has_each_item_that_is_live_and_no_other() {
+    let file = MemoryFile::new();
+    let serve = || file.serve(&["-m", "64", "-o", "debug_commands"]);
+    let server = serve();
+    let mut client = server.client();
+    for number in 0..20_000 {
+        let deadline_s = if number % 5 == 0 { 50 } else { 0 };
+        client.send(format!("set key{number} 0 {deadline_s} 5 noreply\r\n{number:05}\r\n"));
+    }
+    (0..20_000).step_by(7).for_each(|number| client.ask(format!("delete key{number}\r\n"), "DELETED\r\n"));
+    client.ask("debugtime 60\r\n", "OK\r\n");
+    end(server, "-TERM");
+    for round in 0..2 {
+        let server = serve();
+        let said = server.stderr();
+        assert!(said.contains("(kept index"), "{said}");
+        assert_eq!(said.contains("expired"), round == 0, "{said}");
+        let mut client = server.client();
+        for number in 0..20_000 {
+            let is_live = number % 5 != 0 && number % 7 != 0;
+            let value = if is_live { format!("VALUE key{number} 0 5\r\n{number:05}\r\n") } else { String::new() };
+            client.ask(format!("get key{number}\r\n"), format!("{value}END\r\n"));
+        }
+        end(server, "-TERM");
+    }
+}
+
+#[test]
 fn tokens_deadlines_and_an_ordered_flush_go_on() {
     let file = MemoryFile::new();
     let server = file.serve(&["-o", "debug_commands"]);

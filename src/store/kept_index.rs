@@ -1,0 +1,134 @@
+//! The index in the memory file: written behind the pages by a clean stop, and read by the next start.
+//!
+//! ```text
+//! pages │ bytes, sum │ part 0 │ bytes, sum │ part 1 │ …          index/kept.rs draws a part
+//!       └─ KeptIndex::at      8 + 8 bytes
+//! ```
+//!
+//! A start reads all items in any case. With the index it need not search a bucket for each of them. The index counts
+//! only if each of its references names another item, and each item has one. Otherwise the start builds it again.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use crate::base::atomic::{AtomicBool, Ordering};
+use crate::base::{combined, fingerprint};
+use crate::memory::{ChunkRef, KeptIndex, PAGE_BYTES, Recovery, Superblock};
+
+use super::cache::Store;
+
+/// Bytes before each part: its length and its checksum.
+const PREFIX_BYTES: usize = 16;
+/// Any number with as many ones as zeros.
+const CHUNK_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// A fingerprint of a set of chunks, in any order. Two sets with the same one are equal, unless they were made for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ChunkSum {
+    len: u64,
+    sum: u64,
+}
+
+impl ChunkSum {
+    /// Adds a chunk.
+    #[inline]
+    pub(super) fn add(&mut self, chunk: ChunkRef) {
+        self.len += 1;
+        self.sum = self.sum.wrapping_add(combined(u64::from(chunk.bits()), CHUNK_FACTOR));
+    }
+
+    /// The fingerprint of both sets, which have no chunk in common.
+    pub(super) fn with(self, other: Self) -> Self {
+        Self { len: self.len + other.len, sum: self.sum.wrapping_add(other.sum) }
+    }
+}
+
+/// What the threads that read the parts share.
+struct IndexReading {
+    /// The next part, and where it is.
+    next: Mutex<(u32, u64)>,
+    failed: AtomicBool,
+    chunks: Mutex<ChunkSum>,
+}
+
+fn sum_of(seed: u64, part: u32, bytes: &[u8]) -> u64 {
+    combined(fingerprint(bytes), combined(seed, u64::from(part)))
+}
+
+impl Store {
+    /// Writes the index behind the pages. No other thread uses the store.
+    ///
+    /// # Errors
+    /// The kernel's error, for example if there is no space.
+    pub(super) fn keep_index(&self, superblock: &Superblock) -> io::Result<KeptIndex> {
+        let at = superblock.file_len()?.next_multiple_of(u64::from(PAGE_BYTES));
+        let (mut next, mut bytes) = (at, Vec::new());
+        for part in 0..self.index.parts() {
+            bytes.clear();
+            bytes.resize(PREFIX_BYTES, 0);
+            self.index.write_part(part, &mut bytes);
+            let (prefix, body) = bytes.split_at_mut(PREFIX_BYTES);
+            prefix[..8].copy_from_slice(&(body.len() as u64).to_le_bytes());
+            prefix[8..].copy_from_slice(&sum_of(self.seed, part, body).to_le_bytes());
+            superblock.write_behind(&bytes, next)?;
+            next += bytes.len() as u64;
+        }
+        Ok(KeptIndex { at, bytes: next - at, seed: self.seed, buckets: self.index.buckets() })
+    }
+
+    /// Reads the index that a clean stop has kept, with `threads` threads. `None`: there is none, or it does not fit.
+    /// Then the index is empty. Otherwise: the fingerprint of the chunks that it refers to.
+    pub(super) fn read_index(
+        &'static self,
+        superblock: &Superblock,
+        recovery: &Recovery,
+        threads: usize,
+    ) -> Option<ChunkSum> {
+        let kept = superblock.state(|state| state.index);
+        if kept.at < recovery.end() || kept.seed != self.seed || !self.index.reserve_exactly(kept.buckets) {
+            return None;
+        }
+        let reading =
+            IndexReading { next: Mutex::new((0, kept.at)), failed: AtomicBool::new(false), chunks: Mutex::default() };
+        self.on_threads(threads, |_| {
+            if self.read_parts(superblock, kept, &reading).is_none() {
+                reading.failed.store(true, Ordering::Relaxed);
+            }
+        });
+        let is_whole = !reading.failed.load(Ordering::Relaxed);
+        if !is_whole {
+            self.index.clear();
+        }
+        is_whole.then(|| reading.chunks.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads parts until none is left.
+    fn read_parts(&self, superblock: &Superblock, kept: KeptIndex, reading: &IndexReading) -> Option<()> {
+        let (mut bytes, mut chunks) = (Vec::new(), ChunkSum::default());
+        loop {
+            let (part, sum, at) = {
+                let mut next = reading.next.lock().unwrap_or_else(PoisonError::into_inner);
+                let (part, at) = *next;
+                if part == self.index.parts() || reading.failed.load(Ordering::Relaxed) {
+                    break;
+                }
+                let mut prefix = [0; PREFIX_BYTES];
+                superblock.read_behind(&mut prefix, at).ok()?;
+                let [len, sum] = [&prefix[..8], &prefix[8..]].map(|half| half.try_into().map_or(0, u64::from_le_bytes));
+                let start = at + PREFIX_BYTES as u64;
+                let end = start.checked_add(len).filter(|end| *end <= kept.at + kept.bytes)?;
+                bytes.resize(usize::try_from(len).ok()?, 0);
+                *next = (part + 1, end);
+                (part, sum, start)
+            };
+            superblock.read_behind(&mut bytes, at).ok()?;
+            if sum_of(kept.seed, part, &bytes) != sum {
+                return None;
+            }
+            self.index.fill_part(part, &bytes, |chunk| chunks.add(chunk))?;
+        }
+        let mut all = reading.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+        *all = all.with(chunks);
+        Some(())
+    }
+}
