@@ -110,7 +110,7 @@ counters! {
     udp_datagrams => "udp_datagrams";
     /// UDP datagrams that were no request, or ended with an incomplete one.
     udp_malformed => "udp_malformed";
-    /// Replies over UDP that were too large and replaced by an error.
+    /// Replies over UDP that were too large and replaced by an error, and datagrams with too many requests.
     udp_replies_refused => "udp_replies_refused";
     /// UDP datagrams with replies that the kernel did not take, for example because its buffer was full.
     udp_replies_lost => "udp_replies_lost";

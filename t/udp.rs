@@ -110,6 +110,19 @@ fn replies_to_a_datagram_have_a_bound() {
 }
 
 #[test]
+fn a_datagram_gets_a_bounded_number_of_replies() {
+    let server = Server::start(&[UDP, &["-t", "1"]].concat());
+    let (mut owner, client) = (server.client(), server.datagram_client());
+    owner.ask("set replies 0 0 1\r\n0\r\nset silent 0 0 1\r\n0\r\n", "STORED\r\nSTORED\r\n");
+    client.send(&datagram(1, 0, 1, "incr replies 1\r\n".repeat(600)));
+    client.send(&datagram(2, 0, 1, "incr silent 1 noreply\r\n".repeat(600)));
+    wait_until("both datagrams are answered", || owner.stats("")["udp_datagrams"] == "2");
+    let values = ["VALUE replies 0 3\r\n512\r\n", "VALUE silent 0 3\r\n600\r\n", "END\r\n"].concat();
+    owner.ask("get replies silent\r\n", &values);
+    assert_eq!(counted(&mut owner), [0, 1]);
+}
+
+#[test]
 fn nobodys_datagram_is_eaten_by_anothers() {
     let server = Server::start(&[UDP, &["-t", "1"]].concat());
     let (broken, mut honest) = (server.datagram_client(), server.datagram_client());

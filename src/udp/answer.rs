@@ -9,7 +9,7 @@ use crate::store::Engine as _;
 use crate::sync::PinGuard;
 
 use super::bounded::BoundedReply;
-use super::frame::{Id, reply_len_max, reply_room, requests_of};
+use super::frame::{Id, REPLIES_MAX, reply_len_max, reply_room, requests_of};
 use super::outbox::{Outbox, Send};
 
 /// A worker, while it answers datagrams.
@@ -38,6 +38,8 @@ struct Conversation {
     grammar: Grammar,
     /// Bytes that its replies may still have.
     room: usize,
+    /// Replies that it may still get.
+    replies_left: u32,
 }
 
 /// What follows a request in its datagram.
@@ -66,7 +68,8 @@ impl<S: Send> Answerer<'_, '_, S> {
         let known = requests_of(datagram)
             .and_then(|(id, requests)| Grammar::of(requests, self.binding).map(|grammar| (id, requests, grammar)));
         let is_whole = known.is_some_and(|(id, requests, grammar)| {
-            let conversation = Conversation { arrival, id, grammar, room: reply_room(datagram.len(), self.reply_max) };
+            let room = reply_room(datagram.len(), self.reply_max);
+            let conversation = Conversation { arrival, id, grammar, room, replies_left: REPLIES_MAX };
             self.converse(conversation, requests, pin)
         });
         if !is_whole {
@@ -122,6 +125,10 @@ impl<S: Send> Answerer<'_, '_, S> {
 
     /// Answers one request.
     fn answer_one(&mut self, entry: &Entry<'_, '_>, to: &mut Conversation, pin: &Pin) -> Next {
+        if to.replies_left == 0 {
+            self.ctx.counters.udp_replies_refused.add(1);
+            return Next::End;
+        }
         let (echo, from) = (echo_of(&entry.action), self.outbox.text().len());
         let len_max = reply_len_max(to.room);
         let next = match refusal_of(&entry.action) {
@@ -149,6 +156,7 @@ impl<S: Send> Answerer<'_, '_, S> {
         if self.verbosity >= COMMANDS_VERBOSITY {
             log_reply(self.ctx.client_fd, to.grammar, &self.outbox.text()[from..]);
         }
+        to.replies_left -= u32::from(self.outbox.text().len() > from);
         to.room -= self.outbox.push(to.arrival, to.id, from);
         next
     }

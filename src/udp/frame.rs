@@ -6,9 +6,10 @@
 //!             2    2          2       2     up to 1392 bytes
 //! ```
 //!
-//! The address of a sender may be forged, and the replies then reach a victim. Two rules limit the harm:
+//! The address of a sender may be forged, and the replies then reach a victim. Three rules limit the harm:
 //!
 //! - The replies to a datagram have at most the bytes of -o udp_reply_max, or [`REPLY_FACTOR`] times its own bytes.
+//! - A datagram gets at most [`REPLIES_MAX`] replies. Each of them is a datagram of its own, with more headers.
 //! - A datagram that begins like a reply is not answered. Otherwise two servers could answer each other's errors
 //!   forever.
 
@@ -24,6 +25,9 @@ pub(super) const DATAGRAM_LEN_MAX: usize = 1400;
 /// shortest `get` is 33 times its packet, so a higher bound for longer requests gives an attacker nothing. A list of
 /// keys may ask for values that are this many times longer.
 const REPLY_FACTOR: usize = 32;
+/// Replies to one datagram. An Ethernet frame has room for fewer requests. To send a reply takes microseconds, and the
+/// other clients of the worker wait: without this bound, those to 64 KiB of `mn` would take 50 ms.
+pub(super) const REPLIES_MAX: u32 = 512;
 
 /// The id of a datagram, as on the wire. Its replies repeat it.
 pub(super) type Id = [u8; 2];
