@@ -83,6 +83,31 @@ fn an_idle_client_that_is_disconnected_is_told_of() {
     assert!(said.ends_with(" disconnected: idle for 2 s, -o idle_timeout"), "{said}");
 }
 
+/// Sets the soft limit of a server's open files. Returns the soft limit before.
+fn limit_open_files(server: &Server, soft: u64) -> u64 {
+    let process = server.process_id().cast_signed();
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a null pointer sets nothing, and `limit` is valid during the call.
+    let read = unsafe { libc::prlimit(process, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut limit) };
+    let before = std::mem::replace(&mut limit.rlim_cur, soft);
+    // SAFETY: `limit` is valid during the call, which changes nothing but the limit of the server's process.
+    let set = unsafe { libc::prlimit(process, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
+    assert_eq!((read, set), (0, 0), "prlimit: {}", std::io::Error::last_os_error());
+    before
+}
+
+#[test]
+fn a_lack_of_descriptors_is_told_of_and_the_client_waits() {
+    let server = Server::start(&["-v"]);
+    server.client().ask("get a\r\n", "END\r\n");
+    let before = limit_open_files(&server, 0);
+    let mut client = server.client();
+    let line = line_with(&server, "accept a client");
+    assert_eq!(line, "larder: accept a client: Too many open files (os error 24); it waits");
+    limit_open_files(&server, before);
+    client.ask("get a\r\n", "END\r\n");
+}
+
 #[test]
 fn want_of_memory_is_told_of() {
     let server = Server::start(&["-v", "-m", "2", "-M"]);

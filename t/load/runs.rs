@@ -39,6 +39,21 @@ fn idle_connections_are_open_beside_those_that_ask() {
     assert_eq!(total() - before, 2 + 7 + 1);
 }
 
+/// The page's example, shortened to a tenth of a second. A limit of open files may allow fewer connections.
+#[test]
+fn the_example_with_ten_thousand_idle_connections_runs() {
+    let page = fs::read_to_string("doc/larder-bench.md").expect("the page is there");
+    let line = page.lines().find(|line| line.contains("--idle 10000")).expect("the page has the example");
+    let (flags, server_flags) = line.split_once('#').expect("the example says what the server needs");
+    let clients = server_flags.split_once("-c ").expect("it needs more clients").1.trim();
+    let server = Server::start(&["-c", clients, "-v"]);
+    let flags = flags.strip_prefix("larder-bench ").expect("it is a command line");
+    let flags = flags.replace("-p 11311", &format!("-p {}", server.tcp_address().port())).replace("-d 2", "-d 0.1");
+    let ran = bench(&flags);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("2,000 connections and 10,000 idle"), "{}", ran.stdout);
+}
+
 #[test]
 fn lengths_of_values_come_from_a_file() {
     let server = Server::start(&[]);
