@@ -1,4 +1,4 @@
-//! The server that does nothing, under the loads of the table.
+//! The floor under the loads of the table.
 
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use larder_bench::{KeyPlan, Plan, Session, Target, Waiting, Wire};
 
 const WINDOW: Duration = Duration::from_millis(20);
 
-/// A client checks every byte, so a floor that does less than it must would be found out here.
+/// The client checks every byte, so the test finds a floor that does too little.
 #[test]
 fn the_floor_answers_every_load_of_the_table_rightly() {
     let mut floor = Floor::bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
@@ -18,8 +18,9 @@ fn the_floor_answers_every_load_of_the_table_rightly() {
     for row in ROWS {
         let plan = match row.measure {
             Measure::Cpu(_, plan) | Measure::TwoThreads(plan) | Measure::Instructions(plan) => plan(),
-            Measure::Tail(plan) | Measure::Fair(plan) | Measure::HotKeys(plan) => plan(),
-            Measure::Idle(_) | Measure::Storm(..) => continue,
+            Measure::Tail(plan) | Measure::HotKeys(plan) => plan(),
+            // The floor takes no part in these.
+            Measure::Idle(_) | Measure::Fair(_) | Measure::Storm(..) => continue,
         };
         if plan.wire != Wire::Text {
             continue;

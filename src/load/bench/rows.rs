@@ -1,8 +1,8 @@
-//! The rows of `make bench`: what each measures, and what larder must show.
+//! The rows of `make bench`: what each measures, and its bar for larder.
 //!
 //! ```text
 //! row ─┬─ measure ─┬─ Cpu(stage, load)   µs of the server per request, windows in turns
-//!      │           ├─ Threads, Instructions, Tail, Idle, Fair …   each made in a file of its own
+//!      │           ├─ Threads, Instructions, Tail, Idle, Fair …   each measured in a file of its own
 //!      │           └─ …
 //!      └─ bar, aim                       in the unit the row is judged in
 //! ```
@@ -15,28 +15,28 @@ use super::storm::Limit;
 
 /// One line of the table.
 pub struct Row {
-    /// As it is asked for with `ROWS=`.
+    /// Its name, as in `ROWS=`.
     pub name: &'static str,
     /// How it is measured.
     pub measure: Measure,
-    /// What it may not be above.
+    /// The highest figure that passes.
     pub bar: f64,
-    /// What it should come to.
+    /// The figure to aim at.
     pub aim: Option<f64>,
 }
 
-/// How a row is measured, and so in which unit it is judged.
+/// How a row is measured, which also determines its unit.
 #[derive(Clone, Copy, Debug)]
 pub enum Measure {
-    /// CPU time of the server per key, over the yardstick's.
+    /// CPU time of the server per key, relative to the yardstick's.
     Cpu(Stage, fn() -> Plan),
-    /// CPU time per key of two threads wherever the kernel puts them, over the same server's with one.
+    /// CPU time per key of two threads wherever the kernel puts them, relative to that of the same server with one.
     TwoThreads(fn() -> Plan),
     /// User-space instructions per key.
     Instructions(fn() -> Plan),
-    /// User-space instructions per key with the sample of hot keys that a server takes, over the same server's without.
+    /// User-space instructions per key while a server samples hot keys, relative to those without the sample.
     HotKeys(fn() -> Plan),
-    /// The 99.9th percentile of the latency, over the yardstick's.
+    /// The 99.9th percentile of the latency, relative to the yardstick's.
     Tail(fn() -> Plan),
     /// Bytes of RSS for each of a number of silent connections.
     Idle(usize),
@@ -46,19 +46,19 @@ pub enum Measure {
     Storm(usize, Limit),
 }
 
-/// The servers a row needs: with how much memory and what in it.
+/// The memory and the items of the servers of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// All items fit.
     Roomy,
     /// All items fit, and there are ten million of them.
     Large,
-    /// Full: every new item makes another one leave.
+    /// Full: every new item evicts another.
     Full,
 }
 
 impl Stage {
-    /// Flags of both servers, beside `-t 1`.
+    /// Flags of the servers, beside `-t 1`.
     pub const fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Roomy => &["-m", "1024", "-c", "4096"],
@@ -68,19 +68,19 @@ impl Stage {
     }
 }
 
-/// How a figure is written and judged.
+/// The unit in which a row is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Ours over the yardstick's.
+    /// The ratio of larder's figure to the yardstick's.
     Times,
     /// The ratio of two figures of one server.
     TimesOwn,
-    /// A number of these.
+    /// An absolute number in this unit.
     Absolute(&'static str),
 }
 
 impl Measure {
-    /// What the columns of the servers hold.
+    /// The unit of the columns of the servers.
     pub const fn figure(self) -> &'static str {
         match self {
             Self::Cpu(..) => "CPU µs",
@@ -94,12 +94,12 @@ impl Measure {
         }
     }
 
-    /// Digits behind the point of what is judged: where the bar is that close to 1, two would hide which side it is on.
+    /// Decimals of the judged figure. If the bar is close to 1, two decimals would not show whether it passes.
     pub const fn decimals(self) -> usize {
         if matches!(self, Self::HotKeys(_)) { 3 } else { 2 }
     }
 
-    /// What is held against the bar.
+    /// The unit of the bar.
     pub const fn unit(self) -> Unit {
         match self {
             Self::Cpu(..) | Self::Tail(_) | Self::Fair(_) | Self::Storm(..) => Unit::Times,
@@ -129,7 +129,7 @@ const fn storm(name: &'static str, limit: Limit) -> Row {
 use Measure::{Cpu, Idle, Instructions, Tail, TwoThreads};
 use Stage::{Full, Large, Roomy};
 
-/// All of them. Keys of 32 bytes, values of 100, a million keys and 50 connections unless the name says otherwise.
+/// All rows. Keys have 32 bytes and values 100; there are a million keys and 50 connections, unless the name says more.
 pub const ROWS: &[Row] = &[
     row("get, 1 in flight", Cpu(Roomy, get), 0.86, 0.80),
     row("get:set 10:1, 1 in flight", Cpu(Roomy, get_and_set), 0.87, 0.80),
@@ -164,13 +164,15 @@ pub const ROWS: &[Row] = &[
     row("RSS per idle connection, 10,000 of them", Idle(10_000), 300.0, 150.0),
     row("2,000 active connections, get, 1 in flight", Cpu(Roomy, get_on_2000), 0.80, 0.68),
     fair("p99.9 of small gets beside gets of 1 MiB", beside_large_values),
+    fair("p99.9 of small gets beside gats of 1 MiB", beside_large_touches),
+    fair("p99.9 of small gets beside appends to 900 KiB", beside_appends),
     fair("p99.9 of small gets beside 100-key gets", beside_many_keys),
     fair("p99.9 of small gets beside 1,000 in flight", beside_deep_pipelines),
     storm("p99 of small gets in a storm of 20,000 connects", Limit::High),
     storm("p99 of small gets in a storm of 20,000 connects, -c 1024", Limit::Low),
 ];
 
-/// Rows whose name begins with one of these, separated by `;` because names have commas. An empty text is all of them.
+/// Rows whose name begins with a part of `wanted`, separated by `;` because names have commas. Empty: all rows.
 pub fn named(wanted: &str) -> Vec<&'static Row> {
     let words: Vec<&str> = wanted.split(';').map(str::trim).filter(|word| !word.is_empty()).collect();
     ROWS.iter().filter(|row| words.is_empty() || words.iter().any(|word| row.name.starts_with(word))).collect()
@@ -220,7 +222,7 @@ fn new_keys() -> Plan {
     Plan { keys: KeyPlan { count: 1, fresh: 1.0, ..set().keys }, ..set() }
 }
 
-/// As the measurements of doc/measurements/speed.md's bars were made: 20 connections, 500 sets behind one another.
+/// The load behind the bars in doc/measurements/speed.md: 20 connections, each with 500 sets in a batch.
 fn flood() -> Plan {
     Plan { noreply: true, connections: 20, pipeline: 500, ..set() }
 }
@@ -245,12 +247,12 @@ fn get_on_2000() -> Plan {
     Plan { connections: 2000, ..Plan::default() }
 }
 
-/// It sleeps between requests, as clients of a server that is not saturated do.
+/// The client sleeps between requests, as clients of a server that is not saturated do.
 fn open_loop() -> Plan {
     Plan { pacing: Pacing::Open { per_second: 60_000.0 }, waiting: Waiting::Sleep, ..Plan::default() }
 }
 
-/// The gets whose latency the rows of fairness are about. It sleeps, because the other clients share its core.
+/// The gets whose latency is measured beside other clients. The client sleeps, because the others share its core.
 pub(super) fn watched() -> Plan {
     let pacing = Pacing::Open { per_second: 20_000.0 };
     few_keys(Plan { pacing, waiting: Waiting::Sleep, connections: 20, ..Plan::default() })
@@ -263,6 +265,16 @@ fn few_keys(plan: Plan) -> Plan {
 fn beside_large_values() -> Plan {
     let sleeping = Plan { waiting: Waiting::Sleep, connections: 4, ..Plan::default() };
     with_keys(Plan { values: SizePlan::Fixed(1 << 20), ..sleeping }, "mib:", 64)
+}
+
+fn beside_large_touches() -> Plan {
+    Plan { mix: Mix::only(Op::Gat), ..beside_large_values() }
+}
+
+/// Each append copies the whole value.
+fn beside_appends() -> Plan {
+    let appends = Plan { mix: Mix::only(Op::Append), values: SizePlan::Fixed(900 << 10), ..beside_large_values() };
+    with_keys(appends, "kib900:", 64)
 }
 
 fn beside_many_keys() -> Plan {
