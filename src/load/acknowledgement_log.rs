@@ -1,4 +1,4 @@
-//! What was acknowledged last for each key that a thread's connections have to themselves (`--private-keys`).
+//! The last acknowledged change of each key that only one connection uses (`--private-keys`).
 //!
 //! ```text
 //! stamps   … 7       8     9      10     11 …         one for each store and each delete of the thread
@@ -6,22 +6,23 @@
 //!            STORED  ↑7    STORED ↑7                  7 is right for the first get, and stale for the second
 //! ```
 //!
-//! Requests of one connection are carried out in their order, and nobody else changes its keys: a value is of the last
-//! change that was acknowledged, or of one that was sent between that and the get. A delete is a change, too. A miss
-//! says nothing: a cache may forget. Four bytes for each key, and nothing where keys are shared.
+//! The server executes the requests of a connection in their order, and no other connection changes its keys. So a
+//! value belongs to the last acknowledged change, or to one that was sent after it and before the get. A delete is a
+//! change, too. A miss is no fault: a cache may forget. The log takes four bytes for each key, and nothing if keys are
+//! shared.
 
 use super::items::ItemId;
 use super::op::{Op, Shape};
 use super::plan::{Plan, Sharing};
 use super::window::Asked;
 
-/// One thread's.
+/// The log of one thread.
 #[derive(Default)]
 pub(super) struct AcknowledgementLog {
-    /// By key: the stamp of the last change that was acknowledged; 0: none was.
+    /// By key: the stamp of the last acknowledged change; 0: no change.
     stamps: Vec<u32>,
     keys: u64,
-    /// Connections of all threads, of which each has an equal part of the keys.
+    /// Connections of all threads. Each has an equal part of the keys.
     connections: u64,
     threads: u64,
     /// Connections of this thread.
@@ -29,7 +30,7 @@ pub(super) struct AcknowledgementLog {
 }
 
 impl AcknowledgementLog {
-    /// Of thread `thread` of the plan's; where keys are shared it holds none.
+    /// The log of thread `thread`. It is empty if keys are shared.
     pub(super) fn new(plan: &Plan, thread: usize) -> Self {
         if plan.keys.sharing == Sharing::Shared {
             return Self::default();
@@ -47,12 +48,12 @@ impl AcknowledgementLog {
         !self.stamps.is_empty()
     }
 
-    /// A change was answered.
+    /// Notes the answer to a change.
     #[inline]
     pub(super) fn answered(&mut self, asked: &Asked, op: Op, done: bool) {
         let is_known = match op.shape() {
             Shape::Store | Shape::Swap => done,
-            // One that found nothing says as much: the item is gone.
+            // A delete that found no item shows the same: the item is gone.
             Shape::Remove => true,
             Shape::Fetch | Shape::Extend | Shape::Count | Shape::Touch => false,
         };
@@ -69,7 +70,7 @@ impl AcknowledgementLog {
         known != 0 && stamp.wrapping_sub(known) > asked.stamp.wrapping_sub(known)
     }
 
-    /// None: a counter, a key that is named once, or all keys are shared.
+    /// The key's place in the log. `None`: a counter, a key that is named once, or keys are shared.
     #[inline]
     fn place(&self, id: ItemId) -> Option<usize> {
         let number = u64::from(id.number());

@@ -1,4 +1,4 @@
-//! What the next request is: its kind, and the items it names.
+//! Chooses the next request: its kind, and the items that it names.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use super::op::{Op, Shape};
 use super::plan::{Plan, Popularity, invalid};
 use super::random::{Random, Zipf, whole};
 
-/// Counters there are, or as many as there are keys.
+/// Number of counters, at most the number of keys.
 const COUNTERS_MAX: u64 = 100_000;
 
-/// One thread's choice.
+/// The chooser of one thread.
 pub(super) struct Chooser {
     random: Random,
     /// Kinds with the upper ends of their shares of all 32-bit numbers.
@@ -33,10 +33,10 @@ enum Rule {
 }
 
 impl Chooser {
-    /// For thread `thread` of the plan's.
+    /// The chooser of thread `thread`.
     ///
     /// # Errors
-    /// Shares that cannot be.
+    /// The plan has invalid shares.
     pub(super) fn new(plan: &Plan, thread: usize) -> io::Result<Self> {
         let parts = plan.key_parts() as u64;
         let count = (plan.keys.count / parts).max(1);
@@ -74,7 +74,7 @@ impl Chooser {
         found.map_or(Op::Get, |(op, _)| *op)
     }
 
-    /// An item of part `part`, or a counter, or one that nobody has named before.
+    /// An item of part `part`, or a counter, or an item that no request has named before.
     #[inline]
     pub(super) fn item(&mut self, op: Op, part: u64) -> ItemId {
         if op.counts() {
@@ -98,7 +98,7 @@ impl Chooser {
     }
 }
 
-/// Counters the plan's arithmetic uses; 0 without arithmetic.
+/// The number of counters that the plan's arithmetic uses; 0 without arithmetic.
 pub(super) fn counters(plan: &Plan) -> u64 {
     if plan.mix.has(Shape::Count) { plan.keys.count.min(COUNTERS_MAX) } else { 0 }
 }

@@ -1,8 +1,8 @@
-//! Closed loop: every connection has one batch in flight, and sends the next when all of it is answered.
+//! Closed loop: every connection has one batch in flight, and sends the next when the whole batch is answered.
 //!
 //! ```text
 //! batch      set  gets  get  gets        the mix: a cas begins with a gets
-//! batch      cas  cas                    only when uniques were told; each with its own
+//! batch      cas  cas                    only if the gets found items: each cas has the unique of one
 //! batch      …
 //! ```
 
@@ -13,7 +13,7 @@ use super::connection::State;
 use super::driver::{Driver, SILENCE_MAX, Served, Turns};
 use super::plan::Waiting;
 
-/// A fill sends so many items together, or fewer if they are so large.
+/// A fill sends this many items together, or fewer if they are larger than `FILL_BYTES` together.
 const FILL_REQUESTS: u32 = 50;
 const FILL_BYTES: usize = 256 << 10;
 
@@ -55,7 +55,7 @@ impl Driver {
             if busy == 0 && (joined == count || over) {
                 return Ok(());
             }
-            // The first look is a quick one: only a thread that finds nothing sleeps.
+            // The first poll does not wait. Only a thread that found nothing sleeps.
             let sleeps = self.plan.waiting == Waiting::Sleep && turns.idle_since.is_some() && joined == count;
             self.look(turns, if sleeps { SILENCE_MAX } else { Duration::ZERO }, busy)?;
             let events = turns.take_events();
@@ -74,7 +74,7 @@ impl Driver {
         }
     }
 
-    /// Sends a batch on a free connection. False: there is nothing to send, or the connection is gone.
+    /// Sends a batch on a free connection. Returns false if there is nothing to send, or the connection is gone.
     #[inline]
     fn send_batch(&mut self, index: usize, period: &ClosedLoop, turns: &mut Turns<'_>) -> bool {
         if self.connections[index].state != State::Free {

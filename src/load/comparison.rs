@@ -13,38 +13,38 @@ use larder::sys::process::raise_open_files;
 use super::host;
 use super::server::ServerCommand;
 
-/// The memcached that bars of the tables are made for, as it answers to `version`.
+/// The version of the memcached that the bars of the tables are made for.
 pub const YARDSTICK_VERSION: &str = "1.6.45";
 
 /// Two servers, and where they and their client run.
 pub struct Comparison {
-    /// Ours, then the yardstick: every ratio is the first over the second.
+    /// larder, then the yardstick. A ratio is the figure of the first over that of the second.
     pub servers: [ServerCommand; 2],
     /// Where both run.
     pub place: Cores,
 }
 
-/// Cores, so that server and client do not share one.
+/// The cores of server and client, so that they do not share one.
 #[derive(Clone, Debug)]
 pub struct Cores {
-    /// Of the server's threads.
+    /// The cores of the server's threads.
     pub server_cores: Vec<usize>,
-    /// Of this program's.
+    /// The cores of this program's threads.
     pub client_cores: Vec<usize>,
-    /// Of both.
+    /// The priority of both.
     pub priority: Priority,
 }
 
-/// Files a run may have open: each connection is one here and one in the server, which inherits the limit.
+/// Limit of open files. Each connection is one file here and one in the server, which inherits the limit.
 const OPEN_FILES: u64 = 100_000;
 const OPEN_FILES_LEAST: u64 = 1_000;
 
 impl Cores {
-    /// What `LARDER_BENCH_SERVER_CORE`, `LARDER_BENCH_CLIENT_CORE` and `LARDER_BENCH_REALTIME` say. Also raises the
+    /// Reads `LARDER_BENCH_SERVER_CORE`, `LARDER_BENCH_CLIENT_CORE` and `LARDER_BENCH_REALTIME`. Also raises the
     /// limit on open files, which a program with many connections needs before its first.
     ///
     /// # Errors
-    /// A variable that is no number, or the kernel's word.
+    /// A variable is no number, or a system call failed.
     pub fn from_environment() -> io::Result<Self> {
         raise_open_files(OPEN_FILES, OPEN_FILES_LEAST)?;
         let priority = if number("LARDER_BENCH_REALTIME", 0)? != 0 { Priority::Realtime } else { Priority::Normal };
@@ -58,11 +58,11 @@ impl Cores {
 }
 
 impl Comparison {
-    /// What `LARDER_BENCH_A` and `LARDER_BENCH_B` name: larder as it is built, and the newest memcached, when they are
-    /// not set.
+    /// The servers that `LARDER_BENCH_A` and `LARDER_BENCH_B` name; by default the larder that was built, and the
+    /// newest memcached.
     ///
     /// # Errors
-    /// A variable that is no number, no memcached to be had, or the kernel's word.
+    /// A variable is no number, there is no memcached, or a system call failed.
     pub fn from_environment() -> io::Result<Self> {
         let ours = command_or("LARDER_BENCH_A", || Ok(built_larder()))?;
         let yardstick = command_or("LARDER_BENCH_B", newest_memcached)?;
@@ -103,7 +103,7 @@ fn newest_memcached() -> io::Result<PathBuf> {
     if !output.status.success() {
         return Err(missing(&String::from_utf8_lossy(&output.stderr).trim_end()));
     }
-    // It warns of another version than the yardstick's.
+    // The script warns if the version is not the yardstick's.
     for line in String::from_utf8_lossy(&output.stderr).lines() {
         log_line(Level::Info, line.as_bytes());
     }

@@ -1,8 +1,8 @@
-//! One connection: what is still to be sent, what is awaited, and the beginning of a reply that is not whole yet.
+//! One connection: bytes to be sent, expected replies, and the beginning of an incomplete reply.
 //!
 //! ```text
 //! requests ──▶ unsent ──▶ socket ──▶ the thread's buffer ──▶ compared with the queue
-//!              (rarely: what the kernel did not take)  ╰──▶ held: what was not whole, until it is
+//!              (rarely: what the kernel did not take)  ╰──▶ held: an incomplete reply
 //! ```
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -19,40 +19,40 @@ use super::window::{Queue, Taken, Window};
 use super::wire::{Speech, TURNED_AWAY};
 
 pub(super) struct Connection {
-    /// A socket of any family: what is used of the type is the same for all.
+    /// A socket of any family. The functions of the type that are used are the same for all.
     socket: TcpStream,
-    /// What was asked and not answered.
+    /// Requests without an answer yet.
     pub(super) queue: Queue,
-    /// Items whose uniques were told, and no cas sent for them yet.
+    /// Items with their uniques, for which no cas was sent yet.
     pub(super) uniques: Vec<(ItemId, u64)>,
     unsent: Vec<u8>,
     unsent_from: usize,
     held: Vec<u8>,
     held_len: usize,
-    /// Bytes that must be held before looking at them again makes sense.
+    /// The held bytes are parsed again when this many are held.
     held_least: usize,
-    /// It takes part in the window: it has requests out, or may be given some.
+    /// Whether it has requests in flight.
     pub(super) state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nothing is out.
+    /// No request is in flight.
     Free,
-    /// Requests are out.
+    /// Requests are in flight.
     Busy,
-    /// It ended, or what came on it could not be understood.
+    /// It ended, or a reply could not be parsed.
     Lost,
 }
 
-/// Whether the server has said that it will send no more.
+/// Whether the kernel has reported that the server will send no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Open,
     Reported,
 }
 
-/// What is read into one connection's own memory at least.
+/// Minimum room for a read into the connection's own memory.
 const HELD_STEP: usize = 16 << 10;
 
 impl Connection {
@@ -86,7 +86,7 @@ impl Connection {
         self.socket.set_nonblocking(true)
     }
 
-    /// Asks the question that every server of the protocol answers, and waits for the answer.
+    /// Sends a request that every server of the protocol answers, and waits for the answer.
     pub(super) fn introduce(&mut self, speech: &Speech, timeout: Duration) -> io::Result<()> {
         self.socket.set_read_timeout(Some(timeout))?;
         self.socket.write_all(speech.fence())?;
@@ -117,7 +117,7 @@ impl Connection {
         Err(io::Error::new(ErrorKind::Unsupported, format!("{asked} was answered by {}", shown(&answer))))
     }
 
-    /// Sends, and keeps what the kernel does not take.
+    /// Sends bytes, and keeps those that the kernel does not take.
     #[inline]
     pub(super) fn send(&mut self, bytes: &[u8], window: &mut Window) {
         window.outcome.sent_bytes += bytes.len() as u64;
@@ -132,7 +132,7 @@ impl Connection {
         self.unsent.extend_from_slice(&bytes[taken..]);
     }
 
-    /// Sends what was kept.
+    /// Sends the kept bytes.
     pub(super) fn flush(&mut self, window: &mut Window) {
         while self.unsent_from < self.unsent.len() {
             match self.socket.write(&self.unsent[self.unsent_from..]) {
@@ -145,7 +145,7 @@ impl Connection {
         self.unsent_from = 0;
     }
 
-    /// Reads what has come and compares it, until everything asked is answered or nothing more is there.
+    /// Receives and compares replies, until all requests are answered or no more bytes are there.
     #[inline]
     pub(super) fn receive(&mut self, buffer: &mut [u8], speech: &Speech, clock: &Clock, window: &mut Window, end: End) {
         loop {
@@ -236,13 +236,13 @@ impl Connection {
     }
 }
 
-/// Why a connection is of no use any more.
+/// Why a connection cannot be used any longer.
 enum Loss {
     Fault(String),
     TurnedAway,
 }
 
-/// Compares replies until one is not whole. Says how many bytes were understood, and how many the rest must come to.
+/// Compares replies until one is incomplete. Returns the bytes of complete replies, and those that the next one needs.
 #[inline]
 fn compare(queue: &mut Queue, input: &[u8], speech: &Speech, window: &mut Window) -> Result<(usize, usize), Loss> {
     let mut used = 0;

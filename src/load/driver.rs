@@ -3,7 +3,7 @@
 //! ```text
 //!             look: poll ──▶ serve: receive, compare, count
 //!               ▲                │
-//!               ╰── send ◀───────╯      closed.rs: when a batch is answered      open.rs: when a request is due
+//!               ╰── send ◀───────╯   closed_loop.rs: when a batch is answered   open_loop.rs: when a request is due
 //! ```
 
 use std::fs;
@@ -31,20 +31,20 @@ use super::plan::{Plan, Sharing, Target};
 use super::window::Window;
 use super::wire::{Request, Speech};
 
-/// A server that answers nothing for so long has failed.
+/// A server without an answer for this long has failed.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(5);
 const EVENTS: usize = 1024;
-/// What is received at once: a few whole batches.
+/// Size of the receive buffer: a few whole batches.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// What is to be done in one go.
+/// The task of a window.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Task {
-    /// Store every key of this thread.
+    /// Stores every key of this thread.
     Fill,
-    /// The plan's load for `time`. Connections join one by one during `ramp`, the first part of it.
+    /// Puts on the plan's load for `time`. Connections join one by one during `ramp`, the first part of `time`.
     Closed { time: Duration, ramp: Duration },
-    /// Requests of this thread at a rate, for `time`. The rate grows during `ramp`, the first part of it.
+    /// Sends this thread's requests at a rate, for `time`. The rate grows during `ramp`, the first part of `time`.
     Open { time: Duration, ramp: Duration, per_second: f64 },
 }
 
@@ -62,29 +62,29 @@ pub(super) struct Driver {
     /// Requests while they are written.
     batch: Vec<u8>,
     ids: Vec<ItemId>,
-    /// The next number of a fill, items first, then counters: one for all connections, or where keys are private one
-    /// for each of them.
+    /// The next number of a fill, items first, then counters. If keys are private, each connection has a number of its
+    /// own.
     fill_next: Vec<u64>,
     acknowledgement_log: AcknowledgementLog,
 }
 
-/// What lasts for one window.
+/// State of one window.
 pub(super) struct Turns<'a> {
     pub(super) events: Events,
     pub(super) window: Window,
     pub(super) live: &'a Live,
     published: Published,
     idle_ns: u64,
-    /// Since when there has been nothing to do.
+    /// Start of the present idle time.
     pub(super) idle_since: Option<u64>,
 }
 
-/// What came of serving a connection.
+/// The result of serving a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Served {
-    /// Some of what was asked is still awaited, or nothing was.
+    /// Requests are still in flight, or none were.
     Same,
-    /// Everything asked was answered.
+    /// All requests are answered.
     Free,
     /// The connection is gone.
     Lost,
@@ -126,7 +126,7 @@ impl Driver {
         self.poll.registry().register(&mut SourceFd(&connection.descriptor()), Token(index), both)
     }
 
-    /// Connections that a window before has lost.
+    /// Opens the connections again that an earlier window has lost.
     fn reopen_lost(&mut self) -> io::Result<()> {
         for index in 0..self.connections.len() {
             if self.connections[index].state == State::Lost {
@@ -138,7 +138,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Runs on the calling thread until it is done. What was counted comes back even when the server fails.
+    /// Runs on the calling thread until the task is done. Returns the counts also if the server fails.
     pub(super) fn run(&mut self, task: Task, live: &Live) -> (Outcome, io::Result<()>) {
         let cpu_before = thread_cpu();
         let start_ns = self.clock.real_ns();
@@ -173,12 +173,12 @@ impl Driver {
             pin_to_cores(&[core])
                 .map_err(|error| io::Error::new(error.kind(), format!("--cores: core {core}: {error}")))?;
         }
-        // What the window before was told is old by now.
+        // The uniques of the last window are old by now.
         self.connections.iter_mut().for_each(|connection| connection.uniques.clear());
         self.reopen_lost()
     }
 
-    /// Looks for connections that are ready.
+    /// Polls for connections that are ready.
     pub(super) fn look(&mut self, turns: &mut Turns<'_>, timeout: Duration, outstanding: usize) -> io::Result<()> {
         match self.poll.poll(&mut turns.events, Some(timeout)) {
             Err(error) if error.kind() == ErrorKind::Interrupted => turns.events.clear(),
@@ -226,7 +226,7 @@ impl Driver {
         (index, served)
     }
 
-    /// Appends the next request of the load to the batch. Says whether it asks for no answer.
+    /// Appends the next request of the load to the batch. Returns whether it asks for no answer.
     #[inline]
     pub(super) fn push_chosen(&mut self, index: usize, due_ns: u64) -> bool {
         let op = self.chooser.op();
@@ -242,7 +242,7 @@ impl Driver {
         quiet
     }
 
-    /// Appends the second half of each cas whose unique was told. False: none was.
+    /// Appends a cas for each item whose unique is known. Returns false if there is no such item.
     #[inline]
     pub(super) fn push_swaps(&mut self, index: usize, due_ns: u64) -> bool {
         let Connection { uniques, queue, .. } = &mut self.connections[index];
@@ -271,7 +271,7 @@ impl Driver {
         }
     }
 
-    /// Appends the next store of a fill to the batch. False: all are stored.
+    /// Appends the next store of a fill to the batch. Returns false if all keys are stored.
     pub(super) fn push_fill(&mut self, index: usize, due_ns: u64) -> bool {
         let (place, step) = match self.plan.keys.sharing {
             Sharing::Shared => (0, self.plan.threads),
@@ -289,7 +289,7 @@ impl Driver {
         true
     }
 
-    /// Appends the request whose answer says that so many silent ones before it are done.
+    /// Appends the request whose answer says that the `quiet` silent ones before it are done.
     pub(super) fn push_fence(&mut self, index: usize, quiet: u32, due_ns: u64) {
         self.speech.push_fence(&mut self.batch, &mut self.connections[index].queue, quiet, due_ns);
     }
@@ -298,7 +298,7 @@ impl Driver {
         self.batch.len()
     }
 
-    /// Sends what was appended, if anything. False: nothing, or the connection is gone.
+    /// Sends the batch. Returns false if it is empty, or the connection is gone.
     #[inline]
     pub(super) fn send(&mut self, index: usize, window: &mut Window) -> bool {
         if self.batch.is_empty() {
@@ -313,7 +313,7 @@ impl Driver {
 }
 
 impl Turns<'_> {
-    /// There is something to do: the idle time ends.
+    /// Ends the idle time.
     #[inline]
     pub(super) fn work(&mut self, clock: &Clock) {
         if let Some(since) = self.idle_since.take() {
@@ -321,7 +321,7 @@ impl Turns<'_> {
         }
     }
 
-    /// The events of this turn, to be given back with `keep_events`.
+    /// The events of this turn, to be given back with `end`.
     pub(super) fn take_events(&mut self) -> Events {
         mem::replace(&mut self.events, Events::with_capacity(0))
     }
@@ -334,7 +334,7 @@ impl Turns<'_> {
     }
 }
 
-/// CPU time of the calling thread; nothing where /proc does not say.
+/// CPU time of the calling thread; 0 if /proc does not have it.
 fn thread_cpu() -> Duration {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let run_ns = text.split_whitespace().next().and_then(|field| field.parse().ok());

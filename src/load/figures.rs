@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// The middle of some measurements, and how far they lie apart.
+/// The median of some measurements, and their range.
 #[derive(Clone, Copy)]
 pub struct Spread {
-    /// The middle.
+    /// The median.
     pub median: f64,
     /// The smallest.
     pub lowest: f64,
@@ -14,7 +14,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of at least one measurement.
+    /// The spread of at least one measurement.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         assert!(!sorted.is_empty(), "a median needs at least one measurement");
@@ -61,7 +61,7 @@ impl Table {
         Self { rows: vec![header.into_iter().collect()] }
     }
 
-    /// One more row, of as many cells as the header.
+    /// Adds a row. It has the cells of the header.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }

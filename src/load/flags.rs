@@ -173,8 +173,9 @@ usage: larder-bench [options]
        larder-bench -p 11211 -P 50 -x get=10,set=1        put load on a running server
        larder-bench --server larder --server memcached    start two servers and compare them
 A mode is the first argument and has its own flags:
-       larder-bench --table [--rows \"A; B\"] [--json] [--server \"PATH ARGS\"]...   measure the rows of doc/measurements/speed.md, or those
-                                                          whose names start with A or B. The default second server is memcached
+       larder-bench --table [--rows \"A; B\"] [--json] [--server \"PATH ARGS\"]...
+                                                          measure the rows of doc/measurements/speed.md, or those
+                                                          whose names start with A or B, on larder and memcached
        larder-bench --memory                              compare time to first reply and resident memory with memcached
        larder-bench --floor [-l ADDRESS] [-p PORT]        run a null server as a baseline (127.0.0.1:11211)
 ";

@@ -1,13 +1,13 @@
-//! The floor: a server that does nothing, so that what a machine's kernel costs can be told from what a server costs.
+//! The floor: a null server. It shows what the kernel costs, without the work of a server.
 //!
 //! ```text
-//! poll ─▶ one receive ─▶ count requests by their line ends ─▶ one send of as many copies of one reply
+//! poll ─▶ one receive ─▶ count requests by their line ends ─▶ one send, a copy of the reply for each
 //! ```
 //!
-//! It holds a single item, the one that was set last, and answers every get and every incr with it, whichever key was
-//! asked for: there is no store, no hash, no arithmetic, and no parsing beyond line ends and lengths. A load whose one
-//! key is that item's gets right answers, so a client that checks every byte can measure it. Requests of one kind that
-//! arrive together are answered by one send; all keys of a load must be of one length.
+//! It holds a single item, the one that was set last, and answers every get and every incr with it, for any key. There
+//! is no store, no hash, no arithmetic, and no parsing beyond line ends and lengths. If a load has only the key of that
+//! item, all answers are right, and a client that checks every byte can measure them. Requests of one kind that arrive
+//! together are answered by one send. All keys of a load must have the same length.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -22,9 +22,9 @@ use larder::sys::socket::{accept, listen_tcp, local_address, prepare_client, rec
 const LISTENER: Token = Token(usize::MAX);
 const BACKLOG: u32 = 1024;
 const EVENTS_MAX: usize = 256;
-/// As long as the longest request that is understood: a set must be seen whole to be remembered.
+/// Length of the longest request: a set must lie in the buffer as a whole.
 const INPUT_BYTES: usize = 4 << 20;
-/// Copies of a reply are laid out side by side up to here, so that many of them are one send.
+/// Bytes of copies of a reply that are prepared side by side, so that one send takes many.
 const COPIES_BYTES: usize = 64 << 10;
 const NOREPLY: &[u8] = b" noreply";
 
@@ -41,32 +41,32 @@ pub struct Floor {
 /// One client.
 struct FloorClient {
     socket: OwnedFd,
-    /// What arrived of a request that is not whole, or could not be looked at because the client does not read.
+    /// Received bytes of an incomplete request, or of requests of a client that does not read.
     rest: Vec<u8>,
-    /// Bytes of a value that will come and are not wanted.
+    /// Bytes of a value to be discarded when they come.
     swallow: usize,
-    /// Copies of the reply that were promised, in bytes.
+    /// Bytes of replies that are still to be sent.
     owed: usize,
     owed_kind: ReplyKind,
 }
 
-/// What a request is answered with.
+/// The reply to a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum ReplyKind {
-    /// The item, so many times.
+    /// The item, this many times.
     Values(usize),
     Stored,
     Number,
-    /// A set that wants no answer.
+    /// No reply: a set with `noreply`.
     Silence,
-    /// The client is done.
+    /// None: the client quits.
     Quit,
-    /// The floor is.
+    /// None: the floor ends.
     Shutdown,
     Fixed(&'static str),
 }
 
-/// Requests in a row that are answered alike.
+/// Consecutive requests with the same reply.
 #[derive(PartialEq, Eq, Debug)]
 struct Run {
     kind: ReplyKind,
@@ -78,17 +78,17 @@ struct Run {
 struct Answers {
     key: Vec<u8>,
     value: Vec<u8>,
-    /// What follows the key in the item's set, line end included: a set that ends alike is as long.
+    /// The bytes behind the key in the line of the item's set. A set with the same bytes there has the same length.
     tail: Vec<u8>,
     tail_is_quiet: bool,
-    /// Of how many keys the copies of the item are; None: the item has changed since.
+    /// The number of keys in each copy of `values`. `None`: the item has changed since.
     values_of: Option<usize>,
     values: Copies,
     stored: Copies,
     number: Copies,
 }
 
-/// A reply many times over.
+/// Copies of a reply, side by side.
 #[derive(Default)]
 struct Copies {
     bytes: Vec<u8>,
@@ -99,7 +99,7 @@ impl Floor {
     /// Binds the address.
     ///
     /// # Errors
-    /// The kernel's word.
+    /// A system call failed.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let poll = Poll::new()?;
         let listener = listen_tcp(address, BACKLOG)?;
@@ -117,7 +117,7 @@ impl Floor {
     /// Where it listens.
     ///
     /// # Errors
-    /// The kernel's word.
+    /// A system call failed.
     pub fn address(&self) -> io::Result<SocketAddr> {
         local_address(self.listener.as_fd()).ok_or_else(|| ErrorKind::AddrNotAvailable.into())
     }
@@ -125,7 +125,7 @@ impl Floor {
     /// Serves until a client sends `shutdown`.
     ///
     /// # Errors
-    /// The poll's; a client's errors end that client alone.
+    /// The poll failed. An error of a client ends only that client.
     pub fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         loop {
@@ -143,7 +143,7 @@ impl Floor {
                 match connection.turn(&mut self.input, &mut self.answers) {
                     Ok(Turn::Wait) => {}
                     Ok(Turn::Shutdown) => return Ok(()),
-                    // Ignored: a client that breaks off has no use for an answer.
+                    // Ignored: a client that disconnects needs no answer.
                     Ok(Turn::Close) | Err(_) => {
                         self.connections[place] = None;
                         self.vacant.push(place);
@@ -174,7 +174,7 @@ impl Floor {
     }
 }
 
-/// What becomes of a client.
+/// What follows a client's turn.
 enum Turn {
     Wait,
     Close,
@@ -182,7 +182,7 @@ enum Turn {
 }
 
 impl FloorClient {
-    /// Receives, answers, and does so again only if there was as much as could be taken at once.
+    /// Receives and answers. Repeats this only if the receive filled the buffer.
     fn turn(&mut self, input: &mut [u8], answers: &mut Answers) -> io::Result<Turn> {
         if self.owed > 0 && !self.send_owed(answers)? {
             return Ok(Turn::Wait);
@@ -216,7 +216,7 @@ impl FloorClient {
             }
             self.rest.extend_from_slice(&input[at..end]);
             if read == 0 || end < input.len() {
-                // Less than there was room for: the kernel has no more, and will say so when it has.
+                // The receive did not fill the buffer, so the kernel has no more bytes. It will report new ones.
                 return Ok(Turn::Wait);
             }
             if self.rest.len() == input.len() {
@@ -225,11 +225,11 @@ impl FloorClient {
         }
     }
 
-    /// Sends what is owed; false when the client must read first.
+    /// Sends the owed replies. Returns false if the client must read first.
     fn send_owed(&mut self, answers: &mut Answers) -> io::Result<bool> {
         let copies = answers.copies(self.owed_kind);
         while self.owed > 0 {
-            // Replies are equal, so what is left of them is where their last copy ends.
+            // All copies are equal, so the rest ends where a copy ends.
             let start = (copies.one - self.owed % copies.one) % copies.one;
             let end = copies.bytes.len().min(start + self.owed);
             match send(self.socket.as_fd(), &copies.bytes[start..end]) {
@@ -263,7 +263,7 @@ impl Answers {
         }
     }
 
-    /// The reply, laid out many times.
+    /// The copies of a reply.
     fn copies(&mut self, kind: ReplyKind) -> &Copies {
         match kind {
             ReplyKind::Values(keys) => {
@@ -279,10 +279,10 @@ impl Answers {
                 }
                 &self.number
             }
-            // None is sent of the last three.
+            // The last three send no copy.
             ReplyKind::Stored | ReplyKind::Silence | ReplyKind::Quit | ReplyKind::Shutdown => &self.stored,
             ReplyKind::Fixed(text) => {
-                // Rare: questions beside the load.
+                // Rare: requests beside the load.
                 self.values = Copies::of(text.as_bytes());
                 self.values_of = None;
                 &self.values
@@ -306,7 +306,7 @@ impl Answers {
         Copies::of(&reply)
     }
 
-    /// The requests at the front that are answered alike. None: not even one is whole.
+    /// The requests at the front that have the same reply. `None`: the first is incomplete.
     fn next_run(&mut self, bytes: &[u8], swallow: &mut usize) -> Option<Run> {
         let mut run: Option<Run> = None;
         let mut at = 0;
@@ -315,7 +315,7 @@ impl Answers {
         {
             let line = &bytes[at..=at + line_end];
             if run.as_ref().is_some_and(|run| matches!(run.kind, ReplyKind::Values(_))) && line.starts_with(b"set ") {
-                // It may change the item that the gets before it are to be answered with.
+                // A set may change the item that the gets before it fetch.
                 break;
             }
             let Some((kind, value_len)) = self.kind_of(line, &bytes[at + line.len()..]) else { break };
@@ -334,8 +334,7 @@ impl Answers {
         run
     }
 
-    /// What answers a line, and how many bytes of value belong to it. None: they are to be remembered, and not all
-    /// there.
+    /// The reply to a line, and the bytes of its value. `None`: the value is to be stored, and is incomplete.
     #[inline]
     fn kind_of(&mut self, line: &[u8], after: &[u8]) -> Option<(ReplyKind, usize)> {
         match line {
@@ -360,7 +359,7 @@ impl Answers {
         }
     }
 
-    /// Takes another item. False: that is no set. None: its value is not whole.
+    /// Stores another item. `Some(false)`: the request is no set. `None`: its value is incomplete.
     fn remember(&mut self, request: &[u8], after: &[u8]) -> Option<bool> {
         let Some(key_len) = memchr(b' ', request) else { return Some(false) };
         let (key, tail) = request.split_at(key_len);
@@ -446,7 +445,7 @@ mod tests {
         client.write_all(&value).unwrap();
         client.write_all(b"\r\n").unwrap();
         expect(&mut client, b"STORED\r\n");
-        // More than the sockets hold between them, and a request behind it.
+        // More than the sockets hold, and a request behind it.
         client.write_all(&[b"get big\r\n".repeat(20).as_slice(), b"version\r\n"].concat()).unwrap();
         let reply = [b"VALUE big 0 1048576\r\n", value.as_slice(), b"\r\nEND\r\n"].concat();
         for _ in 0..20 {

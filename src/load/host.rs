@@ -1,4 +1,4 @@
-//! What /proc says of the machine and of a server: processors, run time, memory.
+//! Figures of the machine and of a server from /proc: processors, run time, memory.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ pub fn pause(duration: Duration) {
     thread::sleep(duration);
 }
 
-/// Read from the list of processors, because this program itself may be pinned to one of them.
+/// Number and model of the processors. Read from /proc, because this program may be pinned to one of them.
 pub fn cores_and_model() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let models: Vec<&str> = cpuinfo.lines().filter_map(|line| line.strip_prefix("model name")).collect();
@@ -25,21 +25,21 @@ pub fn kernel_release() -> String {
     fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_string()
 }
 
-/// What a process has used of its core up to now.
+/// CPU time of a process up to now.
 #[derive(Clone, Copy, Default)]
 pub struct CpuTime {
-    /// Run time of all its threads, exact whenever they sleep.
+    /// Run time of all its threads. It is exact while they sleep.
     pub run_ns: u64,
-    /// Time in which its threads could have run, and something else did.
+    /// Time in which its threads were ready to run, and other threads ran.
     pub waited_ns: u64,
-    /// The kernel's split of it in clock ticks: good for a share over seconds, not for a sum.
+    /// Clock ticks in the program. The share of ticks is good over seconds; their sum is not exact.
     pub user_ticks: u64,
-    /// As above, in the kernel.
+    /// Clock ticks in the kernel.
     pub system_ticks: u64,
 }
 
 impl CpuTime {
-    /// Up to now.
+    /// The CPU time of process `pid`.
     ///
     /// # Errors
     /// There is no such process.
@@ -47,7 +47,7 @@ impl CpuTime {
         let (mut run_ns, mut waited_ns) = (0, 0);
         for task in fs::read_dir(format!("/proc/{pid}/task"))? {
             let (run, waited) = match schedstat(task?.path().join("schedstat")) {
-                // It ended between the two looks, and its time with it.
+                // The thread ended between the two reads, and its time is lost.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => continue,
                 times => times?,
             };
@@ -61,7 +61,7 @@ impl CpuTime {
         Ok(Self { run_ns, waited_ns, user_ticks: ticks.next().unwrap_or(0), system_ticks: ticks.next().unwrap_or(0) })
     }
 
-    /// What was used since an earlier look.
+    /// The CPU time since an earlier reading.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self {
@@ -93,7 +93,7 @@ pub struct Resident {
 }
 
 impl Resident {
-    /// Now.
+    /// The memory of process `pid`.
     ///
     /// # Errors
     /// There is no such process.

@@ -1,11 +1,11 @@
-//! Items: which key, value length and time to live a number stands for, and whether a value that came is its own.
+//! Items: the key, value length and time to live of each number, and the check of a fetched value.
 //!
 //! ```text
 //! key     bench:0000…0 i123456789        prefix, zeroes up to the length, ten characters of the number;
 //!                                        the first of the ten is 0, of a counter c
 //! value   cccccccc nnnnnnnn ssssssss body…
 //!         │        │        │        └ letters of a fixed text, from a place that number and stamp choose
-//!         │        │        └ stamp: another one for every store
+//!         │        │        └ stamp: different for every store
 //!         │        └ number
 //!         └ check of number, stamp and length           (eight letters a to p each, four bits a letter)
 //! ```
@@ -15,8 +15,8 @@
 //! fewer than 24 bytes is the beginning of such a value with stamp 0.
 //!
 //! ```text
-//! extended   [nnnnnnnn]*   value   (nnnnnnnn)*       what prepend and append put there: pieces of 10 bytes, the number in
-//!                                                    letters; a load without these accepts none
+//! extended   [nnnnnnnn]*   value   (nnnnnnnn)*       what prepend and append put there: pieces of 10 bytes, the
+//!                                                    number in letters; a load without these accepts no piece
 //! ```
 
 use std::io;
@@ -26,7 +26,7 @@ use super::plan::{KeyPlan, Plan, Sharing, SizePlan, TtlPlan, invalid};
 use super::random::{Random, bits_for, etc, unit_for, whole};
 use super::sizes;
 
-/// An item's number; a counter's has a bit more.
+/// An item's number. That of a counter has one more bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ItemId(u32);
 
@@ -47,7 +47,7 @@ impl ItemId {
         Self(Self::item(number).0 | Self::COUNTER)
     }
 
-    /// Whether its value is a counter's.
+    /// Whether it is a counter.
     #[inline]
     pub(super) fn is_counter(self) -> bool {
         self.0 & Self::COUNTER != 0
@@ -86,39 +86,40 @@ impl ItemId {
 /// Characters of a key that name its number.
 const DIGITS: usize = 10;
 const KEY_LEN_MAX: u32 = 250;
-/// The start of a counter. It is long enough that its length and its first ten digits never change.
+/// The start value of a counter. It is so large that its length and its first ten digits never change.
 pub(super) const COUNTER_START: &str = "15000000005000000000";
 const COUNTER_STEADY_DIGITS: usize = 10;
 const HEAD_BYTES: usize = 24;
-/// What one append or prepend carries.
+/// Bytes of one append or prepend.
 const PIECE_BYTES: usize = 10;
-/// A body starts at one of so many places: few, so that small ones stay in the first cache of the client's core.
+/// Number of places at which a body can start. It is small, so that small bodies stay in the L1 cache of the client's
+/// core.
 const BODY_PLACES: u64 = 4096;
-/// The fixed text. Not a power of two, so that no chunk of a server's memory divides it.
+/// Length of the fixed text. It is prime, so no chunk size of a server divides it.
 const TEXT_BYTES: usize = 65_521;
 const VALUE_LEN_MAX: u32 = 1 << 30;
 
 /// All items of a plan.
 pub(super) struct Items {
-    /// What comes before the number, at the greatest length.
+    /// The bytes of a key before the number, for the longest key.
     lead: Vec<u8>,
     keys: Lengths,
     values: Lengths,
     ttl: TtlPlan,
     /// Whether values may have grown by pieces.
     are_extended: bool,
-    /// Twice, so that a body that starts anywhere in the first half has no seam before the second.
+    /// The fixed text, twice: a body that starts anywhere in the first half is contiguous for the length of the text.
     text: Vec<u8>,
 }
 
-/// Lengths, as fast as they can be had.
+/// Lengths, prepared for fast access.
 enum Lengths {
     Fixed(u32),
     /// One of 65,536, by the item's bits.
     Table(Vec<u32>),
 }
 
-/// What is drawn for an item; see `bits_for`.
+/// Purposes of an item's random bits; see `bits_for`.
 const KEY: u64 = 1;
 const VALUE: u64 = 2;
 const TTL: u64 = 3;
@@ -126,7 +127,7 @@ const SEAL: u64 = 4;
 
 impl Items {
     /// # Errors
-    /// A length that cannot be, or a file that cannot be read.
+    /// A length is invalid, or a file cannot be read.
     pub(super) fn new(plan: &Plan) -> io::Result<Self> {
         let mut lead = plan.keys.prefix.clone().into_bytes();
         lead.resize(KEY_LEN_MAX as usize, b'0');
@@ -217,18 +218,18 @@ impl Items {
             let piece = rest.min(TEXT_BYTES);
             out.extend_from_slice(&self.text[place..place + piece]);
             rest -= piece;
-            // A whole turn of the text, less one letter: no two turns of a long value are alike.
+            // One letter further: so no two passes over the text are equal in a long value.
             place = (place + piece + 1) % TEXT_BYTES;
         }
     }
 
-    /// Bytes of what a request carries.
+    /// Bytes of a request's payload.
     #[inline]
     pub(super) fn carried_len(&self, op: Op, id: ItemId) -> usize {
         if op.shape() == Shape::Extend { PIECE_BYTES } else { self.value_len(id) }
     }
 
-    /// Appends what a request carries: a piece, or the value of this stamp.
+    /// Appends a request's payload: a piece, or the value of this stamp.
     #[inline]
     pub(super) fn push_carried(&self, op: Op, id: ItemId, stamp: u32, out: &mut Vec<u8>) {
         match op {
@@ -249,7 +250,7 @@ impl Items {
         if id.is_counter() {
             return is_counter_value(value);
         }
-        // The check seals the length only where there is room for all of it.
+        // The check contains the length only if the value has room for the whole check.
         if value.len() != self.value_len(id) {
             return false;
         }
@@ -273,19 +274,19 @@ impl Items {
         true
     }
 
-    /// The stamp of a value that is this item's; None: it has no room for one.
+    /// The stamp of a value that belongs to this item. `None`: it is too short for one.
     pub(super) fn stamp(&self, id: ItemId, value: &[u8]) -> Option<u32> {
         let value = if self.are_extended { without_pieces(id, value) } else { value };
         (!id.is_counter() && value.len() >= HEAD_BYTES).then(|| from_letters(&value[16..HEAD_BYTES]))
     }
 
-    /// What is wrong with a value that was this item's.
+    /// Describes the fault of a value that belongs to this item.
     #[cold]
     pub(super) fn staleness(&self, id: ItemId) -> String {
         format!("the value of item {} is stale: it is older than what was acknowledged last", id.number())
     }
 
-    /// What is wrong with a value that is not this item's.
+    /// Describes the fault of a value that does not belong to this item.
     #[cold]
     pub(super) fn flaw(&self, id: ItemId, value: &[u8]) -> String {
         let value = if self.are_extended { without_pieces(id, value) } else { value };
@@ -310,7 +311,7 @@ impl Items {
         format!("the value of item {} ({} bytes) is not one of ours: {shown}", id.number(), value.len())
     }
 
-    /// Seconds to live, 0 for ever.
+    /// Seconds to live; 0: forever.
     #[inline]
     pub(super) fn ttl_s(&self, id: ItemId) -> u32 {
         match &self.ttl {
@@ -330,7 +331,7 @@ impl Items {
     }
 }
 
-/// What stands around the number of a piece. Neither is in a value, so that the pieces end where they do.
+/// The bytes around the number of a piece. No value contains them, so the ends of pieces are unambiguous.
 const BEFORE: [u8; 2] = *b"[]";
 const BEHIND: [u8; 2] = *b"()";
 
@@ -342,7 +343,7 @@ fn piece(id: ItemId, marks: [u8; 2]) -> [u8; PIECE_BYTES] {
     piece
 }
 
-/// The value that was stored, of one that was extended.
+/// The stored value within an extended one.
 fn without_pieces(id: ItemId, mut value: &[u8]) -> &[u8] {
     while let Some(rest) = value.strip_prefix(&piece(id, BEFORE)) {
         value = rest;
@@ -361,7 +362,7 @@ pub(super) fn is_counter_value(value: &[u8]) -> bool {
         && value.iter().all(u8::is_ascii_digit)
 }
 
-/// What number, stamp and length come to: the check in a value's head and the place where its body starts.
+/// A hash of number, stamp and length: the check in a value's head, and the place where its body starts.
 #[inline]
 fn head(id: ItemId, stamp: u32, len: usize) -> ([u8; HEAD_BYTES], usize) {
     let seal = bits_for(u64::from(id.0) << 32 | u64::from(stamp), SEAL ^ (len as u64) << 8);
@@ -384,7 +385,7 @@ fn letters(number: u32) -> [u8; 8] {
     (spread + A).to_le_bytes()
 }
 
-/// The number that `letters` spelled; of other bytes, some number.
+/// The number that `letters` stand for; any number if the bytes are no such letters.
 #[inline]
 fn from_letters(letters: &[u8]) -> u32 {
     let spread = u64::from_le_bytes(letters.try_into().expect("eight letters"));

@@ -1,6 +1,6 @@
-//! Words of JSON.
+//! Values in JSON.
 
-/// A number, of at most six decimals: more mean nothing.
+/// A number with at most six decimals. Further ones have no meaning.
 pub(super) fn number(value: f64) -> String {
     // JSON has no infinities; nothing here should have one.
     let value = if value.is_finite() { value } else { 0.0 };

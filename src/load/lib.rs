@@ -1,28 +1,28 @@
-//! `larder-bench`: what measures a memcached-compatible server from outside, larder or another.
+//! `larder-bench`: measures a memcached-compatible server from outside, larder or another.
 //!
 //! ```text
-//! plan ──▶ session ──▶ outcome      what to send; the connections it is sent on; what came of it
+//! plan ──▶ session ──▶ outcome      the load; its connections; its results
 //!             ╰─ driver × threads       one loop each: closed_loop or open_loop
 //!                 ├─ chooser            the next request: kind, items (random: Zipf and others)
 //!                 ├─ op                 the table of kinds
 //!                 ├─ wire               its bytes in three protocols, and what its answer must be
 //!                 ├─ items              keys and values of a number (sizes: lengths from a file)
-//!                 ├─ acknowledgement log              what was acknowledged last, of keys that a connection has to itself
-//!                 ╰─ connection, window, live        bytes, counts, and what others see of them
+//!                 ├─ acknowledgement_log    the last acknowledged change of each key that only one connection changes
+//!                 ╰─ connection, window, live        bytes, counts, and progress for other threads
 //! tool       the program around it: order (the command line, by the table in flags), report, exit codes, manual
 //! twitter    rows of a table of real loads
 //!
 //! bench      servers compared: the table of `make bench`
 //! comparison    which servers, on which cores, from LARDER_BENCH_* variables
 //! server     one of them: start, questions beside the load, stop
-//! host       what /proc says of the machine and of a process
+//! host       figures of the machine and of a process from /proc
 //! figures    medians, ratios, Markdown tables
-//! floor      a server that does nothing: what the kernel alone costs
+//! floor      a null server: the cost of the kernel alone
 //! trace      request sequences from files
 //! schedule   cores and priorities of threads, and the ends of child processes
 //! ```
 //!
-//! A package of its own: the server does not need its crates, and does not know that it is measured.
+//! This is a package of its own, so that the server does not depend on its crates.
 
 #![deny(unsafe_code)]
 

@@ -1,27 +1,27 @@
-//! What other threads may read of a window while it runs, and the one thing they may say: stop.
+//! Counts of a running window, which other threads read. They can also stop it.
 
 use larder::base::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::outcome::Outcome;
 
-/// Shared by the threads of a load and whoever watches it.
+/// Shared by the threads of a load and the thread that shows its progress.
 #[derive(Debug, Default)]
 pub struct Live {
     requests: AtomicU64,
     faults: AtomicU64,
     stop: AtomicBool,
-    /// What is done now, as its place in `Phase::ALL`.
+    /// The present phase, as an index of `Phase::ALL`.
     phase: AtomicU64,
 }
 
-/// What a load is at.
+/// The phase of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// It stores the keys.
     Fill,
-    /// It sends what is not counted.
+    /// It sends requests that are not counted.
     Warmup,
-    /// It sends what is counted.
+    /// It sends requests that are counted.
     Load,
 }
 
@@ -38,7 +38,7 @@ impl Phase {
     }
 }
 
-/// What a thread has published already.
+/// The counts that a thread has published.
 #[derive(Default)]
 pub(super) struct Published {
     requests: u64,
@@ -51,12 +51,12 @@ impl Live {
         (self.requests.load(Ordering::Relaxed), self.faults.load(Ordering::Relaxed))
     }
 
-    /// Says what comes next.
+    /// Sets the phase.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u64, Ordering::Relaxed);
     }
 
-    /// What was said last; at first, fill.
+    /// The phase; at first, fill.
     pub fn phase(&self) -> Phase {
         let place = usize::try_from(self.phase.load(Ordering::Relaxed)).unwrap_or(0);
         Phase::ALL.get(place).copied().unwrap_or(Phase::Load)
@@ -67,12 +67,12 @@ impl Live {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody has asked for the end.
+    /// Whether the load should end.
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Adds what a thread did since it last said so.
+    /// Adds what a thread has counted since its last call.
     #[inline]
     pub(super) fn publish(&self, outcome: &Outcome, published: &mut Published) {
         if outcome.requests != published.requests {

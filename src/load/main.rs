@@ -11,7 +11,7 @@ use larder_bench::tool::{Failure, carry_out, compare};
 fn main() -> ExitCode {
     match run() {
         Ok((text, code)) => {
-            // Ignored: whoever closed the pipe has read enough.
+            // Ignored: a reader that closed the pipe has read enough.
             let _ = std::io::stdout().lock().write_all(text.as_bytes());
             ExitCode::from(code)
         }

@@ -61,9 +61,9 @@ larder\\-bench \\- a load generator for servers that speak memcached's protocols
 .B larder\\-bench \\-\\-floor
 [\\fB\\-l\\fR \\fIADDRESS\\fR] [\\fB\\-p\\fR \\fIPORT\\fR]
 .SH DESCRIPTION
-larder\\-bench puts load on larder, memcached or any other server with these protocols. It first stores all keys. Then it sends
-the requested mix of requests, and checks every reply. It reports throughput and latencies, and warns when the tool itself may
-be the bottleneck.
+larder\\-bench puts load on larder, memcached or any other server with these protocols. It first stores all keys. Then
+it sends the requested mix of requests, and checks every reply. It reports throughput and latencies, and warns when the
+tool itself may be the bottleneck.
 .PP
 The default is a closed loop: a connection sends its next batch when all replies have come. In an open loop
 (\\fB\\-\\-rate\\fR) requests are due at fixed times, and latency counts from these times.
@@ -76,8 +76,8 @@ const MODES: &str = "\
 A mode is the first argument and has its own options.
 .TP
 .B \\-\\-table
-Measures the rows of doc/measurements/speed.md on larder, memcached and a null server. \\fB\\-\\-rows\\fR selects rows by the start of
-their names.
+Measures the rows of doc/measurements/speed.md on larder, memcached and a null server. \\fB\\-\\-rows\\fR selects rows
+by the start of their names.
 .TP
 .B \\-\\-memory
 Compares the time to first reply and the resident memory of larder and memcached.

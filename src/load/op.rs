@@ -1,25 +1,25 @@
-//! THE table of requests: one row per word of `--mix`. What a request names and carries, its bytes in three protocols,
-//! the help and the figures by kind follow from its row.
+//! THE table of requests: one row per word of `--mix`. A row determines what a request names and carries, its bytes in
+//! three protocols, its help and its figures.
 //!
 //! ```text
-//! shape    names              carries     text                                   meta              binary
-//! Fetch    keys               –           get KEY…                               mg KEY k v        24 B KEY
-//! Store    a key              a value     set KEY 0 TTL LEN                      ms KEY LEN MODE   24 B, 8 B, KEY VALUE
-//! Swap     a key              a value     gets KEY, and then cas KEY … UNIQUE    mg … c, ms … C    the header's cas field
-//! Extend   a key              a piece     append KEY 0 TTL LEN                   ms KEY LEN MODE   24 B, KEY PIECE
-//! Remove   a key              –           delete KEY                             md KEY            24 B, KEY
-//! Count    a counter's key    –           incr KEY 1                             ma KEY MODE       24 B, 20 B, KEY
-//! Touch    a key              –           touch KEY TTL                          mg KEY T          24 B, 4 B, KEY
+//! shape    names              carries    text                                 meta             binary
+//! Fetch    keys               –          get KEY…                             mg KEY k v       24 B KEY
+//! Store    a key              a value    set KEY 0 TTL LEN                    ms KEY LEN MODE  24 B, 8 B, KEY VALUE
+//! Swap     a key              a value    gets KEY, then cas KEY … UNIQUE      mg … c, ms … C   the header's cas field
+//! Extend   a key              a piece    append KEY 0 TTL LEN                 ms KEY LEN MODE  24 B, KEY PIECE
+//! Remove   a key              –          delete KEY                           md KEY           24 B, KEY
+//! Count    a counter's key    –          incr KEY 1                           ma KEY MODE      24 B, 20 B, KEY
+//! Touch    a key              –          touch KEY TTL                        mg KEY T         24 B, 4 B, KEY
 //! ```
 
-/// What requests of one kind name, carry and are answered with.
+/// The parts of a request and its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// Answered with values.
+    /// The reply has values.
     Fetch,
     /// Carries a value.
     Store,
-    /// Two requests: one that tells the item's unique, and a store that holds if the unique still does.
+    /// Two requests: a fetch of the item's unique, and a store that succeeds if the unique is still the same.
     Swap,
     /// Carries a piece of a value.
     Extend,
@@ -38,10 +38,10 @@ macro_rules! ops {
         pub enum Op { $($(#[doc = $doc])+ $op,)+ }
 
         impl Op {
-            /// How many there are.
+            /// Number of kinds.
             pub const COUNT: usize = [$($name,)+].len();
 
-            /// All of them, in the order of the table.
+            /// All kinds, in the order of the table.
             pub const ALL: [Self; Self::COUNT] = [$(Self::$op,)+];
 
             /// The command's name.
@@ -52,17 +52,16 @@ macro_rules! ops {
                 match self { $(Self::$op => concat!($($doc),+).trim_ascii(),)+ }
             }
 
-            /// What it names, carries and is answered with.
+            /// The parts of its requests and replies.
             pub const fn shape(self) -> Shape { match self { $(Self::$op => Shape::$shape,)+ } }
 
             /// The mode flag of its meta command.
             pub(super) const fn meta_mode(self) -> &'static [u8] { match self { $(Self::$op => $mode,)+ } }
 
-            /// The number of its frame.
+            /// Its opcode in the binary protocol.
             pub(super) const fn opcode(self) -> u8 { match self { $(Self::$op => $opcode,)+ } }
 
-            /// The number of its frame that is answered only when there is more to say than that it was done. None: it
-            /// is always answered.
+            /// Its opcode without a reply to success. `None`: there is always a reply.
             pub(super) const fn silent_opcode(self) -> Option<u8> { match self { $(Self::$op => $silent,)+ } }
         }
     };
@@ -123,7 +122,7 @@ impl Op {
         matches!(self, Self::Get | Self::Gets)
     }
 
-    /// The names, for a person who has to choose.
+    /// All names, for the help.
     pub(super) fn names() -> String {
         Self::ALL.map(Self::name).join(", ")
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! due      0   1   2   3   4   5   6   7        every 1/rate s
-//! sent     0   1   2   · · · · 3456   7         the server stood still: they go out as soon as connections are free,
+//! sent     0   1   2   · · · · 3456   7         the server stood still: they are sent as soon as connections are free,
 //! latency              ├───────┤                and their time counts from the moment they were due
 //! ```
 //!
@@ -20,9 +20,9 @@ use super::plan::Waiting;
 use super::random::whole;
 use super::window::Window;
 
-/// A request that is sent so much after it was due is late.
+/// A request is late if it is sent more than this after it was due.
 const LATE_NS: u64 = 1_000_000;
-/// The kernel's sleep is in whole milliseconds: shorter waits are polled away.
+/// The poll waits in whole milliseconds. Shorter times are spent polling.
 const SLEEP_LEAST_NS: u64 = 2_000_000;
 
 /// When each request is due.
@@ -30,7 +30,7 @@ pub(super) struct Schedule {
     start_ns: u64,
     end_ns: u64,
     ramp_ns: f64,
-    /// Requests of the ramp, and of all.
+    /// Number of requests in the ramp, and in the whole window.
     ramp_total: f64,
     total: u64,
     every_ns: f64,
@@ -67,7 +67,7 @@ impl Schedule {
 impl Driver {
     pub(super) fn open(&mut self, turns: &mut Turns<'_>, schedule: Schedule) -> io::Result<()> {
         let awaited_max = self.plan.pipeline as usize * self.plan.keys_per_get as usize;
-        // Connections that may be given a request, and whether each of all is in that line.
+        // Connections that can take a request, and for each connection whether it is in this line.
         let mut line: VecDeque<usize> = (0..self.connections.len()).collect();
         let mut in_line = vec![true; self.connections.len()];
         let (mut next, mut busy, mut lost) = (0, 0, 0);
@@ -128,13 +128,13 @@ impl Driver {
         match ahead_ns {
             Some(ahead_ns) if can_send && ahead_ns < SLEEP_LEAST_NS => Duration::ZERO,
             Some(ahead_ns) if can_send => Duration::from_nanos(ahead_ns - SLEEP_LEAST_NS / 2),
-            // Only a reply makes a difference, or the end of the window.
+            // Nothing to do before a reply or the end of the window.
             Some(_) | None => SILENCE_MAX / 50,
         }
     }
 }
 
-/// What was due and never sent has waited until now, and nobody knows how much longer.
+/// Counts requests that were due and never sent: they have waited at least until now.
 fn give_up_rest(schedule: &Schedule, next: u64, now_ns: u64, window: &mut Window, mut op: impl FnMut() -> Op) {
     for number in next..schedule.total {
         let due_ns = schedule.due_ns(number);
@@ -166,7 +166,7 @@ mod tests {
         let schedule = Schedule::new(0, Duration::from_secs(3), Duration::from_secs(2), 1000.0);
         assert_eq!(schedule.total, 2000);
         assert_eq!(schedule.due_ns(1000), 2_000_000_000);
-        // A quarter of its requests in half of the ramp.
+        // A quarter of the requests is due in half of the ramp.
         assert_eq!(schedule.due_ns(250), 1_000_000_000);
         let last = schedule.due_ns(1000) - schedule.due_ns(999);
         assert!((990_000..1_010_000).contains(&last), "{last}");

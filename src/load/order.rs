@@ -1,4 +1,4 @@
-//! The command line: what a person asks of `larder-bench`, as a plan and how long to follow it.
+//! The command line of `larder-bench`: a plan, and its duration.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,14 +15,14 @@ use super::plan::{Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TtlP
 use super::twitter::Cluster;
 use super::units::{plain_bytes, plain_count, plain_seconds};
 
-/// What `larder-bench` is asked for.
+/// What the command line asks for.
 #[derive(Debug)]
 pub enum Invocation {
-    /// A text on standard output.
+    /// Print a text on standard output.
     Print(String),
-    /// A load.
+    /// Put a load on a server.
     Load(Box<Order>),
-    /// The same load on servers that are started for it, in turns.
+    /// Start servers and put the same load on them in turns.
     Compare(Box<Order>, Vec<String>),
 }
 
@@ -31,21 +31,21 @@ pub enum Invocation {
 pub struct Order {
     /// The server.
     pub target: Target,
-    /// The server, as it was named.
+    /// The server's name on the command line.
     pub target_name: String,
     /// What to send.
     pub plan: Plan,
     /// Which keys are stored first.
     pub phases: Phases,
-    /// Load that is not counted, at the full rate.
+    /// Time of load that is not counted, at the full rate.
     pub warmup: Duration,
-    /// Load that grows, before the warmup.
+    /// Time of growing load, before the warmup.
     pub ramp: Duration,
-    /// Load that is counted.
+    /// Time of load that is counted.
     pub duration: Duration,
     /// How the figures are printed.
     pub output: Output,
-    /// Whether a line tells how far it is.
+    /// Whether progress lines are written.
     pub progress: Progress,
 }
 
@@ -69,10 +69,10 @@ pub enum Output {
     Json,
 }
 
-/// Whether standard error says how far it is.
+/// When progress lines are written to standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// When it is a terminal.
+    /// If it is a terminal.
     OnTerminal,
     /// Always, a line a second.
     Always,
@@ -83,7 +83,7 @@ pub enum Progress {
 /// Reads the command line, without the program's name.
 ///
 /// # Errors
-/// What the person has to read.
+/// The message for the user.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, String> {
     let given = options().parse(arguments).map_err(|fail| explain(&fail))?;
     let given = Given(given);
@@ -137,14 +137,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     Ok(if servers.is_empty() { Invocation::Load(order) } else { Invocation::Compare(order, servers) })
 }
 
-/// What servers that are started here, and take turns, have no use for.
+/// Flags that have no meaning for servers that this program starts.
 const ALONE: [&str; 9] = ["host", "port", "unix-socket", "cores", "duration", "warmup", "ramp", "no-fill", "fill-only"];
 const SECONDS_MAX: f64 = 1e6;
-/// A server takes more for a moment, not for a span.
+/// A server takes a larger number as a date.
 const TTL_S_MAX: u32 = 2_592_000;
 const CONNECTIONS_MAX: usize = 1_000_000;
 
-/// What getopts found.
+/// The flags that getopts found.
 struct Given(Matches);
 
 impl Given {
@@ -152,7 +152,7 @@ impl Given {
         self.0.opt_present(name)
     }
 
-    /// The last one counts.
+    /// The value of a flag. If it is repeated, the last value counts.
     fn text(&self, name: &str) -> Option<String> {
         self.0.opt_strs(name).pop()
     }
@@ -166,7 +166,7 @@ impl Given {
         self.number_of(name, plain_count, least, most)
     }
 
-    /// A number, which `plain` makes of the text.
+    /// A number. `plain` converts the text to plain digits.
     fn number_of<T: FromStr + PartialOrd + std::fmt::Display>(
         &self,
         name: &str,
@@ -187,7 +187,7 @@ impl Given {
         Ok(self.number_of(name, plain_seconds, *range.start(), *range.end())?.map(Duration::from_secs_f64))
     }
 
-    /// What `read` makes of the text, or a line that names the flag.
+    /// The value that `read` parses from the text. The error names the flag.
     fn read<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, String> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let hint = find(name).and_then(|flag| flag.hint).unwrap_or_default();
@@ -310,7 +310,7 @@ fn mix(text: &str) -> Result<Mix, String> {
     if is_empty { Err(wrong(format!("{text:?} has no request in it"))) } else { Ok(Mix(shares)) }
 }
 
-/// As a key's, or `kvcache:FILE`.
+/// As `key_size`, or `kvcache:FILE`.
 fn value_size(text: &str) -> Option<SizePlan> {
     match text.strip_prefix("kvcache:") {
         Some(path) => Some(SizePlan::KvcacheReg(path.into())),
@@ -332,7 +332,7 @@ fn key_size(text: &str) -> Option<SizePlan> {
     }
 }
 
-/// `60` or `60=0.5,3600=0.25`: what the shares leave lives for ever.
+/// `60` or `60=0.5,3600=0.25`: the rest of the shares lives forever.
 fn ttl(given: &Given) -> Result<Option<TtlPlan>, String> {
     let Some(plan) = given.read("ttl", |text| match plain_seconds(text).parse() {
         Ok(seconds) => Some(TtlPlan::Fixed(seconds)),
@@ -368,7 +368,7 @@ fn ttl(given: &Given) -> Result<Option<TtlPlan>, String> {
 fn hot(text: &str) -> Result<Popularity, String> {
     let share = |text: &str| text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
     match text.split_once(':').map(|(requests, keys)| (share(requests), share(keys))) {
-        // Rather refused than taken as one key.
+        // An error is better than a hot set of one key.
         Some((Some(_), Some(0.0))) => {
             Err(format!("{}: {text:?} has no keys in it: the second share is above 0", written("hot")))
         }
@@ -386,7 +386,7 @@ fn options() -> Options {
     options
 }
 
-/// What getopts did not understand, in our words.
+/// The message about an error of getopts.
 pub(super) fn explain(fail: &Fail) -> String {
     match fail {
         Fail::ArgumentMissing(name) => {

@@ -1,4 +1,4 @@
-//! What a window of load came to.
+//! The result of a window of load.
 
 use std::time::Duration;
 
@@ -14,37 +14,38 @@ pub struct Outcome {
     /// Requests that were answered, or that asked for no answer and were followed by one that was. A get of many keys
     /// is one.
     pub requests: u64,
-    /// Keys those named.
+    /// Keys that the requests named.
     pub keys: u64,
-    /// Values that came, and were the right ones.
+    /// Values that were received and are right.
     pub hits: u64,
-    /// Keys of gets for which none came.
+    /// Keys of gets without a value.
     pub misses: u64,
-    /// Requests with a value, or a piece of one, that were done.
+    /// Successful requests with a value, or a piece of one.
     pub stored: u64,
-    /// Deletes, touches and arithmetic that were done.
+    /// Successful deletes, touches and arithmetic.
     pub changed: u64,
-    /// Changes that found no item, and stores that a condition refused.
+    /// Changes that found no item, and stores whose condition did not hold.
     pub refused: u64,
     /// Answers that are errors: out of memory, too large, unknown command.
     pub errors: u64,
-    /// Replies that were not what the request's reply must be: another item's value, torn, truncated, out of step.
+    /// Wrong replies: another item's value, a torn or truncated value, or a reply to another request.
     pub faults: u64,
     /// The first faults and errors, in words.
     pub notes: Vec<String>,
     /// Connections that ended, or were given up after a fault.
     pub lost_connections: u64,
-    /// Open loop: requests that were sent later than they were due by more than a millisecond.
+    /// Open loop: requests that were sent more than a millisecond after they were due.
     pub late: u64,
     /// Open loop: requests that were due and never sent; their waiting is in `latency`.
     pub unsent: u64,
     /// Nanoseconds from the send, in open loop from the moment the request was due, to the reply.
     pub latency: Histogram<u64>,
-    /// The same by kind, in the order of their table; none where there is only one kind.
+    /// The same by kind, in the order of their table; empty if there is only one kind.
     pub kinds: Vec<OpLatency>,
     /// CPU time of the threads that made the load.
     pub client_cpu: Duration,
-    /// Share of the time in which something waited for a thread of ours. Near 1 the figures are the client's.
+    /// Share of the time in which a reply waited for a thread of this program. Near 1, the figures show the client, not
+    /// the server.
     pub busy_share: f64,
     /// Bytes sent.
     pub sent_bytes: u64,
@@ -55,18 +56,18 @@ pub struct Outcome {
 /// The answered requests of one kind.
 #[derive(Clone, Debug)]
 pub struct OpLatency {
-    /// Which.
+    /// The kind.
     pub op: Op,
-    /// As of the whole. What asked for no answer is not in it.
+    /// As [`Outcome::latency`], without requests that asked for no answer.
     pub latency: Histogram<u64>,
 }
 
-/// Above this share of its time the client may be what was measured.
+/// If the client is busy for a larger share of the time, the figures may be the client's.
 pub const BUSY_SHARE_MAX: f64 = 0.90;
-/// A longer wait than this is recorded as this.
+/// Longer latencies are recorded as this.
 const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
 const LATENCY_DIGITS: u8 = 3;
-/// Faults that are told in words.
+/// Number of faults that are described in words.
 pub const NOTES_MAX: usize = 8;
 
 impl Default for Outcome {
@@ -101,7 +102,7 @@ fn empty_histogram() -> Histogram<u64> {
 }
 
 impl Outcome {
-    /// Nothing yet, of a load of these kinds.
+    /// An empty outcome for a load of these kinds.
     pub(super) fn of_kinds(kinds: &[Op]) -> Self {
         let kinds: &[Op] = if kinds.len() > 1 { kinds } else { &[] };
         let kinds = kinds.iter().map(|&op| OpLatency { op, latency: empty_histogram() }).collect();
@@ -113,22 +114,22 @@ impl Outcome {
         self.requests as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
-    /// Whether nothing was sent, and nothing was due either: it was stopped before it began.
+    /// Whether nothing was sent and nothing was due: the window was stopped before it began.
     pub fn is_empty(&self) -> bool {
         self.sent_bytes == 0 && self.unsent == 0
     }
 
-    /// Whether the client was so busy that the figures may be its own.
+    /// Whether the client was so busy that the figures may be the client's.
     pub fn is_client_bound(&self) -> bool {
         self.requests > 0 && self.busy_share > BUSY_SHARE_MAX
     }
 
-    /// Nanoseconds that this percentage of the requests stayed below.
+    /// The latency that this percentage of the requests did not exceed.
     pub fn latency_ns(&self, percent: f64) -> u64 {
         self.latency.value_at_percentile(percent)
     }
 
-    /// Adds what another thread did in the same window; shares are those of the busiest thread.
+    /// Adds the outcome of another thread in the same window. Shares are those of the busiest thread.
     pub fn absorb(&mut self, other: &Self) {
         self.elapsed = self.elapsed.max(other.elapsed);
         self.requests += other.requests;

@@ -1,4 +1,4 @@
-//! What a load is: which requests, on which connections, how fast. A value of this type says everything a run does.
+//! A plan describes a load completely: which requests, on which connections, how fast.
 //!
 //! ```text
 //! Plan ─┬─ threads, connections, pipeline, pacing, waiting      how it is sent
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use super::op::{Op, Shape};
 
-/// A plan that cannot be.
+/// The error of an invalid plan.
 pub(super) fn invalid(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, what.into())
 }
@@ -26,7 +26,7 @@ pub enum Target {
     Unix(PathBuf),
 }
 
-/// The protocol that is spoken.
+/// The protocol of the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     /// `get`, `set`, …
@@ -40,19 +40,19 @@ pub enum Wire {
 /// What decides when a request is sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pacing {
-    /// The reply before it.
+    /// The reply to the request before it.
     Closed,
     /// The clock: a rate over all threads, whether or not the server keeps up.
     Open {
-        /// Requests, not keys.
+        /// Requests per second, not keys.
         per_second: f64,
     },
 }
 
-/// What a thread does when it has nothing to do.
+/// What a thread does while it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
-    /// It looks again at once: the server never pays for waking it.
+    /// It polls without a pause, so the server never pays for waking it.
     Poll,
     /// It sleeps in the kernel.
     Sleep,
@@ -63,17 +63,17 @@ pub enum Waiting {
 pub struct Mix(pub Vec<(Op, f64)>);
 
 impl Mix {
-    /// Nothing but this.
+    /// Requests of one kind.
     pub fn only(op: Op) -> Self {
         Self(vec![(op, 1.0)])
     }
 
-    /// The kinds of which there is a share, in the order of their table.
+    /// The kinds with a share, in the order of their table.
     fn ops(&self) -> impl Iterator<Item = Op> {
         Op::ALL.into_iter().filter(|op| self.0.iter().any(|(other, share)| other == op && *share > 0.0))
     }
 
-    /// Whether there is any of a shape.
+    /// Whether any kind has this shape.
     pub(super) fn has(&self, shape: Shape) -> bool {
         self.ops().any(|op| op.shape() == shape)
     }
@@ -93,15 +93,15 @@ impl Mix {
 /// Which keys are popular.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Popularity {
-    /// All alike.
+    /// All have the same.
     Uniform,
-    /// The n-th is asked for in proportion to n to the power of minus this.
+    /// The n-th key is requested in proportion to n to the power of minus this.
     Zipf(f64),
     /// This share of the requests goes to this share of the keys, the others to all the rest.
     HotSet {
-        /// Of the requests, 0 to 1.
+        /// Share of the requests, 0 to 1.
         requests: f64,
-        /// Of the keys, 0 to 1.
+        /// Share of the keys, 0 to 1.
         keys: f64,
     },
 }
@@ -113,7 +113,7 @@ pub enum SizePlan {
     Fixed(u32),
     /// Uniform from the first to the second.
     Between(u32, u32),
-    /// Facebook's ETC pool: keys or values, as where it stands.
+    /// The distribution of Facebook's ETC pool: of its keys or of its values, as the field says.
     Etc,
     /// CacheLib's kvcache_reg: a file with `valSizeRange` and `valSizeRangeProbability`.
     KvcacheReg(PathBuf),
@@ -122,22 +122,22 @@ pub enum SizePlan {
 /// Which connections name a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
-    /// All of them.
+    /// All connections.
     Shared,
-    /// One, which remembers what was acknowledged last and accepts no older value. Each has an equal part of the keys.
+    /// One connection, which remembers the last acknowledged change and accepts no older value. Each has an equal part.
     Private,
 }
 
-/// The keys there are, and how one is chosen.
+/// The keys, and how they are chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyPlan {
-    /// Keys that are stored by a fill and asked for.
+    /// Number of keys that a fill stores and requests name.
     pub count: u64,
     /// Their lengths, prefix and number included.
     pub length: SizePlan,
     /// What every key starts with.
     pub prefix: String,
-    /// Which of them are asked for.
+    /// Which of them are requested.
     pub popularity: Popularity,
     /// Share of the requests that name a new key.
     pub fresh: f64,
@@ -148,11 +148,11 @@ pub struct KeyPlan {
 /// Seconds to live.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TtlPlan {
-    /// For ever.
+    /// Forever.
     Never,
-    /// All alike.
+    /// All have the same.
     Fixed(u32),
-    /// Seconds by share of the keys. What the shares leave lives for ever.
+    /// Seconds by share of the keys. The rest of the shares lives forever.
     Mix(Vec<(f64, u32)>),
 }
 
@@ -171,29 +171,29 @@ pub struct Plan {
     pub wire: Wire,
     /// When a request is sent.
     pub pacing: Pacing,
-    /// What is done meanwhile.
+    /// What threads do while they wait.
     pub waiting: Waiting,
-    /// Requests sent together on one connection, and all of them answered before the next are sent. In open loop: at
-    /// most so many unanswered on one connection.
+    /// Requests sent together on one connection. The next are sent when all of them are answered. In open loop: the
+    /// maximum number of unanswered requests on one connection.
     pub pipeline: u32,
     /// Keys of each get.
     pub keys_per_get: u32,
     /// Which requests.
     pub mix: Mix,
-    /// Stores, deletes and arithmetic ask for no reply, but for the last request of each batch.
+    /// Stores, deletes and arithmetic ask for no reply, except the last request of each batch.
     pub noreply: bool,
-    /// What they name.
+    /// The keys.
     pub keys: KeyPlan,
-    /// What they carry.
+    /// The lengths of values.
     pub values: SizePlan,
-    /// How long it lives.
+    /// The times to live.
     pub ttl: TtlPlan,
-    /// Another seed is another sequence of the same load.
+    /// Seed of the sequence of requests.
     pub seed: u64,
 }
 
 impl Plan {
-    /// Parts that the keys are divided into, each named by other connections than the rest.
+    /// Number of parts that the keys are divided into. Connections of one part do not name keys of another.
     pub(super) fn key_parts(&self) -> usize {
         match self.keys.sharing {
             Sharing::Shared => 1,

@@ -10,20 +10,20 @@ impl Random {
         Self(seed)
     }
 
-    /// 64 bits.
+    /// 64 random bits.
     #[inline]
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
         mixed(self.0)
     }
 
-    /// Above 0 and below 1.
+    /// A number above 0 and below 1.
     #[inline]
     pub fn unit(&mut self) -> f64 {
         unit_of(self.bits())
     }
 
-    /// 0 up to but not `count`, all alike; `count` is not 0.
+    /// A number below `count`, uniformly; `count` is not 0.
     #[inline]
     pub fn below(&mut self, count: u64) -> u64 {
         // The upper half of the product of a 64-bit fraction and the count.
@@ -45,7 +45,7 @@ fn unit_of(bits: u64) -> f64 {
     ((bits >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
-/// What is fixed for an item: the same bits for the same id and purpose, in every run and for every server.
+/// Fixed bits of an item: the same for the same id and purpose, in every run and for every server.
 #[inline]
 pub fn bits_for(id: u64, purpose: u64) -> u64 {
     mixed(id.wrapping_mul(GOLDEN).wrapping_add(mixed(purpose)))
@@ -64,16 +64,16 @@ pub fn whole(value: f64) -> u64 {
 
 /// Ranks 0, 1, … with weights 1, 1/2^alpha, 1/3^alpha, …
 ///
-/// By rejection-inversion (Hörmann and Derflinger 1996): exact, for any alpha from 0 on, and without a table that
-/// would take the processor's cache from the server beside it.
+/// Rejection-inversion (Hörmann and Derflinger 1996): it is exact, for any alpha from 0 on, and needs no table, which
+/// would displace data of the server from the processor's caches.
 #[derive(Clone, Debug)]
 pub struct Zipf {
     alpha: f64,
     ranks: f64,
-    /// The integral of the weights' hull at 1.5 less the first weight, and at the last rank.
+    /// The integral of the hull of the weights at 1.5 minus the first weight, and at the last rank.
     area_first: f64,
     area_last: f64,
-    /// Candidates this close below their whole number are taken without a second look.
+    /// Candidates this close below their whole number are accepted without a check.
     sure: f64,
 }
 
@@ -87,7 +87,7 @@ impl Zipf {
         zipf
     }
 
-    /// One rank.
+    /// Draws a rank.
     pub fn rank(&self, random: &mut Random) -> u64 {
         loop {
             let drawn = self.area_last + random.unit() * (self.area_first - self.area_last);

@@ -1,4 +1,4 @@
-//! What a load came to, as lines for people or as one JSON object for programs.
+//! The results of a load, as lines for people or as one JSON object for programs.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use super::op::Op;
 use super::outcome::Outcome;
 use super::plan::{Pacing, Plan, Popularity, Sharing, SizePlan, TtlPlan, Waiting, Wire};
 
-/// A load and what came of it.
+/// A load and its results.
 pub(super) struct Report<'a> {
     /// The server's name.
     pub(super) target: &'a str,
-    /// What was sent.
+    /// The plan of the load.
     pub(super) plan: &'a Plan,
     /// Storing the keys, if that was done.
     pub(super) fill: Option<&'a Outcome>,
@@ -26,7 +26,7 @@ pub(super) struct Report<'a> {
 const PERCENTILES: [(&str, f64); 5] = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("p99.99", 99.99)];
 
 impl Report<'_> {
-    /// For people.
+    /// The report for people.
     pub(super) fn lines(&self) -> String {
         let mut text = format!(
             "load            {}\nserver          {}, {}\n",
@@ -50,7 +50,7 @@ impl Report<'_> {
         text
     }
 
-    /// For programs. Durations are microseconds, shares are of 1.
+    /// The report for programs. Durations are in microseconds, and shares are below 1.
     pub(super) fn json(&self) -> String {
         let mut object = Object::new();
         object.text("tool", &format!("larder-bench {}", env!("CARGO_PKG_VERSION")));
@@ -330,7 +330,7 @@ impl Object {
     }
 }
 
-/// What is told of a histogram, in microseconds.
+/// The figures of a histogram, in microseconds.
 fn latencies(latency: &Histogram<u64>) -> Vec<(String, f64)> {
     let mut fields = vec![("latency_mean_us".to_string(), latency.mean() / 1e3)];
     for (name, percent) in PERCENTILES {

@@ -1,6 +1,6 @@
 //! Where threads run and when: cores, priority, and the ends of processes that this one started.
 //!
-//! For the programs that measure: the daemon leaves all of it to whoever starts it.
+//! For the programs that measure. The daemon leaves this to the operator.
 
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -10,7 +10,7 @@ use std::process::Command;
 /// Moves the calling thread, and the threads and processes it starts from now on, to these cores.
 ///
 /// # Errors
-/// The kernel's word: there is no such core, or none that this process may use.
+/// The kernel's error: there is no such core, or this process may not use it.
 pub fn pin_to_cores(cores: &[usize]) -> io::Result<()> {
     // SAFETY: `cpu_set_t` is a plain array of bits; all zeroes is the empty set.
     let mut set: libc::cpu_set_t = unsafe { zeroed() };
@@ -25,19 +25,19 @@ pub fn pin_to_cores(cores: &[usize]) -> io::Result<()> {
     checked(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) })
 }
 
-/// Who goes first when there are more threads than cores.
+/// Which thread runs first if there are more threads than cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
-    /// Like everybody.
+    /// As other processes.
     Normal,
-    /// Before everything that runs at normal priority. Needs the right to.
+    /// Before all threads at normal priority. The process needs the right to it.
     Realtime,
 }
 
 /// Sets the priority of the calling thread, and of the threads and processes it starts from now on.
 ///
 /// # Errors
-/// The kernel's word: the process has no right to it.
+/// The kernel's error: the process has no right to it.
 pub fn set_priority(priority: Priority) -> io::Result<()> {
     let (policy, number) = match priority {
         Priority::Normal => (libc::SCHED_OTHER, 0),
@@ -48,7 +48,7 @@ pub fn set_priority(priority: Priority) -> io::Result<()> {
     checked(unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) })
 }
 
-/// Has a process end when the calling thread does: a program that is interrupted leaves no server behind.
+/// Ends a process when the calling thread ends: an interrupted program leaves no server behind.
 pub fn end_with_this_thread(command: &mut Command) {
     let ask = || {
         // SAFETY: takes numbers alone, and is safe between fork and exec, as any bare system call is.
@@ -61,14 +61,14 @@ pub fn end_with_this_thread(command: &mut Command) {
 /// Asks a child that is not reaped yet to end in order.
 ///
 /// # Errors
-/// The kernel's word; a number that no process can have is invalid input.
+/// The kernel's error. A number that no process can have is invalid input.
 pub fn terminate(pid: u32) -> io::Result<()> {
     let pid = libc::pid_t::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
     // SAFETY: takes no pointers; nothing is shared with the child.
     checked(unsafe { libc::kill(pid, libc::SIGTERM) })
 }
 
-/// What a C function that answers -1 for a failure has answered. To be called before anything else can change errno.
+/// The result of a C function that returns -1 on failure. Call it before anything else can change errno.
 fn checked(returned: libc::c_int) -> io::Result<()> {
     if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -16,10 +16,10 @@ use super::comparison::Cores;
 use super::host;
 use super::plan::invalid;
 
-/// Long enough for a start under an instrumenting tool on a busy machine.
+/// Time limit of each wait. It suffices for a start under an instrumenting tool on a busy machine.
 const TIMEOUT_US: u64 = 60_000_000;
 
-/// How to start a server, and what to call it in the tables.
+/// How to start a server, and its name in the tables.
 #[derive(Clone, Debug)]
 pub struct ServerCommand {
     /// The program and its arguments, without their folder.
@@ -29,17 +29,17 @@ pub struct ServerCommand {
     kind: ProgramKind,
 }
 
-/// What a program understands.
+/// The flags that a program takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ProgramKind {
-    /// memcached's flags.
+    /// Those of memcached.
     Memcached,
     /// An address and nothing else.
     Floor,
 }
 
 impl ServerCommand {
-    /// `own_arguments` are given whatever else a measurement asks for.
+    /// A server of `program`. It always gets `own_arguments`.
     pub fn new(program: PathBuf, own_arguments: Vec<String>) -> Self {
         let stem = program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name = [&[stem], own_arguments.as_slice()].concat().join(" ");
@@ -56,7 +56,7 @@ impl ServerCommand {
         Ok(Self::new(program.into(), words.map(str::to_string).collect()))
     }
 
-    /// This program itself, as the server that does nothing.
+    /// This program itself, as the floor.
     ///
     /// # Errors
     /// The kernel does not say where this program lies.
@@ -65,7 +65,7 @@ impl ServerCommand {
         Ok(Self { name: "floor".into(), program: own, own_arguments: vec!["--floor".into()], kind: ProgramKind::Floor })
     }
 
-    /// Whether it is the server that does nothing.
+    /// Whether it is the floor.
     pub fn is_floor(&self) -> bool {
         self.kind == ProgramKind::Floor
     }
@@ -82,8 +82,7 @@ impl ServerCommand {
         self.program == other.program && self.kind == other.kind
     }
 
-    /// Gives servers of one name letters. A server may be compared with itself: that is how the noise of a machine is
-    /// measured.
+    /// Adds letters to equal names. A server may be compared with itself, which shows the noise of the machine.
     pub fn name_apart(servers: &mut [Self]) {
         let names: Vec<String> = servers.iter().map(|server| server.name.clone()).collect();
         for (server, letter) in servers.iter_mut().zip('A'..='Z') {
@@ -93,7 +92,7 @@ impl ServerCommand {
         }
     }
 
-    /// What starts it on this address with these flags.
+    /// The command line that starts it on this address with these flags.
     fn words(&self, address: SocketAddr, arguments: &[&str]) -> Vec<String> {
         let mut words = vec![self.program.to_string_lossy().into_owned()];
         if self.kind == ProgramKind::Memcached {
@@ -102,7 +101,7 @@ impl ServerCommand {
             }
             words.extend(arguments.iter().map(ToString::to_string));
         }
-        // Of two that contradict each other the last one counts: a server runs with what it is called in the tables.
+        // The last of two contradicting flags counts, so a server runs with the flags of its name in the tables.
         words.extend(self.own_arguments.iter().cloned());
         words.extend(["-l".into(), address.ip().to_string(), "-p".into(), address.port().to_string()]);
         words
@@ -117,7 +116,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it and waits until it answers; `wrapper` is what runs it, if anything does. Says how long that took.
+    /// Starts it, under `wrapper` if that is not empty, and waits until it answers. Returns the time that this took.
     ///
     /// # Errors
     /// It ends at once, or does not answer.
@@ -148,7 +147,7 @@ impl Server {
         self.child.id()
     }
 
-    /// Knocks without pause: a refused connect on loopback takes microseconds.
+    /// Connects again and again without a pause: a refused connect on loopback takes microseconds.
     fn wait_for_first_reply(&mut self, clock: &Clock) -> io::Result<()> {
         while clock.real_us() < TIMEOUT_US {
             if let Ok(mut control) = Control::connect(self.address) {
@@ -161,7 +160,7 @@ impl Server {
         Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not accept connections"))
     }
 
-    /// A connection for questions.
+    /// A connection for questions beside the load.
     ///
     /// # Errors
     /// The server does not accept it.
@@ -169,7 +168,7 @@ impl Server {
         Control::connect(self.address)
     }
 
-    /// Ends it in order, so that whatever it writes at its end is written.
+    /// Ends it in order, so that it can write its files.
     ///
     /// # Errors
     /// It does not end.
@@ -232,7 +231,7 @@ impl Control {
         self.answer_to("stats")
     }
 
-    /// What a command of the `stats` family answers.
+    /// The rows of a command of the `stats` family.
     ///
     /// # Errors
     /// As [`Control::ask`].
@@ -259,10 +258,10 @@ impl Control {
         value.ok_or_else(|| io::Error::other(format!("stats has no number {name}")))
     }
 
-    /// Waits for something that can be asked.
+    /// Waits until `holds` returns true.
     ///
     /// # Errors
-    /// It does not come about.
+    /// The time limit has passed.
     pub fn wait_until(&mut self, what: &str, holds: impl Fn(&mut Self) -> io::Result<bool>) -> io::Result<()> {
         let clock = Clock::start();
         while !holds(self)? {
@@ -274,7 +273,7 @@ impl Control {
         Ok(())
     }
 
-    /// Background work on the hash table would be charged to the requests of the first window.
+    /// Waits for the end of background work on the hash table, which would count in the first window.
     ///
     /// # Errors
     /// It goes on for a minute.

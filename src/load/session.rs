@@ -13,25 +13,25 @@ use super::op::Shape;
 use super::outcome::Outcome;
 use super::plan::{Pacing, Plan, Sharing, Target, invalid};
 
-/// Connections to one server, and what is asked on them.
+/// Connections to one server, and the requests on them.
 pub struct Session {
     plan: Plan,
     drivers: Vec<Driver>,
-    /// Open and silent.
+    /// Connections that are open and silent.
     idle: Vec<Connection>,
 }
 
 const THREADS_MAX: usize = 256;
 const PIPELINE_MAX: u32 = 100_000;
 const KEYS_PER_GET_MAX: u32 = 100_000;
-/// Descriptors beside the connections: standard streams, polls, what a caller has open.
+/// Descriptors beside the connections: standard streams, polls, files of the caller.
 const FILES_BESIDE: u64 = 256;
 
 impl Session {
-    /// Connects, and makes sure that the server speaks the protocol.
+    /// Connects, and checks that the server speaks the protocol.
     ///
     /// # Errors
-    /// The plan cannot be, the kernel's word, or (`Unsupported`) the server does not speak the protocol.
+    /// The plan is invalid, a system call failed, or (`Unsupported`) the server does not speak the protocol.
     pub fn open(plan: &Plan, target: &Target) -> io::Result<Self> {
         check(plan)?;
         let files = (plan.connections + plan.idle_connections) as u64 + FILES_BESIDE;
@@ -46,12 +46,12 @@ impl Session {
     /// Stores every key once, and the counters if the mix has arithmetic.
     ///
     /// # Errors
-    /// The server fell silent, or the kernel's word.
+    /// The server fell silent, or a system call failed.
     pub fn fill(&mut self) -> io::Result<Outcome> {
         self.fill_watched(&Live::default())
     }
 
-    /// As `fill`, told about while it runs.
+    /// As `fill`, with progress in `live`.
     ///
     /// # Errors
     /// As `fill`.
@@ -59,15 +59,15 @@ impl Session {
         self.all(Task::Fill, live)
     }
 
-    /// Load for so long, then waits for the last replies.
+    /// Puts on the load for this time, then waits for the last replies.
     ///
     /// # Errors
-    /// The server fell silent, or the kernel's word.
+    /// The server fell silent, or a system call failed.
     pub fn run(&mut self, how_long: Duration) -> io::Result<Outcome> {
         self.run_watched(how_long, Duration::ZERO, &Live::default())
     }
 
-    /// As `run`, growing to the full load over the first `ramp` of it, and told about while it runs.
+    /// As `run`, with progress in `live`. The load grows during `ramp`, the first part of the time.
     ///
     /// # Errors
     /// As `run`.

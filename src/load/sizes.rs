@@ -11,7 +11,7 @@ use super::random::whole;
 /// ranges of lengths, and `valSizeRangeProbability`, how many values each of them has.
 ///
 /// # Errors
-/// The file cannot be read, or is another.
+/// The file cannot be read, or has another format.
 pub(super) fn kvcache_reg(path: &Path) -> io::Result<impl Fn(f64) -> u64 + use<>> {
     let wrong = |what: &str| invalid(format!("{}: {what}", path.display()));
     let text = fs::read_to_string(path)

@@ -1,4 +1,4 @@
-//! `larder-bench` as a program: an order carried out, watched, reported.
+//! `larder-bench` as a program: it executes an order, shows the progress, and reports.
 //!
 //! ```text
 //! connect ──▶ fill ──▶ ramp and warmup ──▶ load ──▶ report, exit code
@@ -27,7 +27,7 @@ use super::report::{Report, describe};
 use super::server::ServerCommand;
 use super::session::Session;
 
-/// Why a load ended other than well.
+/// Why a load failed.
 #[derive(Debug)]
 pub enum Failure {
     /// The command line is wrong.
@@ -51,7 +51,7 @@ impl Failure {
         }
     }
 
-    /// What kept servers from being compared, or a mode from running.
+    /// The failure of a comparison or of a mode.
     pub fn of_bench(error: &io::Error) -> Self {
         let text = error.to_string();
         match error.kind() {
@@ -90,10 +90,10 @@ impl fmt::Display for Failure {
 /// Files beside those of the connections.
 const OWN_FILES: u64 = 64;
 
-/// Carries an order out. The text for standard output, and the exit code.
+/// Executes an order. Returns the text for standard output, and the exit code.
 ///
 /// # Errors
-/// What kept it from being carried out.
+/// Why it failed.
 pub fn carry_out(order: &Order) -> Result<(String, u8), Failure> {
     let files = (order.plan.connections + order.plan.idle_connections) as u64 + OWN_FILES;
     raise_open_files(files, files)
@@ -132,10 +132,10 @@ pub fn carry_out(order: &Order) -> Result<(String, u8), Failure> {
     Ok((text, code))
 }
 
-/// Starts the servers and puts the load on them in turns. The text for standard output, and the exit code.
+/// Starts the servers and puts the load on them in turns. Returns the text for standard output, and the exit code.
 ///
 /// # Errors
-/// What kept it from being done.
+/// Why it failed.
 pub fn compare(order: &Order, servers: &[String]) -> Result<(String, u8), Failure> {
     let form = match order.output {
         Output::Table if io::stdout().is_terminal() => bench::Form::Terminal,
@@ -149,7 +149,7 @@ pub fn compare(order: &Order, servers: &[String]) -> Result<(String, u8), Failur
     compared.map(|text| (format!("{text}\n"), 0)).map_err(|error| Failure::of_bench(&error))
 }
 
-/// Ramp and warmup, which are not counted unless something is wrong with their replies, and the load.
+/// Runs ramp, warmup and load. Ramp and warmup count only if their replies have faults.
 fn load(order: &Order, session: &mut Session, live: &Live) -> io::Result<Outcome> {
     let uncounted = order.ramp + order.warmup;
     let mut before = None;
@@ -168,7 +168,7 @@ fn load(order: &Order, session: &mut Session, live: &Live) -> io::Result<Outcome
     Ok(load)
 }
 
-/// Runs `work` while another thread says how far it is and listens for Ctrl-C.
+/// Runs `work` while another thread shows the progress and waits for Ctrl-C.
 fn watched<T>(order: &Order, signals: &Signals, live: &Live, work: impl FnOnce() -> T) -> T {
     let done = (Mutex::new(false), Condvar::new());
     thread::scope(|scope| {
@@ -205,20 +205,20 @@ fn watch(order: &Order, signals: &Signals, live: &Live, done: &(Mutex<bool>, Con
     progress.clear();
 }
 
-/// The line on standard error.
+/// The progress lines on standard error.
 struct Line {
     shown: bool,
     on_terminal: bool,
     wanted: Option<f64>,
     phase: Phase,
-    /// Where the phase began.
+    /// State at the start of the phase.
     first: Mark,
-    /// Where the last line was written.
+    /// State at the last line.
     last: Mark,
     dirty: bool,
 }
 
-/// How far the load was at a moment.
+/// The progress at a moment.
 #[derive(Clone, Copy)]
 struct Mark {
     requests: u64,
@@ -247,7 +247,7 @@ impl Line {
         self.last = self.first;
     }
 
-    /// What is shown of the phase when it has come to `requests`.
+    /// The progress line after `requests` requests of the phase.
     fn text(&self, requests: u64, faults: u64, now_us: u64) -> String {
         let rate = (requests - self.last.requests) * 1_000_000 / (now_us - self.last.at_us).max(1);
         let wanted = match (self.phase, self.wanted) {

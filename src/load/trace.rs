@@ -11,13 +11,13 @@ use std::process::{Command, Stdio};
 /// The traces of the folder: name of the file without `.u32le.zst`.
 pub const TRACES: [&str; 3] = ["arc-oltp", "cache2k-orm-busy", "cache2k-web07"];
 
-/// One of them.
+/// A trace.
 pub struct Trace {
     /// As in [`TRACES`].
     pub name: String,
-    /// Keys in the order in which they were asked for.
+    /// Keys in the order of their requests.
     pub requests: Vec<u32>,
-    /// Keys that occur; their ids lie below it.
+    /// Number of different keys. All ids are below it.
     pub distinct: usize,
 }
 
@@ -36,12 +36,12 @@ impl Trace {
     /// One of the folder's traces, by name.
     ///
     /// # Errors
-    /// It is not there, `zstd` is not, or the file is something else.
+    /// The trace or `zstd` does not exist, or the file has another format.
     pub fn named(name: &str) -> io::Result<Self> {
         Self::read(&data_file(&format!("{name}.u32le.zst"))?)
     }
 
-    /// Any file of that kind.
+    /// The trace in any file of this format.
     ///
     /// # Errors
     /// As [`Trace::named`].

@@ -24,7 +24,7 @@ pub struct Cluster {
     pub value_len: u64,
     /// Requests per object.
     pub requests_per_object: f64,
-    /// Share of the objects that are asked for once.
+    /// Share of the objects that are requested once.
     pub one_hit_share: f64,
     /// Share, seconds to live.
     pub ttl_mix: Vec<(f64, f64)>,
@@ -34,7 +34,7 @@ pub struct Cluster {
     pub alpha: f64,
 }
 
-/// More would be read as a moment, not as a span.
+/// A server takes a larger number as a date.
 const TTL_S_MAX: u64 = 2_592_000;
 /// A key must have room for its number.
 const KEY_LEN_MIN: u64 = 10;
@@ -65,14 +65,14 @@ impl Cluster {
             one_hit_share: one_hit_percent.parse::<f64>().ok()? / 100.0,
             ttl_mix: ttl_mix?,
             operations: operations?,
-            // Not every row has one.
+            // Some rows have no alpha.
             alpha: if alpha == "NA" { 0.0 } else { alpha.parse().ok()? },
         })
     }
 
-    /// Gives a load this row's sizes, mix, times to live, popularity and share of new keys. Of stores there are sets
-    /// only, so that values keep the row's lengths: appended ones would grow. The prefix is cut to what the keys leave
-    /// room for.
+    /// Gives a load this row's sizes, mix, times to live, popularity and share of new keys. All stores are sets, so
+    /// that values keep the row's lengths: appended values would grow. The prefix is cut to the room that the keys
+    /// leave.
     pub fn shape(&self, plan: &mut Plan) {
         let bytes = |len: u64| u32::try_from(len).unwrap_or(u32::MAX);
         let key_len = self.key_len.clamp(KEY_LEN_MIN, 250);

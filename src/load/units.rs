@@ -15,7 +15,7 @@ pub(super) fn plain_bytes(text: &str) -> String {
     scaled(text, &[("k", 1024.0), ("m", 1024.0 * 1024.0)])
 }
 
-/// What is no number with one of these units stays as it is: the reader of plain digits says what is wrong with it.
+/// A text that is no number with one of these units stays as it is. The parser of plain digits reports the error.
 fn scaled(text: &str, units: &[(&str, f64)]) -> String {
     let lower = text.to_ascii_lowercase();
     for (unit, scale) in units {

@@ -1,4 +1,4 @@
-//! What one thread counts while a window runs.
+//! The counts of one thread while a window runs.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -10,27 +10,27 @@ use super::items::{ItemId, Items};
 use super::op::Op;
 use super::outcome::{NOTES_MAX, Outcome};
 
-/// A key whose answer has not come.
+/// A key without an answer yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
-    /// When its latency starts, in nanoseconds of the driver's clock.
+    /// Start of its latency, in nanoseconds of the driver's clock.
     pub(super) due_ns: u64,
     pub(super) id: ItemId,
-    /// Of a change, its own; of anything else, the newest that was given away before it was sent.
+    /// The stamp of a change; of another request, the newest stamp before it was sent.
     pub(super) stamp: u32,
     pub(super) what: What,
 }
 
-/// What is awaited.
+/// The expected answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// A value, and more of the same request behind it.
+    /// A value. More keys of the same request follow.
     Value(Op),
-    /// A value, the last or only one of its request. Of a cas: of its gets.
+    /// The last or only value of its request. Of a cas: of its gets.
     LastValue(Op),
-    /// The answer to anything else.
+    /// The answer to another request.
     Answer(Op),
-    /// The answer that says that all before it was done.
+    /// The answer that shows that all requests before it are done.
     Fence {
         /// Requests before it that asked for no answer.
         quiet: u32,
@@ -38,7 +38,7 @@ pub(super) enum What {
 }
 
 impl What {
-    /// The kind of the request that was sent; a fence is of none.
+    /// The kind of the request; `None` for a fence.
     #[inline]
     pub(super) fn kind(self) -> Option<Op> {
         match self {
@@ -49,7 +49,7 @@ impl What {
     }
 }
 
-/// What is awaited on one connection, oldest first.
+/// The expected answers of one connection, oldest first.
 pub(super) type Queue = VecDeque<Asked>;
 
 /// The result of parsing a reply.
@@ -59,7 +59,7 @@ pub(super) enum Taken {
     Bytes(usize),
     /// The reply is incomplete. The number of bytes that are needed to go on.
     More(usize),
-    /// The bytes are no reply, and the end of them is unknown.
+    /// The bytes are no reply, and their end is unknown.
     Lost(String),
     /// The server has too many connections to serve this one.
     TurnedAway,
@@ -68,17 +68,17 @@ pub(super) enum Taken {
 /// The counts of a window.
 pub(super) struct Window {
     pub(super) outcome: Outcome,
-    /// The moment that latencies end at: the last receive.
+    /// The time of the last receive, where latencies end.
     pub(super) now_ns: u64,
-    /// Answered requests with one due moment that are not in the histograms yet, and how many of them are of each kind.
+    /// Answered requests with one due time that are not in the histograms yet, and their number by kind.
     same_due_ns: u64,
     same_due: u64,
     same_due_by_kind: [u64; Op::COUNT],
-    /// There is more than one kind.
+    /// Whether there is more than one kind.
     has_kinds: bool,
-    /// Items whose uniques the gets of a cas told since somebody took them.
+    /// Items and their uniques, from the gets of cas requests, until a cas is sent for them.
     pub(super) uniques: Vec<(ItemId, u64)>,
-    /// Outlives the window: its thread lends it.
+    /// It outlives the window. Its thread lends it.
     pub(super) acknowledgement_log: AcknowledgementLog,
 }
 
@@ -91,7 +91,7 @@ impl Window {
         Self { outcome, now_ns, same_due_ns: 0, same_due: 0, same_due_by_kind, has_kinds, uniques, acknowledgement_log }
     }
 
-    /// The request that this was the last answer to is done.
+    /// Counts a request whose last answer this is.
     #[inline]
     pub(super) fn answered(&mut self, asked: &Asked) {
         self.outcome.requests += 1;
@@ -107,14 +107,14 @@ impl Window {
         }
     }
 
-    /// Requests that asked for no answer are known to be done.
+    /// Counts requests without an answer, which are known to be done.
     #[inline]
     pub(super) fn confirmed(&mut self, requests: u32) {
         self.outcome.requests += u64::from(requests);
         self.outcome.keys += u64::from(requests);
     }
 
-    /// Brings what was answered up to now into the histogram: replies of one batch are one entry.
+    /// Adds the answered requests to the histograms. The replies of one batch are one entry.
     #[inline]
     pub(super) fn record(&mut self) {
         if self.same_due > 0 {
@@ -131,14 +131,14 @@ impl Window {
         }
     }
 
-    /// What was due and never sent has waited for so long.
+    /// Counts a request that was due and never sent, with its waiting time.
     pub(super) fn unsent(&mut self, op: Op, waited_ns: u64) {
         self.outcome.unsent += 1;
         let kind = self.outcome.kinds.iter_mut().find(|kind| kind.op == op);
         record_many(kind.map_or(&mut self.outcome.latency, |kind| &mut kind.latency), waited_ns, 1);
     }
 
-    /// The counts, when the window is over.
+    /// Ends the window and returns its counts.
     pub(super) fn close(mut self) -> Outcome {
         self.record();
         for kind in &self.outcome.kinds {
@@ -147,7 +147,7 @@ impl Window {
         self.outcome
     }
 
-    /// A value that came: counted as right or as a fault.
+    /// Counts a received value as right or as a fault.
     #[inline]
     pub(super) fn value(&mut self, items: &Items, asked: &Asked, value: &[u8], unique: u64) {
         self.outcome.keys += 1;
@@ -191,7 +191,7 @@ impl Window {
         }
     }
 
-    /// What a store, a delete, a touch or a count came to.
+    /// Counts the result of a store, a delete, a touch or arithmetic.
     #[inline]
     pub(super) fn changed(&mut self, op: Op, done: bool) {
         self.outcome.keys += 1;
@@ -202,7 +202,7 @@ impl Window {
         }
     }
 
-    /// No value came for what is left of the fetch in front; its request is done. False: it is no fetch.
+    /// Ends the fetch in front: its remaining keys are misses. Returns false if it is no fetch.
     pub(super) fn close_fetch(&mut self, queue: &mut Queue) -> bool {
         while let Some(asked) = queue.front().copied() {
             match asked.what {
@@ -221,7 +221,7 @@ impl Window {
         false
     }
 
-    /// The answer to the request in front is an error. With `keep`, it may be the answer to one that asked for none.
+    /// Counts an error as the answer to the request in front. With `keep`, it may answer a request that asked for none.
     #[cold]
     pub(super) fn refuse(&mut self, queue: &mut Queue, line: &[u8], keep: bool) {
         self.error(line);
@@ -239,7 +239,7 @@ impl Window {
     }
 }
 
-/// So many requests with one latency, which is cut to what a histogram holds.
+/// Adds a number of requests with one latency, which is limited to what a histogram holds.
 #[inline]
 fn record_many(histogram: &mut Histogram<u64>, latency_ns: u64, count: u64) {
     if count > 0 {

@@ -4,12 +4,12 @@ use super::super::figures::short_count;
 use super::candidate::LoadWindow;
 use super::table::Detail;
 
-/// No line is wider.
+/// Maximum width of a line.
 const WIDTH: usize = 100;
-/// The names of the figures.
+/// Width of the names of the figures.
 const LABEL: usize = 18;
 
-/// The figures of each server under `load`, which is said first.
+/// The figures of each server under `load`. The first line describes the load.
 pub(super) fn beside(load: &str, details: &[Detail]) -> String {
     let mut text = wrapped(load);
     let figures: Vec<[String; FIGURES]> = details.iter().map(figures).collect();

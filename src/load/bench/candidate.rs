@@ -1,4 +1,4 @@
-//! One of the servers that are compared, and what a window of load on it costs.
+//! One of the compared servers, and the cost of a window of load on it.
 
 use std::io;
 use std::time::Duration;
@@ -17,31 +17,31 @@ use super::super::session::Session;
 const QUIET_LOOK: Duration = Duration::from_millis(200);
 const QUIET_RUN_NS_MAX: u64 = 2_000_000;
 const QUIET_LOOKS_MAX: u32 = 100;
-/// What a thread has run is known exactly when it sleeps, and only to the last tick while it runs.
+/// The run time of a thread is exact while it sleeps, and only known up to the last tick while it runs.
 const REST: Duration = Duration::from_millis(3);
 
-/// A running server and what has been stored in it.
+/// A running server and the items that were stored in it.
 pub(super) struct Candidate {
-    /// As in the tables.
+    /// Its name in the tables.
     pub(super) name: String,
-    /// What it answers to `version`.
+    /// Its version.
     pub(super) version: String,
     /// The process.
     pub(super) server: Server,
-    /// It answers every key with one item, so it is only asked for one.
+    /// Whether it is the floor, which has one item. Loads name only that.
     is_floor: bool,
     filled: Vec<(KeyPlan, SizePlan)>,
 }
 
-/// One stretch of load on one server.
+/// One window of load on one server.
 pub(super) struct LoadWindow {
-    /// Of all threads of the server.
+    /// CPU time of all threads of the server.
     pub(super) cpu: CpuTime,
-    /// What the client saw.
+    /// The client's counts and latencies.
     pub(super) outcome: Outcome,
 }
 
-/// What it answers to `version`, which is memcached's for larder, too, and larder's own.
+/// The answer to `version`. larder answers memcached's version, so its own is added.
 fn version(control: &mut Control, command: &ServerCommand) -> io::Result<String> {
     let version = control.ask("version")?.trim_start_matches("VERSION ").to_string();
     if command.is_floor() {
@@ -69,15 +69,15 @@ impl Candidate {
         Ok(Self { name: command.name.clone(), version, server, is_floor: command.is_floor(), filled: Vec::new() })
     }
 
-    /// Connections for this load, and its items stored if they are not yet.
+    /// Opens connections for this load, and stores its items if they are not stored yet.
     ///
     /// # Errors
-    /// An item that is not stored, or the kernel's word.
+    /// An item was not stored, or a system call failed.
     pub(super) fn open(&mut self, plan: &Plan) -> io::Result<Session> {
         let mut plan = plan.clone();
         if self.is_floor {
             plan.keys.count = 1;
-            // Its one item is everybody's.
+            // All connections share its one item.
             plan.keys.sharing = Sharing::Shared;
         }
         let wanted = (plan.keys.clone(), plan.values.clone());
@@ -91,7 +91,7 @@ impl Candidate {
         self.connect(&plan)
     }
 
-    /// Names the server in its error; a plan that cannot be is no server's fault.
+    /// Connects. An error names the server, unless the plan is invalid.
     fn connect(&self, plan: &Plan) -> io::Result<Session> {
         Session::open(plan, &Target::Tcp(self.server.address)).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidInput => error,
@@ -113,7 +113,8 @@ impl Candidate {
         Ok(())
     }
 
-    /// Sorting a million new items into queues goes on for seconds, and would be charged to the first row.
+    /// Waits for background work. Sorting a million new items into queues takes seconds and would count in the first
+    /// row.
     fn wait_until_quiet(&self) -> io::Result<()> {
         for _ in 0..QUIET_LOOKS_MAX {
             let before = self.resting_cpu_time()?;
@@ -129,10 +130,10 @@ impl Candidate {
         Ok(())
     }
 
-    /// Load for so long. Starts and ends with the server asleep.
+    /// Puts on the load for this time. The server sleeps at the start and at the end.
     ///
     /// # Errors
-    /// A wrong reply, or the kernel's word.
+    /// A reply was wrong, or a system call failed.
     pub(super) fn window(&self, session: &mut Session, duration: Duration) -> io::Result<LoadWindow> {
         let before = self.resting_cpu_time()?;
         let outcome = session.run(duration)?;
@@ -146,7 +147,7 @@ impl Candidate {
         Ok(LoadWindow { cpu, outcome })
     }
 
-    /// Items that have left for others; None for the floor, which holds none.
+    /// Number of evicted items; `None` for the floor, which evicts nothing.
     ///
     /// # Errors
     /// It does not answer.
@@ -154,7 +155,7 @@ impl Candidate {
         if self.is_floor { Ok(None) } else { self.server.control()?.stat("evictions").map(Some) }
     }
 
-    /// Its memory now.
+    /// Its present memory.
     ///
     /// # Errors
     /// It has ended.
@@ -179,18 +180,18 @@ impl LoadWindow {
         self.outcome.keys as f64 / self.outcome.elapsed.as_secs_f64()
     }
 
-    /// Share of the time in which the server had nothing to do; of one core.
+    /// Share of the time in which the server was idle, on one core.
     pub(super) fn server_idle(&self) -> f64 {
         1.0 - (self.cpu.run_ns + self.cpu.waited_ns) as f64 / 1e9 / self.outcome.elapsed.as_secs_f64()
     }
 
-    /// Microseconds that this percentage of the requests stayed below.
+    /// The latency that this percentage of the requests did not exceed, in microseconds.
     pub(super) fn latency_us(&self, percent: f64) -> f64 {
         self.outcome.latency_ns(percent) as f64 / 1e3
     }
 }
 
-/// The same items, stored as fast as they are taken.
+/// A plan that stores the same items as fast as possible.
 fn fill_plan(plan: &Plan) -> Plan {
     let stores = if plan.mix.0.iter().any(|(op, _)| op.counts()) { plan.mix.clone() } else { Mix::only(Op::Set) };
     Plan { mix: stores, ..plan.clone() }

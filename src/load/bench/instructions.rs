@@ -26,19 +26,19 @@ use super::table::Verdict;
 const KEYS: u64 = 1_000;
 const REQUESTS_FEW: u64 = 20_000;
 const REQUESTS_MANY: u64 = 60_000;
-/// Between two looks at how many requests were answered.
+/// Time between two readings of the number of answered requests.
 const LOOK: Duration = Duration::from_millis(20);
-/// Valgrind keeps twelve descriptors for itself, and lets a program set its limit to exactly what is left.
+/// Valgrind keeps twelve descriptors for itself. A program can set its limit to the rest.
 const DESCRIPTORS: &str = "1036";
-/// What `-c` may be then: larder wants some descriptors beside its clients', memcached sets the limit to this number.
+/// `-c` for this limit. larder needs descriptors beside its clients', and memcached sets the limit to this number.
 const CONNECTIONS_MAX: [&str; 2] = ["900", "1024"];
 
-/// What a server is told before the load.
+/// Whether a server samples requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HotKeys {
-    /// Nothing: those that sample requests do so from the start.
+    /// As it does from the start.
     AsStarted,
-    /// Not to sample them.
+    /// It does not.
     Off,
 }
 
@@ -51,7 +51,8 @@ pub(super) fn measure(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result
             rounds.push(None);
             continue;
         }
-        // A server that differs from one before it in its arguments alone, as memcached -R 1000, has the same code.
+        // A server that differs from an earlier one only in its arguments, as memcached -R 1000, executes the same
+        // code.
         let earlier = runs.servers[..number].iter().position(|earlier| earlier.is_same_program(server));
         let figure = match earlier {
             Some(earlier) => rounds[earlier].clone(),
@@ -62,7 +63,7 @@ pub(super) fn measure(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result
     Ok(Verdict::by_own(row, &rounds))
 }
 
-/// Of the first server alone: the others have no such sample.
+/// Measures the first server only: the others take no such sample.
 pub(super) fn measure_hot_keys(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
     let plan = small(runs, plan);
     let ours = &runs.servers[0];
@@ -86,7 +87,7 @@ fn per_key(place: &Cores, row: &Row, server: &ServerCommand, plan: &Plan, hot: H
     log_line(Level::Info, format!("== {}: {}", row.name, server.name).as_bytes());
     let (few, few_keys) = counted(place, server, plan, hot, REQUESTS_FEW)?;
     let (many, many_keys) = counted(place, server, plan, hot, REQUESTS_MANY)?;
-    // Threads are numbered as they start, alike in both runs; the one that did more work is the worker.
+    // Threads are numbered in the order of their start, which is the same in both runs. The worker did the most work.
     let worker = few.iter().zip(&many).map(|(few, many)| many.saturating_sub(*few)).max().unwrap_or(0);
     Ok(worker as f64 / many_keys.saturating_sub(few_keys).max(1) as f64)
 }

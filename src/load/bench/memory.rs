@@ -16,19 +16,19 @@ use super::table::Verdict;
 
 const STARTS: usize = 9;
 const IDLE_CONNECTIONS: usize = 10_000;
-/// In steps below the default backlog, so that none waits for a retransmitted SYN.
+/// Connections opened at a time: fewer than the default backlog, so that no SYN is lost and repeated.
 const CONNECTIONS_STEP: usize = 500;
 const FILL_MIB: &str = "1024";
 const FILL_KEY_BYTES: usize = 24;
 const FILL_VALUE_BYTES: usize = 100;
-/// Stored between two looks at the eviction counter: the figure is at most so many items late.
+/// Items stored between two looks at the eviction counter: the error of the figure is below this.
 const FILL_STEP: u64 = 5_000;
-/// Far more than fit: a server that never evicts must not fill the machine.
+/// Far more items than fit. It keeps a server that never evicts from filling the machine.
 const FILL_ITEMS_MAX: u64 = 30_000_000;
-/// After which background threads have had their first turns.
+/// Time in which background threads take their first turns.
 const REST: Duration = Duration::from_millis(300);
 
-/// A line of the table: what it is, and its value.
+/// A line of the table: its name and its value.
 type Figure = (&'static str, String);
 
 /// `make bench-memory`: larder and the yardstick side by side.
@@ -82,7 +82,7 @@ fn starts(place: &Cores, command: &ServerCommand) -> io::Result<Vec<Figure>> {
 struct Crowd {
     server: Server,
     streams: Vec<TcpStream>,
-    /// RSS without them.
+    /// RSS without the clients.
     before_kib: u64,
 }
 
@@ -92,7 +92,7 @@ impl Crowd {
         let mut control = server.control()?;
         control.ask("set k 0 0 1\r\nv")?;
         let before_kib = settled_memory(&server)?.all_kib;
-        // The floor counts nothing, and is done with a connection when it answers on it.
+        // The floor has no statistics. Its answer shows that it has accepted the connection.
         let before = if command.is_floor() { 0 } else { control.stat("curr_connections")? };
         let mut streams = Vec::new();
         while streams.len() < count {
@@ -158,7 +158,7 @@ fn fill(place: &Cores, command: &ServerCommand) -> io::Result<Vec<Figure>> {
     ])
 }
 
-/// New keys, pipelined; every one must be stored.
+/// Stores new keys in a pipeline. Each must be stored.
 fn store_step(stream: &mut TcpStream, first: u64) -> io::Result<()> {
     let value = "v".repeat(FILL_VALUE_BYTES);
     let mut replies = [0; b"STORED\r\n".len() * 100];

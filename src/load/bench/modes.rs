@@ -1,7 +1,7 @@
-//! What `larder-bench` is asked for when it is not asked for a load of one's own.
+//! The modes of `larder-bench` beside a load that the command line describes.
 //!
 //! ```text
-//! larder-bench --floor [-l ADDRESS] [-p PORT]             the server that does nothing
+//! larder-bench --floor [-l ADDRESS] [-p PORT]             the null server
 //! larder-bench --table [--rows "A; B"] [--json] [--server "PATH ARGS"] …     the rows of `make bench`, or some of them
 //! larder-bench --memory                                   start and resident memory
 //! ```
@@ -20,11 +20,11 @@ use super::rows::{ROWS, named};
 use super::runs::{Form, Runs};
 use super::{memory, rows};
 
-/// Runs the mode that the arguments, without the program's name, begin with. What is left to print; None: they begin
-/// with no mode.
+/// Runs the mode that the arguments, without the program's name, begin with. Returns a text to print. `None`: they
+/// begin with no mode.
 ///
 /// # Errors
-/// An argument that is not understood, or what the measurement met.
+/// An argument is invalid, or the measurement failed.
 pub fn run_mode(arguments: &[String]) -> Option<io::Result<String>> {
     let (mode, rest) = arguments.split_first()?;
     let is_help = |word: &String| word == "--help" || word == "-h";

@@ -1,7 +1,7 @@
-//! Windows of one load on several servers in turns, and what they come to.
+//! Windows of one load on several servers in turns, and their figures.
 //!
 //! ```text
-//! round 1   A B C D        every second round the other way round: what recurs on the machine must not always meet
+//! round 1   A B C D        every second round in reverse: periodic work of the machine should not always hit
 //! round 2   D C B A        the same server
 //! round 3   A B C D        a ratio is the median of the rounds' ratios
 //! ```
@@ -15,37 +15,37 @@ use super::super::plan::Plan;
 use super::super::session::Session;
 use super::candidate::{Candidate, LoadWindow};
 
-/// A server that was idle for a larger share of the time waited for the client, and the rate says nothing about it.
+/// A server that was idle for a larger share of the time waited for the client. The rate is not the server's then.
 const SERVER_IDLE_MAX: f64 = 0.05;
-/// Of a window: a short look first, in which buffers grow and the branch predictors meet the new load.
+/// The first part of a window, as a divisor. Buffers grow in it, and branch predictors learn the new load.
 const FIRST_LOOK: u32 = 8;
 
-/// One server's windows, first round first.
+/// One server's windows, in the order of the rounds.
 pub(super) struct Series {
     /// The server's name.
     pub(super) name: String,
-    /// At least one.
+    /// Its windows, at least one.
     pub(super) windows: Vec<LoadWindow>,
-    /// RSS after the last.
+    /// RSS after the last window.
     pub(super) rss_kib: u64,
 }
 
 /// When measuring may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ready {
-    /// When the items are stored.
+    /// As soon as the items are stored.
     AtOnce,
-    /// When new items make others leave.
+    /// When new items evict others.
     Evicting,
 }
 
-/// Items that have left by then: the classes of a full server have found their shares.
+/// Evictions before measuring begins: then the size classes of a full server have found their shares.
 const EVICTIONS_LEAST: u64 = 200_000;
 
-/// Every server's windows, in the order of the servers.
+/// Runs the windows of all servers. Returns a series for each, in the order of the servers.
 ///
 /// # Errors
-/// A wrong reply, or a server that ends.
+/// A reply was wrong, or a server ended.
 pub(super) fn in_turns(
     candidates: &mut [Candidate],
     plan: &Plan,
@@ -76,12 +76,12 @@ pub(super) fn in_turns(
         .collect()
 }
 
-/// Who comes first in a round: forth in one, back in the next.
+/// The order of the servers in a round: forward in one, reversed in the next.
 pub(super) fn order_of(round: usize, count: usize) -> Vec<usize> {
     if round.is_multiple_of(2) { (0..count).collect() } else { (0..count).rev().collect() }
 }
 
-/// The rounds' ratios of two series of figures.
+/// The ratios of two series of figures, round by round.
 pub(super) fn ratio(ours: &[f64], theirs: &[f64]) -> Spread {
     Spread::of(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs))
 }
@@ -92,18 +92,18 @@ impl Series {
         self.windows.iter().map(figure).collect()
     }
 
-    /// Its median and spread.
+    /// The median and spread of one figure.
     pub(super) fn spread(&self, figure: impl Fn(&LoadWindow) -> f64) -> Spread {
         Spread::of(self.figures(figure))
     }
 
-    /// The server had idle time, so the rate is the client's. The CPU time is still the server's.
+    /// Whether the server had idle time, so that the rate is the client's. The CPU time is still the server's.
     pub(super) fn waited_for_client(&self) -> bool {
         self.spread(LoadWindow::server_idle).median > SERVER_IDLE_MAX
             || self.spread(|window| window.outcome.busy_share).median > BUSY_SHARE_MAX
     }
 
-    /// The median µs per key, in the program and in the kernel: split as the ticks of all windows together are.
+    /// The median µs per key, in the program and in the kernel, split as the clock ticks of all windows together.
     pub(super) fn user_and_system_us(&self) -> (f64, f64) {
         let user: u64 = self.windows.iter().map(|window| window.cpu.user_ticks).sum();
         let system: u64 = self.windows.iter().map(|window| window.cpu.system_ticks).sum();
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_the_median_of_the_rounds_own() {
-        // The second round was slow for both: the ratio of the medians, 2.5 / 4, would say something else.
+        // The second round was slow for both. The ratio of the medians would be 2.5 / 4.
         let spread = ratio(&[2.0, 9.0, 2.5], &[4.0, 10.0, 4.0]);
         assert_eq!((spread.lowest, spread.median, spread.highest), (0.5, 0.625, 0.9));
     }

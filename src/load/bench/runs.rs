@@ -1,4 +1,4 @@
-//! Which servers meet, and the rows they meet in.
+//! Runs the rows on the servers.
 
 use std::env;
 use std::io;
@@ -19,38 +19,38 @@ use super::{instructions, memory, storm, tails, threads};
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Markdown, as wide as it gets.
+    /// Markdown of any width.
     Table,
     /// As Markdown, but for one load: lines that fit a terminal.
     Terminal,
-    /// One object.
+    /// One JSON object.
     Json,
 }
 
-/// Whether the server that does nothing is measured, too.
+/// Whether the floor is measured, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FloorPart {
-    /// As the last.
+    /// Yes, as the last server.
     Taken,
-    /// A server alone is not compared, and the floor speaks the text protocol only.
+    /// No: there is one server, or the load is not in the text protocol, the only one of the floor.
     LeftOut,
 }
 
-/// The servers of a run. Every ratio is the first one's figure over another's; bars are against the second.
+/// The servers of a run. Every ratio is that of the first server to another. Bars apply to the ratio to the second.
 pub struct Runs {
-    /// At least one, and two for rows of the table; the floor, if it takes part, is the last.
+    /// At least one, and at least two for rows of the table. The floor, if it takes part, is the last.
     pub servers: Vec<ServerCommand>,
-    /// Where they and the client run.
+    /// The cores of the servers and of the client.
     pub place: Cores,
-    /// Rounds in which each has its turn.
+    /// Number of rounds. Each server has one turn in a round.
     pub rounds: usize,
-    /// How long a turn is.
+    /// Length of a turn.
     pub window: Duration,
-    /// How the results are printed.
+    /// Format of the results.
     pub form: Form,
 }
 
-/// Room for connections beside those of the load.
+/// Connections beside those of the load.
 const CONTROL_CLIENTS: usize = 4096;
 
 impl Runs {
@@ -76,7 +76,7 @@ impl Runs {
         Self::new(servers, FloorPart::Taken, form)
     }
 
-    /// These servers, as they are asked for.
+    /// Runs with these servers.
     ///
     /// # Errors
     /// A variable that is no number, or the kernel's word.
@@ -94,15 +94,15 @@ impl Runs {
         })
     }
 
-    /// As the columns are headed.
+    /// The names in the header of the table.
     pub fn names(&self) -> Vec<String> {
         self.servers.iter().map(|server| server.name.clone()).collect()
     }
 
-    /// One load on all servers.
+    /// Puts one load on all servers.
     ///
     /// # Errors
-    /// A server that does not start or answers wrongly.
+    /// A server did not start, or a reply was wrong.
     pub fn compare(&self, load: &str, plan: &Plan) -> io::Result<String> {
         let clients = (plan.connections + plan.idle_connections + CONTROL_CLIENTS).to_string();
         let mut candidates = self.start_with(Stage::Roomy, &["-c", &clients])?;
@@ -120,10 +120,10 @@ impl Runs {
         })
     }
 
-    /// Rows of the table. A row that fails does not take the others with it; it is named when all are done.
+    /// Measures rows of the table. After a row that fails the others are still measured; the error names it at the end.
     ///
     /// # Errors
-    /// A row could not be measured, or nobody listens.
+    /// A row could not be measured, or `show` failed.
     pub fn measure(&self, rows: &[&'static Row], show: &mut dyn FnMut(&str) -> io::Result<()>) -> io::Result<()> {
         let mut results = Results::default();
         for stage in [Stage::Roomy, Stage::Large, Stage::Full] {
@@ -195,7 +195,7 @@ impl Runs {
         plan: &Plan,
     ) -> io::Result<(Verdict, Vec<Series>)> {
         let ready = if stage == Stage::Full { Ready::Evicting } else { Ready::AtOnce };
-        // Only the floor may not speak the load's protocol, and it is the last candidate.
+        // Only the floor may lack the load's protocol, and it is the last candidate.
         let asked = candidates.partition_point(|candidate| candidate.speaks(plan.wire));
         let series = in_turns(&mut candidates[..asked], &self.pinned(plan), ready, self.rounds, self.window)?;
         let mut rounds: Vec<Option<Vec<f64>>> =
@@ -204,7 +204,7 @@ impl Runs {
         Ok((Verdict::by_ratio(row, &rounds), series))
     }
 
-    /// The load, made on the client's cores.
+    /// The load, bound to the client's cores.
     pub(super) fn pinned(&self, plan: &Plan) -> Plan {
         Plan { cores: self.place.client_cores.clone(), ..plan.clone() }
     }
@@ -218,7 +218,7 @@ impl Runs {
         self.servers.iter().map(|server| Candidate::start(&self.place, server, &arguments)).collect()
     }
 
-    /// Without it a figure cannot be compared with another day's.
+    /// Date, host and versions, without which figures of two days cannot be compared.
     fn footnote(&self, versions: &str) -> String {
         let list = |cores: &[usize]| cores.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
         format!(
@@ -245,7 +245,7 @@ fn needs(row: &Row, stage: Stage) -> bool {
     }
 }
 
-/// What is known so far.
+/// The results so far.
 #[derive(Default)]
 struct Results {
     verdicts: Vec<Verdict>,
@@ -290,7 +290,7 @@ fn versions(candidates: &[Candidate]) -> String {
     candidates.iter().map(|candidate| named_version(&candidate.name, &candidate.version)).collect::<Vec<_>>().join("; ")
 }
 
-/// A memcached that bars were not made for says so.
+/// A server's name and version. It mentions if the bars were made for another memcached.
 fn named_version(name: &str, version: &str) -> String {
     let is_other = name.starts_with("memcached") && version != YARDSTICK_VERSION;
     let bars = if is_other { format!(" (bars are made for {YARDSTICK_VERSION})") } else { String::new() };

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! watched    50 connections, each with a get every 2 ms   for two windows before the storm, then until it is over
-//! storm      as many connections as the row says, in one burst: each asks for the version and then quits, or, at a low
-//!            limit, stays until the storm is over
+//! storm      the connections of the row, in one burst: each asks for the version and then quits, or, at a low limit,
+//!            stays until the storm is over
 //! ```
 //!
 //! Both share the client's core, and the watched clients go first there. They sleep between their gets, so that the
@@ -67,7 +67,7 @@ pub(super) fn measure(runs: &Runs, row: &'static Row, count: usize, limit: Limit
     raise_open_files(files, files)?;
     pin_to_cores(&runs.place.client_cores)?;
     let clients = if limit == Limit::Low { "1024" } else { "18000" };
-    // The floor knows no limit.
+    // The floor has no limit.
     let servers: Vec<_> = runs.servers.iter().filter(|server| !server.is_floor()).collect();
     let start = |server| Ok(Server::start(&runs.place, server, &[], &["-t", "1", "-c", clients])?.0);
     let running = servers.iter().map(|server| start(server)).collect::<io::Result<Vec<_>>>()?;
@@ -212,7 +212,7 @@ impl WatchedClient {
     }
 }
 
-/// A burst of connects that is under way.
+/// A running burst of connects.
 struct Storm {
     address: SocketAddr,
     poll: Poll,
@@ -231,7 +231,7 @@ struct Client {
     served: bool,
 }
 
-/// What came of a storm.
+/// The result of a storm.
 struct StormOutcome {
     served: usize,
     refused: usize,
@@ -292,7 +292,7 @@ impl Storm {
 }
 
 impl Client {
-    /// Asks if it has not, and reads what came. True once: its part in the storm is over.
+    /// Sends the request if that is not done, and receives. Returns true when its part in the storm is over.
     fn is_done(&mut self, limit: Limit) -> bool {
         let was_served = self.served;
         if !self.asked {

@@ -1,4 +1,4 @@
-//! The table that is printed, and the same as JSON.
+//! The results as a table, and as JSON.
 
 use std::fmt::Write as _;
 
@@ -8,20 +8,20 @@ use super::candidate::LoadWindow;
 use super::rounds::Series;
 use super::rows::{Row, Unit};
 
-/// A row that was measured.
+/// A measured row.
 pub(super) struct Verdict {
-    /// Which.
+    /// The row.
     pub(super) row: &'static Row,
-    /// Of each server, in their order; None: it is not measured there.
+    /// The figures of the servers, in their order; `None`: not measured.
     pub(super) figures: Vec<Option<Spread>>,
-    /// What is held against the bar.
+    /// The figure that is compared with the bar.
     pub(super) judged: Spread,
-    /// Of each server whose series is known: its rate was the client's.
+    /// Of each server with a series: whether its rate was the client's.
     pub(super) client_bound: Vec<bool>,
 }
 
 impl Verdict {
-    /// A row that is judged by a ratio of the first server's figures to the second's, round by round.
+    /// A row that is judged by the ratio of the first server's figures to the second's, round by round.
     pub(super) fn by_ratio(row: &'static Row, rounds: &[Option<Vec<f64>>]) -> Self {
         let figures = rounds.iter().map(|rounds| rounds.as_ref().map(|rounds| Spread::of(rounds.iter().copied())));
         let (ours, theirs) = (rounds[0].as_deref().unwrap_or(&[]), rounds[1].as_deref().unwrap_or(&[]));
@@ -36,7 +36,7 @@ impl Verdict {
         Self { row, figures, judged, client_bound: Vec::new() }
     }
 
-    /// Whether the bar holds.
+    /// Whether it passes its bar.
     pub(super) fn passes(&self) -> bool {
         self.judged.median <= self.row.bar
     }
@@ -77,7 +77,7 @@ pub(super) fn verdicts(names: &[String], verdicts: &[Verdict]) -> Table {
     table
 }
 
-/// Stands below a table in which a figure may be marked.
+/// The note below a table with marked figures.
 pub(super) const MARKED: &str = "\\* at a rate that is not the server's: it was idle for more than a twentieth of the time, or the client busy for \
      more than nine tenths. CPU time by request holds all the same.\n";
 
@@ -101,13 +101,13 @@ fn judged(verdict: &Verdict) -> (String, String, String) {
     }
 }
 
-/// How far ours is from a server that does nothing.
+/// The ratio of larder's figure to the floor's.
 fn above_floor(figures: &[Option<Spread>]) -> Option<f64> {
     let (ours, floor) = (figures.first()?.as_ref()?, figures.last()?.as_ref()?);
     (floor.median > 0.0).then(|| ours.median / floor.median)
 }
 
-/// Three figures that mean something: `0.107`, `5.18`, `98`, `1,736` without the comma.
+/// About three significant digits: `0.107`, `5.18`, `98`, `1736`.
 fn plain(value: f64) -> String {
     match value.abs() {
         ..1.0 => format!("{value:.3}"),
@@ -117,7 +117,7 @@ fn plain(value: f64) -> String {
     }
 }
 
-/// One server's part of one row, in all that is known of it.
+/// All results of one server in one row.
 pub(super) struct Detail {
     /// The row.
     pub(super) load: String,
@@ -127,7 +127,7 @@ pub(super) struct Detail {
     pub(super) ratio: Spread,
 }
 
-/// What is known of each server under each load.
+/// A table of all results.
 pub(super) fn details(details: &[Detail]) -> Table {
     let header = [
         "request",

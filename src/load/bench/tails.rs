@@ -25,14 +25,14 @@ use super::runs::Runs;
 use super::table::Verdict;
 
 const TAIL: f64 = 99.9;
-/// A 99.9th percentile needs more requests than a mean: windows are so many times as long.
+/// A 99.9th percentile needs more requests than a mean: windows are longer by this factor.
 const LONGER: u32 = 2;
 /// Room for values of 1 MiB.
 const ARGUMENTS: &[&str] = &["-t", "1", "-m", "1024", "-c", "4096", "-I", "2m"];
-/// How long a window of the other clients is: they stop at its end when they are told to.
+/// Length of a window of the other clients. They can only stop at the end of one.
 const OTHERS_WINDOW: Duration = Duration::from_millis(50);
 
-/// The row at a fixed rate.
+/// Measures the row at a fixed rate.
 pub(super) fn tail(
     runs: &Runs,
     candidates: &mut [Candidate],
@@ -48,7 +48,7 @@ pub(super) fn tail(
 /// How many times longer the slowest small gets take beside others than alone.
 pub(super) fn fairness(runs: &Runs, row: &'static Row, others: &Plan) -> io::Result<Verdict> {
     log_line(Level::Info, format!("== {}", row.name).as_bytes());
-    // The floor serves one item to everybody, so large values and small ones cannot meet there.
+    // The floor has a single item, so it cannot serve large values and small ones at a time.
     let servers: Vec<_> = runs.servers.iter().filter(|server| !server.is_floor()).collect();
     let mut sides = Vec::new();
     for server in &servers {
@@ -74,7 +74,7 @@ pub(super) fn fairness(runs: &Runs, row: &'static Row, others: &Plan) -> io::Res
 struct Side {
     candidate: Candidate,
     small: Session,
-    /// None while its thread has it.
+    /// `None` while its thread has it.
     many: Option<Session>,
 }
 

@@ -1,5 +1,5 @@
-//! What a second thread costs: CPU per request with two, wherever the kernel puts them, over the same server's with
-//! one.
+//! The cost of a second thread: CPU per request with two, wherever the kernel puts them, relative to the same server
+//! with one.
 //!
 //! ```text
 //! one thread     server on its core, the client polls on the other      as in the other rows
@@ -23,7 +23,7 @@ use super::table::Verdict;
 pub(super) fn measure(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
     let mut rounds = Vec::new();
     for server in &runs.servers {
-        // It has one thread, and nothing that two could fight for.
+        // The floor always has one thread.
         if server.is_floor() {
             rounds.push(None);
             continue;
@@ -33,7 +33,7 @@ pub(super) fn measure(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result
         let unpinned =
             Cores { server_cores: everywhere.clone(), client_cores: everywhere.clone(), priority: Priority::Normal };
         let arguments = |threads| [&["-t", threads], Stage::Roomy.arguments()].concat();
-        // Three threads share two cores here, and none of them may keep the others from theirs.
+        // Three threads share two cores here, so they need equal priorities.
         set_priority(Priority::Normal)?;
         let mut one = Candidate::start(&runs.place, server, &arguments("1"))?;
         let mut two = Candidate::start(&unpinned, server, &arguments("2"))?;
@@ -49,7 +49,7 @@ pub(super) fn measure(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result
                 };
                 figures[which] = LoadWindow::cpu_us(&window);
             }
-            // The first round is a look: buffers grow, and the kernel spreads the threads.
+            // The first round does not count: buffers grow, and the kernel spreads the threads.
             if round > 0 {
                 ratios.push(figures[1] / figures[0]);
             }

@@ -5,8 +5,8 @@
 //!       magic  opcode  key len  extra len  type  status   body len    opaque  cas  extra, key, value
 //! ```
 //!
-//! The opaque field carries the item's number and comes back with the answer: an answer to another request is noticed
-//! even where it carries no key. A get of many keys is as many gets, all but the last of them silent about a miss.
+//! The opaque field carries the item's number and comes back with the answer. So an answer to another request is found,
+//! even where it carries no key. A get of many keys is a get for each, all but the last of them silent about a miss.
 
 use crate::items::{Items, is_counter_value};
 use crate::op::{Op, Shape};
@@ -37,7 +37,7 @@ fn opcode(op: Op, quiet: bool) -> u8 {
     if quiet { op.silent_opcode().unwrap_or(op.opcode()) } else { op.opcode() }
 }
 
-/// Whether a frame of this number answers a change that asked for no answer.
+/// Whether this opcode is that of a change that asked for no answer.
 const IS_SILENT_CHANGE: [bool; 256] = {
     let mut is_silent = [false; 256];
     let mut at = 0;
@@ -69,7 +69,7 @@ pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp
             }
             Shape::Count => {
                 extra[..8].copy_from_slice(&1u64.to_be_bytes());
-                // This time to live says: do not make one that is not there.
+                // This exptime means: do not create a counter.
                 extra[16..].fill(0xff);
                 &extra[..]
             }
@@ -128,11 +128,11 @@ pub(super) fn take(items: &Items, queue: &mut Queue, input: &[u8], window: &mut 
     if understand(items, queue, &reply, window) { Taken::Bytes(whole) } else { out_of_step(queue.front(), input) }
 }
 
-/// False: it answers nothing that was asked.
+/// Returns false if it answers no request.
 #[inline]
 fn understand(items: &Items, queue: &mut Queue, reply: &Reply<'_>, window: &mut Window) -> bool {
     if IS_SILENT_CHANGE[usize::from(reply.opcode)] {
-        // Of a request that wants no answer only failures are told; whether it was there is not one.
+        // A silent request has an answer only on failure, and a missing item is no failure.
         if !matches!(reply.status, DONE | NOT_FOUND | EXISTS | NOT_STORED) {
             window.error(&describe(reply));
         }
@@ -164,8 +164,8 @@ fn fetched(items: &Items, queue: &mut Queue, op: Op, reply: &Reply<'_>, window: 
     if reply.opcode != opcode(op, false) && reply.opcode != opcode(op, true) {
         return false;
     }
-    // Only the last of a get is told of a miss, so an answer that is not silent about one is the last's: a key may be
-    // named twice.
+    // Only the last key of a get has an answer to a miss. So such an answer belongs to the last key. A key may be named
+    // twice.
     let others = queue.iter().take_while(|asked| matches!(asked.what, What::Value(_))).count();
     let is_reply = |asked: &Asked| asked.id.opaque() == reply.opaque;
     let missed = if reply.opcode == opcode(op, false) {

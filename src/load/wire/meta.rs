@@ -1,4 +1,4 @@
-//! The meta commands. A get of many keys is as many `mg`, all but the last of them silent about a miss.
+//! The meta commands. A get of many keys is an `mg` for each, all but the last of them silent about a miss.
 
 use crate::items::{Items, is_counter_value};
 use crate::op::{Op, Shape};
@@ -82,7 +82,7 @@ pub(super) fn take(items: &Items, noreply: bool, queue: &mut Queue, input: &[u8]
     }
     let front = queue.front().map(|asked| asked.what);
     if noreply && front != Some(What::Answer(Op::Cas)) && matches!(&line[..2], b"NF" | b"NS" | b"EX") {
-        // A request that asks for no reply is silent only about what it did; a cas asks for one, and none is before it.
+        // A request with `q` has a reply if it did not succeed. A cas has no `q`, and no silent request is before it.
         window.outcome.refused += 1;
         return Taken::Bytes(len);
     }
@@ -106,7 +106,7 @@ pub(super) fn take(items: &Items, noreply: bool, queue: &mut Queue, input: &[u8]
     Taken::Bytes(len)
 }
 
-/// Whether the change was done; None: the code is no answer to it.
+/// Whether the change was done. `None`: the code is no answer to it.
 fn outcome(op: Op, code: &[u8]) -> Option<bool> {
     match (op.shape(), code) {
         (Shape::Store | Shape::Swap | Shape::Extend | Shape::Remove | Shape::Touch, b"HD") => Some(true),
@@ -172,7 +172,7 @@ fn count(queue: &mut Queue, input: &[u8], line: usize, op: Op, window: &mut Wind
     Taken::Bytes(whole)
 }
 
-/// Length of the value, and what stands behind it in the line.
+/// Length of the value, and the rest of the line.
 #[inline]
 fn header(line: &[u8]) -> Option<(usize, &[u8])> {
     let rest = line.strip_prefix(b"VA ")?.strip_suffix(b"\r\n")?;

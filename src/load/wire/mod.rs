@@ -1,8 +1,8 @@
-//! Requests as bytes, and bytes as the answers to them, in three protocols.
+//! Composes requests and parses replies, in three protocols.
 //!
 //! ```text
-//! push_request ──▶ bytes to send, entries in the queue of what is awaited
-//! take         ◀── bytes that came: the entry in front is compared, counted and taken off
+//! push_request ──▶ bytes to send, entries in the queue of expected answers
+//! take         ◀── received bytes: the entry in front is compared, counted and removed
 //! ```
 //!
 //! A fence is a request that changes nothing, behind requests that asked for no answer: its answer says they are done.
@@ -22,26 +22,26 @@ pub(super) struct Speech {
     wire: Wire,
     /// Whether some requests ask for no answer.
     noreply: bool,
-    /// The last change's stamp.
+    /// The stamp of the last change.
     stamp: u32,
 }
 
-/// What is sent as one request.
+/// A request to be sent.
 #[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) op: Op,
-    /// One, or of a get any number but 0.
+    /// One item; of a get, one or more.
     pub(super) ids: &'a [ItemId],
-    /// Of a cas: what its gets told; None: this is the gets.
+    /// Of a cas: the unique from its gets. `None`: this is the gets.
     pub(super) unique: Option<u64>,
     /// It asks for no answer.
     pub(super) quiet: bool,
-    /// When its latency starts.
+    /// Start of its latency.
     pub(super) due_ns: u64,
 }
 
 impl Request<'_> {
-    /// What is sent: a cas begins with a gets.
+    /// The kind of request to be sent: a cas begins with a gets.
     #[inline]
     fn spoken(&self) -> Op {
         if self.op == Op::Cas && self.unique.is_none() { Op::Gets } else { self.op }
@@ -53,12 +53,12 @@ impl Speech {
         Self { items, wire, noreply, stamp: first_stamp }
     }
 
-    /// Appends a request, and what is awaited for it.
+    /// Appends a request, and its expected answers.
     #[inline]
     pub(super) fn push_request(&mut self, out: &mut Vec<u8>, queue: &mut Queue, request: Request<'_>) {
         let spoken = request.spoken();
         if spoken.stores() || spoken.shape() == Shape::Remove {
-            // 0 is the stamp of values that have no room for one.
+            // Values without room for a stamp have stamp 0.
             self.stamp = self.stamp.wrapping_add(1).max(1);
         }
         match self.wire {
@@ -76,18 +76,18 @@ impl Speech {
         }
     }
 
-    /// Whether a request of this kind can do without an answer. What tells something cannot.
+    /// Whether a request of this kind can be sent without a reply: it must not return data.
     #[inline]
     pub(super) fn can_be_quiet(&self, op: Op) -> bool {
         match op.shape() {
             Shape::Fetch | Shape::Swap => false,
-            // The other protocols have no silent one.
+            // The other protocols have no silent touch.
             Shape::Touch => self.wire == Wire::Text,
             Shape::Store | Shape::Extend | Shape::Remove | Shape::Count => true,
         }
     }
 
-    /// Appends a fence behind so many requests that asked for no answer.
+    /// Appends a fence behind `quiet` requests that asked for no answer.
     pub(super) fn push_fence(&self, out: &mut Vec<u8>, queue: &mut Queue, quiet: u32, due_ns: u64) {
         out.extend_from_slice(self.fence());
         queue.push_back(Asked { due_ns, id: ItemId::item(0), stamp: self.stamp, what: What::Fence { quiet } });
@@ -102,7 +102,7 @@ impl Speech {
         }
     }
 
-    /// The fence, for a person.
+    /// The name of the fence, for messages.
     pub(super) fn fence_name(&self) -> &'static str {
         match self.wire {
             Wire::Text => "version",
@@ -111,7 +111,7 @@ impl Speech {
         }
     }
 
-    /// Whether this answers the fence; None: more must come first.
+    /// Whether this answers the fence. `None`: more bytes are needed.
     pub(super) fn is_fence_answer(&self, input: &[u8]) -> Option<bool> {
         match self.wire {
             Wire::Text => line_len(input).map(|_| input.starts_with(b"VERSION ")),
@@ -137,12 +137,12 @@ fn line_len(input: &[u8]) -> Option<usize> {
     memchr::memchr(b'\n', input).map(|at| at + 1)
 }
 
-/// No value that is asked for is longer, with its key.
+/// Maximum length of a value with its key.
 const VALUE_BYTES_MAX: usize = (1 << 30) + 1024;
-/// No line of a reply is longer.
+/// Maximum length of a line of a reply.
 const LINE_BYTES_MAX: usize = 2048;
 
-/// In every protocol, before the server closes.
+/// The reply to a client beyond the limit, in every protocol, before the server closes.
 pub(super) const TURNED_AWAY: &[u8] = b"ERROR Too many open connections\r\n";
 
 #[cold]
@@ -160,7 +160,7 @@ fn out_of_step(awaited: Option<&Asked>, input: &[u8]) -> Taken {
     })
 }
 
-/// The entry in front was answered, and carries no value.
+/// Removes the entry in front, which was answered without a value.
 #[inline]
 fn finish_front(queue: &mut Queue, window: &mut Window, op: Op, done: bool) {
     if let Some(asked) = queue.pop_front() {
@@ -175,7 +175,7 @@ fn is_error_line(line: &[u8]) -> bool {
     line == b"ERROR\r\n" || line.starts_with(b"CLIENT_ERROR") || line.starts_with(b"SERVER_ERROR")
 }
 
-/// The key is not the one in front: those before it were missed. The value is compared when it is in front.
+/// Handles a value whose key is not in front: the keys before it were missed. The value is compared when its key is.
 #[cold]
 fn out_of_order(items: &Items, queue: &mut Queue, key: &[u8], whole: usize, window: &mut Window) -> Taken {
     let of_request = 1 + queue.iter().take_while(|asked| matches!(asked.what, What::Value(_))).count();

@@ -89,7 +89,7 @@ pub(super) fn take(items: &Items, noreply: bool, queue: &mut Queue, input: &[u8]
     Taken::Bytes(len)
 }
 
-/// Whether the change was done; None: the line is no answer to it.
+/// Whether the change was done. `None`: the line is no answer to it.
 #[inline]
 fn outcome(op: Op, line: &[u8]) -> Option<bool> {
     match (op.shape(), line) {
@@ -106,7 +106,7 @@ fn outcome(op: Op, line: &[u8]) -> Option<bool> {
     }
 }
 
-/// `VALUE <key> <flags> <len>[ <unique>]`, the bytes, and `END` behind the last key that was asked for.
+/// `VALUE <key> <flags> <len>[ <unique>]`, the bytes, and `END` behind the last requested key.
 #[inline]
 fn value(items: &Items, queue: &mut Queue, input: &[u8], window: &mut Window) -> Taken {
     let Some(line) = line_len(input) else {
@@ -123,7 +123,7 @@ fn value(items: &Items, queue: &mut Queue, input: &[u8], window: &mut Window) ->
     };
     let Some((key, len, unique)) = found else { return out_of_step(queue.front(), input) };
     let end = line + len;
-    // Looked at before the rest is there: what is shorter than it says would be awaited for ever.
+    // Checked before the rest is there: the rest of a value that is shorter than its line says would never come.
     if input.len() < end + 2 {
         return Taken::More(end + 2);
     }
