@@ -27,7 +27,7 @@ fn run() -> Result<(), Failure> {
     let program = arguments.next().unwrap_or_default();
     match parse(&program, arguments, |name| std::env::var_os(name))? {
         Invocation::Print(text) => {
-            // Ignored: whoever closed the pipe has read enough.
+            // Ignored: a reader that closed the pipe has read enough.
             let _ = std::io::stdout().lock().write_all(text.as_bytes());
             Ok(())
         }

@@ -81,7 +81,7 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
-/// What a test needs to start a server as whoever runs it.
+/// The flags that a test needs to start a server as its own user.
 fn as_user() -> &'static [&'static str] {
     if is_root() { &["-u", "root"] } else { &[] }
 }
@@ -197,7 +197,7 @@ fn root_has_to_say_whom_to_run_as() {
         assert!(ids.iter().all(|id| id != "0"), "{ids:?}");
         assert_eq!(groups, Vec::<String>::new());
     } else {
-        // Nobody but root can become somebody else; memcached ignores -u then, and so do we.
+        // Only root can change to another user. Without root, memcached ignores -u, and larder does, too.
         let server = Server::start(&["-u", "no-such-user"]);
         server.client().ask("get a\r\n", "END\r\n");
     }

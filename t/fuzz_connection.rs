@@ -295,7 +295,7 @@ fn storage(random: &mut Random, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(if random.once_in(10) { b"xy" } else { b"\r\n" });
 }
 
-/// A list of keys, perhaps longer than one batch of replies, perhaps with one that is none.
+/// A list of keys, perhaps longer than one batch of replies, perhaps with one that is no key.
 fn keys(random: &mut Random, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(b"get");
     for _ in 0..random.below(400) {

@@ -43,7 +43,7 @@ fn any_datagram(random: &mut Random) -> (Vec<u8>, bool) {
     let mut requests = match random.below(6) {
         0 => packets(random, 10),
         1 => vec![b'j'; random.below(DATAGRAM_LEN_MAX)],
-        // As many replies, and as long a one, as the client's socket holds.
+        // The number and the length of the replies fit the client's socket buffer.
         2 => "get honest a b\r\n".repeat(random.below(60)).into_bytes(),
         3 => format!("get{}\r\n", " honest".repeat(random.below(2000))).into_bytes(),
         _ => without_verbosity(stream(random, 12)),

@@ -23,10 +23,10 @@ const EXTENSION: usize = 8;
 const KEY: &str = "colour";
 const CHUNK_MAX: usize = 16384;
 const VALUE_LEN_MAX: usize = 64 << 20;
-/// Values begin at so many places of the pattern.
+/// Number of places in the pattern at which values begin.
 const SHIFTS: usize = 4093;
 
-/// Where the value of a chain of so many whole links ends.
+/// Where the value of a chain of `links` whole links ends.
 fn end_of_chain(links: usize) -> usize {
     CHUNK_MAX - HEADER - EXTENSION - KEY.len() + links * (CHUNK_MAX - HEADER)
 }
@@ -100,9 +100,9 @@ fn used_chunks(rig: &mut Rig, class: u8) -> u64 {
 fn values_round_trip_around_classes_that_came_while_running() {
     let (mut rig, pattern) = rig_and_pattern(256);
     rig.store.start_jobs().unwrap();
-    // Items that fill 408 bytes, and chains whose last link fills 5376: neither is a class to begin with. Both are as
-    // long as chunks can be of which so many fit a page, and the chain is as long as the sizes go that the fitter knows
-    // of.
+    // Items that fill 408 bytes, and chains whose last link fills 5376. At first no class has either size. Both sizes
+    // are the largest chunks of which the same number fits a page, and the chain has the greatest length that the
+    // fitter counts.
     let (small_len, chain_len) = (408 - HEADER - KEY.len(), end_of_chain(1) + 5376 - HEADER);
     let fitted = |rig: &Rig, bytes| rig.store.classes().find(|class| class.1 == bytes).map(|(class, ..)| class);
     assert_eq!([408, 5376].map(|bytes| fitted(&rig, bytes)), [None; 2]);

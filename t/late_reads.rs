@@ -15,7 +15,7 @@ fn set(rig: &mut Rig, key: &str, len: usize) {
     rig.set(key, &VALUE[..len], Deadline::NEVER).unwrap();
 }
 
-/// Fills the store and as much again with values of these lengths that nobody reads. How many it holds.
+/// Stores twice what fits, in values of these lengths that are never read. Returns the number of values that it holds.
 fn fill(rig: &mut Rig, lens: &[usize]) -> usize {
     let fill_one = |rig: &mut Rig, number: usize| set(rig, &format!("dead-{number}"), lens[number % lens.len()]);
     let before = rig.report(StoreReport::General)["evictions"];

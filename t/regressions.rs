@@ -112,7 +112,7 @@ fn more_readers_of_one_item_than_16_bits_count_all_get_it() {
     let mut owner = server.client();
     owner.ask(format!("set k 0 0 {REFERENCED_LEN}\r\n{value}\r\n"), "STORED\r\n");
     let mut readers: Vec<_> = (0..READERS).map(|_| server.client()).collect();
-    // Nobody reads yet, so replies wait in the server.
+    // No client reads yet, so replies wait in the server.
     readers.iter_mut().for_each(|reader| reader.send("get k\r\n".repeat(READS_EACH)));
     let hit = format!("VALUE k 0 {REFERENCED_LEN}\r\n{value}\r\nEND\r\n");
     owner.ask("get k\r\n", &hit);

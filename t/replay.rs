@@ -16,7 +16,7 @@ use slots::Cache as _;
 
 const REQUESTS: u32 = 300_000;
 const KEYS: u32 = 60_000;
-/// So many of ten thousand misses may be more or fewer.
+/// Allowed difference, in misses of ten thousand.
 const DIFFERENCE_MAX: i64 = 50;
 
 /// Keys by Zipf's law with an exponent of 0.9, and every tenth is one that never comes again.

@@ -1,7 +1,7 @@
 //! Many threads, little memory: no value is ever torn, foreign, or older than a delete that was answered.
 //!
 //! Every value carries its key, a number that only grows while its writer owns the key, padding, and a checksum over
-//! all of it. Each key has one writer at a time, who knows exactly what may be read; everybody reads everything.
+//! all of it. Each key has one writer at a time, which knows exactly what may be read. All threads read all keys.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -47,7 +47,7 @@ fn no_value_is_torn_foreign_or_older_than_its_delete() {
     });
     assert!(seen > operations / 20, "only {seen} of {operations} operations found a value: nothing was tested");
     let moved = figure(store, "slabs_moved");
-    // Mostly ten times as many; how many depends on what else the machine does.
+    // Mostly ten times as many: it depends on the load of the machine.
     assert!(moved > operations / 500_000, "only {moved} pages were moved while {operations} operations ran");
     assert!(figure(store, "slab_reassign_rescues") > moved, "hardly anything was rescued");
 }
@@ -123,7 +123,7 @@ impl Stress<'_> {
         self.floors[own].iter().for_each(|floor| floor.store(number, Ordering::SeqCst));
     }
 
-    /// Takes a page from some class while everybody works on its items, for another class or for nobody.
+    /// Takes a page from a class while all threads work on its items, for another class or for the page pool.
     fn move_page(&mut self, worker: &mut WorkerStore) {
         let to = u8::try_from(self.random.below(CLASSES)).unwrap();
         // Any answer will do: a class may have no page to spare, and another move may be under way.

@@ -245,7 +245,7 @@ fn both_families_and_every_worker_are_served() {
     let prefix = "udp6:[::1]:";
     let port = rows.values().find_map(|addr| addr.strip_prefix(prefix)).expect("it has IPv6 sockets");
     let address: SocketAddr = (Ipv6Addr::LOCALHOST, port.parse().expect("a port")).into();
-    // So many senders that the kernel gives each worker some of them.
+    // Enough senders for the kernel to give some to each worker.
     for number in 0..100 {
         DatagramClient::new(address).ask(format!("set {number} 0 0 1\r\nx\r\n"), &["STORED\r\n"]);
         server.datagram_client().ask(format!("get {number}\r\n"), &[&format!("VALUE {number} 0 1\r\nx\r\nEND\r\n")]);

@@ -8,7 +8,7 @@ use crate::support::{Client, Server, wait_until};
 /// A client that watches `words`.
 fn watcher(server: &Server, words: &str) -> Client {
     let mut client = server.client();
-    // The watch thread answers when the workers can see that someone watches.
+    // The watch thread answers when the workers can see that a client watches.
     client.ask(format!("watch {words}\r\n"), "OK\r\n");
     client
 }

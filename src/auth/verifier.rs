@@ -99,7 +99,7 @@ impl Verifier {
 impl Attempt {
     fn judge(&self) {
         let offered = Credentials { user: &self.user, password: &self.password };
-        // Another attempt may have proved the same password meanwhile. Without memory for the hash nobody is accepted.
+        // Another attempt may have proved the same password meanwhile. Without memory for the hash the attempt fails.
         let is_right = self.table.has_digest(offered.digest()) || self.table.verify_hash(offered).unwrap_or(false);
         self.verdict.store(if is_right { ACCEPTED } else { REFUSED }, Ordering::Relaxed);
     }

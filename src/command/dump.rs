@@ -1,7 +1,8 @@
 //! A dump: rows about all items, written in slices between which other clients are served.
 //!
 //! ```text
-//! metadump   key=<key, URI-encoded> exp=<date or -1> la=<date> cas=<unique> fetch=<yes|no> cls=<class> size=<bytes> flags=<flags> ␊
+//! metadump   key=<key, URI-encoded> exp=<date or -1> la=<date> cas=<unique> fetch=<yes|no> …
+//!            … cls=<class> size=<bytes> flags=<flags> ␊
 //! mgdump     mg <key>␍␊                a command that a client can send
 //!            mg <key, base64> b␍␊      for a key that no text command can name
 //! ```

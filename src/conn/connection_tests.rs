@@ -149,7 +149,7 @@ impl Bench {
         }
     }
 
-    /// Sends `bytes`, `cut` at a time, and gives the server and the client as many turns as they need.
+    /// Sends `bytes`, `cut` at a time, and gives the server and the client the turns that they need.
     fn talk(&mut self, bytes: &[u8], cut: usize) -> Vec<u8> {
         let mut replies = Vec::new();
         for part in bytes.chunks(cut) {

@@ -18,7 +18,7 @@ use super::read_buf::ReadBuf;
 use super::state::{CloseReason, ConnectionState};
 use super::write_queue::WriteQueue;
 
-/// Failed attempts after which a connection is closed. Whoever guesses passwords must connect again.
+/// Failed attempts after which a connection is closed. A client that guesses passwords must connect again.
 const FAILURES_MAX: u8 = 16;
 
 const _: () = assert!(

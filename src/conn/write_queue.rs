@@ -20,7 +20,7 @@ use super::backlog::{Backlog, gather};
 use super::cache::CachedItem;
 
 /// With this many bytes of text the queue is full and is sent before more requests are executed. A client that does not
-/// read holds about as many.
+/// read holds about that much.
 pub(super) const TEXT_BYTES_MAX: usize = 64 << 10;
 /// As [`TEXT_BYTES_MAX`], for the bytes of borrowed values. They cost no copy, but a slow client keeps their items.
 const VALUE_BYTES_MAX: usize = 1 << 20;

@@ -128,7 +128,7 @@ fn read(mut arguments: Vec<OsString>) -> Result<Matches, String> {
     Err("too many abbreviated options".into())
 }
 
-/// The long option that begins with `name`. `None` if there is none, or if `name` is too short for a long option.
+/// The long option that begins with `name`. `None` if no option does, or if `name` is too short for a long option.
 fn completed(name: &str) -> Result<Option<&'static str>, String> {
     let begun = |row: &&Row| name.len() > 1 && row.longs().any(|long| long.starts_with(name));
     let long = |row: &'static Row| row.longs().find(|long| long.starts_with(name));

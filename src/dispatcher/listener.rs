@@ -108,7 +108,7 @@ pub fn listen(settings: &Settings) -> Result<Vec<Listener>, BindFailure> {
     Ok(listeners)
 }
 
-/// Opens the UDP sockets of each worker. Without -U there are none.
+/// Opens the UDP sockets of each worker: no socket without -U.
 ///
 /// # Errors
 /// The first address that could not be bound.

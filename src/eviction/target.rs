@@ -34,8 +34,8 @@ const RETURNS_GREATEST_PERCENT: u32 = 80;
 const LATE_GREATEST_PERCENT: u32 = 90;
 /// Limit for unasked keys while main is in use, so that a burst of them takes no more.
 const UNASKED_GREATEST_PERCENT: u32 = 40;
-/// Decrease of the target for one key that left main. With 1, a class of many thousands of items would need as many
-/// returns to follow a change of the workload.
+/// Decrease of the target for one key that left main. With 1, a class of many thousands of items would need
+/// thousands of returns to follow a change of the workload.
 const STEP: u32 = 16;
 /// Target, in percent of the class, at which a key that left the small queue raises the target by the same step. See
 /// [`SmallTarget::learn`].

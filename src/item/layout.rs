@@ -3,12 +3,15 @@
 //! ```text
 //! one chunk   │ header 16 │ client flags 4? │ version 8? │ proof 4? │ key │ value │
 //!
-//! chain       │ header 16 │ client flags 4? │ version 8? │ proof 4? │ length 4, first link 4 │ key │ value … │   largest class
-//!                                                                                    ▼
-//!                                                                     │ link 16 │ … value … │            largest class, full
+//! chain       │ header 16 │ client flags 4? │ version 8? │ proof 4? │ length 4, first link 4 │ key │ value … │
+//!                                                                               ▼
+//!                                                                     │ link 16 │ … value … │
 //!                                                                          ▼ next
-//!                                                                     │ link 16 │ … value │   smallest class for links that holds it
+//!                                                                     │ link 16 │ … value │
 //! ```
+//!
+//! The head of a chain and all links but the last are full chunks of the largest class. The last link takes the
+//! smallest class for links that holds it.
 //!
 //! There is no NUL and no CRLF. The client flags are stored only if they are not 0, the version only if a client or
 //! another server chose the CAS unique, the proof only in a memory file (-e). Upholds I3.

@@ -200,7 +200,7 @@ impl PendingItem {
         self.extras.client_flags
     }
 
-    /// Copies from `bytes` as many as are missing and have room. Returns their number.
+    /// Copies from `bytes` what is missing and has room. Returns the number of bytes.
     #[inline]
     pub fn fill(&mut self, bytes: &[u8]) -> usize {
         let wanted = bytes.len().min(self.room_ahead() as usize);

@@ -225,7 +225,8 @@ impl PageArena {
         assert!(self.formats[page as usize].load(Ordering::Relaxed) == 0, "page {page} belongs to a class");
         // SAFETY: the page table has an entry for this page, so the page lies within the mapping.
         let first = unsafe { self.base.add(page as usize * PAGE_BYTES as usize) };
-        // SAFETY: the page lies in the mapping, and the caller guarantees that no thread reads or writes it.
+        // SAFETY: the page lies in the mapping. The caller guarantees that no thread can still find a chunk of it, so
+        // these plain stores race with no access, not even an atomic one.
         unsafe { first.as_ptr().write_bytes(0, PAGE_BYTES as usize) };
     }
 
@@ -352,8 +353,8 @@ impl<'a> Located<'a> {
     #[inline]
     pub const fn head(self) -> &'a ChunkHead {
         // SAFETY: the chunk lies in the mapping, is 8-aligned and at least 32 bytes long (I1), as `find` has
-        // checked. Its first 16 bytes are only ever accessed as these two atomics, and zeros are valid values of
-        // them.
+        // checked. While a thread can find the chunk, its first 16 bytes are accessed only as these two atomics:
+        // `clear_page` writes when none can. Zeros are valid values of them.
         unsafe { self.first.cast::<ChunkHead>().as_ref() }
     }
 

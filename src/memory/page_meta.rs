@@ -16,7 +16,7 @@ use super::chunk_ref::ChunkRef;
 
 /// The metadata of one page: 16 bytes, a quarter of a cache line.
 pub(super) struct PageMeta {
-    /// The first free chunk; 0 if there is none.
+    /// The first free chunk; 0: no chunk is free.
     free: AtomicU32,
     /// The number of free chunks.
     free_len: AtomicU32,

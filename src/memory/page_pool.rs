@@ -175,7 +175,7 @@ impl SlabAllocator {
 
     /// Gives a page to another class.
     pub fn hand_over(&self, page: FreePage, class: u8) {
-        // SAFETY: only `settle` makes a `FreePage`, after the grace period.
+        // SAFETY: only `try_reclaim` makes a `FreePage`, after the grace period.
         unsafe { self.arena.clear_page(page.page) };
         self.lock(class).adopt(page.page);
     }
@@ -223,11 +223,6 @@ impl SlabAllocator {
     /// The number of pages in memory that wait for a class.
     pub fn pool_ready(&self) -> usize {
         self.pool.lock().ready.len()
-    }
-
-    /// The highest page number that was ever used, where a walk over all pages ends.
-    pub fn last_page_used(&self) -> u32 {
-        self.pool.lock().next - 1
     }
 }
 
@@ -309,6 +304,11 @@ mod tests {
         assert_eq!(slabs.lock(receiver).take(u32::MAX, |_| {}), per_page);
     }
 
+    /// The highest page number that was ever used.
+    fn last_page_used(slabs: &SlabAllocator) -> u32 {
+        slabs.pool.lock().next - 1
+    }
+
     #[test]
     fn a_page_waits_in_the_pool_for_any_class() {
         let slabs = allocator(1);
@@ -318,7 +318,7 @@ mod tests {
         slabs.put_page(page, 0);
         assert_eq!((slabs.pages_used(), slabs.pool_ready()), (0, 1));
         assert!(slabs.lock(2).grow(0, false));
-        assert_eq!((slabs.pages_used(), slabs.pool_ready(), slabs.last_page_used()), (1, 0, 1));
+        assert_eq!((slabs.pages_used(), slabs.pool_ready(), last_page_used(&slabs)), (1, 0, 1));
     }
 
     #[test]
@@ -349,7 +349,7 @@ mod tests {
         assert_eq!((slabs.pages_used(), slabs.pool_ready()), (1, 0));
         assert!(slabs.set_limit_bytes(u64::from(2 * PAGE_BYTES)));
         assert!(slabs.lock(2).grow(0, false));
-        assert_eq!(slabs.last_page_used(), 2, "the same page, not a third one");
+        assert_eq!(last_page_used(&slabs), 2, "the same page, not a third one");
         let number = slabs.lock(2).pages()[0];
         assert_eq!(slabs.arena.head(ChunkRef::new(number, 3)).word0.load(Ordering::Relaxed), 0);
         assert!(!slabs.discard_ready_page(), "nothing waits in the pool");

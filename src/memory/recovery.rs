@@ -64,7 +64,7 @@ impl Recovery {
         self.pages.len()
     }
 
-    /// Whether there are none.
+    /// Whether no page was found.
     pub fn is_empty(&self) -> bool {
         self.pages.is_empty()
     }

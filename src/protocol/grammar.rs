@@ -32,7 +32,8 @@ pub enum Binding {
 
 impl From<&Settings> for Binding {
     fn from(settings: &Settings) -> Self {
-        // -Y authenticates clients of the text protocol, -S those of the binary protocol. No other client is served then.
+        // -Y authenticates clients of the text protocol, -S those of the binary protocol. Then no other client is
+        // served.
         match (settings.protocol, settings.auth_file.is_some(), settings.sasl) {
             ("ascii", ..) | (_, true, false) => Self::Text,
             ("binary", ..) | (_, false, true) => Self::Binary,

@@ -155,7 +155,7 @@ impl Settings {
         self.endpoints(self.udp_port)
     }
 
-    /// The addresses of -l. Those without a port get `port`; 0: there are none.
+    /// The addresses of -l. Those without a port get `port`. Empty if `port` is 0.
     fn endpoints(&self, port: i32) -> Vec<Endpoint> {
         if self.unix_socket.is_some() || port == 0 {
             return Vec::new();

@@ -17,7 +17,7 @@ pub(super) trait Codec<T> {
     fn typed(&self, value: &T) -> String {
         self.show(value)
     }
-    /// The limits, for the manual: `1 to 64`. Empty if there are none to state.
+    /// The limits, for the manual: `1 to 64`. Empty: no limits to state.
     fn limits(&self) -> String {
         String::new()
     }

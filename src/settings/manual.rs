@@ -165,23 +165,23 @@ const MARKDOWN_HEAD: &str = "\
 
 <!-- Printed from src/settings/table.rs by `make doc`. Edit the table, not this file. -->
 
-larder takes memcached's options, short and long. If an option is invalid, larder does not start. It prints one line with
-the option, the value and the limit, for example `larder: -t, --threads: 900 is outside 1 to 256`.
+larder takes memcached's options, short and long. If an option is invalid, larder does not start. It prints one line
+with the option, the value and the limit, for example `larder: -t, --threads: 900 is outside 1 to 256`.
 
 `-o, --extended` takes a list of the options that are written `-o name` below: `-o idle_timeout=60,hashpower=20`.
 If an option is repeated, the last value counts. `-l` and `-o` add up instead.
 
 A size can have a unit: `b`, `k`, `m`, `g` or `t`, in upper or lower case. Units are powers of 1024: `1g`, `1024MB` and
-`1GiB` are equal. A time can have the unit `s`, `m`, `h` or `d`. larder ignores blanks around a value. A long option can be
-abbreviated, if the abbreviation is unique.
+`1GiB` are equal. A time can have the unit `s`, `m`, `h` or `d`. larder ignores blanks around a value. A long option can
+be abbreviated, if the abbreviation is unique.
 ";
 
 const MARKDOWN_WITHOUT_EFFECT: &str = "
 ## Accepted without effect
 
-larder accepts these options of memcached, so that existing command lines work. It checks the limits of each value, but no
-combinations. memcached refuses `hot_lru_pct` and `warm_lru_pct` with a sum above 80, and `temporary_ttl` without the LRU
-maintainer; larder starts with both.
+larder accepts these options of memcached, so that existing command lines work. It checks the limits of each value, but
+no combinations. memcached refuses `hot_lru_pct` and `warm_lru_pct` with a sum above 80, and `temporary_ttl` without the
+LRU maintainer; larder starts with both.
 
 | option | effect in memcached | reason |
 |---|---|---|
@@ -208,13 +208,14 @@ const MARKDOWN_TAIL: &str = "
 ## Messages
 
 larder writes messages to standard error. With `-v` it logs its addresses and settings at start. It then logs clients
-refused beyond `-c`, clients disconnected by `idle_timeout`, a lack of descriptors, and stores refused for lack of memory. Each
-of these kinds gets at most one line in ten seconds. With `-vv` larder logs every command and reply in memcached's format.
-Each line of a running server begins with the time in UTC. If standard error is the journal, the line begins with its level
-instead (`<4>`). Control characters are escaped, for example `\\x1b`.
+refused beyond `-c`, clients disconnected by `idle_timeout`, a lack of descriptors, and stores refused for lack of
+memory. Each of these kinds gets at most one line in ten seconds. With `-vv` larder logs every command and reply in
+memcached's format. Each line of a running server begins with the time in UTC. If standard error is the journal, the
+line begins with its level instead (`<4>`). Control characters are escaped, for example `\\x1b`.
 
 The server never waits for the reader of its messages. The queue holds 256 KiB. larder drops lines that do not fit, and
-counts them in `log_lines_dropped` of `stats`. When the reader continues, it gets a line with the number of dropped lines.
+counts them in `log_lines_dropped` of `stats`. When the reader continues, it gets a line with the number of dropped
+lines.
 
 ## Exit codes
 
@@ -280,9 +281,9 @@ larder \\- a cache server that speaks memcached's protocol
 .B larder
 [options]
 .SH DESCRIPTION
-larder keeps keys and values in memory and serves them over memcached's classic text protocol and its binary protocol. It
-works with every client of these protocols, and takes memcached's options. When memory is full, larder evicts the items
-that are least likely to be read again.
+larder keeps keys and values in memory and serves them over memcached's classic text protocol and its binary protocol.
+It works with every client of these protocols, and takes memcached's options. When memory is full, larder evicts the
+items that are least likely to be read again.
 .PP
 When root starts larder, \\fB\\-u\\fR is required: the user to run as.
 .SH OPTIONS

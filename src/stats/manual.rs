@@ -12,21 +12,21 @@ const HEAD: &str = "\
 
 <!-- Printed from the tables of the rows by `make doc`. Edit those, not this file. -->
 
-`stats` and its groups use memcached's names, so that monitoring tools for memcached work with larder. A memcached name that
-is not listed here belongs to a feature that larder does not have, and is always 0. These features are the LRU maintainer, log
-watchers and hits counted per list. `stats slabs` shows the hits of a class as `get_hits`.
+`stats` and its groups use memcached's names, so that monitoring tools for memcached work with larder. A memcached name
+that is not listed here belongs to a feature that larder does not have, and is always 0. These features are the LRU
+maintainer and hits counted per list. `stats slabs` shows the hits of a class as `get_hits`.
 
 `stats reset` sets the counters to 0, and no other row. [settings.md](settings.md) describes `stats settings`.
 `stats detail on` starts counting by key prefix, and `stats detail dump` shows the counts. `stats sizes` counts items by
 size, in steps of 32 bytes. `stats cachedump <class> <limit>` lists some keys.
 
-`stats prefixes` counts items and bytes by key prefix. A background thread scans the cache, at about 20 million items per
-second of its CPU time. `stats hotkeys` lists the most requested keys, from a sample of the requests. `stats hotkeys off`
-stops the sampling, and `stats reset` clears the sample. -X disables all groups that show keys.
+`stats prefixes` counts items and bytes by key prefix. A background thread scans the cache, at about 20 million items
+per second of its CPU time. `stats hotkeys` lists the most requested keys, from a sample of the requests. `stats hotkeys
+off` stops the sampling, and `stats reset` clears the sample. -X disables all groups that show keys.
 
 The memory of the process is the sum of `slab_bytes`, `hash_bytes`, `ghost_bytes`, `ring_bytes`, `page_table_bytes`,
-`read_buf_bytes`, `write_buf_bytes`, `connection_bytes` and `statistics_bytes`. It matches RssAnon in /proc/PID/status to
-within 2 MiB while pages are nearly full: RssAnon does not count the parts of a new page that were never written.
+`read_buf_bytes`, `write_buf_bytes`, `connection_bytes` and `statistics_bytes`. It matches RssAnon in /proc/PID/status
+to within 2 MiB while pages are nearly full: RssAnon does not count the parts of a new page that were never written.
 ";
 
 /// The rows of plain `stats`: of the process, of the workers' counters and of the store.

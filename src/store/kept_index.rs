@@ -19,7 +19,7 @@ use super::cache::Store;
 
 /// Bytes before each part: its length and its checksum.
 const PREFIX_BYTES: usize = 16;
-/// Any number with as many ones as zeros.
+/// An odd number with mixed bits: near 2^64 over the golden ratio.
 const CHUNK_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A fingerprint of a set of chunks, in any order. Two sets with the same one are equal, unless they were made for it.
@@ -76,7 +76,7 @@ impl Store {
         Ok(KeptIndex { at, bytes: next - at, seed: self.seed, buckets: self.index.buckets() })
     }
 
-    /// Reads the index that a clean stop has kept, with `threads` threads. `None`: there is none, or it does not fit.
+    /// Reads the index that a clean stop has kept, with `threads` threads. `None`: there is no index, or it does not fit.
     /// Then the index is empty. Otherwise: the fingerprint of the chunks that it refers to.
     pub(super) fn read_index(
         &'static self,

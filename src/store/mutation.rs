@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A mutation is reported where it becomes visible, under the lock of the key's bucket. So a sink learns of the changes
-//! of one key in the order in which readers see them. A copy by the page mover is no mutation: nobody sees it.
+//! of one key in the order in which readers see them. A copy by the page mover is no mutation: no client sees it.
 //!
 //! A worker asks at the start of its turn which sinks are active, and not again within the turn. So a change costs one
 //! test of the worker's own memory while no sink is active. A sink that was switched on learns of every change in turns

@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(child(Role::Dispatcher, signal_to_init).0, Some(EXIT_CODE));
         let code: fn() = || {
             let (read_and_execute, private) = (libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_ANON);
-            // SAFETY: a new mapping, which nobody uses.
+            // SAFETY: a new mapping, which no other code uses.
             unsafe { libc::mmap(std::ptr::null_mut(), 4096, read_and_execute, private, -1, 0) };
         };
         assert_eq!(child(Role::Starting, code).0, Some(EXIT_CODE));

@@ -82,7 +82,7 @@ pub fn become_user(ids: UserIds) -> io::Result<()> {
     Ok(())
 }
 
-/// Allows `wanted` open files, or as many as the hard limit allows if that is at least `least`. Raises the soft
+/// Allows `wanted` open files, or what the hard limit allows if that is at least `least`. Raises the soft
 /// limit, and the hard limit if the kernel permits it; never lowers either. Returns the new limit.
 ///
 /// # Errors

@@ -195,7 +195,7 @@ pub fn peer_ip(socket: BorrowedFd<'_>) -> Option<IpAddr> {
     decode_address(&name_of(socket.as_raw_fd(), Side::Theirs)?).map(|address| address.ip())
 }
 
-/// The number of the network queue (NAPI id) over which the client's packets come. 0 if there is none, as over
+/// The number of the network queue (NAPI id) over which the client's packets come. 0 if there is no queue, as over
 /// loopback.
 pub fn incoming_queue(socket: BorrowedFd<'_>) -> u32 {
     let (mut queue, mut len) = (0u32, socklen::<u32>());

@@ -37,7 +37,7 @@ pub fn is_spent() -> bool {
     IS_SPENT.load(Ordering::Relaxed)
 }
 
-/// Allocates a spare block if there is none. Returns false if memory is short.
+/// Allocates a spare block, unless one is there. Returns false if memory is short.
 pub fn refill() -> bool {
     if SPARE.load(Ordering::Relaxed).is_null() {
         // SAFETY: the layout has a size.

@@ -30,7 +30,7 @@ impl WorkerWatch {
         self.is_watched = self.recorder.hub.is_watched();
     }
 
-    /// Where events go in this turn. `None`: nobody watches.
+    /// Where events go in this turn. `None`: no client watches.
     #[inline]
     pub(super) fn recorder(&self) -> Option<&Recorder> {
         if self.is_watched { Some(&self.recorder) } else { None }

@@ -5,7 +5,7 @@ use larder::protocol::binary::Opcode::*;
 use crate::support::packet::{Packet, Reply, read_reply};
 use crate::support::{Client, Server, wait_until};
 
-/// Sends packets and reads as many replies as `count`.
+/// Sends packets and reads `count` replies.
 fn ask(client: &mut Client, packets: &[Packet], count: usize) -> Vec<Reply> {
     client.send(packets.iter().flat_map(Packet::bytes).collect::<Vec<u8>>());
     (0..count).map(|_| read_reply(client)).collect()

@@ -14,7 +14,7 @@ fn bench(arguments: &str) -> (Option<i32>, String) {
 
 #[test]
 fn no_server_is_exit_code_69_and_a_line() {
-    // Bound and not listening: a connect is refused, and nobody else gets the port meanwhile.
+    // Bound and not listening: a connect is refused, and no other program gets the port meanwhile.
     let port = {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         listener.local_addr().expect("a bound socket has an address").port()

@@ -114,7 +114,7 @@ fn keys_that_connections_have_to_themselves_are_all_stored_and_none_is_stale() {
     let server = Server::start(&[]);
     let mut session = open(&plan, &server);
     let filled = session.fill().expect("the server answers");
-    // As many counters as keys.
+    // Counters and keys, in equal numbers.
     assert_eq!((filled.stored, filled.faults), (2 * KEYS, 0), "{:?}", filled.notes);
     for _ in 0..2 {
         let outcome = session.run(WINDOW).expect("the server answers");

@@ -105,7 +105,7 @@ impl DatagramStream {
     }
 }
 
-/// Commands of one batch, as many as a datagram may have.
+/// The commands of one batch that fit a datagram.
 fn lines(stream: &mut Stream, tally: &mut Tally) -> Body {
     loop {
         let mut batch = stream.next_batch(tally);

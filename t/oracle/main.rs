@@ -194,7 +194,7 @@ fn random_datagrams_get_the_same_replies() {
     ));
 }
 
-/// A seed nobody chose, short enough to be typed.
+/// A random seed that is short enough to be typed.
 fn fresh_seed() -> u64 {
     RandomState::new().build_hasher().finish() % 1_000_000_000
 }

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 /// Fetched by scripts/newest-memcached when `LARDER_ORACLE` names none.
 const FETCHED_TO: &str = "target/memcached";
 
-/// The memcached to compare with; ends the run with the way to get one when there is none.
+/// The memcached to compare with. Without one the run ends with a message that says how to get it.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {

@@ -108,7 +108,7 @@ impl Client {
         })
     }
 
-    /// Reads until the server closes. A reset counts as a close: it only says that bytes of ours were left unread.
+    /// Reads until the server closes. A reset counts as a close: it only says that the server has not read all bytes.
     pub(crate) fn read_to_close(&mut self) -> io::Result<Vec<u8>> {
         loop {
             match self.fill() {

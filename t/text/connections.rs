@@ -99,7 +99,7 @@ fn a_kick_counts_once_however_many_clients_had_the_place_before() {
     for client in &mut silent {
         client.ask("get a\r\n", "END\r\n");
     }
-    // Whoever moves the clock was heard before it moved: it is one of the silent ones.
+    // The client that moves the clock spoke before it moved, so it counts as silent, too.
     silent[2].ask("debugtime 3\r\n", "OK\r\n");
     for client in &mut silent {
         client.expect_close();
@@ -198,7 +198,7 @@ fn a_client_that_does_not_read_stalls_nobody_else() {
     let value = "x".repeat(1_000_000);
     other.ask(format!("set large 0 0 1000000\r\n{value}\r\n"), "STORED\r\n");
     let mut deaf = server.client();
-    // 200 MB of answers that nobody reads.
+    // 200 MB of answers that the client does not read.
     deaf.send("get large\r\n".repeat(200));
     for _ in 0..100 {
         other.ask("get small\r\n", "END\r\n");

@@ -153,7 +153,7 @@ fn a_value_being_sent_survives_its_replacement() {
     let mut writer = server.client();
     let (old, new) = (value(1_000_000, 0), value(1_000_000, 1));
     round_trip(&mut writer, "large", &old);
-    // As many copies as no socket buffer holds, so that the server is in the middle of sending for long.
+    // More copies than any socket buffer holds, so that the server is in the middle of sending for long.
     reader.send("get large\r\n".repeat(20));
     for _ in 0..5 {
         round_trip(&mut writer, "large", &new);

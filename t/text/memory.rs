@@ -205,8 +205,8 @@ fn clients_that_take_all_memory_are_closed_and_the_server_lives() {
     let mut greedy = Vec::new();
     for number in 0..400 {
         let Ok(mut client) = server.try_client() else { break };
-        // Ignored: some are closed before they have sent all. By turns the beginning of a line, and replies nobody
-        // reads.
+        // Ignored: some are closed before they have sent all. In turn they send the beginning of a line, and requests
+        // whose replies they do not read.
         let _ = if number % 2 == 0 {
             client.try_send(format!("get {}", "k ".repeat(25_000)).as_bytes())
         } else {

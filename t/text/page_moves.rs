@@ -28,7 +28,7 @@ fn a_class_that_comes_late_gets_its_share() {
     fill(&mut client, "small", 60_000, 300);
     assert!(number(&mut client, "", "evictions") > 0, "18 MB do not fit into 16 MiB");
     let (mut random, value) = (Random::with_seed(1), "v".repeat(3000));
-    // 8 MB that are asked for and stored again and again, while nobody asks for the small ones.
+    // 8 MB are read and stored again and again, while the small values are not read.
     wait_until("the larger values have a third of the memory", || {
         for _ in 0..100 {
             let key = random.below(2600);
@@ -66,7 +66,7 @@ fn the_last_links_of_chains_find_room_again() {
     classes.sort_unstable();
     let [.., (tail_pages, tails), (_, links)] = classes[..] else { panic!("two classes have pages: {classes:?}") };
     assert!(tail_pages >= 2, "{classes:?}");
-    // Every chain that leaves because its last link is wanted leaves two chunks that nobody needs.
+    // Every chain that leaves because its last link is wanted leaves two chunks that no item needs.
     client.ask(format!("slabs reassign {tails} {links}\r\n"), "OK\r\n");
     wait_until("a page has moved", || number(&mut client, "", "slabs_moved") > 0);
     let mut round = 0;
@@ -240,7 +240,7 @@ fn mixed_sizes_are_never_refused() {
             scope.spawn(move || {
                 let mut random = Random::with_seed(seed + 1);
                 for _ in 0..SETS {
-                    // As many of each magnitude.
+                    // An equal number of each magnitude.
                     let magnitude = 100usize << random.below(14);
                     let len = (magnitude + random.below(magnitude)).min(900 << 10);
                     let key = random.below(5000);

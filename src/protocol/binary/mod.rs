@@ -1,11 +1,11 @@
 //! The binary protocol.
 //!
 //! ```text
-//! 0       1        2            4               5           6         8             12       16    24
-//! ├───────┼────────┼────────────┼───────────────┼───────────┼─────────┼─────────────┼────────┼─────┼────────┬─────┬───────┐
-//! │ magic │ opcode │ key length │ extras length │ data type │ vbucket │ body length │ opaque │ CAS │ extras │ key │ value │
-//! └───────┴────────┴────────────┴───────────────┴───────────┴─────────┴─────────────┴────────┴─────┴────────┴─────┴───────┘
-//!   0x80 request, 0x81 reply                                  status in a reply                      └──── the body ────┘
+//! 0       1        2         4            5           6         8          12       16    24
+//! ├───────┼────────┼─────────┼────────────┼───────────┼─────────┼──────────┼────────┼─────┼────────┬─────┬───────┐
+//! │ magic │ opcode │ key len │ extras len │ data type │ vbucket │ body len │ opaque │ CAS │ extras │ key │ value │
+//! └───────┴────────┴─────────┴────────────┴───────────┴─────────┴──────────┴────────┴─────┴────────┴─────┴───────┘
+//!   0x80 request, 0x81 reply                            status in a reply                 └──── the body ────┘
 //! ```
 //!
 //! Numbers are big-endian. The server ignores data type and vbucket, and repeats the opaque.

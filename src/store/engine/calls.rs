@@ -120,7 +120,7 @@ pub trait Engine {
     /// or for as much as a connection receives at once.
     ///
     /// # Errors
-    /// [`Refusal`] says why there is none, and whether to try again in the next loop turn. The value keeps its
+    /// [`Refusal`] says why memory is lacking, and whether to try again in the next loop turn. The value keeps its
     /// memory.
     fn extend(&mut self, pin: &Self::Pin, pending: &mut Self::Pending) -> Result<(), Refusal>;
 

@@ -61,7 +61,7 @@ pub trait Pending {
     fn room_ahead(&self) -> u32;
     /// The key of the value.
     fn key(&self) -> &[u8];
-    /// Copies as many of `bytes` as are missing and have memory. Returns their number.
+    /// Copies those of `bytes` that are missing and have memory. Returns their number.
     fn fill(&mut self, bytes: &[u8]) -> usize;
     /// Sets `slices` to the memory of the missing bytes, for a vectored read. Fills `slices` from the front and
     /// returns how many it set. The caller then passes the number of bytes read to [`Pending::advance`].
@@ -69,7 +69,8 @@ pub trait Pending {
     /// Notes that `n` bytes were read into the slices of [`Pending::spare`].
     fn advance(&mut self, n: usize);
 
-    /// Counts bytes that have come. Returns whether the client makes progress. Single bytes at long intervals do not count.
+    /// Counts bytes that have come. Returns whether the client makes progress. Single bytes at long intervals do not
+    /// count.
     fn note_progress(&mut self, _bytes: usize) -> bool {
         true
     }

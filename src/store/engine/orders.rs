@@ -107,7 +107,7 @@ pub struct ArithOptions {
     pub is_binary_key: bool,
 }
 
-/// A counter that is created where there is none. It gets no client flags, and the delta is not applied.
+/// A counter that is created if its key does not exist. It gets no client flags, and the delta is not applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vivify {
     /// Its deadline.

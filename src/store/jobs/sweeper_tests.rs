@@ -41,7 +41,7 @@ impl Rig {
         self.client.1.hash(Key::new(key.as_bytes()).unwrap())
     }
 
-    /// The deadline so many seconds from now.
+    /// The deadline `seconds` from now.
     fn after(&self, seconds: u32) -> Deadline {
         Exptime::new(i64::from(seconds)).deadline(self.clock.read(), || 0)
     }

@@ -47,7 +47,8 @@ pub(super) struct Published {
 }
 
 impl WorkerStore {
-    /// As `Engine::store`, with the mode and the options of `write`. `has_proof`: whether the store's items have proofs.
+    /// As `Engine::store`, with the mode and the options of `write`. `has_proof`: whether the store's items have
+    /// proofs.
     #[inline(always)]
     pub(super) fn store_whole(
         &mut self,

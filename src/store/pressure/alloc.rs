@@ -188,7 +188,7 @@ impl WorkerStore {
         Ok(())
     }
 
-    /// A chunk for which nothing is evicted, for the short link that ends a long chain. If there is none, the
+    /// A chunk for which nothing is evicted, for the short link that ends a long chain. If no such chunk is free, the
     /// link takes a chunk of the largest class. That wastes little, since the chain has many such chunks. Any
     /// other way costs much: an eviction for a last link mostly evicts a chain. A class without a page would
     /// get one beyond the limit, for which other items leave.

@@ -21,7 +21,7 @@ use super::empty_pages::GivenPages;
 use super::unread_pages::UnreadPages;
 
 /// Maximum share of the limit that all classes together may have beyond it, while page moves are pending. The mover
-/// then takes as many pages from other classes.
+/// then takes that number of pages from other classes.
 const BEYOND_SHARE: u64 = 32;
 /// The same as a number of pages, which counts if it is larger: a large value on each of a few connections.
 const BEYOND_MIN: u64 = 8;

@@ -1,7 +1,7 @@
 //! Dumps: a worker writes them between its other work.
 //!
 //! ```text
-//! DriveOutcome::Dump ──▶ dumps: [ place, place, … ] ──one slice per turn, from the front──▶ driven, and back to the end
+//! DriveOutcome::Dump ──▶ dumps: [ place, place, … ] ──one slice per turn, from the front──▶ driven, then at the end
 //! ```
 //!
 //! While other clients send requests, dumps rest after each slice. The worker then sleeps for most of the time, and the

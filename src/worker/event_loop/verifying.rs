@@ -1,7 +1,7 @@
 //! Connections that wait for the verifier thread.
 //!
 //! ```text
-//! DriveOutcome::Verify ──▶ verifying: [ place, place, … ] ──mail after a verdict──▶ each is driven, and asks its ticket
+//! DriveOutcome::Verify ──▶ verifying: [ place, place, … ] ──mail after a verdict──▶ each is driven and asks again
 //! ```
 
 use mio::Registry;

@@ -30,7 +30,7 @@ use crate::batch::{Batch, ItemDigits, Shape, item_digits};
 
 const KEYS: u32 = 1_000_000;
 const COUNTERS: u32 = 100_000;
-/// Reading a thread's time is a system call: once for so many turns.
+/// Turns between two readings of the thread's time, which is a system call.
 const TURNS_PER_READING: usize = 64;
 const ROW_TIME: Duration = Duration::from_millis(1500);
 

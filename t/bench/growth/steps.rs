@@ -4,10 +4,10 @@
 //! 32 items more ──▶ splits, each timed ──▶ … ──▶ memory for 32768 buckets ahead, when it is time
 //! ```
 //!
-//! Every step is timed by the clock on the wall and by the thread's own: what the machine gave to others in between is
-//! in the one and not in the other. What a hypervisor took is in both, so as many stretches of plain arithmetic, about
-//! as long as a split, are timed as well: a step that is no longer than the longest of them was not long by itself. A
-//! chunk's hash is in a table here, one cache line for each item, as its key would be.
+//! Every step is timed by the wall clock and by the thread's CPU clock. Only the wall clock counts time that the kernel
+//! gave to other threads. Both count time that a hypervisor took. So an equal number of stretches of plain arithmetic,
+//! each about as long as a split, is timed as well. A step that is no longer than the longest stretch was not long by
+//! itself. The hash of a chunk is in a table here, one cache line for each item, as its key would be.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use larder::memory::ChunkRef;
 use larder::sync::{Epochs, Pin};
 use larder_bench::figures::{Table, grouped};
 
-/// As `store/grow.rs` does: it looks after so many items, and splits so many buckets at most.
+/// As `store/grow.rs`: items between two looks, and the maximum number of buckets to split.
 const ITEMS_PER_LOOK: u32 = 32;
 const SPLITS_PER_LOOK: u64 = 8;
 const INDEX_BYTES: usize = 1 << 30;
@@ -96,7 +96,7 @@ pub(crate) fn run(items: u32) -> io::Result<Table> {
     }
     drop(index);
 
-    // An index of as many buckets, an eighth as full.
+    // An index with the same number of buckets, an eighth as full.
     let index = HashIndex::new(INDEX_BYTES, 10, IndexPages::Small)?;
     while index.splits_wanted(u64::from(items)) > 0 {
         done(index.try_split(hash_of))?;

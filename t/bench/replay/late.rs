@@ -1,5 +1,5 @@
-//! Patterns in which nothing is stored after a miss, in a cache that is full of what nobody reads, or of what is in
-//! use.
+//! Patterns in which nothing is stored after a miss, in a cache that is full of items that are never read, or of items
+//! in use.
 //!
 //! A value that is written once and first read late is a session, a token, the result of a job. A burst is many such
 //! values at once.
@@ -73,7 +73,7 @@ fn rows() -> Vec<Row> {
     rows
 }
 
-/// Twice as many keys as fit, which nobody reads.
+/// Stores twice as many keys as fit. They are never read.
 fn fill_dead(cache: &mut dyn Cache) {
     (0..2 * OBJECTS).for_each(|key| cache.store(DEAD + key));
 }

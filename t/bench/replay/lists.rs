@@ -172,7 +172,7 @@ impl Cache for Segmented {
 
     fn store(&mut self, key: u32) {
         if let Some(slot) = self.index.get(&key).copied() {
-            // A new item: nobody has asked for it.
+            // A new item, which was never read.
             self.lists.nodes[slot as usize].hits = 0;
             return self.lists.shift(HOT, slot);
         }

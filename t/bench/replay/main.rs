@@ -1,7 +1,7 @@
 //! Miss ratios on traces: the server's own eviction policy beside plain LRU and a segmented LRU.
 //!
 //! ```text
-//! trace ─▶ get; on a miss, set ─▶ a cache of so many objects ─▶ misses per request
+//! trace ─▶ get; on a miss, set ─▶ a cache of N objects ─▶ misses per request
 //! ```
 //!
 //! A cache is one class of one page with a slot for each object; policy, ring and ghost are the types of `src/eviction`

@@ -141,7 +141,7 @@ pub(crate) struct SlotCache<P> {
     unasked: i32,
 }
 
-/// As the server's workers count: one in so many misses is of a stranger.
+/// As the server's workers estimate: one in this many misses is of a key that was never stored.
 const MISSES_PER_STRANGER: u32 = 128;
 
 impl<P: Replayed> SlotCache<P> {
@@ -161,7 +161,7 @@ impl<P: Replayed> SlotCache<P> {
         }
     }
 
-    /// An empty slot: a new one, or that of whoever the policy names.
+    /// An empty slot: a new one, or that of the item that the policy evicts.
     fn vacate(&mut self) -> usize {
         let room = self.page.0.borrow().len();
         if self.index.len() < room {

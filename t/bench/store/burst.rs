@@ -1,7 +1,7 @@
-//! Bursts of new keys, read back at once: into a cache that nobody read, and into one that is in use.
+//! Bursts of new keys, read back at once: into a cache that was never read, and into one that is in use.
 //!
 //! ```text
-//! burst        fill (nobody reads it)    │ set the burst │ get the burst
+//! burst        fill (no reads)           │ set the burst │ get the burst
 //! warm-burst   Zipf gets, misses are set │ set the burst │ get the burst │ Zipf gets again: their misses
 //! ```
 
@@ -25,9 +25,9 @@ const SIZES: [(&str, ValueLen); 4] = [
 /// An item's header and key must fit 1 MiB, too.
 const VALUE_LEN_MOST: u64 = (1 << 20) - 1_024;
 
-/// Share of what fits, the least ratio that must be found in a cache nobody read, and the aim in a cache in use.
+/// Share of what fits, the lowest hit ratio allowed in a cache that was never read, and the aim in a cache in use.
 const SHARES: [(u64, f64, &str); 3] = [(20, 0.98, "0.80"), (40, 0.98, "0.60"), (80, 0.95, "0.40")];
-/// A cell of few keys is measured again with a fresh server, until about so many keys are read back.
+/// A cell of few keys is measured again with a fresh server, until about this many keys are read back.
 const KEYS_MIN: u64 = 500;
 const ROUNDS_MAX: u64 = 10;
 

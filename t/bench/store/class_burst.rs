@@ -1,7 +1,7 @@
 //! Bursts of new keys whose size class has hardly any pages, beside items of another class that were never read.
 //!
 //! ```text
-//! fill (nobody reads it), short keys │ set the burst, longer keys │ get the burst
+//! fill (no reads), short keys │ set the burst, longer keys │ get the burst
 //! ```
 //!
 //! A value of 1,000 B and a key of 9 B need a larger chunk of larder's than the same value and a key of 6 B.

@@ -12,7 +12,7 @@ use larder_bench::host::{self, Resident};
 use larder_bench::server::{Control, Server, ServerCommand};
 
 const MEGABYTES: u64 = 1024;
-/// Stored between two looks at the eviction counter: the figure is at most so many items late.
+/// Items stored between two looks at the eviction counter: the error of the figure is below this.
 const STEP: u64 = 6_400;
 /// Far more than fit: a server that never evicts must not fill the machine.
 const ITEMS_MAX: u64 = 40_000_000;
@@ -82,7 +82,7 @@ pub(crate) fn items_held(options: &Options) -> io::Result<Vec<Verdict>> {
     Ok(vec![Verdict::at_least(measure, "1.00".to_string(), ours / theirs, 1.20, "1.25")])
 }
 
-/// Stores new keys until something is evicted, then up to `more` times as many.
+/// Stores new keys until something is evicted, then up to `more` times that number.
 fn fill(options: &Options, command: &ServerCommand, items: &Items, more: f64) -> io::Result<Filled> {
     let server = options.start(command, MEGABYTES)?;
     let mut control = server.control()?;

@@ -1,8 +1,8 @@
 //! How soon the memory of expired items can be used again, and what finding them costs.
 //!
-//! Half of 2,000,000 items live for 20 s, the others for ever, and nobody asks for any of them. When the last has
-//! expired the server is left alone for 10 s: the chunks that `stats slabs` no longer counts as used are what it found.
-//! All that it computes after the last one is stored counts as if it were done in those 10 s.
+//! Half of 2,000,000 items live for 20 s, the others forever, and none of them is read. When the last has expired, the
+//! server gets no request for 10 s. It has found the chunks that `stats slabs` no longer counts as used. All CPU time
+//! since the last store counts as if it were spent in those 10 s.
 
 use std::io;
 use std::time::{Duration, Instant};

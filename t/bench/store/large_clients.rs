@@ -52,7 +52,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
     Ok(verdicts)
 }
 
-/// Of what is gone the bar is memcached's share, since as many values as clients may be more than fit.
+/// The bar for lost values is memcached's share, because one value for each client may be more than fits.
 fn verdicts_of(clients: u64, [ours, theirs]: &[Found; 2]) -> [Verdict; 3] {
     let measure = |what: &str| format!("large-clients: {what}, {clients} clients, 0.5 to 1 MiB");
     let gone = |found: &Found| found.lost as f64 / found.tally.sets.max(1) as f64;

@@ -1,7 +1,7 @@
 //! A first read that comes late: a key is stored once and read when many others have been stored.
 //!
 //! ```text
-//! fill (nobody reads it) │ set 0 … set N−1 │ set N, get 0, set N+1, get 1, …     nothing is stored after a miss
+//! fill (no reads) │ set 0 … set N−1 │ set N, get 0, set N+1, get 1, …     nothing is stored after a miss
 //! ```
 //!
 //! N is a share of what memcached holds of such items, the same number for both servers.

@@ -24,8 +24,8 @@ pub(crate) const WINDOW_MAX: usize = 512;
 /// A server that answers nothing for so long has failed.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 const VALUE_LEN_MAX: usize = 1 << 20;
-/// A window ends here though it has few requests. So much fits the kernel's buffers: a server that waits for its
-/// replies to be read before it reads on must not meet a client that waits to write.
+/// Maximum bytes of a window. They fit the kernel's buffers. Otherwise a server that waits until its replies are read
+/// and a client that waits until its requests are read could wait for each other.
 const WINDOW_BYTES_MAX: usize = 64 << 10;
 const RECEIVE_BYTES: usize = 256 << 10;
 

@@ -24,7 +24,7 @@ const FILE: &str = "twitter-2020Mar-clusters.csv";
 /// is Zipf's with an alpha between .4 and 1.3, and nothing is appended or counted.
 const CLUSTERS: [&str; 7] = ["cluster7", "cluster19", "cluster27", "cluster29", "cluster37", "cluster41", "cluster45"];
 const MEGABYTES: u64 = 64;
-/// All keys of the population together, as memcached stores them, are so many times `-m`.
+/// Size of the population, as memcached stores it, as a multiple of `-m`.
 const POPULATION: u64 = 3;
 const MEMCACHED_OVERHEAD: u64 = 56;
 const REPLAY: Duration = Duration::from_secs(30);
