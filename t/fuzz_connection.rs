@@ -174,13 +174,13 @@ impl Worker {
             let sent = some(client.write(&unsent[..options.some_of(unsent.len())])).unwrap_or(0);
             unsent = &unsent[sent..];
             self.config.requests_max = options.requests_max();
-            let verdict = self.turn(&mut connection, options.receives_ahead());
+            let outcome = self.turn(&mut connection, options.receives_ahead());
             let room = options.some_of(1 << 20);
             let before = replies.len();
             replies.resize(before + room, 0);
             let read = some(client.read(&mut replies[before..])).unwrap_or(0);
             replies.truncate(before + read);
-            let is_over = match verdict {
+            let is_over = match outcome {
                 DriveOutcome::Close(_) | DriveOutcome::Watch => true,
                 DriveOutcome::Again | DriveOutcome::Busy => false,
                 DriveOutcome::Dump => {
@@ -224,9 +224,9 @@ impl Worker {
             watch: None,
         };
         let received = if ahead { connection.receive_ahead(&mut turn) } else { Received::Nothing };
-        let verdict = connection.drive(&mut turn, &mut self.output, &pin, received);
+        let outcome = connection.drive(&mut turn, &mut self.output, &pin, received);
         self.store.end_turn();
-        verdict
+        outcome
     }
 }
 

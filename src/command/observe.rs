@@ -1,4 +1,4 @@
-//! Events of commands, for clients that watch. Nothing here runs while none does.
+//! Events of commands, for clients that watch. While no client watches, none of these functions runs.
 
 use crate::base::{Deadline, Delta, Exptime, HashedKey, StoreMode};
 use crate::protocol::Echo;
@@ -19,7 +19,7 @@ pub(super) enum Renewal {
     Touch,
 }
 
-/// A retrieval or a touch of one key.
+/// Notes a retrieval or a touch of one key.
 #[cold]
 pub(super) fn fetched<I: Item, E: Engine, S: ReplySink<I>>(
     key: &[u8],
@@ -56,7 +56,7 @@ pub(super) struct StoreAttempt {
     pub(super) deadline: Deadline,
 }
 
-/// The end of a storage command.
+/// Notes the end of a storage command.
 #[cold]
 pub(super) fn stored<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: HashedKey<'_>,
@@ -98,13 +98,13 @@ pub(super) const fn store_status(outcome: StoreOutcome) -> StoreStatus {
     }
 }
 
-/// What is known of the item of `key`, before it is deleted.
+/// Facts about the item of `key`, before it is deleted.
 #[cold]
 pub(super) fn before_delete<E: Engine>(key: HashedKey<'_>, ctx: &Context<'_, E>, pin: &E::Pin) -> ItemFacts {
     ctx.engine.peek(pin, key).map_or_else(ItemFacts::default, |item| facts_of(&item, ctx))
 }
 
-/// A key was removed.
+/// Notes that a key was removed.
 #[cold]
 pub(super) fn deleted<I, S: ReplySink<I>>(key: &[u8], facts: ItemFacts, echo: Echo<'_>, sink: &mut S) {
     let cmd = match echo {
@@ -114,7 +114,7 @@ pub(super) fn deleted<I, S: ReplySink<I>>(key: &[u8], facts: ItemFacts, echo: Ec
     sink.note(Event::Deleted(cmd, facts), key);
 }
 
-/// incr or decr.
+/// Notes an incr or decr.
 #[cold]
 pub(super) fn counted<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: HashedKey<'_>,
@@ -144,7 +144,7 @@ pub(super) fn counted<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     sink.note(Event::Counted(status, cmd, facts), key.key.bytes());
 }
 
-/// flush_all.
+/// Notes a flush_all.
 #[cold]
 pub(super) fn flushed<I, E: Engine, S: ReplySink<I>>(delay: Exptime, ctx: &Context<'_, E>, sink: &mut S) {
     let now = ctx.engine.moment().now;

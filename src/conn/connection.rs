@@ -217,9 +217,9 @@ impl Connection {
     pub fn drive(&mut self, turn: &mut Turn<'_>, output: &mut Vec<u8>, pin: &Pin, input: Received) -> DriveOutcome {
         if matches!(input, Received::Nothing) {
             if self.backlog.is_some()
-                && let Some(verdict) = self.resume(turn)
+                && let Some(outcome) = self.resume(turn)
             {
-                return if verdict == DriveOutcome::Wait { self.wait_for_reader() } else { verdict };
+                return if outcome == DriveOutcome::Wait { self.wait_for_reader() } else { outcome };
             }
             self.restore_tail(turn);
             // Mostly the poll has reported a request.
@@ -230,11 +230,11 @@ impl Connection {
         turn.ctx.client_fd = self.fd();
         let mut queue = WriteQueue::new(output);
         let pause = self.serve(turn, pin, &mut queue);
-        let verdict = self.finish_drive(pause, turn, &mut queue);
+        let outcome = self.finish_drive(pause, turn, &mut queue);
         drop(queue);
         keep_output(output);
         turn.config.connection_table.note(self.fd(), self.activity(), self.last_active);
-        verdict
+        outcome
     }
 
     /// Moves the bytes left over from the last drive into the input buffer.
@@ -335,7 +335,7 @@ impl Connection {
                     }
                     budget = budget.saturating_sub(turn.ctx.take_surcharge());
                 }
-                Step::Pause(verdict) => return verdict,
+                Step::Pause(outcome) => return outcome,
             }
         }
     }

@@ -131,9 +131,9 @@ impl Bench {
             watch: None,
         };
         let received = if self.receives_ahead { self.connection.receive_ahead(&mut turn) } else { Received::Nothing };
-        let verdict = self.connection.drive(&mut turn, &mut self.output, &pin, received);
+        let outcome = self.connection.drive(&mut turn, &mut self.output, &pin, received);
         self.store.end_turn();
-        verdict
+        outcome
     }
 
     /// Everything the client can read now.
@@ -169,9 +169,9 @@ impl Bench {
     /// Turns until nothing moves any more.
     fn finish_drive(&mut self, replies: &mut Vec<u8>) {
         loop {
-            let verdict = self.turn();
+            let outcome = self.turn();
             let read = self.read();
-            if read.is_empty() && verdict != DriveOutcome::Again {
+            if read.is_empty() && outcome != DriveOutcome::Again {
                 return;
             }
             replies.extend_from_slice(&read);

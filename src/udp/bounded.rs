@@ -1,11 +1,11 @@
-//! The sink of one reply, which has a bound.
+//! A sink for one reply of bounded length.
 
 use crate::command::{Mark, ReplySink};
 use crate::conn::Recorder;
 use crate::store::Item;
 use crate::watch::Event;
 
-/// The reply to one request. It is full as soon as it is longer than it may be, and is to be dropped then.
+/// The reply to one request. It is full when it exceeds its bound. The caller then drops it.
 pub(super) struct BoundedReply<'r> {
     text: &'r mut Vec<u8>,
     end_max: usize,

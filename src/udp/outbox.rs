@@ -13,10 +13,10 @@ use crate::sys::datagram::{Arrival, Outgoing, RECEIVED_MAX, SENT_MAX};
 
 use super::frame::{HEADER_LEN, Id, framed};
 
-/// With this many bytes of text, what waits is sent before more is answered.
+/// With this many bytes of text, the waiting datagrams are sent before the next reply.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
-/// Sends datagrams: returns how many were taken, or why the first was not.
+/// Sends datagrams. Returns how many the kernel took, or why it did not take the first.
 pub(super) trait Send: FnMut(&[Outgoing<'_>]) -> io::Result<usize> {}
 impl<F: FnMut(&[Outgoing<'_>]) -> io::Result<usize>> Send for F {}
 
@@ -41,7 +41,7 @@ struct Waiting {
 }
 
 impl<'w, S: Send> Outbox<'w, S> {
-    /// An empty one. Clears `text` and appends to it.
+    /// An empty outbox. Clears `text` and appends to it.
     pub(super) fn new(
         text: &'w mut Vec<u8>,
         arrivals: &'w [Arrival; RECEIVED_MAX],
@@ -75,13 +75,13 @@ impl<'w, S: Send> Outbox<'w, S> {
         bytes
     }
 
-    /// Sends what waits, and forgets the text.
+    /// Sends the waiting datagrams, and clears the text.
     pub(super) fn flush(&mut self) {
         self.send_waiting();
         self.text.clear();
     }
 
-    /// Sends what waits. What the kernel does not take is lost, as any datagram may be.
+    /// Sends the waiting datagrams. What the kernel does not take is lost, as any datagram may be.
     fn send_waiting(&mut self) {
         let datagrams: [Outgoing<'_>; SENT_MAX] = std::array::from_fn(|index| {
             let Waiting { arrival, header, payload } = &self.waiting[index];

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::protocol::{Streams, push_uri_encoded};
 
-/// Something that happened. Its key, or the address of a client, travels beside it.
+/// An event. Its subject travels beside it: a key, or the address of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A retrieval of one key.
@@ -17,14 +17,14 @@ pub enum Event {
     Touched(FetchStatus, ItemFacts),
     /// incr, decr.
     Counted(ArithStatus, &'static str, ItemFacts),
-    /// flush_all, and the second at which it takes effect; 0: now.
+    /// flush_all.
     Flushed {
         /// The client's descriptor.
         fd: i32,
         /// Seconds until it takes effect.
         delay_s: i64,
     },
-    /// An item left for another one.
+    /// An item was evicted.
     Evicted {
         /// A client had read it.
         is_fetched: bool,
@@ -42,16 +42,16 @@ pub enum Event {
         /// The item.
         item: ItemFacts,
     },
-    /// A page was to go from one size class to another one, or to the page pool (0).
+    /// A page was moved from one size class to another one or to the page pool (0), or could not be.
     PageMoved {
         /// The class that had it.
         from: u8,
-        /// The class that was to get it.
+        /// The class to which it moves.
         to: u8,
         /// False: its items were in use.
         is_moved: bool,
     },
-    /// The end of a round in which expired items were looked for.
+    /// The end of a round of the sweeper.
     Swept {
         /// Its duration in seconds.
         elapsed_s: u32,
@@ -66,7 +66,7 @@ pub enum Event {
     Closed(CloseCause, ConnectionFacts),
 }
 
-/// What is known of an item.
+/// Facts about an item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ItemFacts {
     /// Seconds until it expires; 0: never; -1: it has expired.
@@ -79,7 +79,7 @@ pub struct ItemFacts {
     pub size: u32,
 }
 
-/// What is known of a connection. Its address is in the place of a key.
+/// Facts about a connection. Its address is the event's subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionFacts {
     /// The client's descriptor.
@@ -150,7 +150,7 @@ impl Event {
         }
     }
 
-    /// Whether the bytes beside it are a key.
+    /// Whether its subject is a key.
     pub const fn has_key(&self) -> bool {
         match self {
             Self::Fetched(..)
@@ -169,7 +169,7 @@ impl Event {
     }
 }
 
-/// Appends the line of an event. `unix_us` is its time, `gid` its number, and `subject` its key or address.
+/// Appends the line of an event with this time and number.
 pub(super) fn push_line(out: &mut String, unix_us: u64, gid: u64, event: &Event, subject: &[u8]) {
     // Ignored, here and below: writing to a String cannot fail.
     let _ = write!(out, "ts={}.{} gid={gid} type=", unix_us / 1_000_000, unix_us % 1_000_000);

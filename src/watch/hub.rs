@@ -15,7 +15,7 @@ use super::watcher::Watcher;
 
 /// Most watchers at a time, as in memcached.
 const WATCHERS_MAX: u32 = 20;
-/// Rings that threads share. Those whose numbers have the same remainder share one.
+/// Number of rings for threads that are no workers. Threads whose numbers have the same remainder share a ring.
 const SHARED_RINGS: usize = 8;
 /// The smallest ring and the smallest buffer, in bytes. Both hold a few lines.
 const LOG_BYTES_MIN: usize = 4 << 10;
@@ -130,7 +130,7 @@ impl Hub {
         ring
     }
 
-    /// Whether anyone watches. A worker asks once per turn.
+    /// Whether a client watches. A worker asks once per turn.
     #[inline]
     pub fn is_watched(&self) -> bool {
         self.streams.load(Ordering::Relaxed) != 0
@@ -156,7 +156,7 @@ impl Hub {
         self.streams.store(streams.bits(), Ordering::Relaxed);
     }
 
-    /// Notes an event in `ring`, if anyone wants it.
+    /// Notes an event in `ring`, if a watcher wants it.
     #[cold]
     pub fn note(&self, ring: &EventRing, event: Event, subject: &[u8]) {
         if !self.wants(event.stream()) {
@@ -173,8 +173,8 @@ impl Hub {
         }
     }
 
-    /// As [`Hub::note`], for an event that no worker's ring takes. Threads with different numbers disturb each other
-    /// less.
+    /// As [`Hub::note`], for an event of a thread without a ring of its own. The thread's number chooses one of the
+    /// shared rings, so that threads seldom wait for each other.
     #[cold]
     pub fn note_elsewhere(&self, thread: usize, event: Event, subject: &[u8]) {
         self.note(&self.shared_rings[thread % SHARED_RINGS], event, subject);
@@ -208,7 +208,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Passes a watcher to the watch thread. The thread drops it if it is gone.
+    /// Passes a watcher to the watch thread.
     pub fn add(&self, watcher: Watcher) {
         if let Some(thread) = self.thread.get() {
             // Ignored: the mailbox has room for all watchers.

@@ -1,13 +1,12 @@
 //! A ring: the events that one thread has noted and that the watch thread has not taken yet.
 //!
-//! The watch thread holds it only to swap two vectors, so its
-//! owner hardly ever waits for it.
+//! The watch thread locks it only to swap two vectors, so the owner hardly ever waits.
 
 use crate::sync::Leaf;
 
 use super::event::Event;
 
-/// Noted events, oldest first, and the bytes beside them.
+/// Noted events, oldest first, and the bytes of their subjects.
 #[derive(Default)]
 pub(super) struct Noted {
     pub(super) records: Vec<Record>,
@@ -32,12 +31,12 @@ pub(super) struct Record {
     pub(super) subject_len: u8,
 }
 
-/// What became of an event.
+/// The result of [`EventRing::push`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pushed {
-    /// It is in the ring.
+    /// The event is in the ring.
     Noted,
-    /// It is in the ring, which is half full by it: the watch thread should not wait longer.
+    /// The event is in the ring, which is now half full: the watch thread should not wait longer.
     HalfFull,
     /// The ring was full.
     Lost,

@@ -60,7 +60,7 @@ pub struct Watcher {
     /// Lines that are to be sent, and how many of their bytes are sent.
     lines: Vec<u8>,
     sent: usize,
-    /// Lines that were lost since the last one that was not.
+    /// Lines that were lost since the last line that was not.
     skipped: u64,
     /// Why it is gone, once it is.
     cause: CloseCause,
@@ -75,7 +75,7 @@ pub(super) enum Presence {
     Gone,
 }
 
-/// Bytes of a line that says how many were lost.
+/// Maximum length of a `skipped=` line.
 const SKIPPED_BYTES_MAX: usize = 32;
 
 impl Watcher {

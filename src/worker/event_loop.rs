@@ -363,20 +363,20 @@ impl EventLoop {
         Lent { connections: &mut self.connections, turn, output: &mut self.output, clock: &self.shared.clock }
     }
 
-    /// Drives one connection and applies its verdict.
+    /// Drives one connection and applies its outcome.
     fn drive(&mut self, place: u32, slot: usize, input: Received, registry: &Registry, pin: &mut PinGuard<'_>) {
         let Lent { connections, mut turn, output, clock } = self.lend(slot);
         let Some(connection) = connections.at(place) else { return };
         let busy_since_us = connection.busy_since_us;
         turn.ctx.last_try = busy_since_us > 0 && clock.real_us().saturating_sub(busy_since_us) > BUSY_US_MAX;
-        let verdict = connection.drive(&mut turn, output, pin, input);
-        if verdict != DriveOutcome::Busy {
+        let outcome = connection.drive(&mut turn, output, pin, input);
+        if outcome != DriveOutcome::Busy {
             connection.busy_since_us = 0;
         }
         if connection.wants_writable() != connection.watches_writable {
             self.watch(place, registry);
         }
-        match verdict {
+        match outcome {
             DriveOutcome::Wait => {}
             DriveOutcome::Hold => self.note_hold(place),
             DriveOutcome::Again => self.queue_again(place),

@@ -13,7 +13,7 @@ use crate::watch::{CloseCause, ConnectionFacts, Event, Hub};
 
 use super::event_loop::EventLoop;
 
-/// A worker's ring, and whether anyone watches in this turn.
+/// A worker's ring, and whether a client watches in this turn.
 pub(super) struct WorkerWatch {
     recorder: Recorder,
     is_watched: bool,
@@ -24,7 +24,7 @@ impl WorkerWatch {
         Self { recorder: Recorder { hub: Arc::clone(hub), ring: hub.join() }, is_watched: false }
     }
 
-    /// Asks anew whether anyone watches.
+    /// Updates whether a client watches.
     #[inline]
     pub(super) fn renew(&mut self) {
         self.is_watched = self.recorder.hub.is_watched();
