@@ -26,7 +26,7 @@ off` stops the sampling, and `stats reset` clears the sample. -X disables all gr
 
 The memory of the process is the sum of `slab_bytes`, `hash_bytes`, `ghost_bytes`, `ring_bytes`, `page_table_bytes`,
 `read_buf_bytes`, `write_buf_bytes`, `connection_bytes` and `statistics_bytes`. It matches RssAnon in /proc/PID/status
-to within 2 MiB while pages are nearly full: RssAnon does not count the parts of a new page that were never written.
+to within 2 MiB while pages are nearly full. RssAnon does not count the parts of a new page that were never written.
 ";
 
 /// The rows of plain `stats`: of the process, of the workers' counters and of the store.
