@@ -19,7 +19,7 @@ const BAD_TERMINATION: &str = "CLIENT_ERROR bad command line termination\r\n";
 /// `slow word`, hashed with 16 MiB and 3 passes: some tens of milliseconds.
 const SLOW_HASH: &str = "$argon2id$v=19$m=16384,t=3,p=1$c2FsdHNhbHQ$gQf/rUaDQFYMqHXEz5mw7A";
 
-/// A server with a user file.
+/// A server whose clients must authenticate.
 struct Guarded {
     server: Server,
     directory: PathBuf,
@@ -116,7 +116,7 @@ fn no_command_is_executed_before() {
         let word = String::from_utf8_lossy(verb.name());
         let mut client = guarded.client();
         if word.len() < 5 {
-            // So short a line ends the connection. With a key it does not.
+            // Such a short line ends the connection. With a key it does not.
             client.send(format!("{word}\r\n"));
             client.expect_close();
             client = guarded.client();
@@ -289,7 +289,7 @@ fn hundreds_of_guessers_do_not_stop_a_client_that_is_in() {
                 let mut guessers: Vec<Client> = (0..100).map(|_| guarded.client()).collect();
                 while !is_over.load(Ordering::Relaxed) {
                     for guesser in &mut guessers {
-                        // Closed after too many failures: another one comes.
+                        // The connection was closed after too many failures: open another one.
                         if guesser.try_send(attempt("foo guess").as_bytes()).is_err() {
                             *guesser = guarded.client();
                         }
@@ -313,7 +313,7 @@ fn a_hashed_password_is_verified_beside_the_other_clients_of_its_worker() {
     let guarded = Guarded::start(&format!("foo:bar\nslow:{SLOW_HASH}\n"), &["-t", "1"]);
     let mut inside = guarded.client_of("foo bar");
     let mut guessers: Vec<Client> = (0..GUESSERS).map(|_| guarded.client()).collect();
-    // Also an unknown user waits for a hash, and a user without one.
+    // An unknown user, and a user without a hash, wait for a hash, too.
     for (guesser, token) in guessers.iter_mut().zip(["slow guess", "foo guess", "nobody guess"].iter().cycle()) {
         guesser.send(attempt(token));
     }
@@ -327,7 +327,7 @@ fn a_hashed_password_is_verified_beside_the_other_clients_of_its_worker() {
     assert!(failed < GUESSERS, "all hashes were verified before 100 gets were answered");
     guessers.iter_mut().for_each(|guesser| guesser.expect(FAILURE));
     slow.expect("STORED\r\nEND\r\n");
-    // From now on the password is known: no client who sends it waits for the hashes of others.
+    // From now on the password is known: a client that sends it does not wait for the hashes of others.
     guessers.iter_mut().for_each(|guesser| guesser.send(attempt("slow guess")));
     guarded.client_of("slow slow word");
     let failed: usize = counts(&mut inside).1.parse().unwrap();

@@ -1,4 +1,4 @@
-//! The process from outside: its options and what it says about wrong ones, exit codes, files, signals, users.
+//! The process from outside: its options and messages about wrong ones, exit codes, files, signals, users.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use crate::support::server::scratch_directory;
 use crate::support::{Server, wait_until};
 
-/// What a process that ended said.
+/// The output of a process that has ended.
 struct Ended {
     code: i32,
     stdout: String,
@@ -29,7 +29,7 @@ fn run_in(directory: &Path, arguments: &[&str]) -> Ended {
     run_command(directory, larder().args(arguments))
 }
 
-/// larder, without what the environment may say.
+/// larder, without variables of the environment.
 fn larder() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
     command.env_remove("MEMCACHED_PORT_FILENAME");
@@ -257,7 +257,7 @@ fn a_daemon_serves_when_its_parent_has_ended_and_takes_its_pidfile_along() {
     let parent = run_in(&directory, &[as_user(), &arguments].concat());
     assert_eq!((parent.code, parent.stderr.as_str()), (0, ""));
     let process_id: u32 = fs::read_to_string(&pidfile).unwrap().trim().parse().unwrap();
-    // The parent has ended, so the socket is there: no waiting.
+    // The parent has ended, so the socket exists: no need to wait.
     let stream = std::os::unix::net::UnixStream::connect(&socket);
     if stream.is_err() {
         signal("KILL", process_id);
@@ -363,7 +363,7 @@ fn a_limit_on_file_sizes_is_a_warning() {
 fn a_limit_on_processes_ends_the_start_with_one_line() {
     let directory = scratch_directory();
     let user = if is_root() { "nobody" } else { "whoever" };
-    // Shells differ in the letter.
+    // Shells have different letters for this limit.
     let mut command = limited("-u 1 2>/dev/null || ulimit -p 1");
     let ended = run_command(&directory, command.args(["-l", "127.0.0.1", "-p", "-1", "-u", user]));
     let line = "larder: start background threads under ulimit -u and -v: Resource temporarily unavailable\n";

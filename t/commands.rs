@@ -1,5 +1,5 @@
 //! Every command and every refusal, from bytes to bytes, against the model: no socket, no store. Each conversation is
-//! held in one piece, byte by byte, and in a few odd pieces; the answers must not depend on that.
+//! sent in one piece, byte by byte, and in a few odd pieces. The answers must not depend on that.
 
 use larder::base::{Moment, RelTime};
 use larder::command::Switches;
@@ -14,7 +14,7 @@ fn session() -> Session<ModelEngine> {
     Session::new(ModelEngine::new(MOMENT))
 }
 
-/// What is said, and what must be answered.
+/// Requests and the replies that must follow.
 fn talk(script: &[(&str, &str)]) {
     talk_to(session, script);
 }

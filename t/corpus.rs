@@ -1,6 +1,6 @@
-//! Inputs that once showed a fault, or that are on the edge of a rule, through the checks that the fuzz tests make of
-//! random ones. A failed fuzz test prints its input almost as it is written in t/corpus/: braces are `\x7b` and `\x7d`
-//! there.
+//! Inputs that once showed a fault, or that are on the edge of a rule. They pass the checks that the fuzz tests make
+//! with random ones. A failed fuzz test prints its input almost as it is written in t/corpus/: braces are `\x7b` and
+//! `\x7d` there.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::fuzz_parser;
 use crate::random::Random;
 use crate::support::transcript::expanded;
 
-/// How often each case is cut at random.
+/// Number of random cuts of each case.
 const CUTS: u64 = 20;
 
 fn cases(name: &str) -> Vec<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! Pages that are printed from the tables are what the tables say. `make doc` (LARDER_BLESS=1) writes them anew.
+//! Pages that are printed from the tables agree with the tables. `make doc` (LARDER_BLESS=1) writes them again.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::support::Server;
 
 use larder::settings::{help, man_page, markdown};
 
-/// The file at `path` holds `text`; with LARDER_BLESS it is made to.
+/// Checks that the file at `path` contains `text`. With LARDER_BLESS, writes it.
 fn holds(path: &str, text: &str) {
     if std::env::var_os("LARDER_BLESS").is_some() {
         fs::write(path, text).expect("the repository can be written");

@@ -141,7 +141,7 @@ fn several_dumps_and_another_client_share_a_worker() {
                 })
             })
             .collect();
-        // Dumps rest while it asks.
+        // Dumps rest while this client sends requests.
         while !readers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
             client.ask("get key:1\r\n", format!("VALUE key:1 0 50\r\n{:050}\r\nEND\r\n", 1));
         }
@@ -163,7 +163,7 @@ fn a_dump_reader_that_idles_or_dies_costs_nobody_anything() {
     });
     let held: u64 = server.stats("")["response_obj_bytes"].parse().unwrap();
     assert!(held < 8 * (512 << 10), "{held} bytes for 8 readers");
-    // Memory is reused meanwhile: nothing is pinned.
+    // Memory is reused meanwhile: dumps pin nothing.
     (0..4).for_each(|round| store(&mut client, "new", round * 50_000..(round + 1) * 50_000));
     assert!(server.stats("")["evictions"].parse::<u64>().unwrap() > 0);
     idle.drain(..4);

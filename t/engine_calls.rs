@@ -15,7 +15,7 @@ use larder::sync::Participant;
 use crate::model_engine::ModelEngine;
 use crate::random::{Random, each_seed};
 
-/// The longest value either side takes.
+/// Maximum value length on both sides.
 const VALUE_LEN_MAX: u32 = 60_000;
 /// Ticks of the clock in a second.
 const PER_S: u32 = 8;
@@ -61,7 +61,7 @@ impl<'e, E: Engine> On<'e, E> {
         self.engine.store(self.pin, &write, value.as_bytes()).expect("there is memory")
     }
 
-    /// Stores in any case. The CAS unique.
+    /// Stores unconditionally. Returns the CAS unique.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> u64 {
         let StoreOutcome::Stored { cas, .. } = self.write(key, value, |_| {}) else { panic!("a set stores") };
         cas
@@ -111,7 +111,7 @@ impl<'e, E: Engine> On<'e, E> {
     }
 }
 
-/// What can be seen of an item.
+/// The visible parts of an item.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shown {
     pub(crate) value: Vec<u8>,
@@ -448,10 +448,10 @@ rules! {
     }
 }
 
-/// Few, so that calls meet.
+/// Few keys, so that calls name the same one.
 pub(crate) const KEYS: &[&str] = &["a", "b", "counter", "a_key_of_thirty_characters____"];
 
-/// A CAS unique in a call. Each side draws its own, so a call names one by what it means there.
+/// A CAS unique in a call. Each side draws its own uniques, so a call names one by its role.
 #[derive(Clone, Copy, Debug)]
 enum Unique {
     Current,
@@ -525,7 +525,7 @@ impl Call {
     }
 }
 
-/// What a call has brought about, without the CAS uniques that each side draws.
+/// The result of a call, without the CAS uniques that each side draws.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Came {
     Stored(StoreOutcome),
@@ -543,7 +543,7 @@ fn hide(cas: &mut u64, chosen: Option<u64>) {
     }
 }
 
-/// Makes `call`, and says what came of it and what the key then holds.
+/// Makes `call`. Returns its result and the key's item afterwards.
 pub(crate) fn make<E: Engine>(on: &mut On<'_, E>, call: &Call) -> (Came, Option<Shown>) {
     let current = on.peek(call.key).map_or(1, |shown| shown.cas);
     let compare = call.compare.map(|unique| match unique {

@@ -1,5 +1,5 @@
-//! Random conversations over a socket: however the requests are cut, the budget spent and the replies read, the client
-//! gets the same bytes as when everything goes in one piece.
+//! Random conversations over a socket. For any cuts of the requests, any budget and any pace of reading, the client
+//! gets the same bytes as when everything is sent in one piece.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -55,7 +55,7 @@ fn comparable(bytes: &[u8]) -> Vec<Reply> {
     replies.map(|reply| Reply { cas: 0, ..reply }).collect()
 }
 
-/// How client and server treat each other.
+/// How requests are cut, and replies read.
 enum RetrievalOptions<'r> {
     /// Everything at once.
     Plain,
@@ -90,7 +90,7 @@ impl RetrievalOptions<'_> {
     }
 }
 
-/// As a worker is, with one connection at a time.
+/// A worker with one connection at a time.
 pub(crate) struct Worker {
     participant: Participant,
     store: WorkerStore,
@@ -161,7 +161,7 @@ impl Worker {
         }
     }
 
-    /// Everything that a client reads who sends `bytes` to an empty cache.
+    /// Everything that a client reads after it sent `bytes` to an empty cache.
     fn converse(&mut self, bytes: &[u8], options: &mut RetrievalOptions<'_>) -> Vec<u8> {
         let now = self.store.begin_turn().now;
         self.store.flush_now();
@@ -230,12 +230,12 @@ impl Worker {
     }
 }
 
-/// What a call on a socket that may have nothing to do has done.
+/// The bytes that a call on a nonblocking socket has moved.
 fn some(moved: std::io::Result<usize>) -> Option<usize> {
     match moved {
         Ok(n) => Some(n),
         Err(error) if error.kind() == ErrorKind::WouldBlock => None,
-        // A server that has closed: what it had to say can still be read.
+        // The server has closed. Its replies can still be read.
         Err(_) => None,
     }
 }
@@ -278,7 +278,7 @@ fn stream(random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// A value of any size, its header or its end perhaps wrong.
+/// A value of any size. Its header or its end may be wrong.
 fn storage(random: &mut Random, bytes: &mut Vec<u8>) {
     let value_len = match random.below(12) {
         0 => 3000 + random.below(3000),
@@ -308,7 +308,7 @@ fn keys(random: &mut Random, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(b"\r\n");
 }
 
-/// Random bytes, and a line end, for it must not be taken for a line that is too long.
+/// Random bytes and a line end, so that they are not a line that is too long.
 fn junk(random: &mut Random, bytes: &mut Vec<u8>) {
     (0..random.below(40)).for_each(|_| bytes.push(random.next().to_le_bytes()[0]));
     bytes.extend_from_slice(b"\r\n");

@@ -1,4 +1,4 @@
-//! Random datagrams, sound and broken, to one server: each reply is well framed, all replies keep the bound, and an
+//! Random datagrams, valid and broken, to one server: each reply is well framed, all replies keep the bound, and an
 //! honest client beside them has the right answers.
 
 use crate::binary::fuzz::packets;
@@ -57,7 +57,7 @@ fn any_datagram(random: &mut Random) -> (Vec<u8>, bool) {
         }
         1 => {
             let mut bytes = datagram(ID, 0, 1, requests);
-            // The id stays, so that replies are known.
+            // The id stays, so that replies can be attributed.
             bytes.truncate(2 + random.below(7));
             (bytes, false)
         }

@@ -1,4 +1,4 @@
-//! Random lines, sound and broken, for the parser: not only that it survives, but that what it says is so (I11).
+//! Random lines, valid and broken, for the parser: it must survive, and its results must be right (I11).
 
 use larder::base::{Key, Moment, RelTime};
 use larder::protocol::meta::MetaFlag;
@@ -10,7 +10,7 @@ use crate::model_engine::ModelEngine;
 use crate::random::{Random, each_seed};
 use crate::session::Session;
 
-/// How often two conversations are repeated that were not in the same second.
+/// Maximum repetitions of two conversations that were not in the same second.
 const MOMENTS: usize = 10;
 
 #[test]
@@ -21,7 +21,7 @@ fn whatever_the_parser_says_of_random_lines_is_so() {
     });
 }
 
-/// Checks what the parser says of these bytes, and of each beginning of the first request.
+/// Checks the parser's results for these bytes, and for each prefix of the first request.
 pub(crate) fn hold_bytes(bytes: &[u8]) {
     for input in [Input::Open, Input::Full] {
         let parsed = text::parse(bytes, input);
@@ -47,8 +47,8 @@ fn answers_do_not_depend_on_how_random_bytes_are_cut() {
 
 /// Checks that the replies to these bytes are the same, whole and cut at random.
 pub(crate) fn hold_pieces(bytes: &[u8], random: &mut Random) {
-    // Keys that are answered before a later one of their line turns out to be none stay answered when the line
-    // is longer than the buffer; so the buffer holds every line here.
+    // If a line is longer than the buffer, its first keys are answered before a later one turns out to be invalid. So
+    // the buffer holds every line here.
     let input_len_max = bytes.len().max(4096);
     hold_cuts(bytes, random, || session(1 << 20), || session(input_len_max));
 }
@@ -67,7 +67,7 @@ pub(crate) fn hold_cuts(
         if answered == expected {
             return;
         }
-        // Some replies show the date. Where they do not, or it has not changed, the difference is a fault.
+        // Some replies show the date. If they do not, or if it has not changed, a difference is a fault.
         let is_same_moment = whole().say(bytes, &()) == expected;
         assert!(!is_same_moment, "{}\n{}\n{}", show(&answered), show(&expected), show(bytes));
     }
@@ -100,7 +100,7 @@ fn begun_keys() -> LineRest {
     }
 }
 
-/// What the fast path says.
+/// The result of the fast path.
 fn quick(bytes: &[u8]) -> Option<(Request<'_>, usize)> {
     if let Some((key, consumed)) = Grammar::Text.get(bytes) {
         return Some((Request::Retrieve(Retrieval::plain(key)), consumed));
@@ -114,7 +114,7 @@ fn quick(bytes: &[u8]) -> Option<(Request<'_>, usize)> {
     Grammar::Text.arith(bytes).map(|(arith, consumed)| (Request::Arith(arith), consumed))
 }
 
-/// What must be true of every answer of the parser.
+/// Checks what must hold for every result of the parser.
 fn hold(parsed: &Parsed<'_>, bytes: &[u8], input: Input) {
     let line_feed = bytes.iter().position(|byte| *byte == b'\n');
     match *parsed {
@@ -192,7 +192,7 @@ fn hold_key(key: Key<'_>, bytes: &[u8]) {
     assert!(bytes.as_ptr_range().contains(&key.bytes().as_ptr()), "a key is borrowed");
 }
 
-/// Before its line end has come, no line means anything; once a request is whole, what follows it changes nothing.
+/// Checks that a line has no meaning before its end, and that bytes behind a whole request change nothing.
 fn cut_everywhere(bytes: &[u8]) {
     let Parsed::Request { request, consumed } = text::parse(bytes, Input::Open) else { return };
     let line_len = 1 + bytes.iter().position(|byte| *byte == b'\n').expect("a request has a line end");
@@ -257,7 +257,7 @@ fn sound_set(random: &mut Random, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(if random.once_in(8) { b"\n\r" } else { b"\r\n" });
 }
 
-/// A verb, some words, a line end: each of them possibly wrong.
+/// A verb, some words, a line end: each may be wrong.
 fn line(random: &mut Random, bytes: &mut Vec<u8>) {
     let verb = Verb::ALL[random.below(Verb::ALL.len())];
     bytes.extend_from_slice(verb.name());

@@ -1,8 +1,8 @@
-//! Random bytes on many connections of one server, which must not mind. Three kinds of client share it:
+//! Random bytes on many connections of one server, which must go on serving. Three kinds of client share it:
 //!
 //! ```text
 //! vandals   send junk, half a value, requests whose replies they never read; vanish in the middle
-//! stepper   sends junk too, but knows where it stands: after each piece the server must answer its next question
+//! stepper   sends junk, too, but knows its state: after each piece the server must answer its next question
 //! canary    an honest client on a connection of its own: its answers stay correct, and prompt
 //! ```
 
@@ -19,9 +19,9 @@ use crate::support::{Client, Server};
 
 /// Vandals at a time.
 const VANDALS: usize = 16;
-/// What each client does in one case.
+/// Number of actions of each client in one case.
 const ROUNDS: usize = 20;
-/// What no junk asks, and its answer.
+/// A question that no junk contains, and its answer.
 const QUESTION: &[u8] = b"stats cachedump 999 0\r\n";
 const ANSWER: &[u8] = b"CLIENT_ERROR Illegal slab id\r\n";
 
@@ -54,7 +54,7 @@ fn vandals_disturb_nobody_else() {
     );
 }
 
-/// One misdeed.
+/// One action of a vandal.
 fn act(vandal: &mut Option<TcpStream>, server: &Server, random: &mut Random) {
     let Some(socket) = vandal else {
         let socket = server.client().sender();
@@ -84,7 +84,7 @@ pub(crate) fn without_verbosity(bytes: Vec<u8>) -> Vec<u8> {
     text.into_iter().filter(|line| !line.starts_with(b"verb")).flatten().copied().collect()
 }
 
-/// Sends what the socket takes at once. True: the server has closed.
+/// Sends what the socket takes at once. Returns true if the server has closed.
 fn send(socket: &mut TcpStream, bytes: &[u8]) -> bool {
     match socket.write(bytes) {
         Ok(taken) => taken == 0 && !bytes.is_empty(),
@@ -92,7 +92,7 @@ fn send(socket: &mut TcpStream, bytes: &[u8]) -> bool {
     }
 }
 
-/// Reads some replies, and does not care what they say. True: the server has closed.
+/// Reads some replies and discards them. Returns true if the server has closed.
 fn drain(socket: &mut TcpStream) -> bool {
     let mut replies = [0; 65536];
     match socket.read(&mut replies) {
@@ -101,7 +101,7 @@ fn drain(socket: &mut TcpStream) -> bool {
     }
 }
 
-/// A client that sends junk and knows, from the parser and the model, where the junk leaves the server.
+/// A client that sends junk. The parser and the model tell it the server's state after the junk.
 struct Stepper {
     client: Client,
     model: Session<ModelEngine>,
@@ -125,7 +125,7 @@ impl Stepper {
         Self { client: server.client(), model, is_new: true }
     }
 
-    /// Junk, whatever completes it, and a question that must be answered.
+    /// Sends junk, what completes it, and a question that must be answered.
     fn step(&mut self, random: &mut Random) -> Step {
         let mut sent = without_verbosity(stream(random, 20));
         if std::mem::take(&mut self.is_new) && sent.first() == Some(&BINARY_MAGIC) {
@@ -138,11 +138,11 @@ impl Stepper {
         loop {
             let missing = self.model.missing();
             if missing > 1 << 20 {
-                // Not worth the traffic; a connection that ends in the middle of a value is a case too.
+                // Too many bytes to send. A connection that ends in the middle of a value is a case, too.
                 self.client.send(&sent);
                 return Step::Closed;
             }
-            // The end of a value, then of a line: which may be the header of another value.
+            // The end of a value, then of a line, which may be the header of another value.
             let mut completion = vec![b'.'; usize::try_from(missing).expect("it is less than a MiB")];
             completion.extend_from_slice(b"\r\n");
             self.model.say(&completion, &());

@@ -1,4 +1,4 @@
-//! What leaves for a large item: no more than it needs, and a page.
+//! Evictions for a large item: no more than it needs, and a page.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ fn a_large_set_evicts_no_more_than_it_needs_and_a_page() {
             let needed = 1 + (len as u64 - 16_000).div_ceil(16384 - 16);
             assert!(evicted <= needed + 64, "{len} bytes: {evicted} chunks were vacated for {needed}");
             evictions += evicted;
-            // Small ones take the large ones' place again.
+            // Small items replace the large ones again.
             for number in 0..needed {
                 rig.set(&format!("again-{round}-{len}-{number}"), small, Deadline::NEVER).unwrap();
             }
@@ -74,7 +74,7 @@ fn a_large_set_among_large_values_evicts_one_for_one() {
     assert!((95..=102).contains(&(before - first)), "100 sets evicted {}", before - first);
 }
 
-/// Stores a value as a connection does: what it has got of a value's memory it keeps from turn to turn.
+/// Stores a value as a connection does: it keeps the memory that it already has for the value from turn to turn.
 fn set_patiently(rig: &mut Rig, key: &str, value: &[u8]) {
     let mut held: Option<Upload> = None;
     let mut filled = 0;
@@ -112,7 +112,7 @@ const PAGE_BYTES: u64 = 1 << 20;
 const CHUNK_BYTES: u64 = 16384;
 const CHUNKS_PER_PAGE: u64 = 64;
 
-/// How many chunks of the largest class a value is cut into, its last link not counted if that may be shorter.
+/// Number of chunks of the largest class in a value, without a last link that may be shorter.
 fn whole_chunks(len: usize) -> u64 {
     1 + (len as u64 - (CHUNK_BYTES - 16 - 8 - 11)) / (CHUNK_BYTES - 16)
 }
@@ -121,7 +121,7 @@ fn whole_chunks(len: usize) -> u64 {
 /// it, and their bytes, those included that left for pages which classes got beyond the limit for a while.
 fn evicted_for(limit_mib: u64, victim_lens: &[usize], pattern: &[u8], len: usize) -> (u64, u64) {
     let mut rig = Rig::new(StoreConfig { value_len_max: 64 << 20, ..config(limit_mib) });
-    // What moves pages then is that they are needed, not that a class has better use for them.
+    // So pages move only if a class lacks memory, not because a class has better use for them.
     rig.store.tune_moves(MoveTuning { level: 0, ..rig.store.move_tuning() });
     rig.store.start_jobs().expect("threads start");
     let mut numbers = 0..;
@@ -169,7 +169,7 @@ fn a_set_of_many_mebibytes_among_large_items_evicts_no_more_than_it_needs_and_a_
         (8 << 20, two),
     ] {
         let (evicted, _) = evicted_for(128, &[victim_len], &pattern, len);
-        // The last one to leave may be longer than what was lacking. The short last links of others are of no use.
+        // The last evicted item may be longer than the missing memory. Short last links of others are of no use.
         let vacated = evicted.saturating_sub(1) * if victim_len == chunk { 1 } else { whole_chunks(victim_len) };
         let needed = whole_chunks(len) + 1;
         assert!(vacated < needed + CHUNKS_PER_PAGE, "{len} bytes among {victim_len}: {vacated} for {needed} chunks");
@@ -183,7 +183,7 @@ fn a_set_of_many_mebibytes_among_items_of_all_sizes_evicts_no_more_than_it_needs
     for len in LARGE {
         let (_, evicted_bytes) = evicted_for(128, &[413, 3000, 16_300, longest], &pattern, len);
         let needed_bytes = (whole_chunks(len) + 1) * CHUNK_BYTES;
-        // The last one to leave may be longer than what was lacking.
+        // The last evicted item may be longer than the missing memory.
         let most = needed_bytes + PAGE_BYTES + longest as u64;
         assert!(evicted_bytes < most, "{len} bytes: {evicted_bytes} left for {needed_bytes}");
     }
@@ -205,8 +205,8 @@ fn a_value_of_half_the_cache_is_still_there_when_memory_is_within_its_limit_agai
     }
 }
 
-/// Waits until memory is within its limit, no page is on its way, and nothing changes any more. Returns the report of
-/// then.
+/// Waits until memory is within its limit, no page is being moved, and nothing changes any more. Returns the report at
+/// that time.
 fn settled(rig: &mut Rig) -> HashMap<String, u64> {
     let mut before = HashMap::new();
     loop {

@@ -1,11 +1,11 @@
-//! Large items without a socket: whole at every edge of a chunk.
+//! Large items without a socket: complete for every length around the end of a chunk.
 
 use larder::base::Deadline;
 use larder::store::{Engine as _, Fetched, Item as _, Refusal, StoreConfig, StoreReport};
 
 use crate::store::{Rig, config, hashed};
 
-/// Bytes that differ from themselves at every offset a chunk could be mixed up by.
+/// Bytes that show a shift by any offset at which chunks could be confused.
 pub(crate) fn pattern(len: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(len + 8);
     let mut state = 1u64;
@@ -17,7 +17,7 @@ pub(crate) fn pattern(len: usize) -> Vec<u8> {
     bytes
 }
 
-/// What an item takes beside its value: header and key, and in a chain the extension.
+/// Bytes of an item beside key and value.
 const HEADER: usize = 16;
 const EXTENSION: usize = 8;
 const KEY: &str = "colour";
@@ -38,7 +38,7 @@ fn rig_and_pattern(limit_mib: u64) -> (Rig, Vec<u8>) {
 }
 
 fn round_trip(rig: &mut Rig, pattern: &[u8], len: usize) {
-    // What the chunks held before was from elsewhere in the pattern: a byte that is not written differs.
+    // The earlier content of the chunks is from another place of the pattern, so an unwritten byte shows.
     let value = &pattern[len * 31 % SHIFTS..][..len];
     assert_eq!(rig.set(KEY, value, Deadline::NEVER), Ok(()), "{len} bytes");
     let is_whole = rig.turn(|worker, pin| {
@@ -51,7 +51,7 @@ fn round_trip(rig: &mut Rig, pattern: &[u8], len: usize) {
     assert!(is_whole, "{len} bytes");
 }
 
-/// Around the longest value that fits: one byte less, it, one more.
+/// The length of the longest value that fits, and one byte less and more.
 fn around(room: usize) -> impl Iterator<Item = usize> {
     room.saturating_sub(1)..=room + 1
 }

@@ -28,8 +28,8 @@ fn fill(rig: &mut Rig, lens: &[usize]) -> usize {
     fits
 }
 
-/// Stores `keys` keys and reads each when `distance` more have been stored. Hundredths that are found, after the first
-/// fifth.
+/// Stores `keys` keys and reads each after `distance` further stores. Returns the percentage that is found, after the
+/// first fifth.
 fn found_late(rig: &mut Rig, keys: usize, distance: usize, lens: &[usize]) -> usize {
     let mut found = 0;
     for number in 0..keys + distance {
@@ -42,7 +42,7 @@ fn found_late(rig: &mut Rig, keys: usize, distance: usize, lens: &[usize]) -> us
     found * 100 / (keys - keys / 5)
 }
 
-/// Stores a burst and reads it back. Hundredths that are found.
+/// Stores a burst and reads it back. Returns the percentage that is found.
 fn burst(rig: &mut Rig, keys: usize, len: usize) -> usize {
     (0..keys).for_each(|number| set(rig, &format!("burst-{number}"), len));
     (0..keys).filter(|number| rig.get(&format!("burst-{number}")).is_some()).count() * 100 / keys
@@ -122,7 +122,7 @@ fn clients_with_large_values_find_what_they_have_just_stored() {
             lost.push(read);
         }
     }
-    // Of those stored just before the first eviction, the hand still takes a few.
+    // The hand still evicts a few of those stored just before the first eviction.
     let first_evicted = 60 - CLIENTS..75;
     assert!(lost.iter().all(|read| first_evicted.contains(read)), "{lost:?} are lost");
 }

@@ -1,4 +1,4 @@
-//! What the server says on standard error while it runs, and that it never waits for a reader.
+//! The server's messages on standard error while it runs. It never waits for their reader.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::support::server::scratch_directory;
 use crate::support::{Client, Server, wait_until};
 
-/// Waits until a line of the log has `part`, and returns what comes behind the time.
+/// Waits until a line of the log contains `part`. Returns the line without its time.
 fn line_with(server: &Server, part: &str) -> String {
     let mut found = None;
     wait_until(&format!("the log says {part:?}"), || {

@@ -12,7 +12,7 @@ fn session() -> Session<ModelEngine> {
     Session::new(ModelEngine::new(Moment::at(RelTime(START_S))))
 }
 
-/// What is said at which second after the start, and what must be answered.
+/// Requests with their second after the start, and the replies that must follow.
 fn talk(script: &[(u32, &str, &str)]) {
     let mut session = session();
     for (second, said, expected) in script {

@@ -1,5 +1,5 @@
-//! Random commands, to the store and to a model of it that is obviously right: the replies must be the same, byte for
-//! byte, but for the CAS uniques, which each side chooses for itself.
+//! Random commands, to the store and to a simple model of it. The replies must be the same, byte for byte, except the
+//! CAS uniques, which each side chooses for itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use crate::model_engine::ModelEngine;
 use crate::random::{Random, each_seed};
 use crate::session::Session;
 
-/// The longest value either side takes.
+/// Maximum value length on both sides.
 const VALUE_LEN_MAX: u32 = 60_000;
-/// Few, so that they meet often.
+/// Few keys, so that commands often name the same one.
 const KEYS: &[&str] = &["a", "b", "counter", "n", "key:with:parts", "a_key_of_thirty_characters____"];
 
 #[test]
@@ -36,10 +36,10 @@ fn the_store_answers_as_the_model_does() {
     });
 }
 
-/// What a client sends. The CAS unique is put in when it is said.
+/// A client's command. The CAS unique is filled in when it is sent.
 enum Command {
     Text(String),
-    /// The header up to the unique, what follows it, and whether the unique is the one last seen or another.
+    /// The header up to the unique, the rest, and whether the unique is the last one or another.
     Cas {
         key: &'static str,
         value: String,
@@ -59,7 +59,7 @@ impl Command {
             }
             5..=8 => {
                 let verb = random.pick(&["add", "replace", "append", "prepend"]);
-                // A number at the front of a chained item is where the model would have to know about chunks.
+                // For a number at the front of a chain, the model would have to know about chunks.
                 let mut value = value(random);
                 value.truncate(300);
                 format!("{verb} {key} 3 {exptime} {}{noreply}\r\n{value}\r\n", value.len())
@@ -153,7 +153,7 @@ impl Pair {
         self.model_uniques.clear();
     }
 
-    /// Says the same to both, to the store in pieces, each in a loop turn of its own.
+    /// Sends the same to both. The store gets it in pieces, each in its own loop turn.
     fn compare(&mut self, commands: &[Command], random: &mut Random) {
         let said: String = commands.iter().map(|command| command.spell(&self.model_uniques)).collect();
         self.model.engine.begin_turn_at(self.clock.read());
@@ -191,7 +191,7 @@ fn hide_uniques(replies: &[u8], uniques: &mut HashMap<String, String>) -> String
     hidden
 }
 
-/// Text with its long lines cut, for messages that can be read.
+/// Text with its long lines cut, for readable messages.
 fn shorten(text: &str) -> String {
     text.lines().map(|line| format!("{}\n", &line[..line.len().min(80)])).collect()
 }

@@ -1,4 +1,4 @@
-//! The hooks of the store: what a listener learns of changes, and that a copy made from it alone is right.
+//! The hooks of the store: a listener learns of all changes, and a copy made from them alone is right.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use larder::sync::Participant;
 use crate::engine_calls::{Call, KEYS, On, make};
 use crate::random::{Random, each_seed};
 
-/// What a listener keeps of an item.
+/// The parts of an item that a listener keeps.
 #[derive(Clone, Debug, PartialEq)]
 struct Copied {
     value: Vec<u8>,

@@ -19,7 +19,7 @@ const KEYS: u32 = 60_000;
 /// Allowed difference, in misses of ten thousand.
 const DIFFERENCE_MAX: i64 = 50;
 
-/// Keys by Zipf's law with an exponent of 0.9, and every tenth is one that never comes again.
+/// Keys by Zipf's law with an exponent of 0.9. Every tenth key never comes again.
 fn trace(seed: u64) -> Vec<u32> {
     let mut sum = 0.0;
     let sums = (1..=KEYS).map(|rank| {

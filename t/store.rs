@@ -140,7 +140,7 @@ fn items_of_all_sizes_share_the_pages_of_a_small_cache() {
         assert!(rig.get(&key).is_some_and(|found| found.len() == len(number)), "{key} is gone at once");
     }
     let general = rig.report(StoreReport::General);
-    // Three for the class of large values, and two for classes that had none.
+    // Three pages for the class of large values, and two for classes without a page.
     assert!(general["slab_bytes"] <= (8 + 3 + 2) << 20, "{} bytes for 8 MiB", general["slab_bytes"]);
     assert!(general["curr_items"] > 500, "{} items", general["curr_items"]);
 }
@@ -443,7 +443,7 @@ fn used_chunks_are_those_of_items_and_every_byte_of_the_pages_is_somewhere() {
         let slabs = rig.report(StoreReport::Slabs);
         let of =
             |name: &str| slabs.iter().filter(move |(row, _)| row.ends_with(name)).map(|(_, value)| value).sum::<u64>();
-        // 40,000 bytes: two whole chunks of 16 KiB, and one that is as long as what is left.
+        // 40,000 bytes: two whole chunks of 16 KiB, and one for the rest.
         assert_eq!(of(":used_chunks"), small + 3 * large);
         assert_eq!(of(":used_chunks") + of(":free_chunks"), of(":total_chunks"));
         let general = rig.report(StoreReport::General);

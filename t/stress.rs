@@ -34,7 +34,7 @@ fn no_value_is_torn_foreign_or_older_than_its_delete() {
     let operations = std::env::var("LARDER_STRESS_OPS").ok().and_then(|text| text.parse().ok()).unwrap_or(OPERATIONS);
     let store = Store::new(tiny(), Arc::new(Clock::start())).unwrap();
     store.start_jobs().unwrap();
-    // What may be read at least: the number of the last delete or set of each key that its writer has finished.
+    // The lowest number that may be read of each key: that of the last delete or set that its writer has finished.
     let floors: Vec<AtomicU64> = (0..THREADS * KEYS_PER_THREAD).map(|_| AtomicU64::new(0)).collect();
     let seen: u64 = thread::scope(|scope| {
         let run = |thread: usize| {
@@ -81,7 +81,7 @@ struct Stress<'a> {
     floors: &'a [AtomicU64],
     random: Random,
     hits: u64,
-    /// A value that is still being sent, as it were.
+    /// A value that stands for one that is still being sent.
     leased: Option<(String, ItemLease)>,
 }
 
@@ -106,7 +106,7 @@ impl Stress<'_> {
             }
             worker.end_turn();
             drop(guard);
-            // As for a slow client: the bytes are looked at after other turns have passed.
+            // As for a slow client: the bytes are checked some turns later.
             if self.random.once_in(20)
                 && let Some((name, lease)) = self.leased.take()
             {
@@ -116,7 +116,7 @@ impl Stress<'_> {
         self.hits
     }
 
-    /// Drops everything, also what others are just storing; of its own keys this thread knows it for sure.
+    /// Flushes everything, also what others are storing. The thread knows the result only for its own keys.
     fn flush(&mut self, worker: &mut WorkerStore, number: u64) {
         worker.flush_now();
         let own = self.thread * KEYS_PER_THREAD..(self.thread + 1) * KEYS_PER_THREAD;
@@ -126,7 +126,7 @@ impl Stress<'_> {
     /// Takes a page from a class while all threads work on its items, for another class or for the page pool.
     fn move_page(&mut self, worker: &mut WorkerStore) {
         let to = u8::try_from(self.random.below(CLASSES)).unwrap();
-        // Any answer will do: a class may have no page to spare, and another move may be under way.
+        // Any answer is right: a class may have no page to spare, and another move may be running.
         let _answer = worker.reassign_page(None, to);
         if self.random.once_in(4) {
             let pages = 3 + self.random.below(6) as u64;
@@ -203,7 +203,7 @@ impl Stress<'_> {
             match self.random.below(6) {
                 0 if is_own => self.set_key(worker, pin, number, StoreMode::Set, id),
                 1 if is_own => self.delete_key(worker, pin, number, id),
-                // Others have a turn.
+                // Other threads take a turn.
                 2 => thread::yield_now(),
                 _ => {}
             }
@@ -217,7 +217,8 @@ impl Stress<'_> {
         }
     }
 
-    /// Looks at what was read, which must be whole, of that key, and `floor` or later. Returns which it is.
+    /// Checks a value: it must be complete, belong to the key, and have number `floor` or a later one. Returns its
+    /// number.
     fn take(&mut self, name: &str, item: &ItemRef<'_>, floor: u64) -> u64 {
         self.hits += 1;
         let mut bytes = Vec::new();
@@ -254,7 +255,7 @@ fn no_increment_is_lost_between_threads() {
                     let guard = participant.pin();
                     match worker.arith(&guard, counter, Delta::Up(1), ArithOptions::default()) {
                         ArithOutcome::Value { .. } => done += 1,
-                        // Memory is on its way back; the next turn has it.
+                        // Memory becomes free with the next turn.
                         ArithOutcome::Busy => {}
                         other => panic!("{other:?}"),
                     }
@@ -281,7 +282,7 @@ fn value(name: &str, number: u64, padding: usize) -> Vec<u8> {
     value
 }
 
-/// The number in a value, which must be whole and `name`'s own.
+/// The number in a value, which must be complete and belong to `name`.
 fn check(name: &str, value: &[u8]) -> u64 {
     let (text, checksum) = value.split_at(value.len() - 4);
     assert_eq!(crc32fast::hash(text).to_le_bytes(), checksum, "{name}: torn");

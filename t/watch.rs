@@ -1,4 +1,4 @@
-//! `watch`: lines, filters, watchers that are slow or gone, and what is lost and counted.
+//! `watch`: lines, filters, slow and lost watchers, and counts of lost lines.
 
 use larder::protocol::binary::Opcode;
 

@@ -1,4 +1,4 @@
-//! Every opcode and every status, from bytes to bytes, against the model. Each conversation is held request by request
+//! Every opcode and every status, from bytes to bytes, against the model. Each conversation is sent request by request
 //! and in pieces of several sizes: the answers must not depend on that.
 
 use larder::base::{Moment, RelTime};
@@ -19,7 +19,7 @@ fn session() -> Session<ModelEngine> {
     session
 }
 
-/// What is sent, and the replies to it.
+/// Packets and their replies.
 fn talk(script: &[(Packet, &str)]) {
     talk_to(session, script);
 }

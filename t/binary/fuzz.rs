@@ -1,4 +1,4 @@
-//! Random packets, sound and broken, for the parser: not only that it survives, but that what it says is so (I11).
+//! Random packets, valid and broken, for the parser: it must survive, and its results must be right (I11).
 
 use larder::base::{Key, Moment, RelTime};
 use larder::protocol::binary::{self, HEADER_LEN, Opcode, parse};
@@ -17,7 +17,7 @@ fn whatever_the_parser_says_of_random_packets_is_so() {
     });
 }
 
-/// Checks what the parser says of these bytes, and of each beginning of them.
+/// Checks the parser's results for these bytes, and for each prefix of them.
 pub(crate) fn hold_bytes(bytes: &[u8]) {
     let parsed = parse(bytes);
     if let Some((request, consumed)) = quick(bytes) {
@@ -51,7 +51,7 @@ fn session() -> Session<ModelEngine> {
     session
 }
 
-/// What the fast path says.
+/// The result of the fast path.
 fn quick(bytes: &[u8]) -> Option<(Request<'_>, usize)> {
     if let Some((key, echo, consumed)) = binary::quick::get(bytes) {
         return Some((Request::Fetch(Fetch::plain(key, Echo::Binary(echo))), consumed));
@@ -59,7 +59,7 @@ fn quick(bytes: &[u8]) -> Option<(Request<'_>, usize)> {
     binary::quick::set(bytes).map(|(set, consumed)| (Request::Store(set.into()), consumed))
 }
 
-/// What must be true of every result of the parser.
+/// Checks what must hold for every result of the parser.
 fn hold(parsed: &Parsed<'_>, bytes: &[u8]) {
     let field =
         |at: usize, len: usize| bytes[at..at + len].iter().fold(0usize, |all, byte| all << 8 | usize::from(*byte));
@@ -111,7 +111,7 @@ fn hold_request(request: &Request<'_>, bytes: &[u8], consumed: usize) {
     assert_eq!(key.bytes().len(), usize::from(u16::from_be_bytes([bytes[2], bytes[3]])));
 }
 
-/// The first `cut` bytes mean what all of them mean, or nothing yet, or the same without the value.
+/// Checks that the first `cut` bytes have the same meaning as all, no meaning yet, or the same without the value.
 fn hold_cut(whole: &Parsed<'_>, part: &Parsed<'_>, cut: usize) {
     match (*whole, *part) {
         (_, Parsed::NeedMore) => {}

@@ -70,7 +70,7 @@ fn a_right_password_unlocks_the_connection() {
             sent.chunks(piece_len).for_each(|piece| client.send(piece));
             assert!(read_reply(&mut client).show().ends_with(" 00 Authenticated"));
             assert_eq!(read_reply(&mut client).status, 0);
-            // From here on they are commands of no authenticated client.
+            // From here on these are unknown commands.
             assert_eq!(ask(&mut client, &plain(b"\0user\0secret word")), "sasl auth 81 Unknown command");
         }
     }

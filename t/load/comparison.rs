@@ -31,7 +31,7 @@ fn two_servers_and_the_floor_meet_under_one_load() {
     assert_eq!(to_itself, Some("1.00 (1.00–1.00)"), "{stdout}");
 }
 
-/// Neither memcached nor the script that fetches it is to be had in the folder it runs in.
+/// Runs in a folder without memcached and without the script that fetches it.
 fn bench_without_memcached(arguments: &[&str]) -> Output {
     command(arguments)
         .current_dir(scratch_directory())
@@ -63,8 +63,8 @@ fn a_memcached_that_is_not_the_yardstick_is_warned_of() {
     for (version, warnings) in [("1.6.45", 0), ("1.6.46", 1), ("1.6.450", 1)] {
         let folder = scratch_directory();
         let program = folder.join("bin/memcached");
-        // Written by a process of its own: what this one has open for writing, a test beside this one may hand on to a
-        // child, and the kernel then refuses to run it.
+        // A process of its own writes the file. If this process had it open for writing, a test beside this one could
+        // pass the descriptor to a child, and the kernel would refuse to run the file.
         let lines =
             format!("mkdir bin; printf '#!/bin/sh\necho memcached {version}\n' >bin/memcached; chmod +x bin/memcached");
         let written = Command::new("sh").args(["-c", &lines]).current_dir(&folder).status().expect("there is a shell");

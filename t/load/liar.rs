@@ -1,4 +1,4 @@
-//! A text server of a hundred lines that does not always tell the truth.
+//! A text server of a hundred lines with faults that a test chooses.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,11 +15,11 @@ pub(super) enum Lie {
     None,
     /// The value is another key's.
     Swapped,
-    /// The value is shorter than it was, and so is the length that is told.
+    /// The value is shorter than it was, and so is the announced length.
     Truncated,
-    /// The value has no bytes, and so says the length that is told.
+    /// The value is empty, and so is the announced length.
     Empty,
-    /// The value is shorter than the length that is told.
+    /// The value is shorter than the announced length.
     CutOff,
     /// The beginning is of the last store, the end of the one before.
     Torn,

@@ -1,4 +1,4 @@
-//! A server that lies is found out, and one that is late is not excused.
+//! Wrong answers of a server are found, and late ones are counted.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn every_lie_is_found_out_and_told_in_words() {
     ] {
         let outcome = faults_of(lie, &plan());
         assert!(outcome.faults > 0, "{lie:?}");
-        // What comes too much comes behind a right answer: each connection's first, after which it is given up.
+        // The extra bytes follow a right answer: the first of each connection, which is then given up.
         let hits = if lie == Lie::Talkative { 2 } else { 0 };
         assert_eq!(outcome.hits, hits, "{lie:?}: {:?}", outcome.notes);
         assert!(outcome.notes.iter().any(|note| note.contains(word)), "{lie:?}: {:?}", outcome.notes);
@@ -78,8 +78,8 @@ fn a_connection_that_was_given_up_is_opened_again_for_the_next_window() {
     }
 }
 
-/// One connection, a request due every millisecond, and a server that thinks about the first one for 40 of them: those
-/// due meanwhile cannot be sent before.
+/// One connection, a request due every millisecond, and a server that delays the first reply for 40 ms: the requests
+/// that are due meanwhile cannot be sent earlier.
 #[test]
 fn requests_that_a_stalled_server_kept_from_being_sent_count_from_when_they_were_due() {
     let plan = Plan { connections: 1, pacing: Pacing::Open { per_second: 1000.0 }, mix: Mix::only(Op::Get), ..plan() };

@@ -1,4 +1,4 @@
-//! `larder-bench`: what it sends is answered, what it counts is true, and a server that lies is found out.
+//! `larder-bench`: its requests are answered, its counts are right, and it finds wrong answers of a server.
 
 mod comparison;
 mod floor;

@@ -39,7 +39,7 @@ fn idle_connections_are_open_beside_those_that_ask() {
     assert_eq!(total() - before, 2 + 7 + 1);
 }
 
-/// The page's example, shortened to a tenth of a second. A limit of open files may allow fewer connections.
+/// The page's example, with a tenth of a second of load. It needs a hard limit of 13,100 open files.
 #[test]
 fn the_example_with_ten_thousand_idle_connections_runs() {
     let page = fs::read_to_string("doc/larder-bench.md").expect("the page is there");

@@ -36,7 +36,7 @@ fn run(plan: &Plan, flags: &[&str]) -> (Server, Outcome) {
     let mut session = open(plan, &server);
     let filled = session.fill().expect("the server answers");
     faultless(&filled);
-    // On a busy machine a window may end before the client had a processor.
+    // On a busy machine a window may end before the client has run.
     let outcome = (0..WINDOWS_MAX)
         .map(|_| session.run(WINDOW).expect("the server answers"))
         .find(|outcome| outcome.requests > 0)

@@ -12,7 +12,7 @@ use crate::support::{Server, larder_bench};
 
 use super::liar::{Lie, start};
 
-/// What a run of the program came to.
+/// The result of a run of the program.
 pub(super) struct Ran {
     pub(super) code: Option<i32>,
     pub(super) stdout: String,

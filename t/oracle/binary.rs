@@ -70,7 +70,7 @@ impl PacketDuel {
 }
 
 impl Batch {
-    /// As it is sent to the server that told the numbers `uniques` knows.
+    /// The bytes for the server whose unique numbers `uniques` has.
     pub(super) fn bytes(&self, uniques: &Uniques) -> Vec<u8> {
         let with_cas = |(packet, back): &(Packet, Option<usize>)| {
             packet.clone().cas(back.map_or(0, |back| uniques.recent(back))).bytes()

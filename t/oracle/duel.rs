@@ -13,7 +13,7 @@ use super::replies::{self, Reply, Uniques};
 use super::stream::{Batch, CONNECTIONS, Ending, PADDING};
 use super::support::{Client, Server};
 
-/// Room for every value of a stream, so that nothing is evicted: who leaves first is each server's own affair.
+/// Room for every value of a stream, so that nothing is evicted: each server has its own order of evictions.
 pub(super) const FLAGS: &[&str] = &["-m", "1024", "-t", "1"];
 
 /// memcached does not pad a number that grew shorter while another thread holds the item: a background thread, or a
@@ -35,7 +35,7 @@ struct Side {
 
 /// The first reply that differs and what came before it in its batch.
 pub(crate) struct Mismatch {
-    /// The two first words that differ: what is shortened must still end in these.
+    /// The first two words that differ. A shortened run must still end with these.
     pub(crate) kind: [String; 2],
     agreed: Vec<Reply>,
     ours: String,
@@ -85,7 +85,7 @@ impl Side {
         }
         let client = &mut self.clients[batch.connection];
         for part in batch.delivery.parts(&packet) {
-            // Ignored: when the server closes early, its replies tell.
+            // Ignored: if the server closes early, its replies show it.
             let _ = client.try_send(part);
             thread::yield_now();
         }
@@ -94,7 +94,7 @@ impl Side {
         }
     }
 
-    /// The replies to `batch`, and what went wrong when they had no proper end.
+    /// The replies to `batch`, and the error if they had no proper end.
     fn replies(&mut self, batch: &Batch, sentinel: &str, tally: &mut Tally) -> (Vec<Reply>, Option<String>) {
         let client = &mut self.clients[batch.connection];
         let read: io::Result<Vec<u8>> = match batch.ending {

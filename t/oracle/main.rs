@@ -1,4 +1,4 @@
-//! The oracle: memcached and larder side by side, asked the same, answers compared byte by byte.
+//! The oracle: memcached and larder get the same requests, and their answers are compared byte by byte.
 //!
 //! ```text
 //! transcripts (t/transcripts)  ┐           ┌─ memcached ─┐

@@ -1,4 +1,4 @@
-//! Where the oracle lives.
+//! Finds the memcached to compare with.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ fn fetched() -> PathBuf {
         "the oracle needs a memcached: set LARDER_ORACLE=/path/to/memcached; scripts/newest-memcached {FETCHED_TO} said:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    // It warns of another version than the transcripts' own.
+    // The script warns if the version is not that of the transcripts.
     String::from_utf8_lossy(&output.stderr).lines().for_each(super::report);
     PathBuf::from(FETCHED_TO).join("bin/memcached")
 }

@@ -5,7 +5,7 @@ use super::duel::Duel;
 use super::stream::{Batch, Command, Cuts, Ending};
 use super::support::report;
 
-/// Places of numbers; `#` is where the word goes. A word that would be obeyed to no good is left out by `is_harmful`.
+/// Places of numbers; `#` stands for the word. `is_harmful` leaves out words that would damage the test.
 const PLACES: [&str; 26] = [
     "set k # 0 1",
     "set k 0 # 1",
@@ -72,7 +72,7 @@ fn numbers_are_read_alike_wherever_they_stand() {
     assert!(played > 1000, "{played}");
 }
 
-/// What a number did, and what puts the servers back where they were.
+/// Requests that show the effect of a number, and that undo it.
 const AFTER: [&str; 5] = ["get k absent", "delete absent", "verbosity 0", "cache_memlimit 1024", "slabs automove 0"];
 
 /// Numbers at the ends of types, each with every sign and with many zeros before it.
@@ -91,7 +91,7 @@ fn words() -> Vec<String> {
     words
 }
 
-/// Memory that only one of the two would take, and uniques that one of the two might have given.
+/// Whether a line takes memory on only one of the servers, or names a unique that one of them may have drawn.
 fn is_harmful(line: &str) -> bool {
     let (before, word) = line.rsplit_once(' ').unwrap_or_default();
     let number = word.parse::<u128>().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Replies in a form that can be compared: unique numbers become ordinals, versions and statistics their word.
 //!
-//! Unique numbers differ between servers, but which of them are equal may not: the first a server tells is #0 on
+//! Unique numbers differ between servers, but equal numbers must stay equal. The first that a server sends is #0 on
 //! either side, the next new one #1, and so on.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use larder::protocol::meta::{KEY_BYTES_MAX, decode_key};
 use super::differences::{self, Tally};
 use super::support::client::shown;
 
-/// The unique numbers one server has told, in order.
+/// The unique numbers that one server has sent, in order.
 #[derive(Default)]
 pub(crate) struct Uniques {
     told: Vec<u64>,

@@ -1,4 +1,4 @@
-//! From a long run that ends in a mismatch to the shortest one found that still does.
+//! Shortens a long run that ends in a mismatch to the shortest one that still does.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::support::wait::now;
 /// How long to look for it: each attempt at a mismatch that is a hang takes a whole timeout.
 const SEARCH: Duration = Duration::from_secs(30);
 
-/// Of a story that remains long, the end is told.
+/// Number of batches that are printed: the end of a long run.
 const BATCHES_TOLD: usize = 12;
 
 struct Shrinker<'a> {
@@ -19,7 +19,8 @@ struct Shrinker<'a> {
     deadline: Instant,
 }
 
-/// Repeats the first `batches` of `seed` in ever smaller parts and tells the smallest that still ends in a mismatch.
+/// Repeats the first `batches` of `seed` in smaller and smaller parts. Returns the smallest that still ends in a
+/// mismatch.
 pub(crate) fn shortest_story(mut stream: Stream, batches: usize, mismatch: &Mismatch) -> String {
     let history: Vec<Batch> = (0..batches).map(|_| stream.next_batch(&mut Tally::default())).collect();
     let shrinker = Shrinker { kind: &mismatch.kind, deadline: now() + SEARCH };

@@ -1,4 +1,4 @@
-//! Random streams of commands, whole and broken, as a seed has them.
+//! Random streams of commands, valid and broken, from a seed.
 //!
 //! ```text
 //! Stream ──▶ Batch ──▶ Batch ──▶ ...      one connection and one delivery each
@@ -19,7 +19,7 @@ pub(crate) const CONNECTIONS: usize = 3;
 const BATCH_COMMANDS_MAX: usize = 24;
 /// A line that a server may see without its end must stay below the length that closes a connection.
 const BROKEN_LEN_MAX: usize = 600;
-/// More than this beyond its data a broken store may not ask for.
+/// Maximum number of bytes that a broken store may need beyond its data.
 const DEFICIT_MAX: i128 = 200;
 /// A store that announces more than this takes no data at all.
 const ANNOUNCED_MAX: i128 = 0x7fff_ffff - 2;
@@ -104,7 +104,7 @@ pub(crate) struct Batch {
     pub(crate) connection: usize,
     pub(crate) delivery: Cuts,
     pub(crate) ending: Ending,
-    /// How often `PADDING` stands behind the last command: food for a store that asks for more data than it brought.
+    /// Number of `PADDING`s behind the last command, for a store that needs more data than it has.
     pub(crate) padding: usize,
 }
 
@@ -162,7 +162,7 @@ impl Command {
         Command { data: data.to_vec(), ..Command::of_line(line) }
     }
 
-    /// As it is sent to the server that told the numbers `recent` knows.
+    /// The bytes for the server whose unique numbers `recent` returns.
     pub(crate) fn bytes(&self, recent: impl Fn(usize) -> u64) -> Vec<u8> {
         let mut bytes = match self.unique_back {
             Some(back) => {
@@ -274,7 +274,7 @@ impl Command {
         announced.map_or(0, |announced| announced + 2 - self.data.len() as i128)
     }
 
-    /// How often `PADDING` must stand behind it; None: it asks for more than is worth sending.
+    /// Number of `PADDING`s that must follow it. `None`: it needs too much data.
     pub(crate) fn padding(&self) -> Option<usize> {
         if self.deficit() > DEFICIT_MAX {
             return None;
@@ -283,7 +283,7 @@ impl Command {
         Some(if self.is_open_ended() { 1 + missing / PADDING.len() } else { 0 })
     }
 
-    /// Whether what follows it is not sure to be taken for a line of its own.
+    /// Whether the bytes behind it may not be read as a line of their own.
     fn is_open_ended(&self) -> bool {
         self.deficit() > 0 || !self.data.is_empty() && !self.data.ends_with(b"\n")
     }
@@ -346,7 +346,7 @@ impl Stream {
             }
             commands.push(command);
             if needed > 0 {
-                // What it takes or leaves cuts the next line anywhere, so the next lines are ones that may be cut.
+                // It may consume a part of the next line, so the next lines must be ones that may be cut.
                 padding = needed;
                 break;
             }

@@ -17,7 +17,7 @@ fn bench(server: &Server, arguments: &[&str]) -> Output {
     run.expect("the program starts")
 }
 
-/// Runs the load and gives back the report of one whose replies were all right.
+/// Runs the load, and returns its report. All replies must be right.
 fn faultless(server: &Server, arguments: &[&str]) -> String {
     let ran = bench(server, arguments);
     let stdout = String::from_utf8_lossy(&ran.stdout).into_owned();
@@ -44,7 +44,7 @@ fn larder_bench_finds_nothing_wrong_with_memcached_in_any_protocol() {
     }
 }
 
-/// The test above could not fail if the tool did not look.
+/// Checks that the tool finds faults. Without this, the test above might not be able to fail.
 #[test]
 fn larder_bench_finds_a_foreign_value_in_memcached_in_any_protocol() {
     let server = Server::start_program(memcached::program(), &[]);

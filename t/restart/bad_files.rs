@@ -22,7 +22,7 @@ fn filled(signal: &str) -> MemoryFile {
     file
 }
 
-/// Runs a server that must not start, and returns its exit code and what it says.
+/// Runs a server that must not start. Returns its exit code and its messages.
 fn refused(flags: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(program_under_test())
         .args(["-u", "root", "-l", "127.0.0.1", "-p", "-1"])

@@ -75,7 +75,7 @@ impl MemoryFile {
         (start + found.expect("it was stored")) as u64
     }
 
-    /// Starts a server, and kills it after this time, whatever it does then.
+    /// Starts a server, and kills it after this time in any state.
     pub(crate) fn kill_during_start(&self, after: Duration) {
         let mut command = Command::new(program_under_test());
         command.args(["-u", "root", "-l", "127.0.0.1", "-p", "-1", "-e", self.path()]).stderr(Stdio::null());

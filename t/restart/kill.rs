@@ -1,4 +1,4 @@
-//! kill -9 at any moment: what was acknowledged is there, what was acknowledged as gone is not, and nothing is torn.
+//! kill -9 at any moment: acknowledged items are there, items whose delete was acknowledged are not, and none is torn.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -107,7 +107,7 @@ const ROUNDS: usize = 3;
 struct Item {
     value: Vec<u8>,
     flags: u32,
-    /// What the last acknowledgement said. `None`: it is not known.
+    /// The unique of the last acknowledgement. `None`: not known.
     cas: Option<u64>,
 }
 
@@ -115,13 +115,13 @@ struct Item {
 #[derive(Clone, Debug, Default)]
 struct Known {
     acknowledged: Option<Item>,
-    /// What a request without an answer may have made of it.
+    /// The items that requests without an answer may have left.
     pending: Vec<Option<Item>>,
 }
 
 type Log = BTreeMap<String, Known>;
 
-/// One request, and what its success makes of the item.
+/// A request, and the item after its success.
 struct Request {
     key: String,
     bytes: Vec<u8>,
@@ -236,8 +236,8 @@ fn read(client: &mut Client, key: &str) -> io::Result<Option<Item>> {
     Ok(Some(Item { value, flags: flags[1..].parse().expect("they are flags"), cas: cas[1..].parse().ok() }))
 }
 
-/// Compares every item with what its client knows. Returns how many acknowledged items there were, and how many are
-/// lost.
+/// Compares every item with its client's knowledge. Returns the number of acknowledged items, and of lost ones
+/// among them.
 fn compare(server: &Server, log: &mut Log) -> (usize, usize) {
     let mut client = server.client();
     let (mut live, mut lost) = (0, 0);
@@ -285,7 +285,7 @@ fn every_value_after_a_kill_under_load_is_one_that_its_client_wrote() {
         });
         drop(server);
         if round % 2 == 1 {
-            // Another kill, while the next server takes the items over.
+            // Another kill while the next server takes over the items.
             file.kill_during_start(Duration::from_micros(random.next() % 30_000));
         }
     }

@@ -195,7 +195,7 @@ fn the_next_evictions_are_those_that_would_have_been() {
         }
     };
     set(&mut client, 0, 6000);
-    // Read items stay, whichever process evicts.
+    // Items that were read stay in every process that evicts.
     let held: Vec<u32> = (5000..6000).step_by(10).collect();
     for _ in 0..3 {
         held.iter().for_each(|number| {

@@ -13,12 +13,12 @@ pub(crate) type StatRows = BTreeMap<String, String>;
 
 const READ_BYTES: usize = 64 << 10;
 
-/// Of a surprise, as much is shown before and in all.
+/// Bytes that a message shows before a difference, and in all.
 const SHOWN_BEFORE: usize = 60;
 const SHOWN_BYTES: usize = 160;
 
 pub(crate) struct Client {
-    /// A socket of any family: what is used of the type (send, receive, shut down) is the same for all.
+    /// A socket of any family. Its send, receive and shutdown are the same for all.
     socket: TcpStream,
     unread: Vec<u8>,
 }
@@ -54,11 +54,11 @@ impl Client {
 
     /// Says that nothing more will be sent.
     pub(crate) fn finish_sending(&mut self) {
-        // Ignored: a server that has closed already will not hear it, and what it said can still be read.
+        // Ignored: a server that has closed does not receive it, and its replies can still be read.
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
-    /// Sends and expects in one breath: the usual line of a test.
+    /// Sends a request and expects its reply.
     pub(crate) fn ask(&mut self, request: impl AsRef<[u8]>, reply: impl AsRef<[u8]>) {
         self.send(request);
         self.expect(reply);
@@ -71,7 +71,7 @@ impl Client {
         }
     }
 
-    /// Reads exactly `reply`, or tells what came instead as soon as a byte differs.
+    /// Reads exactly `reply`. Fails as soon as a byte differs, with the bytes that came instead.
     pub(crate) fn try_expect(&mut self, reply: &[u8]) -> Result<(), String> {
         loop {
             if self.unread.starts_with(reply) {
@@ -121,7 +121,7 @@ impl Client {
         }
     }
 
-    /// What has come and was not asked for yet.
+    /// The bytes that were received and not read yet.
     pub(crate) fn take_unread(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.unread)
     }
@@ -132,7 +132,7 @@ impl Client {
         assert!(rest.is_empty(), "before closing came `{}`", rest.escape_ascii());
     }
 
-    /// Panics unless the next thing the server says is the answer to a question asked now.
+    /// Panics unless the server's next bytes are the answer to a question that is sent now.
     pub(crate) fn expect_silence(&mut self) {
         self.send("version\r\n");
         let line = self.read_line().expect("the server answers");
@@ -173,7 +173,7 @@ impl Client {
         match read {
             Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")),
             Ok(_) => Ok(()),
-            // Who asked for more asks again. A read with a time limit ends so when the whole process was stopped for a
+            // The caller reads again. A read with a time limit ends like this if the whole process was stopped for a
             // while.
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
             Err(error) => Err(error),
@@ -181,7 +181,7 @@ impl Client {
     }
 }
 
-/// Bytes as a person reads them, both ends of them when there are many.
+/// Bytes in readable form; of many bytes, both ends.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     if bytes.len() <= SHOWN_BYTES {
         return bytes.escape_ascii().to_string();

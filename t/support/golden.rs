@@ -1,4 +1,4 @@
-//! The names memcached prints in `stats` (t/oracle checks that they still are).
+//! The names that memcached prints in `stats`. t/oracle checks them.
 
 pub(crate) const STATS_NAMES: [(&str, &str); 5] = [
     ("", include_str!("../golden/stats_general.txt")),

@@ -1,5 +1,5 @@
-//! A cache that is obviously right: a `HashMap` that answers as `Engine` says. What is tested against it are the
-//! commands, and the real store.
+//! A cache that is simple enough to be right: a `HashMap` that implements `Engine`. The commands and the real store are
+//! tested against it.
 
 use std::collections::HashMap;
 use std::io::IoSliceMut;
@@ -15,11 +15,11 @@ use larder::store::{
 
 /// The cache.
 pub(crate) struct ModelEngine {
-    /// What time it is.
+    /// The present time.
     pub moment: Moment,
     /// Values longer than this are refused.
     pub value_len_max: u32,
-    /// How many more times reserving, joining and counting find the store busy.
+    /// How often reservations, joins and arithmetic still find the store busy.
     pub busy_turns: u32,
     /// The next reservations find no memory.
     pub out_of_memory: bool,
@@ -29,7 +29,7 @@ pub(crate) struct ModelEngine {
     last_cas: u64,
 }
 
-/// What a key holds.
+/// The item of a key.
 #[derive(Clone, Debug)]
 pub(crate) struct ModelItem {
     key: Vec<u8>,
@@ -171,7 +171,7 @@ impl ModelEngine {
         StoreOutcome::Stored { cas: self.put(item, options.new_cas), joined_len: None }
     }
 
-    /// A loop turn begins: a flush that was ordered for this moment, or before it, comes about.
+    /// Begins a loop turn: a flush that was ordered for this time or earlier takes effect.
     pub(crate) fn begin_turn_at(&mut self, moment: Moment) {
         self.moment = moment;
         if self.flush_at.is_some_and(|at| at <= moment.now) {

@@ -1,4 +1,4 @@
-//! Random numbers from a seed that is printed, so that a failure can be had again; and how long to go on.
+//! Random numbers from a seed that is printed, so that a failure can be repeated; and how long to go on.
 
 use larder::base::Clock;
 

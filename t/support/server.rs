@@ -38,7 +38,7 @@ impl Server {
         Self::start_command(Command::new(program), flags)
     }
 
-    /// As `start`, where the kernel has no huge pages for the server, whatever it asks for.
+    /// As `start`, but the kernel gives the server no huge pages.
     pub(crate) fn start_without_huge_pages(flags: &[&str]) -> Self {
         let mut command = Command::new(program_under_test());
         let disable = || {
@@ -52,7 +52,7 @@ impl Server {
         Self::start_command(command, flags)
     }
 
-    /// As `start`, with one heap for all threads of the server: a limit of its address space is met soon.
+    /// As `start`, with one heap for all threads of the server, so that it soon reaches a limit of its address space.
     pub(crate) fn start_with_one_heap(flags: &[&str]) -> Self {
         let mut command = Command::new(program_under_test());
         command.env("MALLOC_ARENA_MAX", "1");
@@ -98,7 +98,7 @@ impl Server {
         self.try_client().expect("the server accepts a connection")
     }
 
-    /// A connection of its own, or the kernel's word.
+    /// A connection of its own, or the kernel's error.
     pub(crate) fn try_client(&self) -> io::Result<Client> {
         match &self.address {
             Address::Tcp(port) => Client::over_tcp(TcpStream::connect((Ipv4Addr::LOCALHOST, *port))?),
@@ -106,7 +106,7 @@ impl Server {
         }
     }
 
-    /// Where it listens, for a client that is not of this support.
+    /// The address on which it listens, for other kinds of clients.
     pub(crate) fn tcp_address(&self) -> SocketAddr {
         match &self.address {
             Address::Tcp(port) => (Ipv4Addr::LOCALHOST, *port).into(),

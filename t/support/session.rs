@@ -1,4 +1,4 @@
-//! One client's conversation with the commands, without a socket: a connection as small as it can be.
+//! One client's conversation with the commands, without a socket: a minimal connection.
 
 use std::cell::{Cell, RefCell};
 
@@ -20,7 +20,7 @@ pub(crate) struct Session<E: EngineAdmin> {
     pub counters: Counters,
     /// The process.
     pub operator: TestOperator,
-    /// What is allowed.
+    /// The switches of commands.
     pub switches: Switches,
     /// `stats detail`.
     pub prefixes: PrefixTable,
@@ -31,7 +31,7 @@ pub(crate) struct Session<E: EngineAdmin> {
     pub reply_len_max: usize,
     /// How many requests are parsed at once.
     pub batch_limit: usize,
-    /// How many loop turns a busy store gets before it is the last try.
+    /// Loop turns for a busy store before the last try.
     pub busy_tries: u32,
     /// Whether the server has closed.
     pub closed: bool,
@@ -72,7 +72,7 @@ impl<E: EngineAdmin> Session<E> {
         }
     }
 
-    /// Sends `bytes` and returns everything that was answered to them.
+    /// Sends `bytes` and returns all replies.
     pub(crate) fn say(&mut self, bytes: &[u8], pin: &E::Pin) -> Vec<u8> {
         let mut rest = bytes;
         loop {
@@ -88,7 +88,7 @@ impl<E: EngineAdmin> Session<E> {
         }
     }
 
-    /// How many bytes are missing until the next one begins a line, if it is not the middle of a line already.
+    /// Number of bytes before the next line begins, unless a line has already begun.
     pub(crate) fn missing(&self) -> u64 {
         match &self.state {
             State::Command(_) => 0,
@@ -100,7 +100,7 @@ impl<E: EngineAdmin> Session<E> {
         }
     }
 
-    /// Does what can be done with the input; false if that is nothing.
+    /// Takes a step with the input. Returns false if no step is possible.
     fn step(&mut self, pin: &E::Pin) -> bool {
         match std::mem::replace(&mut self.state, State::Command(None)) {
             State::Command(begun) => self.commands(begun, pin),
@@ -244,9 +244,9 @@ impl<I: Item> ReplySink<I> for Queue {
     }
 }
 
-/// A process that does what it is told and remembers it.
+/// A process that remembers what commands asked of it.
 pub(crate) struct TestOperator {
-    /// How it was told to end.
+    /// The mode of a shutdown.
     pub ended: Cell<Option<ShutdownMode>>,
     /// How often its counters were zeroed.
     pub resets: Cell<u32>,
@@ -257,7 +257,7 @@ pub(crate) struct TestOperator {
 }
 
 impl TestOperator {
-    /// A process of which nothing was asked yet.
+    /// A process before any command.
     pub(crate) fn new() -> Self {
         let clock = Clock::start();
         clock.pause();
@@ -270,7 +270,7 @@ impl TestOperator {
         }
     }
 
-    /// How much is logged.
+    /// The log level.
     pub(crate) fn verbosity(&self) -> u8 {
         self.logger.verbosity()
     }

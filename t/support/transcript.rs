@@ -1,4 +1,4 @@
-//! Conversations written down: what a client sends, what the server must answer, byte for byte.
+//! Transcripts: what a client sends, and what the server must answer, byte for byte.
 //!
 //! ```text
 //! $ -M -m 64              flags of the server (first line, optional)
@@ -91,7 +91,7 @@ impl Transcript {
         transcript
     }
 
-    /// Holds the conversation over `client`; the error says at which step the server said what.
+    /// Plays the conversation over `client`. The error names the step and the server's reply.
     pub(crate) fn play(&self, client: &mut Client, delivery: Delivery) -> Result<(), String> {
         let mut numbers = Numbers::new();
         let mut from = 0;
@@ -110,7 +110,7 @@ impl Transcript {
         }
     }
 
-    /// Where sending has to stop: for an answer, or before a number that only an answer will tell.
+    /// Where sending has to stop: before an answer, or before a number that only an answer contains.
     fn end_of_act(&self, from: usize, delivery: Delivery, numbers: &Numbers) -> usize {
         let mut answered = false;
         let stop = self.steps[from..].iter().enumerate().position(|(nth, step)| match step {
@@ -195,7 +195,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// Single bytes, but for the inside of a long run of the same byte: there, one cut is like another.
+/// Single bytes, except inside a long run of the same byte, where all cuts are alike.
 pub(crate) fn bytewise(packet: &[u8]) -> impl Iterator<Item = &[u8]> {
     packet.chunk_by(|one, next| one == next).flat_map(|run| {
         let edge = run.len().min(RUN_EDGE_BYTES);
@@ -228,7 +228,7 @@ fn bytes_of(pieces: &[Piece], numbers: &Numbers) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Compares a received line piece by piece and remembers the numbers it tells.
+/// Compares a received line piece by piece, and remembers its numbers.
 fn matched(pieces: &[Piece], line: &[u8], numbers: &mut Numbers) -> Option<()> {
     let mut rest = line;
     for piece in pieces {
@@ -262,7 +262,7 @@ fn pieces(text: &str, line_end: &[u8]) -> Vec<Piece> {
     pieces
 }
 
-/// The bytes of a text without numbers that only a server tells.
+/// The bytes of a text without numbers from a server.
 pub(crate) fn expanded(text: &str) -> Vec<u8> {
     bytes_of(&pieces(text, b""), &Numbers::new()).unwrap_or_else(|| panic!("`{text}` names an unknown number"))
 }

@@ -1,15 +1,15 @@
-//! Waiting with a time limit: the one place where a test waits for something that no wake-up tells it of.
+//! Waiting with a time limit: the only place where a test polls for a condition.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test gives up: far more than any of it needs on a busy machine.
+/// The time limit of every wait. It is far more than any of them needs on a busy machine.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How long to let others run between two looks.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Returns once `condition` holds; panics with `what` when it does not come to hold.
+/// Returns once `condition` holds. Panics with `what` after the time limit.
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = now() + WAIT_MAX;
     while !condition() {

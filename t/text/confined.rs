@@ -1,4 +1,4 @@
-//! A server with restricted system calls (-o drop_privileges) does what it does without.
+//! A server with restricted system calls (-o drop_privileges) behaves as without.
 
 use std::fs;
 use std::process::Command;

@@ -75,7 +75,7 @@ fn a_client_that_is_sent_to_is_not_idle() {
     }
     let reply = format!("VALUE a 0 900000\r\n{value}\r\nEND\r\n");
     (0..20).for_each(|_| reader.expect(&reply));
-    // Silence counts from the last byte that it was sent.
+    // Idle time counts from the last byte that the client was sent.
     wait_until("all is sent", || !operator.stats("conns").values().any(|state| state == "conn_mwrite"));
     operator.ask("debugtime 99\r\n", "OK\r\n");
     reader.ask("get b\r\n", "END\r\n");
@@ -185,7 +185,7 @@ fn a_pipelining_client_does_not_keep_others_waiting() {
             other.ask("get b\r\n", "END\r\n");
             asked_meanwhile += 1;
         }
-        // 10,000 turns; where a turn has no end, the client is answered 12 times.
+        // 10,000 turns. If a turn had no end, the client would be answered 12 times.
         assert!(asked_meanwhile > 200, "only {asked_meanwhile} answers while the other client was served");
     });
     assert_ne!(server.stats("")["conn_yields"], "0");

@@ -1,4 +1,4 @@
-//! Huge pages where the kernel gives them, and silence where it does not.
+//! Huge pages if the kernel gives them, and no message if it does not.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn proc_file(server: &Server, name: &str) -> String {
     fs::read_to_string(format!("/proc/{}/{name}", server.process_id())).expect("the server runs")
 }
 
-/// How many of the server's mappings, of 16 MiB at least, ask for huge pages.
+/// Number of the server's mappings of at least 16 MiB that ask for huge pages.
 fn mappings_that_ask(server: &Server) -> usize {
     let maps = proc_file(server, "smaps");
     let mut is_large = false;
@@ -60,7 +60,7 @@ fn large_pages_are_asked_for_slabs_only_when_told_and_for_the_index_of_a_large_c
     if !kernel_knows_huge_pages() {
         return;
     }
-    // In a large cache the ghost asks, too; it takes none before something is evicted.
+    // In a large cache the ghost asks, too. It takes no memory before the first eviction.
     for (flags, wanted) in
         [(&["-m", "64"][..], 0), (&["-m", "64", "-L"], 1), (&["-m", "1024"], 2), (&["-m", "1024", "-L"], 3)]
     {

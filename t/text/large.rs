@@ -1,8 +1,8 @@
-//! Large values: whole, in one piece, whatever their length and however they travel.
+//! Large values arrive complete, for any length and any cuts.
 
 use crate::support::{Client, Server};
 
-/// A value that differs from itself at every offset a buffer or chunk could be mixed up by.
+/// A value that shows a shift by any offset at which buffers or chunks could be confused.
 fn value(len: usize, salt: usize) -> Vec<u8> {
     let mut state = (len as u64 + 1) * 0x9e37_79b9 + salt as u64;
     let mut bytes = Vec::with_capacity(len + 8);
@@ -62,7 +62,7 @@ fn values_around_the_item_size_limit_round_trip() {
 fn values_of_many_mebibytes_travel_whole() {
     let server = Server::start(&["-I", "64m", "-m", "512"]);
     let mut client = server.client();
-    // Chains of 16 KiB chunks: what the head holds beside this key, then 16 bytes less than a chunk each.
+    // Chains of 16 KiB chunks: the head holds the value beside this key, and each link 16 bytes less than a chunk.
     let end_of_chain = |links: usize| 16384 - 16 - 8 - "mebibytes".len() + links * 16_368;
     let ends = [128, 1000, 4096, 4098].map(end_of_chain);
     // And about where a last link of the largest class begins to be needed.

@@ -87,7 +87,7 @@ fn a_set_that_finds_all_memory_held_is_answered_though_the_clock_stands_still() 
     drop(uploads);
 }
 
-/// A server whose memory is full of 6,000 items, and what it says of evictions so far.
+/// Fills a server's memory with 6,000 items. Returns the number of evictions so far.
 fn full_server(client: &mut Client) -> u64 {
     let full = (0..10_000).find(|key| {
         assert_eq!(store(client, *key), b"STORED\r\n");
@@ -101,7 +101,7 @@ fn evictions(client: &mut Client) -> u64 {
     client.stats("")["evictions"].parse().expect("a number")
 }
 
-/// How many clients are in the middle of a value.
+/// Number of clients in the middle of a value.
 fn receiving(client: &mut Client) -> usize {
     client.stats("conns").values().filter(|state| *state == "conn_nread").count()
 }
@@ -186,7 +186,7 @@ fn store_any(client: &mut Client) -> Vec<u8> {
     store(client, total)
 }
 
-/// Lets the server have `more` bytes of address space beyond what it has.
+/// Limits the server's address space to `more` bytes beyond its present size.
 fn limit_address_space(server: &Server, more: u64) {
     let status = fs::read_to_string(format!("/proc/{}/status", server.process_id())).expect("the server runs");
     let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).expect("a size");

@@ -1,4 +1,4 @@
-//! What a client can see beyond one conversation: several connections, other processes, counts, full memory, bulk.
+//! Behaviour beyond one conversation: several connections, other processes, counts, full memory, bulk.
 
 mod admin;
 mod confined;

@@ -1,4 +1,4 @@
-//! Memory that goes where it is needed: between size classes, and back to the system.
+//! Memory moves where it is needed: between size classes, and back to the system.
 
 use std::fs;
 use std::thread;
@@ -66,7 +66,7 @@ fn the_last_links_of_chains_find_room_again() {
     classes.sort_unstable();
     let [.., (tail_pages, tails), (_, links)] = classes[..] else { panic!("two classes have pages: {classes:?}") };
     assert!(tail_pages >= 2, "{classes:?}");
-    // Every chain that leaves because its last link is wanted leaves two chunks that no item needs.
+    // Every chain that is evicted for its last link frees two chunks that no item needs.
     client.ask(format!("slabs reassign {tails} {links}\r\n"), "OK\r\n");
     wait_until("a page has moved", || number(&mut client, "", "slabs_moved") > 0);
     let mut round = 0;
@@ -105,7 +105,7 @@ fn an_order_moves_a_page_and_keeps_what_is_in_it() {
     wait_until("the mover rests", || number(&mut client, "", "slab_reassign_running") == 0);
     assert_eq!(pages(&mut client, &large), before + 1);
     let rescued = number(&mut client, "", "slab_reassign_rescues");
-    // The page that was filled last may be the one, and is not full.
+    // The page that moves may be the last one, which is not full.
     assert!(rescued > 100, "{rescued} items were in a page of 300 bytes each");
     for row in ["evictions", "slab_reassign_busy_items", "slab_reassign_busy_nomem", "slab_reassign_chunk_rescues"] {
         assert_eq!(number(&mut client, "", row), 0, "{row}");
@@ -123,7 +123,7 @@ fn without_evictions_memory_that_a_flush_frees_serves_other_sizes_at_once() {
     let mut client = server.client();
     fill(&mut client, "small", 100_000, 100);
     client.ask("flush_all\r\n", "OK\r\n");
-    // None is refused.
+    // No store is refused.
     fill(&mut client, "large", 12_000, 1000);
     wait_until("no other item is left", || number(&mut client, "", "curr_items") == 12_000);
 }

@@ -1,11 +1,11 @@
-//! Where every byte is: the rows of `stats` beside what the system says.
+//! The memory rows of `stats` add up to the system's figures.
 
 use std::fs;
 
 use super::page_moves::{fill, number};
 use crate::support::{Client, Server};
 
-/// The rows of `stats` that say where memory is, as doc/stats.md names them.
+/// The memory rows of `stats`, as doc/stats.md names them.
 const MEMORY_ROWS: [&str; 9] = [
     "slab_bytes",
     "hash_bytes",
@@ -18,7 +18,7 @@ const MEMORY_ROWS: [&str; 9] = [
     "statistics_bytes",
 ];
 
-/// Bytes that the system and the rows of `stats` say the process has, and by how much they differ.
+/// Bytes of the process by the system and by the rows of `stats`, and their difference.
 fn memory(server: &Server, client: &mut Client) -> (u64, u64, u64) {
     let rows = client.stats("");
     let said = MEMORY_ROWS.iter().map(|name| rows[*name].parse::<u64>().expect("a number")).sum();

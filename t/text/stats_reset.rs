@@ -1,4 +1,4 @@
-//! `stats reset`: which rows it zeroes is said in doc/stats.md, and nowhere else.
+//! `stats reset`. doc/stats.md alone says which rows it zeroes.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ const NOT_PROVOKED: [&str; 19] = [
 
 #[test]
 fn stats_reset_puts_every_counter_back_and_leaves_gauges() {
-    // The clock stands still, so that no item ends unasked; pages move when they are told to.
+    // The clock is stopped, so that items expire only when it is moved. Pages move only by order.
     let server = Server::start(&[
         "-m",
         "8",
@@ -107,8 +107,8 @@ fn provoke_counters(client: &mut Client) {
         "SERVER_ERROR object too large for cache\r\n",
     );
     fill(client, "small", 200, 100);
-    // More than there is room for, each with a time to live; some are asked for, and come back when they have left.
-    // Some have ended when a store wants their memory.
+    // More items than fit, each with a time to live. Some are read, and stored again after their eviction.
+    // Some have expired when a store needs their memory.
     let value = "v".repeat(1000);
     for key in (0..10_000).chain(0..10_000) {
         client.ask(format!("set dated-{key} 0 1000 1000\r\n{value}\r\n"), "STORED\r\n");
@@ -119,7 +119,7 @@ fn provoke_counters(client: &mut Client) {
             client.ask(format!("get dated-{key}\r\n"), format!("VALUE dated-{key} 0 1000\r\n{value}\r\nEND\r\n"));
         }
     }
-    // Who leaves from now on has not been used for ten minutes.
+    // Items that are evicted from now on were not used for ten minutes.
     client.ask("debugtime 600\r\n", "OK\r\n");
     fill(client, "later", 500, 1000);
     client.ask(format!("set dated-b 0 -1 1000\r\n{value}\r\nget dated-b\r\n"), "STORED\r\nEND\r\n");

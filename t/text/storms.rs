@@ -1,4 +1,4 @@
-//! Many clients at once: those who are connected are served, and the operator gets in.
+//! Many clients at once: connected clients are served, and the operator can connect.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

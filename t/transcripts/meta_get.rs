@@ -1,4 +1,4 @@
-//! `mg`: an item, what is known of it, and who is to renew it.
+//! `mg`: an item, its metadata, and which client is to renew it.
 
 transcripts! {
     a_meta_get_without_flags_says_whether_the_item_is_there: r"

@@ -1,4 +1,4 @@
-//! `noreply`: done, and not a byte said.
+//! `noreply`: executed without a reply.
 
 transcripts! {
     every_store_can_be_silent: r"

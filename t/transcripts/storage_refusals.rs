@@ -1,4 +1,4 @@
-//! `set add replace append prepend cas`: what is refused, and that the connection never loses step over it.
+//! `set add replace append prepend cas`: what is refused. The connection stays in step.
 
 transcripts! {
     a_header_with_too_few_words_is_refused_alone: r"

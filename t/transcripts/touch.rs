@@ -1,4 +1,4 @@
-//! `touch`: a new time to live, and nothing else.
+//! `touch` changes the time to live, and nothing else.
 
 transcripts! {
     touch_finds_or_does_not: r"

@@ -77,11 +77,11 @@ pub(crate) fn fill(mix: &Mix, layout: &Layout, limit_pages: u64) -> Fill {
 
 fn pages_of(fills: &[ClassFill], classes: &SizeClasses, class: u8) -> u64 {
     let chunks = fills[usize::from(class)].chunks;
-    // A class of which less than half a chunk is expected has no page.
+    // A class with an expected number of chunks below one half has no page.
     if chunks < 0.5 { 0 } else { (chunks / f64::from(classes.per_page(class))).ceil() as u64 }
 }
 
-/// The chunks as they are, and where the items to come will lie.
+/// The present chunks, and the distribution of further items.
 fn spread(mix: &Mix, layout: &Layout, classes: &SizeClasses, filled: &[ClassFill]) -> Vec<ClassFill> {
     let mut fills: Vec<ClassFill> =
         filled.iter().map(|fill| ClassFill { chunks: fill.chunks, per_item: 0.0 }).collect();

@@ -1,4 +1,4 @@
-//! Which size classes lose least: `make bench-classes`.
+//! Which size classes waste least: `make bench-classes`.
 //!
 //! ```text
 //! sizes of items ──▶ fill ──▶ share of the pages' bytes that are key and value when the first page is missing

@@ -8,7 +8,7 @@ use larder_bench::trace::data_file;
 
 /// Items drawn of a formula.
 const DRAWS: u32 = 400_000;
-/// How far a cluster's values lie from their mean, of which alone we know: half of them within 0.7 to 1.4 times it.
+/// The spread of a cluster's values. Only the mean is known; half of them lie within 0.7 to 1.4 times it.
 const SPREAD: f64 = 0.5;
 /// kvcache_reg's key lengths are not known but for their range, 16 to 255; this is ETC's mean.
 const KVCACHE_KEY: u32 = 36;

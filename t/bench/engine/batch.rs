@@ -5,7 +5,7 @@
 //! reply     VALUE bench:engine:key:0000000________ 0 100\r\n________vvv…v\r\nEND\r\n   …
 //! ```
 //!
-//! Both are written once; a batch only fills in the eight digits of each item, so that making and checking a request
+//! Both are written once. A batch only fills in the eight digits of each item, so that making and checking a request
 //! costs the client far less than serving it costs the server. The value starts with its key's digits and every byte
 //! of a reply is compared: a server that answers with another item's value, or out of step, does not look fast.
 
@@ -13,7 +13,7 @@ use std::io;
 
 pub(crate) const KEY_BYTES: usize = 32;
 pub(crate) const VALUE_BYTES: usize = 100;
-/// Of a counter's 20 digits, those that no run will ever carry into.
+/// The leading digits of a counter's 20 that no run changes.
 const STEADY_DIGITS: usize = 10;
 const COUNTER_START: &str = "10000000000000000000";
 

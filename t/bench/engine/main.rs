@@ -1,4 +1,4 @@
-//! The bridge and the store without a network: user time of one request, `make bench-engine`.
+//! Commands and the store without a network: user time of one request, `make bench-engine`.
 //!
 //! ```text
 //! 50 requests as one text ──▶ Batch::fill ──▶ execute ──▶ a plain Vec, compared with what must come back
@@ -69,7 +69,7 @@ struct Bench {
 
 impl Bench {
     fn start() -> io::Result<Self> {
-        // Classes as a server has them that is told nothing of them.
+        // The size classes of a server with default settings.
         let settings = Settings::default();
         let config = StoreConfig {
             limit_bytes: 1 << 30,
@@ -139,7 +139,7 @@ impl Bench {
         Ok(busy_ns as f64 / done as f64)
     }
 
-    /// The index grows behind a preload, and a row is only about an index that fits its items.
+    /// Waits for the index: it still grows after a preload, and rows measure an index that fits its items.
     fn wait_for_settled_index(&mut self) {
         let mut is_growing = true;
         while is_growing {
@@ -195,7 +195,7 @@ impl Bench {
     }
 }
 
-/// What one pass through the event loop brings, and what it must answer.
+/// The input of one turn of the event loop, and the replies that it must write.
 #[derive(Default)]
 struct Turn {
     items: Vec<ItemDigits>,

@@ -20,7 +20,7 @@ pub(crate) enum Keys {
     Known { below: u32 },
 }
 
-/// How long the gets of a stretch of time took.
+/// Latencies of the gets of a period.
 pub(crate) struct Latencies {
     pub(crate) ns: Histogram<u64>,
     pub(crate) took: Duration,
@@ -63,7 +63,7 @@ impl Load {
         })
     }
 
-    /// Sets until all keys are set, or for so long; gets all the while.
+    /// Sends sets until all keys are set, or for this time, and gets beside them.
     pub(crate) fn run(&mut self, keys: Keys, at_most: Option<Duration>) -> io::Result<Latencies> {
         let mut ns = Histogram::new(3).expect("three digits are few enough");
         let start = Instant::now();
@@ -81,7 +81,7 @@ impl Load {
                     break;
                 }
                 if now >= due {
-                    // Who is late stays late: no burst makes up for what a slow server has lost.
+                    // Lost time is not made up: no burst follows a slow reply.
                     due = now.max(due + self.batch_every);
                     let first = sent;
                     self.setter.send((0..SETS_PER_BATCH).map(|index| match keys {
@@ -157,7 +157,7 @@ impl Getter {
         self.stream.write_all(request.as_bytes())
     }
 
-    /// None while the answer is on its way; then how long it took, if anything had been asked.
+    /// `None` while the answer is awaited; then its latency, if a get was sent.
     fn poll(&mut self) -> io::Result<Option<Option<Duration>>> {
         if self.expected.is_empty() {
             return Ok(Some(None));

@@ -6,8 +6,8 @@
 //!          sets, the other gets, in turns    ratio     p99.9 of the gets of the one over that of the other
 //! ```
 //!
-//! The getter has one request in flight and asks for keys that are there. Background threads share the workers' core,
-//! which is the worst they can do.
+//! The getter has one request in flight and names existing keys. Background threads share the workers' core,
+//! which is the worst case.
 #![expect(clippy::disallowed_macros, reason = "the table on standard output is what this program is for")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time, and waits for servers it cannot ask")]
 

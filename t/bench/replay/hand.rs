@@ -4,7 +4,7 @@ use larder::eviction::{ClockHand, GhostHit, GhostTime, Queue, RingEntry, Slots, 
 
 use crate::slots::Replayed;
 
-/// Its hand alone: everything is main, nothing is remembered.
+/// The hand alone: all items are in main, and there is no ghost.
 #[derive(Default)]
 pub(crate) struct Clock(ClockHand);
 

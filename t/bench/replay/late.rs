@@ -120,7 +120,7 @@ fn sessions(cache: &mut dyn Cache, visitors: u32) -> String {
     format!("{:.3}; {:.3}", share(first, VIEWS_SHOWN), share(last, VIEWS_SHOWN))
 }
 
-/// What is found of keys that are stored one after another and then read back.
+/// The share that is found of keys that are stored one after another and then read back.
 fn burst(cache: &mut dyn Cache, percent: u32) -> f64 {
     let keys = NEW..NEW + OBJECTS / 100 * percent;
     keys.clone().for_each(|key| cache.store(key));

@@ -1,4 +1,4 @@
-//! What is compared with: caches that are doubly linked lists.
+//! The policies to compare with: caches of doubly linked lists.
 //!
 //! The segmented LRU is written from memcached's published description (its blog, "Replacing the cache replacement
 //! algorithm in memcached", and doc/new_lru.txt as quoted there): new items enter HOT (20 % of memory); the tail of
@@ -88,7 +88,7 @@ impl Lists {
     }
 }
 
-/// The least recently used leaves.
+/// Evicts the least recently used item.
 pub(crate) struct Lru {
     room: usize,
     index: HashMap<u32, u32>,

@@ -1,4 +1,4 @@
-//! Traces that are made: keys by Zipf's law, with what real ones have beside it.
+//! Artificial traces: keys by Zipf's law, with patterns of real traces beside it.
 
 /// Makes a trace.
 type Make = fn() -> Vec<u32>;

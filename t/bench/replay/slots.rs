@@ -115,12 +115,12 @@ impl Replayed for SlotS3A {
 
 /// A cache of a number of objects.
 pub(crate) trait Cache {
-    /// Whether a key is there; if so, that is a hit.
+    /// Whether a key is there. If it is, counts a hit.
     fn read(&mut self, key: u32) -> bool;
     /// Stores a key, which may be there already.
     fn store(&mut self, key: u32);
 
-    /// Asks for a key, and stores it if it is not there. Whether it was.
+    /// Reads a key, and stores it if it is not there. Returns whether it was there.
     fn ask(&mut self, key: u32) -> bool {
         let is_there = self.read(key);
         if !is_there {

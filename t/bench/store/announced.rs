@@ -1,4 +1,4 @@
-//! Clients that announce long values and send nothing of them, or half: what is evicted for that.
+//! Clients that announce long values and send nothing of them, or half: the evictions for them.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -19,9 +19,9 @@ const CONNECTIONS: u64 = 1_000;
 const ANNOUNCED_LEN: usize = (1 << 20) - 1_024;
 const BODIES: [(&str, usize); 2] = [("nothing of the values", 0), ("half of each value", ANNOUNCED_LEN / 2)];
 const PIECE_BYTES: usize = 64 << 10;
-/// A server may stop to receive; what it has not taken by then is not sent.
+/// A server may stop receiving. What it has not taken by this time is not sent.
 const WAIT_MAX: Duration = Duration::from_secs(20);
-/// Until a server has read what was sent.
+/// Time in which a server reads what was sent.
 const REST: Duration = Duration::from_secs(1);
 const EVICTED_MAX: f64 = 2_500.0;
 
@@ -98,7 +98,7 @@ fn announce(address: SocketAddr, count: u64, sent_len: usize) -> io::Result<(Vec
             match connection.write(&piece[..PIECE_BYTES.min(*unsent)]) {
                 Ok(sent) => *unsent -= sent,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                // The server has refused the value and closed: it wants nothing more.
+                // The server has refused the value and closed the connection.
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => *unsent = 0,
                 Err(error) => return Err(error),
             }

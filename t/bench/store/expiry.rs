@@ -1,4 +1,4 @@
-//! How soon the memory of expired items can be used again, and what finding them costs.
+//! How soon the memory of expired items can be used again, and the CPU time of finding them.
 //!
 //! Half of 2,000,000 items live for 20 s, the others forever, and none of them is read. When the last has expired, the
 //! server gets no request for 10 s. It has found the chunks that `stats slabs` no longer counts as used. All CPU time
@@ -29,7 +29,7 @@ struct Found {
     reclaimed: f64,
     items_gone: f64,
     core_share: f64,
-    /// Until the wanted share was found, if it was.
+    /// The time until the wanted share was found, if it was.
     took: Option<Duration>,
 }
 

@@ -12,7 +12,7 @@ use larder_bench::server::Server;
 /// `-m` of the rows that use this file.
 pub(crate) const MEGABYTES: u64 = 64;
 const KEY_LEN: u64 = 24;
-/// What an item needs beside its key and value, about: only the number of keys of a fill depends on it.
+/// About the bytes of an item beside key and value. Only the number of keys of a fill depends on it.
 const OVERHEAD: u64 = 32;
 /// Ids with this bit are the keys of a fill, which no other request names.
 const FILL: u64 = 1 << 41;
@@ -82,7 +82,7 @@ impl Session {
     }
 }
 
-/// How many of these items memcached holds when it is full: what shares of "what fits" are shares of, for both servers.
+/// The number of these items that a full memcached holds: "what fits", for both servers.
 pub(crate) fn what_fits(options: &Options, value: ValueLen) -> io::Result<u64> {
     let [_, yardstick] = &options.comparison.servers;
     let server = options.start(yardstick, MEGABYTES)?;
@@ -104,7 +104,7 @@ impl Curve {
         Self { points: Vec::new(), decimals }
     }
 
-    /// The least of our points less the yardstick's of the same slice.
+    /// The lowest difference between larder's figure and the yardstick's in a slice.
     pub(crate) fn worst_lead(&self, yardstick: &Self) -> f64 {
         let leads = self.points.iter().zip(&yardstick.points).map(|(ours, theirs)| ours - theirs);
         leads.fold(f64::INFINITY, f64::min)

@@ -1,4 +1,4 @@
-//! The items of a row: what key, value length and time to live an id stands for, the same for both servers.
+//! The items of a row: the key, value length and time to live of each id, the same for both servers.
 
 use larder_bench::random::{etc, unit_for, whole};
 
@@ -26,7 +26,7 @@ pub(crate) enum ValueLen {
 pub(crate) struct Items {
     pub(crate) key: KeyLen,
     pub(crate) value: ValueLen,
-    /// Share of the items, seconds to live; 0 seconds is for ever, and so is what the shares leave.
+    /// Share of the items, seconds to live. 0 seconds is forever, and so is the rest of the shares.
     pub(crate) ttl_mix: Vec<(f64, u32)>,
 }
 

@@ -17,7 +17,7 @@ const CLIENTS: [u64; 2] = [16, 64];
 /// An item's header and key must fit 1 MiB, too.
 const VALUE: ValueLen = ValueLen::Between(1 << 19, (1 << 20) - 1_024);
 const DURATION: Duration = Duration::from_secs(30);
-/// Keys of one client lie so far from those of the next.
+/// Distance between the keys of two clients.
 const STRIDE: u64 = 1 << 32;
 const ANSWER_MAX_S: f64 = 0.3;
 
@@ -99,7 +99,7 @@ fn one_client(address: SocketAddr, number: u64, until: Instant) -> io::Result<Fo
         };
         let set = ask(Request::Set(id))?;
         let look = ask(Request::Look(id))?;
-        // What was refused cannot be lost.
+        // Refused values cannot be lost.
         found.lost += look.misses * set.sets;
         found.tally.add(set);
         found.tally.add(look);

@@ -5,9 +5,9 @@
 //! core 1   this program                one connection, windows of requests: get, and set what was missing
 //! ```
 //!
-//! Rows are named on the command line or in `LARDER_BENCH_ROWS` (`density,traces`); all of them otherwise. Each prints
-//! a table of its own when it is done, and the last table is every measure beside its bar. doc/measurements/store.md
-//! says how each figure is made.
+//! Rows are named on the command line or in `LARDER_BENCH_ROWS` (`density,traces`). The default is all rows. Each
+//! prints a table of its own when it is done, and the last table is every measure beside its bar.
+//! doc/measurements/store.md describes each figure.
 #![expect(clippy::disallowed_macros, reason = "the tables on standard output are what this program is for")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time, and waits for servers it cannot ask")]
 
@@ -40,7 +40,7 @@ use crate::verdict::{Verdict, summary};
 use larder_bench::comparison::describe_host;
 use larder_bench::server::Server;
 
-/// A row of the comparison: prints its table and says which bars it met.
+/// A row of the comparison. It prints its table and returns whether its bars were met.
 struct Row {
     name: &'static str,
     run: fn(&Options) -> io::Result<Vec<Verdict>>,
@@ -92,7 +92,7 @@ fn names() -> Vec<&'static str> {
     ROWS.iter().map(|row| row.name).collect()
 }
 
-/// A row that fails does not take the others with it; the program's status says that one did.
+/// After a row that fails the others still run. The exit status shows the failure.
 fn run(wanted: &[String]) -> io::Result<()> {
     let all = wanted.iter().any(|name| name == "all");
     if let Some(unknown) = wanted.iter().find(|name| *name != "all" && !names().contains(&name.as_str())) {

@@ -1,4 +1,4 @@
-//! Values of 100 bytes to 900 KiB in a small cache: how many sets are refused for want of memory.
+//! Values of 100 bytes to 900 KiB in a small cache: the number of sets that are refused for lack of memory.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};

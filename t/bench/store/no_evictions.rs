@@ -26,7 +26,7 @@ const TTL_S: u32 = 10;
 const EXPIRED: Duration = Duration::from_secs(TTL_S as u64 + 2);
 const STORED_MIN_MIB: f64 = 54.0;
 
-/// How the small items come to their end.
+/// How the small items are removed.
 #[derive(Clone, Copy)]
 enum End {
     Expiry,

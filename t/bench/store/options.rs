@@ -1,4 +1,4 @@
-//! What a run compares, how much of it and how fast, from `LARDER_BENCH_*` variables.
+//! The servers, amount and rate of a run, from `LARDER_BENCH_*` variables.
 
 use std::io;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use larder_bench::server::{Server, ServerCommand};
 
 pub(crate) struct Options {
     pub(crate) comparison: Comparison,
-    /// Share of the requests and of the time that each row is made of: 100, or less for a look.
+    /// Percentage of the requests and of the time of each row: 100, or less for a quick run.
     pub(crate) percent: u64,
     /// Requests per second of the rows in which time matters; 0 for as fast as the server answers.
     pub(crate) rate: u64,
@@ -54,8 +54,8 @@ impl Options {
         Ok(Server::start(&self.comparison.place, command, &[], &arguments)?.0)
     }
 
-    /// The same for both servers, ours first in every second cell: what the machine does meanwhile must not always
-    /// meet the same one.
+    /// The same for both servers, larder first in every second cell: periodic work of the machine should not always
+    /// hit the same server.
     pub(crate) fn both<T>(
         &self,
         cell: usize,

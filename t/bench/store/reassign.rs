@@ -32,7 +32,7 @@ impl Found {
         self.items_before.saturating_sub(self.items_after)
     }
 
-    /// Items lost that no page took with it.
+    /// Lost items that did not leave with a page.
     fn lost_in_vain(&self) -> u64 {
         let pages_freed = self.pages_before.saturating_sub(self.pages_after);
         self.lost().saturating_sub(pages_freed * self.chunks_per_page)

@@ -1,4 +1,4 @@
-//! A cache whose items are flushed or dead, and then values of another size: the hit ratio per 10 s.
+//! A cache whose items are flushed or never read, and then values of another size: the hit ratio per 10 s.
 //!
 //! Requests name the new values uniformly at random, at a fixed rate; what a get misses is set.
 
@@ -15,7 +15,7 @@ use larder_bench::host;
 use larder_bench::random::Random;
 use larder_bench::server::{Server, ServerCommand};
 
-/// What fills the cache and what is asked for then.
+/// The items that fill the cache, and the values that are requested then.
 struct Case {
     name: &'static str,
     old_items: u64,
@@ -59,11 +59,11 @@ const CASES: [Case; 3] = [
 ];
 const SLICE: Duration = Duration::from_secs(10);
 const SLICES: u64 = 12;
-/// Few, so that requests come evenly in time.
+/// It is small, so that requests are spread evenly over time.
 const WINDOW: usize = 8;
 const LEAD_MIN: f64 = -0.02;
 const BURST: u64 = 24_000;
-/// Between the flush and the burst.
+/// Time between the flush and the burst.
 const BURST_PAUSE: Duration = Duration::from_secs(30);
 const BURST_RATIO_MIN: f64 = 0.98;
 const SEED: u64 = 0x4ef1;
@@ -132,8 +132,8 @@ impl Case {
     }
 }
 
-/// Some time after the flush of the last case, far more values than fit, as fast as they are stored: how many can be
-/// read then.
+/// Some time after the flush of the last case, stores far more values than fit, as fast as possible. Returns how many
+/// can be read.
 fn burst(options: &Options) -> io::Result<Verdict> {
     let [.., case] = &CASES;
     let kept = options.both(0, |command| {

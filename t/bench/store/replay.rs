@@ -21,7 +21,7 @@ use crate::items::Items;
 /// Requests sent at once by a replay, and by a fill, in which no request depends on another's answer.
 pub(crate) const WINDOW: usize = 64;
 pub(crate) const WINDOW_MAX: usize = 512;
-/// A server that answers nothing for so long has failed.
+/// A server without an answer for this long has failed.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 const VALUE_LEN_MAX: usize = 1 << 20;
 /// Maximum bytes of a window. They fit the kernel's buffers. Otherwise a server that waits until its replies are read
@@ -39,7 +39,7 @@ pub(crate) enum Request {
     Delete(u64),
 }
 
-/// What a replay found.
+/// The counts of a replay.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Tally {
     pub(crate) gets: u64,
@@ -47,7 +47,7 @@ pub(crate) struct Tally {
     pub(crate) sets: u64,
     /// Sets answered "out of memory storing object".
     pub(crate) refused: u64,
-    /// How much longer it took than the rate asked for.
+    /// The time by which the replay fell behind its rate.
     pub(crate) late: Duration,
 }
 
@@ -60,7 +60,7 @@ impl Tally {
         1.0 - self.miss_ratio()
     }
 
-    /// Both counted together; the lateness is the longer one.
+    /// Adds the counts of another replay. The longer lateness counts.
     pub(crate) fn add(&mut self, other: Self) {
         self.gets += other.gets;
         self.misses += other.misses;
@@ -79,11 +79,11 @@ pub(crate) struct Client {
     received: Vec<u8>,
     from: usize,
     to: usize,
-    /// What the replies of the current write answer.
+    /// The requests of the current write.
     in_flight: Vec<Request>,
-    /// Missed by the last window, to be set by the next write.
+    /// Keys that the last window missed. The next write sets them.
     missed: Vec<u64>,
-    /// Asked in the window that missed them, to be asked again.
+    /// Keys that came again in the window that missed them. They are requested again.
     again: Vec<u64>,
 }
 
@@ -107,7 +107,7 @@ impl Client {
         })
     }
 
-    /// A cache of few items must not see sets that are late by a good part of its life.
+    /// Limits the window: in a cache of few items, sets must not be late by much of an item's life.
     pub(crate) fn with_window(mut self, window: usize) -> Self {
         self.set_window(window);
         self
@@ -209,7 +209,7 @@ impl Client {
         Ok(())
     }
 
-    /// Reads what a get is answered: false on a miss.
+    /// Reads the answer to a get. Returns false on a miss.
     fn next_value(&mut self, expected_len: u64) -> io::Result<bool> {
         let line = self.next_line()?;
         if line == b"END" {

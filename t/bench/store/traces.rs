@@ -8,7 +8,7 @@
 //! ```
 //!
 //! So memcached holds n items and loses nothing to rounding up, and `-m` is at least 64. Both servers get this `-m` and
-//! this value; whatever larder holds beyond n items is its density's merit, and counts.
+//! this value. If larder holds more than n items, that is due to its density, and counts.
 
 use std::io;
 
@@ -29,7 +29,7 @@ const MEAN_MAX: f64 = 0.94;
 const WORST_MAX: f64 = 1.05;
 
 const KEY_LEN: u64 = 24;
-/// What memcached adds to key and value: a header, the CAS number, the key's end and the value's.
+/// Bytes that memcached adds to key and value: a header, the CAS number, the ends of key and value.
 const MEMCACHED_OVERHEAD: u64 = 48 + 8 + 1 + 2;
 /// Its chunks: from the first in steps of this factor, in multiples of 8, the last being half a page.
 const MEMCACHED_FIRST_CHUNK: u64 = 96;
@@ -100,7 +100,7 @@ fn one() -> String {
     "1.00".to_string()
 }
 
-/// Sets that were refused are misses to come: a figure that has them must say so.
+/// The miss ratio. Refused sets become misses, so they are shown beside it.
 pub(crate) fn ratio_and_refusals(tally: &Tally) -> String {
     match tally.refused {
         0 => format!("{:.4}", tally.miss_ratio()),

@@ -33,7 +33,7 @@ const SHORT_TTL_SHARE: f64 = 0.20;
 const SHORT_TTL_S: f64 = 5.0;
 /// Large values are sent more slowly: the client must keep its pace on both servers.
 const BYTES_PER_S: u64 = 400_000_000;
-/// Of a server that falls behind more items expire between two requests.
+/// If a server falls further behind, too many items expire between two requests.
 const LATE_MAX: Duration = Duration::from_secs(1);
 const MISSES_MAX: f64 = 0.95;
 const SEED: u64 = 0x7717;
@@ -85,7 +85,7 @@ impl Cache {
     fn compression(&self) -> f64 {
         let common = self.0.ttl_mix.iter().filter(|(share, _)| *share >= SHORT_TTL_SHARE);
         let shortest = common.map(|(_, ttl_s)| *ttl_s).fold(f64::INFINITY, f64::min);
-        // A mix of many near values has no common one: its mean stands for it.
+        // A mix of many close values has no common one. Its mean is used.
         let mean = || self.0.ttl_mix.iter().map(|(share, ttl_s)| share * ttl_s).sum::<f64>() / self.mixed_share();
         (if shortest.is_finite() { shortest } else { mean() }) / SHORT_TTL_S
     }
@@ -149,5 +149,5 @@ impl Cache {
 }
 
 const RATE_MAX: u64 = 200_000;
-/// More would be read as a moment, not as a span; no replay is so long.
+/// A server takes a much larger number as a date, and no replay is that long.
 const TTL_S_MAX: u32 = 86_400;

@@ -18,7 +18,7 @@ use larder_bench::server::ServerCommand;
 const OBJECTS: u64 = 4_000_000;
 const ALPHA: f64 = 0.99;
 const DRIFTING: f64 = 0.70;
-/// What is drawn for an id, beside what items.rs draws.
+/// Purposes of an id's random bits, beside those of items.rs.
 const DRIFTS: u64 = 16;
 const SEED: u64 = 0x21bf;
 
