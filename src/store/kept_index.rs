@@ -76,8 +76,8 @@ impl Store {
         Ok(KeptIndex { at, bytes: next - at, seed: self.seed, buckets: self.index.buckets() })
     }
 
-    /// Reads the index that a clean stop has kept, with `threads` threads. `None`: there is no index, or it does not fit.
-    /// Then the index is empty. Otherwise: the fingerprint of the chunks that it refers to.
+    /// Reads the index that a clean stop has kept, with `threads` threads. `None`: there is no index, or it does not
+    /// fit. Then the index is empty. Otherwise: the fingerprint of the chunks that it refers to.
     pub(super) fn read_index(
         &'static self,
         superblock: &Superblock,

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A ring and a buffer are bounded. What does not fit is lost and counted, so neither a slow watcher nor a slow watch
-//! thread delays a client. While no client watches, a worker only reads that there is nothing to note, once per turn. The
-//! thread starts with the first watcher.
+//! thread delays a client. While no client watches, a worker only reads that there is nothing to note, once per turn.
+//! The thread starts with the first watcher.
 
 mod event;
 mod hub;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! class A: a page of old, unread items ──claim──▶ page mover: empties it ──▶ class B, which is out of chunks
-//!                                                                            meanwhile B answers Busy, without evictions
+//!                                                                         meanwhile B answers Busy, without evictions
 //! ```
 //!
 //! Without this, a burst of new keys in a class of few pages evicts its own items, while another class is full of
