@@ -34,7 +34,7 @@ test-confined: ## run the tests that speak to a server against servers with -o d
 	LARDER_SERVER_FLAGS="-o drop_privileges" scripts/run-tests $(CARGO) test --test t -- text:: transcripts:: commands large logging fuzz
 
 .PHONY: check
-check: fmt clippy rustdoc tidy ## check formatting, lints, documentation and tidy rules
+check: fmt clippy rustdoc tidy portable ## check formatting, lints, documentation, tidy rules, the oldest Rust and aarch64
 
 .PHONY: fmt clippy rustdoc tidy
 fmt:
@@ -46,6 +46,10 @@ rustdoc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --lib
 tidy: ## check the rules of t/tidy.rs, and that the generated pages in doc/ are up to date
 	scripts/run-tests $(CARGO) test --test t -- tidy:: docs::
+
+.PHONY: portable
+portable: ## check the code with the oldest supported Rust and for aarch64, where rustup has them
+	scripts/check-portable
 
 .PHONY: test-kill
 ROUNDS ?= 50
