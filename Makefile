@@ -87,7 +87,7 @@ miri: ## test items, slabs and epochs under Miri, without the long tests (a minu
 ROWS ?=
 
 .PHONY: bench bench-quick bench-memory bench-instructions bench-engine bench-classes bench-growth bench-store bench-replay
-bench: build ## measure the table of doc/measurements/speed.md: larder, memcached and a server that does nothing (eight minutes; ROWS=...)
+bench: build ## measure the table of doc/measurements/speed.md: larder, memcached and a null server (eight minutes; ROWS=...)
 	$(TARGET)/release/larder-bench --table --rows "$(ROWS)"
 bench-quick: ROWS = get, 1; get pipelined; 100-key get, 1 M; set, 1; set pipelined 50, room; incr
 bench-quick: build ## measure a few rows of the bench table: CPU time per request (a minute)

@@ -393,7 +393,7 @@ impl Connection {
                 execute(entry, ctx, pin, queue)
             };
             match outcome {
-                // It owns nothing. Said here, because the loop would call the destructor of the other variants.
+                // It owns nothing. Without this, the loop would call the destructor of the other variants.
                 Outcome::Done => std::mem::forget(outcome),
                 outcome => {
                     special = Some((outcome, entry.end));

@@ -20,7 +20,7 @@ use crate::sync::Participant;
 #[path = "hit_tests.rs"]
 mod hits;
 
-/// A process of which nothing is asked here.
+/// A process that these tests do not use.
 struct Nobody(Clock);
 
 impl Operator for Nobody {

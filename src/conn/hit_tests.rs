@@ -71,7 +71,7 @@ fn a_hit_takes_no_lock_and_no_memory_and_changes_no_atomic_in_one_step() {
     let (mut bench, questions) = (filled(), questions());
     (0..WARM).for_each(|_| questions.iter().for_each(|question| ask(&mut bench, question)));
     let counts = || [Ranked::taken_by_this_thread(), changes_by_this_thread(), asked_by_this_thread()];
-    // So often that one key in 256 is looked at for `stats hotkeys` several times.
+    // Enough requests for `stats hotkeys`, which looks at one key in 256, to see several.
     for (request, reply) in std::iter::repeat_n(&questions, 5).flatten() {
         bench.client.write_all(request.as_bytes()).unwrap();
         let before = counts();

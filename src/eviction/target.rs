@@ -9,7 +9,7 @@
 //!
 //! Clients that store a key after a miss show the right length by their stores. Other clients do not store after a
 //! miss, for example those that keep sessions or job results. Their misses show the length: each counts until a store
-//! cancels it. Keys that they store unasked show it, too.
+//! cancels it. Keys that they store without a get show it, too.
 
 use super::ghost::GhostHit;
 

@@ -537,7 +537,7 @@ fn note_changed_hit(head: &ChunkHead, seen: Word0, accessed: AccessStamp) {
     let _ = head.word0.compare_exchange(seen.0, noted, Ordering::Relaxed, Ordering::Relaxed);
 }
 
-/// Notes that a client was told to renew the value. The caller holds the bucket's lock: of two clients one is told.
+/// Notes that a client was told to renew the value. The caller holds the bucket's lock, so only one client is told.
 pub fn note_token_sent(head: &ChunkHead) {
     head.word0.fetch_or(TOKEN_SENT, Ordering::Relaxed);
 }

@@ -50,7 +50,7 @@ impl CasCounter {
         self.next.load(Ordering::Acquire)
     }
 
-    /// Goes on behind `drawn` at least. For a start, before any unique is drawn.
+    /// Skips all uniques up to `drawn`. Called at a start, before any unique is drawn.
     pub(super) fn skip(&self, drawn: u64) {
         self.next.fetch_max(drawn + 1, Ordering::AcqRel);
     }

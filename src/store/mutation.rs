@@ -3,7 +3,7 @@
 //! ```text
 //! a request changes a key    publish, delete, touch, token   ─▶ MutationSink     its bucket is locked: in order
 //! flush_all                                                  ─▶ MutationSink     in no order with changes of keys
-//! an item leaves unasked     eviction, expiry, page mover    ─▶ DepartureSink    its bucket is locked
+//! an item leaves by itself   eviction, expiry, page mover    ─▶ DepartureSink    its bucket is locked
 //! a background job           page mover, sweeper             ─▶ JobSink          a few times a second
 //! ```
 //!

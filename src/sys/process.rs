@@ -48,7 +48,7 @@ pub fn user_ids(name: &str) -> io::Result<Option<UserIds>> {
     let mut text = vec![0; PASSWD_BYTES];
     let mut entry = MaybeUninit::<libc::passwd>::uninit();
     let mut found = std::ptr::null_mut();
-    // SAFETY: the name ends with a zero byte; all three buffers are live, and as long as the call is told.
+    // SAFETY: the name ends with a zero byte; all three buffers are live, and the call gets their lengths.
     let error =
         unsafe { libc::getpwnam_r(name.as_ptr(), entry.as_mut_ptr(), text.as_mut_ptr(), text.len(), &raw mut found) };
     match error {

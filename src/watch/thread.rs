@@ -34,7 +34,7 @@ struct WatchThread {
     watchers: Vec<Option<Watcher>>,
     /// Empty vectors to swap with the rings' full ones.
     taken: Vec<Noted>,
-    /// The date of the server's start. Asked anew for each watcher: the wall clock may be set.
+    /// The date of the server's start. Read again for each watcher, because the wall clock may be set.
     start_unix_us: u64,
 }
 

@@ -63,7 +63,8 @@ const BUSY_WAIT: Duration = Duration::from_millis(1);
 const BUSY_US_MAX: u64 = 1_000_000;
 /// A value that waited this long for other values to arrive is refused.
 const QUEUED_US_MAX: u64 = 5_000_000;
-/// A value gives way to waiting ones if its client has made no progress for this long. Shorter than they wait.
+/// A value loses its memory to waiting values if its client makes no progress for this long. Their own waiting time is
+/// longer.
 const STALLED_US_MAX: u64 = 1_000_000;
 /// Interval at which a worker with waiting values makes all workers look for stalled ones.
 const STALLED_LOOK_US: u64 = 100_000;

@@ -152,7 +152,7 @@ pub trait Engine {
     /// How many bytes of large values the engine has copied in order to change them, since it was asked last.
     fn take_copied_bytes(&mut self) -> u64;
 
-    /// The date at which the store's clock stood at 0, in milliseconds since 1970. The wall clock is asked anew.
+    /// The date at which the store's clock stood at 0, in milliseconds since 1970. The wall clock is read again.
     fn epoch_unix_ms(&self) -> i64;
 
     /// Begins a loop turn: the clock is read once for all its requests. Also reads a clock again that was moved in
