@@ -118,6 +118,7 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
         (&["-p"], "-p, --port: needs a value: <num>"),
         (&["-m", "lots"], "-m, --memory-limit: not a size: \"lots\"; write a whole number, alone or with k, m, g or t"),
         (&["-m", "0"], "-m, --memory-limit: 0 MiB is outside 1 to 131072 MiB"),
+        (&["-m", "129g"], "-m, --memory-limit: 129g is outside 1 to 131072 MiB; \"1 TiB\" in doc/restart.md says why"),
         (&["-I", "1"], "-I, --max-item-size: 1 is outside 1k to 1024m"),
         (&["-I", "40m"], "-I, --max-item-size: 40m is more than half of -m, --memory-limit (64m)"),
         (&["-f", "1"], "-f, --slab-growth-factor: 1 is outside 1.01 to 16"),

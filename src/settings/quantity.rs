@@ -18,6 +18,8 @@ pub(super) struct Quantity {
     unit: i64,
     /// The limits, in units of `unit`.
     range: RangeInclusive<i64>,
+    /// The page that says why there is no more.
+    reason: Option<&'static str>,
 }
 
 enum QuantityKind {
@@ -28,30 +30,35 @@ enum QuantityKind {
 
 /// A count. It takes no unit.
 pub(super) const fn whole(range: RangeInclusive<i64>) -> Quantity {
-    Quantity { kind: QuantityKind::Count, unit: 1, range }
+    Quantity { kind: QuantityKind::Count, unit: 1, range, reason: None }
 }
 
 /// An amount of memory. A bare number means bytes.
 pub(super) const fn bytes(range: RangeInclusive<i64>) -> Quantity {
-    Quantity { kind: QuantityKind::Memory, unit: 1, range }
+    Quantity { kind: QuantityKind::Memory, unit: 1, range, reason: None }
 }
 
 /// An amount of memory. A bare number means KiB.
 pub(super) const fn kib(range: RangeInclusive<i64>) -> Quantity {
-    Quantity { kind: QuantityKind::Memory, unit: 1 << 10, range }
+    Quantity { kind: QuantityKind::Memory, unit: 1 << 10, range, reason: None }
 }
 
 /// An amount of memory. A bare number means MiB.
 pub(super) const fn mib(range: RangeInclusive<i64>) -> Quantity {
-    Quantity { kind: QuantityKind::Memory, unit: 1 << 20, range }
+    Quantity { kind: QuantityKind::Memory, unit: 1 << 20, range, reason: None }
 }
 
 /// A duration. A bare number means seconds.
 pub(super) const fn seconds(range: RangeInclusive<i64>) -> Quantity {
-    Quantity { kind: QuantityKind::Time, unit: 1, range }
+    Quantity { kind: QuantityKind::Time, unit: 1, range, reason: None }
 }
 
 impl Quantity {
+    /// The same, with the page that says why there is no more.
+    pub(super) const fn explained_in(self, page: &'static str) -> Self {
+        Self { reason: Some(page), ..self }
+    }
+
     /// The factor that the suffix `word` stands for. `None` if it is not a unit of this kind.
     fn scale(&self, word: &str) -> Option<i64> {
         if word.is_empty() {
@@ -114,7 +121,8 @@ impl<T: TryFrom<i64> + TryInto<i64> + Copy + Display> Codec<T> for Quantity {
         let number: i64 = digits.parse().map_err(|_| self.not_understood(text))?;
         let scale = self.scale(word.trim_start()).ok_or_else(|| self.not_understood(text))?;
         let shown = || if word.is_empty() { format!("{number}{}", self.name()) } else { text.to_string() };
-        let refused = || outside(shown(), &self.shown_limits());
+        let reason = self.reason.filter(|_| number > 0).map(|page| format!("; {page} says why")).unwrap_or_default();
+        let refused = || outside(shown(), &self.shown_limits()) + &reason;
         let product = number.checked_mul(scale).ok_or_else(refused)?;
         if product % self.unit != 0 {
             return Err(format!("{text} is not a whole number of{}", self.name()));
@@ -164,6 +172,8 @@ mod tests {
         assert_eq!(read(whole(1..=64), "-1"), Err("-1 is outside 1 to 64".into()));
         assert_eq!(read(whole(-1..=64), "-1"), Err("-1 is outside -1 to 64".into()), "the field has no sign");
         assert_eq!(read(mib(1..=8), "9"), Err("9 MiB is outside 1 to 8 MiB".into()));
+        let explained = mib(1..=8).explained_in("a page");
+        assert_eq!(read(explained, "9"), Err("9 MiB is outside 1 to 8 MiB; a page says why".into()));
         assert_eq!(read(mib(1..=8), "1g"), Err("1g is outside 1 to 8 MiB".into()));
         assert_eq!(read(mib(1..=8), "8"), Ok(8 << 20));
         assert_eq!(read(whole(1..=64), "4x"), Err("not a whole number: \"4x\"".into()));

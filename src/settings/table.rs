@@ -88,7 +88,7 @@ const NO_FREE_PAGES: &str = "a class gets a page without a reserve of free pages
 
 settings! {
     /// Memory for items and their index, in MiB or with a unit (512m, 4g).
-    memory_limit_bytes: u64 = 64 << 20, mib(1..=131_072), "-m, --memory-limit=<num>", Memory, "maxbytes", Works;
+    memory_limit_bytes: u64 = 64 << 20, mib(1..=131_072).explained_in("\"1 TiB\" in doc/restart.md"), "-m, --memory-limit=<num>", Memory, "maxbytes", Works;
     /// Maximum number of client connections. The server raises its open-file limit to match.
     max_connections: u32 = 1024, whole(1..=10_000_000), "-c, --conn-limit=<num>", Clients, "maxconns", Works;
     /// TCP port. 0 disables TCP, whatever -l says. -1 takes any free port.
