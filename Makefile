@@ -54,7 +54,7 @@ portable: ## check the code with the oldest supported Rust and for aarch64, wher
 .PHONY: test-kill
 ROUNDS ?= 50
 test-kill: ## kill servers with a memory file under load, ROUNDS times, and compare every value with its client's log
-	LARDER_KILL_ROUNDS=$(ROUNDS) scripts/run-tests $(CARGO) test --release --test t -- restart::kill
+	LARDER_KILL_ROUNDS=$(ROUNDS) scripts/run-tests $(CARGO) test --release --test t -- restart::kill --nocapture
 
 .PHONY: fuzz
 fuzz: ## send random bytes to the parser and to whole connections, FUZZ_S seconds each

@@ -1,11 +1,12 @@
 //! The 16-byte item header, and the first words of all other kinds of chunk.
 //!
 //! ```text
-//! word0   63        56 55         43 42  40 39        33 32      31     30    29 28 27     20 19        0
+//! word0   63        56 55         43 42  41 40        33 32      31     30    29 28 27     20 19        0
 //!        ┌────────────┬─────────────┬──────┬────────────┬───────┬──────┬─────┬─────┬─────────┬───────────┐
 //!        │unique 39…32│access (min) │ free │ marks, see │fetched│linked│queue│freq │ key_len │ value_len │
 //!        └────────────┴─────────────┴──────┴─ below ────┴───────┴──────┴─────┴─────┴─────────┴───────────┘
-//! marks   39 binary key │ 38 token sent │ 37 stale │ 36 has version │ 35 has proof │ 34 is chain │ 33 has client flags
+//! marks   40 being touched │ 39 binary key │ 38 token sent │ 37 stale
+//!         36 has version │ 35 has proof │ 34 is chain │ 33 has client flags
 //! word1   63                                  32 31                                                      0
 //!        ┌──────────────────────────────────────┬────────────────────────────────────────────────────────┐
 //!        │ deadline (ticks of the store's clock)│ unique 31…0                                            │
@@ -30,7 +31,8 @@ use crate::memory::{ChunkHead, ChunkRef};
 use super::link::LINK_AHEAD_SHIFT;
 pub use super::link::chain_head;
 pub(super) use super::link::{next_link, set_link_ahead, set_next_link, write_link};
-pub use super::word1::Word1;
+pub(super) use super::word1::set_deadline;
+pub use super::word1::{Word1, deadline};
 
 const VALUE_LEN_BITS: u32 = 20;
 const KEY_LEN_SHIFT: u32 = 20;
@@ -46,6 +48,7 @@ const HAS_VERSION: u64 = 1 << 36;
 const STALE: u64 = 1 << 37;
 const TOKEN_SENT: u64 = 1 << 38;
 const BINARY_KEY: u64 = 1 << 39;
+const BEING_TOUCHED: u64 = 1 << 40;
 const ACCESS_SHIFT: u32 = 43;
 const ACCESS_MASK: u64 = ((1 << 13) - 1) << ACCESS_SHIFT;
 const UNIQUE_HIGH_SHIFT: u32 = 56;
@@ -54,7 +57,7 @@ const SHAPE_MASK: u64 = HAS_CLIENT_FLAGS | HAS_VERSION | HAS_PROOF | IS_CHAIN | 
 /// The bits of word0 that never change while the item is linked.
 const CONSTANT_MASK: u64 = SHAPE_MASK | STALE | BINARY_KEY | 0xff << UNIQUE_HIGH_SHIFT;
 /// The bits of an item's word0 that mean nothing yet. They are 0.
-const UNUSED_MASK: u64 = 7 << 40;
+const UNUSED_MASK: u64 = 3 << 41;
 /// The bits that a hit sets or renews.
 const HIT_MASK: u64 = FREQ_MASK | FETCHED | ACCESS_MASK;
 
@@ -264,6 +267,16 @@ impl Word0 {
     #[inline]
     pub const fn in_main(self) -> bool {
         self.0 & QUEUE_MAIN != 0
+    }
+
+    /// Whether the deadline and the proof are being exchanged, one after the other.
+    pub(super) const fn is_being_touched(self) -> bool {
+        self.0 & BEING_TOUCHED != 0
+    }
+
+    /// Whether the item has this shape.
+    pub(super) const fn has_shape(self, shape: Shape) -> bool {
+        self.0 & SHAPE_MASK == shape.word0()
     }
 
     /// Whether bits are set that no item has.
@@ -492,7 +505,7 @@ pub fn set_linked_as(head: &ChunkHead, original: &ChunkHead, seen: Word0, prove:
     debug_assert_eq!(head.word0.load(Ordering::Relaxed) & SHAPE_MASK, seen.0 & SHAPE_MASK);
     let word1 = original.word1.load(Ordering::Relaxed);
     head.word1.store(word1, Ordering::Relaxed);
-    let word0 = Word0(seen.0 | LINKED);
+    let word0 = Word0(seen.0 & !BEING_TOUCHED | LINKED);
     prove(word0, Word1::of(word1));
     // Release: as in `set_linked`.
     head.word0.store(word0.0, Ordering::Release);
@@ -563,16 +576,15 @@ pub fn move_to_main(head: &ChunkHead) {
     head.word0.fetch_or(QUEUE_MAIN, Ordering::Relaxed);
 }
 
-/// The item's deadline.
-#[inline]
-pub fn deadline(head: &ChunkHead) -> Deadline {
-    Word1::load(head).deadline()
+/// Marks an item whose deadline and proof are about to change, one after the other.
+pub(super) fn begin_touch(head: &ChunkHead) {
+    head.word0.fetch_or(BEING_TOUCHED, Ordering::Relaxed);
 }
 
-/// Sets the deadline. The caller holds the bucket's lock, so of two touches the later one wins.
-pub(super) fn set_deadline(head: &ChunkHead, deadline: Deadline) {
-    let unique_low = head.word1.load(Ordering::Relaxed) & 0xffff_ffff;
-    head.word1.store(u64::from(deadline.0) << 32 | unique_low, Ordering::Relaxed);
+/// Deadline and proof have changed.
+pub(super) fn end_touch(head: &ChunkHead) {
+    // Release: the proof comes first.
+    head.word0.fetch_and(!BEING_TOUCHED, Ordering::Release);
 }
 
 /// The unique that the store drew for the item.

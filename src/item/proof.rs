@@ -9,8 +9,9 @@
 //! the access, token) is not covered: any value of it is valid. The deadline is covered in a way that a touch can
 //! exchange without the content.
 //!
-//! The proof is written before the Release store that sets `linked`. A touch stores the deadline and then the proof. A
-//! process that is killed in between loses this item, and nothing else.
+//! The proof is written before the Release store that sets `linked`. A touch marks the item, stores the deadline,
+//! stores the proof, and takes the mark away. If the process is killed in between, the next start believes an item with
+//! this mark, and writes the proof that belongs to the deadline.
 
 use std::ptr::NonNull;
 
@@ -95,8 +96,14 @@ pub(super) fn change_deadline(slabs: &SlabAllocator, chunk: ChunkRef, word0: Wor
     let field = field(slabs, chunk, word0);
     // Load and store suffice: the proof changes only under the bucket's lock.
     let proof = field.load(Ordering::Relaxed) ^ of_deadline(old) ^ of_deadline(new);
-    // Release: the deadline comes first. So a later store to the item's header finds both changed.
+    // Release: the deadline comes first.
     field.store(proof, Ordering::Release);
+}
+
+/// Writes the proof of an item whose touch was cut off.
+pub(super) fn restore(content: Content, slabs: &SlabAllocator, chunk: ChunkRef, (word0, word1): (Word0, Word1)) {
+    // Release: it comes before `end_touch`.
+    field(slabs, chunk, word0).store(content.proof(word0, word1), Ordering::Release);
 }
 
 /// The field of the proof.

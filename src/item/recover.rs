@@ -8,8 +8,8 @@ use crate::base::{Deadline, Key};
 use crate::memory::{ChunkHead, ChunkRef, Recovery, SlabAllocator};
 
 use super::header::{self, HEADER_BYTES, Word0, Word1};
-use super::layout::Extras;
-use super::proof::Content;
+use super::layout::{Extras, Layout};
+use super::proof::{self, Content};
 
 /// What a chunk of a memory file holds.
 pub enum ChunkContent<'r> {
@@ -65,16 +65,33 @@ fn prove<'r>(
             None
         },
     };
+    // An item of another shape would lose it when it is copied. Only an edited file has such items.
+    if word0.has_client_flags() && extras.client_flags == 0 {
+        return None;
+    }
     let content = if word0.is_chain() {
+        let len = u32_at(bytes, word0.chain_offset())?;
+        if !word0.has_shape(Layout::new(&slabs.classes, key, extras, len).shape) {
+            return None;
+        }
         let content = Content::of(extras, &bytes[start..]);
         let in_head = bytes.len() - start - key_len;
         with_links(recovery, slabs, (chunk, word0), bytes, in_head, content)?
     } else {
         Content::of(extras, bytes.get(start..start + key_len + word0.value_len() as usize)?)
     };
-    let is_proven = content.proof(word0, word1) == u32_at(bytes, word0.proof_offset())?;
+    if content.proof(word0, word1) != u32_at(bytes, word0.proof_offset())? {
+        if !word0.is_being_touched() {
+            return None;
+        }
+        // The process died after it had stored the deadline, and no client was answered.
+        proof::restore(content, slabs, chunk, (word0, word1));
+    }
+    if word0.is_being_touched() {
+        header::end_touch(head);
+    }
     let (unique, deadline, is_chain) = (header::unique(head, word0), word1.deadline(), word0.is_chain());
-    is_proven.then_some(Whole { key, unique, deadline, is_chain })
+    Some(Whole { key, unique, deadline, is_chain })
 }
 
 /// Adds the links of the chain at `head`, whose first chunk has these `bytes`. `None`: it is no complete chain.

@@ -175,11 +175,14 @@ impl<'pin> ItemRef<'pin> {
 
     /// Sets the item's deadline. The caller holds the bucket's lock, so of two touches the later one wins.
     pub fn set_deadline(&self, deadline: Deadline) {
-        let before = self.deadline();
-        header::set_deadline(self.head(), deadline);
-        if self.word0.has_proof() {
-            proof::change_deadline(self.slabs, self.chunk(), self.word0, before, deadline);
+        if !self.word0.has_proof() {
+            return header::set_deadline(self.head(), deadline);
         }
+        let before = self.deadline();
+        header::begin_touch(self.head());
+        header::set_deadline(self.head(), deadline);
+        proof::change_deadline(self.slabs, self.chunk(), self.word0, before, deadline);
+        header::end_touch(self.head());
     }
 
     /// Whether the item has expired by `now`.

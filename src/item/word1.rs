@@ -29,3 +29,16 @@ impl Word1 {
         Deadline((self.0 >> 32) as u32)
     }
 }
+
+/// The item's deadline.
+#[inline]
+pub fn deadline(head: &ChunkHead) -> Deadline {
+    Word1::load(head).deadline()
+}
+
+/// Sets the deadline. The caller holds the bucket's lock, so of two touches the later one wins.
+pub(super) fn set_deadline(head: &ChunkHead, deadline: Deadline) {
+    let unique_low = head.word1.load(Ordering::Relaxed) & 0xffff_ffff;
+    // Release: after `begin_touch`, in an item with a proof.
+    head.word1.store(u64::from(deadline.0) << 32 | unique_low, Ordering::Release);
+}

@@ -13,6 +13,9 @@ mod header;
 mod inspect;
 mod open;
 #[cfg(test)]
+#[cfg(loom)]
+mod order_models;
+#[cfg(test)]
 #[cfg(not(any(miri, loom)))]
 mod order_tests;
 mod report;

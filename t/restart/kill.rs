@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, RwLock};
 use std::thread;
 use std::time::Duration;
+
+use larder::base::Clock;
 
 use super::file::{MemoryFile, end, kept};
 use crate::random::Random;
@@ -56,6 +59,38 @@ fn each_acknowledged_change_survives_a_kill() {
         let left = client.read_line().expect("the server answers");
         assert!(left.starts_with(b"HD t99") || left.starts_with(b"HD t1000"), "{}", left.escape_ascii());
         end(server, "-KILL");
+    }
+}
+
+/// The mark of an item that is being touched, in byte 5 of its header. `src/item/header.rs` draws it.
+const BEING_TOUCHED: u8 = 1;
+/// Bytes between the start of an item and its key: header and proof.
+const BEFORE_KEY: u64 = 20;
+
+#[test]
+fn a_touch_that_was_cut_off_loses_nothing() {
+    for signal in ["-KILL", "-TERM"] {
+        let file = MemoryFile::new();
+        let server = file.serve(&[]);
+        server.client().ask("set colour 0 0 3\r\nred\r\n", "STORED\r\n");
+        end(server, signal);
+        // As between the stores of a touch: mark and deadline are new, the proof is old.
+        let start = file.find(b"colour") - BEFORE_KEY;
+        file.overwrite(start + 5, &[file.bytes(start + 5, 1)[0] | BEING_TOUCHED]);
+        file.overwrite(start + 12, &80_000u32.to_le_bytes());
+        for _ in 0..3 {
+            let server = file.serve(&[]);
+            assert_eq!(kept(&server)[1..], ["1", "0"], "{signal}");
+            let mut client = server.client();
+            client.ask("get colour\r\n", "VALUE colour 0 3\r\nred\r\nEND\r\n");
+            client.send("mg colour t\r\n");
+            let left = client.read_line().expect("the server answers");
+            assert!(left.starts_with(b"HD t99"), "{}", left.escape_ascii());
+            end(server, "-KILL");
+        }
+        // The next start has taken the mark away. So the deadline is believed no more.
+        file.overwrite(start + 12, &80_001u32.to_le_bytes());
+        assert_eq!(kept(&file.serve(&[]))[1..], ["0", "1"], "{signal}");
     }
 }
 
@@ -171,11 +206,11 @@ fn request(random: &mut Random, serial: u64, key: &str, present: Option<&Item>) 
     Request { key: key.to_owned(), bytes, after }
 }
 
-/// Changes the items of one client until the server is gone.
-fn change_items(server: &Server, client_number: usize, seed: u64, log: &Mutex<Log>, flushes: &RwLock<()>) {
+/// Changes the items of one client until the server is gone. Returns how many changes the server has acknowledged.
+fn change_items(server: &Server, client_number: usize, seed: u64, log: &Mutex<Log>, flushes: &RwLock<()>) -> u64 {
     let mut random = Random::with_seed(seed + client_number as u64);
-    let Ok(mut client) = server.try_client() else { return };
-    let mut serial = seed << 20;
+    let Ok(mut client) = server.try_client() else { return 0 };
+    let (mut serial, mut answered) = (seed << 20, 0);
     loop {
         let _no_flush = flushes.read().expect("no client panics");
         let mut log = log.lock().expect("only this client uses it");
@@ -192,10 +227,11 @@ fn change_items(server: &Server, client_number: usize, seed: u64, log: &Mutex<Lo
         }
         let bytes: Vec<u8> = requests.iter().flat_map(|request| request.bytes.clone()).collect();
         if client.try_send(&bytes).is_err() {
-            return;
+            return answered;
         }
         for request in requests {
-            let Ok(line) = client.read_line() else { return };
+            let Ok(line) = client.read_line() else { return answered };
+            answered += 1;
             let text = String::from_utf8_lossy(&line);
             assert!(
                 text.starts_with("HD"),
@@ -265,6 +301,7 @@ fn every_value_after_a_kill_under_load_is_one_that_its_client_wrote() {
     let logs: Vec<Mutex<Log>> = (0..CLIENTS).map(|_| Mutex::default()).collect();
     let mut random = Random::with_seed(u64::from(std::process::id()));
     let (mut live, mut lost) = (0, 0);
+    let (changes, mut under_load_us) = (AtomicU64::new(0), 0);
     for round in 0..rounds {
         let server = file.serve(&["-m", "256", "-t", "2"]);
         for log in &logs {
@@ -272,22 +309,32 @@ fn every_value_after_a_kill_under_load_is_one_that_its_client_wrote() {
             (live, lost) = (live + more_live, lost + more_lost);
         }
         let (flushes, seed) = (RwLock::new(()), random.next() >> 40);
+        let watch = Clock::start();
         thread::scope(|scope| {
-            let (server, logs, flushes) = (&server, &logs, &flushes);
+            let (server, logs, flushes, changes) = (&server, &logs, &flushes, &changes);
             for (number, log) in logs.iter().enumerate() {
-                scope.spawn(move || change_items(server, number, seed, log, flushes));
+                scope.spawn(move || {
+                    let answered = change_items(server, number, seed, log, flushes);
+                    changes.fetch_add(answered, Ordering::Relaxed);
+                });
             }
             if round % 3 == 2 {
                 scope.spawn(move || flush(server, logs, flushes));
             }
             thread::park_timeout(Duration::from_millis(50 + random.next() % 250));
             server.kill();
+            under_load_us += watch.real_us();
         });
         drop(server);
         if round % 2 == 1 {
             // Another kill while the next server takes over the items.
             file.kill_during_start(Duration::from_micros(random.next() % 30_000));
         }
+    }
+    let rate = changes.into_inner() * 1000 / (under_load_us / 1000).max(1);
+    #[expect(clippy::disallowed_macros, reason = "`make test-kill` shows the rate that it reached")]
+    {
+        println!("{rounds} rounds, {rate} acknowledged changes/s; {lost} of {live} items are lost");
     }
     assert!(lost * 1000 <= live, "{lost} of {live} items are lost");
 }
