@@ -80,6 +80,18 @@ impl Superblock {
         Ok(entries.iter().map(|entry| u32::from_le_bytes(*entry)).collect())
     }
 
+    /// Whether a file of `len` bytes, at most those of the superblock, holds nothing but the two copies of a state.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn is_unfinished(file: &File, len: u64) -> io::Result<bool> {
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, 0)?;
+        let blocks = bytes.chunks(BLOCK_BYTES).enumerate();
+        let mut others = blocks.filter(|(number, _)| !STATES_AT.contains(&((number * BLOCK_BYTES) as u64)));
+        Ok(others.all(|(_, block)| block.iter().all(|byte| *byte == 0)))
+    }
+
     /// Changes the state and writes it. Rare: the lock is held while the kernel copies two blocks.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::base::Clock;
 use crate::item::Word0;
 use crate::memory::{BLOCK_BYTES, LiveState, PAGE_BYTES, Superblock, chunk_bytes_in, class_in};
 use crate::settings::Settings;
-use crate::sys::boot::try_lock;
+use crate::sys::boot::{is_locked, try_lock};
 
 use super::header::Header;
 use super::open::{Examined, OpenError, examine, other_setting};
@@ -29,7 +29,7 @@ struct ClassCount {
 pub fn inspect(path: &Path, settings: &Settings) -> io::Result<String> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
-    let in_use = !try_lock(&file)?;
+    let in_use = is_locked(&file)?;
     let mut text = String::new();
     let mut row = |name: &str, value: String| text += &format!("{name:<10} {value}\n");
     row("file", format!("{}, {} MiB", path.display(), len >> 20));
@@ -104,6 +104,7 @@ fn usable(verdict: &Examined, in_use: bool) -> String {
         Examined::Usable(..) => "yes".into(),
         Examined::Setting(other) => format!("no: {}", other_setting(other)),
         Examined::OtherBoot => "no: the machine went down without a clean stop of the server".into(),
+        Examined::Unfinished => "no: a start that made it was cut off".into(),
         Examined::Bad(reason) => format!("no: {reason}"),
     }
 }

@@ -78,7 +78,10 @@ pub fn open(path: &Path, settings: &Settings) -> Result<Opened, OpenError> {
             let reason = "items dropped: the machine went down without a clean stop of the server";
             create(file, settings, Some(reason.into()))
         }
+        Examined::Unfinished => create(file, settings, None),
         Examined::Bad(reason) => {
+            // Of a symbolic link, the file itself is kept aside.
+            let path = &path.canonicalize().map_err(at("rename"))?;
             let refused = rename_aside(path).map_err(at("rename"))?;
             drop(file);
             let new = open_and_lock(path)?;
@@ -134,6 +137,8 @@ pub(super) enum Examined {
     Setting(OtherSetting),
     /// It was left unclean by another start of the machine. What the kernel had not written is lost.
     OtherBoot,
+    /// The process that made it died before it had written the header. It holds nothing.
+    Unfinished,
     /// It cannot be used, for this reason.
     Bad(String),
 }
@@ -144,13 +149,17 @@ pub(super) fn examine(file: &File, len: u64, settings: &Settings) -> io::Result<
     if len < BLOCK_BYTES as u64 {
         return Ok(Examined::Bad("not a memory file of larder".into()));
     }
+    let superblock_bytes = u64::from(SUPERBLOCK_PAGES) * page_bytes;
+    if len <= superblock_bytes && Superblock::is_unfinished(file, len)? {
+        return Ok(Examined::Unfinished);
+    }
     let mut block = [0; BLOCK_BYTES];
     file.read_exact_at(&mut block, 0)?;
     let header = match Header::decode(&block) {
         Ok(header) => header,
         Err(fault) => return Ok(Examined::Bad(reason(fault))),
     };
-    if len < u64::from(SUPERBLOCK_PAGES) * page_bytes {
+    if len < superblock_bytes {
         return Ok(Examined::Bad("the file is cut off".into()));
     }
     if let Some(other) = header.other_setting(settings) {
@@ -237,6 +246,10 @@ pub(super) fn stamp(state: &mut LiveState, clock: &Clock) {
     state.unix_ms = clock.unix_ms();
 }
 
+/// The longest time without a server that counts, in milliseconds: a year. If the wall clock says more, it was wrong,
+/// before or now. The store's clock has 17 years.
+const DOWN_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
+
 /// The second at which the store's clock goes on. Time without a server counts. Within one start of the machine its own
 /// clock says how much it was, whatever happened to the wall clock. Otherwise the wall clock says it, unless it went
 /// back.
@@ -244,7 +257,7 @@ fn resume_at(state: &LiveState, boot_id: BootId, boot_ms: u64, unix_ms: i64) -> 
     let down_ms = if state.boot_id.is_same(boot_id) {
         boot_ms.saturating_sub(state.boot_ms)
     } else {
-        u64::try_from(unix_ms.saturating_sub(state.unix_ms)).unwrap_or(0)
+        u64::try_from(unix_ms.saturating_sub(state.unix_ms)).unwrap_or(0).min(DOWN_MS_MAX)
     };
     RelTime(u32::try_from(state.clock_ms.saturating_add(down_ms).div_ceil(1000)).unwrap_or(u32::MAX))
 }
@@ -272,6 +285,7 @@ mod tests {
         let other = BootId([2; 16]);
         assert_eq!(resume_at(&state(), other, 1000, 1_000_006_000), RelTime(106));
         assert_eq!(resume_at(&state(), other, 1000, 999_000_000), RelTime(100));
+        assert_eq!(resume_at(&state(), other, 1000, i64::MAX), RelTime(100 + 366 * 86_400), "a year at most");
         let unknown = LiveState { boot_id: BootId::default(), ..state() };
         assert_eq!(resume_at(&unknown, BootId::default(), 1000, 1_000_006_000), RelTime(106));
     }

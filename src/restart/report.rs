@@ -34,7 +34,7 @@ impl Report {
                 Started::Unclean => "unclean",
             },
             items: recovery.items,
-            dropped: recovery.damaged + recovery.replaced + recovery.expired + recovery.flushed,
+            dropped: recovery.damaged + recovery.replaced + recovery.expired + recovery.flushed + recovery.unindexed,
             damaged: recovery.damaged,
             index_us: recovery.index_us,
             settle_us: recovery.settle_us,
@@ -62,6 +62,7 @@ impl Report {
                     ("flushed", recovery.flushed),
                     ("replaced", recovery.replaced),
                     ("damaged", recovery.damaged),
+                    ("without room in the index", recovery.unindexed),
                     ("damaged pages", u64::from(recovery.pages_damaged)),
                 ];
                 let dropped =

@@ -43,6 +43,8 @@ pub struct RecoveryReport {
     pub expired: u64,
     /// Items that a flush_all had dropped.
     pub flushed: u64,
+    /// Items for which the index had no room.
+    pub unindexed: u64,
     /// Pages whose entry in the page table was damaged.
     pub pages_damaged: u32,
     /// The index is that of the last process, and was not built again.
@@ -90,6 +92,7 @@ struct Dropped {
     replaced: AtomicU64,
     expired: AtomicU64,
     flushed: AtomicU64,
+    unindexed: AtomicU64,
 }
 
 impl Store {
@@ -135,6 +138,7 @@ impl Store {
             replaced: read(&dropped.replaced),
             expired: read(&dropped.expired),
             flushed: read(&dropped.flushed),
+            unindexed: read(&dropped.unindexed),
             pages_damaged: recovery.pages_damaged(),
             index_was_kept: walk.indexed.is_some(),
             index_us: indexed_us - began_us,
@@ -393,7 +397,7 @@ impl<'r> PageReader<'r> {
         let mut bucket = store.index.lock(self.pin, key.hash);
         let Some((slot, present)) = bucket.find_item(self.pin, &store.slabs, key) else {
             if bucket.insert(key.hash, chunk).is_err() {
-                self.drop_chunk(chunk, &dropped.damaged);
+                self.drop_chunk(chunk, &dropped.unindexed);
             }
             return;
         };

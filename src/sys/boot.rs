@@ -61,10 +61,24 @@ pub fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
+/// Whether another process has locked `file`.
+///
+/// # Errors
+/// The kernel's error.
+pub fn is_locked(file: &File) -> io::Result<bool> {
+    // SAFETY: takes no pointers, and the file is open.
+    match unsafe { syscall!(flock(file.as_raw_fd(), libc::LOCK_SH | libc::LOCK_NB)) } {
+        // SAFETY: as above.
+        Ok(_) => unsafe { syscall!(flock(file.as_raw_fd(), libc::LOCK_UN)) }.map(|_| false),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 #[cfg(not(miri))]
 mod tests {
-    use super::{BootId, since_boot_ms, try_lock};
+    use super::{BootId, is_locked, since_boot_ms, try_lock};
 
     #[test]
     fn the_start_of_the_machine_has_one_id_and_is_in_the_past() {
@@ -81,8 +95,9 @@ mod tests {
         let open = || std::fs::File::options().read(true).write(true).create(true).truncate(false).open(&path).unwrap();
         let (one, other) = (open(), open());
         assert!(try_lock(&one).unwrap());
-        assert!(!try_lock(&other).unwrap());
+        assert!(!try_lock(&other).unwrap() && is_locked(&other).unwrap());
         drop(one);
+        assert!(!is_locked(&other).unwrap());
         assert!(try_lock(&other).unwrap());
         std::fs::remove_file(path).unwrap();
     }

@@ -1,15 +1,19 @@
 //! Files that are damaged, foreign or in use: never a crash, never a wrong value.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Command;
+
+use larder::memory::BLOCK_BYTES;
 
 use super::file::{MemoryFile, end, kept};
 use crate::support::program_under_test;
 
 /// Bytes of a block of the superblock, and where the page table begins.
-const BLOCK: u64 = 4096;
+const BLOCK: u64 = BLOCK_BYTES as u64;
 const PAGE_TABLE: u64 = 3 * BLOCK;
+/// The number of the user of `-u nobody`, on the systems that larder supports.
+const NOBODY: u32 = 65534;
 
 /// A file with an item `colour` of 200 bytes and a large one, and a clean or an unclean end.
 fn filled(signal: &str) -> MemoryFile {
@@ -24,8 +28,13 @@ fn filled(signal: &str) -> MemoryFile {
 
 /// Runs a server that must not start. Returns its exit code and its messages.
 fn refused(flags: &[&str]) -> (Option<i32>, String) {
+    refused_for("root", flags)
+}
+
+/// As `refused`, for a server that root starts for `user`. Another user starts it for itself.
+fn refused_for(user: &str, flags: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(program_under_test())
-        .args(["-u", "root", "-l", "127.0.0.1", "-p", "-1"])
+        .args(["-u", user, "-l", "127.0.0.1", "-p", "-1"])
         .args(flags)
         .output()
         .expect("the program runs");
@@ -48,7 +57,38 @@ fn a_file_that_is_no_memory_file_is_kept_aside() {
 }
 
 #[test]
-fn a_header_with_a_flipped_bit_or_of_another_version_or_layout_is_refused() {
+fn a_file_of_a_newer_version_or_of_another_layout_is_kept_aside_and_named() {
+    let changes: [(usize, &[u8], &str); 2] = [
+        (8, &7u32.to_le_bytes(), "it has format version 7, which this larder does not know"),
+        (16, &[7; 8], "its items have another layout"),
+    ];
+    for signal in ["-TERM", "-KILL"] {
+        for (at, bytes, said) in changes {
+            let file = filled(signal);
+            file.change_block(0, |header| header[at..at + bytes.len()].copy_from_slice(bytes));
+            let before = file.bytes(0, 2 << 20);
+            let (code, inspected) = inspected(&file);
+            assert!(code == Some(0) && inspected.contains(&format!("usable     no: {said}")), "{inspected}");
+            let server = file.serve(&[]);
+            assert_eq!(kept(&server)[0], "cold");
+            let expected = format!("{said}; the file is kept as {}", file.refused(1).display());
+            assert!(server.stderr().contains(&expected), "{}", server.stderr());
+            let aside = fs::read(file.refused(1)).expect("it was kept");
+            assert!(aside[..before.len()] == before[..], "it is unchanged");
+            server.client().ask("get colour\r\n", "END\r\n");
+        }
+    }
+}
+
+/// What `--inspect` says.
+fn inspected(file: &MemoryFile) -> (Option<i32>, String) {
+    let output = Command::new(program_under_test()).args(["--inspect", file.path()]).output();
+    let output = output.expect("the program runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn a_header_with_a_flipped_bit_is_refused() {
     for (at, said) in [(100, "its header is damaged"), (8, "its header is damaged"), (0, "not a memory file")] {
         let file = filled("-TERM");
         let byte = file.bytes(at, 1)[0] ^ 4;
@@ -179,6 +219,78 @@ fn no_bit_of_an_items_header_can_do_harm() {
         }
         client.ask("get colour\r\n", "VALUE colour 0 1\r\nx\r\nEND\r\n");
     }
+}
+
+/// Makes a file unusable for the server: root gives it to another user. Another user can take rights from it only.
+fn lock_out(file: &MemoryFile, root_gives_it_to: u32, mode: u32) {
+    if is_root() {
+        std::os::unix::fs::chown(file.path(), Some(root_gives_it_to), None).expect("root may");
+    }
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).expect("the file was ours");
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+#[test]
+fn a_file_of_another_user_ends_the_start() {
+    let file = filled("-TERM");
+    let path = if is_root() { file.path() } else { "/etc/passwd" };
+    let before = fs::read(path).expect("it can be read");
+    if is_root() {
+        lock_out(&file, NOBODY, 0o600);
+    }
+    let (code, said) = refused(&["-e", path]);
+    // Root can open any file. Another user cannot open a file that it could use.
+    let expected = if is_root() { (64, "another user owns it or may write to it") } else { (71, "Permission denied") };
+    assert!(code == Some(expected.0) && said.contains(expected.1) && said.contains(path), "{code:?} {said}");
+    assert!(fs::read(path).expect("it can be read") == before, "it is unchanged");
+}
+
+#[test]
+fn a_file_that_can_only_be_read_ends_the_start() {
+    let file = filled("-TERM");
+    lock_out(&file, NOBODY, 0o400);
+    let (code, said) = refused_for("nobody", &["-e", file.path()]);
+    let expected = format!("-e, --memory-file: open {}: Permission denied", file.path());
+    assert!(code == Some(71) && said.contains(&expected), "{code:?} {said}");
+    assert!(!file.refused(1).exists());
+}
+
+#[test]
+fn behind_a_symbolic_link_the_file_itself_is_used_and_kept_aside() {
+    let (file, link) = (filled("-TERM"), MemoryFile::new());
+    std::os::unix::fs::symlink(file.path(), link.path()).expect("the folder is writable");
+    let server = link.serve(&[]);
+    assert_eq!(kept(&server)[..2], ["clean", "2"]);
+    let (code, said) = refused(&["-e", file.path()]);
+    assert!(code == Some(64) && said.contains("in use by process"), "{code:?} {said}");
+    end(server, "-TERM");
+    file.overwrite(100, &[0x55]);
+    let server = link.serve(&[]);
+    assert_eq!(kept(&server)[0], "cold");
+    assert!(file.refused(1).exists() && !link.refused(1).exists(), "{}", server.stderr());
+    assert!(fs::symlink_metadata(link.path()).is_ok_and(|facts| facts.is_symlink()), "the link stays");
+    assert!(file.len() > 0, "the new file lies where the old one lay");
+}
+
+#[test]
+fn a_file_whose_making_was_cut_off_is_made_anew() {
+    let file = filled("-TERM");
+    // The header is written last.
+    file.cut(1 << 20);
+    file.overwrite(0, &[0; BLOCK_BYTES]);
+    file.overwrite(PAGE_TABLE, &[0; 4096]);
+    let server = file.serve(&[]);
+    assert_eq!(kept(&server)[0], "cold");
+    assert!(server.stderr().contains("new file") && !file.refused(1).exists(), "{}", server.stderr());
+    end(server, "-KILL");
+    file.cut(1 << 20);
+    file.overwrite(0, &[0; BLOCK_BYTES]);
+    file.overwrite(500_000, b"a letter to a friend");
+    let server = file.serve(&[]);
+    assert!(file.refused(1).exists(), "it holds something: {}", server.stderr());
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use larder::memory::{BLOCK_BYTES, checksum};
+
 use crate::support::program_under_test;
 use crate::support::server::Server;
 
@@ -59,6 +61,21 @@ impl MemoryFile {
 
     pub(crate) fn len(&self) -> u64 {
         fs::metadata(&self.0).expect("the file is ours").len()
+    }
+
+    /// Changes the header or a copy of the state, which begins at `block`, and the checksum that ends it.
+    pub(crate) fn change_block(&self, block: u64, change: impl FnOnce(&mut [u8])) {
+        let mut bytes = self.bytes(block, BLOCK_BYTES);
+        let checksum_at = BLOCK_BYTES - 8;
+        change(&mut bytes);
+        let sum = checksum(&bytes[..checksum_at]);
+        bytes[checksum_at..].copy_from_slice(&sum.to_le_bytes());
+        self.overwrite(block, &bytes);
+    }
+
+    /// Changes both copies of the state.
+    pub(crate) fn change_state(&self, change: impl Fn(&mut [u8])) {
+        [1, 2].into_iter().for_each(|copy| self.change_block(copy * BLOCK_BYTES as u64, &change));
     }
 
     /// Cuts the file off.

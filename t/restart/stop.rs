@@ -184,6 +184,53 @@ fn time_without_a_server_counts() {
     assert!((4900..=4940).contains(&left_s), "{left_s}");
 }
 
+/// Where a copy of the state has the start of the machine, and the wall clock in milliseconds.
+const BOOT_ID_AT: usize = 24;
+const UNIX_MS_AT: usize = 56;
+
+/// What is left of a file with three items if the machine started again, and the wall clock then says that the stop was
+/// this long ago.
+fn after_reboot(down_s: i64) -> MemoryFile {
+    let file = MemoryFile::new();
+    let server = file.serve(&[]);
+    let mut client = server.client();
+    client.ask("set forever 0 0 1\r\nx\r\n", "STORED\r\n");
+    client.ask("set soon 0 50 1\r\nx\r\n", "STORED\r\n");
+    client.ask("set later 0 5000 1\r\nx\r\n", "STORED\r\n");
+    end(server, "-TERM");
+    file.change_state(|state| {
+        state[BOOT_ID_AT..BOOT_ID_AT + 16].fill(0x5a);
+        let stopped = &mut state[UNIX_MS_AT..UNIX_MS_AT + 8];
+        let unix_ms = i64::from_le_bytes(stopped.try_into().expect("these are 8 bytes")) - down_s * 1000;
+        stopped.copy_from_slice(&unix_ms.to_le_bytes());
+    });
+    file
+}
+
+#[test]
+fn whatever_the_wall_clock_says_after_a_reboot_no_item_lives_longer_and_new_ones_live() {
+    let year_s = 365 * 86_400;
+    // The clock went back, a minute passed, and the clock is far ahead.
+    for (down_s, has_soon, has_later) in
+        [(-100_000, true, true), (60, false, true), (10_000, false, false), (40 * year_s, false, false)]
+    {
+        let file = after_reboot(down_s);
+        let server = file.serve(&[]);
+        let mut client = server.client();
+        client.ask("mg forever\r\n", "HD\r\n");
+        let hit = |is_hit: bool| if is_hit { "HD\r\n" } else { "EN\r\n" };
+        client.ask("mg soon\r\n", hit(has_soon));
+        client.ask("mg later\r\n", hit(has_later));
+        if has_later {
+            let left_s = number(&mut client, "mg later t\r\n", 't');
+            assert!(left_s <= 5000, "{down_s}: {left_s}");
+        }
+        client.ask("set new 0 100 1\r\nx\r\n", "STORED\r\n");
+        let left_s = number(&mut client, "mg new t\r\n", 't');
+        assert!((90..=100).contains(&left_s), "{down_s}: {left_s}");
+    }
+}
+
 #[test]
 fn the_next_evictions_are_those_that_would_have_been() {
     let file = MemoryFile::new();
