@@ -56,6 +56,12 @@ ROUNDS ?= 50
 test-kill: ## kill servers with a memory file under load, ROUNDS times, and compare every value with its client's log
 	LARDER_KILL_ROUNDS=$(ROUNDS) scripts/run-tests $(CARGO) test --release --test t -- restart::kill --nocapture
 
+.PHONY: simulate
+SEEDS ?= 10000
+simulate: ## run SEEDS simulations of replicated nodes under faults (10,000; a minute); SEED=n repeats one of them
+	SEEDS=$(SEEDS) CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+		scripts/run-tests $(CARGO) test --release --lib --target-dir $(TARGET)/simulate replication::simulator
+
 .PHONY: fuzz
 fuzz: ## send random bytes to the parser and to whole connections, FUZZ_S seconds each
 	LARDER_FUZZ_S=$(FUZZ_S) scripts/run-tests $(CARGO) test --test t fuzz

@@ -28,7 +28,9 @@ pub mod store;
 pub mod stats;
 #[forbid(unsafe_code)]
 pub mod watch;
-// Layer 5¾: the memory file.
+// Layer 5¾: the memory file; several nodes with the same items.
+#[forbid(unsafe_code)]
+pub mod replication;
 #[forbid(unsafe_code)]
 pub mod restart;
 // Layers 6 to 10: a request, a client, datagrams, a thread, accept, the process.

@@ -1,0 +1,111 @@
+//! The apply rule: the highest version of a key wins, in whatever order changes arrive.
+
+use crate::base::KeyHash;
+
+use super::cache::{RemovalReason, ReplicatedCache, VersionedValue};
+use super::record::ChangeRecord;
+use super::replica::Replica;
+use super::version::Version;
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    Done,
+    /// A touch refers to a value that this node does not have.
+    Lacking(KeyHash),
+}
+
+impl Replica {
+    /// Applies a record of a peer. The peer may have missed deletes of values older than `blind_spot`.
+    pub(super) fn apply(
+        &mut self,
+        record: &ChangeRecord<'_>,
+        blind_spot: Version,
+        unix_ms: u64,
+        cache: &mut impl ReplicatedCache,
+    ) -> Applied {
+        let version = record.version();
+        if version.unix_ms() > unix_ms + self.config.skew_ms_max {
+            self.counts.ahead += 1;
+            return Applied::Done;
+        }
+        self.clock.observe(version);
+        match *record {
+            ChangeRecord::Set(value) => self.apply_value(&value, blind_spot, cache),
+            ChangeRecord::Touch { version, hash, base, ttl_ms } => {
+                if cache.touch(hash, base, version, ttl_ms) {
+                    self.counts.applied += 1;
+                } else if cache.version(hash).unwrap_or(Version::ZERO).max(self.floor(hash)) < version {
+                    return Applied::Lacking(hash);
+                } else {
+                    self.counts.ignored_older += 1;
+                }
+            }
+            ChangeRecord::Delete { version, hash } => self.apply_delete(hash, version, cache),
+            ChangeRecord::Outdated { version, hash } => cache.remove(hash, version, RemovalReason::Outdated),
+            ChangeRecord::Flush { version } => self.flush(version, cache),
+        }
+        Applied::Done
+    }
+
+    fn apply_value(&mut self, value: &VersionedValue<'_>, blind_spot: Version, cache: &mut impl ReplicatedCache) {
+        let hash = cache.hash(value.key);
+        let (version, floor) = (value.version, self.floor(hash));
+        let is_allowed = |stored: Option<Version>| match stored {
+            Some(stored) => self.supersedes(version, stored),
+            None => version > floor && version > blind_spot,
+        };
+        if cache.put(hash, value, &mut { is_allowed }) {
+            self.counts.applied += 1;
+        } else if version > floor && version <= blind_spot {
+            self.counts.in_doubt += 1;
+        } else {
+            self.counts.ignored_older += 1;
+        }
+    }
+
+    fn apply_delete(&mut self, hash: KeyHash, version: Version, cache: &mut impl ReplicatedCache) {
+        #[cfg(test)]
+        if self.fault == Some(super::simulator::Fault::LostTombstone) {
+            return cache.remove(hash, version, RemovalReason::Deleted);
+        }
+        self.delete(hash, version, cache);
+    }
+
+    /// Removes what is older than a delete, and remembers it.
+    pub(super) fn delete(&mut self, hash: KeyHash, version: Version, cache: &mut impl ReplicatedCache) {
+        if version > self.flushed {
+            self.tombstones.insert(hash, version);
+        }
+        cache.remove(hash, version, RemovalReason::Deleted);
+    }
+
+    /// Drops what is older than a flush.
+    pub(super) fn flush(&mut self, version: Version, cache: &mut impl ReplicatedCache) {
+        if version > self.flushed {
+            // A version that this node draws afterwards is above it.
+            self.clock.observe(version);
+            self.flushed = version;
+            self.tombstones.flush(version);
+            cache.flush(version);
+        }
+    }
+
+    /// What is not above this version was deleted or flushed.
+    pub(super) fn floor(&self, hash: KeyHash) -> Version {
+        self.tombstones.version(hash).max(self.flushed)
+    }
+
+    /// Whether a value takes the place of another one.
+    fn supersedes(&self, version: Version, stored: Version) -> bool {
+        #[cfg(test)]
+        match self.fault {
+            Some(super::simulator::Fault::WrongTieBreak) if version.is_tie_with(stored) => {
+                return version.node() < stored.node();
+            }
+            Some(super::simulator::Fault::AppliedOlder) => return version != stored,
+            _ => {}
+        }
+        version > stored
+    }
+}

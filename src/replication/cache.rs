@@ -1,0 +1,157 @@
+//! What replication asks of the cache: the store implements it in the server, a map in the simulator.
+//!
+//! Keys are named by their hashes, which all nodes of a mesh compute alike. Expired, flushed and evicted items are
+//! absent. Times are relative, so that the clocks of nodes need not agree.
+
+use crate::base::{Key, KeyHash};
+
+use super::version::Version;
+
+/// A value as it travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VersionedValue<'v> {
+    /// When it was stored or touched.
+    pub version: Version,
+    /// Its key.
+    pub key: Key<'v>,
+    /// The client's own 32 bits.
+    pub client_flags: u32,
+    /// Bits that only the cache knows, such as `stale`.
+    pub marks: u8,
+    /// Milliseconds that it has left; `None` if it does not expire.
+    pub ttl_ms: Option<u64>,
+    /// Its bytes.
+    pub data: &'v [u8],
+}
+
+/// Why replication removes an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemovalReason {
+    /// A node has deleted the key.
+    Deleted,
+    /// A node had stored a newer value, which it has lost by eviction or expiry.
+    Outdated,
+    /// The peer does not have it, and may have forgotten that it was deleted.
+    InDoubt,
+}
+
+/// The hashes with the same trailing bits.
+///
+/// ```text
+/// position of a hash = its bits, read backwards
+///
+/// 0                       2^62                    2^63                                            2^64
+/// ├─ hashes that end in 00 ┼─ hashes that end in 10 ┼─ hashes that end in 1 ───────────────────────┤
+/// ```
+///
+/// The store's index has its buckets in this order, also while it grows. So it can walk a range without the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HashRange {
+    bits: u8,
+    index: u32,
+}
+
+impl HashRange {
+    /// Most bits that make a range.
+    pub const BITS_MAX: u8 = 24;
+    /// All hashes.
+    pub const ALL: Self = Self { bits: 0, index: 0 };
+
+    /// Range number `index` of 2^`bits`, in the order of positions; `None` if there is no such range.
+    pub const fn new(bits: u8, index: u32) -> Option<Self> {
+        if bits > Self::BITS_MAX || index >> bits != 0 {
+            return None;
+        }
+        Some(Self { bits, index })
+    }
+
+    /// The number of bits that its hashes have in common.
+    pub const fn bits(self) -> u8 {
+        self.bits
+    }
+
+    /// Its number.
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// The position of a hash.
+    pub const fn position(hash: KeyHash) -> u64 {
+        hash.0.reverse_bits()
+    }
+
+    /// Its lowest position.
+    pub const fn first(self) -> u64 {
+        if self.bits == 0 { 0 } else { (self.index as u64) << (64 - self.bits) }
+    }
+
+    /// Its highest position.
+    pub const fn last(self) -> u64 {
+        self.first() | (u64::MAX >> self.bits)
+    }
+
+    /// The range after this one.
+    pub const fn next(self) -> Option<Self> {
+        Self::new(self.bits, self.index + 1)
+    }
+}
+
+/// The cache of a node.
+pub trait ReplicatedCache {
+    /// The hash of a key, the same on all nodes.
+    fn hash(&self, key: Key<'_>) -> KeyHash;
+
+    /// The version of an item.
+    fn version(&self, hash: KeyHash) -> Option<Version>;
+
+    /// Shows an item to `visit`. False if it is absent.
+    fn read(&self, hash: KeyHash, visit: &mut dyn FnMut(&VersionedValue<'_>)) -> bool;
+
+    /// Stores a value if `allows` says so of the version that it would replace. Nothing changes the key between the
+    /// question and the store.
+    fn put(
+        &mut self,
+        hash: KeyHash,
+        value: &VersionedValue<'_>,
+        allows: &mut dyn FnMut(Option<Version>) -> bool,
+    ) -> bool;
+
+    /// Gives the item with the version `base` another version and time to live. False if it is absent or has another
+    /// version.
+    fn touch(&mut self, hash: KeyHash, base: Version, version: Version, ttl_ms: Option<u64>) -> bool;
+
+    /// Removes an item that is older than `version`.
+    fn remove(&mut self, hash: KeyHash, version: Version, why: RemovalReason);
+
+    /// Drops all items up to `through`.
+    fn flush(&mut self, through: Version);
+
+    /// Shows the items of a range to `visit`, in any order.
+    fn walk(&self, range: HashRange, visit: &mut dyn FnMut(KeyHash, Version));
+
+    /// Number of items, roughly.
+    fn items(&self) -> u64;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HashRange, KeyHash};
+
+    #[test]
+    fn ranges_cover_every_position_once() {
+        for bits in [0, 1, 5] {
+            let mut range = HashRange::new(bits, 0).unwrap();
+            let mut first = 0;
+            loop {
+                assert_eq!(range.first(), first);
+                let Some(next) = range.next() else { break };
+                first = range.last() + 1;
+                range = next;
+            }
+            assert_eq!(range.last(), u64::MAX);
+        }
+        assert_eq!(HashRange::position(KeyHash(0b110)) >> 61, 0b011);
+        assert_eq!(HashRange::new(25, 0), None);
+        assert_eq!(HashRange::new(3, 8), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! What an operator can ask of a node: peers, and how they do.
+
+use super::cache::ReplicatedCache;
+use super::frame::{LinkRefusal, NodeId};
+use super::link::{Link, LinkId, LinkStage, Peer, PeerId};
+use super::replica::{LinkCloseReason, Now, Replica, ReplicaAction, StepContext};
+
+/// What a peer is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerState {
+    /// An operator has paused it.
+    Paused,
+    /// There is no link. It is dialled again and again.
+    Apart,
+    /// The nodes introduce themselves.
+    Meeting,
+    /// It follows the log.
+    Up,
+    /// It follows the log, and this node compares all items with it.
+    Synchronizing,
+}
+
+/// How a peer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerReport {
+    /// Its address, if this node dials it.
+    pub peer: Option<PeerId>,
+    /// Who it is, once it was met.
+    pub node: Option<NodeId>,
+    /// What it is doing.
+    pub state: PeerState,
+    /// Changes of this node that it has not acknowledged.
+    pub lag_entries: u64,
+    /// Age of the oldest one.
+    pub lag_ms: u64,
+    /// Bytes that wait to be written to it.
+    pub queued_bytes: usize,
+    /// Why the last attempt ended, if one side has refused the other.
+    pub refusal: Option<LinkRefusal>,
+}
+
+impl Replica {
+    /// Dials this peer from now on.
+    pub fn add_peer(&mut self, peer: PeerId) {
+        self.peers.entry(peer).or_insert_with(|| Peer::new(peer));
+    }
+
+    /// Dials this peer no longer, and ends the link with it. It may still dial this node.
+    pub fn remove_peer(
+        &mut self,
+        peer: PeerId,
+        now: Now,
+        cache: &mut impl ReplicatedCache,
+        actions: &mut Vec<ReplicaAction>,
+    ) {
+        let links = self.links_of(peer);
+        self.peers.remove(&peer);
+        let context = &mut StepContext { now, cache, actions };
+        links.into_iter().for_each(|link| self.close(link, LinkCloseReason::Removed, context));
+    }
+
+    /// Ends the link with this peer, and refuses the peer until it is resumed.
+    pub fn pause(
+        &mut self,
+        peer: PeerId,
+        now: Now,
+        cache: &mut impl ReplicatedCache,
+        actions: &mut Vec<ReplicaAction>,
+    ) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.is_paused = true;
+        }
+        let context = &mut StepContext { now, cache, actions };
+        let links = self.links_of(peer);
+        links.into_iter().for_each(|link| self.close(link, LinkCloseReason::Refused(LinkRefusal::Paused), context));
+    }
+
+    /// Dials a paused peer again. It gets what it has missed.
+    pub fn resume(&mut self, peer: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            (peer.is_paused, peer.dial_at_ms) = (false, 0);
+        }
+    }
+
+    /// Compares all items with this peer soon.
+    pub fn resync(&mut self, peer: PeerId) {
+        for id in self.links_of(peer) {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.wants_session = true;
+            }
+        }
+    }
+
+    /// How the peers do: those that this node dials, and then those that only dial it.
+    pub fn reports(&self, now: Now) -> Vec<PeerReport> {
+        let dialled = self.peers.values().map(|peer| self.report(Some(peer), self.link_of(peer), now));
+        let is_dialled = |link: &&Link| self.peers.values().any(|peer| is_between(link, peer));
+        let others = self.links.values().filter(|link| !is_dialled(link));
+        dialled.chain(others.map(|link| self.report(None, Some(link), now))).collect()
+    }
+
+    /// Whether an operator has paused this node.
+    pub(super) fn is_paused(&self, node: NodeId) -> bool {
+        self.peers.values().any(|peer| peer.is_paused && peer.node == Some(node))
+    }
+
+    fn report(&self, peer: Option<&Peer>, link: Option<&Link>, now: Now) -> PeerReport {
+        let state = match link {
+            _ if peer.is_some_and(|peer| peer.is_paused) => PeerState::Paused,
+            None => PeerState::Apart,
+            Some(link) if link.stage != LinkStage::Up => PeerState::Meeting,
+            Some(link) if link.session.is_some() => PeerState::Synchronizing,
+            Some(_) => PeerState::Up,
+        };
+        // A peer that is apart goes on where it was, if the log still has that.
+        let acked = link.map_or(self.log.end(), |link| link.acked.max(self.log.first()));
+        let oldest = self.log.get(acked).map(|entry| entry.version.unix_ms());
+        PeerReport {
+            peer: peer.map(|peer| peer.id),
+            node: link.and_then(Link::node).or_else(|| peer.and_then(|peer| peer.node)),
+            state,
+            lag_entries: self.log.end() - acked.min(self.log.end()),
+            lag_ms: oldest.map_or(0, |unix_ms| now.unix_ms.saturating_sub(unix_ms)),
+            queued_bytes: link.map_or(0, |link| link.queued),
+            refusal: peer.and_then(|peer| peer.refusal),
+        }
+    }
+
+    /// The links with the node of a peer.
+    fn links_of(&self, peer: PeerId) -> Vec<LinkId> {
+        let Some(peer) = self.peers.get(&peer) else { return Vec::new() };
+        self.links.values().filter(|link| is_between(link, peer)).map(|link| link.id).collect()
+    }
+
+    /// The link with the node of a peer, or the one that is about to become it.
+    pub(super) fn link_of(&self, peer: &Peer) -> Option<&Link> {
+        self.links.values().filter(|link| is_between(link, peer)).max_by_key(|link| link.is_up())
+    }
+}
+
+/// Whether a link leads to the node of a peer.
+fn is_between(link: &Link, peer: &Peer) -> bool {
+    link.dialled == Some(peer.id) || peer.node.is_some() && link.node() == peer.node
+}

@@ -1,0 +1,529 @@
+//! Frames: what two nodes say to each other, and its bytes.
+//!
+//! ```text
+//! length 4 │ crc32 4 │ type 1 │ sequence 8 │ body
+//!            └─ of ───────── all that follows ─┘   the length counts from the checksum on; little-endian
+//!
+//! both sides   Challenge ─▶ Hello ─▶ Welcome | Refuse         a link begins
+//! origin       Records ─▶         ◀─ Ack                      its changes, in order; without records as a heartbeat
+//! requester    Begin ─▶           ◀─ Ready                    a synchronization:
+//!              Digest ─▶          ◀─ Entries                    what is in this range of hashes?
+//!              Fetch, Values ─▶   ◀─ Values                     what the one lacks, and what the other lacks
+//!              Done ─▶
+//! ```
+//!
+//! The decoder is total: any bytes give a frame or an error, and it allocates no more than a list of versions.
+
+use crate::base::KeyHash;
+
+use super::cache::HashRange;
+use super::record::Records;
+use super::vector::VersionVector;
+use super::version::{NodeNumber, Version};
+use super::wire::{FieldReader, FieldWriter};
+
+/// The protocol that this code speaks.
+pub(super) const PROTOCOL: u16 = 1;
+/// The first bytes of a challenge, so that a client at the wrong port is refused at once.
+const MAGIC: [u8; 4] = *b"LRDR";
+/// Bytes of a frame before its body.
+pub const HEADER_BYTES: usize = 4 + CHECKED_FROM_LENGTH + 9;
+const CHECKED_FROM_LENGTH: usize = 4;
+/// Most bytes of a frame before the link is up. Two full version vectors fit.
+pub const HANDSHAKE_BYTES_MAX: usize = 32 << 10;
+/// Most bytes of a cluster's name.
+pub(super) const CLUSTER_LEN_MAX: usize = 64;
+/// Most peers that a node knows at a time.
+pub(super) const PEERS_MAX: usize = 32;
+/// Bytes of a nonce.
+pub(super) const NONCE_BYTES: usize = 16;
+/// Bytes of a proof that a node knows the secret.
+pub(super) const PROOF_BYTES: usize = 32;
+
+/// A random number for one link.
+pub type Nonce = [u8; NONCE_BYTES];
+
+/// Who a node is, for as long as it keeps its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeId(pub u64);
+
+/// How far a node has followed the log of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogPosition {
+    /// Whose log.
+    pub node: NodeId,
+    /// Which one: a node begins a log when it starts.
+    pub incarnation: u64,
+    /// The position of the next entry.
+    pub next: u64,
+}
+
+/// A node introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello<'f> {
+    /// Shows that it knows the secret; zeros without one.
+    pub proof: [u8; PROOF_BYTES],
+    /// The name of its mesh.
+    pub cluster: &'f [u8],
+    /// Who it is.
+    pub node: NodeId,
+    /// Its number in versions.
+    pub number: NodeNumber,
+    /// Its log.
+    pub incarnation: u64,
+    /// Its clock.
+    pub clock: Version,
+    /// What it has seen.
+    pub seen: VersionVector,
+    /// Deletes that it has forgotten.
+    pub forgotten: VersionVector,
+    /// Its latest flush.
+    pub flushed: Version,
+    /// How far it has followed other logs.
+    pub positions: Vec<LogPosition>,
+}
+
+/// Why a node does not talk to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkRefusal {
+    /// It speaks another version of the protocol.
+    Protocol,
+    /// It does not know the secret.
+    Secret,
+    /// It belongs to another mesh.
+    Cluster,
+    /// It is this node itself.
+    Itself,
+    /// Another node has its id, or its number in versions.
+    Duplicate,
+    /// There is a link between the two nodes already.
+    Linked,
+    /// Its clock is too far ahead.
+    Skew,
+    /// There are too many peers.
+    Full,
+    /// An operator has paused it.
+    Paused,
+}
+
+/// One message.
+#[derive(Clone, Debug)]
+pub enum Frame<'f> {
+    /// The first frame on a link.
+    Challenge {
+        /// The version of the protocol.
+        protocol: u16,
+        /// What the peer has to prove with.
+        nonce: Nonce,
+    },
+    /// The second one.
+    Hello(Hello<'f>),
+    /// The peer is accepted.
+    Welcome,
+    /// The peer is not accepted.
+    Refuse(LinkRefusal),
+    /// Changes by the sender.
+    Records {
+        /// Position in its log of the first change.
+        from: u64,
+        /// Position after the last one.
+        to: u64,
+        /// All changes by the sender up to this version were sent.
+        through: Version,
+        /// The changes.
+        records: Records<'f>,
+    },
+    /// Changes were applied.
+    Ack {
+        /// Position of the next one in the log.
+        next: u64,
+        /// What the sender has seen of each node's changes.
+        seen: VersionVector,
+    },
+    /// The sender wants to compare all items.
+    Begin,
+    /// The sender is ready for that.
+    Ready {
+        /// The hashes of a range should have this many bits in common, at least.
+        bits: u8,
+        /// What it has seen.
+        seen: VersionVector,
+        /// Deletes that it has forgotten.
+        forgotten: VersionVector,
+        /// Its latest flush.
+        flushed: Version,
+    },
+    /// What the sender has in a range.
+    Digest {
+        /// The range.
+        range: HashRange,
+        /// A sum over items and tombstones.
+        sum: u64,
+    },
+    /// What the sender has in a range, in answer to a digest.
+    Entries {
+        /// The range.
+        range: HashRange,
+        /// Both have the same. Otherwise the entries follow.
+        is_equal: bool,
+        /// Deletes that the sender has forgotten.
+        forgotten: VersionVector,
+        /// Items and tombstones.
+        entries: SyncEntries<'f>,
+    },
+    /// The sender lacks these items.
+    Fetch {
+        /// Why it asks.
+        purpose: Purpose,
+        /// The items.
+        hashes: Hashes<'f>,
+    },
+    /// Items and deletes that the receiver lacks.
+    Values {
+        /// The fetch whose last values these are.
+        ended: Option<Purpose>,
+        /// The values.
+        records: Records<'f>,
+    },
+    /// The sender has compared all items.
+    Done,
+}
+
+/// Why a node fetches items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It lacks the value that a touch refers to.
+    Touch,
+    /// It lacks them in this range.
+    Range(HashRange),
+}
+
+/// What a node knows of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncEntry {
+    /// The key.
+    pub hash: KeyHash,
+    /// The version of the item or tombstone.
+    pub version: Version,
+    /// Whether it is a tombstone.
+    pub is_deleted: bool,
+}
+
+const SYNC_ENTRY_BYTES: usize = 17;
+
+/// Entries behind each other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SyncEntries<'f>(&'f [u8]);
+
+impl<'f> SyncEntries<'f> {
+    /// Appends an entry to bytes for [`SyncEntries::of`].
+    pub(super) fn push(bytes: &mut Vec<u8>, entry: SyncEntry) {
+        bytes.extend_from_slice(&entry.hash.0.to_le_bytes());
+        bytes.extend_from_slice(&entry.version.bits().to_le_bytes());
+        bytes.push(u8::from(entry.is_deleted));
+    }
+
+    /// The entries in `bytes`; `None` if the last one is cut.
+    pub(super) fn of(bytes: &'f [u8]) -> Option<Self> {
+        bytes.len().is_multiple_of(SYNC_ENTRY_BYTES).then_some(Self(bytes))
+    }
+
+    /// All entries.
+    pub(super) fn iter(self) -> impl Iterator<Item = SyncEntry> + 'f {
+        self.0.chunks_exact(SYNC_ENTRY_BYTES).filter_map(|bytes| {
+            let mut reader = FieldReader::new(bytes);
+            let (hash, version) = (KeyHash(reader.u64()?), reader.version()?);
+            Some(SyncEntry { hash, version, is_deleted: reader.u8()? != 0 })
+        })
+    }
+}
+
+/// Hashes behind each other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hashes<'f>(&'f [u8]);
+
+impl<'f> Hashes<'f> {
+    /// Appends a hash to bytes for [`Hashes::of`].
+    pub(super) fn push(bytes: &mut Vec<u8>, hash: KeyHash) {
+        bytes.extend_from_slice(&hash.0.to_le_bytes());
+    }
+
+    /// The hashes in `bytes`; `None` if the last one is cut.
+    pub(super) fn of(bytes: &'f [u8]) -> Option<Self> {
+        bytes.len().is_multiple_of(8).then_some(Self(bytes))
+    }
+
+    /// All hashes.
+    pub(super) fn iter(self) -> impl Iterator<Item = KeyHash> + 'f {
+        self.0.as_chunks().0.iter().map(|bytes| KeyHash(u64::from_le_bytes(*bytes)))
+    }
+}
+
+/// Why bytes are not a frame. The link cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameError {
+    /// It is longer than the receiver allows, or shorter than a header.
+    Length,
+    /// Its bytes were changed on the way.
+    Checksum,
+    /// The checksum is right, and the body makes no sense.
+    Malformed,
+}
+
+/// A frame at the front of received bytes.
+#[derive(Clone, Debug)]
+pub struct Decoded<'f> {
+    /// Its number on the link, counted from 0.
+    pub sequence: u64,
+    /// The frame.
+    pub frame: Frame<'f>,
+    /// Its length.
+    pub consumed: usize,
+}
+
+/// The frame at the front of `bytes`, if all of it has arrived. It may have `bytes_max` bytes.
+///
+/// # Errors
+/// If the bytes cannot be the beginning of a frame.
+pub fn decode(bytes: &[u8], bytes_max: usize) -> Result<Option<Decoded<'_>>, FrameError> {
+    let Some((len, rest)) = bytes.split_first_chunk() else { return Ok(None) };
+    let len = usize::try_from(u32::from_le_bytes(*len)).map_err(|_| FrameError::Length)?;
+    let consumed =
+        len.checked_add(4).filter(|all| (HEADER_BYTES..=bytes_max).contains(all)).ok_or(FrameError::Length)?;
+    let Some(checked) = rest.get(..len) else { return Ok(None) };
+    let mut reader = FieldReader::new(checked);
+    let checksum = reader.u32().ok_or(FrameError::Length)?;
+    if crc32fast::hash(reader.rest()) != checksum {
+        return Err(FrameError::Checksum);
+    }
+    let (sequence, frame) = read_frame(reader).ok_or(FrameError::Malformed)?;
+    Ok(Some(Decoded { sequence, frame, consumed }))
+}
+
+fn read_frame(mut reader: FieldReader<'_>) -> Option<(u64, Frame<'_>)> {
+    let (kind, sequence) = (reader.u8()?, reader.u64()?);
+    Some((sequence, read_body(kind, reader)?))
+}
+
+fn read_body(kind: u8, mut reader: FieldReader<'_>) -> Option<Frame<'_>> {
+    match kind {
+        1 => {
+            let (magic, protocol, nonce) = (reader.array()?, reader.u16()?, reader.array()?);
+            // A later protocol may have more to say here.
+            (magic == MAGIC).then_some(Frame::Challenge { protocol, nonce })
+        }
+        2 => {
+            let hello = read_hello(&mut reader)?;
+            reader.end(Frame::Hello(hello))
+        }
+        3 => reader.end(Frame::Welcome),
+        4 => {
+            let refusal = refusal_of(reader.u8()?)?;
+            reader.end(Frame::Refuse(refusal))
+        }
+        5 => {
+            let (from, to, through) = (reader.u64()?, reader.u64()?, reader.version()?);
+            Some(Frame::Records { from, to, through, records: Records::checked(reader.rest())? })
+        }
+        6 => {
+            let (next, seen) = (reader.u64()?, reader.vector()?);
+            reader.end(Frame::Ack { next, seen })
+        }
+        7 => reader.end(Frame::Begin),
+        8 => {
+            let (bits, seen, forgotten) = (reader.u8()?, reader.vector()?, reader.vector()?);
+            let flushed = reader.version()?;
+            reader.end(Frame::Ready { bits, seen, forgotten, flushed })
+        }
+        9 => {
+            let (range, sum) = (read_range(&mut reader)?, reader.u64()?);
+            reader.end(Frame::Digest { range, sum })
+        }
+        10 => {
+            let (range, is_equal, forgotten) = (read_range(&mut reader)?, reader.bool()?, reader.vector()?);
+            Some(Frame::Entries { range, is_equal, forgotten, entries: SyncEntries::of(reader.rest())? })
+        }
+        11 => {
+            let purpose = read_purpose(&mut reader)??;
+            Some(Frame::Fetch { purpose, hashes: Hashes::of(reader.rest())? })
+        }
+        12 => {
+            let ended = read_purpose(&mut reader)?;
+            Some(Frame::Values { ended, records: Records::checked(reader.rest())? })
+        }
+        13 => reader.end(Frame::Done),
+        _ => None,
+    }
+}
+
+fn read_hello<'f>(reader: &mut FieldReader<'f>) -> Option<Hello<'f>> {
+    let proof = reader.array()?;
+    let cluster_len = usize::from(reader.u8()?);
+    let cluster = reader.bytes(cluster_len).filter(|name| name.len() <= CLUSTER_LEN_MAX)?;
+    Some(Hello {
+        proof,
+        cluster,
+        node: NodeId(reader.u64()?),
+        number: NodeNumber::new(reader.u16()?),
+        incarnation: reader.u64()?,
+        clock: reader.version()?,
+        seen: reader.vector()?,
+        forgotten: reader.vector()?,
+        flushed: reader.version()?,
+        positions: reader.list(PEERS_MAX, |reader| {
+            Some(LogPosition { node: NodeId(reader.u64()?), incarnation: reader.u64()?, next: reader.u64()? })
+        })?,
+    })
+}
+
+fn read_range(reader: &mut FieldReader<'_>) -> Option<HashRange> {
+    HashRange::new(reader.u8()?, reader.u32()?)
+}
+
+fn read_purpose(reader: &mut FieldReader<'_>) -> Option<Option<Purpose>> {
+    match reader.u8()? {
+        0 => Some(None),
+        1 => Some(Some(Purpose::Touch)),
+        2 => Some(Some(Purpose::Range(read_range(reader)?))),
+        _ => None,
+    }
+}
+
+fn put_range(writer: &mut FieldWriter, range: HashRange) {
+    writer.u8(range.bits());
+    writer.u32(range.index());
+}
+
+fn put_purpose(writer: &mut FieldWriter, purpose: Option<Purpose>) {
+    match purpose {
+        None => writer.u8(0),
+        Some(Purpose::Touch) => writer.u8(1),
+        Some(Purpose::Range(range)) => {
+            writer.u8(2);
+            put_range(writer, range);
+        }
+    }
+}
+
+const REFUSALS: [LinkRefusal; 9] = [
+    LinkRefusal::Protocol,
+    LinkRefusal::Secret,
+    LinkRefusal::Cluster,
+    LinkRefusal::Itself,
+    LinkRefusal::Duplicate,
+    LinkRefusal::Linked,
+    LinkRefusal::Skew,
+    LinkRefusal::Full,
+    LinkRefusal::Paused,
+];
+
+fn refusal_of(code: u8) -> Option<LinkRefusal> {
+    REFUSALS.get(usize::from(code)).copied()
+}
+
+fn code_of(refusal: LinkRefusal) -> u8 {
+    let index = REFUSALS.iter().position(|known| *known == refusal).unwrap_or(REFUSALS.len());
+    u8::try_from(index).unwrap_or(u8::MAX)
+}
+
+impl Frame<'_> {
+    /// The bytes of the frame, as number `sequence` on its link.
+    pub fn encode(&self, sequence: u64) -> Vec<u8> {
+        let mut writer = FieldWriter::default();
+        writer.bytes(&[0; 4 + CHECKED_FROM_LENGTH]);
+        writer.u8(self.kind());
+        writer.u64(sequence);
+        self.put_body(&mut writer);
+        let mut bytes = writer.into_bytes();
+        let checksum = crc32fast::hash(&bytes[4 + CHECKED_FROM_LENGTH..]);
+        // A frame is a batch of bounded size, or holds one value of at most 1 GiB, so the length fits.
+        let len = u32::try_from(bytes.len() - 4).unwrap_or(u32::MAX);
+        bytes[..4].copy_from_slice(&len.to_le_bytes());
+        bytes[4..4 + CHECKED_FROM_LENGTH].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Challenge { .. } => 1,
+            Self::Hello(_) => 2,
+            Self::Welcome => 3,
+            Self::Refuse(_) => 4,
+            Self::Records { .. } => 5,
+            Self::Ack { .. } => 6,
+            Self::Begin => 7,
+            Self::Ready { .. } => 8,
+            Self::Digest { .. } => 9,
+            Self::Entries { .. } => 10,
+            Self::Fetch { .. } => 11,
+            Self::Values { .. } => 12,
+            Self::Done => 13,
+        }
+    }
+
+    fn put_body(&self, writer: &mut FieldWriter) {
+        match self {
+            Self::Challenge { protocol, nonce } => {
+                writer.bytes(&MAGIC);
+                writer.u16(*protocol);
+                writer.bytes(nonce);
+            }
+            Self::Hello(hello) => put_hello(writer, hello),
+            Self::Welcome | Self::Begin | Self::Done => {}
+            Self::Refuse(refusal) => writer.u8(code_of(*refusal)),
+            Self::Records { from, to, through, records } => {
+                writer.u64(*from);
+                writer.u64(*to);
+                writer.version(*through);
+                writer.bytes(records.bytes());
+            }
+            Self::Ack { next, seen } => {
+                writer.u64(*next);
+                writer.vector(seen);
+            }
+            Self::Ready { bits, seen, forgotten, flushed } => {
+                writer.u8(*bits);
+                writer.vector(seen);
+                writer.vector(forgotten);
+                writer.version(*flushed);
+            }
+            Self::Digest { range, sum } => {
+                put_range(writer, *range);
+                writer.u64(*sum);
+            }
+            Self::Entries { range, is_equal, forgotten, entries } => {
+                put_range(writer, *range);
+                writer.bool(*is_equal);
+                writer.vector(forgotten);
+                writer.bytes(entries.0);
+            }
+            Self::Fetch { purpose, hashes } => {
+                put_purpose(writer, Some(*purpose));
+                writer.bytes(hashes.0);
+            }
+            Self::Values { ended, records } => {
+                put_purpose(writer, *ended);
+                writer.bytes(records.bytes());
+            }
+        }
+    }
+}
+
+fn put_hello(writer: &mut FieldWriter, hello: &Hello<'_>) {
+    writer.bytes(&hello.proof);
+    let name = &hello.cluster[..hello.cluster.len().min(CLUSTER_LEN_MAX)];
+    writer.u8(u8::try_from(name.len()).unwrap_or(0));
+    writer.bytes(name);
+    writer.u64(hello.node.0);
+    writer.u16(hello.number.get());
+    writer.u64(hello.incarnation);
+    writer.version(hello.clock);
+    writer.vector(&hello.seen);
+    writer.vector(&hello.forgotten);
+    writer.version(hello.flushed);
+    writer.list(hello.positions.iter().take(PEERS_MAX), |writer, position| {
+        writer.u64(position.node.0);
+        writer.u64(position.incarnation);
+        writer.u64(position.next);
+    });
+}

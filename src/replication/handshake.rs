@@ -1,0 +1,174 @@
+//! The handshake: two nodes introduce themselves, and each one accepts or refuses the other.
+//!
+//! Nothing but a challenge is sent to a peer before it has answered one. A refusal says why, so both sides can tell
+//! their operators.
+
+use super::cache::ReplicatedCache;
+use super::frame::{Frame, Hello, LinkRefusal, NodeId, Nonce, PEERS_MAX, PROTOCOL};
+use super::link::{Link, LinkId, LinkStage, Member, Remote};
+use super::proof::{is_same, prove};
+use super::replica::{LinkCloseReason, Replica, StepContext};
+use super::version::{NODE_NUMBERS, NodeNumber, Version};
+
+impl Replica {
+    /// Takes the challenge of a peer, and introduces this node.
+    pub(super) fn greet(
+        &mut self,
+        id: LinkId,
+        protocol: u16,
+        nonce: Nonce,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        if protocol != PROTOCOL {
+            return self.close(id, LinkCloseReason::Refused(LinkRefusal::Protocol), context);
+        }
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.stage = LinkStage::Greeting(nonce);
+        let own = link.nonce;
+        let cluster = self.config.cluster.clone();
+        let hello = Hello {
+            proof: prove(self.config.secret.as_deref(), &nonce, &own, self.node),
+            cluster: &cluster,
+            node: self.node,
+            number: self.clock.number(),
+            incarnation: self.incarnation,
+            clock: self.clock.present(context.now.unix_ms),
+            seen: self.seen.clone(),
+            forgotten: self.tombstones.forgotten().clone(),
+            flushed: self.flushed,
+            positions: self.positions(),
+        };
+        self.send(id, &Frame::Hello(hello), context);
+    }
+
+    /// Takes the introduction of a peer: accepts or refuses it. `nonce` is the peer's.
+    pub(super) fn meet(
+        &mut self,
+        id: LinkId,
+        nonce: Nonce,
+        hello: &Hello<'_>,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        let Some(link) = self.links.get(&id) else { return };
+        let (own, dialled) = (link.nonce, link.dialled);
+        let verdict = self.judge(&own, nonce, hello, context.now.unix_ms);
+        if let Some(peer) = dialled.and_then(|peer| self.peers.get_mut(&peer))
+            && verdict != Err(LinkRefusal::Secret)
+        {
+            peer.node = Some(hello.node);
+        }
+        if let Err(refusal) = verdict.and_then(|()| self.only_link(dialled.is_some(), hello, context)) {
+            return self.close(id, LinkCloseReason::Refused(refusal), context);
+        }
+        self.clock.observe(hello.clock);
+        self.flush(hello.flushed, context.cache);
+        self.note_member(hello.node, hello.incarnation);
+        let is_own = |node, incarnation| node == self.node && incarnation == self.incarnation;
+        let resume_at = hello.positions.iter().find(|own| is_own(own.node, own.incarnation)).map(|own| own.next);
+        let has_missed = hello.forgotten.highest_beyond(&self.seen) > Version::ZERO;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.stage = LinkStage::Accepted;
+        link.remote = Some(Remote { node: hello.node, number: hello.number, incarnation: hello.incarnation });
+        link.seen = hello.seen.clone();
+        link.resume_at = resume_at;
+        link.wants_session = has_missed;
+        self.send(id, &Frame::Welcome, context);
+    }
+
+    /// The link is up on both sides.
+    pub(super) fn begin_link(&mut self, id: LinkId, now_ms: u64) {
+        let interval_ms = self.config.session_interval_ms;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.stage = LinkStage::Up;
+        link.next_session_ms = now_ms + interval_ms;
+        if let Some(peer) = link.dialled.and_then(|peer| self.peers.get_mut(&peer)) {
+            peer.failures = 0;
+            peer.is_dialling = false;
+            peer.refusal = None;
+        }
+    }
+
+    fn judge(&mut self, own: &Nonce, nonce: Nonce, hello: &Hello<'_>, unix_ms: u64) -> Result<(), LinkRefusal> {
+        let expected = prove(self.config.secret.as_deref(), own, &nonce, hello.node);
+        if !is_same(&hello.proof, &expected) {
+            return Err(LinkRefusal::Secret);
+        }
+        if hello.cluster != self.config.cluster {
+            return Err(LinkRefusal::Cluster);
+        }
+        if hello.node == self.node {
+            let is_itself = hello.incarnation == self.incarnation;
+            return Err(if is_itself { LinkRefusal::Itself } else { LinkRefusal::Duplicate });
+        }
+        if hello.number == self.clock.number() {
+            if self.node > hello.node {
+                self.renumber(hello);
+            }
+            return Err(LinkRefusal::Duplicate);
+        }
+        if hello.clock.unix_ms() > unix_ms + self.config.skew_ms_max {
+            return Err(LinkRefusal::Skew);
+        }
+        if self.links.values().filter(|link| link.remote.is_some()).count() >= PEERS_MAX {
+            return Err(LinkRefusal::Full);
+        }
+        if self.is_paused(hello.node) {
+            return Err(LinkRefusal::Paused);
+        }
+        Ok(())
+    }
+
+    /// Two nodes drew the same number. The one with the higher id takes another one before they try again.
+    fn renumber(&mut self, hello: &Hello<'_>) {
+        // Some number is free: a mesh is far smaller.
+        for _ in 0..NODE_NUMBERS {
+            let [low, high, ..] = self.random().to_le_bytes();
+            let number = NodeNumber::new(u16::from_le_bytes([low, high]));
+            let is_taken = [&self.seen, &hello.seen].iter().any(|seen| seen.of(number) > Version::ZERO);
+            if !is_taken && number != hello.number {
+                return self.clock.renumber(number);
+            }
+        }
+    }
+
+    /// Two nodes have one link. Of two, the one that the node with the higher id has dialled stays; a node that was
+    /// started again replaces its former link.
+    fn only_link(
+        &mut self,
+        is_dialled: bool,
+        hello: &Hello<'_>,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) -> Result<(), LinkRefusal> {
+        let Some(other) = self.links.values().find(|link| link.node() == Some(hello.node)) else { return Ok(()) };
+        let incarnation = other.remote.map_or(0, |remote| remote.incarnation);
+        let dialled_by_higher = |is_dialled| is_dialled == (self.node > hello.node);
+        let is_better = dialled_by_higher(is_dialled) && !dialled_by_higher(other.dialled.is_some());
+        if hello.incarnation < incarnation {
+            return Err(LinkRefusal::Duplicate);
+        }
+        if hello.incarnation == incarnation && !is_better {
+            return Err(LinkRefusal::Linked);
+        }
+        let other = other.id;
+        self.close(other, LinkCloseReason::Replaced, context);
+        Ok(())
+    }
+
+    /// Keeps the position in the peer's log, unless the peer has begun another one.
+    fn note_member(&mut self, node: NodeId, incarnation: u64) {
+        let is_linked = |node: &NodeId| self.links.values().any(|link| link.node() == Some(*node));
+        if self.members.len() >= PEERS_MAX {
+            self.members.retain(|node, _| is_linked(node));
+        }
+        let member = self.members.entry(node).or_insert(Member { incarnation, next: 0, is_synced: false });
+        if member.incarnation != incarnation {
+            *member = Member { incarnation, next: 0, is_synced: false };
+        }
+    }
+
+    /// Where the log begins for a peer: where it asked for, or at the end if that was dropped.
+    pub(super) fn start_of_log(&self, link: &Link) -> u64 {
+        let kept = self.log.first()..=self.log.end();
+        link.resume_at.filter(|position| kept.contains(position)).unwrap_or_else(|| self.log.end())
+    }
+}

@@ -1,0 +1,208 @@
+//! What a node keeps of its links, its peers and the other nodes of the mesh.
+//!
+//! ```text
+//! peer     an address that this node dials; after the first handshake it has a node id
+//! link     a connection with a node, dialled by either side
+//! member   a node that was met; it outlives its links
+//! ```
+
+use std::collections::VecDeque;
+
+use crate::base::KeyHash;
+
+use super::cache::HashRange;
+use super::frame::{LinkRefusal, NodeId, Nonce, Purpose};
+use super::vector::VersionVector;
+use super::version::NodeNumber;
+
+/// First delay before a peer is dialled again.
+const BACK_OFF_MS_MIN: u64 = 100;
+/// Longest delay before a peer is dialled again.
+const BACK_OFF_MS_MAX: u64 = 5_000;
+
+/// Names a connection. The driver draws it, and does not use it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkId(pub u64);
+
+/// Names an address that this node dials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PeerId(pub u32);
+
+/// Where a link is. Each side sends a challenge first, and takes the steps in this order.
+///
+/// ```text
+///           Challenge: send Hello       Hello: send Welcome       Welcome
+/// Opening ──────────────────────▶ Greeting ─────────▶ Accepted ─────────▶ Up
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkStage {
+    Opening,
+    /// The nonce of the peer.
+    Greeting(Nonce),
+    Accepted,
+    Up,
+}
+
+/// The node at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Remote {
+    pub(super) node: NodeId,
+    pub(super) number: NodeNumber,
+    pub(super) incarnation: u64,
+}
+
+/// Something to send in a `Values` frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OutgoingValue {
+    Value(KeyHash),
+    Tombstone(KeyHash),
+    End(Purpose),
+}
+
+/// A synchronization that this node has begun.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// What the peer had seen when it began; `None` until the peer is ready.
+    pub(super) peer_seen: Option<VersionVector>,
+    /// The next range to compare.
+    pub(super) next: Option<HashRange>,
+    /// Ranges that the peer has not answered yet.
+    pub(super) open: usize,
+    /// The log of the peer had a gap meanwhile.
+    pub(super) has_gap: bool,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) id: LinkId,
+    /// The peer that this node dialled; `None` if the other node dialled.
+    pub(super) dialled: Option<PeerId>,
+    pub(super) stage: LinkStage,
+    /// The nonce of this node.
+    pub(super) nonce: Nonce,
+    pub(super) remote: Option<Remote>,
+    /// Frames sent, and received.
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    pub(super) heard_at_ms: u64,
+    /// When changes were last sent.
+    pub(super) records_at_ms: u64,
+    /// Bytes that the driver has not written yet.
+    pub(super) queued: usize,
+    /// The next entry of the log to send; `None`: the peer does not yet know where the log begins for it.
+    pub(super) cursor: Option<u64>,
+    /// The position that the peer asked for.
+    pub(super) resume_at: Option<u64>,
+    /// The peer has applied the log up to here.
+    pub(super) acked: u64,
+    /// What the peer has seen.
+    pub(super) seen: VersionVector,
+    pub(super) outgoing: VecDeque<OutgoingValue>,
+    /// Fetches for touches that the peer has not answered.
+    pub(super) awaited: usize,
+    pub(super) session: Option<Session>,
+    /// This node should begin a synchronization.
+    pub(super) wants_session: bool,
+    /// When to begin the next one in any case.
+    pub(super) next_session_ms: u64,
+    /// The peer has a synchronization under way.
+    pub(super) is_serving: bool,
+    /// The peer has asked for one, which begins after this node's own.
+    pub(super) is_begin_deferred: bool,
+}
+
+impl Link {
+    pub(super) fn new(id: LinkId, dialled: Option<PeerId>, nonce: Nonce, now_ms: u64) -> Self {
+        Self {
+            id,
+            dialled,
+            stage: LinkStage::Opening,
+            nonce,
+            remote: None,
+            sent: 0,
+            received: 0,
+            heard_at_ms: now_ms,
+            records_at_ms: now_ms,
+            queued: 0,
+            cursor: None,
+            resume_at: None,
+            acked: 0,
+            seen: VersionVector::default(),
+            outgoing: VecDeque::new(),
+            awaited: 0,
+            session: None,
+            wants_session: false,
+            next_session_ms: u64::MAX,
+            is_serving: false,
+            is_begin_deferred: false,
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.stage == LinkStage::Up
+    }
+
+    /// The node at the other end, once it was accepted.
+    pub(super) fn node(&self) -> Option<NodeId> {
+        self.remote.map(|remote| remote.node)
+    }
+}
+
+/// An address that this node dials.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) id: PeerId,
+    /// Which node answers there.
+    pub(super) node: Option<NodeId>,
+    /// The driver is dialling.
+    pub(super) is_dialling: bool,
+    /// An operator wants no link with it.
+    pub(super) is_paused: bool,
+    pub(super) dial_at_ms: u64,
+    pub(super) failures: u32,
+    /// Why the last attempt ended.
+    pub(super) refusal: Option<LinkRefusal>,
+}
+
+impl Peer {
+    pub(super) const fn new(id: PeerId) -> Self {
+        Self { id, node: None, is_dialling: false, is_paused: false, dial_at_ms: 0, failures: 0, refusal: None }
+    }
+
+    /// Dials again after a delay that doubles with every failure. `random` spreads peers that failed together.
+    pub(super) fn back_off(&mut self, now_ms: u64, random: u64) {
+        let delay_ms = BACK_OFF_MS_MIN.checked_shl(self.failures).map_or(BACK_OFF_MS_MAX, |ms| ms.min(BACK_OFF_MS_MAX));
+        self.failures = (self.failures + 1).min(16);
+        self.is_dialling = false;
+        self.dial_at_ms = now_ms + delay_ms / 2 + random % (delay_ms / 2);
+    }
+}
+
+/// A node of the mesh.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) incarnation: u64,
+    /// The next entry of its log.
+    pub(super) next: u64,
+    /// This node has everything of it before `next`.
+    pub(super) is_synced: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BACK_OFF_MS_MAX, Peer, PeerId};
+
+    #[test]
+    fn delays_double_up_to_a_bound_and_are_spread() {
+        let mut peer = Peer::new(PeerId(0));
+        let mut before = 0;
+        for _ in 0..100 {
+            peer.back_off(1_000, 0);
+            assert!(peer.dial_at_ms - 1_000 >= before && peer.dial_at_ms - 1_000 <= BACK_OFF_MS_MAX);
+            before = peer.dial_at_ms - 1_000;
+        }
+        peer.back_off(1_000, u64::MAX);
+        assert!(peer.dial_at_ms - 1_000 > before && peer.dial_at_ms - 1_000 <= BACK_OFF_MS_MAX);
+    }
+}

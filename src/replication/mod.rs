@@ -1,0 +1,61 @@
+//! Replication: several nodes, one cache. Each node takes writes, and the highest version of a key wins everywhere.
+//!
+//! ```text
+//!            driver: sockets, timers, the store      (the server, or the simulator)
+//!        events │                     ▲ actions
+//!               ▼                     │
+//!   ┌─ Replica ────────────────────────────────────┐
+//!   │ handshake   who is at the other end          │      Cache   the items, behind a trait
+//!   │ stream      own changes, in order            │──▶   put, touch, remove, flush, read, walk
+//!   │ session     compares all items with a peer   │
+//!   │ apply       the rule for each change         │
+//!   ├──────────────────────────────────────────────┤
+//!   │ Clock  Log  Tombstones  seen, flushed        │
+//!   └──────────────────────────────────────────────┘
+//!        frame, record, wire: what travels, and its bytes
+//! ```
+//!
+//! Nodes form a full mesh. A node sends its own changes to every peer, asynchronously. A change carries a version of a
+//! hybrid logical clock. A peer applies it if the key has no higher version, so the order of arrival is irrelevant, and
+//! all nodes end with the same values. A delete leaves a tombstone, a flush a watermark. Evictions and expiries are
+//! local, and travel nowhere.
+//!
+//! What is promised: after every change has reached every node, each key has the value of its highest version on all
+//! nodes that have not evicted it. No deleted value returns. What is not: add, cas and incr are atomic on one node
+//! only. A node that is lost takes along what it had not yet sent.
+//!
+//! The module is pure: no sockets, no clock, no threads. The simulator drives it through faults, from one seed.
+
+mod apply;
+mod cache;
+mod control;
+mod frame;
+#[cfg(test)]
+mod frame_tests;
+mod handshake;
+mod link;
+mod log;
+mod proof;
+mod record;
+mod replica;
+mod session;
+#[cfg(test)]
+mod simulator;
+mod stream;
+mod tombstones;
+mod vector;
+mod version;
+mod wire;
+
+pub use cache::{HashRange, RemovalReason, ReplicatedCache, VersionedValue};
+pub use control::{PeerReport, PeerState};
+pub use frame::{
+    Decoded, Frame, FrameError, HANDSHAKE_BYTES_MAX, HEADER_BYTES, Hashes, Hello, LinkRefusal, NodeId, Nonce, Purpose,
+    SyncEntries, SyncEntry, decode,
+};
+pub use link::{LinkId, PeerId};
+pub use log::{Change, LogEntry};
+pub use record::{ChangeRecord, Records};
+pub use replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, Saved};
+pub use vector::VersionVector;
+pub use version::{HybridClock, NodeNumber, Version};

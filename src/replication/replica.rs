@@ -1,0 +1,481 @@
+//! The replica: one node of a mesh as a state machine. It has no sockets, no clock and no threads.
+//!
+//! A driver tells it what happens, and does what it asks for. The server's replication thread is one driver, the
+//! simulator another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::cache::ReplicatedCache;
+use super::frame::{Frame, LinkRefusal, LogPosition, NodeId, Nonce, PROTOCOL};
+use super::link::{Link, LinkId, LinkStage, Member, Peer, PeerId};
+use super::log::{Change, ChangeLog, LogEntry};
+use super::record::RecordBatch;
+use super::tombstones::Tombstones;
+use super::vector::VersionVector;
+use super::version::{HybridClock, NodeNumber, Version};
+
+/// A link without changes gets an empty frame of records after this time.
+pub(super) const HEARTBEAT_MS: u64 = 500;
+/// A link that is silent for longer is dead.
+const SILENCE_MS_MAX: u64 = 5_000;
+
+/// Sizes and times.
+#[derive(Clone, Debug)]
+pub struct ReplicaConfig {
+    /// The name of the mesh.
+    pub cluster: Vec<u8>,
+    /// What all nodes of the mesh know; `None` without authentication.
+    pub secret: Option<Vec<u8>>,
+    /// Entries of the log.
+    pub log_entries: usize,
+    /// Tombstones at a time.
+    pub tombstones: usize,
+    /// How long a tombstone is kept.
+    pub tombstone_ttl_ms: u64,
+    /// Bytes that wait to be written on a link.
+    pub queue_bytes: usize,
+    /// How far the clock of a peer may be ahead.
+    pub skew_ms_max: u64,
+    /// Time between two comparisons of all items with a peer.
+    pub session_interval_ms: u64,
+    /// The node serves clients without a synchronization after this time.
+    pub serve_after_ms: u64,
+}
+
+/// The time.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Unix milliseconds, which an operator can set. Versions come from here.
+    pub unix_ms: u64,
+    /// Milliseconds that only pass. Delays are measured with them.
+    pub steady_ms: u64,
+}
+
+/// What a node needs to know of itself after a restart with its data.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// Its id.
+    pub node: NodeId,
+    /// Its number in versions.
+    pub number: NodeNumber,
+    /// No version above this one was drawn.
+    pub latest: Version,
+    seen: VersionVector,
+    flushed: Version,
+    tombstones: Tombstones,
+    positions: Vec<LogPosition>,
+}
+
+/// What happens to a node.
+#[derive(Debug)]
+pub enum ReplicaEvent<'e> {
+    /// This node has changed keys, in the order of their versions.
+    Local(&'e [LogEntry]),
+    /// A connection was opened. The nonce is random.
+    Opened {
+        /// Its name.
+        link: LinkId,
+        /// The peer that this node dialled; `None` if another node dialled.
+        dialled: Option<PeerId>,
+        /// A random number.
+        nonce: Nonce,
+    },
+    /// A peer could not be dialled.
+    Unreachable(PeerId),
+    /// A frame has arrived.
+    Received {
+        /// Where.
+        link: LinkId,
+        /// Its number on the link.
+        sequence: u64,
+        /// The frame.
+        frame: Frame<'e>,
+    },
+    /// Bytes were written.
+    Written {
+        /// Where.
+        link: LinkId,
+        /// How many.
+        bytes: usize,
+    },
+    /// A connection was lost.
+    Closed(LinkId),
+    /// Time has passed. The driver sends it a few times a second.
+    Tick {
+        /// All changes of this node up to this version were told.
+        through: Version,
+    },
+}
+
+/// What the driver has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplicaAction {
+    /// Dial a peer.
+    Dial(PeerId),
+    /// Write these bytes.
+    Send {
+        /// Where.
+        link: LinkId,
+        /// A frame.
+        bytes: Vec<u8>,
+    },
+    /// Write what is queued, and close.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// Why.
+        reason: LinkCloseReason,
+    },
+    /// Serve clients from now on.
+    Serve,
+}
+
+/// Why a node closes a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkCloseReason {
+    /// It refuses the peer.
+    Refused(LinkRefusal),
+    /// The peer refuses it.
+    RefusedBy(LinkRefusal),
+    /// Nothing was heard for too long.
+    Silent,
+    /// The peer does not keep to the protocol.
+    Violation,
+    /// Another link to the same node takes its place.
+    Replaced,
+    /// An operator has removed the peer.
+    Removed,
+}
+
+/// What has happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records that changed the cache.
+    pub applied: u64,
+    /// Records that were older than what the cache had.
+    pub ignored_older: u64,
+    /// Values of a peer that may have missed their delete.
+    pub in_doubt: u64,
+    /// Records with a version too far ahead.
+    pub ahead: u64,
+    /// Gaps in logs of peers.
+    pub gaps: u64,
+    /// Synchronizations that were completed.
+    pub sessions: u64,
+}
+
+/// What a step works with.
+pub(super) struct StepContext<'t, C> {
+    pub(super) now: Now,
+    pub(super) cache: &'t mut C,
+    pub(super) actions: &'t mut Vec<ReplicaAction>,
+}
+
+/// One node.
+#[derive(Debug)]
+pub struct Replica {
+    pub(super) config: ReplicaConfig,
+    pub(super) node: NodeId,
+    pub(super) incarnation: u64,
+    pub(super) clock: Arc<HybridClock>,
+    pub(super) log: ChangeLog,
+    pub(super) tombstones: Tombstones,
+    pub(super) seen: VersionVector,
+    pub(super) flushed: Version,
+    pub(super) members: BTreeMap<NodeId, Member>,
+    pub(super) peers: BTreeMap<PeerId, Peer>,
+    pub(super) links: BTreeMap<LinkId, Link>,
+    pub(super) counts: Counts,
+    pub(super) batch: RecordBatch,
+    random: u64,
+    started_ms: u64,
+    is_serving: bool,
+    #[cfg(test)]
+    pub(super) fault: Option<super::simulator::Fault>,
+}
+
+impl Replica {
+    /// A node that starts. `saved` tells who it is; `incarnation` is higher than at its last start.
+    pub fn new(config: ReplicaConfig, saved: Saved, incarnation: u64, now: Now) -> Self {
+        let synced = |position: LogPosition| {
+            let member = Member { incarnation: position.incarnation, next: position.next, is_synced: true };
+            (position.node, member)
+        };
+        let clock = Arc::new(HybridClock::new(saved.number, saved.latest));
+        Self {
+            node: saved.node,
+            incarnation,
+            log: ChangeLog::new(config.log_entries),
+            tombstones: saved.tombstones.with_capacity(config.tombstones),
+            seen: saved.seen,
+            flushed: saved.flushed,
+            members: saved.positions.into_iter().map(synced).collect(),
+            peers: BTreeMap::new(),
+            links: BTreeMap::new(),
+            counts: Counts::default(),
+            batch: RecordBatch::default(),
+            random: saved.node.0 ^ incarnation,
+            started_ms: now.steady_ms,
+            is_serving: false,
+            clock,
+            config,
+            #[cfg(test)]
+            fault: None,
+        }
+    }
+
+    /// The clock that this node's versions come from.
+    pub fn clock(&self) -> &Arc<HybridClock> {
+        &self.clock
+    }
+
+    /// What has happened so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// What a restart with the present data has to know.
+    pub fn saved(&self, unix_ms: u64) -> Saved {
+        Saved {
+            node: self.node,
+            number: self.clock.number(),
+            latest: self.clock.present(unix_ms),
+            seen: self.seen.clone(),
+            flushed: self.flushed,
+            tombstones: self.tombstones.clone(),
+            positions: self.positions(),
+        }
+    }
+
+    /// Takes an event, and appends what the driver has to do to `actions`.
+    pub fn step(
+        &mut self,
+        event: ReplicaEvent<'_>,
+        now: Now,
+        cache: &mut impl ReplicatedCache,
+        actions: &mut Vec<ReplicaAction>,
+    ) {
+        let context = &mut StepContext { now, cache, actions };
+        match event {
+            ReplicaEvent::Local(entries) => {
+                entries.iter().for_each(|entry| self.note_local(*entry, context.cache));
+                self.pump_all(context);
+            }
+            ReplicaEvent::Opened { link, dialled, nonce } => self.open(link, dialled, nonce, context),
+            ReplicaEvent::Unreachable(peer) => self.back_off(peer, now.steady_ms),
+            ReplicaEvent::Received { link, sequence, frame } => {
+                self.receive(link, sequence, frame, context);
+                self.pump(link, context);
+                self.begin_session(context);
+            }
+            ReplicaEvent::Written { link, bytes } => {
+                if let Some(link) = self.links.get_mut(&link) {
+                    link.queued = link.queued.saturating_sub(bytes);
+                }
+                self.pump(link, context);
+            }
+            ReplicaEvent::Closed(link) => self.forget_link(link, now.steady_ms),
+            ReplicaEvent::Tick { through } => self.tick(through, context),
+        }
+    }
+
+    fn note_local(&mut self, entry: LogEntry, cache: &mut impl ReplicatedCache) {
+        match entry.change {
+            Change::Set(_) | Change::Touch { .. } => {}
+            Change::Delete(hash) => self.delete(hash, entry.version, cache),
+            Change::Flush => self.flush(entry.version, cache),
+        }
+        self.log.append(entry);
+        self.seen.raise(entry.version);
+    }
+
+    fn open(
+        &mut self,
+        id: LinkId,
+        dialled: Option<PeerId>,
+        nonce: Nonce,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        self.links.insert(id, Link::new(id, dialled, nonce, context.now.steady_ms));
+        self.send(id, &Frame::Challenge { protocol: PROTOCOL, nonce }, context);
+    }
+
+    fn receive(
+        &mut self,
+        id: LinkId,
+        sequence: u64,
+        frame: Frame<'_>,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if sequence != link.received {
+            return self.close(id, LinkCloseReason::Violation, context);
+        }
+        link.received += 1;
+        link.heard_at_ms = context.now.steady_ms;
+        match (link.stage, frame) {
+            (_, Frame::Refuse(refusal)) => self.close(id, LinkCloseReason::RefusedBy(refusal), context),
+            (LinkStage::Opening, Frame::Challenge { protocol, nonce }) => {
+                self.greet(id, protocol, nonce, context);
+            }
+            (LinkStage::Greeting(nonce), Frame::Hello(hello)) => self.meet(id, nonce, &hello, context),
+            (LinkStage::Accepted, Frame::Welcome) => self.begin_link(id, context.now.steady_ms),
+            (LinkStage::Up, frame) => self.receive_up(id, frame, context),
+            _ => self.close(id, LinkCloseReason::Violation, context),
+        }
+    }
+
+    fn receive_up(&mut self, id: LinkId, frame: Frame<'_>, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        match frame {
+            Frame::Records { from, to, through, records } => {
+                self.receive_records(id, from..to, through, records, context);
+            }
+            Frame::Ack { next, seen } => self.receive_ack(id, next, seen),
+            Frame::Begin => self.receive_begin(id, context),
+            Frame::Ready { bits, seen, forgotten, flushed } => {
+                self.flush(flushed, context.cache);
+                self.tombstones.forget_like(&forgotten);
+                self.receive_ready(id, bits, seen, context);
+            }
+            Frame::Digest { range, sum } => self.receive_digest(id, range, sum, context),
+            Frame::Entries { range, is_equal, forgotten, entries } => {
+                self.tombstones.forget_like(&forgotten);
+                if is_equal {
+                    self.close_range(id, context);
+                } else {
+                    self.receive_entries(id, range, &forgotten, entries, context);
+                }
+            }
+            Frame::Fetch { purpose, hashes } => self.receive_fetch(id, purpose, hashes),
+            Frame::Values { ended, records } => self.receive_values(id, ended, records, context),
+            Frame::Done => self.receive_done(id),
+            Frame::Challenge { .. } | Frame::Hello(_) | Frame::Welcome | Frame::Refuse(_) => {
+                self.close(id, LinkCloseReason::Violation, context);
+            }
+        }
+    }
+
+    fn tick(&mut self, through: Version, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        self.log.complete(through);
+        self.seen.raise(through);
+        self.tombstones.expire(context.now.unix_ms.saturating_sub(self.config.tombstone_ttl_ms));
+        let is_silent = |link: &&Link| context.now.steady_ms.saturating_sub(link.heard_at_ms) > SILENCE_MS_MAX;
+        let silent: Vec<LinkId> = self.links.values().filter(is_silent).map(|link| link.id).collect();
+        silent.into_iter().for_each(|link| self.close(link, LinkCloseReason::Silent, context));
+        self.dial(context);
+        self.begin_session(context);
+        self.pump_all(context);
+        if context.now.steady_ms.saturating_sub(self.started_ms) >= self.config.serve_after_ms {
+            self.serve(context);
+        }
+    }
+
+    fn dial(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        let is_due = |peer: &&Peer| {
+            let waits = peer.is_dialling || peer.is_paused || context.now.steady_ms < peer.dial_at_ms;
+            !waits && self.link_of(peer).is_none()
+        };
+        let due: Vec<PeerId> = self.peers.values().filter(is_due).map(|peer| peer.id).collect();
+        for id in due {
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.is_dialling = true;
+                context.actions.push(ReplicaAction::Dial(id));
+            }
+        }
+    }
+
+    /// Tells the driver once that clients may be served.
+    pub(super) fn serve(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        if !self.is_serving {
+            self.is_serving = true;
+            context.actions.push(ReplicaAction::Serve);
+        }
+    }
+
+    pub(super) fn send(&mut self, id: LinkId, frame: &Frame<'_>, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let bytes = frame.encode(link.sent);
+        link.sent += 1;
+        link.queued += bytes.len();
+        context.actions.push(ReplicaAction::Send { link: id, bytes });
+    }
+
+    /// Closes a link. The driver reports nothing of it any more.
+    pub(super) fn close(
+        &mut self,
+        id: LinkId,
+        reason: LinkCloseReason,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        if let LinkCloseReason::Refused(refusal) = reason {
+            self.send(id, &Frame::Refuse(refusal), context);
+        }
+        let dialled = self.links.get(&id).and_then(|link| link.dialled);
+        if let (Some(peer), LinkCloseReason::Refused(refusal) | LinkCloseReason::RefusedBy(refusal)) = (dialled, reason)
+            && let Some(peer) = self.peers.get_mut(&peer)
+        {
+            peer.refusal = Some(refusal);
+        }
+        self.forget_link(id, context.now.steady_ms);
+        context.actions.push(ReplicaAction::Close { link: id, reason });
+    }
+
+    fn forget_link(&mut self, id: LinkId, now_ms: u64) {
+        let Some(link) = self.links.remove(&id) else { return };
+        if let Some(member) = link.node().and_then(|node| self.members.get_mut(&node))
+            && link.awaited > 0
+        {
+            // Values that touches refer to are missing.
+            member.is_synced = false;
+        }
+        if let Some(peer) = link.dialled {
+            self.back_off(peer, now_ms);
+        }
+    }
+
+    fn back_off(&mut self, peer: PeerId, now_ms: u64) {
+        let random = self.random();
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.back_off(now_ms, random);
+        }
+    }
+
+    /// Where this node goes on in the logs of others.
+    pub(super) fn positions(&self) -> Vec<LogPosition> {
+        let is_missing = |node: NodeId| self.links.values().any(|link| link.node() == Some(node) && link.awaited > 0);
+        let synced = self.members.iter().filter(|(node, member)| member.is_synced && !is_missing(**node));
+        synced
+            .map(|(node, member)| LogPosition { node: *node, incarnation: member.incarnation, next: member.next })
+            .collect()
+    }
+
+    /// The next random number (SplitMix64), for delays and numbers of nodes.
+    pub(super) fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+impl Saved {
+    /// A node that starts without data.
+    pub fn new(node: NodeId, number: NodeNumber) -> Self {
+        Self {
+            node,
+            number,
+            latest: Version::ZERO,
+            seen: VersionVector::default(),
+            flushed: Version::ZERO,
+            tombstones: Tombstones::new(0),
+            positions: Vec::new(),
+        }
+    }
+
+    /// As [`Replica::floor`].
+    #[cfg(test)]
+    pub(super) fn floor(&self, hash: crate::base::KeyHash) -> Version {
+        self.tombstones.version(hash).max(self.flushed)
+    }
+}

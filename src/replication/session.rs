@@ -1,0 +1,273 @@
+//! Synchronization: two nodes compare all that they have, range by range, and each one gets what it lacks.
+//!
+//! ```text
+//! requester                                   peer
+//!   Begin ───────────────────────────────────▶
+//!         ◀─────────────────────────────────── Ready     what the peer has seen and forgotten
+//!   Digest of a range ───────────────────────▶
+//!         ◀─────────────────────────────────── Entries   equal, or: these items and tombstones
+//!   Fetch what it lacks, Values that the peer lacks ───▶
+//!         ◀─────────────────────────────────── Values
+//!   Done ────────────────────────────────────▶
+//! ```
+//!
+//! A node begins one after a gap in the log of a peer, and every so often to find what both have missed: changes of a
+//! third node that died meanwhile. For a node without items it is a copy of all items, called a snapshot elsewhere.
+//! Live changes go on beside it, and the apply rule makes their order irrelevant. A node begins one at a time, and
+//! keeps few ranges open, so memory is bounded.
+//!
+//! Afterwards the requester has seen all that the peer had seen at the beginning. What the peer has forgotten, the
+//! requester treats as forgotten itself, from the beginning.
+//!
+//! A value of the requester that the peer does not have may be one whose delete both the requester has missed and the
+//! peer has forgotten. The requester drops such a value: a miss is right in a cache, and a deleted value is not.
+
+use std::collections::HashMap;
+
+use crate::base::{KeyHash, combined};
+
+use super::cache::{HashRange, RemovalReason, ReplicatedCache};
+use super::frame::{Frame, Hashes, Purpose, SyncEntries, SyncEntry};
+use super::link::{LinkId, OutgoingValue, Session};
+use super::record::{ChangeRecord, Records};
+use super::replica::{Replica, StepContext};
+use super::vector::VersionVector;
+use super::version::Version;
+
+/// Ranges that may be open at a time.
+const RANGES_OPEN_MAX: usize = 8;
+/// Items that a range has about.
+const RANGE_ITEMS: u64 = 64;
+/// Values that may wait to be sent when another range is opened.
+const OUTGOING_MAX: usize = 1024;
+
+impl Replica {
+    /// Begins a synchronization, if one is wanted and none is under way.
+    pub(super) fn begin_session(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        if self.links.values().any(|link| link.session.is_some()) {
+            return;
+        }
+        let is_free = |link: &&mut super::link::Link| link.is_up() && !link.is_serving;
+        let mut wanting = self.links.values_mut().filter(is_free);
+        let Some(link) = wanting.find(|link| link.wants_session || context.now.steady_ms >= link.next_session_ms)
+        else {
+            return;
+        };
+        link.wants_session = false;
+        link.next_session_ms = context.now.steady_ms + self.config.session_interval_ms;
+        link.session = Some(Session { peer_seen: None, next: None, open: 0, has_gap: false });
+        let id = link.id;
+        self.send(id, &Frame::Begin, context);
+    }
+
+    /// A peer wants to begin. If both do, the node with the lower id goes first.
+    pub(super) fn receive_begin(&mut self, id: LinkId, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if link.session.is_some() && link.node().is_some_and(|node| self.node < node) {
+            link.is_begin_deferred = true;
+            return;
+        }
+        link.is_serving = true;
+        let frame = Frame::Ready {
+            bits: bits_for(context.cache.items()),
+            seen: self.seen.clone(),
+            forgotten: self.tombstones.forgotten().clone(),
+            flushed: self.flushed,
+        };
+        self.send(id, &frame, context);
+    }
+
+    pub(super) fn receive_done(&mut self, id: LinkId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.is_serving = false;
+        }
+    }
+
+    pub(super) fn receive_ready(
+        &mut self,
+        id: LinkId,
+        bits: u8,
+        seen: VersionVector,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        if let Some(session) = self.links.get_mut(&id).and_then(|link| link.session.as_mut()) {
+            session.peer_seen = Some(seen);
+            session.next = HashRange::new(bits.max(bits_for(context.cache.items())).min(HashRange::BITS_MAX), 0);
+        }
+        self.advance_session(id, context);
+    }
+
+    /// Opens further ranges, or ends the synchronization when all are compared.
+    pub(super) fn advance_session(&mut self, id: LinkId, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        while let Some(link) = self.links.get_mut(&id)
+            && link.outgoing.len() < OUTGOING_MAX
+            && let Some(session) = &mut link.session
+            && session.open < RANGES_OPEN_MAX
+            && let Some(range) = session.next
+        {
+            session.open += 1;
+            session.next = range.next();
+            let frame = Frame::Digest { range, sum: self.sum(range, context.cache) };
+            self.send(id, &frame, context);
+        }
+        let is_over =
+            |session: &mut Session| session.peer_seen.is_some() && session.open == 0 && session.next.is_none();
+        if let Some(link) = self.links.get_mut(&id)
+            && link.outgoing.is_empty()
+            && let Some(session) = link.session.take_if(is_over)
+        {
+            self.end_session(id, session, context);
+        }
+    }
+
+    fn end_session(&mut self, id: LinkId, session: Session, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        self.counts.sessions += 1;
+        self.seen.merge(&session.peer_seen.unwrap_or_default());
+        self.send(id, &Frame::Done, context);
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if let Some(member) = link.node().and_then(|node| self.members.get_mut(&node)) {
+            member.is_synced |= !session.has_gap;
+        }
+        link.wants_session |= session.has_gap;
+        let is_deferred = std::mem::take(&mut link.is_begin_deferred);
+        self.serve(context);
+        if is_deferred {
+            self.receive_begin(id, context);
+        }
+        self.begin_session(context);
+    }
+
+    /// Answers what this node has in a range.
+    pub(super) fn receive_digest(
+        &mut self,
+        id: LinkId,
+        range: HashRange,
+        sum: u64,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        let mut bytes = Vec::new();
+        let is_equal = self.sum(range, context.cache) == sum;
+        if !is_equal {
+            self.each_entry(range, context.cache, |entry| SyncEntries::push(&mut bytes, entry));
+        }
+        let forgotten = self.tombstones.forgotten().clone();
+        let entries = SyncEntries::of(&bytes).unwrap_or_default();
+        self.send(id, &Frame::Entries { range, is_equal, forgotten, entries }, context);
+    }
+
+    /// Compares a range with what the peer has: fetches, pushes, and drops what is in doubt.
+    pub(super) fn receive_entries(
+        &mut self,
+        id: LinkId,
+        range: HashRange,
+        forgotten: &VersionVector,
+        entries: SyncEntries<'_>,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        let Some(link) = self.links.get(&id) else { return };
+        let peer_blind_spot = self.tombstones.blind_spot(&link.seen);
+        let own_blind_spot = forgotten.highest_beyond(&self.seen);
+        let (mut values, mut tombstones) = (HashMap::new(), HashMap::new());
+        for SyncEntry { hash, version, is_deleted } in entries.iter() {
+            if is_deleted {
+                tombstones.insert(hash.0, version);
+                self.apply(&ChangeRecord::Delete { version, hash }, Version::ZERO, context.now.unix_ms, context.cache);
+            } else {
+                values.insert(hash.0, version);
+            }
+        }
+        let mut fetched = Vec::new();
+        for (hash, theirs) in values.iter().map(|(hash, version)| (KeyHash(*hash), *version)) {
+            let is_wanted = match context.cache.version(hash) {
+                Some(own) => theirs > own,
+                None => theirs > self.floor(hash) && theirs > peer_blind_spot,
+            };
+            if is_wanted {
+                Hashes::push(&mut fetched, hash);
+            }
+        }
+        let mut outgoing = Vec::new();
+        let mut in_doubt = Vec::new();
+        self.each_entry(range, context.cache, |SyncEntry { hash, version, is_deleted }| {
+            let theirs = (if is_deleted { &tombstones } else { &values }).get(&hash.0).copied();
+            if is_deleted && theirs.is_none_or(|theirs| theirs < version) {
+                outgoing.push(OutgoingValue::Tombstone(hash));
+            } else if !is_deleted && theirs.is_none() && version <= own_blind_spot {
+                in_doubt.push(hash);
+            } else if !is_deleted && theirs.is_none_or(|theirs| theirs < version) {
+                outgoing.push(OutgoingValue::Value(hash));
+            }
+        });
+        self.counts.in_doubt += in_doubt.len() as u64;
+        in_doubt.into_iter().for_each(|hash| context.cache.remove(hash, own_blind_spot, RemovalReason::InDoubt));
+        if let Some(link) = self.links.get_mut(&id) {
+            link.outgoing.extend(outgoing);
+        }
+        if fetched.is_empty() {
+            return self.close_range(id, context);
+        }
+        let hashes = Hashes::of(&fetched).unwrap_or_default();
+        self.send(id, &Frame::Fetch { purpose: Purpose::Range(range), hashes }, context);
+    }
+
+    /// Applies values that this node has fetched, or that the peer found missing here.
+    pub(super) fn receive_values(
+        &mut self,
+        id: LinkId,
+        ended: Option<Purpose>,
+        records: Records<'_>,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        self.apply_all(id, records, context.now.unix_ms, context.cache);
+        match ended {
+            None => {}
+            Some(Purpose::Touch) => {
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.awaited = link.awaited.saturating_sub(1);
+                }
+            }
+            Some(Purpose::Range(_)) => self.close_range(id, context),
+        }
+    }
+
+    /// A range was compared.
+    pub(super) fn close_range(&mut self, id: LinkId, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        if let Some(session) = self.links.get_mut(&id).and_then(|link| link.session.as_mut()) {
+            session.open = session.open.saturating_sub(1);
+        }
+        self.advance_session(id, context);
+    }
+
+    /// Items and tombstones of a range, as one number.
+    fn sum(&self, range: HashRange, cache: &impl ReplicatedCache) -> u64 {
+        let mut sum = 0_u64;
+        self.each_entry(range, cache, |entry| {
+            let kind = if entry.is_deleted { 1 } else { 2 };
+            sum = sum.wrapping_add(combined(combined(entry.hash.0, entry.version.bits()), kind));
+        });
+        sum
+    }
+
+    fn each_entry(&self, range: HashRange, cache: &impl ReplicatedCache, mut visit: impl FnMut(SyncEntry)) {
+        let tombstones = self.tombstones.in_range(range);
+        tombstones.for_each(|(hash, version)| visit(SyncEntry { hash, version, is_deleted: true }));
+        cache.walk(range, &mut |hash, version| visit(SyncEntry { hash, version, is_deleted: false }));
+    }
+}
+
+/// The number of common bits with which a range has about [`RANGE_ITEMS`] items.
+fn bits_for(items: u64) -> u8 {
+    let ranges = items.div_ceil(RANGE_ITEMS).max(1);
+    u8::try_from(ranges.next_power_of_two().ilog2()).unwrap_or(HashRange::BITS_MAX).min(HashRange::BITS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HashRange, bits_for};
+
+    #[test]
+    fn more_items_make_more_ranges() {
+        assert_eq!([0, 64, 65, 1 << 20].map(bits_for), [0, 0, 1, 14]);
+        assert_eq!(bits_for(u64::MAX / 2), HashRange::BITS_MAX);
+    }
+}

@@ -1,0 +1,173 @@
+//! A cache for the simulator: a map with a capacity.
+
+use std::collections::BTreeMap;
+
+use crate::base::{Key, KeyHash, KeyHasher};
+use crate::replication::{HashRange, RemovalReason, ReplicatedCache, Version, VersionedValue};
+
+/// An item.
+#[derive(Clone, Debug)]
+pub(super) struct ModelItem {
+    pub(super) version: Version,
+    pub(super) deadline_ms: Option<u64>,
+    /// The number of the write that stored this value.
+    pub(super) write: u64,
+    key: Vec<u8>,
+}
+
+/// What has happened to keys here, apart from stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Note {
+    /// It was stored.
+    Put(Version),
+    /// It was evicted, or has expired.
+    Left,
+    /// Replication has removed it.
+    Removed(RemovalReason, Version),
+    /// Everything up to this version was dropped.
+    Flushed(Version),
+}
+
+/// The items of a node, and its clock.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    pub(super) now_ms: u64,
+    items: BTreeMap<u64, ModelItem>,
+    capacity: usize,
+    /// What has happened since the last look.
+    pub(super) notes: Vec<(u64, Note)>,
+}
+
+/// All nodes hash alike.
+const HASHER: KeyHasher = KeyHasher::with_seed(14);
+
+/// The hash of the key with this number.
+pub(super) fn hash_of(key: u64) -> KeyHash {
+    let text = format!("key-{key}");
+    HASHER.hash(Key::new(text.as_bytes()).unwrap()).hash
+}
+
+impl Model {
+    pub(super) fn new(capacity: usize, now_ms: u64) -> Self {
+        Self { now_ms, items: BTreeMap::new(), capacity, notes: Vec::new() }
+    }
+
+    /// The live item of a key.
+    pub(super) fn get(&self, hash: KeyHash) -> Option<&ModelItem> {
+        self.items.get(&hash.0).filter(|item| item.deadline_ms.is_none_or(|deadline| deadline > self.now_ms))
+    }
+
+    /// Removes what has expired. Without this, only requests would see that it has.
+    pub(super) fn sweep(&mut self) {
+        let now_ms = self.now_ms;
+        let is_over = |item: &ModelItem| item.deadline_ms.is_some_and(|deadline| deadline <= now_ms);
+        let over = self.items.iter().filter(|(_, item)| is_over(item)).map(|(hash, _)| *hash);
+        over.collect::<Vec<_>>().into_iter().for_each(|hash| {
+            self.items.remove(&hash);
+            self.notes.push((hash, Note::Left));
+        });
+    }
+
+    /// A client stores a value.
+    pub(super) fn set(&mut self, key: u64, version: Version, write: u64, ttl_ms: Option<u64>) {
+        let text = format!("key-{key}");
+        let deadline_ms = ttl_ms.map(|ttl| self.now_ms + ttl);
+        self.insert(hash_of(key), ModelItem { version, deadline_ms, write, key: text.into_bytes() });
+    }
+
+    /// A client deletes a key.
+    pub(super) fn delete(&mut self, hash: KeyHash) -> bool {
+        self.sweep();
+        self.items.remove(&hash.0).is_some()
+    }
+
+    fn insert(&mut self, hash: KeyHash, item: ModelItem) {
+        self.notes.push((hash.0, Note::Put(item.version)));
+        self.items.insert(hash.0, item);
+        while self.items.len() > self.capacity {
+            // The oldest item leaves.
+            let oldest = self.items.iter().min_by_key(|(_, item)| item.version).map(|(hash, _)| *hash);
+            let Some(oldest) = oldest else { return };
+            self.items.remove(&oldest);
+            self.notes.push((oldest, Note::Left));
+        }
+    }
+}
+
+impl ReplicatedCache for Model {
+    fn hash(&self, key: Key<'_>) -> KeyHash {
+        HASHER.hash(key).hash
+    }
+
+    fn version(&self, hash: KeyHash) -> Option<Version> {
+        self.get(hash).map(|item| item.version)
+    }
+
+    fn read(&self, hash: KeyHash, visit: &mut dyn FnMut(&VersionedValue<'_>)) -> bool {
+        let Some(item) = self.get(hash) else { return false };
+        visit(&VersionedValue {
+            version: item.version,
+            key: Key::new(&item.key).unwrap(),
+            client_flags: 7,
+            marks: 0,
+            ttl_ms: item.deadline_ms.map(|deadline| deadline - self.now_ms),
+            data: &item.write.to_le_bytes(),
+        });
+        true
+    }
+
+    fn put(
+        &mut self,
+        hash: KeyHash,
+        value: &VersionedValue<'_>,
+        allows: &mut dyn FnMut(Option<Version>) -> bool,
+    ) -> bool {
+        self.sweep();
+        if !allows(self.version(hash)) {
+            return false;
+        }
+        let deadline_ms = value.ttl_ms.map(|ttl| self.now_ms + ttl);
+        let write = u64::from_le_bytes(value.data.try_into().unwrap());
+        self.insert(hash, ModelItem { version: value.version, deadline_ms, write, key: value.key.bytes().to_vec() });
+        true
+    }
+
+    fn touch(&mut self, hash: KeyHash, base: Version, version: Version, ttl_ms: Option<u64>) -> bool {
+        self.sweep();
+        let deadline_ms = ttl_ms.map(|ttl| self.now_ms + ttl);
+        let Some(item) = self.items.get_mut(&hash.0).filter(|item| item.version == base) else { return false };
+        (item.version, item.deadline_ms) = (version, deadline_ms);
+        self.notes.push((hash.0, Note::Put(version)));
+        true
+    }
+
+    fn remove(&mut self, hash: KeyHash, version: Version, why: RemovalReason) {
+        self.sweep();
+        let is_older = self.items.get(&hash.0).is_some_and(|item| item.version < version);
+        if is_older {
+            self.items.remove(&hash.0);
+        }
+        if is_older || why == RemovalReason::Deleted {
+            self.notes.push((hash.0, Note::Removed(why, version)));
+        }
+    }
+
+    fn flush(&mut self, through: Version) {
+        self.items.retain(|_, item| item.version > through);
+        self.notes.push((0, Note::Flushed(through)));
+    }
+
+    fn walk(&self, range: HashRange, visit: &mut dyn FnMut(KeyHash, Version)) {
+        for hash in self.items.keys().map(|hash| KeyHash(*hash)) {
+            let is_in_range = (range.first()..=range.last()).contains(&HashRange::position(hash));
+            if let Some(item) = self.get(hash).filter(|_| is_in_range) {
+                visit(hash, item.version);
+            }
+        }
+    }
+
+    fn items(&self) -> u64 {
+        // More than there are, so that there are several ranges.
+        self.items.len() as u64 * 16
+    }
+}
