@@ -326,6 +326,15 @@ mod tests {
     }
 
     #[test]
+    fn hashes_belong_to_the_buckets_of_earlier_releases() {
+        // The index in a memory file depends on them.
+        let state = GrowthState::with_buckets(100);
+        for (hash, bucket) in [(0xc8fa_edfc, 60), (0xdc50_7009, 9), (0xdc50_7049, 73), (0x4aae_340a, 10)] {
+            assert_eq!(state.bucket_of(KeyHash(hash)), bucket, "{hash:x}");
+        }
+    }
+
+    #[test]
     fn the_level_counts_complete_doublings() {
         let mut state = GrowthState::with_level(4);
         for _ in 0..15 {

@@ -25,5 +25,5 @@ pub use complete::CompleteItem;
 pub use header::{AccessStamp, LinkInfo, Marks, QueueState, Word0};
 pub use layout::{Extras, Layout};
 pub use pending::PendingItem;
-pub use recover::{ChunkContent, Whole, check};
+pub use recover::{ChunkContent, CountedItem, Whole, check};
 pub use view::{Candidate, ItemLease, ItemRef, Pieces};

@@ -10,6 +10,7 @@ use crate::memory::{ChunkHead, ChunkRef, Recovery, SlabAllocator};
 use super::header::{self, HEADER_BYTES, Word0, Word1};
 use super::layout::{Extras, Layout};
 use super::proof::{self, Content};
+use super::view::ItemRef;
 
 /// What a chunk of a memory file holds.
 pub enum ChunkContent<'r> {
@@ -27,15 +28,35 @@ pub enum ChunkContent<'r> {
 pub struct Whole<'r> {
     /// Its key.
     pub key: Key<'r>,
-    /// The unique that the store drew for it.
-    pub unique: u64,
-    /// Its deadline.
-    pub deadline: Deadline,
+    /// What the store counts of it.
+    pub facts: CountedItem,
     /// Whether it is a chain. Its links are those of `ItemRef::chunks`.
     pub is_chain: bool,
 }
 
+/// What the store counts of an item.
+#[derive(Clone, Copy)]
+pub struct CountedItem {
+    /// Bytes of header, fields, key and value together.
+    pub bytes: u64,
+    /// The unique that the store drew for it.
+    pub unique: u64,
+    /// Its deadline.
+    pub deadline: Deadline,
+    /// Whether it is in the main queue.
+    pub in_main: bool,
+}
+
+impl CountedItem {
+    /// Those of a linked item.
+    pub fn of(item: &ItemRef<'_>) -> Self {
+        let (bytes, unique, deadline) = (item.bytes(), item.unique(), item.deadline());
+        Self { bytes, unique, deadline, in_main: item.word0().in_main() }
+    }
+}
+
 /// Looks for an item in `chunk`.
+#[inline]
 pub fn check<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkRef) -> ChunkContent<'r> {
     let Some((head, bytes)) = bytes_of(recovery, slabs, chunk) else { return ChunkContent::Nothing };
     let word0 = Word0::load(head);
@@ -69,16 +90,17 @@ fn prove<'r>(
     if word0.has_client_flags() && extras.client_flags == 0 {
         return None;
     }
-    let content = if word0.is_chain() {
+    let (content, value_len) = if word0.is_chain() {
         let len = u32_at(bytes, word0.chain_offset())?;
         if !word0.has_shape(Layout::new(&slabs.classes, key, extras, len).shape) {
             return None;
         }
         let content = Content::of(extras, &bytes[start..]);
         let in_head = bytes.len() - start - key_len;
-        with_links(recovery, slabs, (chunk, word0), bytes, in_head, content)?
+        (with_links(recovery, slabs, (chunk, word0), bytes, in_head, content)?, len)
     } else {
-        Content::of(extras, bytes.get(start..start + key_len + word0.value_len() as usize)?)
+        let len = word0.value_len();
+        (Content::of(extras, bytes.get(start..start + key_len + len as usize)?), len)
     };
     if content.proof(word0, word1) != u32_at(bytes, word0.proof_offset())? {
         if !word0.is_being_touched() {
@@ -90,8 +112,13 @@ fn prove<'r>(
     if word0.is_being_touched() {
         header::end_touch(head);
     }
-    let (unique, deadline, is_chain) = (header::unique(head, word0), word1.deadline(), word0.is_chain());
-    Some(Whole { key, unique, deadline, is_chain })
+    let facts = CountedItem {
+        bytes: u64::from(word0.key_offset()) + u64::from(word0.key_len()) + u64::from(value_len),
+        unique: header::unique(head, word0),
+        deadline: word1.deadline(),
+        in_main: word0.in_main(),
+    };
+    Some(Whole { key, facts, is_chain: word0.is_chain() })
 }
 
 /// Adds the links of the chain at `head`, whose first chunk has these `bytes`. `None`: it is no complete chain.

@@ -110,6 +110,16 @@ impl Recovery {
         self.pages.iter().for_each(|page| page.is_settled.store(false, Ordering::Relaxed));
     }
 
+    /// Settles the page at `index`, all of whose chunks are in use.
+    ///
+    /// # Panics
+    /// If the page was settled before.
+    pub fn settle_full(&self, slabs: &SlabAllocator, index: usize) {
+        let RecoveredPage { page, is_settled, chunks, .. } = &self.pages[index];
+        assert!(!is_settled.swap(true, Ordering::Relaxed), "a page is settled once");
+        slabs.book(*page).restore(*chunks);
+    }
+
     /// Makes all chunks of the page at `index` free, except those that are `used`.
     ///
     /// # Panics

@@ -74,6 +74,9 @@ fn describe_state(state: &LiveState, in_use: bool, row: &mut impl FnMut(&str, St
     row("state", end);
     row("starts", state.generation.to_string());
     row("next CAS", if state.is_clean { state.cas_end.to_string() } else { format!("{} or lower", state.cas_end) });
+    if state.is_clean && state.index.at > 0 {
+        row("index", format!("{} buckets in {} KiB, behind the pages", state.index.buckets, state.index.bytes >> 10));
+    }
     if state.flush_due > 0 {
         row(
             "flush",

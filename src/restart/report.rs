@@ -36,6 +36,11 @@ impl Report {
             items: recovery.items,
             dropped: recovery.damaged + recovery.replaced + recovery.expired + recovery.flushed + recovery.unindexed,
             damaged: recovery.damaged,
+            index: match self.started {
+                Started::Cold => "none",
+                Started::Clean | Started::Unclean if recovery.index_was_kept => "kept",
+                Started::Clean | Started::Unclean => "built",
+            },
             index_us: recovery.index_us,
             settle_us: recovery.settle_us,
             ready_us: self.ready_us,

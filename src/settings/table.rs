@@ -176,7 +176,7 @@ settings! {
     /// Disable stats cachedump, detail, prefixes and hotkeys.
     dump_enabled: bool = true, TURNS_OFF, "-X, --disable-dumping", Commands, "dump_enabled", Works;
     /// Hash function for keys.
-    hash_algorithm: &'static str = "rapidhash", OneOf { words: &["rapidhash", "jenkins", "murmur3", "xxh3"] }, "-o hash_algorithm=<name>", Compatibility, "hash_algorithm", NoEffect("larder always hashes keys with rapidhash and a random seed per process");
+    hash_algorithm: &'static str = "rapidhash", OneOf { words: &["rapidhash", "jenkins", "murmur3", "xxh3"] }, "-o hash_algorithm=<name>", Compatibility, "hash_algorithm", NoEffect("larder always hashes keys with rapidhash and a random seed");
     /// Run the LRU maintainer thread.
     lru_maintainer: bool = true, TURNS_ON, "-o [no_]lru_maintainer", Compatibility, "lru_maintainer_thread", NoEffect(NO_LRU);
     /// Same value as memcached.

@@ -54,6 +54,8 @@ pub struct RestartGauges {
     pub dropped: u64,
     /// Of these, items that did not prove themselves.
     pub damaged: u64,
+    /// Where the index came from: `none`, `kept` or `built`.
+    pub index: &'static str,
     /// Time for reading and indexing the items, in microseconds.
     pub index_us: u64,
     /// Time for finding the free memory, in microseconds.
@@ -64,7 +66,8 @@ pub struct RestartGauges {
 
 impl Default for RestartGauges {
     fn default() -> Self {
-        Self { started: "cold", items: 0, dropped: 0, damaged: 0, index_us: 0, settle_us: 0, ready_us: 0 }
+        let (started, index) = ("cold", "none");
+        Self { started, items: 0, dropped: 0, damaged: 0, index, index_us: 0, settle_us: 0, ready_us: 0 }
     }
 }
 

@@ -118,6 +118,11 @@ pub(super) const PROCESS_ROWS: &[StatRow<ProcessView>] = &[
     gauge("restart_damaged", "Of these, items that did not prove themselves.", |view| {
         view.gauges.restart.damaged.into()
     }),
+    gauge(
+        "restart_index",
+        "The index of the items that -e kept: kept by a clean stop, or built by the start. Otherwise none.",
+        |view| view.gauges.restart.index.into(),
+    ),
     gauge("restart_index_time", "Time in which the start read, checked and indexed the items, in seconds.", |view| {
         StatValue::Micros(view.gauges.restart.index_us)
     }),

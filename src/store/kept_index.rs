@@ -6,14 +6,15 @@
 //! ```
 //!
 //! A start reads all items in any case. With the index it need not search a bucket for each of them. The index counts
-//! only if each of its references names another item, and each item has one. Otherwise the start builds it again.
+//! only if each of its references names another item, and each item has one. Otherwise the start builds it again (I16).
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
 use crate::base::atomic::{AtomicBool, Ordering};
-use crate::base::{combined, fingerprint};
+use crate::base::{Key, KeyHasher, combined, fingerprint};
 use crate::memory::{ChunkRef, KeptIndex, PAGE_BYTES, Recovery, Superblock};
+use crate::sync::Leaf;
+use crate::sys::log::{Level, log_line};
 
 use super::cache::Store;
 
@@ -22,7 +23,8 @@ const PREFIX_BYTES: usize = 16;
 /// An odd number with mixed bits: near 2^64 over the golden ratio.
 const CHUNK_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A fingerprint of a set of chunks, in any order. Two sets with the same one are equal, unless they were made for it.
+/// A fingerprint of a set of chunks, in any order. Equal fingerprints mean equal sets, unless the chunks were chosen
+/// for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ChunkSum {
     len: u64,
@@ -46,30 +48,50 @@ impl ChunkSum {
 /// What the threads that read the parts share.
 struct IndexReading {
     /// The next part, and where it is.
-    next: Mutex<(u32, u64)>,
+    next: Leaf<(u32, u64)>,
     failed: AtomicBool,
-    chunks: Mutex<ChunkSum>,
+    chunks: Leaf<ChunkSum>,
 }
 
-fn sum_of(seed: u64, part: u32, bytes: &[u8]) -> u64 {
-    combined(fingerprint(bytes), combined(seed, u64::from(part)))
+/// The version of the form of parts, of tags, and of the rule that assigns buckets. An index of another version is not
+/// read.
+const VERSION: u64 = 1;
+/// Any key. Its hash tells whether keys are hashed as they were when the index was written.
+const SAMPLE_KEY: &[u8] = b"larder";
+
+/// What all checksums of an index depend on.
+fn base_of_sums(hasher: &KeyHasher) -> u64 {
+    combined(VERSION, Key::new(SAMPLE_KEY).map_or(0, |key| hasher.hash(key).hash.0))
+}
+
+fn sum_of(base: u64, part: u32, bytes: &[u8]) -> u64 {
+    combined(fingerprint(bytes), combined(base, u64::from(part)))
 }
 
 impl Store {
-    /// Writes the index behind the pages. No other thread uses the store.
-    ///
-    /// # Errors
-    /// The kernel's error, for example if there is no space.
-    pub(super) fn keep_index(&self, superblock: &Superblock) -> io::Result<KeptIndex> {
-        let at = superblock.file_len()?.next_multiple_of(u64::from(PAGE_BYTES));
-        let (mut next, mut bytes) = (at, Vec::new());
+    /// Writes the index behind the pages. If there is no space for it, the next start builds it. No other thread uses
+    /// the store.
+    pub(super) fn keep_index(&self, superblock: &Superblock) -> KeptIndex {
+        let Ok(len) = superblock.file_len() else { return KeptIndex::default() };
+        let at = len.next_multiple_of(u64::from(PAGE_BYTES));
+        self.write_index(superblock, at).unwrap_or_else(|error| {
+            let line = format!("larder: -e, --memory-file: keep the index: {error}; the next start builds it");
+            log_line(Level::Warning, line);
+            // Ignored: the next start frees what lies behind the pages.
+            let _ = superblock.cut_behind(len);
+            KeptIndex::default()
+        })
+    }
+
+    fn write_index(&self, superblock: &Superblock, at: u64) -> io::Result<KeptIndex> {
+        let (mut next, mut bytes, base) = (at, Vec::new(), base_of_sums(&self.hasher));
         for part in 0..self.index.parts() {
             bytes.clear();
             bytes.resize(PREFIX_BYTES, 0);
             self.index.write_part(part, &mut bytes);
             let (prefix, body) = bytes.split_at_mut(PREFIX_BYTES);
             prefix[..8].copy_from_slice(&(body.len() as u64).to_le_bytes());
-            prefix[8..].copy_from_slice(&sum_of(self.seed, part, body).to_le_bytes());
+            prefix[8..].copy_from_slice(&sum_of(base, part, body).to_le_bytes());
             superblock.write_behind(&bytes, next)?;
             next += bytes.len() as u64;
         }
@@ -89,7 +111,7 @@ impl Store {
             return None;
         }
         let reading =
-            IndexReading { next: Mutex::new((0, kept.at)), failed: AtomicBool::new(false), chunks: Mutex::default() };
+            IndexReading { next: Leaf::new((0, kept.at)), failed: AtomicBool::new(false), chunks: Leaf::default() };
         self.on_threads(threads, |_| {
             if self.read_parts(superblock, kept, &reading).is_none() {
                 reading.failed.store(true, Ordering::Relaxed);
@@ -99,15 +121,15 @@ impl Store {
         if !is_whole {
             self.index.clear();
         }
-        is_whole.then(|| reading.chunks.into_inner().unwrap_or_else(PoisonError::into_inner))
+        is_whole.then(|| *reading.chunks.lock())
     }
 
     /// Reads parts until none is left.
     fn read_parts(&self, superblock: &Superblock, kept: KeptIndex, reading: &IndexReading) -> Option<()> {
-        let (mut bytes, mut chunks) = (Vec::new(), ChunkSum::default());
+        let (mut bytes, mut chunks, base) = (Vec::new(), ChunkSum::default(), base_of_sums(&self.hasher));
         loop {
             let (part, sum, at) = {
-                let mut next = reading.next.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut next = reading.next.lock();
                 let (part, at) = *next;
                 if part == self.index.parts() || reading.failed.load(Ordering::Relaxed) {
                     break;
@@ -122,12 +144,12 @@ impl Store {
                 (part, sum, start)
             };
             superblock.read_behind(&mut bytes, at).ok()?;
-            if sum_of(kept.seed, part, &bytes) != sum {
+            if sum_of(base, part, &bytes) != sum {
                 return None;
             }
             self.index.fill_part(part, &bytes, |chunk| chunks.add(chunk))?;
         }
-        let mut all = reading.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = reading.chunks.lock();
         *all = all.with(chunks);
         Some(())
     }

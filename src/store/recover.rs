@@ -15,14 +15,14 @@
 //! served.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::base::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use crate::base::{ClockTick, Deadline, HashedKey};
+use crate::base::{ClockTick, HashedKey};
 use crate::eviction::{PolicyProgress, Position, RingEntry, generation_tag};
-use crate::item::{ChunkContent, ItemRef, Whole, Word0, check, header};
-use crate::memory::{ChunkHead, ChunkRef, ChunkSet, HandState, LiveState, Recovery};
-use crate::sync::Pin;
+use crate::item::{ChunkContent, CountedItem, ItemRef, Whole, Word0, check, header};
+use crate::memory::{ChunkHead, ChunkRef, ChunkSet, HandState, KeptIndex, LiveState, Recovery};
+use crate::sync::{Leaf, LeafGuard, Pin};
 
 use super::cache::Store;
 use super::cas;
@@ -67,8 +67,8 @@ struct RecoveryWalk<'r> {
     /// The chunks of the index that was read. `None`: the walk builds the index.
     indexed: Option<ChunkSum>,
     /// The index that was read does not belong to the items.
-    is_odd: AtomicBool,
-    found: Mutex<Findings>,
+    index_mismatch: AtomicBool,
+    found: Leaf<Findings>,
 }
 
 /// What the threads of a recovery have found.
@@ -111,10 +111,11 @@ impl Store {
         let with_index = indexed.and_then(|indexed| {
             let walk = RecoveryWalk::new(&recovery, mark, &dropped, Some(indexed));
             self.on_threads(threads, |pin| PageReader::new(self, pin, &walk).read_pages());
-            if walk.belongs() { Some(walk) } else { None }
+            if walk.index_matches() { Some(walk) } else { None }
         });
         let walk = with_index.unwrap_or_else(|| {
             self.index.clear();
+            self.statistics.large_sizes.clear();
             recovery.start_again();
             let expected = if was_clean { state.items } else { self.count_linked_chunks(&recovery, threads) };
             self.index.reserve_for(expected.min(recovery.len() as u64 * u64::from(ChunkRef::CHUNKS_PER_PAGE_MAX)));
@@ -122,9 +123,13 @@ impl Store {
             self.on_threads(threads, |pin| PageReader::new(self, pin, &walk).read_pages());
             walk
         });
-        // What the flush covers is unlinked by now. Later uniques would look as if it covered them, some day.
+        // The index in the file is of no more use. What the flush covers is unlinked by now. Later uniques would look
+        // as if it covered them, some day.
         // Ignored: the next start drops the same items again.
-        let _ = superblock.update(|state| state.flush_mark = 0);
+        let _ = superblock.update(|state| {
+            state.flush_mark = 0;
+            state.index = KeptIndex { seed: self.seed, ..KeptIndex::default() };
+        });
         let links = self.links_in_use(&walk);
         let indexed_us = self.clock.real_us();
         walk.next_page.store(0, Ordering::Relaxed);
@@ -257,8 +262,7 @@ impl Store {
     /// The kernel's error. The next start then finds an unclean end, and checks every item.
     pub fn close(&'static self, stamp: impl FnOnce(&mut LiveState)) -> io::Result<()> {
         let Some(superblock) = self.slabs.arena().superblock() else { return Ok(()) };
-        // Ignored: without space for the index, the next start builds it.
-        let index = self.keep_index(superblock).unwrap_or_default();
+        let index = self.keep_index(superblock);
         // The items come first: a file that says it is clean holds them all.
         self.slabs.arena().sync()?;
         let (items, cas_end, limit_bytes) = (self.items(), self.cas.0.next(), self.limit_bytes());
@@ -276,17 +280,17 @@ impl Store {
 
 impl<'r> RecoveryWalk<'r> {
     fn new(recovery: &'r Recovery, mark: FlushMark, dropped: &'r Dropped, indexed: Option<ChunkSum>) -> Self {
-        let (next_page, is_odd, found) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::default());
-        Self { recovery, next_page, mark, dropped, indexed, is_odd, found }
+        let (next_page, index_mismatch, found) = (AtomicUsize::new(0), AtomicBool::new(false), Leaf::default());
+        Self { recovery, next_page, mark, dropped, indexed, index_mismatch, found }
     }
 
-    fn found(&self) -> MutexGuard<'_, Findings> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    fn found(&self) -> LeafGuard<'_, Findings> {
+        self.found.lock()
     }
 
     /// Whether the index that was read has exactly the items of the pages.
-    fn belongs(&self) -> bool {
-        !self.is_odd.load(Ordering::Relaxed)
+    fn index_matches(&self) -> bool {
+        !self.index_mismatch.load(Ordering::Relaxed)
             && self.recovery.pages_damaged() == 0
             && self.indexed == Some(self.found().proven)
     }
@@ -311,42 +315,47 @@ impl<'r> PageReader<'r> {
         Self { store, pin, walk, found, tally, now: store.clock.read().tick, group: Vec::with_capacity(GROUP) }
     }
 
-    /// Step 1, until no page is left. A page without links is settled at once if the index is there.
+    /// Step 1, until no page is left.
     fn read_pages(mut self) {
-        while !self.walk.is_odd.load(Ordering::Relaxed) {
+        while !self.walk.index_mismatch.load(Ordering::Relaxed) {
             let index = self.walk.next_page.fetch_add(1, Ordering::Relaxed);
             let Some((page, class)) = self.walk.recovery.page(index) else { break };
-            let Some(has_links) = self.read_page(page, class) else {
-                return self.walk.is_odd.store(true, Ordering::Relaxed);
-            };
-            if self.walk.indexed.is_some() && !has_links {
-                self.settle_page(index, page, class, |_| false);
+            if self.read_page(index, page, class).is_none() {
+                return self.walk.index_mismatch.store(true, Ordering::Relaxed);
             }
         }
         self.enter_group();
         self.finish();
     }
 
-    /// Reads the items of a page. Returns whether some of its chunks are links. `None`: the index that was read does
-    /// not belong to them.
-    fn read_page(&mut self, page: u32, class: u8) -> Option<bool> {
-        let (slabs, mut has_links) = (&self.store.slabs, false);
-        for chunk in (0..slabs.classes.per_page(class)).map(|index| ChunkRef::new(page, index)) {
-            match check(self.walk.recovery, slabs, chunk) {
+    /// Reads the items of a page. A page without links is settled at once if the index is there. `None`: the index that
+    /// was read does not belong to the items.
+    fn read_page(&mut self, index: usize, page: u32, class: u8) -> Option<()> {
+        let (slabs, recovery) = (&self.store.slabs, self.walk.recovery);
+        let (chunks, has_index) = (slabs.classes.per_page(class), self.walk.indexed.is_some());
+        let (mut items, mut has_links) = (0, false);
+        for chunk in (0..chunks).map(|index| ChunkRef::new(page, index)) {
+            match check(recovery, slabs, chunk) {
                 ChunkContent::Nothing => {}
                 ChunkContent::Link => has_links = true,
-                ChunkContent::Damaged if self.walk.indexed.is_some() => return None,
+                ChunkContent::Damaged if has_index => return None,
                 ChunkContent::Damaged => self.drop_chunk(chunk, &self.walk.dropped.damaged),
-                ChunkContent::Item(item) => self.take(chunk, &item)?,
+                ChunkContent::Item(item) => items += u32::from(self.take(chunk, class, &item)?),
             }
         }
-        Some(has_links)
+        if has_index && items == chunks {
+            recovery.settle_full(slabs, index);
+        } else if has_index && !has_links {
+            self.settle_page(index, class, |_| false);
+        }
+        Some(())
     }
 
-    /// Keeps or drops an item that proved itself. `None`: as for `read_page`.
-    fn take(&mut self, chunk: ChunkRef, item: &Whole<'r>) -> Option<()> {
+    /// Keeps or drops an item that proved itself, and returns whether it is kept. `None`: as for `read_page`.
+    fn take(&mut self, chunk: ChunkRef, class: u8, item: &Whole<'r>) -> Option<bool> {
         let (store, walk) = (self.store, self.walk);
-        let Whole { key, unique, deadline, is_chain } = *item;
+        let Whole { key, is_chain, facts } = *item;
+        let CountedItem { unique, deadline, .. } = facts;
         self.found.proven.add(chunk);
         self.found.unique_max = self.found.unique_max.max(unique);
         let why = if deadline.is_over(self.now) {
@@ -360,6 +369,8 @@ impl<'r> PageReader<'r> {
                 let slot = bucket.find_ref(store.hasher.hash(key).hash, chunk)?;
                 count.fetch_add(1, Ordering::Relaxed);
                 bucket.remove(slot, header::clear_linked(store.slabs.arena().head(chunk)));
+            } else {
+                self.count(chunk, class, facts);
             }
         } else if let Some(count) = why {
             self.drop_chunk(chunk, count);
@@ -374,7 +385,7 @@ impl<'r> PageReader<'r> {
         if is_chain && why.is_none() {
             self.found.chains.push(chunk);
         }
-        Some(())
+        Some(why.is_none())
     }
 
     /// Unlinks an item that is not kept and that the index does not have.
@@ -413,36 +424,40 @@ impl<'r> PageReader<'r> {
     fn settle_pages(mut self, links: &ChunkSet) {
         loop {
             let index = self.walk.next_page.fetch_add(1, Ordering::Relaxed);
-            let Some((page, class)) = self.walk.recovery.page(index) else { break };
+            let Some((_, class)) = self.walk.recovery.page(index) else { break };
             if !self.walk.recovery.is_settled(index) {
-                self.settle_page(index, page, class, |chunk| links.contains(chunk));
+                self.settle_page(index, class, |chunk| links.contains(chunk));
             }
         }
         self.finish();
     }
 
-    /// Counts the items of a page, and makes its other chunks free.
-    fn settle_page(&mut self, index: usize, page: u32, class: u8, is_used_link: impl Fn(ChunkRef) -> bool) {
-        let (store, mut due) = (self.store, Deadline::NEVER);
-        self.walk.recovery.settle(&store.slabs, index, |chunk, head: &ChunkHead| {
-            let Some(item) = ItemRef::try_view(self.pin, &store.slabs, chunk) else {
-                let is_used = Word0::load(head).is_link() && is_used_link(chunk);
-                if is_used {
-                    self.tally.classes[usize::from(class)].links_linked.add(1);
-                }
+    /// Makes the chunks of a page free that are not in use. Counts links, and the items of an index that was built:
+    /// some that entered it have left it again.
+    fn settle_page(&mut self, index: usize, class: u8, is_used_link: impl Fn(ChunkRef) -> bool) {
+        let (slabs, counts_items) = (&self.store.slabs, self.walk.indexed.is_none());
+        self.walk.recovery.settle(slabs, index, |chunk, head: &ChunkHead| {
+            let word0 = Word0::load(head);
+            if !word0.is_linked() {
+                let is_used = word0.is_link() && is_used_link(chunk);
+                self.tally.classes[usize::from(class)].links_linked.add(u64::from(is_used));
                 return is_used;
-            };
-            self.tally.count_linked(class, item.bytes());
-            let deadline = item.deadline();
-            if deadline != Deadline::NEVER && (due == Deadline::NEVER || deadline.0 < due.0) {
-                due = deadline;
             }
-            if !item.word0().in_main() {
-                self.found.small.push((class, item.unique(), chunk));
+            if counts_items && let Some(item) = ItemRef::try_view(self.pin, slabs, chunk) {
+                self.count(chunk, class, CountedItem::of(&item));
             }
             true
         });
-        store.slabs.dues.note(page, due);
+    }
+
+    /// Counts an item that is kept.
+    fn count(&mut self, chunk: ChunkRef, class: u8, facts: CountedItem) {
+        let CountedItem { bytes, unique, deadline, in_main } = facts;
+        self.tally.count_linked(class, bytes);
+        self.store.slabs.dues.note(chunk.page(), deadline);
+        if !in_main {
+            self.found.small.push((class, unique, chunk));
+        }
     }
 
     /// Adds what this thread has found to the rest.

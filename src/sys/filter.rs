@@ -66,6 +66,7 @@ const COMMON: &[c_long] = &[
     libc::SYS_lseek,
     // The memory file: its superblock, the memory of its pages, and its end.
     libc::SYS_pwrite64,
+    libc::SYS_ftruncate,
     libc::SYS_fallocate,
     libc::SYS_fdatasync,
     libc::SYS_getpid,

@@ -25,6 +25,11 @@ impl LargeSizes {
         *self.counts.lock().entry(bytes).or_default() += 1;
     }
 
+    /// Forgets all items.
+    pub(in crate::store) fn clear(&self) {
+        self.counts.lock().clear();
+    }
+
     /// Counts an item that was unlinked.
     pub(in crate::store) fn remove(&self, bytes: u64) {
         let mut counts = self.counts.lock();
