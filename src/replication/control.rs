@@ -99,6 +99,16 @@ impl Replica {
         dialled.chain(others.map(|link| self.report(None, Some(link), now))).collect()
     }
 
+    /// Whether a link is up, so that its frames may be long.
+    pub fn is_up(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(Link::is_up)
+    }
+
+    /// Number of connections whose other end has not said yet who it is.
+    pub fn strangers(&self) -> usize {
+        self.links.values().filter(|link| link.remote.is_none()).count()
+    }
+
     /// Whether an operator has paused this node.
     pub(super) fn is_paused(&self, node: NodeId) -> bool {
         self.peers.values().any(|peer| peer.is_paused && peer.node == Some(node))

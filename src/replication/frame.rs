@@ -14,6 +14,8 @@
 //!
 //! The decoder is total: any bytes give a frame or an error, and it allocates no more than a list of versions.
 
+use std::fmt;
+
 use crate::base::KeyHash;
 
 use super::cache::HashRange;
@@ -104,6 +106,22 @@ pub enum LinkRefusal {
     Full,
     /// An operator has paused it.
     Paused,
+}
+
+impl fmt::Display for LinkRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Protocol => "the versions of the protocol differ",
+            Self::Secret => "the secrets differ",
+            Self::Cluster => "the names of the clusters differ",
+            Self::Itself => "it is the same node",
+            Self::Duplicate => "two nodes have the same id or number",
+            Self::Linked => "there is a link already",
+            Self::Skew => "the clock of one is too far ahead",
+            Self::Full => "there are too many peers",
+            Self::Paused => "an operator has paused the peer",
+        })
+    }
 }
 
 /// One message.

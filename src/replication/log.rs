@@ -70,6 +70,12 @@ impl ChangeLog {
         self.entries.push_back(entry);
     }
 
+    /// Notes that changes are missing here. So every cursor is at a gap.
+    pub(super) fn skip(&mut self) {
+        self.first = self.end() + 1;
+        self.entries.clear();
+    }
+
     /// Notes that no entry at or below `version` will follow.
     pub(super) fn complete(&mut self, version: Version) {
         self.through = self.through.max(version);
@@ -114,6 +120,17 @@ mod tests {
         (1..=5).for_each(|number| log.append(entry(number)));
         assert_eq!((log.first(), log.end()), (2, 5));
         assert_eq!([1, 2, 4, 5].map(|position| log.get(position)), [None, Some(entry(3)), Some(entry(5)), None]);
+    }
+
+    #[test]
+    fn every_cursor_is_before_the_log_after_a_skip() {
+        let mut log = ChangeLog::new(3);
+        (1..=2).for_each(|number| log.append(entry(number)));
+        let cursor = log.end();
+        log.skip();
+        assert!(cursor < log.first());
+        log.append(entry(9));
+        assert_eq!(log.get(log.first()), Some(entry(9)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Replication: several nodes, one cache. Each node takes writes, and the highest version of a key wins everywhere.
 //!
 //! ```text
-//!            driver: sockets, timers, the store      (the server, or the simulator)
+//!            driver: sockets and timers      (driver/ in the server, or the simulator)
 //!        events │                     ▲ actions
 //!               ▼                     │
 //!   ┌─ Replica ────────────────────────────────────┐
@@ -24,11 +24,13 @@
 //! nodes that have not evicted it. No deleted value returns. What is not: add, cas and incr are atomic on one node
 //! only. A node that is lost takes along what it had not yet sent.
 //!
-//! The module is pure: no sockets, no clock, no threads. The simulator drives it through faults, from one seed.
+//! The core is pure: no sockets, no clock, no threads. The simulator drives it through faults, from one seed. driver/
+//! has the sockets and the thread.
 
 mod apply;
 mod cache;
 mod control;
+mod driver;
 mod frame;
 #[cfg(test)]
 mod frame_tests;
@@ -49,6 +51,7 @@ mod wire;
 
 pub use cache::{HashRange, RemovalReason, ReplicatedCache, VersionedValue};
 pub use control::{PeerReport, PeerState};
+pub use driver::{ChangeRings, DriverConfig, LocalChanges, PeerOrder, RingReader, Running, TakenChanges, start};
 pub use frame::{
     Decoded, Frame, FrameError, HANDSHAKE_BYTES_MAX, HEADER_BYTES, Hashes, Hello, LinkRefusal, NodeId, Nonce, Purpose,
     SyncEntries, SyncEntry, decode,

@@ -72,6 +72,13 @@ pub struct Saved {
 pub enum ReplicaEvent<'e> {
     /// This node has changed keys, in the order of their versions.
     Local(&'e [LogEntry]),
+    /// Changes of this node were not told, because a queue was full. All of them are at or below `through`.
+    Missed {
+        /// The highest one.
+        through: Version,
+        /// Whether some were deletes, or may have been.
+        has_deletes: bool,
+    },
     /// A connection was opened. The nonce is random.
     Opened {
         /// Its name.
@@ -261,6 +268,13 @@ impl Replica {
             ReplicaEvent::Local(entries) => {
                 entries.iter().for_each(|entry| self.note_local(*entry, context.cache));
                 self.pump_all(context);
+            }
+            ReplicaEvent::Missed { through, has_deletes } => {
+                // Peers have a gap now, and compare all items. What is there is found; what was deleted is not.
+                self.log.skip();
+                if has_deletes {
+                    self.tombstones.forget_through(through);
+                }
             }
             ReplicaEvent::Opened { link, dialled, nonce } => self.open(link, dialled, nonce, context),
             ReplicaEvent::Unreachable(peer) => self.back_off(peer, now.steady_ms),

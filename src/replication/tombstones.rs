@@ -84,6 +84,11 @@ impl Tombstones {
         &self.forgotten
     }
 
+    /// Notes that deletes up to `version`, by the node that drew it, may be missing here.
+    pub(super) fn forget_through(&mut self, version: Version) {
+        self.forgotten.raise(version);
+    }
+
     /// Takes over what a peer has forgotten, because this node takes over what that peer has seen.
     pub(super) fn forget_like(&mut self, forgotten: &VersionVector) {
         self.forgotten.merge(forgotten);

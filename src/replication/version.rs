@@ -70,6 +70,11 @@ impl Version {
         (self.0 >> (NODE_BITS + COUNTER_BITS)) + EPOCH_MS
     }
 
+    /// The highest version below this one that the same node may have drawn.
+    pub const fn before(self) -> Self {
+        Self(self.0.saturating_sub(NODE_NUMBERS as u64))
+    }
+
     /// Whether only the node numbers tell which one is higher.
     #[cfg(test)]
     pub(super) const fn is_tie_with(self, other: Self) -> bool {
@@ -188,7 +193,9 @@ mod tests {
             let before = clock.draw(now_ms);
             let present = clock.present(now_ms);
             assert!(before <= present);
-            assert!(clock.draw(now_ms) > present);
+            let next = clock.draw(now_ms);
+            assert!(next > present);
+            assert!((present..next).contains(&next.before()));
         }
     }
 

@@ -14,7 +14,7 @@
 //! the same thing at the same virtual times.
 
 mod history;
-mod model;
+pub(super) mod model;
 mod network;
 mod plan;
 mod random;

@@ -7,11 +7,11 @@ use crate::replication::{HashRange, RemovalReason, ReplicatedCache, Version, Ver
 
 /// An item.
 #[derive(Clone, Debug)]
-pub(super) struct ModelItem {
+pub(in crate::replication) struct ModelItem {
     pub(super) version: Version,
     pub(super) deadline_ms: Option<u64>,
     /// The number of the write that stored this value.
-    pub(super) write: u64,
+    pub(in crate::replication) write: u64,
     key: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum Note {
 
 /// The items of a node, and its clock.
 #[derive(Clone, Debug)]
-pub(super) struct Model {
+pub(in crate::replication) struct Model {
     pub(super) now_ms: u64,
     items: BTreeMap<u64, ModelItem>,
     capacity: usize,
@@ -42,18 +42,18 @@ pub(super) struct Model {
 const HASHER: KeyHasher = KeyHasher::with_seed(14);
 
 /// The hash of the key with this number.
-pub(super) fn hash_of(key: u64) -> KeyHash {
+pub(in crate::replication) fn hash_of(key: u64) -> KeyHash {
     let text = format!("key-{key}");
     HASHER.hash(Key::new(text.as_bytes()).unwrap()).hash
 }
 
 impl Model {
-    pub(super) fn new(capacity: usize, now_ms: u64) -> Self {
+    pub(in crate::replication) fn new(capacity: usize, now_ms: u64) -> Self {
         Self { now_ms, items: BTreeMap::new(), capacity, notes: Vec::new() }
     }
 
     /// The live item of a key.
-    pub(super) fn get(&self, hash: KeyHash) -> Option<&ModelItem> {
+    pub(in crate::replication) fn get(&self, hash: KeyHash) -> Option<&ModelItem> {
         self.items.get(&hash.0).filter(|item| item.deadline_ms.is_none_or(|deadline| deadline > self.now_ms))
     }
 
@@ -69,7 +69,7 @@ impl Model {
     }
 
     /// A client stores a value.
-    pub(super) fn set(&mut self, key: u64, version: Version, write: u64, ttl_ms: Option<u64>) {
+    pub(in crate::replication) fn set(&mut self, key: u64, version: Version, write: u64, ttl_ms: Option<u64>) {
         let text = format!("key-{key}");
         let deadline_ms = ttl_ms.map(|ttl| self.now_ms + ttl);
         self.insert(hash_of(key), ModelItem { version, deadline_ms, write, key: text.into_bytes() });

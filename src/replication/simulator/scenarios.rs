@@ -474,6 +474,20 @@ fn no_deleted_key_returns_with_a_peer_that_was_away_for_longer_than_tombstones_a
 }
 
 #[test]
+fn changes_that_were_not_told_are_found_by_comparing() {
+    let mut mesh = Mesh::pair();
+    mesh.set(0, 1, 11);
+    mesh.settle();
+    let node = &mut mesh.nodes[0];
+    let through = node.replica.clock().draw(UNIX_MS + mesh.now_ms);
+    node.cache.set(2, through, 12, None);
+    node.cache.delete(hash_of(1));
+    mesh.step(0, ReplicaEvent::Missed { through, has_deletes: true });
+    mesh.settle();
+    assert_eq!([1, 2].map(|key| mesh.values(key)), [vec![None; 2], vec![Some(12); 2]]);
+}
+
+#[test]
 fn a_touch_travels_without_the_value_if_the_peer_has_it() {
     let mut mesh = Mesh::pair();
     mesh.set(0, 1, 11);

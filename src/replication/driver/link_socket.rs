@@ -1,0 +1,141 @@
+//! A socket of a link: bytes that have arrived, and bytes that wait to be written.
+
+use std::io::{self, Read as _, Write as _};
+
+use mio::net::TcpStream;
+
+use crate::replication::link::PeerId;
+
+/// Bytes that one turn reads from a connection, so that each one gets its turn.
+const READ_BYTES_MAX: usize = 256 << 10;
+/// Free space for one read.
+const READ_BYTES: usize = 64 << 10;
+
+/// What a read or write has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SocketProgress {
+    /// There may be more.
+    Some,
+    /// Nothing is left until the kernel reports the socket.
+    Blocked,
+    /// The connection is lost.
+    Lost,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct LinkSocket {
+    pub(super) stream: TcpStream,
+    /// The peer that this node has dialled.
+    pub(super) dialled: Option<PeerId>,
+    /// The kernel still connects, since this time.
+    pub(super) connecting_since_ms: Option<u64>,
+    pub(super) is_readable: bool,
+    pub(super) is_writable: bool,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    written: usize,
+}
+
+impl LinkSocket {
+    pub(super) fn new(stream: TcpStream, dialled: Option<PeerId>, connecting_since_ms: Option<u64>) -> Self {
+        let is_connected = connecting_since_ms.is_none();
+        Self {
+            stream,
+            dialled,
+            connecting_since_ms,
+            is_readable: is_connected,
+            is_writable: is_connected,
+            input: Vec::new(),
+            output: Vec::new(),
+            written: 0,
+        }
+    }
+
+    /// Reads what has arrived, up to a bound.
+    pub(super) fn read(&mut self) -> SocketProgress {
+        let end = self.input.len() + READ_BYTES_MAX;
+        while self.input.len() < end {
+            let len = self.input.len();
+            self.input.resize(len + READ_BYTES, 0);
+            let result = self.stream.read(&mut self.input[len..]);
+            self.input.truncate(len + result.as_ref().copied().unwrap_or(0));
+            match result {
+                Ok(0) => return SocketProgress::Lost,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_readable = false;
+                    return SocketProgress::Blocked;
+                }
+                Err(_) => return SocketProgress::Lost,
+            }
+        }
+        SocketProgress::Some
+    }
+
+    /// The bytes that have arrived. They come back with [`LinkSocket::put_input`].
+    pub(super) fn take_input(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.input)
+    }
+
+    /// Gives bytes back, without the first ones, which were used.
+    pub(super) fn put_input(&mut self, mut input: Vec<u8>, used: usize) {
+        input.drain(..used);
+        if input.is_empty() && input.capacity() > READ_BYTES_MAX * 2 {
+            input = Vec::new();
+        }
+        self.input = input;
+    }
+
+    /// Adds bytes to what waits.
+    pub(super) fn queue(&mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
+    }
+
+    /// Whether bytes wait, and the kernel may take some.
+    pub(super) fn may_write(&self) -> bool {
+        self.is_writable && self.written < self.output.len()
+    }
+
+    /// Writes as much as the kernel takes. Returns the number of bytes, too.
+    pub(super) fn write(&mut self) -> (usize, SocketProgress) {
+        let before = self.written;
+        let progress = loop {
+            match self.stream.write(&self.output[self.written..]) {
+                Ok(0) => break SocketProgress::Some,
+                Ok(bytes) => self.written += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_writable = false;
+                    break SocketProgress::Blocked;
+                }
+                Err(_) => break SocketProgress::Lost,
+            }
+        };
+        let bytes = self.written - before;
+        if self.written == self.output.len() {
+            self.output.clear();
+            self.written = 0;
+        } else if self.written > self.output.len() / 2 {
+            self.output.drain(..self.written);
+            self.written = 0;
+        }
+        (bytes, progress)
+    }
+
+    /// Whether the kernel has connected. False if it still tries.
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub(super) fn is_connected(&self) -> io::Result<bool> {
+        if let Some(error) = self.stream.take_error()? {
+            return Err(error);
+        }
+        match self.stream.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The driver: sockets and time for a replica, on a thread of its own.
+//!
+//! ```text
+//! workers ──changes──▶ LocalChanges ─┐
+//! operator ──PeerOrder──▶ mailbox ───┤        ┌───────── Replica ─────────┐
+//! sockets ──frames───────────────────┼─event─▶│ step                      │──▶ ReplicatedCache
+//! clock ──ticks──────────────────────┘        └────────────┬──────────────┘
+//! sockets ◀──frames, dial, close───────────────────────────┘ actions
+//! ```
+//!
+//! The thread polls without a wake-up by workers: they append changes and go on. It looks for changes every millisecond
+//! while there are any, and a hundred times a second otherwise. Names of peers are resolved on threads that end with
+//! it, because that may take seconds.
+
+mod dial;
+mod link_socket;
+mod rings;
+mod thread;
+#[cfg(test)]
+mod thread_tests;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::mpsc;
+
+use crate::settings::Endpoint;
+
+use super::control::PeerReport;
+use super::link::PeerId;
+use super::log::LogEntry;
+use super::version::Version;
+
+pub use rings::{ChangeRings, RingReader};
+pub use thread::{Running, start};
+
+/// Where the changes of this node come from.
+pub trait LocalChanges: Send + 'static {
+    /// Appends changes that were not taken before, in the order of their versions.
+    fn take(&mut self, unix_ms: u64, entries: &mut Vec<LogEntry>) -> TakenChanges;
+}
+
+/// What is known of changes that were taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TakenChanges {
+    /// All changes up to this version were taken, or missed.
+    pub through: Version,
+    /// Some were missed, because a ring was full.
+    pub has_missed: bool,
+    /// Some of these were deletes.
+    pub has_missed_deletes: bool,
+}
+
+/// What the driver needs besides the replica.
+pub struct DriverConfig {
+    /// Where other nodes can dial this one.
+    pub listen: Vec<SocketAddr>,
+    /// Nodes that this one dials.
+    pub peers: Vec<Endpoint>,
+    /// Most bytes of a frame.
+    pub frame_bytes_max: usize,
+    /// Only nodes at the addresses of peers may dial this one: for a mesh without a secret.
+    pub accepts_only_peers: bool,
+    /// Called once, when clients may be served.
+    pub on_serve: Box<dyn FnOnce() + Send>,
+}
+
+/// What an operator wants of the driver.
+#[derive(Debug)]
+pub enum PeerOrder {
+    /// Dials a node from now on.
+    Add(Endpoint),
+    /// Forgets a node.
+    Remove(Endpoint),
+    /// Ends the link with a node, and makes no other.
+    Pause(Endpoint),
+    /// Links with a paused node again.
+    Resume(Endpoint),
+    /// Compares all items with a node.
+    Resync(Endpoint),
+    /// Sends what is known of each peer. Peers that this node does not dial have no endpoint.
+    Report(mpsc::SyncSender<Vec<(Option<Endpoint>, PeerReport)>>),
+    /// Ends the thread, when what is queued was written.
+    Stop,
+    /// From a resolving thread: the addresses of a peer.
+    #[doc(hidden)]
+    Resolved(PeerId, Vec<IpAddr>),
+}

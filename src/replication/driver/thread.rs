@@ -1,0 +1,421 @@
+//! The thread: one poll loop for all links of a node.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+
+use crate::base::{Clock, Repeated};
+use crate::replication::cache::ReplicatedCache;
+use crate::replication::frame::{HANDSHAKE_BYTES_MAX, LinkRefusal, Nonce, decode};
+use crate::replication::link::{LinkId, PeerId};
+use crate::replication::log::LogEntry;
+use crate::replication::replica::{LinkCloseReason, Now, Replica, ReplicaAction, ReplicaEvent};
+use crate::sync::{Mailbox, Sender, mailbox};
+use crate::sys::log::{Level, log_line};
+
+use super::dial::{AddressBook, DialTarget};
+use super::link_socket::{LinkSocket, SocketProgress};
+use super::{DriverConfig, LocalChanges, PeerOrder};
+
+const MAIL: Token = Token(usize::MAX);
+/// The token of the first listener. The others have the ones below it.
+const LISTENERS: usize = usize::MAX - 1;
+const LISTENERS_MAX: usize = 16;
+/// Orders that may wait.
+const MAIL_MAX: usize = 1024;
+/// Events of one poll.
+const EVENTS_MAX: usize = 128;
+/// Shortest and longest pause between two looks for changes.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(10);
+const TICK_MS: u64 = 100;
+/// A connection that is not up after this time is given up.
+const CONNECT_MS_MAX: u64 = 3_000;
+/// Connections of nodes that have not introduced themselves.
+const STRANGERS_MAX: usize = 64;
+/// Rounds of writing in one turn.
+const ROUNDS_MAX: usize = 16;
+/// A range of items, and the values of a batch, are on the heap.
+const STACK_BYTES: usize = 256 << 10;
+
+/// A replica with its sockets.
+struct Driver<C, L> {
+    replica: Replica,
+    cache: C,
+    changes: L,
+    clock: Arc<Clock>,
+    config: DriverConfig,
+    on_serve: Option<Box<dyn FnOnce() + Send>>,
+    poll: Poll,
+    sender: Sender<PeerOrder>,
+    listeners: Vec<TcpListener>,
+    connections: BTreeMap<LinkId, LinkSocket>,
+    book: AddressBook,
+    next_link: u64,
+    actions: Vec<ReplicaAction>,
+    entries: Vec<LogEntry>,
+    ticked_at_ms: u64,
+    strangers: Repeated,
+    ends: Repeated,
+    is_stopping: bool,
+}
+
+/// A driver that runs.
+pub struct Running {
+    /// Takes orders.
+    pub orders: Sender<PeerOrder>,
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
+    /// Its thread.
+    pub thread: JoinHandle<()>,
+}
+
+/// Starts the thread of a replica.
+///
+/// # Errors
+/// An address cannot be bound, or the kernel has no descriptor or no thread.
+pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
+    replica: Replica,
+    cache: C,
+    changes: L,
+    clock: Arc<Clock>,
+    mut config: DriverConfig,
+) -> io::Result<Running> {
+    let poll = Poll::new()?;
+    let (sender, mail) = mailbox(poll.registry(), MAIL, MAIL_MAX)?;
+    let mut listeners = Vec::new();
+    for (index, address) in config.listen.iter().take(LISTENERS_MAX).enumerate() {
+        let mut listener = TcpListener::bind(*address)?;
+        poll.registry().register(&mut listener, Token(LISTENERS - index), Interest::READABLE)?;
+        listeners.push(listener);
+    }
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+    let on_serve = std::mem::replace(&mut config.on_serve, Box::new(|| {}));
+    let mut driver = Driver {
+        replica,
+        cache,
+        changes,
+        clock,
+        on_serve: Some(on_serve),
+        poll,
+        sender: sender.clone(),
+        listeners,
+        connections: BTreeMap::new(),
+        book: AddressBook::default(),
+        next_link: 0,
+        actions: Vec::new(),
+        entries: Vec::new(),
+        ticked_at_ms: 0,
+        strangers: Repeated::default(),
+        ends: Repeated::default(),
+        is_stopping: false,
+        config,
+    };
+    std::mem::take(&mut driver.config.peers).into_iter().for_each(|peer| driver.add(peer));
+    let run = move || driver.run(&mail);
+    let thread = Builder::new().name("replication".to_owned()).stack_size(STACK_BYTES).spawn(run)?;
+    Ok(Running { orders: sender, addresses, thread })
+}
+
+impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
+    fn run(mut self, mail: &Mailbox<PeerOrder>) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut pause = PAUSE_MIN;
+        while !self.is_stopping {
+            // Ignored: a poll that a signal interrupted is repeated. Other errors do not occur on these descriptors.
+            let _ = self.poll.poll(&mut events, Some(pause));
+            for event in &events {
+                match event.token() {
+                    MAIL => mail.drain().into_iter().for_each(|order| self.obey(order)),
+                    Token(token) if token > LISTENERS - LISTENERS_MAX => self.accept(LISTENERS - token),
+                    Token(token) => self.note(LinkId(token as u64), event),
+                }
+            }
+            let has_changes = self.take_changes();
+            self.read_all();
+            self.write_all();
+            let has_more = self.connections.values().any(|connection| connection.is_readable || connection.may_write());
+            pause = match (has_more, has_changes) {
+                (true, _) => Duration::ZERO,
+                (false, true) => PAUSE_MIN,
+                (false, false) => (pause.max(PAUSE_MIN) * 2).min(PAUSE_MAX),
+            };
+        }
+    }
+
+    fn now(&self) -> Now {
+        let unix_ms = u64::try_from(self.clock.unix_ms()).unwrap_or(0);
+        Now { unix_ms, steady_ms: self.clock.real_us() / 1000 }
+    }
+
+    /// Tells the replica something, and does what it asks for.
+    fn step(&mut self, event: ReplicaEvent<'_>) {
+        let now = self.now();
+        self.replica.step(event, now, &mut self.cache, &mut self.actions);
+        self.act();
+    }
+
+    fn act(&mut self) {
+        // Actions may lead to others, which are taken in a further round.
+        while !self.actions.is_empty() {
+            for action in std::mem::take(&mut self.actions) {
+                match action {
+                    ReplicaAction::Dial(peer) => {
+                        let target = self.book.target(peer, &self.sender);
+                        self.connect(peer, target);
+                    }
+                    ReplicaAction::Send { link, bytes } => {
+                        if let Some(connection) = self.connections.get_mut(&link) {
+                            connection.queue(&bytes);
+                        }
+                    }
+                    ReplicaAction::Close { link, reason } => {
+                        if let Some(mut connection) = self.connections.remove(&link) {
+                            // What the kernel does not take at once is lost: a refusal is short.
+                            connection.write();
+                            self.log_end(&connection, reason);
+                        }
+                    }
+                    ReplicaAction::Serve => {
+                        if let Some(on_serve) = self.on_serve.take() {
+                            on_serve();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Logs why a link has ended, unless that is usual.
+    fn log_end(&mut self, connection: &LinkSocket, reason: LinkCloseReason) {
+        let what = match reason {
+            // Two nodes that dial each other at the same time.
+            LinkCloseReason::Refused(LinkRefusal::Linked) | LinkCloseReason::RefusedBy(LinkRefusal::Linked) => return,
+            LinkCloseReason::Refused(refusal) => format!("refused, because {refusal}"),
+            LinkCloseReason::RefusedBy(refusal) => format!("refuses this node, because {refusal}"),
+            LinkCloseReason::Silent => "is silent".to_owned(),
+            LinkCloseReason::Violation => "does not keep to the protocol".to_owned(),
+            LinkCloseReason::Replaced | LinkCloseReason::Removed => return,
+        };
+        let Ok(address) = connection.stream.peer_addr() else { return };
+        if let Some(times) = self.ends.note(1, self.clock.read().now) {
+            log_line(Level::Info, format!("larder: replication: {address}: {what}{times}"));
+        }
+    }
+
+    /// Takes changes of this node, and tells the time. Returns whether there were changes.
+    fn take_changes(&mut self) -> bool {
+        let mut entries = std::mem::take(&mut self.entries);
+        let taken = self.changes.take(self.now().unix_ms, &mut entries);
+        let has_changes = !entries.is_empty();
+        if taken.has_missed {
+            let (through, has_deletes) = (taken.through, taken.has_missed_deletes);
+            self.step(ReplicaEvent::Missed { through, has_deletes });
+        }
+        if has_changes {
+            self.step(ReplicaEvent::Local(&entries));
+            entries.clear();
+        }
+        self.entries = entries;
+        let now_ms = self.now().steady_ms;
+        if now_ms >= self.ticked_at_ms + TICK_MS {
+            self.ticked_at_ms = now_ms;
+            self.give_up_connecting(now_ms);
+            self.step(ReplicaEvent::Tick { through: taken.through });
+        }
+        has_changes
+    }
+
+    fn obey(&mut self, order: PeerOrder) {
+        let now = self.now();
+        match order {
+            PeerOrder::Add(endpoint) => self.add(endpoint),
+            PeerOrder::Remove(endpoint) => {
+                if let Some(peer) = self.book.find(&endpoint) {
+                    self.book.remove(peer);
+                    self.replica.remove_peer(peer, now, &mut self.cache, &mut self.actions);
+                }
+            }
+            PeerOrder::Pause(endpoint) => {
+                if let Some(peer) = self.book.find(&endpoint) {
+                    self.replica.pause(peer, now, &mut self.cache, &mut self.actions);
+                }
+            }
+            PeerOrder::Resume(endpoint) => {
+                self.book.find(&endpoint).into_iter().for_each(|peer| self.replica.resume(peer))
+            }
+            PeerOrder::Resync(endpoint) => {
+                self.book.find(&endpoint).into_iter().for_each(|peer| self.replica.resync(peer))
+            }
+            PeerOrder::Report(sender) => {
+                let reports = self.replica.reports(now).into_iter();
+                let named =
+                    reports.map(|report| (report.peer.and_then(|peer| self.book.endpoint(peer).cloned()), report));
+                // Ignored: the operator waits no longer.
+                let _ = sender.try_send(named.collect());
+            }
+            PeerOrder::Stop => {
+                self.write_all();
+                self.is_stopping = true;
+            }
+            PeerOrder::Resolved(peer, addresses) => {
+                let target = self.book.resolved(peer, addresses);
+                self.connect(peer, target);
+            }
+        }
+        self.act();
+    }
+
+    fn add(&mut self, endpoint: crate::settings::Endpoint) {
+        let peer = self.book.add(endpoint);
+        self.replica.add_peer(peer);
+    }
+
+    fn connect(&mut self, peer: PeerId, target: DialTarget) {
+        let stream = match target {
+            DialTarget::Later => return,
+            DialTarget::Nowhere => None,
+            DialTarget::At(ip, port) => TcpStream::connect(SocketAddr::new(ip, port)).ok(),
+        };
+        let since_ms = self.now().steady_ms;
+        if stream.and_then(|stream| self.enter(stream, Some(peer), Some(since_ms))).is_none() {
+            self.step(ReplicaEvent::Unreachable(peer));
+        }
+    }
+
+    /// Registers a socket. `None`: the kernel does not take it.
+    fn enter(&mut self, mut stream: TcpStream, dialled: Option<PeerId>, since_ms: Option<u64>) -> Option<LinkId> {
+        let link = LinkId(self.next_link);
+        let token = Token(usize::try_from(self.next_link).ok()?);
+        self.next_link += 1;
+        self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).ok()?;
+        // Ignored: without it, small frames are late.
+        let _ = stream.set_nodelay(true);
+        self.connections.insert(link, LinkSocket::new(stream, dialled, since_ms));
+        Some(link)
+    }
+
+    fn accept(&mut self, listener: usize) {
+        while let Some(Ok((stream, address))) = self.listeners.get(listener).map(TcpListener::accept) {
+            let is_stranger = self.config.accepts_only_peers && !self.book.has(address.ip().to_canonical());
+            if is_stranger || self.replica.strangers() >= STRANGERS_MAX {
+                if let Some(times) = self.strangers.note(1, self.clock.read().now) {
+                    let why = if is_stranger { "it is no peer" } else { "too many others have not said who they are" };
+                    log_line(Level::Info, format!("larder: replication: refused {address}: {why}{times}"));
+                }
+                continue;
+            }
+            if let Some(link) = self.enter(stream, None, None) {
+                self.step(ReplicaEvent::Opened { link, dialled: None, nonce: nonce() });
+            }
+        }
+    }
+
+    /// The kernel reports a socket.
+    fn note(&mut self, link: LinkId, event: &Event) {
+        let Some(connection) = self.connections.get_mut(&link) else { return };
+        connection.is_readable |= event.is_readable() || event.is_error() || event.is_read_closed();
+        connection.is_writable |= event.is_writable();
+        if connection.connecting_since_ms.is_none() {
+            return;
+        }
+        match (connection.is_connected(), connection.dialled) {
+            (Ok(false), _) => {}
+            (Ok(true), dialled) => {
+                connection.connecting_since_ms = None;
+                self.step(ReplicaEvent::Opened { link, dialled, nonce: nonce() });
+            }
+            (Err(_), dialled) => {
+                self.connections.remove(&link);
+                dialled.into_iter().for_each(|peer| self.step(ReplicaEvent::Unreachable(peer)));
+            }
+        }
+    }
+
+    fn give_up_connecting(&mut self, now_ms: u64) {
+        let is_late = |connection: &LinkSocket| {
+            connection.connecting_since_ms.is_some_and(|since_ms| now_ms >= since_ms + CONNECT_MS_MAX)
+        };
+        let late = self.connections.iter().filter(|(_, connection)| is_late(connection)).map(|(link, _)| *link);
+        for link in late.collect::<Vec<_>>() {
+            let peer = self.connections.remove(&link).and_then(|connection| connection.dialled);
+            peer.into_iter().for_each(|peer| self.step(ReplicaEvent::Unreachable(peer)));
+        }
+    }
+
+    fn read_all(&mut self) {
+        let is_ready = |connection: &LinkSocket| connection.is_readable && connection.connecting_since_ms.is_none();
+        let ready = self.connections.iter().filter(|(_, connection)| is_ready(connection)).map(|(link, _)| *link);
+        for link in ready.collect::<Vec<_>>() {
+            let Some(connection) = self.connections.get_mut(&link) else { continue };
+            let progress = connection.read();
+            let input = connection.take_input();
+            let used = self.receive(link, &input);
+            match (used, self.connections.get_mut(&link)) {
+                (Some(used), Some(connection)) => connection.put_input(input, used),
+                (None, _) => self.lose(link),
+                (Some(_), None) => {}
+            }
+            if progress == SocketProgress::Lost {
+                self.lose(link);
+            }
+        }
+    }
+
+    /// Gives the replica all frames in `input`. Returns the number of bytes that they have; `None` if bytes are no
+    /// frame.
+    fn receive(&mut self, link: LinkId, input: &[u8]) -> Option<usize> {
+        let mut used = 0;
+        while self.connections.contains_key(&link) {
+            let bytes_max = if self.replica.is_up(link) { self.config.frame_bytes_max } else { HANDSHAKE_BYTES_MAX };
+            let Some(decoded) = decode(&input[used..], bytes_max).ok()? else { break };
+            used += decoded.consumed;
+            self.step(ReplicaEvent::Received { link, sequence: decoded.sequence, frame: decoded.frame });
+        }
+        Some(used)
+    }
+
+    /// Writes what waits, and what comes after it, until the kernel takes no more.
+    fn write_all(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            let ready = self.connections.iter().filter(|(_, connection)| connection.may_write()).map(|(link, _)| *link);
+            let ready: Vec<LinkId> = ready.collect();
+            if ready.is_empty() {
+                return;
+            }
+            for link in ready {
+                let Some(connection) = self.connections.get_mut(&link) else { continue };
+                let (bytes, progress) = connection.write();
+                if bytes > 0 {
+                    self.step(ReplicaEvent::Written { link, bytes });
+                }
+                if progress == SocketProgress::Lost {
+                    self.lose(link);
+                }
+            }
+        }
+    }
+
+    fn lose(&mut self, link: LinkId) {
+        if self.connections.remove(&link).is_some() {
+            self.step(ReplicaEvent::Closed(link));
+        }
+    }
+}
+
+/// A random number. std's `RandomState` is randomly keyed, and no other key makes the same hash.
+fn nonce() -> Nonce {
+    let mut nonce = Nonce::default();
+    for half in nonce.as_chunks_mut().0 {
+        *half = RandomState::new().build_hasher().finish().to_le_bytes();
+    }
+    nonce
+}
