@@ -118,16 +118,25 @@ impl LateReadsSum {
         self.late_reads.swap(0, Ordering::Relaxed).cast_signed()
     }
 
+    /// Whether keys are being stored that no get has asked for. Such keys leave a part of the slack used up, even when
+    /// classes have taken the others.
+    pub(in crate::store) fn are_unasked(&self, items: u64) -> bool {
+        self.unasked.load(Ordering::Relaxed).cast_signed() > slack(items) / 2
+    }
+
     /// How many of a class's `new` keys no get had asked for. `items` is the number of items in the store.
     pub(in crate::store) fn take_unasked(&self, new: u32, items: u64) -> u32 {
-        let slack = UNASKED_SLACK_LEAST + bounded(items) / UNASKED_SLACK_SHARE;
-        let beyond = self.unasked.load(Ordering::Relaxed).cast_signed().saturating_sub(slack);
+        let beyond = self.unasked.load(Ordering::Relaxed).cast_signed().saturating_sub(slack(items));
         let taken = u32::try_from(beyond).unwrap_or(0).min(new);
         if taken > 0 {
             self.unasked.fetch_sub(taken, Ordering::Relaxed);
         }
         taken
     }
+}
+
+fn slack(items: u64) -> i32 {
+    UNASKED_SLACK_LEAST + bounded(items) / UNASKED_SLACK_SHARE
 }
 
 fn bounded(items: u64) -> i32 {
@@ -161,6 +170,7 @@ mod tests {
         for batch in [1, 7, 100, 300] {
             (0..100).for_each(|_| ask(&sum, &mut counts, batch, batch));
             assert_eq!(sum.take_unasked(1000, ITEMS), 0, "batches of {batch}");
+            assert!(!sum.are_unasked(ITEMS), "batches of {batch}");
             assert!(sum.take_late_reads() <= 4 * COUNTED_MAX.cast_signed(), "batches of {batch}");
         }
     }
@@ -190,6 +200,9 @@ mod tests {
         assert_eq!(sum.take_unasked(200, ITEMS), 200);
         assert_eq!(sum.take_unasked(200, ITEMS), 120);
         assert_eq!(sum.take_unasked(200, ITEMS), 0, "the slack of {SLACK} stays");
+        assert!(sum.are_unasked(ITEMS));
+        ask(&sum, &mut counts, 100, 0);
+        assert!(!sum.are_unasked(ITEMS));
     }
 
     #[test]

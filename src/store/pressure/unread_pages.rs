@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Without this, a burst of new keys in a class of few pages evicts its own items, while another class is full of
-//! items that are not in use. The thread that lacks chunks looks at samples of items, and orders the page at once.
+//! items that are not in use. This holds for keys that no get has asked for: where stores follow misses, the page mover
+//! compares what classes miss. The thread that lacks chunks looks at samples of items, and orders the page at once.
 //! Age is the order of stores, which the items' uniques tell.
 
 use crate::base::atomic::{AtomicU64, Ordering};
@@ -53,8 +54,10 @@ const SAMPLE: u32 = 32;
 const UNREAD_PER_READ: u32 = 16;
 /// Pages of a class that are looked at.
 const PAGES_LOOKED_AT: usize = 4;
-/// At most one of this many items of the claiming class is older than the newest item of the page.
-const NEWER_PER_OLDER: usize = 4;
+/// The items of a page must be older by this factor, in halves, than those of the claiming class.
+const TIMES_AS_OLD_BY_2: u64 = 3;
+/// One of this many items of the claiming class may be older than the age that is compared.
+const OLD_SHARE: usize = 4;
 
 impl Default for UnreadPages {
     fn default() -> Self {
@@ -98,6 +101,26 @@ impl ClassClaims {
     }
 }
 
+/// How old the items of the claiming class are, in stores.
+struct Ages {
+    /// The unique of the newest one. Ages count from it.
+    newest: u64,
+    /// Most items are not older.
+    old: u64,
+    pages: u32,
+}
+
+impl Ages {
+    /// Whether the class may take a page whose items have at least this `age`, from a class with `pages_from` pages.
+    /// Items grow older with a page more, and the other class's items leave sooner with a page less. The page must
+    /// not move back for that, and a page that has just moved is half empty for some time.
+    fn allow(&self, age: u64, pages_from: u32) -> bool {
+        let [pages, pages_from] = [self.pages, pages_from].map(u64::from);
+        let [age_then, old_then] = [age * pages * (pages_from - 1), self.old * (pages + 1) * pages_from];
+        age_then * 2 > old_then * TIMES_AS_OLD_BY_2
+    }
+}
+
 impl WorkerStore {
     /// Whether `class`, which is out of chunks, will get a page of unread items of another class.
     pub(in crate::store) fn claims_unread_page(&mut self, pin: &Pin, class: u8) -> bool {
@@ -110,8 +133,10 @@ impl WorkerStore {
         if self.is_movers || moves.is_by_hand() || now_ms < state.looks_at_ms.load(Ordering::Relaxed) {
             return false;
         }
-        // A class gets its first page in another way, at once.
-        if self.store.slabs.lock(class).usage().pages == 0 {
+        // A class gets its first page in another way, at once. Where stores follow misses, the misses tell which class
+        // needs a page.
+        let is_unasked = self.store.late_reads.0.are_unasked(self.store.items_about());
+        if !is_unasked || self.store.slabs.lock(class).usage().pages == 0 {
             return false;
         }
         let Some(claim) = self.find_unread_page(pin, class) else {
@@ -123,35 +148,40 @@ impl WorkerStore {
         true
     }
 
-    /// A page of another class whose items were stored before those of `class` and were never read. Of several
-    /// pages, the one with the oldest items.
+    /// A page of another class whose items were never read, and are older than those of `class` would be with one page
+    /// more. Of several pages, the one with the oldest items.
     fn find_unread_page(&mut self, pin: &Pin, class: u8) -> Option<Claim> {
-        let before = self.oldest_unique(pin, class)?;
+        let own = self.ages(pin, class)?;
         let mut oldest: Option<(u64, Claim)> = None;
         for from in self.store.slabs.classes.ids().filter(|from| *from != class) {
-            if self.store.slabs.lock(from).usage().pages <= self.pages_floor(from) {
+            let pages_from = self.store.slabs.lock(from).usage().pages;
+            if pages_from <= self.pages_floor(from) {
                 continue;
             }
             let mut pages = [0; PAGES_LOOKED_AT];
             let count = self.some_pages(from, &mut pages);
             for page in pages[..count].iter().copied() {
-                let bound = oldest.map_or(before, |(unique, _)| unique);
-                if let Some(unique) = self.newest_unread(pin, from, page).filter(|unique| *unique < bound) {
-                    oldest = Some((unique, Claim { page, from, to: class }));
+                let Some(newest) = self.newest_unread(pin, from, page) else { continue };
+                let age = own.newest.saturating_sub(newest);
+                let is_oldest = oldest.is_none_or(|(other, _)| age > other);
+                if is_oldest && own.allow(age, pages_from) {
+                    oldest = Some((age, Claim { page, from, to: class }));
                 }
             }
         }
         oldest.map(|(_, claim)| claim)
     }
 
-    /// A unique that all items of `class` have reached, except for a few.
-    fn oldest_unique(&mut self, pin: &Pin, class: u8) -> Option<u64> {
+    /// The ages of the items of `class`, from a sample.
+    fn ages(&mut self, pin: &Pin, class: u8) -> Option<Ages> {
         let mut pages = [0; PAGES_LOOKED_AT];
         let count = self.some_pages(class, &mut pages);
         let mut uniques: Vec<u64> =
             pages[..count].iter().flat_map(|page| self.sample(pin, class, *page)).map(|item| item.unique()).collect();
         uniques.sort_unstable();
-        uniques.get(uniques.len() / NEWER_PER_OLDER).copied()
+        let newest = uniques.last().copied()?;
+        let old = newest - uniques[uniques.len() / OLD_SHARE];
+        Some(Ages { newest, old, pages: self.store.slabs.lock(class).usage().pages })
     }
 
     /// The unique of the newest item of a page, if hardly any of its items was read.
