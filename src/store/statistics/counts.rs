@@ -164,16 +164,29 @@ impl WorkerTally {
 /// Selects one counter from a thread's counts of a class.
 pub(in crate::store) type Pick = fn(&ClassCounters) -> &Counter;
 
+/// A count of what commands have done in a class.
+pub(in crate::store) struct CommandCount {
+    pub(in crate::store) name: &'static str,
+    pub(in crate::store) help: &'static str,
+    pub(in crate::store) pick: Pick,
+}
+
+const fn count(name: &'static str, help: &'static str, pick: Pick) -> CommandCount {
+    CommandCount { name, help, pick }
+}
+
 /// What commands have done in a class, under its name in `stats slabs`. `stats reset` zeroes these rows.
-pub(in crate::store) const COMMANDS: [(&str, Pick); 8] = [
-    ("get_hits", |counters| &counters.get_hits),
-    ("cmd_set", |counters| &counters.cmd_set),
-    ("delete_hits", |counters| &counters.delete_hits),
-    ("incr_hits", |counters| &counters.incr_hits),
-    ("decr_hits", |counters| &counters.decr_hits),
-    ("cas_hits", |counters| &counters.cas_hits),
-    ("cas_badval", |counters| &counters.cas_badval),
-    ("touch_hits", |counters| &counters.touch_hits),
+pub(in crate::store) const COMMANDS: [CommandCount; 8] = [
+    count("get_hits", "Keys that were requested and found in this class.", |counters| &counters.get_hits),
+    count("cmd_set", "Stores of a value into this class.", |counters| &counters.cmd_set),
+    count("delete_hits", "Deletes that removed an item of this class.", |counters| &counters.delete_hits),
+    count("incr_hits", "Increments of a number in this class.", |counters| &counters.incr_hits),
+    count("decr_hits", "Decrements of a number in this class.", |counters| &counters.decr_hits),
+    count("cas_hits", "cas commands that replaced an item of this class.", |counters| &counters.cas_hits),
+    count("cas_badval", "cas commands with an outdated CAS unique of an item of this class.", |counters| {
+        &counters.cas_badval
+    }),
+    count("touch_hits", "Touches that found an item of this class.", |counters| &counters.touch_hits),
 ];
 
 /// A count of rare events, to which any thread may add. It never falls: `stats reset` only records its value,

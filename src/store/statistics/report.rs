@@ -159,7 +159,7 @@ impl Store {
         let hits = |counters: &ClassCounters| counters.get_hits.read().wrapping_add(counters.touch_hits.read());
         let of_class = |tally: &Arc<WorkerTally>| {
             let counters = &tally.classes[usize::from(class)];
-            let commands = COMMANDS.iter().fold(0u64, |sum, (_, of)| sum.wrapping_add(of(counters).read()));
+            let commands = COMMANDS.iter().fold(0u64, |sum, command| sum.wrapping_add((command.pick)(counters).read()));
             [commands, hits(counters)]
         };
         let add = |[commands, hits]: [u64; 2], [more, more_hits]: [u64; 2]| {
@@ -224,8 +224,8 @@ impl Store {
             let used = self.used_chunks(class).min(slab.chunks);
             let view = ClassSlab { chunk_bytes, per_page, slab, used };
             SLAB_ROWS.iter().for_each(|line| row(&format!("{class}:{}", line.name), &(line.value)(&view)));
-            let counts = COMMANDS.into_iter().zip(self.commands(class));
-            counts.for_each(|((name, _), count)| row(&format!("{class}:{name}"), &count));
+            let counts = COMMANDS.iter().zip(self.commands(class));
+            counts.for_each(|(command, count)| row(&format!("{class}:{}", command.name), &count));
         }
         TOTAL_ROWS.iter().for_each(|line| row(line.name, &(line.value)(&totals)));
     }
@@ -234,7 +234,7 @@ impl Store {
     fn commands(&self, class: u8) -> [u64; COMMANDS.len()] {
         let at_reset = &self.statistics.commands_at_reset[usize::from(class)];
         std::array::from_fn(|number| {
-            let count = self.class_sum(class, COMMANDS[number].1);
+            let count = self.class_sum(class, COMMANDS[number].pick);
             count.wrapping_sub(at_reset[number].load(Ordering::Relaxed))
         })
     }
@@ -272,8 +272,8 @@ impl Store {
         self.page_moves.note_tried(None);
         for class in self.slabs.classes.ids() {
             let at_reset = self.statistics.commands_at_reset[usize::from(class)].iter();
-            COMMANDS.iter().zip(at_reset).for_each(|((_, of), at_reset)| {
-                at_reset.store(self.class_sum(class, of), Ordering::Relaxed);
+            COMMANDS.iter().zip(at_reset).for_each(|(command, at_reset)| {
+                at_reset.store(self.class_sum(class, command.pick), Ordering::Relaxed);
             });
             self.lock_hand(class).hand.policy.reset_counts();
         }

@@ -317,12 +317,12 @@ pub fn report_rows(report: StoreReport) -> Vec<StatDoc> {
         StoreReport::General => documented(STORE_ROWS),
         StoreReport::Items => documented(ITEM_ROWS),
         StoreReport::Slabs => {
-            let commands = COMMANDS.map(|(name, _)| StatDoc {
-                name,
-                help: "The counter of plain `stats`, for this class.",
+            let commands = COMMANDS.iter().map(|command| StatDoc {
+                name: command.name,
+                help: command.help,
                 kind: StatKind::Counter,
             });
-            [documented(SLAB_ROWS), documented(TOTAL_ROWS), commands.to_vec()].concat()
+            [documented(SLAB_ROWS), documented(TOTAL_ROWS), commands.collect()].concat()
         }
         StoreReport::Sizes => Vec::new(),
     }
