@@ -20,7 +20,7 @@ fn the_floor_answers_every_load_of_the_table_rightly() {
             Measure::Cpu(_, plan) | Measure::TwoThreads(plan) | Measure::Instructions(plan) => plan(),
             Measure::Tail(plan) | Measure::HotKeys(plan) => plan(),
             // The floor takes no part in these.
-            Measure::Idle(_) | Measure::Fair(_) | Measure::Storm(..) => continue,
+            Measure::Idle(_) | Measure::Fair(_) | Measure::Storm(..) | Measure::Evicting(_) => continue,
         };
         if plan.wire != Wire::Text {
             continue;

@@ -33,14 +33,19 @@ const DESCRIPTORS: &str = "1036";
 /// `-c` for this limit. larder needs descriptors beside its clients', and memcached sets the limit to this number.
 const CONNECTIONS_MAX: [&str; 2] = ["900", "1024"];
 
-/// Whether a server samples requests.
+/// How a server is set up for the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HotKeys {
-    /// As it does from the start.
-    AsStarted,
-    /// It does not.
-    Off,
+enum Setup {
+    /// With its defaults: it samples requests for hot keys from the start.
+    Default,
+    /// Without the sample.
+    HotKeysOff,
+    /// With less memory than the keys need.
+    Small,
 }
+
+/// `-m` of [`Setup::Small`]: half of what 1,000 values of 10 KiB need.
+const SMALL_MIB: &str = "5";
 
 pub(super) fn measure(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
     let plan = small(runs, plan);
@@ -56,7 +61,7 @@ pub(super) fn measure(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result
         let earlier = runs.servers[..number].iter().position(|earlier| earlier.is_same_program(server));
         let figure = match earlier {
             Some(earlier) => rounds[earlier].clone(),
-            None => Some(vec![per_key(&runs.place, row, server, &plan, HotKeys::AsStarted)?]),
+            None => Some(vec![per_key(&runs.place, row, server, &plan, Setup::Default)?]),
         };
         rounds.push(figure);
     }
@@ -67,9 +72,19 @@ pub(super) fn measure(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result
 pub(super) fn measure_hot_keys(runs: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
     let plan = small(runs, plan);
     let ours = &runs.servers[0];
-    let [on, off] = [HotKeys::AsStarted, HotKeys::Off].map(|hot| per_key(&runs.place, row, ours, &plan, hot));
+    let [on, off] = [Setup::Default, Setup::HotKeysOff].map(|hot| per_key(&runs.place, row, ours, &plan, hot));
     let mut rounds = vec![None; runs.servers.len()];
     rounds[0] = Some(vec![on? / off?]);
+    Ok(Verdict::by_own(row, &rounds))
+}
+
+/// Of the first server alone.
+pub(super) fn measure_evicting(field: &Runs, row: &'static Row, plan: &Plan) -> io::Result<Verdict> {
+    let plan = small(field, plan);
+    let ours = &field.servers[0];
+    let [full, roomy] = [Setup::Small, Setup::Default].map(|setup| per_key(&field.place, row, ours, &plan, setup));
+    let mut rounds = vec![None; field.servers.len()];
+    rounds[0] = Some(vec![full? - roomy?]);
     Ok(Verdict::by_own(row, &rounds))
 }
 
@@ -83,10 +98,10 @@ fn small(runs: &Runs, plan: &Plan) -> Plan {
     }
 }
 
-fn per_key(place: &Cores, row: &Row, server: &ServerCommand, plan: &Plan, hot: HotKeys) -> io::Result<f64> {
+fn per_key(place: &Cores, row: &Row, server: &ServerCommand, plan: &Plan, setup: Setup) -> io::Result<f64> {
     log_line(Level::Info, format!("== {}: {}", row.name, server.name).as_bytes());
-    let (few, few_keys) = counted(place, server, plan, hot, REQUESTS_FEW)?;
-    let (many, many_keys) = counted(place, server, plan, hot, REQUESTS_MANY)?;
+    let (few, few_keys) = counted(place, server, plan, setup, REQUESTS_FEW)?;
+    let (many, many_keys) = counted(place, server, plan, setup, REQUESTS_MANY)?;
     // Threads are numbered in the order of their start, which is the same in both runs. The worker did the most work.
     let worker = few.iter().zip(&many).map(|(few, many)| many.saturating_sub(*few)).max().unwrap_or(0);
     Ok(worker as f64 / many_keys.saturating_sub(few_keys).max(1) as f64)
@@ -97,7 +112,7 @@ fn counted(
     place: &Cores,
     command: &ServerCommand,
     plan: &Plan,
-    hot: HotKeys,
+    setup: Setup,
     keys_least: u64,
 ) -> io::Result<(Vec<u64>, u64)> {
     let folder = std::env::temp_dir().join(format!("larder-instructions-{}", std::process::id()));
@@ -112,10 +127,13 @@ fn counted(
         "--trace-children=yes".to_string(),
         format!("--callgrind-out-file={}", folder.join("out.%p").display()),
     ];
-    let start = |connections_max| Server::start(place, command, &wrapper, &["-t", "1", "-c", connections_max]);
+    let start = |connections_max| {
+        let memory: &[&str] = if setup == Setup::Small { &["-m", SMALL_MIB] } else { &[] };
+        Server::start(place, command, &wrapper, &[&["-t", "1", "-c", connections_max], memory].concat())
+    };
     let (server, _) = start(CONNECTIONS_MAX[0]).or_else(|_| start(CONNECTIONS_MAX[1]))?;
     let pid = server.pid();
-    if hot == HotKeys::Off {
+    if setup == Setup::HotKeysOff {
         let said = server.control()?.ask("stats hotkeys off")?;
         if said != "OK" {
             return Err(io::Error::other(format!("{}: stats hotkeys off was answered by {said}", command.name)));

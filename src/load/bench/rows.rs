@@ -36,6 +36,8 @@ pub enum Measure {
     Instructions(fn() -> Plan),
     /// User-space instructions per key while a server samples hot keys, relative to those without the sample.
     HotKeys(fn() -> Plan),
+    /// User-space instructions per key in a server that evicts, less those in one that does not.
+    Evicting(fn() -> Plan),
     /// The 99.9th percentile of the latency, relative to the yardstick's.
     Tail(fn() -> Plan),
     /// Bytes of RSS for each of a number of silent connections.
@@ -85,7 +87,7 @@ impl Measure {
         match self {
             Self::Cpu(..) => "CPU µs",
             Self::TwoThreads(_) => "× own -t 1",
-            Self::Instructions(_) => "instructions",
+            Self::Instructions(_) | Self::Evicting(_) => "instructions",
             Self::HotKeys(_) => "× own, hot keys off",
             Self::Tail(_) => "p99.9 µs",
             Self::Idle(_) => "bytes",
@@ -104,7 +106,7 @@ impl Measure {
         match self {
             Self::Cpu(..) | Self::Tail(_) | Self::Fair(_) | Self::Storm(..) => Unit::Times,
             Self::TwoThreads(_) | Self::HotKeys(_) => Unit::TimesOwn,
-            Self::Instructions(_) => Unit::Absolute("instructions"),
+            Self::Instructions(_) | Self::Evicting(_) => Unit::Absolute("instructions"),
             Self::Idle(_) => Unit::Absolute("B"),
         }
     }
@@ -126,7 +128,7 @@ const fn storm(name: &'static str, limit: Limit) -> Row {
     Row { name, measure: Measure::Storm(20_000, limit), bar: 2.0, aim: None }
 }
 
-use Measure::{Cpu, Idle, Instructions, Tail, TwoThreads};
+use Measure::{Cpu, Evicting, Idle, Instructions, Tail, TwoThreads};
 use Stage::{Full, Large, Roomy};
 
 /// All rows. Keys have 32 bytes and values 100; there are a million keys and 50 connections, unless the name says more.
@@ -159,6 +161,7 @@ pub const ROWS: &[Row] = &[
     row("instructions: 100-key get, per key", Instructions(get_100_keys), 400.0, 250.0),
     row("instructions: mg k v pipelined 50", Instructions(|| meta(pipelined(get(), 50))), 800.0, 600.0),
     row("instructions: ms pipelined 50", Instructions(|| meta(pipelined(set(), 50))), 1200.0, 1000.0),
+    row("instructions: get that misses, 10 KiB values, more while evicting", Evicting(misses), 40.0, 20.0),
     hot_keys("instructions: get pipelined 50, hot keys off", || pipelined(get(), 50)),
     row("p99.9 of small gets, 60k/s open loop", Tail(open_loop), 0.90, 0.60),
     row("RSS per idle connection, 10,000 of them", Idle(10_000), 300.0, 150.0),
@@ -180,6 +183,12 @@ pub fn named(wanted: &str) -> Vec<&'static Row> {
 
 fn get() -> Plan {
     Plan::default()
+}
+
+/// Gets of keys that were never stored, 50 at a time; values of 10 KiB fill a small server.
+fn misses() -> Plan {
+    let plan = pipelined(get_10_kib(), 50);
+    Plan { keys: KeyPlan { fresh: 1.0, ..plan.keys }, ..plan }
 }
 
 fn set() -> Plan {
@@ -311,7 +320,7 @@ mod tests {
         for row in ROWS.iter().filter(|row| !row.name.contains("KiB") && !row.name.contains("MiB")) {
             let plan = match row.measure {
                 Measure::Cpu(_, plan) | Measure::TwoThreads(plan) | Measure::Instructions(plan) => plan(),
-                Measure::Tail(plan) | Measure::Fair(plan) | Measure::HotKeys(plan) => plan(),
+                Measure::Tail(plan) | Measure::Fair(plan) | Measure::HotKeys(plan) | Measure::Evicting(plan) => plan(),
                 Measure::Idle(_) | Measure::Storm(..) => continue,
             };
             assert_eq!(plan.values, super::SizePlan::Fixed(100), "{}", row.name);

@@ -143,6 +143,7 @@ impl Runs {
                 Measure::TwoThreads(plan) => threads::measure(self, row, &plan()),
                 Measure::Instructions(plan) => instructions::measure(self, row, &plan()),
                 Measure::HotKeys(plan) => instructions::measure_hot_keys(self, row, &plan()),
+                Measure::Evicting(plan) => instructions::measure_evicting(self, row, &plan()),
                 Measure::Idle(connections) => memory::idle_connections(self, row, connections),
                 Measure::Fair(others) => tails::fairness(self, row, &others()),
                 Measure::Storm(connects, limit) => storm::measure(self, row, connects, limit),
@@ -239,6 +240,7 @@ fn needs(row: &Row, stage: Stage) -> bool {
         Measure::TwoThreads(_)
         | Measure::Instructions(_)
         | Measure::HotKeys(_)
+        | Measure::Evicting(_)
         | Measure::Idle(_)
         | Measure::Fair(_)
         | Measure::Storm(..) => false,

@@ -21,6 +21,14 @@ pub(crate) enum ValueLen {
     Around(u64),
     /// From the first to the second, uniformly.
     Between(u64, u64),
+    /// The same, with a uniform logarithm.
+    LogUniform(u64, u64),
+    /// Growing evenly with the id, up to the id `over`.
+    Growing {
+        from: u64,
+        to: u64,
+        over: u64,
+    },
 }
 
 pub(crate) struct Items {
@@ -58,6 +66,10 @@ impl Items {
                 len.min(DRIFTED_VALUE_LEN_MAX)
             }
             ValueLen::Around(mean) => whole(mean as f64 * (0.5 + unit_for(id, VALUE))),
+            ValueLen::LogUniform(least, most) => {
+                whole(least as f64 * (most as f64 / least as f64).powf(unit_for(id, VALUE)))
+            }
+            ValueLen::Growing { from, to, over } => from + (to - from) * id / over,
             ValueLen::Between(least, most) => least + whole((most - least) as f64 * unit_for(id, VALUE)),
         }
     }

@@ -21,12 +21,14 @@ mod items;
 mod large_clients;
 mod late;
 mod mixed;
+mod mixed_fill;
 mod no_evictions;
 mod options;
 mod reassign;
 mod refill;
 mod replay;
 mod sessions;
+mod small_limits;
 mod traces;
 mod twitter;
 mod verdict;
@@ -65,6 +67,9 @@ const ROWS: &[Row] = &[
     Row { name: "announced", run: announced::run },
     Row { name: "large-clients", run: large_clients::run },
     Row { name: "reassign", run: reassign::run },
+    Row { name: "mixed-fill", run: mixed_fill::run },
+    Row { name: "size-drift", run: mixed_fill::drift },
+    Row { name: "small-limits", run: small_limits::run },
 ];
 
 fn main() -> ExitCode {
