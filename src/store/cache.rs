@@ -13,10 +13,10 @@ use crate::memory::{
 };
 use crate::sync::{Epochs, Participant};
 
-use super::cas::CasCounter;
+use super::cas::{CasCounter, RANGE};
 use super::engine::MoveTuning;
 use super::flush::FlushMarks;
-use super::jobs::{Fitting, IndexGrowth, PrefixScans, Sweeps};
+use super::jobs::{Fitting, IndexGrowth, JOB_THREADS, PrefixScans, Sweeps};
 use super::mutation::Listeners;
 use super::pressure::late_reads::LateReadsSum;
 use super::pressure::page_moves::PageMoves;
@@ -199,6 +199,12 @@ impl Store {
         self.statistics.tallies.lock().push(Arc::clone(&tally));
         let thread = self.joined.fetch_add(1, Ordering::Relaxed);
         (self.epochs.join(), WorkerStore::new(self, tally, thread))
+    }
+
+    /// Most uniques that threads have drawn and given to no item yet.
+    pub(super) fn uniques_not_used(&self) -> u64 {
+        let storing = self.joined.load(Ordering::Relaxed).saturating_sub(JOB_THREADS).max(1);
+        storing as u64 * RANGE
     }
 
     /// The size classes, as `(class, chunk bytes, chunks per page)`.

@@ -12,7 +12,7 @@ use crate::item::header::UNIQUE_BITS;
 use crate::memory::Superblock;
 
 /// Uniques that a worker draws at once.
-const RANGE: u64 = 1024;
+pub(super) const RANGE: u64 = 1024;
 
 /// Numbers that the memory file allows at once.
 const LEASE: u64 = 1 << 20;
@@ -122,9 +122,14 @@ pub(super) fn is_at_or_before(unique: u64, mark: u64) -> bool {
     behind < 1 << (UNIQUE_BITS - 1)
 }
 
+/// How many numbers before `next` a unique was drawn.
+pub(super) fn age(unique: u64, next: u64) -> u64 {
+    next.wrapping_sub(unique) & ((1 << UNIQUE_BITS) - 1)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{CasCounter, CasRange, is_at_or_before};
+    use super::{CasCounter, CasRange, age, is_at_or_before};
 
     #[test]
     fn a_mark_covers_what_was_drawn_and_nothing_drawn_afterwards() {
@@ -143,5 +148,6 @@ mod tests {
         assert!(is_at_or_before((1 << 40) - 5, turn + 3));
         assert!(!is_at_or_before(4, turn + 3));
         assert!(is_at_or_before(3, turn + 3));
+        assert_eq!([age(2, turn + 3), age((1 << 40) - 5, turn + 3)], [1, 8]);
     }
 }

@@ -46,6 +46,8 @@ pub struct WorkerStore {
     pub(super) is_movers: bool,
     /// Its classes get no page at all, because the page mover empties a page that leaves all classes.
     pub(super) takes_no_page: bool,
+    /// Stores may wait longer than for the end of a grace period, if memory comes then.
+    pub(super) may_wait: bool,
     /// Until when stores of this thread wait for the sweeper to free what a flush dropped.
     pub(super) sweep_wait: SweepWait,
     /// For the page mover: how often pages were weighed.
@@ -81,6 +83,7 @@ impl WorkerStore {
             recall: store.slabs.last_recall(),
             is_movers: false,
             takes_no_page: false,
+            may_wait: true,
             sweep_wait: SweepWait::default(),
             pages_weighed: 0,
             tally,

@@ -70,7 +70,11 @@ impl<S: Send> Answerer<'_, '_, S> {
         let is_whole = known.is_some_and(|(id, requests, grammar)| {
             let room = reply_room(datagram.len(), self.reply_max);
             let conversation = Conversation { arrival, id, grammar, room, replies_left: REPLIES_MAX };
-            self.converse(conversation, requests, pin)
+            // A datagram does not wait.
+            self.ctx.engine.let_stores_wait(false);
+            let is_whole = self.converse(conversation, requests, pin);
+            self.ctx.engine.let_stores_wait(true);
+            is_whole
         });
         if !is_whole {
             counters.udp_malformed.add(1);

@@ -159,6 +159,10 @@ pub trait Engine {
     /// the middle of a turn.
     fn begin_turn(&mut self) -> Moment;
 
+    /// Whether stores of this worker may wait for more than the end of a grace period. They do at first. A caller that
+    /// repeats a busy request only a few times lets none wait: such a store evicts instead.
+    fn let_stores_wait(&mut self, _may_wait: bool) {}
+
     /// Ends a loop turn, or a part of it: what this worker has replaced can be reused once all threads have unpinned.
     /// Call it before the thread unpins.
     fn end_turn(&mut self);

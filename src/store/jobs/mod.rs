@@ -4,8 +4,8 @@
 //! grower    notified when the index needs memory or has splits that workers left undone, or is too large when
 //!           memory is short
 //! fitter    notified when memory has grown; adds a size class that would save some of it
-//! mover     notified when a class starves, when the limit falls, when the fitter makes a class useless, by `slabs`;
-//!           four times a second while there are evictions
+//! mover     notified when a class starves, when the limit falls, when the fitter makes a class useless, by `slabs`,
+//!           when a class claims a page; four times a second while there are evictions
 //! prefix scan    notified by `stats prefixes`; counts items and bytes by key prefix
 //! sweeper   once a second, or notified by flush_all; frees expired and flushed items
 //! ```

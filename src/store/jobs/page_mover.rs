@@ -2,7 +2,7 @@
 //! kernel.
 //!
 //! ```text
-//!            an order, memory beyond the limit, a better class for it, an unused class
+//!            an order, memory beyond the limit, a better class for it, an unused class, a claim
 //! idle ─────────────────────────────────────────────────────────────▶ emptying: pass after pass over one page
 //!   ▲                                                                   │ all chunks free        │ in use, no memory
 //!   │                  given to a class, the pool or the kernel         ▼                        ▼
@@ -19,7 +19,6 @@ use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
 use crate::store::mutation::JobEvent;
 use crate::store::pressure::page_moves::{Busy, Order};
 use crate::store::pressure::rescue::{RESCUE_BYTES_MAX, RelocatePolicy, Vacated};
-use crate::store::pressure::unread_pages::Claim;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
@@ -34,6 +33,8 @@ const CHUNKS_PER_STEP: u32 = 256;
 const BYTES_PER_STEP: u64 = 256 << 10;
 /// Passes over a page before it is given up because some of its chunks stay in use.
 const PASSES_MAX: u32 = 50;
+/// The same for a page that a class has claimed: its stores wait meanwhile.
+const PASSES_FOR_CLAIM: u32 = 16;
 /// Passes in which an item that was read stays in place if there is no memory for a copy yet.
 const PASSES_PATIENT: u32 = 8;
 /// After the first pass, and every `RECALL_EVERY` passes after it, workers are asked for their free chunks.
@@ -144,7 +145,7 @@ impl PageMover {
         let store = worker.store;
         store.page_moves.is_running.store(false, Ordering::Relaxed);
         if let Some(class) = self.claimed_for.take() {
-            store.page_moves.unread.note_done(class, false, worker.moment.ms());
+            store.page_moves.unread.note_done(class, false);
         }
         if let Some(order) = store.page_moves.take_order() {
             return self.obey(worker, pin, order);
@@ -165,9 +166,13 @@ impl PageMover {
                 self.begin(worker, pin, class, Goal::ClearedOut)
             };
         }
-        if let Some(Claim { page, from, to }) = store.page_moves.unread.take_claim() {
-            self.claimed_for = Some(to);
-            return self.begin_page(worker, page, from, Goal::Class(to));
+        if let Some(claim) = store.page_moves.unread.take_claim() {
+            self.claimed_for = Some(claim.to);
+            // Other moves came first, so the page may have changed.
+            if claim.page == self.given_up || !worker.is_still_unread(pin, &claim) {
+                return NextStep::Again;
+            }
+            return self.begin_page(worker, claim.page, claim.from, Goal::Class(claim.to));
         }
         self.plan_if_due(worker);
         if let Some(Move { from, to }) = self.planned.pop_front() {
@@ -332,7 +337,8 @@ impl PageMover {
         if emptying.passes % RECALL_EVERY == 1 {
             worker.store.recall(from);
         }
-        if emptying.passes == PASSES_MAX {
+        let passes_max = if self.claimed_for.is_some() { PASSES_FOR_CLAIM } else { PASSES_MAX };
+        if emptying.passes == passes_max {
             if to == Goal::ClearedOut {
                 worker.store.page_moves.retry_clear_out(from);
             }
@@ -381,7 +387,7 @@ impl PageMover {
                 store.page_moves.given.note(class, worker.now().0);
                 store.slabs.hand_over(free, class);
                 if let Some(class) = self.claimed_for.take() {
-                    store.page_moves.unread.note_done(class, true, worker.moment.ms());
+                    store.page_moves.unread.note_done(class, true);
                 }
             }
             None => store.slabs.put_page(free, store.side_bytes()),

@@ -266,6 +266,10 @@ impl Engine for WorkerStore {
         self.moment
     }
 
+    fn let_stores_wait(&mut self, may_wait: bool) {
+        self.may_wait = may_wait;
+    }
+
     #[inline]
     fn end_turn(&mut self) {
         if self.has_retired() {

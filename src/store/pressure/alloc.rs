@@ -247,8 +247,9 @@ impl WorkerStore {
             taken = self.take_in_time(&mut slab, class);
             let full = !store.slabs.has_page(store.side_bytes());
             // Copies by the page mover say nothing about the demand of sets. A request that is busy comes back
-            // each turn, and counts as late each time: the longer it waits, the larger the reserve becomes.
-            if full && !self.is_movers {
+            // each turn, and counts as late each time: the longer it waits, the larger the reserve becomes. But a
+            // reserve does not replace a page that is about to come.
+            if full && !self.is_movers && !store.page_moves.unread.is_pending(class) {
                 let bounds = store.reserve_bounds(&slab, class);
                 slab.note_refill(if taken == 0 { Refill::Late } else { Refill::InTime }, bounds);
             }
@@ -259,7 +260,7 @@ impl WorkerStore {
         // evicted for it.
         let may_evict = store.config.evictions && !self.takes_no_page;
         let mut unused = if lacking > 0 { self.find_empty_page(class) } else { EmptyPage::Nowhere };
-        if lacking > 0 && unused == EmptyPage::Nowhere && may_evict && self.claims_unread_page(pin, class) {
+        if lacking > 0 && unused == EmptyPage::Nowhere && may_evict && self.claim_unread_page(pin, class) {
             self.needs_quiescence = true;
             unused = EmptyPage::Coming;
         }

@@ -128,7 +128,7 @@ impl WorkerStore {
     /// coming.
     fn waits_for_sweep(&mut self) -> bool {
         let (store, mark) = (self.store, self.store.flush.mark());
-        if mark == FlushMark::default() || self.is_movers {
+        if mark == FlushMark::default() || self.is_movers || !self.may_wait {
             return false;
         }
         let now_us = store.clock.now_us();

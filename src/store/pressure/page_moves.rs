@@ -166,6 +166,9 @@ impl PageMoves {
     pub(in crate::store) fn tune(&self, tuning: MoveTuning) {
         *self.tuning.lock() = tuning;
         self.is_by_hand.store(tuning.level == 0, Ordering::Relaxed);
+        if tuning.level == 0 {
+            self.unread.drop_all();
+        }
         self.wakeup.notify();
     }
 
