@@ -110,7 +110,7 @@ fn replies_to_a_datagram_have_a_bound() {
 }
 
 #[test]
-fn a_datagram_gets_a_bounded_number_of_replies() {
+fn the_requests_of_a_datagram_have_a_bounded_cost() {
     let server = Server::start(&[UDP, &["-t", "1"]].concat());
     let (mut owner, client) = (server.client(), server.datagram_client());
     owner.ask("set replies 0 0 1\r\n0\r\nset silent 0 0 1\r\n0\r\n", "STORED\r\nSTORED\r\n");
@@ -120,6 +120,12 @@ fn a_datagram_gets_a_bounded_number_of_replies() {
     let values = ["VALUE replies 0 3\r\n512\r\n", "VALUE silent 0 3\r\n600\r\n", "END\r\n"].concat();
     owner.ask("get replies silent\r\n", &values);
     assert_eq!(counted(&mut owner), [0, 1]);
+    // Each append copies half a mebibyte.
+    owner.ask(format!("set large 0 0 524288\r\n{}\r\n", "x".repeat(524_288)), "STORED\r\n");
+    client.send(&datagram(3, 0, 1, "append large 0 0 1 noreply\r\nx\r\n".repeat(600)));
+    wait_until("the appends are done", || owner.stats("")["udp_datagrams"] == "3");
+    let appended = owner.stats("")["cmd_set"].parse::<u32>().expect("a number") - 3;
+    assert!((20..100).contains(&appended), "{appended} appends");
 }
 
 #[test]

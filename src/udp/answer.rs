@@ -9,7 +9,7 @@ use crate::store::Engine as _;
 use crate::sync::PinGuard;
 
 use super::bounded::BoundedReply;
-use super::frame::{Id, REPLIES_MAX, reply_len_max, reply_room, requests_of};
+use super::frame::{COST_MAX, DATAGRAM_LEN_MAX, Id, REPLY_COST, reply_len_max, reply_room, requests_of};
 use super::outbox::{Outbox, Send};
 
 /// A worker, while it answers datagrams.
@@ -38,8 +38,8 @@ struct Conversation {
     grammar: Grammar,
     /// Bytes that its replies may still have.
     room: usize,
-    /// Replies that it may still get.
-    replies_left: u32,
+    /// Cost that its requests may still have.
+    cost_left: u32,
 }
 
 /// What follows a request in its datagram.
@@ -69,7 +69,7 @@ impl<S: Send> Answerer<'_, '_, S> {
             .and_then(|(id, requests)| Grammar::of(requests, self.binding).map(|grammar| (id, requests, grammar)));
         let is_whole = known.is_some_and(|(id, requests, grammar)| {
             let room = reply_room(datagram.len(), self.reply_max);
-            let conversation = Conversation { arrival, id, grammar, room, replies_left: REPLIES_MAX };
+            let conversation = Conversation { arrival, id, grammar, room, cost_left: COST_MAX };
             // A datagram does not wait.
             self.ctx.engine.let_stores_wait(false);
             let is_whole = self.converse(conversation, requests, pin);
@@ -129,7 +129,7 @@ impl<S: Send> Answerer<'_, '_, S> {
 
     /// Answers one request.
     fn answer_one(&mut self, entry: &Entry<'_, '_>, to: &mut Conversation, pin: &Pin) -> Next {
-        if to.replies_left == 0 {
+        if to.cost_left == 0 {
             self.ctx.counters.udp_replies_refused.add(1);
             return Next::End;
         }
@@ -151,7 +151,9 @@ impl<S: Send> Answerer<'_, '_, S> {
                 next_of(&outcome)
             }
         };
-        self.budget = self.budget.saturating_sub(1 + self.ctx.take_surcharge());
+        let cost = 1 + self.ctx.take_surcharge();
+        self.budget = self.budget.saturating_sub(cost);
+        to.cost_left = to.cost_left.saturating_sub(cost);
         if self.outbox.text().len() - from > len_max {
             // Not even the error fits.
             self.outbox.text().truncate(from);
@@ -160,8 +162,10 @@ impl<S: Send> Answerer<'_, '_, S> {
         if self.verbosity >= COMMANDS_VERBOSITY {
             log_reply(self.ctx.client_fd, to.grammar, &self.outbox.text()[from..]);
         }
-        to.replies_left -= u32::from(self.outbox.text().len() > from);
-        to.room -= self.outbox.push(to.arrival, to.id, from);
+        let sent = self.outbox.push(to.arrival, to.id, from);
+        to.room -= sent;
+        let datagrams = u32::try_from(sent.div_ceil(DATAGRAM_LEN_MAX)).unwrap_or(COST_MAX);
+        to.cost_left = to.cost_left.saturating_sub(datagrams.saturating_mul(REPLY_COST));
         next
     }
 }

@@ -9,7 +9,8 @@
 //! The address of a sender may be forged, and the replies then reach a victim. Three rules limit the harm:
 //!
 //! - The replies to a datagram have at most the bytes of -o udp_reply_max, or [`REPLY_FACTOR`] times its own bytes.
-//! - A datagram gets at most [`REPLIES_MAX`] replies. Each of them is a datagram of its own, with more headers.
+//! - The requests of a datagram have at most the cost [`COST_MAX`], which is enough for 512 replies. Each reply is a
+//!   datagram of its own, with more headers.
 //! - A datagram that begins like a reply is not answered. Otherwise two servers could answer each other's errors
 //!   forever.
 
@@ -25,9 +26,12 @@ pub(super) const DATAGRAM_LEN_MAX: usize = 1400;
 /// shortest `get` is 33 times its packet, so a higher bound for longer requests gives an attacker nothing. A list of
 /// keys may ask for values that are this many times longer.
 const REPLY_FACTOR: usize = 32;
-/// Replies to one datagram. An Ethernet frame has room for fewer requests. To send a reply takes microseconds, and the
-/// other clients of the worker wait: without this bound, those to 64 KiB of `mn` would take 50 ms.
-pub(super) const REPLIES_MAX: u32 = 512;
+/// Cost of the requests of one datagram, in small requests. The other clients of the worker wait for them.
+pub(super) const COST_MAX: u32 = 4096;
+/// The cost of a reply datagram, beside that of its request: to send it takes microseconds. An Ethernet frame has room
+/// for fewer requests than the [`COST_MAX`] of 512 replies.
+pub(super) const REPLY_COST: u32 = 7;
+const _: () = assert!(COST_MAX / (1 + REPLY_COST) == 512);
 
 /// The id of a datagram, as on the wire. Its replies repeat it.
 pub(super) type Id = [u8; 2];
