@@ -61,7 +61,7 @@ const PAGES_LOOKED_AT: usize = 4;
 const OWN_SAMPLE: u32 = 8;
 const OWN_PAGES: usize = 32;
 /// The items of a page must be older by this factor, in halves, than those of the claiming class.
-const TIMES_AS_OLD_BY_2: u64 = 3;
+const TIMES_AS_OLD_BY_2: u128 = 3;
 /// One of this many items of the claiming class may be older than the age that is compared.
 const OLD_SHARE: usize = 4;
 
@@ -140,9 +140,9 @@ impl Ages {
     /// Items grow older with a page more, and the other class's items leave sooner with a page less. The page must
     /// not move back for that, and a page that has just moved is half empty for some time.
     fn allow(&self, age: u64, pages_from: u32) -> bool {
-        let [pages, pages_from] = [self.pages, pages_from].map(u64::from);
-        let age = age.saturating_sub(self.slack);
-        let [age_then, old_then] = [age * pages * (pages_from - 1), self.old * (pages + 1) * pages_from];
+        let [pages, pages_from] = [self.pages, pages_from].map(u128::from);
+        let [age, old] = [age.saturating_sub(self.slack), self.old].map(u128::from);
+        let [age_then, old_then] = [age * pages * (pages_from - 1), old * (pages + 1) * pages_from];
         age_then * 2 > old_then * TIMES_AS_OLD_BY_2
     }
 }
@@ -238,5 +238,18 @@ impl WorkerStore {
         let step = (per_page / most).max(1);
         let chunks = (0..per_page.min(most)).map(move |number| ChunkRef::new(page, number * step));
         chunks.filter_map(move |chunk| self.probable_item(pin, chunk))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ages;
+
+    #[test]
+    fn a_page_must_be_half_as_old_again_however_large_the_numbers_are() {
+        let ages = |old, pages| Ages { next: 0, old, pages, slack: 0 };
+        assert!(ages(1000, 100).allow(1600, 100) && !ages(1000, 100).allow(1500, 100));
+        let (old, pages) = (1 << 39, 1 << 17);
+        assert!(ages(old, pages).allow(old / 4 * 7, pages) && !ages(old, pages).allow(old / 4 * 5, pages));
     }
 }
