@@ -120,7 +120,8 @@ impl Exptime {
         Self(number)
     }
 
-    /// The exptime that `number` means in the binary protocol: it has no sign there.
+    /// The exptime that `number` means in the binary protocol, where it has no sign. A text of at most nine digits
+    /// means the same: it is below the numbers that [`Exptime::new`] takes for negative ones.
     #[inline]
     pub const fn unsigned(number: u32) -> Self {
         Self(number as i64)
