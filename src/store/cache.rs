@@ -17,7 +17,7 @@ use super::cas::{CasCounter, RANGE};
 use super::engine::MoveTuning;
 use super::flush::FlushMarks;
 use super::jobs::{Fitting, IndexGrowth, JOB_THREADS, PrefixScans, Sweeps};
-use super::mutation::Listeners;
+use super::mutation::EventSinks;
 use super::pressure::late_reads::LateReadsSum;
 use super::pressure::page_moves::PageMoves;
 use super::statistics::counts::{StoreStatistics, WorkerTally};
@@ -82,7 +82,7 @@ pub struct Store {
     pub(super) jobs_end: AtomicBool,
     pub(super) page_moves: PageMoves,
     pub(super) admission: Admission,
-    pub(super) listeners: Listeners,
+    pub(super) sinks: EventSinks,
     /// Makes threads that wait for clients take a turn.
     wake_workers: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -184,7 +184,7 @@ impl Store {
             prefix_scan: PrefixScans::default(),
             page_moves: PageMoves::default(),
             admission: Admission::default(),
-            listeners: Listeners::default(),
+            sinks: EventSinks::default(),
             wake_workers: OnceLock::new(),
             config,
         })))

@@ -189,9 +189,9 @@ pub(super) struct Sinks<S: ?Sized> {
     active: AtomicU32,
 }
 
-/// All listeners of a store.
+/// The sinks of a store, by what they hear of.
 #[derive(Default)]
-pub(super) struct Listeners {
+pub(super) struct EventSinks {
     pub(super) mutations: Sinks<dyn MutationSink>,
     pub(super) departures: Sinks<dyn DepartureSink>,
     jobs: Sinks<dyn JobSink>,
@@ -265,7 +265,7 @@ impl Store {
     /// # Panics
     /// If there are four already.
     pub fn add_mutation_sink(&'static self, sink: Box<dyn MutationSink>) -> SinkSwitch {
-        self.listeners.mutations.add(sink)
+        self.sinks.mutations.add(sink)
     }
 
     /// Adds a sink for items that leave without a request.
@@ -273,7 +273,7 @@ impl Store {
     /// # Panics
     /// If there are four already.
     pub fn add_departure_sink(&'static self, sink: Box<dyn DepartureSink>) -> SinkSwitch {
-        self.listeners.departures.add(sink)
+        self.sinks.departures.add(sink)
     }
 
     /// Adds a sink for what background jobs do.
@@ -281,14 +281,14 @@ impl Store {
     /// # Panics
     /// If there are four already.
     pub fn add_job_sink(&'static self, sink: Box<dyn JobSink>) -> SinkSwitch {
-        self.listeners.jobs.add(sink)
+        self.sinks.jobs.add(sink)
     }
 }
 
 impl WorkerStore {
     /// Reports what a background job has done.
     pub(super) fn report_job(&self, event: JobEvent) {
-        let sinks = &self.store.listeners.jobs;
+        let sinks = &self.store.sinks.jobs;
         sinks.each(sinks.active()).for_each(|sink| sink.done(event, self.thread));
     }
 
@@ -309,7 +309,7 @@ impl WorkerStore {
     #[cold]
     fn tell_mutation(&self, _bucket: &BucketGuard<'_>, kind: MutationKind, hash: KeyHash, item: ItemRef<'_>) {
         let mutation = Mutation { kind, hash, item, moment: self.moment, thread: self.thread };
-        self.store.listeners.mutations.each(self.mutation_sinks).for_each(|sink| sink.mutated(&mutation));
+        self.store.sinks.mutations.each(self.mutation_sinks).for_each(|sink| sink.mutated(&mutation));
     }
 
     /// Reports that an item has left without a request. `why_dead` is `None` if it was alive.
@@ -334,11 +334,11 @@ impl WorkerStore {
             Some(Miss::Flushed) => DepartureReason::Flushed,
         };
         let departure = Departure { reason, hash, item, moment: self.moment, thread: self.thread };
-        self.store.listeners.departures.each(self.departure_sinks).for_each(|sink| sink.departed(&departure));
+        self.store.sinks.departures.each(self.departure_sinks).for_each(|sink| sink.departed(&departure));
     }
 
     /// Reports a flush_all.
     pub(super) fn report_flush(&self, flush: Flush) {
-        self.store.listeners.mutations.each(self.mutation_sinks).for_each(|sink| sink.flushed(flush, self.thread));
+        self.store.sinks.mutations.each(self.mutation_sinks).for_each(|sink| sink.flushed(flush, self.thread));
     }
 }

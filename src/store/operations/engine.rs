@@ -258,8 +258,8 @@ impl Engine for WorkerStore {
     fn begin_turn(&mut self) -> Moment {
         self.moment = self.store.clock.read();
         self.accessed = AccessStamp::at(self.moment.now);
-        self.mutation_sinks = self.store.listeners.mutations.active();
-        self.departure_sinks = self.store.listeners.departures.active();
+        self.mutation_sinks = self.store.sinks.mutations.active();
+        self.departure_sinks = self.store.sinks.departures.active();
         if self.store.flush.run_due(&self.store.cas.0, self.moment.now) {
             self.report_flush(Flush::Due);
         }
