@@ -1,5 +1,5 @@
-//! Calls of the engine that the text commands do not make: each rule, for the store and for its model, and then random
-//! calls, whose results must be the same.
+//! Calls of the engine that the text commands do not make. Each rule is tested for the store and for its model. Then
+//! random calls must have the same results in both.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Random datagrams, valid and broken, to one server: each reply is well framed, all replies keep the bound, and an
-//! honest client beside them has the right answers.
+//! Random datagrams, valid and broken, to one server. Each reply is well framed, and all replies keep the bound. A
+//! correct client beside them has the right answers.
 
 use crate::binary::fuzz::packets;
 use crate::fuzz_parser::stream;

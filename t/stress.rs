@@ -188,8 +188,8 @@ impl Stress<'_> {
         }
     }
 
-    /// A key twice in one batch, as a connection gets it: both are located before the first is executed, and the key
-    /// may change before, between and after that.
+    /// A key twice in one batch, as a connection gets it. Both are located before the first is executed. The key may
+    /// change before, between and after that.
     fn get_in_steps(&mut self, worker: &mut WorkerStore, pin: &Pin, number: u64) {
         let is_own = self.random.once_in(2);
         let id = if is_own { self.own_key() } else { self.random.below(THREADS * KEYS_PER_THREAD) };

@@ -6,7 +6,7 @@
 //!                                               └─▶ Pending(PendingVerdict)       a hash: the verifier thread answers
 //! ```
 //!
-//! A check is a digest and a comparison with all users, so it takes the same time for an unknown user and for a wrong
+//! A check is a digest and a comparison with all users. So it takes the same time for an unknown user and for a wrong
 //! password. A hashed password (Argon2) takes milliseconds. One thread verifies them, so no worker waits for a hash.
 
 mod authenticator;

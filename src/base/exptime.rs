@@ -11,8 +11,8 @@
 
 use super::clock::Moment;
 
-/// Seconds on the store's own clock, which starts at 2 when the process does (as memcached's does, so that
-/// 0 can mean "never" and 1 "already over").
+/// Seconds on the store's own clock. As memcached's, it starts at 2 with the process: 0 means "never" and 1 "already
+/// over".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RelTime(pub u32);
 
@@ -110,7 +110,7 @@ impl Exptime {
 
     const U32_END: i64 = 1 << 32;
 
-    /// The exptime that `number` means. Clients that keep it in 32 bits without a sign write -1 as 4294967295; as dates
+    /// The exptime that `number` means. Clients that keep it in 32 bits without a sign write -1 as 4294967295. As dates
     /// these numbers would be the last month of 32 bits, in 2106.
     #[inline]
     pub const fn new(number: i64) -> Self {

@@ -1,7 +1,7 @@
 //! `lru_crawler`: starts dumps and sweeps for expired items.
 //!
-//! memcached has a thread that crawls its LRU lists. larder has a background job that sweeps expired items, and a dump
-//! walks the index on the worker of its client. The switch `lru_crawler enable|disable` allows both commands.
+//! memcached has a thread that crawls its LRU lists. In larder a background job sweeps expired items. A dump walks the
+//! index on the worker of its client. The switch `lru_crawler enable|disable` allows both commands.
 
 use crate::protocol::{Answer, CrawlerRequest, DumpFormat, DumpScope, Echo, Reply, ReplyLine};
 use crate::store::EngineAdmin;

@@ -275,8 +275,8 @@ fn each_key_of_a_list_counts_as_a_request() {
 fn a_full_buffer_waits_for_the_next_turn_as_it_is() {
     let mut bench = Bench::new();
     (bench.config.requests_max, bench.receives_ahead) = (1, true);
-    // The value ends where the buffer ends and uses the budget up: what is received next is a whole buffer of requests
-    // that are not executed in this turn.
+    // The value ends where the buffer ends, and uses the budget up. So the next buffer of requests is not executed in
+    // this turn.
     let header = b"set a 0 0 65517\r\n";
     let asked = [&header[..], &[b'x'; 65_517], b"\r\n", &b"version\r\n".repeat(8000)].concat();
     assert_eq!(header.len() + 65_517 + 2, 64 << 10);

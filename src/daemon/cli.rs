@@ -111,8 +111,8 @@ fn flags() -> impl Iterator<Item = &'static Row> {
     ROWS.iter().filter(|row| row.source() == Source::Flag)
 }
 
-/// Splits the command line into options and their values. getopts reports an unknown word; if the word is the prefix
-/// of exactly one long option, that option replaces it. Each round completes one word, so the loop ends.
+/// Splits the command line into options and their values. getopts reports an unknown word. If it is the prefix of
+/// exactly one long option, that option replaces it. Each round completes one word, so the loop ends.
 fn read(mut arguments: Vec<OsString>) -> Result<Matches, String> {
     let options = options();
     for _ in 0..=arguments.len() {

@@ -347,8 +347,8 @@ fn loom_a_split_and_a_merge_at_once_lose_nothing() {
     });
 }
 
-/// Fails if a walk asks for the range of its bucket after it has unlocked it: then it visits the keys that a split
-/// moves twice.
+/// Fails if a walk asks for the range of its bucket after it has unlocked it. Then it visits keys twice that a split
+/// moves.
 #[test]
 fn loom_a_walk_beside_a_split_visits_each_key_once() {
     check(2, || {

@@ -13,8 +13,8 @@
 //! The head of a chain and all links but the last are full chunks of the largest class. The last link takes the
 //! smallest class for links that holds it.
 //!
-//! There is no NUL and no CRLF. The client flags are stored only if they are not 0, the version only if a client or
-//! another server chose the CAS unique, the proof only in a memory file (-e). Upholds I3.
+//! There is no NUL and no CRLF. The client flags are stored only if they are not 0, and the proof only in a memory file
+//! (-e). The version is stored only if a client or another server chose the CAS unique. Upholds I3.
 
 use crate::base::Key;
 use crate::memory::SizeClasses;

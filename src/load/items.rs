@@ -10,9 +10,9 @@
 //!         └ check of number, stamp and length           (eight letters a to p each, four bits a letter)
 //! ```
 //!
-//! So a value of another item, a torn one (the beginning of one store, the end of another) and a truncated one are
-//! found: every byte is compared with what number, stamp and length say, and the length with the item's. A value of
-//! fewer than 24 bytes is the beginning of such a value with stamp 0.
+//! Every byte is compared with what number, stamp and length say, and the length with the item's. So values of other
+//! items, torn values (the beginning of one store, the end of another) and truncated ones are found. A value of fewer
+//! than 24 bytes is the beginning of such a value with stamp 0.
 //!
 //! ```text
 //! extended   [nnnnnnnn]*   value   (nnnnnnnn)*       what prepend and append put there: pieces of 10 bytes, the

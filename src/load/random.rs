@@ -64,7 +64,7 @@ pub fn whole(value: f64) -> u64 {
 
 /// Ranks 0, 1, … with weights 1, 1/2^alpha, 1/3^alpha, …
 ///
-/// Rejection-inversion (Hörmann and Derflinger 1996): it is exact, for any alpha from 0 on, and needs no table, which
+/// Rejection-inversion (Hörmann and Derflinger 1996): it is exact for any alpha from 0 on. It needs no table, which
 /// would displace data of the server from the processor's caches.
 #[derive(Clone, Debug)]
 pub struct Zipf {

@@ -190,7 +190,7 @@ impl PageArena {
     }
 
     /// Writes a page's format to the superblock. Before a page is filled with zeros, the file knows that it has no
-    /// class; and the file knows its class when the page is zeros. So the table is right whenever a process dies.
+    /// class. When the page is zeros, the file knows its class. So the table is right whenever a process dies.
     fn keep_format(&self, page: u32) {
         if let Some(superblock) = &self.superblock {
             superblock.set_page(page, self.formats[page as usize].load(Ordering::Relaxed));
@@ -225,7 +225,7 @@ impl PageArena {
         assert!(self.formats[page as usize].load(Ordering::Relaxed) == 0, "page {page} belongs to a class");
         // SAFETY: the page table has an entry for this page, so the page lies within the mapping.
         let first = unsafe { self.base.add(page as usize * PAGE_BYTES as usize) };
-        // SAFETY: the page lies in the mapping. The caller guarantees that no thread can still find a chunk of it, so
+        // SAFETY: the page lies in the mapping. The caller guarantees that no thread can still find a chunk of it. So
         // these plain stores race with no access, not even an atomic one.
         unsafe { first.as_ptr().write_bytes(0, PAGE_BYTES as usize) };
     }

@@ -115,8 +115,8 @@ pub struct SlabUse {
     pub limbo: u64,
 }
 
-/// Pages of address space beyond the limit that are reserved even where address space is scarce: this many classes
-/// may then have a page beyond the limit.
+/// Pages of address space beyond the limit that are reserved even where address space is scarce. It is also the number
+/// of classes that may then have a page beyond the limit.
 const PAGES_BEYOND_LEAST: u32 = 64;
 
 impl SlabAllocator {

@@ -5,7 +5,7 @@
 //!   │ … dropped │ change │ change │ change ▼ change │ change │ change │
 //! ```
 //!
-//! An entry refers to a key by its hash. The sender reads the value when it sends, so a log is small, and a key that
+//! An entry refers to a key by its hash. The sender reads the value when it sends. So a log is small, and a key that
 //! changes often is sent less often than it changes. The log is also the queue of each peer: a peer is a cursor. When
 //! the log is full, its oldest entries are dropped. A peer whose cursor pointed there has a gap, which a
 //! synchronization fills.

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Nodes form a full mesh. A node sends its own changes to every peer, asynchronously. A change carries a version of a
-//! hybrid logical clock. A peer applies it if the key has no higher version, so the order of arrival is irrelevant, and
+//! hybrid logical clock. A peer applies it if the key has no higher version. So the order of arrival is irrelevant, and
 //! all nodes end with the same values. A delete leaves a tombstone, a flush a watermark. Evictions and expiries are
 //! local, and travel nowhere.
 //!

@@ -11,10 +11,10 @@
 //!   Done ────────────────────────────────────▶
 //! ```
 //!
-//! A node begins one after a gap in the log of a peer, and every so often to find what both have missed: changes of a
-//! third node that died meanwhile. For a node without items it is a copy of all items, called a snapshot elsewhere.
-//! Live changes go on beside it, and the apply rule makes their order irrelevant. A node begins one at a time, and
-//! keeps few ranges open, so memory is bounded.
+//! A node begins one after a gap in the log of a peer. It also begins one at intervals, to find changes of a dead third
+//! node that both have missed. For a node without items it is a copy of all items, called a snapshot elsewhere. Live
+//! changes go on beside it, and the apply rule makes their order irrelevant. A node begins one at a time, and keeps few
+//! ranges open, so memory is bounded.
 //!
 //! Afterwards the requester has seen all that the peer had seen at the beginning. What the peer has forgotten, the
 //! requester treats as forgotten itself, from the beginning.

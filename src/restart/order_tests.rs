@@ -1,4 +1,4 @@
-//! The order of a change, as doc/restart.md states it: the file is copied after each step, as a kill would leave it,
+//! The order of a change, as doc/restart.md states it. After each step the file is copied, as a kill would leave it,
 //! and a store starts on the copy.
 
 use std::path::{Path, PathBuf};

@@ -180,8 +180,8 @@ const MARKDOWN_WITHOUT_EFFECT: &str = "
 ## Accepted without effect
 
 larder accepts these options of memcached, so that existing command lines work. It checks the limits of each value, but
-no combinations. memcached refuses `hot_lru_pct` and `warm_lru_pct` with a sum above 80, and `temporary_ttl` without the
-LRU maintainer. larder starts with both.
+no combinations. memcached refuses `hot_lru_pct` and `warm_lru_pct` with a sum above 80. It also refuses `temporary_ttl`
+without the LRU maintainer. larder starts with both.
 
 | option | effect in memcached | reason |
 |---|---|---|

@@ -131,8 +131,8 @@ impl WorkerStore {
         self.why_dead_at(self.store.flush.mark(), item)
     }
 
-    /// As [`WorkerStore::why_dead`], as of the flush `mark`. A store that depends on a live item draws the new
-    /// unique against the same mark: a flush in between then drops the new item with the old one.
+    /// As [`WorkerStore::why_dead`], as of the flush `mark`. A store that depends on a live item draws the new unique
+    /// against the same mark. So a flush in between drops the new item with the old one.
     #[inline]
     pub(super) fn why_dead_at(&self, mark: FlushMark, item: &ItemRef<'_>) -> Option<Miss> {
         if item.is_over(self.moment.tick) {

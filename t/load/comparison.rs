@@ -63,8 +63,8 @@ fn a_memcached_that_is_not_the_yardstick_is_warned_of() {
     for (version, warnings) in [("1.6.45", 0), ("1.6.46", 1), ("1.6.450", 1)] {
         let folder = scratch_directory();
         let program = folder.join("bin/memcached");
-        // A process of its own writes the file. If this process had it open for writing, a test beside this one could
-        // pass the descriptor to a child, and the kernel would refuse to run the file.
+        // A process of its own writes the file. If this process had it open for writing, a parallel test could pass the
+        // descriptor to a child. Then the kernel would refuse to run the file.
         let lines =
             format!("mkdir bin; printf '#!/bin/sh\necho memcached {version}\n' >bin/memcached; chmod +x bin/memcached");
         let written = Command::new("sh").args(["-c", &lines]).current_dir(&folder).status().expect("there is a shell");

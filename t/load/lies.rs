@@ -78,7 +78,7 @@ fn a_connection_that_was_given_up_is_opened_again_for_the_next_window() {
     }
 }
 
-/// One connection, a request due every millisecond, and a server that delays the first reply for 40 ms: the requests
+/// One connection, a request due every millisecond, and a server that delays the first reply for 40 ms. The requests
 /// that are due meanwhile cannot be sent earlier.
 #[test]
 fn requests_that_a_stalled_server_kept_from_being_sent_count_from_when_they_were_due() {

@@ -16,8 +16,8 @@ use super::support::{Client, Server};
 /// Room for every value of a stream, so that nothing is evicted: each server has its own order of evictions.
 pub(super) const FLAGS: &[&str] = &["-m", "1024", "-t", "1"];
 
-/// memcached does not pad a number that grew shorter while another thread holds the item: a background thread, or a
-/// worker that has sent a value and has not released it yet. Without these threads it always pads.
+/// memcached does not pad a number that grew shorter while another thread holds the item. That is a background thread,
+/// or a worker that has sent a value and not yet released it. Without these threads it always pads.
 pub(super) const THEIR_FLAGS: &[&str] = &["-o", "no_lru_maintainer,no_lru_crawler,no_slab_reassign"];
 
 pub(crate) struct Duel {

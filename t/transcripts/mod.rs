@@ -1,6 +1,6 @@
-//! Conversations in the text protocols, one file for each family of commands (support/transcript.rs has the
-//! notation). Data alone: t/main.rs makes a test of each, t/oracle plays the same ones against memcached, so a line
-//! here is what memcached says too or stands in t/oracle/differences.rs.
+//! Conversations in the text protocols, one file for each family of commands (support/transcript.rs has the notation).
+//! Data alone: t/main.rs makes a test of each, and t/oracle plays the same ones against memcached. So a line here is
+//! what memcached says too, or stands in t/oracle/differences.rs.
 
 pub(crate) mod admin;
 pub(crate) mod arith;

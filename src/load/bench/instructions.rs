@@ -4,8 +4,8 @@
 //! Ir per key = (Ir of the worker in a long life − in a short one) / (keys of the long one − of the short one)
 //! ```
 //!
-//! One connection and 1,000 keys. The difference leaves out the start, the fill and the end; counting the worker's
-//! thread alone leaves out background threads, whose work under valgrind grows with time and not with requests.
+//! One connection and 1,000 keys. The difference leaves out the start, the fill and the end. Only the worker's thread
+//! is counted: under valgrind the work of background threads grows with time and not with requests.
 
 use std::fs;
 use std::io;

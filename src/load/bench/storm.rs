@@ -153,7 +153,7 @@ impl Watch {
     }
 
     /// Sends gets until `is_over`, which is given the time since the start. The latencies in ns, each from the moment
-    /// when the get was due; a get that was not sent, because the one before it had no answer, counts, too.
+    /// when the get was due. A get that could not be sent in time, because the one before it had no answer, counts too.
     fn run(&mut self, is_over: impl Fn(u64) -> bool) -> io::Result<Histogram<u64>> {
         let mut latency = Histogram::new(3).expect("3 digits are allowed");
         let (mut events, start_ns) = (Events::with_capacity(WATCHED), self.clock.real_ns());

@@ -173,8 +173,8 @@ pub(in crate::protocol) fn push_found(echo: MetaEcho<'_>, item: &impl FoundItem,
     out.extend_from_slice(b"\r\n");
 }
 
-/// Fast path: appends the answer of mg with its value, if the request has the flag v, or v and k, and nothing else is
-/// to be shown. False: nothing was appended.
+/// Fast path: appends the answer of mg with its value, if the request has only the flag v, or v and k. False: nothing
+/// was appended.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "as `compose_value`")]
 pub(in crate::protocol) fn push_plain_value(

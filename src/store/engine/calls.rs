@@ -116,8 +116,8 @@ pub trait Engine {
         Ok(pending)
     }
 
-    /// Allocates memory for the next part of a value that has none left ([`Pending::is_short`]): for all of it,
-    /// or for as much as a connection receives at once.
+    /// Allocates memory for the next part of a value that has none left ([`Pending::is_short`]): for all of it, or for
+    /// one receive of a connection.
     ///
     /// # Errors
     /// [`Refusal`] says why memory is lacking, and whether to try again in the next loop turn. The value keeps its

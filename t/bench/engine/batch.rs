@@ -5,9 +5,9 @@
 //! reply     VALUE bench:engine:key:0000000________ 0 100\r\n________vvv…v\r\nEND\r\n   …
 //! ```
 //!
-//! Both are written once. A batch only fills in the eight digits of each item, so that making and checking a request
-//! costs the client far less than serving it costs the server. The value starts with its key's digits and every byte
-//! of a reply is compared: a server that answers with another item's value, or out of step, does not look fast.
+//! Both are written once. A batch only fills in the eight digits of each item. So making and checking a request costs
+//! the client far less than serving it costs the server. The value starts with its key's digits, and every byte of a
+//! reply is compared. So a server that answers with another item's value, or out of step, does not look fast.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! Patterns in which nothing is stored after a miss, in a cache that is full of items that are never read, or of items
-//! in use.
+//! Patterns in which nothing is stored after a miss. The cache is full of items that are never read, or of items in
+//! use.
 //!
 //! A value that is written once and first read late is a session, a token, the result of a job. A burst is many such
 //! values at once.

@@ -1,7 +1,7 @@
 //! `-M`: memory full of small items that expire, are deleted or flushed, and then values of another size.
 //!
-//! Sets come at a fixed rate, each of a new key and none twice; a server that takes memory back in the background has
-//! time to. What counts is the bytes of the values that were stored.
+//! Sets come at a fixed rate, each of a new key. So a server that takes memory back in the background has time for it.
+//! What counts is the bytes of the values that were stored.
 
 use std::io;
 use std::time::Duration;

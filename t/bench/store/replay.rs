@@ -6,9 +6,9 @@
 //! ```
 //!
 //! - The gets of a window are sent together, and what they miss is set at the head of the next write, before its gets.
-//! - A key that occurs again in the window that missed it is asked again after its set: one after the other it would
-//!   have been a hit, so the first answer is not counted. So every key sees its own requests in order, and sets come at
-//!   most one window late between the requests of other keys.
+//! - A key that occurs again in the window that missed it is asked again after its set, and the first answer is not
+//!   counted. With one request at a time it would have been a hit. So every key sees its own requests in order, and
+//!   sets come at most one window late between the requests of other keys.
 //! - A value's length is compared with the one that was stored; its bytes are received and dropped.
 
 use std::io::{self, ErrorKind, Read, Write};

@@ -1,4 +1,4 @@
-//! Sessions beside items that are never read: each visitor's key is set once, then visitors come at random, and each
+//! Sessions beside items that are never read. Each visitor's key is set once. Then visitors come at random, and each
 //! view is a get and a set of one key.
 //!
 //! A view is lost if its get finds nothing.

@@ -1,6 +1,6 @@
 //! Misses of loads with a time to live, made from the published parameters of Twitter's clusters.
 //!
-//! Time is compressed: the shortest time to live that a fifth of the items has becomes 5 s, the others shrink alike,
+//! Time is compressed: the shortest time to live that a fifth of the items has becomes 5 s. The others shrink alike,
 //! and the clocks of both servers are real. A replay lasts 30 s at a fixed rate, the same for both; what it misses
 //! after the first 10 s counts. doc/measurements/store.md says which clusters, and how the rest is made.
 
@@ -20,8 +20,8 @@ use larder_bench::trace::data_file;
 use larder_bench::twitter::Cluster;
 
 const FILE: &str = "twitter-2020Mar-clusters.csv";
-/// Clusters that are read as caches: most operations are gets, objects are asked for 2.5 to 100 times, the popularity
-/// is Zipf's with an alpha between .4 and 1.3, and nothing is appended or counted.
+/// Clusters that are read as caches. Most operations are gets, and none append or count. Objects are asked for 2.5 to
+/// 100 times, and their popularity is Zipf's with an alpha between .4 and 1.3.
 const CLUSTERS: [&str; 7] = ["cluster7", "cluster19", "cluster27", "cluster29", "cluster37", "cluster41", "cluster45"];
 const MEGABYTES: u64 = 64;
 /// Size of the population, as memcached stores it, as a multiple of `-m`.

@@ -1,8 +1,8 @@
 //! Misses of a Zipf load with ETC's sizes: steady, and after most values have grown.
 //!
 //! 4,000,000 objects, alpha .99. The first half of the requests fills the cache, the second half is counted. After a
-//! drift the second half names new keys for 70 % of the objects, with values three times as long: pages must change
-//! their size class, or the cache keeps room for values that are never read again.
+//! drift the second half names new keys for 70 % of the objects, with values three times as long. Then pages must
+//! change their size class. Else the cache keeps room for values that are never read again.
 
 use std::io;
 
