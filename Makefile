@@ -62,6 +62,11 @@ simulate: ## run SEEDS simulations of replicated nodes under faults (10,000; a m
 	SEEDS=$(SEEDS) CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 		scripts/run-tests $(CARGO) test --release --lib --target-dir $(TARGET)/simulate replication::simulator
 
+.PHONY: test-upgrade
+test-upgrade: ## upgrade a server with 5 million items ten times under 50 clients; none may wait for more than 250 ms
+	LARDER_UPGRADES=10 LARDER_UPGRADE_ITEMS=5000000 LARDER_UPGRADE_STALL_MS=250 \
+		scripts/run-tests $(CARGO) test --release --test t -- --nocapture upgrade::load
+
 .PHONY: fuzz
 fuzz: ## send random bytes to the parser and to whole connections, FUZZ_S seconds each
 	LARDER_FUZZ_S=$(FUZZ_S) scripts/run-tests $(CARGO) test --test t fuzz

@@ -29,6 +29,14 @@ macro_rules! counters {
                 self.buffers.absorb(&other.buffers);
             }
 
+            /// Adds `n` to the counter of this name on the wire, if there is one.
+            pub fn add_to(&self, name: &str, n: u64) {
+                match name {
+                    $($wire => self.$field.add(n),)+
+                    _ => {}
+                }
+            }
+
             /// `stats reset`. A concurrent `add` may overwrite the zero.
             pub fn reset(&self) { $(self.$field.clear();)+ }
         }
@@ -114,6 +122,10 @@ counters! {
     udp_replies_refused => "udp_replies_refused";
     /// UDP datagrams with replies that the kernel did not take, for example because its buffer was full.
     udp_replies_lost => "udp_replies_lost";
+    /// Upgrades since the first process (SIGUSR2). Counters go on across an upgrade.
+    upgrades => "upgrades";
+    /// Clients that an upgrade closed: they had sent a part of a value, or had not read large replies.
+    upgrade_closed => "upgrade_closed";
 }
 
 /// Current memory of a worker's connections, in bytes. Only that worker writes it (I10).

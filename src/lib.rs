@@ -28,11 +28,13 @@ pub mod store;
 pub mod stats;
 #[forbid(unsafe_code)]
 pub mod watch;
-// Layer 5¾: the memory file; several nodes with the same items.
+// Layer 5¾: several nodes with the same items; the memory file; what a process hands over to its successor.
 #[forbid(unsafe_code)]
 pub mod replication;
 #[forbid(unsafe_code)]
 pub mod restart;
+#[forbid(unsafe_code)]
+pub mod upgrade;
 // Layers 6 to 10: a request, a client, datagrams, a thread, accept, the process.
 #[forbid(unsafe_code)]
 pub mod command;

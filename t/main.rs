@@ -51,4 +51,5 @@ mod text;
 mod tidy;
 mod transcripts;
 mod udp;
+mod upgrade;
 mod watch;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! store's clock   2 s at start, or where the memory file   relative times, ages, everything the store compares
-//!                 of -e left off; never set back
+//!                 left off; never set back
 //! wall clock      may be set, forwards and backwards       dates that clients write, and the `time` of stats
 //! ```
 //!
@@ -74,10 +74,17 @@ impl Clock {
     }
 
     /// A clock that starts now and shows the second `first`, unless that is too early.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn start_at(first: RelTime) -> Self {
+        Self::start_at_ms(u64::from(first.0) * 1000)
+    }
+
+    /// A clock that starts now and shows this number of milliseconds, unless that is too early.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    pub fn start_at_ms(first_ms: u64) -> Self {
+        let first = RelTime(u32::try_from(first_ms / 1000).unwrap_or(u32::MAX));
+        let now = Instant::now();
         Self {
-            start: Instant::now(),
+            start: now.checked_sub(Duration::from_millis(first_ms % 1000)).unwrap_or(now),
             first_s: u64::from(first.0.max(FIRST_S)),
             moved_s: AtomicU64::new(0),
             stopped_us: AtomicU64::new(0),

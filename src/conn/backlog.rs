@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 
 use crate::sys::socket::{PIECES_MAX, send_pieces};
-use crate::sys::spare::try_copy;
+use crate::sys::spare::{try_copy, try_reserve};
 
 use super::cache::CachedLease;
 
@@ -87,6 +87,17 @@ impl Backlog {
     /// There is no memory for it.
     pub(super) fn push_value(&mut self, lease: CachedLease) -> io::Result<()> {
         self.push(Part::Value(lease))
+    }
+
+    /// A copy of all bytes that are not sent yet. `None`: they are more than `bytes_max`, or there is no memory.
+    pub(super) fn unsent(&self, bytes_max: usize) -> Option<Vec<u8>> {
+        let len: usize = self.parts.iter().map(Part::remaining).sum();
+        let mut bytes = Vec::new();
+        if len > bytes_max || !try_reserve(&mut bytes, len) {
+            return None;
+        }
+        self.parts.iter().flat_map(Part::pieces).for_each(|piece| bytes.extend_from_slice(piece));
+        Some(bytes)
     }
 
     /// Sends until everything is sent or the kernel takes no more. Adds the bytes to `written`.

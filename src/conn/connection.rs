@@ -41,15 +41,15 @@ pub struct Connection {
     pub(super) state: ConnectionState,
     pub(super) grammar: Grammar,
     /// Bytes that are not handled yet: the beginning of a request.
-    tail: Option<Box<[u8]>>,
+    pub(super) tail: Option<Box<[u8]>>,
     /// Replies that the client has not read.
-    backlog: Option<Box<Backlog>>,
+    pub(super) backlog: Option<Box<Backlog>>,
     /// When the client last sent something, or read the last of its backlog.
-    last_active: RelTime,
+    pub(super) last_active: RelTime,
     /// Whether a receive may return bytes.
     pub(super) readable: bool,
     /// The client closed its end. A short receive is then not the last one: the end of the stream is still to be read.
-    hangup: bool,
+    pub(super) hangup: bool,
     /// Whether its first command was logged.
     pub(super) is_introduced: bool,
     /// Whether the poll reports writability. Kept by the worker.

@@ -14,6 +14,7 @@ mod cache;
 mod connection;
 mod connection_table;
 mod dump;
+mod handover;
 mod locked;
 mod locked_packets;
 mod log;

@@ -10,6 +10,8 @@ pub enum Failure {
     Usage(String),
     /// The user of -u does not exist.
     NoUser(String),
+    /// This process cannot take over what another one hands it.
+    Upgrade(String),
     /// A system call failed.
     System {
         /// The attempted operation and its object: `listen on 10.0.0.7:11211`.
@@ -26,22 +28,27 @@ impl Failure {
         move |error| Self::System { what, error }
     }
 
+    /// The message without the name of the program.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Usage(text) | Self::NoUser(text) | Self::Upgrade(text) => text.clone(),
+            Self::System { what, error } => format!("{what}: {}", kernels_word(error)),
+        }
+    }
+
     /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 64,
             Self::NoUser(_) => 67,
-            Self::System { .. } => 71,
+            Self::Upgrade(_) | Self::System { .. } => 71,
         }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Usage(text) | Self::NoUser(text) => write!(f, "larder: {text}"),
-            Self::System { what, error } => write!(f, "larder: {what}: {}", kernels_word(error)),
-        }
+        write!(f, "larder: {}", self.reason())
     }
 }
 

@@ -1,14 +1,16 @@
 //! The store and its clock, with or without a memory file (-e).
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::Clock;
-use crate::restart::{OpenError, Opened, Report, Started, open, stamped};
+use crate::restart::{FileClaim, Handed, OpenError, Opened, Report, Started, create_in_memory, open, stamped};
 use crate::settings::Settings;
 use crate::stats::RestartGauges;
 use crate::store::{Jobs, RecoveryReport, Store};
 use crate::sys::log::{Level, log_line};
+use crate::sys::passing::memory_file;
 
 use super::failure::{Failure, kernels_word};
 use super::plan::store_config;
@@ -32,9 +34,7 @@ impl ReadyStore {
 /// Builds the store. With a memory file, it takes over the file's items and logs what it kept.
 pub(super) fn build_store(settings: &Settings) -> Result<ReadyStore, Failure> {
     let Some(path) = settings.memory_file.as_deref() else {
-        let clock = Arc::new(Clock::start());
-        let store = Store::new(store_config(settings), Arc::clone(&clock))
-            .map_err(Failure::system("-m, --memory-limit: reserve memory for items"))?;
+        let (store, clock) = build_in_memory(settings)?;
         return Ok(ReadyStore { store, clock, gauges: RestartGauges::default() });
     };
     let watch = Clock::start();
@@ -49,6 +49,54 @@ pub(super) fn build_store(settings: &Settings) -> Result<ReadyStore, Failure> {
     let report = Report { started, recovery, dropped, ready_us: watch.real_us() };
     log_line(Level::Info, report.line(path));
     Ok(ReadyStore { store, clock, gauges: report.gauges() })
+}
+
+/// Builds the store in memory that another process can take over, if possible. Huge pages (-L) need memory that cannot
+/// be handed over.
+fn build_in_memory(settings: &Settings) -> Result<(&'static Store, Arc<Clock>), Failure> {
+    if !settings.large_pages
+        && let Ok(Opened { file, clock, .. }) = memory_file()
+            .map_or_else(|error| Err(OpenError::System("make", error)), |file| create_in_memory(file, settings))
+    {
+        let clock = Arc::new(clock);
+        if let Ok(store) = Store::in_file(store_config(settings), Arc::clone(&clock), file) {
+            return Ok((store, clock));
+        }
+    }
+    let clock = Arc::new(Clock::start());
+    let store = Store::new(store_config(settings), Arc::clone(&clock))
+        .map_err(Failure::system("-m, --memory-limit: reserve memory for items"))?;
+    Ok((store, clock))
+}
+
+/// The store of another process, which still holds it.
+pub(super) struct HandedStore {
+    store: &'static Store,
+    clock: Arc<Clock>,
+    claim: FileClaim,
+}
+
+impl HandedStore {
+    /// Maps the memory of the items. Nothing in it is changed.
+    pub(super) fn map(items: File, settings: &Settings) -> Result<Self, Failure> {
+        let handed = Handed::examine(items, settings).map_err(Failure::Upgrade)?;
+        let claim = handed.claim();
+        let clock = Arc::new(handed.clock);
+        let store = Store::in_file(store_config(settings), Arc::clone(&clock), handed.file)
+            .map_err(Failure::system("upgrade: map the memory of items"))?;
+        Ok(Self { store, clock, claim })
+    }
+
+    /// Takes the items over. The other process has given them up.
+    pub(super) fn take_over(self, settings: &Settings) -> ReadyStore {
+        let Self { store, clock, claim } = self;
+        let began_us = clock.real_us();
+        claim.take_over(&clock);
+        let recovery = store.recover(recovery_threads(settings), true);
+        let ready_us = clock.real_us().saturating_sub(began_us);
+        let report = Report { started: Started::Clean, recovery, dropped: None, ready_us };
+        ReadyStore { store, clock, gauges: report.gauges() }
+    }
 }
 
 /// The number of threads that read the file: that of the workers (-t), but at most one per core.

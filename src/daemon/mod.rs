@@ -8,13 +8,17 @@
 mod cli;
 mod config_file;
 mod failure;
+mod inheritance;
 mod memory_file;
+mod notify;
 mod operator;
 mod pidfile;
 mod plan;
 mod privileges;
+mod program;
 mod shutdown;
 mod startup;
+mod upgrade;
 mod users;
 mod watching;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Clock, EmitRow};
 use crate::command::Operator;
 use crate::conn::ConnectionTable;
@@ -10,9 +11,11 @@ use crate::protocol::ShutdownMode;
 use crate::settings::{LiveSettings, Settings, Tunables};
 use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable, RestartGauges};
 use crate::store::Store;
-use crate::sys::log::log_lines_dropped;
+use crate::sys::boot::since_boot_us;
+use crate::sys::log::{Level, log_line, log_lines_dropped};
 use crate::sys::process::cpu_times;
 use crate::sys::signal::{Signal, send_to_self};
+use crate::upgrade::ProcessRecord;
 use crate::watch::Hub;
 use crate::worker::ClientGate;
 
@@ -32,6 +35,20 @@ pub(super) struct Process {
     /// The counters of all workers and of the dispatcher.
     pub(super) counters: Vec<Arc<Counters>>,
     pub(super) restart: RestartGauges,
+    /// Time for which the upgrade that began this process stopped all clients, in microseconds.
+    pub(super) upgrade_stall_us: AtomicU64,
+}
+
+impl Process {
+    /// Notes that this process serves all clients of another one from now on.
+    pub(super) fn note_upgrade(&self, before: &ProcessRecord) {
+        let stall_us = since_boot_us().unwrap_or(0).saturating_sub(before.paused_us);
+        self.upgrade_stall_us.store(stall_us, Ordering::Relaxed);
+        let (clients, items, version) = (self.gate.current(), self.restart.items, &before.version);
+        let ms = stall_us / 1000;
+        let line = format!("larder: upgrade: {clients} clients and {items} items of larder {version}, after {ms} ms");
+        log_line(Level::Info, line);
+    }
 }
 
 impl Operator for Process {
@@ -83,6 +100,7 @@ impl Operator for Process {
             log_watcher_skipped: watch.watcher_skipped,
             log_watcher_sent: watch.watcher_sent,
             log_watchers: watch.watchers,
+            upgrade_stall_us: self.upgrade_stall_us.load(Ordering::Relaxed),
             restart: self.restart,
         }
     }

@@ -25,6 +25,13 @@ impl Pidfile {
     }
 }
 
+impl Pidfile {
+    /// Leaves the file to another process.
+    pub(super) fn leave(mut self) {
+        self.keep = true;
+    }
+}
+
 impl Drop for Pidfile {
     fn drop(&mut self) {
         if !self.keep {

@@ -13,21 +13,24 @@ use crate::store::Store;
 use crate::sync::Sender;
 use crate::sys::log::{Level, log_line};
 use crate::sys::signal::{Signal, Signals};
-use crate::worker::{Mail, Shared, Worker};
+use crate::worker::{Mail, Shared, Worker, WorkerSockets};
 
 use super::failure::Failure;
+use super::inheritance::Client;
 use super::users::reload_users;
 
 /// Whether and how the process was asked to end.
 pub(super) struct Ending {
     graceful: bool,
+    /// SIGUSR2 has come since it was last asked for.
+    upgrade: bool,
     users: Option<Arc<Authenticator>>,
 }
 
 impl Ending {
     /// No signal has come. SIGHUP will reload `users`.
     pub(super) const fn new(users: Option<Arc<Authenticator>>) -> Self {
-        Self { graceful: false, users }
+        Self { graceful: false, upgrade: false, users }
     }
 
     /// Reads all pending signals. Returns whether to go on.
@@ -41,6 +44,7 @@ impl Ending {
                 }
                 // Without a file to reload SIGHUP has no effect: a terminal that hangs up must not end the server.
                 Ok(Some(Signal::Reload)) => self.users.iter().for_each(|users| reload_users(users)),
+                Ok(Some(Signal::Upgrade)) => self.upgrade = true,
                 Ok(None) => return AfterSignal::Run,
                 Err(error) => {
                     log_line(Level::Error, format!("larder: read signals: {error}"));
@@ -48,6 +52,11 @@ impl Ending {
                 }
             }
         }
+    }
+
+    /// Whether an upgrade was ordered since the last call.
+    pub(super) const fn take_upgrade(&mut self) -> bool {
+        std::mem::replace(&mut self.upgrade, false)
     }
 
     pub(super) fn is_graceful(&self) -> bool {
@@ -70,17 +79,20 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// Starts one worker for each element of `counters`. Each gets one of the UDP sockets of each address.
+    /// Starts one worker for each element of `counters`. Each gets its UDP sockets, and its clients of the process
+    /// before.
     pub(super) fn start(
         shared: &Arc<Shared>,
         counters: Vec<Arc<Counters>>,
         store: &'static Store,
-        mut datagrams: Vec<DatagramAddress>,
+        datagrams: Vec<DatagramAddress>,
+        clients: Vec<Vec<Client>>,
     ) -> Result<Self, Failure> {
         let mut workers = Vec::with_capacity(counters.len());
-        for (index, counters) in counters.into_iter().enumerate() {
+        let mut of_workers = deal(datagrams, counters.len());
+        of_workers.iter_mut().zip(clients).for_each(|(sockets, clients)| sockets.adopted = clients);
+        for (index, (counters, sockets)) in counters.into_iter().zip(of_workers).enumerate() {
             let (participant, worker_store) = store.join();
-            let sockets = datagrams.iter_mut().filter_map(|address| address.sockets.pop()).collect();
             let (worker, sender) = Worker::new(Arc::clone(shared), counters, participant, worker_store, sockets)
                 .map_err(Failure::system("-t, --threads: poll"))?;
             let started = worker.start(index);
@@ -96,6 +108,16 @@ impl Workers {
     /// The senders of the workers' mailboxes.
     pub(super) fn senders(&self) -> Vec<Sender<Mail>> {
         self.workers.iter().map(|(sender, _)| sender.clone()).collect()
+    }
+
+    /// Sends mail to each worker. False: a mailbox is full.
+    pub(super) fn post_all(&self, mail: impl Fn() -> Mail) -> bool {
+        self.workers.iter().all(|(sender, _)| sender.post(mail()).is_ok())
+    }
+
+    /// The number of workers.
+    pub(super) fn count(&self) -> usize {
+        self.workers.len()
     }
 
     /// Asks each worker to finish its turn, and waits until it ends. False: a mailbox was full, and that worker goes
@@ -114,4 +136,15 @@ impl Workers {
         }
         all_are_told
     }
+}
+
+/// Deals the UDP sockets of each address to `workers` workers. Mostly there is one for each.
+fn deal(datagrams: Vec<DatagramAddress>, workers: usize) -> Vec<WorkerSockets> {
+    let mut dealt: Vec<WorkerSockets> = (0..workers).map(|_| WorkerSockets::default()).collect();
+    for address in datagrams {
+        for (index, socket) in address.sockets.into_iter().enumerate() {
+            dealt[index % workers].datagrams.push(socket);
+        }
+    }
+    dealt
 }

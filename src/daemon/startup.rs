@@ -9,15 +9,18 @@
 //! Threads start after the fork, and after everything that can fail because of the operator's settings.
 
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::auth::Authenticator;
+use crate::base::atomic::AtomicU64;
 use crate::command::Switches;
 use crate::conn::{ConnectionConfig, ConnectionTable};
 use crate::counters::Counters;
-use crate::dispatcher::{BindFailure, Bound, Config, DatagramAddress, Dispatcher, Listener, bind_datagrams, listen};
+use crate::dispatcher::{
+    AfterSignal, BindFailure, Bound, Config, DatagramAddress, Dispatcher, Held, Listener, bind_datagrams, listen,
+};
 use crate::protocol::{Binding, MEMCACHED_VERSION};
 use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
@@ -28,14 +31,19 @@ use crate::sys::log::{Level, log_line, start_log_thread};
 use crate::sys::process::{Foreground, Output, fork_to_background, mappable_bytes, share_one_heap};
 use crate::sys::signal::{Signals, block_write_signals};
 use crate::sys::spare::refill;
+use crate::upgrade::{ProcessRecord, WatcherRecord};
 use crate::worker::{ClientGate, ClientLimits, Mail, Shared};
 
-use super::failure::Failure;
-use super::memory_file::{ReadyStore, StoreEnd, build_store};
+use super::failure::{Failure, kernels_word};
+use super::inheritance::{Client, Inheritance, Predecessor};
+use super::memory_file::{HandedStore, ReadyStore, StoreEnd, build_store};
+use super::notify::ServiceManager;
 use super::operator::Process;
 use super::pidfile::{Pidfile, write_ports};
 use super::privileges::{drop_privileges, lock_memory_if_asked, own_descriptors, restrict_if_asked};
+use super::program::Program;
 use super::shutdown::{Ending, Workers};
+use super::upgrade::Upgrader;
 use super::users::load_users;
 use super::watching::watch_hub;
 
@@ -72,6 +80,41 @@ impl Sockets {
 /// # Errors
 /// Why the server could not start.
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
+    let mut predecessor = Predecessor::find(|name| std::env::var_os(name))?;
+    let manager = Arc::new(ServiceManager::find(|name| std::env::var_os(name)));
+    let server = start(settings, predecessor.as_ref(), &manager).inspect_err(|failure| {
+        if let Some(predecessor) = &predecessor {
+            predecessor.refuse(failure);
+        }
+    });
+    let ReadyServer { server, signals, pidfile } = server?;
+    // The process before tells the manager itself that this one has taken over.
+    if predecessor.take().is_none() {
+        manager.ready();
+    }
+    let ended = server.run(&signals)?;
+    match (ended, pidfile) {
+        // The next process has written it again.
+        (Ended::HandedOver, Some(pidfile)) => pidfile.leave(),
+        (Ended::HandedOver | Ended::Stopped, _) => {}
+    }
+    Ok(())
+}
+
+/// A server that is ready to run.
+struct ReadyServer {
+    server: Server,
+    signals: Signals,
+    pidfile: Option<Pidfile>,
+}
+
+/// Builds everything, from the bottom up. With a `predecessor`, takes over what that process hands to this one.
+fn start(
+    settings: &Settings,
+    predecessor: Option<&Predecessor>,
+    manager: &Arc<ServiceManager>,
+) -> Result<ReadyServer, Failure> {
+    let program = Program::of_this_process();
     block_write_signals().map_err(Failure::system("block signals"))?;
     if settings.threads >= THREADS_MANY {
         let threads = settings.threads;
@@ -81,7 +124,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     let clients_max = drop_privileges(settings)?;
     let users = load_users(settings)?;
-    let foreground = if settings.daemonize {
+    let foreground = if settings.daemonize && predecessor.is_none() {
         Some(fork_to_background().map_err(Failure::system("-d, --daemon: fork"))?)
     } else {
         None
@@ -92,30 +135,81 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     if mappable_bytes().is_some() {
         share_one_heap();
     }
-    let ready = build_store(settings)?;
-    let store = ready.store;
-    store.tune_moves(MoveTuning::from(settings));
-    let sockets = check_room(settings).and_then(|()| Sockets::bind(settings)).inspect_err(|_| ready.give_back())?;
+    let Estate { ready, sockets, heritage } = match predecessor {
+        None => build_estate(settings)?,
+        Some(predecessor) => take_over_estate(settings, predecessor)?,
+    };
     if settings.verbosity >= DETAILED {
-        print_details(store, &sockets, Binding::from(settings));
+        print_details(ready.store, &sockets, Binding::from(settings));
     }
     warn_of_open_udp(&sockets);
     let pidfile = write_files(settings, &sockets);
     let start_line = start_line(settings, clients_max, &sockets);
     restrict_if_asked(settings, Role::Starting)?;
-    let server = Server::build(settings, clients_max, ready, sockets, users)?;
+    let upgrades = Upgrades { program: can_upgrade(settings, ready.store, program), manager: Arc::clone(manager) };
+    let server = Server::build(settings, clients_max, ready, sockets, users, heritage, upgrades)?;
     lock_memory_if_asked(settings);
     start_log_thread().map_err(Failure::system("start the log thread under ulimit -u and -v"))?;
     if settings.verbosity > 0 {
         log_line(Level::Info, start_line);
     }
-    if let Some(foreground) = foreground {
+    if settings.daemonize {
         leave_terminal(foreground, settings)?;
     }
     restrict_if_asked(settings, Role::Dispatcher)?;
-    let ended = server.run(&signals);
-    drop(pidfile);
-    ended
+    Ok(ReadyServer { server, signals, pidfile })
+}
+
+/// What a server is built on.
+struct Estate {
+    ready: ReadyStore,
+    sockets: Sockets,
+    heritage: Heritage,
+}
+
+/// What remains of the process before, once its items and listeners are this one's.
+#[derive(Default)]
+struct Heritage {
+    clients: Vec<Vec<Client>>,
+    watchers: Vec<(OwnedFd, WatcherRecord)>,
+    process: Option<ProcessRecord>,
+}
+
+/// A new store, and sockets that are bound now.
+fn build_estate(settings: &Settings) -> Result<Estate, Failure> {
+    let ready = build_store(settings)?;
+    ready.store.tune_moves(MoveTuning::from(settings));
+    let sockets = check_room(settings).and_then(|()| Sockets::bind(settings)).inspect_err(|_| ready.give_back())?;
+    Ok(Estate { ready, sockets, heritage: Heritage::default() })
+}
+
+/// The store and the sockets of the process before. Everything that can fail comes before the commit.
+fn take_over_estate(settings: &Settings, predecessor: &Predecessor) -> Result<Estate, Failure> {
+    let Inheritance { items, sockets, process, clients, watchers } = predecessor.receive(settings)?;
+    let handed = HandedStore::map(items, settings)?;
+    check_room(settings)?;
+    predecessor.commit()?;
+    let ready = handed.take_over(settings);
+    ready.store.tune_moves(MoveTuning::from(settings));
+    let sockets = Sockets { listeners: sockets.listeners, datagrams: sockets.datagrams };
+    Ok(Estate { ready, sockets, heritage: Heritage { clients, watchers, process: Some(process) } })
+}
+
+/// What upgrades need.
+struct Upgrades {
+    program: Result<Program, String>,
+    manager: Arc<ServiceManager>,
+}
+
+/// The program for an upgrade, or why there can be none.
+fn can_upgrade(settings: &Settings, store: &Store, program: io::Result<Program>) -> Result<Program, String> {
+    if settings.drop_privileges {
+        return Err("-o drop_privileges forbids to start a program".into());
+    }
+    if store.memory_file().is_none() {
+        return Err("the items are in memory that cannot be handed over, because of -L or a limit (ulimit -f)".into());
+    }
+    program.map_err(|error| format!("find the program: {}", kernels_word(&error)))
 }
 
 /// Address space for the heap, beside the reserved memory, before the first client connects.
@@ -137,10 +231,12 @@ fn check_room(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// The last step of going to the background. From here on all output is discarded, unless -v asks for it.
-fn leave_terminal(foreground: Foreground, settings: &Settings) -> Result<(), Failure> {
+fn leave_terminal(foreground: Option<Foreground>, settings: &Settings) -> Result<(), Failure> {
     if !settings.core_dumps {
         std::env::set_current_dir("/").map_err(Failure::system("-d, --daemon: leave the directory"))?;
     }
+    // The process before has left it already.
+    let Some(foreground) = foreground else { return Ok(()) };
     let output = if settings.verbosity > 0 { Output::Keep } else { Output::Discard };
     foreground.release(output).map_err(Failure::system("-d, --daemon: leave the terminal"))
 }
@@ -213,9 +309,19 @@ struct Server {
     dispatcher: Dispatcher,
     duties: Config,
     workers: Workers,
-    tunables: Arc<Tunables>,
     users: Option<Arc<Authenticator>>,
+    process: Arc<Process>,
+    upgrader: Upgrader,
     end: StoreEnd,
+}
+
+/// How a server has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// It has stopped.
+    Stopped,
+    /// The next process has everything.
+    HandedOver,
 }
 
 /// What all connections share.
@@ -244,6 +350,8 @@ impl Server {
         ReadyStore { store, clock, gauges }: ReadyStore,
         sockets: Sockets,
         users: Option<Arc<Authenticator>>,
+        heritage: Heritage,
+        upgrades: Upgrades,
     ) -> Result<Self, Failure> {
         let dispatcher = Dispatcher::new().map_err(Failure::system("poll"))?;
         let limits = ClientLimits { clients_max, per_address_max: settings.connections_per_address };
@@ -253,11 +361,12 @@ impl Server {
         let tunables = Arc::new(Tunables::new(settings));
         let prefixes = Arc::new(PrefixTable::new(settings.prefix_delimiter));
         prefixes.switch(settings.detail_enabled);
-        let hot: Arc<HotKeys> = Arc::default();
-        let own: Arc<Counters> = Arc::default();
+        let (hot, own): (Arc<HotKeys>, Arc<Counters>) = Default::default();
         let of_workers: Vec<Arc<Counters>> = (0..settings.threads).map(|_| Arc::default()).collect();
         let watch_hub = watch_hub(settings, &clock, store)?;
-        let process = Process {
+        let (clients, refused) = Inheritance::deal(heritage.clients, of_workers.len(), &gate);
+        let base = heritage.process.as_ref().map(|process| Arc::new(Inheritance::counters(process, refused)));
+        let process = Arc::new(Process {
             settings: settings.clone(),
             tunables: Arc::clone(&tunables),
             clock: Arc::clone(&clock),
@@ -267,13 +376,14 @@ impl Server {
             connection_table: Arc::clone(&connection_table),
             gate: Arc::clone(&gate),
             watch_hub: Arc::clone(&watch_hub),
-            counters: of_workers.iter().chain([&own]).map(Arc::clone).collect(),
+            counters: of_workers.iter().chain([&own]).chain(&base).map(Arc::clone).collect(),
             restart: gauges,
-        };
+            upgrade_stall_us: AtomicU64::new(0),
+        });
         let shared = Arc::new(Shared {
             clock: Arc::clone(&clock),
             tunables: Arc::clone(&tunables),
-            operator: Arc::new(process),
+            operator: Arc::clone(&process) as _,
             switches: Switches::from(settings),
             prefixes,
             hot,
@@ -286,7 +396,8 @@ impl Server {
             udp_reply_max: settings.udp_reply_max as usize,
         });
         let end = StoreEnd::start_jobs(settings, store, &clock)?;
-        let workers = Workers::start(&shared, of_workers, store, sockets.datagrams)?;
+        own.upgrade_closed.add(Inheritance::adopt_watchers(heritage.watchers, &shared));
+        let workers = Workers::start(&shared, of_workers, store, sockets.datagrams, clients)?;
         let_workers_be_woken(workers.senders(), store, users.as_deref())?;
         let duties = Config {
             listeners: sockets.listeners,
@@ -299,16 +410,34 @@ impl Server {
             queues_max: settings.napi_ids as usize,
             tunables: Arc::clone(&tunables),
         };
-        Ok(Self { dispatcher, duties, workers, tunables, users, end })
+        heritage.process.iter().for_each(|before| process.note_upgrade(before));
+        let upgrader = Upgrader::new(upgrades.program, dispatcher.waker(), upgrades.manager);
+        Ok(Self { dispatcher, duties, workers, users, process, upgrader, end })
     }
 
-    /// Accepts clients until a signal ends the process.
-    fn run(self, signals: &Signals) -> Result<(), Failure> {
-        let Self { dispatcher, duties, workers, tunables, users, end } = self;
-        let mut ending = Ending::new(users);
-        dispatcher.run(duties, signals, &mut || ending.read(signals)).map_err(Failure::system("poll"))?;
-        ending.announce(tunables.logger.verbosity());
-        end.stop(ending.is_graceful(), workers);
-        Ok(())
+    /// Accepts clients until a signal ends the process, or an upgrade.
+    fn run(self, signals: &Signals) -> Result<Ended, Failure> {
+        let Self { dispatcher, duties, workers, users, process, upgrader, end } = self;
+        let (mut ending, mut ended) = (Ending::new(users), Ended::Stopped);
+        let mut on_event = |held: Held<'_>| {
+            if ending.read(signals) == AfterSignal::Stop {
+                return AfterSignal::Stop;
+            }
+            if ending.take_upgrade() {
+                upgrader.begin();
+            }
+            if upgrader.proceed(&process, &workers, held) {
+                ended = Ended::HandedOver;
+                return AfterSignal::Stop;
+            }
+            AfterSignal::Run
+        };
+        dispatcher.run(duties, signals, &mut on_event).map_err(Failure::system("poll"))?;
+        if ended == Ended::Stopped {
+            upgrader.manager().stopping();
+            ending.announce(process.tunables.logger.verbosity());
+            end.stop(ending.is_graceful(), workers);
+        }
+        Ok(ended)
     }
 }

@@ -14,7 +14,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd as _, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +72,15 @@ pub struct Config {
     pub tunables: Arc<Tunables>,
 }
 
+/// What the dispatcher has, for a process that takes it over.
+#[derive(Clone, Copy)]
+pub struct Held<'d> {
+    /// The sockets that it accepts from.
+    pub listeners: &'d [Listener],
+    /// A client that no worker has.
+    pub in_hand: Option<BorrowedFd<'d>>,
+}
+
 /// Whether the dispatcher continues after a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterSignal {
@@ -97,8 +106,8 @@ impl Dispatcher {
         Arc::clone(&self.waker)
     }
 
-    /// Accepts clients until `on_signals` says to stop. `on_signals` is called whenever `signals` is readable. The
-    /// listeners are closed on return.
+    /// Accepts clients until `on_event` says to stop. `on_event` is called whenever `signals` is readable, and after
+    /// each wake-up. The listeners are closed on return.
     ///
     /// # Errors
     /// The kernel's error if polling fails.
@@ -106,7 +115,7 @@ impl Dispatcher {
         mut self,
         config: Config,
         signals: &impl AsRawFd,
-        on_signals: &mut dyn FnMut() -> AfterSignal,
+        on_event: &mut dyn FnMut(Held<'_>) -> AfterSignal,
     ) -> io::Result<()> {
         let registry = self.poll.registry();
         registry.register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
@@ -124,9 +133,8 @@ impl Dispatcher {
             }
             for event in &events {
                 match event.token() {
-                    WAKE => {}
-                    SIGNALS if on_signals() == AfterSignal::Stop => return Ok(()),
-                    SIGNALS => {}
+                    WAKE | SIGNALS if on_event(acceptor.held()) == AfterSignal::Stop => return Ok(()),
+                    WAKE | SIGNALS => {}
                     Token(index) => acceptor.mark_ready(index),
                 }
             }
@@ -181,6 +189,11 @@ impl Acceptor {
             refused_of_address: Repeated::default(),
             exhausted: Repeated::default(),
         }
+    }
+
+    fn held(&self) -> Held<'_> {
+        let in_hand = self.in_hand.as_ref().map(|socket| socket.as_fd());
+        Held { listeners: &self.config.listeners, in_hand }
     }
 
     fn mark_ready(&mut self, listener: usize) {

@@ -1,14 +1,17 @@
 //! Listening sockets and UDP sockets as -l, -p, -U, -s and -a define them.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use crate::settings::{Endpoint, Settings};
 use crate::sys::datagram::bind_udp;
 use crate::sys::socket::{listen_tcp, listen_unix, local_address};
+use crate::upgrade::{ListenerRecord, SocketKind};
 
 /// A listening socket.
 pub struct Listener {
@@ -81,9 +84,56 @@ impl Listener {
         self.audience
     }
 
+    /// What another process must know of it.
+    pub fn record(&self) -> ListenerRecord {
+        let kind = match (&self.address, self.audience) {
+            (Bound::Unix(_), Audience::Admins) => SocketKind::Admin,
+            (Bound::Unix(_), Audience::Clients) => SocketKind::Unix,
+            (Bound::Tcp(_) | Bound::Udp(_), _) => SocketKind::Tcp,
+        };
+        let address = match &self.address {
+            Bound::Tcp(address) | Bound::Udp(address) => address.to_string().into_bytes(),
+            Bound::Unix(path) => path.as_os_str().as_bytes().to_vec(),
+        };
+        ListenerRecord { kind, address }
+    }
+
     /// Its descriptor.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+/// The sockets that another process has handed over.
+#[derive(Default)]
+pub struct HandedSockets {
+    /// Those that accept clients.
+    pub listeners: Vec<Listener>,
+    /// Those that receive datagrams.
+    pub datagrams: Vec<DatagramAddress>,
+}
+
+impl HandedSockets {
+    /// Adds a socket. False: its address is unknown.
+    pub fn push(&mut self, record: &ListenerRecord, socket: OwnedFd) -> bool {
+        let path = || Bound::Unix(PathBuf::from(OsStr::from_bytes(&record.address)));
+        let address = || std::str::from_utf8(&record.address).ok()?.parse().ok();
+        let (audience, bound) = match record.kind {
+            SocketKind::Admin => (Audience::Admins, Some(path())),
+            SocketKind::Unix => (Audience::Clients, Some(path())),
+            SocketKind::Tcp => (Audience::Clients, address().map(Bound::Tcp)),
+            SocketKind::Udp => {
+                let Some(bound) = address().map(Bound::Udp) else { return false };
+                match self.datagrams.iter_mut().find(|datagrams| datagrams.address == bound) {
+                    Some(datagrams) => datagrams.sockets.push(socket),
+                    None => self.datagrams.push(DatagramAddress { sockets: vec![socket], address: bound }),
+                }
+                return true;
+            }
+        };
+        let Some(address) = bound else { return false };
+        self.listeners.push(Listener { socket, address, audience });
+        true
     }
 }
 

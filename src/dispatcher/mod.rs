@@ -8,5 +8,5 @@ mod accept;
 mod assign;
 mod listener;
 
-pub use accept::{AfterSignal, Config, Dispatcher};
-pub use listener::{BindFailure, Bound, DatagramAddress, Listener, bind_datagrams, listen};
+pub use accept::{AfterSignal, Config, Dispatcher, Held};
+pub use listener::{BindFailure, Bound, DatagramAddress, HandedSockets, Listener, bind_datagrams, listen};

@@ -73,7 +73,8 @@ fn prove<'r>(
     bytes: &'r [u8],
 ) -> Option<Whole<'r>> {
     let (start, key_len) = ((word0.key_offset() - HEADER_BYTES) as usize, usize::from(word0.key_len()));
-    if !word0.has_proof() || word0.has_unknown_bits() {
+    let is_proof_due = slabs.classes.has_proofs();
+    if word0.has_proof() != is_proof_due || word0.has_unknown_bits() {
         return None;
     }
     let key = Key::new(bytes.get(start..start + key_len)?)?;
@@ -90,19 +91,21 @@ fn prove<'r>(
     if word0.has_client_flags() && extras.client_flags == 0 {
         return None;
     }
+    let content_of = |bytes: &[u8]| if is_proof_due { Content::of(extras, bytes) } else { Content::default() };
     let (content, value_len) = if word0.is_chain() {
         let len = u32_at(bytes, word0.chain_offset())?;
         if !word0.has_shape(Layout::new(&slabs.classes, key, extras, len).shape) {
             return None;
         }
-        let content = Content::of(extras, &bytes[start..]);
+        let content = content_of(&bytes[start..]);
         let in_head = bytes.len() - start - key_len;
         (with_links(recovery, slabs, (chunk, word0), bytes, in_head, content)?, len)
     } else {
         let len = word0.value_len();
-        (Content::of(extras, bytes.get(start..start + key_len + len as usize)?), len)
+        (content_of(bytes.get(start..start + key_len + len as usize)?), len)
     };
-    if content.proof(word0, word1) != u32_at(bytes, word0.proof_offset())? {
+    // Without proofs, the last owner of the file has said that all items are complete.
+    if is_proof_due && content.proof(word0, word1) != u32_at(bytes, word0.proof_offset())? {
         if !word0.is_being_touched() {
             return None;
         }
@@ -150,7 +153,10 @@ fn with_links(
         if !word0.is_link() || piece_len == 0 || header::chain_head(link_head) != Some(head) {
             return None;
         }
-        content = content.with_link(link, bytes.get(..piece_len)?);
+        let piece = bytes.get(..piece_len)?;
+        if slabs.classes.has_proofs() {
+            content = content.with_link(link, piece);
+        }
         left = left.checked_sub(piece_len)?;
         next = header::next_link(link_head);
     }

@@ -88,7 +88,7 @@ fn schedstat(path: PathBuf) -> io::Result<(u64, u64)> {
 pub struct Resident {
     /// VmRSS.
     pub all_kib: u64,
-    /// RssAnon.
+    /// RssAnon and RssShmem.
     pub anonymous_kib: u64,
 }
 
@@ -104,7 +104,7 @@ impl Resident {
             let value = line.and_then(|rest| rest.split_whitespace().next()).and_then(|field| field.parse().ok());
             value.ok_or_else(|| io::Error::other(format!("process {pid} has no {name}")))
         };
-        Ok(Self { all_kib: field("VmRSS:")?, anonymous_kib: field("RssAnon:")? })
+        Ok(Self { all_kib: field("VmRSS:")?, anonymous_kib: field("RssAnon:")? + field("RssShmem:")? })
     }
 }
 

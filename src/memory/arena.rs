@@ -27,7 +27,7 @@ use crate::base::atomic::fixed::AtomicU64;
 use crate::base::atomic::{AtomicU32, Ordering};
 use crate::sync::Pin;
 use crate::sys::cpu::prefetch;
-use crate::sys::mapping::Mapping;
+use crate::sys::mapping::{Mapping, Space};
 
 use super::chunk_ref::ChunkRef;
 use super::size_class::PAGE_BYTES;
@@ -72,6 +72,11 @@ pub struct ArenaFile {
     pub superblock: Arc<Superblock>,
     /// The page table that it had when it was opened; empty for a new file.
     pub page_table: Vec<u32>,
+    /// When the kernel provides its space.
+    pub space: Space,
+    /// Whether its items have proofs. Without them, only a process that is handed the file by its last owner can use
+    /// its items.
+    pub has_proofs: bool,
 }
 
 /// The address of a chunk, with its reference and its page's format.
@@ -124,8 +129,8 @@ impl PageArena {
         let (wanted, least) = (bytes(pages_wanted), bytes(pages_least));
         let (mapping, superblock, page_table) = match backing {
             Backing::Anonymous => (Mapping::reserve(wanted, least)?, None, Vec::new()),
-            Backing::File(ArenaFile { file, superblock, page_table }) => {
-                (Mapping::reserve_in_file(&file, wanted, least)?, Some(superblock), page_table)
+            Backing::File(ArenaFile { file, superblock, page_table, space, .. }) => {
+                (Mapping::reserve_in_file(&file, space, wanted, least)?, Some(superblock), page_table)
             }
         };
         let pages = mapping.len() / PAGE_BYTES as usize;

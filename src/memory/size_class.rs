@@ -84,10 +84,10 @@ impl SizeClasses {
         }
     }
 
-    /// The same classes, for items with proofs.
+    /// The same classes, for items with or without proofs.
     #[must_use]
-    pub fn with_proofs(self) -> Self {
-        Self { has_proofs: true, ..self }
+    pub fn with_proofs(self, has_proofs: bool) -> Self {
+        Self { has_proofs, ..self }
     }
 
     /// Whether items have proofs.
@@ -96,7 +96,7 @@ impl SizeClasses {
         self.has_proofs
     }
 
-    /// The classes of a memory file. `None`: the table is no table of classes.
+    /// The classes of a memory file whose items have proofs. `None`: the table is no table of classes.
     pub fn restore(table: &ClassTable) -> Option<Self> {
         let largest = table.largest;
         let chunk_max = *table.sizes.get(usize::from(largest)).filter(|bytes| **bytes > 0)?;

@@ -117,6 +117,11 @@ impl Superblock {
         self.file.sync_all()
     }
 
+    /// The file.
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Length of the file in bytes.
     pub fn file_len(&self) -> io::Result<u64> {
         self.file.metadata().map(|facts| facts.len())

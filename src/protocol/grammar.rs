@@ -63,6 +63,25 @@ impl Binding {
 }
 
 impl Grammar {
+    /// The number by which another process knows it.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::Text => 1,
+            Self::Binary => 2,
+        }
+    }
+
+    /// The grammar of a number. `None`: this server has no such grammar.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Unknown),
+            1 => Some(Self::Text),
+            2 => Some(Self::Binary),
+            _ => None,
+        }
+    }
+
     /// The grammar of a client whose first bytes are `bytes`. `None`: it may not speak it, so the connection is to be
     /// closed. No text command begins as a binary request does.
     #[inline]

@@ -9,6 +9,7 @@
 //!
 //! doc/restart.md draws the file. `memory/` maps it, and `store/recover.rs` takes over its items.
 
+mod handed;
 mod header;
 mod inspect;
 mod open;
@@ -20,6 +21,7 @@ mod order_models;
 mod order_tests;
 mod report;
 
+pub use handed::{FileClaim, Handed};
 pub use inspect::{clear, inspect};
-pub use open::{OpenError, Opened, Started, open};
+pub use open::{OpenError, Opened, Started, create_in_memory, open};
 pub use report::{Report, stamped};

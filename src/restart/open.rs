@@ -11,7 +11,7 @@ use crate::base::{Clock, RelTime};
 use crate::memory::{ArenaFile, BLOCK_BYTES, ChunkRef, LiveState, PAGE_BYTES, SUPERBLOCK_PAGES, Superblock};
 use crate::settings::Settings;
 use crate::sys::boot::{BootId, since_boot_ms, try_lock};
-use crate::sys::mapping::allocate_file;
+use crate::sys::mapping::{Space, allocate_file};
 use crate::sys::process::effective_user;
 
 use super::header::{Header, HeaderFault, OtherSetting};
@@ -52,6 +52,8 @@ pub enum OpenError {
 const REFUSED_MAX: u32 = 99;
 /// How the settings table writes a list that was not given.
 const ABSENT: &str = "NULL";
+/// Bytes of the superblock.
+const SUPERBLOCK_BYTES: u64 = SUPERBLOCK_PAGES as u64 * PAGE_BYTES as u64;
 /// Access mode of a new file.
 const MODE: u32 = 0o600;
 /// Bits of a mode that let other users write.
@@ -206,15 +208,28 @@ fn rename_aside(path: &Path) -> io::Result<PathBuf> {
 /// Makes a new memory file of `file`, whose content is lost. The header comes last: without it, the file is refused.
 fn create(file: File, settings: &Settings, dropped: Option<String>) -> Result<Opened, OpenError> {
     file.set_len(0).map_err(at("truncate"))?;
-    let superblock_bytes = u64::from(SUPERBLOCK_PAGES * PAGE_BYTES);
-    allocate_file(&file, 0, superblock_bytes).map_err(at("allocate the superblock of"))?;
+    allocate_file(&file, 0, SUPERBLOCK_BYTES).map_err(at("allocate the superblock of"))?;
+    fill_new(file, settings, Space::Ahead, dropped)
+}
+
+/// Makes a new memory file of `file`, which is memory without a name.
+///
+/// # Errors
+/// The kernel's error.
+pub fn create_in_memory(file: File, settings: &Settings) -> Result<Opened, OpenError> {
+    file.set_len(SUPERBLOCK_BYTES).map_err(at("enlarge"))?;
+    fill_new(file, settings, Space::OnTouch, None)
+}
+
+fn fill_new(file: File, settings: &Settings, space: Space, dropped: Option<String>) -> Result<Opened, OpenError> {
     let superblock = Superblock::new(file.try_clone().map_err(at("open"))?, LiveState::default());
     let clock = Clock::start();
     superblock.update(|state| begin(state, &clock)).map_err(at("write"))?;
     let file_id = RandomState::new().build_hasher().finish();
     file.write_all_at(&Header::new(settings, file_id).encode(), 0).map_err(at("write"))?;
     superblock.sync().map_err(at("write"))?;
-    let file = ArenaFile { file, superblock: Arc::new(superblock), page_table: Vec::new() };
+    let has_proofs = settings.memory_file.is_some();
+    let file = ArenaFile { file, superblock: Arc::new(superblock), page_table: Vec::new(), space, has_proofs };
     Ok(Opened { file, started: Started::Cold, clock, dropped })
 }
 
@@ -226,12 +241,12 @@ fn take_over(file: File, state: Box<LiveState>, page_table: Vec<u32>) -> Result<
     // From here on the file is unclean, until this process has stopped cleanly.
     superblock.update(|state| begin(state, &clock)).map_err(at("write"))?;
     superblock.sync().map_err(at("write"))?;
-    let file = ArenaFile { file, superblock: Arc::new(superblock), page_table };
+    let file = ArenaFile { file, superblock: Arc::new(superblock), page_table, space: Space::Ahead, has_proofs: true };
     Ok(Opened { file, started, clock, dropped: None })
 }
 
 /// Notes in the state that this process uses the file.
-fn begin(state: &mut LiveState, clock: &Clock) {
+pub(super) fn begin(state: &mut LiveState, clock: &Clock) {
     state.is_clean = false;
     state.generation += 1;
     (state.pid, state.boot_id) = (std::process::id(), BootId::read());

@@ -46,7 +46,7 @@ impl Process {
     fn new(name: &str) -> Self {
         let folder = Folder::new(name);
         let Ok(Opened { file, .. }) = open(&folder.0.join("file"), &Settings::default()) else { panic!("a new file") };
-        let classes = SizeClasses::build(&plan()).with_proofs();
+        let classes = SizeClasses::build(&plan()).with_proofs(true);
         let table = classes.table();
         file.superblock.update(|state| state.classes = table).unwrap();
         let slabs = SlabAllocator::over(Backing::File(file), classes, LIMIT_BYTES).unwrap();

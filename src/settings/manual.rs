@@ -154,7 +154,7 @@ pub fn markdown() -> String {
 }
 
 const EXIT_CODES: [(u8, &str); 4] = [
-    (0, "The server stopped on request: SIGTERM, SIGINT, SIGUSR1 or the shutdown command."),
+    (0, "The server stopped on request: SIGTERM, SIGINT, SIGUSR1, SIGUSR2 after an upgrade, or the shutdown command."),
     (64, "An option is unknown, has a missing or invalid value, or conflicts with another option. Or root gave no -u."),
     (67, "The user of -u does not exist."),
     (71, "A system call failed: an address is in use, a limit cannot be raised, or a file cannot be written."),
@@ -298,8 +298,12 @@ Stop immediately.
 .B SIGUSR1
 Finish the requests in progress, close the connections and stop.
 .TP
+.B SIGUSR2
+Upgrade: start the program again as it is on disk now, with the same options, and hand over items, listeners and
+connected clients. Clients notice a pause. If the new process does not serve, this one goes on and logs the reason.
+.TP
 .B SIGHUP
-No effect in this version: larder does not reload its settings.
+Read the user file of \\fB\\-Y\\fR or \\fB\\-S\\fR again. The settings stay.
 .SH EXIT STATUS
 ";
 

@@ -39,6 +39,8 @@ pub struct Gauges {
     pub log_watcher_sent: u64,
     /// Clients that watch.
     pub log_watchers: u64,
+    /// Time for which the upgrade that began this process stopped all clients, in microseconds.
+    pub upgrade_stall_us: u64,
     /// The start with a memory file.
     pub restart: RestartGauges,
 }

@@ -105,6 +105,11 @@ pub(super) const PROCESS_ROWS: &[StatRow<ProcessView>] = &[
         view.gauges.log_lines_dropped.into()
     }),
     gauge(
+        "upgrade_stall_time",
+        "Time for which the upgrade that began this process answered no client, in seconds.",
+        |view| StatValue::Micros(view.gauges.upgrade_stall_us),
+    ),
+    gauge(
         "restart_state",
         "How the server began: cold without items, or with those that -e kept after a clean or an unclean end.",
         |view| view.gauges.restart.started.into(),

@@ -25,8 +25,9 @@ per second of its CPU time. `stats hotkeys` lists the most requested keys, from 
 off` stops the sampling, and `stats reset` clears the sample. -X disables all groups that show keys.
 
 The memory of the process is the sum of `slab_bytes`, `hash_bytes`, `ghost_bytes`, `ring_bytes`, `page_table_bytes`,
-`read_buf_bytes`, `write_buf_bytes`, `connection_bytes` and `statistics_bytes`. It matches RssAnon in /proc/PID/status
-to within 2 MiB while pages are nearly full. RssAnon does not count the parts of a new page that were never written.
+`read_buf_bytes`, `write_buf_bytes`, `connection_bytes` and `statistics_bytes`. It matches RssAnon and RssShmem in
+/proc/PID/status together, to within 2 MiB while pages are nearly full. These do not count the parts of a new page that
+were never written.
 ";
 
 /// The rows of plain `stats`: of the process, of the workers' counters and of the store.

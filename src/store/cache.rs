@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::base::{Clock, KeyHasher};
@@ -80,6 +80,8 @@ pub struct Store {
     pub(super) prefix_scan: PrefixScans,
     /// The background jobs end after their present step.
     pub(super) jobs_end: AtomicBool,
+    /// A job holds it for one step. Locked for writing while the process hands its items over.
+    pub(super) job_steps: RwLock<()>,
     pub(super) page_moves: PageMoves,
     pub(super) admission: Admission,
     pub(super) sinks: EventSinks,
@@ -133,12 +135,13 @@ impl Store {
     pub fn in_file(config: StoreConfig, clock: Arc<Clock>, file: ArenaFile) -> io::Result<&'static Self> {
         let superblock = Arc::clone(&file.superblock);
         let classes = if file.page_table.is_empty() {
-            let classes = SizeClasses::build(&config.classes).with_proofs();
+            let classes = SizeClasses::build(&config.classes).with_proofs(file.has_proofs);
             let table = classes.table();
             superblock.update(|state| state.classes = table)?;
             classes
         } else {
-            superblock.state(|state| SizeClasses::restore(&state.classes)).ok_or(io::ErrorKind::InvalidData)?
+            let classes = superblock.state(|state| SizeClasses::restore(&state.classes));
+            classes.ok_or(io::ErrorKind::InvalidData)?.with_proofs(file.has_proofs)
         };
         let slabs = SlabAllocator::over(Backing::File(file), classes, config.limit_bytes)?;
         Self::over(slabs, config, clock)
@@ -177,6 +180,7 @@ impl Store {
             statistics: StoreStatistics::default(),
             joined: AtomicUsize::new(0),
             jobs_end: AtomicBool::new(false),
+            job_steps: RwLock::new(()),
             items_about: CachePadded::default(),
             index_growth: IndexGrowth::default(),
             fitting: Fitting::new(fit_at_pages),

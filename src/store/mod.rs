@@ -43,7 +43,7 @@ pub use engine::{
     Pending, Reassign, Refusal, Removal, RemoveOutcome, ShowItem, StoreOutcome, StoreReport, Vivify, Write,
     WriteOptions,
 };
-pub use jobs::{JOB_THREADS, Jobs, PrefixScan, PrefixUse};
+pub use jobs::{JOB_THREADS, Jobs, PausedJobs, PrefixScan, PrefixUse};
 pub use mutation::{
     Departure, DepartureReason, DepartureSink, Flush, JobEvent, JobSink, Mutation, MutationKind, MutationSink,
     SinkSwitch,

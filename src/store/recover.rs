@@ -14,6 +14,7 @@
 //! changes no item that is kept, so it can be killed and repeated. doc/restart.md says why no other item is ever
 //! served.
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -256,15 +257,25 @@ impl Store {
         })
     }
 
-    /// Leaves the memory file clean. All other threads have stopped. Without a memory file it does nothing.
+    /// Leaves the memory file clean, also on its disk. All other threads have stopped. Without a memory file it does
+    /// nothing.
     ///
     /// # Errors
     /// The kernel's error. The next start then finds an unclean end, and checks every item.
     pub fn close(&'static self, stamp: impl FnOnce(&mut LiveState)) -> io::Result<()> {
-        let Some(superblock) = self.slabs.arena().superblock() else { return Ok(()) };
-        let index = self.keep_index(superblock);
         // The items come first: a file that says it is clean holds them all.
         self.slabs.arena().sync()?;
+        self.note_clean(stamp)?;
+        self.slabs.arena().sync()
+    }
+
+    /// Notes in the memory file that it is clean. No other thread changes anything.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn note_clean(&'static self, stamp: impl FnOnce(&mut LiveState)) -> io::Result<()> {
+        let Some(superblock) = self.slabs.arena().superblock() else { return Ok(()) };
+        let index = self.keep_index(superblock);
         let (items, cas_end, limit_bytes) = (self.items(), self.cas.0.next(), self.limit_bytes());
         let hands: Vec<(u8, HandState)> = self.hand_states().collect();
         superblock.update(|state| {
@@ -273,8 +284,26 @@ impl Store {
             state.index = index;
             hands.into_iter().for_each(|(class, hand)| state.hands[usize::from(class)] = hand);
             state.is_clean = true;
+        })
+    }
+
+    /// Takes [`Store::note_clean`] back: this process goes on.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn note_unclean(&self) -> io::Result<()> {
+        let Some(superblock) = self.slabs.arena().superblock() else { return Ok(()) };
+        let kept = superblock.update(|state| {
+            state.is_clean = false;
+            std::mem::take(&mut state.index)
         })?;
-        self.slabs.arena().sync()
+        // The index lies where the next pages will be.
+        if kept.at > 0 { superblock.cut_behind(kept.at) } else { Ok(()) }
+    }
+
+    /// The memory file, for the process that takes it over. `None`: the items are in anonymous memory.
+    pub fn memory_file(&self) -> Option<&File> {
+        self.slabs.arena().superblock().map(|superblock| superblock.file())
     }
 }
 

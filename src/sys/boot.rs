@@ -41,11 +41,19 @@ fn byte(digit: u32) -> Option<u8> {
 /// # Errors
 /// The kernel's error.
 pub fn since_boot_ms() -> io::Result<u64> {
+    since_boot_us().map(|us| us / 1000)
+}
+
+/// As [`since_boot_ms`], in microseconds.
+///
+/// # Errors
+/// The kernel's error.
+pub fn since_boot_us() -> io::Result<u64> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place for the result.
     unsafe { syscall!(clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time)) }?;
     let whole = |number: i64| u64::try_from(number).unwrap_or(0);
-    Ok(whole(time.tv_sec) * 1000 + whole(time.tv_nsec) / 1_000_000)
+    Ok(whole(time.tv_sec) * 1_000_000 + whole(time.tv_nsec) / 1000)
 }
 
 /// Locks `file` until this process has closed it. False: another process holds the lock.

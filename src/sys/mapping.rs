@@ -24,11 +24,20 @@ const KERNEL_PAGE_MIN: usize = 4096;
 /// A range of readable and writable memory. Unmapped when dropped.
 pub struct Mapping {
     raw: MmapRaw,
-    /// The file behind it. `None`: anonymous memory.
-    file: Option<File>,
+    /// The file behind it, and how its space comes. `None`: anonymous memory.
+    file: Option<(File, Space)>,
     /// Unused bytes before the first huge page boundary.
     skipped: usize,
     len: usize,
+}
+
+/// When the kernel provides the space of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// It must be allocated before it is touched: the file system may be full.
+    Ahead,
+    /// At the first touch: the file is memory of this process, and no file system bounds it.
+    OnTouch,
 }
 
 /// The size of a huge page on the kernels that larder supports. A mapping of at least this size starts on such a
@@ -63,10 +72,10 @@ impl Mapping {
     ///
     /// # Errors
     /// The kernel's error for the last and smallest attempt.
-    pub fn reserve_in_file(file: &File, wanted: usize, least: usize) -> io::Result<Self> {
+    pub fn reserve_in_file(file: &File, space: Space, wanted: usize, least: usize) -> io::Result<Self> {
         largest_possible(wanted, least, |len| {
             let raw = MmapOptions::new().len(len).map_raw(file)?;
-            Ok(Self { raw, file: Some(file.try_clone()?), skipped: 0, len })
+            Ok(Self { raw, file: Some((file.try_clone()?, space)), skipped: 0, len })
         })
     }
 
@@ -76,12 +85,20 @@ impl Mapping {
     /// # Errors
     /// The kernel's error if there is no space; the range is unchanged.
     pub fn allocate(&self, offset: usize, len: usize) -> io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), |file| allocate_file(file, offset as u64, len as u64))
+        match &self.file {
+            None => Ok(()),
+            Some((file, Space::Ahead)) => allocate_file(file, offset as u64, len as u64),
+            // The last bytes suffice to make the file long enough. The others come when they are touched.
+            Some((file, Space::OnTouch)) => {
+                let last = len.min(KERNEL_PAGE_MIN);
+                allocate_file(file, (offset + len - last) as u64, last as u64)
+            }
+        }
     }
 
     /// Whether the file lacks the space of a part of its first `len` bytes, as a copy that skipped zeros does.
     pub fn has_holes(&self, len: usize) -> bool {
-        let Some(file) = &self.file else { return false };
+        let Some((file, Space::Ahead)) = &self.file else { return false };
         // SAFETY: takes no pointers, and the file is open. Nothing else uses its position.
         let hole = unsafe { syscall!(lseek(file.as_raw_fd(), 0, libc::SEEK_HOLE)) };
         hole.map_or(true, |hole| usize::try_from(hole).is_ok_and(|hole| hole < len))
@@ -92,7 +109,7 @@ impl Mapping {
     /// # Errors
     /// The kernel's error.
     pub fn sync(&self) -> io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), File::sync_data)
+        self.file.as_ref().map_or(Ok(()), |(file, _)| file.sync_data())
     }
 
     /// The address of the first byte.
@@ -167,7 +184,7 @@ impl Mapping {
         assert!(offset.is_multiple_of(KERNEL_PAGE_MIN), "the kernel would round {offset} down");
         assert!(offset <= self.len());
         assert!(len <= self.len() - offset);
-        if let Some(file) = &self.file {
+        if let Some((file, _)) = &self.file {
             return punch_hole(file, offset, len);
         }
         // SAFETY: the range lies in the mapping, and the caller guarantees that no thread needs its content.
@@ -258,7 +275,7 @@ pub mod refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::{HUGE_PAGE_BYTES, Mapping, syscall};
+    use super::{HUGE_PAGE_BYTES, Mapping, Space, syscall};
 
     #[test]
     #[cfg(not(miri))]
@@ -285,7 +302,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("larder-mapping-{}", std::process::id()));
         let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        let mapping = Mapping::reserve_in_file(&file, 1 << 20, 1 << 20).unwrap();
+        let mapping = Mapping::reserve_in_file(&file, Space::Ahead, 1 << 20, 1 << 20).unwrap();
         assert_eq!(file.metadata().unwrap().len(), 0, "space is allocated when it is needed");
         mapping.allocate(4096, 8192).unwrap();
         // SAFETY: the file is 12288 bytes long by now, and no other thread knows the mapping.

@@ -10,6 +10,7 @@ pub mod datagram;
 pub mod filter;
 pub mod log;
 pub mod mapping;
+pub mod passing;
 pub mod process;
 pub mod short;
 pub mod signal;

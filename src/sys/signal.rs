@@ -20,10 +20,12 @@ pub enum Signal {
     EndGracefully,
     /// SIGHUP: read files again.
     Reload,
+    /// SIGUSR2: hand everything over to a new process.
+    Upgrade,
 }
 
 /// The signals that the file receives.
-const WAITED: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGHUP];
+const WAITED: [libc::c_int; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGHUP, libc::SIGUSR2];
 
 /// The pending signals of [`Signal`], as a file that is readable when one has arrived.
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl Signals {
             libc::SIGTERM | libc::SIGINT => Some(Signal::End),
             libc::SIGUSR1 => Some(Signal::EndGracefully),
             libc::SIGHUP => Some(Signal::Reload),
+            libc::SIGUSR2 => Some(Signal::Upgrade),
             _ => None,
         })
     }
@@ -87,6 +90,7 @@ pub fn send_to_self(signal: Signal) -> io::Result<()> {
         Signal::End => libc::SIGINT,
         Signal::EndGracefully => libc::SIGUSR1,
         Signal::Reload => libc::SIGHUP,
+        Signal::Upgrade => libc::SIGUSR2,
     };
     // SAFETY: takes no pointers.
     let this_process = unsafe { libc::getpid() };
@@ -128,9 +132,12 @@ mod tests {
     fn a_signal_to_a_thread_that_blocks_it_is_read_from_the_file() {
         let signals = Signals::open().unwrap();
         assert_eq!(signals.take().unwrap(), None);
-        for (number, signal) in
-            [(libc::SIGHUP, Signal::Reload), (libc::SIGUSR1, Signal::EndGracefully), (libc::SIGTERM, Signal::End)]
-        {
+        for (number, signal) in [
+            (libc::SIGHUP, Signal::Reload),
+            (libc::SIGUSR1, Signal::EndGracefully),
+            (libc::SIGUSR2, Signal::Upgrade),
+            (libc::SIGTERM, Signal::End),
+        ] {
             // SAFETY: takes no pointers; the signal goes to this thread, which blocks it.
             assert_eq!(unsafe { libc::raise(number) }, 0);
             assert_eq!(signals.take().unwrap(), Some(signal));

@@ -1,6 +1,6 @@
 //! A UDP socket of a worker: receives several datagrams, answers them, sends the replies.
 
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
 use crate::base::RelTime;
 use crate::command::Context;
@@ -54,6 +54,11 @@ impl DatagramSocket {
     /// Its descriptor.
     pub fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+
+    /// The socket.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Notes that the kernel reports datagrams.

@@ -10,7 +10,7 @@ use crate::sync::{Leaf, Sender};
 
 use super::event::Event;
 use super::ring::{EventRing, Pushed};
-use super::thread;
+use super::thread::{self, Visit, WatchMail};
 use super::watcher::Watcher;
 
 /// Most watchers at a time, as in memcached.
@@ -42,7 +42,7 @@ pub struct Hub {
     pub(super) rings: Leaf<Vec<Arc<EventRing>>>,
     shared_rings: [Arc<EventRing>; SHARED_RINGS],
     /// The mailbox of the watch thread, once it runs.
-    thread: OnceLock<Sender<Watcher>>,
+    thread: OnceLock<Sender<WatchMail>>,
     /// Held while the thread is started, so that only one is.
     starting: Leaf<()>,
     dropped: AtomicU64,
@@ -212,8 +212,23 @@ impl Hub {
     pub fn add(&self, watcher: Watcher) {
         if let Some(thread) = self.thread.get() {
             // Ignored: the mailbox has room for all watchers.
-            let _ = thread.post(watcher);
+            let _ = thread.post(WatchMail::Enter(watcher));
         }
+    }
+
+    /// Lets the watch thread do `visit` between two looks at its rings. False: there is no such thread, or it is busy.
+    pub fn visit(&self, visit: Visit) -> bool {
+        self.thread.get().is_some_and(|thread| thread.post(WatchMail::Visit(visit)).is_ok())
+    }
+
+    /// The number of the last event.
+    pub(super) fn last_gid(&self) -> u64 {
+        self.gid.load(Ordering::Relaxed)
+    }
+
+    /// Numbers later events from `gid` on.
+    pub fn skip_to(&self, gid: u64) {
+        self.gid.fetch_max(gid, Ordering::Relaxed);
     }
 
     /// Bytes of a watcher's buffer.
@@ -238,5 +253,5 @@ impl Hub {
     }
 
     /// Most mails that wait for the watch thread.
-    pub(super) const MAIL_MAX: usize = WATCHERS_MAX as usize;
+    pub(super) const MAIL_MAX: usize = WATCHERS_MAX as usize + 1;
 }

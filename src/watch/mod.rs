@@ -19,4 +19,5 @@ mod watcher;
 pub use event::{ArithStatus, CloseCause, ConnectionFacts, Event, FetchStatus, ItemFacts, StoreStatus};
 pub use hub::{Hub, HubConfig, NoPermit, Permit, WatchFigures};
 pub use ring::EventRing;
-pub use watcher::{OnClose, Wanted};
+pub use thread::Visit;
+pub use watcher::{OnClose, Wanted, WatcherView};

@@ -17,7 +17,7 @@ use crate::sync::{Mailbox, Sender, mailbox};
 use super::event::push_line;
 use super::hub::Hub;
 use super::ring::{Noted, Record};
-use super::watcher::{Presence, Watcher};
+use super::watcher::{Presence, Watcher, WatcherView};
 
 /// The token of the mailbox. A watcher's token is its place.
 const MAIL: Token = Token(usize::MAX);
@@ -28,6 +28,17 @@ const PAUSE_MAX: Duration = Duration::from_millis(100);
 const STACK_BYTES: usize = 128 << 10;
 /// Events of one poll.
 const EVENTS_MAX: usize = 64;
+
+/// What the watch thread is sent.
+pub(super) enum WatchMail {
+    /// A new watcher.
+    Enter(Watcher),
+    /// Work on the watchers, which stay.
+    Visit(Visit),
+}
+
+/// Work on the watchers, and the number of the last event.
+pub type Visit = Box<dyn FnOnce(&mut dyn Iterator<Item = WatcherView<'_>>, u64) + Send>;
 
 struct WatchThread {
     hub: Arc<Hub>,
@@ -42,7 +53,7 @@ struct WatchThread {
 ///
 /// # Errors
 /// The kernel has no descriptor or no thread.
-pub(super) fn start(hub: Arc<Hub>) -> io::Result<Sender<Watcher>> {
+pub(super) fn start(hub: Arc<Hub>) -> io::Result<Sender<WatchMail>> {
     let poll = Poll::new()?;
     let (sender, mailbox) = mailbox(poll.registry(), MAIL, Hub::MAIL_MAX)?;
     let thread = WatchThread { hub, watchers: Vec::new(), taken: Vec::new(), start_unix_us: 0 };
@@ -51,7 +62,7 @@ pub(super) fn start(hub: Arc<Hub>) -> io::Result<Sender<Watcher>> {
 }
 
 impl WatchThread {
-    fn run(mut self, mut poll: Poll, mailbox: &Mailbox<Watcher>) {
+    fn run(mut self, mut poll: Poll, mailbox: &Mailbox<WatchMail>) {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut pause = PAUSE_MAX;
         loop {
@@ -60,7 +71,7 @@ impl WatchThread {
             let _ = poll.poll(&mut events, has_watchers.then_some(pause));
             for event in &events {
                 match event.token() {
-                    MAIL => mailbox.drain().into_iter().for_each(|watcher| self.enter(watcher, &poll)),
+                    MAIL => mailbox.drain().into_iter().for_each(|mail| self.handle(mail, &poll)),
                     Token(place) => self.check(place),
                 }
             }
@@ -68,6 +79,17 @@ impl WatchThread {
             self.flush();
             self.update_streams();
             pause = if has_events { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
+        }
+    }
+
+    fn handle(&mut self, mail: WatchMail, poll: &Poll) {
+        match mail {
+            WatchMail::Enter(watcher) => self.enter(watcher, poll),
+            WatchMail::Visit(visit) => {
+                self.pass_on();
+                self.flush();
+                visit(&mut self.watchers.iter().flatten().map(Watcher::view), self.hub.last_gid());
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! One watcher: its filter, and the lines that it has not read yet.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use crate::base::atomic::Ordering;
 use crate::protocol::{ReplyLine, Streams, WatchRequest};
@@ -27,9 +27,13 @@ impl Wanted {
 
     /// Hands a client over to the watch thread. `on_close` is called before its socket is closed.
     pub fn begin(self, socket: OwnedFd, on_close: OnClose) {
+        self.go_on(socket, Vec::from(ReplyLine::Ok.bytes()), on_close);
+    }
+
+    /// As [`Wanted::begin`], for a client that has begun before and has not got these `lines`.
+    pub fn go_on(self, socket: OwnedFd, lines: Vec<u8>, on_close: OnClose) {
         let hub = std::sync::Arc::clone(self.permit.hub());
         let Self { streams, prefix, sample, permit } = self;
-        let lines = Vec::from(ReplyLine::Ok.bytes());
         hub.add(Watcher {
             socket,
             streams,
@@ -68,6 +72,17 @@ pub struct Watcher {
     _permit: Permit,
 }
 
+/// What another process must know of a watcher.
+#[derive(Clone, Copy)]
+pub struct WatcherView<'w> {
+    /// Its socket.
+    pub socket: BorrowedFd<'w>,
+    /// Its request.
+    pub request: WatchRequest<'w>,
+    /// Lines that it has not got.
+    pub unsent: &'w [u8],
+}
+
 /// Whether a watcher is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
@@ -79,6 +94,12 @@ pub(super) enum Presence {
 const SKIPPED_BYTES_MAX: usize = 32;
 
 impl Watcher {
+    /// What another process must know of it.
+    pub(super) fn view(&self) -> WatcherView<'_> {
+        let request = WatchRequest { streams: self.streams, prefix: &self.prefix, sample: self.sample };
+        WatcherView { socket: self.socket.as_fd(), request, unsent: &self.lines[self.sent..] }
+    }
+
     /// Whether it wants the event. Counts for sampling.
     pub(super) fn wants(&mut self, event: &Event, subject: &[u8]) -> bool {
         let passes = self.streams.meets(event.stream()) && (!event.has_key() || subject.starts_with(&self.prefix));

@@ -73,6 +73,14 @@ impl<C> ConnectionSlab<C> {
         self.count
     }
 
+    /// All connections.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &C> {
+        self.places.iter().filter_map(|place| match place {
+            SlabEntry::Taken(connection) => Some(connection),
+            SlabEntry::Free { .. } => None,
+        })
+    }
+
     /// The indices in use.
     pub(super) fn taken(&self) -> Vec<u32> {
         let taken = |(index, place): (usize, &SlabEntry<C>)| match place {

@@ -11,6 +11,7 @@
 
 mod datagrams;
 mod dumps;
+mod handing_over;
 mod verifying;
 
 use std::collections::VecDeque;
@@ -37,11 +38,13 @@ use crate::sys::filter::{Role, restrict};
 use crate::sys::log::{Level, log_line};
 use crate::sys::spare::{self, try_reserve};
 use crate::udp::DatagramSocket;
+use crate::upgrade::ConnectionRecord;
 
 use self::dumps::Dumps;
 use super::ahead::{AheadGroup, GROUP};
 use super::connection_slab::ConnectionSlab;
 use super::events::{EVENTS_VERBOSITY, EventLog};
+use super::handover::{HandOver, WorkerSockets};
 use super::idle::IdleWheel;
 use super::mail::{MAIL_MAX, Mail};
 use super::shared::Shared;
@@ -78,6 +81,8 @@ pub struct Worker {
     shared: Arc<Shared>,
     counters: Arc<Counters>,
     datagrams: Vec<DatagramSocket>,
+    /// Clients of the process before.
+    adopted: Vec<(OwnedFd, ConnectionRecord)>,
 }
 
 /// The state of a worker, apart from its epoch participant.
@@ -117,14 +122,14 @@ pub(super) struct EventLoop {
 }
 
 /// Whether the thread goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AfterTurn {
     Turn,
+    HandOver(Arc<HandOver>),
     End,
 }
 
 impl Worker {
-    /// A worker with these UDP sockets, and the sender of its mailbox.
+    /// A worker with these sockets, and the sender of its mailbox.
     ///
     /// # Errors
     /// The kernel's error when it has no descriptor for the poll.
@@ -133,7 +138,7 @@ impl Worker {
         counters: Arc<Counters>,
         participant: Participant,
         store: Cache,
-        datagrams: Vec<OwnedFd>,
+        sockets: WorkerSockets,
     ) -> io::Result<(Self, Sender<Mail>)> {
         let poll = Poll::new()?;
         if shared.busy_poll_usecs > 0 {
@@ -141,9 +146,10 @@ impl Worker {
             let _ = set_busy_poll(poll.registry().as_fd(), shared.busy_poll_usecs);
         }
         let (sender, mailbox) = mailbox(poll.registry(), MAIL, MAIL_MAX)?;
-        let datagrams: Vec<_> = datagrams.into_iter().map(DatagramSocket::from).collect();
+        let datagrams: Vec<_> = sockets.datagrams.into_iter().map(DatagramSocket::from).collect();
         datagrams::register(&datagrams, poll.registry())?;
-        Ok((Self { poll, mailbox, participant, store, shared, counters, datagrams }, sender))
+        let adopted = sockets.adopted;
+        Ok((Self { poll, mailbox, participant, store, shared, counters, datagrams, adopted }, sender))
     }
 
     /// Starts the thread.
@@ -156,7 +162,7 @@ impl Worker {
 
     /// Serves until told to stop.
     fn run(self) {
-        let Self { mut poll, mailbox, mut participant, store, shared, counters, datagrams } = self;
+        let Self { mut poll, mailbox, mut participant, store, shared, counters, datagrams, adopted } = self;
         if shared.drop_privileges
             && let Err(error) = restrict(Role::Worker)
         {
@@ -166,6 +172,9 @@ impl Worker {
         counters.buffers.input_bytes.add(GROUP as u64 * ReadBuf::BYTES);
         let mut event_loop = EventLoop::new(store, shared, counters, datagrams);
         event_loop.show_datagrams();
+        if !adopted.is_empty() {
+            event_loop.adopt_all(adopted, poll.registry());
+        }
         let mut events = Events::with_capacity(EVENTS_MAX);
         loop {
             if let Err(error) = poll.poll(&mut events, event_loop.poll_timeout())
@@ -195,8 +204,10 @@ impl Worker {
             event_loop.counters.buffers.output_bytes.set(event_loop.output.capacity() as u64);
             event_loop.store.end_turn();
             drop(pin);
-            if next == AfterTurn::End {
-                break;
+            match next {
+                AfterTurn::Turn => {}
+                AfterTurn::HandOver(order) => event_loop.hand_all_over(&order, &mut poll, &mut participant),
+                AfterTurn::End => break,
             }
         }
         event_loop.close_all();
@@ -377,6 +388,16 @@ impl EventLoop {
         if connection.wants_writable() != connection.watches_writable {
             self.watch(place, registry);
         }
+        self.apply(place, outcome, registry);
+        if self.store.wants_quiescence() {
+            self.store.end_turn();
+            pin.refresh();
+        }
+    }
+
+    /// Applies the outcome of a drive.
+    #[inline]
+    fn apply(&mut self, place: u32, outcome: DriveOutcome, registry: &Registry) {
         match outcome {
             DriveOutcome::Wait => {}
             DriveOutcome::Hold => self.note_hold(place),
@@ -386,10 +407,6 @@ impl EventLoop {
             DriveOutcome::Watch => self.hand_over(place, registry),
             DriveOutcome::Verify => self.wait_for_verifier(place),
             DriveOutcome::Close(reason) => self.close(place, reason),
-        }
-        if self.store.wants_quiescence() {
-            self.store.end_turn();
-            pin.refresh();
         }
     }
 
@@ -509,6 +526,7 @@ impl EventLoop {
                     let new = if is_locked { Connection::new_locked } else { Connection::new };
                     self.adopt(new(socket, self.now), registry);
                 }
+                Some(Mail::HandOver(order)) => return AfterTurn::HandOver(order),
                 Some(Mail::Stop) => return AfterTurn::End,
             }
         }

@@ -121,6 +121,11 @@ impl ClientGate {
         free.inspect(|place| place.store(fd.cast_unsigned(), Ordering::Relaxed)).is_some()
     }
 
+    /// Whether an admin is on `fd`.
+    pub fn is_admin(&self, fd: RawFd) -> bool {
+        self.admins.iter().any(|place| place.load(Ordering::Relaxed) == fd.cast_unsigned())
+    }
+
     /// Counts the client or admin on `fd` as gone. Call before the descriptor is closed: its number stands for the
     /// client.
     pub fn leave(&self, fd: RawFd) {

@@ -1,14 +1,18 @@
 //! Messages from other threads to a worker.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::handover::HandOver;
 
 /// A message to a worker.
-#[derive(Debug)]
 pub enum Mail {
     /// Serve this client, which was accepted and counted.
     Adopt(OwnedFd),
     /// Take a turn: another thread waits for memory that the worker holds, or the verifier thread has given a verdict.
     Turn,
+    /// Hand all clients over to another process.
+    HandOver(Arc<HandOver>),
     /// Close all connections and end.
     Stop,
 }

@@ -12,6 +12,7 @@ mod connection_slab;
 mod event_loop;
 mod events;
 mod gate;
+mod handover;
 mod idle;
 mod mail;
 mod shared;
@@ -19,5 +20,6 @@ mod watching;
 
 pub use event_loop::Worker;
 pub use gate::{ADMINS_MAX, ClientGate, ClientLimits, LimitReached};
+pub use handover::{HandOver, HandedOver, WorkerSockets};
 pub use mail::Mail;
 pub use shared::Shared;

@@ -1,17 +1,20 @@
 //! A worker's part in `watch`: its ring, events of connections, and clients that it hands over to the watch thread.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use mio::Registry;
 use mio::unix::SourceFd;
 
+use crate::base::RelTime;
 use crate::conn::{Activity, CloseReason, Connection, Recorder};
-use crate::protocol::Streams;
+use crate::protocol::{Streams, WatchRequest};
 use crate::sys::socket::{Side, describe};
-use crate::watch::{CloseCause, ConnectionFacts, Event, Hub};
+use crate::upgrade::WatcherRecord;
+use crate::watch::{CloseCause, ConnectionFacts, Event, Hub, OnClose, Wanted};
 
 use super::event_loop::EventLoop;
+use super::shared::Shared;
 
 /// A worker's ring, and whether a client watches in this turn.
 pub(super) struct WorkerWatch {
@@ -89,6 +92,32 @@ const fn cause_of(reason: CloseReason) -> CloseCause {
     }
 }
 
+impl Shared {
+    /// Shows that the client on `fd` watches. The result is to be called when it is gone.
+    fn watcher_on_close(&self, fd: RawFd, now: RelTime) -> OnClose {
+        self.connections.connection_table.note(fd, Activity::Watching, now);
+        let (connection_table, gate) = (Arc::clone(&self.connections.connection_table), Arc::clone(&self.gate));
+        // Asked now: a connection that is broken has no address.
+        let ((host, facts), hub) = (facts_of(fd), Arc::clone(&self.watch_hub));
+        Box::new(move |cause| {
+            hub.note_elsewhere(0, Event::Closed(cause, facts), host.as_bytes());
+            connection_table.clear(fd);
+            gate.leave(fd);
+        })
+    }
+
+    /// Lets a client that another process has handed over watch on. It is counted. False: there is no place for it.
+    pub fn adopt_watcher(&self, socket: OwnedFd, record: &WatcherRecord) -> bool {
+        let Ok(permit) = self.watch_hub.admit() else { return false };
+        let WatcherRecord { streams, prefix, sample, gid, unsent, .. } = record;
+        let request = WatchRequest { streams: Streams::from_bits(*streams), prefix, sample: *sample };
+        self.watch_hub.skip_to(*gid);
+        let on_close = self.watcher_on_close(socket.as_raw_fd(), self.clock.read().now);
+        Wanted::new(request, permit).go_on(socket, unsent.clone(), on_close);
+        true
+    }
+}
+
 impl EventLoop {
     /// Hands a client that watches over to the watch thread. It stays a client: it counts until it is gone.
     #[cold]
@@ -99,18 +128,9 @@ impl EventLoop {
         let fd = connection.fd();
         // Ignored: a descriptor that the poll does not know is not reported either.
         let _ = registry.deregister(&mut SourceFd(&fd));
-        self.shared.connections.connection_table.note(fd, Activity::Watching, self.now);
-        let (connection_table, gate) =
-            (Arc::clone(&self.shared.connections.connection_table), Arc::clone(&self.shared.gate));
-        // Asked now: a connection that is broken has no address.
-        let ((host, facts), hub) = (facts_of(fd), Arc::clone(&self.shared.watch_hub));
-        let on_close = move |cause| {
-            hub.note_elsewhere(0, Event::Closed(cause, facts), host.as_bytes());
-            connection_table.clear(fd);
-            gate.leave(fd);
-        };
+        let on_close = self.shared.watcher_on_close(fd, self.now);
         match connection.into_watcher() {
-            Some((socket, wanted)) => wanted.begin(socket, Box::new(on_close)),
+            Some((socket, wanted)) => wanted.begin(socket, on_close),
             None => on_close(CloseCause::Error),
         }
     }

@@ -17,6 +17,8 @@ use super::wait::wait_until;
 /// A running server and the directory that holds its port file, its socket and what it wrote to stderr.
 pub(crate) struct Server {
     child: Child,
+    /// The process that has replaced the child, if an upgrade took place.
+    successor: Option<u32>,
     directory: PathBuf,
     address: Address,
 }
@@ -90,7 +92,7 @@ impl Server {
             };
             address.is_some()
         });
-        Server { child, directory, address: address.expect("the wait ended with an address") }
+        Server { child, successor: None, directory, address: address.expect("the wait ended with an address") }
     }
 
     /// A connection of its own.
@@ -138,8 +140,53 @@ impl Server {
 
     /// Kills the server, as a lack of memory does.
     pub(crate) fn kill(&self) {
-        let status = Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status();
+        self.signal("KILL");
+    }
+
+    /// Sends the present process a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.process_id().to_string()]).status();
         assert!(status.is_ok_and(|status| status.success()), "there is a kill");
+    }
+
+    /// Orders an upgrade, and waits until the next process serves.
+    pub(crate) fn upgrade(&mut self) {
+        let mut client = self.client();
+        self.upgrade_asked_by(&mut client);
+    }
+
+    /// As `upgrade`, with a client that may ask for statistics.
+    pub(crate) fn upgrade_asked_by(&mut self, client: &mut Client) {
+        let before = client.stats("")["upgrades"].clone();
+        self.signal("USR2");
+        let mut rows = StatRows::new();
+        wait_until("the next process serves", || {
+            rows = client.stats("");
+            rows["upgrades"] != before
+        });
+        self.succeed(rows["pid"].parse().ok());
+    }
+
+    /// As `upgrade`, for a server whose clients cannot ask for statistics. Its first upgrade only.
+    pub(crate) fn upgrade_by_log(&mut self) {
+        self.signal("USR2");
+        let successor = |log: &str| -> Option<u32> {
+            let (_, rest) = log.split_once("upgrade: process ")?;
+            rest.split_once(", larder ")?.0.parse().ok()
+        };
+        let mut found = None;
+        wait_until("the next process serves", || {
+            found = successor(&self.stderr());
+            found.is_some()
+        });
+        self.succeed(found);
+    }
+
+    fn succeed(&mut self, successor: Option<u32>) {
+        if self.successor.is_none() {
+            assert!(self.wait_for_end().success(), "the old process ends without an error");
+        }
+        self.successor = successor;
     }
 
     /// Waits for the server to end by itself.
@@ -153,7 +200,7 @@ impl Server {
     }
 
     pub(crate) fn process_id(&self) -> u32 {
-        self.child.id()
+        self.successor.unwrap_or_else(|| self.child.id())
     }
 }
 
@@ -162,6 +209,9 @@ impl Drop for Server {
         // Ignored: a server that has ended already is what we want.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(successor) = self.successor {
+            let _ = Command::new("kill").args(["-s", "KILL", &successor.to_string()]).status();
+        }
         if std::thread::panicking() {
             let said = self.stderr();
             if !said.is_empty() {

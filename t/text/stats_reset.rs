@@ -11,7 +11,7 @@ use crate::support::{Client, Server, wait_until};
 const GROUPS: [&str; 3] = ["", "items", "slabs"];
 
 /// Counters that `provoke_counters` does not make count.
-const NOT_PROVOKED: [&str; 19] = [
+const NOT_PROVOKED: [&str; 21] = [
     "cmd_meta",
     "rejected_connections",
     "store_no_memory",
@@ -31,6 +31,8 @@ const NOT_PROVOKED: [&str; 19] = [
     "response_obj_oom",
     "read_buf_oom",
     "udp_replies_lost",
+    "upgrades",
+    "upgrade_closed",
 ];
 
 #[test]

@@ -22,7 +22,7 @@ mod prefix_scan;
 mod sweeper;
 
 use std::io;
-use std::sync::Condvar;
+use std::sync::{Condvar, PoisonError, RwLockWriteGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -126,12 +126,14 @@ impl Store {
         let run = move || {
             let (mut participant, mut store) = self.join();
             while !self.jobs_end.load(Ordering::Relaxed) {
+                let step = self.job_steps.read().unwrap_or_else(PoisonError::into_inner);
                 job.before_step(self);
                 let guard = participant.pin();
                 store.begin_turn();
                 let next = job.step(&mut store, &guard);
                 store.end_turn();
                 drop(guard);
+                drop(step);
                 match next {
                     NextStep::Again => {}
                     NextStep::Wait(at_most) => wakeup.wait(at_most),
@@ -140,6 +142,16 @@ impl Store {
             }
         };
         thread::Builder::new().name(name.into()).stack_size(STACK_BYTES).spawn(run)
+    }
+}
+
+/// While this exists, no job takes a step.
+pub struct PausedJobs<'s>(#[expect(dead_code, reason = "its drop lets the jobs go on")] RwLockWriteGuard<'s, ()>);
+
+impl Store {
+    /// Waits until each job has finished its step, and lets none begin another one.
+    pub fn pause_jobs(&self) -> PausedJobs<'_> {
+        PausedJobs(self.job_steps.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -1,0 +1,166 @@
+//! What this process takes over from the process that has started it (SIGUSR2 there).
+//!
+//! ```text
+//! Predecessor::find ──▶ options are read ──▶ receive ──▶ Inheritance: items, sockets, clients ──▶ commit ──▶ serves
+//! ```
+//!
+//! upgrade/mod.rs draws the exchange. Before the commit nothing is changed that the old process needs.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::time::Duration;
+
+use crate::counters::Counters;
+use crate::dispatcher::HandedSockets;
+use crate::settings::Settings;
+use crate::sys::passing::inherited;
+use crate::sys::socket::peer_ip;
+use crate::upgrade::{ConnectionRecord, Part, PartRecord, ProcessRecord, UpgradeChannel, WatcherRecord};
+use crate::worker::{ClientGate, Shared};
+
+use super::failure::Failure;
+use super::program::SOCKET_VARIABLE;
+
+/// Time in which the old process must send each message.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The process that has started this one, to be replaced by it.
+pub(super) struct Predecessor(UpgradeChannel);
+
+/// A client, and what is known of it.
+pub(super) type Client = (OwnedFd, ConnectionRecord);
+
+/// What the old process has handed over.
+pub(super) struct Inheritance {
+    /// The memory of the items.
+    pub(super) items: File,
+    /// Listeners and UDP sockets.
+    pub(super) sockets: HandedSockets,
+    /// Numbers, and the moment at which the old process paused.
+    pub(super) process: ProcessRecord,
+    /// Clients, by the worker that they had.
+    pub(super) clients: Vec<Vec<Client>>,
+    /// Clients that watch.
+    pub(super) watchers: Vec<(OwnedFd, WatcherRecord)>,
+}
+
+fn failure(reason: impl ToString) -> Failure {
+    Failure::Upgrade(reason.to_string())
+}
+
+impl Predecessor {
+    /// The process that has started this one, if `variable`, which looks up an environment variable, names its socket.
+    pub(super) fn find(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Option<Self>, Failure> {
+        let Some(number) = variable(SOCKET_VARIABLE) else { return Ok(None) };
+        let what = format!("{SOCKET_VARIABLE}: inherit a socket");
+        let number = number.to_str().and_then(|number| number.parse().ok()).unwrap_or(-1);
+        let peer = UpgradeChannel::from(inherited(number).map_err(Failure::system(what.clone()))?);
+        peer.set_timeout(ANSWER_WITHIN).map_err(Failure::system(what))?;
+        Ok(Some(Self(peer)))
+    }
+
+    /// Says hello, and receives everything.
+    pub(super) fn receive(&self, settings: &Settings) -> Result<Inheritance, Failure> {
+        let what = "upgrade: send to the old process";
+        self.0.say_hello(env!("CARGO_PKG_VERSION")).map_err(Failure::system(what))?;
+        Inheritance::new(self.0.receive_parts().map_err(failure)?, settings)
+    }
+
+    /// Says that this process can serve, and waits until it may.
+    pub(super) fn commit(&self) -> Result<(), Failure> {
+        self.0.say_ready().map_err(Failure::system("upgrade: send to the old process"))?;
+        self.0.await_commit().map_err(failure)
+    }
+
+    /// Says why this process cannot serve.
+    pub(super) fn refuse(&self, failure: &Failure) {
+        // Ignored: the old process sees that this one ends.
+        let _ = self.0.refuse(&failure.reason());
+    }
+}
+
+impl Inheritance {
+    fn new(parts: Vec<Part>, settings: &Settings) -> Result<Self, Failure> {
+        let (mut owner, mut sockets) = (None, HandedSockets::default());
+        let (mut clients, mut watchers) = (Vec::new(), Vec::new());
+        for part in parts {
+            let mut of_part = Vec::new();
+            for (record, descriptor) in part {
+                match (record, descriptor) {
+                    (PartRecord::Process(process), Some(items)) => owner = Some((process, File::from(items))),
+                    (PartRecord::Connection(connection), Some(socket)) => of_part.push((socket, connection)),
+                    (PartRecord::Watcher(watcher), Some(socket)) => watchers.push((socket, watcher)),
+                    (PartRecord::Listener(listener), Some(socket)) => {
+                        if !sockets.push(&listener, socket) {
+                            return Err(failure("a listener has an unknown address"));
+                        }
+                    }
+                    (
+                        PartRecord::Process(_)
+                        | PartRecord::Listener(_)
+                        | PartRecord::Connection(_)
+                        | PartRecord::Watcher(_),
+                        None,
+                    ) => {
+                        return Err(failure("a descriptor is missing"));
+                    }
+                }
+            }
+            clients.push(of_part);
+        }
+        let (process, items) = owner.ok_or_else(|| failure("the old process has sent no items"))?;
+        if process.has_proofs != settings.memory_file.is_some() {
+            return Err(failure("-e, --memory-file: only a restart can begin or end its use"));
+        }
+        Ok(Self { items, sockets, process, clients, watchers })
+    }
+
+    /// Counts the clients at the gate, and deals them to `workers` workers. Returns the clients of each worker, and how
+    /// many have no place.
+    pub(super) fn deal(clients: Vec<Vec<Client>>, workers: usize, gate: &ClientGate) -> (Vec<Vec<Client>>, u64) {
+        let mut dealt: Vec<Vec<Client>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut refused = 0;
+        for (of_worker, part) in clients.into_iter().enumerate() {
+            for (socket, record) in part {
+                if enter(gate, &socket, record.is_admin) {
+                    dealt[of_worker % workers].push((socket, record));
+                } else {
+                    refused += 1;
+                }
+            }
+        }
+        (dealt, refused)
+    }
+
+    /// Lets clients that watch go on. Returns how many have no place.
+    pub(super) fn adopt_watchers(watchers: Vec<(OwnedFd, WatcherRecord)>, shared: &Shared) -> u64 {
+        let mut refused = 0;
+        for (socket, record) in watchers {
+            let fd = socket.as_raw_fd();
+            if !enter(&shared.gate, &socket, record.is_admin) {
+                refused += 1;
+            } else if !shared.adopt_watcher(socket, &record) {
+                shared.gate.leave(fd);
+                refused += 1;
+            }
+        }
+        refused
+    }
+
+    /// The counters with which this process goes on.
+    pub(super) fn counters(process: &ProcessRecord, refused: u64) -> Counters {
+        let base = Counters::default();
+        process.counters.iter().for_each(|(name, value)| base.add_to(name, *value));
+        base.upgrade_closed.add(refused);
+        base
+    }
+}
+
+/// Counts a client at the gate. False: a limit is reached.
+fn enter(gate: &ClientGate, socket: &OwnedFd, is_admin: bool) -> bool {
+    if is_admin {
+        return gate.enter_admin(socket.as_raw_fd());
+    }
+    let address = if gate.needs_address() { peer_ip(socket.as_fd()) } else { None };
+    gate.enter(socket.as_raw_fd(), address).is_ok()
+}

@@ -1,0 +1,258 @@
+//! Passes open descriptors to another process, over a Unix socket that keeps messages apart.
+//!
+//! ```text
+//! one process ──send_message──▶ bytes, and up to 128 descriptors ──receive_message──▶ the other process
+//! ```
+//!
+//! A descriptor that has been passed refers to the same open file in both processes.
+
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::time::Duration;
+
+use libc::{c_int, c_uint};
+
+use super::socket::socklen;
+use super::syscall::syscall;
+
+/// Descriptors of one message. The kernel's own limit is 253.
+pub const DESCRIPTORS_MAX: usize = 128;
+
+/// Room for the control message that carries the descriptors, in words, so that it is aligned.
+const CONTROL_WORDS: usize = 80;
+const _: () = assert!(
+    CONTROL_WORDS * size_of::<u64>() >= 64 + DESCRIPTORS_MAX * size_of::<c_int>(),
+    "the header of a control message takes less than 64 bytes"
+);
+#[expect(clippy::cast_possible_truncation, reason = "512 bytes")]
+const DESCRIPTOR_BYTES: c_uint = size_of::<c_int>() as c_uint;
+
+/// A pair of connected sockets that keep messages apart. Both close on exec.
+///
+/// # Errors
+/// The kernel's error.
+pub fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [-1; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: the pointer is to room for two descriptors.
+    unsafe { syscall!(socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr())) }?;
+    let [one, other] = ends;
+    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
+    let one = unsafe { OwnedFd::from_raw_fd(one) };
+    // SAFETY: as above.
+    Ok((one, unsafe { OwnedFd::from_raw_fd(other) }))
+}
+
+/// Lets the programs that this process starts inherit a descriptor.
+///
+/// # Errors
+/// The kernel's error.
+pub fn set_inheritable(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: takes no pointers.
+    unsafe { syscall!(fcntl(descriptor.as_raw_fd(), libc::F_SETFD, 0)) }.map(drop)
+}
+
+/// Takes over a descriptor that this process has inherited. Called once for a number, before the process opens files.
+///
+/// # Errors
+/// No such descriptor is open, or it is a standard stream.
+pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    if number <= libc::STDERR_FILENO {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: takes no pointers.
+    unsafe { syscall!(fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC)) }?;
+    // SAFETY: the descriptor is open. The process that started this one passed it for this use, so no other part of
+    // this process owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Bounds the time that a call on `socket` waits. It then fails with `WouldBlock`.
+///
+/// # Errors
+/// The kernel's error.
+pub fn set_timeouts(socket: BorrowedFd<'_>, timeout: Duration) -> io::Result<()> {
+    // A time of 0 would mean no bound.
+    let us = timeout.as_micros().max(1);
+    let second = 1_000_000;
+    let time = libc::timeval {
+        tv_sec: libc::time_t::try_from(us / second).unwrap_or(libc::time_t::MAX),
+        tv_usec: libc::suseconds_t::try_from(us % second).unwrap_or(0),
+    };
+    for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
+        let (start, len) = ((&raw const time).cast(), socklen::<libc::timeval>());
+        // SAFETY: `start` points to a live timeval, and `len` is its size.
+        unsafe { syscall!(setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, start, len)) }?;
+    }
+    Ok(())
+}
+
+/// Sends a message with descriptors, at most [`DESCRIPTORS_MAX`].
+///
+/// # Errors
+/// The kernel's error; `InvalidInput` if there are too many descriptors.
+pub fn send_message(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    if descriptors.len() > DESCRIPTORS_MAX {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut piece = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut control = [0u64; CONTROL_WORDS];
+    let mut message = message_over(&mut piece);
+    if !descriptors.is_empty() {
+        let data_bytes = DESCRIPTOR_BYTES * c_uint::try_from(descriptors.len()).unwrap_or(0);
+        message.msg_control = control.as_mut_ptr().cast();
+        // SAFETY: computes a number.
+        message.msg_controllen = unsafe { libc::CMSG_SPACE(data_bytes) } as _;
+        // SAFETY: the message has room for a control message, as the assertion above shows.
+        let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+        // SAFETY: computes a number.
+        let len = unsafe { libc::CMSG_LEN(data_bytes) };
+        let first = libc::cmsghdr { cmsg_len: len as _, cmsg_level: libc::SOL_SOCKET, cmsg_type: libc::SCM_RIGHTS };
+        // SAFETY: `header` points into `control`, which is aligned and has room for it.
+        unsafe { header.write(first) };
+        // SAFETY: as above; the data follows the header.
+        let data = unsafe { libc::CMSG_DATA(header) }.cast::<c_int>();
+        for (index, descriptor) in descriptors.iter().enumerate() {
+            // SAFETY: there is room for `DESCRIPTORS_MAX` numbers, and `index` is below that.
+            let place = unsafe { data.add(index) };
+            // SAFETY: as above.
+            unsafe { place.write_unaligned(descriptor.as_raw_fd()) };
+        }
+    }
+    loop {
+        // SAFETY: the message refers to live locals and to `bytes`, which the kernel only reads.
+        match unsafe { syscall!(sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL)) } {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Receives a message into `buffer`. Returns its length, 0 at the end of the stream, and its descriptors, which close
+/// on exec.
+///
+/// # Errors
+/// The kernel's error; `InvalidData` if the message does not fit.
+pub fn receive_message(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut control = [0u64; CONTROL_WORDS];
+    let mut message = message_over(&mut piece);
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    let len = loop {
+        // SAFETY: the message refers to live locals and to `buffer`, which are borrowed exclusively.
+        match unsafe { syscall!(recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC)) } {
+            Ok(len) => break len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    };
+    let descriptors = passed_in(&message);
+    if message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok((usize::try_from(len).unwrap_or(0), descriptors))
+}
+
+/// A message of one piece, without control messages.
+fn message_over(piece: &mut libc::iovec) -> libc::msghdr {
+    // SAFETY: all-zero bytes are a valid msghdr: null pointers, zero lengths.
+    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    message.msg_iov = piece;
+    message.msg_iovlen = 1;
+    message
+}
+
+/// The descriptors in the control messages that the kernel has written.
+fn passed_in(message: &libc::msghdr) -> Vec<OwnedFd> {
+    let mut descriptors = Vec::new();
+    // SAFETY: the kernel has filled the control messages of this message, whose buffer is live.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    while !header.is_null() {
+        // SAFETY: the header lies in the buffer, which is aligned.
+        let cmsghdr = unsafe { header.read() };
+        if (cmsghdr.cmsg_level, cmsghdr.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            // SAFETY: computes a number.
+            let header_bytes = unsafe { libc::CMSG_LEN(0) } as usize;
+            let count = (cmsghdr.cmsg_len as usize).saturating_sub(header_bytes) / size_of::<c_int>();
+            // SAFETY: the data follows the header.
+            let data = unsafe { libc::CMSG_DATA(header) }.cast::<c_int>();
+            for index in 0..count {
+                // SAFETY: the kernel has written `count` numbers.
+                let place = unsafe { data.add(index) };
+                // SAFETY: as above.
+                let number = unsafe { place.read_unaligned() };
+                // SAFETY: the kernel has just opened this descriptor for this process, and it has no other owner.
+                descriptors.push(unsafe { OwnedFd::from_raw_fd(number) });
+            }
+        }
+        // SAFETY: as for the first header.
+        header = unsafe { libc::CMSG_NXTHDR(message, header) };
+    }
+    descriptors
+}
+
+/// A file without a name whose bytes are in memory. It is gone when no process has it open or mapped.
+///
+/// # Errors
+/// The kernel's error.
+pub fn memory_file() -> io::Result<File> {
+    let flags = libc::MFD_CLOEXEC;
+    // SAFETY: the name ends with a zero byte.
+    let fd = unsafe { syscall!(memfd_create(c"larder".as_ptr(), flags)) }?;
+    // SAFETY: the kernel has just returned this descriptor, and it has no other owner.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into())
+}
+
+#[cfg(test)]
+#[cfg(not(miri))]
+mod tests {
+    use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+    use std::os::fd::{AsFd as _, BorrowedFd};
+    use std::time::Duration;
+
+    use super::{DESCRIPTORS_MAX, inherited, memory_file, message_pair, receive_message, send_message, set_timeouts};
+
+    #[test]
+    fn messages_stay_apart_and_bring_their_descriptors() {
+        let (one, other) = message_pair().unwrap();
+        let mut file = memory_file().unwrap();
+        file.write_all(b"kept").unwrap();
+        let many: Vec<BorrowedFd<'_>> = vec![file.as_fd(); DESCRIPTORS_MAX];
+        send_message(one.as_fd(), b"first", &many).unwrap();
+        send_message(one.as_fd(), b"second", &[]).unwrap();
+        let mut buffer = [0; 64];
+        let (len, descriptors) = receive_message(other.as_fd(), &mut buffer).unwrap();
+        assert_eq!((&buffer[..len], descriptors.len()), (&b"first"[..], DESCRIPTORS_MAX));
+        let mut same = std::fs::File::from(descriptors.into_iter().next_back().unwrap());
+        let mut text = String::new();
+        same.rewind().unwrap();
+        same.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "kept");
+        let (len, descriptors) = receive_message(other.as_fd(), &mut buffer).unwrap();
+        assert_eq!((&buffer[..len], descriptors.len()), (&b"second"[..], 0));
+        drop(one);
+        assert_eq!(receive_message(other.as_fd(), &mut buffer).unwrap().0, 0);
+    }
+
+    #[test]
+    fn a_message_that_does_not_fit_is_an_error_and_waiting_has_an_end() {
+        let (one, other) = message_pair().unwrap();
+        send_message(one.as_fd(), b"too long", &[]).unwrap();
+        assert_eq!(receive_message(other.as_fd(), &mut [0; 3]).unwrap_err().kind(), ErrorKind::InvalidData);
+        set_timeouts(other.as_fd(), Duration::from_millis(1)).unwrap();
+        assert_eq!(receive_message(other.as_fd(), &mut [0; 3]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        let too_many: Vec<BorrowedFd<'_>> = vec![one.as_fd(); DESCRIPTORS_MAX + 1];
+        assert_eq!(send_message(one.as_fd(), b"x", &too_many).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn standard_streams_and_closed_descriptors_are_not_taken() {
+        assert!(inherited(2).is_err());
+        assert!(inherited(-1).is_err());
+        assert!(inherited(1 << 20).is_err());
+    }
+}

@@ -1,0 +1,64 @@
+//! The order to hand over all clients, and the worker's wait for what comes of it.
+//!
+//! ```text
+//! daemon ──Mail::HandOver──▶ worker: settles its clients, sends its part, reports ──▶ waits
+//!    └── all reports, then: go on (roll back), or the process ends
+//! ```
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Condvar;
+use std::sync::mpsc::Sender;
+
+use crate::sync::Leaf;
+use crate::upgrade::{ConnectionRecord, UpgradeChannel};
+
+/// What a worker serves from its start.
+#[derive(Default)]
+pub struct WorkerSockets {
+    /// Its UDP sockets.
+    pub datagrams: Vec<OwnedFd>,
+    /// Clients of the process before.
+    pub adopted: Vec<(OwnedFd, ConnectionRecord)>,
+}
+
+/// What a worker has sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HandedOver {
+    /// Clients of this worker that cannot be handed over.
+    pub left_behind: u64,
+}
+
+/// The order of one upgrade. All workers share it.
+pub struct HandOver {
+    peer: UpgradeChannel,
+    reports: Sender<io::Result<HandedOver>>,
+    /// Whether the workers go on.
+    goes_on: Leaf<bool>,
+    decided: Condvar,
+}
+
+impl HandOver {
+    /// An order to send everything to `peer`. Each worker reports to `reports`.
+    pub fn new(peer: UpgradeChannel, reports: Sender<io::Result<HandedOver>>) -> Self {
+        Self { peer, reports, goes_on: Leaf::new(false), decided: Condvar::new() }
+    }
+
+    /// The process that gets everything.
+    pub const fn peer(&self) -> &UpgradeChannel {
+        &self.peer
+    }
+
+    /// Lets all workers go on with the clients that they have.
+    pub fn roll_back(&self) {
+        *self.goes_on.lock() = true;
+        self.decided.notify_all();
+    }
+
+    /// Reports what this thread has sent, and waits until it may go on. It does not return if the process ends.
+    pub fn report(&self, sent: io::Result<HandedOver>) {
+        // Ignored: the daemon waits no longer, and lets the workers go on.
+        let _ = self.reports.send(sent);
+        let _ = self.goes_on.lock().wait_while(&self.decided, |goes_on| !*goes_on);
+    }
+}

@@ -1,0 +1,8 @@
+//! Upgrades (SIGUSR2): a new process takes over items, listeners and clients, and no client notices more than a pause.
+
+mod clients;
+mod load;
+mod program;
+mod rolls_back;
+mod service;
+mod states;

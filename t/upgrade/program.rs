@@ -1,0 +1,62 @@
+//! A program file that a test replaces while it runs, as a package manager does.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::support::server::Server;
+use crate::support::{program_under_test, scratch_directory};
+
+/// A copy of the server's program under a name of its own.
+pub(crate) struct ProgramFile {
+    directory: PathBuf,
+}
+
+impl ProgramFile {
+    pub(crate) fn new() -> Self {
+        let file = Self { directory: scratch_directory() };
+        file.restore();
+        file
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join("larder")
+    }
+
+    /// A server that runs it.
+    pub(crate) fn serve(&self, flags: &[&str]) -> Server {
+        Server::start_program(&self.path(), flags)
+    }
+
+    /// Replaces the file by a script in one step.
+    pub(crate) fn replace_by_script(&self, script: &str) {
+        let new = self.directory.join("new");
+        let text = format!("#!/bin/sh\n{script}\n").replace("LARDER", &program_under_test().display().to_string());
+        fs::write(&new, text).expect("the scratch directory is writable");
+        self.put(&new);
+    }
+
+    /// Replaces the file by the program itself.
+    pub(crate) fn restore(&self) {
+        let new = self.directory.join("new");
+        fs::copy(program_under_test(), &new).expect("the scratch directory is writable");
+        self.put(&new);
+    }
+
+    /// Removes the file.
+    pub(crate) fn remove(&self) {
+        fs::remove_file(self.path()).expect("it is there");
+    }
+
+    fn put(&self, new: &Path) {
+        fs::set_permissions(new, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+        fs::rename(new, self.path()).expect("both are in the scratch directory");
+    }
+}
+
+impl Drop for ProgramFile {
+    fn drop(&mut self) {
+        // Ignored: what is left is in the machine's temporary directory.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}

@@ -1,0 +1,59 @@
+//! Upgrades that fail: the old process goes on with everything that it had, and says why.
+
+use crate::restart::file::MemoryFile;
+use crate::support::wait_until;
+
+use super::program::ProgramFile;
+
+/// What the log says about an upgrade with a program that does `script`, and that items and clients stay.
+fn reason(flags: &[&str], script: Option<&str>, expected: &str) {
+    let program = ProgramFile::new();
+    let mut server = program.serve(flags);
+    let mut client = server.client();
+    client.ask("set kept 7 0 5\r\nvalue\r\n", "STORED\r\n");
+    client.send("get ke");
+    let pid = server.process_id();
+    match script {
+        Some(script) => program.replace_by_script(script),
+        None => program.remove(),
+    }
+    server.signal("USR2");
+    wait_until("the upgrade has failed", || server.stderr().contains(&format!("; process {pid} goes on")));
+    let said = server.stderr();
+    assert!(said.contains(expected), "{said}");
+    client.send("pt\r\n");
+    client.expect("VALUE kept 7 5\r\nvalue\r\nEND\r\n");
+    client.ask("set kept 0 0 3\r\nnew\r\n", "STORED\r\n");
+    let stats = server.stats("");
+    assert_eq!((stats["pid"].as_str(), stats["upgrades"].as_str()), (pid.to_string().as_str(), "0"));
+    // A later upgrade works.
+    program.restore();
+    server.upgrade();
+    client.ask("get kept\r\n", "VALUE kept 0 3\r\nnew\r\nEND\r\n");
+}
+
+#[test]
+fn upgrade_rolls_back_when_the_new_program_ends() {
+    reason(&[], Some("exit 3"), "upgrade: the other process has ended (exit status: 3)");
+    reason(&[], Some("kill -9 $$"), "upgrade: the other process has ended (signal: 9 (SIGKILL))");
+}
+
+#[test]
+fn upgrade_rolls_back_when_there_is_no_program() {
+    reason(&[], None, "No such file or directory");
+}
+
+#[test]
+fn upgrade_rolls_back_when_the_new_program_refuses_its_options() {
+    reason(&[], Some("exec LARDER \"$@\" --nosuch"), "upgrade: the other process has ended (exit status: 64)");
+    reason(&[], Some("exec LARDER \"$@\" -Y /no/such/file"), "/no/such/file");
+}
+
+#[test]
+fn upgrade_rolls_back_when_the_new_program_refuses_the_items() {
+    let refusal = "made with -f, --slab-growth-factor 1.25, not 2";
+    reason(&[], Some("exec LARDER \"$@\" -f 2"), refusal);
+    let file = MemoryFile::new();
+    reason(&["-e", file.path()], Some("exec LARDER \"$@\" -f 2"), refusal);
+    reason(&[], Some(&format!("exec LARDER \"$@\" -e {}", file.path())), "only a restart can begin or end its use");
+}
