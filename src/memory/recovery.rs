@@ -117,7 +117,7 @@ impl Recovery {
     pub fn settle_full(&self, slabs: &SlabAllocator, index: usize) {
         let RecoveredPage { page, is_settled, chunks, .. } = &self.pages[index];
         assert!(!is_settled.swap(true, Ordering::Relaxed), "a page is settled once");
-        slabs.book(*page).restore(*chunks);
+        slabs.meta(*page).restore(*chunks);
     }
 
     /// Makes all chunks of the page at `index` free, except those that are `used`.
@@ -127,7 +127,7 @@ impl Recovery {
     pub fn settle(&self, slabs: &SlabAllocator, index: usize, mut used: impl FnMut(ChunkRef, &ChunkHead) -> bool) {
         let RecoveredPage { page, is_settled, chunks, .. } = &self.pages[index];
         assert!(!is_settled.swap(true, Ordering::Relaxed), "a page is settled once");
-        let (book, arena) = (slabs.book(*page), slabs.arena());
+        let (meta, arena) = (slabs.meta(*page), slabs.arena());
         let mut fresh = *chunks;
         let untouched = |index: u32| {
             let head = arena.head(ChunkRef::new(*page, index));
@@ -136,15 +136,15 @@ impl Recovery {
         while fresh > 0 && untouched(fresh - 1) {
             fresh -= 1;
         }
-        book.restore(fresh);
+        meta.restore(fresh);
         // From the end, so that the chunk with the lowest number is taken first.
         for index in (0..fresh).rev() {
             let chunk = ChunkRef::new(*page, index);
             let head = arena.head(chunk);
             if !used(chunk, head) {
                 head.word0.store(0, Ordering::Relaxed);
-                head.word1.store(book.free().map_or(0, |next| u64::from(next.bits())), Ordering::Relaxed);
-                book.push_free(chunk);
+                head.word1.store(meta.free().map_or(0, |next| u64::from(next.bits())), Ordering::Relaxed);
+                meta.push_free(chunk);
             }
         }
     }

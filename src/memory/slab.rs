@@ -40,7 +40,7 @@ pub struct SlabAllocator {
     pub dues: DueTable,
     slabs: Box<[Mutex<Slab>]>,
     /// Page metadata by page number.
-    books: Box<[PageMeta]>,
+    page_metas: Box<[PageMeta]>,
     pub(super) pool: Leaf<PagePool>,
     /// The limit for pages and side tables together, in bytes.
     limit_bytes: AtomicU64,
@@ -159,7 +159,7 @@ impl SlabAllocator {
         });
         Ok(Self {
             slabs: slabs.collect(),
-            books: (0..=arena.last_page()).map(|_| PageMeta::new()).collect(),
+            page_metas: (0..=arena.last_page()).map(|_| PageMeta::new()).collect(),
             dues: DueTable::new(arena.last_page()),
             arena,
             classes,
@@ -206,7 +206,7 @@ impl SlabAllocator {
     /// Bytes of the tables by page number. They do not count against the limit.
     pub fn table_bytes(&self) -> u64 {
         let per_page = size_of::<PageMeta>() + PageArena::TABLE_BYTES_PER_PAGE + DueTable::BYTES_PER_PAGE;
-        (self.books.len() * per_page) as u64
+        (self.page_metas.len() * per_page) as u64
     }
 
     /// The number of pages that classes or the page mover have.
@@ -256,8 +256,8 @@ impl SlabAllocator {
     }
 
     #[inline]
-    pub(super) fn book(&self, page: u32) -> &PageMeta {
-        &self.books[page as usize]
+    pub(super) fn meta(&self, page: u32) -> &PageMeta {
+        &self.page_metas[page as usize]
     }
 }
 
@@ -268,19 +268,19 @@ impl SlabGuard<'_> {
         while taken < wanted
             && let Some(page) = self.slab.open.last().copied()
         {
-            let book = self.allocator.book(page);
-            if book.home(per_page) == per_page {
+            let meta = self.allocator.meta(page);
+            if meta.home(per_page) == per_page {
                 self.count_empty(-1);
             }
             while taken < wanted
-                && let Some(chunk) = self.pop(book, page, per_page)
+                && let Some(chunk) = self.pop(meta, page, per_page)
             {
                 take(chunk);
                 taken += 1;
             }
-            if book.home(per_page) == 0 {
+            if meta.home(per_page) == 0 {
                 self.slab.open.pop();
-                book.set_place(ListPlace::Unlisted);
+                meta.set_place(ListPlace::Unlisted);
             }
         }
         self.slab.ready -= taken;
@@ -288,13 +288,13 @@ impl SlabGuard<'_> {
     }
 
     #[inline]
-    fn pop(&self, book: &PageMeta, page: u32, per_page: u32) -> Option<ChunkRef> {
-        let Some(chunk) = book.free() else {
-            return book.pop_fresh(per_page).map(|index| ChunkRef::new(page, index));
+    fn pop(&self, meta: &PageMeta, page: u32, per_page: u32) -> Option<ChunkRef> {
+        let Some(chunk) = meta.free() else {
+            return meta.pop_fresh(per_page).map(|index| ChunkRef::new(page, index));
         };
         // The low half holds the whole reference; the last free chunk has 0.
         #[expect(clippy::cast_possible_truncation, reason = "`give_back` stored 32 bits")]
-        book.pop_free(self.allocator.arena.head(chunk).word1.load(Ordering::Relaxed) as u32);
+        meta.pop_free(self.allocator.arena.head(chunk).word1.load(Ordering::Relaxed) as u32);
         Some(chunk)
     }
 
@@ -302,19 +302,19 @@ impl SlabGuard<'_> {
     #[inline]
     pub fn give_back(&mut self, chunk: ChunkRef) {
         let page = chunk.page();
-        let book = self.allocator.book(page);
+        let meta = self.allocator.meta(page);
         let head = self.allocator.arena.head(chunk);
         // Zero marks the chunk as free for the CLOCK hand and the sweeper, which may look at any time.
         head.word0.store(0, Ordering::Relaxed);
-        head.word1.store(book.free().map_or(0, |next| u64::from(next.bits())), Ordering::Relaxed);
-        book.push_free(chunk);
-        match book.place() {
+        head.word1.store(meta.free().map_or(0, |next| u64::from(next.bits())), Ordering::Relaxed);
+        meta.push_free(chunk);
+        match meta.place() {
             ListPlace::Closed => return,
             ListPlace::Unlisted => self.list(page),
             ListPlace::Listed(_) => {}
         }
         self.slab.ready += 1;
-        if book.home(self.slab.per_page) == self.slab.per_page {
+        if meta.home(self.slab.per_page) == self.slab.per_page {
             self.count_empty(1);
         }
     }
@@ -328,7 +328,7 @@ impl SlabGuard<'_> {
     /// Adds a page to the list of open pages.
     fn list(&mut self, page: u32) {
         let place = u32::try_from(self.slab.open.len()).expect("there are fewer than 2^17 pages");
-        self.allocator.book(page).set_place(ListPlace::Listed(place));
+        self.allocator.meta(page).set_place(ListPlace::Listed(place));
         self.slab.open.push(page);
     }
 
@@ -384,7 +384,7 @@ impl SlabGuard<'_> {
                 if has_leases && allocator.leases.keep(head, chunk) {
                     continue;
                 }
-                if has_closed && allocator.book(chunk.page()).place() == ListPlace::Closed {
+                if has_closed && allocator.meta(chunk.page()).place() == ListPlace::Closed {
                     strays.push(chunk);
                     continue;
                 }
@@ -411,7 +411,7 @@ impl SlabGuard<'_> {
     /// Adds a page of zeros that no class has.
     pub(super) fn adopt(&mut self, page: u32) {
         let class = self.slab.class;
-        self.allocator.book(page).open();
+        self.allocator.meta(page).open();
         self.allocator.arena.format_page(page, class, self.allocator.classes.chunk_bytes(class));
         self.slab.per_page = self.allocator.classes.per_page(class);
         self.slab.pages.push(page);
@@ -426,7 +426,7 @@ impl SlabGuard<'_> {
         self.slab.per_page = self.allocator.classes.per_page(self.slab.class);
         self.slab.pages.push(page);
         self.slab.pages_version += 1;
-        let home = self.allocator.book(page).home(self.slab.per_page);
+        let home = self.allocator.meta(page).home(self.slab.per_page);
         self.slab.ready += home;
         if home > 0 {
             self.list(page);
@@ -442,34 +442,34 @@ impl SlabGuard<'_> {
         if !self.owns_page(page) {
             return false;
         }
-        let book = self.allocator.book(page);
-        match book.place() {
+        let meta = self.allocator.meta(page);
+        match meta.place() {
             ListPlace::Closed => return false,
             ListPlace::Unlisted => {}
             ListPlace::Listed(place) => {
                 self.slab.open.swap_remove(place as usize);
                 if let Some(moved) = self.slab.open.get(place as usize) {
-                    self.allocator.book(*moved).set_place(ListPlace::Listed(place));
+                    self.allocator.meta(*moved).set_place(ListPlace::Listed(place));
                 }
-                let home = book.home(self.slab.per_page);
+                let home = meta.home(self.slab.per_page);
                 self.slab.ready -= home;
                 if home == self.slab.per_page {
                     self.count_empty(-1);
                 }
             }
         }
-        book.set_place(ListPlace::Closed);
+        meta.set_place(ListPlace::Closed);
         self.slab.closed += 1;
         true
     }
 
     /// Opens a closed page again.
     pub fn reopen_page(&mut self, page: u32) {
-        let book = self.allocator.book(page);
-        if book.place() == ListPlace::Closed {
-            book.set_place(ListPlace::Unlisted);
+        let meta = self.allocator.meta(page);
+        if meta.place() == ListPlace::Closed {
+            meta.set_place(ListPlace::Unlisted);
             self.slab.closed -= 1;
-            let home = book.home(self.slab.per_page);
+            let home = meta.home(self.slab.per_page);
             self.slab.ready += home;
             if home > 0 {
                 self.list(page);
@@ -483,20 +483,20 @@ impl SlabGuard<'_> {
     /// A page without a chunk in use, if there is one.
     pub fn unused_page(&self) -> Option<u32> {
         let per_page = self.slab.per_page;
-        self.slab.open.iter().copied().find(|page| self.allocator.book(*page).home(per_page) == per_page)
+        self.slab.open.iter().copied().find(|page| self.allocator.meta(*page).home(per_page) == per_page)
     }
 
     /// For a page of the class: the number of chunks that are not home, and the number that were ever used.
     pub fn chunks_out(&self, page: u32) -> (u32, u32) {
-        let book = self.allocator.book(page);
-        (self.slab.per_page - book.home(self.slab.per_page), book.fresh())
+        let meta = self.allocator.meta(page);
+        (self.slab.per_page - meta.home(self.slab.per_page), meta.fresh())
     }
 
     /// Takes a closed page whose chunks are all home from the class. The page can be reused when all threads that are
     /// pinned now have unpinned.
     pub fn detach_page(&mut self, page: u32, epochs: &Epochs) -> Option<DetachedPage> {
-        let book = self.allocator.book(page);
-        if book.place() != ListPlace::Closed || book.home(self.slab.per_page) != self.slab.per_page {
+        let meta = self.allocator.meta(page);
+        if meta.place() != ListPlace::Closed || meta.home(self.slab.per_page) != self.slab.per_page {
             return None;
         }
         let index = self.slab.pages.iter().position(|one| *one == page)?;
