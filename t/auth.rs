@@ -1,14 +1,14 @@
 //! Authentication over the text protocol (`-Y`): what a client may send before it, attempts, the user file.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use larder::protocol::Verb;
 
-use crate::support::{Client, Server, scratch_directory, wait_until};
+use crate::support::{Client, ScratchDirectory, Server, scratch_directory, wait_until};
 
 const UNAUTHENTICATED: &str = "CLIENT_ERROR unauthenticated\r\n";
 const FAILURE: &str = "CLIENT_ERROR authentication failure\r\n";
@@ -22,7 +22,7 @@ const SLOW_HASH: &str = "$argon2id$v=19$m=16384,t=3,p=1$c2FsdHNhbHQ$gQf/rUaDQFYM
 /// A server whose clients must authenticate.
 struct Guarded {
     server: Server,
-    directory: PathBuf,
+    directory: ScratchDirectory,
 }
 
 impl Guarded {
@@ -57,13 +57,6 @@ impl Guarded {
         let process_id = self.server.process_id().to_string();
         let status = Command::new("kill").args(["-s", "HUP", &process_id]).status().expect("every system has kill");
         assert!(status.success());
-    }
-}
-
-impl Drop for Guarded {
-    fn drop(&mut self) {
-        // Ignored: what is left is in the machine's temporary directory.
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 

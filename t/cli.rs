@@ -19,10 +19,7 @@ struct Ended {
 /// Runs larder with `arguments` until it ends by itself, in a directory of its own.
 fn run(arguments: &[&str]) -> Ended {
     let directory = scratch_directory();
-    let ended = run_in(&directory, arguments);
-    // Ignored: what is left is in the machine's temporary directory.
-    let _ = fs::remove_dir_all(directory);
-    ended
+    run_in(&directory, arguments)
 }
 
 fn run_in(directory: &Path, arguments: &[&str]) -> Ended {
@@ -194,7 +191,6 @@ fn root_has_to_say_whom_to_run_as() {
         let groups = of_process(child.id(), "status", "Groups:");
         signal("TERM", child.id());
         assert_eq!(wait_for(&mut child, "the server ends"), 0);
-        fs::remove_dir_all(directory).unwrap();
         assert!(ids.iter().all(|id| id != "0"), "{ids:?}");
         assert_eq!(groups, Vec::<String>::new());
     } else {
@@ -269,7 +265,6 @@ fn a_daemon_serves_when_its_parent_has_ended_and_takes_its_pidfile_along() {
     let current_directory = fs::read_link(format!("/proc/{process_id}/cwd")).unwrap();
     signal("TERM", process_id);
     wait_until("the pidfile is removed", || !pidfile.exists());
-    fs::remove_dir_all(directory).unwrap();
     assert_eq!(shown, process_id.to_string());
     assert_eq!(standard_error, Path::new("/dev/null"));
     assert_eq!(current_directory, Path::new("/"));
@@ -300,7 +295,6 @@ fn a_port_file_that_cannot_be_written_is_a_warning() {
     assert_eq!(wait_for(&mut child, "the server ends"), 0);
     let line = "larder: MEMCACHED_PORT_FILENAME: write /no/such/directory/ports: No such file or directory\n";
     assert_eq!(fs::read_to_string(said).unwrap(), line);
-    fs::remove_dir_all(directory).unwrap();
 }
 
 /// The command that runs larder under a limit of the shell's: `-v 300000`.
@@ -338,7 +332,6 @@ fn too_little_address_space_ends_the_start_with_one_line() {
         assert_eq!((ended.code, ended.stderr.lines().count()), (71, 1), "ulimit -v {megabytes}:\n{}", ended.stderr);
         assert!(ended.stderr.starts_with("larder: "), "{}", ended.stderr);
     }
-    fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
@@ -357,7 +350,6 @@ fn a_limit_on_file_sizes_is_a_warning() {
     let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
     assert_eq!(said, format!("larder: -P, --pidfile: write {}: File too large\n", pidfile.display()));
     assert!(!pidfile.exists() && !directory.join("pid.tmp").exists());
-    fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
@@ -369,7 +361,6 @@ fn a_limit_on_processes_ends_the_start_with_one_line() {
     let ended = run_command(&directory, command.args(["-l", "127.0.0.1", "-p", "-1", "-u", user]));
     let line = "larder: start background threads under ulimit -u and -v: Resource temporarily unavailable\n";
     assert_eq!((ended.code, ended.stderr.as_str()), (71, line));
-    fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
@@ -384,7 +375,6 @@ fn a_link_beside_the_pidfile_is_not_followed() {
     let told = fs::read_to_string(&pidfile).unwrap();
     let untouched = fs::read_to_string(&theirs).unwrap();
     assert!(!beside.exists());
-    fs::remove_dir_all(directory).unwrap();
     assert!(is_file);
     assert_eq!(told, format!("{}\n", server.process_id()));
     assert_eq!(untouched, "theirs");
@@ -417,7 +407,6 @@ fn options_can_come_from_debians_file() {
     fs::remove_file(&path).expect("ours");
     let ended = run(&[&config]);
     assert_eq!(ended.stderr, format!("larder: --config: read {}: No such file or directory\n", path.display()));
-    fs::remove_dir_all(directory).expect("the directory is ours");
 }
 
 #[test]
@@ -430,7 +419,6 @@ fn port_zero_opens_no_tcp_port_whatever_else_names_one() {
         command.args(as_user()).args(["-p", "0"]).args(others).env("MEMCACHED_PORT_FILENAME", "ports");
         let ended = run_command(&directory, &mut command);
         assert_eq!((ended.code, ended.stderr.as_str()), (64, nowhere));
-        fs::remove_dir_all(directory).unwrap();
     }
 }
 

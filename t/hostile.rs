@@ -1,10 +1,9 @@
 //! Every row of the tables in doc/hostile-input.md is sent to a server, which must do what the row says.
 
 use std::fs;
-use std::path::PathBuf;
 
 use crate::support::transcript::{bytewise, expanded};
-use crate::support::{Client, Server, scratch_directory, wait_until};
+use crate::support::{Client, ScratchDirectory, Server, scratch_directory, wait_until};
 
 pub(crate) const PAGE: &str = "doc/hostile-input.md";
 /// Headers of the two kinds of table.
@@ -32,7 +31,7 @@ pub(crate) struct Row {
 pub(crate) struct Configured {
     pub options: Vec<String>,
     server: Server,
-    directory: PathBuf,
+    _directory: ScratchDirectory,
 }
 
 impl Configured {
@@ -47,7 +46,7 @@ impl Configured {
         let flags: Vec<&str> = words.map(|word| if word == "users" { file } else { word }).collect();
         // One worker serves requests in the order of their arrival.
         let server = Server::start(&[&["-t", "1"], &flags[..]].concat());
-        Self { options: options.to_vec(), server, directory }
+        Self { options: options.to_vec(), server, _directory: directory }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -65,13 +64,6 @@ impl Configured {
         connections(&mut observer);
         wait_until("the clients of earlier rows are gone", || connections(&mut observer) <= 2);
         if connections(&mut observer) == 2 { Ok(()) } else { Err("the server does not wait".into()) }
-    }
-}
-
-impl Drop for Configured {
-    fn drop(&mut self) {
-        // Ignored: the directory is in the machine's temporary one.
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 

@@ -33,7 +33,6 @@ fn what_is_built_is_installed_without_cargo() {
         .filter(|file| !root.join(file).is_file())
         .collect();
     let unit = fs::read_to_string(root.join("lib/systemd/system/larder.service")).unwrap();
-    fs::remove_dir_all(directory).unwrap();
     assert_eq!(missing, Vec::<&str>::new());
     assert!(unit.contains("\nExecStart=/opt/cache/bin/larder -p"), "{unit}");
     assert!(unit.contains("\nRuntimeDirectory=larder\n"), "{unit}");
@@ -45,7 +44,6 @@ fn installed_as_memcached_it_says_so() {
     let directory = scratch_directory();
     install(&directory, "install-as-memcached", "/usr");
     let said = Command::new(directory.join("root/usr/bin/memcached")).arg("-V").output().unwrap();
-    fs::remove_dir_all(directory).unwrap();
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(String::from_utf8_lossy(&said.stdout), format!("memcached 1.6.45\nlarder {version}\n"));
 }

@@ -144,7 +144,6 @@ fn the_journal_gets_levels_instead_of_times() {
     let _ignored = child.kill();
     child.wait().unwrap();
     let said = fs::read_to_string(&said).unwrap();
-    fs::remove_dir_all(directory).unwrap();
     for line in said.lines() {
         assert!(["<3>", "<4>", "<6>", "<7>"].iter().any(|level| line.starts_with(level)), "{line}");
     }
@@ -169,7 +168,6 @@ fn a_reader_that_stops_reading_stops_nobody() {
         ended = child.try_wait().unwrap();
         ended.is_some()
     });
-    fs::remove_dir_all(directory).unwrap();
     assert!(dropped > 0);
     assert_eq!(ended.and_then(|status| status.code()), Some(0));
 }
@@ -197,7 +195,6 @@ fn a_reader_that_reads_again_learns_what_was_dropped() {
     });
     let _ignored = child.kill();
     child.wait().unwrap();
-    fs::remove_dir_all(directory).unwrap();
     assert!(reader.join().unwrap());
 }
 

@@ -13,7 +13,8 @@ const USERS: &str = "user:secret word\nhashed:$argon2id$v=19$m=16384,t=3,p=1$c2F
 
 /// A server with -S, and with -Y if `flags` have it.
 fn guarded(flags: &[&str]) -> Server {
-    let file = scratch_directory().join("users");
+    let directory = scratch_directory();
+    let file = directory.join("users");
     fs::write(&file, USERS).expect("the scratch directory is writable");
     let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
     command.env("MEMCACHED_SASL_PWDB", &file);

@@ -33,8 +33,9 @@ fn two_servers_and_the_floor_meet_under_one_load() {
 
 /// Runs in a folder without memcached and without the script that fetches it.
 fn bench_without_memcached(arguments: &[&str]) -> Output {
+    let directory = scratch_directory();
     command(arguments)
-        .current_dir(scratch_directory())
+        .current_dir(&directory)
         .env_remove("LARDER_ORACLE")
         .env_remove("LARDER_BENCH_B")
         .output()
@@ -69,7 +70,7 @@ fn a_memcached_that_is_not_the_yardstick_is_warned_of() {
             format!("mkdir bin; printf '#!/bin/sh\necho memcached {version}\n' >bin/memcached; chmod +x bin/memcached");
         let written = Command::new("sh").args(["-c", &lines]).current_dir(&folder).status().expect("there is a shell");
         assert!(written.success());
-        let ran = Command::new("scripts/newest-memcached").arg(&folder).output().expect("the script starts");
+        let ran = Command::new("scripts/newest-memcached").arg(folder.as_os_str()).output().expect("the script starts");
         assert!(ran.status.success(), "{ran:?}");
         assert_eq!(String::from_utf8_lossy(&ran.stdout).trim_end(), program.to_string_lossy());
         let stderr = String::from_utf8_lossy(&ran.stderr);

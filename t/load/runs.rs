@@ -57,7 +57,8 @@ fn the_example_with_ten_thousand_idle_connections_runs() {
 #[test]
 fn lengths_of_values_come_from_a_file() {
     let server = Server::start(&[]);
-    let path = scratch_directory().join("sizes.json");
+    let directory = scratch_directory();
+    let path = directory.join("sizes.json");
     let file = "{\"valSizeRange\": [300, 310, 5000],\n\"valSizeRangeProbability\": [0.0, 0.75, 0.25]}";
     fs::write(&path, file).expect("the folder can be written");
     let ran = bench(&format!(
@@ -85,7 +86,8 @@ fn lengths_of_values_come_from_a_file() {
 #[test]
 fn a_row_of_twitters_table_is_a_load() {
     let server = Server::start(&[]);
-    let path = scratch_directory().join("clusters.csv");
+    let directory = scratch_directory();
+    let path = directory.join("clusters.csv");
     let rows = "cluster,key,value,requests per object,one-hit %,compulsory,ttl,operations,alpha\n\
                 cluster1,20,100,5,10,1,\"1d:1.0\",get:1,1\n\
                 cluster7,40,200,10,50,1.37,\"2h:0.5, 30s:0.25\",get:0.6 set:0.3 incr:0.1,1.0666\n";

@@ -74,7 +74,8 @@ fn figures_for_programs_are_one_json_object() {
 
 #[test]
 fn a_unix_socket_is_as_good() {
-    let socket = crate::support::scratch_directory().join("s");
+    let directory = crate::support::scratch_directory();
+    let socket = directory.join("s");
     let path = socket.to_str().expect("the path is UTF-8");
     let _server = Server::start(&["-s", path]);
     let ran = bench(&format!("-s {path} -n 500 -c 3 -d 0.02 --sleep"));

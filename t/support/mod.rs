@@ -18,7 +18,7 @@ pub(crate) mod wait;
 
 pub(crate) use client::Client;
 pub(crate) use datagrams::{DatagramClient, datagram};
-pub(crate) use server::{Server, larder_bench, program_under_test, scratch_directory};
+pub(crate) use server::{ScratchDirectory, Server, larder_bench, program_under_test, scratch_directory};
 pub(crate) use wait::{now, wait_until};
 
 /// Says something beside the tests' own outcome.

@@ -3,12 +3,13 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::client::{Client, StatRows};
 use super::datagrams::DatagramClient;
@@ -19,7 +20,7 @@ pub(crate) struct Server {
     child: Child,
     /// The process that has replaced the child, if an upgrade took place.
     successor: Option<u32>,
-    directory: PathBuf,
+    directory: ScratchDirectory,
     address: Address,
 }
 
@@ -218,21 +219,41 @@ impl Drop for Server {
                 super::report(&format!("the server wrote to stderr:\n{said}"));
             }
         }
-        // Ignored: what is left is in the machine's temporary directory.
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
-/// A fresh, empty directory under the machine's temporary one.
-pub(crate) fn scratch_directory() -> PathBuf {
-    static NEXT: Mutex<u32> = Mutex::new(0);
-    let mut next = NEXT.lock().expect("nobody panics while counting");
-    *next += 1;
-    let path = std::env::temp_dir().join(format!("larder-t-{}-{}", std::process::id(), *next));
-    // Ignored: there is something to remove only if an earlier process had our id and was killed.
+/// A fresh, empty directory under the machine's temporary one. It is removed when the value is dropped.
+pub(crate) struct ScratchDirectory(PathBuf);
+
+pub(crate) fn scratch_directory() -> ScratchDirectory {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let name = format!("larder-t-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let path = std::env::temp_dir().join(name);
+    // Ignored: the directory exists only if an earlier process had our id and was killed.
     let _ = fs::remove_dir_all(&path);
     fs::create_dir_all(&path).expect("the temporary directory is writable");
-    path
+    ScratchDirectory(path)
+}
+
+impl Deref for ScratchDirectory {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl AsRef<Path> for ScratchDirectory {
+    fn as_ref(&self) -> &Path {
+        self
+    }
+}
+
+impl Drop for ScratchDirectory {
+    fn drop(&mut self) {
+        // Ignored: a child that still runs may write here.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// `LARDER_SERVER` when set, or else the larder of this build.

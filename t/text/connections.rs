@@ -251,7 +251,6 @@ fn a_unix_socket_serves_with_the_mode_asked_for() {
         assert_eq!(permissions.mode() & 0o777, bits);
         assert_eq!(client.stats("settings")["domain_socket"], path_text);
     }
-    fs::remove_dir_all(directory).expect("the directory is ours");
 }
 
 #[test]
@@ -263,7 +262,6 @@ fn a_server_takes_over_the_socket_file_of_one_that_was_killed() {
     assert!(path.exists(), "a killed server leaves its socket file behind");
     let server = Server::start(&["-s", path_text]);
     server.client().ask("get a\r\n", "END\r\n");
-    fs::remove_dir_all(directory).expect("the directory is ours");
 }
 
 #[test]

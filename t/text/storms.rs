@@ -41,7 +41,6 @@ fn the_operator_has_a_connection_when_all_others_are_taken() {
         });
         drop(beyond);
     }
-    fs::remove_dir_all(directory).expect("the directory is ours");
 }
 
 #[test]
@@ -64,7 +63,6 @@ fn an_address_has_as_many_connections_as_the_option_says() {
     leaving.send("quit\r\n");
     leaving.expect_close();
     server.client().ask("get a\r\n", "END\r\n");
-    fs::remove_dir_all(directory).expect("the directory is ours");
 }
 
 #[test]

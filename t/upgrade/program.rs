@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::support::server::Server;
-use crate::support::{program_under_test, scratch_directory};
+use crate::support::{ScratchDirectory, program_under_test, scratch_directory};
 
 /// A copy of the server's program under a name of its own.
 pub(crate) struct ProgramFile {
-    directory: PathBuf,
+    directory: ScratchDirectory,
 }
 
 impl ProgramFile {
@@ -51,12 +51,5 @@ impl ProgramFile {
     fn put(&self, new: &Path) {
         fs::set_permissions(new, fs::Permissions::from_mode(0o755)).expect("the file is ours");
         fs::rename(new, self.path()).expect("both are in the scratch directory");
-    }
-}
-
-impl Drop for ProgramFile {
-    fn drop(&mut self) {
-        // Ignored: what is left is in the machine's temporary directory.
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
