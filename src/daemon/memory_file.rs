@@ -1,8 +1,10 @@
 //! The store and its clock, with or without a memory file (-e).
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::Clock;
 use crate::restart::{FileClaim, Handed, OpenError, Opened, Report, Started, create_in_memory, open, stamped};
@@ -51,18 +53,27 @@ pub(super) fn build_store(settings: &Settings) -> Result<ReadyStore, Failure> {
     Ok(ReadyStore { store, clock, gauges: report.gauges() })
 }
 
-/// Builds the store in memory that another process can take over, if possible. Huge pages (-L) need memory that cannot
-/// be handed over.
-fn build_in_memory(settings: &Settings) -> Result<(&'static Store, Arc<Clock>), Failure> {
-    if !settings.large_pages
-        && let Ok(Opened { file, clock, .. }) = memory_file()
-            .map_or_else(|error| Err(OpenError::System("make", error)), |file| create_in_memory(file, settings))
-    {
-        let clock = Arc::new(clock);
-        if let Ok(store) = Store::in_file(store_config(settings), Arc::clone(&clock), file) {
-            return Ok((store, clock));
-        }
+/// Time for which items stay where they are after each move, as a multiple of what the move took.
+const PAUSE_FACTOR: u32 = 1;
+
+/// Moves the items to a file in memory that another process can take over, while workers serve.
+pub(super) fn move_to_file(store: &Store, settings: &Settings) -> Result<(), String> {
+    if store.is_in_file() {
+        return Ok(());
     }
+    let failed = |error: io::Error| format!("move the items to a memory file: {}", kernels_word(&error));
+    let file = memory_file().and_then(|file| create_in_memory(file, settings)).map_err(failed)?;
+    loop {
+        let watch = Clock::start();
+        if store.move_some_to_file(&file).map_err(failed)? {
+            return Ok(());
+        }
+        std::thread::park_timeout(Duration::from_micros(watch.real_us()) * PAUSE_FACTOR);
+    }
+}
+
+/// Builds the store in memory of this process.
+fn build_in_memory(settings: &Settings) -> Result<(&'static Store, Arc<Clock>), Failure> {
     let clock = Arc::new(Clock::start());
     let store = Store::new(store_config(settings), Arc::clone(&clock))
         .map_err(Failure::system("-m, --memory-limit: reserve memory for items"))?;

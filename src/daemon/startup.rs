@@ -146,7 +146,7 @@ fn start(
     let pidfile = write_files(settings, &sockets);
     let start_line = start_line(settings, clients_max, &sockets);
     restrict_if_asked(settings, Role::Starting)?;
-    let upgrades = Upgrades { program: can_upgrade(settings, ready.store, program), manager: Arc::clone(manager) };
+    let upgrades = Upgrades { program: can_upgrade(settings, program), manager: Arc::clone(manager) };
     let server = Server::build(settings, clients_max, ready, sockets, users, heritage, upgrades)?;
     lock_memory_if_asked(settings);
     start_log_thread().map_err(Failure::system("start the log thread under ulimit -u and -v"))?;
@@ -202,12 +202,9 @@ struct Upgrades {
 }
 
 /// The program for an upgrade, or why there can be none.
-fn can_upgrade(settings: &Settings, store: &Store, program: io::Result<Program>) -> Result<Program, String> {
+fn can_upgrade(settings: &Settings, program: io::Result<Program>) -> Result<Program, String> {
     if settings.drop_privileges {
         return Err("-o drop_privileges forbids to start a program".into());
-    }
-    if store.memory_file().is_none() {
-        return Err("the items are in memory that cannot be handed over, because of -L or a limit (ulimit -f)".into());
     }
     program.map_err(|error| format!("find the program: {}", kernels_word(&error)))
 }
@@ -424,7 +421,7 @@ impl Server {
                 return AfterSignal::Stop;
             }
             if ending.take_upgrade() {
-                upgrader.begin();
+                upgrader.begin(&process);
             }
             if upgrader.proceed(&process, &workers, held) {
                 ended = Ended::HandedOver;

@@ -1,7 +1,7 @@
 //! SIGUSR2: this process hands everything over to the process of the program as it is on disk now.
 //!
 //! ```text
-//! begin ──▶ a thread starts the program and waits for its hello ──▶ wakes the dispatcher ──▶ proceed
+//! begin     a thread moves items to a memory file, starts the program, waits for its hello ──▶ proceed
 //! proceed   workers pause and send their clients ▶ jobs pause ▶ items are left clean ▶ the rest is sent
 //!           ready? ──yes──▶ commit: this process ends         no, or not in time ──▶ all goes on as before
 //! ```
@@ -31,6 +31,7 @@ use crate::watch::{Visit, WatcherView};
 use crate::worker::{HandOver, HandedOver, Mail};
 
 use super::failure::kernels_word;
+use super::memory_file::move_to_file;
 use super::notify::ServiceManager;
 use super::operator::Process;
 use super::program::Program;
@@ -74,7 +75,7 @@ impl Upgrader {
     }
 
     /// Starts the new process, unless that is impossible or under way.
-    pub(super) fn begin(&self) {
+    pub(super) fn begin(&self, process: &Arc<Process>) {
         let program = match &self.program {
             Ok(program) => program.clone(),
             Err(reason) => return refuse(reason),
@@ -88,10 +89,9 @@ impl Upgrader {
         }
         self.manager.reloading();
         let (progress, dispatcher) = (Arc::clone(&self.progress), Arc::clone(&self.dispatcher));
-        let shown = program.file().display().to_string();
-        log_line(Level::Info, format!("larder: upgrade: {shown} is started"));
+        let process = Arc::clone(process);
         let run = move || {
-            let answer = greet(&program);
+            let answer = move_to_file(process.store, &process.settings).and_then(|()| greet(&program));
             *progress.lock() = Progress::Answered(answer);
             // Ignored: it fails only if a wake-up is already pending.
             let _ = dispatcher.wake();
@@ -137,6 +137,7 @@ fn refuse(reason: &str) {
 /// Starts the program, and waits until it has read its options.
 fn greet(program: &Program) -> Result<Successor, String> {
     let file = program.file().display();
+    log_line(Level::Info, format!("larder: upgrade: {file} is started"));
     let (mut child, peer) = program.start().map_err(|error| format!("start {file}: {}", kernels_word(&error)))?;
     match peer.set_timeout(READY_WITHIN).map_err(ChannelError::System).and_then(|()| peer.await_hello()) {
         Ok(version) => Ok(Successor { child, peer, version }),

@@ -21,11 +21,11 @@ use std::fs::File;
 use std::io;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::atomic::fixed::AtomicU64;
 use crate::base::atomic::{AtomicU32, Ordering};
-use crate::sync::Pin;
+use crate::sync::{Pin, Standstill};
 use crate::sys::cpu::prefetch;
 use crate::sys::mapping::{Mapping, Space};
 
@@ -53,7 +53,7 @@ pub struct PageArena {
     /// Class and chunk size by page, see [`format`]; 0 while the page has no class. Index 0 is never used.
     formats: Box<[AtomicU32]>,
     /// The superblock of a memory file. It has a copy of `formats`.
-    superblock: Option<Arc<Superblock>>,
+    superblock: OnceLock<Arc<Superblock>>,
 }
 
 /// What holds the pages.
@@ -128,9 +128,9 @@ impl PageArena {
         let bytes = |pages: u32| (pages.min(ChunkRef::PAGES_MAX - 1) as usize + 1) * PAGE_BYTES as usize;
         let (wanted, least) = (bytes(pages_wanted), bytes(pages_least));
         let (mapping, superblock, page_table) = match backing {
-            Backing::Anonymous => (Mapping::reserve(wanted, least)?, None, Vec::new()),
+            Backing::Anonymous => (Mapping::reserve(wanted, least)?, OnceLock::new(), Vec::new()),
             Backing::File(ArenaFile { file, superblock, page_table, space, .. }) => {
-                (Mapping::reserve_in_file(&file, space, wanted, least)?, Some(superblock), page_table)
+                (Mapping::reserve_in_file(&file, space, wanted, least)?, superblock.into(), page_table)
             }
         };
         let pages = mapping.len() / PAGE_BYTES as usize;
@@ -144,7 +144,48 @@ impl PageArena {
 
     /// The superblock, if the pages lie in a memory file.
     pub fn superblock(&self) -> Option<&Arc<Superblock>> {
-        self.superblock.as_ref()
+        self.superblock.get()
+    }
+
+    /// Moves the pages after those that are in a memory file to this file, up to page `end`; with `None`, all others,
+    /// none of which was ever used. The first call also writes the page table.
+    ///
+    /// # Errors
+    /// The kernel's error. The pages are unchanged.
+    pub(super) fn move_to_file(
+        &self,
+        _standstill: &Standstill<'_>,
+        superblock: &Arc<Superblock>,
+        end: Option<u32>,
+    ) -> io::Result<()> {
+        let superblock = if let Some(before) = self.superblock.get() {
+            before
+        } else {
+            superblock.set_pages(self.formats.iter().map(|format| format.load(Ordering::Relaxed)))?;
+            self.superblock.get_or_init(|| Arc::clone(superblock))
+        };
+        let (page_bytes, file) = (PAGE_BYTES as usize, superblock.file());
+        let start = self.mapping.bytes_in_file() / page_bytes;
+        let end_bytes = end.map_or(self.mapping.len(), |end| end as usize * page_bytes);
+        if end.is_some() && superblock.file_len()? < end_bytes as u64 {
+            file.set_len(end_bytes as u64)?;
+        }
+        let pages = start..end.map_or(start, |end| end as usize);
+        // A page without a class is filled with zeros before it gets one.
+        let used = pages.filter(|page| self.formats[*page].load(Ordering::Relaxed) != 0);
+        let used: Vec<_> = used.map(|page| page * page_bytes..(page + 1) * page_bytes).collect();
+        // SAFETY: threads use the memory of pages only while they are pinned, and none is.
+        unsafe { self.mapping.move_to_file(file, end_bytes, &used) }
+    }
+
+    /// Whether all pages are in a memory file.
+    pub fn is_in_file(&self) -> bool {
+        self.mapping.bytes_in_file() == self.mapping.len()
+    }
+
+    /// The first page that is not in a memory file.
+    pub(super) fn first_page_in_memory(&self) -> u32 {
+        u32::try_from(self.mapping.bytes_in_file() / PAGE_BYTES as usize).unwrap_or(u32::MAX)
     }
 
     /// Whether any page up to `last_page` lacks memory in the file.
@@ -154,7 +195,7 @@ impl PageArena {
 
     /// The number of pages up to the end of the memory file, as far as they are reserved.
     pub(super) fn pages_in_file(&self) -> u32 {
-        let len = self.superblock.as_ref().and_then(|superblock| superblock.file_len().ok()).unwrap_or(u64::MAX);
+        let len = self.superblock.get().and_then(|superblock| superblock.file_len().ok()).unwrap_or(u64::MAX);
         let pages = u32::try_from(len.div_ceil(u64::from(PAGE_BYTES))).unwrap_or(u32::MAX);
         pages.min(self.last_page() + 1)
     }
@@ -197,7 +238,7 @@ impl PageArena {
     /// Writes a page's format to the superblock. Before a page is filled with zeros, the file knows that it has no
     /// class. When the page is zeros, the file knows its class. So the table is right whenever a process dies.
     fn keep_format(&self, page: u32) {
-        if let Some(superblock) = &self.superblock {
+        if let Some(superblock) = self.superblock.get() {
             superblock.set_page(page, self.formats[page as usize].load(Ordering::Relaxed));
         }
     }

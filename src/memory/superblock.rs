@@ -156,6 +156,15 @@ impl Superblock {
         read(&self.live.lock())
     }
 
+    /// Writes the entries of the first pages.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub(super) fn set_pages(&self, formats: impl Iterator<Item = u32>) -> io::Result<()> {
+        let bytes: Vec<u8> = formats.flat_map(u32::to_le_bytes).collect();
+        self.file.write_all_at(&bytes, PAGE_TABLE_AT)
+    }
+
     /// Writes the entry of `page`.
     pub(super) fn set_page(&self, page: u32, format: u32) {
         // Ignored: the block was allocated when the file was made. If the entry stays as it was, the items of the page

@@ -216,9 +216,13 @@ fn create(file: File, settings: &Settings, dropped: Option<String>) -> Result<Op
 ///
 /// # Errors
 /// The kernel's error.
-pub fn create_in_memory(file: File, settings: &Settings) -> Result<Opened, OpenError> {
-    file.set_len(SUPERBLOCK_BYTES).map_err(at("enlarge"))?;
-    fill_new(file, settings, Space::OnTouch, None)
+pub fn create_in_memory(file: File, settings: &Settings) -> io::Result<ArenaFile> {
+    file.set_len(SUPERBLOCK_BYTES)?;
+    match fill_new(file, settings, Space::OnTouch, None) {
+        Ok(opened) => Ok(opened.file),
+        Err(OpenError::System(_, error)) => Err(error),
+        Err(OpenError::Refused(reason)) => Err(io::Error::other(reason)),
+    }
 }
 
 fn fill_new(file: File, settings: &Settings, space: Space, dropped: Option<String>) -> Result<Opened, OpenError> {

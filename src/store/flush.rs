@@ -73,6 +73,11 @@ impl FlushMarks {
         FlushMark(self.mark.load(Ordering::Acquire))
     }
 
+    /// What a memory file keeps of the marks: the mark, and the second of an order for later.
+    pub(super) fn kept(&self) -> (u64, u32) {
+        (self.mark().counter(), self.due.load(Ordering::Relaxed))
+    }
+
     /// Drops everything stored so far, and cancels an order for later.
     pub(super) fn now(&self, counter: &CasCounter) {
         let mark = counter.mark();

@@ -17,12 +17,13 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::base::{ClockTick, HashedKey};
 use crate::eviction::{PolicyProgress, Position, RingEntry, generation_tag};
 use crate::item::{ChunkContent, CountedItem, ItemRef, Whole, Word0, check, header};
-use crate::memory::{ChunkHead, ChunkRef, ChunkSet, HandState, KeptIndex, LiveState, Recovery};
+use crate::memory::{ArenaFile, ChunkHead, ChunkRef, ChunkSet, HandState, KeptIndex, LiveState, Recovery};
 use crate::sync::{Leaf, LeafGuard, Pin};
 
 use super::cache::Store;
@@ -55,6 +56,9 @@ pub struct RecoveryReport {
     /// Time for finding the free memory, in microseconds.
     pub settle_us: u64,
 }
+
+/// Time in which all threads must come to a standstill.
+const STANDSTILL_WITHIN: Duration = Duration::from_millis(500);
 
 /// Items whose buckets are prefetched together.
 const GROUP: usize = 16;
@@ -281,6 +285,8 @@ impl Store {
         superblock.update(|state| {
             stamp(state);
             (state.items, state.cas_end, state.limit_bytes) = (items, cas_end, limit_bytes);
+            // Anonymous memory that became a file has kept no marks.
+            (state.flush_mark, state.flush_due) = self.flush.kept();
             state.index = index;
             hands.into_iter().for_each(|(class, hand)| state.hands[usize::from(class)] = hand);
             state.is_clean = true;
@@ -295,6 +301,8 @@ impl Store {
         let Some(superblock) = self.slabs.arena().superblock() else { return Ok(()) };
         let kept = superblock.update(|state| {
             state.is_clean = false;
+            // Threads have ranges of uniques that were drawn before, and go on with them.
+            state.cas_end = self.cas.0.leased();
             std::mem::take(&mut state.index)
         })?;
         // The index lies where the next pages will be.
@@ -304,6 +312,24 @@ impl Store {
     /// The memory file, for the process that takes it over. `None`: the items are in anonymous memory.
     pub fn memory_file(&self) -> Option<&File> {
         self.slabs.arena().superblock().map(|superblock| superblock.file())
+    }
+
+    /// Moves some of the items to `file`, a new memory file, or to the one that holds some already. Returns whether all
+    /// are there.
+    ///
+    /// # Errors
+    /// The kernel's error, or `TimedOut` if a thread uses items for too long. The store is as it was.
+    pub fn move_some_to_file(&self, file: &ArenaFile) -> io::Result<bool> {
+        let standstill = self.epochs.stand_still(STANDSTILL_WITHIN).ok_or(io::ErrorKind::TimedOut)?;
+        if self.slabs.arena().superblock().is_none() {
+            file.superblock.update(|state| state.classes = self.slabs.classes.table())?;
+        }
+        self.slabs.move_some_to_file(&standstill, &file.superblock)
+    }
+
+    /// Whether all items are in a memory file.
+    pub fn is_in_file(&self) -> bool {
+        self.slabs.arena().is_in_file()
     }
 }
 

@@ -25,8 +25,11 @@
 //!   extends the chain.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
+use crate::base::Clock;
 use crate::base::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// The slot value of a thread that is not pinned.
@@ -35,12 +38,15 @@ const UNPINNED: u64 = 0;
 /// The epoch counter of one store, and the epoch that each participant is pinned in.
 pub struct Epochs {
     global: PaddedEpoch,
+    /// Held during a standstill. A thread that cannot pin waits for it.
+    standstill: Mutex<()>,
     slots: Box<[ParticipantSlot]>,
 }
 
-/// Every pin reads it, so it has a pair of cache lines to itself.
+/// The epoch, and whether there is a standstill. Every pin reads both, so they have a pair of cache lines to
+/// themselves.
 #[repr(align(128))]
-struct PaddedEpoch(AtomicU64);
+struct PaddedEpoch(AtomicU64, AtomicBool);
 
 /// Takes 128 bytes, because the prefetcher of x86-64 fetches lines in pairs.
 #[repr(align(128))]
@@ -56,7 +62,8 @@ impl Epochs {
     pub fn new(participants_max: usize) -> Self {
         let slot = || ParticipantSlot { epoch: AtomicU64::new(UNPINNED), taken: AtomicBool::new(false) };
         Self {
-            global: PaddedEpoch(AtomicU64::new(UNPINNED + 1)),
+            global: PaddedEpoch(AtomicU64::new(UNPINNED + 1), AtomicBool::new(false)),
+            standstill: Mutex::default(),
             slots: (0..participants_max).map(|_| slot()).collect(),
         }
     }
@@ -90,6 +97,24 @@ impl Epochs {
         self.global.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Lets no thread pin, and waits until none is pinned. `None`: a thread was still pinned after the time `within`.
+    pub fn stand_still(&self, within: Duration) -> Option<Standstill<'_>> {
+        let waiting = self.standstill.lock().unwrap_or_else(PoisonError::into_inner);
+        self.global.1.store(true, Ordering::Relaxed);
+        // Order: this fence and the one of a pin. If the pin's is first, its slot is seen below. If this one is first,
+        // the thread sees the standstill after its fence, and unpins.
+        fence(Ordering::SeqCst);
+        let standstill = Standstill { epochs: self, _waiting: waiting };
+        let watch = Clock::start();
+        while !self.slots.iter().all(|slot| slot.epoch.load(Ordering::Acquire) == UNPINNED) {
+            if Duration::from_micros(watch.real_us()) > within {
+                return None;
+            }
+            thread::yield_now();
+        }
+        Some(standstill)
+    }
+
     /// Whether no thread can still see what was unlinked before `stamp`.
     pub fn is_over(&self, stamp: Stamp) -> bool {
         // No fence: the one in `stamp` happens before this. The stamp comes from this thread, or was handed over by
@@ -109,6 +134,20 @@ impl Epochs {
         fence(Ordering::SeqCst);
         let epochs = self.slots.iter().map(|slot| slot.epoch.load(Ordering::Acquire));
         Stamp(epochs.filter(|epoch| *epoch != UNPINNED).fold(present, u64::min))
+    }
+}
+
+/// Proof that no thread is pinned, until it is dropped. A thread that pins meanwhile waits.
+pub struct Standstill<'e> {
+    epochs: &'e Epochs,
+    /// Dropped after the flag is cleared.
+    _waiting: MutexGuard<'e, ()>,
+}
+
+impl Drop for Standstill<'_> {
+    fn drop(&mut self) {
+        // Release: a thread that pins afterwards sees what happened in the standstill.
+        self.epochs.global.1.store(false, Ordering::Release);
     }
 }
 
@@ -149,7 +188,18 @@ impl Participant {
     #[inline]
     pub fn pin(&mut self) -> PinGuard<'_> {
         self.enter(self.epochs.global.0.load(Ordering::Relaxed));
+        // Acquire: see `Standstill`.
+        while self.epochs.global.1.load(Ordering::Acquire) {
+            self.wait_for_standstill();
+        }
         PinGuard { participant: self }
+    }
+
+    #[cold]
+    fn wait_for_standstill(&self) {
+        self.leave();
+        drop(self.epochs.standstill.lock().unwrap_or_else(PoisonError::into_inner));
+        self.enter(self.epochs.global.0.load(Ordering::Relaxed));
     }
 
     #[inline]
@@ -215,8 +265,11 @@ impl Drop for PinGuard<'_> {
 #[cfg(not(loom))]
 mod tests {
     use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
 
     use super::Epochs;
+    use crate::base::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn a_pin_from_before_the_stamp_holds_it_up_until_it_ends() {
@@ -278,6 +331,26 @@ mod tests {
         drop(reader);
         assert!(epochs.is_over(stamp));
         drop(epochs.join());
+    }
+
+    #[test]
+    fn a_standstill_waits_for_pins_and_holds_up_later_ones() {
+        let epochs = Arc::new(Epochs::new(2));
+        let mut reader = epochs.join();
+        let pin = reader.pin();
+        assert!(epochs.stand_still(Duration::ZERO).is_none());
+        drop(pin);
+        let standstill = epochs.stand_still(Duration::ZERO).unwrap();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                let _pin = reader.pin();
+                assert!(is_over.load(Ordering::Relaxed));
+            });
+            is_over.store(true, Ordering::Relaxed);
+            drop(standstill);
+            waiter.join().unwrap();
+        });
     }
 
     #[test]

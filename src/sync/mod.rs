@@ -12,7 +12,7 @@ mod leaf;
 mod mailbox;
 mod ranked;
 
-pub use epoch::{Epochs, Participant, Pin, PinGuard, Stamp};
+pub use epoch::{Epochs, Participant, Pin, PinGuard, Stamp, Standstill};
 pub use leaf::{Leaf, LeafGuard};
 pub use mailbox::{Mailbox, Sender, mailbox};
 pub use ranked::{Rank, Ranked};

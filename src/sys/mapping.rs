@@ -4,6 +4,7 @@
 //! ```text
 //! anonymous   untouched parts cost nothing and read as zeros      discard: MADV_DONTNEED
 //! a file      a part must be allocated before it is touched       discard: a hole is punched
+//! both        the first part was moved to a file, which takes its place (`move_to_file`)
 //! ```
 //!
 //! A table in a fresh mapping needs no initialisation. A store to a part of a file that has no space ends the process
@@ -11,9 +12,14 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::sync::OnceLock;
 
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
+
+use crate::base::atomic::{AtomicUsize, Ordering};
 
 use super::process::mappable_bytes;
 use super::syscall::syscall;
@@ -24,8 +30,9 @@ const KERNEL_PAGE_MIN: usize = 4096;
 /// A range of readable and writable memory. Unmapped when dropped.
 pub struct Mapping {
     raw: MmapRaw,
-    /// The file behind it, and how its space comes. `None`: anonymous memory.
-    file: Option<(File, Space)>,
+    /// The file behind its first `in_file` bytes, and how its space comes. Empty: all of it is anonymous memory.
+    file: OnceLock<(File, Space)>,
+    in_file: AtomicUsize,
     /// Unused bytes before the first huge page boundary.
     skipped: usize,
     len: usize,
@@ -63,7 +70,7 @@ impl Mapping {
             }
             let raw = MmapRaw::from(options.map_anon()?);
             let skipped = raw.as_ptr().addr().wrapping_neg() % HUGE_PAGE_BYTES;
-            Ok(Self { raw, file: None, skipped: skipped.min(spare), len })
+            Ok(Self { raw, file: OnceLock::new(), in_file: AtomicUsize::new(0), skipped: skipped.min(spare), len })
         })
     }
 
@@ -75,7 +82,7 @@ impl Mapping {
     pub fn reserve_in_file(file: &File, space: Space, wanted: usize, least: usize) -> io::Result<Self> {
         largest_possible(wanted, least, |len| {
             let raw = MmapOptions::new().len(len).map_raw(file)?;
-            Ok(Self { raw, file: Some((file.try_clone()?, space)), skipped: 0, len })
+            Ok(Self { raw, file: (file.try_clone()?, space).into(), in_file: AtomicUsize::new(len), skipped: 0, len })
         })
     }
 
@@ -85,7 +92,7 @@ impl Mapping {
     /// # Errors
     /// The kernel's error if there is no space; the range is unchanged.
     pub fn allocate(&self, offset: usize, len: usize) -> io::Result<()> {
-        match &self.file {
+        match self.file_at(offset) {
             None => Ok(()),
             Some((file, Space::Ahead)) => allocate_file(file, offset as u64, len as u64),
             // The last bytes suffice to make the file long enough. The others come when they are touched.
@@ -98,7 +105,7 @@ impl Mapping {
 
     /// Whether the file lacks the space of a part of its first `len` bytes, as a copy that skipped zeros does.
     pub fn has_holes(&self, len: usize) -> bool {
-        let Some((file, Space::Ahead)) = &self.file else { return false };
+        let Some((file, Space::Ahead)) = self.file.get() else { return false };
         // SAFETY: takes no pointers, and the file is open. Nothing else uses its position.
         let hole = unsafe { syscall!(lseek(file.as_raw_fd(), 0, libc::SEEK_HOLE)) };
         hole.map_or(true, |hole| usize::try_from(hole).is_ok_and(|hole| hole < len))
@@ -109,7 +116,53 @@ impl Mapping {
     /// # Errors
     /// The kernel's error.
     pub fn sync(&self) -> io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), |(file, _)| file.sync_data())
+        self.file.get().map_or(Ok(()), |(file, _)| file.sync_data())
+    }
+
+    fn file_at(&self, offset: usize) -> Option<&(File, Space)> {
+        // Relaxed: it changes only while no other thread uses the mapping.
+        self.file.get().filter(|_| offset < self.in_file.load(Ordering::Relaxed))
+    }
+
+    /// How many bytes from the start on are in a file.
+    pub fn bytes_in_file(&self) -> usize {
+        self.in_file.load(Ordering::Relaxed)
+    }
+
+    /// Continues the part that is in a file up to byte `end`: copies the parts `used` of the anonymous memory between
+    /// to `file`, and maps the file in its place. Other calls must name the same file.
+    ///
+    /// # Errors
+    /// The kernel's error; the mapping is unchanged.
+    ///
+    /// # Safety
+    /// No other thread uses the mapping.
+    pub unsafe fn move_to_file(&self, file: &File, end: usize, used: &[Range<usize>]) -> io::Result<()> {
+        let start = self.bytes_in_file();
+        assert!(start.is_multiple_of(KERNEL_PAGE_MIN) && start <= end && end <= self.len);
+        for part in used {
+            assert!(start <= part.start && part.start <= part.end && part.end <= end);
+            let first = self.as_ptr().wrapping_add(part.start);
+            // SAFETY: the part lies in the mapping, and the caller guarantees that no thread writes to it.
+            let bytes = unsafe { std::slice::from_raw_parts(first, part.len()) };
+            file.write_all_at(bytes, part.start as u64)?;
+        }
+        if self.file.get().is_none() {
+            // Ignored: no other thread sets it.
+            let _ = self.file.set((file.try_clone()?, Space::OnTouch));
+        }
+        if start < end {
+            let (first, offset) = (self.as_ptr().wrapping_add(start), file_offset(start as u64)?);
+            let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
+            // SAFETY: the range lies in the mapping, which this type owns. The file has its bytes, and the caller
+            // guarantees that no thread uses them.
+            let mapped = unsafe { libc::mmap(first.cast(), end - start, access, flags, file.as_raw_fd(), offset) };
+            if mapped == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        self.in_file.store(end, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The address of the first byte.
@@ -184,7 +237,7 @@ impl Mapping {
         assert!(offset.is_multiple_of(KERNEL_PAGE_MIN), "the kernel would round {offset} down");
         assert!(offset <= self.len());
         assert!(len <= self.len() - offset);
-        if let Some((file, _)) = &self.file {
+        if let Some((file, _)) = self.file_at(offset) {
             return punch_hole(file, offset, len);
         }
         // SAFETY: the range lies in the mapping, and the caller guarantees that no thread needs its content.

@@ -23,12 +23,8 @@ fn memory(server: &Server, client: &mut Client) -> (u64, u64, u64) {
     let rows = client.stats("");
     let said = MEMORY_ROWS.iter().map(|name| rows[*name].parse::<u64>().expect("a number")).sum();
     let status = fs::read_to_string(format!("/proc/{}/status", server.process_id())).expect("the server runs");
-    let kib = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux says so");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
-    };
-    // Items lie in memory that another process can take over.
-    let resident = (kib("RssAnon:") + kib("RssShmem:")) << 10;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux says so");
+    let resident = line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10;
     (resident, said, resident.abs_diff(said))
 }
 

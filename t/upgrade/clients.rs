@@ -3,9 +3,10 @@
 use crate::restart::file::MemoryFile;
 use crate::support::{Server, wait_until};
 
-/// Without a memory file, and with one.
+/// Without a memory file, with huge pages, and with a memory file.
 fn with_and_without_file(test: impl Fn(Server)) {
     test(Server::start(&[]));
+    test(Server::start(&["-L"]));
     let file = MemoryFile::new();
     test(file.serve(&[]));
 }

@@ -124,6 +124,7 @@ fn fill(server: &Server, items: u64) {
 fn upgrade() {
     let (upgrades, items) = (given("LARDER_UPGRADES", 3), given("LARDER_UPGRADE_ITEMS", 20_000));
     let stall_ms_max = given("LARDER_UPGRADE_STALL_MS", 5000);
+    // Before the first upgrade the items move to a memory file, while the clients go on.
     let mut server = Server::start(&["-m", "1024", "-t", "2"]);
     fill(&server, items);
     let (is_over, rounds) = (AtomicBool::new(false), AtomicU64::new(0));

@@ -1,7 +1,9 @@
 //! Upgrades that fail: the old process goes on with everything that it had, and says why.
 
+use std::process::Command;
+
 use crate::restart::file::MemoryFile;
-use crate::support::wait_until;
+use crate::support::{Server, program_under_test, wait_until};
 
 use super::program::ProgramFile;
 
@@ -36,6 +38,20 @@ fn reason(flags: &[&str], script: Option<&str>, expected: &str) {
 fn upgrade_rolls_back_when_the_new_program_ends() {
     reason(&[], Some("exit 3"), "upgrade: the other process has ended (exit status: 3)");
     reason(&[], Some("kill -9 $$"), "upgrade: the other process has ended (signal: 9 (SIGKILL))");
+}
+
+#[test]
+fn upgrade_rolls_back_when_the_items_cannot_move() {
+    let program = format!("ulimit -f 64; exec {} \"$@\"", program_under_test().display());
+    let mut command = Command::new("sh");
+    command.args(["-c", &program, "sh"]);
+    let server = Server::start_command(command, &[]);
+    let mut client = server.client();
+    client.ask("set kept 7 0 5\r\nvalue\r\n", "STORED\r\n");
+    server.signal("USR2");
+    let line = "upgrade: move the items to a memory file: File too large; process ";
+    wait_until("the upgrade has failed", || server.stderr().contains(line));
+    client.ask("get kept\r\n", "VALUE kept 7 5\r\nvalue\r\nEND\r\n");
 }
 
 #[test]
