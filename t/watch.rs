@@ -283,6 +283,29 @@ fn a_watcher_that_does_not_read_loses_lines_and_delays_nobody() {
 }
 
 #[test]
+fn a_watcher_is_told_of_lines_that_did_not_fit_a_worker() {
+    const GETS: usize = 20_000;
+    let server = Server::start(&["-t", "1", "-o", "worker_logbuf_size=4"]);
+    let mut watchers = [watcher(&server, "fetchers"), watcher(&server, "fetchers mutations")];
+    let mut stranger = watcher(&server, "deletions");
+    let mut client = server.client();
+    client.send("get a\r\n".repeat(GETS));
+    (0..GETS).for_each(|_| client.expect("END\r\n"));
+    assert_ne!(server.stats("")["log_worker_dropped"], "0");
+    for watcher in &mut watchers {
+        let mut gets = 0;
+        while gets < GETS {
+            let line = watcher.read_line().unwrap();
+            let skipped = std::str::from_utf8(&line).unwrap().strip_prefix("skipped=");
+            gets += skipped.map_or(1, |lines| lines.trim_end().parse().unwrap());
+        }
+        assert_eq!(gets, GETS, "each get is a line or is counted");
+    }
+    client.ask("set a 0 0 1\r\nx\r\ndelete a\r\n", "STORED\r\nDELETED\r\n");
+    assert!(line(&mut stranger).starts_with("deleted key=a "), "no event of its stream was lost");
+}
+
+#[test]
 fn a_watcher_that_is_gone_frees_its_place() {
     let server = Server::start(&["-t", "2"]);
     let mut watchers: Vec<Client> = (0..20).map(|_| watcher(&server, "fetchers")).collect();

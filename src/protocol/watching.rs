@@ -39,6 +39,14 @@ impl Streams {
     /// What background jobs do.
     pub const SYSTEM: Self = Self(1 << 9);
 
+    /// Bits of a set. Each stream has one.
+    pub const BITS: usize = u32::BITS as usize;
+
+    /// The number of its first stream's bit; [`Streams::BITS`] if it has no stream.
+    pub const fn first_bit(self) -> usize {
+        self.0.trailing_zeros() as usize
+    }
+
     /// The set with the numbers of all its streams as bits.
     pub const fn bits(self) -> u32 {
         self.0

@@ -2,6 +2,7 @@
 //!
 //! The watch thread locks it only to swap two vectors, so the owner hardly ever waits.
 
+use crate::protocol::Streams;
 use crate::sync::Leaf;
 
 use super::event::Event;
@@ -11,9 +12,24 @@ use super::event::Event;
 pub(super) struct Noted {
     pub(super) records: Vec<Record>,
     pub(super) subjects: Vec<u8>,
+    /// Events that found the ring full, by the bit of their stream.
+    pub(super) lost: [u64; Streams::BITS],
 }
 
 impl Noted {
+    /// Events of `streams` that found the ring full.
+    pub(super) fn lost_of(&self, streams: Streams) -> u64 {
+        let lost = self.lost.iter().enumerate();
+        lost.filter(|(bit, _)| streams.meets(Streams::from_bits(1 << bit))).map(|(_, events)| events).sum()
+    }
+
+    /// Empties it, and keeps its memory.
+    pub(super) fn clear(&mut self) {
+        self.records.clear();
+        self.subjects.clear();
+        self.lost = Default::default();
+    }
+
     fn bytes(&self) -> usize {
         self.records.len() * size_of::<Record>() + self.subjects.len()
     }
@@ -61,6 +77,9 @@ impl EventRing {
         let before = noted.bytes();
         let after = before + size_of::<Record>() + subject.len();
         if after > self.bytes_max {
+            if let Some(lost) = noted.lost.get_mut(event.stream().first_bit()) {
+                *lost += 1;
+            }
             return Pushed::Lost;
         }
         let subject_len = u8::try_from(subject.len()).unwrap_or(u8::MAX);
@@ -79,6 +98,7 @@ impl EventRing {
 #[cfg(test)]
 mod tests {
     use super::{EventRing, Noted, Pushed, Record};
+    use crate::protocol::Streams;
     use crate::watch::Event;
 
     #[test]
@@ -93,6 +113,10 @@ mod tests {
         let mut noted = Noted::default();
         ring.swap(&mut noted);
         assert_eq!((noted.records.len(), noted.subjects.len()), (10, 30));
+        assert_eq!((noted.lost_of(Streams::FLUSHES), noted.lost_of(Streams::FETCHERS)), (1, 0));
         assert_eq!(push(11), Pushed::Noted);
+        noted.clear();
+        ring.swap(&mut noted);
+        assert_eq!((noted.records.len(), noted.lost_of(Streams::FLUSHES)), (1, 0));
     }
 }

@@ -154,8 +154,10 @@ impl WatchThread {
         }
         let has_events = !all.is_empty();
         for noted in &mut self.taken {
-            noted.records.clear();
-            noted.subjects.clear();
+            for watcher in self.watchers.iter_mut().flatten() {
+                watcher.skip(noted.lost_of(watcher.streams));
+            }
+            noted.clear();
         }
         has_events
     }

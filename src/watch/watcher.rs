@@ -64,7 +64,7 @@ pub struct Watcher {
     /// Lines that are to be sent, and how many of their bytes are sent.
     lines: Vec<u8>,
     sent: usize,
-    /// Lines that were lost since the last line that was not.
+    /// Lines that were lost, and of which it has not been told yet.
     skipped: u64,
     /// Why it is gone, once it is.
     cause: CloseCause,
@@ -117,20 +117,33 @@ impl Watcher {
     pub(super) fn push(&mut self, line: &str, hub: &Hub) {
         let waiting = self.lines.len() - self.sent;
         if waiting + line.len() + SKIPPED_BYTES_MAX > hub.buffer_bytes() {
-            self.skipped += 1;
+            self.skip(1);
             hub.skipped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        if self.skipped > 0 {
-            self.lines.extend_from_slice(format!("skipped={}\n", self.skipped).as_bytes());
-            self.skipped = 0;
-        }
+        self.tell_skipped();
         self.lines.extend_from_slice(line.as_bytes());
         hub.sent.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Notes that it does not get the lines of this many events.
+    pub(super) const fn skip(&mut self, lines: u64) {
+        self.skipped += lines;
+    }
+
+    fn tell_skipped(&mut self) {
+        if self.skipped > 0 {
+            self.lines.extend_from_slice(format!("skipped={}\n", self.skipped).as_bytes());
+            self.skipped = 0;
+        }
+    }
+
     /// Sends what the kernel takes.
     pub(super) fn flush(&mut self) -> Presence {
+        // No line may follow, so the watcher is told as soon as it reads.
+        if self.lines.is_empty() {
+            self.tell_skipped();
+        }
         while self.sent < self.lines.len() {
             match send(self.socket.as_fd(), &self.lines[self.sent..]) {
                 Ok(0) => return Presence::Gone,
