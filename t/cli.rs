@@ -158,9 +158,9 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
 fn every_option_of_memcached_that_changes_nothing_here_is_accepted() {
     let list = "modern,no_modern,maxconns_fast,no_maxconns_fast,slab_reassign,no_slab_reassign,slab_automove,\
                 slab_automove=2,no_slab_automove,slab_automove_ratio=0.5,slab_automove_window=30,\
-                slab_automove_freeratio=0.01,tail_repair_time=0,hash_algorithm=murmur3,lru_crawler,no_lru_crawler,\
-                lru_crawler_sleep=100,lru_crawler_tocrawl=0,lru_maintainer,no_lru_maintainer,hot_lru_pct=60,\
-                warm_lru_pct=60,hot_max_factor=0.2,warm_max_factor=2.0,temporary_ttl=61,watcher_logbuf_size=256,\
+                slab_automove_freeratio=0.01,tail_repair_time=10,hash_algorithm=murmur3,lru_crawler,no_lru_crawler,\
+                lru_crawler_sleep=100,lru_crawler_tocrawl=0,lru_maintainer,no_lru_maintainer,hot_lru_pct=40,\
+                warm_lru_pct=40,hot_max_factor=0.2,warm_max_factor=2.0,temporary_ttl=61,watcher_logbuf_size=256,\
                 worker_logbuf_size=64,read_buf_mem_limit=0,track_sizes,no_hashexpand,inline_ascii_resp,\
                 no_inline_ascii_resp,no_chunked_items,resp_obj_mem_limit=0,sock_cookie_id=1,no_drop_privileges";
     let server = Server::start(&["-N", "1", "-W", "-U", "0", "-B", "ascii", "-o", list]);

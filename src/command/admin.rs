@@ -60,6 +60,7 @@ pub(super) fn administer<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
             Ok(wanted) => return Outcome::Watch(wanted),
             Err(line) => line,
         },
+        Admin::Tune(tuning) => ctx.operator.tune(tuning),
         Admin::Fixed(line) => line,
     };
     answer(sink, echo, line);

@@ -22,7 +22,7 @@ pub(super) fn obey<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
             let was_on = ctx.operator.switch_crawler(is_on);
             if is_on && was_on { ReplyLine::CrawlerNotStarted } else { ReplyLine::Ok }
         }
-        CrawlerRequest::Tune(line) => line,
+        CrawlerRequest::Tune(tuning) => ctx.operator.tune(tuning),
         CrawlerRequest::Crawl(_) if !ctx.operator.is_crawler_on() => ReplyLine::CrawlerDisabled,
         CrawlerRequest::Crawl(Err(line)) => line,
         CrawlerRequest::Crawl(Ok(_)) => {

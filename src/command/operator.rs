@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{Clock, EmitRow};
 use crate::counters::Counters;
-use crate::protocol::ShutdownMode;
+use crate::protocol::{ReplyLine, ShutdownMode, Tuning};
 use crate::stats::{ConnectionRow, Gauges};
 use crate::watch::Hub;
 
@@ -33,6 +33,9 @@ pub trait Operator {
 
     /// Allows or forbids them (`lru_crawler enable`, `disable`). Returns whether they were allowed.
     fn switch_crawler(&self, is_on: bool) -> bool;
+
+    /// Changes settings without effect, so that `stats settings` shows them. Returns the answer.
+    fn tune(&self, tuning: Result<Tuning, ReplyLine>) -> ReplyLine;
 
     /// Takes the clients that watch. `None`: there is no such place.
     fn watch_hub(&self) -> Option<&Arc<Hub>> {

@@ -6,10 +6,10 @@
 //! slabs automove ratio <number> | window <number> | freeratio <number>
 //! ```
 //!
-//! Grammar and answers are memcached's, which accepts any word that begins with one of these. `freeratio` has no
-//! effect: no pages are kept free.
+//! Grammar and answers are memcached's, which accepts any word that begins with one of these. `freeratio` only
+//! changes a row of `stats settings`: no pages are kept free.
 
-use crate::protocol::{AutomoveRequest, ReplyLine, SlabsRequest};
+use crate::protocol::{AutomoveRequest, ReplyLine, SlabsRequest, Tuning};
 use crate::settings::{AUTOMOVE_LEVELS, AUTOMOVE_WINDOW};
 use crate::store::{EngineAdmin, MoveTuning, Reassign};
 
@@ -52,7 +52,7 @@ fn automove<E: EngineAdmin>(order: AutomoveRequest, ctx: &mut Context<'_, E>) ->
             MoveTuning { window, ..tuning }
         }
         AutomoveRequest::Ratio(Some(ratio)) => MoveTuning { ratio, ..tuning },
-        AutomoveRequest::FreeRatio(Some(_)) => tuning,
+        AutomoveRequest::FreeRatio(Some(ratio)) => return ctx.operator.tune(Ok(Tuning::FreeRatio(ratio))),
         AutomoveRequest::Window(Some(_)) => return ReplyLine::WindowOutOfBounds,
         AutomoveRequest::Window(None) | AutomoveRequest::Level(None) => return ReplyLine::BadFormat,
         AutomoveRequest::Level(Some(_)) | AutomoveRequest::Ratio(None) | AutomoveRequest::FreeRatio(None) => {

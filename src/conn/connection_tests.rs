@@ -11,7 +11,7 @@ use crate::command::{Context, Operator, Switches};
 use crate::conn::{CloseReason, ConnectionTable, ReadBuf};
 use crate::counters::Counters;
 use crate::memory::ClassPlan;
-use crate::protocol::{Binding, ShutdownMode};
+use crate::protocol::{Binding, ReplyLine, ShutdownMode, Tuning};
 use crate::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use crate::store::{Engine as _, JOB_THREADS, Store, StoreConfig, WorkerStore};
 use crate::sync::Participant;
@@ -39,6 +39,9 @@ impl Operator for Nobody {
     }
     fn switch_crawler(&self, _is_on: bool) -> bool {
         true
+    }
+    fn tune(&self, tuning: Result<Tuning, ReplyLine>) -> ReplyLine {
+        tuning.map_or_else(|line| line, |_| ReplyLine::Ok)
     }
     fn set_verbosity(&self, _verbosity: u8) {}
     fn clock(&self) -> &Clock {

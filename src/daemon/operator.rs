@@ -7,10 +7,11 @@ use crate::base::{Clock, EmitRow};
 use crate::command::Operator;
 use crate::conn::ConnectionTable;
 use crate::counters::Counters;
-use crate::protocol::ShutdownMode;
+use crate::protocol::{ReplyLine, ShutdownMode, Tuning};
 use crate::settings::{LiveSettings, Settings, Tunables};
 use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable, RestartGauges};
 use crate::store::Store;
+use crate::sync::Leaf;
 use crate::sys::boot::since_boot_us;
 use crate::sys::log::{Level, log_line, log_lines_dropped};
 use crate::sys::process::cpu_times;
@@ -24,6 +25,8 @@ use super::privileges::own_descriptors;
 /// The process. Any worker may call it.
 pub(super) struct Process {
     pub(super) settings: Settings,
+    /// The same with the values that commands gave to settings without effect. `stats settings` shows them.
+    pub(super) tuned: Leaf<Settings>,
     pub(super) tunables: Arc<Tunables>,
     pub(super) clock: Arc<Clock>,
     pub(super) prefixes: Arc<PrefixTable>,
@@ -120,7 +123,7 @@ impl Operator for Process {
             slab_automove_ratio: moves.ratio,
             slab_automove_window: moves.window,
         };
-        self.settings.stats_rows(live, row);
+        self.tuned.lock().stats_rows(live, row);
     }
 
     fn watch_hub(&self) -> Option<&Arc<Hub>> {
@@ -133,6 +136,16 @@ impl Operator for Process {
 
     fn switch_crawler(&self, is_on: bool) -> bool {
         self.tunables.switch_crawler(is_on)
+    }
+
+    fn tune(&self, tuning: Result<Tuning, ReplyLine>) -> ReplyLine {
+        match tuning {
+            Ok(tuning) => {
+                tuning.apply(&mut self.tuned.lock());
+                ReplyLine::Ok
+            }
+            Err(line) => line,
+        }
     }
 
     fn set_verbosity(&self, verbosity: u8) {

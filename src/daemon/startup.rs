@@ -25,6 +25,7 @@ use crate::protocol::{Binding, MEMCACHED_VERSION};
 use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
 use crate::store::{MoveTuning, Store};
+use crate::sync::Leaf;
 use crate::sync::Sender;
 use crate::sys::filter::Role;
 use crate::sys::log::{Level, log_line, start_log_thread};
@@ -321,6 +322,10 @@ enum Ended {
     HandedOver,
 }
 
+fn client_limits(settings: &Settings, clients_max: u64) -> ClientLimits {
+    ClientLimits { clients_max, per_address_max: settings.connections_per_address }
+}
+
 /// What all connections share.
 fn connection_config(
     settings: &Settings,
@@ -351,8 +356,7 @@ impl Server {
         upgrades: Upgrades,
     ) -> Result<Self, Failure> {
         let dispatcher = Dispatcher::new().map_err(Failure::system("poll"))?;
-        let limits = ClientLimits { clients_max, per_address_max: settings.connections_per_address };
-        let gate = Arc::new(ClientGate::new(limits, dispatcher.waker()));
+        let gate = Arc::new(ClientGate::new(client_limits(settings, clients_max), dispatcher.waker()));
         let descriptors = clients_max + own_descriptors(settings);
         let connection_table = Arc::new(ConnectionTable::new(usize::try_from(descriptors).unwrap_or(usize::MAX)));
         let tunables = Arc::new(Tunables::new(settings));
@@ -365,6 +369,7 @@ impl Server {
         let base = heritage.process.as_ref().map(|process| Arc::new(Inheritance::counters(process, refused)));
         let process = Arc::new(Process {
             settings: settings.clone(),
+            tuned: Leaf::new(settings.clone()),
             tunables: Arc::clone(&tunables),
             clock: Arc::clone(&clock),
             prefixes: Arc::clone(&prefixes),

@@ -1,23 +1,20 @@
-//! Requests of `lru_crawler`, `lru` and `extstore`: dumps, and the tuning of parts that larder does not have.
+//! Requests of `lru_crawler`: dumps, sweeps, and the tuning of a thread that larder does not have.
 //!
 //! ```text
 //! lru_crawler metadump|mgdump <all|hash|class,class,…> [prefix=<bytes>] [limit=<rows>]
 //! lru_crawler crawl <all|class,class,…> | enable | disable | sleep <microseconds> | tocrawl <items>
-//! lru tune <hot percent> <warm percent> <hot factor> <warm factor> | mode <flat|segmented> | temp_ttl <seconds>
-//! extstore <knob> <number>
 //! ```
 
-use crate::base::{parse_short_i64, parse_u32, parse_u64};
+use crate::base::{parse_u32, parse_u64};
 
 use super::echo::Reply;
 use super::reply_line::ReplyLine;
 use super::tokens::Tokens;
-use super::words::{CrawlerWord, ExtstoreWord, LruModeWord, LruWord, ScopeWord};
+use super::tuning::Tuning;
+use super::words::{CrawlerWord, ScopeWord};
 
 /// The largest pause of memcached's crawler, in microseconds.
 const SLEEP_US_MAX: u32 = 1_000_000;
-/// The most that the percentages of `lru tune` may add up to.
-const LRU_PERCENT_MAX: u32 = 80;
 /// Before a key prefix and before a number of rows.
 const PREFIX_OPTION: &[u8] = b"prefix=";
 const LIMIT_OPTION: &[u8] = b"limit=";
@@ -27,8 +24,8 @@ const LIMIT_OPTION: &[u8] = b"limit=";
 pub enum CrawlerRequest<'a> {
     /// `enable` or `disable`.
     Switch(bool),
-    /// `sleep` or `tocrawl`, with the answer: neither has an effect here.
-    Tune(ReplyLine),
+    /// `sleep` or `tocrawl`, or the error in its number.
+    Tune(Result<Tuning, ReplyLine>),
     /// `crawl`, or the error in its list of classes.
     Crawl(Result<Classes, ReplyLine>),
     /// `metadump` or `mgdump`, or the error in its list of classes.
@@ -102,7 +99,7 @@ impl<'a> CrawlerRequest<'a> {
                 return match word {
                     CrawlerWord::Sleep => Self::Tune(sleep(argument)),
                     CrawlerWord::Tocrawl => {
-                        Self::Tune(parse_u32(argument).map_or(ReplyLine::BadFormat, |_| ReplyLine::Ok))
+                        Self::Tune(parse_u32(argument).map(Tuning::CrawlerItems).ok_or(ReplyLine::BadFormat))
                     }
                     _ => Self::Crawl(match ScopeWord::from_wire(argument) {
                         Some(ScopeWord::All) => Ok(Classes::ALL),
@@ -139,59 +136,21 @@ impl<'a> CrawlerRequest<'a> {
     }
 }
 
-fn sleep(argument: &[u8]) -> ReplyLine {
+fn sleep(argument: &[u8]) -> Result<Tuning, ReplyLine> {
     match parse_u32(argument) {
-        None => ReplyLine::BadFormat,
-        Some(us) if us > SLEEP_US_MAX => ReplyLine::CrawlerSleepTooLong,
-        Some(_) => ReplyLine::Ok,
-    }
-}
-
-/// The answer to `lru`. It has no effect: larder has no segmented LRU.
-pub(super) fn lru(mut words: Tokens<'_>) -> ReplyLine {
-    match words.next().and_then(LruWord::from_wire) {
-        Some(LruWord::Tune) => tune(words).unwrap_or(ReplyLine::Error),
-        Some(LruWord::Mode) => match words.next().and_then(LruModeWord::from_wire) {
-            Some(LruModeWord::Flat | LruModeWord::Segmented) => ReplyLine::Ok,
-            None => ReplyLine::Error,
-        },
-        Some(LruWord::TempTtl) => match words.next().and_then(parse_short_i64) {
-            Some(_) => ReplyLine::Ok,
-            None => ReplyLine::Error,
-        },
-        None => ReplyLine::Error,
-    }
-}
-
-fn tune(mut words: Tokens<'_>) -> Option<ReplyLine> {
-    let (hot, warm) = (parse_u32(words.next()?)?, parse_u32(words.next()?)?);
-    let mut factor = || std::str::from_utf8(words.next()?).ok()?.parse::<f64>().ok();
-    let (hot_factor, warm_factor) = (factor()?, factor()?);
-    Some(if hot.saturating_add(warm) > LRU_PERCENT_MAX {
-        ReplyLine::LruPercentTooHigh
-    } else if hot_factor > 0.0 && warm_factor > 0.0 {
-        ReplyLine::Ok
-    } else {
-        ReplyLine::LruFactorTooLow
-    })
-}
-
-/// The answer to `extstore`. Like memcached without extstore, larder accepts a number for each knob. It has no effect.
-pub(super) fn extstore(mut words: Tokens<'_>) -> ReplyLine {
-    let knob = words.next().and_then(ExtstoreWord::from_wire);
-    let value = words.next().and_then(|text| std::str::from_utf8(text).ok()?.parse::<f64>().ok());
-    match (knob, value) {
-        (Some(_), Some(value)) if value >= 0.0 => ReplyLine::Ok,
-        (Some(_) | None, Some(_) | None) => ReplyLine::Error,
+        None => Err(ReplyLine::BadFormat),
+        Some(us) if us > SLEEP_US_MAX => Err(ReplyLine::CrawlerSleepTooLong),
+        Some(us) => Ok(Tuning::CrawlerSleep(us)),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Classes, CrawlerRequest, DumpFormat, DumpScope, extstore, lru};
+    use super::{Classes, CrawlerRequest, DumpFormat, DumpScope};
     use crate::protocol::echo::Reply;
     use crate::protocol::reply_line::ReplyLine;
     use crate::protocol::tokens::Tokens;
+    use crate::protocol::tuning::Tuning;
 
     fn crawler(words: &str) -> CrawlerRequest<'_> {
         CrawlerRequest::parse(Tokens::new(words.as_bytes()), Reply::Wanted)
@@ -226,32 +185,10 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_effect_is_checked_all_the_same() {
-        assert_eq!(crawler("sleep 1000001"), CrawlerRequest::Tune(ReplyLine::CrawlerSleepTooLong));
-        assert_eq!(crawler("sleep 0"), CrawlerRequest::Tune(ReplyLine::Ok));
-        assert_eq!(crawler("tocrawl -1"), CrawlerRequest::Tune(ReplyLine::BadFormat));
-        for (words, expected) in [
-            ("tune 10 20 0.2 2.0", ReplyLine::Ok),
-            ("tune 50 40 0.2 2", ReplyLine::LruPercentTooHigh),
-            ("tune 10 20 0 2", ReplyLine::LruFactorTooLow),
-            ("tune 10 x 0.2 2", ReplyLine::Error),
-            ("tune 10 20 0.2", ReplyLine::Error),
-            ("mode flat", ReplyLine::Ok),
-            ("mode other", ReplyLine::Error),
-            ("temp_ttl -1", ReplyLine::Ok),
-            ("temp_ttl", ReplyLine::Error),
-            ("", ReplyLine::Error),
-        ] {
-            assert_eq!(lru(Tokens::new(words.as_bytes())), expected, "lru {words}");
-        }
-        for (words, expected) in [
-            ("item_size 5", ReplyLine::Ok),
-            ("max_frag 0.5", ReplyLine::Ok),
-            ("item_size x", ReplyLine::Error),
-            ("item_size", ReplyLine::Error),
-            ("other 5", ReplyLine::Error),
-        ] {
-            assert_eq!(extstore(Tokens::new(words.as_bytes())), expected, "extstore {words}");
-        }
+    fn tuning_is_checked() {
+        assert_eq!(crawler("sleep 1000001"), CrawlerRequest::Tune(Err(ReplyLine::CrawlerSleepTooLong)));
+        assert_eq!(crawler("sleep 1000000"), CrawlerRequest::Tune(Ok(Tuning::CrawlerSleep(1_000_000))));
+        assert_eq!(crawler("tocrawl -1"), CrawlerRequest::Tune(Err(ReplyLine::BadFormat)));
+        assert_eq!(crawler("tocrawl 7"), CrawlerRequest::Tune(Ok(Tuning::CrawlerItems(7))));
     }
 }

@@ -19,6 +19,7 @@ mod reply_line;
 mod request;
 pub mod text;
 mod tokens;
+mod tuning;
 mod uri;
 mod verb;
 mod watching;
@@ -35,6 +36,7 @@ pub use request::{
     Parsed, PlainFetch, PlainSet, Request, Rest, Retrieval, RetrievalOptions, Storage, StoreMode, Then, Touch, Value,
 };
 pub use tokens::Tokens;
+pub use tuning::{ExtstoreKnob, Tuning};
 pub use uri::{push_uri_encoded, shown_key};
 pub use verb::{AdminVerb, Family, MetaVerb, Verb};
 pub use watching::{Streams, WatchRequest};

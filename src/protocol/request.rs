@@ -7,6 +7,7 @@ use super::crawler::CrawlerRequest;
 use super::echo::Echo;
 use super::reply_line::ReplyLine;
 use super::tokens::Tokens;
+use super::tuning::Tuning;
 use super::watching::WatchRequest;
 use super::words::{DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest};
 
@@ -507,6 +508,8 @@ pub enum Admin<'a> {
     Crawler(CrawlerRequest<'a>),
     /// watch; `None`: an unknown stream.
     Watch(Option<WatchRequest<'a>>),
+    /// lru or extstore, or its error.
+    Tune(Result<Tuning, ReplyLine>),
     /// A command whose answer does not depend on the server.
     Fixed(ReplyLine),
 }

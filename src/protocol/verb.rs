@@ -154,9 +154,9 @@ verbs! {
     MetaNoop = b"mn", Family::Meta(MetaVerb::Noop);
     /// List keys, or look for expired items.
     LruCrawler = b"lru_crawler", Family::Admin(AdminVerb::LruCrawler);
-    /// Accepted without effect: larder has no segmented LRU.
+    /// Changes only what `stats settings` shows: larder has no segmented LRU.
     Lru = b"lru", Family::Admin(AdminVerb::Lru);
-    /// Accepted without effect: larder has no extstore.
+    /// Changes only what `stats settings` shows: larder has no extstore.
     Extstore = b"extstore", Family::Admin(AdminVerb::Extstore);
     /// Load the TLS certificates again.
     RefreshCerts = b"refresh_certs", Family::Admin(AdminVerb::RefreshCerts);

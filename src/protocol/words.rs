@@ -19,7 +19,7 @@ enum Spelling {
 macro_rules! words {
     ($(#[doc = $doc:literal])+ $table:ident { $($word:ident = $name:literal, $spelling:ident;)+ }) => {
         $(#[doc = $doc])+
-        #[derive(Clone, Copy, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum $table { $($word,)+ }
 
         impl $table {

@@ -8,7 +8,7 @@ use super::codec::{LATER, NEGATED};
 use super::quantity::short_bytes;
 use super::row::{Row, SettingStatus, Source};
 use super::suggest;
-use super::table::{ROWS, Settings};
+use super::table::{LRU_PERCENT_MAX, ROWS, Settings};
 
 /// The value with which a switch may be written.
 const SWITCHED_ON: &str = "1";
@@ -92,6 +92,12 @@ impl SettingsBuilder {
             let max = settings.slab_chunk_max;
             return Err(format!("-o slab_sizes: {largest} is larger than slab_chunk_max, {max} bytes"));
         }
+        let lists_pct = settings.hot_lru_pct + settings.warm_lru_pct;
+        if lists_pct > LRU_PERCENT_MAX {
+            return Err(format!(
+                "-o hot_lru_pct and warm_lru_pct: {lists_pct} together is more than {LRU_PERCENT_MAX}"
+            ));
+        }
         settings.check_authentication()?;
         if settings.napi_ids > settings.threads {
             let (queues, threads) = (settings.napi_ids, settings.threads);
@@ -102,6 +108,8 @@ impl SettingsBuilder {
         }
         settings.detail_enabled = given.contains("prefix_delimiter");
         settings.threads_per_udp = settings.threads;
+        settings.temp_lru = given.contains("temporary_ttl");
+        settings.lru_segmented = settings.lru_maintainer;
         if settings.admin_socket.is_some() && settings.admin_socket == settings.unix_socket {
             return Err("-o admin_socket: the same file as -s, --unix-socket".into());
         }
@@ -240,6 +248,15 @@ mod tests {
     }
 
     #[test]
+    fn the_limits_of_options_without_effect_are_memcacheds() {
+        assert!(build(&["-o tail_repair_time=10", "-o hot_lru_pct=30", "-o warm_lru_pct=50"]).is_ok());
+        let refused = "-o tail_repair_time: 9 is outside 10 to 2147483647";
+        assert_eq!(build(&["-o tail_repair_time=9"]).unwrap_err(), refused);
+        let refused = "-o hot_lru_pct and warm_lru_pct: 81 together is more than 80";
+        assert_eq!(build(&["-o hot_lru_pct=41"]).unwrap_err(), refused);
+    }
+
+    #[test]
     fn every_network_queue_needs_a_thread() {
         assert!(build(&["threads=3", "napi_ids=3"]).is_ok());
         assert_eq!(build(&["napi_ids=5"]).unwrap_err(), "-N, --napi-ids: 5 is more than -t, --threads (4)");
@@ -318,8 +335,8 @@ mod tests {
             let takes_a_number = row.hint() == Some("<num>") && !shown.contains('.');
             if takes_a_number {
                 let mut settings = Settings::default();
-                // -m is given in MiB but shown in bytes.
-                if row.field != "memory_limit_bytes" {
+                // -m is given in MiB but shown in bytes. The default of tail_repair_time cannot be given.
+                if !["memory_limit_bytes", "tail_repair_time_s"].contains(&row.field) {
                     assert_eq!(settings.read(row.field, &shown), Ok(()), "{}", row.field);
                 }
             }

@@ -25,5 +25,5 @@ pub use manual::{help, man_page, markdown};
 pub use row::{OptionGroup, Row, SettingStatus, Source};
 pub use stats::LiveSettings;
 pub use suggest::remedy;
-pub use table::{AUTOMOVE_LEVELS, AUTOMOVE_WINDOW, ROWS, Settings};
+pub use table::{AUTOMOVE_LEVELS, AUTOMOVE_WINDOW, LRU_PERCENT_MAX, ROWS, Settings};
 pub use tunables::Tunables;

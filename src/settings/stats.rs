@@ -36,7 +36,8 @@ impl Settings {
                 "slab_automove" => row(setting.stat, &live.slab_automove),
                 "slab_automove_ratio" => row(setting.stat, &format_args!("{:.2}", live.slab_automove_ratio)),
                 "slab_automove_window" => row(setting.stat, &live.slab_automove_window),
-                // Whatever the option says.
+                // Whatever the options say. memcached ignores the first one, too.
+                "inline_ascii_response" => row(setting.stat, &yes_or_no(false)),
                 "hash_algorithm" => row(setting.stat, &Self::default().hash_algorithm),
                 "protocol" if self.protocol == "auto" => row(setting.stat, &"auto-negotiate"),
                 field => row(setting.stat, &self.show(field)),

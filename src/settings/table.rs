@@ -23,6 +23,8 @@ use SettingStatus::{Hidden, Later, NoEffect, Report, Works};
 
 /// Bounds of `slab_automove`, here and in `slabs automove`.
 pub const AUTOMOVE_LEVELS: RangeInclusive<i64> = 0..=2;
+/// The maximum sum of `hot_lru_pct` and `warm_lru_pct`, here and in `lru tune`.
+pub const LRU_PERCENT_MAX: u32 = 80;
 /// Bounds of `slab_automove_window`, here and in `slabs automove window`.
 pub const AUTOMOVE_WINDOW: RangeInclusive<i64> = 3..=1800;
 
@@ -134,7 +136,7 @@ settings! {
     /// Disable CAS. gets returns the unique 0, and cas answers EXISTS for every item.
     use_cas: bool = true, TURNS_OFF, "-C, --disable-cas", Commands, "cas_enabled", Works;
     /// Length of the kernel's queue of connections to accept.
-    tcp_backlog: u32 = 1024, whole(1..=1_000_000), "-b, --listen-backlog=<num>", Network, "tcp_backlog", Works;
+    tcp_backlog: u32 = 1024, whole(0..=2_147_483_647), "-b, --listen-backlog=<num>", Network, "tcp_backlog", Works;
     /// Protocol of the clients. With auto, each client's first byte decides. A client that begins with another protocol
     /// is disconnected.
     protocol: &'static str = "auto", OneOf { words: &["auto", "ascii", "binary"] }, "-B, --protocol=<name>", Network, "binding_protocol", Works;
@@ -170,7 +172,7 @@ settings! {
     /// Maximum items per run of the LRU crawler.
     lru_crawler_tocrawl: u32 = 0, whole(0..=4_294_967_295), "-o lru_crawler_tocrawl=<num>", Compatibility, "lru_crawler_tocrawl", NoEffect(NO_CRAWLER);
     /// Time after which a locked item at the tail of an LRU list is freed by force, in seconds.
-    tail_repair_time_s: u32 = 0, seconds(0..=4_294_967_295), "-o tail_repair_time=<num>", Compatibility, "tail_repair_time", NoEffect("larder has no locked items");
+    tail_repair_time_s: u32 = 0, seconds(10..=2_147_483_647), "-o tail_repair_time=<num>", Compatibility, "tail_repair_time", NoEffect("larder has no locked items");
     /// Disable flush_all.
     flush_enabled: bool = true, TURNS_OFF, "-F, --disable-flush-all", Commands, "flush_enabled", Works;
     /// Disable stats cachedump, detail, prefixes and hotkeys.

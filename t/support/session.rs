@@ -8,7 +8,7 @@ use larder::command::{
     execute, extend_value, finish_store,
 };
 use larder::counters::Counters;
-use larder::protocol::{Grammar, Input, LineRest, ShutdownMode};
+use larder::protocol::{Grammar, Input, LineRest, ReplyLine, ShutdownMode, Tuning};
 use larder::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use larder::store::{EngineAdmin, Item, Pending};
 
@@ -318,6 +318,10 @@ impl Operator for TestOperator {
 
     fn switch_crawler(&self, _is_on: bool) -> bool {
         true
+    }
+
+    fn tune(&self, tuning: Result<Tuning, ReplyLine>) -> ReplyLine {
+        tuning.map_or_else(|line| line, |_| ReplyLine::Ok)
     }
 
     fn set_verbosity(&self, verbosity: u8) {

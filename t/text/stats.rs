@@ -99,6 +99,46 @@ fn stats_settings_show_the_flags() {
 }
 
 #[test]
+fn stats_settings_show_what_commands_have_tuned() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    for (command, rows) in [
+        ("lru_crawler sleep 5", &[("lru_crawler_sleep", "5")][..]),
+        ("lru_crawler tocrawl 7", &[("lru_crawler_tocrawl", "7")]),
+        ("lru tune 10 0 0.5 3.0", &[("hot_lru_pct", "10"), ("warm_lru_pct", "0"), ("warm_max_factor", "3.00")]),
+        ("lru mode flat", &[("lru_segmented", "no")]),
+        ("lru mode segmented", &[("lru_segmented", "yes")]),
+        ("lru temp_ttl 30", &[("temp_lru", "yes"), ("temporary_ttl", "30")]),
+        ("lru temp_ttl -1", &[("temp_lru", "no"), ("temporary_ttl", "30")]),
+        ("slabs automove 0", &[("slab_automove", "0")]),
+        ("slabs automove freeratio 0.05", &[("slab_automove_freeratio", "0.050")]),
+        ("extstore item_size 700", &[("ext_item_size", "700")]),
+        ("extstore max_frag 0.5", &[("ext_max_frag", "0.50")]),
+        ("extstore drop_unread 1", &[("ext_drop_unread", "yes")]),
+        ("verbosity 2", &[("verbosity", "2")]),
+    ] {
+        client.ask(format!("{command}\r\n"), "OK\r\n");
+        let settings = server.stats("settings");
+        for (row, value) in rows {
+            assert_eq!(settings[*row], *value, "{row} after {command}");
+        }
+    }
+}
+
+#[test]
+fn stats_settings_of_flags_without_effect_are_memcacheds() {
+    for (options, row, value) in [
+        ("temporary_ttl=61", "temp_lru", "yes"),
+        ("no_modern", "temp_lru", "no"),
+        ("inline_ascii_resp", "inline_ascii_response", "no"),
+        ("no_lru_maintainer", "lru_segmented", "no"),
+        ("lru_maintainer", "lru_segmented", "yes"),
+    ] {
+        assert_eq!(Server::start(&["-o", options]).stats("settings")[row], value, "-o {options}");
+    }
+}
+
+#[test]
 fn stats_settings_name_the_protocols_that_clients_may_use() {
     assert_eq!(Server::start(&[]).stats("settings")["binding_protocol"], "auto-negotiate");
     assert_eq!(Server::start(&["-B", "ascii"]).stats("settings")["binding_protocol"], "ascii");

@@ -2,7 +2,7 @@
 //! reported.
 
 use crate::base::{Exptime, Key, parse_i64, parse_short_i64, parse_short_u64, parse_u32};
-use crate::protocol::crawler::{CrawlerRequest, extstore, lru};
+use crate::protocol::crawler::CrawlerRequest;
 use crate::protocol::echo::{Echo, Reply};
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::{
@@ -10,6 +10,7 @@ use crate::protocol::request::{
     StoreMode, Then, Touch,
 };
 use crate::protocol::tokens::Tokens;
+use crate::protocol::tuning::{extstore, lru};
 use crate::protocol::verb::AdminVerb;
 use crate::protocol::watching::WatchRequest;
 use crate::protocol::words::{DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest};
@@ -141,8 +142,8 @@ pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
         AdminVerb::Shutdown => Admin::Shutdown(ShutdownMode::parse(arguments)),
         AdminVerb::Slabs => Admin::Slabs(SlabsRequest::parse(arguments, reply)),
         AdminVerb::LruCrawler => Admin::Crawler(CrawlerRequest::parse(arguments, reply)),
-        AdminVerb::Lru => Admin::Fixed(lru(arguments)),
-        AdminVerb::Extstore => Admin::Fixed(extstore(arguments)),
+        AdminVerb::Lru => Admin::Tune(lru(arguments)),
+        AdminVerb::Extstore => Admin::Tune(extstore(arguments)),
         AdminVerb::Quit => return Ok(Request::Admin(Admin::Quit, Echo::Text(Reply::Silent))),
         // These are answered in spite of noreply, as in memcached.
         AdminVerb::Version => return Ok(Request::Admin(Admin::Version, Echo::TEXT)),

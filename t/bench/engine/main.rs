@@ -20,7 +20,7 @@ use larder::base::{Clock, EmitRow};
 use larder::command::{Batch as Requests, Context, Operator, Outcome, Switches, Unparsed, execute};
 use larder::counters::Counters;
 use larder::memory::ClassPlan;
-use larder::protocol::{Grammar, Input, ShutdownMode};
+use larder::protocol::{Grammar, Input, ReplyLine, ShutdownMode, Tuning};
 use larder::settings::Settings;
 use larder::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use larder::store::{Engine, EngineAdmin as _, Store, StoreConfig, StoreReport, WorkerStore};
@@ -231,6 +231,10 @@ impl Operator for Nobody {
 
     fn switch_crawler(&self, _is_on: bool) -> bool {
         true
+    }
+
+    fn tune(&self, tuning: Result<Tuning, ReplyLine>) -> ReplyLine {
+        tuning.map_or_else(|line| line, |_| ReplyLine::Ok)
     }
 
     fn set_verbosity(&self, _verbosity: u8) {}
