@@ -72,11 +72,11 @@ counters! {
     get_hits => "get_hits";
     /// Keys that were requested and not found.
     get_misses => "get_misses";
-    /// Misses because the item was expired.
+    /// Misses of any command because the item was expired.
     get_expired => "get_expired";
-    /// Misses because flush_all had dropped the item.
+    /// Misses of any command because flush_all had dropped the item.
     get_flushed => "get_flushed";
-    /// Deletes without an item.
+    /// Deletes without an item, and md of an item with another CAS unique.
     delete_misses => "delete_misses";
     /// Deletes that removed an item.
     delete_hits => "delete_hits";

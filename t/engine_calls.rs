@@ -7,7 +7,7 @@ use std::sync::Arc;
 use larder::base::{Clock, Deadline, Delta, HashedKey, Key, Moment, StoreMode};
 use larder::memory::ClassPlan;
 use larder::store::{
-    Accessed, ArithOptions, ArithOutcome, Engine, FetchOptions, Fetched, Item, Lease as _, Refusal, Removal,
+    Accessed, ArithOptions, ArithOutcome, Engine, FetchOptions, Fetched, Item, Lease as _, Miss, Refusal, Removal,
     RemoveOutcome, Store, StoreConfig, StoreOutcome, Vivify, WorkerStore, Write, WriteOptions,
 };
 use larder::sync::Participant;
@@ -325,7 +325,7 @@ rules! {
                 let other = Removal { compare: Some(unique), ..removal };
                 assert_eq!(on.delete("a", other), RemoveOutcome::Exists);
             }
-            assert_eq!(on.delete("none", Removal { compare: Some(cas), ..removal }), RemoveOutcome::NotFound);
+            assert_eq!(on.delete("none", Removal { compare: Some(cas), ..removal }), RemoveOutcome::NotFound(Miss::Absent));
         }
         let same = Removal { compare: Some(cas), ..Removal::default() };
         assert_eq!(on.delete("a", same), RemoveOutcome::Removed { cas: 0 });
@@ -383,7 +383,7 @@ rules! {
         let deadline_before = deadline;
         let changed = ArithOutcome::Value { value: 18, cas: 9, deadline, deadline_before, is_created: false };
         assert_eq!(on.arith("a", Delta::Up(5), same), changed);
-        assert_eq!(on.arith("none", Delta::Up(5), ArithOptions::default()), ArithOutcome::NotFound);
+        assert_eq!(on.arith("none", Delta::Up(5), ArithOptions::default()), ArithOutcome::NotFound(Miss::Absent));
     }
 
     fn a_count_may_touch_and_compares_before_it_reads_the_number(on) {
@@ -604,13 +604,21 @@ pub(crate) fn make<E: Engine>(on: &mut On<'_, E>, call: &Call) -> (Came, Option<
             }
         }
         Operation::Delete => {
-            let removal =
-                Removal { compare, invalidate: first, drop_value: second, deadline: second_deadline, new_cas };
+            let removal = Removal {
+                compare,
+                invalidate: first,
+                drop_value: second,
+                deadline: second_deadline,
+                new_cas,
+                ..Removal::default()
+            };
             match on.delete(key, removal) {
                 RemoveOutcome::Removed { mut cas } => {
                     hide(&mut cas, new_cas);
                     Came::Removed(RemoveOutcome::Removed { cas })
                 }
+                // The store may have freed a dead item, so the reason is not compared.
+                RemoveOutcome::NotFound(_) => Came::Missed,
                 outcome => Came::Removed(outcome),
             }
         }
@@ -622,6 +630,7 @@ pub(crate) fn make<E: Engine>(on: &mut On<'_, E>, call: &Call) -> (Came, Option<
                     hide(&mut cas, new_cas);
                     Came::Counted(ArithOutcome::Value { value, cas, deadline, deadline_before, is_created })
                 }
+                ArithOutcome::NotFound(_) => Came::Missed,
                 outcome => Came::Counted(outcome),
             }
         }

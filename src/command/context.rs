@@ -4,7 +4,7 @@ use crate::base::{Deadline, Exptime, HashedKey};
 use crate::counters::Counters;
 use crate::settings::Settings;
 use crate::stats::{Access, HotSampler, PrefixTable};
-use crate::store::{Engine, Item as _};
+use crate::store::{Engine, Item as _, Miss};
 
 use super::operator::Operator;
 
@@ -65,6 +65,16 @@ impl<E: Engine> Context<'_, E> {
     pub(super) fn charge_copies(&mut self) {
         let copied = self.engine.take_copied_bytes();
         self.charge_bytes(copied);
+    }
+
+    /// Counts a miss whose item is there but dead.
+    #[cold]
+    pub(super) fn count_dead(&self, miss: Miss) {
+        match miss {
+            Miss::Absent => {}
+            Miss::Expired => self.counters.get_expired.add(1),
+            Miss::Flushed => self.counters.get_flushed.add(1),
+        }
     }
 
     /// A CAS unique as clients see it.

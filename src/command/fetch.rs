@@ -178,23 +178,24 @@ fn push_hit<I: Item, E: Engine, S: ReplySink<I>>(
     }
 }
 
-/// Counts a fetch. With a touch it counts as a touch only, as in memcached.
+/// Counts a fetch. With a touch it counts as a touch only, but a miss of `mg` as one of a get, as in memcached.
 #[inline]
 fn count<E: Engine>(wanted: &Fetch<'_>, miss: Option<Miss>, ctx: &Context<'_, E>) {
     let counters = ctx.counters;
-    if wanted.touch.is_some() {
-        counters.cmd_touch.add(1);
-        let counter = if miss.is_some() { &counters.touch_misses } else { &counters.touch_hits };
-        return counter.add(1);
-    }
-    counters.cmd_get.add(1);
+    let is_touch = wanted.touch.is_some() && (miss.is_none() || !matches!(wanted.echo, Echo::Meta(_)));
+    let (commands, hits, misses) = if is_touch {
+        (&counters.cmd_touch, &counters.touch_hits, &counters.touch_misses)
+    } else {
+        (&counters.cmd_get, &counters.get_hits, &counters.get_misses)
+    };
+    commands.add(1);
     match miss {
-        None => return counters.get_hits.add(1),
-        Some(Miss::Absent) => {}
-        Some(Miss::Expired) => counters.get_expired.add(1),
-        Some(Miss::Flushed) => counters.get_flushed.add(1),
+        None => hits.add(1),
+        Some(miss) => {
+            misses.add(1);
+            ctx.count_dead(miss);
+        }
     }
-    counters.get_misses.add(1);
 }
 
 /// Shows what is known of an item.

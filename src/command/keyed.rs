@@ -21,7 +21,7 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
     let Delete { compare, invalidate, drop_value, new_cas, .. } = *wanted;
     let deadline = wanted.exptime.map(|exptime| ctx.deadline(exptime));
-    let removal = Removal { compare, invalidate, drop_value, deadline, new_cas };
+    let removal = Removal { compare, invalidate, drop_value, deadline, new_cas, is_overwritten: false };
     // An item that only becomes stale is not deleted.
     let is_shown = sink.is_watched() && (removal.unlinks() || drop_value);
     let before = is_shown.then(|| observe::before_delete(key, ctx, pin));
@@ -30,14 +30,19 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             if let Some(before) = before {
                 observe::deleted(key.key.bytes(), before, wanted.echo, sink);
             }
-            ctx.counters.delete_hits.add(1);
+            // An item that stays as stale is not counted, as in memcached.
+            ctx.counters.delete_hits.add(u64::from(!invalidate));
             Answer::Deleted { cas: ctx.shown_cas(cas) }
         }
-        RemoveOutcome::NotFound => {
+        RemoveOutcome::NotFound(miss) => {
             ctx.counters.delete_misses.add(1);
+            ctx.count_dead(miss);
             ReplyLine::NotFound.into()
         }
-        RemoveOutcome::Exists => ReplyLine::Exists.into(),
+        RemoveOutcome::Exists => {
+            ctx.counters.delete_misses.add(u64::from(matches!(wanted.echo, Echo::Meta(_))));
+            ReplyLine::Exists.into()
+        }
         RemoveOutcome::Busy if !ctx.last_try => return Outcome::Busy,
         RemoveOutcome::Busy | RemoveOutcome::NoMemory => ReplyLine::NoMemory.into(),
     };
@@ -64,8 +69,9 @@ pub(super) fn touch<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             ctx.counters.touch_hits.add(1);
             answer(sink, echo, Answer::Touched);
         }
-        Fetched::Miss(_why) => {
+        Fetched::Miss(miss) => {
             ctx.counters.touch_misses.add(1);
+            ctx.count_dead(miss);
             answer(sink, echo, ReplyLine::NotFound);
         }
     }
@@ -106,8 +112,9 @@ pub(super) fn arith<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             let (ttl_s, ttl_before_s) = (deadline.ttl_s(now), deadline_before.ttl_s(now));
             Answer::Number { value, cas: ctx.shown_cas(cas), ttl_s, ttl_before_s, is_created }
         }
-        ArithOutcome::NotFound => {
+        ArithOutcome::NotFound(miss) => {
             misses.add(1);
+            ctx.count_dead(miss);
             ReplyLine::NotFound.into()
         }
         ArithOutcome::Exists => ReplyLine::Exists.into(),

@@ -126,7 +126,7 @@ pub(super) fn counted<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 ) {
     let status = match outcome {
         ArithOutcome::Value { .. } => ArithStatus::Stored,
-        ArithOutcome::NotFound => ArithStatus::NotFound,
+        ArithOutcome::NotFound(_) => ArithStatus::NotFound,
         ArithOutcome::NonNumeric => ArithStatus::NonNumeric,
         ArithOutcome::Exists => ArithStatus::Exists,
         ArithOutcome::Busy | ArithOutcome::NoMemory => ArithStatus::NoMemory,

@@ -327,6 +327,8 @@ impl LookupTally {
             counters.cmd_touch.add(keys);
             counters.touch_hits.add(hits);
             counters.touch_misses.add(self.misses);
+            counters.get_expired.add(self.expired);
+            counters.get_flushed.add(self.flushed);
             return;
         }
         counters.cmd_get.add(keys);

@@ -51,7 +51,7 @@ pub(super) fn plain<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     }
     let write = Write { client_flags, deadline: ctx.deadline(exptime), ..Write::set(key) };
     match ctx.engine.store(pin, &write, value) {
-        Ok(outcome) => answer_stored(outcome, None, wanted.value_len(), echo, ctx, sink),
+        Ok(outcome) => answer_stored(outcome, IsCas::No, wanted.value_len(), echo, ctx, sink),
         Err(refusal) => return refuse(refusal, &Storage::from(*wanted), key, ctx, pin, sink),
     }
     Outcome::Done
@@ -80,7 +80,7 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         let attempt = attempt_of(wanted, write.deadline);
         observe::stored(key, attempt, observe::store_status(outcome), ctx, pin, sink);
     }
-    answer_stored(outcome, wanted.compare, wanted.value_len, wanted.echo, ctx, sink);
+    answer_stored(outcome, IsCas::of(wanted.mode, wanted.compare), wanted.value_len, wanted.echo, ctx, sink);
     if wanted.mode.joins() {
         ctx.charge_copies();
     }
@@ -142,7 +142,7 @@ pub fn finish_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         let (key, status) = (ctx.engine.hash(key), observe::store_status(outcome));
         observe::stored(key, attempt, status, ctx, pin, sink);
     }
-    answer_stored(outcome, attempt.compare, attempt.value_len, echo.borrow(), ctx, sink);
+    answer_stored(outcome, IsCas::of(attempt.mode, attempt.compare), attempt.value_len, echo.borrow(), ctx, sink);
     ctx.charge_copies();
     Ok(())
 }
@@ -154,11 +154,27 @@ fn refuse_data<I, E: Engine, S: ReplySink<I>>(echo: Echo<'_>, ctx: &Context<'_, 
     answer(sink, echo, ReplyLine::BadDataChunk);
 }
 
+/// Whether a store counts as a cas. In memcached add, append and prepend do not, even if they compare.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IsCas {
+    Yes,
+    No,
+}
+
+impl IsCas {
+    const fn of(mode: StoreMode, compare: Option<u64>) -> Self {
+        match (mode, compare) {
+            (StoreMode::Set | StoreMode::Replace, Some(_)) => Self::Yes,
+            _ => Self::No,
+        }
+    }
+}
+
 /// Counts a storage command and answers it.
 #[inline(always)]
 fn answer_stored<I, E: Engine, S: ReplySink<I>>(
     outcome: StoreOutcome,
-    compare: Option<u64>,
+    is_cas: IsCas,
     value_len: u32,
     echo: Echo<'_>,
     ctx: &Context<'_, E>,
@@ -166,11 +182,11 @@ fn answer_stored<I, E: Engine, S: ReplySink<I>>(
 ) {
     ctx.counters.cmd_set.add(1);
     match outcome {
-        StoreOutcome::Stored { cas, joined_len } if compare.is_none() => {
+        StoreOutcome::Stored { cas, joined_len } if is_cas == IsCas::No => {
             let value_len = joined_len.unwrap_or(value_len);
             answer(sink, echo, Answer::Stored { cas: ctx.shown_cas(cas), value_len });
         }
-        outcome => answer_rarer(outcome, compare, value_len, echo, ctx, sink),
+        outcome => answer_rarer(outcome, is_cas, value_len, echo, ctx, sink),
     }
 }
 
@@ -222,7 +238,7 @@ pub fn refuse_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     if let Some(key) = Key::new(incoming.pending.key()) {
         let key = ctx.engine.hash(key);
         if overwrites(attempt.mode, attempt.compare, incoming.echo.borrow()) {
-            ctx.engine.delete(pin, key, Removal::default());
+            ctx.engine.delete(pin, key, Removal::OVERWRITTEN);
         }
         if sink.is_watched() {
             observe::stored(key, attempt, StoreStatus::NoMemory, ctx, pin, sink);
@@ -238,7 +254,7 @@ pub fn refuse_value<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 #[cold]
 fn answer_rarer<I, E: Engine, S: ReplySink<I>>(
     outcome: StoreOutcome,
-    compare: Option<u64>,
+    is_cas: IsCas,
     value_len: u32,
     echo: Echo<'_>,
     ctx: &Context<'_, E>,
@@ -262,7 +278,7 @@ fn answer_rarer<I, E: Engine, S: ReplySink<I>>(
             ReplyLine::NoMemoryStoring.into()
         }
     };
-    if compare.is_some() {
+    if is_cas == IsCas::Yes {
         match outcome {
             StoreOutcome::Stored { .. } => counters.cas_hits.add(1),
             StoreOutcome::Exists => counters.cas_badval.add(1),
@@ -296,7 +312,7 @@ fn refuse<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     };
     if overwrites(wanted.mode, wanted.compare, wanted.echo) {
         // The client expects its new value or none, so the old one must go.
-        ctx.engine.delete(pin, key, Removal::default());
+        ctx.engine.delete(pin, key, Removal::OVERWRITTEN);
     }
     if sink.is_watched() {
         let status = if line == ReplyLine::TooLarge { StoreStatus::TooLarge } else { StoreStatus::NoMemory };

@@ -177,6 +177,12 @@ impl PendingItem {
         self.hash
     }
 
+    /// The class of its first or only chunk.
+    #[inline]
+    pub fn class(&self) -> u8 {
+        self.layout.head_class
+    }
+
     /// The first or only chunk.
     #[inline]
     pub fn head(&self) -> ChunkRef {

@@ -312,9 +312,12 @@ impl Engine for ModelEngine {
     }
 
     fn delete(&mut self, _pin: &(), key: HashedKey<'_>, removal: Removal) -> RemoveOutcome {
-        let Ok(item) = self.live(key.key) else {
-            self.items.remove(key.key.bytes());
-            return RemoveOutcome::NotFound;
+        let item = match self.live(key.key) {
+            Ok(item) => item,
+            Err(miss) => {
+                self.items.remove(key.key.bytes());
+                return RemoveOutcome::NotFound(miss);
+            }
         };
         if !compares(item, removal.compare) {
             return RemoveOutcome::Exists;
@@ -339,8 +342,14 @@ impl Engine for ModelEngine {
         if self.is_busy() {
             return ArithOutcome::Busy;
         }
-        let Ok(item) = self.live(key.key) else {
-            let Some(vivify) = options.vivify else { return ArithOutcome::NotFound };
+        let (miss, item) = match self.live(key.key) {
+            Ok(item) => (None, Some(item)),
+            Err(miss) => (Some(miss), None),
+        };
+        let Some(item) = item else {
+            let Some(vivify) = options.vivify else {
+                return ArithOutcome::NotFound(miss.unwrap_or(Miss::Absent));
+            };
             let mut item = self.new_item(key.key, 0, vivify.deadline, options.is_binary_key);
             item.value = vivify.initial.to_string().into_bytes();
             let cas = self.put(item, options.new_cas);

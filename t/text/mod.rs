@@ -3,6 +3,7 @@
 mod admin;
 mod confined;
 mod connections;
+mod counters;
 mod framing;
 mod huge_pages;
 mod large;

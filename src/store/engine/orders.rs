@@ -83,9 +83,21 @@ pub struct Removal {
     pub deadline: Option<Deadline>,
     /// The CAS unique of an item that is kept.
     pub new_cas: Option<u64>,
+    /// The client wanted to overwrite the item. This is not counted as a delete.
+    pub is_overwritten: bool,
 }
 
 impl Removal {
+    /// An item goes because its new value has no memory.
+    pub const OVERWRITTEN: Self = Self {
+        compare: None,
+        invalidate: false,
+        drop_value: false,
+        deadline: None,
+        new_cas: None,
+        is_overwritten: true,
+    };
+
     /// Whether the item is unlinked.
     pub const fn unlinks(&self) -> bool {
         !self.invalidate && !self.drop_value

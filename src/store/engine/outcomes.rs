@@ -102,8 +102,8 @@ pub enum RemoveOutcome {
         /// The CAS unique of an item that is kept; 0: it is gone.
         cas: u64,
     },
-    /// No such key.
-    NotFound,
+    /// There is no live item.
+    NotFound(Miss),
     /// The item has another CAS unique than `compare`.
     Exists,
     /// No memory for the changed item.
@@ -136,8 +136,8 @@ pub enum ArithOutcome {
         /// Whether this call has created the item.
         is_created: bool,
     },
-    /// No such key.
-    NotFound,
+    /// There is no live item.
+    NotFound(Miss),
     /// The item has another CAS unique than `compare`.
     Exists,
     /// The value is not a decimal number of at most 64 bits.

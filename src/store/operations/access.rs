@@ -2,6 +2,7 @@
 //! shared memory either.
 
 use crate::base::{ClockTick, Deadline, HashedKey, KeyHash};
+use crate::counters::Counter;
 use crate::item::{Extras, ItemRef, Marks, header};
 use crate::store::engine::{Accessed, FetchOptions, Fetched, Miss, Refusal};
 use crate::store::mutation::MutationKind;
@@ -64,9 +65,7 @@ impl WorkerStore {
         if !options.is_silent {
             header::note_hit(item.head(), word0, self.accessed);
         }
-        let counters = self.class_counters(&item);
-        let hits = if options.touch.is_some() { &counters.touch_hits } else { &counters.get_hits };
-        hits.add(1);
+        self.class_hits(&item, options).add(1);
         Accessed {
             item,
             was_fetched: word0.is_fetched(),
@@ -77,6 +76,13 @@ impl WorkerStore {
             was_token_sent: word0.is_token_sent(),
             is_created: false,
         }
+    }
+
+    /// The counter of an access.
+    #[inline]
+    fn class_hits(&self, item: &ItemRef<'_>, options: FetchOptions) -> &Counter {
+        let counters = self.class_counters(item);
+        if options.touch.is_some() { &counters.touch_hits } else { &counters.get_hits }
     }
 
     /// Accesses the item of `key` as `options` say, if there is one. Locks the bucket only if the access may change
@@ -163,6 +169,7 @@ impl WorkerStore {
         if !options.is_silent {
             header::note_hit(item.head(), item.word0(), self.accessed);
         }
+        self.class_hits(&item, options).add(1);
         Ok(Some(Accessed {
             item,
             was_fetched: false,

@@ -194,7 +194,9 @@ impl Engine for WorkerStore {
         }
         let store = self.store;
         let mut bucket = store.index.lock(pin, key.hash);
-        let Some((slot, item)) = bucket.find_item(pin, &store.slabs, key) else { return RemoveOutcome::NotFound };
+        let Some((slot, item)) = bucket.find_item(pin, &store.slabs, key) else {
+            return RemoveOutcome::NotFound(Miss::Absent);
+        };
         let why_dead = self.why_dead(&item);
         let was_live = why_dead.is_none();
         if was_live && !self.compares(&item, removal.compare) {
@@ -207,11 +209,11 @@ impl Engine for WorkerStore {
             self.report_departure(&bucket, why_dead, key.hash, &item);
         }
         drop(bucket);
-        if was_live {
+        if was_live && !removal.is_overwritten {
             self.class_counters(&item).delete_hits.add(1);
         }
         self.flush_local_state(pin);
-        if was_live { RemoveOutcome::Removed { cas: 0 } } else { RemoveOutcome::NotFound }
+        why_dead.map_or(RemoveOutcome::Removed { cas: 0 }, RemoveOutcome::NotFound)
     }
 
     fn arith(&mut self, pin: &Pin, key: HashedKey<'_>, delta: Delta, options: ArithOptions) -> ArithOutcome {
@@ -220,7 +222,7 @@ impl Engine for WorkerStore {
             let outcome = match (self.find_live(pin, key), options.vivify) {
                 (Ok(old), _) => self.change_number(pin, key, &old, delta, options),
                 (Err(_miss), Some(vivify)) => self.create_number(pin, key, delta, vivify, options),
-                (Err(_miss), None) => return ArithOutcome::NotFound,
+                (Err(miss), None) => return ArithOutcome::NotFound(miss),
             };
             match outcome {
                 Ok(Some(outcome)) => return outcome,

@@ -42,12 +42,12 @@ impl WorkerStore {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(value).as_bytes();
         debug_assert!(digits.len() <= DIGITS_MAX);
+        // memcached overwrites a number in place if it does not become longer. The item keeps its marks then.
+        let is_longer = digits.len() > old.value_len() as usize;
         let (mut deadline, mut deadline_before) = (Deadline::NEVER, Deadline::NEVER);
         let link = |item: &ItemRef<'_>| {
             deadline_before = item.deadline();
             deadline = options.touch.unwrap_or(deadline_before);
-            // memcached overwrites a number in place if it does not become longer. The item keeps its marks then.
-            let is_longer = digits.len() > item.value_len() as usize;
             let kept = Marks::of(item.word0());
             let marks = if is_longer { kept.only(Marks::BINARY_KEY) } else { kept };
             Linking { deadline, marks, version: options.new_cas, unique: None, kind: MutationKind::of_delta(delta) }
@@ -55,6 +55,7 @@ impl WorkerStore {
         match self.put_number(pin, key, old, digits, options.new_cas, link)? {
             None => Ok(None),
             Some(StoreOutcome::Stored { cas, .. }) => {
+                self.tally.rewritten.add(u64::from(!is_longer));
                 let counters = self.class_counters(old);
                 match delta {
                     Delta::Up(_) => counters.incr_hits.add(1),

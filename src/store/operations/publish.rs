@@ -63,6 +63,7 @@ impl WorkerStore {
         let extras = Extras { client_flags, version: options.new_cas };
         let complete = if mode.joins() { None } else { self.allocate_filled(pin, key, extras, value, has_proof)? };
         let Some(complete) = complete else { return self.store_in_steps(pin, write, value) };
+        self.count_store(complete.class());
         let found = self.look(pin, key);
         match self.decide(&found, mode, deadline, options) {
             Ok(linking) => Ok(self.publish_last(pin, found, key.hash, complete, linking)),
@@ -101,9 +102,13 @@ impl WorkerStore {
         mode: StoreMode,
         options: WriteOptions,
     ) -> Result<StoreOutcome, PendingItem> {
+        let class = pending.class();
         if mode.joins() {
-            return self.join_value(pin, pending, mode, options);
+            let outcome = self.join_value(pin, pending, mode, options)?;
+            self.count_store(class);
+            return Ok(outcome);
         }
+        self.count_store(class);
         pending.seal();
         let (hash, deadline) = (pending.hash(), pending.deadline());
         let Some(key) = Key::new(pending.key()).map(|key| HashedKey { key, hash }) else {
@@ -114,6 +119,12 @@ impl WorkerStore {
             Ok(linking) => Ok(self.publish_last(pin, found, hash, pending.complete(), linking)),
             Err(refused) => Ok(refused),
         }
+    }
+
+    /// Counts a storage command, whatever becomes of it.
+    #[inline(always)]
+    fn count_store(&self, class: u8) {
+        self.tally.classes[usize::from(class)].cmd_set.add(1);
     }
 
     /// Locks the bucket of `key` and finds its item.
@@ -174,6 +185,7 @@ impl WorkerStore {
             return Ok(linking);
         }
         if options.invalidate && self.store.config.use_cas && compare < item.cas() {
+            self.class_counters(&item).cas_hits.add(1);
             let marks = linking.marks.with(Marks::STALE).with(Marks::of(item.word0()).only(Marks::TOKEN_SENT));
             return Ok(Linking { deadline: item.deadline(), marks, ..linking });
         }
@@ -253,7 +265,6 @@ impl WorkerStore {
         if !place.in_main() {
             self.pending_inserts.push_small(class, RingEntry { chunk, mark: generation_tag(unique) });
         }
-        self.tally.classes[usize::from(class)].cmd_set.add(1);
         Some(Published { chunk, cas: version.unwrap_or(unique) })
     }
 

@@ -40,7 +40,6 @@ impl WorkerStore {
                 return Ok(self.publish_last(pin, found, key.hash, pending.complete(), linking));
             };
             if !self.compares(&old, options.compare) {
-                self.class_counters(&old).cas_badval.add(1);
                 return Ok(StoreOutcome::Exists);
             }
             let joined_len = old.value_len().saturating_add(pending.value_len());
@@ -79,9 +78,12 @@ impl WorkerStore {
     /// A delete that keeps the item: without its value, as stale, or both. A copy replaces the item, because a header
     /// cannot change its CAS unique in one step.
     pub(super) fn reduce(&mut self, pin: &Pin, key: HashedKey<'_>, removal: Removal) -> RemoveOutcome {
-        let Removal { compare, invalidate, drop_value, deadline, new_cas } = removal;
+        let Removal { compare, invalidate, drop_value, deadline, new_cas, .. } = removal;
         loop {
-            let Ok(old) = self.find_live(pin, key) else { return RemoveOutcome::NotFound };
+            let old = match self.find_live(pin, key) {
+                Ok(old) => old,
+                Err(miss) => return RemoveOutcome::NotFound(miss),
+            };
             if !self.compares(&old, compare) {
                 return RemoveOutcome::Exists;
             }
@@ -107,7 +109,9 @@ impl WorkerStore {
             });
             match outcome {
                 Some(StoreOutcome::Stored { cas, .. }) => {
-                    self.tally.classes[class].delete_hits.add(1);
+                    self.tally.classes[class].delete_hits.add(u64::from(!invalidate));
+                    // memcached marks the item in place.
+                    self.tally.rewritten.add(u64::from(!drop_value));
                     return RemoveOutcome::Removed { cas };
                 }
                 Some(_refused) => return RemoveOutcome::NoMemory,

@@ -48,6 +48,8 @@ fn end_of(step: usize) -> u64 {
 pub(in crate::store) struct WorkerTally {
     /// By class id.
     pub(in crate::store) classes: Box<[ClassCounters; CLASS_IDS]>,
+    /// Items of `linked` and `replaced` that memcached would have changed in place. `total_items` does not count them.
+    pub(in crate::store) rewritten: Counter,
     /// Items by size: linked minus unlinked, modulo 2^64. Allocated in sheets, because most sizes never occur.
     sizes: Box<[OnceLock<Box<[Counter]>>]>,
     /// Items above [`SIZE_MAX`], of all threads.
@@ -86,6 +88,7 @@ impl WorkerTally {
     pub(in crate::store) fn new(large_sizes: Arc<LargeSizes>) -> Self {
         Self {
             large_sizes,
+            rewritten: Counter::default(),
             classes: Box::new(std::array::from_fn(|_| ClassCounters::default())),
             sizes: (0..SHEETS).map(|_| OnceLock::new()).collect(),
         }
@@ -178,7 +181,9 @@ const fn count(name: &'static str, help: &'static str, pick: Pick) -> CommandCou
 /// What commands have done in a class, under its name in `stats slabs`. `stats reset` zeroes these rows.
 pub(in crate::store) const COMMANDS: [CommandCount; 8] = [
     count("get_hits", "Keys that were requested and found in this class.", |counters| &counters.get_hits),
-    count("cmd_set", "Stores of a value into this class.", |counters| &counters.cmd_set),
+    count("cmd_set", "Storage commands whose value belongs into this class, also refused ones.", |counters| {
+        &counters.cmd_set
+    }),
     count("delete_hits", "Deletes that removed an item of this class.", |counters| &counters.delete_hits),
     count("incr_hits", "Increments of a number in this class.", |counters| &counters.incr_hits),
     count("decr_hits", "Decrements of a number in this class.", |counters| &counters.decr_hits),

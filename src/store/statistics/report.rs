@@ -47,10 +47,11 @@ impl Store {
         self.statistics.class_tallies.iter().map(|tally| of(tally).since_reset()).sum()
     }
 
-    /// Items stored since start, without the page mover's copies.
+    /// Items stored since start, without the page mover's copies and changes in place.
     pub(in crate::store) fn items_stored(&self) -> u64 {
         let stored = self.sum(|counters| &counters.linked).wrapping_add(self.sum(|counters| &counters.replaced));
-        stored.wrapping_sub(self.page_moves.counts.rescues.total())
+        let rewritten = self.statistics.tallies.lock().iter().map(|tally| tally.rewritten.read()).sum();
+        stored.wrapping_sub(self.page_moves.counts.rescues.total()).wrapping_sub(rewritten)
     }
 
     /// Items stored since the last `stats reset`.
