@@ -93,6 +93,17 @@ impl Rig {
         is_whole
     }
 
+    /// Reads a key whose value may be long.
+    pub(super) fn has_long(&mut self, key: &str) -> bool {
+        let key = self.hashed(key);
+        let (participant, worker) = &mut self.client;
+        let pin = participant.pin();
+        worker.begin_turn();
+        let is_hit = matches!(worker.fetch(&pin, key), Fetched::Hit(_));
+        worker.end_turn();
+        is_hit
+    }
+
     pub(super) fn touch(&mut self, key: &str, deadline: Deadline) {
         let key = self.hashed(key);
         let (participant, worker) = &mut self.client;

@@ -493,6 +493,9 @@ fn samples(worker: &WorkerStore) -> Vec<ClassSample> {
 }
 
 #[cfg(test)]
+#[path = "long_values_tests.rs"]
+mod long_values_tests;
+#[cfg(test)]
 #[path = "mover_rig_for_tests.rs"]
 mod rig;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::eviction::{GhostTime, RingEntry, Taken, generation_tag};
 use crate::index::{BucketGuard, Slot};
 use crate::item::{CompleteItem, Extras, ItemRef, LinkInfo, Marks, PendingItem, QueueState, header};
 use crate::memory::ChunkRef;
+use crate::store::cache::Store;
 use crate::store::engine::{Refusal, StoreOutcome, Write, WriteOptions};
 use crate::store::flush::FlushMark;
 use crate::store::mutation::MutationKind;
@@ -44,6 +45,18 @@ pub(super) struct Published {
     pub(super) chunk: ChunkRef,
     /// The CAS unique that clients see.
     pub(super) cas: u64,
+}
+
+/// An item is long if fewer than this many fit into memory.
+const FEW_ITEMS: u64 = 128;
+
+impl Store {
+    /// Whether so few items of this length fit that most of them may still wait for their first read when memory
+    /// becomes full. They enter the small queue at once: its order shows which of them are the oldest.
+    #[cold]
+    fn is_long(&self, bytes: u64) -> bool {
+        bytes > self.limit_bytes() / FEW_ITEMS
+    }
 }
 
 impl WorkerStore {
@@ -239,6 +252,7 @@ impl WorkerStore {
             // end of the ring; its old entry is stale.
             Some((_, old)) if time.runs() => QueueState::of(old.word0()),
             Some((_, old)) => QueueState::of(old.word0()).moved_to_main(),
+            None if !time.runs() && links.is_some() && store.is_long(bytes) => QueueState::SMALL,
             // Until the class is full, no item has to leave.
             None if !time.runs() => QueueState::MAIN,
             None => self.place_new(class, hash, time, links),
