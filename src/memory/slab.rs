@@ -81,6 +81,8 @@ const RECLAIMED_MAX: usize = 1024;
 /// Above this length, in chunks, the worker that adds to a limbo also shortens it. A shorter limbo waits for a worker
 /// that needs its chunks.
 const LIMBO_LONG: usize = 512;
+/// Open pages that are compared to find the emptiest.
+const OPEN_PAGES_COMPARED: usize = 16;
 /// Minimum number of chunks that a worker then frees.
 const RECLAIMED_LEAST: usize = 64;
 
@@ -484,6 +486,12 @@ impl SlabGuard<'_> {
     pub fn unused_page(&self) -> Option<u32> {
         let per_page = self.slab.per_page;
         self.slab.open.iter().copied().find(|page| self.allocator.meta(*page).home(per_page) == per_page)
+    }
+
+    /// Of the pages that last had a chunk to take, the one with the fewest chunks in use, and their number.
+    pub fn emptiest_page(&self) -> Option<(u32, u32)> {
+        let open = self.slab.open.iter().rev().take(OPEN_PAGES_COMPARED);
+        open.map(|page| (*page, self.chunks_out(*page).0)).min_by_key(|(_, used)| *used)
     }
 
     /// For a page of the class: the number of chunks that are not home, and the number that were ever used.

@@ -17,6 +17,7 @@ use std::time::Duration;
 use crate::base::atomic::Ordering;
 use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
 use crate::store::mutation::JobEvent;
+use crate::store::pressure::claims::{Claim, ClaimReason};
 use crate::store::pressure::page_moves::{Busy, Order};
 use crate::store::pressure::rescue::{RESCUE_BYTES_MAX, RelocatePolicy, Vacated};
 use crate::store::worker_store::WorkerStore;
@@ -71,8 +72,8 @@ pub(super) struct PageMover {
     /// As of then: how often classes had lacked memory, and the bytes stored.
     needs: u64,
     stored_bytes: u64,
-    /// The class that claimed the page that is being moved.
-    claimed_for: Option<u8>,
+    /// The claim on the page that is being moved.
+    claim: Option<Claim>,
     /// The page that was last given up.
     given_up: u32,
     /// Pages given up since the last successful move, and their classes.
@@ -101,6 +102,8 @@ enum Goal {
     ClearedOut,
     /// To a class, unless memory is beyond the limit by then.
     Class(u8),
+    /// The same, if all its items can be copied to free chunks.
+    Packed(u8),
     /// To a class, by order of an operator.
     Ordered(u8),
 }
@@ -109,7 +112,7 @@ impl Goal {
     /// The class that gets the page; 0: none.
     const fn class(self) -> u8 {
         match self {
-            Self::Class(class) | Self::Ordered(class) => class,
+            Self::Class(class) | Self::Packed(class) | Self::Ordered(class) => class,
             Self::Pool | Self::ClearedOut => 0,
         }
     }
@@ -144,8 +147,8 @@ impl PageMover {
     fn choose(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
         let store = worker.store;
         store.page_moves.is_running.store(false, Ordering::Relaxed);
-        if let Some(class) = self.claimed_for.take() {
-            store.page_moves.unread.note_done(class, false);
+        if let Some(claim) = self.claim.take() {
+            store.page_moves.claims.note_done(claim.to, false);
         }
         if let Some(order) = store.page_moves.take_order() {
             return self.obey(worker, pin, order);
@@ -166,13 +169,17 @@ impl PageMover {
                 self.begin(worker, pin, class, Goal::ClearedOut)
             };
         }
-        if let Some(claim) = store.page_moves.unread.take_claim() {
-            self.claimed_for = Some(claim.to);
+        if let Some(claim) = store.page_moves.claims.take_claim() {
+            self.claim = Some(claim);
             // Other moves came first, so the page may have changed.
-            if claim.page == self.given_up || !worker.is_still_unread(pin, &claim) {
+            if claim.page == self.given_up || !worker.may_still_move(pin, &claim) {
                 return NextStep::Again;
             }
-            return self.begin_page(worker, claim.page, claim.from, Goal::Class(claim.to));
+            let goal = match claim.reason {
+                ClaimReason::Sparse => Goal::Packed(claim.to),
+                ClaimReason::Unread { .. } => Goal::Class(claim.to),
+            };
+            return self.begin_page(worker, claim.page, claim.from, goal);
         }
         self.plan_if_due(worker);
         if let Some(Move { from, to }) = self.planned.pop_front() {
@@ -325,7 +332,7 @@ impl PageMover {
         let end = used.min(emptying.at + CHUNKS_PER_STEP);
         let chunks = (emptying.at..end).map(|index| ChunkRef::new(page, index));
         // Copies must not take a page out of the pool if this page goes there.
-        worker.takes_no_page = to == Goal::Pool;
+        worker.takes_no_page = matches!(to, Goal::Pool | Goal::Packed(_));
         emptying.at = empty_chunks(worker, pin, chunks, &mut emptying).map_or(end, ChunkRef::index);
         worker.takes_no_page = false;
         if emptying.at < used {
@@ -337,7 +344,7 @@ impl PageMover {
         if emptying.passes % RECALL_EVERY == 1 {
             worker.store.recall(from);
         }
-        let passes_max = if self.claimed_for.is_some() { PASSES_FOR_CLAIM } else { PASSES_MAX };
+        let passes_max = if self.claim.is_some() { PASSES_FOR_CLAIM } else { PASSES_MAX };
         if emptying.passes == passes_max {
             if to == Goal::ClearedOut {
                 worker.store.page_moves.retry_clear_out(from);
@@ -359,6 +366,9 @@ impl PageMover {
         self.given_up = page;
         self.failures = self.failures.saturating_add(1);
         self.shunned.push(from);
+        if matches!(to, Goal::Packed(_)) {
+            worker.store.page_moves.claims.note_sparse_failure(worker.moment.ms());
+        }
         worker.report_job(JobEvent::PageMove { from, to: to.class(), is_moved: false });
         NextStep::Again
     }
@@ -379,15 +389,15 @@ impl PageMover {
         store.page_moves.note_tried(None);
         let class = match to {
             Goal::Ordered(class) => Some(class),
-            Goal::Class(class) if store.pages_beyond() == 0 => Some(class),
-            Goal::Class(_) | Goal::Pool | Goal::ClearedOut => None,
+            Goal::Class(class) | Goal::Packed(class) if store.pages_beyond() == 0 => Some(class),
+            Goal::Class(_) | Goal::Packed(_) | Goal::Pool | Goal::ClearedOut => None,
         };
         match class {
             Some(class) => {
                 store.page_moves.given.note(class, worker.now().0);
                 store.slabs.hand_over(free, class);
-                if let Some(class) = self.claimed_for.take() {
-                    store.page_moves.unread.note_done(class, true);
+                if let Some(claim) = self.claim.take() {
+                    store.page_moves.claims.note_done(claim.to, true);
                 }
             }
             None => store.slabs.put_page(free, store.side_bytes()),
@@ -436,6 +446,7 @@ fn empty_chunks(
         let needed = item.chunks().filter(|chunk| store.slabs.class_of(*chunk) == class).count();
         let needed = u32::try_from(needed).unwrap_or(u32::MAX);
         let policy = match emptying.passes {
+            _ if matches!(emptying.to, Goal::Packed(_)) => RelocatePolicy::Pack,
             _ if !store.config.evictions || is_cleared_out => RelocatePolicy::Always,
             // Otherwise the class grows.
             _ if *spare >= needed || has_page(worker) && !worker.takes_no_page => RelocatePolicy::All,
@@ -498,6 +509,9 @@ mod long_values_tests;
 #[cfg(test)]
 #[path = "mover_rig_for_tests.rs"]
 mod rig;
+#[cfg(test)]
+#[path = "sparse_pages_tests.rs"]
+mod sparse_pages_tests;
 #[cfg(test)]
 #[path = "page_mover_tests.rs"]
 mod tests;

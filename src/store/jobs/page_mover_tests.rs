@@ -160,6 +160,7 @@ fn a_copy_ends_when_its_original_would_have() {
 fn small_items_are_main_in_a_class_that_has_not_evicted() {
     let mut rig = Rig::new(8, true);
     rig.fill("small", 100_000, 100);
+    rig.store("more", 100, 100);
     let (old, before) = (rig.class(100), (rig.store.items(), rig.store.evictions()));
     rig.client.1.bring_all_pending_inserts(&rig.client.0.pin());
     assert!(rig.store.policy_use(old).ring_len > 0);

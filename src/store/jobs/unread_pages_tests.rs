@@ -113,7 +113,7 @@ fn no_claim_outlives_automatic_moves() {
     rig.store("new", first_page, NEW_LEN);
     assert_eq!(rig.set("another", NEW_LEN), Err(Refusal::Busy));
     rig.store.page_moves.tune(MoveTuning { level: 0, ..MoveTuning::default() });
-    assert!(rig.store.page_moves.unread.take_claim().is_none());
+    assert!(rig.store.page_moves.claims.take_claim().is_none());
     let evictions = rig.store.evictions();
     assert_eq!(rig.set("another", NEW_LEN), Err(Refusal::Busy), "evicted chunks have their grace period");
     assert!(rig.store.evictions() > evictions);

@@ -4,7 +4,7 @@
 //! magazine ──empty──▶ class lock: limbo whose grace is over ─▶ free list ─▶ fresh page
 //!                          │ nothing                                         │ got some, but few are left
 //!                          ▼                                                 ▼
-//!             an empty page of any class (empty_pages.rs), else a page of unread items (unread_pages.rs),
+//!             an empty page of any class (empty_pages.rs), else a page that is claimed (claims.rs),
 //!             else evict: Busy until grace is over, or ahead of demand
 //! ```
 
@@ -24,8 +24,6 @@ const RESERVE_CHUNKS: u32 = 96;
 /// Reserve of a class in which no set has to wait. Free chunks hold no items, and 32 chunks of 16 KiB are a
 /// 128th of `-m 64`.
 const RESERVE_LEAST: u32 = 8;
-/// A class without a page takes chunks of at most this many times its own size.
-const LENT_FACTOR: u32 = 2;
 /// The reserve is at most this share of a class's chunks: small caches need their chunks for items.
 const RESERVE_SHARE: u64 = 16;
 /// The reserve of large chunks, in bytes: some full input buffers. A batch stores no more.
@@ -54,28 +52,6 @@ impl Store {
     /// How many chunks a class keeps in its reserve once memory is full.
     pub(in crate::store) fn reserve_chunks(&self, slab: &SlabGuard<'_>, class: u8) -> u32 {
         slab.reserve(self.reserve_bounds(slab, class))
-    }
-}
-
-impl Store {
-    /// Finds a class that can lend chunks to `class`. Its chunks are larger by at most `LENT_FACTOR`, and it
-    /// has some to spare. Of several such classes, the one with the smallest chunks lends. None: there is no
-    /// such class, or `class` has a page of its own.
-    #[cold]
-    fn lender(&self, class: u8) -> Option<u8> {
-        let (slabs, classes) = (&self.slabs, &self.slabs.classes);
-        if slabs.lock(class).usage().pages > 0 {
-            return None;
-        }
-        let chunk_bytes = classes.chunk_bytes(class);
-        let larger = chunk_bytes + 1..=chunk_bytes.saturating_mul(LENT_FACTOR);
-        let has_spare = |lender: &u8| {
-            // A class that has had to evict needs its chunks. So does a class that will soon fill its page.
-            larger.contains(&classes.chunk_bytes(*lender))
-                && !self.ghost_time(*lender).runs()
-                && slabs.lock(*lender).ready() > classes.per_page(*lender) / 2
-        };
-        classes.ids().filter(has_spare).min_by_key(|lender| classes.chunk_bytes(*lender))
     }
 }
 
@@ -127,8 +103,7 @@ impl WorkerStore {
         Ok(Some(CompleteItem::fill(&self.store.slabs, chunk, layout, key.key, extras, value)))
     }
 
-    /// Allocates the first or only chunk of an item. If the class has no page, a larger class may lend a chunk:
-    /// a whole page for a few items of a rare size would be missing elsewhere.
+    /// Allocates the first or only chunk of an item. A larger class may lend it (`lending.rs`).
     #[inline]
     fn head_chunk(&mut self, pin: &Pin, layout: &mut Layout) -> Result<ChunkRef, Refusal> {
         if let Some(chunk) = self.magazines.pop(layout.head_class) {
@@ -249,18 +224,20 @@ impl WorkerStore {
             // Copies by the page mover say nothing about the demand of sets. A request that is busy comes back
             // each turn, and counts as late each time: the longer it waits, the larger the reserve becomes. But a
             // reserve does not replace a page that is about to come.
-            if full && !self.is_movers && !store.page_moves.unread.is_pending(class) {
+            if full && !self.is_movers && !store.page_moves.claims.is_pending(class) {
                 let bounds = store.reserve_bounds(&slab, class);
                 slab.note_refill(if taken == 0 { Refill::Late } else { Refill::InTime }, bounds);
             }
             let target = wanted.saturating_sub(taken).max(store.reserve_chunks(&slab, class));
-            lacking = if full { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
+            // Before the first eviction a class needs no reserve: other classes may still have free memory.
+            let needs_more = full && (taken == 0 || store.is_evicting());
+            lacking = if needs_more { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
         }
         // A copy of an item from a page that leaves its class takes free chunks of that class. Nothing is
         // evicted for it.
         let may_evict = store.config.evictions && !self.takes_no_page;
         let mut unused = if lacking > 0 { self.find_empty_page(class) } else { EmptyPage::Nowhere };
-        if lacking > 0 && unused == EmptyPage::Nowhere && may_evict && self.claim_unread_page(pin, class) {
+        if lacking > 0 && unused == EmptyPage::Nowhere && may_evict && self.claim_page(pin, class) {
             self.needs_quiescence = true;
             unused = EmptyPage::Coming;
         }

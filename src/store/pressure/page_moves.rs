@@ -17,8 +17,8 @@ use crate::store::statistics::counts::{Tally, tallies};
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Leaf;
 
+use super::claims::PageClaims;
 use super::empty_pages::GivenPages;
-use super::unread_pages::UnreadPages;
 
 /// Maximum share of the limit that all classes together may have beyond it, while page moves are pending. The mover
 /// then takes that number of pages from other classes.
@@ -48,7 +48,7 @@ pub(in crate::store) struct PageMoves {
     /// Pages leave classes only by order of an operator, or while memory is beyond its limit.
     is_by_hand: AtomicBool,
     pub(in crate::store) given: GivenPages,
-    pub(in crate::store) unread: UnreadPages,
+    pub(in crate::store) claims: PageClaims,
     pub(in crate::store) counts: MoveCounts,
     last_busy: Leaf<Option<Busy>>,
 }
@@ -167,7 +167,7 @@ impl PageMoves {
         *self.tuning.lock() = tuning;
         self.is_by_hand.store(tuning.level == 0, Ordering::Relaxed);
         if tuning.level == 0 {
-            self.unread.drop_all();
+            self.claims.drop_all();
         }
         self.wakeup.notify();
     }

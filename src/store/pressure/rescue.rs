@@ -26,6 +26,8 @@ pub(in crate::store) enum RelocatePolicy {
     /// Keep the item. If there is no memory yet, leave it in place. With -M no item is ever evicted, nor is any
     /// for a page of an unused class.
     Always,
+    /// The same, and the copy may take a chunk of a larger class.
+    Pack,
     /// Keep the item, read or not: there is memory.
     All,
     /// Keep the item if it was read. If there is no memory yet, leave it in place.
@@ -82,12 +84,13 @@ impl WorkerStore {
         let Some(key) = Key::new(item.key()) else { return Vacated::Gone };
         let key = self.store.hasher.hash(key);
         let is_asked = Word0::load(item.head()).freq() > 0 && item.value_len() <= RESCUE_BYTES_MAX;
-        let is_wanted = is_asked || matches!(policy, RelocatePolicy::Always | RelocatePolicy::All);
+        let must_keep = matches!(policy, RelocatePolicy::Always | RelocatePolicy::Pack);
+        let is_wanted = is_asked || must_keep || policy == RelocatePolicy::All;
         let is_kept = is_wanted && self.why_dead(item).is_none();
         if is_kept {
-            match self.rescue(pin, key, item) {
+            match self.rescue(pin, key, item, policy) {
                 Rescue::Done(vacated) => return vacated,
-                Rescue::NoRoom if policy == RelocatePolicy::Always => return Vacated::Stays,
+                Rescue::NoRoom if must_keep => return Vacated::Stays,
                 Rescue::NoRoom if is_asked && policy != RelocatePolicy::AskedNow => return Vacated::Stays,
                 Rescue::NoRoom if is_asked => self.store.page_moves.counts.no_memory.add(1),
                 Rescue::NoRoom => {}
@@ -96,9 +99,9 @@ impl WorkerStore {
         self.evict_for_move(pin, key.hash, item)
     }
 
-    fn rescue(&mut self, pin: &Pin, key: HashedKey<'_>, item: &ItemRef<'_>) -> Rescue {
+    fn rescue(&mut self, pin: &Pin, key: HashedKey<'_>, item: &ItemRef<'_>, policy: RelocatePolicy) -> Rescue {
         let store = self.store;
-        let Ok(mut copy) = self.allocate_as(pin, key, item) else { return Rescue::NoRoom };
+        let Ok(mut copy) = self.allocate_as(pin, key, item, policy) else { return Rescue::NoRoom };
         copy.fill_from(item.pieces());
         copy.seal();
         let mut bucket = store.index.lock(pin, key.hash);
@@ -137,12 +140,21 @@ impl WorkerStore {
 
     /// Allocates memory for a copy of `item`, in the same class once memory is full. A class that fits better
     /// may exist by now, but its own items would have to leave for the copy.
-    fn allocate_as(&mut self, pin: &Pin, key: HashedKey<'_>, item: &ItemRef<'_>) -> Result<PendingItem, Refusal> {
+    fn allocate_as(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        item: &ItemRef<'_>,
+        policy: RelocatePolicy,
+    ) -> Result<PendingItem, Refusal> {
         let slabs = &self.store.slabs;
         let extras = item.extras();
         let mut layout = Layout::new(&slabs.classes, key.key, extras, item.value_len());
         if layout.links() == 0 && (self.takes_no_page || !slabs.has_page(self.store.side_bytes())) {
             layout.head_class = item.class();
+        }
+        if layout.links() == 0 && policy == RelocatePolicy::Pack {
+            layout.head_class = self.class_for_copy(item.class()).ok_or(Refusal::Busy)?;
         }
         let head = self.chunk(pin, layout.head_class, 1)?;
         let mut copy = PendingItem::new(slabs, head, layout, key, extras, item.deadline());
