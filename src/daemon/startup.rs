@@ -191,6 +191,7 @@ fn take_over_estate(settings: &Settings, predecessor: &Predecessor) -> Result<Es
     check_room(settings)?;
     predecessor.commit()?;
     let ready = handed.take_over(settings);
+    ready.store.go_on_with_counts(process.counters.iter().map(|(name, count)| (name.as_str(), *count)));
     ready.store.tune_moves(MoveTuning::from(settings));
     let sockets = Sockets { listeners: sockets.listeners, datagrams: sockets.datagrams };
     Ok(Estate { ready, sockets, heritage: Heritage { clients, watchers, process: Some(process) } })

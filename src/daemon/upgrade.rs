@@ -273,12 +273,13 @@ impl Transfer<'_> {
         let totals = self.process.totals();
         totals.upgrades.add(1);
         totals.upgrade_closed.add(handed_over.left_behind);
+        let counters = totals.rows().map(|(name, value, _)| (name.to_owned(), value));
         ProcessRecord {
             version: env!("CARGO_PKG_VERSION").into(),
             paused_us: self.paused_us,
             has_items: true,
             has_proofs: self.process.settings.memory_file.is_some(),
-            counters: totals.rows().map(|(name, value, _)| (name.to_owned(), value)).collect(),
+            counters: counters.chain(self.process.store.counts_to_go_on()).collect(),
         }
     }
 }

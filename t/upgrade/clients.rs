@@ -89,6 +89,36 @@ fn upgrade_lets_counters_go_on() {
 }
 
 #[test]
+fn upgrade_lets_counts_of_the_store_go_on() {
+    let mut server = Server::start(&["-m", "8", "-t", "2"]);
+    let mut client = server.client();
+    let value = "v".repeat(10_000);
+    for number in 0..2000 {
+        client.ask(format!("set key{number} 0 0 10000\r\n{value}\r\n"), "STORED\r\n");
+    }
+    client.ask("incr none 1\r\ntouch key1999 100\r\n", "NOT_FOUND\r\nTOUCHED\r\n");
+    let reports = |server: &Server| ["", "items", "slabs"].map(|group| server.stats(group));
+    let before = reports(&server);
+    // Twice: what went on once goes on again.
+    for _ in 0..2 {
+        server.upgrade();
+        let after = reports(&server);
+        assert_eq!((after[0]["total_items"].as_str(), after[0]["evictions"] != "0"), ("2000", true));
+        for ((before, after), names) in before.iter().zip(&after).zip([
+            &["total_items", "evictions", "evicted_unfetched", "direct_reclaims"][..],
+            &[":evicted", ":evicted_unfetched", ":outofmemory"],
+            &[":cmd_set", ":touch_hits"],
+        ]) {
+            let counts = before.iter().filter(|(name, _)| names.iter().any(|end| name.ends_with(end)));
+            counts.for_each(|(name, count)| assert_eq!(&after[name.as_str()], count, "{name}"));
+        }
+    }
+    server.client().ask("stats reset\r\n", "RESET\r\n");
+    let stats = server.stats("");
+    assert_eq!((stats["total_items"].as_str(), stats["evictions"].as_str()), ("0", "0"));
+}
+
+#[test]
 fn upgrade_twice() {
     with_and_without_file(|mut server| {
         let mut client = server.client();

@@ -60,6 +60,34 @@ fn upgrade_rolls_back_when_there_is_no_program() {
 }
 
 #[test]
+fn upgrade_rolls_back_when_the_new_program_hangs_and_refuses_another_one_meanwhile() {
+    let program = ProgramFile::new();
+    let server = program.serve(&[]);
+    let mut client = server.client();
+    client.ask("set kept 7 0 5\r\nvalue\r\n", "STORED\r\n");
+    program.replace_by_script("exec sleep 60");
+    server.signal("USR2");
+    wait_until("the program is started", || server.stderr().contains(" is started"));
+    server.signal("USR2");
+    wait_until("the second upgrade is refused", || server.stderr().contains("another one is under way"));
+    // Clients are served meanwhile.
+    client.ask("get kept\r\n", "VALUE kept 7 5\r\nvalue\r\nEND\r\n");
+    // The server waits for 10 seconds, which is as long as a test waits. So a part of them goes by first.
+    wait_until("some seconds are over", || server.stats("")["uptime"].parse::<u64>().is_ok_and(|uptime| uptime >= 4));
+    wait_until("the upgrade has failed", || server.stderr().contains("does not answer in time"));
+    client.ask("get kept\r\n", "VALUE kept 7 5\r\nvalue\r\nEND\r\n");
+    assert_eq!(server.stats("")["upgrades"], "0");
+}
+
+#[test]
+fn upgrade_is_refused_where_programs_cannot_be_started() {
+    let server = Server::start(&["-o", "drop_privileges"]);
+    server.signal("USR2");
+    wait_until("it is refused", || server.stderr().contains("-o drop_privileges forbids to start a program"));
+    server.client().ask("mn\r\n", "MN\r\n");
+}
+
+#[test]
 fn upgrade_rolls_back_when_the_new_program_refuses_its_options() {
     reason(&[], Some("exec LARDER \"$@\" --nosuch"), "upgrade: the other process has ended (exit status: 64)");
     reason(&[], Some("exec LARDER \"$@\" -Y /no/such/file"), "/no/such/file");

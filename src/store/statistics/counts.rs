@@ -220,9 +220,14 @@ impl Tally {
     pub(in crate::store) fn reset(&self) {
         self.at_reset.store(self.total(), Ordering::Relaxed);
     }
+
+    /// Adds `n` to the count since the last `stats reset`, but not to the total.
+    pub(super) fn go_on_with(&self, n: u64) {
+        self.at_reset.fetch_sub(n, Ordering::Relaxed);
+    }
 }
 
-/// A struct of [`Tally`]s, and their reset.
+/// A struct of [`Tally`]s, their names, and their reset.
 macro_rules! tallies {
     ($(#[doc = $about:literal])+ $name:ident { $($(#[doc = $doc:literal])* $field:ident;)+ }) => {
         $(#[doc = $about])+
@@ -230,6 +235,11 @@ macro_rules! tallies {
         pub(in crate::store) struct $name { $($(#[doc = $doc])* pub(in crate::store) $field: Tally,)+ }
 
         impl $name {
+            /// All counts, by name.
+            pub(in crate::store) fn rows(&self) -> Vec<(&'static str, &Tally)> {
+                vec![$((stringify!($field), &self.$field),)+]
+            }
+
             /// `stats reset`.
             pub(in crate::store) fn reset(&self) { $(self.$field.reset();)+ }
         }

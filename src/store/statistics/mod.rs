@@ -7,6 +7,7 @@
 //! report         the reports, from all of these
 //! ```
 
+mod carried;
 pub(super) mod counts;
 pub(super) mod large_sizes;
 pub(super) mod report;

@@ -232,7 +232,7 @@ impl Store {
     }
 
     /// Command counts of a class since the last `stats reset`, in the order of [`COMMANDS`].
-    fn commands(&self, class: u8) -> [u64; COMMANDS.len()] {
+    pub(super) fn commands(&self, class: u8) -> [u64; COMMANDS.len()] {
         let at_reset = &self.statistics.commands_at_reset[usize::from(class)];
         std::array::from_fn(|number| {
             let count = self.class_sum(class, COMMANDS[number].pick);
