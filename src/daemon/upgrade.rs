@@ -31,7 +31,7 @@ use crate::watch::{Visit, WatcherView};
 use crate::worker::{HandOver, HandedOver, Mail};
 
 use super::failure::kernels_word;
-use super::memory_file::move_to_file;
+use super::memory_file::{move_to_file, recovery_threads};
 use super::notify::ServiceManager;
 use super::operator::Process;
 use super::program::Program;
@@ -253,7 +253,7 @@ impl Transfer<'_> {
     fn send_rest(&self, handed_over: HandedOver, held: Held<'_>) -> Result<(), String> {
         let system = |error: io::Error| format!("send to the new process: {}", kernels_word(&error));
         let store = self.process.store;
-        store.note_clean(stamped(&self.process.clock)).map_err(system)?;
+        store.note_clean(recovery_threads(&self.process.settings), stamped(&self.process.clock)).map_err(system)?;
         let items = store.memory_file().ok_or("the items are in memory that cannot be handed over")?;
         let mut part = PartBuilder::default();
         part.push(&PartRecord::Process(self.process_record(handed_over)), Some(items.as_fd()));

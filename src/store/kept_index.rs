@@ -9,8 +9,9 @@
 //! only if each of its references names another item, and each item has one. Otherwise the start builds it again (I16).
 
 use std::io;
+use std::sync::Condvar;
 
-use crate::base::atomic::{AtomicBool, Ordering};
+use crate::base::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::base::{Key, KeyHasher, combined, fingerprint};
 use crate::memory::{ChunkRef, KeptIndex, PAGE_BYTES, Recovery, Superblock};
 use crate::sync::Leaf;
@@ -53,6 +54,15 @@ struct IndexReading {
     chunks: Leaf<ChunkSum>,
 }
 
+/// What the threads that write the parts share.
+struct IndexWriting {
+    next_part: AtomicU32,
+    /// The part whose place comes next, and that place.
+    turn: Leaf<(u32, u64)>,
+    turned: Condvar,
+    failed: Leaf<Option<io::Error>>,
+}
+
 /// The version of the form of parts, of tags, and of the rule that assigns buckets. An index of another version is not
 /// read.
 const VERSION: u64 = 1;
@@ -71,10 +81,10 @@ fn sum_of(base: u64, part: u32, bytes: &[u8]) -> u64 {
 impl Store {
     /// Writes the index behind the pages. If there is no space for it, the next start builds it. No other thread uses
     /// the store.
-    pub(super) fn keep_index(&self, superblock: &Superblock) -> KeptIndex {
+    pub(super) fn keep_index(&self, superblock: &Superblock, threads: usize) -> KeptIndex {
         let Ok(len) = superblock.file_len() else { return KeptIndex::default() };
         let at = len.next_multiple_of(u64::from(PAGE_BYTES));
-        self.write_index(superblock, at).unwrap_or_else(|error| {
+        self.write_index(superblock, at, threads).unwrap_or_else(|error| {
             let line = format!("larder: -e, --memory-file: keep the index: {error}; the next start builds it");
             log_line(Level::Warning, line);
             // Ignored: the next start frees what lies behind the pages.
@@ -83,19 +93,50 @@ impl Store {
         })
     }
 
-    fn write_index(&self, superblock: &Superblock, at: u64) -> io::Result<KeptIndex> {
-        let (mut next, mut bytes, base) = (at, Vec::new(), base_of_sums(&self.hasher));
-        for part in 0..self.index.parts() {
+    fn write_index(&self, superblock: &Superblock, at: u64, threads: usize) -> io::Result<KeptIndex> {
+        let writing = IndexWriting {
+            next_part: AtomicU32::new(0),
+            turn: Leaf::new((0, at)),
+            turned: Condvar::new(),
+            failed: Leaf::default(),
+        };
+        let write = || {
+            self.write_parts(superblock, &writing).unwrap_or_else(|error| *writing.failed.lock() = Some(error));
+        };
+        std::thread::scope(|scope| {
+            // Ignored: without a thread, the others do its part.
+            (1..threads).for_each(|_| drop(std::thread::Builder::new().spawn_scoped(scope, write)));
+            write();
+        });
+        let failed = writing.failed.lock().take();
+        let (_, end) = *writing.turn.lock();
+        let kept = KeptIndex { at, bytes: end - at, seed: self.seed, buckets: self.index.buckets() };
+        failed.map_or(Ok(kept), Err)
+    }
+
+    /// Writes parts until none is left. The parts lie in the file in the order of their numbers.
+    fn write_parts(&self, superblock: &Superblock, writing: &IndexWriting) -> io::Result<()> {
+        let (mut bytes, base) = (Vec::new(), base_of_sums(&self.hasher));
+        loop {
+            let part = writing.next_part.fetch_add(1, Ordering::Relaxed);
+            if part >= self.index.parts() {
+                return Ok(());
+            }
             bytes.clear();
             bytes.resize(PREFIX_BYTES, 0);
             self.index.write_part(part, &mut bytes);
             let (prefix, body) = bytes.split_at_mut(PREFIX_BYTES);
             prefix[..8].copy_from_slice(&(body.len() as u64).to_le_bytes());
             prefix[8..].copy_from_slice(&sum_of(base, part, body).to_le_bytes());
-            superblock.write_behind(&bytes, next)?;
-            next += bytes.len() as u64;
+            let at = {
+                let mut turn = writing.turn.lock().wait_while(&writing.turned, |turn| turn.0 != part);
+                let at = turn.1;
+                *turn = (part + 1, at + bytes.len() as u64);
+                at
+            };
+            writing.turned.notify_all();
+            superblock.write_behind(&bytes, at)?;
         }
-        Ok(KeptIndex { at, bytes: next - at, seed: self.seed, buckets: self.index.buckets() })
     }
 
     /// Reads the index that a clean stop has kept, with `threads` threads. `None`: there is no index, or it does not

@@ -269,17 +269,18 @@ impl Store {
     pub fn close(&'static self, stamp: impl FnOnce(&mut LiveState)) -> io::Result<()> {
         // The items come first: a file that says it is clean holds them all.
         self.slabs.arena().sync()?;
-        self.note_clean(stamp)?;
+        self.note_clean(1, stamp)?;
         self.slabs.arena().sync()
     }
 
-    /// Notes in the memory file that it is clean. No other thread changes anything.
+    /// Notes in the memory file that it is clean, and writes the index with `threads` threads. No other thread changes
+    /// anything.
     ///
     /// # Errors
     /// The kernel's error.
-    pub fn note_clean(&'static self, stamp: impl FnOnce(&mut LiveState)) -> io::Result<()> {
+    pub fn note_clean(&'static self, threads: usize, stamp: impl FnOnce(&mut LiveState)) -> io::Result<()> {
         let Some(superblock) = self.slabs.arena().superblock() else { return Ok(()) };
-        let index = self.keep_index(superblock);
+        let index = self.keep_index(superblock, threads);
         let (items, cas_end, limit_bytes) = (self.items(), self.cas.0.next(), self.limit_bytes());
         let hands: Vec<(u8, HandState)> = self.hand_states().collect();
         superblock.update(|state| {
