@@ -226,6 +226,8 @@ fn tuning_commands_answer_as_memcached() {
         ("refresh_certs", "Error TLS not enabled"),
         ("stats extstore", "END"),
         ("stats proxy", "END"),
+        ("stats ext", "END"),
+        ("stats p", "END"),
     ] {
         client.ask(format!("{command}\r\n"), format!("{reply}\r\n"));
     }

@@ -371,7 +371,7 @@ impl Connection {
             return Step::Pause(DriveOutcome::Again);
         }
         if !self.knows_grammar(bytes, turn.config.binding) {
-            return self.refuse_grammar();
+            return self.refuse_grammar(turn, queue);
         }
         let ctx = &mut turn.ctx;
         let mut batch = Batch::new();
@@ -443,13 +443,6 @@ impl Connection {
             Outcome::Close => self.state = ConnectionState::Closing(CloseReason::Asked),
         }
         input.consume(len);
-        Step::Again
-    }
-
-    /// Closes a client that speaks another protocol than -B allows. It must not wait for a timeout.
-    #[cold]
-    pub(super) fn refuse_grammar(&mut self) -> Step {
-        self.state = ConnectionState::Closing(CloseReason::Asked);
         Step::Again
     }
 

@@ -40,7 +40,7 @@ impl Connection {
             return Step::Pause(DriveOutcome::Again);
         }
         if !self.knows_grammar(bytes, turn.config.binding) {
-            return self.refuse_grammar();
+            return self.refuse_grammar(turn, queue);
         }
         *budget -= 1;
         if self.grammar == Grammar::Binary {
@@ -123,6 +123,17 @@ impl Connection {
             failures => ConnectionState::Locked { failures },
         };
         ReplyLine::AuthenticationFailure
+    }
+
+    /// Closes a client that speaks another protocol than -B, -S and -Y allow. It must not wait for a timeout. A text
+    /// client is told why.
+    #[cold]
+    pub(super) fn refuse_grammar(&mut self, turn: &Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> Step {
+        self.state = ConnectionState::Closing(CloseReason::Asked);
+        if turn.input.unread().first().is_some_and(u8::is_ascii_lowercase) {
+            return self.reply(ReplyLine::BinaryOnly, Echo::TEXT, turn, queue);
+        }
+        Step::Again
     }
 
     pub(super) fn reply(

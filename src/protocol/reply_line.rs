@@ -138,6 +138,8 @@ reply_lines! {
     ReassignDisabled = "CLIENT_ERROR slab reassignment disabled";
     /// slabs automove window: outside its limits.
     WindowOutOfBounds = "CLIENT_ERROR automove window too low or too high";
+    /// -B binary, or -S without -Y: the connection is closed.
+    BinaryOnly = "CLIENT_ERROR only the binary protocol is allowed";
     /// -Y: the client must authenticate first.
     Unauthenticated = "CLIENT_ERROR unauthenticated";
     /// -Y: the user is unknown or the password is wrong.

@@ -51,8 +51,8 @@ words! {
         Settings = b"settings", Prefix;
         Cachedump = b"cachedump", Prefix;
         Conns = b"conns", Prefix;
-        Extstore = b"extstore", Full;
-        Proxy = b"proxy", Full;
+        Extstore = b"extstore", Prefix;
+        Proxy = b"proxy", Prefix;
         Proxyfuncs = b"proxyfuncs", Full;
         Proxybe = b"proxybe", Full;
     }

@@ -51,7 +51,7 @@ fn before_authentication_only_sasl_and_version_are_answered() {
         }
     }
     let mut text = server.client();
-    text.send("version\r\n");
+    text.ask("version\r\n", "CLIENT_ERROR only the binary protocol is allowed\r\n");
     text.expect_close();
 }
 

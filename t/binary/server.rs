@@ -120,11 +120,15 @@ fn rows(client: &mut Client, group: &str) -> Vec<Reply> {
 }
 
 #[test]
-fn a_client_that_speaks_another_protocol_than_allowed_is_closed_without_a_reply() {
-    for (allowed, refused) in [("ascii", Packet::of(Noop, "").bytes()), ("binary", b"version\r\n".to_vec())] {
+fn a_client_that_speaks_another_protocol_than_allowed_is_closed_and_lines_are_answered() {
+    let line = "CLIENT_ERROR only the binary protocol is allowed\r\n";
+    for (allowed, refused, reply) in
+        [("ascii", Packet::of(Noop, "").bytes(), ""), ("binary", b"version\r\n".to_vec(), line)]
+    {
         let server = Server::start(&["-B", allowed]);
         let mut client = server.client();
         client.send(refused);
+        client.expect(reply);
         client.expect_close();
     }
     let server = Server::start(&[]);
