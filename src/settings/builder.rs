@@ -248,10 +248,15 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_of_options_without_effect_are_memcacheds() {
+    fn limits_are_memcacheds() {
         assert!(build(&["-o tail_repair_time=10", "-o hot_lru_pct=30", "-o warm_lru_pct=50"]).is_ok());
         let refused = "-o tail_repair_time: 9 is outside 10 to 2147483647";
         assert_eq!(build(&["-o tail_repair_time=9"]).unwrap_err(), refused);
+        for option in ["hot_max_factor", "warm_max_factor", "slab_automove_ratio"] {
+            assert!(build(&[&format!("-o {option}=0.001")]).is_ok());
+            assert!(build(&[&format!("-o {option}=0")]).is_err(), "{option}");
+        }
+        assert!(build(&["-o idle_timeout=4294967295"]).is_ok(), "-1 without a sign: never");
         let refused = "-o hot_lru_pct and warm_lru_pct: 81 together is more than 80";
         assert_eq!(build(&["-o hot_lru_pct=41"]).unwrap_err(), refused);
     }

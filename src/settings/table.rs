@@ -160,7 +160,7 @@ settings! {
     /// Automatic page moves between size classes: 0 off, 1 and 2 on.
     slab_automove: u32 = 1, SwitchOrLevel(AUTOMOVE_LEVELS), "-o [no_]slab_automove[=<num>]", Memory, "slab_automove", Works;
     /// Move a page when the donor's expected loss of hits is below this ratio of the receiver's gain.
-    slab_automove_ratio: f64 = 0.8, Fraction { range: 0.0..=1.0, digits: 2 }, "-o slab_automove_ratio=<num>", Memory, "slab_automove_ratio", Works;
+    slab_automove_ratio: f64 = 0.8, Fraction { range: 0.001..=1.0, digits: 2 }, "-o slab_automove_ratio=<num>", Memory, "slab_automove_ratio", Works;
     /// Averaging window of the page-move decision, in units of 125 ms.
     slab_automove_window: u32 = 10, whole(AUTOMOVE_WINDOW), "-o slab_automove_window=<num>", Memory, "slab_automove_window", Works;
     /// Maximum chunk size, in KiB. A larger item is a chain of chunks.
@@ -188,15 +188,15 @@ settings! {
     /// Percentage of memory for the warm list.
     warm_lru_pct: u32 = 40, whole(1..=80), "-o warm_lru_pct=<num>", Compatibility, "warm_lru_pct", NoEffect(NO_LRU);
     /// Maximum age of an item in the hot list, as a factor.
-    hot_max_factor: f64 = 0.2, Fraction { range: 0.0..=1000.0, digits: 2 }, "-o hot_max_factor=<num>", Compatibility, "hot_max_factor", NoEffect(NO_LRU);
+    hot_max_factor: f64 = 0.2, Fraction { range: 0.001..=1000.0, digits: 2 }, "-o hot_max_factor=<num>", Compatibility, "hot_max_factor", NoEffect(NO_LRU);
     /// Maximum age of an item in the warm list, as a factor.
-    warm_max_factor: f64 = 2.0, Fraction { range: 0.0..=1000.0, digits: 2 }, "-o warm_max_factor=<num>", Compatibility, "warm_max_factor", NoEffect(NO_LRU);
+    warm_max_factor: f64 = 2.0, Fraction { range: 0.001..=1000.0, digits: 2 }, "-o warm_max_factor=<num>", Compatibility, "warm_max_factor", NoEffect(NO_LRU);
     /// Same value as memcached.
     temp_lru: bool = false, TURNS_ON, "", Compatibility, "temp_lru", Report;
     /// Items with a shorter time to live get a list of their own, in seconds.
     temporary_ttl: u32 = 61, seconds(0..=4_294_967_295), "-o temporary_ttl=<num>", Compatibility, "temporary_ttl", NoEffect(NO_LRU);
     /// Disconnect a client after this many idle seconds. A client with a pending reply is not idle. 0 means never.
-    idle_timeout_s: u32 = 0, seconds(0..=86_400_000), "-o idle_timeout=<num>", Clients, "idle_timeout", Works;
+    idle_timeout_s: u32 = 0, seconds(0..=4_294_967_295), "-o idle_timeout=<num>", Clients, "idle_timeout", Works;
     /// Log buffer of one watcher, in KiB.
     watcher_logbuf_bytes: u32 = 256 << 10, kib(0..=1_048_576), "-o watcher_logbuf_size=<KiB>", Commands, "watcher_logbuf_size", Works;
     /// Log buffer of one worker thread, in KiB.
