@@ -143,7 +143,12 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
             "-U, --udp-port: UDP clients cannot authenticate, which -Y, --auth-file demands; write -U 0",
         ),
         (&["-Z"], "-Z, --enable-ssl: not in this version, it comes with a later one"),
-        (&["-x", "h"], "-x, --replication-peer: not in this version, it comes with a later one"),
+        (&["-x", "h", "-e", "/f"], "-x, --replication-peer: not with -e, --memory-file in this version"),
+        (
+            &["-x", "h", "-o", "repl_serve=now"],
+            "-o repl_serve: \"now\" is none of after_sync, immediately, after:<seconds>",
+        ),
+        (&["-X", "11212"], "11212: not an option; larder -h lists them"),
         (&["-q", "100"], "-q, --replication-queue-max: not in this version, it comes with a later one"),
         (&["-o", "ext_path=/f:1g"], "-o ext_path: not in this version, it comes with a later one"),
         (&["-o", "ssl_key=f"], "-o ssl_key: not in this version, it comes with a later one"),

@@ -30,6 +30,7 @@ fn store(clock: &Arc<Clock>) -> (Participant, WorkerStore) {
         hashpower: 12,
         threads_max: 1,
         large_pages: false,
+        hash_seed: None,
     };
     Store::new(config, Arc::clone(clock)).expect("64 MiB can be mapped").join()
 }

@@ -115,6 +115,7 @@ impl Worker {
             hashpower: 16,
             threads_max: 1 + JOB_THREADS,
             large_pages: false,
+            hash_seed: None,
         };
         let store = Store::new(config, Arc::new(Clock::start())).expect("there is memory for a store");
         let (participant, store) = store.join();

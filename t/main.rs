@@ -41,6 +41,7 @@ mod mutations;
 mod random;
 mod regressions;
 mod replay;
+mod replication;
 mod restart;
 #[path = "support/session.rs"]
 mod session;

@@ -136,6 +136,7 @@ impl Pair {
             hashpower: 12,
             threads_max: 1,
             large_pages: false,
+            hash_seed: None,
         };
         let (participant, worker) = Store::new(config, Arc::clone(&clock)).expect("64 MiB can be mapped").join();
         let (store, model) = (Session::new(worker), Session::new(ModelEngine::new(clock.read())));

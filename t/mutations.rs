@@ -99,6 +99,7 @@ impl Rig {
             hashpower: 12,
             threads_max: 1,
             large_pages: false,
+            hash_seed: None,
         };
         let store = Store::new(config, Arc::clone(&clock)).expect("the memory can be mapped");
         let (participant, worker) = store.join();

@@ -25,6 +25,7 @@ pub(crate) fn config(limit_mib: u64) -> StoreConfig {
         hashpower: 12,
         threads_max: 8,
         large_pages: false,
+        hash_seed: None,
     }
 }
 

@@ -73,6 +73,7 @@ fn tiny() -> StoreConfig {
         hashpower: 12,
         threads_max: 16,
         large_pages: false,
+        hash_seed: None,
     }
 }
 

@@ -79,6 +79,7 @@ impl Bench {
             hashpower: 16,
             threads_max: 1 + JOB_THREADS,
             large_pages: false,
+            hash_seed: None,
         };
         let store = Store::new(config, Arc::new(Clock::start())).unwrap();
         let (participant, mut store) = store.join();

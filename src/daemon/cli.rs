@@ -73,10 +73,10 @@ fn collect(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Settings, String> {
-    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut arguments: Vec<OsString> = with_replication_port(arguments.into_iter().collect());
     let mut matches = read(arguments.clone())?;
     if let Some(path) = matches.opt_strs("config").pop() {
-        let words = words_of(path.trim())?;
+        let words = with_replication_port(words_of(path.trim())?);
         read(words.clone()).map_err(|error| format!("--config: {path}: {error}"))?;
         // The file comes first, so that the command line wins.
         arguments.splice(0..0, words);
@@ -105,6 +105,32 @@ fn collect(
         return Ok(builder.unchecked());
     }
     builder.finish()
+}
+
+/// As repcached does: with -x, a number after -X is the replication port. Without -x, or without a number, -X is
+/// memcached's.
+fn with_replication_port(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let text = |word: &OsString| word.to_str().map(str::to_owned).unwrap_or_default();
+    let is_peer = |word: &OsString| text(word).starts_with("-x") || text(word).starts_with("--replication-peer");
+    if !arguments.iter().any(is_peer) {
+        return arguments;
+    }
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let mut at = 0;
+    while at < arguments.len() {
+        let word = text(&arguments[at]);
+        let (port, words) = match word.strip_prefix("-X") {
+            Some("") => (arguments.get(at + 1).map(text).unwrap_or_default(), 2),
+            Some(joined) => (joined.to_owned(), 1),
+            None => (String::new(), 1),
+        };
+        if is_number(port.trim()) {
+            arguments.splice(at..at + words, ["-o".into(), format!("repl_port={}", port.trim()).into()]);
+            at += 1;
+        }
+        at += 1;
+    }
+    arguments
 }
 
 fn flags() -> impl Iterator<Item = &'static Row> {
@@ -213,7 +239,7 @@ fn explain(fail: &Fail) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Failure, Invocation, ROWS, parse};
-    use crate::settings::Settings;
+    use crate::settings::{Endpoint, Settings};
 
     fn serve(line: &str) -> Result<Settings, String> {
         let arguments = line.split_whitespace().map(Into::into);
@@ -223,6 +249,19 @@ mod tests {
             Err(Failure::Usage(text)) => Err(text),
             Err(other) => Err(other.to_string()),
         }
+    }
+
+    #[test]
+    fn a_number_behind_the_switch_for_dumps_is_a_port_if_there_is_a_peer() {
+        let repcached = serve("-m 64 -p 11211 -u root -P /p -d -x 192.168.168.2 -X 11213").unwrap();
+        assert_eq!((repcached.replication_port, repcached.dump_enabled), (11213, true));
+        let peers = serve("-X5 -x a:7,b --replication-peer [::1]:8").unwrap();
+        let shown = |peers: Vec<Endpoint>| peers.iter().map(|peer| peer.port).collect::<Vec<_>>();
+        assert_eq!(shown(peers.replication_peer_endpoints()), [7, 5, 8]);
+        let disabled = serve("-x a -X").unwrap();
+        assert_eq!((disabled.replication_port, disabled.dump_enabled), (11212, false));
+        assert!(serve("-X 11212").is_err());
+        assert!(serve("-x a -e /f").is_err());
     }
 
     #[test]
@@ -364,7 +403,8 @@ mod tests {
             "\u{0}",
         ];
         let mut names: Vec<String> = vec!["-o".into(), "--extended".into()];
-        for row in ROWS {
+        // Two options act on a file at once. That the file is absent is no mistake of the command line.
+        for row in ROWS.iter().filter(|row| !["inspect", "clear"].contains(&row.field)) {
             names.extend(row.short().map(|name| format!("-{name}")));
             names.extend(row.longs().map(|name| format!("--{name}")));
             names.push(row.bare_name().to_string());

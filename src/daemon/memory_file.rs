@@ -33,16 +33,17 @@ impl ReadyStore {
     }
 }
 
-/// Builds the store. With a memory file, it takes over the file's items and logs what it kept.
-pub(super) fn build_store(settings: &Settings) -> Result<ReadyStore, Failure> {
+/// Builds the store. With a memory file, it takes over the file's items and logs what it kept. `hash_seed` is that of a
+/// mesh.
+pub(super) fn build_store(settings: &Settings, hash_seed: Option<u64>) -> Result<ReadyStore, Failure> {
     let Some(path) = settings.memory_file.as_deref() else {
-        let (store, clock) = build_in_memory(settings)?;
+        let (store, clock) = build_in_memory(settings, hash_seed)?;
         return Ok(ReadyStore { store, clock, gauges: RestartGauges::default() });
     };
     let watch = Clock::start();
     let Opened { file, started, clock, dropped } = open(path, settings).map_err(|error| failure(path, error))?;
     let clock = Arc::new(clock);
-    let store = Store::in_file(store_config(settings), Arc::clone(&clock), file)
+    let store = Store::in_file(store_config(settings, hash_seed), Arc::clone(&clock), file)
         .map_err(Failure::system(format!("-e, --memory-file: map {}", path.display())))?;
     let recovery = match started {
         Started::Cold => RecoveryReport::default(),
@@ -73,9 +74,9 @@ pub(super) fn move_to_file(store: &Store, settings: &Settings) -> Result<(), Str
 }
 
 /// Builds the store in memory of this process.
-fn build_in_memory(settings: &Settings) -> Result<(&'static Store, Arc<Clock>), Failure> {
+fn build_in_memory(settings: &Settings, hash_seed: Option<u64>) -> Result<(&'static Store, Arc<Clock>), Failure> {
     let clock = Arc::new(Clock::start());
-    let store = Store::new(store_config(settings), Arc::clone(&clock))
+    let store = Store::new(store_config(settings, hash_seed), Arc::clone(&clock))
         .map_err(Failure::system("-m, --memory-limit: reserve memory for items"))?;
     Ok((store, clock))
 }
@@ -93,7 +94,7 @@ impl HandedStore {
         let handed = Handed::examine(items, settings).map_err(Failure::Upgrade)?;
         let claim = handed.claim();
         let clock = Arc::new(handed.clock);
-        let store = Store::in_file(store_config(settings), Arc::clone(&clock), handed.file)
+        let store = Store::in_file(store_config(settings, None), Arc::clone(&clock), handed.file)
             .map_err(Failure::system("upgrade: map the memory of items"))?;
         Ok(Self { store, clock, claim })
     }

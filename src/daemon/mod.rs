@@ -16,6 +16,7 @@ mod pidfile;
 mod plan;
 mod privileges;
 mod program;
+mod replication;
 mod shutdown;
 mod startup;
 mod upgrade;

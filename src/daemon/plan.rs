@@ -23,8 +23,8 @@ fn hashpower(settings: &Settings) -> u32 {
     if asked == Settings::default().hashpower_init { asked.min(small) } else { asked }
 }
 
-/// The store's part of the settings.
-pub(super) fn store_config(settings: &Settings) -> StoreConfig {
+/// The store's part of the settings. `hash_seed` is that of a mesh.
+pub(super) fn store_config(settings: &Settings, hash_seed: Option<u64>) -> StoreConfig {
     let classes = ClassPlan {
         first: ITEM_HEADER_BYTES
             + if settings.memory_file.is_some() { PROOF_BYTES } else { 0 }
@@ -40,8 +40,9 @@ pub(super) fn store_config(settings: &Settings) -> StoreConfig {
         evictions: settings.evictions,
         use_cas: settings.use_cas,
         hashpower: hashpower(settings),
-        threads_max: settings.threads as usize + JOB_THREADS,
+        threads_max: settings.threads as usize + JOB_THREADS + usize::from(settings.replicates()),
         large_pages: settings.large_pages,
+        hash_seed,
     }
 }
 
@@ -54,7 +55,7 @@ mod tests {
         let begins = |mib: u64, hashpower_init: Option<u32>| {
             let mut settings = Settings { memory_limit_bytes: mib << 20, ..Settings::default() };
             settings.hashpower_init = hashpower_init.unwrap_or(settings.hashpower_init);
-            store_config(&settings).hashpower
+            store_config(&settings, None).hashpower
         };
         assert_eq!((begins(64, None), begins(512, None), begins(1 << 17, None)), (13, 16, 16), "2^13 is 64 KiB");
         assert_eq!(begins(1, None), 7);

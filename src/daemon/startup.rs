@@ -43,6 +43,7 @@ use super::operator::Process;
 use super::pidfile::{Pidfile, write_ports};
 use super::privileges::{drop_privileges, lock_memory_if_asked, own_descriptors, restrict_if_asked};
 use super::program::Program;
+use super::replication::{MeshIdentity, Node};
 use super::shutdown::{Ending, Workers};
 use super::upgrade::Upgrader;
 use super::users::load_users;
@@ -88,12 +89,13 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
             predecessor.refuse(failure);
         }
     });
-    let ReadyServer { server, signals, pidfile } = server?;
+    let ReadyServer { server, signals, pidfile, node } = server?;
     // The process before tells the manager itself that this one has taken over.
     if predecessor.take().is_none() {
         manager.ready();
     }
     let ended = server.run(&signals)?;
+    node.into_iter().for_each(Node::stop);
     match (ended, pidfile) {
         // The next process has written it again.
         (Ended::HandedOver, Some(pidfile)) => pidfile.leave(),
@@ -107,6 +109,7 @@ struct ReadyServer {
     server: Server,
     signals: Signals,
     pidfile: Option<Pidfile>,
+    node: Option<Node>,
 }
 
 /// Builds everything, from the bottom up. With a `predecessor`, takes over what that process hands to this one.
@@ -136,8 +139,8 @@ fn start(
     if mappable_bytes().is_some() {
         share_one_heap();
     }
-    let Estate { ready, sockets, heritage } = match predecessor {
-        None => build_estate(settings)?,
+    let Estate { ready, sockets, heritage, node } = match predecessor {
+        None => build_estate(settings, &signals)?,
         Some(predecessor) => take_over_estate(settings, predecessor)?,
     };
     if settings.verbosity >= DETAILED {
@@ -158,7 +161,7 @@ fn start(
         leave_terminal(foreground, settings)?;
     }
     restrict_if_asked(settings, Role::Dispatcher)?;
-    Ok(ReadyServer { server, signals, pidfile })
+    Ok(ReadyServer { server, signals, pidfile, node })
 }
 
 /// What a server is built on.
@@ -166,6 +169,8 @@ struct Estate {
     ready: ReadyStore,
     sockets: Sockets,
     heritage: Heritage,
+    /// With -x.
+    node: Option<Node>,
 }
 
 /// What remains of the process before, once its items and listeners are this one's.
@@ -176,16 +181,22 @@ struct Heritage {
     process: Option<ProcessRecord>,
 }
 
-/// A new store, and sockets that are bound now.
-fn build_estate(settings: &Settings) -> Result<Estate, Failure> {
-    let ready = build_store(settings)?;
+/// A new store, and sockets that are bound now. A node of a mesh first takes the items of a peer.
+fn build_estate(settings: &Settings, signals: &Signals) -> Result<Estate, Failure> {
+    let mesh = MeshIdentity::load(settings)?;
+    let ready = build_store(settings, mesh.as_ref().map(MeshIdentity::hash_seed))?;
+    let node = mesh.map(|mesh| mesh.start(settings, ready.store, &ready.clock)).transpose()?;
+    node.iter().for_each(|node| node.wait_to_serve(signals));
     ready.store.tune_moves(MoveTuning::from(settings));
     let sockets = check_room(settings).and_then(|()| Sockets::bind(settings)).inspect_err(|_| ready.give_back())?;
-    Ok(Estate { ready, sockets, heritage: Heritage::default() })
+    Ok(Estate { ready, sockets, heritage: Heritage::default(), node })
 }
 
 /// The store and the sockets of the process before. Everything that can fail comes before the commit.
 fn take_over_estate(settings: &Settings, predecessor: &Predecessor) -> Result<Estate, Failure> {
+    if settings.replicates() {
+        return Err(Failure::Upgrade(NO_MESH.into()));
+    }
     let Inheritance { items, sockets, process, clients, watchers } = predecessor.receive(settings)?;
     let handed = HandedStore::map(items, settings)?;
     check_room(settings)?;
@@ -194,7 +205,7 @@ fn take_over_estate(settings: &Settings, predecessor: &Predecessor) -> Result<Es
     ready.store.go_on_with_counts(process.counters.iter().map(|(name, count)| (name.as_str(), *count)));
     ready.store.tune_moves(MoveTuning::from(settings));
     let sockets = Sockets { listeners: sockets.listeners, datagrams: sockets.datagrams };
-    Ok(Estate { ready, sockets, heritage: Heritage { clients, watchers, process: Some(process) } })
+    Ok(Estate { ready, sockets, heritage: Heritage { clients, watchers, process: Some(process) }, node: None })
 }
 
 /// What upgrades need.
@@ -203,10 +214,16 @@ struct Upgrades {
     manager: Arc<ServiceManager>,
 }
 
+/// Why a node of a mesh is restarted instead.
+const NO_MESH: &str = "not with -x, --replication-peer in this version: restart the node, it takes the items of a peer";
+
 /// The program for an upgrade, or why there can be none.
 fn can_upgrade(settings: &Settings, program: io::Result<Program>) -> Result<Program, String> {
     if settings.drop_privileges {
         return Err("-o drop_privileges forbids to start a program".into());
+    }
+    if settings.replicates() {
+        return Err(NO_MESH.into());
     }
     program.map_err(|error| format!("find the program: {}", kernels_word(&error)))
 }

@@ -40,6 +40,16 @@ pub struct Walked<'pin> {
 }
 
 impl Walk {
+    /// A walk from this position on, which is the low half of a hash, read backwards.
+    pub const fn from(position: u32) -> Self {
+        Self { next: position as u64 }
+    }
+
+    /// Whether it has passed this position.
+    pub const fn has_passed(&self, position: u32) -> bool {
+        self.next > position as u64
+    }
+
     /// Whether all items were visited.
     pub const fn is_over(&self) -> bool {
         self.next >= END

@@ -11,11 +11,13 @@
 use std::slice;
 
 use crate::base::Key;
+use crate::base::atomic::fixed::Ordering;
 use crate::memory::{ChunkHead, ChunkRef, SlabAllocator};
 
 use super::header::{self, CLIENT_FLAGS_BYTES, HEADER_BYTES, LinkInfo, Shape, VERSION_BYTES};
 use super::layout::{Extras, Layout};
 use super::proof::{Content, Proving};
+use super::version;
 
 /// The owner links the item, or gives its chunks back.
 #[must_use = "its chunks are nobody's else"]
@@ -61,9 +63,9 @@ impl CompleteItem {
         let (key_room, value_room) = room.split_at_mut(usize::from(shape.key_len));
         key_room.copy_from_slice(key.bytes());
         value_room.copy_from_slice(value);
-        let content = shape.has_proof.then(|| Content::of(extras, room));
+        let content = shape.has_proof.then(|| Content::of(extras.client_flags, room));
         // SAFETY: the proof is one of the fields, which lie within the chunk. No slice is made of them any more.
-        let proving = content.map(|content| unsafe { Proving::new(content, first, shape) });
+        let proving = content.map(|content| unsafe { Proving::new(content, extras.version, first, shape) });
         Self { chunk, head, class: layout.head_class, bytes: u64::from(end), links: None, proving }
     }
 
@@ -101,6 +103,12 @@ impl CompleteItem {
         self.chunk
     }
 
+    /// Gives the item another version than the one that it was filled with. It has the field.
+    pub fn set_version(&mut self, slabs: &SlabAllocator, version: u64) {
+        version::field(slabs, self.chunk).store(version, Ordering::Relaxed);
+        self.proving = self.proving.map(|proving| proving.with_version(version));
+    }
+
     /// Writes what `link_info` says, and makes the item visible to the CLOCK hand. The caller holds the
     /// bucket's lock, and now makes the index refer to the returned chunk.
     #[inline]
@@ -115,14 +123,14 @@ impl CompleteItem {
     }
 }
 
-/// Writes client flags and version. The proof follows when the item is linked.
+/// Writes version and client flags. The proof follows when the item is linked.
 fn write_fields(fields: &mut [u8], shape: Shape, extras: Extras) {
-    let (flags, rest) = fields.split_at_mut(if shape.has_client_flags { CLIENT_FLAGS_BYTES as usize } else { 0 });
-    if shape.has_client_flags {
-        flags.copy_from_slice(&extras.client_flags.to_le_bytes());
+    let (version, rest) = fields.split_at_mut(if shape.has_version { VERSION_BYTES as usize } else { 0 });
+    if let Some(chosen) = extras.version {
+        version.copy_from_slice(&chosen.to_ne_bytes());
     }
-    if let Some(version) = extras.version {
-        rest[..VERSION_BYTES as usize].copy_from_slice(&version.to_le_bytes());
+    if shape.has_client_flags {
+        rest[..CLIENT_FLAGS_BYTES as usize].copy_from_slice(&extras.client_flags.to_le_bytes());
     }
 }
 

@@ -19,7 +19,7 @@
 //! ```
 //!
 //! `unique` is drawn from the store's counter: flushes and rings tell items apart by it. It is also the CAS unique that
-//! clients see, unless the item has a version, which a client or another server chose.
+//! clients see, unless the item has a version, which a client or replication chose.
 //!
 //! A linked item's header changes only by atomic operations (I2). `linked` is set with Release after key and value
 //! are written. So a pinned thread that sees it (Acquire) may read them.
@@ -88,11 +88,11 @@ pub const PROOF_BYTES: u32 = 4;
 /// Bytes of a chain's total value length and first link, 4 bytes each.
 pub const CHAIN_BYTES: u32 = 8;
 
-/// The optional fields, in their order in the chunk. The chain's field is the last one: its second half, the first
-/// link, ends where the key begins.
+/// The optional fields, in their order in the chunk. The version is the first one: it is an atomic, and so aligned. The
+/// chain's field is the last one: its second half, the first link, ends where the key begins.
 const OPTIONAL_FIELDS: [OptionalField; 4] = [
-    OptionalField { bit: HAS_CLIENT_FLAGS, bytes: CLIENT_FLAGS_BYTES },
     OptionalField { bit: HAS_VERSION, bytes: VERSION_BYTES },
+    OptionalField { bit: HAS_CLIENT_FLAGS, bytes: CLIENT_FLAGS_BYTES },
     OptionalField { bit: HAS_PROOF, bytes: PROOF_BYTES },
     OptionalField { bit: IS_CHAIN, bytes: CHAIN_BYTES },
 ];
@@ -148,6 +148,7 @@ const _: () = {
         combination += 1;
     }
     assert!(OPTIONAL_FIELDS[OPTIONAL_FIELDS.len() - 1].bit == IS_CHAIN, "the first link ends where the key begins");
+    assert!(OPTIONAL_FIELDS[0].bit == HAS_VERSION, "the version is aligned like the chunk");
 };
 
 /// A copy of `word0`, loaded once.
@@ -310,10 +311,10 @@ impl Word0 {
         HEADER_BYTES + optional_bytes(self.0)
     }
 
-    /// The offset of the version, in an item that has one.
+    /// The offset of the client flags, in an item that has them.
     #[inline]
-    pub const fn version_offset(self) -> u32 {
-        optional_offset(self.0, HAS_VERSION)
+    pub const fn client_flags_offset(self) -> u32 {
+        optional_offset(self.0, HAS_CLIENT_FLAGS)
     }
 
     /// The offset of the proof, in an item that has one.

@@ -1,9 +1,9 @@
 //! The layout of an item in its chunk or chain of chunks.
 //!
 //! ```text
-//! one chunk   │ header 16 │ client flags 4? │ version 8? │ proof 4? │ key │ value │
+//! one chunk   │ header 16 │ version 8? │ client flags 4? │ proof 4? │ key │ value │
 //!
-//! chain       │ header 16 │ client flags 4? │ version 8? │ proof 4? │ length 4, first link 4 │ key │ value … │
+//! chain       │ header 16 │ version 8? │ client flags 4? │ proof 4? │ length 4, first link 4 │ key │ value … │
 //!                                                                               ▼
 //!                                                                     │ link 16 │ … value … │
 //!                                                                          ▼ next
@@ -14,7 +14,7 @@
 //! smallest class for links that holds it.
 //!
 //! There is no NUL and no CRLF. The client flags are stored only if they are not 0, and the proof only in a memory file
-//! (-e). The version is stored only if a client or another server chose the CAS unique. Upholds I3.
+//! (-e). The version is stored only if a client or replication chose the CAS unique. Upholds I3.
 
 use crate::base::Key;
 use crate::memory::SizeClasses;

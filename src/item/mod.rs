@@ -18,6 +18,7 @@ mod link;
 mod pending;
 mod proof;
 mod recover;
+mod version;
 mod view;
 mod word1;
 

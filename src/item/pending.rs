@@ -4,6 +4,7 @@ use std::io::IoSliceMut;
 use std::mem::ManuallyDrop;
 use std::slice;
 
+use crate::base::atomic::fixed::Ordering;
 use crate::base::{Deadline, HashedKey, KeyHash};
 use crate::memory::{ChunkRef, SlabAllocator};
 
@@ -11,6 +12,7 @@ use super::complete::CompleteItem;
 use super::header::{self, HEADER_BYTES, PROOF_BYTES};
 use super::layout::{Extras, Layout};
 use super::proof::{Content, Proving};
+use super::version;
 use super::view::ItemRef;
 
 /// Prefetch distance along a chain, in links. Each link stores the reference of the link this far ahead, because a
@@ -82,11 +84,11 @@ impl PendingItem {
             at: HEADER_BYTES,
             end,
         };
+        if let Some(version) = extras.version {
+            pending.put(&version.to_ne_bytes());
+        }
         if layout.shape.has_client_flags {
             pending.put(&extras.client_flags.to_le_bytes());
-        }
-        if let Some(version) = extras.version {
-            pending.put(&version.to_le_bytes());
         }
         if layout.shape.has_proof {
             pending.put(&[0; PROOF_BYTES as usize]);
@@ -292,7 +294,8 @@ impl PendingItem {
         let (slabs, chunk) = (pending.slabs, pending.head);
         let head = slabs.arena().head(chunk);
         let word0 = header::Word0::load(head);
-        let proving = word0.has_proof().then(|| Proving::in_chunk(content, slabs, chunk, word0));
+        let version = pending.extras.version;
+        let proving = word0.has_proof().then(|| Proving::in_chunk(content, version, slabs, chunk, word0));
         CompleteItem::new(chunk, head, pending.layout, proving)
     }
 
@@ -317,14 +320,15 @@ impl PendingItem {
             true => self.slabs.arena().chunk_bytes(self.head) - start,
             false => key_len + self.layout.value_len,
         };
-        let content = Content::of(self.extras, self.written(self.head, start, in_head));
+        let content = Content::of(self.extras.client_flags, self.written(self.head, start, in_head));
         self.chunks().skip(1).fold(content, |content, link| {
             let piece_len = self.link_end(link) - HEADER_BYTES;
             content.with_link(link, self.written(link, HEADER_BYTES, piece_len))
         })
     }
 
-    /// Makes a filled copy ready to replace `original`, with the original's CAS unique, deadline and hits. As for
+    /// Makes a filled copy ready to replace `original`, with the original's CAS unique, deadline and hits, and with the
+    /// version that a touch may have given it meanwhile. As for
     /// [`CompleteItem::link`]; in addition, the caller knows that the original is linked.
     pub fn into_twin(self, original: &ItemRef<'_>) -> ChunkRef {
         assert_eq!(self.remaining, 0, "only a complete value becomes visible (I2)");
@@ -332,9 +336,13 @@ impl PendingItem {
         let pending = ManuallyDrop::new(self);
         let (slabs, chunk) = (pending.slabs, pending.head);
         let seen = header::Word0::load(original.head());
+        let version = original.version();
+        if let Some(version) = version {
+            version::field(slabs, chunk).store(version, Ordering::Relaxed);
+        }
         header::set_linked_as(slabs.arena().head(chunk), original.head(), seen, |word0, word1| {
             if word0.has_proof() {
-                Proving::in_chunk(content, slabs, chunk, word0).write(word0, word1);
+                Proving::in_chunk(content, version, slabs, chunk, word0).write(word0, word1);
             }
         });
         chunk

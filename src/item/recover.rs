@@ -80,18 +80,15 @@ fn prove<'r>(
     let key = Key::new(bytes.get(start..start + key_len)?)?;
     let word1 = Word1::load(head);
     let extras = Extras {
-        client_flags: if word0.has_client_flags() { u32_at(bytes, HEADER_BYTES)? } else { 0 },
-        version: if word0.has_version() {
-            Some(u64::from_le_bytes(array_at(bytes, word0.version_offset())?))
-        } else {
-            None
-        },
+        client_flags: if word0.has_client_flags() { u32_at(bytes, word0.client_flags_offset())? } else { 0 },
+        version: if word0.has_version() { Some(u64::from_ne_bytes(array_at(bytes, HEADER_BYTES)?)) } else { None },
     };
     // An item of another shape would lose it when it is copied. Only an edited file has such items.
     if word0.has_client_flags() && extras.client_flags == 0 {
         return None;
     }
-    let content_of = |bytes: &[u8]| if is_proof_due { Content::of(extras, bytes) } else { Content::default() };
+    let content_of =
+        |bytes: &[u8]| if is_proof_due { Content::of(extras.client_flags, bytes) } else { Content::default() };
     let (content, value_len) = if word0.is_chain() {
         let len = u32_at(bytes, word0.chain_offset())?;
         if !word0.has_shape(Layout::new(&slabs.classes, key, extras, len).shape) {
@@ -104,13 +101,14 @@ fn prove<'r>(
         let len = word0.value_len();
         (content_of(bytes.get(start..start + key_len + len as usize)?), len)
     };
+    let proof = content.proof(extras.version, word0, word1);
     // Without proofs, the last owner of the file has said that all items are complete.
-    if is_proof_due && content.proof(word0, word1) != u32_at(bytes, word0.proof_offset())? {
+    if is_proof_due && proof != u32_at(bytes, word0.proof_offset())? {
         if !word0.is_being_touched() {
             return None;
         }
         // The process died after it had stored the deadline, and no client was answered.
-        proof::restore(content, slabs, chunk, (word0, word1));
+        proof::restore(proof, slabs, chunk, word0);
     }
     if word0.is_being_touched() {
         header::end_touch(head);

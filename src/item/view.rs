@@ -5,14 +5,16 @@
 use std::marker::PhantomData;
 use std::slice;
 
+use crate::base::atomic::fixed::Ordering;
 use crate::base::{ClockTick, Deadline, Key};
 use crate::memory::{ChunkHead, ChunkRef, Located, SlabAllocator};
 use crate::sync::Pin;
 use crate::sys::short::equal;
 
-use super::header::{self, CHAIN_BYTES, HEADER_BYTES, VERSION_BYTES, Word0};
+use super::header::{self, CHAIN_BYTES, HEADER_BYTES, Word0};
 use super::layout::Extras;
-use super::proof;
+use super::proof::{self, Touched};
+use super::version;
 
 /// An item, readable while `'pin` lasts.
 #[derive(Clone, Copy)]
@@ -138,7 +140,7 @@ impl<'pin> ItemRef<'pin> {
     /// The client flags.
     #[inline]
     pub fn client_flags(&self) -> u32 {
-        if self.word0.has_client_flags() { self.u32_at(HEADER_BYTES) } else { 0 }
+        if self.word0.has_client_flags() { self.u32_at(self.word0.client_flags_offset()) } else { 0 }
     }
 
     /// The CAS unique that clients see.
@@ -156,10 +158,8 @@ impl<'pin> ItemRef<'pin> {
     /// The CAS unique that was chosen for the item, if it is not the store's.
     #[inline]
     pub fn version(&self) -> Option<u64> {
-        if !self.word0.has_version() {
-            return None;
-        }
-        self.slice(self.word0.version_offset(), VERSION_BYTES).try_into().map(u64::from_le_bytes).ok()
+        // Acquire: pairs with `touch`, so the deadline is that of this version or a later one.
+        self.word0.has_version().then(|| version::field_at(self.located).load(Ordering::Acquire))
     }
 
     /// Client flags and version.
@@ -175,14 +175,26 @@ impl<'pin> ItemRef<'pin> {
 
     /// Sets the item's deadline. The caller holds the bucket's lock, so of two touches the later one wins.
     pub fn set_deadline(&self, deadline: Deadline) {
-        if !self.word0.has_proof() {
-            return header::set_deadline(self.head(), deadline);
+        self.touch(deadline, self.version());
+    }
+
+    /// Sets the item's deadline, and the version of an item that has one. As [`ItemRef::set_deadline`].
+    pub fn touch(&self, deadline: Deadline, version: Option<u64>) {
+        let before = Touched { deadline: self.deadline(), version: self.version() };
+        let has_proof = self.word0.has_proof();
+        if has_proof {
+            header::begin_touch(self.head());
         }
-        let before = self.deadline();
-        header::begin_touch(self.head());
         header::set_deadline(self.head(), deadline);
-        proof::change_deadline(self.slabs, self.chunk(), self.word0, before, deadline);
-        header::end_touch(self.head());
+        if let (Some(version), true) = (version, self.word0.has_version()) {
+            // Release: the deadline comes first.
+            version::field_at(self.located).store(version, Ordering::Release);
+        }
+        if has_proof {
+            let after = Touched { deadline, version: self.version() };
+            proof::change_touched(self.slabs, self.chunk(), self.word0, before, after);
+            header::end_touch(self.head());
+        }
     }
 
     /// Whether the item has expired by `now`.

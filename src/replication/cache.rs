@@ -131,6 +131,9 @@ pub trait ReplicatedCache {
 
     /// Number of items, roughly.
     fn items(&self) -> u64;
+
+    /// The driver has done what there was to do, and will wait.
+    fn end_turn(&mut self) {}
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ mod replica;
 mod session;
 #[cfg(test)]
 mod simulator;
+mod store_cache;
 mod stream;
 mod tombstones;
 mod vector;
@@ -51,14 +52,18 @@ mod wire;
 
 pub use cache::{HashRange, RemovalReason, ReplicatedCache, VersionedValue};
 pub use control::{PeerReport, PeerState};
-pub use driver::{ChangeRings, DriverConfig, LocalChanges, PeerOrder, RingReader, Running, TakenChanges, start};
+pub use driver::{
+    ChangeRings, DriverConfig, LocalChanges, PeerOrder, RingJournal, RingReader, Running, TakenChanges, start,
+};
 pub use frame::{
     Decoded, Frame, FrameError, HANDSHAKE_BYTES_MAX, HEADER_BYTES, Hashes, Hello, LinkRefusal, NodeId, Nonce, Purpose,
     SyncEntries, SyncEntry, decode,
 };
 pub use link::{LinkId, PeerId};
 pub use log::{Change, LogEntry};
+pub use proof::hash_seed;
 pub use record::{ChangeRecord, Records};
 pub use replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, Saved};
+pub use store_cache::StoreCache;
 pub use vector::VersionVector;
 pub use version::{HybridClock, NodeNumber, Version};

@@ -22,6 +22,16 @@ pub(super) fn prove(secret: Option<&[u8]>, challenge: &Nonce, own: &Nonce, prove
     mac.finalize().into_bytes().into()
 }
 
+/// The seed of key hashes, which all nodes of a mesh share. Without a secret, clients could know it, and choose keys
+/// whose hashes collide.
+pub fn hash_seed(secret: Option<&[u8]>, cluster: &[u8]) -> u64 {
+    let mut digest = Blake2b256::new();
+    digest.update(b"larder: the seed of key hashes");
+    digest.update(Blake2b256::digest(secret.unwrap_or_default()));
+    digest.update(cluster);
+    digest.finalize().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
 /// Whether two proofs are the same, in constant time.
 pub(super) fn is_same(proof: &[u8; PROOF_BYTES], expected: &[u8; PROOF_BYTES]) -> bool {
     proof.ct_eq(expected).into()

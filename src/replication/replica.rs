@@ -16,9 +16,9 @@ use super::vector::VersionVector;
 use super::version::{HybridClock, NodeNumber, Version};
 
 /// A link without changes gets an empty frame of records after this time.
-pub(super) const HEARTBEAT_MS: u64 = 500;
-/// A link that is silent for longer is dead.
-const SILENCE_MS_MAX: u64 = 5_000;
+pub(super) const HEARTBEAT_MS: u64 = 1_000;
+/// A link that is silent for longer is dead. A busy machine may not run a thread for seconds.
+const SILENCE_MS_MAX: u64 = 15_000;
 
 /// Sizes and times.
 #[derive(Clone, Debug)]
@@ -380,7 +380,10 @@ impl Replica {
         self.dial(context);
         self.begin_session(context);
         self.pump_all(context);
-        if context.now.steady_ms.saturating_sub(self.started_ms) >= self.config.serve_after_ms {
+        // Without a peer that answers there is nothing to wait for.
+        let has_failed = |peer: &Peer| peer.failures > 0 && self.link_of(peer).is_none();
+        let is_alone = !self.peers.is_empty() && self.links.is_empty() && self.peers.values().all(has_failed);
+        if is_alone || context.now.steady_ms.saturating_sub(self.started_ms) >= self.config.serve_after_ms {
             self.serve(context);
         }
     }

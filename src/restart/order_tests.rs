@@ -116,6 +116,7 @@ fn start_once(path: &Path) -> (Option<Vec<u8>>, RecoveryReport) {
         hashpower: 12,
         threads_max: 2,
         large_pages: false,
+        hash_seed: None,
     };
     let store = Store::in_file(config, Arc::new(clock), file).unwrap();
     let report = store.recover(1, false);

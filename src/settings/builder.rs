@@ -10,6 +10,8 @@ use super::row::{Row, SettingStatus, Source};
 use super::suggest;
 use super::table::{LRU_PERCENT_MAX, ROWS, Settings};
 
+/// Other nodes of a mesh.
+const PEERS_MAX: usize = 15;
 /// The value with which a switch may be written.
 const SWITCHED_ON: &str = "1";
 
@@ -113,6 +115,7 @@ impl SettingsBuilder {
         if settings.admin_socket.is_some() && settings.admin_socket == settings.unix_socket {
             return Err("-o admin_socket: the same file as -s, --unix-socket".into());
         }
+        settings.check_replication()?;
         let networks = [settings.tcp_endpoints(), settings.udp_endpoints()];
         if settings.unix_socket.is_none() && networks.iter().all(Vec::is_empty) {
             let off = "-p, --port: 0 turns TCP off, and neither -U, --udp-port nor -s, --unix-socket is given";
@@ -151,6 +154,45 @@ impl Settings {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether this server is a node of a mesh.
+    pub fn replicates(&self) -> bool {
+        !self.replication_peers.is_empty() || !self.replication_listen.is_empty()
+    }
+
+    fn check_replication(&self) -> Result<(), String> {
+        let peers = self.replication_peers.len();
+        if peers > PEERS_MAX {
+            return Err(format!("-x, --replication-peer: {peers} peers, at most {PEERS_MAX}"));
+        }
+        if self.replicates() && self.memory_file.is_some() {
+            return Err("-x, --replication-peer: not with -e, --memory-file in this version".into());
+        }
+        if self.replication_peers.is_empty() && self.replicates() && self.replication_secret.is_none() {
+            return Err("-o repl_listen: needs -x, --replication-peer or -o repl_secret_file".into());
+        }
+        Ok(())
+    }
+
+    /// The addresses where other nodes reach this one.
+    pub fn replication_endpoints(&self) -> Vec<Endpoint> {
+        let port = self.replication_port;
+        if !self.replication_listen.is_empty() {
+            let endpoint = |one: &ListenAddress| Endpoint { host: one.host.clone(), port: one.port.unwrap_or(port) };
+            return self.replication_listen.iter().map(endpoint).collect();
+        }
+        if self.listen.is_empty() {
+            return vec![Endpoint { host: None, port }];
+        }
+        self.listen.iter().map(|one| Endpoint { host: one.host.clone(), port }).collect()
+    }
+
+    /// The other nodes that this one dials.
+    pub fn replication_peer_endpoints(&self) -> Vec<Endpoint> {
+        let port = self.replication_port;
+        let endpoint = |one: &ListenAddress| Endpoint { host: one.host.clone(), port: one.port.unwrap_or(port) };
+        self.replication_peers.iter().map(endpoint).collect()
     }
 
     /// The TCP addresses to bind, in order. Empty if TCP is off.

@@ -28,6 +28,8 @@ pub enum OptionGroup {
     Clients,
     /// Which commands clients may use.
     Commands,
+    /// Several servers with the same items.
+    Replication,
     /// User, files and daemon.
     Process,
     /// Options that print a text and exit.
@@ -38,11 +40,12 @@ pub enum OptionGroup {
 
 impl OptionGroup {
     /// All headings, in the order of the help.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::Network, "Network"),
         (Self::Memory, "Memory"),
         (Self::Clients, "Clients and threads"),
         (Self::Commands, "Commands"),
+        (Self::Replication, "Replication"),
         (Self::Process, "Process"),
         (Self::Messages, "Messages"),
         (Self::Compatibility, "Compatibility"),

@@ -311,8 +311,31 @@ settings! {
     version: bool = false, TURNS_ON, "-V, --version", Messages, "", Works;
     /// Enable the debugtime command, which moves, stops and restarts the server's clock.
     debug_commands: bool = false, TURNS_ON, "-o debug_commands", Commands, "", Hidden;
-    /// Peer server that gets a copy of every item.
-    replication_peer: Option<String> = None, Text { absent: "" }, "-x, --replication-peer=<host>", Network, "", Later;
+    /// Other node of a mesh of servers that all have the same items: a host name or an IP address, with an optional
+    /// :port. The default port is that of repl_port. Separate several with commas, or repeat -x. doc/replication.md
+    /// describes it.
+    replication_peers: Vec<ListenAddress> = Vec::new(), Addresses, "-x, --replication-peer=<host>", Replication, "", Works;
+    /// Port where other nodes reach this one. With -x, a number after -X is this port, as in repcached.
+    replication_port: u16 = 11212, whole(1..=65_535), "-o repl_port=<num>", Replication, "", Works;
+    /// Addresses where other nodes reach this one, as in -l. Separate several with semicolons. The default is the
+    /// addresses of -l.
+    replication_listen: Vec<ListenAddress> = Vec::new(), Addresses, "-o repl_listen=<addr>", Replication, "", Works;
+    /// File with the secret that all nodes of the mesh share. Without it, a node talks to the addresses of -x only, and
+    /// links are not authenticated.
+    replication_secret: Option<PathBuf> = None, Text { absent: "" }, "-o repl_secret_file=<file>", Replication, "", Works;
+    /// Name of the mesh. Nodes of meshes with other names are refused.
+    replication_cluster: Option<String> = None, Text { absent: "" }, "-o repl_cluster=<name>", Replication, "", Works;
+    /// When to serve clients after the start: after_sync (when the items of a peer have arrived, or no peer answers, or
+    /// after 30 seconds), immediately, or after:<seconds> at the latest.
+    replication_serve_s: u32 = 30, ServeTime, "-o repl_serve=<when>", Replication, "", Works;
+    /// Memory for the log of changes, in MiB. A peer that was away longer than the log reaches compares all items.
+    replication_log_bytes: u64 = 64 << 20, mib(1..=65_536), "-o repl_log_mb=<MiB>", Replication, "", Works;
+    /// Bytes that may wait to be sent to a peer, in MiB.
+    replication_queue_bytes: u64 = 16 << 20, mib(1..=1024), "-o repl_queue_mb=<MiB>", Replication, "", Works;
+    /// Time for which a delete is remembered, in seconds.
+    replication_tombstone_ttl_s: u32 = 3600, seconds(60..=2_592_000), "-o repl_tombstone_ttl=<num>", Replication, "", Works;
+    /// How far the clock of another node may be ahead, in seconds. A node that is further ahead is refused.
+    replication_skew_s: u32 = 60, seconds(1..=86_400), "-o repl_max_skew=<num>", Replication, "", Works;
     /// Maximum items in the queue to that peer.
     replication_queue_max: u32 = 8192, whole(0..=4_294_967_295), "-q, --replication-queue-max=<num>", Network, "", Later;
     /// Flash file and its size.
@@ -352,6 +375,39 @@ settings! {
     /// Use the defaults of a future memcached, or of memcached 1.4.
     modern: bool = true, TURNS_ON, "-o [no_]modern", Compatibility, "", NoEffect("larder has one set of defaults");
 }
+
+/// When a node of a mesh serves clients.
+struct ServeTime;
+
+impl Codec<u32> for ServeTime {
+    fn read(&self, text: &str, value: &mut u32) -> Result<(), String> {
+        match text {
+            "after_sync" => *value = Settings::default().replication_serve_s,
+            "immediately" => *value = 0,
+            _ => {
+                let after = text.strip_prefix("after:");
+                seconds(0..=86_400)
+                    .read(after.ok_or_else(|| format!("{text:?} is none of {}", SERVE_WORDS))?, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&self, value: &u32) -> String {
+        match *value {
+            0 => "immediately".into(),
+            s if s == Settings::default().replication_serve_s => "after_sync".into(),
+            s => format!("after:{s}"),
+        }
+    }
+
+    fn limits(&self) -> String {
+        SERVE_WORDS.into()
+    }
+}
+
+/// The values of repl_serve.
+const SERVE_WORDS: &str = "after_sync, immediately, after:<seconds>";
 
 /// TLS versions by memcached's numbers.
 struct TlsVersion;

@@ -17,6 +17,7 @@ use super::cas::{CasCounter, RANGE};
 use super::engine::MoveTuning;
 use super::flush::FlushMarks;
 use super::jobs::{Fitting, IndexGrowth, JOB_THREADS, PrefixScans, Sweeps};
+use super::journal::Journal;
 use super::mutation::EventSinks;
 use super::pressure::late_reads::LateReadsSum;
 use super::pressure::page_moves::PageMoves;
@@ -43,6 +44,8 @@ pub struct StoreConfig {
     pub threads_max: usize,
     /// Whether to ask for huge pages.
     pub large_pages: bool,
+    /// The seed of key hashes. None: a random one.
+    pub hash_seed: Option<u64>,
 }
 
 /// The shared part of the cache. It is leaked once at start, and lives as long as the process.
@@ -85,6 +88,8 @@ pub struct Store {
     pub(super) page_moves: PageMoves,
     pub(super) admission: Admission,
     pub(super) sinks: EventSinks,
+    /// Set if items are replicated.
+    pub(super) journal: OnceLock<Box<dyn Journal>>,
     /// Makes threads that wait for clients take a turn.
     wake_workers: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -161,7 +166,8 @@ impl Store {
         // An index that a file keeps is of use only with its seed. std's RandomState is randomly keyed: a seed from it
         // needs no crate and no file in /dev.
         let kept = superblock.as_ref().map_or(0, |superblock| superblock.state(|state| state.index.seed));
-        let seed = if kept == 0 { RandomState::new().build_hasher().finish() } else { kept };
+        let drawn = || config.hash_seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+        let seed = if kept == 0 { drawn() } else { kept };
         Ok(Box::leak(Box::new(Self {
             hands: (0..=CLASS_MAX).map(|_| Mutex::default()).collect(),
             ghost: Ghost::new(config.limit_bytes / GHOST_ITEM_BYTES)?,
@@ -189,6 +195,7 @@ impl Store {
             page_moves: PageMoves::default(),
             admission: Admission::default(),
             sinks: EventSinks::default(),
+            journal: OnceLock::new(),
             wake_workers: OnceLock::new(),
             config,
         })))

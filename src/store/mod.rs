@@ -27,6 +27,7 @@ mod engine;
 mod flush;
 mod grow;
 mod jobs;
+mod journal;
 mod kept_index;
 mod mutation;
 mod operations;
@@ -44,10 +45,12 @@ pub use engine::{
     WriteOptions,
 };
 pub use jobs::{JOB_THREADS, Jobs, PausedJobs, PrefixScan, PrefixUse};
+pub use journal::{Journal, JournalEntry};
 pub use mutation::{
     Departure, DepartureReason, DepartureSink, Flush, JobEvent, JobSink, Mutation, MutationKind, MutationSink,
     SinkSwitch,
 };
+pub use operations::replicated::{ReplicaItem, ReplicaStore};
 pub use recover::RecoveryReport;
 pub use statistics::rows::report_rows;
 pub use uploads::Upload;

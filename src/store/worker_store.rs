@@ -13,6 +13,7 @@ use super::cache::Store;
 use super::cas::CasRange;
 use super::engine::Miss;
 use super::flush::FlushMark;
+use super::journal::Journal;
 use super::mutation::ActiveSinks;
 use super::pressure::empty_pages::SweepWait;
 use super::pressure::late_reads::LateReads;
@@ -33,6 +34,10 @@ pub struct WorkerStore {
     pub(super) tally: Arc<WorkerTally>,
     /// Its number among the threads that joined, from 0.
     pub(super) thread: usize,
+    /// Gives versions to changes by this thread, if items are replicated.
+    pub(super) journal: Option<&'static dyn Journal>,
+    /// Items have neither a proof nor a version, unless a client has chosen one.
+    pub(super) has_plain_items: bool,
     /// Sinks of changes that are active in this turn.
     pub(super) mutation_sinks: ActiveSinks,
     /// Sinks of departures that are active in this turn.
@@ -88,6 +93,8 @@ impl WorkerStore {
             pages_weighed: 0,
             tally,
             thread,
+            journal: store.journal(),
+            has_plain_items: store.journal().is_none() && !store.slabs.classes.has_proofs(),
             mutation_sinks: ActiveSinks::default(),
             departure_sinks: ActiveSinks::default(),
             store,

@@ -13,6 +13,7 @@
 //! it, because that may take seconds.
 
 mod dial;
+mod journal;
 mod link_socket;
 mod rings;
 mod thread;
@@ -29,6 +30,7 @@ use super::link::PeerId;
 use super::log::LogEntry;
 use super::version::Version;
 
+pub use journal::RingJournal;
 pub use rings::{ChangeRings, RingReader};
 pub use thread::{Running, start};
 

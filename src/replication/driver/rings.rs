@@ -3,15 +3,20 @@
 //! ```text
 //! a worker, with the bucket locked                              the driver
 //!   draw    a version, and marks that it was drawn                take   present version of the clock = limit
-//!   … makes the change visible …                                         empties each ring; a mark lowers the limit
-//!   push    the change, and clears the mark                              returns what is at or below the limit, sorted
+//!   … makes the change visible …                                         a mark in a ring lowers the limit
+//!   push    the change, and clears the mark                              takes what is at or below the limit, sorted
 //! ```
+//!
+//! A delete is in a ring until the driver takes it, and then in the table of tombstones. So a value from a peer that is
+//! older than the delete is refused at any time.
 //!
 //! Each worker has a ring of its own, so its lock is contended only while the driver empties it. A worker never waits
 //! for more than that. When a ring is full, changes are missed, and the driver learns of it.
 
 use std::sync::Arc;
 
+use crate::base::KeyHash;
+use crate::base::atomic::{AtomicUsize, Ordering};
 use crate::replication::log::{Change, LogEntry};
 use crate::replication::version::{HybridClock, Version};
 use crate::sync::Leaf;
@@ -34,12 +39,15 @@ pub struct ChangeRings {
     /// Changes that a ring holds.
     capacity: usize,
     clock: Arc<HybridClock>,
+    /// Deletes in all rings.
+    deletes: AtomicUsize,
 }
 
 impl ChangeRings {
     /// Rings for threads with the numbers below `threads`.
     pub fn new(threads: usize, capacity: usize, clock: Arc<HybridClock>) -> Self {
-        Self { rings: (0..threads).map(|_| Leaf::default()).collect(), capacity, clock }
+        let rings = (0..threads).map(|_| Leaf::default()).collect();
+        Self { rings, capacity, clock, deletes: AtomicUsize::new(0) }
     }
 
     /// Draws the version of a change that the thread is about to make visible. The thread holds the lock of the key's
@@ -57,10 +65,21 @@ impl ChangeRings {
         let Some(version) = ring.drawn.take() else { return };
         if ring.entries.len() < self.capacity {
             ring.entries.push(LogEntry { version, change });
+            if matches!(change, Change::Delete(_)) {
+                // Relaxed: the lock of the key's bucket orders it.
+                self.deletes.fetch_add(1, Ordering::Relaxed);
+            }
         } else {
             ring.has_missed = true;
             ring.has_missed_deletes |= matches!(change, Change::Delete(_) | Change::Flush);
         }
+    }
+
+    /// Whether a delete of a key above `version` is in a ring. The caller holds the lock of the key's bucket.
+    pub fn has_delete(&self, hash: KeyHash, version: Version) -> bool {
+        let is_it = |entry: &LogEntry| entry.change == Change::Delete(hash) && entry.version > version;
+        // Relaxed: as in `push`.
+        self.deletes.load(Ordering::Relaxed) > 0 && self.rings.iter().any(|ring| ring.lock().entries.iter().any(is_it))
     }
 
     /// There will be no change with the version that was drawn.
@@ -72,16 +91,12 @@ impl ChangeRings {
 /// Takes changes out of the rings.
 pub struct RingReader {
     rings: Arc<ChangeRings>,
-    /// Changes above the last limit.
-    kept: Vec<LogEntry>,
-    /// Empty vectors to swap with full ones.
-    spare: Vec<LogEntry>,
 }
 
 impl RingReader {
     /// The one reader of `rings`.
     pub fn new(rings: Arc<ChangeRings>) -> Self {
-        Self { rings, kept: Vec::new(), spare: Vec::new() }
+        Self { rings }
     }
 }
 
@@ -91,16 +106,20 @@ impl LocalChanges for RingReader {
         let mut taken = TakenChanges { through: self.rings.clock.present(unix_ms), ..TakenChanges::default() };
         for ring in &self.rings.rings {
             let mut ring = ring.lock();
-            std::mem::swap(&mut ring.entries, &mut self.spare);
             taken.through = ring.drawn.map_or(taken.through, |drawn| taken.through.min(drawn.before()));
             taken.has_missed |= std::mem::take(&mut ring.has_missed);
             taken.has_missed_deletes |= std::mem::take(&mut ring.has_missed_deletes);
-            drop(ring);
-            self.kept.append(&mut self.spare);
         }
-        self.kept.sort_unstable_by_key(|entry| entry.version);
-        let count = self.kept.partition_point(|entry| entry.version <= taken.through);
-        entries.extend(self.kept.drain(..count));
+        let start = entries.len();
+        for ring in &self.rings.rings {
+            let mut ring = ring.lock();
+            let count = ring.entries.partition_point(|entry| entry.version <= taken.through);
+            entries.extend(ring.entries.drain(..count));
+        }
+        let deletes = entries[start..].iter().filter(|entry| matches!(entry.change, Change::Delete(_))).count();
+        // Relaxed: only this thread looks for deletes that have gone, and it knows them.
+        self.rings.deletes.fetch_sub(deletes, Ordering::Relaxed);
+        entries[start..].sort_unstable_by_key(|entry| entry.version);
         taken
     }
 }
@@ -156,6 +175,19 @@ mod tests {
         rings.withdraw(0);
         assert!(reader.take(NOW_MS, &mut entries).through >= taken.through);
         assert_eq!(entries.len(), 2);
+    }
+
+    #[test]
+    fn a_delete_is_found_until_it_is_taken() {
+        let (rings, mut reader) = rings(100);
+        let before = rings.draw(0, NOW_MS);
+        rings.push(0, set(1));
+        let version = rings.draw(1, NOW_MS);
+        rings.push(1, Change::Delete(KeyHash(1)));
+        let found = |hash, version| rings.has_delete(KeyHash(hash), version);
+        assert_eq!([found(1, before), found(1, version), found(2, before)], [true, false, false]);
+        reader.take(NOW_MS, &mut Vec::new());
+        assert!(!rings.has_delete(KeyHash(1), before));
     }
 
     #[test]

@@ -142,6 +142,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             let has_changes = self.take_changes();
             self.read_all();
             self.write_all();
+            self.cache.end_turn();
             let has_more = self.connections.values().any(|connection| connection.is_readable || connection.may_write());
             pause = match (has_more, has_changes) {
                 (true, _) => Duration::ZERO,
@@ -263,6 +264,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                 let _ = sender.try_send(named.collect());
             }
             PeerOrder::Stop => {
+                self.take_changes();
                 self.write_all();
                 self.is_stopping = true;
             }

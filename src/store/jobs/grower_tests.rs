@@ -35,6 +35,7 @@ impl Rig {
             hashpower: 12,
             threads_max: 3,
             large_pages,
+            hash_seed: None,
         };
         let store = Store::new(config, Arc::new(Clock::start())).unwrap();
         Self { store, client: store.join(), job: store.join(), grower: Grower::default() }

@@ -29,6 +29,7 @@ impl Rig {
             hashpower: 12,
             threads_max: 3,
             large_pages: false,
+            hash_seed: None,
         };
         let clock = Arc::new(Clock::start());
         clock.pause();

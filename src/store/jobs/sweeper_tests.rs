@@ -30,6 +30,7 @@ impl Rig {
             hashpower: 16,
             threads_max: 3,
             large_pages: false,
+            hash_seed: None,
         };
         let clock = Arc::new(Clock::start());
         clock.pause();

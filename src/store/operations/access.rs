@@ -3,8 +3,10 @@
 
 use crate::base::{ClockTick, Deadline, HashedKey, KeyHash};
 use crate::counters::Counter;
+use crate::index::BucketGuard;
 use crate::item::{Extras, ItemRef, Marks, header};
 use crate::store::engine::{Accessed, FetchOptions, Fetched, Miss, Refusal};
+use crate::store::journal::JournalEntry;
 use crate::store::mutation::MutationKind;
 use crate::store::pressure::late_reads::LateReads;
 use crate::store::worker_store::WorkerStore;
@@ -131,7 +133,7 @@ impl WorkerStore {
         let is_due = !word0.is_token_sent() && (word0.is_stale() || expires_soon);
         let is_won = is_due && token == Token::Offered;
         if let Some(deadline) = options.touch {
-            item.set_deadline(deadline);
+            self.touch_item(&bucket, key.hash, &item, deadline);
             store.slabs.dues.note(item.chunk().page(), deadline);
             self.report_mutation(&bucket, MutationKind::Touch, key.hash, item);
         }
@@ -141,6 +143,14 @@ impl WorkerStore {
             self.report_mutation(&bucket, MutationKind::Token, key.hash, item);
         }
         Ok(accessed)
+    }
+
+    /// Sets the deadline of an item. A replicated one also gets a version.
+    fn touch_item(&self, _bucket: &BucketGuard<'_>, hash: KeyHash, item: &ItemRef<'_>, deadline: Deadline) {
+        let Some(journal) = self.journal else { return item.set_deadline(deadline) };
+        let base = item.version().unwrap_or(0);
+        item.touch(deadline, Some(journal.draw(self.thread)));
+        journal.note(self.thread, JournalEntry::Touch { hash, base });
     }
 
     /// Whether less than `below_s` seconds are left. An item without a deadline never expires.
@@ -161,9 +171,10 @@ impl WorkerStore {
         options: FetchOptions,
         deadline: Deadline,
     ) -> Result<Option<Accessed<ItemRef<'pin>>>, Refusal> {
-        let extras = Extras { client_flags: 0, version: options.new_cas };
+        let version = self.version_field(options.new_cas);
+        let extras = Extras { client_flags: 0, version };
         let marks = Marks::TOKEN_SENT.with(Marks::when(options.is_binary_key, Marks::BINARY_KEY));
-        let linking = Linking { deadline, marks, version: options.new_cas, unique: None, kind: MutationKind::Vivify };
+        let linking = Linking { deadline, marks, version, unique: None, kind: MutationKind::Vivify };
         let Some(created) = self.store_if_absent(pin, key, extras, b"", linking)? else { return Ok(None) };
         let Some(item) = ItemRef::try_view(pin, &self.store.slabs, created.chunk) else { return Ok(None) };
         if !options.is_silent {

@@ -135,10 +135,10 @@ impl Engine for WorkerStore {
     #[inline(never)]
     fn store(&mut self, pin: &Pin, write: &Write<'_>, value: &[u8]) -> Result<StoreOutcome, Refusal> {
         const NONE: &WriteOptions = &WriteOptions::NONE;
-        match (write.mode, write.options, self.has_proofs()) {
+        match (write.mode, write.options, self.has_plain_items) {
             // Fast path: a copy of the function in which the options of most stores are constants.
-            (StoreMode::Set, None, false) => self.store_whole(pin, write, StoreMode::Set, NONE, value, false),
-            (mode, options, has_proof) => self.store_whole(pin, write, mode, options.unwrap_or(NONE), value, has_proof),
+            (StoreMode::Set, None, true) => self.store_whole(pin, write, StoreMode::Set, NONE, value, true),
+            (mode, options, is_plain) => self.store_whole(pin, write, mode, options.unwrap_or(NONE), value, is_plain),
         }
     }
 
@@ -147,7 +147,8 @@ impl Engine for WorkerStore {
         if value_len > store.config.value_len_max {
             return Err(Refusal::TooLarge);
         }
-        let extras = Extras { client_flags: write.client_flags, version: write.all_options().new_cas };
+        let version = self.version_field(write.all_options().new_cas);
+        let extras = Extras { client_flags: write.client_flags, version };
         let in_one_chunk = Layout::in_one_chunk(&store.slabs.classes, write.key.key, extras, value_len);
         let kind = if in_one_chunk.is_some() { ValueKind::OneChunk } else { ValueKind::Chain };
         Ok(Upload::announced(store.admission.ticket(kind), write, value_len))
@@ -160,7 +161,7 @@ impl Engine for WorkerStore {
         if let Stage::Announced(announced) = &upload.stage {
             let Announced { key, hash, client_flags, deadline, value_len } = announced;
             let key = HashedKey { key: Key::new(key).ok_or(Refusal::NoMemory)?, hash: *hash };
-            let extras = Extras { client_flags: *client_flags, version: upload.options.new_cas };
+            let extras = Extras { client_flags: *client_flags, version: self.version_field(upload.options.new_cas) };
             let head = self.allocate_head(pin, key, extras, *deadline, *value_len)?;
             upload.stage = Stage::Receiving(head);
         }
@@ -195,6 +196,9 @@ impl Engine for WorkerStore {
         let store = self.store;
         let mut bucket = store.index.lock(pin, key.hash);
         let Some((slot, item)) = bucket.find_item(pin, &store.slabs, key) else {
+            if removal.compare.is_none() {
+                self.note_deleted(&bucket, key.hash);
+            }
             return RemoveOutcome::NotFound(Miss::Absent);
         };
         let why_dead = self.why_dead(&item);
@@ -203,6 +207,9 @@ impl Engine for WorkerStore {
             return RemoveOutcome::Exists;
         }
         self.unlink(&mut bucket, slot, &item);
+        if was_live || removal.compare.is_none() {
+            self.note_deleted(&bucket, key.hash);
+        }
         if was_live {
             self.report_mutation(&bucket, MutationKind::Delete, key.hash, item);
         } else {
@@ -236,6 +243,7 @@ impl Engine for WorkerStore {
     fn flush_now(&mut self) {
         self.store.flush.now(&self.store.cas.0);
         self.store.sweeps.wakeup.notify();
+        self.note_flushed();
         self.report_flush(Flush::Now);
     }
 
@@ -263,6 +271,7 @@ impl Engine for WorkerStore {
         self.mutation_sinks = self.store.sinks.mutations.active();
         self.departure_sinks = self.store.sinks.departures.active();
         if self.store.flush.run_due(&self.store.cas.0, self.moment.now) {
+            self.note_flushed();
             self.report_flush(Flush::Due);
         }
         self.moment

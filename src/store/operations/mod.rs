@@ -8,6 +8,7 @@
 //! publish    helpers of stores: decide under the bucket's lock, publish with one atomic store
 //! rewrite    new items made from old ones: append and prepend, and what a delete leaves of an item
 //! number     new items of incr and decr
+//! replicated changes that come from other nodes
 //! ```
 
 mod access;
@@ -16,4 +17,5 @@ mod engine;
 mod items;
 mod number;
 mod publish;
+pub(super) mod replicated;
 mod rewrite;

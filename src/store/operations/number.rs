@@ -45,14 +45,15 @@ impl WorkerStore {
         // memcached overwrites a number in place if it does not become longer. The item keeps its marks then.
         let is_longer = digits.len() > old.value_len() as usize;
         let (mut deadline, mut deadline_before) = (Deadline::NEVER, Deadline::NEVER);
+        let version = self.version_field(options.new_cas);
         let link = |item: &ItemRef<'_>| {
             deadline_before = item.deadline();
             deadline = options.touch.unwrap_or(deadline_before);
             let kept = Marks::of(item.word0());
             let marks = if is_longer { kept.only(Marks::BINARY_KEY) } else { kept };
-            Linking { deadline, marks, version: options.new_cas, unique: None, kind: MutationKind::of_delta(delta) }
+            Linking { deadline, marks, version, unique: None, kind: MutationKind::of_delta(delta) }
         };
-        match self.put_number(pin, key, old, digits, options.new_cas, link)? {
+        match self.put_number(pin, key, old, digits, version, link)? {
             None => Ok(None),
             Some(StoreOutcome::Stored { cas, .. }) => {
                 self.tally.rewritten.add(u64::from(!is_longer));
@@ -83,10 +84,11 @@ impl WorkerStore {
         let Vivify { deadline, initial } = vivify;
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(initial).as_bytes();
-        let extras = Extras { client_flags: 0, version: options.new_cas };
+        let version = self.version_field(options.new_cas);
+        let extras = Extras { client_flags: 0, version };
         let marks = Marks::when(options.is_binary_key, Marks::BINARY_KEY);
         let kind = MutationKind::of_delta(delta);
-        let linking = Linking { deadline, marks, version: options.new_cas, unique: None, kind };
+        let linking = Linking { deadline, marks, version, unique: None, kind };
         let created = self.store_if_absent(pin, key, extras, digits, linking)?;
         let deadline_before = Deadline::NEVER;
         Ok(created.map(|created| ArithOutcome::Value {

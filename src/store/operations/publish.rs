@@ -8,6 +8,7 @@ use crate::memory::ChunkRef;
 use crate::store::cache::Store;
 use crate::store::engine::{Refusal, StoreOutcome, Write, WriteOptions};
 use crate::store::flush::FlushMark;
+use crate::store::journal::{Journal, JournalEntry};
 use crate::store::mutation::MutationKind;
 use crate::store::pressure::late_reads::LateReads;
 use crate::store::worker_store::WorkerStore;
@@ -21,7 +22,7 @@ pub(super) struct LockedKey<'i, 'pin> {
 }
 
 impl<'pin> LockedKey<'_, 'pin> {
-    fn item(&self) -> Option<ItemRef<'pin>> {
+    pub(super) fn item(&self) -> Option<ItemRef<'pin>> {
         self.there.as_ref().map(|(_, item)| *item)
     }
 }
@@ -31,7 +32,7 @@ impl<'pin> LockedKey<'_, 'pin> {
 pub(super) struct Linking {
     pub(super) deadline: Deadline,
     pub(super) marks: Marks,
-    /// The version that its memory holds, if any.
+    /// The version that its memory holds, if any. With a journal, it gets another one.
     pub(super) version: Option<u64>,
     /// The unique of the item that it replaces, if it keeps that. None: it gets a new one.
     pub(super) unique: Option<u64>,
@@ -60,8 +61,8 @@ impl Store {
 }
 
 impl WorkerStore {
-    /// As `Engine::store`, with the mode and the options of `write`. `has_proof`: whether the store's items have
-    /// proofs.
+    /// As `Engine::store`, with the mode and the options of `write`. `is_plain`: see
+    /// [`WorkerStore::has_plain_items`].
     #[inline(always)]
     pub(super) fn store_whole(
         &mut self,
@@ -70,15 +71,17 @@ impl WorkerStore {
         mode: StoreMode,
         options: &WriteOptions,
         value: &[u8],
-        has_proof: bool,
+        is_plain: bool,
     ) -> Result<StoreOutcome, Refusal> {
         let Write { key, client_flags, deadline, .. } = *write;
-        let extras = Extras { client_flags, version: options.new_cas };
+        let version = if is_plain { options.new_cas } else { self.version_field(options.new_cas) };
+        let has_proof = !is_plain && self.has_proofs();
+        let extras = Extras { client_flags, version };
         let complete = if mode.joins() { None } else { self.allocate_filled(pin, key, extras, value, has_proof)? };
         let Some(complete) = complete else { return self.store_in_steps(pin, write, value) };
         self.count_store(complete.class());
         let found = self.look(pin, key);
-        match self.decide(&found, mode, deadline, options) {
+        match self.decide(&found, mode, deadline, version, options) {
             Ok(linking) => Ok(self.publish_last(pin, found, key.hash, complete, linking)),
             Err(refused) => {
                 self.store.slabs.give_back(complete.give_up());
@@ -97,7 +100,7 @@ impl WorkerStore {
     ) -> Result<StoreOutcome, Refusal> {
         let Write { key, client_flags, deadline, mode, .. } = *write;
         let options = write.all_options();
-        let extras = Extras { client_flags, version: options.new_cas };
+        let extras = Extras { client_flags, version: self.version_field(options.new_cas) };
         let value_len = u32::try_from(value.len()).unwrap_or(u32::MAX);
         let mut pending = self.allocate_whole(pin, key, extras, deadline, value_len)?;
         pending.fill(value);
@@ -128,7 +131,8 @@ impl WorkerStore {
             return Ok(StoreOutcome::NotStored);
         };
         let found = self.look(pin, key);
-        match self.decide(&found, mode, deadline, &options) {
+        let version = self.version_field(options.new_cas);
+        match self.decide(&found, mode, deadline, version, &options) {
             Ok(linking) => Ok(self.publish_last(pin, found, hash, pending.complete(), linking)),
             Err(refused) => Ok(refused),
         }
@@ -150,18 +154,19 @@ impl WorkerStore {
         LockedKey { bucket, mark, there }
     }
 
-    /// How the item is to be linked, or why it may not be.
+    /// How the item is to be linked, or why it may not be. `version` is that of its memory.
     #[inline(always)]
     pub(super) fn decide(
         &self,
         found: &LockedKey<'_, '_>,
         mode: StoreMode,
         deadline: Deadline,
+        version: Option<u64>,
         options: &WriteOptions,
     ) -> Result<Linking, StoreOutcome> {
         let marks = Marks::when(options.is_binary_key, Marks::BINARY_KEY);
         let kind = MutationKind::Set;
-        let linking = Linking { deadline, marks, version: options.new_cas, unique: None, kind };
+        let linking = Linking { deadline, marks, version, unique: None, kind };
         if mode == StoreMode::Set && options.compare.is_none() {
             return Ok(linking);
         }
@@ -238,7 +243,7 @@ impl WorkerStore {
         pin: &Pin,
         found: LockedKey<'_, '_>,
         hash: KeyHash,
-        complete: CompleteItem,
+        mut complete: CompleteItem,
         linking: Linking,
     ) -> Option<Published> {
         let store = self.store;
@@ -257,6 +262,11 @@ impl WorkerStore {
             None if !time.runs() => QueueState::MAIN,
             None => self.place_new(class, hash, time, links),
         };
+        let journal = version.and(self.journal);
+        let version = match journal {
+            None => version,
+            Some(journal) => Some(self.draw_version(journal, &mut complete)),
+        };
         let link_info = LinkInfo { unique, deadline, accessed: self.accessed, place, marks };
         let chunk = complete.link(link_info);
         store.slabs.dues.note(chunk.page(), deadline);
@@ -267,10 +277,14 @@ impl WorkerStore {
                 self.count_replacing(old, class, bytes, links);
             }
             None if bucket.insert(hash, chunk).is_err() => {
+                journal.into_iter().for_each(|journal| journal.withdraw(self.thread));
                 self.withdraw(pin, chunk);
                 return None;
             }
             None => self.count_linked(class, bytes, links),
+        }
+        if let Some(journal) = journal {
+            journal.note(self.thread, JournalEntry::Set(hash));
         }
         if self.mutation_sinks.any() || self.departure_sinks.any() {
             let old = there.as_ref().map(|(_, old)| *old);
@@ -280,6 +294,13 @@ impl WorkerStore {
             self.pending_inserts.push_small(class, RingEntry { chunk, mark: generation_tag(unique) });
         }
         Some(Published { chunk, cas: version.unwrap_or(unique) })
+    }
+
+    /// Gives an item that is about to be linked the version of this change.
+    fn draw_version(&self, journal: &dyn Journal, complete: &mut CompleteItem) -> u64 {
+        let version = journal.draw(self.thread);
+        complete.set_version(&self.store.slabs, version);
+        version
     }
 
     /// Tells listeners of a new item, and of a dead one that it has replaced.

@@ -27,7 +27,7 @@ impl WorkerStore {
         let Some(key) = Key::new(pending.key()).map(|key| HashedKey { key, hash: pending.hash() }) else {
             return Ok(StoreOutcome::NotStored);
         };
-        let (version, kind) = (options.new_cas, MutationKind::of(mode, options.compare));
+        let (version, kind) = (self.version_field(options.new_cas), MutationKind::of(mode, options.compare));
         let marks = Marks::when(options.is_binary_key, Marks::BINARY_KEY);
         loop {
             let Ok(old) = self.find_live(pin, key) else {
@@ -88,7 +88,7 @@ impl WorkerStore {
                 return RemoveOutcome::Exists;
             }
             let keeps_cas = !invalidate && new_cas.is_none();
-            let version = if keeps_cas { old.version() } else { new_cas };
+            let version = if keeps_cas { old.version() } else { self.version_field(new_cas) };
             let (client_flags, len) = if drop_value { (0, 0) } else { (old.client_flags(), old.value_len()) };
             let mut copy = match self.allocate_whole(pin, key, Extras { client_flags, version }, old.deadline(), len) {
                 Ok(copy) => copy,

@@ -85,6 +85,7 @@ impl Bench {
             hashpower: 16,
             threads_max: 8,
             large_pages: false,
+            hash_seed: None,
         };
         let clock = Arc::new(Clock::start());
         let store = Store::new(config, Arc::clone(&clock))?;

@@ -1,0 +1,167 @@
+//! Makes this process a node of a mesh, if -x asks for it.
+//!
+//! The replication thread starts before clients are served, and before system calls are restricted: it connects to
+//! other nodes and resolves their names.
+
+use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use crate::base::Clock;
+use crate::replication::{
+    ChangeRings, DriverConfig, NodeId, NodeNumber, Now, PeerOrder, Replica, ReplicaConfig, RingJournal, RingReader,
+    Running, Saved, StoreCache, hash_seed, start,
+};
+use crate::settings::{Endpoint, Settings};
+use crate::store::{JOB_THREADS, Store};
+use crate::sys::log::{Level, log_line};
+use crate::sys::signal::{Signal, Signals, send_to_self};
+
+use super::failure::Failure;
+
+/// The mesh without -o repl_cluster.
+const CLUSTER: &str = "larder";
+/// Changes of one thread that wait for the replication thread. It takes them every few milliseconds.
+const RING_ENTRIES: usize = 1 << 17;
+/// Bytes of the log for a change.
+const LOG_ENTRY_BYTES: u64 = 32;
+/// Deletes that are remembered: a quarter of what the log holds.
+const TOMBSTONES_SHARE: u64 = 4;
+/// Time between two comparisons of all items with a peer.
+const SESSION_INTERVAL_MS: u64 = 15 * 60 * 1000;
+/// What a frame may have besides one item.
+const FRAME_BYTES: usize = 1 << 20;
+/// How often the start looks for signals while it waits for a peer's items.
+const SIGNALS_LOOK: Duration = Duration::from_millis(50);
+
+/// What the nodes of a mesh have in common.
+pub(super) struct MeshIdentity {
+    cluster: Vec<u8>,
+    secret: Option<Vec<u8>>,
+}
+
+impl MeshIdentity {
+    /// Reads the secret. None: this process is no node.
+    pub(super) fn load(settings: &Settings) -> Result<Option<Self>, Failure> {
+        if !settings.replicates() {
+            return Ok(None);
+        }
+        let secret = settings.replication_secret.as_deref().map(read_secret).transpose()?;
+        if secret.is_none() {
+            let line = "larder: -x, --replication-peer: links are not authenticated without -o repl_secret_file";
+            log_line(Level::Warning, line);
+        }
+        let cluster = settings.replication_cluster.as_deref().unwrap_or(CLUSTER).as_bytes().to_vec();
+        Ok(Some(Self { cluster, secret }))
+    }
+
+    /// The seed of key hashes.
+    pub(super) fn hash_seed(&self) -> u64 {
+        hash_seed(self.secret.as_deref(), &self.cluster)
+    }
+
+    /// Starts the replication thread, before any thread joins the store.
+    pub(super) fn start(self, settings: &Settings, store: &'static Store, clock: &Arc<Clock>) -> Result<Node, Failure> {
+        let now = Now { unix_ms: u64::try_from(clock.unix_ms()).unwrap_or(0), steady_ms: clock.real_us() / 1000 };
+        let accepts_only_peers = self.secret.is_none();
+        let replica = Replica::new(self.config(settings), new_node(), now.unix_ms, now);
+        let threads = settings.threads as usize + JOB_THREADS + 1;
+        let rings = Arc::new(ChangeRings::new(threads, RING_ENTRIES, Arc::clone(replica.clock())));
+        store.set_journal(Box::new(RingJournal::new(Arc::clone(&rings), Arc::clone(clock))));
+        let (serve, served) = sync_channel(1);
+        let config = DriverConfig {
+            listen: addresses(&settings.replication_endpoints())?,
+            peers: settings.replication_peer_endpoints(),
+            frame_bytes_max: FRAME_BYTES + usize::try_from(settings.item_size_max).unwrap_or(usize::MAX / 2),
+            accepts_only_peers,
+            on_serve: Box::new(move || {
+                // Ignored: the start waits no longer.
+                let _ = serve.try_send(());
+            }),
+        };
+        let running = start(replica, StoreCache::new(store), RingReader::new(rings), Arc::clone(clock), config)
+            .map_err(Failure::system(format!("-o repl_port: listen on port {}", settings.replication_port)))?;
+        Ok(Node { running, served })
+    }
+
+    fn config(self, settings: &Settings) -> ReplicaConfig {
+        let log_entries = settings.replication_log_bytes / LOG_ENTRY_BYTES;
+        let whole = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        ReplicaConfig {
+            cluster: self.cluster,
+            secret: self.secret,
+            log_entries: whole(log_entries),
+            tombstones: whole(log_entries / TOMBSTONES_SHARE),
+            tombstone_ttl_ms: u64::from(settings.replication_tombstone_ttl_s) * 1000,
+            queue_bytes: whole(settings.replication_queue_bytes),
+            skew_ms_max: u64::from(settings.replication_skew_s) * 1000,
+            session_interval_ms: SESSION_INTERVAL_MS,
+            serve_after_ms: u64::from(settings.replication_serve_s) * 1000,
+        }
+    }
+}
+
+/// A node that runs.
+pub(super) struct Node {
+    running: Running,
+    served: Receiver<()>,
+}
+
+impl Node {
+    /// Waits until clients may be served, or a signal ends the process.
+    pub(super) fn wait_to_serve(&self, signals: &Signals) {
+        while self.served.recv_timeout(SIGNALS_LOOK) == Err(RecvTimeoutError::Timeout) {
+            if let Ok(Some(signal @ (Signal::End | Signal::EndGracefully))) = signals.take() {
+                // Ignored: a signal to the own process arrives. The dispatcher obeys it.
+                let _ = send_to_self(signal);
+                return;
+            }
+        }
+    }
+
+    /// Sends what the peers still lack, as far as the kernel takes it.
+    pub(super) fn stop(self) {
+        let Running { orders, thread, .. } = self.running;
+        if orders.post(PeerOrder::Stop).is_ok() {
+            // Ignored: a thread that panicked has reported it.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A node without data: its id and its number are random.
+fn new_node() -> Saved {
+    let id = RandomState::new().build_hasher().finish();
+    let [low, high, ..] = RandomState::new().build_hasher().finish().to_le_bytes();
+    Saved::new(NodeId(id), NodeNumber::new(u16::from_le_bytes([low, high])))
+}
+
+/// The secret in a file, without the white space around it.
+fn read_secret(path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = fs::read(path).map_err(Failure::system(format!("-o repl_secret_file: read {}", path.display())))?;
+    let secret = read.trim_ascii();
+    if secret.is_empty() {
+        return Err(Failure::Usage(format!("-o repl_secret_file: {} is empty", path.display())));
+    }
+    Ok(secret.to_vec())
+}
+
+/// The addresses to listen on.
+fn addresses(endpoints: &[Endpoint]) -> Result<Vec<SocketAddr>, Failure> {
+    let mut addresses = Vec::new();
+    for endpoint in endpoints {
+        // The address of all IPv4 interfaces: with that of IPv6, which the kernel binds to both, it would collide.
+        let host = endpoint.host.as_deref().unwrap_or("0.0.0.0");
+        let resolved = (host, endpoint.port)
+            .to_socket_addrs()
+            .map_err(Failure::system(format!("-o repl_listen: resolve {host}")))?;
+        addresses.extend(resolved);
+    }
+    addresses.sort_unstable();
+    addresses.dedup();
+    Ok(addresses)
+}

@@ -1,0 +1,89 @@
+//! The journal: versions for changes, and what peers have to learn of them.
+//!
+//! ```text
+//! a worker, with the bucket locked      draw      the version that the change gets
+//!                                       …         makes the change visible
+//!                                       note      the change; or withdraw, if nothing has changed
+//! ```
+//!
+//! A store has a journal if its items are replicated. Then each item has a version, which is also its CAS unique.
+//! Without a journal, a change costs one test of the worker's own memory.
+
+use crate::base::KeyHash;
+use crate::index::BucketGuard;
+
+use super::cache::Store;
+use super::worker_store::WorkerStore;
+
+/// A change that peers have to learn of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalEntry {
+    /// A value was stored.
+    Set(KeyHash),
+    /// The deadline of the item with the version `base` was changed.
+    Touch {
+        /// The key.
+        hash: KeyHash,
+        /// The version of the item before.
+        base: u64,
+    },
+    /// The key was deleted. This node may have had no item.
+    Delete(KeyHash),
+    /// All older items were dropped.
+    Flush,
+}
+
+/// Gives versions to changes, and passes them on. Threads are numbered as in [`Mutation::thread`](super::Mutation).
+pub trait Journal: Send + Sync {
+    /// The version of a change that a thread is about to make visible.
+    fn draw(&self, thread: usize) -> u64;
+
+    /// The change that the thread has drawn a version for is visible.
+    fn note(&self, thread: usize, entry: JournalEntry);
+
+    /// The thread makes no change with the version that it has drawn.
+    fn withdraw(&self, thread: usize);
+
+    /// Whether a delete of this key, with a version above `version`, was noted and not passed on yet.
+    fn has_delete(&self, hash: KeyHash, version: u64) -> bool;
+}
+
+impl Store {
+    /// Gives the store a journal, before any thread joins.
+    pub fn set_journal(&self, journal: Box<dyn Journal>) {
+        // Ignored: there is one journal.
+        let _ = self.journal.set(journal);
+    }
+
+    /// The journal, if items are replicated.
+    pub(super) fn journal(&'static self) -> Option<&'static dyn Journal> {
+        self.journal.get().map(|journal| &**journal)
+    }
+}
+
+impl WorkerStore {
+    /// The version field of a new item: a place for the version that is drawn when the item is linked, or the CAS
+    /// unique that a client has chosen.
+    #[inline]
+    pub(super) fn version_field(&self, chosen: Option<u64>) -> Option<u64> {
+        if self.journal.is_some() { Some(0) } else { chosen }
+    }
+
+    /// Notes that a key was deleted, whether or not there was an item: a peer may have one. `bucket` proves that the
+    /// key's bucket is locked.
+    #[inline]
+    pub(super) fn note_deleted(&self, _bucket: &BucketGuard<'_>, hash: KeyHash) {
+        if let Some(journal) = self.journal {
+            journal.draw(self.thread);
+            journal.note(self.thread, JournalEntry::Delete(hash));
+        }
+    }
+
+    /// Notes that all items were dropped.
+    pub(super) fn note_flushed(&self) {
+        if let Some(journal) = self.journal {
+            journal.draw(self.thread);
+            journal.note(self.thread, JournalEntry::Flush);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Nodes of a mesh as clients and operators see them: processes on loopback that replicate to each other.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
+use std::thread;
+
+use crate::support::{Client, Server, scratch_directory, wait_until};
+
+/// Rounds in which two clients set one key on two nodes.
+const RACES: usize = 5;
+/// Sets of each client in a round.
+const SETS_PER_RACE: usize = 2000;
+/// Sets while a peer is stopped.
+const SETS_WHILE_STOPPED: usize = 50_000;
+
+/// Free ports for nodes to reach each other.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let taken = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free"));
+    taken.each_ref().map(|listener| listener.local_addr().expect("it is bound").port())
+}
+
+/// The flags of a node that listens for others on `port`, and dials those on `peers`.
+fn flags(port: u16, peers: &[u16], more: &[&str]) -> Vec<String> {
+    let peers = peers.iter().map(|peer| format!("127.0.0.1:{peer}")).collect::<Vec<_>>().join(",");
+    let own = ["-x".to_owned(), peers, "-X".to_owned(), port.to_string()];
+    own.into_iter().chain(more.iter().map(|flag| (*flag).to_owned())).collect()
+}
+
+fn node(port: u16, peers: &[u16], more: &[&str]) -> Server {
+    let flags = flags(port, peers, more);
+    Server::start(&flags.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// All nodes of a mesh.
+fn mesh<const N: usize>() -> [Server; N] {
+    let ports = free_ports::<N>();
+    ports.map(|port| {
+        let peers: Vec<u16> = ports.into_iter().filter(|peer| *peer != port).collect();
+        node(port, &peers, &[])
+    })
+}
+
+/// What `gets` answers for a key: value, flags and CAS unique.
+fn gets(client: &mut Client, key: &str) -> Vec<u8> {
+    client.send(format!("gets {key}\r\n"));
+    client.read_until(b"END\r\n").expect("the server answers")
+}
+
+/// Waits until a key has the same value, flags and CAS unique on all nodes, and returns these.
+fn settled(clients: &mut [Client], key: &str) -> Vec<u8> {
+    let mut last = Vec::new();
+    wait_until(&format!("{key} is the same on all nodes"), || {
+        let mut all = clients.iter_mut().map(|client| gets(client, key)).collect::<Vec<_>>();
+        last = all.pop().unwrap_or_default();
+        all.iter().all(|other| *other == last)
+    });
+    last
+}
+
+/// Waits until a key has this value on all nodes. `None`: no value.
+fn settles_as(clients: &mut [Client], key: &str, value: Option<&str>) {
+    wait_until(&format!("{key} is {value:?} on all nodes"), || {
+        clients.iter_mut().all(|client| {
+            let reply = String::from_utf8_lossy(&gets(client, key)).into_owned();
+            value.map_or(reply == "END\r\n", |value| reply.contains(&format!("\r\n{value}\r\nEND")))
+        })
+    });
+    settled(clients, key);
+}
+
+fn signal(server: &Server, name: &str) {
+    let status = Command::new("kill").args([name, &server.process_id().to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "there is a kill");
+}
+
+#[test]
+fn every_change_of_a_key_reaches_the_peer() {
+    let servers = mesh::<2>();
+    let long = "x".repeat(300_000);
+    for at in [0, 1] {
+        let mut clients = servers.each_ref().map(Server::client);
+        let steps: &[(&str, &str, Option<&str>)] = &[
+            ("set k 7 0 1\r\n5\r\n", "STORED\r\n", Some("5")),
+            ("incr k 8\r\n", "13\r\n", Some("13")),
+            ("decr k 1\r\n", "12\r\n", Some("12")),
+            ("append k 0 0 1\r\n3\r\n", "STORED\r\n", Some("123")),
+            ("prepend k 0 0 1\r\n0\r\n", "STORED\r\n", Some("0123")),
+            ("touch k 100\r\n", "TOUCHED\r\n", Some("0123")),
+            ("gat 200 k\r\n", "VALUE k 7 4\r\n0123\r\nEND\r\n", Some("0123")),
+            ("replace k 1 0 2\r\nab\r\n", "STORED\r\n", Some("ab")),
+            ("delete k\r\n", "DELETED\r\n", None),
+            ("add k 0 0 1\r\nc\r\n", "STORED\r\n", Some("c")),
+            ("ms k 1 T90\r\nd\r\n", "HD\r\n", Some("d")),
+            ("md k I T30\r\n", "HD\r\n", Some("d")),
+            ("mg k T60 t\r\n", "HD t60 X W\r\n", Some("d")),
+            ("md k x\r\n", "HD\r\n", Some("")),
+            ("md k\r\n", "HD\r\n", None),
+            ("ma k N0 J41\r\n", "HD\r\n", Some("41")),
+        ];
+        for (request, reply, value) in steps {
+            clients[at].ask(request, reply);
+            settles_as(&mut clients, "k", *value);
+        }
+        clients[at].ask(format!("set long 0 0 {}\r\n{long}\r\n", long.len()), "STORED\r\n");
+        settles_as(&mut clients, "long", Some(&long));
+        clients[at].ask("flush_all\r\n", "OK\r\n");
+        settles_as(&mut clients, "k", None);
+        settles_as(&mut clients, "long", None);
+    }
+}
+
+#[test]
+fn times_to_live_are_the_same_on_all_nodes() {
+    let servers = mesh::<2>();
+    let mut clients = servers.each_ref().map(Server::client);
+    clients[0].ask("set k 0 1000 1\r\nv\r\nset e 0 1 1\r\nv\r\n", "STORED\r\nSTORED\r\n");
+    settles_as(&mut clients, "k", Some("v"));
+    clients[1].ask("touch k 2000\r\n", "TOUCHED\r\n");
+    settled(&mut clients, "k");
+    clients[0].send("mg k t\r\n");
+    let reply = String::from_utf8_lossy(&clients[0].read_line().expect("the server answers")).into_owned();
+    let left: i64 = reply.trim().trim_start_matches("HD t").parse().expect("a time to live");
+    assert!((1995..=2001).contains(&left), "{reply}");
+    settles_as(&mut clients, "e", None);
+}
+
+#[test]
+fn concurrent_sets_of_one_key_end_with_the_same_value() {
+    let servers = mesh::<2>();
+    let mut clients = servers.each_ref().map(Server::client);
+    for round in 0..RACES {
+        thread::scope(|scope| {
+            for (client, letter) in clients.iter_mut().zip(["A", "B"]) {
+                scope.spawn(move || {
+                    let set = format!("set k 0 0 5\r\n{letter}{round:04}\r\n");
+                    client.ask(set.repeat(SETS_PER_RACE), "STORED\r\n".repeat(SETS_PER_RACE));
+                });
+            }
+        });
+        assert!(settled(&mut clients, "k").starts_with(b"VALUE k 0 5 "), "round {round}");
+    }
+}
+
+#[test]
+fn a_peer_that_was_stopped_gets_what_it_has_missed() {
+    let servers = mesh::<2>();
+    let mut clients = servers.each_ref().map(Server::client);
+    signal(&servers[1], "-STOP");
+    for start in (0..SETS_WHILE_STOPPED).step_by(1000) {
+        let sets = (start..start + 1000).map(|key| format!("set k{key} 0 0 3\r\nabc\r\n"));
+        clients[0].ask(sets.collect::<String>(), "STORED\r\n".repeat(1000));
+    }
+    clients[0].ask("delete k7\r\n", "DELETED\r\n");
+    signal(&servers[1], "-CONT");
+    let items = (SETS_WHILE_STOPPED - 1).to_string();
+    wait_until("the peer has all items", || servers[1].stats("")["curr_items"] == items);
+    settles_as(&mut clients, "k7", None);
+    settles_as(&mut clients, &format!("k{}", SETS_WHILE_STOPPED - 1), Some("abc"));
+}
+
+#[test]
+fn a_node_that_was_killed_serves_again_when_it_has_all_items() {
+    let [one, other] = free_ports();
+    let first = node(one, &[other], &[]);
+    let mut client = first.client();
+    client.ask("set k 3 0 1\r\na\r\n", "STORED\r\n");
+    for restart in 0..2 {
+        let second = node(other, &[one], &[]);
+        let mut clients = [first.client(), second.client()];
+        assert_eq!(gets(&mut clients[1], "k"), gets(&mut clients[0], "k"), "restart {restart}");
+        clients[1].ask(format!("set n{restart} 0 0 1\r\nb\r\n"), "STORED\r\n");
+        settles_as(&mut clients, &format!("n{restart}"), Some("b"));
+        second.kill();
+    }
+}
+
+#[test]
+fn three_nodes_have_the_union_of_their_items() {
+    let servers = mesh::<3>();
+    let mut clients = servers.each_ref().map(Server::client);
+    for (at, client) in clients.iter_mut().enumerate() {
+        client.ask(format!("set k{at} 0 0 1\r\n{at}\r\n"), "STORED\r\n");
+    }
+    for at in 0..3 {
+        settles_as(&mut clients, &format!("k{at}"), Some(&at.to_string()));
+    }
+    clients[1].ask("delete k2\r\n", "DELETED\r\n");
+    settles_as(&mut clients, "k2", None);
+}
+
+#[test]
+fn a_delete_that_finds_nothing_removes_what_a_peer_has() {
+    let [one, other] = free_ports();
+    let first = node(one, &[other], &["-m", "1"]);
+    let second = node(other, &[one], &[]);
+    let mut clients = [first.client(), second.client()];
+    // Evictions stay local: the second node keeps the key.
+    let value = "x".repeat(1000);
+    clients[1].ask(format!("set k 0 0 1000\r\n{value}\r\n"), "STORED\r\n");
+    settles_as(&mut clients, "k", Some(&value));
+    let mut next = 0;
+    wait_until("the first node has evicted the key", || {
+        let sets = (next..next + 500).map(|key| format!("set f{key} 0 0 1000\r\n{value}\r\n"));
+        clients[0].ask(sets.collect::<String>(), "STORED\r\n".repeat(500));
+        next += 500;
+        // Unlike a get, this leaves the item where it is in the order of eviction.
+        clients[0].send("mg k u\r\n");
+        clients[0].read_line().expect("the server answers") == b"EN\r\n"
+    });
+    assert!(gets(&mut clients[1], "k").starts_with(b"VALUE k "), "an eviction went to the peer");
+    clients[0].ask("delete k\r\n", "NOT_FOUND\r\n");
+    settles_as(&mut clients, "k", None);
+}
+
+#[test]
+fn nodes_with_different_secrets_refuse_each_other() {
+    let directory = scratch_directory();
+    let secret = |name: &str| {
+        let path = directory.join(name);
+        fs::write(&path, format!("{name}\n")).expect("the directory is writable");
+        format!("repl_secret_file={}", path.display())
+    };
+    let (right, wrong) = (secret("right"), secret("wrong"));
+    let [one, two, three, four] = free_ports();
+    let first = node(one, &[two, three, four], &["-o", &right]);
+    let friend = node(two, &[one], &["-o", &right]);
+    let strangers = [node(three, &[one], &["-o", &wrong]), node(four, &[one], &[])];
+    let mut clients = [first.client(), friend.client()];
+    clients[0].ask("set k 0 0 1\r\na\r\n", "STORED\r\n");
+    settles_as(&mut clients, "k", Some("a"));
+    for stranger in &strangers {
+        wait_until("the stranger says why", || stranger.stderr().contains("secret"));
+        assert_eq!(gets(&mut stranger.client(), "k"), b"END\r\n");
+    }
+    wait_until("the node says why", || first.stderr().contains("secret"));
+    // Ignored: what is left is in the machine's temporary directory.
+    let _ = fs::remove_dir_all(&directory);
+}
+
+#[test]
+fn a_node_refuses_to_hand_over_to_a_new_process() {
+    let [port, other] = free_ports();
+    let server = node(port, &[other], &[]);
+    server.client().ask("set k 0 0 1\r\na\r\n", "STORED\r\n");
+    signal(&server, "-USR2");
+    wait_until("the node says why", || server.stderr().contains("upgrade: not with -x"));
+    server.client().ask("get k\r\n", "VALUE k 0 1\r\na\r\nEND\r\n");
+}
