@@ -105,7 +105,7 @@ pub struct Exptime(i64);
 impl Exptime {
     /// The longest time that counts from now, in seconds; beyond it an exptime is a date.
     pub const RELATIVE_S_MAX: i64 = 60 * 60 * 24 * 30;
-    /// No end; of a flush: now.
+    /// An item with it never expires. A flush with it is due at once.
     pub const ZERO: Self = Self(0);
 
     const U32_END: i64 = 1 << 32;

@@ -70,7 +70,7 @@ const _: () = assert!(size_of::<Connection>() <= 88, "10,000 idle connections ta
 
 /// What a worker lends to a connection for one drive.
 pub struct Turn<'w> {
-    /// For the commands.
+    /// What the commands need.
     pub ctx: Context<'w, Cache>,
     /// Its input buffer.
     pub input: &'w mut ReadBuf,

@@ -563,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_seldom_taken_for_ghosts() {
+    fn unknown_keys_rarely_match() {
         let ghost = Ghost::new(100_000).unwrap();
         ghost.fit(100_000);
         let now = GhostTime::new(0, 0, 1);

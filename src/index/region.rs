@@ -117,7 +117,7 @@ impl Region {
 
     pub(super) fn populate(&self, _start: usize, _count: usize) {}
 
-    /// The models keep the memory.
+    /// The models have no memory to give back.
     #[expect(clippy::unused_self, reason = "as the other one")]
     pub(super) unsafe fn discard(&self, _start: usize, _count: usize) -> io::Result<()> {
         Ok(())

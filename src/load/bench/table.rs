@@ -16,7 +16,7 @@ pub(super) struct Verdict {
     pub(super) figures: Vec<Option<Spread>>,
     /// The figure that is compared with the bar.
     pub(super) judged: Spread,
-    /// Of each server with a series: whether its rate was the client's.
+    /// For each server with a series: whether the client limited its rate.
     pub(super) client_bound: Vec<bool>,
 }
 

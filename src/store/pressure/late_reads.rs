@@ -39,7 +39,7 @@ const KEYS_PER_COUNTED: i32 = 1 << (u64::BITS - SAMPLE_SHIFT);
 const COUNTED_MAX: u32 = 4;
 /// Misses for each false match in the ghost. A bucket has up to eight fingerprints of 10 bits, which an unknown key may
 /// match by chance.
-const MISSES_PER_STRANGER: u32 = 128;
+const MISSES_PER_FALSE_MATCH: u32 = 128;
 /// Unasked keys that are ignored, because another worker may have counted their misses. A share of all items is
 /// added.
 const UNASKED_SLACK_LEAST: i32 = 64;
@@ -66,7 +66,7 @@ impl LateReads {
         if counts {
             self.late_reads += 1;
         }
-        if self.misses >= MISSES_PER_STRANGER {
+        if self.misses >= MISSES_PER_FALSE_MATCH {
             self.misses = 0;
             self.late_reads -= 1;
         }
@@ -145,7 +145,7 @@ fn bounded(items: u64) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{COUNTED_MAX, KeyHash, LateReads, LateReadsSum, MISSES_PER_STRANGER};
+    use super::{COUNTED_MAX, KeyHash, LateReads, LateReadsSum, MISSES_PER_FALSE_MATCH};
 
     const ITEMS: u64 = 10_000;
     const SLACK: u32 = 64 + 10_000 / 256;
@@ -206,10 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn strangers_that_the_ghost_takes_for_others_come_to_nothing() {
+    fn false_matches_of_the_ghost_cancel_out() {
         let (sum, mut counts) = (LateReadsSum::default(), LateReads::default());
         for miss in 0..1_000_000 {
-            if counts.note_miss(miss % MISSES_PER_STRANGER == 7) {
+            if counts.note_miss(miss % MISSES_PER_FALSE_MATCH == 7) {
                 sum.add(&mut counts, ITEMS);
             }
         }

@@ -142,7 +142,7 @@ pub(crate) struct SlotCache<P> {
 }
 
 /// As the server's workers estimate: one in this many misses is of a key that was never stored.
-const MISSES_PER_STRANGER: u32 = 128;
+const MISSES_PER_FALSE_MATCH: u32 = 128;
 
 impl<P: Replayed> SlotCache<P> {
     pub(crate) fn new(objects: usize) -> Self {
@@ -203,9 +203,9 @@ impl<P: Replayed> Cache for SlotCache<P> {
         if self.index.len() == self.page.0.borrow().len() {
             self.misses += 1;
             self.unasked = (self.unasked - 1).max(-(self.index.len() as i32) / 8);
-            let is_stranger = self.misses.is_multiple_of(MISSES_PER_STRANGER);
+            let is_false_match = self.misses.is_multiple_of(MISSES_PER_FALSE_MATCH);
             let counts = self.ghost.note_miss(hash(key));
-            self.policy.learn_late_reads(i32::from(counts) - i32::from(is_stranger));
+            self.policy.learn_late_reads(i32::from(counts) - i32::from(is_false_match));
         }
         false
     }
