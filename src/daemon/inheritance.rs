@@ -6,8 +6,10 @@
 //!
 //! upgrade/mod.rs draws the exchange. Before the commit nothing is changed that the old process needs.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::counters::Counters;
@@ -112,6 +114,11 @@ impl Inheritance {
         if process.has_proofs != settings.memory_file.is_some() {
             return Err(failure("-e, --memory-file: only a restart can begin or end its use"));
         }
+        if let Some(path) = &settings.memory_file
+            && !is_same_file(path, &items)
+        {
+            return Err(failure("-e, --memory-file: names another file; only a restart can change it"));
+        }
         Ok(Self { items, sockets, process, clients, watchers })
     }
 
@@ -154,6 +161,12 @@ impl Inheritance {
         base.upgrade_closed.add(refused);
         base
     }
+}
+
+/// Whether `path` leads to `file`.
+fn is_same_file(path: &Path, file: &File) -> bool {
+    let of = |facts: std::io::Result<Metadata>| facts.map(|facts| (facts.dev(), facts.ino())).ok();
+    of(std::fs::metadata(path)).is_some_and(|named| Some(named) == of(file.metadata()))
 }
 
 /// Counts a client at the gate. False: a limit is reached.

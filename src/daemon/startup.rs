@@ -139,6 +139,11 @@ fn start(
     if mappable_bytes().is_some() {
         share_one_heap();
     }
+    let start_log = || start_log_thread().map_err(Failure::system("start the log thread under ulimit -u and -v"));
+    if predecessor.is_some() {
+        // From the commit on, no thread that clients need may wait for the reader of standard error.
+        start_log()?;
+    }
     let Estate { ready, sockets, heritage, node } = match predecessor {
         None => build_estate(settings, &signals)?,
         Some(predecessor) => take_over_estate(settings, predecessor)?,
@@ -153,7 +158,9 @@ fn start(
     let upgrades = Upgrades { program: can_upgrade(settings, program), manager: Arc::clone(manager) };
     let server = Server::build(settings, clients_max, ready, sockets, users, heritage, upgrades)?;
     lock_memory_if_asked(settings);
-    start_log_thread().map_err(Failure::system("start the log thread under ulimit -u and -v"))?;
+    if predecessor.is_none() {
+        start_log()?;
+    }
     if settings.verbosity > 0 {
         log_line(Level::Info, start_line);
     }
@@ -214,6 +221,9 @@ struct Upgrades {
     manager: Arc<ServiceManager>,
 }
 
+/// The process whose end ends all others.
+const FIRST_PROCESS: u32 = 1;
+
 /// Why a node of a mesh is restarted instead.
 const NO_MESH: &str = "not with -x, --replication-peer in this version: restart the node, it takes the items of a peer";
 
@@ -221,6 +231,9 @@ const NO_MESH: &str = "not with -x, --replication-peer in this version: restart 
 fn can_upgrade(settings: &Settings, program: io::Result<Program>) -> Result<Program, String> {
     if settings.drop_privileges {
         return Err("-o drop_privileges forbids to start a program".into());
+    }
+    if std::process::id() == FIRST_PROCESS {
+        return Err("the end of process 1 would end its container".into());
     }
     if settings.replicates() {
         return Err(NO_MESH.into());
@@ -446,11 +459,16 @@ impl Server {
             if ending.take_upgrade() {
                 upgrader.begin(&process);
             }
-            if upgrader.proceed(&process, &workers, held) {
+            let mut after = AfterSignal::Run;
+            let mut is_ending = || {
+                after = ending.read(signals);
+                after == AfterSignal::Stop
+            };
+            if upgrader.proceed(&process, &workers, held, &mut is_ending) {
                 ended = Ended::HandedOver;
                 return AfterSignal::Stop;
             }
-            AfterSignal::Run
+            after
         };
         dispatcher.run(duties, signals, &mut on_event).map_err(Failure::system("poll"))?;
         if ended == Ended::Stopped {

@@ -98,13 +98,20 @@ impl Upgrader {
         };
         if let Err(error) = std::thread::Builder::new().name("upgrade".into()).spawn(run) {
             *self.progress.lock() = Progress::None;
+            self.manager.ready();
             refuse(&format!("start a thread: {}", kernels_word(&error)));
         }
     }
 
     /// Goes on with an upgrade whose new process has answered. True: the new process has everything, and this one must
-    /// end without touching it.
-    pub(super) fn proceed(&self, process: &Process, workers: &Workers, held: Held<'_>) -> bool {
+    /// end without touching it. `is_ending`: whether this process is to end, so that there is nothing to hand over.
+    pub(super) fn proceed(
+        &self,
+        process: &Process,
+        workers: &Workers,
+        held: Held<'_>,
+        is_ending: &mut dyn FnMut() -> bool,
+    ) -> bool {
         let answer = {
             let mut progress = self.progress.lock();
             match std::mem::replace(&mut *progress, Progress::None) {
@@ -115,7 +122,7 @@ impl Upgrader {
                 }
             }
         };
-        match answer.and_then(|successor| hand_over(successor, process, workers, held)) {
+        match answer.and_then(|successor| hand_over(successor, process, workers, held, is_ending)) {
             Ok(pid) => {
                 self.manager.replaced_by(pid);
                 true
@@ -165,7 +172,13 @@ fn end(child: &mut Child) -> String {
 }
 
 /// Hands everything over, and returns the id of the new process. An error says why all goes on as before.
-fn hand_over(successor: Successor, process: &Process, workers: &Workers, held: Held<'_>) -> Result<u32, String> {
+fn hand_over(
+    successor: Successor,
+    process: &Process,
+    workers: &Workers,
+    held: Held<'_>,
+    is_ending: &mut dyn FnMut() -> bool,
+) -> Result<u32, String> {
     let Successor { mut child, peer, version } = successor;
     let began_us = process.clock.real_us();
     let (sender, reports) = channel();
@@ -174,7 +187,7 @@ fn hand_over(successor: Successor, process: &Process, workers: &Workers, held: H
     let paused = transfer.pause(workers, &reports);
     // From here on no thread of this process changes the items.
     let jobs = process.store.pause_jobs();
-    let sent = paused.and_then(|handed_over| transfer.send_rest(handed_over, held));
+    let sent = paused.and_then(|handed_over| transfer.send_rest(handed_over, held, is_ending));
     match sent {
         Ok(()) => {
             let pid = child.id();
@@ -250,7 +263,12 @@ impl Transfer<'_> {
     }
 
     /// Sends the items and the listeners, and gives everything away when the new process is ready.
-    fn send_rest(&self, handed_over: HandedOver, held: Held<'_>) -> Result<(), String> {
+    fn send_rest(
+        &self,
+        handed_over: HandedOver,
+        held: Held<'_>,
+        is_ending: &mut dyn FnMut() -> bool,
+    ) -> Result<(), String> {
         let system = |error: io::Error| format!("send to the new process: {}", kernels_word(&error));
         let store = self.process.store;
         store.note_clean(recovery_threads(&self.process.settings), stamped(&self.process.clock)).map_err(system)?;
@@ -266,6 +284,9 @@ impl Transfer<'_> {
         let peer = self.order.peer();
         part.send(peer).and_then(|()| peer.end_parts()).and_then(|()| peer.set_timeout(self.left())).map_err(system)?;
         peer.await_ready().map_err(|error| error.to_string())?;
+        if is_ending() {
+            return Err("a signal ends the server".into());
+        }
         peer.commit().map_err(system)
     }
 

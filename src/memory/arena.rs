@@ -77,6 +77,8 @@ pub struct ArenaFile {
     /// Whether its items have proofs. Without them, only a process that is handed the file by its last owner can use
     /// its items.
     pub has_proofs: bool,
+    /// Another process hands it over. Until it has done so, nothing in the file may change.
+    pub is_handed: bool,
 }
 
 /// The address of a chunk, with its reference and its page's format.

@@ -52,6 +52,7 @@ impl Handed {
             page_table,
             space,
             has_proofs: settings.memory_file.is_some(),
+            is_handed: true,
         };
         Ok(Self { file, clock, superblock })
     }

@@ -233,7 +233,14 @@ fn fill_new(file: File, settings: &Settings, space: Space, dropped: Option<Strin
     file.write_all_at(&Header::new(settings, file_id).encode(), 0).map_err(at("write"))?;
     superblock.sync().map_err(at("write"))?;
     let has_proofs = settings.memory_file.is_some();
-    let file = ArenaFile { file, superblock: Arc::new(superblock), page_table: Vec::new(), space, has_proofs };
+    let file = ArenaFile {
+        file,
+        superblock: Arc::new(superblock),
+        page_table: Vec::new(),
+        space,
+        has_proofs,
+        is_handed: false,
+    };
     Ok(Opened { file, started: Started::Cold, clock, dropped })
 }
 
@@ -245,7 +252,14 @@ fn take_over(file: File, state: Box<LiveState>, page_table: Vec<u32>) -> Result<
     // From here on the file is unclean, until this process has stopped cleanly.
     superblock.update(|state| begin(state, &clock)).map_err(at("write"))?;
     superblock.sync().map_err(at("write"))?;
-    let file = ArenaFile { file, superblock: Arc::new(superblock), page_table, space: Space::Ahead, has_proofs: true };
+    let file = ArenaFile {
+        file,
+        superblock: Arc::new(superblock),
+        page_table,
+        space: Space::Ahead,
+        has_proofs: true,
+        is_handed: false,
+    };
     Ok(Opened { file, started, clock, dropped: None })
 }
 

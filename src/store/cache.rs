@@ -139,7 +139,7 @@ impl Store {
     /// invalid.
     pub fn in_file(config: StoreConfig, clock: Arc<Clock>, file: ArenaFile) -> io::Result<&'static Self> {
         let superblock = Arc::clone(&file.superblock);
-        let classes = if file.page_table.is_empty() {
+        let classes = if file.page_table.is_empty() && !file.is_handed {
             let classes = SizeClasses::build(&config.classes).with_proofs(file.has_proofs);
             let table = classes.table();
             superblock.update(|state| state.classes = table)?;

@@ -25,6 +25,8 @@ use super::{EventLoop, Lent};
 
 /// Time in which the clients must send the rest of what they have begun.
 const SETTLE_US_MAX: u64 = 50_000;
+/// Unread replies that the clients of a worker take along together, in bytes.
+const UNSENT_BYTES_OF_WORKER_MAX: usize = 64 << 20;
 /// Wait between two looks at these clients.
 const SETTLE_WAIT: Duration = Duration::from_millis(1);
 
@@ -94,9 +96,15 @@ impl EventLoop {
     fn send_part(&mut self, order: &HandOver) -> io::Result<HandedOver> {
         let (gate, now) = (Arc::clone(&self.shared.gate), self.now);
         let (mut part, mut sent) = (PartBuilder::default(), HandedOver::default());
+        let mut unsent_bytes = 0;
         for connection in self.connections.iter() {
-            match connection.record(now, gate.is_admin(connection.fd())) {
-                Some(record) => part.push(&PartRecord::Connection(record), Some(connection.socket())),
+            let record = connection.record(now, gate.is_admin(connection.fd()));
+            let bytes = record.as_ref().map_or(0, |record| record.unsent.len());
+            match record.filter(|_| unsent_bytes + bytes <= UNSENT_BYTES_OF_WORKER_MAX) {
+                Some(record) => {
+                    unsent_bytes += bytes;
+                    part.push(&PartRecord::Connection(record), Some(connection.socket()));
+                }
                 None => sent.left_behind += 1,
             }
         }
