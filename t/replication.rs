@@ -214,6 +214,23 @@ fn a_delete_that_finds_nothing_removes_what_a_peer_has() {
 }
 
 #[test]
+fn stats_replication_tells_how_each_peer_does() {
+    let [one, other] = free_ports();
+    let first = node(one, &[other], &[]);
+    let peer = |row: &str| first.stats("replication")[format!("127.0.0.1:{other}:{row}").as_str()].clone();
+    assert_eq!(peer("state"), "apart");
+    let second = node(other, &[one], &[]);
+    first.client().ask("set k 0 0 1\r\na\r\ndelete k\r\nset k 0 0 1\r\nb\r\n", "STORED\r\nDELETED\r\nSTORED\r\n");
+    wait_until("the peer has all changes", || peer("state") == "up" && peer("lag_entries") == "0");
+    let rows = first.stats("replication");
+    assert_eq!(["serving", "changes", "tombstones", "peers"].map(|row| rows[row].as_str()), ["1", "3", "1", "1"]);
+    wait_until("the second node tells what it has applied", || second.stats("replication")["applied"] != "0");
+    let rows = first.stats("");
+    assert_eq!(["replication", "repcached_version"].map(|row| rows[row].as_str()), ["MASTER", "2.3.1"]);
+    assert!(!Server::start(&[]).stats("").contains_key("replication"));
+}
+
+#[test]
 fn nodes_with_different_secrets_refuse_each_other() {
     let directory = scratch_directory();
     let secret = |name: &str| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{Clock, EmitRow};
 use crate::counters::Counters;
 use crate::protocol::{ReplyLine, ShutdownMode, Tuning};
-use crate::stats::{ConnectionRow, Gauges};
+use crate::stats::{ConnectionRow, Gauges, ReplicationFigures};
 use crate::watch::Hub;
 
 /// The process, as a command sees it.
@@ -39,6 +39,11 @@ pub trait Operator {
 
     /// Takes the clients that watch. `None`: there is no such place.
     fn watch_hub(&self) -> Option<&Arc<Hub>> {
+        None
+    }
+
+    /// How this node of a mesh does. `None` without -x.
+    fn replication(&self) -> Option<ReplicationFigures> {
         None
     }
 

@@ -57,6 +57,11 @@ pub(super) fn report<E: EngineAdmin>(
         }
         StatsRequest::Cachedump(bounds) => cachedump(bounds, ctx, pin, &mut rows),
         StatsRequest::Connections => connections(ctx, &mut rows),
+        StatsRequest::Replication => {
+            let figures = ctx.operator.replication();
+            figures.iter().for_each(|figures| figures.rows(&mut |name, value| rows.push(name, value)));
+            ReplyLine::End
+        }
         StatsRequest::Empty => ReplyLine::End,
         StatsRequest::Unknown => ReplyLine::Error,
     };
@@ -141,6 +146,8 @@ fn general<E: EngineAdmin>(ctx: &Context<'_, E>, pin: &E::Pin, rows: &mut Rows<'
     ProcessView { gauges, totals, uptime_s, unix_s }.rows(&mut |name, value| collected.push(name, value));
     ctx.engine.report(pin, StoreReport::General, &mut |name, value| collected.push(name, value));
     collected.show(&mut |name, value| rows.push(name, value));
+    let replication = ctx.operator.replication();
+    replication.iter().for_each(|figures| figures.repcached_rows(&mut |name, value| rows.push(name, value)));
     ReplyLine::End
 }
 

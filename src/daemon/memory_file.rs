@@ -16,6 +16,7 @@ use crate::sys::passing::memory_file;
 
 use super::failure::{Failure, kernels_word};
 use super::plan::store_config;
+use super::replication::NodeView;
 use super::shutdown::Workers;
 
 /// A store that is ready to serve.
@@ -23,6 +24,8 @@ pub(super) struct ReadyStore {
     pub(super) store: &'static Store,
     pub(super) clock: Arc<Clock>,
     pub(super) gauges: RestartGauges,
+    /// With -x.
+    pub(super) replication: Option<NodeView>,
 }
 
 impl ReadyStore {
@@ -38,7 +41,7 @@ impl ReadyStore {
 pub(super) fn build_store(settings: &Settings, hash_seed: Option<u64>) -> Result<ReadyStore, Failure> {
     let Some(path) = settings.memory_file.as_deref() else {
         let (store, clock) = build_in_memory(settings, hash_seed)?;
-        return Ok(ReadyStore { store, clock, gauges: RestartGauges::default() });
+        return Ok(ReadyStore { store, clock, gauges: RestartGauges::default(), replication: None });
     };
     let watch = Clock::start();
     let Opened { file, started, clock, dropped } = open(path, settings).map_err(|error| failure(path, error))?;
@@ -51,7 +54,7 @@ pub(super) fn build_store(settings: &Settings, hash_seed: Option<u64>) -> Result
     };
     let report = Report { started, recovery, dropped, ready_us: watch.real_us() };
     log_line(Level::Info, report.line(path));
-    Ok(ReadyStore { store, clock, gauges: report.gauges() })
+    Ok(ReadyStore { store, clock, gauges: report.gauges(), replication: None })
 }
 
 /// Time for which items stay where they are after each move, as a multiple of what the move took.
@@ -107,7 +110,7 @@ impl HandedStore {
         let recovery = store.recover(recovery_threads(settings), true);
         let ready_us = clock.real_us().saturating_sub(began_us);
         let report = Report { started: Started::Clean, recovery, dropped: None, ready_us };
-        ReadyStore { store, clock, gauges: report.gauges() }
+        ReadyStore { store, clock, gauges: report.gauges(), replication: None }
     }
 }
 

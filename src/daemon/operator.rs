@@ -9,7 +9,7 @@ use crate::conn::ConnectionTable;
 use crate::counters::Counters;
 use crate::protocol::{ReplyLine, ShutdownMode, Tuning};
 use crate::settings::{LiveSettings, Settings, Tunables};
-use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable, RestartGauges};
+use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable, ReplicationFigures, RestartGauges};
 use crate::store::Store;
 use crate::sync::Leaf;
 use crate::sys::boot::since_boot_us;
@@ -21,6 +21,7 @@ use crate::watch::Hub;
 use crate::worker::ClientGate;
 
 use super::privileges::own_descriptors;
+use super::replication::NodeView;
 
 /// The process. Any worker may call it.
 pub(super) struct Process {
@@ -38,6 +39,8 @@ pub(super) struct Process {
     /// The counters of all workers and of the dispatcher.
     pub(super) counters: Vec<Arc<Counters>>,
     pub(super) restart: RestartGauges,
+    /// With -x.
+    pub(super) replication: Option<NodeView>,
     /// Time for which the upgrade that began this process stopped all clients, in microseconds.
     pub(super) upgrade_stall_us: AtomicU64,
 }
@@ -128,6 +131,10 @@ impl Operator for Process {
 
     fn watch_hub(&self) -> Option<&Arc<Hub>> {
         Some(&self.watch_hub)
+    }
+
+    fn replication(&self) -> Option<ReplicationFigures> {
+        self.replication.as_ref().map(NodeView::figures)
     }
 
     fn is_crawler_on(&self) -> bool {

@@ -13,11 +13,13 @@ use std::time::Duration;
 
 use crate::base::Clock;
 use crate::replication::{
-    ChangeRings, DriverConfig, NodeId, NodeNumber, Now, PeerOrder, Replica, ReplicaConfig, RingJournal, RingReader,
-    Running, Saved, StoreCache, hash_seed, start,
+    ChangeRings, Counts, DriverConfig, LinkRefusal, NodeId, NodeNumber, NodeReport, Now, PeerOrder, PeerReport,
+    PeerState, Replica, ReplicaConfig, RingJournal, RingReader, Running, Saved, StoreCache, hash_seed, start,
 };
 use crate::settings::{Endpoint, Settings};
+use crate::stats::{PeerFigures, ReplicationFigures};
 use crate::store::{JOB_THREADS, Store};
+use crate::sync::Leaf;
 use crate::sys::log::{Level, log_line};
 use crate::sys::signal::{Signal, Signals, send_to_self};
 
@@ -123,6 +125,11 @@ impl Node {
         }
     }
 
+    /// What the node tells of itself.
+    pub(super) fn view(&self) -> NodeView {
+        NodeView(Arc::clone(&self.running.report))
+    }
+
     /// Sends what the peers still lack, as far as the kernel takes it.
     pub(super) fn stop(self) {
         let Running { orders, thread, .. } = self.running;
@@ -131,6 +138,56 @@ impl Node {
             let _ = thread.join();
         }
     }
+}
+
+/// What a node tells of itself, a few times a second.
+pub(super) struct NodeView(Arc<Leaf<NodeReport>>);
+
+impl NodeView {
+    /// As `stats replication` shows it.
+    pub(super) fn figures(&self) -> ReplicationFigures {
+        let report = self.0.lock().clone();
+        let Counts { applied, ignored_older, in_doubt, ahead, gaps, sessions } = report.counts;
+        ReplicationFigures {
+            node: format!("{:016x}", report.node.0),
+            is_serving: report.is_serving,
+            changes: report.changes,
+            log_entries: report.log_entries,
+            log_entries_max: report.log_entries_max,
+            tombstones: report.tombstones,
+            applied,
+            ignored_older,
+            in_doubt,
+            ahead,
+            gaps,
+            comparisons: sessions,
+            peers: report.peers.iter().map(|(endpoint, peer)| peer_figures(endpoint.as_ref(), peer)).collect(),
+        }
+    }
+}
+
+fn peer_figures(endpoint: Option<&Endpoint>, peer: &PeerReport) -> PeerFigures {
+    let id = || peer.node.map_or_else(|| "unknown".to_owned(), |node| format!("{:016x}", node.0));
+    PeerFigures {
+        name: endpoint.map_or_else(id, shown),
+        state: match peer.state {
+            PeerState::Paused => "paused",
+            PeerState::Apart => "apart",
+            PeerState::Meeting => "meeting",
+            PeerState::Up => "up",
+            PeerState::Synchronizing => "synchronizing",
+        },
+        lag_entries: peer.lag_entries,
+        lag_ms: peer.lag_ms,
+        queued_bytes: peer.queued_bytes as u64,
+        refusal: peer.refusal.map_or("", LinkRefusal::reason),
+    }
+}
+
+/// An endpoint as -x names it.
+fn shown(endpoint: &Endpoint) -> String {
+    let (host, port) = (endpoint.host.as_deref().unwrap_or("localhost"), endpoint.port);
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// A node without data: its id and its number are random.

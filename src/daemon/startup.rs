@@ -191,8 +191,9 @@ struct Heritage {
 /// A new store, and sockets that are bound now. A node of a mesh first takes the items of a peer.
 fn build_estate(settings: &Settings, signals: &Signals) -> Result<Estate, Failure> {
     let mesh = MeshIdentity::load(settings)?;
-    let ready = build_store(settings, mesh.as_ref().map(MeshIdentity::hash_seed))?;
+    let mut ready = build_store(settings, mesh.as_ref().map(MeshIdentity::hash_seed))?;
     let node = mesh.map(|mesh| mesh.start(settings, ready.store, &ready.clock)).transpose()?;
+    ready.replication = node.as_ref().map(Node::view);
     node.iter().for_each(|node| node.wait_to_serve(signals));
     ready.store.tune_moves(MoveTuning::from(settings));
     let sockets = check_room(settings).and_then(|()| Sockets::bind(settings)).inspect_err(|_| ready.give_back())?;
@@ -357,6 +358,13 @@ fn client_limits(settings: &Settings, clients_max: u64) -> ClientLimits {
     ClientLimits { clients_max, per_address_max: settings.connections_per_address }
 }
 
+/// The counts by key prefix.
+fn prefix_table(settings: &Settings) -> Arc<PrefixTable> {
+    let prefixes = Arc::new(PrefixTable::new(settings.prefix_delimiter));
+    prefixes.switch(settings.detail_enabled);
+    prefixes
+}
+
 /// What all connections share.
 fn connection_config(
     settings: &Settings,
@@ -380,7 +388,7 @@ impl Server {
     fn build(
         settings: &Settings,
         clients_max: u64,
-        ReadyStore { store, clock, gauges }: ReadyStore,
+        ReadyStore { store, clock, gauges, replication }: ReadyStore,
         sockets: Sockets,
         users: Option<Arc<Authenticator>>,
         heritage: Heritage,
@@ -391,8 +399,7 @@ impl Server {
         let descriptors = clients_max + own_descriptors(settings);
         let connection_table = Arc::new(ConnectionTable::new(usize::try_from(descriptors).unwrap_or(usize::MAX)));
         let tunables = Arc::new(Tunables::new(settings));
-        let prefixes = Arc::new(PrefixTable::new(settings.prefix_delimiter));
-        prefixes.switch(settings.detail_enabled);
+        let prefixes = prefix_table(settings);
         let (hot, own): (Arc<HotKeys>, Arc<Counters>) = Default::default();
         let of_workers: Vec<Arc<Counters>> = (0..settings.threads).map(|_| Arc::default()).collect();
         let watch_hub = watch_hub(settings, &clock, store)?;
@@ -411,6 +418,7 @@ impl Server {
             watch_hub: Arc::clone(&watch_hub),
             counters: of_workers.iter().chain([&own]).chain(&base).map(Arc::clone).collect(),
             restart: gauges,
+            replication,
             upgrade_stall_us: AtomicU64::new(0),
         });
         let shared = Arc::new(Shared {

@@ -51,6 +51,7 @@ words! {
         Settings = b"settings", Prefix;
         Cachedump = b"cachedump", Prefix;
         Conns = b"conns", Prefix;
+        Replication = b"replication", Full;
         Extstore = b"extstore", Prefix;
         Proxy = b"proxy", Prefix;
         Proxyfuncs = b"proxyfuncs", Full;
@@ -216,6 +217,8 @@ pub enum StatsRequest {
     Settings,
     /// `stats conns`.
     Connections,
+    /// `stats replication`.
+    Replication,
     /// `stats prefixes`.
     Prefixes,
     /// `stats reset`.
@@ -252,6 +255,7 @@ impl StatsRequest {
             StatsWord::Sizes => Self::Sizes,
             StatsWord::Settings => Self::Settings,
             StatsWord::Conns => Self::Connections,
+            StatsWord::Replication => Self::Replication,
             StatsWord::Extstore | StatsWord::Proxy | StatsWord::Proxyfuncs | StatsWord::Proxybe => Self::Empty,
             StatsWord::Prefixes => Self::Prefixes,
             StatsWord::Reset => Self::Reset,

@@ -1,9 +1,11 @@
 //! What an operator can ask of a node: peers, and how they do.
 
+use crate::settings::Endpoint;
+
 use super::cache::ReplicatedCache;
 use super::frame::{LinkRefusal, NodeId};
 use super::link::{Link, LinkId, LinkStage, Peer, PeerId};
-use super::replica::{LinkCloseReason, Now, Replica, ReplicaAction, StepContext};
+use super::replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, StepContext};
 
 /// What a peer is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,27 @@ pub struct PeerReport {
     pub queued_bytes: usize,
     /// Why the last attempt ended, if one side has refused the other.
     pub refusal: Option<LinkRefusal>,
+}
+
+/// How a node does.
+#[derive(Clone, Debug)]
+pub struct NodeReport {
+    /// Who it is.
+    pub node: NodeId,
+    /// Whether clients may be served.
+    pub is_serving: bool,
+    /// Changes of this node so far.
+    pub changes: u64,
+    /// Of these, those that the log still has.
+    pub log_entries: u64,
+    /// Most entries of the log.
+    pub log_entries_max: u64,
+    /// Deletes that are remembered.
+    pub tombstones: u64,
+    /// What has happened so far.
+    pub counts: Counts,
+    /// Its peers. Those that it does not dial have no endpoint.
+    pub peers: Vec<(Option<Endpoint>, PeerReport)>,
 }
 
 impl Replica {
@@ -88,6 +111,20 @@ impl Replica {
             if let Some(link) = self.links.get_mut(&id) {
                 link.wants_session = true;
             }
+        }
+    }
+
+    /// How this node does. The driver adds the peers.
+    pub fn report_node(&self) -> NodeReport {
+        NodeReport {
+            node: self.node,
+            is_serving: self.is_serving,
+            changes: self.log.end(),
+            log_entries: self.log.end() - self.log.first().min(self.log.end()),
+            log_entries_max: self.config.log_entries as u64,
+            tombstones: self.tombstones.len() as u64,
+            counts: self.counts,
+            peers: Vec::new(),
         }
     }
 

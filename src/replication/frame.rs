@@ -108,9 +108,10 @@ pub enum LinkRefusal {
     Paused,
 }
 
-impl fmt::Display for LinkRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl LinkRefusal {
+    /// The reason in words.
+    pub const fn reason(self) -> &'static str {
+        match self {
             Self::Protocol => "the versions of the protocol differ",
             Self::Secret => "the secrets differ",
             Self::Cluster => "the names of the clusters differ",
@@ -120,7 +121,13 @@ impl fmt::Display for LinkRefusal {
             Self::Skew => "the clock of one is too far ahead",
             Self::Full => "there are too many peers",
             Self::Paused => "an operator has paused the peer",
-        })
+        }
+    }
+}
+
+impl fmt::Display for LinkRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
     }
 }
 

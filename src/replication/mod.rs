@@ -51,7 +51,7 @@ mod version;
 mod wire;
 
 pub use cache::{HashRange, RemovalReason, ReplicatedCache, VersionedValue};
-pub use control::{PeerReport, PeerState};
+pub use control::{NodeReport, PeerReport, PeerState};
 pub use driver::{
     ChangeRings, DriverConfig, LocalChanges, PeerOrder, RingJournal, RingReader, Running, TakenChanges, start,
 };

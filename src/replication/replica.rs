@@ -197,7 +197,7 @@ pub struct Replica {
     pub(super) batch: RecordBatch,
     random: u64,
     started_ms: u64,
-    is_serving: bool,
+    pub(super) is_serving: bool,
     #[cfg(test)]
     pub(super) fault: Option<super::simulator::Fault>,
 }
@@ -206,7 +206,7 @@ impl Replica {
     /// A node that starts. `saved` tells who it is; `incarnation` is higher than at its last start.
     pub fn new(config: ReplicaConfig, saved: Saved, incarnation: u64, now: Now) -> Self {
         let synced = |position: LogPosition| {
-            let member = Member { incarnation: position.incarnation, next: position.next, is_synced: true };
+            let member = Member { incarnation: position.incarnation, next: position.next, is_synced: true, doubts: 0 };
             (position.node, member)
         };
         let clock = Arc::new(HybridClock::new(saved.number, saved.latest));

@@ -39,6 +39,11 @@ impl Tombstones {
         self
     }
 
+    /// Number of deletes that are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.by_age.len()
+    }
+
     /// Notes that the key was deleted at `version`.
     pub(super) fn insert(&mut self, hash: KeyHash, version: Version) {
         let before = self.version(hash);

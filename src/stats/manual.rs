@@ -6,6 +6,7 @@ use crate::store::{StoreReport, report_rows};
 
 use super::general::{CONNECTION_ROWS, PROCESS_ROWS};
 use super::key_rows::{HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, SAMPLING_ROWS, SCAN_ROWS};
+use super::replication::{NODE_ROWS, PEER_ROWS, REPCACHED_ROWS};
 
 const HEAD: &str = "\
 # Statistics
@@ -74,6 +75,10 @@ pub fn markdown() -> String {
     section("`stats prefixes`, the last two behind `<prefix>:`", &prefixes);
     let hotkeys = [meanings(SAMPLING_ROWS), vec![HOTKEY_NAME], meanings(HOTKEY_ROWS)].concat();
     section("`stats hotkeys`, most rows behind `<rank>:`", &hotkeys);
+    section("`stats` with -x", &meanings(REPCACHED_ROWS));
+    let node = [vec![("node", "The id of this node, new at each start.")], meanings(NODE_ROWS)].concat();
+    section("`stats replication`: this node", &node);
+    section("`stats replication`: each row behind `<peer>:`", &meanings(PEER_ROWS));
     let connections = CONNECTION_ROWS.map(|(name, help, _)| (name, help));
     section("`stats conns`, each row behind `<descriptor>:`", &connections);
     text

@@ -6,6 +6,7 @@ mod hotkeys;
 mod key_rows;
 mod manual;
 mod prefix;
+mod replication;
 mod sketch;
 
 pub use gauges::{ConnectionRow, Gauges, RestartGauges};
@@ -14,4 +15,5 @@ pub use hotkeys::{HotKeys, HotSampler};
 pub use key_rows::{HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, PrefixTotals, SAMPLING_ROWS, SCAN_ROWS};
 pub use manual::{counter_names, markdown};
 pub use prefix::{PrefixCounts, PrefixTable};
+pub use replication::{PeerFigures, ReplicationFigures};
 pub use sketch::{Access, HotCounts};

@@ -14,11 +14,12 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::base::{Clock, Repeated};
 use crate::replication::cache::ReplicatedCache;
+use crate::replication::control::NodeReport;
 use crate::replication::frame::{HANDSHAKE_BYTES_MAX, LinkRefusal, Nonce, decode};
 use crate::replication::link::{LinkId, PeerId};
 use crate::replication::log::LogEntry;
 use crate::replication::replica::{LinkCloseReason, Now, Replica, ReplicaAction, ReplicaEvent};
-use crate::sync::{Mailbox, Sender, mailbox};
+use crate::sync::{Leaf, Mailbox, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
 
 use super::dial::{AddressBook, DialTarget};
@@ -66,6 +67,7 @@ struct Driver<C, L> {
     strangers: Repeated,
     ends: Repeated,
     is_stopping: bool,
+    report: Arc<Leaf<NodeReport>>,
 }
 
 /// A driver that runs.
@@ -74,6 +76,8 @@ pub struct Running {
     pub orders: Sender<PeerOrder>,
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
+    /// How the node does, renewed at each tick.
+    pub report: Arc<Leaf<NodeReport>>,
     /// Its thread.
     pub thread: JoinHandle<()>,
 }
@@ -99,6 +103,7 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
     }
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
     let on_serve = std::mem::replace(&mut config.on_serve, Box::new(|| {}));
+    let report = Arc::new(Leaf::new(replica.report_node()));
     let mut driver = Driver {
         replica,
         cache,
@@ -117,12 +122,13 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
         strangers: Repeated::default(),
         ends: Repeated::default(),
         is_stopping: false,
+        report: Arc::clone(&report),
         config,
     };
     std::mem::take(&mut driver.config.peers).into_iter().for_each(|peer| driver.add(peer));
     let run = move || driver.run(&mail);
     let thread = Builder::new().name("replication".to_owned()).stack_size(STACK_BYTES).spawn(run)?;
-    Ok(Running { orders: sender, addresses, thread })
+    Ok(Running { orders: sender, addresses, report, thread })
 }
 
 impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
@@ -231,8 +237,17 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             self.ticked_at_ms = now_ms;
             self.give_up_connecting(now_ms);
             self.step(ReplicaEvent::Tick { through: taken.through });
+            self.tell();
         }
         has_changes
+    }
+
+    /// Renews what others can learn of this node.
+    fn tell(&mut self) {
+        let reports = self.replica.reports(self.now()).into_iter();
+        let named = reports.map(|report| (report.peer.and_then(|peer| self.book.endpoint(peer).cloned()), report));
+        let report = NodeReport { peers: named.collect(), ..self.replica.report_node() };
+        *self.report.lock() = report;
     }
 
     fn obey(&mut self, order: PeerOrder) {

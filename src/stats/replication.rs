@@ -1,0 +1,127 @@
+//! The rows of `stats replication`, and those that repcached adds to `stats`.
+
+use crate::base::{EmitRow, StatRow, StatValue, gauge};
+
+/// How a node of a mesh does.
+#[derive(Clone, Debug, Default)]
+pub struct ReplicationFigures {
+    /// Its id.
+    pub node: String,
+    /// Whether clients are served.
+    pub is_serving: bool,
+    /// Changes of this node since its start.
+    pub changes: u64,
+    /// Of these, those that the log still has.
+    pub log_entries: u64,
+    /// Most entries of the log.
+    pub log_entries_max: u64,
+    /// Deletes that are remembered.
+    pub tombstones: u64,
+    /// Changes of others that were applied.
+    pub applied: u64,
+    /// Changes of others that were older than the item here.
+    pub ignored_older: u64,
+    /// Values that were refused or dropped, because their delete may have been missed.
+    pub in_doubt: u64,
+    /// Changes that were refused, because their version is too far ahead.
+    pub ahead: u64,
+    /// Gaps in the logs of others.
+    pub gaps: u64,
+    /// Comparisons of all items that have ended.
+    pub comparisons: u64,
+    /// The other nodes.
+    pub peers: Vec<PeerFigures>,
+}
+
+/// How another node does.
+#[derive(Clone, Debug, Default)]
+pub struct PeerFigures {
+    /// Its address, or its id if it has dialled this node.
+    pub name: String,
+    /// What it is doing.
+    pub state: &'static str,
+    /// Changes that it has not acknowledged.
+    pub lag_entries: u64,
+    /// Age of the oldest one, in milliseconds.
+    pub lag_ms: u64,
+    /// Bytes that wait to be sent to it.
+    pub queued_bytes: u64,
+    /// Why the last attempt to link ended; empty: it was not refused.
+    pub refusal: &'static str,
+}
+
+/// The rows of the node itself.
+pub(super) const NODE_ROWS: &[StatRow<ReplicationFigures>] = &[
+    gauge("serving", "1 when clients are served.", |node| u64::from(node.is_serving).into()),
+    gauge("changes", "Changes by this node since its start.", |node| node.changes.into()),
+    gauge("log_entries", "Changes that the log still has.", |node| node.log_entries.into()),
+    gauge("log_entries_max", "Changes that fit into the log.", |node| node.log_entries_max.into()),
+    gauge("tombstones", "Deletes that are remembered.", |node| node.tombstones.into()),
+    gauge("applied", "Changes of other nodes that were applied.", |node| node.applied.into()),
+    gauge("ignored_older", "Changes of other nodes that were older than the item here.", |node| {
+        node.ignored_older.into()
+    }),
+    gauge("in_doubt", "Values that were refused or dropped, because their delete may have been missed.", |node| {
+        node.in_doubt.into()
+    }),
+    gauge("ahead", "Changes that were refused, because their version is too far ahead.", |node| node.ahead.into()),
+    gauge("gaps", "Gaps in the logs of other nodes. Each one leads to a comparison of all items.", |node| {
+        node.gaps.into()
+    }),
+    gauge("comparisons", "Comparisons of all items with another node.", |node| node.comparisons.into()),
+    gauge("peers", "Other nodes: those of -x, and those that have dialled this one.", |node| {
+        (node.peers.len() as u64).into()
+    }),
+];
+
+/// The rows of each other node, behind its name.
+pub(super) const PEER_ROWS: &[StatRow<PeerFigures>] = &[
+    gauge("state", "up, synchronizing, meeting, apart (no link) or paused.", |peer| StatValue::Word(peer.state)),
+    gauge("lag_entries", "Changes that it has not acknowledged.", |peer| peer.lag_entries.into()),
+    gauge("lag_ms", "Age of the oldest of these, in milliseconds.", |peer| peer.lag_ms.into()),
+    gauge("queue_bytes", "Bytes that wait to be sent to it.", |peer| peer.queued_bytes.into()),
+    gauge("last_refusal", "Why one side has refused the other at the last attempt, or none.", |peer| {
+        StatValue::Word(if peer.refusal.is_empty() { "none" } else { peer.refusal })
+    }),
+];
+
+/// The rows that repcached adds to `stats`. They are there with -x only.
+pub(super) const REPCACHED_ROWS: &[StatRow<ReplicationFigures>] = &[
+    gauge("replication", "Always MASTER, as in repcached: each node takes writes.", |_| StatValue::Word("MASTER")),
+    gauge("repcached_version", "The version of repcached whose rows these are.", |_| StatValue::Word("2.3.1")),
+    gauge("repcached_qi_free", "Changes that fit into the log before the slowest peer has a gap.", |node| {
+        let lag = node.peers.iter().map(|peer| peer.lag_entries).max();
+        node.log_entries_max.saturating_sub(lag.unwrap_or(0)).into()
+    }),
+];
+
+impl ReplicationFigures {
+    /// Writes the rows of `stats replication`.
+    pub fn rows(&self, row: EmitRow<'_>) {
+        row("node", &self.node);
+        NODE_ROWS.iter().for_each(|one| row(one.name, &(one.value)(self)));
+        for peer in &self.peers {
+            PEER_ROWS.iter().for_each(|one| row(&format!("{}:{}", peer.name, one.name), &(one.value)(peer)));
+        }
+    }
+
+    /// Writes the rows that repcached adds to `stats`.
+    pub fn repcached_rows(&self, row: EmitRow<'_>) {
+        REPCACHED_ROWS.iter().for_each(|one| row(one.name, &(one.value)(self)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PeerFigures, ReplicationFigures};
+
+    #[test]
+    fn the_slowest_peer_decides_how_much_of_the_log_is_free() {
+        let lagging = |lag_entries| PeerFigures { lag_entries, ..PeerFigures::default() };
+        let peers = vec![lagging(3), lagging(40)];
+        let figures = ReplicationFigures { log_entries_max: 100, peers, ..ReplicationFigures::default() };
+        let mut rows = Vec::new();
+        figures.repcached_rows(&mut |name, value| rows.push(format!("{name} {value}")));
+        assert_eq!(rows, ["replication MASTER", "repcached_version 2.3.1", "repcached_qi_free 60"]);
+    }
+}
