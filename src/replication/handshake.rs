@@ -160,9 +160,9 @@ impl Replica {
         if self.members.len() >= PEERS_MAX {
             self.members.retain(|node, _| is_linked(node));
         }
-        let member = self.members.entry(node).or_insert(Member { incarnation, next: 0, is_synced: false, doubts: 0 });
+        let member = self.members.entry(node).or_insert(Member { incarnation, next: 0, is_synced: false });
         if member.incarnation != incarnation {
-            *member = Member { incarnation, next: 0, is_synced: false, doubts: 0 };
+            *member = Member { incarnation, next: 0, is_synced: false };
         }
     }
 

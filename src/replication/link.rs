@@ -70,10 +70,6 @@ pub(super) struct Session {
     pub(super) open: usize,
     /// The log of the peer had a gap meanwhile.
     pub(super) has_gap: bool,
-    /// Values that a node has seen before are exchanged again, though they have left it since.
-    pub(super) is_full: bool,
-    /// Values that this node had refused or dropped when it began.
-    pub(super) doubts: u64,
 }
 
 /// A connection.
@@ -191,8 +187,6 @@ pub(super) struct Member {
     pub(super) next: u64,
     /// This node has everything of it before `next`.
     pub(super) is_synced: bool,
-    /// Values that this node had refused or dropped before it last compared all items with that one.
-    pub(super) doubts: u64,
 }
 
 #[cfg(test)]

@@ -206,7 +206,7 @@ impl Replica {
     /// A node that starts. `saved` tells who it is; `incarnation` is higher than at its last start.
     pub fn new(config: ReplicaConfig, saved: Saved, incarnation: u64, now: Now) -> Self {
         let synced = |position: LogPosition| {
-            let member = Member { incarnation: position.incarnation, next: position.next, is_synced: true, doubts: 0 };
+            let member = Member { incarnation: position.incarnation, next: position.next, is_synced: true };
             (position.node, member)
         };
         let clock = Arc::new(HybridClock::new(saved.number, saved.latest));

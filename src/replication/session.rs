@@ -19,10 +19,6 @@
 //! Afterwards the requester has seen all that the peer had seen at the beginning. What the peer has forgotten, the
 //! requester treats as forgotten itself, from the beginning.
 //!
-//! A periodic comparison finds what both have missed. It does not bring back values that a node has seen before and has
-//! lost since: it has evicted them. All that it lacks comes after a gap, when an operator asks, and when the node has
-//! refused values.
-//!
 //! A value of the requester that the peer does not have may be one whose delete both the requester has missed and the
 //! peer has forgotten. The requester drops such a value: a miss is right in a cache, and a deleted value is not.
 
@@ -57,12 +53,9 @@ impl Replica {
         else {
             return;
         };
-        let is_wanted = std::mem::take(&mut link.wants_session);
+        link.wants_session = false;
         link.next_session_ms = context.now.steady_ms + self.config.session_interval_ms;
-        let doubts = self.counts.in_doubt + self.counts.ahead;
-        let member = link.node().and_then(|node| self.members.get(&node));
-        let is_full = is_wanted || member.is_none_or(|member| member.doubts != doubts);
-        link.session = Some(Session { peer_seen: None, next: None, open: 0, has_gap: false, is_full, doubts });
+        link.session = Some(Session { peer_seen: None, next: None, open: 0, has_gap: false });
         let id = link.id;
         self.send(id, &Frame::Begin, context);
     }
@@ -134,7 +127,6 @@ impl Replica {
         let Some(link) = self.links.get_mut(&id) else { return };
         if let Some(member) = link.node().and_then(|node| self.members.get_mut(&node)) {
             member.is_synced |= !session.has_gap;
-            member.doubts = session.doubts;
         }
         link.wants_session |= session.has_gap;
         let is_deferred = std::mem::take(&mut link.is_begin_deferred);
@@ -174,10 +166,6 @@ impl Replica {
     ) {
         let Some(link) = self.links.get(&id) else { return };
         let peer_blind_spot = self.tombstones.blind_spot(&link.seen);
-        let is_full = link.session.as_ref().is_none_or(|session| session.is_full);
-        let peer_seen = link.seen.clone();
-        // A value that a node has seen and lost does not come back, unless all are exchanged.
-        let has_left = |seen: &VersionVector, version: Version| !is_full && version <= seen.of(version.node());
         let own_blind_spot = forgotten.highest_beyond(&self.seen);
         let (mut values, mut tombstones) = (HashMap::new(), HashMap::new());
         for SyncEntry { hash, version, is_deleted } in entries.iter() {
@@ -192,7 +180,7 @@ impl Replica {
         for (hash, theirs) in values.iter().map(|(hash, version)| (KeyHash(*hash), *version)) {
             let is_wanted = match context.cache.version(hash) {
                 Some(own) => theirs > own,
-                None => theirs > self.floor(hash) && theirs > peer_blind_spot && !has_left(&self.seen, theirs),
+                None => theirs > self.floor(hash) && theirs > peer_blind_spot,
             };
             if is_wanted {
                 Hashes::push(&mut fetched, hash);
@@ -206,7 +194,7 @@ impl Replica {
                 outgoing.push(OutgoingValue::Tombstone(hash));
             } else if !is_deleted && theirs.is_none() && version <= own_blind_spot {
                 in_doubt.push(hash);
-            } else if !is_deleted && theirs.map_or(!has_left(&peer_seen, version), |theirs| theirs < version) {
+            } else if !is_deleted && theirs.is_none_or(|theirs| theirs < version) {
                 outgoing.push(OutgoingValue::Value(hash));
             }
         });

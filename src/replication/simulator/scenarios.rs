@@ -266,23 +266,6 @@ fn an_operator_can_have_all_items_compared() {
 }
 
 #[test]
-fn a_periodic_comparison_does_not_bring_back_what_was_evicted() {
-    let periodic = ReplicaConfig { session_interval_ms: 1_000, ..config() };
-    let mut mesh = Mesh::new(vec![periodic.clone(), periodic]);
-    mesh.settle();
-    mesh.set(0, 1, 11);
-    mesh.settle();
-    mesh.nodes[1].cache.delete(hash_of(1));
-    let before = [0, 1].map(|index| mesh.nodes[index].replica.counts().sessions);
-    (0..4).for_each(|_| mesh.settle());
-    assert!([0, 1].iter().all(|index| mesh.nodes[*index].replica.counts().sessions > before[*index] + 1));
-    assert_eq!(mesh.values(1), [Some(11), None]);
-    mesh.order(1, |replica, _, _, _| replica.resync(peer_id(0)));
-    mesh.settle();
-    assert_eq!(mesh.values(1), [Some(11); 2]);
-}
-
-#[test]
 fn a_peer_that_does_not_answer_lags() {
     let mut mesh = Mesh::pair();
     mesh.set(0, 1, 11);
