@@ -311,6 +311,7 @@ impl Connection {
         None
     }
 
+    #[inline(always)]
     fn serve<'pin>(&mut self, turn: &mut Turn<'_>, pin: &'pin Pin, queue: &mut WriteQueue<'_, 'pin>) -> DriveOutcome {
         let mut budget = turn.config.requests_max;
         loop {

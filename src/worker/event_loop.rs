@@ -265,7 +265,7 @@ impl EventLoop {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin_turn(&mut self) {
         self.now = self.store.begin_turn().now;
         self.verbosity = self.shared.tunables.logger.verbosity();
