@@ -326,7 +326,7 @@ settings! {
     /// Name of the mesh. Nodes of meshes with other names are refused.
     replication_cluster: Option<String> = None, Text { absent: "" }, "-o repl_cluster=<name>", Replication, "", Works;
     /// When to serve clients after the start: after_sync (when the items of a peer have arrived, or no peer answers, or
-    /// after 30 seconds), immediately, or after:<seconds> at the latest.
+    /// after 30 seconds), immediately, or after:S at the latest.
     replication_serve_s: u32 = 30, ServeTime, "-o repl_serve=<when>", Replication, "", Works;
     /// Memory for the log of changes, in MiB. A peer that was away longer than the log reaches compares all items.
     replication_log_bytes: u64 = 64 << 20, mib(1..=65_536), "-o repl_log_mb=<MiB>", Replication, "", Works;
