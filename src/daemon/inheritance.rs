@@ -88,23 +88,14 @@ impl Inheritance {
         for part in parts {
             let mut of_part = Vec::new();
             for (record, descriptor) in part {
-                match (record, descriptor) {
-                    (PartRecord::Process(process), Some(items)) => owner = Some((process, File::from(items))),
-                    (PartRecord::Connection(connection), Some(socket)) => of_part.push((socket, connection)),
-                    (PartRecord::Watcher(watcher), Some(socket)) => watchers.push((socket, watcher)),
-                    (PartRecord::Listener(listener), Some(socket)) => {
-                        if !sockets.push(&listener, socket) {
+                match record {
+                    PartRecord::Process(process) => owner = Some((process, File::from(descriptor))),
+                    PartRecord::Connection(connection) => of_part.push((descriptor, connection)),
+                    PartRecord::Watcher(watcher) => watchers.push((descriptor, watcher)),
+                    PartRecord::Listener(listener) => {
+                        if !sockets.push(&listener, descriptor) {
                             return Err(failure("a listener has an unknown address"));
                         }
-                    }
-                    (
-                        PartRecord::Process(_)
-                        | PartRecord::Listener(_)
-                        | PartRecord::Connection(_)
-                        | PartRecord::Watcher(_),
-                        None,
-                    ) => {
-                        return Err(failure("a descriptor is missing"));
                     }
                 }
             }

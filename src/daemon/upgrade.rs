@@ -256,7 +256,7 @@ impl Transfer<'_> {
                     gid,
                     unsent: unsent.to_vec(),
                 };
-                part.push(&PartRecord::Watcher(record), Some(socket));
+                part.push(&PartRecord::Watcher(record), socket);
             }
             order.report(part.send(order.peer()).map(|()| HandedOver::default()));
         })
@@ -274,12 +274,12 @@ impl Transfer<'_> {
         store.note_clean(recovery_threads(&self.process.settings), stamped(&self.process.clock)).map_err(system)?;
         let items = store.memory_file().ok_or("the items are in memory that cannot be handed over")?;
         let mut part = PartBuilder::default();
-        part.push(&PartRecord::Process(self.process_record(handed_over)), Some(items.as_fd()));
+        part.push(&PartRecord::Process(self.process_record(handed_over)), items.as_fd());
         for listener in held.listeners {
-            part.push(&PartRecord::Listener(listener.record()), Some(listener.as_fd()));
+            part.push(&PartRecord::Listener(listener.record()), listener.as_fd());
         }
         if let Some(client) = held.in_hand {
-            part.push(&PartRecord::Connection(new_client(self.process)), Some(client));
+            part.push(&PartRecord::Connection(new_client(self.process)), client);
         }
         let peer = self.order.peer();
         part.send(peer).and_then(|()| peer.end_parts()).and_then(|()| peer.set_timeout(self.left())).map_err(system)?;
@@ -298,7 +298,6 @@ impl Transfer<'_> {
         ProcessRecord {
             version: env!("CARGO_PKG_VERSION").into(),
             paused_us: self.paused_us,
-            has_items: true,
             has_proofs: self.process.settings.memory_file.is_some(),
             counters: counters.chain(self.process.store.counts_to_go_on()).collect(),
         }

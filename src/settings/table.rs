@@ -386,8 +386,7 @@ impl Codec<u32> for ServeTime {
             "immediately" => *value = 0,
             _ => {
                 let after = text.strip_prefix("after:");
-                seconds(0..=86_400)
-                    .read(after.ok_or_else(|| format!("{text:?} is none of {}", SERVE_WORDS))?, value)?;
+                seconds(0..=86_400).read(after.ok_or_else(|| format!("{text:?} is none of {SERVE_WORDS}"))?, value)?;
             }
         }
         Ok(())

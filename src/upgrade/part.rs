@@ -19,10 +19,9 @@ pub struct PartBuilder<'s> {
 
 impl<'s> PartBuilder<'s> {
     /// Adds a record with its descriptor.
-    pub fn push(&mut self, record: &PartRecord, descriptor: Option<BorrowedFd<'s>>) {
-        assert_eq!(record.has_descriptor(), descriptor.is_some(), "the receiver counts descriptors by records");
+    pub fn push(&mut self, record: &PartRecord, descriptor: BorrowedFd<'s>) {
         record.encode(&mut self.records);
-        self.descriptors.extend(descriptor);
+        self.descriptors.push(descriptor);
     }
 
     /// Sends the part.
@@ -37,7 +36,7 @@ impl<'s> PartBuilder<'s> {
 }
 
 /// A part that the new process has received.
-pub type Part = Vec<(PartRecord, Option<OwnedFd>)>;
+pub type Part = Vec<(PartRecord, OwnedFd)>;
 
 /// The records of `file`, with their descriptors.
 pub(super) fn read_part(mut file: File, descriptors: Vec<OwnedFd>) -> Result<Part, ChannelError> {
@@ -46,9 +45,7 @@ pub(super) fn read_part(mut file: File, descriptors: Vec<OwnedFd>) -> Result<Par
     let (mut reader, mut part, mut descriptors) = (RecordReader(&bytes), Vec::new(), descriptors.into_iter());
     while !reader.0.is_empty() {
         let record = PartRecord::decode(&mut reader).ok_or(ChannelError::Unknown)?;
-        let descriptor =
-            if record.has_descriptor() { Some(descriptors.next().ok_or(ChannelError::Unknown)?) } else { None };
-        part.push((record, descriptor));
+        part.push((record, descriptors.next().ok_or(ChannelError::Unknown)?));
     }
     Ok(part)
 }

@@ -9,7 +9,7 @@ use super::encoding::{RecordReader, RecordWriter};
 /// What a part consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartRecord {
-    /// The process. It has a descriptor if it hands over the memory of its items.
+    /// The process. Its descriptor is the memory of its items.
     Process(ProcessRecord),
     /// A socket that listens, or that receives datagrams.
     Listener(ListenerRecord),
@@ -26,8 +26,6 @@ pub struct ProcessRecord {
     pub version: String,
     /// Time since the machine's start at which it stopped serving, in microseconds.
     pub paused_us: u64,
-    /// Whether a descriptor with the memory of the items follows.
-    pub has_items: bool,
     /// Whether the items have proofs (-e).
     pub has_proofs: bool,
     /// Numbers that go on, by name.
@@ -155,21 +153,12 @@ impl PartRecord {
             _ => None,
         }
     }
-
-    /// Whether a descriptor belongs to the record.
-    pub const fn has_descriptor(&self) -> bool {
-        match self {
-            Self::Process(process) => process.has_items,
-            Self::Listener(_) | Self::Connection(_) | Self::Watcher(_) => true,
-        }
-    }
 }
 
 impl ProcessRecord {
     fn encode(&self, fields: &mut RecordWriter) {
         fields.bytes(self.version.as_bytes());
         fields.u64(self.paused_us);
-        fields.u8(u8::from(self.has_items));
         fields.u8(u8::from(self.has_proofs));
         fields.u64(self.counters.len() as u64);
         for (name, value) in &self.counters {
@@ -180,12 +169,12 @@ impl ProcessRecord {
 
     fn decode(fields: &mut RecordReader<'_>) -> Option<Self> {
         let (version, paused_us) = (fields.text()?, fields.u64()?);
-        let (has_items, has_proofs) = (fields.u8()? == 1, fields.u8()? == 1);
+        let has_proofs = fields.u8()? == 1;
         let mut counters = Vec::new();
         for _ in 0..fields.u64()? {
             counters.push((fields.text()?, fields.u64()?));
         }
-        Some(Self { version, paused_us, has_items, has_proofs, counters })
+        Some(Self { version, paused_us, has_proofs, counters })
     }
 }
 
@@ -262,8 +251,7 @@ mod tests {
 
     fn records() -> Vec<PartRecord> {
         let counters = vec![("get_hits".to_owned(), 7), ("cmd_set".to_owned(), u64::MAX)];
-        let process =
-            ProcessRecord { version: "0.1.0".into(), paused_us: 9, has_items: true, has_proofs: true, counters };
+        let process = ProcessRecord { version: "0.1.0".into(), paused_us: 9, has_proofs: true, counters };
         let stages = [
             ConnectionStage::Command,
             ConnectionStage::Swallow(1 << 40),

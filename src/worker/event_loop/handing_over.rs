@@ -103,7 +103,7 @@ impl EventLoop {
             match record.filter(|_| unsent_bytes + bytes <= UNSENT_BYTES_OF_WORKER_MAX) {
                 Some(record) => {
                     unsent_bytes += bytes;
-                    part.push(&PartRecord::Connection(record), Some(connection.socket()));
+                    part.push(&PartRecord::Connection(record), connection.socket());
                 }
                 None => sent.left_behind += 1,
             }
@@ -111,7 +111,7 @@ impl EventLoop {
         for socket in &self.datagrams {
             let address = local_address(socket.as_fd()).map(|address| address.to_string()).unwrap_or_default();
             let record = ListenerRecord { kind: SocketKind::Udp, address: address.into_bytes() };
-            part.push(&PartRecord::Listener(record), Some(socket.as_fd()));
+            part.push(&PartRecord::Listener(record), socket.as_fd());
         }
         part.send(order.peer()).map(|()| sent)
     }
