@@ -1,5 +1,7 @@
 //! Answers the requests of one datagram, one after the other.
 
+use std::time::{Duration, Instant};
+
 use crate::command::{Action, Batch, Context, Outcome, Unparsed, execute};
 use crate::conn::{COMMANDS_VERBOSITY, Cache, Entry, Pin, Recorder, log_reply, log_request};
 use crate::protocol::{
@@ -55,9 +57,10 @@ enum Next {
     Incomplete,
 }
 
-/// How often a request is repeated that finds the store busy. Mostly the store waits for this thread to unpin, and the
-/// first try after that succeeds. Then the request is answered that there is no memory: a datagram does not wait.
-const BUSY_TRIES: u32 = 8;
+/// How long a request is repeated that finds the store busy. Mostly the store waits for this thread to unpin, and the
+/// first try after that succeeds. It may also wait for a thread that the kernel has preempted. After this time the
+/// request is answered that there is no memory.
+const BUSY_MAX: Duration = Duration::from_millis(10);
 
 impl<S: Send> Answerer<'_, '_, S> {
     /// Answers a datagram, which is the `arrival`th of its batch.
@@ -83,15 +86,17 @@ impl<S: Send> Answerer<'_, '_, S> {
 
     /// Answers requests. Returns whether they are whole.
     fn converse(&mut self, mut conversation: Conversation, requests: &[u8], pin: &mut PinGuard<'_>) -> bool {
-        let (mut rest, mut tries) = (requests, BUSY_TRIES);
+        let (mut rest, mut busy_since) = (requests, None);
         while !rest.is_empty() {
-            self.ctx.last_try = tries == 0;
+            self.ctx.last_try = busy_since.is_some_and(|since: Instant| since.elapsed() > BUSY_MAX);
             let (done, next) = self.answer_batch(rest, &mut conversation, pin);
             rest = &rest[done..];
             match next {
-                Next::Request => tries = BUSY_TRIES,
+                Next::Request => busy_since = None,
                 Next::Again => {
-                    tries = if done == 0 { tries.saturating_sub(1) } else { BUSY_TRIES };
+                    if done > 0 || busy_since.is_none() {
+                        busy_since = Some(Instant::now());
+                    }
                     self.ctx.engine.end_turn();
                     pin.refresh();
                     // Other threads may have to unpin, too.

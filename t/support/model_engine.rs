@@ -1,7 +1,7 @@
-//! A cache that is simple enough to be right: a `HashMap` that implements `Engine`. The commands and the real store are
-//! tested against it.
+//! A simple model of a cache: a `BTreeMap` that implements `Engine`. The commands and the real store are tested against
+//! it. Its order is the same in each run.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::IoSliceMut;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) struct ModelEngine {
     /// The next reservations find no memory.
     pub out_of_memory: bool,
     hasher: KeyHasher,
-    items: HashMap<Vec<u8>, ModelItem>,
+    items: BTreeMap<Vec<u8>, ModelItem>,
     flush_at: Option<RelTime>,
     last_cas: u64,
 }
@@ -70,7 +70,7 @@ impl ModelEngine {
             busy_turns: 0,
             out_of_memory: false,
             hasher: KeyHasher::with_seed(7),
-            items: HashMap::new(),
+            items: BTreeMap::new(),
             flush_at: None,
             last_cas: 0,
         }
