@@ -1,7 +1,6 @@
 //! Answers the requests of one datagram, one after the other.
 
-use std::time::{Duration, Instant};
-
+use crate::base::Clock;
 use crate::command::{Action, Batch, Context, Outcome, Unparsed, execute};
 use crate::conn::{COMMANDS_VERBOSITY, Cache, Entry, Pin, Recorder, log_reply, log_request};
 use crate::protocol::{
@@ -24,6 +23,8 @@ pub(super) struct Answerer<'a, 'w, S> {
     pub(super) binding: Binding,
     /// Bytes that the replies to any datagram may have.
     pub(super) reply_max: usize,
+    /// Measures how long the store is busy.
+    pub(super) clock: &'a Clock,
     /// The log level.
     pub(super) verbosity: u8,
     /// Where events go, while a client watches.
@@ -60,7 +61,7 @@ enum Next {
 /// How long a request is repeated that finds the store busy. Mostly the store waits for this thread to unpin, and the
 /// first try after that succeeds. It may also wait for a thread that the kernel has preempted. After this time the
 /// request is answered that there is no memory.
-const BUSY_MAX: Duration = Duration::from_millis(10);
+const BUSY_US_MAX: u64 = 10_000;
 
 impl<S: Send> Answerer<'_, '_, S> {
     /// Answers a datagram, which is the `arrival`th of its batch.
@@ -86,16 +87,16 @@ impl<S: Send> Answerer<'_, '_, S> {
 
     /// Answers requests. Returns whether they are whole.
     fn converse(&mut self, mut conversation: Conversation, requests: &[u8], pin: &mut PinGuard<'_>) -> bool {
-        let (mut rest, mut busy_since) = (requests, None);
+        let (mut rest, mut busy_since_us) = (requests, None);
         while !rest.is_empty() {
-            self.ctx.last_try = busy_since.is_some_and(|since: Instant| since.elapsed() > BUSY_MAX);
+            self.ctx.last_try = busy_since_us.is_some_and(|since_us| self.clock.real_us() > since_us + BUSY_US_MAX);
             let (done, next) = self.answer_batch(rest, &mut conversation, pin);
             rest = &rest[done..];
             match next {
-                Next::Request => busy_since = None,
+                Next::Request => busy_since_us = None,
                 Next::Again => {
-                    if done > 0 || busy_since.is_none() {
-                        busy_since = Some(Instant::now());
+                    if done > 0 || busy_since_us.is_none() {
+                        busy_since_us = Some(self.clock.real_us());
                     }
                     self.ctx.engine.end_turn();
                     pin.refresh();

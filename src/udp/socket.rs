@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
-use crate::base::RelTime;
+use crate::base::{Clock, RelTime};
 use crate::command::Context;
 use crate::conn::{Activity, Cache, ConnectionConfig, ReadBuf, Recorder, keep_output};
 use crate::sync::PinGuard;
@@ -38,6 +38,8 @@ pub struct DatagramTurn<'w> {
     pub reply_max: usize,
     /// Start of the turn.
     pub now: RelTime,
+    /// Measures how long the store is busy.
+    pub clock: &'w Clock,
     /// The log level.
     pub verbosity: u8,
     /// Where events go, while a client watches.
@@ -100,11 +102,11 @@ impl DatagramSocket {
         turn: &mut DatagramTurn<'_>,
         pin: &mut PinGuard<'_>,
     ) -> u32 {
-        let DatagramTurn { ctx, inputs, output, config, reply_max, verbosity, watch, .. } = turn;
+        let DatagramTurn { ctx, inputs, output, config, reply_max, clock, verbosity, watch, .. } = turn;
         let send = |datagrams: &[Outgoing<'_>]| send_datagrams(self.socket.as_fd(), datagrams);
         let outbox = Outbox::new(output, arrivals, ctx.counters, send);
         let (binding, reply_max, verbosity, watch) = (config.binding, *reply_max, *verbosity, *watch);
-        let mut answerer = Answerer { ctx, outbox, binding, reply_max, verbosity, watch, budget };
+        let mut answerer = Answerer { ctx, outbox, binding, reply_max, clock, verbosity, watch, budget };
         for (index, (arrival, input)) in arrivals[..count].iter().zip(inputs.iter_mut()).enumerate() {
             input.received(arrival.len);
             answerer.answer(index, input.unread(), pin);

@@ -59,6 +59,7 @@ impl EventLoop {
                 config: &self.shared.connections,
                 reply_max: self.shared.udp_reply_max,
                 now: self.now,
+                clock: &self.shared.clock,
                 verbosity: self.verbosity,
                 watch: self.watch.recorder(),
             };
