@@ -8,6 +8,7 @@
 mod cli;
 mod config_file;
 mod failure;
+mod heartbeat;
 mod inheritance;
 mod memory_file;
 mod notify;

@@ -11,6 +11,8 @@ use std::{env, io};
 use crate::sys::passing::{message_pair, set_inheritable};
 use crate::upgrade::UpgradeChannel;
 
+use super::notify::WATCHED_VARIABLE;
+
 /// The environment variable with the number of the inherited socket.
 pub(super) const SOCKET_VARIABLE: &str = "LARDER_UPGRADE_SOCKET";
 /// What the kernel adds to the name of a program whose file was removed.
@@ -48,6 +50,8 @@ impl Program {
             .arg0(&self.name)
             .args(&self.arguments)
             .env(SOCKET_VARIABLE, theirs.as_raw_fd().to_string())
+            // It names this process, and the next one is watched, too.
+            .env_remove(WATCHED_VARIABLE)
             .current_dir(&self.folder)
             .spawn()?;
         Ok((child, UpgradeChannel::from(ours)))

@@ -36,6 +36,7 @@ use crate::upgrade::{ProcessRecord, WatcherRecord};
 use crate::worker::{ClientGate, ClientLimits, Mail, Shared};
 
 use super::failure::{Failure, kernels_word};
+use super::heartbeat::heartbeat;
 use super::inheritance::{Client, Inheritance, Predecessor};
 use super::memory_file::{HandedStore, ReadyStore, StoreEnd, build_store};
 use super::notify::ServiceManager;
@@ -358,6 +359,12 @@ fn client_limits(settings: &Settings, clients_max: u64) -> ClientLimits {
     ClientLimits { clients_max, per_address_max: settings.connections_per_address }
 }
 
+/// The table of all descriptors that the process may have.
+fn connection_table(settings: &Settings, clients_max: u64) -> Arc<ConnectionTable> {
+    let descriptors = clients_max + own_descriptors(settings);
+    Arc::new(ConnectionTable::new(usize::try_from(descriptors).unwrap_or(usize::MAX)))
+}
+
 /// The counts by key prefix.
 fn prefix_table(settings: &Settings) -> Arc<PrefixTable> {
     let prefixes = Arc::new(PrefixTable::new(settings.prefix_delimiter));
@@ -396,8 +403,7 @@ impl Server {
     ) -> Result<Self, Failure> {
         let dispatcher = Dispatcher::new().map_err(Failure::system("poll"))?;
         let gate = Arc::new(ClientGate::new(client_limits(settings, clients_max), dispatcher.waker()));
-        let descriptors = clients_max + own_descriptors(settings);
-        let connection_table = Arc::new(ConnectionTable::new(usize::try_from(descriptors).unwrap_or(usize::MAX)));
+        let connection_table = connection_table(settings, clients_max);
         let tunables = Arc::new(Tunables::new(settings));
         let prefixes = prefix_table(settings);
         let (hot, own): (Arc<HotKeys>, Arc<Counters>) = Default::default();
@@ -450,6 +456,7 @@ impl Server {
             maxconns_fast: settings.maxconns_fast,
             queues_max: settings.napi_ids as usize,
             tunables: Arc::clone(&tunables),
+            timer: heartbeat(&upgrades.manager, &process, workers.senders()),
         };
         heritage.process.iter().for_each(|before| process.note_upgrade(before));
         let upgrader = Upgrader::new(upgrades.program, dispatcher.waker(), upgrades.manager);

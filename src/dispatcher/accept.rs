@@ -70,6 +70,16 @@ pub struct Config {
     pub queues_max: usize,
     /// The verbosity, which may change.
     pub tunables: Arc<Tunables>,
+    /// What to do from time to time.
+    pub timer: Option<Timer>,
+}
+
+/// Something that the dispatcher does from time to time.
+pub struct Timer {
+    /// The time between two runs.
+    pub every: Duration,
+    /// What it does. It must not wait.
+    pub run: Box<dyn FnMut()>,
 }
 
 /// What the dispatcher has, for a process that takes it over.
@@ -113,7 +123,7 @@ impl Dispatcher {
     /// The kernel's error if polling fails.
     pub fn run(
         mut self,
-        config: Config,
+        mut config: Config,
         signals: &impl AsRawFd,
         on_event: &mut dyn FnMut(Held<'_>) -> AfterSignal,
     ) -> io::Result<()> {
@@ -124,10 +134,14 @@ impl Dispatcher {
             registry.register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
             config.connection_table.note(fd, Activity::Listening, RelTime(0));
         }
+        let (mut timer, clock) = (config.timer.take(), Arc::clone(&config.clock));
+        let mut last_run_us = clock.real_us();
         let mut acceptor = Acceptor::new(config);
         let mut events = Events::with_capacity(64);
         loop {
-            match self.poll.poll(&mut events, acceptor.poll_timeout()) {
+            let every = timer.as_ref().map(|timer| timer.every);
+            let timeout = acceptor.poll_timeout().into_iter().chain(every).min();
+            match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 Err(_) | Ok(()) => {}
             }
@@ -137,6 +151,12 @@ impl Dispatcher {
                     WAKE | SIGNALS => {}
                     Token(index) => acceptor.mark_ready(index),
                 }
+            }
+            if let Some(timer) = &mut timer
+                && Duration::from_micros(clock.real_us() - last_run_us) >= timer.every
+            {
+                last_run_us = clock.real_us();
+                (timer.run)();
             }
             acceptor.serve();
             // More clients wait. A worker that shares this core goes first.

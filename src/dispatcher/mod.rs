@@ -8,5 +8,5 @@ mod accept;
 mod assign;
 mod listener;
 
-pub use accept::{AfterSignal, Config, Dispatcher, Held};
+pub use accept::{AfterSignal, Config, Dispatcher, Held, Timer};
 pub use listener::{BindFailure, Bound, DatagramAddress, HandedSockets, Listener, bind_datagrams, listen};

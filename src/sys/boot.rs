@@ -49,9 +49,21 @@ pub fn since_boot_ms() -> io::Result<u64> {
 /// # Errors
 /// The kernel's error.
 pub fn since_boot_us() -> io::Result<u64> {
+    time_us(libc::CLOCK_BOOTTIME)
+}
+
+/// Microseconds of the clock by which service managers order messages: since the machine started, without sleep.
+///
+/// # Errors
+/// The kernel's error.
+pub fn monotonic_us() -> io::Result<u64> {
+    time_us(libc::CLOCK_MONOTONIC)
+}
+
+fn time_us(clock: libc::clockid_t) -> io::Result<u64> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place for the result.
-    unsafe { syscall!(clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time)) }?;
+    unsafe { syscall!(clock_gettime(clock, &raw mut time)) }?;
     let whole = |number: i64| u64::try_from(number).unwrap_or(0);
     Ok(whole(time.tv_sec) * 1_000_000 + whole(time.tv_nsec) / 1000)
 }

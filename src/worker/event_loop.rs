@@ -527,6 +527,7 @@ impl EventLoop {
                     self.adopt(new(socket, self.now), registry);
                 }
                 Some(Mail::HandOver(order)) => return AfterTurn::HandOver(order),
+                Some(Mail::Answer(answers)) => answers.add(),
                 Some(Mail::Stop) => return AfterTurn::End,
             }
         }

@@ -21,5 +21,5 @@ mod watching;
 pub use event_loop::Worker;
 pub use gate::{ADMINS_MAX, ClientGate, ClientLimits, LimitReached};
 pub use handover::{HandOver, HandedOver, WorkerSockets};
-pub use mail::Mail;
+pub use mail::{Answers, Mail};
 pub use shared::Shared;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::support::server::Server;
 use crate::support::{ScratchDirectory, program_under_test, scratch_directory};
@@ -21,6 +22,11 @@ impl ProgramFile {
 
     fn path(&self) -> PathBuf {
         self.directory.join("larder")
+    }
+
+    /// The command that runs it.
+    pub(crate) fn command(&self) -> Command {
+        Command::new(self.path())
     }
 
     /// A server that runs it.

@@ -77,7 +77,7 @@ impl Store {
     }
 
     /// Current number of items. Threads are read one after the other, so changes meanwhile make it inexact.
-    pub(in crate::store) fn items(&self) -> u64 {
+    pub fn items(&self) -> u64 {
         let unlinked = self.sum(|counters| &counters.unlinked);
         self.sum(|counters| &counters.linked).saturating_sub(unlinked)
     }
