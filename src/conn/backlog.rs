@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
 
-use crate::sys::socket::{PIECES_MAX, send_pieces};
+use crate::sys::socket::PIECES_MAX;
 use crate::sys::spare::{try_copy, try_reserve};
 
 use super::cache::CachedLease;
+use super::transport::Transport;
 
 /// Replies that wait for a slow client: at most a full write queue and one reply.
 #[derive(Default)]
@@ -104,11 +104,11 @@ impl Backlog {
     ///
     /// # Errors
     /// The connection is broken.
-    pub(super) fn send(&mut self, socket: BorrowedFd<'_>, written: &mut u64) -> io::Result<Sent> {
+    pub(super) fn send(&mut self, transport: &Transport, written: &mut u64) -> io::Result<Sent> {
         while !self.parts.is_empty() {
             let mut slices = [IoSlice::new(&[]); PIECES_MAX];
             let count = gather(&mut self.parts.iter().flat_map(Part::pieces), &mut slices);
-            match send_pieces(socket, &slices[..count]) {
+            match transport.send_pieces(&slices[..count]) {
                 Ok(n) => {
                     *written += n as u64;
                     self.forget(n);
@@ -150,10 +150,10 @@ pub(super) fn gather<'a>(pieces: &mut impl Iterator<Item = &'a [u8]>, slices: &m
 #[cfg(test)]
 mod tests {
     use std::io::{IoSlice, Read as _};
-    use std::os::fd::AsFd as _;
+    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
-    use super::{Backlog, Sent, gather};
+    use super::{Backlog, Sent, Transport, gather};
 
     #[test]
     fn gathering_goes_on_where_it_stopped() {
@@ -170,15 +170,15 @@ mod tests {
     fn a_backlog_reaches_a_reader_that_is_late_and_slow() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
-        let mut backlog = Backlog::default();
+        let (ours, mut backlog) = (Transport::from(OwnedFd::from(ours)), Backlog::default());
         let parts: Vec<Vec<u8>> = (0..100u8).map(|n| vec![n; 7919]).collect();
         parts.iter().for_each(|part| backlog.push_text(part).unwrap());
         backlog.push_text(b"").unwrap();
         let mut written = 0;
-        assert_eq!(backlog.send(ours.as_fd(), &mut written).unwrap(), Sent::Part);
+        assert_eq!(backlog.send(&ours, &mut written).unwrap(), Sent::Part);
         assert!(written > 0);
         let (mut read, mut some) = (Vec::new(), [0; 5000]);
-        while backlog.send(ours.as_fd(), &mut written).unwrap() == Sent::Part {
+        while backlog.send(&ours, &mut written).unwrap() == Sent::Part {
             let n = theirs.read(&mut some).unwrap();
             read.extend_from_slice(&some[..n]);
         }
@@ -192,8 +192,8 @@ mod tests {
     fn a_client_that_is_gone_is_an_error() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
-        let mut backlog = Backlog::default();
+        let (ours, mut backlog) = (Transport::from(OwnedFd::from(ours)), Backlog::default());
         backlog.push_text(b"END\r\n").unwrap();
-        assert!(backlog.send(ours.as_fd(), &mut 0).is_err());
+        assert!(backlog.send(&ours, &mut 0).is_err());
     }
 }

@@ -11,7 +11,7 @@
 //! pause that does not wait for the kernel leads to another drive.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 
 use crate::auth::Authenticator;
@@ -22,7 +22,6 @@ use crate::command::{
 use crate::counters::Counters;
 use crate::protocol::{Binding, Grammar, Input};
 use crate::store::Engine;
-use crate::sys::socket::receive;
 use crate::sys::spare::try_copy;
 use crate::watch::Wanted;
 
@@ -33,11 +32,12 @@ use super::log;
 use super::read_buf::ReadBuf;
 use super::recorder::{Observers, Recorder};
 use super::state::{CloseReason, ConnectionState};
+use super::transport::Transport;
 use super::write_queue::{Flushed, TEXT_BYTES_MAX, WriteQueue};
 
 /// One client.
 pub struct Connection {
-    pub(super) socket: OwnedFd,
+    pub(super) transport: Transport,
     pub(super) state: ConnectionState,
     pub(super) grammar: Grammar,
     /// Bytes that are not handled yet: the beginning of a request.
@@ -163,7 +163,7 @@ impl Connection {
     /// A newly accepted connection.
     pub fn new(socket: OwnedFd, now: RelTime) -> Self {
         Self {
-            socket,
+            transport: socket.into(),
             state: ConnectionState::Command,
             grammar: Grammar::Unknown,
             tail: None,
@@ -286,7 +286,7 @@ impl Connection {
     /// The socket, and what its client wants to watch.
     pub fn into_watcher(self) -> Option<(OwnedFd, Box<Wanted>)> {
         match self.state {
-            ConnectionState::Watching(wanted) => Some((self.socket, wanted)),
+            ConnectionState::Watching(wanted) => Some((self.transport.into_socket(), wanted)),
             _ => None,
         }
     }
@@ -296,7 +296,7 @@ impl Connection {
     fn resume(&mut self, turn: &mut Turn<'_>) -> Option<DriveOutcome> {
         let backlog = self.backlog.as_mut()?;
         let mut written = 0;
-        let sent = backlog.send(self.socket.as_fd(), &mut written);
+        let sent = backlog.send(&self.transport, &mut written);
         turn.ctx.charge_bytes(written);
         turn.ctx.counters.bytes_written.add(written);
         match sent {
@@ -389,7 +389,7 @@ impl Connection {
             *budget = budget.saturating_sub(1);
             let outcome = if is_observed {
                 let observers = Observers { verbosity: turn.verbosity, grammar: self.grammar, watch: turn.watch };
-                observers.executed(&self.socket, &mut self.is_introduced, &bytes[done..], entry, ctx, pin, queue)
+                observers.executed(self.transport.fd(), &mut self.is_introduced, &bytes[done..], entry, ctx, pin, queue)
             } else {
                 execute(entry, ctx, pin, queue)
             };
@@ -470,7 +470,7 @@ impl Connection {
         let room = turn.input.room();
         let wanted = room.len();
         assert!(wanted > 0, "a full buffer is a line of keys, and those are answered (Input::Full)");
-        let received = receive(self.socket.as_fd(), room);
+        let received = self.transport.receive(room);
         if let Some(n) = self.received(received, wanted, turn) {
             turn.input.received(n);
         }
@@ -499,7 +499,7 @@ impl Connection {
     #[inline]
     fn flush(&mut self, turn: &Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> bool {
         let mut written = 0;
-        let flushed = queue.flush(self.socket.as_fd(), &mut written);
+        let flushed = queue.flush(&self.transport, &mut written);
         turn.ctx.counters.bytes_written.add(written);
         match flushed {
             Ok(Flushed::All) => true,
@@ -564,7 +564,7 @@ impl Connection {
     /// Its descriptor.
     #[inline]
     pub fn fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+        self.transport.fd()
     }
 }
 

@@ -7,7 +7,7 @@
 //! What refers to memory of the process has no record: a value that is being received, a dump, a verification, the
 //! rest of a list of keys. A worker lets these come to an end first.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use crate::base::RelTime;
 use crate::counters::Counters;
@@ -25,7 +25,7 @@ const UNSENT_BYTES_MAX: usize = 16 << 20;
 impl Connection {
     /// Its socket.
     pub fn socket(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.transport.socket()
     }
 
     /// Whether it has a record, apart from the bound on unread replies.

@@ -21,6 +21,7 @@ mod log;
 mod read_buf;
 mod recorder;
 mod state;
+mod transport;
 mod value;
 mod write_queue;
 

@@ -1,6 +1,6 @@
 //! What a connection does while it is observed: logs requests and replies, and passes events to the worker's ring.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use crate::command::{
@@ -73,7 +73,7 @@ impl Observers<'_> {
     #[expect(clippy::too_many_arguments, reason = "what `execute` needs, and what the log shows")]
     pub(super) fn executed<'pin>(
         self,
-        socket: &OwnedFd,
+        fd: RawFd,
         is_introduced: &mut bool,
         bytes: &[u8],
         entry: &Entry<'_, 'pin>,
@@ -88,7 +88,6 @@ impl Observers<'_> {
         if self.verbosity < log::COMMANDS {
             return work(queue);
         }
-        let fd = socket.as_raw_fd();
         log::request(fd, self.grammar, is_introduced, bytes);
         log::replies(fd, self.grammar, queue, work)
     }

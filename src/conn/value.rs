@@ -9,11 +9,10 @@
 //! has stalled is refused when others wait for memory.
 
 use std::io::IoSliceMut;
-use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use crate::command::{Extended, Terminator, extend_value, finish_store, refuse_value};
 use crate::store::{Engine as _, Pending as _};
-use crate::sys::socket::{PIECES_MAX, receive_pieces};
+use crate::sys::socket::PIECES_MAX;
 
 use super::cache::{Cache, Pin};
 use super::connection::{Connection, DriveOutcome, Step, Turn};
@@ -38,7 +37,7 @@ impl Connection {
         }
         let extended = match turn.observers(self.grammar) {
             None => extend_value(incoming, &mut turn.ctx, pin, queue),
-            Some(observers) => observers.extended(self.socket.as_raw_fd(), incoming, &mut turn.ctx, pin, queue),
+            Some(observers) => observers.extended(self.transport.fd(), incoming, &mut turn.ctx, pin, queue),
         };
         match extended {
             Extended::Ready => {}
@@ -88,7 +87,7 @@ impl Connection {
             offered += slices[count].len();
             count += 1;
         }
-        let received = receive_pieces(self.socket.as_fd(), &mut slices[..count]);
+        let received = self.transport.receive_pieces(&mut slices[..count]);
         let Some(n) = self.received(received, offered, turn) else { return };
         let ConnectionState::Value(incoming) = &mut self.state else { return };
         turn.ctx.charge_bytes(n as u64);

@@ -10,14 +10,14 @@
 //! (I4).
 
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
 
 use crate::command::{Mark, ReplySink};
-use crate::sys::socket::{PIECES_MAX, send, send_pieces};
+use crate::sys::socket::PIECES_MAX;
 use crate::sys::spare::try_reserve;
 
 use super::backlog::{Backlog, gather};
 use super::cache::CachedItem;
+use super::transport::Transport;
 
 /// With this many bytes of text the queue is full and is sent before more requests are executed. A client that does not
 /// read holds about that much.
@@ -85,11 +85,11 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     /// # Errors
     /// The connection is broken.
     #[inline]
-    pub(super) fn flush(&mut self, socket: BorrowedFd<'_>, written: &mut u64) -> io::Result<Flushed> {
+    pub(super) fn flush(&mut self, transport: &Transport, written: &mut u64) -> io::Result<Flushed> {
         if self.value_bytes > 0 {
-            return self.flush_pieces(socket, written);
+            return self.flush_pieces(transport, written);
         }
-        let sent = retried(|| send(socket, self.text))?;
+        let sent = retried(|| transport.send(self.text))?;
         *written += sent as u64;
         if sent < self.text.len() {
             return self.leave_rest(sent);
@@ -98,12 +98,12 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
         Ok(Flushed::All)
     }
 
-    fn flush_pieces(&mut self, socket: BorrowedFd<'_>, written: &mut u64) -> io::Result<Flushed> {
+    fn flush_pieces(&mut self, transport: &Transport, written: &mut u64) -> io::Result<Flushed> {
         if self.is_short {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         let total = self.text.len() + self.value_bytes;
-        let sent = self.send_all(socket)?;
+        let sent = self.send_all(transport)?;
         *written += sent as u64;
         if sent < total {
             return self.leave_rest(sent);
@@ -113,14 +113,14 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     }
 
     /// Sends until the kernel takes less than it is offered. Returns the bytes it took.
-    fn send_all(&self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+    fn send_all(&self, transport: &Transport) -> io::Result<usize> {
         let mut pieces = self.pieces();
         let mut sent = 0;
         loop {
             let mut slices = [IoSlice::new(&[]); PIECES_MAX];
             let count = gather(&mut pieces, &mut slices);
             let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-            let taken = if count == 0 { 0 } else { retried(|| send_pieces(socket, &slices[..count]))? };
+            let taken = if count == 0 { 0 } else { retried(|| transport.send_pieces(&slices[..count]))? };
             sent += taken;
             if taken < offered || count == 0 {
                 return Ok(sent);

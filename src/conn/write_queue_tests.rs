@@ -1,11 +1,11 @@
 //! Tests of the write queue: whatever the kernel takes at a time, the client reads the same bytes.
 
 use std::io::Read as _;
-use std::os::fd::AsFd as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use super::{Flushed, TEXT_BYTES_MAX, VALUES_MAX, WriteQueue};
+use super::{Flushed, TEXT_BYTES_MAX, Transport, VALUES_MAX, WriteQueue};
 use crate::base::{Deadline, Key, KeyHasher};
 use crate::command::{BORROWED_VALUE_MIN, ReplySink as _, copied_value};
 use crate::conn::backlog::Sent;
@@ -46,6 +46,13 @@ fn item<'pin>(pin: &'pin Pin, slabs: &'static SlabAllocator, len: u32) -> ItemRe
     ItemRef::try_view(pin, slabs, head).unwrap()
 }
 
+/// The two ends of a connection. The server's end does not block.
+fn pair() -> (Transport, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    (OwnedFd::from(ours).into(), theirs)
+}
+
 /// Queues a value as commands do.
 fn push<'pin>(queue: &mut WriteQueue<'_, 'pin>, item: ItemRef<'pin>) {
     match copied_value(&item) {
@@ -79,12 +86,12 @@ fn copied_and_borrowed_values_are_sent_in_order() {
     let (slabs, epochs) = (slabs(), Arc::new(Epochs::new(1)));
     let mut thread = epochs.join();
     let pin = thread.pin();
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let (ours, mut theirs) = pair();
     let (mut text, mut written) = (Vec::new(), 0);
     let mut queue = WriteQueue::new(&mut text);
     let edge = BORROWED_VALUE_MIN;
     let expected = queue_all(&mut queue, &pin, slabs, &[3, edge, edge - 1, 40_000, 0, edge + 1]);
-    assert!(matches!(queue.flush(ours.as_fd(), &mut written), Ok(Flushed::All)));
+    assert!(matches!(queue.flush(&ours, &mut written), Ok(Flushed::All)));
     assert!(queue.is_empty());
     drop(ours);
     let mut read = Vec::new();
@@ -99,19 +106,18 @@ fn what_the_kernel_does_not_take_is_leased_and_sent_after_the_pin() {
     let mut thread = epochs.join();
     for lens in [&[700_000][..], &[3, 20_000, 5, 300_000, 4000, 60_000, 60_000, 60_000], &[100_000; 9]] {
         let pin = thread.pin();
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
+        let (ours, mut theirs) = pair();
         let (mut text, mut written) = (Vec::new(), 0);
         let mut queue = WriteQueue::new(&mut text);
         let expected = queue_all(&mut queue, &pin, slabs, lens);
-        let Ok(Flushed::Part(mut backlog)) = queue.flush(ours.as_fd(), &mut written) else {
+        let Ok(Flushed::Part(mut backlog)) = queue.flush(&ours, &mut written) else {
             panic!("a socket that nobody reads has room for half a megabyte")
         };
         assert!(queue.is_empty());
         assert!(!slabs.leases.is_empty());
         drop(pin);
         let (mut read, mut some) = (Vec::new(), [0; 3001]);
-        while backlog.send(ours.as_fd(), &mut written).unwrap() == Sent::Part {
+        while backlog.send(&ours, &mut written).unwrap() == Sent::Part {
             let n = theirs.read(&mut some).unwrap();
             read.extend_from_slice(&some[..n]);
         }
@@ -134,8 +140,8 @@ fn a_rollback_forgets_text_and_values() {
     let mark = queue.mark();
     queue_all(&mut queue, &pin, slabs, &[3, 50_000]);
     queue.rollback(mark);
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
-    assert!(matches!(queue.flush(ours.as_fd(), &mut 0), Ok(Flushed::All)));
+    let (ours, mut theirs) = pair();
+    assert!(matches!(queue.flush(&ours, &mut 0), Ok(Flushed::All)));
     drop(ours);
     let mut read = Vec::new();
     theirs.read_to_end(&mut read).unwrap();
