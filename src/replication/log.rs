@@ -43,6 +43,17 @@ pub struct LogEntry {
     pub change: Change,
 }
 
+/// Changes that a full ring could not keep in order. Of sets, nothing is left but the fact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MissedChanges {
+    /// Deletes, in any order.
+    pub deletes: Vec<(KeyHash, Version)>,
+    /// The latest flush; [`Version::ZERO`] without one.
+    pub flushed: Version,
+    /// Some deletes up to this version are not in `deletes`; [`Version::ZERO`] if all are.
+    pub forgotten: Version,
+}
+
 /// The changes of this node that it remembers.
 #[derive(Debug)]
 pub(super) struct ChangeLog {

@@ -60,7 +60,7 @@ pub use frame::{
     SyncEntries, SyncEntry, decode,
 };
 pub use link::{LinkId, PeerId};
-pub use log::{Change, LogEntry};
+pub use log::{Change, LogEntry, MissedChanges};
 pub use proof::hash_seed;
 pub use record::{ChangeRecord, Records};
 pub use replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, Saved};

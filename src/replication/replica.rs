@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::cache::ReplicatedCache;
 use super::frame::{Frame, LinkRefusal, LogPosition, NodeId, Nonce, PROTOCOL};
 use super::link::{Link, LinkId, LinkStage, Member, Peer, PeerId};
-use super::log::{Change, ChangeLog, LogEntry};
+use super::log::{Change, ChangeLog, LogEntry, MissedChanges};
 use super::record::RecordBatch;
 use super::tombstones::Tombstones;
 use super::vector::VersionVector;
@@ -72,13 +72,8 @@ pub struct Saved {
 pub enum ReplicaEvent<'e> {
     /// This node has changed keys, in the order of their versions.
     Local(&'e [LogEntry]),
-    /// Changes of this node were not told, because a queue was full. All of them are at or below `through`.
-    Missed {
-        /// The highest one.
-        through: Version,
-        /// Whether some were deletes, or may have been.
-        has_deletes: bool,
-    },
+    /// Changes of this node were not told in order, because a queue was full.
+    Missed(&'e MissedChanges),
     /// A connection was opened. The nonce is random.
     Opened {
         /// Its name.
@@ -269,13 +264,7 @@ impl Replica {
                 entries.iter().for_each(|entry| self.note_local(*entry, context.cache));
                 self.pump_all(context);
             }
-            ReplicaEvent::Missed { through, has_deletes } => {
-                // Peers have a gap now, and compare all items. What is there is found; what was deleted is not.
-                self.log.skip();
-                if has_deletes {
-                    self.tombstones.forget_through(through);
-                }
-            }
+            ReplicaEvent::Missed(missed) => self.note_missed(missed, context.cache),
             ReplicaEvent::Opened { link, dialled, nonce } => self.open(link, dialled, nonce, context),
             ReplicaEvent::Unreachable(peer) => self.back_off(peer, now.steady_ms),
             ReplicaEvent::Received { link, sequence, frame } => {
@@ -302,6 +291,16 @@ impl Replica {
         }
         self.log.append(entry);
         self.seen.raise(entry.version);
+    }
+
+    /// Peers have a gap now, and compare all items and tombstones.
+    fn note_missed(&mut self, missed: &MissedChanges, cache: &mut impl ReplicatedCache) {
+        self.log.skip();
+        missed.deletes.iter().for_each(|(hash, version)| self.delete(*hash, *version, cache));
+        self.flush(missed.flushed, cache);
+        if missed.forgotten > Version::ZERO {
+            self.tombstones.forget_through(missed.forgotten);
+        }
     }
 
     fn open(

@@ -27,7 +27,7 @@ use crate::settings::Endpoint;
 
 use super::control::PeerReport;
 use super::link::PeerId;
-use super::log::LogEntry;
+use super::log::{LogEntry, MissedChanges};
 use super::version::Version;
 
 pub use journal::RingJournal;
@@ -41,14 +41,12 @@ pub trait LocalChanges: Send + 'static {
 }
 
 /// What is known of changes that were taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TakenChanges {
     /// All changes up to this version were taken, or missed.
     pub through: Version,
-    /// Some were missed, because a ring was full.
-    pub has_missed: bool,
-    /// Some of these were deletes.
-    pub has_missed_deletes: bool,
+    /// What a full ring has not kept in order.
+    pub missed: Option<MissedChanges>,
 }
 
 /// What the driver needs besides the replica.

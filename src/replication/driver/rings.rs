@@ -11,17 +11,24 @@
 //! older than the delete is refused at any time.
 //!
 //! Each worker has a ring of its own, so its lock is contended only while the driver empties it. A worker never waits
-//! for more than that. When a ring is full, changes are missed, and the driver learns of it.
+//! for more than that. When a ring is full, changes are missed, and the driver learns of it. Deletes are kept
+//! nevertheless, in a second queue without order. When that is full, too, its oldest deletes are forgotten.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::base::KeyHash;
-use crate::base::atomic::{AtomicUsize, Ordering};
-use crate::replication::log::{Change, LogEntry};
+use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::replication::log::{Change, LogEntry, MissedChanges};
 use crate::replication::version::{HybridClock, Version};
 use crate::sync::Leaf;
 
 use super::{LocalChanges, TakenChanges};
+
+/// Deletes that a full ring keeps, for each change that it holds.
+const MISSED_DELETES_SHARE: usize = 8;
+/// Counts of deletes in the rings: enough that most keys share theirs with no waiting delete.
+const PENDING_SLOTS: u64 = 1 << 16;
 
 /// A worker's changes.
 #[derive(Default)]
@@ -30,7 +37,10 @@ struct WorkerRing {
     /// A version that was drawn for a change that is not in `entries` yet.
     drawn: Option<Version>,
     has_missed: bool,
-    has_missed_deletes: bool,
+    /// Deletes that found the ring full, in the order of their versions.
+    missed_deletes: VecDeque<(KeyHash, Version)>,
+    /// The latest flush that found it full.
+    missed_flush: Version,
 }
 
 /// The rings of all threads that change keys.
@@ -39,15 +49,18 @@ pub struct ChangeRings {
     /// Changes that a ring holds.
     capacity: usize,
     clock: Arc<HybridClock>,
-    /// Deletes in all rings.
-    deletes: AtomicUsize,
+    /// Numbers of deletes in all rings, by the lowest bits of their hashes.
+    pending: Box<[AtomicU32]>,
+    /// Deletes up to this version were dropped, since the driver last took changes.
+    forgotten: AtomicU64,
 }
 
 impl ChangeRings {
     /// Rings for threads with the numbers below `threads`.
     pub fn new(threads: usize, capacity: usize, clock: Arc<HybridClock>) -> Self {
         let rings = (0..threads).map(|_| Leaf::default()).collect();
-        Self { rings, capacity, clock, deletes: AtomicUsize::new(0) }
+        let pending = (0..PENDING_SLOTS).map(|_| AtomicU32::new(0)).collect();
+        Self { rings, capacity, clock, pending, forgotten: AtomicU64::new(0) }
     }
 
     /// Draws the version of a change that the thread is about to make visible. The thread holds the lock of the key's
@@ -63,28 +76,62 @@ impl ChangeRings {
     pub fn push(&self, thread: usize, change: Change) {
         let mut ring = self.rings[thread].lock();
         let Some(version) = ring.drawn.take() else { return };
+        if let Change::Delete(hash) = change {
+            // Relaxed: the lock of the key's bucket orders it.
+            self.pending_of(hash).fetch_add(1, Ordering::Relaxed);
+        }
         if ring.entries.len() < self.capacity {
-            ring.entries.push(LogEntry { version, change });
-            if matches!(change, Change::Delete(_)) {
-                // Relaxed: the lock of the key's bucket orders it.
-                self.deletes.fetch_add(1, Ordering::Relaxed);
-            }
-        } else {
-            ring.has_missed = true;
-            ring.has_missed_deletes |= matches!(change, Change::Delete(_) | Change::Flush);
+            return ring.entries.push(LogEntry { version, change });
+        }
+        ring.has_missed = true;
+        match change {
+            Change::Set(_) | Change::Touch { .. } => {}
+            Change::Delete(hash) => self.keep_missed(&mut ring, hash, version),
+            Change::Flush => ring.missed_flush = version,
         }
     }
 
-    /// Whether a delete of a key above `version` is in a ring. The caller holds the lock of the key's bucket.
+    /// Whether a delete of a key above `version` is in a ring, or may have been dropped from one. The caller holds the
+    /// lock of the key's bucket.
     pub fn has_delete(&self, hash: KeyHash, version: Version) -> bool {
-        let is_it = |entry: &LogEntry| entry.change == Change::Delete(hash) && entry.version > version;
         // Relaxed: as in `push`.
-        self.deletes.load(Ordering::Relaxed) > 0 && self.rings.iter().any(|ring| ring.lock().entries.iter().any(is_it))
+        version.bits() <= self.forgotten.load(Ordering::Relaxed)
+            || self.pending_of(hash).load(Ordering::Relaxed) > 0 && self.finds_delete(hash, version)
     }
 
     /// There will be no change with the version that was drawn.
     pub fn withdraw(&self, thread: usize) {
         self.rings[thread].lock().drawn = None;
+    }
+
+    fn finds_delete(&self, hash: KeyHash, version: Version) -> bool {
+        self.rings.iter().any(|ring| {
+            let ring = ring.lock();
+            ring.entries.iter().any(|entry| entry.change == Change::Delete(hash) && entry.version > version)
+                || ring.missed_deletes.iter().any(|missed| missed.0 == hash && missed.1 > version)
+        })
+    }
+
+    fn keep_missed(&self, ring: &mut WorkerRing, hash: KeyHash, version: Version) {
+        if ring.missed_deletes.len() == self.capacity * MISSED_DELETES_SHARE
+            && let Some((oldest, forgotten)) = ring.missed_deletes.pop_front()
+        {
+            // Relaxed: as in `push`. Before the count falls, so that `has_delete` misses neither.
+            self.forgotten.fetch_max(forgotten.bits(), Ordering::Relaxed);
+            self.note_gone(oldest);
+        }
+        ring.missed_deletes.push_back((hash, version));
+    }
+
+    /// A delete has left the rings.
+    fn note_gone(&self, hash: KeyHash) {
+        // Relaxed: the lock of the ring orders it.
+        self.pending_of(hash).fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn pending_of(&self, hash: KeyHash) -> &AtomicU32 {
+        // The remainder is far below 2^32.
+        &self.pending[usize::try_from(hash.0 % PENDING_SLOTS).unwrap_or(0)]
     }
 }
 
@@ -103,24 +150,32 @@ impl RingReader {
 impl LocalChanges for RingReader {
     fn take(&mut self, unix_ms: u64, entries: &mut Vec<LogEntry>) -> TakenChanges {
         // Every version that is drawn from here on is above it. Those drawn before are in a ring, or marked in one.
-        let mut taken = TakenChanges { through: self.rings.clock.present(unix_ms), ..TakenChanges::default() };
+        let mut through = self.rings.clock.present(unix_ms);
+        let mut missed: Option<MissedChanges> = None;
         for ring in &self.rings.rings {
             let mut ring = ring.lock();
-            taken.through = ring.drawn.map_or(taken.through, |drawn| taken.through.min(drawn.before()));
-            taken.has_missed |= std::mem::take(&mut ring.has_missed);
-            taken.has_missed_deletes |= std::mem::take(&mut ring.has_missed_deletes);
+            through = ring.drawn.map_or(through, |drawn| through.min(drawn.before()));
+            if std::mem::take(&mut ring.has_missed) {
+                let missed = missed.get_or_insert_default();
+                missed.deletes.extend(std::mem::take(&mut ring.missed_deletes));
+                missed.flushed = missed.flushed.max(std::mem::take(&mut ring.missed_flush));
+            }
+        }
+        if let Some(missed) = &mut missed {
+            // Relaxed: a later one is taken the next time.
+            missed.forgotten = Version::from_bits(self.rings.forgotten.swap(0, Ordering::Relaxed));
         }
         let start = entries.len();
         for ring in &self.rings.rings {
             let mut ring = ring.lock();
-            let count = ring.entries.partition_point(|entry| entry.version <= taken.through);
+            let count = ring.entries.partition_point(|entry| entry.version <= through);
             entries.extend(ring.entries.drain(..count));
         }
-        let deletes = entries[start..].iter().filter(|entry| matches!(entry.change, Change::Delete(_))).count();
-        // Relaxed: only this thread looks for deletes that have gone, and it knows them.
-        self.rings.deletes.fetch_sub(deletes, Ordering::Relaxed);
+        let deleted = |entry: &LogEntry| if let Change::Delete(hash) = entry.change { Some(hash) } else { None };
+        let missed_deletes = missed.iter().flat_map(|missed| missed.deletes.iter().map(|(hash, _)| *hash));
+        entries[start..].iter().filter_map(deleted).chain(missed_deletes).for_each(|hash| self.rings.note_gone(hash));
         entries[start..].sort_unstable_by_key(|entry| entry.version);
-        taken
+        TakenChanges { through, missed }
     }
 }
 
@@ -128,7 +183,7 @@ impl LocalChanges for RingReader {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Change, ChangeRings, HybridClock, LocalChanges as _, RingReader, TakenChanges, Version};
+    use super::{Change, ChangeRings, HybridClock, LocalChanges as _, MISSED_DELETES_SHARE, RingReader, Version};
     use crate::base::KeyHash;
     use crate::replication::version::NodeNumber;
 
@@ -191,20 +246,56 @@ mod tests {
     }
 
     #[test]
-    fn a_full_ring_says_what_it_has_missed_once() {
+    fn a_full_ring_keeps_deletes_and_says_once_that_it_has_missed_something() {
         let (rings, mut reader) = rings(1);
         let mut missed = |changes: &[Change]| {
-            for change in changes {
-                rings.draw(0, NOW_MS);
+            let push = |change: &Change| {
+                let version = rings.draw(0, NOW_MS);
                 rings.push(0, *change);
-            }
-            let TakenChanges { has_missed, has_missed_deletes, .. } = reader.take(NOW_MS, &mut Vec::new());
-            (has_missed, has_missed_deletes)
+                version
+            };
+            let versions: Vec<Version> = changes.iter().map(push).collect();
+            (reader.take(NOW_MS, &mut Vec::new()).missed, versions)
         };
-        let delete = Change::Delete(KeyHash(3));
-        assert_eq!(missed(&[set(1)]), (false, false));
-        assert_eq!(missed(&[delete, set(2)]), (true, false));
-        assert_eq!(missed(&[set(1), delete]), (true, true));
-        assert_eq!(missed(&[delete]), (false, false));
+        let delete = |hash| Change::Delete(KeyHash(hash));
+        assert_eq!(missed(&[set(1)]).0, None);
+        assert_eq!(missed(&[delete(3), set(2)]).0, Some(super::MissedChanges::default()));
+        let (taken, versions) = missed(&[set(1), delete(3), delete(4), Change::Flush]);
+        let deletes = vec![(KeyHash(3), versions[1]), (KeyHash(4), versions[2])];
+        let expected = super::MissedChanges { deletes, flushed: versions[3], forgotten: Version::ZERO };
+        assert_eq!(taken, Some(expected));
+        assert_eq!(missed(&[delete(3)]).0, None);
+    }
+
+    #[test]
+    fn a_delete_that_a_full_ring_has_missed_is_found_until_it_is_taken() {
+        let (rings, mut reader) = rings(1);
+        let before = rings.draw(0, NOW_MS);
+        [set(1), Change::Delete(KeyHash(7))].into_iter().for_each(|change| {
+            rings.draw(0, NOW_MS);
+            rings.push(0, change);
+        });
+        assert!(rings.has_delete(KeyHash(7), before));
+        reader.take(NOW_MS, &mut Vec::new());
+        assert!(!rings.has_delete(KeyHash(7), before));
+    }
+
+    #[test]
+    fn a_burst_that_no_queue_holds_forgets_its_oldest_deletes_only() {
+        let (rings, mut reader) = rings(1);
+        let versions: Vec<Version> = (0..MISSED_DELETES_SHARE as u64 + 4)
+            .map(|hash| {
+                let version = rings.draw(0, NOW_MS);
+                rings.push(0, Change::Delete(KeyHash(hash)));
+                version
+            })
+            .collect();
+        assert!(rings.has_delete(KeyHash(99), versions[3]));
+        assert!(!rings.has_delete(KeyHash(99), versions[4]));
+        let missed = reader.take(NOW_MS, &mut Vec::new()).missed.unwrap();
+        // The first one is in the ring, and three more than the queue holds follow. Until they are taken, nothing older
+        // than a forgotten delete is stored.
+        assert_eq!((missed.deletes.len(), missed.forgotten), (MISSED_DELETES_SHARE, versions[3]));
+        assert!((0..99).all(|hash| !rings.has_delete(KeyHash(hash), Version::from_bits(1))));
     }
 }

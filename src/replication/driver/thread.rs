@@ -223,9 +223,8 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
         let mut entries = std::mem::take(&mut self.entries);
         let taken = self.changes.take(self.now().unix_ms, &mut entries);
         let has_changes = !entries.is_empty();
-        if taken.has_missed {
-            let (through, has_deletes) = (taken.through, taken.has_missed_deletes);
-            self.step(ReplicaEvent::Missed { through, has_deletes });
+        if let Some(missed) = &taken.missed {
+            self.step(ReplicaEvent::Missed(missed));
         }
         if has_changes {
             self.step(ReplicaEvent::Local(&entries));
@@ -392,6 +391,8 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
     fn receive(&mut self, link: LinkId, input: &[u8]) -> Option<usize> {
         let mut used = 0;
         while self.connections.contains_key(&link) {
+            // So the rings hold few deletes while the values of a frame are compared with them.
+            self.take_changes();
             let bytes_max = if self.replica.is_up(link) { self.config.frame_bytes_max } else { HANDSHAKE_BYTES_MAX };
             let Some(decoded) = decode(&input[used..], bytes_max).ok()? else { break };
             used += decoded.consumed;

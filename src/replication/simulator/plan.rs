@@ -27,6 +27,10 @@ pub(super) enum Trouble {
     Race { key: u64 },
     /// Everything is dropped.
     Flush { node: usize },
+    /// Changes of a node find its rings full.
+    Overflow { node: usize },
+    /// No longer.
+    Relief { node: usize },
 }
 
 /// A node.
@@ -106,7 +110,7 @@ impl Plan {
         let at_ms = random.below(self.heal_ms);
         let end_ms = at_ms + random.within(50..=2_000);
         let mut add = |at_ms, trouble| self.troubles.push((at_ms, trouble));
-        match random.below(16) {
+        match random.below(17) {
             0..=1 => {
                 add(at_ms, Trouble::Block { from: one, to: other });
                 add(end_ms, Trouble::Unblock { from: one, to: other });
@@ -145,6 +149,10 @@ impl Plan {
             }
             13 if self.nodes[one].skew_ms != 0 => {
                 add(at_ms, Trouble::Clock { node: one, skew_ms: skew(random) });
+            }
+            16 => {
+                add(at_ms, Trouble::Overflow { node: one });
+                add(end_ms, Trouble::Relief { node: one });
             }
             14 if random.percent(30) => add(at_ms, Trouble::Flush { node: one }),
             _ => add(at_ms, Trouble::Race { key: random.below(self.keys) }),

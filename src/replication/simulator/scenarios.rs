@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::replication::{
-    Change, ChangeRecord, Frame, LinkCloseReason, LinkId, LinkRefusal, LogEntry, NodeId, NodeNumber, Now, PeerId,
-    PeerState, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved, Version, decode,
+    Change, ChangeRecord, Frame, LinkCloseReason, LinkId, LinkRefusal, LogEntry, MissedChanges, NodeId, NodeNumber,
+    Now, PeerId, PeerState, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved, Version,
+    decode,
 };
 
 use super::model::{Model, hash_of};
@@ -479,10 +480,11 @@ fn changes_that_were_not_told_are_found_by_comparing() {
     mesh.set(0, 1, 11);
     mesh.settle();
     let node = &mut mesh.nodes[0];
-    let through = node.replica.clock().draw(UNIX_MS + mesh.now_ms);
-    node.cache.set(2, through, 12, None);
+    let [stored, deleted] = [(); 2].map(|()| node.replica.clock().draw(UNIX_MS + mesh.now_ms));
+    node.cache.set(2, stored, 12, None);
     node.cache.delete(hash_of(1));
-    mesh.step(0, ReplicaEvent::Missed { through, has_deletes: true });
+    let missed = MissedChanges { deletes: vec![(hash_of(1), deleted)], ..MissedChanges::default() };
+    mesh.step(0, ReplicaEvent::Missed(&missed));
     mesh.settle();
     assert_eq!([1, 2].map(|key| mesh.values(key)), [vec![None; 2], vec![Some(12); 2]]);
 }

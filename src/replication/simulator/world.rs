@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::replication::{
-    Change, Counts, LinkId, LogEntry, NodeId, NodeNumber, Now, PeerId, Replica, ReplicaAction, ReplicaConfig,
-    ReplicaEvent, ReplicatedCache as _, Saved, Version, decode,
+    Change, Counts, LinkId, LogEntry, MissedChanges, NodeId, NodeNumber, Now, PeerId, Replica, ReplicaAction,
+    ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved, Version, decode,
 };
 
 use super::Fault;
@@ -57,6 +57,10 @@ struct SimulatedNode {
     start: u64,
     is_stopped: bool,
     is_serving: bool,
+    /// Changes are missed.
+    is_overflowing: bool,
+    /// What was missed since the replica last learned of it.
+    missed: Option<MissedChanges>,
 }
 
 impl SimulatedNode {
@@ -98,6 +102,8 @@ impl SimulatedWorld {
             start: 0,
             is_stopped: false,
             is_serving: false,
+            is_overflowing: false,
+            missed: None,
         };
         let count = plan.nodes.len();
         let client = |index: usize| Client { node: index % count, start: 0, expected: Expected::default() };
@@ -233,6 +239,7 @@ impl SimulatedWorld {
         if !self.nodes[node].runs() {
             return Ok(());
         }
+        self.tell_missed(node)?;
         let now = self.now(node);
         let through = self.nodes[node].replica.as_ref().map(|replica| replica.clock().present(now.unix_ms));
         self.step(node, ReplicaEvent::Tick { through: through.unwrap_or_default() })
@@ -425,7 +432,10 @@ impl SimulatedWorld {
                 self.nodes[node].is_stopped = false;
                 self.wake();
             }
-            Trouble::Kill { node } => self.kill(node),
+            Trouble::Kill { node } => {
+                self.tell_missed(node)?;
+                self.kill(node);
+            }
             Trouble::Start { node } => self.start(node),
             Trouble::Clock { node, skew_ms } => self.nodes[node].plan.skew_ms = skew_ms,
             Trouble::Race { key } => {
@@ -433,6 +443,8 @@ impl SimulatedWorld {
                     self.set(node, key, None)?;
                 }
             }
+            Trouble::Overflow { node } => self.nodes[node].is_overflowing = true,
+            Trouble::Relief { node } => self.nodes[node].is_overflowing = false,
             Trouble::Flush { node } => drop(self.change(node, |_, _| Some(Change::Flush))?),
         }
         Ok(())
@@ -524,8 +536,31 @@ impl SimulatedWorld {
                 self.history.change(hash, version, Some(write.unwrap_or(self.writes)));
             }
         }
-        self.step(index, ReplicaEvent::Local(&[LogEntry { version, change }]))?;
+        if self.nodes[index].is_overflowing {
+            self.miss(index, version, change);
+        } else {
+            self.tell_missed(index)?;
+            self.step(index, ReplicaEvent::Local(&[LogEntry { version, change }]))?;
+        }
         Ok(Some(version))
+    }
+
+    /// A change finds a ring full. A node with few tombstones keeps few deletes, too.
+    fn miss(&mut self, index: usize, version: Version, change: Change) {
+        let missed = self.nodes[index].missed.get_or_insert_default();
+        match change {
+            Change::Delete(hash) => missed.deletes.push((hash, version)),
+            Change::Flush => missed.flushed = version,
+            Change::Set(_) | Change::Touch { .. } => {}
+        }
+        if missed.deletes.len() > self.plan.tombstones {
+            missed.forgotten = missed.deletes.remove(0).1;
+        }
+    }
+
+    fn tell_missed(&mut self, index: usize) -> Result<(), Violation> {
+        let missed = self.nodes[index].missed.take();
+        missed.map_or(Ok(()), |missed| self.step(index, ReplicaEvent::Missed(&missed)))
     }
 }
 
