@@ -54,6 +54,27 @@ impl HashIndex {
 }
 
 impl<'a> BucketGuard<'a> {
+    /// The item whose key has the hash that was locked, expired or not, and the slot that refers to it.
+    pub fn find_hashed<'pin>(
+        &self,
+        pin: &'pin Pin,
+        slabs: &'static SlabAllocator,
+        hasher: &KeyHasher,
+        hash: KeyHash,
+    ) -> Option<(Slot<'a>, ItemRef<'pin>)> {
+        let mut item = None;
+        let slot = self.find(|chunk| {
+            // SAFETY: `find` offers only chunks that this thread has just loaded from a bucket under `pin`.
+            let found = unsafe { ItemRef::found(pin, slabs, chunk) };
+            let is_it = Key::new(found.key()).is_some_and(|key| hasher.hash(key).hash == hash);
+            if is_it {
+                item = Some(found);
+            }
+            is_it
+        })?;
+        item.map(|item| (slot, item))
+    }
+
     /// The item of `key`, expired or not, and the slot that refers to it.
     #[inline(always)]
     pub fn find_item<'pin>(

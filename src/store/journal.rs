@@ -79,9 +79,10 @@ impl WorkerStore {
         }
     }
 
-    /// Notes that all items were dropped.
+    /// Notes that all items were dropped. A flush that was ordered for later may be carried out by a thread whose own
+    /// changes are not noted.
     pub(super) fn note_flushed(&self) {
-        if let Some(journal) = self.journal {
+        if let Some(journal) = self.store.journal() {
             journal.draw(self.thread);
             journal.note(self.thread, JournalEntry::Flush);
         }

@@ -18,4 +18,6 @@ mod items;
 mod number;
 mod publish;
 pub(super) mod replicated;
+#[cfg(test)]
+mod replicated_tests;
 mod rewrite;

@@ -161,7 +161,7 @@ impl ReplicaStore {
                     if version_of(&item) <= through
                         && let Some(key) = Key::new(item.key())
                     {
-                        worker.remove_replica(pin, store.hasher.hash(key).hash, through + 1);
+                        worker.remove_replica(pin, store.hasher.hash(key).hash, through.saturating_add(1));
                     }
                 }
             });
@@ -260,11 +260,9 @@ impl WorkerStore {
 
     fn remove_replica(&mut self, pin: &Pin, hash: KeyHash, version: u64) {
         let store = self.store;
-        let Some(item) = store.index.find_hashed(pin, &store.slabs, &store.hasher, hash) else { return };
-        let Some(key) = Key::new(item.key()).map(|key| HashedKey { key, hash }) else { return };
+        // The lock first: another thread may be about to store the key with a version that it has drawn before.
         let mut bucket = store.index.lock(pin, hash);
-        // Another thread may have stored the key meanwhile.
-        let Some((slot, item)) = bucket.find_item(pin, &store.slabs, key) else { return };
+        let Some((slot, item)) = bucket.find_hashed(pin, &store.slabs, &store.hasher, hash) else { return };
         if version_of(&item) >= version {
             return;
         }
