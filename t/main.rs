@@ -12,6 +12,7 @@ macro_rules! transcripts {
     };
 }
 
+mod activation;
 mod auth;
 mod binary;
 mod cli;

@@ -5,6 +5,7 @@
 //!            └───▶ Invocation::Serve ──▶ startup: layers bottom-up ──▶ dispatcher runs ──▶ shutdown: top-down
 //! ```
 
+mod activation;
 mod cli;
 mod config_file;
 mod failure;

@@ -19,7 +19,8 @@ use crate::command::Switches;
 use crate::conn::{ConnectionConfig, ConnectionTable};
 use crate::counters::Counters;
 use crate::dispatcher::{
-    AfterSignal, BindFailure, Bound, Config, DatagramAddress, Dispatcher, Held, Listener, bind_datagrams, listen,
+    AfterSignal, BindFailure, Bound, Config, DatagramAddress, Dispatcher, HandedSockets, Held, Listener,
+    bind_datagrams, listen,
 };
 use crate::protocol::{Binding, MEMCACHED_VERSION};
 use crate::settings::{Settings, Tunables};
@@ -35,6 +36,7 @@ use crate::sys::spare::refill;
 use crate::upgrade::{ProcessRecord, WatcherRecord};
 use crate::worker::{ClientGate, ClientLimits, Mail, Shared};
 
+use super::activation::PassedDescriptors;
 use super::failure::{Failure, kernels_word};
 use super::heartbeat::heartbeat;
 use super::inheritance::{Client, Inheritance, Predecessor};
@@ -71,6 +73,17 @@ impl Sockets {
         })
     }
 
+    /// Takes those that were passed. Otherwise binds them all.
+    fn open(settings: &Settings, passed: PassedDescriptors) -> Result<Self, Failure> {
+        if passed.is_empty() {
+            return Self::bind(settings);
+        }
+        let HandedSockets { mut listeners, datagrams } = passed.into_sockets()?;
+        let not_for_clients = Settings { tcp_port: 0, udp_port: 0, unix_socket: None, ..settings.clone() };
+        listeners.extend(Self::bind(&not_for_clients)?.listeners);
+        Ok(Self { listeners, datagrams })
+    }
+
     /// Where they are bound.
     fn addresses(&self) -> impl Iterator<Item = &Bound> {
         let datagrams = self.datagrams.iter().map(|datagrams| &datagrams.address);
@@ -84,8 +97,9 @@ impl Sockets {
 /// Why the server could not start.
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let mut predecessor = Predecessor::find(|name| std::env::var_os(name))?;
+    let passed = PassedDescriptors::take(|name| std::env::var_os(name))?;
     let manager = Arc::new(ServiceManager::find(|name| std::env::var_os(name)));
-    let server = start(settings, predecessor.as_ref(), &manager).inspect_err(|failure| {
+    let server = start(settings, predecessor.as_ref(), passed, &manager).inspect_err(|failure| {
         if let Some(predecessor) = &predecessor {
             predecessor.refuse(failure);
         }
@@ -117,6 +131,7 @@ struct ReadyServer {
 fn start(
     settings: &Settings,
     predecessor: Option<&Predecessor>,
+    passed: PassedDescriptors,
     manager: &Arc<ServiceManager>,
 ) -> Result<ReadyServer, Failure> {
     let program = Program::of_this_process();
@@ -146,7 +161,7 @@ fn start(
         start_log()?;
     }
     let Estate { ready, sockets, heritage, node } = match predecessor {
-        None => build_estate(settings, &signals)?,
+        None => build_estate(settings, passed, &signals)?,
         Some(predecessor) => take_over_estate(settings, predecessor)?,
     };
     if settings.verbosity >= DETAILED {
@@ -190,14 +205,15 @@ struct Heritage {
 }
 
 /// A new store, and sockets that are bound now. A node of a mesh first takes the items of a peer.
-fn build_estate(settings: &Settings, signals: &Signals) -> Result<Estate, Failure> {
+fn build_estate(settings: &Settings, passed: PassedDescriptors, signals: &Signals) -> Result<Estate, Failure> {
     let mesh = MeshIdentity::load(settings)?;
     let mut ready = build_store(settings, mesh.as_ref().map(MeshIdentity::hash_seed))?;
     let node = mesh.map(|mesh| mesh.start(settings, ready.store, &ready.clock)).transpose()?;
     ready.replication = node.as_ref().map(Node::view);
     node.iter().for_each(|node| node.wait_to_serve(signals));
     ready.store.tune_moves(MoveTuning::from(settings));
-    let sockets = check_room(settings).and_then(|()| Sockets::bind(settings)).inspect_err(|_| ready.give_back())?;
+    let sockets =
+        check_room(settings).and_then(|()| Sockets::open(settings, passed)).inspect_err(|_| ready.give_back())?;
     Ok(Estate { ready, sockets, heritage: Heritage::default(), node })
 }
 

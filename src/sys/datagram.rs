@@ -101,23 +101,16 @@ pub fn bind_udp(address: SocketAddr, count: usize) -> io::Result<Vec<OwnedFd>> {
         let socket = open(domain, libc::SOCK_DGRAM)?;
         if address.is_ipv6() {
             // Allows 0.0.0.0 and [::] to be bound side by side.
-            set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+            set_option(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
         }
-        if address.ip().is_unspecified() {
-            let (level, name) = if address.is_ipv4() {
-                (libc::IPPROTO_IP, libc::IP_PKTINFO)
-            } else {
-                (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
-            };
-            set_option(&socket, level, name, 1)?;
-        }
+        tell_destinations(socket.as_fd(), address)?;
         // The first socket shares its port only after it is bound. So a second server, whose first socket does not
         // share either, finds the address in use.
         if sockets.is_empty() {
             bind(&socket, address)?;
-            set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+            set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
         } else {
-            set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+            set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
             bind(&socket, address)?;
         }
         if address.port() == 0
@@ -128,6 +121,19 @@ pub fn bind_udp(address: SocketAddr, count: usize) -> io::Result<Vec<OwnedFd>> {
         sockets.push(socket);
     }
     Ok(sockets)
+}
+
+/// Lets a socket that is bound to `address` tell where each datagram was sent, if there are several such addresses.
+pub(super) fn tell_destinations(socket: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
+    if !address.ip().is_unspecified() {
+        return Ok(());
+    }
+    let (level, name) = if address.is_ipv4() {
+        (libc::IPPROTO_IP, libc::IP_PKTINFO)
+    } else {
+        (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
+    };
+    set_option(socket, level, name, 1)
 }
 
 /// Receives datagrams that have arrived, each into one of `buffers`. Returns their number, and describes them at the

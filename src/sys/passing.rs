@@ -9,12 +9,14 @@
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
 use libc::{c_int, c_uint};
 
-use super::socket::socklen;
+use super::datagram::tell_destinations;
+use super::socket::{local_address, local_path, socket_option, socklen};
 use super::syscall::syscall;
 
 /// Descriptors of one message. The kernel's own limit is 253.
@@ -67,6 +69,42 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is open. The process that started this one passed it for this use, so no other part of
     // this process owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// What an inherited descriptor is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PassedSocket {
+    /// A TCP socket that listens.
+    Tcp(SocketAddr),
+    /// A UDP socket.
+    Udp(SocketAddr),
+    /// A Unix socket that listens, and its path.
+    Unix(String),
+    /// Something else.
+    Other,
+}
+
+/// Says what a descriptor is. A socket to listen on is set up as one that this process has opened.
+///
+/// # Errors
+/// The kernel's error.
+pub fn prepare_passed(descriptor: BorrowedFd<'_>) -> io::Result<PassedSocket> {
+    let option = |name| socket_option(descriptor, name).unwrap_or(0);
+    let listens = option(libc::SO_ACCEPTCONN) != 0;
+    let passed = match (option(libc::SO_TYPE), local_address(descriptor)) {
+        (libc::SOCK_STREAM, Some(address)) if listens => PassedSocket::Tcp(address),
+        (libc::SOCK_STREAM, None) if listens => PassedSocket::Unix(local_path(descriptor).unwrap_or_default()),
+        (libc::SOCK_DGRAM, Some(address)) => {
+            tell_destinations(descriptor, address)?;
+            PassedSocket::Udp(address)
+        }
+        _ => return Ok(PassedSocket::Other),
+    };
+    // SAFETY: takes no pointers.
+    let flags = unsafe { syscall!(fcntl(descriptor.as_raw_fd(), libc::F_GETFL)) }?;
+    // SAFETY: as above.
+    unsafe { syscall!(fcntl(descriptor.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK)) }?;
+    Ok(passed)
 }
 
 /// Bounds the time that a call on `socket` waits. It then fails with `WouldBlock`.

@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::{MaybeUninit, size_of};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
@@ -33,12 +33,12 @@ pub const PIECES_MAX: usize = 64;
 pub fn listen_tcp(address: SocketAddr, backlog: u32) -> io::Result<OwnedFd> {
     let domain = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     let socket = open(domain, libc::SOCK_STREAM)?;
-    set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
-    set_option(&socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
-    set_option(&socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+    set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
+    set_option(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
     if address.is_ipv6() {
         // Allows 0.0.0.0 and [::] to be bound side by side.
-        set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+        set_option(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
     }
     bind(&socket, address)?;
     start_listening(&socket, backlog)?;
@@ -108,11 +108,12 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
 /// # Errors
 /// The kernel's error.
 pub fn prepare_client(socket: &OwnedFd) -> io::Result<()> {
+    let socket = socket.as_fd();
     set_option(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
     set_option(socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)
 }
 
-pub(super) fn set_option(socket: &OwnedFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+pub(super) fn set_option(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     let value: *const c_int = &raw const value;
     let len = socklen::<c_int>();
     // SAFETY: `value` points to a live c_int, and `len` is its size.
@@ -193,6 +194,20 @@ pub fn local_address(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
 /// The IP address of the client's end. `None` for a unix socket, or if the client is already gone.
 pub fn peer_ip(socket: BorrowedFd<'_>) -> Option<IpAddr> {
     decode_address(&name_of(socket.as_raw_fd(), Side::Theirs)?).map(|address| address.ip())
+}
+
+/// The path that a unix socket is bound to. `None` for other sockets.
+pub(super) fn local_path(socket: BorrowedFd<'_>) -> Option<String> {
+    let name = name_of(socket.as_raw_fd(), Side::Ours)?;
+    (c_int::from(name.storage.ss_family) == libc::AF_UNIX).then(|| name.path())
+}
+
+/// An option of a socket.
+pub(super) fn socket_option(socket: BorrowedFd<'_>, name: c_int) -> io::Result<c_int> {
+    let (mut value, mut len) = (0, socklen::<c_int>());
+    let (fd, start, len_at) = (socket.as_raw_fd(), (&raw mut value).cast(), &raw mut len);
+    // SAFETY: both pointers are to live locals, and `len` is the size of the first.
+    unsafe { syscall!(getsockopt(fd, libc::SOL_SOCKET, name, start, len_at)) }.map(|_| value)
 }
 
 /// The number of the network queue (NAPI id) over which the client's packets come. 0 if there is no queue, as over
