@@ -151,6 +151,18 @@ fn the_journal_gets_levels_instead_of_times() {
 }
 
 #[test]
+fn a_line_of_json_has_time_level_and_message() {
+    let server = Server::start(&["-v", "-o", "log=json"]);
+    let line = || server.stderr().lines().find(|line| line.contains("listens on")).map(str::to_string);
+    wait_until("the start is told of", || line().is_some());
+    let line = line().expect("the wait ended with a line");
+    let (time, rest) =
+        line.strip_prefix(r#"{"time":""#).and_then(|line| line.split_once('"')).expect("the time is first");
+    assert!(is_time(time), "{line}");
+    assert!(rest.starts_with(r#","level":"info","message":"larder "#) && rest.ends_with(r#" clients"}"#), "{line}");
+}
+
+#[test]
 fn a_reader_that_stops_reading_stops_nobody() {
     let directory = scratch_directory();
     let socket = directory.join("socket");

@@ -29,7 +29,7 @@ use crate::store::{MoveTuning, Store};
 use crate::sync::Leaf;
 use crate::sync::Sender;
 use crate::sys::filter::Role;
-use crate::sys::log::{Level, log_line, start_log_thread};
+use crate::sys::log::{Level, log_as_json, log_line, start_log_thread};
 use crate::sys::process::{Foreground, Output, fork_to_background, mappable_bytes, share_one_heap};
 use crate::sys::signal::{Signals, block_write_signals};
 use crate::sys::spare::refill;
@@ -54,6 +54,8 @@ use super::watching::watch_hub;
 
 /// Number of threads from which memcached and this server warn.
 const THREADS_MANY: u32 = 65;
+/// The value of -o log for objects.
+const JSON: &str = "json";
 /// Verbosity from which slab classes and listeners are printed.
 const DETAILED: u8 = 2;
 
@@ -134,6 +136,9 @@ fn start(
     passed: PassedDescriptors,
     manager: &Arc<ServiceManager>,
 ) -> Result<ReadyServer, Failure> {
+    if settings.log_format == JSON {
+        log_as_json();
+    }
     let program = Program::of_this_process();
     block_write_signals().map_err(Failure::system("block signals"))?;
     if settings.threads >= THREADS_MANY {

@@ -303,6 +303,8 @@ settings! {
     port_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_PORT_FILENAME=<file>", Process, "", Works;
     /// The file of users for -S without -Y. Without -S it has no effect.
     sasl_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_SASL_PWDB=<file>", Network, "", Works;
+    /// Format of the log: text, or json for one object a line, with time, level and message.
+    log_format: &'static str = "text", OneOf { words: &["text", "json"] }, "-o log=<name>", Messages, "", Works;
     /// Print this help and exit.
     help: bool = false, TURNS_ON, "-h, --help", Messages, "", Works;
     /// Print the licence and exit.

@@ -10,7 +10,8 @@
 //! log thread starts, lines are written directly.
 //!
 //! The lines of a running server begin with the time, in UTC. If standard error is the journal, every line begins
-//! with its level instead (sd-daemon(3)), because the journal adds the time itself.
+//! with its level instead (sd-daemon(3)), because the journal adds the time itself. With `-o log=json` a line is an
+//! object: `{"time":"2026-07-09T08:15:00.250Z","level":"warning","message":"larder: …"}`.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -34,9 +35,25 @@ pub enum Level {
     Debug = 7,
 }
 
+impl Level {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
 /// Writes one line, at any verbosity.
 pub fn log_line(level: Level, line: impl AsRef<[u8]>) {
     LOG.write(level, line.as_ref());
+}
+
+/// Writes each line as a JSON object from now on.
+pub fn log_as_json() {
+    LOG.state().is_json = true;
 }
 
 /// Starts the log thread. Must be called after the last fork.
@@ -72,7 +89,14 @@ const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Its mutex is below sync/ and has no rank. The holder takes no other lock.
 static LOG: Log = Log {
-    state: Mutex::new(LogState { pending: Vec::new(), is_threaded: false, is_writing: false, dropped: 0, unsaid: 0 }),
+    state: Mutex::new(LogState {
+        pending: Vec::new(),
+        is_json: false,
+        is_threaded: false,
+        is_writing: false,
+        dropped: 0,
+        unsaid: 0,
+    }),
     arrived: Condvar::new(),
     written: Condvar::new(),
 };
@@ -85,11 +109,33 @@ struct Log {
 
 struct LogState {
     pending: Vec<u8>,
+    is_json: bool,
     is_threaded: bool,
     is_writing: bool,
     dropped: u64,
     /// Dropped lines that no line has reported yet.
     unsaid: u64,
+}
+
+/// How a line is written. In the journal, the level takes the place of the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LineForm {
+    /// As it is: a line of the start.
+    Plain,
+    /// Behind the time.
+    Stamped,
+    /// As a JSON object.
+    Object,
+}
+
+impl LogState {
+    const fn form(&self) -> LineForm {
+        match (self.is_json, self.is_threaded) {
+            (true, _) => LineForm::Object,
+            (false, true) => LineForm::Stamped,
+            (false, false) => LineForm::Plain,
+        }
+    }
 }
 
 impl Log {
@@ -99,7 +145,7 @@ impl Log {
 
     fn write(&self, level: Level, line: &[u8]) {
         let mut state = self.state();
-        let text = compose(level, line, state.is_threaded);
+        let text = compose(level, line, state.form());
         if !state.is_threaded {
             return put(&text);
         }
@@ -123,12 +169,12 @@ impl Log {
                 .wait_while(state, |state| state.pending.is_empty())
                 .unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut state.pending, &mut batch);
-            let unsaid = std::mem::take(&mut state.unsaid);
+            let (unsaid, form) = (std::mem::take(&mut state.unsaid), state.form());
             state.is_writing = true;
             drop(state);
             if unsaid > 0 {
                 let line = format!("larder: {unsaid} log lines were dropped: standard error was not read");
-                batch.extend_from_slice(&compose(Level::Warning, line.as_bytes(), true));
+                batch.extend_from_slice(&compose(Level::Warning, line.as_bytes(), form));
             }
             put(&batch);
             batch.clear();
@@ -145,17 +191,32 @@ fn put(text: &[u8]) {
 }
 
 /// The line as written: time stamp or level, the text without control characters, a line feed.
-fn compose(level: Level, line: &[u8], is_stamped: bool) -> Vec<u8> {
+fn compose(level: Level, line: &[u8], form: LineForm) -> Vec<u8> {
     let mut text = String::new();
-    // Ignored, here and below: writing to a string does not fail.
-    let _ = match (is_journal(), is_stamped) {
-        (true, _) => write!(text, "<{}>", level as u8),
-        (false, true) => write!(text, "{} ", time_stamp(unix_time())),
-        (false, false) => Ok(()),
-    };
-    escape(&line[..line.len().min(LINE_BYTES_MAX)], &mut text);
+    let line = &line[..line.len().min(LINE_BYTES_MAX)];
+    if is_journal() {
+        // Ignored, here and below: writing to a string does not fail.
+        let _ = write!(text, "<{}>", level as u8);
+    }
+    match form {
+        LineForm::Object => push_object(level, &time_stamp(unix_time()), line, &mut text),
+        LineForm::Stamped if !is_journal() => {
+            let _ = write!(text, "{} ", time_stamp(unix_time()));
+            escape(line, &mut text);
+        }
+        LineForm::Stamped | LineForm::Plain => escape(line, &mut text),
+    }
     text.push('\n');
     text.into_bytes()
+}
+
+/// Appends the line as a JSON object.
+fn push_object(level: Level, time: &str, line: &[u8], text: &mut String) {
+    let mut message = String::new();
+    escape(line, &mut message);
+    // What is left that JSON gives a meaning to.
+    let message = message.replace('\\', r"\\").replace('"', r#"\""#);
+    let _ = write!(text, r#"{{"time":"{time}","level":"{}","message":"{message}"}}"#, level.name());
 }
 
 /// Appends `line` to `text`, with control characters and invalid UTF-8 escaped. People and programs read clients'
@@ -218,7 +279,15 @@ fn date(days: u64) -> (u64, u64, u64) {
 mod tests {
     use std::time::Duration;
 
-    use super::{escape, time_stamp};
+    use super::{Level, escape, push_object, time_stamp};
+
+    #[test]
+    fn an_object_is_json_whatever_clients_send() {
+        let mut text = String::new();
+        push_object(Level::Warning, "T", b"a \"b\" \\ \n \xff \xc3\xbc", &mut text);
+        let message = r#"a \"b\" \\ \\n \\xff ü"#;
+        assert_eq!(text, format!(r#"{{"time":"T","level":"warning","message":"{message}"}}"#));
+    }
 
     #[test]
     fn a_time_stamp_is_the_date_and_time_in_utc() {
