@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::Server;
 
-use larder::settings::{help, man_page, markdown};
+use larder::settings::{bash_completions, fish_completions, help, man_page, markdown, zsh_completions};
 
 /// Checks that the file at `path` contains `text`. With LARDER_BLESS, writes it.
 fn holds(path: &str, text: &str) {
@@ -44,6 +44,13 @@ fn the_statistics_page_is_what_the_tables_say() {
 #[test]
 fn the_help_is_what_the_table_says() {
     holds("t/golden/help.txt", &help(VERSION));
+}
+
+#[test]
+fn the_completions_are_what_the_table_says() {
+    holds("scripts/completions/larder.bash", &bash_completions());
+    holds("scripts/completions/larder.fish", &fish_completions());
+    holds("scripts/completions/_larder", &zsh_completions());
 }
 
 #[test]

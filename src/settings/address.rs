@@ -69,7 +69,11 @@ fn without_prefixes(word: &str) -> Result<&str, String> {
 }
 
 impl ListenAddress {
-    fn parse(word: &str) -> Result<Self, String> {
+    /// The address in `word`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(word: &str) -> Result<Self, String> {
         let word = without_prefixes(word)?;
         let (host, port) = match word.strip_prefix('[') {
             Some(rest) => {

@@ -3,7 +3,7 @@
 //! ```text
 //! command line, environment ──SettingsBuilder──▶ Settings      fixed after start; modules copy values
 //!                                                   └────────▶ Tunables     atomics, for values that may change
-//! table.rs ──▶ ROWS ──▶ help, man page, doc/settings.md, `stats settings`
+//! table.rs ──▶ ROWS ──▶ help, man page, doc/settings.md, completions of shells, `stats settings`
 //! ```
 //!
 //! Each setting is one row in table.rs. codec.rs parses and formats values; quantity.rs does so for whole numbers.
@@ -11,6 +11,7 @@
 mod address;
 mod builder;
 mod codec;
+mod completions;
 mod manual;
 mod quantity;
 mod row;
@@ -21,6 +22,7 @@ mod tunables;
 
 pub use address::{Endpoint, ListenAddress};
 pub use builder::SettingsBuilder;
+pub use completions::{bash_completions, fish_completions, zsh_completions};
 pub use manual::{help, man_page, markdown};
 pub use row::{OptionGroup, Row, SettingStatus, Source};
 pub use stats::LiveSettings;
