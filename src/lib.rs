@@ -35,6 +35,9 @@ pub mod replication;
 pub mod restart;
 #[forbid(unsafe_code)]
 pub mod upgrade;
+// Sub-commands that are clients of a server. They use its base and the syntax of its addresses.
+#[forbid(unsafe_code)]
+pub mod tools;
 // Layers 6 to 10: a request, a client, datagrams, a thread, accept, the process.
 #[forbid(unsafe_code)]
 pub mod command;

@@ -51,6 +51,7 @@ mod stress;
 mod support;
 mod text;
 mod tidy;
+mod tools;
 mod transcripts;
 mod udp;
 mod upgrade;

@@ -1,0 +1,107 @@
+//! A connection to the server that a tool speaks to.
+
+use std::env;
+use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use super::address::ServerAddress;
+use super::failure::ToolFailure;
+
+/// A server that is silent for longer than this has failed.
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Longest line of a reply or a file. A key has at most 250 bytes, which are 750 in URI encoding.
+pub(super) const LINE_BYTES_MAX: u64 = 4096;
+/// Name of the environment variable with the user and the password for a server that wants them: `user:password`.
+pub(super) const USER_VARIABLE: &str = "LARDER_USER";
+
+/// What a stream of either kind can do.
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+/// A connection, which reads lines and values.
+pub(super) struct ServerConnection {
+    stream: BufReader<Box<dyn Stream>>,
+    name: String,
+}
+
+impl ServerConnection {
+    /// Connects, and authenticates if the environment names a user. Each later wait has this limit.
+    pub(super) fn open(address: &ServerAddress, silence_max: Duration) -> Result<Self, ToolFailure> {
+        let stream = connect(address, silence_max).map_err(ToolFailure::server(format!("connect to {address}")))?;
+        let mut connection = Self { stream: BufReader::new(stream), name: address.to_string() };
+        if let Some(user) = env::var(USER_VARIABLE).ok().filter(|user| !user.is_empty()) {
+            connection.authenticate(&user)?;
+        }
+        Ok(connection)
+    }
+
+    fn authenticate(&mut self, user: &str) -> Result<(), ToolFailure> {
+        let words = user.replacen(':', " ", 1);
+        self.send(format!("set auth 0 0 {}\r\n{words}\r\n", words.len()).as_bytes())?;
+        match self.line()?.as_slice() {
+            b"STORED" => Ok(()),
+            line => Err(self.unexpected(line)),
+        }
+    }
+
+    /// Sends all bytes.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), ToolFailure> {
+        self.stream.get_mut().write_all(bytes).map_err(ToolFailure::server(format!("send to {}", self.name)))
+    }
+
+    /// The next line, without its end.
+    pub(super) fn line(&mut self) -> Result<Vec<u8>, ToolFailure> {
+        let what = format!("read from {}", self.name);
+        match read_line(&mut self.stream).map_err(ToolFailure::server(what))? {
+            Some(line) => Ok(line),
+            None => Err(ToolFailure::Server(format!("{} has closed the connection", self.name))),
+        }
+    }
+
+    /// Copies a value of `len` bytes and its line end to `out`.
+    pub(super) fn copy_value(&mut self, len: u64, out: &mut dyn Write) -> Result<(), ToolFailure> {
+        let copied = io::copy(&mut (&mut self.stream).take(len + 2), out);
+        match copied.map_err(ToolFailure::file(format!("copy a value of {}", self.name)))? {
+            copied if copied == len + 2 => Ok(()),
+            _ => Err(ToolFailure::Server(format!("{} has closed the connection", self.name))),
+        }
+    }
+
+    /// The failure to understand `line`.
+    pub(super) fn unexpected(&self, line: &[u8]) -> ToolFailure {
+        ToolFailure::Server(format!("{} answers {}", self.name, line.escape_ascii()))
+    }
+}
+
+fn connect(address: &ServerAddress, silence_max: Duration) -> io::Result<Box<dyn Stream>> {
+    Ok(match address {
+        ServerAddress::Tcp(host, port) => {
+            let stream = TcpStream::connect((host.as_str(), *port))?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(silence_max))?;
+            stream.set_write_timeout(Some(silence_max))?;
+            Box::new(stream)
+        }
+        ServerAddress::Unix(path) => {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(silence_max))?;
+            stream.set_write_timeout(Some(silence_max))?;
+            Box::new(stream)
+        }
+    })
+}
+
+/// Reads a line of at most [`LINE_BYTES_MAX`] bytes. Returns it without its end; `None` at the end of the stream.
+pub(super) fn read_line(stream: &mut impl io::BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    stream.take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    match line.strip_suffix(b"\n") {
+        Some(text) => Ok(Some(text.strip_suffix(b"\r").unwrap_or(text).to_vec())),
+        None => Err(io::Error::new(io::ErrorKind::InvalidData, "a line is cut off or too long")),
+    }
+}

@@ -1,0 +1,24 @@
+//! Sub-commands that are clients of a running server: `larder dump`, `larder load` and `larder ping`.
+//!
+//! ```text
+//! dump   server ──lru_crawler mgdump──▶ keys ──mg──▶ values ──▶ FILE
+//! load   FILE ──ms──▶ server                                           format.rs has the format
+//! ping   server ──mn──▶ MN
+//! ```
+//!
+//! They use no part of the server but its address syntax, and serve memcached 1.6, too. Memory is bounded: neither keys
+//! nor values are collected.
+
+mod address;
+mod connection;
+mod dump;
+mod failure;
+mod format;
+mod keys;
+mod load;
+mod ping;
+mod progress;
+mod tool;
+
+pub use failure::ToolFailure;
+pub use tool::Tool;
