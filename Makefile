@@ -6,6 +6,8 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 # systemd reads units from here if PREFIX is /usr or /usr/local.
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+SYSCONFDIR ?= /etc
 FUZZ_S  ?= 300
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 # Like memcached, larder refuses to run as root without -u.
@@ -121,7 +123,7 @@ bench-replay: ## compare miss ratios of the eviction policy with plain and segme
 	$(CARGO) bench --bench replay
 
 .PHONY: doc
-doc: ## generate the pages that are printed from the tables: doc/settings.md, doc/stats.md, doc/larder.1, doc/larder-bench.1, the help
+doc: ## generate the pages that are printed from the tables: doc/settings.md, doc/stats.md, doc/larder.1, doc/larder-bench.1, the help, completions of shells
 	LARDER_BLESS=1 scripts/run-tests $(CARGO) test --test t docs
 
 .PHONY: compat
@@ -134,12 +136,19 @@ $(BINARIES):
 	$(MAKE) build
 
 .PHONY: install install-as-memcached
-install: $(BINARIES) ## install binaries, man pages, doc/, licence and systemd unit under $(DESTDIR)$(PREFIX); run make build first
+install: $(BINARIES) ## install binaries, man pages, doc/, licence, completions and systemd units under $(DESTDIR)$(PREFIX); run make build first
 	install -D -m 755 $(TARGET)/release/larder $(DESTDIR)$(PREFIX)/bin/larder
 	install -D -m 755 $(TARGET)/release/larder-bench $(DESTDIR)$(PREFIX)/bin/larder-bench
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|/usr/local/|$(PREFIX)/|' scripts/larder.service >$(DESTDIR)$(UNITDIR)/larder.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/larder.service
+	install -D -m 644 scripts/larder.socket $(DESTDIR)$(UNITDIR)/larder.socket
+	install -D -m 644 scripts/larder.sysusers $(DESTDIR)$(SYSUSERSDIR)/larder.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/larder.conf || \
+		install -D -m 644 scripts/larder.conf $(DESTDIR)$(SYSCONFDIR)/larder.conf
+	install -D -m 644 scripts/completions/larder.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/larder
+	install -D -m 644 scripts/completions/_larder $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_larder
+	install -D -m 644 scripts/completions/larder.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/larder.fish
 	install -D -m 644 doc/larder.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder.1
 	install -D -m 644 doc/larder-bench.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder-bench.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder doc/*.md
@@ -148,6 +157,18 @@ install: $(BINARIES) ## install binaries, man pages, doc/, licence and systemd u
 
 install-as-memcached: install ## install, and add a link named memcached
 	ln -sf larder $(DESTDIR)$(PREFIX)/bin/memcached
+
+.PHONY: deb test-deb
+# The Debian revision of the package.
+REVISION ?= 1
+deb: $(BINARIES) ## build target/debian/larder_*.deb with cargo-deb; run make build first
+	$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deb
+	install -d $(TARGET)/deb
+	sed 's|/usr/local/|/usr/|' scripts/larder.service >$(TARGET)/deb/larder.service
+	cp scripts/larder.socket $(TARGET)/deb/
+	$(CARGO) deb --no-build --deb-revision $(REVISION)
+test-deb: ## in a fresh Debian root: install the package, serve, upgrade, purge; and lintian (root; fetches Debian packages)
+	scripts/test-deb $(TARGET)
 
 .PHONY: clean
 clean: ## remove everything that was built or installed under target/

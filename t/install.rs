@@ -28,15 +28,34 @@ fn what_is_built_is_installed_without_cargo() {
     let directory = scratch_directory();
     install(&directory, "install", "/opt/cache");
     let root = directory.join("root/opt/cache");
-    let missing: Vec<&str> = ["bin/larder", "bin/larder-bench", "share/man/man1/larder.1", "share/doc/larder/LICENSE"]
-        .into_iter()
-        .filter(|file| !root.join(file).is_file())
-        .collect();
+    let files = [
+        "bin/larder",
+        "bin/larder-bench",
+        "share/man/man1/larder.1",
+        "share/doc/larder/LICENSE",
+        "lib/systemd/system/larder.socket",
+        "lib/sysusers.d/larder.conf",
+        "share/bash-completion/completions/larder",
+        "../../etc/larder.conf",
+    ];
+    let missing: Vec<&str> = files.into_iter().filter(|file| !root.join(file).is_file()).collect();
     let unit = fs::read_to_string(root.join("lib/systemd/system/larder.service")).unwrap();
     assert_eq!(missing, Vec::<&str>::new());
-    assert!(unit.contains("\nExecStart=/opt/cache/bin/larder -p"), "{unit}");
+    assert!(unit.contains("\nExecStart=/opt/cache/bin/larder --config /etc/larder.conf "), "{unit}");
     assert!(unit.contains("\nRuntimeDirectory=larder\n"), "{unit}");
     assert!(!unit.contains("/usr/local"), "{unit}");
+}
+
+#[test]
+fn the_installed_options_are_understood_and_an_operators_own_stay() {
+    let directory = scratch_directory();
+    install(&directory, "install", "/usr");
+    let options = directory.join("root/etc/larder.conf");
+    let said = Command::new(env!("CARGO_BIN_EXE_larder")).arg("--config").arg(&options).arg("-V").output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    fs::write(&options, "-m 100\n").unwrap();
+    install(&directory, "install", "/usr");
+    assert_eq!(fs::read_to_string(options).unwrap(), "-m 100\n");
 }
 
 #[test]
