@@ -97,6 +97,21 @@ fn the_protocol_page_knows_every_flag_of_a_meta_command() {
 }
 
 #[test]
+fn the_http_page_knows_every_reply_and_every_content_type() {
+    use larder::protocol::HttpReply;
+    use larder::protocol::http::MEDIA_TYPES;
+    let page = fs::read_to_string("doc/http.md").expect("the page is there");
+    for reply in HttpReply::ALL {
+        let row =
+            format!("| {} {} | {} | {} |", reply.code(), reply.reason(), reply.text().trim_end(), reply.meaning());
+        assert!(page.lines().any(|line| line == row), "doc/http.md lacks\n{row}");
+    }
+    for name in MEDIA_TYPES {
+        assert!(page.contains(&format!("`{name}`")), "doc/http.md lacks `{name}`");
+    }
+}
+
+#[test]
 fn a_statistic_that_the_page_does_not_name_is_always_0() {
     let page = larder::stats::markdown();
     let server = Server::start(&["-o", "idle_timeout=100"]);

@@ -182,6 +182,7 @@ fn hold_request(request: &Request<'_>, bytes: &[u8], consumed: usize, line_feed:
         Request::Touch(touch) => hold_key(touch.key, bytes),
         Request::Inspect(inspect) => hold_key(inspect.key, bytes),
         Request::Admin(..) => assert_eq!(Some(consumed), line_len),
+        Request::Http(_) => panic!("no line is HTTP"),
     }
 }
 

@@ -27,6 +27,8 @@ mod fuzz_parser;
 mod fuzz_server;
 mod hostile;
 mod hostile_binary;
+mod http;
+mod http_items;
 mod install;
 mod large_evictions;
 mod large_items;

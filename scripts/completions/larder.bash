@@ -8,13 +8,14 @@ _larder() {
         --conn-limit -p --port -U --udp-port -l --listen -s --unix-socket -a --unix-mask -f
         --slab-growth-factor -n --slab-min-size -t --threads -D -R --max-reqs-per-event -b --listen-backlog
         -B --protocol -Y --auth-file -I --max-item-size -N --napi-ids --napi_ids -e --memory-file --inspect
-        --clear -u --user -P --pidfile --config -x --replication-peer -o --extended'
+        --clear -u --user -P --pidfile --config -x --replication-peer --http -o --extended'
     local suboptions=' maxconns_fast no_maxconns_fast hashpower= slab_reassign no_slab_reassign slab_automove
         no_slab_automove slab_automove_ratio= slab_automove_window= slab_chunk_max= lru_crawler
         no_lru_crawler idle_timeout= watcher_logbuf_size= worker_logbuf_size= drop_privileges
         no_drop_privileges slab_sizes= restart_discard log= repl_port= repl_listen= repl_secret_file=
         repl_cluster= repl_serve= repl_log_mb= repl_queue_mb= repl_tombstone_ttl= repl_max_skew=
-        resp_obj_mem_limit= conn_limit_per_address= admin_socket= udp_reply_max= busy_poll_usecs='
+        resp_obj_mem_limit= conn_limit_per_address= admin_socket= http_cache http_token_file=
+        udp_reply_max= busy_poll_usecs='
     # bash takes an equals sign for a word of its own.
     [[ $word == '=' ]] && word='' at=$((at + 1))
     while [[ $at -gt 1 && ${COMP_WORDS[at - 1]} == '=' ]]; do at=$((at - 2)); done
@@ -50,6 +51,7 @@ _larder() {
         -P|--pidfile) COMPREPLY=($(compgen -f -- "$word")); return ;;
         --config) COMPREPLY=($(compgen -f -- "$word")); return ;;
         -x|--replication-peer) COMPREPLY=($(compgen -A hostname -- "$word")); return ;;
+        --http) COMPREPLY=($(compgen -A hostname -- "$word")); return ;;
     esac
     [[ $COMP_CWORD -eq 1 ]] && options="$options dump load ping"
     case ${COMP_WORDS[1]} in

@@ -3,10 +3,11 @@
 use arrayvec::ArrayVec;
 
 use crate::base::Key;
+use crate::protocol::http::{CACHE_PATH, PathKeyBuffer, decode_path_key, simple_key, split_query};
 use crate::protocol::meta::{KEY_BYTES_MAX, decode_key};
 use crate::protocol::{
-    Admin, BinaryEcho, Echo, Grammar, Input, KeyCoding, Keys, LineRest, Parsed, PlainFetch, PlainSet, ReplyLine,
-    Request, Retrieval, Storage, Then, Value, binary,
+    Admin, BinaryEcho, Echo, Grammar, HttpMethod, HttpReply, HttpRequest, Input, KeyCoding, Keys, LineRest, Parsed,
+    PlainFetch, PlainSet, ReplyLine, Request, Retrieval, Storage, Then, Value, binary,
 };
 use crate::store::Engine;
 
@@ -96,6 +97,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         match unparsed.grammar {
             Grammar::Text | Grammar::Unknown => self.fill_lines(unparsed, limit, engine),
             Grammar::Binary => self.fill_packets(unparsed, limit, engine),
+            Grammar::Http => self.fill_http(unparsed, limit, engine),
         }
         self.prefetch_items(engine, pin);
     }
@@ -169,6 +171,28 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
             match self.take(grammar.next(rest, input, None), bytes, at, engine) {
                 Some(end) => at = end,
                 None => break,
+            }
+        }
+    }
+
+    /// [`Batch::fill`] for HTTP.
+    #[inline(never)]
+    fn fill_http<E: Engine<Bucket = B>>(&mut self, unparsed: Unparsed<'a>, limit: usize, engine: &E) {
+        let Unparsed { bytes, grammar, input, .. } = unparsed;
+        let mut at = 0;
+        while self.entries.len() < limit && at < bytes.len() {
+            match grammar.next(&bytes[at..], input, None) {
+                Parsed::Request { request: Request::Http(Ok(http)), consumed }
+                    if !ends_batch(&Request::Http(Ok(http))) =>
+                {
+                    at += consumed;
+                    let lookup = simple_key(&http).map(|key| Lookup::begin(key, engine));
+                    self.push(Action::Request(Request::Http(Ok(http))), lookup, at);
+                }
+                parsed => {
+                    self.take(parsed, bytes, at, engine);
+                    return;
+                }
             }
         }
     }
@@ -250,6 +274,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
             Some(Action::Get(key) | Action::GetPacket(key, _)) => Request::Retrieve(Retrieval::plain(key)),
             Some(Action::Fetch(fetch)) => Request::Fetch(fetch.into()),
             Some(Action::Set(set)) => Request::Store(Storage::from(set)),
+            Some(Action::Request(Request::Http(http))) => return self.sample_http(http, ctx, pin),
             Some(Action::Request(request)) => request,
             Some(Action::Refuse { .. } | Action::Skip(_) | Action::Close) | None => return ctx.hot.pass_over(),
         };
@@ -263,9 +288,28 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         let written = match request {
             Request::Retrieve(_) | Request::Fetch(_) | Request::Inspect(_) => None,
             Request::Store(storage) => Some(storage.value_len),
-            Request::Delete(_) | Request::Arith(_) | Request::Touch(_) | Request::Admin(..) => Some(0),
+            Request::Delete(_) | Request::Arith(_) | Request::Touch(_) | Request::Admin(..) | Request::Http(_) => {
+                Some(0)
+            }
         };
         ctx.sample(pin, ctx.engine.hash(key), written);
+    }
+
+    #[cold]
+    fn sample_http<E: Engine>(&self, http: Result<HttpRequest<'_>, HttpReply>, ctx: &mut Context<'_, E>, pin: &E::Pin) {
+        let mut buffer: PathKeyBuffer = [0; Key::LEN_MAX];
+        let Ok(http) = http else { return ctx.hot.pass_over() };
+        let (path, _) = split_query(http.target);
+        let written_key = path.strip_prefix(CACHE_PATH).filter(|_| ctx.switches.http_cache);
+        let Some(found) = written_key.and_then(|written| decode_path_key(written, &mut buffer).ok()) else {
+            return ctx.hot.pass_over();
+        };
+        let written = match http.echo.method {
+            HttpMethod::Get | HttpMethod::Head => None,
+            HttpMethod::Put | HttpMethod::Post => Some(http.body_len),
+            HttpMethod::Delete => Some(0),
+        };
+        ctx.sample(pin, ctx.engine.hash(found.key), written);
     }
 
     /// The number of entries.
@@ -326,5 +370,7 @@ const fn ends_batch(request: &Request<'_>) -> bool {
             matches!(admin, Admin::Quit | Admin::Shutdown(_) | Admin::Crawler(_) | Admin::Watch(_))
         }
         Request::Fetch(_) | Request::Delete(_) | Request::Arith(_) | Request::Touch(_) | Request::Inspect(_) => false,
+        Request::Http(Ok(http)) => http.echo.ends() || matches!(http.body, Value::Coming),
+        Request::Http(Err(_)) => true,
     }
 }

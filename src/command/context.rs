@@ -115,6 +115,10 @@ pub struct Switches {
     pub slab_reassign: bool,
     /// debugtime is enabled (-o debug_commands).
     pub debug_commands: bool,
+    /// Items are served over HTTP (-o http_cache).
+    pub http_cache: bool,
+    /// What clients of HTTP must know (-o http_token_file). None: nothing.
+    pub http_token: Option<Box<[u8]>>,
     /// CAS uniques are shown (not -C). Without them they read as 0, and the store refuses every cas.
     pub use_cas: bool,
 }
@@ -128,6 +132,9 @@ impl From<&Settings> for Switches {
             shutdown_command: settings.shutdown_command,
             slab_reassign: settings.slab_reassign,
             debug_commands: settings.debug_commands,
+            http_cache: settings.http_cache,
+            // The daemon reads the file.
+            http_token: None,
             use_cas: settings.use_cas,
         }
     }

@@ -14,7 +14,7 @@ use super::dump::Dump;
 use super::lookup::Lookup;
 use super::sink::ReplySink;
 use super::storage::Incoming;
-use super::{admin, fetch, keyed, packet_get, retrieval, storage};
+use super::{admin, fetch, keyed, packet_get, retrieval, storage, web};
 
 /// What the connection does next.
 #[derive(Debug)]
@@ -171,12 +171,13 @@ fn execute_request<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
             fetch::inspect(key, request.echo, ctx, pin, sink)
         }
         Request::Admin(request, echo) => admin::administer(*request, *echo, ctx, pin, sink),
+        Request::Http(request) => web::serve(request, lookup, ctx, pin, sink),
     }
 }
 
 /// The lookup of a key, which the batch may have begun.
 #[inline]
-fn lookup_of<E: Engine<Bucket = B>, B: Copy, C: Copy>(
+pub(super) fn lookup_of<E: Engine<Bucket = B>, B: Copy, C: Copy>(
     begun: Option<Lookup<B, C>>,
     key: Key<'_>,
     engine: &E,

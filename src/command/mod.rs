@@ -25,6 +25,7 @@ mod slabs;
 mod statistics;
 mod storage;
 mod watching;
+mod web;
 
 pub use batch::{Action, Batch, BatchEntry, REQUESTS_PER_BATCH, Unparsed, look_ahead};
 pub use context::{Context, Switches};

@@ -109,7 +109,7 @@ pub(super) fn before_delete<E: Engine>(key: HashedKey<'_>, ctx: &Context<'_, E>,
 pub(super) fn deleted<I, S: ReplySink<I>>(key: &[u8], facts: ItemFacts, echo: Echo<'_>, sink: &mut S) {
     let cmd = match echo {
         Echo::Meta(_) => "md",
-        Echo::Text(_) | Echo::Binary(_) => "delete",
+        Echo::Text(_) | Echo::Binary(_) | Echo::Http(_) => "delete",
     };
     sink.note(Event::Deleted(cmd, facts), key);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{Clock, EmitRow};
 use crate::counters::Counters;
-use crate::protocol::{ReplyLine, ShutdownMode, Tuning};
+use crate::protocol::{HttpReply, ReplyLine, ShutdownMode, Tuning};
 use crate::stats::{ConnectionRow, Gauges, ReplicationFigures};
 use crate::watch::Hub;
 
@@ -45,6 +45,14 @@ pub trait Operator {
     /// How this node of a mesh does. `None` without -x.
     fn replication(&self) -> Option<ReplicationFigures> {
         None
+    }
+
+    /// Whether clients may be sent here: /ready.
+    ///
+    /// # Errors
+    /// Why not.
+    fn readiness(&self) -> Result<(), HttpReply> {
+        Ok(())
     }
 
     /// Sets the log level (`verbosity`).

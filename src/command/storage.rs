@@ -24,6 +24,11 @@ impl<P> Incoming<P> {
     pub fn terminator(&self) -> &'static [u8] {
         self.echo.borrow().terminator()
     }
+
+    /// Whether the connection ends when the value is stored or refused.
+    pub const fn ends_connection(&self) -> bool {
+        matches!(self.echo, OwnedEcho::Http(echo) if echo.ends())
+    }
 }
 
 /// Whether the bytes behind a value are its terminator.

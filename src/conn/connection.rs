@@ -181,8 +181,17 @@ impl Connection {
     }
 
     /// A newly accepted connection whose client must authenticate.
-    pub fn new_locked(socket: OwnedFd, now: RelTime) -> Self {
+    fn new_locked(socket: OwnedFd, now: RelTime) -> Self {
         Self { state: ConnectionState::Locked { failures: 0 }, ..Self::new(socket, now) }
+    }
+
+    /// A newly accepted connection, in the grammar of its listener. A client of HTTP sends a token with each request.
+    pub fn accepted(socket: OwnedFd, grammar: Grammar, must_authenticate: bool, now: RelTime) -> Self {
+        match grammar {
+            Grammar::Http => Self { grammar, ..Self::new(socket, now) },
+            _ if must_authenticate => Self::new_locked(socket, now),
+            _ => Self::new(socket, now),
+        }
     }
 
     /// Notes what the kernel reports.

@@ -13,7 +13,11 @@ pub const COMMANDS: u8 = 2;
 /// Logs the request at the front of `bytes`: its line, or its opcode and key.
 #[cold]
 pub fn request(fd: i32, grammar: Grammar, is_introduced: &mut bool, bytes: &[u8]) {
-    let name = if grammar == Grammar::Binary { "binary" } else { "ascii" };
+    let name = match grammar {
+        Grammar::Binary => "binary",
+        Grammar::Http => "HTTP",
+        Grammar::Text | Grammar::Unknown => "ascii",
+    };
     if !std::mem::replace(is_introduced, true) {
         log_line(Level::Debug, format!("{fd}: Client using the {name} protocol"));
     }

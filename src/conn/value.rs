@@ -42,7 +42,10 @@ impl Connection {
         match extended {
             Extended::Ready => {}
             Extended::Refused { swallow } => {
-                self.state = ConnectionState::Swallow { remaining: swallow };
+                self.state = match incoming.ends_connection() {
+                    true => ConnectionState::Closing(CloseReason::Asked),
+                    false => ConnectionState::Swallow { remaining: swallow },
+                };
                 return Step::Again;
             }
             Extended::Busy => return Step::Pause(DriveOutcome::Busy),
@@ -111,6 +114,7 @@ impl Connection {
             return Step::Again;
         };
         self.held_since_us = 0;
+        let ends = incoming.ends_connection();
         let (observers, ctx) = (turn.observers(self.grammar), &mut turn.ctx);
         let finished = match observers {
             None => finish_store(*incoming, terminator, ctx, pin, queue),
@@ -119,6 +123,9 @@ impl Connection {
         match finished {
             Ok(()) => {
                 turn.input.consume(wanted.len());
+                if ends {
+                    self.state = ConnectionState::Closing(CloseReason::Asked);
+                }
                 Step::Again
             }
             Err(incoming) => {

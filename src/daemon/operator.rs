@@ -7,7 +7,7 @@ use crate::base::{Clock, EmitRow};
 use crate::command::Operator;
 use crate::conn::ConnectionTable;
 use crate::counters::Counters;
-use crate::protocol::{ReplyLine, ShutdownMode, Tuning};
+use crate::protocol::{HttpReply, ReplyLine, ShutdownMode, Tuning};
 use crate::settings::{LiveSettings, Settings, Tunables};
 use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable, ReplicationFigures, RestartGauges};
 use crate::store::Store;
@@ -135,6 +135,13 @@ impl Operator for Process {
 
     fn replication(&self) -> Option<ReplicationFigures> {
         self.replication.as_ref().map(NodeView::figures)
+    }
+
+    fn readiness(&self) -> Result<(), HttpReply> {
+        match self.replication() {
+            Some(node) if node.is_filling() => Err(HttpReply::NotSynchronized),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn is_crawler_on(&self) -> bool {

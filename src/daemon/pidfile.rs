@@ -41,12 +41,14 @@ impl Drop for Pidfile {
     }
 }
 
-/// Writes the ports of `addresses` to `path` (MEMCACHED_PORT_FILENAME): `TCP INET: 11211`, `UDP INET6: 11211`.
+/// Writes the ports of `addresses` to `path` (MEMCACHED_PORT_FILENAME): `TCP INET: 11211`, `UDP INET6: 11211`,
+/// `HTTP INET: 8080`.
 pub(super) fn write_ports<'a>(path: &Path, addresses: impl Iterator<Item = &'a Bound>) -> io::Result<()> {
     let line = |address: &Bound| {
         let (transport, address) = match address {
             Bound::Tcp(address) => ("TCP", address),
             Bound::Udp(address) => ("UDP", address),
+            Bound::Http(address) => ("HTTP", address),
             Bound::Unix(_) => return None,
         };
         let family = if address.is_ipv4() { "INET" } else { "INET6" };
@@ -102,9 +104,10 @@ mod tests {
             Bound::Tcp("127.0.0.1:5".parse().unwrap()),
             Bound::Tcp("[::1]:6".parse().unwrap()),
             Bound::Udp("127.0.0.1:7".parse().unwrap()),
+            Bound::Http("127.0.0.1:8".parse().unwrap()),
         ];
         write_ports(&path, addresses.iter()).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "TCP INET: 5\nTCP INET6: 6\nUDP INET: 7\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "TCP INET: 5\nTCP INET6: 6\nUDP INET: 7\nHTTP INET: 8\n");
         fs::remove_file(&path).unwrap();
     }
 }

@@ -14,7 +14,7 @@ use crate::worker::ADMINS_MAX;
 pub(super) fn own_descriptors(settings: &Settings) -> u64 {
     const STANDARD_AND_SIGNALS: u64 = 32;
     const PER_THREAD: u64 = 4;
-    let listeners = 2 * (settings.listen.len().max(1) as u64);
+    let listeners = 2 * (settings.listen.len().max(1) as u64 + settings.http.len() as u64);
     let datagrams = 2 * settings.udp_endpoints().len() as u64 * u64::from(settings.threads);
     let admins = if settings.admin_socket.is_some() { 1 + ADMINS_MAX as u64 } else { 0 };
     STANDARD_AND_SIGNALS + listeners + datagrams + admins + PER_THREAD * u64::from(settings.threads + 1)

@@ -3,10 +3,8 @@
 //! The replication thread starts before clients are served, and before system calls are restricted: it connects to
 //! other nodes and resolves their names.
 
-use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -24,6 +22,7 @@ use crate::sys::log::{Level, log_line};
 use crate::sys::signal::{Signal, Signals, send_to_self};
 
 use super::failure::Failure;
+use super::users::read_secret;
 
 /// The mesh without -o repl_cluster.
 const CLUSTER: &str = "larder";
@@ -52,7 +51,8 @@ impl MeshIdentity {
         if !settings.replicates() {
             return Ok(None);
         }
-        let secret = settings.replication_secret.as_deref().map(read_secret).transpose()?;
+        let secret = settings.replication_secret.as_deref();
+        let secret = secret.map(|path| read_secret("-o repl_secret_file", path)).transpose()?;
         if secret.is_none() {
             let line = "larder: -x, --replication-peer: links are not authenticated without -o repl_secret_file";
             log_line(Level::Warning, line);
@@ -195,16 +195,6 @@ fn new_node() -> Saved {
     let id = RandomState::new().build_hasher().finish();
     let [low, high, ..] = RandomState::new().build_hasher().finish().to_le_bytes();
     Saved::new(NodeId(id), NodeNumber::new(u16::from_le_bytes([low, high])))
-}
-
-/// The secret in a file, without the white space around it.
-fn read_secret(path: &Path) -> Result<Vec<u8>, Failure> {
-    let read = fs::read(path).map_err(Failure::system(format!("-o repl_secret_file: read {}", path.display())))?;
-    let secret = read.trim_ascii();
-    if secret.is_empty() {
-        return Err(Failure::Usage(format!("-o repl_secret_file: {} is empty", path.display())));
-    }
-    Ok(secret.to_vec())
 }
 
 /// The addresses to listen on.

@@ -49,7 +49,7 @@ use super::program::Program;
 use super::replication::{MeshIdentity, Node};
 use super::shutdown::{Ending, Workers};
 use super::upgrade::Upgrader;
-use super::users::load_users;
+use super::users::Secrets;
 use super::watching::watch_hub;
 
 /// Number of threads from which memcached and this server warn.
@@ -148,7 +148,7 @@ fn start(
         log_line(Level::Warning, line);
     }
     let clients_max = drop_privileges(settings)?;
-    let users = load_users(settings)?;
+    let secrets = Secrets::load(settings)?;
     let foreground = if settings.daemonize && predecessor.is_none() {
         Some(fork_to_background().map_err(Failure::system("-d, --daemon: fork"))?)
     } else {
@@ -177,7 +177,7 @@ fn start(
     let start_line = start_line(settings, clients_max, &sockets);
     restrict_if_asked(settings, Role::Starting)?;
     let upgrades = Upgrades { program: can_upgrade(settings, program), manager: Arc::clone(manager) };
-    let server = Server::build(settings, clients_max, ready, sockets, users, heritage, upgrades)?;
+    let server = Server::build(settings, clients_max, ready, sockets, secrets, heritage, upgrades)?;
     lock_memory_if_asked(settings);
     if predecessor.is_none() {
         start_log()?;
@@ -418,7 +418,7 @@ impl Server {
         clients_max: u64,
         ReadyStore { store, clock, gauges, replication }: ReadyStore,
         sockets: Sockets,
-        users: Option<Arc<Authenticator>>,
+        Secrets { users, http_token }: Secrets,
         heritage: Heritage,
         upgrades: Upgrades,
     ) -> Result<Self, Failure> {
@@ -452,7 +452,7 @@ impl Server {
             clock: Arc::clone(&clock),
             tunables: Arc::clone(&tunables),
             operator: Arc::clone(&process) as _,
-            switches: Switches::from(settings),
+            switches: Switches { http_token, ..Switches::from(settings) },
             prefixes,
             hot,
             watch_hub,

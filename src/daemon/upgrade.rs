@@ -19,6 +19,7 @@ use mio::Waker;
 
 use crate::command::Operator as _;
 use crate::dispatcher::Held;
+use crate::protocol::Grammar;
 use crate::restart::stamped;
 use crate::sync::Leaf;
 use crate::sys::boot::since_boot_us;
@@ -278,8 +279,8 @@ impl Transfer<'_> {
         for listener in held.listeners {
             part.push(&PartRecord::Listener(listener.record()), listener.as_fd());
         }
-        if let Some(client) = held.in_hand {
-            part.push(&PartRecord::Connection(new_client(self.process)), client);
+        if let Some((client, grammar)) = held.in_hand {
+            part.push(&PartRecord::Connection(new_client(self.process, grammar)), client);
         }
         let peer = self.order.peer();
         part.send(peer).and_then(|()| peer.end_parts()).and_then(|()| peer.set_timeout(self.left())).map_err(system)?;
@@ -305,11 +306,11 @@ impl Transfer<'_> {
 }
 
 /// A client that was accepted, and that no worker has.
-fn new_client(process: &Process) -> ConnectionRecord {
-    let must_authenticate = process.settings.user_file().is_some();
+fn new_client(process: &Process, grammar: Grammar) -> ConnectionRecord {
+    let must_authenticate = process.settings.user_file().is_some() && grammar != Grammar::Http;
     ConnectionRecord {
         stage: if must_authenticate { ConnectionStage::Locked(0) } else { ConnectionStage::Command },
-        grammar: 0,
+        grammar: grammar.code(),
         is_admin: false,
         is_introduced: false,
         hangup: false,

@@ -1,8 +1,8 @@
-//! The user file of -Y or -S: read at start, and again on SIGHUP.
+//! What clients must know: the user file of -Y or -S, read at start and again on SIGHUP, and the token of HTTP.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path;
+use std::path::{self, Path};
 use std::sync::Arc;
 
 use crate::auth::{Authenticator, LoadError};
@@ -15,7 +15,7 @@ use super::failure::Failure;
 const READABLE_BY_OTHERS: u32 = 0o004;
 
 /// Reads the user file if clients must authenticate. Runs as the user of -u, because a reload does.
-pub(super) fn load_users(settings: &Settings) -> Result<Option<Arc<Authenticator>>, Failure> {
+fn load_users(settings: &Settings) -> Result<Option<Arc<Authenticator>>, Failure> {
     let Some(file) = settings.user_file() else { return Ok(None) };
     let option = if settings.auth_file.is_some() { "-Y, --auth-file" } else { "MEMCACHED_SASL_PWDB" };
     // A daemon leaves the directory that a relative path begins at.
@@ -29,6 +29,32 @@ pub(super) fn load_users(settings: &Settings) -> Result<Option<Arc<Authenticator
         log_line(Level::Warning, line);
     }
     Ok(Some(Arc::new(users)))
+}
+
+/// What clients must know.
+pub(super) struct Secrets {
+    /// The users of -Y or -S.
+    pub(super) users: Option<Arc<Authenticator>>,
+    /// The token of -o http_token_file.
+    pub(super) http_token: Option<Box<[u8]>>,
+}
+
+impl Secrets {
+    /// Reads the files. Runs as the user of -u.
+    pub(super) fn load(settings: &Settings) -> Result<Self, Failure> {
+        let http_token = settings.http_token_file.as_deref().map(|path| read_secret("-o http_token_file", path));
+        Ok(Self { users: load_users(settings)?, http_token: http_token.transpose()?.map(Vec::into_boxed_slice) })
+    }
+}
+
+/// The secret in the file of `option`, without the white space around it.
+pub(super) fn read_secret(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = fs::read(path).map_err(Failure::system(format!("{option}: read {}", path.display())))?;
+    let secret = read.trim_ascii();
+    if secret.is_empty() {
+        return Err(Failure::Usage(format!("{option}: {} is empty", path.display())));
+    }
+    Ok(secret.to_vec())
 }
 
 /// Reads the user file again and logs the result.

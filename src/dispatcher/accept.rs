@@ -24,7 +24,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use crate::base::{Clock, RelTime, Repeated};
 use crate::conn::{Activity, ConnectionTable};
 use crate::counters::Counters;
-use crate::protocol::ReplyLine;
+use crate::protocol::{Echo, Grammar, HttpEcho, ReplyLine, compose};
 use crate::settings::Tunables;
 use crate::sync::Sender;
 use crate::sys::log::{Level, log_line};
@@ -88,7 +88,7 @@ pub struct Held<'d> {
     /// The sockets that it accepts from.
     pub listeners: &'d [Listener],
     /// A client that no worker has.
-    pub in_hand: Option<BorrowedFd<'d>>,
+    pub in_hand: Option<(BorrowedFd<'d>, Grammar)>,
 }
 
 /// Whether the dispatcher continues after a signal.
@@ -174,7 +174,7 @@ struct Acceptor {
     may_accept: Vec<bool>,
     assign: Assign,
     /// An accepted client for which no mailbox had room.
-    in_hand: Option<OwnedFd>,
+    in_hand: Option<(OwnedFd, Grammar)>,
     /// The time in microseconds at which accepting stopped. `None` while clients are accepted.
     shut_since_us: Option<u64>,
     /// Log state for clients refused because of -c.
@@ -212,7 +212,7 @@ impl Acceptor {
     }
 
     fn held(&self) -> Held<'_> {
-        let in_hand = self.in_hand.as_ref().map(|socket| socket.as_fd());
+        let in_hand = self.in_hand.as_ref().map(|(socket, grammar)| (socket.as_fd(), *grammar));
         Held { listeners: &self.config.listeners, in_hand }
     }
 
@@ -254,12 +254,12 @@ impl Acceptor {
     }
 
     fn let_in(&mut self, listener: usize) -> AcceptOutcome {
-        if let Some(socket) = self.in_hand.take() {
-            return self.hand_over(socket, 0..self.config.workers.len());
+        if let Some((socket, grammar)) = self.in_hand.take() {
+            return self.hand_over(socket, grammar, 0..self.config.workers.len());
         }
         let listener = &self.config.listeners[listener];
-        let (audience, is_tcp) = (listener.audience(), matches!(listener.address(), Bound::Tcp(_)));
-        if audience == Audience::Clients && !self.config.maxconns_fast && self.config.gate.is_full() {
+        let (audience, is_tcp) = (listener.audience(), matches!(listener.address(), Bound::Tcp(_) | Bound::Http(_)));
+        if audience != Audience::Admins && !self.config.maxconns_fast && self.config.gate.is_full() {
             self.tell_refused("waits");
             return AcceptOutcome::Shut;
         }
@@ -282,7 +282,7 @@ impl Acceptor {
             // more slowly.
             let _ = prepare_client(&socket);
         }
-        self.assign(socket)
+        self.assign(socket, audience.grammar())
     }
 
     /// Counts a new client, or refuses it if a limit is reached.
@@ -290,7 +290,7 @@ impl Acceptor {
         let (gate, fd) = (&self.config.gate, socket.as_raw_fd());
         if audience == Audience::Admins {
             if !gate.enter_admin(fd) {
-                self.send_away(socket);
+                self.send_away(socket, audience);
                 return false;
             }
             return true;
@@ -304,12 +304,12 @@ impl Acceptor {
                 self.tell_refused_of_address(address);
             }
         }
-        self.send_away(socket);
+        self.send_away(socket, audience);
         false
     }
 
     /// Assigns a new client to a worker.
-    fn assign(&mut self, socket: OwnedFd) -> AcceptOutcome {
+    fn assign(&mut self, socket: OwnedFd, grammar: Grammar) -> AcceptOutcome {
         let queue = if self.assign.needs_queue() { incoming_queue(socket.as_fd()) } else { 0 };
         let (choice, order) = self.assign.order(queue);
         match choice {
@@ -317,28 +317,31 @@ impl Acceptor {
             Choice::NoQueue => self.config.counters.round_robin_fallback.add(1),
             Choice::UnexpectedQueue => self.config.counters.unexpected_napi_ids.add(1),
         }
-        self.hand_over(socket, order)
+        self.hand_over(socket, grammar, order)
     }
 
     /// Hands the client to the first worker of `order` whose mailbox has room.
-    fn hand_over(&mut self, socket: OwnedFd, order: impl Iterator<Item = usize>) -> AcceptOutcome {
-        let mut mail = Mail::Adopt(socket);
+    fn hand_over(&mut self, socket: OwnedFd, grammar: Grammar, order: impl Iterator<Item = usize>) -> AcceptOutcome {
+        let mut mail = Mail::Adopt(socket, grammar);
         for worker in order {
             match self.config.workers[worker].post(mail) {
                 Ok(()) => return AcceptOutcome::Done,
                 Err(returned) => mail = returned,
             }
         }
-        if let Mail::Adopt(socket) = mail {
-            self.in_hand = Some(socket);
+        if let Mail::Adopt(socket, grammar) = mail {
+            self.in_hand = Some((socket, grammar));
         }
         AcceptOutcome::Shut
     }
 
-    fn send_away(&mut self, socket: &OwnedFd) {
+    fn send_away(&mut self, socket: &OwnedFd, audience: Audience) {
         self.config.counters.rejected_connections.add(1);
+        let mut reply = Vec::new();
+        let echo = if audience == Audience::Http { Echo::Http(HttpEcho::BROKEN) } else { Echo::TEXT };
+        compose(echo, ReplyLine::TooManyConnections.into(), &mut reply);
         // Ignored: a client that is gone need not be notified.
-        let _ = send(socket.as_fd(), ReplyLine::TooManyConnections.bytes());
+        let _ = send(socket.as_fd(), &reply);
     }
 
     fn tell_refused(&mut self, fate: &str) {

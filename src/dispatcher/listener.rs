@@ -1,4 +1,4 @@
-//! Listening sockets and UDP sockets as -l, -p, -U, -s and -a define them.
+//! Listening sockets and UDP sockets as -l, -p, -U, -s, -a and --http define them.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -8,6 +8,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use crate::protocol::Grammar;
 use crate::settings::{Endpoint, Settings};
 use crate::sys::datagram::bind_udp;
 use crate::sys::socket::{listen_tcp, listen_unix, local_address};
@@ -27,6 +28,18 @@ pub enum Audience {
     Clients,
     /// The operator, whose connections have places of their own.
     Admins,
+    /// Clients of HTTP.
+    Http,
+}
+
+impl Audience {
+    /// The grammar that its connections begin with.
+    pub(super) const fn grammar(self) -> Grammar {
+        match self {
+            Self::Clients | Self::Admins => Grammar::Unknown,
+            Self::Http => Grammar::Http,
+        }
+    }
 }
 
 /// The UDP sockets of one address.
@@ -44,6 +57,8 @@ pub enum Bound {
     Tcp(SocketAddr),
     /// UDP, IPv4 or IPv6.
     Udp(SocketAddr),
+    /// TCP, for HTTP.
+    Http(SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
 }
@@ -53,6 +68,7 @@ impl fmt::Display for Bound {
         match self {
             Self::Tcp(address) => write!(f, "{address}"),
             Self::Udp(address) => write!(f, "{address} (UDP)"),
+            Self::Http(address) => write!(f, "{address} (HTTP)"),
             Self::Unix(path) => write!(f, "{}", path.display()),
         }
     }
@@ -88,11 +104,12 @@ impl Listener {
     pub fn record(&self) -> ListenerRecord {
         let kind = match (&self.address, self.audience) {
             (Bound::Unix(_), Audience::Admins) => SocketKind::Admin,
-            (Bound::Unix(_), Audience::Clients) => SocketKind::Unix,
+            (Bound::Unix(_), Audience::Clients | Audience::Http) => SocketKind::Unix,
+            (Bound::Http(_), _) => SocketKind::Http,
             (Bound::Tcp(_) | Bound::Udp(_), _) => SocketKind::Tcp,
         };
         let address = match &self.address {
-            Bound::Tcp(address) | Bound::Udp(address) => address.to_string().into_bytes(),
+            Bound::Tcp(address) | Bound::Udp(address) | Bound::Http(address) => address.to_string().into_bytes(),
             Bound::Unix(path) => path.as_os_str().as_bytes().to_vec(),
         };
         ListenerRecord { kind, address }
@@ -122,6 +139,7 @@ impl HandedSockets {
             SocketKind::Admin => (Audience::Admins, Some(path())),
             SocketKind::Unix => (Audience::Clients, Some(path())),
             SocketKind::Tcp => (Audience::Clients, address().map(Bound::Tcp)),
+            SocketKind::Http => (Audience::Http, address().map(Bound::Http)),
             SocketKind::Udp => {
                 let Some(bound) = address().map(Bound::Udp) else { return false };
                 match self.datagrams.iter_mut().find(|datagrams| datagrams.address == bound) {
@@ -154,6 +172,10 @@ pub fn listen(settings: &Settings) -> Result<Vec<Listener>, BindFailure> {
     for (address, sockets) in open_all("listen on", &settings.tcp_endpoints(), &open_one)? {
         let tcp = |socket| Listener { socket, address: Bound::Tcp(address), audience: Audience::Clients };
         listeners.extend(sockets.into_iter().map(tcp));
+    }
+    for (address, sockets) in open_all("--http: listen on", &settings.http_endpoints(), &open_one)? {
+        let http = |socket| Listener { socket, address: Bound::Http(address), audience: Audience::Http };
+        listeners.extend(sockets.into_iter().map(http));
     }
     Ok(listeners)
 }
@@ -255,7 +277,7 @@ mod tests {
         let listeners = listen(&settings(-1, &[])).unwrap_or_default();
         let ports = listeners.iter().map(|listener| match listener.address() {
             Bound::Tcp(address) => address.port(),
-            Bound::Udp(_) | Bound::Unix(_) => 0,
+            Bound::Udp(_) | Bound::Http(_) | Bound::Unix(_) => 0,
         });
         let ports: Vec<u16> = ports.collect();
         assert!(!ports.is_empty());

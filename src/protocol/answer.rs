@@ -7,7 +7,7 @@ use crate::sys::spare::try_reserve;
 
 use super::echo::Echo;
 use super::reply_line::ReplyLine;
-use super::{binary, meta, text};
+use super::{binary, http, meta, text};
 
 /// The answer of a command, except values and reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,7 @@ pub fn compose(echo: Echo<'_>, answer: Answer, out: &mut Vec<u8>) {
         Echo::Text(reply) => text::compose(reply, answer, out),
         Echo::Meta(echo) => meta::compose(echo, answer, out),
         Echo::Binary(echo) => binary::compose(echo, answer, out),
+        Echo::Http(echo) => http::compose(echo, answer, out),
     }
 }
 
@@ -72,7 +73,7 @@ pub fn has_row_room(out: &mut Vec<u8>) -> bool {
 /// Makes the lines at `out[from..]` a part of a report. Binary clients get them as the value of a row.
 pub fn frame_lines(echo: Echo<'_>, name: &[u8], from: usize, out: &mut Vec<u8>) {
     match echo {
-        Echo::Text(_) | Echo::Meta(_) => {}
+        Echo::Text(_) | Echo::Meta(_) | Echo::Http(_) => {}
         Echo::Binary(echo) => binary::frame_lines(echo, name, from, out),
     }
 }
@@ -102,7 +103,8 @@ impl RowValue<'_> {
 pub fn push_row(echo: Echo<'_>, name: &[u8], value: RowValue<'_>, out: &mut Vec<u8>) {
     if has_row_room(out) {
         match echo {
-            Echo::Text(_) | Echo::Meta(_) => text::push_row(name, value, out),
+            // Pages have their own rows.
+            Echo::Text(_) | Echo::Meta(_) | Echo::Http(_) => text::push_row(name, value, out),
             Echo::Binary(echo) => binary::push_row(echo, name, value, out),
         }
     }

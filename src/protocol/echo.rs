@@ -3,6 +3,7 @@
 use crate::base::Key;
 use crate::sys::spare::try_copy;
 
+use super::http::HttpEcho;
 use super::request::KeyCoding;
 use super::tokens::Tokens;
 
@@ -15,6 +16,8 @@ pub enum Echo<'a> {
     Meta(MetaEcho<'a>),
     /// A binary request.
     Binary(BinaryEcho),
+    /// A request over HTTP.
+    Http(HttpEcho),
 }
 
 impl Echo<'_> {
@@ -26,7 +29,7 @@ impl Echo<'_> {
     pub const fn terminator(&self) -> &'static [u8] {
         match self {
             Self::Text(_) | Self::Meta(_) => b"\r\n",
-            Self::Binary(_) => b"",
+            Self::Binary(_) | Self::Http(_) => b"",
         }
     }
 }
@@ -117,6 +120,8 @@ pub enum OwnedEcho {
     Meta(Box<[u8]>, MetaShape),
     /// As [`Echo::Binary`].
     Binary(BinaryEcho),
+    /// As [`Echo::Http`].
+    Http(HttpEcho),
 }
 
 impl OwnedEcho {
@@ -126,6 +131,7 @@ impl OwnedEcho {
             Echo::Text(reply) => Self::Text(reply),
             Echo::Meta(MetaEcho { line, shape }) => Self::Meta(try_copy(line)?, shape),
             Echo::Binary(binary) => Self::Binary(binary),
+            Echo::Http(http) => Self::Http(http),
         })
     }
 
@@ -136,6 +142,7 @@ impl OwnedEcho {
             Self::Text(reply) => Echo::Text(*reply),
             Self::Meta(line, shape) => Echo::Meta(MetaEcho { line, shape: *shape }),
             Self::Binary(binary) => Echo::Binary(*binary),
+            Self::Http(http) => Echo::Http(*http),
         }
     }
 }

@@ -4,7 +4,8 @@ use crate::base::Key;
 
 use super::answer::Answer;
 use super::echo::Echo;
-use super::{binary, meta, text};
+use super::http::HttpItem;
+use super::{binary, http, meta, text};
 
 /// An item that was found. A command implements this for the engine's items.
 pub trait FoundItem {
@@ -67,6 +68,10 @@ pub fn compose_found(echo: Echo<'_>, item: &impl FoundItem, value: ValueShown, o
         Echo::Text(_) => {}
         Echo::Meta(echo) => meta::push_found(echo, item, value, out),
         Echo::Binary(echo) => binary::push_found(echo, item, value, out),
+        Echo::Http(echo) => {
+            let (client_flags, cas, value_len) = (item.client_flags(), item.cas(), item.value_len());
+            http::push_hit_head(echo, HttpItem { client_flags, cas, value_len, ttl_s: item.ttl_s() }, out);
+        }
     }
 }
 
@@ -76,5 +81,6 @@ pub fn compose_missed(echo: Echo<'_>, key: Key<'_>, out: &mut Vec<u8>) {
         Echo::Text(reply) => text::compose(reply, Answer::Miss, out),
         Echo::Meta(echo) => meta::compose(echo, Answer::Miss, out),
         Echo::Binary(echo) => binary::push_missed(echo, key, out),
+        Echo::Http(echo) => http::compose(echo, Answer::Miss, out),
     }
 }

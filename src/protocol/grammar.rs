@@ -1,9 +1,10 @@
-//! The grammars, and how a connection finds out which one its client speaks.
+//! The grammars, and how a connection of the cache's listeners finds out which one its client speaks.
 
 use crate::base::Key;
 use crate::settings::Settings;
 
 use super::binary::{self, REQUEST_MAGIC};
+use super::http;
 use super::meta;
 use super::request::{Arith, Input, LineRest, Parsed, PlainFetch, PlainSet};
 use super::text;
@@ -17,6 +18,8 @@ pub enum Grammar {
     Text,
     /// Packets: the binary protocol.
     Binary,
+    /// HTTP. Its listeners serve no other grammar (--http), and other listeners do not serve it.
+    Http,
 }
 
 /// The grammars that clients may use (-B, -Y, -S).
@@ -69,6 +72,7 @@ impl Grammar {
             Self::Unknown => 0,
             Self::Text => 1,
             Self::Binary => 2,
+            Self::Http => 3,
         }
     }
 
@@ -78,6 +82,7 @@ impl Grammar {
             0 => Some(Self::Unknown),
             1 => Some(Self::Text),
             2 => Some(Self::Binary),
+            3 => Some(Self::Http),
             _ => None,
         }
     }
@@ -103,7 +108,7 @@ impl Grammar {
     pub fn get(self, bytes: &[u8]) -> Option<(Key<'_>, usize)> {
         match self {
             Self::Text | Self::Unknown => text::quick::get(bytes),
-            Self::Binary => None,
+            Self::Binary | Self::Http => None,
         }
     }
 
@@ -112,7 +117,7 @@ impl Grammar {
     pub fn set(self, bytes: &[u8]) -> Option<(PlainSet<'_>, usize)> {
         match self {
             Self::Text | Self::Unknown => text::quick::set(bytes),
-            Self::Binary => None,
+            Self::Binary | Self::Http => None,
         }
     }
 
@@ -121,7 +126,7 @@ impl Grammar {
     pub fn meta_set(self, bytes: &[u8]) -> Option<(PlainSet<'_>, usize)> {
         match self {
             Self::Text | Self::Unknown => meta::quick::set(bytes),
-            Self::Binary => None,
+            Self::Binary | Self::Http => None,
         }
     }
 
@@ -130,7 +135,7 @@ impl Grammar {
     pub fn fetch(self, bytes: &[u8]) -> Option<(PlainFetch<'_>, usize)> {
         match self {
             Self::Text | Self::Unknown => meta::quick::get(bytes),
-            Self::Binary => None,
+            Self::Binary | Self::Http => None,
         }
     }
 
@@ -139,7 +144,7 @@ impl Grammar {
     pub fn arith(self, bytes: &[u8]) -> Option<(Arith<'_>, usize)> {
         match self {
             Self::Text | Self::Unknown => text::quick::arith(bytes),
-            Self::Binary => None,
+            Self::Binary | Self::Http => None,
         }
     }
 
@@ -150,6 +155,7 @@ impl Grammar {
             (Self::Text | Self::Unknown, Some(begun)) => text::parse_rest(bytes, input, begun),
             // Only lines can be continued.
             (Self::Binary, _) => binary::parse(bytes),
+            (Self::Http, _) => http::parse(bytes),
         }
     }
 }

@@ -14,6 +14,7 @@ mod crawler;
 mod echo;
 mod found;
 mod grammar;
+pub mod http;
 pub mod meta;
 mod reply_line;
 mod request;
@@ -30,6 +31,7 @@ pub use crawler::{Classes, CrawlerRequest, DumpFormat, DumpScope};
 pub use echo::{BinaryEcho, Echo, MetaEcho, OwnedEcho, Reply};
 pub use found::{FoundItem, ValueShown, compose_found, compose_missed, compose_value};
 pub use grammar::{Binding, Grammar};
+pub use http::{HttpEcho, HttpMethod, HttpReply, HttpRequest};
 pub use reply_line::{MEMCACHED_VERSION, ReplyLine};
 pub use request::{
     Admin, Arith, CasShown, Delete, Delta, Fetch, Input, Inspect, KeyCoding, KeyList, KeyTooLong, Keys, LineRest,

@@ -5,6 +5,7 @@ use crate::base::{Exptime, Key};
 
 use super::crawler::CrawlerRequest;
 use super::echo::Echo;
+use super::http::{HttpReply, HttpRequest};
 use super::reply_line::ReplyLine;
 use super::tokens::Tokens;
 use super::tuning::Tuning;
@@ -82,6 +83,8 @@ pub enum Request<'a> {
     Inspect(Inspect<'a>),
     /// A command without a key, for the server itself.
     Admin(Admin<'a>, Echo<'a>),
+    /// A request over HTTP, or the reply to one that cannot be parsed. Then the connection ends.
+    Http(Result<HttpRequest<'a>, HttpReply>),
 }
 
 impl<'a> Request<'a> {
@@ -90,7 +93,7 @@ impl<'a> Request<'a> {
     pub const fn key(&self) -> Option<(Key<'a>, KeyCoding)> {
         Some(match self {
             Self::Retrieve(Retrieval { keys: Keys::One(key), .. }) => (*key, KeyCoding::Plain),
-            Self::Retrieve(Retrieval { keys: Keys::List(_), .. }) | Self::Admin(..) => return None,
+            Self::Retrieve(Retrieval { keys: Keys::List(_), .. }) | Self::Admin(..) | Self::Http(_) => return None,
             Self::Fetch(fetch) => (fetch.key, fetch.coding),
             Self::Store(storage) => (storage.key, storage.coding),
             Self::Delete(delete) => (delete.key, delete.coding),
@@ -106,7 +109,7 @@ impl<'a> Request<'a> {
             Self::Retrieve(Retrieval { keys: Keys::One(_), options, rest }) => {
                 Self::Retrieve(Retrieval { keys: Keys::One(key), options, rest })
             }
-            Self::Retrieve(Retrieval { keys: Keys::List(_), .. }) | Self::Admin(..) => self,
+            Self::Retrieve(Retrieval { keys: Keys::List(_), .. }) | Self::Admin(..) | Self::Http(_) => self,
             Self::Fetch(fetch) => Self::Fetch(Fetch { key, ..fetch }),
             Self::Store(storage) => Self::Store(Storage { key, ..storage }),
             Self::Delete(delete) => Self::Delete(Delete { key, ..delete }),

@@ -129,9 +129,35 @@ impl Codec<Vec<ListenAddress>> for Addresses {
     }
 }
 
+/// Codec of --http: as -l, but each address has a port, and one without a host is the loopback address.
+pub(super) struct HttpAddresses;
+
+impl Codec<Vec<ListenAddress>> for HttpAddresses {
+    fn read(&self, text: &str, value: &mut Vec<ListenAddress>) -> Result<(), String> {
+        let before = value.len();
+        Addresses.read(&text.split(',').map(with_host).collect::<Vec<_>>().join(","), value)?;
+        match value[before..].iter().find(|address| address.port.is_none()) {
+            Some(address) => Err(format!("\"{address}\" has no port")),
+            None => Ok(()),
+        }
+    }
+
+    fn show(&self, value: &Vec<ListenAddress>) -> String {
+        Addresses.show(value)
+    }
+}
+
+/// The address in `word`. A port alone gets a host.
+fn with_host(word: &str) -> String {
+    let word = word.trim();
+    let port = word.strip_prefix(':').unwrap_or(word);
+    let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if is_port { format!("127.0.0.1:{port}") } else { word.into() }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Addresses, Codec as _, ListenAddress};
+    use super::{Addresses, Codec as _, HttpAddresses, ListenAddress};
 
     fn one(word: &str) -> Result<(Option<String>, Option<u16>), String> {
         ListenAddress::parse(word).map(|address| (address.host, address.port))
@@ -160,6 +186,18 @@ mod tests {
         }
         for nothing in ["", ",", " ; "] {
             assert_eq!(Addresses.read(nothing, &mut Vec::new()), Err("needs an address".into()));
+        }
+    }
+
+    #[test]
+    fn an_address_for_http_is_the_loopback_unless_it_has_a_host() {
+        let mut all = Vec::new();
+        HttpAddresses.read("80,:81, [::1]:82,*:83", &mut all).unwrap();
+        HttpAddresses.read("h:84", &mut all).unwrap();
+        assert_eq!(HttpAddresses.show(&all), "127.0.0.1:80,127.0.0.1:81,[::1]:82,*:83,h:84");
+        assert_eq!(HttpAddresses.read("10.0.0.1", &mut all), Err("\"10.0.0.1\" has no port".into()));
+        for bad in ["", "65536", "notls", "*"] {
+            assert!(HttpAddresses.read(bad, &mut Vec::new()).is_err(), "{bad}");
         }
     }
 

@@ -101,6 +101,7 @@ impl SettingsBuilder {
             ));
         }
         settings.check_authentication()?;
+        settings.check_http()?;
         if settings.napi_ids > settings.threads {
             let (queues, threads) = (settings.napi_ids, settings.threads);
             return Err(format!("-N, --napi-ids: {queues} is more than -t, --threads ({threads})"));
@@ -159,6 +160,23 @@ impl Settings {
     /// Whether this server is a node of a mesh.
     pub fn replicates(&self) -> bool {
         !self.replication_peers.is_empty() || !self.replication_listen.is_empty()
+    }
+
+    fn check_http(&self) -> Result<(), String> {
+        let given = [(self.http_cache, "-o http_cache"), (self.http_token_file.is_some(), "-o http_token_file")];
+        if let Some((_, option)) = given.iter().find(|(is_given, _)| *is_given && self.http.is_empty()) {
+            return Err(format!("{option}: needs --http"));
+        }
+        if self.http_cache && self.user_file().is_some() && self.http_token_file.is_none() {
+            return Err("-o http_cache: clients would need no password; add -o http_token_file".into());
+        }
+        Ok(())
+    }
+
+    /// The addresses for HTTP.
+    pub fn http_endpoints(&self) -> Vec<Endpoint> {
+        let endpoint = |one: &ListenAddress| Endpoint { host: one.host.clone(), port: one.port.unwrap_or(0) };
+        self.http.iter().map(endpoint).collect()
     }
 
     fn check_replication(&self) -> Result<(), String> {
@@ -301,6 +319,16 @@ mod tests {
         assert!(build(&["-o idle_timeout=4294967295"]).is_ok(), "-1 without a sign: never");
         let refused = "-o hot_lru_pct and warm_lru_pct: 81 together is more than 80";
         assert_eq!(build(&["-o hot_lru_pct=41"]).unwrap_err(), refused);
+    }
+
+    #[test]
+    fn items_over_http_are_as_safe_as_the_others() {
+        assert!(build(&["http=80", "-o http_cache"]).is_ok());
+        assert!(build(&["http=80", "-o http_cache", "auth_file=/u", "-o http_token_file=/t"]).is_ok());
+        let refused = "-o http_cache: clients would need no password; add -o http_token_file";
+        assert_eq!(build(&["http=80", "-o http_cache", "auth_file=/u"]).unwrap_err(), refused);
+        assert_eq!(build(&["-o http_cache"]).unwrap_err(), "-o http_cache: needs --http");
+        assert_eq!(build(&["-o http_token_file=/t"]).unwrap_err(), "-o http_token_file: needs --http");
     }
 
     #[test]

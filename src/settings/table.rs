@@ -13,7 +13,7 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use super::address::{Addresses, ListenAddress};
+use super::address::{Addresses, HttpAddresses, ListenAddress};
 use super::codec::{
     ChunkSizes, Codec, Fraction, Mentions, Octal, OneCharacter, OneOf, Switch, SwitchOrLevel, TURNS_OFF, TURNS_ON, Text,
 };
@@ -298,8 +298,8 @@ settings! {
     /// with
     /// -d or logfile have no effect.
     config_file: Option<PathBuf> = None, Text { absent: "" }, "--config=<file>", Process, "", Works;
-    /// File for the numbers of TCP and UDP ports, written when the server listens. If it cannot be written, the server
-    /// prints a warning and starts.
+    /// File for the numbers of TCP, UDP and HTTP ports, written when the server listens. If it cannot be written, the
+    /// server prints a warning and starts.
     port_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_PORT_FILENAME=<file>", Process, "", Works;
     /// The file of users for -S without -Y. Without -S it has no effect.
     sasl_file: Option<PathBuf> = None, Text { absent: "" }, "MEMCACHED_SASL_PWDB=<file>", Network, "", Works;
@@ -363,6 +363,14 @@ settings! {
     /// Unix socket for the operator, with the access mode of -a. Four connections to it are possible beside those of
     /// -c, and they are accepted first.
     admin_socket: Option<PathBuf> = None, Text { absent: "" }, "-o admin_socket=<file>", Network, "", Works;
+    /// Address and port for HTTP: pages for probes and statistics, and items with -o http_cache. A port alone is on
+    /// 127.0.0.1; *:port is on every interface. Separate several with commas, or repeat the option. doc/http.md
+    /// describes the pages.
+    http: Vec<ListenAddress> = Vec::new(), HttpAddresses, "--http=<addr>", Network, "", Works;
+    /// Serve items over HTTP, at /cache/KEY. With -Y or -S this needs -o http_token_file.
+    http_cache: bool = false, TURNS_ON, "-o http_cache", Network, "", Works;
+    /// File with a token that clients of HTTP must send: Authorization: Bearer <token>. /live and /ready need none.
+    http_token_file: Option<PathBuf> = None, Text { absent: "" }, "-o http_token_file=<file>", Network, "", Works;
     /// Bytes that all replies to one UDP datagram may have together, headers included. They may have 32 times the bytes
     /// of the datagram in any case. A longer reply is replaced by an error. The default is one datagram. A higher value
     /// multiplies what a forged address can send to others.

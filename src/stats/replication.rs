@@ -96,6 +96,11 @@ pub(super) const REPCACHED_ROWS: &[StatRow<ReplicationFigures>] = &[
 ];
 
 impl ReplicationFigures {
+    /// Whether the items of a peer still arrive for the first time.
+    pub fn is_filling(&self) -> bool {
+        self.comparisons == 0 && self.peers.iter().any(|peer| peer.state == "synchronizing")
+    }
+
     /// Writes the rows of `stats replication`.
     pub fn rows(&self, row: EmitRow<'_>) {
         row("node", &self.node);

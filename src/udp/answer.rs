@@ -223,6 +223,8 @@ const fn echo_of<'a>(action: &Action<'a>) -> Echo<'a> {
             Request::Touch(touch) => touch.echo,
             Request::Inspect(inspect) => inspect.echo,
             Request::Admin(_, echo) => *echo,
+            // No datagram is HTTP.
+            Request::Http(_) => Echo::TEXT,
         },
     }
 }

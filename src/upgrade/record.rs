@@ -43,9 +43,12 @@ pub enum SocketKind {
     Admin = 2,
     /// It receives datagrams.
     Udp = 3,
+    /// It accepts clients of HTTP.
+    Http = 4,
 }
 
-const SOCKET_KINDS: [SocketKind; 4] = [SocketKind::Tcp, SocketKind::Unix, SocketKind::Admin, SocketKind::Udp];
+const SOCKET_KINDS: [SocketKind; 5] =
+    [SocketKind::Tcp, SocketKind::Unix, SocketKind::Admin, SocketKind::Udp, SocketKind::Http];
 
 /// A socket that is no client.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -521,10 +521,9 @@ impl EventLoop {
                 None => break,
                 // For other mail, the turn itself is what was asked for.
                 Some(Mail::Turn) => self.refuse_stalled(registry, pin),
-                Some(Mail::Adopt(socket)) => {
-                    let is_locked = self.shared.connections.users.is_some();
-                    let new = if is_locked { Connection::new_locked } else { Connection::new };
-                    self.adopt(new(socket, self.now), registry);
+                Some(Mail::Adopt(socket, grammar)) => {
+                    let must_authenticate = self.shared.connections.users.is_some();
+                    self.adopt(Connection::accepted(socket, grammar, must_authenticate, self.now), registry);
                 }
                 Some(Mail::HandOver(order)) => return AfterTurn::HandOver(order),
                 Some(Mail::Answer(answers)) => answers.add(),

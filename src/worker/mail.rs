@@ -4,13 +4,14 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::base::atomic::{AtomicUsize, Ordering};
+use crate::protocol::Grammar;
 
 use super::handover::HandOver;
 
 /// A message to a worker.
 pub enum Mail {
-    /// Serve this client, which was accepted and counted.
-    Adopt(OwnedFd),
+    /// Serve this client, which was accepted and counted, in the grammar of its listener.
+    Adopt(OwnedFd, Grammar),
     /// Take a turn: another thread waits for memory that the worker holds, or the verifier thread has given a verdict.
     Turn,
     /// Add an answer: another thread asks whether this worker takes turns.

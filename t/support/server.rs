@@ -123,6 +123,18 @@ impl Server {
         (Ipv4Addr::LOCALHOST, port).into()
     }
 
+    /// Where it serves HTTP, over IPv4.
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        let port = port_of(&self.directory.join("port"), "HTTP INET: ").expect("--http is given");
+        (Ipv4Addr::LOCALHOST, port).into()
+    }
+
+    /// A connection for HTTP of its own.
+    pub(crate) fn http_client(&self) -> Client {
+        let socket = TcpStream::connect(self.http_address()).expect("the server accepts a connection");
+        Client::over_tcp(socket).expect("a socket has options")
+    }
+
     /// A UDP client of its own.
     pub(crate) fn datagram_client(&self) -> DatagramClient {
         DatagramClient::new(self.udp_address())

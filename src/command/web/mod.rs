@@ -1,0 +1,120 @@
+//! Requests over HTTP: finds the page, and checks whether the client may have it.
+//!
+//! ```text
+//! /live  /ready   for probes; they need no token
+//! /               what there is
+//! /cache/KEY      items, with -o http_cache
+//! ```
+
+mod items;
+
+use subtle::ConstantTimeEq as _;
+
+use crate::protocol::http::{CACHE_PATH, Persistence, begin_page, push_reply, split_query};
+use crate::protocol::{HttpEcho, HttpMethod, HttpReply, HttpRequest, Value};
+use crate::store::EngineAdmin;
+
+use super::context::Context;
+use super::execute::Outcome;
+use super::lookup::Lookup;
+use super::sink::ReplySink;
+
+/// A page of the server itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WebPage {
+    Index,
+    Live,
+    Ready,
+}
+
+/// The pages: path, whether it needs the token, meaning.
+const PAGES: &[(&str, WebPage, bool, &str)] = &[
+    ("/", WebPage::Index, true, "this list"),
+    ("/live", WebPage::Live, false, "200: the server runs"),
+    ("/ready", WebPage::Ready, false, "200: clients may be sent here; 503: not yet, and why"),
+];
+
+/// The path of an item, as the list of pages shows it.
+const ITEM_ROW: (&str, &str) = ("/cache/KEY", "an item, with -o http_cache");
+
+/// Executes one request.
+#[inline(never)]
+pub(super) fn serve<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
+    request: &Result<HttpRequest<'_>, HttpReply>,
+    lookup: Option<Lookup<E::Bucket, E::Candidate<'pin>>>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let request = match request {
+        Ok(request) => request,
+        Err(reply) => {
+            push_reply(HttpEcho::BROKEN, *reply, sink.text());
+            return Outcome::Close;
+        }
+    };
+    if request.is_foreign {
+        return refuse(request, HttpReply::Foreign, sink);
+    }
+    let (path, query) = split_query(request.target);
+    if let Some(written_key) = path.strip_prefix(CACHE_PATH) {
+        return match (is_admitted(request, ctx), ctx.switches.http_cache, query) {
+            (false, ..) => refuse(request, HttpReply::Unauthorized, sink),
+            (true, false, _) => refuse(request, HttpReply::CacheOff, sink),
+            (true, true, Some(_)) => refuse(request, HttpReply::BadKey, sink),
+            (true, true, None) => items::serve(request, written_key, lookup, ctx, pin, sink),
+        };
+    }
+    let Some((_, page, needs_token, _)) = PAGES.iter().find(|(known, ..)| known.as_bytes() == path) else {
+        return refuse(request, HttpReply::NoPage, sink);
+    };
+    if *needs_token && !is_admitted(request, ctx) {
+        return refuse(request, HttpReply::Unauthorized, sink);
+    }
+    if !matches!(request.echo.method, HttpMethod::Get | HttpMethod::Head) {
+        return refuse(request, HttpReply::MethodNotAllowed, sink);
+    }
+    match page {
+        WebPage::Index => index(request, sink.text()),
+        WebPage::Live => push_reply(request.echo, HttpReply::Ok, sink.text()),
+        WebPage::Ready => {
+            let reply = ctx.operator.readiness().err().unwrap_or(HttpReply::Ok);
+            push_reply(request.echo, reply, sink.text());
+        }
+    }
+    after(request)
+}
+
+/// Whether the client knows the token. The comparison takes as long for a token that is nearly right.
+fn is_admitted<E: EngineAdmin>(request: &HttpRequest<'_>, ctx: &Context<'_, E>) -> bool {
+    let Some(wanted) = &ctx.switches.http_token else { return true };
+    request.token.is_some_and(|offered| offered.ct_eq(wanted).into())
+}
+
+/// Answers an error. A client that waits for `100 Continue` may send its body or not, so its connection ends.
+fn refuse<I, P, S: ReplySink<I>>(request: &HttpRequest<'_>, reply: HttpReply, sink: &mut S) -> Outcome<P> {
+    let mut request = *request;
+    if request.awaits_continue && request.body == Value::Coming {
+        request.echo.persistence = Persistence::Ends;
+    }
+    push_reply(request.echo, reply, sink.text());
+    after(&request)
+}
+
+/// What follows a reply: the rest of a body that is not needed, and the end of the connection if the reply says so.
+fn after<P>(request: &HttpRequest<'_>) -> Outcome<P> {
+    match request.body {
+        _ if request.echo.ends() => Outcome::Close,
+        Value::Coming => Outcome::Swallow { bytes: request.body_len.into() },
+        Value::Whole(_) | Value::BadTerminator => Outcome::Done,
+    }
+}
+
+fn index(request: &HttpRequest<'_>, out: &mut Vec<u8>) {
+    let page = begin_page(request.echo, "text/plain; charset=utf-8", out);
+    let pages = PAGES.iter().map(|(path, _, _, meaning)| (*path, *meaning));
+    for (path, meaning) in pages.chain([ITEM_ROW]) {
+        out.extend_from_slice(format!("{path:12} {meaning}\n").as_bytes());
+    }
+    page.end(out);
+}
