@@ -2,7 +2,10 @@
 
 mod clients;
 mod load;
+mod phases;
 mod program;
 mod rolls_back;
 mod service;
+mod stand_in;
+mod starts;
 mod states;

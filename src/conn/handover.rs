@@ -65,12 +65,23 @@ impl Connection {
         })
     }
 
-    /// The connection of a record. It must be driven: the kernel may have nothing more to report. `None`: this process
-    /// cannot serve it.
-    pub fn adopt(socket: OwnedFd, record: ConnectionRecord, now: RelTime, counters: &Counters) -> Option<Self> {
+    /// The connection of a record. It must be driven: the kernel may have nothing more to report.
+    ///
+    /// # Errors
+    /// This process cannot serve it. Its socket is handed back.
+    pub fn adopt(
+        socket: OwnedFd,
+        record: ConnectionRecord,
+        now: RelTime,
+        counters: &Counters,
+    ) -> Result<Self, OwnedFd> {
         let ConnectionRecord { stage, grammar, is_introduced, hangup, idle_s, unread, unsent, .. } = record;
+        let mut backlog = Box::<Backlog>::default();
+        let (Some(grammar), Ok(())) = (Grammar::from_code(grammar), backlog.push_text(&unsent)) else {
+            return Err(socket);
+        };
         if unread.len() as u64 > ReadBuf::BYTES {
-            return None;
+            return Err(socket);
         }
         let mut connection = Self::new(socket, RelTime(now.0.saturating_sub(idle_s)));
         connection.state = match stage {
@@ -80,11 +91,9 @@ impl Connection {
             ConnectionStage::Closing => ConnectionState::Closing(CloseReason::Asked),
             ConnectionStage::RefusedLine => ConnectionState::Line(LineRest::Refused),
         };
-        connection.grammar = Grammar::from_code(grammar)?;
+        connection.grammar = grammar;
         (connection.is_introduced, connection.hangup, connection.readable) = (is_introduced, hangup, true);
         if !unsent.is_empty() {
-            let mut backlog = Box::<Backlog>::default();
-            backlog.push_text(&unsent).ok()?;
             counters.buffers.backlog_bytes.add(backlog.text_bytes());
             connection.backlog = Some(backlog);
         }
@@ -93,6 +102,6 @@ impl Connection {
             counters.buffers.tail_bytes.add(unread.len() as u64);
             connection.tail = Some(unread.into_boxed_slice());
         }
-        Some(connection)
+        Ok(connection)
     }
 }

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use crate::dispatcher::HandedSockets;
-use crate::sys::passing::{PassedSocket, inherited, prepare_passed};
+use crate::sys::passing::{PassedSocket, prepare_passed, take_inherited};
 use crate::upgrade::{ListenerRecord, SocketKind};
 
 use super::failure::Failure;
@@ -49,7 +49,7 @@ impl PassedDescriptors {
         let names = names.as_bytes().split(|byte| *byte == b':').map(|name| String::from_utf8_lossy(name).into_owned());
         let named = (FIRST..FIRST + count).zip(names.chain(std::iter::repeat(String::new())));
         let take = |(fd, name): (i32, String)| {
-            let taken = inherited(fd).map_err(Failure::system(format!("{COUNT_VARIABLE}: take descriptor {fd}")));
+            let taken = take_inherited(fd).map_err(Failure::system(format!("{COUNT_VARIABLE}: take descriptor {fd}")));
             taken.map(|descriptor| (name, descriptor))
         };
         named.map(take).collect::<Result<_, _>>().map(Self)

@@ -10,20 +10,22 @@ use crate::base::Clock;
 use crate::restart::{FileClaim, Handed, OpenError, Opened, Report, Started, create_in_memory, open, stamped};
 use crate::settings::Settings;
 use crate::stats::RestartGauges;
-use crate::store::{Jobs, RecoveryReport, Store};
+use crate::store::{Jobs, LeftItems, RecoveryReport, Store};
 use crate::sys::log::{Level, log_line};
 use crate::sys::passing::memory_file;
 
 use super::failure::{Failure, kernels_word};
 use super::plan::store_config;
+use super::predecessor::ReceivedItems;
 use super::replication::NodeView;
 use super::shutdown::Workers;
 
-/// A store that is ready to serve.
+/// A store that is ready to serve, or that will be once another process has given it up.
 pub(super) struct ReadyStore {
     pub(super) store: &'static Store,
     pub(super) clock: Arc<Clock>,
-    pub(super) gauges: RestartGauges,
+    /// `None`: another process has not given it up.
+    pub(super) gauges: Option<RestartGauges>,
     /// With -x.
     pub(super) replication: Option<NodeView>,
 }
@@ -41,7 +43,7 @@ impl ReadyStore {
 pub(super) fn build_store(settings: &Settings, hash_seed: Option<u64>) -> Result<ReadyStore, Failure> {
     let Some(path) = settings.memory_file.as_deref() else {
         let (store, clock) = build_in_memory(settings, hash_seed)?;
-        return Ok(ReadyStore { store, clock, gauges: RestartGauges::default(), replication: None });
+        return Ok(ReadyStore { store, clock, gauges: Some(RestartGauges::default()), replication: None });
     };
     let watch = Clock::start();
     let Opened { file, started, clock, dropped } = open(path, settings).map_err(|error| failure(path, error))?;
@@ -50,11 +52,12 @@ pub(super) fn build_store(settings: &Settings, hash_seed: Option<u64>) -> Result
         .map_err(Failure::system(format!("-e, --memory-file: map {}", path.display())))?;
     let recovery = match started {
         Started::Cold => RecoveryReport::default(),
-        Started::Clean | Started::Unclean => store.recover(recovery_threads(settings), started == Started::Clean),
+        Started::Clean => store.recover(recovery_threads(settings), LeftItems::Clean),
+        Started::Unclean => store.recover(recovery_threads(settings), LeftItems::Unclean),
     };
     let report = Report { started, recovery, dropped, ready_us: watch.real_us() };
     log_line(Level::Info, report.line(path));
-    Ok(ReadyStore { store, clock, gauges: report.gauges(), replication: None })
+    Ok(ReadyStore { store, clock, gauges: Some(report.gauges()), replication: None })
 }
 
 /// Time for which items stay where they are after each move, as a multiple of what the move took.
@@ -84,33 +87,41 @@ fn build_in_memory(settings: &Settings, hash_seed: Option<u64>) -> Result<(&'sta
     Ok((store, clock))
 }
 
-/// The store of another process, which still holds it.
-pub(super) struct HandedStore {
+/// The items of another process, which still holds them.
+pub(super) struct HandedItems {
     store: &'static Store,
     clock: Arc<Clock>,
     claim: FileClaim,
+    index: File,
 }
 
-impl HandedStore {
-    /// Maps the memory of the items. Nothing in it is changed.
-    pub(super) fn map(items: File, settings: &Settings) -> Result<Self, Failure> {
-        let handed = Handed::examine(items, settings).map_err(Failure::Upgrade)?;
+impl HandedItems {
+    /// Maps the memory of the items. Nothing in it is changed. `state` is what the other process says of them.
+    pub(super) fn map(items: ReceivedItems, state: &[u8], settings: &Settings) -> Result<Self, Failure> {
+        let handed = Handed::examine(items.memory, state, settings).map_err(Failure::Upgrade)?;
         let claim = handed.claim();
         let clock = Arc::new(handed.clock);
-        let store = Store::in_file(store_config(settings, None), Arc::clone(&clock), handed.file)
+        let mut config = store_config(settings, None);
+        // All other threads have joined when these read the items.
+        config.threads_max += recovery_threads(settings);
+        let store = Store::in_file(config, Arc::clone(&clock), handed.file)
             .map_err(Failure::system("upgrade: map the memory of items"))?;
-        Ok(Self { store, clock, claim })
+        Ok(Self { store, clock, claim, index: items.index })
     }
 
-    /// Takes the items over. The other process has given them up.
-    pub(super) fn take_over(self, settings: &Settings) -> ReadyStore {
-        let Self { store, clock, claim } = self;
+    /// The store, for threads that wait.
+    pub(super) fn store(&self) -> ReadyStore {
+        ReadyStore { store: self.store, clock: Arc::clone(&self.clock), gauges: None, replication: None }
+    }
+
+    /// Takes the items over. The other process has given them up, and no thread of this one uses them yet.
+    pub(super) fn take_over(self, settings: &Settings) -> RestartGauges {
+        let Self { store, clock, claim, index } = self;
         let began_us = clock.real_us();
         claim.take_over(&clock);
-        let recovery = store.recover(recovery_threads(settings), true);
+        let recovery = store.recover(recovery_threads(settings), LeftItems::HandedOver(&index));
         let ready_us = clock.real_us().saturating_sub(began_us);
-        let report = Report { started: Started::Clean, recovery, dropped: None, ready_us };
-        ReadyStore { store, clock, gauges: report.gauges(), replication: None }
+        Report { started: Started::Clean, recovery, dropped: None, ready_us }.gauges()
     }
 }
 

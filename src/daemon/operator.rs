@@ -1,6 +1,6 @@
 //! The process as the commands `stats`, `verbosity`, `shutdown` and `debugtime` see it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::atomic::{AtomicU64, Ordering};
 use crate::base::{Clock, EmitRow};
@@ -38,7 +38,8 @@ pub(super) struct Process {
     pub(super) watch_hub: Arc<Hub>,
     /// The counters of all workers and of the dispatcher.
     pub(super) counters: Vec<Arc<Counters>>,
-    pub(super) restart: RestartGauges,
+    /// The start of this process. Empty before the process serves.
+    pub(super) restart: OnceLock<RestartGauges>,
     /// With -x.
     pub(super) replication: Option<NodeView>,
     /// Time for which the upgrade that began this process stopped all clients, in microseconds.
@@ -46,11 +47,13 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Notes that this process serves all clients of another one from now on.
-    pub(super) fn note_upgrade(&self, before: &ProcessRecord) {
+    /// Notes that this process serves all clients of another one from now on, with these items.
+    pub(super) fn note_upgrade(&self, before: &ProcessRecord, gauges: RestartGauges) {
+        // Ignored: there is one start.
+        let _ = self.restart.set(gauges);
         let stall_us = since_boot_us().unwrap_or(0).saturating_sub(before.paused_us);
         self.upgrade_stall_us.store(stall_us, Ordering::Relaxed);
-        let (clients, items, version) = (self.gate.current(), self.restart.items, &before.version);
+        let (clients, items, version) = (self.gate.current(), gauges.items, &before.version);
         let ms = stall_us / 1000;
         let line = format!("larder: upgrade: {clients} clients and {items} items of larder {version}, after {ms} ms");
         log_line(Level::Info, line);
@@ -107,7 +110,7 @@ impl Operator for Process {
             log_watcher_sent: watch.watcher_sent,
             log_watchers: watch.watchers,
             upgrade_stall_us: self.upgrade_stall_us.load(Ordering::Relaxed),
-            restart: self.restart,
+            restart: self.restart.get().copied().unwrap_or_default(),
         }
     }
 

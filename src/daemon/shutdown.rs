@@ -3,20 +3,22 @@
 //! SIGTERM and SIGINT end the process at once, unless a memory file (-e) depends on the workers. On a graceful end, and
 //! with a memory file, every worker first finishes its turn and closes its clients.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
 use crate::auth::Authenticator;
 use crate::counters::Counters;
 use crate::dispatcher::{AfterSignal, DatagramAddress};
 use crate::store::Store;
-use crate::sync::Sender;
+use crate::sync::{Latch, Sender};
 use crate::sys::log::{Level, log_line};
 use crate::sys::signal::{Signal, Signals};
-use crate::worker::{Mail, Shared, Worker, WorkerSockets};
+use crate::worker::{Mail, Shared, Worker, WorkerSockets, WorkerStart};
 
 use super::failure::Failure;
-use super::inheritance::Client;
+use super::predecessor::Client;
 use super::users::reload_users;
 
 /// Whether and how the process was asked to end.
@@ -80,14 +82,16 @@ pub(super) struct Workers {
 
 impl Workers {
     /// Starts one worker for each element of `counters`. Each gets its UDP sockets, and its clients of the process
-    /// before.
+    /// before. All have their sockets on return, and serve nothing before `begins` is open.
     pub(super) fn start(
         shared: &Arc<Shared>,
         counters: Vec<Arc<Counters>>,
         store: &'static Store,
         datagrams: Vec<DatagramAddress>,
         clients: Vec<Vec<Client>>,
+        begins: &Arc<Latch>,
     ) -> Result<Self, Failure> {
+        let (prepared, reports) = channel();
         let mut workers = Vec::with_capacity(counters.len());
         let mut of_workers = deal(datagrams, counters.len());
         of_workers.iter_mut().zip(clients).for_each(|(sockets, clients)| sockets.adopted = clients);
@@ -95,12 +99,17 @@ impl Workers {
             let (participant, worker_store) = store.join();
             let (worker, sender) = Worker::new(Arc::clone(shared), counters, participant, worker_store, sockets)
                 .map_err(Failure::system("-t, --threads: poll"))?;
-            let started = worker.start(index);
+            let started = worker.start(index, WorkerStart { prepared: prepared.clone(), begins: Arc::clone(begins) });
             let thread = started.map_err(Failure::system(format!(
                 "-t, --threads: start thread {} under ulimit -u and -v",
                 index + 1
             )))?;
             workers.push((sender, thread));
+        }
+        drop(prepared);
+        for _ in &workers {
+            let report = reports.recv().unwrap_or_else(|_| Err(io::Error::other("a thread has ended")));
+            report.map_err(Failure::system("-t, --threads: take clients over"))?;
         }
         Ok(Self { workers })
     }

@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! one thread   limits, user ▶ user file ▶ background ▶ signals ▶ store ▶ listeners ▶ files
-//! then         jobs, workers ▶ lock memory ▶ release terminal
+//! then         jobs, workers, which wait ▶ upgrade: commit ▶ they begin ▶ lock memory ▶ release terminal
 //! last         the dispatcher runs here until a signal ends it ▶ shutdown.rs
 //! ```
 //!
-//! Threads start after the fork, and after everything that can fail because of the operator's settings.
+//! Threads start after the fork, and after everything that can fail because of the operator's settings. In an upgrade
+//! the process before goes on if anything fails until the commit, threads included.
 
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::auth::Authenticator;
 use crate::base::atomic::AtomicU64;
@@ -25,25 +26,25 @@ use crate::dispatcher::{
 use crate::protocol::{Binding, MEMCACHED_VERSION};
 use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
-use crate::store::{MoveTuning, Store};
-use crate::sync::Leaf;
-use crate::sync::Sender;
+use crate::store::{MoveTuning, PausedJobs, Store};
+use crate::sync::{Latch, Leaf, Sender};
 use crate::sys::filter::Role;
 use crate::sys::log::{Level, log_as_json, log_line, start_log_thread};
 use crate::sys::process::{Foreground, Output, fork_to_background, mappable_bytes, share_one_heap};
 use crate::sys::signal::{Signals, block_write_signals};
 use crate::sys::spare::refill;
-use crate::upgrade::{ProcessRecord, WatcherRecord};
+use crate::upgrade::ProcessRecord;
+use crate::watch::Watcher;
 use crate::worker::{ClientGate, ClientLimits, Mail, Shared};
 
 use super::activation::PassedDescriptors;
 use super::failure::{Failure, kernels_word};
 use super::heartbeat::heartbeat;
-use super::inheritance::{Client, Inheritance, Predecessor};
-use super::memory_file::{HandedStore, ReadyStore, StoreEnd, build_store};
+use super::memory_file::{HandedItems, ReadyStore, StoreEnd, build_store};
 use super::notify::ServiceManager;
 use super::operator::Process;
 use super::pidfile::{Pidfile, write_ports};
+use super::predecessor::{Predecessor, ReceivedClients, ReceivedProcess, counters_of};
 use super::privileges::{drop_privileges, lock_memory_if_asked, own_descriptors, restrict_if_asked};
 use super::program::Program;
 use super::replication::{MeshIdentity, Node};
@@ -139,7 +140,7 @@ fn start(
     if settings.log_format == JSON {
         log_as_json();
     }
-    let program = Program::of_this_process();
+    let program = Program::of_this_process(settings.daemonize);
     block_write_signals().map_err(Failure::system("block signals"))?;
     if settings.threads >= THREADS_MANY {
         let threads = settings.threads;
@@ -165,23 +166,31 @@ fn start(
         // From the commit on, no thread that clients need may wait for the reader of standard error.
         start_log()?;
     }
-    let Estate { ready, sockets, heritage, node } = match predecessor {
-        None => build_estate(settings, passed, &signals)?,
-        Some(predecessor) => take_over_estate(settings, predecessor)?,
+    let (parts, handed) = match predecessor {
+        None => (new_parts(settings, passed, &signals)?, None),
+        Some(predecessor) => received_parts(settings, predecessor).map(|(parts, handed)| (parts, Some(handed)))?,
     };
     if settings.verbosity >= DETAILED {
-        print_details(ready.store, &sockets, Binding::from(settings));
+        print_details(parts.ready.store, &parts.sockets, Binding::from(settings));
     }
-    warn_of_open_udp(&sockets);
-    let pidfile = write_files(settings, &sockets);
-    let start_line = start_line(settings, clients_max, &sockets);
+    warn_of_open_udp(&parts.sockets);
+    let addresses: Vec<Bound> = parts.sockets.addresses().cloned().collect();
+    let start_line = start_line(settings, clients_max, &addresses);
+    // The files of a process that is to be replaced stay until it is.
+    let mut pidfile = if handed.is_none() { write_files(settings, &addresses) } else { None };
     restrict_if_asked(settings, Role::Starting)?;
-    let upgrades = Upgrades { program: can_upgrade(settings, program), manager: Arc::clone(manager) };
-    let server = Server::build(settings, clients_max, ready, sockets, secrets, heritage, upgrades)?;
-    lock_memory_if_asked(settings);
-    if predecessor.is_none() {
+    let upgrades =
+        Upgrades { program: can_upgrade(settings, program, std::process::id()), manager: Arc::clone(manager) };
+    let (server, waiting, node) = Server::build(settings, clients_max, parts, &signals, secrets, upgrades)?;
+    if let Some(handed) = handed {
+        server.take_over(handed, settings)?;
+        waiting.begin();
+        pidfile = write_files(settings, &addresses);
+    } else {
+        waiting.begin();
         start_log()?;
     }
+    lock_memory_if_asked(settings);
     if settings.verbosity > 0 {
         log_line(Level::Info, start_line);
     }
@@ -192,50 +201,51 @@ fn start(
     Ok(ReadyServer { server, signals, pidfile, node })
 }
 
-/// What a server is built on.
-struct Estate {
+/// What a server is built of.
+struct ServerParts {
     ready: ReadyStore,
     sockets: Sockets,
-    heritage: Heritage,
+    /// Clients of the process before.
+    clients: ReceivedClients,
+    /// Its counters.
+    counters: Option<Counters>,
     /// With -x.
     node: Option<Node>,
 }
 
-/// What remains of the process before, once its items and listeners are this one's.
-#[derive(Default)]
-struct Heritage {
-    clients: Vec<Vec<Client>>,
-    watchers: Vec<(OwnedFd, WatcherRecord)>,
-    process: Option<ProcessRecord>,
+/// What a process that is to be replaced gives up with the commit.
+struct PendingTakeover<'p> {
+    predecessor: &'p Predecessor,
+    items: HandedItems,
+    process: ProcessRecord,
 }
 
 /// A new store, and sockets that are bound now. A node of a mesh first takes the items of a peer.
-fn build_estate(settings: &Settings, passed: PassedDescriptors, signals: &Signals) -> Result<Estate, Failure> {
+fn new_parts(settings: &Settings, passed: PassedDescriptors, signals: &Signals) -> Result<ServerParts, Failure> {
     let mesh = MeshIdentity::load(settings)?;
     let mut ready = build_store(settings, mesh.as_ref().map(MeshIdentity::hash_seed))?;
     let node = mesh.map(|mesh| mesh.start(settings, ready.store, &ready.clock)).transpose()?;
     ready.replication = node.as_ref().map(Node::view);
     node.iter().for_each(|node| node.wait_to_serve(signals));
-    ready.store.tune_moves(MoveTuning::from(settings));
     let sockets =
         check_room(settings).and_then(|()| Sockets::open(settings, passed)).inspect_err(|_| ready.give_back())?;
-    Ok(Estate { ready, sockets, heritage: Heritage::default(), node })
+    Ok(ServerParts { ready, sockets, clients: ReceivedClients::default(), counters: None, node })
 }
 
-/// The store and the sockets of the process before. Everything that can fail comes before the commit.
-fn take_over_estate(settings: &Settings, predecessor: &Predecessor) -> Result<Estate, Failure> {
+/// The store, the sockets and the clients of the process before, which still has them.
+fn received_parts<'p>(
+    settings: &Settings,
+    predecessor: &'p Predecessor,
+) -> Result<(ServerParts, PendingTakeover<'p>), Failure> {
     if settings.replicates() {
         return Err(Failure::Upgrade(NO_MESH.into()));
     }
-    let Inheritance { items, sockets, process, clients, watchers } = predecessor.receive(settings)?;
-    let handed = HandedStore::map(items, settings)?;
+    let ReceivedProcess { items, sockets, process, clients } = predecessor.receive(settings)?;
+    let items = HandedItems::map(items, &process.state, settings)?;
     check_room(settings)?;
-    predecessor.commit()?;
-    let ready = handed.take_over(settings);
-    ready.store.go_on_with_counts(process.counters.iter().map(|(name, count)| (name.as_str(), *count)));
-    ready.store.tune_moves(MoveTuning::from(settings));
+    let (ready, counters) = (items.store(), Some(counters_of(&process)));
     let sockets = Sockets { listeners: sockets.listeners, datagrams: sockets.datagrams };
-    Ok(Estate { ready, sockets, heritage: Heritage { clients, watchers, process: Some(process) }, node: None })
+    Ok((ServerParts { ready, sockets, clients, counters, node: None }, PendingTakeover { predecessor, items, process }))
 }
 
 /// What upgrades need.
@@ -251,11 +261,11 @@ const FIRST_PROCESS: u32 = 1;
 const NO_MESH: &str = "not with -x, --replication-peer in this version: restart the node, it takes the items of a peer";
 
 /// The program for an upgrade, or why there can be none.
-fn can_upgrade(settings: &Settings, program: io::Result<Program>) -> Result<Program, String> {
+fn can_upgrade(settings: &Settings, program: io::Result<Program>, process_id: u32) -> Result<Program, String> {
     if settings.drop_privileges {
         return Err("-o drop_privileges forbids to start a program".into());
     }
-    if std::process::id() == FIRST_PROCESS {
+    if process_id == FIRST_PROCESS {
         return Err("the end of process 1 would end its container".into());
     }
     if settings.replicates() {
@@ -284,18 +294,17 @@ fn check_room(settings: &Settings) -> Result<(), Failure> {
 
 /// The last step of going to the background. From here on all output is discarded, unless -v asks for it.
 fn leave_terminal(foreground: Option<Foreground>, settings: &Settings) -> Result<(), Failure> {
-    if !settings.core_dumps {
-        std::env::set_current_dir("/").map_err(Failure::system("-d, --daemon: leave the directory"))?;
-    }
-    // The process before has left it already.
+    let left = if settings.core_dumps { Ok(()) } else { std::env::set_current_dir("/") };
+    // The process before has left the terminal already. Ignored: this one has all its clients, and must not end.
     let Some(foreground) = foreground else { return Ok(()) };
+    left.map_err(Failure::system("-d, --daemon: leave the directory"))?;
     let output = if settings.verbosity > 0 { Output::Keep } else { Output::Discard };
     foreground.release(output).map_err(Failure::system("-d, --daemon: leave the terminal"))
 }
 
 /// The log line about a successful start: version, addresses, memory, threads and clients.
-fn start_line(settings: &Settings, clients_max: u64, sockets: &Sockets) -> String {
-    let addresses: Vec<String> = sockets.addresses().map(Bound::to_string).collect();
+fn start_line(settings: &Settings, clients_max: u64, addresses: &[Bound]) -> String {
+    let addresses: Vec<String> = addresses.iter().map(Bound::to_string).collect();
     format!(
         "larder {} (memcached {MEMCACHED_VERSION}) listens on {}: {} MiB for items, {} threads, {clients_max} clients",
         env!("CARGO_PKG_VERSION"),
@@ -329,13 +338,13 @@ fn print_details(store: &Store, sockets: &Sockets, binding: Binding) {
 
 /// Writes the port file and the pidfile. A failure to write one is only a warning, because memcached's users start it
 /// with `-P /var/run/memcached.pid -u nobody`.
-fn write_files(settings: &Settings, sockets: &Sockets) -> Option<Pidfile> {
+fn write_files(settings: &Settings, addresses: &[Bound]) -> Option<Pidfile> {
     let warn = |option: &str, path: &Path, error: io::Error| {
         let failure = Failure::system(format!("{option}: write {}", path.display()))(error);
         log_line(Level::Warning, failure.to_string());
     };
     if let Some(path) = &settings.port_file {
-        write_ports(path, sockets.addresses()).unwrap_or_else(|error| warn("MEMCACHED_PORT_FILENAME", path, error));
+        write_ports(path, addresses.iter()).unwrap_or_else(|error| warn("MEMCACHED_PORT_FILENAME", path, error));
     }
     let path = settings.pidfile.as_ref()?;
     Pidfile::write(path, !settings.daemonize).map_err(|error| warn("-P, --pidfile", path, error)).ok()
@@ -354,6 +363,22 @@ fn let_workers_be_woken(
     }
     store.on_recall(wake);
     Ok(())
+}
+
+/// The threads of a server that are started, and wait. None of them uses an item yet.
+struct WaitingThreads {
+    workers: Arc<Latch>,
+    jobs: PausedJobs<'static>,
+    watchers: Vec<Watcher>,
+}
+
+impl WaitingThreads {
+    /// Lets all threads begin.
+    fn begin(self) {
+        self.workers.open();
+        drop(self.jobs);
+        self.watchers.into_iter().for_each(Watcher::begin);
+    }
 }
 
 /// The running server.
@@ -411,18 +436,38 @@ fn connection_config(
     }
 }
 
+/// What all workers share.
+fn shared(settings: &Settings, process: &Arc<Process>, Secrets { users, http_token }: Secrets) -> Shared {
+    Shared {
+        clock: Arc::clone(&process.clock),
+        tunables: Arc::clone(&process.tunables),
+        operator: Arc::clone(process) as _,
+        switches: Switches { http_token, ..Switches::from(settings) },
+        prefixes: Arc::clone(&process.prefixes),
+        hot: Arc::clone(&process.hot),
+        watch_hub: Arc::clone(&process.watch_hub),
+        connections: connection_config(settings, Arc::clone(&process.connection_table), users),
+        gate: Arc::clone(&process.gate),
+        idle_timeout_s: settings.idle_timeout_s,
+        busy_poll_usecs: settings.busy_poll_usecs,
+        drop_privileges: settings.drop_privileges,
+        udp_reply_max: settings.udp_reply_max as usize,
+    }
+}
+
 impl Server {
-    /// Creates the jobs and workers and starts them.
+    /// Creates the jobs and workers and starts their threads, which wait. What can fail at a start is done here: the
+    /// process before may still go on.
     fn build(
         settings: &Settings,
         clients_max: u64,
-        ReadyStore { store, clock, gauges, replication }: ReadyStore,
-        sockets: Sockets,
-        Secrets { users, http_token }: Secrets,
-        heritage: Heritage,
+        ServerParts { ready, sockets, clients, counters: of_predecessor, node }: ServerParts,
+        signals: &Signals,
+        secrets: Secrets,
         upgrades: Upgrades,
-    ) -> Result<Self, Failure> {
-        let dispatcher = Dispatcher::new().map_err(Failure::system("poll"))?;
+    ) -> Result<(Self, WaitingThreads, Option<Node>), Failure> {
+        let ReadyStore { store, clock, gauges, replication } = ready;
+        let dispatcher = Dispatcher::new(sockets.listeners, signals).map_err(Failure::system("poll"))?;
         let gate = Arc::new(ClientGate::new(client_limits(settings, clients_max), dispatcher.waker()));
         let connection_table = connection_table(settings, clients_max);
         let tunables = Arc::new(Tunables::new(settings));
@@ -430,8 +475,9 @@ impl Server {
         let (hot, own): (Arc<HotKeys>, Arc<Counters>) = Default::default();
         let of_workers: Vec<Arc<Counters>> = (0..settings.threads).map(|_| Arc::default()).collect();
         let watch_hub = watch_hub(settings, &clock, store)?;
-        let (clients, refused) = Inheritance::deal(heritage.clients, of_workers.len(), &gate);
-        let base = heritage.process.as_ref().map(|process| Arc::new(Inheritance::counters(process, refused)));
+        let (clients, watchers) = clients.into_parts();
+        let (clients, refused) = ReceivedClients::deal(clients, of_workers.len(), &gate);
+        let base = of_predecessor.map(Arc::new);
         let process = Arc::new(Process {
             settings: settings.clone(),
             tuned: Leaf::new(settings.clone()),
@@ -444,31 +490,21 @@ impl Server {
             gate: Arc::clone(&gate),
             watch_hub: Arc::clone(&watch_hub),
             counters: of_workers.iter().chain([&own]).chain(&base).map(Arc::clone).collect(),
-            restart: gauges,
+            restart: gauges.map_or_else(OnceLock::new, OnceLock::from),
             replication,
             upgrade_stall_us: AtomicU64::new(0),
         });
-        let shared = Arc::new(Shared {
-            clock: Arc::clone(&clock),
-            tunables: Arc::clone(&tunables),
-            operator: Arc::clone(&process) as _,
-            switches: Switches { http_token, ..Switches::from(settings) },
-            prefixes,
-            hot,
-            watch_hub,
-            connections: connection_config(settings, Arc::clone(&connection_table), users.clone()),
-            gate: Arc::clone(&gate),
-            idle_timeout_s: settings.idle_timeout_s,
-            busy_poll_usecs: settings.busy_poll_usecs,
-            drop_privileges: settings.drop_privileges,
-            udp_reply_max: settings.udp_reply_max as usize,
-        });
+        let users = secrets.users.clone();
+        let shared = Arc::new(shared(settings, &process, secrets));
+        store.tune_moves(MoveTuning::from(settings));
+        let jobs = store.pause_jobs();
         let end = StoreEnd::start_jobs(settings, store, &clock)?;
-        own.upgrade_closed.add(Inheritance::adopt_watchers(heritage.watchers, &shared));
-        let workers = Workers::start(&shared, of_workers, store, sockets.datagrams, clients)?;
+        let (watchers, watchers_refused) = ReceivedClients::adopt_watchers(watchers, &shared);
+        own.upgrade_closed.add(refused + watchers_refused);
+        let start = Arc::default();
+        let workers = Workers::start(&shared, of_workers, store, sockets.datagrams, clients, &start)?;
         let_workers_be_woken(workers.senders(), store, users.as_deref())?;
         let duties = Config {
-            listeners: sockets.listeners,
             workers: workers.senders(),
             gate,
             connection_table,
@@ -479,9 +515,20 @@ impl Server {
             tunables: Arc::clone(&tunables),
             timer: heartbeat(&upgrades.manager, &process, workers.senders()),
         };
-        heritage.process.iter().for_each(|before| process.note_upgrade(before));
         let upgrader = Upgrader::new(upgrades.program, dispatcher.waker(), upgrades.manager);
-        Ok(Self { dispatcher, duties, workers, users, process, upgrader, end })
+        let server = Self { dispatcher, duties, workers, users, process, upgrader, end };
+        Ok((server, WaitingThreads { workers: start, jobs, watchers }, node))
+    }
+
+    /// Takes over what the process before hands to this one. From the commit on nothing can fail.
+    fn take_over(&self, handed: PendingTakeover<'_>, settings: &Settings) -> Result<(), Failure> {
+        let PendingTakeover { predecessor, items, process: before } = handed;
+        predecessor.commit()?;
+        let gauges = items.take_over(settings);
+        let counters = before.counters.iter().map(|(name, count)| (name.as_str(), *count));
+        self.process.store.go_on_with_counts(counters);
+        self.process.note_upgrade(&before, gauges);
+        Ok(())
     }
 
     /// Accepts clients until a signal ends the process, or an upgrade.
@@ -506,12 +553,24 @@ impl Server {
             }
             after
         };
-        dispatcher.run(duties, signals, &mut on_event).map_err(Failure::system("poll"))?;
+        dispatcher.run(duties, &mut on_event).map_err(Failure::system("poll"))?;
         if ended == Ended::Stopped {
             upgrader.manager().stopping();
             ending.announce(process.tunables.logger.verbosity());
             end.stop(ending.is_graceful(), workers);
         }
         Ok(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Program, Settings, can_upgrade};
+
+    #[test]
+    fn process_1_of_a_container_is_not_replaced() {
+        let reason = |process_id| can_upgrade(&Settings::default(), Program::of_this_process(false), process_id).err();
+        assert_eq!(reason(1).as_deref(), Some("the end of process 1 would end its container"));
+        assert_eq!(reason(2), None);
     }
 }

@@ -24,6 +24,7 @@ use crate::restart::stamped;
 use crate::sync::Leaf;
 use crate::sys::boot::since_boot_us;
 use crate::sys::log::{Level, log_line};
+use crate::sys::passing::memory_file;
 use crate::upgrade::{
     ChannelError, ConnectionRecord, ConnectionStage, PartBuilder, PartRecord, ProcessRecord, UpgradeChannel,
     WatcherRecord,
@@ -144,12 +145,19 @@ fn refuse(reason: &str) {
 
 /// Starts the program, and waits until it has read its options.
 fn greet(program: &Program) -> Result<Successor, String> {
-    let file = program.file().display();
-    log_line(Level::Info, format!("larder: upgrade: {file} is started"));
-    let (mut child, peer) = program.start().map_err(|error| format!("start {file}: {}", kernels_word(&error)))?;
+    log_line(Level::Info, format!("larder: upgrade: {} is started", program.file().display()));
+    let (mut child, peer) = program.start().map_err(|(what, error)| format!("{what}: {}", kernels_word(&error)))?;
     match peer.set_timeout(READY_WITHIN).map_err(ChannelError::System).and_then(|()| peer.await_hello()) {
         Ok(version) => Ok(Successor { child, peer, version }),
         Err(error) => Err(format!("{error}{}", end(&mut child))),
+    }
+}
+
+/// Why something did not reach the new process.
+fn not_sent(what: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => ChannelError::Ended.to_string(),
+        _ => format!("{what}: {}", kernels_word(error)),
     }
 }
 
@@ -199,8 +207,6 @@ fn hand_over(
         }
         Err(reason) => {
             let ended = end(&mut child);
-            // Ignored: the file takes a block that it had before.
-            let _ = process.store.note_unclean();
             drop(jobs);
             order.roll_back();
             Err(format!("{reason}{ended}"))
@@ -232,13 +238,13 @@ impl Transfer<'_> {
         }
         for _ in 0..workers.count() {
             let report = reports.recv_timeout(self.left()).map_err(|_| "a worker does not pause in time".to_owned())?;
-            let report = report.map_err(|error| format!("send clients: {}", kernels_word(&error)))?;
+            let report = report.map_err(|error| not_sent("send clients", &error))?;
             sum.left_behind += report.left_behind;
         }
         // The workers note nothing more.
         if self.process.watch_hub.visit(self.send_watchers()) {
             let report = reports.recv_timeout(self.left()).map_err(|_| "the watch thread does not pause in time")?;
-            report.map_err(|error| format!("send clients that watch: {}", kernels_word(&error)))?;
+            report.map_err(|error| not_sent("send clients that watch", &error))?;
         }
         Ok(sum)
     }
@@ -248,14 +254,16 @@ impl Transfer<'_> {
         let (order, gate) = (Arc::clone(self.order), Arc::clone(&self.process.gate));
         Box::new(move |watchers, gid| {
             let mut part = PartBuilder::default();
-            for WatcherView { socket, request, unsent } in watchers {
+            for WatcherView { socket, request, progress } in watchers {
                 let record = WatcherRecord {
                     is_admin: gate.is_admin(socket.as_raw_fd()),
                     streams: request.streams.bits(),
                     prefix: request.prefix.to_vec(),
                     sample: request.sample,
                     gid,
-                    unsent: unsent.to_vec(),
+                    unsent: progress.unsent.to_vec(),
+                    matched: progress.matched,
+                    skipped: progress.skipped,
                 };
                 part.push(&PartRecord::Watcher(record), socket);
             }
@@ -270,12 +278,15 @@ impl Transfer<'_> {
         held: Held<'_>,
         is_ending: &mut dyn FnMut() -> bool,
     ) -> Result<(), String> {
-        let system = |error: io::Error| format!("send to the new process: {}", kernels_word(&error));
-        let store = self.process.store;
-        store.note_clean(recovery_threads(&self.process.settings), stamped(&self.process.clock)).map_err(system)?;
-        let items = store.memory_file().ok_or("the items are in memory that cannot be handed over")?;
+        let system = |error: io::Error| not_sent("send to the new process", &error);
+        let (store, index) = (self.process.store, memory_file().map_err(system)?);
+        let threads = recovery_threads(&self.process.settings);
+        let state = store.state_to_hand_over(&index, threads, stamped(&self.process.clock));
+        let (state, items) =
+            state.zip(store.memory_file()).ok_or("the items are in memory that cannot be handed over")?;
         let mut part = PartBuilder::default();
-        part.push(&PartRecord::Process(self.process_record(handed_over)), items.as_fd());
+        part.push(&PartRecord::Process(self.process_record(handed_over, state.encode().to_vec())), items.as_fd());
+        part.push(&PartRecord::Index, index.as_fd());
         for listener in held.listeners {
             part.push(&PartRecord::Listener(listener.record()), listener.as_fd());
         }
@@ -291,7 +302,7 @@ impl Transfer<'_> {
         peer.commit().map_err(system)
     }
 
-    fn process_record(&self, handed_over: HandedOver) -> ProcessRecord {
+    fn process_record(&self, handed_over: HandedOver, state: Vec<u8>) -> ProcessRecord {
         let totals = self.process.totals();
         totals.upgrades.add(1);
         totals.upgrade_closed.add(handed_over.left_behind);
@@ -300,6 +311,7 @@ impl Transfer<'_> {
             version: env!("CARGO_PKG_VERSION").into(),
             paused_us: self.paused_us,
             has_proofs: self.process.settings.memory_file.is_some(),
+            state,
             counters: counters.chain(self.process.store.counts_to_go_on()).collect(),
         }
     }

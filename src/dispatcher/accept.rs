@@ -48,12 +48,12 @@ const RETRY: Duration = Duration::from_millis(10);
 pub struct Dispatcher {
     poll: Poll,
     waker: Arc<Waker>,
+    /// The sockets to accept from.
+    listeners: Vec<Listener>,
 }
 
-/// The sockets, mailboxes and shared state that the dispatcher uses.
+/// The mailboxes and shared state that the dispatcher uses.
 pub struct Config {
-    /// The sockets to accept from.
-    pub listeners: Vec<Listener>,
     /// The mailboxes of the workers.
     pub workers: Vec<Sender<Mail>>,
     /// The limit on clients.
@@ -101,14 +101,19 @@ pub enum AfterSignal {
 }
 
 impl Dispatcher {
-    /// A dispatcher without listeners.
+    /// A dispatcher that will accept from `listeners`, and look at `signals`.
     ///
     /// # Errors
-    /// The kernel's error if it has no descriptors for the poll.
-    pub fn new() -> io::Result<Self> {
+    /// The kernel's error if it has no descriptors or no memory for the poll.
+    pub fn new(listeners: Vec<Listener>, signals: &impl AsRawFd) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-        Ok(Self { poll, waker })
+        poll.registry().register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
+        for (index, listener) in listeners.iter().enumerate() {
+            let fd = listener.as_fd().as_raw_fd();
+            poll.registry().register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
+        }
+        Ok(Self { poll, waker, listeners })
     }
 
     /// The waker of the dispatcher's poll, for the gate.
@@ -116,32 +121,24 @@ impl Dispatcher {
         Arc::clone(&self.waker)
     }
 
-    /// Accepts clients until `on_event` says to stop. `on_event` is called whenever `signals` is readable, and after
-    /// each wake-up. The listeners are closed on return.
+    /// Accepts clients until `on_event` says to stop. `on_event` is called whenever there are signals, and after each
+    /// wake-up. The listeners are closed on return.
     ///
     /// # Errors
     /// The kernel's error if polling fails.
-    pub fn run(
-        mut self,
-        mut config: Config,
-        signals: &impl AsRawFd,
-        on_event: &mut dyn FnMut(Held<'_>) -> AfterSignal,
-    ) -> io::Result<()> {
-        let registry = self.poll.registry();
-        registry.register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
-        for (index, listener) in config.listeners.iter().enumerate() {
-            let fd = listener.as_fd().as_raw_fd();
-            registry.register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
-            config.connection_table.note(fd, Activity::Listening, RelTime(0));
+    pub fn run(self, mut config: Config, on_event: &mut dyn FnMut(Held<'_>) -> AfterSignal) -> io::Result<()> {
+        let Self { mut poll, listeners, .. } = self;
+        for listener in &listeners {
+            config.connection_table.note(listener.as_fd().as_raw_fd(), Activity::Listening, RelTime(0));
         }
         let (mut timer, clock) = (config.timer.take(), Arc::clone(&config.clock));
         let mut last_run_us = clock.real_us();
-        let mut acceptor = Acceptor::new(config);
+        let mut acceptor = Acceptor::new(config, listeners);
         let mut events = Events::with_capacity(64);
         loop {
             let every = timer.as_ref().map(|timer| timer.every);
             let timeout = acceptor.poll_timeout().into_iter().chain(every).min();
-            match self.poll.poll(&mut events, timeout) {
+            match poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 Err(_) | Ok(()) => {}
             }
@@ -170,6 +167,7 @@ impl Dispatcher {
 /// The acceptor: the listeners and the state of accepting.
 struct Acceptor {
     config: Config,
+    listeners: Vec<Listener>,
     /// By listener: whether a client may be waiting.
     may_accept: Vec<bool>,
     assign: Assign,
@@ -197,11 +195,12 @@ enum AcceptOutcome {
 }
 
 impl Acceptor {
-    fn new(config: Config) -> Self {
-        let (listeners, workers, queues) = (config.listeners.len(), config.workers.len(), config.queues_max);
+    fn new(config: Config, listeners: Vec<Listener>) -> Self {
+        let (workers, queues) = (config.workers.len(), config.queues_max);
         Self {
             config,
-            may_accept: vec![false; listeners],
+            may_accept: vec![false; listeners.len()],
+            listeners,
             assign: Assign::new(workers, queues),
             in_hand: None,
             shut_since_us: None,
@@ -213,7 +212,7 @@ impl Acceptor {
 
     fn held(&self) -> Held<'_> {
         let in_hand = self.in_hand.as_ref().map(|(socket, grammar)| (socket.as_fd(), *grammar));
-        Held { listeners: &self.config.listeners, in_hand }
+        Held { listeners: &self.listeners, in_hand }
     }
 
     fn mark_ready(&mut self, listener: usize) {
@@ -257,7 +256,7 @@ impl Acceptor {
         if let Some((socket, grammar)) = self.in_hand.take() {
             return self.hand_over(socket, grammar, 0..self.config.workers.len());
         }
-        let listener = &self.config.listeners[listener];
+        let listener = &self.listeners[listener];
         let (audience, is_tcp) = (listener.audience(), matches!(listener.address(), Bound::Tcp(_) | Bound::Http(_)));
         if audience != Audience::Admins && !self.config.maxconns_fast && self.config.gate.is_full() {
             self.tell_refused("waits");

@@ -125,7 +125,7 @@ const LINKS_BIT: u32 = 1 << 31;
 
 impl LiveState {
     /// The bytes of the state.
-    pub(super) fn encode(&self) -> [u8; BLOCK_BYTES] {
+    pub fn encode(&self) -> [u8; BLOCK_BYTES] {
         let mut writer = Writer { block: [0; BLOCK_BYTES], at: 0 };
         writer.u64(self.sequence);
         writer.u32(u32::from(self.is_clean));
@@ -162,7 +162,7 @@ impl LiveState {
     }
 
     /// The state in `block`. `None`: the block is incomplete.
-    pub(super) fn decode(block: &[u8; BLOCK_BYTES]) -> Option<Self> {
+    pub fn decode(block: &[u8; BLOCK_BYTES]) -> Option<Self> {
         let sum = block[CHECKSUM_AT..].try_into().map(u64::from_le_bytes).ok()?;
         if sum != checksum(&block[..CHECKSUM_AT]) {
             return None;

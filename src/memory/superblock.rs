@@ -127,22 +127,6 @@ impl Superblock {
         self.file.metadata().map(|facts| facts.len())
     }
 
-    /// Writes `bytes` behind all pages, at this offset. The file becomes longer.
-    ///
-    /// # Errors
-    /// The kernel's error, for example if there is no space.
-    pub fn write_behind(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.file.write_all_at(bytes, at)
-    }
-
-    /// Reads what [`Superblock::write_behind`] has written.
-    ///
-    /// # Errors
-    /// The kernel's error, or `UnexpectedEof`.
-    pub fn read_behind(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
-        self.file.read_exact_at(bytes, at)
-    }
-
     /// Cuts off what lies behind all pages, from this offset on.
     ///
     /// # Errors

@@ -1,22 +1,23 @@
 //! A memory file that the last process hands over while it lives.
 //!
 //! ```text
-//! last process   pauses, says "clean" ──▶ waits ─────────────▶ ends       or goes on, and takes "clean" back
-//! next process                    Handed::examine, map ──▶ Handed::take_over, recover
+//! last process   pauses, sends its state and its index ──▶ waits ─────────────▶ ends       or goes on
+//! next process                             Handed::examine, map ──▶ FileClaim::take_over, recover
 //! ```
 //!
-//! Until `take_over` the next process changes nothing in the file, so the last one can go on.
+//! Neither process changes the file before `take_over`, so the last one can go on. The file says all the time that it
+//! is in use. So whichever process is killed, the next start finds an unclean end.
 
 use std::fs::File;
 use std::sync::Arc;
 
 use crate::base::Clock;
-use crate::memory::{ArenaFile, LiveState, Superblock};
+use crate::memory::{ArenaFile, BLOCK_BYTES, LiveState, Superblock};
 use crate::settings::Settings;
 use crate::sys::boot::since_boot_ms;
 use crate::sys::mapping::Space;
 
-use super::open::{Examined, begin, examine, other_setting};
+use super::open::{CUT_OFF, Examined, begin, examine_header, other_setting, read_page_table};
 
 /// A memory file that has been handed over.
 pub struct Handed {
@@ -28,21 +29,26 @@ pub struct Handed {
 }
 
 impl Handed {
-    /// Examines a file that the last process has left clean.
+    /// Examines a file, and the state that the last process has sent for it.
     ///
     /// # Errors
     /// Why this process cannot use it.
-    pub fn examine(file: File, settings: &Settings) -> Result<Self, String> {
+    pub fn examine(file: File, state: &[u8], settings: &Settings) -> Result<Self, String> {
         let system = |what: &'static str| move |error| format!("{what} the memory of items: {error}");
         let len = file.metadata().map_err(system("read the size of"))?.len();
-        let (state, page_table) = match examine(&file, len, settings).map_err(system("read"))? {
-            Examined::Usable(state, page_table) if state.is_clean => (*state, page_table),
-            Examined::Usable(..) | Examined::OtherBoot | Examined::Unfinished => {
-                return Err("the memory of items is not clean".into());
+        let block: Option<&[u8; BLOCK_BYTES]> = state.try_into().ok();
+        let state = block.and_then(LiveState::decode).filter(|state| state.is_clean);
+        let state = state.ok_or("the state of the items is damaged")?;
+        let of_items = |reason: &str| format!("the memory of items: {reason}");
+        match examine_header(&file, len, settings).map_err(system("read"))? {
+            None => {}
+            Some(Examined::Setting(other)) => return Err(of_items(&other_setting(&other))),
+            Some(Examined::Bad(reason)) => return Err(of_items(&reason)),
+            Some(Examined::Unfinished | Examined::OtherBoot | Examined::Usable(..)) => {
+                return Err(of_items("it has no header"));
             }
-            Examined::Setting(other) => return Err(format!("the memory of items: {}", other_setting(&other))),
-            Examined::Bad(reason) => return Err(format!("the memory of items: {reason}")),
-        };
+        }
+        let page_table = read_page_table(&file, len).map_err(system("read"))?.ok_or_else(|| of_items(CUT_OFF))?;
         let clock = Clock::start_at_ms(resume_at_ms(&state, since_boot_ms().unwrap_or(0)));
         let space = if settings.memory_file.is_some() { Space::Ahead } else { Space::OnTouch };
         let superblock = Arc::new(Superblock::new(file.try_clone().map_err(system("open"))?, state));
@@ -69,7 +75,7 @@ pub struct FileClaim(Arc<Superblock>);
 impl FileClaim {
     /// Notes that this process uses the file from now on. The last one may not go on.
     pub fn take_over(self, clock: &Clock) {
-        // Ignored: the kernel takes a block that the file had before.
+        // Ignored: the file then names the last process, and says that it is in use, as before.
         let _ = self.0.update(|state| begin(state, clock));
     }
 }

@@ -54,6 +54,8 @@ const REFUSED_MAX: u32 = 99;
 const ABSENT: &str = "NULL";
 /// Bytes of the superblock.
 const SUPERBLOCK_BYTES: u64 = SUPERBLOCK_PAGES as u64 * PAGE_BYTES as u64;
+/// Why a file that lacks its end is refused.
+pub(super) const CUT_OFF: &str = "the file is cut off";
 /// Access mode of a new file.
 const MODE: u32 = 0o600;
 /// Bits of a mode that let other users write.
@@ -147,25 +149,8 @@ pub(super) enum Examined {
 
 /// Examines a file that this process has locked. The order of the checks is that of the drawing in mod.rs.
 pub(super) fn examine(file: &File, len: u64, settings: &Settings) -> io::Result<Examined> {
-    let page_bytes = u64::from(PAGE_BYTES);
-    if len < BLOCK_BYTES as u64 {
-        return Ok(Examined::Bad("not a memory file of larder".into()));
-    }
-    let superblock_bytes = u64::from(SUPERBLOCK_PAGES) * page_bytes;
-    if len <= superblock_bytes && Superblock::is_unfinished(file, len)? {
-        return Ok(Examined::Unfinished);
-    }
-    let mut block = [0; BLOCK_BYTES];
-    file.read_exact_at(&mut block, 0)?;
-    let header = match Header::decode(&block) {
-        Ok(header) => header,
-        Err(fault) => return Ok(Examined::Bad(reason(fault))),
-    };
-    if len < superblock_bytes {
-        return Ok(Examined::Bad("the file is cut off".into()));
-    }
-    if let Some(other) = header.other_setting(settings) {
-        return Ok(Examined::Setting(other));
+    if let Some(obstacle) = examine_header(file, len, settings)? {
+        return Ok(obstacle);
     }
     let Some(state) = Superblock::read_state(file)? else {
         return Ok(Examined::Bad("both copies of its state are damaged".into()));
@@ -173,13 +158,38 @@ pub(super) fn examine(file: &File, len: u64, settings: &Settings) -> io::Result<
     if !state.is_clean && !state.boot_id.is_same(BootId::read()) {
         return Ok(Examined::OtherBoot);
     }
+    Ok(match read_page_table(file, len)? {
+        Some(page_table) => Examined::Usable(Box::new(state), page_table),
+        None => Examined::Bad(CUT_OFF.into()),
+    })
+}
+
+/// Examines everything but the state and the page table. `None`: there is no obstacle.
+pub(super) fn examine_header(file: &File, len: u64, settings: &Settings) -> io::Result<Option<Examined>> {
+    if len < BLOCK_BYTES as u64 {
+        return Ok(Some(Examined::Bad("not a memory file of larder".into())));
+    }
+    if len <= SUPERBLOCK_BYTES && Superblock::is_unfinished(file, len)? {
+        return Ok(Some(Examined::Unfinished));
+    }
+    let mut block = [0; BLOCK_BYTES];
+    file.read_exact_at(&mut block, 0)?;
+    let header = match Header::decode(&block) {
+        Ok(header) => header,
+        Err(fault) => return Ok(Some(Examined::Bad(reason(fault)))),
+    };
+    if len < SUPERBLOCK_BYTES {
+        return Ok(Some(Examined::Bad(CUT_OFF.into())));
+    }
+    Ok(header.other_setting(settings).map(Examined::Setting))
+}
+
+/// The page table, up to the last page that has a class. `None`: the file is shorter than that.
+pub(super) fn read_page_table(file: &File, len: u64) -> io::Result<Option<Vec<u32>>> {
     let mut page_table = Superblock::read_page_table(file, ChunkRef::PAGES_MAX)?;
     let used = page_table.iter().rposition(|format| *format != 0).map_or(0, |last| last + 1);
     page_table.truncate(used);
-    if len < used as u64 * page_bytes {
-        return Ok(Examined::Bad("the file is cut off".into()));
-    }
-    Ok(Examined::Usable(Box::new(state), page_table))
+    Ok((len >= used as u64 * u64::from(PAGE_BYTES)).then_some(page_table))
 }
 
 pub(super) fn reason(fault: HeaderFault) -> String {

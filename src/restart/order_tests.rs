@@ -9,7 +9,7 @@ use crate::base::{Deadline, Key, KeyHasher, RelTime};
 use crate::item::{AccessStamp, Extras, Layout, LinkInfo, Marks, PendingItem, QueueState, header};
 use crate::memory::{Backing, ChunkRef, ClassPlan, SizeClasses, SlabAllocator};
 use crate::settings::Settings;
-use crate::store::{Engine as _, Fetched, RecoveryReport, Store, StoreConfig};
+use crate::store::{Engine as _, Fetched, LeftItems, RecoveryReport, Store, StoreConfig};
 
 const LIMIT_BYTES: u64 = 8 << 20;
 
@@ -119,7 +119,7 @@ fn start_once(path: &Path) -> (Option<Vec<u8>>, RecoveryReport) {
         hash_seed: None,
     };
     let store = Store::in_file(config, Arc::new(clock), file).unwrap();
-    let report = store.recover(1, false);
+    let report = store.recover(1, LeftItems::Unclean);
     let (mut participant, mut worker) = store.join();
     let pin = participant.pin();
     worker.begin_turn();

@@ -50,11 +50,6 @@ impl CasCounter {
         self.next.load(Ordering::Acquire)
     }
 
-    /// The end of what the memory file allows.
-    pub(super) fn leased(&self) -> u64 {
-        self.leased.load(Ordering::Acquire)
-    }
-
     /// Skips all uniques up to `drawn`. Called at a start, before any unique is drawn.
     pub(super) fn skip(&self, drawn: u64) {
         self.next.fetch_max(drawn + 1, Ordering::AcqRel);

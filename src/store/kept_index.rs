@@ -1,4 +1,5 @@
-//! The index in the memory file: written behind the pages by a clean stop, and read by the next start.
+//! The index in a file: written behind the pages by a clean stop, or to a file of its own by an upgrade, and read by
+//! the next process.
 //!
 //! ```text
 //! pages │ bytes, sum │ part 0 │ bytes, sum │ part 1 │ …          index/kept.rs draws a part
@@ -8,12 +9,14 @@
 //! A start reads all items in any case. With the index it need not search a bucket for each of them. The index counts
 //! only if each of its references names another item, and each item has one. Otherwise the start builds it again (I16).
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Condvar;
 
 use crate::base::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::base::{Key, KeyHasher, combined, fingerprint};
-use crate::memory::{ChunkRef, KeptIndex, PAGE_BYTES, Recovery, Superblock};
+use crate::memory::{ChunkRef, KeptIndex, PAGE_BYTES, Superblock};
 use crate::sync::Leaf;
 use crate::sys::log::{Level, log_line};
 
@@ -81,10 +84,10 @@ fn sum_of(base: u64, part: u32, bytes: &[u8]) -> u64 {
 impl Store {
     /// Writes the index behind the pages. If there is no space for it, the next start builds it. No other thread uses
     /// the store.
-    pub(super) fn keep_index(&self, superblock: &Superblock, threads: usize) -> KeptIndex {
+    pub(super) fn keep_index(&self, superblock: &Superblock) -> KeptIndex {
         let Ok(len) = superblock.file_len() else { return KeptIndex::default() };
         let at = len.next_multiple_of(u64::from(PAGE_BYTES));
-        self.write_index(superblock, at, threads).unwrap_or_else(|error| {
+        self.write_index(superblock.file(), at, 1).unwrap_or_else(|error| {
             let line = format!("larder: -e, --memory-file: keep the index: {error}; the next start builds it");
             log_line(Level::Warning, line);
             // Ignored: the next start frees what lies behind the pages.
@@ -93,7 +96,8 @@ impl Store {
         })
     }
 
-    fn write_index(&self, superblock: &Superblock, at: u64, threads: usize) -> io::Result<KeptIndex> {
+    /// Writes the index to `file`, from this offset on, with `threads` threads. No other thread uses the store.
+    pub(super) fn write_index(&self, file: &File, at: u64, threads: usize) -> io::Result<KeptIndex> {
         let writing = IndexWriting {
             next_part: AtomicU32::new(0),
             turn: Leaf::new((0, at)),
@@ -101,7 +105,7 @@ impl Store {
             failed: Leaf::default(),
         };
         let write = || {
-            self.write_parts(superblock, &writing).unwrap_or_else(|error| *writing.failed.lock() = Some(error));
+            self.write_parts(file, &writing).unwrap_or_else(|error| *writing.failed.lock() = Some(error));
         };
         std::thread::scope(|scope| {
             // Ignored: without a thread, the others do its part.
@@ -115,7 +119,7 @@ impl Store {
     }
 
     /// Writes parts until none is left. The parts lie in the file in the order of their numbers.
-    fn write_parts(&self, superblock: &Superblock, writing: &IndexWriting) -> io::Result<()> {
+    fn write_parts(&self, file: &File, writing: &IndexWriting) -> io::Result<()> {
         let (mut bytes, base) = (Vec::new(), base_of_sums(&self.hasher));
         loop {
             let part = writing.next_part.fetch_add(1, Ordering::Relaxed);
@@ -135,26 +139,20 @@ impl Store {
                 at
             };
             writing.turned.notify_all();
-            superblock.write_behind(&bytes, at)?;
+            file.write_all_at(&bytes, at)?;
         }
     }
 
-    /// Reads the index that a clean stop has kept, with `threads` threads. `None`: there is no index, or it does not
-    /// fit. Then the index is empty. Otherwise: the fingerprint of the chunks that it refers to.
-    pub(super) fn read_index(
-        &'static self,
-        superblock: &Superblock,
-        recovery: &Recovery,
-        threads: usize,
-    ) -> Option<ChunkSum> {
-        let kept = superblock.state(|state| state.index);
-        if kept.at < recovery.end() || kept.seed != self.seed || !self.index.reserve_exactly(kept.buckets) {
+    /// Reads the index that the last process has `kept` in `file`, with `threads` threads. `None`: there is no index,
+    /// or it does not fit. Then the index is empty. Otherwise: the fingerprint of the chunks that it refers to.
+    pub(super) fn read_index(&'static self, file: &File, kept: KeptIndex, threads: usize) -> Option<ChunkSum> {
+        if kept.bytes == 0 || kept.seed != self.seed || !self.index.reserve_exactly(kept.buckets) {
             return None;
         }
         let reading =
             IndexReading { next: Leaf::new((0, kept.at)), failed: AtomicBool::new(false), chunks: Leaf::default() };
         self.on_threads(threads, |_| {
-            if self.read_parts(superblock, kept, &reading).is_none() {
+            if self.read_parts(file, kept, &reading).is_none() {
                 reading.failed.store(true, Ordering::Relaxed);
             }
         });
@@ -166,7 +164,7 @@ impl Store {
     }
 
     /// Reads parts until none is left.
-    fn read_parts(&self, superblock: &Superblock, kept: KeptIndex, reading: &IndexReading) -> Option<()> {
+    fn read_parts(&self, file: &File, kept: KeptIndex, reading: &IndexReading) -> Option<()> {
         let (mut bytes, mut chunks, base) = (Vec::new(), ChunkSum::default(), base_of_sums(&self.hasher));
         loop {
             let (part, sum, at) = {
@@ -176,7 +174,7 @@ impl Store {
                     break;
                 }
                 let mut prefix = [0; PREFIX_BYTES];
-                superblock.read_behind(&mut prefix, at).ok()?;
+                file.read_exact_at(&mut prefix, at).ok()?;
                 let [len, sum] = [&prefix[..8], &prefix[8..]].map(|half| half.try_into().map_or(0, u64::from_le_bytes));
                 let start = at + PREFIX_BYTES as u64;
                 let end = start.checked_add(len).filter(|end| *end <= kept.at + kept.bytes)?;
@@ -184,7 +182,7 @@ impl Store {
                 *next = (part + 1, end);
                 (part, sum, start)
             };
-            superblock.read_behind(&mut bytes, at).ok()?;
+            file.read_exact_at(&mut bytes, at).ok()?;
             if sum_of(base, part, &bytes) != sum {
                 return None;
             }

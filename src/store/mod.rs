@@ -51,7 +51,7 @@ pub use mutation::{
     SinkSwitch,
 };
 pub use operations::replicated::{ReplicaItem, ReplicaStore};
-pub use recover::RecoveryReport;
+pub use recover::{LeftItems, RecoveryReport};
 pub use statistics::rows::report_rows;
 pub use uploads::Upload;
 pub use worker_store::WorkerStore;

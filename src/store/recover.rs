@@ -57,6 +57,17 @@ pub struct RecoveryReport {
     pub settle_us: u64,
 }
 
+/// How the last process has left the items.
+#[derive(Clone, Copy, Debug)]
+pub enum LeftItems<'f> {
+    /// It was killed.
+    Unclean,
+    /// It has ended cleanly, and the memory file may keep the index.
+    Clean,
+    /// It has handed them over, with a file that may keep the index.
+    HandedOver(&'f File),
+}
+
 /// Time in which all threads must come to a standstill.
 const STANDSTILL_WITHIN: Duration = Duration::from_millis(500);
 
@@ -101,18 +112,23 @@ struct Dropped {
 }
 
 impl Store {
-    /// Takes over the items of the memory file, with `threads` threads. `was_clean`: the last process ended cleanly. No
-    /// other thread uses the store yet.
-    pub fn recover(&'static self, threads: usize, was_clean: bool) -> RecoveryReport {
+    /// Takes over the items of the memory file, with `threads` threads. No other thread uses the store yet.
+    pub fn recover(&'static self, threads: usize, left: LeftItems<'_>) -> RecoveryReport {
         let Some(superblock) = self.slabs.arena().superblock() else { return RecoveryReport::default() };
         let began_us = self.clock.real_us();
         let (state, recovery) = (superblock.state(Clone::clone), Recovery::begin(&self.slabs));
         let (mark, dropped) = (FlushMark::at(state.flush_mark), Dropped::default());
-        let indexed = if was_clean { self.read_index(superblock, &recovery, threads) } else { None };
-        if state.index.at >= recovery.end() {
+        let kept = state.index;
+        let indexed = match left {
+            LeftItems::HandedOver(file) => self.read_index(file, kept, threads),
+            LeftItems::Clean if kept.at >= recovery.end() => self.read_index(superblock.file(), kept, threads),
+            LeftItems::Clean | LeftItems::Unclean => None,
+        };
+        if kept.at >= recovery.end() {
             // Ignored: what lies behind the pages is memory that no item needs.
-            let _ = superblock.cut_behind(state.index.at);
+            let _ = superblock.cut_behind(kept.at);
         }
+        let was_clean = !matches!(left, LeftItems::Unclean);
         let with_index = indexed.and_then(|indexed| {
             let walk = RecoveryWalk::new(&recovery, mark, &dropped, Some(indexed));
             self.on_threads(threads, |pin| PageReader::new(self, pin, &walk).read_pages());
@@ -267,47 +283,47 @@ impl Store {
     /// # Errors
     /// The kernel's error. The next start then finds an unclean end, and checks every item.
     pub fn close(&'static self, stamp: impl FnOnce(&mut LiveState)) -> io::Result<()> {
+        let Some(superblock) = self.slabs.arena().superblock() else { return Ok(()) };
         // The items come first: a file that says it is clean holds them all.
         self.slabs.arena().sync()?;
-        self.note_clean(1, stamp)?;
+        let complete = self.complete_state(self.keep_index(superblock));
+        superblock.update(|state| {
+            complete(state);
+            stamp(state);
+        })?;
         self.slabs.arena().sync()
     }
 
-    /// Notes in the memory file that it is clean, and writes the index with `threads` threads. No other thread changes
-    /// anything.
-    ///
-    /// # Errors
-    /// The kernel's error.
-    pub fn note_clean(&'static self, threads: usize, stamp: impl FnOnce(&mut LiveState)) -> io::Result<()> {
-        let Some(superblock) = self.slabs.arena().superblock() else { return Ok(()) };
-        let index = self.keep_index(superblock, threads);
+    /// The state of a clean memory file, for the process that takes the items over. The memory file itself says as
+    /// before that it is in use, and no byte of it changes. The index is written to `index` with `threads` threads. No
+    /// other thread changes anything. `None`: the items are in anonymous memory.
+    pub fn state_to_hand_over(
+        &'static self,
+        index: &File,
+        threads: usize,
+        stamp: impl FnOnce(&mut LiveState),
+    ) -> Option<LiveState> {
+        let superblock = self.slabs.arena().superblock()?;
+        // An error is no obstacle: the next process then builds the index.
+        let complete = self.complete_state(self.write_index(index, 0, threads).unwrap_or_default());
+        let mut state = superblock.state(Clone::clone);
+        complete(&mut state);
+        stamp(&mut state);
+        Some(state)
+    }
+
+    /// Completes the state as that of a clean memory file.
+    fn complete_state(&'static self, index: KeptIndex) -> impl FnOnce(&mut LiveState) {
         let (items, cas_end, limit_bytes) = (self.items(), self.cas.0.next(), self.limit_bytes());
         let hands: Vec<(u8, HandState)> = self.hand_states().collect();
-        superblock.update(|state| {
-            stamp(state);
+        move |state| {
             (state.items, state.cas_end, state.limit_bytes) = (items, cas_end, limit_bytes);
             // Anonymous memory that became a file has kept no marks.
             (state.flush_mark, state.flush_due) = self.flush.kept();
             state.index = index;
             hands.into_iter().for_each(|(class, hand)| state.hands[usize::from(class)] = hand);
             state.is_clean = true;
-        })
-    }
-
-    /// Takes [`Store::note_clean`] back: this process goes on.
-    ///
-    /// # Errors
-    /// The kernel's error.
-    pub fn note_unclean(&self) -> io::Result<()> {
-        let Some(superblock) = self.slabs.arena().superblock() else { return Ok(()) };
-        let kept = superblock.update(|state| {
-            state.is_clean = false;
-            // Threads have ranges of uniques that were drawn before, and go on with them.
-            state.cas_end = self.cas.0.leased();
-            std::mem::take(&mut state.index)
-        })?;
-        // The index lies where the next pages will be.
-        if kept.at > 0 { superblock.cut_behind(kept.at) } else { Ok(()) }
+        }
     }
 
     /// The memory file, for the process that takes it over. `None`: the items are in anonymous memory.

@@ -11,6 +11,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use libc::{c_int, c_uint};
@@ -56,18 +57,28 @@ pub fn set_inheritable(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     unsafe { syscall!(fcntl(descriptor.as_raw_fd(), libc::F_SETFD, 0)) }.map(drop)
 }
 
-/// Takes over a descriptor that this process has inherited. Called once for a number, before the process opens files.
+/// Held while an inherited descriptor is taken. It is a `static` because the descriptors are those of the process.
+static TAKING: Mutex<()> = Mutex::new(());
+
+/// Takes over a descriptor that this process has inherited. It can be taken once: from then on it closes on exec.
 ///
 /// # Errors
-/// No such descriptor is open, or it is a standard stream.
-pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+/// No such descriptor is open, it is a standard stream, or it was not inherited.
+pub fn take_inherited(number: RawFd) -> io::Result<OwnedFd> {
     if number <= libc::STDERR_FILENO {
         return Err(io::ErrorKind::InvalidInput.into());
     }
+    let _taking = TAKING.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: takes no pointers.
-    unsafe { syscall!(fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC)) }?;
-    // SAFETY: the descriptor is open. The process that started this one passed it for this use, so no other part of
-    // this process owns it.
+    let flags = unsafe { syscall!(fcntl(number, libc::F_GETFD)) }?;
+    if flags & libc::FD_CLOEXEC != 0 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: as above.
+    unsafe { syscall!(fcntl(number, libc::F_SETFD, flags | libc::FD_CLOEXEC)) }?;
+    // SAFETY: the descriptor is open, and it did not close on exec. All descriptors that this process opens do, apart
+    // from one that `set_inheritable` has changed for a program that is being started. So it is inherited, and no part
+    // of this process owns it. The lock and the flag let only one caller come here.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
@@ -249,10 +260,13 @@ pub fn memory_file() -> io::Result<File> {
 #[cfg(not(miri))]
 mod tests {
     use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
-    use std::os::fd::{AsFd as _, BorrowedFd};
+    use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, IntoRawFd as _};
     use std::time::Duration;
 
-    use super::{DESCRIPTORS_MAX, inherited, memory_file, message_pair, receive_message, send_message, set_timeouts};
+    use super::{
+        DESCRIPTORS_MAX, memory_file, message_pair, receive_message, send_message, set_inheritable, set_timeouts,
+        take_inherited,
+    };
 
     #[test]
     fn messages_stay_apart_and_bring_their_descriptors() {
@@ -288,9 +302,16 @@ mod tests {
     }
 
     #[test]
-    fn standard_streams_and_closed_descriptors_are_not_taken() {
-        assert!(inherited(2).is_err());
-        assert!(inherited(-1).is_err());
-        assert!(inherited(1 << 20).is_err());
+    fn only_an_inherited_descriptor_is_taken_and_only_once() {
+        let is_taken = |number| take_inherited(number).is_ok();
+        assert!(!is_taken(2), "a standard stream");
+        assert!(!is_taken(-1));
+        assert!(!is_taken(1 << 20), "not open");
+        let file = memory_file().unwrap();
+        assert!(!is_taken(file.as_raw_fd()), "a descriptor of this process");
+        // As if a program had been started that inherits it.
+        set_inheritable(file.as_fd()).unwrap();
+        let taken = take_inherited(file.into_raw_fd()).unwrap();
+        assert!(!is_taken(taken.as_raw_fd()), "it is taken");
     }
 }

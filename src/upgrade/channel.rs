@@ -20,7 +20,7 @@ use crate::sys::passing::{DESCRIPTORS_MAX, receive_message, send_message, set_ti
 use super::part::{Part, read_part};
 
 /// The version of messages and records. Processes of different versions do not hand over.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 
 /// Bytes of the longest message.
 const MESSAGE_BYTES_MAX: usize = 1 << 10;

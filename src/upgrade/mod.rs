@@ -5,7 +5,7 @@
 //!  starts the new binary ──────────────────────────────────▶ reads its options
 //!                        ◀──────────────────────── Hello ───
 //!  pauses; each thread sends its part ──── Part, Sockets ──▶ examines all of it, changes nothing
-//!                        ───────────────────────── End ────▶
+//!                        ───────────────────────── End ────▶ starts its threads, which wait
 //!                        ◀──────────────────────── Ready ───  or Refused, or silence: the old process goes on
 //!                        ───────────────────────── Commit ─▶ takes the items over, and serves
 //!  ends

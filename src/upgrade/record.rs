@@ -1,4 +1,4 @@
-//! The records of a part: the process, a listener, a UDP socket, a connection.
+//! The records of a part: the process, its index, a listener, a UDP socket, a connection, a watcher.
 //!
 //! ```text
 //! kind │ bytes │ fields …           fields are only added at the end; a reader skips those that it does not know
@@ -11,6 +11,8 @@ use super::encoding::{RecordReader, RecordWriter};
 pub enum PartRecord {
     /// The process. Its descriptor is the memory of its items.
     Process(ProcessRecord),
+    /// The file of the index.
+    Index,
     /// A socket that listens, or that receives datagrams.
     Listener(ListenerRecord),
     /// A client.
@@ -28,6 +30,8 @@ pub struct ProcessRecord {
     pub paused_us: u64,
     /// Whether the items have proofs (-e).
     pub has_proofs: bool,
+    /// The state of the items, as a clean memory file has it.
+    pub state: Vec<u8>,
     /// Numbers that go on, by name.
     pub counters: Vec<(String, u64)>,
 }
@@ -110,12 +114,17 @@ pub struct WatcherRecord {
     pub gid: u64,
     /// Lines that it has not got.
     pub unsent: Vec<u8>,
+    /// Lines that passed its filter since it last got one.
+    pub matched: u32,
+    /// Lines that were lost, and of which it has not been told.
+    pub skipped: u64,
 }
 
 const PROCESS: u8 = 1;
 const LISTENER: u8 = 2;
 const CONNECTION: u8 = 3;
 const WATCHER: u8 = 4;
+const INDEX: u8 = 5;
 
 impl PartRecord {
     pub(super) fn encode(&self, writer: &mut RecordWriter) {
@@ -125,6 +134,7 @@ impl PartRecord {
                 process.encode(&mut fields);
                 PROCESS
             }
+            Self::Index => INDEX,
             Self::Listener(listener) => {
                 fields.u8(listener.kind as u8);
                 fields.bytes(&listener.address);
@@ -147,6 +157,7 @@ impl PartRecord {
         let (kind, mut fields) = reader.record()?;
         match kind {
             PROCESS => ProcessRecord::decode(&mut fields).map(Self::Process),
+            INDEX => Some(Self::Index),
             LISTENER => {
                 let kind = *SOCKET_KINDS.get(usize::from(fields.u8()?))?;
                 Some(Self::Listener(ListenerRecord { kind, address: fields.bytes()?.to_vec() }))
@@ -163,6 +174,7 @@ impl ProcessRecord {
         fields.bytes(self.version.as_bytes());
         fields.u64(self.paused_us);
         fields.u8(u8::from(self.has_proofs));
+        fields.bytes(&self.state);
         fields.u64(self.counters.len() as u64);
         for (name, value) in &self.counters {
             fields.bytes(name.as_bytes());
@@ -172,12 +184,12 @@ impl ProcessRecord {
 
     fn decode(fields: &mut RecordReader<'_>) -> Option<Self> {
         let (version, paused_us) = (fields.text()?, fields.u64()?);
-        let has_proofs = fields.u8()? == 1;
+        let (has_proofs, state) = (fields.u8()? == 1, fields.bytes()?.to_vec());
         let mut counters = Vec::new();
         for _ in 0..fields.u64()? {
             counters.push((fields.text()?, fields.u64()?));
         }
-        Some(Self { version, paused_us, has_proofs, counters })
+        Some(Self { version, paused_us, has_proofs, state, counters })
     }
 }
 
@@ -231,6 +243,8 @@ impl WatcherRecord {
         fields.u32(self.sample);
         fields.u64(self.gid);
         fields.bytes(&self.unsent);
+        fields.u32(self.matched);
+        fields.u64(self.skipped);
     }
 
     fn decode(fields: &mut RecordReader<'_>) -> Option<Self> {
@@ -241,6 +255,8 @@ impl WatcherRecord {
             sample: fields.u32()?,
             gid: fields.u64()?,
             unsent: fields.bytes()?.to_vec(),
+            matched: fields.u32()?,
+            skipped: fields.u64()?,
         })
     }
 }
@@ -254,7 +270,8 @@ mod tests {
 
     fn records() -> Vec<PartRecord> {
         let counters = vec![("get_hits".to_owned(), 7), ("cmd_set".to_owned(), u64::MAX)];
-        let process = ProcessRecord { version: "0.1.0".into(), paused_us: 9, has_proofs: true, counters };
+        let (version, state) = ("0.1.0".to_owned(), vec![5; 9]);
+        let process = ProcessRecord { version, paused_us: 9, has_proofs: true, state, counters };
         let stages = [
             ConnectionStage::Command,
             ConnectionStage::Swallow(1 << 40),
@@ -273,11 +290,12 @@ mod tests {
             unsent: b"END\r\n".to_vec(),
         };
         let listener = |kind| PartRecord::Listener(ListenerRecord { kind, address: b"127.0.0.1:5".to_vec() });
-        let mut records = vec![PartRecord::Process(process)];
+        let mut records = vec![PartRecord::Process(process), PartRecord::Index];
         records.extend(SOCKET_KINDS.map(listener));
         records.extend(stages.map(connection).map(PartRecord::Connection));
         let (prefix, unsent) = (b"a:".to_vec(), b"ts=1".to_vec());
-        let watcher = WatcherRecord { is_admin: false, streams: 5, prefix, sample: 9, gid: 1 << 40, unsent };
+        let (is_admin, streams, sample, gid) = (false, 5, 9, 1 << 40);
+        let watcher = WatcherRecord { is_admin, streams, prefix, sample, gid, unsent, matched: 8, skipped: 3 };
         records.push(PartRecord::Watcher(watcher));
         records
     }

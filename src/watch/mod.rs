@@ -20,4 +20,4 @@ pub use event::{ArithStatus, CloseCause, ConnectionFacts, Event, FetchStatus, It
 pub use hub::{Hub, HubConfig, NoPermit, Permit, WatchFigures};
 pub use ring::EventRing;
 pub use thread::Visit;
-pub use watcher::{OnClose, Wanted, WatcherView};
+pub use watcher::{OnClose, Wanted, WatchProgress, Watcher, WatcherView};

@@ -1,6 +1,7 @@
 //! One watcher: its filter, and the lines that it has not read yet.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use crate::base::atomic::Ordering;
 use crate::protocol::{ReplyLine, Streams, WatchRequest};
@@ -27,27 +28,39 @@ impl Wanted {
 
     /// Hands a client over to the watch thread. `on_close` is called before its socket is closed.
     pub fn begin(self, socket: OwnedFd, on_close: OnClose) {
-        self.go_on(socket, Vec::from(ReplyLine::Ok.bytes()), on_close);
+        let lines = ReplyLine::Ok.bytes();
+        self.go_on(socket, WatchProgress { unsent: lines, matched: 0, skipped: 0 }, on_close).begin();
     }
 
-    /// As [`Wanted::begin`], for a client that has begun before and has not got these `lines`.
-    pub fn go_on(self, socket: OwnedFd, lines: Vec<u8>, on_close: OnClose) {
-        let hub = std::sync::Arc::clone(self.permit.hub());
+    /// A watcher that has come this far in another process. It does not watch yet.
+    pub fn go_on(self, socket: OwnedFd, progress: WatchProgress<'_>, on_close: OnClose) -> Watcher {
         let Self { streams, prefix, sample, permit } = self;
-        hub.add(Watcher {
+        let WatchProgress { unsent, matched, skipped } = progress;
+        Watcher {
             socket,
             streams,
             prefix,
             sample,
-            matched: 0,
-            lines,
+            matched,
+            lines: unsent.to_vec(),
             sent: 0,
-            skipped: 0,
+            skipped,
             cause: CloseCause::Normal,
             close: Some(on_close),
-            _permit: permit,
-        });
+            permit,
+        }
     }
+}
+
+/// How far a watcher has come.
+#[derive(Clone, Copy)]
+pub struct WatchProgress<'w> {
+    /// Lines that it has not got.
+    pub unsent: &'w [u8],
+    /// Lines that passed its filter since it last got one.
+    pub matched: u32,
+    /// Lines that were lost, and of which it has not been told.
+    pub skipped: u64,
 }
 
 /// Called with the cause when a watcher is gone.
@@ -69,7 +82,7 @@ pub struct Watcher {
     /// Why it is gone, once it is.
     cause: CloseCause,
     close: Option<OnClose>,
-    _permit: Permit,
+    permit: Permit,
 }
 
 /// What another process must know of a watcher.
@@ -79,8 +92,8 @@ pub struct WatcherView<'w> {
     pub socket: BorrowedFd<'w>,
     /// Its request.
     pub request: WatchRequest<'w>,
-    /// Lines that it has not got.
-    pub unsent: &'w [u8],
+    /// How far it has come.
+    pub progress: WatchProgress<'w>,
 }
 
 /// Whether a watcher is still there.
@@ -94,10 +107,17 @@ pub(super) enum Presence {
 const SKIPPED_BYTES_MAX: usize = 32;
 
 impl Watcher {
+    /// Lets the watch thread serve it.
+    pub fn begin(self) {
+        let hub = Arc::clone(self.permit.hub());
+        hub.add(self);
+    }
+
     /// What another process must know of it.
     pub(super) fn view(&self) -> WatcherView<'_> {
         let request = WatchRequest { streams: self.streams, prefix: &self.prefix, sample: self.sample };
-        WatcherView { socket: self.socket.as_fd(), request, unsent: &self.lines[self.sent..] }
+        let progress = WatchProgress { unsent: &self.lines[self.sent..], matched: self.matched, skipped: self.skipped };
+        WatcherView { socket: self.socket.as_fd(), request, progress }
     }
 
     /// Whether it wants the event. Counts for sampling.

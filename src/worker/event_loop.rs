@@ -9,6 +9,7 @@
 //! The poll is edge-triggered. A connection that stops although it has more to do goes on the run-again list: the
 //! kernel would not report it again.
 
+mod adopting;
 mod datagrams;
 mod dumps;
 mod handing_over;
@@ -17,7 +18,7 @@ mod verifying;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,16 +28,16 @@ use mio::{Events, Interest, Poll, Registry, Token};
 
 use crate::base::{Clock, RelTime};
 use crate::conn::{
-    Activity, COMMANDS_VERBOSITY, Cache, CloseReason, Connection, DriveOutcome, OUTPUT_BYTES, ReadBuf, Received, Turn,
+    COMMANDS_VERBOSITY, Cache, CloseReason, Connection, DriveOutcome, OUTPUT_BYTES, ReadBuf, Received, Turn,
 };
 use crate::counters::Counters;
 use crate::stats::HotSampler;
 use crate::store::Engine as _;
-use crate::sync::{Mailbox, Participant, PinGuard, Sender, mailbox};
+use crate::sync::{Latch, Mailbox, Participant, PinGuard, Sender, mailbox};
 use crate::sys::busy_poll::set_busy_poll;
 use crate::sys::filter::{Role, restrict};
 use crate::sys::log::{Level, log_line};
-use crate::sys::spare::{self, try_reserve};
+use crate::sys::spare;
 use crate::udp::DatagramSocket;
 use crate::upgrade::ConnectionRecord;
 
@@ -83,6 +84,14 @@ pub struct Worker {
     datagrams: Vec<DatagramSocket>,
     /// Clients of the process before.
     adopted: Vec<(OwnedFd, ConnectionRecord)>,
+}
+
+/// Tells whether a worker can serve, and lets it begin.
+pub struct WorkerStart {
+    /// Gets a message from each worker that has all its sockets, or lacks memory for them.
+    pub prepared: mpsc::Sender<io::Result<()>>,
+    /// Until it is open, the worker waits.
+    pub begins: Arc<Latch>,
 }
 
 /// The state of a worker, apart from its epoch participant.
@@ -156,25 +165,24 @@ impl Worker {
     ///
     /// # Errors
     /// The kernel's error.
-    pub fn start(self, index: usize) -> io::Result<JoinHandle<()>> {
-        std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || self.run())
+    pub fn start(self, index: usize, start: WorkerStart) -> io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || self.run(start))
     }
 
     /// Serves until told to stop.
-    fn run(self) {
+    fn run(self, start: WorkerStart) {
         let Self { mut poll, mailbox, mut participant, store, shared, counters, datagrams, adopted } = self;
         if shared.drop_privileges
             && let Err(error) = restrict(Role::Worker)
         {
             log_line(Level::Error, format!("larder: worker: -o drop_privileges: {error}"));
         }
-        counters.buffers.inputs.add(GROUP as u64);
-        counters.buffers.input_bytes.add(GROUP as u64 * ReadBuf::BYTES);
         let mut event_loop = EventLoop::new(store, shared, counters, datagrams);
         event_loop.show_datagrams();
-        if !adopted.is_empty() {
-            event_loop.adopt_all(adopted, poll.registry());
-        }
+        // Ignored: the process ends if nothing receives it.
+        let _ = start.prepared.send(event_loop.adopt_all(adopted, poll.registry()));
+        drop(start.prepared);
+        start.begins.wait();
         let mut events = Events::with_capacity(EVENTS_MAX);
         loop {
             if let Err(error) = poll.poll(&mut events, event_loop.poll_timeout())
@@ -226,6 +234,8 @@ impl EventLoop {
     fn new(store: Cache, shared: Arc<Shared>, counters: Arc<Counters>, datagrams: Vec<DatagramSocket>) -> Self {
         let (now, hot) = (shared.clock.read().now, shared.hot.join());
         let watch = WorkerWatch::new(&shared.watch_hub);
+        counters.buffers.inputs.add(GROUP as u64);
+        counters.buffers.input_bytes.add(GROUP as u64 * ReadBuf::BYTES);
         Self {
             wheel: IdleWheel::new(shared.idle_timeout_s, now),
             shared,
@@ -531,25 +541,6 @@ impl EventLoop {
             }
         }
         AfterTurn::Turn
-    }
-
-    fn adopt(&mut self, connection: Connection, registry: &Registry) {
-        let (fd, place) = (connection.fd(), self.connections.next_place());
-        let has_room = self.connections.reserve() && try_reserve(&mut self.run_again, self.connections.count() + 1);
-        if !has_room || registry.register(&mut SourceFd(&fd), Token(place as usize), Interest::READABLE).is_err() {
-            // The kernel is out of memory. The client sees its connection closed.
-            return self.shared.gate.leave(fd);
-        }
-        self.shared.connections.connection_table.note(fd, Activity::Reading, self.now);
-        if self.verbosity >= COMMANDS_VERBOSITY {
-            log_line(Level::Debug, format!("<{fd} new {}", self.shared.connections.binding.client()));
-        }
-        self.watch.connected(fd);
-        self.connections.enter(connection);
-        self.counters.buffers.connection_bytes.add(size_of::<Connection>() as u64);
-        if let Some(wheel) = &mut self.wheel {
-            wheel.enter(place, self.now);
-        }
     }
 
     /// Closes clients that were idle for too long.

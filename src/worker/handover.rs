@@ -7,10 +7,9 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Condvar;
 use std::sync::mpsc::Sender;
 
-use crate::sync::Leaf;
+use crate::sync::Latch;
 use crate::upgrade::{ConnectionRecord, UpgradeChannel};
 
 /// What a worker serves from its start.
@@ -33,15 +32,14 @@ pub struct HandedOver {
 pub struct HandOver {
     peer: UpgradeChannel,
     reports: Sender<io::Result<HandedOver>>,
-    /// Whether the workers go on.
-    goes_on: Leaf<bool>,
-    decided: Condvar,
+    /// Opened when the workers go on.
+    goes_on: Latch,
 }
 
 impl HandOver {
     /// An order to send everything to `peer`. Each worker reports to `reports`.
     pub fn new(peer: UpgradeChannel, reports: Sender<io::Result<HandedOver>>) -> Self {
-        Self { peer, reports, goes_on: Leaf::new(false), decided: Condvar::new() }
+        Self { peer, reports, goes_on: Latch::default() }
     }
 
     /// The process that gets everything.
@@ -51,14 +49,13 @@ impl HandOver {
 
     /// Lets all workers go on with the clients that they have.
     pub fn roll_back(&self) {
-        *self.goes_on.lock() = true;
-        self.decided.notify_all();
+        self.goes_on.open();
     }
 
     /// Reports what this thread has sent, and waits until it may go on. It does not return if the process ends.
     pub fn report(&self, sent: io::Result<HandedOver>) {
         // Ignored: the daemon waits no longer, and lets the workers go on.
         let _ = self.reports.send(sent);
-        let _ = self.goes_on.lock().wait_while(&self.decided, |goes_on| !*goes_on);
+        self.goes_on.wait();
     }
 }

@@ -18,7 +18,7 @@ mod mail;
 mod shared;
 mod watching;
 
-pub use event_loop::Worker;
+pub use event_loop::{Worker, WorkerStart};
 pub use gate::{ADMINS_MAX, ClientGate, ClientLimits, LimitReached};
 pub use handover::{HandOver, HandedOver, WorkerSockets};
 pub use mail::{Answers, Mail};

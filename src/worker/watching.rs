@@ -11,7 +11,7 @@ use crate::conn::{Activity, CloseReason, Connection, Recorder};
 use crate::protocol::{Streams, WatchRequest};
 use crate::sys::socket::{Side, describe};
 use crate::upgrade::WatcherRecord;
-use crate::watch::{CloseCause, ConnectionFacts, Event, Hub, OnClose, Wanted};
+use crate::watch::{CloseCause, ConnectionFacts, Event, Hub, OnClose, Wanted, WatchProgress, Watcher};
 
 use super::event_loop::EventLoop;
 use super::shared::Shared;
@@ -106,15 +106,18 @@ impl Shared {
         })
     }
 
-    /// Lets a client that another process has handed over watch on. It is counted. False: there is no place for it.
-    pub fn adopt_watcher(&self, socket: OwnedFd, record: &WatcherRecord) -> bool {
-        let Ok(permit) = self.watch_hub.admit() else { return false };
-        let WatcherRecord { streams, prefix, sample, gid, unsent, .. } = record;
+    /// A watcher that another process has handed over, and that is counted. It does not watch yet.
+    ///
+    /// # Errors
+    /// There is no place for it. Its socket is handed back.
+    pub fn adopt_watcher(&self, socket: OwnedFd, record: &WatcherRecord) -> Result<Watcher, OwnedFd> {
+        let Ok(permit) = self.watch_hub.admit() else { return Err(socket) };
+        let WatcherRecord { streams, prefix, sample, gid, unsent, matched, skipped, .. } = record;
         let request = WatchRequest { streams: Streams::from_bits(*streams), prefix, sample: *sample };
         self.watch_hub.skip_to(*gid);
         let on_close = self.watcher_on_close(socket.as_raw_fd(), self.clock.read().now);
-        Wanted::new(request, permit).go_on(socket, unsent.clone(), on_close);
-        true
+        let progress = WatchProgress { unsent, matched: *matched, skipped: *skipped };
+        Ok(Wanted::new(request, permit).go_on(socket, progress, on_close))
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use larder::protocol::binary::Opcode;
 
 use crate::support::packet::{Packet, read_reply};
-use crate::support::{Client, Server, program_under_test, scratch_directory};
+use crate::support::{Client, Server, program_under_test, scratch_directory, wait_until};
 
 #[test]
 fn upgrade_keeps_clients_of_unix_sockets() {
@@ -122,4 +122,36 @@ fn upgrade_keeps_clients_that_watch() {
     assert!(after > before, "{after} is no later number than {before}");
     events(&mut watcher, "a1");
     assert_eq!(server.stats("")["log_watchers"], "1");
+}
+
+#[test]
+fn upgrade_goes_on_with_the_sample_of_a_client_that_watches() {
+    let mut server = Server::start(&["-t", "1"]);
+    let mut watcher = server.client();
+    watcher.ask("watch mutations sample=3\r\n", "OK\r\n");
+    let mut client = server.client();
+    client.ask("set a1 0 0 1\r\nx\r\nset a2 0 0 1\r\nx\r\n", "STORED\r\nSTORED\r\n");
+    server.upgrade();
+    client.ask("set a3 0 0 1\r\nx\r\nset a4 0 0 1\r\nx\r\n", "STORED\r\nSTORED\r\n");
+    let line = String::from_utf8(watcher.read_line().expect("a line comes")).expect("lines are text");
+    assert!(line.contains(" key=a3 "), "the third event is the first that it gets: {line}");
+}
+
+#[test]
+fn upgrade_takes_64_mib_of_unread_replies_of_a_worker_along() {
+    let directory = scratch_directory();
+    let socket = directory.join("socket");
+    let mut server =
+        Server::start(&["-t", "1", "-m", "128", "-I", "16m", "-s", socket.to_str().expect("a plain name")]);
+    let value = "v".repeat(15_000_000);
+    server.client().ask(format!("set large 0 0 {}\r\n{value}\r\n", value.len()), "STORED\r\n");
+    // A unix socket takes little. So each client has nearly the whole value to come.
+    let mut clients: Vec<_> = (0..5).map(|_| server.client()).collect();
+    clients.iter_mut().for_each(|client| client.send("get large\r\n"));
+    wait_until("the server has begun to answer", || server.stats("")["get_hits"] == "5");
+    server.upgrade();
+    let reply = format!("VALUE large 0 {}\r\n{value}\r\nEND\r\n", value.len());
+    let whole = clients.iter_mut().filter_map(|client| client.read_exactly(reply.len()).ok());
+    assert_eq!(whole.filter(|got| *got == reply.as_bytes()).count(), 4, "60 MB are below the bound, 75 MB are not");
+    assert_eq!(server.stats("")["upgrade_closed"], "1");
 }

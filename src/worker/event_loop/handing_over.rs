@@ -1,4 +1,4 @@
-//! A worker hands its clients over to the process of a new binary, or adopts those of the process before.
+//! A worker hands its clients over to the process of a new binary.
 //!
 //! ```text
 //! settle   drives the clients that are in the middle of a value, a dump or a verification, for a bounded time
@@ -7,18 +7,17 @@
 //! ```
 
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mio::{Events, Poll, Registry};
 
-use crate::conn::{Connection, ConnectionConfig, Received, Turn};
+use crate::conn::{ConnectionConfig, Received, Turn};
 use crate::store::Engine as _;
 use crate::sync::{Participant, PinGuard};
 use crate::sys::socket::local_address;
 use crate::udp::DatagramSocket;
-use crate::upgrade::{ConnectionRecord, ListenerRecord, PartBuilder, PartRecord, SocketKind};
+use crate::upgrade::{ListenerRecord, PartBuilder, PartRecord, SocketKind};
 use crate::worker::handover::{HandOver, HandedOver};
 
 use super::{EventLoop, Lent};
@@ -117,7 +116,7 @@ impl EventLoop {
     }
 
     /// Makes each client and each UDP socket take a turn: what the kernel reported before may be lost.
-    fn look_at_all(&mut self) {
+    pub(super) fn look_at_all(&mut self) {
         for place in self.connections.taken() {
             if let Some(connection) = self.connections.at(place) {
                 connection.report(true, false);
@@ -128,17 +127,5 @@ impl EventLoop {
         self.has_datagrams = !self.datagrams.is_empty();
         self.needs_quiescence = true;
         self.has_mail = true;
-    }
-
-    /// Adopts the clients of the process before.
-    pub(super) fn adopt_all(&mut self, adopted: Vec<(OwnedFd, ConnectionRecord)>, registry: &Registry) {
-        for (socket, record) in adopted {
-            let fd = socket.as_raw_fd();
-            match Connection::adopt(socket, record, self.now, &self.counters) {
-                Some(connection) => self.adopt(connection, registry),
-                None => self.shared.gate.leave(fd),
-            }
-        }
-        self.look_at_all();
     }
 }

@@ -1,11 +1,14 @@
-//! What this process takes over from the process that has started it (SIGUSR2 there).
+//! The process that has started this one, and what it hands over (SIGUSR2 there).
 //!
 //! ```text
-//! Predecessor::find ──▶ options are read ──▶ receive ──▶ Inheritance: items, sockets, clients ──▶ commit ──▶ serves
+//! Predecessor::find ──▶ options are read ──▶ receive: items, sockets, clients ──▶ threads start, and wait
+//!                                                                              commit ──▶ they serve
 //! ```
 //!
-//! upgrade/mod.rs draws the exchange. Before the commit nothing is changed that the old process needs.
+//! upgrade/mod.rs draws the exchange. Before the commit nothing is changed that the old process needs. After it nothing
+//! can fail that would end this process.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
@@ -15,9 +18,10 @@ use std::time::Duration;
 use crate::counters::Counters;
 use crate::dispatcher::HandedSockets;
 use crate::settings::Settings;
-use crate::sys::passing::inherited;
+use crate::sys::passing::take_inherited;
 use crate::sys::socket::peer_ip;
 use crate::upgrade::{ConnectionRecord, Part, PartRecord, ProcessRecord, UpgradeChannel, WatcherRecord};
+use crate::watch::Watcher;
 use crate::worker::{ClientGate, Shared};
 
 use super::failure::Failure;
@@ -32,18 +36,31 @@ pub(super) struct Predecessor(UpgradeChannel);
 /// A client, and what is known of it.
 pub(super) type Client = (OwnedFd, ConnectionRecord);
 
-/// What the old process has handed over.
-pub(super) struct Inheritance {
-    /// The memory of the items.
-    pub(super) items: File,
+/// Everything that the old process hands over.
+pub(super) struct ReceivedProcess {
+    pub(super) items: ReceivedItems,
     /// Listeners and UDP sockets.
     pub(super) sockets: HandedSockets,
     /// Numbers, and the moment at which the old process paused.
     pub(super) process: ProcessRecord,
-    /// Clients, by the worker that they had.
-    pub(super) clients: Vec<Vec<Client>>,
-    /// Clients that watch.
-    pub(super) watchers: Vec<(OwnedFd, WatcherRecord)>,
+    pub(super) clients: ReceivedClients,
+}
+
+/// The items.
+pub(super) struct ReceivedItems {
+    /// Their memory.
+    pub(super) memory: File,
+    /// The index.
+    pub(super) index: File,
+}
+
+/// The clients of the old process; empty without an old process.
+#[derive(Default)]
+pub(super) struct ReceivedClients {
+    /// By the worker that they had.
+    of_workers: Vec<Vec<Client>>,
+    /// Those that watch.
+    watchers: Vec<(OwnedFd, WatcherRecord)>,
 }
 
 fn failure(reason: impl ToString) -> Failure {
@@ -52,20 +69,20 @@ fn failure(reason: impl ToString) -> Failure {
 
 impl Predecessor {
     /// The process that has started this one, if `variable`, which looks up an environment variable, names its socket.
-    pub(super) fn find(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Option<Self>, Failure> {
+    pub(super) fn find(variable: impl Fn(&str) -> Option<OsString>) -> Result<Option<Self>, Failure> {
         let Some(number) = variable(SOCKET_VARIABLE) else { return Ok(None) };
         let what = format!("{SOCKET_VARIABLE}: inherit a socket");
         let number = number.to_str().and_then(|number| number.parse().ok()).unwrap_or(-1);
-        let peer = UpgradeChannel::from(inherited(number).map_err(Failure::system(what.clone()))?);
+        let peer = UpgradeChannel::from(take_inherited(number).map_err(Failure::system(what.clone()))?);
         peer.set_timeout(ANSWER_WITHIN).map_err(Failure::system(what))?;
         Ok(Some(Self(peer)))
     }
 
     /// Says hello, and receives everything.
-    pub(super) fn receive(&self, settings: &Settings) -> Result<Inheritance, Failure> {
+    pub(super) fn receive(&self, settings: &Settings) -> Result<ReceivedProcess, Failure> {
         let what = "upgrade: send to the old process";
         self.0.say_hello(env!("CARGO_PKG_VERSION")).map_err(Failure::system(what))?;
-        Inheritance::new(self.0.receive_parts().map_err(failure)?, settings)
+        ReceivedProcess::from_parts(self.0.receive_parts().map_err(failure)?, settings)
     }
 
     /// Says that this process can serve, and waits until it may.
@@ -81,17 +98,18 @@ impl Predecessor {
     }
 }
 
-impl Inheritance {
-    fn new(parts: Vec<Part>, settings: &Settings) -> Result<Self, Failure> {
-        let (mut owner, mut sockets) = (None, HandedSockets::default());
-        let (mut clients, mut watchers) = (Vec::new(), Vec::new());
+impl ReceivedProcess {
+    fn from_parts(parts: Vec<Part>, settings: &Settings) -> Result<Self, Failure> {
+        let (mut owner, mut index, mut sockets) = (None, None, HandedSockets::default());
+        let mut clients = ReceivedClients::default();
         for part in parts {
             let mut of_part = Vec::new();
             for (record, descriptor) in part {
                 match record {
                     PartRecord::Process(process) => owner = Some((process, File::from(descriptor))),
+                    PartRecord::Index => index = Some(File::from(descriptor)),
                     PartRecord::Connection(connection) => of_part.push((descriptor, connection)),
-                    PartRecord::Watcher(watcher) => watchers.push((descriptor, watcher)),
+                    PartRecord::Watcher(watcher) => clients.watchers.push((descriptor, watcher)),
                     PartRecord::Listener(listener) => {
                         if !sockets.push(&listener, descriptor) {
                             return Err(failure("a listener has an unknown address"));
@@ -99,26 +117,32 @@ impl Inheritance {
                     }
                 }
             }
-            clients.push(of_part);
+            clients.of_workers.push(of_part);
         }
-        let (process, items) = owner.ok_or_else(|| failure("the old process has sent no items"))?;
+        let ((process, memory), index) =
+            owner.zip(index).ok_or_else(|| failure("the old process has sent no items"))?;
         if process.has_proofs != settings.memory_file.is_some() {
             return Err(failure("-e, --memory-file: only a restart can begin or end its use"));
         }
         if let Some(path) = &settings.memory_file
-            && !is_same_file(path, &items)
+            && !is_same_file(path, &memory)
         {
             return Err(failure("-e, --memory-file: names another file; only a restart can change it"));
         }
-        Ok(Self { items, sockets, process, clients, watchers })
+        if settings.drop_privileges {
+            return Err(failure("-o drop_privileges: only a restart can begin its use"));
+        }
+        Ok(Self { items: ReceivedItems { memory, index }, sockets, process, clients })
     }
+}
 
+impl ReceivedClients {
     /// Counts the clients at the gate, and deals them to `workers` workers. Returns the clients of each worker, and how
     /// many have no place.
-    pub(super) fn deal(clients: Vec<Vec<Client>>, workers: usize, gate: &ClientGate) -> (Vec<Vec<Client>>, u64) {
+    pub(super) fn deal(of_workers: Vec<Vec<Client>>, workers: usize, gate: &ClientGate) -> (Vec<Vec<Client>>, u64) {
         let mut dealt: Vec<Vec<Client>> = (0..workers).map(|_| Vec::new()).collect();
         let mut refused = 0;
-        for (of_worker, part) in clients.into_iter().enumerate() {
+        for (of_worker, part) in of_workers.into_iter().enumerate() {
             for (socket, record) in part {
                 if enter(gate, &socket, record.is_admin) {
                     dealt[of_worker % workers].push((socket, record));
@@ -130,28 +154,37 @@ impl Inheritance {
         (dealt, refused)
     }
 
-    /// Lets clients that watch go on. Returns how many have no place.
-    pub(super) fn adopt_watchers(watchers: Vec<(OwnedFd, WatcherRecord)>, shared: &Shared) -> u64 {
-        let mut refused = 0;
+    /// Prepares the clients that watch. They go on when each is told to begin. Returns them, and how many have no
+    /// place.
+    pub(super) fn adopt_watchers(watchers: Vec<(OwnedFd, WatcherRecord)>, shared: &Shared) -> (Vec<Watcher>, u64) {
+        let (mut adopted, mut refused) = (Vec::new(), 0);
         for (socket, record) in watchers {
-            let fd = socket.as_raw_fd();
             if !enter(&shared.gate, &socket, record.is_admin) {
                 refused += 1;
-            } else if !shared.adopt_watcher(socket, &record) {
-                shared.gate.leave(fd);
-                refused += 1;
+                continue;
+            }
+            match shared.adopt_watcher(socket, &record) {
+                Ok(watcher) => adopted.push(watcher),
+                Err(socket) => {
+                    shared.gate.leave(socket.as_raw_fd());
+                    refused += 1;
+                }
             }
         }
-        refused
+        (adopted, refused)
     }
 
-    /// The counters with which this process goes on.
-    pub(super) fn counters(process: &ProcessRecord, refused: u64) -> Counters {
-        let base = Counters::default();
-        process.counters.iter().for_each(|(name, value)| base.add_to(name, *value));
-        base.upgrade_closed.add(refused);
-        base
+    /// Takes the clients of workers, and those that watch.
+    pub(super) fn into_parts(self) -> (Vec<Vec<Client>>, Vec<(OwnedFd, WatcherRecord)>) {
+        (self.of_workers, self.watchers)
     }
+}
+
+/// The counters with which this process goes on.
+pub(super) fn counters_of(process: &ProcessRecord) -> Counters {
+    let base = Counters::default();
+    process.counters.iter().for_each(|(name, value)| base.add_to(name, *value));
+    base
 }
 
 /// Whether `path` leads to `file`.
