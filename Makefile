@@ -20,8 +20,8 @@ help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 .PHONY: build
-build: ## build the release binaries, target/release/larder and larder-bench
-	$(CARGO) build --release
+build: ## build the release binaries, target/release/larder, larder-bench and larder-top
+	$(CARGO) build --release --workspace
 
 .PHONY: run
 run: ## serve 64 MiB on port 11211 (as nobody when started by root)
@@ -29,7 +29,7 @@ run: ## serve 64 MiB on port 11211 (as nobody when started by root)
 
 .PHONY: test
 test: ## run the unit tests and t/, which use only the loopback interface
-	$(CARGO) test
+	$(CARGO) test --workspace
 
 .PHONY: test-confined
 test-confined: ## run the tests that speak to a server against servers with -o drop_privileges
@@ -43,7 +43,7 @@ fmt:
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path t/compat/rust/Cargo.toml --check
 clippy:
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
 rustdoc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --lib
 tidy: ## check the rules of t/tidy.rs, and that the generated pages in doc/ are up to date
@@ -130,7 +130,7 @@ doc: ## generate the pages that are printed from the tables: doc/settings.md, do
 compat: build ## test larder with real clients; installs them (apt, pip, npm, cargo)
 	t/compat/run.py
 
-BINARIES := $(TARGET)/release/larder $(TARGET)/release/larder-bench
+BINARIES := $(TARGET)/release/larder $(TARGET)/release/larder-bench $(TARGET)/release/larder-top
 # Installs existing binaries without a rebuild, because root has no cargo of its own. Builds only missing ones.
 $(BINARIES):
 	$(MAKE) build
@@ -139,6 +139,7 @@ $(BINARIES):
 install: $(BINARIES) ## install binaries, man pages, doc/, licence, completions and systemd units under $(DESTDIR)$(PREFIX); run make build first
 	install -D -m 755 $(TARGET)/release/larder $(DESTDIR)$(PREFIX)/bin/larder
 	install -D -m 755 $(TARGET)/release/larder-bench $(DESTDIR)$(PREFIX)/bin/larder-bench
+	install -D -m 755 $(TARGET)/release/larder-top $(DESTDIR)$(PREFIX)/bin/larder-top
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|/usr/local/|$(PREFIX)/|' scripts/larder.service >$(DESTDIR)$(UNITDIR)/larder.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/larder.service

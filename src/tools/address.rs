@@ -7,7 +7,7 @@ use crate::settings::{ListenAddress, Settings};
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ServerAddress {
+pub enum ServerAddress {
     /// A host name or a numeric address without brackets, and a port.
     Tcp(String, u16),
     /// A Unix socket.
@@ -16,7 +16,10 @@ pub(super) enum ServerAddress {
 
 impl ServerAddress {
     /// The address in `word`. A word with a slash names a Unix socket.
-    pub(super) fn parse(word: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(word: &str) -> Result<Self, String> {
         if word.contains('/') {
             return Ok(Self::Unix(word.into()));
         }

@@ -21,14 +21,17 @@ trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
 
 /// A connection, which reads lines and values.
-pub(super) struct ServerConnection {
+pub struct ServerConnection {
     stream: BufReader<Box<dyn Stream>>,
     name: String,
 }
 
 impl ServerConnection {
     /// Connects, and authenticates if the environment names a user. Each later wait has this limit.
-    pub(super) fn open(address: &ServerAddress, silence_max: Duration) -> Result<Self, ToolFailure> {
+    ///
+    /// # Errors
+    /// The server cannot be reached, or refuses the user.
+    pub fn open(address: &ServerAddress, silence_max: Duration) -> Result<Self, ToolFailure> {
         let stream = connect(address, silence_max).map_err(ToolFailure::server(format!("connect to {address}")))?;
         let mut connection = Self { stream: BufReader::new(stream), name: address.to_string() };
         if let Some(user) = env::var(USER_VARIABLE).ok().filter(|user| !user.is_empty()) {
@@ -47,12 +50,18 @@ impl ServerConnection {
     }
 
     /// Sends all bytes.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), ToolFailure> {
+    ///
+    /// # Errors
+    /// The server does not read, or has gone.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), ToolFailure> {
         self.stream.get_mut().write_all(bytes).map_err(ToolFailure::server(format!("send to {}", self.name)))
     }
 
     /// The next line, without its end.
-    pub(super) fn line(&mut self) -> Result<Vec<u8>, ToolFailure> {
+    ///
+    /// # Errors
+    /// The server has gone, or its line is too long.
+    pub fn line(&mut self) -> Result<Vec<u8>, ToolFailure> {
         let what = format!("read from {}", self.name);
         match read_line(&mut self.stream).map_err(ToolFailure::server(what))? {
             Some(line) => Ok(line),
@@ -70,7 +79,7 @@ impl ServerConnection {
     }
 
     /// The failure to understand `line`.
-    pub(super) fn unexpected(&self, line: &[u8]) -> ToolFailure {
+    pub fn unexpected(&self, line: &[u8]) -> ToolFailure {
         ToolFailure::Server(format!("{} answers {}", self.name, line.escape_ascii()))
     }
 }

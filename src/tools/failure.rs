@@ -29,6 +29,15 @@ impl ToolFailure {
         move |error| Self::Server(format!("{what}: {}", kernels_word(&error)))
     }
 
+    /// The message without the name of the program.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Usage(text) | Self::Data(text) | Self::Server(text) | Self::File(text) | Self::Incomplete(text) => {
+                text
+            }
+        }
+    }
+
     /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -49,10 +58,6 @@ fn kernels_word(error: &io::Error) -> String {
 
 impl fmt::Display for ToolFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Usage(text) | Self::Data(text) | Self::Server(text) | Self::File(text) | Self::Incomplete(text) => {
-                write!(f, "larder: {text}")
-            }
-        }
+        write!(f, "larder: {}", self.reason())
     }
 }

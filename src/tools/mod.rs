@@ -6,6 +6,8 @@
 //! ping   server ──mn──▶ MN
 //! ```
 //!
+//! `larder-top` connects with them, too.
+//!
 //! They use no part of the server but its address syntax, and serve memcached 1.6, too. Memory is bounded: neither keys
 //! nor values are collected.
 
@@ -20,5 +22,7 @@ mod ping;
 mod progress;
 mod tool;
 
+pub use address::ServerAddress;
+pub use connection::ServerConnection;
 pub use failure::ToolFailure;
 pub use tool::Tool;

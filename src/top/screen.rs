@@ -1,0 +1,133 @@
+//! The view in a terminal: a table of servers, and the history of the selected one.
+
+use std::io;
+use std::time::Duration;
+
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::{Constraint, Layout};
+use ratatui::style::{Modifier, Style};
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Borders, Row, Sparkline, Table, TableState};
+use ratatui::{DefaultTerminal, Frame};
+
+use super::board::{Board, Watched};
+use super::columns::{COLUMNS, cells, short};
+use super::order::ViewOrder;
+use super::poll::Readings;
+
+/// How long a reading may wait to be shown.
+const REDRAW_EVERY: Duration = Duration::from_millis(100);
+
+/// Shows the servers until a key ends it. The terminal is restored in any case.
+pub(crate) fn run(order: &ViewOrder, readings: &Readings) -> io::Result<()> {
+    let mut terminal = ratatui::try_init()?;
+    let shown = show(&mut terminal, Board::new(&order.servers), readings);
+    ratatui::try_restore()?;
+    shown
+}
+
+fn show(terminal: &mut DefaultTerminal, mut board: Board, readings: &Readings) -> io::Result<()> {
+    loop {
+        readings.try_iter().for_each(|(server, reading)| board.note(server, reading));
+        terminal.draw(|frame| draw(frame, &board))?;
+        if !event::poll(REDRAW_EVERY)? {
+            continue;
+        }
+        let Event::Key(KeyEvent { code, modifiers, .. }) = event::read()? else { continue };
+        match code {
+            KeyCode::Char('q') | KeyCode::Esc => return Ok(()),
+            KeyCode::Char('c') if modifiers.contains(KeyModifiers::CONTROL) => return Ok(()),
+            KeyCode::Down | KeyCode::Char('j') => board.select(1),
+            KeyCode::Up | KeyCode::Char('k') => board.select(-1),
+            _ => {}
+        }
+    }
+}
+
+/// Draws everything.
+fn draw(frame: &mut Frame<'_>, board: &Board) {
+    let rows = u16::try_from(board.servers.len()).unwrap_or(u16::MAX).saturating_add(1);
+    let [table, requests, hits, keys] =
+        Layout::vertical([Constraint::Max(rows), Constraint::Min(4), Constraint::Min(4), Constraint::Length(1)])
+            .areas(frame.area());
+    let mut state = TableState::default().with_selected(Some(board.selected));
+    frame.render_stateful_widget(server_table(board), table, &mut state);
+    if let Some(server) = board.servers.get(board.selected) {
+        let newest = server.requests.back().copied().unwrap_or(0);
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        let load = format!("{}: requests per second, {}", server.name, short(newest as f64));
+        let title = server.failure.clone().unwrap_or(load);
+        let width = usize::from(frame.area().width);
+        let last = |history: &std::collections::VecDeque<u64>| {
+            history.iter().skip(history.len().saturating_sub(width)).copied().collect::<Vec<u64>>()
+        };
+        let graph = |title: String, values: Vec<u64>| {
+            Sparkline::default().block(Block::new().borders(Borders::TOP).title(title)).data(values)
+        };
+        frame.render_widget(graph(title, last(&server.requests)), requests);
+        frame.render_widget(graph(hit_title(server), last(&server.hits)).max(1000), hits);
+    }
+    frame.render_widget(Line::from("q quit   ↑ ↓ select"), keys);
+}
+
+fn hit_title(server: &Watched) -> String {
+    match server.rates.and_then(|rates| rates.hit_ratio) {
+        Some(ratio) => format!("hits, {:.1} % of gets", ratio * 100.0),
+        None => "hits: no gets".into(),
+    }
+}
+
+fn server_table(board: &Board) -> Table<'static> {
+    let aligned = |(at, cell): (usize, String)| {
+        let line = Line::from(cell);
+        if at == 0 { line } else { line.right_aligned() }
+    };
+    let heads = COLUMNS.iter().map(|(head, _)| (*head).to_string()).enumerate().map(aligned);
+    let rows = board.servers.iter().map(|server| {
+        let failure = server.failure.is_some();
+        let cells = if failure { vec![server.name.clone(), "down".into()] } else { cells(server) };
+        Row::new(cells.into_iter().enumerate().map(aligned).collect::<Vec<_>>()).style(if failure {
+            Style::new().red()
+        } else {
+            Style::new()
+        })
+    });
+    let widths = COLUMNS.map(|(_, width)| Constraint::Length(u16::try_from(width).unwrap_or(u16::MAX)));
+    Table::new(rows, widths)
+        .header(Row::new(heads.collect::<Vec<_>>()).style(Style::new().add_modifier(Modifier::BOLD)))
+        .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED))
+}
+
+#[cfg(test)]
+mod tests {
+    use larder::tools::ServerAddress;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::{Board, draw};
+    use crate::poll::Reading;
+
+    #[test]
+    fn the_screen_shows_rates_and_failures_on_any_terminal() {
+        let servers = ["cache1", "cache2:5"].map(|word| ServerAddress::parse(word).unwrap());
+        let mut board = Board::new(&servers);
+        for (at_us, gets) in [(0, "0"), (1_000_000, "12345")] {
+            let rows = [("cmd_get", gets), ("get_hits", gets), ("curr_items", "7"), ("limit_maxbytes", "64000000")];
+            let rows = rows.map(|(name, value)| (name.to_string(), value.to_string())).into();
+            board.note(0, Ok(Reading { at_us, rows }));
+        }
+        board.note(1, Err("connect to cache2:5: Connection refused".into()));
+        let screen = |width, height| {
+            let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+            terminal.draw(|frame| draw(frame, &board)).unwrap();
+            terminal.backend().to_string()
+        };
+        let text = screen(140, 20);
+        for part in ["cache1:11211", "12.3k", "100.0", "0B of 64.0MB", "requests per second, 12.3k", "█", "down"] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        for (width, height) in [(1, 1), (20, 5), (500, 100)] {
+            assert!(!screen(width, height).is_empty());
+        }
+    }
+}

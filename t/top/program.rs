@@ -1,0 +1,51 @@
+//! The program larder-top, as a person starts it: plain tables, failures, and exit codes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
+
+fn run(words: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_larder-top")).args(words).output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it writes text");
+    (output.status.code().expect("it ends by itself"), text(output.stdout), text(output.stderr))
+}
+
+/// A server whose counter of gets grows by 10 with each reading.
+fn serve(listener: &TcpListener) {
+    let (stream, _) = listener.accept().expect("a client connects");
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    let mut gets = 0;
+    while stream.read_line(&mut line).is_ok_and(|len| len > 0) {
+        assert_eq!(line, "stats\r\n");
+        line.clear();
+        gets += 10;
+        let rows = [("uptime", 61), ("cmd_get", gets), ("get_hits", gets), ("curr_items", 1234)];
+        let rows: String = rows.iter().map(|(name, value)| format!("STAT {name} {value}\r\n")).collect();
+        if stream.get_mut().write_all(format!("{rows}END\r\n").as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn rounds_are_plain_tables_and_a_server_that_is_down_has_the_reason() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let server = std::thread::spawn(move || serve(&listener));
+    let (code, table, said) = run(&["-n", "1", &address, "127.0.0.1:1"]);
+    assert_eq!((code, said.as_str()), (0, ""));
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("SERVER ") && lines[0].ends_with(" UP"), "{table}");
+    assert!(lines[1].starts_with(&address) && lines[1].contains(" 100.0 ") && lines[1].ends_with(" 1m01s"), "{table}");
+    assert!(lines[1].contains(" 1.2k "), "{table}");
+    assert!(lines[2].contains("connect to 127.0.0.1:1: Connection refused"), "{table}");
+    server.join().expect("it has served");
+}
+
+#[test]
+fn mistakes_end_it_with_a_message() {
+    assert_eq!(run(&["-n", "0"]), (64, String::new(), "larder-top: --rounds: 0 is outside 1 to 1000000\n".into()));
+    let (code, help, _) = run(&["-h"]);
+    assert!(code == 0 && help.starts_with("usage: larder-top "), "{help}");
+}
