@@ -77,6 +77,16 @@ fn a_passed_socket_with_the_name_admin_is_the_operators() {
 }
 
 #[test]
+fn a_passed_socket_with_the_name_http_speaks_http() {
+    let [tcp, http] = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free"));
+    let _server = Server::start_command(activated(&[&tcp, &http], "tcp:http"), &[]);
+    let address = http.local_addr().expect("it is bound");
+    let mut client = Client::over_tcp(std::net::TcpStream::connect(address).expect("the socket listens")).unwrap();
+    client.send("GET /live HTTP/1.1\r\nHost: larder\r\n\r\n");
+    assert_eq!(client.read_line().expect("it answers"), b"HTTP/1.1 200 OK\r\n");
+}
+
+#[test]
 fn a_descriptor_that_cannot_be_served_ends_the_start() {
     let file = std::fs::File::open("/dev/null").expect("it is there");
     let mut command = activated(&[&file], "file");

@@ -27,6 +27,8 @@ const FIRST: i32 = 3;
 const DESCRIPTORS_MAX: i32 = 64;
 /// The name of a Unix socket for the operator, whose connections have places of their own: `FileDescriptorName=admin`.
 const ADMIN_NAME: &str = "admin";
+/// The name of a TCP socket for HTTP: `FileDescriptorName=http`.
+const HTTP_NAME: &str = "http";
 
 /// What the service manager has passed.
 #[derive(Debug, Default)]
@@ -66,6 +68,7 @@ impl PassedDescriptors {
         for (name, descriptor) in self.0 {
             let what = format!("{COUNT_VARIABLE}: descriptor {name:?}");
             let (kind, address) = match prepare_passed(descriptor.as_fd()).map_err(Failure::system(what.clone()))? {
+                PassedSocket::Tcp(address) if name == HTTP_NAME => (SocketKind::Http, address.to_string().into_bytes()),
                 PassedSocket::Tcp(address) => (SocketKind::Tcp, address.to_string().into_bytes()),
                 PassedSocket::Udp(address) => (SocketKind::Udp, address.to_string().into_bytes()),
                 PassedSocket::Unix(path) if name == ADMIN_NAME => (SocketKind::Admin, path.into_bytes()),
