@@ -166,8 +166,7 @@ deb: $(BINARIES) ## build target/debian/larder_*.deb with cargo-deb; run make bu
 	$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deb
 	install -d $(TARGET)/deb
 	sed 's|/usr/local/|/usr/|' scripts/larder.service >$(TARGET)/deb/larder.service
-	cp scripts/larder.socket $(TARGET)/deb/
-	$(CARGO) deb --no-build --deb-revision $(REVISION)
+	$(CARGO) deb --no-build --strip --deb-revision $(REVISION)
 test-deb: ## in a fresh Debian root: install the package, serve, upgrade, purge; and lintian (root; fetches Debian packages)
 	scripts/test-deb $(TARGET)
 
