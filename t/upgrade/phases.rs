@@ -46,7 +46,7 @@ fn upgrade_rolls_back_when_the_new_process_ends_after_its_hello() {
     client.ask("set kept 7 0 5\r\nvalue\r\n", "STORED\r\n");
     program.replace_by_script(&stand_in.script());
     server.signal("USR2");
-    wait_until("the upgrade has failed", || server.stderr().contains("the other process has ended (exit status: 0); "));
+    wait_until("the upgrade has failed", || server.stderr().contains(" (exit status: 0); "));
     assert!(stand_in.has_said_hello());
     client.ask("get kept\r\n", "VALUE kept 7 5\r\nvalue\r\nEND\r\n");
     program.restore();
