@@ -4,7 +4,7 @@
 //! next ─▶ never used     ready: zeros, in memory     discarded: returned to the kernel
 //!              └───────────────┴──────── take ◀──────────────┘
 //!
-//! empty page of a class ─▶ settling: its grace period runs ─▶ the class that asks next
+//! empty page of a class ─▶ retiring: its grace period runs ─▶ the class that asks next
 //! ```
 //!
 //! Every page from the pool reads as zeros: a page of free chunks (I7).
@@ -29,7 +29,7 @@ pub(super) struct PagePool {
     ready: Vec<u32>,
     discarded: Vec<u32>,
     /// Pages that left a class and go to the class that asks next, oldest first. They still count as used.
-    settling: VecDeque<DetachedPage>,
+    retiring: VecDeque<DetachedPage>,
     /// The kernel does not take memory back. Ready pages then stay in memory, and do not count as beyond the limit.
     stays: bool,
 }
@@ -41,7 +41,7 @@ impl Default for PagePool {
             next: SUPERBLOCK_PAGES,
             ready: Vec::new(),
             discarded: Vec::new(),
-            settling: VecDeque::new(),
+            retiring: VecDeque::new(),
             stays: false,
         }
     }
@@ -169,25 +169,25 @@ impl SlabAllocator {
     }
 
     /// Keeps a page until its grace period is over. The class that asks next gets it.
-    pub fn put_settling(&self, page: DetachedPage) {
-        self.pool.lock().settling.push_back(page);
+    pub fn retire_page(&self, page: DetachedPage) {
+        self.pool.lock().retiring.push_back(page);
     }
 
-    /// Takes the oldest settling page if its grace period is over. `epochs` are those it was detached under.
-    pub fn take_settled(&self, epochs: &Epochs) -> Option<FreePage> {
+    /// Takes the oldest retired page if its grace period is over. `epochs` are those it was detached under.
+    pub fn take_reclaimed(&self, epochs: &Epochs) -> Option<FreePage> {
         let mut pool = self.pool.lock();
-        match pool.settling.pop_front()?.try_reclaim(epochs) {
+        match pool.retiring.pop_front()?.try_reclaim(epochs) {
             Ok(page) => Some(page),
             Err(page) => {
-                pool.settling.push_front(page);
+                pool.retiring.push_front(page);
                 None
             }
         }
     }
 
     /// The number of pages that wait for the end of their grace period, or for a class.
-    pub fn settling(&self) -> usize {
-        self.pool.lock().settling.len()
+    pub fn retiring(&self) -> usize {
+        self.pool.lock().retiring.len()
     }
 
     /// Gives a page to another class.
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_settles_goes_to_whichever_class_asks_after_its_grace_period() {
+    fn a_retired_page_goes_to_whichever_class_asks_after_its_grace_period() {
         let slabs = allocator(1);
         assert!(slabs.lock(1).grow(0, false));
         let epochs = Arc::new(Epochs::new(1));
@@ -281,13 +281,13 @@ mod tests {
         let pin = reader.pin();
         let page = slabs.lock(1).detach_empty_page(&epochs).unwrap();
         epochs.advance();
-        slabs.put_settling(page);
-        assert!(slabs.take_settled(&epochs).is_none(), "who was pinned before may still look at the page");
-        assert_eq!((slabs.settling(), slabs.pages_used()), (1, 1));
+        slabs.retire_page(page);
+        assert!(slabs.take_reclaimed(&epochs).is_none(), "who was pinned before may still look at the page");
+        assert_eq!((slabs.retiring(), slabs.pages_used()), (1, 1));
         drop(pin);
-        let page = slabs.take_settled(&epochs).unwrap();
+        let page = slabs.take_reclaimed(&epochs).unwrap();
         slabs.hand_over(page, 2);
-        assert_eq!((slabs.settling(), slabs.pages_used(), slabs.empty_pages(2)), (0, 1, 1));
+        assert_eq!((slabs.retiring(), slabs.pages_used(), slabs.empty_pages(2)), (0, 1, 1));
     }
 
     /// Writes to the whole page, as items would.

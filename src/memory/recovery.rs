@@ -1,7 +1,7 @@
 //! The pages of a memory file after a start, until they are handed to their classes.
 //!
 //! ```text
-//! page table ──▶ Recovery ──settle each page──▶ free chunks are listed ──finish──▶ classes and page pool
+//! page table ──▶ Recovery ──free_chunks for each page──▶ lists of free chunks ──finish──▶ classes and page pool
 //!                   │ items are checked and indexed meanwhile; no chunk is allocated
 //! ```
 //!
@@ -30,7 +30,7 @@ struct RecoveredPage {
     page: u32,
     class: u8,
     chunks: u32,
-    is_settled: AtomicBool,
+    is_listed: AtomicBool,
 }
 
 impl Recovery {
@@ -54,7 +54,7 @@ impl Recovery {
                 continue;
             }
             let chunks = slabs.classes.per_page(class);
-            pages.push(RecoveredPage { page, class, chunks, is_settled: AtomicBool::new(false) });
+            pages.push(RecoveredPage { page, class, chunks, is_listed: AtomicBool::new(false) });
         }
         Self { pages, pages_damaged }
     }
@@ -100,33 +100,33 @@ impl Recovery {
         Some((located.first(), located.head(), located.chunk_bytes()))
     }
 
-    /// Whether the page at `index` is settled.
-    pub fn is_settled(&self, index: usize) -> bool {
-        self.pages[index].is_settled.load(Ordering::Relaxed)
+    /// Whether the free chunks of the page at `index` are listed.
+    pub fn is_listed(&self, index: usize) -> bool {
+        self.pages[index].is_listed.load(Ordering::Relaxed)
     }
 
-    /// Makes it possible to settle all pages again.
+    /// Makes it possible to list the free chunks of all pages again.
     pub fn start_again(&self) {
-        self.pages.iter().for_each(|page| page.is_settled.store(false, Ordering::Relaxed));
+        self.pages.iter().for_each(|page| page.is_listed.store(false, Ordering::Relaxed));
     }
 
-    /// Settles the page at `index`, all of whose chunks are in use.
+    /// Notes that all chunks of the page at `index` are in use.
     ///
     /// # Panics
-    /// If the page was settled before.
-    pub fn settle_full(&self, slabs: &SlabAllocator, index: usize) {
-        let RecoveredPage { page, is_settled, chunks, .. } = &self.pages[index];
-        assert!(!is_settled.swap(true, Ordering::Relaxed), "a page is settled once");
+    /// If this was done for the page before.
+    pub fn keep_all(&self, slabs: &SlabAllocator, index: usize) {
+        let RecoveredPage { page, is_listed, chunks, .. } = &self.pages[index];
+        assert!(!is_listed.swap(true, Ordering::Relaxed), "the free chunks of a page are listed once");
         slabs.meta(*page).restore(*chunks);
     }
 
     /// Makes all chunks of the page at `index` free, except those that are `used`.
     ///
     /// # Panics
-    /// If the page was settled before.
-    pub fn settle(&self, slabs: &SlabAllocator, index: usize, mut used: impl FnMut(ChunkRef, &ChunkHead) -> bool) {
-        let RecoveredPage { page, is_settled, chunks, .. } = &self.pages[index];
-        assert!(!is_settled.swap(true, Ordering::Relaxed), "a page is settled once");
+    /// If this was done for the page before.
+    pub fn free_chunks(&self, slabs: &SlabAllocator, index: usize, mut used: impl FnMut(ChunkRef, &ChunkHead) -> bool) {
+        let RecoveredPage { page, is_listed, chunks, .. } = &self.pages[index];
+        assert!(!is_listed.swap(true, Ordering::Relaxed), "the free chunks of a page are listed once");
         let (meta, arena) = (slabs.meta(*page), slabs.arena());
         let mut fresh = *chunks;
         let untouched = |index: u32| {
@@ -152,7 +152,7 @@ impl Recovery {
     /// Hands all pages to their classes, and pages without a class to the page pool.
     ///
     /// # Panics
-    /// If a page was not settled.
+    /// If the free chunks of a page were not listed.
     pub fn finish(self, slabs: &SlabAllocator) {
         // Up to the end of the file: a page that has no class may hold what its last class left there.
         let next = self.pages.iter().map(|page| page.page + 1).max().unwrap_or(SUPERBLOCK_PAGES);
@@ -162,7 +162,7 @@ impl Recovery {
         slabs.restore_pool(next, unused.into_iter());
         slabs.pages_used.fetch_add(self.pages.len() as u64, Ordering::Relaxed);
         for page in self.pages {
-            assert!(page.is_settled.load(Ordering::Relaxed), "page {} was not settled", page.page);
+            assert!(page.is_listed.load(Ordering::Relaxed), "the free chunks of page {} are not listed", page.page);
             slabs.lock(page.class).adopt_recovered(page.page);
         }
     }

@@ -128,7 +128,7 @@ fn start_once(path: &Path) -> (Option<Vec<u8>>, RecoveryReport) {
         Fetched::Hit(item) => Some(item.pieces().collect::<Vec<_>>().concat()),
         Fetched::Miss(_) => None,
     };
-    (value, RecoveryReport { index_us: 0, settle_us: 0, ..report })
+    (value, RecoveryReport { index_us: 0, free_us: 0, ..report })
 }
 
 #[test]

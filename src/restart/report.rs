@@ -42,7 +42,7 @@ impl Report {
                 Started::Clean | Started::Unclean => "built",
             },
             index_us: recovery.index_us,
-            settle_us: recovery.settle_us,
+            free_us: recovery.free_us,
             ready_us: self.ready_us,
         }
     }
@@ -59,7 +59,7 @@ impl Report {
                 // Ignored, here and below: writing to a string does not fail.
                 let _ = write!(line, "{} items kept after {end}, ready in {}", recovery.items, seconds(self.ready_us));
                 let index = if recovery.index_was_kept { "kept index" } else { "index" };
-                let times = [(index, recovery.index_us), ("free memory", recovery.settle_us)];
+                let times = [(index, recovery.index_us), ("free memory", recovery.free_us)];
                 let times = times.map(|(name, us)| format!("{name} {}", seconds(us))).join(", ");
                 let _ = write!(line, " ({times})");
                 let counts = [

@@ -61,7 +61,7 @@ pub struct RestartGauges {
     /// Time for reading and indexing the items, in microseconds.
     pub index_us: u64,
     /// Time for finding the free memory, in microseconds.
-    pub settle_us: u64,
+    pub free_us: u64,
     /// Time until the items could be served, in microseconds.
     pub ready_us: u64,
 }
@@ -69,7 +69,7 @@ pub struct RestartGauges {
 impl Default for RestartGauges {
     fn default() -> Self {
         let (started, index) = ("cold", "none");
-        Self { started, items: 0, dropped: 0, damaged: 0, index, index_us: 0, settle_us: 0, ready_us: 0 }
+        Self { started, items: 0, dropped: 0, damaged: 0, index, index_us: 0, free_us: 0, ready_us: 0 }
     }
 }
 

@@ -131,8 +131,8 @@ pub(super) const PROCESS_ROWS: &[StatRow<ProcessView>] = &[
     gauge("restart_index_time", "Time in which the start read, checked and indexed the items, in seconds.", |view| {
         StatValue::Micros(view.gauges.restart.index_us)
     }),
-    gauge("restart_settle_time", "Time in which the start found the free memory, in seconds.", |view| {
-        StatValue::Micros(view.gauges.restart.settle_us)
+    gauge("restart_free_memory_time", "Time in which the start found the free memory, in seconds.", |view| {
+        StatValue::Micros(view.gauges.restart.free_us)
     }),
     gauge(
         "restart_ready_time",

@@ -5,7 +5,7 @@
 //! 1  items     all threads, page by page: each item proves itself. Without a kept index the items enter the index; of
 //!              two with one key the newer
 //! 2  chains    their links are in use
-//! 3  settle    all threads, page by page: counts, deadlines, small queues; every other chunk is free. With a kept
+//! 3  free      all threads, page by page: counts, deadlines, small queues; every other chunk is free. With a kept
 //!              index, step 1 does this for a page without links
 //! 4  finish    pages go to their classes, eviction goes on where it stopped
 //! ```
@@ -54,7 +54,7 @@ pub struct RecoveryReport {
     /// Time for reading, checking and indexing the items, in microseconds.
     pub index_us: u64,
     /// Time for finding the free memory, in microseconds.
-    pub settle_us: u64,
+    pub free_us: u64,
 }
 
 /// How the last process has left the items.
@@ -154,7 +154,7 @@ impl Store {
         let links = self.links_in_use(&walk);
         let indexed_us = self.clock.real_us();
         walk.next_page.store(0, Ordering::Relaxed);
-        self.on_threads(threads, |pin| PageReader::new(self, pin, &walk).settle_pages(&links));
+        self.on_threads(threads, |pin| PageReader::new(self, pin, &walk).free_chunks_of_pages(&links));
         let Findings { unique_max, small, tallies, .. } = std::mem::take(&mut *walk.found());
         self.statistics.tallies.lock().extend(tallies);
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -168,7 +168,7 @@ impl Store {
             pages_damaged: recovery.pages_damaged(),
             index_was_kept: walk.indexed.is_some(),
             index_us: indexed_us - began_us,
-            settle_us: 0,
+            free_us: 0,
         };
         recovery.finish(&self.slabs);
         self.restore_hands(&state.hands[..], small);
@@ -177,7 +177,7 @@ impl Store {
         }
         self.statistics.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
         self.count_items(report.items.cast_signed());
-        RecoveryReport { settle_us: self.clock.real_us() - indexed_us, ..report }
+        RecoveryReport { free_us: self.clock.real_us() - indexed_us, ..report }
     }
 
     /// Runs `work` on `threads` threads, each pinned, and waits for all.
@@ -400,8 +400,8 @@ impl<'r> PageReader<'r> {
         self.finish();
     }
 
-    /// Reads the items of a page. A page without links is settled at once if the index is there. `None`: the index that
-    /// was read does not belong to the items.
+    /// Reads the items of a page. Frees its other chunks if it has no links and the index was read. `None`: that index
+    /// does not belong to the items.
     fn read_page(&mut self, index: usize, page: u32, class: u8) -> Option<()> {
         let (slabs, recovery) = (&self.store.slabs, self.walk.recovery);
         let (chunks, has_index) = (slabs.classes.per_page(class), self.walk.indexed.is_some());
@@ -416,9 +416,9 @@ impl<'r> PageReader<'r> {
             }
         }
         if has_index && items == chunks {
-            recovery.settle_full(slabs, index);
+            recovery.keep_all(slabs, index);
         } else if has_index && !has_links {
-            self.settle_page(index, class, |_| false);
+            self.free_chunks_of(index, class, |_| false);
         }
         Some(())
     }
@@ -493,12 +493,12 @@ impl<'r> PageReader<'r> {
     }
 
     /// Step 3, until no page is left.
-    fn settle_pages(mut self, links: &ChunkSet) {
+    fn free_chunks_of_pages(mut self, links: &ChunkSet) {
         loop {
             let index = self.walk.next_page.fetch_add(1, Ordering::Relaxed);
             let Some((_, class)) = self.walk.recovery.page(index) else { break };
-            if !self.walk.recovery.is_settled(index) {
-                self.settle_page(index, class, |chunk| links.contains(chunk));
+            if !self.walk.recovery.is_listed(index) {
+                self.free_chunks_of(index, class, |chunk| links.contains(chunk));
             }
         }
         self.finish();
@@ -506,9 +506,9 @@ impl<'r> PageReader<'r> {
 
     /// Makes the chunks of a page free that are not in use. Counts links, and the items of an index that was built:
     /// some that entered it have left it again.
-    fn settle_page(&mut self, index: usize, class: u8, is_used_link: impl Fn(ChunkRef) -> bool) {
+    fn free_chunks_of(&mut self, index: usize, class: u8, is_used_link: impl Fn(ChunkRef) -> bool) {
         let (slabs, counts_items) = (&self.store.slabs, self.walk.indexed.is_none());
-        self.walk.recovery.settle(slabs, index, |chunk, head: &ChunkHead| {
+        self.walk.recovery.free_chunks(slabs, index, |chunk, head: &ChunkHead| {
             let word0 = Word0::load(head);
             if !word0.is_linked() {
                 let is_used = word0.is_link() && is_used_link(chunk);

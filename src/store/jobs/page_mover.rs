@@ -201,7 +201,7 @@ impl PageMover {
 
     /// Takes a page from the class that loses least by it.
     fn repay(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
-        if let Some(page) = worker.store.slabs.take_settled(&worker.store.epochs) {
+        if let Some(page) = worker.store.slabs.take_reclaimed(&worker.store.epochs) {
             worker.store.slabs.put_page(page, worker.store.side_bytes());
             return NextStep::Again;
         }

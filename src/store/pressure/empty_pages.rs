@@ -1,7 +1,7 @@
 //! Empty pages: a page without a used chunk goes to the next class that asks for memory.
 //!
 //! ```text
-//! class A: a page without a used chunk ──▶ settling: a grace period ──▶ class B, which is out of chunks
+//! class A: a page without a used chunk ──▶ retiring: a grace period ──▶ class B, which is out of chunks
 //!                                           B answers Busy meanwhile, and evicts nothing
 //! ```
 //!
@@ -38,7 +38,7 @@ pub(in crate::store) struct SweepWait {
 pub(in crate::store) struct GivenPages(Box<[AtomicU64; CLASS_IDS]>);
 
 /// Most pages that leave classes at the same time. Each thread that lacks memory asks for one.
-const SETTLING_MAX: usize = 8;
+const RETIRING_MAX: usize = 8;
 /// How long a store waits for the first page that the sweeper empties, and then for each further one.
 const SWEEP_WAIT_US: u64 = 50_000;
 /// Seconds for which a class keeps an empty page that it was given.
@@ -85,13 +85,13 @@ impl WorkerStore {
         if self.takes_no_page {
             return EmptyPage::Nowhere;
         }
-        if let Some(page) = store.slabs.take_settled(&store.epochs) {
+        if let Some(page) = store.slabs.take_reclaimed(&store.epochs) {
             store.slabs.hand_over(page, class);
             self.sweep_wait.until_us = store.clock.now_us() + SWEEP_WAIT_US;
             return EmptyPage::Got;
         }
         let is_coming =
-            store.slabs.settling() >= SETTLING_MAX || self.claim_empty_page(class) || self.waits_for_sweep();
+            store.slabs.retiring() >= RETIRING_MAX || self.claim_empty_page(class) || self.waits_for_sweep();
         if !is_coming {
             return EmptyPage::Nowhere;
         }
@@ -108,7 +108,7 @@ impl WorkerStore {
         }
         let kept = |donor| if donor == class { u32::MAX } else { self.empty_pages_kept(donor) };
         let Some((page, from)) = store.detach_empty_page(kept) else { return false };
-        store.slabs.put_settling(page);
+        store.slabs.retire_page(page);
         store.page_moves.counts.moved.add(1);
         self.report_job(JobEvent::PageMove { from, to: class, is_moved: true });
         true
