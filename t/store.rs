@@ -32,6 +32,9 @@ pub(crate) fn config(limit_mib: u64) -> StoreConfig {
 /// The limit is kept to the nearest page.
 pub(crate) const HALF_A_PAGE: u64 = 512 << 10;
 
+/// Time for which a set is repeated while the store is busy.
+const BUSY_US_MAX: u64 = 1_000_000;
+
 /// One thread's access to a store of its own.
 pub(crate) struct Rig {
     clock: Arc<Clock>,
@@ -58,9 +61,10 @@ impl Rig {
         result
     }
 
-    /// Sets as a connection does: a busy store is asked again in the next turn.
+    /// Sets as a connection does: a busy store is asked again in the next turn, for a second at most.
     pub(crate) fn set(&mut self, key: &str, value: &[u8], deadline: Deadline) -> Result<(), Refusal> {
-        for _ in 0..100 {
+        let began_us = self.clock.real_us();
+        loop {
             let answer = self.turn(|worker, pin| {
                 let key = hashed(worker, key);
                 let mut pending =
@@ -73,11 +77,11 @@ impl Rig {
                 assert!(worker.commit(pin, pending).is_ok_and(StoreOutcome::is_stored));
                 Ok(())
             });
-            if answer != Err(Refusal::Busy) {
+            if answer != Err(Refusal::Busy) || self.clock.real_us() > began_us + BUSY_US_MAX {
                 return answer;
             }
+            std::thread::yield_now();
         }
-        Err(Refusal::Busy)
     }
 
     pub(crate) fn get(&mut self, key: &str) -> Option<Vec<u8>> {
