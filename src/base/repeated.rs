@@ -8,22 +8,22 @@ const INTERVAL_S: u32 = 10;
 /// Events of one kind in one thread.
 #[derive(Debug, Default)]
 pub struct Repeated {
-    told_at: Option<RelTime>,
-    untold: u64,
+    logged_at: Option<RelTime>,
+    unlogged: u64,
 }
 
 impl Repeated {
     /// Counts `events` at `now`. Returns a suffix for the log line, or `None` if no line is due.
     pub fn note(&mut self, events: u64, now: RelTime) -> Option<String> {
-        self.untold += events;
-        let is_due = self.told_at.is_none_or(|told_at| now.0.saturating_sub(told_at.0) >= INTERVAL_S);
-        if !is_due || self.untold == 0 {
+        self.unlogged += events;
+        let is_due = self.logged_at.is_none_or(|logged_at| now.0.saturating_sub(logged_at.0) >= INTERVAL_S);
+        if !is_due || self.unlogged == 0 {
             return None;
         }
-        self.told_at = Some(now);
-        match std::mem::take(&mut self.untold) {
+        let since = if self.logged_at.replace(now).is_some() { " since the last such line" } else { "" };
+        match std::mem::take(&mut self.unlogged) {
             1 => Some(String::new()),
-            events => Some(format!(" ({events} times since the last such line)")),
+            events => Some(format!(" ({events} times{since})")),
         }
     }
 }
@@ -42,5 +42,6 @@ mod tests {
         assert_eq!(note(100, 14), None);
         assert_eq!(note(1, 15).as_deref(), Some(" (102 times since the last such line)"));
         assert_eq!(note(1, 26).as_deref(), Some(""));
+        assert_eq!(Repeated::default().note(3, RelTime(5)).as_deref(), Some(" (3 times)"));
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::sys::error::error_text;
+
 /// Why the process ends with an error.
 #[derive(Debug)]
 pub enum Failure {
@@ -32,7 +34,7 @@ impl Failure {
     pub fn reason(&self) -> String {
         match self {
             Self::Usage(text) | Self::NoUser(text) | Self::Upgrade(text) => text.clone(),
-            Self::System { what, error } => format!("{what}: {}", kernels_word(error)),
+            Self::System { what, error } => format!("{what}: {}", error_text(error)),
         }
     }
 
@@ -52,12 +54,6 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The error's text without the suffix `(os error 98)`.
-pub(super) fn kernels_word(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
@@ -65,7 +61,7 @@ mod tests {
     use super::Failure;
 
     #[test]
-    fn the_line_says_what_was_tried_and_the_kernels_word() {
+    fn the_line_says_what_was_tried_and_why_it_failed() {
         let failure = Failure::system("listen on 10.0.0.7:11211")(io::Error::from_raw_os_error(libc::EADDRINUSE));
         assert_eq!(failure.to_string(), "larder: listen on 10.0.0.7:11211: Address already in use");
         assert_eq!(failure.exit_code(), 71);

@@ -11,10 +11,11 @@ use crate::restart::{FileClaim, Handed, OpenError, Opened, Report, Started, crea
 use crate::settings::Settings;
 use crate::stats::RestartGauges;
 use crate::store::{Jobs, LeftItems, RecoveryReport, Store};
+use crate::sys::error::error_text;
 use crate::sys::log::{Level, log_line};
 use crate::sys::passing::memory_file;
 
-use super::failure::{Failure, kernels_word};
+use super::failure::Failure;
 use super::plan::store_config;
 use super::predecessor::ReceivedItems;
 use super::replication::NodeView;
@@ -68,7 +69,7 @@ pub(super) fn move_to_file(store: &Store, settings: &Settings) -> Result<(), Str
     if store.is_in_file() {
         return Ok(());
     }
-    let failed = |error: io::Error| format!("move the items to a memory file: {}", kernels_word(&error));
+    let failed = |error: io::Error| format!("move the items to a memory file: {}", error_text(&error));
     let file = memory_file().and_then(|file| create_in_memory(file, settings)).map_err(failed)?;
     loop {
         let watch = Clock::start();
@@ -170,7 +171,7 @@ impl StoreEnd {
         }
         jobs.stop();
         if let Err(error) = store.close(stamped(&clock)) {
-            log_unclean(path, &kernels_word(&error));
+            log_unclean(path, &error_text(&error));
         }
     }
 }

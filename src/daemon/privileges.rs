@@ -1,7 +1,8 @@
 //! Raises limits as root and then drops privileges, in the order in which this is possible.
 
-use super::failure::{Failure, kernels_word};
+use super::failure::Failure;
 use crate::settings::Settings;
+use crate::sys::error::error_text;
 use crate::sys::filter::{Role, restrict};
 use crate::sys::log::{Level, log_line};
 use crate::sys::process::{
@@ -63,7 +64,7 @@ pub(super) fn lock_memory_if_asked(settings: &Settings) {
         return;
     }
     if let Err(error) = lock_memory() {
-        let line = format!("larder: -k, --lock-memory: memory is not locked: {}", kernels_word(&error));
+        let line = format!("larder: -k, --lock-memory: memory is not locked: {}", error_text(&error));
         log_line(Level::Warning, line);
     }
 }

@@ -13,6 +13,7 @@ use crate::counters::Counters;
 use crate::dispatcher::{AfterSignal, DatagramAddress};
 use crate::store::Store;
 use crate::sync::{Latch, Sender};
+use crate::sys::error::error_text;
 use crate::sys::log::{Level, log_line};
 use crate::sys::signal::{Signal, Signals};
 use crate::worker::{Mail, Shared, Worker, WorkerSockets, WorkerStart};
@@ -49,7 +50,7 @@ impl Ending {
                 Ok(Some(Signal::Upgrade)) => self.upgrade = true,
                 Ok(None) => return AfterSignal::Run,
                 Err(error) => {
-                    log_line(Level::Error, format!("larder: read signals: {error}"));
+                    log_line(Level::Error, format!("larder: read signals: {}", error_text(&error)));
                     return AfterSignal::Run;
                 }
             }

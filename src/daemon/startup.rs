@@ -28,6 +28,7 @@ use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
 use crate::store::{MoveTuning, PausedJobs, Store};
 use crate::sync::{Latch, Leaf, Sender};
+use crate::sys::error::error_text;
 use crate::sys::filter::Role;
 use crate::sys::log::{Level, log_as_json, log_line, start_log_thread};
 use crate::sys::process::{Foreground, Output, fork_to_background, mappable_bytes, share_one_heap};
@@ -38,7 +39,7 @@ use crate::watch::Watcher;
 use crate::worker::{ClientGate, ClientLimits, Mail, Shared};
 
 use super::activation::PassedDescriptors;
-use super::failure::{Failure, kernels_word};
+use super::failure::Failure;
 use super::heartbeat::heartbeat;
 use super::memory_file::{HandedItems, ReadyStore, StoreEnd, build_store};
 use super::notify::ServiceManager;
@@ -271,7 +272,7 @@ fn can_upgrade(settings: &Settings, program: io::Result<Program>, process_id: u3
     if settings.replicates() {
         return Err(NO_MESH.into());
     }
-    program.map_err(|error| format!("find the program: {}", kernels_word(&error)))
+    program.map_err(|error| format!("find the program: {}", error_text(&error)))
 }
 
 /// Address space for the heap, beside the reserved memory, before the first client connects.

@@ -23,6 +23,7 @@ use crate::protocol::Grammar;
 use crate::restart::stamped;
 use crate::sync::Leaf;
 use crate::sys::boot::since_boot_us;
+use crate::sys::error::error_text;
 use crate::sys::log::{Level, log_line};
 use crate::sys::passing::memory_file;
 use crate::upgrade::{
@@ -32,7 +33,6 @@ use crate::upgrade::{
 use crate::watch::{Visit, WatcherView};
 use crate::worker::{HandOver, HandedOver, Mail};
 
-use super::failure::kernels_word;
 use super::memory_file::{move_to_file, recovery_threads};
 use super::notify::ServiceManager;
 use super::operator::Process;
@@ -101,7 +101,7 @@ impl Upgrader {
         if let Err(error) = std::thread::Builder::new().name("upgrade".into()).spawn(run) {
             *self.progress.lock() = Progress::None;
             self.manager.ready();
-            refuse(&format!("start a thread: {}", kernels_word(&error)));
+            refuse(&format!("start a thread: {}", error_text(&error)));
         }
     }
 
@@ -146,7 +146,7 @@ fn refuse(reason: &str) {
 /// Starts the program, and waits until it has read its options.
 fn greet(program: &Program) -> Result<Successor, String> {
     log_line(Level::Info, format!("larder: upgrade: {} is started", program.file().display()));
-    let (mut child, peer) = program.start().map_err(|(what, error)| format!("{what}: {}", kernels_word(&error)))?;
+    let (mut child, peer) = program.start().map_err(|(what, error)| format!("{what}: {}", error_text(&error)))?;
     match peer.set_timeout(READY_WITHIN).map_err(ChannelError::System).and_then(|()| peer.await_hello()) {
         Ok(version) => Ok(Successor { child, peer, version }),
         Err(error) => Err(format!("{error}{}", end(&mut child))),
@@ -157,7 +157,7 @@ fn greet(program: &Program) -> Result<Successor, String> {
 fn not_sent(what: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::BrokenPipe => ChannelError::Ended.to_string(),
-        _ => format!("{what}: {}", kernels_word(error)),
+        _ => format!("{what}: {}", error_text(error)),
     }
 }
 

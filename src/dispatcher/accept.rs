@@ -27,6 +27,7 @@ use crate::counters::Counters;
 use crate::protocol::{Echo, Grammar, HttpEcho, ReplyLine, compose};
 use crate::settings::Tunables;
 use crate::sync::Sender;
+use crate::sys::error::error_text;
 use crate::sys::log::{Level, log_line};
 use crate::sys::socket::{accept, incoming_queue, is_exhaustion, peer_ip, prepare_client, send};
 use crate::worker::{ClientGate, LimitReached, Mail};
@@ -259,14 +260,14 @@ impl Acceptor {
         let listener = &self.listeners[listener];
         let (audience, is_tcp) = (listener.audience(), matches!(listener.address(), Bound::Tcp(_) | Bound::Http(_)));
         if audience != Audience::Admins && !self.config.maxconns_fast && self.config.gate.is_full() {
-            self.tell_refused("waits");
+            self.log_refused("waits");
             return AcceptOutcome::Shut;
         }
         let socket = match accept(listener.as_fd()) {
             Ok(socket) => socket,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return AcceptOutcome::NoClient,
             Err(error) if is_exhaustion(&error) => {
-                self.tell_exhausted(&error);
+                self.log_exhausted(&error);
                 return AcceptOutcome::Shut;
             }
             // The client is already gone, or the error concerns only this client.
@@ -297,10 +298,10 @@ impl Acceptor {
         let address = if gate.needs_address() { peer_ip(socket.as_fd()) } else { None };
         match gate.enter(fd, address) {
             Ok(()) => return true,
-            Err(LimitReached::Clients) => self.tell_refused("is refused"),
+            Err(LimitReached::Clients) => self.log_refused("is refused"),
             Err(LimitReached::PerAddress) => {
                 self.config.counters.rejected_per_address.add(1);
-                self.tell_refused_of_address(address);
+                self.log_refused_of_address(address);
             }
         }
         self.send_away(socket, audience);
@@ -343,18 +344,19 @@ impl Acceptor {
         let _ = send(socket.as_fd(), &reply);
     }
 
-    fn tell_refused(&mut self, fate: &str) {
+    fn log_refused(&mut self, fate: &str) {
         if self.config.tunables.logger.verbosity() == 0 {
             return;
         }
         if let Some(count) = self.refused.note(1, self.config.clock.read().now) {
             let clients = self.config.gate.limits().clients_max;
-            let line = format!("larder: -c, --conn-limit: {clients} clients are connected, another one {fate}{count}");
+            let line =
+                format!("larder: -c, --conn-limit: the limit {clients} is reached, another client {fate}{count}");
             log_line(Level::Warning, line);
         }
     }
 
-    fn tell_refused_of_address(&mut self, address: Option<IpAddr>) {
+    fn log_refused_of_address(&mut self, address: Option<IpAddr>) {
         if self.config.tunables.logger.verbosity() == 0 {
             return;
         }
@@ -367,12 +369,12 @@ impl Acceptor {
         }
     }
 
-    fn tell_exhausted(&mut self, error: &io::Error) {
+    fn log_exhausted(&mut self, error: &io::Error) {
         if self.config.tunables.logger.verbosity() == 0 {
             return;
         }
         if let Some(count) = self.exhausted.note(1, self.config.clock.read().now) {
-            log_line(Level::Warning, format!("larder: accept a client: {error}; it waits{count}"));
+            log_line(Level::Warning, format!("larder: accept a client: {}; it waits{count}", error_text(error)));
         }
     }
 

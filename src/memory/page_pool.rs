@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::base::atomic::Ordering;
 use crate::sync::{Epochs, Stamp, Standstill};
+use crate::sys::error::error_text;
 use crate::sys::log::{Level, log_line};
 
 use super::slab::SlabAllocator;
@@ -139,7 +140,8 @@ impl SlabAllocator {
     fn note_no_space(&self, error: &io::Error) {
         let was_known = self.is_short_of_space.swap(true, Ordering::Relaxed);
         if !was_known && !self.space_was_short.swap(true, Ordering::Relaxed) {
-            let line = format!("larder: -e, --memory-file: allocate a page: {error}; items are evicted instead");
+            let line =
+                format!("larder: -e, --memory-file: allocate a page: {}; items are evicted instead", error_text(error));
             log_line(Level::Warning, line);
         }
     }

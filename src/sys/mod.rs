@@ -7,6 +7,7 @@ pub mod boot;
 pub mod busy_poll;
 pub mod cpu;
 pub mod datagram;
+pub mod error;
 pub mod filter;
 pub mod log;
 pub mod mapping;

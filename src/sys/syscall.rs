@@ -51,7 +51,7 @@ pub(crate) fn checked<T: Returned>(returned: T) -> io::Result<T> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_failed_call_gives_the_kernels_word() {
+    fn a_failed_call_gives_the_kernels_error() {
         // SAFETY: takes no pointers; descriptor -1 is never open.
         let failed = unsafe { syscall!(close(-1)) };
         assert_eq!(failed.unwrap_err().raw_os_error(), Some(libc::EBADF));

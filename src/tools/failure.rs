@@ -21,12 +21,12 @@ pub enum ToolFailure {
 impl ToolFailure {
     /// For `map_err`: a call on a file failed while doing `what`.
     pub(super) fn file(what: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
-        move |error| Self::File(format!("{what}: {}", kernels_word(&error)))
+        move |error| Self::File(format!("{what}: {}", error_text(&error)))
     }
 
     /// For `map_err`: a call on a connection failed while doing `what`.
     pub(super) fn server(what: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
-        move |error| Self::Server(format!("{what}: {}", kernels_word(&error)))
+        move |error| Self::Server(format!("{what}: {}", error_text(&error)))
     }
 
     /// The message without the name of the program.
@@ -51,7 +51,7 @@ impl ToolFailure {
 }
 
 /// The error's text without the suffix `(os error 98)`.
-fn kernels_word(error: &io::Error) -> String {
+fn error_text(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_string()
 }

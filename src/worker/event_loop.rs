@@ -35,6 +35,7 @@ use crate::stats::HotSampler;
 use crate::store::Engine as _;
 use crate::sync::{Latch, Mailbox, Participant, PinGuard, Sender, mailbox};
 use crate::sys::busy_poll::set_busy_poll;
+use crate::sys::error::error_text;
 use crate::sys::filter::{Role, restrict};
 use crate::sys::log::{Level, log_line};
 use crate::sys::spare;
@@ -175,7 +176,7 @@ impl Worker {
         if shared.drop_privileges
             && let Err(error) = restrict(Role::Worker)
         {
-            log_line(Level::Error, format!("larder: worker: -o drop_privileges: {error}"));
+            log_line(Level::Error, format!("larder: worker: -o drop_privileges: {}", error_text(&error)));
         }
         let mut event_loop = EventLoop::new(store, shared, counters, datagrams);
         event_loop.show_datagrams();
@@ -188,7 +189,7 @@ impl Worker {
             if let Err(error) = poll.poll(&mut events, event_loop.poll_timeout())
                 && error.kind() != io::ErrorKind::Interrupted
             {
-                log_line(Level::Error, format!("larder: worker: poll: {error}"));
+                log_line(Level::Error, format!("larder: worker: poll: {}", error_text(&error)));
                 break;
             }
             event_loop.begin_turn();

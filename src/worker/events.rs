@@ -1,7 +1,7 @@
 //! Log lines of a worker about its clients, at -v: one line per ten seconds for each kind of event.
 
 use crate::base::{RelTime, Repeated};
-use crate::counters::Counters;
+use crate::counters::{Counter, Counters};
 use crate::sys::log::{Level, log_line};
 
 /// Verbosity from which events are logged.
@@ -11,13 +11,28 @@ pub(super) const EVENTS_VERBOSITY: u8 = 1;
 #[derive(Default)]
 pub(super) struct EventLog {
     kicks: Repeated,
-    refusals: Repeated,
-    /// Stores refused for lack of memory, as of the last check.
-    refused: u64,
-    failures: Repeated,
-    /// Failed authentications, as of the last check.
-    failed: u64,
+    /// As [`COUNTED`].
+    counted: [CountedEvents; COUNTED.len()],
 }
+
+/// Events that a counter counts.
+#[derive(Default)]
+struct CountedEvents {
+    lines: Repeated,
+    /// The counter at the last check.
+    seen: u64,
+}
+
+/// One of a worker's counters.
+type Choice = fn(&Counters) -> &Counter;
+
+/// Counters whose events are logged, and the log lines.
+const COUNTED: [(Choice, &str); 4] = [
+    (|counters| &counters.store_no_memory, "no memory to store an item"),
+    (|counters| &counters.auth_errors, "a client failed to authenticate"),
+    (|counters| &counters.read_buf_oom, "no memory for an incomplete request, the client is disconnected"),
+    (|counters| &counters.response_obj_oom, "no memory for replies that a client does not read, it is disconnected"),
+];
 
 impl EventLog {
     /// Logs that a client was disconnected because it was idle for `timeout_s`.
@@ -29,16 +44,14 @@ impl EventLog {
         }
     }
 
-    /// Logs if stores were refused, or if clients failed to authenticate, since the last check.
+    /// Logs the events that were counted since the last check.
     #[cold]
     pub(super) fn look(&mut self, counters: &Counters, now: RelTime) {
-        let refused = since(&mut self.refused, counters.store_no_memory.read());
-        if let Some(count) = self.refusals.note(refused, now) {
-            log_line(Level::Warning, format!("larder: no memory to store an item{count}"));
-        }
-        let failed = since(&mut self.failed, counters.auth_errors.read());
-        if let Some(count) = self.failures.note(failed, now) {
-            log_line(Level::Warning, format!("larder: a client failed to authenticate{count}"));
+        for (events, (counter, line)) in self.counted.iter_mut().zip(COUNTED) {
+            let new = since(&mut events.seen, counter(counters).read());
+            if let Some(count) = events.lines.note(new, now) {
+                log_line(Level::Warning, format!("larder: {line}{count}"));
+            }
         }
     }
 }
