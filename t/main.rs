@@ -30,6 +30,7 @@ mod hostile_binary;
 mod http;
 mod http_items;
 mod install;
+mod journal;
 mod large_evictions;
 mod large_items;
 mod late_reads;
@@ -39,7 +40,6 @@ mod meta_commands;
 mod model;
 #[path = "support/model_engine.rs"]
 mod model_engine;
-mod mutations;
 #[path = "support/random.rs"]
 mod random;
 mod regressions;

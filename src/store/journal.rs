@@ -33,7 +33,7 @@ pub enum JournalEntry {
     Flush,
 }
 
-/// Gives versions to changes, and passes them on. Threads are numbered as in [`Mutation::thread`](super::Mutation).
+/// Gives versions to changes, and passes them on. Threads are numbered from 0 in the order of [`Store::join`].
 pub trait Journal: Send + Sync {
     /// The version of a change that a thread is about to make visible.
     fn draw(&self, thread: usize) -> u64;

@@ -29,10 +29,10 @@ mod grow;
 mod jobs;
 mod journal;
 mod kept_index;
-mod mutation;
 mod operations;
 mod pressure;
 mod recover;
+mod sinks;
 mod statistics;
 mod uploads;
 mod worker_store;
@@ -46,12 +46,9 @@ pub use engine::{
 };
 pub use jobs::{JOB_THREADS, Jobs, PausedJobs, PrefixScan, PrefixUse};
 pub use journal::{Journal, JournalEntry};
-pub use mutation::{
-    Departure, DepartureReason, DepartureSink, Flush, JobEvent, JobSink, Mutation, MutationKind, MutationSink,
-    SinkSwitch,
-};
 pub use operations::replicated::{ReplicaItem, ReplicaStore};
 pub use recover::{LeftItems, RecoveryReport};
+pub use sinks::{Departure, DepartureReason, DepartureSink, JobEvent, JobSink, SinkSwitch};
 pub use statistics::rows::report_rows;
 pub use uploads::Upload;
 pub use worker_store::WorkerStore;

@@ -14,10 +14,10 @@ use super::cas::CasRange;
 use super::engine::Miss;
 use super::flush::FlushMark;
 use super::journal::Journal;
-use super::mutation::ActiveSinks;
 use super::pressure::empty_pages::SweepWait;
 use super::pressure::late_reads::LateReads;
 use super::pressure::pending_inserts::PendingInserts;
+use super::sinks::ActiveSinks;
 use super::statistics::counts::{ClassCounters, WorkerTally};
 
 /// The store, as one worker sees it. Implements `Engine`.
@@ -38,8 +38,6 @@ pub struct WorkerStore {
     pub(super) journal: Option<&'static dyn Journal>,
     /// Items have neither a proof nor a version, unless a client has chosen one.
     pub(super) has_plain_items: bool,
-    /// Sinks of changes that are active in this turn.
-    pub(super) mutation_sinks: ActiveSinks,
     /// Sinks of departures that are active in this turn.
     pub(super) departure_sinks: ActiveSinks,
     /// Items linked minus items unlinked since the last report to the store.
@@ -95,7 +93,6 @@ impl WorkerStore {
             thread,
             journal: store.journal(),
             has_plain_items: store.journal().is_none() && !store.slabs.classes.has_proofs(),
-            mutation_sinks: ActiveSinks::default(),
             departure_sinks: ActiveSinks::default(),
             store,
         }

@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use crate::base::atomic::Ordering;
 use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
-use crate::store::mutation::JobEvent;
 use crate::store::pressure::claims::{Claim, ClaimReason};
 use crate::store::pressure::page_moves::{Busy, Order};
 use crate::store::pressure::rescue::{RESCUE_BYTES_MAX, RelocatePolicy, Vacated};
+use crate::store::sinks::JobEvent;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 

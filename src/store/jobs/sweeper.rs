@@ -17,7 +17,7 @@ use crate::base::{Deadline, Key, KeyHash};
 use crate::item::ItemRef;
 use crate::memory::ChunkRef;
 use crate::store::flush::FlushMark;
-use crate::store::mutation::JobEvent;
+use crate::store::sinks::JobEvent;
 use crate::store::statistics::counts::Tally;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::{Pin, Stamp};

@@ -7,7 +7,6 @@ use crate::index::BucketGuard;
 use crate::item::{Extras, ItemRef, Marks, header};
 use crate::store::engine::{Accessed, FetchOptions, Fetched, Miss, Refusal};
 use crate::store::journal::JournalEntry;
-use crate::store::mutation::MutationKind;
 use crate::store::pressure::late_reads::LateReads;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
@@ -135,12 +134,10 @@ impl WorkerStore {
         if let Some(deadline) = options.touch {
             self.touch_item(&bucket, key.hash, &item, deadline);
             store.slabs.dues.note(item.chunk().page(), deadline);
-            self.report_mutation(&bucket, MutationKind::Touch, key.hash, item);
         }
         let accessed = self.accessed(item, deadline_before, options, is_won);
         if is_won {
             header::note_token_sent(item.head());
-            self.report_mutation(&bucket, MutationKind::Token, key.hash, item);
         }
         Ok(accessed)
     }
@@ -174,7 +171,7 @@ impl WorkerStore {
         let version = self.version_field(options.new_cas);
         let extras = Extras { client_flags: 0, version };
         let marks = Marks::TOKEN_SENT.with(Marks::when(options.is_binary_key, Marks::BINARY_KEY));
-        let linking = Linking { deadline, marks, version, unique: None, kind: MutationKind::Vivify };
+        let linking = Linking { deadline, marks, version, unique: None };
         let Some(created) = self.store_if_absent(pin, key, extras, b"", linking)? else { return Ok(None) };
         let Some(item) = ItemRef::try_view(pin, &self.store.slabs, created.chunk) else { return Ok(None) };
         if !options.is_silent {

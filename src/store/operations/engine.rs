@@ -7,7 +7,6 @@ use crate::store::engine::{
     Accessed, ArithOptions, ArithOutcome, Engine, FetchOptions, Fetched, Miss, Pending as _, Refusal, Removal,
     RemoveOutcome, StoreOutcome, Write, WriteOptions,
 };
-use crate::store::mutation::{Flush, MutationKind};
 use crate::store::pressure::alloc::AHEAD_BYTES;
 use crate::store::pressure::late_reads::LateReads;
 use crate::store::uploads::admission::ValueKind;
@@ -210,9 +209,7 @@ impl Engine for WorkerStore {
         if was_live || removal.compare.is_none() {
             self.note_deleted(&bucket, key.hash);
         }
-        if was_live {
-            self.report_mutation(&bucket, MutationKind::Delete, key.hash, item);
-        } else {
+        if !was_live {
             self.report_departure(&bucket, why_dead, key.hash, &item);
         }
         drop(bucket);
@@ -228,7 +225,7 @@ impl Engine for WorkerStore {
         loop {
             let outcome = match (self.find_live(pin, key), options.vivify) {
                 (Ok(old), _) => self.change_number(pin, key, &old, delta, options),
-                (Err(_miss), Some(vivify)) => self.create_number(pin, key, delta, vivify, options),
+                (Err(_miss), Some(vivify)) => self.create_number(pin, key, vivify, options),
                 (Err(miss), None) => return ArithOutcome::NotFound(miss),
             };
             match outcome {
@@ -244,12 +241,10 @@ impl Engine for WorkerStore {
         self.store.flush.now(&self.store.cas.0);
         self.store.sweeps.wakeup.notify();
         self.note_flushed();
-        self.report_flush(Flush::Now);
     }
 
     fn flush_at(&mut self, at: RelTime) {
         self.store.flush.order(at);
-        self.report_flush(Flush::Ordered(at));
     }
 
     fn moment(&self) -> Moment {
@@ -268,11 +263,9 @@ impl Engine for WorkerStore {
     fn begin_turn(&mut self) -> Moment {
         self.moment = self.store.clock.read();
         self.accessed = AccessStamp::at(self.moment.now);
-        self.mutation_sinks = self.store.sinks.mutations.active();
         self.departure_sinks = self.store.sinks.departures.active();
         if self.store.flush.run_due(&self.store.cas.0, self.moment.now) {
             self.note_flushed();
-            self.report_flush(Flush::Due);
         }
         self.moment
     }

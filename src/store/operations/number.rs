@@ -3,7 +3,6 @@
 use crate::base::{Deadline, Delta, HashedKey};
 use crate::item::{Extras, ItemRef, Marks};
 use crate::store::engine::{ArithOptions, ArithOutcome, Refusal, StoreOutcome, Vivify};
-use crate::store::mutation::MutationKind;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
@@ -51,7 +50,7 @@ impl WorkerStore {
             deadline = options.touch.unwrap_or(deadline_before);
             let kept = Marks::of(item.word0());
             let marks = if is_longer { kept.only(Marks::BINARY_KEY) } else { kept };
-            Linking { deadline, marks, version, unique: None, kind: MutationKind::of_delta(delta) }
+            Linking { deadline, marks, version, unique: None }
         };
         match self.put_number(pin, key, old, digits, version, link)? {
             None => Ok(None),
@@ -77,7 +76,6 @@ impl WorkerStore {
         &mut self,
         pin: &Pin,
         key: HashedKey<'_>,
-        delta: Delta,
         vivify: Vivify,
         options: ArithOptions,
     ) -> Result<Option<ArithOutcome>, Refusal> {
@@ -87,8 +85,7 @@ impl WorkerStore {
         let version = self.version_field(options.new_cas);
         let extras = Extras { client_flags: 0, version };
         let marks = Marks::when(options.is_binary_key, Marks::BINARY_KEY);
-        let kind = MutationKind::of_delta(delta);
-        let linking = Linking { deadline, marks, version, unique: None, kind };
+        let linking = Linking { deadline, marks, version, unique: None };
         let created = self.store_if_absent(pin, key, extras, digits, linking)?;
         let deadline_before = Deadline::NEVER;
         Ok(created.map(|created| ArithOutcome::Value {

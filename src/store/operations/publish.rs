@@ -9,7 +9,6 @@ use crate::store::cache::Store;
 use crate::store::engine::{Refusal, StoreOutcome, Write, WriteOptions};
 use crate::store::flush::FlushMark;
 use crate::store::journal::{Journal, JournalEntry};
-use crate::store::mutation::MutationKind;
 use crate::store::pressure::late_reads::LateReads;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
@@ -36,8 +35,6 @@ pub(super) struct Linking {
     pub(super) version: Option<u64>,
     /// The unique of the item that it replaces, if it keeps that. None: it gets a new one.
     pub(super) unique: Option<u64>,
-    /// What listeners are told.
-    pub(super) kind: MutationKind,
 }
 
 /// An item that has become visible.
@@ -165,12 +162,10 @@ impl WorkerStore {
         options: &WriteOptions,
     ) -> Result<Linking, StoreOutcome> {
         let marks = Marks::when(options.is_binary_key, Marks::BINARY_KEY);
-        let kind = MutationKind::Set;
-        let linking = Linking { deadline, marks, version, unique: None, kind };
+        let linking = Linking { deadline, marks, version, unique: None };
         if mode == StoreMode::Set && options.compare.is_none() {
             return Ok(linking);
         }
-        let linking = Linking { kind: MutationKind::of(mode, options.compare), ..linking };
         self.decide_by_item(found.mark, found.item(), mode, options, linking)
     }
 
@@ -248,7 +243,7 @@ impl WorkerStore {
     ) -> Option<Published> {
         let store = self.store;
         let LockedKey { mut bucket, mark, there } = found;
-        let Linking { deadline, marks, version, unique, kind } = linking;
+        let Linking { deadline, marks, version, unique } = linking;
         let (class, bytes, links) = (complete.class(), complete.bytes(), complete.links_by_class());
         let unique = unique.unwrap_or_else(|| self.cas.draw(&store.cas.0, mark.counter()));
         let time = store.ghost_time(class);
@@ -286,9 +281,10 @@ impl WorkerStore {
         if let Some(journal) = journal {
             journal.note(self.thread, JournalEntry::Set(hash));
         }
-        if self.mutation_sinks.any() || self.departure_sinks.any() {
-            let old = there.as_ref().map(|(_, old)| *old);
-            self.report_published(pin, &bucket, (hash, chunk), kind, mark, old);
+        if let Some((_, old)) = &there
+            && self.departure_sinks.any()
+        {
+            self.report_replaced(&bucket, hash, mark, old);
         }
         if !place.in_main() {
             self.pending_inserts.push_small(class, RingEntry { chunk, mark: generation_tag(unique) });
@@ -303,24 +299,11 @@ impl WorkerStore {
         version
     }
 
-    /// Tells listeners of a new item, and of a dead one that it has replaced.
+    /// Reports that a dead item has left whose key was stored again.
     #[cold]
-    fn report_published(
-        &self,
-        pin: &Pin,
-        bucket: &BucketGuard<'_>,
-        (hash, chunk): (KeyHash, ChunkRef),
-        kind: MutationKind,
-        mark: FlushMark,
-        old: Option<ItemRef<'_>>,
-    ) {
-        if let Some(old) = old
-            && let Some(why_dead) = self.why_dead_at(mark, &old)
-        {
-            self.report_departure(bucket, Some(why_dead), hash, &old);
-        }
-        if let Some(item) = ItemRef::try_view(pin, &self.store.slabs, chunk) {
-            self.report_mutation(bucket, kind, hash, item);
+    fn report_replaced(&self, bucket: &BucketGuard<'_>, hash: KeyHash, mark: FlushMark, old: &ItemRef<'_>) {
+        if let Some(why_dead) = self.why_dead_at(mark, old) {
+            self.report_departure(bucket, Some(why_dead), hash, old);
         }
     }
 

@@ -11,7 +11,6 @@ use crate::index::Walk;
 use crate::item::{CompleteItem, Extras, ItemRef, Marks, PendingItem};
 use crate::store::cache::Store;
 use crate::store::engine::{Engine as _, Refusal};
-use crate::store::mutation::MutationKind;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::{Participant, Pin};
 
@@ -139,7 +138,6 @@ impl ReplicaStore {
             let deadline = deadline_of(ttl_ms, worker.moment);
             item.touch(deadline, Some(version));
             store.slabs.dues.note(item.chunk().page(), deadline);
-            worker.report_mutation(&bucket, MutationKind::Touch, hash, item);
             true
         })
     }
@@ -235,7 +233,7 @@ impl WorkerStore {
         let marks = WIRE_MARKS.iter().filter(|(bit, _)| item.marks & bit != 0);
         let marks = marks.fold(Marks::NONE, |marks, (_, mark)| marks.with(*mark));
         let (deadline, version) = (deadline_of(item.ttl_ms, self.moment), Some(item.version));
-        let linking = Linking { deadline, marks, version, unique: None, kind: MutationKind::Set };
+        let linking = Linking { deadline, marks, version, unique: None };
         let complete = match filled {
             FilledItem::OneChunk(complete) => complete,
             FilledItem::Chain(pending) => pending.complete(),
@@ -268,9 +266,7 @@ impl WorkerStore {
         }
         let why_dead = self.why_dead(&item);
         self.unlink(&mut bucket, slot, &item);
-        if why_dead.is_none() {
-            self.report_mutation(&bucket, MutationKind::Delete, hash, item);
-        } else {
+        if why_dead.is_some() {
             self.report_departure(&bucket, why_dead, hash, &item);
         }
         drop(bucket);

@@ -6,7 +6,6 @@
 use crate::base::{HashedKey, Key, StoreMode};
 use crate::item::{Extras, Marks, PendingItem};
 use crate::store::engine::{Refusal, Removal, RemoveOutcome, StoreOutcome, WriteOptions};
-use crate::store::mutation::MutationKind;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
 
@@ -27,7 +26,7 @@ impl WorkerStore {
         let Some(key) = Key::new(pending.key()).map(|key| HashedKey { key, hash: pending.hash() }) else {
             return Ok(StoreOutcome::NotStored);
         };
-        let (version, kind) = (self.version_field(options.new_cas), MutationKind::of(mode, options.compare));
+        let version = self.version_field(options.new_cas);
         let marks = Marks::when(options.is_binary_key, Marks::BINARY_KEY);
         loop {
             let Ok(old) = self.find_live(pin, key) else {
@@ -36,7 +35,7 @@ impl WorkerStore {
                 if self.has_live(&found) {
                     continue;
                 }
-                let linking = Linking { deadline, marks, version, unique: None, kind };
+                let linking = Linking { deadline, marks, version, unique: None };
                 return Ok(self.publish_last(pin, found, key.hash, pending.complete(), linking));
             };
             if !self.compares(&old, options.compare) {
@@ -63,7 +62,6 @@ impl WorkerStore {
                 marks,
                 version,
                 unique: None,
-                kind,
             });
             match outcome {
                 Some(StoreOutcome::Stored { cas, .. }) => {
@@ -105,7 +103,6 @@ impl WorkerStore {
                 marks: marks_after(Marks::of(item.word0()), removal),
                 version,
                 unique: keeps_cas.then(|| item.unique()),
-                kind: if invalidate { MutationKind::Invalidate } else { MutationKind::DropValue },
             });
             match outcome {
                 Some(StoreOutcome::Stored { cas, .. }) => {

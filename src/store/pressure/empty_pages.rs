@@ -12,7 +12,7 @@ use crate::base::atomic::{AtomicU64, Ordering};
 use crate::memory::{CLASS_IDS, DetachedPage};
 use crate::store::cache::Store;
 use crate::store::flush::FlushMark;
-use crate::store::mutation::JobEvent;
+use crate::store::sinks::JobEvent;
 use crate::store::worker_store::WorkerStore;
 
 /// What a class that is out of chunks can get from empty pages.

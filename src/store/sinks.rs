@@ -1,18 +1,13 @@
-//! Hooks: what listeners learn of changes to the cache.
+//! Hooks for what happens without a request. journal.rs is the hook for changes by requests.
 //!
 //! ```text
-//! a request changes a key    publish, delete, touch, token   ─▶ MutationSink     its bucket is locked: in order
-//! flush_all                                                  ─▶ MutationSink     in no order with changes of keys
 //! an item leaves by itself   eviction, expiry, page mover    ─▶ DepartureSink    its bucket is locked
 //! a background job           page mover, sweeper             ─▶ JobSink          a few times a second
 //! ```
 //!
-//! A mutation is reported where it becomes visible, under the lock of the key's bucket. So a sink learns of the changes
-//! of one key in the order in which readers see them. A copy by the page mover is no mutation: no client sees it.
-//!
-//! A worker asks at the start of its turn which sinks are active, and not again within the turn. So a change costs one
-//! test of the worker's own memory while no sink is active. A sink that was switched on learns of every change in turns
-//! that begin afterwards. After a grace period no older turn is left.
+//! A worker reads at the start of its turn which sinks are active, and not again within the turn. While no sink is
+//! active, a departure costs one test of the worker's own memory. A sink that was switched on learns of every departure
+//! in turns that begin afterwards. After a grace period no older turn is left.
 //!
 //! A sink runs in the thread that makes the change, with the bucket locked. It must not wait, and must not call the
 //! store. What takes longer it does elsewhere, from a queue.
@@ -20,103 +15,13 @@
 use std::sync::OnceLock;
 
 use crate::base::atomic::{AtomicU32, Ordering};
-use crate::base::{Delta, KeyHash, Moment, RelTime, StoreMode};
+use crate::base::{KeyHash, Moment};
 use crate::index::BucketGuard;
 use crate::item::ItemRef;
 
 use super::cache::Store;
 use super::engine::Miss;
 use super::worker_store::WorkerStore;
-
-/// How a request has changed a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MutationKind {
-    /// A value was stored: set, or any mode with a vivified item.
-    Set,
-    /// A value was stored where there was none.
-    Add,
-    /// A value was stored in place of another.
-    Replace,
-    /// A value was stored in place of the one with this CAS unique.
-    Cas,
-    /// A value was joined to another, behind it.
-    Append,
-    /// A value was joined to another, before it.
-    Prepend,
-    /// A number became larger, or was created by an incr.
-    Incr,
-    /// A number became smaller, or was created by a decr.
-    Decr,
-    /// An empty item was created for a client that will fill it.
-    Vivify,
-    /// The deadline was changed.
-    Touch,
-    /// A client was told to renew the value.
-    Token,
-    /// The item was marked as stale. Its value may have been dropped, too.
-    Invalidate,
-    /// The value was dropped.
-    DropValue,
-    /// The item was removed.
-    Delete,
-}
-
-impl MutationKind {
-    /// The kind of a store.
-    #[inline]
-    pub const fn of(mode: StoreMode, compare: Option<u64>) -> Self {
-        match (mode, compare) {
-            (StoreMode::Set, None) => Self::Set,
-            (StoreMode::Set, Some(_)) => Self::Cas,
-            (StoreMode::Add, _) => Self::Add,
-            (StoreMode::Replace, _) => Self::Replace,
-            (StoreMode::Append, _) => Self::Append,
-            (StoreMode::Prepend, _) => Self::Prepend,
-        }
-    }
-
-    /// The kind of a change of a number.
-    pub const fn of_delta(delta: Delta) -> Self {
-        match delta {
-            Delta::Up(_) => Self::Incr,
-            Delta::Down(_) => Self::Decr,
-        }
-    }
-}
-
-/// A change of a key.
-pub struct Mutation<'m> {
-    /// What was done.
-    pub kind: MutationKind,
-    /// The hash of the key.
-    pub hash: KeyHash,
-    /// The item as it is now. Of a [`MutationKind::Delete`]: the item that was removed.
-    pub item: ItemRef<'m>,
-    /// When the turn began that made the change.
-    pub moment: Moment,
-    /// The number of the thread that made the change, counted from 0 in the order of [`Store::join`].
-    pub thread: usize,
-}
-
-/// A flush_all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flush {
-    /// Everything stored before now was dropped, and an order for later was cancelled.
-    Now,
-    /// Everything stored until this second will be dropped then. It replaces an earlier order.
-    Ordered(RelTime),
-    /// An order was carried out.
-    Due,
-}
-
-/// Learns of changes that requests make.
-pub trait MutationSink: Send + Sync {
-    /// A key was changed. Its bucket is locked.
-    fn mutated(&self, mutation: &Mutation<'_>);
-
-    /// Keys were dropped, or will be. `thread` is as in [`Mutation::thread`].
-    fn flushed(&self, flush: Flush, thread: usize);
-}
 
 /// Why an item left without a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +44,7 @@ pub struct Departure<'d> {
     pub item: ItemRef<'d>,
     /// When the turn began in which it left.
     pub moment: Moment,
-    /// As [`Mutation::thread`].
+    /// The number of the thread that freed it, counted from 0 in the order of [`Store::join`].
     pub thread: usize,
 }
 
@@ -175,7 +80,7 @@ pub enum JobEvent {
 
 /// Learns what background jobs do.
 pub trait JobSink: Send + Sync {
-    /// A job has done something. `thread` is as in [`Mutation::thread`].
+    /// A job has done something. `thread` is as in [`Departure::thread`].
     fn done(&self, event: JobEvent, thread: usize);
 }
 
@@ -192,7 +97,6 @@ pub(super) struct Sinks<S: ?Sized> {
 /// The sinks of a store, by what they hear of.
 #[derive(Default)]
 pub(super) struct EventSinks {
-    pub(super) mutations: Sinks<dyn MutationSink>,
     pub(super) departures: Sinks<dyn DepartureSink>,
     jobs: Sinks<dyn JobSink>,
 }
@@ -248,26 +152,18 @@ pub struct SinkSwitch {
 }
 
 impl SinkSwitch {
-    /// From its next turn on, each thread tells the sink.
+    /// From its next turn on, each thread reports to the sink.
     pub fn switch_on(self) {
         self.active.fetch_or(self.bit, Ordering::Release);
     }
 
-    /// From its next turn on, no thread tells the sink.
+    /// From its next turn on, no thread reports to the sink.
     pub fn switch_off(self) {
         self.active.fetch_and(!self.bit, Ordering::Release);
     }
 }
 
 impl Store {
-    /// Adds a sink for changes that requests make.
-    ///
-    /// # Panics
-    /// If there are four already.
-    pub fn add_mutation_sink(&'static self, sink: Box<dyn MutationSink>) -> SinkSwitch {
-        self.sinks.mutations.add(sink)
-    }
-
     /// Adds a sink for items that leave without a request.
     ///
     /// # Panics
@@ -292,26 +188,6 @@ impl WorkerStore {
         sinks.each(sinks.active()).for_each(|sink| sink.done(event, self.thread));
     }
 
-    /// Reports a change of a key. `bucket` proves that its bucket is locked.
-    #[inline]
-    pub(super) fn report_mutation(
-        &self,
-        bucket: &BucketGuard<'_>,
-        kind: MutationKind,
-        hash: KeyHash,
-        item: ItemRef<'_>,
-    ) {
-        if self.mutation_sinks.any() {
-            self.tell_mutation(bucket, kind, hash, item);
-        }
-    }
-
-    #[cold]
-    fn tell_mutation(&self, _bucket: &BucketGuard<'_>, kind: MutationKind, hash: KeyHash, item: ItemRef<'_>) {
-        let mutation = Mutation { kind, hash, item, moment: self.moment, thread: self.thread };
-        self.store.sinks.mutations.each(self.mutation_sinks).for_each(|sink| sink.mutated(&mutation));
-    }
-
     /// Reports that an item has left without a request. `why_dead` is `None` if it was alive.
     #[inline]
     pub(super) fn report_departure(
@@ -322,12 +198,12 @@ impl WorkerStore {
         item: &ItemRef<'_>,
     ) {
         if self.departure_sinks.any() {
-            self.tell_departure(bucket, why_dead, hash, *item);
+            self.pass_departure(bucket, why_dead, hash, *item);
         }
     }
 
     #[cold]
-    fn tell_departure(&self, _bucket: &BucketGuard<'_>, why_dead: Option<Miss>, hash: KeyHash, item: ItemRef<'_>) {
+    fn pass_departure(&self, _bucket: &BucketGuard<'_>, why_dead: Option<Miss>, hash: KeyHash, item: ItemRef<'_>) {
         let reason = match why_dead {
             None | Some(Miss::Absent) => DepartureReason::Evicted,
             Some(Miss::Expired) => DepartureReason::Expired,
@@ -335,10 +211,5 @@ impl WorkerStore {
         };
         let departure = Departure { reason, hash, item, moment: self.moment, thread: self.thread };
         self.store.sinks.departures.each(self.departure_sinks).for_each(|sink| sink.departed(&departure));
-    }
-
-    /// Reports a flush_all.
-    pub(super) fn report_flush(&self, flush: Flush) {
-        self.store.sinks.mutations.each(self.mutation_sinks).for_each(|sink| sink.flushed(flush, self.thread));
     }
 }
