@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::sys::error::error_text;
+
 /// Why a tool has failed.
 #[derive(Debug)]
 pub enum ToolFailure {
@@ -48,12 +50,6 @@ impl ToolFailure {
             Self::File(_) => 74,
         }
     }
-}
-
-/// The error's text without the suffix `(os error 98)`.
-fn error_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_string()
 }
 
 impl fmt::Display for ToolFailure {
