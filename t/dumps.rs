@@ -81,6 +81,9 @@ fn rows_are_memcacheds() {
     assert!(row.contains(" fetch=yes "), "{row}");
     client.ask("lru_crawler mgdump all\r\n", "OK\r\nmg b%c~\r\nEN\r\n");
     client.ask("lru_crawler mgdump 63\r\n", "OK\r\nEN\r\n");
+    // A key that was stored in base64 is listed so.
+    client.ask("delete b%c~\r\nms YWJj 1 b\r\nx\r\n", "DELETED\r\nHD\r\n");
+    client.ask("lru_crawler mgdump all\r\n", "OK\r\nmg YWJj b\r\nEN\r\n");
 }
 
 #[test]

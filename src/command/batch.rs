@@ -6,7 +6,7 @@ use crate::base::Key;
 use crate::protocol::http::{CACHE_PATH, PathKeyBuffer, decode_path_key, simple_key, split_query};
 use crate::protocol::meta::{KEY_BYTES_MAX, decode_key};
 use crate::protocol::{
-    Admin, BinaryEcho, Echo, Grammar, HttpMethod, HttpReply, HttpRequest, Input, KeyCoding, Keys, LineRest, Parsed,
+    AdminNeed, BinaryEcho, Echo, Grammar, HttpMethod, HttpReply, HttpRequest, Input, KeyCoding, Keys, LineRest, Parsed,
     PlainFetch, PlainSet, ReplyLine, Request, Retrieval, Storage, Then, Value, binary,
 };
 use crate::store::Engine;
@@ -366,9 +366,7 @@ const fn ends_batch(request: &Request<'_>) -> bool {
     match request {
         Request::Retrieve(retrieval) => matches!(retrieval.keys, Keys::List(_)),
         Request::Store(storage) => matches!(storage.value, Value::Coming),
-        Request::Admin(admin, _) => {
-            matches!(admin, Admin::Quit | Admin::Shutdown(_) | Admin::Crawler(_) | Admin::Watch(_))
-        }
+        Request::Admin(admin, _) => !matches!(admin.need(), AdminNeed::Reply),
         Request::Fetch(_) | Request::Delete(_) | Request::Arith(_) | Request::Touch(_) | Request::Inspect(_) => false,
         Request::Http(Ok(http)) => http.echo.ends() || matches!(http.body, Value::Coming),
         Request::Http(Err(_)) => true,

@@ -4,7 +4,7 @@
 //! metadump   key=<key, URI-encoded> exp=<date or -1> la=<date> cas=<unique> fetch=<yes|no> …
 //!            … cls=<class> size=<bytes> flags=<flags> ␊
 //! mgdump     mg <key>␍␊                a command that a client can send
-//!            mg <key, base64> b␍␊      for a key that no text command can name
+//!            mg <key, base64> b␍␊      for a key that was stored in base64, or that no text command can name
 //! ```
 //!
 //! An item that exists for the whole dump and is not evicted has one row. Each key has at most one row, also while
@@ -14,7 +14,7 @@
 use std::io::Write as _;
 
 use crate::base::Deadline;
-use crate::protocol::{Classes, DumpFormat, DumpScope, ReplyLine, has_row_room, push_uri_encoded};
+use crate::protocol::{Classes, DumpFormat, DumpScope, ReplyLine, has_row_room, meta::push_key, push_uri_encoded};
 use crate::store::{EngineAdmin, Item, Walk};
 
 use super::context::Context;
@@ -59,9 +59,14 @@ impl Dump {
         let (now, epoch_unix_ms) = (ctx.engine.moment().now, ctx.engine.epoch_unix_ms());
         let dates = Dates { epoch_unix_ms, now_unix_s: epoch_unix_ms.div_euclid(1000) + i64::from(now.0) };
         let Self { format, classes, prefix, left, at } = self;
+        let mut has_room = true;
         if *left > 0 {
             ctx.engine.walk(pin, at, &mut |item| {
-                if *left > 0 && classes.has(item.class()) && item.key().starts_with(prefix) && has_row_room(out) {
+                if *left > 0 && classes.has(item.class()) && item.key().starts_with(prefix) {
+                    has_room = has_room && has_row_room(out);
+                    if !has_room {
+                        return;
+                    }
                     *left -= 1;
                     match format {
                         DumpFormat::Metadump => {
@@ -69,12 +74,12 @@ impl Dump {
                             let cas = if ctx.switches.use_cas { item.cas() } else { 0 };
                             push_meta_row(item, dates, la, cas, out);
                         }
-                        DumpFormat::Mgdump => push_mg_row(item.key(), out),
+                        DumpFormat::Mgdump => push_mg_row(item.key(), item.is_binary_key(), out),
                     }
                 }
             });
         }
-        if !has_row_room(out) {
+        if !has_room || !has_row_room(out) {
             // A dump must not lack rows.
             out.truncate(before);
             out.extend_from_slice(ReplyLine::NoMemory.bytes());
@@ -104,32 +109,18 @@ fn push_meta_row<I: Item>(item: &I, dates: Dates, la: i64, cas: u64, out: &mut V
     let _ = writeln!(out, " exp={exp} la={la} cas={cas} fetch={fetch} cls={class} size={size} flags={flags} ");
 }
 
-fn push_mg_row(key: &[u8], out: &mut Vec<u8>) {
+/// Appends a command that a client can send. The key is in base64 if its last writer wrote it so, or if no other
+/// command can name it.
+fn push_mg_row(key: &[u8], is_binary: bool, out: &mut Vec<u8>) {
+    let is_encoded = is_binary || key.iter().any(|byte| matches!(byte, b' ' | b'\r' | b'\n' | 0));
     out.extend_from_slice(b"mg ");
-    if key.iter().any(|byte| matches!(byte, b' ' | b'\r' | b'\n' | 0)) {
-        push_base64(key, out);
-        out.extend_from_slice(b" b");
-    } else {
-        out.extend_from_slice(key);
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-fn push_base64(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for chunk in bytes.chunks(3) {
-        let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..4_usize {
-            let value = bits >> (18 - 6 * digit) & 63;
-            out.push(if digit > chunk.len() { b'=' } else { DIGITS[value as usize] });
-        }
-    }
+    push_key(key, is_encoded, out);
+    out.extend_from_slice(if is_encoded { b" b\r\n" } else { b"\r\n" });
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{push_base64, push_mg_row};
+    use super::push_mg_row;
 
     fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();
@@ -138,11 +129,9 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_no_text_command_can_name_are_in_base64() {
-        for (bytes, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
-            assert_eq!(written(|out| push_base64(bytes.as_bytes(), out)), expected);
-        }
-        assert_eq!(written(|out| push_mg_row(b"plain%", out)), "mg plain%\r\n");
-        assert_eq!(written(|out| push_mg_row(b"a b", out)), "mg YSBi b\r\n");
+    fn keys_are_in_base64_if_their_writer_or_the_command_needs_it() {
+        assert_eq!(written(|out| push_mg_row(b"plain%", false, out)), "mg plain%\r\n");
+        assert_eq!(written(|out| push_mg_row(b"plain%", true, out)), "mg cGxhaW4l b\r\n");
+        assert_eq!(written(|out| push_mg_row(b"a b", false, out)), "mg YSBi b\r\n");
     }
 }

@@ -16,9 +16,6 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    if ctx.prefixes.is_on() {
-        ctx.prefixes.count_delete(key.key);
-    }
     let Delete { compare, invalidate, drop_value, new_cas, .. } = *wanted;
     let deadline = wanted.exptime.map(|exptime| ctx.deadline(exptime));
     let removal = Removal { compare, invalidate, drop_value, deadline, new_cas, is_overwritten: false };
@@ -46,6 +43,10 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         RemoveOutcome::Busy if !ctx.last_try => return Outcome::Busy,
         RemoveOutcome::Busy | RemoveOutcome::NoMemory => ReplyLine::NoMemory.into(),
     };
+    // Not before: a busy store is asked again.
+    if ctx.prefixes.is_on() {
+        ctx.prefixes.count_delete(key.key);
+    }
     answer(sink, wanted.echo, answered);
     Outcome::Done
 }

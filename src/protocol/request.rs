@@ -516,3 +516,35 @@ pub enum Admin<'a> {
     /// A command whose answer does not depend on the server.
     Fixed(ReplyLine),
 }
+
+/// What an administrative command needs of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminNeed {
+    /// Its reply is sent, and nothing more.
+    Reply,
+    /// No request of the same batch follows it.
+    LastInBatch,
+    /// As `LastInBatch`. It ends the server or sends without an end, so it is refused over UDP: the sender's address
+    /// may be forged.
+    Connection,
+}
+
+impl Admin<'_> {
+    /// What the command needs of its connection.
+    pub const fn need(&self) -> AdminNeed {
+        match self {
+            Self::FlushAll(_)
+            | Self::Version
+            | Self::Noop
+            | Self::Verbosity(_)
+            | Self::CacheMemlimit(_)
+            | Self::Stats(_)
+            | Self::Slabs(_)
+            | Self::Debugtime(_)
+            | Self::Tune(_)
+            | Self::Fixed(_) => AdminNeed::Reply,
+            Self::Shutdown(_) | Self::Watch(_) | Self::Crawler(CrawlerRequest::Dump(..)) => AdminNeed::Connection,
+            Self::Quit | Self::Crawler(_) => AdminNeed::LastInBatch,
+        }
+    }
+}

@@ -238,7 +238,7 @@ pub enum StatsRequest {
 /// What to do with something that can be switched on and shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SwitchRequest {
-    /// SwitchRequest it on or off.
+    /// Switch it on or off.
     To(bool),
     /// Show it.
     Show,

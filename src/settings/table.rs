@@ -86,6 +86,8 @@ macro_rules! settings {
 
 const NO_LRU: &str = "eviction does not use these lists";
 const NO_CRAWLER: &str = "a background job of larder sweeps expired items";
+const NO_FLASH: &str = "larder has no flash storage, and -o ext_path is refused";
+const NO_PROXY: &str = "larder has no proxy, and -o proxy_config is refused";
 const NO_FREE_PAGES: &str = "a class gets a page without a reserve of free pages";
 
 settings! {
@@ -175,7 +177,7 @@ settings! {
     tail_repair_time_s: u32 = 0, seconds(10..=2_147_483_647), "-o tail_repair_time=<num>", Compatibility, "tail_repair_time", NoEffect("larder has no locked items");
     /// Disable flush_all.
     flush_enabled: bool = true, TURNS_OFF, "-F, --disable-flush-all", Commands, "flush_enabled", Works;
-    /// Disable stats cachedump, detail, prefixes and hotkeys.
+    /// Disable metadump, mgdump and stats cachedump, detail, prefixes and hotkeys.
     dump_enabled: bool = true, TURNS_OFF, "-X, --disable-dumping", Commands, "dump_enabled", Works;
     /// Hash function for keys.
     hash_algorithm: &'static str = "rapidhash", OneOf { words: &["rapidhash", "jenkins", "murmur3", "xxh3"] }, "-o hash_algorithm=<name>", Compatibility, "hash_algorithm", NoEffect("larder always hashes keys with rapidhash and a random seed");
@@ -210,27 +212,27 @@ settings! {
     /// Restrict the system calls of the process (seccomp). A forbidden call ends the process with a message.
     drop_privileges: bool = false, TURNS_ON, "-o [no_]drop_privileges", Process, "drop_privileges", Works;
     /// Minimum size of an item on flash, in bytes.
-    ext_item_size: u32 = 512, bytes(2..=1_073_741_824), "-o ext_item_size=<num>", Memory, "ext_item_size", Later;
+    ext_item_size: u32 = 512, bytes(2..=1_073_741_824), "-o ext_item_size=<num>", Compatibility, "ext_item_size", NoEffect(NO_FLASH);
     /// Minimum idle time of an item before it goes to flash, in seconds.
-    ext_item_age: u32 = u32::MAX, seconds(0..=4_294_967_295), "-o ext_item_age=<num>", Memory, "ext_item_age", Later;
+    ext_item_age: u32 = u32::MAX, seconds(0..=4_294_967_295), "-o ext_item_age=<num>", Compatibility, "ext_item_age", NoEffect(NO_FLASH);
     /// Items with a shorter time to live get separate flash pages, in seconds.
-    ext_low_ttl: u32 = 0, seconds(0..=4_294_967_295), "-o ext_low_ttl=<num>", Memory, "ext_low_ttl", Later;
+    ext_low_ttl: u32 = 0, seconds(0..=4_294_967_295), "-o ext_low_ttl=<num>", Compatibility, "ext_low_ttl", NoEffect(NO_FLASH);
     /// Copy a flash item back to memory once per this many accesses.
-    ext_recache_rate: u32 = 2000, whole(0..=4_294_967_295), "-o ext_recache_rate=<num>", Memory, "ext_recache_rate", Later;
+    ext_recache_rate: u32 = 2000, whole(0..=4_294_967_295), "-o ext_recache_rate=<num>", Compatibility, "ext_recache_rate", NoEffect(NO_FLASH);
     /// Size of the flash write buffers, in MiB.
-    ext_wbuf_bytes: u32 = 4 << 20, mib(1..=1024), "-o ext_wbuf_size=<MiB>", Memory, "ext_wbuf_size", Later;
+    ext_wbuf_bytes: u32 = 4 << 20, mib(1..=1024), "-o ext_wbuf_size=<MiB>", Compatibility, "ext_wbuf_size", NoEffect(NO_FLASH);
     /// Compact flash pages when fewer than this are free.
-    ext_compact_under: u32 = 0, whole(0..=4_294_967_295), "-o ext_compact_under=<num>", Memory, "ext_compact_under", Later;
+    ext_compact_under: u32 = 0, whole(0..=4_294_967_295), "-o ext_compact_under=<num>", Compatibility, "ext_compact_under", NoEffect(NO_FLASH);
     /// Drop flash items when fewer than this many pages are free.
-    ext_drop_under: u32 = 0, whole(0..=4_294_967_295), "-o ext_drop_under=<num>", Memory, "ext_drop_under", Later;
+    ext_drop_under: u32 = 0, whole(0..=4_294_967_295), "-o ext_drop_under=<num>", Compatibility, "ext_drop_under", NoEffect(NO_FLASH);
     /// Maximum pause of the flash threads, in microseconds.
-    ext_max_sleep: u32 = 1_000_000, whole(0..=1_000_000), "-o ext_max_sleep=<num>", Memory, "ext_max_sleep", Later;
+    ext_max_sleep: u32 = 1_000_000, whole(0..=1_000_000), "-o ext_max_sleep=<num>", Compatibility, "ext_max_sleep", NoEffect(NO_FLASH);
     /// Compact flash pages whose fill ratio is below this.
-    ext_max_frag: f64 = 0.8, Fraction { range: 0.0..=1.0, digits: 2 }, "-o ext_max_frag=<num>", Memory, "ext_max_frag", Later;
+    ext_max_frag: f64 = 0.8, Fraction { range: 0.0..=1.0, digits: 2 }, "-o ext_max_frag=<num>", Compatibility, "ext_max_frag", NoEffect(NO_FLASH);
     /// Ratio of memory to keep free.
     slab_automove_freeratio: f64 = 0.01, Fraction { range: 0.0..=1.0, digits: 3 }, "-o slab_automove_freeratio=<num>", Compatibility, "slab_automove_freeratio", NoEffect(NO_FREE_PAGES);
     /// Drop unread items when flash is compacted.
-    ext_drop_unread: bool = false, TURNS_ON, "-o ext_drop_unread", Memory, "ext_drop_unread", Later;
+    ext_drop_unread: bool = false, TURNS_ON, "-o ext_drop_unread", Compatibility, "ext_drop_unread", NoEffect(NO_FLASH);
     /// Enable TLS.
     ssl_enabled: bool = false, TURNS_ON, "-Z, --enable-ssl", Network, "ssl_enabled", Later;
     /// TLS certificate chain, in PEM format.
@@ -256,7 +258,7 @@ settings! {
     /// Same value as memcached.
     proxy_enabled: bool = false, TURNS_ON, "", Compatibility, "proxy_enabled", Report;
     /// Use io_uring in the proxy.
-    proxy_uring: bool = false, TURNS_ON, "-o proxy_uring", Network, "proxy_uring_enabled", Later;
+    proxy_uring: bool = false, TURNS_ON, "-o proxy_uring", Compatibility, "proxy_uring_enabled", NoEffect(NO_PROXY);
     /// Number of network queues. Clients whose packets come over the same queue of a network card share a thread. At
     /// most -t. Clients without a queue, as over loopback, are assigned in turn.
     napi_ids: u32 = 0, whole(0..=256), "-N, --napi-ids, --napi_ids=<num>", Clients, "num_napi_ids", Works;
@@ -343,17 +345,17 @@ settings! {
     /// Flash file and its size.
     ext_path: Option<String> = None, Text { absent: "" }, "-o ext_path=<file:size>", Memory, "", Later;
     /// Size of a flash page, in MiB.
-    ext_page_bytes: u64 = 64 << 20, mib(1..=1024), "-o ext_page_size=<MiB>", Memory, "", Later;
+    ext_page_bytes: u64 = 64 << 20, mib(1..=1024), "-o ext_page_size=<MiB>", Compatibility, "", NoEffect(NO_FLASH);
     /// Number of flash I/O threads.
-    ext_threads: u32 = 1, whole(1..=64), "-o ext_threads=<num>", Memory, "", Later;
+    ext_threads: u32 = 1, whole(1..=64), "-o ext_threads=<num>", Compatibility, "", NoEffect(NO_FLASH);
     /// Maximum concurrent requests per flash thread.
-    ext_io_depth: u32 = 1, whole(1..=1024), "-o ext_io_depth=<num>", Memory, "", Later;
+    ext_io_depth: u32 = 1, whole(1..=1024), "-o ext_io_depth=<num>", Compatibility, "", NoEffect(NO_FLASH);
     /// Configuration file of the proxy.
     proxy_config: Option<String> = None, Text { absent: "" }, "-o proxy_config=<files>", Network, "", Later;
     /// Argument for the proxy configuration.
-    proxy_arg: Option<String> = None, Text { absent: "" }, "-o proxy_arg=<text>", Network, "", Later;
+    proxy_arg: Option<String> = None, Text { absent: "" }, "-o proxy_arg=<text>", Compatibility, "", NoEffect(NO_PROXY);
     /// Enable the memory profile of the proxy.
-    proxy_memprofile: bool = false, TURNS_ON, "-o proxy_memprofile", Network, "", Later;
+    proxy_memprofile: bool = false, TURNS_ON, "-o proxy_memprofile", Compatibility, "", NoEffect(NO_PROXY);
     /// Memory limit for replies that clients have not read, in MiB. A client that needs more is disconnected. 0 means
     /// no limit.
     resp_obj_mem_limit_bytes: u64 = 0, mib(0..=1_048_576), "-o resp_obj_mem_limit=<MiB>", Clients, "", Works;

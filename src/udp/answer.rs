@@ -4,7 +4,7 @@ use crate::base::Clock;
 use crate::command::{Action, Batch, Context, Outcome, Unparsed, execute};
 use crate::conn::{COMMANDS_VERBOSITY, Cache, Entry, Pin, Recorder, log_reply, log_request};
 use crate::protocol::{
-    Admin, Binding, CrawlerRequest, Echo, Grammar, Input, ReplyLine, Request, Storage, Value, compose,
+    AdminNeed, Binding, Echo, Grammar, Input, ReplyLine, Request, Storage, Value, compose,
 };
 use crate::store::Engine as _;
 use crate::sync::PinGuard;
@@ -183,12 +183,9 @@ fn refusal_of(action: &Action<'_>) -> Option<(ReplyLine, Next)> {
         Action::Request(Request::Store(Storage { value: Value::Coming, .. })) => {
             Some((ReplyLine::BadDataChunk, Next::Incomplete))
         }
-        // A sender's address may be forged, so a firewall does not keep others from shutting the server down. The
-        // others would send without an end.
-        Action::Request(Request::Admin(
-            Admin::Shutdown(_) | Admin::Watch(_) | Admin::Crawler(CrawlerRequest::Dump(..)),
-            _,
-        )) => Some((ReplyLine::NotOverUdp, Next::Request)),
+        Action::Request(Request::Admin(admin, _)) if admin.need() == AdminNeed::Connection => {
+            Some((ReplyLine::NotOverUdp, Next::Request))
+        }
         _ => None,
     }
 }

@@ -1,6 +1,21 @@
 //! `md` and `ma`: items are removed, marked and counted.
 
 transcripts! {
+    a_new_cas_unique_of_0_is_drawn: r"
+        C: ma n N0 J1 E7 c
+        S: HD c7
+        C: ma n E0
+        S: HD
+        C: mg n c
+        S: HD c{cas}
+        C: md n I E0
+        S: HD
+        C: mg n c
+        S: HD c{cas2} W X
+        C: mg v N0 E0 c v
+        S: VA 0 c{cas3} W
+        S:
+    ";
     a_meta_delete_removes: r"
         C: md k
         S: NF

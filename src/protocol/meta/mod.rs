@@ -17,5 +17,5 @@ mod reply;
 
 pub use flags::{Argument, MetaFlag};
 pub use parse::{KEY_BYTES_MAX, KeyBuffer, decode_key, parse};
-pub use reply::{ItemPlace, push_report};
+pub use reply::{ItemPlace, push_key, push_report};
 pub(super) use reply::{compose, push_found, push_plain_value};

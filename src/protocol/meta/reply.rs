@@ -240,11 +240,16 @@ fn push_marks(item: &impl FoundItem, out: &mut Vec<u8>) {
 
 /// Appends the key of an item as its last writer wrote it.
 fn push_item_key(item: &impl FoundItem, out: &mut Vec<u8>) {
-    if !item.is_binary_key() {
-        return out.extend_from_slice(item.key());
+    push_key(item.key(), item.is_binary_key(), out);
+}
+
+/// Appends a key, in base64 if `is_encoded`.
+pub fn push_key(key: &[u8], is_encoded: bool, out: &mut Vec<u8>) {
+    if !is_encoded {
+        return out.extend_from_slice(key);
     }
     // It fits: no key is longer than the longest.
-    if let Ok(encoded) = Base64::encode(item.key(), &mut [0; BASE64_LEN_MAX]) {
+    if let Ok(encoded) = Base64::encode(key, &mut [0; BASE64_LEN_MAX]) {
         out.extend_from_slice(encoded.as_bytes());
     }
 }

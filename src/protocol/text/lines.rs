@@ -82,8 +82,8 @@ fn store<'a>(
     };
     let reply = Reply::of(arguments);
     let condition = condition(&mut arguments);
-    let client_flags = parse_i64(unsigned(client_flags)).and_then(|flags| u32::try_from(flags).ok());
-    let header = (Key::new(key), client_flags, parse_i64(unsigned(exptime)), condition);
+    let client_flags = parse_i64(without_plus(client_flags)).and_then(|flags| u32::try_from(flags).ok());
+    let header = (Key::new(key), client_flags, parse_i64(without_plus(exptime)), condition);
     let (Some(key), Some(client_flags), Some(exptime), Some((mode, compare))) = header else {
         let then = Then::Swallow(u64::from(value_len) + 2);
         return Parsed::Refused { error: ReplyLine::BadFormat, echo: Echo::Text(reply), consumed, then };
@@ -179,7 +179,7 @@ pub(in crate::protocol) fn exptime_word(word: &[u8]) -> Option<Exptime> {
 }
 
 /// Strips a plus sign. Only the flags and the exptime of a storage line may have one.
-fn unsigned(number: &[u8]) -> &[u8] {
+fn without_plus(number: &[u8]) -> &[u8] {
     match number {
         [b'+', digits @ ..] if digits.first().is_some_and(u8::is_ascii_digit) => digits,
         _ => number,
