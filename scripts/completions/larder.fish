@@ -66,7 +66,7 @@ complete -c larder -s S -l enable-sasl -d 'Clients of the binary protocol must a
 complete -c larder -s Y -l auth-file -r -F -d 'File of user:password lines'
 complete -c larder -s I -l max-item-size -x -d 'Maximum item size, in bytes or with a unit (512k, 2m)'
 complete -c larder -s F -l disable-flush-all -d 'Disable flush_all'
-complete -c larder -s X -l disable-dumping -d 'Disable stats cachedump, detail, prefixes and hotkeys'
+complete -c larder -s X -l disable-dumping -d 'Disable metadump, mgdump and stats cachedump, detail, prefixes and hotkeys'
 complete -c larder -s N -l napi-ids -l napi_ids -x -d 'Number of network queues'
 complete -c larder -s e -l memory-file -r -F -d 'File that keeps the items when the server stops, restarts or is killed'
 complete -c larder -s W -l disable-watch -d 'Disable watch'

@@ -34,8 +34,9 @@ pub use grammar::{Binding, Grammar};
 pub use http::{HttpEcho, HttpMethod, HttpReply, HttpRequest};
 pub use reply_line::{MEMCACHED_VERSION, ReplyLine};
 pub use request::{
-    Admin, AdminNeed, Arith, CasShown, Delete, Delta, Fetch, Input, Inspect, KeyCoding, KeyList, KeyTooLong, Keys, LineRest,
-    Parsed, PlainFetch, PlainSet, Request, Rest, Retrieval, RetrievalOptions, Storage, StoreMode, Then, Touch, Value,
+    Admin, AdminNeed, Arith, CasShown, Delete, Delta, Fetch, Input, Inspect, KeyCoding, KeyList, KeyTooLong, Keys,
+    LineRest, Parsed, PlainFetch, PlainSet, Request, Rest, Retrieval, RetrievalOptions, Storage, StoreMode, Then,
+    Touch, Value,
 };
 pub use tokens::Tokens;
 pub use tuning::{ExtstoreKnob, Tuning};

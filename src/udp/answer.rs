@@ -3,9 +3,7 @@
 use crate::base::Clock;
 use crate::command::{Action, Batch, Context, Outcome, Unparsed, execute};
 use crate::conn::{COMMANDS_VERBOSITY, Cache, Entry, Pin, Recorder, log_reply, log_request};
-use crate::protocol::{
-    AdminNeed, Binding, Echo, Grammar, Input, ReplyLine, Request, Storage, Value, compose,
-};
+use crate::protocol::{AdminNeed, Binding, Echo, Grammar, Input, ReplyLine, Request, Storage, Value, compose};
 use crate::store::Engine as _;
 use crate::sync::PinGuard;
 
