@@ -89,7 +89,8 @@ impl Store {
         let Ok(len) = superblock.file_len() else { return KeptIndex::default() };
         let at = len.next_multiple_of(u64::from(PAGE_BYTES));
         self.write_index(superblock.file(), at, 1).unwrap_or_else(|error| {
-            let line = format!("larder: -e, --memory-file: keep the index: {}; the next start builds it", error_text(&error));
+            let line =
+                format!("larder: -e, --memory-file: keep the index: {}; the next start builds it", error_text(&error));
             log_line(Level::Warning, line);
             // Ignored: the next start frees what lies behind the pages.
             let _ = superblock.cut_behind(len);

@@ -11,7 +11,7 @@ transcripts! {
         C: md n I E0
         S: HD
         C: mg n c
-        S: HD c{cas2} W X
+        S: HD c{cas2} X W
         C: mg v N0 E0 c v
         S: VA 0 c{cas3} W
         S:

@@ -234,7 +234,7 @@ impl Flags {
         }
     }
 
-    /// With 0 the item gets a CAS unique as without it. memcached does so for ms; its other commands store a unique of 0.
+    /// 0 draws a CAS unique. memcached does so for ms only; its other commands store 0.
     fn new_cas(&self) -> Option<u64> {
         self.new_cas.filter(|cas| *cas != 0)
     }
