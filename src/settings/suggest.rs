@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_is_like_no_option_or_one_that_is_refused_gets_no_guess() {
-        for typed in ["", "foo", "nonsense", "ext_drop_unred", "debug_command"] {
+        for typed in ["", "foo", "nonsense", "ext_pat", "debug_command"] {
             assert_eq!(remedy(typed), "larder -h lists them", "{typed}");
         }
     }
