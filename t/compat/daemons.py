@@ -64,11 +64,11 @@ def systemd(report, _servers):
         equal(parser["Service"]["ExecStart"].split()[0], "/usr/local/bin/larder")
     with report.check("its command line starts a server that answers, and SIGTERM ends it with 0"):
         port = free_port()
-        values = dict(pair.split("=", 1) for pair in parser["Service"]["Environment"].split())
-        values["PORT"] = str(port)
-        command = [re.sub(r"\$\{?(\w+)\}?", lambda m: values[m[1]], w) for w in parser["Service"]["ExecStart"].split()[1:]]
-        user = ["-u", "root"] if os.geteuid() == 0 else []
-        server = subprocess.Popen([SERVER, *filter(None, command), *user], stdin=subprocess.DEVNULL)
+        words = parser["Service"]["ExecStart"].split()[1:]
+        equal(words, ["--config", "/etc/larder.conf", "$OPTIONS"])
+        options = ["-p", str(port), *(["-u", "root"] if os.geteuid() == 0 else [])]
+        command = [SERVER, "--config", REPOSITORY / "scripts" / "larder.conf", *options]
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         try:
             wait_until(lambda: server.poll() is not None or answers(port))
             equal(server.poll(), None)
@@ -82,3 +82,7 @@ def systemd(report, _servers):
             copy.write_text(unit.read_text().replace("/usr/local/bin/larder", str(SERVER)))
             about_us = [line for line in must(["systemd-analyze", "verify", "--man=no", copy]).splitlines() if "larder" in line]
             equal(about_us, [])
+        with report.check("systemd-analyze security rates it 2.0 or less"):
+            rating = must(["systemd-analyze", "security", "--offline=true", unit])
+            found = re.search(r"exposure level for larder.service: ([\d.]+)", rating)
+            equal(found is not None and float(found[1]) <= 2.0, True)
