@@ -11,6 +11,8 @@ use super::failure::ToolFailure;
 
 /// A server that is silent for longer than this has failed.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Bytes that are sent at once.
+const SEND_BYTES: usize = 64 << 10;
 /// Longest line of a reply or a file. A key has at most 250 bytes, which are 750 in URI encoding.
 pub(super) const LINE_BYTES_MAX: u64 = 4096;
 /// Name of the environment variable with the user and the password for a server that wants them: `user:password`.
@@ -23,6 +25,8 @@ impl<T: Read + Write> Stream for T {}
 /// A connection, which reads lines and values.
 pub struct ServerConnection {
     stream: BufReader<Box<dyn Stream>>,
+    /// Bytes to be sent.
+    unsent: Vec<u8>,
     name: String,
 }
 
@@ -33,7 +37,7 @@ impl ServerConnection {
     /// The server cannot be reached, or refuses the user.
     pub fn open(address: &ServerAddress, silence_max: Duration) -> Result<Self, ToolFailure> {
         let stream = connect(address, silence_max).map_err(ToolFailure::server(format!("connect to {address}")))?;
-        let mut connection = Self { stream: BufReader::new(stream), name: address.to_string() };
+        let mut connection = Self { stream: BufReader::new(stream), unsent: Vec::new(), name: address.to_string() };
         if let Some(user) = env::var(USER_VARIABLE).ok().filter(|user| !user.is_empty()) {
             connection.authenticate(&user)?;
         }
@@ -49,12 +53,21 @@ impl ServerConnection {
         }
     }
 
-    /// Sends all bytes.
+    /// Adds bytes to those to be sent. Sends them if there are many.
+    pub(super) fn queue(&mut self, bytes: &[u8]) -> Result<(), ToolFailure> {
+        self.unsent.extend_from_slice(bytes);
+        if self.unsent.len() >= SEND_BYTES { self.send(&[]) } else { Ok(()) }
+    }
+
+    /// Sends all bytes, behind those that wait to be sent.
     ///
     /// # Errors
     /// The server does not read, or has gone.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), ToolFailure> {
-        self.stream.get_mut().write_all(bytes).map_err(ToolFailure::server(format!("send to {}", self.name)))
+        self.unsent.extend_from_slice(bytes);
+        let sent = self.stream.get_mut().write_all(&self.unsent);
+        self.unsent.clear();
+        sent.map_err(ToolFailure::server(format!("send to {}", self.name)))
     }
 
     /// The next line, without its end.

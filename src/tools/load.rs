@@ -67,8 +67,8 @@ pub(super) fn load(
             copy_value(&mut file, item.value_len, &mut |_| Ok(()))?;
             continue;
         }
-        server.send(&request(&line, existing))?;
-        copy_value(&mut file, item.value_len, &mut |piece| server.send(piece))?;
+        server.queue(&request(&line, existing))?;
+        copy_value(&mut file, item.value_len, &mut |piece| server.queue(piece))?;
         progress.add(item.value_len);
         if batch.add(item.value_len) {
             batch.end(&mut server, &mut outcome)?;
