@@ -34,7 +34,7 @@ function __larder_suboptions
     printf '%s\t%s\n' 'conn_limit_per_address=' 'Maximum number of connections from one IP address, or from one IPv6 network of 64 bits'
     printf '%s\t%s\n' 'admin_socket=' 'Unix socket for the operator, with the access mode of -a'
     printf '%s\t%s\n' 'http_cache' 'Serve items over HTTP, at /cache/KEY'
-    printf '%s\t%s\n' 'http_token_file=' 'File with a token that clients of HTTP must send: Authorization: Bearer <token>'
+    printf '%s\t%s\n' 'http_token_file=' 'File with a token that clients of HTTP must send: Authorization: Bearer TOKEN'
     printf '%s\t%s\n' 'udp_reply_max=' 'Bytes that all replies to one UDP datagram may have together, headers included'
     printf '%s\t%s\n' 'busy_poll_usecs=' 'With -N: time for which a thread polls its network queue before it sleeps, in microseconds'
 end

@@ -371,7 +371,7 @@ settings! {
     http: Vec<ListenAddress> = Vec::new(), HttpAddresses, "--http=<addr>", Network, "", Works;
     /// Serve items over HTTP, at /cache/KEY. With -Y or -S this needs -o http_token_file.
     http_cache: bool = false, TURNS_ON, "-o http_cache", Network, "", Works;
-    /// File with a token that clients of HTTP must send: Authorization: Bearer <token>. /live and /ready need none.
+    /// File with a token that clients of HTTP must send: Authorization: Bearer TOKEN. /live and /ready need none.
     http_token_file: Option<PathBuf> = None, Text { absent: "" }, "-o http_token_file=<file>", Network, "", Works;
     /// Bytes that all replies to one UDP datagram may have together, headers included. They may have 32 times the bytes
     /// of the datagram in any case. A longer reply is replaced by an error. The default is one datagram. A higher value
