@@ -1,4 +1,5 @@
-//! Descriptors that the service manager has opened for this process, as in sd_listen_fds(3): socket activation.
+//! Descriptors that the service manager has opened or kept for this process, as in sd_listen_fds(3): sockets, and the
+//! memory of -e fdstore:
 //!
 //! ```text
 //! LISTEN_PID=<this process>  LISTEN_FDS=2  LISTEN_FDNAMES=larder.socket:admin     descriptors 3 and 4
@@ -8,6 +9,7 @@
 //! clients.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -29,6 +31,8 @@ const DESCRIPTORS_MAX: i32 = 64;
 const ADMIN_NAME: &str = "admin";
 /// The name of a TCP socket for HTTP: `FileDescriptorName=http`.
 const HTTP_NAME: &str = "http";
+/// The name of the memory of the items, which the service manager keeps (-e fdstore:).
+pub(super) const ITEMS_NAME: &str = "larder-items";
 
 /// What the service manager has passed.
 #[derive(Debug, Default)]
@@ -55,6 +59,12 @@ impl PassedDescriptors {
             taken.map(|descriptor| (name, descriptor))
         };
         named.map(take).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Takes the memory of the items out of them.
+    pub(super) fn take_items(&mut self) -> Option<File> {
+        let at = self.0.iter().position(|(name, _)| name == ITEMS_NAME)?;
+        Some(File::from(self.0.remove(at).1))
     }
 
     /// Whether there are some.

@@ -2,20 +2,25 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Clock;
-use crate::restart::{FileClaim, Handed, OpenError, Opened, Report, Started, create_in_memory, open, stamped};
-use crate::settings::Settings;
+use crate::restart::{
+    FileClaim, Handed, OpenError, Opened, Report, Started, create_in_memory, open, open_in_memory, stamped,
+};
+use crate::settings::{DESCRIPTOR_STORE, Settings};
 use crate::stats::RestartGauges;
 use crate::store::{Jobs, LeftItems, RecoveryReport, Store};
 use crate::sys::error::error_text;
 use crate::sys::log::{Level, log_line};
 use crate::sys::passing::memory_file;
 
+use super::activation::ITEMS_NAME;
 use super::failure::Failure;
+use super::notify::ServiceManager;
 use super::plan::store_config;
 use super::predecessor::ReceivedItems;
 use super::replication::NodeView;
@@ -40,14 +45,27 @@ impl ReadyStore {
 }
 
 /// Builds the store. With a memory file, it takes over the file's items and logs what it kept. `hash_seed` is that of a
-/// mesh.
-pub(super) fn build_store(settings: &Settings, hash_seed: Option<u64>) -> Result<ReadyStore, Failure> {
+/// mesh. `passed` is the memory that the service manager has kept.
+pub(super) fn build_store(
+    settings: &Settings,
+    hash_seed: Option<u64>,
+    passed: Option<File>,
+    manager: &ServiceManager,
+) -> Result<ReadyStore, Failure> {
+    if passed.is_some() && !settings.is_kept_by_manager() {
+        manager.forget(ITEMS_NAME);
+    }
     let Some(path) = settings.memory_file.as_deref() else {
         let (store, clock) = build_in_memory(settings, hash_seed)?;
         return Ok(ReadyStore { store, clock, gauges: Some(RestartGauges::default()), replication: None });
     };
     let watch = Clock::start();
-    let Opened { file, started, clock, dropped } = open(path, settings).map_err(|error| failure(path, error))?;
+    let opened = if settings.is_kept_by_manager() {
+        passed.map_or_else(|| new_kept_memory(manager), Ok).map(|file| open_in_memory(file, settings))?
+    } else {
+        open(path, settings)
+    };
+    let Opened { file, started, clock, dropped } = opened.map_err(|error| failure(path, error))?;
     let clock = Arc::new(clock);
     let store = Store::in_file(store_config(settings, hash_seed), Arc::clone(&clock), file)
         .map_err(Failure::system(format!("-e, --memory-file: map {}", path.display())))?;
@@ -59,6 +77,18 @@ pub(super) fn build_store(settings: &Settings, hash_seed: Option<u64>) -> Result
     let report = Report { started, recovery, dropped, ready_us: watch.real_us() };
     log_line(Level::Info, report.line(path));
     Ok(ReadyStore { store, clock, gauges: Some(report.gauges()), replication: None })
+}
+
+/// New memory for items, which the service manager keeps.
+fn new_kept_memory(manager: &ServiceManager) -> Result<File, Failure> {
+    let what = format!("-e, --memory-file: {DESCRIPTOR_STORE}");
+    let file = memory_file().map_err(Failure::system(format!("{what} make a memory file")))?;
+    if !manager.is_there() {
+        return Err(Failure::Usage(format!("{what} needs a service manager, which $NOTIFY_SOCKET names")));
+    }
+    let kept = manager.keep(ITEMS_NAME, file.as_fd());
+    kept.map_err(Failure::system(format!("{what} pass the memory to the service manager")))?;
+    Ok(file)
 }
 
 /// Time for which items stay where they are after each move, as a multiple of what the move took.

@@ -3,11 +3,13 @@
 //! ```text
 //! start    READY=1
 //! serving  STATUS=<load>, WATCHDOG=1                                  heartbeat.rs
+//! start    FDSTORE=1 with the memory of the items                     -e fdstore:
 //! upgrade  RELOADING=1 ──▶ MAINPID=<the new process>, READY=1         or READY=1, if this process goes on
 //! stop     STOPPING=1
 //! ```
 
 use std::ffi::OsString;
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -98,11 +100,28 @@ impl ServiceManager {
         self.send("STOPPING=1", &[]);
     }
 
+    /// Asks the manager to keep `descriptor`, and to pass it to the next process under this name.
+    ///
+    /// # Errors
+    /// The kernel's error; `NotConnected` without a manager.
+    pub(super) fn keep(&self, name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        // A memory file cannot be polled.
+        self.try_send(&format!("FDSTORE=1\nFDNAME={name}\nFDPOLL=0"), &[descriptor])
+    }
+
+    /// Asks the manager to keep no descriptor of this name.
+    pub(super) fn forget(&self, name: &str) {
+        self.send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), &[]);
+    }
+
     fn send(&self, state: &str, descriptors: &[BorrowedFd<'_>]) {
-        if let Some(socket) = &self.socket {
-            // Ignored: the manager has ended, or does not read.
-            let _ = send_message(socket.as_fd(), state.as_bytes(), descriptors);
-        }
+        // Ignored: there is no manager, or it has ended or does not read.
+        let _ = self.try_send(state, descriptors);
+    }
+
+    fn try_send(&self, state: &str, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let socket = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        send_message(socket.as_fd(), state.as_bytes(), descriptors)
     }
 }
 

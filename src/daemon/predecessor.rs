@@ -125,7 +125,7 @@ impl ReceivedProcess {
             return Err(failure("-e, --memory-file: only a restart can begin or end its use"));
         }
         if let Some(path) = &settings.memory_file
-            && !is_same_file(path, &memory)
+            && !(if settings.is_kept_by_manager() { has_no_name(&memory) } else { is_same_file(path, &memory) })
         {
             return Err(failure("-e, --memory-file: names another file; only a restart can change it"));
         }
@@ -191,6 +191,11 @@ pub(super) fn counters_of(process: &ProcessRecord) -> Counters {
 fn is_same_file(path: &Path, file: &File) -> bool {
     let of = |facts: std::io::Result<Metadata>| facts.map(|facts| (facts.dev(), facts.ino())).ok();
     of(std::fs::metadata(path)).is_some_and(|named| Some(named) == of(file.metadata()))
+}
+
+/// Whether no path leads to `file`.
+fn has_no_name(file: &File) -> bool {
+    file.metadata().is_ok_and(|facts| facts.nlink() == 0)
 }
 
 /// Counts a client at the gate. False: a limit is reached.

@@ -23,5 +23,5 @@ mod report;
 
 pub use handed::{FileClaim, Handed};
 pub use inspect::{clear, inspect};
-pub use open::{OpenError, Opened, Started, create_in_memory, open};
+pub use open::{OpenError, Opened, Started, create_in_memory, open, open_in_memory};
 pub use report::{Report, stamped};

@@ -66,12 +66,38 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// # Errors
 /// Why the file cannot be used. It is unchanged then.
 pub fn open(path: &Path, settings: &Settings) -> Result<Opened, OpenError> {
-    let file = open_and_lock(path)?;
+    match open_locked(open_and_lock(path)?, settings)? {
+        Ok(opened) => Ok(opened),
+        Err((file, reason)) => {
+            // Of a symbolic link, the file itself is kept aside.
+            let path = &path.canonicalize().map_err(at("rename"))?;
+            let refused = rename_aside(path).map_err(at("rename"))?;
+            drop(file);
+            let new = open_and_lock(path)?;
+            create(new, settings, Some(format!("{reason}; the file is kept as {}", refused.display())))
+        }
+    }
+}
+
+/// Opens memory without a name, which is new or comes from another process. Content that cannot be used is dropped.
+///
+/// # Errors
+/// Why the memory cannot be used. It is unchanged then.
+pub fn open_in_memory(file: File, settings: &Settings) -> Result<Opened, OpenError> {
+    match open_locked(file, settings)? {
+        Ok(opened) => Ok(opened),
+        Err((file, reason)) => create(file, settings, Some(format!("items dropped: {reason}"))),
+    }
+}
+
+/// Opens a file that belongs to this process. The inner error is a file that is no memory file of larder or is damaged,
+/// and the reason.
+fn open_locked(file: File, settings: &Settings) -> Result<Result<Opened, (File, String)>, OpenError> {
     let len = file.metadata().map_err(at("read the size of"))?.len();
     if len == 0 {
-        return create(file, settings, None);
+        return create(file, settings, None).map(Ok);
     }
-    match examine(&file, len, settings).map_err(at("read"))? {
+    let opened = match examine(&file, len, settings).map_err(at("read"))? {
         Examined::Usable(state, page_table) => take_over(file, state, page_table),
         Examined::Setting(other) if !settings.restart_discard => Err(OpenError::Refused(other_setting(&other))),
         Examined::Setting(other) => {
@@ -83,15 +109,9 @@ pub fn open(path: &Path, settings: &Settings) -> Result<Opened, OpenError> {
             create(file, settings, Some(reason.into()))
         }
         Examined::Unfinished => create(file, settings, None),
-        Examined::Bad(reason) => {
-            // Of a symbolic link, the file itself is kept aside.
-            let path = &path.canonicalize().map_err(at("rename"))?;
-            let refused = rename_aside(path).map_err(at("rename"))?;
-            drop(file);
-            let new = open_and_lock(path)?;
-            create(new, settings, Some(format!("{reason}; the file is kept as {}", refused.display())))
-        }
-    }
+        Examined::Bad(reason) => return Ok(Err((file, reason))),
+    };
+    opened.map(Ok)
 }
 
 fn at(what: &'static str) -> impl Fn(io::Error) -> OpenError {

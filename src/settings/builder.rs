@@ -12,6 +12,8 @@ use super::table::{LRU_PERCENT_MAX, ROWS, Settings};
 
 /// Other nodes of a mesh.
 const PEERS_MAX: usize = 15;
+/// The word that stands for the descriptor store of the service manager in the place of a memory file.
+pub const DESCRIPTOR_STORE: &str = "fdstore:";
 /// The value with which a switch may be written.
 const SWITCHED_ON: &str = "1";
 
@@ -155,6 +157,11 @@ impl Settings {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the service manager keeps the items: -e fdstore:
+    pub fn is_kept_by_manager(&self) -> bool {
+        self.memory_file.as_deref().is_some_and(|path| path == Path::new(DESCRIPTOR_STORE))
     }
 
     /// Whether this server is a node of a mesh.

@@ -21,7 +21,7 @@ mod table;
 mod tunables;
 
 pub use address::{Endpoint, ListenAddress};
-pub use builder::SettingsBuilder;
+pub use builder::{DESCRIPTOR_STORE, SettingsBuilder};
 pub use completions::{bash_completions, fish_completions, zsh_completions};
 pub use manual::{help, man_page, markdown};
 pub use row::{OptionGroup, Row, SettingStatus, Source};
