@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, RwLock};
+use std::sync::{LazyLock, Mutex, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -133,7 +133,9 @@ const CLIENTS: usize = 4;
 /// Keys of a client.
 const KEYS: usize = 400;
 /// Requests that a client sends at once, each with another key.
-const BATCH: usize = 16;
+const BATCH: usize = 64;
+/// Bytes of the longest value that is not the result of an append.
+const VALUE_BYTES_MAX: usize = 70_000;
 /// Rounds in `cargo test`. LARDER_KILL_ROUNDS sets another number.
 const ROUNDS: usize = 3;
 
@@ -163,11 +165,13 @@ struct Request {
     after: Option<Item>,
 }
 
+/// The letters from which values are cut. Values of different requests begin at different letters.
+static LETTERS: LazyLock<Vec<u8>> = LazyLock::new(|| (b'a'..=b'z').cycle().take(26 + VALUE_BYTES_MAX).collect());
+
 fn value(random: &mut Random, serial: u64) -> Vec<u8> {
-    let len = if random.once_in(50) { 10_000 + random.below(60_000) } else { random.below(300) };
-    let mut value = format!("{serial}:").into_bytes();
-    value.extend((0..len).map(|at| b'a' + u8::try_from((serial + at as u64) % 26).unwrap_or(0)));
-    value
+    let len = if random.once_in(50) { 10_000 + random.below(VALUE_BYTES_MAX - 10_000) } else { random.below(300) };
+    let first = usize::try_from(serial % 26).expect("it is below 26");
+    [format!("{serial}:").as_bytes(), &LETTERS[first..first + len]].concat()
 }
 
 fn store(key: &str, flags: u32, value: &[u8], more: &str) -> Vec<u8> {
@@ -225,7 +229,7 @@ fn change_items(server: &Server, client_number: usize, seed: u64, log: &Mutex<Lo
             known.pending.push(request.after.clone());
             requests.push(request);
         }
-        let bytes: Vec<u8> = requests.iter().flat_map(|request| request.bytes.clone()).collect();
+        let bytes = requests.iter().map(|request| &request.bytes[..]).collect::<Vec<_>>().concat();
         if client.try_send(&bytes).is_err() {
             return answered;
         }
