@@ -129,7 +129,7 @@ pub(super) struct HandedItems {
 impl HandedItems {
     /// Maps the memory of the items. Nothing in it is changed. `state` is what the other process says of them.
     pub(super) fn map(items: ReceivedItems, state: &[u8], settings: &Settings) -> Result<Self, Failure> {
-        let handed = Handed::examine(items.memory, state, settings).map_err(Failure::Upgrade)?;
+        let handed = Handed::examine(items.memory, items.mapped, state, settings).map_err(Failure::Upgrade)?;
         let claim = handed.claim();
         let clock = Arc::new(handed.clock);
         let mut config = store_config(settings, None);

@@ -9,7 +9,7 @@
 //! can fail that would end this process.
 
 use std::ffi::OsString;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use crate::counters::Counters;
 use crate::dispatcher::HandedSockets;
+use crate::restart::map_ahead;
 use crate::settings::Settings;
+use crate::sys::mapping::Mapping;
 use crate::sys::passing::take_inherited;
 use crate::sys::socket::peer_ip;
 use crate::upgrade::{ConnectionRecord, Part, PartRecord, ProcessRecord, UpgradeChannel, WatcherRecord};
@@ -50,6 +52,8 @@ pub(super) struct ReceivedProcess {
 pub(super) struct ReceivedItems {
     /// Their memory.
     pub(super) memory: File,
+    /// What of it is mapped ahead.
+    pub(super) mapped: Option<Mapping>,
     /// The index.
     pub(super) index: File,
 }
@@ -78,11 +82,15 @@ impl Predecessor {
         Ok(Some(Self(peer)))
     }
 
-    /// Says hello, and receives everything.
+    /// Maps the memory of the items, says hello, and receives everything. The old process pauses after the hello.
     pub(super) fn receive(&self, settings: &Settings) -> Result<ReceivedProcess, Failure> {
+        let memory = File::from(self.0.receive_items().map_err(failure)?);
+        let mapped = map_ahead(&memory, settings);
         let what = "upgrade: send to the old process";
         self.0.say_hello(env!("CARGO_PKG_VERSION")).map_err(Failure::system(what))?;
-        ReceivedProcess::from_parts(self.0.receive_parts().map_err(failure)?, settings)
+        let mut received = ReceivedProcess::from_parts(self.0.receive_parts().map_err(failure)?, settings)?;
+        received.items.mapped = mapped.filter(|_| is_same(&memory, &received.items.memory));
+        Ok(received)
     }
 
     /// Says that this process can serve, and waits until it may.
@@ -132,7 +140,7 @@ impl ReceivedProcess {
         if settings.drop_privileges {
             return Err(failure("-o drop_privileges: only a restart can begin its use"));
         }
-        Ok(Self { items: ReceivedItems { memory, index }, sockets, process, clients })
+        Ok(Self { items: ReceivedItems { memory, mapped: None, index }, sockets, process, clients })
     }
 }
 
@@ -189,8 +197,13 @@ pub(super) fn counters_of(process: &ProcessRecord) -> Counters {
 
 /// Whether `path` leads to `file`.
 fn is_same_file(path: &Path, file: &File) -> bool {
-    let of = |facts: std::io::Result<Metadata>| facts.map(|facts| (facts.dev(), facts.ino())).ok();
-    of(std::fs::metadata(path)).is_some_and(|named| Some(named) == of(file.metadata()))
+    File::open(path).is_ok_and(|named| is_same(&named, file))
+}
+
+/// Whether two descriptors refer to one file.
+fn is_same(one: &File, other: &File) -> bool {
+    let of = |file: &File| file.metadata().map(|facts| (facts.dev(), facts.ino())).ok();
+    of(one).is_some_and(|facts| Some(facts) == of(other))
 }
 
 /// Whether no path leads to `file`.

@@ -21,6 +21,7 @@ use crate::command::Operator as _;
 use crate::dispatcher::Held;
 use crate::protocol::Grammar;
 use crate::restart::stamped;
+use crate::store::Store;
 use crate::sync::Leaf;
 use crate::sys::boot::since_boot_us;
 use crate::sys::error::error_text;
@@ -41,6 +42,8 @@ use super::shutdown::Workers;
 
 /// Time in which the new process must be ready. Clients wait for a part of it.
 const READY_WITHIN: Duration = Duration::from_secs(10);
+
+const NO_MEMORY_FILE: &str = "the items are in memory that cannot be handed over";
 
 /// The new process before the hand-over.
 struct Successor {
@@ -93,7 +96,7 @@ impl Upgrader {
         let (progress, dispatcher) = (Arc::clone(&self.progress), Arc::clone(&self.dispatcher));
         let process = Arc::clone(process);
         let run = move || {
-            let answer = move_to_file(process.store, &process.settings).and_then(|()| greet(&program));
+            let answer = move_to_file(process.store, &process.settings).and_then(|()| greet(&program, process.store));
             *progress.lock() = Progress::Answered(answer);
             // Ignored: it fails only if a wake-up is already pending.
             let _ = dispatcher.wake();
@@ -143,11 +146,13 @@ fn refuse(reason: &str) {
     log_line(Level::Error, format!("larder: upgrade: {reason}; process {pid} goes on"));
 }
 
-/// Starts the program, and waits until it has read its options.
-fn greet(program: &Program) -> Result<Successor, String> {
+/// Starts the program, and waits until it has read its options and mapped the memory of the items.
+fn greet(program: &Program, store: &Store) -> Result<Successor, String> {
+    let items = store.memory_file().ok_or(NO_MEMORY_FILE)?;
     log_line(Level::Info, format!("larder: upgrade: {} is started", program.file().display()));
     let (mut child, peer) = program.start().map_err(|(what, error)| format!("{what}: {}", error_text(&error)))?;
-    match peer.set_timeout(READY_WITHIN).map_err(ChannelError::System).and_then(|()| peer.await_hello()) {
+    let sent = peer.set_timeout(READY_WITHIN).and_then(|()| peer.send_items(items.as_fd()));
+    match sent.map_err(ChannelError::from).and_then(|()| peer.await_hello()) {
         Ok(version) => Ok(Successor { child, peer, version }),
         Err(error) => Err(format!("{error}{}", end(&mut child))),
     }
@@ -282,8 +287,7 @@ impl Transfer<'_> {
         let (store, index) = (self.process.store, memory_file().map_err(system)?);
         let threads = recovery_threads(&self.process.settings);
         let state = store.state_to_hand_over(&index, threads, stamped(&self.process.clock));
-        let (state, items) =
-            state.zip(store.memory_file()).ok_or("the items are in memory that cannot be handed over")?;
+        let (state, items) = state.zip(store.memory_file()).ok_or(NO_MEMORY_FILE)?;
         let mut part = PartBuilder::default();
         part.push(&PartRecord::Process(self.process_record(handed_over, state.encode().to_vec())), items.as_fd());
         part.push(&PartRecord::Index, index.as_fd());

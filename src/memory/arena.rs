@@ -79,6 +79,8 @@ pub struct ArenaFile {
     pub has_proofs: bool,
     /// Another process hands it over. Until it has done so, nothing in the file may change.
     pub is_handed: bool,
+    /// A mapping of the file, see [`PageArena::map_ahead`].
+    pub mapped_ahead: Option<Mapping>,
 }
 
 /// The address of a chunk, with its reference and its page's format.
@@ -117,6 +119,11 @@ pub const fn class_in(format: u32) -> u8 {
     format.to_be_bytes()[0]
 }
 
+/// The bytes of a mapping that holds the superblock and `pages` pages.
+fn mapped_bytes(pages: u32) -> usize {
+    (pages.min(ChunkRef::PAGES_MAX - 1) as usize + 1) * PAGE_BYTES as usize
+}
+
 impl PageArena {
     /// Bytes of `formats` per page.
     pub(super) const TABLE_BYTES_PER_PAGE: usize = size_of::<AtomicU32>();
@@ -127,12 +134,15 @@ impl PageArena {
     /// # Errors
     /// The kernel's error, if not even `pages_least` pages can be reserved.
     pub fn reserve(backing: Backing, pages_wanted: u32, pages_least: u32) -> io::Result<Self> {
-        let bytes = |pages: u32| (pages.min(ChunkRef::PAGES_MAX - 1) as usize + 1) * PAGE_BYTES as usize;
-        let (wanted, least) = (bytes(pages_wanted), bytes(pages_least));
+        let (wanted, least) = (mapped_bytes(pages_wanted), mapped_bytes(pages_least));
         let (mapping, superblock, page_table) = match backing {
             Backing::Anonymous => (Mapping::reserve(wanted, least)?, OnceLock::new(), Vec::new()),
-            Backing::File(ArenaFile { file, superblock, page_table, space, .. }) => {
-                (Mapping::reserve_in_file(&file, space, wanted, least)?, superblock.into(), page_table)
+            Backing::File(ArenaFile { file, superblock, page_table, space, mapped_ahead, .. }) => {
+                let mapping = match mapped_ahead.filter(|mapping| mapping.len() >= least) {
+                    Some(mapping) => mapping,
+                    None => Mapping::reserve_in_file(&file, space, wanted, least)?,
+                };
+                (mapping, superblock.into(), page_table)
             }
         };
         let pages = mapping.len() / PAGE_BYTES as usize;
@@ -142,6 +152,30 @@ impl PageArena {
         let none = std::iter::repeat_n(0, SUPERBLOCK_PAGES as usize);
         let formats = none.chain(entries).chain(std::iter::repeat(0)).take(pages).map(AtomicU32::new).collect();
         Ok(Self { mapping, base, formats, superblock })
+    }
+
+    /// Maps a file that another process uses, for [`ArenaFile::mapped_ahead`], and lets the kernel map the memory of
+    /// its pages while `may_go_on`. It changes nothing in the file.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub(super) fn map_ahead(
+        file: &File,
+        space: Space,
+        pages_wanted: u32,
+        may_go_on: impl Fn() -> bool,
+    ) -> io::Result<Mapping> {
+        let page_table = Superblock::read_page_table(file, ChunkRef::PAGES_MAX)?;
+        let used = || (0..page_table.len()).filter(|page| page_table[*page] != 0);
+        let pages_least = used().next_back().map_or(0, |last| u32::try_from(last + 1).unwrap_or(u32::MAX));
+        let least = mapped_bytes(pages_least);
+        let mapping = Mapping::reserve_in_file(file, space, mapped_bytes(pages_wanted).max(least), least)?;
+        let page_bytes = PAGE_BYTES as usize;
+        // Ignored: the memory is then mapped when it is touched.
+        used().take_while(|_| may_go_on()).for_each(|page| {
+            let _ = mapping.populate_for_loads(page * page_bytes, page_bytes);
+        });
+        Ok(mapping)
     }
 
     /// The superblock, if the pages lie in a memory file.

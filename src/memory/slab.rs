@@ -12,12 +12,14 @@
 //! (`page_meta.rs`), so that a page can leave its class. A chunk in limbo becomes free when two conditions hold:
 //! every thread that was pinned at its unlinking has unpinned, and no lease is left (I4). Upholds I4, I7.
 
+use std::fs::File;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::atomic::fixed::Ordering;
 use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering as AnyOrdering};
 use crate::sync::{Epochs, Leaf, Rank, Ranked, Stamp};
+use crate::sys::mapping::{Mapping, Space};
 
 use super::arena::{Backing, PageArena};
 use super::chunk_ref::ChunkRef;
@@ -121,6 +123,24 @@ pub struct SlabUse {
 /// of classes that may then have a page beyond the limit.
 const PAGES_BEYOND_LEAST: u32 = 64;
 
+fn pages_of(limit_bytes: u64) -> u32 {
+    u32::try_from(limit_bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX)
+}
+
+/// The pages to reserve. Each class may have one page beyond the limit, and the limit may be raised while running.
+fn pages_wanted(limit_bytes: u64) -> u32 {
+    pages_of(limit_bytes).saturating_add(4 * u32::from(CLASS_MAX)).saturating_mul(4)
+}
+
+/// Maps a memory file that another process uses, for an allocator of at most `limit_bytes` that will take it over. Lets
+/// the kernel map the memory of its pages while `may_go_on`. It changes nothing in the file.
+///
+/// # Errors
+/// The kernel's error.
+pub fn map_ahead(file: &File, space: Space, limit_bytes: u64, may_go_on: impl Fn() -> bool) -> io::Result<Mapping> {
+    PageArena::map_ahead(file, space, pages_wanted(limit_bytes), may_go_on)
+}
+
 impl SlabAllocator {
     /// An allocator of at most `limit_bytes`. Reserves more address space, so that the limit can be raised later.
     ///
@@ -136,16 +156,15 @@ impl SlabAllocator {
     /// # Errors
     /// The kernel's error, if the address space cannot be reserved.
     pub fn over(backing: Backing, classes: SizeClasses, limit_bytes: u64) -> io::Result<Self> {
-        let pages = u32::try_from(limit_bytes / u64::from(PAGE_BYTES)).unwrap_or(u32::MAX);
+        let pages = pages_of(limit_bytes);
         // The file of a process with a higher limit has more pages. The page mover then takes the pages beyond the
         // limit.
         let pages_least = match &backing {
             Backing::Anonymous => pages,
             Backing::File(file) => pages.max(u32::try_from(file.page_table.len()).unwrap_or(u32::MAX)),
         };
-        // Each class may have one page beyond the limit, and the limit may be raised while running.
-        let wanted = pages.saturating_add(4 * u32::from(CLASS_MAX)).saturating_mul(4);
-        let arena = PageArena::reserve(backing, wanted, pages_least.saturating_add(PAGES_BEYOND_LEAST))?;
+        let arena =
+            PageArena::reserve(backing, pages_wanted(limit_bytes), pages_least.saturating_add(PAGES_BEYOND_LEAST))?;
         let slabs = (0..=CLASS_MAX).map(|class| {
             Mutex::new(Slab {
                 class,

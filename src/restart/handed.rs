@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! last process   pauses, sends its state and its index ──▶ waits ─────────────▶ ends       or goes on
-//! next process                             Handed::examine, map ──▶ FileClaim::take_over, recover
+//! next process   map_ahead                 Handed::examine, map ──▶ FileClaim::take_over, recover
 //! ```
 //!
 //! Neither process changes the file before `take_over`, so the last one can go on. The file says all the time that it
@@ -12,12 +12,27 @@ use std::fs::File;
 use std::sync::Arc;
 
 use crate::base::Clock;
-use crate::memory::{ArenaFile, BLOCK_BYTES, LiveState, Superblock};
+use crate::memory::{self, ArenaFile, BLOCK_BYTES, LiveState, Superblock};
 use crate::settings::Settings;
 use crate::sys::boot::since_boot_ms;
-use crate::sys::mapping::Space;
+use crate::sys::mapping::{Mapping, Space};
 
 use super::open::{CUT_OFF, Examined, begin, examine_header, other_setting, read_page_table};
+
+/// Time for mapping memory ahead. What is not mapped by then is mapped when it is touched.
+const MAP_AHEAD_US: u64 = 3_000_000;
+
+/// Maps the file, which the last process still uses, and the memory that its pages have. In a pause, clients would wait
+/// for this. `None`: it is mapped later.
+pub fn map_ahead(file: &File, settings: &Settings) -> Option<Mapping> {
+    let clock = Clock::start();
+    let may_go_on = || clock.real_us() < MAP_AHEAD_US;
+    memory::map_ahead(file, space_of(settings), settings.memory_limit_bytes, may_go_on).ok()
+}
+
+fn space_of(settings: &Settings) -> Space {
+    if settings.memory_file.is_some() { Space::Ahead } else { Space::OnTouch }
+}
 
 /// A memory file that has been handed over.
 pub struct Handed {
@@ -29,11 +44,11 @@ pub struct Handed {
 }
 
 impl Handed {
-    /// Examines a file, and the state that the last process has sent for it.
+    /// Examines a file, and the state that the last process has sent for it. `mapped` is what [`map_ahead`] returned.
     ///
     /// # Errors
     /// Why this process cannot use it.
-    pub fn examine(file: File, state: &[u8], settings: &Settings) -> Result<Self, String> {
+    pub fn examine(file: File, mapped: Option<Mapping>, state: &[u8], settings: &Settings) -> Result<Self, String> {
         let system = |what: &'static str| move |error| format!("{what} the memory of items: {error}");
         let len = file.metadata().map_err(system("read the size of"))?.len();
         let block: Option<&[u8; BLOCK_BYTES]> = state.try_into().ok();
@@ -50,15 +65,15 @@ impl Handed {
         }
         let page_table = read_page_table(&file, len).map_err(system("read"))?.ok_or_else(|| of_items(CUT_OFF))?;
         let clock = Clock::start_at_ms(resume_at_ms(&state, since_boot_ms().unwrap_or(0)));
-        let space = if settings.memory_file.is_some() { Space::Ahead } else { Space::OnTouch };
         let superblock = Arc::new(Superblock::new(file.try_clone().map_err(system("open"))?, state));
         let file = ArenaFile {
             file,
             superblock: Arc::clone(&superblock),
             page_table,
-            space,
+            space: space_of(settings),
             has_proofs: settings.memory_file.is_some(),
             is_handed: true,
+            mapped_ahead: mapped,
         };
         Ok(Self { file, clock, superblock })
     }

@@ -21,7 +21,7 @@ mod order_models;
 mod order_tests;
 mod report;
 
-pub use handed::{FileClaim, Handed};
+pub use handed::{FileClaim, Handed, map_ahead};
 pub use inspect::{clear, inspect};
 pub use open::{OpenError, Opened, Started, create_in_memory, open, open_in_memory};
 pub use report::{Report, stamped};

@@ -270,6 +270,7 @@ fn fill_new(file: File, settings: &Settings, space: Space, dropped: Option<Strin
         space,
         has_proofs,
         is_handed: false,
+        mapped_ahead: None,
     };
     Ok(Opened { file, started: Started::Cold, clock, dropped })
 }
@@ -289,6 +290,7 @@ fn take_over(file: File, state: Box<LiveState>, page_table: Vec<u32>) -> Result<
         space: Space::Ahead,
         has_proofs: true,
         is_handed: false,
+        mapped_ahead: None,
     };
     Ok(Opened { file, started, clock, dropped: None })
 }

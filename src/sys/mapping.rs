@@ -219,6 +219,14 @@ impl Mapping {
         self.raw.advise_range(Advice::PopulateWrite, self.skipped + start, len)
     }
 
+    /// Maps the memory that a range of the file already has, so that later loads need not wait for it.
+    ///
+    /// # Errors
+    /// The kernel's error if it has no such call, or if the file is shorter; the mapping stays usable.
+    pub fn populate_for_loads(&self, start: usize, len: usize) -> io::Result<()> {
+        self.raw.advise_range(Advice::PopulateRead, self.skipped + start, len)
+    }
+
     /// Write-protects the mapping: any later store to it ends the process.
     #[cfg(test)]
     pub fn forbid_stores(&self) -> io::Result<()> {

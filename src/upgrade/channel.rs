@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! byte 0: which message │ the rest
+//! Items                                                                + the memory of the items
 //! Hello                   protocol (4 bytes), version of larder (text)
 //! Part                    number of sockets (4 bytes)                  + the file with the records
 //! Sockets                                                              + up to 128 sockets
@@ -27,6 +28,7 @@ const MESSAGE_BYTES_MAX: usize = 1 << 10;
 /// Longest reason that is sent, in bytes.
 const REASON_BYTES_MAX: usize = 512;
 
+const ITEMS: u8 = b'I';
 const HELLO: u8 = b'H';
 const PART: u8 = b'P';
 const SOCKETS: u8 = b'S';
@@ -60,11 +62,21 @@ pub enum ChannelError {
 impl std::fmt::Display for ChannelError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::System(error) => write!(f, "receive from the other process: {error}"),
+            Self::System(error) => write!(f, "exchange messages with the other process: {error}"),
             Self::Silent => f.write_str("the other process does not answer in time"),
             Self::Ended => f.write_str("the other process has ended"),
             Self::Unknown => f.write_str("the other process has sent something unknown"),
             Self::Refused(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl From<io::Error> for ChannelError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Self::Silent,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Self::Ended,
+            _ => Self::System(error),
         }
     }
 }
@@ -96,11 +108,7 @@ impl UpgradeChannel {
     /// Receives a message: its first byte, the others, and its descriptors.
     fn receive(&self) -> Result<(u8, Vec<u8>, Vec<OwnedFd>), ChannelError> {
         let mut buffer = [0; MESSAGE_BYTES_MAX];
-        let (len, descriptors) = receive_message(self.as_fd(), &mut buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => ChannelError::Silent,
-            io::ErrorKind::ConnectionReset => ChannelError::Ended,
-            _ => ChannelError::System(error),
-        })?;
+        let (len, descriptors) = receive_message(self.as_fd(), &mut buffer)?;
         match buffer[..len].split_first() {
             None => Err(ChannelError::Ended),
             Some((&REFUSED, reason)) => Err(ChannelError::Refused(String::from_utf8_lossy(reason).into_owned())),
@@ -108,7 +116,26 @@ impl UpgradeChannel {
         }
     }
 
-    /// New process: says that it has read its options.
+    /// Old process: sends the memory of the items, which it goes on to use.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn send_items(&self, memory: BorrowedFd<'_>) -> io::Result<()> {
+        self.send(ITEMS, &[], &[memory])
+    }
+
+    /// New process: receives the memory of the items, which the old process still uses.
+    ///
+    /// # Errors
+    /// It does not come, or something else does.
+    pub fn receive_items(&self) -> Result<OwnedFd, ChannelError> {
+        match self.receive()? {
+            (ITEMS, _, descriptors) => descriptors.into_iter().next().ok_or(ChannelError::Unknown),
+            _ => Err(ChannelError::Unknown),
+        }
+    }
+
+    /// New process: says that it has read its options, and is prepared to receive the rest.
     ///
     /// # Errors
     /// The kernel's error.

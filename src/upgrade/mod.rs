@@ -3,6 +3,7 @@
 //! ```text
 //! old                                                      new
 //!  starts the new binary ──────────────────────────────────▶ reads its options
+//!                        ──────────────────────── Items ──▶  maps their memory, reads nothing of it
 //!                        ◀──────────────────────── Hello ───
 //!  pauses; each thread sends its part ──── Part, Sockets ──▶ examines all of it, changes nothing
 //!                        ───────────────────────── End ────▶ starts its threads, which wait

@@ -32,9 +32,10 @@ impl Manager {
 
     /// Starts a server as systemd does: descriptor 3 is the one that is kept.
     fn start(&self, flags: &[&str]) -> Server {
-        let redirected = self.kept.as_ref().map_or_else(String::new, |file| {
-            format!("3<>/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
-        });
+        let redirected = self
+            .kept
+            .as_ref()
+            .map_or_else(String::new, |file| format!("3<>/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
         let script = format!("export LISTEN_PID=$$; exec {} \"$@\" {redirected}", program_under_test().display());
         let mut command = Command::new("sh");
         command.args(["-c", &script, "sh"]).env("NOTIFY_SOCKET", self.directory.join("notify"));

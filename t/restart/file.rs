@@ -38,6 +38,10 @@ impl MemoryFile {
         copy
     }
 
+    pub(crate) fn open(&self) -> fs::File {
+        fs::File::options().read(true).write(true).open(&self.0).expect("the file is ours")
+    }
+
     /// A server on this file, with more `flags`.
     pub(crate) fn serve(&self, flags: &[&str]) -> Server {
         Server::start(&[&["-e", self.path(), "-A"], flags].concat())

@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use larder::memory::Superblock;
@@ -102,15 +101,15 @@ impl NewProcess {
         command.args(["-u", "root", "-A", "-l", "127.0.0.1", "-p", "-1", "-e", file.path()]);
         command.env("LARDER_UPGRADE_SOCKET", theirs.as_raw_fd().to_string()).stdout(Stdio::null());
         command.stderr(fs::File::create(directory.join("stderr")).expect("the scratch directory is writable"));
-        // SAFETY: between fork and exec it makes one system call, and neither allocates nor takes a lock.
-        unsafe { command.pre_exec(move || set_inheritable(theirs.as_fd())) };
+        set_inheritable(theirs.as_fd()).expect("the socket is open");
         let child = command.spawn().expect("the program starts");
         Self { child, socket, directory }
     }
 
-    fn peer(self) -> (UpgradeChannel, Self) {
+    fn peer(self, file: &MemoryFile) -> (UpgradeChannel, Self) {
         let peer = UpgradeChannel::from(self.socket.try_clone().expect("the socket is open"));
         peer.set_timeout(WAIT_MAX).expect("the socket takes options");
+        peer.send_items(file.open().as_fd()).expect("the new process listens");
         assert_eq!(peer.await_hello().expect("it says hello"), env!("CARGO_PKG_VERSION"));
         (peer, self)
     }
@@ -140,7 +139,7 @@ fn clean_file() -> MemoryFile {
 
 /// Sends what a server on `file` hands over, with a listener.
 fn send_parts(peer: &UpgradeChannel, file: &MemoryFile, listener: &TcpListener) {
-    let items = fs::File::options().read(true).write(true).open(file.path()).expect("the file is ours");
+    let items = file.open();
     let state = Superblock::read_state(&items).expect("it can be read").expect("a copy is complete");
     // Without an index the new process builds it.
     let index = memory_file().expect("the kernel has memory files");
@@ -159,15 +158,15 @@ fn upgrade_ends_the_new_process_when_the_old_one_ends_or_is_not_understood_befor
     let before = file.bytes(0, usize::try_from(file.len()).expect("short"));
     let says = |text: &str, expected: &str| assert!(text.contains(expected), "{text}");
     says(&NewProcess::start(&file).end_of_old_process(), "larder: ");
-    let (peer, new) = NewProcess::start(&file).peer();
+    let (peer, new) = NewProcess::start(&file).peer(&file);
     drop(peer);
     says(&new.end_of_old_process(), "the other process has ended");
-    let (peer, new) = NewProcess::start(&file).peer();
+    let (peer, new) = NewProcess::start(&file).peer(&file);
     send_message(new.socket.as_fd(), b"?", &[]).expect("the new process listens");
     drop(peer);
     says(&new.end_of_old_process(), "the other process has sent something unknown");
     let listener = TcpListener::bind("127.0.0.1:0").expect("the kernel has ports");
-    let (peer, new) = NewProcess::start(&file).peer();
+    let (peer, new) = NewProcess::start(&file).peer(&file);
     send_parts(&peer, &file, &listener);
     peer.await_ready().expect("it can take over");
     drop(peer);
@@ -181,7 +180,7 @@ fn upgrade_lets_the_new_process_serve_from_the_commit_on() {
     let file = clean_file();
     let listener = TcpListener::bind("127.0.0.1:0").expect("the kernel has ports");
     listener.set_nonblocking(true).expect("a listener takes options");
-    let (peer, mut new) = NewProcess::start(&file).peer();
+    let (peer, mut new) = NewProcess::start(&file).peer(&file);
     send_parts(&peer, &file, &listener);
     peer.await_ready().expect("it can take over");
     peer.commit().expect("it listens");

@@ -69,6 +69,7 @@ fn note(folder: &Path, name: &str, text: &str) {
 
 /// The part of the new process. It serves nothing.
 fn play(peer: &UpgradeChannel, folder: &Path) {
+    let items = peer.receive_items().expect("the old process sends");
     peer.say_hello("stand-in").expect("the old process listens");
     note(folder, "said-hello", "");
     if folder.join(HELLO_ONLY).exists() {
@@ -79,7 +80,7 @@ fn play(peer: &UpgradeChannel, folder: &Path) {
     wait_until("the test lets the stand-in go on", || folder.join("go-on").exists());
     let committed = peer.say_ready().map_err(|error| error.to_string());
     let committed = committed.and_then(|()| peer.await_commit().map_err(|error| error.to_string()));
-    drop(parts);
+    drop((items, parts));
     note(folder, "outcome", &committed.map_or_else(|error| error, |()| "committed".into()));
 }
 
@@ -96,8 +97,9 @@ fn a_stand_in_notes_what_becomes_of_it() {
     let other = Arc::clone(&stand_in);
     let thread = thread::spawn(move || play(&UpgradeChannel::from(theirs), &other.0));
     let peer = UpgradeChannel::from(ours);
-    assert_eq!(peer.await_hello().expect("it says hello"), "stand-in");
     let index = memory_file().expect("the kernel has memory files");
+    peer.send_items(std::os::fd::AsFd::as_fd(&index)).expect("it listens");
+    assert_eq!(peer.await_hello().expect("it says hello"), "stand-in");
     let mut part = PartBuilder::default();
     part.push(&PartRecord::Index, std::os::fd::AsFd::as_fd(&index));
     part.send(&peer).and_then(|()| peer.end_parts()).expect("it listens");
