@@ -114,6 +114,14 @@ counters! {
     bytes_written => "bytes_written";
     /// Times a connection reached -R requests and yielded to others.
     conn_yields => "conn_yields";
+    /// TLS handshakes that began a new session.
+    ssl_new_sessions => "ssl_new_sessions";
+    /// TLS handshakes that resumed a session.
+    ssl_resumed_sessions => "ssl_resumed_sessions";
+    /// TLS handshakes that failed, or took too long.
+    ssl_handshake_errors => "ssl_handshake_errors";
+    /// Clients closed because of a fault in TLS after the handshake.
+    ssl_proto_errors => "ssl_proto_errors";
     /// UDP datagrams that arrived (-U).
     udp_datagrams => "udp_datagrams";
     /// UDP datagrams that were no request, or ended with an incomplete one.

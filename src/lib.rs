@@ -11,13 +11,15 @@ pub mod settings;
 // Layer 1: the kernel, locks and epochs.
 pub mod sync;
 pub mod sys;
-// Layers 2 to 4: users and their passwords; memory with a shape. The last layers that may hold unsafe code.
+// Layers 2 to 4: users and their passwords; TLS; memory with a shape. The last layers that may hold unsafe code.
 #[forbid(unsafe_code)]
 pub mod auth;
 pub mod eviction;
 pub mod index;
 pub mod item;
 pub mod memory;
+#[forbid(unsafe_code)]
+pub mod tls;
 // Layer 5: the cache, and the grammar of the wire.
 #[forbid(unsafe_code)]
 pub mod protocol;

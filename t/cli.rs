@@ -142,7 +142,7 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
             &["-Y", "f", "-U", "1"],
             "-U, --udp-port: UDP clients cannot authenticate, which -Y, --auth-file demands; write -U 0",
         ),
-        (&["-Z"], "-Z, --enable-ssl: not in this version, it comes with a later one"),
+        (&["-Z"], "-Z, --enable-ssl: needs -o ssl_chain_cert=<file>"),
         (&["-x", "h", "-e", "/f"], "-x, --replication-peer: not with -e, --memory-file in this version"),
         (
             &["-x", "h", "-o", "repl_serve=now"],
@@ -151,7 +151,9 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
         (&["-X", "11212"], "11212: not an option; larder -h lists them"),
         (&["-q", "100"], "-q, --replication-queue-max: not in this version, it comes with a later one"),
         (&["-o", "ext_path=/f:1g"], "-o ext_path: not in this version, it comes with a later one"),
-        (&["-o", "ssl_key=f"], "-o ssl_key: not in this version, it comes with a later one"),
+        (&["-o", "ssl_min_version=1"], "-o ssl_min_version: TLS 1.1 is not supported; 2 (TLS 1.2) or 3 (TLS 1.3)"),
+        (&["-o", "ssl_keyformat=3"], "-o ssl_keyformat: ENGINE is not supported; 1 (PEM) or 2 (DER)"),
+        (&["-l", "mtls:h"], "-l, --listen: the prefix mtls: needs -Z, --enable-ssl"),
     ] {
         let ended = run(arguments);
         assert_eq!(ended.stderr, format!("larder: {line}\n"), "{arguments:?}");

@@ -207,6 +207,7 @@ impl Worker {
         let pin = self.participant.pin();
         connection.report(true, false);
         let mut turn = Turn {
+            tls: &mut larder::tls::TlsBuffers::default(),
             ctx: Context {
                 engine: &mut self.store,
                 counters: &self.counters,

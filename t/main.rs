@@ -53,6 +53,7 @@ mod stress;
 mod support;
 mod text;
 mod tidy;
+mod tls;
 mod tools;
 mod transcripts;
 mod udp;

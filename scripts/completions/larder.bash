@@ -3,19 +3,20 @@
 _larder() {
     local word=${COMP_WORDS[COMP_CWORD]} at=$COMP_CWORD option rest
     local options=' -v --verbose -M --disable-evictions -A --enable-shutdown -C --disable-cas -S --enable-sasl -F
-        --disable-flush-all -X --disable-dumping -W --disable-watch -L --enable-largepages -k --lock-memory
-        -d --daemon -r --enable-coredumps -h --help -i --license -V --version -m --memory-limit -c
-        --conn-limit -p --port -U --udp-port -l --listen -s --unix-socket -a --unix-mask -f
-        --slab-growth-factor -n --slab-min-size -t --threads -D -R --max-reqs-per-event -b --listen-backlog
-        -B --protocol -Y --auth-file -I --max-item-size -N --napi-ids --napi_ids -e --memory-file --inspect
-        --clear -u --user -P --pidfile --config -x --replication-peer --http -o --extended'
+        --disable-flush-all -X --disable-dumping -Z --enable-ssl -W --disable-watch -L --enable-largepages
+        -k --lock-memory -d --daemon -r --enable-coredumps -h --help -i --license -V --version -m
+        --memory-limit -c --conn-limit -p --port -U --udp-port -l --listen -s --unix-socket -a --unix-mask
+        -f --slab-growth-factor -n --slab-min-size -t --threads -D -R --max-reqs-per-event -b
+        --listen-backlog -B --protocol -Y --auth-file -I --max-item-size -N --napi-ids --napi_ids -e
+        --memory-file --inspect --clear -u --user -P --pidfile --config -x --replication-peer --http -o --extended'
     local suboptions=' maxconns_fast no_maxconns_fast hashpower= slab_reassign no_slab_reassign slab_automove
         no_slab_automove slab_automove_ratio= slab_automove_window= slab_chunk_max= lru_crawler
         no_lru_crawler idle_timeout= watcher_logbuf_size= worker_logbuf_size= drop_privileges
-        no_drop_privileges slab_sizes= restart_discard log= repl_port= repl_listen= repl_secret_file=
-        repl_cluster= repl_serve= repl_log_mb= repl_queue_mb= repl_tombstone_ttl= repl_max_skew=
-        resp_obj_mem_limit= conn_limit_per_address= admin_socket= http_cache http_token_file=
-        udp_reply_max= busy_poll_usecs='
+        no_drop_privileges ssl_chain_cert= ssl_key= ssl_verify_mode= ssl_keyformat= ssl_ciphers=
+        ssl_ca_cert= ssl_wbuf_size= ssl_session_cache ssl_min_version= slab_sizes= restart_discard log=
+        repl_port= repl_listen= repl_secret_file= repl_cluster= repl_serve= repl_log_mb= repl_queue_mb=
+        repl_tombstone_ttl= repl_max_skew= resp_obj_mem_limit= conn_limit_per_address= admin_socket=
+        http_cache http_token_file= udp_reply_max= busy_poll_usecs='
     # bash takes an equals sign for a word of its own.
     [[ $word == '=' ]] && word='' at=$((at + 1))
     while [[ $at -gt 1 && ${COMP_WORDS[at - 1]} == '=' ]]; do at=$((at - 2)); done

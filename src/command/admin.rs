@@ -61,6 +61,7 @@ pub(super) fn administer<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
             Err(line) => line,
         },
         Admin::Tune(tuning) => ctx.operator.tune(tuning),
+        Admin::RefreshCertificates => ctx.operator.refresh_certificates(),
         Admin::Fixed(line) => line,
     };
     answer(sink, echo, line);

@@ -55,6 +55,11 @@ pub trait Operator {
         Ok(())
     }
 
+    /// Reads the certificates of -Z again (`refresh_certs`). Returns the answer.
+    fn refresh_certificates(&self) -> ReplyLine {
+        ReplyLine::TlsNotEnabled
+    }
+
     /// Sets the log level (`verbosity`).
     fn set_verbosity(&self, verbosity: u8);
 

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 
 use crate::sys::socket::PIECES_MAX;
 use crate::sys::spare::{try_copy, try_reserve};
+use crate::tls::TlsBuffers;
 
 use super::cache::CachedLease;
 use super::transport::Transport;
@@ -13,6 +14,8 @@ use super::transport::Transport;
 #[derive(Default)]
 pub(super) struct Backlog {
     parts: VecDeque<Part>,
+    /// TLS: sealed bytes that come before the parts.
+    sealed: Vec<u8>,
     /// Bytes of text that were added.
     text_bytes: u64,
 }
@@ -104,7 +107,15 @@ impl Backlog {
     ///
     /// # Errors
     /// The connection is broken.
-    pub(super) fn send(&mut self, transport: &Transport, written: &mut u64) -> io::Result<Sent> {
+    pub(super) fn send(
+        &mut self,
+        transport: &mut Transport,
+        buffers: &mut TlsBuffers,
+        written: &mut u64,
+    ) -> io::Result<Sent> {
+        if transport.is_tls() {
+            return self.send_sealed(transport, buffers, written);
+        }
         while !self.parts.is_empty() {
             let mut slices = [IoSlice::new(&[]); PIECES_MAX];
             let count = gather(&mut self.parts.iter().flat_map(Part::pieces), &mut slices);
@@ -119,6 +130,47 @@ impl Backlog {
             }
         }
         Ok(Sent::All)
+    }
+
+    /// The same over TLS. Seals no more at a time than the buffers hold: sealed bytes take memory until they are sent.
+    fn send_sealed(
+        &mut self,
+        transport: &mut Transport,
+        buffers: &mut TlsBuffers,
+        written: &mut u64,
+    ) -> io::Result<Sent> {
+        loop {
+            let sent = transport.send_whole(&self.sealed)?;
+            self.sealed.drain(..sent);
+            if !self.sealed.is_empty() {
+                return Ok(Sent::Part);
+            }
+            if self.parts.is_empty() {
+                return Ok(Sent::All);
+            }
+            for piece in self.parts.iter().flat_map(Part::pieces) {
+                if buffers.put(piece) < piece.len() {
+                    break;
+                }
+            }
+            let taken = buffers.plain_len();
+            transport.seal(buffers)?;
+            self.forget(taken);
+            *written += taken as u64;
+            self.push_sealed(buffers.outgoing())?;
+        }
+    }
+
+    /// Adds sealed bytes. They come before all other parts.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub(super) fn push_sealed(&mut self, sealed: &[u8]) -> io::Result<()> {
+        if !try_reserve(&mut self.sealed, sealed.len()) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.sealed.extend_from_slice(sealed);
+        Ok(())
     }
 
     /// Drops `n` bytes that were sent.
@@ -153,7 +205,7 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
-    use super::{Backlog, Sent, Transport, gather};
+    use super::{Backlog, Sent, TlsBuffers, Transport, gather};
 
     #[test]
     fn gathering_goes_on_where_it_stopped() {
@@ -170,15 +222,15 @@ mod tests {
     fn a_backlog_reaches_a_reader_that_is_late_and_slow() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
-        let (ours, mut backlog) = (Transport::from(OwnedFd::from(ours)), Backlog::default());
+        let (mut ours, mut backlog) = (Transport::from(OwnedFd::from(ours)), Backlog::default());
         let parts: Vec<Vec<u8>> = (0..100u8).map(|n| vec![n; 7919]).collect();
         parts.iter().for_each(|part| backlog.push_text(part).unwrap());
         backlog.push_text(b"").unwrap();
         let mut written = 0;
-        assert_eq!(backlog.send(&ours, &mut written).unwrap(), Sent::Part);
+        assert_eq!(backlog.send(&mut ours, &mut TlsBuffers::default(), &mut written).unwrap(), Sent::Part);
         assert!(written > 0);
         let (mut read, mut some) = (Vec::new(), [0; 5000]);
-        while backlog.send(&ours, &mut written).unwrap() == Sent::Part {
+        while backlog.send(&mut ours, &mut TlsBuffers::default(), &mut written).unwrap() == Sent::Part {
             let n = theirs.read(&mut some).unwrap();
             read.extend_from_slice(&some[..n]);
         }
@@ -192,8 +244,8 @@ mod tests {
     fn a_client_that_is_gone_is_an_error() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
-        let (ours, mut backlog) = (Transport::from(OwnedFd::from(ours)), Backlog::default());
+        let (mut ours, mut backlog) = (Transport::from(OwnedFd::from(ours)), Backlog::default());
         backlog.push_text(b"END\r\n").unwrap();
-        assert!(backlog.send(&ours, &mut 0).is_err());
+        assert!(backlog.send(&mut ours, &mut TlsBuffers::default(), &mut 0).is_err());
     }
 }

@@ -23,7 +23,7 @@ use crate::counters::Counters;
 use crate::protocol::{Binding, Grammar, Input};
 use crate::store::Engine;
 use crate::sys::spare::try_copy;
-use crate::watch::Wanted;
+use crate::tls::TlsBuffers;
 
 use super::backlog::{Backlog, Sent};
 use super::cache::{Cache, PendingValue, Pin};
@@ -33,7 +33,7 @@ use super::read_buf::ReadBuf;
 use super::recorder::{Observers, Recorder};
 use super::state::{CloseReason, ConnectionState};
 use super::transport::Transport;
-use super::write_queue::{Flushed, TEXT_BYTES_MAX, WriteQueue};
+use super::write_queue::{TEXT_BYTES_MAX, WriteQueue};
 
 /// One client.
 pub struct Connection {
@@ -66,7 +66,7 @@ pub struct Connection {
 }
 
 /// An idle connection costs this and its place in a worker's connection slab; memcached's takes 530 bytes.
-const _: () = assert!(size_of::<Connection>() <= 88, "10,000 idle connections take less than a megabyte");
+const _: () = assert!(size_of::<Connection>() <= 96, "10,000 idle connections take less than a megabyte");
 
 /// What a worker lends to a connection for one drive.
 pub struct Turn<'w> {
@@ -74,6 +74,8 @@ pub struct Turn<'w> {
     pub ctx: Context<'w, Cache>,
     /// Its input buffer.
     pub input: &'w mut ReadBuf,
+    /// Buffers for clients that use TLS.
+    pub tls: &'w mut TlsBuffers,
     /// Settings of all connections.
     pub config: &'w ConnectionConfig,
     /// Start of the turn.
@@ -271,7 +273,7 @@ impl Connection {
 
     /// Keeps unread replies, if the limit allows.
     #[cold]
-    fn keep_backlog(&mut self, backlog: Box<Backlog>, turn: &Turn<'_>) {
+    pub(super) fn keep_backlog(&mut self, backlog: Box<Backlog>, turn: &Turn<'_>) {
         let counters = turn.ctx.counters;
         if counters.buffers.backlog_bytes.read().saturating_add(backlog.text_bytes()) > turn.config.backlog_bytes_max {
             counters.response_obj_oom.add(1);
@@ -292,20 +294,12 @@ impl Connection {
         }
     }
 
-    /// The socket, and what its client wants to watch.
-    pub fn into_watcher(self) -> Option<(OwnedFd, Box<Wanted>)> {
-        match self.state {
-            ConnectionState::Watching(wanted) => Some((self.transport.into_socket(), wanted)),
-            _ => None,
-        }
-    }
-
     /// Sends the backlog. `None`: all of it is sent.
     #[cold]
     fn resume(&mut self, turn: &mut Turn<'_>) -> Option<DriveOutcome> {
         let backlog = self.backlog.as_mut()?;
         let mut written = 0;
-        let sent = backlog.send(&self.transport, &mut written);
+        let sent = backlog.send(&mut self.transport, turn.tls, &mut written);
         turn.ctx.charge_bytes(written);
         turn.ctx.counters.bytes_written.add(written);
         match sent {
@@ -476,11 +470,15 @@ impl Connection {
     /// Receives once.
     #[inline]
     pub(super) fn fill(&mut self, turn: &mut Turn<'_>) {
+        if self.transport.is_tls() {
+            return self.fill_opened(turn);
+        }
         let room = turn.input.room();
         let wanted = room.len();
         assert!(wanted > 0, "a full buffer is a line of keys, and those are answered (Input::Full)");
         let received = self.transport.receive(room);
         if let Some(n) = self.received(received, wanted, turn) {
+            turn.ctx.counters.bytes_read.add(n as u64);
             turn.input.received(n);
         }
     }
@@ -493,7 +491,6 @@ impl Connection {
                 // A short receive empties the socket. The poll reports later bytes.
                 self.readable = n == wanted || self.hangup;
                 self.last_active = turn.now;
-                turn.ctx.counters.bytes_read.add(n as u64);
                 return Some(n);
             }
             Ok(_) => self.state = ConnectionState::Closing(CloseReason::PeerFinished),
@@ -506,22 +503,13 @@ impl Connection {
 
     /// Sends all replies. Returns false if the client must read first, or is gone.
     #[inline]
-    fn flush(&mut self, turn: &Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> bool {
+    fn flush(&mut self, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> bool {
+        if self.transport.is_tls() {
+            return self.flush_sealed(turn, queue);
+        }
         let mut written = 0;
         let flushed = queue.flush(&self.transport, &mut written);
-        turn.ctx.counters.bytes_written.add(written);
-        match flushed {
-            Ok(Flushed::All) => true,
-            Ok(Flushed::Part(backlog)) => {
-                self.keep_backlog(backlog, turn);
-                false
-            }
-            Err(error) => {
-                turn.ctx.counters.response_obj_oom.add(u64::from(error.kind() == io::ErrorKind::OutOfMemory));
-                self.state = ConnectionState::Closing(CloseReason::Broken);
-                false
-            }
-        }
+        self.flushed(flushed, written, turn)
     }
 
     /// Ends a drive: sends replies and keeps unread bytes.

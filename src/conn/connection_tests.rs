@@ -15,6 +15,7 @@ use crate::protocol::{Binding, ReplyLine, ShutdownMode, Tuning};
 use crate::stats::{ConnectionRow, Gauges, HotSampler, PrefixTable};
 use crate::store::{Engine as _, JOB_THREADS, Store, StoreConfig, WorkerStore};
 use crate::sync::Participant;
+use crate::tls::TlsBuffers;
 
 #[cfg(not(loom))]
 #[path = "hit_tests.rs"]
@@ -117,6 +118,7 @@ impl Bench {
         let pin = self.participant.pin();
         self.connection.report(true, false);
         let mut turn = Turn {
+            tls: &mut TlsBuffers::default(),
             ctx: Context {
                 engine: &mut self.store,
                 counters: &self.counters,

@@ -13,6 +13,7 @@ use crate::base::RelTime;
 use crate::counters::Counters;
 use crate::protocol::{Grammar, LineRest};
 use crate::upgrade::{ConnectionRecord, ConnectionStage};
+use crate::watch::{Wanted, WatcherPeer};
 
 use super::backlog::Backlog;
 use super::connection::Connection;
@@ -23,6 +24,15 @@ use super::state::{CloseReason, ConnectionState};
 const UNSENT_BYTES_MAX: usize = 16 << 20;
 
 impl Connection {
+    /// The client for the watch thread, and what it wants to watch.
+    pub fn into_watcher(self) -> Option<(WatcherPeer, Box<Wanted>)> {
+        let (socket, session) = self.transport.into_parts();
+        match self.state {
+            ConnectionState::Watching(wanted) => Some((WatcherPeer::new(socket, session), wanted)),
+            _ => None,
+        }
+    }
+
     /// Its socket.
     pub fn socket(&self) -> BorrowedFd<'_> {
         self.transport.socket()
@@ -30,7 +40,8 @@ impl Connection {
 
     /// Whether it has a record, apart from the bound on unread replies.
     pub const fn can_be_handed_over(&self) -> bool {
-        self.stage().is_some()
+        // A TLS session cannot. To wait would not help.
+        self.transport.is_tls() || self.stage().is_some()
     }
 
     const fn stage(&self) -> Option<ConnectionStage> {
@@ -50,6 +61,9 @@ impl Connection {
 
     /// What another process must know of it. It stays as it is. `None`: it cannot be handed over.
     pub fn record(&self, now: RelTime, is_admin: bool) -> Option<ConnectionRecord> {
+        if self.transport.is_tls() {
+            return None;
+        }
         Some(ConnectionRecord {
             stage: self.stage()?,
             grammar: self.grammar.code(),

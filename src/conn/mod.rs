@@ -20,6 +20,7 @@ mod locked_packets;
 mod log;
 mod read_buf;
 mod recorder;
+mod sealed;
 mod state;
 mod transport;
 mod value;

@@ -79,6 +79,9 @@ impl Connection {
         if !pending.is_begun() {
             return;
         }
+        if self.transport.is_tls() {
+            return self.receive_opened_value(turn);
+        }
         let missing = pending.remaining() as usize;
         let mut slices: [IoSliceMut<'_>; PIECES_MAX] = std::array::from_fn(|_| IoSliceMut::new(&mut []));
         let mut count = pending.spare(&mut slices[..PIECES_MAX - 1]);
@@ -93,6 +96,7 @@ impl Connection {
         let received = self.transport.receive_pieces(&mut slices[..count]);
         let Some(n) = self.received(received, offered, turn) else { return };
         let ConnectionState::Value(incoming) = &mut self.state else { return };
+        turn.ctx.counters.bytes_read.add(n as u64);
         turn.ctx.charge_bytes(n as u64);
         let of_value = n.min(lent);
         if incoming.pending.note_progress(of_value) {
@@ -100,6 +104,19 @@ impl Connection {
         }
         incoming.pending.advance(of_value);
         turn.input.received(n - of_value);
+    }
+
+    /// The same over TLS: into the input buffer.
+    #[cold]
+    fn receive_opened_value(&mut self, turn: &mut Turn<'_>) {
+        self.fill_opened(turn);
+        let opened = turn.input.unread().len();
+        turn.ctx.charge_bytes(opened as u64);
+        if let ConnectionState::Value(incoming) = &mut self.state
+            && incoming.pending.note_progress(opened)
+        {
+            self.held_since_us = 0;
+        }
     }
 
     /// Links a complete value when its terminator has arrived.

@@ -14,6 +14,7 @@ use std::io::{self, IoSlice};
 use crate::command::{Mark, ReplySink};
 use crate::sys::socket::PIECES_MAX;
 use crate::sys::spare::try_reserve;
+use crate::tls::TlsBuffers;
 
 use super::backlog::{Backlog, gather};
 use super::cache::CachedItem;
@@ -112,6 +113,51 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
         Ok(Flushed::All)
     }
 
+    /// The same over TLS.
+    #[cold]
+    pub(super) fn flush_sealed(
+        &mut self,
+        transport: &mut Transport,
+        buffers: &mut TlsBuffers,
+        written: &mut u64,
+    ) -> io::Result<Flushed> {
+        if self.is_short {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let (taken, unsent) = self.send_all_sealed(transport, buffers)?;
+        *written += taken as u64;
+        if unsent == 0 {
+            self.forget();
+            return Ok(Flushed::All);
+        }
+        let mut backlog = self.leave_rest(taken)?;
+        if let Flushed::Part(backlog) = &mut backlog {
+            let sealed = buffers.outgoing();
+            backlog.push_sealed(&sealed[sealed.len() - unsent..])?;
+        }
+        Ok(backlog)
+    }
+
+    /// Seals and sends until the kernel takes less than it is offered. Returns the bytes that were sealed, and how many
+    /// sealed bytes at the end of the buffer are not sent.
+    fn send_all_sealed(&self, transport: &mut Transport, buffers: &mut TlsBuffers) -> io::Result<(usize, usize)> {
+        let mut taken = 0;
+        for mut piece in self.pieces() {
+            while !piece.is_empty() {
+                piece = &piece[buffers.put(piece)..];
+                if buffers.is_full() {
+                    taken += buffers.plain_len();
+                    let unsent = transport.send_sealed(buffers)?;
+                    if unsent > 0 {
+                        return Ok((taken, unsent));
+                    }
+                }
+            }
+        }
+        taken += buffers.plain_len();
+        Ok((taken, transport.send_sealed(buffers)?))
+    }
+
     /// Sends until the kernel takes less than it is offered. Returns the bytes it took.
     fn send_all(&self, transport: &Transport) -> io::Result<usize> {
         let mut pieces = self.pieces();
@@ -184,7 +230,7 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
 
 /// Repeats a call that a signal interrupted; a full socket has taken 0 bytes.
 #[inline]
-fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+pub(super) fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {
             Ok(n) => return Ok(n),

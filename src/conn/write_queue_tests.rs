@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use super::{Flushed, TEXT_BYTES_MAX, Transport, VALUES_MAX, WriteQueue};
+use super::{Flushed, TEXT_BYTES_MAX, TlsBuffers, Transport, VALUES_MAX, WriteQueue};
 use crate::base::{Deadline, Key, KeyHasher};
 use crate::command::{BORROWED_VALUE_MIN, ReplySink as _, copied_value};
 use crate::conn::backlog::Sent;
@@ -106,7 +106,7 @@ fn what_the_kernel_does_not_take_is_leased_and_sent_after_the_pin() {
     let mut thread = epochs.join();
     for lens in [&[700_000][..], &[3, 20_000, 5, 300_000, 4000, 60_000, 60_000, 60_000], &[100_000; 9]] {
         let pin = thread.pin();
-        let (ours, mut theirs) = pair();
+        let (mut ours, mut theirs) = pair();
         let (mut text, mut written) = (Vec::new(), 0);
         let mut queue = WriteQueue::new(&mut text);
         let expected = queue_all(&mut queue, &pin, slabs, lens);
@@ -117,7 +117,7 @@ fn what_the_kernel_does_not_take_is_leased_and_sent_after_the_pin() {
         assert!(!slabs.leases.is_empty());
         drop(pin);
         let (mut read, mut some) = (Vec::new(), [0; 3001]);
-        while backlog.send(&ours, &mut written).unwrap() == Sent::Part {
+        while backlog.send(&mut ours, &mut TlsBuffers::default(), &mut written).unwrap() == Sent::Part {
             let n = theirs.read(&mut some).unwrap();
             read.extend_from_slice(&some[..n]);
         }

@@ -33,6 +33,8 @@ const ADMIN_NAME: &str = "admin";
 const HTTP_NAME: &str = "http";
 /// The name of the memory of the items, which the service manager keeps (-e fdstore:).
 pub(super) const ITEMS_NAME: &str = "larder-items";
+/// The name of a TCP socket without TLS, in spite of -Z: `FileDescriptorName=notls`.
+const NO_TLS_NAME: &str = "notls";
 
 /// What the service manager has passed.
 #[derive(Debug, Default)]
@@ -72,14 +74,17 @@ impl PassedDescriptors {
         self.0.is_empty()
     }
 
-    /// The sockets, ready to be served.
-    pub(super) fn into_sockets(self) -> Result<HandedSockets, Failure> {
+    /// The sockets, ready to be served. `tls`: those of TCP use TLS (-Z), except those of the name notls.
+    pub(super) fn into_sockets(self, tls: bool) -> Result<HandedSockets, Failure> {
         let mut sockets = HandedSockets::default();
         for (name, descriptor) in self.0 {
             let what = format!("{COUNT_VARIABLE}: descriptor {name:?}");
             let (kind, address) = match prepare_passed(descriptor.as_fd()).map_err(Failure::system(what.clone()))? {
                 PassedSocket::Tcp(address) if name == HTTP_NAME => (SocketKind::Http, address.to_string().into_bytes()),
-                PassedSocket::Tcp(address) => (SocketKind::Tcp, address.to_string().into_bytes()),
+                PassedSocket::Tcp(address) => {
+                    let kind = if tls && name != NO_TLS_NAME { SocketKind::Tls } else { SocketKind::Tcp };
+                    (kind, address.to_string().into_bytes())
+                }
                 PassedSocket::Udp(address) => (SocketKind::Udp, address.to_string().into_bytes()),
                 PassedSocket::Unix(path) if name == ADMIN_NAME => (SocketKind::Admin, path.into_bytes()),
                 PassedSocket::Unix(path) => (SocketKind::Unix, path.into_bytes()),

@@ -6,6 +6,7 @@
 //! ```
 
 mod activation;
+mod certificates;
 mod cli;
 mod config_file;
 mod failure;

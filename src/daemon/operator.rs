@@ -9,17 +9,19 @@ use crate::conn::ConnectionTable;
 use crate::counters::Counters;
 use crate::protocol::{HttpReply, ReplyLine, ShutdownMode, Tuning};
 use crate::settings::{LiveSettings, Settings, Tunables};
-use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable, ReplicationFigures, RestartGauges};
+use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable, ReplicationFigures, RestartGauges, TlsGauges};
 use crate::store::Store;
 use crate::sync::Leaf;
 use crate::sys::boot::since_boot_us;
 use crate::sys::log::{Level, log_line, log_lines_dropped};
 use crate::sys::process::cpu_times;
 use crate::sys::signal::{Signal, send_to_self};
+use crate::tls::Certificates;
 use crate::upgrade::ProcessRecord;
 use crate::watch::Hub;
 use crate::worker::ClientGate;
 
+use super::certificates::reload_certificates;
 use super::privileges::own_descriptors;
 use super::replication::NodeView;
 
@@ -40,6 +42,8 @@ pub(super) struct Process {
     pub(super) counters: Vec<Arc<Counters>>,
     /// The start of this process. Empty before the process serves.
     pub(super) restart: OnceLock<RestartGauges>,
+    /// With -Z.
+    pub(super) certificates: Option<Arc<Certificates>>,
     /// With -x.
     pub(super) replication: Option<NodeView>,
     /// Time for which the upgrade that began this process stopped all clients, in microseconds.
@@ -91,6 +95,7 @@ impl Operator for Process {
         let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let (clients, watch) = (self.gate.current(), self.watch_hub.figures());
         Gauges {
+            tls: self.certificates.as_deref().map(tls_gauges),
             rusage_user_us: micros(user),
             rusage_system_us: micros(system),
             curr_connections: clients,
@@ -165,6 +170,14 @@ impl Operator for Process {
         }
     }
 
+    fn refresh_certificates(&self) -> ReplyLine {
+        match self.certificates.as_deref().map(reload_certificates) {
+            None => ReplyLine::TlsNotEnabled,
+            Some(true) => ReplyLine::Ok,
+            Some(false) => ReplyLine::CertificatesFaulty,
+        }
+    }
+
     fn set_verbosity(&self, verbosity: u8) {
         self.tunables.logger.set_verbosity(verbosity);
     }
@@ -172,4 +185,8 @@ impl Operator for Process {
     fn clock(&self) -> &Clock {
         &self.clock
     }
+}
+
+fn tls_gauges(certificates: &Certificates) -> TlsGauges {
+    TlsGauges { age_s: certificates.age_s(), not_after_unix_s: certificates.not_after_unix_s() }
 }

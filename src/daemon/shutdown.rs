@@ -16,8 +16,10 @@ use crate::sync::{Latch, Sender};
 use crate::sys::error::error_text;
 use crate::sys::log::{Level, log_line};
 use crate::sys::signal::{Signal, Signals};
+use crate::tls::Certificates;
 use crate::worker::{Mail, Shared, Worker, WorkerSockets, WorkerStart};
 
+use super::certificates::reload_certificates;
 use super::failure::Failure;
 use super::predecessor::Client;
 use super::users::reload_users;
@@ -28,12 +30,13 @@ pub(super) struct Ending {
     /// SIGUSR2 has come since it was last asked for.
     upgrade: bool,
     users: Option<Arc<Authenticator>>,
+    certificates: Option<Arc<Certificates>>,
 }
 
 impl Ending {
-    /// No signal has come. SIGHUP will reload `users`.
-    pub(super) const fn new(users: Option<Arc<Authenticator>>) -> Self {
-        Self { graceful: false, upgrade: false, users }
+    /// No signal has come. SIGHUP will reload `users` and `certificates`.
+    pub(super) const fn new(users: Option<Arc<Authenticator>>, certificates: Option<Arc<Certificates>>) -> Self {
+        Self { graceful: false, upgrade: false, users, certificates }
     }
 
     /// Reads all pending signals. Returns whether to go on.
@@ -46,7 +49,7 @@ impl Ending {
                     return AfterSignal::Stop;
                 }
                 // Without a file to reload SIGHUP has no effect: a terminal that hangs up must not end the server.
-                Ok(Some(Signal::Reload)) => self.users.iter().for_each(|users| reload_users(users)),
+                Ok(Some(Signal::Reload)) => self.reload(),
                 Ok(Some(Signal::Upgrade)) => self.upgrade = true,
                 Ok(None) => return AfterSignal::Run,
                 Err(error) => {
@@ -54,6 +57,14 @@ impl Ending {
                     return AfterSignal::Run;
                 }
             }
+        }
+    }
+
+    fn reload(&self) {
+        self.users.iter().for_each(|users| reload_users(users));
+        if let Some(certificates) = &self.certificates {
+            // Ignored: the log says what came of it.
+            let _ = reload_certificates(certificates);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::dispatcher::{
     bind_datagrams, listen,
 };
 use crate::protocol::{Binding, MEMCACHED_VERSION};
-use crate::settings::{Settings, Tunables};
+use crate::settings::{ListenerTls, Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable};
 use crate::store::{MoveTuning, PausedJobs, Store};
 use crate::sync::{Latch, Leaf, Sender};
@@ -39,6 +39,7 @@ use crate::watch::Watcher;
 use crate::worker::{ClientGate, ClientLimits, Mail, Shared};
 
 use super::activation::PassedDescriptors;
+use super::certificates::start_handshakes;
 use super::failure::Failure;
 use super::heartbeat::heartbeat;
 use super::memory_file::{HandedItems, ReadyStore, StoreEnd, build_store};
@@ -82,7 +83,7 @@ impl Sockets {
         if passed.is_empty() {
             return Self::bind(settings);
         }
-        let HandedSockets { mut listeners, datagrams } = passed.into_sockets()?;
+        let HandedSockets { mut listeners, datagrams } = passed.into_sockets(settings.ssl_enabled)?;
         let not_for_clients = Settings { tcp_port: 0, udp_port: 0, unix_socket: None, ..settings.clone() };
         listeners.extend(Self::bind(&not_for_clients)?.listeners);
         Ok(Self { listeners, datagrams })
@@ -248,6 +249,9 @@ fn received_parts<'p>(
         return Err(Failure::Upgrade(NO_MESH.into()));
     }
     let ReceivedProcess { items, sockets, process, clients } = predecessor.receive(settings)?;
+    if sockets.listeners.iter().any(|listener| listener.tls() != ListenerTls::Off) != settings.has_tls_listeners() {
+        return Err(Failure::Upgrade("-Z, --enable-ssl: an upgrade cannot turn TLS on or off: restart".into()));
+    }
     let items = HandedItems::map(items, &process.state, settings)?;
     check_room(settings)?;
     let (ready, counters) = (items.store(), Some(counters_of(&process)));
@@ -444,7 +448,8 @@ fn connection_config(
 }
 
 /// What all workers share.
-fn shared(settings: &Settings, process: &Arc<Process>, Secrets { users, http_token }: Secrets) -> Shared {
+fn shared(settings: &Settings, process: &Arc<Process>, secrets: Secrets) -> Shared {
+    let Secrets { users, http_token, certificates } = secrets;
     Shared {
         clock: Arc::clone(&process.clock),
         tunables: Arc::clone(&process.tunables),
@@ -459,6 +464,7 @@ fn shared(settings: &Settings, process: &Arc<Process>, Secrets { users, http_tok
         busy_poll_usecs: settings.busy_poll_usecs,
         drop_privileges: settings.drop_privileges,
         udp_reply_max: settings.udp_reply_max as usize,
+        tls_bytes: certificates.map(|_| settings.ssl_wbuf_bytes as usize),
     }
 }
 
@@ -479,7 +485,7 @@ impl Server {
         let connection_table = connection_table(settings, clients_max);
         let tunables = Arc::new(Tunables::new(settings));
         let prefixes = prefix_table(settings);
-        let (hot, own): (Arc<HotKeys>, Arc<Counters>) = Default::default();
+        let (hot, own, of_handshakes): (Arc<HotKeys>, Arc<Counters>, Arc<Counters>) = Default::default();
         let of_workers: Vec<Arc<Counters>> = (0..settings.threads).map(|_| Arc::default()).collect();
         let watch_hub = watch_hub(settings, &clock, store)?;
         let (clients, watchers) = clients.into_parts();
@@ -496,12 +502,13 @@ impl Server {
             connection_table: Arc::clone(&connection_table),
             gate: Arc::clone(&gate),
             watch_hub: Arc::clone(&watch_hub),
-            counters: of_workers.iter().chain([&own]).chain(&base).map(Arc::clone).collect(),
+            counters: of_workers.iter().chain([&own, &of_handshakes]).chain(&base).map(Arc::clone).collect(),
+            certificates: secrets.certificates.clone(),
             restart: gauges.map_or_else(OnceLock::new, OnceLock::from),
             replication,
             upgrade_stall_us: AtomicU64::new(0),
         });
-        let users = secrets.users.clone();
+        let (users, certificates) = (secrets.users.clone(), secrets.certificates.clone());
         let shared = Arc::new(shared(settings, &process, secrets));
         store.tune_moves(MoveTuning::from(settings));
         let jobs = store.pause_jobs();
@@ -512,6 +519,7 @@ impl Server {
         let workers = Workers::start(&shared, of_workers, store, sockets.datagrams, clients, &start)?;
         let_workers_be_woken(workers.senders(), store, users.as_deref())?;
         let duties = Config {
+            handshakes: start_handshakes(certificates.as_ref(), of_handshakes, &workers, &shared)?,
             workers: workers.senders(),
             gate,
             connection_table,
@@ -541,7 +549,7 @@ impl Server {
     /// Accepts clients until a signal ends the process, or an upgrade.
     fn run(self, signals: &Signals) -> Result<Ended, Failure> {
         let Self { dispatcher, duties, workers, users, process, upgrader, end } = self;
-        let (mut ending, mut ended) = (Ending::new(users), Ended::Stopped);
+        let (mut ending, mut ended) = (Ending::new(users, process.certificates.clone()), Ended::Stopped);
         let mut on_event = |held: Held<'_>| {
             if ending.read(signals) == AfterSignal::Stop {
                 return AfterSignal::Stop;

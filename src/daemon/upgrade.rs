@@ -42,6 +42,8 @@ use super::shutdown::Workers;
 
 /// Time in which the new process must be ready. Clients wait for a part of it.
 const READY_WITHIN: Duration = Duration::from_secs(10);
+/// Time in which each worker must have ended its TLS sessions. It takes microseconds for each of them.
+const SESSIONS_END_WITHIN: Duration = Duration::from_secs(1);
 
 const NO_MEMORY_FILE: &str = "the items are in memory that cannot be handed over";
 
@@ -206,6 +208,7 @@ fn hand_over(
         Ok(()) => {
             let pid = child.id();
             log_line(Level::Info, format!("larder: upgrade: process {pid}, larder {version}, has taken over"));
+            end_sessions(&order, workers, &reports);
             // The jobs stay paused for the last moments of this process.
             std::mem::forget(jobs);
             Ok(pid)
@@ -216,6 +219,15 @@ fn hand_over(
             order.roll_back();
             Err(format!("{reason}{ended}"))
         }
+    }
+}
+
+/// Lets the workers tell their clients that use TLS that the sessions end.
+fn end_sessions(order: &HandOver, workers: &Workers, reports: &Receiver<io::Result<HandedOver>>) {
+    order.end_sessions();
+    for _ in 0..workers.count() {
+        // Ignored: a client that is not told sees the end of its connection.
+        let _ = reports.recv_timeout(SESSIONS_END_WITHIN);
     }
 }
 
@@ -272,7 +284,7 @@ impl Transfer<'_> {
                 };
                 part.push(&PartRecord::Watcher(record), socket);
             }
-            order.report(part.send(order.peer()).map(|()| HandedOver::default()));
+            order.report(part.send(order.peer()).map(|()| HandedOver::default()), || ());
         })
     }
 

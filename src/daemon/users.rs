@@ -8,7 +8,9 @@ use std::sync::Arc;
 use crate::auth::{Authenticator, LoadError};
 use crate::settings::Settings;
 use crate::sys::log::{Level, log_line};
+use crate::tls::Certificates;
 
+use super::certificates::load_certificates;
 use super::failure::Failure;
 
 /// Others may read the file.
@@ -31,19 +33,25 @@ fn load_users(settings: &Settings) -> Result<Option<Arc<Authenticator>>, Failure
     Ok(Some(Arc::new(users)))
 }
 
-/// What clients must know.
+/// What clients must know, and what they must trust.
 pub(super) struct Secrets {
     /// The users of -Y or -S.
     pub(super) users: Option<Arc<Authenticator>>,
     /// The token of -o http_token_file.
     pub(super) http_token: Option<Box<[u8]>>,
+    /// The server's certificates, with -Z.
+    pub(super) certificates: Option<Arc<Certificates>>,
 }
 
 impl Secrets {
     /// Reads the files. Runs as the user of -u.
     pub(super) fn load(settings: &Settings) -> Result<Self, Failure> {
         let http_token = settings.http_token_file.as_deref().map(|path| read_secret("-o http_token_file", path));
-        Ok(Self { users: load_users(settings)?, http_token: http_token.transpose()?.map(Vec::into_boxed_slice) })
+        Ok(Self {
+            users: load_users(settings)?,
+            http_token: http_token.transpose()?.map(Vec::into_boxed_slice),
+            certificates: load_certificates(settings)?,
+        })
     }
 }
 

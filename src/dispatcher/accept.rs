@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! poll ─▶ signals ─▶ stop?
-//!      └▶ listeners ──accept──▶ gate ──▶ the next worker's mailbox
+//!      └▶ listeners ──accept──▶ gate ──▶ the next worker's mailbox, with TLS after a handshake (handshakes.rs)
 //!         admins first   │        └ full: send an error line and close, or (no_maxconns_fast) let the client wait
 //!                        └ out of descriptors: stop accepting until a client leaves or a retry interval has passed
 //! ```
@@ -25,7 +25,7 @@ use crate::base::{Clock, RelTime, Repeated};
 use crate::conn::{Activity, ConnectionTable};
 use crate::counters::Counters;
 use crate::protocol::{Echo, Grammar, HttpEcho, ReplyLine, compose};
-use crate::settings::Tunables;
+use crate::settings::{ListenerTls, Tunables};
 use crate::sync::Sender;
 use crate::sys::error::error_text;
 use crate::sys::log::{Level, log_line};
@@ -33,6 +33,7 @@ use crate::sys::socket::{accept, incoming_queue, is_exhaustion, peer_ip, prepare
 use crate::worker::{ClientGate, LimitReached, Mail};
 
 use super::assign::{Assign, Choice};
+use super::handshakes::NewTlsClient;
 use super::listener::{Audience, Bound, Listener};
 
 /// The poll token of wake-ups. The token of a listener is its index.
@@ -57,6 +58,8 @@ pub struct Dispatcher {
 pub struct Config {
     /// The mailboxes of the workers.
     pub workers: Vec<Sender<Mail>>,
+    /// The mailbox of the thread for TLS handshakes (-Z).
+    pub handshakes: Option<Sender<NewTlsClient>>,
     /// The limit on clients.
     pub gate: Arc<ClientGate>,
     /// The connection table, for `stats conns`.
@@ -173,7 +176,7 @@ struct Acceptor {
     may_accept: Vec<bool>,
     assign: Assign,
     /// An accepted client for which no mailbox had room.
-    in_hand: Option<(OwnedFd, Grammar)>,
+    in_hand: Option<Accepted>,
     /// The time in microseconds at which accepting stopped. `None` while clients are accepted.
     shut_since_us: Option<u64>,
     /// Log state for clients refused because of -c.
@@ -182,6 +185,14 @@ struct Acceptor {
     refused_of_address: Repeated,
     /// Log state for failures to accept because of a lack of descriptors or memory.
     exhausted: Repeated,
+}
+
+/// A client on its way to a thread.
+enum Accepted {
+    /// To a worker.
+    Plain(OwnedFd, Grammar),
+    /// To the thread for TLS handshakes.
+    Tls(NewTlsClient),
 }
 
 /// The outcome of an attempt to accept a client.
@@ -212,7 +223,11 @@ impl Acceptor {
     }
 
     fn held(&self) -> Held<'_> {
-        let in_hand = self.in_hand.as_ref().map(|(socket, grammar)| (socket.as_fd(), *grammar));
+        let in_hand = match &self.in_hand {
+            Some(Accepted::Plain(socket, grammar)) => Some((socket.as_fd(), *grammar)),
+            // Another process cannot know that it must begin with a handshake.
+            Some(Accepted::Tls(_)) | None => None,
+        };
         Held { listeners: &self.listeners, in_hand }
     }
 
@@ -254,11 +269,16 @@ impl Acceptor {
     }
 
     fn let_in(&mut self, listener: usize) -> AcceptOutcome {
-        if let Some((socket, grammar)) = self.in_hand.take() {
-            return self.hand_over(socket, grammar, 0..self.config.workers.len());
+        match self.in_hand.take() {
+            Some(Accepted::Plain(socket, grammar)) => {
+                return self.hand_over(socket, grammar, 0..self.config.workers.len());
+            }
+            Some(Accepted::Tls(client)) => return self.begin_handshake(client),
+            None => {}
         }
         let listener = &self.listeners[listener];
-        let (audience, is_tcp) = (listener.audience(), matches!(listener.address(), Bound::Tcp(_) | Bound::Http(_)));
+        let (audience, tls) = (listener.audience(), listener.tls());
+        let is_tcp = matches!(listener.address(), Bound::Tcp(_) | Bound::Http(_));
         if audience != Audience::Admins && !self.config.maxconns_fast && self.config.gate.is_full() {
             self.log_refused("waits");
             return AcceptOutcome::Shut;
@@ -282,7 +302,7 @@ impl Acceptor {
             // more slowly.
             let _ = prepare_client(&socket);
         }
-        self.assign(socket, audience.grammar())
+        self.assign(socket, audience.grammar(), tls)
     }
 
     /// Counts a new client, or refuses it if a limit is reached.
@@ -309,15 +329,35 @@ impl Acceptor {
     }
 
     /// Assigns a new client to a worker.
-    fn assign(&mut self, socket: OwnedFd, grammar: Grammar) -> AcceptOutcome {
+    fn assign(&mut self, socket: OwnedFd, grammar: Grammar, tls: ListenerTls) -> AcceptOutcome {
         let queue = if self.assign.needs_queue() { incoming_queue(socket.as_fd()) } else { 0 };
-        let (choice, order) = self.assign.order(queue);
+        let (choice, mut order) = self.assign.order(queue);
         match choice {
             Choice::Turn | Choice::Queue => {}
             Choice::NoQueue => self.config.counters.round_robin_fallback.add(1),
             Choice::UnexpectedQueue => self.config.counters.unexpected_napi_ids.add(1),
         }
+        if tls != ListenerTls::Off {
+            let worker = order.next().unwrap_or(0);
+            return self.begin_handshake(NewTlsClient { socket, listener: tls, worker });
+        }
         self.hand_over(socket, grammar, order)
+    }
+
+    /// Hands the client to the thread for TLS handshakes.
+    fn begin_handshake(&mut self, client: NewTlsClient) -> AcceptOutcome {
+        let Some(handshakes) = &self.config.handshakes else {
+            // No listener uses TLS without -Z.
+            self.config.gate.leave(client.socket.as_raw_fd());
+            return AcceptOutcome::Done;
+        };
+        match handshakes.post(client) {
+            Ok(()) => AcceptOutcome::Done,
+            Err(client) => {
+                self.in_hand = Some(Accepted::Tls(client));
+                AcceptOutcome::Shut
+            }
+        }
     }
 
     /// Hands the client to the first worker of `order` whose mailbox has room.
@@ -330,7 +370,7 @@ impl Acceptor {
             }
         }
         if let Mail::Adopt(socket, grammar) = mail {
-            self.in_hand = Some((socket, grammar));
+            self.in_hand = Some(Accepted::Plain(socket, grammar));
         }
         AcceptOutcome::Shut
     }

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use crate::protocol::Grammar;
-use crate::settings::{Endpoint, Settings};
+use crate::settings::{Endpoint, ListenerTls, Settings};
 use crate::sys::datagram::bind_udp;
 use crate::sys::socket::{listen_tcp, listen_unix, local_address};
 use crate::upgrade::{ListenerRecord, SocketKind};
@@ -19,6 +19,7 @@ pub struct Listener {
     socket: OwnedFd,
     address: Bound,
     audience: Audience,
+    tls: ListenerTls,
 }
 
 /// The clients that a listener is for.
@@ -100,13 +101,23 @@ impl Listener {
         self.audience
     }
 
+    /// Whether its clients use TLS.
+    pub const fn tls(&self) -> ListenerTls {
+        self.tls
+    }
+
     /// What another process must know of it.
     pub fn record(&self) -> ListenerRecord {
         let kind = match (&self.address, self.audience) {
             (Bound::Unix(_), Audience::Admins) => SocketKind::Admin,
             (Bound::Unix(_), Audience::Clients | Audience::Http) => SocketKind::Unix,
             (Bound::Http(_), _) => SocketKind::Http,
-            (Bound::Tcp(_) | Bound::Udp(_), _) => SocketKind::Tcp,
+            (Bound::Tcp(_) | Bound::Udp(_), _) => match self.tls {
+                ListenerTls::Off => SocketKind::Tcp,
+                ListenerTls::Standard => SocketKind::Tls,
+                ListenerTls::Basic => SocketKind::BasicTls,
+                ListenerTls::Mutual => SocketKind::MutualTls,
+            },
         };
         let address = match &self.address {
             Bound::Tcp(address) | Bound::Udp(address) | Bound::Http(address) => address.to_string().into_bytes(),
@@ -138,7 +149,9 @@ impl HandedSockets {
         let (audience, bound) = match record.kind {
             SocketKind::Admin => (Audience::Admins, Some(path())),
             SocketKind::Unix => (Audience::Clients, Some(path())),
-            SocketKind::Tcp => (Audience::Clients, address().map(Bound::Tcp)),
+            SocketKind::Tcp | SocketKind::Tls | SocketKind::BasicTls | SocketKind::MutualTls => {
+                (Audience::Clients, address().map(Bound::Tcp))
+            }
             SocketKind::Http => (Audience::Http, address().map(Bound::Http)),
             SocketKind::Udp => {
                 let Some(bound) = address().map(Bound::Udp) else { return false };
@@ -150,7 +163,15 @@ impl HandedSockets {
             }
         };
         let Some(address) = bound else { return false };
-        self.listeners.push(Listener { socket, address, audience });
+        let tls = match record.kind {
+            SocketKind::Tls => ListenerTls::Standard,
+            SocketKind::BasicTls => ListenerTls::Basic,
+            SocketKind::MutualTls => ListenerTls::Mutual,
+            SocketKind::Admin | SocketKind::Unix | SocketKind::Tcp | SocketKind::Udp | SocketKind::Http => {
+                ListenerTls::Off
+            }
+        };
+        self.listeners.push(Listener { socket, address, audience, tls });
         true
     }
 }
@@ -166,15 +187,18 @@ pub fn listen(settings: &Settings) -> Result<Vec<Listener>, BindFailure> {
         let Some(path) = path else { continue };
         let failure = |error| BindFailure { what: format!("listen on {}", path.display()), error };
         let socket = listen_unix(path, settings.unix_mask, backlog).map_err(failure)?;
-        listeners.push(Listener { socket, address: Bound::Unix(path.clone()), audience });
+        listeners.push(Listener { socket, address: Bound::Unix(path.clone()), audience, tls: ListenerTls::Off });
     }
     let open_one = |address| listen_tcp(address, backlog).map(|socket| vec![socket]);
-    for (address, sockets) in open_all("listen on", &settings.tcp_endpoints(), &open_one)? {
-        let tcp = |socket| Listener { socket, address: Bound::Tcp(address), audience: Audience::Clients };
+    for OpenedAddress { address, tls, sockets } in open_all("listen on", &settings.tcp_endpoints(), &open_one)? {
+        let tls = if settings.ssl_enabled { tls } else { ListenerTls::Off };
+        let tcp = |socket| Listener { socket, address: Bound::Tcp(address), audience: Audience::Clients, tls };
         listeners.extend(sockets.into_iter().map(tcp));
     }
-    for (address, sockets) in open_all("--http: listen on", &settings.http_endpoints(), &open_one)? {
-        let http = |socket| Listener { socket, address: Bound::Http(address), audience: Audience::Http };
+    for OpenedAddress { address, sockets, .. } in open_all("--http: listen on", &settings.http_endpoints(), &open_one)?
+    {
+        let tls = ListenerTls::Off;
+        let http = |socket| Listener { socket, address: Bound::Http(address), audience: Audience::Http, tls };
         listeners.extend(sockets.into_iter().map(http));
     }
     Ok(listeners)
@@ -187,19 +211,30 @@ pub fn listen(settings: &Settings) -> Result<Vec<Listener>, BindFailure> {
 pub fn bind_datagrams(settings: &Settings) -> Result<Vec<DatagramAddress>, BindFailure> {
     let open_one = |address| bind_udp(address, settings.threads as usize);
     let opened = open_all("bind UDP", &settings.udp_endpoints(), &open_one)?;
-    let udp = |(address, sockets)| DatagramAddress { sockets, address: Bound::Udp(address) };
+    let udp = |OpenedAddress { address, sockets, .. }| DatagramAddress { sockets, address: Bound::Udp(address) };
     Ok(opened.into_iter().map(udp).collect())
 }
 
 /// Opens the sockets of one address.
 type OpenOne<'a> = &'a dyn Fn(SocketAddr) -> io::Result<Vec<OwnedFd>>;
-/// Bound addresses with their sockets.
-type BoundSockets = Vec<(SocketAddr, Vec<OwnedFd>)>;
+
+/// A bound address with its sockets.
+struct OpenedAddress {
+    address: SocketAddr,
+    tls: ListenerTls,
+    sockets: Vec<OwnedFd>,
+}
 
 /// Opens the sockets of all `endpoints`. `purpose` begins the message about one that could not be opened.
-fn open_all(purpose: &'static str, endpoints: &[Endpoint], open_one: OpenOne<'_>) -> Result<BoundSockets, BindFailure> {
-    let mut opening = Opening { purpose, open_one, asked: Vec::new(), opened: Vec::new() };
+fn open_all(
+    purpose: &'static str,
+    endpoints: &[Endpoint],
+    open_one: OpenOne<'_>,
+) -> Result<Vec<OpenedAddress>, BindFailure> {
+    let tls = ListenerTls::Standard;
+    let mut opening = Opening { purpose, open_one, tls, asked: Vec::new(), opened: Vec::new() };
     for endpoint in endpoints {
+        opening.tls = endpoint.tls;
         match &endpoint.host {
             Some(host) => opening.open_named(host, endpoint.port)?,
             None => opening.open_everywhere(endpoint.port)?,
@@ -212,9 +247,11 @@ fn open_all(purpose: &'static str, endpoints: &[Endpoint], open_one: OpenOne<'_>
 struct Opening<'a> {
     purpose: &'static str,
     open_one: OpenOne<'a>,
+    /// Whether the present endpoint uses TLS.
+    tls: ListenerTls,
     /// The addresses as requested, before the kernel chose ports. `127.0.0.1,localhost` names one address twice.
     asked: Vec<SocketAddr>,
-    opened: BoundSockets,
+    opened: Vec<OpenedAddress>,
 }
 
 impl Opening<'_> {
@@ -254,7 +291,7 @@ impl Opening<'_> {
         let sockets = (self.open_one)(address)?;
         let bound = sockets.first().and_then(|socket| local_address(socket.as_fd())).unwrap_or(address);
         self.asked.push(address);
-        self.opened.push((bound, sockets));
+        self.opened.push(OpenedAddress { address: bound, tls: self.tls, sockets });
         Ok(Some(bound))
     }
 }
@@ -264,11 +301,14 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::{Bound, Listener, bind_datagrams, listen};
-    use crate::settings::{ListenAddress, Settings};
+    use crate::settings::{ListenAddress, ListenerTls, Settings};
 
     fn settings(port: i32, hosts: &[(Option<&str>, Option<u16>)]) -> Settings {
-        let address =
-            |(host, port): &(Option<&str>, Option<u16>)| ListenAddress { host: host.map(str::to_owned), port: *port };
+        let address = |(host, port): &(Option<&str>, Option<u16>)| ListenAddress {
+            host: host.map(str::to_owned),
+            port: *port,
+            tls: ListenerTls::Standard,
+        };
         Settings { tcp_port: port, listen: hosts.iter().map(address).collect(), ..Settings::default() }
     }
 

@@ -6,7 +6,9 @@
 
 mod accept;
 mod assign;
+mod handshakes;
 mod listener;
 
 pub use accept::{AfterSignal, Config, Dispatcher, Held, Timer};
+pub use handshakes::{Handshakes, NewTlsClient};
 pub use listener::{BindFailure, Bound, DatagramAddress, HandedSockets, Listener, bind_datagrams, listen};

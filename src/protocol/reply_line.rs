@@ -182,6 +182,8 @@ reply_lines! {
     WatcherFailed = "WATCHER_FAILED failed to add log watcher";
     /// refresh_certs without TLS.
     TlsNotEnabled = "Error TLS not enabled";
+    /// refresh_certs: a file is missing or faulty.
+    CertificatesFaulty = "Error the certificates cannot be used, the log says why";
     /// The reply to a datagram is longer than its bound.
     TooLargeForUdp = "SERVER_ERROR reply too large for UDP";
     /// A command that larder does not execute over UDP.

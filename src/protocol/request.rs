@@ -513,6 +513,8 @@ pub enum Admin<'a> {
     Watch(Option<WatchRequest<'a>>),
     /// lru or extstore, or its error.
     Tune(Result<Tuning, ReplyLine>),
+    /// refresh_certs.
+    RefreshCertificates,
     /// A command whose answer does not depend on the server.
     Fixed(ReplyLine),
 }
@@ -542,6 +544,7 @@ impl Admin<'_> {
             | Self::Slabs(_)
             | Self::Debugtime(_)
             | Self::Tune(_)
+            | Self::RefreshCertificates
             | Self::Fixed(_) => AdminNeed::Reply,
             Self::Shutdown(_) | Self::Watch(_) | Self::Crawler(CrawlerRequest::Dump(..)) => AdminNeed::Connection,
             Self::Quit | Self::Crawler(_) => AdminNeed::LastInBatch,

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::codec::Codec;
+use super::tls::ListenerTls;
 
 /// One entry of -l. Names are resolved when the socket is bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,11 +16,14 @@ pub struct ListenAddress {
     pub host: Option<String>,
     /// The port. `None` means the port of -p.
     pub port: Option<u16>,
+    /// Whether it uses TLS.
+    pub tls: ListenerTls,
 }
 
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.host.as_deref().unwrap_or("*");
+        f.write_str(self.tls.prefix())?;
         match self.port {
             Some(port) if host.contains(':') => write!(f, "[{host}]:{port}"),
             Some(port) => write!(f, "{host}:{port}"),
@@ -35,21 +39,18 @@ pub struct Endpoint {
     pub host: Option<String>,
     /// The port. 0 means any free port.
     pub port: u16,
+    /// Whether it uses TLS.
+    pub tls: ListenerTls,
 }
 
-/// memcached's prefixes in -l that make a listener use TLS.
-const LATER_PREFIXES: [&str; 2] = ["btls:", "mtls:"];
 /// Longest tag of a listener.
 const TAG_LEN_MAX: usize = 8;
 
-/// The address in `word`, without memcached's prefixes `notls:`, `proto[name]:` and `tag[name]:` or `tag_name_:`. A tag
-/// names a listener for the proxy alone.
-fn without_prefixes(word: &str) -> Result<&str, String> {
-    if let Some(prefix) = LATER_PREFIXES.iter().find(|prefix| word.starts_with(**prefix)) {
-        return Err(format!("{prefix:?} in {word:?} comes with a later version"));
-    }
-    // TLS is not implemented, so every listener is already without it.
-    let mut rest = word.strip_prefix("notls:").unwrap_or(word);
+/// The address in `word`, without memcached's prefixes `notls:`, `btls:` or `mtls:`, `proto[name]:` and `tag[name]:` or
+/// `tag_name_:`. A tag names a listener for the proxy alone.
+fn without_prefixes(word: &str) -> Result<(ListenerTls, &str), String> {
+    let prefixed = ListenerTls::PREFIXES.iter().find_map(|(prefix, tls)| Some((*tls, word.strip_prefix(prefix)?)));
+    let (tls, mut rest) = prefixed.unwrap_or((ListenerTls::Standard, word));
     if let Some(protocol) = rest.strip_prefix("proto[") {
         let (name, after) = protocol.split_once("]:").ok_or_else(|| format!("no ']:' in {word:?}"))?;
         if !["auto", "negotiating"].contains(&name) {
@@ -63,18 +64,30 @@ fn without_prefixes(word: &str) -> Result<&str, String> {
         if !(1..=TAG_LEN_MAX).contains(&name.len()) {
             return Err(format!("tag {name:?} is outside 1 to {TAG_LEN_MAX} characters"));
         }
-        return Ok(after);
+        return Ok((tls, after));
     }
-    Ok(rest)
+    Ok((tls, rest))
+}
+
+impl Endpoint {
+    /// Every interface, as -Z says.
+    pub(super) const fn everywhere(port: u16) -> Self {
+        Self { host: None, port, tls: ListenerTls::Standard }
+    }
 }
 
 impl ListenAddress {
+    /// The address to bind, with the port `port` if it has none.
+    pub(super) fn endpoint(&self, port: u16) -> Endpoint {
+        Endpoint { host: self.host.clone(), port: self.port.unwrap_or(port), tls: self.tls }
+    }
+
     /// The address in `word`.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse(word: &str) -> Result<Self, String> {
-        let word = without_prefixes(word)?;
+        let (tls, word) = without_prefixes(word)?;
         let (host, port) = match word.strip_prefix('[') {
             Some(rest) => {
                 let (host, after) = rest.split_once(']').ok_or_else(|| format!("no ']' in {word:?}"))?;
@@ -93,7 +106,7 @@ impl ListenAddress {
             "" | "*" => None,
             host => Some(host.to_string()),
         };
-        Ok(Self { host, port })
+        Ok(Self { host, port, tls })
     }
 }
 
@@ -181,7 +194,7 @@ mod tests {
         assert_eq!(one("h:65536"), Err("port \"65536\" is outside 0 to 65535".into()));
         assert!(one("[::1").is_err());
         assert!(one("[::1]x").is_err());
-        for word in ["proto[ascii]:h", "proto[auto", "btls:h", "tag[]:h", "tag[123456789]:h", "tag_a:h"] {
+        for word in ["proto[ascii]:h", "proto[auto", "tag[]:h", "tag[123456789]:h", "tag_a:h"] {
             assert!(one(word).is_err(), "{word}");
         }
         for nothing in ["", ",", " ; "] {
@@ -207,6 +220,7 @@ mod tests {
         Addresses.read("127.0.0.1, [::1]:5", &mut all).unwrap();
         Addresses.read("localhost", &mut all).unwrap();
         Addresses.read("127.0.0.1,,localhost;", &mut all).unwrap();
-        assert_eq!(Addresses.show(&all), "127.0.0.1,[::1]:5,localhost");
+        Addresses.read("mtls:10.0.0.1:5,notls:tag_a_:h", &mut all).unwrap();
+        assert_eq!(Addresses.show(&all), "127.0.0.1,[::1]:5,localhost,mtls:10.0.0.1:5,notls:h");
     }
 }

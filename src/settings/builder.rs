@@ -9,6 +9,7 @@ use super::quantity::short_bytes;
 use super::row::{Row, SettingStatus, Source};
 use super::suggest;
 use super::table::{LRU_PERCENT_MAX, ROWS, Settings};
+use super::tls::ListenerTls;
 
 /// Other nodes of a mesh.
 const PEERS_MAX: usize = 15;
@@ -119,6 +120,7 @@ impl SettingsBuilder {
             return Err("-o admin_socket: the same file as -s, --unix-socket".into());
         }
         settings.check_replication()?;
+        settings.check_tls()?;
         let networks = [settings.tcp_endpoints(), settings.udp_endpoints()];
         if settings.unix_socket.is_none() && networks.iter().all(Vec::is_empty) {
             let off = "-p, --port: 0 turns TCP off, and neither -U, --udp-port nor -s, --unix-socket is given";
@@ -164,6 +166,41 @@ impl Settings {
         self.memory_file.as_deref().is_some_and(|path| path == Path::new(DESCRIPTOR_STORE))
     }
 
+    /// Checks what -Z needs.
+    fn check_tls(&self) -> Result<(), String> {
+        let with = |tls| self.listen.iter().any(|address| address.tls == tls);
+        let is_tls = |address: &ListenAddress| matches!(address.tls, ListenerTls::Basic | ListenerTls::Mutual);
+        if self.http.iter().any(is_tls) {
+            return Err("--http: no TLS in this version".into());
+        }
+        let mut links = self.replication_peers.iter().chain(&self.replication_listen);
+        if links.any(is_tls) {
+            return Err("-x, --replication-peer, -o repl_listen: no TLS between nodes in this version".into());
+        }
+        if !self.ssl_enabled {
+            let needs_it = [ListenerTls::Basic, ListenerTls::Mutual].into_iter().find(|tls| with(*tls));
+            return match needs_it {
+                Some(tls) => Err(format!("-l, --listen: the prefix {} needs -Z, --enable-ssl", tls.prefix())),
+                None => Ok(()),
+            };
+        }
+        if self.tcp_endpoints().is_empty() {
+            return Err("-Z, --enable-ssl: needs a TCP port".into());
+        }
+        if self.ssl_chain_cert.is_none() {
+            return Err("-Z, --enable-ssl: needs -o ssl_chain_cert=<file>".into());
+        }
+        if self.ssl_ca_cert.is_none() && (self.ssl_verify_mode > 0 || with(ListenerTls::Mutual)) {
+            return Err("-o ssl_verify_mode or the prefix mtls: needs -o ssl_ca_cert=<file>".into());
+        }
+        Ok(())
+    }
+
+    /// Whether a TCP listener uses TLS.
+    pub fn has_tls_listeners(&self) -> bool {
+        self.ssl_enabled && self.tcp_endpoints().iter().any(|endpoint| endpoint.tls != ListenerTls::Off)
+    }
+
     /// Whether this server is a node of a mesh.
     pub fn replicates(&self) -> bool {
         !self.replication_peers.is_empty() || !self.replication_listen.is_empty()
@@ -182,7 +219,7 @@ impl Settings {
 
     /// The addresses for HTTP.
     pub fn http_endpoints(&self) -> Vec<Endpoint> {
-        let endpoint = |one: &ListenAddress| Endpoint { host: one.host.clone(), port: one.port.unwrap_or(0) };
+        let endpoint = |one: &ListenAddress| one.endpoint(0);
         self.http.iter().map(endpoint).collect()
     }
 
@@ -204,19 +241,19 @@ impl Settings {
     pub fn replication_endpoints(&self) -> Vec<Endpoint> {
         let port = self.replication_port;
         if !self.replication_listen.is_empty() {
-            let endpoint = |one: &ListenAddress| Endpoint { host: one.host.clone(), port: one.port.unwrap_or(port) };
+            let endpoint = |one: &ListenAddress| one.endpoint(port);
             return self.replication_listen.iter().map(endpoint).collect();
         }
         if self.listen.is_empty() {
-            return vec![Endpoint { host: None, port }];
+            return vec![Endpoint::everywhere(port)];
         }
-        self.listen.iter().map(|one| Endpoint { host: one.host.clone(), port }).collect()
+        self.listen.iter().map(|one| Endpoint { host: one.host.clone(), port, tls: one.tls }).collect()
     }
 
     /// The other nodes that this one dials.
     pub fn replication_peer_endpoints(&self) -> Vec<Endpoint> {
         let port = self.replication_port;
-        let endpoint = |one: &ListenAddress| Endpoint { host: one.host.clone(), port: one.port.unwrap_or(port) };
+        let endpoint = |one: &ListenAddress| one.endpoint(port);
         self.replication_peers.iter().map(endpoint).collect()
     }
 
@@ -238,13 +275,9 @@ impl Settings {
         // -1 asks for any free port, which is 0 for the kernel.
         let default_port = u16::try_from(port).unwrap_or(0);
         if self.listen.is_empty() {
-            return vec![Endpoint { host: None, port: default_port }];
+            return vec![Endpoint::everywhere(default_port)];
         }
-        let with_port = |entry: &ListenAddress| {
-            let port = entry.port.unwrap_or(default_port);
-            Endpoint { host: entry.host.clone(), port }
-        };
-        self.listen.iter().map(with_port).collect()
+        self.listen.iter().map(|entry| entry.endpoint(default_port)).collect()
     }
 }
 

@@ -18,6 +18,7 @@ mod row;
 mod stats;
 mod suggest;
 mod table;
+mod tls;
 mod tunables;
 
 pub use address::{Endpoint, ListenAddress};
@@ -28,4 +29,5 @@ pub use row::{OptionGroup, Row, SettingStatus, Source};
 pub use stats::LiveSettings;
 pub use suggest::remedy;
 pub use table::{AUTOMOVE_LEVELS, AUTOMOVE_WINDOW, LRU_PERCENT_MAX, ROWS, Settings};
+pub use tls::ListenerTls;
 pub use tunables::Tunables;

@@ -19,6 +19,7 @@ use super::codec::{
 };
 use super::quantity::{bytes, kib, mib, seconds, whole};
 use super::row::{OptionGroup, Row, SettingStatus};
+use super::tls::{KeyFormatNumber, TlsVersion};
 use SettingStatus::{Hidden, Later, NoEffect, Report, Works};
 
 /// Bounds of `slab_automove`, here and in `slabs automove`.
@@ -102,8 +103,9 @@ settings! {
     /// private networks only.
     udp_port: i32 = 0, whole(-1..=65_535), "-U, --udp-port=<num>", Network, "udpport", Works;
     /// Addresses to listen on: a host name or an IP address, with an optional :port. An IPv6 address with a port needs
-    /// brackets. Separate several with commas, or repeat -l. The default is every interface. memcached's prefixes
-    /// for no TLS, for a tag and for the protocol auto are accepted and have no effect.
+    /// brackets. Separate several with commas, or repeat -l. The default is every interface. With -Z, notls: turns TLS
+    /// off for an address, btls: asks for no client certificate, and mtls: demands one. memcached's prefixes for a tag
+    /// and for the protocol auto are accepted and have no effect.
     listen: Vec<ListenAddress> = Vec::new(), Addresses, "-l, --listen=<addr>", Network, "inter", Works;
     /// Log more. -v logs the start, refused and idle clients, and shortages of descriptors or memory. -vv also logs
     /// client commands and replies.
@@ -233,28 +235,32 @@ settings! {
     slab_automove_freeratio: f64 = 0.01, Fraction { range: 0.0..=1.0, digits: 3 }, "-o slab_automove_freeratio=<num>", Compatibility, "slab_automove_freeratio", NoEffect(NO_FREE_PAGES);
     /// Drop unread items when flash is compacted.
     ext_drop_unread: bool = false, TURNS_ON, "-o ext_drop_unread", Compatibility, "ext_drop_unread", NoEffect(NO_FLASH);
-    /// Enable TLS.
-    ssl_enabled: bool = false, TURNS_ON, "-Z, --enable-ssl", Network, "ssl_enabled", Later;
-    /// TLS certificate chain, in PEM format.
-    ssl_chain_cert: Option<PathBuf> = None, Text { absent: "(null)" }, "-o ssl_chain_cert=<file>", Network, "ssl_chain_cert", Later;
-    /// TLS private key.
-    ssl_key: Option<PathBuf> = None, Text { absent: "(null)" }, "-o ssl_key=<file>", Network, "ssl_key", Later;
-    /// Verification mode for client certificates.
-    ssl_verify_mode: u32 = 0, whole(0..=3), "-o ssl_verify_mode=<num>", Network, "ssl_verify_mode", Later;
-    /// Format of the private key.
-    ssl_keyformat: u32 = 1, whole(1..=3), "-o ssl_keyformat=<num>", Network, "ssl_keyformat", Later;
-    /// TLS ciphers.
-    ssl_ciphers: Option<String> = None, Text { absent: "NULL" }, "-o ssl_ciphers=<list>", Network, "ssl_ciphers", Later;
-    /// Certificate authorities for client certificates.
-    ssl_ca_cert: Option<PathBuf> = None, Text { absent: "NULL" }, "-o ssl_ca_cert=<file>", Network, "ssl_ca_cert", Later;
-    /// Write buffer of a TLS connection, in KiB.
-    ssl_wbuf_bytes: u32 = 16 << 10, kib(1..=1024), "-o ssl_wbuf_size=<KiB>", Network, "ssl_wbuf_size", Later;
-    /// Enable TLS session resumption.
-    ssl_session_cache: bool = false, TURNS_ON, "-o ssl_session_cache", Network, "ssl_session_cache", Later;
-    /// Enable kernel TLS.
-    ssl_kernel_tls: bool = false, TURNS_ON, "-o ssl_kernel_tls", Network, "ssl_kernel_tls", Later;
-    /// Minimum TLS version.
-    ssl_min_version: u32 = 2, TlsVersion, "-o ssl_min_version=<num>", Network, "ssl_min_version", Later;
+    /// Enable TLS for TCP clients. Needs ssl_chain_cert. Unix sockets and UDP are not encrypted, nor are the listeners
+    /// of -l with the prefix notls. doc/tls.md describes it.
+    ssl_enabled: bool = false, TURNS_ON, "-Z, --enable-ssl", Network, "ssl_enabled", Works;
+    /// Certificate of the server and its chain, in PEM format. The file is read again on SIGHUP, on refresh_certs, and
+    /// when it has changed.
+    ssl_chain_cert: Option<PathBuf> = None, Text { absent: "(null)" }, "-o ssl_chain_cert=<file>", Network, "ssl_chain_cert", Works;
+    /// Private key of the server, without a password. The default is the file of ssl_chain_cert.
+    ssl_key: Option<PathBuf> = None, Text { absent: "(null)" }, "-o ssl_key=<file>", Network, "ssl_key", Works;
+    /// Client certificates: 0 asks for none, 1 verifies those that clients show, 2 and 3 demand one.
+    ssl_verify_mode: u32 = 0, whole(0..=3), "-o ssl_verify_mode=<num>", Network, "ssl_verify_mode", Works;
+    /// Format of the private key: 1 or PEM, 2 or DER.
+    ssl_keyformat: u32 = 1, KeyFormatNumber, "-o ssl_keyformat=<num>", Network, "ssl_keyformat", Works;
+    /// Ciphers of TLS 1.2, by OpenSSL's names, separated by colons. The default is all of rustls. Those of TLS 1.3 are
+    /// always allowed.
+    ssl_ciphers: Option<String> = None, Text { absent: "NULL" }, "-o ssl_ciphers=<list>", Network, "ssl_ciphers", Works;
+    /// Certificate authorities for client certificates, in PEM format.
+    ssl_ca_cert: Option<PathBuf> = None, Text { absent: "NULL" }, "-o ssl_ca_cert=<file>", Network, "ssl_ca_cert", Works;
+    /// Bytes that are encrypted at a time, and so the encrypted bytes that a client which does not read can hold, in
+    /// KiB.
+    ssl_wbuf_bytes: u32 = 16 << 10, kib(1..=1024), "-o ssl_wbuf_size=<KiB>", Network, "ssl_wbuf_size", Works;
+    /// Give clients tickets, with which they resume a session without a full handshake.
+    ssl_session_cache: bool = false, TURNS_ON, "-o ssl_session_cache", Network, "ssl_session_cache", Works;
+    /// Encrypt in the kernel.
+    ssl_kernel_tls: bool = false, TURNS_ON, "-o ssl_kernel_tls", Compatibility, "ssl_kernel_tls", NoEffect("larder encrypts by itself, as memcached does without a kernel module");
+    /// Minimum TLS version: 2 for TLS 1.2, 3 for TLS 1.3.
+    ssl_min_version: u32 = 2, TlsVersion, "-o ssl_min_version=<num>", Network, "ssl_min_version", Works;
     /// Same value as memcached.
     proxy_enabled: bool = false, TURNS_ON, "", Compatibility, "proxy_enabled", Report;
     /// Use io_uring in the proxy.
@@ -419,16 +425,3 @@ impl Codec<u32> for ServeTime {
 
 /// The values of repl_serve.
 const SERVE_WORDS: &str = "after_sync, immediately, after:<seconds>";
-
-/// TLS versions by memcached's numbers.
-struct TlsVersion;
-
-impl Codec<u32> for TlsVersion {
-    fn read(&self, text: &str, value: &mut u32) -> Result<(), String> {
-        whole(0..=3).read(text, value)
-    }
-
-    fn show(&self, value: &u32) -> String {
-        format!("tlsv1.{value}")
-    }
-}

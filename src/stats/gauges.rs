@@ -3,6 +3,8 @@
 /// Current values and limits of the process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gauges {
+    /// With -Z.
+    pub tls: Option<TlsGauges>,
     /// User CPU time, in microseconds.
     pub rusage_user_us: u64,
     /// System CPU time, in microseconds.
@@ -43,6 +45,15 @@ pub struct Gauges {
     pub upgrade_stall_us: u64,
     /// The start with a memory file.
     pub restart: RestartGauges,
+}
+
+/// The certificates of -Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsGauges {
+    /// Seconds since they were read.
+    pub age_s: u64,
+    /// The date at which the server's own expires, in Unix seconds.
+    pub not_after_unix_s: u64,
 }
 
 /// What a start with a memory file (-e) kept, and how long it took.

@@ -33,10 +33,23 @@ impl ProcessView {
 
     /// Shows the rows of the process, and of the counters.
     pub fn rows(&self, row: EmitRow<'_>) {
-        PROCESS_ROWS.iter().for_each(|line| row(line.name, &(line.value)(self)));
-        self.totals.rows().for_each(|(name, value, _help)| row(name, &value));
+        let has_tls = self.gauges.tls.is_some();
+        let is_shown = |name: &str| has_tls || !TLS_ROWS.contains(&name);
+        PROCESS_ROWS.iter().filter(|line| is_shown(line.name)).for_each(|line| row(line.name, &(line.value)(self)));
+        let counters = self.totals.rows().filter(|(name, ..)| is_shown(name));
+        counters.for_each(|(name, value, _help)| row(name, &value));
     }
 }
+
+/// Rows that are shown with -Z only, as in memcached.
+const TLS_ROWS: [&str; 6] = [
+    "ssl_new_sessions",
+    "ssl_resumed_sessions",
+    "ssl_handshake_errors",
+    "ssl_proto_errors",
+    "time_since_server_cert_refresh",
+    "ssl_certificate_not_after",
+];
 
 /// The rows of `stats` about the process, apart from counters.rs. To add a row, add a line; memcached's names need no
 /// particular place, because [`MEMCACHED_ORDER`] has one for them.
@@ -155,6 +168,14 @@ pub(super) const PROCESS_ROWS: &[StatRow<ProcessView>] = &[
         view.gauges.log_watcher_sent.into()
     }),
     gauge("log_watchers", "Clients that watch.", |view| view.gauges.log_watchers.into()),
+    gauge("time_since_server_cert_refresh", "With -Z, seconds since the certificates were read.", |view| {
+        view.gauges.tls.map_or(0, |tls| tls.age_s).into()
+    }),
+    gauge(
+        "ssl_certificate_not_after",
+        "With -Z, the date at which the server's certificate expires, in Unix seconds.",
+        |view| view.gauges.tls.map_or(0, |tls| tls.not_after_unix_s).into(),
+    ),
 ];
 
 /// The order of memcached 1.6.45, with `-o idle_timeout`.
@@ -234,6 +255,10 @@ const MEMCACHED_ORDER: &[&str] = &[
     "log_watcher_skipped",
     "log_watcher_sent",
     "log_watchers",
+    "ssl_new_sessions",
+    "ssl_handshake_errors",
+    "ssl_proto_errors",
+    "time_since_server_cert_refresh",
     "unexpected_napi_ids",
     "round_robin_fallback",
     "bytes",

@@ -9,7 +9,7 @@ mod prefix;
 mod replication;
 mod sketch;
 
-pub use gauges::{ConnectionRow, Gauges, RestartGauges};
+pub use gauges::{ConnectionRow, Gauges, RestartGauges, TlsGauges};
 pub use general::{GeneralRows, ProcessView, connection_rows};
 pub use hotkeys::{HotKeys, HotSampler};
 pub use key_rows::{HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, PrefixTotals, SAMPLING_ROWS, SCAN_ROWS};

@@ -23,7 +23,7 @@ impl ServerAddress {
         if word.contains('/') {
             return Ok(Self::Unix(word.into()));
         }
-        let ListenAddress { host, port } = ListenAddress::parse(word)?;
+        let ListenAddress { host, port, .. } = ListenAddress::parse(word)?;
         let host = host.ok_or_else(|| format!("{word:?} names no host"))?;
         let usual = u16::try_from(Settings::default().tcp_port).unwrap_or(0);
         Ok(Self::Tcp(host, port.unwrap_or(usual)))

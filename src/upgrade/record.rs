@@ -49,10 +49,24 @@ pub enum SocketKind {
     Udp = 3,
     /// It accepts clients of HTTP.
     Http = 4,
+    /// It accepts clients that use TLS, as the options say. A process that knows no TLS must not serve them in clear.
+    Tls = 5,
+    /// The same, without client certificates.
+    BasicTls = 6,
+    /// The same, with client certificates.
+    MutualTls = 7,
 }
 
-const SOCKET_KINDS: [SocketKind; 5] =
-    [SocketKind::Tcp, SocketKind::Unix, SocketKind::Admin, SocketKind::Udp, SocketKind::Http];
+const SOCKET_KINDS: [SocketKind; 8] = [
+    SocketKind::Tcp,
+    SocketKind::Unix,
+    SocketKind::Admin,
+    SocketKind::Udp,
+    SocketKind::Http,
+    SocketKind::Tls,
+    SocketKind::BasicTls,
+    SocketKind::MutualTls,
+];
 
 /// A socket that is no client.
 #[derive(Clone, Debug, PartialEq, Eq)]

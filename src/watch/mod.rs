@@ -12,12 +12,14 @@
 
 mod event;
 mod hub;
+mod peer;
 mod ring;
 mod thread;
 mod watcher;
 
 pub use event::{ArithStatus, CloseCause, ConnectionFacts, Event, FetchStatus, ItemFacts, StoreStatus};
 pub use hub::{Hub, HubConfig, NoPermit, Permit, WatchFigures};
+pub use peer::WatcherPeer;
 pub use ring::EventRing;
 pub use thread::Visit;
 pub use watcher::{OnClose, Wanted, WatchProgress, Watcher, WatcherView};

@@ -3,7 +3,6 @@
 //! It looks every millisecond while there are events, and ten times a second otherwise. Without watchers it waits.
 
 use std::io;
-use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
@@ -88,14 +87,14 @@ impl WatchThread {
             WatchMail::Visit(visit) => {
                 self.pass_on();
                 self.flush();
-                visit(&mut self.watchers.iter().flatten().map(Watcher::view), self.hub.last_gid());
+                visit(&mut self.watchers.iter().flatten().filter_map(Watcher::view), self.hub.last_gid());
             }
         }
     }
 
     fn enter(&mut self, watcher: Watcher, poll: &Poll) {
         let place = self.watchers.iter().position(Option::is_none).unwrap_or(self.watchers.len());
-        let fd = watcher.socket.as_raw_fd();
+        let fd = watcher.peer.fd();
         if poll.registry().register(&mut SourceFd(&fd), Token(place), Interest::READABLE | Interest::WRITABLE).is_err()
         {
             return;

@@ -1,14 +1,14 @@
 //! One watcher: its filter, and the lines that it has not read yet.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::base::atomic::Ordering;
 use crate::protocol::{ReplyLine, Streams, WatchRequest};
-use crate::sys::socket::{receive, send};
 
 use super::event::{CloseCause, Event};
 use super::hub::{Hub, Permit};
+use super::peer::WatcherPeer;
 
 /// What a watcher wants to see, and its place.
 #[derive(Debug)]
@@ -27,17 +27,17 @@ impl Wanted {
     }
 
     /// Hands a client over to the watch thread. `on_close` is called before its socket is closed.
-    pub fn begin(self, socket: OwnedFd, on_close: OnClose) {
+    pub fn begin(self, peer: WatcherPeer, on_close: OnClose) {
         let lines = ReplyLine::Ok.bytes();
-        self.go_on(socket, WatchProgress { unsent: lines, matched: 0, skipped: 0 }, on_close).begin();
+        self.go_on(peer, WatchProgress { unsent: lines, matched: 0, skipped: 0 }, on_close).begin();
     }
 
     /// A watcher that has come this far in another process. It does not watch yet.
-    pub fn go_on(self, socket: OwnedFd, progress: WatchProgress<'_>, on_close: OnClose) -> Watcher {
+    pub fn go_on(self, peer: WatcherPeer, progress: WatchProgress<'_>, on_close: OnClose) -> Watcher {
         let Self { streams, prefix, sample, permit } = self;
         let WatchProgress { unsent, matched, skipped } = progress;
         Watcher {
-            socket,
+            peer,
             streams,
             prefix,
             sample,
@@ -68,7 +68,7 @@ pub type OnClose = Box<dyn FnOnce(CloseCause) + Send>;
 
 /// A client that watches.
 pub struct Watcher {
-    pub(super) socket: OwnedFd,
+    pub(super) peer: WatcherPeer,
     pub(super) streams: Streams,
     prefix: Box<[u8]>,
     sample: u32,
@@ -113,11 +113,11 @@ impl Watcher {
         hub.add(self);
     }
 
-    /// What another process must know of it.
-    pub(super) fn view(&self) -> WatcherView<'_> {
+    /// What another process must know of it. `None`: it cannot go on with it, because the client uses TLS.
+    pub(super) fn view(&self) -> Option<WatcherView<'_>> {
         let request = WatchRequest { streams: self.streams, prefix: &self.prefix, sample: self.sample };
         let progress = WatchProgress { unsent: &self.lines[self.sent..], matched: self.matched, skipped: self.skipped };
-        WatcherView { socket: self.socket.as_fd(), request, progress }
+        Some(WatcherView { socket: self.peer.socket()?, request, progress })
     }
 
     /// Whether it wants the event. Counts for sampling.
@@ -164,8 +164,11 @@ impl Watcher {
         if self.lines.is_empty() {
             self.tell_skipped();
         }
+        if self.peer.flush().is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock) {
+            return self.broken();
+        }
         while self.sent < self.lines.len() {
-            match send(self.socket.as_fd(), &self.lines[self.sent..]) {
+            match self.peer.send(&self.lines[self.sent..]) {
                 Ok(0) => return Presence::Gone,
                 Ok(n) => self.sent += n,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
@@ -180,11 +183,10 @@ impl Watcher {
 
     /// Discards what the client sends, and notices its end.
     pub(super) fn discard_input(&mut self) -> Presence {
-        let mut bytes = [0; 4 << 10];
         loop {
-            match receive(self.socket.as_fd(), &mut bytes) {
-                Ok(0) => return Presence::Gone,
-                Ok(_) => {}
+            match self.peer.discard() {
+                Ok(false) => return Presence::Gone,
+                Ok(true) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Presence::Here,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_broken) => return self.broken(),

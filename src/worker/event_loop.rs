@@ -39,6 +39,7 @@ use crate::sys::error::error_text;
 use crate::sys::filter::{Role, restrict};
 use crate::sys::log::{Level, log_line};
 use crate::sys::spare;
+use crate::tls::TlsBuffers;
 use crate::udp::DatagramSocket;
 use crate::upgrade::ConnectionRecord;
 
@@ -124,6 +125,8 @@ pub(super) struct EventLoop {
     /// Input buffers, one for each connection of a group.
     inputs: [ReadBuf; GROUP],
     output: Vec<u8>,
+    /// Buffers for clients that use TLS.
+    tls: TlsBuffers,
     hot: HotSampler,
     pub(super) now: RelTime,
     verbosity: u8,
@@ -235,6 +238,7 @@ impl EventLoop {
     fn new(store: Cache, shared: Arc<Shared>, counters: Arc<Counters>, datagrams: Vec<DatagramSocket>) -> Self {
         let (now, hot) = (shared.clock.read().now, shared.hot.join());
         let watch = WorkerWatch::new(&shared.watch_hub);
+        let tls = shared.tls_bytes.map(TlsBuffers::new).unwrap_or_default();
         counters.buffers.inputs.add(GROUP as u64);
         counters.buffers.input_bytes.add(GROUP as u64 * ReadBuf::BYTES);
         Self {
@@ -255,6 +259,7 @@ impl EventLoop {
             stalled_looked_us: 0,
             inputs: std::array::from_fn(|_| ReadBuf::default()),
             output: Vec::with_capacity(OUTPUT_BYTES),
+            tls,
             hot,
             now,
             verbosity: 0,
@@ -378,6 +383,7 @@ impl EventLoop {
         let turn = Turn {
             ctx: self.shared.context(&mut self.store, &self.counters, &mut self.hot),
             input: &mut self.inputs[slot],
+            tls: &mut self.tls,
             config: &self.shared.connections,
             now: self.now,
             verbosity: self.verbosity,
@@ -536,6 +542,7 @@ impl EventLoop {
                     let must_authenticate = self.shared.connections.users.is_some();
                     self.adopt(Connection::accepted(socket, grammar, must_authenticate, self.now), registry);
                 }
+                Some(Mail::AdoptTls(socket, session)) => self.adopt_session(socket, session, registry),
                 Some(Mail::HandOver(order)) => return AfterTurn::HandOver(order),
                 Some(Mail::Answer(answers)) => answers.add(),
                 Some(Mail::Stop) => return AfterTurn::End,
@@ -567,6 +574,7 @@ impl EventLoop {
         if reason == CloseReason::Idle && self.verbosity >= EVENTS_VERBOSITY {
             self.event_log.kicked(fd, self.shared.idle_timeout_s, self.now);
         }
+        connection.finish_session(&mut self.tls);
         self.watch.closed(fd, reason);
         connection.leave_counts(&self.counters);
         self.counters.buffers.connection_bytes.sub(size_of::<Connection>() as u64);

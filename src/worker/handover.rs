@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::Sender;
 
+use crate::base::atomic::{AtomicBool, Ordering};
 use crate::sync::Latch;
 use crate::upgrade::{ConnectionRecord, UpgradeChannel};
 
@@ -32,14 +33,18 @@ pub struct HandedOver {
 pub struct HandOver {
     peer: UpgradeChannel,
     reports: Sender<io::Result<HandedOver>>,
-    /// Opened when the workers go on.
-    goes_on: Latch,
+    /// Opened when it is known what comes of it.
+    decided: Latch,
+    /// Whether the other process has everything but the clients that use TLS.
+    is_complete: AtomicBool,
+    /// Never opened.
+    end: Latch,
 }
 
 impl HandOver {
     /// An order to send everything to `peer`. Each worker reports to `reports`.
     pub fn new(peer: UpgradeChannel, reports: Sender<io::Result<HandedOver>>) -> Self {
-        Self { peer, reports, goes_on: Latch::default() }
+        Self { peer, reports, decided: Latch::default(), is_complete: AtomicBool::new(false), end: Latch::default() }
     }
 
     /// The process that gets everything.
@@ -49,13 +54,26 @@ impl HandOver {
 
     /// Lets all workers go on with the clients that they have.
     pub fn roll_back(&self) {
-        self.goes_on.open();
+        self.decided.open();
     }
 
-    /// Reports what this thread has sent, and waits until it may go on. It does not return if the process ends.
-    pub fn report(&self, sent: io::Result<HandedOver>) {
-        // Ignored: the daemon waits no longer, and lets the workers go on.
+    /// Lets all workers end their TLS sessions. Each reports when it has done so.
+    pub fn end_sessions(&self) {
+        // Order: Relaxed. The lock of the latch orders it.
+        self.is_complete.store(true, Ordering::Relaxed);
+        self.decided.open();
+    }
+
+    /// Reports what this thread has sent, and waits until it may go on. It does not return if the process ends. Calls
+    /// `end_sessions` if the TLS sessions are to end before.
+    pub fn report(&self, sent: io::Result<HandedOver>, end_sessions: impl FnOnce()) {
+        // Ignored, here and below: the daemon waits no longer.
         let _ = self.reports.send(sent);
-        self.goes_on.wait();
+        self.decided.wait();
+        if self.is_complete.load(Ordering::Relaxed) {
+            end_sessions();
+            let _ = self.reports.send(Ok(HandedOver::default()));
+            self.end.wait();
+        }
     }
 }

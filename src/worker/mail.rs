@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::base::atomic::{AtomicUsize, Ordering};
 use crate::protocol::Grammar;
+use crate::tls::TlsSession;
 
 use super::handover::HandOver;
 
@@ -12,6 +13,8 @@ use super::handover::HandOver;
 pub enum Mail {
     /// Serve this client, which was accepted and counted, in the grammar of its listener.
     Adopt(OwnedFd, Grammar),
+    /// The same, for a client of the cache that has completed a TLS handshake.
+    AdoptTls(OwnedFd, Box<TlsSession>),
     /// Take a turn: another thread waits for memory that the worker holds, or the verifier thread has given a verdict.
     Turn,
     /// Add an answer: another thread asks whether this worker takes turns.

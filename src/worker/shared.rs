@@ -38,6 +38,8 @@ pub struct Shared {
     pub busy_poll_usecs: u32,
     /// Bytes that the replies to any datagram may have (-o udp_reply_max).
     pub udp_reply_max: usize,
+    /// Bytes that are sealed at a time for a client that uses TLS. `None`: without -Z.
+    pub tls_bytes: Option<usize>,
     /// Whether system calls are restricted (-o drop_privileges).
     pub drop_privileges: bool,
 }

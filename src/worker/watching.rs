@@ -11,7 +11,7 @@ use crate::conn::{Activity, CloseReason, Connection, Recorder};
 use crate::protocol::{Streams, WatchRequest};
 use crate::sys::socket::{Side, describe};
 use crate::upgrade::WatcherRecord;
-use crate::watch::{CloseCause, ConnectionFacts, Event, Hub, OnClose, Wanted, WatchProgress, Watcher};
+use crate::watch::{CloseCause, ConnectionFacts, Event, Hub, OnClose, Wanted, WatchProgress, Watcher, WatcherPeer};
 
 use super::event_loop::EventLoop;
 use super::shared::Shared;
@@ -117,7 +117,7 @@ impl Shared {
         self.watch_hub.skip_to(*gid);
         let on_close = self.watcher_on_close(socket.as_raw_fd(), self.clock.read().now);
         let progress = WatchProgress { unsent, matched: *matched, skipped: *skipped };
-        Ok(Wanted::new(request, permit).go_on(socket, progress, on_close))
+        Ok(Wanted::new(request, permit).go_on(WatcherPeer::new(socket, None), progress, on_close))
     }
 }
 
@@ -133,7 +133,7 @@ impl EventLoop {
         let _ = registry.deregister(&mut SourceFd(&fd));
         let on_close = self.shared.watcher_on_close(fd, self.now);
         match connection.into_watcher() {
-            Some((socket, wanted)) => wanted.begin(socket, on_close),
+            Some((peer, wanted)) => wanted.begin(peer, on_close),
             None => on_close(CloseCause::Error),
         }
     }

@@ -13,12 +13,14 @@ pub(crate) mod datagrams;
 pub(crate) mod golden;
 pub(crate) mod packet;
 pub(crate) mod server;
+pub(crate) mod tls_client;
 pub(crate) mod transcript;
 pub(crate) mod wait;
 
 pub(crate) use client::Client;
 pub(crate) use datagrams::{DatagramClient, datagram};
 pub(crate) use server::{ScratchDirectory, Server, larder_bench, program_under_test, scratch_directory};
+pub(crate) use tls_client::{Authority, TlsClient};
 pub(crate) use wait::{now, wait_until};
 
 /// Says something beside the tests' own outcome.

@@ -148,7 +148,7 @@ pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
         // These are answered in spite of noreply, as in memcached.
         AdminVerb::Version => return Ok(Request::Admin(Admin::Version, Echo::TEXT)),
         AdminVerb::Watch => return Ok(Request::Admin(Admin::Watch(WatchRequest::parse(arguments)), Echo::TEXT)),
-        AdminVerb::RefreshCerts => return Ok(Request::Admin(Admin::Fixed(ReplyLine::TlsNotEnabled), Echo::TEXT)),
+        AdminVerb::RefreshCerts => return Ok(Request::Admin(Admin::RefreshCertificates, Echo::TEXT)),
         AdminVerb::Stats => return Ok(Request::Admin(Admin::Stats(StatsRequest::parse(arguments)), Echo::TEXT)),
         AdminVerb::Debugtime => {
             return Ok(Request::Admin(Admin::Debugtime(DebugtimeRequest::parse(arguments)), Echo::TEXT));

@@ -13,7 +13,7 @@ use crate::replication::{
     Change, HashRange, NodeId, NodeNumber, Now, RemovalReason, Replica, ReplicaConfig, ReplicatedCache, Saved, Version,
     VersionedValue,
 };
-use crate::settings::Endpoint;
+use crate::settings::{Endpoint, ListenerTls};
 use crate::sync::Sender;
 
 use super::{ChangeRings, DriverConfig, PeerOrder, RingReader, start};
@@ -72,7 +72,7 @@ struct TestNode {
 }
 
 fn endpoint(address: SocketAddr) -> Endpoint {
-    Endpoint { host: Some(address.ip().to_string()), port: address.port() }
+    Endpoint { host: Some(address.ip().to_string()), port: address.port(), tls: ListenerTls::Off }
 }
 
 impl TestNode {
@@ -217,7 +217,7 @@ fn without_a_secret_only_peers_may_dial() {
 fn a_peer_with_a_name_is_resolved() {
     let one = TestNode::start(1, &[], Some(b"secret"));
     let other = TestNode::start(2, &[], Some(b"secret"));
-    let by_name = Endpoint { host: Some("localhost".to_owned()), port: one.address.port() };
+    let by_name = Endpoint { host: Some("localhost".to_owned()), port: one.address.port(), tls: ListenerTls::Off };
     other.orders.post(PeerOrder::Add(by_name)).unwrap();
     other.set(1, 11);
     wait_until("the value is there", || one.get(1) == Some(11));

@@ -7,8 +7,10 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use crate::conn::{Activity, COMMANDS_VERBOSITY, Connection};
+use crate::protocol::Grammar;
 use crate::sys::log::{Level, log_line};
 use crate::sys::spare::try_reserve;
+use crate::tls::TlsSession;
 use crate::upgrade::ConnectionRecord;
 
 use super::EventLoop;
@@ -74,5 +76,16 @@ impl EventLoop {
         if let Some(wheel) = &mut self.wheel {
             wheel.enter(place, self.now);
         }
+    }
+
+    /// Serves a client of the cache that has completed a TLS handshake.
+    #[cold]
+    pub(super) fn adopt_session(&mut self, socket: OwnedFd, session: Box<TlsSession>, registry: &Registry) {
+        let (place, must_authenticate) = (self.connections.next_place(), self.shared.connections.users.is_some());
+        let connection = Connection::accepted(socket, Grammar::Unknown, must_authenticate, self.now);
+        self.adopt(connection.with_session(session), registry);
+        // Its first request may have come with the handshake.
+        self.queue(place);
+        self.needs_quiescence = true;
     }
 }

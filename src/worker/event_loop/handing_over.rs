@@ -35,7 +35,7 @@ impl EventLoop {
     pub(super) fn hand_all_over(&mut self, order: &HandOver, poll: &mut Poll, participant: &mut Participant) {
         self.settle(poll, participant);
         let sent = self.send_part(order);
-        order.report(sent);
+        order.report(sent, || self.end_sessions());
         self.look_at_all();
     }
 
@@ -113,6 +113,15 @@ impl EventLoop {
             part.push(&PartRecord::Listener(record), socket.as_fd());
         }
         part.send(order.peer()).map(|()| sent)
+    }
+
+    /// Ends the sessions of clients that use TLS.
+    fn end_sessions(&mut self) {
+        for place in self.connections.taken() {
+            if let Some(connection) = self.connections.at(place) {
+                connection.finish_session(&mut self.tls);
+            }
+        }
     }
 
     /// Makes each client and each UDP socket take a turn: what the kernel reported before may be lost.
