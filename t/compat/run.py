@@ -23,6 +23,7 @@ GROUPS = [
     ("pylibmc", 3, [], [install.python_packages], libraries.pylibmc),
     ("pylibmc, binary", 3, [], [install.python_packages], libraries.pylibmc_binary),
     ("python-binary-memcached", 1, [], [install.python_packages], libraries.binary_memcached),
+    ("pymemcache, TLS", 0, ["openssl"], [install.python_packages], libraries.pymemcache_tls),
     ("pymemcache, meta", 1, [], [install.python_packages], libraries.pymemcache_meta),
     ("meta-memcache", 3, [], [install.python_packages], libraries.meta_memcache),
     ("python-memcached", 3, [], [install.python_packages], libraries.python_memcached),

@@ -1,5 +1,8 @@
-"""pymemcache: the plain client on one server, HashClient over three. Arguments: host:port of each server."""
+"""pymemcache: the plain client on one server, HashClient over three. Arguments: host:port of each server. TLS_CA: the
+authority of the servers' certificates, if they use TLS."""
 
+import os
+import ssl
 import sys
 
 from pymemcache.client.base import Client, PooledClient
@@ -10,7 +13,8 @@ from pymemcache import serde
 from check import check, equal, finish, raises, wait_until
 
 addresses = [(host, int(port)) for host, port in (a.rsplit(":", 1) for a in sys.argv[1:])]
-client = Client(addresses[0], default_noreply=False, timeout=10)
+tls = {"tls_context": ssl.create_default_context(cafile=os.environ["TLS_CA"])} if "TLS_CA" in os.environ else {}
+client = Client(addresses[0], default_noreply=False, timeout=10, **tls)
 
 
 @check("set, get and a missing key")
@@ -115,7 +119,7 @@ def _():
     equal(client.set(long_key, b"v"), True)
     equal(client.get(long_key), b"v")
     raises(MemcacheIllegalInputError, lambda: client.set("k" * 251, b"v"))
-    loose = Client(addresses[0], default_noreply=False, timeout=10, allow_unicode_keys=True)
+    loose = Client(addresses[0], default_noreply=False, timeout=10, allow_unicode_keys=True, **tls)
     equal(loose.set("Schlüssel", b"v"), True)
     equal(loose.get("Schlüssel"), b"v")
 
@@ -150,11 +154,11 @@ def _():
 
 @check("flags: a serializer's types come back as they went")
 def _():
-    typed = Client(addresses[0], default_noreply=False, timeout=10, serde=serde.pickle_serde)
+    typed = Client(addresses[0], default_noreply=False, timeout=10, serde=serde.pickle_serde, **tls)
     for value in ("text", 12, {"a": [1, 2]}, b"raw"):
         equal(typed.set("typed", value), True)
         equal(typed.get("typed"), value)
-    zipped = Client(addresses[0], default_noreply=False, timeout=10, serde=serde.compressed_serde)
+    zipped = Client(addresses[0], default_noreply=False, timeout=10, serde=serde.compressed_serde, **tls)
     equal(zipped.set("zipped", "z" * 100000), True)
     equal(zipped.get("zipped"), "z" * 100000)
 
@@ -172,14 +176,14 @@ def _():
 
 @check("a pool of connections")
 def _():
-    pool = PooledClient(addresses[0], max_pool_size=4, default_noreply=False, timeout=10)
+    pool = PooledClient(addresses[0], max_pool_size=4, default_noreply=False, timeout=10, **tls)
     equal(pool.set("pooled", b"1"), True)
     equal(pool.get("pooled"), b"1")
 
 
 @check("HashClient over three servers: 3,000 keys, each server holds some, none is lost")
 def _():
-    ring = HashClient(addresses, default_noreply=False, timeout=10, use_pooling=True)
+    ring = HashClient(addresses, default_noreply=False, timeout=10, use_pooling=True, **tls)
     wanted = {f"ring{i}": f"value {i}".encode() for i in range(3000)}
     equal(ring.set_many(wanted), [])
     equal(ring.get_many(list(wanted)), wanted)
@@ -187,7 +191,7 @@ def _():
     equal(ring.incr("absent", 1), None)
     equal(ring.delete("ring7"), True)
     equal(ring.get("ring7"), None)
-    counts = [int(Client(a, timeout=10).stats()[b"curr_items"]) for a in addresses]
+    counts = [int(Client(a, timeout=10, **tls).stats()[b"curr_items"]) for a in addresses]
     equal(len(addresses), 3)
     equal(min(counts) > 300, True)
 
