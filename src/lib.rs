@@ -1,5 +1,5 @@
-//! A memcached-compatible cache. Layers from bottom to top: a module uses only modules above its own line in this file.
-//! `t/tidy.rs` checks it.
+//! A memcached-compatible cache. Layers from bottom to top: a module uses modules of earlier blocks, and lower ones of
+//! its own block. `t/tidy.rs` has the order and checks it.
 
 // Layer 0: keys, times, numbers, tables.
 #[forbid(unsafe_code)]

@@ -121,7 +121,7 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
         (&["-f", "1"], "-f, --slab-growth-factor: 1 is outside 1.01 to 16"),
         (&["-a", "9"], "-a, --unix-mask: not an octal number: \"9\""),
         (&["-D", "ab"], "-D: not one visible character: \"ab\""),
-        (&["-B", "x"], "-B, --protocol: \"x\" is none of auto, ascii, binary"),
+        (&["-B", "x"], "-B, --protocol: \"x\" is not one of auto, ascii, binary"),
         (&["-l", "127.0.0.1:x"], "-l, --listen: port \"x\" is outside 0 to 65535"),
         (&["-o", "hashpower=5"], "-o hashpower: 5 is outside 12 to 32"),
         (&["--threds", "4"], "--threds: no such option; did you mean --threads?"),
@@ -146,7 +146,7 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
         (&["-x", "h", "-e", "/f"], "-x, --replication-peer: not with -e, --memory-file in this version"),
         (
             &["-x", "h", "-o", "repl_serve=now"],
-            "-o repl_serve: \"now\" is none of after_sync, immediately, after:<seconds>",
+            "-o repl_serve: \"now\" is not one of after_sync, immediately, after:<seconds>",
         ),
         (&["-X", "11212"], "11212: not an option; larder -h lists them"),
         (&["-q", "100"], "-q, --replication-queue-max: not in this version, it comes with a later one"),
@@ -175,7 +175,7 @@ fn every_option_of_memcached_that_changes_nothing_here_is_accepted() {
 }
 
 #[test]
-fn root_has_to_say_whom_to_run_as() {
+fn root_has_to_name_a_user_to_run_as() {
     if is_root() {
         let refused = run(&["-p", "-1"]);
         let line = "larder: started by root: -u, --user says whom to run as, for example -u nobody\n";

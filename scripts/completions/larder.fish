@@ -34,7 +34,7 @@ function __larder_suboptions
     printf '%s\t%s\n' 'repl_listen=' 'Addresses where other nodes reach this one, as in -l'
     printf '%s\t%s\n' 'repl_secret_file=' 'File with the secret that all nodes of the mesh share'
     printf '%s\t%s\n' 'repl_cluster=' 'Name of the mesh'
-    printf '%s\t%s\n' 'repl_serve=' 'When to serve clients after the start: after_sync (when the items of a peer have arrived, or no peer answers, or after 30 seconds), immediately, or after:S at the latest'
+    printf '%s\t%s\n' 'repl_serve=' 'When to serve clients after the start'
     printf '%s\t%s\n' 'repl_log_mb=' 'Memory for the log of changes, in MiB'
     printf '%s\t%s\n' 'repl_queue_mb=' 'Bytes that may wait to be sent to a peer, in MiB'
     printf '%s\t%s\n' 'repl_tombstone_ttl=' 'Time for which a delete is remembered, in seconds'

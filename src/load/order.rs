@@ -301,7 +301,7 @@ fn mix(text: &str) -> Result<Mix, String> {
     let share = |word: &str| {
         let (name, share) = word.split_once('=').unwrap_or((word, "1"));
         let op = Op::ALL.into_iter().find(|op| op.name() == name);
-        let op = op.ok_or_else(|| wrong(format!("{name:?} is none of {}", Op::names())))?;
+        let op = op.ok_or_else(|| wrong(format!("{name:?} is not one of {}", Op::names())))?;
         let share = share.parse().ok().filter(|share: &f64| share.is_finite() && *share >= 0.0);
         share.map(|share| (op, share)).ok_or_else(|| wrong(format!("{word:?}: the share is no number from 0 on")))
     };

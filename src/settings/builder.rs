@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn who_must_authenticate_needs_users_and_a_protocol_that_can() {
+    fn authentication_needs_users_and_a_protocol_that_has_it() {
         let checked = |sasl, auth_file: &str, sasl_file: &str, protocol, udp_port| {
             let path = |text: &str| (!text.is_empty()).then(|| text.into());
             let (auth_file, sasl_file) = (path(auth_file), path(sasl_file));

@@ -190,7 +190,7 @@ impl Codec<&'static str> for OneOf {
     fn read(&self, text: &str, value: &mut &'static str) -> Result<(), String> {
         match self.words.iter().find(|word| **word == text) {
             Some(word) => *value = word,
-            None => return Err(format!("{text:?} is none of {}", self.words.join(", "))),
+            None => return Err(format!("{text:?} is not one of {}", self.words.join(", "))),
         }
         Ok(())
     }

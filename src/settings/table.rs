@@ -1,5 +1,5 @@
-//! THE settings table. One row declares a setting; the field, its default, the limits, the option, the help, the
-//! manual page, doc/settings.md and the row of `stats settings` follow.
+//! THE settings table. One row declares a setting. The field, its default, the limits, the option and the help follow
+//! from it. So do the manual page, doc/settings.md and the row of `stats settings`.
 //!
 //! ```text
 //! /// What it does.
@@ -335,8 +335,8 @@ settings! {
     replication_secret: Option<PathBuf> = None, Text { absent: "" }, "-o repl_secret_file=<file>", Replication, "", Works;
     /// Name of the mesh. Nodes of meshes with other names are refused.
     replication_cluster: Option<String> = None, Text { absent: "" }, "-o repl_cluster=<name>", Replication, "", Works;
-    /// When to serve clients after the start: after_sync (when the items of a peer have arrived, or no peer answers, or
-    /// after 30 seconds), immediately, or after:S at the latest.
+    /// When to serve clients after the start. after_sync: when the items of a peer have arrived, or no peer answers, or
+    /// after 30 seconds. immediately: at once. after:S: as after_sync, but after S seconds at the latest.
     replication_serve_s: u32 = 30, ServeTime, "-o repl_serve=<when>", Replication, "", Works;
     /// Memory for the log of changes, in MiB. A peer that was away longer than the log reaches compares all items.
     replication_log_bytes: u64 = 64 << 20, mib(1..=65_536), "-o repl_log_mb=<MiB>", Replication, "", Works;
@@ -404,7 +404,8 @@ impl Codec<u32> for ServeTime {
             "immediately" => *value = 0,
             _ => {
                 let after = text.strip_prefix("after:");
-                seconds(0..=86_400).read(after.ok_or_else(|| format!("{text:?} is none of {SERVE_WORDS}"))?, value)?;
+                let unknown = || format!("{text:?} is not one of {}", SERVE_WORDS.replace(" | ", ", "));
+                seconds(0..=86_400).read(after.ok_or_else(unknown)?, value)?;
             }
         }
         Ok(())
@@ -424,4 +425,4 @@ impl Codec<u32> for ServeTime {
 }
 
 /// The values of repl_serve.
-const SERVE_WORDS: &str = "after_sync, immediately, after:<seconds>";
+const SERVE_WORDS: &str = "after_sync | immediately | after:<seconds>";

@@ -314,7 +314,7 @@ pub(super) const CONNECTION_ROWS: [ConnectionStat; 4] = [
     }),
     (
         "state",
-        "State of the connection. conn_read: it waits for a request. The client that asks shows conn_read, too.",
+        "State of the connection. conn_parse_cmd: it asks for this report. conn_read: it waits for a request.",
         |connection| Some(ConnectionValue::Text(connection.state)),
     ),
     ("secs_since_last_cmd", "Seconds since the last command of the client.", |connection| {

@@ -34,7 +34,7 @@ fn a_wrong_command_line_is_exit_code_64_and_a_line() {
         ),
         (
             "-x get,gett",
-            "larder-bench: -x, --mix: \"gett\" is none of get, gets, gat, set, add, replace, append, prepend, \
+            "larder-bench: -x, --mix: \"gett\" is not one of get, gets, gat, set, add, replace, append, prepend, \
              cas, delete, incr, decr, touch\n",
         ),
         ("-x get=x", "larder-bench: -x, --mix: \"get=x\": the share is no number from 0 on\n"),
