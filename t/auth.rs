@@ -190,13 +190,13 @@ fn a_connection_ends_after_16_failures() {
     let guarded = Guarded::start("foo:bar\n", &[]);
     let mut guesser = guarded.client();
     (0..15).for_each(|_| guesser.ask(attempt("foo guess"), FAILURE));
-    let mut patient = guarded.client();
-    (0..15).for_each(|_| patient.ask(attempt("foo guess"), FAILURE));
+    let mut sequential = guarded.client();
+    (0..15).for_each(|_| sequential.ask(attempt("foo guess"), FAILURE));
     guesser.send(attempt("foo guess") + &attempt("foo bar"));
     guesser.expect(FAILURE);
     guesser.expect_close();
-    patient.ask(attempt("foo bar"), "STORED\r\n");
-    assert_eq!(counts(&mut patient), ("32".into(), "31".into()));
+    sequential.ask(attempt("foo bar"), "STORED\r\n");
+    assert_eq!(counts(&mut sequential), ("32".into(), "31".into()));
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn a_confined_server_reloads_users_and_verifies_hashes() {
 }
 
 #[test]
-fn a_reload_under_load_refuses_no_user_who_stays() {
+fn a_reload_under_load_refuses_no_remaining_user() {
     let files = ["stays:word\n", "stays:word\nother:word\n", "other:x\n\nstays:word\n"];
     let guarded = Guarded::start(files[0], &["-t", "2"]);
     let is_over = AtomicBool::new(false);

@@ -135,7 +135,7 @@ fn a_refused_storage_line_takes_its_data_block_with_it() {
 }
 
 #[test]
-fn a_storage_line_that_does_not_tell_its_length_takes_nothing_with_it() {
+fn a_storage_line_without_a_valid_length_takes_nothing_with_it() {
     talk(&[
         ("set\r\nset a\r\nset a 0 0\r\nset a 0 0 \r\ncas a 0 0\r\n", &BAD.repeat(5)),
         ("set a 0 0 -1\r\nset a 0 0 abc\r\nset a 0 0 1x\r\nset a 0 0 +1\r\n", &BAD.repeat(4)),
@@ -267,7 +267,7 @@ fn lines_that_are_no_command() {
 }
 
 #[test]
-fn whoever_is_no_client_is_shown_the_door() {
+fn a_browser_or_an_endless_line_closes_the_connection() {
     let endless = vec![b'x'; 5000];
     let endless_line = [b"version\r\n", &endless[..], b"\r\nversion\r\n"].concat();
     for said in [
@@ -493,7 +493,7 @@ fn cachedump_shows_lengths_and_dates() {
 }
 
 #[test]
-fn counters_tell_what_happened() {
+fn counters_count_what_happened() {
     let mut session = session();
     session.say(b"set n 0 0 1\r\n1\r\nadd n 0 0 1\r\n2\r\nset x 0 0 1\r\nxyz\r\nset f 0 0 9999999\r\n", &());
     session.say(&vec![b'.'; 10_000_001], &());

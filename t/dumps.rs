@@ -153,7 +153,7 @@ fn several_dumps_and_another_client_share_a_worker() {
 }
 
 #[test]
-fn a_dump_reader_that_idles_or_dies_costs_nobody_anything() {
+fn a_dump_reader_that_idles_or_dies_pins_no_memory() {
     let server = Server::start(&["-m", "16", "-t", "1"]);
     let mut client = server.client();
     store(&mut client, "key", 0..60_000);

@@ -1,5 +1,5 @@
-//! Random conversations over a socket. For any cuts of the requests, any budget and any pace of reading, the client
-//! gets the same bytes as when everything is sent in one piece.
+//! Random requests over a socket. They are cut at random, under any budget and at any pace of reading. The client gets
+//! the same bytes as when everything is sent in one piece.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -141,8 +141,8 @@ impl Worker {
 
     /// Checks that the replies to these lines are the same, whole and cut at random.
     pub(crate) fn hold_lines(&mut self, bytes: &[u8], random: &mut Random) {
-        let whole = self.converse(bytes, &mut RetrievalOptions::Plain);
-        let cut = self.converse(bytes, &mut RetrievalOptions::Random(random));
+        let whole = self.exchange(bytes, &mut RetrievalOptions::Plain);
+        let cut = self.exchange(bytes, &mut RetrievalOptions::Random(random));
         let differs = whole.iter().zip(&cut).position(|(one, other)| one != other);
         let at = differs.unwrap_or(whole.len().min(cut.len())).saturating_sub(60);
         let show = |bytes: &[u8]| bytes[at..bytes.len().min(at + 160)].escape_ascii().to_string();
@@ -152,8 +152,8 @@ impl Worker {
 
     /// Checks that the replies to these packets are the same, whole and cut at random.
     pub(crate) fn hold_packets(&mut self, bytes: &[u8], random: &mut Random) {
-        let whole = self.converse(bytes, &mut RetrievalOptions::Plain);
-        let cut = self.converse(bytes, &mut RetrievalOptions::Random(random));
+        let whole = self.exchange(bytes, &mut RetrievalOptions::Plain);
+        let cut = self.exchange(bytes, &mut RetrievalOptions::Random(random));
         let (whole, cut) = (comparable(&whole), comparable(&cut));
         let differs = whole.iter().zip(&cut).position(|(one, other)| one != other);
         assert_eq!(cut.len(), whole.len(), "replies to {}", shorten(bytes).escape_ascii());
@@ -163,7 +163,7 @@ impl Worker {
     }
 
     /// Everything that a client reads after it sent `bytes` to an empty cache.
-    fn converse(&mut self, bytes: &[u8], options: &mut RetrievalOptions<'_>) -> Vec<u8> {
+    fn exchange(&mut self, bytes: &[u8], options: &mut RetrievalOptions<'_>) -> Vec<u8> {
         let now = self.store.begin_turn().now;
         self.store.flush_now();
         let (ours, mut client) = UnixStream::pair().expect("there are descriptors");

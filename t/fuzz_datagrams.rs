@@ -15,7 +15,7 @@ const ID: u16 = 0x0102;
 const DATAGRAM_LEN_MAX: usize = 65_507;
 
 #[test]
-fn random_datagrams_are_answered_within_the_bound_and_disturb_nobody() {
+fn random_datagrams_are_answered_within_the_bound_and_disturb_no_client() {
     let server = Server::start(&["-m", "16", "-t", "1", "-U", "-1"]);
     let (mut vandal, mut honest) = (server.datagram_client(), server.datagram_client());
     each_seed("fuzz datagrams", 2000, |seed| {

@@ -26,7 +26,7 @@ const QUESTION: &[u8] = b"stats cachedump 999 0\r\n";
 const ANSWER: &[u8] = b"CLIENT_ERROR Illegal slab id\r\n";
 
 #[test]
-fn vandals_disturb_nobody_else() {
+fn clients_that_send_junk_disturb_no_other() {
     // -W: a client that watches gets no more replies.
     let server = Server::start(&["-m", "16", "-t", "2", "-B", "ascii", "-W"]);
     let mut canary = Canary { client: server.client(), asked: 0, slowest_us: 0 };

@@ -75,7 +75,7 @@ fn a_large_set_among_large_values_evicts_one_for_one() {
 }
 
 /// Stores a value as a connection does: it keeps the memory that it already has for the value from turn to turn.
-fn set_patiently(rig: &mut Rig, key: &str, value: &[u8]) {
+fn set_in_turns(rig: &mut Rig, key: &str, value: &[u8]) {
     let mut held: Option<Upload> = None;
     let mut filled = 0;
     loop {
@@ -128,12 +128,12 @@ fn evicted_for(limit_mib: u64, victim_lens: &[usize], pattern: &[u8], len: usize
     while rig.report(StoreReport::General)["evictions"] == 0 {
         for victim_len in victim_lens {
             for number in numbers.by_ref().take(1 + 1_000_000 / victim_len) {
-                set_patiently(&mut rig, &format!("key-{number:07}"), &pattern[..*victim_len]);
+                set_in_turns(&mut rig, &format!("key-{number:07}"), &pattern[..*victim_len]);
             }
         }
     }
     let before = settled(&mut rig);
-    set_patiently(&mut rig, "large-value", &pattern[..len]);
+    set_in_turns(&mut rig, "large-value", &pattern[..len]);
     let after = settled(&mut rig);
     let evicted = after["evictions"] - before["evictions"];
     assert!(rig.get("large-value").is_some_and(|found| found == pattern[..len]), "{len} bytes left for others");
@@ -197,9 +197,9 @@ fn a_value_of_half_the_cache_is_still_there_when_memory_is_within_its_limit_agai
     let mut numbers = 0..;
     for len in [7 << 20, 3 << 20, 6 << 20, (8 << 20) - 100, 5 << 20] {
         for number in numbers.by_ref().take(20_000) {
-            set_patiently(&mut rig, &format!("small-{number}"), &pattern[..900]);
+            set_in_turns(&mut rig, &format!("small-{number}"), &pattern[..900]);
         }
-        set_patiently(&mut rig, "large", &pattern[..len]);
+        set_in_turns(&mut rig, "large", &pattern[..len]);
         settled(&mut rig);
         assert!(rig.get("large").is_some_and(|found| found == pattern[..len]), "{len} bytes left for their own memory");
     }

@@ -128,7 +128,7 @@ fn clients_with_large_values_find_what_they_have_just_stored() {
 }
 
 #[test]
-fn a_burst_into_a_cache_that_nobody_read_is_there_as_a_whole() {
+fn a_burst_into_an_unread_cache_is_found_almost_whole() {
     for (percent, least) in [(20, 99), (40, 99), (80, 99)] {
         let mut rig = Rig::new(config(8));
         let fits = fill(&mut rig, &[1000]);

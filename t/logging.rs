@@ -39,7 +39,7 @@ fn connect(socket: &Path) -> Client {
 }
 
 #[test]
-fn the_start_line_says_who_serves_where_with_what() {
+fn the_start_line_has_version_address_memory_threads_and_clients() {
     let server = Server::start(&["-v", "-m", "100", "-t", "2", "-c", "77"]);
     let version = env!("CARGO_PKG_VERSION");
     let address = server.tcp_address();
@@ -180,7 +180,7 @@ fn a_line_of_json_has_time_level_and_message() {
 }
 
 #[test]
-fn a_reader_that_stops_reading_stops_nobody() {
+fn a_log_reader_that_stops_reading_stops_no_client() {
     let directory = scratch_directory();
     let socket = directory.join("socket");
     let mut child = larder(&["-vv", "-s", socket.to_str().unwrap()]).stderr(Stdio::piped()).spawn().unwrap();

@@ -21,7 +21,7 @@ const READERS: usize = 100;
 const READS_EACH: usize = 700;
 
 #[test]
-fn page_moves_between_any_classes_during_reads_and_stores_harm_nobody() {
+fn page_moves_between_any_classes_leave_every_value_whole() {
     // The keys do not fit into memory, so classes take pages from each other.
     const KEYS: usize = 3000;
     let server = Server::start(&["-m", "16", "-t", "4"]);

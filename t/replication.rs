@@ -214,7 +214,7 @@ fn a_delete_that_finds_nothing_removes_what_a_peer_has() {
 }
 
 #[test]
-fn stats_replication_tells_how_each_peer_does() {
+fn stats_replication_shows_the_state_of_each_peer() {
     let [one, other] = free_ports();
     let first = node(one, &[other], &[]);
     let peer = |row: &str| first.stats("replication")[format!("127.0.0.1:{other}:{row}").as_str()].clone();

@@ -345,7 +345,7 @@ fn a_class_whose_every_item_fits_a_new_one_keeps_no_page() {
 }
 
 #[test]
-fn the_sweeper_collects_what_nobody_asks_for_again() {
+fn the_sweeper_collects_expired_items_without_a_read() {
     let mut rig = Rig::new(config(64));
     rig.store.start_jobs().unwrap();
     let end = Deadline::at(RelTime(rig.clock.read().now.0 + 100));

@@ -129,7 +129,7 @@ fn the_requests_of_a_datagram_have_a_bounded_cost() {
 }
 
 #[test]
-fn nobodys_datagram_is_eaten_by_anothers() {
+fn an_incomplete_datagram_takes_nothing_from_the_next() {
     let server = Server::start(&[UDP, &["-t", "1"]].concat());
     let (broken, mut honest) = (server.datagram_client(), server.datagram_client());
     let halves: [&[u8]; 6] = [
@@ -215,7 +215,7 @@ fn counted(client: &mut Client) -> [u64; 2] {
 }
 
 #[test]
-fn statistics_tell_of_datagrams() {
+fn statistics_count_datagrams() {
     let server = Server::start(&[UDP, &["-t", "2"]].concat());
     let mut client = server.datagram_client();
     client.ask("set a 0 0 1\r\nx\r\n", &["STORED\r\n"]);

@@ -256,7 +256,7 @@ fn a_prefix_and_a_sample_thin_the_lines() {
 }
 
 #[test]
-fn a_watcher_that_does_not_read_loses_lines_and_delays_nobody() {
+fn a_watcher_that_does_not_read_loses_lines_and_delays_no_client() {
     let server = Server::start(&["-t", "1", "-o", "watcher_logbuf_size=8"]);
     let mut client = server.client();
     let mut slow = watcher(&server, "fetchers");
@@ -321,7 +321,7 @@ fn a_watcher_that_is_gone_frees_its_place() {
     wait_until("they do not count as clients", || server.stats("")["curr_connections"] == "2");
     let written = &server.stats("")["log_worker_written"];
     client.ask("get a\r\n", "END\r\n");
-    assert_eq!(&server.stats("")["log_worker_written"], written, "nobody watches");
+    assert_eq!(&server.stats("")["log_worker_written"], written, "no client watches");
 }
 
 #[test]

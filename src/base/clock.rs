@@ -181,8 +181,8 @@ impl Clock {
 
     /// Moves the clock by `seconds`, back when negative (`debugtime N`). It never goes before the start.
     pub fn shift(&self, seconds: i64) {
-        let floor = self.first_s.cast_signed() - i64::from(self.read().now.0);
-        self.moved_s.fetch_add(seconds.clamp(floor, SHIFT_S_MAX).cast_unsigned(), Ordering::Relaxed);
+        let earliest = self.first_s.cast_signed() - i64::from(self.read().now.0);
+        self.moved_s.fetch_add(seconds.clamp(earliest, SHIFT_S_MAX).cast_unsigned(), Ordering::Relaxed);
     }
 
     /// Stops the clock (`debugtime p`), early enough in a tick that relative times are exact from there on.

@@ -53,9 +53,9 @@ pub(super) fn administer<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
         },
         Admin::CacheMemlimit(megabytes) => cache_memlimit(megabytes, ctx),
         Admin::Stats(report) => return statistics::report(report, echo, ctx, pin, sink.text()),
-        Admin::Slabs(order) => slabs::obey(order, ctx),
+        Admin::Slabs(order) => slabs::carry_out(order, ctx),
         Admin::Debugtime(order) => debugtime(order, ctx),
-        Admin::Crawler(request) => return crawler::obey(request, echo, ctx, sink),
+        Admin::Crawler(request) => return crawler::carry_out(request, echo, ctx, sink),
         Admin::Watch(request) => match watching::begin(request, ctx) {
             Ok(wanted) => return Outcome::Watch(wanted),
             Err(line) => line,

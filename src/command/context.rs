@@ -20,7 +20,7 @@ pub struct Context<'a, E: Engine> {
     pub switches: &'a Switches,
     /// `stats detail`, shared by all workers.
     pub prefixes: &'a PrefixTable,
-    /// The descriptor of the client; -1: it has none. `stats conns` shows who asks.
+    /// The descriptor of the client; -1: it has none. `stats conns` marks the client that asks.
     pub client_fd: i32,
     /// This worker's sampler for `stats hotkeys`.
     pub hot: &'a mut HotSampler,

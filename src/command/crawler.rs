@@ -11,7 +11,7 @@ use super::dump::Dump;
 use super::execute::{Outcome, answer};
 use super::sink::ReplySink;
 
-pub(super) fn obey<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
+pub(super) fn carry_out<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     request: CrawlerRequest<'_>,
     echo: Echo<'_>,
     ctx: &mut Context<'_, E>,

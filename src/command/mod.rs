@@ -5,6 +5,14 @@
 //!                            │
 //!                         execute ──▶ ReplySink
 //!                            └──────▶ Outcome      what the connection does next
+//!
+//! batch, lookup, execute     the path of a request; sink and context are what it gets
+//! retrieval, packet_get      plain gets, text and binary
+//! fetch                      one key with options
+//! storage, keyed             sets; deletes, numbers and touches
+//! admin, slabs, crawler      the operator's commands; operator: what they ask of the process
+//! statistics, dump           `stats`; rows of all items
+//! observe, watching          events for clients that watch
 //! ```
 
 mod admin;

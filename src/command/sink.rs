@@ -28,7 +28,7 @@ pub trait ReplySink<I> {
         false
     }
 
-    /// Notes an event for those who watch. `subject` is its key.
+    /// Notes an event for the clients that watch. `subject` is its key.
     fn note(&mut self, _event: Event, _subject: &[u8]) {}
 
     /// Whether the queue is full enough to be sent first.

@@ -15,7 +15,7 @@ use crate::store::{EngineAdmin, MoveTuning, Reassign};
 
 use super::context::Context;
 
-pub(super) fn obey<E: EngineAdmin>(order: SlabsRequest, ctx: &mut Context<'_, E>) -> ReplyLine {
+pub(super) fn carry_out<E: EngineAdmin>(order: SlabsRequest, ctx: &mut Context<'_, E>) -> ReplyLine {
     match order {
         SlabsRequest::Reassign(classes) => reassign(classes, ctx),
         SlabsRequest::Automove(order) => automove(order, ctx),

@@ -13,7 +13,7 @@ use super::transport::Transport;
 /// Replies that wait for a slow client: at most a full write queue and one reply.
 #[derive(Default)]
 pub(super) struct Backlog {
-    parts: VecDeque<Part>,
+    parts: VecDeque<BacklogPart>,
     /// TLS: sealed bytes that come before the parts.
     sealed: Vec<u8>,
     /// Bytes of text that were added.
@@ -21,12 +21,12 @@ pub(super) struct Backlog {
 }
 
 /// A part of the replies, and how far it is sent.
-enum Part {
+enum BacklogPart {
     Text { text: Box<[u8]>, sent: usize },
     Value(CachedLease),
 }
 
-impl Part {
+impl BacklogPart {
     fn remaining(&self) -> usize {
         match self {
             Self::Text { text, sent } => text.len() - sent,
@@ -68,12 +68,12 @@ impl Backlog {
         if !text.is_empty() {
             let text = try_copy(text).ok_or(io::ErrorKind::OutOfMemory)?;
             self.text_bytes += text.len() as u64;
-            self.push(Part::Text { text, sent: 0 })?;
+            self.push(BacklogPart::Text { text, sent: 0 })?;
         }
         Ok(())
     }
 
-    fn push(&mut self, part: Part) -> io::Result<()> {
+    fn push(&mut self, part: BacklogPart) -> io::Result<()> {
         self.parts.try_reserve(1).map_err(|_| io::ErrorKind::OutOfMemory)?;
         self.parts.push_back(part);
         Ok(())
@@ -89,17 +89,17 @@ impl Backlog {
     /// # Errors
     /// There is no memory for it.
     pub(super) fn push_value(&mut self, lease: CachedLease) -> io::Result<()> {
-        self.push(Part::Value(lease))
+        self.push(BacklogPart::Value(lease))
     }
 
     /// A copy of all bytes that are not sent yet. `None`: they are more than `bytes_max`, or there is no memory.
     pub(super) fn unsent(&self, bytes_max: usize) -> Option<Vec<u8>> {
-        let len: usize = self.parts.iter().map(Part::remaining).sum();
+        let len: usize = self.parts.iter().map(BacklogPart::remaining).sum();
         let mut bytes = Vec::new();
         if len > bytes_max || !try_reserve(&mut bytes, len) {
             return None;
         }
-        self.parts.iter().flat_map(Part::pieces).for_each(|piece| bytes.extend_from_slice(piece));
+        self.parts.iter().flat_map(BacklogPart::pieces).for_each(|piece| bytes.extend_from_slice(piece));
         Some(bytes)
     }
 
@@ -118,7 +118,7 @@ impl Backlog {
         }
         while !self.parts.is_empty() {
             let mut slices = [IoSlice::new(&[]); PIECES_MAX];
-            let count = gather(&mut self.parts.iter().flat_map(Part::pieces), &mut slices);
+            let count = gather(&mut self.parts.iter().flat_map(BacklogPart::pieces), &mut slices);
             match transport.send_pieces(&slices[..count]) {
                 Ok(n) => {
                     *written += n as u64;
@@ -148,7 +148,7 @@ impl Backlog {
             if self.parts.is_empty() {
                 return Ok(Sent::All);
             }
-            for piece in self.parts.iter().flat_map(Part::pieces) {
+            for piece in self.parts.iter().flat_map(BacklogPart::pieces) {
                 if buffers.put(piece) < piece.len() {
                     break;
                 }

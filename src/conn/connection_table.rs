@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_descriptor_beyond_the_board_or_closed_is_not_shown() {
+    fn a_descriptor_beyond_the_table_or_closed_is_not_shown() {
         let connection_table = ConnectionTable::new(4);
         connection_table.note(4, Activity::Reading, RelTime(2));
         connection_table.note(-1, Activity::Reading, RelTime(2));

@@ -22,9 +22,9 @@ use crate::tls::TlsBuffers;
 mod hits;
 
 /// A process that these tests do not use.
-struct Nobody(Clock);
+struct UnusedOperator(Clock);
 
-impl Operator for Nobody {
+impl Operator for UnusedOperator {
     fn shutdown(&self, _mode: ShutdownMode) {}
     fn totals(&self) -> Counters {
         Counters::default()
@@ -55,7 +55,7 @@ struct Bench {
     participant: Participant,
     store: WorkerStore,
     counters: Counters,
-    operator: Nobody,
+    operator: UnusedOperator,
     switches: Switches,
     prefixes: PrefixTable,
     hot: HotSampler,
@@ -92,7 +92,7 @@ impl Bench {
             participant,
             store,
             counters: Counters::default(),
-            operator: Nobody(Clock::start()),
+            operator: UnusedOperator(Clock::start()),
             switches: Switches::default(),
             prefixes: PrefixTable::new(b':'),
             hot: HotSampler::default(),
@@ -186,7 +186,7 @@ impl Bench {
 }
 
 /// Each kind of request once, with values that are copied, borrowed and chained.
-fn conversation() -> (Vec<u8>, Vec<u8>) {
+fn exchange() -> (Vec<u8>, Vec<u8>) {
     let (mut asked, mut answered) = (Vec::new(), Vec::new());
     for len in [0usize, 5, 4095, 5000, 70_000, 300_000] {
         let value: Vec<u8> = (0..len).map(|index| b'a' + u8::try_from(index * 7 % 26).unwrap()).collect();
@@ -220,7 +220,7 @@ fn assert_answers(got: &[u8], expected: &[u8]) {
 
 #[test]
 fn replies_do_not_depend_on_how_requests_are_cut() {
-    let (asked, answered) = conversation();
+    let (asked, answered) = exchange();
     for cut in [usize::MAX, 65_536, 65_535, 10_007, 999] {
         let mut bench = Bench::new();
         let replies = bench.talk(&asked, cut);

@@ -1,9 +1,9 @@
-//! What a GET that hits must not do: take a lock, change an atomic in one step, ask for memory, or store anything where
-//! other threads look. On more processors than a test machine has, each of them is what would keep gets from scaling.
+//! What a GET that hits must not do: take a lock, execute a read-modify-write, allocate, or store where other threads
+//! look. With many processors, each of these would keep gets from scaling.
 //!
 //! ```text
 //! counted   locks of the lock order, read-modify-writes, allocations: none in a turn that answers gets
-//! frozen    items, index and ghost are read-only memory in a process of its own: a store there is its end
+//! frozen    items, index and ghost are read-only memory in a process of its own: a store there kills it
 //! calls     one receive and one send in such a turn
 //! ```
 //!
@@ -23,7 +23,7 @@ use crate::sys::allocations::asked_by_this_thread;
 use crate::sys::socket::calls;
 
 const KEYS: u32 = 300;
-/// So often an item is asked for until another hit changes nothing.
+/// The number of gets after which a hit on an item writes nothing.
 const WARM: usize = 4;
 /// Says to the test's own binary that it is the process whose memory is frozen, and after how many hits.
 const FROZEN_AFTER: &str = "LARDER_FROZEN_AFTER";

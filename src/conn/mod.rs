@@ -4,6 +4,16 @@
 //! kernel ──receive──▶ ReadBuf ──▶ Batch, execute ──▶ WriteQueue ──send──▶ kernel
 //!            │           ▲ tail                          │ what the kernel does not take
 //!            └▶ chunks (a large value)                Backlog ──send──▶ kernel, when the client reads
+//!
+//! connection, state          the loop, and its states
+//! read_buf, value            requests, and values that arrive
+//! write_queue, backlog       replies, and those that wait for the client
+//! dump                       rows of a dump, slice by slice
+//! locked, locked_packets     clients that must authenticate first
+//! recorder, log              what is watched, and what -vv prints
+//! connection_table           all descriptors, for `stats conns`
+//! handover                   connections between two processes
+//! cache                      the names of the store's types
 //! ```
 //!
 //! Buffers belong to the worker, which lends them for one drive. A connection keeps only the beginning of an unfinished

@@ -111,7 +111,7 @@ fn what_the_kernel_does_not_take_is_leased_and_sent_after_the_pin() {
         let mut queue = WriteQueue::new(&mut text);
         let expected = queue_all(&mut queue, &pin, slabs, lens);
         let Ok(Flushed::Part(mut backlog)) = queue.flush(&ours, &mut written) else {
-            panic!("a socket that nobody reads has room for half a megabyte")
+            panic!("a socket that is not read has room for half a megabyte")
         };
         assert!(queue.is_empty());
         assert!(!slabs.leases.is_empty());

@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn who_starts_it_as_memcached_reads_memcacheds_version_first() {
+    fn started_as_memcached_it_prints_memcacheds_version_first() {
         for (program, begins) in [
             ("/usr/bin/memcached", "memcached 1.6.45\nlarder 0.1.0"),
             ("./memcached-debug", "memcached 1.6.45\nlarder 0.1.0"),

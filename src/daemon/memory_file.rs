@@ -156,8 +156,8 @@ impl HandedItems {
     }
 }
 
-/// The number of threads that read the file, or write its index in an upgrade: that of the workers (-t), but at most
-/// one per core.
+/// The number of threads that read the file, or write its index in an upgrade. It is the number of workers (-t), but at
+/// most one per core.
 pub(super) fn recovery_threads(settings: &Settings) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     cores.min(settings.threads as usize)

@@ -3,6 +3,16 @@
 //! ```text
 //! main ──▶ cli ──▶ Invocation::Print     help, licence, version
 //!            └───▶ Invocation::Serve ──▶ startup: layers bottom-up ──▶ dispatcher runs ──▶ shutdown: top-down
+//!
+//! before     config_file, users     options and users from files
+//!            failure                why a start failed
+//! startup    privileges, plan       user and limits; the store's configuration
+//!            memory_file            the store and its clock
+//!            inheritance            what the process before hands over
+//!            replication, watching  a node of a mesh; clients that watch
+//!            pidfile, notify        files and messages for a supervisor
+//! running    operator, heartbeat    commands about the process; its load for the service manager
+//!            upgrade, program       SIGUSR2: the next process, and the program that it runs
 //! ```
 
 mod activation;

@@ -36,7 +36,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Predecessor(UpgradeChannel);
 
 /// A client, and what is known of it.
-pub(super) type Client = (OwnedFd, ConnectionRecord);
+pub(super) type ReceivedClient = (OwnedFd, ConnectionRecord);
 
 /// Everything that the old process hands over.
 pub(super) struct ReceivedProcess {
@@ -62,7 +62,7 @@ pub(super) struct ReceivedItems {
 #[derive(Default)]
 pub(super) struct ReceivedClients {
     /// By the worker that they had.
-    of_workers: Vec<Vec<Client>>,
+    of_workers: Vec<Vec<ReceivedClient>>,
     /// Those that watch.
     watchers: Vec<(OwnedFd, WatcherRecord)>,
 }
@@ -147,8 +147,12 @@ impl ReceivedProcess {
 impl ReceivedClients {
     /// Counts the clients at the gate, and deals them to `workers` workers. Returns the clients of each worker, and how
     /// many have no place.
-    pub(super) fn deal(of_workers: Vec<Vec<Client>>, workers: usize, gate: &ClientGate) -> (Vec<Vec<Client>>, u64) {
-        let mut dealt: Vec<Vec<Client>> = (0..workers).map(|_| Vec::new()).collect();
+    pub(super) fn deal(
+        of_workers: Vec<Vec<ReceivedClient>>,
+        workers: usize,
+        gate: &ClientGate,
+    ) -> (Vec<Vec<ReceivedClient>>, u64) {
+        let mut dealt: Vec<Vec<ReceivedClient>> = (0..workers).map(|_| Vec::new()).collect();
         let mut refused = 0;
         for (of_worker, part) in of_workers.into_iter().enumerate() {
             for (socket, record) in part {
@@ -183,7 +187,7 @@ impl ReceivedClients {
     }
 
     /// Takes the clients of workers, and those that watch.
-    pub(super) fn into_parts(self) -> (Vec<Vec<Client>>, Vec<(OwnedFd, WatcherRecord)>) {
+    pub(super) fn into_parts(self) -> (Vec<Vec<ReceivedClient>>, Vec<(OwnedFd, WatcherRecord)>) {
         (self.of_workers, self.watchers)
     }
 }

@@ -21,7 +21,7 @@ use crate::worker::{Mail, Shared, Worker, WorkerSockets, WorkerStart};
 
 use super::certificates::reload_certificates;
 use super::failure::Failure;
-use super::predecessor::Client;
+use super::predecessor::ReceivedClient;
 use super::users::reload_users;
 
 /// Whether and how the process was asked to end.
@@ -100,7 +100,7 @@ impl Workers {
         counters: Vec<Arc<Counters>>,
         store: &'static Store,
         datagrams: Vec<DatagramAddress>,
-        clients: Vec<Vec<Client>>,
+        clients: Vec<Vec<ReceivedClient>>,
         begins: &Arc<Latch>,
     ) -> Result<Self, Failure> {
         let (prepared, reports) = channel();

@@ -395,7 +395,7 @@ impl WaitingThreads {
 /// The running server.
 struct Server {
     dispatcher: Dispatcher,
-    duties: Config,
+    config: Config,
     workers: Workers,
     users: Option<Arc<Authenticator>>,
     process: Arc<Process>,
@@ -518,7 +518,7 @@ impl Server {
         let start = Arc::default();
         let workers = Workers::start(&shared, of_workers, store, sockets.datagrams, clients, &start)?;
         let_workers_be_woken(workers.senders(), store, users.as_deref())?;
-        let duties = Config {
+        let config = Config {
             handshakes: start_handshakes(certificates.as_ref(), of_handshakes, &workers, &shared)?,
             workers: workers.senders(),
             gate,
@@ -531,7 +531,7 @@ impl Server {
             timer: heartbeat(&upgrades.manager, &process, workers.senders()),
         };
         let upgrader = Upgrader::new(upgrades.program, dispatcher.waker(), upgrades.manager);
-        let server = Self { dispatcher, duties, workers, users, process, upgrader, end };
+        let server = Self { dispatcher, config, workers, users, process, upgrader, end };
         Ok((server, WaitingThreads { workers: start, jobs, watchers }, node))
     }
 
@@ -548,7 +548,7 @@ impl Server {
 
     /// Accepts clients until a signal ends the process, or an upgrade.
     fn run(self, signals: &Signals) -> Result<Ended, Failure> {
-        let Self { dispatcher, duties, workers, users, process, upgrader, end } = self;
+        let Self { dispatcher, config, workers, users, process, upgrader, end } = self;
         let (mut ending, mut ended) = (Ending::new(users, process.certificates.clone()), Ended::Stopped);
         let mut on_event = |held: Held<'_>| {
             if ending.read(signals) == AfterSignal::Stop {
@@ -568,7 +568,7 @@ impl Server {
             }
             after
         };
-        dispatcher.run(duties, &mut on_event).map_err(Failure::system("poll"))?;
+        dispatcher.run(config, &mut on_event).map_err(Failure::system("poll"))?;
         if ended == Ended::Stopped {
             upgrader.manager().stopping();
             ending.announce(process.tunables.logger.verbosity());

@@ -255,7 +255,7 @@ impl Acceptor {
                 continue;
             }
             for _ in 0..ACCEPTS_PER_TURN {
-                match self.let_in(listener) {
+                match self.admit(listener) {
                     AcceptOutcome::Done => self.open(),
                     AcceptOutcome::NoClient => {
                         self.may_accept[listener] = false;
@@ -268,7 +268,7 @@ impl Acceptor {
         }
     }
 
-    fn let_in(&mut self, listener: usize) -> AcceptOutcome {
+    fn admit(&mut self, listener: usize) -> AcceptOutcome {
         match self.in_hand.take() {
             Some(Accepted::Plain(socket, grammar)) => {
                 return self.hand_over(socket, grammar, 0..self.config.workers.len());
@@ -310,7 +310,7 @@ impl Acceptor {
         let (gate, fd) = (&self.config.gate, socket.as_raw_fd());
         if audience == Audience::Admins {
             if !gate.enter_admin(fd) {
-                self.send_away(socket, audience);
+                self.refuse(socket, audience);
                 return false;
             }
             return true;
@@ -324,7 +324,7 @@ impl Acceptor {
                 self.log_refused_of_address(address);
             }
         }
-        self.send_away(socket, audience);
+        self.refuse(socket, audience);
         false
     }
 
@@ -375,7 +375,7 @@ impl Acceptor {
         AcceptOutcome::Shut
     }
 
-    fn send_away(&mut self, socket: &OwnedFd, audience: Audience) {
+    fn refuse(&mut self, socket: &OwnedFd, audience: Audience) {
         self.config.counters.rejected_connections.add(1);
         let mut reply = Vec::new();
         let echo = if audience == Audience::Http { Echo::Http(HttpEcho::BROKEN) } else { Echo::TEXT };

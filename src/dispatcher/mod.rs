@@ -2,6 +2,10 @@
 //!
 //! ```text
 //! listen ──▶ Listener, Listener, … ──▶ Dispatcher::run ──Mail::Adopt──▶ worker 0, 1, 2, 0, …
+//!
+//! listener    the sockets of -l, -p, -U and -s
+//! accept      the loop: accepts clients within the limits
+//! assign      the worker of a client
 //! ```
 
 mod accept;

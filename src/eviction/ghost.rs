@@ -518,7 +518,7 @@ mod tests {
 
     #[test]
     #[cfg(not(miri))]
-    fn a_ghost_that_shrinks_forgets_and_gives_its_memory_back_when_nobody_looks_there() {
+    fn a_ghost_that_shrinks_forgets_and_returns_memory_after_its_last_reader() {
         let (ghost, epochs) = (Ghost::new(1 << 20).unwrap(), Arc::new(Epochs::new(1)));
         let mut reader = epochs.join();
         let now = GhostTime::new(0, 0, 1);
@@ -529,7 +529,7 @@ mod tests {
         let pin = reader.pin();
         let tail = ghost.shrink(50_000, &epochs).unwrap();
         assert_eq!(ghost.bytes(), Ghost::bytes_for(50_000));
-        let tail = ghost.discard(tail, &epochs).expect_err("somebody may still look there");
+        let tail = ghost.discard(tail, &epochs).expect_err("a reader may still look there");
         ghost.fit(1 << 20);
         assert_eq!(ghost.bytes(), 2 * 65536, "it grows no further while its end is being given back");
         drop(pin);

@@ -20,7 +20,7 @@
 
 use super::first_round::FirstRound;
 use super::ghost::{GhostClock, GhostHit, GhostTime, Queue};
-use super::ring::{RingEntry, SiftedRing};
+use super::ring::{RingEntry, ScannedRing};
 use super::target::SmallTarget;
 
 /// One slot of a class: a page, numbered in the order the class received its pages, and a chunk in it.
@@ -189,7 +189,7 @@ impl ClockHand {
 /// The policy of one class: small queue, its target length, and CLOCK hand. Protected by the class's hand lock.
 #[derive(Default)]
 pub struct SlotS3A {
-    ring: SiftedRing,
+    ring: ScannedRing,
     /// Ring entries known to be stale: their items left other than through the ring's front.
     stale: u32,
     first_round: FirstRound,
@@ -233,7 +233,7 @@ pub struct PolicyUse {
 const STALE_MAX: u32 = 64;
 /// Slots that the hand searches for an item of main when the ring's front holds only stale entries.
 const SLOTS_FOR_MAIN: u32 = 32;
-/// Entries that a push sifts if the ring has more entries than the class has items. Some of them must be stale.
+/// Entries that a push scans if the ring has more entries than the class has items. Some of them must be stale.
 const STALE_LOOKS: usize = 4;
 /// The ring may always have this many entries.
 const RING_LEN_LEAST: usize = 64;
@@ -302,7 +302,7 @@ impl SlotS3A {
         // Deletes and overwrites leave stale entries, and without evictions nothing else removes them.
         if self.ring.len() > self.target.items() as usize * 3 / 2 + RING_LEN_LEAST {
             for _ in 0..STALE_LOOKS {
-                if self.ring.sift(|entry| slots.ring_item(entry).is_some()) {
+                if self.ring.scan(|entry| slots.ring_item(entry).is_some()) {
                     self.stale = self.stale.saturating_sub(1);
                 }
             }
@@ -392,12 +392,12 @@ pub(super) mod tests {
     pub(in super::super) struct Page(RefCell<Vec<Option<ItemState>>>, RefCell<HashSet<usize>>);
 
     impl Page {
-        pub(in super::super) fn new(standings: &[Option<ItemState>]) -> Self {
-            Self(RefCell::new(standings.to_vec()), RefCell::default())
+        pub(in super::super) fn new(states: &[Option<ItemState>]) -> Self {
+            Self(RefCell::new(states.to_vec()), RefCell::default())
         }
 
-        pub(in super::super) fn put(&self, item: usize, standing: ItemState) {
-            self.0.borrow_mut()[item] = Some(standing);
+        pub(in super::super) fn put(&self, item: usize, state: ItemState) {
+            self.0.borrow_mut()[item] = Some(state);
         }
 
         pub(in super::super) fn vacate(&self, item: usize) -> Option<usize> {
@@ -409,9 +409,9 @@ pub(super) mod tests {
         }
 
         /// A page whose items were all fetched, so that the first round skips them.
-        fn fetched(standings: &[Option<ItemState>]) -> Self {
-            let page = Self::new(standings);
-            (0..standings.len()).for_each(|item| page.fetch(item));
+        fn fetched(states: &[Option<ItemState>]) -> Self {
+            let page = Self::new(states);
+            (0..states.len()).for_each(|item| page.fetch(item));
             page
         }
     }
@@ -426,8 +426,8 @@ pub(super) mod tests {
             u32::try_from(self.0.borrow().len()).unwrap()
         }
         fn at(&self, at: Position) -> Option<usize> {
-            let standing = *self.0.borrow().get(at.index as usize)?;
-            standing.map(|_| at.index as usize)
+            let state = *self.0.borrow().get(at.index as usize)?;
+            state.map(|_| at.index as usize)
         }
         fn ring_item(&self, entry: RingEntry) -> Option<usize> {
             let item = self.at(Position { page: 0, index: entry.chunk.index() })?;
@@ -471,9 +471,9 @@ pub(super) mod tests {
         (0..count).map(&mut leave).collect()
     }
 
-    fn hand_victims(standings: &[Option<ItemState>], count: usize) -> Vec<Option<usize>> {
+    fn hand_victims(states: &[Option<ItemState>], count: usize) -> Vec<Option<usize>> {
         let mut hand = ClockHand::default();
-        victims(&Page::new(standings), count, |page| hand.next_victim(page).map(|victim| victim.item))
+        victims(&Page::new(states), count, |page| hand.next_victim(page).map(|victim| victim.item))
     }
 
     fn policy(items: u32, ring: &[u32], page: &Page) -> SlotS3A {

@@ -10,7 +10,7 @@
 //!
 //! An entry names a chunk and the generation tag of its item. The entry of a deleted or overwritten item stays until
 //! it reaches the front. It is stale then, which its tag or the item's header shows. If there are many stale entries,
-//! the ring is sifted from the front, a few entries at a time. Sifting keeps the order.
+//! the ring is scanned from the front, a few entries at a time. Sifting keeps the order.
 
 use std::collections::VecDeque;
 
@@ -101,22 +101,22 @@ impl Ring {
     }
 }
 
-/// A ring that can be sifted. Sifted entries are older than the rest, and are popped first.
+/// A ring that can be scanned. Scanned entries are older than the rest, and are popped first.
 #[derive(Default)]
-pub(super) struct SiftedRing {
-    sifted: Ring,
+pub(super) struct ScannedRing {
+    scanned: Ring,
     rest: Ring,
 }
 
-impl SiftedRing {
+impl ScannedRing {
     /// The number of entries, stale ones included.
     pub(super) fn len(&self) -> usize {
-        self.sifted.len() + self.rest.len()
+        self.scanned.len() + self.rest.len()
     }
 
     /// Memory in use, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        self.sifted.bytes() + self.rest.bytes()
+        self.scanned.bytes() + self.rest.bytes()
     }
 
     /// Appends an entry.
@@ -126,19 +126,19 @@ impl SiftedRing {
 
     /// Removes and returns the oldest entry.
     pub(super) fn pop(&mut self) -> Option<RingEntry> {
-        self.sifted.pop().or_else(|| self.rest.pop())
+        self.scanned.pop().or_else(|| self.rest.pop())
     }
 
-    /// Sifts one entry: removes it unless `is_live` returns true. Returns whether it was removed. After the last
-    /// entry, sifting restarts at the first.
-    pub(super) fn sift(&mut self, is_live: impl FnOnce(RingEntry) -> bool) -> bool {
+    /// Scans one entry: removes it unless `is_live` returns true. Returns whether it was removed. After the last
+    /// entry, scanning restarts at the first.
+    pub(super) fn scan(&mut self, is_live: impl FnOnce(RingEntry) -> bool) -> bool {
         if self.rest.is_empty() {
-            std::mem::swap(&mut self.sifted, &mut self.rest);
+            std::mem::swap(&mut self.scanned, &mut self.rest);
         }
         let Some(entry) = self.rest.pop() else { return false };
         let is_live = is_live(entry);
         if is_live {
-            self.sifted.push(entry);
+            self.scanned.push(entry);
         }
         !is_live
     }
@@ -146,7 +146,7 @@ impl SiftedRing {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK_BYTES, BLOCK_ENTRIES, ChunkRef, Ring, RingEntry, SiftedRing, generation_tag};
+    use super::{BLOCK_BYTES, BLOCK_ENTRIES, ChunkRef, Ring, RingEntry, ScannedRing, generation_tag};
 
     fn entry(number: usize) -> RingEntry {
         let number = u32::try_from(number).unwrap();
@@ -178,18 +178,18 @@ mod tests {
     }
 
     #[test]
-    fn sifting_takes_the_stale_and_keeps_the_order() {
-        let mut ring = SiftedRing::default();
+    fn a_scan_takes_the_stale_and_keeps_the_order() {
+        let mut ring = ScannedRing::default();
         (0..900).for_each(|number| ring.push(entry(number)));
         let is_live = |seen: RingEntry| (0..900).step_by(3).any(|number| entry(number) == seen);
-        assert_eq!((0..600).filter(|_| ring.sift(is_live)).count(), 400);
+        assert_eq!((0..600).filter(|_| ring.scan(is_live)).count(), 400);
         assert_eq!(ring.len(), 500);
         assert_eq!(ring.pop(), Some(entry(0)));
-        assert_eq!((0..1000).filter(|_| ring.sift(is_live)).count(), 200);
+        assert_eq!((0..1000).filter(|_| ring.scan(is_live)).count(), 200);
         let left: Vec<RingEntry> = std::iter::from_fn(|| ring.pop()).collect();
         let expected: Vec<RingEntry> = (3..900).step_by(3).map(entry).collect();
         assert_eq!(left, expected);
-        assert!(!ring.sift(is_live));
+        assert!(!ring.scan(is_live));
     }
 
     #[test]

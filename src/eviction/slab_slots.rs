@@ -151,7 +151,7 @@ mod tests {
             slabs.arena().head(link).word0.store(77, Ordering::Relaxed);
         }
         slabs.arena().head(first).word0.store(5 << 20, Ordering::Relaxed);
-        let link_info = LinkInfo { place: QueueState::SMALL, ..LinkInfo::main(9) };
+        let link_info = LinkInfo { queue: QueueState::SMALL, ..LinkInfo::main(9) };
         header::set_linked(slabs.arena().head(first), link_info, |_, _| {});
         let (own, other) = (
             SlabSlots::new(&pin, &slabs, 1, &[1], ClockTick(40)),
@@ -174,7 +174,7 @@ mod tests {
         let entry = |cas| RingEntry { chunk, mark: super::generation_tag(cas) };
         assert!(slots.ring_item(entry(9)).is_none(), "nothing lies there");
         slabs.arena().head(chunk).word0.store(5 << 20, Ordering::Relaxed);
-        let link_info = LinkInfo { place: QueueState::SMALL, ..LinkInfo::main(9) };
+        let link_info = LinkInfo { queue: QueueState::SMALL, ..LinkInfo::main(9) };
         header::set_linked(slabs.arena().head(chunk), link_info, |_, _| {});
         let item = slots.ring_item(entry(9)).unwrap();
         assert!(slots.ring_item(entry(10)).is_none());

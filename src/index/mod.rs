@@ -25,7 +25,7 @@
 //!   Overflow buckets are therefore recycled without a grace period. Only a miss could be wrong, and the next
 //!   invariant covers it.
 //! * **A miss is checked.** A move within a chain has three steps: place the copy, count the move in the main bucket's
-//!   sequence word, clear the original. A split publishes the new state before it clears the parent; a merge publishes
+//!   sequence word, clear the original. A split publishes the new state before it clears the parent. A merge publishes
 //!   it before it clears the child. Before that, both count the fill of the other bucket. A reader that misses a
 //!   cleared original therefore sees a changed count or state (I8). This also holds if the state has changed back
 //!   meanwhile.

@@ -207,7 +207,7 @@ fn loom_a_split_hides_no_key_of_the_last_slot() {
 
 /// Fails if the child is unlocked before the parent is stripped.
 #[test]
-fn loom_what_is_deleted_during_a_split_is_reused_only_when_nobody_can_see_it() {
+fn loom_what_is_deleted_during_a_split_is_reused_only_when_no_reader_sees_it() {
     check(2, || {
         let (stays, goes) = (key(7, 0), key(7, 1));
         let world = World::with(&[goes, stays]);

@@ -130,7 +130,7 @@ fn growth_keeps_every_item_and_returns_the_overflow_buckets() {
 }
 
 #[test]
-fn who_only_tries_to_split_waits_neither_for_a_lock_nor_for_memory() {
+fn an_attempt_to_split_waits_neither_for_a_lock_nor_for_memory() {
     let index = index(4 << 20, 0);
     (0..20).for_each(|key| assert_eq!(set(&index, key, 0), Ok(None)));
     let holder = index.lock(&Pin::assumed(), hash(3));
@@ -211,7 +211,7 @@ fn a_split_holds_one_bucket_and_looks_at_the_items_of_no_other() {
     let items = index.chain(parent).map(|bucket| bucket.full_slots().count()).sum::<usize>();
     let all = held_at_each(&index, |hash_of| assert_eq!(index.split_one(hash_of), Split::Done));
     let child = index.buckets() - 1;
-    assert_eq!(all, vec![vec![parent, child]; items], "the child is nobody's before it is published");
+    assert_eq!(all, vec![vec![parent, child]; items], "no other thread sees the child before it is published");
     assert_holds(&index, &model);
     let before = index.buckets();
     let held = held_at_each(&index, |hash_of| {
@@ -240,12 +240,12 @@ fn the_memory_ahead_is_taken_one_huge_page_at_a_time() {
             assert!(!index.wants_room(), "one page is enough for now");
         }
         taken = index.bytes_touched();
-        assert_eq!(index.try_split(hash_in), Split::Done, "nobody had to wait for memory");
+        assert_eq!(index.try_split(hash_in), Split::Done, "no split waited for memory");
     }
 }
 
 #[test]
-fn a_merge_waits_for_nobody() {
+fn a_merge_waits_for_no_lock() {
     let index = index(1 << 16, 2);
     filled(&index, 60);
     // There are nine buckets. The ninth merges into the first, and the second is split next.
@@ -275,7 +275,7 @@ fn a_merge_that_finds_no_overflow_bucket_changes_nothing() {
 }
 
 #[test]
-fn the_memory_of_an_index_that_has_shrunk_goes_back_when_nobody_knows_its_buckets() {
+fn the_memory_of_an_index_that_has_shrunk_goes_back_when_no_reader_knows_its_buckets() {
     for (pages, first_tail) in [(IndexPages::Small, 1024), (IndexPages::Huge, 32768)] {
         let index = HashIndex::new(16 << 20, 0, pages).unwrap();
         let epochs = Arc::new(Epochs::new(1));
@@ -315,7 +315,7 @@ fn the_memory_of_an_index_that_has_shrunk_goes_back_when_nobody_knows_its_bucket
 }
 
 #[test]
-fn a_closed_tail_is_not_split_into_and_stays_if_somebody_was_before() {
+fn a_closed_tail_is_not_split_into_and_stays_if_a_split_came_before() {
     let index = HashIndex::new(1 << 20, 0, IndexPages::Small).unwrap();
     let epochs = Arc::new(Epochs::new(1));
     while index.buckets() < 4000 {

@@ -20,7 +20,7 @@ use super::proof::{Content, Proving};
 use super::version;
 
 /// The owner links the item, or gives its chunks back.
-#[must_use = "its chunks are nobody's else"]
+#[must_use = "otherwise its chunks are lost"]
 pub struct CompleteItem {
     chunk: ChunkRef,
     head: &'static ChunkHead,
@@ -152,8 +152,8 @@ mod tests {
         let mut reader = epochs.join();
         let pin = reader.pin();
         let hashed = KeyHasher::with_seed(7).hash(Key::new(b"colour").unwrap());
-        let (accessed, place, marks) = (AccessStamp::at(RelTime(200)), QueueState::MAIN, Marks::BINARY_KEY);
-        let link_info = LinkInfo { unique: 5, deadline: Deadline(9), accessed, place, marks };
+        let (accessed, queue, marks) = (AccessStamp::at(RelTime(200)), QueueState::MAIN, Marks::BINARY_KEY);
+        let link_info = LinkInfo { unique: 5, deadline: Deadline(9), accessed, queue, marks };
         let value: Vec<u8> = (0..4000_u32).map(|number| number.to_le_bytes()[0]).collect();
         let all_extras = [(0, None), (77, None), (0, Some(u64::MAX)), (77, Some(1 << 40))];
         for (len, (client_flags, version)) in

@@ -427,7 +427,7 @@ pub struct LinkInfo {
     /// The current minute.
     pub accessed: AccessStamp,
     /// The item's initial state in the eviction policy.
-    pub place: QueueState,
+    pub queue: QueueState,
     /// The item's marks.
     pub marks: Marks,
 }
@@ -437,7 +437,7 @@ impl LinkInfo {
     /// For tests: an item of the main queue, without marks and without a deadline.
     pub const fn main(unique: u64) -> Self {
         let (deadline, accessed) = (Deadline::NEVER, AccessStamp::at(RelTime(2)));
-        Self { unique, deadline, accessed, place: QueueState::MAIN, marks: Marks::NONE }
+        Self { unique, deadline, accessed, queue: QueueState::MAIN, marks: Marks::NONE }
     }
 }
 
@@ -489,12 +489,12 @@ pub(super) fn write_unlinked(head: &ChunkHead, shape: Shape) {
 /// `prove` gets both words as they will be, and writes the item's proof if it has one.
 #[inline]
 pub fn set_linked(head: &ChunkHead, link_info: LinkInfo, prove: impl FnOnce(Word0, Word1)) {
-    let LinkInfo { unique, deadline, accessed, place, marks } = link_info;
+    let LinkInfo { unique, deadline, accessed, queue, marks } = link_info;
     let word1 = u64::from(deadline.0) << 32 | unique & 0xffff_ffff;
     head.word1.store(word1, Ordering::Relaxed);
     let shape = head.word0.load(Ordering::Relaxed);
     let unique_high = unique >> 32 << UNIQUE_HIGH_SHIFT;
-    let word0 = shape | accessed.0 | unique_high | place.0 | marks.0 | LINKED;
+    let word0 = shape | accessed.0 | unique_high | queue.0 | marks.0 | LINKED;
     prove(Word0(word0), Word1::of(word1));
     // Release: publishes key, value, proof and word1; pairs with `Word0::load` (I2).
     head.word0.store(word0, Ordering::Release);

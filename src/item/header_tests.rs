@@ -13,8 +13,8 @@ fn linked(marks: Marks) -> ChunkHead {
     let (has_client_flags, has_version, has_proof, is_chain) = (true, false, false, false);
     let shape = Shape { key_len: 250, has_client_flags, has_version, has_proof, is_chain, value_len: 1_048_575 };
     write_unlinked(&head, shape);
-    let (deadline, place) = (Deadline(77), QueueState::SMALL);
-    set_linked(&head, LinkInfo { unique: 0xff_1234_5678, deadline, accessed: MINUTE, place, marks }, |_, _| {});
+    let (deadline, queue) = (Deadline(77), QueueState::SMALL);
+    set_linked(&head, LinkInfo { unique: 0xff_1234_5678, deadline, accessed: MINUTE, queue, marks }, |_, _| {});
     head
 }
 
@@ -80,9 +80,9 @@ fn an_item_goes_over_into_main_without_its_hits() {
     assert_eq!((Word0::load(&head).in_main(), Word0::load(&head).freq()), (true, 0));
     note_hit(&head, Word0::load(&head), MINUTE);
     let copy = linked(Marks::NONE);
-    let place = QueueState::of(Word0::load(&head));
+    let queue = QueueState::of(Word0::load(&head));
     let (deadline, marks) = (Deadline(0), Marks::NONE);
-    set_linked(&copy, LinkInfo { unique: 1, deadline, accessed: MINUTE, place, marks }, |_, _| {});
+    set_linked(&copy, LinkInfo { unique: 1, deadline, accessed: MINUTE, queue, marks }, |_, _| {});
     assert_eq!((Word0::load(&copy).in_main(), Word0::load(&copy).freq()), (true, 1));
 }
 

@@ -327,10 +327,10 @@ impl PendingItem {
         })
     }
 
-    /// Makes a filled copy ready to replace `original`, with the original's CAS unique, deadline and hits, and with the
-    /// version that a touch may have given it meanwhile. As for
-    /// [`CompleteItem::link`]; in addition, the caller knows that the original is linked.
-    pub fn into_twin(self, original: &ItemRef<'_>) -> ChunkRef {
+    /// Makes a filled copy ready to replace `original`. It gets the original's CAS unique, deadline and hits. It also
+    /// gets the version, which a touch may have changed since the copy began. As for [`CompleteItem::link`]; in
+    /// addition, the caller knows that the original is linked.
+    pub fn into_copy_of(self, original: &ItemRef<'_>) -> ChunkRef {
         assert_eq!(self.remaining, 0, "only a complete value becomes visible (I2)");
         let content = self.content();
         let pending = ManuallyDrop::new(self);

@@ -10,8 +10,8 @@
 //! can exchange without the content.
 //!
 //! The proof is written before the Release store that sets `linked`. A touch marks the item, stores the deadline and
-//! the version, stores the proof, and takes the mark away. If the process is killed in between, the next start believes
-//! an item with this mark, and writes the proof that belongs to the deadline and the version.
+//! the version, stores the proof, and takes the mark away. If the process is killed in between, the next start accepts
+//! an item with this mark. It writes the proof that belongs to the deadline and the version.
 
 use std::ptr::NonNull;
 

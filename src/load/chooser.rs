@@ -103,8 +103,8 @@ pub(super) fn counters(plan: &Plan) -> u64 {
     if plan.mix.has(Shape::Count) { plan.keys.count.min(COUNTERS_MAX) } else { 0 }
 }
 
-/// A step that visits every number below `count` once and puts neighbours far apart: items that are alike in rank were
-/// not stored one behind the other.
+/// A step that visits every number below `count` once and puts neighbours far apart. So items of similar rank were not
+/// stored one after the other.
 fn spread(count: u64) -> u64 {
     let mut step = whole(count as f64 * 0.618_034).max(1);
     while common_divisor(step, count) != 1 {

@@ -10,7 +10,7 @@ use std::io;
 use std::time::Duration;
 
 use super::connection::State;
-use super::driver::{Driver, SILENCE_MAX, Served, Turns};
+use super::driver::{Driver, SILENCE_MAX, Served, WindowState};
 use super::plan::Waiting;
 
 /// A fill sends this many items together, or fewer if they are larger than `FILL_BYTES` together.
@@ -42,41 +42,41 @@ impl ClosedLoop {
 }
 
 impl Driver {
-    pub(super) fn closed(&mut self, turns: &mut Turns<'_>, period: ClosedLoop) -> io::Result<()> {
+    pub(super) fn closed(&mut self, state: &mut WindowState<'_>, period: ClosedLoop) -> io::Result<()> {
         let count = self.connections.len();
         let (mut busy, mut joined) = (0, 0);
         loop {
             let now_ns = self.clock.real_ns();
-            let over = turns.live.is_stopped() || now_ns >= period.end_ns;
+            let over = state.live.is_stopped() || now_ns >= period.end_ns;
             while joined < count && !over && period.joins_ns(joined, count) <= now_ns {
-                busy += usize::from(self.send_batch(joined, &period, turns));
+                busy += usize::from(self.send_batch(joined, &period, state));
                 joined += 1;
             }
             if busy == 0 && (joined == count || over) {
                 return Ok(());
             }
             // The first poll does not wait. Only a thread that found nothing sleeps.
-            let sleeps = self.plan.waiting == Waiting::Sleep && turns.idle_since.is_some() && joined == count;
-            self.look(turns, if sleeps { SILENCE_MAX } else { Duration::ZERO }, busy)?;
-            let events = turns.take_events();
+            let sleeps = self.plan.waiting == Waiting::Sleep && state.idle_since.is_some() && joined == count;
+            self.look(state, if sleeps { SILENCE_MAX } else { Duration::ZERO }, busy)?;
+            let events = state.take_events();
             for event in &events {
-                match self.serve(event, &mut turns.window) {
+                match self.serve(event, &mut state.window) {
                     (_, Served::Same) => {}
                     (_, Served::Lost) => busy -= 1,
                     (index, Served::Free) => {
                         let goes_on =
-                            !over && turns.window.now_ns < period.end_ns && self.send_batch(index, &period, turns);
+                            !over && state.window.now_ns < period.end_ns && self.send_batch(index, &period, state);
                         busy -= usize::from(!goes_on);
                     }
                 }
             }
-            turns.end(events);
+            state.end(events);
         }
     }
 
     /// Sends a batch on a free connection. Returns false if there is nothing to send, or the connection is gone.
     #[inline]
-    fn send_batch(&mut self, index: usize, period: &ClosedLoop, turns: &mut Turns<'_>) -> bool {
+    fn send_batch(&mut self, index: usize, period: &ClosedLoop, state: &mut WindowState<'_>) -> bool {
         if self.connections[index].state != State::Free {
             return false;
         }
@@ -96,6 +96,6 @@ impl Driver {
                 self.push_fence(index, quiet, due_ns);
             }
         }
-        self.send(index, &mut turns.window)
+        self.send(index, &mut state.window)
     }
 }

@@ -16,7 +16,7 @@ use larder::base::Clock;
 use super::items::ItemId;
 use super::plan::Target;
 use super::window::{Queue, Taken, Window};
-use super::wire::{Speech, TURNED_AWAY};
+use super::wire::{Codec, TOO_MANY_CONNECTIONS};
 
 pub(super) struct Connection {
     /// A socket of any family. The functions of the type that are used are the same for all.
@@ -87,9 +87,9 @@ impl Connection {
     }
 
     /// Sends a request that every server of the protocol answers, and waits for the answer.
-    pub(super) fn introduce(&mut self, speech: &Speech, timeout: Duration) -> io::Result<()> {
+    pub(super) fn introduce(&mut self, codec: &Codec, timeout: Duration) -> io::Result<()> {
         self.socket.set_read_timeout(Some(timeout))?;
-        self.socket.write_all(speech.fence())?;
+        self.socket.write_all(codec.fence())?;
         let mut answer = Vec::new();
         let shown = |answer: &[u8]| match answer {
             [] => "nothing".to_string(),
@@ -104,16 +104,16 @@ impl Connection {
                 Err(error) => return Err(error),
             };
             answer.extend_from_slice(&piece[..len]);
-            match speech.is_fence_answer(&answer) {
+            match codec.is_fence_answer(&answer) {
                 Some(true) => return Ok(()),
                 None if len > 0 => {}
                 Some(false) | None => break,
             }
         }
-        if answer == TURNED_AWAY {
+        if answer == TOO_MANY_CONNECTIONS {
             return Err(io::Error::new(ErrorKind::ConnectionRefused, shown(&answer)));
         }
-        let asked = speech.fence_name();
+        let asked = codec.fence_name();
         Err(io::Error::new(ErrorKind::Unsupported, format!("{asked} was answered by {}", shown(&answer))))
     }
 
@@ -147,7 +147,7 @@ impl Connection {
 
     /// Receives and compares replies, until all requests are answered or no more bytes are there.
     #[inline]
-    pub(super) fn receive(&mut self, buffer: &mut [u8], speech: &Speech, clock: &Clock, window: &mut Window, end: End) {
+    pub(super) fn receive(&mut self, buffer: &mut [u8], codec: &Codec, clock: &Clock, window: &mut Window, end: End) {
         loop {
             let into: &mut [u8] = if self.held_len == 0 {
                 buffer
@@ -168,14 +168,14 @@ impl Connection {
             window.now_ns = clock.real_ns();
             window.outcome.received_bytes += len as u64;
             if self.held_len == 0 {
-                match compare(&mut self.queue, &buffer[..len], speech, window) {
+                match compare(&mut self.queue, &buffer[..len], codec, window) {
                     Ok((used, least)) => self.hold(&buffer[used..len], least),
                     Err(loss) => return self.give_up(loss, window),
                 }
             } else {
                 self.held_len += len;
                 if self.held_len >= self.held_least {
-                    match compare(&mut self.queue, &self.held[..self.held_len], speech, window) {
+                    match compare(&mut self.queue, &self.held[..self.held_len], codec, window) {
                         Ok((used, least)) => {
                             self.held.copy_within(used..self.held_len, 0);
                             self.held_len -= used;
@@ -214,8 +214,8 @@ impl Connection {
     fn give_up(&mut self, loss: Loss, window: &mut Window) {
         match loss {
             Loss::Fault(why) => self.lose(&why, window),
-            Loss::TurnedAway => {
-                window.error(TURNED_AWAY);
+            Loss::Refused => {
+                window.error(TOO_MANY_CONNECTIONS);
                 self.close(window);
             }
         }
@@ -239,19 +239,19 @@ impl Connection {
 /// Why a connection cannot be used any longer.
 enum Loss {
     Fault(String),
-    TurnedAway,
+    Refused,
 }
 
 /// Compares replies until one is incomplete. Returns the bytes of complete replies, and those that the next one needs.
 #[inline]
-fn compare(queue: &mut Queue, input: &[u8], speech: &Speech, window: &mut Window) -> Result<(usize, usize), Loss> {
+fn compare(queue: &mut Queue, input: &[u8], codec: &Codec, window: &mut Window) -> Result<(usize, usize), Loss> {
     let mut used = 0;
     while used < input.len() {
-        match speech.take(queue, &input[used..], window) {
+        match codec.take(queue, &input[used..], window) {
             Taken::Bytes(bytes) => used += bytes,
             Taken::More(least) => return Ok((used, least)),
             Taken::Lost(why) => return Err(Loss::Fault(why)),
-            Taken::TurnedAway => return Err(Loss::TurnedAway),
+            Taken::Refused => return Err(Loss::Refused),
         }
     }
     Ok((used, 0))

@@ -29,7 +29,7 @@ use super::open_loop::Schedule;
 use super::outcome::Outcome;
 use super::plan::{Plan, Sharing, Target};
 use super::window::Window;
-use super::wire::{Request, Speech};
+use super::wire::{Codec, Request};
 
 /// A server without an answer for this long has failed.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ pub(super) struct Driver {
     poll: Poll,
     pub(super) clock: Clock,
     pub(super) connections: Vec<Connection>,
-    speech: Speech,
+    codec: Codec,
     pub(super) chooser: Chooser,
     buffer: Vec<u8>,
     /// Requests while they are written.
@@ -69,7 +69,7 @@ pub(super) struct Driver {
 }
 
 /// State of one window.
-pub(super) struct Turns<'a> {
+pub(super) struct WindowState<'a> {
     pub(super) events: Events,
     pub(super) window: Window,
     pub(super) live: &'a Live,
@@ -101,7 +101,7 @@ impl Driver {
             poll: Poll::new()?,
             clock: Clock::start(),
             connections: Vec::new(),
-            speech: Speech::new(Items::new(plan)?, plan.wire, plan.noreply, first_stamp),
+            codec: Codec::new(Items::new(plan)?, plan.wire, plan.noreply, first_stamp),
             chooser: Chooser::new(plan, thread)?,
             buffer: vec![0; BUFFER_BYTES],
             batch: Vec::new(),
@@ -112,7 +112,7 @@ impl Driver {
         for index in (thread..plan.connections).step_by(plan.threads) {
             let mut connection = Connection::open(target)?;
             if index == 0 {
-                connection.introduce(&driver.speech, SILENCE_MAX)?;
+                connection.introduce(&driver.codec, SILENCE_MAX)?;
             }
             driver.register(&connection, driver.connections.len())?;
             driver.connections.push(connection);
@@ -146,21 +146,22 @@ impl Driver {
         let kinds = if matches!(task, Task::Fill) { Vec::new() } else { self.plan.mix.kinds() };
         let mut window = Window::new(start_ns, &kinds);
         window.acknowledgement_log = mem::take(&mut self.acknowledgement_log);
-        let mut turns = Turns { events, window, live, published: Published::default(), idle_ns: 0, idle_since: None };
+        let mut state =
+            WindowState { events, window, live, published: Published::default(), idle_ns: 0, idle_since: None };
         let done = self.prepare().and_then(|()| match task {
             Task::Fill => {
                 self.fill_next = self.fill_starts();
-                self.closed(&mut turns, ClosedLoop::fill())
+                self.closed(&mut state, ClosedLoop::fill())
             }
-            Task::Closed { time, ramp } => self.closed(&mut turns, ClosedLoop::for_time(start_ns, time, ramp)),
+            Task::Closed { time, ramp } => self.closed(&mut state, ClosedLoop::for_time(start_ns, time, ramp)),
             Task::Open { time, ramp, per_second } => {
-                self.open(&mut turns, Schedule::new(start_ns, time, ramp, per_second))
+                self.open(&mut state, Schedule::new(start_ns, time, ramp, per_second))
             }
         });
         let elapsed_ns = (self.clock.real_ns() - start_ns).max(1);
-        let idle_ns = turns.idle_ns + turns.idle_since.map_or(0, |since| self.clock.real_ns() - since);
-        self.acknowledgement_log = mem::take(&mut turns.window.acknowledgement_log);
-        let mut outcome = turns.window.close();
+        let idle_ns = state.idle_ns + state.idle_since.map_or(0, |since| self.clock.real_ns() - since);
+        self.acknowledgement_log = mem::take(&mut state.window.acknowledgement_log);
+        let mut outcome = state.window.close();
         outcome.elapsed = Duration::from_nanos(elapsed_ns);
         outcome.busy_share = 1.0 - (idle_ns as f64 / elapsed_ns as f64).min(1.0);
         outcome.client_cpu = thread_cpu().saturating_sub(cpu_before);
@@ -179,17 +180,22 @@ impl Driver {
     }
 
     /// Polls for connections that are ready.
-    pub(super) fn look(&mut self, turns: &mut Turns<'_>, timeout: Duration, outstanding: usize) -> io::Result<()> {
-        match self.poll.poll(&mut turns.events, Some(timeout)) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => turns.events.clear(),
+    pub(super) fn look(
+        &mut self,
+        state: &mut WindowState<'_>,
+        timeout: Duration,
+        outstanding: usize,
+    ) -> io::Result<()> {
+        match self.poll.poll(&mut state.events, Some(timeout)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => state.events.clear(),
             looked => looked?,
         }
-        if !turns.events.is_empty() {
-            turns.work(&self.clock);
+        if !state.events.is_empty() {
+            state.work(&self.clock);
             return Ok(());
         }
         let now_ns = self.clock.real_ns();
-        let since = *turns.idle_since.get_or_insert(now_ns);
+        let since = *state.idle_since.get_or_insert(now_ns);
         if outstanding > 0 && u128::from(now_ns - since) > SILENCE_MAX.as_nanos() {
             let seconds = SILENCE_MAX.as_secs();
             let what = format!("no answer for {seconds} s; {outstanding} connections wait for one");
@@ -211,7 +217,7 @@ impl Driver {
         }
         let end = if event.is_read_closed() || event.is_error() { End::Reported } else { End::Open };
         if event.is_readable() || end == End::Reported {
-            connection.receive(&mut self.buffer, &self.speech, &self.clock, window, end);
+            connection.receive(&mut self.buffer, &self.codec, &self.clock, window, end);
             window.record();
             connection.uniques.append(&mut window.uniques);
         }
@@ -236,9 +242,9 @@ impl Driver {
         for _ in 0..keys {
             self.ids.push(self.chooser.item(op, part));
         }
-        let quiet = self.plan.noreply && self.speech.can_be_quiet(op);
+        let quiet = self.plan.noreply && self.codec.can_be_quiet(op);
         let request = Request { op, ids: &self.ids, unique: None, quiet, due_ns };
-        self.speech.push_request(&mut self.batch, &mut self.connections[index].queue, request);
+        self.codec.push_request(&mut self.batch, &mut self.connections[index].queue, request);
         quiet
     }
 
@@ -249,7 +255,7 @@ impl Driver {
         let are_some = !uniques.is_empty();
         for (id, unique) in uniques.drain(..) {
             let request = Request { op: Op::Cas, ids: &[id], unique: Some(unique), quiet: false, due_ns };
-            self.speech.push_request(&mut self.batch, queue, request);
+            self.codec.push_request(&mut self.batch, queue, request);
         }
         are_some
     }
@@ -285,13 +291,13 @@ impl Driver {
         self.fill_next[place] += step as u64;
         let id = if number < count { ItemId::item(number) } else { ItemId::counter(number - count) };
         let request = Request { op: Op::Set, ids: &[id], unique: None, quiet: false, due_ns };
-        self.speech.push_request(&mut self.batch, &mut self.connections[index].queue, request);
+        self.codec.push_request(&mut self.batch, &mut self.connections[index].queue, request);
         true
     }
 
     /// Appends the request whose answer says that the `quiet` silent ones before it are done.
     pub(super) fn push_fence(&mut self, index: usize, quiet: u32, due_ns: u64) {
-        self.speech.push_fence(&mut self.batch, &mut self.connections[index].queue, quiet, due_ns);
+        self.codec.push_fence(&mut self.batch, &mut self.connections[index].queue, quiet, due_ns);
     }
 
     pub(super) fn batch_len(&self) -> usize {
@@ -312,7 +318,7 @@ impl Driver {
     }
 }
 
-impl Turns<'_> {
+impl WindowState<'_> {
     /// Ends the idle time.
     #[inline]
     pub(super) fn work(&mut self, clock: &Clock) {

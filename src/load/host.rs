@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-/// Waits for a process that cannot be asked when it is ready.
-#[expect(clippy::disallowed_methods, reason = "another process's background work tells nobody when it is done")]
+/// Waits for a process that reports no readiness.
+#[expect(clippy::disallowed_methods, reason = "another process does not report the end of its background work")]
 pub fn pause(duration: Duration) {
     thread::sleep(duration);
 }

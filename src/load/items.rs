@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_its_number_and_nobody_elses() {
+    fn every_number_has_a_key_of_its_own() {
         let items = items(SizePlan::Fixed(100));
         let mut key = Vec::new();
         items.push_key(ItemId::item(123_456_789), &mut key);

@@ -9,14 +9,14 @@
 //!                 ├─ items              keys and values of a number (sizes: lengths from a file)
 //!                 ├─ acknowledgement_log    the last acknowledged change of each key that only one connection changes
 //!                 ╰─ connection, window, live        bytes, counts, and progress for other threads
-//! tool       the program around it: order (the command line, by the table in flags), report, exit codes, manual
+//! tool       the program around it: order (the command line, by the table in flags; units), report, exit codes, manual
 //! twitter    rows of a table of real loads
 //!
 //! bench      servers compared: the table of `make bench`
 //! comparison    which servers, on which cores, from LARDER_BENCH_* variables
 //! server     one of them: start, questions beside the load, stop
 //! host       figures of the machine and of a process from /proc
-//! figures    medians, ratios, Markdown tables
+//! figures    medians, ratios, Markdown tables (json: values in JSON)
 //! floor      a null server: the cost of the kernel alone
 //! trace      request sequences from files
 //! schedule   cores and priorities of threads, and the ends of child processes

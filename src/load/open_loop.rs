@@ -14,7 +14,7 @@ use std::io;
 use std::time::Duration;
 
 use super::connection::State;
-use super::driver::{Driver, SILENCE_MAX, Served, Turns};
+use super::driver::{Driver, SILENCE_MAX, Served, WindowState};
 use super::op::Op;
 use super::plan::Waiting;
 use super::random::whole;
@@ -65,7 +65,7 @@ impl Schedule {
 }
 
 impl Driver {
-    pub(super) fn open(&mut self, turns: &mut Turns<'_>, schedule: Schedule) -> io::Result<()> {
+    pub(super) fn open(&mut self, state: &mut WindowState<'_>, schedule: Schedule) -> io::Result<()> {
         let awaited_max = self.plan.pipeline as usize * self.plan.keys_per_get as usize;
         // Connections that can take a request, and for each connection whether it is in this line.
         let mut line: VecDeque<usize> = (0..self.connections.len()).collect();
@@ -81,13 +81,13 @@ impl Driver {
                 if self.connections[index].state == State::Lost {
                     continue;
                 }
-                turns.work(&self.clock);
+                state.work(&self.clock);
                 let due_ns = schedule.due_ns(next);
-                turns.window.outcome.late += u64::from(now_ns - due_ns > LATE_NS);
+                state.window.outcome.late += u64::from(now_ns - due_ns > LATE_NS);
                 next += 1;
                 busy += usize::from(self.connections[index].state == State::Free);
                 self.push_chosen(index, due_ns);
-                if !self.send(index, &mut turns.window) {
+                if !self.send(index, &mut state.window) {
                     busy -= 1;
                     lost += 1;
                 } else if self.connections[index].queue.len() < awaited_max {
@@ -96,20 +96,20 @@ impl Driver {
                 }
                 now_ns = self.clock.real_ns();
             }
-            let over = now_ns >= schedule.end_ns || turns.live.is_stopped() || lost == self.connections.len();
+            let over = now_ns >= schedule.end_ns || state.live.is_stopped() || lost == self.connections.len();
             if over && next < schedule.total {
-                give_up_rest(&schedule, next, now_ns, &mut turns.window, || self.chooser.op());
+                give_up_rest(&schedule, next, now_ns, &mut state.window, || self.chooser.op());
                 next = schedule.total;
             }
             if busy == 0 && next == schedule.total {
                 return Ok(());
             }
             let ahead_ns = (next < schedule.total).then(|| schedule.due_ns(next).saturating_sub(now_ns));
-            let timeout = self.may_sleep(turns, ahead_ns, !line.is_empty());
-            self.look(turns, timeout, busy)?;
-            let events = turns.take_events();
+            let timeout = self.may_sleep(state, ahead_ns, !line.is_empty());
+            self.look(state, timeout, busy)?;
+            let events = state.take_events();
             for event in &events {
-                let (index, served) = self.serve(event, &mut turns.window);
+                let (index, served) = self.serve(event, &mut state.window);
                 busy -= usize::from(served != Served::Same);
                 lost += usize::from(served == Served::Lost);
                 if !in_line[index] && self.connections[index].queue.len() < awaited_max && served != Served::Lost {
@@ -117,12 +117,12 @@ impl Driver {
                     in_line[index] = true;
                 }
             }
-            turns.end(events);
+            state.end(events);
         }
     }
 
-    fn may_sleep(&self, turns: &Turns<'_>, ahead_ns: Option<u64>, can_send: bool) -> Duration {
-        if self.plan.waiting == Waiting::Poll || turns.idle_since.is_none() {
+    fn may_sleep(&self, state: &WindowState<'_>, ahead_ns: Option<u64>, can_send: bool) -> Duration {
+        if self.plan.waiting == Waiting::Poll || state.idle_since.is_none() {
             return Duration::ZERO;
         }
         match ahead_ns {

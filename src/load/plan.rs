@@ -78,7 +78,7 @@ impl Mix {
         self.ops().any(|op| op.shape() == shape)
     }
 
-    /// The kinds of requests that are sent and timed apart, in the order of their table: a cas begins with a gets.
+    /// The kinds of requests with latencies of their own, in the order of their table. A cas adds the gets before it.
     pub(super) fn kinds(&self) -> Vec<Op> {
         let mut kinds: Vec<Op> = self.ops().collect();
         if self.has(Shape::Swap) {

@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_load_that_sent_nothing_says_so_and_is_nobodys_figure() {
+    fn a_load_that_sent_nothing_says_so_and_has_no_figures() {
         let load = Outcome { elapsed: Duration::from_millis(1), busy_share: 1.0, ..Outcome::default() };
         let report = Report { target: "x", plan: &Plan::default(), fill: None, load: Some(&load) };
         let lines = report.lines();

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn normal_priority_is_everybodys_right() {
+    fn normal_priority_needs_no_privilege() {
         set_priority(Priority::Normal).unwrap();
     }
 

@@ -293,7 +293,7 @@ mod tests {
     use super::{Line, Mark, Phase};
 
     #[test]
-    fn a_line_tells_of_its_phase_alone() {
+    fn a_line_has_the_figures_of_its_phase_alone() {
         let mark = |requests, at_us| Mark { requests, at_us };
         let mut line = Line {
             shown: true,

@@ -62,7 +62,7 @@ pub(super) enum Taken {
     /// The bytes are no reply, and their end is unknown.
     Lost(String),
     /// The server has too many connections to serve this one.
-    TurnedAway,
+    Refused,
 }
 
 /// The counts of a window.

@@ -183,8 +183,8 @@ impl PageArena {
         self.superblock.get()
     }
 
-    /// Moves the pages after those that are in a memory file to this file, up to page `end`; with `None`, all others,
-    /// none of which was ever used. The first call also writes the page table.
+    /// Moves the pages after those that are in a memory file to this file, up to page `end`. `None` means all other
+    /// pages, none of which was ever used. The first call also writes the page table.
     ///
     /// # Errors
     /// The kernel's error. The pages are unchanged.

@@ -188,9 +188,9 @@ mod tests {
     }
 
     #[test]
-    fn between_two_classes_the_middle_of_a_crowd_is_split_off() {
-        let crowd: Vec<(u32, u64)> = (353..=440).map(|bytes| (bytes, 300)).collect();
-        let fit = demand(&crowd).missing_class(&classes(), 16, LIMIT_PAGES).unwrap();
+    fn between_two_classes_the_middle_of_many_sizes_is_split_off() {
+        let sizes: Vec<(u32, u64)> = (353..=440).map(|bytes| (bytes, 300)).collect();
+        let fit = demand(&sizes).missing_class(&classes(), 16, LIMIT_PAGES).unwrap();
         assert!((392..=400).contains(&fit.chunk_bytes), "{}", fit.chunk_bytes);
     }
 

@@ -105,7 +105,7 @@ impl Recovery {
         self.pages[index].is_listed.load(Ordering::Relaxed)
     }
 
-    /// Makes it possible to list the free chunks of all pages again.
+    /// Marks the free chunks of all pages as not listed, for another walk.
     pub fn start_again(&self) {
         self.pages.iter().for_each(|page| page.is_listed.store(false, Ordering::Relaxed));
     }

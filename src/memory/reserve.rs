@@ -74,7 +74,7 @@ mod tests {
     const BOUNDS: ReserveBounds = ReserveBounds { least: 8, most: 96 };
 
     #[test]
-    fn who_comes_too_late_finds_more_next_time_up_to_a_bound() {
+    fn late_refills_grow_the_reserve_up_to_a_bound() {
         let mut reserve = Reserve::default();
         let mut seen = vec![reserve.chunks(BOUNDS)];
         for _ in 0..8 {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_comes_too_late_among_many_is_no_reason() {
+    fn one_late_refill_among_many_changes_nothing() {
         let mut reserve = Reserve::default();
         for _ in 0..100 {
             (0..REFILLS_PER_LATE).for_each(|_| reserve.note(Refill::InTime, BOUNDS));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reserve_that_nobody_exhausts_shrinks_slowly_to_the_least() {
+    fn a_reserve_without_late_refills_shrinks_slowly_to_the_least() {
         let mut reserve = Reserve::default();
         (0..8).for_each(|_| reserve.note(Refill::Late, BOUNDS));
         (1..REFILLS_TO_SHRINK).for_each(|_| reserve.note(Refill::InTime, BOUNDS));

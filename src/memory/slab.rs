@@ -9,8 +9,8 @@
 //! ```
 //!
 //! One mutex per class, locked once per magazine refill, not per item. Each page has its own list of free chunks
-//! (`page_meta.rs`), so that a page can leave its class. A chunk in limbo becomes free when two conditions hold:
-//! every thread that was pinned at its unlinking has unpinned, and no lease is left (I4). Upholds I4, I7.
+//! (`page_meta.rs`), so that a page can leave its class. A chunk in limbo becomes free under two
+//! conditions: every thread that was pinned at its unlinking has unpinned, and no lease is left (I4). Upholds I4, I7.
 
 use std::fs::File;
 use std::io;

@@ -68,7 +68,7 @@ fn a_retired_chunk_waits_for_its_stamp_and_its_leases() {
 }
 
 #[test]
-fn limbo_is_emptied_in_bounded_steps_and_kept_short_by_who_adds_to_it() {
+fn limbo_is_emptied_in_bounded_steps_and_kept_short_by_threads_that_add() {
     let slabs = allocator(4);
     let epochs = crate::sync::Epochs::new(1);
     let mut guard = slabs.lock(1);
@@ -91,7 +91,7 @@ fn limbo_is_emptied_in_bounded_steps_and_kept_short_by_who_adds_to_it() {
 }
 
 #[test]
-fn chunks_go_from_limbo_to_who_needs_them_unless_they_are_leased_or_their_page_leaves() {
+fn chunks_are_taken_from_limbo_unless_they_are_leased_or_their_page_leaves() {
     let slabs = allocator(4);
     let epochs = crate::sync::Epochs::new(1);
     let class = slabs.classes.largest();

@@ -19,9 +19,9 @@ pub enum Answer {
         /// Length of the whole value in bytes.
         value_len: u32,
     },
-    /// A key was removed, or marked stale. The CAS unique it has then; 0: it is gone.
+    /// A key was removed or marked stale.
     Deleted {
-        /// The CAS unique of the item.
+        /// The CAS unique of the stale item; 0: it was removed.
         cas: u64,
     },
     /// The expiry of a key was renewed.

@@ -141,7 +141,7 @@ impl Replica {
         self.links.get(&link).is_some_and(Link::is_up)
     }
 
-    /// Number of connections whose other end has not said yet who it is.
+    /// Number of connections whose handshake has not named the peer yet.
     pub fn strangers(&self) -> usize {
         self.links.values().filter(|link| link.remote.is_none()).count()
     }
@@ -159,7 +159,7 @@ impl Replica {
             Some(link) if link.session.is_some() => PeerState::Synchronizing,
             Some(_) => PeerState::Up,
         };
-        // A peer that is apart goes on where it was, if the log still has that.
+        // A disconnected peer continues where it was, if the log still has that.
         let acked = link.map_or(self.log.end(), |link| link.acked.max(self.log.first()));
         let oldest = self.log.get(acked).map(|entry| entry.version.unix_ms());
         PeerReport {

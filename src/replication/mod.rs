@@ -5,12 +5,13 @@
 //!        events │                     ▲ actions
 //!               ▼                     │
 //!   ┌─ Replica ────────────────────────────────────┐
-//!   │ handshake   who is at the other end          │      Cache   the items, behind a trait
+//!   │ handshake   proves and names the two nodes   │      ReplicatedCache: the items, behind a trait
 //!   │ stream      own changes, in order            │──▶   put, touch, remove, flush, read, walk
 //!   │ session     compares all items with a peer   │
 //!   │ apply       the rule for each change         │
 //!   ├──────────────────────────────────────────────┤
-//!   │ Clock  Log  Tombstones  seen, flushed        │
+//!   │ HybridClock  ChangeLog  Tombstones           │
+//!   │ seen, flushed                                │
 //!   └──────────────────────────────────────────────┘
 //!        frame, record, wire: what travels, and its bytes
 //! ```
@@ -20,9 +21,9 @@
 //! all nodes end with the same values. A delete leaves a tombstone, a flush a watermark. Evictions and expiries are
 //! local, and travel nowhere.
 //!
-//! What is promised: after every change has reached every node, each key has the value of its highest version on all
-//! nodes that have not evicted it. No deleted value returns. What is not: add, cas and incr are atomic on one node
-//! only. A node that is lost takes along what it had not yet sent.
+//! Promises: when every change has reached every node, each key has the value of its highest version on all nodes that
+//! have not evicted it. No deleted value returns. Limits: add, cas and incr are atomic on one node only. The changes
+//! that a node has not yet sent are lost with it.
 //!
 //! The core is pure: no sockets, no clock, no threads. The simulator drives it through faults, from one seed. driver/
 //! has the sockets and the thread.

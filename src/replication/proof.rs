@@ -1,7 +1,7 @@
 //! The proof that a node knows the secret of its mesh: a keyed BLAKE2 hash of the peer's challenge.
 //!
-//! It covers both nonces and the prover's id. So a proof is good for one link in one direction, and a node that gets
-//! its own proof back does not take it for a peer's.
+//! It covers both nonces and the prover's id. So a proof is valid for one link in one direction. A node that receives
+//! its own proof rejects it.
 
 use blake2::digest::consts::U32;
 use blake2::digest::{KeyInit as _, Mac as _};
@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::frame::{NodeId, Nonce, PROOF_BYTES};
 
-/// What `prover` answers to `challenge` on a link where its own nonce is `own`. Zeros without a secret.
+/// The proof of `prover` for `challenge`, on a link where its own nonce is `own`. Zeros without a secret.
 pub(super) fn prove(secret: Option<&[u8]>, challenge: &Nonce, own: &Nonce, prover: NodeId) -> [u8; PROOF_BYTES] {
     let Some(secret) = secret else { return [0; PROOF_BYTES] };
     // A secret has any length, a key has not.

@@ -198,7 +198,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// A node that starts. `saved` tells who it is; `incarnation` is higher than at its last start.
+    /// A node that starts. `saved` has its identity; `incarnation` is higher than at its last start.
     pub fn new(config: ReplicaConfig, saved: Saved, incarnation: u64, now: Now) -> Self {
         let synced = |position: LogPosition| {
             let member = Member { incarnation: position.incarnation, next: position.next, is_synced: true };

@@ -19,8 +19,8 @@
 //! Afterwards the requester has seen all that the peer had seen at the beginning. What the peer has forgotten, the
 //! requester treats as forgotten itself, from the beginning.
 //!
-//! A value of the requester that the peer does not have may be one whose delete both the requester has missed and the
-//! peer has forgotten. The requester drops such a value: a miss is right in a cache, and a deleted value is not.
+//! The peer may lack a value of the requester because of a delete. The requester may have missed this delete, and the
+//! peer may have forgotten it. The requester drops such a value: a cache may miss, but must not return deleted values.
 
 use std::collections::HashMap;
 

@@ -78,8 +78,8 @@ impl Tombstones {
         }
     }
 
-    /// Every value that a peer with these `seen` changes has, and that is not older than the result, is not deleted as
-    /// far as this node has ever known. An older one may have been deleted by a forgotten delete.
+    /// A bound for the values of a peer with these `seen` changes. This node has never known of a delete of a value
+    /// that is not older than the result. An older value may have been deleted by a forgotten delete.
     pub(super) fn blind_spot(&self, seen: &VersionVector) -> Version {
         self.forgotten.highest_beyond(seen)
     }

@@ -8,8 +8,8 @@
 //!
 //! A killed thread stops between two instructions: its earlier stores are in the file, and no later one is. The models
 //! have the steps of item/ and store/ on atomics of loom's own, because loom cannot create the atomics of a mapping.
-//! Each model fails if two of its steps change places. No get takes part in the delete: if the store that clears
-//! `linked` and the compare-exchange of a hit come from two threads, loom lets either be the last one.
+//! Each model fails if two of its steps change places. No get takes part in the delete. Otherwise the store that clears
+//! `linked` and the compare-exchange of a hit would come from two threads, and loom lets either be the last one.
 
 use loom::model::Builder;
 use loom::sync::Arc;

@@ -89,8 +89,8 @@ impl Process {
 }
 
 fn link_info(unique: u64) -> LinkInfo {
-    let (accessed, place, marks) = (AccessStamp::at(RelTime(2)), QueueState::MAIN, Marks::NONE);
-    LinkInfo { unique, deadline: Deadline::NEVER, accessed, place, marks }
+    let (accessed, queue, marks) = (AccessStamp::at(RelTime(2)), QueueState::MAIN, Marks::NONE);
+    LinkInfo { unique, deadline: Deadline::NEVER, accessed, queue, marks }
 }
 
 /// Starts on `file`, twice: the second start must find what the first one did.

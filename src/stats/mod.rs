@@ -1,4 +1,13 @@
 //! Statistics: the rows of `stats` and their values. The wire format is not known here.
+//!
+//! ```text
+//! general, replication      rows about the process and its clients; rows about a node
+//! hotkeys ◀── sketch        the most requested keys ◀── the counts of one worker
+//! prefix                    counts by key prefix
+//! key_rows                  the rows of both
+//! gauges                    data about the process, for these rows
+//! manual                    the text of doc/stats.md
+//! ```
 
 mod gauges;
 mod general;

@@ -60,7 +60,7 @@ pub(super) struct Sketch {
     /// Where the next search for the lowest count starts.
     cursor: AtomicU32,
     /// A lower bound of all counts.
-    floor: AtomicU64,
+    lower_bound: AtomicU64,
     /// Separate from the entries, because every sample scans the hashes.
     hashes: [AtomicU64; KEYS_MAX],
     entries: [SketchEntry; KEYS_MAX],
@@ -85,7 +85,7 @@ impl Default for Sketch {
             halved_at: AtomicU32::default(),
             len: AtomicU32::default(),
             cursor: AtomicU32::default(),
-            floor: AtomicU64::default(),
+            lower_bound: AtomicU64::default(),
             hashes: array::from_fn(|_| AtomicU64::default()),
             entries: array::from_fn(entry),
         }
@@ -103,7 +103,7 @@ impl Sketch {
         if self.clearings.load(Ordering::Relaxed) != clearings {
             self.clearings.store(clearings, Ordering::Relaxed);
             self.len.store(0, Ordering::Relaxed);
-            self.floor.store(0, Ordering::Relaxed);
+            self.lower_bound.store(0, Ordering::Relaxed);
         }
         self.halve(now);
         let entry = self.place(key);
@@ -179,14 +179,14 @@ impl Sketch {
     /// afterwards, so usually the next entry fits.
     fn lowest(&self) -> (usize, u64) {
         let start = self.cursor.load(Ordering::Relaxed) as usize;
-        let floor = self.floor.load(Ordering::Relaxed);
+        let lower_bound = self.lower_bound.load(Ordering::Relaxed);
         let mut round = (start..KEYS_MAX).chain(0..start).map(|at| (at, self.entries[at].requests()));
-        let found = round.find(|(_, requests)| *requests <= floor);
+        let found = round.find(|(_, requests)| *requests <= lower_bound);
         let (at, lowest) = found.unwrap_or_else(|| {
             let all = self.entries.iter().map(SketchEntry::requests).enumerate();
             all.min_by_key(|(_, requests)| *requests).unwrap_or_default()
         });
-        self.floor.store(lowest, Ordering::Relaxed);
+        self.lower_bound.store(lowest, Ordering::Relaxed);
         #[expect(clippy::cast_possible_truncation, reason = "at most `KEYS_MAX`")]
         self.cursor.store(((at + 1) % KEYS_MAX) as u32, Ordering::Relaxed);
         (at, lowest)
@@ -197,7 +197,7 @@ impl Sketch {
         let (times, halved_at) = halvings(self.halved_at.load(Ordering::Relaxed), now);
         self.halved_at.store(halved_at, Ordering::Relaxed);
         if times > 0 {
-            self.floor.store(0, Ordering::Relaxed);
+            self.lower_bound.store(0, Ordering::Relaxed);
             self.entries[..self.len()].iter().for_each(|entry| entry.set_counts(&entry.counts().halved(times)));
         }
     }

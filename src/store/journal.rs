@@ -62,8 +62,8 @@ impl Store {
 }
 
 impl WorkerStore {
-    /// The version field of a new item: a place for the version that is drawn when the item is linked, or the CAS
-    /// unique that a client has chosen.
+    /// The version field of a new item. With a journal it is 0, and gets the version that is drawn when the item is
+    /// linked. Without, it is the CAS unique that a client has chosen.
     #[inline]
     pub(super) fn version_field(&self, chosen: Option<u64>) -> Option<u64> {
         if self.journal.is_some() { Some(0) } else { chosen }

@@ -144,8 +144,8 @@ impl Store {
             self.on_threads(threads, |pin| PageReader::new(self, pin, &walk).read_pages());
             walk
         });
-        // The index in the file is of no more use. What the flush covers is unlinked by now. Later uniques would look
-        // as if it covered them, some day.
+        // The index in the file is no longer needed, and all items that the flush covers are unlinked. The mark goes:
+        // later uniques could be compared with it.
         // Ignored: the next start drops the same items again.
         let _ = superblock.update(|state| {
             state.flush_mark = 0;

@@ -41,7 +41,7 @@ pub struct WorkerStore {
     /// Sinks of departures that are active in this turn.
     pub(super) departure_sinks: ActiveSinks,
     /// Items linked minus items unlinked since the last report to the store.
-    items_untold: i64,
+    items_unreported: i64,
     /// The last recall of free chunks that this thread has answered.
     pub(super) recall: Recall,
     /// Whether this is the page mover's. It gets no page beyond the limit and waits for none, because it takes
@@ -67,7 +67,7 @@ pub struct WorkerStore {
 /// Unlinked chunks that a worker collects before it stamps them and puts them into limbo.
 const RETIRED_MAX: usize = 64;
 /// Items that a worker counts before it reports to the store.
-const ITEMS_UNTOLD_MAX: u64 = 32;
+const ITEMS_UNREPORTED_MAX: u64 = 32;
 
 impl WorkerStore {
     pub(super) fn new(store: &'static Store, tally: Arc<WorkerTally>, thread: usize) -> Self {
@@ -78,7 +78,7 @@ impl WorkerStore {
             cas: CasRange::default(),
             moment,
             accessed: AccessStamp::at(moment.now),
-            items_untold: 0,
+            items_unreported: 0,
             copied_bytes: 0,
             pending_inserts: PendingInserts::default(),
             late_reads: LateReads::default(),
@@ -157,7 +157,7 @@ impl WorkerStore {
     #[inline]
     pub(super) fn count_gone(&mut self, item: &ItemRef<'_>) {
         self.tally.count_unlinked(item.class(), item.bytes());
-        self.items_untold -= 1;
+        self.items_unreported -= 1;
         if item.word0().is_chain() {
             self.uncount_links(item);
         }
@@ -224,7 +224,7 @@ impl WorkerStore {
     #[inline]
     pub(super) fn count_linked(&mut self, class: u8, bytes: u64, links: Option<[(u8, u32); 2]>) {
         self.tally.count_linked(class, bytes);
-        self.items_untold += 1;
+        self.items_unreported += 1;
         for (class, count) in links.into_iter().flatten() {
             self.tally.classes[usize::from(class)].links_linked.add(u64::from(count));
         }
@@ -234,8 +234,8 @@ impl WorkerStore {
     /// limbo, reports pending inserts. The caller holds no lock.
     #[inline]
     pub(super) fn flush_local_state(&mut self, pin: &Pin) {
-        if self.items_untold.unsigned_abs() >= ITEMS_UNTOLD_MAX {
-            self.store.count_items(std::mem::take(&mut self.items_untold));
+        if self.items_unreported.unsigned_abs() >= ITEMS_UNREPORTED_MAX {
+            self.store.count_items(std::mem::take(&mut self.items_unreported));
             self.grow_index(pin);
         }
         if self.retired.len() >= RETIRED_MAX {

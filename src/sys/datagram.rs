@@ -103,7 +103,7 @@ pub fn bind_udp(address: SocketAddr, count: usize) -> io::Result<Vec<OwnedFd>> {
             // Allows 0.0.0.0 and [::] to be bound side by side.
             set_option(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
         }
-        tell_destinations(socket.as_fd(), address)?;
+        request_destinations(socket.as_fd(), address)?;
         // The first socket shares its port only after it is bound. So a second server, whose first socket does not
         // share either, finds the address in use.
         if sockets.is_empty() {
@@ -123,8 +123,8 @@ pub fn bind_udp(address: SocketAddr, count: usize) -> io::Result<Vec<OwnedFd>> {
     Ok(sockets)
 }
 
-/// Lets a socket that is bound to `address` tell where each datagram was sent, if there are several such addresses.
-pub(super) fn tell_destinations(socket: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
+/// Asks for the destination of each datagram of a socket that is bound to `address`, if there are several.
+pub(super) fn request_destinations(socket: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
     if !address.ip().is_unspecified() {
         return Ok(());
     }
@@ -190,8 +190,9 @@ pub fn send_datagrams(socket: BorrowedFd<'_>, datagrams: &[Outgoing<'_>]) -> io:
         }
     }
     let (fd, start) = (socket.as_raw_fd(), messages.as_mut_ptr());
-    // SAFETY: each of the first `count` messages names a live address, two live pieces, and no or a live control
-    // message, of the given lengths; the kernel only reads them. An IoSlice has the layout of an iovec, as documented.
+    // SAFETY: each of the first `count` messages names a live address, two live pieces, and at most one control
+    // message, which is live, too. The lengths are theirs. The kernel only reads them. An IoSlice has the layout of an
+    // iovec, as documented.
     let sent = unsafe { syscall!(sendmmsg(fd, start, count_of(count), libc::MSG_NOSIGNAL)) }?;
     Ok(usize::try_from(sent).unwrap_or(0))
 }

@@ -164,7 +164,7 @@ fn program(role: Role) -> Result<BpfProgram, seccompiler::BackendError> {
     let (new, written) = (libc::O_CREAT | libc::O_TRUNC, libc::O_WRONLY | libc::O_RDWR);
     let forbidden = if role == Role::Starting { new } else { new | written };
     rules.insert(libc::SYS_openat, vec![flags_are(2, forbidden, 0)?]);
-    // The name of a thread, and what a filter needs.
+    // Allow threads to set their names and to install filters.
     let options = [libc::PR_SET_NAME, libc::PR_SET_NO_NEW_PRIVS].map(|option| argument_is(0, bits(option)));
     rules.insert(libc::SYS_prctl, options.into_iter().collect::<Result<_, _>>()?);
     let arch = std::env::consts::ARCH.try_into()?;

@@ -95,7 +95,7 @@ static LOG: Log = Log {
         is_threaded: false,
         is_writing: false,
         dropped: 0,
-        unsaid: 0,
+        unreported: 0,
     }),
     arrived: Condvar::new(),
     written: Condvar::new(),
@@ -114,7 +114,7 @@ struct LogState {
     is_writing: bool,
     dropped: u64,
     /// Dropped lines that no line has reported yet.
-    unsaid: u64,
+    unreported: u64,
 }
 
 /// How a line is written. In the journal, the level takes the place of the time.
@@ -151,7 +151,7 @@ impl Log {
         }
         if state.pending.len() + text.len() > QUEUE_BYTES {
             state.dropped += 1;
-            state.unsaid += 1;
+            state.unreported += 1;
             return;
         }
         state.pending.extend_from_slice(&text);
@@ -169,11 +169,11 @@ impl Log {
                 .wait_while(state, |state| state.pending.is_empty())
                 .unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut state.pending, &mut batch);
-            let (unsaid, form) = (std::mem::take(&mut state.unsaid), state.form());
+            let (unreported, form) = (std::mem::take(&mut state.unreported), state.form());
             state.is_writing = true;
             drop(state);
-            if unsaid > 0 {
-                let line = format!("larder: {unsaid} log lines were dropped: standard error was not read");
+            if unreported > 0 {
+                let line = format!("larder: {unreported} log lines were dropped: standard error was not read");
                 batch.extend_from_slice(&compose(Level::Warning, line.as_bytes(), form));
             }
             put(&batch);

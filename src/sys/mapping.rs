@@ -54,7 +54,7 @@ pub const HUGE_PAGE_BYTES: usize = 2 << 20;
 impl Mapping {
     /// Reserves `wanted` bytes, or a half or a quarter of them and so on, but not less than `least`. How much the
     /// machine grants depends on its overcommit policy and on resource limits. If a limit bounds the mappable bytes,
-    /// a mapping larger than `least` takes at most half of what is left: stacks and the heap need room, too.
+    /// a mapping larger than `least` takes at most half of the rest. Stacks and the heap need memory, too.
     ///
     /// # Errors
     /// The kernel's error for the last and smallest attempt.
@@ -129,8 +129,8 @@ impl Mapping {
         self.in_file.load(Ordering::Relaxed)
     }
 
-    /// Continues the part that is in a file up to byte `end`: copies the parts `used` of the anonymous memory between
-    /// to `file`, and maps the file in its place. Other calls must name the same file.
+    /// Continues the part that is in a file up to byte `end`. Of the anonymous memory between, it copies the parts
+    /// `used` to `file`. Then it maps the file in the place of this memory. Other calls must name the same file.
     ///
     /// # Errors
     /// The kernel's error; the mapping is unchanged.

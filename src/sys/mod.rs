@@ -1,4 +1,14 @@
 //! The kernel interface: sockets, mappings, processes, signals, standard error. The only module with system calls.
+//!
+//! ```text
+//! socket, datagram, busy_poll     TCP and Unix sockets; UDP; polling of network queues
+//! passing                         descriptors for another process
+//! mapping, spare, allocations     reserved memory; the allocator, and the one that counts for tests
+//! process, filter, signal, boot   users and limits; seccomp; signals as a file; file locks, start of the machine
+//! log                             lines for the operator
+//! cpu, short, append              prefetch and searches; short strings; several pieces at once
+//! syscall                         system calls as `io::Result`
+//! ```
 
 #[cfg(test)]
 pub mod allocations;

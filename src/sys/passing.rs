@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use libc::{c_int, c_uint};
 
-use super::datagram::tell_destinations;
+use super::datagram::request_destinations;
 use super::socket::{local_address, local_path, socket_option, socklen};
 use super::syscall::syscall;
 
@@ -106,7 +106,7 @@ pub fn prepare_passed(descriptor: BorrowedFd<'_>) -> io::Result<PassedSocket> {
         (libc::SOCK_STREAM, Some(address)) if listens => PassedSocket::Tcp(address),
         (libc::SOCK_STREAM, None) if listens => PassedSocket::Unix(local_path(descriptor).unwrap_or_default()),
         (libc::SOCK_DGRAM, Some(address)) => {
-            tell_destinations(descriptor, address)?;
+            request_destinations(descriptor, address)?;
             PassedSocket::Udp(address)
         }
         _ => return Ok(PassedSocket::Other),

@@ -282,7 +282,7 @@ mod tests {
     use super::{UserIds, become_user, cpu_times, current_ids, raise_open_files, user_ids};
 
     #[test]
-    fn root_is_found_by_name_and_nobody_else_is_invented() {
+    fn root_is_found_by_name_and_an_unknown_user_is_not() {
         assert_eq!(user_ids("root").unwrap(), Some(UserIds { uid: 0, gid: 0 }));
         assert_eq!(user_ids("no such user").unwrap(), None);
         assert_eq!(user_ids("zero\0byte").unwrap(), None);

@@ -129,10 +129,10 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     #[cfg(test)]
     calls::count(&calls::RECEIVES);
     let start = buffer.as_mut_ptr().cast::<c_void>();
-    let (fd, nobody, no_len) = (socket.as_raw_fd(), null_mut::<c_void>(), null_mut::<c_void>());
+    let (fd, no_address, no_len) = (socket.as_raw_fd(), null_mut::<c_void>(), null_mut::<c_void>());
     // SAFETY: `start` and the length describe a live, exclusively borrowed slice; the sender's address is not
     // requested.
-    unsafe { syscall!(syscall(libc::SYS_recvfrom, fd, start, buffer.len(), 0, nobody, no_len)) }.map(whole)
+    unsafe { syscall!(syscall(libc::SYS_recvfrom, fd, start, buffer.len(), 0, no_address, no_len)) }.map(whole)
 }
 
 /// The byte count that a call on one buffer returned.
@@ -162,10 +162,10 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     #[cfg(test)]
     calls::count(&calls::SENDS);
     let start = bytes.as_ptr().cast::<c_void>();
-    let (fd, nobody) = (socket.as_raw_fd(), null_mut::<c_void>());
+    let (fd, no_address) = (socket.as_raw_fd(), null_mut::<c_void>());
     // SAFETY: `start` and the length describe a live slice. MSG_NOSIGNAL: a vanished peer is an error, without
     // SIGPIPE.
-    unsafe { syscall!(syscall(libc::SYS_sendto, fd, start, bytes.len(), libc::MSG_NOSIGNAL, nobody, 0)) }.map(whole)
+    unsafe { syscall!(syscall(libc::SYS_sendto, fd, start, bytes.len(), libc::MSG_NOSIGNAL, no_address, 0)) }.map(whole)
 }
 
 /// Sends as much of `pieces` as the kernel takes, in order, at most [`PIECES_MAX`] of them. Returns the number of
@@ -384,7 +384,7 @@ mod tests {
     use super::{Side, accept, describe, listen_tcp, listen_unix, local_address, receive, receive_pieces, send_pieces};
 
     #[test]
-    fn a_listener_on_port_0_tells_its_port_and_its_clients_address() {
+    fn a_listener_on_port_0_knows_its_port_and_its_clients_address() {
         for ip in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
             // A machine without IPv6 skips this case.
             let Ok(listener) = listen_tcp(SocketAddr::new(ip, 0), 8) else { continue };

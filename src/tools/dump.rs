@@ -29,7 +29,7 @@ pub(super) fn dump(
         }
         values.send(&requests(&batch))?;
         stale += copy_items(&mut values, out, progress)?;
-        progress.tell();
+        progress.report_if_due();
     }
     out.write_all(&foot(progress.items)).and_then(|()| out.flush()).map_err(ToolFailure::file("write the dump"))?;
     Ok(stale)

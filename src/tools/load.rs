@@ -72,7 +72,7 @@ pub(super) fn load(
         progress.add(item.value_len);
         if batch.add(item.value_len) {
             batch.end(&mut server, &mut outcome)?;
-            progress.tell();
+            progress.report_if_due();
         }
     }
 }

@@ -36,8 +36,8 @@ impl TransferProgress {
         self.bytes += value_len;
     }
 
-    /// Tells how far it is, if the last line is a second old.
-    pub(super) fn tell(&mut self) {
+    /// Logs the progress, if the last line is a second old.
+    pub(super) fn report_if_due(&mut self) {
         let now_us = self.clock.real_us();
         if now_us - self.told_us >= EVERY_US {
             self.told_us = now_us;

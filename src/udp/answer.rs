@@ -31,8 +31,8 @@ pub(super) struct Answerer<'a, 'w, S> {
     pub(super) budget: u32,
 }
 
-/// A datagram that is being answered.
-struct Conversation {
+/// The state of the replies to one datagram.
+struct DatagramReply {
     /// Its index among the arrivals.
     arrival: usize,
     id: Id,
@@ -50,7 +50,7 @@ enum Next {
     Request,
     /// The same again: the store was busy, and nothing was answered.
     Again,
-    /// Nothing: the end of the conversation.
+    /// Nothing: the datagram is done.
     End,
     /// Nothing, because the request is not whole.
     Incomplete,
@@ -71,10 +71,10 @@ impl<S: Send> Answerer<'_, '_, S> {
             .and_then(|(id, requests)| Grammar::of(requests, self.binding).map(|grammar| (id, requests, grammar)));
         let is_whole = known.is_some_and(|(id, requests, grammar)| {
             let room = reply_room(datagram.len(), self.reply_max);
-            let conversation = Conversation { arrival, id, grammar, room, cost_left: COST_MAX };
+            let reply = DatagramReply { arrival, id, grammar, room, cost_left: COST_MAX };
             // A datagram does not wait.
             self.ctx.engine.let_stores_wait(false);
-            let is_whole = self.converse(conversation, requests, pin);
+            let is_whole = self.answer_requests(reply, requests, pin);
             self.ctx.engine.let_stores_wait(true);
             is_whole
         });
@@ -84,11 +84,11 @@ impl<S: Send> Answerer<'_, '_, S> {
     }
 
     /// Answers requests. Returns whether they are whole.
-    fn converse(&mut self, mut conversation: Conversation, requests: &[u8], pin: &mut PinGuard<'_>) -> bool {
+    fn answer_requests(&mut self, mut reply: DatagramReply, requests: &[u8], pin: &mut PinGuard<'_>) -> bool {
         let (mut rest, mut busy_since_us) = (requests, None);
         while !rest.is_empty() {
             self.ctx.last_try = busy_since_us.is_some_and(|since_us| self.clock.real_us() > since_us + BUSY_US_MAX);
-            let (done, next) = self.answer_batch(rest, &mut conversation, pin);
+            let (done, next) = self.answer_batch(rest, &mut reply, pin);
             rest = &rest[done..];
             match next {
                 Next::Request => busy_since_us = None,
@@ -109,7 +109,7 @@ impl<S: Send> Answerer<'_, '_, S> {
     }
 
     /// Answers a batch of requests. Returns the bytes of those that are done.
-    fn answer_batch(&mut self, bytes: &[u8], to: &mut Conversation, pin: &Pin) -> (usize, Next) {
+    fn answer_batch(&mut self, bytes: &[u8], to: &mut DatagramReply, pin: &Pin) -> (usize, Next) {
         let mut batch = Batch::new();
         let unparsed = Unparsed { bytes, grammar: to.grammar, input: Input::Open, begun: None };
         batch.fill(unparsed, usize::MAX, self.ctx.engine, pin);
@@ -132,7 +132,7 @@ impl<S: Send> Answerer<'_, '_, S> {
     }
 
     /// Answers one request.
-    fn answer_one(&mut self, entry: &Entry<'_, '_>, to: &mut Conversation, pin: &Pin) -> Next {
+    fn answer_one(&mut self, entry: &Entry<'_, '_>, to: &mut DatagramReply, pin: &Pin) -> Next {
         if to.cost_left == 0 {
             self.ctx.counters.udp_replies_refused.add(1);
             return Next::End;

@@ -1,4 +1,4 @@
-//! UDP: each datagram is a conversation of its own (-U).
+//! UDP: each datagram is answered by itself (-U).
 //!
 //! ```text
 //! kernel ──several datagrams──▶ ReadBufs ──▶ frame ──▶ Batch, execute ──▶ Outbox ──several datagrams──▶ kernel

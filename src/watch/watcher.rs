@@ -141,7 +141,7 @@ impl Watcher {
             hub.skipped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.tell_skipped();
+        self.push_skipped();
         self.lines.extend_from_slice(line.as_bytes());
         hub.sent.fetch_add(1, Ordering::Relaxed);
     }
@@ -151,7 +151,7 @@ impl Watcher {
         self.skipped += lines;
     }
 
-    fn tell_skipped(&mut self) {
+    fn push_skipped(&mut self) {
         if self.skipped > 0 {
             self.lines.extend_from_slice(format!("skipped={}\n", self.skipped).as_bytes());
             self.skipped = 0;
@@ -162,7 +162,7 @@ impl Watcher {
     pub(super) fn flush(&mut self) -> Presence {
         // No line may follow, so the watcher is told as soon as it reads.
         if self.lines.is_empty() {
-            self.tell_skipped();
+            self.push_skipped();
         }
         if self.peer.flush().is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock) {
             return self.broken();

@@ -20,7 +20,7 @@ use crate::sync::Leaf;
 
 /// Clients of -o admin_socket at a time.
 pub const ADMINS_MAX: usize = 4;
-/// A free place of an admin. A descriptor is never negative.
+/// Marks an unused slot for an admin. No descriptor has this value.
 const FREE: u32 = u32::MAX;
 
 /// The limits on clients.
@@ -231,7 +231,7 @@ mod tests {
         gate.leave(1);
         assert_eq!(gate.enter(3, None), Ok(()));
         poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
-        assert!(events.is_empty(), "an open gate wakes nobody");
+        assert!(events.is_empty(), "an open gate wakes no thread");
         gate.shut();
         gate.shut();
         assert!(!gate.is_open());

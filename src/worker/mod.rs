@@ -2,6 +2,13 @@
 //!
 //! ```text
 //! dispatcher ──Mail::Adopt──▶ mailbox ──▶ ConnectionSlab ──▶ Connection::drive     when the poll reports it
+//!
+//! event_loop          the loop; datagrams, dumps, verifying and handing_over are parts of it
+//! ahead               connections that are received from together
+//! idle, events        idle timeouts; log lines about clients
+//! mail, handover      orders of other threads
+//! shared, gate        what a worker is given; the limits on clients
+//! watching            its part in `watch`
 //! ```
 //!
 //! Workers share only the fields of `Shared`. Upholds I9: a worker is pinned while it serves, and unpinned while it

@@ -52,7 +52,7 @@ fn a_server_alone_is_started_and_loaded_without_another() {
 }
 
 #[test]
-fn who_wants_memcached_and_has_none_is_told_what_to_set() {
+fn without_memcached_the_error_names_what_to_set() {
     let ran = bench_without_memcached(&["--table", "--rows", "incr", "--server", env!("CARGO_BIN_EXE_larder")]);
     let stderr = String::from_utf8_lossy(&ran.stderr);
     assert_eq!(ran.status.code(), Some(69), "{stderr}");

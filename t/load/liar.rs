@@ -72,12 +72,12 @@ fn serve(client: TcpStream, lie: Lie, store: &std::sync::Mutex<Store>) -> std::i
                 let mut value = vec![0; len.parse::<usize>().unwrap_or(0) + 2];
                 input.read_exact(&mut value)?;
                 value.truncate(value.len() - 2);
-                store.lock().expect("nobody panics").values.entry(key.to_string()).or_default().push(value);
+                store.lock().expect("no thread panics").values.entry(key.to_string()).or_default().push(value);
                 output.write_all(b"STORED\r\n")?;
             }
             ["get", key] => {
                 let (answer, is_first) = {
-                    let mut store = store.lock().expect("nobody panics");
+                    let mut store = store.lock().expect("no thread panics");
                     store.gets += 1;
                     (answer(lie, key, &store), store.gets == 1)
                 };

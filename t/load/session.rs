@@ -142,7 +142,7 @@ fn a_cas_is_a_gets_and_a_store_with_its_unique() {
 }
 
 #[test]
-fn a_cas_that_somebody_else_came_before_is_refused() {
+fn a_cas_after_a_store_of_another_connection_is_refused() {
     let keys = KeyPlan { count: 1, ..plan().keys };
     let (server, outcome) = run(&Plan { mix: Mix::only(Op::Cas), keys, ..plan() }, &[]);
     assert!(outcome.refused > 0, "{outcome:?}");

@@ -1,6 +1,6 @@
 //! Random packets of the binary protocol, whole and broken, for both servers.
 //!
-//! A batch is sent over one connection and ends with a noop that has an opaque of its own, or with a packet that closes
+//! A batch is sent over one connection. It ends with a noop that has an opaque of its own, or with a packet that closes
 //! the connection. CAS uniques are compared as ordinals of their first appearance, like those of the text protocol.
 
 use std::fmt::Write as _;

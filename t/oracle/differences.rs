@@ -350,7 +350,7 @@ const DATAGRAMS: &[Difference] = &[
     Difference {
         what: "what a datagram leaves to the next one",
         reason: "memcached takes the next datagram for the rest of a value, and gives the CAS unique of a packet to the item of \
-                 a later line, whoever has sent it.",
+                 a later line of any client.",
         seen: Seen::Datagram,
         depends_on_timing: false,
     },

@@ -13,7 +13,7 @@ use crate::support::program_under_test;
 const BLOCK: u64 = BLOCK_BYTES as u64;
 const PAGE_TABLE: u64 = 3 * BLOCK;
 /// The number of the user of `-u nobody`, on the systems that larder supports.
-const NOBODY: u32 = 65534;
+const OTHER_UID: u32 = 65534;
 
 /// A file with an item `colour` of 200 bytes and a large one, and a clean or an unclean end.
 fn filled(signal: &str) -> MemoryFile {
@@ -239,7 +239,7 @@ fn a_file_of_another_user_ends_the_start() {
     let path = if is_root() { file.path() } else { "/etc/passwd" };
     let before = fs::read(path).expect("it can be read");
     if is_root() {
-        lock_out(&file, NOBODY, 0o600);
+        lock_out(&file, OTHER_UID, 0o600);
     }
     let (code, said) = refused(&["-e", path]);
     // Root can open any file. Another user cannot open a file that it could use.
@@ -251,7 +251,7 @@ fn a_file_of_another_user_ends_the_start() {
 #[test]
 fn a_file_that_can_only_be_read_ends_the_start() {
     let file = filled("-TERM");
-    lock_out(&file, NOBODY, 0o400);
+    lock_out(&file, OTHER_UID, 0o400);
     let (code, said) = refused_for("nobody", &["-e", file.path()]);
     let expected = format!("-e, --memory-file: open {}: Permission denied", file.path());
     assert!(code == Some(71) && said.contains(&expected), "{code:?} {said}");

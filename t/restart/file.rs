@@ -18,7 +18,7 @@ pub(crate) struct MemoryFile(PathBuf);
 impl MemoryFile {
     pub(crate) fn new() -> Self {
         static NEXT: Mutex<u32> = Mutex::new(0);
-        let mut next = NEXT.lock().expect("nobody panics while counting");
+        let mut next = NEXT.lock().expect("no thread panics while counting");
         *next += 1;
         let shared = PathBuf::from("/dev/shm");
         let folder = if shared.is_dir() { shared } else { std::env::temp_dir() };

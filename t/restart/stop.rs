@@ -188,8 +188,8 @@ fn time_without_a_server_counts() {
 const BOOT_ID_AT: usize = 24;
 const UNIX_MS_AT: usize = 56;
 
-/// What is left of a file with three items if the machine started again, and the wall clock then says that the stop was
-/// this long ago.
+/// A file with three items after a restart of the machine. The wall clock says that the stop was `down_s` seconds
+/// ago.
 fn after_reboot(down_s: i64) -> MemoryFile {
     let file = MemoryFile::new();
     let server = file.serve(&[]);

@@ -136,7 +136,7 @@ impl Transcript {
         let mut packet = Vec::new();
         for step in &self.steps[act] {
             let Step::Send(pieces) = step else { continue };
-            packet.extend(bytes_of(pieces, numbers).ok_or_else(|| format!("{step}: a number nobody has told"))?);
+            packet.extend(bytes_of(pieces, numbers).ok_or_else(|| format!("{step}: a number that no reply had"))?);
             if let Delivery::LineByLine = delivery {
                 // Ignored, here and below: a server may close early; the steps to come say whether it was right to.
                 let _ = client.try_send(&std::mem::take(&mut packet));

@@ -3,7 +3,7 @@
 use crate::support::{Server, wait_until};
 
 #[test]
-fn version_is_memcacheds_three_numbers_and_stats_says_who_it_is() {
+fn version_is_memcacheds_three_numbers_and_stats_has_larders() {
     let server = Server::start(&[]);
     let mut client = server.client();
     client.ask("version\r\n", "VERSION 1.6.45\r\n");

@@ -121,7 +121,7 @@ fn the_log_says_that_the_text_protocol_is_spoken() {
 }
 
 #[test]
-fn stats_conns_shows_who_asks() {
+fn stats_conns_shows_the_asking_client() {
     let server = Server::start(&["-t", "1"]);
     let (mut idle, mut asking) = (server.client(), server.client());
     idle.ask("get a\r\n", "END\r\n");
@@ -192,7 +192,7 @@ fn a_pipelining_client_does_not_keep_others_waiting() {
 }
 
 #[test]
-fn a_client_that_does_not_read_stalls_nobody_else() {
+fn a_client_that_does_not_read_stalls_no_other() {
     let server = Server::start(&["-t", "1", "-m", "100"]);
     let mut other = server.client();
     let value = "x".repeat(1_000_000);

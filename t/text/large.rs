@@ -167,7 +167,7 @@ fn a_value_being_sent_survives_its_replacement() {
         }
         assert_eq!(header, b"VALUE large 7 1000000\r\n");
         let bytes = reader.read_exactly(1_000_000).expect("a value");
-        assert!(bytes == old || bytes == new, "a value that nobody stored");
+        assert!(bytes == old || bytes == new, "a value that was never stored");
         reader.expect("\r\nEND\r\n");
     }
 }

@@ -56,7 +56,7 @@ fn stats_count_what_was_done() {
 }
 
 #[test]
-fn stats_tell_expired_and_flushed_misses_apart() {
+fn stats_count_expired_and_flushed_misses_separately() {
     let server = Server::start(&[]);
     let mut client = server.client();
     client.ask("set a 0 -1 1\r\nx\r\nget a\r\n", "STORED\r\nEND\r\n");

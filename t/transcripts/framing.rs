@@ -43,7 +43,7 @@ transcripts! {
         C: \x80\x00\x00\x00get
         S: ERROR
     ";
-    a_browser_is_shown_the_door: r"
+    a_browser_is_disconnected: r"
         C: GET / HTTP/1.1
         close
     ";

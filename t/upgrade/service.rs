@@ -46,7 +46,7 @@ impl Manager {
 }
 
 #[test]
-fn upgrade_tells_the_service_manager() {
+fn upgrade_notifies_the_service_manager() {
     let directory = scratch_directory();
     let path = directory.join("notify");
     let manager = Manager::new(UnixDatagram::bind(&path).expect("the directory is ours"));

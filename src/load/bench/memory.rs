@@ -57,7 +57,7 @@ pub(super) fn idle_connections(runs: &Runs, row: &'static Row, count: usize) -> 
     let mut figures = Vec::new();
     for server in &runs.servers {
         log_line(Level::Info, format!("== {}: {}", row.name, server.name).as_bytes());
-        figures.push(Some(vec![Crowd::gather(&runs.place, server, count)?.bytes_each()?]));
+        figures.push(Some(vec![IdleClients::connect(&runs.place, server, count)?.bytes_each()?]));
     }
     Ok(Verdict::by_own(row, &figures))
 }
@@ -79,15 +79,15 @@ fn starts(place: &Cores, command: &ServerCommand) -> io::Result<Vec<Figure>> {
 }
 
 /// A server and its silent clients.
-struct Crowd {
+struct IdleClients {
     server: Server,
     streams: Vec<TcpStream>,
     /// RSS without the clients.
     before_kib: u64,
 }
 
-impl Crowd {
-    fn gather(place: &Cores, command: &ServerCommand, count: usize) -> io::Result<Self> {
+impl IdleClients {
+    fn connect(place: &Cores, command: &ServerCommand, count: usize) -> io::Result<Self> {
         let (server, _) = Server::start(place, command, &[], &["-c", "12000"])?;
         let mut control = server.control()?;
         control.ask("set k 0 0 1\r\nv")?;
@@ -118,16 +118,16 @@ impl Crowd {
 }
 
 fn connections(place: &Cores, command: &ServerCommand) -> io::Result<Vec<Figure>> {
-    let mut crowd = Crowd::gather(place, command, IDLE_CONNECTIONS)?;
-    let idle_kib = settled_memory(&crowd.server)?.all_kib;
-    let idle = crowd.bytes_each()?;
-    for stream in &mut crowd.streams {
+    let mut clients = IdleClients::connect(place, command, IDLE_CONNECTIONS)?;
+    let idle_kib = settled_memory(&clients.server)?.all_kib;
+    let idle = clients.bytes_each()?;
+    for stream in &mut clients.streams {
         let mut reply = [0; b"VALUE k 0 1\r\nv\r\nEND\r\n".len()];
         stream.write_all(b"get k\r\n")?;
         stream.read_exact(&mut reply)?;
     }
-    let served = crowd.bytes_each()?;
-    crowd.server.stop()?;
+    let served = clients.bytes_each()?;
+    clients.server.stop()?;
     Ok(vec![
         ("RSS with 10,000 idle connections, KiB", grouped(idle_kib)),
         ("bytes per idle connection", format!("{idle:.0}")),

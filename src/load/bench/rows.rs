@@ -131,7 +131,8 @@ const fn storm(name: &'static str, limit: Limit) -> Row {
 use Measure::{Cpu, Evicting, Idle, Instructions, Tail, TwoThreads};
 use Stage::{Full, Large, Roomy};
 
-/// All rows. Keys have 32 bytes and values 100; there are a million keys and 50 connections, unless the name says more.
+/// All rows. Keys have 32 bytes and values 100. There are a million keys and 50 connections, unless the name says
+/// otherwise.
 pub const ROWS: &[Row] = &[
     row("get, 1 in flight", Cpu(Roomy, get), 0.86, 0.80),
     row("get:set 10:1, 1 in flight", Cpu(Roomy, get_and_set), 0.87, 0.80),

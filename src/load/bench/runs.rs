@@ -21,7 +21,7 @@ use super::{instructions, memory, storm, tails, threads};
 pub enum Form {
     /// Markdown of any width.
     Table,
-    /// As Markdown, but for one load: lines that fit a terminal.
+    /// Markdown. The servers of one load are columns, and a line has at most 100 columns.
     Terminal,
     /// One JSON object.
     Json,

@@ -51,7 +51,7 @@ const IS_SILENT_CHANGE: [bool; 256] = {
 };
 
 pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp: u32) {
-    let op = request.spoken();
+    let op = request.sent_op();
     for (index, &id) in request.ids.iter().enumerate() {
         let quiet = request.quiet || index + 1 < request.ids.len();
         let ttl = items.ttl_s(id).to_be_bytes();

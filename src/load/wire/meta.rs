@@ -12,7 +12,7 @@ use super::{
 pub(super) const FENCE: &[u8] = b"mn\r\n";
 
 pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp: u32) {
-    let (op, id) = (request.spoken(), request.ids[0]);
+    let (op, id) = (request.sent_op(), request.ids[0]);
     if op.fetches() {
         for (index, &id) in request.ids.iter().enumerate() {
             out.extend_from_slice(b"mg ");

@@ -17,7 +17,7 @@ use super::plan::Wire;
 use super::window::{Asked, Queue, Taken, What, Window};
 
 /// One protocol, for the items of one plan.
-pub(super) struct Speech {
+pub(super) struct Codec {
     pub(super) items: Items,
     wire: Wire,
     /// Whether some requests ask for no answer.
@@ -43,12 +43,12 @@ pub(super) struct Request<'a> {
 impl Request<'_> {
     /// The kind of request to be sent: a cas begins with a gets.
     #[inline]
-    fn spoken(&self) -> Op {
+    fn sent_op(&self) -> Op {
         if self.op == Op::Cas && self.unique.is_none() { Op::Gets } else { self.op }
     }
 }
 
-impl Speech {
+impl Codec {
     pub(super) fn new(items: Items, wire: Wire, noreply: bool, first_stamp: u32) -> Self {
         Self { items, wire, noreply, stamp: first_stamp }
     }
@@ -56,8 +56,8 @@ impl Speech {
     /// Appends a request, and its expected answers.
     #[inline]
     pub(super) fn push_request(&mut self, out: &mut Vec<u8>, queue: &mut Queue, request: Request<'_>) {
-        let spoken = request.spoken();
-        if spoken.stores() || spoken.shape() == Shape::Remove {
+        let sent_op = request.sent_op();
+        if sent_op.stores() || sent_op.shape() == Shape::Remove {
             // Values without room for a stamp have stamp 0.
             self.stamp = self.stamp.wrapping_add(1).max(1);
         }
@@ -67,7 +67,7 @@ impl Speech {
             Wire::Binary => binary::push(&self.items, out, request, self.stamp),
         }
         let (op, due_ns, stamp) = (request.op, request.due_ns, self.stamp);
-        if spoken.fetches() {
+        if sent_op.fetches() {
             let (last, others) = request.ids.split_last().expect("a get names a key");
             queue.extend(others.iter().map(|&id| Asked { due_ns, id, stamp, what: What::Value(op) }));
             queue.push_back(Asked { due_ns, id: *last, stamp, what: What::LastValue(op) });
@@ -143,12 +143,12 @@ const VALUE_BYTES_MAX: usize = (1 << 30) + 1024;
 const LINE_BYTES_MAX: usize = 2048;
 
 /// The reply to a client beyond the limit, in every protocol, before the server closes.
-pub(super) const TURNED_AWAY: &[u8] = b"ERROR Too many open connections\r\n";
+pub(super) const TOO_MANY_CONNECTIONS: &[u8] = b"ERROR Too many open connections\r\n";
 
 #[cold]
 fn out_of_step(awaited: Option<&Asked>, input: &[u8]) -> Taken {
-    if input == TURNED_AWAY {
-        return Taken::TurnedAway;
+    if input == TOO_MANY_CONNECTIONS {
+        return Taken::Refused;
     }
     let shown = input[..input.len().min(60)].escape_ascii();
     Taken::Lost(match awaited.map(|asked| asked.what) {

@@ -1,24 +1,24 @@
 //! Requests as their bytes, and replies taken from bytes that come in any pieces.
 
-use super::{Request, Speech};
+use super::{Codec, Request};
 use crate::items::{ItemId, Items};
 use crate::op::Op;
 use crate::outcome::Outcome;
 use crate::plan::{Plan, SizePlan, TtlPlan, Wire};
 use crate::window::{Queue, Taken, Window};
 
-fn speech(wire: Wire, noreply: bool) -> Speech {
+fn codec(wire: Wire, noreply: bool) -> Codec {
     let plan = Plan { values: SizePlan::Fixed(8), ttl: TtlPlan::Fixed(60), ..Plan::default() };
-    Speech::new(Items::new(&plan).unwrap(), wire, noreply, 0)
+    Codec::new(Items::new(&plan).unwrap(), wire, noreply, 0)
 }
 
 fn ids(numbers: &[u64]) -> Vec<ItemId> {
     numbers.iter().map(|&number| ItemId::item(number)).collect()
 }
 
-fn ask(speech: &mut Speech, queue: &mut Queue, op: Op, numbers: &[u64]) -> Vec<u8> {
+fn ask(codec: &mut Codec, queue: &mut Queue, op: Op, numbers: &[u64]) -> Vec<u8> {
     let mut out = Vec::new();
-    speech.push_request(&mut out, queue, Request { op, ids: &ids(numbers), unique: None, quiet: false, due_ns: 1 });
+    codec.push_request(&mut out, queue, Request { op, ids: &ids(numbers), unique: None, quiet: false, due_ns: 1 });
     out
 }
 
@@ -26,20 +26,20 @@ fn key(number: u64) -> String {
     format!("bench:{number:026}")
 }
 
-fn value(speech: &Speech, number: u64) -> String {
+fn value(codec: &Codec, number: u64) -> String {
     let mut value = Vec::new();
-    speech.items.push_value(ItemId::item(number), 0, &mut value);
+    codec.items.push_value(ItemId::item(number), 0, &mut value);
     String::from_utf8(value).unwrap()
 }
 
 /// Takes `reply` as a connection does that receives it one byte at a time.
-fn take_bytewise(speech: &Speech, queue: &mut Queue, reply: &[u8]) -> (Outcome, Option<String>) {
+fn take_bytewise(codec: &Codec, queue: &mut Queue, reply: &[u8]) -> (Outcome, Option<String>) {
     let mut window = Window::new(2, &[]);
     let (mut from, mut to, mut least) = (0, 0, 1);
     while to < reply.len() {
         to += 1;
         while to - from >= least {
-            match speech.take(queue, &reply[from..to], &mut window) {
+            match codec.take(queue, &reply[from..to], &mut window) {
                 Taken::Bytes(bytes) => {
                     from += bytes;
                     least = 1;
@@ -49,7 +49,7 @@ fn take_bytewise(speech: &Speech, queue: &mut Queue, reply: &[u8]) -> (Outcome, 
                     least = more;
                 }
                 Taken::Lost(why) => return (window.outcome, Some(why)),
-                Taken::TurnedAway => return (window.outcome, Some("turned away".to_string())),
+                Taken::Refused => return (window.outcome, Some("turned away".to_string())),
             }
         }
     }
@@ -59,9 +59,9 @@ fn take_bytewise(speech: &Speech, queue: &mut Queue, reply: &[u8]) -> (Outcome, 
 
 #[test]
 fn text_requests_are_what_the_protocol_says() {
-    let mut speech = speech(Wire::Text, false);
+    let mut codec = codec(Wire::Text, false);
     let mut queue = Queue::new();
-    let (one, two, stored) = (key(1), key(2), value(&speech, 1));
+    let (one, two, stored) = (key(1), key(2), value(&codec, 1));
     for (op, numbers, bytes) in [
         (Op::Get, &[1, 2][..], format!("get {one} {two}\r\n")),
         (Op::Gat, &[1], format!("gat 60 {one}\r\n")),
@@ -70,16 +70,16 @@ fn text_requests_are_what_the_protocol_says() {
         (Op::Incr, &[1], format!("incr {one} 1\r\n")),
         (Op::Touch, &[1], format!("touch {one} 60\r\n")),
     ] {
-        assert_eq!(ask(&mut speech, &mut queue, op, numbers), bytes.as_bytes());
+        assert_eq!(ask(&mut codec, &mut queue, op, numbers), bytes.as_bytes());
     }
     assert_eq!(queue.len(), 7);
 }
 
 #[test]
 fn meta_requests_are_what_the_protocol_says() {
-    let mut speech = speech(Wire::Meta, false);
+    let mut codec = codec(Wire::Meta, false);
     let mut queue = Queue::new();
-    let (one, two, stored) = (key(1), key(2), value(&speech, 1));
+    let (one, two, stored) = (key(1), key(2), value(&codec, 1));
     for (op, numbers, bytes) in [
         (Op::Get, &[1, 2][..], format!("mg {one} k v q\r\nmg {two} k v\r\n")),
         (Op::Gat, &[1], format!("mg {one} k v T60\r\n")),
@@ -88,15 +88,15 @@ fn meta_requests_are_what_the_protocol_says() {
         (Op::Decr, &[1], format!("ma {one} MD v\r\n")),
         (Op::Touch, &[1], format!("mg {one} T60\r\n")),
     ] {
-        assert_eq!(ask(&mut speech, &mut queue, op, numbers), bytes.as_bytes());
+        assert_eq!(ask(&mut codec, &mut queue, op, numbers), bytes.as_bytes());
     }
 }
 
 /// Asks for the second half of a cas.
-fn swap(speech: &mut Speech, queue: &mut Queue, unique: u64) -> Vec<u8> {
+fn swap(codec: &mut Codec, queue: &mut Queue, unique: u64) -> Vec<u8> {
     let mut out = Vec::new();
     let request = Request { op: Op::Cas, ids: &ids(&[1]), unique: Some(unique), quiet: false, due_ns: 1 };
-    speech.push_request(&mut out, queue, request);
+    codec.push_request(&mut out, queue, request);
     out
 }
 
@@ -110,10 +110,10 @@ fn pieces_go_before_and_behind() {
         (Wire::Meta, Op::Append, format!("ms {one} 10 MA\r\n({number})\r\n")),
         (Wire::Meta, Op::Prepend, format!("ms {one} 10 MP\r\n[{number}]\r\n")),
     ] {
-        let asked = ask(&mut speech(wire, false), &mut Queue::new(), op, &[1]);
+        let asked = ask(&mut codec(wire, false), &mut Queue::new(), op, &[1]);
         assert_eq!(asked, bytes.as_bytes());
     }
-    let frame = ask(&mut speech(Wire::Binary, false), &mut Queue::new(), Op::Append, &[1]);
+    let frame = ask(&mut codec(Wire::Binary, false), &mut Queue::new(), Op::Append, &[1]);
     let head = [0x80, 0x0e, 0, 32, 0, 0, 0, 0, 0, 0, 0, 42, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
     assert_eq!(frame[..24], head);
     assert_eq!((frame.len(), frame[56], frame[65]), (66, b'(', b')'));
@@ -129,10 +129,10 @@ fn a_piece_for_a_key_that_is_not_there_is_refused() {
         (Wire::Binary, frame(0x0e, 0, 1, &[], ""), 1),
         (Wire::Binary, frame(0x0e, 5, 1, &[], "Not stored."), 0),
     ] {
-        let mut speech = speech(wire, false);
+        let mut codec = codec(wire, false);
         let mut queue = Queue::new();
-        ask(&mut speech, &mut queue, Op::Append, &[1]);
-        let (outcome, lost) = take_bytewise(&speech, &mut queue, &reply);
+        ask(&mut codec, &mut queue, Op::Append, &[1]);
+        let (outcome, lost) = take_bytewise(&codec, &mut queue, &reply);
         assert_eq!((outcome.stored, outcome.refused, lost), (stored, 1 - stored, None), "{wire:?}");
     }
 }
@@ -149,7 +149,7 @@ struct Exchange {
 
 /// Each protocol's gets, its answer, and the cas that follows.
 fn exchanges() -> [Exchange; 3] {
-    let (one, stored) = (key(1), value(&speech(Wire::Text, false), 1));
+    let (one, stored) = (key(1), value(&codec(Wire::Text, false), 1));
     let mut fetched = frame(0, 0, 1, &[0; 4], &stored);
     fetched[16..24].copy_from_slice(&UNIQUE.to_be_bytes());
     let mut fetch = vec![0x80, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -179,26 +179,26 @@ fn exchanges() -> [Exchange; 3] {
 #[test]
 fn a_cas_is_sent_with_the_unique_that_its_gets_told() {
     for Exchange { wire, fetch, fetched, swap: stored } in exchanges() {
-        let mut speech = speech(wire, false);
+        let mut codec = codec(wire, false);
         let mut queue = Queue::new();
-        assert_eq!(ask(&mut speech, &mut queue, Op::Cas, &[1]), fetch, "{wire:?}");
+        assert_eq!(ask(&mut codec, &mut queue, Op::Cas, &[1]), fetch, "{wire:?}");
         let mut window = Window::new(2, &[Op::Gets, Op::Cas]);
-        assert_eq!(speech.take(&mut queue, &fetched, &mut window), Taken::Bytes(fetched.len()), "{wire:?}");
+        assert_eq!(codec.take(&mut queue, &fetched, &mut window), Taken::Bytes(fetched.len()), "{wire:?}");
         assert_eq!(window.uniques, [(ItemId::item(1), UNIQUE)], "{wire:?}");
-        assert_eq!(swap(&mut speech, &mut queue, UNIQUE), stored, "{wire:?}");
+        assert_eq!(swap(&mut codec, &mut queue, UNIQUE), stored, "{wire:?}");
         let outcome = window.close();
         assert_eq!((outcome.hits, outcome.kinds[0].latency.len()), (1, 1), "{wire:?}");
     }
 }
 
 #[test]
-fn a_gets_of_the_mix_tells_nobody() {
+fn a_gets_of_the_mix_keeps_no_uniques() {
     for Exchange { wire, fetched, .. } in exchanges() {
-        let mut speech = speech(wire, false);
+        let mut codec = codec(wire, false);
         let mut queue = Queue::new();
-        ask(&mut speech, &mut queue, Op::Gets, &[1]);
+        ask(&mut codec, &mut queue, Op::Gets, &[1]);
         let mut window = Window::new(2, &[]);
-        assert_eq!(speech.take(&mut queue, &fetched, &mut window), Taken::Bytes(fetched.len()), "{wire:?}");
+        assert_eq!(codec.take(&mut queue, &fetched, &mut window), Taken::Bytes(fetched.len()), "{wire:?}");
         assert!(window.uniques.is_empty());
     }
 }
@@ -217,10 +217,10 @@ fn a_cas_may_lose_or_find_nothing() {
             (Wire::Binary, frame(1, 2, 1, &[], "Data exists for key."), 0),
             (Wire::Binary, frame(1, 1, 1, &[], "Not found"), 0),
         ] {
-            let mut speech = speech(wire, noreply);
+            let mut codec = codec(wire, noreply);
             let mut queue = Queue::new();
-            swap(&mut speech, &mut queue, UNIQUE);
-            let (outcome, lost) = take_bytewise(&speech, &mut queue, &reply);
+            swap(&mut codec, &mut queue, UNIQUE);
+            let (outcome, lost) = take_bytewise(&codec, &mut queue, &reply);
             assert_eq!((outcome.stored, outcome.refused, lost), (stored, 1 - stored, None), "{wire:?}");
             assert!(queue.is_empty(), "{wire:?}");
         }
@@ -229,22 +229,22 @@ fn a_cas_may_lose_or_find_nothing() {
 
 #[test]
 fn a_binary_set_is_a_frame() {
-    let mut speech = speech(Wire::Binary, false);
-    let frame = ask(&mut speech, &mut Queue::new(), Op::Set, &[1]);
+    let mut codec = codec(Wire::Binary, false);
+    let frame = ask(&mut codec, &mut Queue::new(), Op::Set, &[1]);
     let head = [0x80, 1, 0, 32, 8, 0, 0, 0, 0, 0, 0, 48, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 60];
     assert_eq!(frame[..32], head);
-    assert_eq!(frame[32..], *format!("{}{}", key(1), value(&speech, 1)).as_bytes());
+    assert_eq!(frame[32..], *format!("{}{}", key(1), value(&codec, 1)).as_bytes());
 }
 
 #[test]
 fn values_and_misses_of_a_text_get_are_told_apart() {
     for (present, hits) in [(&[1, 2, 3, 2][..], 4), (&[1, 3], 2), (&[2], 1), (&[3, 2], 2), (&[2, 2], 2), (&[], 0)] {
-        let mut speech = speech(Wire::Text, false);
+        let mut codec = codec(Wire::Text, false);
         let mut queue = Queue::new();
-        ask(&mut speech, &mut queue, Op::Get, &[1, 2, 3, 2]);
+        ask(&mut codec, &mut queue, Op::Get, &[1, 2, 3, 2]);
         let blocks: String =
-            present.iter().map(|&id| format!("VALUE {} 0 8\r\n{}\r\n", key(id), value(&speech, id))).collect();
-        let (outcome, lost) = take_bytewise(&speech, &mut queue, format!("{blocks}END\r\n").as_bytes());
+            present.iter().map(|&id| format!("VALUE {} 0 8\r\n{}\r\n", key(id), value(&codec, id))).collect();
+        let (outcome, lost) = take_bytewise(&codec, &mut queue, format!("{blocks}END\r\n").as_bytes());
         assert_eq!((lost, outcome.faults), (None, 0), "{present:?}");
         assert_eq!((outcome.hits, outcome.misses, outcome.requests), (hits, 4 - hits, 1), "{present:?}");
         assert!(queue.is_empty());
@@ -254,12 +254,12 @@ fn values_and_misses_of_a_text_get_are_told_apart() {
 #[test]
 fn values_and_misses_of_a_meta_get_are_told_apart() {
     for (present, end) in [(&[1, 2, 3][..], ""), (&[3], ""), (&[1], "EN\r\n"), (&[], "EN\r\n"), (&[2], "EN key\r\n")] {
-        let mut speech = speech(Wire::Meta, false);
+        let mut codec = codec(Wire::Meta, false);
         let mut queue = Queue::new();
-        ask(&mut speech, &mut queue, Op::Get, &[1, 2, 3]);
+        ask(&mut codec, &mut queue, Op::Get, &[1, 2, 3]);
         let blocks: String =
-            present.iter().map(|&id| format!("VA 8 k{}\r\n{}\r\n", key(id), value(&speech, id))).collect();
-        let (outcome, lost) = take_bytewise(&speech, &mut queue, format!("{blocks}{end}").as_bytes());
+            present.iter().map(|&id| format!("VA 8 k{}\r\n{}\r\n", key(id), value(&codec, id))).collect();
+        let (outcome, lost) = take_bytewise(&codec, &mut queue, format!("{blocks}{end}").as_bytes());
         assert_eq!((lost, outcome.faults), (None, 0), "{present:?}");
         assert_eq!((outcome.hits, outcome.hits + outcome.misses), (present.len() as u64, 3), "{present:?}");
         assert!(queue.is_empty());
@@ -284,17 +284,17 @@ fn values_and_misses_of_a_binary_get_are_told_apart() {
         (&[(get, 1, 1)], 0),
         (&[(get, 1, 0)], 1),
     ] {
-        let mut speech = speech(Wire::Binary, false);
+        let mut codec = codec(Wire::Binary, false);
         let mut queue = Queue::new();
-        ask(&mut speech, &mut queue, Op::Get, &[1, 2, 1]);
+        ask(&mut codec, &mut queue, Op::Get, &[1, 2, 1]);
         let frames: Vec<Vec<u8>> = replies
             .iter()
             .map(|&(opcode, number, status)| match status {
-                0 => frame(opcode, 0, number, &[0; 4], &value(&speech, number.into())),
+                0 => frame(opcode, 0, number, &[0; 4], &value(&codec, number.into())),
                 _ => frame(opcode, status, number, &[], "Not found"),
             })
             .collect();
-        let (outcome, lost) = take_bytewise(&speech, &mut queue, &frames.concat());
+        let (outcome, lost) = take_bytewise(&codec, &mut queue, &frames.concat());
         assert_eq!((lost, outcome.faults), (None, 0), "{replies:?}");
         assert_eq!((outcome.hits, outcome.misses, outcome.requests), (hits, 3 - hits, 1), "{replies:?}");
         assert!(queue.is_empty());
@@ -303,10 +303,10 @@ fn values_and_misses_of_a_binary_get_are_told_apart() {
 
 #[test]
 fn a_binary_answer_to_another_request_is_out_of_step() {
-    let mut speech = speech(Wire::Binary, false);
+    let mut codec = codec(Wire::Binary, false);
     let mut queue = Queue::new();
-    ask(&mut speech, &mut queue, Op::Get, &[1]);
-    let (_, lost) = take_bytewise(&speech, &mut queue, &frame(0, 0, 2, &[0; 4], &value(&speech, 2)));
+    ask(&mut codec, &mut queue, Op::Get, &[1]);
+    let (_, lost) = take_bytewise(&codec, &mut queue, &frame(0, 0, 2, &[0; 4], &value(&codec, 2)));
     assert!(lost.is_some_and(|why| why.starts_with("out of step")));
 }
 
@@ -335,24 +335,24 @@ fn an_answer_that_the_request_cannot_have_is_out_of_step() {
         (Wire::Meta, Op::Set, "\n"),
         (Wire::Binary, Op::Get, "ERROR\r\n"),
     ] {
-        let mut speech = speech(wire, false);
+        let mut codec = codec(wire, false);
         let mut queue = Queue::new();
-        ask(&mut speech, &mut queue, op, &[1]);
-        let (outcome, lost) = take_bytewise(&speech, &mut queue, reply.as_bytes());
+        ask(&mut codec, &mut queue, op, &[1]);
+        let (outcome, lost) = take_bytewise(&codec, &mut queue, reply.as_bytes());
         assert!(lost.is_some_and(|why| why.contains("out of step")), "{reply:?}");
         assert_eq!(outcome.requests, 0);
     }
 }
 
 #[test]
-fn who_is_turned_away_is_told_so_in_every_protocol() {
+fn the_refusal_of_a_client_is_understood_in_every_protocol() {
     for wire in [Wire::Text, Wire::Meta, Wire::Binary] {
         for op in [Op::Get, Op::Set, Op::Incr] {
-            let mut speech = speech(wire, false);
+            let mut codec = codec(wire, false);
             let mut queue = Queue::new();
-            ask(&mut speech, &mut queue, op, &[1]);
-            let taken = speech.take(&mut queue, super::TURNED_AWAY, &mut Window::new(2, &[]));
-            assert_eq!(taken, Taken::TurnedAway, "{wire:?} {op:?}");
+            ask(&mut codec, &mut queue, op, &[1]);
+            let taken = codec.take(&mut queue, super::TOO_MANY_CONNECTIONS, &mut Window::new(2, &[]));
+            assert_eq!(taken, Taken::Refused, "{wire:?} {op:?}");
         }
     }
 }
@@ -360,10 +360,10 @@ fn who_is_turned_away_is_told_so_in_every_protocol() {
 #[test]
 fn errors_are_counted_and_end_their_request_only_when_it_asked_for_a_reply() {
     for (noreply, left) in [(false, 0), (true, 1)] {
-        let mut speech = speech(Wire::Text, noreply);
+        let mut codec = codec(Wire::Text, noreply);
         let mut queue = Queue::new();
-        ask(&mut speech, &mut queue, Op::Set, &[1]);
-        let (outcome, _) = take_bytewise(&speech, &mut queue, b"SERVER_ERROR out of memory storing object\r\n");
+        ask(&mut codec, &mut queue, Op::Set, &[1]);
+        let (outcome, _) = take_bytewise(&codec, &mut queue, b"SERVER_ERROR out of memory storing object\r\n");
         assert_eq!((outcome.errors, outcome.faults), (1, 0));
         assert_eq!(queue.len(), left);
     }
@@ -376,23 +376,23 @@ fn a_fence_confirms_what_asked_for_no_reply() {
         (Wire::Meta, b"MN\r\n".to_vec()),
         (Wire::Binary, frame(10, 0, 0, &[], "")),
     ] {
-        let speech = speech(wire, true);
+        let codec = codec(wire, true);
         let mut queue = Queue::new();
-        speech.push_fence(&mut Vec::new(), &mut queue, 7, 1);
-        let (outcome, lost) = take_bytewise(&speech, &mut queue, &answer);
+        codec.push_fence(&mut Vec::new(), &mut queue, 7, 1);
+        let (outcome, lost) = take_bytewise(&codec, &mut queue, &answer);
         assert_eq!((outcome.requests, lost), (7, None));
         assert!(queue.is_empty());
-        assert_eq!(speech.is_fence_answer(&answer), Some(true));
+        assert_eq!(codec.is_fence_answer(&answer), Some(true));
     }
 }
 
 #[test]
 fn a_counter_keeps_its_upper_digits() {
-    let mut speech = speech(Wire::Text, false);
+    let mut codec = codec(Wire::Text, false);
     for (line, faults) in [("15000000005000000017\r\n", 0), ("25000000005000000017\r\n", 1), ("17\r\n", 1)] {
         let mut queue = Queue::new();
-        ask(&mut speech, &mut queue, Op::Incr, &[1]);
-        let (outcome, lost) = take_bytewise(&speech, &mut queue, line.as_bytes());
+        ask(&mut codec, &mut queue, Op::Incr, &[1]);
+        let (outcome, lost) = take_bytewise(&codec, &mut queue, line.as_bytes());
         assert_eq!((outcome.faults, outcome.requests, lost), (faults, 1, None), "{line}");
     }
 }

@@ -13,7 +13,7 @@ pub(super) const FENCE: &[u8] = b"version\r\n";
 
 #[inline]
 pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp: u32) {
-    let (op, id) = (request.spoken(), request.ids[0]);
+    let (op, id) = (request.sent_op(), request.ids[0]);
     out.extend_from_slice(op.name().as_bytes());
     if op == Op::Gat {
         out.push(b' ');

@@ -59,7 +59,7 @@ const fn is_retrieval(verb: Verb) -> bool {
     matches!(verb.family(), Family::Retrieval(_) | Family::TouchingRetrieval(_))
 }
 
-/// A line with an unknown verb. An HTTP request line closes the connection: its header or body must not be executed as
+/// A line with an unknown verb. An HTTP request line closes the connection. Its header or body must not be executed as
 /// commands, because an attacker can make a browser send it.
 #[cold]
 fn unknown<'a>(words: Tokens<'a>, arguments: Tokens<'a>, consumed: usize) -> Parsed<'a> {

@@ -72,8 +72,8 @@ pub(in crate::protocol) fn whole_value(behind: &[u8], value_len: u32) -> Option<
     Some((value, behind.strip_prefix(b"\r\n")?))
 }
 
-/// The state of a value of `value_len` bytes, given the bytes `behind` its header, and the bytes that it takes. These
-/// include the CRLF; they are 0 if the value is incomplete.
+/// Parses a value of `value_len` bytes that follows its header. Returns it and its length with CRLF, which is 0 if the
+/// value is incomplete.
 #[inline]
 pub(in crate::protocol) fn value(behind: &[u8], value_len: u32) -> (Value<'_>, usize) {
     let len = value_len as usize;

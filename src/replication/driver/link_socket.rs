@@ -98,7 +98,7 @@ impl LinkSocket {
         self.is_writable && self.written < self.output.len()
     }
 
-    /// Writes as much as the kernel takes. Returns the number of bytes, too.
+    /// Writes what the kernel takes. Returns the byte count and the state of the socket.
     pub(super) fn write(&mut self) -> (usize, SocketProgress) {
         let before = self.written;
         let progress = loop {

@@ -140,7 +140,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             let _ = self.poll.poll(&mut events, Some(pause));
             for event in &events {
                 match event.token() {
-                    MAIL => mail.drain().into_iter().for_each(|order| self.obey(order)),
+                    MAIL => mail.drain().into_iter().for_each(|order| self.carry_out(order)),
                     Token(token) if token > LISTENERS - LISTENERS_MAX => self.accept(LISTENERS - token),
                     Token(token) => self.note(LinkId(token as u64), event),
                 }
@@ -236,20 +236,20 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             self.ticked_at_ms = now_ms;
             self.give_up_connecting(now_ms);
             self.step(ReplicaEvent::Tick { through: taken.through });
-            self.tell();
+            self.publish_reports();
         }
         has_changes
     }
 
     /// Renews what others can learn of this node.
-    fn tell(&mut self) {
+    fn publish_reports(&mut self) {
         let reports = self.replica.reports(self.now()).into_iter();
         let named = reports.map(|report| (report.peer.and_then(|peer| self.book.endpoint(peer).cloned()), report));
         let report = NodeReport { peers: named.collect(), ..self.replica.report_node() };
         *self.report.lock() = report;
     }
 
-    fn obey(&mut self, order: PeerOrder) {
+    fn carry_out(&mut self, order: PeerOrder) {
         let now = self.now();
         match order {
             PeerOrder::Add(endpoint) => self.add(endpoint),
@@ -324,7 +324,8 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             let is_stranger = self.config.accepts_only_peers && !self.book.has(address.ip().to_canonical());
             if is_stranger || self.replica.strangers() >= STRANGERS_MAX {
                 if let Some(times) = self.strangers.note(1, self.clock.read().now) {
-                    let why = if is_stranger { "it is no peer" } else { "too many others have not said who they are" };
+                    let why =
+                        if is_stranger { "it is no peer" } else { "too many others have not completed the handshake" };
                     log_line(Level::Info, format!("larder: replication: refused {address}: {why}{times}"));
                 }
                 continue;

@@ -239,7 +239,7 @@ impl SimulatedWorld {
         if !self.nodes[node].runs() {
             return Ok(());
         }
-        self.tell_missed(node)?;
+        self.report_missed(node)?;
         let now = self.now(node);
         let through = self.nodes[node].replica.as_ref().map(|replica| replica.clock().present(now.unix_ms));
         self.step(node, ReplicaEvent::Tick { through: through.unwrap_or_default() })
@@ -433,7 +433,7 @@ impl SimulatedWorld {
                 self.wake();
             }
             Trouble::Kill { node } => {
-                self.tell_missed(node)?;
+                self.report_missed(node)?;
                 self.kill(node);
             }
             Trouble::Start { node } => self.start(node),
@@ -539,7 +539,7 @@ impl SimulatedWorld {
         if self.nodes[index].is_overflowing {
             self.miss(index, version, change);
         } else {
-            self.tell_missed(index)?;
+            self.report_missed(index)?;
             self.step(index, ReplicaEvent::Local(&[LogEntry { version, change }]))?;
         }
         Ok(Some(version))
@@ -558,7 +558,7 @@ impl SimulatedWorld {
         }
     }
 
-    fn tell_missed(&mut self, index: usize) -> Result<(), Violation> {
+    fn report_missed(&mut self, index: usize) -> Result<(), Violation> {
         let missed = self.nodes[index].missed.take();
         missed.map_or(Ok(()), |missed| self.step(index, ReplicaEvent::Missed(&missed)))
     }

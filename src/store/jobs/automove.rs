@@ -82,7 +82,7 @@ impl ClassSample {
     }
 
     /// Whether it gives a page to `needy` whatever the misses of both are.
-    fn gives_freely(&self, needy: &Self) -> bool {
+    fn gives_unconditionally(&self, needy: &Self) -> bool {
         self.has_page_free() || self.is_abandoned() || self.is_idle_beside(needy)
     }
 
@@ -223,7 +223,7 @@ impl Automove {
     pub(super) fn next_gift(&mut self, samples: &mut [ClassSample]) -> Option<Move> {
         let to = self.neediest(samples, |needy| needy.gained <= needy.pages / GAIN_SHARE)?;
         let needy = samples[to];
-        let from = self.donor_for(samples, to).filter(|from| samples[*from].gives_freely(&needy))?;
+        let from = self.donor_for(samples, to).filter(|from| samples[*from].gives_unconditionally(&needy))?;
         samples[to].gained += 1;
         Some(self.move_page(samples, from, to))
     }
@@ -290,7 +290,7 @@ impl Automove {
     /// last page, too. While little memory has been vacated, a class that the ghost has hardly seen gives only
     /// gifts.
     fn may_give(&self, sample: &ClassSample, needy: &ClassSample) -> bool {
-        if sample.pages < 2 || sample.gives_freely(needy) {
+        if sample.pages < 2 || sample.gives_unconditionally(needy) {
             return sample.pages >= 2 || sample.is_disused();
         }
         let history = &self.classes[usize::from(sample.class)];
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_few_is_worth_more_than_the_ghost_tells() {
+    fn a_page_of_few_is_worth_more_than_its_ghost_hits() {
         let mut world = World::new(&[(3, 300), (2, 120)]);
         assert_eq!(world.tick(100.0), [], "100 a page, and twice 60 with the last page but one");
         let mut world = World::new(&[(3, 300), (2, 60)]);
@@ -438,7 +438,7 @@ mod tests {
         world.hits_per_tick = vec![1000, 0];
         assert_eq!(world.tick(1.0), [], "40 of 200 pages have been vacated");
         world.samples[0].vacated += 10_000;
-        assert_eq!(world.tick(0.0), [Move { from: 2, to: 1 }], "nobody stores in the other one");
+        assert_eq!(world.tick(0.0), [Move { from: 2, to: 1 }], "nothing is stored in the other one");
     }
 
     #[test]
@@ -476,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn free_pages_go_first_and_who_has_them_needs_none() {
+    fn free_pages_go_first_and_a_class_that_has_them_gets_none() {
         let mut world = World::new(&[(100, 1000), (100, 5000), (100, 0)]);
         world.samples[1].spare_pages = 3;
         let moves = world.tick(0.25);
@@ -484,13 +484,13 @@ mod tests {
     }
 
     #[test]
-    fn pages_that_nobody_uses_go_to_who_evicts_even_if_nothing_is_missed() {
+    fn unused_pages_go_to_a_class_that_evicts_even_if_nothing_is_missed() {
         let mut world = World::new(&[(100, 0), (100, 0), (100, 0)]);
         world.samples[2].spare_pages = 3;
-        assert_eq!(world.tick(2.0), [], "nobody evicts");
+        assert_eq!(world.tick(2.0), [], "no class evicts");
         world.samples[1].vacated = 5;
         assert_eq!(world.tick(0.0), [Move { from: 3, to: 2 }, Move { from: 3, to: 2 }]);
-        assert_eq!(world.tick(9.0), [], "one is left, and nobody has evicted since");
+        assert_eq!(world.tick(9.0), [], "one is left, and no class has evicted since");
     }
 
     #[test]
@@ -503,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_was_not_used_for_much_longer_than_what_another_evicts_gives_freely() {
+    fn a_class_that_was_not_used_for_much_longer_than_what_another_evicts_gives_unconditionally() {
         let mut world = World::new(&[(8, 0), (100, 0), (2, 0)]);
         (world.samples[1].idle_s, world.samples[2].idle_s) = (10, 1);
         world.samples[0].vacated += 5;
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_must_go_comes_from_who_misses_it_least() {
+    fn a_page_that_must_go_comes_from_the_class_that_misses_it_least() {
         let mut world = World::new(&[(10, 100), (10, 10), (3, 0), (1, 0)]);
         world.observe(0.0);
         let donor = |world: &World, least: u32| world.automove.cheapest_donor(&world.samples, |_| least);
@@ -541,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_must_go_comes_from_a_class_without_long_chains_if_nobody_misses_either() {
+    fn a_page_that_must_go_comes_from_a_class_without_long_chains_if_no_class_misses_one() {
         let mut world = World::new(&[(10, 0), (60, 0), (20, 0)]);
         world.samples[0].bytes_lost = 1_000_000;
         world.samples[1].bytes_lost = 8_000_000;
@@ -549,6 +549,6 @@ mod tests {
         world.observe(0.0);
         let donor = |world: &World, least: u32| world.automove.cheapest_donor(&world.samples, |_| least);
         assert_eq!(donor(&world, 1), Some(3), "about a page each: the one with more of them");
-        assert_eq!(donor(&world, 20), Some(2), "no other has so many");
+        assert_eq!(donor(&world, 20), Some(2), "no other class has that many");
     }
 }

@@ -86,7 +86,7 @@ fn an_index_that_is_too_large_shrinks_when_memory_is_short_and_not_before() {
     (2000..count).for_each(|number| rig.delete(&format!("{number}")));
     rig.store.shrink_if_beyond();
     rig.run();
-    assert_eq!(rig.store.index.bytes_touched(), full, "nobody wants the memory");
+    assert_eq!(rig.store.index.bytes_touched(), full, "no job wants the memory");
     let side_bytes = rig.store.side_bytes();
     rig.client.1.set_memory_limit(8 << 20);
     rig.store.shrink_if_beyond();

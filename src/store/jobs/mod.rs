@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a rest takes real time")]
-    fn a_rest_takes_its_time_whoever_rings() {
+    fn a_rest_takes_its_least_time_despite_wake_ups() {
         const LEAST: Duration = Duration::from_millis(20);
         let (wakeup, began) = (Wakeup::default(), Instant::now());
         wakeup.notify();
@@ -199,6 +199,6 @@ mod tests {
             wakeup.rest(LEAST, Duration::from_secs(3600));
         });
         assert!(began.elapsed() >= LEAST);
-        assert!(began.elapsed() < Duration::from_secs(1800), "who rang meanwhile is heard");
+        assert!(began.elapsed() < Duration::from_secs(1800), "a wake-up during the rest is noticed");
     }
 }

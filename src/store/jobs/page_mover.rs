@@ -37,7 +37,7 @@ const PASSES_MAX: u32 = 50;
 /// The same for a page that a class has claimed: its stores wait meanwhile.
 const PASSES_FOR_CLAIM: u32 = 16;
 /// Passes in which an item that was read stays in place if there is no memory for a copy yet.
-const PASSES_PATIENT: u32 = 8;
+const PASSES_IN_PLACE: u32 = 8;
 /// After the first pass, and every `RECALL_EVERY` passes after it, workers are asked for their free chunks.
 const RECALL_EVERY: u32 = 8;
 /// Time between two passes, in which other threads end their turns. A worker that needs memory notifies the
@@ -151,7 +151,7 @@ impl PageMover {
             store.page_moves.claims.note_done(claim.to, false);
         }
         if let Some(order) = store.page_moves.take_order() {
-            return self.obey(worker, pin, order);
+            return self.carry_out(worker, pin, order);
         }
         store.shrink_if_beyond();
         // One per step: the kernel may be slow.
@@ -159,7 +159,7 @@ impl PageMover {
             return NextStep::Again;
         }
         if store.pages_beyond() > 0 {
-            return self.repay(worker, pin);
+            return self.give_page_back(worker, pin);
         }
         if let Some(class) = store.class_to_clear_out() {
             // Sizes that need the class may have appeared since.
@@ -189,7 +189,7 @@ impl PageMover {
     }
 
     /// `slabs reassign`.
-    fn obey(&mut self, worker: &mut WorkerStore, pin: &Pin, order: Order) -> NextStep {
+    fn carry_out(&mut self, worker: &mut WorkerStore, pin: &Pin, order: Order) -> NextStep {
         if order.from != 0 {
             let to = if order.to == 0 { Goal::Pool } else { Goal::Ordered(order.to) };
             return self.begin(worker, pin, order.from, to);
@@ -200,7 +200,7 @@ impl PageMover {
     }
 
     /// Takes a page from the class that loses least by it.
-    fn repay(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
+    fn give_page_back(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
         if let Some(page) = worker.store.slabs.take_reclaimed(&worker.store.epochs) {
             worker.store.slabs.put_page(page, worker.store.side_bytes());
             return NextStep::Again;
@@ -217,10 +217,10 @@ impl PageMover {
             samples.retain(|sample| sample.spare_pages > 0);
         }
         let donor = self.automove.cheapest_donor(&samples, |class| worker.pages_floor(class)).or_else(|| {
-            // A class is starving, so even the last page of another class may go. Other classes may only wait
+            // A class is class_in_need, so even the last page of another class may go. Other classes may only wait
             // for the release of their chunks; then no last page goes.
-            let starving = self.shunned.is_empty().then(|| worker.store.page_moves.take_starving())??;
-            self.automove.cheapest_donor(&samples, |class| if class == starving { u32::MAX } else { 0 })
+            let class_in_need = self.shunned.is_empty().then(|| worker.store.page_moves.take_class_in_need())??;
+            self.automove.cheapest_donor(&samples, |class| if class == class_in_need { u32::MAX } else { 0 })
         });
         match donor {
             Some(donor) => self.begin(worker, pin, donor, Goal::Pool),
@@ -450,7 +450,7 @@ fn empty_chunks(
             _ if !store.config.evictions || is_cleared_out => RelocatePolicy::Always,
             // Otherwise the class grows.
             _ if *spare >= needed || has_page(worker) && !worker.takes_no_page => RelocatePolicy::All,
-            0..PASSES_PATIENT => RelocatePolicy::Asked,
+            0..PASSES_IN_PLACE => RelocatePolicy::Asked,
             _ => RelocatePolicy::AskedNow,
         };
         let bytes = item.bytes();

@@ -17,7 +17,7 @@ fn without_evictions_no_live_item_leaves_for_a_page() {
     assert!(large.into_iter().all(|len| rig.set(&format!("large-{len}"), len).is_ok()));
     assert!(rig.store.pages_beyond() >= 4);
     rig.run();
-    assert_eq!((rig.store.items(), rig.moved()), (count as u64 + 4, 0), "nobody has a page to give");
+    assert_eq!((rig.store.items(), rig.moved()), (count as u64 + 4, 0), "no class has a page to give");
     // Two of three items leave: the others fit into less than half of the pages.
     (0..count).filter(|number| number % 3 > 0).for_each(|number| rig.delete(&format!("small-{number}")));
     rig.run();
@@ -46,22 +46,22 @@ fn without_evictions_an_order_that_would_cost_items_is_not_carried_out() {
 }
 
 #[test]
-fn the_last_page_of_a_class_goes_only_if_nobody_else_could_give_one() {
+fn the_last_page_of_a_class_goes_only_if_no_other_class_could_give_one() {
     let mut rig = Rig::new(4, true);
     rig.fill("small", 10_000, 100);
     assert!(rig.set("last", 3000).is_ok());
-    let (rich, poor, starving) = (rig.class(100), rig.class(3000), 1);
+    let (rich, poor, class_in_need) = (rig.class(100), rig.class(3000), 1);
     rig.client.1.set_memory_limit(1 << 20);
     // A lease holds its pages.
     rig.mover.shunned.push(rich);
-    rig.store.page_moves.starving.store(starving, Ordering::Relaxed);
+    rig.store.page_moves.class_in_need.store(class_in_need, Ordering::Relaxed);
     assert!(matches!(rig.step(), NextStep::Rest(..)));
     assert!(matches!(rig.mover.state, MoverState::Idle));
-    assert_eq!(rig.store.page_moves.take_starving(), Some(starving), "it is still asked for");
+    assert_eq!(rig.store.page_moves.take_class_in_need(), Some(class_in_need), "it is still asked for");
     rig.run();
     let pages = |class| rig.store.slabs.lock(class).usage().pages;
     assert_eq!((pages(rich), pages(poor)), (1, 1));
-    rig.store.page_moves.starving.store(starving, Ordering::Relaxed);
+    rig.store.page_moves.class_in_need.store(class_in_need, Ordering::Relaxed);
     rig.run();
     let pages = |class| rig.store.slabs.lock(class).usage().pages;
     assert_eq!(pages(rich) + pages(poor), 1);
@@ -86,7 +86,7 @@ fn an_order_costs_no_item_and_counts_as_no_set_while_memory_is_free() {
 }
 
 #[test]
-fn a_class_that_nobody_needs_loses_all_pages_and_no_item() {
+fn an_unneeded_class_loses_all_pages_and_no_item() {
     let mut rig = Rig::new(64, true);
     let count = rig.fill("small", 20_000, 100);
     let (old, pages) = (rig.class(100), 3);
@@ -102,7 +102,7 @@ fn a_class_that_nobody_needs_loses_all_pages_and_no_item() {
 }
 
 #[test]
-fn pages_of_a_class_that_nobody_needs_stay_where_memory_is_full() {
+fn pages_of_an_unneeded_class_stay_where_memory_is_full() {
     let mut rig = Rig::new(4, true);
     rig.fill("small", 10_000, 1000);
     assert!(rig.store.evictions() > 0);
@@ -114,7 +114,7 @@ fn pages_of_a_class_that_nobody_needs_stay_where_memory_is_full() {
 }
 
 #[test]
-fn pages_of_a_class_that_nobody_needs_stay_as_long_as_none_move_by_themselves() {
+fn pages_of_an_unneeded_class_stay_while_automatic_moves_are_off() {
     let mut rig = Rig::new(64, true);
     rig.fill("small", 20_000, 100);
     let (old, pages) = (rig.class(100), 3);
@@ -129,7 +129,7 @@ fn pages_of_a_class_that_nobody_needs_stay_as_long_as_none_move_by_themselves() 
 }
 
 #[test]
-fn without_evictions_a_class_that_nobody_needs_loses_its_pages_too() {
+fn without_evictions_an_unneeded_class_loses_its_pages_too() {
     let mut rig = Rig::new(64, false);
     let count = rig.fill("small", 20_000, 100);
     let old = rig.class(100);
@@ -176,7 +176,7 @@ fn small_items_are_main_in_a_class_that_has_not_evicted() {
 }
 
 #[test]
-fn a_page_that_somebody_holds_is_tried_again_when_nobody_needs_its_class() {
+fn a_held_page_of_an_unneeded_class_is_tried_again() {
     let mut rig = Rig::new(64, true);
     let count = rig.fill("small", 20_000, 100);
     let (old, key) = (rig.class(100), rig.hashed("small-1234"));
@@ -194,7 +194,7 @@ fn a_page_that_somebody_holds_is_tried_again_when_nobody_needs_its_class() {
 }
 
 #[test]
-fn a_page_that_somebody_holds_for_long_stays_though_nobody_needs_its_class() {
+fn a_page_held_for_long_stays_in_an_unneeded_class() {
     let mut rig = Rig::new(64, true);
     rig.fill("small", 20_000, 100);
     let (old, key) = (rig.class(100), rig.hashed("small-1234"));
@@ -206,7 +206,7 @@ fn a_page_that_somebody_holds_for_long_stays_though_nobody_needs_its_class() {
 }
 
 #[test]
-fn a_value_of_more_than_a_page_is_not_copied_for_a_class_that_nobody_needs() {
+fn a_value_of_more_than_a_page_is_not_copied_out_of_an_unneeded_class() {
     let mut rig = Rig::new(64, true);
     let len = 66 * (16384 - 16) + 10_000;
     assert!(rig.set("long", len).is_ok());
@@ -235,7 +235,7 @@ fn a_class_that_is_needed_again_keeps_its_pages() {
 }
 
 #[test]
-fn a_page_of_a_class_that_nobody_needs_is_put_back_when_memory_is_full() {
+fn a_page_of_an_unneeded_class_is_put_back_when_memory_is_full() {
     let mut rig = Rig::new(64, true);
     let count = rig.fill("small", 20_000, 100);
     let old = rig.class(100);
@@ -267,7 +267,7 @@ fn an_order_is_carried_out_though_memory_is_beyond_the_limit() {
 }
 
 #[test]
-fn a_class_whose_last_links_are_too_few_gets_a_page_though_nobody_is_missed() {
+fn a_class_with_too_few_last_links_gets_a_page_without_ghost_hits() {
     let mut rig = Rig::new(15, true);
     let len = 2 * 16384 + 12_000;
     let layout = rig.layout("chain", len);
@@ -294,7 +294,7 @@ fn a_class_whose_last_links_are_too_few_gets_a_page_though_nobody_is_missed() {
 }
 
 #[test]
-fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_long() {
+fn the_last_page_of_a_class_goes_to_a_class_in_need_when_unused_for_long() {
     let mut rig = Rig::new(4, true);
     assert!(rig.set("rare", 3000).is_ok());
     let (rare, common) = (rig.class(3000), rig.class(100));
@@ -328,7 +328,7 @@ fn the_last_page_of_a_class_goes_to_who_needs_it_when_nobody_has_used_it_for_lon
     assert!(!rig.has("rare"));
     assert_eq!(rig.store.reassign(Some(common), rare), Reassign::Started);
     work(&mut rig, 1);
-    assert_eq!(pages(&rig, rare), 1, "a page that it has just got is not one that nobody uses");
+    assert_eq!(pages(&rig, rare), 1, "a page that it has just got is in use");
     assert!(rig.set("rare", 3000).is_ok());
 }
 

@@ -145,11 +145,11 @@ impl PrefixScanner {
     }
 
     fn hand_over(&mut self, worker: &WorkerStore) {
-        let desk = &worker.store.prefix_scan;
+        let scans = &worker.store.prefix_scan;
         let prefix_scan = PrefixScan { counted_at: worker.now(), ..std::mem::take(&mut self.counts) };
-        *desk.last.lock() = Some(Arc::new(prefix_scan));
+        *scans.last.lock() = Some(Arc::new(prefix_scan));
         // A thread that asked during the scan finds this result.
-        desk.wanted.store(0, Ordering::Relaxed);
+        scans.wanted.store(0, Ordering::Relaxed);
         self.page = 0;
     }
 }

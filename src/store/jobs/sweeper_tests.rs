@@ -151,7 +151,7 @@ fn of_many_that_end_beside_as_many_that_do_not_95_percent_are_free_soon() {
                 waited += time.expect("the sweeper never waits for a wakeup alone");
                 rig.clock.shift(i64::try_from(waited.as_secs() - before_s).unwrap());
             }
-            NextStep::Rest(..) => panic!("the sweeper gives way to bells"),
+            NextStep::Rest(..) => panic!("the sweeper does not rest when it is notified"),
         }
         assert!(steps < 500 && waited < Duration::from_secs(3), "{steps} steps, {waited:?} of waiting");
     }

@@ -4,7 +4,7 @@
 //! engine     implements Engine: one function per operation
 //! admin      implements EngineAdmin
 //! items      implements Item and Lease
-//! access     helpers of retrievals: hits and misses, who renews a value
+//! access     helpers of retrievals: hits, misses, and the choice of the client that renews a value
 //! publish    helpers of stores: decide under the bucket's lock, publish with one atomic store
 //! rewrite    new items made from old ones: append and prepend, and what a delete leaves of an item
 //! number     new items of incr and decr

@@ -247,7 +247,7 @@ impl WorkerStore {
         let (class, bytes, links) = (complete.class(), complete.bytes(), complete.links_by_class());
         let unique = unique.unwrap_or_else(|| self.cas.draw(&store.cas.0, mark.counter()));
         let time = store.ghost_time(class);
-        let place = match &there {
+        let queue = match &there {
             // The history of a key does not change with its value. A small item that is overwritten goes to the
             // end of the ring; its old entry is stale.
             Some((_, old)) if time.runs() => QueueState::of(old.word0()),
@@ -262,7 +262,7 @@ impl WorkerStore {
             None => version,
             Some(journal) => Some(self.draw_version(journal, &mut complete)),
         };
-        let link_info = LinkInfo { unique, deadline, accessed: self.accessed, place, marks };
+        let link_info = LinkInfo { unique, deadline, accessed: self.accessed, queue, marks };
         let chunk = complete.link(link_info);
         store.slabs.dues.note(chunk.page(), deadline);
         match &there {
@@ -286,7 +286,7 @@ impl WorkerStore {
         {
             self.report_replaced(&bucket, hash, mark, old);
         }
-        if !place.in_main() {
+        if !queue.in_main() {
             self.pending_inserts.push_small(class, RingEntry { chunk, mark: generation_tag(unique) });
         }
         Some(Published { chunk, cas: version.unwrap_or(unique) })

@@ -101,7 +101,7 @@ fn a_flush_for_later_that_the_replication_thread_carries_out_is_noted() {
 #[test]
 fn a_value_that_is_stored_during_a_newer_delete_does_not_stay() {
     // Longer than a delete takes that does not wait for the bucket.
-    const PATIENCE: Duration = Duration::from_millis(100);
+    const DELETE_TIME: Duration = Duration::from_millis(100);
     let Rig { journal, mut client, mut replica, .. } = Rig::new();
     let hash = hashed(&client.1, "k").hash;
     let (drawn_sender, drawn) = mpsc::channel();
@@ -109,7 +109,7 @@ fn a_value_that_is_stored_during_a_newer_delete_does_not_stay() {
     let hold = move || {
         drawn_sender.send(()).unwrap();
         // Ignored: the delete waits for the bucket, as it should.
-        let _ = removed.recv_timeout(PATIENCE);
+        let _ = removed.recv_timeout(DELETE_TIME);
     };
     *journal.on_draw.lock().unwrap() = Some(Box::new(hold));
     thread::scope(|scope| {

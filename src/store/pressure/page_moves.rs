@@ -41,7 +41,7 @@ pub(in crate::store) struct PageMoves {
     order: Leaf<Option<Order>>,
     to_clear_out: Leaf<Vec<ClearOut>>,
     /// A class that can neither evict nor grow; 0: none.
-    pub(in crate::store) starving: AtomicU8,
+    pub(in crate::store) class_in_need: AtomicU8,
     /// A page is being moved.
     pub(in crate::store) is_running: AtomicBool,
     tuning: Leaf<MoveTuning>,
@@ -194,8 +194,8 @@ impl PageMoves {
     }
 
     /// Takes the class that can neither evict nor grow.
-    pub(in crate::store) fn take_starving(&self) -> Option<u8> {
-        let class = self.starving.swap(0, Ordering::Relaxed);
+    pub(in crate::store) fn take_class_in_need(&self) -> Option<u8> {
+        let class = self.class_in_need.swap(0, Ordering::Relaxed);
         (class != 0).then_some(class)
     }
 }
@@ -236,7 +236,7 @@ impl Store {
     pub(in crate::store) fn ask_for_page(&self, class: u8, pages: u32) -> bool {
         let others_have = self.slabs.pages_used() > u64::from(pages);
         if others_have {
-            self.page_moves.starving.store(class, Ordering::Relaxed);
+            self.page_moves.class_in_need.store(class, Ordering::Relaxed);
             self.page_moves.wake();
         }
         others_have

@@ -114,7 +114,7 @@ impl WorkerStore {
             return Rescue::Done(self.evict_for_move(pin, key.hash, item));
         }
         let (class, bytes, links) = (store.slabs.class_of(copy.head()), copy.bytes(), copy.links_by_class());
-        let copy = copy.into_twin(item);
+        let copy = copy.into_copy_of(item);
         if let Some(copied) = ItemRef::try_view(pin, &store.slabs, copy).filter(|copied| !copied.word0().in_main()) {
             self.note_gone(item);
             if store.ghost_time(class).runs() {

@@ -1,10 +1,10 @@
 //! Unread pages: a class that would evict new items claims a page of another class, whose items are older and were
 //! never read.
 //!
-//! Without this, a burst of new keys in a class of few pages evicts its own items, while another class is full of
-//! items that are not in use. This holds for keys that no get has asked for: where stores follow misses, the page mover
-//! compares what classes miss. The thread that lacks chunks looks at samples of items, and orders the page at once.
-//! Age is the order of stores, which the items' uniques tell.
+//! Without this, a burst of new keys in a class of few pages evicts its own items. Meanwhile another class is full of
+//! items that are not in use. It is meant for keys that no get has asked for. Where stores follow misses, the page
+//! mover compares the misses of the classes. The thread that lacks chunks samples items, and orders the page at once.
+//! The items' uniques give the order of stores, which is their age.
 
 use crate::item::ItemRef;
 use crate::memory::ChunkRef;
@@ -18,7 +18,7 @@ use super::claims::{Claim, ClaimReason};
 const SAMPLE: u32 = 32;
 /// One of this many items of an unread page may have been read. It is copied if it was read lately.
 const UNREAD_PER_READ: u32 = 16;
-/// Pages of a class that are looked at. The look at a class ends at a page whose items were read.
+/// Pages of a class that are sampled. The search ends at a page whose items were read.
 const PAGES_LOOKED_AT: usize = 4;
 /// The same for the claiming class. The items of a page are about equally old, so more pages count.
 const OWN_SAMPLE: u32 = 8;

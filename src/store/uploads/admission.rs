@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_stops_waiting_holds_nobody_up() {
+    fn a_value_that_stops_waiting_delays_no_other() {
         let admission = admission();
         let [mut first, mut second, mut third] = [(); 3].map(|()| admission.ticket(ValueKind::Chain));
         assert_eq!(ask(&mut first, 100), AdmissionOutcome::Admitted);

@@ -63,7 +63,7 @@ struct Bench {
     switches: Switches,
     prefixes: PrefixTable,
     hot: HotSampler,
-    operator: Nobody,
+    operator: UnusedOperator,
     random: u64,
 }
 
@@ -98,7 +98,7 @@ impl Bench {
             switches: Switches::default(),
             prefixes: PrefixTable::new(b':'),
             hot: HotSampler::default(),
-            operator: Nobody(clock),
+            operator: UnusedOperator(clock),
             random: 1,
         })
     }
@@ -213,9 +213,9 @@ fn thread_time_ns() -> io::Result<i64> {
 }
 
 /// The process that is not there.
-struct Nobody(Arc<Clock>);
+struct UnusedOperator(Arc<Clock>);
 
-impl Operator for Nobody {
+impl Operator for UnusedOperator {
     fn shutdown(&self, _mode: ShutdownMode) {}
     fn totals(&self) -> Counters {
         Counters::default()

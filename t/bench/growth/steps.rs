@@ -104,7 +104,7 @@ pub(crate) fn run(items: u32) -> io::Result<Table> {
     (1..=items / 8).try_for_each(|number| insert(&index, &pin, number, &hash_of))?;
     while index.merges_wanted(u64::from(items / 8)) > 0 {
         if merges.time(|| index.try_merge(&pin))? != Merge::Done {
-            return Err(io::Error::other("a merge did not come about, though nobody holds a bucket"));
+            return Err(io::Error::other("a merge did not come about, though no thread holds a bucket"));
         }
     }
 
@@ -123,7 +123,7 @@ pub(crate) fn run(items: u32) -> io::Result<Table> {
     table.row(looks.cells("splits for 32 items"));
     table.row(merges.cells("merge of two buckets"));
     table.row(nothing.cells("plain arithmetic"));
-    table.row(rooms.cells("2 MiB ahead (nobody waits)"));
+    table.row(rooms.cells("2 MiB ahead (no wait)"));
     Ok(table)
 }
 

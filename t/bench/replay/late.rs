@@ -56,7 +56,7 @@ fn rows() -> Vec<Row> {
         rows.push((name, Box::new(move |cache| sessions(cache, visitors))));
     }
     for percent in [20, 40, 80] {
-        let name = format!("burst of {percent} % into a cache nobody read: found");
+        let name = format!("burst of {percent} % into an unread cache: found");
         rows.push((
             name,
             Box::new(move |cache| {

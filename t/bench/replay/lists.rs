@@ -1,9 +1,9 @@
 //! The policies to compare with: caches of doubly linked lists.
 //!
-//! The segmented LRU is written from memcached's published description (its blog, "Replacing the cache replacement
-//! algorithm in memcached", and doc/new_lru.txt as quoted there): new items enter HOT (20 % of memory); the tail of
-//! HOT goes to WARM (40 %) if it was hit twice, else to COLD; the tail of WARM goes round again if it was hit, else to
-//! COLD; an item of COLD that is hit twice goes to WARM; what is evicted is the tail of COLD.
+//! The segmented LRU follows memcached's published description: the article "Replacing the cache replacement algorithm
+//! in memcached" of its blog, and doc/new_lru.txt as quoted there. New items enter HOT (20 % of memory). The tail of
+//! HOT goes to WARM (40 %) if it was hit twice, else to COLD. The tail of WARM goes round again if it was hit, else to
+//! COLD. An item of COLD that is hit twice goes to WARM. Evictions take the tail of COLD.
 
 use std::collections::HashMap;
 

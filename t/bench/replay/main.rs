@@ -4,7 +4,7 @@
 //! trace ─▶ get; on a miss, set ─▶ a cache of N objects ─▶ misses per request
 //! ```
 //!
-//! A cache is one class of one page with a slot for each object; policy, ring and ghost are the types of `src/eviction`
+//! A cache is one class of one page with a slot for each object. Policy, ring and ghost are the types of `src/eviction`
 //! that the server runs. The traces are those of `LARDER_BENCH_DATA` (`larder_bench::trace`) and three that are
 //! made here. `make bench-replay`; the table stands in doc/measurements/policy.md.
 #![expect(clippy::cast_possible_truncation, reason = "keys, slots and shares of them fit 32 bits by far")]

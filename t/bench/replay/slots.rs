@@ -167,7 +167,7 @@ impl<P: Replayed> SlotCache<P> {
         if self.index.len() < room {
             return self.index.len();
         }
-        let victim = self.policy.next_victim(&self.page).expect("a full cache has somebody to evict");
+        let victim = self.policy.next_victim(&self.page).expect("a full cache has an object to evict");
         let gone = self.page.0.borrow_mut()[victim.item].take().expect("a victim is there");
         self.index.remove(&gone.key);
         self.policy.note_evicted(victim.queue);

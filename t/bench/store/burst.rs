@@ -64,10 +64,10 @@ pub(crate) fn unread(options: &Options) -> io::Result<Vec<Verdict>> {
             table.row([label.clone(), command.name.clone(), grouped(found.burst.gets), ratio]);
         }
         let [ours, theirs] = found.map(|found| found.burst.hit_ratio());
-        let measure = format!("burst into a cache nobody read: found, {label}");
+        let measure = format!("burst into an unread cache: found, {label}");
         verdicts.push(Verdict::at_least(measure, format!("{theirs:.3}"), ours, bar, "1"));
     })?;
-    println!("Bursts of new keys into a cache that nobody read, -m {MEGABYTES}.\n\n{table}");
+    println!("Bursts of new keys into an unread cache, -m {MEGABYTES}.\n\n{table}");
     Ok(verdicts)
 }
 

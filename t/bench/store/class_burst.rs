@@ -4,7 +4,7 @@
 //! fill (no reads), short keys │ set the burst, longer keys │ get the burst
 //! ```
 //!
-//! A value of 1,000 B and a key of 9 B need a larger chunk of larder's than the same value and a key of 6 B.
+//! With a value of 1,000 B, a key of 9 B needs a larger chunk of larder than a key of 6 B.
 
 use std::io;
 

@@ -52,7 +52,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
             verdicts.push(Verdict::at_least(measure, format!("{theirs:.3}"), ours / theirs, RATIO_MIN, "1"));
         }
     }
-    println!("First read after a share of what fits, -m {MEGABYTES} full of items that nobody reads.\n\n{table}");
+    println!("First read after a share of what fits, -m {MEGABYTES} full of items that are never read.\n\n{table}");
     Ok(verdicts)
 }
 

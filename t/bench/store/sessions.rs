@@ -49,7 +49,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Vec<Verdict>> {
         verdicts.push(Verdict::at_most(measure, format!("{theirs:.4}"), ours, LOST_MAX, "0"));
     }
     let dead = grouped(DEAD);
-    println!("Sessions of {VALUE_LEN} B beside {dead} items that nobody reads, -m {MEGABYTES}.\n\n{table}");
+    println!("Sessions of {VALUE_LEN} B beside {dead} items that are never read, -m {MEGABYTES}.\n\n{table}");
     Ok(verdicts)
 }
 

@@ -123,7 +123,7 @@ impl Cell {
     fn measure(&self, options: &Options, command: &ServerCommand, trace: &Trace) -> io::Result<Found> {
         let server = options.start(command, self.megabytes)?;
         let items = Items::new(KeyLen::Fixed(24), ValueLen::Fixed(self.value_len));
-        // At most 1/64 of the cache: the sets of a window are that late.
+        // A set comes up to one window late: at most 1/64 of the cache.
         let window = usize::try_from(self.items / 64).unwrap_or(WINDOW).min(WINDOW);
         let mut client = Client::connect(server.address)?.with_window(window);
         let mut requests = trace.requests.iter();
