@@ -18,18 +18,18 @@ pub(super) struct Path {
 
 /// What travels.
 #[derive(Clone, Debug)]
-pub(super) enum Parcel {
+pub(super) enum Payload {
     Frame(Vec<u8>),
     /// The sender has closed the connection.
     End,
 }
 
-/// A parcel on its way.
+/// A payload on its way.
 #[derive(Debug)]
 pub(super) struct Transit {
     sent_ms: u64,
     arrival_ms: u64,
-    parcel: Parcel,
+    payload: Payload,
 }
 
 /// One end of a connection. The other end has the same number with the lowest bit changed.
@@ -40,7 +40,7 @@ pub(super) struct ConnectionEnd {
     pub(super) start: u64,
     /// Parcels on the way to this end.
     pub(super) incoming: VecDeque<Transit>,
-    /// No parcel arrives before this time.
+    /// No payload arrives before this time.
     pub(super) busy_until_ms: u64,
     /// Bytes that have left this end, which the node does not know yet.
     pub(super) written: usize,
@@ -55,7 +55,7 @@ pub(super) struct Network {
     paths: Vec<Path>,
     pub(super) ends: BTreeMap<LinkId, ConnectionEnd>,
     next_link: u64,
-    /// The longest time that a parcel was on its way.
+    /// The longest time that a payload was on its way.
     pub(super) transit_ms_max: u64,
 }
 
@@ -75,7 +75,7 @@ impl Network {
     }
 
     /// All directions as at the beginning.
-    pub(super) fn heal(&mut self) {
+    pub(super) fn repair(&mut self) {
         let path = Path { delay_ms: 1, rate: 1 << 20, is_blocked: false };
         self.paths.fill(path);
     }
@@ -98,29 +98,29 @@ impl Network {
         (near, other(near))
     }
 
-    /// Sends a parcel from one end to the other. Returns the time of its arrival, unless the connection is lost.
-    pub(super) fn send(&mut self, from: LinkId, parcel: Parcel, now_ms: u64) -> Option<u64> {
+    /// Sends a payload from one end to the other. Returns the time of its arrival, unless the connection is lost.
+    pub(super) fn send(&mut self, from: LinkId, payload: Payload, now_ms: u64) -> Option<u64> {
         let sender = self.ends.get(&from)?.node;
         let receiver = self.ends.get(&other(from))?.node;
         let Path { delay_ms, rate, .. } = *self.path(sender, receiver);
-        let len = if let Parcel::Frame(bytes) = &parcel { bytes.len() as u64 } else { 0 };
+        let len = if let Payload::Frame(bytes) = &payload { bytes.len() as u64 } else { 0 };
         let end = self.ends.get_mut(&other(from))?;
         let arrival_ms = end.busy_until_ms.max(now_ms + delay_ms) + len / rate;
         end.busy_until_ms = arrival_ms;
-        end.incoming.push_back(Transit { sent_ms: now_ms, arrival_ms, parcel });
+        end.incoming.push_back(Transit { sent_ms: now_ms, arrival_ms, payload });
         Some(arrival_ms)
     }
 
-    /// The next parcel that has arrived at an end, if the direction is not blocked.
-    pub(super) fn arrive(&mut self, to: LinkId, now_ms: u64) -> Option<Parcel> {
+    /// The next payload that has arrived at an end, if the direction is not blocked.
+    pub(super) fn arrive(&mut self, to: LinkId, now_ms: u64) -> Option<Payload> {
         let receiver = self.ends.get(&to)?.node;
         let sender = self.ends.get(&other(to))?.node;
         if self.path(sender, receiver).is_blocked {
             return None;
         }
         let incoming = &mut self.ends.get_mut(&to)?.incoming;
-        let Transit { sent_ms, parcel, .. } = incoming.pop_front_if(|transit| transit.arrival_ms <= now_ms)?;
+        let Transit { sent_ms, payload, .. } = incoming.pop_front_if(|transit| transit.arrival_ms <= now_ms)?;
         self.transit_ms_max = self.transit_ms_max.max(now_ms - sent_ms);
-        Some(parcel)
+        Some(payload)
     }
 }

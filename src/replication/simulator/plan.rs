@@ -4,7 +4,7 @@ use super::random::Random;
 
 /// One thing that goes wrong, or ends.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Trouble {
+pub(super) enum Incident {
     /// Frames from one node to another wait.
     Block { from: usize, to: usize },
     /// No longer.
@@ -52,7 +52,7 @@ pub(super) struct Plan {
     /// Time between two requests of a client, on average.
     pub(super) pause_ms: u64,
     /// When clients stop and everything is repaired.
-    pub(super) heal_ms: u64,
+    pub(super) repair_ms: u64,
     pub(super) log_entries: usize,
     pub(super) tombstones: usize,
     pub(super) tombstone_ttl_ms: u64,
@@ -61,7 +61,7 @@ pub(super) struct Plan {
     pub(super) deletes: u64,
     /// Percent of sets that have a short time to live.
     pub(super) short_ttls: u64,
-    pub(super) troubles: Vec<(u64, Trouble)>,
+    pub(super) incidents: Vec<(u64, Incident)>,
 }
 
 /// The largest clock skew: an hour.
@@ -81,81 +81,81 @@ impl Plan {
                 is_persistent: is_persistent && random.percent(70),
             })
             .collect();
-        let heal_ms = random.within(1_500..=4_000);
+        let repair_ms = random.within(1_500..=4_000);
         let mut plan = Self {
             keys,
             clients: random.index(4) + nodes.len(),
             pause_ms: random.within(20..=80),
-            heal_ms,
+            repair_ms,
             log_entries: if random.percent(30) { random.index(8) + 1 } else { 10_000 },
             tombstones: if random.percent(25) { random.index(4) } else { 10_000 },
             tombstone_ttl_ms: if random.percent(10) { 500 } else { 2 * SKEW_MS_MAX },
             queue_bytes: if random.percent(30) { random.index(400) + 50 } else { 1 << 20 },
             deletes: random.within(5..=35),
             short_ttls: if random.percent(20) { 20 } else { 0 },
-            troubles: Vec::new(),
+            incidents: Vec::new(),
             nodes,
         };
         for _ in 0..random.within(1..=8) {
-            plan.add_trouble(random);
+            plan.add_incident(random);
         }
-        plan.troubles.sort_by_key(|(at_ms, _)| *at_ms);
+        plan.incidents.sort_by_key(|(at_ms, _)| *at_ms);
         plan
     }
 
-    fn add_trouble(&mut self, random: &mut Random) {
+    fn add_incident(&mut self, random: &mut Random) {
         let count = self.nodes.len();
         let one = random.index(count);
         let other = (one + 1 + random.index(count - 1)) % count;
-        let at_ms = random.below(self.heal_ms);
+        let at_ms = random.below(self.repair_ms);
         let end_ms = at_ms + random.within(50..=2_000);
-        let mut add = |at_ms, trouble| self.troubles.push((at_ms, trouble));
+        let mut add = |at_ms, incident| self.incidents.push((at_ms, incident));
         match random.below(17) {
             0..=1 => {
-                add(at_ms, Trouble::Block { from: one, to: other });
-                add(end_ms, Trouble::Unblock { from: one, to: other });
+                add(at_ms, Incident::Block { from: one, to: other });
+                add(end_ms, Incident::Unblock { from: one, to: other });
             }
             2..=4 => {
                 for (from, to) in [(one, other), (other, one)] {
-                    add(at_ms, Trouble::Block { from, to });
-                    add(end_ms, Trouble::Unblock { from, to });
+                    add(at_ms, Incident::Block { from, to });
+                    add(end_ms, Incident::Unblock { from, to });
                 }
                 if random.percent(50) {
-                    add(at_ms, Trouble::Cut { one, other });
+                    add(at_ms, Incident::Cut { one, other });
                 }
             }
             // One node is alone.
             5..=6 => {
                 for other in (0..count).filter(|other| *other != one) {
                     for (from, to) in [(one, other), (other, one)] {
-                        add(at_ms, Trouble::Block { from, to });
-                        add(end_ms, Trouble::Unblock { from, to });
+                        add(at_ms, Incident::Block { from, to });
+                        add(end_ms, Incident::Unblock { from, to });
                     }
-                    add(at_ms, Trouble::Cut { one, other });
+                    add(at_ms, Incident::Cut { one, other });
                 }
             }
             7 => {
                 let (delay_ms, rate) = (random.within(5..=300), random.within(1..=50));
-                add(at_ms, Trouble::Slow { from: one, to: other, delay_ms, rate });
+                add(at_ms, Incident::Slow { from: one, to: other, delay_ms, rate });
             }
-            8 => add(at_ms, Trouble::Cut { one, other }),
+            8 => add(at_ms, Incident::Cut { one, other }),
             9..=10 => {
-                add(at_ms, Trouble::Stop { node: one });
-                add(end_ms, Trouble::Continue { node: one });
+                add(at_ms, Incident::Stop { node: one });
+                add(end_ms, Incident::Continue { node: one });
             }
             11..=12 => {
-                add(at_ms, Trouble::Kill { node: one });
-                add(end_ms, Trouble::Start { node: one });
+                add(at_ms, Incident::Kill { node: one });
+                add(end_ms, Incident::Start { node: one });
             }
             13 if self.nodes[one].skew_ms != 0 => {
-                add(at_ms, Trouble::Clock { node: one, skew_ms: skew(random) });
+                add(at_ms, Incident::Clock { node: one, skew_ms: skew(random) });
             }
             16 => {
-                add(at_ms, Trouble::Overflow { node: one });
-                add(end_ms, Trouble::Relief { node: one });
+                add(at_ms, Incident::Overflow { node: one });
+                add(end_ms, Incident::Relief { node: one });
             }
-            14 if random.percent(30) => add(at_ms, Trouble::Flush { node: one }),
-            _ => add(at_ms, Trouble::Race { key: random.below(self.keys) }),
+            14 if random.percent(30) => add(at_ms, Incident::Flush { node: one }),
+            _ => add(at_ms, Incident::Race { key: random.below(self.keys) }),
         }
     }
 }

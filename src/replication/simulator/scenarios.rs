@@ -25,7 +25,7 @@ struct Mesh {
     nodes: Vec<MeshNode>,
     /// The node at each end of a connection; the other end has the lowest bit changed.
     ends: BTreeMap<LinkId, usize>,
-    parcels: VecDeque<(LinkId, Option<Vec<u8>>)>,
+    payloads: VecDeque<(LinkId, Option<Vec<u8>>)>,
     next_link: u64,
     now_ms: u64,
     is_split: bool,
@@ -53,7 +53,7 @@ impl Mesh {
         let mut mesh = Self {
             nodes: Vec::new(),
             ends: BTreeMap::new(),
-            parcels: VecDeque::new(),
+            payloads: VecDeque::new(),
             next_link: 0,
             now_ms: 0,
             is_split: false,
@@ -94,11 +94,11 @@ impl Mesh {
     fn act(&mut self, index: usize, actions: Vec<ReplicaAction>) {
         for action in actions {
             match action {
-                ReplicaAction::Send { link, bytes } => self.parcels.push_back((other(link), Some(bytes))),
+                ReplicaAction::Send { link, bytes } => self.payloads.push_back((other(link), Some(bytes))),
                 ReplicaAction::Close { link, reason } => {
                     self.nodes[index].closed.push(reason);
                     self.ends.remove(&link);
-                    self.parcels.push_back((other(link), None));
+                    self.payloads.push_back((other(link), None));
                 }
                 ReplicaAction::Serve => self.nodes[index].is_serving = true,
                 ReplicaAction::Dial(peer) if self.is_split => self.step(index, ReplicaEvent::Unreachable(peer)),
@@ -117,11 +117,11 @@ impl Mesh {
         self.step(far_node, ReplicaEvent::Opened { link: other(near), dialled: None, nonce: [7; 16] });
     }
 
-    /// Delivers the oldest parcel.
+    /// Delivers the oldest payload.
     fn deliver(&mut self) -> bool {
-        let Some((link, parcel)) = self.parcels.pop_front() else { return false };
+        let Some((link, payload)) = self.payloads.pop_front() else { return false };
         let Some(node) = self.ends.get(&link).copied() else { return true };
-        match parcel {
+        match payload {
             None => {
                 self.ends.remove(&link);
                 self.step(node, ReplicaEvent::Closed(link));
@@ -159,7 +159,7 @@ impl Mesh {
     /// All connections are lost, and no new one is made.
     fn split(&mut self) {
         self.is_split = true;
-        self.parcels.clear();
+        self.payloads.clear();
         for (link, node) in std::mem::take(&mut self.ends) {
             self.step(node, ReplicaEvent::Closed(link));
         }
@@ -549,7 +549,7 @@ fn what_waits_for_a_slow_peer_is_bounded() {
     for key in 0..10_000 {
         mesh.set(0, key, key);
     }
-    let queued: usize = mesh.parcels.iter().map(|(_, bytes)| bytes.as_ref().map_or(0, Vec::len)).sum();
+    let queued: usize = mesh.payloads.iter().map(|(_, bytes)| bytes.as_ref().map_or(0, Vec::len)).sum();
     assert!(queued < 2 * QUEUE_BYTES, "{queued}");
     mesh.settle();
     assert!((0..10_000).all(|key| mesh.values(key) == [Some(key); 2]));

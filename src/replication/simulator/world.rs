@@ -10,8 +10,8 @@ use crate::replication::{
 use super::Fault;
 use super::history::{ClientHistory, Expected, Violation};
 use super::model::{Model, hash_of};
-use super::network::{Network, Parcel, Path, other};
-use super::plan::{NodePlan, Plan, Trouble};
+use super::network::{Network, Path, Payload, other};
+use super::plan::{Incident, NodePlan, Plan};
 use super::random::Random;
 
 /// Wall-clock time when a run begins: in the year 2026.
@@ -29,7 +29,7 @@ const FRAME_BYTES_MAX: usize = 1 << 20;
 
 /// Something that happens at a time.
 #[derive(Clone, Copy, Debug)]
-enum Happening {
+enum SimulatedEvent {
     Tick {
         node: usize,
         start: u64,
@@ -43,7 +43,7 @@ enum Happening {
         peer: usize,
     },
     Request(usize),
-    Trouble(Trouble),
+    Incident(Incident),
 }
 
 struct SimulatedNode {
@@ -80,14 +80,14 @@ pub(super) struct SimulatedWorld {
     plan: Plan,
     fault: Option<Fault>,
     now_ms: u64,
-    happenings: BTreeMap<(u64, u64), Happening>,
-    next_happening: u64,
+    events: BTreeMap<(u64, u64), SimulatedEvent>,
+    next_event: u64,
     nodes: Vec<SimulatedNode>,
     network: Network,
     clients: Vec<Client>,
     history: ClientHistory,
     writes: u64,
-    is_healed: bool,
+    is_repaired: bool,
 }
 
 impl SimulatedWorld {
@@ -112,29 +112,29 @@ impl SimulatedWorld {
             network: Network::new(count),
             clients: (0..plan.clients).map(client).collect(),
             history: ClientHistory::new(plan.keys, count),
-            happenings: BTreeMap::new(),
-            next_happening: 0,
+            events: BTreeMap::new(),
+            next_event: 0,
             now_ms: 0,
             writes: 0,
-            is_healed: false,
+            is_repaired: false,
             random,
             plan,
             fault,
         };
         (0..count).for_each(|node| world.start(node));
-        (0..world.plan.clients).for_each(|client| world.at(1, Happening::Request(client)));
-        let troubles = world.plan.troubles.clone();
-        troubles.into_iter().for_each(|(at_ms, trouble)| world.at(at_ms, Happening::Trouble(trouble)));
+        (0..world.plan.clients).for_each(|client| world.at(1, SimulatedEvent::Request(client)));
+        let incidents = world.plan.incidents.clone();
+        incidents.into_iter().for_each(|(at_ms, incident)| world.at(at_ms, SimulatedEvent::Incident(incident)));
         world
     }
 
     /// Runs until everything has converged after it was repaired. Returns what the nodes have counted.
     pub(super) fn run(mut self) -> Result<Vec<Counts>, Violation> {
-        let heal_ms = self.plan.heal_ms;
-        self.run_until(heal_ms)?;
-        self.heal();
+        let repair_ms = self.plan.repair_ms;
+        self.run_until(repair_ms)?;
+        self.repair();
         let mut verdicts = Vec::new();
-        while self.now_ms < heal_ms + CONVERGED_MS_MAX {
+        while self.now_ms < repair_ms + CONVERGED_MS_MAX {
             self.run_until(self.now_ms + CHECK_MS)?;
             let caches: Vec<&Model> = self.nodes.iter().map(|node| &node.cache).collect();
             verdicts.push(self.history.check(&caches, self.network.transit_ms_max));
@@ -148,36 +148,36 @@ impl SimulatedWorld {
     }
 
     fn run_until(&mut self, end_ms: u64) -> Result<(), Violation> {
-        while let Some(first) = self.happenings.first_entry().filter(|first| first.key().0 <= end_ms) {
-            let ((at_ms, _), happening) = first.remove_entry();
+        while let Some(first) = self.events.first_entry().filter(|first| first.key().0 <= end_ms) {
+            let ((at_ms, _), event) = first.remove_entry();
             self.now_ms = at_ms;
-            self.happen(happening)?;
+            self.handle(event)?;
         }
         self.now_ms = end_ms;
         Ok(())
     }
 
-    fn at(&mut self, at_ms: u64, happening: Happening) {
-        self.happenings.insert((at_ms.max(self.now_ms), self.next_happening), happening);
-        self.next_happening += 1;
+    fn at(&mut self, at_ms: u64, event: SimulatedEvent) {
+        self.events.insert((at_ms.max(self.now_ms), self.next_event), event);
+        self.next_event += 1;
     }
 
-    fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
-        match happening {
-            Happening::Tick { node, start } if self.nodes[node].start == start => self.tick(node, start),
-            Happening::Tick { .. } => Ok(()),
-            Happening::Arrive(link) => self.arrive(link),
-            Happening::Lost(link) => self.lose(link),
-            Happening::Dialled { node, start, peer } => self.dialled(node, start, peer),
-            Happening::Request(client) => {
+    fn handle(&mut self, event: SimulatedEvent) -> Result<(), Violation> {
+        match event {
+            SimulatedEvent::Tick { node, start } if self.nodes[node].start == start => self.tick(node, start),
+            SimulatedEvent::Tick { .. } => Ok(()),
+            SimulatedEvent::Arrive(link) => self.arrive(link),
+            SimulatedEvent::Lost(link) => self.lose(link),
+            SimulatedEvent::Dialled { node, start, peer } => self.dialled(node, start, peer),
+            SimulatedEvent::Request(client) => {
                 let pause_ms = self.random.within(1..=2 * self.plan.pause_ms);
-                if !self.is_healed {
-                    self.at(self.now_ms + pause_ms, Happening::Request(client));
+                if !self.is_repaired {
+                    self.at(self.now_ms + pause_ms, SimulatedEvent::Request(client));
                 }
                 self.request(client)
             }
-            Happening::Trouble(_) if self.is_healed => Ok(()),
-            Happening::Trouble(trouble) => self.trouble(trouble),
+            SimulatedEvent::Incident(_) if self.is_repaired => Ok(()),
+            SimulatedEvent::Incident(incident) => self.apply_incident(incident),
         }
     }
 
@@ -215,11 +215,11 @@ impl SimulatedWorld {
                 let delay_ms = self.random.within(1..=5);
                 let start = self.nodes[node].start;
                 let peer = usize::try_from(peer).unwrap();
-                self.at(self.now_ms + delay_ms, Happening::Dialled { node, start, peer });
+                self.at(self.now_ms + delay_ms, SimulatedEvent::Dialled { node, start, peer });
             }
-            ReplicaAction::Send { link, bytes } => self.send(link, Parcel::Frame(bytes)),
+            ReplicaAction::Send { link, bytes } => self.send(link, Payload::Frame(bytes)),
             ReplicaAction::Close { link, .. } => {
-                self.send(link, Parcel::End);
+                self.send(link, Payload::End);
                 if let Some(end) = self.network.ends.get_mut(&link) {
                     end.is_open = false;
                 }
@@ -228,14 +228,14 @@ impl SimulatedWorld {
         }
     }
 
-    fn send(&mut self, link: LinkId, parcel: Parcel) {
-        if let Some(arrival_ms) = self.network.send(link, parcel, self.now_ms) {
-            self.at(arrival_ms, Happening::Arrive(other(link)));
+    fn send(&mut self, link: LinkId, payload: Payload) {
+        if let Some(arrival_ms) = self.network.send(link, payload, self.now_ms) {
+            self.at(arrival_ms, SimulatedEvent::Arrive(other(link)));
         }
     }
 
     fn tick(&mut self, node: usize, start: u64) -> Result<(), Violation> {
-        self.at(self.now_ms + TICK_MS, Happening::Tick { node, start });
+        self.at(self.now_ms + TICK_MS, SimulatedEvent::Tick { node, start });
         if !self.nodes[node].runs() {
             return Ok(());
         }
@@ -254,11 +254,11 @@ impl SimulatedWorld {
             match self.network.arrive(link, self.now_ms) {
                 None => return Ok(()),
                 Some(_) if !is_current => {}
-                Some(Parcel::End) => {
+                Some(Payload::End) => {
                     self.network.ends.remove(&link);
                     self.step(node, ReplicaEvent::Closed(link))?;
                 }
-                Some(Parcel::Frame(bytes)) => {
+                Some(Payload::Frame(bytes)) => {
                     let decoded = decode(&bytes, FRAME_BYTES_MAX);
                     let decoded = decoded.ok().flatten().ok_or("a frame cannot be decoded")?;
                     let (sequence, frame) = (decoded.sequence, decoded.frame);
@@ -286,7 +286,7 @@ impl SimulatedWorld {
         let Some(end) = self.network.ends.get(&link) else { return Ok(()) };
         let node = end.node;
         if self.nodes[node].is_stopped {
-            self.at(self.now_ms + TICK_MS, Happening::Lost(link));
+            self.at(self.now_ms + TICK_MS, SimulatedEvent::Lost(link));
             return Ok(());
         }
         let is_current = end.is_open && end.start == self.nodes[node].start;
@@ -299,7 +299,7 @@ impl SimulatedWorld {
             return Ok(());
         }
         if self.nodes[node].is_stopped {
-            self.at(self.now_ms + TICK_MS, Happening::Dialled { node, start, peer });
+            self.at(self.now_ms + TICK_MS, SimulatedEvent::Dialled { node, start, peer });
             return Ok(());
         }
         let peer_id = PeerId(u32::try_from(peer).unwrap());
@@ -336,7 +336,7 @@ impl SimulatedWorld {
         (node.is_stopped, node.is_serving) = (false, false);
         let start = node.start;
         let delay_ms = self.random.below(TICK_MS);
-        self.at(self.now_ms + delay_ms, Happening::Tick { node: index, start });
+        self.at(self.now_ms + delay_ms, SimulatedEvent::Tick { node: index, start });
     }
 
     /// A number that no node has or had. Two nodes with one number are a test of the handshake.
@@ -376,7 +376,7 @@ impl SimulatedWorld {
         let is_own = |end: &super::network::ConnectionEnd| end.node == index && end.start == start;
         let own: Vec<LinkId> = self.network.ends.iter().filter(|(_, end)| is_own(end)).map(|(link, _)| *link).collect();
         for link in own {
-            self.send(link, Parcel::End);
+            self.send(link, Payload::End);
             if let Some(end) = self.network.ends.get_mut(&link) {
                 end.is_open = false;
             }
@@ -384,9 +384,9 @@ impl SimulatedWorld {
     }
 
     /// Everything works from now on, and clients do nothing more.
-    fn heal(&mut self) {
-        self.is_healed = true;
-        self.network.heal();
+    fn repair(&mut self) {
+        self.is_repaired = true;
+        self.network.repair();
         for node in 0..self.nodes.len() {
             self.start(node);
             self.nodes[node].is_stopped = false;
@@ -397,21 +397,21 @@ impl SimulatedWorld {
     /// Parcels that waited arrive.
     fn wake(&mut self) {
         let links: Vec<LinkId> = self.network.ends.keys().copied().collect();
-        links.into_iter().for_each(|link| self.at(self.now_ms, Happening::Arrive(link)));
+        links.into_iter().for_each(|link| self.at(self.now_ms, SimulatedEvent::Arrive(link)));
     }
 
-    fn trouble(&mut self, trouble: Trouble) -> Result<(), Violation> {
-        match trouble {
-            Trouble::Block { from, to } => self.network.path(from, to).is_blocked = true,
-            Trouble::Unblock { from, to } => {
+    fn apply_incident(&mut self, incident: Incident) -> Result<(), Violation> {
+        match incident {
+            Incident::Block { from, to } => self.network.path(from, to).is_blocked = true,
+            Incident::Unblock { from, to } => {
                 self.network.path(from, to).is_blocked = false;
                 self.wake();
             }
-            Trouble::Slow { from, to, delay_ms, rate } => {
+            Incident::Slow { from, to, delay_ms, rate } => {
                 let path = self.network.path(from, to);
                 *path = Path { delay_ms, rate, is_blocked: path.is_blocked };
             }
-            Trouble::Cut { one, other: with } => {
+            Incident::Cut { one, other: with } => {
                 let ends = &self.network.ends;
                 let node_of = |link: LinkId| ends.get(&link).map(|end| end.node);
                 let is_cut = |link: LinkId| {
@@ -424,28 +424,28 @@ impl SimulatedWorld {
                         end.incoming.clear();
                     }
                     let delay_ms = self.random.below(100);
-                    self.at(self.now_ms + delay_ms, Happening::Lost(link));
+                    self.at(self.now_ms + delay_ms, SimulatedEvent::Lost(link));
                 }
             }
-            Trouble::Stop { node } => self.nodes[node].is_stopped = self.nodes[node].replica.is_some(),
-            Trouble::Continue { node } => {
+            Incident::Stop { node } => self.nodes[node].is_stopped = self.nodes[node].replica.is_some(),
+            Incident::Continue { node } => {
                 self.nodes[node].is_stopped = false;
                 self.wake();
             }
-            Trouble::Kill { node } => {
+            Incident::Kill { node } => {
                 self.report_missed(node)?;
                 self.kill(node);
             }
-            Trouble::Start { node } => self.start(node),
-            Trouble::Clock { node, skew_ms } => self.nodes[node].plan.skew_ms = skew_ms,
-            Trouble::Race { key } => {
+            Incident::Start { node } => self.start(node),
+            Incident::Clock { node, skew_ms } => self.nodes[node].plan.skew_ms = skew_ms,
+            Incident::Race { key } => {
                 for node in 0..self.nodes.len() {
                     self.set(node, key, None)?;
                 }
             }
-            Trouble::Overflow { node } => self.nodes[node].is_overflowing = true,
-            Trouble::Relief { node } => self.nodes[node].is_overflowing = false,
-            Trouble::Flush { node } => drop(self.change(node, |_, _| Some(Change::Flush))?),
+            Incident::Overflow { node } => self.nodes[node].is_overflowing = true,
+            Incident::Relief { node } => self.nodes[node].is_overflowing = false,
+            Incident::Flush { node } => drop(self.change(node, |_, _| Some(Change::Flush))?),
         }
         Ok(())
     }
@@ -567,11 +567,11 @@ impl SimulatedWorld {
 impl SimulatedNode {
     /// Up to which version the node knows of a key.
     fn knows(&self, hash: crate::base::KeyHash) -> Version {
-        let floor = match (&self.replica, &self.saved) {
-            (Some(replica), _) => replica.floor(hash),
-            (None, Some(saved)) => saved.floor(hash),
+        let deleted_version = match (&self.replica, &self.saved) {
+            (Some(replica), _) => replica.deleted_version(hash),
+            (None, Some(saved)) => saved.deleted_version(hash),
             (None, None) => Version::ZERO,
         };
-        self.cache.version(hash).unwrap_or_default().max(floor)
+        self.cache.version(hash).unwrap_or_default().max(deleted_version)
     }
 }
