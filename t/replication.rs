@@ -218,7 +218,7 @@ fn stats_replication_shows_the_state_of_each_peer() {
     let [one, other] = free_ports();
     let first = node(one, &[other], &[]);
     let peer = |row: &str| first.stats("replication")[format!("127.0.0.1:{other}:{row}").as_str()].clone();
-    assert_eq!(peer("state"), "apart");
+    assert_eq!(peer("state"), "disconnected");
     let second = node(other, &[one], &[]);
     first.client().ask("set k 0 0 1\r\na\r\ndelete k\r\nset k 0 0 1\r\nb\r\n", "STORED\r\nDELETED\r\nSTORED\r\n");
     wait_until("the peer has all changes", || peer("state") == "up" && peer("lag_entries") == "0");

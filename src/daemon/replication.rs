@@ -172,7 +172,7 @@ fn peer_figures(endpoint: Option<&Endpoint>, peer: &PeerReport) -> PeerFigures {
         name: endpoint.map_or_else(id, shown),
         state: match peer.state {
             PeerState::Paused => "paused",
-            PeerState::Apart => "apart",
+            PeerState::Disconnected => "disconnected",
             PeerState::Meeting => "meeting",
             PeerState::Up => "up",
             PeerState::Synchronizing => "synchronizing",

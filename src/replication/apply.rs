@@ -35,7 +35,7 @@ impl Replica {
             ChangeRecord::Touch { version, hash, base, ttl_ms } => {
                 if cache.touch(hash, base, version, ttl_ms) {
                     self.counts.applied += 1;
-                } else if cache.version(hash).unwrap_or(Version::ZERO).max(self.floor(hash)) < version {
+                } else if cache.version(hash).unwrap_or(Version::ZERO).max(self.deleted_version(hash)) < version {
                     return Applied::Lacking(hash);
                 } else {
                     self.counts.ignored_older += 1;
@@ -50,14 +50,14 @@ impl Replica {
 
     fn apply_value(&mut self, value: &VersionedValue<'_>, blind_spot: Version, cache: &mut impl ReplicatedCache) {
         let hash = cache.hash(value.key);
-        let (version, floor) = (value.version, self.floor(hash));
+        let (version, deleted_version) = (value.version, self.deleted_version(hash));
         let is_allowed = |stored: Option<Version>| match stored {
             Some(stored) => self.supersedes(version, stored),
-            None => version > floor && version > blind_spot,
+            None => version > deleted_version && version > blind_spot,
         };
         if cache.put(hash, value, &mut { is_allowed }) {
             self.counts.applied += 1;
-        } else if version > floor && version <= blind_spot {
+        } else if version > deleted_version && version <= blind_spot {
             self.counts.in_doubt += 1;
         } else {
             self.counts.ignored_older += 1;
@@ -92,7 +92,7 @@ impl Replica {
     }
 
     /// What is not above this version was deleted or flushed.
-    pub(super) fn floor(&self, hash: KeyHash) -> Version {
+    pub(super) fn deleted_version(&self, hash: KeyHash) -> Version {
         self.tombstones.version(hash).max(self.flushed)
     }
 

@@ -13,7 +13,7 @@ pub enum PeerState {
     /// An operator has paused it.
     Paused,
     /// There is no link. It is dialled again and again.
-    Apart,
+    Disconnected,
     /// The nodes introduce themselves.
     Meeting,
     /// It follows the log.
@@ -154,7 +154,7 @@ impl Replica {
     fn report(&self, peer: Option<&Peer>, link: Option<&Link>, now: Now) -> PeerReport {
         let state = match link {
             _ if peer.is_some_and(|peer| peer.is_paused) => PeerState::Paused,
-            None => PeerState::Apart,
+            None => PeerState::Disconnected,
             Some(link) if link.stage != LinkStage::Up => PeerState::Meeting,
             Some(link) if link.session.is_some() => PeerState::Synchronizing,
             Some(_) => PeerState::Up,

@@ -12,7 +12,7 @@ use super::version::{NODE_NUMBERS, NodeNumber, Version};
 
 impl Replica {
     /// Takes the challenge of a peer, and introduces this node.
-    pub(super) fn greet(
+    pub(super) fn introduce(
         &mut self,
         id: LinkId,
         protocol: u16,

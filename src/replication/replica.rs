@@ -330,7 +330,7 @@ impl Replica {
         match (link.stage, frame) {
             (_, Frame::Refuse(refusal)) => self.close(id, LinkCloseReason::RefusedBy(refusal), context),
             (LinkStage::Opening, Frame::Challenge { protocol, nonce }) => {
-                self.greet(id, protocol, nonce, context);
+                self.introduce(id, protocol, nonce, context);
             }
             (LinkStage::Greeting(nonce), Frame::Hello(hello)) => self.meet(id, nonce, &hello, context),
             (LinkStage::Accepted, Frame::Welcome) => self.begin_link(id, context.now.steady_ms),
@@ -489,9 +489,9 @@ impl Saved {
         }
     }
 
-    /// As [`Replica::floor`].
+    /// As [`Replica::deleted_version`].
     #[cfg(test)]
-    pub(super) fn floor(&self, hash: crate::base::KeyHash) -> Version {
+    pub(super) fn deleted_version(&self, hash: crate::base::KeyHash) -> Version {
         self.tombstones.version(hash).max(self.flushed)
     }
 }

@@ -180,7 +180,7 @@ impl Replica {
         for (hash, theirs) in values.iter().map(|(hash, version)| (KeyHash(*hash), *version)) {
             let is_wanted = match context.cache.version(hash) {
                 Some(own) => theirs > own,
-                None => theirs > self.floor(hash) && theirs > peer_blind_spot,
+                None => theirs > self.deleted_version(hash) && theirs > peer_blind_spot,
             };
             if is_wanted {
                 Hashes::push(&mut fetched, hash);

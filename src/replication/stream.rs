@@ -88,7 +88,7 @@ impl Replica {
             Change::Touch { hash, base } => (hash, Some(base).filter(|base| *base <= conveyed)),
         };
         let stored = cache.version(hash).unwrap_or(Version::ZERO);
-        if stored.node() == version.node() && stored > version || self.floor(hash) >= version {
+        if stored.node() == version.node() && stored > version || self.deleted_version(hash) >= version {
             // A later entry has it.
             return;
         }

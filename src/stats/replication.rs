@@ -76,7 +76,7 @@ pub(super) const NODE_ROWS: &[StatRow<ReplicationFigures>] = &[
 
 /// The rows of each other node, behind its name.
 pub(super) const PEER_ROWS: &[StatRow<PeerFigures>] = &[
-    gauge("state", "up, synchronizing, meeting, apart (no link) or paused.", |peer| StatValue::Word(peer.state)),
+    gauge("state", "up, synchronizing, meeting, disconnected or paused.", |peer| StatValue::Word(peer.state)),
     gauge("lag_entries", "Changes that it has not acknowledged.", |peer| peer.lag_entries.into()),
     gauge("lag_ms", "Age of the oldest of these, in milliseconds.", |peer| peer.lag_ms.into()),
     gauge("queue_bytes", "Bytes that wait to be sent to it.", |peer| peer.queued_bytes.into()),

@@ -180,7 +180,7 @@ fn a_node_that_comes_back_at_the_same_address_is_dialled_again() {
     let other = TestNode::start(2, &[one.address], Some(b"secret"));
     wait_until("they are linked", || other.state() == Some(PeerState::Up));
     one.stop();
-    wait_until("the link is gone", || other.state() == Some(PeerState::Apart));
+    wait_until("the link is gone", || other.state() == Some(PeerState::Disconnected));
     other.set(1, 11);
     let third = TestNode::start(3, &[], Some(b"secret"));
     other.orders.post(PeerOrder::Add(endpoint(third.address))).unwrap();
