@@ -98,7 +98,7 @@ impl Upgrader {
         let (progress, dispatcher) = (Arc::clone(&self.progress), Arc::clone(&self.dispatcher));
         let process = Arc::clone(process);
         let run = move || {
-            let answer = move_to_file(process.store, &process.settings).and_then(|()| greet(&program, process.store));
+            let answer = move_to_file(process.store, &process.settings).and_then(|()| start_successor(&program, process.store));
             *progress.lock() = Progress::Answered(answer);
             // Ignored: it fails only if a wake-up is already pending.
             let _ = dispatcher.wake();
@@ -149,7 +149,7 @@ fn refuse(reason: &str) {
 }
 
 /// Starts the program, and waits until it has read its options and mapped the memory of the items.
-fn greet(program: &Program, store: &Store) -> Result<Successor, String> {
+fn start_successor(program: &Program, store: &Store) -> Result<Successor, String> {
     let items = store.memory_file().ok_or(NO_MEMORY_FILE)?;
     log_line(Level::Info, format!("larder: upgrade: {} is started", program.file().display()));
     let (mut child, peer) = program.start().map_err(|(what, error)| format!("{what}: {}", error_text(&error)))?;

@@ -238,7 +238,7 @@ impl UpgradeChannel {
         self.send(COMMIT, &[], &[])
     }
 
-    /// New process: waits until everything is its own.
+    /// New process: waits for the commit.
     ///
     /// # Errors
     /// The old process goes on, or has ended.

@@ -109,7 +109,7 @@ pub struct ConnectionRecord {
     pub idle_s: u32,
     /// Bytes that it has sent and that are not handled.
     pub unread: Vec<u8>,
-    /// Replies that it has not got.
+    /// Unsent replies.
     pub unsent: Vec<u8>,
 }
 
@@ -126,7 +126,7 @@ pub struct WatcherRecord {
     pub sample: u32,
     /// The number of the last event.
     pub gid: u64,
-    /// Lines that it has not got.
+    /// Unsent lines.
     pub unsent: Vec<u8>,
     /// Lines that passed its filter since it last got one.
     pub matched: u32,

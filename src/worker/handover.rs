@@ -1,7 +1,7 @@
 //! The order to hand over all clients, and the worker's wait for what comes of it.
 //!
 //! ```text
-//! daemon ──Mail::HandOver──▶ worker: settles its clients, sends its part, reports ──▶ waits
+//! daemon ──Mail::HandOver──▶ worker: finishes requests, sends its part, reports ──▶ waits
 //!    └── all reports, then: go on (roll back), or the process ends
 //! ```
 

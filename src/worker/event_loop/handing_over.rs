@@ -1,7 +1,7 @@
 //! A worker hands its clients over to the process of a new binary.
 //!
 //! ```text
-//! settle   drives the clients that are in the middle of a value, a dump or a verification, for a bounded time
+//! finish   drives the clients that are in the middle of a value, a dump or a verification, for a bounded time
 //! send     one record and one socket for each client and each UDP socket; nothing changes here
 //! wait     unpinned, until the daemon lets the worker go on. It mostly ends with the process
 //! ```
@@ -23,24 +23,24 @@ use crate::worker::handover::{HandOver, HandedOver};
 use super::{EventLoop, Lent};
 
 /// Time in which the clients must send the rest of what they have begun.
-const SETTLE_US_MAX: u64 = 50_000;
+const FINISH_US_MAX: u64 = 50_000;
 /// Unread replies that the clients of a worker take along together, in bytes.
 const UNSENT_BYTES_OF_WORKER_MAX: usize = 64 << 20;
 /// Wait between two looks at these clients.
-const SETTLE_WAIT: Duration = Duration::from_millis(1);
+const FINISH_WAIT: Duration = Duration::from_millis(1);
 
 impl EventLoop {
     /// Carries out an order. Returns when the worker goes on.
     #[cold]
     pub(super) fn hand_all_over(&mut self, order: &HandOver, poll: &mut Poll, participant: &mut Participant) {
-        self.settle(poll, participant);
+        self.finish_clients(poll, participant);
         let sent = self.send_part(order);
         order.report(sent, || self.end_sessions());
         self.look_at_all();
     }
 
     /// Drives the clients that have no record yet, until all have one or the time is over.
-    fn settle(&mut self, poll: &mut Poll, participant: &mut Participant) {
+    fn finish_clients(&mut self, poll: &mut Poll, participant: &mut Participant) {
         let began_us = self.shared.clock.real_us();
         let of_all = &self.shared.connections;
         // A client that has finished its request must not begin another one.
@@ -52,31 +52,31 @@ impl EventLoop {
         };
         let mut events = Events::with_capacity(1);
         loop {
-            let unsettled = self.unsettled();
-            if unsettled.is_empty() || self.shared.clock.real_us().saturating_sub(began_us) > SETTLE_US_MAX {
+            let unfinished = self.unfinished();
+            if unfinished.is_empty() || self.shared.clock.real_us().saturating_sub(began_us) > FINISH_US_MAX {
                 return;
             }
             self.begin_turn();
             let mut pin = participant.pin();
-            for place in unsettled {
-                self.settle_one(place, &config, poll.registry(), &mut pin);
+            for place in unfinished {
+                self.finish_one(place, &config, poll.registry(), &mut pin);
             }
             self.store.end_turn();
             drop(pin);
-            // Ignored: what is reported here is asked for again when the worker goes on.
-            let _ = poll.poll(&mut events, Some(SETTLE_WAIT));
+            // Ignored: the worker polls all its clients again after a roll-back.
+            let _ = poll.poll(&mut events, Some(FINISH_WAIT));
         }
     }
 
     /// The clients that have no record yet.
-    fn unsettled(&mut self) -> Vec<u32> {
+    fn unfinished(&mut self) -> Vec<u32> {
         let mut places = self.connections.taken();
         places.retain(|place| self.connections.at(*place).is_some_and(|connection| !connection.can_be_handed_over()));
         places
     }
 
     /// Lets a client receive more of its request, or write more of its reply.
-    fn settle_one(&mut self, place: u32, config: &ConnectionConfig, registry: &Registry, pin: &mut PinGuard<'_>) {
+    fn finish_one(&mut self, place: u32, config: &ConnectionConfig, registry: &Registry, pin: &mut PinGuard<'_>) {
         let Lent { connections, turn, output, .. } = self.lend(0);
         let Some(connection) = connections.at(place) else { return };
         connection.report(true, false);
