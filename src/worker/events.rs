@@ -24,10 +24,10 @@ struct CountedEvents {
 }
 
 /// One of a worker's counters.
-type Choice = fn(&Counters) -> &Counter;
+type CounterOf = fn(&Counters) -> &Counter;
 
 /// Counters whose events are logged, and the log lines.
-const COUNTED: [(Choice, &str); 4] = [
+const COUNTED: [(CounterOf, &str); 4] = [
     (|counters| &counters.store_no_memory, "no memory to store an item"),
     (|counters| &counters.auth_errors, "a client failed to authenticate"),
     (|counters| &counters.read_buf_oom, "no memory for an incomplete request, the client is disconnected"),
