@@ -98,7 +98,8 @@ impl Upgrader {
         let (progress, dispatcher) = (Arc::clone(&self.progress), Arc::clone(&self.dispatcher));
         let process = Arc::clone(process);
         let run = move || {
-            let answer = move_to_file(process.store, &process.settings).and_then(|()| start_successor(&program, process.store));
+            let answer =
+                move_to_file(process.store, &process.settings).and_then(|()| start_successor(&program, process.store));
             *progress.lock() = Progress::Answered(answer);
             // Ignored: it fails only if a wake-up is already pending.
             let _ = dispatcher.wake();

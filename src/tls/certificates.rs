@@ -50,14 +50,14 @@ impl fmt::Display for CertificateError {
 }
 
 /// What tells a file from an earlier one of the same name.
-type Stamp = Option<(u64, u64, i64, i64, u64)>;
+type FileStamp = Option<(u64, u64, i64, i64, u64)>;
 
 /// Certificates in use.
 pub struct Certificates {
     options: TlsOptions,
     current: Leaf<Current>,
     /// The files when they were last read, and when they were last looked at.
-    stamps: Leaf<[Vec<Stamp>; 2]>,
+    stamps: Leaf<[Vec<FileStamp>; 2]>,
 }
 
 struct Current {
@@ -134,7 +134,7 @@ fn now_us() -> u64 {
     since_boot_us().unwrap_or(0)
 }
 
-fn stamps(options: &TlsOptions) -> Vec<Stamp> {
+fn stamps(options: &TlsOptions) -> Vec<FileStamp> {
     let stamp = |facts: fs::Metadata| (facts.dev(), facts.ino(), facts.mtime(), facts.mtime_nsec(), facts.len());
     options.files().map(|path| fs::metadata(path).ok().map(stamp)).collect()
 }
