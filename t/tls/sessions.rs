@@ -142,6 +142,18 @@ fn a_session_is_resumed_if_the_operator_allows_it() {
 }
 
 #[test]
+fn stats_reset_puts_the_counters_of_tls_back() {
+    let server = TlsServer::start(&[], "");
+    let mut client = server.client();
+    assert!(server.stat("ssl_new_sessions") > 0);
+    client.ask("stats reset\r\n", "RESET\r\n");
+    // The client that asks has begun a session since.
+    assert!(server.stat("ssl_new_sessions") <= 1);
+    let expires = server.stat("ssl_certificate_not_after");
+    assert!(expires > 0, "a gauge stays");
+}
+
+#[test]
 fn many_clients_are_served_side_by_side() {
     let server = TlsServer::start(&["-t", "2"], "");
     let config = server.config();
