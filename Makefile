@@ -33,7 +33,7 @@ test: ## run the unit tests and t/, which use only the loopback interface
 
 .PHONY: test-confined
 test-confined: ## run the tests that speak to a server against servers with -o drop_privileges
-	LARDER_SERVER_FLAGS="-o drop_privileges" scripts/run-tests $(CARGO) test --test t -- text:: transcripts:: commands large logging fuzz
+	LARDER_SERVER_FLAGS="-o drop_privileges" scripts/run-tests $(CARGO) test --test t -- text:: transcripts:: commands large logging fuzz tls::sessions tls::renewal
 
 .PHONY: check
 check: fmt clippy rustdoc tidy portable ## check formatting, lints, documentation, tidy rules, the oldest Rust and aarch64

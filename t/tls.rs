@@ -1,6 +1,7 @@
 //! TLS (-Z): sessions, client certificates, renewal, faults.
 
 mod faults;
+mod fuzz;
 mod listeners;
 mod renewal;
 mod sessions;
