@@ -123,7 +123,7 @@ bench-replay: ## compare miss ratios of the eviction policy with plain and segme
 	$(CARGO) bench --bench replay
 
 .PHONY: doc
-doc: ## generate the pages that are printed from the tables: doc/settings.md, doc/stats.md, doc/larder.1, doc/larder-bench.1, the help, completions of shells
+doc: ## generate the pages that are printed from the tables: doc/settings.md, doc/stats.md, doc/metrics.md, doc/larder.1, doc/larder-bench.1, the help, completions of shells
 	LARDER_BLESS=1 scripts/run-tests $(CARGO) test --test t docs
 
 .PHONY: compat

@@ -1,12 +1,13 @@
-//! The table of counters. One row declares a counter. The struct, the sum over workers, the reset and the row of
-//! `stats` are generated from it.
+//! The table of counters. One row declares a counter. The struct, the sum over workers, the reset, the row of
+//! `stats` and the metric are generated from it. `as` names the metric if it is not `larder_`, the row and `_total`.
 //!
 //! Upholds I10: a counter is written by its own worker only; other threads may read an old value, never a torn one.
 
 use crate::base::atomic::{AtomicU64, Ordering};
+use crate::base::{StatDoc, StatKind, StatMetric};
 
 macro_rules! counters {
-    ($($(#[doc = $doc:literal])+ $field:ident => $wire:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $field:ident => $wire:literal $(as $metric:literal)?;)+) => {
         /// Counters of one worker. Only that worker writes them (I10); `stats` sums over workers. The alignment keeps
         /// counters of two workers out of one pair of cache lines, because some processors fetch lines in pairs.
         #[derive(Default)]
@@ -21,6 +22,16 @@ macro_rules! counters {
             /// `(name on the wire, value, help)` in table order.
             pub fn rows(&self) -> impl Iterator<Item = (&'static str, u64, &'static str)> {
                 [$(($wire, self.$field.read(), concat!($($doc),+).trim_ascii_start()),)+].into_iter()
+            }
+
+            /// The rows without their values.
+            pub fn docs() -> Vec<StatDoc> {
+                vec![$(StatDoc {
+                    name: $wire,
+                    help: concat!($($doc),+).trim_ascii_start(),
+                    kind: StatKind::Counter,
+                    metric: StatMetric::counter(concat!($($metric)?)),
+                },)+]
             }
 
             /// Adds `other` to `self`. `stats` sums the workers this way.
@@ -45,9 +56,9 @@ macro_rules! counters {
 
 counters! {
     /// Accepted connections.
-    total_connections => "total_connections";
+    total_connections => "total_connections" as "memcached_connections_total";
     /// Connections refused because -c, -o conn_limit_per_address or the limit of -o admin_socket was reached.
-    rejected_connections => "rejected_connections";
+    rejected_connections => "rejected_connections" as "memcached_connections_rejected_total";
     /// Connections refused because of -o conn_limit_per_address.
     rejected_per_address => "rejected_per_address";
     /// Clients assigned to a thread in turn, because -N other network queues have threads.
@@ -63,45 +74,45 @@ counters! {
     /// Storage commands.
     cmd_set => "cmd_set";
     /// flush_all commands, including refused ones.
-    cmd_flush => "cmd_flush";
+    cmd_flush => "cmd_flush" as "memcached_commands_total{command=\"flush\",status=\"hit\"}";
     /// Keys of touch and gat.
     cmd_touch => "cmd_touch";
     /// Meta commands.
     cmd_meta => "cmd_meta";
     /// Keys that were requested and found.
-    get_hits => "get_hits";
+    get_hits => "get_hits" as "memcached_commands_total{command=\"get\",status=\"hit\"}";
     /// Keys that were requested and not found.
-    get_misses => "get_misses";
+    get_misses => "get_misses" as "memcached_commands_total{command=\"get\",status=\"miss\"}";
     /// Misses of any command because the item was expired.
     get_expired => "get_expired";
     /// Misses of any command because flush_all had dropped the item.
     get_flushed => "get_flushed";
     /// Deletes without an item, and md of an item with another CAS unique.
-    delete_misses => "delete_misses";
+    delete_misses => "delete_misses" as "memcached_commands_total{command=\"delete\",status=\"miss\"}";
     /// Deletes that removed an item.
-    delete_hits => "delete_hits";
+    delete_hits => "delete_hits" as "memcached_commands_total{command=\"delete\",status=\"hit\"}";
     /// incr commands without an item, except those that create one.
-    incr_misses => "incr_misses";
+    incr_misses => "incr_misses" as "memcached_commands_total{command=\"incr\",status=\"miss\"}";
     /// incr commands that found an item.
-    incr_hits => "incr_hits";
+    incr_hits => "incr_hits" as "memcached_commands_total{command=\"incr\",status=\"hit\"}";
     /// decr commands without an item, except those that create one.
-    decr_misses => "decr_misses";
+    decr_misses => "decr_misses" as "memcached_commands_total{command=\"decr\",status=\"miss\"}";
     /// decr commands that found an item.
-    decr_hits => "decr_hits";
+    decr_hits => "decr_hits" as "memcached_commands_total{command=\"decr\",status=\"hit\"}";
     /// cas commands without an item.
-    cas_misses => "cas_misses";
+    cas_misses => "cas_misses" as "memcached_commands_total{command=\"cas\",status=\"miss\"}";
     /// cas commands that stored.
-    cas_hits => "cas_hits";
+    cas_hits => "cas_hits" as "memcached_commands_total{command=\"cas\",status=\"hit\"}";
     /// cas commands with an outdated CAS unique.
-    cas_badval => "cas_badval";
+    cas_badval => "cas_badval" as "memcached_commands_total{command=\"cas\",status=\"badval\"}";
     /// Touches that found an item.
-    touch_hits => "touch_hits";
+    touch_hits => "touch_hits" as "memcached_commands_total{command=\"touch\",status=\"hit\"}";
     /// Touches without an item.
-    touch_misses => "touch_misses";
+    touch_misses => "touch_misses" as "memcached_commands_total{command=\"touch\",status=\"miss\"}";
     /// Values refused because they exceed -I.
-    store_too_large => "store_too_large";
+    store_too_large => "store_too_large" as "memcached_item_too_large_total";
     /// Values refused for lack of memory.
-    store_no_memory => "store_no_memory";
+    store_no_memory => "store_no_memory" as "memcached_item_no_memory_total";
     /// Authentication attempts.
     auth_cmds => "auth_cmds";
     /// Failed authentication attempts.
@@ -109,17 +120,17 @@ counters! {
     /// Connections closed by idle_timeout.
     idle_kicks => "idle_kicks";
     /// Bytes read from clients.
-    bytes_read => "bytes_read";
+    bytes_read => "bytes_read" as "memcached_read_bytes_total";
     /// Bytes sent to clients.
-    bytes_written => "bytes_written";
+    bytes_written => "bytes_written" as "memcached_written_bytes_total";
     /// Times a connection reached -R requests and yielded to others.
-    conn_yields => "conn_yields";
+    conn_yields => "conn_yields" as "memcached_connections_yielded_total";
     /// TLS handshakes that began a new session.
-    ssl_new_sessions => "ssl_new_sessions";
+    ssl_new_sessions => "ssl_new_sessions" as "larder_tls_handshakes_total{result=\"full\"}";
     /// TLS handshakes that resumed a session.
-    ssl_resumed_sessions => "ssl_resumed_sessions";
+    ssl_resumed_sessions => "ssl_resumed_sessions" as "larder_tls_handshakes_total{result=\"resumed\"}";
     /// TLS handshakes that failed, or took too long.
-    ssl_handshake_errors => "ssl_handshake_errors";
+    ssl_handshake_errors => "ssl_handshake_errors" as "larder_tls_handshakes_total{result=\"failed\"}";
     /// Clients closed because of a fault in TLS after the handshake.
     ssl_proto_errors => "ssl_proto_errors";
     /// UDP datagrams that arrived (-U).

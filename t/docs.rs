@@ -42,6 +42,11 @@ fn the_statistics_page_is_what_the_tables_say() {
 }
 
 #[test]
+fn the_metrics_page_is_what_the_tables_say() {
+    holds("doc/metrics.md", &larder::stats::metrics_markdown());
+}
+
+#[test]
 fn the_help_is_what_the_table_says() {
     holds("t/golden/help.txt", &help(VERSION));
 }

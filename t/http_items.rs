@@ -8,7 +8,7 @@ use crate::support::{Client, Server};
 const CACHE: &[&str] = &["--http=0", "-o", "http_cache"];
 
 /// Sends a request and returns the head and the body of its reply.
-fn asked(client: &mut Client, request_line: &str, fields: &str, body: &[u8]) -> (String, Vec<u8>) {
+pub(crate) fn asked(client: &mut Client, request_line: &str, fields: &str, body: &[u8]) -> (String, Vec<u8>) {
     let head = format!("{request_line} HTTP/1.1\r\nHost: h\r\n{fields}");
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     client.send([head.as_bytes(), length.as_bytes(), b"\r\n", body].concat());

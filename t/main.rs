@@ -37,6 +37,7 @@ mod late_reads;
 mod load;
 mod logging;
 mod meta_commands;
+mod metrics;
 mod model;
 #[path = "support/model_engine.rs"]
 mod model_engine;

@@ -27,4 +27,7 @@ pub use heap::{allocation_bytes, map_bytes};
 pub use key::Key;
 pub use log::Logger;
 pub use repeated::Repeated;
-pub use stat_row::{EmitRow, StatDoc, StatKind, StatRow, StatValue, absent, counter, documented, gauge};
+pub use stat_row::{
+    EmitRow, MetricKind, StatDoc, StatKind, StatMetric, StatRow, StatValue, absent, counter, documented, gauge, hidden,
+    shown_as_counter, shown_as_gauge,
+};

@@ -1,4 +1,4 @@
-//! `stats`: finds the group and writes its rows.
+//! `stats`: finds the group and writes its rows, in the client's grammar.
 
 use std::fmt::Display;
 use std::ops::ControlFlow;
@@ -38,6 +38,27 @@ pub(super) fn report<E: EngineAdmin>(
     out: &mut Vec<u8>,
 ) -> Outcome<E::Pending> {
     let before = out.len();
+    let Some(line) = write_rows(request, echo, ctx, pin, out) else { return Outcome::Busy };
+    let line = if has_row_room(out) {
+        line
+    } else {
+        // A report must not lack rows.
+        out.truncate(before);
+        ReplyLine::NoMemory
+    };
+    compose(echo, line.into(), out);
+    Outcome::Done
+}
+
+/// Appends the rows of a report. Returns the line that follows them. `None`: the rows are still being counted, ask
+/// again.
+pub(super) fn write_rows<E: EngineAdmin>(
+    request: StatsRequest,
+    echo: Echo<'_>,
+    ctx: &mut Context<'_, E>,
+    pin: &E::Pin,
+    out: &mut Vec<u8>,
+) -> Option<ReplyLine> {
     let mut rows = Rows { echo, out, shown: 0 };
     let line = match request {
         StatsRequest::General => general(ctx, pin, &mut rows),
@@ -45,10 +66,7 @@ pub(super) fn report<E: EngineAdmin>(
         StatsRequest::Slabs => group(StoreReport::Slabs, ctx, pin, &mut rows),
         StatsRequest::Sizes => group(StoreReport::Sizes, ctx, pin, &mut rows),
         StatsRequest::Hotkeys(order) => hotkeys(order, ctx, &mut rows),
-        StatsRequest::Prefixes => match prefixes(ctx, &mut rows) {
-            Some(line) => line,
-            None => return Outcome::Busy,
-        },
+        StatsRequest::Prefixes => prefixes(ctx, &mut rows)?,
         StatsRequest::Reset => reset(ctx),
         StatsRequest::Detail(order) => detail(order, ctx, &mut rows),
         StatsRequest::Settings => {
@@ -67,16 +85,8 @@ pub(super) fn report<E: EngineAdmin>(
     };
     // A row costs about as much as a small request.
     let shown = rows.shown;
-    let line = if has_row_room(out) {
-        line
-    } else {
-        // A report must not lack rows.
-        out.truncate(before);
-        ReplyLine::NoMemory
-    };
-    compose(echo, line.into(), out);
     ctx.charge(shown);
-    Outcome::Done
+    Some(line)
 }
 
 /// The rows of a report.

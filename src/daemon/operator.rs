@@ -44,6 +44,8 @@ pub(super) struct Process {
     pub(super) restart: OnceLock<RestartGauges>,
     /// With -Z.
     pub(super) certificates: Option<Arc<Certificates>>,
+    /// Date of the start.
+    pub(super) started_unix_s: i64,
     /// With -x.
     pub(super) replication: Option<NodeView>,
     /// Time for which the upgrade that began this process stopped all clients, in microseconds.
@@ -115,6 +117,7 @@ impl Operator for Process {
             log_watcher_sent: watch.watcher_sent,
             log_watchers: watch.watchers,
             upgrade_stall_us: self.upgrade_stall_us.load(Ordering::Relaxed),
+            started_unix_s: self.started_unix_s,
             restart: self.restart.get().copied().unwrap_or_default(),
         }
     }

@@ -505,6 +505,7 @@ impl Server {
             counters: of_workers.iter().chain([&own, &of_handshakes]).chain(&base).map(Arc::clone).collect(),
             certificates: secrets.certificates.clone(),
             restart: gauges.map_or_else(OnceLock::new, OnceLock::from),
+            started_unix_s: clock.unix_s(),
             replication,
             upgrade_stall_us: AtomicU64::new(0),
         });

@@ -103,8 +103,8 @@ impl RowValue<'_> {
 pub fn push_row(echo: Echo<'_>, name: &[u8], value: RowValue<'_>, out: &mut Vec<u8>) {
     if has_row_room(out) {
         match echo {
-            // Pages have their own rows.
-            Echo::Text(_) | Echo::Meta(_) | Echo::Http(_) => text::push_row(name, value, out),
+            Echo::Text(_) | Echo::Meta(_) => text::push_row(name, value, out),
+            Echo::Http(_) => http::push_member(name, value, out),
             Echo::Binary(echo) => binary::push_row(echo, name, value, out),
         }
     }

@@ -43,6 +43,8 @@ pub struct Gauges {
     pub log_watchers: u64,
     /// Time for which the upgrade that began this process stopped all clients, in microseconds.
     pub upgrade_stall_us: u64,
+    /// Date of the start, in seconds since 1970.
+    pub started_unix_s: i64,
     /// The start with a memory file.
     pub restart: RestartGauges,
 }

@@ -8,7 +8,7 @@
 
 use std::fmt::Display;
 
-use crate::base::{EmitRow, StatRow, StatValue, absent, counter, gauge};
+use crate::base::{EmitRow, StatRow, StatValue, absent, counter, gauge, hidden, shown_as_counter, shown_as_gauge};
 use crate::counters::{Buffers, Counters};
 use crate::protocol::MEMCACHED_VERSION;
 
@@ -54,127 +54,240 @@ const TLS_ROWS: [&str; 6] = [
 /// The rows of `stats` about the process, apart from counters.rs. To add a row, add a line; memcached's names need no
 /// particular place, because [`MEMCACHED_ORDER`] has one for them.
 pub(super) const PROCESS_ROWS: &[StatRow<ProcessView>] = &[
-    gauge("pid", "Process id.", |_| std::process::id().into()),
-    gauge("uptime", "Seconds since start. The first value is 2.", |view| view.uptime_s.into()),
-    gauge("time", "Unix time, in seconds.", |view| StatValue::Signed(view.unix_s)),
-    gauge("version", "The answer to `version`: the memcached version that larder is compatible with.", |_| {
-        MEMCACHED_VERSION.into()
-    }),
-    gauge("larder_version", "The version of larder.", |_| env!("CARGO_PKG_VERSION").into()),
-    gauge("libevent", "Name of the event library.", |_| "epoll".into()),
-    gauge("pointer_size", "Size of a pointer in bits.", |_| usize::BITS.into()),
-    gauge("rusage_user", "User CPU time of the process, in seconds.", |view| {
-        StatValue::Micros(view.gauges.rusage_user_us)
-    }),
-    gauge("rusage_system", "System CPU time of the process, in seconds.", |view| {
-        StatValue::Micros(view.gauges.rusage_system_us)
-    }),
-    gauge("max_connections", "Maximum number of client connections (-c).", |view| view.gauges.max_connections.into()),
-    gauge("curr_connections", "Open client connections.", |view| view.gauges.curr_connections.into()),
+    hidden(gauge("pid", "Process id.", |_| std::process::id().into())),
+    shown_as_counter(
+        "memcached_uptime_seconds",
+        gauge("uptime", "Seconds since start. The first value is 2.", |view| view.uptime_s.into()),
+    ),
+    shown_as_gauge(
+        "memcached_time_seconds",
+        gauge("time", "Unix time, in seconds.", |view| StatValue::Signed(view.unix_s)),
+    ),
+    shown_as_gauge(
+        "memcached_version{version=}",
+        gauge("version", "The answer to `version`: the memcached version that larder is compatible with.", |_| {
+            MEMCACHED_VERSION.into()
+        }),
+    ),
+    shown_as_gauge(
+        "larder_build_info{version=}",
+        gauge("larder_version", "The version of larder.", |_| env!("CARGO_PKG_VERSION").into()),
+    ),
+    hidden(gauge("libevent", "Name of the event library.", |_| "epoll".into())),
+    hidden(gauge("pointer_size", "Size of a pointer in bits.", |_| usize::BITS.into())),
+    shown_as_counter(
+        "memcached_process_user_cpu_seconds_total",
+        gauge("rusage_user", "User CPU time of the process, in seconds.", |view| {
+            StatValue::Micros(view.gauges.rusage_user_us)
+        }),
+    ),
+    shown_as_counter(
+        "memcached_process_system_cpu_seconds_total",
+        gauge("rusage_system", "System CPU time of the process, in seconds.", |view| {
+            StatValue::Micros(view.gauges.rusage_system_us)
+        }),
+    ),
+    shown_as_gauge(
+        "memcached_max_connections",
+        gauge("max_connections", "Maximum number of client connections (-c).", |view| {
+            view.gauges.max_connections.into()
+        }),
+    ),
+    shown_as_gauge(
+        "memcached_current_connections",
+        gauge("curr_connections", "Open client connections.", |view| view.gauges.curr_connections.into()),
+    ),
     gauge("connection_structures", "Allocated connection structures.", |view| view.gauges.connection_structures.into()),
     absent("response_obj_count"),
     absent("response_obj_bytes"),
-    gauge(
-        "read_buf_count",
-        "Read buffers: those that threads lend to clients, and one per client with an incomplete request.",
-        |view| (view.buffers().inputs.read() + view.buffers().tails.read()).into(),
+    shown_as_gauge(
+        "larder_read_buffers",
+        gauge(
+            "read_buf_count",
+            "Read buffers: those that threads lend to clients, and one per client with an incomplete request.",
+            |view| (view.buffers().inputs.read() + view.buffers().tails.read()).into(),
+        ),
     ),
-    gauge("read_buf_bytes", "Bytes of the read buffers. Buffer pages that were never used take no memory.", |view| {
-        (view.buffers().input_bytes.read() + view.buffers().tail_bytes.read()).into()
-    }),
-    gauge(
-        "read_buf_bytes_free",
-        "Bytes of the read buffers that no client uses. Threads lend a buffer for the time of an answer.",
-        |view| view.buffers().input_bytes.read().into(),
+    shown_as_gauge(
+        r#"larder_memory_bytes{part="read_buffers"}"#,
+        gauge(
+            "read_buf_bytes",
+            "Bytes of the read buffers. Buffer pages that were never used take no memory.",
+            |view| (view.buffers().input_bytes.read() + view.buffers().tail_bytes.read()).into(),
+        ),
     ),
-    gauge(
-        "write_buf_bytes",
-        "Bytes of reply buffers, and of replies that clients have not read. Large values are not counted: they are sent from slab memory.",
-        |view| (view.buffers().output_bytes.read() + view.buffers().backlog_bytes.read()).into(),
+    shown_as_gauge(
+        "larder_read_buffers_free_bytes",
+        gauge(
+            "read_buf_bytes_free",
+            "Bytes of the read buffers that no client uses. Threads lend a buffer for the time of an answer.",
+            |view| view.buffers().input_bytes.read().into(),
+        ),
     ),
-    gauge("connection_bytes", "Bytes of the connection structures, without buffers.", |view| {
-        view.buffers().connection_bytes.read().into()
-    }),
-    gauge(
-        "statistics_bytes",
-        "Bytes of the counters, the hot-key sketches, the table of `stats detail` and the last `stats prefixes` result. `stats reset` frees the last two.",
-        |view| view.gauges.statistics_bytes.into(),
+    shown_as_gauge(
+        r#"larder_memory_bytes{part="write_buffers"}"#,
+        gauge(
+            "write_buf_bytes",
+            "Bytes of reply buffers, and of replies that clients have not read. Large values are not counted: they are sent from slab memory.",
+            |view| (view.buffers().output_bytes.read() + view.buffers().backlog_bytes.read()).into(),
+        ),
+    ),
+    shown_as_gauge(
+        r#"larder_memory_bytes{part="connections"}"#,
+        gauge("connection_bytes", "Bytes of the connection structures, without buffers.", |view| {
+            view.buffers().connection_bytes.read().into()
+        }),
+    ),
+    shown_as_gauge(
+        r#"larder_memory_bytes{part="statistics"}"#,
+        gauge(
+            "statistics_bytes",
+            "Bytes of the counters, the hot-key sketches, the table of `stats detail` and the last `stats prefixes` result. `stats reset` frees the last two.",
+            |view| view.gauges.statistics_bytes.into(),
+        ),
     ),
     gauge("reserved_fds", "File descriptors that the process reserves for itself.", |view| {
         view.gauges.reserved_fds.into()
     }),
-    gauge("limit_maxbytes", "Memory limit in bytes: -m, or the value set by cache_memlimit.", |view| {
-        view.gauges.limit_maxbytes.into()
-    }),
-    gauge("accepting_conns", "1 while the server accepts connections.", |view| view.gauges.accepting_conns.into()),
-    counter("listen_disabled_num", "Times that accepting stopped for lack of descriptors.", |view| {
-        view.gauges.listen_disabled_num.into()
-    }),
-    counter("time_in_listen_disabled_us", "Time during which accepting was stopped, in microseconds.", |view| {
-        view.gauges.time_in_listen_disabled_us.into()
-    }),
+    shown_as_gauge(
+        "memcached_limit_bytes",
+        gauge("limit_maxbytes", "Memory limit in bytes: -m, or the value set by cache_memlimit.", |view| {
+            view.gauges.limit_maxbytes.into()
+        }),
+    ),
+    shown_as_gauge(
+        "memcached_accepting_connections",
+        gauge("accepting_conns", "1 while the server accepts connections.", |view| view.gauges.accepting_conns.into()),
+    ),
+    shown_as_counter(
+        "memcached_connections_listener_disabled_total",
+        counter("listen_disabled_num", "Times that accepting stopped for lack of descriptors.", |view| {
+            view.gauges.listen_disabled_num.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_listener_disabled_microseconds_total",
+        counter("time_in_listen_disabled_us", "Time during which accepting was stopped, in microseconds.", |view| {
+            view.gauges.time_in_listen_disabled_us.into()
+        }),
+    ),
     gauge("threads", "Number of worker threads (-t).", |view| view.gauges.threads.into()),
-    gauge("log_lines_dropped", "Log lines dropped, because standard error was not read.", |view| {
-        view.gauges.log_lines_dropped.into()
-    }),
-    gauge(
-        "upgrade_stall_time",
-        "Time for which the upgrade that began this process answered no client, in seconds.",
-        |view| StatValue::Micros(view.gauges.upgrade_stall_us),
+    shown_as_counter(
+        "larder_log_lines_dropped_total",
+        gauge("log_lines_dropped", "Log lines dropped, because standard error was not read.", |view| {
+            view.gauges.log_lines_dropped.into()
+        }),
     ),
-    gauge(
-        "restart_state",
-        "How the server began: cold without items, or with those that -e kept after a clean or an unclean end.",
-        |view| view.gauges.restart.started.into(),
+    shown_as_gauge(
+        "larder_upgrade_stall_seconds",
+        gauge(
+            "upgrade_stall_time",
+            "Time for which the upgrade that began this process answered no client, in seconds.",
+            |view| StatValue::Micros(view.gauges.upgrade_stall_us),
+        ),
     ),
-    gauge("restart_items", "Items that -e kept at the start.", |view| view.gauges.restart.items.into()),
-    gauge(
-        "restart_dropped",
-        "Items of the memory file that were not kept: expired, flushed, replaced or damaged.",
-        |view| view.gauges.restart.dropped.into(),
+    shown_as_gauge(
+        "larder_restart_info{state=}",
+        gauge(
+            "restart_state",
+            "How the server began: cold without items, or with those that -e kept after a clean or an unclean end.",
+            |view| view.gauges.restart.started.into(),
+        ),
     ),
-    gauge("restart_damaged", "Of these, items that did not prove themselves.", |view| {
-        view.gauges.restart.damaged.into()
-    }),
-    gauge(
-        "restart_index",
-        "The index of the items that -e kept: kept by a clean stop, or built by the start. Otherwise none.",
-        |view| view.gauges.restart.index.into(),
+    shown_as_gauge(
+        r#"larder_restart_items{outcome="kept"}"#,
+        gauge("restart_items", "Items that -e kept at the start.", |view| view.gauges.restart.items.into()),
     ),
-    gauge("restart_index_time", "Time in which the start read, checked and indexed the items, in seconds.", |view| {
-        StatValue::Micros(view.gauges.restart.index_us)
-    }),
-    gauge("restart_free_memory_time", "Time in which the start found the free memory, in seconds.", |view| {
-        StatValue::Micros(view.gauges.restart.free_us)
-    }),
-    gauge(
-        "restart_ready_time",
-        "Time from opening the memory file until its items could be served, in seconds.",
-        |view| StatValue::Micros(view.gauges.restart.ready_us),
+    shown_as_gauge(
+        r#"larder_restart_items{outcome="dropped"}"#,
+        gauge(
+            "restart_dropped",
+            "Items of the memory file that were not kept: expired, flushed, replaced or damaged.",
+            |view| view.gauges.restart.dropped.into(),
+        ),
+    ),
+    shown_as_gauge(
+        "larder_restart_items_damaged",
+        gauge("restart_damaged", "Of these, items that did not prove themselves.", |view| {
+            view.gauges.restart.damaged.into()
+        }),
+    ),
+    shown_as_gauge(
+        "larder_restart_index_info{index=}",
+        gauge(
+            "restart_index",
+            "The index of the items that -e kept: kept by a clean stop, or built by the start. Otherwise none.",
+            |view| view.gauges.restart.index.into(),
+        ),
+    ),
+    shown_as_gauge(
+        r#"larder_restart_seconds{phase="index"}"#,
+        gauge(
+            "restart_index_time",
+            "Time in which the start read, checked and indexed the items, in seconds.",
+            |view| StatValue::Micros(view.gauges.restart.index_us),
+        ),
+    ),
+    shown_as_gauge(
+        r#"larder_restart_seconds{phase="free_memory"}"#,
+        gauge("restart_free_memory_time", "Time in which the start found the free memory, in seconds.", |view| {
+            StatValue::Micros(view.gauges.restart.free_us)
+        }),
+    ),
+    shown_as_gauge(
+        r#"larder_restart_seconds{phase="ready"}"#,
+        gauge(
+            "restart_ready_time",
+            "Time from opening the memory file until its items could be served, in seconds.",
+            |view| StatValue::Micros(view.gauges.restart.ready_us),
+        ),
     ),
     absent("lru_maintainer_juggles"),
-    gauge(
-        "log_worker_dropped",
-        "Events for watchers, since start, that found the ring of their thread full.",
-        |view| view.gauges.log_worker_dropped.into(),
+    shown_as_counter(
+        "larder_watch_events_dropped_total",
+        gauge(
+            "log_worker_dropped",
+            "Events for watchers, since start, that found the ring of their thread full.",
+            |view| view.gauges.log_worker_dropped.into(),
+        ),
     ),
-    gauge("log_worker_written", "Events that were noted for watchers, since start.", |view| {
-        view.gauges.log_worker_written.into()
-    }),
-    gauge("log_watcher_skipped", "Lines that watchers lost, since start, because they did not read in time.", |view| {
-        view.gauges.log_watcher_skipped.into()
-    }),
-    gauge("log_watcher_sent", "Lines that were put into watchers' buffers, since start.", |view| {
-        view.gauges.log_watcher_sent.into()
-    }),
-    gauge("log_watchers", "Clients that watch.", |view| view.gauges.log_watchers.into()),
-    gauge("time_since_server_cert_refresh", "With -Z, seconds since the certificates were read.", |view| {
-        view.gauges.tls.map_or(0, |tls| tls.age_s).into()
-    }),
-    gauge(
-        "ssl_certificate_not_after",
-        "With -Z, the date at which the server's certificate expires, in Unix seconds.",
-        |view| view.gauges.tls.map_or(0, |tls| tls.not_after_unix_s).into(),
+    shown_as_counter(
+        "larder_watch_events_total",
+        gauge("log_worker_written", "Events that were noted for watchers, since start.", |view| {
+            view.gauges.log_worker_written.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_watch_lines_skipped_total",
+        gauge(
+            "log_watcher_skipped",
+            "Lines that watchers lost, since start, because they did not read in time.",
+            |view| view.gauges.log_watcher_skipped.into(),
+        ),
+    ),
+    shown_as_counter(
+        "larder_watch_lines_sent_total",
+        gauge("log_watcher_sent", "Lines that were put into watchers' buffers, since start.", |view| {
+            view.gauges.log_watcher_sent.into()
+        }),
+    ),
+    shown_as_gauge(
+        "larder_watchers",
+        gauge("log_watchers", "Clients that watch.", |view| view.gauges.log_watchers.into()),
+    ),
+    shown_as_gauge(
+        "larder_tls_certificate_age_seconds",
+        gauge("time_since_server_cert_refresh", "With -Z, seconds since the certificates were read.", |view| {
+            view.gauges.tls.map_or(0, |tls| tls.age_s).into()
+        }),
+    ),
+    shown_as_gauge(
+        "larder_tls_certificate_not_after_seconds",
+        gauge(
+            "ssl_certificate_not_after",
+            "With -Z, the date at which the server's certificate expires, in Unix seconds.",
+            |view| view.gauges.tls.map_or(0, |tls| tls.not_after_unix_s).into(),
+        ),
     ),
 ];
 

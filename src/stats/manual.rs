@@ -32,10 +32,8 @@ were never written.
 ";
 
 /// The rows of plain `stats`: of the process, of the workers' counters and of the store.
-fn general() -> Vec<StatDoc> {
-    let counters = Counters::default();
-    let of_workers = counters.rows().map(|(name, _, help)| StatDoc { name, help, kind: StatKind::Counter }).collect();
-    [documented(PROCESS_ROWS), of_workers, report_rows(StoreReport::General)].concat()
+pub(super) fn general() -> Vec<StatDoc> {
+    [documented(PROCESS_ROWS), Counters::docs(), report_rows(StoreReport::General)].concat()
 }
 
 /// The rows of a group (none, `items`, `slabs`) that `stats reset` zeroes, without their class.

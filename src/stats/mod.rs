@@ -7,22 +7,29 @@
 //! key_rows                  the rows of both
 //! gauges                    data about the process, for these rows
 //! manual                    the text of doc/stats.md
+//! metrics ──▶ exposition    what /metrics shows of them ──▶ the text format of Prometheus
 //! ```
 
+mod exposition;
 mod gauges;
 mod general;
 mod hotkeys;
 mod key_rows;
 mod manual;
+mod metrics;
 mod prefix;
 mod replication;
 mod sketch;
 
+pub use exposition::Exposition;
 pub use gauges::{ConnectionRow, Gauges, RestartGauges, TlsGauges};
 pub use general::{GeneralRows, ProcessView, connection_rows};
 pub use hotkeys::{HotKeys, HotSampler};
 pub use key_rows::{HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, PrefixTotals, SAMPLING_ROWS, SCAN_ROWS};
 pub use manual::{counter_names, markdown};
+pub use metrics::{
+    ClassRows, SlabChoice, add_classes, add_general, add_process, add_replication, add_settings, metrics_markdown,
+};
 pub use prefix::{PrefixCounts, PrefixTable};
 pub use replication::{PeerFigures, ReplicationFigures};
 pub use sketch::{Access, HotCounts};

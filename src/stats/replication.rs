@@ -1,6 +1,6 @@
 //! The rows of `stats replication`, and those that repcached adds to `stats`.
 
-use crate::base::{EmitRow, StatRow, StatValue, gauge};
+use crate::base::{EmitRow, StatRow, StatValue, gauge, hidden, shown_as_counter, shown_as_gauge};
 
 /// How a node of a mesh does.
 #[derive(Clone, Debug, Default)]
@@ -52,37 +52,85 @@ pub struct PeerFigures {
 
 /// The rows of the node itself.
 pub(super) const NODE_ROWS: &[StatRow<ReplicationFigures>] = &[
-    gauge("serving", "1 when clients are served.", |node| u64::from(node.is_serving).into()),
-    gauge("changes", "Changes by this node since its start.", |node| node.changes.into()),
-    gauge("log_entries", "Changes that the log still has.", |node| node.log_entries.into()),
-    gauge("log_entries_max", "Changes that fit into the log.", |node| node.log_entries_max.into()),
-    gauge("tombstones", "Deletes that are remembered.", |node| node.tombstones.into()),
-    gauge("applied", "Changes of other nodes that were applied.", |node| node.applied.into()),
-    gauge("ignored_older", "Changes of other nodes that were older than the item here.", |node| {
-        node.ignored_older.into()
-    }),
-    gauge("in_doubt", "Values that were refused or dropped, because their delete may have been missed.", |node| {
-        node.in_doubt.into()
-    }),
-    gauge("ahead", "Changes that were refused, because their version is too far ahead.", |node| node.ahead.into()),
-    gauge("gaps", "Gaps in the logs of other nodes. Each one leads to a comparison of all items.", |node| {
-        node.gaps.into()
-    }),
-    gauge("comparisons", "Comparisons of all items with another node.", |node| node.comparisons.into()),
-    gauge("peers", "Other nodes: those of -x, and those that have dialled this one.", |node| {
-        (node.peers.len() as u64).into()
-    }),
+    shown_as_gauge(
+        "larder_replication_serving",
+        gauge("serving", "1 when clients are served.", |node| u64::from(node.is_serving).into()),
+    ),
+    shown_as_counter(
+        "larder_replication_changes_total",
+        gauge("changes", "Changes by this node since its start.", |node| node.changes.into()),
+    ),
+    shown_as_gauge(
+        "larder_replication_log_entries",
+        gauge("log_entries", "Changes that the log still has.", |node| node.log_entries.into()),
+    ),
+    shown_as_gauge(
+        "larder_replication_log_entries_max",
+        gauge("log_entries_max", "Changes that fit into the log.", |node| node.log_entries_max.into()),
+    ),
+    shown_as_gauge(
+        "larder_replication_tombstones",
+        gauge("tombstones", "Deletes that are remembered.", |node| node.tombstones.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_applied_total",
+        gauge("applied", "Changes of other nodes that were applied.", |node| node.applied.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_ignored_older_total",
+        gauge("ignored_older", "Changes of other nodes that were older than the item here.", |node| {
+            node.ignored_older.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_replication_in_doubt_total",
+        gauge("in_doubt", "Values that were refused or dropped, because their delete may have been missed.", |node| {
+            node.in_doubt.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_replication_ahead_total",
+        gauge("ahead", "Changes that were refused, because their version is too far ahead.", |node| node.ahead.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_gaps_total",
+        gauge("gaps", "Gaps in the logs of other nodes. Each one leads to a comparison of all items.", |node| {
+            node.gaps.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_replication_comparisons_total",
+        gauge("comparisons", "Comparisons of all items with another node.", |node| node.comparisons.into()),
+    ),
+    shown_as_gauge(
+        "larder_replication_peers",
+        gauge("peers", "Other nodes: those of -x, and those that have dialled this one.", |node| {
+            (node.peers.len() as u64).into()
+        }),
+    ),
 ];
 
 /// The rows of each other node, behind its name.
 pub(super) const PEER_ROWS: &[StatRow<PeerFigures>] = &[
-    gauge("state", "up, synchronizing, meeting, disconnected or paused.", |peer| StatValue::Word(peer.state)),
-    gauge("lag_entries", "Changes that it has not acknowledged.", |peer| peer.lag_entries.into()),
-    gauge("lag_ms", "Age of the oldest of these, in milliseconds.", |peer| peer.lag_ms.into()),
-    gauge("queue_bytes", "Bytes that wait to be sent to it.", |peer| peer.queued_bytes.into()),
-    gauge("last_refusal", "Why one side has refused the other at the last attempt, or none.", |peer| {
+    shown_as_gauge(
+        "larder_replication_peer_info{state=}",
+        gauge("state", "up, synchronizing, meeting, disconnected or paused.", |peer| StatValue::Word(peer.state)),
+    ),
+    shown_as_gauge(
+        "larder_replication_lag_entries",
+        gauge("lag_entries", "Changes that it has not acknowledged.", |peer| peer.lag_entries.into()),
+    ),
+    shown_as_gauge(
+        "larder_replication_lag_milliseconds",
+        gauge("lag_ms", "Age of the oldest of these, in milliseconds.", |peer| peer.lag_ms.into()),
+    ),
+    shown_as_gauge(
+        "larder_replication_queue_bytes",
+        gauge("queue_bytes", "Bytes that wait to be sent to it.", |peer| peer.queued_bytes.into()),
+    ),
+    hidden(gauge("last_refusal", "Why one side has refused the other at the last attempt, or none.", |peer| {
         StatValue::Word(if peer.refusal.is_empty() { "none" } else { peer.refusal })
-    }),
+    })),
 ];
 
 /// The rows that repcached adds to `stats`. They are there with -x only.

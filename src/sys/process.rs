@@ -97,6 +97,25 @@ pub fn raise_open_files(wanted: u64, least: u64) -> io::Result<u64> {
     Ok(hard)
 }
 
+/// Memory of this process: its address space and what of it is resident, in bytes. `None`: the kernel does not tell.
+pub fn memory_bytes() -> Option<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let mut pages = text.split(' ').map_while(|word| word.parse::<u64>().ok());
+    let page_bytes = page_bytes();
+    Some((pages.next()? * page_bytes, pages.next()? * page_bytes))
+}
+
+/// Open descriptors of this process. `None`: the kernel is older than 6.2.
+pub fn open_descriptors() -> Option<u64> {
+    std::fs::metadata("/proc/self/fd").ok().map(|facts| facts.len()).filter(|count| *count > 0)
+}
+
+/// The limits on open files and on the address space in bytes. `None`: there is no limit.
+pub fn process_limits() -> [Option<u64>; 2] {
+    [libc::RLIMIT_NOFILE, libc::RLIMIT_AS]
+        .map(|of| limit(of).ok().map(|limit| limit.rlim_cur).filter(|limit| *limit != libc::RLIM_INFINITY))
+}
+
 /// Allows core files of any size, or up to the hard limit.
 ///
 /// # Errors

@@ -3,9 +3,12 @@
 //! ```text
 //! /live  /ready   for probes; they need no token
 //! /               what there is
+//! /metrics        for Prometheus
+//! /stats.json     for other programs
 //! /cache/KEY      items, with -o http_cache
 //! ```
 
+mod figures;
 mod items;
 
 use subtle::ConstantTimeEq as _;
@@ -19,12 +22,16 @@ use super::execute::Outcome;
 use super::lookup::Lookup;
 use super::sink::ReplySink;
 
+use self::figures::NoPage;
+
 /// A page of the server itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WebPage {
     Index,
     Live,
     Ready,
+    Metrics,
+    Stats,
 }
 
 /// The pages: path, whether it needs the token, meaning.
@@ -32,6 +39,8 @@ const PAGES: &[(&str, WebPage, bool, &str)] = &[
     ("/", WebPage::Index, true, "this list"),
     ("/live", WebPage::Live, false, "200: the server runs"),
     ("/ready", WebPage::Ready, false, "200: clients may be sent here; 503: not yet, and why"),
+    ("/metrics", WebPage::Metrics, true, "metrics for Prometheus; ?slab=all, top or off"),
+    ("/stats.json", WebPage::Stats, true, "the rows of stats; ?group=items,slabs"),
 ];
 
 /// The path of an item, as the list of pages shows it.
@@ -74,15 +83,24 @@ pub(super) fn serve<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     if !matches!(request.echo.method, HttpMethod::Get | HttpMethod::Head) {
         return refuse(request, HttpReply::MethodNotAllowed, sink);
     }
-    match page {
-        WebPage::Index => index(request, sink.text()),
-        WebPage::Live => push_reply(request.echo, HttpReply::Ok, sink.text()),
+    let written = match page {
+        WebPage::Index => {
+            index(request, sink.text());
+            Ok(())
+        }
+        WebPage::Metrics => figures::metrics(request, ctx, pin, sink.text()),
+        WebPage::Stats => figures::stats(request, ctx, pin, sink.text()),
+        WebPage::Live => Err(NoPage::Reply(HttpReply::Ok)),
         WebPage::Ready => {
             let reply = ctx.operator.readiness().err().unwrap_or(HttpReply::Ok);
-            push_reply(request.echo, reply, sink.text());
+            Err(NoPage::Reply(reply))
         }
+    };
+    match written {
+        Ok(()) => after(request),
+        Err(NoPage::Reply(reply)) => refuse(request, reply, sink),
+        Err(NoPage::Busy) => Outcome::Busy,
     }
-    after(request)
 }
 
 /// Whether the client knows the token. The comparison takes as long for a token that is nearly right.

@@ -6,11 +6,13 @@
 //! ␍␊                                target.rs   the key in a path
 //! <body>                            status.rs   every fixed reply, and the reply that means the same as a line of text
 //!                                   reply.rs    heads of replies
+//!                                   json.rs     rows of reports
 //! ```
 //!
 //! A body is a value: it needs no terminator, and the connection receives it as it does in the other grammars. What
 //! cannot be parsed is answered, and the connection is closed: the end of such a request is unknown.
 
+mod json;
 mod media;
 mod parse;
 mod reply;
@@ -18,6 +20,8 @@ mod request;
 mod status;
 mod target;
 
+pub(super) use json::push_member;
+pub use json::{begin_object, end_object, push_json_string};
 pub use media::{MEDIA_TYPES, media_flags};
 pub(super) use parse::parse;
 pub use parse::{FIELDS_MAX, HEAD_BYTES_MAX, simple_key};

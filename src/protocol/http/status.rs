@@ -51,6 +51,8 @@ http_replies! {
     BadKey = 400, "Bad Request", "a key has 1 to 250 bytes, percent-encoded, and no query behind it\n";
     /// If-Match or If-None-Match of a request that stores or removes is not one ETag of this server, or `*`.
     BadCondition = 400, "Bad Request", "this method takes one ETag in If-Match, or * in If-Match or If-None-Match\n";
+    /// A page does not know a value of the query.
+    BadQuery = 400, "Bad Request", "unknown value in the query\n";
     /// The page needs the token of -o http_token_file.
     Unauthorized = 401, "Unauthorized", "a bearer token is needed\n";
     /// A browser has sent the request for a page of another origin.

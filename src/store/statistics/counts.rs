@@ -171,27 +171,62 @@ pub(in crate::store) type Pick = fn(&ClassCounters) -> &Counter;
 pub(in crate::store) struct CommandCount {
     pub(in crate::store) name: &'static str,
     pub(in crate::store) help: &'static str,
+    pub(in crate::store) metric: &'static str,
     pub(in crate::store) pick: Pick,
 }
 
-const fn count(name: &'static str, help: &'static str, pick: Pick) -> CommandCount {
-    CommandCount { name, help, pick }
+const fn count(name: &'static str, metric: &'static str, help: &'static str, pick: Pick) -> CommandCount {
+    CommandCount { name, help, metric, pick }
 }
 
-/// What commands have done in a class, under its name in `stats slabs`. `stats reset` zeroes these rows.
+/// What commands have done in a class: its name in `stats slabs`, its metric, its meaning. `stats reset` zeroes these
+/// rows.
 pub(in crate::store) const COMMANDS: [CommandCount; 8] = [
-    count("get_hits", "Keys that were requested and found in this class.", |counters| &counters.get_hits),
-    count("cmd_set", "Storage commands whose value belongs into this class, also refused ones.", |counters| {
+    count(
+        "get_hits",
+        r#"memcached_slab_commands_total{command="get",status="hit"}"#,
+        "Keys that were requested and found in this class.",
+        |counters| &counters.get_hits,
+    ),
+    count("cmd_set", "", "Storage commands whose value belongs into this class, also refused ones.", |counters| {
         &counters.cmd_set
     }),
-    count("delete_hits", "Deletes that removed an item of this class.", |counters| &counters.delete_hits),
-    count("incr_hits", "Increments of a number in this class.", |counters| &counters.incr_hits),
-    count("decr_hits", "Decrements of a number in this class.", |counters| &counters.decr_hits),
-    count("cas_hits", "cas commands that replaced an item of this class.", |counters| &counters.cas_hits),
-    count("cas_badval", "cas commands with an outdated CAS unique of an item of this class.", |counters| {
-        &counters.cas_badval
-    }),
-    count("touch_hits", "Touches that found an item of this class.", |counters| &counters.touch_hits),
+    count(
+        "delete_hits",
+        r#"memcached_slab_commands_total{command="delete",status="hit"}"#,
+        "Deletes that removed an item of this class.",
+        |counters| &counters.delete_hits,
+    ),
+    count(
+        "incr_hits",
+        r#"memcached_slab_commands_total{command="incr",status="hit"}"#,
+        "Increments of a number in this class.",
+        |counters| &counters.incr_hits,
+    ),
+    count(
+        "decr_hits",
+        r#"memcached_slab_commands_total{command="decr",status="hit"}"#,
+        "Decrements of a number in this class.",
+        |counters| &counters.decr_hits,
+    ),
+    count(
+        "cas_hits",
+        r#"memcached_slab_commands_total{command="cas",status="hit"}"#,
+        "cas commands that replaced an item of this class.",
+        |counters| &counters.cas_hits,
+    ),
+    count(
+        "cas_badval",
+        r#"memcached_slab_commands_total{command="cas",status="badval"}"#,
+        "cas commands with an outdated CAS unique of an item of this class.",
+        |counters| &counters.cas_badval,
+    ),
+    count(
+        "touch_hits",
+        r#"memcached_slab_commands_total{command="touch",status="hit"}"#,
+        "Touches that found an item of this class.",
+        |counters| &counters.touch_hits,
+    ),
 ];
 
 /// A count of rare events, to which any thread may add. It never falls: `stats reset` only records its value,

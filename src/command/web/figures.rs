@@ -1,0 +1,146 @@
+//! /metrics and /stats.json.
+
+use crate::protocol::http::{HttpPage, begin_object, begin_page, end_object, split_query};
+use crate::protocol::{Echo, HttpReply, HttpRequest, ReplyLine, StatsRequest, SwitchRequest};
+use crate::stats::{
+    ClassRows, Exposition, ProcessView, SlabChoice, add_classes, add_general, add_process, add_replication,
+    add_settings,
+};
+use crate::store::{EngineAdmin, StoreReport};
+use crate::sys::process::{memory_bytes, open_descriptors, process_limits};
+
+use super::super::context::Context;
+use super::super::statistics::write_rows;
+
+/// The content type of Prometheus' text format.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const JSON: &str = "application/json";
+/// Cost of the metrics, in small requests, beside one for each row of a size class.
+const METRICS_COST: u32 = 300;
+
+/// The groups of /stats.json.
+const GROUPS: &[(&str, StatsRequest)] = &[
+    ("stats", StatsRequest::General),
+    ("settings", StatsRequest::Settings),
+    ("items", StatsRequest::Items),
+    ("slabs", StatsRequest::Slabs),
+    ("sizes", StatsRequest::Sizes),
+    ("conns", StatsRequest::Connections),
+    ("hotkeys", StatsRequest::Hotkeys(Ok(SwitchRequest::Show))),
+    ("prefixes", StatsRequest::Prefixes),
+    ("replication", StatsRequest::Replication),
+];
+
+/// The value of `name` in the query of a request.
+fn queried<'r>(request: &HttpRequest<'r>, name: &[u8]) -> Option<&'r [u8]> {
+    let (_, query) = split_query(request.target);
+    query?.split(|byte| *byte == b'&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))
+}
+
+/// Why a page is not written.
+pub(super) enum NoPage {
+    /// This is the answer.
+    Reply(HttpReply),
+    /// Its figures are still being counted: ask again.
+    Busy,
+}
+
+/// Writes /metrics.
+pub(super) fn metrics<E: EngineAdmin>(
+    request: &HttpRequest<'_>,
+    ctx: &mut Context<'_, E>,
+    pin: &E::Pin,
+    out: &mut Vec<u8>,
+) -> Result<(), NoPage> {
+    let choice = match queried(request, b"slab") {
+        None | Some(b"all") => SlabChoice::All,
+        Some(b"top") => SlabChoice::Top,
+        Some(b"off") => SlabChoice::Off,
+        Some(_) => return Err(NoPage::Reply(HttpReply::BadQuery)),
+    };
+    let mut exposition = Exposition::default();
+    let (gauges, totals) = (ctx.operator.gauges(), ctx.operator.totals());
+    let (uptime_s, unix_s) = (ctx.operator.clock().uptime_s(), ctx.operator.clock().unix_s());
+    let process = ProcessView { gauges, totals, uptime_s, unix_s };
+    let is_ready = ctx.operator.readiness().is_ok();
+    add_process(&mut exposition, &|name| process_value(name, &process, is_ready));
+    add_general(&mut exposition, &process, &mut |row| ctx.engine.report(pin, StoreReport::General, row));
+    add_settings(&mut exposition, &mut |row| ctx.operator.settings(row));
+    let mut classes = ClassRows::default();
+    let mut shown = METRICS_COST;
+    for report in [StoreReport::Items, StoreReport::Slabs] {
+        ctx.engine.report(pin, report, &mut |name, value| {
+            shown = shown.saturating_add(1);
+            classes.push(name, value);
+        });
+    }
+    add_classes(&mut exposition, &classes, choice);
+    if let Some(figures) = ctx.operator.replication() {
+        add_replication(&mut exposition, &figures);
+    }
+    let page = begin_page(request.echo, METRICS, out);
+    exposition.write_to(out);
+    page.end(out);
+    ctx.charge(shown);
+    Ok(())
+}
+
+/// A figure of the process that `stats` does not show.
+fn process_value(name: &str, process: &ProcessView, is_ready: bool) -> Option<String> {
+    let [files_max, memory_max] = process_limits();
+    Some(match name {
+        "memcached_up" => "1".into(),
+        "larder_ready" => u8::from(is_ready).to_string(),
+        "memcached_process_cpu_seconds_total" => {
+            let us = process.gauges.rusage_user_us + process.gauges.rusage_system_us;
+            format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
+        }
+        "memcached_process_max_fds" => files_max?.to_string(),
+        "memcached_process_open_fds" => open_descriptors()?.to_string(),
+        "memcached_process_virtual_memory_bytes" => memory_bytes()?.0.to_string(),
+        "memcached_process_resident_memory_bytes" => memory_bytes()?.1.to_string(),
+        "memcached_process_virtual_memory_max_bytes" => memory_max.map_or("-1".into(), |bytes| bytes.to_string()),
+        "memcached_process_start_time_seconds" => process.gauges.started_unix_s.to_string(),
+        _ => return None,
+    })
+}
+
+/// Writes /stats.json: the rows of all groups, or of those that `group` names.
+pub(super) fn stats<E: EngineAdmin>(
+    request: &HttpRequest<'_>,
+    ctx: &mut Context<'_, E>,
+    pin: &E::Pin,
+    out: &mut Vec<u8>,
+) -> Result<(), NoPage> {
+    let wanted = queried(request, b"group").map(|names| names.split(|byte| *byte == b','));
+    let is_group = |name: &[u8]| GROUPS.iter().any(|(known, _)| known.as_bytes() == name);
+    if !wanted.clone().into_iter().flatten().all(is_group) {
+        return Err(NoPage::Reply(HttpReply::BadQuery));
+    }
+    let before = out.len();
+    let page: HttpPage = begin_page(request.echo, JSON, out);
+    out.push(b'{');
+    for (name, rows) in GROUPS {
+        if wanted.clone().is_some_and(|mut wanted| !wanted.any(|wanted| wanted == name.as_bytes())) {
+            continue;
+        }
+        begin_object(name, out);
+        match write_rows(*rows, Echo::Http(request.echo), ctx, pin, out) {
+            // A group that -X forbids is empty.
+            Some(ReplyLine::End | ReplyLine::HotkeysNotAllowed | ReplyLine::PrefixesNotAllowed) => end_object(out),
+            Some(_) => {
+                out.truncate(before);
+                return Err(NoPage::Reply(HttpReply::NoMemory));
+            }
+            None => {
+                out.truncate(before);
+                return Err(NoPage::Busy);
+            }
+        }
+    }
+    end_object(out);
+    out.pop();
+    out.push(b'\n');
+    page.end(out);
+    Ok(())
+}
