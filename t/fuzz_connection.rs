@@ -11,8 +11,8 @@ use larder::command::{Context, Switches};
 use larder::conn::{Connection, ConnectionConfig, ConnectionTable, DriveOutcome, ReadBuf, Received, Turn};
 use larder::counters::Counters;
 use larder::memory::ClassPlan;
-use larder::protocol::Binding;
 use larder::protocol::binary::Opcode;
+use larder::protocol::{Binding, Grammar};
 use larder::stats::{HotSampler, PrefixTable};
 use larder::store::{Engine as _, JOB_THREADS, Store, StoreConfig, WorkerStore};
 use larder::sync::Participant;
@@ -102,6 +102,8 @@ pub(crate) struct Worker {
     config: ConnectionConfig,
     input: ReadBuf,
     output: Vec<u8>,
+    /// That of the listener.
+    grammar: Grammar,
 }
 
 impl Worker {
@@ -136,7 +138,14 @@ impl Worker {
             },
             input: ReadBuf::default(),
             output: Vec::new(),
+            grammar: Grammar::Unknown,
         }
+    }
+
+    /// A worker whose connections are of a listener for HTTP. No reply has a CAS unique.
+    pub(crate) fn new_http() -> Self {
+        let switches = Switches { http_cache: true, use_cas: false, ..Switches::default() };
+        Self { switches, grammar: Grammar::Http, ..Self::new() }
     }
 
     /// Checks that the replies to these lines are the same, whole and cut at random.
@@ -169,7 +178,7 @@ impl Worker {
         let (ours, mut client) = UnixStream::pair().expect("there are descriptors");
         ours.set_nonblocking(true).expect("it is a socket");
         client.set_nonblocking(true).expect("it is a socket");
-        let mut connection = Connection::new(OwnedFd::from(ours), now);
+        let mut connection = Connection::accepted(OwnedFd::from(ours), self.grammar, false, now);
         let (mut unsent, mut replies) = (bytes, Vec::new());
         loop {
             let sent = some(client.write(&unsent[..options.some_of(unsent.len())])).unwrap_or(0);

@@ -23,6 +23,7 @@ mod dumps;
 mod engine_calls;
 mod fuzz_connection;
 mod fuzz_datagrams;
+mod fuzz_http;
 mod fuzz_parser;
 mod fuzz_server;
 mod hostile;
