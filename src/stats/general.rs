@@ -165,12 +165,11 @@ pub(super) const PROCESS_ROWS: &[StatRow<ProcessView>] = &[
             view.gauges.listen_disabled_num.into()
         }),
     ),
-    shown_as_counter(
-        "larder_listener_disabled_microseconds_total",
-        counter("time_in_listen_disabled_us", "Time during which accepting was stopped, in microseconds.", |view| {
-            view.gauges.time_in_listen_disabled_us.into()
-        }),
-    ),
+    hidden(counter(
+        "time_in_listen_disabled_us",
+        "Time during which accepting was stopped, in microseconds.",
+        |view| view.gauges.time_in_listen_disabled_us.into(),
+    )),
     gauge("threads", "Number of worker threads (-t).", |view| view.gauges.threads.into()),
     shown_as_counter(
         "larder_log_lines_dropped_total",

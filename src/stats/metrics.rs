@@ -213,6 +213,12 @@ pub fn add_classes(exposition: &mut Exposition, rows: &ClassRows, choice: SlabCh
     }
 }
 
+/// The only figure of another node that is not in the unit of its row.
+const LAG: (&str, &str) = (
+    "larder_replication_lag_seconds",
+    "Age of the oldest change that the other node has not acknowledged, in seconds.",
+);
+
 /// Adds the rows of `stats replication`.
 pub fn add_replication(exposition: &mut Exposition, figures: &ReplicationFigures) {
     for (doc, row) in documented(NODE_ROWS).iter().zip(NODE_ROWS) {
@@ -224,6 +230,8 @@ pub fn add_replication(exposition: &mut Exposition, figures: &ReplicationFigures
         for (doc, row) in docs.iter().zip(PEER_ROWS) {
             exposition.row(doc, OWN, &labels, &(row.value)(peer).to_string());
         }
+        let lag_s = format!("{}.{:03}", peer.lag_ms / 1000, peer.lag_ms % 1000);
+        exposition.add(LAG.0, MetricKind::Gauge, LAG.1, labels, lag_s);
     }
 }
 
@@ -245,6 +253,7 @@ dashboards and alerts work without it. A few types are odd for that reason: `mem
 other rows of `stats` begin with `larder_`. A counter rises until the server starts again, or until `stats reset`.
 
 While a server is down there is no `memcached_up` of 0: alert on `up == 0` of its job, which Prometheus makes itself.
+alerts.yaml has the alerts of Grafana's memcached mixin, and some for larder.
 
 Most samples are of size classes. `/metrics?slab=top` shows the ten classes with most memory, and `/metrics?slab=off` no
 class. `memcached_slab_items_outofmemory_total` is always there for all classes.
@@ -294,7 +303,12 @@ pub fn metrics_markdown() -> String {
     section("`stats slabs`, for each size class", of_classes);
     section("`stats slabs`", of_rows(totals, OWN, ""));
     section("`stats replication`, with -x", of_rows(documented(NODE_ROWS), OWN, ""));
-    section("`stats replication`, for each other node", of_rows(documented(PEER_ROWS), OWN, "peer=\"<name>\""));
+    let peer = "peer=\"<name>\"";
+    let lag = (format!("{}{{{peer}}}", LAG.0), "gauge", "`lag_ms`".to_owned(), LAG.1.to_owned());
+    section(
+        "`stats replication`, for each other node",
+        [of_rows(documented(PEER_ROWS), OWN, peer), vec![lag]].concat(),
+    );
     text
 }
 

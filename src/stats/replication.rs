@@ -120,10 +120,7 @@ pub(super) const PEER_ROWS: &[StatRow<PeerFigures>] = &[
         "larder_replication_lag_entries",
         gauge("lag_entries", "Changes that it has not acknowledged.", |peer| peer.lag_entries.into()),
     ),
-    shown_as_gauge(
-        "larder_replication_lag_milliseconds",
-        gauge("lag_ms", "Age of the oldest of these, in milliseconds.", |peer| peer.lag_ms.into()),
-    ),
+    hidden(gauge("lag_ms", "Age of the oldest of these, in milliseconds.", |peer| peer.lag_ms.into())),
     shown_as_gauge(
         "larder_replication_queue_bytes",
         gauge("queue_bytes", "Bytes that wait to be sent to it.", |peer| peer.queued_bytes.into()),

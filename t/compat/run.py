@@ -15,6 +15,7 @@ import install
 import libraries
 import proxies
 import tools
+import web
 from kit import SERVER, Report, servers
 
 # Name, how many servers, Debian packages, other installs, the checks.
@@ -53,6 +54,8 @@ GROUPS = [
     ("memcached-tool", 1, [], [install.memcached_scripts], tools.memcached_tool),
     ("dump readers", 1, [], [install.memcached_scripts], tools.dump_readers),
     ("scraping", 1, [], [], tools.scraping),
+    ("curl", 0, ["curl"], [], web.curl),
+    ("Prometheus", 0, ["prometheus"], [], web.prometheus),
     ("check_tcp", 1, ["monitoring-plugins-basic"], [], tools.nagios_check_tcp),
     ("twemproxy", 3, ["nutcracker"], [], proxies.twemproxy),
     ("memcached's router", 3, [], [install.newest_memcached], proxies.router),

@@ -1,0 +1,124 @@
+"""Clients of HTTP (--http): curl with the examples of doc/http.md, and Prometheus with the dashboard of memcached."""
+
+import contextlib
+import json
+import pathlib
+import re
+import subprocess
+import tempfile
+import urllib.parse
+import urllib.request
+
+import kit
+from kit import REPOSITORY, equal, free_port, must, wait_until
+
+# The port of the examples.
+DOCUMENTED_PORT = "8080"
+# What differs from run to run stands for itself in an example.
+ANYTHING = "…"
+
+# The queries of Grafana's memcached mixin, and the expressions that its alerts compare with a bound.
+QUERIES = [
+    'sum(rate(memcached_commands_total{command="get",status="hit"}[1m])) / sum(rate(memcached_commands_total{command="get"}[1m]))',
+    "topk(20, max by (cluster, job, instance) (memcached_current_connections / memcached_max_connections))",
+    "sum by (command, status) (rate(memcached_commands_total[1m]))",
+    "sum by (instance) (rate(memcached_items_evicted_total[1m]))",
+    "sum by (instance) (rate(memcached_items_total[1m]))",
+    "sum by (instance) (rate(memcached_process_user_cpu_seconds_total[1m]) + rate(memcached_process_system_cpu_seconds_total[1m]))",
+    "sum by (instance) (memcached_current_bytes)",
+    "sum by (instance) (memcached_current_items)",
+    "sum by (instance) (memcached_current_connections)",
+    "min(memcached_max_connections)",
+    "sum by (instance) (rate(memcached_connections_total[1m]))",
+    "rate(memcached_read_bytes_total[1m])",
+    "rate(memcached_written_bytes_total[1m])",
+    "count by (job, instance, version) (memcached_version)",
+    "max by (job, instance) (memcached_uptime_seconds)",
+    "memcached_up",
+    "memcached_current_connections / memcached_max_connections * 100",
+    "sum without (slab) (rate(memcached_slab_items_outofmemory_total[5m]))",
+]
+
+# What `promtool check metrics` says of names that are the exporter's.
+EXPORTERS_LINT = re.compile(
+    r"^(memcached_(uptime_seconds|slab_items_evicted_time_seconds|slab_items_moves_\w+|slab_mem_requested_bytes)"
+    r" counter metrics should have \"_total\" suffix"
+    r"|memcached_time_seconds .*|memcached_\w+ .*abbreviated.*)$"
+)
+
+
+def curl(report, _):
+    port = free_port()
+    with kit.servers(report, 1, [f"--http={port}", "-o", "http_cache"]) as (_server,):
+        for command, wanted in examples():
+            with report.check(command):
+                printed = must(["sh", "-c", command.replace(DOCUMENTED_PORT, str(port))])
+                pattern = ".*".join(re.escape(part) for part in wanted.strip().split(ANYTHING))
+                printed = printed.replace("\r", "").strip()
+                equal(re.fullmatch(pattern, printed, re.S) is not None or printed, True)
+
+
+def examples():
+    """The commands of doc/http.md behind `$`, each with the lines that it prints."""
+    page = (REPOSITORY / "doc" / "http.md").read_text()
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```$", page, re.M | re.S):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append((line[2:], ""))
+            else:
+                command, printed = found.pop()
+                found.append((command, printed + line + "\n"))
+    assert len(found) > 5, "doc/http.md has examples"
+    return found
+
+
+def prometheus(report, _):
+    port = free_port()
+    with kit.servers(report, 1, [f"--http={port}", "-m", "64"]) as (server,):
+        text = kit.Text(server.port)
+        text.send(b"set a 0 0 1\r\nx\r\n")
+        equal(text.line(), b"STORED")
+        with report.check("promtool check metrics finds only names that are the exporter's"):
+            page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read()
+            checked = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True)
+            lines = (checked.stdout + checked.stderr).decode().splitlines()
+            equal([line for line in lines if not EXPORTERS_LINT.match(line)], [])
+        with report.check("promtool check rules accepts doc/alerts.yaml"):
+            must(["promtool", "check", "rules", REPOSITORY / "doc" / "alerts.yaml"])
+        with scraping(port) as ask:
+            for query in QUERIES:
+                with report.check(query):
+                    # A rate needs two scrapes, and a hit ratio a get in between.
+                    wait_until(lambda: [text.get(["a", "b"]), ask(query)][1], 30)
+        text.close()
+
+
+@contextlib.contextmanager
+def scraping(port):
+    """A Prometheus that scrapes the server on `port`. Gives a function that evaluates a query."""
+    own = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        config = pathlib.Path(folder) / "prometheus.yml"
+        config.write_text(
+            "global: {scrape_interval: 500ms}\n"
+            f"scrape_configs: [{{job_name: larder, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
+        )
+        options = [f"--config.file={config}", f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{own}"]
+        with open(pathlib.Path(folder) / "log", "wb") as log:
+            process = subprocess.Popen(["prometheus", *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+        def ask(query):
+            url = f"http://127.0.0.1:{own}/api/v1/query?" + urllib.parse.urlencode({"query": query})
+            try:
+                answer = json.load(urllib.request.urlopen(url, timeout=5))
+            except OSError:
+                return []
+            numbers = [sample["value"][1] for sample in answer["data"]["result"]]
+            return [number for number in numbers if number != "NaN"]
+
+        try:
+            yield ask
+        finally:
+            process.terminate()
+            process.wait()
