@@ -79,7 +79,7 @@ pub struct ArenaFile {
     pub has_proofs: bool,
     /// Another process hands it over. Until it has done so, nothing in the file may change.
     pub is_handed: bool,
-    /// A mapping of the file, see [`PageArena::map_ahead`].
+    /// A mapping of the file, see `PageArena::map_ahead`.
     pub mapped_ahead: Option<Mapping>,
 }
 
