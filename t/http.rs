@@ -109,7 +109,7 @@ fn other_pages_need_the_token_and_probes_do_not() {
     for token in
         ["", "Authorization: Bearer s3cre\r\n", "Authorization: Bearer s3cret!\r\n", "Authorization: s3cret\r\n"]
     {
-        for request in ["GET /", "GET /cache/a", "DELETE /cache/a"] {
+        for request in ["GET /metrics", "GET /history.json", "GET /cache/a", "DELETE /cache/a"] {
             client.ask(format!("{request} HTTP/1.1\r\nHost: h\r\n{token}\r\n"), &refused);
         }
     }

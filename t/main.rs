@@ -35,6 +35,7 @@ mod journal;
 mod large_evictions;
 mod large_items;
 mod late_reads;
+mod live_page;
 mod load;
 mod logging;
 mod meta_commands;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{Clock, EmitRow};
 use crate::counters::Counters;
 use crate::protocol::{HttpReply, ReplyLine, ShutdownMode, Tuning};
-use crate::stats::{ConnectionRow, Gauges, ReplicationFigures};
+use crate::stats::{ConnectionRow, Gauges, History, ReplicationFigures};
 use crate::watch::Hub;
 
 /// The process, as a command sees it.
@@ -21,6 +21,11 @@ pub trait Operator {
 
     /// The current connection figures.
     fn gauges(&self) -> Gauges;
+
+    /// The history of a few rows. `None` without --http.
+    fn history(&self) -> Option<&History> {
+        None
+    }
 
     /// Lists the listeners and connections, one row each (`stats conns`).
     fn connections(&self, show: &mut dyn FnMut(&ConnectionRow<'_>));

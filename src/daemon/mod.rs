@@ -21,6 +21,7 @@ mod cli;
 mod config_file;
 mod failure;
 mod heartbeat;
+mod history;
 mod memory_file;
 mod notify;
 mod operator;

@@ -9,7 +9,7 @@ use crate::conn::ConnectionTable;
 use crate::counters::Counters;
 use crate::protocol::{HttpReply, ReplyLine, ShutdownMode, Tuning};
 use crate::settings::{LiveSettings, Settings, Tunables};
-use crate::stats::{ConnectionRow, Gauges, HotKeys, PrefixTable, ReplicationFigures, RestartGauges, TlsGauges};
+use crate::stats::{ConnectionRow, Gauges, History, HotKeys, PrefixTable, ReplicationFigures, RestartGauges, TlsGauges};
 use crate::store::Store;
 use crate::sync::Leaf;
 use crate::sys::boot::since_boot_us;
@@ -50,6 +50,8 @@ pub(super) struct Process {
     pub(super) replication: Option<NodeView>,
     /// Time for which the upgrade that began this process stopped all clients, in microseconds.
     pub(super) upgrade_stall_us: AtomicU64,
+    /// With --http.
+    pub(super) history: Option<History>,
 }
 
 impl Process {
@@ -108,7 +110,10 @@ impl Operator for Process {
             listen_disabled_num: self.gate.shut_count(),
             time_in_listen_disabled_us: self.gate.shut_us(),
             threads: u64::from(self.settings.threads),
-            statistics_bytes: self.prefixes.bytes() + self.hot.bytes() + self.store.statistics_bytes(),
+            statistics_bytes: self.prefixes.bytes()
+                + self.hot.bytes()
+                + self.store.statistics_bytes()
+                + self.history.as_ref().map_or(0, |_| History::BYTES),
             limit_maxbytes: self.store.limit_bytes(),
             log_lines_dropped: log_lines_dropped(),
             log_worker_dropped: watch.worker_dropped,
@@ -120,6 +125,10 @@ impl Operator for Process {
             started_unix_s: self.started_unix_s,
             restart: self.restart.get().copied().unwrap_or_default(),
         }
+    }
+
+    fn history(&self) -> Option<&History> {
+        self.history.as_ref()
     }
 
     fn connections(&self, show: &mut dyn FnMut(&ConnectionRow<'_>)) {

@@ -25,7 +25,7 @@ use crate::dispatcher::{
 };
 use crate::protocol::{Binding, MEMCACHED_VERSION};
 use crate::settings::{ListenerTls, Settings, Tunables};
-use crate::stats::{HotKeys, PrefixTable};
+use crate::stats::{History, HotKeys, PrefixTable};
 use crate::store::{MoveTuning, PausedJobs, Store};
 use crate::sync::{Latch, Leaf, Sender};
 use crate::sys::error::error_text;
@@ -42,6 +42,7 @@ use super::activation::PassedDescriptors;
 use super::certificates::start_handshakes;
 use super::failure::Failure;
 use super::heartbeat::heartbeat;
+use super::history::recorder;
 use super::memory_file::{HandedItems, ReadyStore, StoreEnd, build_store};
 use super::notify::ServiceManager;
 use super::operator::Process;
@@ -508,6 +509,7 @@ impl Server {
             started_unix_s: clock.unix_s(),
             replication,
             upgrade_stall_us: AtomicU64::new(0),
+            history: (!settings.http.is_empty()).then(History::default),
         });
         let (users, certificates) = (secrets.users.clone(), secrets.certificates.clone());
         let shared = Arc::new(shared(settings, &process, secrets));
@@ -529,7 +531,10 @@ impl Server {
             maxconns_fast: settings.maxconns_fast,
             queues_max: settings.napi_ids as usize,
             tunables: Arc::clone(&tunables),
-            timer: heartbeat(&upgrades.manager, &process, workers.senders()),
+            timers: heartbeat(&upgrades.manager, &process, workers.senders())
+                .into_iter()
+                .chain(recorder(&process))
+                .collect(),
         };
         let upgrader = Upgrader::new(upgrades.program, dispatcher.waker(), upgrades.manager);
         let server = Self { dispatcher, config, workers, users, process, upgrader, end };

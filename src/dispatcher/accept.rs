@@ -75,7 +75,7 @@ pub struct Config {
     /// The verbosity, which may change.
     pub tunables: Arc<Tunables>,
     /// What to do from time to time.
-    pub timer: Option<Timer>,
+    pub timers: Vec<Timer>,
 }
 
 /// Something that the dispatcher does from time to time.
@@ -135,12 +135,13 @@ impl Dispatcher {
         for listener in &listeners {
             config.connection_table.note(listener.as_fd().as_raw_fd(), Activity::Listening, RelTime(0));
         }
-        let (mut timer, clock) = (config.timer.take(), Arc::clone(&config.clock));
-        let mut last_run_us = clock.real_us();
+        let clock = Arc::clone(&config.clock);
+        let began_us = clock.real_us();
+        let mut timers: Vec<_> = config.timers.drain(..).map(|timer| (timer, began_us)).collect();
         let mut acceptor = Acceptor::new(config, listeners);
         let mut events = Events::with_capacity(64);
         loop {
-            let every = timer.as_ref().map(|timer| timer.every);
+            let every = timers.iter().map(|(timer, _)| timer.every);
             let timeout = acceptor.poll_timeout().into_iter().chain(every).min();
             match poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
@@ -153,11 +154,12 @@ impl Dispatcher {
                     Token(index) => acceptor.mark_ready(index),
                 }
             }
-            if let Some(timer) = &mut timer
-                && Duration::from_micros(clock.real_us() - last_run_us) >= timer.every
-            {
-                last_run_us = clock.real_us();
-                (timer.run)();
+            for (timer, last_run_us) in &mut timers {
+                let now_us = clock.real_us();
+                if Duration::from_micros(now_us - *last_run_us) >= timer.every {
+                    *last_run_us = now_us;
+                    (timer.run)();
+                }
             }
             acceptor.serve();
             // More clients wait. A worker that shares this core goes first.

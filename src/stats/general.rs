@@ -142,7 +142,7 @@ pub(super) const PROCESS_ROWS: &[StatRow<ProcessView>] = &[
         r#"larder_memory_bytes{part="statistics"}"#,
         gauge(
             "statistics_bytes",
-            "Bytes of the counters, the hot-key sketches, the table of `stats detail` and the last `stats prefixes` result. `stats reset` frees the last two.",
+            "Bytes of the counters, the hot-key sketches, the history of --http, the table of `stats detail` and the last `stats prefixes` result. `stats reset` frees the last two.",
             |view| view.gauges.statistics_bytes.into(),
         ),
     ),

@@ -1,9 +1,10 @@
-//! /metrics and /stats.json.
+//! /metrics, /stats.json and /history.json.
 
+use crate::base::parse_i64;
 use crate::protocol::http::{HttpPage, begin_object, begin_page, end_object, split_query};
 use crate::protocol::{Echo, HttpReply, HttpRequest, ReplyLine, StatsRequest, SwitchRequest};
 use crate::stats::{
-    ClassRows, Exposition, ProcessView, SlabChoice, add_classes, add_general, add_process, add_replication,
+    ClassRows, Exposition, ProcessView, SlabChoice, Steps, add_classes, add_general, add_process, add_replication,
     add_settings,
 };
 use crate::store::{EngineAdmin, StoreReport};
@@ -17,6 +18,11 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON: &str = "application/json";
 /// Cost of the metrics, in small requests, beside one for each row of a size class.
 const METRICS_COST: u32 = 300;
+
+/// Cost of the history, in small requests.
+const HISTORY_COST: u32 = 1000;
+/// Steps of the history, if a client names no number.
+const STEPS_DEFAULT: i64 = 300;
 
 /// The groups of /stats.json.
 const GROUPS: &[(&str, StatsRequest)] = &[
@@ -103,6 +109,23 @@ fn process_value(name: &str, process: &ProcessView, is_ready: bool) -> Option<St
         "memcached_process_start_time_seconds" => process.gauges.started_unix_s.to_string(),
         _ => return None,
     })
+}
+
+/// Writes /history.json: `count` steps of `step` seconds, up to now.
+pub(super) fn history<E: EngineAdmin>(
+    request: &HttpRequest<'_>,
+    ctx: &mut Context<'_, E>,
+    out: &mut Vec<u8>,
+) -> Result<(), NoPage> {
+    let number = |name: &[u8], default: i64| queried(request, name).map_or(Some(default), parse_i64);
+    let steps = number(b"step", 1).zip(number(b"count", STEPS_DEFAULT)).and_then(|(step, count)| Steps::new(step, count));
+    let Some(steps) = steps else { return Err(NoPage::Reply(HttpReply::BadQuery)) };
+    let Some(history) = ctx.operator.history() else { return Err(NoPage::Reply(HttpReply::NoPage)) };
+    let page = begin_page(request.echo, JSON, out);
+    history.write_json(steps, ctx.operator.clock().unix_s(), out);
+    page.end(out);
+    ctx.charge(HISTORY_COST);
+    Ok(())
 }
 
 /// Writes /stats.json: the rows of all groups, or of those that `group` names.

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! /live  /ready   for probes; they need no token
-//! /               what there is
+//! /               the live page, which draws what the others say
 //! /metrics        for Prometheus
 //! /stats.json     for other programs
+//! /history.json   the last hour and the last day, for the live page
 //! /cache/KEY      items, with -o http_cache
 //! ```
 
@@ -27,24 +28,27 @@ use self::figures::NoPage;
 /// A page of the server itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WebPage {
-    Index,
+    Overview,
     Live,
     Ready,
     Metrics,
     Stats,
+    History,
 }
 
-/// The pages: path, whether it needs the token, meaning.
-const PAGES: &[(&str, WebPage, bool, &str)] = &[
-    ("/", WebPage::Index, true, "this list"),
-    ("/live", WebPage::Live, false, "200: the server runs"),
-    ("/ready", WebPage::Ready, false, "200: clients may be sent here; 503: not yet, and why"),
-    ("/metrics", WebPage::Metrics, true, "metrics for Prometheus; ?slab=all, top or off"),
-    ("/stats.json", WebPage::Stats, true, "the rows of stats; ?group=items,slabs"),
+/// The pages: path, and whether it needs the token.
+const PAGES: &[(&str, WebPage, bool)] = &[
+    // It has no figures. Its requests for them carry the token.
+    ("/", WebPage::Overview, false),
+    ("/live", WebPage::Live, false),
+    ("/ready", WebPage::Ready, false),
+    ("/metrics", WebPage::Metrics, true),
+    ("/stats.json", WebPage::Stats, true),
+    ("/history.json", WebPage::History, true),
 ];
 
-/// The path of an item, as the list of pages shows it.
-const ITEM_ROW: (&str, &str) = ("/cache/KEY", "an item, with -o http_cache");
+/// The live page: one file, which asks for /history.json and /stats.json.
+const OVERVIEW: &[u8] = include_bytes!("overview.html");
 
 /// Executes one request.
 #[inline(never)]
@@ -74,7 +78,7 @@ pub(super) fn serve<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
             (true, true, None) => items::serve(request, written_key, lookup, ctx, pin, sink),
         };
     }
-    let Some((_, page, needs_token, _)) = PAGES.iter().find(|(known, ..)| known.as_bytes() == path) else {
+    let Some((_, page, needs_token)) = PAGES.iter().find(|(known, ..)| known.as_bytes() == path) else {
         return refuse(request, HttpReply::NoPage, sink);
     };
     if *needs_token && !is_admitted(request, ctx) {
@@ -84,10 +88,13 @@ pub(super) fn serve<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
         return refuse(request, HttpReply::MethodNotAllowed, sink);
     }
     let written = match page {
-        WebPage::Index => {
-            index(request, sink.text());
+        WebPage::Overview => {
+            let page = begin_page(request.echo, "text/html; charset=utf-8", sink.text());
+            sink.text().extend_from_slice(OVERVIEW);
+            page.end(sink.text());
             Ok(())
         }
+        WebPage::History => figures::history(request, ctx, sink.text()),
         WebPage::Metrics => figures::metrics(request, ctx, pin, sink.text()),
         WebPage::Stats => figures::stats(request, ctx, pin, sink.text()),
         WebPage::Live => Err(NoPage::Reply(HttpReply::Ok)),
@@ -126,13 +133,4 @@ fn after<P>(request: &HttpRequest<'_>) -> Outcome<P> {
         Value::Coming => Outcome::Swallow { bytes: request.body_len.into() },
         Value::Whole(_) | Value::BadTerminator => Outcome::Done,
     }
-}
-
-fn index(request: &HttpRequest<'_>, out: &mut Vec<u8>) {
-    let page = begin_page(request.echo, "text/plain; charset=utf-8", out);
-    let pages = PAGES.iter().map(|(path, _, _, meaning)| (*path, *meaning));
-    for (path, meaning) in pages.chain([ITEM_ROW]) {
-        out.extend_from_slice(format!("{path:12} {meaning}\n").as_bytes());
-    }
-    page.end(out);
 }

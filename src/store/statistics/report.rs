@@ -88,7 +88,8 @@ impl Store {
         self.sum(|counters| &counters.linked_bytes).saturating_sub(unlinked)
     }
 
-    pub(in crate::store) fn report_general(&'static self, row: EmitRow<'_>) {
+    /// The rows of plain `stats` about the store.
+    pub fn report_general(&'static self, row: EmitRow<'_>) {
         let policies: Vec<PolicyUse> = self.slabs.classes.ids().map(|class| self.policy_use(class)).collect();
         let view = StoreView {
             store: self,
