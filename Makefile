@@ -130,6 +130,13 @@ doc: ## generate the pages that are printed from the tables: doc/settings.md, do
 compat: build ## test larder with real clients; installs them (apt, pip, npm, cargo)
 	t/compat/run.py
 
+.PHONY: test-page
+test-page: build ## open the live page of a loaded server in headless Chromium (installs chromium and playwright-core); pictures go to target/page
+	mkdir -p $(TARGET)/page
+	command -v chromium >/dev/null || apt-get install -y --no-install-recommends chromium
+	npm install --silent --prefix $(TARGET)/page playwright-core
+	NODE_PATH=$(TARGET)/page/node_modules node t/page/run.mjs $(TARGET)/release/larder $(TARGET)/release/larder-bench $(TARGET)/page
+
 BINARIES := $(TARGET)/release/larder $(TARGET)/release/larder-bench $(TARGET)/release/larder-top
 # Installs existing binaries without a rebuild, because root has no cargo of its own. Builds only missing ones.
 $(BINARIES):

@@ -31,7 +31,8 @@ fn the_page_is_one_file_that_loads_nothing_from_elsewhere() {
     assert!(head.contains("\r\nContent-Type: text/html; charset=utf-8\r\n"), "{head}");
     let text = String::from_utf8(body).expect("the page is text");
     assert!(text.len() < 150 << 10 && text.contains("default-src 'none'"));
-    let addresses = text.match_indices("://").map(|(at, _)| &text[at - 5..]).filter(|rest| !rest.contains("www.w3.org"));
+    let addresses =
+        text.match_indices("://").map(|(at, _)| &text[at - 5..]).filter(|rest| !rest.contains("www.w3.org"));
     assert_eq!(addresses.count(), 0, "an address of another server");
 }
 
@@ -56,7 +57,9 @@ fn the_history_has_rates_and_values_of_rows_of_stats() {
 fn steps_beyond_the_history_are_refused() {
     let server = Server::start(&["--http=0"]);
     let mut client = server.http_client();
-    for query in ["step=0", "step=-1", "step=x", "count=0", "count=601", "step=13&count=300", "step=99999999999999999999"] {
+    for query in
+        ["step=0", "step=-1", "step=x", "count=0", "count=601", "step=13&count=300", "step=99999999999999999999"]
+    {
         client.ask(format!("GET /history.json?{query} HTTP/1.1\r\nHost: h\r\n\r\n"), reply(HttpReply::BadQuery));
     }
     let (head, _) = asked(&mut client, "GET /history.json?step=9223372036854775800&count=1", "", b"");

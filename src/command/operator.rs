@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{Clock, EmitRow};
 use crate::counters::Counters;
 use crate::protocol::{HttpReply, ReplyLine, ShutdownMode, Tuning};
-use crate::stats::{ConnectionRow, Gauges, History, ReplicationFigures};
+use crate::stats::{ConnectionRow, Gauges, ReplicationFigures, StatHistory};
 use crate::watch::Hub;
 
 /// The process, as a command sees it.
@@ -23,7 +23,7 @@ pub trait Operator {
     fn gauges(&self) -> Gauges;
 
     /// The history of a few rows. `None` without --http.
-    fn history(&self) -> Option<&History> {
+    fn history(&self) -> Option<&StatHistory> {
         None
     }
 

@@ -9,7 +9,9 @@ use crate::conn::ConnectionTable;
 use crate::counters::Counters;
 use crate::protocol::{HttpReply, ReplyLine, ShutdownMode, Tuning};
 use crate::settings::{LiveSettings, Settings, Tunables};
-use crate::stats::{ConnectionRow, Gauges, History, HotKeys, PrefixTable, ReplicationFigures, RestartGauges, TlsGauges};
+use crate::stats::{
+    ConnectionRow, Gauges, HotKeys, PrefixTable, ReplicationFigures, RestartGauges, StatHistory, TlsGauges,
+};
 use crate::store::Store;
 use crate::sync::Leaf;
 use crate::sys::boot::since_boot_us;
@@ -51,7 +53,7 @@ pub(super) struct Process {
     /// Time for which the upgrade that began this process stopped all clients, in microseconds.
     pub(super) upgrade_stall_us: AtomicU64,
     /// With --http.
-    pub(super) history: Option<History>,
+    pub(super) history: Option<StatHistory>,
 }
 
 impl Process {
@@ -113,7 +115,7 @@ impl Operator for Process {
             statistics_bytes: self.prefixes.bytes()
                 + self.hot.bytes()
                 + self.store.statistics_bytes()
-                + self.history.as_ref().map_or(0, |_| History::BYTES),
+                + self.history.as_ref().map_or(0, |_| StatHistory::BYTES),
             limit_maxbytes: self.store.limit_bytes(),
             log_lines_dropped: log_lines_dropped(),
             log_worker_dropped: watch.worker_dropped,
@@ -127,7 +129,7 @@ impl Operator for Process {
         }
     }
 
-    fn history(&self) -> Option<&History> {
+    fn history(&self) -> Option<&StatHistory> {
         self.history.as_ref()
     }
 

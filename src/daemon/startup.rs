@@ -25,7 +25,7 @@ use crate::dispatcher::{
 };
 use crate::protocol::{Binding, MEMCACHED_VERSION};
 use crate::settings::{ListenerTls, Settings, Tunables};
-use crate::stats::{History, HotKeys, PrefixTable};
+use crate::stats::{HotKeys, PrefixTable, StatHistory};
 use crate::store::{MoveTuning, PausedJobs, Store};
 use crate::sync::{Latch, Leaf, Sender};
 use crate::sys::error::error_text;
@@ -509,7 +509,7 @@ impl Server {
             started_unix_s: clock.unix_s(),
             replication,
             upgrade_stall_us: AtomicU64::new(0),
-            history: (!settings.http.is_empty()).then(History::default),
+            history: (!settings.http.is_empty()).then(StatHistory::default),
         });
         let (users, certificates) = (secrets.users.clone(), secrets.certificates.clone());
         let shared = Arc::new(shared(settings, &process, secrets));

@@ -10,12 +10,13 @@
 
 use std::fmt::Display;
 
+use crate::base::EmitRow;
 use crate::sync::Leaf;
 
 use super::general::ProcessView;
 
 /// Rows whose history is shown as a change per second.
-pub const RATES: &[&str] = &[
+pub(super) const RATES: &[&str] = &[
     "cmd_get",
     "get_hits",
     "cmd_set",
@@ -39,7 +40,7 @@ pub const RATES: &[&str] = &[
 ];
 
 /// Rows whose history is shown as it was.
-pub const GAUGES: &[&str] = &[
+pub(super) const GAUGES: &[&str] = &[
     "curr_connections",
     "curr_items",
     "bytes",
@@ -62,24 +63,24 @@ const MINUTE_S: i64 = 60;
 
 /// The rows at a date. Times are in microseconds.
 #[derive(Clone, Copy)]
-struct Sample {
+struct RowSample {
     unix_s: i64,
     values: [u64; COLUMNS],
 }
 
-impl Sample {
+impl RowSample {
     const NONE: Self = Self { unix_s: i64::MIN, values: [0; COLUMNS] };
 }
 
 /// Samples at equal distances.
-struct Ring {
+struct SampleRing {
     step_s: i64,
-    samples: Box<[Sample]>,
+    samples: Box<[RowSample]>,
 }
 
-impl Ring {
+impl SampleRing {
     fn new(step_s: i64, len: usize) -> Self {
-        Self { step_s, samples: vec![Sample::NONE; len].into_boxed_slice() }
+        Self { step_s, samples: vec![RowSample::NONE; len].into_boxed_slice() }
     }
 
     fn place_of(&self, unix_s: i64) -> usize {
@@ -87,18 +88,18 @@ impl Ring {
         usize::try_from(place).unwrap_or(0)
     }
 
-    fn record(&mut self, sample: Sample) {
+    fn record(&mut self, sample: RowSample) {
         self.samples[self.place_of(sample.unix_s)] = sample;
     }
 
     /// The sample of the step that holds this date.
-    fn at(&self, unix_s: i64) -> Option<&Sample> {
+    fn at(&self, unix_s: i64) -> Option<&RowSample> {
         let sample = &self.samples[self.place_of(unix_s)];
         (sample.unix_s.div_euclid(self.step_s) == unix_s.div_euclid(self.step_s)).then_some(sample)
     }
 
     /// The latest sample of the `step_s` seconds that end with this date.
-    fn latest(&self, unix_s: i64, step_s: i64) -> Option<&Sample> {
+    fn latest(&self, unix_s: i64, step_s: i64) -> Option<&RowSample> {
         (0..step_s / self.step_s).find_map(|ago| self.at(unix_s - ago * self.step_s))
     }
 }
@@ -125,21 +126,21 @@ impl Steps {
 }
 
 /// The history of a process.
-pub struct History(Leaf<[Ring; 2]>);
+pub struct StatHistory(Leaf<[SampleRing; 2]>);
 
-impl Default for History {
+impl Default for StatHistory {
     fn default() -> Self {
-        Self(Leaf::new([Ring::new(1, SECONDS), Ring::new(MINUTE_S, MINUTES)]))
+        Self(Leaf::new([SampleRing::new(1, SECONDS), SampleRing::new(MINUTE_S, MINUTES)]))
     }
 }
 
-impl History {
+impl StatHistory {
     /// Bytes of all samples.
-    pub const BYTES: u64 = ((SECONDS + MINUTES) * size_of::<Sample>()) as u64;
+    pub const BYTES: u64 = ((SECONDS + MINUTES) * size_of::<RowSample>()) as u64;
 
     /// Records the rows of the process, and those of the store, which `store_rows` reports.
-    pub fn record(&self, process: &ProcessView, store_rows: &mut dyn FnMut(&mut dyn FnMut(&str, &dyn Display))) {
-        let mut sample = Sample { unix_s: process.unix_s, values: [0; COLUMNS] };
+    pub fn record(&self, process: &ProcessView, store_rows: &mut dyn FnMut(EmitRow<'_>)) {
+        let mut sample = RowSample { unix_s: process.unix_s, values: [0; COLUMNS] };
         let mut take = |name: &str, value: &dyn Display| {
             if let Some(column) = RATES.iter().chain(GAUGES).position(|known| *known == name) {
                 sample.values[column] = number_of(&value.to_string());
@@ -155,12 +156,14 @@ impl History {
         let Steps { step_s, count } = steps;
         let end_s = now_unix_s.div_euclid(step_s) * step_s;
         let end_s = if step_s == 1 { now_unix_s } else { end_s - 1 };
-        let points: Vec<Option<Sample>> = {
+        let points: Vec<Option<RowSample>> = {
             let rings = self.0.lock();
             let ring = &rings[usize::from(step_s % MINUTE_S == 0)];
             (0..=count).rev().map(|ago| ring.latest(end_s - ago * step_s, step_s).copied()).collect()
         };
-        out.extend_from_slice(format!("{{\"now\":{end_s},\"step\":{step_s},\"count\":{count},\"columns\":{{").as_bytes());
+        out.extend_from_slice(
+            format!("{{\"now\":{end_s},\"step\":{step_s},\"count\":{count},\"columns\":{{").as_bytes(),
+        );
         for (column, name) in RATES.iter().chain(GAUGES).enumerate() {
             let front = if column == 0 { "" } else { "," };
             out.extend_from_slice(format!("{front}\"{name}\":[").as_bytes());
@@ -177,7 +180,7 @@ impl History {
 }
 
 /// Appends the value of a column at a step, whose last sample is `sample`.
-fn push_value(column: usize, before: Option<&Sample>, sample: Option<&Sample>, out: &mut Vec<u8>) {
+fn push_value(column: usize, before: Option<&RowSample>, sample: Option<&RowSample>, out: &mut Vec<u8>) {
     let Some(sample) = sample else { return out.extend_from_slice(b"null") };
     let now = sample.values[column];
     if column >= RATES.len() {
@@ -199,13 +202,13 @@ fn number_of(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{COLUMNS, History, MINUTE_S, Ring, SECONDS, Sample, Steps, number_of};
+    use super::{COLUMNS, MINUTE_S, RowSample, SECONDS, SampleRing, StatHistory, Steps, number_of};
 
-    fn sample(unix_s: i64, value: u64) -> Sample {
-        Sample { unix_s, values: [value; COLUMNS] }
+    fn sample(unix_s: i64, value: u64) -> RowSample {
+        RowSample { unix_s, values: [value; COLUMNS] }
     }
 
-    fn series(history: &History, name: &str, steps: Steps, now_unix_s: i64) -> String {
+    fn series(history: &StatHistory, name: &str, steps: Steps, now_unix_s: i64) -> String {
         let mut out = Vec::new();
         history.write_json(steps, now_unix_s, &mut out);
         let text = String::from_utf8(out).unwrap();
@@ -213,8 +216,8 @@ mod tests {
         text[from..].split(']').next().unwrap().to_string()
     }
 
-    fn recorded(samples: &[(i64, u64)]) -> History {
-        let history = History::default();
+    fn recorded(samples: &[(i64, u64)]) -> StatHistory {
+        let history = StatHistory::default();
         for (unix_s, value) in samples {
             history.0.lock().iter_mut().for_each(|ring| ring.record(sample(*unix_s, *value)));
         }
@@ -225,7 +228,11 @@ mod tests {
     fn a_counter_has_a_rate_and_a_gauge_its_value() {
         let history = recorded(&[(1000, 10), (1001, 15), (1003, 35), (1004, 5)]);
         let steps = Steps::new(1, 5).unwrap();
-        assert_eq!(series(&history, "cmd_get", steps, 1004), "null,5.0,null,null,5.0", "a counter that fell began anew");
+        assert_eq!(
+            series(&history, "cmd_get", steps, 1004),
+            "null,5.0,null,null,5.0",
+            "a counter that fell began anew"
+        );
         assert_eq!(series(&history, "bytes", steps, 1004), "10,15,null,35,5");
     }
 
@@ -239,7 +246,7 @@ mod tests {
 
     #[test]
     fn minutes_keep_a_day_and_seconds_an_hour() {
-        let mut ring = Ring::new(1, SECONDS);
+        let mut ring = SampleRing::new(1, SECONDS);
         ring.record(sample(5000, 1));
         ring.record(sample(5000 + SECONDS as i64, 2));
         assert!(ring.at(5000).is_none(), "a newer sample has its place");

@@ -25,7 +25,7 @@ mod sketch;
 pub use exposition::Exposition;
 pub use gauges::{ConnectionRow, Gauges, RestartGauges, TlsGauges};
 pub use general::{GeneralRows, ProcessView, connection_rows};
-pub use history::{History, Steps};
+pub use history::{StatHistory, Steps};
 pub use hotkeys::{HotKeys, HotSampler};
 pub use key_rows::{HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, PrefixTotals, SAMPLING_ROWS, SCAN_ROWS};
 pub use manual::{counter_names, markdown};

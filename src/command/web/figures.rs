@@ -118,7 +118,8 @@ pub(super) fn history<E: EngineAdmin>(
     out: &mut Vec<u8>,
 ) -> Result<(), NoPage> {
     let number = |name: &[u8], default: i64| queried(request, name).map_or(Some(default), parse_i64);
-    let steps = number(b"step", 1).zip(number(b"count", STEPS_DEFAULT)).and_then(|(step, count)| Steps::new(step, count));
+    let steps =
+        number(b"step", 1).zip(number(b"count", STEPS_DEFAULT)).and_then(|(step, count)| Steps::new(step, count));
     let Some(steps) = steps else { return Err(NoPage::Reply(HttpReply::BadQuery)) };
     let Some(history) = ctx.operator.history() else { return Err(NoPage::Reply(HttpReply::NoPage)) };
     let page = begin_page(request.echo, JSON, out);
