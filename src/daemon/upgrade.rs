@@ -164,7 +164,7 @@ fn start_successor(program: &Program, store: &Store) -> Result<Successor, String
 /// Why something did not reach the new process.
 fn not_sent(what: &str, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::BrokenPipe => ChannelError::Ended.to_string(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => ChannelError::Ended.to_string(),
         _ => format!("{what}: {}", error_text(error)),
     }
 }
