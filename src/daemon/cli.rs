@@ -73,14 +73,14 @@ fn collect(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Settings, String> {
-    let mut arguments: Vec<OsString> = with_replication_port(arguments.into_iter().collect());
-    let mut matches = read(arguments.clone())?;
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut matches = read(with_replication_port(arguments.clone()))?;
     if let Some(path) = matches.opt_strs("config").pop() {
-        let words = with_replication_port(words_of(path.trim())?);
-        read(words.clone()).map_err(|error| format!("--config: {path}: {error}"))?;
-        // The file comes first, so that the command line wins.
+        let words = words_of(path.trim())?;
+        read(with_replication_port(words.clone())).map_err(|error| format!("--config: {path}: {error}"))?;
+        // The file comes first, so that the command line wins. One of them may have -x, and the other one -X.
         arguments.splice(0..0, words);
-        matches = read(arguments)?;
+        matches = read(with_replication_port(arguments))?;
     }
     if let Some(extra) = matches.free.iter().find(|word| !word.trim().is_empty()) {
         return Err(format!("{extra}: not an option; larder -h lists them"));
@@ -262,6 +262,18 @@ mod tests {
         assert_eq!((disabled.replication_port, disabled.dump_enabled), (11212, false));
         assert!(serve("-X 11212").is_err());
         assert!(serve("-x a -e /f").is_err());
+    }
+
+    #[test]
+    fn peers_and_their_port_may_stand_in_two_places() {
+        let path = std::env::temp_dir().join(format!("larder-config-{}", std::process::id()));
+        for (file, line) in [("-x a\n", "-X 5"), ("-X 5\n", "-x a"), ("-x a\n-X 5\n", "")] {
+            std::fs::write(&path, file).unwrap();
+            let settings = serve(&format!("--config {} {line}", path.display())).unwrap();
+            let ports = settings.replication_peer_endpoints().iter().map(|peer| peer.port).collect::<Vec<_>>();
+            assert_eq!((settings.replication_port, ports), (5, vec![5]), "{file}{line}");
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
