@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use larder::base::{Clock, Deadline, Delta, HashedKey, Key, KeyHash, RelTime, StoreMode};
+use larder::base::{Clock, Deadline, Delta, HashedKey, Key, KeyHash, RelTime, StoreMode, Version};
 use larder::memory::ClassPlan;
 use larder::store::{
     ArithOptions, Departure, DepartureReason, DepartureSink, Engine, FetchOptions, Journal, JournalEntry, Removal,
@@ -40,8 +40,8 @@ struct NotedJournal {
 }
 
 impl Journal for NotedJournal {
-    fn draw(&self, _thread: usize) -> u64 {
-        self.last.fetch_add(1, Ordering::Relaxed) + 1
+    fn draw(&self, _thread: usize) -> Version {
+        Version::from_bits(self.last.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     fn note(&self, _thread: usize, entry: JournalEntry) {
@@ -50,7 +50,7 @@ impl Journal for NotedJournal {
 
     fn withdraw(&self, _thread: usize) {}
 
-    fn has_delete(&self, _hash: KeyHash, _version: u64) -> bool {
+    fn has_delete(&self, _hash: KeyHash, _version: Version) -> bool {
         false
     }
 }
@@ -134,7 +134,10 @@ fn the_journal_has_each_change_by_a_request() {
     let touched = rig.noted(|on| {
         on.fetch("a", FetchOptions { touch: Some(Deadline::NEVER), ..FetchOptions::default() });
     });
-    assert!(matches!(touched[..], [JournalEntry::Touch { hash: of, base }] if of == hash && base > 0), "{touched:?}");
+    assert!(
+        matches!(touched[..], [JournalEntry::Touch { hash: of, base }] if of == hash && base > Version::ZERO),
+        "{touched:?}"
+    );
     let invalidated = rig.noted(|on| {
         on.delete("a", Removal { invalidate: true, ..Removal::default() });
         on.delete("a", Removal { drop_value: true, ..Removal::default() });

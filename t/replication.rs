@@ -231,6 +231,37 @@ fn stats_replication_shows_the_state_of_each_peer() {
 }
 
 #[test]
+fn an_operator_adds_pauses_and_removes_peers() {
+    let [one, other] = free_ports();
+    let [unused] = free_ports();
+    let first = node(one, &[unused], &["-A"]);
+    let second = node(other, &[one], &["-o", "repl_serve=immediately"]);
+    let mut clients = [first.client(), second.client()];
+    let address = format!("127.0.0.1:{other}");
+    let state = || first.stats("replication").get(&format!("{address}:state")).cloned();
+    clients[0].ask(format!("replication pause {address}\r\n"), "CLIENT_ERROR unknown peer\r\n");
+    clients[0].ask(format!("replication add {address}\r\n"), "OK\r\n");
+    clients[0].ask("set k 0 0 1\r\na\r\n", "STORED\r\n");
+    settles_as(&mut clients, "k", Some("a"));
+    wait_until("the peer is up", || state().as_deref() == Some("up"));
+    clients[0].ask(format!("replication pause {address}\r\n"), "OK\r\n");
+    wait_until("the peer is paused", || state().as_deref() == Some("paused"));
+    clients[0].ask("set k 0 0 1\r\nb\r\n", "STORED\r\n");
+    clients[0].ask(format!("replication resume {address}\r\n"), "OK\r\n");
+    settles_as(&mut clients, "k", Some("b"));
+    clients[0].ask(format!("replication resync {address}\r\n"), "OK\r\n");
+    clients[0].ask(format!("replication remove {address}\r\n"), "OK\r\n");
+    wait_until("the peer is gone", || state().is_none());
+    let usage = "CLIENT_ERROR usage: replication peers, or add, remove, pause, resume or resync <host>[:port]\r\n";
+    clients[0].ask("replication add\r\nreplication\r\n", usage.repeat(2));
+    clients[0].send("replication peers\r\n");
+    let rows = clients[0].read_until(b"END\r\n").expect("the server answers");
+    assert!(String::from_utf8_lossy(&rows).contains(&format!("STAT 127.0.0.1:{unused}:state disconnected")));
+    second.client().ask(format!("replication add {address}\r\n"), "CLIENT_ERROR replication not allowed\r\n");
+    Server::start(&["-A"]).client().ask("replication add a\r\n", "CLIENT_ERROR replication not enabled\r\n");
+}
+
+#[test]
 fn nodes_with_different_secrets_refuse_each_other() {
     let directory = scratch_directory();
     let secret = |name: &str| {

@@ -37,6 +37,7 @@ function __larder_suboptions
     printf '%s\t%s\n' 'repl_serve=' 'When to serve clients after the start'
     printf '%s\t%s\n' 'repl_log_mb=' 'Memory for the log of changes, in MiB'
     printf '%s\t%s\n' 'repl_queue_mb=' 'Bytes that may wait to be sent to a peer, in MiB'
+    printf '%s\t%s\n' 'repl_bandwidth=' 'Most MiB a second that are sent to a peer'
     printf '%s\t%s\n' 'repl_tombstone_ttl=' 'Time for which a delete is remembered, in seconds'
     printf '%s\t%s\n' 'repl_max_skew=' 'How far the clock of another node may be ahead, in seconds'
     printf '%s\t%s\n' 'resp_obj_mem_limit=' 'Memory limit for replies that clients have not read, in MiB'

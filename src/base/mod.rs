@@ -17,6 +17,7 @@ mod key;
 mod log;
 mod repeated;
 mod stat_row;
+mod version;
 
 pub use change::{Delta, StoreMode};
 pub use clock::{Clock, Moment};
@@ -31,3 +32,4 @@ pub use stat_row::{
     EmitRow, MetricKind, StatDoc, StatKind, StatMetric, StatRow, StatValue, absent, counter, documented, gauge, hidden,
     shown_as_counter, shown_as_gauge,
 };
+pub use version::{NODE_NUMBERS, NodeNumber, Version, VersionedValue, ticks_at};

@@ -2,7 +2,9 @@
 //! statistics.rs and slabs.rs.
 
 use crate::base::{Exptime, RelTime};
-use crate::protocol::{Admin, DebugtimeRequest, Echo, ReplyLine, ShutdownMode};
+use crate::protocol::{
+    Admin, DebugtimeRequest, Echo, PeerChange, ReplicationRequest, ReplyLine, ShutdownMode, StatsRequest,
+};
 use crate::store::EngineAdmin;
 
 use super::context::Context;
@@ -51,6 +53,11 @@ pub(super) fn administer<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
             Ok(()) => return Outcome::Close,
             Err(line) => line,
         },
+        Admin::Replication(Some(ReplicationRequest::Peers)) => {
+            return statistics::report(StatsRequest::Replication, echo, ctx, pin, sink.text());
+        }
+        Admin::Replication(Some(ReplicationRequest::Change(change, address))) => change_peer(change, address, ctx),
+        Admin::Replication(None) => ReplyLine::ReplicationUsage,
         Admin::CacheMemlimit(megabytes) => cache_memlimit(megabytes, ctx),
         Admin::Stats(report) => return statistics::report(report, echo, ctx, pin, sink.text()),
         Admin::Slabs(order) => slabs::carry_out(order, ctx),
@@ -91,6 +98,14 @@ fn shutdown<E: EngineAdmin>(mode: Option<ShutdownMode>, ctx: &Context<'_, E>) ->
     }
     ctx.operator.shutdown(mode.ok_or(ReplyLine::InvalidShutdownMode)?);
     Ok(())
+}
+
+/// A client that may name peers may read and write everything through them, so it needs what a shutdown needs.
+fn change_peer<E: EngineAdmin>(change: PeerChange, address: &[u8], ctx: &Context<'_, E>) -> ReplyLine {
+    if !ctx.switches.shutdown_command {
+        return ReplyLine::ReplicationNotAllowed;
+    }
+    ctx.operator.change_peer(change, address)
 }
 
 fn cache_memlimit<E: EngineAdmin>(megabytes: u32, ctx: &mut Context<'_, E>) -> ReplyLine {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{Clock, EmitRow};
 use crate::counters::Counters;
-use crate::protocol::{HttpReply, ReplyLine, ShutdownMode, Tuning};
+use crate::protocol::{HttpReply, PeerChange, ReplyLine, ShutdownMode, Tuning};
 use crate::stats::{ConnectionRow, Gauges, ReplicationFigures, StatHistory};
 use crate::watch::Hub;
 
@@ -58,6 +58,11 @@ pub trait Operator {
     /// Why not.
     fn readiness(&self) -> Result<(), HttpReply> {
         Ok(())
+    }
+
+    /// Changes the peer with this address (`replication`). Returns the answer.
+    fn change_peer(&self, _change: PeerChange, _address: &[u8]) -> ReplyLine {
+        ReplyLine::ReplicationNotEnabled
     }
 
     /// Reads the certificates of -Z again (`refresh_certs`). Returns the answer.

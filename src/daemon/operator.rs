@@ -7,7 +7,7 @@ use crate::base::{Clock, EmitRow};
 use crate::command::Operator;
 use crate::conn::ConnectionTable;
 use crate::counters::Counters;
-use crate::protocol::{HttpReply, ReplyLine, ShutdownMode, Tuning};
+use crate::protocol::{HttpReply, PeerChange, ReplyLine, ShutdownMode, Tuning};
 use crate::settings::{LiveSettings, Settings, Tunables};
 use crate::stats::{
     ConnectionRow, Gauges, HotKeys, PrefixTable, ReplicationFigures, RestartGauges, StatHistory, TlsGauges,
@@ -163,6 +163,13 @@ impl Operator for Process {
         match self.replication() {
             Some(node) if node.is_filling() => Err(HttpReply::NotSynchronized),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    fn change_peer(&self, change: PeerChange, address: &[u8]) -> ReplyLine {
+        match &self.replication {
+            Some(node) => node.change_peer(change, address, self.settings.replication_port),
+            None => ReplyLine::ReplicationNotEnabled,
         }
     }
 

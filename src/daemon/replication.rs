@@ -4,20 +4,21 @@
 //! other nodes and resolves their names.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use crate::base::Clock;
+use crate::base::{Clock, NodeNumber};
+use crate::protocol::{PeerChange, ReplyLine};
 use crate::replication::{
-    ChangeRings, Counts, DriverConfig, LinkRefusal, NodeId, NodeNumber, NodeReport, Now, PeerOrder, PeerReport,
-    PeerState, Replica, ReplicaConfig, RingJournal, RingReader, Running, Saved, StoreCache, hash_seed, start,
+    ChangeRings, Counts, DriverConfig, LinkRefusal, NodeId, NodeReport, Now, PeerOrder, PeerReport, PeerState, Replica,
+    ReplicaConfig, RingJournal, RingReader, Running, Saved, StoreCache, hash_seed, start,
 };
-use crate::settings::{Endpoint, Settings};
+use crate::settings::{Endpoint, ListenAddress, Settings};
 use crate::stats::{PeerFigures, ReplicationFigures};
 use crate::store::{JOB_THREADS, Store};
-use crate::sync::Leaf;
+use crate::sync::{Leaf, Sender};
 use crate::sys::log::{Level, log_line};
 use crate::sys::signal::{Signal, Signals, send_to_self};
 
@@ -99,6 +100,8 @@ impl MeshIdentity {
             log_entries: whole(log_entries),
             tombstones: whole(log_entries / TOMBSTONES_SHARE),
             tombstone_ttl_ms: u64::from(settings.replication_tombstone_ttl_s) * 1000,
+            value_bytes_max: settings.item_size_max,
+            bandwidth: settings.replication_bandwidth,
             queue_bytes: whole(settings.replication_queue_bytes),
             skew_ms_max: u64::from(settings.replication_skew_s) * 1000,
             session_interval_ms: SESSION_INTERVAL_MS,
@@ -127,7 +130,7 @@ impl Node {
 
     /// What the node tells of itself.
     pub(super) fn view(&self) -> NodeView {
-        NodeView(Arc::clone(&self.running.report))
+        NodeView { report: Arc::clone(&self.running.report), orders: self.running.orders.clone() }
     }
 
     /// Sends what the peers still lack, as far as the kernel takes it.
@@ -140,14 +143,34 @@ impl Node {
     }
 }
 
-/// What a node tells of itself, a few times a second.
-pub(super) struct NodeView(Arc<Leaf<NodeReport>>);
+/// What a node tells of itself, a few times a second, and who changes its peers.
+pub(super) struct NodeView {
+    report: Arc<Leaf<NodeReport>>,
+    orders: Sender<PeerOrder>,
+}
 
 impl NodeView {
+    /// Changes the peer with this address.
+    pub(super) fn change_peer(&self, change: PeerChange, address: &[u8], port: u16) -> ReplyLine {
+        let Some(endpoint) = peer_endpoint(address, port) else { return ReplyLine::ReplicationUsage };
+        let is_known = self.report.lock().peers.iter().any(|(known, _)| known.as_ref() == Some(&endpoint));
+        if !is_known && change != PeerChange::Add {
+            return ReplyLine::UnknownPeer;
+        }
+        let order = match change {
+            PeerChange::Add => PeerOrder::Add(endpoint),
+            PeerChange::Remove => PeerOrder::Remove(endpoint),
+            PeerChange::Pause => PeerOrder::Pause(endpoint),
+            PeerChange::Resume => PeerOrder::Resume(endpoint),
+            PeerChange::Resync => PeerOrder::Resync(endpoint),
+        };
+        if self.orders.post(order).is_ok() { ReplyLine::Ok } else { ReplyLine::ReplicationBusy }
+    }
+
     /// As `stats replication` shows it.
     pub(super) fn figures(&self) -> ReplicationFigures {
-        let report = self.0.lock().clone();
-        let Counts { applied, ignored_older, in_doubt, ahead, gaps, sessions } = report.counts;
+        let report = self.report.lock().clone();
+        let Counts { applied, ignored_older, in_doubt, ahead, too_large, gaps, sessions } = report.counts;
         ReplicationFigures {
             node: format!("{:016x}", report.node.0),
             is_serving: report.is_serving,
@@ -159,6 +182,7 @@ impl NodeView {
             ignored_older,
             in_doubt,
             ahead,
+            too_large,
             gaps,
             comparisons: sessions,
             peers: report.peers.iter().map(|(endpoint, peer)| peer_figures(endpoint.as_ref(), peer)).collect(),
@@ -180,8 +204,19 @@ fn peer_figures(endpoint: Option<&Endpoint>, peer: &PeerReport) -> PeerFigures {
         lag_entries: peer.lag_entries,
         lag_ms: peer.lag_ms,
         queued_bytes: peer.queued_bytes as u64,
+        bytes_sent: peer.traffic.bytes_sent,
+        records_sent: peer.traffic.records_sent,
+        records_received: peer.traffic.records_received,
+        skew_ms: peer.skew_ms,
+        compared_percent: peer.compared_percent,
         refusal: peer.refusal.map_or("", LinkRefusal::reason),
     }
+}
+
+/// The endpoint that a client names as -x does. `None`: it is no address.
+fn peer_endpoint(address: &[u8], port: u16) -> Option<Endpoint> {
+    let address = ListenAddress::parse(std::str::from_utf8(address).ok()?).ok()?;
+    address.host.is_some().then(|| address.endpoint(port))
 }
 
 /// An endpoint as -x names it.
@@ -201,8 +236,11 @@ fn new_node() -> Saved {
 fn addresses(endpoints: &[Endpoint]) -> Result<Vec<SocketAddr>, Failure> {
     let mut addresses = Vec::new();
     for endpoint in endpoints {
-        // The address of all IPv4 interfaces: with that of IPv6, which the kernel binds to both, it would collide.
-        let host = endpoint.host.as_deref().unwrap_or("0.0.0.0");
+        let Some(host) = endpoint.host.as_deref() else {
+            let all = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
+            addresses.extend(all.map(|ip| SocketAddr::new(ip, endpoint.port)));
+            continue;
+        };
         let resolved = (host, endpoint.port)
             .to_socket_addrs()
             .map_err(Failure::system(format!("-o repl_listen: resolve {host}")))?;
@@ -211,4 +249,18 @@ fn addresses(endpoints: &[Endpoint]) -> Result<Vec<SocketAddr>, Failure> {
     addresses.sort_unstable();
     addresses.dedup();
     Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::addresses;
+    use crate::settings::{Endpoint, ListenerTls};
+
+    #[test]
+    fn without_a_host_a_node_listens_on_both_families() {
+        let all = addresses(&[Endpoint { host: None, port: 7, tls: ListenerTls::Off }]).unwrap_or_default();
+        assert_eq!(all.iter().map(ToString::to_string).collect::<Vec<_>>(), ["0.0.0.0:7", "[::]:7"]);
+        let one = Endpoint { host: Some("127.0.0.1".to_owned()), port: 7, tls: ListenerTls::Off };
+        assert_eq!(addresses(&[one.clone(), one]).unwrap_or_default().len(), 1);
+    }
 }

@@ -44,5 +44,6 @@ pub use uri::{push_uri_encoded, shown_key};
 pub use verb::{AdminVerb, Family, MetaVerb, Verb};
 pub use watching::{Streams, WatchRequest};
 pub use words::{
-    AutomoveRequest, DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest, SwitchRequest, all_words,
+    AutomoveRequest, DebugtimeRequest, PeerChange, ReplicationRequest, ShutdownMode, SlabsRequest, StatsRequest,
+    SwitchRequest, all_words,
 };

@@ -180,6 +180,16 @@ reply_lines! {
     TooManyWatchers = "WATCHER_TOO_MANY log watcher limit reached";
     /// watch: the system has no thread or descriptor.
     WatcherFailed = "WATCHER_FAILED failed to add log watcher";
+    /// replication with other words.
+    ReplicationUsage = "CLIENT_ERROR usage: replication peers, or add, remove, pause, resume or resync <host>[:port]";
+    /// replication without -x.
+    ReplicationNotEnabled = "CLIENT_ERROR replication not enabled";
+    /// replication add, remove, pause, resume and resync without -A.
+    ReplicationNotAllowed = "CLIENT_ERROR replication not allowed";
+    /// replication with the address of no peer.
+    UnknownPeer = "CLIENT_ERROR unknown peer";
+    /// replication with too many orders at a time.
+    ReplicationBusy = "SERVER_ERROR replication is busy";
     /// refresh_certs without TLS.
     TlsNotEnabled = "Error TLS not enabled";
     /// refresh_certs: a file is missing or faulty.

@@ -10,7 +10,7 @@ use super::reply_line::ReplyLine;
 use super::tokens::Tokens;
 use super::tuning::Tuning;
 use super::watching::WatchRequest;
-use super::words::{DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest};
+use super::words::{DebugtimeRequest, ReplicationRequest, ShutdownMode, SlabsRequest, StatsRequest};
 
 /// The parsed front of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -505,6 +505,8 @@ pub enum Admin<'a> {
     Stats(StatsRequest),
     /// slabs.
     Slabs(SlabsRequest),
+    /// replication; `None`: it is invalid.
+    Replication(Option<ReplicationRequest<'a>>),
     /// debugtime.
     Debugtime(Option<DebugtimeRequest>),
     /// lru_crawler.
@@ -526,8 +528,8 @@ pub enum AdminNeed {
     Reply,
     /// No request of the same batch follows it.
     LastInBatch,
-    /// As `LastInBatch`. It ends the server or sends without an end, so it is refused over UDP: the sender's address
-    /// may be forged.
+    /// As `LastInBatch`. It ends the server, changes its peers or sends without an end, so it is refused over UDP: the
+    /// sender's address may be forged.
     Connection,
 }
 
@@ -544,9 +546,13 @@ impl Admin<'_> {
             | Self::Slabs(_)
             | Self::Debugtime(_)
             | Self::Tune(_)
+            | Self::Replication(None | Some(ReplicationRequest::Peers))
             | Self::RefreshCertificates
             | Self::Fixed(_) => AdminNeed::Reply,
-            Self::Shutdown(_) | Self::Watch(_) | Self::Crawler(CrawlerRequest::Dump(..)) => AdminNeed::Connection,
+            Self::Shutdown(_)
+            | Self::Replication(Some(ReplicationRequest::Change(..)))
+            | Self::Watch(_)
+            | Self::Crawler(CrawlerRequest::Dump(..)) => AdminNeed::Connection,
             Self::Quit | Self::Crawler(_) => AdminNeed::LastInBatch,
         }
     }

@@ -76,6 +76,7 @@ pub enum AdminVerb {
     Lru,
     Extstore,
     RefreshCerts,
+    Replication,
     Watch,
 }
 
@@ -160,6 +161,8 @@ verbs! {
     Extstore = b"extstore", Family::Admin(AdminVerb::Extstore);
     /// Load the TLS certificates again.
     RefreshCerts = b"refresh_certs", Family::Admin(AdminVerb::RefreshCerts);
+    /// Show the other nodes of a mesh, or change which there are.
+    Replication = b"replication", Family::Admin(AdminVerb::Replication);
     /// Show what happens, as lines of text.
     Watch = b"watch", Family::Admin(AdminVerb::Watch);
 }

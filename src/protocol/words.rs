@@ -107,6 +107,18 @@ words! {
 }
 
 words! {
+    /// Words behind `replication`.
+    ReplicationWord {
+        Peers = b"peers", Full;
+        Add = b"add", Full;
+        Remove = b"remove", Full;
+        Pause = b"pause", Full;
+        Resume = b"resume", Full;
+        Resync = b"resync", Full;
+    }
+}
+
+words! {
     /// Words in place of a list of classes.
     ScopeWord {
         All = b"all", Full;
@@ -197,6 +209,7 @@ pub fn all_words() -> impl Iterator<Item = &'static [u8]> {
         StreamWord::NAMES,
         ExtstoreWord::NAMES,
         ShutdownWord::NAMES,
+        ReplicationWord::NAMES,
         DebugtimeWord::NAMES,
     ];
     tables.into_iter().flatten().copied()
@@ -337,6 +350,45 @@ impl AutomoveRequest {
             Some(AutomoveWord::Window) => Self::Window(value.and_then(parse_u32)),
             None => Self::Level(parse_u32(what)),
         }
+    }
+}
+
+/// What becomes of another node of a mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerChange {
+    /// This node dials it from now on.
+    Add,
+    /// This node dials it no longer, and ends the link.
+    Remove,
+    /// The link ends, and both nodes go on alone.
+    Pause,
+    /// They link again.
+    Resume,
+    /// All items are compared.
+    Resync,
+}
+
+/// A request of `replication`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicationRequest<'a> {
+    /// Show the other nodes.
+    Peers,
+    /// Change one, which has this address.
+    Change(PeerChange, &'a [u8]),
+}
+
+impl<'a> ReplicationRequest<'a> {
+    /// The request in the words behind `replication`. `None`: it is invalid.
+    pub fn parse(mut words: Tokens<'a>) -> Option<Self> {
+        let change = match ReplicationWord::from_wire(words.next()?)? {
+            ReplicationWord::Peers => return Some(Self::Peers),
+            ReplicationWord::Add => PeerChange::Add,
+            ReplicationWord::Remove => PeerChange::Remove,
+            ReplicationWord::Pause => PeerChange::Pause,
+            ReplicationWord::Resume => PeerChange::Resume,
+            ReplicationWord::Resync => PeerChange::Resync,
+        };
+        Some(Self::Change(change, words.next()?))
     }
 }
 

@@ -1,11 +1,11 @@
 //! The apply rule: the highest version of a key wins, in whatever order changes arrive.
 
-use crate::base::KeyHash;
+use crate::base::{KeyHash, Version, VersionedValue};
 
-use super::cache::{RemovalReason, ReplicatedCache, VersionedValue};
+use super::cache::{RemovalReason, ReplicatedCache};
+use super::link::Link;
 use super::record::ChangeRecord;
 use super::replica::Replica;
-use super::version::Version;
 
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,15 +21,9 @@ impl Replica {
         &mut self,
         record: &ChangeRecord<'_>,
         blind_spot: Version,
-        unix_ms: u64,
         cache: &mut impl ReplicatedCache,
     ) -> Applied {
-        let version = record.version();
-        if version.unix_ms() > unix_ms + self.config.skew_ms_max {
-            self.counts.ahead += 1;
-            return Applied::Done;
-        }
-        self.clock.observe(version);
+        self.clock.observe(record.version());
         match *record {
             ChangeRecord::Set(value) => self.apply_value(&value, blind_spot, cache),
             ChangeRecord::Touch { version, hash, base, ttl_ms } => {
@@ -74,10 +68,18 @@ impl Replica {
 
     /// Removes what is older than a delete, and remembers it.
     pub(super) fn delete(&mut self, hash: KeyHash, version: Version, cache: &mut impl ReplicatedCache) {
+        self.bury(hash, version);
+        cache.remove(hash, version, RemovalReason::Deleted);
+    }
+
+    /// Remembers a delete.
+    pub(super) fn bury(&mut self, hash: KeyHash, version: Version) {
         if version > self.flushed {
             self.tombstones.insert(hash, version);
+            let links = &self.links;
+            let has_seen = |link: &Link, version: Version| !link.is_up() || link.seen.of(version.node()) >= version;
+            self.tombstones.trim(|version| links.values().all(|link| has_seen(link, version)));
         }
-        cache.remove(hash, version, RemovalReason::Deleted);
     }
 
     /// Drops what is older than a flush.

@@ -3,26 +3,7 @@
 //! Keys are named by their hashes, which all nodes of a mesh compute alike. Expired, flushed and evicted items are
 //! absent. Times are relative, so that the clocks of nodes need not agree.
 
-use crate::base::{Key, KeyHash};
-
-use super::version::Version;
-
-/// A value as it travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VersionedValue<'v> {
-    /// When it was stored or touched.
-    pub version: Version,
-    /// Its key.
-    pub key: Key<'v>,
-    /// The client's own 32 bits.
-    pub client_flags: u32,
-    /// Bits that only the cache knows, such as `stale`.
-    pub marks: u8,
-    /// Milliseconds that it has left; `None` if it does not expire.
-    pub ttl_ms: Option<u64>,
-    /// Its bytes.
-    pub data: &'v [u8],
-}
+use crate::base::{Key, KeyHash, Version, VersionedValue};
 
 /// Why replication removes an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +35,8 @@ pub struct HashRange {
 impl HashRange {
     /// Most bits that make a range.
     pub const BITS_MAX: u8 = 24;
+    /// A range is divided by this many bits.
+    const SPLIT_BITS: u8 = 4;
     /// All hashes.
     pub const ALL: Self = Self { bits: 0, index: 0 };
 
@@ -94,6 +77,13 @@ impl HashRange {
     pub const fn next(self) -> Option<Self> {
         Self::new(self.bits, self.index + 1)
     }
+
+    /// The ranges that this one consists of, last first; none if it cannot be divided.
+    pub fn parts(self) -> impl Iterator<Item = Self> {
+        let bits = (self.bits + Self::SPLIT_BITS).min(Self::BITS_MAX);
+        let (more, count) = (bits - self.bits, (1 << (bits - self.bits)) * u32::from(bits > self.bits));
+        (0..count).rev().filter_map(move |part| Self::new(bits, (self.index << more) + part))
+    }
 }
 
 /// The cache of a node.
@@ -119,6 +109,10 @@ pub trait ReplicatedCache {
     /// Gives the item with the version `base` another version and time to live. False if it is absent or has another
     /// version.
     fn touch(&mut self, hash: KeyHash, base: Version, version: Version, ttl_ms: Option<u64>) -> bool;
+
+    /// The version that the item had when it was last evicted here, or had expired, as far as that is remembered. A
+    /// `put` of the same version or an older one is refused.
+    fn departed(&self, hash: KeyHash) -> Version;
 
     /// Removes an item that is older than `version`.
     fn remove(&mut self, hash: KeyHash, version: Version, why: RemovalReason);
@@ -154,6 +148,11 @@ mod tests {
             assert_eq!(range.last(), u64::MAX);
         }
         assert_eq!(HashRange::position(KeyHash(0b110)) >> 61, 0b011);
+        let range = HashRange::new(2, 1).unwrap();
+        let parts: Vec<HashRange> = range.parts().collect();
+        assert_eq!((parts.len(), parts[15].first(), parts[0].last()), (16, range.first(), range.last()));
+        assert_eq!(HashRange::new(23, 1).unwrap().parts().count(), 2);
+        assert_eq!(HashRange::new(24, 1).unwrap().parts().count(), 0);
         assert_eq!(HashRange::new(25, 0), None);
         assert_eq!(HashRange::new(3, 8), None);
     }

@@ -4,8 +4,9 @@ use crate::settings::Endpoint;
 
 use super::cache::ReplicatedCache;
 use super::frame::{LinkRefusal, NodeId};
-use super::link::{Link, LinkId, LinkStage, Peer, PeerId};
+use super::link::{Link, LinkId, LinkStage, LinkTraffic, Peer, PeerId, Session};
 use super::replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, StepContext};
+use super::seal::FrameKey;
 
 /// What a peer is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,12 @@ pub struct PeerReport {
     pub lag_ms: u64,
     /// Bytes that wait to be written to it.
     pub queued_bytes: usize,
+    /// What has passed over the present link.
+    pub traffic: LinkTraffic,
+    /// By how much its clock is ahead, in milliseconds.
+    pub skew_ms: i64,
+    /// How much of a comparison with it was done, in percent; 100 without one.
+    pub compared_percent: u8,
     /// Why the last attempt ended, if one side has refused the other.
     pub refusal: Option<LinkRefusal>,
 }
@@ -141,9 +148,25 @@ impl Replica {
         self.links.get(&link).is_some_and(Link::is_up)
     }
 
-    /// Number of connections whose handshake has not named the peer yet.
-    pub fn strangers(&self) -> usize {
-        self.links.values().filter(|link| link.remote.is_none()).count()
+    /// The key of the frames that come in on a link; `None` without one.
+    pub fn frame_key(&self, link: LinkId) -> Option<&FrameKey> {
+        self.links.get(&link).and_then(|link| link.keys.as_ref()).map(|keys| &keys.theirs)
+    }
+
+    /// Connections that others have opened, and whose other end has not said yet who it is: the oldest first.
+    pub fn strangers(&self) -> impl Iterator<Item = LinkId> + '_ {
+        self.links.values().filter(|link| link.remote.is_none() && link.dialled.is_none()).map(|link| link.id)
+    }
+
+    /// Ends a link whose other end has not said who it is, because a peer needs its place.
+    pub fn displace(
+        &mut self,
+        link: LinkId,
+        now: Now,
+        cache: &mut impl ReplicatedCache,
+        actions: &mut Vec<ReplicaAction>,
+    ) {
+        self.close(link, LinkCloseReason::Removed, &mut StepContext { now, cache, actions });
     }
 
     /// Whether an operator has paused this node.
@@ -169,6 +192,9 @@ impl Replica {
             lag_entries: self.log.end() - acked.min(self.log.end()),
             lag_ms: oldest.map_or(0, |unix_ms| now.unix_ms.saturating_sub(unix_ms)),
             queued_bytes: link.map_or(0, |link| link.queued),
+            traffic: link.map(|link| link.traffic).unwrap_or_default(),
+            skew_ms: link.map_or(0, |link| link.skew_ms),
+            compared_percent: link.and_then(|link| link.session.as_ref()).map_or(100, Session::percent),
             refusal: peer.and_then(|peer| peer.refusal),
         }
     }

@@ -1,13 +1,13 @@
 //! Frames: what two nodes say to each other, and its bytes.
 //!
 //! ```text
-//! length 4 │ crc32 4 │ type 1 │ sequence 8 │ body
-//!            └─ of ───────── all that follows ─┘   the length counts from the checksum on; little-endian
+//! length 4 │ seal 16 │ type 1 │ sequence 8 │ body
+//!            └─ of ───────── all that follows ─┘   the length counts from the seal on; little-endian
 //!
 //! both sides   Challenge ─▶ Hello ─▶ Welcome | Refuse         a link begins
 //! origin       Records ─▶         ◀─ Ack                      its changes, in order; without records as a heartbeat
 //! requester    Begin ─▶           ◀─ Ready                    a synchronization:
-//!              Digest ─▶          ◀─ Entries                    what is in this range of hashes?
+//!              Digest ─▶          ◀─ Entries | Split            what is in this range of hashes?
 //!              Fetch, Values ─▶   ◀─ Values                     what the one lacks, and what the other lacks
 //!              Done ─▶
 //! ```
@@ -16,21 +16,24 @@
 
 use std::fmt;
 
-use crate::base::KeyHash;
+use crate::base::{NodeNumber, Version};
 
 use super::cache::HashRange;
+use super::entries::{Hashes, SyncEntries};
+use super::proof::is_same;
 use super::record::Records;
+use super::seal::{FrameKey, SEAL_BYTES, seal};
 use super::vector::VersionVector;
-use super::version::{NodeNumber, Version};
 use super::wire::{FieldReader, FieldWriter};
 
 /// The protocol that this code speaks.
-pub(super) const PROTOCOL: u16 = 1;
+pub(super) const PROTOCOL: u16 = 2;
 /// The first bytes of a challenge, so that a client at the wrong port is refused at once.
 const MAGIC: [u8; 4] = *b"LRDR";
 /// Bytes of a frame before its body.
-pub const HEADER_BYTES: usize = 4 + CHECKED_FROM_LENGTH + 9;
-const CHECKED_FROM_LENGTH: usize = 4;
+pub const HEADER_BYTES: usize = SEALED_FROM + 9;
+/// The first byte that the seal covers.
+const SEALED_FROM: usize = 4 + SEAL_BYTES;
 /// Most bytes of a frame before the link is up. Two full version vectors fit.
 pub const HANDSHAKE_BYTES_MAX: usize = 32 << 10;
 /// Most bytes of a cluster's name.
@@ -41,6 +44,11 @@ pub(super) const PEERS_MAX: usize = 32;
 pub(super) const NONCE_BYTES: usize = 16;
 /// Bytes of a proof that a node knows the secret.
 pub(super) const PROOF_BYTES: usize = 32;
+
+/// The types of frames that begin or refuse a link.
+const CHALLENGE: u8 = 1;
+const HELLO: u8 = 2;
+const REFUSE: u8 = 4;
 
 /// A random number for one link.
 pub type Nonce = [u8; NONCE_BYTES];
@@ -81,6 +89,8 @@ pub struct Hello<'f> {
     pub forgotten: VersionVector,
     /// Its latest flush.
     pub flushed: Version,
+    /// Most bytes of a value that it stores.
+    pub value_bytes_max: u64,
     /// How far it has followed other logs.
     pub positions: Vec<LogPosition>,
 }
@@ -196,6 +206,11 @@ pub enum Frame<'f> {
         /// Items and tombstones.
         entries: SyncEntries<'f>,
     },
+    /// The sender has more in a range than fits into a frame.
+    Split {
+        /// The range.
+        range: HashRange,
+    },
     /// The sender lacks these items.
     Fetch {
         /// Why it asks.
@@ -223,76 +238,25 @@ pub enum Purpose {
     Range(HashRange),
 }
 
-/// What a node knows of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SyncEntry {
-    /// The key.
-    pub hash: KeyHash,
-    /// The version of the item or tombstone.
-    pub version: Version,
-    /// Whether it is a tombstone.
-    pub is_deleted: bool,
-}
-
-const SYNC_ENTRY_BYTES: usize = 17;
-
-/// Entries behind each other.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SyncEntries<'f>(&'f [u8]);
-
-impl<'f> SyncEntries<'f> {
-    /// Appends an entry to bytes for [`SyncEntries::of`].
-    pub(super) fn push(bytes: &mut Vec<u8>, entry: SyncEntry) {
-        bytes.extend_from_slice(&entry.hash.0.to_le_bytes());
-        bytes.extend_from_slice(&entry.version.bits().to_le_bytes());
-        bytes.push(u8::from(entry.is_deleted));
-    }
-
-    /// The entries in `bytes`; `None` if the last one is cut.
-    pub(super) fn of(bytes: &'f [u8]) -> Option<Self> {
-        bytes.len().is_multiple_of(SYNC_ENTRY_BYTES).then_some(Self(bytes))
-    }
-
-    /// All entries.
-    pub(super) fn iter(self) -> impl Iterator<Item = SyncEntry> + 'f {
-        self.0.chunks_exact(SYNC_ENTRY_BYTES).filter_map(|bytes| {
-            let mut reader = FieldReader::new(bytes);
-            let (hash, version) = (KeyHash(reader.u64()?), reader.version()?);
-            Some(SyncEntry { hash, version, is_deleted: reader.u8()? != 0 })
-        })
-    }
-}
-
-/// Hashes behind each other.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Hashes<'f>(&'f [u8]);
-
-impl<'f> Hashes<'f> {
-    /// Appends a hash to bytes for [`Hashes::of`].
-    pub(super) fn push(bytes: &mut Vec<u8>, hash: KeyHash) {
-        bytes.extend_from_slice(&hash.0.to_le_bytes());
-    }
-
-    /// The hashes in `bytes`; `None` if the last one is cut.
-    pub(super) fn of(bytes: &'f [u8]) -> Option<Self> {
-        bytes.len().is_multiple_of(8).then_some(Self(bytes))
-    }
-
-    /// All hashes.
-    pub(super) fn iter(self) -> impl Iterator<Item = KeyHash> + 'f {
-        self.0.as_chunks().0.iter().map(|bytes| KeyHash(u64::from_le_bytes(*bytes)))
-    }
-}
-
 /// Why bytes are not a frame. The link cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
     /// It is longer than the receiver allows, or shorter than a header.
     Length,
-    /// Its bytes were changed on the way.
-    Checksum,
-    /// The checksum is right, and the body makes no sense.
+    /// Its bytes were changed on the way, or another one has sent it.
+    Seal,
+    /// The seal is right, and the body makes no sense.
     Malformed,
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Length => "a frame is too long or too short",
+            Self::Seal => "the seal of a frame is wrong",
+            Self::Malformed => "a frame makes no sense",
+        })
+    }
 }
 
 /// A frame at the front of received bytes.
@@ -306,20 +270,26 @@ pub struct Decoded<'f> {
     pub consumed: usize,
 }
 
-/// The frame at the front of `bytes`, if all of it has arrived. It may have `bytes_max` bytes.
+/// The frame at the front of `bytes`, if all of it has arrived. It may have `bytes_max` bytes. `key` is that of the
+/// sender.
 ///
 /// # Errors
 /// If the bytes cannot be the beginning of a frame.
-pub fn decode(bytes: &[u8], bytes_max: usize) -> Result<Option<Decoded<'_>>, FrameError> {
+pub fn decode<'f>(
+    bytes: &'f [u8],
+    bytes_max: usize,
+    key: Option<&FrameKey>,
+) -> Result<Option<Decoded<'f>>, FrameError> {
     let Some((len, rest)) = bytes.split_first_chunk() else { return Ok(None) };
     let len = usize::try_from(u32::from_le_bytes(*len)).map_err(|_| FrameError::Length)?;
     let consumed =
         len.checked_add(4).filter(|all| (HEADER_BYTES..=bytes_max).contains(all)).ok_or(FrameError::Length)?;
-    let Some(checked) = rest.get(..len) else { return Ok(None) };
-    let mut reader = FieldReader::new(checked);
-    let checksum = reader.u32().ok_or(FrameError::Length)?;
-    if crc32fast::hash(reader.rest()) != checksum {
-        return Err(FrameError::Checksum);
+    let Some(sealed) = rest.get(..len) else { return Ok(None) };
+    let mut reader = FieldReader::new(sealed);
+    let received = reader.array().ok_or(FrameError::Length)?;
+    let kind = reader.rest().first().copied().unwrap_or(0);
+    if !is_same(&received, &seal(reader.rest(), key.filter(|_| is_keyed(kind)))) {
+        return Err(FrameError::Seal);
     }
     let (sequence, frame) = read_frame(reader).ok_or(FrameError::Malformed)?;
     Ok(Some(Decoded { sequence, frame, consumed }))
@@ -330,19 +300,24 @@ fn read_frame(mut reader: FieldReader<'_>) -> Option<(u64, Frame<'_>)> {
     Some((sequence, read_body(kind, reader)?))
 }
 
+/// Whether frames of this type have a key. Those that begin or refuse a link have none.
+const fn is_keyed(kind: u8) -> bool {
+    !matches!(kind, CHALLENGE | HELLO | REFUSE)
+}
+
 fn read_body(kind: u8, mut reader: FieldReader<'_>) -> Option<Frame<'_>> {
     match kind {
-        1 => {
+        CHALLENGE => {
             let (magic, protocol, nonce) = (reader.array()?, reader.u16()?, reader.array()?);
             // A later protocol may have more to say here.
             (magic == MAGIC).then_some(Frame::Challenge { protocol, nonce })
         }
-        2 => {
+        HELLO => {
             let hello = read_hello(&mut reader)?;
             reader.end(Frame::Hello(hello))
         }
         3 => reader.end(Frame::Welcome),
-        4 => {
+        REFUSE => {
             let refusal = refusal_of(reader.u8()?)?;
             reader.end(Frame::Refuse(refusal))
         }
@@ -377,6 +352,10 @@ fn read_body(kind: u8, mut reader: FieldReader<'_>) -> Option<Frame<'_>> {
             Some(Frame::Values { ended, records: Records::checked(reader.rest())? })
         }
         13 => reader.end(Frame::Done),
+        14 => {
+            let range = read_range(&mut reader)?;
+            reader.end(Frame::Split { range })
+        }
         _ => None,
     }
 }
@@ -395,6 +374,7 @@ fn read_hello<'f>(reader: &mut FieldReader<'f>) -> Option<Hello<'f>> {
         seen: reader.vector()?,
         forgotten: reader.vector()?,
         flushed: reader.version()?,
+        value_bytes_max: reader.u64()?,
         positions: reader.list(PEERS_MAX, |reader| {
             Some(LogPosition { node: NodeId(reader.u64()?), incarnation: reader.u64()?, next: reader.u64()? })
         })?,
@@ -452,28 +432,42 @@ fn code_of(refusal: LinkRefusal) -> u8 {
 }
 
 impl Frame<'_> {
-    /// The bytes of the frame, as number `sequence` on its link.
-    pub fn encode(&self, sequence: u64) -> Vec<u8> {
+    /// The highest version in the frame. A base of a touch does not count: it is only compared.
+    pub(super) fn latest(&self) -> Version {
+        match self {
+            Self::Challenge { .. } | Self::Welcome | Self::Refuse(_) | Self::Begin | Self::Done => Version::ZERO,
+            Self::Digest { .. } | Self::Split { .. } | Self::Fetch { .. } => Version::ZERO,
+            Self::Hello(hello) => hello.latest(),
+            Self::Records { through, records, .. } => records.latest().max(*through),
+            Self::Ack { seen, .. } => seen.latest(),
+            Self::Ready { seen, forgotten, flushed, .. } => seen.latest().max(forgotten.latest()).max(*flushed),
+            Self::Entries { forgotten, entries, .. } => entries.latest().max(forgotten.latest()),
+            Self::Values { records, .. } => records.latest(),
+        }
+    }
+
+    /// The bytes of the frame, as number `sequence` on its link. `key` is that of the sender.
+    pub fn encode(&self, sequence: u64, key: Option<&FrameKey>) -> Vec<u8> {
         let mut writer = FieldWriter::default();
-        writer.bytes(&[0; 4 + CHECKED_FROM_LENGTH]);
+        writer.bytes(&[0; SEALED_FROM]);
         writer.u8(self.kind());
         writer.u64(sequence);
         self.put_body(&mut writer);
         let mut bytes = writer.into_bytes();
-        let checksum = crc32fast::hash(&bytes[4 + CHECKED_FROM_LENGTH..]);
+        let seal = seal(&bytes[SEALED_FROM..], key.filter(|_| is_keyed(self.kind())));
         // A frame is a batch of bounded size, or holds one value of at most 1 GiB, so the length fits.
         let len = u32::try_from(bytes.len() - 4).unwrap_or(u32::MAX);
         bytes[..4].copy_from_slice(&len.to_le_bytes());
-        bytes[4..4 + CHECKED_FROM_LENGTH].copy_from_slice(&checksum.to_le_bytes());
+        bytes[4..SEALED_FROM].copy_from_slice(&seal);
         bytes
     }
 
     const fn kind(&self) -> u8 {
         match self {
-            Self::Challenge { .. } => 1,
-            Self::Hello(_) => 2,
+            Self::Challenge { .. } => CHALLENGE,
+            Self::Hello(_) => HELLO,
             Self::Welcome => 3,
-            Self::Refuse(_) => 4,
+            Self::Refuse(_) => REFUSE,
             Self::Records { .. } => 5,
             Self::Ack { .. } => 6,
             Self::Begin => 7,
@@ -483,6 +477,7 @@ impl Frame<'_> {
             Self::Fetch { .. } => 11,
             Self::Values { .. } => 12,
             Self::Done => 13,
+            Self::Split { .. } => 14,
         }
     }
 
@@ -493,7 +488,10 @@ impl Frame<'_> {
                 writer.u16(*protocol);
                 writer.bytes(nonce);
             }
-            Self::Hello(hello) => put_hello(writer, hello),
+            Self::Hello(hello) => {
+                writer.bytes(&hello.proof);
+                put_hello(writer, hello);
+            }
             Self::Welcome | Self::Begin | Self::Done => {}
             Self::Refuse(refusal) => writer.u8(code_of(*refusal)),
             Self::Records { from, to, through, records } => {
@@ -512,6 +510,7 @@ impl Frame<'_> {
                 writer.vector(forgotten);
                 writer.version(*flushed);
             }
+            Self::Split { range } => put_range(writer, *range),
             Self::Digest { range, sum } => {
                 put_range(writer, *range);
                 writer.u64(*sum);
@@ -520,11 +519,11 @@ impl Frame<'_> {
                 put_range(writer, *range);
                 writer.bool(*is_equal);
                 writer.vector(forgotten);
-                writer.bytes(entries.0);
+                writer.bytes(entries.bytes());
             }
             Self::Fetch { purpose, hashes } => {
                 put_purpose(writer, Some(*purpose));
-                writer.bytes(hashes.0);
+                writer.bytes(hashes.bytes());
             }
             Self::Values { ended, records } => {
                 put_purpose(writer, *ended);
@@ -534,8 +533,41 @@ impl Frame<'_> {
     }
 }
 
+impl Hello<'_> {
+    /// The highest version in it.
+    pub(super) fn latest(&self) -> Version {
+        self.seen.latest().max(self.forgotten.latest()).max(self.flushed).max(self.clock)
+    }
+
+    /// All but the proof.
+    pub(super) fn unproven_bytes(&self) -> Vec<u8> {
+        let mut writer = FieldWriter::default();
+        put_hello(&mut writer, self);
+        writer.into_bytes()
+    }
+}
+
+#[cfg(test)]
+impl Hello<'static> {
+    /// A node without a past.
+    pub(super) fn of(node: NodeId) -> Self {
+        Self {
+            proof: [0; PROOF_BYTES],
+            cluster: b"test",
+            node,
+            number: NodeNumber::new(3),
+            incarnation: 1,
+            clock: Version::ZERO,
+            seen: VersionVector::default(),
+            forgotten: VersionVector::default(),
+            flushed: Version::ZERO,
+            value_bytes_max: 1 << 20,
+            positions: Vec::new(),
+        }
+    }
+}
+
 fn put_hello(writer: &mut FieldWriter, hello: &Hello<'_>) {
-    writer.bytes(&hello.proof);
     let name = &hello.cluster[..hello.cluster.len().min(CLUSTER_LEN_MAX)];
     writer.u8(u8::try_from(name.len()).unwrap_or(0));
     writer.bytes(name);
@@ -546,6 +578,7 @@ fn put_hello(writer: &mut FieldWriter, hello: &Hello<'_>) {
     writer.vector(&hello.seen);
     writer.vector(&hello.forgotten);
     writer.version(hello.flushed);
+    writer.u64(hello.value_bytes_max);
     writer.list(hello.positions.iter().take(PEERS_MAX), |writer, position| {
         writer.u64(position.node.0);
         writer.u64(position.incarnation);

@@ -1,14 +1,14 @@
 //! Frames: every kind survives the way there and back, and no bytes make the decoder fail.
 
-use super::cache::{HashRange, VersionedValue};
+use super::cache::HashRange;
+use super::entries::{Hashes, SyncEntries, SyncEntry};
 use super::frame::{
-    Decoded, Frame, FrameError, HEADER_BYTES, Hashes, Hello, LinkRefusal, LogPosition, NodeId, Purpose, SyncEntries,
-    SyncEntry, decode,
+    Decoded, Frame, FrameError, HEADER_BYTES, Hello, LinkRefusal, LogPosition, NodeId, Purpose, decode,
 };
 use super::record::{ChangeRecord, RecordBatch};
+use super::seal::{LinkKeys, SEAL_BYTES, seal};
 use super::vector::VersionVector;
-use super::version::{NodeNumber, Version};
-use crate::base::{Key, KeyHash};
+use crate::base::{Key, KeyHash, NodeNumber, Version, VersionedValue};
 
 const BYTES_MAX: usize = 1 << 20;
 
@@ -44,6 +44,7 @@ fn each_frame(mut visit: impl FnMut(&Frame<'_>)) {
         seen: seen.clone(),
         forgotten: VersionVector::default(),
         flushed: at(6),
+        value_bytes_max: 10,
         positions: vec![LogPosition { node: NodeId(7), incarnation: 8, next: 9 }],
     };
     let (forgotten, entries) = (seen.clone(), SyncEntries::of(&entries).unwrap());
@@ -57,6 +58,7 @@ fn each_frame(mut visit: impl FnMut(&Frame<'_>)) {
         Frame::Begin,
         Frame::Ready { bits: 3, seen, forgotten: forgotten.clone(), flushed: at(4) },
         Frame::Digest { range, sum: 5 },
+        Frame::Split { range },
         Frame::Entries { range, is_equal: false, forgotten, entries },
         Frame::Fetch { purpose: Purpose::Range(range), hashes: Hashes::of(&hashes).unwrap() },
         Frame::Values { ended: Some(Purpose::Touch), records },
@@ -71,21 +73,21 @@ fn every_frame_survives_the_way_there_and_back() {
     let mut count = 0;
     each_frame(|frame| {
         count += 1;
-        let bytes = frame.encode(count);
-        let Decoded { sequence, frame: decoded, consumed } = decode(&bytes, BYTES_MAX).unwrap().unwrap();
+        let bytes = frame.encode(count, None);
+        let Decoded { sequence, frame: decoded, consumed } = decode(&bytes, BYTES_MAX, None).unwrap().unwrap();
         assert_eq!((sequence, consumed), (count, bytes.len()));
         assert_eq!(format!("{decoded:?}"), format!("{frame:?}"));
-        assert_eq!(decoded.encode(count), bytes);
+        assert_eq!(decoded.encode(count, None), bytes);
     });
-    assert_eq!(count, 14);
+    assert_eq!(count, 15);
 }
 
 #[test]
 fn a_frame_that_is_cut_needs_more_bytes() {
     each_frame(|frame| {
-        let bytes = frame.encode(0);
+        let bytes = frame.encode(0, None);
         for len in 0..bytes.len() {
-            assert!(decode(&bytes[..len], BYTES_MAX).unwrap().is_none());
+            assert!(decode(&bytes[..len], BYTES_MAX, None).unwrap().is_none());
         }
     });
 }
@@ -93,21 +95,37 @@ fn a_frame_that_is_cut_needs_more_bytes() {
 #[test]
 fn a_changed_byte_is_noticed() {
     each_frame(|frame| {
-        let bytes = frame.encode(0);
+        let bytes = frame.encode(0, None);
         for index in 4..bytes.len() {
             let mut changed = bytes.clone();
             changed[index] ^= 0x10;
-            assert_eq!(decode(&changed, BYTES_MAX).err(), Some(FrameError::Checksum));
+            assert_eq!(decode(&changed, BYTES_MAX, None).err(), Some(FrameError::Seal));
         }
     });
 }
 
 #[test]
+fn a_frame_without_the_key_of_its_direction_is_noticed() {
+    let keys = LinkKeys::new(b"secret", &[1; 16], &[2; 16]);
+    let mut keyed = 0;
+    each_frame(|frame| {
+        let bytes = frame.encode(0, Some(&keys.own));
+        let is_taken = |key| decode(&bytes, BYTES_MAX, key).is_ok();
+        assert!(is_taken(Some(&keys.own)));
+        // Nodes that refuse each other may have no key in common.
+        let is_open = matches!(frame, Frame::Challenge { .. } | Frame::Hello(_) | Frame::Refuse(_));
+        assert_eq!([is_taken(Some(&keys.theirs)), is_taken(None)], [is_open; 2]);
+        keyed += u32::from(!is_open);
+    });
+    assert_eq!(keyed, 12);
+}
+
+#[test]
 fn a_frame_longer_than_the_receiver_allows_is_refused_before_it_arrives() {
     let too_long = u32::try_from(BYTES_MAX).unwrap().to_le_bytes();
-    assert_eq!(decode(&too_long, BYTES_MAX).err(), Some(FrameError::Length));
+    assert_eq!(decode(&too_long, BYTES_MAX, None).err(), Some(FrameError::Length));
     let too_short = u32::try_from(HEADER_BYTES - 5).unwrap().to_le_bytes();
-    assert_eq!(decode(&too_short, BYTES_MAX).err(), Some(FrameError::Length));
+    assert_eq!(decode(&too_short, BYTES_MAX, None).err(), Some(FrameError::Length));
 }
 
 /// Bodies with a right checksum: the decoder must give a frame or an error for each of them.
@@ -119,18 +137,18 @@ fn no_body_makes_the_decoder_fail() {
         seed >> 33
     };
     each_frame(|frame| {
-        let bytes = frame.encode(0);
+        let bytes = frame.encode(0, None);
         for _ in 0..2_000 {
-            let mut body = bytes[8..].to_vec();
+            let mut body = bytes[4 + SEAL_BYTES..].to_vec();
             for _ in 0..=random() % 3 {
                 let index = usize::try_from(random()).unwrap() % body.len();
                 body[index] = u8::try_from(random() % 256).unwrap();
             }
             body.truncate(body.len() - usize::try_from(random() % 4 / 3).unwrap());
-            let mut framed = u32::try_from(body.len() + 4).unwrap().to_le_bytes().to_vec();
-            framed.extend(crc32fast::hash(&body).to_le_bytes());
+            let mut framed = u32::try_from(body.len() + SEAL_BYTES).unwrap().to_le_bytes().to_vec();
+            framed.extend(seal(&body, None));
             framed.extend(&body);
-            match decode(&framed, BYTES_MAX) {
+            match decode(&framed, BYTES_MAX, None) {
                 Ok(None) => panic!("the frame is complete"),
                 Ok(Some(whole)) => {
                     decoded += 1;

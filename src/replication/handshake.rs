@@ -3,12 +3,14 @@
 //! Nothing but a challenge is sent to a peer before it has answered one. A refusal says why, so both sides can tell
 //! their operators.
 
+use crate::base::{NODE_NUMBERS, NodeNumber, Version};
+
 use super::cache::ReplicatedCache;
-use super::frame::{Frame, Hello, LinkRefusal, NodeId, Nonce, PEERS_MAX, PROTOCOL};
+use super::frame::{Frame, Hello, LinkRefusal, NodeId, Nonce, PEERS_MAX, PROOF_BYTES, PROTOCOL};
 use super::link::{Link, LinkId, LinkStage, Member, Remote};
 use super::proof::{is_same, prove};
 use super::replica::{LinkCloseReason, Replica, StepContext};
-use super::version::{NODE_NUMBERS, NodeNumber, Version};
+use super::seal::LinkKeys;
 
 impl Replica {
     /// Takes the challenge of a peer, and introduces this node.
@@ -25,9 +27,10 @@ impl Replica {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.stage = LinkStage::Greeting(nonce);
         let own = link.nonce;
+        link.keys = self.config.secret.as_deref().map(|secret| LinkKeys::new(secret, &own, &nonce));
         let cluster = self.config.cluster.clone();
-        let hello = Hello {
-            proof: prove(self.config.secret.as_deref(), &nonce, &own, self.node),
+        let mut hello = Hello {
+            proof: [0; PROOF_BYTES],
             cluster: &cluster,
             node: self.node,
             number: self.clock.number(),
@@ -36,8 +39,10 @@ impl Replica {
             seen: self.seen.clone(),
             forgotten: self.tombstones.forgotten().clone(),
             flushed: self.flushed,
+            value_bytes_max: self.config.value_bytes_max,
             positions: self.positions(),
         };
+        hello.proof = prove(self.config.secret.as_deref(), &nonce, &own, &hello);
         self.send(id, &Frame::Hello(hello), context);
     }
 
@@ -68,7 +73,8 @@ impl Replica {
         let has_missed = hello.forgotten.highest_beyond(&self.seen) > Version::ZERO;
         let Some(link) = self.links.get_mut(&id) else { return };
         link.stage = LinkStage::Accepted;
-        link.remote = Some(Remote { node: hello.node, number: hello.number, incarnation: hello.incarnation });
+        let Hello { node, number, incarnation, value_bytes_max, .. } = *hello;
+        link.remote = Some(Remote { node, number, incarnation, value_bytes_max });
         link.seen = hello.seen.clone();
         link.resume_at = resume_at;
         link.wants_session = has_missed;
@@ -82,14 +88,14 @@ impl Replica {
         link.stage = LinkStage::Up;
         link.next_session_ms = now_ms + interval_ms;
         if let Some(peer) = link.dialled.and_then(|peer| self.peers.get_mut(&peer)) {
-            peer.failures = 0;
+            (peer.failures, peer.vain) = (0, 0);
             peer.is_dialling = false;
             peer.refusal = None;
         }
     }
 
     fn judge(&mut self, own: &Nonce, nonce: Nonce, hello: &Hello<'_>, unix_ms: u64) -> Result<(), LinkRefusal> {
-        let expected = prove(self.config.secret.as_deref(), own, &nonce, hello.node);
+        let expected = prove(self.config.secret.as_deref(), own, &nonce, hello);
         if !is_same(&hello.proof, &expected) {
             return Err(LinkRefusal::Secret);
         }
@@ -106,7 +112,8 @@ impl Replica {
             }
             return Err(LinkRefusal::Duplicate);
         }
-        if hello.clock.unix_ms() > unix_ms + self.config.skew_ms_max {
+        if self.is_ahead(hello.latest(), unix_ms) {
+            self.counts.ahead += 1;
             return Err(LinkRefusal::Skew);
         }
         if self.links.values().filter(|link| link.remote.is_some()).count() >= PEERS_MAX {
@@ -116,6 +123,11 @@ impl Replica {
             return Err(LinkRefusal::Paused);
         }
         Ok(())
+    }
+
+    /// Whether a version is further ahead than clocks may differ.
+    pub(super) fn is_ahead(&self, version: Version, unix_ms: u64) -> bool {
+        version.unix_ms() > unix_ms.saturating_add(self.config.skew_ms_max)
     }
 
     /// Two nodes drew the same number. The one with the higher id takes another one before they try again.

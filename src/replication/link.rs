@@ -8,17 +8,21 @@
 
 use std::collections::VecDeque;
 
-use crate::base::KeyHash;
+use crate::base::{KeyHash, NodeNumber};
 
+use super::allowance::Allowance;
 use super::cache::HashRange;
 use super::frame::{LinkRefusal, NodeId, Nonce, Purpose};
+use super::seal::LinkKeys;
 use super::vector::VersionVector;
-use super::version::NodeNumber;
 
 /// First delay before a peer is dialled again.
 const BACK_OFF_MS_MIN: u64 = 100;
 /// Longest delay before a peer is dialled again.
 const BACK_OFF_MS_MAX: u64 = 5_000;
+
+/// Attempts in a row to link with a known node after which this node goes on without it.
+const VAIN_MAX: u32 = 3;
 
 /// Names a connection. The driver draws it, and does not use it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +53,8 @@ pub(super) struct Remote {
     pub(super) node: NodeId,
     pub(super) number: NodeNumber,
     pub(super) incarnation: u64,
+    /// Most bytes of a value that it stores.
+    pub(super) value_bytes_max: u64,
 }
 
 /// Something to send in a `Values` frame.
@@ -66,10 +72,49 @@ pub(super) struct Session {
     pub(super) peer_seen: Option<VersionVector>,
     /// The next range to compare.
     pub(super) next: Option<HashRange>,
+    /// Parts of ranges with too many entries, which come first.
+    pub(super) parts: Vec<HashRange>,
     /// Ranges that the peer has not answered yet.
     pub(super) open: usize,
     /// The log of the peer had a gap meanwhile.
     pub(super) has_gap: bool,
+    /// It has no other reason than the time.
+    pub(super) is_periodic: bool,
+}
+
+impl Session {
+    /// The next range to compare.
+    pub(super) fn take_range(&mut self) -> Option<HashRange> {
+        if let Some(part) = self.parts.pop() {
+            return Some(part);
+        }
+        let range = self.next?;
+        self.next = range.next();
+        Some(range)
+    }
+
+    /// How much was compared, in percent.
+    pub(super) fn percent(&self) -> u8 {
+        let Some(next) = self.next else { return if self.peer_seen.is_some() { 99 } else { 0 } };
+        // Below 100, as no range has this index.
+        u8::try_from((u64::from(next.index()) * 100) >> next.bits()).unwrap_or(100)
+    }
+
+    /// Whether all ranges were compared.
+    pub(super) fn is_over(&self) -> bool {
+        self.peer_seen.is_some() && self.open == 0 && self.next.is_none() && self.parts.is_empty()
+    }
+}
+
+/// What has passed over a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkTraffic {
+    /// Bytes of frames that were sent.
+    pub bytes_sent: u64,
+    /// Changes and values that were sent.
+    pub records_sent: u64,
+    /// Changes and values that have arrived.
+    pub records_received: u64,
 }
 
 /// A connection.
@@ -81,13 +126,20 @@ pub(super) struct Link {
     pub(super) stage: LinkStage,
     /// The nonce of this node.
     pub(super) nonce: Nonce,
+    /// Once both nonces are known, with a secret.
+    pub(super) keys: Option<LinkKeys>,
     pub(super) remote: Option<Remote>,
     /// Frames sent, and received.
     pub(super) sent: u64,
     pub(super) received: u64,
+    pub(super) opened_at_ms: u64,
     pub(super) heard_at_ms: u64,
     /// When changes were last sent.
     pub(super) records_at_ms: u64,
+    pub(super) traffic: LinkTraffic,
+    pub(super) allowance: Allowance,
+    /// By how much the clock of the peer was ahead when it last sent changes, in milliseconds.
+    pub(super) skew_ms: i64,
     /// Bytes that the driver has not written yet.
     pub(super) queued: usize,
     /// The next entry of the log to send; `None`: the peer does not yet know where the log begins for it.
@@ -102,6 +154,8 @@ pub(super) struct Link {
     /// Fetches for touches that the peer has not answered.
     pub(super) awaited: usize,
     pub(super) session: Option<Session>,
+    /// Values of the peer were refused, because it has not seen all deletes that were forgotten.
+    pub(super) has_doubts: bool,
     /// This node should begin a synchronization.
     pub(super) wants_session: bool,
     /// When to begin the next one in any case.
@@ -119,11 +173,16 @@ impl Link {
             dialled,
             stage: LinkStage::Opening,
             nonce,
+            keys: None,
             remote: None,
             sent: 0,
             received: 0,
+            opened_at_ms: now_ms,
             heard_at_ms: now_ms,
             records_at_ms: now_ms,
+            traffic: LinkTraffic::default(),
+            allowance: Allowance::default(),
+            skew_ms: 0,
             queued: 0,
             cursor: None,
             resume_at: None,
@@ -132,6 +191,7 @@ impl Link {
             outgoing: VecDeque::new(),
             awaited: 0,
             session: None,
+            has_doubts: false,
             wants_session: false,
             next_session_ms: u64::MAX,
             is_serving: false,
@@ -141,6 +201,11 @@ impl Link {
 
     pub(super) fn is_up(&self) -> bool {
         self.stage == LinkStage::Up
+    }
+
+    /// Whether the peer stores a value of `len` bytes.
+    pub(super) fn takes(&self, len: usize) -> bool {
+        self.remote.is_none_or(|remote| len as u64 <= remote.value_bytes_max)
     }
 
     /// The node at the other end, once it was accepted.
@@ -161,13 +226,29 @@ pub(super) struct Peer {
     pub(super) is_paused: bool,
     pub(super) dial_at_ms: u64,
     pub(super) failures: u32,
+    /// Attempts in a row after which no link was up.
+    pub(super) vain: u32,
     /// Why the last attempt ended.
     pub(super) refusal: Option<LinkRefusal>,
 }
 
 impl Peer {
     pub(super) const fn new(id: PeerId) -> Self {
-        Self { id, node: None, is_dialling: false, is_paused: false, dial_at_ms: 0, failures: 0, refusal: None }
+        Self {
+            id,
+            node: None,
+            is_dialling: false,
+            is_paused: false,
+            dial_at_ms: 0,
+            failures: 0,
+            vain: 0,
+            refusal: None,
+        }
+    }
+
+    /// Whether there is no hope of a link soon. A node that was met before may be restarting.
+    pub(super) const fn is_out_of_reach(&self) -> bool {
+        self.vain >= if self.node.is_some() { VAIN_MAX } else { 1 }
     }
 
     /// Dials again after a delay that doubles with every failure. `random` spreads peers that failed together.

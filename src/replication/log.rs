@@ -12,9 +12,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::KeyHash;
-
-use super::version::Version;
+use crate::base::{KeyHash, Version};
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

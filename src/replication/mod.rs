@@ -28,10 +28,14 @@
 //! The core is pure: no sockets, no clock, no threads. The simulator drives it through faults, from one seed. driver/
 //! has the sockets and the thread.
 
+mod allowance;
 mod apply;
 mod cache;
+mod clock;
 mod control;
+mod departed;
 mod driver;
+mod entries;
 mod frame;
 #[cfg(test)]
 mod frame_tests;
@@ -41,6 +45,7 @@ mod log;
 mod proof;
 mod record;
 mod replica;
+mod seal;
 mod session;
 #[cfg(test)]
 mod simulator;
@@ -48,23 +53,23 @@ mod store_cache;
 mod stream;
 mod tombstones;
 mod vector;
-mod version;
 mod wire;
 
-pub use cache::{HashRange, RemovalReason, ReplicatedCache, VersionedValue};
+pub use cache::{HashRange, RemovalReason, ReplicatedCache};
+pub use clock::HybridClock;
 pub use control::{NodeReport, PeerReport, PeerState};
 pub use driver::{
     ChangeRings, DriverConfig, LocalChanges, PeerOrder, RingJournal, RingReader, Running, TakenChanges, start,
 };
+pub use entries::{Hashes, SyncEntries, SyncEntry};
 pub use frame::{
-    Decoded, Frame, FrameError, HANDSHAKE_BYTES_MAX, HEADER_BYTES, Hashes, Hello, LinkRefusal, NodeId, Nonce, Purpose,
-    SyncEntries, SyncEntry, decode,
+    Decoded, Frame, FrameError, HANDSHAKE_BYTES_MAX, HEADER_BYTES, Hello, LinkRefusal, NodeId, Nonce, Purpose, decode,
 };
-pub use link::{LinkId, PeerId};
+pub use link::{LinkId, LinkTraffic, PeerId};
 pub use log::{Change, LogEntry, MissedChanges};
 pub use proof::hash_seed;
 pub use record::{ChangeRecord, Records};
 pub use replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, Saved};
+pub use seal::FrameKey;
 pub use store_cache::StoreCache;
 pub use vector::VersionVector;
-pub use version::{HybridClock, NodeNumber, Version};

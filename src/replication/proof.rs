@@ -1,24 +1,28 @@
 //! The proof that a node knows the secret of its mesh: a keyed BLAKE2 hash of the peer's challenge.
 //!
-//! It covers both nonces and the prover's id. So a proof is valid for one link in one direction. A node that receives
-//! its own proof rejects it.
+//! It covers both nonces and all that the prover says of itself. So a proof is valid for one link in one direction. A
+//! node that receives its own proof rejects it, and an introduction that was changed on its way is rejected.
 
 use blake2::digest::consts::U32;
 use blake2::digest::{KeyInit as _, Mac as _};
 use blake2::{Blake2b256, Blake2bMac, Digest as _};
 use subtle::ConstantTimeEq as _;
 
-use super::frame::{NodeId, Nonce, PROOF_BYTES};
+use super::frame::{Hello, Nonce, PROOF_BYTES};
 
-/// The proof of `prover` for `challenge`, on a link where its own nonce is `own`. Zeros without a secret.
-pub(super) fn prove(secret: Option<&[u8]>, challenge: &Nonce, own: &Nonce, prover: NodeId) -> [u8; PROOF_BYTES] {
+/// What the node that says `hello` answers to `challenge` on a link where its own nonce is `own`. Zeros without a
+/// secret.
+pub(super) fn prove(secret: Option<&[u8]>, challenge: &Nonce, own: &Nonce, hello: &Hello<'_>) -> [u8; PROOF_BYTES] {
     let Some(secret) = secret else { return [0; PROOF_BYTES] };
+    keyed(secret, &[b"larder: proof", challenge, own, &hello.unproven_bytes()])
+}
+
+/// A keyed hash of `parts` behind each other. All but the last have fixed lengths.
+pub(super) fn keyed(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     // A secret has any length, a key has not.
     let key = Blake2b256::digest(secret);
     let mut mac = Blake2bMac::<U32>::new_from_slice(&key).expect("a digest has the length of a key");
-    mac.update(challenge);
-    mac.update(own);
-    mac.update(&prover.0.to_le_bytes());
+    parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
 }
 
@@ -32,25 +36,29 @@ pub fn hash_seed(secret: Option<&[u8]>, cluster: &[u8]) -> u64 {
     digest.finalize().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
-/// Whether two proofs are the same, in constant time.
-pub(super) fn is_same(proof: &[u8; PROOF_BYTES], expected: &[u8; PROOF_BYTES]) -> bool {
+/// Whether two proofs or seals are the same, in constant time.
+pub(super) fn is_same<const N: usize>(proof: &[u8; N], expected: &[u8; N]) -> bool {
     proof.ct_eq(expected).into()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NodeId, is_same, prove};
+    use super::{is_same, prove};
+    use crate::base::Version;
+    use crate::replication::frame::{Hello, NodeId};
 
     #[test]
-    fn a_proof_depends_on_secret_nonces_and_prover() {
+    fn a_proof_depends_on_secret_nonces_and_introduction() {
         let (one, two) = ([1; 16], [2; 16]);
-        let proof = prove(Some(b"secret"), &one, &two, NodeId(7));
-        assert!(is_same(&proof, &prove(Some(b"secret"), &one, &two, NodeId(7))));
+        let hello = Hello::of(NodeId(7));
+        let proof = prove(Some(b"secret"), &one, &two, &hello);
+        assert!(is_same(&proof, &prove(Some(b"secret"), &one, &two, &Hello { proof, ..hello.clone() })));
         let others = [
-            prove(Some(b"other"), &one, &two, NodeId(7)),
-            prove(Some(b"secret"), &two, &one, NodeId(7)),
-            prove(Some(b"secret"), &one, &two, NodeId(8)),
-            prove(None, &one, &two, NodeId(7)),
+            prove(Some(b"other"), &one, &two, &hello),
+            prove(Some(b"secret"), &two, &one, &hello),
+            prove(Some(b"secret"), &one, &two, &Hello::of(NodeId(8))),
+            prove(Some(b"secret"), &one, &two, &Hello { flushed: Version::from_bits(9), ..hello.clone() }),
+            prove(None, &one, &two, &hello),
         ];
         assert!(others.iter().all(|other| !is_same(&proof, other)));
     }

@@ -8,10 +8,8 @@
 //! Flush      5 │ version 8
 //! ```
 
-use crate::base::{Key, KeyHash};
+use crate::base::{Key, KeyHash, Version, VersionedValue};
 
-use super::cache::VersionedValue;
-use super::version::Version;
 use super::wire::{FieldReader, FieldWriter};
 
 /// A change of a key, or of all keys.
@@ -94,20 +92,28 @@ fn read_value<'r>(reader: &mut FieldReader<'r>, version: Version) -> Option<Vers
 
 /// Records behind each other, which the decoder has checked.
 #[derive(Clone, Copy, Debug)]
-pub struct Records<'r>(FieldReader<'r>);
+pub struct Records<'r> {
+    reader: FieldReader<'r>,
+    latest: Version,
+}
 
 impl<'r> Records<'r> {
     /// The records in `bytes`; `None` if they are anything else.
     pub(super) fn checked(bytes: &'r [u8]) -> Option<Self> {
-        let mut reader = FieldReader::new(bytes);
+        let (mut reader, mut latest) = (FieldReader::new(bytes), Version::ZERO);
         while !reader.is_empty() {
-            ChangeRecord::read(&mut reader)?;
+            latest = latest.max(ChangeRecord::read(&mut reader)?.version());
         }
-        Some(Self(FieldReader::new(bytes)))
+        Some(Self { reader: FieldReader::new(bytes), latest })
+    }
+
+    /// The highest version.
+    pub(super) const fn latest(self) -> Version {
+        self.latest
     }
 
     pub(super) const fn bytes(self) -> &'r [u8] {
-        self.0.rest()
+        self.reader.rest()
     }
 }
 
@@ -115,33 +121,45 @@ impl<'r> Iterator for Records<'r> {
     type Item = ChangeRecord<'r>;
 
     fn next(&mut self) -> Option<ChangeRecord<'r>> {
-        ChangeRecord::read(&mut self.0)
+        ChangeRecord::read(&mut self.reader)
     }
 }
 
 /// Records that are about to be sent.
 #[derive(Debug, Default)]
-pub(super) struct RecordBatch(FieldWriter);
+pub(super) struct RecordBatch {
+    writer: FieldWriter,
+    count: u64,
+    latest: Version,
+}
 
 impl RecordBatch {
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.writer.clear();
+        (self.count, self.latest) = (0, Version::ZERO);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.as_slice().len()
+        self.writer.as_slice().len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
+    /// Number of records.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
     pub(super) fn records(&self) -> Records<'_> {
-        Records(FieldReader::new(self.0.as_slice()))
+        Records { reader: FieldReader::new(self.writer.as_slice()), latest: self.latest }
     }
 
     pub(super) fn push(&mut self, record: &ChangeRecord<'_>) {
-        let writer = &mut self.0;
+        self.latest = self.latest.max(record.version());
+        self.count += 1;
+        let writer = &mut self.writer;
         let kind = match record {
             ChangeRecord::Set(_) => 1,
             ChangeRecord::Touch { .. } => 2,

@@ -6,19 +6,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::cache::ReplicatedCache;
+use crate::base::{NodeNumber, Version};
+
+use super::cache::{RemovalReason, ReplicatedCache};
+use super::clock::HybridClock;
 use super::frame::{Frame, LinkRefusal, LogPosition, NodeId, Nonce, PROTOCOL};
 use super::link::{Link, LinkId, LinkStage, Member, Peer, PeerId};
 use super::log::{Change, ChangeLog, LogEntry, MissedChanges};
 use super::record::RecordBatch;
 use super::tombstones::Tombstones;
 use super::vector::VersionVector;
-use super::version::{HybridClock, NodeNumber, Version};
 
 /// A link without changes gets an empty frame of records after this time.
 pub(super) const HEARTBEAT_MS: u64 = 1_000;
 /// A link that is silent for longer is dead. A busy machine may not run a thread for seconds.
 const SILENCE_MS_MAX: u64 = 15_000;
+/// A link that is not up after this time is given up.
+const HANDSHAKE_MS_MAX: u64 = 5_000;
 
 /// Sizes and times.
 #[derive(Clone, Debug)]
@@ -33,6 +37,10 @@ pub struct ReplicaConfig {
     pub tombstones: usize,
     /// How long a tombstone is kept.
     pub tombstone_ttl_ms: u64,
+    /// Most bytes of a value that the cache stores.
+    pub value_bytes_max: u64,
+    /// Most bytes that a link sends in a second; 0 without a limit.
+    pub bandwidth: u64,
     /// Bytes that wait to be written on a link.
     pub queue_bytes: usize,
     /// How far the clock of a peer may be ahead.
@@ -159,8 +167,10 @@ pub struct Counts {
     pub ignored_older: u64,
     /// Values of a peer that may have missed their delete.
     pub in_doubt: u64,
-    /// Records with a version too far ahead.
+    /// Links that were refused or ended, because a version of the peer was too far ahead.
     pub ahead: u64,
+    /// Values that were not sent, because a peer does not store values of their length.
+    pub too_large: u64,
     /// Gaps in logs of peers.
     pub gaps: u64,
     /// Synchronizations that were completed.
@@ -266,7 +276,7 @@ impl Replica {
             }
             ReplicaEvent::Missed(missed) => self.note_missed(missed, context.cache),
             ReplicaEvent::Opened { link, dialled, nonce } => self.open(link, dialled, nonce, context),
-            ReplicaEvent::Unreachable(peer) => self.back_off(peer, now.steady_ms),
+            ReplicaEvent::Unreachable(peer) => self.back_off(peer, true, now.steady_ms),
             ReplicaEvent::Received { link, sequence, frame } => {
                 self.receive(link, sequence, frame, context);
                 self.pump(link, context);
@@ -285,8 +295,14 @@ impl Replica {
 
     fn note_local(&mut self, entry: LogEntry, cache: &mut impl ReplicatedCache) {
         match entry.change {
-            Change::Set(_) | Change::Touch { .. } => {}
-            Change::Delete(hash) => self.delete(hash, entry.version, cache),
+            Change::Set(hash) | Change::Touch { hash, .. } => {
+                // A flush of another node may have come between the version and the store.
+                if entry.version <= self.flushed {
+                    cache.remove(hash, self.flushed, RemovalReason::Deleted);
+                }
+            }
+            // The item has gone, and the cache has refused older ones since.
+            Change::Delete(hash) => self.bury(hash, entry.version),
             Change::Flush => self.flush(entry.version, cache),
         }
         self.log.append(entry);
@@ -296,10 +312,11 @@ impl Replica {
     /// Peers have a gap now, and compare all items and tombstones.
     fn note_missed(&mut self, missed: &MissedChanges, cache: &mut impl ReplicatedCache) {
         self.log.skip();
-        missed.deletes.iter().for_each(|(hash, version)| self.delete(*hash, *version, cache));
+        missed.deletes.iter().for_each(|(hash, version)| self.bury(*hash, *version));
         self.flush(missed.flushed, cache);
         if missed.forgotten > Version::ZERO {
             self.tombstones.forget_through(missed.forgotten);
+            self.links.values_mut().for_each(|link| link.has_doubts = true);
         }
     }
 
@@ -340,6 +357,11 @@ impl Replica {
     }
 
     fn receive_up(&mut self, id: LinkId, frame: Frame<'_>, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        if self.is_ahead(frame.latest(), context.now.unix_ms) {
+            // Nothing of it is applied or counted as seen. The peer returns when the clocks are set right.
+            self.counts.ahead += 1;
+            return self.close(id, LinkCloseReason::Refused(LinkRefusal::Skew), context);
+        }
         match frame {
             Frame::Records { from, to, through, records } => {
                 self.receive_records(id, from..to, through, records, context);
@@ -360,6 +382,10 @@ impl Replica {
                     self.receive_entries(id, range, &forgotten, entries, context);
                 }
             }
+            Frame::Split { range } => {
+                self.split_range(id, range);
+                self.advance_session(id, context);
+            }
             Frame::Fetch { purpose, hashes } => self.receive_fetch(id, purpose, hashes),
             Frame::Values { ended, records } => self.receive_values(id, ended, records, context),
             Frame::Done => self.receive_done(id),
@@ -373,15 +399,19 @@ impl Replica {
         self.log.complete(through);
         self.seen.raise(through);
         self.tombstones.expire(context.now.unix_ms.saturating_sub(self.config.tombstone_ttl_ms));
-        let is_silent = |link: &&Link| context.now.steady_ms.saturating_sub(link.heard_at_ms) > SILENCE_MS_MAX;
+        let now_ms = context.now.steady_ms;
+        let is_silent = |link: &&Link| {
+            now_ms.saturating_sub(link.heard_at_ms) > SILENCE_MS_MAX
+                || !link.is_up() && now_ms.saturating_sub(link.opened_at_ms) > HANDSHAKE_MS_MAX
+        };
         let silent: Vec<LinkId> = self.links.values().filter(is_silent).map(|link| link.id).collect();
         silent.into_iter().for_each(|link| self.close(link, LinkCloseReason::Silent, context));
         self.dial(context);
         self.begin_session(context);
         self.pump_all(context);
         // Without a peer that answers there is nothing to wait for.
-        let has_failed = |peer: &Peer| peer.failures > 0 && self.link_of(peer).is_none();
-        let is_alone = !self.peers.is_empty() && self.links.is_empty() && self.peers.values().all(has_failed);
+        let is_alone =
+            !self.peers.is_empty() && self.links.is_empty() && self.peers.values().all(Peer::is_out_of_reach);
         if is_alone || context.now.steady_ms.saturating_sub(self.started_ms) >= self.config.serve_after_ms {
             self.serve(context);
         }
@@ -411,9 +441,11 @@ impl Replica {
 
     pub(super) fn send(&mut self, id: LinkId, frame: &Frame<'_>, context: &mut StepContext<'_, impl ReplicatedCache>) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        let bytes = frame.encode(link.sent);
+        let bytes = frame.encode(link.sent, link.keys.as_ref().map(|keys| &keys.own));
         link.sent += 1;
         link.queued += bytes.len();
+        link.traffic.bytes_sent += bytes.len() as u64;
+        link.allowance.spend(bytes.len() as u64);
         context.actions.push(ReplicaAction::Send { link: id, bytes });
     }
 
@@ -446,13 +478,18 @@ impl Replica {
             member.is_synced = false;
         }
         if let Some(peer) = link.dialled {
-            self.back_off(peer, now_ms);
+            let refusal = self.peers.get(&peer).and_then(|peer| peer.refusal);
+            // After these refusals the next attempt succeeds.
+            let is_passing = matches!(refusal, Some(LinkRefusal::Duplicate | LinkRefusal::Linked));
+            self.back_off(peer, !link.is_up() && !is_passing, now_ms);
         }
     }
 
-    fn back_off(&mut self, peer: PeerId, now_ms: u64) {
+    /// Dials a peer later. `was_vain`: there was no link.
+    fn back_off(&mut self, peer: PeerId, was_vain: bool, now_ms: u64) {
         let random = self.random();
         if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.vain = peer.vain.saturating_add(u32::from(was_vain));
             peer.back_off(now_ms, random);
         }
     }

@@ -6,6 +6,7 @@
 //!         ◀─────────────────────────────────── Ready     what the peer has seen and forgotten
 //!   Digest of a range ───────────────────────▶
 //!         ◀─────────────────────────────────── Entries   equal, or: these items and tombstones
+//!         ◀─────────────────────────────────── or Split: compare the parts of this range
 //!   Fetch what it lacks, Values that the peer lacks ───▶
 //!         ◀─────────────────────────────────── Values
 //!   Done ────────────────────────────────────▶
@@ -19,25 +20,30 @@
 //! Afterwards the requester has seen all that the peer had seen at the beginning. What the peer has forgotten, the
 //! requester treats as forgotten itself, from the beginning.
 //!
+//! What a node has evicted does not come back: it remembers the versions of the latest items that have left. A periodic
+//! comparison does not send a peer what it lacks; the peer fetches that in a comparison of its own.
+//!
 //! The peer may lack a value of the requester because of a delete. The requester may have missed this delete, and the
 //! peer may have forgotten it. The requester drops such a value: a cache may miss, but must not return deleted values.
 
 use std::collections::HashMap;
 
-use crate::base::{KeyHash, combined};
+use crate::base::{KeyHash, Version, combined};
 
 use super::cache::{HashRange, RemovalReason, ReplicatedCache};
-use super::frame::{Frame, Hashes, Purpose, SyncEntries, SyncEntry};
+use super::entries::{Hashes, SyncEntries, SyncEntry};
+use super::frame::{Frame, Purpose};
 use super::link::{LinkId, OutgoingValue, Session};
 use super::record::{ChangeRecord, Records};
 use super::replica::{Replica, StepContext};
 use super::vector::VersionVector;
-use super::version::Version;
 
 /// Ranges that may be open at a time.
 const RANGES_OPEN_MAX: usize = 8;
-/// Items that a range has about.
-const RANGE_ITEMS: u64 = 64;
+/// Items and tombstones that a range has about.
+const RANGE_ENTRIES: u64 = 64;
+/// Most entries of a range in one frame. A range with more is divided. In tests that is usual.
+const ENTRIES_MAX: u64 = if cfg!(test) { 3 } else { 16_384 };
 /// Values that may wait to be sent when another range is opened.
 const OUTGOING_MAX: usize = 1024;
 
@@ -53,9 +59,10 @@ impl Replica {
         else {
             return;
         };
-        link.wants_session = false;
+        let is_periodic = !std::mem::take(&mut link.wants_session);
         link.next_session_ms = context.now.steady_ms + self.config.session_interval_ms;
-        link.session = Some(Session { peer_seen: None, next: None, open: 0, has_gap: false });
+        let parts = Vec::new();
+        link.session = Some(Session { peer_seen: None, next: None, parts, open: 0, has_gap: false, is_periodic });
         let id = link.id;
         self.send(id, &Frame::Begin, context);
     }
@@ -69,7 +76,7 @@ impl Replica {
         }
         link.is_serving = true;
         let frame = Frame::Ready {
-            bits: bits_for(context.cache.items()),
+            bits: self.bits(context.cache),
             seen: self.seen.clone(),
             forgotten: self.tombstones.forgotten().clone(),
             flushed: self.flushed,
@@ -90,9 +97,10 @@ impl Replica {
         seen: VersionVector,
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
+        let bits = bits.max(self.bits(context.cache)).min(HashRange::BITS_MAX);
         if let Some(session) = self.links.get_mut(&id).and_then(|link| link.session.as_mut()) {
             session.peer_seen = Some(seen);
-            session.next = HashRange::new(bits.max(bits_for(context.cache.items())).min(HashRange::BITS_MAX), 0);
+            session.next = HashRange::new(bits, 0);
         }
         self.advance_session(id, context);
     }
@@ -103,15 +111,17 @@ impl Replica {
             && link.outgoing.len() < OUTGOING_MAX
             && let Some(session) = &mut link.session
             && session.open < RANGES_OPEN_MAX
-            && let Some(range) = session.next
+            && let Some(range) = session.take_range()
         {
             session.open += 1;
-            session.next = range.next();
-            let frame = Frame::Digest { range, sum: self.sum(range, context.cache) };
-            self.send(id, &frame, context);
+            let (sum, entries) = self.sum(range, context.cache);
+            if entries > ENTRIES_MAX && range.bits() < HashRange::BITS_MAX {
+                self.split_range(id, range);
+                continue;
+            }
+            self.send(id, &Frame::Digest { range, sum }, context);
         }
-        let is_over =
-            |session: &mut Session| session.peer_seen.is_some() && session.open == 0 && session.next.is_none();
+        let is_over = |session: &mut Session| session.is_over();
         if let Some(link) = self.links.get_mut(&id)
             && link.outgoing.is_empty()
             && let Some(session) = link.session.take_if(is_over)
@@ -146,9 +156,20 @@ impl Replica {
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
         let mut bytes = Vec::new();
-        let is_equal = self.sum(range, context.cache) == sum;
+        let (own, entries) = self.sum(range, context.cache);
+        let is_equal = own == sum;
+        if !is_equal && entries > ENTRIES_MAX && range.bits() < HashRange::BITS_MAX {
+            return self.send(id, &Frame::Split { range }, context);
+        }
         if !is_equal {
-            self.each_entry(range, context.cache, |entry| SyncEntries::push(&mut bytes, entry));
+            let mut room = ENTRIES_MAX;
+            self.each_entry(range, context.cache, |entry| {
+                // Of a range that cannot be divided, the peer learns a part.
+                if room > 0 {
+                    room -= 1;
+                    SyncEntries::push(&mut bytes, entry);
+                }
+            });
         }
         let forgotten = self.tombstones.forgotten().clone();
         let entries = SyncEntries::of(&bytes).unwrap_or_default();
@@ -165,13 +186,14 @@ impl Replica {
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
         let Some(link) = self.links.get(&id) else { return };
+        let is_periodic = link.session.as_ref().is_some_and(|session| session.is_periodic);
         let peer_blind_spot = self.tombstones.blind_spot(&link.seen);
         let own_blind_spot = forgotten.highest_beyond(&self.seen);
         let (mut values, mut tombstones) = (HashMap::new(), HashMap::new());
         for SyncEntry { hash, version, is_deleted } in entries.iter() {
             if is_deleted {
                 tombstones.insert(hash.0, version);
-                self.apply(&ChangeRecord::Delete { version, hash }, Version::ZERO, context.now.unix_ms, context.cache);
+                self.apply(&ChangeRecord::Delete { version, hash }, Version::ZERO, context.cache);
             } else {
                 values.insert(hash.0, version);
             }
@@ -180,7 +202,7 @@ impl Replica {
         for (hash, theirs) in values.iter().map(|(hash, version)| (KeyHash(*hash), *version)) {
             let is_wanted = match context.cache.version(hash) {
                 Some(own) => theirs > own,
-                None => theirs > self.deleted_version(hash) && theirs > peer_blind_spot,
+                None => theirs > self.deleted_version(hash).max(peer_blind_spot).max(context.cache.departed(hash)),
             };
             if is_wanted {
                 Hashes::push(&mut fetched, hash);
@@ -194,7 +216,7 @@ impl Replica {
                 outgoing.push(OutgoingValue::Tombstone(hash));
             } else if !is_deleted && theirs.is_none() && version <= own_blind_spot {
                 in_doubt.push(hash);
-            } else if !is_deleted && theirs.is_none_or(|theirs| theirs < version) {
+            } else if !is_deleted && theirs.map_or(!is_periodic, |theirs| theirs < version) {
                 outgoing.push(OutgoingValue::Value(hash));
             }
         });
@@ -218,7 +240,7 @@ impl Replica {
         records: Records<'_>,
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
-        self.apply_all(id, records, context.now.unix_ms, context.cache);
+        self.apply_all(id, records, context.cache);
         match ended {
             None => {}
             Some(Purpose::Touch) => {
@@ -230,6 +252,14 @@ impl Replica {
         }
     }
 
+    /// A range has too many entries: its parts take its place.
+    pub(super) fn split_range(&mut self, id: LinkId, range: HashRange) {
+        if let Some(session) = self.links.get_mut(&id).and_then(|link| link.session.as_mut()) {
+            session.open = session.open.saturating_sub(1);
+            session.parts.extend(range.parts());
+        }
+    }
+
     /// A range was compared.
     pub(super) fn close_range(&mut self, id: LinkId, context: &mut StepContext<'_, impl ReplicatedCache>) {
         if let Some(session) = self.links.get_mut(&id).and_then(|link| link.session.as_mut()) {
@@ -238,14 +268,20 @@ impl Replica {
         self.advance_session(id, context);
     }
 
-    /// Items and tombstones of a range, as one number.
-    fn sum(&self, range: HashRange, cache: &impl ReplicatedCache) -> u64 {
-        let mut sum = 0_u64;
+    /// Items and tombstones of a range as one number, and how many there are.
+    fn sum(&self, range: HashRange, cache: &impl ReplicatedCache) -> (u64, u64) {
+        let (mut sum, mut entries) = (0_u64, 0);
         self.each_entry(range, cache, |entry| {
             let kind = if entry.is_deleted { 1 } else { 2 };
             sum = sum.wrapping_add(combined(combined(entry.hash.0, entry.version.bits()), kind));
+            entries += 1;
         });
-        sum
+        (sum, entries)
+    }
+
+    /// The number of common bits with which a range has about [`RANGE_ENTRIES`] items and tombstones.
+    fn bits(&self, cache: &impl ReplicatedCache) -> u8 {
+        bits_for(cache.items() + self.tombstones.len() as u64)
     }
 
     fn each_entry(&self, range: HashRange, cache: &impl ReplicatedCache, mut visit: impl FnMut(SyncEntry)) {
@@ -255,9 +291,9 @@ impl Replica {
     }
 }
 
-/// The number of common bits with which a range has about [`RANGE_ITEMS`] items.
-fn bits_for(items: u64) -> u8 {
-    let ranges = items.div_ceil(RANGE_ITEMS).max(1);
+/// The number of common bits with which a range has about [`RANGE_ENTRIES`] of `entries`.
+fn bits_for(entries: u64) -> u8 {
+    let ranges = entries.div_ceil(RANGE_ENTRIES).max(1);
     u8::try_from(ranges.next_power_of_two().ilog2()).unwrap_or(HashRange::BITS_MAX).min(HashRange::BITS_MAX)
 }
 
@@ -266,7 +302,7 @@ mod tests {
     use super::{HashRange, bits_for};
 
     #[test]
-    fn more_items_make_more_ranges() {
+    fn more_entries_make_more_ranges() {
         assert_eq!([0, 64, 65, 1 << 20].map(bits_for), [0, 0, 1, 14]);
         assert_eq!(bits_for(u64::MAX / 2), HashRange::BITS_MAX);
     }

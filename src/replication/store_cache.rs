@@ -1,36 +1,39 @@
 //! The store of the server as a replicated cache.
 
-use crate::base::{Key, KeyHash};
-use crate::store::{ReplicaItem, ReplicaStore, Store};
+use std::sync::Arc;
 
-use super::cache::{HashRange, RemovalReason, ReplicatedCache, VersionedValue};
-use super::version::Version;
+use crate::base::{Key, KeyHash, Version, VersionedValue};
+use crate::store::{ReplicaStore, Store};
+
+use super::cache::{HashRange, RemovalReason, ReplicatedCache};
+use super::departed::{DepartedVersions, DepartureNotes};
 
 /// The items of this process.
-pub struct StoreCache(ReplicaStore);
+pub struct StoreCache {
+    items: ReplicaStore,
+    departed: Arc<DepartedVersions>,
+}
 
 impl StoreCache {
     /// Joins the store for the replication thread.
     pub fn new(store: &'static Store) -> Self {
-        Self(ReplicaStore::new(store))
+        let departed = Arc::new(DepartedVersions::new());
+        store.add_departure_sink(Box::new(DepartureNotes(Arc::clone(&departed)))).switch_on();
+        Self { items: ReplicaStore::new(store), departed }
     }
 }
 
 impl ReplicatedCache for StoreCache {
     fn hash(&self, key: Key<'_>) -> KeyHash {
-        self.0.hash(key)
+        self.items.hash(key)
     }
 
     fn version(&self, hash: KeyHash) -> Option<Version> {
-        self.0.version(hash).map(Version::from_bits)
+        self.items.version(hash)
     }
 
     fn read(&self, hash: KeyHash, visit: &mut dyn FnMut(&VersionedValue<'_>)) -> bool {
-        self.0.read(hash, &mut |item| {
-            let ReplicaItem { version, key, client_flags, marks, ttl_ms, data } = *item;
-            let version = Version::from_bits(version);
-            visit(&VersionedValue { version, key, client_flags, marks, ttl_ms, data });
-        })
+        self.items.read(hash, visit)
     }
 
     fn put(
@@ -39,32 +42,37 @@ impl ReplicatedCache for StoreCache {
         value: &VersionedValue<'_>,
         allows: &mut dyn FnMut(Option<Version>) -> bool,
     ) -> bool {
-        let VersionedValue { version, key, client_flags, marks, ttl_ms, data } = *value;
-        let item = ReplicaItem { version: version.bits(), key, client_flags, marks, ttl_ms, data };
-        self.0.put(hash, &item, &mut |stored| allows(stored.map(Version::from_bits)))
+        let departed = &self.departed;
+        self.items.put(hash, value, &mut |stored| {
+            allows(stored) && (stored.is_some() || value.version > departed.version(hash))
+        })
     }
 
     fn touch(&mut self, hash: KeyHash, base: Version, version: Version, ttl_ms: Option<u64>) -> bool {
-        self.0.touch(hash, base.bits(), version.bits(), ttl_ms)
+        self.items.touch(hash, base, version, ttl_ms)
+    }
+
+    fn departed(&self, hash: KeyHash) -> Version {
+        self.departed.version(hash)
     }
 
     fn remove(&mut self, hash: KeyHash, version: Version, _why: RemovalReason) {
-        self.0.remove(hash, version.bits());
+        self.items.remove(hash, version);
     }
 
     fn flush(&mut self, through: Version) {
-        self.0.flush(through.bits());
+        self.items.flush(through);
     }
 
     fn walk(&self, range: HashRange, visit: &mut dyn FnMut(KeyHash, Version)) {
-        self.0.walk(range.first(), range.last(), &mut |hash, version| visit(hash, Version::from_bits(version)));
+        self.items.walk(range.first(), range.last(), visit);
     }
 
     fn items(&self) -> u64 {
-        self.0.items()
+        self.items.items()
     }
 
     fn end_turn(&mut self) {
-        self.0.end_turn();
+        self.items.end_turn();
     }
 }

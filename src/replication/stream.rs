@@ -6,17 +6,17 @@
 
 use std::ops::Range;
 
-use crate::base::KeyHash;
+use crate::base::{KeyHash, Version, VersionedValue};
 
 use super::apply::Applied;
 use super::cache::ReplicatedCache;
-use super::frame::{Frame, Hashes, Purpose};
-use super::link::{LinkId, OutgoingValue};
+use super::entries::Hashes;
+use super::frame::{Frame, Purpose};
+use super::link::{Link, LinkId, OutgoingValue};
 use super::log::{Change, LogEntry};
 use super::record::{ChangeRecord, RecordBatch, Records};
 use super::replica::{HEARTBEAT_MS, Replica, StepContext};
 use super::vector::VersionVector;
-use super::version::Version;
 
 /// A frame of records is closed when it has this length.
 const BATCH_BYTES: usize = 64 << 10;
@@ -34,9 +34,10 @@ impl Replica {
     /// Sends what the queue of the link has room for: first changes, then values of synchronizations.
     pub(super) fn pump(&mut self, id: LinkId, context: &mut StepContext<'_, impl ReplicatedCache>) {
         let mut batch = std::mem::take(&mut self.batch);
-        while let Some(link) = self.links.get(&id)
+        while let Some(link) = self.links.get_mut(&id)
             && link.is_up()
             && link.queued < self.config.queue_bytes
+            && link.allowance.allows(self.config.bandwidth, context.now.steady_ms)
             && (self.send_records(id, &mut batch, context) || self.send_values(id, &mut batch, context))
         {}
         self.batch = batch;
@@ -62,45 +63,64 @@ impl Replica {
         }
         batch.clear();
         let conveyed = self.log.through(from);
-        let mut to = from;
+        let (mut to, mut too_large) = (from, 0);
         while batch.len() < BATCH_BYTES
             && let Some(entry) = self.log.get(to)
         {
-            self.push_change(entry, conveyed, batch, context.cache);
+            too_large += u64::from(!self.push_change(link, entry, conveyed, batch, context.cache));
             to += 1;
         }
+        self.counts.too_large += too_large;
         let frame = Frame::Records { from, to, through: self.log.through(to), records: batch.records() };
         self.send(id, &frame, context);
         if let Some(link) = self.links.get_mut(&id) {
+            link.traffic.records_sent += batch.count();
             link.cursor = Some(to);
             link.records_at_ms = context.now.steady_ms;
         }
         true
     }
 
-    /// Appends what is left of a change. The peer has all changes of this node up to `conveyed`.
-    fn push_change(&self, entry: LogEntry, conveyed: Version, batch: &mut RecordBatch, cache: &impl ReplicatedCache) {
+    /// Appends what is left of a change. The peer has all changes of this node up to `conveyed`. False: the value is
+    /// too large for the peer.
+    fn push_change(
+        &self,
+        link: &Link,
+        entry: LogEntry,
+        conveyed: Version,
+        batch: &mut RecordBatch,
+        cache: &impl ReplicatedCache,
+    ) -> bool {
         let version = entry.version;
         let (hash, base) = match entry.change {
-            Change::Flush => return batch.push(&ChangeRecord::Flush { version }),
-            Change::Delete(hash) => return batch.push(&ChangeRecord::Delete { version, hash }),
+            Change::Flush => {
+                batch.push(&ChangeRecord::Flush { version });
+                return true;
+            }
+            Change::Delete(hash) => {
+                batch.push(&ChangeRecord::Delete { version, hash });
+                return true;
+            }
             Change::Set(hash) => (hash, None),
             Change::Touch { hash, base } => (hash, Some(base).filter(|base| *base <= conveyed)),
         };
         let stored = cache.version(hash).unwrap_or(Version::ZERO);
         if stored.node() == version.node() && stored > version || self.deleted_version(hash) >= version {
             // A later entry has it.
-            return;
+            return true;
         }
         if stored < version {
-            return batch.push(&ChangeRecord::Outdated { version, hash });
+            batch.push(&ChangeRecord::Outdated { version, hash });
+            return true;
         }
+        let mut is_taken = true;
         cache.read(hash, &mut |value| match base {
             Some(base) if value.version == version => {
                 batch.push(&ChangeRecord::Touch { version, hash, base, ttl_ms: value.ttl_ms });
             }
-            _ => batch.push(&ChangeRecord::Set(*value)),
+            _ => is_taken = push_value(link, hash, value, batch),
         });
+        is_taken
     }
 
     /// Sends values that the peer has fetched, or lacks. Returns whether there were any.
@@ -111,14 +131,17 @@ impl Replica {
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) -> bool {
         batch.clear();
+        let Some(link) = self.links.get_mut(&id) else { return false };
         let mut ended = None;
         while batch.len() < BATCH_BYTES
             && ended.is_none()
-            && let Some(outgoing) = self.links.get_mut(&id).and_then(|link| link.outgoing.pop_front())
+            && let Some(outgoing) = link.outgoing.pop_front()
         {
             match outgoing {
                 OutgoingValue::Value(hash) => {
-                    context.cache.read(hash, &mut |value| batch.push(&ChangeRecord::Set(*value)));
+                    context.cache.read(hash, &mut |value| {
+                        self.counts.too_large += u64::from(!push_value(link, hash, value, batch));
+                    });
                 }
                 OutgoingValue::Tombstone(hash) => match self.tombstones.version(hash) {
                     Version::ZERO => {}
@@ -130,6 +153,7 @@ impl Replica {
         if batch.is_empty() && ended.is_none() {
             return false;
         }
+        link.traffic.records_sent += batch.count();
         self.send(id, &Frame::Values { ended, records: batch.records() }, context);
         true
     }
@@ -143,7 +167,11 @@ impl Replica {
         records: Records<'_>,
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
-        let lacking = self.apply_all(id, records, context.now.unix_ms, context.cache);
+        let lacking = self.apply_all(id, records, context.cache);
+        if let Some(link) = self.links.get_mut(&id) {
+            // Both are milliseconds since 1970, far below 2^63.
+            link.skew_ms = through.unix_ms().cast_signed() - context.now.unix_ms.cast_signed();
+        }
         self.follow(id, positions.clone(), through);
         if !lacking.is_empty() {
             if let Some(link) = self.links.get_mut(&id) {
@@ -156,21 +184,30 @@ impl Replica {
     }
 
     /// Applies records, and returns the hashes of values that are missing, behind each other.
-    pub(super) fn apply_all(
-        &mut self,
-        id: LinkId,
-        records: Records<'_>,
-        now_ms: u64,
-        cache: &mut impl ReplicatedCache,
-    ) -> Vec<u8> {
-        let blind_spot = self.links.get(&id).map_or(Version::ZERO, |link| self.tombstones.blind_spot(&link.seen));
-        let mut lacking = Vec::new();
+    pub(super) fn apply_all(&mut self, id: LinkId, records: Records<'_>, cache: &mut impl ReplicatedCache) -> Vec<u8> {
+        let mut blind_spot = self.blind_spot_of(id);
+        let doubts = self.counts.in_doubt;
+        let (mut lacking, mut received) = (Vec::new(), 0);
         for record in records {
-            if let Applied::Lacking(hash) = self.apply(&record, blind_spot, now_ms, cache) {
+            received += 1;
+            if let Applied::Lacking(hash) = self.apply(&record, blind_spot, cache) {
                 Hashes::push(&mut lacking, hash);
             }
+            if matches!(record, ChangeRecord::Delete { .. }) {
+                // Another tombstone may be forgotten in its place.
+                blind_spot = self.blind_spot_of(id);
+            }
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.traffic.records_received += received;
+            link.has_doubts |= self.counts.in_doubt > doubts;
         }
         lacking
+    }
+
+    /// What is not newer than this may be deleted, though the peer has it.
+    fn blind_spot_of(&self, id: LinkId) -> Version {
+        self.links.get(&id).map_or(Version::ZERO, |link| self.tombstones.blind_spot(&link.seen))
     }
 
     /// Notes how far this node has followed the log of a peer, and whether it has missed something.
@@ -196,6 +233,11 @@ impl Replica {
         if let Some(link) = self.links.get_mut(&id) {
             link.acked = next;
             link.seen = seen;
+            if link.has_doubts && self.tombstones.blind_spot(&link.seen) == Version::ZERO {
+                // What the peer still has is not deleted, so what was refused is fetched.
+                link.has_doubts = false;
+                link.wants_session = true;
+            }
         }
     }
 
@@ -206,4 +248,12 @@ impl Replica {
             link.outgoing.push_back(OutgoingValue::End(purpose));
         }
     }
+}
+
+/// Appends a value. False: the peer does not store a value of its length. The peer drops an older one instead.
+fn push_value(link: &Link, hash: KeyHash, value: &VersionedValue<'_>, batch: &mut RecordBatch) -> bool {
+    let is_taken = link.takes(value.data.len());
+    let outdated = ChangeRecord::Outdated { version: value.version, hash };
+    batch.push(&if is_taken { ChangeRecord::Set(*value) } else { outdated });
+    is_taken
 }

@@ -3,22 +3,30 @@
 //! The table has a capacity. When it is full, the oldest tombstone is forgotten, and its version is remembered in
 //! `forgotten`, for the node that drew it. A peer that has seen each node's changes up to there has applied the delete
 //! itself, so its values are safe to take. Values of any other peer may be deleted ones: see
-//! [`Tombstones::blind_spot`].
+//! [`Tombstones::blind_spot`]. During a burst of deletes the table grows, so that none is forgotten that a linked peer
+//! is about to see.
+//!
+//! ```text
+//! buckets    by the highest bits of the position of the hash, few tombstones in each
+//! by_age     the oldest version first
+//! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::base::KeyHash;
+use crate::base::{KeyHash, Version};
 
 use super::cache::HashRange;
 use super::vector::VersionVector;
-use super::version::Version;
+
+/// Tombstones in a bucket, on average, when the table is full.
+const BUCKET_TOMBSTONES: usize = 8;
+/// How often the capacity a burst may take.
+const BURST_FACTOR: usize = 4;
 
 /// Deletes that a peer may not have seen.
 #[derive(Clone, Debug)]
 pub(super) struct Tombstones {
-    /// By the position of the hash.
-    by_hash: BTreeMap<u64, Version>,
-    /// With the same positions.
+    buckets: Vec<Vec<(u64, Version)>>,
     by_age: BTreeSet<(Version, u64)>,
     capacity: usize,
     forgotten: VersionVector,
@@ -27,16 +35,17 @@ pub(super) struct Tombstones {
 impl Tombstones {
     /// An empty table for `capacity` deletes.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { by_hash: BTreeMap::new(), by_age: BTreeSet::new(), capacity, forgotten: VersionVector::default() }
+        let buckets = vec![Vec::new(); (capacity / BUCKET_TOMBSTONES).next_power_of_two()];
+        Self { buckets, by_age: BTreeSet::new(), capacity, forgotten: VersionVector::default() }
     }
 
     /// The same table for `capacity` deletes.
-    pub(super) fn with_capacity(mut self, capacity: usize) -> Self {
-        self.capacity = capacity;
-        while self.by_age.len() > capacity {
-            self.forget_oldest();
-        }
-        self
+    pub(super) fn with_capacity(self, capacity: usize) -> Self {
+        let mut table = Self { forgotten: self.forgotten.clone(), ..Self::new(capacity) };
+        let tombstones = self.by_age.iter();
+        tombstones.for_each(|(version, position)| table.insert(KeyHash(position.reverse_bits()), *version));
+        table.trim(|_| true);
+        table
     }
 
     /// Number of deletes that are remembered.
@@ -44,24 +53,36 @@ impl Tombstones {
         self.by_age.len()
     }
 
-    /// Notes that the key was deleted at `version`.
+    /// Notes that the key was deleted at `version`. [`Tombstones::trim`] follows.
     pub(super) fn insert(&mut self, hash: KeyHash, version: Version) {
-        let before = self.version(hash);
-        if version <= before {
-            return;
-        }
         let position = HashRange::position(hash);
-        self.by_age.remove(&(before, position));
-        self.by_hash.insert(position, version);
-        self.by_age.insert((version, position));
-        if self.by_age.len() > self.capacity {
-            self.forget_oldest();
+        let index = self.bucket_of(position);
+        let bucket = &mut self.buckets[index];
+        match bucket.iter_mut().find(|(known, _)| *known == position) {
+            Some((_, before)) if *before >= version => return,
+            Some((_, before)) => {
+                self.by_age.remove(&(*before, position));
+                *before = version;
+            }
+            None => bucket.push((position, version)),
         }
+        self.by_age.insert((version, position));
     }
 
     /// When the key was deleted; [`Version::ZERO`] if that is not known.
     pub(super) fn version(&self, hash: KeyHash) -> Version {
-        self.by_hash.get(&HashRange::position(hash)).copied().unwrap_or(Version::ZERO)
+        self.at(HashRange::position(hash))
+    }
+
+    /// Forgets the oldest tombstones beyond the capacity: those that all linked peers have seen, and if they are far
+    /// too many, others.
+    pub(super) fn trim(&mut self, is_seen: impl Fn(Version) -> bool) {
+        while self.len() > self.capacity
+            && let Some((oldest, _)) = self.by_age.first()
+            && (self.len() > self.capacity * BURST_FACTOR || is_seen(*oldest))
+        {
+            self.forget_oldest();
+        }
     }
 
     /// Forgets the tombstones from before `unix_ms`.
@@ -101,7 +122,9 @@ impl Tombstones {
 
     /// The tombstones of a range of hashes.
     pub(super) fn in_range(&self, range: HashRange) -> impl Iterator<Item = (KeyHash, Version)> + '_ {
-        let tombstones = self.by_hash.range(range.first()..=range.last());
+        let buckets = &self.buckets[self.bucket_of(range.first())..=self.bucket_of(range.last())];
+        let is_inside = move |(position, _): &&(u64, Version)| (range.first()..=range.last()).contains(position);
+        let tombstones = buckets.iter().flatten().filter(is_inside);
         tombstones.map(|(position, version)| (KeyHash(position.reverse_bits()), *version))
     }
 
@@ -113,8 +136,21 @@ impl Tombstones {
 
     fn remove_oldest(&mut self) -> Option<Version> {
         let (version, position) = self.by_age.pop_first()?;
-        self.by_hash.remove(&position);
+        let index = self.bucket_of(position);
+        self.buckets[index].retain(|(known, _)| *known != position);
         Some(version)
+    }
+
+    fn at(&self, position: u64) -> Version {
+        let found = self.buckets[self.bucket_of(position)].iter().find(|(known, _)| *known == position);
+        found.map_or(Version::ZERO, |(_, version)| *version)
+    }
+
+    /// The bucket of a position: its highest bits.
+    fn bucket_of(&self, position: u64) -> usize {
+        let bits = self.buckets.len().ilog2();
+        // With one bucket all 64 bits are shifted out.
+        usize::try_from(position.checked_shr(64 - bits).unwrap_or(0)).unwrap_or(0)
     }
 }
 
@@ -131,6 +167,7 @@ mod tests {
         let mut tombstones = Tombstones::new(2);
         for (hash, version) in [(1, at(10, 1)), (2, at(20, 2)), (3, at(30, 1))] {
             tombstones.insert(KeyHash(hash), version);
+            tombstones.trim(|_| true);
         }
         assert_eq!([1, 2, 3].map(|hash| tombstones.version(KeyHash(hash))), [Version::ZERO, at(20, 2), at(30, 1)]);
         assert_eq!(tombstones.blind_spot(&VersionVector::default()), at(10, 1));
@@ -146,6 +183,39 @@ mod tests {
         tombstones.insert(KeyHash(1), at(30, 2));
         assert_eq!(tombstones.in_range(HashRange::ALL).collect::<Vec<_>>(), [(KeyHash(1), at(30, 2))]);
         assert_eq!(tombstones.forgotten(), &VersionVector::default());
+    }
+
+    #[test]
+    fn a_burst_forgets_nothing_that_a_peer_has_not_seen() {
+        let mut tombstones = Tombstones::new(2);
+        for number in 1..=8 {
+            tombstones.insert(KeyHash(number), at(number, 1));
+            tombstones.trim(|version| version <= at(2, 1));
+        }
+        assert_eq!((tombstones.len(), tombstones.forgotten().latest()), (6, at(2, 1)));
+        // There is a bound.
+        for number in 9..=20 {
+            tombstones.insert(KeyHash(number), at(number, 1));
+            tombstones.trim(|_| false);
+        }
+        assert_eq!((tombstones.len(), tombstones.forgotten().latest()), (8, at(12, 1)));
+    }
+
+    #[test]
+    fn a_range_has_its_tombstones_and_no_others() {
+        let mut tombstones = Tombstones::new(1000);
+        (1..=500_u64).for_each(|number| {
+            tombstones.insert(KeyHash(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)), at(number, 1));
+        });
+        for bits in [0, 1, 5, 12] {
+            let ranges = (0..1 << bits).filter_map(|index| HashRange::new(bits, index));
+            let found = ranges.flat_map(|range| {
+                tombstones.in_range(range).inspect(move |(hash, _)| {
+                    assert!((range.first()..=range.last()).contains(&HashRange::position(*hash)));
+                })
+            });
+            assert_eq!(found.count(), 500, "{bits}");
+        }
     }
 
     #[test]

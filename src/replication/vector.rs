@@ -1,6 +1,6 @@
 //! A version for each node: what was seen, or forgotten, of its changes.
 
-use super::version::{NODE_NUMBERS, NodeNumber, Version};
+use crate::base::{NODE_NUMBERS, NodeNumber, Version};
 
 /// The highest version of each node that something is true for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +35,11 @@ impl VersionVector {
     pub(super) fn highest_beyond(&self, other: &Self) -> Version {
         let beyond = self.versions.iter().filter(|version| **version > other.of(version.node()));
         beyond.copied().max().unwrap_or(Version::ZERO)
+    }
+
+    /// The highest version of all nodes.
+    pub(super) fn latest(&self) -> Version {
+        self.versions.iter().copied().max().unwrap_or_default()
     }
 
     /// All entries.

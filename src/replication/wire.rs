@@ -1,7 +1,8 @@
 //! Numbers and byte strings in frames: little-endian, and byte strings behind their length.
 
+use crate::base::Version;
+
 use super::vector::VersionVector;
-use super::version::Version;
 
 /// Takes fields from the front of a body. Every method returns `None` if the bytes do not have that form.
 #[derive(Clone, Copy, Debug)]

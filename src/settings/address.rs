@@ -78,7 +78,7 @@ impl Endpoint {
 
 impl ListenAddress {
     /// The address to bind, with the port `port` if it has none.
-    pub(super) fn endpoint(&self, port: u16) -> Endpoint {
+    pub fn endpoint(&self, port: u16) -> Endpoint {
         Endpoint { host: self.host.clone(), port: self.port.unwrap_or(port), tls: self.tls }
     }
 

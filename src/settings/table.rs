@@ -342,6 +342,9 @@ settings! {
     replication_log_bytes: u64 = 64 << 20, mib(1..=65_536), "-o repl_log_mb=<MiB>", Replication, "", Works;
     /// Bytes that may wait to be sent to a peer, in MiB.
     replication_queue_bytes: u64 = 16 << 20, mib(1..=1024), "-o repl_queue_mb=<MiB>", Replication, "", Works;
+    /// Most MiB a second that are sent to a peer. 0 means no limit. A peer that gets less than is changed here falls
+    /// behind the log, and compares all items.
+    replication_bandwidth: u64 = 0, mib(0..=1_048_576), "-o repl_bandwidth=<MiB>", Replication, "", Works;
     /// Time for which a delete is remembered, in seconds.
     replication_tombstone_ttl_s: u32 = 3600, seconds(60..=2_592_000), "-o repl_tombstone_ttl=<num>", Replication, "", Works;
     /// How far the clock of another node may be ahead, in seconds. A node that is further ahead is refused.

@@ -23,8 +23,10 @@ pub struct ReplicationFigures {
     pub ignored_older: u64,
     /// Values that were refused or dropped, because their delete may have been missed.
     pub in_doubt: u64,
-    /// Changes that were refused, because their version is too far ahead.
+    /// Links that were refused or ended, because a version of the other node was too far ahead.
     pub ahead: u64,
+    /// Values that were not sent, because the other node does not store values of their length.
+    pub too_large: u64,
     /// Gaps in the logs of others.
     pub gaps: u64,
     /// Comparisons of all items that have ended.
@@ -46,6 +48,16 @@ pub struct PeerFigures {
     pub lag_ms: u64,
     /// Bytes that wait to be sent to it.
     pub queued_bytes: u64,
+    /// Bytes that were sent over the present link.
+    pub bytes_sent: u64,
+    /// Changes and values that were sent over it.
+    pub records_sent: u64,
+    /// Changes and values that have arrived over it.
+    pub records_received: u64,
+    /// By how much its clock is ahead, in milliseconds.
+    pub skew_ms: i64,
+    /// How much of a comparison with it was done.
+    pub compared_percent: u8,
     /// Why the last attempt to link ended; empty: it was not refused.
     pub refusal: &'static str,
 }
@@ -90,7 +102,17 @@ pub(super) const NODE_ROWS: &[StatRow<ReplicationFigures>] = &[
     ),
     shown_as_counter(
         "larder_replication_ahead_total",
-        gauge("ahead", "Changes that were refused, because their version is too far ahead.", |node| node.ahead.into()),
+        gauge(
+            "ahead",
+            "Links that were refused or ended, because the clock of the other node is too far ahead.",
+            |node| node.ahead.into(),
+        ),
+    ),
+    shown_as_counter(
+        "larder_replication_too_large_total",
+        gauge("too_large", "Values that were not sent, because the -I of the other node is smaller.", |node| {
+            node.too_large.into()
+        }),
     ),
     shown_as_counter(
         "larder_replication_gaps_total",
@@ -125,6 +147,19 @@ pub(super) const PEER_ROWS: &[StatRow<PeerFigures>] = &[
         "larder_replication_queue_bytes",
         gauge("queue_bytes", "Bytes that wait to be sent to it.", |peer| peer.queued_bytes.into()),
     ),
+    hidden(gauge("bytes_sent", "Bytes that were sent over the present link.", |peer| peer.bytes_sent.into())),
+    hidden(gauge("records_sent", "Changes and values that were sent over it.", |peer| peer.records_sent.into())),
+    hidden(gauge("records_received", "Changes and values that have arrived over it.", |peer| {
+        peer.records_received.into()
+    })),
+    hidden(gauge(
+        "skew_ms",
+        "By how much its clock is ahead, in milliseconds, less the way of its last changes.",
+        |peer| StatValue::Signed(peer.skew_ms),
+    )),
+    hidden(gauge("compared_percent", "How much of a comparison with it was done; 100 without one.", |peer| {
+        u64::from(peer.compared_percent).into()
+    })),
     hidden(gauge("last_refusal", "Why one side has refused the other at the last attempt, or none.", |peer| {
         StatValue::Word(if peer.refusal.is_empty() { "none" } else { peer.refusal })
     })),

@@ -9,7 +9,7 @@
 //! A store has a journal if its items are replicated. Then each item has a version, which is also its CAS unique.
 //! Without a journal, a change costs one test of the worker's own memory.
 
-use crate::base::KeyHash;
+use crate::base::{KeyHash, Version};
 use crate::index::BucketGuard;
 
 use super::cache::Store;
@@ -25,7 +25,7 @@ pub enum JournalEntry {
         /// The key.
         hash: KeyHash,
         /// The version of the item before.
-        base: u64,
+        base: Version,
     },
     /// The key was deleted. This node may have had no item.
     Delete(KeyHash),
@@ -36,7 +36,7 @@ pub enum JournalEntry {
 /// Gives versions to changes, and passes them on. Threads are numbered from 0 in the order of [`Store::join`].
 pub trait Journal: Send + Sync {
     /// The version of a change that a thread is about to make visible.
-    fn draw(&self, thread: usize) -> u64;
+    fn draw(&self, thread: usize) -> Version;
 
     /// The change that the thread has drawn a version for is visible.
     fn note(&self, thread: usize, entry: JournalEntry);
@@ -45,7 +45,7 @@ pub trait Journal: Send + Sync {
     fn withdraw(&self, thread: usize);
 
     /// Whether a delete of this key, with a version above `version`, was noted and not passed on yet.
-    fn has_delete(&self, hash: KeyHash, version: u64) -> bool;
+    fn has_delete(&self, hash: KeyHash, version: Version) -> bool;
 }
 
 impl Store {

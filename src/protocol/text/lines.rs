@@ -13,7 +13,7 @@ use crate::protocol::tokens::Tokens;
 use crate::protocol::tuning::{extstore, lru};
 use crate::protocol::verb::AdminVerb;
 use crate::protocol::watching::WatchRequest;
-use crate::protocol::words::{DebugtimeRequest, ShutdownMode, SlabsRequest, StatsRequest};
+use crate::protocol::words::{DebugtimeRequest, ReplicationRequest, ShutdownMode, SlabsRequest, StatsRequest};
 
 use super::quick;
 
@@ -140,6 +140,7 @@ pub(super) fn admin(verb: AdminVerb, mut arguments: Tokens<'_>) -> Line<'_> {
             Admin::CacheMemlimit(arguments.next().and_then(parse_u32).ok_or((ReplyLine::Error, reply))?)
         }
         AdminVerb::Shutdown => Admin::Shutdown(ShutdownMode::parse(arguments)),
+        AdminVerb::Replication => Admin::Replication(ReplicationRequest::parse(arguments)),
         AdminVerb::Slabs => Admin::Slabs(SlabsRequest::parse(arguments, reply)),
         AdminVerb::LruCrawler => Admin::Crawler(CrawlerRequest::parse(arguments, reply)),
         AdminVerb::Lru => Admin::Tune(lru(arguments)),

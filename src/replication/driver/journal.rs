@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::base::{Clock, KeyHash};
+use crate::base::{Clock, KeyHash, Version};
 use crate::replication::log::Change;
-use crate::replication::version::Version;
 use crate::store::{Journal, JournalEntry};
 
 use super::rings::ChangeRings;
@@ -23,15 +22,15 @@ impl RingJournal {
 }
 
 impl Journal for RingJournal {
-    fn draw(&self, thread: usize) -> u64 {
+    fn draw(&self, thread: usize) -> Version {
         let unix_ms = u64::try_from(self.clock.unix_ms()).unwrap_or(0);
-        self.rings.draw(thread, unix_ms).bits()
+        self.rings.draw(thread, unix_ms)
     }
 
     fn note(&self, thread: usize, entry: JournalEntry) {
         let change = match entry {
             JournalEntry::Set(hash) => Change::Set(hash),
-            JournalEntry::Touch { hash, base } => Change::Touch { hash, base: Version::from_bits(base) },
+            JournalEntry::Touch { hash, base } => Change::Touch { hash, base },
             JournalEntry::Delete(hash) => Change::Delete(hash),
             JournalEntry::Flush => Change::Flush,
         };
@@ -42,7 +41,7 @@ impl Journal for RingJournal {
         self.rings.withdraw(thread);
     }
 
-    fn has_delete(&self, hash: KeyHash, version: u64) -> bool {
-        self.rings.has_delete(hash, Version::from_bits(version))
+    fn has_delete(&self, hash: KeyHash, version: Version) -> bool {
+        self.rings.has_delete(hash, version)
     }
 }

@@ -23,12 +23,12 @@ mod thread_tests;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc;
 
+use crate::base::Version;
 use crate::settings::Endpoint;
 
 use super::control::PeerReport;
 use super::link::PeerId;
 use super::log::{LogEntry, MissedChanges};
-use super::version::Version;
 
 pub use journal::RingJournal;
 pub use rings::{ChangeRings, RingReader};

@@ -17,10 +17,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::base::KeyHash;
 use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::base::{KeyHash, Version};
+use crate::replication::clock::HybridClock;
 use crate::replication::log::{Change, LogEntry, MissedChanges};
-use crate::replication::version::{HybridClock, Version};
 use crate::sync::Leaf;
 
 use super::{LocalChanges, TakenChanges};
@@ -184,8 +184,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::{Change, ChangeRings, HybridClock, LocalChanges as _, MISSED_DELETES_SHARE, RingReader, Version};
-    use crate::base::KeyHash;
-    use crate::replication::version::NodeNumber;
+    use crate::base::{KeyHash, NodeNumber};
 
     const NOW_MS: u64 = 1_780_000_000_000;
 

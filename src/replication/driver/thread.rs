@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -15,12 +15,13 @@ use mio::{Events, Interest, Poll, Token};
 use crate::base::{Clock, Repeated};
 use crate::replication::cache::ReplicatedCache;
 use crate::replication::control::NodeReport;
-use crate::replication::frame::{HANDSHAKE_BYTES_MAX, LinkRefusal, Nonce, decode};
+use crate::replication::frame::{FrameError, HANDSHAKE_BYTES_MAX, LinkRefusal, Nonce, decode};
 use crate::replication::link::{LinkId, PeerId};
 use crate::replication::log::LogEntry;
 use crate::replication::replica::{LinkCloseReason, Now, Replica, ReplicaAction, ReplicaEvent};
 use crate::sync::{Leaf, Mailbox, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
+use crate::sys::socket::listen_tcp;
 
 use super::dial::{AddressBook, DialTarget};
 use super::link_socket::{LinkSocket, SocketProgress};
@@ -30,6 +31,8 @@ const MAIL: Token = Token(usize::MAX);
 /// The token of the first listener. The others have the ones below it.
 const LISTENERS: usize = usize::MAX - 1;
 const LISTENERS_MAX: usize = 16;
+/// Connections that the kernel keeps until the thread accepts them.
+const BACKLOG: u32 = 128;
 /// Orders that may wait.
 const MAIL_MAX: usize = 1024;
 /// Events of one poll.
@@ -42,6 +45,8 @@ const TICK_MS: u64 = 100;
 const CONNECT_MS_MAX: u64 = 3_000;
 /// Connections of nodes that have not introduced themselves.
 const STRANGERS_MAX: usize = 64;
+/// Of these, those from one site.
+pub(super) const STRANGERS_PER_SITE_MAX: usize = 8;
 /// Rounds of writing in one turn.
 const ROUNDS_MAX: usize = 16;
 /// A range of items, and the values of a batch, are on the heap.
@@ -95,10 +100,16 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
 ) -> io::Result<Running> {
     let poll = Poll::new()?;
     let (sender, mail) = mailbox(poll.registry(), MAIL, MAIL_MAX)?;
-    let mut listeners = Vec::new();
-    for (index, address) in config.listen.iter().take(LISTENERS_MAX).enumerate() {
-        let mut listener = TcpListener::bind(*address)?;
-        poll.registry().register(&mut listener, Token(LISTENERS - index), Interest::READABLE)?;
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    for address in config.listen.iter().take(LISTENERS_MAX) {
+        let socket = match listen_tcp(*address, BACKLOG) {
+            Ok(socket) => socket,
+            // Without IPv6, all interfaces are those of IPv4.
+            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => continue,
+            Err(error) => return Err(error),
+        };
+        let mut listener = TcpListener::from_std(socket.into());
+        poll.registry().register(&mut listener, Token(LISTENERS - listeners.len()), Interest::READABLE)?;
         listeners.push(listener);
     }
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
@@ -218,6 +229,14 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
         }
     }
 
+    /// Logs that what has arrived is no frame.
+    fn log_no_frame(&mut self, link: LinkId, error: FrameError) {
+        let address = self.connections.get(&link).and_then(|connection| connection.stream.peer_addr().ok());
+        if let (Some(address), Some(times)) = (address, self.ends.note(1, self.clock.read().now)) {
+            log_line(Level::Warning, format!("larder: replication: {address}: {error}{times}"));
+        }
+    }
+
     /// Takes changes of this node, and tells the time. Returns whether there were changes.
     fn take_changes(&mut self) -> bool {
         let mut entries = std::mem::take(&mut self.entries);
@@ -288,6 +307,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             }
         }
         self.act();
+        self.publish_reports();
     }
 
     fn add(&mut self, endpoint: crate::settings::Endpoint) {
@@ -321,11 +341,8 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
 
     fn accept(&mut self, listener: usize) {
         while let Some(Ok((stream, address))) = self.listeners.get(listener).map(TcpListener::accept) {
-            let is_stranger = self.config.accepts_only_peers && !self.book.has(address.ip().to_canonical());
-            if is_stranger || self.replica.strangers() >= STRANGERS_MAX {
+            if let Some(why) = self.why_shut_out(address.ip()) {
                 if let Some(times) = self.strangers.note(1, self.clock.read().now) {
-                    let why =
-                        if is_stranger { "it is no peer" } else { "too many others have not completed the handshake" };
                     log_line(Level::Info, format!("larder: replication: refused {address}: {why}{times}"));
                 }
                 continue;
@@ -334,6 +351,35 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                 self.step(ReplicaEvent::Opened { link, dialled: None, nonce: nonce() });
             }
         }
+    }
+
+    /// Why a connection from this address is not accepted. Those that have not said who they are may be few, and few
+    /// from each address. A peer takes the place of another one's oldest.
+    fn why_shut_out(&mut self, ip: IpAddr) -> Option<&'static str> {
+        let is_peer = self.book.has(ip.to_canonical());
+        if self.config.accepts_only_peers && !is_peer {
+            return Some("it is no peer");
+        }
+        let address_of = |connections: &BTreeMap<LinkId, LinkSocket>, link| {
+            connections.get(&link).and_then(|connection| connection.stream.peer_addr().ok()).map(|other| other.ip())
+        };
+        let strangers: Vec<(LinkId, Option<IpAddr>)> =
+            self.replica.strangers().map(|link| (link, address_of(&self.connections, link))).collect();
+        let site = site_of(ip);
+        let from_there = strangers.iter().filter(|(_, other)| other.map(site_of) == Some(site)).count();
+        if from_there >= STRANGERS_PER_SITE_MAX && !is_peer {
+            return Some("too many from there have not said who they are");
+        }
+        if strangers.len() < STRANGERS_MAX {
+            return None;
+        }
+        let is_other = |other: Option<IpAddr>| other.is_none_or(|other| !self.book.has(other.to_canonical()));
+        let oldest = strangers.iter().find(|(_, other)| is_other(*other)).filter(|_| is_peer);
+        let Some((link, _)) = oldest else { return Some("too many others have not said who they are") };
+        let now = self.now();
+        self.replica.displace(*link, now, &mut self.cache, &mut self.actions);
+        self.act();
+        None
     }
 
     /// The kernel reports a socket.
@@ -378,7 +424,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             let used = self.receive(link, &input);
             match (used, self.connections.get_mut(&link)) {
                 (Some(used), Some(connection)) => connection.put_input(input, used),
-                (None, _) => self.lose(link),
+                (None, _) => {}
                 (Some(_), None) => {}
             }
             if progress == SocketProgress::Lost {
@@ -388,14 +434,22 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
     }
 
     /// Gives the replica all frames in `input`. Returns the number of bytes that they have; `None` if bytes are no
-    /// frame.
+    /// frame, and the link has ended.
     fn receive(&mut self, link: LinkId, input: &[u8]) -> Option<usize> {
         let mut used = 0;
         while self.connections.contains_key(&link) {
             // So the rings hold few deletes while the values of a frame are compared with them.
             self.take_changes();
             let bytes_max = if self.replica.is_up(link) { self.config.frame_bytes_max } else { HANDSHAKE_BYTES_MAX };
-            let Some(decoded) = decode(&input[used..], bytes_max).ok()? else { break };
+            let decoded = match decode(&input[used..], bytes_max, self.replica.frame_key(link)) {
+                Ok(Some(decoded)) => decoded,
+                Ok(None) => break,
+                Err(error) => {
+                    self.log_no_frame(link, error);
+                    self.lose(link);
+                    return None;
+                }
+            };
             used += decoded.consumed;
             self.step(ReplicaEvent::Received { link, sequence: decoded.sequence, frame: decoded.frame });
         }
@@ -427,6 +481,14 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
         if self.connections.remove(&link).is_some() {
             self.step(ReplicaEvent::Closed(link));
         }
+    }
+}
+
+/// The site of an address: itself, or the network of an IPv6 host, which has 2^64 addresses.
+fn site_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
     }
 }
 

@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::base::{Clock, Key, KeyHash};
+use crate::base::{Clock, Key, KeyHash, NodeNumber, Version, VersionedValue};
 use crate::replication::control::PeerState;
 use crate::replication::simulator::model::{Model, hash_of};
 use crate::replication::{
-    Change, HashRange, NodeId, NodeNumber, Now, RemovalReason, Replica, ReplicaConfig, ReplicatedCache, Saved, Version,
-    VersionedValue,
+    Change, HashRange, NodeId, Now, RemovalReason, Replica, ReplicaConfig, ReplicatedCache, Saved,
 };
 use crate::settings::{Endpoint, ListenerTls};
 use crate::sync::Sender;
@@ -42,6 +41,9 @@ impl ReplicatedCache for Shared {
     }
     fn touch(&mut self, hash: KeyHash, base: Version, version: Version, ttl_ms: Option<u64>) -> bool {
         self.0.lock().unwrap().touch(hash, base, version, ttl_ms)
+    }
+    fn departed(&self, hash: KeyHash) -> Version {
+        self.0.lock().unwrap().departed(hash)
     }
     fn remove(&mut self, hash: KeyHash, version: Version, why: RemovalReason) {
         self.0.lock().unwrap().remove(hash, version, why);
@@ -84,6 +86,8 @@ impl TestNode {
             log_entries: 1 << 20,
             tombstones: 1000,
             tombstone_ttl_ms: 3_600_000,
+            value_bytes_max: 1 << 20,
+            bandwidth: 0,
             queue_bytes: 1 << 20,
             skew_ms_max: 60_000,
             session_interval_ms: 3_600_000,
@@ -237,4 +241,21 @@ fn bytes_that_are_no_frames_end_the_connection() {
         assert!(answer.len() < 100, "{answer:?}");
     }
     assert_eq!(one.state(), None);
+}
+
+#[test]
+fn silent_connections_from_one_address_are_few_and_keep_no_peer_away() {
+    use std::io::Read as _;
+    let one = TestNode::start(1, &[], Some(b"secret"));
+    let silent: Vec<_> = (0..20).map(|_| std::net::TcpStream::connect(one.address).unwrap()).collect();
+    let is_shut_out = |mut stream: &std::net::TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        // The challenge, or the end.
+        stream.read(&mut [0; 4]).is_ok_and(|bytes| bytes == 0)
+    };
+    assert_eq!(silent.iter().filter(|stream| is_shut_out(stream)).count(), 20 - super::thread::STRANGERS_PER_SITE_MAX);
+    let other = TestNode::start(2, &[one.address], Some(b"secret"));
+    one.orders.post(PeerOrder::Add(endpoint(other.address))).unwrap();
+    other.set(1, 11);
+    wait_until("the value is there", || one.get(1) == Some(11));
 }

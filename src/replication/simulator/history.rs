@@ -4,14 +4,16 @@
 //! 2. Nothing is read that was not written.
 //! 3. A client that stays with a node never reads older than it wrote or read there.
 //! 4. No deleted value returns, neither on a node that knew of the delete, nor in the end.
+//! 5. What was evicted or has expired does not return to a node that runs, and nothing older than it does.
 //!
 //! Changes may be lost with a node that is killed and has no memory file, if no other node had them. Keys that some
-//! node has evicted, or let expire, may differ in the end, and may have older values. Rules 2 and 4 hold for them, too.
+//! node has evicted, or let expire, may differ in the end, and may have older values. Rules 2, 4 and 5 hold for them,
+//! too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::KeyHash;
-use crate::replication::{RemovalReason, Version};
+use crate::base::{KeyHash, Version};
+use crate::replication::RemovalReason;
 
 use super::model::{Model, Note, hash_of};
 
@@ -30,6 +32,8 @@ struct ClientChange {
 struct Known {
     deleted: BTreeMap<u64, Version>,
     flushed: Version,
+    /// What has left since its last start.
+    left: BTreeMap<u64, Version>,
 }
 
 /// What a client expects of its node.
@@ -80,11 +84,18 @@ impl ClientHistory {
             match *note {
                 Note::Put(version) => {
                     let deleted = known.deleted.get(hash).copied().unwrap_or_default().max(known.flushed);
+                    let left = known.left.get(hash).copied().unwrap_or_default();
+                    if version <= left {
+                        return Err(format!("node {node} stores {version:?} of {hash:x}, which has left at {left:?}"));
+                    }
                     if version <= deleted {
                         return Err(format!("node {node} stores {version:?} of {hash:x}, deleted at {deleted:?}"));
                     }
                 }
-                Note::Left => drop(self.departed.insert(*hash)),
+                Note::Left(version) => {
+                    known.left.insert(*hash, version);
+                    self.departed.insert(*hash);
+                }
                 Note::Removed(RemovalReason::Deleted, version) => {
                     let deleted = known.deleted.entry(*hash).or_default();
                     *deleted = version.max(*deleted);
@@ -133,6 +144,11 @@ impl ClientHistory {
         // A flush counts as known for every key, so any key will do that no node has.
         let known = knows(KeyHash(0));
         self.flushes.iter_mut().for_each(|(version, is_lost)| *is_lost |= *version > known);
+    }
+
+    /// A node starts again with its data.
+    pub(super) fn restart(&mut self, node: usize) {
+        self.known[node].left.clear();
     }
 
     /// Whether the nodes agree in the end. A value may have come through all other nodes. Each of them may have added

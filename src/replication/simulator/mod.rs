@@ -14,6 +14,7 @@
 //! the same thing at the same virtual times.
 
 mod history;
+mod limits;
 pub(super) mod model;
 mod network;
 mod plan;

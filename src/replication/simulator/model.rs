@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{Key, KeyHash, KeyHasher};
-use crate::replication::{HashRange, RemovalReason, ReplicatedCache, Version, VersionedValue};
+use crate::base::{Key, KeyHash, KeyHasher, Version, VersionedValue};
+use crate::replication::{HashRange, RemovalReason, ReplicatedCache};
 
 /// An item.
 #[derive(Clone, Debug)]
@@ -20,8 +20,8 @@ pub(in crate::replication) struct ModelItem {
 pub(super) enum Note {
     /// It was stored.
     Put(Version),
-    /// It was evicted, or has expired.
-    Left,
+    /// It was evicted at this version, or has expired.
+    Left(Version),
     /// Replication has removed it.
     Removed(RemovalReason, Version),
     /// Everything up to this version was dropped.
@@ -33,6 +33,8 @@ pub(super) enum Note {
 pub(in crate::replication) struct Model {
     pub(super) now_ms: u64,
     items: BTreeMap<u64, ModelItem>,
+    /// Versions at which items were evicted or expired.
+    departed: BTreeMap<u64, Version>,
     capacity: usize,
     /// What has happened since the last look.
     pub(super) notes: Vec<(u64, Note)>,
@@ -49,7 +51,7 @@ pub(in crate::replication) fn hash_of(key: u64) -> KeyHash {
 
 impl Model {
     pub(in crate::replication) fn new(capacity: usize, now_ms: u64) -> Self {
-        Self { now_ms, items: BTreeMap::new(), capacity, notes: Vec::new() }
+        Self { now_ms, items: BTreeMap::new(), departed: BTreeMap::new(), capacity, notes: Vec::new() }
     }
 
     /// The live item of a key.
@@ -63,8 +65,7 @@ impl Model {
         let is_over = |item: &ModelItem| item.deadline_ms.is_some_and(|deadline| deadline <= now_ms);
         let over = self.items.iter().filter(|(_, item)| is_over(item)).map(|(hash, _)| *hash);
         over.collect::<Vec<_>>().into_iter().for_each(|hash| {
-            self.items.remove(&hash);
-            self.notes.push((hash, Note::Left));
+            self.leave(hash);
         });
     }
 
@@ -88,9 +89,20 @@ impl Model {
             // The oldest item leaves.
             let oldest = self.items.iter().min_by_key(|(_, item)| item.version).map(|(hash, _)| *hash);
             let Some(oldest) = oldest else { return };
-            self.items.remove(&oldest);
-            self.notes.push((oldest, Note::Left));
+            self.leave(oldest);
         }
+    }
+
+    fn leave(&mut self, hash: u64) {
+        if let Some(item) = self.items.remove(&hash) {
+            self.departed.insert(hash, item.version);
+            self.notes.push((hash, Note::Left(item.version)));
+        }
+    }
+
+    /// What is not kept with the items is lost in a restart.
+    pub(super) fn restart(&mut self) {
+        self.departed.clear();
     }
 }
 
@@ -123,7 +135,8 @@ impl ReplicatedCache for Model {
         allows: &mut dyn FnMut(Option<Version>) -> bool,
     ) -> bool {
         self.sweep();
-        if !allows(self.version(hash)) {
+        let stored = self.version(hash);
+        if !allows(stored) || stored.is_none() && value.version <= self.departed(hash) {
             return false;
         }
         let deadline_ms = value.ttl_ms.map(|ttl| self.now_ms + ttl);
@@ -139,6 +152,10 @@ impl ReplicatedCache for Model {
         (item.version, item.deadline_ms) = (version, deadline_ms);
         self.notes.push((hash.0, Note::Put(version)));
         true
+    }
+
+    fn departed(&self, hash: KeyHash) -> Version {
+        self.departed.get(&hash.0).copied().unwrap_or_default()
     }
 
     fn remove(&mut self, hash: KeyHash, version: Version, why: RemovalReason) {

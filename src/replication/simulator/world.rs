@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::{NodeNumber, Version};
 use crate::replication::{
-    Change, Counts, LinkId, LogEntry, MissedChanges, NodeId, NodeNumber, Now, PeerId, Replica, ReplicaAction,
-    ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved, Version, decode,
+    Change, Counts, LinkId, LogEntry, MissedChanges, NodeId, Now, PeerId, RemovalReason, Replica, ReplicaAction,
+    ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved, decode,
 };
 
 use super::Fault;
 use super::history::{ClientHistory, Expected, Violation};
-use super::model::{Model, hash_of};
+use super::model::{Model, Note, hash_of};
 use super::network::{Network, Path, Payload, other};
 use super::plan::{Incident, NodePlan, Plan};
 use super::random::Random;
@@ -259,7 +260,10 @@ impl SimulatedWorld {
                     self.step(node, ReplicaEvent::Closed(link))?;
                 }
                 Some(Payload::Frame(bytes)) => {
-                    let decoded = decode(&bytes, FRAME_BYTES_MAX);
+                    // As the driver does.
+                    self.report_missed(node)?;
+                    let key = self.nodes[node].replica.as_ref().and_then(|replica| replica.frame_key(link));
+                    let decoded = decode(&bytes, FRAME_BYTES_MAX, key);
                     let decoded = decoded.ok().flatten().ok_or("a frame cannot be decoded")?;
                     let (sequence, frame) = (decoded.sequence, decoded.frame);
                     self.step(node, ReplicaEvent::Received { link, sequence, frame })?;
@@ -352,6 +356,8 @@ impl SimulatedWorld {
             log_entries: self.plan.log_entries,
             tombstones: self.plan.tombstones,
             tombstone_ttl_ms: self.plan.tombstone_ttl_ms,
+            value_bytes_max: 1 << 20,
+            bandwidth: 0,
             queue_bytes: self.plan.queue_bytes,
             skew_ms_max: 3 * 3_600_000,
             session_interval_ms: 700,
@@ -366,6 +372,8 @@ impl SimulatedWorld {
         let is_persistent = node.plan.is_persistent;
         if is_persistent {
             node.saved = Some(replica.saved(now.unix_ms));
+            node.cache.restart();
+            self.history.restart(index);
         } else {
             node.cache = Model::new(node.plan.capacity, now.steady_ms);
             let others = self.nodes.iter().filter(|other| other.replica.is_some() || other.saved.is_some());
@@ -529,7 +537,10 @@ impl SimulatedWorld {
         let Some(change) = make(&mut node.cache, version) else { return Ok(None) };
         match change {
             Change::Flush => self.history.flush(version),
-            Change::Delete(hash) => self.history.change(hash, version, None),
+            Change::Delete(hash) => {
+                node.cache.notes.push((hash.0, Note::Removed(RemovalReason::Deleted, version)));
+                self.history.change(hash, version, None);
+            }
             Change::Set(hash) | Change::Touch { hash, .. } => {
                 // A value that was evicted at once was written all the same.
                 let write = node.cache.get(hash).filter(|item| item.version == version).map(|item| item.write);

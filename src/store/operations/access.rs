@@ -1,7 +1,7 @@
 //! Retrieval: takes no lock, unless the item's deadline or its token changes. A hit that changes nothing writes no
 //! shared memory either.
 
-use crate::base::{ClockTick, Deadline, HashedKey, KeyHash};
+use crate::base::{ClockTick, Deadline, HashedKey, KeyHash, Version};
 use crate::counters::Counter;
 use crate::index::BucketGuard;
 use crate::item::{Extras, ItemRef, Marks, header};
@@ -145,8 +145,8 @@ impl WorkerStore {
     /// Sets the deadline of an item. A replicated one also gets a version.
     fn touch_item(&self, _bucket: &BucketGuard<'_>, hash: KeyHash, item: &ItemRef<'_>, deadline: Deadline) {
         let Some(journal) = self.journal else { return item.set_deadline(deadline) };
-        let base = item.version().unwrap_or(0);
-        item.touch(deadline, Some(journal.draw(self.thread)));
+        let base = item.version().map_or(Version::ZERO, Version::from_bits);
+        item.touch(deadline, Some(journal.draw(self.thread).bits()));
         journal.note(self.thread, JournalEntry::Touch { hash, base });
     }
 

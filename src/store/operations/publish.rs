@@ -6,7 +6,7 @@ use crate::index::{BucketGuard, Slot};
 use crate::item::{CompleteItem, Extras, ItemRef, LinkInfo, Marks, PendingItem, QueueState, header};
 use crate::memory::ChunkRef;
 use crate::store::cache::Store;
-use crate::store::engine::{Refusal, StoreOutcome, Write, WriteOptions};
+use crate::store::engine::{Miss, Refusal, StoreOutcome, Write, WriteOptions};
 use crate::store::flush::FlushMark;
 use crate::store::journal::{Journal, JournalEntry};
 use crate::store::pressure::late_reads::LateReads;
@@ -294,7 +294,7 @@ impl WorkerStore {
 
     /// Gives an item that is about to be linked the version of this change.
     fn draw_version(&self, journal: &dyn Journal, complete: &mut CompleteItem) -> u64 {
-        let version = journal.draw(self.thread);
+        let version = journal.draw(self.thread).bits();
         complete.set_version(&self.store.slabs, version);
         version
     }
@@ -346,6 +346,11 @@ impl WorkerStore {
     /// Whether a live item was found.
     pub(super) fn has_live(&self, found: &LockedKey<'_, '_>) -> bool {
         found.item().is_some_and(|item| self.why_dead_at(found.mark, &item).is_none())
+    }
+
+    /// Whether the key has an item that has expired, and was not flushed.
+    pub(super) fn has_expired(&self, found: &LockedKey<'_, '_>) -> bool {
+        found.item().is_some_and(|item| self.why_dead_at(found.mark, &item) == Some(Miss::Expired))
     }
 
     /// Stores a short value under a key that has no live item. None: it has one by now.

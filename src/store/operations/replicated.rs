@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment};
+use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, Version, VersionedValue};
 use crate::index::Walk;
 use crate::item::{CompleteItem, Extras, ItemRef, Marks, PendingItem};
 use crate::store::cache::Store;
@@ -24,23 +24,6 @@ const ITEMS_PER_SLICE: usize = 512;
 
 /// Marks as they travel.
 const WIRE_MARKS: [(u8, Marks); 3] = [(1, Marks::STALE), (2, Marks::TOKEN_SENT), (4, Marks::BINARY_KEY)];
-
-/// A value that comes from another node, or goes there.
-#[derive(Clone, Copy)]
-pub struct ReplicaItem<'v> {
-    /// Its version.
-    pub version: u64,
-    /// Its key.
-    pub key: Key<'v>,
-    /// The client's own 32 bits.
-    pub client_flags: u32,
-    /// Stale, token sent, key sent in base64.
-    pub marks: u8,
-    /// Milliseconds that it has left; `None` if it does not expire.
-    pub ttl_ms: Option<u64>,
-    /// Its bytes.
-    pub data: &'v [u8],
-}
 
 /// A value that is not linked yet.
 enum FilledItem {
@@ -78,12 +61,12 @@ impl ReplicaStore {
     }
 
     /// The version of the item whose key has this hash.
-    pub fn version(&self, hash: KeyHash) -> Option<u64> {
+    pub fn version(&self, hash: KeyHash) -> Option<Version> {
         self.pinned(|pin, worker| worker.find_hashed(pin, hash).map(|item| version_of(&item)))
     }
 
     /// Shows the item whose key has this hash. False: it is absent.
-    pub fn read(&self, hash: KeyHash, visit: &mut dyn FnMut(&ReplicaItem<'_>)) -> bool {
+    pub fn read(&self, hash: KeyHash, visit: &mut dyn FnMut(&VersionedValue<'_>)) -> bool {
         self.pinned(|pin, worker| {
             let Some(item) = worker.find_hashed(pin, hash) else { return false };
             let Some(key) = Key::new(item.key()) else { return false };
@@ -98,7 +81,7 @@ impl ReplicaStore {
                 item.pieces().for_each(|piece| joined.extend_from_slice(piece));
                 &joined
             });
-            visit(&ReplicaItem { version, key, client_flags: item.client_flags(), marks, ttl_ms, data });
+            visit(&VersionedValue { version, key, client_flags: item.client_flags(), marks, ttl_ms, data });
             if joined.capacity() <= ITEMS_PER_SLICE << 10 {
                 self.joined.set(joined);
             }
@@ -108,7 +91,12 @@ impl ReplicaStore {
 
     /// Stores a value if `allows` says so of the version that it would replace. Nothing changes the key between the
     /// question and the store. If the value does not fit, an older item leaves nevertheless.
-    pub fn put(&mut self, hash: KeyHash, item: &ReplicaItem<'_>, allows: &mut dyn FnMut(Option<u64>) -> bool) -> bool {
+    pub fn put(
+        &mut self,
+        hash: KeyHash,
+        item: &VersionedValue<'_>,
+        allows: &mut dyn FnMut(Option<Version>) -> bool,
+    ) -> bool {
         if !allows(self.version(hash)) {
             return false;
         }
@@ -127,7 +115,7 @@ impl ReplicaStore {
     }
 
     /// Gives the item with the version `base` another version and time to live. False: there is no such item.
-    pub fn touch(&mut self, hash: KeyHash, base: u64, version: u64, ttl_ms: Option<u64>) -> bool {
+    pub fn touch(&mut self, hash: KeyHash, base: Version, version: Version, ttl_ms: Option<u64>) -> bool {
         self.pinned(|pin, worker| {
             let store = worker.store;
             let Some(item) = worker.find_hashed(pin, hash) else { return false };
@@ -136,20 +124,21 @@ impl ReplicaStore {
                 return false;
             }
             let deadline = deadline_of(ttl_ms, worker.moment);
-            item.touch(deadline, Some(version));
+            item.touch(deadline, Some(version.bits()));
             store.slabs.dues.note(item.chunk().page(), deadline);
             true
         })
     }
 
     /// Removes the item whose key has this hash, if its version is below `version`.
-    pub fn remove(&mut self, hash: KeyHash, version: u64) {
+    pub fn remove(&mut self, hash: KeyHash, version: Version) {
         self.pinned(|pin, worker| worker.remove_replica(pin, hash, version));
     }
 
     /// Removes all items with versions up to `through`.
-    pub fn flush(&mut self, through: u64) {
+    pub fn flush(&mut self, through: Version) {
         let store = self.store;
+        let just_above = Version::from_bits(through.bits().saturating_add(1));
         let mut walk = Walk::default();
         while !walk.is_over() {
             self.pinned(|pin, worker| {
@@ -159,7 +148,7 @@ impl ReplicaStore {
                     if version_of(&item) <= through
                         && let Some(key) = Key::new(item.key())
                     {
-                        worker.remove_replica(pin, store.hasher.hash(key).hash, through.saturating_add(1));
+                        worker.remove_replica(pin, store.hasher.hash(key).hash, just_above);
                     }
                 }
             });
@@ -168,7 +157,7 @@ impl ReplicaStore {
     }
 
     /// Shows the items between two positions, which are hashes read backwards.
-    pub fn walk(&self, first: u64, last: u64, visit: &mut dyn FnMut(KeyHash, u64)) {
+    pub fn walk(&self, first: u64, last: u64, visit: &mut dyn FnMut(KeyHash, Version)) {
         let store = self.store;
         let [start, end] = [first, last].map(|position| u32::try_from(position >> 32).unwrap_or(u32::MAX));
         let mut walk = Walk::from(start);
@@ -215,15 +204,19 @@ impl WorkerStore {
         &mut self,
         pin: &Pin,
         hash: KeyHash,
-        item: &ReplicaItem<'_>,
-        allows: &mut dyn FnMut(Option<u64>) -> bool,
+        item: &VersionedValue<'_>,
+        allows: &mut dyn FnMut(Option<Version>) -> bool,
     ) -> Result<bool, Refusal> {
         let key = HashedKey { key: item.key, hash };
         let filled = self.fill_replica(pin, key, item)?;
         let found = self.look(pin, key);
         let stored = if self.has_live(&found) { found.item().map(|item| version_of(&item)) } else { None };
         let is_deleted = || self.store.journal().is_some_and(|journal| journal.has_delete(hash, item.version));
-        if !allows(stored) || stored.is_none() && is_deleted() {
+        // An expired item may be there until its memory is collected. What is older does not take its place.
+        let there = found.item().filter(|_| self.has_expired(&found));
+        let expired = there.map_or(Version::ZERO, |there| version_of(&there));
+        let is_outdated = || item.version <= expired || is_deleted();
+        if !allows(stored) || stored.is_none() && is_outdated() {
             drop(found);
             if let FilledItem::OneChunk(complete) = filled {
                 self.store.slabs.give_back(complete.give_up());
@@ -232,7 +225,7 @@ impl WorkerStore {
         }
         let marks = WIRE_MARKS.iter().filter(|(bit, _)| item.marks & bit != 0);
         let marks = marks.fold(Marks::NONE, |marks, (_, mark)| marks.with(*mark));
-        let (deadline, version) = (deadline_of(item.ttl_ms, self.moment), Some(item.version));
+        let (deadline, version) = (deadline_of(item.ttl_ms, self.moment), Some(item.version.bits()));
         let linking = Linking { deadline, marks, version, unique: None };
         let complete = match filled {
             FilledItem::OneChunk(complete) => complete,
@@ -243,8 +236,13 @@ impl WorkerStore {
         published.map(|_| true).ok_or(Refusal::NoMemory)
     }
 
-    fn fill_replica(&mut self, pin: &Pin, key: HashedKey<'_>, item: &ReplicaItem<'_>) -> Result<FilledItem, Refusal> {
-        let extras = Extras { client_flags: item.client_flags, version: Some(item.version) };
+    fn fill_replica(
+        &mut self,
+        pin: &Pin,
+        key: HashedKey<'_>,
+        item: &VersionedValue<'_>,
+    ) -> Result<FilledItem, Refusal> {
+        let extras = Extras { client_flags: item.client_flags, version: Some(item.version.bits()) };
         if let Some(complete) = self.allocate_filled(pin, key, extras, item.data, self.has_proofs())? {
             return Ok(FilledItem::OneChunk(complete));
         }
@@ -256,7 +254,7 @@ impl WorkerStore {
         Ok(FilledItem::Chain(pending))
     }
 
-    fn remove_replica(&mut self, pin: &Pin, hash: KeyHash, version: u64) {
+    fn remove_replica(&mut self, pin: &Pin, hash: KeyHash, version: Version) {
         let store = self.store;
         // The lock first: another thread may be about to store the key with a version that it has drawn before.
         let mut bucket = store.index.lock(pin, hash);
@@ -275,8 +273,8 @@ impl WorkerStore {
 }
 
 /// The version of an item. An item without one is older than all others.
-fn version_of(item: &ItemRef<'_>) -> u64 {
-    item.version().unwrap_or(0)
+fn version_of(item: &ItemRef<'_>) -> Version {
+    item.version().map_or(Version::ZERO, Version::from_bits)
 }
 
 /// What is left until a deadline.

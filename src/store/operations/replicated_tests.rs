@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::replicated::ReplicaStore;
-use crate::base::{Clock, HashedKey, Key, KeyHash, RelTime};
+use crate::base::{Clock, HashedKey, Key, KeyHash, RelTime, Version};
 use crate::memory::ClassPlan;
 use crate::store::cache::Store;
 use crate::store::engine::{Engine as _, StoreOutcome, Write};
@@ -14,7 +14,7 @@ use crate::store::{Journal, JournalEntry, StoreConfig};
 use crate::sync::Participant;
 
 /// A version that a worker draws.
-const DRAWN: u64 = 100;
+const DRAWN: Version = Version::from_bits(100);
 
 /// A journal that keeps what is noted, and can hold back a thread that draws a version.
 #[derive(Default)]
@@ -27,7 +27,7 @@ struct TestJournal {
 struct SharedJournal(Arc<TestJournal>);
 
 impl Journal for SharedJournal {
-    fn draw(&self, _thread: usize) -> u64 {
+    fn draw(&self, _thread: usize) -> Version {
         let on_draw = self.0.on_draw.lock().unwrap().take();
         on_draw.into_iter().for_each(|call| call());
         DRAWN
@@ -39,7 +39,7 @@ impl Journal for SharedJournal {
 
     fn withdraw(&self, _thread: usize) {}
 
-    fn has_delete(&self, _hash: KeyHash, _version: u64) -> bool {
+    fn has_delete(&self, _hash: KeyHash, _version: Version) -> bool {
         false
     }
 }
@@ -115,7 +115,7 @@ fn a_value_that_is_stored_during_a_newer_delete_does_not_stay() {
     thread::scope(|scope| {
         scope.spawn(|| set(&mut client, "k"));
         drawn.recv().unwrap();
-        replica.remove(hash, DRAWN + 1);
+        replica.remove(hash, Version::from_bits(DRAWN.bits() + 1));
         // Ignored: the worker waits no longer.
         let _ = removed_sender.send(());
     });

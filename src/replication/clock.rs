@@ -1,102 +1,11 @@
-//! Versions, and the hybrid logical clock that they come from.
-//!
-//! ```text
-//! 64 bits   │ milliseconds since 2020, 42 │ counter, 12 │ node number, 10 │
-//!             until the year 2159            4096 a ms     two nodes never draw the same version
-//! ```
-//!
-//! A version orders all changes of a key in the whole mesh: the highest one wins. It is also the CAS unique that
-//! clients see. It is never 0, and a node never draws one twice.
+//! The hybrid logical clock that versions come from.
 //!
 //! Milliseconds and counter together are one number, the ticks of the clock. A draw takes the next number, or the
 //! present millisecond if that is higher. So a counter that overflows runs into the next millisecond, and a clock that
 //! is set back stands still instead. A node that learns of a higher version goes on from there.
 
 use crate::base::atomic::{AtomicU16, AtomicU64, Ordering};
-
-const NODE_BITS: u32 = 10;
-const COUNTER_BITS: u32 = 12;
-const MS_BITS: u32 = 42;
-const _: () = assert!(NODE_BITS + COUNTER_BITS + MS_BITS == 64);
-
-/// 1 January 2020, in Unix milliseconds.
-const EPOCH_MS: u64 = 1_577_836_800_000;
-
-/// Number of different node numbers.
-pub(super) const NODE_NUMBERS: u16 = 1 << NODE_BITS;
-
-/// The number of a node in the versions that it draws.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NodeNumber(u16);
-
-impl NodeNumber {
-    /// The number with the low bits of `bits`.
-    pub const fn new(bits: u16) -> Self {
-        Self(bits % NODE_NUMBERS)
-    }
-
-    /// The number itself.
-    pub const fn get(self) -> u16 {
-        self.0
-    }
-}
-
-/// When, and by which node, a key was changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version(u64);
-
-impl Version {
-    /// Before all versions.
-    pub const ZERO: Self = Self(0);
-
-    /// The version with these bits.
-    pub const fn from_bits(bits: u64) -> Self {
-        Self(bits)
-    }
-
-    /// Its bits: the CAS unique.
-    pub const fn bits(self) -> u64 {
-        self.0
-    }
-
-    /// The node that drew it.
-    pub const fn node(self) -> NodeNumber {
-        let [low, high, ..] = self.0.to_le_bytes();
-        NodeNumber::new(u16::from_le_bytes([low, high]))
-    }
-
-    /// When it was drawn, in Unix milliseconds of its node's clock.
-    pub const fn unix_ms(self) -> u64 {
-        (self.0 >> (NODE_BITS + COUNTER_BITS)) + EPOCH_MS
-    }
-
-    /// The highest version below this one that the same node may have drawn.
-    pub const fn before(self) -> Self {
-        Self(self.0.saturating_sub(NODE_NUMBERS as u64))
-    }
-
-    /// Whether only the node numbers tell which one is higher.
-    #[cfg(test)]
-    pub(super) const fn is_tie_with(self, other: Self) -> bool {
-        self.ticks() == other.ticks()
-    }
-
-    /// Milliseconds and counter.
-    const fn ticks(self) -> u64 {
-        self.0 >> NODE_BITS
-    }
-
-    const fn from_ticks(ticks: u64, node: u16) -> Self {
-        Self(ticks << NODE_BITS | node as u64)
-    }
-}
-
-/// The ticks at a Unix time. A time outside of the 42 bits is brought to the nearest inside.
-const fn ticks_at(unix_ms: u64) -> u64 {
-    let ms = unix_ms.saturating_sub(EPOCH_MS);
-    let ms_max = (1 << MS_BITS) - 1;
-    (if ms > ms_max { ms_max } else { ms }) << COUNTER_BITS
-}
+use crate::base::{NodeNumber, Version, ticks_at};
 
 /// A node's hybrid logical clock. Threads share it.
 #[derive(Debug)]
@@ -109,17 +18,17 @@ pub struct HybridClock {
 impl HybridClock {
     /// A clock that draws versions above `latest`.
     pub fn new(number: NodeNumber, latest: Version) -> Self {
-        Self { ticks: AtomicU64::new(latest.ticks()), number: AtomicU16::new(number.0) }
+        Self { ticks: AtomicU64::new(latest.ticks()), number: AtomicU16::new(number.get()) }
     }
 
     /// The number of this node.
     pub fn number(&self) -> NodeNumber {
-        NodeNumber(self.number.load(Ordering::Relaxed))
+        NodeNumber::new(self.number.load(Ordering::Relaxed))
     }
 
     /// Takes another number, because a peer has this one.
     pub(super) fn renumber(&self, number: NodeNumber) {
-        self.number.store(number.0, Ordering::Relaxed);
+        self.number.store(number.get(), Ordering::Relaxed);
     }
 
     /// The next version, above all that this clock has drawn or observed.
@@ -129,7 +38,7 @@ impl HybridClock {
         let next = |ticks: u64| Some(present.max(ticks + 1));
         // AcqRel: a thread that sees a version sees a clock at or above it.
         let before = self.ticks.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).unwrap_or_else(|kept| kept);
-        Version::from_ticks(present.max(before + 1), self.number().0)
+        Version::from_ticks(present.max(before + 1), self.number())
     }
 
     /// Goes on above `version`, which another node has drawn.
@@ -140,13 +49,19 @@ impl HybridClock {
     /// A version at or above all that this clock has drawn, and below all that it will draw.
     pub fn present(&self, now_ms: u64) -> Version {
         let ticks = ticks_at(now_ms).max(self.ticks.fetch_max(ticks_at(now_ms), Ordering::AcqRel));
-        Version::from_ticks(ticks, self.number().0)
+        Version::from_ticks(ticks, self.number())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{COUNTER_BITS, EPOCH_MS, HybridClock, NODE_NUMBERS, NodeNumber, Version};
+    use super::{HybridClock, NodeNumber, Version};
+    use crate::base::NODE_NUMBERS;
+
+    /// 1 January 2020, in Unix milliseconds.
+    const EPOCH_MS: u64 = 1_577_836_800_000;
+    /// Versions that a node draws in a millisecond.
+    const VERSIONS_A_MS: u32 = 4096;
 
     fn clock(number: u16) -> HybridClock {
         HybridClock::new(NodeNumber::new(number), Version::ZERO)
@@ -168,7 +83,7 @@ mod tests {
     fn a_counter_that_overflows_runs_into_the_next_millisecond() {
         let clock = clock(1);
         let first = clock.draw(EPOCH_MS + 5);
-        let last = (0..1 << COUNTER_BITS).map(|_| clock.draw(EPOCH_MS + 5)).last().unwrap();
+        let last = (0..VERSIONS_A_MS).map(|_| clock.draw(EPOCH_MS + 5)).last().unwrap();
         assert_eq!((first.unix_ms(), last.unix_ms()), (EPOCH_MS + 5, EPOCH_MS + 6));
     }
 
