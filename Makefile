@@ -113,6 +113,8 @@ bench-store: ## measure capacity and miss ratio of larder and memcached: all row
 	$(CARGO) bench --bench store -- all
 bench-restart: build ## measure restarts with a memory file (-e), beside memcached's (two minutes)
 	scripts/bench-restart $(TARGET)/release/larder "$$(scripts/newest-memcached $(TARGET)/memcached)"
+bench-replication: build ## measure two nodes with -x: CPU, lag, changes applied, a burst of deletes, a restart (a minute)
+	scripts/bench-replication $(TARGET)/release/larder
 bench-engine: ## measure parsing and executing a request, without sockets
 	$(CARGO) bench --bench engine
 bench-classes: ## compute the memory that slab classes waste for known size distributions
