@@ -161,7 +161,7 @@ install: $(BINARIES) ## install binaries, man pages, doc/, licence, completions 
 	install -D -m 644 scripts/completions/larder.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/larder.fish
 	install -D -m 644 doc/larder.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder.1
 	install -D -m 644 doc/larder-bench.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder-bench.1
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder doc/*.md doc/alerts.yaml
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder doc/*.md doc/*.png doc/alerts.yaml
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder/measurements doc/measurements/*.md
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/larder/LICENSE
 
