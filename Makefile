@@ -99,7 +99,8 @@ miri: ## test items, slabs and epochs under Miri, without the long tests (a minu
 # Prefixes of table row names, separated by semicolons: make bench ROWS="get pipelined; incr"
 ROWS ?=
 
-.PHONY: bench bench-quick bench-memory bench-instructions bench-engine bench-classes bench-growth bench-store bench-replay
+.PHONY: bench bench-quick bench-memory bench-instructions bench-engine bench-classes bench-growth bench-store bench-replay bench-restart \
+	bench-replication
 bench: build ## measure the table of doc/measurements/speed.md: larder, memcached and a null server (eight minutes; ROWS=...)
 	$(TARGET)/release/larder-bench --table --rows "$(ROWS)"
 bench-quick: ROWS = get, 1; get pipelined; 100-key get, 1 M; set, 1; set pipelined 50, room; incr

@@ -77,7 +77,7 @@ counters! {
     cmd_flush => "cmd_flush" as "memcached_commands_total{command=\"flush\",status=\"hit\"}";
     /// Keys of touch and gat.
     cmd_touch => "cmd_touch";
-    /// Meta commands.
+    /// me commands. Other meta commands count as the command that they resemble.
     cmd_meta => "cmd_meta";
     /// Keys that were requested and found.
     get_hits => "get_hits" as "memcached_commands_total{command=\"get\",status=\"hit\"}";
@@ -143,7 +143,7 @@ counters! {
     udp_replies_lost => "udp_replies_lost";
     /// Upgrades since the first process (SIGUSR2). Counters go on across an upgrade.
     upgrades => "upgrades";
-    /// Clients that an upgrade closed: they had sent a part of a value, or had not read large replies.
+    /// Clients that an upgrade closed: they used TLS, had sent a part of a value, or had not read large replies.
     upgrade_closed => "upgrade_closed";
 }
 

@@ -11,6 +11,7 @@
 //! fetch                      one key with options
 //! storage, keyed             sets; deletes, numbers and touches
 //! admin, slabs, crawler      the operator's commands; operator: what they ask of the process
+//! web                        requests over HTTP: pages and items
 //! statistics, dump           `stats`; rows of all items
 //! observe, watching          events for clients that watch
 //! ```

@@ -7,6 +7,7 @@
 //!
 //! connection, state          the loop, and its states
 //! read_buf, value            requests, and values that arrive
+//! transport, sealed          the socket, and TLS between it and the buffers
 //! write_queue, backlog       replies, and those that wait for the client
 //! dump                       rows of a dump, slice by slice
 //! locked, locked_packets     clients that must authenticate first

@@ -530,7 +530,7 @@ pub enum AdminNeed {
     LastInBatch,
     /// As `LastInBatch`. It ends the server, changes its peers or sends without an end, so it is refused over UDP: the
     /// sender's address may be forged.
-    Connection,
+    TrustedConnection,
 }
 
 impl Admin<'_> {
@@ -552,7 +552,7 @@ impl Admin<'_> {
             Self::Shutdown(_)
             | Self::Replication(Some(ReplicationRequest::Change(..)))
             | Self::Watch(_)
-            | Self::Crawler(CrawlerRequest::Dump(..)) => AdminNeed::Connection,
+            | Self::Crawler(CrawlerRequest::Dump(..)) => AdminNeed::TrustedConnection,
             Self::Quit | Self::Crawler(_) => AdminNeed::LastInBatch,
         }
     }

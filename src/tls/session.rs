@@ -190,10 +190,10 @@ impl TlsSession {
                     break;
                 }
                 Ok(ConnectionState::WriteTraffic(_) | ConnectionState::BlockedHandshake) => break,
-                // No configuration allows early data.
+                // Early data, which no configuration allows.
                 Ok(_) => {
                     self.has_failed = true;
-                    return Err(TlsFailure(FailureReason::TooLong));
+                    return Err(TlsFailure(FailureReason::Exhausted));
                 }
                 Err(error) => {
                     self.has_failed = true;

@@ -27,7 +27,7 @@ impl Suites {
         let find = |word: &str| {
             let known = NAMES.iter().find(|(name, _)| *name == word);
             let names = || NAMES.map(|(name, _)| name).join(", ");
-            known.map(|(_, suite)| suite.suite()).ok_or_else(|| format!("{word:?} is none of {}", names()))
+            known.map(|(_, suite)| suite.suite()).ok_or_else(|| format!("{word:?} is not one of {}", names()))
         };
         list.split(':').map(find).collect::<Result<_, _>>().map(Self)
     }

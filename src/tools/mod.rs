@@ -8,8 +8,8 @@
 //!
 //! `larder-top` connects with them, too.
 //!
-//! They use no part of the server but its address syntax, and serve memcached 1.6, too. Memory is bounded: neither keys
-//! nor values are collected.
+//! Of the server they use `base/`, `sys/` and the address syntax of `settings/`. They serve memcached 1.6, too. Memory
+//! is bounded: neither keys nor values are collected.
 
 mod address;
 mod connection;

@@ -181,7 +181,8 @@ fn refusal_of(action: &Action<'_>) -> Option<(ReplyLine, Next)> {
         Action::Request(Request::Store(Storage { value: Value::Coming, .. })) => {
             Some((ReplyLine::BadDataChunk, Next::Incomplete))
         }
-        Action::Request(Request::Admin(admin, _)) if admin.need() == AdminNeed::Connection => {
+        // The sender's address may be forged.
+        Action::Request(Request::Admin(admin, _)) if admin.need() == AdminNeed::TrustedConnection => {
             Some((ReplyLine::NotOverUdp, Next::Request))
         }
         _ => None,

@@ -37,7 +37,7 @@ pub struct HandOver {
     decided: Latch,
     /// Whether the other process has everything but the clients that use TLS.
     is_complete: AtomicBool,
-    /// Never opened.
+    /// Never opened: a worker whose clients are gone waits here until the process ends.
     end: Latch,
 }
 
