@@ -118,6 +118,27 @@ fn other_pages_need_the_token_and_probes_do_not() {
 }
 
 #[test]
+fn a_client_without_the_token_puts_no_key_among_the_hot_ones() {
+    let directory = scratch_directory();
+    let file = directory.join("token");
+    std::fs::write(&file, "s3cret\n").expect("the directory is writable");
+    let option = format!("http_token_file={}", file.display());
+    let server = Server::start(&["--http=0", "-t", "1", "-o", &option, "-o", "http_cache"]);
+    let mut client = server.http_client();
+    let refused = with_fields(HttpReply::Unauthorized, "WWW-Authenticate: Bearer\r\n");
+    for _ in 0..200 {
+        let requests = "GET /cache/strange HTTP/1.1\r\nHost: h\r\n\r\n".repeat(50);
+        client.ask(requests, refused.repeat(50));
+    }
+    assert!(!server.stats("hotkeys").contains_key("1:key"));
+    let request = "GET /cache/known HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer s3cret\r\n\r\n";
+    wait_until("a key that is asked for with the token is sampled", || {
+        client.ask(request.repeat(50), reply(HttpReply::NoItem).repeat(50));
+        server.stats("hotkeys").get("1:key").is_some_and(|key| key == "known")
+    });
+}
+
+#[test]
 fn a_page_of_another_origin_gets_nothing() {
     let server = Server::start(HTTP);
     let mut client = server.http_client();

@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 
 use crate::base::Key;
-use crate::protocol::http::{CACHE_PATH, PathKeyBuffer, decode_path_key, simple_key, split_query};
+use crate::protocol::http::{PathKeyBuffer, decode_path_key, simple_key};
 use crate::protocol::meta::{KEY_BYTES_MAX, decode_key};
 use crate::protocol::{
     AdminNeed, BinaryEcho, Echo, Grammar, HttpMethod, HttpReply, HttpRequest, Input, KeyCoding, Keys, LineRest, Parsed,
@@ -13,6 +13,7 @@ use crate::store::Engine;
 
 use super::context::Context;
 use super::lookup::Lookup;
+use super::web::admitted_item;
 
 /// Requests in a batch. More are not faster: a processor has about this many loads in flight.
 pub const REQUESTS_PER_BATCH: usize = 16;
@@ -182,12 +183,10 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
         let mut at = 0;
         while self.entries.len() < limit && at < bytes.len() {
             match grammar.next(&bytes[at..], input, None) {
-                Parsed::Request { request: Request::Http(Ok(http)), consumed }
-                    if !ends_batch(&Request::Http(Ok(http))) =>
-                {
+                Parsed::Request { request: request @ Request::Http(Ok(http)), consumed } if !ends_batch(&request) => {
                     at += consumed;
                     let lookup = simple_key(&http).map(|key| Lookup::begin(key, engine));
-                    self.push(Action::Request(Request::Http(Ok(http))), lookup, at);
+                    self.push(Action::Request(request), lookup, at);
                 }
                 parsed => {
                     self.take(parsed, bytes, at, engine);
@@ -299,8 +298,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
     fn sample_http<E: Engine>(&self, http: Result<HttpRequest<'_>, HttpReply>, ctx: &mut Context<'_, E>, pin: &E::Pin) {
         let mut buffer: PathKeyBuffer = [0; Key::LEN_MAX];
         let Ok(http) = http else { return ctx.hot.pass_over() };
-        let (path, _) = split_query(http.target);
-        let written_key = path.strip_prefix(CACHE_PATH).filter(|_| ctx.switches.http_cache);
+        let written_key = admitted_item(&http, ctx);
         let Some(found) = written_key.and_then(|written| decode_path_key(written, &mut buffer).ok()) else {
             return ctx.hot.pass_over();
         };

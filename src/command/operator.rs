@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{Clock, EmitRow};
 use crate::counters::Counters;
 use crate::protocol::{HttpReply, PeerChange, ReplyLine, ShutdownMode, Tuning};
-use crate::stats::{ConnectionRow, Gauges, ReplicationFigures, StatHistory};
+use crate::stats::{ConnectionRow, Gauges, ProcessView, ReplicationFigures, StatHistory};
 use crate::watch::Hub;
 
 /// The process, as a command sees it.
@@ -15,6 +15,13 @@ pub trait Operator {
 
     /// The counters of all workers, summed.
     fn totals(&self) -> Counters;
+
+    /// The process as `stats` shows it.
+    fn process_view(&self) -> ProcessView {
+        let clock = self.clock();
+        let (uptime_s, unix_s) = (clock.uptime_s(), clock.unix_s());
+        ProcessView { gauges: self.gauges(), totals: self.totals(), uptime_s, unix_s }
+    }
 
     /// Resets the counters of all workers and of the connection gate (`stats reset`).
     fn reset_counters(&self);

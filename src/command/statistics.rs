@@ -9,8 +9,8 @@ use crate::protocol::{
     Echo, ReplyLine, RowValue, StatsRequest, SwitchRequest, compose, frame_lines, has_row_room, push_row, shown_key,
 };
 use crate::stats::{
-    GeneralRows, HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, PrefixTotals, ProcessView, SAMPLING_ROWS,
-    SCAN_ROWS, connection_rows,
+    GeneralRows, HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, PrefixTotals, SAMPLING_ROWS, SCAN_ROWS,
+    connection_rows,
 };
 use crate::store::{EngineAdmin, StoreReport};
 
@@ -150,10 +150,8 @@ fn connections<E: EngineAdmin>(ctx: &mut Context<'_, E>, rows: &mut Rows<'_>) ->
 }
 
 fn general<E: EngineAdmin>(ctx: &Context<'_, E>, pin: &E::Pin, rows: &mut Rows<'_>) -> ReplyLine {
-    let (gauges, totals) = (ctx.operator.gauges(), ctx.operator.totals());
-    let (uptime_s, unix_s) = (ctx.operator.clock().uptime_s(), ctx.operator.clock().unix_s());
     let mut collected = GeneralRows::default();
-    ProcessView { gauges, totals, uptime_s, unix_s }.rows(&mut |name, value| collected.push(name, value));
+    ctx.operator.process_view().rows(&mut |name, value| collected.push(name, value));
     ctx.engine.report(pin, StoreReport::General, &mut |name, value| collected.push(name, value));
     collected.show(&mut |name, value| rows.push(name, value));
     let replication = ctx.operator.replication();

@@ -79,18 +79,21 @@ impl Connection {
     #[inline(always)]
     pub(super) fn flushed(&mut self, flushed: io::Result<Flushed>, written: u64, turn: &Turn<'_>) -> bool {
         turn.ctx.counters.bytes_written.add(written);
+        matches!(flushed, Ok(Flushed::All)) || self.unflushed(flushed, turn)
+    }
+
+    /// Handles a flush that did not send all. Returns false.
+    #[cold]
+    fn unflushed(&mut self, flushed: io::Result<Flushed>, turn: &Turn<'_>) -> bool {
         match flushed {
-            Ok(Flushed::All) => true,
-            Ok(Flushed::Part(backlog)) => {
-                self.keep_backlog(backlog, turn);
-                false
-            }
+            Ok(Flushed::All) => {}
+            Ok(Flushed::Part(backlog)) => self.keep_backlog(backlog, turn),
             Err(error) => {
                 turn.ctx.counters.response_obj_oom.add(u64::from(error.kind() == io::ErrorKind::OutOfMemory));
                 self.state = ConnectionState::Closing(CloseReason::Broken);
-                false
             }
         }
+        false
     }
 
     /// Tells a client that uses TLS that nothing more follows. Call before the connection is closed.
@@ -117,7 +120,7 @@ impl Transport {
     /// Seals what was put into `buffers`.
     pub(super) fn seal(&mut self, buffers: &mut TlsBuffers) -> io::Result<()> {
         let Some(session) = self.session() else { return Err(io::ErrorKind::InvalidInput.into()) };
-        session.seal(buffers).map_err(|failure| io::Error::other(failure.to_string()))
+        session.seal(buffers).map_err(Into::into)
     }
 
     /// Seals what was put into `buffers`, and sends it. Returns how many sealed bytes the kernel did not take.

@@ -99,6 +99,7 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
         Ok(Flushed::All)
     }
 
+    #[inline(never)]
     fn flush_pieces(&mut self, transport: &Transport, written: &mut u64) -> io::Result<Flushed> {
         if self.is_short {
             return Err(io::ErrorKind::OutOfMemory.into());

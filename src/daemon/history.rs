@@ -22,12 +22,11 @@ pub(super) fn recorder(process: &Arc<Process>) -> Option<Timer> {
         let Some(history) = &process.history else { return };
         if unix_s != recorded_s {
             recorded_s = unix_s;
-            history.record(&view(&process, unix_s), &mut |row| process.store.report_general(row));
+            // The date of this sample, also if the next second has begun.
+            history.record(&ProcessView { unix_s, ..process.process_view() }, &mut |row| {
+                process.store.report_general(row)
+            });
         }
     };
     Some(Timer { every: LOOK_EVERY, run: Box::new(run) })
-}
-
-fn view(process: &Process, unix_s: i64) -> ProcessView {
-    ProcessView { gauges: process.gauges(), totals: process.totals(), uptime_s: process.clock.uptime_s(), unix_s }
 }

@@ -8,10 +8,14 @@
 //!            failure                why a start failed
 //! startup    privileges, plan       user and limits; the store's configuration
 //!            memory_file            the store and its clock
-//!            inheritance            what the process before hands over
+//!            predecessor            what the process before hands over
+//!            activation             sockets that the service manager has opened
+//!            certificates           TLS: the files, and the thread of handshakes
+//!            waiting_threads        threads that begin when nothing can fail any more
 //!            replication, watching  a node of a mesh; clients that watch
 //!            pidfile, notify        files and messages for a supervisor
 //! running    operator, heartbeat    commands about the process; its load for the service manager
+//!            history                what /history.json shows
 //!            upgrade, program       SIGUSR2: the next process, and the program that it runs
 //! ```
 
@@ -35,6 +39,7 @@ mod shutdown;
 mod startup;
 mod upgrade;
 mod users;
+mod waiting_threads;
 mod watching;
 
 pub use cli::{Invocation, parse};

@@ -26,8 +26,8 @@ use crate::dispatcher::{
 use crate::protocol::{Binding, MEMCACHED_VERSION};
 use crate::settings::{ListenerTls, Settings, Tunables};
 use crate::stats::{HotKeys, PrefixTable, StatHistory};
-use crate::store::{MoveTuning, PausedJobs, Store};
-use crate::sync::{Latch, Leaf, Sender};
+use crate::store::{MoveTuning, Store};
+use crate::sync::{Leaf, Sender};
 use crate::sys::error::error_text;
 use crate::sys::filter::Role;
 use crate::sys::log::{Level, log_as_json, log_line, start_log_thread};
@@ -35,7 +35,6 @@ use crate::sys::process::{Foreground, Output, fork_to_background, mappable_bytes
 use crate::sys::signal::{Signals, block_write_signals};
 use crate::sys::spare::refill;
 use crate::upgrade::ProcessRecord;
-use crate::watch::Watcher;
 use crate::worker::{ClientGate, ClientLimits, Mail, Shared};
 
 use super::activation::PassedDescriptors;
@@ -54,6 +53,7 @@ use super::replication::{MeshIdentity, Node};
 use super::shutdown::{Ending, Workers};
 use super::upgrade::Upgrader;
 use super::users::Secrets;
+use super::waiting_threads::WaitingThreads;
 use super::watching::watch_hub;
 
 /// Number of threads from which memcached and this server warn.
@@ -377,22 +377,6 @@ fn let_workers_be_woken(
     Ok(())
 }
 
-/// The threads of a server that are started, and wait. None of them uses an item yet.
-struct WaitingThreads {
-    workers: Arc<Latch>,
-    jobs: PausedJobs<'static>,
-    watchers: Vec<Watcher>,
-}
-
-impl WaitingThreads {
-    /// Lets all threads begin.
-    fn begin(self) {
-        self.workers.open();
-        drop(self.jobs);
-        self.watchers.into_iter().for_each(Watcher::begin);
-    }
-}
-
 /// The running server.
 struct Server {
     dispatcher: Dispatcher,
@@ -537,8 +521,9 @@ impl Server {
                 .collect(),
         };
         let upgrader = Upgrader::new(upgrades.program, dispatcher.waker(), upgrades.manager);
+        let watch_hub = Arc::clone(&process.watch_hub);
         let server = Self { dispatcher, config, workers, users, process, upgrader, end };
-        Ok((server, WaitingThreads { workers: start, jobs, watchers }, node))
+        Ok((server, WaitingThreads { workers: start, jobs, watchers, watch_hub }, node))
     }
 
     /// Takes over what the process before hands to this one. From the commit on nothing can fail.

@@ -167,8 +167,7 @@ impl PageArena {
     ) -> io::Result<Mapping> {
         let page_table = Superblock::read_page_table(file, ChunkRef::PAGES_MAX)?;
         let used = || (0..page_table.len()).filter(|page| page_table[*page] != 0);
-        let pages_least = used().next_back().map_or(0, |last| u32::try_from(last + 1).unwrap_or(u32::MAX));
-        let least = mapped_bytes(pages_least);
+        let least = mapped_bytes(u32::try_from(page_table.len()).unwrap_or(u32::MAX));
         let mapping = Mapping::reserve_in_file(file, space, mapped_bytes(pages_wanted).max(least), least)?;
         let page_bytes = PAGE_BYTES as usize;
         // Ignored: the memory is then mapped when it is touched.

@@ -69,7 +69,7 @@ impl Superblock {
         Ok(newest)
     }
 
-    /// The entries of the page table for the first `pages` pages.
+    /// The entries of the page table for the first `pages` pages, up to the last page that has a class.
     ///
     /// # Errors
     /// The kernel's error.
@@ -77,7 +77,8 @@ impl Superblock {
         let mut bytes = vec![0; pages as usize * ENTRY_BYTES];
         file.read_exact_at(&mut bytes, PAGE_TABLE_AT)?;
         let (entries, _) = bytes.as_chunks::<4>();
-        Ok(entries.iter().map(|entry| u32::from_le_bytes(*entry)).collect())
+        let used = entries.iter().rposition(|entry| *entry != [0; ENTRY_BYTES]).map_or(0, |last| last + 1);
+        Ok(entries[..used].iter().map(|entry| u32::from_le_bytes(*entry)).collect())
     }
 
     /// Whether a file of `len` bytes, at most those of the superblock, holds nothing but the two copies of a state.

@@ -206,10 +206,8 @@ pub(super) fn examine_header(file: &File, len: u64, settings: &Settings) -> io::
 
 /// The page table, up to the last page that has a class. `None`: the file is shorter than that.
 pub(super) fn read_page_table(file: &File, len: u64) -> io::Result<Option<Vec<u32>>> {
-    let mut page_table = Superblock::read_page_table(file, ChunkRef::PAGES_MAX)?;
-    let used = page_table.iter().rposition(|format| *format != 0).map_or(0, |last| last + 1);
-    page_table.truncate(used);
-    Ok((len >= used as u64 * u64::from(PAGE_BYTES)).then_some(page_table))
+    let page_table = Superblock::read_page_table(file, ChunkRef::PAGES_MAX)?;
+    Ok((len >= page_table.len() as u64 * u64::from(PAGE_BYTES)).then_some(page_table))
 }
 
 pub(super) fn reason(fault: HeaderFault) -> String {

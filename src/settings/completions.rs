@@ -21,6 +21,10 @@ const TOOLS: [(&str, &str); 3] = [
     ("load", "store the items of a file in a server"),
     ("ping", "ask whether a server answers"),
 ];
+fn tool_names() -> String {
+    TOOLS.map(|(name, _)| name).join(" ")
+}
+
 const PRINTED: &str = "Printed from src/settings/table.rs by `make doc`. Edit the table, not this file.";
 
 /// The flags, as far as they have an effect.
@@ -104,11 +108,12 @@ pub fn bash_completions() -> String {
     let with_value = flags().filter(|row| row.hint().is_some()).flat_map(names);
     let all: Vec<String> = valueless.into_iter().chain(with_value).collect();
     let suboptions: Vec<String> = suboptions().flat_map(suboption_words).collect();
-    let tools = TOOLS.map(|(name, _)| name).join(" ");
+    let tools = tool_names();
     BASH.replace("@PRINTED@", PRINTED)
         .replace("@CASES@", cases.trim_end())
         .replace("@OPTIONS@", &wrapped(&all))
         .replace("@SUBOPTIONS@", &wrapped(&suboptions))
+        .replace("@TOOL_PATTERN@", &tools.replace(' ', "|"))
         .replace("@TOOLS@", &tools)
 }
 
@@ -148,7 +153,7 @@ _larder() {
     esac
     [[ $COMP_CWORD -eq 1 ]] && options="$options @TOOLS@"
     case ${COMP_WORDS[1]} in
-        dump|load|ping) COMPREPLY=($(compgen -f -- "$word")) ;;
+        @TOOL_PATTERN@) COMPREPLY=($(compgen -f -- "$word")) ;;
         *) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
     esac
 }
@@ -223,7 +228,7 @@ pub fn fish_completions() -> String {
     for (name, doc) in TOOLS {
         let _ = writeln!(text, "complete -c larder -n '__fish_is_nth_token 1' -a {name} -d '{doc}'");
     }
-    text.push_str("complete -c larder -n '__fish_seen_subcommand_from dump load ping' -F\n");
+    let _ = writeln!(text, "complete -c larder -n '__fish_seen_subcommand_from {}' -F", tool_names());
     for row in flags() {
         let value = match offer(row) {
             None => String::new(),

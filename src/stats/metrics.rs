@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::base::{MetricKind, StatDoc, StatMetric, documented};
+use crate::base::{MetricKind, StatDoc, StatMetric, StatValue, documented};
 use crate::store::{StoreReport, report_rows};
 
 use super::exposition::{Exposition, metric_of, quoted};
@@ -63,27 +63,69 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("warm_max_factor", "memcached_lru_crawler_warm_max_factor", "The setting warm_max_factor, which has no effect."),
 ];
 
-/// Figures of the process that `stats` does not show: metric, type, meaning.
-const PROCESS: &[(&str, MetricKind, &str)] = &[
-    ("memcached_up", MetricKind::Gauge, "Always 1: the server answers."),
-    ("larder_ready", MetricKind::Gauge, "1 while /ready answers 200."),
-    ("memcached_process_cpu_seconds_total", MetricKind::Counter, "CPU time of the process, in seconds."),
-    ("memcached_process_max_fds", MetricKind::Gauge, "Limit on open file descriptors."),
-    ("memcached_process_open_fds", MetricKind::Gauge, "Open file descriptors. Missing on kernels older than 6.2."),
-    ("memcached_process_resident_memory_bytes", MetricKind::Gauge, "Resident memory of the process, in bytes."),
-    ("memcached_process_virtual_memory_bytes", MetricKind::Gauge, "Address space in use, in bytes."),
+/// Figures of the process that `stats` does not show. `None`: the system does not tell it.
+pub struct ProcessFigures {
+    /// Whether /ready answers 200.
+    pub is_ready: bool,
+    /// CPU time in microseconds.
+    pub cpu_us: u64,
+    /// Limit on open descriptors.
+    pub files_max: Option<u64>,
+    /// Open descriptors.
+    pub files_open: Option<u64>,
+    /// Address space in use and resident memory, in bytes.
+    pub memory_bytes: Option<(u64, u64)>,
+    /// Limit on the address space, in bytes.
+    pub memory_max: Option<u64>,
+    /// Date of the start.
+    pub started_unix_s: i64,
+}
+
+/// The value of a metric of the process.
+type ProcessValue = fn(&ProcessFigures) -> Option<String>;
+
+/// The metrics of [`ProcessFigures`]: name, type, meaning, value.
+const PROCESS: &[(&str, MetricKind, &str, ProcessValue)] = &[
+    ("memcached_up", MetricKind::Gauge, "Always 1: the server answers.", |_| Some("1".into())),
+    ("larder_ready", MetricKind::Gauge, "1 while /ready answers 200.", |process| {
+        Some(u8::from(process.is_ready).to_string())
+    }),
+    ("memcached_process_cpu_seconds_total", MetricKind::Counter, "CPU time of the process, in seconds.", |process| {
+        Some(StatValue::Micros(process.cpu_us).to_string())
+    }),
+    ("memcached_process_max_fds", MetricKind::Gauge, "Limit on open file descriptors.", |process| {
+        Some(process.files_max?.to_string())
+    }),
+    (
+        "memcached_process_open_fds",
+        MetricKind::Gauge,
+        "Open file descriptors. Missing on kernels older than 6.2.",
+        |process| Some(process.files_open?.to_string()),
+    ),
+    (
+        "memcached_process_resident_memory_bytes",
+        MetricKind::Gauge,
+        "Resident memory of the process, in bytes.",
+        |process| Some(process.memory_bytes?.1.to_string()),
+    ),
+    ("memcached_process_virtual_memory_bytes", MetricKind::Gauge, "Address space in use, in bytes.", |process| {
+        Some(process.memory_bytes?.0.to_string())
+    }),
     (
         "memcached_process_virtual_memory_max_bytes",
         MetricKind::Gauge,
         "Limit on the address space, in bytes; -1: no limit.",
+        |process| Some(process.memory_max.map_or("-1".into(), |bytes| bytes.to_string())),
     ),
-    ("memcached_process_start_time_seconds", MetricKind::Gauge, "Unix time of the start, in seconds."),
+    ("memcached_process_start_time_seconds", MetricKind::Gauge, "Unix time of the start, in seconds.", |process| {
+        Some(process.started_unix_s.to_string())
+    }),
 ];
 
-/// Adds figures of the process. `None`: the system does not tell it.
-pub fn add_process(exposition: &mut Exposition, value_of: &dyn Fn(&str) -> Option<String>) {
-    for (name, kind, help) in PROCESS {
-        if let Some(value) = value_of(name) {
+/// Adds figures of the process.
+pub fn add_process(exposition: &mut Exposition, process: &ProcessFigures) {
+    for (name, kind, help, value) in PROCESS {
+        if let Some(value) = value(process) {
             exposition.add(name, *kind, help, String::new(), value);
         }
     }
@@ -278,17 +320,14 @@ pub fn metrics_markdown() -> String {
         };
         docs.iter().filter_map(shown).collect()
     };
-    let fixed = |rows: &[(&str, MetricKind, &str)]| {
-        let row = |(name, kind, help): &(&str, MetricKind, &str)| {
-            ((*name).to_owned(), kind.word(), String::new(), (*help).to_owned())
-        };
-        rows.iter().map(row).collect::<Vec<_>>()
-    };
     let sets = |family: &str, labels: &str| {
         let name = format!("{family}{{{labels}command=\"set\",status=\"hit\"}}");
         vec![(name, "counter", "`cmd_set`".to_owned(), "Stores that are no cas.".to_owned())]
     };
-    section("The process", fixed(PROCESS));
+    let process = PROCESS
+        .iter()
+        .map(|(name, kind, help, _)| ((*name).to_owned(), kind.word(), String::new(), (*help).to_owned()));
+    section("The process", process.collect());
     section("`stats`", [of_rows(general(), OWN, ""), sets(COMMANDS, "")].concat());
     let settings = SETTINGS.iter().map(|(row, name, help)| {
         ((*name).to_owned(), MetricKind::Gauge.word(), format!("`{row}`"), (*help).to_owned())

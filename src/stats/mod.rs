@@ -30,7 +30,8 @@ pub use hotkeys::{HotKeys, HotSampler};
 pub use key_rows::{HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, PrefixTotals, SAMPLING_ROWS, SCAN_ROWS};
 pub use manual::{counter_names, markdown};
 pub use metrics::{
-    ClassRows, SlabChoice, add_classes, add_general, add_process, add_replication, add_settings, metrics_markdown,
+    ClassRows, ProcessFigures, SlabChoice, add_classes, add_general, add_process, add_replication, add_settings,
+    metrics_markdown,
 };
 pub use prefix::{PrefixCounts, PrefixTable};
 pub use replication::{PeerFigures, ReplicationFigures};

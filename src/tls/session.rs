@@ -7,6 +7,7 @@
 //! ```
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
@@ -92,6 +93,12 @@ impl fmt::Display for TlsFailure {
             FailureReason::TooLong => f.write_str("a message is too long"),
             FailureReason::Exhausted => f.write_str("the session has ended"),
         }
+    }
+}
+
+impl From<TlsFailure> for io::Error {
+    fn from(failure: TlsFailure) -> Self {
+        Self::other(failure.to_string())
     }
 }
 

@@ -50,7 +50,7 @@ impl WatcherPeer {
         let Some(tls) = &mut self.tls else { return send(self.socket.as_fd(), bytes) };
         tls.send_unsent(self.socket.as_fd())?;
         let taken = tls.buffers.put(bytes);
-        tls.session.seal(&mut tls.buffers).map_err(|failure| io::Error::other(failure.to_string()))?;
+        tls.session.seal(&mut tls.buffers)?;
         tls.unsent.extend_from_slice(tls.buffers.outgoing());
         match tls.send_unsent(self.socket.as_fd()) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
@@ -82,8 +82,7 @@ impl WatcherPeer {
             return Ok(false);
         }
         let received = receive(self.socket.as_fd(), tls.session.room(&mut tls.buffers, DISCARDED_MAX))?;
-        let opened = tls.session.open(received, &mut tls.buffers, &mut room);
-        opened.map_err(|failure| io::Error::other(failure.to_string()))?;
+        tls.session.open(received, &mut tls.buffers, &mut room)?;
         Ok(received > 0)
     }
 }

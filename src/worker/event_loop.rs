@@ -538,10 +538,7 @@ impl EventLoop {
                 None => break,
                 // For other mail, the turn itself is what was asked for.
                 Some(Mail::Turn) => self.refuse_stalled(registry, pin),
-                Some(Mail::Adopt(socket, grammar)) => {
-                    let must_authenticate = self.shared.connections.users.is_some();
-                    self.adopt(Connection::accepted(socket, grammar, must_authenticate, self.now), registry);
-                }
+                Some(Mail::Adopt(socket, grammar)) => self.adopt(self.accepted(socket, grammar), registry),
                 Some(Mail::AdoptTls(socket, session)) => self.adopt_session(socket, session, registry),
                 Some(Mail::HandOver(order)) => return AfterTurn::HandOver(order),
                 Some(Mail::Answer(answers)) => answers.add(),

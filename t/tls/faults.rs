@@ -121,7 +121,11 @@ fn a_start_without_usable_certificates_ends_with_one_clear_line() {
         (options(&chain, &path("empty.pem")), 64, format!("{}: no private key in PEM format", path("empty.pem"))),
         (options(&chain, &path("other.pem")), 64, format!("the key does not belong to the certificate in {chain}")),
         (options(&chain, &path("encrypted.pem")), 64, "the key is encrypted; larder needs one without a pass".into()),
-        (format!("{},ssl_ciphers=HIGH", options(&chain, &key)), 64, "-o ssl_ciphers: \"HIGH\" is none of ECDHE".into()),
+        (
+            format!("{},ssl_ciphers=HIGH", options(&chain, &key)),
+            64,
+            "-o ssl_ciphers: \"HIGH\" is not one of ECDHE".into(),
+        ),
         (format!("{},ssl_keyformat=2", options(&chain, &key)), 64, format!("{key}: no private key in DER format")),
         (format!("{},ssl_verify_mode=2", options(&chain, &key)), 64, "needs -o ssl_ca_cert=<file>".into()),
         ("ssl_key=f".into(), 64, "-Z, --enable-ssl: needs -o ssl_chain_cert=<file>".into()),

@@ -4,7 +4,7 @@ use crate::base::parse_i64;
 use crate::protocol::http::{HttpPage, begin_object, begin_page, end_object, split_query};
 use crate::protocol::{Echo, HttpReply, HttpRequest, ReplyLine, StatsRequest, SwitchRequest};
 use crate::stats::{
-    ClassRows, Exposition, ProcessView, SlabChoice, Steps, add_classes, add_general, add_process, add_replication,
+    ClassRows, Exposition, ProcessFigures, SlabChoice, Steps, add_classes, add_general, add_process, add_replication,
     add_settings,
 };
 use crate::store::{EngineAdmin, StoreReport};
@@ -65,11 +65,18 @@ pub(super) fn metrics<E: EngineAdmin>(
         Some(_) => return Err(NoPage::Reply(HttpReply::BadQuery)),
     };
     let mut exposition = Exposition::default();
-    let (gauges, totals) = (ctx.operator.gauges(), ctx.operator.totals());
-    let (uptime_s, unix_s) = (ctx.operator.clock().uptime_s(), ctx.operator.clock().unix_s());
-    let process = ProcessView { gauges, totals, uptime_s, unix_s };
-    let is_ready = ctx.operator.readiness().is_ok();
-    add_process(&mut exposition, &|name| process_value(name, &process, is_ready));
+    let process = ctx.operator.process_view();
+    let ([files_max, memory_max], gauges) = (process_limits(), &process.gauges);
+    let figures = ProcessFigures {
+        is_ready: ctx.operator.readiness().is_ok(),
+        cpu_us: gauges.rusage_user_us + gauges.rusage_system_us,
+        files_max,
+        files_open: open_descriptors(),
+        memory_bytes: memory_bytes(),
+        memory_max,
+        started_unix_s: gauges.started_unix_s,
+    };
+    add_process(&mut exposition, &figures);
     add_general(&mut exposition, &process, &mut |row| ctx.engine.report(pin, StoreReport::General, row));
     add_settings(&mut exposition, &mut |row| ctx.operator.settings(row));
     let mut classes = ClassRows::default();
@@ -89,26 +96,6 @@ pub(super) fn metrics<E: EngineAdmin>(
     page.end(out);
     ctx.charge(shown);
     Ok(())
-}
-
-/// A figure of the process that `stats` does not show.
-fn process_value(name: &str, process: &ProcessView, is_ready: bool) -> Option<String> {
-    let [files_max, memory_max] = process_limits();
-    Some(match name {
-        "memcached_up" => "1".into(),
-        "larder_ready" => u8::from(is_ready).to_string(),
-        "memcached_process_cpu_seconds_total" => {
-            let us = process.gauges.rusage_user_us + process.gauges.rusage_system_us;
-            format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
-        }
-        "memcached_process_max_fds" => files_max?.to_string(),
-        "memcached_process_open_fds" => open_descriptors()?.to_string(),
-        "memcached_process_virtual_memory_bytes" => memory_bytes()?.0.to_string(),
-        "memcached_process_resident_memory_bytes" => memory_bytes()?.1.to_string(),
-        "memcached_process_virtual_memory_max_bytes" => memory_max.map_or("-1".into(), |bytes| bytes.to_string()),
-        "memcached_process_start_time_seconds" => process.gauges.started_unix_s.to_string(),
-        _ => return None,
-    })
 }
 
 /// Writes /history.json: `count` steps of `step` seconds, up to now.

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::protocol::http::{CACHE_PATH, Persistence, begin_page, push_reply, split_query};
 use crate::protocol::{HttpEcho, HttpMethod, HttpReply, HttpRequest, Value};
-use crate::store::EngineAdmin;
+use crate::store::{Engine, EngineAdmin};
 
 use super::context::Context;
 use super::execute::Outcome;
@@ -110,8 +110,15 @@ pub(super) fn serve<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     }
 }
 
+/// The path of the item that a request is for, as written, if the client may have it.
+pub(super) fn admitted_item<'r, E: Engine>(request: &HttpRequest<'r>, ctx: &Context<'_, E>) -> Option<&'r [u8]> {
+    let (path, None) = split_query(request.target) else { return None };
+    let is_served = ctx.switches.http_cache && !request.is_foreign && is_admitted(request, ctx);
+    path.strip_prefix(CACHE_PATH).filter(|_| is_served)
+}
+
 /// Whether the client knows the token. The comparison takes as long for a token that is nearly right.
-fn is_admitted<E: EngineAdmin>(request: &HttpRequest<'_>, ctx: &Context<'_, E>) -> bool {
+fn is_admitted<E: Engine>(request: &HttpRequest<'_>, ctx: &Context<'_, E>) -> bool {
     let Some(wanted) = &ctx.switches.http_token else { return true };
     request.token.is_some_and(|offered| offered.ct_eq(wanted).into())
 }

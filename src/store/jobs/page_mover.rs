@@ -217,8 +217,8 @@ impl PageMover {
             samples.retain(|sample| sample.spare_pages > 0);
         }
         let donor = self.automove.cheapest_donor(&samples, |class| worker.pages_floor(class)).or_else(|| {
-            // A class can neither evict nor grow, so even the last page of another class may go. Other classes may only wait
-            // for the release of their chunks; then no last page goes.
+            // A class can neither evict nor grow, so even the last page of another class may go. Other classes may only
+            // wait for the release of their chunks; then no last page goes.
             let class_in_need = self.shunned.is_empty().then(|| worker.store.page_moves.take_class_in_need())??;
             self.automove.cheapest_donor(&samples, |class| if class == class_in_need { u32::MAX } else { 0 })
         });

@@ -78,12 +78,16 @@ impl EventLoop {
         }
     }
 
+    /// A newly accepted client.
+    pub(super) fn accepted(&self, socket: OwnedFd, grammar: Grammar) -> Connection {
+        Connection::accepted(socket, grammar, self.shared.connections.users.is_some(), self.now)
+    }
+
     /// Serves a client of the cache that has completed a TLS handshake.
     #[cold]
     pub(super) fn adopt_session(&mut self, socket: OwnedFd, session: Box<TlsSession>, registry: &Registry) {
-        let (place, must_authenticate) = (self.connections.next_place(), self.shared.connections.users.is_some());
-        let connection = Connection::accepted(socket, Grammar::Unknown, must_authenticate, self.now);
-        self.adopt(connection.with_session(session), registry);
+        let place = self.connections.next_place();
+        self.adopt(self.accepted(socket, Grammar::Unknown).with_session(session), registry);
         // Its first request may have come with the handshake.
         self.queue(place);
         self.needs_quiescence = true;
