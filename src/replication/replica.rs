@@ -357,7 +357,8 @@ impl Replica {
     }
 
     fn receive_up(&mut self, id: LinkId, frame: Frame<'_>, context: &mut StepContext<'_, impl ReplicatedCache>) {
-        if self.is_ahead(frame.latest(), context.now.unix_ms) {
+        let latest = frame.latest();
+        if self.is_ahead(latest, context.now.unix_ms) {
             // Nothing of it is applied or counted as seen. The peer returns when the clocks are set right.
             self.counts.ahead += 1;
             return self.close(id, LinkCloseReason::Refused(LinkRefusal::Skew), context);
@@ -369,6 +370,8 @@ impl Replica {
             Frame::Ack { next, seen } => self.receive_ack(id, next, seen),
             Frame::Begin => self.receive_begin(id, context),
             Frame::Ready { bits, seen, forgotten, flushed } => {
+                // Afterwards this node counts as having seen forgotten deletes, so what it writes must be newer.
+                self.clock.observe(latest);
                 self.flush(flushed, context.cache);
                 self.tombstones.forget_like(&forgotten);
                 self.receive_ready(id, bits, seen, context);

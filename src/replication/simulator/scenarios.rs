@@ -493,6 +493,26 @@ fn changes_that_were_not_told_are_found_by_comparing() {
 }
 
 #[test]
+fn a_write_after_a_forgotten_delete_was_seen_is_newer_than_the_delete() {
+    let mut mesh = Mesh::pair();
+    mesh.nodes[0].skew_ms = 30_000;
+    mesh.set(0, 1, 11);
+    mesh.settle();
+    let node = &mut mesh.nodes[0];
+    let deleted = node.replica.clock().draw(UNIX_MS + 30_000 + mesh.now_ms);
+    node.cache.delete(hash_of(1));
+    mesh.step(0, ReplicaEvent::Missed(&MissedChanges { forgotten: deleted, ..MissedChanges::default() }));
+    mesh.settle();
+    assert_eq!(mesh.values(1), [None; 2]);
+    // The delete itself has not travelled, and the clock of the other node is behind it.
+    assert!(mesh.nodes[1].replica.seen.of(deleted.node()) >= deleted);
+    mesh.set(1, 1, 12);
+    mesh.settle();
+    assert_eq!(mesh.values(1), [Some(12); 2]);
+    assert!(mesh.nodes[0].cache.version(hash_of(1)) > Some(deleted));
+}
+
+#[test]
 fn a_touch_travels_without_the_value_if_the_peer_has_it() {
     let mut mesh = Mesh::pair();
     mesh.set(0, 1, 11);
