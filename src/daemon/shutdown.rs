@@ -4,6 +4,7 @@
 //! with a memory file, every worker first finishes its turn and closes its clients.
 
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
@@ -84,6 +85,39 @@ impl Ending {
         } else if verbosity > 0 {
             log_line(Level::Info, "Exiting normally");
         }
+    }
+}
+
+/// Signals that come while an upgrade has the dispatcher's thread.
+pub(super) struct SignalWatch<'s> {
+    ending: &'s mut Ending,
+    signals: &'s Signals,
+    after: AfterSignal,
+}
+
+impl<'s> SignalWatch<'s> {
+    /// No signal has come yet.
+    pub(super) const fn new(ending: &'s mut Ending, signals: &'s Signals) -> Self {
+        Self { ending, signals, after: AfterSignal::Run }
+    }
+
+    /// Whether a signal ends the process.
+    pub(super) fn is_ending(&mut self) -> bool {
+        if self.after == AfterSignal::Run {
+            self.after = self.ending.read(self.signals);
+        }
+        self.after == AfterSignal::Stop
+    }
+
+    /// What to do after the signals that have come.
+    pub(super) const fn after(&self) -> AfterSignal {
+        self.after
+    }
+}
+
+impl AsRawFd for SignalWatch<'_> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.signals.as_raw_fd()
     }
 }
 

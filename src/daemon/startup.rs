@@ -50,7 +50,7 @@ use super::predecessor::{Predecessor, ReceivedClients, ReceivedProcess, counters
 use super::privileges::{drop_privileges, lock_memory_if_asked, own_descriptors, restrict_if_asked};
 use super::program::Program;
 use super::replication::{MeshIdentity, Node};
-use super::shutdown::{Ending, Workers};
+use super::shutdown::{Ending, SignalWatch, Workers};
 use super::upgrade::Upgrader;
 use super::users::Secrets;
 use super::waiting_threads::WaitingThreads;
@@ -548,16 +548,12 @@ impl Server {
             if ending.take_upgrade() {
                 upgrader.begin(&process);
             }
-            let mut after = AfterSignal::Run;
-            let mut is_ending = || {
-                after = ending.read(signals);
-                after == AfterSignal::Stop
-            };
-            if upgrader.proceed(&process, &workers, held, &mut is_ending) {
+            let mut watch = SignalWatch::new(&mut ending, signals);
+            if upgrader.proceed(&process, &workers, held, &mut watch) {
                 ended = Ended::HandedOver;
                 return AfterSignal::Stop;
             }
-            after
+            watch.after()
         };
         dispatcher.run(config, &mut on_event).map_err(Failure::system("poll"))?;
         if ended == Ended::Stopped {

@@ -38,7 +38,7 @@ use super::memory_file::{move_to_file, recovery_threads};
 use super::notify::ServiceManager;
 use super::operator::Process;
 use super::program::Program;
-use super::shutdown::Workers;
+use super::shutdown::{SignalWatch, Workers};
 
 /// Time in which the new process must be ready. Clients wait for a part of it.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -112,13 +112,13 @@ impl Upgrader {
     }
 
     /// Goes on with an upgrade whose new process has answered. True: the new process has everything, and this one must
-    /// end without touching it. `is_ending`: whether this process is to end, so that there is nothing to hand over.
+    /// end without touching it. `signals` may end this process, and then it hands nothing over.
     pub(super) fn proceed(
         &self,
         process: &Process,
         workers: &Workers,
         held: Held<'_>,
-        is_ending: &mut dyn FnMut() -> bool,
+        signals: &mut SignalWatch<'_>,
     ) -> bool {
         let answer = {
             let mut progress = self.progress.lock();
@@ -130,7 +130,7 @@ impl Upgrader {
                 }
             }
         };
-        match answer.and_then(|successor| hand_over(successor, process, workers, held, is_ending)) {
+        match answer.and_then(|successor| hand_over(successor, process, workers, held, signals)) {
             Ok(pid) => {
                 self.manager.replaced_by(pid);
                 true
@@ -194,7 +194,7 @@ fn hand_over(
     process: &Process,
     workers: &Workers,
     held: Held<'_>,
-    is_ending: &mut dyn FnMut() -> bool,
+    signals: &mut SignalWatch<'_>,
 ) -> Result<u32, String> {
     let Successor { mut child, peer, version } = successor;
     let began_us = process.clock.real_us();
@@ -204,7 +204,7 @@ fn hand_over(
     let paused = transfer.pause(workers, &reports);
     // From here on no thread of this process changes the items.
     let jobs = process.store.pause_jobs();
-    let sent = paused.and_then(|handed_over| transfer.send_rest(handed_over, held, is_ending));
+    let sent = paused.and_then(|handed_over| transfer.send_rest(handed_over, held, signals));
     match sent {
         Ok(()) => {
             let pid = child.id();
@@ -290,12 +290,7 @@ impl Transfer<'_> {
     }
 
     /// Sends the items and the listeners, and gives everything away when the new process is ready.
-    fn send_rest(
-        &self,
-        handed_over: HandedOver,
-        held: Held<'_>,
-        is_ending: &mut dyn FnMut() -> bool,
-    ) -> Result<(), String> {
+    fn send_rest(&self, handed_over: HandedOver, held: Held<'_>, signals: &mut SignalWatch<'_>) -> Result<(), String> {
         let system = |error: io::Error| not_sent("send to the new process", &error);
         let (store, index) = (self.process.store, memory_file().map_err(system)?);
         let threads = recovery_threads(&self.process.settings);
@@ -311,12 +306,22 @@ impl Transfer<'_> {
             part.push(&PartRecord::Connection(new_client(self.process, grammar)), client);
         }
         let peer = self.order.peer();
-        part.send(peer).and_then(|()| peer.end_parts()).and_then(|()| peer.set_timeout(self.left())).map_err(system)?;
-        peer.await_ready().map_err(|error| error.to_string())?;
-        if is_ending() {
-            return Err("a signal ends the server".into());
+        part.send(peer).and_then(|()| peer.end_parts()).map_err(system)?;
+        loop {
+            let left = self.left();
+            let has_answered = peer.await_answer_or(signals.as_raw_fd(), left).map_err(system)?;
+            // Also without an answer: a service manager waits for the end.
+            if signals.is_ending() {
+                return Err("a signal ends the server".into());
+            }
+            if has_answered {
+                peer.await_ready().map_err(|error| error.to_string())?;
+                return peer.commit().map_err(system);
+            }
+            if left.is_zero() {
+                return Err(ChannelError::Silent.to_string());
+            }
         }
-        peer.commit().map_err(system)
     }
 
     fn process_record(&self, handed_over: HandedOver, state: Vec<u8>) -> ProcessRecord {

@@ -138,6 +138,23 @@ pub fn set_timeouts(socket: BorrowedFd<'_>, timeout: Duration) -> io::Result<()>
     Ok(())
 }
 
+/// Waits until a message has come on `socket`, or `other` is readable, or the time is over. Returns whether a message
+/// has come, or the end of the stream.
+///
+/// # Errors
+/// The kernel's error.
+pub fn await_message_or(socket: BorrowedFd<'_>, other: RawFd, timeout: Duration) -> io::Result<bool> {
+    let wanted = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut polled = [wanted(socket.as_raw_fd()), wanted(other)];
+    let ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+    // SAFETY: the pointer and the length are those of a live array.
+    match unsafe { syscall!(poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, ms)) } {
+        Ok(_) => Ok(polled[0].revents != 0),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Sends a message with descriptors, at most [`DESCRIPTORS_MAX`].
 ///
 /// # Errors

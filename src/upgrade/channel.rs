@@ -12,11 +12,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use crate::sync::Leaf;
-use crate::sys::passing::{DESCRIPTORS_MAX, receive_message, send_message, set_timeouts};
+use crate::sys::passing::{DESCRIPTORS_MAX, await_message_or, receive_message, send_message, set_timeouts};
 
 use super::part::{Part, read_part};
 
@@ -217,6 +217,15 @@ impl UpgradeChannel {
     pub fn refuse(&self, reason: &str) -> io::Result<()> {
         let reason = reason.as_bytes();
         self.send(REFUSED, &reason[..reason.len().min(REASON_BYTES_MAX)], &[])
+    }
+
+    /// Old process: waits until the new one has answered, or `other` is readable, or the time is over. Returns whether
+    /// it has answered or ended.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn await_answer_or(&self, other: RawFd, timeout: Duration) -> io::Result<bool> {
+        await_message_or(self.as_fd(), other, timeout)
     }
 
     /// Old process: waits until the new one can take everything over.

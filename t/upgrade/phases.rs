@@ -79,7 +79,7 @@ fn sigterm_during_the_hand_over_ends_the_old_process_and_the_new_one_does_not_st
     let (stand_in, program, file) = (StandIn::new(), ProgramFile::new(), MemoryFile::new());
     let mut server = server_that_waits_for(&stand_in, &file, &program);
     server.signal("TERM");
-    stand_in.go_on();
+    // At once: the stand-in does not answer.
     assert!(server.wait_for_end().success());
     assert!(server.stderr().contains("upgrade: a signal ends the server; "), "{}", server.stderr());
     assert_eq!(next_start(&file), "clean");
