@@ -6,21 +6,18 @@
 //! ```
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use larder::base::Clock;
 
 use super::items::ItemId;
-use super::plan::Target;
+use super::socket::{Dialer, Socket};
 use super::window::{Queue, Taken, Window};
 use super::wire::{Codec, TOO_MANY_CONNECTIONS};
 
 pub(super) struct Connection {
-    /// A socket of any family. The functions of the type that are used are the same for all.
-    socket: TcpStream,
+    socket: Socket,
     /// Requests without an answer yet.
     pub(super) queue: Queue,
     /// Items with their uniques, for which no cas was sent yet.
@@ -56,17 +53,9 @@ pub(super) enum End {
 const HELD_STEP: usize = 16 << 10;
 
 impl Connection {
-    pub(super) fn open(target: &Target) -> io::Result<Self> {
-        let socket = match target {
-            Target::Tcp(address) => {
-                let socket = TcpStream::connect(address)?;
-                socket.set_nodelay(true)?;
-                socket
-            }
-            Target::Unix(path) => TcpStream::from(OwnedFd::from(UnixStream::connect(path)?)),
-        };
+    pub(super) fn open(dialer: &Dialer) -> io::Result<Self> {
         Ok(Self {
-            socket,
+            socket: dialer.open()?,
             queue: Queue::new(),
             uniques: Vec::new(),
             unsent: Vec::new(),
@@ -79,16 +68,16 @@ impl Connection {
     }
 
     pub(super) fn descriptor(&self) -> RawFd {
-        self.socket.as_raw_fd()
+        self.socket.descriptor()
     }
 
     pub(super) fn start_polling(&self) -> io::Result<()> {
-        self.socket.set_nonblocking(true)
+        self.socket.set_nonblocking()
     }
 
     /// Sends a request that every server of the protocol answers, and waits for the answer.
     pub(super) fn introduce(&mut self, codec: &Codec, timeout: Duration) -> io::Result<()> {
-        self.socket.set_read_timeout(Some(timeout))?;
+        self.socket.set_read_timeout(timeout)?;
         self.socket.write_all(codec.fence())?;
         let mut answer = Vec::new();
         let shown = |answer: &[u8]| match answer {
@@ -143,6 +132,10 @@ impl Connection {
         }
         self.unsent.clear();
         self.unsent_from = 0;
+        match self.socket.flush() {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => self.fail(&error, window),
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// Receives and compares replies, until all requests are answered or no more bytes are there.
@@ -187,7 +180,8 @@ impl Connection {
             }
             // A read that was not filled has emptied the socket. What comes later is announced; an end that was
             // announced already is not.
-            if (len < room && end == End::Open) || self.queue.is_empty() {
+            let is_emptied = len < room && end == End::Open && self.socket.is_emptied_by_short_reads();
+            if is_emptied || self.queue.is_empty() {
                 return;
             }
         }
@@ -232,7 +226,7 @@ impl Connection {
         self.queue.clear();
         window.outcome.lost_connections += 1;
         // Ignored: it may have ended already.
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        let _ = self.socket.shutdown();
     }
 }
 

@@ -27,7 +27,8 @@ use super::live::{Live, Published};
 use super::op::Op;
 use super::open_loop::Schedule;
 use super::outcome::Outcome;
-use super::plan::{Plan, Sharing, Target};
+use super::plan::{Plan, Sharing};
+use super::socket::Dialer;
 use super::window::Window;
 use super::wire::{Codec, Request};
 
@@ -52,7 +53,7 @@ pub(super) enum Task {
 pub(super) struct Driver {
     pub(super) plan: Plan,
     thread: usize,
-    target: Target,
+    dialer: Dialer,
     poll: Poll,
     pub(super) clock: Clock,
     pub(super) connections: Vec<Connection>,
@@ -91,13 +92,13 @@ pub(super) enum Served {
 }
 
 impl Driver {
-    pub(super) fn connect(plan: &Plan, target: &Target, thread: usize) -> io::Result<Self> {
+    pub(super) fn connect(plan: &Plan, dialer: &Dialer, thread: usize) -> io::Result<Self> {
         let [seed, ..] = plan.seed.to_le_bytes();
         let first_stamp = u32::from_be_bytes([seed, thread.to_le_bytes()[0], 0, 0]);
         let mut driver = Self {
             plan: plan.clone(),
             thread,
-            target: target.clone(),
+            dialer: dialer.clone(),
             poll: Poll::new()?,
             clock: Clock::start(),
             connections: Vec::new(),
@@ -110,7 +111,7 @@ impl Driver {
             acknowledgement_log: AcknowledgementLog::new(plan, thread),
         };
         for index in (thread..plan.connections).step_by(plan.threads) {
-            let mut connection = Connection::open(target)?;
+            let mut connection = Connection::open(dialer)?;
             if index == 0 {
                 connection.introduce(&driver.codec, SILENCE_MAX)?;
             }
@@ -130,7 +131,7 @@ impl Driver {
     fn reopen_lost(&mut self) -> io::Result<()> {
         for index in 0..self.connections.len() {
             if self.connections[index].state == State::Lost {
-                let connection = Connection::open(&self.target)?;
+                let connection = Connection::open(&self.dialer)?;
                 self.register(&connection, index)?;
                 self.connections[index] = connection;
             }

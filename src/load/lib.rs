@@ -8,7 +8,8 @@
 //!                 ├─ wire               its bytes in three protocols, and what its answer must be
 //!                 ├─ items              keys and values of a number (sizes: lengths from a file)
 //!                 ├─ acknowledgement_log    the last acknowledged change of each key that only one connection changes
-//!                 ╰─ connection, window, live        bytes, counts, and progress for other threads
+//!                 ├─ connection, window, live        bytes, counts, and progress for other threads (socket: TLS)
+//!                 ╰─ connects        new connections beside the load
 //! tool       the program around it: order (the command line, by the table in flags; units), report, exit codes, manual
 //! twitter    rows of a table of real loads
 //!
@@ -32,6 +33,7 @@ mod chooser;
 mod closed_loop;
 pub mod comparison;
 mod connection;
+mod connects;
 mod driver;
 pub mod figures;
 mod flags;
@@ -53,6 +55,7 @@ pub mod schedule;
 pub mod server;
 mod session;
 mod sizes;
+mod socket;
 pub mod tool;
 pub mod trace;
 pub mod twitter;
@@ -64,5 +67,7 @@ pub use live::{Live, Phase};
 pub use manual::{EXIT_CODES, man_page};
 pub use op::{Op, Shape};
 pub use outcome::{BUSY_SHARE_MAX, NOTES_MAX, OpLatency, Outcome};
-pub use plan::{KeyPlan, Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TtlPlan, Waiting, Wire};
+pub use plan::{
+    KeyPlan, Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TlsPlan, Trust, TtlPlan, Waiting, Wire,
+};
 pub use session::Session;

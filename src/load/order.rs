@@ -11,7 +11,7 @@ use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 use super::flags::{FLAGS, MODES, find, help, written};
 use super::op::Op;
-use super::plan::{Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TtlPlan, Waiting, Wire};
+use super::plan::{Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TlsPlan, Trust, TtlPlan, Waiting, Wire};
 use super::twitter::Cluster;
 use super::units::{plain_bytes, plain_count, plain_seconds};
 
@@ -97,6 +97,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         return Err(format!("{extra}: not an option; larder-bench --help lists them"));
     }
     let (target, target_name) = target(&given)?;
+    let tls = tls(&given, &target, &target_name)?;
     let phases = match (given.has("fill-only"), given.has("no-fill")) {
         (true, true) => return Err("--fill-only and --no-fill: nothing is left to do".to_string()),
         (true, false) => Phases::Fill,
@@ -111,7 +112,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     let order = Box::new(Order {
         target,
         target_name,
-        plan: plan(&given)?,
+        plan: Plan { tls, ..plan(&given)? },
         phases,
         warmup: given.seconds("warmup", 0.0..=SECONDS_MAX)?.unwrap_or(Duration::ZERO),
         ramp: given.seconds("ramp", 0.0..=SECONDS_MAX)?.unwrap_or(Duration::ZERO),
@@ -143,6 +144,7 @@ const SECONDS_MAX: f64 = 1e6;
 /// A server takes a larger number as a date.
 const TTL_S_MAX: u32 = 2_592_000;
 const CONNECTIONS_MAX: usize = 1_000_000;
+const CONNECTS_MAX: f64 = 1e6;
 
 /// The flags that getopts found.
 struct Given(Matches);
@@ -220,6 +222,29 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), String> {
     Ok((host.to_string(), port.map(read).transpose()?))
 }
 
+/// Any flag of TLS turns it on.
+fn tls(given: &Given, target: &Target, target_name: &str) -> Result<Option<TlsPlan>, String> {
+    let flags = ["tls", "tls-ca", "tls-insecure", "tls-name", "tls-cert", "tls-key"];
+    let Some(flag) = flags.into_iter().find(|flag| given.has(flag)) else { return Ok(None) };
+    if matches!(target, Target::Unix(_)) {
+        return Err(format!("{}: Unix sockets do not use TLS", written(flag)));
+    }
+    let trust = match (given.text("tls-ca"), given.has("tls-insecure")) {
+        (Some(_), true) => return Err("--tls-ca and --tls-insecure: certificates are checked or not".to_string()),
+        (Some(path), false) => Trust::File(path.into()),
+        (None, true) => Trust::Any,
+        (None, false) => Trust::System,
+    };
+    let certificate = given.text("tls-cert");
+    let identity = match (certificate, given.text("tls-key")) {
+        (None, Some(_)) => return Err("--tls-key: needs a certificate: --tls-cert".to_string()),
+        (None, None) => None,
+        (Some(file), key) => Some((PathBuf::from(&file), PathBuf::from(key.unwrap_or(file)))),
+    };
+    let host = host_and_port(target_name)?.0;
+    Ok(Some(TlsPlan { server_name: given.text("tls-name").unwrap_or(host), trust, identity }))
+}
+
 fn plan(given: &Given) -> Result<Plan, String> {
     let mut plan = Plan::default();
     if let Some(row) = given.text("twitter") {
@@ -228,6 +253,7 @@ fn plan(given: &Given) -> Result<Plan, String> {
     set(&mut plan.threads, given.number("threads", 1, 256)?);
     set(&mut plan.connections, given.number("connections", 1, CONNECTIONS_MAX)?);
     set(&mut plan.idle_connections, given.number("idle", 0, CONNECTIONS_MAX)?);
+    set(&mut plan.connects_per_second, given.number("connect-rate", 0.001, CONNECTS_MAX)?.map(Some));
     set(&mut plan.cores, given.read("cores", cores)?);
     set(&mut plan.wire, given.read("wire", wire)?);
     set(&mut plan.pipeline, given.number("pipeline", 1, 100_000)?);
@@ -480,6 +506,10 @@ mod tests {
             ("--fast", "--fast: no such option; larder-bench --help lists them"),
             ("faster", "faster: not an option; larder-bench --help lists them"),
             ("--json=1", "--json: takes no value"),
+            ("--tls-key k", "--tls-key: needs a certificate: --tls-cert"),
+            ("--tls-ca f --tls-insecure", "--tls-ca and --tls-insecure: certificates are checked or not"),
+            ("-s path --tls", "--tls: Unix sockets do not use TLS"),
+            ("--connect-rate 0", "--connect-rate: 0 is outside 0.001 to 1000000"),
             (
                 "--json --table",
                 "--table: comes first: larder-bench --table …; larder-bench --help lists what may follow",

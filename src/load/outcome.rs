@@ -1,5 +1,6 @@
 //! The result of a window of load.
 
+use std::io;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -42,6 +43,10 @@ pub struct Outcome {
     pub latency: Histogram<u64>,
     /// The same by kind, in the order of their table; empty if there is only one kind.
     pub kinds: Vec<OpLatency>,
+    /// New connections beside those of the load that were served.
+    pub connects: u64,
+    /// Nanoseconds from the moment when such a connection was due to the reply to its request.
+    pub connect_latency: Histogram<u64>,
     /// CPU time of the threads that made the load.
     pub client_cpu: Duration,
     /// Share of the time in which a reply waited for a thread of this program. Near 1, the figures show the client, not
@@ -89,6 +94,8 @@ impl Default for Outcome {
             unsent: 0,
             latency: empty_histogram(),
             kinds: Vec::new(),
+            connects: 0,
+            connect_latency: empty_histogram(),
             client_cpu: Duration::ZERO,
             busy_share: 0.0,
             sent_bytes: 0,
@@ -107,6 +114,24 @@ impl Outcome {
         let kinds: &[Op] = if kinds.len() > 1 { kinds } else { &[] };
         let kinds = kinds.iter().map(|&op| OpLatency { op, latency: empty_histogram() }).collect();
         Self { kinds, ..Self::default() }
+    }
+
+    /// Counts a new connection that was served.
+    pub(super) fn connected(&mut self, latency_ns: u64) {
+        self.connects += 1;
+        // Ignored: within the bounds it cannot fail.
+        let _ = self.connect_latency.record(latency_ns.clamp(1, LATENCY_NS_MAX));
+    }
+
+    /// Counts a new connection that was not served.
+    pub(super) fn not_connected(&mut self, error: &io::Error) {
+        self.lost_connections += 1;
+        self.faults += 1;
+        let text = error.to_string();
+        let note = format!("a new connection: {}", text.split(" (os error").next().unwrap_or_default());
+        if self.notes.len() < NOTES_MAX && !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     /// Requests a second.
@@ -153,6 +178,8 @@ impl Outcome {
                 None => self.kinds.push(theirs.clone()),
             }
         }
+        self.connects += other.connects;
+        self.connect_latency += &other.connect_latency;
         self.client_cpu += other.client_cpu;
         self.busy_share = self.busy_share.max(other.busy_share);
         self.sent_bytes += other.sent_bytes;

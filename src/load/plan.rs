@@ -26,6 +26,28 @@ pub enum Target {
     Unix(PathBuf),
 }
 
+/// TLS on the connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsPlan {
+    /// The name that the certificate of the server must have.
+    pub server_name: String,
+    /// Which certificates are accepted.
+    pub trust: Trust,
+    /// Files of a certificate of the client and its key, in PEM format.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// Which certificates of a server are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Those of the system's authorities.
+    System,
+    /// Those of the authorities in a PEM file.
+    File(PathBuf),
+    /// All.
+    Any,
+}
+
 /// The protocol of the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
@@ -167,6 +189,10 @@ pub struct Plan {
     pub connections: usize,
     /// Connections that are open and silent.
     pub idle_connections: usize,
+    /// New connections per second beside those of the load. Each sends one request and closes.
+    pub connects_per_second: Option<f64>,
+    /// TLS on all connections.
+    pub tls: Option<TlsPlan>,
     /// The protocol.
     pub wire: Wire,
     /// When a request is sent.
@@ -209,6 +235,8 @@ impl Default for Plan {
             cores: Vec::new(),
             connections: 50,
             idle_connections: 0,
+            connects_per_second: None,
+            tls: None,
             wire: Wire::Text,
             pacing: Pacing::Closed,
             waiting: Waiting::Poll,

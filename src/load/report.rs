@@ -56,6 +56,7 @@ impl Report<'_> {
         object.text("tool", &format!("larder-bench {}", env!("CARGO_PKG_VERSION")));
         object.text("target", self.target);
         object.text("wire", wire(self.plan));
+        object.flag("tls", self.plan.tls.is_some());
         object.text("mix", &mix(self.plan));
         object.number("threads", self.plan.threads as f64);
         object.number("connections", self.plan.connections as f64);
@@ -125,6 +126,13 @@ fn push_load(text: &mut String, plan: &Plan, load: &Outcome) {
             line(&format!("  {}", kind.op.name()), format!("{:>12}{cells}", grouped(kind.latency.len())));
         }
     }
+    if let Some(wanted) = plan.connects_per_second {
+        let at = |percent: f64| micros(load.connect_latency.value_at_percentile(percent) as f64);
+        let count = grouped(load.connects);
+        let rate = load.connects as f64 / seconds;
+        let tails = format!("p50 {}  p99 {}", at(50.0), at(99.0));
+        line("connects", format!("{count}, {rate:.1} of {wanted} a second, us from due to reply: {tails}"));
+    }
     if matches!(plan.pacing, Pacing::Open { .. }) {
         let never =
             if load.unsent > 0 { format!(", {} were due and never sent", grouped(load.unsent)) } else { String::new() };
@@ -184,7 +192,11 @@ fn describe_asked(plan: &Plan) -> String {
 }
 
 fn describe_sent(plan: &Plan) -> String {
-    let mut text = format!("{}, {} connections", wire(plan), grouped(plan.connections as u64));
+    let tls = if plan.tls.is_some() { " over TLS" } else { "" };
+    let mut text = format!("{}{tls}, {} connections", wire(plan), grouped(plan.connections as u64));
+    if let Some(per_second) = plan.connects_per_second {
+        text.push_str(&format!(" and {per_second} new ones a second"));
+    }
     if plan.idle_connections > 0 {
         text.push_str(&format!(" and {} idle", grouped(plan.idle_connections as u64)));
     }
@@ -288,6 +300,7 @@ impl Object {
             ("errors", load.errors),
             ("faults", load.faults),
             ("lost_connections", load.lost_connections),
+            ("connects", load.connects),
             ("late", load.late),
             ("unsent", load.unsent),
             ("sent_bytes", load.sent_bytes),
@@ -298,6 +311,9 @@ impl Object {
         self.number("requests_per_second", load.per_second());
         for (name, value) in latencies(&load.latency) {
             self.number(&name, value);
+        }
+        for (name, percent) in [("connect_p50_us", 50.0), ("connect_p99_us", 99.0)] {
+            self.number(name, load.connect_latency.value_at_percentile(percent) as f64 / 1e3);
         }
         self.number("client_cpu_us", us(load.client_cpu));
         self.number("client_busy_share", load.busy_share);

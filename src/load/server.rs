@@ -77,6 +77,11 @@ impl ServerCommand {
         Self::new(self.program.clone(), self.own_arguments.iter().cloned().chain(more).collect())
     }
 
+    /// Whether its arguments turn TLS on.
+    pub fn uses_tls(&self) -> bool {
+        self.own_arguments.iter().any(|word| word == "-Z" || word == "--enable-ssl")
+    }
+
     /// Whether the two differ in their arguments at most.
     pub fn is_same_program(&self, other: &Self) -> bool {
         self.program == other.program && self.kind == other.kind
@@ -93,7 +98,7 @@ impl ServerCommand {
     }
 
     /// The command line that starts it on this address with these flags.
-    fn words(&self, address: SocketAddr, arguments: &[&str]) -> Vec<String> {
+    fn words(&self, address: SocketAddr, tls_address: Option<SocketAddr>, arguments: &[&str]) -> Vec<String> {
         let mut words = vec![self.program.to_string_lossy().into_owned()];
         if self.kind == ProgramKind::Memcached {
             if is_root() {
@@ -103,7 +108,10 @@ impl ServerCommand {
         }
         // The last of two contradicting flags counts, so a server runs with the flags of its name in the tables.
         words.extend(self.own_arguments.iter().cloned());
-        words.extend(["-l".into(), address.ip().to_string(), "-p".into(), address.port().to_string()]);
+        match tls_address {
+            None => words.extend(["-l".into(), address.ip().to_string(), "-p".into(), address.port().to_string()]),
+            Some(tls_address) => words.extend(["-l".into(), format!("notls:{address},{tls_address}")]),
+        }
         words
     }
 }
@@ -111,8 +119,10 @@ impl ServerCommand {
 /// A running server, ended when it is dropped.
 pub struct Server {
     child: Child,
-    /// Where it listens.
+    /// Where it listens without TLS.
     pub address: SocketAddr,
+    /// Where it listens with TLS, if it does.
+    pub tls_address: Option<SocketAddr>,
 }
 
 impl Server {
@@ -127,7 +137,8 @@ impl Server {
         arguments: &[&str],
     ) -> io::Result<(Self, Duration)> {
         let address = free_address()?;
-        let words = [wrapper, &command.words(address, arguments)].concat();
+        let tls_address = command.uses_tls().then(free_address).transpose()?;
+        let words = [wrapper, &command.words(address, tls_address, arguments)].concat();
         let mut process = Command::new(&words[0]);
         process.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
         end_with_this_thread(&mut process);
@@ -137,7 +148,7 @@ impl Server {
         let spawned = process.spawn();
         pin(&place.client_cores, "LARDER_BENCH_CLIENT_CORE")?;
         let child = spawned.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", words[0])))?;
-        let mut server = Self { child, address };
+        let mut server = Self { child, address, tls_address };
         server.wait_for_first_reply(&clock)?;
         Ok((server, Duration::from_micros(clock.real_us())))
     }
@@ -310,7 +321,7 @@ mod tests {
     #[test]
     fn the_floor_is_given_an_address_and_nothing_else() {
         let address = "127.0.0.1:4000".parse().unwrap();
-        let words = ServerCommand::floor().unwrap().words(address, &["-t", "1"]);
+        let words = ServerCommand::floor().unwrap().words(address, None, &["-t", "1"]);
         assert_eq!(words[1..], ["--floor", "-l", "127.0.0.1", "-p", "4000"]);
     }
 
@@ -318,9 +329,18 @@ mod tests {
     fn what_a_server_is_called_with_counts_more_than_what_is_usual() {
         let address = "127.0.0.1:4000".parse().unwrap();
         let command = ServerCommand::parse("memcached -t 2").unwrap().with_arguments("-m 5");
-        let words = command.words(address, &["-t", "1", "-m", "1024"]);
+        let words = command.words(address, None, &["-t", "1", "-m", "1024"]);
         assert_eq!(words[words.len() - 4..], ["-l", "127.0.0.1", "-p", "4000"]);
         let last = |flag: &str| words.iter().rposition(|word| word == flag).map(|at| words[at + 1].as_str());
         assert_eq!((last("-t"), last("-m")), (Some("2"), Some("5")));
+    }
+
+    #[test]
+    fn a_server_with_tls_has_a_port_without_it() {
+        let [address, tls_address] = ["127.0.0.1:4000", "127.0.0.1:4001"].map(|text| text.parse().unwrap());
+        let command = ServerCommand::parse("memcached -Z").unwrap();
+        assert!(command.uses_tls() && !ServerCommand::parse("memcached").unwrap().uses_tls());
+        let words = command.words(address, Some(tls_address), &[]);
+        assert_eq!(words[words.len() - 2..], ["-l", "notls:127.0.0.1:4000,127.0.0.1:4001"]);
     }
 }

@@ -4,14 +4,17 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
+use larder::base::atomic::{AtomicBool, Ordering};
 use larder::sys::process::raise_open_files;
 
 use super::connection::Connection;
+use super::connects::Connector;
 use super::driver::{Driver, Task};
 use super::live::Live;
 use super::op::Shape;
 use super::outcome::Outcome;
 use super::plan::{Pacing, Plan, Sharing, Target, invalid};
+use super::socket::Dialer;
 
 /// Connections to one server, and the requests on them.
 pub struct Session {
@@ -19,6 +22,7 @@ pub struct Session {
     drivers: Vec<Driver>,
     /// Connections that are open and silent.
     idle: Vec<Connection>,
+    connector: Option<Connector>,
 }
 
 const THREADS_MAX: usize = 256;
@@ -37,10 +41,11 @@ impl Session {
         let files = (plan.connections + plan.idle_connections) as u64 + FILES_BESIDE;
         raise_open_files(files, files)
             .map_err(|error| io::Error::new(error.kind(), format!("{files} open files: {error}")))?;
+        let dialer = Dialer::new(plan, target)?;
         let drivers =
-            (0..plan.threads).map(|thread| Driver::connect(plan, target, thread)).collect::<io::Result<_>>()?;
-        let idle = (0..plan.idle_connections).map(|_| Connection::open(target)).collect::<io::Result<_>>()?;
-        Ok(Self { plan: plan.clone(), drivers, idle })
+            (0..plan.threads).map(|thread| Driver::connect(plan, &dialer, thread)).collect::<io::Result<_>>()?;
+        let idle = (0..plan.idle_connections).map(|_| Connection::open(&dialer)).collect::<io::Result<_>>()?;
+        Ok(Self { plan: plan.clone(), drivers, idle, connector: Connector::new(plan, target)? })
     }
 
     /// Stores every key once, and the counters if the mix has arithmetic.
@@ -89,13 +94,24 @@ impl Session {
     /// The first driver works on the calling thread, the others on threads of their own.
     fn all(&mut self, task: Task, live: &Live) -> io::Result<Outcome> {
         let [first, others @ ..] = &mut self.drivers[..] else { return Ok(Outcome::default()) };
-        let parts = thread::scope(|scope| {
+        let connector = self.connector.as_ref().filter(|_| !matches!(task, Task::Fill));
+        let is_over = &AtomicBool::new(false);
+        let (parts, connects) = thread::scope(|scope| {
+            let connects: Vec<_> = connector
+                .into_iter()
+                .flat_map(|connector| (0..connector.threads()).map(move |thread| (connector, thread)))
+                .map(|(connector, thread)| scope.spawn(move || connector.run(thread, is_over)))
+                .collect();
             let others: Vec<_> = others.iter_mut().map(|driver| scope.spawn(|| driver.run(task, live))).collect();
             let first = first.run(task, live);
             let others = others.into_iter().map(|other| other.join().expect("a driver does not panic"));
-            [first].into_iter().chain(others).collect::<Vec<_>>()
+            let parts = [first].into_iter().chain(others).collect::<Vec<_>>();
+            is_over.store(true, Ordering::Relaxed);
+            let connects = connects.into_iter().map(|part| part.join().expect("a connector does not panic"));
+            (parts, connects.collect::<Vec<_>>())
         });
         let mut sum = Outcome::default();
+        connects.iter().for_each(|outcome| sum.absorb(outcome));
         let mut failed = None;
         for (outcome, done) in parts {
             sum.absorb(&outcome);

@@ -71,6 +71,7 @@ impl Failure {
             ErrorKind::Unsupported => Self::Server(format!("{name} does not speak the protocol of --wire: {word}")),
             ErrorKind::ConnectionRefused
             | ErrorKind::ConnectionReset
+            | ErrorKind::InvalidData
             | ErrorKind::NotFound
             | ErrorKind::TimedOut
             | ErrorKind::HostUnreachable
@@ -144,7 +145,9 @@ pub fn compare(order: &Order, servers: &[String]) -> Result<(String, u8), Failur
     };
     let commands = servers.iter().map(|text| ServerCommand::parse(text)).collect::<io::Result<Vec<_>>>();
     let commands = commands.map_err(|error| Failure::Usage(format!("--server: {error}")))?;
-    let floor = if commands.len() > 1 && order.plan.wire == Wire::Text { FloorPart::Taken } else { FloorPart::LeftOut };
+    // The null server speaks neither another protocol nor TLS.
+    let has_floor = commands.len() > 1 && order.plan.wire == Wire::Text && order.plan.tls.is_none();
+    let floor = if has_floor { FloorPart::Taken } else { FloorPart::LeftOut };
     let compared = Runs::new(commands, floor, form).and_then(|runs| runs.compare(&describe(&order.plan), &order.plan));
     compared.map(|text| (format!("{text}\n"), 0)).map_err(|error| Failure::of_bench(&error))
 }

@@ -6,4 +6,5 @@ mod liar;
 mod lies;
 mod runs;
 mod session;
+mod tls;
 mod tool;

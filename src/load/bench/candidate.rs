@@ -9,7 +9,7 @@ use super::super::comparison::Cores;
 use super::super::host::{CpuTime, Resident, pause};
 use super::super::op::Op;
 use super::super::outcome::Outcome;
-use super::super::plan::{KeyPlan, Mix, Plan, Sharing, SizePlan, Target, Wire};
+use super::super::plan::{KeyPlan, Mix, Plan, Sharing, SizePlan, Target, Wire, invalid};
 use super::super::server::{Control, Server, ServerCommand};
 use super::super::session::Session;
 
@@ -93,7 +93,14 @@ impl Candidate {
 
     /// Connects. An error names the server, unless the plan is invalid.
     fn connect(&self, plan: &Plan) -> io::Result<Session> {
-        Session::open(plan, &Target::Tcp(self.server.address)).map_err(|error| match error.kind() {
+        let address = match plan.tls {
+            None => self.server.address,
+            Some(_) => {
+                let missing = || invalid(format!("{}: the load uses TLS, and the server does not: -Z", self.name));
+                self.server.tls_address.ok_or_else(missing)?
+            }
+        };
+        Session::open(plan, &Target::Tcp(address)).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidInput => error,
             kind => io::Error::new(kind, format!("{}: {error}", self.name)),
         })
