@@ -146,6 +146,7 @@ impl Driver {
         let events = Events::with_capacity(EVENTS);
         let kinds = if matches!(task, Task::Fill) { Vec::new() } else { self.plan.mix.kinds() };
         let mut window = Window::new(start_ns, &kinds);
+        window.series = live.series_part(start_ns);
         window.acknowledgement_log = mem::take(&mut self.acknowledgement_log);
         let mut state =
             WindowState { events, window, live, published: Published::default(), idle_ns: 0, idle_since: None };

@@ -85,6 +85,13 @@ pub(super) const FLAGS: &[Flag] = &[
     flag(
         SENT,
         "",
+        "slo",
+        Some("PERCENTILE=TIME"),
+        "find the highest rate at which a latency bound holds, such as p99=1ms. --duration is the length of each of its runs",
+    ),
+    flag(
+        SENT,
+        "",
         "sleep",
         None,
         "let idle threads sleep. Without this flag they poll, so that the server never spends CPU time on waking them",
@@ -151,6 +158,8 @@ pub(super) const FLAGS: &[Flag] = &[
     flag(TIME, "", "no-fill", None, "do not store the keys before the load"),
     flag(TIME, "", "fill-only", None, "store the keys, without a load"),
     flag(SHOWN, "", "json", None, "print the results as one JSON object"),
+    flag(SHOWN, "", "csv", Some("FILE"), "write the figures of each second to this file"),
+    flag(SHOWN, "", "html", Some("FILE"), "write a report with charts to this file"),
     flag(
         SHOWN,
         "",
@@ -194,7 +203,7 @@ A mode is the first argument and has its own flags:
 ";
 
 const CODES: &str = "
-Units: numbers take k, m or g (10^3, 10^6, 10^9), times ms, s, m or h, and lengths k or m (1024, 1024 x 1024).
+Units: numbers take k, m or g (10^3, 10^6, 10^9), times us, ms, s, m or h, and lengths k or m (1024, 1024 x 1024).
 The tool checks every reply. Exit codes: 0 all replies were correct; 1 a reply was wrong, or a connection was lost;
 2 the server answered errors; 64 invalid command line; 69 no server, or another protocol; 71 a system call failed.
 For details, see doc/larder-bench.md.

@@ -11,6 +11,8 @@
 //!                 ├─ connection, window, live        bytes, counts, and progress for other threads (socket: TLS)
 //!                 ╰─ connects        new connections beside the load
 //! tool       the program around it: order (the command line, by the table in flags; units), report, exit codes, manual
+//! slo        the highest rate at which a latency bound holds
+//! series, chart, html    figures by second, and a report with charts
 //! twitter    rows of a table of real loads
 //!
 //! bench      servers compared: the table of `make bench`
@@ -29,6 +31,7 @@
 
 mod acknowledgement_log;
 pub mod bench;
+mod chart;
 mod chooser;
 mod closed_loop;
 pub mod comparison;
@@ -39,6 +42,7 @@ pub mod figures;
 mod flags;
 pub mod floor;
 pub mod host;
+mod html;
 mod items;
 mod json;
 mod live;
@@ -52,9 +56,11 @@ pub mod random;
 mod report;
 #[expect(unsafe_code, reason = "it asks the kernel for cores and priorities")]
 pub mod schedule;
+mod series;
 pub mod server;
 mod session;
 mod sizes;
+mod slo;
 mod socket;
 pub mod tool;
 pub mod trace;
@@ -70,4 +76,6 @@ pub use outcome::{BUSY_SHARE_MAX, NOTES_MAX, OpLatency, Outcome};
 pub use plan::{
     KeyPlan, Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TlsPlan, Trust, TtlPlan, Waiting, Wire,
 };
+pub use series::Second;
 pub use session::Session;
+pub use slo::{Found, Objective, Probe};

@@ -1,8 +1,12 @@
 //! Counts of a running window, which other threads read. They can also stop it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use larder::base::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::outcome::Outcome;
+use super::series::{Second, SecondSeries, SeriesPart};
 
 /// Shared by the threads of a load and the thread that shows its progress.
 #[derive(Debug, Default)]
@@ -12,6 +16,8 @@ pub struct Live {
     stop: AtomicBool,
     /// The present phase, as an index of `Phase::ALL`.
     phase: AtomicU64,
+    /// Figures by second, if they are wanted.
+    series: Option<Arc<SecondSeries>>,
 }
 
 /// The phase of a load.
@@ -46,6 +52,23 @@ pub(super) struct Published {
 }
 
 impl Live {
+    /// Counts that also have figures by second.
+    pub fn with_series() -> Self {
+        Self { series: Some(Arc::default()), ..Self::default() }
+    }
+
+    /// A thread's part of the series of a load that starts now.
+    pub(super) fn series_part(&self, start_ns: u64) -> Option<SeriesPart> {
+        let series = self.series.as_ref().filter(|_| self.phase() == Phase::Load)?;
+        Some(SeriesPart::new(series, start_ns))
+    }
+
+    /// The figures of each whole second of a load.
+    pub(super) fn take_series(&self, elapsed: Duration) -> Vec<Second> {
+        let elapsed_ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        self.series.as_ref().map(|series| series.take(elapsed_ns)).unwrap_or_default()
+    }
+
     /// Requests answered up to now, and faults and errors found.
     pub fn counts(&self) -> (u64, u64) {
         (self.requests.load(Ordering::Relaxed), self.faults.load(Ordering::Relaxed))

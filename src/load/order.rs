@@ -12,6 +12,7 @@ use getopts::{Fail, HasArg, Matches, Occur, Options};
 use super::flags::{FLAGS, MODES, find, help, written};
 use super::op::Op;
 use super::plan::{Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TlsPlan, Trust, TtlPlan, Waiting, Wire};
+use super::slo::Objective;
 use super::twitter::Cluster;
 use super::units::{plain_bytes, plain_count, plain_seconds};
 
@@ -45,6 +46,12 @@ pub struct Order {
     pub duration: Duration,
     /// How the figures are printed.
     pub output: Output,
+    /// The file for the figures of each second.
+    pub csv: Option<PathBuf>,
+    /// The file for the report with charts.
+    pub html: Option<PathBuf>,
+    /// The latency bound of a search for the highest rate.
+    pub slo: Option<Objective>,
     /// Whether progress lines are written.
     pub progress: Progress,
 }
@@ -118,8 +125,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         ramp: given.seconds("ramp", 0.0..=SECONDS_MAX)?.unwrap_or(Duration::ZERO),
         duration: given.seconds("duration", 0.001..=SECONDS_MAX)?.unwrap_or(Duration::from_secs(10)),
         output: if given.has("json") { Output::Json } else { Output::Table },
+        csv: given.text("csv").map(PathBuf::from),
+        html: given.text("html").map(PathBuf::from),
+        slo: given.read("slo", |text| Objective::parse(text, plain_seconds))?,
         progress,
     });
+    if order.slo.is_some() && (given.has("rate") || given.has("fill-only")) {
+        return Err("--slo finds the rate by itself: not with --rate or --fill-only".to_string());
+    }
     let servers = given.0.opt_strs("server");
     if let Pacing::Open { per_second } = order.plan.pacing
         && order.phases != Phases::Fill
@@ -139,7 +152,20 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
 }
 
 /// Flags that have no meaning for servers that this program starts.
-const ALONE: [&str; 9] = ["host", "port", "unix-socket", "cores", "duration", "warmup", "ramp", "no-fill", "fill-only"];
+const ALONE: [&str; 12] = [
+    "slo",
+    "csv",
+    "html",
+    "host",
+    "port",
+    "unix-socket",
+    "cores",
+    "duration",
+    "warmup",
+    "ramp",
+    "no-fill",
+    "fill-only",
+];
 const SECONDS_MAX: f64 = 1e6;
 /// A server takes a larger number as a date.
 const TTL_S_MAX: u32 = 2_592_000;
@@ -505,6 +531,8 @@ mod tests {
             ("--rate nan", "-r, --rate: NaN is outside 0.001 to 1000000000"),
             ("--fast", "--fast: no such option; larder-bench --help lists them"),
             ("faster", "faster: not an option; larder-bench --help lists them"),
+            ("--slo p99", "--slo: \"p99\" is not PERCENTILE=TIME"),
+            ("--slo p99=1ms -r 5", "--slo finds the rate by itself: not with --rate or --fill-only"),
             ("--json=1", "--json: takes no value"),
             ("--tls-key k", "--tls-key: needs a certificate: --tls-cert"),
             ("--tls-ca f --tls-insecure", "--tls-ca and --tls-insecure: certificates are checked or not"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::op::Op;
+use super::series::Second;
 
 /// The figures of one window, all threads together.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct Outcome {
     pub connects: u64,
     /// Nanoseconds from the moment when such a connection was due to the reply to its request.
     pub connect_latency: Histogram<u64>,
+    /// The whole seconds of the load, if they are wanted.
+    pub seconds: Vec<Second>,
     /// CPU time of the threads that made the load.
     pub client_cpu: Duration,
     /// Share of the time in which a reply waited for a thread of this program. Near 1, the figures show the client, not
@@ -95,6 +98,7 @@ impl Default for Outcome {
             latency: empty_histogram(),
             kinds: Vec::new(),
             connects: 0,
+            seconds: Vec::new(),
             connect_latency: empty_histogram(),
             client_cpu: Duration::ZERO,
             busy_share: 0.0,

@@ -10,6 +10,8 @@ use super::json::{number, quoted};
 use super::op::Op;
 use super::outcome::Outcome;
 use super::plan::{Pacing, Plan, Popularity, Sharing, SizePlan, TtlPlan, Waiting, Wire};
+use super::series::{self, Second, number_of_us};
+use super::slo::{CONFIRMATIONS, Found};
 
 /// A load and its results.
 pub(super) struct Report<'a> {
@@ -19,6 +21,8 @@ pub(super) struct Report<'a> {
     pub(super) plan: &'a Plan,
     /// Storing the keys, if that was done.
     pub(super) fill: Option<&'a Outcome>,
+    /// The search for a rate, if there was one. The load is its last run.
+    pub(super) slo: Option<&'a Found>,
     /// The counted part of the load, if there was one.
     pub(super) load: Option<&'a Outcome>,
 }
@@ -43,6 +47,9 @@ impl Report<'_> {
                 grouped(rounded(fill.stored as f64 / fill.elapsed.as_secs_f64().max(1e-9)))
             ));
             push_faults(&mut text, fill);
+        }
+        if let Some(found) = self.slo {
+            push_search(&mut text, found);
         }
         if let Some(load) = self.load {
             push_load(&mut text, self.plan, load);
@@ -72,9 +79,13 @@ impl Report<'_> {
             object.number("fill_seconds", fill.elapsed.as_secs_f64());
             object.number("fill_faults", (fill.faults + fill.errors) as f64);
         }
+        if let Some(found) = self.slo {
+            object.search(found);
+        }
         if let Some(load) = self.load {
             object.load(load);
             object.by_op(self.plan, load);
+            object.series(&load.seconds);
         }
         object.close()
     }
@@ -149,6 +160,30 @@ fn push_load(text: &mut String, plan: &Plan, load: &Outcome) {
     push_faults(text, load);
 }
 
+/// The rates that a search tried, and its result.
+fn push_search(text: &mut String, found: &Found) {
+    let name = &found.objective.name;
+    let bound = micros(found.objective.bound.as_secs_f64() * 1e9);
+    let closed = grouped(rounded(found.closed_loop));
+    text.push_str(&format!("closed loop     {closed} requests a second; then open loop, by bisection\n"));
+    for probe in &found.probes {
+        let held = if probe.holds { "holds" } else { "fails" };
+        let rate = grouped(rounded(probe.per_second));
+        let latency = micros(probe.latency_ns as f64);
+        text.push_str(&format!("  tried         {rate} a second: {name} {latency} us, {held}\n"));
+    }
+    match (found.rate, &found.confirmed_ns) {
+        (Some(rate), Some(spread)) => {
+            let [median, low, high] = [spread.median, spread.lowest, spread.highest].map(micros);
+            let rate = grouped(rounded(rate));
+            text.push_str(&format!(
+                "highest rate    {rate} a second with {name} up to {bound} us: {median} us, {low} to {high} in {CONFIRMATIONS} runs\n"
+            ));
+        }
+        _ => text.push_str(&format!("highest rate    none: {name} is above {bound} us at every rate\n")),
+    }
+}
+
 fn push_faults(text: &mut String, outcome: &Outcome) {
     if outcome.faults + outcome.errors + outcome.lost_connections > 0 {
         let parts = [
@@ -202,7 +237,7 @@ fn describe_sent(plan: &Plan) -> String {
     }
     text.push_str(&format!(", {} in flight on each", grouped(plan.pipeline.into())));
     if let Pacing::Open { per_second } = plan.pacing {
-        let wanted = if per_second < 1000.0 { per_second.to_string() } else { grouped(rounded(per_second)) };
+        let wanted = if per_second < 1000.0 { number(per_second) } else { grouped(rounded(per_second)) };
         text.push_str(&format!(", {wanted} a second wanted"));
     }
     if plan.threads > 1 {
@@ -323,6 +358,42 @@ impl Object {
         self.0.push_str(&format!("[{}]", notes.join(", ")));
     }
 
+    /// The result of a search for a rate.
+    fn search(&mut self, found: &Found) {
+        self.text("slo", &found.objective.name);
+        self.number("slo_bound_us", found.objective.bound.as_secs_f64() * 1e6);
+        self.number("slo_rate", found.rate.unwrap_or(0.0));
+        if let Some(spread) = &found.confirmed_ns {
+            self.number("slo_median_us", spread.median / 1e3);
+            self.number("slo_lowest_us", spread.lowest / 1e3);
+            self.number("slo_highest_us", spread.highest / 1e3);
+        }
+        self.number("closed_loop_per_second", found.closed_loop);
+        let probes = found.probes.iter().map(|probe| {
+            let (rate, latency) = (number(probe.per_second), number_of_us(probe.latency_ns));
+            format!("{{\"rate\": {rate}, \"latency_us\": {latency}, \"holds\": {}}}", probe.holds)
+        });
+        self.name("slo_runs");
+        self.0.push_str(&format!("[{}]", probes.collect::<Vec<_>>().join(", ")));
+    }
+
+    /// An object for each whole second, on one line.
+    fn series(&mut self, seconds: &[Second]) {
+        let objects = seconds.iter().map(|second| {
+            let mut fields =
+                vec![format!("\"requests\": {}", second.requests), format!("\"errors\": {}", second.errors)];
+            let latencies = series::PERCENTILES.iter().zip(second.latency_ns);
+            fields.extend(
+                latencies
+                    .map(|((name, _), ns)| format!("\"latency_{}_us\": {}", name.replace('.', "_"), number_of_us(ns))),
+            );
+            format!("{{{}}}", fields.join(", "))
+        });
+        let objects: Vec<String> = objects.collect();
+        self.name("by_second");
+        self.0.push_str(&format!("[{}]", objects.join(", ")));
+    }
+
     /// An object for each kind of request that was timed, on one line.
     fn by_op(&mut self, plan: &Plan, load: &Outcome) {
         let only = plan.mix.kinds();
@@ -377,7 +448,7 @@ mod tests {
         };
         load.latency.record(250_000).unwrap();
         let plan = Plan::default();
-        let report = Report { target: "127.0.0.1:11211", plan: &plan, fill: None, load: Some(&load) };
+        let report = Report { target: "127.0.0.1:11211", plan: &plan, fill: None, slo: None, load: Some(&load) };
         let lines = report.lines();
         assert!(lines.contains("requests        2,000,000 in 2.00 s, 1,000,000 a second\n"), "{lines}");
         assert!(lines.contains("99 % of its time busy: * the figures may be the client's"), "{lines}");
@@ -392,7 +463,7 @@ mod tests {
         load.kinds[0].latency.record_n(50_000, 3).unwrap();
         load.kinds[1].latency.record(1_250_000).unwrap();
         let plan = Plan { mix: Mix(vec![(Op::Set, 1.0), (Op::Get, 3.0), (Op::Delete, 0.1)]), ..Plan::default() };
-        let report = Report { target: "x", plan: &plan, fill: None, load: Some(&load) };
+        let report = Report { target: "x", plan: &plan, fill: None, slo: None, load: Some(&load) };
         let lines = report.lines();
         let by_kind = "  by kind              timed      p50      p99    p99.9      max\n\
                        \x20 get                      3     50.0     50.0     50.0     50.0\n\
@@ -406,7 +477,7 @@ mod tests {
     #[test]
     fn a_load_that_sent_nothing_says_so_and_has_no_figures() {
         let load = Outcome { elapsed: Duration::from_millis(1), busy_share: 1.0, ..Outcome::default() };
-        let report = Report { target: "x", plan: &Plan::default(), fill: None, load: Some(&load) };
+        let report = Report { target: "x", plan: &Plan::default(), fill: None, slo: None, load: Some(&load) };
         let lines = report.lines();
         assert!(lines.contains("requests        nothing was sent\n"), "{lines}");
         assert!(!lines.contains("a second") && !lines.contains("client"), "{lines}");
@@ -421,7 +492,7 @@ mod tests {
             ..Outcome::default()
         };
         let plan = Plan::default();
-        let lines = Report { target: "x", plan: &plan, fill: None, load: Some(&load) }.lines();
+        let lines = Report { target: "x", plan: &plan, fill: None, slo: None, load: Some(&load) }.lines();
         assert!(lines.contains("WRONG           3 replies were not what they must be\n"), "{lines}");
         assert!(lines.contains("                item 1 came with the value of item 2\n"), "{lines}");
     }

@@ -86,6 +86,17 @@ impl Session {
         self.all(task, live)
     }
 
+    /// Changes what decides when a request is sent.
+    ///
+    /// # Errors
+    /// The plan is invalid with it.
+    pub fn set_pacing(&mut self, pacing: Pacing) -> io::Result<()> {
+        let plan = Plan { pacing, ..self.plan.clone() };
+        check(&plan)?;
+        self.plan = plan;
+        Ok(())
+    }
+
     /// Connections that are open and silent.
     pub fn idle_connections(&self) -> usize {
         self.idle.len()

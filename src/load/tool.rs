@@ -7,25 +7,32 @@
 //! ```
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use larder::base::Clock;
+use larder::sys::log::time_stamp_now;
 use larder::sys::process::raise_open_files;
 use larder::sys::signal::{Signal, Signals};
 
 use super::bench::{self, FloorPart, Runs};
+use super::comparison::describe_host;
 use super::figures::grouped;
+use super::html;
 use super::live::{Live, Phase};
 use super::order::{Order, Output, Phases, Progress};
 use super::outcome::Outcome;
 use super::plan::{Pacing, Wire};
 use super::random::whole;
 use super::report::{Report, describe};
+use super::series;
 use super::server::ServerCommand;
 use super::session::Session;
+use super::slo::{self, Found};
 
 /// Why a load failed.
 #[derive(Debug)]
@@ -60,6 +67,11 @@ impl Failure {
             ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable | ErrorKind::PermissionDenied => Self::System(text),
             _ => Self::Bench(text),
         }
+    }
+
+    fn of_file(path: &Path, error: &io::Error) -> Self {
+        let text = error.to_string();
+        Self::System(format!("{}: {}", path.display(), text.split(" (os error").next().unwrap_or_default()))
     }
 
     fn of(order: &Order, what: &str, error: &io::Error) -> Self {
@@ -99,10 +111,13 @@ pub fn carry_out(order: &Order) -> Result<(String, u8), Failure> {
     let files = (order.plan.connections + order.plan.idle_connections) as u64 + OWN_FILES;
     raise_open_files(files, files)
         .map_err(|error| Failure::System(format!("{files} open files, one for each connection: {error}")))?;
+    // A file that cannot be written is found before the load.
+    let csv = create(order.csv.as_deref())?;
+    let html = create(order.html.as_deref())?;
     let signals = Signals::open().map_err(|error| Failure::System(format!("signals: {error}")))?;
     let mut session =
         Session::open(&order.plan, &order.target).map_err(|error| Failure::of(order, "connect to", &error))?;
-    let live = Live::default();
+    let live = Live::with_series();
     let (fill, load) = watched(order, &signals, &live, || {
         let fill = match order.phases {
             Phases::Load => None,
@@ -119,7 +134,28 @@ pub fn carry_out(order: &Order) -> Result<(String, u8), Failure> {
         };
         Ok((fill, load))
     })?;
-    let report = Report { target: &order.target_name, plan: &order.plan, fill: fill.as_ref(), load: load.as_ref() };
+    let (found, load) = load.map_or((None, None), |(found, load)| (found, Some(load)));
+    let mut plan = order.plan.clone();
+    if let Some(per_second) = found.as_ref().and_then(|found| found.rate) {
+        plan.pacing = Pacing::Open { per_second };
+    }
+    let report = Report {
+        target: &order.target_name,
+        plan: &plan,
+        fill: fill.as_ref(),
+        slo: found.as_ref(),
+        load: load.as_ref(),
+    };
+    if let Some(file) = csv {
+        write(file, order.csv.as_deref(), &series::csv(load.as_ref().map_or(&[], |load| &load.seconds)))?;
+    }
+    if let Some(file) = html {
+        write(
+            file,
+            order.html.as_deref(),
+            &html::page(&report, &time_stamp_now()[..16].replace('T', " "), &describe_host()),
+        )?;
+    }
     let text = match order.output {
         Output::Table => report.lines(),
         Output::Json => report.json(),
@@ -131,6 +167,14 @@ pub fn carry_out(order: &Order) -> Result<(String, u8), Failure> {
         _ => 1,
     };
     Ok((text, code))
+}
+
+fn create(path: Option<&Path>) -> Result<Option<File>, Failure> {
+    path.map(|path| File::create(path).map_err(|error| Failure::of_file(path, &error))).transpose()
+}
+
+fn write(mut file: File, path: Option<&Path>, text: &str) -> Result<(), Failure> {
+    file.write_all(text.as_bytes()).map_err(|error| Failure::of_file(path.unwrap_or(Path::new("")), &error))
 }
 
 /// Starts the servers and puts the load on them in turns. Returns the text for standard output, and the exit code.
@@ -152,8 +196,8 @@ pub fn compare(order: &Order, servers: &[String]) -> Result<(String, u8), Failur
     compared.map(|text| (format!("{text}\n"), 0)).map_err(|error| Failure::of_bench(&error))
 }
 
-/// Runs ramp, warmup and load. Ramp and warmup count only if their replies have faults.
-fn load(order: &Order, session: &mut Session, live: &Live) -> io::Result<Outcome> {
+/// Runs ramp, warmup and load, or a search for a rate. Ramp and warmup count only if their replies have faults.
+fn load(order: &Order, session: &mut Session, live: &Live) -> io::Result<(Option<Found>, Outcome)> {
     let uncounted = order.ramp + order.warmup;
     let mut before = None;
     if uncounted > Duration::ZERO {
@@ -161,14 +205,24 @@ fn load(order: &Order, session: &mut Session, live: &Live) -> io::Result<Outcome
         before = Some(session.run_watched(uncounted, order.ramp, live)?);
     }
     live.enter(Phase::Load);
-    let mut load = session.run_watched(order.duration, Duration::ZERO, live)?;
+    let (found, mut load) = match &order.slo {
+        None => {
+            let mut load = session.run_watched(order.duration, Duration::ZERO, live)?;
+            load.seconds = live.take_series(load.elapsed.min(order.duration));
+            (None, load)
+        }
+        Some(objective) => {
+            let (found, load) = slo::search(session, objective, order.duration, live)?;
+            (Some(found), load)
+        }
+    };
     if let Some(before) = before {
         load.faults += before.faults;
         load.errors += before.errors;
         load.lost_connections += before.lost_connections;
         load.notes.splice(0..0, before.notes);
     }
-    Ok(load)
+    Ok((found, load))
 }
 
 /// Runs `work` while another thread shows the progress and waits for Ctrl-C.

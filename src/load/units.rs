@@ -5,9 +5,9 @@ pub(super) fn plain_count(text: &str) -> String {
     scaled(text, &[("k", 1e3), ("m", 1e6), ("g", 1e9)])
 }
 
-/// A time in seconds as plain digits: `ms`, `s`, `m` and `h` may stand behind it.
+/// A time in seconds as plain digits: `us`, `ms`, `s`, `m` and `h` may stand behind it.
 pub(super) fn plain_seconds(text: &str) -> String {
-    scaled(text, &[("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)])
+    scaled(text, &[("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)])
 }
 
 /// A length in bytes as plain digits: `k` and `m` are powers of 1024, as a server's options have them.

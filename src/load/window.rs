@@ -9,6 +9,7 @@ use super::acknowledgement_log::AcknowledgementLog;
 use super::items::{ItemId, Items};
 use super::op::Op;
 use super::outcome::{NOTES_MAX, Outcome};
+use super::series::SeriesPart;
 
 /// A key without an answer yet.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +79,8 @@ pub(super) struct Window {
     has_kinds: bool,
     /// Items and their uniques, from the gets of cas requests, until a cas is sent for them.
     pub(super) uniques: Vec<(ItemId, u64)>,
+    /// The present second, if figures by second are wanted.
+    pub(super) series: Option<SeriesPart>,
     /// It outlives the window. Its thread lends it.
     pub(super) acknowledgement_log: AcknowledgementLog,
 }
@@ -88,7 +91,17 @@ impl Window {
         let has_kinds = !outcome.kinds.is_empty();
         let same_due_by_kind = [0; Op::COUNT];
         let (uniques, acknowledgement_log) = (Vec::new(), AcknowledgementLog::default());
-        Self { outcome, now_ns, same_due_ns: 0, same_due: 0, same_due_by_kind, has_kinds, uniques, acknowledgement_log }
+        Self {
+            outcome,
+            now_ns,
+            same_due_ns: 0,
+            same_due: 0,
+            same_due_by_kind,
+            has_kinds,
+            uniques,
+            series: None,
+            acknowledgement_log,
+        }
     }
 
     /// Counts a request whose last answer this is.
@@ -127,6 +140,10 @@ impl Window {
             } else {
                 record_many(&mut self.outcome.latency, latency, self.same_due);
             }
+            if let Some(series) = &mut self.series {
+                let errors = self.outcome.errors + self.outcome.faults;
+                series.record(self.now_ns, latency, self.same_due, self.outcome.requests, errors);
+            }
             self.same_due = 0;
         }
     }
@@ -141,6 +158,9 @@ impl Window {
     /// Ends the window and returns its counts.
     pub(super) fn close(mut self) -> Outcome {
         self.record();
+        if let Some(series) = &mut self.series {
+            series.deliver();
+        }
         for kind in &self.outcome.kinds {
             self.outcome.latency += &kind.latency;
         }

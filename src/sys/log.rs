@@ -199,9 +199,9 @@ fn compose(level: Level, line: &[u8], form: LineForm) -> Vec<u8> {
         let _ = write!(text, "<{}>", level as u8);
     }
     match form {
-        LineForm::Object => push_object(level, &time_stamp(unix_time()), line, &mut text),
+        LineForm::Object => push_object(level, &time_stamp_now(), line, &mut text),
         LineForm::Stamped if !is_journal() => {
-            let _ = write!(text, "{} ", time_stamp(unix_time()));
+            let _ = write!(text, "{} ", time_stamp_now());
             escape(line, &mut text);
         }
         LineForm::Stamped | LineForm::Plain => escape(line, &mut text),
@@ -248,6 +248,11 @@ fn is_journal() -> bool {
 #[expect(clippy::disallowed_methods, reason = "a log tells the time of day, whatever the server's clock says")]
 fn unix_time() -> Duration {
     std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The present time as `2026-07-09T08:15:00.250Z`.
+pub fn time_stamp_now() -> String {
+    time_stamp(unix_time())
 }
 
 /// Formats a time as `2026-07-09T08:15:00.250Z`.

@@ -4,6 +4,7 @@ mod comparison;
 mod floor;
 mod liar;
 mod lies;
+mod reports;
 mod runs;
 mod session;
 mod tls;
