@@ -77,3 +77,22 @@ fn classes_do_not_exchange_sparse_pages() {
     assert!(rig.store.evictions() > 0);
     assert!(rig.moved() <= lens.len() as u64, "{} pages moved", rig.moved());
 }
+
+#[test]
+fn a_class_that_evicts_moves_items_out_of_lent_chunks() {
+    let mut rig = Rig::new(16, true);
+    let [medium, long] = [LENS[1], LENS[2]].map(|len| rig.class(len));
+    let [of_medium, of_long] = [medium, long].map(|class| rig.store.slabs.classes.per_page(class) as usize);
+    rig.store("long", 1, LENS[2]);
+    rig.store("lent", FEW, LENS[1]);
+    assert_eq!(rig.pages(medium), 0, "in chunks of the next class");
+    rig.store("half", of_long / 2, LENS[2]);
+    rig.store("medium", of_medium * 3 / 4, LENS[1]);
+    assert_eq!(rig.pages(medium), 1);
+    rig.store("many", MANY, LENS[2]);
+    store_until_eviction(&mut rig);
+    rig.store("newer", of_long, LENS[2]);
+    assert!(rig.store.evictions() > FEW as u64);
+    assert_eq!(rig.found("half", FEW), 0, "items that came later were evicted");
+    assert_eq!(rig.found("lent", FEW), FEW);
+}

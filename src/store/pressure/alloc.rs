@@ -163,11 +163,11 @@ impl WorkerStore {
         Ok(())
     }
 
-    /// A chunk for which nothing is evicted, for the short link that ends a long chain. If no such chunk is free, the
+    /// A chunk for which nothing is evicted. The short link that ends a long chain gets one: if none is free, the
     /// link takes a chunk of the largest class. That wastes little, since the chain has many such chunks. Any
     /// other way costs much: an eviction for a last link mostly evicts a chain. A class without a page would
     /// get one beyond the limit, for which other items leave.
-    fn chunk_at_hand(&mut self, class: u8) -> Option<ChunkRef> {
+    pub(super) fn chunk_at_hand(&mut self, class: u8) -> Option<ChunkRef> {
         self.magazines.pop(class).or_else(|| {
             let mut slab = self.store.slabs.lock(class);
             self.take_in_time(&mut slab, class);

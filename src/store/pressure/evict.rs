@@ -181,16 +181,21 @@ impl WorkerStore {
         }
     }
 
-    /// Unlinks one item. Returns how many chunks of `class` it frees, and if the item was alive, the queue that
-    /// it left.
+    /// Unlinks one item, or moves it out of a lent chunk. Returns how many chunks of `class` that frees, and if a live
+    /// item was evicted, the queue that it left.
     fn evict_item(&mut self, pin: &Pin, class: u8, leaving: &Leaving<'_, '_>) -> (u32, Option<Queue>) {
         let Leaving { victim, item, hash } = leaving;
         let store = self.store;
+        let copy = self.copy_in_own_class(item, *hash);
         let Some(mut bucket) = store.index.try_lock(pin, *hash) else { return (0, None) };
         // The chunk was seen under this pin, so it is not reused meanwhile (I4). The bucket's reference is
         // still to the same item.
         let Some(slot) = bucket.find_ref(*hash, item.chunk()) else { return (0, None) };
         let why_dead = self.why_dead(item);
+        if let Some(copy) = copy.filter(|_| why_dead.is_none()) {
+            self.replace_by_copy(pin, &mut bucket, slot, item, copy);
+            return (1, None);
+        }
         self.unlink(&mut bucket, slot, item);
         self.report_departure(&bucket, why_dead, *hash, item);
         drop(bucket);

@@ -4,9 +4,15 @@
 //! class of 440 B  no page, a few items │ a page for them would be missing elsewhere
 //! class of 552 B  │■■■■■■··│ ◀─────────┘ lends a chunk
 //! ```
+//!
+//! A class that evicts takes its chunks back: an item in a lent chunk is copied to its own class, if that has a chunk
+//! to spare by then.
 
+use crate::base::{HashedKey, Key, KeyHash};
+use crate::item::{ItemRef, Layout, PendingItem};
 use crate::memory::SlabUse;
 use crate::store::cache::Store;
+use crate::store::worker_store::WorkerStore;
 
 /// A lent chunk is at most this many times as large as one of the class's own.
 const LENT_FACTOR: u32 = 2;
@@ -44,5 +50,23 @@ impl Store {
         let slab = self.slabs.lock(class);
         let kept = if is_full { self.reserve_chunks(&slab, class) } else { self.slabs.classes.per_page(class) / 2 };
         slab.ready() > kept
+    }
+}
+
+impl WorkerStore {
+    /// A filled copy of an item that is in a lent chunk, in its own class. None: the chunk is not lent, or its class
+    /// has no chunk to spare.
+    pub(super) fn copy_in_own_class(&mut self, item: &ItemRef<'_>, hash: KeyHash) -> Option<PendingItem> {
+        let (slabs, extras) = (&self.store.slabs, item.extras());
+        let key = HashedKey { key: Key::new(item.key())?, hash };
+        let layout = Layout::in_one_chunk(&slabs.classes, key.key, extras, item.value_len())?;
+        if layout.head_class == item.class() || self.spare_chunks(layout.head_class) == 0 {
+            return None;
+        }
+        let chunk = self.chunk_at_hand(layout.head_class)?;
+        let mut copy = PendingItem::new(slabs, chunk, layout, key, extras, item.deadline());
+        copy.fill_from(item.pieces());
+        copy.seal();
+        Some(copy)
     }
 }

@@ -11,6 +11,7 @@
 
 use crate::base::{HashedKey, Key, KeyHash};
 use crate::eviction::{Queue, RingEntry, generation_tag};
+use crate::index::{BucketGuard, Slot};
 use crate::item::{ItemRef, Layout, PendingItem, Word0, header};
 use crate::memory::ChunkRef;
 use crate::store::engine::Refusal;
@@ -113,10 +114,32 @@ impl WorkerStore {
             drop(bucket);
             return Rescue::Done(self.evict_for_move(pin, key.hash, item));
         }
+        self.note_gone(item);
+        let bytes = copy.bytes();
+        self.replace_by_copy(pin, &mut bucket, slot, item, copy);
+        drop(bucket);
+        self.flush_local_state(pin);
+        store.page_moves.counts.rescues.add(1);
+        store.page_moves.counts.rescued_bytes.add(bytes);
+        if item.word0().is_chain() {
+            store.page_moves.counts.chunk_rescues.add(1);
+        }
+        Rescue::Done(Vacated::Moved)
+    }
+
+    /// Puts a filled copy in the place of `item`, which is linked in the locked bucket.
+    pub(super) fn replace_by_copy<'i>(
+        &mut self,
+        pin: &Pin,
+        bucket: &mut BucketGuard<'i>,
+        slot: Slot<'i>,
+        item: &ItemRef<'_>,
+        copy: PendingItem,
+    ) {
+        let store = self.store;
         let (class, bytes, links) = (store.slabs.class_of(copy.head()), copy.bytes(), copy.links_by_class());
         let copy = copy.into_copy_of(item);
         if let Some(copied) = ItemRef::try_view(pin, &store.slabs, copy).filter(|copied| !copied.word0().in_main()) {
-            self.note_gone(item);
             if store.ghost_time(class).runs() {
                 self.pending_inserts.push_small(class, RingEntry { chunk: copy, mark: generation_tag(item.unique()) });
             } else {
@@ -128,14 +151,6 @@ impl WorkerStore {
         bucket.replace(slot, header::clear_linked(item.head()), copy);
         self.count_gone(item);
         self.count_linked(class, bytes, links);
-        drop(bucket);
-        self.flush_local_state(pin);
-        store.page_moves.counts.rescues.add(1);
-        store.page_moves.counts.rescued_bytes.add(bytes);
-        if item.word0().is_chain() {
-            store.page_moves.counts.chunk_rescues.add(1);
-        }
-        Rescue::Done(Vacated::Moved)
     }
 
     /// Allocates memory for a copy of `item`, in the same class once memory is full. A class that fits better
