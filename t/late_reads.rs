@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use larder::base::Deadline;
+use larder::base::{Deadline, RelTime};
 use larder::memory::ClassPlan;
 use larder::store::{Engine as _, StoreConfig, StoreReport};
 
@@ -12,7 +12,11 @@ use crate::store::{Rig, config};
 const VALUE: [u8; 4000] = [b'v'; 4000];
 
 fn set(rig: &mut Rig, key: &str, len: usize) {
-    rig.set(key, &VALUE[..len], Deadline::NEVER).unwrap();
+    set_until(rig, key, len, Deadline::NEVER);
+}
+
+fn set_until(rig: &mut Rig, key: &str, len: usize, deadline: Deadline) {
+    rig.set(key, &VALUE[..len], deadline).unwrap();
 }
 
 /// Stores twice what fits, in values of these lengths that are never read. Returns the number of values that it holds.
@@ -92,7 +96,8 @@ fn items_that_were_read_once_long_ago_give_way_to_those_whose_first_read_is_to_c
 
 #[test]
 fn sessions_beside_dead_items_lose_no_visitor() {
-    for share in [6, 3, 2] {
+    let an_hour = Deadline::at(RelTime(3600));
+    for (share, deadline) in [6, 3, 2].into_iter().flat_map(|share| [(share, Deadline::NEVER), (share, an_hour)]) {
         let mut rig = Rig::new(config(8));
         let visitors = fill(&mut rig, &[1000]) / share;
         let (mut random, mut seen, mut lost) = (Random::with_seed(3), vec![false; visitors], 0);
@@ -101,7 +106,7 @@ fn sessions_beside_dead_items_lose_no_visitor() {
             let key = format!("visitor-{visitor}");
             lost += usize::from(rig.get(&key).is_none() && seen[visitor]);
             seen[visitor] = true;
-            set(&mut rig, &key, 1000);
+            set_until(&mut rig, &key, 1000, deadline);
         }
         assert_eq!(lost, 0, "views of {visitors} visitors");
     }

@@ -8,6 +8,7 @@ use crate::item::{Extras, Layout};
 use crate::memory::ClassPlan;
 use crate::store::cache::Store;
 use crate::store::engine::{Engine as _, Pending as _, Refusal, Removal, StoreOutcome, Write};
+use crate::store::jobs::sweeper::Sweeper;
 use crate::store::{Fetched, StoreConfig, WorkerStore};
 use crate::sync::Participant;
 
@@ -20,9 +21,13 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(limit_mib: u64, evictions: bool) -> Self {
+        Self::with_growth_factor(limit_mib, evictions, 1.25)
+    }
+
+    pub(super) fn with_growth_factor(limit_mib: u64, evictions: bool, growth_factor: f64) -> Self {
         let config = StoreConfig {
             limit_bytes: limit_mib << 20,
-            classes: ClassPlan { first: 64, growth_factor: 1.25, chunk_max: 16384, explicit: Vec::new() },
+            classes: ClassPlan { first: 64, growth_factor, chunk_max: 16384, explicit: Vec::new() },
             value_len_max: 2 << 20,
             evictions,
             use_cas: true,
@@ -144,6 +149,24 @@ impl Rig {
 
     pub(super) fn moved(&self) -> u64 {
         self.store.page_moves.counts.moved.total()
+    }
+
+    /// Drops all items, and frees their memory as the sweeper does.
+    pub(super) fn flush(&mut self) {
+        self.client.1.flush_now();
+        let mut sweeper = Sweeper::default();
+        for _ in 0..100_000 {
+            if self.store.items() == 0 {
+                return;
+            }
+            let (participant, worker) = &mut self.job;
+            sweeper.before_step(self.store);
+            let pin = participant.pin();
+            worker.begin_turn();
+            sweeper.step(worker, &pin);
+            worker.end_turn();
+        }
+        panic!("the sweeper leaves {} items", self.store.items());
     }
 
     /// Stores `count` values. The mover takes a step whenever a store is busy. Returns the number of busy stores.

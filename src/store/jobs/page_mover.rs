@@ -510,6 +510,9 @@ mod long_values_tests;
 #[path = "mover_rig_for_tests.rs"]
 mod rig;
 #[cfg(test)]
+#[path = "size_change_tests.rs"]
+mod size_change_tests;
+#[cfg(test)]
 #[path = "sparse_pages_tests.rs"]
 mod sparse_pages_tests;
 #[cfg(test)]
