@@ -40,7 +40,7 @@ impl ReadyStore {
     /// Leaves the memory file as clean as it was found, because the start fails.
     pub(super) fn give_back(&self) {
         // Ignored: the next start then finds an unclean end.
-        let _ = self.store.close(stamped(&self.clock));
+        let _ = self.store.close(1, stamped(&self.clock));
     }
 }
 
@@ -177,19 +177,27 @@ pub(super) struct StoreEnd {
     store: &'static Store,
     clock: Arc<Clock>,
     jobs: Jobs,
+    /// Threads that read the pages and write the index.
+    threads: usize,
 }
 
 impl StoreEnd {
     /// Starts the background jobs.
     pub(super) fn start_jobs(settings: &Settings, store: &'static Store, clock: &Arc<Clock>) -> Result<Self, Failure> {
         let jobs = store.start_jobs().map_err(Failure::system("start background threads under ulimit -u and -v"))?;
-        Ok(Self { path: settings.memory_file.clone(), store, clock: Arc::clone(clock), jobs })
+        Ok(Self {
+            path: settings.memory_file.clone(),
+            store,
+            clock: Arc::clone(clock),
+            jobs,
+            threads: recovery_threads(settings),
+        })
     }
 
     /// Stops the workers if the end is graceful or there is a memory file, which is left clean. A failure is only
     /// logged: the next start then finds an unclean end.
     pub(super) fn stop(self, is_graceful: bool, workers: Workers) {
-        let Self { path, store, clock, jobs } = self;
+        let Self { path, store, clock, jobs, threads } = self;
         let Some(path) = path.as_deref() else {
             if is_graceful {
                 workers.stop();
@@ -200,7 +208,7 @@ impl StoreEnd {
             return log_unclean(path, "a worker has too many new clients");
         }
         jobs.stop();
-        if let Err(error) = store.close(stamped(&clock)) {
+        if let Err(error) = store.close(threads, stamped(&clock)) {
             log_unclean(path, &error_text(&error));
         }
     }

@@ -21,5 +21,5 @@ mod target;
 
 pub use ghost::{Ghost, GhostClock, GhostHit, GhostTail, GhostTime, Queue, Taken};
 pub use policy::{ClockHand, ItemState, PolicyProgress, PolicyUse, Position, SlotS3A, Slots, Victim};
-pub use ring::{Ring, RingEntry, generation_tag};
+pub use ring::{Ring, RingEntry, SmallQueue, generation_tag};
 pub use slab_slots::{SlabSlots, SlotItem};

@@ -20,7 +20,7 @@
 
 use super::first_round::FirstRound;
 use super::ghost::{GhostClock, GhostHit, GhostTime, Queue};
-use super::ring::{RingEntry, ScannedRing};
+use super::ring::{RingEntry, ScannedRing, SmallQueue};
 use super::target::SmallTarget;
 
 /// One slot of a class: a page, numbered in the order the class received its pages, and a chunk in it.
@@ -347,14 +347,19 @@ impl SlotS3A {
         PolicyProgress { hand: self.hand.at, first_round, first_round_is_over, target: self.target.len() }
     }
 
-    /// Goes on where another process stopped. `small` are the items of the small queue, oldest first, of `items` in
-    /// all.
-    pub fn restore(&mut self, progress: PolicyProgress, items: u32, small: impl Iterator<Item = RingEntry>) {
+    /// The small queue, for a restart.
+    pub fn small_queue(&self) -> SmallQueue {
+        SmallQueue { stale: self.stale, entries: self.ring.entries().collect() }
+    }
+
+    /// Goes on where another process stopped. `items` is the number of the class's items.
+    pub fn restore(&mut self, progress: PolicyProgress, items: u32, small: SmallQueue) {
+        self.stale = small.stale;
         self.hand.at = progress.hand;
         self.first_round = FirstRound::restored(progress.first_round, progress.first_round_is_over);
         self.clock.set_items(items);
         self.target.restore(items, progress.target);
-        small.for_each(|entry| self.ring.push(entry));
+        small.entries.into_iter().for_each(|entry| self.ring.push(entry));
     }
 
     /// The policy's counts.

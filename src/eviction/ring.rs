@@ -25,6 +25,15 @@ pub struct RingEntry {
     pub mark: u8,
 }
 
+/// The small queue of a class, for a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SmallQueue {
+    /// The number of entries that are known to be stale.
+    pub stale: u32,
+    /// The entries, oldest first.
+    pub entries: Vec<RingEntry>,
+}
+
 /// The generation tag: eight bits of a CAS unique. Uniques that differ by a power of two seldom share it.
 #[inline]
 pub const fn generation_tag(cas: u64) -> u8 {
@@ -82,6 +91,19 @@ impl Ring {
         self.back += 1;
     }
 
+    /// The entries, oldest first.
+    fn entries(&self) -> impl Iterator<Item = RingEntry> {
+        let last = self.blocks.len().wrapping_sub(1);
+        self.blocks.iter().enumerate().flat_map(move |(number, block)| {
+            let start = if number == 0 { self.front } else { 0 };
+            let end = if number == last { self.back } else { BLOCK_ENTRIES };
+            (start..end).filter_map(|index| {
+                let chunk = ChunkRef::from_bits(block.chunks[index])?;
+                Some(RingEntry { chunk, mark: block.marks[index] })
+            })
+        })
+    }
+
     /// Removes and returns the oldest entry.
     pub fn pop(&mut self) -> Option<RingEntry> {
         if self.is_empty() {
@@ -117,6 +139,11 @@ impl ScannedRing {
     /// Memory in use, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.scanned.bytes() + self.rest.bytes()
+    }
+
+    /// The entries, oldest first.
+    pub(super) fn entries(&self) -> impl Iterator<Item = RingEntry> {
+        self.scanned.entries().chain(self.rest.entries())
     }
 
     /// Appends an entry.

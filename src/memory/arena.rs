@@ -25,6 +25,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::base::atomic::fixed::AtomicU64;
 use crate::base::atomic::{AtomicU32, Ordering};
+use crate::base::fingerprint;
 use crate::sync::{Pin, Standstill};
 use crate::sys::cpu::prefetch;
 use crate::sys::mapping::{Mapping, Space};
@@ -226,6 +227,19 @@ impl PageArena {
     /// Whether any page up to `last_page` lacks memory in the file.
     pub(super) fn has_holes(&self, last_page: u32) -> bool {
         self.mapping.has_holes((last_page as usize + 1) * PAGE_BYTES as usize)
+    }
+
+    /// The fingerprint of a page's bytes.
+    pub(super) fn digest(&self, page: u32, _standstill: &Standstill<'_>) -> u64 {
+        let (first, page_bytes) = (page as usize * PAGE_BYTES as usize, PAGE_BYTES as usize);
+        assert!(first + page_bytes <= self.mapping.len());
+        // Ignored: the memory is then mapped when it is touched.
+        let _ = self.mapping.populate_for_loads(first, page_bytes);
+        // SAFETY: the page lies within the mapping.
+        let first = unsafe { self.base.add(first) };
+        // SAFETY: the memory is mapped and initialised. Threads use the memory of pages only while they are pinned, and
+        // none is.
+        fingerprint(unsafe { std::slice::from_raw_parts(first.as_ptr(), page_bytes) })
     }
 
     /// The number of pages up to the end of the memory file, as far as they are reserved.

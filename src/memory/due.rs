@@ -46,6 +46,11 @@ impl DueTable {
         self.ticks.get(page as usize).is_some_and(|due| due.load(Ordering::Relaxed) <= now.0)
     }
 
+    /// When `page` is due, in ticks.
+    pub(super) fn ticks(&self, page: u32) -> u32 {
+        self.ticks.get(page as usize).map_or(NEVER, |due| due.load(Ordering::Relaxed))
+    }
+
     /// Starts a visit: deadlines noted from now on count for the next visit. The caller then waits for the grace
     /// period of this moment before it scans the page. A thread may have seen the old value and noted nothing,
     /// because its deadline was later. That thread was pinned before, so after it has unpinned the scan sees its

@@ -43,6 +43,8 @@ pub struct LiveState {
     pub limit_bytes: u64,
     /// The index, when the process ended cleanly.
     pub index: KeptIndex,
+    /// What is known of the pages, when the process ended cleanly.
+    pub pages: KeptPages,
     /// The size classes.
     pub classes: ClassTable,
     /// The eviction hand of each class, when the process ended cleanly.
@@ -61,6 +63,17 @@ pub struct KeptIndex {
     pub seed: u64,
     /// The number of its buckets.
     pub buckets: u32,
+}
+
+/// Where a file keeps what the last process knew of the pages. Zeros: nowhere, and the next start walks over them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptPages {
+    /// Offset in the file, behind the index.
+    pub at: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its checksum.
+    pub sum: u64,
 }
 
 /// The size classes of a file.
@@ -114,6 +127,7 @@ impl Default for LiveState {
             items: 0,
             limit_bytes: 0,
             index: KeptIndex::default(),
+            pages: KeptPages::default(),
             classes: ClassTable::default(),
             hands: Box::new([HandState::default(); CLASSES]),
         }
@@ -156,6 +170,9 @@ impl LiveState {
         writer.u64(self.index.bytes);
         writer.u64(self.index.seed);
         writer.u32(self.index.buckets);
+        writer.u64(self.pages.at);
+        writer.u64(self.pages.bytes);
+        writer.u64(self.pages.sum);
         let sum = checksum(&writer.block[..CHECKSUM_AT]);
         writer.block[CHECKSUM_AT..].copy_from_slice(&sum.to_le_bytes());
         writer.block
@@ -196,6 +213,8 @@ impl LiveState {
         }
         let [at, bytes, seed] = [(); 3].map(|()| reader.u64());
         state.index = KeptIndex { at, bytes, seed, buckets: reader.u32() };
+        let [at, bytes, sum] = [(); 3].map(|()| reader.u64());
+        state.pages = KeptPages { at, bytes, sum };
         Some(state)
     }
 }
@@ -248,7 +267,7 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BootId, HandState, KeptIndex, LiveState};
+    use super::{BootId, HandState, KeptIndex, KeptPages, LiveState};
 
     fn state() -> LiveState {
         let mut state = LiveState { sequence: 9, is_clean: true, pid: 77, generation: 3, ..LiveState::default() };
@@ -256,6 +275,7 @@ mod tests {
         (state.cas_end, state.flush_mark, state.flush_due, state.items) = (4, 5, 6, 7);
         state.limit_bytes = 8;
         state.index = KeptIndex { at: 10, bytes: 11, seed: 12, buckets: 13 };
+        state.pages = KeptPages { at: 14, bytes: 15, sum: 16 };
         state.classes.largest = 100;
         (state.classes.sizes[127], state.classes.serves_links[127]) = (16384, true);
         (state.classes.sizes[1], state.classes.serves_links[2]) = (64, true);

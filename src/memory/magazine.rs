@@ -53,6 +53,11 @@ impl Magazines {
         fits
     }
 
+    /// Whether there is no ready chunk of `class`.
+    pub fn is_empty(&self, class: u8) -> bool {
+        self.rack[usize::from(class)].len == 0
+    }
+
     /// Takes all chunks of `class` out.
     pub fn drain(&mut self, class: u8) -> impl Iterator<Item = ChunkRef> {
         std::iter::from_fn(move || self.pop(class))

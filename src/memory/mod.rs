@@ -10,6 +10,7 @@
 //! Magazines       a worker's own ready chunks
 //! Superblock      what a memory file (-e) keeps besides pages
 //! ChunkSet        a set of chunks of a memory file
+//! PageSummary     what the next process must know of a page
 //! Recovery        the pages of a memory file, until they are handed to their classes
 //! ```
 //!
@@ -27,6 +28,7 @@ mod live_state;
 mod magazine;
 mod page_meta;
 mod page_pool;
+mod page_summary;
 mod recovery;
 mod reserve;
 mod size_class;
@@ -40,9 +42,10 @@ pub use class_fit::{ChunkDemand, ClassFit, first_look, next_look};
 pub use due::DueTable;
 pub use leases::Leases;
 pub use limbo::Retired;
-pub use live_state::{ClassTable, HandState, KeptIndex, LiveState};
+pub use live_state::{ClassTable, HandState, KeptIndex, KeptPages, LiveState};
 pub use magazine::Magazines;
 pub use page_pool::{DetachedPage, FreePage};
+pub use page_summary::PageSummary;
 pub use recovery::Recovery;
 pub use reserve::{Refill, ReserveBounds};
 pub use size_class::{CHUNK_ALIGN, CHUNK_MIN, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses};

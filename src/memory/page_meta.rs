@@ -62,6 +62,19 @@ impl PageMeta {
         self.fresh.store(fresh, Ordering::Relaxed);
     }
 
+    /// Sets all numbers of a page of a memory file: first free chunk, free chunks, first chunk that was never used.
+    pub(super) fn set_numbers(&self, (free, free_len, fresh): (u32, u32, u32)) {
+        self.restore(fresh);
+        self.free.store(free, Ordering::Relaxed);
+        self.free_len.store(free_len, Ordering::Relaxed);
+    }
+
+    /// The numbers that `set_numbers` sets.
+    pub(super) fn numbers(&self) -> (u32, u32, u32) {
+        let [free, free_len, fresh] = [&self.free, &self.free_len, &self.fresh].map(|one| one.load(Ordering::Relaxed));
+        (free, free_len, fresh)
+    }
+
     #[inline]
     pub(super) fn place(&self) -> ListPlace {
         match self.place.load(Ordering::Relaxed) {

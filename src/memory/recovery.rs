@@ -10,11 +10,13 @@
 
 use std::ptr::NonNull;
 
+use crate::base::Deadline;
 use crate::base::atomic::fixed::{AtomicBool, Ordering};
 
 use super::arena::{ChunkHead, chunk_bytes_in, class_in};
 use super::chunk_ref::ChunkRef;
 use super::chunk_set::ChunkSet;
+use super::page_summary::PageSummary;
 use super::size_class::PAGE_BYTES;
 use super::slab::SlabAllocator;
 use super::superblock::SUPERBLOCK_PAGES;
@@ -147,6 +149,27 @@ impl Recovery {
                 meta.push_free(chunk);
             }
         }
+    }
+
+    /// Takes over what the last process knew of the pages, in the place of a walk. False: it does not fit the pages,
+    /// and nothing has changed.
+    pub fn restore(&self, slabs: &SlabAllocator, summaries: &[PageSummary]) -> bool {
+        let fits = |(page, summary): (&RecoveredPage, &PageSummary)| {
+            (page.page, page.class) == (summary.page, summary.class)
+                && summary.fresh <= page.chunks
+                && summary.free_len <= summary.fresh
+        };
+        if self.pages_damaged > 0 || self.pages.len() != summaries.len() || !self.pages.iter().zip(summaries).all(fits)
+        {
+            return false;
+        }
+        for (page, summary) in self.pages.iter().zip(summaries) {
+            let PageSummary { fresh, free, free_len, due, .. } = *summary;
+            slabs.meta(page.page).set_numbers((free, free_len, fresh));
+            slabs.dues.note(page.page, Deadline(due));
+            page.is_listed.store(true, Ordering::Relaxed);
+        }
+        true
     }
 
     /// Hands all pages to their classes, and pages without a class to the page pool.

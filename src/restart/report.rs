@@ -41,6 +41,11 @@ impl Report {
                 Started::Clean | Started::Unclean if recovery.index_was_kept => "kept",
                 Started::Clean | Started::Unclean => "built",
             },
+            pages: match self.started {
+                Started::Cold => "none",
+                Started::Clean | Started::Unclean if recovery.pages_were_kept => "kept",
+                Started::Clean | Started::Unclean => "read",
+            },
             index_us: recovery.index_us,
             free_us: recovery.free_us,
             ready_us: self.ready_us,
@@ -58,7 +63,11 @@ impl Report {
                 let end = if self.started == Started::Clean { "a clean stop" } else { "an unclean end" };
                 // Ignored, here and below: writing to a string does not fail.
                 let _ = write!(line, "{} items kept after {end}, ready in {}", recovery.items, seconds(self.ready_us));
-                let index = if recovery.index_was_kept { "kept index" } else { "index" };
+                let index = match (recovery.pages_were_kept, recovery.index_was_kept) {
+                    (true, _) => "kept pages and index",
+                    (false, true) => "kept index",
+                    (false, false) => "index",
+                };
                 let times = [(index, recovery.index_us), ("free memory", recovery.free_us)];
                 let times = times.map(|(name, us)| format!("{name} {}", seconds(us))).join(", ");
                 let _ = write!(line, " ({times})");

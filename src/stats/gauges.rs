@@ -71,6 +71,8 @@ pub struct RestartGauges {
     pub damaged: u64,
     /// Where the index came from: `none`, `kept` or `built`.
     pub index: &'static str,
+    /// Where the counts and free memory of pages came from: `none`, `kept` or `read`.
+    pub pages: &'static str,
     /// Time for reading and indexing the items, in microseconds.
     pub index_us: u64,
     /// Time for finding the free memory, in microseconds.
@@ -81,8 +83,8 @@ pub struct RestartGauges {
 
 impl Default for RestartGauges {
     fn default() -> Self {
-        let (started, index) = ("cold", "none");
-        Self { started, items: 0, dropped: 0, damaged: 0, index, index_us: 0, free_us: 0, ready_us: 0 }
+        let (started, index, pages) = ("cold", "none", "none");
+        Self { started, items: 0, dropped: 0, damaged: 0, index, pages, index_us: 0, free_us: 0, ready_us: 0 }
     }
 }
 

@@ -220,6 +220,14 @@ pub(super) const PROCESS_ROWS: &[StatRow<ProcessView>] = &[
         ),
     ),
     shown_as_gauge(
+        "larder_restart_pages_info{pages=}",
+        gauge(
+            "restart_pages",
+            "What the start knew of the pages that -e kept: kept by a clean stop, or read item by item. Otherwise none.",
+            |view| view.gauges.restart.pages.into(),
+        ),
+    ),
+    shown_as_gauge(
         r#"larder_restart_seconds{phase="index"}"#,
         gauge(
             "restart_index_time",

@@ -6,8 +6,9 @@
 //!       └─ KeptIndex::at      8 + 8 bytes
 //! ```
 //!
-//! A start reads all items in any case. With the index it need not search a bucket for each of them. The index counts
-//! only if each of its references names another item, and each item has one. Otherwise the start builds it again (I16).
+//! With the index a start need not search a bucket for each item. If the pages are known, too (kept_pages.rs), it
+//! looks at no item. Otherwise it reads all items, and the index counts only if each of its references names another
+//! item, and each item has one. If not, the start builds it again (I16).
 
 use std::fs::File;
 use std::io;
@@ -42,6 +43,11 @@ impl ChunkSum {
     pub(super) fn add(&mut self, chunk: ChunkRef) {
         self.len += 1;
         self.sum = self.sum.wrapping_add(combined(u64::from(chunk.bits()), CHUNK_FACTOR));
+    }
+
+    /// The number of chunks.
+    pub(super) const fn len(self) -> u64 {
+        self.len
     }
 
     /// The fingerprint of both sets, which have no chunk in common.
@@ -85,10 +91,10 @@ fn sum_of(base: u64, part: u32, bytes: &[u8]) -> u64 {
 impl Store {
     /// Writes the index behind the pages. If there is no space for it, the next start builds it. No other thread uses
     /// the store.
-    pub(super) fn keep_index(&self, superblock: &Superblock) -> KeptIndex {
+    pub(super) fn keep_index(&self, superblock: &Superblock, threads: usize) -> KeptIndex {
         let Ok(len) = superblock.file_len() else { return KeptIndex::default() };
         let at = len.next_multiple_of(u64::from(PAGE_BYTES));
-        self.write_index(superblock.file(), at, 1).unwrap_or_else(|error| {
+        self.write_index(superblock.file(), at, threads).unwrap_or_else(|error| {
             let line =
                 format!("larder: -e, --memory-file: keep the index: {}; the next start builds it", error_text(&error));
             log_line(Level::Warning, line);

@@ -29,11 +29,13 @@ mod grow;
 mod jobs;
 mod journal;
 mod kept_index;
+mod kept_pages;
 mod operations;
 mod pressure;
 mod recover;
 mod sinks;
 mod statistics;
+mod stop;
 mod uploads;
 mod worker_store;
 

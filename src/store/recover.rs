@@ -1,7 +1,8 @@
-//! A start with the items of a memory file, and a stop that leaves it clean.
+//! A start with the items of a memory file.
 //!
 //! ```text
-//!    after a clean stop: the kept index is read (kept_index.rs)
+//!    after a clean stop: the kept index is read (kept_index.rs). If the pages are as they were then, the rest is
+//!    known, too (kept_pages.rs), and steps 1 to 3 are left out
 //! 1  items     all threads, page by page: each item proves itself. Without a kept index the items enter the index; of
 //!              two with one key the newer
 //! 2  chains    their links are in use
@@ -14,16 +15,15 @@
 //! changes no item that is kept, so it can be killed and repeated. doc/restart.md says why no other item is ever
 //! served.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::base::{ClockTick, HashedKey};
-use crate::eviction::{PolicyProgress, Position, RingEntry, generation_tag};
+use crate::eviction::{PolicyProgress, Position, RingEntry, SmallQueue, generation_tag};
 use crate::item::{ChunkContent, CountedItem, ItemRef, Whole, Word0, check, header};
-use crate::memory::{ArenaFile, ChunkHead, ChunkRef, ChunkSet, HandState, KeptIndex, LiveState, Recovery};
+use crate::memory::{ChunkHead, ChunkRef, ChunkSet, HandState, KeptIndex, KeptPages, LiveState, Recovery, Superblock};
 use crate::sync::{Leaf, LeafGuard, Pin};
 
 use super::cache::Store;
@@ -51,6 +51,8 @@ pub struct RecoveryReport {
     pub pages_damaged: u32,
     /// The index is that of the last process, and was not built again.
     pub index_was_kept: bool,
+    /// What the last process knew of its pages was kept, so no item was looked at.
+    pub pages_were_kept: bool,
     /// Time for reading, checking and indexing the items, in microseconds.
     pub index_us: u64,
     /// Time for finding the free memory, in microseconds.
@@ -67,9 +69,6 @@ pub enum LeftItems<'f> {
     /// It has handed them over, with a file that may keep the index.
     HandedOver(&'f File),
 }
-
-/// Time in which all threads must come to a standstill.
-const STANDSTILL_WITHIN: Duration = Duration::from_millis(500);
 
 /// Items whose buckets are prefetched together.
 const GROUP: usize = 16;
@@ -101,6 +100,17 @@ struct Findings {
     tallies: Vec<Arc<WorkerTally>>,
 }
 
+/// The small queues of items, given as class, unique and chunk. Their order is that of the uniques, to within the
+/// ranges that workers draw at once.
+fn queues_of(mut small: Vec<(u8, u64, ChunkRef)>) -> Vec<(u8, SmallQueue)> {
+    small.sort_unstable_by_key(|(class, unique, _)| (*class, *unique));
+    let of_classes = small.chunk_by(|one, other| one.0 == other.0).map(|items| {
+        let entries = items.iter().map(|(_, unique, chunk)| RingEntry { chunk: *chunk, mark: generation_tag(*unique) });
+        (items[0].0, SmallQueue { stale: 0, entries: entries.collect() })
+    });
+    of_classes.collect()
+}
+
 /// Counts of items that are not kept.
 #[derive(Default)]
 struct Dropped {
@@ -117,18 +127,50 @@ impl Store {
         let Some(superblock) = self.slabs.arena().superblock() else { return RecoveryReport::default() };
         let began_us = self.clock.real_us();
         let (state, recovery) = (superblock.state(Clone::clone), Recovery::begin(&self.slabs));
-        let (mark, dropped) = (FlushMark::at(state.flush_mark), Dropped::default());
-        let kept = state.index;
-        let indexed = match left {
-            LeftItems::HandedOver(file) => self.read_index(file, kept, threads),
-            LeftItems::Clean if kept.at >= recovery.end() => self.read_index(superblock.file(), kept, threads),
-            LeftItems::Clean | LeftItems::Unclean => None,
+        let (kept, digest_threads) = match left {
+            LeftItems::HandedOver(file) => (Some(file), None),
+            LeftItems::Clean if state.index.at >= recovery.end() => (Some(superblock.file()), Some(threads)),
+            LeftItems::Clean | LeftItems::Unclean => (None, None),
         };
-        if kept.at >= recovery.end() {
+        let indexed = kept.and_then(|file| self.read_index(file, state.index, threads));
+        let summary = kept.zip(indexed).and_then(|(file, indexed)| {
+            self.read_pages(file, state.pages).filter(|summary| summary.items() == indexed.len())
+        });
+        if state.index.at >= recovery.end() {
             // Ignored: what lies behind the pages is memory that no item needs.
-            let _ = superblock.cut_behind(kept.at);
+            let _ = superblock.cut_behind(state.index.at);
         }
-        let was_clean = !matches!(left, LeftItems::Unclean);
+        if let Some(summary) = summary
+            && summary.restore(self, &recovery, digest_threads)
+        {
+            let indexed_us = self.clock.real_us();
+            self.forget_kept(superblock);
+            self.go_on_with_pages(recovery, &state.hands[..], summary);
+            return self.begin_counts(RecoveryReport {
+                index_was_kept: true,
+                pages_were_kept: true,
+                index_us: indexed_us - began_us,
+                free_us: self.clock.real_us() - indexed_us,
+                ..RecoveryReport::default()
+            });
+        }
+        let walked_us = self.clock.real_us();
+        let report = self.walk_pages(threads, &state, recovery, indexed, !matches!(left, LeftItems::Unclean));
+        let index_us = report.index_us + walked_us - began_us;
+        self.begin_counts(RecoveryReport { index_us, free_us: self.clock.real_us() - began_us - index_us, ..report })
+    }
+
+    /// Steps 1 to 4. The report has the time of the first two.
+    fn walk_pages(
+        &'static self,
+        threads: usize,
+        state: &LiveState,
+        recovery: Recovery,
+        indexed: Option<ChunkSum>,
+        was_clean: bool,
+    ) -> RecoveryReport {
+        let began_us = self.clock.real_us();
+        let (mark, dropped) = (FlushMark::at(state.flush_mark), Dropped::default());
         let with_index = indexed.and_then(|indexed| {
             let walk = RecoveryWalk::new(&recovery, mark, &dropped, Some(indexed));
             self.on_threads(threads, |pin| PageReader::new(self, pin, &walk).read_pages());
@@ -144,13 +186,9 @@ impl Store {
             self.on_threads(threads, |pin| PageReader::new(self, pin, &walk).read_pages());
             walk
         });
-        // The index in the file is no longer needed, and all items that the flush covers are unlinked. The mark goes:
-        // later uniques could be compared with it.
-        // Ignored: the next start drops the same items again.
-        let _ = superblock.update(|state| {
-            state.flush_mark = 0;
-            state.index = KeptIndex { seed: self.seed, ..KeptIndex::default() };
-        });
+        if let Some(superblock) = self.slabs.arena().superblock() {
+            self.forget_kept(superblock);
+        }
         let links = self.links_in_use(&walk);
         let indexed_us = self.clock.real_us();
         walk.next_page.store(0, Ordering::Relaxed);
@@ -159,7 +197,6 @@ impl Store {
         self.statistics.tallies.lock().extend(tallies);
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let report = RecoveryReport {
-            items: self.items(),
             damaged: read(&dropped.damaged),
             replaced: read(&dropped.replaced),
             expired: read(&dropped.expired),
@@ -168,16 +205,32 @@ impl Store {
             pages_damaged: recovery.pages_damaged(),
             index_was_kept: walk.indexed.is_some(),
             index_us: indexed_us - began_us,
-            free_us: 0,
+            ..RecoveryReport::default()
         };
         recovery.finish(&self.slabs);
-        self.restore_hands(&state.hands[..], small);
+        self.restore_hands(&state.hands[..], queues_of(small));
         if !was_clean {
             self.cas.0.skip(unique_max);
         }
+        report
+    }
+
+    /// Notes in the file that it keeps no index and no flush mark. All items that the mark covers are unlinked, and
+    /// later uniques could be compared with it.
+    fn forget_kept(&self, superblock: &Superblock) {
+        // Ignored: the next start drops the same items again.
+        let _ = superblock.update(|state| {
+            state.flush_mark = 0;
+            state.index = KeptIndex { seed: self.seed, ..KeptIndex::default() };
+            state.pages = KeptPages::default();
+        });
+    }
+
+    /// Lets the counts of the store begin with the items that were kept.
+    fn begin_counts(&'static self, report: RecoveryReport) -> RecoveryReport {
         self.statistics.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
-        self.count_items(report.items.cast_signed());
-        RecoveryReport { free_us: self.clock.real_us() - indexed_us, ..report }
+        self.count_items(self.items().cast_signed());
+        RecoveryReport { items: self.items(), ..report }
     }
 
     /// Runs `work` on `threads` threads, each pinned, and waits for all.
@@ -218,15 +271,13 @@ impl Store {
         links
     }
 
-    /// Step 4: hands, first rounds and small queues. The order of a small queue is that of the uniques, to within the
-    /// ranges that workers draw at once.
-    fn restore_hands(&'static self, hands: &[HandState], mut small: Vec<(u8, u64, ChunkRef)>) {
-        small.sort_unstable_by_key(|(class, unique, _)| (*class, *unique));
+    /// Step 4: hands, first rounds and small queues.
+    pub(super) fn restore_hands(&'static self, hands: &[HandState], queues: Vec<(u8, SmallQueue)>) {
+        let mut queues: HashMap<u8, SmallQueue> = queues.into_iter().collect();
         for class in self.slabs.classes.ids() {
-            let start = small.partition_point(|(of, ..)| *of < class);
-            let end = small.partition_point(|(of, ..)| *of <= class);
+            let small = queues.remove(&class);
             let kept = hands.get(usize::from(class)).copied().unwrap_or_default();
-            if kept.target == 0 && start == end {
+            if kept.target == 0 && small.is_none() {
                 continue;
             }
             let mut locked = self.lock_hand(class);
@@ -249,104 +300,11 @@ impl Store {
                 first_round_is_over: kept.first_round_is_over || kept.target == 0,
                 target: kept.target,
             };
-            let entries = small[start..end].iter();
-            let entries = entries.map(|(_, unique, chunk)| RingEntry { chunk: *chunk, mark: generation_tag(*unique) });
             let items = u32::try_from(self.class_items(class)).unwrap_or(u32::MAX);
-            hand.policy.restore(progress, items, entries);
+            hand.policy.restore(progress, items, small.unwrap_or_default());
             self.ring_bytes.fetch_add(hand.policy.ring_bytes(), Ordering::Relaxed);
             self.set_ghost_time(class, hand.policy.time());
         }
-    }
-
-    /// How far the eviction of each class has come.
-    fn hand_states(&'static self) -> impl Iterator<Item = (u8, HandState)> {
-        let evicting = self.slabs.classes.ids().filter(|class| self.ghost_time(*class).runs());
-        evicting.map(|class| {
-            let locked = self.lock_hand(class);
-            let PolicyProgress { hand, first_round, first_round_is_over, target } = locked.hand.policy.progress();
-            let page = |at: Position| locked.hand.pages.get(at.page as usize).copied().unwrap_or(0);
-            let state = HandState {
-                page: page(hand),
-                index: hand.index,
-                first_round_page: page(first_round),
-                first_round_index: first_round.index,
-                target: target.max(1),
-                first_round_is_over,
-            };
-            (class, state)
-        })
-    }
-
-    /// Leaves the memory file clean, also on its disk. All other threads have stopped. Without a memory file it does
-    /// nothing.
-    ///
-    /// # Errors
-    /// The kernel's error. The next start then finds an unclean end, and checks every item.
-    pub fn close(&'static self, stamp: impl FnOnce(&mut LiveState)) -> io::Result<()> {
-        let Some(superblock) = self.slabs.arena().superblock() else { return Ok(()) };
-        // The items come first: a file that says it is clean holds them all.
-        self.slabs.arena().sync()?;
-        let complete = self.complete_state(self.keep_index(superblock));
-        superblock.update(|state| {
-            complete(state);
-            stamp(state);
-        })?;
-        self.slabs.arena().sync()
-    }
-
-    /// The state of a clean memory file, for the process that takes the items over. The memory file itself says as
-    /// before that it is in use, and no byte of it changes. The index is written to `index` with `threads` threads. No
-    /// other thread changes anything. `None`: the items are in anonymous memory.
-    pub fn state_to_hand_over(
-        &'static self,
-        index: &File,
-        threads: usize,
-        stamp: impl FnOnce(&mut LiveState),
-    ) -> Option<LiveState> {
-        let superblock = self.slabs.arena().superblock()?;
-        // An error is no obstacle: the next process then builds the index.
-        let complete = self.complete_state(self.write_index(index, 0, threads).unwrap_or_default());
-        let mut state = superblock.state(Clone::clone);
-        complete(&mut state);
-        stamp(&mut state);
-        Some(state)
-    }
-
-    /// Completes the state as that of a clean memory file.
-    fn complete_state(&'static self, index: KeptIndex) -> impl FnOnce(&mut LiveState) {
-        let (items, cas_end, limit_bytes) = (self.items(), self.cas.0.next(), self.limit_bytes());
-        let hands: Vec<(u8, HandState)> = self.hand_states().collect();
-        move |state| {
-            (state.items, state.cas_end, state.limit_bytes) = (items, cas_end, limit_bytes);
-            // Anonymous memory that became a file has kept no marks.
-            (state.flush_mark, state.flush_due) = self.flush.kept();
-            state.index = index;
-            hands.into_iter().for_each(|(class, hand)| state.hands[usize::from(class)] = hand);
-            state.is_clean = true;
-        }
-    }
-
-    /// The memory file, for the process that takes it over. `None`: the items are in anonymous memory.
-    pub fn memory_file(&self) -> Option<&File> {
-        self.slabs.arena().superblock().map(|superblock| superblock.file())
-    }
-
-    /// Moves some of the items to `file`, a new memory file, or to the one that holds some already. Returns whether all
-    /// are there.
-    ///
-    /// # Errors
-    /// The kernel's error, or `TimedOut` if a thread uses items for too long. The store is as it was.
-    pub fn move_some_to_file(&self, file: &ArenaFile) -> io::Result<bool> {
-        let standstill = self.epochs.stand_still(STANDSTILL_WITHIN).ok_or(io::ErrorKind::TimedOut)?;
-        if self.slabs.arena().superblock().is_none() {
-            file.superblock.update(|state| state.classes = self.slabs.classes.table())?;
-        }
-        self.slabs.move_some_to_file(&standstill, &file.superblock)
-    }
-
-    /// Whether all items are in a memory file.
-    pub fn is_in_file(&self) -> bool {
-        self.slabs.arena().is_in_file()
     }
 }
 

@@ -252,6 +252,19 @@ impl WorkerStore {
         !self.retired.is_empty()
     }
 
+    /// Gives back everything that this thread keeps for itself, because the process may end.
+    pub fn give_all_back(&mut self, pin: &Pin) {
+        self.bring_all_pending_inserts(pin);
+        if self.has_retired() {
+            self.hand_on_retired();
+        }
+        for class in self.store.slabs.classes.ids() {
+            if !self.magazines.is_empty(class) {
+                self.give_back_ready(class);
+            }
+        }
+    }
+
     /// Stamps the unlinked chunks and puts them into their classes' limbo.
     pub(super) fn hand_on_retired(&mut self) {
         // Order: every chunk in the list was unlinked by this thread before this stamp.

@@ -223,6 +223,7 @@ impl Worker {
             }
         }
         event_loop.close_all();
+        event_loop.store.give_all_back(&participant.pin());
     }
 }
 

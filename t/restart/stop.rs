@@ -1,7 +1,7 @@
 //! A clean stop keeps everything.
 
 use super::file::{MemoryFile, end, kept};
-use crate::support::client::Client;
+use crate::support::{Server, client::Client};
 
 /// Stores one item of each kind.
 fn store_all_kinds(client: &mut Client) {
@@ -92,27 +92,86 @@ fn a_clean_stop_keeps_the_index_and_a_damaged_one_is_built_again() {
     end(server, "-TERM");
     let with_index = file.len();
     assert!(with_index > pages, "the index lies behind the pages");
-    // Nothing, a byte of a part, its length, its checksum, and its end.
-    for damaged in [None, Some(with_index - 100), Some(pages), Some(pages + 8), Some(with_index - 1)] {
+    // Nothing, what is known of the pages, and of the index: a byte of a part, its length and its checksum.
+    let (whole, of_pages, built) = ("(kept pages and index", "(kept index", "(index");
+    for (damaged, expected) in [
+        (None, whole),
+        (Some(with_index - 1), of_pages),
+        (Some(with_index - 100), of_pages),
+        (Some(pages + 100), built),
+        (Some(pages), built),
+        (Some(pages + 8), built),
+    ] {
         let copy = file.copied();
         damaged.iter().for_each(|at| copy.overwrite(*at, &[copy.bytes(*at, 1)[0] ^ 1]));
         let server = copy.serve(&[]);
         assert_eq!(kept(&server), ["clean", "8", "0"], "{damaged:?}");
-        assert_eq!(server.stderr().contains("(kept index"), damaged.is_none(), "{damaged:?} {}", server.stderr());
+        assert!(server.stderr().contains(expected), "{damaged:?} {}", server.stderr());
         assert_eq!(copy.len(), pages, "the kept index is needed only once");
         expect_all_kinds(&mut server.client());
         let mut client = server.client();
         client.ask("set plain 0 0 1\r\nx\r\n", "STORED\r\n");
         end(server, "-TERM");
         let server = copy.serve(&[]);
-        assert!(server.stderr().contains("(kept index"), "{}", server.stderr());
+        assert!(server.stderr().contains(whole), "{}", server.stderr());
         server.client().ask("get plain\r\n", "VALUE plain 0 1\r\nx\r\nEND\r\n");
     }
     let copy = file.copied();
-    copy.cut(with_index - 10);
+    copy.cut(pages + 100);
     let server = copy.serve(&[]);
     assert_eq!(kept(&server), ["clean", "8", "0"]);
-    assert!(server.stderr().contains("(index"), "{}", server.stderr());
+    assert!(server.stderr().contains(built), "{}", server.stderr());
+}
+
+/// What a server knows of its pages: items, bytes, sizes, and the use of each class.
+fn known(server: &Server) -> Vec<(String, String)> {
+    let rows = ["", "items", "slabs", "sizes"].map(|of| server.stats(of));
+    let is_of_pages = |name: &str| {
+        let row = name.rsplit(':').next().unwrap_or(name);
+        let is_size = row.bytes().all(|byte| byte.is_ascii_digit());
+        is_size
+            || ["curr_items", "bytes", "number", "mem_requested"].contains(&row)
+            || ["used_chunks", "free_chunks", "total_pages"].contains(&row)
+    };
+    rows.into_iter().flatten().filter(|(name, _)| is_of_pages(name)).collect()
+}
+
+#[test]
+fn pages_that_were_kept_and_pages_that_were_read_are_known_alike() {
+    let file = MemoryFile::new();
+    let flags = &["-m", "8", "-o", "slab_automove=0,track_sizes"];
+    let server = file.serve(flags);
+    let mut client = server.client();
+    // Items are evicted, deleted, replaced by longer ones, and are chains.
+    for number in 0..30_000 {
+        let value = "v".repeat(100 + number % 700);
+        client.send(format!("set key{number} 0 0 {} noreply\r\n{value}\r\n", value.len()));
+    }
+    (0..30_000).step_by(11).for_each(|number| client.send(format!("delete key{number} noreply\r\n")));
+    for number in 0..5 {
+        client.ask(
+            [format!("set large{number} 0 0 60000\r\n").as_bytes(), &[b'l'; 60_000], b"\r\n"].concat(),
+            "STORED\r\n",
+        );
+    }
+    end(server, "-TERM");
+    let copy = file.copied();
+    let last = copy.len() - 1;
+    copy.overwrite(last, &[copy.bytes(last, 1)[0] ^ 1]);
+    let (kept, read) = (file.serve(flags), copy.serve(flags));
+    assert_eq!(kept.stats("")["restart_pages"], "kept");
+    assert_eq!(read.stats("")["restart_pages"], "read");
+    assert_eq!(known(&kept), known(&read));
+    // Both go on alike.
+    for server in [&kept, &read] {
+        let mut client = server.client();
+        for number in 0..20_000 {
+            client.send(format!("set more{number} 0 0 300 noreply\r\n{number:0300}\r\n"));
+        }
+        client.ask("mn\r\n", "MN\r\n");
+    }
+    let evictions = [&kept, &read].map(|server| server.stats("")["evictions"].parse::<u64>().expect("a number"));
+    assert!(evictions[0].abs_diff(evictions[1]) * 20 < evictions[0], "{evictions:?}");
 }
 
 #[test]
@@ -128,10 +187,12 @@ fn a_kept_index_has_each_item_that_is_live_and_no_other() {
     (0..20_000).step_by(7).for_each(|number| client.ask(format!("delete key{number}\r\n"), "DELETED\r\n"));
     client.ask("debugtime 60\r\n", "OK\r\n");
     end(server, "-TERM");
+    let last = file.len() - 1;
+    file.overwrite(last, &[file.bytes(last, 1)[0] ^ 1]);
     for round in 0..2 {
         let server = serve();
         let said = server.stderr();
-        assert!(said.contains("(kept index"), "{said}");
+        assert!(said.contains(["(kept index", "(kept pages and index"][round]), "{said}");
         assert_eq!(said.contains("expired"), round == 0, "{said}");
         let mut client = server.client();
         for number in 0..20_000 {

@@ -132,7 +132,8 @@ fn upgrade_twice() {
         }
         pids.dedup();
         assert_eq!(pids.len(), 4, "each time another process");
-        assert_eq!(server.stats("")["upgrades"], "3");
+        let stats = server.stats("");
+        assert_eq!((stats["upgrades"].as_str(), stats["restart_pages"].as_str()), ("3", "kept"));
     });
 }
 

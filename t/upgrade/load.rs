@@ -144,10 +144,11 @@ fn upgrade() {
             let before = rounds.load(Ordering::Relaxed);
             wait_until("the clients go on", || rounds.load(Ordering::Relaxed) > before + 10 * CLIENTS as u64);
             server.upgrade();
-            stalls.push(server.stats("")["upgrade_stall_time"].clone());
+            let stats = server.stats("");
+            stalls.push(format!("{} (pages {})", stats["upgrade_stall_time"], stats["restart_pages"]));
         }
         is_over.store(true, Ordering::Relaxed);
-        report(&format!("upgrade: without an answer, by the server: {} s", stalls.join(" s, ")));
+        report(&format!("upgrade: seconds without an answer, by the server: {}", stalls.join(", ")));
         clients.into_iter().map(|client| client.join().expect("the client saw right replies only")).collect()
     });
     let longest_ms = stalls.into_iter().max().unwrap_or(0) / 1000;

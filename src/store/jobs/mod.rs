@@ -131,6 +131,7 @@ impl Store {
                 let guard = participant.pin();
                 store.begin_turn();
                 let next = job.step(&mut store, &guard);
+                store.give_all_back(&guard);
                 store.end_turn();
                 drop(guard);
                 drop(step);

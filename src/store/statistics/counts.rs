@@ -139,6 +139,11 @@ impl WorkerTally {
         self.step(step_of(bytes)).add(1u64.wrapping_neg());
     }
 
+    /// Counts `count` items of a size that [`WorkerTally::sizes`] has returned.
+    pub(in crate::store) fn count_size(&self, size: u64, count: u64) {
+        self.step(step_of(size.min(SIZE_MAX))).add(count);
+    }
+
     #[inline]
     fn step(&self, step: usize) -> &Counter {
         let sheet = self.sizes[step / STEPS_PER_SHEET]

@@ -148,7 +148,7 @@ impl Store {
         self.class_sum(class, |counters| &counters.linked).saturating_sub(unlinked)
     }
 
-    fn class_bytes(&self, class: u8) -> u64 {
+    pub(in crate::store) fn class_bytes(&self, class: u8) -> u64 {
         let unlinked = self.class_sum(class, |counters| &counters.unlinked_bytes);
         self.class_sum(class, |counters| &counters.linked_bytes).saturating_sub(unlinked)
     }

@@ -35,6 +35,7 @@ impl EventLoop {
     pub(super) fn hand_all_over(&mut self, order: &HandOver, poll: &mut Poll, participant: &mut Participant) {
         self.finish_clients(poll, participant);
         let sent = self.send_part(order);
+        self.store.give_all_back(&participant.pin());
         order.report(sent, || self.end_sessions());
         self.look_at_all();
     }
