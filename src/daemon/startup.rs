@@ -115,8 +115,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     if predecessor.take().is_none() {
         manager.ready();
     }
-    let ended = server.run(&signals)?;
-    node.into_iter().for_each(Node::stop);
+    let ended = server.run(&signals, || node.into_iter().for_each(Node::stop))?;
     match (ended, pidfile) {
         // The next process has written it again.
         (Ended::HandedOver, Some(pidfile)) => pidfile.leave(),
@@ -537,8 +536,9 @@ impl Server {
         Ok(())
     }
 
-    /// Accepts clients until a signal ends the process, or an upgrade.
-    fn run(self, signals: &Signals) -> Result<Ended, Failure> {
+    /// Accepts clients until a signal ends the process, or an upgrade. `stop_node` stops replication, which changes
+    /// items.
+    fn run(self, signals: &Signals, stop_node: impl FnOnce()) -> Result<Ended, Failure> {
         let Self { dispatcher, config, workers, users, process, upgrader, end } = self;
         let (mut ending, mut ended) = (Ending::new(users, process.certificates.clone()), Ended::Stopped);
         let mut on_event = |held: Held<'_>| {
@@ -559,7 +559,7 @@ impl Server {
         if ended == Ended::Stopped {
             upgrader.manager().stopping();
             ending.announce(process.tunables.logger.verbosity());
-            end.stop(ending.is_graceful(), workers);
+            end.stop(ending.is_graceful(), workers, stop_node);
         }
         Ok(ended)
     }
