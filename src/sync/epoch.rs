@@ -24,8 +24,12 @@
 //! * A slot that changes owner goes through `taken` (Release when a thread leaves, Acquire when one joins), which
 //!   extends the chain.
 
+#[cfg(loom)]
+use loom::sync::{Mutex, MutexGuard};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
+#[cfg(not(loom))]
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -63,7 +67,7 @@ impl Epochs {
         let slot = || ParticipantSlot { epoch: AtomicU64::new(UNPINNED), taken: AtomicBool::new(false) };
         Self {
             global: PaddedEpoch(AtomicU64::new(UNPINNED + 1), AtomicBool::new(false)),
-            standstill: Mutex::default(),
+            standstill: Mutex::new(()),
             slots: (0..participants_max).map(|_| slot()).collect(),
         }
     }
@@ -99,20 +103,29 @@ impl Epochs {
 
     /// Lets no thread pin, and waits until none is pinned. `None`: a thread was still pinned after the time `within`.
     pub fn stand_still(&self, within: Duration) -> Option<Standstill<'_>> {
-        let waiting = self.standstill.lock().unwrap_or_else(PoisonError::into_inner);
-        self.global.1.store(true, Ordering::Relaxed);
-        // Order: this fence and the one of a pin. If the pin's is first, its slot is seen below. If this one is first,
-        // the thread sees the standstill after its fence, and unpins.
-        fence(Ordering::SeqCst);
-        let standstill = Standstill { epochs: self, _waiting: waiting };
+        let coming = self.hold_up_pins();
         let watch = Clock::start();
-        while !self.slots.iter().all(|slot| slot.epoch.load(Ordering::Acquire) == UNPINNED) {
+        while !self.are_all_unpinned() {
             if Duration::from_micros(watch.real_us()) > within {
                 return None;
             }
             thread::yield_now();
         }
-        Some(standstill)
+        Some(coming)
+    }
+
+    /// Lets no thread pin. Some may be pinned still.
+    fn hold_up_pins(&self) -> Standstill<'_> {
+        let waiting = self.standstill.lock().unwrap_or_else(PoisonError::into_inner);
+        self.global.1.store(true, Ordering::Relaxed);
+        // Order: this fence and the one of a pin. If the pin's is first, its slot is seen by `are_all_unpinned`. If
+        // this one is first, the thread sees the standstill after its fence, and unpins.
+        fence(Ordering::SeqCst);
+        Standstill { epochs: self, _waiting: waiting }
+    }
+
+    fn are_all_unpinned(&self) -> bool {
+        self.slots.iter().all(|slot| slot.epoch.load(Ordering::Acquire) == UNPINNED)
     }
 
     /// Whether no thread can still see what was unlinked before `stamp`.
@@ -483,6 +496,31 @@ mod models {
             });
             world.unlink_and_reuse_if(|stamp| stamp < Stamp(bound.load(Ordering::Acquire)));
             [reader, scanner].into_iter().for_each(|thread| thread.join().expect("it ends"));
+        });
+    }
+
+    #[test]
+    fn loom_no_thread_uses_memory_in_a_standstill() {
+        check_some(|| {
+            let world = World::new(1);
+            let reader = thread::spawn({
+                let world = loom::sync::Arc::clone(&world);
+                move || {
+                    let mut participant = world.epochs.join();
+                    // SAFETY: loom panics if another thread may be writing.
+                    let look = |_: &Pin| world.chunk.with(|chunk| unsafe { *chunk });
+                    let before = look(&participant.pin());
+                    assert!(before <= look(&participant.pin()));
+                }
+            });
+            let standstill = world.epochs.hold_up_pins();
+            while !world.epochs.are_all_unpinned() {
+                thread::yield_now();
+            }
+            // SAFETY: loom panics if another thread may be reading.
+            world.chunk.with_mut(|chunk| unsafe { *chunk = 1 });
+            drop(standstill);
+            reader.join().expect("the reader ends");
         });
     }
 
