@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, RwLock};
 use std::thread;
 use std::time::Duration;
 
 use larder::base::Clock;
+use larder::memory::Superblock;
 
 use super::file::{MemoryFile, end, kept};
 use crate::random::Random;
 use crate::support::client::Client;
 use crate::support::server::Server;
+use crate::support::{program_under_test, wait_until};
 
 #[test]
 fn each_acknowledged_change_survives_a_kill() {
@@ -91,6 +94,44 @@ fn a_touch_that_was_cut_off_loses_nothing() {
         // The next start has taken the mark away. So the deadline is believed no more.
         file.overwrite(start + 12, &80_001u32.to_le_bytes());
         assert_eq!(kept(&file.serve(&[]))[1..], ["0", "1"], "{signal}");
+    }
+}
+
+/// How often a process began to use the file.
+fn generation(file: &MemoryFile) -> u64 {
+    let state = Superblock::read_state(&file.open()).expect("it can be read");
+    state.expect("a copy is complete").generation
+}
+
+#[test]
+fn a_kill_during_a_start_loses_nothing() {
+    const ITEMS: u32 = 20_000;
+    for signal in ["-KILL", "-TERM"] {
+        let file = MemoryFile::new();
+        let server = file.serve(&[]);
+        let mut client = server.client();
+        for number in 0..ITEMS {
+            client.send(format!("set key{number} 7 0 100 noreply\r\n{number:0100}\r\n"));
+        }
+        client.ask("mn\r\n", "MN\r\n");
+        end(server, signal);
+        let mut random = Random::with_seed(7);
+        for round in 0..20 {
+            let before = generation(&file);
+            let mut command = Command::new(program_under_test());
+            command.args(["-l", "127.0.0.1", "-p", "-1", "-u", "root", "-A", "-e", file.path()]);
+            let mut process = command.stderr(Stdio::null()).spawn().expect("the program starts");
+            wait_until("the start has begun", || generation(&file) > before);
+            // Some looks at the file later, which is at another moment of the start each time.
+            (0..random.below(40) * round / 4).for_each(|_| assert!(generation(&file) > before));
+            process.kill().and_then(|()| process.wait()).expect("the process is ours");
+        }
+        let server = file.serve(&[]);
+        assert_eq!(kept(&server), ["unclean".to_owned(), ITEMS.to_string(), "0".into()], "{signal}");
+        let mut client = server.client();
+        for number in 0..ITEMS {
+            client.ask(format!("get key{number}\r\n"), format!("VALUE key{number} 7 100\r\n{number:0100}\r\nEND\r\n"));
+        }
     }
 }
 
