@@ -9,7 +9,7 @@ use crate::tls::{TlsBuffers, TlsSession};
 /// Bytes of lines that are sealed at a time.
 const SEALED_MAX: usize = 16 << 10;
 /// Bytes of input that are discarded at a time.
-const DISCARDED_MAX: usize = 4 << 10;
+pub(super) const DISCARDED_MAX: usize = 4 << 10;
 
 /// A client that watches.
 pub struct WatcherPeer {

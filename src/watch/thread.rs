@@ -71,13 +71,14 @@ impl WatchThread {
             for event in &events {
                 match event.token() {
                     MAIL => mailbox.drain().into_iter().for_each(|mail| self.handle(mail, &poll)),
-                    Token(place) => self.check(place),
+                    Token(place) => self.report_input(place),
                 }
             }
+            let has_input = self.discard_input();
             let has_events = self.pass_on();
             self.flush();
             self.update_streams();
-            pause = if has_events { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
+            pause = if has_events || has_input { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
         }
     }
 
@@ -107,13 +108,23 @@ impl WatchThread {
         self.update_streams();
     }
 
-    /// Looks at a watcher whose socket the kernel reports.
-    fn check(&mut self, place: usize) {
-        if let Some(slot) = self.watchers.get_mut(place)
-            && slot.as_mut().is_some_and(|watcher| watcher.discard_input() == Presence::Gone)
-        {
-            *slot = None;
+    /// Notes a watcher whose socket the kernel reports.
+    fn report_input(&mut self, place: usize) {
+        if let Some(watcher) = self.watchers.get_mut(place).and_then(Option::as_mut) {
+            watcher.report_input();
         }
+    }
+
+    /// Discards what watchers have sent. Returns whether some of it is left to the next turn.
+    fn discard_input(&mut self) -> bool {
+        for slot in &mut self.watchers {
+            let discards =
+                |watcher: &mut Watcher| watcher.may_have_input() && watcher.discard_input() == Presence::Gone;
+            if slot.as_mut().is_some_and(discards) {
+                *slot = None;
+            }
+        }
+        self.watchers.iter().flatten().any(Watcher::may_have_input)
     }
 
     /// Tells the workers which streams are wanted.

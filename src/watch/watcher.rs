@@ -45,6 +45,7 @@ impl Wanted {
             lines: unsent.to_vec(),
             sent: 0,
             skipped,
+            may_have_input: false,
             cause: CloseCause::Normal,
             close: Some(on_close),
             permit,
@@ -79,6 +80,8 @@ pub struct Watcher {
     sent: usize,
     /// Lines that were lost, and of which it has not been told yet.
     skipped: u64,
+    /// Whether its client may have sent something that is not read.
+    may_have_input: bool,
     /// Why it is gone, once it is.
     cause: CloseCause,
     close: Option<OnClose>,
@@ -103,6 +106,9 @@ pub(super) enum Presence {
     Gone,
 }
 
+/// Reads of one watcher's input in a turn of the thread. The rest is left to the next turn, so that a client that sends
+/// without end does not delay the lines of others.
+const READS_PER_TURN: usize = 16;
 /// Maximum length of a `skipped=` line.
 const SKIPPED_BYTES_MAX: usize = 32;
 
@@ -181,17 +187,31 @@ impl Watcher {
         Presence::Here
     }
 
-    /// Discards what the client sends, and notices its end.
+    /// Notes that the kernel reports its socket. It does not report the same bytes again.
+    pub(super) const fn report_input(&mut self) {
+        self.may_have_input = true;
+    }
+
+    /// Whether its client may have sent something that is not read.
+    pub(super) const fn may_have_input(&self) -> bool {
+        self.may_have_input
+    }
+
+    /// Discards what the client has sent, up to a bound, and notices its end.
     pub(super) fn discard_input(&mut self) -> Presence {
-        loop {
+        for _ in 0..READS_PER_TURN {
             match self.peer.discard() {
                 Ok(false) => return Presence::Gone,
                 Ok(true) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Presence::Here,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.may_have_input = false;
+                    return Presence::Here;
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_broken) => return self.broken(),
             }
         }
+        Presence::Here
     }
 
     const fn broken(&mut self) -> Presence {
@@ -205,5 +225,46 @@ impl Drop for Watcher {
         if let Some(close) = self.close.take() {
             close(self.cause);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
+    use super::{Presence, READS_PER_TURN, Wanted};
+    use crate::base::Clock;
+    use crate::protocol::{Streams, WatchRequest};
+    use crate::watch::hub::{Hub, HubConfig};
+    use crate::watch::peer::{DISCARDED_MAX, WatcherPeer};
+    use crate::watch::watcher::WatchProgress;
+
+    #[test]
+    fn a_turn_reads_a_bounded_part_of_what_a_client_has_sent() {
+        let hub = Hub::new(Arc::new(Clock::start()), HubConfig { ring_bytes: 0, buffer_bytes: 0 });
+        let request = WatchRequest { streams: Streams::NONE, prefix: b"", sample: 1 };
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let mut sent = 0;
+        while let Ok(len) = theirs.write(&[b'x'; DISCARDED_MAX]) {
+            sent += len;
+        }
+        let turns_min = sent / (READS_PER_TURN * DISCARDED_MAX);
+        assert!(turns_min > 0, "a socket holds more than a turn reads");
+        let progress = WatchProgress { unsent: b"", matched: 0, skipped: 0 };
+        let peer = WatcherPeer::new(ours.into(), None);
+        let mut watcher = Wanted::new(request, hub.admit().unwrap()).go_on(peer, progress, Box::new(|_| {}));
+        watcher.report_input();
+        for _ in 0..turns_min {
+            assert!(watcher.may_have_input(), "the rest is left to the next turn");
+            assert_eq!(watcher.discard_input(), Presence::Here);
+        }
+        assert_eq!(watcher.discard_input(), Presence::Here);
+        assert!(!watcher.may_have_input(), "everything is read");
+        drop(theirs);
+        assert_eq!(watcher.discard_input(), Presence::Gone);
     }
 }
