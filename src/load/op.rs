@@ -61,7 +61,7 @@ macro_rules! ops {
             /// Its opcode in the binary protocol.
             pub(super) const fn opcode(self) -> u8 { match self { $(Self::$op => $opcode,)+ } }
 
-            /// Its opcode without a reply to success. `None`: there is always a reply.
+            /// Its opcode that leaves out the reply to success, or to the miss of a fetch. `None`: there is always one.
             pub(super) const fn silent_opcode(self) -> Option<u8> { match self { $(Self::$op => $silent,)+ } }
         }
     };
@@ -69,11 +69,11 @@ macro_rules! ops {
 
 ops! {
     /// Fetches one value, or several with --multiget.
-    Get = "get", Fetch, b"", 0x00, Some(0x09);
+    Get = "get", Fetch, b"", 0x00, Some(0x0d);
     /// Fetches values with their CAS uniques.
-    Gets = "gets", Fetch, b"", 0x00, Some(0x09);
+    Gets = "gets", Fetch, b"", 0x00, Some(0x0d);
     /// Fetches a value and renews its time to live.
-    Gat = "gat", Fetch, b"", 0x1d, Some(0x1e);
+    Gat = "gat", Fetch, b"", 0x1d, Some(0x24);
     /// Stores a value.
     Set = "set", Store, b"", 0x01, Some(0x11);
     /// Stores a value if the key does not exist.

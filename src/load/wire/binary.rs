@@ -6,11 +6,12 @@
 //! ```
 //!
 //! The opaque field carries the item's number and comes back with the answer. So an answer to another request is found,
-//! even where it carries no key. A get of many keys is a get for each, all but the last of them silent about a miss.
+//! even where it carries no key. A get of many keys is a getkq for each, silent about a miss, and a noop, whose reply
+//! ends the get. Its opaque is the complement of the last key's.
 
-use crate::items::{Items, is_counter_value};
+use crate::items::{ItemId, Items, is_counter_value};
 use crate::op::{Op, Shape};
-use crate::window::{Asked, Queue, Taken, What, Window};
+use crate::window::{Queue, Taken, What, Window};
 use larder::base::push_u64;
 
 use super::{Request, VALUE_BYTES_MAX, finish_front, out_of_step};
@@ -52,8 +53,9 @@ const IS_SILENT_CHANGE: [bool; 256] = {
 
 pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp: u32) {
     let op = request.sent_op();
-    for (index, &id) in request.ids.iter().enumerate() {
-        let quiet = request.quiet || index + 1 < request.ids.len();
+    let is_list = request.ids.len() > 1;
+    for &id in request.ids {
+        let quiet = request.quiet || is_list;
         let ttl = items.ttl_s(id).to_be_bytes();
         let mut extra = [0; 20];
         let extra = match op.shape() {
@@ -92,6 +94,16 @@ pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp
             items.push_carried(op, id, stamp, out);
         }
     }
+    if let (true, Some(last)) = (is_list, request.ids.last()) {
+        let mut noop = FENCE;
+        noop[12..16].copy_from_slice(&end_opaque(*last).to_be_bytes());
+        out.extend_from_slice(&noop);
+    }
+}
+
+/// The opaque of the noop behind a get of many keys.
+fn end_opaque(last: ItemId) -> u32 {
+    !last.opaque()
 }
 
 struct Reply<'a> {
@@ -101,6 +113,15 @@ struct Reply<'a> {
     unique: u64,
     extra_and_key_len: usize,
     body: &'a [u8],
+    /// The input from the next reply on.
+    behind: &'a [u8],
+}
+
+impl Reply<'_> {
+    /// Its length.
+    const fn len(&self) -> usize {
+        HEADER + self.body.len()
+    }
 }
 
 #[inline]
@@ -122,63 +143,72 @@ pub(super) fn take(items: &Items, queue: &mut Queue, input: &[u8], window: &mut 
     if input.len() < whole {
         return Taken::More(whole);
     }
-    let body = &input[HEADER..whole];
+    let (body, behind) = (&input[HEADER..whole], &input[whole..]);
     let unique = u64::from(u32_at(16)) << 32 | u64::from(u32_at(20));
-    let reply = Reply { opcode: input[1], status: u16_at(6), opaque: u32_at(12), unique, extra_and_key_len, body };
-    if understand(items, queue, &reply, window) { Taken::Bytes(whole) } else { out_of_step(queue.front(), input) }
+    let (opcode, status, opaque) = (input[1], u16_at(6), u32_at(12));
+    let reply = Reply { opcode, status, opaque, unique, extra_and_key_len, body, behind };
+    understand(items, queue, &reply, window).unwrap_or_else(|| out_of_step(queue.front(), input))
 }
 
-/// Returns false if it answers no request.
+/// `None`: it answers no request.
 #[inline]
-fn understand(items: &Items, queue: &mut Queue, reply: &Reply<'_>, window: &mut Window) -> bool {
+fn understand(items: &Items, queue: &mut Queue, reply: &Reply<'_>, window: &mut Window) -> Option<Taken> {
+    let whole = Some(Taken::Bytes(reply.len()));
     if IS_SILENT_CHANGE[usize::from(reply.opcode)] {
         // A silent request has an answer only on failure, and a missing item is no failure.
         if !matches!(reply.status, DONE | NOT_FOUND | EXISTS | NOT_STORED) {
             window.error(&describe(reply));
         }
-        return true;
+        return whole;
     }
-    let Some(front) = queue.front().copied() else { return false };
+    let front = queue.front().copied()?;
     match front.what {
-        What::Value(_) | What::LastValue(_) => {
-            front.what.kind().is_some_and(|op| fetched(items, queue, op, reply, window))
-        }
+        What::Value(_) | What::LastValue(_) => return fetched(items, queue, front.what.kind()?, reply, window),
         What::Answer(op) => {
             if reply.opcode != opcode(op, false) || reply.opaque != front.id.opaque() {
-                return false;
+                return None;
             }
             changed(queue, op, reply, window);
-            true
         }
         What::Fence { quiet } => {
-            if reply.opcode == NOOP {
-                queue.pop_front();
-                window.confirmed(quiet);
+            if reply.opcode != NOOP {
+                return None;
             }
-            reply.opcode == NOOP
+            queue.pop_front();
+            window.confirmed(quiet);
         }
     }
+    whole
 }
 
-fn fetched(items: &Items, queue: &mut Queue, op: Op, reply: &Reply<'_>, window: &mut Window) -> bool {
-    if reply.opcode != opcode(op, false) && reply.opcode != opcode(op, true) {
-        return false;
-    }
-    // Only the last key of a get has an answer to a miss. So such an answer belongs to the last key. A key may be named
-    // twice.
+/// A reply to a get: a value, the end of a get of many keys, or the miss of a get of one.
+fn fetched(items: &Items, queue: &mut Queue, op: Op, reply: &Reply<'_>, window: &mut Window) -> Option<Taken> {
     let others = queue.iter().take_while(|asked| matches!(asked.what, What::Value(_))).count();
-    let is_reply = |asked: &Asked| asked.id.opaque() == reply.opaque;
-    let missed = if reply.opcode == opcode(op, false) {
-        queue.get(others).is_some_and(is_reply).then_some(others)
-    } else {
-        queue.iter().take(others).position(is_reply)
-    };
-    let Some(missed) = missed else { return false };
+    let last = queue.get(others)?.id;
+    if reply.opcode == NOOP {
+        let is_end = reply.opaque == end_opaque(last) && window.close_fetch(queue);
+        return is_end.then_some(Taken::Bytes(reply.len()));
+    }
+    let is_of_list = reply.opcode == opcode(op, true);
+    if !is_of_list && (reply.opcode != opcode(op, false) || others > 0) {
+        return None;
+    }
+    // A key may be named twice. The keys before this one are misses.
+    let missed = queue.iter().take(others + 1).position(|asked| asked.id.opaque() == reply.opaque)?;
+    let mut len = reply.len();
+    if is_of_list && missed == others {
+        // The value of the last key counts when the get has ended, which ends its latency.
+        let Some(end) = reply.behind.get(..HEADER) else { return Some(Taken::More(len + HEADER)) };
+        if end[..2] != [REPLY, NOOP] || end[12..16] != end_opaque(last).to_be_bytes() {
+            return None;
+        }
+        len += HEADER;
+    }
     for _ in 0..missed {
         queue.pop_front();
         window.miss();
     }
-    let Some(asked) = queue.pop_front() else { return false };
+    let asked = queue.pop_front()?;
     match reply.status {
         DONE => window.value(items, &asked, &reply.body[reply.extra_and_key_len..], reply.unique),
         NOT_FOUND => window.miss(),
@@ -190,7 +220,7 @@ fn fetched(items: &Items, queue: &mut Queue, op: Op, reply: &Reply<'_>, window: 
     if matches!(asked.what, What::LastValue(_)) {
         window.answered(&asked);
     }
-    true
+    Some(Taken::Bytes(len))
 }
 
 fn changed(queue: &mut Queue, op: Op, reply: &Reply<'_>, window: &mut Window) {

@@ -17,11 +17,9 @@ pub(super) fn push(items: &Items, out: &mut Vec<u8>, request: Request<'_>, stamp
         for (index, &id) in request.ids.iter().enumerate() {
             out.extend_from_slice(b"mg ");
             items.push_key(id, out);
-            out.extend_from_slice(b" k v");
-            match op {
-                Op::Gat => push_flag(b" T", u64::from(items.ttl_s(id)), out),
-                Op::Gets => out.extend_from_slice(b" c"),
-                _ => {}
+            out.extend_from_slice(if op == Op::Gets { b" v k f c" } else { b" k v" });
+            if op == Op::Gat {
+                push_flag(b" T", u64::from(items.ttl_s(id)), out);
             }
             out.extend_from_slice(if index + 1 < request.ids.len() { b" q\r\n" } else { b"\r\n" });
         }
@@ -119,7 +117,7 @@ fn outcome(op: Op, code: &[u8]) -> Option<bool> {
     }
 }
 
-/// `VA <len> k<key>[ c<unique>]` and the bytes.
+/// `VA <len> k<key>[ f<client flags> c<unique>]` and the bytes.
 #[inline]
 fn value(items: &Items, queue: &mut Queue, input: &[u8], line: usize, window: &mut Window) -> Taken {
     let Some((len, flags)) = header(&input[..line]) else { return out_of_step(queue.front(), input) };
@@ -155,7 +153,9 @@ fn key_and_unique(flags: &[u8], kind: Option<Op>) -> Option<(&[u8], u64)> {
         return Some((flags, 0));
     }
     let (key, rest) = flags.split_at(memchr::memchr(b' ', flags)?);
-    Some((key, parse_u64(rest.strip_prefix(b" c")?)?))
+    let (client_flags, unique) = rest.split_at(memchr::memrchr(b' ', rest)?);
+    parse_u64(client_flags.strip_prefix(b" f")?)?;
+    Some((key, parse_u64(unique.strip_prefix(b" c")?)?))
 }
 
 fn count(queue: &mut Queue, input: &[u8], line: usize, op: Op, window: &mut Window) -> Taken {

@@ -168,8 +168,8 @@ fn exchanges() -> [Exchange; 3] {
         },
         Exchange {
             wire: Wire::Meta,
-            fetch: text(format!("mg {one} k v c\r\n")),
-            fetched: text(format!("VA 8 k{one} c{UNIQUE}\r\n{stored}\r\n")),
+            fetch: text(format!("mg {one} v k f c\r\n")),
+            fetched: text(format!("VA 8 k{one} f0 c{UNIQUE}\r\n{stored}\r\n")),
             swap: text(format!("ms {one} 8 T60 C{UNIQUE}\r\n{stored}\r\n")),
         },
         Exchange { wire: Wire::Binary, fetch, fetched, swap },
@@ -277,37 +277,53 @@ fn frame(opcode: u8, status: u8, opaque: u8, extra: &[u8], value: &str) -> Vec<u
 
 #[test]
 fn values_and_misses_of_a_binary_get_are_told_apart() {
-    let (get, quiet) = (0, 9);
-    for (replies, hits) in [
-        (&[(quiet, 1, 0), (quiet, 2, 0), (get, 1, 0)][..], 3),
-        (&[(quiet, 2, 0), (get, 1, 1)], 1),
-        (&[(get, 1, 1)], 0),
-        (&[(get, 1, 0)], 1),
-    ] {
+    for (found, hits) in [(&[1, 2, 1][..], 3), (&[2], 1), (&[], 0), (&[1], 1), (&[2, 1], 2)] {
         let mut codec = codec(Wire::Binary, false);
         let mut queue = Queue::new();
-        ask(&mut codec, &mut queue, Op::Get, &[1, 2, 1]);
-        let frames: Vec<Vec<u8>> = replies
-            .iter()
-            .map(|&(opcode, number, status)| match status {
-                0 => frame(opcode, 0, number, &[0; 4], &value(&codec, number.into())),
-                _ => frame(opcode, status, number, &[], "Not found"),
-            })
-            .collect();
-        let (outcome, lost) = take_bytewise(&codec, &mut queue, &frames.concat());
-        assert_eq!((lost, outcome.faults), (None, 0), "{replies:?}");
-        assert_eq!((outcome.hits, outcome.misses, outcome.requests), (hits, 3 - hits, 1), "{replies:?}");
+        let asked = ask(&mut codec, &mut queue, Op::Get, &[1, 2, 1]);
+        let opcodes = [0, 1, 2].map(|number| asked[number * (24 + 32) + 1]);
+        assert_eq!((opcodes, &asked[3 * (24 + 32)..][..2]), ([0x0d; 3], &[0x80, 0x0a][..]));
+        let replies = found.iter().map(|&number| frame(0x0d, 0, number, &[0; 4], &value(&codec, number.into())));
+        let replies: Vec<Vec<u8>> = replies.chain([end_of_get(1)]).collect();
+        let (outcome, lost) = take_bytewise(&codec, &mut queue, &replies.concat());
+        assert_eq!((lost, outcome.faults), (None, 0), "{found:?}");
+        assert_eq!((outcome.hits, outcome.misses, outcome.requests), (hits, 3 - hits, 1), "{found:?}");
         assert!(queue.is_empty());
     }
+    for (status, hits) in [(0, 1), (1, 0)] {
+        let mut codec = codec(Wire::Binary, false);
+        let mut queue = Queue::new();
+        ask(&mut codec, &mut queue, Op::Get, &[1]);
+        let reply = if status == 0 { frame(0, 0, 1, &[0; 4], &value(&codec, 1)) } else { frame(0, 1, 1, &[], "") };
+        let (outcome, lost) = take_bytewise(&codec, &mut queue, &reply);
+        assert_eq!((lost, outcome.hits, outcome.misses, outcome.requests), (None, hits, 1 - hits, 1));
+    }
+}
+
+/// The reply to the noop behind a get of many keys, of which this one is the last.
+fn end_of_get(last: u8) -> Vec<u8> {
+    let mut end = frame(0x0a, 0, 0, &[], "");
+    end[12..16].copy_from_slice(&(!u32::from(last)).to_be_bytes());
+    end
 }
 
 #[test]
 fn a_binary_answer_to_another_request_is_out_of_step() {
-    let mut codec = codec(Wire::Binary, false);
-    let mut queue = Queue::new();
-    ask(&mut codec, &mut queue, Op::Get, &[1]);
-    let (_, lost) = take_bytewise(&codec, &mut queue, &frame(0, 0, 2, &[0; 4], &value(&codec, 2)));
-    assert!(lost.is_some_and(|why| why.starts_with("out of step")));
+    let value = |number| value(&codec(Wire::Binary, false), number);
+    for (asked, reply) in [
+        (&[1][..], frame(0, 0, 2, &[0; 4], &value(2))),
+        (&[1], end_of_get(2)),
+        (&[1, 2], frame(0x0d, 0, 3, &[0; 4], &value(3))),
+        (&[1, 2], frame(0, 0, 2, &[0; 4], &value(2))),
+        (&[1, 2], end_of_get(1)),
+        (&[1, 2], [frame(0x0d, 0, 2, &[0; 4], &value(2)), end_of_get(1)].concat()),
+    ] {
+        let mut codec = codec(Wire::Binary, false);
+        let mut queue = Queue::new();
+        ask(&mut codec, &mut queue, Op::Get, asked);
+        let (_, lost) = take_bytewise(&codec, &mut queue, &reply);
+        assert!(lost.is_some_and(|why| why.starts_with("out of step")), "{}", reply.escape_ascii());
+    }
 }
 
 #[test]
@@ -328,6 +344,7 @@ fn an_answer_that_the_request_cannot_have_is_out_of_step() {
         (Wire::Text, Op::Cas, "STORED\r\n"),
         (Wire::Text, Op::Append, "EXISTS\r\n"),
         (Wire::Meta, Op::Gets, "VA 1 kx\r\nx\r\n"),
+        (Wire::Meta, Op::Gets, "VA 1 kx c5\r\nx\r\n"),
         (Wire::Meta, Op::Append, "EX\r\n"),
         (Wire::Meta, Op::Get, "HD\r\n"),
         (Wire::Meta, Op::Get, "VA 1\r\nx\r\n"),
