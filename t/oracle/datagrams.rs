@@ -9,6 +9,7 @@ use super::binary;
 use super::differences::{self, Tally};
 use super::duel::{FLAGS, THEIR_FLAGS};
 use super::memcached;
+use super::packets;
 use super::random::Random;
 use super::replies::{self, Reply, Uniques};
 use super::stream::{Command, Ending, Kind, PADDING, Stream};
@@ -97,7 +98,7 @@ impl DatagramStream {
         }
         let body = match self.random.below(10) {
             0 => Body::Rest(self.random.pick(&[&b"get k1"[..], b"", b"gat 0", b"version", b"mg k1 v", b"\x80"])),
-            1 | 2 => Body::Packets(binary::next_small_batch(&mut self.random, VALUE_LEN_MAX)),
+            1 | 2 => Body::Packets(packets::next_small_batch(&mut self.random, VALUE_LEN_MAX, tally)),
             3..6 => lines(&mut self.meta, tally),
             _ => lines(&mut self.classic, tally),
         };
@@ -191,7 +192,7 @@ impl Pair {
         }
         let (ours, theirs) = (payloads(&ours), payloads(&theirs));
         let (ours, theirs) = match &sent.body {
-            Body::Packets(_) => (self.ours.packets(&ours), self.theirs.packets(&theirs)),
+            Body::Packets(_) => (self.ours.packets(&ours, &mut Tally::default()), self.theirs.packets(&theirs, tally)),
             Body::Lines { .. } | Body::Rest(_) => {
                 (self.ours.lines(&ours, &mut Tally::default()), self.theirs.lines(&theirs, tally))
             }
@@ -215,9 +216,9 @@ impl Side {
         replies::parse(payloads, &mut self.uniques, tally).iter().map(Reply::to_string).collect()
     }
 
-    fn packets(&mut self, payloads: &[u8]) -> Vec<String> {
+    fn packets(&mut self, payloads: &[u8], tally: &mut Tally) -> Vec<String> {
         let replies = PacketReply::read_all(payloads).into_iter();
-        replies.filter_map(|reply| binary::shown(reply, &mut self.uniques)).collect()
+        replies.filter_map(|reply| binary::shown(reply, &mut self.uniques, tally)).collect()
     }
 }
 

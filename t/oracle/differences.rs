@@ -25,8 +25,8 @@ enum Seen {
     /// In these transcripts memcached says something else, and commands it applies to stay out of random streams.
     /// The predicate sees the command and those before it in its batch.
     Avoided { transcripts: &'static [&'static str], applies: fn(&Command, &[Command]) -> bool },
-    /// The duel of datagrams knows it.
-    Datagram,
+    /// The duel of datagrams or packets knows it.
+    Duel,
     /// In these transcripts memcached says something else.
     Transcripts(&'static [&'static str]),
 }
@@ -38,6 +38,11 @@ pub(crate) const META_TIMES: &Difference = &TABLE[2];
 pub(crate) const META_KEYS: &Difference = &TABLE[3];
 pub(crate) const META_PLACES: &Difference = &TABLE[1];
 pub(crate) const META_READS: &Difference = &TABLE[4];
+pub(crate) const DATES: &Difference = &TABLE[7];
+pub(crate) const SECONDS: &Difference = &TABLE[8];
+pub(crate) const FLUSHES: &Difference = &TABLE[16];
+pub(crate) const ODD_VALUES: &Difference = &TABLE[15];
+pub(crate) const COUNTED_AND_FETCHED: &Difference = &TABLE[14];
 
 const TABLE: &[Difference] = &[
     Difference {
@@ -330,7 +335,7 @@ const DATAGRAMS: &[Difference] = &[
     Difference {
         what: "a datagram whose requests do not begin with a small letter or 0x80",
         reason: "memcached answers ERROR. Two servers whose addresses are forged would answer each other so forever.",
-        seen: Seen::Datagram,
+        seen: Seen::Duel,
         depends_on_timing: false,
     },
     Difference {
@@ -338,23 +343,72 @@ const DATAGRAMS: &[Difference] = &[
         reason: "memcached sends each value of a get as a message of its own, number 0 of 1, so that a client cannot tell \
                  whether one is missing. It sends a header for some requests without a reply, and answers a datagram that \
                  is not the first of a message. The bytes are compared.",
-        seen: Seen::Datagram,
+        seen: Seen::Duel,
         depends_on_timing: false,
     },
     Difference {
         what: "shutdown in a datagram",
         reason: "We do not execute it, whether -A is given or not.",
-        seen: Seen::Datagram,
+        seen: Seen::Duel,
         depends_on_timing: false,
     },
     Difference {
         what: "what a datagram leaves to the next one",
         reason: "memcached takes the next datagram for the rest of a value, and gives the CAS unique of a packet to the item of \
                  a later line of any client.",
-        seen: Seen::Datagram,
+        seen: Seen::Duel,
         depends_on_timing: false,
     },
 ];
+
+/// Differences of packets. t/oracle/packets.rs keeps them out of streams.
+const PACKETS: &[Difference] = &[
+    Difference {
+        what: "a packet with a wrong magic byte",
+        reason: "memcached closes without the replies to earlier requests. We send them.",
+        seen: Seen::Duel,
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "a packet whose key and extras are longer than its body",
+        reason: "memcached waits for bytes that are not a part of the packet, or closes without a reply. We refuse it.",
+        seen: Seen::Duel,
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "an unknown opcode with a body",
+        reason: "memcached does not read the body, and the connection stalls. We answer and go on.",
+        seen: Seen::Duel,
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "touch, gat, gatq, gatk, gatkq and stat with lengths that do not fit",
+        reason: "memcached executes some of them, and closes without replies after the others. We refuse them, as both do with \
+                 those of other opcodes.",
+        seen: Seen::Duel,
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "stat with conns, cachedump and settingsx as key",
+        reason: "memcached knows the first two in lines only, and takes any key that begins with settings for it. Ours are the \
+                 same as in lines.",
+        seen: Seen::Duel,
+        depends_on_timing: false,
+    },
+    Difference {
+        what: "a value that is too large, with a CAS unique",
+        reason: "memcached drops the item even if it has another CAS unique. Ours stays, as after a cas command.",
+        seen: Seen::Duel,
+        depends_on_timing: false,
+    },
+];
+
+pub(crate) const PACKET_MAGIC: &Difference = &PACKETS[0];
+pub(crate) const PACKET_LENGTHS: &Difference = &PACKETS[1];
+pub(crate) const PACKET_UNKNOWN: &Difference = &PACKETS[2];
+pub(crate) const PACKET_UNCHECKED: &Difference = &PACKETS[3];
+pub(crate) const PACKET_GROUPS: &Difference = &PACKETS[4];
+pub(crate) const PACKET_TOO_LARGE: &Difference = &PACKETS[5];
 
 pub(crate) const DATAGRAM_FIRST_BYTE: &Difference = &DATAGRAMS[0];
 pub(crate) const DATAGRAM_LISTS: &Difference = &DATAGRAMS[1];
@@ -378,7 +432,7 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for difference in TABLE.iter().chain(DATAGRAMS) {
+        for difference in TABLE.iter().chain(DATAGRAMS).chain(PACKETS) {
             if let Some(count) = self.counts.get(difference.what) {
                 writeln!(out, "{count:>9} x {}\n            {}", difference.what, difference.reason)?;
             }
@@ -391,7 +445,7 @@ impl fmt::Display for Tally {
 pub(crate) fn is_avoided(command: &Command, earlier: &[Command], tally: &mut Tally) -> bool {
     let hit = TABLE.iter().find(|difference| match &difference.seen {
         Seen::Avoided { applies, .. } => applies(command, earlier),
-        Seen::Rewritten | Seen::Flag(_) | Seen::Datagram | Seen::Transcripts(_) => false,
+        Seen::Rewritten | Seen::Flag(_) | Seen::Duel | Seen::Transcripts(_) => false,
     });
     if let Some(difference) = hit {
         tally.count(difference);
@@ -403,7 +457,7 @@ pub(crate) fn is_avoided(command: &Command, earlier: &[Command], tally: &mut Tal
 pub(crate) fn is_beyond_memcached(flags: &[String], tally: &mut Tally) -> bool {
     let hit = TABLE.iter().find(|difference| match &difference.seen {
         Seen::Flag(known) => flags.iter().any(|flag| flag.contains(known)),
-        Seen::Rewritten | Seen::Avoided { .. } | Seen::Datagram | Seen::Transcripts(_) => false,
+        Seen::Rewritten | Seen::Avoided { .. } | Seen::Duel | Seen::Transcripts(_) => false,
     });
     if let Some(difference) = hit {
         tally.count(difference);
@@ -415,6 +469,6 @@ pub(crate) fn is_beyond_memcached(flags: &[String], tally: &mut Tally) -> bool {
 pub(crate) fn of_transcript(name: &str) -> Option<&'static Difference> {
     TABLE.iter().find(|difference| match &difference.seen {
         Seen::Avoided { transcripts, .. } | Seen::Transcripts(transcripts) => transcripts.contains(&name),
-        Seen::Rewritten | Seen::Flag(_) | Seen::Datagram => false,
+        Seen::Rewritten | Seen::Flag(_) | Seen::Duel => false,
     })
 }

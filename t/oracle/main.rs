@@ -27,6 +27,7 @@ mod duel;
 mod memcached;
 mod meta;
 mod numbers;
+mod packets;
 #[expect(dead_code, reason = "the fuzz tests use the rest")]
 #[path = "../support/random.rs"]
 mod random;
@@ -160,16 +161,17 @@ fn random_packets_get_the_same_replies() {
     let wanted = number_from("LARDER_COMMANDS").unwrap_or(COMMANDS);
     report(&format!("oracle: binary, LARDER_SEED={seed} LARDER_COMMANDS={wanted}"));
     let mut random = random::Random::with_seed(seed);
+    let mut tally = Tally::default();
     let mut duel = binary::PacketDuel::start();
-    let (mut packets, mut batches) = (0, 0u64);
-    while packets < wanted {
+    let (mut sent, mut batches) = (0, 0u64);
+    while sent < wanted {
         batches += 1;
-        match duel.play(&binary::next_batch(&mut random)) {
-            Ok(count) => packets += count as u64,
+        match duel.play(&packets::next_batch(&mut random, &mut tally), &mut tally) {
+            Ok(count) => sent += count as u64,
             Err(mismatch) => panic!("LARDER_SEED={seed} LARDER_COMMANDS={wanted}, batch {batches}:\n{mismatch}"),
         }
     }
-    report(&format!("oracle: seed {seed}, {packets} packets in {batches} batches, 0 differences"));
+    report(&format!("oracle: seed {seed}, {sent} packets in {batches} batches, 0 unexplained differences\n{tally}"));
 }
 
 #[test]

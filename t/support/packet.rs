@@ -10,6 +10,7 @@ const OPAQUE: [u8; 4] = *b"\x01\x02\x03\x04";
 /// A request. The lengths follow from the other fields unless they are set.
 #[derive(Clone)]
 pub(crate) struct Packet {
+    pub magic: u8,
     pub opcode: u8,
     pub key: Vec<u8>,
     pub extras: Vec<u8>,
@@ -19,11 +20,14 @@ pub(crate) struct Packet {
     pub key_len: Option<u16>,
     pub extras_len: Option<u8>,
     pub body_len: Option<u32>,
+    pub data_type: u8,
+    pub vbucket: u16,
 }
 
 impl Packet {
     pub(crate) const fn new(opcode: u8) -> Self {
         Self {
+            magic: REQUEST_MAGIC,
             opcode,
             key: Vec::new(),
             extras: Vec::new(),
@@ -33,6 +37,8 @@ impl Packet {
             key_len: None,
             extras_len: None,
             body_len: None,
+            data_type: 0,
+            vbucket: 0,
         }
     }
 
@@ -62,9 +68,10 @@ impl Packet {
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let body_len = self.extras.len() + self.key.len() + self.value.len();
-        let mut bytes = vec![REQUEST_MAGIC, self.opcode];
+        let mut bytes = vec![self.magic, self.opcode];
         bytes.extend_from_slice(&self.key_len.unwrap_or(len_of(&self.key)).to_be_bytes());
-        bytes.extend_from_slice(&[self.extras_len.unwrap_or(len_of(&self.extras)), 0, 0, 0]);
+        bytes.extend_from_slice(&[self.extras_len.unwrap_or(len_of(&self.extras)), self.data_type]);
+        bytes.extend_from_slice(&self.vbucket.to_be_bytes());
         bytes.extend_from_slice(
             &self.body_len.unwrap_or_else(|| u32::try_from(body_len).expect("a test's body is short")).to_be_bytes(),
         );
