@@ -236,6 +236,7 @@ fn statistics_count_datagrams() {
         .collect();
     assert_eq!(sockets.len(), 2, "{connections:?}");
     for socket in sockets {
+        assert_eq!(connections[&format!("{socket}:UDP")], "UDP");
         assert_eq!(connections[&format!("{socket}:state")], "conn_read");
         assert!(!connections.contains_key(&format!("{socket}:listen_addr")));
         assert!(connections.contains_key(&format!("{socket}:secs_since_last_cmd")));

@@ -34,7 +34,7 @@ pub enum Tuning {
     },
     /// `lru mode`: whether it is `segmented`.
     LruMode(bool),
-    /// `lru temp_ttl`, in seconds. `None`: a negative number, which turns the list off.
+    /// `lru temp_ttl`, in seconds. `None`: a negative number, which turns the list off. Above 31 bits it is an error.
     TempTtl(Option<u32>),
     /// `slabs automove freeratio`.
     FreeRatio(f64),
@@ -89,9 +89,9 @@ pub(super) fn lru(mut words: Tokens<'_>) -> Result<Tuning, ReplyLine> {
             Some(mode) => Ok(Tuning::LruMode(mode == LruModeWord::Segmented)),
             None => Err(ReplyLine::Error),
         },
-        Some(LruWord::TempTtl) => match words.next().and_then(parse_short_i64) {
-            Some(seconds) => Ok(Tuning::TempTtl(u32::try_from(seconds).ok())),
-            None => Err(ReplyLine::Error),
+        Some(LruWord::TempTtl) => match words.next().and_then(parse_short_i64).map(i32::try_from) {
+            Some(Ok(seconds)) => Ok(Tuning::TempTtl(u32::try_from(seconds).ok())),
+            Some(Err(_)) | None => Err(ReplyLine::Error),
         },
         None => Err(ReplyLine::Error),
     }
@@ -148,6 +148,9 @@ mod tests {
             ("mode other", Err(ReplyLine::Error)),
             ("temp_ttl -1", Ok(Tuning::TempTtl(None))),
             ("temp_ttl 0", Ok(Tuning::TempTtl(Some(0)))),
+            ("temp_ttl 2147483647", Ok(Tuning::TempTtl(Some(2_147_483_647)))),
+            ("temp_ttl 2147483648", Err(ReplyLine::Error)),
+            ("temp_ttl 4294967295", Err(ReplyLine::Error)),
             ("temp_ttl", Err(ReplyLine::Error)),
             ("", Err(ReplyLine::Error)),
         ] {

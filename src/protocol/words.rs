@@ -258,6 +258,15 @@ pub enum SwitchRequest {
 }
 
 impl StatsRequest {
+    /// The request in the key of a packet. As in memcached, no word may follow a report that takes none, except for
+    /// `settings` and `reset`.
+    pub fn of_key(key: &[u8]) -> Self {
+        let request = Self::parse(Tokens::new(key));
+        let takes_words =
+            matches!(request, Self::Settings | Self::Reset | Self::Hotkeys(_) | Self::Detail(_) | Self::Cachedump(_));
+        if takes_words || !key.contains(&b' ') { request } else { Self::Unknown }
+    }
+
     /// The request in the words behind `stats`.
     pub fn parse(mut words: Tokens<'_>) -> Self {
         let Some(word) = words.next() else { return Self::General };
@@ -404,9 +413,10 @@ pub enum ShutdownMode {
 impl ShutdownMode {
     /// The mode in the words behind `shutdown`. `None`: there is no such mode.
     pub fn parse(mut words: Tokens<'_>) -> Option<Self> {
-        match words.next() {
-            None => Some(Self::Now),
-            Some(word) => ShutdownWord::from_wire(word).map(|ShutdownWord::Graceful| Self::Graceful),
+        match (words.next(), words.next()) {
+            (None, _) => Some(Self::Now),
+            (Some(word), None) => ShutdownWord::from_wire(word).map(|ShutdownWord::Graceful| Self::Graceful),
+            (Some(_), Some(_)) => None,
         }
     }
 }

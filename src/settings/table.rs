@@ -124,7 +124,7 @@ settings! {
     /// sizes.
     growth_factor: f64 = 1.25, Fraction { range: 1.01..=16.0, digits: 2 }, "-f, --slab-growth-factor=<num>", Memory, "growth_factor", Works;
     /// Space for key, flags and value in the smallest chunk, in bytes.
-    chunk_size_min: u32 = 48, bytes(1..=8192), "-n, --slab-min-size=<bytes>", Memory, "chunk_size", Works;
+    chunk_size_min: u32 = 48, bytes(1..=2_147_483_647), "-n, --slab-min-size=<bytes>", Memory, "chunk_size", Works;
     /// Number of worker threads. More threads than cores seldom help. Above 64 the server prints a warning.
     threads: u32 = 4, whole(1..=256), "-t, --threads=<num>", Clients, "num_threads", Works;
     /// Same as num_threads.
@@ -136,7 +136,7 @@ settings! {
     /// Maximum small requests that one client gets per turn, before other clients are served. Larger requests count as
     /// several: each key of a get, each row of stats, and every 4 KiB count. The default is higher than memcached's 20,
     /// because one turn sends one reply packet.
-    reqs_per_event: u32 = 256, whole(1..=1_000_000), "-R, --max-reqs-per-event=<num>", Clients, "reqs_per_event", Works;
+    reqs_per_event: u32 = 256, whole(1..=2_147_483_647), "-R, --max-reqs-per-event=<num>", Clients, "reqs_per_event", Works;
     /// Disable CAS. gets returns the unique 0, and cas answers EXISTS for every item.
     use_cas: bool = true, TURNS_OFF, "-C, --disable-cas", Commands, "cas_enabled", Works;
     /// Length of the kernel's queue of connections to accept.

@@ -427,7 +427,10 @@ pub(super) enum ConnectionValue<'a> {
     Number(u64),
 }
 
-pub(super) const CONNECTION_ROWS: [ConnectionStat; 4] = [
+pub(super) const CONNECTION_ROWS: [ConnectionStat; 5] = [
+    ("UDP", "The text UDP, for a UDP socket only.", |connection| {
+        connection.addr.starts_with("udp").then_some(ConnectionValue::Text("UDP"))
+    }),
     ("addr", "Address of the client, or of the listener.", |connection| Some(ConnectionValue::Text(connection.addr))),
     ("listen_addr", "Server address that the client connected to.", |connection| {
         connection.listen_addr.map(ConnectionValue::Text)
@@ -504,5 +507,9 @@ mod tests {
         };
         connection_rows(&listener, &mut |name, _| names.push(name.to_string()));
         assert_eq!(names, ["7:addr", "7:state", "7:secs_since_last_cmd"]);
+        names.clear();
+        let datagrams = ConnectionRow { addr: "udp:127.0.0.1:11211", ..listener };
+        connection_rows(&datagrams, &mut |name, value| names.push(format!("{name} {value}")));
+        assert_eq!(names[..2], ["7:UDP UDP", "7:addr udp:127.0.0.1:11211"]);
     }
 }

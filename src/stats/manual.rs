@@ -15,11 +15,12 @@ const HEAD: &str = "\
 
 `stats` and its groups use memcached's names, so that monitoring tools for memcached work with larder. A memcached name
 that is not listed here belongs to a feature that larder does not have, and is always 0. These features are the LRU
-maintainer and hits counted per list. `stats slabs` shows the hits of a class as `get_hits`.
+maintainer and hits counted per list. `stats slabs` shows the hits of a class as `get_hits`. One name is missing:
+`number_temp` of `stats items`, which memcached shows with `-o temporary_ttl`.
 
 `stats reset` sets the counters to 0, and no other row. [settings.md](settings.md) describes `stats settings`.
 `stats detail on` starts counting by key prefix, and `stats detail dump` shows the counts. `stats sizes` counts items by
-size, in steps of 32 bytes. `stats cachedump <class> <limit>` lists some keys.
+size, in steps of 32 bytes, with and without `-o track_sizes`. `stats cachedump <class> <limit>` lists some keys.
 
 `stats prefixes` counts items and bytes by key prefix. A background thread scans the cache, at about 20 million items
 per second of its CPU time. `stats hotkeys` lists the most requested keys, from a sample of the requests. `stats hotkeys

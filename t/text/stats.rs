@@ -99,6 +99,15 @@ fn stats_settings_show_the_flags() {
 }
 
 #[test]
+fn the_largest_values_of_n_and_r_are_those_of_memcached() {
+    let server = Server::start(&["-n", "2147483647", "-R", "2147483647"]);
+    let rows = server.stats("settings");
+    assert_eq!((rows["chunk_size"].as_str(), rows["reqs_per_event"].as_str()), ("2147483647", "2147483647"));
+    server.client().ask("set a 0 0 1\r\nx\r\nget a\r\n", "STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\n");
+    assert_eq!(server.stats("slabs")["1:chunk_size"], (16 << 10).to_string(), "no chunk is above slab_chunk_max");
+}
+
+#[test]
 fn stats_settings_show_what_commands_have_tuned() {
     let server = Server::start(&[]);
     let mut client = server.client();

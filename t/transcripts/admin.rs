@@ -56,6 +56,10 @@ transcripts! {
         $ -A
         C: shutdown foo
         S: CLIENT_ERROR invalid shutdown mode
+        C: shutdown graceful x
+        S: CLIENT_ERROR invalid shutdown mode
+        C: shutdown graceful x y
+        S: CLIENT_ERROR invalid shutdown mode
     ";
     cache_memlimit_moves_the_limit_within_bounds: r"
         C: cache_memlimit 128

@@ -4,7 +4,6 @@ use crate::base::{Delta, Exptime, Key, StoreMode};
 use crate::protocol::echo::Echo;
 use crate::protocol::reply_line::ReplyLine;
 use crate::protocol::request::{Admin, Arith, Delete, Fetch, Parsed, Request, Storage, Then, Value};
-use crate::protocol::tokens::Tokens;
 use crate::protocol::words::StatsRequest;
 
 use super::header::{HEADER_LEN, REQUEST_MAGIC, RequestHeader};
@@ -33,7 +32,7 @@ pub fn parse(bytes: &[u8]) -> Parsed<'_> {
     let head_len = HEADER_LEN + header.extras_len() + header.key_len();
     let Some((head, behind)) = bytes.split_at_checked(head_len) else { return Parsed::NeedMore };
     let (extras, key) = head[HEADER_LEN..].split_at(header.extras_len());
-    let (key, words, compare) = (Key::new(key), Tokens::new(key), header.compare());
+    let (name, key, compare) = (key, Key::new(key), header.compare());
     let request = match (opcode.family(), key) {
         (OpcodeFamily::Store(mode), Some(key)) => {
             let storage = store(mode, key, extras, compare, echo);
@@ -53,7 +52,7 @@ pub fn parse(bytes: &[u8]) -> Parsed<'_> {
         (OpcodeFamily::Flush, None) => Request::Admin(Admin::FlushAll(exptime(extras, 0)), echo),
         (OpcodeFamily::Noop, None) => Request::Admin(Admin::Noop, echo),
         (OpcodeFamily::Version, None) => Request::Admin(Admin::Version, echo),
-        (OpcodeFamily::Stat, _) => match StatsRequest::parse(words) {
+        (OpcodeFamily::Stat, _) => match StatsRequest::of_key(name) {
             StatsRequest::Unknown => {
                 let then = Then::Swallow(0);
                 return Parsed::Refused { error: ReplyLine::NotFound, echo, consumed: head_len, then };
