@@ -126,9 +126,6 @@ struct History {
     missed: u64,
     /// Ghost hits per second, averaged.
     rate: f64,
-    /// Chunks vacated as of the last tick, and those per second, averaged.
-    vacated: u64,
-    vacated_rate: f64,
     /// Chunks vacated and stores refused, as of the last look.
     lacks: Option<u64>,
     /// Whether the class lacked memory between the last two looks.
@@ -154,9 +151,6 @@ pub(super) struct Automove {
 const SHARE_PER_TICK: f64 = 0.02;
 /// A class keeps half of the peak of its pages in the last one to two periods of this length.
 const PERIOD_S: u32 = 60;
-/// Up to this share of the vacated chunks, ghost hits count as none. The ghost takes one of 128 new keys for one that
-/// it knows, and such hits vary.
-const CHANCE_SHARE: f64 = 3.0 / 128.0;
 /// Least span of the ghost, in pages, that a gradient is divided by.
 const SPAN_MIN: f64 = 0.25;
 /// Until this share of all memory has been vacated …
@@ -211,20 +205,13 @@ impl Automove {
             }
             history.peak = history.peak.max(sample.pages);
             let hits = if history.is_known { sample.missed.saturating_sub(history.missed) } else { 0 };
-            let vacated = if history.is_known { sample.vacated.saturating_sub(history.vacated) } else { 0 };
             history.is_known = true;
-            (history.missed, history.vacated) = (sample.missed, sample.vacated);
+            history.missed = sample.missed;
             #[expect(clippy::cast_precision_loss, reason = "a rate is no exact number")]
-            let average = |before: f64, count: u64| {
-                let rate = count as f64 / tick.elapsed_s.max(f64::MIN_POSITIVE);
-                rule.memory * before + (1.0 - rule.memory) * rate
-            };
-            history.rate = average(history.rate, hits);
-            history.vacated_rate = average(history.vacated_rate, vacated);
-            let is_chance = history.rate <= history.vacated_rate * CHANCE_SHARE;
-            let rate = if is_chance { 0.0 } else { history.rate };
+            let rate = hits as f64 / tick.elapsed_s.max(f64::MIN_POSITIVE);
+            history.rate = rule.memory * history.rate + (1.0 - rule.memory) * rate;
             let span = f64::from(sample.pages.saturating_sub(sample.spare_pages)).min(sample.seen_pages());
-            history.gradient = rate / span.max(SPAN_MIN);
+            history.gradient = history.rate / span.max(SPAN_MIN);
         }
         let pages: f64 = samples.iter().map(|sample| f64::from(sample.pages)).sum();
         self.is_learning = samples.iter().map(ClassSample::seen_pages).sum::<f64>() < pages * LEARNING_SHARE;
@@ -440,17 +427,6 @@ mod tests {
         world.samples[1].vacated += 20_000;
         world.hits_per_tick = vec![2000, 1000];
         assert_eq!(world.tick(1.0), [Move { from: 1, to: 2 }], "1000 for 20 pages are more than 2000 for 100");
-    }
-
-    #[test]
-    fn pages_do_not_move_for_chance_matches_of_the_ghost() {
-        let mut world = World::new(&[(2, 0), (100, 0)]);
-        world.hits_per_tick = vec![9, 0];
-        world.samples[0].vacated += 400;
-        assert_eq!(world.tick(10.0), [], "9 of 400 new keys may be found by chance");
-        world.hits_per_tick = vec![30, 0];
-        world.samples[0].vacated += 400;
-        assert_eq!(world.tick(10.0)[..1], [Move { from: 2, to: 1 }]);
     }
 
     #[test]
