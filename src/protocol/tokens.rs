@@ -1,6 +1,6 @@
 //! Tokens of a line: words separated by blanks, borrowed, iterated once. A TAB or another control byte is not a blank.
 
-use crate::sys::cpu::{find, find_either};
+use crate::sys::cpu::{find, find_either, find_up_to};
 
 /// The remaining words of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,25 +65,37 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// Bytes of `text` before its first blank or line feed. Scans 16 at a time: keys are long enough for that to pay, and
-/// too short for memchr's choice of instruction set.
+/// Bytes of `text` before its first blank or line feed.
 #[inline]
-pub(super) fn word_end(text: &[u8]) -> usize {
+fn word_end(text: &[u8]) -> usize {
+    end(text, |sixteen| find_either(sixteen, b' ', b'\n'), |byte| byte == b' ' || byte == b'\n')
+}
+
+/// Bytes of `text` before its first blank or control byte: the whole key, unless the key has control bytes.
+#[inline(always)]
+pub(super) fn plain_key_end(text: &[u8]) -> usize {
+    end(text, |sixteen| find_up_to(sixteen, b' '), |byte| byte <= b' ')
+}
+
+/// Bytes of `text` before the first that ends a word. Scans 16 at a time: keys are long enough for that to pay, and too
+/// short for memchr's choice of instruction set.
+#[inline(always)]
+fn end(text: &[u8], find_ends: impl Fn(&[u8; 16]) -> u32, is_end: impl Fn(u8) -> bool) -> usize {
     let mut rest = text;
     while let Some((sixteen, behind)) = rest.split_first_chunk() {
-        let found = find_either(sixteen, b' ', b'\n');
+        let found = find_ends(sixteen);
         if found != 0 {
             return text.len() - rest.len() + found.trailing_zeros() as usize;
         }
         rest = behind;
     }
-    let in_rest = rest.iter().position(|byte| *byte == b' ' || *byte == b'\n');
+    let in_rest = rest.iter().position(|byte| is_end(*byte));
     text.len() - rest.len() + in_rest.unwrap_or(rest.len())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Tokens, word_end};
+    use super::{Tokens, plain_key_end, word_end};
 
     #[test]
     fn a_word_ends_at_the_first_blank_or_line_feed_wherever_it_stands() {
@@ -94,6 +106,8 @@ mod tests {
                 text.extend_from_slice(b"!\n !!\n\x21\x0b");
                 assert_eq!(word_end(&text), end);
                 assert_eq!(word_end(&text[..end]), end);
+                assert_eq!(plain_key_end(&text), end);
+                assert_eq!(plain_key_end(&text[..end]), end);
             }
         }
     }

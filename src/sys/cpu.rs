@@ -36,6 +36,29 @@ fn find_either_at_once(bytes: &[u8; 16], one: u8, other: u8) -> u32 {
     _mm_movemask_epi8(_mm_or_si128(ones, others)).cast_unsigned()
 }
 
+/// Finds the bytes that are `limit` or less. Bit i of the result is for byte i.
+#[inline]
+pub fn find_up_to(bytes: &[u8; 16], limit: u8) -> u32 {
+    // SAFETY: SSE2 is part of x86-64.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        find_up_to_at_once(bytes, limit)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    bytes.iter().rev().fold(0, |found, byte| found << 1 | u32::from(*byte <= limit))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "sse2")]
+fn find_up_to_at_once(bytes: &[u8; 16], limit: u8) -> u32 {
+    use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_set1_epi8};
+    // SAFETY: the reference guarantees that sixteen bytes are readable; this load needs no alignment.
+    let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
+    let least = _mm_min_epu8(bytes, _mm_set1_epi8(limit.cast_signed()));
+    _mm_movemask_epi8(_mm_cmpeq_epi8(least, bytes)).cast_unsigned()
+}
+
 /// Finds the bytes that are `wanted`. Bit i of the result is for byte i.
 #[inline]
 pub fn find(bytes: &[u8; 64], wanted: u8) -> u64 {
@@ -64,7 +87,7 @@ fn find_at_once(bytes: &[u8; 64], wanted: u8) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{find, find_either};
+    use super::{find, find_either, find_up_to};
 
     #[test]
     fn a_byte_is_found_wherever_it_stands() {
@@ -74,6 +97,15 @@ mod tests {
             bytes[first] = b' ';
             bytes[second] = b' ';
             assert_eq!(find(&bytes, b' '), 1 << first | 1 << second);
+        }
+    }
+
+    #[test]
+    fn bytes_up_to_a_limit_are_found_wherever_they_stand() {
+        for (byte, at) in (0..=255).flat_map(|byte| (0..16).map(move |at| (byte, at))) {
+            let mut bytes = [b'k'; 16];
+            bytes[at] = byte;
+            assert_eq!(find_up_to(&bytes, b' '), u32::from(byte <= b' ') << at);
         }
     }
 

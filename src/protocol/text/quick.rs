@@ -10,26 +10,24 @@
 use crate::base::{Exptime, Key, leading_u32, parse_u32};
 use crate::protocol::echo::{Echo, Reply};
 use crate::protocol::request::{Arith, Delta, PlainSet, Value};
-use crate::protocol::tokens::word_end;
+use crate::protocol::tokens::plain_key_end;
 
 /// The key of a single-key `get` at the front of `bytes`, and the length of its line.
 #[inline(always)]
 pub fn get(bytes: &[u8]) -> Option<(Key<'_>, usize)> {
     let rest = bytes.strip_prefix(b"get ")?;
-    let end = word_end(rest);
-    let (line, behind) = rest.split_at(end);
-    if behind.first() != Some(&b'\n') {
+    let (key, behind) = rest.split_at(plain_key_end(rest));
+    if !behind.starts_with(b"\r\n") {
         return None;
     }
-    let key_len = end - usize::from(line.ends_with(b"\r"));
-    Some((Key::new(&line[..key_len])?, 4 + end + 1))
+    Some((Key::new(key)?, 4 + key.len() + 2))
 }
 
 /// A plain `set` with its whole value at the front of `bytes`, and its length in bytes.
 #[inline(always)]
 pub fn set(bytes: &[u8]) -> Option<(PlainSet<'_>, usize)> {
     let rest = bytes.strip_prefix(b"set ")?;
-    let (key, behind) = rest.split_at(word_end(rest));
+    let (key, behind) = rest.split_at(plain_key_end(rest));
     let key = Key::new(key)?;
     let (client_flags, exptime, behind) = if let Some(behind) = behind.strip_prefix(b" 0 0 ") {
         (0, 0, behind)
@@ -58,7 +56,7 @@ pub fn arith(bytes: &[u8]) -> Option<(Arith<'_>, usize)> {
         b"decr " => Delta::Down,
         _ => return None,
     };
-    let (key, behind) = rest.split_at(word_end(rest));
+    let (key, behind) = rest.split_at(plain_key_end(rest));
     let key = Key::new(key)?;
     let (delta, behind) = number(behind.strip_prefix(b" ")?)?;
     let behind = behind.strip_prefix(b"\r\n")?;
