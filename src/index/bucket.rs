@@ -75,25 +75,31 @@ impl Bucket {
         self.overflow.load(Ordering::Acquire)
     }
 
-    /// The first slot whose tag is `tag` and whose chunk satisfies `is_match`. Rarely, a slot with a similar tag is
+    /// The first slot whose tag is `tag` and of whose chunk `find` makes something. Rarely, a slot with a similar tag is
     /// offered, too.
     #[inline(always)]
-    pub(super) fn scan(&self, tag: u16, mut is_match: impl FnMut(ChunkRef) -> bool) -> Option<(usize, ChunkRef)> {
+    pub(super) fn scan<T>(
+        &self,
+        tag: u16,
+        mut find: impl FnMut(ChunkRef) -> Option<T>,
+    ) -> Option<(usize, ChunkRef, T)> {
         for (half, word) in self.tags.iter().enumerate() {
             // Acquire: see `relocations`.
             let mut hits = tags_like(word.load(Ordering::Acquire), tag);
             while hits != 0 {
                 let slot = half * TAGS_PER_WORD + first_tag(hits);
-                match self.chunk(slot) {
-                    Some(chunk) if is_match(chunk) => return Some((slot, chunk)),
-                    // The slot was cleared after we read the tag, or it holds another key.
-                    Some(_) | None => hits &= hits - 1,
+                if let Some(chunk) = self.chunk(slot)
+                    && let Some(found) = find(chunk)
+                {
+                    return Some((slot, chunk, found));
                 }
+                // The slot was cleared after we read the tag, or it holds another key.
+                hits &= hits - 1;
             }
         }
         if self.last_tag.load(Ordering::Acquire) == tag {
             let chunk = self.chunk(LAST_SLOT)?;
-            return is_match(chunk).then_some((LAST_SLOT, chunk));
+            return find(chunk).map(|found| (LAST_SLOT, chunk, found));
         }
         None
     }
@@ -281,11 +287,12 @@ pub(super) mod tests {
         assert_eq!(bucket.empty_slot(), None);
         for slot in 0..SLOTS {
             let tag = 0xfff0 + u16::try_from(slot).unwrap();
-            assert_eq!(bucket.scan(tag, |found| found == chunk(slot)), Some((slot, chunk(slot))));
-            assert_eq!(bucket.scan(tag, |_| false), None);
+            let found = bucket.scan(tag, |found| (found == chunk(slot)).then_some(slot));
+            assert_eq!(found, Some((slot, chunk(slot), slot)));
+            assert_eq!(bucket.scan(tag, |_| None::<()>), None);
         }
         bucket.clear(5);
-        assert_eq!(bucket.scan(0xfff5, |_| true), None);
+        assert_eq!(bucket.scan(0xfff5, Some), None);
         assert_eq!(bucket.empty_slot(), Some(5));
         assert_eq!(bucket.full_slots().count(), SLOTS - 1);
     }
@@ -299,7 +306,7 @@ pub(super) mod tests {
         let mut offered = Vec::new();
         bucket.scan(7, |chunk| {
             offered.push(chunk.index());
-            false
+            None::<()>
         });
         assert_eq!(offered, (0..9).collect::<Vec<_>>());
     }

@@ -78,17 +78,18 @@ impl HashIndex {
 }
 
 impl<'a> BucketGuard<'a> {
-    /// The slot whose chunk satisfies `is_match`, among those with the tag of the locked hash.
+    /// The slot of whose chunk `find` makes something, and what it makes. Offers the slots with the tag of the locked
+    /// hash.
     #[inline(always)]
-    pub fn find(&self, is_match: impl FnMut(ChunkRef) -> bool) -> Option<Slot<'a>> {
-        self.chain.find(self.hash, is_match)
+    pub fn find<T>(&self, find: impl FnMut(ChunkRef) -> Option<T>) -> Option<(Slot<'a>, T)> {
+        self.chain.find(self.hash, find)
     }
 
     /// The slot that refers to `chunk` under `hash`.
     #[inline]
     pub fn find_ref(&self, hash: KeyHash, chunk: ChunkRef) -> Option<Slot<'a>> {
         debug_assert!(self.holds(hash));
-        self.chain.find(hash, |found| found == chunk)
+        self.chain.find(hash, |found| (found == chunk).then_some(())).map(|(slot, ())| slot)
     }
 
     /// The locked chain.
@@ -167,11 +168,11 @@ impl<'a> LockedChain<'a> {
     }
 
     #[inline(always)]
-    fn find(&self, hash: KeyHash, mut is_match: impl FnMut(ChunkRef) -> bool) -> Option<Slot<'a>> {
+    fn find<T>(&self, hash: KeyHash, mut find: impl FnMut(ChunkRef) -> Option<T>) -> Option<(Slot<'a>, T)> {
         let mut bucket = self.main;
         loop {
-            if let Some((slot, chunk)) = bucket.scan(hash.tag(), &mut is_match) {
-                return Some(Slot { bucket, slot, chunk });
+            if let Some((slot, chunk, found)) = bucket.scan(hash.tag(), &mut find) {
+                return Some((Slot { bucket, slot, chunk }, found));
             }
             bucket = self.index.next_in_chain(bucket)?;
         }

@@ -127,7 +127,7 @@ mod tests {
             let pin = Pin::assumed();
             let found = (0..items).filter(|number| {
                 let chunk = ChunkRef::new(1 + number / 1000, number % 1000);
-                read.find(&pin, hash(*number), |found| found == chunk).is_some()
+                read.find(&pin, hash(*number), |found| (found == chunk).then_some(())).is_some()
             });
             assert_eq!(found.count() as u64, u64::from(items));
             read.clear();

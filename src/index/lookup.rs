@@ -16,17 +16,11 @@ impl HashIndex {
         slabs: &'static SlabAllocator,
         key: HashedKey<'_>,
     ) -> Option<ItemRef<'pin>> {
-        let mut item = None;
         self.find(pin, key.hash, |chunk| {
             // SAFETY: `find` offers only chunks that this thread has just loaded from a bucket under `pin`.
-            let found = unsafe { ItemRef::found(pin, slabs, chunk) };
-            let is_it = found.is_key(key.key);
-            if is_it {
-                item = Some(found);
-            }
-            is_it
-        });
-        item
+            let item = unsafe { ItemRef::found(pin, slabs, chunk) };
+            item.is_key(key.key).then_some(item)
+        })
     }
 }
 
@@ -39,17 +33,11 @@ impl HashIndex {
         hasher: &KeyHasher,
         hash: KeyHash,
     ) -> Option<ItemRef<'pin>> {
-        let mut item = None;
         self.find(pin, hash, |chunk| {
             // SAFETY: `find` offers only chunks that this thread has just loaded from a bucket under `pin`.
-            let found = unsafe { ItemRef::found(pin, slabs, chunk) };
-            let is_it = Key::new(found.key()).is_some_and(|key| hasher.hash(key).hash == hash);
-            if is_it {
-                item = Some(found);
-            }
-            is_it
-        });
-        item
+            let item = unsafe { ItemRef::found(pin, slabs, chunk) };
+            has_hash(&item, hasher, hash).then_some(item)
+        })
     }
 }
 
@@ -62,17 +50,11 @@ impl<'a> BucketGuard<'a> {
         hasher: &KeyHasher,
         hash: KeyHash,
     ) -> Option<(Slot<'a>, ItemRef<'pin>)> {
-        let mut item = None;
-        let slot = self.find(|chunk| {
+        self.find(|chunk| {
             // SAFETY: `find` offers only chunks that this thread has just loaded from a bucket under `pin`.
-            let found = unsafe { ItemRef::found(pin, slabs, chunk) };
-            let is_it = Key::new(found.key()).is_some_and(|key| hasher.hash(key).hash == hash);
-            if is_it {
-                item = Some(found);
-            }
-            is_it
-        })?;
-        item.map(|item| (slot, item))
+            let item = unsafe { ItemRef::found(pin, slabs, chunk) };
+            has_hash(&item, hasher, hash).then_some(item)
+        })
     }
 
     /// The item of `key`, expired or not, and the slot that refers to it.
@@ -83,16 +65,14 @@ impl<'a> BucketGuard<'a> {
         slabs: &'static SlabAllocator,
         key: HashedKey<'_>,
     ) -> Option<(Slot<'a>, ItemRef<'pin>)> {
-        let mut item = None;
-        let slot = self.find(|chunk| {
+        self.find(|chunk| {
             // SAFETY: `find` offers only chunks that this thread has just loaded from a bucket under `pin`.
-            let found = unsafe { ItemRef::found(pin, slabs, chunk) };
-            let is_it = found.is_key(key.key);
-            if is_it {
-                item = Some(found);
-            }
-            is_it
-        })?;
-        item.map(|item| (slot, item))
+            let item = unsafe { ItemRef::found(pin, slabs, chunk) };
+            item.is_key(key.key).then_some(item)
+        })
     }
+}
+
+fn has_hash(item: &ItemRef<'_>, hasher: &KeyHasher, hash: KeyHash) -> bool {
+    Key::new(item.key()).is_some_and(|key| hasher.hash(key).hash == hash)
 }

@@ -68,7 +68,7 @@ impl World {
     }
 
     fn get(&self, pin: &Pin, key: u64) -> Option<ChunkRef> {
-        self.index.find(pin, KeyHash(key), |found| self.key_in(found) == key)
+        self.index.find(pin, KeyHash(key), |found| (self.key_in(found) == key).then_some(found))
     }
 
     /// A get that pins through a new participant.
@@ -82,7 +82,7 @@ impl World {
     fn set(&self, key: u64, new: ChunkRef) -> Option<ChunkRef> {
         self.write(new, key);
         let mut guard = self.index.lock(&Pin::assumed(), KeyHash(key));
-        match guard.find(|found| self.key_in(found) == key) {
+        match guard.find(|found| (self.key_in(found) == key).then_some(())).map(|(slot, ())| slot) {
             Some(slot) => Some(guard.replace(slot, Unlinked::assumed(), new)),
             None => {
                 guard.insert(KeyHash(key), new).expect("there is room");
@@ -93,7 +93,7 @@ impl World {
 
     fn delete(&self, key: u64) -> Option<ChunkRef> {
         let mut guard = self.index.lock(&Pin::assumed(), KeyHash(key));
-        let slot = guard.find(|found| self.key_in(found) == key)?;
+        let slot = guard.find(|found| (self.key_in(found) == key).then_some(())).map(|(slot, ())| slot)?;
         Some(guard.remove(slot, Unlinked::assumed()))
     }
 

@@ -60,7 +60,7 @@ impl HomeBucket<'_> {
     /// A chunk to prefetch, which may hold the key of `hash`. It is a hint: the chunk may hold something else by now.
     #[inline]
     pub fn candidate(self, hash: KeyHash) -> Option<ChunkRef> {
-        self.0.scan(hash.tag(), |_| true).map(|(_, chunk)| chunk)
+        self.0.scan(hash.tag(), Some).map(|(_, chunk, _)| chunk)
     }
 }
 
@@ -118,20 +118,20 @@ impl HashIndex {
         HomeBucket(self.main.bucket(self.bucket_of(hash)))
     }
 
-    /// The chunk of `hash` that satisfies `is_match`. Takes no lock and stores nothing.
+    /// What `find` makes of a chunk of `hash`, where it makes something. Takes no lock and stores nothing.
     ///
     /// Every chunk offered is readable while `_pin` lasts: see "live references" in mod.rs. A hit needs no further
-    /// check, because `is_match` compares the key. A miss is valid only if nothing moved meanwhile (I8).
+    /// check, because `find` compares the key. A miss is valid only if nothing moved meanwhile (I8).
     #[inline]
-    pub fn find(&self, _pin: &Pin, hash: KeyHash, mut is_match: impl FnMut(ChunkRef) -> bool) -> Option<ChunkRef> {
+    pub fn find<T>(&self, _pin: &Pin, hash: KeyHash, mut find: impl FnMut(ChunkRef) -> Option<T>) -> Option<T> {
         loop {
             let number = self.bucket_of(hash);
             let main = self.main.bucket(number);
             let relocations = main.relocations();
             let mut bucket = main;
             loop {
-                if let Some((_, chunk)) = bucket.scan(hash.tag(), &mut is_match) {
-                    return Some(chunk);
+                if let Some((_, _, found)) = bucket.scan(hash.tag(), &mut find) {
+                    return Some(found);
                 }
                 match bucket.overflow() {
                     NONE => break,

@@ -54,7 +54,7 @@ impl Dice {
 
 fn set(index: &HashIndex, key: u32, version: u32) -> Result<Option<ChunkRef>, IndexFull> {
     let mut guard = index.lock(&Pin::assumed(), hash(key));
-    match guard.find(|found| key_in(found) == key) {
+    match guard.find(|found| (key_in(found) == key).then_some(())).map(|(slot, ())| slot) {
         Some(slot) => Ok(Some(guard.replace(slot, Unlinked::assumed(), chunk(key, version)))),
         None => guard.insert(hash(key), chunk(key, version)).map(|()| None),
     }
@@ -62,7 +62,7 @@ fn set(index: &HashIndex, key: u32, version: u32) -> Result<Option<ChunkRef>, In
 
 fn delete(index: &HashIndex, key: u32) -> Option<ChunkRef> {
     let mut guard = index.lock(&Pin::assumed(), hash(key));
-    let slot = guard.find(|found| key_in(found) == key)?;
+    let slot = guard.find(|found| (key_in(found) == key).then_some(())).map(|(slot, ())| slot)?;
     Some(guard.remove(slot, Unlinked::assumed()))
 }
 
@@ -71,7 +71,7 @@ fn assert_holds(index: &HashIndex, model: &HashMap<u32, ChunkRef>) {
     let mut reader = participant();
     let pin = reader.pin();
     for (key, chunk) in model {
-        assert_eq!(index.find(&pin, hash(*key), |found| key_in(found) == *key), Some(*chunk));
+        assert_eq!(index.find(&pin, hash(*key), |found| (key_in(found) == *key).then_some(found)), Some(*chunk));
     }
     let mut visited = HashSet::new();
     let chunks = (0..index.buckets()).flat_map(|number| index.chain(number)).flat_map(|bucket| bucket.full_slots());
@@ -413,7 +413,7 @@ fn readers_find_every_lasting_key_while_others_change_split_and_merge() {
                 let (mut reader, mut dice) = (participant(), Dice(seed));
                 while !is_over.load(Ordering::Relaxed) {
                     let (pin, key) = (reader.pin(), dice.below(KEYS));
-                    let found = index.find(&pin, hash(key), |found| key_in(found) == key);
+                    let found = index.find(&pin, hash(key), |found| (key_in(found) == key).then_some(found));
                     lookups.fetch_add(1, Ordering::Relaxed);
                     assert!(found.is_some() || key >= LASTING_KEYS, "missed {key}");
                 }
@@ -437,8 +437,17 @@ fn readers_find_every_lasting_key_while_others_change_split_and_merge() {
         }
         is_over.store(true, Ordering::Relaxed);
     });
-    let lasting = (0..LASTING_KEYS)
-        .map(|key| (key, index.lock(&Pin::assumed(), hash(key)).find(|found| key_in(found) == key).unwrap().chunk()));
+    let lasting = (0..LASTING_KEYS).map(|key| {
+        (
+            key,
+            index
+                .lock(&Pin::assumed(), hash(key))
+                .find(|found| (key_in(found) == key).then_some(()))
+                .unwrap()
+                .0
+                .chunk(),
+        )
+    });
     assert_holds(&index, &lasting.collect());
 }
 
