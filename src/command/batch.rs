@@ -1,5 +1,7 @@
 //! A batch: up to 16 requests are parsed, hashed and prefetched before the first one is executed.
 
+use std::slice::Iter;
+
 use arrayvec::ArrayVec;
 
 use crate::base::Key;
@@ -252,7 +254,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
 
     /// The entries, in order.
     #[inline]
-    pub fn entries(&self) -> impl Iterator<Item = &BatchEntry<'a, B, C>> {
+    pub fn entries(&self) -> Iter<'_, BatchEntry<'a, B, C>> {
         self.entries.iter()
     }
 
@@ -260,9 +262,7 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
     /// Lists of keys are sampled elsewhere.
     #[inline]
     pub fn sample<E: Engine>(&self, ctx: &mut Context<'_, E>, pin: &E::Pin) {
-        #[expect(clippy::cast_possible_truncation, reason = "at most REQUESTS_PER_BATCH")]
-        let len = self.entries.len() as u32;
-        if let Some(index) = ctx.hot.due(len) {
+        if let Some(index) = ctx.hot.due(self.len()) {
             self.sample_one(index as usize, ctx, pin);
         }
     }
@@ -312,8 +312,9 @@ impl<'a, B: Copy, C: Copy> Batch<'a, B, C> {
 
     /// The number of entries.
     #[inline]
-    pub const fn len(&self) -> usize {
-        self.entries.len()
+    #[expect(clippy::cast_possible_truncation, reason = "at most REQUESTS_PER_BATCH")]
+    pub const fn len(&self) -> u32 {
+        self.entries.len() as u32
     }
 
     /// Whether more bytes are needed before anything can be done.

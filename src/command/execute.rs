@@ -56,15 +56,24 @@ pub fn execute<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    // Fast path: the most frequent requests do not pay for dispatching the others.
-    let Some(lookup) = &entry.lookup else { return execute_any(entry, ctx, pin, sink) };
+    // Fast path: the most frequent requests do not pay for dispatching the others, nor for what others look at.
+    let is_plain = !ctx.prefixes.is_on() && !sink.is_watched();
+    let lookup = match &entry.lookup {
+        Some(lookup) if is_plain => lookup,
+        _ => return execute_any(entry, ctx, pin, sink),
+    };
     match &entry.action {
         Action::Get(key) => retrieval::get(*key, lookup, ctx, pin, sink),
-        Action::Set(wanted) => storage::plain(wanted, lookup.hash, ctx, pin, sink),
+        Action::Set(wanted) => {
+            if let Err(refusal) = storage::plain(wanted, lookup.hash, ctx, pin, sink) {
+                return storage::refuse_plain(refusal, wanted, lookup.hash, ctx, pin, sink);
+            }
+        }
         Action::GetPacket(key, echo) => packet_get::get(*key, *echo, lookup, ctx, pin, sink),
-        Action::Fetch(wanted) => fetch::plain(wanted, lookup, ctx, pin, sink),
-        _ => execute_any(entry, ctx, pin, sink),
+        Action::Fetch(wanted) => return fetch::plain(wanted, lookup, ctx, pin, sink),
+        _ => return execute_any(entry, ctx, pin, sink),
     }
+    Outcome::Done
 }
 
 /// [`execute`], for every kind of entry.
@@ -78,11 +87,13 @@ fn execute_any<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     let request = match &entry.action {
         Action::Get(key) => {
             let lookup = lookup_of(entry.lookup, *key, ctx.engine);
-            return retrieval::one(*key, &lookup, RetrievalOptions::PLAIN, ctx, pin, sink);
+            retrieval::one(*key, &lookup, RetrievalOptions::PLAIN, ctx, pin, sink);
+            return Outcome::Done;
         }
         Action::GetPacket(key, echo) => {
             let lookup = lookup_of(entry.lookup, *key, ctx.engine);
-            return packet_get::get(*key, *echo, &lookup, ctx, pin, sink);
+            packet_get::get(*key, *echo, &lookup, ctx, pin, sink);
+            return Outcome::Done;
         }
         Action::Fetch(wanted) => {
             let lookup = lookup_of(entry.lookup, wanted.key, ctx.engine);
@@ -142,7 +153,8 @@ fn execute_request<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
         Request::Retrieve(wanted) => match wanted.keys {
             Keys::One(key) => {
                 let lookup = lookup_of(lookup, key, ctx.engine);
-                retrieval::one(key, &lookup, wanted.options, ctx, pin, sink)
+                retrieval::one(key, &lookup, wanted.options, ctx, pin, sink);
+                Outcome::Done
             }
             Keys::List(keys) => retrieval::list(keys, wanted.options, wanted.rest, ctx, pin, sink),
         },

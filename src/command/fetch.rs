@@ -75,7 +75,7 @@ impl<I: Item> FoundItem for Hit<'_, I> {
     }
 }
 
-/// A plain `mg`.
+/// A plain `mg`, while `stats detail` is off and no client watches.
 #[inline(never)]
 pub(super) fn plain<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     wanted: &PlainFetch<'_>,
@@ -86,9 +86,7 @@ pub(super) fn plain<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
 ) -> Outcome<E::Pending> {
     let PlainFetch { key, wants_value, is_silent, echo } = *wanted;
     let options = FetchOptions { is_silent, ..FetchOptions::default() };
-    if !ctx.prefixes.is_on()
-        && !sink.is_watched()
-        && let Some(candidate) = lookup.candidate
+    if let Some(candidate) = lookup.candidate
         && let Some(accessed) = ctx.engine.fetch_candidate_with(key, candidate, options)
     {
         ctx.counters.cmd_get.add(1);

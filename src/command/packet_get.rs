@@ -6,7 +6,6 @@ use crate::protocol::{BinaryEcho, RetrievalOptions, binary};
 use crate::store::{Engine, Fetched, Item, Miss};
 
 use super::context::Context;
-use super::execute::Outcome;
 use super::lookup::Lookup;
 use super::observe::{self, Renewal};
 use super::retrieval::LookupTally;
@@ -21,7 +20,7 @@ pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
-) -> Outcome<E::Pending> {
+) {
     let found = match lookup.candidate {
         Some(candidate) => ctx.engine.fetch_candidate(key, candidate),
         None => None,
@@ -44,7 +43,6 @@ pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         }
         Fetched::Miss(why) => miss(key, echo, why, ctx, sink),
     }
-    Outcome::Done
 }
 
 /// Queues the reply to a hit.
@@ -65,7 +63,5 @@ fn reply<I: Item, S: ReplySink<I>>(key: Key<'_>, echo: BinaryEcho, item: I, use_
 #[cold]
 fn miss<I, E: Engine, S: ReplySink<I>>(key: Key<'_>, echo: BinaryEcho, why: Miss, ctx: &Context<'_, E>, sink: &mut S) {
     binary::push_missed(echo, key, sink.text());
-    let mut tally = LookupTally::default();
-    tally.count(Err(why));
-    tally.enter(1, RetrievalOptions::PLAIN, ctx);
+    LookupTally::of(why).enter(1, RetrievalOptions::PLAIN, ctx);
 }

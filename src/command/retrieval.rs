@@ -5,6 +5,8 @@
 //! a list      16 keys at a time: hash, prefetch buckets, prefetch items, answer
 //! ```
 
+use arrayvec::ArrayVec;
+
 use crate::base::{HashedKey, Key};
 use crate::protocol::text::{End, READY_LENGTHS, push_value, push_value_line};
 use crate::protocol::{CasShown, KeyList, KeyTooLong, LineRest, ReplyLine, Rest, RetrievalOptions};
@@ -21,7 +23,7 @@ pub const KEYS_PER_WINDOW: usize = 16;
 
 const _: () = assert!(READY_LENGTHS == BORROWED_VALUE_MIN as usize, "the length of what is copied is there ready");
 
-/// A plain `get` of one key.
+/// A plain `get` of one key, while `stats detail` is off.
 #[inline(never)]
 pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: Key<'_>,
@@ -29,11 +31,8 @@ pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
-) -> Outcome<E::Pending> {
-    if ctx.prefixes.is_on() {
-        return one(key, lookup, RetrievalOptions::PLAIN, ctx, pin, sink);
-    }
-    answer_one(key, lookup, &ReplyFormat::PLAIN_GET, ctx, pin, sink)
+) {
+    answer_one(key, lookup, &ReplyFormat::PLAIN_GET, ctx, pin, sink);
 }
 
 /// One key, with any options.
@@ -45,9 +44,9 @@ pub(super) fn one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
-) -> Outcome<E::Pending> {
+) {
     let format = ReplyFormat { options, end: End::Retrieval, is_detailed: ctx.prefixes.is_on() };
-    answer_one(key, lookup, &format, ctx, pin, sink)
+    answer_one(key, lookup, &format, ctx, pin, sink);
 }
 
 #[inline(always)]
@@ -59,15 +58,14 @@ fn answer_one<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
-) -> Outcome<E::Pending> {
-    let answered = answer(key, lookup, format, ctx, pin, sink);
-    if answered.is_err() {
-        sink.text().extend_from_slice(ReplyLine::End.bytes());
+) {
+    match answer(key, lookup, format, ctx, pin, sink) {
+        Ok(()) => LookupTally::default().enter(1, format.options, ctx),
+        Err(miss) => {
+            sink.text().extend_from_slice(ReplyLine::End.bytes());
+            LookupTally::of(miss).enter(1, format.options, ctx);
+        }
     }
-    let mut tally = LookupTally::default();
-    tally.count(answered);
-    tally.enter(1, format.options, ctx);
-    Outcome::Done
 }
 
 /// A list of keys, or a part of one.
@@ -89,7 +87,7 @@ pub(super) fn list<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         }
         window.prefetch_items(ctx.engine, pin);
         if let Some(index) = ctx.hot.due(window.len())
-            && let Some((key, lookup)) = window.looked_up().nth(index as usize)
+            && let Some((key, lookup)) = window.keys.get(index as usize)
         {
             ctx.sample(pin, HashedKey { key: *key, hash: lookup.hash }, None);
         }
@@ -131,24 +129,23 @@ fn refuse<I, P, S: ReplySink<I>>(rest: Rest, sink: &mut S) -> Outcome<P> {
 /// Keys that are looked up together, with their candidates. Each step is a function of its own: one function for all
 /// would need more registers than there are.
 struct PrefetchWindow<'a, B, C> {
-    keys: [Option<(Key<'a>, Lookup<B, C>)>; KEYS_PER_WINDOW],
-    len: usize,
+    keys: ArrayVec<(Key<'a>, Lookup<B, C>), KEYS_PER_WINDOW>,
 }
 
 impl<'a, B: Copy, C: Copy> PrefetchWindow<'a, B, C> {
     fn new() -> Self {
-        Self { keys: [const { None }; KEYS_PER_WINDOW], len: 0 }
+        Self { keys: ArrayVec::new() }
     }
 
     /// Takes the next keys of the list, hashes them and prefetches their buckets.
     #[inline(never)]
     fn refill<E: Engine<Bucket = B>>(&mut self, list: &mut KeyList<'a>, engine: &E) -> Result<(), KeyTooLong> {
-        self.len = 0;
-        for place in &mut self.keys {
-            let Some(key) = list.next_key() else { break };
+        self.keys.clear();
+        while !self.keys.is_full()
+            && let Some(key) = list.next_key()
+        {
             let key = key?;
-            *place = Some((key, Lookup::begin(key, engine)));
-            self.len += 1;
+            self.keys.push((key, Lookup::begin(key, engine)));
         }
         Ok(())
     }
@@ -156,7 +153,7 @@ impl<'a, B: Copy, C: Copy> PrefetchWindow<'a, B, C> {
     /// Prefetches the items.
     #[inline(never)]
     fn prefetch_items<'pin, E: Engine<Bucket = B, Candidate<'pin> = C>>(&mut self, engine: &E, pin: &'pin E::Pin) {
-        for (_, lookup) in self.keys[..self.len].iter_mut().flatten() {
+        for (_, lookup) in &mut self.keys {
             lookup.prefetch_item(engine, pin);
         }
     }
@@ -174,11 +171,11 @@ impl<'a, B: Copy, C: Copy> PrefetchWindow<'a, B, C> {
         let format = ReplyFormat { options, end: End::Value, is_detailed: ctx.prefixes.is_on() };
         if format == ReplyFormat::PLAIN_LIST {
             // The common case has a loop of its own, in which the format is a constant.
-            for (key, lookup) in self.looked_up() {
+            for (key, lookup) in &self.keys {
                 tally.count(answer(*key, lookup, &ReplyFormat::PLAIN_LIST, ctx, pin, sink));
             }
         } else {
-            for (key, lookup) in self.looked_up() {
+            for (key, lookup) in &self.keys {
                 tally.count(answer(*key, lookup, &format, ctx, pin, sink));
             }
         }
@@ -188,11 +185,7 @@ impl<'a, B: Copy, C: Copy> PrefetchWindow<'a, B, C> {
 
     #[expect(clippy::cast_possible_truncation, reason = "at most KEYS_PER_WINDOW")]
     const fn len(&self) -> u32 {
-        self.len as u32
-    }
-
-    fn looked_up(&self) -> impl Iterator<Item = &(Key<'a>, Lookup<B, C>)> {
-        self.keys[..self.len].iter().flatten()
+        self.keys.len() as u32
     }
 }
 
@@ -300,6 +293,14 @@ pub(super) struct LookupTally {
 }
 
 impl LookupTally {
+    /// That of one miss.
+    #[inline]
+    pub(super) fn of(miss: Miss) -> Self {
+        let mut tally = Self::default();
+        tally.count_miss(miss);
+        tally
+    }
+
     /// Counts a miss. A hit needs no counting here.
     #[inline]
     pub(super) fn count(&mut self, answered: Result<(), Miss>) {

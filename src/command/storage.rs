@@ -1,7 +1,7 @@
 //! set, add, replace, append, prepend, cas: allocate, receive the value, link the item.
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash, StoreMode};
-use crate::protocol::{Answer, Echo, KeyCoding, OwnedEcho, PlainSet, ReplyLine, Storage, Value};
+use crate::protocol::{Answer, Echo, KeyCoding, OwnedEcho, PlainSet, ReplyLine, Storage, Value, text};
 use crate::store::{Engine, Pending as _, Refusal, Removal, StoreOutcome, Write, WriteOptions};
 use crate::watch::StoreStatus;
 
@@ -40,7 +40,10 @@ pub enum Terminator {
     Wrong,
 }
 
-/// A set without the rarer options.
+/// A set without the rarer options, while `stats detail` is off and no client watches.
+///
+/// # Errors
+/// The store refuses it. Nothing is answered yet: see [`refuse_plain`].
 #[inline(never)]
 pub(super) fn plain<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     wanted: &PlainSet<'_>,
@@ -48,18 +51,26 @@ pub(super) fn plain<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     ctx: &mut Context<'_, E>,
     pin: &'pin E::Pin,
     sink: &mut S,
-) -> Outcome<E::Pending> {
+) -> Result<(), Refusal> {
     let PlainSet { key, client_flags, exptime, value, echo } = *wanted;
     let key = HashedKey { key, hash };
-    if ctx.prefixes.is_on() || sink.is_watched() {
-        return store(&Storage::from(*wanted), key, ctx, pin, sink);
-    }
     let write = Write { client_flags, deadline: ctx.deadline(exptime), ..Write::set(key) };
-    match ctx.engine.store(pin, &write, value) {
-        Ok(outcome) => answer_stored(outcome, IsCas::No, wanted.value_len(), echo, ctx, sink),
-        Err(refusal) => return refuse(refusal, &Storage::from(*wanted), key, ctx, pin, sink),
-    }
-    Outcome::Done
+    let outcome = ctx.engine.store(pin, &write, value)?;
+    answer_stored(outcome, IsCas::No, wanted.value_len(), echo, ctx, sink);
+    Ok(())
+}
+
+/// Answers a [`plain`] set that was refused.
+#[cold]
+pub(super) fn refuse_plain<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    refusal: Refusal,
+    wanted: &PlainSet<'_>,
+    hash: KeyHash,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    refuse(refusal, &Storage::from(*wanted), HashedKey { key: wanted.key, hash }, ctx, pin, sink)
 }
 
 /// A storage command with any options.
@@ -188,6 +199,10 @@ fn answer_stored<I, E: Engine, S: ReplySink<I>>(
     ctx.counters.cmd_set.add(1);
     match outcome {
         StoreOutcome::Stored { cas, joined_len } if is_cas == IsCas::No => {
+            // Fast path: the text protocol shows neither the CAS unique nor the length.
+            if let Echo::Text(reply) = echo {
+                return text::compose(reply, ReplyLine::Stored.into(), sink.text());
+            }
             let value_len = joined_len.unwrap_or(value_len);
             answer(sink, echo, Answer::Stored { cas: ctx.shown_cas(cas), value_len });
         }

@@ -388,8 +388,9 @@ impl Connection {
         let is_observed = turn.verbosity >= log::COMMANDS || turn.watch.is_some();
         let mut done = 0;
         let mut special = None;
-        for entry in batch.entries() {
-            *budget = budget.saturating_sub(1);
+        let mut entries = batch.entries();
+        *budget -= batch.len();
+        for entry in entries.by_ref() {
             let outcome = if is_observed {
                 let observers = Observers { verbosity: turn.verbosity, grammar: self.grammar, watch: turn.watch };
                 observers.executed(self.transport.fd(), &mut self.is_introduced, &bytes[done..], entry, ctx, pin, queue)
@@ -409,8 +410,10 @@ impl Connection {
                 break;
             }
         }
+        #[expect(clippy::cast_possible_truncation, reason = "at most REQUESTS_PER_BATCH")]
+        let left = entries.len() as u32;
         drop(batch);
-        *budget = budget.saturating_sub(ctx.take_surcharge());
+        *budget = (*budget + left).saturating_sub(ctx.take_surcharge());
         turn.input.consume(done);
         if done > 0 && !matches!(self.state, ConnectionState::Command) {
             self.state = ConnectionState::Command;
@@ -484,21 +487,30 @@ impl Connection {
     }
 
     /// Handles the result of a receive of up to `wanted` bytes. `None`: no bytes came.
-    #[inline]
+    #[inline(always)]
     pub(super) fn received(&mut self, received: io::Result<usize>, wanted: usize, turn: &Turn<'_>) -> Option<usize> {
         match received {
             Ok(n) if n > 0 => {
                 // A short receive empties the socket. The poll reports later bytes.
                 self.readable = n == wanted || self.hangup;
                 self.last_active = turn.now;
-                return Some(n);
+                Some(n)
             }
+            nothing => {
+                self.received_nothing(nothing);
+                None
+            }
+        }
+    }
+
+    #[cold]
+    fn received_nothing(&mut self, received: io::Result<usize>) {
+        match received {
             Ok(_) => self.state = ConnectionState::Closing(CloseReason::PeerFinished),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_broken) => self.state = ConnectionState::Closing(CloseReason::Broken),
         }
-        None
     }
 
     /// Sends all replies. Returns false if the client must read first, or is gone.

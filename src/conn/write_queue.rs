@@ -33,6 +33,8 @@ pub(super) struct WriteQueue<'w, 'pin> {
     text: &'w mut Vec<u8>,
     values: Vec<BorrowedValue<'pin>>,
     value_bytes: usize,
+    /// With this much text the queue is full: [`TEXT_BYTES_MAX`], or 0 if its values alone fill it.
+    full_at: usize,
     /// Memory ran out while replies were queued. The client must be closed.
     is_short: bool,
 }
@@ -56,7 +58,7 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     #[inline]
     pub(super) fn new(text: &'w mut Vec<u8>) -> Self {
         text.clear();
-        Self { text, values: Vec::new(), value_bytes: 0, is_short: false }
+        Self { text, values: Vec::new(), value_bytes: 0, full_at: TEXT_BYTES_MAX, is_short: false }
     }
 
     /// Whether nothing is queued.
@@ -74,10 +76,16 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     fn borrow(&mut self, item: CachedItem<'pin>) {
         self.value_bytes += item.value_len() as usize;
         if !try_reserve(&mut self.values, 1) {
-            self.is_short = true;
+            (self.is_short, self.full_at) = (true, 0);
             return;
         }
         self.values.push(BorrowedValue { at: self.text.len(), item });
+        self.note_values();
+    }
+
+    fn note_values(&mut self) {
+        let are_full = self.value_bytes >= VALUE_BYTES_MAX || self.values.len() >= VALUES_MAX;
+        self.full_at = if are_full { 0 } else { TEXT_BYTES_MAX };
     }
 
     /// Sends the queue, with one system call if the kernel takes it all. Adds the bytes to `written`. The queue is
@@ -216,6 +224,7 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
         self.text.clear();
         self.values.clear();
         self.value_bytes = 0;
+        self.note_values();
     }
 
     /// The text queued since `mark`, for the log.
@@ -255,7 +264,7 @@ impl<'pin> ReplySink<CachedItem<'pin>> for WriteQueue<'_, 'pin> {
 
     #[inline]
     fn is_full(&self) -> bool {
-        self.text.len() >= TEXT_BYTES_MAX || self.value_bytes >= VALUE_BYTES_MAX || self.values.len() >= VALUES_MAX
+        self.text.len() >= self.full_at
     }
 
     #[inline]
@@ -268,6 +277,7 @@ impl<'pin> ReplySink<CachedItem<'pin>> for WriteQueue<'_, 'pin> {
         for value in self.values.drain(mark.values..) {
             self.value_bytes -= value.item.value_len() as usize;
         }
+        self.note_values();
     }
 }
 
