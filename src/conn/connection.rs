@@ -52,21 +52,12 @@ pub struct Connection {
     pub(super) hangup: bool,
     /// Whether its first command was logged.
     pub(super) is_introduced: bool,
-    /// Whether the poll reports writability. Kept by the worker.
-    pub watches_writable: bool,
-    /// Whether it is on the worker's run-again list. Kept by the worker.
-    pub is_queued: bool,
-    /// Microsecond since which the store is busy for its request; 0: it is not. Kept by the worker.
-    pub busy_since_us: u64,
     /// Microsecond since which it waits for more of a value that holds memory; 0: the client makes progress. Set by the
     /// worker.
     pub held_since_us: u64,
     /// Refuse that value if no more of it has come. Kept by the worker.
     pub gives_way: bool,
 }
-
-/// An idle connection costs this and its place in a worker's connection slab; memcached's takes 530 bytes.
-const _: () = assert!(size_of::<Connection>() <= 96, "10,000 idle connections take less than a megabyte");
 
 /// What a worker lends to a connection for one drive.
 pub struct Turn<'w> {
@@ -174,9 +165,6 @@ impl Connection {
             readable: false,
             hangup: false,
             is_introduced: false,
-            watches_writable: false,
-            is_queued: false,
-            busy_since_us: 0,
             held_since_us: 0,
             gives_way: false,
         }

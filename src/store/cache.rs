@@ -2,21 +2,20 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::base::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::base::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::base::{Clock, KeyHasher};
-use crate::eviction::{Ghost, GhostTime, SlotS3A};
+use crate::eviction::{Ghost, SlotS3A};
 use crate::index::{HashIndex, IndexPages};
-use crate::memory::{
-    self, ArenaFile, Backing, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator,
-};
+use crate::memory::{self, ArenaFile, Backing, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses, SlabAllocator};
 use crate::sync::{Epochs, Participant};
 
 use super::cas::{CasCounter, RANGE};
 use super::engine::MoveTuning;
 use super::flush::FlushMarks;
-use super::jobs::{Fitting, IndexGrowth, JOB_THREADS, PrefixScans, Sweeps};
+use super::ghost_times::GhostTimes;
+use super::jobs::{Fitting, IndexGrowth, JOB_THREADS, JobSteps, PrefixScans, Sweeps};
 use super::journal::Journal;
 use super::pressure::late_reads::LateReadsSum;
 use super::pressure::page_moves::PageMoves;
@@ -59,11 +58,7 @@ pub struct Store {
     pub(super) hands: Box<[Mutex<ClassHand>]>,
     /// Fingerprints of recently evicted keys, of all classes.
     pub(super) ghost: Ghost,
-    /// The ghost time of each class, as last published under its hand's lock. Rarely written; read by every
-    /// store of a new key.
-    ghost_times: Box<[AtomicU32; CLASS_IDS]>,
-    /// Whether the ghost time of any class runs.
-    is_evicting: AtomicBool,
+    pub(super) ghost_times: GhostTimes,
     pub(super) late_reads: CachePadded<LateReadsSum>,
     /// Memory of all classes' rings, in bytes.
     pub(super) ring_bytes: AtomicU64,
@@ -81,10 +76,7 @@ pub struct Store {
     pub(super) fitting: Fitting,
     pub(super) sweeps: Sweeps,
     pub(super) prefix_scan: PrefixScans,
-    /// The background jobs end after their present step.
-    pub(super) jobs_end: AtomicBool,
-    /// A job holds it for one step. Locked for writing while the process hands its items over.
-    pub(super) job_steps: RwLock<()>,
+    pub(super) job_steps: JobSteps,
     pub(super) page_moves: PageMoves,
     pub(super) admission: Admission,
     pub(super) sinks: EventSinks,
@@ -171,8 +163,7 @@ impl Store {
         Ok(Box::leak(Box::new(Self {
             hands: (0..=CLASS_MAX).map(|_| Mutex::default()).collect(),
             ghost: Ghost::new(config.limit_bytes / GHOST_ITEM_BYTES)?,
-            ghost_times: Box::new(std::array::from_fn(|_| AtomicU32::new(GhostTime::default().0))),
-            is_evicting: AtomicBool::new(false),
+            ghost_times: GhostTimes::new(),
             late_reads: CachePadded::default(),
             ring_bytes: AtomicU64::new(0),
             cas: CachePadded(superblock.clone().map_or_else(CasCounter::default, CasCounter::of_file)),
@@ -185,8 +176,7 @@ impl Store {
             clock,
             statistics: StoreStatistics::default(),
             joined: AtomicUsize::new(0),
-            jobs_end: AtomicBool::new(false),
-            job_steps: RwLock::new(()),
+            job_steps: JobSteps::default(),
             items_about: CachePadded::default(),
             index_growth: IndexGrowth::default(),
             fitting: Fitting::new(fit_at_pages),
@@ -252,28 +242,6 @@ impl Store {
             return 0;
         }
         self.ghost.bytes().max(Ghost::bytes_for(self.items_about()))
-    }
-
-    /// The ghost time of `class`. It does not run before the class has had to evict.
-    #[inline]
-    pub(super) fn ghost_time(&self, class: u8) -> GhostTime {
-        // Relaxed, here and below: a hint.
-        GhostTime(self.ghost_times[usize::from(class)].load(Ordering::Relaxed))
-    }
-
-    /// Publishes the ghost time of a class. The caller holds the lock of its hand.
-    pub(super) fn set_ghost_time(&self, class: u8, time: GhostTime) {
-        let published = &self.ghost_times[usize::from(class)];
-        if published.load(Ordering::Relaxed) != time.0 {
-            published.store(time.0, Ordering::Relaxed);
-            self.is_evicting.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether any class has had to evict.
-    #[inline]
-    pub(super) fn is_evicting(&self) -> bool {
-        self.is_evicting.load(Ordering::Relaxed)
     }
 
     /// Number of items, to within a few per worker.

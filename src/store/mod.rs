@@ -25,6 +25,7 @@ mod cache;
 mod cas;
 mod engine;
 mod flush;
+mod ghost_times;
 mod grow;
 mod jobs;
 mod journal;

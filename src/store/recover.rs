@@ -303,7 +303,7 @@ impl Store {
             let items = u32::try_from(self.class_items(class)).unwrap_or(u32::MAX);
             hand.policy.restore(progress, items, small.unwrap_or_default());
             self.ring_bytes.fetch_add(hand.policy.ring_bytes(), Ordering::Relaxed);
-            self.set_ghost_time(class, hand.policy.time());
+            self.ghost_times.publish(class, hand.policy.time());
         }
     }
 }

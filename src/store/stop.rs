@@ -22,7 +22,7 @@ pub(super) const STANDSTILL_WITHIN: Duration = Duration::from_millis(500);
 impl Store {
     /// How far the eviction of each class has come.
     fn hand_states(&'static self) -> impl Iterator<Item = (u8, HandState)> {
-        let evicting = self.slabs.classes.ids().filter(|class| self.ghost_time(*class).runs());
+        let evicting = self.slabs.classes.ids().filter(|class| self.ghost_times.of(*class).runs());
         evicting.map(|class| {
             let locked = self.lock_hand(class);
             let PolicyProgress { hand, first_round, first_round_is_over, target } = locked.hand.policy.progress();

@@ -17,6 +17,7 @@ use super::journal::Journal;
 use super::pressure::empty_pages::SweepWait;
 use super::pressure::late_reads::LateReads;
 use super::pressure::pending_inserts::PendingInserts;
+use super::pressure::role::MemoryRole;
 use super::sinks::ActiveSinks;
 use super::statistics::counts::{ClassCounters, WorkerTally};
 
@@ -44,13 +45,7 @@ pub struct WorkerStore {
     items_unreported: i64,
     /// The last recall of free chunks that this thread has answered.
     pub(super) recall: Recall,
-    /// Whether this is the page mover's. It gets no page beyond the limit and waits for none, because it takes
-    /// pages away.
-    pub(super) is_movers: bool,
-    /// Its classes get no page at all, because the page mover empties a page that leaves all classes.
-    pub(super) takes_no_page: bool,
-    /// Stores may wait longer than for the end of a grace period, if memory comes then.
-    pub(super) may_wait: bool,
+    pub(super) role: MemoryRole,
     /// Until when stores of this thread wait for the sweeper to free what a flush dropped.
     pub(super) sweep_wait: SweepWait,
     /// For the page mover: how often pages were weighed.
@@ -84,9 +79,7 @@ impl WorkerStore {
             late_reads: LateReads::default(),
             needs_quiescence: false,
             recall: store.slabs.last_recall(),
-            is_movers: false,
-            takes_no_page: false,
-            may_wait: true,
+            role: MemoryRole::Worker { may_wait: true },
             sweep_wait: SweepWait::default(),
             pages_weighed: 0,
             tally,

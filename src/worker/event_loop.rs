@@ -27,9 +27,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 
 use crate::base::{Clock, RelTime};
-use crate::conn::{
-    COMMANDS_VERBOSITY, Cache, CloseReason, Connection, DriveOutcome, OUTPUT_BYTES, ReadBuf, Received, Turn,
-};
+use crate::conn::{COMMANDS_VERBOSITY, Cache, CloseReason, DriveOutcome, OUTPUT_BYTES, ReadBuf, Received, Turn};
 use crate::counters::Counters;
 use crate::stats::HotSampler;
 use crate::store::Engine as _;
@@ -50,6 +48,7 @@ use super::events::{EVENTS_VERBOSITY, EventLog};
 use super::handover::{HandOver, WorkerSockets};
 use super::idle::IdleWheel;
 use super::mail::{MAIL_MAX, Mail};
+use super::served_client::ServedClient;
 use super::shared::Shared;
 use super::watching::WorkerWatch;
 
@@ -101,7 +100,7 @@ pub(super) struct EventLoop {
     pub(super) shared: Arc<Shared>,
     pub(super) counters: Arc<Counters>,
     store: Cache,
-    pub(super) connections: ConnectionSlab<Connection>,
+    pub(super) connections: ConnectionSlab<ServedClient>,
     /// The worker's UDP sockets.
     datagrams: Vec<DatagramSocket>,
     /// Whether datagrams may be waiting.
@@ -229,7 +228,7 @@ impl Worker {
 
 /// What a drive borrows from the worker.
 struct Lent<'w> {
-    connections: &'w mut ConnectionSlab<Connection>,
+    connections: &'w mut ConnectionSlab<ServedClient>,
     turn: Turn<'w>,
     output: &'w mut Vec<u8>,
     clock: &'w Clock,
@@ -306,8 +305,8 @@ impl EventLoop {
         for place in again.drain(..) {
             if self.must_wait(place) {
                 self.run_again.push(place);
-            } else if let Some(connection) = self.connections.at(place) {
-                connection.is_queued = false;
+            } else if let Some(client) = self.connections.at(place) {
+                client.is_queued = false;
                 self.drive(place, 0, Received::Nothing, registry, pin);
             }
         }
@@ -340,10 +339,10 @@ impl EventLoop {
             self.note_datagrams(event.token());
             return None;
         };
-        let connection = self.connections.at(place)?;
-        connection.report(event.is_readable() || event.is_error(), event.is_read_closed());
-        // A connection on the run-again list is driven from there.
-        (!connection.is_queued).then_some(place)
+        let client = self.connections.at(place)?;
+        client.connection.report(event.is_readable() || event.is_error(), event.is_read_closed());
+        // A client on the run-again list is driven from there.
+        (!client.is_queued).then_some(place)
     }
 
     /// Receives from a connection. If it has sent one small request, it joins the group. Otherwise it is driven at
@@ -352,8 +351,8 @@ impl EventLoop {
     fn receive_ahead(&mut self, place: u32, group: &mut AheadGroup, registry: &Registry, pin: &mut PinGuard<'_>) {
         let slot = group.count;
         let Lent { connections, mut turn, .. } = self.lend(slot);
-        let Some(connection) = connections.at(place) else { return };
-        let received = connection.receive_ahead(&mut turn);
+        let Some(client) = connections.at(place) else { return };
+        let received = client.connection.receive_ahead(&mut turn);
         let Received::Ahead(Some(lookup)) = received else {
             return self.drive(place, slot, received, registry, pin);
         };
@@ -396,14 +395,14 @@ impl EventLoop {
     /// Drives one connection and applies its outcome.
     fn drive(&mut self, place: u32, slot: usize, input: Received, registry: &Registry, pin: &mut PinGuard<'_>) {
         let Lent { connections, mut turn, output, clock } = self.lend(slot);
-        let Some(connection) = connections.at(place) else { return };
-        let busy_since_us = connection.busy_since_us;
+        let Some(client) = connections.at(place) else { return };
+        let busy_since_us = client.busy_since_us;
         turn.ctx.last_try = busy_since_us > 0 && clock.real_us().saturating_sub(busy_since_us) > BUSY_US_MAX;
-        let outcome = connection.drive(&mut turn, output, pin, input);
+        let outcome = client.connection.drive(&mut turn, output, pin, input);
         if outcome != DriveOutcome::Busy {
-            connection.busy_since_us = 0;
+            client.busy_since_us = 0;
         }
-        if connection.wants_writable() != connection.watches_writable {
+        if client.connection.wants_writable() != client.watches_writable {
             self.watch(place, registry);
         }
         self.apply(place, outcome, registry);
@@ -438,10 +437,10 @@ impl EventLoop {
     #[cold]
     fn queue_busy(&mut self, place: u32) {
         let now_us = self.shared.clock.real_us().max(1);
-        if let Some(connection) = self.connections.at(place)
-            && connection.busy_since_us == 0
+        if let Some(client) = self.connections.at(place)
+            && client.busy_since_us == 0
         {
-            connection.busy_since_us = now_us;
+            client.busy_since_us = now_us;
             // Mostly the memory waits until this thread unpins. Then the next turn has it.
             self.needs_quiescence = true;
         }
@@ -451,17 +450,17 @@ impl EventLoop {
     /// Whether a connection's value still has to wait for other values to arrive.
     #[inline(never)]
     fn must_wait(&mut self, place: u32) -> bool {
-        let Some(connection) = self.connections.at(place) else { return false };
-        if !connection.is_waiting() {
+        let Some(client) = self.connections.at(place) else { return false };
+        if !client.connection.is_waiting() {
             return false;
         }
         let now_us = self.shared.clock.real_us();
-        if !connection.must_wait(&self.store) {
+        if !client.connection.must_wait(&self.store) {
             // Its wait for memory begins now.
-            connection.busy_since_us = now_us.max(1);
+            client.busy_since_us = now_us.max(1);
             return false;
         }
-        let waited_us = now_us.saturating_sub(connection.busy_since_us);
+        let waited_us = now_us.saturating_sub(client.busy_since_us);
         if waited_us > STALLED_LOOK_US && now_us.saturating_sub(self.stalled_asked_us) > STALLED_LOOK_US {
             self.stalled_asked_us = now_us;
             self.store.wake_workers();
@@ -472,7 +471,7 @@ impl EventLoop {
     /// A connection waits for more of a value that holds memory.
     #[cold]
     fn note_hold(&mut self, place: u32) {
-        if let Some(connection) = self.connections.at(place)
+        if let Some(ServedClient { connection, .. }) = self.connections.at(place)
             && connection.held_since_us == 0
         {
             connection.held_since_us = self.shared.clock.real_us().max(1);
@@ -490,25 +489,25 @@ impl EventLoop {
         }
         self.stalled_looked_us = now_us;
         for place in self.connections.taken() {
-            if let Some(connection) = self.connections.at(place)
+            if let Some(ServedClient { connection, .. }) = self.connections.at(place)
                 && connection.is_holding()
                 && connection.held_since_us > 0
                 && now_us.saturating_sub(connection.held_since_us) > STALLED_US_MAX
             {
                 connection.gives_way = true;
                 self.drive(place, 0, Received::Nothing, registry, pin);
-                if let Some(connection) = self.connections.at(place) {
-                    connection.gives_way = false;
+                if let Some(client) = self.connections.at(place) {
+                    client.connection.gives_way = false;
                 }
             }
         }
     }
 
     fn queue(&mut self, place: u32) {
-        if let Some(connection) = self.connections.at(place)
-            && !connection.is_queued
+        if let Some(client) = self.connections.at(place)
+            && !client.is_queued
         {
-            connection.is_queued = true;
+            client.is_queued = true;
             self.run_again.push(place);
         }
     }
@@ -516,11 +515,11 @@ impl EventLoop {
     /// Adds or removes the interest in writability.
     #[cold]
     fn watch(&mut self, place: u32, registry: &Registry) {
-        let Some(connection) = self.connections.at(place) else { return };
-        let wants = connection.wants_writable();
-        connection.watches_writable = wants;
+        let Some(client) = self.connections.at(place) else { return };
+        let wants = client.connection.wants_writable();
+        client.watches_writable = wants;
         let interest = if wants { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        let fd = connection.fd();
+        let fd = client.connection.fd();
         if registry.reregister(&mut SourceFd(&fd), Token(place as usize), interest).is_err() {
             self.close(place, CloseReason::Broken);
         }
@@ -555,7 +554,7 @@ impl EventLoop {
         let Some(wheel) = &mut self.wheel else { return };
         let (connections, mut silent) = (&mut self.connections, Vec::new());
         let now = self.now;
-        let idle_since = |place| connections.at(place).map(|connection| connection.idle_since(now));
+        let idle_since = |place| connections.at(place).map(|client| client.connection.idle_since(now));
         wheel.turn(now, idle_since, &mut |place| silent.push(place));
         for place in silent {
             self.close(place, CloseReason::Idle);
@@ -564,7 +563,7 @@ impl EventLoop {
 
     #[cold]
     fn close(&mut self, place: u32, reason: CloseReason) {
-        let Some(mut connection) = self.connections.leave(place) else { return };
+        let Some(ServedClient { mut connection, .. }) = self.connections.leave(place) else { return };
         if reason == CloseReason::Idle {
             self.counters.idle_kicks.add(1);
         }
@@ -575,7 +574,7 @@ impl EventLoop {
         connection.finish_session(&mut self.tls);
         self.watch.closed(fd, reason);
         connection.leave_counts(&self.counters);
-        self.counters.buffers.connection_bytes.sub(size_of::<Connection>() as u64);
+        self.counters.buffers.connection_bytes.sub(size_of::<ServedClient>() as u64);
         self.shared.connections.connection_table.clear(fd);
         self.shared.gate.leave(fd);
         if self.verbosity >= COMMANDS_VERBOSITY {

@@ -22,6 +22,7 @@ mod gate;
 mod handover;
 mod idle;
 mod mail;
+mod served_client;
 mod shared;
 mod watching;
 

@@ -7,13 +7,14 @@ use mio::Registry;
 use mio::unix::SourceFd;
 
 use crate::base::RelTime;
-use crate::conn::{Activity, CloseReason, Connection, Recorder};
+use crate::conn::{Activity, CloseReason, Recorder};
 use crate::protocol::{Streams, WatchRequest};
 use crate::sys::socket::{Side, describe};
 use crate::upgrade::WatcherRecord;
 use crate::watch::{CloseCause, ConnectionFacts, Event, Hub, OnClose, Wanted, WatchProgress, Watcher, WatcherPeer};
 
 use super::event_loop::EventLoop;
+use super::served_client::ServedClient;
 use super::shared::Shared;
 
 /// A worker's ring, and whether a client watches in this turn.
@@ -125,9 +126,9 @@ impl EventLoop {
     /// Hands a client that watches over to the watch thread. It stays a client: it counts until it is gone.
     #[cold]
     pub(super) fn hand_over(&mut self, place: u32, registry: &Registry) {
-        let Some(mut connection) = self.connections.leave(place) else { return };
+        let Some(ServedClient { mut connection, .. }) = self.connections.leave(place) else { return };
         connection.leave_counts(&self.counters);
-        self.counters.buffers.connection_bytes.sub(size_of::<Connection>() as u64);
+        self.counters.buffers.connection_bytes.sub(size_of::<ServedClient>() as u64);
         let fd = connection.fd();
         // Ignored: a descriptor that the poll does not know is not reported either.
         let _ = registry.deregister(&mut SourceFd(&fd));

@@ -22,11 +22,11 @@ mod prefix_scan;
 mod sweeper;
 
 use std::io;
-use std::sync::{Condvar, PoisonError, RwLockWriteGuard};
+use std::sync::{Condvar, PoisonError, RwLock, RwLockWriteGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::base::atomic::Ordering;
+use crate::base::atomic::{AtomicBool, Ordering};
 use crate::store::cache::Store;
 use crate::store::engine::Engine as _;
 use crate::store::worker_store::WorkerStore;
@@ -101,6 +101,15 @@ pub const JOB_THREADS: usize = 5;
 /// The call depth of a job is small.
 const STACK_BYTES: usize = 128 << 10;
 
+/// Whether the background jobs may take a step.
+#[derive(Default)]
+pub(super) struct JobSteps {
+    /// The jobs end after their present step.
+    are_over: AtomicBool,
+    /// A job holds it for one step. Locked for writing while the process hands its items over.
+    gate: RwLock<()>,
+}
+
 impl Store {
     /// Starts the background jobs.
     ///
@@ -125,8 +134,8 @@ impl Store {
     ) -> io::Result<JoinHandle<()>> {
         let run = move || {
             let (mut participant, mut store) = self.join();
-            while !self.jobs_end.load(Ordering::Relaxed) {
-                let step = self.job_steps.read().unwrap_or_else(PoisonError::into_inner);
+            while !self.job_steps.are_over.load(Ordering::Relaxed) {
+                let step = self.job_steps.gate.read().unwrap_or_else(PoisonError::into_inner);
                 job.before_step(self);
                 let guard = participant.pin();
                 store.begin_turn();
@@ -152,7 +161,7 @@ pub struct PausedJobs<'s>(#[expect(dead_code, reason = "its drop lets the jobs g
 impl Store {
     /// Waits until each job has finished its step, and lets none begin another one.
     pub fn pause_jobs(&self) -> PausedJobs<'_> {
-        PausedJobs(self.job_steps.write().unwrap_or_else(PoisonError::into_inner))
+        PausedJobs(self.job_steps.gate.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -166,7 +175,7 @@ impl Jobs {
     /// Lets each job finish its step, and waits for the end of its thread.
     pub fn stop(self) {
         let store = self.store;
-        store.jobs_end.store(true, Ordering::Relaxed);
+        store.job_steps.are_over.store(true, Ordering::Relaxed);
         for wakeup in [
             &store.index_growth.wakeup,
             &store.fitting.wakeup,

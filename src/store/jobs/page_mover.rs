@@ -19,6 +19,7 @@ use crate::memory::{ChunkRef, DetachedPage, PAGE_BYTES};
 use crate::store::pressure::claims::{Claim, ClaimReason};
 use crate::store::pressure::page_moves::{Busy, Order};
 use crate::store::pressure::rescue::{RESCUE_BYTES_MAX, RelocatePolicy, Vacated};
+use crate::store::pressure::role::MemoryRole;
 use crate::store::sinks::JobEvent;
 use crate::store::worker_store::WorkerStore;
 use crate::sync::Pin;
@@ -133,7 +134,7 @@ struct Emptying {
 
 impl Job for PageMover {
     fn step(&mut self, worker: &mut WorkerStore, pin: &Pin) -> NextStep {
-        worker.is_movers = true;
+        worker.role = MemoryRole::PageMover { takes_no_page: false };
         match std::mem::take(&mut self.state) {
             MoverState::Idle => self.choose(worker, pin),
             MoverState::Emptying(emptying) => self.empty(worker, pin, emptying),
@@ -332,9 +333,10 @@ impl PageMover {
         let end = used.min(emptying.at + CHUNKS_PER_STEP);
         let chunks = (emptying.at..end).map(|index| ChunkRef::new(page, index));
         // Copies must not take a page out of the pool if this page goes there.
-        worker.takes_no_page = matches!(to, Goal::Pool | Goal::Packed(_));
+        let takes_no_page = matches!(to, Goal::Pool | Goal::Packed(_));
+        worker.role = MemoryRole::PageMover { takes_no_page };
         emptying.at = empty_chunks(worker, pin, chunks, &mut emptying).map_or(end, ChunkRef::index);
-        worker.takes_no_page = false;
+        worker.role = MemoryRole::PageMover { takes_no_page: false };
         if emptying.at < used {
             self.state = MoverState::Emptying(emptying);
             return NextStep::Again;
@@ -449,7 +451,7 @@ fn empty_chunks(
             _ if matches!(emptying.to, Goal::Packed(_)) => RelocatePolicy::Pack,
             _ if !store.config.evictions || is_cleared_out => RelocatePolicy::Always,
             // Otherwise the class grows.
-            _ if *spare >= needed || has_page(worker) && !worker.takes_no_page => RelocatePolicy::All,
+            _ if *spare >= needed || has_page(worker) && !worker.role.takes_no_page() => RelocatePolicy::All,
             0..PASSES_IN_PLACE => RelocatePolicy::Asked,
             _ => RelocatePolicy::AskedNow,
         };

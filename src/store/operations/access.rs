@@ -31,7 +31,7 @@ impl WorkerStore {
 
     #[inline(never)]
     fn note_sampled_miss(&mut self, hash: KeyHash) {
-        if self.store.is_evicting() && self.late_reads.note_miss(self.store.ghost.note_miss(hash)) {
+        if self.store.ghost_times.any_runs() && self.late_reads.note_miss(self.store.ghost.note_miss(hash)) {
             self.add_late_reads();
         }
     }

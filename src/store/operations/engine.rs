@@ -9,6 +9,7 @@ use crate::store::engine::{
 };
 use crate::store::pressure::alloc::AHEAD_BYTES;
 use crate::store::pressure::late_reads::LateReads;
+use crate::store::pressure::role::MemoryRole;
 use crate::store::uploads::admission::ValueKind;
 use crate::store::uploads::upload::{Announced, Stage, Upload};
 use crate::store::worker_store::WorkerStore;
@@ -37,7 +38,7 @@ impl Engine for WorkerStore {
 
     #[inline]
     fn prefetch_for_store(&self, hash: KeyHash) -> HomeBucket<'static> {
-        if self.store.is_evicting() {
+        if self.store.ghost_times.any_runs() {
             self.store.ghost.prefetch(hash);
         }
         self.prefetch_bucket(hash)
@@ -52,7 +53,7 @@ impl Engine for WorkerStore {
     ) -> Option<Candidate<'pin>> {
         let Some(chunk) = bucket.candidate(hash) else {
             // Probably a miss, which may read the ghost.
-            if LateReads::samples(hash) && self.store.is_evicting() {
+            if LateReads::samples(hash) && self.store.ghost_times.any_runs() {
                 self.store.ghost.prefetch(hash);
             }
             return None;
@@ -271,7 +272,7 @@ impl Engine for WorkerStore {
     }
 
     fn let_stores_wait(&mut self, may_wait: bool) {
-        self.may_wait = may_wait;
+        self.role = MemoryRole::Worker { may_wait };
     }
 
     #[inline]

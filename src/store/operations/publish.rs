@@ -246,7 +246,7 @@ impl WorkerStore {
         let Linking { deadline, marks, version, unique } = linking;
         let (class, bytes, links) = (complete.class(), complete.bytes(), complete.links_by_class());
         let unique = unique.unwrap_or_else(|| self.cas.draw(&store.cas.0, mark.counter()));
-        let time = store.ghost_time(class);
+        let time = store.ghost_times.of(class);
         let queue = match &there {
             // The history of a key does not change with its value. A small item that is overwritten goes to the
             // end of the ring; its old entry is stale.

@@ -192,7 +192,7 @@ impl WorkerStore {
     fn class_instead_of(&self, class: u8) -> Option<u8> {
         let slabs = &self.store.slabs;
         let pages = |class: u8| slabs.lock(class).usage().pages;
-        if self.is_movers || class == slabs.classes.largest() || pages(class) > 0 {
+        if self.role.is_page_mover() || class == slabs.classes.largest() || pages(class) > 0 {
             return None;
         }
         let bytes = slabs.classes.chunk_bytes(class);
@@ -224,18 +224,18 @@ impl WorkerStore {
             // Copies by the page mover say nothing about the demand of sets. A request that is busy comes back
             // each turn, and counts as late each time: the longer it waits, the larger the reserve becomes. But a
             // reserve does not replace a page that is about to come.
-            if full && !self.is_movers && !store.page_moves.claims.is_pending(class) {
+            if full && !self.role.is_page_mover() && !store.page_moves.claims.is_pending(class) {
                 let bounds = store.reserve_bounds(&slab, class);
                 slab.note_refill(if taken == 0 { Refill::Late } else { Refill::InTime }, bounds);
             }
             let target = wanted.saturating_sub(taken).max(store.reserve_chunks(&slab, class));
             // Before the first eviction a class needs no reserve: other classes may still have free memory.
-            let needs_more = full && (taken == 0 || store.is_evicting());
+            let needs_more = full && (taken == 0 || store.ghost_times.any_runs());
             lacking = if needs_more { target.saturating_sub(slab.ready_or_waiting()) } else { 0 };
         }
         // A copy of an item from a page that leaves its class takes free chunks of that class. Nothing is
         // evicted for it.
-        let may_evict = store.config.evictions && !self.takes_no_page;
+        let may_evict = store.config.evictions && !self.role.takes_no_page();
         let mut unused = if lacking > 0 { self.find_empty_page(class) } else { EmptyPage::Nowhere };
         if lacking > 0 && unused == EmptyPage::Nowhere && may_evict && self.claim_page(pin, class) {
             self.needs_quiescence = true;
@@ -259,7 +259,7 @@ impl WorkerStore {
     fn take_in_time(&mut self, slab: &mut SlabGuard<'_>, class: u8) -> u32 {
         let safe = self.store.epochs.safe_before();
         let mut taken = self.take_from_limbo(slab, class, safe) + self.take_ready(slab, class);
-        while taken == 0 && !self.takes_no_page && slab.grow(self.store.side_bytes(), false) {
+        while taken == 0 && !self.role.takes_no_page() && slab.grow(self.store.side_bytes(), false) {
             taken = self.take_ready(slab, class);
         }
         taken
@@ -296,7 +296,7 @@ impl WorkerStore {
         if self.take_ready(&mut slab, class) > 0 {
             return Ok(());
         }
-        if self.is_movers {
+        if self.role.is_page_mover() {
             return Err(Refusal::Busy);
         }
         let usage = slab.usage();

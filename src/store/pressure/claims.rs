@@ -140,7 +140,7 @@ impl WorkerStore {
     /// nothing should be evicted.
     pub(in crate::store) fn claim_page(&mut self, pin: &Pin, class: u8) -> bool {
         let (moves, now_ms) = (&self.store.page_moves, self.moment.ms());
-        if self.is_movers || !self.may_wait || moves.is_by_hand() {
+        if !self.role.may_wait() || moves.is_by_hand() {
             return false;
         }
         let waits_until_ms = moves.claims.classes[usize::from(class)].waits_until_ms.load(Ordering::Relaxed);
@@ -156,7 +156,7 @@ impl WorkerStore {
 
     fn look_for_sparse_page(&self, class: u8, now_ms: u64) -> Option<Claim> {
         let looks_at_ms = &self.store.page_moves.claims.sparse_looks_at_ms;
-        let is_due = !self.store.is_evicting() && now_ms >= looks_at_ms.load(Ordering::Relaxed);
+        let is_due = !self.store.ghost_times.any_runs() && now_ms >= looks_at_ms.load(Ordering::Relaxed);
         if !is_due || self.has_no_page(class) {
             return None;
         }

@@ -82,7 +82,7 @@ impl WorkerStore {
     /// Finds an empty page for `class`, which is out of chunks and may not grow.
     pub(in crate::store) fn find_empty_page(&mut self, class: u8) -> EmptyPage {
         let store = self.store;
-        if self.takes_no_page {
+        if self.role.takes_no_page() {
             return EmptyPage::Nowhere;
         }
         if let Some(page) = store.slabs.take_reclaimed(&store.epochs) {
@@ -128,7 +128,7 @@ impl WorkerStore {
     /// coming.
     fn waits_for_sweep(&mut self) -> bool {
         let (store, mark) = (self.store, self.store.flush.mark());
-        if mark == FlushMark::default() || self.is_movers || !self.may_wait {
+        if mark == FlushMark::default() || !self.role.may_wait() {
             return false;
         }
         let now_us = store.clock.now_us();

@@ -68,7 +68,7 @@ impl Store {
         hand.policy.set_items(items);
         hand.until_count = COUNT_EVERY_LEAST.max(items / 8);
         self.ghost.fit(self.items_about());
-        self.set_ghost_time(class, hand.policy.time());
+        self.ghost_times.publish(class, hand.policy.time());
     }
 
     /// Reports new items to a class's policy.
@@ -115,7 +115,7 @@ impl WorkerStore {
         let ClassHand { policy, pages, until_count, .. } = hand;
         let slots = SlabSlots::new(pin, &store.slabs, class, pages, self.moment.tick);
         store.bring(class, &mut self.pending_inserts, policy, &slots);
-        if !self.is_movers {
+        if !self.role.is_page_mover() {
             policy.learn_late_reads(store.late_reads.0.take_late_reads());
         }
         let ring_bytes = policy.ring_bytes();
@@ -149,7 +149,7 @@ impl WorkerStore {
                     None => {}
                 }
             }
-            store.set_ghost_time(class, policy.time());
+            store.ghost_times.publish(class, policy.time());
         }
         let tally = &store.statistics.class_tallies[usize::from(class)];
         tally.vacated.add(u64::from(vacated));
@@ -200,10 +200,10 @@ impl WorkerStore {
         self.report_departure(&bucket, why_dead, *hash, item);
         drop(bucket);
         self.count_eviction(item, why_dead);
-        if !self.is_movers {
+        if !self.role.is_page_mover() {
             store.statistics.class_tallies[usize::from(item.class())].direct_reclaims.add(1);
         }
-        let own = store.ghost_time(item.class());
+        let own = store.ghost_times.of(item.class());
         if why_dead.is_none() && own.runs() {
             store.ghost.add(*hash, victim.queue, own);
         }

@@ -25,7 +25,7 @@ impl Store {
         let slabs = &self.slabs;
         let SlabUse { pages, free, .. } = slabs.lock(class).usage();
         let is_full = !slabs.has_page(self.side_bytes());
-        let is_out = is_full && free == 0 && !self.is_evicting();
+        let is_out = is_full && free == 0 && !self.ghost_times.any_runs();
         if pages > 0 && !is_out {
             return None;
         }
@@ -44,7 +44,7 @@ impl Store {
     /// Whether a class has chunks to spare. A class that has had to evict needs its chunks. So does a class that will
     /// soon fill its page, unless there is no other page to take. Then the pages of an empty class can be taken whole.
     fn may_lend(&self, class: u8, is_full: bool) -> bool {
-        if self.ghost_time(class).runs() || is_full && self.used_chunks(class) == 0 {
+        if self.ghost_times.of(class).runs() || is_full && self.used_chunks(class) == 0 {
             return false;
         }
         let slab = self.slabs.lock(class);

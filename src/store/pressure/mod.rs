@@ -10,6 +10,7 @@
 //! late_reads         signals that adapt the small queues
 //! page_moves         orders to the page mover, and its counts
 //! rescue             the items of a page that leaves its class
+//! role               what a thread may do for memory
 //! sparse_pages       pages of few items go to a class that would evict
 //! unread_pages       pages of old, unread items go to a class that would evict newer ones
 //! ```
@@ -23,5 +24,6 @@ pub(super) mod lending;
 pub(super) mod page_moves;
 pub(super) mod pending_inserts;
 pub(super) mod rescue;
+pub(super) mod role;
 pub(super) mod sparse_pages;
 pub(super) mod unread_pages;

@@ -140,7 +140,7 @@ impl WorkerStore {
         let (class, bytes, links) = (store.slabs.class_of(copy.head()), copy.bytes(), copy.links_by_class());
         let copy = copy.into_copy_of(item);
         if let Some(copied) = ItemRef::try_view(pin, &store.slabs, copy).filter(|copied| !copied.word0().in_main()) {
-            if store.ghost_time(class).runs() {
+            if store.ghost_times.of(class).runs() {
                 self.pending_inserts.push_small(class, RingEntry { chunk: copy, mark: generation_tag(item.unique()) });
             } else {
                 // The copy's class has not had to evict.
@@ -165,7 +165,7 @@ impl WorkerStore {
         let slabs = &self.store.slabs;
         let extras = item.extras();
         let mut layout = Layout::new(&slabs.classes, key.key, extras, item.value_len());
-        if layout.links() == 0 && (self.takes_no_page || !slabs.has_page(self.store.side_bytes())) {
+        if layout.links() == 0 && (self.role.takes_no_page() || !slabs.has_page(self.store.side_bytes())) {
             layout.head_class = item.class();
         }
         if layout.links() == 0 && policy == RelocatePolicy::Pack {
@@ -190,7 +190,7 @@ impl WorkerStore {
             self.store.page_moves.counts.reclaimed.add(1);
         }
         self.count_eviction(item, why_dead);
-        let time = self.store.ghost_time(item.class());
+        let time = self.store.ghost_times.of(item.class());
         if why_dead.is_none() && time.runs() {
             let queue = if item.word0().in_main() { Queue::Main } else { Queue::Small };
             self.store.ghost.add(hash, queue, time);

@@ -63,6 +63,6 @@ impl WorkerStore {
     /// The larger classes that take copies of items of `class`.
     fn classes_for_copies(&self, class: u8) -> impl Iterator<Item = u8> {
         let store = self.store;
-        store.larger_classes(class).filter(|other| !store.ghost_time(*other).runs())
+        store.larger_classes(class).filter(|other| !store.ghost_times.of(*other).runs())
     }
 }

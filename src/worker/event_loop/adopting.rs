@@ -12,6 +12,7 @@ use crate::sys::log::{Level, log_line};
 use crate::sys::spare::try_reserve;
 use crate::tls::TlsSession;
 use crate::upgrade::ConnectionRecord;
+use crate::worker::served_client::ServedClient;
 
 use super::EventLoop;
 
@@ -71,8 +72,8 @@ impl EventLoop {
     fn enter(&mut self, connection: Connection) {
         let place = self.connections.next_place();
         self.shared.connections.connection_table.note(connection.fd(), Activity::Reading, self.now);
-        self.connections.enter(connection);
-        self.counters.buffers.connection_bytes.add(size_of::<Connection>() as u64);
+        self.connections.enter(connection.into());
+        self.counters.buffers.connection_bytes.add(size_of::<ServedClient>() as u64);
         if let Some(wheel) = &mut self.wheel {
             wheel.enter(place, self.now);
         }

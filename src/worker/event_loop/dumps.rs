@@ -45,11 +45,11 @@ impl EventLoop {
     /// Remembers a connection that writes a dump. Until its next slice, reports of the kernel do not drive it.
     #[cold]
     pub(super) fn queue_dump(&mut self, place: u32) {
-        let Some(connection) = self.connections.at(place) else { return };
+        let Some(client) = self.connections.at(place) else { return };
         if !try_reserve(&mut self.dumps.places, 1) {
             return self.close(place, CloseReason::Broken);
         }
-        connection.is_queued = true;
+        client.is_queued = true;
         self.counters.conn_yields.add(1);
         self.dumps.places.push(place);
         self.needs_quiescence |= !self.dumps.is_resting;
@@ -69,9 +69,9 @@ impl EventLoop {
         self.dumps.is_resting = self.dumps.slices_alone <= SLICES_BESIDE;
         let place = self.dumps.places.remove(0);
         // The place may have a new connection. To drive it once more does no harm.
-        if let Some(connection) = self.connections.at(place) {
-            connection.is_queued = false;
-            connection.allow_slice();
+        if let Some(client) = self.connections.at(place) {
+            client.is_queued = false;
+            client.connection.allow_slice();
             self.drive(place, 0, Received::Nothing, registry, pin);
         }
         self.dumps.rest_until_us =

@@ -19,6 +19,7 @@ use crate::sys::socket::local_address;
 use crate::udp::DatagramSocket;
 use crate::upgrade::{ListenerRecord, PartBuilder, PartRecord, SocketKind};
 use crate::worker::handover::{HandOver, HandedOver};
+use crate::worker::served_client::ServedClient;
 
 use super::{EventLoop, Lent};
 
@@ -72,19 +73,20 @@ impl EventLoop {
     /// The clients that have no record yet.
     fn unfinished(&mut self) -> Vec<u32> {
         let mut places = self.connections.taken();
-        places.retain(|place| self.connections.at(*place).is_some_and(|connection| !connection.can_be_handed_over()));
+        places
+            .retain(|place| self.connections.at(*place).is_some_and(|client| !client.connection.can_be_handed_over()));
         places
     }
 
     /// Lets a client receive more of its request, or write more of its reply.
     fn finish_one(&mut self, place: u32, config: &ConnectionConfig, registry: &Registry, pin: &mut PinGuard<'_>) {
         let Lent { connections, turn, output, .. } = self.lend(0);
-        let Some(connection) = connections.at(place) else { return };
-        connection.report(true, false);
-        connection.allow_slice();
-        connection.is_queued = false;
+        let Some(client) = connections.at(place) else { return };
+        client.is_queued = false;
+        client.connection.report(true, false);
+        client.connection.allow_slice();
         let mut turn = Turn { config, ..turn };
-        let outcome = connection.drive(&mut turn, output, pin, Received::Nothing);
+        let outcome = client.connection.drive(&mut turn, output, pin, Received::Nothing);
         self.apply(place, outcome, registry);
         if self.store.wants_quiescence() {
             self.store.end_turn();
@@ -97,7 +99,7 @@ impl EventLoop {
         let (gate, now) = (Arc::clone(&self.shared.gate), self.now);
         let (mut part, mut sent) = (PartBuilder::default(), HandedOver::default());
         let mut unsent_bytes = 0;
-        for connection in self.connections.iter() {
+        for ServedClient { connection, .. } in self.connections.iter() {
             let record = connection.record(now, gate.is_admin(connection.fd()));
             let bytes = record.as_ref().map_or(0, |record| record.unsent.len());
             match record.filter(|_| unsent_bytes + bytes <= UNSENT_BYTES_OF_WORKER_MAX) {
@@ -119,8 +121,8 @@ impl EventLoop {
     /// Ends the sessions of clients that use TLS.
     fn end_sessions(&mut self) {
         for place in self.connections.taken() {
-            if let Some(connection) = self.connections.at(place) {
-                connection.finish_session(&mut self.tls);
+            if let Some(client) = self.connections.at(place) {
+                client.connection.finish_session(&mut self.tls);
             }
         }
     }
@@ -128,8 +130,8 @@ impl EventLoop {
     /// Makes each client and each UDP socket take a turn: what the kernel reported before may be lost.
     pub(super) fn look_at_all(&mut self) {
         for place in self.connections.taken() {
-            if let Some(connection) = self.connections.at(place) {
-                connection.report(true, false);
+            if let Some(client) = self.connections.at(place) {
+                client.connection.report(true, false);
                 self.queue(place);
             }
         }

@@ -17,11 +17,11 @@ impl EventLoop {
     /// it.
     #[cold]
     pub(super) fn wait_for_verifier(&mut self, place: u32) {
-        let Some(connection) = self.connections.at(place) else { return };
+        let Some(client) = self.connections.at(place) else { return };
         if !try_reserve(&mut self.verifying, 1) {
             return self.close(place, CloseReason::Broken);
         }
-        connection.is_queued = true;
+        client.is_queued = true;
         self.verifying.push(place);
     }
 
@@ -29,10 +29,10 @@ impl EventLoop {
     pub(super) fn resume_verified(&mut self, registry: &Registry, pin: &mut PinGuard<'_>) {
         for place in std::mem::take(&mut self.verifying) {
             // The place may have a new connection.
-            if let Some(connection) = self.connections.at(place)
-                && connection.is_verifying()
+            if let Some(client) = self.connections.at(place)
+                && client.connection.is_verifying()
             {
-                connection.is_queued = false;
+                client.is_queued = false;
                 self.drive(place, 0, Received::Nothing, registry, pin);
             }
         }
