@@ -84,7 +84,7 @@ oracle: programs ## compare larder's replies with memcached's, for transcripts a
 
 .PHONY: loom
 loom: ## model-check epochs and index over all thread interleavings (two minutes)
-	RUSTFLAGS="--cfg loom" CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 scripts/run-tests $(CARGO) test --release --lib --target-dir $(TARGET)/loom loom_
+	RUSTFLAGS="--cfg loom" CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 scripts/run-tests $(CARGO) test --release -p larder --lib --target-dir $(TARGET)/loom loom_
 
 .PHONY: sanitize
 sanitize: ## test layers 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly toolchain)
