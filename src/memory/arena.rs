@@ -233,8 +233,6 @@ impl PageArena {
     pub(super) fn digest(&self, page: u32, _standstill: &Standstill<'_>) -> u64 {
         let (first, page_bytes) = (page as usize * PAGE_BYTES as usize, PAGE_BYTES as usize);
         assert!(first + page_bytes <= self.mapping.len());
-        // Ignored: the memory is then mapped when it is touched.
-        let _ = self.mapping.populate_for_loads(first, page_bytes);
         // SAFETY: the page lies within the mapping.
         let first = unsafe { self.base.add(first) };
         // SAFETY: the memory is mapped and initialised. Threads use the memory of pages only while they are pinned, and

@@ -28,6 +28,9 @@ const MESSAGE_BYTES_MAX: usize = 1 << 10;
 /// Longest reason that is sent, in bytes.
 const REASON_BYTES_MAX: usize = 512;
 
+/// Not polled.
+const NO_DESCRIPTOR: RawFd = -1;
+
 const ITEMS: u8 = b'I';
 const HELLO: u8 = b'H';
 const PART: u8 = b'P';
@@ -245,6 +248,12 @@ impl UpgradeChannel {
     /// The kernel's error: the new process has ended.
     pub fn commit(&self) -> io::Result<()> {
         self.send(COMMIT, &[], &[])
+    }
+
+    /// Old process, after the commit: waits until the new one serves or has ended, or the time is over.
+    pub fn await_end(&self, within: Duration) {
+        // Ignored: whatever has come, this process ends.
+        let _ = await_message_or(self.as_fd(), NO_DESCRIPTOR, within);
     }
 
     /// New process: waits for the commit.
