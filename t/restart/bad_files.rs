@@ -229,7 +229,7 @@ fn lock_out(file: &MemoryFile, root_gives_it_to: u32, mode: u32) {
     fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).expect("the file was ours");
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
