@@ -137,6 +137,13 @@ pub(super) fn shown(mut reply: Reply, uniques: &mut Uniques, tally: &mut Tally) 
         tally.count(differences::UNIQUES);
     }
     reply.cas = 0;
+    if reply.value.first().is_some_and(u8::is_ascii_digit) && !reply.extras.is_empty() {
+        let unpadded = reply.value.trim_ascii_end().len();
+        if unpadded < reply.value.len() {
+            tally.count(differences::PADDING);
+            reply.value.truncate(unpadded);
+        }
+    }
     if reply.opcode == Version as u8 {
         tally.count(differences::VERSION);
         reply.value.clear();

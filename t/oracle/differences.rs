@@ -42,7 +42,7 @@ pub(crate) const DATES: &Difference = &TABLE[7];
 pub(crate) const SECONDS: &Difference = &TABLE[8];
 pub(crate) const FLUSHES: &Difference = &TABLE[16];
 pub(crate) const ODD_VALUES: &Difference = &TABLE[15];
-pub(crate) const COUNTED_AND_FETCHED: &Difference = &TABLE[14];
+pub(crate) const PADDING: &Difference = &TABLE[14];
 
 const TABLE: &[Difference] = &[
     Difference {
