@@ -1,5 +1,7 @@
 //! `watch`: lines, filters, slow and lost watchers, and counts of lost lines.
 
+use std::io::Write as _;
+
 use larder::protocol::binary::Opcode;
 
 use crate::support::packet::{Packet, read_reply};
@@ -280,6 +282,21 @@ fn a_watcher_that_does_not_read_loses_lines_and_delays_no_client() {
         lost = skipped.map_or(0, Result::unwrap);
     }
     assert!(lost > 0);
+}
+
+#[test]
+fn a_watcher_that_sends_without_end_delays_no_other() {
+    let server = Server::start(&["-t", "1"]);
+    let mut client = server.client();
+    let mut quiet = watcher(&server, "fetchers");
+    let mut loud = watcher(&server, "flushes").sender();
+    let flood = std::thread::spawn(move || while loud.write_all(&[b'x'; 1 << 16]).is_ok() {});
+    for _ in 0..20 {
+        client.ask("get none\r\n", "END\r\n");
+        assert_eq!(line(&mut quiet), "item_get key=none status=not_found clsid=0 size=0");
+    }
+    drop(server);
+    flood.join().expect("it ends with the server");
 }
 
 #[test]
