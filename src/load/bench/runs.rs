@@ -4,7 +4,7 @@ use std::env;
 use std::io;
 use std::time::Duration;
 
-use larder::sys::log::{Level, log_line};
+use larder::sys::log::{Level, log_line, time_stamp_now};
 
 use super::super::comparison::{Comparison, Cores, YARDSTICK_VERSION, describe_host, number};
 use super::super::plan::Plan;
@@ -109,7 +109,7 @@ impl Runs {
         let series = in_turns(&mut candidates, &self.pinned(plan), Ready::AtOnce, self.rounds, self.window)?;
         let details = details_of(load, series);
         Ok(match self.form {
-            Form::Json => table::json(&self.names(), &[], &details),
+            Form::Json => table::json(&origin(&versions(&candidates)), &self.names(), &[], &details),
             Form::Table => {
                 format!("{}\n{}\n{}", table::details(&details), table::MARKED, self.footnote(&versions(&candidates)))
             }
@@ -151,13 +151,13 @@ impl Runs {
             results.note(row, measured.map(|verdict| (verdict, Vec::new())));
         }
         results.verdicts.sort_by_key(|verdict| rows.iter().position(|row| row.name == verdict.row.name));
-        if results.versions.is_empty() && self.form != Form::Json {
+        if results.versions.is_empty() {
             // Ignored: a server that does not start has failed in its rows, which are named below.
             results.versions = self.start(Stage::Roomy).map(|candidates| versions(&candidates)).unwrap_or_default();
         }
         let names = self.names();
         match self.form {
-            Form::Json => show(&table::json(&names, &results.verdicts, &results.details))?,
+            Form::Json => show(&table::json(&origin(&results.versions), &names, &results.verdicts, &results.details))?,
             Form::Table | Form::Terminal => {
                 show(&table::verdicts(&names, &results.verdicts).to_string())?;
                 if !results.details.is_empty() {
@@ -286,6 +286,12 @@ fn details_of(load: &str, series: Vec<Series>) -> Vec<Detail> {
         Detail { load: load.to_string(), series, ratio }
     };
     series.into_iter().map(detail).collect()
+}
+
+/// Where figures are from: the day, the machine of the servers and the client, and the versions.
+fn origin(versions: &str) -> [(&'static str, String); 3] {
+    let date = time_stamp_now().split('T').next().unwrap_or_default().to_string();
+    [("date", date), ("host", describe_host()), ("versions", versions.to_string())]
 }
 
 fn versions(candidates: &[Candidate]) -> String {

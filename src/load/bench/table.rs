@@ -165,8 +165,11 @@ pub(super) fn details(details: &[Detail]) -> Table {
 }
 
 /// An array with an object for each row of the table, and one for each line of the details.
-pub(super) fn json(names: &[String], verdicts: &[Verdict], details: &[Detail]) -> String {
-    let mut out = String::from("{\"rows\":[");
+///
+/// `origin` has names and values that say where the figures are from, so that figures of two days are not mixed up.
+pub(super) fn json(origin: &[(&str, String)], names: &[String], verdicts: &[Verdict], details: &[Detail]) -> String {
+    let origin: String = origin.iter().map(|(name, value)| format!("{}:{},\n", quoted(name), quoted(value))).collect();
+    let mut out = format!("{{{origin}\"rows\":[");
     for (place, verdict) in verdicts.iter().enumerate() {
         let row = verdict.row;
         let comma = if place > 0 { "," } else { "" };
@@ -291,7 +294,7 @@ mod tests {
 
     #[test]
     fn json_has_the_same_figures() {
-        let text = json(&names(), &[verdict("incr", 0.5)], &[]);
+        let text = json(&[("date", "2026-11-30".to_string())], &names(), &[verdict("incr", 0.5)], &[]);
         assert!(text.starts_with(
             "{\"rows\":[\n{\"row\":\"incr pipelined 50\",\"figure\":\"CPU µs\",\"judged\":{\"median\":0.5,"
         ));
