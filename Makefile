@@ -125,6 +125,12 @@ bench-growth: ## measure growth to 20 million items: time per step, and latency 
 bench-replay: ## compare miss ratios of the eviction policy with plain and segmented LRU, on traces
 	$(CARGO) bench --bench replay
 
+# The output of larder-bench --table --json, whose ratios of CPU time the charts then have.
+RUN ?=
+.PHONY: charts
+charts: ## draw doc/charts/*.svg from doc/charts/figures.json; RUN=run.json takes the CPU times of a bench run first
+	scripts/charts $(RUN)
+
 .PHONY: doc
 doc: ## generate the pages that are printed from the tables: doc/settings.md, doc/stats.md, doc/metrics.md, doc/larder.1, doc/larder-bench.1, the help, completions of shells
 	LARDER_BLESS=1 scripts/run-tests $(CARGO) test --test t docs
@@ -167,6 +173,7 @@ install: $(BINARIES) ## install binaries, man pages, doc/, licence, completions 
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/larder/LICENSE
 
 install-as-memcached: install ## install, and add a link named memcached
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder/charts doc/charts/*.svg doc/charts/figures.json
 	ln -sf larder $(DESTDIR)$(PREFIX)/bin/memcached
 
 .PHONY: deb test-deb

@@ -15,6 +15,7 @@ macro_rules! transcripts {
 mod activation;
 mod auth;
 mod binary;
+mod charts;
 mod cli;
 mod commands;
 mod corpus;
