@@ -193,3 +193,32 @@ fn a_memcached_without_mgdump_is_dumped_by_metadump() {
     assert!(text.ends_with("\r\nms YiBj 1 b q\r\nv\r\nmn items=1\r\n"), "{text}");
     server.join().expect("it has served two connections");
 }
+
+/// A person reads it from standard output; a program reads the exit code.
+#[test]
+fn the_doctor_says_what_is_wrong_and_which_option_cures_it() {
+    let examined = |server: &Server| {
+        let output = Command::new(program_under_test()).args(["doctor", &address(server)]).output().expect("it runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it writes text");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let healthy = Server::start(&[]);
+    let (code, text, said) = examined(&healthy);
+    assert_eq!((code, said.as_str()), (Some(0), ""), "{text}");
+    assert!(text.starts_with(&format!("{}: larder ", address(&healthy))), "{text}");
+    assert!(text.ends_with(", 0 of 9 checks find something\n"), "{text}");
+    let ill = Server::start(&["-c", "4", "-I", "2k"]);
+    let _others: Vec<_> = (0..3)
+        .map(|_| {
+            let mut client = ill.client();
+            client.ask("set a 0 0 1\r\na\r\n", "STORED\r\n");
+            client
+        })
+        .collect();
+    let (code, text, said) = examined(&ill);
+    assert_eq!((code, said.as_str()), (Some(1), "larder: 1 finding\n"), "{text}");
+    assert!(text.contains("\nconnections     4 of 4 connections are open; further ones are refused\n"), "{text}");
+    assert!(text.contains("                cure: -c 8, or -o idle_timeout=SECONDS"), "{text}");
+    assert_eq!(run(&["doctor"]).0, 64);
+    assert_eq!(run(&["doctor", "127.0.0.1:1"]).0, 69);
+}

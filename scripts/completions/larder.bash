@@ -54,9 +54,9 @@ _larder() {
         -x|--replication-peer) COMPREPLY=($(compgen -A hostname -- "$word")); return ;;
         --http) COMPREPLY=($(compgen -A hostname -- "$word")); return ;;
     esac
-    [[ $COMP_CWORD -eq 1 ]] && options="$options dump load ping"
+    [[ $COMP_CWORD -eq 1 ]] && options="$options dump load ping doctor"
     case ${COMP_WORDS[1]} in
-        dump|load|ping) COMPREPLY=($(compgen -f -- "$word")) ;;
+        dump|load|ping|doctor) COMPREPLY=($(compgen -f -- "$word")) ;;
         *) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
     esac
 }

@@ -53,7 +53,8 @@ complete -c larder -f
 complete -c larder -n '__fish_is_nth_token 1' -a dump -d 'write the items of a server to a file'
 complete -c larder -n '__fish_is_nth_token 1' -a load -d 'store the items of a file in a server'
 complete -c larder -n '__fish_is_nth_token 1' -a ping -d 'ask whether a server answers'
-complete -c larder -n '__fish_seen_subcommand_from dump load ping' -F
+complete -c larder -n '__fish_is_nth_token 1' -a doctor -d 'say what is wrong with a server'
+complete -c larder -n '__fish_seen_subcommand_from dump load ping doctor' -F
 complete -c larder -s m -l memory-limit -x -d 'Memory for items and their index, in MiB or with a unit (512m, 4g)'
 complete -c larder -s c -l conn-limit -x -d 'Maximum number of client connections'
 complete -c larder -s p -l port -x -d 'TCP port'

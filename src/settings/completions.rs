@@ -16,10 +16,11 @@ enum Offer {
 }
 
 /// Sub-commands, and what they do.
-const TOOLS: [(&str, &str); 3] = [
+const TOOLS: [(&str, &str); 4] = [
     ("dump", "write the items of a server to a file"),
     ("load", "store the items of a file in a server"),
     ("ping", "ask whether a server answers"),
+    ("doctor", "say what is wrong with a server"),
 ];
 fn tool_names() -> String {
     TOOLS.map(|(name, _)| name).join(" ")

@@ -1,5 +1,6 @@
 //! A connection to the server that a tool speaks to.
 
+use std::collections::HashMap;
 use std::env;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -17,6 +18,9 @@ const SEND_BYTES: usize = 64 << 10;
 pub(super) const LINE_BYTES_MAX: u64 = 4096;
 /// Name of the environment variable with the user and the password for a server that wants them: `user:password`.
 pub(super) const USER_VARIABLE: &str = "LARDER_USER";
+
+/// Statistics by name.
+pub type StatRows = HashMap<String, String>;
 
 /// What a stream of either kind can do.
 trait Stream: Read + Write {}
@@ -88,6 +92,35 @@ impl ServerConnection {
         match copied.map_err(ToolFailure::file(format!("copy a value of {}", self.name)))? {
             copied if copied == len + 2 => Ok(()),
             _ => Err(ToolFailure::Server(format!("{} has closed the connection", self.name))),
+        }
+    }
+
+    /// A value of `len` bytes, without its line end.
+    ///
+    /// # Errors
+    /// The server has gone.
+    pub fn value(&mut self, len: u64) -> Result<Vec<u8>, ToolFailure> {
+        let mut value = Vec::new();
+        self.copy_value(len, &mut value)?;
+        value.truncate(value.len().saturating_sub(2));
+        Ok(value)
+    }
+
+    /// The rows that answer a command of the `stats` family, by name.
+    ///
+    /// # Errors
+    /// The server has gone, or refuses the command.
+    pub fn rows(&mut self, command: &str) -> Result<StatRows, ToolFailure> {
+        self.send(format!("{command}\r\n").as_bytes())?;
+        let mut rows = StatRows::new();
+        loop {
+            let line = self.line()?;
+            let text = String::from_utf8_lossy(&line);
+            match text.strip_prefix("STAT ").and_then(|row| row.split_once(' ')) {
+                Some((name, value)) => rows.insert(name.to_string(), value.to_string()),
+                None if line == b"END" => return Ok(rows),
+                None => return Err(self.unexpected(&line)),
+            };
         }
     }
 

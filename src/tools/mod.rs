@@ -1,18 +1,20 @@
-//! Sub-commands that are clients of a running server: `larder dump`, `larder load` and `larder ping`.
+//! Sub-commands that are clients of a running server: `larder dump`, `larder load`, `larder ping` and `larder doctor`.
 //!
 //! ```text
 //! dump   server ──lru_crawler mgdump──▶ keys ──mg──▶ values ──▶ FILE
 //! load   FILE ──ms──▶ server                                           format.rs has the format
 //! ping   server ──mn──▶ MN
+//! doctor server ──stats──▶ findings, each with the option that cures it
 //! ```
 //!
-//! `larder-top` connects with them, too.
+//! `larder-top` and `larder-cli` connect with them, too.
 //!
 //! Of the server they use `base/`, `sys/` and the address syntax of `settings/`. They serve memcached 1.6, too. Memory
 //! is bounded: neither keys nor values are collected.
 
 mod address;
 mod connection;
+mod doctor;
 mod dump;
 mod failure;
 mod format;
@@ -23,6 +25,6 @@ mod progress;
 mod tool;
 
 pub use address::ServerAddress;
-pub use connection::ServerConnection;
+pub use connection::{ServerConnection, StatRows};
 pub use failure::ToolFailure;
 pub use tool::Tool;

@@ -1,4 +1,4 @@
-//! The command line of `larder dump`, `larder load` and `larder ping`.
+//! The command line of `larder dump`, `larder load`, `larder ping` and `larder doctor`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use getopts::Options;
 
 use super::address::ServerAddress;
+use super::doctor::examine;
 use super::dump::dump;
 use super::failure::ToolFailure;
 use super::load::{Existing, LoadOutcome, load};
@@ -23,6 +24,8 @@ pub enum Tool {
     Load,
     /// Whether a server answers.
     Ping,
+    /// What is wrong with a server.
+    Doctor,
 }
 
 const DUMP_HELP: &str = "\
@@ -49,9 +52,18 @@ usage: larder ping SERVER
 Ends with exit code 0 if the server answers within two seconds: larder, or memcached 1.6.
 ";
 
+const DOCTOR_HELP: &str = "\
+usage: larder doctor SERVER
+
+Examines a running server, larder or memcached, and says what is wrong, with the option that cures it: memory that is
+too small, connections near the limit, a key with a third of the requests, a certificate that ends soon, and others.
+doc/tools.md lists the checks.
+";
+
 const COMMON_HELP: &str = "
 LARDER_USER=user:password in the environment is for servers that want authentication.
-Exit codes: 0 all is done, 1 the server has refused items, 64 usage, 65 no whole dump, 69 server, 74 file.
+Exit codes: 0 all is done, 1 the server has refused items, or the doctor has findings, 64 usage, 65 no whole dump,
+69 server, 74 file.
 doc/dump.md describes the file.
 ";
 
@@ -70,6 +82,7 @@ impl Tool {
             "dump" => Some(Self::Dump),
             "load" => Some(Self::Load),
             "ping" => Some(Self::Ping),
+            "doctor" => Some(Self::Doctor),
             _ => None,
         }
     }
@@ -79,6 +92,7 @@ impl Tool {
             Self::Dump => "dump",
             Self::Load => "load",
             Self::Ping => "ping",
+            Self::Doctor => "doctor",
         }
     }
 
@@ -87,6 +101,7 @@ impl Tool {
             Self::Dump => DUMP_HELP,
             Self::Load => LOAD_HELP,
             Self::Ping => PING_HELP,
+            Self::Doctor => DOCTOR_HELP,
         }
     }
 
@@ -103,6 +118,7 @@ impl Tool {
             Self::Dump => run_dump(&order, &mut progress)?,
             Self::Load => run_load(&order, &mut progress)?,
             Self::Ping => ping(&order.server)?,
+            Self::Doctor => run_doctor(&order.server)?,
         }
         Ok(String::new())
     }
@@ -120,7 +136,9 @@ impl Tool {
         }
         let (server, file) = match matches.free.as_slice() {
             [server] => (server, None),
-            [server, file] if self != Self::Ping => (server, Some(file).filter(|file| *file != "-")),
+            [server, file] if matches!(self, Self::Dump | Self::Load) => {
+                (server, Some(file).filter(|file| *file != "-"))
+            }
             _ => return Err(format!("{} words; see larder {} -h", matches.free.len(), self.name())),
         };
         let keeps = self == Self::Load && matches.opt_present("keep");
@@ -129,6 +147,16 @@ impl Tool {
             file: file.map(PathBuf::from),
             existing: if keeps { Existing::Keep } else { Existing::Replace },
         }))
+    }
+}
+
+fn run_doctor(server: &ServerAddress) -> Result<(), ToolFailure> {
+    let (text, findings) = examine(server)?;
+    io::stdout().lock().write_all(text.as_bytes()).map_err(ToolFailure::file("write to standard output"))?;
+    match findings {
+        0 => Ok(()),
+        1 => Err(ToolFailure::Incomplete("1 finding".to_string())),
+        _ => Err(ToolFailure::Incomplete(format!("{findings} findings"))),
     }
 }
 
