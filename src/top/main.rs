@@ -6,6 +6,7 @@
 
 mod board;
 mod columns;
+mod hot_keys;
 mod order;
 mod poll;
 mod rates;

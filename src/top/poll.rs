@@ -1,13 +1,14 @@
 //! Reads the statistics of the servers: a thread for each, which connects again when it must.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
 use larder::base::Clock;
-use larder::tools::{ServerAddress, ServerConnection, ToolFailure};
+use larder::tools::{ServerAddress, ServerConnection, StatRows, ToolFailure};
+
+use super::hot_keys::{HotKey, hot_keys};
 
 /// A server that is silent for longer than this has failed.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
@@ -16,7 +17,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reading {
     pub(crate) at_us: u64,
-    pub(crate) rows: HashMap<String, String>,
+    pub(crate) rows: StatRows,
+    /// The most requested keys. Only larder names them.
+    pub(crate) hot_keys: Vec<HotKey>,
 }
 
 impl Reading {
@@ -71,17 +74,10 @@ fn read(
         Some(server) => server,
         None => connection.insert(ServerConnection::open(address, SILENCE_MAX)?),
     };
-    server.send(b"stats\r\n")?;
-    let mut rows = HashMap::new();
-    loop {
-        let line = server.line()?;
-        if line == b"END" {
-            return Ok(Reading { at_us: clock.real_us(), rows });
-        }
-        let text = String::from_utf8_lossy(&line);
-        match text.strip_prefix("STAT ").and_then(|row| row.split_once(' ')) {
-            Some((name, value)) => rows.insert(name.to_string(), value.to_string()),
-            None => return Err(server.unexpected(&line)),
-        };
-    }
+    let rows = server.rows("stats")?;
+    let at_us = clock.real_us();
+    let names_keys = rows.contains_key("larder_version");
+    // Ignored: a server with -X refuses, and one that has gone fails at the next `stats`.
+    let hot_keys = if names_keys { hot_keys(&server.rows("stats hotkeys").unwrap_or_default()) } else { Vec::new() };
+    Ok(Reading { at_us, rows, hot_keys })
 }

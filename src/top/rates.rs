@@ -61,7 +61,7 @@ mod tests {
 
     fn reading(at_us: u64, rows: &[(&str, &str)]) -> Reading {
         let rows = rows.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect();
-        Reading { at_us, rows }
+        Reading { at_us, rows, ..Reading::default() }
     }
 
     #[test]

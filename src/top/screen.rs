@@ -12,11 +12,14 @@ use ratatui::{DefaultTerminal, Frame};
 
 use super::board::{Board, Watched};
 use super::columns::{COLUMNS, cells, short};
+use super::hot_keys::HotKey;
 use super::order::ViewOrder;
 use super::poll::Readings;
 
 /// How long a reading may wait to be shown.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
+/// Hot keys that are shown.
+const HOT_KEYS_MAX: u16 = 8;
 
 /// Shows the servers until a key ends it. The terminal is restored in any case.
 pub(crate) fn run(order: &ViewOrder, readings: &Readings) -> io::Result<()> {
@@ -47,9 +50,17 @@ fn show(terminal: &mut DefaultTerminal, mut board: Board, readings: &Readings) -
 /// Draws everything.
 fn draw(frame: &mut Frame<'_>, board: &Board) {
     let rows = u16::try_from(board.servers.len()).unwrap_or(u16::MAX).saturating_add(1);
-    let [table, requests, hits, keys] =
-        Layout::vertical([Constraint::Max(rows), Constraint::Min(4), Constraint::Min(4), Constraint::Length(1)])
-            .areas(frame.area());
+    let hottest = board.servers.get(board.selected).and_then(|server| server.reading.as_ref());
+    let hottest = hottest.map_or(&[][..], |reading| &reading.hot_keys);
+    let hot_rows = if hottest.is_empty() { 0 } else { HOT_KEYS_MAX + 1 };
+    let [table, requests, hits, hot, keys] = Layout::vertical([
+        Constraint::Max(rows),
+        Constraint::Min(4),
+        Constraint::Min(4),
+        Constraint::Max(hot_rows),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
     let mut state = TableState::default().with_selected(Some(board.selected));
     frame.render_stateful_widget(server_table(board), table, &mut state);
     if let Some(server) = board.servers.get(board.selected) {
@@ -67,7 +78,22 @@ fn draw(frame: &mut Frame<'_>, board: &Board) {
         frame.render_widget(graph(title, last(&server.requests)), requests);
         frame.render_widget(graph(hit_title(server), last(&server.hits)).max(1000), hits);
     }
+    if !hottest.is_empty() {
+        frame.render_widget(hot_key_table(hottest), hot);
+    }
     frame.render_widget(Line::from("q quit   ↑ ↓ select"), keys);
+}
+
+/// The most requested keys of the selected server.
+fn hot_key_table(hottest: &[HotKey]) -> Table<'static> {
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let row = |hot: &HotKey| {
+        let count = |count: u64| Line::from(short(count as f64)).right_aligned();
+        Row::new([count(hot.requests), count(hot.writes), Line::from(hot.key.clone())])
+    };
+    let widths = [Constraint::Length(8), Constraint::Length(8), Constraint::Min(1)];
+    let block = Block::new().borders(Borders::TOP).title("hot keys: requests, writes and key, in the last minutes");
+    Table::new(hottest.iter().take(usize::from(HOT_KEYS_MAX)).map(row), widths).block(block)
 }
 
 fn hit_title(server: &Watched) -> String {
@@ -104,7 +130,7 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
-    use super::{Board, draw};
+    use super::{Board, HotKey, draw};
     use crate::poll::Reading;
 
     #[test]
@@ -114,7 +140,8 @@ mod tests {
         for (at_us, gets) in [(0, "0"), (1_000_000, "12345")] {
             let rows = [("cmd_get", gets), ("get_hits", gets), ("curr_items", "7"), ("limit_maxbytes", "64000000")];
             let rows = rows.map(|(name, value)| (name.to_string(), value.to_string())).into();
-            board.note(0, Ok(Reading { at_us, rows }));
+            let hot_keys = vec![HotKey { key: "user:1".into(), requests: 54_321, writes: 3 }];
+            board.note(0, Ok(Reading { at_us, rows, hot_keys }));
         }
         board.note(1, Err("connect to cache2:5: Connection refused".into()));
         let screen = |width, height| {
@@ -123,7 +150,16 @@ mod tests {
             terminal.backend().to_string()
         };
         let text = screen(140, 20);
-        for part in ["cache1:11211", "12.3k", "100.0", "0B of 64.0MB", "requests per second, 12.3k", "█", "down"] {
+        for part in [
+            "cache1:11211",
+            "12.3k",
+            "100.0",
+            "0B of 64.0MB",
+            "requests per second, 12.3k",
+            "█",
+            "down",
+            "54.3k        3 user:1",
+        ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         for (width, height) in [(1, 1), (20, 5), (500, 100)] {

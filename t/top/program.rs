@@ -49,3 +49,15 @@ fn mistakes_end_it_with_a_message() {
     let (code, help, _) = run(&["-h"]);
     assert!(code == 0 && help.starts_with("usage: larder-top "), "{help}");
 }
+
+#[test]
+fn the_manual_page_has_every_option() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../doc/larder-top.1"));
+    let page = page.expect("the page is there").replace("\\-", "-");
+    let (_, help, _) = run(&["-h"]);
+    let options: Vec<&str> = help.split_whitespace().filter(|word| word.starts_with("--")).collect();
+    assert!(options.len() >= 3, "{help}");
+    for option in options {
+        assert!(page.contains(option), "doc/larder-top.1 lacks {option}");
+    }
+}
