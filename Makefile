@@ -20,7 +20,7 @@ help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 .PHONY: build
-build: ## build the release binaries, target/release/larder, larder-bench and larder-top
+build: ## build the release binaries, target/release/larder, larder-bench, larder-top and larder-cli
 	$(CARGO) build --release --workspace
 
 .PHONY: run
@@ -146,7 +146,7 @@ test-page: build ## open the live page of a loaded server in headless Chromium (
 	npm install --silent --prefix $(TARGET)/page playwright-core
 	NODE_PATH=$(TARGET)/page/node_modules node t/page/run.mjs $(TARGET)/release/larder $(TARGET)/release/larder-bench $(TARGET)/page
 
-BINARIES := $(TARGET)/release/larder $(TARGET)/release/larder-bench $(TARGET)/release/larder-top
+BINARIES := $(TARGET)/release/larder $(TARGET)/release/larder-bench $(TARGET)/release/larder-top $(TARGET)/release/larder-cli
 # Installs existing binaries without a rebuild, because root has no cargo of its own. Builds only missing ones.
 $(BINARIES):
 	$(MAKE) build
@@ -156,6 +156,7 @@ install: $(BINARIES) ## install binaries, man pages, doc/, licence, completions 
 	install -D -m 755 $(TARGET)/release/larder $(DESTDIR)$(PREFIX)/bin/larder
 	install -D -m 755 $(TARGET)/release/larder-bench $(DESTDIR)$(PREFIX)/bin/larder-bench
 	install -D -m 755 $(TARGET)/release/larder-top $(DESTDIR)$(PREFIX)/bin/larder-top
+	install -D -m 755 $(TARGET)/release/larder-cli $(DESTDIR)$(PREFIX)/bin/larder-cli
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|/usr/local/|$(PREFIX)/|' scripts/larder.service >$(DESTDIR)$(UNITDIR)/larder.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/larder.service
@@ -167,13 +168,15 @@ install: $(BINARIES) ## install binaries, man pages, doc/, licence, completions 
 	install -D -m 644 scripts/completions/_larder $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_larder
 	install -D -m 644 scripts/completions/larder.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/larder.fish
 	install -D -m 644 doc/larder.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder.1
+	install -D -m 644 doc/larder-top.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder-top.1
+	install -D -m 644 doc/larder-cli.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder-cli.1
 	install -D -m 644 doc/larder-bench.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder-bench.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder doc/*.md doc/*.png doc/alerts.yaml
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder/measurements doc/measurements/*.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder/charts doc/charts/*.svg doc/charts/figures.json
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/larder/LICENSE
 
 install-as-memcached: install ## install, and add a link named memcached
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/larder/charts doc/charts/*.svg doc/charts/figures.json
 	ln -sf larder $(DESTDIR)$(PREFIX)/bin/memcached
 
 .PHONY: deb test-deb

@@ -10,7 +10,7 @@ use crate::support::server::scratch_directory;
 fn install(directory: &Path, goal: &str, prefix: &str) {
     let built = directory.join("target/release");
     fs::create_dir_all(&built).expect("the directory is ours");
-    for name in ["larder", "larder-bench", "larder-top"] {
+    for name in ["larder", "larder-bench", "larder-top", "larder-cli"] {
         fs::copy(env!("CARGO_BIN_EXE_larder"), built.join(name)).expect("the directory is ours");
     }
     let output = Command::new("make")
@@ -32,7 +32,11 @@ fn what_is_built_is_installed_without_cargo() {
         "bin/larder",
         "bin/larder-bench",
         "bin/larder-top",
+        "bin/larder-cli",
         "share/man/man1/larder.1",
+        "share/man/man1/larder-cli.1",
+        "share/man/man1/larder-top.1",
+        "share/doc/larder/charts/cpu.svg",
         "share/doc/larder/LICENSE",
         "lib/systemd/system/larder.socket",
         "lib/sysusers.d/larder.conf",
