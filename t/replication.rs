@@ -225,9 +225,39 @@ fn stats_replication_shows_the_state_of_each_peer() {
     let rows = first.stats("replication");
     assert_eq!(["serving", "changes", "tombstones", "peers"].map(|row| rows[row].as_str()), ["1", "3", "1", "1"]);
     wait_until("the second node tells what it has applied", || second.stats("replication")["applied"] != "0");
+    assert_eq!(["sent_delete", "conflicts", "resyncs_snapshot", "resyncs_incremental"].map(peer), ["1", "0", "1", "0"]);
+    assert!(["sent_set", "links", "bytes_sent", "bytes_received"].map(peer).iter().all(|row| row != "0"));
+    assert_ne!(peer("last_error"), "none");
     let rows = first.stats("");
     assert_eq!(["replication", "repcached_version"].map(|row| rows[row].as_str()), ["MASTER", "2.3.1"]);
     assert!(!Server::start(&[]).stats("").contains_key("replication"));
+}
+
+#[test]
+fn a_client_watches_what_happens_with_peers() {
+    let [one, other] = free_ports();
+    let first = node(one, &[other], &["-A"]);
+    let mut watcher = first.client();
+    watcher.ask("watch replication\r\n", "OK\r\n");
+    // Until a line ends with this. A link may take the place of another one first.
+    let mut line = |end: &str| {
+        loop {
+            let line = String::from_utf8(watcher.read_line().expect("a line comes")).expect("lines are text");
+            assert!(line.contains(" type=repl_") && line.contains(" peer="), "{line}");
+            if line.trim_end().ends_with(end) {
+                return line;
+            }
+        }
+    };
+    let second = node(other, &[one], &[]);
+    line("state=up");
+    line("state=begin kind=snapshot");
+    line("state=end kind=snapshot");
+    first.client().ask(format!("replication resync 127.0.0.1:{other}\r\n"), "OK\r\n");
+    let peer = format!("peer=127.0.0.1%3A{other}");
+    assert!(line("state=end kind=snapshot").contains(&peer));
+    drop(second);
+    assert!(line("state=down reason=the%20connection%20was%20lost").contains(&peer));
 }
 
 #[test]

@@ -5,22 +5,24 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::base::{Clock, NodeNumber};
-use crate::protocol::{PeerChange, ReplyLine};
+use crate::protocol::{PeerChange, ReplyLine, Streams};
 use crate::replication::{
-    ChangeRings, Counts, DriverConfig, LinkRefusal, NodeId, NodeReport, Now, PeerOrder, PeerReport, PeerState, Replica,
-    ReplicaConfig, RingJournal, RingReader, Running, Saved, StoreCache, hash_seed, start,
+    ChangeRings, Counts, DriverConfig, LinkEnd, NodeId, NodeReport, Now, PeerEvent, PeerNotice, PeerObserver,
+    PeerOrder, PeerReport, PeerState, RecordCounts, Replica, ReplicaConfig, RingJournal, RingReader, Running, Saved,
+    StoreCache, hash_seed, start,
 };
 use crate::settings::{Endpoint, ListenAddress, Settings};
-use crate::stats::{PeerFigures, ReplicationFigures};
+use crate::stats::{PeerFigures, RecordFigures, ReplicationFigures};
 use crate::store::{JOB_THREADS, Store};
 use crate::sync::{Leaf, Sender};
 use crate::sys::log::{Level, log_line};
 use crate::sys::signal::{Signal, Signals, send_to_self};
+use crate::watch::{Event, Hub};
 
 use super::failure::Failure;
 use super::users::read_secret;
@@ -37,6 +39,8 @@ const TOMBSTONES_SHARE: u64 = 4;
 const SESSION_INTERVAL_MS: u64 = 15 * 60 * 1000;
 /// What a frame may have besides one item.
 const FRAME_BYTES: usize = 1 << 20;
+/// The number of the ring for events. Few others use it.
+const WATCH_RING: usize = 7;
 /// How often the start looks for signals while it waits for a peer's items.
 const SIGNALS_LOOK: Duration = Duration::from_millis(50);
 
@@ -76,11 +80,13 @@ impl MeshIdentity {
         let rings = Arc::new(ChangeRings::new(threads, RING_ENTRIES, Arc::clone(replica.clock())));
         store.set_journal(Box::new(RingJournal::new(Arc::clone(&rings), Arc::clone(clock))));
         let (serve, served) = sync_channel(1);
+        let watch_hub = Arc::new(OnceLock::new());
         let config = DriverConfig {
             listen: addresses(&settings.replication_endpoints())?,
             peers: settings.replication_peer_endpoints(),
             frame_bytes_max: FRAME_BYTES + usize::try_from(settings.item_size_max).unwrap_or(usize::MAX / 2),
             accepts_only_peers,
+            observer: Box::new(PeerWatch(Arc::clone(&watch_hub))),
             on_serve: Box::new(move || {
                 // Ignored: the start waits no longer.
                 let _ = serve.try_send(());
@@ -88,7 +94,7 @@ impl MeshIdentity {
         };
         let running = start(replica, StoreCache::new(store), RingReader::new(rings), Arc::clone(clock), config)
             .map_err(Failure::system(format!("-o repl_port: listen on port {}", settings.replication_port)))?;
-        Ok(Node { running, served })
+        Ok(Node { running, served, watch_hub })
     }
 
     fn config(self, settings: &Settings) -> ReplicaConfig {
@@ -114,6 +120,36 @@ impl MeshIdentity {
 pub(super) struct Node {
     running: Running,
     served: Receiver<()>,
+    /// Set when there is one: a node starts before clients can watch.
+    watch_hub: Arc<OnceLock<Arc<Hub>>>,
+}
+
+/// Passes what happens with peers to clients that watch.
+struct PeerWatch(Arc<OnceLock<Arc<Hub>>>);
+
+impl PeerObserver for PeerWatch {
+    fn is_watched(&self) -> bool {
+        self.0.get().is_some_and(|hub| hub.wants(Streams::REPLICATION))
+    }
+
+    fn observe(&self, endpoint: Option<&Endpoint>, notice: &PeerNotice, key: &[u8]) {
+        let Some(hub) = self.0.get() else { return };
+        let event = match notice.what {
+            PeerEvent::Linked => Event::Linked { state: "up", reason: "" },
+            PeerEvent::Ended(end) => {
+                let state = if end.is_refusal() { "refused" } else { "down" };
+                Event::Linked { state, reason: end.reason() }
+            }
+            PeerEvent::Gap => Event::Resynced { state: "gap", kind: "" },
+            PeerEvent::Begun(kind) => Event::Resynced { state: "begin", kind: kind.word() },
+            PeerEvent::Done(kind) => Event::Resynced { state: "end", kind: kind.word() },
+            PeerEvent::Conflict { kept, lost, .. } => {
+                let event = Event::Conflicted { kept: kept.bits(), lost: lost.bits() };
+                return hub.note_elsewhere(WATCH_RING, event, key);
+            }
+        };
+        hub.note_elsewhere(WATCH_RING, event, peer_name(endpoint, notice.node).as_bytes());
+    }
 }
 
 impl Node {
@@ -126,6 +162,12 @@ impl Node {
                 return;
             }
         }
+    }
+
+    /// Lets clients watch what happens with peers.
+    pub(super) fn let_watch(&self, hub: &Arc<Hub>) {
+        // Ignored: there is one hub.
+        let _ = self.watch_hub.set(Arc::clone(hub));
     }
 
     /// What the node tells of itself.
@@ -191,9 +233,8 @@ impl NodeView {
 }
 
 fn peer_figures(endpoint: Option<&Endpoint>, peer: &PeerReport) -> PeerFigures {
-    let id = || peer.node.map_or_else(|| "unknown".to_owned(), |node| format!("{:016x}", node.0));
     PeerFigures {
-        name: endpoint.map_or_else(id, shown),
+        name: peer_name(endpoint, peer.node),
         state: match peer.state {
             PeerState::Paused => "paused",
             PeerState::Disconnected => "disconnected",
@@ -204,13 +245,33 @@ fn peer_figures(endpoint: Option<&Endpoint>, peer: &PeerReport) -> PeerFigures {
         lag_entries: peer.lag_entries,
         lag_ms: peer.lag_ms,
         queued_bytes: peer.queued_bytes as u64,
-        bytes_sent: peer.traffic.bytes_sent,
-        records_sent: peer.traffic.records_sent,
-        records_received: peer.traffic.records_received,
+        rtt_ms: peer.round_trip_ms,
+        links: peer.counts.links,
+        bytes_sent: peer.counts.bytes_sent,
+        bytes_received: peer.counts.bytes_received,
+        sent: record_figures(peer.counts.sent),
+        received: record_figures(peer.counts.received),
+        applied: peer.counts.applied,
+        ignored_older: peer.counts.ignored_older,
+        conflicts: peer.counts.conflicts,
+        resyncs_incremental: peer.counts.incremental,
+        resyncs_snapshot: peer.counts.snapshots,
+        resyncs_digest: peer.counts.digests,
         skew_ms: peer.skew_ms,
         compared_percent: peer.compared_percent,
-        refusal: peer.refusal.map_or("", LinkRefusal::reason),
+        last_error: peer.last_end.map_or("", LinkEnd::reason),
     }
+}
+
+/// The address of a peer, or its id if this node does not dial it.
+fn peer_name(endpoint: Option<&Endpoint>, node: Option<NodeId>) -> String {
+    let id = || node.map_or_else(|| "unknown".to_owned(), |node| format!("{:016x}", node.0));
+    endpoint.map_or_else(id, shown)
+}
+
+fn record_figures(counts: RecordCounts) -> RecordFigures {
+    let RecordCounts { sets, touches, deletes, outdated, flushes } = counts;
+    RecordFigures { sets, touches, deletes, outdated, flushes }
 }
 
 /// The endpoint that a client names as -x does. `None`: it is no address.

@@ -472,6 +472,7 @@ impl Server {
         let (hot, own, of_handshakes): (Arc<HotKeys>, Arc<Counters>, Arc<Counters>) = Default::default();
         let of_workers: Vec<Arc<Counters>> = (0..settings.threads).map(|_| Arc::default()).collect();
         let watch_hub = watch_hub(settings, &clock, store)?;
+        node.iter().for_each(|node| node.let_watch(&watch_hub));
         let (clients, watchers) = clients.into_parts();
         let (clients, refused) = ReceivedClients::deal(clients, of_workers.len(), &gate);
         let base = of_predecessor.map(Arc::new);

@@ -38,6 +38,8 @@ impl Streams {
     pub const FLUSHES: Self = Self(1 << 8);
     /// What background jobs do.
     pub const SYSTEM: Self = Self(1 << 9);
+    /// Links with other nodes, and what they agree on.
+    pub const REPLICATION: Self = Self(1 << 10);
 
     /// Bits of a set. Each stream has one.
     pub const BITS: usize = u32::BITS as usize;
@@ -113,6 +115,7 @@ impl StreamWord {
             Self::Expirations => Streams::EXPIRATIONS,
             Self::Flushes => Streams::FLUSHES,
             Self::Sysevents => Streams::SYSTEM,
+            Self::Replication => Streams::REPLICATION,
             Self::Rawcmds | Self::Proxyreqs | Self::Proxyevents | Self::Proxyuser => Streams::NONE,
         }
     }

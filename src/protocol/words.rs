@@ -152,6 +152,7 @@ words! {
         Connevents = b"connevents", Full;
         Deletions = b"deletions", Full;
         Sysevents = b"sysevents", Full;
+        Replication = b"replication", Full;
         Rawcmds = b"rawcmds", Full;
         Proxyreqs = b"proxyreqs", Full;
         Proxyevents = b"proxyevents", Full;

@@ -10,6 +10,13 @@ use super::replica::Replica;
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Applied {
+    /// It has changed the cache. It took the place of this version; [`Version::ZERO`] without an item.
+    Changed(Version),
+    /// It is older than this version.
+    Older(Version),
+    /// It may be deleted.
+    InDoubt,
+    /// It is no change of a single value.
     Done,
     /// A touch refers to a value that this node does not have.
     Lacking(KeyHash),
@@ -25,36 +32,55 @@ impl Replica {
     ) -> Applied {
         self.clock.observe(record.version());
         match *record {
-            ChangeRecord::Set(value) => self.apply_value(&value, blind_spot, cache),
+            ChangeRecord::Set(value) => return self.apply_value(&value, blind_spot, cache),
             ChangeRecord::Touch { version, hash, base, ttl_ms } => {
                 if cache.touch(hash, base, version, ttl_ms) {
                     self.counts.applied += 1;
-                } else if cache.version(hash).unwrap_or(Version::ZERO).max(self.deleted_version(hash)) < version {
-                    return Applied::Lacking(hash);
-                } else {
-                    self.counts.ignored_older += 1;
+                    return Applied::Changed(base);
                 }
+                let present = cache.version(hash).unwrap_or(Version::ZERO).max(self.deleted_version(hash));
+                if present < version {
+                    return Applied::Lacking(hash);
+                }
+                self.counts.ignored_older += 1;
+                return Applied::Older(present);
             }
-            ChangeRecord::Delete { version, hash } => self.apply_delete(hash, version, cache),
+            ChangeRecord::Delete { version, hash } => {
+                let stored = cache.version(hash).unwrap_or(Version::ZERO);
+                self.apply_delete(hash, version, cache);
+                return if stored > version { Applied::Older(stored) } else { Applied::Changed(stored) };
+            }
             ChangeRecord::Outdated { version, hash } => cache.remove(hash, version, RemovalReason::Outdated),
             ChangeRecord::Flush { version } => self.flush(version, cache),
         }
         Applied::Done
     }
 
-    fn apply_value(&mut self, value: &VersionedValue<'_>, blind_spot: Version, cache: &mut impl ReplicatedCache) {
+    fn apply_value(
+        &mut self,
+        value: &VersionedValue<'_>,
+        blind_spot: Version,
+        cache: &mut impl ReplicatedCache,
+    ) -> Applied {
         let hash = cache.hash(value.key);
         let (version, deleted_version) = (value.version, self.deleted_version(hash));
-        let is_allowed = |stored: Option<Version>| match stored {
-            Some(stored) => self.supersedes(version, stored),
-            None => version > deleted_version && version > blind_spot,
+        let mut present = Version::ZERO;
+        let mut is_allowed = |stored: Option<Version>| {
+            present = stored.unwrap_or(Version::ZERO);
+            match stored {
+                Some(stored) => self.supersedes(version, stored),
+                None => version > deleted_version && version > blind_spot,
+            }
         };
-        if cache.put(hash, value, &mut { is_allowed }) {
+        if cache.put(hash, value, &mut is_allowed) {
             self.counts.applied += 1;
+            Applied::Changed(present)
         } else if version > deleted_version && version <= blind_spot {
             self.counts.in_doubt += 1;
+            Applied::InDoubt
         } else {
             self.counts.ignored_older += 1;
+            Applied::Older(present.max(deleted_version))
         }
     }
 

@@ -4,9 +4,11 @@ use crate::settings::Endpoint;
 
 use super::cache::ReplicatedCache;
 use super::frame::{LinkRefusal, NodeId};
-use super::link::{Link, LinkId, LinkStage, LinkTraffic, Peer, PeerId, Session};
+use super::link::{Link, LinkId, LinkStage, Peer, PeerId, Session};
+use super::notice::{LinkEnd, PeerEvent, PeerNotice};
 use super::replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, StepContext};
 use super::seal::FrameKey;
+use super::tally::PeerCounts;
 
 /// What a peer is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +40,16 @@ pub struct PeerReport {
     pub lag_ms: u64,
     /// Bytes that wait to be written to it.
     pub queued_bytes: usize,
-    /// What has passed over the present link.
-    pub traffic: LinkTraffic,
+    /// What has happened with it so far.
+    pub counts: PeerCounts,
+    /// Time from changes to their acknowledgement.
+    pub round_trip_ms: u64,
     /// By how much its clock is ahead, in milliseconds.
     pub skew_ms: i64,
     /// How much of a comparison with it was done, in percent; 100 without one.
     pub compared_percent: u8,
-    /// Why the last attempt ended, if one side has refused the other.
-    pub refusal: Option<LinkRefusal>,
+    /// Why the last link or attempt ended.
+    pub last_end: Option<LinkEnd>,
 }
 
 /// How a node does.
@@ -182,21 +186,32 @@ impl Replica {
             Some(link) if link.session.is_some() => PeerState::Synchronizing,
             Some(_) => PeerState::Up,
         };
+        let node = link.and_then(Link::node).or_else(|| peer.and_then(|peer| peer.node));
+        let of_link = link.map(|link| link.counts).unwrap_or_default();
+        let before = node.and_then(|node| self.members.get(&node)).map(|member| member.counts);
         // A disconnected peer continues where it was, if the log still has that.
         let acked = link.map_or(self.log.end(), |link| link.acked.max(self.log.first()));
         let oldest = self.log.get(acked).map(|entry| entry.version.unix_ms());
         PeerReport {
             peer: peer.map(|peer| peer.id),
-            node: link.and_then(Link::node).or_else(|| peer.and_then(|peer| peer.node)),
+            node,
             state,
             lag_entries: self.log.end() - acked.min(self.log.end()),
             lag_ms: oldest.map_or(0, |unix_ms| now.unix_ms.saturating_sub(unix_ms)),
             queued_bytes: link.map_or(0, |link| link.queued),
-            traffic: link.map(|link| link.traffic).unwrap_or_default(),
+            counts: before.unwrap_or_default().with(&of_link),
+            round_trip_ms: link.map_or(0, |link| link.round_trip.ms),
             skew_ms: link.map_or(0, |link| link.skew_ms),
             compared_percent: link.and_then(|link| link.session.as_ref()).map_or(100, Session::percent),
-            refusal: peer.and_then(|peer| peer.refusal),
+            last_end: peer.and_then(|peer| peer.last_end),
         }
+    }
+
+    /// Tells the operator of something that has happened on a link.
+    pub(super) fn announce(&self, link: LinkId, what: PeerEvent, actions: &mut Vec<ReplicaAction>) {
+        let Some(link) = self.links.get(&link) else { return };
+        let peer = self.peers.values().find(|peer| is_between(link, peer)).map(|peer| peer.id);
+        actions.push(ReplicaAction::Announce(PeerNotice { peer, node: link.node(), what }));
     }
 
     /// The links with the node of a peer.

@@ -11,6 +11,7 @@ use super::link::{Link, LinkId, LinkStage, Member, Remote};
 use super::proof::{is_same, prove};
 use super::replica::{LinkCloseReason, Replica, StepContext};
 use super::seal::LinkKeys;
+use super::tally::PeerCounts;
 
 impl Replica {
     /// Takes the challenge of a peer, and introduces this node.
@@ -87,10 +88,10 @@ impl Replica {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.stage = LinkStage::Up;
         link.next_session_ms = now_ms + interval_ms;
+        link.counts.links = 1;
         if let Some(peer) = link.dialled.and_then(|peer| self.peers.get_mut(&peer)) {
             (peer.failures, peer.vain) = (0, 0);
             peer.is_dialling = false;
-            peer.refusal = None;
         }
     }
 
@@ -172,9 +173,14 @@ impl Replica {
         if self.members.len() >= PEERS_MAX {
             self.members.retain(|node, _| is_linked(node));
         }
-        let member = self.members.entry(node).or_insert(Member { incarnation, next: 0, is_synced: false });
+        let member = self.members.entry(node).or_insert(Member {
+            incarnation,
+            next: 0,
+            is_synced: false,
+            counts: PeerCounts::default(),
+        });
         if member.incarnation != incarnation {
-            *member = Member { incarnation, next: 0, is_synced: false };
+            *member = Member { incarnation, next: 0, is_synced: false, counts: member.counts };
         }
     }
 

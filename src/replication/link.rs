@@ -13,7 +13,10 @@ use crate::base::{KeyHash, NodeNumber};
 use super::allowance::Allowance;
 use super::cache::HashRange;
 use super::frame::{LinkRefusal, NodeId, Nonce, Purpose};
+use super::notice::{LinkEnd, ResyncKind};
+use super::replica::LinkCloseReason;
 use super::seal::LinkKeys;
+use super::tally::PeerCounts;
 use super::vector::VersionVector;
 
 /// First delay before a peer is dialled again.
@@ -80,6 +83,7 @@ pub(super) struct Session {
     pub(super) has_gap: bool,
     /// It has no other reason than the time.
     pub(super) is_periodic: bool,
+    pub(super) kind: ResyncKind,
 }
 
 impl Session {
@@ -106,15 +110,36 @@ impl Session {
     }
 }
 
-/// What has passed over a link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LinkTraffic {
-    /// Bytes of frames that were sent.
-    pub bytes_sent: u64,
-    /// Changes and values that were sent.
-    pub records_sent: u64,
-    /// Changes and values that have arrived.
-    pub records_received: u64,
+/// The time from changes to their acknowledgement. Frames are acknowledged one by one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RoundTrip {
+    sent: u64,
+    acked: u64,
+    /// A frame with changes, and when it was sent.
+    probe: Option<(u64, u64)>,
+    /// The latest one, in milliseconds.
+    pub(super) ms: u64,
+}
+
+impl RoundTrip {
+    /// A frame with changes is sent.
+    pub(super) const fn note_sent(&mut self, now_ms: u64) {
+        self.sent += 1;
+        if self.probe.is_none() {
+            self.probe = Some((self.sent, now_ms));
+        }
+    }
+
+    /// The next one is acknowledged.
+    pub(super) const fn note_acked(&mut self, now_ms: u64) {
+        self.acked += 1;
+        if let Some((frame, sent_ms)) = self.probe
+            && frame == self.acked
+        {
+            self.ms = now_ms.saturating_sub(sent_ms);
+            self.probe = None;
+        }
+    }
 }
 
 /// A connection.
@@ -136,7 +161,8 @@ pub(super) struct Link {
     pub(super) heard_at_ms: u64,
     /// When changes were last sent.
     pub(super) records_at_ms: u64,
-    pub(super) traffic: LinkTraffic,
+    pub(super) counts: PeerCounts,
+    pub(super) round_trip: RoundTrip,
     pub(super) allowance: Allowance,
     /// By how much the clock of the peer was ahead when it last sent changes, in milliseconds.
     pub(super) skew_ms: i64,
@@ -144,6 +170,8 @@ pub(super) struct Link {
     pub(super) queued: usize,
     /// The next entry of the log to send; `None`: the peer does not yet know where the log begins for it.
     pub(super) cursor: Option<u64>,
+    /// Changes of the peer have arrived.
+    pub(super) has_followed: bool,
     /// The position that the peer asked for.
     pub(super) resume_at: Option<u64>,
     /// The peer has applied the log up to here.
@@ -180,11 +208,13 @@ impl Link {
             opened_at_ms: now_ms,
             heard_at_ms: now_ms,
             records_at_ms: now_ms,
-            traffic: LinkTraffic::default(),
+            counts: PeerCounts::default(),
+            round_trip: RoundTrip::default(),
             allowance: Allowance::default(),
             skew_ms: 0,
             queued: 0,
             cursor: None,
+            has_followed: false,
             resume_at: None,
             acked: 0,
             seen: VersionVector::default(),
@@ -228,8 +258,8 @@ pub(super) struct Peer {
     pub(super) failures: u32,
     /// Attempts in a row after which no link was up.
     pub(super) vain: u32,
-    /// Why the last attempt ended.
-    pub(super) refusal: Option<LinkRefusal>,
+    /// Why the last link or attempt ended.
+    pub(super) last_end: Option<LinkEnd>,
 }
 
 impl Peer {
@@ -242,8 +272,15 @@ impl Peer {
             dial_at_ms: 0,
             failures: 0,
             vain: 0,
-            refusal: None,
+            last_end: None,
         }
+    }
+
+    /// Whether the next attempt succeeds although the last one was refused.
+    pub(super) const fn is_refused_in_passing(&self) -> bool {
+        use LinkCloseReason::{Refused, RefusedBy};
+        use LinkRefusal::{Duplicate, Linked};
+        matches!(self.last_end, Some(LinkEnd::Closed(Refused(Duplicate | Linked) | RefusedBy(Duplicate | Linked))))
     }
 
     /// Whether there is no hope of a link soon. A node that was met before may be restarting.
@@ -268,6 +305,8 @@ pub(super) struct Member {
     pub(super) next: u64,
     /// This node has everything of it before `next`.
     pub(super) is_synced: bool,
+    /// Of all links that have ended.
+    pub(super) counts: PeerCounts,
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ mod frame_tests;
 mod handshake;
 mod link;
 mod log;
+mod notice;
 mod proof;
 mod record;
 mod replica;
@@ -51,6 +52,7 @@ mod session;
 mod simulator;
 mod store_cache;
 mod stream;
+mod tally;
 mod tombstones;
 mod vector;
 mod wire;
@@ -59,17 +61,20 @@ pub use cache::{HashRange, RemovalReason, ReplicatedCache};
 pub use clock::HybridClock;
 pub use control::{NodeReport, PeerReport, PeerState};
 pub use driver::{
-    ChangeRings, DriverConfig, LocalChanges, PeerOrder, RingJournal, RingReader, Running, TakenChanges, start,
+    ChangeRings, DriverConfig, LocalChanges, PeerObserver, PeerOrder, RingJournal, RingReader, Running, TakenChanges,
+    start,
 };
 pub use entries::{Hashes, SyncEntries, SyncEntry};
 pub use frame::{
     Decoded, Frame, FrameError, HANDSHAKE_BYTES_MAX, HEADER_BYTES, Hello, LinkRefusal, NodeId, Nonce, Purpose, decode,
 };
-pub use link::{LinkId, LinkTraffic, PeerId};
+pub use link::{LinkId, PeerId};
 pub use log::{Change, LogEntry, MissedChanges};
+pub use notice::{LinkEnd, PeerEvent, PeerNotice, ResyncKind};
 pub use proof::hash_seed;
 pub use record::{ChangeRecord, Records};
 pub use replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, Saved};
 pub use seal::FrameKey;
 pub use store_cache::StoreCache;
+pub use tally::{PeerCounts, RecordCounts};
 pub use vector::VersionVector;

@@ -10,6 +10,7 @@
 
 use crate::base::{Key, KeyHash, Version, VersionedValue};
 
+use super::tally::RecordCounts;
 use super::wire::{FieldReader, FieldWriter};
 
 /// A change of a key, or of all keys.
@@ -129,14 +130,14 @@ impl<'r> Iterator for Records<'r> {
 #[derive(Debug, Default)]
 pub(super) struct RecordBatch {
     writer: FieldWriter,
-    count: u64,
+    counts: RecordCounts,
     latest: Version,
 }
 
 impl RecordBatch {
     pub(super) fn clear(&mut self) {
         self.writer.clear();
-        (self.count, self.latest) = (0, Version::ZERO);
+        (self.counts, self.latest) = (RecordCounts::default(), Version::ZERO);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -147,9 +148,9 @@ impl RecordBatch {
         self.len() == 0
     }
 
-    /// Number of records.
-    pub(super) fn count(&self) -> u64 {
-        self.count
+    /// Numbers of records.
+    pub(super) fn counts(&self) -> RecordCounts {
+        self.counts
     }
 
     pub(super) fn records(&self) -> Records<'_> {
@@ -158,7 +159,7 @@ impl RecordBatch {
 
     pub(super) fn push(&mut self, record: &ChangeRecord<'_>) {
         self.latest = self.latest.max(record.version());
-        self.count += 1;
+        self.counts.note(record);
         let writer = &mut self.writer;
         let kind = match record {
             ChangeRecord::Set(_) => 1,

@@ -13,7 +13,9 @@ use super::clock::HybridClock;
 use super::frame::{Frame, LinkRefusal, LogPosition, NodeId, Nonce, PROTOCOL};
 use super::link::{Link, LinkId, LinkStage, Member, Peer, PeerId};
 use super::log::{Change, ChangeLog, LogEntry, MissedChanges};
+use super::notice::{LinkEnd, PeerEvent, PeerNotice};
 use super::record::RecordBatch;
+use super::tally::PeerCounts;
 use super::tombstones::Tombstones;
 use super::vector::VersionVector;
 
@@ -99,6 +101,8 @@ pub enum ReplicaEvent<'e> {
         link: LinkId,
         /// Its number on the link.
         sequence: u64,
+        /// Its length.
+        bytes: usize,
         /// The frame.
         frame: Frame<'e>,
     },
@@ -139,6 +143,8 @@ pub enum ReplicaAction {
     },
     /// Serve clients from now on.
     Serve,
+    /// Tell the operator.
+    Announce(PeerNotice),
 }
 
 /// Why a node closes a link.
@@ -211,7 +217,12 @@ impl Replica {
     /// A node that starts. `saved` has its identity; `incarnation` is higher than at its last start.
     pub fn new(config: ReplicaConfig, saved: Saved, incarnation: u64, now: Now) -> Self {
         let synced = |position: LogPosition| {
-            let member = Member { incarnation: position.incarnation, next: position.next, is_synced: true };
+            let member = Member {
+                incarnation: position.incarnation,
+                next: position.next,
+                is_synced: true,
+                counts: PeerCounts::default(),
+            };
             (position.node, member)
         };
         let clock = Arc::new(HybridClock::new(saved.number, saved.latest));
@@ -276,8 +287,16 @@ impl Replica {
             }
             ReplicaEvent::Missed(missed) => self.note_missed(missed, context.cache),
             ReplicaEvent::Opened { link, dialled, nonce } => self.open(link, dialled, nonce, context),
-            ReplicaEvent::Unreachable(peer) => self.back_off(peer, true, now.steady_ms),
-            ReplicaEvent::Received { link, sequence, frame } => {
+            ReplicaEvent::Unreachable(peer) => {
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.last_end = Some(LinkEnd::Unreachable);
+                }
+                self.back_off(peer, true, now.steady_ms);
+            }
+            ReplicaEvent::Received { link, sequence, bytes, frame } => {
+                if let Some(link) = self.links.get_mut(&link) {
+                    link.counts.bytes_received += bytes as u64;
+                }
                 self.receive(link, sequence, frame, context);
                 self.pump(link, context);
                 self.begin_session(context);
@@ -288,7 +307,7 @@ impl Replica {
                 }
                 self.pump(link, context);
             }
-            ReplicaEvent::Closed(link) => self.forget_link(link, now.steady_ms),
+            ReplicaEvent::Closed(link) => self.forget_link(link, LinkEnd::Lost, context),
             ReplicaEvent::Tick { through } => self.tick(through, context),
         }
     }
@@ -350,7 +369,10 @@ impl Replica {
                 self.introduce(id, protocol, nonce, context);
             }
             (LinkStage::Greeting(nonce), Frame::Hello(hello)) => self.meet(id, nonce, &hello, context),
-            (LinkStage::Accepted, Frame::Welcome) => self.begin_link(id, context.now.steady_ms),
+            (LinkStage::Accepted, Frame::Welcome) => {
+                self.begin_link(id, context.now.steady_ms);
+                self.announce(id, PeerEvent::Linked, context.actions);
+            }
             (LinkStage::Up, frame) => self.receive_up(id, frame, context),
             _ => self.close(id, LinkCloseReason::Violation, context),
         }
@@ -367,7 +389,7 @@ impl Replica {
             Frame::Records { from, to, through, records } => {
                 self.receive_records(id, from..to, through, records, context);
             }
-            Frame::Ack { next, seen } => self.receive_ack(id, next, seen),
+            Frame::Ack { next, seen } => self.receive_ack(id, next, seen, context.now.steady_ms),
             Frame::Begin => self.receive_begin(id, context),
             Frame::Ready { bits, seen, forgotten, flushed } => {
                 // Afterwards this node counts as having seen forgotten deletes, so what it writes must be newer.
@@ -447,7 +469,7 @@ impl Replica {
         let bytes = frame.encode(link.sent, link.keys.as_ref().map(|keys| &keys.own));
         link.sent += 1;
         link.queued += bytes.len();
-        link.traffic.bytes_sent += bytes.len() as u64;
+        link.counts.bytes_sent += bytes.len() as u64;
         link.allowance.spend(bytes.len() as u64);
         context.actions.push(ReplicaAction::Send { link: id, bytes });
     }
@@ -462,29 +484,26 @@ impl Replica {
         if let LinkCloseReason::Refused(refusal) = reason {
             self.send(id, &Frame::Refuse(refusal), context);
         }
-        let dialled = self.links.get(&id).and_then(|link| link.dialled);
-        if let (Some(peer), LinkCloseReason::Refused(refusal) | LinkCloseReason::RefusedBy(refusal)) = (dialled, reason)
-            && let Some(peer) = self.peers.get_mut(&peer)
-        {
-            peer.refusal = Some(refusal);
-        }
-        self.forget_link(id, context.now.steady_ms);
+        self.forget_link(id, LinkEnd::Closed(reason), context);
         context.actions.push(ReplicaAction::Close { link: id, reason });
     }
 
-    fn forget_link(&mut self, id: LinkId, now_ms: u64) {
-        let Some(link) = self.links.remove(&id) else { return };
-        if let Some(member) = link.node().and_then(|node| self.members.get_mut(&node))
-            && link.awaited > 0
-        {
-            // Values that touches refer to are missing.
-            member.is_synced = false;
+    fn forget_link(&mut self, id: LinkId, end: LinkEnd, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        if self.links.get(&id).is_some_and(Link::is_up) || end.is_refusal() {
+            self.announce(id, PeerEvent::Ended(end), context.actions);
         }
-        if let Some(peer) = link.dialled {
-            let refusal = self.peers.get(&peer).and_then(|peer| peer.refusal);
-            // After these refusals the next attempt succeeds.
-            let is_passing = matches!(refusal, Some(LinkRefusal::Duplicate | LinkRefusal::Linked));
-            self.back_off(peer, !link.is_up() && !is_passing, now_ms);
+        let Some(link) = self.links.remove(&id) else { return };
+        if let Some(member) = link.node().and_then(|node| self.members.get_mut(&node)) {
+            member.counts.add(&link.counts);
+            // Otherwise values that touches refer to are missing.
+            member.is_synced &= link.awaited == 0;
+        }
+        if let Some(id) = link.dialled {
+            let is_passing = self.peers.get_mut(&id).is_some_and(|peer| {
+                peer.last_end = Some(end);
+                peer.is_refused_in_passing()
+            });
+            self.back_off(id, !link.is_up() && !is_passing, context.now.steady_ms);
         }
     }
 

@@ -34,6 +34,7 @@ use super::cache::{HashRange, RemovalReason, ReplicatedCache};
 use super::entries::{Hashes, SyncEntries, SyncEntry};
 use super::frame::{Frame, Purpose};
 use super::link::{LinkId, OutgoingValue, Session};
+use super::notice::{PeerEvent, ResyncKind};
 use super::record::{ChangeRecord, Records};
 use super::replica::{Replica, StepContext};
 use super::vector::VersionVector;
@@ -61,9 +62,11 @@ impl Replica {
         };
         let is_periodic = !std::mem::take(&mut link.wants_session);
         link.next_session_ms = context.now.steady_ms + self.config.session_interval_ms;
+        let kind = if context.cache.items() == 0 { ResyncKind::Snapshot } else { ResyncKind::Digest };
         let parts = Vec::new();
-        link.session = Some(Session { peer_seen: None, next: None, parts, open: 0, has_gap: false, is_periodic });
+        link.session = Some(Session { peer_seen: None, next: None, parts, open: 0, has_gap: false, is_periodic, kind });
         let id = link.id;
+        self.announce(id, PeerEvent::Begun(kind), context.actions);
         self.send(id, &Frame::Begin, context);
     }
 
@@ -134,11 +137,15 @@ impl Replica {
         self.counts.sessions += 1;
         self.seen.merge(&session.peer_seen.unwrap_or_default());
         self.send(id, &Frame::Done, context);
+        self.announce(id, PeerEvent::Done(session.kind), context.actions);
         let Some(link) = self.links.get_mut(&id) else { return };
         if let Some(member) = link.node().and_then(|node| self.members.get_mut(&node)) {
             member.is_synced |= !session.has_gap;
         }
         link.wants_session |= session.has_gap;
+        let count =
+            if session.kind == ResyncKind::Snapshot { &mut link.counts.snapshots } else { &mut link.counts.digests };
+        *count += 1;
         let is_deferred = std::mem::take(&mut link.is_begin_deferred);
         self.serve(context);
         if is_deferred {
@@ -240,7 +247,7 @@ impl Replica {
         records: Records<'_>,
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
-        self.apply_all(id, records, context.cache);
+        self.apply_all(id, records, context);
         match ended {
             None => {}
             Some(Purpose::Touch) => {

@@ -14,8 +14,10 @@ use super::entries::Hashes;
 use super::frame::{Frame, Purpose};
 use super::link::{Link, LinkId, OutgoingValue};
 use super::log::{Change, LogEntry};
+use super::notice::{PeerEvent, ResyncKind};
 use super::record::{ChangeRecord, RecordBatch, Records};
-use super::replica::{HEARTBEAT_MS, Replica, StepContext};
+use super::replica::{HEARTBEAT_MS, Replica, ReplicaAction, StepContext};
+use super::tally::PeerCounts;
 use super::vector::VersionVector;
 
 /// A frame of records is closed when it has this length.
@@ -74,7 +76,8 @@ impl Replica {
         let frame = Frame::Records { from, to, through: self.log.through(to), records: batch.records() };
         self.send(id, &frame, context);
         if let Some(link) = self.links.get_mut(&id) {
-            link.traffic.records_sent += batch.count();
+            link.counts.sent.add(batch.counts());
+            link.round_trip.note_sent(context.now.steady_ms);
             link.cursor = Some(to);
             link.records_at_ms = context.now.steady_ms;
         }
@@ -153,7 +156,7 @@ impl Replica {
         if batch.is_empty() && ended.is_none() {
             return false;
         }
-        link.traffic.records_sent += batch.count();
+        link.counts.sent.add(batch.counts());
         self.send(id, &Frame::Values { ended, records: batch.records() }, context);
         true
     }
@@ -167,12 +170,12 @@ impl Replica {
         records: Records<'_>,
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
-        let lacking = self.apply_all(id, records, context.cache);
+        let lacking = self.apply_all(id, records, context);
         if let Some(link) = self.links.get_mut(&id) {
             // Both are milliseconds since 1970, far below 2^63.
             link.skew_ms = through.unix_ms().cast_signed() - context.now.unix_ms.cast_signed();
         }
-        self.follow(id, positions.clone(), through);
+        self.follow(id, positions.clone(), through, context.actions);
         if !lacking.is_empty() {
             if let Some(link) = self.links.get_mut(&id) {
                 link.awaited += 1;
@@ -184,14 +187,38 @@ impl Replica {
     }
 
     /// Applies records, and returns the hashes of values that are missing, behind each other.
-    pub(super) fn apply_all(&mut self, id: LinkId, records: Records<'_>, cache: &mut impl ReplicatedCache) -> Vec<u8> {
+    pub(super) fn apply_all(
+        &mut self,
+        id: LinkId,
+        records: Records<'_>,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) -> Vec<u8> {
         let mut blind_spot = self.blind_spot_of(id);
-        let doubts = self.counts.in_doubt;
-        let (mut lacking, mut received) = (Vec::new(), 0);
+        let (mut lacking, mut counts, mut has_doubts) = (Vec::new(), PeerCounts::default(), false);
         for record in records {
-            received += 1;
-            if let Applied::Lacking(hash) = self.apply(&record, blind_spot, cache) {
-                Hashes::push(&mut lacking, hash);
+            counts.received.note(&record);
+            let rival = match self.apply(&record, blind_spot, context.cache) {
+                Applied::Changed(replaced) => {
+                    counts.applied += 1;
+                    replaced
+                }
+                Applied::Older(kept) => {
+                    counts.ignored_older += 1;
+                    kept
+                }
+                Applied::InDoubt => {
+                    has_doubts = true;
+                    Version::ZERO
+                }
+                Applied::Lacking(hash) => {
+                    Hashes::push(&mut lacking, hash);
+                    Version::ZERO
+                }
+                Applied::Done => Version::ZERO,
+            };
+            if rival.node() != record.version().node() && self.is_news(id, rival) {
+                counts.conflicts += 1;
+                self.announce_conflict(id, &record, rival, context);
             }
             if matches!(record, ChangeRecord::Delete { .. }) {
                 // Another tombstone may be forgotten in its place.
@@ -199,10 +226,35 @@ impl Replica {
             }
         }
         if let Some(link) = self.links.get_mut(&id) {
-            link.traffic.records_received += received;
-            link.has_doubts |= self.counts.in_doubt > doubts;
+            link.counts.add(&counts);
+            link.has_doubts |= has_doubts;
         }
         lacking
+    }
+
+    /// Whether the peer did not know of a version when it made what it sends now. While it compares all items, that is
+    /// not known.
+    fn is_news(&self, id: LinkId, version: Version) -> bool {
+        let link = self.links.get(&id).filter(|link| !link.is_serving && link.session.is_none());
+        link.is_some_and(|link| version > link.seen.of(version.node()))
+    }
+
+    #[cold]
+    fn announce_conflict(
+        &self,
+        id: LinkId,
+        record: &ChangeRecord<'_>,
+        rival: Version,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        let hash = match record {
+            ChangeRecord::Set(value) => context.cache.hash(value.key),
+            ChangeRecord::Touch { hash, .. } | ChangeRecord::Delete { hash, .. } => *hash,
+            ChangeRecord::Outdated { .. } | ChangeRecord::Flush { .. } => return,
+        };
+        let version = record.version();
+        let what = PeerEvent::Conflict { hash, kept: version.max(rival), lost: version.min(rival) };
+        self.announce(id, what, context.actions);
     }
 
     /// What is not newer than this may be deleted, though the peer has it.
@@ -211,14 +263,20 @@ impl Replica {
     }
 
     /// Notes how far this node has followed the log of a peer, and whether it has missed something.
-    fn follow(&mut self, id: LinkId, positions: Range<u64>, through: Version) {
+    fn follow(&mut self, id: LinkId, positions: Range<u64>, through: Version, actions: &mut Vec<ReplicaAction>) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(member) = link.node().and_then(|node| self.members.get_mut(&node)) else { return };
         let has_gap = member.next != positions.start;
         member.next = positions.end;
-        if has_gap && member.is_synced {
-            self.counts.gaps += 1;
-        }
+        let is_first = !std::mem::replace(&mut link.has_followed, true);
+        let what = match (has_gap, is_first) {
+            _ if !member.is_synced => None,
+            (true, _) => Some(PeerEvent::Gap),
+            (false, true) => Some(PeerEvent::Done(ResyncKind::Incremental)),
+            (false, false) => None,
+        };
+        self.counts.gaps += u64::from(what == Some(PeerEvent::Gap));
+        link.counts.incremental += u64::from(what.is_some() && !has_gap);
         member.is_synced &= !has_gap;
         if member.is_synced {
             self.seen.raise(through);
@@ -227,10 +285,12 @@ impl Replica {
         } else {
             link.wants_session = true;
         }
+        what.into_iter().for_each(|what| self.announce(id, what, actions));
     }
 
-    pub(super) fn receive_ack(&mut self, id: LinkId, next: u64, seen: VersionVector) {
+    pub(super) fn receive_ack(&mut self, id: LinkId, next: u64, seen: VersionVector, now_ms: u64) {
         if let Some(link) = self.links.get_mut(&id) {
+            link.round_trip.note_acked(now_ms);
             link.acked = next;
             link.seen = seen;
             if link.has_doubts && self.tombstones.blind_spot(&link.seen) == Version::ZERO {

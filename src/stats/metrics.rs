@@ -13,7 +13,7 @@ use crate::store::{StoreReport, report_rows};
 use super::exposition::{Exposition, metric_of, quoted};
 use super::general::ProcessView;
 use super::manual::general;
-use super::replication::{NODE_ROWS, PEER_ROWS, ReplicationFigures};
+use super::replication::{NODE_ROWS, PEER_ROWS, PeerFigures, ReplicationFigures};
 
 /// What stands before the name of a row without another metric.
 const OWN: &str = "larder_";
@@ -29,6 +29,9 @@ const FAMILIES: &[(&str, &str)] = &[
     (COMMANDS, "Commands by their outcome. A set that is a cas counts as cas."),
     (SLAB_COMMANDS, "Commands by their outcome, for each size class."),
     ("memcached_slab_lru_hits_total", "Always 0: larder does not have these lists."),
+    ("larder_replication_sent_records_total", "Changes and values that were sent to the other node, by type."),
+    ("larder_replication_received_records_total", "Changes and values that have arrived from the other node, by type."),
+    ("larder_replication_resyncs_total", "How often this node caught up with the other one, by kind."),
     ("larder_tls_handshakes_total", "TLS handshakes by their result."),
     ("larder_memory_bytes", "Memory of the process by part. Parts of slab pages begin with slab."),
     ("larder_restart_items", "Items of the memory file (-e) that the start has kept or dropped."),
@@ -255,11 +258,28 @@ pub fn add_classes(exposition: &mut Exposition, rows: &ClassRows, choice: SlabCh
     }
 }
 
-/// The only figure of another node that is not in the unit of its row.
-const LAG: (&str, &str) = (
-    "larder_replication_lag_seconds",
-    "Age of the oldest change that the other node has not acknowledged, in seconds.",
-);
+/// Figures of another node that are not in the unit of their rows: metric, row, help, and milliseconds.
+type PeerSeconds = (&'static str, &'static str, &'static str, fn(&PeerFigures) -> i64);
+const PEER_SECONDS: [PeerSeconds; 3] = [
+    (
+        "larder_replication_lag_seconds",
+        "lag_ms",
+        "Age of the oldest change that the other node has not acknowledged, in seconds.",
+        |peer| peer.lag_ms.cast_signed(),
+    ),
+    (
+        "larder_replication_rtt_seconds",
+        "rtt_ms",
+        "Time from the latest changes to their acknowledgement by the other node, in seconds.",
+        |peer| peer.rtt_ms.cast_signed(),
+    ),
+    (
+        "larder_replication_skew_seconds",
+        "skew_ms",
+        "By how much the clock of the other node is ahead, in seconds.",
+        |peer| peer.skew_ms,
+    ),
+];
 
 /// Adds the rows of `stats replication`.
 pub fn add_replication(exposition: &mut Exposition, figures: &ReplicationFigures) {
@@ -272,8 +292,11 @@ pub fn add_replication(exposition: &mut Exposition, figures: &ReplicationFigures
         for (doc, row) in docs.iter().zip(PEER_ROWS) {
             exposition.row(doc, OWN, &labels, &(row.value)(peer).to_string());
         }
-        let lag_s = format!("{}.{:03}", peer.lag_ms / 1000, peer.lag_ms % 1000);
-        exposition.add(LAG.0, MetricKind::Gauge, LAG.1, labels, lag_s);
+        for (family, _, help, ms) in PEER_SECONDS {
+            let (ms, sign) = (ms(peer), if ms(peer) < 0 { "-" } else { "" });
+            let seconds = format!("{sign}{}.{:03}", (ms / 1000).abs(), (ms % 1000).abs());
+            exposition.add(family, MetricKind::Gauge, help, labels.clone(), seconds);
+        }
     }
 }
 
@@ -343,11 +366,11 @@ pub fn metrics_markdown() -> String {
     section("`stats slabs`", of_rows(totals, OWN, ""));
     section("`stats replication`, with -x", of_rows(documented(NODE_ROWS), OWN, ""));
     let peer = "peer=\"<name>\"";
-    let lag = (format!("{}{{{peer}}}", LAG.0), "gauge", "`lag_ms`".to_owned(), LAG.1.to_owned());
-    section(
-        "`stats replication`, for each other node",
-        [of_rows(documented(PEER_ROWS), OWN, peer), vec![lag]].concat(),
-    );
+    let seconds = PEER_SECONDS.map(|(family, row, help, _)| {
+        (format!("{family}{{{peer}}}"), MetricKind::Gauge.word(), format!("`{row}`"), help.to_owned())
+    });
+    let of_peers = [of_rows(documented(PEER_ROWS), OWN, peer), seconds.to_vec()].concat();
+    section("`stats replication`, for each other node", of_peers);
     text
 }
 

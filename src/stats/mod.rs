@@ -34,5 +34,5 @@ pub use metrics::{
     metrics_markdown,
 };
 pub use prefix::{PrefixCounts, PrefixTable};
-pub use replication::{PeerFigures, ReplicationFigures};
+pub use replication::{PeerFigures, RecordFigures, ReplicationFigures};
 pub use sketch::{Access, HotCounts};

@@ -48,18 +48,51 @@ pub struct PeerFigures {
     pub lag_ms: u64,
     /// Bytes that wait to be sent to it.
     pub queued_bytes: u64,
-    /// Bytes that were sent over the present link.
+    /// Time from changes to their acknowledgement, in milliseconds.
+    pub rtt_ms: u64,
+    /// Links that were up.
+    pub links: u64,
+    /// Bytes that were sent to it.
     pub bytes_sent: u64,
-    /// Changes and values that were sent over it.
-    pub records_sent: u64,
-    /// Changes and values that have arrived over it.
-    pub records_received: u64,
+    /// Bytes that have arrived from it.
+    pub bytes_received: u64,
+    /// Records that were sent to it.
+    pub sent: RecordFigures,
+    /// Records that have arrived from it.
+    pub received: RecordFigures,
+    /// Of these, those that changed an item.
+    pub applied: u64,
+    /// Of these, those that were older than the item here.
+    pub ignored_older: u64,
+    /// Changes of keys that another node had changed without its knowledge.
+    pub conflicts: u64,
+    /// How often this node went on where it was in its log.
+    pub resyncs_incremental: u64,
+    /// How often this node took all items from it.
+    pub resyncs_snapshot: u64,
+    /// How often this node compared all items with it.
+    pub resyncs_digest: u64,
     /// By how much its clock is ahead, in milliseconds.
     pub skew_ms: i64,
     /// How much of a comparison with it was done.
     pub compared_percent: u8,
-    /// Why the last attempt to link ended; empty: it was not refused.
-    pub refusal: &'static str,
+    /// Why the last link or attempt to link ended; empty: none has.
+    pub last_error: &'static str,
+}
+
+/// Records by type.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RecordFigures {
+    /// Values.
+    pub sets: u64,
+    /// New deadlines.
+    pub touches: u64,
+    /// Deletes.
+    pub deletes: u64,
+    /// Values that their node has evicted.
+    pub outdated: u64,
+    /// Flushes.
+    pub flushes: u64,
 }
 
 /// The rows of the node itself.
@@ -147,22 +180,115 @@ pub(super) const PEER_ROWS: &[StatRow<PeerFigures>] = &[
         "larder_replication_queue_bytes",
         gauge("queue_bytes", "Bytes that wait to be sent to it.", |peer| peer.queued_bytes.into()),
     ),
-    hidden(gauge("bytes_sent", "Bytes that were sent over the present link.", |peer| peer.bytes_sent.into())),
-    hidden(gauge("records_sent", "Changes and values that were sent over it.", |peer| peer.records_sent.into())),
-    hidden(gauge("records_received", "Changes and values that have arrived over it.", |peer| {
-        peer.records_received.into()
+    hidden(gauge("rtt_ms", "Time from the latest changes to their acknowledgement, in milliseconds.", |peer| {
+        peer.rtt_ms.into()
     })),
+    shown_as_counter(
+        "larder_replication_links_total",
+        gauge("links", "Links with it that were up.", |peer| peer.links.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_sent_bytes_total",
+        gauge("bytes_sent", "Bytes that were sent to it.", |peer| peer.bytes_sent.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_received_bytes_total",
+        gauge("bytes_received", "Bytes that have arrived from it.", |peer| peer.bytes_received.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_sent_records_total{type=\"set\"}",
+        gauge("sent_set", "Values that were sent to it.", |peer| peer.sent.sets.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_sent_records_total{type=\"touch\"}",
+        gauge("sent_touch", "New times to live that were sent to it.", |peer| peer.sent.touches.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_sent_records_total{type=\"delete\"}",
+        gauge("sent_delete", "Deletes that were sent to it.", |peer| peer.sent.deletes.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_sent_records_total{type=\"outdated\"}",
+        gauge("sent_outdated", "Values that left this node before they were sent. It drops an older one.", |peer| {
+            peer.sent.outdated.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_replication_sent_records_total{type=\"flush\"}",
+        gauge("sent_flush", "Flushes that were sent to it.", |peer| peer.sent.flushes.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_received_records_total{type=\"set\"}",
+        gauge("received_set", "Values that have arrived from it.", |peer| peer.received.sets.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_received_records_total{type=\"touch\"}",
+        gauge("received_touch", "New times to live that have arrived from it.", |peer| peer.received.touches.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_received_records_total{type=\"delete\"}",
+        gauge("received_delete", "Deletes that have arrived from it.", |peer| peer.received.deletes.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_received_records_total{type=\"outdated\"}",
+        gauge("received_outdated", "Values that have left it. This node drops an older one.", |peer| {
+            peer.received.outdated.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_replication_received_records_total{type=\"flush\"}",
+        gauge("received_flush", "Flushes that have arrived from it.", |peer| peer.received.flushes.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_peer_applied_total",
+        gauge("applied", "Of what has arrived, records that changed an item here.", |peer| peer.applied.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_peer_ignored_older_total",
+        gauge("ignored_older", "Of what has arrived, records that were older than the item here.", |peer| {
+            peer.ignored_older.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_replication_conflicts_total",
+        gauge(
+            "conflicts",
+            "Its changes of keys that another node had changed, as far as it did not know that yet.",
+            |peer| peer.conflicts.into(),
+        ),
+    ),
+    shown_as_counter(
+        "larder_replication_resyncs_total{kind=\"incremental\"}",
+        gauge("resyncs_incremental", "Links on which this node went on where it was in its log.", |peer| {
+            peer.resyncs_incremental.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_replication_resyncs_total{kind=\"snapshot\"}",
+        gauge("resyncs_snapshot", "Copies of all its items, because this node had none.", |peer| {
+            peer.resyncs_snapshot.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_replication_resyncs_total{kind=\"digest\"}",
+        gauge("resyncs_digest", "Comparisons of all items with it.", |peer| peer.resyncs_digest.into()),
+    ),
     hidden(gauge(
         "skew_ms",
         "By how much its clock is ahead, in milliseconds, less the way of its last changes.",
         |peer| StatValue::Signed(peer.skew_ms),
     )),
-    hidden(gauge("compared_percent", "How much of a comparison with it was done; 100 without one.", |peer| {
-        u64::from(peer.compared_percent).into()
-    })),
-    hidden(gauge("last_refusal", "Why one side has refused the other at the last attempt, or none.", |peer| {
-        StatValue::Word(if peer.refusal.is_empty() { "none" } else { peer.refusal })
-    })),
+    shown_as_gauge(
+        "larder_replication_compared_percent",
+        gauge("compared_percent", "How much of a copy or comparison was done; 100 without one.", |peer| {
+            u64::from(peer.compared_percent).into()
+        }),
+    ),
+    hidden(gauge(
+        "last_error",
+        "Why the last link with it, or the last attempt to link, has ended; or none.",
+        |peer| StatValue::Word(if peer.last_error.is_empty() { "none" } else { peer.last_error }),
+    )),
 ];
 
 /// The rows that repcached adds to `stats`. They are there with -x only.

@@ -60,6 +60,27 @@ pub enum Event {
         /// Items that were freed.
         freed: u64,
     },
+    /// A link with another node is up, has ended or was refused. The subject is the name of the node.
+    Linked {
+        /// `up`, `down` or `refused`.
+        state: &'static str,
+        /// Why, in words; empty for `up`.
+        reason: &'static str,
+    },
+    /// This node catches up with another one, which is the subject.
+    Resynced {
+        /// `gap`, `begin` or `end`.
+        state: &'static str,
+        /// `incremental`, `snapshot` or `digest`; empty for `gap`.
+        kind: &'static str,
+    },
+    /// Two nodes have changed the key without knowing of each other.
+    Conflicted {
+        /// The CAS unique of the value that stays.
+        kept: u64,
+        /// The CAS unique of the other one.
+        lost: u64,
+    },
     /// A client connected.
     Connected(ConnectionFacts),
     /// A client is gone.
@@ -146,6 +167,7 @@ impl Event {
             Self::Evicted { .. } => Streams::EVICTIONS,
             Self::Expired { .. } => Streams::EXPIRATIONS,
             Self::PageMoved { .. } | Self::Swept { .. } => Streams::SYSTEM,
+            Self::Linked { .. } | Self::Resynced { .. } | Self::Conflicted { .. } => Streams::REPLICATION,
             Self::Connected(_) | Self::Closed(..) => Streams::CONNECTIONS,
         }
     }
@@ -159,10 +181,13 @@ impl Event {
             | Self::Touched(..)
             | Self::Counted(..)
             | Self::Evicted { .. }
-            | Self::Expired { .. } => true,
+            | Self::Expired { .. }
+            | Self::Conflicted { .. } => true,
             Self::Flushed { .. }
             | Self::PageMoved { .. }
             | Self::Swept { .. }
+            | Self::Linked { .. }
+            | Self::Resynced { .. }
             | Self::Connected(_)
             | Self::Closed(..) => false,
         }
@@ -209,6 +234,9 @@ pub(super) fn push_line(out: &mut String, unix_us: u64, gid: u64, event: &Event,
         Event::Swept { elapsed_s, checked, freed } => {
             writeln!(out, "lru_crawler elapsed={elapsed_s} examined={checked} reclaimed={freed}")
         }
+        Event::Linked { state, reason } => push_with(out, "repl_link peer", &key, state, "reason", reason),
+        Event::Resynced { state, kind } => push_with(out, "repl_sync peer", &key, state, "kind", kind),
+        Event::Conflicted { kept, lost } => writeln!(out, "repl_conflict key={key} kept={kept} lost={lost}"),
         Event::Connected(connection) => push_connection(out, "conn_new", subject, None, connection),
         Event::Closed(cause, connection) => push_connection(out, "conn_close", subject, Some(*cause), connection),
     };
@@ -225,6 +253,17 @@ fn push_left(
     let fetch = if is_fetched { "yes" } else { "no" };
     let ItemFacts { ttl_s, class, size, .. } = item;
     writeln!(out, "{what} key={key} fetch={fetch} ttl={ttl_s} la={idle_s} clsid={class} size={size}")
+}
+
+/// A subject and its state, and `detail` unless that is empty.
+fn push_with(out: &mut String, what: &str, subject: &str, state: &str, name: &str, detail: &str) -> std::fmt::Result {
+    write!(out, "{what}={subject} state={state}")?;
+    if !detail.is_empty() {
+        let mut encoded = Vec::new();
+        push_uri_encoded(detail.as_bytes(), &mut encoded);
+        write!(out, " {name}={}", String::from_utf8_lossy(&encoded))?;
+    }
+    writeln!(out)
 }
 
 fn push_connection(
@@ -336,6 +375,14 @@ mod tests {
             (Event::Flushed { fd: 28, delay_s: 9 }, "", "flush_all delay=9 cfd=28"),
             (Event::PageMoved { from: 12, to: 19, is_moved: true }, "", "slab_move src=12 dst=19 state=ok"),
             (Event::Swept { elapsed_s: 2, checked: 30, freed: 4 }, "", "lru_crawler elapsed=2 examined=30 reclaimed=4"),
+            (Event::Linked { state: "up", reason: "" }, "[::1]:7", "repl_link peer=%5B%3A%3A1%5D%3A7 state=up"),
+            (
+                Event::Linked { state: "refused", reason: "the secrets differ" },
+                "a:7",
+                "repl_link peer=a%3A7 state=refused reason=the%20secrets%20differ",
+            ),
+            (Event::Resynced { state: "begin", kind: "digest" }, "a:7", "repl_sync peer=a%3A7 state=begin kind=digest"),
+            (Event::Conflicted { kept: 9, lost: 4 }, "k", "repl_conflict key=k kept=9 lost=4"),
             (Event::Connected(connection), "127.0.0.1", "conn_new rip=127.0.0.1 rport=57392 transport=tcp cfd=30"),
             (
                 Event::Closed(CloseCause::IdleTimeout, connection),

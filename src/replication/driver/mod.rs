@@ -29,6 +29,7 @@ use crate::settings::Endpoint;
 use super::control::PeerReport;
 use super::link::PeerId;
 use super::log::{LogEntry, MissedChanges};
+use super::notice::PeerNotice;
 
 pub use journal::RingJournal;
 pub use rings::{ChangeRings, RingReader};
@@ -49,6 +50,15 @@ pub struct TakenChanges {
     pub missed: Option<MissedChanges>,
 }
 
+/// Learns what happens with peers. Implemented where clients can watch.
+pub trait PeerObserver: Send {
+    /// Whether a client wants to know.
+    fn is_watched(&self) -> bool;
+
+    /// Something has happened with a peer, which has this endpoint if this node dials it. `key`: of a conflict.
+    fn observe(&self, endpoint: Option<&Endpoint>, notice: &PeerNotice, key: &[u8]);
+}
+
 /// What the driver needs besides the replica.
 pub struct DriverConfig {
     /// Where other nodes can dial this one.
@@ -61,6 +71,8 @@ pub struct DriverConfig {
     pub accepts_only_peers: bool,
     /// Called once, when clients may be served.
     pub on_serve: Box<dyn FnOnce() + Send>,
+    /// Learns what happens with peers.
+    pub observer: Box<dyn PeerObserver>,
 }
 
 /// What an operator wants of the driver.

@@ -18,6 +18,7 @@ use crate::replication::control::NodeReport;
 use crate::replication::frame::{FrameError, HANDSHAKE_BYTES_MAX, LinkRefusal, Nonce, decode};
 use crate::replication::link::{LinkId, PeerId};
 use crate::replication::log::LogEntry;
+use crate::replication::notice::{PeerEvent, PeerNotice};
 use crate::replication::replica::{LinkCloseReason, Now, Replica, ReplicaAction, ReplicaEvent};
 use crate::sync::{Leaf, Mailbox, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
@@ -207,8 +208,27 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                             on_serve();
                         }
                     }
+                    ReplicaAction::Announce(notice) => self.announce(notice),
                 }
             }
+        }
+    }
+
+    /// Tells who watches what has happened with a peer.
+    fn announce(&self, notice: PeerNotice) {
+        if !self.config.observer.is_watched() {
+            return;
+        }
+        let endpoint = notice.peer.and_then(|peer| self.book.endpoint(peer));
+        match notice.what {
+            // The key is not there if the winner is a delete.
+            PeerEvent::Conflict { hash, .. } => {
+                let observe = |key: &[u8]| self.config.observer.observe(endpoint, &notice, key);
+                if !self.cache.read(hash, &mut |value| observe(value.key.bytes())) {
+                    observe(b"");
+                }
+            }
+            _ => self.config.observer.observe(endpoint, &notice, b""),
         }
     }
 
@@ -451,7 +471,12 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                 }
             };
             used += decoded.consumed;
-            self.step(ReplicaEvent::Received { link, sequence: decoded.sequence, frame: decoded.frame });
+            self.step(ReplicaEvent::Received {
+                link,
+                sequence: decoded.sequence,
+                bytes: decoded.consumed,
+                frame: decoded.frame,
+            });
         }
         Some(used)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::base::{Clock, Key, KeyHash, NodeNumber, Version, VersionedValue};
 use crate::replication::control::PeerState;
+use crate::replication::notice::PeerNotice;
 use crate::replication::simulator::model::{Model, hash_of};
 use crate::replication::{
     Change, HashRange, NodeId, Now, RemovalReason, Replica, ReplicaConfig, ReplicatedCache, Saved,
@@ -15,7 +16,7 @@ use crate::replication::{
 use crate::settings::{Endpoint, ListenerTls};
 use crate::sync::Sender;
 
-use super::{ChangeRings, DriverConfig, PeerOrder, RingReader, start};
+use super::{ChangeRings, DriverConfig, PeerObserver, PeerOrder, RingReader, start};
 
 /// A model that the test and the driver share.
 #[derive(Clone)]
@@ -102,6 +103,7 @@ impl TestNode {
             peers: peers.iter().copied().map(endpoint).collect(),
             frame_bytes_max: 1 << 20,
             accepts_only_peers: secret.is_none(),
+            observer: Box::new(Unwatched),
             on_serve: Box::new(move || served_sender.send(()).unwrap()),
         };
         let cache = Shared(Arc::new(Mutex::new(Model::new(usize::MAX, 0))));
@@ -142,6 +144,17 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(clock.real_us() < 60_000_000, "{what} does not come true");
         std::thread::park_timeout(Duration::from_millis(2));
     }
+}
+
+/// An observer whom nothing interests.
+struct Unwatched;
+
+impl PeerObserver for Unwatched {
+    fn is_watched(&self) -> bool {
+        false
+    }
+
+    fn observe(&self, _: Option<&Endpoint>, _: &PeerNotice, _: &[u8]) {}
 }
 
 #[test]
@@ -198,7 +211,7 @@ fn a_wrong_secret_is_refused_and_reported() {
     let refusal = || {
         let (sender, reports) = mpsc::sync_channel(1);
         other.orders.post(PeerOrder::Report(sender)).unwrap();
-        reports.recv_timeout(Duration::from_secs(10)).unwrap()[0].1.refusal
+        reports.recv_timeout(Duration::from_secs(10)).unwrap()[0].1.last_end.filter(|end| end.is_refusal())
     };
     wait_until("it is refused", || refusal().is_some());
     other.set(1, 11);

@@ -135,7 +135,7 @@ fn versions_from_the_far_future_are_neither_applied_nor_counted_as_seen() {
         mesh.settle();
         let link = link_of(&mesh);
         let sequence = mesh.nodes[0].replica.links[&link].received;
-        mesh.step(0, ReplicaEvent::Received { link, sequence, frame });
+        mesh.step(0, ReplicaEvent::Received { link, sequence, bytes: 0, frame });
         assert!(mesh.nodes[0].closed.contains(&LinkCloseReason::Refused(LinkRefusal::Skew)));
         mesh.join();
         assert_eq!(mesh.values(1), [Some(11); 2]);

@@ -19,6 +19,7 @@ pub(super) mod model;
 mod network;
 mod plan;
 mod random;
+mod reports;
 mod scenarios;
 mod world;
 

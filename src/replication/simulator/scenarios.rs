@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::{NodeNumber, Version};
 use crate::replication::{
-    Change, Frame, LinkCloseReason, LinkId, LinkRefusal, LogEntry, MissedChanges, NodeId, Now, PeerId, PeerState,
-    Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved, decode,
+    Change, Frame, LinkCloseReason, LinkEnd, LinkId, LinkRefusal, LogEntry, MissedChanges, NodeId, Now, PeerEvent,
+    PeerId, PeerState, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved, decode,
 };
 
 use super::model::{Model, hash_of};
@@ -18,6 +18,7 @@ pub(super) struct MeshNode {
     pub(super) skew_ms: i64,
     pub(super) closed: Vec<LinkCloseReason>,
     pub(super) is_serving: bool,
+    pub(super) notices: Vec<PeerEvent>,
 }
 
 /// Replicas, and frames on their way.
@@ -81,7 +82,14 @@ impl Mesh {
         let now = Now { unix_ms: UNIX_MS + self.now_ms, steady_ms: self.now_ms };
         let replica = Replica::new(config, saved, 1, now);
         let cache = Model::new(usize::MAX, self.now_ms);
-        self.nodes.push(MeshNode { replica, cache, skew_ms: 0, closed: Vec::new(), is_serving: false });
+        self.nodes.push(MeshNode {
+            replica,
+            cache,
+            skew_ms: 0,
+            closed: Vec::new(),
+            is_serving: false,
+            notices: Vec::new(),
+        });
     }
 
     pub(super) fn step(&mut self, index: usize, event: ReplicaEvent<'_>) {
@@ -103,6 +111,7 @@ impl Mesh {
                     self.payloads.push_back((other(link), None));
                 }
                 ReplicaAction::Serve => self.nodes[index].is_serving = true,
+                ReplicaAction::Announce(notice) => self.nodes[index].notices.push(notice.what),
                 ReplicaAction::Dial(peer) if self.is_split => self.step(index, ReplicaEvent::Unreachable(peer)),
                 ReplicaAction::Dial(peer) => self.connect(index, peer),
             }
@@ -133,7 +142,15 @@ impl Mesh {
                 let decoded = decode(&bytes, 1 << 20, key).unwrap().unwrap();
                 let text = format!("{:?}", decoded.frame);
                 self.frames.push(text.split([' ', '(']).next().unwrap().to_string());
-                self.step(node, ReplicaEvent::Received { link, sequence: decoded.sequence, frame: decoded.frame });
+                self.step(
+                    node,
+                    ReplicaEvent::Received {
+                        link,
+                        sequence: decoded.sequence,
+                        bytes: bytes.len(),
+                        frame: decoded.frame,
+                    },
+                );
                 if let Some(sender) = self.ends.get(&other(link)).copied() {
                     self.step(sender, ReplicaEvent::Written { link: other(link), bytes: bytes.len() });
                 }
@@ -208,7 +225,7 @@ impl Mesh {
 }
 
 impl Mesh {
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         Now { unix_ms: UNIX_MS + self.now_ms, steady_ms: self.now_ms }
     }
 
@@ -219,7 +236,11 @@ impl Mesh {
     }
 
     /// An operator asks something of a node.
-    fn order(&mut self, index: usize, order: impl FnOnce(&mut Replica, Now, &mut Model, &mut Vec<ReplicaAction>)) {
+    pub(super) fn order(
+        &mut self,
+        index: usize,
+        order: impl FnOnce(&mut Replica, Now, &mut Model, &mut Vec<ReplicaAction>),
+    ) {
         let (now, mut actions) = (self.now(), Vec::new());
         let node = &mut self.nodes[index];
         order(&mut node.replica, now, &mut node.cache, &mut actions);
@@ -237,7 +258,8 @@ fn a_paused_peer_gets_what_it_has_missed_when_it_is_resumed() {
     mesh.settle();
     assert_eq!(mesh.values(1), [Some(11), None]);
     assert_eq!(mesh.states(0)[0].0, PeerState::Paused);
-    assert_eq!(mesh.nodes[1].replica.reports(mesh.now())[0].refusal, Some(LinkRefusal::Paused));
+    let end = LinkEnd::Closed(LinkCloseReason::RefusedBy(LinkRefusal::Paused));
+    assert_eq!(mesh.nodes[1].replica.reports(mesh.now())[0].last_end, Some(end));
     mesh.order(0, |replica, _, _, _| replica.resume(peer_id(1)));
     mesh.settle();
     assert_eq!([1, 2].map(|key| mesh.values(key)), [[Some(11); 2], [Some(12); 2]]);
@@ -284,7 +306,7 @@ fn other(link: LinkId) -> LinkId {
     LinkId(link.0 ^ 1)
 }
 
-fn peer_id(node: usize) -> PeerId {
+pub(super) fn peer_id(node: usize) -> PeerId {
     PeerId(u32::try_from(node).unwrap())
 }
 
@@ -334,7 +356,7 @@ fn another_version_of_the_protocol_is_refused() {
     let mut mesh = Mesh::new(vec![config()]);
     mesh.step(0, ReplicaEvent::Opened { link: LinkId(50), dialled: None, nonce: [1; 16] });
     let frame = Frame::Challenge { protocol: 9, nonce: [2; 16] };
-    mesh.step(0, ReplicaEvent::Received { link: LinkId(50), sequence: 0, frame });
+    mesh.step(0, ReplicaEvent::Received { link: LinkId(50), sequence: 0, bytes: 0, frame });
     assert_eq!(mesh.nodes[0].closed, [LinkCloseReason::Refused(LinkRefusal::Protocol)]);
 }
 
@@ -343,7 +365,7 @@ fn a_frame_out_of_turn_or_out_of_order_ends_the_link() {
     for (sequence, frame) in [(0, Frame::Begin), (1, Frame::Challenge { protocol: 1, nonce: [2; 16] })] {
         let mut mesh = Mesh::new(vec![config()]);
         mesh.step(0, ReplicaEvent::Opened { link: LinkId(50), dialled: None, nonce: [1; 16] });
-        mesh.step(0, ReplicaEvent::Received { link: LinkId(50), sequence, frame });
+        mesh.step(0, ReplicaEvent::Received { link: LinkId(50), sequence, bytes: 0, frame });
         assert_eq!(mesh.nodes[0].closed, [LinkCloseReason::Violation]);
     }
 }

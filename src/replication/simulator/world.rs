@@ -226,6 +226,7 @@ impl SimulatedWorld {
                 }
             }
             ReplicaAction::Serve => self.nodes[node].is_serving = true,
+            ReplicaAction::Announce(_) => {}
         }
     }
 
@@ -266,7 +267,7 @@ impl SimulatedWorld {
                     let decoded = decode(&bytes, FRAME_BYTES_MAX, key);
                     let decoded = decoded.ok().flatten().ok_or("a frame cannot be decoded")?;
                     let (sequence, frame) = (decoded.sequence, decoded.frame);
-                    self.step(node, ReplicaEvent::Received { link, sequence, frame })?;
+                    self.step(node, ReplicaEvent::Received { link, sequence, bytes: bytes.len(), frame })?;
                     self.written(other(link), bytes.len())?;
                 }
             }
