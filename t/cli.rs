@@ -143,7 +143,6 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
             "-U, --udp-port: UDP clients cannot authenticate, which -Y, --auth-file demands; write -U 0",
         ),
         (&["-Z"], "-Z, --enable-ssl: needs -o ssl_chain_cert=<file>"),
-        (&["-x", "h", "-e", "/f"], "-x, --replication-peer: not with -e, --memory-file in this version"),
         (
             &["-x", "h", "-o", "repl_serve=now"],
             "-o repl_serve: \"now\" is not one of after_sync, immediately, after:<seconds>",

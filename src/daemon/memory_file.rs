@@ -195,17 +195,18 @@ impl StoreEnd {
     }
 
     /// Stops the workers if the end is graceful or there is a memory file, which is left clean. `stop_node` stops what
-    /// else changes items. A failure is only logged: the next start then finds an unclean end.
-    pub(super) fn stop(self, is_graceful: bool, workers: Workers, stop_node: impl FnOnce()) {
+    /// else changes items. It learns whether the next process has the items. A failure is only logged: the next start
+    /// then finds an unclean end.
+    pub(super) fn stop(self, is_graceful: bool, workers: Workers, stop_node: impl FnOnce(bool)) {
         let Self { path, store, clock, jobs, threads } = self;
         let Some(path) = path.as_deref() else {
             if is_graceful {
                 workers.stop();
             }
-            return stop_node();
+            return stop_node(false);
         };
         let all_have_stopped = workers.stop();
-        stop_node();
+        stop_node(all_have_stopped);
         if !all_have_stopped {
             return log_unclean(path, "a worker has too many new clients");
         }

@@ -27,6 +27,7 @@ mod failure;
 mod heartbeat;
 mod history;
 mod memory_file;
+mod mesh_file;
 mod notify;
 mod operator;
 mod pidfile;

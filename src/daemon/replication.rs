@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::base::{Clock, NodeNumber};
+use crate::base::{Clock, NodeNumber, Version};
 use crate::protocol::{PeerChange, ReplyLine, Streams};
 use crate::replication::{
     ChangeRings, Counts, DriverConfig, LinkEnd, NodeId, NodeReport, Now, PeerEvent, PeerNotice, PeerObserver,
@@ -25,6 +25,7 @@ use crate::sys::signal::{Signal, Signals, send_to_self};
 use crate::watch::{Event, Hub};
 
 use super::failure::Failure;
+use super::mesh_file;
 use super::users::read_secret;
 
 /// The mesh without -o repl_cluster.
@@ -75,7 +76,9 @@ impl MeshIdentity {
     pub(super) fn start(self, settings: &Settings, store: &'static Store, clock: &Arc<Clock>) -> Result<Node, Failure> {
         let now = Now { unix_ms: u64::try_from(clock.unix_ms()).unwrap_or(0), steady_ms: clock.real_us() / 1000 };
         let accepts_only_peers = self.secret.is_none();
-        let replica = Replica::new(self.config(settings), new_node(), now.unix_ms, now);
+        let mut cache = StoreCache::new(store);
+        let saved = mesh_file::take(settings, store).unwrap_or_else(|| new_node(&mut cache, store));
+        let replica = Replica::new(self.config(settings), saved, now.unix_ms, now);
         let threads = settings.threads as usize + JOB_THREADS + 1;
         let rings = Arc::new(ChangeRings::new(threads, RING_ENTRIES, Arc::clone(replica.clock())));
         store.set_journal(Box::new(RingJournal::new(Arc::clone(&rings), Arc::clone(clock))));
@@ -86,13 +89,14 @@ impl MeshIdentity {
             peers: settings.replication_peer_endpoints(),
             frame_bytes_max: FRAME_BYTES + usize::try_from(settings.item_size_max).unwrap_or(usize::MAX / 2),
             accepts_only_peers,
+            keep: mesh_file::keeper(settings, store),
             observer: Box::new(PeerWatch(Arc::clone(&watch_hub))),
             on_serve: Box::new(move || {
                 // Ignored: the start waits no longer.
                 let _ = serve.try_send(());
             }),
         };
-        let running = start(replica, StoreCache::new(store), RingReader::new(rings), Arc::clone(clock), config)
+        let running = start(replica, cache, RingReader::new(rings), Arc::clone(clock), config)
             .map_err(Failure::system(format!("-o repl_port: listen on port {}", settings.replication_port)))?;
         Ok(Node { running, served, watch_hub })
     }
@@ -176,9 +180,10 @@ impl Node {
     }
 
     /// Sends what the peers still lack, as far as the kernel takes it.
-    pub(super) fn stop(self) {
+    /// `keeps_items`: the next process has the items of this one, and no other thread changes them.
+    pub(super) fn stop(self, keeps_items: bool) {
         let Running { orders, thread, .. } = self.running;
-        if orders.post(PeerOrder::Stop).is_ok() {
+        if orders.post(PeerOrder::Stop { keeps_items }).is_ok() {
             // Ignored: a thread that panicked has reported it.
             let _ = thread.join();
         }
@@ -286,11 +291,16 @@ fn shown(endpoint: &Endpoint) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// A node without data: its id and its number are random.
-fn new_node() -> Saved {
+/// A node that has seen nothing, also if it has items of a memory file: its id and its number are random.
+fn new_node(cache: &mut StoreCache, store: &Store) -> Saved {
     let id = RandomState::new().build_hasher().finish();
     let [low, high, ..] = RandomState::new().build_hasher().finish().to_le_bytes();
-    Saved::new(NodeId(id), NodeNumber::new(u16::from_le_bytes([low, high])))
+    let (latest, removed) = if store.is_in_file() { cache.adopt_kept() } else { (Version::ZERO, 0) };
+    if removed > 0 {
+        let line = format!("larder: -x, --replication-peer: {removed} items dropped that were stored without -x");
+        log_line(Level::Info, line);
+    }
+    Saved::new(NodeId(id), NodeNumber::new(u16::from_le_bytes([low, high])), latest)
 }
 
 /// The addresses to listen on.

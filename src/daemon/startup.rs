@@ -115,7 +115,7 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     if predecessor.take().is_none() {
         manager.ready();
     }
-    let ended = server.run(&signals, || node.into_iter().for_each(Node::stop))?;
+    let ended = server.run(&signals, |keeps_items| node.into_iter().for_each(|node| node.stop(keeps_items)))?;
     match (ended, pidfile) {
         // The next process has written it again.
         (Ended::HandedOver, Some(pidfile)) => pidfile.leave(),
@@ -539,7 +539,7 @@ impl Server {
 
     /// Accepts clients until a signal ends the process, or an upgrade. `stop_node` stops replication, which changes
     /// items.
-    fn run(self, signals: &Signals, stop_node: impl FnOnce()) -> Result<Ended, Failure> {
+    fn run(self, signals: &Signals, stop_node: impl FnOnce(bool)) -> Result<Ended, Failure> {
         let Self { dispatcher, config, workers, users, process, upgrader, end } = self;
         let (mut ending, mut ended) = (Ending::new(users, process.certificates.clone()), Ended::Stopped);
         let mut on_event = |held: Held<'_>| {

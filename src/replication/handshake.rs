@@ -74,8 +74,8 @@ impl Replica {
         let has_missed = hello.forgotten.highest_beyond(&self.seen) > Version::ZERO;
         let Some(link) = self.links.get_mut(&id) else { return };
         link.stage = LinkStage::Accepted;
-        let Hello { node, number, incarnation, value_bytes_max, .. } = *hello;
-        link.remote = Some(Remote { node, number, incarnation, value_bytes_max });
+        let Hello { node, number, incarnation, value_bytes_max, clock, .. } = *hello;
+        link.remote = Some(Remote { node, number, incarnation, value_bytes_max, clock });
         link.seen = hello.seen.clone();
         link.resume_at = resume_at;
         link.wants_session = has_missed;

@@ -6,9 +6,9 @@
 //! member   a node that was met; it outlives its links
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::base::{KeyHash, NodeNumber};
+use crate::base::{KeyHash, NodeNumber, Version};
 
 use super::allowance::Allowance;
 use super::cache::HashRange;
@@ -58,6 +58,8 @@ pub(super) struct Remote {
     pub(super) incarnation: u64,
     /// Most bytes of a value that it stores.
     pub(super) value_bytes_max: u64,
+    /// Its clock when the link was made. No change that it had made by then is above.
+    pub(super) clock: Version,
 }
 
 /// Something to send in a `Values` frame.
@@ -77,8 +79,8 @@ pub(super) struct Session {
     pub(super) next: Option<HashRange>,
     /// Parts of ranges with too many entries, which come first.
     pub(super) parts: Vec<HashRange>,
-    /// Ranges that the peer has not answered yet.
-    pub(super) open: usize,
+    /// Ranges that the peer has not answered yet, and the sums that were sent for them.
+    pub(super) open: BTreeMap<HashRange, u64>,
     /// The log of the peer had a gap meanwhile.
     pub(super) has_gap: bool,
     /// It has no other reason than the time.
@@ -106,7 +108,7 @@ impl Session {
 
     /// Whether all ranges were compared.
     pub(super) fn is_over(&self) -> bool {
-        self.peer_seen.is_some() && self.open == 0 && self.next.is_none() && self.parts.is_empty()
+        self.peer_seen.is_some() && self.open.is_empty() && self.next.is_none() && self.parts.is_empty()
     }
 }
 

@@ -46,6 +46,7 @@ mod notice;
 mod proof;
 mod record;
 mod replica;
+mod saved;
 mod seal;
 mod session;
 #[cfg(test)]
@@ -61,8 +62,8 @@ pub use cache::{HashRange, RemovalReason, ReplicatedCache};
 pub use clock::HybridClock;
 pub use control::{NodeReport, PeerReport, PeerState};
 pub use driver::{
-    ChangeRings, DriverConfig, LocalChanges, PeerObserver, PeerOrder, RingJournal, RingReader, Running, TakenChanges,
-    start,
+    ChangeRings, DriverConfig, KeepSaved, LocalChanges, PeerObserver, PeerOrder, RingJournal, RingReader, Running,
+    TakenChanges, start,
 };
 pub use entries::{Hashes, SyncEntries, SyncEntry};
 pub use frame::{
@@ -73,7 +74,8 @@ pub use log::{Change, LogEntry, MissedChanges};
 pub use notice::{LinkEnd, PeerEvent, PeerNotice, ResyncKind};
 pub use proof::hash_seed;
 pub use record::{ChangeRecord, Records};
-pub use replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, Saved};
+pub use replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent};
+pub use saved::Saved;
 pub use seal::FrameKey;
 pub use store_cache::StoreCache;
 pub use tally::{PeerCounts, RecordCounts};

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{NodeNumber, Version};
+use crate::base::Version;
 
 use super::cache::{RemovalReason, ReplicatedCache};
 use super::clock::HybridClock;
@@ -15,6 +15,7 @@ use super::link::{Link, LinkId, LinkStage, Member, Peer, PeerId};
 use super::log::{Change, ChangeLog, LogEntry, MissedChanges};
 use super::notice::{LinkEnd, PeerEvent, PeerNotice};
 use super::record::RecordBatch;
+use super::saved::Saved;
 use super::tally::PeerCounts;
 use super::tombstones::Tombstones;
 use super::vector::VersionVector;
@@ -60,21 +61,6 @@ pub struct Now {
     pub unix_ms: u64,
     /// Milliseconds that only pass. Delays are measured with them.
     pub steady_ms: u64,
-}
-
-/// What a node needs to know of itself after a restart with its data.
-#[derive(Clone, Debug)]
-pub struct Saved {
-    /// Its id.
-    pub node: NodeId,
-    /// Its number in versions.
-    pub number: NodeNumber,
-    /// No version above this one was drawn.
-    pub latest: Version,
-    seen: VersionVector,
-    flushed: Version,
-    tombstones: Tombstones,
-    positions: Vec<LogPosition>,
 }
 
 /// What happens to a node.
@@ -258,19 +244,6 @@ impl Replica {
         self.counts
     }
 
-    /// What a restart with the present data has to know.
-    pub fn saved(&self, unix_ms: u64) -> Saved {
-        Saved {
-            node: self.node,
-            number: self.clock.number(),
-            latest: self.clock.present(unix_ms),
-            seen: self.seen.clone(),
-            flushed: self.flushed,
-            tombstones: self.tombstones.clone(),
-            positions: self.positions(),
-        }
-    }
-
     /// Takes an event, and appends what the driver has to do to `actions`.
     pub fn step(
         &mut self,
@@ -400,10 +373,10 @@ impl Replica {
             }
             Frame::Digest { range, sum } => self.receive_digest(id, range, sum, context),
             Frame::Entries { range, is_equal, forgotten, entries } => {
-                self.tombstones.forget_like(&forgotten);
                 if is_equal {
-                    self.close_range(id, context);
+                    self.receive_equal(id, range, &forgotten, context);
                 } else {
+                    self.tombstones.forget_like(&forgotten);
                     self.receive_entries(id, range, &forgotten, entries, context);
                 }
             }
@@ -531,26 +504,5 @@ impl Replica {
         let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
-    }
-}
-
-impl Saved {
-    /// A node that starts without data.
-    pub fn new(node: NodeId, number: NodeNumber) -> Self {
-        Self {
-            node,
-            number,
-            latest: Version::ZERO,
-            seen: VersionVector::default(),
-            flushed: Version::ZERO,
-            tombstones: Tombstones::new(0),
-            positions: Vec::new(),
-        }
-    }
-
-    /// As [`Replica::deleted_version`].
-    #[cfg(test)]
-    pub(super) fn deleted_version(&self, hash: crate::base::KeyHash) -> Version {
-        self.tombstones.version(hash).max(self.flushed)
     }
 }

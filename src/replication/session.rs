@@ -26,7 +26,7 @@
 //! The peer may lack a value of the requester because of a delete. The requester may have missed this delete, and the
 //! peer may have forgotten it. The requester drops such a value: a cache may miss, but must not return deleted values.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::base::{KeyHash, Version, combined};
 
@@ -63,8 +63,8 @@ impl Replica {
         let is_periodic = !std::mem::take(&mut link.wants_session);
         link.next_session_ms = context.now.steady_ms + self.config.session_interval_ms;
         let kind = if context.cache.items() == 0 { ResyncKind::Snapshot } else { ResyncKind::Digest };
-        let parts = Vec::new();
-        link.session = Some(Session { peer_seen: None, next: None, parts, open: 0, has_gap: false, is_periodic, kind });
+        let (parts, open) = (Vec::new(), BTreeMap::new());
+        link.session = Some(Session { peer_seen: None, next: None, parts, open, has_gap: false, is_periodic, kind });
         let id = link.id;
         self.announce(id, PeerEvent::Begun(kind), context.actions);
         self.send(id, &Frame::Begin, context);
@@ -113,15 +113,16 @@ impl Replica {
         while let Some(link) = self.links.get_mut(&id)
             && link.outgoing.len() < OUTGOING_MAX
             && let Some(session) = &mut link.session
-            && session.open < RANGES_OPEN_MAX
+            && session.open.len() < RANGES_OPEN_MAX
             && let Some(range) = session.take_range()
         {
-            session.open += 1;
             let (sum, entries) = self.sum(range, context.cache);
+            let Some(session) = self.links.get_mut(&id).and_then(|link| link.session.as_mut()) else { return };
             if entries > ENTRIES_MAX && range.bits() < HashRange::BITS_MAX {
-                self.split_range(id, range);
+                session.parts.extend(range.parts());
                 continue;
             }
+            session.open.insert(range, sum);
             self.send(id, &Frame::Digest { range, sum }, context);
         }
         let is_over = |session: &mut Session| session.is_over();
@@ -233,7 +234,7 @@ impl Replica {
             link.outgoing.extend(outgoing);
         }
         if fetched.is_empty() {
-            return self.close_range(id, context);
+            return self.close_range(id, range, context);
         }
         let hashes = Hashes::of(&fetched).unwrap_or_default();
         self.send(id, &Frame::Fetch { purpose: Purpose::Range(range), hashes }, context);
@@ -255,22 +256,44 @@ impl Replica {
                     link.awaited = link.awaited.saturating_sub(1);
                 }
             }
-            Some(Purpose::Range(_)) => self.close_range(id, context),
+            Some(Purpose::Range(range)) => self.close_range(id, range, context),
         }
     }
 
     /// A range has too many entries: its parts take its place.
     pub(super) fn split_range(&mut self, id: LinkId, range: HashRange) {
         if let Some(session) = self.links.get_mut(&id).and_then(|link| link.session.as_mut()) {
-            session.open = session.open.saturating_sub(1);
+            session.open.remove(&range);
             session.parts.extend(range.parts());
         }
     }
 
+    /// The peer has the same in a range as this node had. It may have forgotten a delete since it was ready. If
+    /// something has come into the range meanwhile, that may be what was deleted, so the range is compared again.
+    pub(super) fn receive_equal(
+        &mut self,
+        id: LinkId,
+        range: HashRange,
+        forgotten: &VersionVector,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        let has_forgotten_more = forgotten.highest_beyond(self.tombstones.forgotten()) > Version::ZERO;
+        self.tombstones.forget_like(forgotten);
+        if has_forgotten_more {
+            let present = self.sum(range, context.cache).0;
+            if let Some(session) = self.links.get_mut(&id).and_then(|link| link.session.as_mut())
+                && session.open.get(&range).is_some_and(|sent| *sent != present)
+            {
+                session.parts.push(range);
+            }
+        }
+        self.close_range(id, range, context);
+    }
+
     /// A range was compared.
-    pub(super) fn close_range(&mut self, id: LinkId, context: &mut StepContext<'_, impl ReplicatedCache>) {
+    fn close_range(&mut self, id: LinkId, range: HashRange, context: &mut StepContext<'_, impl ReplicatedCache>) {
         if let Some(session) = self.links.get_mut(&id).and_then(|link| link.session.as_mut()) {
-            session.open = session.open.saturating_sub(1);
+            session.open.remove(&range);
         }
         self.advance_session(id, context);
     }

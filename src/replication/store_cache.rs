@@ -23,6 +23,32 @@ impl StoreCache {
     }
 }
 
+/// Number of parts in which kept items are looked at: one has some thousand of them.
+const KEPT_RANGE_BITS: u8 = 12;
+
+impl StoreCache {
+    /// Looks at the items of a memory file. Removes those that have no version, because a process without peers has
+    /// stored them. Returns the highest version, and how many were removed.
+    pub fn adopt_kept(&mut self) -> (Version, u64) {
+        let (mut latest, mut removed) = (Version::ZERO, 0);
+        let mut next = HashRange::new(KEPT_RANGE_BITS, 0);
+        while let Some(range) = next {
+            let mut without = Vec::new();
+            self.walk(range, &mut |hash, version| {
+                latest = latest.max(version);
+                if version == Version::ZERO {
+                    without.push(hash);
+                }
+            });
+            removed += without.len() as u64;
+            without.into_iter().for_each(|hash| self.items.remove(hash, Version::from_bits(1)));
+            self.end_turn();
+            next = range.next();
+        }
+        (latest, removed)
+    }
+}
+
 impl ReplicatedCache for StoreCache {
     fn hash(&self, key: Key<'_>) -> KeyHash {
         self.items.hash(key)

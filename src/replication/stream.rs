@@ -176,6 +176,9 @@ impl Replica {
             link.skew_ms = through.unix_ms().cast_signed() - context.now.unix_ms.cast_signed();
         }
         self.follow(id, positions.clone(), through, context.actions);
+        if self.has_caught_up(id, through) {
+            self.serve(context);
+        }
         if !lacking.is_empty() {
             if let Some(link) = self.links.get_mut(&id) {
                 link.awaited += 1;
@@ -260,6 +263,13 @@ impl Replica {
     /// What is not newer than this may be deleted, though the peer has it.
     fn blind_spot_of(&self, id: LinkId) -> Version {
         self.links.get(&id).map_or(Version::ZERO, |link| self.tombstones.blind_spot(&link.seen))
+    }
+
+    /// Whether this node has all changes that the peer had made before the link, without a comparison. `through` is how
+    /// far it has followed the log.
+    fn has_caught_up(&self, id: LinkId, through: Version) -> bool {
+        let Some(remote) = self.links.get(&id).and_then(|link| link.remote) else { return false };
+        through >= remote.clock && self.members.get(&remote.node).is_some_and(|member| member.is_synced)
     }
 
     /// Notes how far this node has followed the log of a peer, and whether it has missed something.

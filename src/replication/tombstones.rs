@@ -120,6 +120,11 @@ impl Tombstones {
         self.forgotten.merge(forgotten);
     }
 
+    /// All tombstones, the oldest version first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (KeyHash, Version)> + '_ {
+        self.by_age.iter().map(|(version, position)| (KeyHash(position.reverse_bits()), *version))
+    }
+
     /// The tombstones of a range of hashes.
     pub(super) fn in_range(&self, range: HashRange) -> impl Iterator<Item = (KeyHash, Version)> + '_ {
         let buckets = &self.buckets[self.bucket_of(range.first())..=self.bucket_of(range.last())];

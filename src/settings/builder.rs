@@ -228,9 +228,6 @@ impl Settings {
         if peers > PEERS_MAX {
             return Err(format!("-x, --replication-peer: {peers} peers, at most {PEERS_MAX}"));
         }
-        if self.replicates() && self.memory_file.is_some() {
-            return Err("-x, --replication-peer: not with -e, --memory-file in this version".into());
-        }
         if self.replication_peers.is_empty() && self.replicates() && self.replication_secret.is_none() {
             return Err("-o repl_listen: needs -x, --replication-peer or -o repl_secret_file".into());
         }

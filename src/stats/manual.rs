@@ -75,7 +75,11 @@ pub fn markdown() -> String {
     let hotkeys = [meanings(SAMPLING_ROWS), vec![HOTKEY_NAME], meanings(HOTKEY_ROWS)].concat();
     section("`stats hotkeys`, most rows behind `<rank>:`", &hotkeys);
     section("`stats` with -x", &meanings(REPCACHED_ROWS));
-    let node = [vec![("node", "The id of this node, new at each start.")], meanings(NODE_ROWS)].concat();
+    let node = [
+        vec![("node", "The id of this node. Only a restart with -e after a clean stop keeps it.")],
+        meanings(NODE_ROWS),
+    ]
+    .concat();
     section("`stats replication`: this node", &node);
     section("`stats replication`: each row behind `<peer>:`", &meanings(PEER_ROWS));
     let connections = CONNECTION_ROWS.map(|(name, help, _)| (name, help));

@@ -144,6 +144,11 @@ impl Store {
         Self::over(slabs, config, clock)
     }
 
+    /// How often a process began to use the memory file. `None`: there is no memory file.
+    pub fn file_generation(&self) -> Option<u64> {
+        self.slabs.arena().superblock().map(|superblock| superblock.state(|state| state.generation))
+    }
+
     fn over(slabs: SlabAllocator, config: StoreConfig, clock: Arc<Clock>) -> io::Result<&'static Self> {
         let index_bytes = usize::try_from(config.limit_bytes / INDEX_SHARE).unwrap_or(usize::MAX).max(64 << 20);
         let pages = if config.limit_bytes >= HUGE_INDEX_LIMIT { IndexPages::Huge } else { IndexPages::Small };
@@ -158,8 +163,9 @@ impl Store {
         // An index that a file keeps is of use only with its seed. std's RandomState is randomly keyed: a seed from it
         // needs no crate and no file in /dev.
         let kept = superblock.as_ref().map_or(0, |superblock| superblock.state(|state| state.index.seed));
-        let drawn = || config.hash_seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
-        let seed = if kept == 0 { drawn() } else { kept };
+        let of_file = || if kept == 0 { RandomState::new().build_hasher().finish() } else { kept };
+        // All nodes of a mesh hash alike, also if the file was made without one.
+        let seed = config.hash_seed.unwrap_or_else(of_file);
         Ok(Box::leak(Box::new(Self {
             hands: (0..=CLASS_MAX).map(|_| Mutex::default()).collect(),
             ghost: Ghost::new(config.limit_bytes / GHOST_ITEM_BYTES)?,

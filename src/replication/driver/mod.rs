@@ -30,6 +30,7 @@ use super::control::PeerReport;
 use super::link::PeerId;
 use super::log::{LogEntry, MissedChanges};
 use super::notice::PeerNotice;
+use super::saved::Saved;
 
 pub use journal::RingJournal;
 pub use rings::{ChangeRings, RingReader};
@@ -49,6 +50,9 @@ pub struct TakenChanges {
     /// What a full ring has not kept in order.
     pub missed: Option<MissedChanges>,
 }
+
+/// Keeps what a restart with the items has to know.
+pub type KeepSaved = Box<dyn FnOnce(&Saved) + Send>;
 
 /// Learns what happens with peers. Implemented where clients can watch.
 pub trait PeerObserver: Send {
@@ -71,6 +75,8 @@ pub struct DriverConfig {
     pub accepts_only_peers: bool,
     /// Called once, when clients may be served.
     pub on_serve: Box<dyn FnOnce() + Send>,
+    /// Called at the end, if the items stay: keeps what the next process has to know.
+    pub keep: Option<KeepSaved>,
     /// Learns what happens with peers.
     pub observer: Box<dyn PeerObserver>,
 }
@@ -90,8 +96,11 @@ pub enum PeerOrder {
     Resync(Endpoint),
     /// Sends what is known of each peer. Peers that this node does not dial have no endpoint.
     Report(mpsc::SyncSender<Vec<(Option<Endpoint>, PeerReport)>>),
-    /// Ends the thread, when what is queued was written.
-    Stop,
+    /// Ends the thread, when what is queued was written. No other thread changes items.
+    Stop {
+        /// The next process has the items.
+        keeps_items: bool,
+    },
     /// From a resolving thread: the addresses of a peer.
     #[doc(hidden)]
     Resolved(PeerId, Vec<IpAddr>),

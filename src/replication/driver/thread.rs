@@ -26,7 +26,7 @@ use crate::sys::socket::listen_tcp;
 
 use super::dial::{AddressBook, DialTarget};
 use super::link_socket::{LinkSocket, SocketProgress};
-use super::{DriverConfig, LocalChanges, PeerOrder};
+use super::{DriverConfig, KeepSaved, LocalChanges, PeerOrder};
 
 const MAIL: Token = Token(usize::MAX);
 /// The token of the first listener. The others have the ones below it.
@@ -61,6 +61,7 @@ struct Driver<C, L> {
     clock: Arc<Clock>,
     config: DriverConfig,
     on_serve: Option<Box<dyn FnOnce() + Send>>,
+    keep: Option<KeepSaved>,
     poll: Poll,
     sender: Sender<PeerOrder>,
     listeners: Vec<TcpListener>,
@@ -115,6 +116,7 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
     }
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
     let on_serve = std::mem::replace(&mut config.on_serve, Box::new(|| {}));
+    let keep = config.keep.take();
     let report = Arc::new(Leaf::new(replica.report_node()));
     let mut driver = Driver {
         replica,
@@ -122,6 +124,7 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
         changes,
         clock,
         on_serve: Some(on_serve),
+        keep,
         poll,
         sender: sender.clone(),
         listeners,
@@ -167,6 +170,9 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                 (false, true) => PAUSE_MIN,
                 (false, false) => (pause.max(PAUSE_MIN) * 2).min(PAUSE_MAX),
             };
+        }
+        if let Some(keep) = self.keep.take() {
+            keep(&self.replica.saved(self.now().unix_ms));
         }
     }
 
@@ -316,10 +322,11 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                 // Ignored: the operator waits no longer.
                 let _ = sender.try_send(named.collect());
             }
-            PeerOrder::Stop => {
+            PeerOrder::Stop { keeps_items } => {
                 self.take_changes();
                 self.write_all();
                 self.is_stopping = true;
+                self.keep = self.keep.take().filter(|_| keeps_items);
             }
             PeerOrder::Resolved(peer, addresses) => {
                 let target = self.book.resolved(peer, addresses);

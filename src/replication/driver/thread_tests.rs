@@ -95,7 +95,7 @@ impl TestNode {
             serve_after_ms: 3_600_000,
         };
         let now = Now { unix_ms: unix_ms(&clock), steady_ms: 0 };
-        let saved = Saved::new(NodeId(u64::from(number)), NodeNumber::new(number));
+        let saved = Saved::new(NodeId(u64::from(number)), NodeNumber::new(number), Version::ZERO);
         let replica = Replica::new(config, saved, 1, now);
         let (served_sender, served) = mpsc::channel();
         let driver_config = DriverConfig {
@@ -103,6 +103,7 @@ impl TestNode {
             peers: peers.iter().copied().map(endpoint).collect(),
             frame_bytes_max: 1 << 20,
             accepts_only_peers: secret.is_none(),
+            keep: None,
             observer: Box::new(Unwatched),
             on_serve: Box::new(move || served_sender.send(()).unwrap()),
         };
@@ -132,7 +133,7 @@ impl TestNode {
     }
 
     fn stop(&mut self) {
-        self.orders.post(PeerOrder::Stop).unwrap();
+        self.orders.post(PeerOrder::Stop { keeps_items: false }).unwrap();
         self.thread.take().unwrap().join().unwrap();
     }
 }

@@ -13,6 +13,7 @@
 //! It drives the code that the server runs. A failing seed is printed. `SEED=n make simulate` runs it again, and does
 //! the same thing at the same virtual times.
 
+mod forgotten;
 mod history;
 mod limits;
 pub(super) mod model;

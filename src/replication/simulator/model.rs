@@ -104,6 +104,11 @@ impl Model {
     pub(super) fn restart(&mut self) {
         self.departed.clear();
     }
+
+    /// The highest version of an item.
+    pub(super) fn latest(&self) -> Version {
+        self.items.values().map(|item| item.version).max().unwrap_or_default()
+    }
 }
 
 impl ReplicatedCache for Model {

@@ -1,7 +1,8 @@
-//! Single cases of what an operator learns: conflicts, and how nodes catch up.
+//! Single cases of what an operator learns and asks for: conflicts, and how nodes catch up.
 
 use crate::replication::{PeerEvent, ResyncKind};
 
+use super::model::hash_of;
 use super::scenarios::{Mesh, peer_id};
 
 #[test]
@@ -41,4 +42,18 @@ fn a_node_says_how_it_caught_up() {
     mesh.settle();
     assert_eq!(resyncs(&mesh), [1, 1, 1]);
     assert!(mesh.nodes[0].notices.contains(&PeerEvent::Done(ResyncKind::Digest)));
+}
+
+#[test]
+fn an_operator_can_have_all_items_compared() {
+    let mut mesh = Mesh::pair();
+    mesh.set(0, 1, 11);
+    mesh.settle();
+    // A bug or a damaged memory file has changed an item behind the back of replication.
+    mesh.nodes[1].cache.delete(hash_of(1));
+    mesh.settle();
+    assert_eq!(mesh.values(1), [Some(11), None]);
+    mesh.order(1, |replica, _, _, _| replica.resync(peer_id(0)));
+    mesh.settle();
+    assert_eq!(mesh.values(1), [Some(11); 2]);
 }

@@ -64,7 +64,7 @@ impl Mesh {
         };
         let count = configs.len();
         for (index, config) in (1..).zip(configs) {
-            mesh.add(config, Saved::new(NodeId(u64::from(index) * 100), NodeNumber::new(index)));
+            mesh.add(config, Saved::new(NodeId(u64::from(index) * 100), NodeNumber::new(index), Version::ZERO));
         }
         for (index, node) in mesh.nodes.iter_mut().enumerate() {
             (0..count).filter(|peer| *peer != index).for_each(|peer| node.replica.add_peer(peer_id(peer)));
@@ -278,20 +278,6 @@ fn a_removed_peer_is_dialled_no_more() {
 }
 
 #[test]
-fn an_operator_can_have_all_items_compared() {
-    let mut mesh = Mesh::pair();
-    mesh.set(0, 1, 11);
-    mesh.settle();
-    // A bug or a damaged memory file has changed an item behind the back of replication.
-    mesh.nodes[1].cache.delete(hash_of(1));
-    mesh.settle();
-    assert_eq!(mesh.values(1), [Some(11), None]);
-    mesh.order(1, |replica, _, _, _| replica.resync(peer_id(0)));
-    mesh.settle();
-    assert_eq!(mesh.values(1), [Some(11); 2]);
-}
-
-#[test]
 fn a_peer_that_does_not_answer_lags() {
     let mut mesh = Mesh::pair();
     mesh.set(0, 1, 11);
@@ -381,7 +367,7 @@ fn a_node_that_finds_itself_refuses_itself() {
 #[test]
 fn a_copy_of_a_node_is_refused() {
     let mut mesh = Mesh::new(vec![config()]);
-    mesh.add(config(), Saved::new(NodeId(100), NodeNumber::new(2)));
+    mesh.add(config(), Saved::new(NodeId(100), NodeNumber::new(2), Version::ZERO));
     mesh.nodes[1].replica.incarnation = 2;
     mesh.nodes[1].replica.add_peer(peer_id(0));
     mesh.settle();
@@ -407,7 +393,7 @@ fn a_node_whose_clock_is_far_ahead_is_refused_until_it_is_set_right() {
 fn of_two_nodes_with_one_number_one_takes_another() {
     let mut mesh = Mesh::new(Vec::new());
     for node in [100, 200] {
-        mesh.add(config(), Saved::new(NodeId(node), NodeNumber::new(5)));
+        mesh.add(config(), Saved::new(NodeId(node), NodeNumber::new(5), Version::ZERO));
     }
     mesh.nodes[0].replica.add_peer(peer_id(1));
     mesh.nodes[1].replica.add_peer(peer_id(0));

@@ -54,6 +54,8 @@ struct SimulatedNode {
     replica: Option<Replica>,
     /// What survives a kill.
     saved: Option<Saved>,
+    /// Changes may have been lost at its last end.
+    has_lost: bool,
     /// Number of times that it was started.
     start: u64,
     is_stopped: bool,
@@ -100,6 +102,7 @@ impl SimulatedWorld {
             cache: Model::new(plan.capacity, STEADY_MS),
             replica: None,
             saved: None,
+            has_lost: false,
             start: 0,
             is_stopped: false,
             is_serving: false,
@@ -331,7 +334,9 @@ impl SimulatedWorld {
             return;
         }
         node.start += 1;
-        let saved = node.saved.take().unwrap_or_else(|| Saved::new(node_id, number));
+        // Items that survived without it are those of a node that has seen nothing.
+        let kept = || Saved::new(node_id, number, node.cache.latest());
+        let saved = node.saved.take().unwrap_or_else(kept);
         let mut replica = Replica::new(config, saved, node.start, now);
         replica.fault = self.fault;
         (0..count)
@@ -370,15 +375,18 @@ impl SimulatedWorld {
         let now = self.now(index);
         let node = &mut self.nodes[index];
         let Some(replica) = node.replica.take() else { return };
-        let is_persistent = node.plan.is_persistent;
-        if is_persistent {
+        let (keeps_items, knows_itself) = (node.plan.is_persistent, self.random.percent(50));
+        node.has_lost = !(keeps_items && knows_itself);
+        node.cache.restart();
+        if keeps_items && knows_itself {
             node.saved = Some(replica.saved(now.unix_ms));
-            node.cache.restart();
             self.history.restart(index);
         } else {
-            node.cache = Model::new(node.plan.capacity, now.steady_ms);
-            let others = self.nodes.iter().filter(|other| other.replica.is_some() || other.saved.is_some());
-            let others: Vec<&SimulatedNode> = others.collect();
+            if !keeps_items {
+                node.cache = Model::new(node.plan.capacity, now.steady_ms);
+            }
+            // What is left: also the items that this node keeps.
+            let others: Vec<&SimulatedNode> = self.nodes.iter().collect();
             self.history.kill(index, |hash| others.iter().map(|other| other.knows(hash)).max().unwrap_or_default());
         }
         let start = self.nodes[index].start;
@@ -461,7 +469,7 @@ impl SimulatedWorld {
 
     fn request(&mut self, index: usize) -> Result<(), Violation> {
         let Client { node, start, .. } = self.clients[index];
-        if self.nodes[node].start != start && !self.nodes[node].plan.is_persistent {
+        if self.nodes[node].start != start && self.nodes[node].has_lost {
             self.clients[index].expected = Expected::default();
         }
         self.clients[index].start = self.nodes[node].start;

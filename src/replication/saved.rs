@@ -1,0 +1,163 @@
+//! What a node needs to know of itself after a restart with its items.
+//!
+//! ```text
+//! magic 8 │ generation 8 │ node 8 │ number 2 │ latest 8 │ flushed 8 │ seen, forgotten │ positions │ tombstones │ sum 4
+//! ```
+//!
+//! The generation is that of the memory file that has the items. Without this, or with that of other items, a node
+//! with items is another node, which has seen nothing. It compares them with all peers, and drops what may be deleted.
+
+use crate::base::{KeyHash, NodeNumber, Version};
+
+use super::frame::{LogPosition, NodeId, PEERS_MAX};
+use super::replica::Replica;
+use super::tombstones::Tombstones;
+use super::vector::VersionVector;
+use super::wire::{FieldReader, FieldWriter};
+
+/// The first bytes.
+const MAGIC: [u8; 8] = *b"LRDRMSH1";
+/// Bytes of the checksum at the end.
+const SUM_BYTES: usize = 4;
+
+/// What a node needs to know of itself after a restart with its items.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// Its id.
+    pub node: NodeId,
+    /// Its number in versions.
+    pub number: NodeNumber,
+    /// No version above this one was drawn, and no item has one.
+    pub latest: Version,
+    pub(super) seen: VersionVector,
+    pub(super) flushed: Version,
+    pub(super) tombstones: Tombstones,
+    pub(super) positions: Vec<LogPosition>,
+}
+
+impl Saved {
+    /// A node that has seen nothing. `latest` is at or above the versions of its items.
+    pub fn new(node: NodeId, number: NodeNumber, latest: Version) -> Self {
+        Self {
+            node,
+            number,
+            latest,
+            seen: VersionVector::default(),
+            flushed: Version::ZERO,
+            tombstones: Tombstones::new(0),
+            positions: Vec::new(),
+        }
+    }
+
+    /// The bytes for a file.
+    pub fn encode(&self, generation: u64) -> Vec<u8> {
+        let mut writer = FieldWriter::default();
+        writer.bytes(&MAGIC);
+        writer.u64(generation);
+        writer.u64(self.node.0);
+        writer.u16(self.number.get());
+        writer.version(self.latest);
+        writer.version(self.flushed);
+        writer.vector(&self.seen);
+        writer.vector(self.tombstones.forgotten());
+        writer.list(self.positions.iter(), |writer, position| {
+            [position.node.0, position.incarnation, position.next].into_iter().for_each(|number| writer.u64(number));
+        });
+        for (hash, version) in self.tombstones.iter() {
+            writer.u64(hash.0);
+            writer.version(version);
+        }
+        let sum = crc32fast::hash(writer.as_slice());
+        writer.u32(sum);
+        writer.into_bytes()
+    }
+
+    /// What `bytes` say. `None`: they are damaged, or belong to items of another generation.
+    pub fn decode(bytes: &[u8], generation: u64) -> Option<Self> {
+        let (body, sum) = bytes.split_at_checked(bytes.len().checked_sub(SUM_BYTES)?)?;
+        if FieldReader::new(sum).u32()? != crc32fast::hash(body) {
+            return None;
+        }
+        let mut reader = FieldReader::new(body);
+        if reader.array()? != MAGIC || reader.u64()? != generation {
+            return None;
+        }
+        let (node, number) = (NodeId(reader.u64()?), NodeNumber::new(reader.u16()?));
+        let (latest, flushed) = (reader.version()?, reader.version()?);
+        let (seen, forgotten) = (reader.vector()?, reader.vector()?);
+        let positions = reader.list(PEERS_MAX, |reader| {
+            let (node, incarnation, next) = (NodeId(reader.u64()?), reader.u64()?, reader.u64()?);
+            Some(LogPosition { node, incarnation, next })
+        })?;
+        let mut tombstones = Tombstones::new(reader.rest().len() / 16);
+        tombstones.forget_like(&forgotten);
+        while !reader.is_empty() {
+            tombstones.insert(KeyHash(reader.u64()?), reader.version()?);
+        }
+        Some(Self { node, number, latest, seen, flushed, tombstones, positions })
+    }
+
+    /// As [`Replica::deleted_version`].
+    #[cfg(test)]
+    pub(super) fn deleted_version(&self, hash: KeyHash) -> Version {
+        self.tombstones.version(hash).max(self.flushed)
+    }
+}
+
+impl Replica {
+    /// What a restart with the present items has to know.
+    pub fn saved(&self, unix_ms: u64) -> Saved {
+        Saved {
+            node: self.node,
+            number: self.clock.number(),
+            latest: self.clock.present(unix_ms),
+            seen: self.seen.clone(),
+            flushed: self.flushed,
+            tombstones: self.tombstones.clone(),
+            positions: self.positions(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyHash, LogPosition, NodeId, NodeNumber, Saved, Tombstones, Version};
+
+    fn saved() -> Saved {
+        let version = |ms: u64| Version::from_bits(ms << 22 | 3);
+        let mut tombstones = Tombstones::new(10);
+        (1..5).for_each(|key| tombstones.insert(KeyHash(key << 40), version(key)));
+        tombstones.forget_through(version(1));
+        Saved {
+            node: NodeId(7),
+            number: NodeNumber::new(3),
+            latest: version(9),
+            seen: [version(8)].into_iter().collect(),
+            flushed: version(2),
+            tombstones,
+            positions: vec![LogPosition { node: NodeId(5), incarnation: 6, next: 7 }],
+        }
+    }
+
+    #[test]
+    fn a_node_reads_what_it_has_saved() {
+        let read = Saved::decode(&saved().encode(4), 4).unwrap();
+        assert_eq!((read.node, read.number, read.latest), (NodeId(7), NodeNumber::new(3), saved().latest));
+        assert_eq!((read.seen, read.flushed, read.positions), (saved().seen, saved().flushed, saved().positions));
+        assert_eq!(read.tombstones.forgotten(), saved().tombstones.forgotten());
+        let all = |tombstones: &Tombstones| tombstones.iter().collect::<Vec<_>>();
+        assert_eq!(all(&read.tombstones), all(&saved().tombstones));
+    }
+
+    #[test]
+    fn no_changed_bit_no_missing_end_and_no_other_generation_is_read() {
+        let bytes = saved().encode(4);
+        assert!(Saved::decode(&bytes, 5).is_none());
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(Saved::decode(&flipped, 4).is_none(), "bit {bit}");
+        }
+        assert!((0..bytes.len()).all(|len| Saved::decode(&bytes[..len], 4).is_none()));
+    }
+}

@@ -1,0 +1,126 @@
+//! Nodes with a memory file (-e): what a restart keeps, and how the node and its peer catch up.
+
+use std::path::Path;
+
+use crate::support::{Client, Server, scratch_directory, wait_until};
+
+use super::{free_ports, node, settles_as};
+
+/// Sets in one pipeline, more than a node has sent when it is killed.
+const SETS: usize = 10_000;
+/// Of the keys of each kind, how many.
+const KEYS: usize = 100;
+
+/// Sets keys that begin with `prefix`, and waits for the replies.
+fn set(client: &mut Client, prefix: &str, count: usize) {
+    let sets: String = (0..count).map(|key| format!("set {prefix}{key} 0 0 1\r\nv\r\n")).collect();
+    client.ask(sets, "STORED\r\n".repeat(count));
+}
+
+fn delete(client: &mut Client, prefix: &str) {
+    let deletes: String = (0..KEYS).map(|key| format!("delete {prefix}{key}\r\n")).collect();
+    client.ask(deletes, "DELETED\r\n".repeat(KEYS));
+}
+
+/// How many of the keys are there.
+fn count(client: &mut Client, prefix: &str, keys: usize) -> usize {
+    let of_batch = |start: usize| {
+        let batch: String = (start..(start + KEYS).min(keys)).map(|key| format!(" {prefix}{key}")).collect();
+        client.send(format!("get{batch}\r\n"));
+        let reply = client.read_until(b"END\r\n").expect("the server answers");
+        String::from_utf8_lossy(&reply).matches("VALUE ").count()
+    };
+    (0..keys).step_by(KEYS).map(of_batch).sum()
+}
+
+fn start(port: u16, peer: u16, file: &Path) -> Server {
+    node(port, &[peer], &["-e", &file.display().to_string()])
+}
+
+/// How the node caught up with its peer: without a comparison, and with.
+fn resyncs(server: &Server, peer: u16) -> [u64; 3] {
+    let rows = server.stats("replication");
+    ["incremental", "snapshot", "digest"]
+        // A peer has rows soon after the start.
+        .map(|kind| {
+            rows.get(&format!("127.0.0.1:{peer}:resyncs_{kind}")).map_or(0, |row| row.parse().expect("a number"))
+        })
+}
+
+#[test]
+fn a_node_that_was_killed_keeps_its_items_and_learns_what_was_deleted() {
+    let directory = scratch_directory();
+    let file = directory.join("items");
+    let [one, two] = free_ports();
+    let other = node(two, &[one], &["-o", "repl_serve=immediately"]);
+    let first = start(one, two, &file);
+    let mut clients = [first.client(), other.client()];
+    for prefix in ["kept", "here", "there"] {
+        set(&mut clients[0], prefix, KEYS);
+    }
+    delete(&mut clients[0], "here");
+    settles_as(&mut clients, &format!("here{}", KEYS - 1), None);
+    settles_as(&mut clients, &format!("there{}", KEYS - 1), Some("v"));
+    // The last ones have not reached the other node when this one is killed.
+    set(&mut clients[0], "late", SETS);
+    first.kill();
+    delete(&mut clients[1], "there");
+    set(&mut clients[1], "new", KEYS);
+    drop(first);
+    let first = start(one, two, &file);
+    let mut clients = [first.client(), other.client()];
+    for client in &mut clients {
+        wait_until("no acknowledged set is lost, and no deleted key is there", || {
+            count(client, "late", SETS) == SETS
+                && ["kept", "new"].iter().all(|prefix| count(client, prefix, KEYS) == KEYS)
+                && ["here", "there"].iter().all(|prefix| count(client, prefix, KEYS) == 0)
+        });
+    }
+    settles_as(&mut clients, "late7", Some("v"));
+}
+
+#[test]
+fn a_node_that_was_stopped_goes_on_where_it_was() {
+    let directory = scratch_directory();
+    let file = directory.join("items");
+    let [one, two] = free_ports();
+    let other = node(two, &[one], &["-o", "repl_serve=immediately"]);
+    let mut first = start(one, two, &file);
+    let mut clients = [first.client(), other.client()];
+    for prefix in ["kept", "there"] {
+        set(&mut clients[0], prefix, KEYS);
+    }
+    settles_as(&mut clients, &format!("there{}", KEYS - 1), Some("v"));
+    set(&mut clients[0], "late", SETS);
+    first.signal("TERM");
+    assert!(first.wait_for_end().success());
+    assert!(directory.join("items.mesh").exists());
+    delete(&mut clients[1], "there");
+    set(&mut clients[1], "new", KEYS);
+    drop(first);
+    let first = start(one, two, &file);
+    assert!(!directory.join("items.mesh").exists());
+    // It serves when it has caught up.
+    let mut client = first.client();
+    let counts = ["kept", "new", "there"].map(|prefix| count(&mut client, prefix, KEYS));
+    assert_eq!(counts, [KEYS, KEYS, 0]);
+    wait_until("the node says how it caught up", || resyncs(&first, two)[0] > 0);
+    assert_eq!(resyncs(&first, two)[1], 0);
+    wait_until("the peer has all", || count(&mut clients[1], "late", SETS) == SETS);
+}
+
+#[test]
+fn items_that_were_stored_without_peers_are_dropped() {
+    let directory = scratch_directory();
+    let file = directory.join("items");
+    let [one, two] = free_ports();
+    let mut alone = Server::start(&["-e", &file.display().to_string()]);
+    set(&mut alone.client(), "alone", KEYS);
+    alone.signal("TERM");
+    assert!(alone.wait_for_end().success());
+    let first = start(one, two, &file);
+    wait_until("the start says so", || first.stderr().contains("100 items dropped that were stored without -x"));
+    let mut client = first.client();
+    assert_eq!(count(&mut client, "alone", KEYS), 0);
+    client.ask("set k 0 0 1\r\nv\r\nget k\r\n", "STORED\r\nVALUE k 0 1\r\nv\r\nEND\r\n");
+}
