@@ -58,6 +58,11 @@ ROUNDS ?= 50
 test-kill: ## kill servers with a memory file under load, ROUNDS times, and compare every value with its client's log
 	LARDER_KILL_ROUNDS=$(ROUNDS) scripts/run-tests $(CARGO) test --release --test t -- restart::kill --nocapture
 
+.PHONY: test-races
+RACES ?= 100
+test-races: ## set one key on two nodes at the same time, RACES rounds of 2 x 2,000 sets; both must end with the same value
+	LARDER_RACES=$(RACES) scripts/run-tests $(CARGO) test --release --test t -- --nocapture replication::concurrent_sets
+
 .PHONY: simulate
 SEEDS ?= 10000
 simulate: ## run SEEDS simulations of replicated nodes under faults (10,000; a minute); SEED=n repeats one of them

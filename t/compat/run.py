@@ -13,6 +13,7 @@ import sys
 import daemons
 import install
 import libraries
+import mesh
 import proxies
 import tools
 import web
@@ -57,6 +58,9 @@ GROUPS = [
     ("curl", 0, ["curl"], [], web.curl),
     ("Prometheus", 0, ["prometheus"], [], web.prometheus),
     ("check_tcp", 1, ["monitoring-plugins-basic"], [], tools.nagios_check_tcp),
+    ("mesh, haproxy", 0, ["haproxy"], [], mesh.haproxy_failover),
+    ("mesh, php sessions", 0, ["php-cli", "php-memcached"], [], mesh.php_sessions),
+    ("mesh, libmemcached", 0, ["php-cli", "php-memcached"], [], mesh.libmemcached_failover),
     ("twemproxy", 3, ["nutcracker"], [], proxies.twemproxy),
     ("memcached's router", 3, [], [install.newest_memcached], proxies.router),
     ("daemontools", 0, ["daemontools"], [], daemons.daemontools),
