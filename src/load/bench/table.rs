@@ -296,7 +296,7 @@ mod tests {
     fn json_has_the_same_figures() {
         let text = json(&[("date", "2026-11-30".to_string())], &names(), &[verdict("incr", 0.5)], &[]);
         assert!(text.starts_with(
-            "{\"rows\":[\n{\"row\":\"incr pipelined 50\",\"figure\":\"CPU µs\",\"judged\":{\"median\":0.5,"
+            "{\"date\":\"2026-11-30\",\n\"rows\":[\n{\"row\":\"incr pipelined 50\",\"figure\":\"CPU µs\",\"judged\":{\"median\":0.5,"
         ));
         assert!(text.contains("\"bar\":0.6,\"aim\":0.4,\"passes\":true,\"larder\":{\"median\":0.5,"));
         assert!(text.ends_with("],\n\"details\":[]}"));
