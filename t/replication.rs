@@ -256,6 +256,9 @@ fn a_client_watches_what_happens_with_peers() {
     line("state=up");
     line("state=begin kind=snapshot");
     line("state=end kind=snapshot");
+    // The other node may have made the link. This one then knows its address when it has dialled it.
+    let state = || first.stats("replication").get(&format!("127.0.0.1:{other}:state")).cloned();
+    wait_until("the peer is up", || state().as_deref() == Some("up"));
     first.client().ask(format!("replication resync 127.0.0.1:{other}\r\n"), "OK\r\n");
     let peer = format!("peer=127.0.0.1%3A{other}");
     assert!(line("state=end kind=snapshot").contains(&peer));
