@@ -52,7 +52,7 @@ fn what_is_built_is_installed_without_cargo() {
 }
 
 #[test]
-fn the_installed_options_are_understood_and_an_operators_own_stay() {
+fn the_installed_options_are_valid_and_the_operators_file_is_kept() {
     let directory = scratch_directory();
     install(&directory, "install", "/usr");
     let options = directory.join("root/etc/larder.conf");

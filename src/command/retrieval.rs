@@ -23,7 +23,7 @@ pub const KEYS_PER_WINDOW: usize = 16;
 
 const _: () = assert!(READY_LENGTHS == BORROWED_VALUE_MIN as usize, "the length of what is copied is there ready");
 
-/// A plain `get` of one key, while `stats detail` is off.
+/// A plain `get` of one key, while `stats detail` is off and no client watches.
 #[inline(never)]
 pub(super) fn get<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     key: Key<'_>,
@@ -293,7 +293,7 @@ pub(super) struct LookupTally {
 }
 
 impl LookupTally {
-    /// That of one miss.
+    /// The tally of one miss.
     #[inline]
     pub(super) fn of(miss: Miss) -> Self {
         let mut tally = Self::default();

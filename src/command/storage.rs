@@ -201,7 +201,7 @@ fn answer_stored<I, E: Engine, S: ReplySink<I>>(
         StoreOutcome::Stored { cas, joined_len } if is_cas == IsCas::No => {
             // Fast path: the text protocol shows neither the CAS unique nor the length.
             if let Echo::Text(reply) = echo {
-                return text::compose(reply, ReplyLine::Stored.into(), sink.text());
+                return text::compose(reply, Answer::Stored { cas, value_len }, sink.text());
             }
             let value_len = joined_len.unwrap_or(value_len);
             answer(sink, echo, Answer::Stored { cas: ctx.shown_cas(cas), value_len });

@@ -33,7 +33,8 @@ pub(super) struct WriteQueue<'w, 'pin> {
     text: &'w mut Vec<u8>,
     values: Vec<BorrowedValue<'pin>>,
     value_bytes: usize,
-    /// With this much text the queue is full: [`TEXT_BYTES_MAX`], or 0 if its values alone fill it.
+    /// Length of the text from which the queue is full: [`TEXT_BYTES_MAX`], or 0 if the values fill it or memory ran
+    /// out.
     full_at: usize,
     /// Memory ran out while replies were queued. The client must be closed.
     is_short: bool,
@@ -76,16 +77,16 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     fn borrow(&mut self, item: CachedItem<'pin>) {
         self.value_bytes += item.value_len() as usize;
         if !try_reserve(&mut self.values, 1) {
-            (self.is_short, self.full_at) = (true, 0);
-            return;
+            self.is_short = true;
+            return self.update_full_at();
         }
         self.values.push(BorrowedValue { at: self.text.len(), item });
-        self.note_values();
+        self.update_full_at();
     }
 
-    fn note_values(&mut self) {
-        let are_full = self.value_bytes >= VALUE_BYTES_MAX || self.values.len() >= VALUES_MAX;
-        self.full_at = if are_full { 0 } else { TEXT_BYTES_MAX };
+    fn update_full_at(&mut self) {
+        let is_full = self.is_short || self.value_bytes >= VALUE_BYTES_MAX || self.values.len() >= VALUES_MAX;
+        self.full_at = if is_full { 0 } else { TEXT_BYTES_MAX };
     }
 
     /// Sends the queue, with one system call if the kernel takes it all. Adds the bytes to `written`. The queue is
@@ -224,7 +225,7 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
         self.text.clear();
         self.values.clear();
         self.value_bytes = 0;
-        self.note_values();
+        self.update_full_at();
     }
 
     /// The text queued since `mark`, for the log.
@@ -277,7 +278,7 @@ impl<'pin> ReplySink<CachedItem<'pin>> for WriteQueue<'_, 'pin> {
         for value in self.values.drain(mark.values..) {
             self.value_bytes -= value.item.value_len() as usize;
         }
-        self.note_values();
+        self.update_full_at();
     }
 }
 

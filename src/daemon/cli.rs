@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_what_stands_between_its_blanks() {
+    fn blanks_around_an_option_value_are_ignored() {
         for line in [
             &["-m 1024", "-I 5m", "-c 16384", "-u 11211", "-l 127.0.0.1,", "-o idle_timeout= 5 , hashpower=20", ""][..],
             &[

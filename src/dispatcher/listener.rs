@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_in_use_is_named() {
+    fn the_error_names_an_address_in_use() {
         let first = listen(&settings(-1, &[(Some("127.0.0.1"), None)])).unwrap_or_default();
         let Bound::Tcp(address) = first[0].address() else { panic!("TCP was asked for") };
         let second = listen(&settings(-1, &[(Some("127.0.0.1"), Some(address.port()))]));

@@ -6,6 +6,7 @@
 //! listener    the sockets of -l, -p, -U and -s
 //! accept      the loop: accepts clients within the limits
 //! assign      the worker of a client
+//! handshakes  the thread of TLS handshakes
 //! ```
 
 mod accept;

@@ -583,7 +583,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_spared_victim_of_the_ring_is_the_hands_from_then_on() {
+    fn a_spared_victim_of_the_ring_moves_to_main() {
         let page = Page::new(&[small(0), small(0)]);
         let mut policy = policy(2, &[0, 1], &page);
         let victim = policy.next_victim(&page).unwrap();

@@ -75,8 +75,8 @@ impl Bucket {
         self.overflow.load(Ordering::Acquire)
     }
 
-    /// The first slot whose tag is `tag` and of whose chunk `find` makes something. Rarely, a slot with a similar tag
-    /// is offered, too.
+    /// Offers the chunks whose tag is `tag` to `find`. Returns the first slot with a result, its chunk and the result.
+    /// Rarely, a chunk with a similar tag is offered, too.
     #[inline(always)]
     pub(super) fn scan<T>(
         &self,

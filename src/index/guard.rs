@@ -78,11 +78,17 @@ impl HashIndex {
 }
 
 impl<'a> BucketGuard<'a> {
-    /// The slot of whose chunk `find` makes something, and what it makes. Offers the slots with the tag of the locked
-    /// hash.
+    /// Offers the chunks with the tag of the locked hash to `find`. Returns the slot of the first result, and the
+    /// result.
     #[inline(always)]
     pub fn find<T>(&self, find: impl FnMut(ChunkRef) -> Option<T>) -> Option<(Slot<'a>, T)> {
         self.chain.find(self.hash, find)
+    }
+
+    /// The slot whose chunk satisfies `is_match`.
+    #[cfg(test)]
+    pub(super) fn find_slot(&self, mut is_match: impl FnMut(ChunkRef) -> bool) -> Option<Slot<'a>> {
+        self.find(|found| is_match(found).then_some(())).map(|(slot, ())| slot)
     }
 
     /// The slot that refers to `chunk` under `hash`.

@@ -82,7 +82,7 @@ impl World {
     fn set(&self, key: u64, new: ChunkRef) -> Option<ChunkRef> {
         self.write(new, key);
         let mut guard = self.index.lock(&Pin::assumed(), KeyHash(key));
-        match guard.find(|found| (self.key_in(found) == key).then_some(())).map(|(slot, ())| slot) {
+        match guard.find_slot(|found| self.key_in(found) == key) {
             Some(slot) => Some(guard.replace(slot, Unlinked::assumed(), new)),
             None => {
                 guard.insert(KeyHash(key), new).expect("there is room");
@@ -93,7 +93,7 @@ impl World {
 
     fn delete(&self, key: u64) -> Option<ChunkRef> {
         let mut guard = self.index.lock(&Pin::assumed(), KeyHash(key));
-        let slot = guard.find(|found| (self.key_in(found) == key).then_some(())).map(|(slot, ())| slot)?;
+        let slot = guard.find_slot(|found| self.key_in(found) == key)?;
         Some(guard.remove(slot, Unlinked::assumed()))
     }
 

@@ -118,7 +118,7 @@ impl HashIndex {
         HomeBucket(self.main.bucket(self.bucket_of(hash)))
     }
 
-    /// What `find` makes of a chunk of `hash`, where it makes something. Takes no lock and stores nothing.
+    /// Offers the chunks of `hash` to `find`, and returns its first result. Takes no lock and stores nothing.
     ///
     /// Every chunk offered is readable while `_pin` lasts: see "live references" in mod.rs. A hit needs no further
     /// check, because `find` compares the key. A miss is valid only if nothing moved meanwhile (I8).

@@ -54,7 +54,7 @@ impl Dice {
 
 fn set(index: &HashIndex, key: u32, version: u32) -> Result<Option<ChunkRef>, IndexFull> {
     let mut guard = index.lock(&Pin::assumed(), hash(key));
-    match guard.find(|found| (key_in(found) == key).then_some(())).map(|(slot, ())| slot) {
+    match guard.find_slot(|found| key_in(found) == key) {
         Some(slot) => Ok(Some(guard.replace(slot, Unlinked::assumed(), chunk(key, version)))),
         None => guard.insert(hash(key), chunk(key, version)).map(|()| None),
     }
@@ -62,7 +62,7 @@ fn set(index: &HashIndex, key: u32, version: u32) -> Result<Option<ChunkRef>, In
 
 fn delete(index: &HashIndex, key: u32) -> Option<ChunkRef> {
     let mut guard = index.lock(&Pin::assumed(), hash(key));
-    let slot = guard.find(|found| (key_in(found) == key).then_some(())).map(|(slot, ())| slot)?;
+    let slot = guard.find_slot(|found| key_in(found) == key)?;
     Some(guard.remove(slot, Unlinked::assumed()))
 }
 
@@ -438,15 +438,7 @@ fn readers_find_every_lasting_key_while_others_change_split_and_merge() {
         is_over.store(true, Ordering::Relaxed);
     });
     let lasting = (0..LASTING_KEYS).map(|key| {
-        (
-            key,
-            index
-                .lock(&Pin::assumed(), hash(key))
-                .find(|found| (key_in(found) == key).then_some(()))
-                .unwrap()
-                .0
-                .chunk(),
-        )
+        (key, index.lock(&Pin::assumed(), hash(key)).find_slot(|found| key_in(found) == key).unwrap().chunk())
     });
     assert_holds(&index, &lasting.collect());
 }

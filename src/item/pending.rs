@@ -40,8 +40,9 @@ pub struct PendingItem {
     remaining: u32,
     /// Of these, the bytes that have no chunk yet.
     uncovered: u32,
-    /// The number of links so far. `last` is the last one, or the head.
+    /// The number of links so far.
     links: u32,
+    /// The last link, or the head before the first link.
     last: ChunkRef,
     /// The first link without a prefetch reference.
     behind: ChunkRef,

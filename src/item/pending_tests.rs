@@ -112,7 +112,7 @@ fn dropping_a_pending_item_returns_its_chunks() {
 }
 
 #[test]
-fn an_item_in_the_making_cannot_be_viewed() {
+fn a_pending_item_cannot_be_viewed() {
     let slabs = slabs();
     let epochs = Arc::new(Epochs::new(1));
     let mut thread = epochs.join();

@@ -113,7 +113,7 @@ impl Cluster {
     }
 }
 
-/// `"1.8h:0.28, 1.7h:0.24"`, `"get:0.82 set:0.18"`.
+/// The pairs of a list such as `1.8h:0.28, 1.7h:0.24` or `get:0.82 set:0.18`.
 fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.split([',', ' ']).filter_map(|pair| pair.split_once(':'))
 }

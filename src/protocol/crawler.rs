@@ -50,7 +50,7 @@ pub struct DumpScope<'a> {
     pub classes: Classes,
     /// What their keys begin with.
     pub prefix: &'a [u8],
-    /// Their maximum number.
+    /// The maximum number of rows.
     pub limit: u64,
 }
 

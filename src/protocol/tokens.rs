@@ -1,6 +1,6 @@
 //! Tokens of a line: words separated by blanks, borrowed, iterated once. A TAB or another control byte is not a blank.
 
-use crate::sys::cpu::{find, find_either, find_up_to};
+use crate::sys::cpu::{find, find_up_to};
 
 /// The remaining words of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +35,7 @@ impl<'a> Iterator for Tokens<'a> {
     /// list of keys this is the common case.
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        let Some(front) = self.rest.first_chunk() else { return self.next_of_few() };
+        let Some(front) = self.rest.first_chunk::<64>() else { return self.next_of_few() };
         let blanks = find(front, b' ');
         // Adding 1 carries through the leading blanks and clears them. The blanks after the word remain.
         let behind = blanks & blanks.wrapping_add(1);
@@ -59,28 +59,28 @@ impl<'a> Tokens<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let (token, rest) = self.rest.split_at(word_end(self.rest));
+        let (token, rest) = self.rest.split_at(word_len(self.rest));
         self.rest = rest;
         Some(token)
     }
 }
 
-/// Bytes of `text` before its first blank or line feed.
+/// Bytes of `text` before its first blank.
 #[inline]
-fn word_end(text: &[u8]) -> usize {
-    end(text, |sixteen| find_either(sixteen, b' ', b'\n'), |byte| byte == b' ' || byte == b'\n')
+fn word_len(text: &[u8]) -> usize {
+    len_before(text, |sixteen| find(sixteen, b' '), |byte| byte == b' ')
 }
 
 /// Bytes of `text` before its first blank or control byte: the whole key, unless the key has control bytes.
 #[inline(always)]
-pub(super) fn plain_key_end(text: &[u8]) -> usize {
-    end(text, |sixteen| find_up_to(sixteen, b' '), |byte| byte <= b' ')
+pub(super) fn plain_key_len(text: &[u8]) -> usize {
+    len_before(text, |sixteen| u64::from(find_up_to(sixteen, b' ')), |byte| byte <= b' ')
 }
 
-/// Bytes of `text` before the first that ends a word. Scans 16 at a time: keys are long enough for that to pay, and too
-/// short for memchr's choice of instruction set.
+/// Bytes of `text` before the first that ends a word. Scans 16 at a time: keys are long enough for that to pay, and
+/// too short for memchr's choice of instruction set.
 #[inline(always)]
-fn end(text: &[u8], find_ends: impl Fn(&[u8; 16]) -> u32, is_end: impl Fn(u8) -> bool) -> usize {
+fn len_before(text: &[u8], find_ends: impl Fn(&[u8; 16]) -> u64, is_end: impl Fn(u8) -> bool) -> usize {
     let mut rest = text;
     while let Some((sixteen, behind)) = rest.split_first_chunk() {
         let found = find_ends(sixteen);
@@ -95,19 +95,19 @@ fn end(text: &[u8], find_ends: impl Fn(&[u8; 16]) -> u32, is_end: impl Fn(u8) ->
 
 #[cfg(test)]
 mod tests {
-    use super::{Tokens, plain_key_end, word_end};
+    use super::{Tokens, plain_key_len, word_len};
 
     #[test]
-    fn a_word_ends_at_the_first_blank_or_line_feed_wherever_it_stands() {
+    fn a_word_ends_at_the_first_blank_and_a_plain_key_at_a_control_byte_too() {
         for end in 0..40 {
-            for stop in [b' ', b'\n'] {
+            for stop in [b' ', b'\n', b'\r', 0] {
                 let mut text = vec![b'k'; end];
                 text.push(stop);
-                text.extend_from_slice(b"!\n !!\n\x21\x0b");
-                assert_eq!(word_end(&text), end);
-                assert_eq!(word_end(&text[..end]), end);
-                assert_eq!(plain_key_end(&text), end);
-                assert_eq!(plain_key_end(&text[..end]), end);
+                text.extend_from_slice(b"! !!\x21\x80");
+                assert_eq!(plain_key_len(&text), end);
+                assert_eq!(plain_key_len(&text[..end]), end);
+                assert_eq!(word_len(&text), if stop == b' ' { end } else { end + 2 });
+                assert_eq!(word_len(&text[..end]), end);
             }
         }
     }

@@ -4,7 +4,8 @@ use crate::base::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::eviction::GhostTime;
 use crate::memory::CLASS_IDS;
 
-/// The published ghost times. Rarely written, and read by each store of a new key. Relaxed throughout: hints.
+/// The published ghost times. Rarely written, and read by each store of a new key. All accesses are Relaxed, because
+/// the times are hints.
 pub(super) struct GhostTimes {
     times: Box<[AtomicU32; CLASS_IDS]>,
     any_runs: AtomicBool,

@@ -5,7 +5,10 @@
 //! WorkerStore   one thread's side of it; implements Engine
 //! Engine        the interface between commands and the cache
 //! operations/   what requests do
-//! mutation      hooks for listeners (watch, replication)
+//! journal       versions and changes, for replication
+//! sinks         items that leave, for clients that watch
+//! flush, grow   delayed flushes; growth of the index
+//! recover, stop what a memory file keeps, and its state at a clean stop
 //! uploads/      values that arrive after their request
 //! pressure/     memory that is short: allocation, eviction, pages that change their class
 //! statistics/   counts and reports
@@ -13,7 +16,8 @@
 //! ```
 //!
 //! Lock order (I6): bucket → hand (a class's eviction policy) → class (its free list) → leaf. Under the lock of a
-//! hand or a class, a bucket may only be tried. A retrieval takes none of these locks.
+//! hand or a class, a bucket may only be tried. A get without a touch or a token takes none of these
+//! locks.
 //!
 //! A store takes memory from the worker's magazine, fills in the value and locks the bucket. Then it writes the
 //! reference with one Release store, unlocks the bucket and retires the old chunk. Whatever waits for memory

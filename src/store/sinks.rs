@@ -58,7 +58,7 @@ pub trait DepartureSink: Send + Sync {
 /// What a background job has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobEvent {
-    /// A page of one size class was to go to another one, or to the page pool (0).
+    /// The page mover has ended its attempt to move a page to another size class, or to the page pool (0).
     PageMove {
         /// The class that had it.
         from: u8,

@@ -269,7 +269,7 @@ pub fn fork_to_background() -> io::Result<Foreground> {
     Ok(Foreground { parent: child_end })
 }
 
-/// The exit code of a child that is about to end; 1 if a signal killed it.
+/// Waits for the end of a child. Returns its exit code; 1 if a signal killed it.
 fn exit_code(child: libc::pid_t) -> i32 {
     let mut status = 0;
     // SAFETY: the pointer is to an `int` that is live.

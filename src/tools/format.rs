@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Lines end with CR and LF. Flags of 0 and an unlimited time to live are left out. A server that reads the file as it
-//! stands stores the items, so that any program that sends a file can load it: `mn` ignores its words, and `q` asks for
-//! no reply but an error. Deadlines are absolute, so the time in the file counts. A binary format would be a third
+//! stands stores the items. So any program that sends a file can load it: `mn` ignores its words, and `q` asks for no
+//! reply but an error. Deadlines are absolute, so the time in the file counts. A binary format would be a third
 //! smaller for short values, but only larder could read it; compress the file instead.
 
 use std::io::Write as _;

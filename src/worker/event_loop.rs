@@ -112,7 +112,7 @@ pub(super) struct EventLoop {
     dumps: Dumps,
     /// Connections that wait for the verifier thread.
     verifying: Vec<u32>,
-    /// Whether one of the run-again list can go on at once, so that the next poll must not wait.
+    /// Whether a connection on the run-again list can go on at once. Then the next poll does not wait.
     needs_quiescence: bool,
     /// Mail that was taken out of the mailbox and waits for its turn.
     mail: VecDeque<Mail>,
@@ -341,7 +341,7 @@ impl EventLoop {
         };
         let client = self.connections.at(place)?;
         client.connection.report(event.is_readable() || event.is_error(), event.is_read_closed());
-        // A client on the run-again list is driven from there.
+        // A client on a list of the event loop is driven from there.
         (!client.is_queued).then_some(place)
     }
 

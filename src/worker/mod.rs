@@ -7,6 +7,7 @@
 //! ahead               connections that are received from together
 //! idle, events        idle timeouts; log lines about clients
 //! mail, handover      orders of other threads
+//! served_client       a connection, and what the loop notes about it
 //! shared, gate        what a worker is given; the limits on clients
 //! watching            its part in `watch`
 //! ```

@@ -1,4 +1,4 @@
-//! A client of a worker: its connection, and what the event loop notes of it.
+//! A client of a worker: its connection, and what the event loop notes about it.
 
 use crate::conn::Connection;
 

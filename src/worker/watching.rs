@@ -98,7 +98,7 @@ impl Shared {
     fn watcher_on_close(&self, fd: RawFd, now: RelTime) -> OnClose {
         self.connections.connection_table.note(fd, Activity::Watching, now);
         let (connection_table, gate) = (Arc::clone(&self.connections.connection_table), Arc::clone(&self.gate));
-        // Asked now: a connection that is broken has no address.
+        // Read now, because a broken connection no longer has an address.
         let ((host, facts), hub) = (facts_of(fd), Arc::clone(&self.watch_hub));
         Box::new(move |cause| {
             hub.note_elsewhere(0, Event::Closed(cause, facts), host.as_bytes());

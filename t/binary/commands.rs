@@ -173,7 +173,7 @@ fn a_number_is_created_changed_and_answered_in_eight_bytes() {
 }
 
 #[test]
-fn an_exptime_has_no_sign() {
+fn a_binary_exptime_is_unsigned() {
     let mut session = session();
     for (exptime, found) in [(0, true), (100, true), (2_592_000, true), (2_592_001, false), (u32::MAX, true)] {
         session.say(&Packet::store(SetQ, "a", "x").extras(flags(0, exptime)).bytes(), &());
@@ -285,6 +285,9 @@ fn the_rest_of_the_opcodes_answer_with_their_own() {
         (Packet::of(Stat, "items x"), "stat 01 Not found"),
         (Packet::of(Stat, "conns x"), "stat 01 Not found"),
         (Packet::of(Stat, " items"), "stat 01 Not found"),
+        // A line feed is a byte like others: these are no `stat reset` and no `stat items`.
+        (Packet::of(Stat, "\n"), "stat 01 Not found"),
+        (Packet::of(Stat, "items\nx"), "stat 01 Not found"),
         (Packet::of(Stat, "detail"), "stat 01 Not found"),
         (Packet::of(Stat, "detail dump"), "stat 00 [detailed] END\\r\\n\nstat 00"),
         (Packet::of(Stat, "detail on"), "stat 00"),

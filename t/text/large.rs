@@ -96,7 +96,7 @@ fn a_byte_more_than_the_largest_value_is_refused_and_what_follows_is_understood(
 }
 
 #[test]
-fn several_large_values_leave_in_one_answer() {
+fn one_reply_holds_several_large_values() {
     let server = Server::start(&["-m", "64"]);
     let mut client = server.client();
     let values: Vec<Vec<u8>> = (0..8).map(|salt| value(900_000 + salt, salt)).collect();

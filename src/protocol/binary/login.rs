@@ -19,7 +19,7 @@ pub enum SaslLogin<'a> {
     Version,
     /// It asks for the mechanisms.
     Mechanisms,
-    /// A message of a mechanism.
+    /// A login, as a SASL mechanism writes it.
     Message {
         /// The name of the mechanism.
         mechanism: &'a [u8],

@@ -2,7 +2,7 @@
 //! which gives the same result for these lines, too.
 //!
 //! ```text
-//! mg <key> <flag>*\r\n              at least one flag, all of one letter
+//! mg <key> <flag>*\r\n              flags of one letter, or none
 //! ms <key> <bytes> <flag>*\r\n      flags of one letter, T and F with up to 9 digits
 //! ```
 
@@ -10,7 +10,7 @@ use crate::base::{Exptime, Key};
 use crate::protocol::echo::{Echo, MetaEcho};
 use crate::protocol::request::{KeyCoding, PlainFetch, PlainSet};
 use crate::protocol::text::quick::{number, whole_value};
-use crate::protocol::tokens::plain_key_end;
+use crate::protocol::tokens::plain_key_len;
 
 use super::flags::{FlagSet, MetaFlag};
 
@@ -23,7 +23,7 @@ const SET_FLAGS: FlagSet = FlagSet::of(b"ckqs");
 #[inline(always)]
 pub fn get(bytes: &[u8]) -> Option<(PlainFetch<'_>, usize)> {
     let rest = bytes.strip_prefix(b"mg ")?;
-    let key_len = plain_key_end(rest);
+    let key_len = plain_key_len(rest);
     let key = Key::new(&rest[..key_len])?;
     let (mut flags, mut at) = (FlagSet::default(), key_len);
     loop {
@@ -44,7 +44,7 @@ pub fn get(bytes: &[u8]) -> Option<(PlainFetch<'_>, usize)> {
 #[inline(always)]
 pub fn set(bytes: &[u8]) -> Option<(PlainSet<'_>, usize)> {
     let line = bytes.strip_prefix(b"ms ")?;
-    let (key, rest) = line.split_at(plain_key_end(line));
+    let (key, rest) = line.split_at(plain_key_len(line));
     let key = Key::new(key)?;
     let (value_len, mut rest) = number(rest.strip_prefix(b" ")?)?;
     let (mut flags, mut exptime, mut client_flags) = (FlagSet::default(), 0, 0);

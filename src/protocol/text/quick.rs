@@ -10,13 +10,13 @@
 use crate::base::{Exptime, Key, leading_u32, parse_u32};
 use crate::protocol::echo::{Echo, Reply};
 use crate::protocol::request::{Arith, Delta, PlainSet, Value};
-use crate::protocol::tokens::plain_key_end;
+use crate::protocol::tokens::plain_key_len;
 
 /// The key of a single-key `get` at the front of `bytes`, and the length of its line.
 #[inline(always)]
 pub fn get(bytes: &[u8]) -> Option<(Key<'_>, usize)> {
     let rest = bytes.strip_prefix(b"get ")?;
-    let (key, behind) = rest.split_at(plain_key_end(rest));
+    let (key, behind) = rest.split_at(plain_key_len(rest));
     if !behind.starts_with(b"\r\n") {
         return None;
     }
@@ -27,7 +27,7 @@ pub fn get(bytes: &[u8]) -> Option<(Key<'_>, usize)> {
 #[inline(always)]
 pub fn set(bytes: &[u8]) -> Option<(PlainSet<'_>, usize)> {
     let rest = bytes.strip_prefix(b"set ")?;
-    let (key, behind) = rest.split_at(plain_key_end(rest));
+    let (key, behind) = rest.split_at(plain_key_len(rest));
     let key = Key::new(key)?;
     let (client_flags, exptime, behind) = if let Some(behind) = behind.strip_prefix(b" 0 0 ") {
         (0, 0, behind)
@@ -56,7 +56,7 @@ pub fn arith(bytes: &[u8]) -> Option<(Arith<'_>, usize)> {
         b"decr " => Delta::Down,
         _ => return None,
     };
-    let (key, behind) = rest.split_at(plain_key_end(rest));
+    let (key, behind) = rest.split_at(plain_key_len(rest));
     let key = Key::new(key)?;
     let (delta, behind) = number(behind.strip_prefix(b" ")?)?;
     let behind = behind.strip_prefix(b"\r\n")?;

@@ -65,7 +65,7 @@ fn simulated_nodes_converge_and_keep_their_promises() {
 }
 
 #[test]
-fn a_seed_does_the_same_again() {
+fn a_seed_repeats_its_run() {
     for seed in 0..20 {
         let runs = [(); 2].map(|()| run(seed, Some(Fault::AppliedOlder)));
         assert_eq!(runs[0], runs[1], "seed {seed}");

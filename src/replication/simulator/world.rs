@@ -585,7 +585,7 @@ impl SimulatedWorld {
 }
 
 impl SimulatedNode {
-    /// Up to which version the node knows of a key.
+    /// The highest version of a key that the node knows.
     fn knows(&self, hash: crate::base::KeyHash) -> Version {
         let deleted_version = match (&self.replica, &self.saved) {
             (Some(replica), _) => replica.deleted_version(hash),

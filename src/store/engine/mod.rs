@@ -1,5 +1,5 @@
 //! The interface between commands and the cache. `store::WorkerStore` implements it on `Store`; the tests' model
-//! implements it on a `HashMap`. Commands and connections use only these traits.
+//! implements it on a `BTreeMap`. Commands and connections use only these traits.
 //!
 //! ```text
 //! Engine         what requests do with keys: fetch, store, delete, count, flush

@@ -10,7 +10,7 @@
 //! late_reads         signals that adapt the small queues
 //! page_moves         orders to the page mover, and its counts
 //! rescue             the items of a page that leaves its class
-//! role               what a thread may do for memory
+//! role               what a thread may do to get memory
 //! sparse_pages       pages of few items go to a class that would evict
 //! unread_pages       pages of old, unread items go to a class that would evict newer ones
 //! ```

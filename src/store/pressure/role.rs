@@ -1,9 +1,9 @@
-//! What a thread may do for memory.
+//! What a thread may do to get memory.
 
 /// How the stores of a thread get memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum MemoryRole {
-    /// A thread that stores for clients.
+    /// Any thread but the page mover.
     Worker {
         /// Stores may wait longer than for the end of a grace period, if memory comes then.
         may_wait: bool,
