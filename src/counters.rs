@@ -61,6 +61,8 @@ counters! {
     rejected_connections => "rejected_connections" as "memcached_connections_rejected_total";
     /// Connections refused because of -o conn_limit_per_address.
     rejected_per_address => "rejected_per_address";
+    /// Clients disconnected because -B, -Y or -S does not allow their protocol.
+    rejected_protocol => "rejected_protocol";
     /// With -N, clients of a further network queue, which has no thread. They are assigned in turn.
     unexpected_napi_ids => "unexpected_napi_ids";
     /// With -N, clients assigned to a thread in turn, because they came over no network queue.

@@ -83,6 +83,19 @@ fn an_idle_client_that_is_disconnected_is_told_of() {
     assert!(said.ends_with(" disconnected: idle for 2 s, -o idle_timeout"), "{said}");
 }
 
+#[test]
+fn a_client_of_a_protocol_that_is_not_allowed_is_told_of() {
+    for (protocol, request) in
+        [("ascii", &b"\x80\0\0\0"[..]), ("binary", b"get a\r\n"), ("binary", b"GET / HTTP/1.1\r\n")]
+    {
+        let server = Server::start(&["-v", "-t", "1", "-B", protocol]);
+        let mut client = server.try_client().unwrap();
+        client.send(request);
+        let said = line_with(&server, "protocol");
+        assert_eq!(said, "larder: -B, -Y or -S does not allow a client's protocol, it is disconnected", "{protocol}");
+    }
+}
+
 /// Sets the soft limit of a server's open files. Returns the soft limit before.
 fn limit_open_files(server: &Server, soft: u64) -> u64 {
     let process = server.process_id().cast_signed();

@@ -129,6 +129,7 @@ impl Connection {
     /// client is told why.
     #[cold]
     pub(super) fn refuse_grammar(&mut self, turn: &Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> Step {
+        turn.ctx.counters.rejected_protocol.add(1);
         self.state = ConnectionState::Closing(CloseReason::Asked);
         if turn.input.unread().first().is_some_and(u8::is_ascii_lowercase) {
             return self.reply(ReplyLine::BinaryOnly, Echo::TEXT, turn, queue);

@@ -27,9 +27,10 @@ struct CountedEvents {
 type CounterOf = fn(&Counters) -> &Counter;
 
 /// Counters whose events are logged, and the log lines.
-const COUNTED: [(CounterOf, &str); 4] = [
+const COUNTED: [(CounterOf, &str); 5] = [
     (|counters| &counters.store_no_memory, "no memory to store an item"),
     (|counters| &counters.auth_errors, "a client failed to authenticate"),
+    (|counters| &counters.rejected_protocol, "-B, -Y or -S does not allow a client's protocol, it is disconnected"),
     (|counters| &counters.read_buf_oom, "no memory for an incomplete request, the client is disconnected"),
     (|counters| &counters.response_obj_oom, "no memory for replies that a client does not read, it is disconnected"),
 ];

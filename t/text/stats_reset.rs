@@ -11,7 +11,7 @@ use crate::support::{Client, Server, wait_until};
 const GROUPS: [&str; 3] = ["", "items", "slabs"];
 
 /// Counters that `provoke_counters` does not make count.
-const NOT_PROVOKED: [&str; 21] = [
+const NOT_PROVOKED: [&str; 22] = [
     "cmd_meta",
     "rejected_connections",
     "store_no_memory",
@@ -19,6 +19,7 @@ const NOT_PROVOKED: [&str; 21] = [
     "auth_errors",
     "idle_kicks",
     "rejected_per_address",
+    "rejected_protocol",
     "unexpected_napi_ids",
     "round_robin_fallback",
     "listen_disabled_num",
