@@ -269,7 +269,8 @@ settings! {
     /// most -t. Clients without a queue, as over loopback, are assigned in turn.
     napi_ids: u32 = 0, whole(0..=256), "-N, --napi-ids, --napi_ids=<num>", Clients, "num_napi_ids", Works;
     /// File that keeps the items when the server stops, restarts or is killed. Best in /dev/shm. With fdstore: systemd
-    /// keeps them in memory. Each item then takes 4 bytes more. doc/restart.md describes it.
+    /// keeps them in memory. Each item then takes 4 bytes more. memcached's FILE.meta is not needed. doc/restart.md
+    /// describes it.
     memory_file: Option<PathBuf> = None, Text { absent: "(null)" }, "-e, --memory-file=<file>", Memory, "memory_file", Works;
     /// Always 4: client flags have 32 bits.
     client_flags_bytes: u32 = 4, whole(4..=4), "", Compatibility, "client_flags_size", Report;
