@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::binary;
 use super::differences::{self, Tally};
-use super::duel::{FLAGS, THEIR_FLAGS};
+use super::duel::{FLAGS, THEIR_FLAGS, draw_first_uniques};
 use super::memcached;
 use super::packets;
 use super::random::Random;
@@ -209,6 +209,7 @@ impl Pair {
 
 impl Side {
     fn of(server: Server) -> Self {
+        draw_first_uniques(&server);
         Self { client: server.datagram_client(), _server: server, uniques: Uniques::default() }
     }
 

@@ -65,12 +65,17 @@ impl Duel {
     }
 }
 
+/// Streams compare with the CAS unique 1. The servers do not number their items alike, so no item of a stream may have
+/// it.
+pub(super) fn draw_first_uniques(server: &Server) {
+    let mut client = server.client();
+    (0..10).for_each(|_| client.ask("set sentinel 0 0 1\r\nx\r\n", "STORED\r\n"));
+}
+
 impl Side {
     fn of(server: Server) -> Self {
-        let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| server.client()).collect();
-        // Streams compare with the CAS unique 1. The servers do not number their items alike, so no other item may have
-        // it.
-        (0..10).for_each(|_| clients[0].ask("set sentinel 0 0 1\r\nx\r\n", "STORED\r\n"));
+        let clients: Vec<_> = (0..CONNECTIONS).map(|_| server.client()).collect();
+        draw_first_uniques(&server);
         Side { server, clients, uniques: Uniques::default() }
     }
 
