@@ -60,7 +60,7 @@ test-kill: ## kill servers with a memory file under load, ROUNDS times, and comp
 
 .PHONY: test-races
 RACES ?= 100
-test-races: ## set one key on two nodes at the same time, RACES rounds of 2 x 2,000 sets; both must end with the same value
+test-races: ## set one key on two nodes at the same time, RACES rounds of 2 x 2,000 sets; both must end alike
 	LARDER_RACES=$(RACES) scripts/run-tests $(CARGO) test --release --test t -- --nocapture replication::concurrent_sets
 
 .PHONY: simulate
@@ -89,7 +89,8 @@ oracle: programs ## compare larder's replies with memcached's, for transcripts a
 
 .PHONY: loom
 loom: ## model-check epochs and index over all thread interleavings (two minutes)
-	RUSTFLAGS="--cfg loom" CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 scripts/run-tests $(CARGO) test --release -p larder --lib --target-dir $(TARGET)/loom loom_
+	RUSTFLAGS="--cfg loom" CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+		scripts/run-tests $(CARGO) test --release -p larder --lib --target-dir $(TARGET)/loom loom_
 
 .PHONY: sanitize
 sanitize: ## test layers 1 to 5 under AddressSanitizer and ThreadSanitizer (nightly toolchain)
@@ -104,8 +105,8 @@ miri: ## test items, slabs and epochs under Miri, without the long tests (a minu
 # Prefixes of table row names, separated by semicolons: make bench ROWS="get pipelined; incr"
 ROWS ?=
 
-.PHONY: bench bench-quick bench-memory bench-instructions bench-engine bench-classes bench-growth bench-store bench-replay bench-restart \
-	bench-replication
+.PHONY: bench bench-quick bench-memory bench-instructions bench-engine bench-classes \
+	bench-growth bench-store bench-replay bench-restart bench-replication
 bench: build ## measure the table of doc/measurements/speed.md: larder, memcached and a null server (eight minutes; ROWS=...)
 	$(TARGET)/release/larder-bench --table --rows "$(ROWS)"
 bench-quick: ROWS = get, 1; get pipelined; 100-key get, 1 M; set, 1; set pipelined 50, room; incr
@@ -151,7 +152,7 @@ test-page: build ## open the live page of a loaded server in headless Chromium (
 	npm install --silent --prefix $(TARGET)/page playwright-core
 	NODE_PATH=$(TARGET)/page/node_modules node t/page/run.mjs $(TARGET)/release/larder $(TARGET)/release/larder-bench $(TARGET)/page
 
-BINARIES := $(TARGET)/release/larder $(TARGET)/release/larder-bench $(TARGET)/release/larder-top $(TARGET)/release/larder-cli
+BINARIES := $(addprefix $(TARGET)/release/,larder larder-bench larder-top larder-cli)
 # Installs existing binaries without a rebuild, because root has no cargo of its own. Builds only missing ones.
 $(BINARIES):
 	$(MAKE) build

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! first line of a reply     the reply ends
-//! VALUE, STAT, ITEM, key=   with END or EN; a list of keys may begin with OK
+//! VALUE, STAT, ITEM, key=,   with END or EN; a list of keys may begin with OK
+//! mg (of mgdump)
 //! VA <bytes> …              behind the value
 //! any other                 with this line
 //! ```

@@ -39,7 +39,11 @@ fn run(order: &CliOrder) -> Result<(), ToolFailure> {
     match &order.mode {
         CliView::Prompt => prompt::run(&order.server, &mut server),
         CliView::Command(words) => {
-            let reply = dialogue::ask(&mut server, &words.join(" "), None)?;
+            let line = words.join(" ");
+            if dialogue::length_word(&line).is_some() {
+                return Err(ToolFailure::Usage("a command that stores asks for its value at the prompt".to_string()));
+            }
+            let reply = dialogue::ask(&mut server, &line, None)?;
             show(&reply.text)?;
             if reply.is_error {
                 Err(ToolFailure::Incomplete("the server answers an error".to_string()))

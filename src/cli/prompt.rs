@@ -13,11 +13,22 @@ use rustyline::{Config, Context, Editor, Helper};
 use super::dialogue::{ask, length_word};
 use super::show;
 
-/// CommandWords that the prompt itself understands.
+/// Words that the prompt itself understands.
 const OWN_WORDS: [&str; 2] = ["help", "exit"];
 /// What may follow `stats`.
-const STATS_WORDS: [&str; 10] =
-    ["settings", "items", "slabs", "sizes", "conns", "hotkeys", "prefixes", "latency", "slowlog", "reset"];
+const STATS_WORDS: [&str; 11] = [
+    "settings",
+    "items",
+    "slabs",
+    "sizes",
+    "conns",
+    "hotkeys",
+    "prefixes",
+    "detail",
+    "cachedump",
+    "replication",
+    "reset",
+];
 
 const HELP: &str = "\
 Commands are those of the text protocol; doc/protocol.md lists them. Tab completes them.

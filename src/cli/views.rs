@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use larder::base::Clock;
-use larder::tools::{ServerConnection, StatRows, ToolFailure};
+use larder::tools::{ServerConnection, StatRows, ToolFailure, decode_uri};
 
 use super::dialogue::shown;
 use super::show;
@@ -141,20 +141,7 @@ fn listed(line: &[u8]) -> Option<ListedItem> {
     let encoded = words.next()?.strip_prefix(b"key=")?;
     let size = words.find_map(|word| word.strip_prefix(b"size="))?;
     let bytes = std::str::from_utf8(size).ok()?.parse().ok()?;
-    let mut key = Vec::new();
-    let mut rest = encoded;
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
-        match (first, behind) {
-            (b'%', [high, low, behind @ ..]) => {
-                let digits = [*high, *low];
-                key.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-                rest = behind;
-            }
-            _ => key.push(*first),
-        }
-    }
-    Some(ListedItem { key, bytes })
+    Some(ListedItem { key: decode_uri(encoded)?, bytes })
 }
 
 /// The largest items, the largest first.

@@ -56,7 +56,8 @@ pub fn execute<'pin, E: EngineAdmin, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
-    // Fast path: the most frequent requests pay neither for dispatching the others nor for `stats detail` and watchers.
+    // Fast path: the most frequent requests do not pay for dispatching the others. `stats detail` and watchers are
+    // asked for once, here.
     let is_plain = !ctx.prefixes.is_on() && !sink.is_watched();
     let lookup = match &entry.lookup {
         Some(lookup) if is_plain => lookup,

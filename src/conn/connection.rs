@@ -377,8 +377,8 @@ impl Connection {
         let mut done = 0;
         let mut special = None;
         let mut entries = batch.entries();
-        // Subtracted at once: once per request would cost instructions in the hottest loop. Entries that are not
-        // executed are added again below.
+        // Subtracted at once: once per request would cost instructions in the hottest loop. A surcharge then ends the
+        // last batch of a share early. Entries that are not executed are added again below.
         *budget -= batch.len();
         for entry in entries.by_ref() {
             let outcome = if is_observed {

@@ -38,9 +38,9 @@ pub(super) struct ReadyStore {
 
 impl ReadyStore {
     /// Leaves the memory file as clean as it was found, because the start fails.
-    pub(super) fn give_back(&self) {
+    pub(super) fn give_back(&self, settings: &Settings) {
         // Ignored: the next start then finds an unclean end.
-        let _ = self.store.close(1, stamped(&self.clock));
+        let _ = self.store.close(recovery_threads(settings), stamped(&self.clock));
     }
 }
 

@@ -8,6 +8,7 @@
 //!            failure                why a start failed
 //! startup    privileges, plan       user and limits; the store's configuration
 //!            memory_file            the store and its clock
+//!            mesh_file              what a node of a mesh keeps beside the memory file
 //!            predecessor            what the process before hands over
 //!            activation             sockets that the service manager has opened
 //!            certificates           TLS: the files, and the thread of handshakes

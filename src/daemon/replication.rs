@@ -40,7 +40,7 @@ const TOMBSTONES_SHARE: u64 = 4;
 const SESSION_INTERVAL_MS: u64 = 15 * 60 * 1000;
 /// What a frame may have besides one item.
 const FRAME_BYTES: usize = 1 << 20;
-/// The number of the ring for events. Few others use it.
+/// Chooses one of the shared rings for events of links. Any number does.
 const WATCH_RING: usize = 7;
 /// How often the start looks for signals while it waits for a peer's items.
 const SIGNALS_LOOK: Duration = Duration::from_millis(50);

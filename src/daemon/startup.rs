@@ -235,8 +235,9 @@ fn new_parts(
     let node = mesh.map(|mesh| mesh.start(settings, ready.store, &ready.clock)).transpose()?;
     ready.replication = node.as_ref().map(Node::view);
     node.iter().for_each(|node| node.wait_to_serve(signals));
-    let sockets =
-        check_room(settings).and_then(|()| Sockets::open(settings, passed)).inspect_err(|_| ready.give_back())?;
+    let sockets = check_room(settings)
+        .and_then(|()| Sockets::open(settings, passed))
+        .inspect_err(|_| ready.give_back(settings))?;
     Ok(ServerParts { ready, sockets, clients: ReceivedClients::default(), counters: None, node })
 }
 

@@ -210,7 +210,8 @@ fn hand_over(
             let pid = child.id();
             log_line(Level::Info, format!("larder: upgrade: process {pid}, larder {version}, has taken over"));
             end_sessions(&order, workers, &reports);
-            // Until the new process serves, it needs the processor. To end takes as long as to read the index.
+            // The end of this process takes as much processor time as reading the index. So the new process serves
+            // first.
             order.peer().await_end(READY_WITHIN);
             // The jobs stay paused for the last moments of this process.
             std::mem::forget(jobs);

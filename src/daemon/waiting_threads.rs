@@ -15,7 +15,7 @@ pub(super) struct WaitingThreads {
     pub(super) watch_hub: Arc<Hub>,
 }
 
-/// How long the workers wait for the thread that has the clients that watch. It has nothing else to do.
+/// How long the workers wait until the watch thread has taken its clients. It does nothing else then.
 const WATCH_WITHIN: Duration = Duration::from_secs(1);
 
 impl WaitingThreads {
@@ -29,9 +29,10 @@ impl WaitingThreads {
                 // Ignored: it is waited for no longer.
                 let _ = entered.send(());
             };
-            let is_visited = self.watch_hub.visit(Box::new(report));
-            // Ignored: a client then misses events, and the others are served.
-            let _ = is_visited.then(|| all_entered.recv_timeout(WATCH_WITHIN));
+            if self.watch_hub.visit(Box::new(report)) {
+                // Ignored: a client then misses events, and the others are served.
+                let _ = all_entered.recv_timeout(WATCH_WITHIN);
+            }
         }
         self.workers.open();
         drop(self.jobs);

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use larder::sys::error::error_text;
 
 use super::op::Op;
 use super::series::Second;
@@ -131,8 +132,7 @@ impl Outcome {
     pub(super) fn not_connected(&mut self, error: &io::Error) {
         self.lost_connections += 1;
         self.faults += 1;
-        let text = error.to_string();
-        let note = format!("a new connection: {}", text.split(" (os error").next().unwrap_or_default());
+        let note = format!("a new connection: {}", error_text(error));
         if self.notes.len() < NOTES_MAX && !self.notes.contains(&note) {
             self.notes.push(note);
         }

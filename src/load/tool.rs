@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use larder::base::Clock;
+use larder::sys::error::error_text;
 use larder::sys::log::time_stamp_now;
 use larder::sys::process::raise_open_files;
 use larder::sys::signal::{Signal, Signals};
@@ -70,16 +71,14 @@ impl Failure {
     }
 
     fn of_file(path: &Path, error: &io::Error) -> Self {
-        let text = error.to_string();
-        Self::System(format!("{}: {}", path.display(), text.split(" (os error").next().unwrap_or_default()))
+        Self::System(format!("{}: {}", path.display(), error_text(error)))
     }
 
     fn of(order: &Order, what: &str, error: &io::Error) -> Self {
-        let text = error.to_string();
-        let word = text.split(" (os error").next().unwrap_or_default();
+        let word = error_text(error);
         let name = &order.target_name;
         match error.kind() {
-            ErrorKind::InvalidInput => Self::Usage(word.to_string()),
+            ErrorKind::InvalidInput => Self::Usage(word),
             ErrorKind::Unsupported => Self::Server(format!("{name} does not speak the protocol of --wire: {word}")),
             ErrorKind::ConnectionRefused
             | ErrorKind::ConnectionReset

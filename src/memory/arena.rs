@@ -167,12 +167,12 @@ impl PageArena {
         may_go_on: impl Fn() -> bool,
     ) -> io::Result<Mapping> {
         let page_table = Superblock::read_page_table(file, ChunkRef::PAGES_MAX)?;
-        let used = || (0..page_table.len()).filter(|page| page_table[*page] != 0);
+        let used = (0..page_table.len()).filter(|page| page_table[*page] != 0);
         let least = mapped_bytes(u32::try_from(page_table.len()).unwrap_or(u32::MAX));
         let mapping = Mapping::reserve_in_file(file, space, mapped_bytes(pages_wanted).max(least), least)?;
         let page_bytes = PAGE_BYTES as usize;
         // Ignored: the memory is then mapped when it is touched.
-        used().take_while(|_| may_go_on()).for_each(|page| {
+        used.take_while(|_| may_go_on()).for_each(|page| {
             let _ = mapping.populate_for_loads(page * page_bytes, page_bytes);
         });
         Ok(mapping)

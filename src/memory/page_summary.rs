@@ -9,7 +9,8 @@
 
 use std::num::NonZero;
 
-use crate::sync::{Epochs, Leaf, Standstill};
+use crate::base::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Epochs, Leaf, Standstill, on_threads};
 
 use super::slab::SlabAllocator;
 
@@ -65,25 +66,15 @@ impl SlabAllocator {
 
     /// The digests of pages, computed by `threads` threads.
     pub fn digests(&self, standstill: &Standstill<'_>, pages: &[u32], threads: usize) -> Vec<NonZero<u64>> {
-        // The next page, and the digests.
-        let work = Leaf::new((0, vec![NonZero::<u64>::MIN; pages.len()]));
-        let run = || {
+        let (next, digests) = (AtomicUsize::new(0), Leaf::new(vec![NonZero::<u64>::MIN; pages.len()]));
+        on_threads(threads, || {
             loop {
-                let index = {
-                    let mut work = work.lock();
-                    work.0 += 1;
-                    work.0 - 1
-                };
+                let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(page) = pages.get(index) else { break };
                 let digest = NonZero::new(self.arena.digest(*page, standstill)).unwrap_or(NonZero::<u64>::MIN);
-                work.lock().1[index] = digest;
+                digests.lock()[index] = digest;
             }
-        };
-        std::thread::scope(|scope| {
-            // Ignored: without a thread, the others do its part.
-            (1..threads).for_each(|_| drop(std::thread::Builder::new().spawn_scoped(scope, run)));
-            run();
         });
-        std::mem::take(&mut work.lock().1)
+        std::mem::take(&mut *digests.lock())
     }
 }

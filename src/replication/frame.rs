@@ -375,9 +375,7 @@ fn read_hello<'f>(reader: &mut FieldReader<'f>) -> Option<Hello<'f>> {
         forgotten: reader.vector()?,
         flushed: reader.version()?,
         value_bytes_max: reader.u64()?,
-        positions: reader.list(PEERS_MAX, |reader| {
-            Some(LogPosition { node: NodeId(reader.u64()?), incarnation: reader.u64()?, next: reader.u64()? })
-        })?,
+        positions: read_positions(reader)?,
     })
 }
 
@@ -579,9 +577,21 @@ fn put_hello(writer: &mut FieldWriter, hello: &Hello<'_>) {
     writer.vector(&hello.forgotten);
     writer.version(hello.flushed);
     writer.u64(hello.value_bytes_max);
-    writer.list(hello.positions.iter().take(PEERS_MAX), |writer, position| {
+    write_positions(writer, hello.positions.iter());
+}
+
+/// Writes at most [`PEERS_MAX`] positions.
+pub(super) fn write_positions<'a>(writer: &mut FieldWriter, positions: impl ExactSizeIterator<Item = &'a LogPosition>) {
+    writer.list(positions.take(PEERS_MAX), |writer, position| {
         writer.u64(position.node.0);
         writer.u64(position.incarnation);
         writer.u64(position.next);
     });
+}
+
+/// Reads what [`write_positions`] has written.
+pub(super) fn read_positions(reader: &mut FieldReader<'_>) -> Option<Vec<LogPosition>> {
+    reader.list(PEERS_MAX, |reader| {
+        Some(LogPosition { node: NodeId(reader.u64()?), incarnation: reader.u64()?, next: reader.u64()? })
+    })
 }

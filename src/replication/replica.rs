@@ -471,12 +471,12 @@ impl Replica {
             // Otherwise values that touches refer to are missing.
             member.is_synced &= link.awaited == 0;
         }
-        if let Some(id) = link.dialled {
-            let is_passing = self.peers.get_mut(&id).is_some_and(|peer| {
+        if let Some(peer_id) = link.dialled {
+            let is_passing = self.peers.get_mut(&peer_id).is_some_and(|peer| {
                 peer.last_end = Some(end);
                 peer.is_refused_in_passing()
             });
-            self.back_off(id, !link.is_up() && !is_passing, context.now.steady_ms);
+            self.back_off(peer_id, !link.is_up() && !is_passing, context.now.steady_ms);
         }
     }
 

@@ -9,7 +9,7 @@
 
 use crate::base::{KeyHash, NodeNumber, Version};
 
-use super::frame::{LogPosition, NodeId, PEERS_MAX};
+use super::frame::{LogPosition, NodeId, read_positions, write_positions};
 use super::replica::Replica;
 use super::tombstones::Tombstones;
 use super::vector::VersionVector;
@@ -60,9 +60,7 @@ impl Saved {
         writer.version(self.flushed);
         writer.vector(&self.seen);
         writer.vector(self.tombstones.forgotten());
-        writer.list(self.positions.iter(), |writer, position| {
-            [position.node.0, position.incarnation, position.next].into_iter().for_each(|number| writer.u64(number));
-        });
+        write_positions(&mut writer, self.positions.iter());
         for (hash, version) in self.tombstones.iter() {
             writer.u64(hash.0);
             writer.version(version);
@@ -85,10 +83,7 @@ impl Saved {
         let (node, number) = (NodeId(reader.u64()?), NodeNumber::new(reader.u16()?));
         let (latest, flushed) = (reader.version()?, reader.version()?);
         let (seen, forgotten) = (reader.vector()?, reader.vector()?);
-        let positions = reader.list(PEERS_MAX, |reader| {
-            let (node, incarnation, next) = (NodeId(reader.u64()?), reader.u64()?, reader.u64()?);
-            Some(LogPosition { node, incarnation, next })
-        })?;
+        let positions = read_positions(&mut reader)?;
         let mut tombstones = Tombstones::new(reader.rest().len() / 16);
         tombstones.forget_like(&forgotten);
         while !reader.is_empty() {

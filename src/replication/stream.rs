@@ -295,7 +295,9 @@ impl Replica {
         } else {
             link.wants_session = true;
         }
-        what.into_iter().for_each(|what| self.announce(id, what, actions));
+        if let Some(what) = what {
+            self.announce(id, what, actions);
+        }
     }
 
     pub(super) fn receive_ack(&mut self, id: LinkId, next: u64, seen: VersionVector, now_ms: u64) {

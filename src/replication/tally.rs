@@ -51,9 +51,9 @@ pub struct PeerCounts {
     pub sent: RecordCounts,
     /// Records that have arrived.
     pub received: RecordCounts,
-    /// Of these, those that changed the cache.
+    /// Arrived records that changed the cache.
     pub applied: u64,
-    /// Of these, those that were older than what the cache had.
+    /// Arrived records that were older than what the cache had.
     pub ignored_older: u64,
     /// Changes of keys that another node had changed, without the knowledge of this peer.
     pub conflicts: u64,

@@ -22,11 +22,13 @@ const TOOLS: [(&str, &str); 4] = [
     ("ping", "ask whether a server answers"),
     ("doctor", "say what is wrong with a server"),
 ];
+
+const PRINTED: &str = "Printed from src/settings/table.rs by `make doc`. Edit the table, not this file.";
+
+/// The names of the sub-commands, separated by blanks.
 fn tool_names() -> String {
     TOOLS.map(|(name, _)| name).join(" ")
 }
-
-const PRINTED: &str = "Printed from src/settings/table.rs by `make doc`. Edit the table, not this file.";
 
 /// The flags, as far as they have an effect.
 fn flags() -> impl Iterator<Item = &'static Row> {

@@ -292,9 +292,10 @@ pub fn add_replication(exposition: &mut Exposition, figures: &ReplicationFigures
         for (doc, row) in docs.iter().zip(PEER_ROWS) {
             exposition.row(doc, OWN, &labels, &(row.value)(peer).to_string());
         }
-        for (family, _, help, ms) in PEER_SECONDS {
-            let (ms, sign) = (ms(peer), if ms(peer) < 0 { "-" } else { "" });
-            let seconds = format!("{sign}{}.{:03}", (ms / 1000).abs(), (ms % 1000).abs());
+        for (family, _, help, ms_of) in PEER_SECONDS {
+            let ms = ms_of(peer);
+            let (sign, size) = (if ms < 0 { "-" } else { "" }, ms.unsigned_abs());
+            let seconds = format!("{sign}{}.{:03}", size / 1000, size % 1000);
             exposition.add(family, MetricKind::Gauge, help, labels.clone(), seconds);
         }
     }

@@ -60,9 +60,9 @@ pub struct PeerFigures {
     pub sent: RecordFigures,
     /// Records that have arrived from it.
     pub received: RecordFigures,
-    /// Of these, those that changed an item.
+    /// Arrived records that changed an item.
     pub applied: u64,
-    /// Of these, those that were older than the item here.
+    /// Arrived records that were older than the item here.
     pub ignored_older: u64,
     /// Changes of keys that another node had changed without its knowledge.
     pub conflicts: u64,

@@ -18,7 +18,7 @@ use std::sync::Condvar;
 use crate::base::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::base::{Key, KeyHasher, combined, fingerprint};
 use crate::memory::{ChunkRef, KeptIndex, PAGE_BYTES, Superblock};
-use crate::sync::Leaf;
+use crate::sync::{Leaf, on_threads};
 use crate::sys::error::error_text;
 use crate::sys::log::{Level, log_line};
 
@@ -115,11 +115,7 @@ impl Store {
         let write = || {
             self.write_parts(file, &writing).unwrap_or_else(|error| *writing.failed.lock() = Some(error));
         };
-        std::thread::scope(|scope| {
-            // Ignored: without a thread, the others do its part.
-            (1..threads).for_each(|_| drop(std::thread::Builder::new().spawn_scoped(scope, write)));
-            write();
-        });
+        on_threads(threads, write);
         let failed = writing.failed.lock().take();
         let (_, end) = *writing.turn.lock();
         let kept = KeptIndex { at, bytes: end - at, seed: self.seed, buckets: self.index.buckets() };

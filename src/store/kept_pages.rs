@@ -29,10 +29,10 @@ use super::stop::STANDSTILL_WITHIN;
 
 /// The version of the form. Another one is not read.
 const VERSION: u64 = 1;
-/// The due time of a page that the sweeper has taken and not walked: at once.
+/// Due at once: for pages that the sweeper has taken out of the due table and not yet walked.
 const DUE_AT_ONCE: u32 = 1;
 
-/// How digests are computed.
+/// How to compute digests.
 pub(super) struct DigestOrder<'s> {
     /// No thread changes a page meanwhile.
     pub(super) standstill: &'s Standstill<'s>,
@@ -80,7 +80,7 @@ impl Store {
 
     /// What this process knows. `None`: it is not complete.
     fn summary(&'static self) -> Option<StoreSummary> {
-        // What the flush covers leaves in a walk.
+        // Only a walk drops the items that a flush covers.
         if self.flush.mark() != FlushMark::default() {
             return None;
         }
@@ -154,8 +154,8 @@ impl StoreSummary {
         self.classes.iter().map(|class| class.items).sum()
     }
 
-    /// Whether it is that of `recovery`, whose free memory it then restores. `digest_threads`: the pages must be as
-    /// they were when it was written.
+    /// Gives `recovery` what is known of its pages. False: it belongs to other pages, and nothing has changed. With
+    /// `digest_threads` the pages must also have the digests that they had when it was written.
     pub(super) fn restore(&self, store: &'static Store, recovery: &Recovery, digest_threads: Option<usize>) -> bool {
         if let Some(threads) = digest_threads {
             let Some(standstill) = store.epochs.stand_still(STANDSTILL_WITHIN) else { return false };

@@ -24,7 +24,7 @@ use crate::base::{ClockTick, HashedKey};
 use crate::eviction::{PolicyProgress, Position, RingEntry, SmallQueue, generation_tag};
 use crate::item::{ChunkContent, CountedItem, ItemRef, Whole, Word0, check, header};
 use crate::memory::{ChunkHead, ChunkRef, ChunkSet, HandState, KeptIndex, KeptPages, LiveState, Recovery, Superblock};
-use crate::sync::{Leaf, LeafGuard, Pin};
+use crate::sync::{Leaf, LeafGuard, Pin, on_threads};
 
 use super::cache::Store;
 use super::cas;
@@ -154,9 +154,9 @@ impl Store {
                 ..RecoveryReport::default()
             });
         }
-        let walked_us = self.clock.real_us();
+        let walk_began_us = self.clock.real_us();
         let report = self.walk_pages(threads, &state, recovery, indexed, !matches!(left, LeftItems::Unclean));
-        let index_us = report.index_us + walked_us - began_us;
+        let index_us = report.index_us + walk_began_us - began_us;
         self.begin_counts(RecoveryReport { index_us, free_us: self.clock.real_us() - began_us - index_us, ..report })
     }
 
@@ -215,8 +215,8 @@ impl Store {
         report
     }
 
-    /// Notes in the file that it keeps no index and no flush mark. All items that the mark covers are unlinked, and
-    /// later uniques could be compared with it.
+    /// Notes in the file that it keeps no index, no pages and no flush mark. The items that the mark covers are gone by
+    /// now. The mark must go, too: later uniques could be compared with it.
     fn forget_kept(&self, superblock: &Superblock) {
         // Ignored: the next start drops the same items again.
         let _ = superblock.update(|state| {
@@ -229,8 +229,9 @@ impl Store {
     /// Lets the counts of the store begin with the items that were kept.
     fn begin_counts(&'static self, report: RecoveryReport) -> RecoveryReport {
         self.statistics.items_stored_at_reset.store(self.items_stored(), Ordering::Relaxed);
-        self.count_items(self.items().cast_signed());
-        RecoveryReport { items: self.items(), ..report }
+        let items = self.items();
+        self.count_items(items.cast_signed());
+        RecoveryReport { items, ..report }
     }
 
     /// Runs `work` on `threads` threads, each pinned, and waits for all.
@@ -239,11 +240,7 @@ impl Store {
             let mut participant = self.epochs.join();
             work(&participant.pin());
         };
-        std::thread::scope(|scope| {
-            // Ignored: without a thread, the others do its part.
-            (1..threads).for_each(|_| drop(std::thread::Builder::new().spawn_scoped(scope, run)));
-            run();
-        });
+        on_threads(threads, run);
     }
 
     /// The number of chunks that seem to hold an item. It decides the size of the index.

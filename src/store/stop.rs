@@ -1,7 +1,7 @@
 //! A stop that leaves a memory file clean, and the hand-over to another process.
 //!
 //! ```text
-//! close                 items are on disk ▶ digests, index, pages ▶ state says clean
+//! close                 items are on disk ▶ index, digests, pages ▶ state says clean
 //! state_to_hand_over    index and pages in a file of their own; no byte of the memory file changes
 //! move_some_to_file     anonymous memory becomes a memory file, before the first hand-over
 //! ```

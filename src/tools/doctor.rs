@@ -121,10 +121,20 @@ fn number(rows: &StatRows, name: &str) -> Option<f64> {
 }
 
 fn requests(stats: &StatRows) -> f64 {
-    ["cmd_get", "cmd_set", "cmd_touch", "delete_hits", "delete_misses", "incr_hits", "incr_misses", "decr_hits"]
-        .iter()
-        .filter_map(|name| number(stats, name))
-        .sum()
+    [
+        "cmd_get",
+        "cmd_set",
+        "cmd_touch",
+        "delete_hits",
+        "delete_misses",
+        "incr_hits",
+        "incr_misses",
+        "decr_hits",
+        "decr_misses",
+    ]
+    .iter()
+    .filter_map(|name| number(stats, name))
+    .sum()
 }
 
 /// The memory of a process on this machine.

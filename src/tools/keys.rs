@@ -129,7 +129,7 @@ fn encode_base64(key: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The bytes that `text` stands for, with `%XX` for a byte. `None`: a digit is missing.
-fn decode_uri(text: &[u8]) -> Option<Vec<u8>> {
+pub fn decode_uri(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [byte, after @ ..] = rest {

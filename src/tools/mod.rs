@@ -27,4 +27,5 @@ mod tool;
 pub use address::ServerAddress;
 pub use connection::{ServerConnection, StatRows};
 pub use failure::ToolFailure;
+pub use keys::decode_uri;
 pub use tool::Tool;

@@ -11,7 +11,7 @@ pub(crate) struct HotKey {
 }
 
 /// Keys that are shown.
-const SHOWN_MAX: usize = 50;
+pub(crate) const SHOWN_MAX: u16 = 8;
 
 /// The keys of the rows, the hottest first.
 pub(crate) fn hot_keys(rows: &StatRows) -> Vec<HotKey> {
@@ -20,7 +20,7 @@ pub(crate) fn hot_keys(rows: &StatRows) -> Vec<HotKey> {
         let key = rows.get(&format!("{rank}:key"))?.clone();
         Some(HotKey { key, requests: number(rank, "requests")?, writes: number(rank, "writes").unwrap_or(0) })
     };
-    (1..=SHOWN_MAX).map_while(key).collect()
+    (1..=usize::from(SHOWN_MAX)).map_while(key).collect()
 }
 
 #[cfg(test)]

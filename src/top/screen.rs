@@ -12,14 +12,12 @@ use ratatui::{DefaultTerminal, Frame};
 
 use super::board::{Board, Watched};
 use super::columns::{COLUMNS, cells, short};
-use super::hot_keys::HotKey;
+use super::hot_keys::{HotKey, SHOWN_MAX};
 use super::order::ViewOrder;
 use super::poll::Readings;
 
 /// How long a reading may wait to be shown.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
-/// Hot keys that are shown.
-const HOT_KEYS_MAX: u16 = 8;
 
 /// Shows the servers until a key ends it. The terminal is restored in any case.
 pub(crate) fn run(order: &ViewOrder, readings: &Readings) -> io::Result<()> {
@@ -52,7 +50,7 @@ fn draw(frame: &mut Frame<'_>, board: &Board) {
     let rows = u16::try_from(board.servers.len()).unwrap_or(u16::MAX).saturating_add(1);
     let hottest = board.servers.get(board.selected).and_then(|server| server.reading.as_ref());
     let hottest = hottest.map_or(&[][..], |reading| &reading.hot_keys);
-    let hot_rows = if hottest.is_empty() { 0 } else { HOT_KEYS_MAX + 1 };
+    let hot_rows = if hottest.is_empty() { 0 } else { SHOWN_MAX + 1 };
     let [table, requests, hits, hot, keys] = Layout::vertical([
         Constraint::Max(rows),
         Constraint::Min(4),
@@ -93,7 +91,7 @@ fn hot_key_table(hottest: &[HotKey]) -> Table<'static> {
     };
     let widths = [Constraint::Length(8), Constraint::Length(8), Constraint::Min(1)];
     let block = Block::new().borders(Borders::TOP).title("hot keys: requests, writes and key, in the last minutes");
-    Table::new(hottest.iter().take(usize::from(HOT_KEYS_MAX)).map(row), widths).block(block)
+    Table::new(hottest.iter().map(row), widths).block(block)
 }
 
 fn hit_title(server: &Watched) -> String {

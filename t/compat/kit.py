@@ -207,6 +207,20 @@ def must(command, limit_s=CLIENT_LIMIT_S, **more):
     return printed
 
 
+@contextlib.contextmanager
+def listening(words, port, **more):
+    """Runs a program until the block ends. The block begins when the program accepts connections."""
+    silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    process = subprocess.Popen(words, **silent, **more)
+    try:
+        wait_until(lambda: process.poll() is not None or connects(port))
+        equal(process.poll(), None)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
 def equal(found, wanted):
     assert found == wanted, f"found {found!r:.300}, wanted {wanted!r:.300}"
 

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 
-from kit import CLIENTS, REPOSITORY, Server, Text, connects, equal, free_port, wait_until
+from kit import CLIENTS, REPOSITORY, Server, Text, connects, equal, free_port, listening, wait_until
 
 PAGE = REPOSITORY / "doc" / "replication.md"
 # What a node has not sent yet is lost with it.
@@ -69,14 +69,8 @@ def haproxy(nodes, folder):
         config = config.replace(f"10.0.0.{number}:11211", f"127.0.0.1:{own}")
     file = pathlib.Path(folder) / "haproxy.cfg"
     file.write_text(config)
-    process = subprocess.Popen(["haproxy", "-db", "-f", file], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: process.poll() is not None or connects(port))
-        equal(process.poll(), None)
+    with listening(["haproxy", "-db", "-f", file], port):
         yield port
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 class Writer(threading.Thread):

@@ -5,11 +5,10 @@ import os
 import pathlib
 import re
 import shlex
-import subprocess
 import tempfile
 
 import install
-from kit import REPOSITORY, Text, connects, equal, free_port, wait_until
+from kit import REPOSITORY, Text, equal, free_port, listening, wait_until
 
 PAGE = REPOSITORY / "doc" / "more-than-one-machine.md"
 KEYS = 10_000
@@ -46,16 +45,8 @@ def proxy(command, page_path, page_port, config, folder, program=None):
     else:
         # The statistics port of two proxies on one machine must differ.
         words += ["-o", f"{folder}/log", "-p", f"{folder}/pid", "-a", "127.0.0.1", "-s", str(free_port())]
-    process = subprocess.Popen(
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder
-    )
-    try:
-        wait_until(lambda: process.poll() is not None or connects(port))
-        equal(process.poll(), None)
+    with listening(words, port, cwd=folder):
         yield port
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def twemproxy(report, servers):

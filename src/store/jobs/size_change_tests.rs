@@ -1,8 +1,8 @@
-//! Tests of sizes that change: old items give way to those of another size. And sizes of all kinds in a small store.
+//! Tests of sizes that change, so that old items give way to those of another size, and of many sizes in a small store.
 
 use super::rig::Rig;
 
-/// Values of the other size: 11 of 16 MiB.
+/// Number of values of the other size. They take 11 of 16 MiB.
 const NEW: u64 = 1100;
 const NEW_LEN: usize = 10_000;
 /// Requests that the rig sends in a second of its clock.

@@ -186,6 +186,7 @@ impl WorkerStore {
     fn evict_item(&mut self, pin: &Pin, class: u8, leaving: &Leaving<'_, '_>) -> (u32, Option<Queue>) {
         let Leaving { victim, item, hash } = leaving;
         let store = self.store;
+        // Before the bucket is locked: a copy takes long. It is dropped if the item is dead or gone.
         let copy = self.copy_in_own_class(item, *hash);
         let Some(mut bucket) = store.index.try_lock(pin, *hash) else { return (0, None) };
         // The chunk was seen under this pin, so it is not reused meanwhile (I4). The bucket's reference is

@@ -1,6 +1,6 @@
 <?php
-// A worker of a web server: raises a number in random sessions for some seconds. Prints a line for each request: its end,
-// the session, the number that was written or `locked`, and milliseconds.
+// A worker of a web server: raises a number in random sessions for some seconds. Prints a line for each request: its
+// end, the session, the number that was written or `locked`, and milliseconds.
 // Arguments: seconds, sessions, host:port of each node.
 [, $seconds, $sessions] = $argv;
 
