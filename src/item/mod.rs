@@ -26,5 +26,5 @@ pub use complete::CompleteItem;
 pub use header::{AccessStamp, LinkInfo, Marks, QueueState, Word0};
 pub use layout::{Extras, Layout};
 pub use pending::PendingItem;
-pub use recover::{ChunkContent, CountedItem, Whole, check};
+pub use recover::{ChunkContent, CountedItem, Whole, check, item_bytes_in};
 pub use view::{Candidate, ItemLease, ItemRef, Pieces};

@@ -66,6 +66,22 @@ pub fn check<'r>(recovery: &'r Recovery, slabs: &'r SlabAllocator, chunk: ChunkR
     if word0.is_link() { ChunkContent::Link } else { ChunkContent::Nothing }
 }
 
+/// Bytes of header, fields, key and value of the item that begins in a chunk of a file. `None`: no linked item does. No
+/// proof is checked.
+pub fn item_bytes_in(chunk: &[u8]) -> Option<u64> {
+    let (header, bytes) = chunk.split_at_checked(HEADER_BYTES as usize)?;
+    let word0 = Word0::from_bits(u64::from_ne_bytes(*header.first_chunk()?));
+    if !word0.is_linked() || word0.key_len() == 0 {
+        return None;
+    }
+    let value_len = if word0.is_chain() { u32_at(bytes, word0.chain_offset())? } else { word0.value_len() };
+    Some(item_bytes(word0, value_len))
+}
+
+fn item_bytes(word0: Word0, value_len: u32) -> u64 {
+    u64::from(word0.key_offset()) + u64::from(word0.key_len()) + u64::from(value_len)
+}
+
 fn prove<'r>(
     recovery: &'r Recovery,
     slabs: &'r SlabAllocator,
@@ -114,7 +130,7 @@ fn prove<'r>(
         header::end_touch(head);
     }
     let facts = CountedItem {
-        bytes: u64::from(word0.key_offset()) + u64::from(word0.key_len()) + u64::from(value_len),
+        bytes: item_bytes(word0, value_len),
         unique: header::unique(head, word0),
         deadline: word1.deadline(),
         in_main: word0.in_main(),

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use crate::base::Clock;
-use crate::item::Word0;
+use crate::item::item_bytes_in;
 use crate::memory::{BLOCK_BYTES, LiveState, PAGE_BYTES, Superblock, chunk_bytes_in, class_in};
 use crate::settings::Settings;
 use crate::sys::boot::{is_locked, try_lock};
@@ -14,12 +14,13 @@ use crate::sys::boot::{is_locked, try_lock};
 use super::header::Header;
 use super::open::{Examined, OpenError, examine, other_setting};
 
-/// Pages and items of a class.
+/// Pages and items of a class. The links of a chain count in the class of its head.
 #[derive(Clone, Copy, Default)]
 struct ClassCount {
     chunk_bytes: u32,
     pages: u32,
     items: u64,
+    item_bytes: u64,
 }
 
 /// Describes a memory file, and says whether a server with `settings` would keep its items. It changes nothing.
@@ -42,12 +43,19 @@ pub fn inspect(path: &Path, settings: &Settings) -> io::Result<String> {
             describe_state(&state, in_use, &mut row);
         }
     }
+    if len == 0 {
+        row("usable", "yes: it is empty".into());
+        return Ok(text);
+    }
     let verdict = examine(&file, len, settings)?;
     if let Examined::Usable(_, page_table) = &verdict {
         for (class, count) in count_classes(&file, page_table)?.iter().enumerate().filter(|(_, count)| count.pages > 0)
         {
-            let ClassCount { chunk_bytes, pages, items } = count;
-            row("class", format!("{class}: chunks of {chunk_bytes} bytes, {pages} pages, {items} items"));
+            let ClassCount { chunk_bytes, pages, items, item_bytes } = count;
+            row(
+                "class",
+                format!("{class}: chunks of {chunk_bytes} bytes, {pages} pages, {items} items of {item_bytes} bytes"),
+            );
         }
     }
     row("usable", usable(&verdict, in_use));
@@ -85,7 +93,7 @@ fn describe_state(state: &LiveState, in_use: bool, row: &mut impl FnMut(&str, St
     }
 }
 
-/// Counts the linked items of each class, without checking their proofs.
+/// Counts the linked items of each class and their bytes, without checking their proofs.
 fn count_classes(file: &File, page_table: &[u32]) -> io::Result<Vec<ClassCount>> {
     let mut counts = vec![ClassCount::default(); usize::from(u8::MAX) + 1];
     let mut page_bytes = vec![0; PAGE_BYTES as usize];
@@ -94,9 +102,9 @@ fn count_classes(file: &File, page_table: &[u32]) -> io::Result<Vec<ClassCount>>
         let count = &mut counts[usize::from(class_in(*format))];
         (count.chunk_bytes, count.pages) = (chunk_bytes, count.pages + 1);
         file.read_exact_at(&mut page_bytes, page as u64 * u64::from(PAGE_BYTES))?;
-        let words = page_bytes.chunks_exact(chunk_bytes.max(8) as usize).filter_map(|chunk| chunk.first_chunk::<8>());
-        let heads = words.map(|word| Word0::from_bits(u64::from_le_bytes(*word)));
-        count.items += heads.filter(|head| head.is_linked() && head.key_len() > 0).count() as u64;
+        for bytes in page_bytes.chunks_exact(chunk_bytes.max(1) as usize).filter_map(item_bytes_in) {
+            (count.items, count.item_bytes) = (count.items + 1, count.item_bytes + bytes);
+        }
     }
     Ok(counts)
 }
@@ -122,7 +130,11 @@ pub fn clear(path: &Path) -> Result<String, OpenError> {
     if !try_lock(&file).map_err(system("lock"))? {
         return Err(OpenError::Refused("another process uses it".into()));
     }
-    let len = file.metadata().map_err(system("read the size of"))?.len();
+    let facts = file.metadata().map_err(system("read the size of"))?;
+    let len = facts.len();
+    if !facts.is_file() {
+        return Err(OpenError::Refused("not a file".into()));
+    }
     if len > 0 && read_header(&file, len).map_err(system("read"))?.is_none() {
         return Err(OpenError::Refused("not a memory file of this larder".into()));
     }

@@ -133,8 +133,8 @@ fn an_inspection_says_what_a_file_holds_and_whether_it_would_be_kept() {
             "clean; process",
             "with 13 items",
             "index      ",
-            "1 pages, 12 items",
-            "1 pages, 1 items",
+            "1 pages, 12 items of 120290 bytes",
+            "1 pages, 1 items of 26 bytes",
             "usable     yes",
         ],
     );
@@ -143,8 +143,11 @@ fn an_inspection_says_what_a_file_holds_and_whether_it_would_be_kept() {
     says(&[], &["unclean; process", "usable     yes", "starts     2"]);
     assert_eq!(kept(&file.serve(&[])), ["unclean", "13", "0"], "an inspection changes nothing");
     assert_eq!(run(&["--clear", file.path()]), (Some(0), format!("{}: cleared\n", file.path())));
+    says(&[], &["usable     yes: it is empty"]);
     assert_eq!(kept(&file.serve(&[]))[0], "cold");
     assert_eq!(run(&["--inspect", "/nowhere"]).0, Some(71));
+    let (code, said) = run(&["--clear", "/dev/null"]);
+    assert!(code == Some(64) && said.contains("/dev/null: not a file"), "{said}");
     std::fs::write(file.path(), "a letter").expect("the file is ours");
     says(&[], &["usable     no: not a memory file of larder"]);
     assert_eq!(run(&["--clear", file.path()]).0, Some(64), "no other file is cleared");
