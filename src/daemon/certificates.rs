@@ -65,6 +65,7 @@ pub(super) fn start_handshakes(
         counters,
         clock: Arc::clone(&shared.clock),
         tunables: Arc::clone(&shared.tunables),
+        watch_hub: Arc::clone(&shared.watch_hub),
         certificates: Arc::clone(certificates),
         on_renewal: log_renewal,
     };

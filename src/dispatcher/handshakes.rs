@@ -27,6 +27,7 @@ use crate::sync::{Mailbox, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
 use crate::sys::socket::{peer_ip, receive, send};
 use crate::tls::{Certificates, TlsBuffers, TlsSession};
+use crate::watch::{Event, Hub};
 use crate::worker::{ClientGate, Mail};
 
 /// The token of the mailbox. A client's token is its descriptor.
@@ -65,6 +66,8 @@ pub struct Handshakes {
     pub clock: Arc<Clock>,
     /// The verbosity, which may change.
     pub tunables: Arc<Tunables>,
+    /// Where handshakes that fail are announced.
+    pub watch_hub: Arc<Hub>,
     /// The certificates.
     pub certificates: Arc<Certificates>,
     /// Called with what came of a changed file.
@@ -226,11 +229,16 @@ impl HandshakeThread {
     fn fail(&mut self, socket: &OwnedFd, reason: &str) {
         self.config.counters.ssl_handshake_errors.add(1);
         self.config.gate.leave(socket.as_raw_fd());
+        let peer = peer_ip(socket.as_fd());
+        if self.config.watch_hub.is_watched() {
+            let failed = Event::HandshakeFailed { fd: socket.as_raw_fd(), peer };
+            self.config.watch_hub.note_elsewhere(0, failed, reason.as_bytes());
+        }
         if self.config.tunables.logger.verbosity() == 0 {
             return;
         }
         if let Some(count) = self.failed.note(1, self.config.clock.read().now) {
-            let client = peer_ip(socket.as_fd()).map_or_else(|| "a client".to_owned(), |address| address.to_string());
+            let client = peer.map_or_else(|| "a client".to_owned(), |address| address.to_string());
             log_line(Level::Warning, format!("larder: TLS handshake with {client}: {reason}{count}"));
         }
     }

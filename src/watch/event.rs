@@ -1,6 +1,7 @@
 //! Events, and the lines that show them. Fields and their order are memcached's.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use crate::protocol::{Streams, push_uri_encoded};
 
@@ -80,6 +81,13 @@ pub enum Event {
         kept: u64,
         /// The CAS unique of the other one.
         lost: u64,
+    },
+    /// A TLS handshake has failed. The subject is why.
+    HandshakeFailed {
+        /// The client's descriptor.
+        fd: i32,
+        /// The client's address. `None`: the kernel does not know it any more.
+        peer: Option<IpAddr>,
     },
     /// A client connected.
     Connected(ConnectionFacts),
@@ -168,7 +176,7 @@ impl Event {
             Self::Expired { .. } => Streams::EXPIRATIONS,
             Self::PageMoved { .. } | Self::Swept { .. } => Streams::SYSTEM,
             Self::Linked { .. } | Self::Resynced { .. } | Self::Conflicted { .. } => Streams::REPLICATION,
-            Self::Connected(_) | Self::Closed(..) => Streams::CONNECTIONS,
+            Self::HandshakeFailed { .. } | Self::Connected(_) | Self::Closed(..) => Streams::CONNECTIONS,
         }
     }
 
@@ -188,6 +196,7 @@ impl Event {
             | Self::Swept { .. }
             | Self::Linked { .. }
             | Self::Resynced { .. }
+            | Self::HandshakeFailed { .. }
             | Self::Connected(_)
             | Self::Closed(..) => false,
         }
@@ -237,6 +246,7 @@ pub(super) fn push_line(out: &mut String, unix_us: u64, gid: u64, event: &Event,
         Event::Linked { state, reason } => push_with(out, "repl_link peer", &key, state, "reason", reason),
         Event::Resynced { state, kind } => push_with(out, "repl_sync peer", &key, state, "kind", kind),
         Event::Conflicted { kept, lost } => writeln!(out, "repl_conflict key={key} kept={kept} lost={lost}"),
+        Event::HandshakeFailed { fd, peer } => push_handshake(out, *fd, *peer, subject),
         Event::Connected(connection) => push_connection(out, "conn_new", subject, None, connection),
         Event::Closed(cause, connection) => push_connection(out, "conn_close", subject, Some(*cause), connection),
     };
@@ -280,6 +290,16 @@ fn push_connection(
         write!(out, " reason={}", cause.name())?;
     }
     writeln!(out, " cfd={fd}")
+}
+
+/// As memcached, the reason is the rest of the line. It has no line end: some of it comes from the client.
+fn push_handshake(out: &mut String, fd: i32, peer: Option<IpAddr>, reason: &[u8]) -> std::fmt::Result {
+    write!(out, "conntlserr fd={fd}")?;
+    if let Some(peer) = peer {
+        write!(out, " rip={peer}")?;
+    }
+    let reason = String::from_utf8_lossy(reason).replace(char::is_control, " ");
+    writeln!(out, " msg={reason}")
 }
 
 impl FetchStatus {
@@ -383,6 +403,12 @@ mod tests {
             ),
             (Event::Resynced { state: "begin", kind: "digest" }, "a:7", "repl_sync peer=a%3A7 state=begin kind=digest"),
             (Event::Conflicted { kept: 9, lost: 4 }, "k", "repl_conflict key=k kept=9 lost=4"),
+            (
+                Event::HandshakeFailed { fd: 28, peer: Some([127, 0, 0, 1].into()) },
+                "a bad\nrecord",
+                "conntlserr fd=28 rip=127.0.0.1 msg=a bad record",
+            ),
+            (Event::HandshakeFailed { fd: 28, peer: None }, "gone", "conntlserr fd=28 msg=gone"),
             (Event::Connected(connection), "127.0.0.1", "conn_new rip=127.0.0.1 rport=57392 transport=tcp cfd=30"),
             (
                 Event::Closed(CloseCause::IdleTimeout, connection),

@@ -27,6 +27,19 @@ fn plain_text_to_a_tls_port_ends_the_connection_and_is_counted() {
 }
 
 #[test]
+fn a_watcher_of_connections_sees_a_handshake_that_fails() {
+    let server = TlsServer::start(&[], "");
+    let mut watcher = server.client();
+    watcher.ask("watch connevents\r\n", "OK\r\n");
+    let mut stranger = server.socket();
+    stranger.write_all(b"get key\r\n").expect("the server has not read anything yet");
+    wait_until("the failure is shown", || {
+        let line = String::from_utf8(watcher.read_until(b"\n")).expect("lines are text");
+        line.contains(" type=conntlserr fd=") && line.contains(" rip=127.0.0.1 msg=not TLS")
+    });
+}
+
+#[test]
 fn a_damaged_record_ends_the_session_with_an_alert() {
     let server = TlsServer::start(&[], "");
     for config in server.configs() {
