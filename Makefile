@@ -171,6 +171,10 @@ install: $(BINARIES) ## install binaries, man pages, doc/, licence, completions 
 	test -e $(DESTDIR)$(SYSCONFDIR)/larder.conf || \
 		install -D -m 644 scripts/larder.conf $(DESTDIR)$(SYSCONFDIR)/larder.conf
 	install -D -m 644 scripts/completions/larder.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/larder
+	install -D -m 644 scripts/completions/larder-tools.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/larder-cli
+	ln -sf larder-cli $(DESTDIR)$(PREFIX)/share/bash-completion/completions/larder-bench
+	ln -sf larder-cli $(DESTDIR)$(PREFIX)/share/bash-completion/completions/larder-top
+	install -D -m 644 scripts/completions/_larder-tools $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_larder-tools
 	install -D -m 644 scripts/completions/_larder $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_larder
 	install -D -m 644 scripts/completions/larder.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/larder.fish
 	install -D -m 644 doc/larder.1 $(DESTDIR)$(PREFIX)/share/man/man1/larder.1

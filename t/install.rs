@@ -41,6 +41,9 @@ fn what_is_built_is_installed_without_cargo() {
         "lib/systemd/system/larder.socket",
         "lib/sysusers.d/larder.conf",
         "share/bash-completion/completions/larder",
+        "share/bash-completion/completions/larder-cli",
+        "share/bash-completion/completions/larder-top",
+        "share/zsh/site-functions/_larder-tools",
         "../../etc/larder.conf",
     ];
     let missing: Vec<&str> = files.into_iter().filter(|file| !root.join(file).is_file()).collect();

@@ -111,3 +111,21 @@ fn the_manual_page_and_the_tools_page_have_every_option() {
         assert!(page.contains(option), "doc/tools.md lacks {option}");
     }
 }
+
+/// What bash offers for the last of `words`.
+fn offered(words: &[&str]) -> Vec<String> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/completions/larder-tools.bash");
+    let script = format!(
+        "source {file}; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _larder_tools \"$1\"; echo \"${{COMPREPLY[@]}}\""
+    );
+    let output = Command::new("bash").args(["-c", &script, "bash"]).args(words).output().expect("there is a bash");
+    String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_the_options_that_the_help_shows() {
+    let program = env!("CARGO_BIN_EXE_larder-cli");
+    assert_eq!(offered(&[program, "--b"]), ["--bigkeys"]);
+    assert_eq!(offered(&[program, "--no-such"]), Vec::<String>::new());
+    assert!(offered(&[program, "-"]).contains(&"--rounds".to_owned()));
+}
