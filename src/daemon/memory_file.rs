@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::Clock;
 use crate::restart::{
-    FileClaim, Handed, OpenError, Opened, Report, Started, create_in_memory, open, open_in_memory, stamped,
+    ClassChange, FileClaim, Handed, OpenError, Opened, Report, Started, create_in_memory, open, open_in_memory, stamped,
 };
 use crate::settings::{DESCRIPTOR_STORE, Settings};
 use crate::stats::RestartGauges;
@@ -65,7 +65,7 @@ pub(super) fn build_store(
     } else {
         open(path, settings)
     };
-    let Opened { file, started, clock, dropped } = opened.map_err(|error| failure(path, error))?;
+    let Opened { file, started, clock, dropped, change } = opened.map_err(|error| failure(path, error))?;
     let clock = Arc::new(clock);
     let store = Store::in_file(store_config(settings, hash_seed), Arc::clone(&clock), file)
         .map_err(Failure::system(format!("-e, --memory-file: map {}", path.display())))?;
@@ -74,7 +74,8 @@ pub(super) fn build_store(
         Started::Clean => store.recover(recovery_threads(settings), LeftItems::Clean),
         Started::Unclean => store.recover(recovery_threads(settings), LeftItems::Unclean),
     };
-    let report = Report { started, recovery, dropped, ready_us: watch.real_us() };
+    store.leave_classes(change != ClassChange::None);
+    let report = Report { started, recovery, dropped, change, ready_us: watch.real_us() };
     log_line(Level::Info, report.line(path));
     Ok(ReadyStore { store, clock, gauges: Some(report.gauges()), replication: None })
 }
@@ -123,6 +124,7 @@ pub(super) struct HandedItems {
     store: &'static Store,
     clock: Arc<Clock>,
     claim: FileClaim,
+    change: ClassChange,
     index: File,
 }
 
@@ -137,7 +139,7 @@ impl HandedItems {
         config.threads_max += recovery_threads(settings);
         let store = Store::in_file(config, Arc::clone(&clock), handed.file)
             .map_err(Failure::system("upgrade: map the memory of items"))?;
-        Ok(Self { store, clock, claim, index: items.index })
+        Ok(Self { store, clock, claim, change: handed.change, index: items.index })
     }
 
     /// The store, for threads that wait.
@@ -147,12 +149,13 @@ impl HandedItems {
 
     /// Takes the items over. The other process has given them up, and no thread of this one uses them yet.
     pub(super) fn take_over(self, settings: &Settings) -> RestartGauges {
-        let Self { store, clock, claim, index } = self;
+        let Self { store, clock, claim, change, index } = self;
         let began_us = clock.real_us();
         claim.take_over(&clock);
         let recovery = store.recover(recovery_threads(settings), LeftItems::HandedOver(&index));
+        store.leave_classes(change != ClassChange::None);
         let ready_us = clock.real_us().saturating_sub(began_us);
-        Report { started: Started::Clean, recovery, dropped: None, ready_us }.gauges()
+        Report { started: Started::Clean, recovery, dropped: None, change, ready_us }.gauges()
     }
 }
 

@@ -1,13 +1,8 @@
 //! Derives the store's configuration from the settings.
 
-use crate::memory::ClassPlan;
+use crate::restart::class_plan;
 use crate::settings::Settings;
 use crate::store::{JOB_THREADS, StoreConfig};
-
-/// Bytes of an item other than key, client flags and value. -n does not count them.
-const ITEM_HEADER_BYTES: u32 = 16;
-/// Bytes of the proof of an item in a memory file.
-const PROOF_BYTES: u32 = 4;
 
 /// Binary logarithm of the index bytes that correspond to one bucket of memcached. The index has an eighth of the
 /// buckets, of 64 bytes each.
@@ -25,17 +20,9 @@ fn hashpower(settings: &Settings) -> u32 {
 
 /// The store's part of the settings. `hash_seed` is that of a mesh.
 pub(super) fn store_config(settings: &Settings, hash_seed: Option<u64>) -> StoreConfig {
-    let classes = ClassPlan {
-        first: ITEM_HEADER_BYTES
-            + if settings.memory_file.is_some() { PROOF_BYTES } else { 0 }
-            + settings.chunk_size_min,
-        growth_factor: settings.growth_factor,
-        chunk_max: settings.slab_chunk_max,
-        explicit: settings.slab_sizes.clone().unwrap_or_default(),
-    };
     StoreConfig {
         limit_bytes: settings.memory_limit_bytes,
-        classes,
+        classes: class_plan(settings),
         value_len_max: u32::try_from(settings.item_size_max).unwrap_or(u32::MAX),
         evictions: settings.evictions,
         use_cas: settings.use_cas,

@@ -500,13 +500,14 @@ pub fn set_linked(head: &ChunkHead, link_info: LinkInfo, prove: impl FnOnce(Word
     head.word0.store(word0, Ordering::Release);
 }
 
-/// As [`set_linked`], for a copy that replaces its original. All fields are the original's. `seen` is the original's
-/// header, and the original is still linked.
+/// As [`set_linked`], for a copy that replaces its original. All fields but the shape are the original's: what was a
+/// chain may be in one chunk now. `seen` is the original's header, and the original is still linked.
 pub fn set_linked_as(head: &ChunkHead, original: &ChunkHead, seen: Word0, prove: impl FnOnce(Word0, Word1)) {
-    debug_assert_eq!(head.word0.load(Ordering::Relaxed) & SHAPE_MASK, seen.0 & SHAPE_MASK);
+    let shape = head.word0.load(Ordering::Relaxed) & SHAPE_MASK;
+    debug_assert_eq!((shape ^ seen.0) & (HAS_CLIENT_FLAGS | HAS_VERSION | HAS_PROOF), 0, "the same optional fields");
     let word1 = original.word1.load(Ordering::Relaxed);
     head.word1.store(word1, Ordering::Relaxed);
-    let word0 = Word0(seen.0 & !BEING_TOUCHED | LINKED);
+    let word0 = Word0(shape | seen.0 & !(SHAPE_MASK | BEING_TOUCHED) | LINKED);
     prove(word0, Word1::of(word1));
     // Release: as in `set_linked`.
     head.word0.store(word0.0, Ordering::Release);

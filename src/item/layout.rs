@@ -82,13 +82,18 @@ impl Layout {
 
     #[cold]
     fn chained(classes: &SizeClasses, key: Key<'_>, extras: Extras, value_len: u32) -> Self {
-        let shape = Shape { is_chain: true, ..Self::shape(key, extras, 0, classes.has_proofs()) };
+        let shape = Self::chain_shape(key, extras, classes.has_proofs());
         let in_head = classes.chunk_max() - shape.prefix_bytes();
         let in_link = classes.chunk_max() - HEADER_BYTES;
         let rest = value_len - in_head.min(value_len);
         let tail_len = rest % in_link;
         let tail_class = if tail_len == 0 { None } else { classes.class_for_link(tail_len + HEADER_BYTES) };
         Self { shape, value_len, head_class: classes.largest(), full_links: rest / in_link, tail_class }
+    }
+
+    /// The layout fields of a chain's head.
+    pub(super) fn chain_shape(key: Key<'_>, extras: Extras, has_proof: bool) -> Shape {
+        Shape { is_chain: true, ..Self::shape(key, extras, 0, has_proof) }
     }
 
     #[inline]

@@ -47,6 +47,8 @@ pub struct LiveState {
     pub pages: KeptPages,
     /// The size classes.
     pub classes: ClassTable,
+    /// Stands for the settings that the size classes are made for. 0: those in the header of the file.
+    pub class_settings: u64,
     /// The eviction hand of each class, when the process ended cleanly.
     pub hands: Box<[HandState; CLASSES]>,
 }
@@ -83,6 +85,8 @@ pub struct ClassTable {
     pub sizes: Box<[u32; CLASSES]>,
     /// Whether the class also serves last links, by class id.
     pub serves_links: Box<[bool; CLASSES]>,
+    /// Whether it is a former class, by class id: it keeps the pages that it has, and no new item is stored in it.
+    pub is_former: Box<[bool; CLASSES]>,
     /// The class of the largest chunks.
     pub largest: u8,
 }
@@ -106,7 +110,8 @@ pub struct HandState {
 
 impl Default for ClassTable {
     fn default() -> Self {
-        Self { sizes: Box::new([0; CLASSES]), serves_links: Box::new([false; CLASSES]), largest: 0 }
+        let none = || Box::new([false; CLASSES]);
+        Self { sizes: Box::new([0; CLASSES]), serves_links: none(), is_former: none(), largest: 0 }
     }
 }
 
@@ -129,6 +134,7 @@ impl Default for LiveState {
             index: KeptIndex::default(),
             pages: KeptPages::default(),
             classes: ClassTable::default(),
+            class_settings: 0,
             hands: Box::new([HandState::default(); CLASSES]),
         }
     }
@@ -136,6 +142,8 @@ impl Default for LiveState {
 
 /// The bit of an encoded chunk size that says that the class serves last links. Chunk sizes are below 2^20.
 const LINKS_BIT: u32 = 1 << 31;
+/// The bit that says that it is a former class.
+const FORMER_BIT: u32 = 1 << 30;
 
 impl LiveState {
     /// The bytes of the state.
@@ -155,8 +163,10 @@ impl LiveState {
         writer.u32(u32::from(self.classes.largest));
         writer.u64(self.items);
         writer.u64(self.limit_bytes);
-        for (bytes, serves_links) in self.classes.sizes.iter().zip(&*self.classes.serves_links) {
-            writer.u32(bytes | if *serves_links { LINKS_BIT } else { 0 });
+        let ClassTable { sizes, serves_links, is_former, .. } = &self.classes;
+        for ((bytes, serves_links), is_former) in sizes.iter().zip(&**serves_links).zip(&**is_former) {
+            let bit = |is_set: bool, bit| if is_set { bit } else { 0 };
+            writer.u32(bytes | bit(*serves_links, LINKS_BIT) | bit(*is_former, FORMER_BIT));
         }
         for hand in &*self.hands {
             writer.u32(hand.page);
@@ -173,6 +183,7 @@ impl LiveState {
         writer.u64(self.pages.at);
         writer.u64(self.pages.bytes);
         writer.u64(self.pages.sum);
+        writer.u64(self.class_settings);
         let sum = checksum(&writer.block[..CHECKSUM_AT]);
         writer.block[CHECKSUM_AT..].copy_from_slice(&sum.to_le_bytes());
         writer.block
@@ -203,7 +214,8 @@ impl LiveState {
         (state.items, state.limit_bytes) = (reader.u64(), reader.u64());
         for class in 0..CLASSES {
             let word = reader.u32();
-            state.classes.sizes[class] = word & !LINKS_BIT;
+            state.classes.sizes[class] = word & !(LINKS_BIT | FORMER_BIT);
+            state.classes.is_former[class] = word & FORMER_BIT != 0;
             state.classes.serves_links[class] = word & LINKS_BIT != 0;
         }
         for hand in &mut *state.hands {
@@ -215,6 +227,7 @@ impl LiveState {
         state.index = KeptIndex { at, bytes, seed, buckets: reader.u32() };
         let [at, bytes, sum] = [(); 3].map(|()| reader.u64());
         state.pages = KeptPages { at, bytes, sum };
+        state.class_settings = reader.u64();
         Some(state)
     }
 }
@@ -279,6 +292,7 @@ mod tests {
         state.classes.largest = 100;
         (state.classes.sizes[127], state.classes.serves_links[127]) = (16384, true);
         (state.classes.sizes[1], state.classes.serves_links[2]) = (64, true);
+        (state.classes.sizes[3], state.classes.is_former[3], state.class_settings) = (72, true, 17);
         let hand =
             HandState { page: 1, index: 2, first_round_page: 3, first_round_index: 4, target: 5, ..Default::default() };
         state.hands[127] = HandState { first_round_is_over: true, ..hand };

@@ -3,6 +3,7 @@
 //! ```text
 //! PageArena       one reserved mapping, divided into pages of 1 MiB
 //! SizeClasses     the chunk size of each class; a page is divided into chunks of its class
+//! ChangedClasses  the chunk sizes of a memory file that was made with other settings
 //! ChunkDemand     the stored sizes, and the class that would save most memory
 //! SlabAllocator   per class: free chunks, pages, chunks in limbo; also leases and the page pool
 //! Reserve         the number of free chunks that a full class keeps
@@ -20,6 +21,7 @@
 mod arena;
 mod chunk_ref;
 mod chunk_set;
+mod class_change;
 mod class_fit;
 mod due;
 mod leases;
@@ -38,6 +40,7 @@ mod superblock;
 pub use arena::{ArenaFile, Backing, ChunkHead, Located, PageArena, chunk_bytes_in, class_in};
 pub use chunk_ref::ChunkRef;
 pub use chunk_set::ChunkSet;
+pub use class_change::ChangedClasses;
 pub use class_fit::{ChunkDemand, ClassFit, first_look, next_look};
 pub use due::DueTable;
 pub use leases::Leases;

@@ -8,6 +8,9 @@
 //!
 //! Class 0 does not exist, as in memcached. The table is laid out from settings, and every thread reads it. Classes
 //! may be added meanwhile, so ids are not in the order of sizes. A class's chunk size never changes. Upholds I1.
+//!
+//! A memory file that was made with other settings has former classes (`class_change.rs`). They keep their pages, and
+//! no size leads to them.
 
 use crate::base::atomic::{AtomicU8, AtomicU32, Ordering};
 use crate::sync::Leaf;
@@ -31,7 +34,7 @@ pub const CHUNK_MIN: u32 = 32;
 /// At first, classes below 1/4 of the largest chunk do not take last links. Otherwise the last links of a few
 /// thousand chains open all classes, each with one page that is nearly empty. That took a quarter of a cache of 64
 /// MiB: it held 2208 values of 10 to 30 KB, and now 2981.
-const LINK_LEAST_SHARE: u32 = 4;
+pub(super) const LINK_LEAST_SHARE: u32 = 4;
 
 /// The settings for the layout of the classes.
 #[derive(Clone, Debug)]
@@ -58,6 +61,8 @@ pub struct SizeClasses {
     largest: u8,
     /// The highest id in use.
     last: AtomicU8,
+    /// The former classes, by class id.
+    former: [bool; CLASS_MAX as usize + 1],
     /// Whether items have proofs, because a restart may keep them.
     has_proofs: bool,
     /// Locked while a class is added.
@@ -76,6 +81,7 @@ impl SizeClasses {
             links: ClassMap::of(&sizes, link_least),
             largest,
             last: AtomicU8::new(largest),
+            former: [false; CLASS_MAX as usize + 1],
             has_proofs: false,
             sizes: std::array::from_fn(|id| {
                 AtomicU32::new(id.checked_sub(1).and_then(|index| sizes.get(index)).copied().unwrap_or(0))
@@ -102,16 +108,21 @@ impl SizeClasses {
         let chunk_max = *table.sizes.get(usize::from(largest)).filter(|bytes| **bytes > 0)?;
         let last = (1..=CLASS_MAX).take_while(|id| table.sizes[usize::from(*id)] > 0).last()?;
         let is_size = |bytes: u32| bytes.is_multiple_of(CHUNK_ALIGN) && (CHUNK_MIN..=PAGE_BYTES / 2).contains(&bytes);
-        let used = &table.sizes[1..=usize::from(last)];
+        let is_class = |id: u8| {
+            let (bytes, is_former) = (table.sizes[usize::from(id)], table.is_former[usize::from(id)]);
+            is_size(bytes) && (is_former || bytes <= chunk_max)
+        };
         let is_table = largest <= last
             && table.serves_links[usize::from(largest)]
-            && used.iter().all(|bytes| is_size(*bytes) && *bytes <= chunk_max)
+            && !table.is_former[usize::from(largest)]
+            && (1..=last).all(is_class)
             && table.sizes[usize::from(last) + 1..].iter().all(|bytes| *bytes == 0);
         is_table.then(|| Self {
             items: ClassMap::from_table(table, last, |_| true),
             links: ClassMap::from_table(table, last, |id| table.serves_links[usize::from(id)]),
             largest,
             last: AtomicU8::new(last),
+            former: *table.is_former,
             has_proofs: true,
             sizes: std::array::from_fn(|id| AtomicU32::new(table.sizes[id])),
             adding: Leaf::new(()),
@@ -120,7 +131,7 @@ impl SizeClasses {
 
     /// The classes as a memory file keeps them.
     pub fn table(&self) -> ClassTable {
-        let mut table = ClassTable { largest: self.largest, ..ClassTable::default() };
+        let mut table = ClassTable { largest: self.largest, is_former: Box::new(self.former), ..ClassTable::default() };
         for id in self.ids() {
             table.sizes[usize::from(id)] = self.chunk_bytes(id);
         }
@@ -134,7 +145,7 @@ impl SizeClasses {
     pub fn table_with(&self, bytes: u32) -> ClassTable {
         let mut table = self.table();
         let bytes = align(bytes).max(CHUNK_MIN);
-        let has_class = table.sizes.contains(&bytes);
+        let has_class = table.sizes.iter().zip(&self.former).any(|(size, is_former)| *size == bytes && !is_former);
         if let Some(size) = table.sizes.get_mut(usize::from(self.last()) + 1).filter(|_| !has_class) {
             *size = bytes;
         }
@@ -169,6 +180,11 @@ impl SizeClasses {
     #[inline]
     pub fn largest(&self) -> u8 {
         self.largest
+    }
+
+    /// Whether no new item is stored in `class`, because the settings have no such class any more.
+    pub fn is_former(&self, class: u8) -> bool {
+        self.former.get(usize::from(class)).is_some_and(|is_former| *is_former)
     }
 
     /// The highest class id in use.
@@ -227,10 +243,10 @@ impl ClassMap {
         Self { by_units: by_units.collect() }
     }
 
-    /// A map to the smallest class of `table` that holds each size, among those that `serves`.
+    /// A map to the smallest class of `table` that holds each size, among those that `serves` and are not former.
     fn from_table(table: &ClassTable, last: u8, serves: impl Fn(u8) -> bool) -> Self {
         let bytes = |id: u8| table.sizes[usize::from(id)];
-        let mut ids: Vec<u8> = (1..=last).filter(|id| serves(*id)).collect();
+        let mut ids: Vec<u8> = (1..=last).filter(|id| serves(*id) && !table.is_former[usize::from(*id)]).collect();
         ids.sort_by_key(|id| bytes(*id));
         let chunk_max = bytes(table.largest);
         let mut at = 0;
@@ -401,6 +417,8 @@ mod tests {
         assert!(refused(|table| table.sizes[2] = 32768));
         assert!(refused(|table| table.sizes[127] = 64));
         assert!(refused(|table| table.serves_links[usize::from(table.largest)] = false));
+        assert!(refused(|table| table.is_former[usize::from(table.largest)] = true));
+        assert!(!refused(|table| (table.sizes[2], table.is_former[2]) = (32768, true)));
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::settings::Settings;
 use crate::sys::boot::since_boot_ms;
 use crate::sys::mapping::{Mapping, Space};
 
-use super::open::{CUT_OFF, Examined, begin, examine_header, other_setting, read_page_table};
+use super::classes::ClassChange;
+use super::open::{Examined, Usable, begin, examine_header, examine_pages, other_setting};
 
 /// Time for mapping memory ahead. What is not mapped by then is mapped when it is touched.
 const MAP_AHEAD_US: u64 = 3_000_000;
@@ -40,6 +41,8 @@ pub struct Handed {
     pub file: ArenaFile,
     /// Where the store's clock goes on.
     pub clock: Clock,
+    /// How its size classes change. The file has the old ones until it is taken over.
+    pub change: ClassChange,
     superblock: Arc<Superblock>,
 }
 
@@ -55,15 +58,16 @@ impl Handed {
         let state = block.and_then(LiveState::decode).filter(|state| state.is_clean);
         let state = state.ok_or("the state of the items is damaged")?;
         let of_items = |reason: &str| format!("the memory of items: {reason}");
-        match examine_header(&file, len, settings).map_err(system("read"))? {
-            None => {}
-            Some(Examined::Setting(other)) => return Err(of_items(&other_setting(&other))),
-            Some(Examined::Bad(reason)) => return Err(of_items(&reason)),
-            Some(Examined::Unfinished | Examined::OtherBoot | Examined::Usable(..)) => {
-                return Err(of_items("it has no header"));
-            }
-        }
-        let page_table = read_page_table(&file, len).map_err(system("read"))?.ok_or_else(|| of_items(CUT_OFF))?;
+        let examined = match examine_header(&file, len).map_err(system("read"))? {
+            Ok(header) => examine_pages(&file, len, header, state, settings).map_err(system("read"))?,
+            Err(obstacle) => obstacle,
+        };
+        let Usable { state, page_table, change, .. } = match examined {
+            Examined::Usable(usable) => *usable,
+            Examined::Setting(other) => return Err(of_items(&other_setting(&other))),
+            Examined::Bad(reason) => return Err(of_items(&reason)),
+            Examined::Unfinished | Examined::OtherBoot => return Err(of_items("it has no header")),
+        };
         let clock = Clock::start_at_ms(resume_at_ms(&state, since_boot_ms().unwrap_or(0)));
         let superblock = Arc::new(Superblock::new(file.try_clone().map_err(system("open"))?, state));
         let file = ArenaFile {
@@ -75,7 +79,7 @@ impl Handed {
             is_handed: true,
             mapped_ahead: mapped,
         };
-        Ok(Self { file, clock, superblock })
+        Ok(Self { file, clock, superblock, change })
     }
 
     /// What takes the file over.

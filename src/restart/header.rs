@@ -8,7 +8,8 @@
 //! └───────┴────────┴───────┴─────────┴───────┴─────────┴──────┴──────┴───────┴────────┴─────────┴──────────────┴───┘
 //! ```
 //!
-//! Numbers are little-endian. The checksum is in the last 8 bytes.
+//! Numbers are little-endian. The checksum is in the last 8 bytes. A start with other settings writes the block again.
+//! The state of the file says which settings its size classes are made for, so these here are for readers only.
 
 use crate::base::combined;
 use crate::item::header::LAYOUT;
@@ -18,7 +19,7 @@ use crate::settings::{ROWS, Settings};
 /// The version of the format. A change that an older larder cannot read raises it.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
-/// The settings that the pages of a file depend on.
+/// The settings that the size classes of a file depend on.
 const SETTINGS: [&str; 4] = ["growth_factor", "chunk_size_min", "slab_chunk_max", "slab_sizes"];
 
 const SETTINGS_AT: usize = 64;
@@ -33,7 +34,7 @@ pub(super) struct Header {
     pub layout: u64,
     /// A number that tells this file from others.
     pub file_id: u64,
-    /// Names and values of the settings that the pages depend on.
+    /// Names and values of the settings that the size classes depend on.
     pub settings: Vec<(String, String)>,
 }
 
@@ -51,14 +52,19 @@ pub(super) enum HeaderFault {
 }
 
 /// A setting that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct OtherSetting {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OtherSetting {
     /// How the option is written.
     pub option: &'static str,
     /// Its value in the file.
     pub in_file: String,
     /// Its value now.
     pub now: String,
+}
+
+/// Names and values of the settings that the size classes depend on.
+pub(super) fn class_settings(settings: &Settings) -> Vec<(String, String)> {
+    SETTINGS.map(|field| (field.to_owned(), settings.typed(field))).into()
 }
 
 /// The layout of this larder.
@@ -77,8 +83,7 @@ fn layout() -> u64 {
 impl Header {
     /// The header of a new file.
     pub(super) fn new(settings: &Settings, file_id: u64) -> Self {
-        let pairs = SETTINGS.map(|field| (field.to_owned(), settings.typed(field)));
-        Self { version: FORMAT_VERSION, layout: layout(), file_id, settings: pairs.into() }
+        Self { version: FORMAT_VERSION, layout: layout(), file_id, settings: class_settings(settings) }
     }
 
     /// The bytes of the header.

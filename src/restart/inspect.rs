@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::sys::boot::{is_locked, try_lock};
 
 use super::header::Header;
-use super::open::{Examined, OpenError, examine, other_setting};
+use super::open::{Examined, OpenError, Usable, examine, other_setting};
 
 /// Pages and items of a class. The links of a chain count in the class of its head.
 #[derive(Clone, Copy, Default)]
@@ -48,14 +48,15 @@ pub fn inspect(path: &Path, settings: &Settings) -> io::Result<String> {
         return Ok(text);
     }
     let verdict = examine(&file, len, settings)?;
-    if let Examined::Usable(_, page_table) = &verdict {
+    if let Examined::Usable(usable) = &verdict {
+        let Usable { page_table, state, .. } = &**usable;
         for (class, count) in count_classes(&file, page_table)?.iter().enumerate().filter(|(_, count)| count.pages > 0)
         {
             let ClassCount { chunk_bytes, pages, items, item_bytes } = count;
-            row(
-                "class",
-                format!("{class}: chunks of {chunk_bytes} bytes, {pages} pages, {items} items of {item_bytes} bytes"),
-            );
+            let is_former = state.classes.is_former.get(class).is_some_and(|is_former| *is_former);
+            let former = if is_former { ", not for new items" } else { "" };
+            let items = format!("{items} items of {item_bytes} bytes{former}");
+            row("class", format!("{class}: chunks of {chunk_bytes} bytes, {pages} pages, {items}"));
         }
     }
     row("usable", usable(&verdict, in_use));
@@ -112,7 +113,10 @@ fn count_classes(file: &File, page_table: &[u32]) -> io::Result<Vec<ClassCount>>
 fn usable(verdict: &Examined, in_use: bool) -> String {
     match verdict {
         _ if in_use => "no: another process uses it".into(),
-        Examined::Usable(..) => "yes".into(),
+        Examined::Usable(usable) => match usable.change.line() {
+            Some(line) => format!("yes: {line}"),
+            None => "yes".into(),
+        },
         Examined::Setting(other) => format!("no: {}", other_setting(other)),
         Examined::OtherBoot => "no: the machine went down without a clean stop of the server".into(),
         Examined::Unfinished => "no: a start that made it was cut off".into(),

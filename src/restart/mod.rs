@@ -1,14 +1,16 @@
 //! The memory file (-e): which file is taken over, which is refused, and what the operator is told.
 //!
 //! ```text
-//! open ──▶ lock ▶ size ▶ magic ▶ header ▶ version ▶ layout ▶ settings ▶ state ▶ clean?
-//!            │      ╰────────────┬──────────────╯         │         ╰──┬──╯       ╰─ no: every item is checked anyway
-//!          refused:        renamed aside              refused:     renamed
-//!          another has it                        a setting differs  aside
+//! open ──▶ lock ▶ size ▶ magic ▶ header ▶ version ▶ layout ▶ state ▶ clean? ▶ pages ▶ settings
+//!            │      ╰───────────────────┬───────────────────╯      │        │         ╰─ differ: other size classes,
+//!          refused:               renamed aside                    │      renamed        or refused if there are
+//!          another has it                                          │      aside          too many
+//!                                                                  ╰─ no: every item is checked anyway
 //! ```
 //!
 //! doc/restart.md draws the file. `memory/` maps it, and `store/recover.rs` takes over its items.
 
+mod classes;
 mod handed;
 mod header;
 mod inspect;
@@ -21,6 +23,7 @@ mod order_models;
 mod order_tests;
 mod report;
 
+pub use classes::{ClassChange, class_plan};
 pub use handed::{FileClaim, Handed, map_ahead};
 pub use inspect::{clear, inspect};
 pub use open::{OpenError, Opened, Started, create_in_memory, open, open_in_memory};

@@ -14,7 +14,8 @@ use crate::sys::boot::{BootId, since_boot_ms, try_lock};
 use crate::sys::mapping::{Space, allocate_file};
 use crate::sys::process::effective_user;
 
-use super::header::{Header, HeaderFault, OtherSetting};
+use super::classes::{ClassChange, change_classes};
+use super::header::{Header, HeaderFault, OtherSetting, class_settings};
 
 /// How a process began with a memory file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Opened {
     pub clock: Clock,
     /// Why a file was there and its items are not kept.
     pub dropped: Option<String>,
+    /// How its size classes have changed.
+    pub change: ClassChange,
 }
 
 /// Why a memory file cannot be used.
@@ -55,7 +58,7 @@ const ABSENT: &str = "NULL";
 /// Bytes of the superblock.
 const SUPERBLOCK_BYTES: u64 = SUPERBLOCK_PAGES as u64 * PAGE_BYTES as u64;
 /// Why a file that lacks its end is refused.
-pub(super) const CUT_OFF: &str = "the file is cut off";
+const CUT_OFF: &str = "the file is cut off";
 /// Access mode of a new file.
 const MODE: u32 = 0o600;
 /// Bits of a mode that let other users write.
@@ -98,7 +101,7 @@ fn open_locked(file: File, settings: &Settings) -> Result<Result<Opened, (File, 
         return create(file, settings, None).map(Ok);
     }
     let opened = match examine(&file, len, settings).map_err(at("read"))? {
-        Examined::Usable(state, page_table) => take_over(file, state, page_table),
+        Examined::Usable(usable) => take_over(file, *usable, settings),
         Examined::Setting(other) if !settings.restart_discard => Err(OpenError::Refused(other_setting(&other))),
         Examined::Setting(other) => {
             let reason = format!("it was made with {} {}", other.option, other.in_file);
@@ -118,12 +121,17 @@ fn at(what: &'static str) -> impl Fn(io::Error) -> OpenError {
     move |error| OpenError::System(what, error)
 }
 
+/// The value of a setting, for a reader.
+pub(super) fn shown(value: &str) -> &str {
+    if value == ABSENT { "no value" } else { value }
+}
+
 pub(super) fn other_setting(other: &OtherSetting) -> String {
     let OtherSetting { option, in_file, now } = other;
-    let shown = |value: &str| if value == ABSENT { "no value".to_owned() } else { value.to_owned() };
     let (in_file, now) = (shown(in_file), shown(now));
     format!(
-        "made with {option} {in_file}, not {now}; start with the same value, or with -o restart_discard to drop its items"
+        "made with {option} {in_file}, not {now}, and has too many size classes to keep them; start with the same \
+         value, or with -o restart_discard to drop its items"
     )
 }
 
@@ -156,8 +164,8 @@ fn open_and_lock(path: &Path) -> Result<File, OpenError> {
 /// What can be done with a file.
 pub(super) enum Examined {
     /// Its items can be taken over.
-    Usable(Box<LiveState>, Vec<u32>),
-    /// A setting differs.
+    Usable(Box<Usable>),
+    /// There are not enough size classes for the settings and for the items. A setting that differs.
     Setting(OtherSetting),
     /// It was left unclean by another start of the machine. What the kernel had not written is lost.
     OtherBoot,
@@ -167,47 +175,65 @@ pub(super) enum Examined {
     Bad(String),
 }
 
+/// A file whose items can be taken over.
+pub(super) struct Usable {
+    header: Header,
+    /// The state, with the size classes for the settings of this start.
+    pub state: LiveState,
+    /// The page table.
+    pub page_table: Vec<u32>,
+    /// How the size classes differ from those in the file.
+    pub change: ClassChange,
+}
+
 /// Examines a file that this process has locked. The order of the checks is that of the drawing in mod.rs.
 pub(super) fn examine(file: &File, len: u64, settings: &Settings) -> io::Result<Examined> {
-    if let Some(obstacle) = examine_header(file, len, settings)? {
-        return Ok(obstacle);
-    }
+    let header = match examine_header(file, len)? {
+        Ok(header) => header,
+        Err(obstacle) => return Ok(obstacle),
+    };
     let Some(state) = Superblock::read_state(file)? else {
         return Ok(Examined::Bad("both copies of its state are damaged".into()));
     };
     if !state.is_clean && !state.boot_id.is_same(BootId::read()) {
         return Ok(Examined::OtherBoot);
     }
-    Ok(match read_page_table(file, len)? {
-        Some(page_table) => Examined::Usable(Box::new(state), page_table),
-        None => Examined::Bad(CUT_OFF.into()),
+    examine_pages(file, len, header, state, settings)
+}
+
+/// Examines the page table, and whether the size classes of the file can become those of `settings`.
+pub(super) fn examine_pages(
+    file: &File,
+    len: u64,
+    header: Header,
+    mut state: LiveState,
+    settings: &Settings,
+) -> io::Result<Examined> {
+    let page_table = Superblock::read_page_table(file, ChunkRef::PAGES_MAX)?;
+    if len < page_table.len() as u64 * u64::from(PAGE_BYTES) {
+        return Ok(Examined::Bad(CUT_OFF.into()));
+    }
+    Ok(match change_classes(&mut state, &header, &page_table, settings) {
+        ClassChange::Impossible(other) => Examined::Setting(other),
+        change => Examined::Usable(Box::new(Usable { header, state, page_table, change })),
     })
 }
 
-/// Examines everything but the state and the page table. `None`: there is no obstacle.
-pub(super) fn examine_header(file: &File, len: u64, settings: &Settings) -> io::Result<Option<Examined>> {
+/// Examines everything but the state and the pages. The inner error is an obstacle.
+pub(super) fn examine_header(file: &File, len: u64) -> io::Result<Result<Header, Examined>> {
     if len < BLOCK_BYTES as u64 {
-        return Ok(Some(Examined::Bad("not a memory file of larder".into())));
+        return Ok(Err(Examined::Bad("not a memory file of larder".into())));
     }
     if len <= SUPERBLOCK_BYTES && Superblock::is_unfinished(file, len)? {
-        return Ok(Some(Examined::Unfinished));
+        return Ok(Err(Examined::Unfinished));
     }
     let mut block = [0; BLOCK_BYTES];
     file.read_exact_at(&mut block, 0)?;
-    let header = match Header::decode(&block) {
-        Ok(header) => header,
-        Err(fault) => return Ok(Some(Examined::Bad(reason(fault)))),
-    };
-    if len < SUPERBLOCK_BYTES {
-        return Ok(Some(Examined::Bad(CUT_OFF.into())));
-    }
-    Ok(header.other_setting(settings).map(Examined::Setting))
-}
-
-/// The page table, up to the last page that has a class. `None`: the file is shorter than that.
-pub(super) fn read_page_table(file: &File, len: u64) -> io::Result<Option<Vec<u32>>> {
-    let page_table = Superblock::read_page_table(file, ChunkRef::PAGES_MAX)?;
-    Ok((len >= page_table.len() as u64 * u64::from(PAGE_BYTES)).then_some(page_table))
+    Ok(match Header::decode(&block) {
+        Ok(_) if len < SUPERBLOCK_BYTES => Err(Examined::Bad(CUT_OFF.into())),
+        Ok(header) => Ok(header),
+        Err(fault) => Err(Examined::Bad(reason(fault))),
+    })
 }
 
 pub(super) fn reason(fault: HeaderFault) -> String {
@@ -270,16 +296,22 @@ fn fill_new(file: File, settings: &Settings, space: Space, dropped: Option<Strin
         is_handed: false,
         mapped_ahead: None,
     };
-    Ok(Opened { file, started: Started::Cold, clock, dropped })
+    Ok(Opened { file, started: Started::Cold, clock, dropped, change: ClassChange::None })
 }
 
-fn take_over(file: File, state: Box<LiveState>, page_table: Vec<u32>) -> Result<Opened, OpenError> {
+fn take_over(file: File, usable: Usable, settings: &Settings) -> Result<Opened, OpenError> {
+    let Usable { mut header, state, page_table, change } = usable;
     let started = if state.is_clean { Started::Clean } else { Started::Unclean };
     let clock =
         Clock::start_at(resume_at(&state, BootId::read(), since_boot_ms().unwrap_or(0), Clock::start().unix_ms()));
-    let superblock = Superblock::new(file.try_clone().map_err(at("open"))?, *state);
-    // From here on the file is unclean, until this process has stopped cleanly.
+    let superblock = Superblock::new(file.try_clone().map_err(at("open"))?, state);
+    // From here on the file is unclean, until this process has stopped cleanly. In the same step it gets its new size
+    // classes.
     superblock.update(|state| begin(state, &clock)).map_err(at("write"))?;
+    if header.settings != class_settings(settings) {
+        header.settings = class_settings(settings);
+        file.write_all_at(&header.encode(), 0).map_err(at("write"))?;
+    }
     superblock.sync().map_err(at("write"))?;
     let file = ArenaFile {
         file,
@@ -290,7 +322,7 @@ fn take_over(file: File, state: Box<LiveState>, page_table: Vec<u32>) -> Result<
         is_handed: false,
         mapped_ahead: None,
     };
-    Ok(Opened { file, started, clock, dropped: None })
+    Ok(Opened { file, started, clock, dropped: None, change })
 }
 
 /// Notes in the state that this process uses the file.

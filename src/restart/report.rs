@@ -8,6 +8,7 @@ use crate::memory::LiveState;
 use crate::stats::RestartGauges;
 use crate::store::RecoveryReport;
 
+use super::classes::ClassChange;
 use super::open::{Started, stamp};
 
 /// What a start has done.
@@ -19,6 +20,8 @@ pub struct Report {
     pub recovery: RecoveryReport,
     /// Why a file was there and its items are not kept.
     pub dropped: Option<String>,
+    /// How the size classes of the file have changed.
+    pub change: ClassChange,
     /// Time from opening the file until the items can be served, in microseconds.
     pub ready_us: u64,
 }
@@ -85,6 +88,9 @@ impl Report {
                 if !dropped.is_empty() {
                     let _ = write!(line, "; dropped: {}", dropped.join(", "));
                 }
+                if let Some(change) = self.change.line() {
+                    let _ = write!(line, "; {change}");
+                }
             }
         }
         line
@@ -104,18 +110,25 @@ fn seconds(us: u64) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::{RecoveryReport, Report, Started};
+    use super::super::header::OtherSetting;
+    use super::{ClassChange, RecoveryReport, Report, Started};
 
     #[test]
     fn the_line_says_what_was_kept_what_was_dropped_and_how_long_it_took() {
         let recovery = RecoveryReport { items: 7, expired: 2, index_us: 40_000, ..RecoveryReport::default() };
-        let mut report = Report { started: Started::Unclean, recovery, dropped: None, ready_us: 1_050_000 };
+        let (dropped, change) = (None, ClassChange::None);
+        let mut report = Report { started: Started::Unclean, recovery, dropped, change, ready_us: 1_050_000 };
         let path = Path::new("/dev/shm/f");
         assert_eq!(
             report.line(path),
             "larder: -e, --memory-file: /dev/shm/f: 7 items kept after an unclean end, ready in 1.050 s (index 0.040 s, \
              free memory 0.000 s); dropped: 2 expired"
         );
+        let setting = OtherSetting { option: "-o slab_sizes", in_file: "NULL".into(), now: "96".into() };
+        report.change = ClassChange::Made(Some(setting));
+        let line = report.line(path);
+        let end = "expired; its items stay in the size classes of -o slab_sizes no value, which is now 96";
+        assert!(line.ends_with(end), "{line}");
         report.started = Started::Cold;
         assert_eq!(report.line(path), "larder: -e, --memory-file: /dev/shm/f: new file");
         report.dropped = Some("its header is damaged".into());

@@ -8,7 +8,7 @@ use crate::support::program_under_test;
 use crate::support::server::Server;
 use crate::support::wait::wait_until;
 
-fn fill(server: &Server, items: u32) {
+pub(super) fn fill(server: &Server, items: u32) {
     let mut client = server.client();
     for number in 0..items {
         client.ask(format!("set key{number} 0 0 10000\r\n{number:010000}\r\n"), "STORED\r\n");
@@ -40,35 +40,6 @@ fn memory_and_threads_may_change() {
     end(server, "-KILL");
     let server = file.serve(&["-m", "16"]);
     assert_eq!(kept(&server)[1], stayed.to_string());
-}
-
-#[test]
-fn other_size_classes_end_the_start_unless_the_items_may_be_dropped() {
-    let file = MemoryFile::new();
-    let server = file.serve(&[]);
-    fill(&server, 10);
-    end(server, "-TERM");
-    for (flags, said) in [
-        (
-            ["-f", "1.1"],
-            "made with -f, --slab-growth-factor 1.25, not 1.10; start with the same value, or with -o restart_discard",
-        ),
-        (["-n", "64"], "made with -n, --slab-min-size 48, not 64"),
-        (["-o", "slab_chunk_max=64k"], "made with -o slab_chunk_max"),
-        (["-o", "slab_sizes=96-496"], "made with -o slab_sizes no value, not 96-496"),
-    ] {
-        let mut command = Command::new(program_under_test());
-        command.args(["-u", "root", "-l", "127.0.0.1", "-p", "-1", "-e", file.path()]).args(flags);
-        let output = command.output().expect("the program runs");
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.code() == Some(64) && stderr.contains(said), "{flags:?}: {stderr}");
-    }
-    let server = file.serve(&[]);
-    assert_eq!(kept(&server), ["clean", "10", "0"], "a refused start leaves the file as it is");
-    end(server, "-TERM");
-    let server = file.serve(&["-f", "1.1", "-o", "restart_discard"]);
-    assert_eq!(kept(&server)[0], "cold");
-    assert!(server.stderr().contains("items dropped: it was made with -f"), "{}", server.stderr());
 }
 
 #[test]
@@ -138,7 +109,14 @@ fn an_inspection_says_what_a_file_holds_and_whether_it_would_be_kept() {
             "usable     yes",
         ],
     );
-    says(&["-f", "2"], &["usable     no: made with -f, --slab-growth-factor 1.25, not 2.00"]);
+    says(
+        &["-f", "2"],
+        &["usable     yes: its items stay in the size classes of -f, --slab-growth-factor 1.25, which is now 2.00"],
+    );
+    says(
+        &["-o", "slab_chunk_max=8"],
+        &["12 items of 120290 bytes, not for new items", "usable     yes: its items stay"],
+    );
     end(file.serve(&[]), "-KILL");
     says(&[], &["unclean; process", "usable     yes", "starts     2"]);
     assert_eq!(kept(&file.serve(&[])), ["unclean", "13", "0"], "an inspection changes nothing");

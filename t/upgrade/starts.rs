@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::program::ProgramFile;
+use crate::restart::file::MemoryFile;
 use crate::support::{Client, ScratchDirectory, Server, program_under_test, scratch_directory, wait_until};
 
 /// A daemon in a folder. It is ended with the test.
@@ -128,4 +130,41 @@ fn upgrade_does_not_wait_for_the_reader_of_standard_error() {
     client.ask("set key 0 0 1\r\nx\r\n", "STORED\r\n");
     server.upgrade();
     client.ask("get key\r\n", "VALUE key 0 1\r\nx\r\nEND\r\n");
+}
+
+/// Upgrades to a program with another setting, which `stats settings` shows as `row`.
+fn upgrade_with(change: &str, row: &str, flags: &[&str]) {
+    let program = ProgramFile::new();
+    let mut server = program.serve(flags);
+    let mut client = server.client();
+    let values: Vec<String> = (0..150).map(|number: usize| format!("{number:03}").repeat(1 + number * 60)).collect();
+    for (number, value) in values.iter().enumerate() {
+        client.ask(format!("set key{number} {number} 0 {}\r\n{value}\r\n", value.len()), "STORED\r\n");
+    }
+    let before = server.stats("settings");
+    program.replace_by_script(&format!("exec LARDER \"$@\" {change}"));
+    server.upgrade();
+    assert_ne!(server.stats("settings")[row], before[row]);
+    for (number, value) in values.iter().enumerate() {
+        let expected = format!("VALUE key{number} {number} {}\r\n{value}\r\nEND\r\n", value.len());
+        client.ask(format!("get key{number}\r\n"), expected);
+    }
+    client.ask("set new 0 0 3\r\nabc\r\n", "STORED\r\n");
+    client.ask("delete new\r\n", "DELETED\r\n");
+    server.kill();
+    wait_until("the process has ended", || server.try_client().is_err());
+}
+
+#[test]
+fn upgrade_may_change_the_size_classes() {
+    for (change, row) in
+        [("-f 2", "growth_factor"), ("-o slab_chunk_max=4", "slab_chunk_max"), ("-n 200", "chunk_size")]
+    {
+        upgrade_with(change, row, &[]);
+        let file = MemoryFile::new();
+        upgrade_with(change, row, &["-e", file.path()]);
+        let server = file.serve(&["-f", "1.5"]);
+        let stats = server.stats("");
+        assert_eq!((stats["restart_items"].as_str(), stats["restart_damaged"].as_str()), ("150", "0"));
+    }
 }

@@ -64,6 +64,21 @@ impl Job for Fitter {
 }
 
 impl Store {
+    /// After a start: lets the page mover empty the former classes, and if classes `have_changed`, all that are no
+    /// longer needed. It copies their items to the classes that would store them today.
+    pub fn leave_classes(&self, have_changed: bool) {
+        let classes = &self.slabs.classes;
+        let pages = |class| self.slabs.lock(class).usage().pages;
+        let mut left = classes.ids().filter(|class| have_changed || classes.is_former(*class)).peekable();
+        if left.peek().is_none() {
+            return;
+        }
+        let demand = chunk_demand(self);
+        for class in left.filter(|class| !demand.needs(classes, *class) && pages(*class) > 0) {
+            self.page_moves.clear_out(class, pages(class));
+        }
+    }
+
     /// Adds a size class. A memory file has it before the first page of the class, and exactly as it is afterwards.
     fn add_class(&self, bytes: u32) -> Option<u8> {
         let classes = &self.slabs.classes;

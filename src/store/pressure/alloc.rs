@@ -196,7 +196,8 @@ impl WorkerStore {
             return None;
         }
         let bytes = slabs.classes.chunk_bytes(class);
-        let larger = slabs.classes.ids().filter(|other| slabs.classes.chunk_bytes(*other) > bytes && pages(*other) > 0);
+        let serving = slabs.classes.ids().filter(|other| !slabs.classes.is_former(*other));
+        let larger = serving.filter(|other| slabs.classes.chunk_bytes(*other) > bytes && pages(*other) > 0);
         let next = larger.min_by_key(|other| slabs.classes.chunk_bytes(*other));
         Some(next.unwrap_or(slabs.classes.largest()))
     }

@@ -38,7 +38,7 @@ impl Store {
         let classes = &self.slabs.classes;
         let bytes = classes.chunk_bytes(class);
         let larger = bytes + 1..=bytes.saturating_mul(LENT_FACTOR);
-        classes.ids().filter(move |other| larger.contains(&classes.chunk_bytes(*other)))
+        classes.ids().filter(move |other| larger.contains(&classes.chunk_bytes(*other)) && !classes.is_former(*other))
     }
 
     /// Whether a class has chunks to spare. A class that has had to evict needs its chunks. So does a class that will

@@ -73,6 +73,8 @@ tallies! {
         rescued_bytes;
         /// Number of chains among these items.
         chunk_rescues;
+        /// Items that were copied out of a former class.
+        reinserted;
         /// Dead items that were found in a page.
         reclaimed;
         /// Pages that were given up.
@@ -255,7 +257,7 @@ impl Store {
                 None => return Reassign::BadClass,
             },
         };
-        if from > last || to > last {
+        if from > last || to > last || self.slabs.classes.is_former(to) {
             return Reassign::BadClass;
         }
         let has_spare = if from == 0 {

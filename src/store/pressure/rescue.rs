@@ -148,6 +148,9 @@ impl WorkerStore {
             }
         }
         store.slabs.dues.note(copy.page(), item.deadline());
+        if store.slabs.classes.is_former(item.class()) && !store.slabs.classes.is_former(class) {
+            store.page_moves.counts.reinserted.add(1);
+        }
         bucket.replace(slot, header::clear_linked(item.head()), copy);
         self.count_gone(item);
         self.count_linked(class, bytes, links);
@@ -165,10 +168,12 @@ impl WorkerStore {
         let slabs = &self.store.slabs;
         let extras = item.extras();
         let mut layout = Layout::new(&slabs.classes, key.key, extras, item.value_len());
-        if layout.links() == 0 && (self.role.takes_no_page() || !slabs.has_page(self.store.side_bytes())) {
+        // Under other settings (-e), what is a chain now may get a single chunk, or the other way round.
+        let is_single = layout.links() == 0 && !item.word0().is_chain();
+        if is_single && (self.role.takes_no_page() || !slabs.has_page(self.store.side_bytes())) {
             layout.head_class = item.class();
         }
-        if layout.links() == 0 && policy == RelocatePolicy::Pack {
+        if is_single && policy == RelocatePolicy::Pack {
             layout.head_class = self.class_for_copy(item.class()).ok_or(Refusal::Busy)?;
         }
         let head = self.chunk(pin, layout.head_class, 1)?;

@@ -177,6 +177,12 @@ impl Store {
         self.class_items(class) + self.class_sum(class, |counters| &counters.links_linked).saturating_sub(gone)
     }
 
+    /// Items in former classes.
+    pub fn items_to_reinsert(&self) -> u64 {
+        let classes = &self.slabs.classes;
+        classes.ids().filter(|class| classes.is_former(*class)).map(|class| self.class_items(class)).sum()
+    }
+
     /// The mean length of a class's items, in bytes.
     pub(in crate::store) fn mean_bytes(&self, class: u8) -> u64 {
         self.class_bytes(class).checked_div(self.class_items(class)).unwrap_or(0)

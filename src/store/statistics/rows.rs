@@ -240,6 +240,20 @@ pub(super) const STORE_ROWS: &[StatRow<StoreView>] = &[
             view.store.slabs.table_bytes().into()
         }),
     ),
+    shown_as_gauge(
+        "larder_restart_items_to_reinsert",
+        gauge(
+            "restart_to_reinsert",
+            "Items in size classes of an earlier start that the settings no longer have.",
+            |view| view.store.items_to_reinsert().into(),
+        ),
+    ),
+    shown_as_counter(
+        "larder_restart_items_reinserted_total",
+        counter("restart_reinserted", "Items that were copied out of such a class.", |view| {
+            view.moves().reinserted.since_reset().into()
+        }),
+    ),
     gauge("leased_items", "Items that are leased, because a slow client still reads them.", |view| {
         view.store.slabs.leases.len().into()
     }),
