@@ -51,7 +51,11 @@ impl MetricsPage {
                 kinds.insert(family.clone(), kind.to_owned());
             } else {
                 let (name, value) = line.rsplit_once(' ').expect("a sample has a value");
-                assert_eq!(name.split('{').next(), Some(family.as_str()), "samples of a family stand together");
+                let is_histogram = kinds.get(&family).is_some_and(|kind| kind == "histogram");
+                let of = name.split('{').next().unwrap_or_default();
+                let suffixes = if is_histogram { &["_bucket", "_sum", "_count"][..] } else { &[""] };
+                let is_of_family = suffixes.iter().any(|suffix| of.strip_suffix(suffix) == Some(&family));
+                assert!(is_of_family, "samples of a family stand together: {line}");
                 let value = value.parse().unwrap_or_else(|_| panic!("{line}"));
                 assert!(samples.insert(name.to_owned(), value).is_none(), "twice: {name}");
             }
@@ -150,6 +154,24 @@ fn the_parts_of_memory_and_the_process_are_shown() {
 }
 
 #[test]
+fn latencies_are_histograms() {
+    let server = Server::start(&["--http=0", "-t", "1"]);
+    let (mut text, mut http) = (server.client(), server.http_client());
+    (0..2_000).for_each(|_| text.ask("get none\r\n", "END\r\n"));
+    let page = MetricsPage::get(&mut http, "/metrics");
+    assert_eq!(page.kinds["larder_command_duration_seconds"], "histogram");
+    let sample = |suffix: &str, more: &str| {
+        page.samples[&format!("larder_command_duration_seconds_{suffix}{{command=\"get\"{more}}}")]
+    };
+    let count = sample("count", "");
+    assert!(count > 0.0 && sample("bucket", ",le=\"+Inf\"") == count);
+    let upper: Vec<f64> = (0..=20).map(|power| f64::from(1 << power) / 1e6).collect();
+    let buckets: Vec<f64> = upper.iter().map(|bound| sample("bucket", &format!(",le=\"{bound:.6}\""))).collect();
+    assert!(buckets.is_sorted() && buckets.iter().all(|values| *values <= count), "{buckets:?}");
+    assert!(sample("sum", "") > 0.0 && page.samples["larder_pipeline_depth_count"] > 0.0);
+}
+
+#[test]
 fn size_classes_can_be_left_out() {
     let server = Server::start(&["--http=0"]);
     exercise(&mut server.client());
@@ -179,7 +201,8 @@ fn the_rows_of_stats_are_json() {
         "\"active_slabs\":",
         "\"maxconns\":1024,",
         // -X forbids what shows keys.
-        "\"hotkeys\":{},\"prefixes\":{},\"replication\":{}}\n",
+        "\"hotkeys\":{},\"latency\":{\"sample_rate\":128",
+        "\"slowlog\":{},\"prefixes\":{},\"replication\":{}}\n",
     ] {
         assert!(text.contains(expected), "{expected} in {text}");
     }

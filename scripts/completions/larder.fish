@@ -47,6 +47,7 @@ function __larder_suboptions
     printf '%s\t%s\n' 'http_token_file=' 'File with a token that clients of HTTP must send: Authorization: Bearer TOKEN'
     printf '%s\t%s\n' 'udp_reply_max=' 'Bytes that all replies to one UDP datagram may have together, headers included'
     printf '%s\t%s\n' 'busy_poll_usecs=' 'With -N: time for which a thread polls its network queue before it sleeps, in microseconds'
+    printf '%s\t%s\n' 'slowlog_us=' 'Microseconds from which a request is slow, or a pipeline of them'
 end
 
 complete -c larder -f
@@ -77,7 +78,7 @@ complete -c larder -s S -l enable-sasl -d 'Clients of the binary protocol must a
 complete -c larder -s Y -l auth-file -r -F -d 'File of user:password lines'
 complete -c larder -s I -l max-item-size -x -d 'Maximum item size, in bytes or with a unit (512k, 2m)'
 complete -c larder -s F -l disable-flush-all -d 'Disable flush_all'
-complete -c larder -s X -l disable-dumping -d 'Disable metadump, mgdump and stats cachedump, detail, prefixes and hotkeys'
+complete -c larder -s X -l disable-dumping -d 'Disable metadump, mgdump and stats cachedump, detail, prefixes, hotkeys and slowlog'
 complete -c larder -s Z -l enable-ssl -d 'Enable TLS for TCP clients'
 complete -c larder -s N -l napi-ids -l napi_ids -x -d 'Number of network queues'
 complete -c larder -s e -l memory-file -r -F -d 'File that keeps the items when the server stops, restarts or is killed'

@@ -36,6 +36,14 @@ impl Moment {
         u64::from(self.now.0) * 1000 + u64::from(self.subsec_ns / 1_000_000)
     }
 
+    /// Microseconds from this moment to a later one; 0 if it is not later.
+    pub const fn us_until(self, later: Self) -> u64 {
+        const fn us(moment: Moment) -> u64 {
+            moment.now.0 as u64 * 1_000_000 + (moment.subsec_ns / 1000) as u64
+        }
+        us(later).saturating_sub(us(self))
+    }
+
     /// The tick that relative times count from.
     #[inline]
     pub const fn ttl_from(self) -> ClockTick {

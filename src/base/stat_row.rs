@@ -46,6 +46,8 @@ pub enum MetricKind {
     Gauge,
     /// A number that only rises, until the server starts again or `stats reset`.
     Counter,
+    /// Numbers of values by their size, which only rise as well.
+    Histogram,
 }
 
 impl MetricKind {
@@ -54,6 +56,7 @@ impl MetricKind {
         match self {
             Self::Gauge => "gauge",
             Self::Counter => "counter",
+            Self::Histogram => "histogram",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{Clock, EmitRow};
 use crate::counters::Counters;
 use crate::protocol::{HttpReply, PeerChange, ReplyLine, ShutdownMode, Tuning};
-use crate::stats::{ConnectionRow, Gauges, ProcessView, ReplicationFigures, StatHistory};
+use crate::stats::{ConnectionRow, Gauges, Latency, ProcessView, ReplicationFigures, StatHistory};
 use crate::watch::Hub;
 
 /// The process, as a command sees it.
@@ -31,6 +31,11 @@ pub trait Operator {
 
     /// The history of a few rows. `None` without --http.
     fn history(&self) -> Option<&StatHistory> {
+        None
+    }
+
+    /// How long requests take. `None`: it is not measured.
+    fn latency(&self) -> Option<&Latency> {
         None
     }
 

@@ -9,8 +9,8 @@ use crate::protocol::{
     Echo, ReplyLine, RowValue, StatsRequest, SwitchRequest, compose, frame_lines, has_row_room, push_row, shown_key,
 };
 use crate::stats::{
-    GeneralRows, HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, PrefixTotals, SAMPLING_ROWS, SCAN_ROWS,
-    connection_rows,
+    GeneralRows, HOTKEY_NAME, HOTKEY_ROWS, LATENCY_RATE_ROWS, LATENCY_ROWS, Latency, PREFIX_ROWS, PREFIX_TOTAL_ROWS,
+    PrefixTotals, SAMPLING_ROWS, SCAN_ROWS, SLOW_ROWS, SLOW_TEXT_ROWS, connection_rows,
 };
 use crate::store::{EngineAdmin, StoreReport};
 
@@ -80,6 +80,8 @@ pub(super) fn write_rows<E: EngineAdmin>(
             figures.iter().for_each(|figures| figures.rows(&mut |name, value| rows.push(name, value)));
             ReplyLine::End
         }
+        StatsRequest::Latency => latency(ctx, &mut rows),
+        StatsRequest::SlowLog => slow_log(ctx, &mut rows),
         StatsRequest::Empty => ReplyLine::End,
         StatsRequest::Unknown => ReplyLine::Error,
     };
@@ -132,6 +134,7 @@ fn reset<E: EngineAdmin>(ctx: &mut Context<'_, E>) -> ReplyLine {
     ctx.engine.reset_stats();
     ctx.prefixes.clear();
     ctx.hot.clear();
+    ctx.operator.latency().iter().for_each(|latency| latency.clear());
     ReplyLine::Reset
 }
 
@@ -209,6 +212,32 @@ fn hotkeys<E: EngineAdmin>(
             ReplyLine::End
         }
     }
+}
+
+/// `stats latency`: how long commands take, and the sizes of pipelines and values.
+fn latency<E: EngineAdmin>(ctx: &Context<'_, E>, rows: &mut Rows<'_>) -> ReplyLine {
+    rows.push_table("", LATENCY_RATE_ROWS, &());
+    for (name, _, distribution) in ctx.operator.latency().map(Latency::distributions).unwrap_or_default() {
+        rows.push_table(format!("{name}:"), LATENCY_ROWS, &distribution);
+    }
+    ReplyLine::End
+}
+
+/// `stats slowlog`: pipelines that took long, newest first.
+fn slow_log<E: EngineAdmin>(ctx: &Context<'_, E>, rows: &mut Rows<'_>) -> ReplyLine {
+    if !ctx.switches.dump_enabled {
+        return ReplyLine::SlowLogNotAllowed;
+    }
+    for (rank, slow) in (1..).zip(ctx.operator.latency().map(Latency::slow).unwrap_or_default()) {
+        let front = format!("{rank}:");
+        let texts = [slow.client.as_bytes(), &slow.command, &slow.key];
+        for ((name, _), text) in SLOW_TEXT_ROWS.iter().zip(texts) {
+            let text = if text.is_empty() { b"-" } else { text };
+            rows.push_value(format!("{front}{name}").as_bytes(), RowValue::Bytes(&shown_key(text)));
+        }
+        rows.push_table(front, SLOW_ROWS, &slow);
+    }
+    ReplyLine::End
 }
 
 /// `stats detail on|off|dump`.

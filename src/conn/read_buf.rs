@@ -49,6 +49,11 @@ impl ReadBuf {
         &self.bytes[self.start..self.end]
     }
 
+    /// The bytes of the last receive that were handled, with those kept from before.
+    pub fn handled(&self) -> &[u8] {
+        &self.bytes[..self.start]
+    }
+
     /// Whether nothing more can be received before bytes are consumed.
     #[inline]
     pub fn is_full(&self) -> bool {

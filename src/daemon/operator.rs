@@ -10,7 +10,7 @@ use crate::counters::Counters;
 use crate::protocol::{HttpReply, PeerChange, ReplyLine, ShutdownMode, Tuning};
 use crate::settings::{LiveSettings, Settings, Tunables};
 use crate::stats::{
-    ConnectionRow, Gauges, HotKeys, PrefixTable, ReplicationFigures, RestartGauges, StatHistory, TlsGauges,
+    ConnectionRow, Gauges, HotKeys, Latency, PrefixTable, ReplicationFigures, RestartGauges, StatHistory, TlsGauges,
 };
 use crate::store::Store;
 use crate::sync::Leaf;
@@ -36,6 +36,7 @@ pub(super) struct Process {
     pub(super) clock: Arc<Clock>,
     pub(super) prefixes: Arc<PrefixTable>,
     pub(super) hot: Arc<HotKeys>,
+    pub(super) latency: Arc<Latency>,
     pub(super) store: &'static Store,
     pub(super) connection_table: Arc<ConnectionTable>,
     pub(super) gate: Arc<ClientGate>,
@@ -114,6 +115,7 @@ impl Operator for Process {
             threads: u64::from(self.settings.threads),
             statistics_bytes: self.prefixes.bytes()
                 + self.hot.bytes()
+                + self.latency.bytes()
                 + self.store.statistics_bytes()
                 + self.history.as_ref().map_or(0, |_| StatHistory::BYTES),
             limit_maxbytes: self.store.limit_bytes(),
@@ -131,6 +133,10 @@ impl Operator for Process {
 
     fn history(&self) -> Option<&StatHistory> {
         self.history.as_ref()
+    }
+
+    fn latency(&self) -> Option<&Latency> {
+        Some(&self.latency)
     }
 
     fn connections(&self, show: &mut dyn FnMut(&ConnectionRow<'_>)) {

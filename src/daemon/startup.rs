@@ -25,7 +25,7 @@ use crate::dispatcher::{
 };
 use crate::protocol::{Binding, MEMCACHED_VERSION};
 use crate::settings::{ListenerTls, Settings, Tunables};
-use crate::stats::{HotKeys, PrefixTable, StatHistory};
+use crate::stats::{HotKeys, Latency, PrefixTable, StatHistory};
 use crate::store::{MoveTuning, Store};
 use crate::sync::{Leaf, Sender};
 use crate::sys::error::error_text;
@@ -442,6 +442,7 @@ fn shared(settings: &Settings, process: &Arc<Process>, secrets: Secrets) -> Shar
         switches: Switches { http_token, ..Switches::from(settings) },
         prefixes: Arc::clone(&process.prefixes),
         hot: Arc::clone(&process.hot),
+        latency: Arc::clone(&process.latency),
         watch_hub: Arc::clone(&process.watch_hub),
         connections: connection_config(settings, Arc::clone(&process.connection_table), users),
         gate: Arc::clone(&process.gate),
@@ -468,9 +469,8 @@ impl Server {
         let dispatcher = Dispatcher::new(sockets.listeners, signals).map_err(Failure::system("poll"))?;
         let gate = Arc::new(ClientGate::new(client_limits(settings, clients_max), dispatcher.waker()));
         let connection_table = connection_table(settings, clients_max);
-        let tunables = Arc::new(Tunables::new(settings));
-        let prefixes = prefix_table(settings);
-        let (hot, own, of_handshakes): (Arc<HotKeys>, Arc<Counters>, Arc<Counters>) = Default::default();
+        let (tunables, prefixes) = (Arc::new(Tunables::new(settings)), prefix_table(settings));
+        let (own, of_handshakes): (Arc<Counters>, Arc<Counters>) = Default::default();
         let of_workers: Vec<Arc<Counters>> = (0..settings.threads).map(|_| Arc::default()).collect();
         let watch_hub = watch_hub(settings, &clock, store)?;
         node.iter().for_each(|node| node.let_watch(&watch_hub));
@@ -483,7 +483,8 @@ impl Server {
             tunables: Arc::clone(&tunables),
             clock: Arc::clone(&clock),
             prefixes: Arc::clone(&prefixes),
-            hot: Arc::clone(&hot),
+            hot: Arc::<HotKeys>::default(),
+            latency: Arc::new(Latency::new(settings.slowlog_us)),
             store,
             connection_table: Arc::clone(&connection_table),
             gate: Arc::clone(&gate),

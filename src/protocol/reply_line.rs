@@ -82,6 +82,8 @@ reply_lines! {
     HotkeysUsage = "CLIENT_ERROR usage: stats hotkeys [on|off]";
     /// stats hotkeys while -X forbids it.
     HotkeysNotAllowed = "CLIENT_ERROR stats hotkeys not allowed";
+    /// stats slowlog while -X forbids it.
+    SlowLogNotAllowed = "CLIENT_ERROR stats slowlog not allowed";
     /// stats prefixes while -X forbids it.
     PrefixesNotAllowed = "CLIENT_ERROR stats prefixes not allowed";
     /// stats cachedump with too few arguments.

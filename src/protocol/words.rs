@@ -52,6 +52,8 @@ words! {
         Cachedump = b"cachedump", Prefix;
         Conns = b"conns", Prefix;
         Replication = b"replication", Full;
+        Latency = b"latency", Full;
+        Slowlog = b"slowlog", Full;
         Extstore = b"extstore", Prefix;
         Proxy = b"proxy", Prefix;
         Proxyfuncs = b"proxyfuncs", Full;
@@ -233,6 +235,10 @@ pub enum StatsRequest {
     Connections,
     /// `stats replication`.
     Replication,
+    /// `stats latency`.
+    Latency,
+    /// `stats slowlog`.
+    SlowLog,
     /// `stats prefixes`.
     Prefixes,
     /// `stats reset`.
@@ -279,6 +285,8 @@ impl StatsRequest {
             StatsWord::Settings => Self::Settings,
             StatsWord::Conns => Self::Connections,
             StatsWord::Replication => Self::Replication,
+            StatsWord::Latency => Self::Latency,
+            StatsWord::Slowlog => Self::SlowLog,
             StatsWord::Extstore | StatsWord::Proxy | StatsWord::Proxyfuncs | StatsWord::Proxybe => Self::Empty,
             StatsWord::Prefixes => Self::Prefixes,
             StatsWord::Reset => Self::Reset,

@@ -179,7 +179,7 @@ settings! {
     tail_repair_time_s: u32 = 0, seconds(10..=2_147_483_647), "-o tail_repair_time=<num>", Compatibility, "tail_repair_time", NoEffect("larder has no locked items");
     /// Disable flush_all.
     flush_enabled: bool = true, TURNS_OFF, "-F, --disable-flush-all", Commands, "flush_enabled", Works;
-    /// Disable metadump, mgdump and stats cachedump, detail, prefixes and hotkeys.
+    /// Disable metadump, mgdump and stats cachedump, detail, prefixes, hotkeys and slowlog.
     dump_enabled: bool = true, TURNS_OFF, "-X, --disable-dumping", Commands, "dump_enabled", Works;
     /// Hash function for keys.
     hash_algorithm: &'static str = "rapidhash", OneOf { words: &["rapidhash", "jenkins", "murmur3", "xxh3"] }, "-o hash_algorithm=<name>", Compatibility, "hash_algorithm", NoEffect("larder always hashes keys with rapidhash and a random seed");
@@ -390,6 +390,9 @@ settings! {
     /// With -N: time for which a thread polls its network queue before it sleeps, in microseconds. Needs Linux 6.9;
     /// without it, and over loopback, it has no effect.
     busy_poll_usecs: u32 = 0, whole(0..=1_000_000), "-o busy_poll_usecs=<num>", Clients, "", Works;
+    /// Microseconds from which a request is slow, or a pipeline of them. stats slowlog shows those. 0: none is slow.
+    /// See stats.md for what counts.
+    slowlog_us: u32 = 10_000, whole(0..=60_000_000), "-o slowlog_us=<num>", Commands, "slowlog_us", Works;
     /// Mark of the server's sockets, for packet filters.
     sock_cookie_id: u32 = 0, whole(0..=4_294_967_295), "-o sock_cookie_id=<num>", Compatibility, "", NoEffect("only FreeBSD can mark sockets so");
     /// Store large items in one chunk.

@@ -26,6 +26,8 @@ struct MetricFamily {
 }
 
 struct Sample {
+    /// What stands behind the name of the family: `_bucket`.
+    suffix: &'static str,
     /// With braces, or empty.
     labels: String,
     value: String,
@@ -64,10 +66,43 @@ impl Exposition {
 
     /// Adds a metric.
     pub(super) fn add(&mut self, family: &str, kind: MetricKind, help: &str, labels: String, value: String) {
+        self.add_sample(family, kind, help, "", labels, value);
+    }
+
+    /// Adds a histogram: `(upper bound, values up to it)` in order, the sum of all values, and their number.
+    pub(super) fn add_histogram(
+        &mut self,
+        family: &str,
+        help: &str,
+        labels: &str,
+        buckets: impl Iterator<Item = (String, u64)>,
+        (sum, count): (String, u64),
+    ) {
+        let mut sample = |suffix, labels, value| {
+            self.add_sample(family, MetricKind::Histogram, help, suffix, labels, value);
+        };
+        for (bound, count) in buckets.chain([("+Inf".to_owned(), count)]) {
+            let mut labels = labels.to_owned();
+            push_label(&mut labels, &format!("le={}", quoted(&bound)));
+            sample("_bucket", labels, count.to_string());
+        }
+        sample("_sum", labels.to_owned(), sum);
+        sample("_count", labels.to_owned(), count.to_string());
+    }
+
+    fn add_sample(
+        &mut self,
+        family: &str,
+        kind: MetricKind,
+        help: &str,
+        suffix: &'static str,
+        labels: String,
+        value: String,
+    ) {
         let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
         let new =
             || MetricFamily { kind, help: super::metrics::family_help(family, help).to_owned(), samples: Vec::new() };
-        self.families.entry(family.to_owned()).or_insert_with(new).samples.push(Sample { labels, value });
+        self.families.entry(family.to_owned()).or_insert_with(new).samples.push(Sample { suffix, labels, value });
     }
 
     /// Appends the metrics as text.
@@ -76,8 +111,8 @@ impl Exposition {
             let help = help.replace('\\', "\\\\");
             // Ignored, here and below: writing to a Vec cannot fail.
             let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {}", kind.word());
-            for Sample { labels, value } in samples {
-                let _ = writeln!(out, "{name}{labels} {value}");
+            for Sample { suffix, labels, value } in samples {
+                let _ = writeln!(out, "{name}{suffix}{labels} {value}");
             }
         }
     }
@@ -129,6 +164,16 @@ mod tests {
             # HELP larder_slab_a_total Some \\\\ text.\n# TYPE larder_slab_a_total counter\nlarder_slab_a_total{slab=\"1\"} 2\n\
             # HELP m Some \\\\ text.\n# TYPE m counter\nm{slab=\"2\",l=\"1\"} 0\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_histogram_has_buckets_a_sum_and_a_count() {
+        let mut all = Exposition::default();
+        let buckets = [("0.001".to_owned(), 2), ("0.002".to_owned(), 3)];
+        all.add_histogram("h", "Help.", "l=\"x\"", buckets.into_iter(), ("0.5".into(), 4));
+        let expected = "# HELP h Help.\n# TYPE h histogram\nh_bucket{l=\"x\",le=\"0.001\"} 2\n\
+            h_bucket{l=\"x\",le=\"0.002\"} 3\nh_bucket{l=\"x\",le=\"+Inf\"} 4\nh_sum{l=\"x\"} 0.5\nh_count{l=\"x\"} 4\n";
+        assert_eq!(shown(&all), expected);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::base::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::base::{HashedKey, RelTime};
 use crate::sync::Leaf;
 
+use super::latency::WorkerLatency;
 use super::sketch::{Access, HOTKEYS_SAMPLE_RATE, HotCounts, Sketch};
 
 /// Keys with fewer samples are noise.
@@ -34,6 +35,8 @@ pub struct HotSampler {
     countdown: u32,
     random: u32,
     sketch: Arc<Sketch>,
+    /// Gets the sizes of values.
+    sizes: Arc<WorkerLatency>,
     all: Arc<HotKeys>,
 }
 
@@ -44,14 +47,14 @@ impl Default for HotKeys {
 }
 
 impl HotKeys {
-    /// Adds a worker and returns its sampler.
-    pub fn join(self: &Arc<Self>) -> HotSampler {
+    /// Adds a worker and returns its sampler, which counts the sizes of values in `sizes`.
+    pub fn join(self: &Arc<Self>, sizes: Arc<WorkerLatency>) -> HotSampler {
         let sketch = Arc::<Sketch>::default();
         let mut sketches = self.sketches.lock();
         sketches.push(Arc::clone(&sketch));
         // Any odd number works. Seeds differ between workers so that they do not sample in step.
         let random = 0x9e37_79b9_u32.wrapping_mul(2 * u32::try_from(sketches.len()).unwrap_or(0) + 1);
-        HotSampler { countdown: HOTKEYS_SAMPLE_RATE, random, sketch, all: Arc::clone(self) }
+        HotSampler { countdown: HOTKEYS_SAMPLE_RATE, random, sketch, sizes, all: Arc::clone(self) }
     }
 }
 
@@ -65,7 +68,7 @@ impl HotKeys {
 
 impl Default for HotSampler {
     fn default() -> Self {
-        Arc::<HotKeys>::default().join()
+        Arc::<HotKeys>::default().join(Arc::default())
     }
 }
 
@@ -88,7 +91,19 @@ impl HotSampler {
     pub fn sample(&mut self, key: HashedKey<'_>, access: Access, bytes: u64, now: RelTime) {
         self.pass_over();
         if self.is_on() {
+            self.count_size(access, bytes);
             self.sketch.count(key, access, bytes, now, self.all.clearings.load(Ordering::Relaxed));
+        }
+    }
+
+    /// Counts the size of a value. No bytes: there was none, or it was empty.
+    fn count_size(&self, access: Access, bytes: u64) {
+        let sizes = match access {
+            Access::Read => &self.sizes.value_read,
+            Access::Write => &self.sizes.value_written,
+        };
+        if bytes > 0 {
+            sizes.record(bytes, 1);
         }
     }
 
@@ -191,7 +206,7 @@ mod tests {
     #[test]
     fn workers_are_added_up_and_old_heat_cools() {
         let all = Arc::<HotKeys>::default();
-        let (mut one, mut two) = (all.join(), all.join());
+        let (mut one, mut two) = (all.join(Arc::default()), all.join(Arc::default()));
         for _ in 0..100_000 {
             ask(&mut one, "hot", Access::Read, NOW);
             ask(&mut two, "hot", Access::Write, NOW);

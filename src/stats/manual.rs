@@ -6,6 +6,7 @@ use crate::store::{StoreReport, report_rows};
 
 use super::general::{CONNECTION_ROWS, PROCESS_ROWS};
 use super::key_rows::{HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, SAMPLING_ROWS, SCAN_ROWS};
+use super::latency::{LATENCY_RATE_ROWS, LATENCY_ROWS, SLOW_ROWS, SLOW_TEXT_ROWS};
 use super::replication::{NODE_ROWS, PEER_ROWS, REPCACHED_ROWS};
 
 const HEAD: &str = "\
@@ -25,6 +26,18 @@ size, in steps of 32 bytes, with and without `-o track_sizes`. `stats cachedump 
 `stats prefixes` counts items and bytes by key prefix. A background thread scans the cache, at about 20 million items
 per second of its CPU time. `stats hotkeys` lists the most requested keys, from a sample of the requests. `stats hotkeys
 off` stops the sampling, and `stats reset` clears the sample. -X disables all groups that show keys.
+
+`stats latency` shows how long requests take. Requests of a client that a worker answers together are a pipeline, and
+have one latency. It begins when the worker learns which clients have sent something. It ends when the kernel has the
+replies, or as much of them as it takes. So it includes requests of other clients that the worker answers first, and
+waits for memory. The network is not included, nor is time in the kernel before the worker looks. Of a value that
+arrives in parts, the latency begins with the last part. A client that has used up its share of a turn (-R) begins again
+with the next one. One pipeline in 128 is measured. Requests over TLS and HTTP are measured, too. UDP and
+authentication are not. The kinds are `get`, `set`, `touch`, `delete`, `incr`, `decr` and `me`, which count as in
+`cmd_get` and its like, and `pipeline`, `value_read` and `value_written`.
+
+`stats slowlog` shows the last 128 pipelines that took -o slowlog_us or longer, newest first. Each one is checked, not
+only those that are measured. `stats reset` clears both groups.
 
 The memory of the process is the sum of `slab_bytes`, `hash_bytes`, `ghost_bytes`, `ring_bytes`, `page_table_bytes`,
 `read_buf_bytes`, `write_buf_bytes`, `connection_bytes` and `statistics_bytes`. It matches RssAnon and RssShmem in
@@ -74,6 +87,10 @@ pub fn markdown() -> String {
     section("`stats prefixes`, the last two behind `<prefix>:`", &prefixes);
     let hotkeys = [meanings(SAMPLING_ROWS), vec![HOTKEY_NAME], meanings(HOTKEY_ROWS)].concat();
     section("`stats hotkeys`, most rows behind `<rank>:`", &hotkeys);
+    section("`stats latency`", &meanings(LATENCY_RATE_ROWS));
+    section("`stats latency`, each row behind `<kind>:`", &meanings(LATENCY_ROWS));
+    let slow = [SLOW_TEXT_ROWS.to_vec(), meanings(SLOW_ROWS)].concat();
+    section("`stats slowlog`, each row behind `<rank>:`", &slow);
     section("`stats` with -x", &meanings(REPCACHED_ROWS));
     let node = [
         vec![("node", "The id of this node. Only a restart with -e after a clean stop keeps it.")],

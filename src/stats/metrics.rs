@@ -12,6 +12,7 @@ use crate::store::{StoreReport, report_rows};
 
 use super::exposition::{Exposition, metric_of, quoted};
 use super::general::ProcessView;
+use super::latency_metrics::latency_docs;
 use super::manual::general;
 use super::replication::{NODE_ROWS, PEER_ROWS, PeerFigures, ReplicationFigures};
 
@@ -353,6 +354,7 @@ pub fn metrics_markdown() -> String {
         .map(|(name, kind, help, _)| ((*name).to_owned(), kind.word(), String::new(), (*help).to_owned()));
     section("The process", process.collect());
     section("`stats`", [of_rows(general(), OWN, ""), sets(COMMANDS, "")].concat());
+    section("`stats latency`", latency_docs());
     let settings = SETTINGS.iter().map(|(row, name, help)| {
         ((*name).to_owned(), MetricKind::Gauge.word(), format!("`{row}`"), (*help).to_owned())
     });

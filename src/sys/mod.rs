@@ -6,7 +6,8 @@
 //! mapping, spare, allocations     reserved memory; the allocator, and the one that counts for tests
 //! process, filter, signal, boot   users and limits; seccomp; signals as a file; file locks, start of the machine
 //! log                             lines for the operator
-//! cpu, short, append              prefetch and searches; short strings; several pieces at once
+//! cpu, ticks                      prefetch and searches; a cheap counter of time
+//! short, append                   short strings; several pieces at once
 //! syscall                         system calls as `io::Result`
 //! ```
 
@@ -28,3 +29,4 @@ pub mod signal;
 pub mod socket;
 pub mod spare;
 pub(crate) mod syscall;
+pub mod ticks;

@@ -13,6 +13,8 @@ mod adopting;
 mod datagrams;
 mod dumps;
 mod handing_over;
+mod measuring;
+mod stalled;
 mod verifying;
 
 use std::collections::VecDeque;
@@ -48,6 +50,7 @@ use super::events::{EVENTS_VERBOSITY, EventLog};
 use super::handover::{HandOver, WorkerSockets};
 use super::idle::IdleWheel;
 use super::mail::{MAIL_MAX, Mail};
+use super::meter::Meter;
 use super::served_client::ServedClient;
 use super::shared::Shared;
 use super::watching::WorkerWatch;
@@ -66,13 +69,6 @@ const BUSY_WAIT: Duration = Duration::from_millis(1);
 /// A request that found the store busy for this long is answered "out of memory". On a loaded machine the page mover
 /// may need that long for many large values at once.
 const BUSY_US_MAX: u64 = 1_000_000;
-/// A value that waited this long for other values to arrive is refused.
-const QUEUED_US_MAX: u64 = 5_000_000;
-/// A value loses its memory to waiting values if its client makes no progress for this long. Their own waiting time is
-/// longer.
-const STALLED_US_MAX: u64 = 1_000_000;
-/// Interval at which a worker with waiting values makes all workers look for stalled ones.
-const STALLED_LOOK_US: u64 = 100_000;
 
 /// A worker that is not running yet.
 pub struct Worker {
@@ -127,6 +123,7 @@ pub(super) struct EventLoop {
     /// Buffers for clients that use TLS.
     tls: TlsBuffers,
     hot: HotSampler,
+    meter: Meter,
     pub(super) now: RelTime,
     verbosity: u8,
     pub(super) watch: WorkerWatch,
@@ -236,7 +233,9 @@ struct Lent<'w> {
 
 impl EventLoop {
     fn new(store: Cache, shared: Arc<Shared>, counters: Arc<Counters>, datagrams: Vec<DatagramSocket>) -> Self {
-        let (now, hot) = (shared.clock.read().now, shared.hot.join());
+        let now = shared.clock.read().now;
+        let meter = Meter::new(&shared.latency, &shared.clock);
+        let hot = shared.hot.join(meter.own());
         let watch = WorkerWatch::new(&shared.watch_hub);
         let tls = shared.tls_bytes.map(TlsBuffers::new).unwrap_or_default();
         counters.buffers.inputs.add(GROUP as u64);
@@ -261,6 +260,7 @@ impl EventLoop {
             output: Vec::with_capacity(OUTPUT_BYTES),
             tls,
             hot,
+            meter,
             now,
             verbosity: 0,
             watch,
@@ -283,6 +283,7 @@ impl EventLoop {
 
     #[inline(always)]
     fn begin_turn(&mut self) {
+        self.meter.begin_turn();
         self.now = self.store.begin_turn().now;
         self.verbosity = self.shared.tunables.logger.verbosity();
         self.watch.renew();
@@ -394,16 +395,21 @@ impl EventLoop {
 
     /// Drives one connection and applies its outcome.
     fn drive(&mut self, place: u32, slot: usize, input: Received, registry: &Registry, pin: &mut PinGuard<'_>) {
+        self.meter.begin(&self.counters);
         let Lent { connections, mut turn, output, clock } = self.lend(slot);
         let Some(client) = connections.at(place) else { return };
         let busy_since_us = client.busy_since_us;
         turn.ctx.last_try = busy_since_us > 0 && clock.real_us().saturating_sub(busy_since_us) > BUSY_US_MAX;
         let outcome = client.connection.drive(&mut turn, output, pin, input);
-        if outcome != DriveOutcome::Busy {
+        let is_retried = busy_since_us > 0;
+        if is_retried && outcome != DriveOutcome::Busy {
             client.busy_since_us = 0;
         }
         if client.connection.wants_writable() != client.watches_writable {
             self.watch(place, registry);
+        }
+        if let Some(ticks) = self.meter.ended(is_retried) {
+            self.note_drive(ticks, place, slot, busy_since_us, outcome);
         }
         self.apply(place, outcome, registry);
         if self.store.wants_quiescence() {
@@ -445,62 +451,6 @@ impl EventLoop {
             self.needs_quiescence = true;
         }
         self.queue(place);
-    }
-
-    /// Whether a connection's value still has to wait for other values to arrive.
-    #[inline(never)]
-    fn must_wait(&mut self, place: u32) -> bool {
-        let Some(client) = self.connections.at(place) else { return false };
-        if !client.connection.is_waiting() {
-            return false;
-        }
-        let now_us = self.shared.clock.real_us();
-        if !client.connection.must_wait(&self.store) {
-            // Its wait for memory begins now.
-            client.busy_since_us = now_us.max(1);
-            return false;
-        }
-        let waited_us = now_us.saturating_sub(client.busy_since_us);
-        if waited_us > STALLED_LOOK_US && now_us.saturating_sub(self.stalled_asked_us) > STALLED_LOOK_US {
-            self.stalled_asked_us = now_us;
-            self.store.wake_workers();
-        }
-        waited_us <= QUEUED_US_MAX
-    }
-
-    /// A connection waits for more of a value that holds memory.
-    #[cold]
-    fn note_hold(&mut self, place: u32) {
-        if let Some(ServedClient { connection, .. }) = self.connections.at(place)
-            && connection.held_since_us == 0
-        {
-            connection.held_since_us = self.shared.clock.real_us().max(1);
-        }
-    }
-
-    /// Refuses values whose clients have stalled, if other values wait for memory.
-    fn refuse_stalled(&mut self, registry: &Registry, pin: &mut PinGuard<'_>) {
-        if !self.store.has_waiting_values() {
-            return;
-        }
-        let now_us = self.shared.clock.real_us();
-        if now_us.saturating_sub(self.stalled_looked_us) < STALLED_LOOK_US {
-            return;
-        }
-        self.stalled_looked_us = now_us;
-        for place in self.connections.taken() {
-            if let Some(ServedClient { connection, .. }) = self.connections.at(place)
-                && connection.is_holding()
-                && connection.held_since_us > 0
-                && now_us.saturating_sub(connection.held_since_us) > STALLED_US_MAX
-            {
-                connection.gives_way = true;
-                self.drive(place, 0, Received::Nothing, registry, pin);
-                if let Some(client) = self.connections.at(place) {
-                    client.connection.gives_way = false;
-                }
-            }
-        }
     }
 
     fn queue(&mut self, place: u32) {

@@ -23,6 +23,7 @@ mod gate;
 mod handover;
 mod idle;
 mod mail;
+mod meter;
 mod served_client;
 mod shared;
 mod watching;

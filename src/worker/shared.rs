@@ -7,7 +7,7 @@ use crate::command::{Context, Operator, Switches};
 use crate::conn::{Cache, ConnectionConfig};
 use crate::counters::Counters;
 use crate::settings::Tunables;
-use crate::stats::{HotKeys, HotSampler, PrefixTable};
+use crate::stats::{HotKeys, HotSampler, Latency, PrefixTable};
 use crate::watch::Hub;
 
 use super::gate::ClientGate;
@@ -26,6 +26,8 @@ pub struct Shared {
     pub prefixes: Arc<PrefixTable>,
     /// `stats hotkeys`.
     pub hot: Arc<HotKeys>,
+    /// `stats latency` and `stats slowlog`.
+    pub latency: Arc<Latency>,
     /// `watch`.
     pub watch_hub: Arc<Hub>,
     /// Settings of connections.

@@ -5,15 +5,23 @@ use std::process::Command;
 use crate::support::server::scratch_directory;
 use crate::support::{Server, wait_until};
 
-const STATS: [&str; 9] = ["", "settings", "items", "slabs", "sizes", "conns", "prefixes", "hotkeys", "detail dump"];
+const STATS: [&str; 11] =
+    ["", "settings", "items", "slabs", "sizes", "conns", "prefixes", "hotkeys", "latency", "slowlog", "detail dump"];
 
 #[test]
 fn a_confined_server_serves_grows_and_ends() {
     let directory = scratch_directory();
     let pidfile = directory.join("pid");
     let pidfile_text = pidfile.to_str().expect("the temporary directory is UTF-8");
-    let mut server =
-        Server::start(&["-v", "-m", "16", "-P", pidfile_text, "-o", "drop_privileges,hashpower=12,idle_timeout=100"]);
+    let mut server = Server::start(&[
+        "-v",
+        "-m",
+        "16",
+        "-P",
+        pidfile_text,
+        "-o",
+        "drop_privileges,hashpower=12,idle_timeout=100,slowlog_us=1",
+    ]);
     let mut client = server.client();
     assert_eq!(client.stats("settings")["drop_privileges"], "yes");
     // More than -m holds, in small and large items: memory moves, items leave, and the index grows.

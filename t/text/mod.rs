@@ -7,6 +7,7 @@ mod counters;
 mod framing;
 mod huge_pages;
 mod large;
+mod latency;
 mod memory;
 mod meta;
 mod page_moves;

@@ -4,8 +4,8 @@ use crate::base::parse_i64;
 use crate::protocol::http::{HttpPage, begin_object, begin_page, end_object, split_query};
 use crate::protocol::{Echo, HttpReply, HttpRequest, ReplyLine, StatsRequest, SwitchRequest};
 use crate::stats::{
-    ClassRows, Exposition, ProcessFigures, SlabChoice, Steps, add_classes, add_general, add_process, add_replication,
-    add_settings,
+    ClassRows, Exposition, ProcessFigures, SlabChoice, Steps, add_classes, add_general, add_latency, add_process,
+    add_replication, add_settings,
 };
 use crate::store::{EngineAdmin, StoreReport};
 use crate::sys::process::{memory_bytes, open_descriptors, process_limits};
@@ -33,6 +33,8 @@ const GROUPS: &[(&str, StatsRequest)] = &[
     ("sizes", StatsRequest::Sizes),
     ("conns", StatsRequest::Connections),
     ("hotkeys", StatsRequest::Hotkeys(Ok(SwitchRequest::Show))),
+    ("latency", StatsRequest::Latency),
+    ("slowlog", StatsRequest::SlowLog),
     ("prefixes", StatsRequest::Prefixes),
     ("replication", StatsRequest::Replication),
 ];
@@ -79,6 +81,7 @@ pub(super) fn metrics<E: EngineAdmin>(
     add_process(&mut exposition, &figures);
     add_general(&mut exposition, &process, &mut |row| ctx.engine.report(pin, StoreReport::General, row));
     add_settings(&mut exposition, &mut |row| ctx.operator.settings(row));
+    ctx.operator.latency().iter().for_each(|latency| add_latency(&mut exposition, latency));
     let mut classes = ClassRows::default();
     let mut shown = METRICS_COST;
     for report in [StoreReport::Items, StoreReport::Slabs] {
@@ -138,7 +141,12 @@ pub(super) fn stats<E: EngineAdmin>(
         begin_object(name, out);
         match write_rows(*rows, Echo::Http(request.echo), ctx, pin, out) {
             // A group that -X forbids is empty.
-            Some(ReplyLine::End | ReplyLine::HotkeysNotAllowed | ReplyLine::PrefixesNotAllowed) => end_object(out),
+            Some(
+                ReplyLine::End
+                | ReplyLine::HotkeysNotAllowed
+                | ReplyLine::SlowLogNotAllowed
+                | ReplyLine::PrefixesNotAllowed,
+            ) => end_object(out),
             Some(_) => {
                 out.truncate(before);
                 return Err(NoPage::Reply(HttpReply::NoMemory));

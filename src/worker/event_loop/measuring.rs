@@ -1,0 +1,50 @@
+//! Drives that were measured, and slow ones.
+//!
+//! ```text
+//! drive ──ended──▶ note_drive ──▶ the worker's histograms
+//!                       └──slow──▶ the slow log: what is still in the input buffer says which requests they were
+//! ```
+
+use crate::conn::DriveOutcome;
+use crate::stats::SlowDrive;
+use crate::store::Engine as _;
+use crate::sys::socket::{Side, describe};
+use crate::worker::meter::DriveTicks;
+
+use super::EventLoop;
+
+impl EventLoop {
+    /// Notes a drive that has ended. The store was busy since `busy_since_us`; 0: it was not.
+    #[cold]
+    pub(super) fn note_drive(
+        &mut self,
+        ticks: DriveTicks,
+        place: u32,
+        slot: usize,
+        busy_since_us: u64,
+        outcome: DriveOutcome,
+    ) {
+        let clock = &self.shared.clock;
+        let busy_us = if busy_since_us > 0 { clock.real_us().saturating_sub(busy_since_us) } else { 0 };
+        let elapsed_us = || self.store.moment().us_until(clock.read());
+        let Some(times) = self.meter.note(ticks, busy_us, elapsed_us, &self.counters, clock) else { return };
+        let Some(client) = self.connections.at(place) else { return };
+        let input = &self.inputs[slot];
+        if outcome == DriveOutcome::Busy || (input.handled().is_empty() && busy_us == 0) {
+            // Nothing is answered, or only the rest of an answer was sent.
+            return;
+        }
+        let connection = &client.connection;
+        let front = connection.front_requests(input);
+        self.shared.latency.note(SlowDrive {
+            unix_ms: clock.unix_ms(),
+            client: describe(connection.fd(), Side::Theirs).unwrap_or_default(),
+            command: front.command,
+            key: front.key,
+            requests: front.count,
+            received: input.handled().len() as u64,
+            total_us: times.total_us,
+            wait_us: times.wait_us,
+        });
+    }
+}

@@ -1,0 +1,108 @@
+//! `stats latency` and `stats slowlog`.
+
+use larder::protocol::binary::Opcode;
+
+use crate::support::Server;
+use crate::support::client::StatRows;
+use crate::support::packet::{Packet, read_reply};
+
+/// Pipelines per measured pipeline.
+const SAMPLE_RATE: u64 = 128;
+
+fn number(rows: &StatRows, name: &str) -> u64 {
+    rows[name].parse().unwrap_or_else(|_| panic!("{name}: {}", rows[name]))
+}
+
+/// A server in whose slow log all requests are.
+fn slow_server() -> Server {
+    Server::start(&["-t", "1", "-o", "slowlog_us=1"])
+}
+
+#[test]
+fn about_one_pipeline_in_128_is_measured() {
+    let server = Server::start(&["-t", "1"]);
+    let mut client = server.client();
+    for _ in 0..6_000 {
+        client.ask("set a 0 0 1000\r\n".to_owned() + &"x".repeat(1000) + "\r\n", "STORED\r\n");
+        client.ask("get none\r\nget none\r\n", "END\r\nEND\r\n");
+    }
+    let rows = client.stats("latency");
+    assert_eq!(number(&rows, "sample_rate"), SAMPLE_RATE);
+    for (command, expected) in [("get", 12_000), ("set", 6_000)] {
+        let requests = number(&rows, &format!("{command}:count")) * SAMPLE_RATE;
+        assert!((expected / 3..expected * 3).contains(&requests), "{requests} of {expected} {command}");
+        let quantiles: Vec<u64> =
+            ["p50", "p90", "p99", "p999", "max"].map(|name| number(&rows, &format!("{command}:{name}"))).into();
+        assert!(quantiles.is_sorted() && quantiles[4] > 0, "{quantiles:?}");
+    }
+    assert_eq!((number(&rows, "pipeline:max"), number(&rows, "pipeline:p50") <= 2), (2, true));
+    assert_eq!(number(&rows, "value_written:max"), 1000);
+    assert!(!rows.contains_key("value_read:count") && !rows.contains_key("delete:count"), "{rows:?}");
+}
+
+#[test]
+fn stats_reset_clears_what_was_measured_and_the_slow_log() {
+    let server = slow_server();
+    let mut client = server.client();
+    for _ in 0..1_000 {
+        client.ask("get a\r\n", "END\r\n");
+    }
+    assert!(number(&client.stats("latency"), "get:count") > 0);
+    client.ask("stats reset\r\n", "RESET\r\n");
+    assert!(!client.stats("latency").contains_key("get:count"));
+    let rows = client.stats("slowlog");
+    // The newest is the request before this one: nothing is slow before it is answered.
+    assert_eq!((&*rows["1:command"], &*rows["2:command"]), ("stats", "stats"));
+    assert!(!rows.contains_key("3:command"), "{rows:?}");
+}
+
+#[test]
+fn the_slow_log_says_what_a_pipeline_was() {
+    let server = slow_server();
+    let mut client = server.client();
+    let value = "x".repeat(100_000);
+    client.ask(format!("set big 0 0 100000\r\n{value}\r\n"), "STORED\r\n");
+    let request = "get big none\r\ndelete none\r\n";
+    client.ask(request, format!("VALUE big 0 100000\r\n{value}\r\nEND\r\nNOT_FOUND\r\n"));
+    let rows = client.stats("slowlog");
+    assert_eq!((&*rows["1:command"], &*rows["1:key"], &*rows["1:requests"]), ("get", "big", "2"));
+    assert!(rows["1:client"].starts_with("tcp:127.0.0.1:"), "{}", rows["1:client"]);
+    assert_eq!(number(&rows, "1:received"), request.len() as u64);
+    assert!(number(&rows, "1:total") >= 1 && number(&rows, "1:wait") <= number(&rows, "1:total"));
+    let (now, at) = (number(&client.stats(""), "time"), number(&rows, "1:time"));
+    assert!((now - 60..=now + 1).contains(&at), "{at}, now {now}");
+}
+
+#[test]
+fn the_slow_log_keeps_128_pipelines() {
+    let server = slow_server();
+    let mut client = server.client();
+    (0..200).for_each(|number| client.ask(format!("get k{number}\r\n"), "END\r\n"));
+    let rows = client.stats("slowlog");
+    assert_eq!((&*rows["1:key"], &*rows["128:key"]), ("k199", "k72"));
+    assert!(!rows.contains_key("129:key"));
+}
+
+#[test]
+fn a_key_with_control_bytes_cannot_end_its_row() {
+    let server = slow_server();
+    let mut client = server.client();
+    let mut packets = server.client();
+    packets.send(Packet::of(Opcode::Get, b"a\r\nEND\r\n").bytes());
+    read_reply(&mut packets);
+    let rows = client.stats("slowlog");
+    assert_eq!((&*rows["1:command"], &*rows["1:key"]), ("get", "a%0D%0AEND%0D%0A"));
+}
+
+#[test]
+fn the_slow_log_can_be_switched_off_and_kept_secret() {
+    let off = Server::start(&["-o", "slowlog_us=0"]);
+    let mut client = off.client();
+    (0..500).for_each(|_| client.ask("get a\r\n", "END\r\n"));
+    client.ask("stats slowlog\r\n", "END\r\n");
+    assert_eq!(client.stats("settings")["slowlog_us"], "0");
+    let secret = Server::start(&["-X", "-o", "slowlog_us=1"]);
+    let mut client = secret.client();
+    client.ask("get a\r\nstats slowlog\r\n", "END\r\nCLIENT_ERROR stats slowlog not allowed\r\n");
+    assert!(client.stats("latency").contains_key("sample_rate"));
+}
