@@ -15,6 +15,7 @@
 mod dial;
 mod journal;
 mod link_socket;
+mod listening;
 mod rings;
 mod thread;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::base::{Clock, Repeated};
@@ -22,18 +22,16 @@ use crate::replication::notice::{PeerEvent, PeerNotice};
 use crate::replication::replica::{LinkCloseReason, Now, Replica, ReplicaAction, ReplicaEvent};
 use crate::sync::{Leaf, Mailbox, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
-use crate::sys::socket::listen_tcp;
 
 use super::dial::{AddressBook, DialTarget};
 use super::link_socket::{LinkSocket, SocketProgress};
+use super::listening::Listener;
 use super::{DriverConfig, KeepSaved, LocalChanges, PeerOrder};
 
 const MAIL: Token = Token(usize::MAX);
 /// The token of the first listener. The others have the ones below it.
 const LISTENERS: usize = usize::MAX - 1;
 const LISTENERS_MAX: usize = 16;
-/// Connections that the kernel keeps until the thread accepts them.
-const BACKLOG: u32 = 128;
 /// Orders that may wait.
 const MAIL_MAX: usize = 1024;
 /// Events of one poll.
@@ -64,7 +62,7 @@ struct Driver<C, L> {
     keep: Option<KeepSaved>,
     poll: Poll,
     sender: Sender<PeerOrder>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     connections: BTreeMap<LinkId, LinkSocket>,
     book: AddressBook,
     next_link: u64,
@@ -102,19 +100,16 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
 ) -> io::Result<Running> {
     let poll = Poll::new()?;
     let (sender, mail) = mailbox(poll.registry(), MAIL, MAIL_MAX)?;
-    let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut listeners: Vec<Listener> = Vec::new();
     for address in config.listen.iter().take(LISTENERS_MAX) {
-        let socket = match listen_tcp(*address, BACKLOG) {
-            Ok(socket) => socket,
+        match Listener::bind(*address, poll.registry(), Token(LISTENERS - listeners.len())) {
+            Ok(listener) => listeners.push(listener),
             // Without IPv6, all interfaces are those of IPv4.
-            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => continue,
+            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => {}
             Err(error) => return Err(error),
-        };
-        let mut listener = TcpListener::from_std(socket.into());
-        poll.registry().register(&mut listener, Token(LISTENERS - listeners.len()), Interest::READABLE)?;
-        listeners.push(listener);
+        }
     }
-    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+    let addresses = listeners.iter().map(Listener::address).collect::<io::Result<_>>()?;
     let on_serve = std::mem::replace(&mut config.on_serve, Box::new(|| {}));
     let keep = config.keep.take();
     let report = Arc::new(Leaf::new(replica.report_node()));
@@ -156,15 +151,19 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             for event in &events {
                 match event.token() {
                     MAIL => mail.drain().into_iter().for_each(|order| self.carry_out(order)),
-                    Token(token) if token > LISTENERS - LISTENERS_MAX => self.accept(LISTENERS - token),
+                    Token(token) if token > LISTENERS - LISTENERS_MAX => {
+                        self.listeners.get_mut(LISTENERS - token).into_iter().for_each(|one| one.is_ready = true);
+                    }
                     Token(token) => self.note(LinkId(token as u64), event),
                 }
             }
+            let has_callers = self.accept_all();
             let has_changes = self.take_changes();
             self.read_all();
             self.write_all();
             self.cache.end_turn();
-            let has_more = self.connections.values().any(|connection| connection.is_readable || connection.may_write());
+            let has_bytes = |connection: &LinkSocket| connection.is_readable || connection.may_write();
+            let has_more = has_callers || self.connections.values().any(has_bytes);
             pause = match (has_more, has_changes) {
                 (true, _) => Duration::ZERO,
                 (false, true) => PAUSE_MIN,
@@ -366,17 +365,25 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
         Some(link)
     }
 
-    fn accept(&mut self, listener: usize) {
-        while let Some(Ok((stream, address))) = self.listeners.get(listener).map(TcpListener::accept) {
-            if let Some(why) = self.why_shut_out(address.ip()) {
-                if let Some(times) = self.strangers.note(1, self.clock.read().now) {
-                    log_line(Level::Info, format!("larder: replication: refused {address}: {why}{times}"));
-                }
-                continue;
+    /// Accepts connections, some of each listener. Returns whether there may be more.
+    fn accept_all(&mut self) -> bool {
+        let mut has_more = false;
+        for listener in 0..self.listeners.len() {
+            let (accepted, has_others) = self.listeners[listener].accept();
+            accepted.into_iter().for_each(|(stream, address)| self.let_in(stream, address));
+            has_more |= has_others;
+        }
+        has_more
+    }
+
+    /// Another node has connected, or somebody else.
+    fn let_in(&mut self, stream: TcpStream, address: SocketAddr) {
+        if let Some(why) = self.why_shut_out(address.ip()) {
+            if let Some(times) = self.strangers.note(1, self.clock.read().now) {
+                log_line(Level::Info, format!("larder: replication: refused {address}: {why}{times}"));
             }
-            if let Some(link) = self.enter(stream, None, None) {
-                self.step(ReplicaEvent::Opened { link, dialled: None, nonce: nonce() });
-            }
+        } else if let Some(link) = self.enter(stream, None, None) {
+            self.step(ReplicaEvent::Opened { link, dialled: None, nonce: nonce() });
         }
     }
 
