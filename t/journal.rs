@@ -44,8 +44,13 @@ impl Journal for NotedJournal {
         Version::from_bits(self.last.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    fn note(&self, _thread: usize, entry: JournalEntry) {
+    fn note(&self, _thread: usize, entry: JournalEntry) -> bool {
         self.entries.push(entry);
+        false
+    }
+
+    fn take_delay_ms(&self) -> u32 {
+        0
     }
 
     fn withdraw(&self, _thread: usize) {}

@@ -36,6 +36,7 @@ function __larder_suboptions
     printf '%s\t%s\n' 'repl_cluster=' 'Name of the mesh'
     printf '%s\t%s\n' 'repl_serve=' 'When to serve clients after the start'
     printf '%s\t%s\n' 'repl_log_mb=' 'Memory for the log of changes, in MiB'
+    printf '%s\t%s\n' 'repl_overflow=' 'What happens to changes that do not fit into the log'
     printf '%s\t%s\n' 'repl_queue_mb=' 'Bytes that may wait to be sent to a peer, in MiB'
     printf '%s\t%s\n' 'repl_bandwidth=' 'Most MiB a second that are sent to a peer'
     printf '%s\t%s\n' 'repl_tombstone_ttl=' 'Time for which a delete is remembered, in seconds'

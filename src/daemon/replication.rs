@@ -12,9 +12,9 @@ use std::time::Duration;
 use crate::base::{Clock, NodeNumber, Version};
 use crate::protocol::{PeerChange, ReplyLine, Streams};
 use crate::replication::{
-    ChangeRings, Counts, DriverConfig, LinkEnd, NodeId, NodeReport, Now, PeerEvent, PeerNotice, PeerObserver,
-    PeerOrder, PeerReport, PeerState, RecordCounts, Replica, ReplicaConfig, RingJournal, RingReader, Running, Saved,
-    StoreCache, hash_seed, start,
+    ChangeRings, Counts, DriverConfig, LinkEnd, NodeId, NodeReport, Now, OverflowPolicy, PeerEvent, PeerNotice,
+    PeerObserver, PeerOrder, PeerReport, PeerState, RecordCounts, Replica, ReplicaConfig, RingJournal, RingReader,
+    Running, Saved, StoreCache, hash_seed, start,
 };
 use crate::settings::{Endpoint, ListenAddress, Settings};
 use crate::stats::{PeerFigures, RecordFigures, ReplicationFigures};
@@ -80,7 +80,8 @@ impl MeshIdentity {
         let saved = mesh_file::take(settings, store).unwrap_or_else(|| new_node(&mut cache, store));
         let replica = Replica::new(self.config(settings), saved, now.unix_ms, now);
         let threads = settings.threads as usize + JOB_THREADS + 1;
-        let rings = Arc::new(ChangeRings::new(threads, RING_ENTRIES, Arc::clone(replica.clock())));
+        let rings = ChangeRings::new(threads, RING_ENTRIES, Arc::clone(replica.clock()));
+        let rings = Arc::new(rings.with_throttle(overflow(settings) == OverflowPolicy::Throttle));
         store.set_journal(Box::new(RingJournal::new(Arc::clone(&rings), Arc::clone(clock))));
         let (serve, served) = sync_channel(1);
         let watch_hub = Arc::new(OnceLock::new());
@@ -96,9 +97,9 @@ impl MeshIdentity {
                 let _ = serve.try_send(());
             }),
         };
-        let running = start(replica, cache, RingReader::new(rings), Arc::clone(clock), config)
+        let running = start(replica, cache, RingReader::new(Arc::clone(&rings)), Arc::clone(clock), config)
             .map_err(Failure::system(format!("-o repl_port: listen on port {}", settings.replication_port)))?;
-        Ok(Node { running, served, watch_hub })
+        Ok(Node { running, rings, served, watch_hub })
     }
 
     fn config(self, settings: &Settings) -> ReplicaConfig {
@@ -116,6 +117,7 @@ impl MeshIdentity {
             skew_ms_max: u64::from(settings.replication_skew_s) * 1000,
             session_interval_ms: SESSION_INTERVAL_MS,
             serve_after_ms: u64::from(settings.replication_serve_s) * 1000,
+            overflow: overflow(settings),
         }
     }
 }
@@ -123,6 +125,7 @@ impl MeshIdentity {
 /// A node that runs.
 pub(super) struct Node {
     running: Running,
+    rings: Arc<ChangeRings>,
     served: Receiver<()>,
     /// Set when there is one: a node starts before clients can watch.
     watch_hub: Arc<OnceLock<Arc<Hub>>>,
@@ -176,7 +179,8 @@ impl Node {
 
     /// What the node tells of itself.
     pub(super) fn view(&self) -> NodeView {
-        NodeView { report: Arc::clone(&self.running.report), orders: self.running.orders.clone() }
+        let Running { report, orders, .. } = &self.running;
+        NodeView { report: Arc::clone(report), rings: Arc::clone(&self.rings), orders: orders.clone() }
     }
 
     /// Sends what the peers still lack, as far as the kernel takes it.
@@ -193,6 +197,7 @@ impl Node {
 /// What a node tells of itself, a few times a second, and who changes its peers.
 pub(super) struct NodeView {
     report: Arc<Leaf<NodeReport>>,
+    rings: Arc<ChangeRings>,
     orders: Sender<PeerOrder>,
 }
 
@@ -200,9 +205,19 @@ impl NodeView {
     /// Changes the peer with this address.
     pub(super) fn change_peer(&self, change: PeerChange, address: &[u8], port: u16) -> ReplyLine {
         let Some(endpoint) = peer_endpoint(address, port) else { return ReplyLine::ReplicationUsage };
-        let is_known = self.report.lock().peers.iter().any(|(known, _)| known.as_ref() == Some(&endpoint));
-        if !is_known && change != PeerChange::Add {
-            return ReplyLine::UnknownPeer;
+        let state = {
+            let report = self.report.lock();
+            let peer = report.peers.iter().find(|(known, _)| known.as_ref() == Some(&endpoint));
+            peer.map(|(_, peer)| peer.state)
+        };
+        match (change, state) {
+            (PeerChange::Add, _) => {}
+            (_, None) => return ReplyLine::UnknownPeer,
+            (PeerChange::Resync, Some(PeerState::Paused)) => return ReplyLine::PeerPaused,
+            (PeerChange::Resync, Some(PeerState::Disconnected | PeerState::Meeting)) => {
+                return ReplyLine::PeerNotLinked;
+            }
+            _ => {}
         }
         let order = match change {
             PeerChange::Add => PeerOrder::Add(endpoint),
@@ -217,7 +232,8 @@ impl NodeView {
     /// As `stats replication` shows it.
     pub(super) fn figures(&self) -> ReplicationFigures {
         let report = self.report.lock().clone();
-        let Counts { applied, ignored_older, in_doubt, ahead, too_large, gaps, sessions } = report.counts;
+        let Counts { applied, ignored_older, in_doubt, ahead, too_large, fetched_again, no_memory, gaps, sessions } =
+            report.counts;
         ReplicationFigures {
             node: format!("{:016x}", report.node.0),
             is_serving: report.is_serving,
@@ -230,6 +246,9 @@ impl NodeView {
             in_doubt,
             ahead,
             too_large,
+            fetched_again,
+            no_memory,
+            throttled: self.rings.delays(),
             gaps,
             comparisons: sessions,
             peers: report.peers.iter().map(|(endpoint, peer)| peer_figures(endpoint.as_ref(), peer)).collect(),
@@ -256,6 +275,7 @@ fn peer_figures(endpoint: Option<&Endpoint>, peer: &PeerReport) -> PeerFigures {
         bytes_received: peer.counts.bytes_received,
         sent: record_figures(peer.counts.sent),
         received: record_figures(peer.counts.received),
+        dropped: peer.counts.dropped,
         applied: peer.counts.applied,
         ignored_older: peer.counts.ignored_older,
         conflicts: peer.counts.conflicts,
@@ -265,6 +285,15 @@ fn peer_figures(endpoint: Option<&Endpoint>, peer: &PeerReport) -> PeerFigures {
         skew_ms: peer.skew_ms,
         compared_percent: peer.compared_percent,
         last_error: peer.last_end.map_or("", LinkEnd::reason),
+    }
+}
+
+/// What -o repl_overflow asks for.
+fn overflow(settings: &Settings) -> OverflowPolicy {
+    match settings.replication_overflow {
+        "drop" => OverflowPolicy::Drop,
+        "throttle" => OverflowPolicy::Throttle,
+        _ => OverflowPolicy::Resync,
     }
 }
 

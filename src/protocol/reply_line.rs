@@ -190,6 +190,10 @@ reply_lines! {
     ReplicationNotAllowed = "CLIENT_ERROR replication not allowed";
     /// replication with the address of no peer.
     UnknownPeer = "CLIENT_ERROR unknown peer";
+    /// replication resync with a peer that is paused.
+    PeerPaused = "CLIENT_ERROR the peer is paused";
+    /// replication resync with a peer that there is no link with.
+    PeerNotLinked = "CLIENT_ERROR no link with the peer";
     /// replication with too many orders at a time.
     ReplicationBusy = "SERVER_ERROR replication is busy";
     /// refresh_certs without TLS.

@@ -1,6 +1,7 @@
 //! The apply rule: the highest version of a key wins, in whatever order changes arrive.
 
 use crate::base::{KeyHash, Version, VersionedValue};
+use crate::store::PutOutcome;
 
 use super::cache::{RemovalReason, ReplicatedCache};
 use super::link::Link;
@@ -18,7 +19,8 @@ pub(super) enum Applied {
     InDoubt,
     /// It is no change of a single value.
     Done,
-    /// A touch refers to a value that this node does not have.
+    /// A touch refers to a value that this node does not have, or the memory for a value is still read: the value is
+    /// fetched.
     Lacking(KeyHash),
 }
 
@@ -72,15 +74,27 @@ impl Replica {
                 None => version > deleted_version && version > blind_spot,
             }
         };
-        if cache.put(hash, value, &mut is_allowed) {
-            self.counts.applied += 1;
-            Applied::Changed(present)
-        } else if version > deleted_version && version <= blind_spot {
-            self.counts.in_doubt += 1;
-            Applied::InDoubt
-        } else {
-            self.counts.ignored_older += 1;
-            Applied::Older(present.max(deleted_version))
+        match cache.put(hash, value, &mut is_allowed) {
+            PutOutcome::Stored => {
+                self.counts.applied += 1;
+                Applied::Changed(present)
+            }
+            PutOutcome::Busy => {
+                self.counts.fetched_again += 1;
+                Applied::Lacking(hash)
+            }
+            PutOutcome::NoMemory => {
+                self.counts.no_memory += 1;
+                Applied::Done
+            }
+            PutOutcome::Refused if version > deleted_version && version <= blind_spot => {
+                self.counts.in_doubt += 1;
+                Applied::InDoubt
+            }
+            PutOutcome::Refused => {
+                self.counts.ignored_older += 1;
+                Applied::Older(present.max(deleted_version))
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! absent. Times are relative, so that the clocks of nodes need not agree.
 
 use crate::base::{Key, KeyHash, Version, VersionedValue};
+use crate::store::PutOutcome;
 
 /// Why replication removes an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,17 @@ pub trait ReplicatedCache {
     fn version(&self, hash: KeyHash) -> Option<Version>;
 
     /// Shows an item to `visit`. False if it is absent.
-    fn read(&self, hash: KeyHash, visit: &mut dyn FnMut(&VersionedValue<'_>)) -> bool;
+    fn read(&self, hash: KeyHash, visit: &mut dyn FnMut(&VersionedValue<'_>)) -> bool {
+        self.read_if(hash, &|_| true, visit).is_some()
+    }
+
+    /// Shows an item to `visit`, if `wants` says so of its version. Returns the version; `None` if it is absent.
+    fn read_if(
+        &self,
+        hash: KeyHash,
+        wants: &dyn Fn(Version) -> bool,
+        visit: &mut dyn FnMut(&VersionedValue<'_>),
+    ) -> Option<Version>;
 
     /// Stores a value if `allows` says so of the version that it would replace. Nothing changes the key between the
     /// question and the store.
@@ -104,7 +115,7 @@ pub trait ReplicatedCache {
         hash: KeyHash,
         value: &VersionedValue<'_>,
         allows: &mut dyn FnMut(Option<Version>) -> bool,
-    ) -> bool;
+    ) -> PutOutcome;
 
     /// Gives the item with the version `base` another version and time to live. False if it is absent or has another
     /// version.

@@ -232,7 +232,7 @@ pub enum Frame<'f> {
 /// Why a node fetches items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// It lacks the value that a touch refers to.
+    /// It lacks the value that a touch refers to, or had no memory for a value when that arrived.
     Touch,
     /// It lacks them in this range.
     Range(HashRange),

@@ -177,16 +177,22 @@ impl Replica {
             incarnation,
             next: 0,
             is_synced: false,
+            dropped: None,
             counts: PeerCounts::default(),
         });
         if member.incarnation != incarnation {
-            *member = Member { incarnation, next: 0, is_synced: false, counts: member.counts };
+            *member = Member { incarnation, next: 0, is_synced: false, ..member.clone() };
         }
     }
 
-    /// Where the log begins for a peer: where it asked for, or at the end if that was dropped.
+    /// Where the log begins for a peer: where it asked for, or at the end if it has missed changes.
     pub(super) fn start_of_log(&self, link: &Link) -> u64 {
-        let kept = self.log.first()..=self.log.end();
-        link.resume_at.filter(|position| kept.contains(position)).unwrap_or_else(|| self.log.end())
+        let end = self.log.end();
+        if self.dropped(link).is_some() {
+            // The peer must see a gap, also if it has followed to the end.
+            let has_followed = link.resume_at == Some(end) && self.log.first() < end;
+            return end - u64::from(has_followed);
+        }
+        link.resume_at.filter(|position| (self.log.first()..=end).contains(position)).unwrap_or(end)
     }
 }

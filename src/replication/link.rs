@@ -14,6 +14,7 @@ use super::allowance::Allowance;
 use super::cache::HashRange;
 use super::frame::{LinkRefusal, NodeId, Nonce, Purpose};
 use super::notice::{LinkEnd, ResyncKind};
+use super::overflow::DroppedChanges;
 use super::replica::LinkCloseReason;
 use super::seal::LinkKeys;
 use super::tally::PeerCounts;
@@ -172,6 +173,10 @@ pub(super) struct Link {
     pub(super) queued: usize,
     /// The next entry of the log to send; `None`: the peer does not yet know where the log begins for it.
     pub(super) cursor: Option<u64>,
+    /// The peer has all changes of this node up to this version.
+    pub(super) conveyed: Version,
+    /// The highest version up to which the peer has said that it has sent its changes.
+    pub(super) followed: Version,
     /// Changes of the peer have arrived.
     pub(super) has_followed: bool,
     /// The position that the peer asked for.
@@ -181,7 +186,7 @@ pub(super) struct Link {
     /// What the peer has seen.
     pub(super) seen: VersionVector,
     pub(super) outgoing: VecDeque<OutgoingValue>,
-    /// Fetches for touches that the peer has not answered.
+    /// Fetches without a range that the peer has not answered.
     pub(super) awaited: usize,
     pub(super) session: Option<Session>,
     /// Values of the peer were refused, because it has not seen all deletes that were forgotten.
@@ -216,6 +221,8 @@ impl Link {
             skew_ms: 0,
             queued: 0,
             cursor: None,
+            conveyed: Version::ZERO,
+            followed: Version::ZERO,
             has_followed: false,
             resume_at: None,
             acked: 0,
@@ -238,6 +245,12 @@ impl Link {
     /// Whether the peer stores a value of `len` bytes.
     pub(super) fn takes(&self, len: usize) -> bool {
         self.remote.is_none_or(|remote| len as u64 <= remote.value_bytes_max)
+    }
+
+    /// Whether this node has compared all items with the peer, or followed its log up to the beginning of the link.
+    pub(super) fn has_caught_up(&self) -> bool {
+        let has_compared = self.counts.snapshots + self.counts.digests > 0;
+        has_compared || self.remote.is_some_and(|remote| self.followed >= remote.clock)
     }
 
     /// The node at the other end, once it was accepted.
@@ -307,6 +320,8 @@ pub(super) struct Member {
     pub(super) next: u64,
     /// This node has everything of it before `next`.
     pub(super) is_synced: bool,
+    /// Changes of this node that it was not sent.
+    pub(super) dropped: Option<DroppedChanges>,
     /// Of all links that have ended.
     pub(super) counts: PeerCounts,
 }

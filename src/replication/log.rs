@@ -44,6 +44,8 @@ pub struct LogEntry {
 /// Changes that a full ring could not keep in order. Of sets, nothing is left but the fact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MissedChanges {
+    /// How many, of all kinds.
+    pub changes: u64,
     /// Deletes, in any order.
     pub deletes: Vec<(KeyHash, Version)>,
     /// The latest flush; [`Version::ZERO`] without one.
@@ -80,8 +82,8 @@ impl ChangeLog {
     }
 
     /// Notes that changes are missing here. So every cursor is at a gap.
-    pub(super) fn skip(&mut self) {
-        self.first = self.end() + 1;
+    pub(super) fn skip(&mut self, changes: u64) {
+        self.first = self.end() + changes.max(1);
         self.entries.clear();
     }
 
@@ -136,7 +138,7 @@ mod tests {
         let mut log = ChangeLog::new(3);
         (1..=2).for_each(|number| log.append(entry(number)));
         let cursor = log.end();
-        log.skip();
+        log.skip(0);
         assert!(cursor < log.first());
         log.append(entry(9));
         assert_eq!(log.get(log.first()), Some(entry(9)));

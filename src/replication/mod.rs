@@ -43,6 +43,7 @@ mod handshake;
 mod link;
 mod log;
 mod notice;
+mod overflow;
 mod proof;
 mod record;
 mod replica;
@@ -72,6 +73,7 @@ pub use frame::{
 pub use link::{LinkId, PeerId};
 pub use log::{Change, LogEntry, MissedChanges};
 pub use notice::{LinkEnd, PeerEvent, PeerNotice, ResyncKind};
+pub use overflow::{OverflowPolicy, WRITE_DELAY_MS_MAX};
 pub use proof::hash_seed;
 pub use record::{ChangeRecord, Records};
 pub use replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent};

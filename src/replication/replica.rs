@@ -14,6 +14,7 @@ use super::frame::{Frame, LinkRefusal, LogPosition, NodeId, Nonce, PROTOCOL};
 use super::link::{Link, LinkId, LinkStage, Member, Peer, PeerId};
 use super::log::{Change, ChangeLog, LogEntry, MissedChanges};
 use super::notice::{LinkEnd, PeerEvent, PeerNotice};
+use super::overflow::OverflowPolicy;
 use super::record::RecordBatch;
 use super::saved::Saved;
 use super::tally::PeerCounts;
@@ -52,6 +53,8 @@ pub struct ReplicaConfig {
     pub session_interval_ms: u64,
     /// The node serves clients without a synchronization after this time.
     pub serve_after_ms: u64,
+    /// What happens to changes that do not fit into the log.
+    pub overflow: OverflowPolicy,
 }
 
 /// The time.
@@ -163,6 +166,10 @@ pub struct Counts {
     pub ahead: u64,
     /// Values that were not sent, because a peer does not store values of their length.
     pub too_large: u64,
+    /// Values of peers that were fetched again, because their memory was still read.
+    pub fetched_again: u64,
+    /// Values of peers for which there was no memory.
+    pub no_memory: u64,
     /// Gaps in logs of peers.
     pub gaps: u64,
     /// Synchronizations that were completed.
@@ -207,6 +214,7 @@ impl Replica {
                 incarnation: position.incarnation,
                 next: position.next,
                 is_synced: true,
+                dropped: None,
                 counts: PeerCounts::default(),
             };
             (position.node, member)
@@ -301,9 +309,9 @@ impl Replica {
         self.seen.raise(entry.version);
     }
 
-    /// Peers have a gap now, and compare all items and tombstones.
+    /// Peers have a gap now, and compare all items and tombstones: soon, or with [`OverflowPolicy::Drop`] later.
     fn note_missed(&mut self, missed: &MissedChanges, cache: &mut impl ReplicatedCache) {
-        self.log.skip();
+        self.log.skip(missed.changes);
         missed.deletes.iter().for_each(|(hash, version)| self.bury(*hash, *version));
         self.flush(missed.flushed, cache);
         if missed.forgotten > Version::ZERO {
@@ -407,10 +415,10 @@ impl Replica {
         self.dial(context);
         self.begin_session(context);
         self.pump_all(context);
-        // Without a peer that answers there is nothing to wait for.
-        let is_alone =
-            !self.peers.is_empty() && self.links.is_empty() && self.peers.values().all(Peer::is_out_of_reach);
-        if is_alone || context.now.steady_ms.saturating_sub(self.started_ms) >= self.config.serve_after_ms {
+        if !self.peers.is_empty() {
+            self.serve_if_complete(context);
+        }
+        if context.now.steady_ms.saturating_sub(self.started_ms) >= self.config.serve_after_ms {
             self.serve(context);
         }
     }
@@ -429,8 +437,28 @@ impl Replica {
         }
     }
 
+    /// Serves clients if this node has what all peers have that can be reached. One of them alone may be starting, too,
+    /// and have no items yet.
+    pub(super) fn serve_if_complete(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        if self.is_serving {
+            return;
+        }
+        let is_synced = |link: &Link| {
+            let member = link.node().and_then(|node| self.members.get(&node));
+            link.is_up() && link.has_caught_up() && member.is_some_and(|member| member.is_synced)
+        };
+        let is_settled = |peer: &Peer| match self.link_of(peer) {
+            Some(link) => is_synced(link),
+            None => peer.is_paused || peer.is_out_of_reach(),
+        };
+        let are_synced = self.links.values().filter(|link| link.is_up()).all(is_synced);
+        if are_synced && self.peers.values().all(is_settled) {
+            self.serve(context);
+        }
+    }
+
     /// Tells the driver once that clients may be served.
-    pub(super) fn serve(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
+    fn serve(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
         if !self.is_serving {
             self.is_serving = true;
             context.actions.push(ReplicaAction::Serve);

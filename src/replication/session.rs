@@ -148,7 +148,7 @@ impl Replica {
             if session.kind == ResyncKind::Snapshot { &mut link.counts.snapshots } else { &mut link.counts.digests };
         *count += 1;
         let is_deferred = std::mem::take(&mut link.is_begin_deferred);
-        self.serve(context);
+        self.serve_if_complete(context);
         if is_deferred {
             self.receive_begin(id, context);
         }
@@ -248,7 +248,8 @@ impl Replica {
         records: Records<'_>,
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
-        self.apply_all(id, records, context);
+        let lacking = self.apply_all(id, records, context);
+        self.fetch_lacking(id, &lacking, context);
         match ended {
             None => {}
             Some(Purpose::Touch) => {

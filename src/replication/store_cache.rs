@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::{Key, KeyHash, Version, VersionedValue};
-use crate::store::{ReplicaStore, Store};
+use crate::store::{PutOutcome, ReplicaStore, Store};
 
 use super::cache::{HashRange, RemovalReason, ReplicatedCache};
 use super::departed::{DepartedVersions, DepartureNotes};
@@ -58,8 +58,13 @@ impl ReplicatedCache for StoreCache {
         self.items.version(hash)
     }
 
-    fn read(&self, hash: KeyHash, visit: &mut dyn FnMut(&VersionedValue<'_>)) -> bool {
-        self.items.read(hash, visit)
+    fn read_if(
+        &self,
+        hash: KeyHash,
+        wants: &dyn Fn(Version) -> bool,
+        visit: &mut dyn FnMut(&VersionedValue<'_>),
+    ) -> Option<Version> {
+        self.items.read_if(hash, wants, visit)
     }
 
     fn put(
@@ -67,7 +72,7 @@ impl ReplicatedCache for StoreCache {
         hash: KeyHash,
         value: &VersionedValue<'_>,
         allows: &mut dyn FnMut(Option<Version>) -> bool,
-    ) -> bool {
+    ) -> PutOutcome {
         let departed = &self.departed;
         self.items.put(hash, value, &mut |stored| {
             allows(stored) && (stored.is_some() || value.version > departed.version(hash))

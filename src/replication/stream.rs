@@ -15,6 +15,7 @@ use super::frame::{Frame, Purpose};
 use super::link::{Link, LinkId, OutgoingValue};
 use super::log::{Change, LogEntry};
 use super::notice::{PeerEvent, ResyncKind};
+use super::overflow::{DroppedChanges, OverflowPolicy, write_delay_ms};
 use super::record::{ChangeRecord, RecordBatch, Records};
 use super::replica::{HEARTBEAT_MS, Replica, ReplicaAction, StepContext};
 use super::tally::PeerCounts;
@@ -56,16 +57,21 @@ impl Replica {
         let Some(link) = self.links.get(&id) else { return false };
         let is_due = link.cursor.is_none() || context.now.steady_ms.saturating_sub(link.records_at_ms) >= HEARTBEAT_MS;
         let mut from = link.cursor.unwrap_or_else(|| self.start_of_log(link));
-        if from < self.log.first() {
+        let mut dropped = self.log.first().saturating_sub(from);
+        if dropped > 0 && self.config.overflow != OverflowPolicy::Drop {
             // The peer sees the gap, and begins a synchronization.
-            from = self.log.end();
+            (from, dropped) = (self.log.end(), 0);
         }
         if from == self.log.end() && !is_due && link.cursor == Some(from) {
             return false;
         }
         batch.clear();
+        if dropped > 0 {
+            self.note_dropped(id, batch, context.now.unix_ms);
+        }
+        let Some(link) = self.links.get(&id) else { return false };
         let conveyed = self.log.through(from);
-        let (mut to, mut too_large) = (from, 0);
+        let (mut to, mut too_large) = (from + dropped, 0);
         while batch.len() < BATCH_BYTES
             && let Some(entry) = self.log.get(to)
         {
@@ -73,15 +79,46 @@ impl Replica {
             to += 1;
         }
         self.counts.too_large += too_large;
-        let frame = Frame::Records { from, to, through: self.log.through(to), records: batch.records() };
+        let through = self.log.through(to);
+        let through = self.dropped(link).map_or(through, |dropped| through.min(dropped.conveyed));
+        let frame = Frame::Records { from, to, through, records: batch.records() };
         self.send(id, &frame, context);
         if let Some(link) = self.links.get_mut(&id) {
             link.counts.sent.add(batch.counts());
+            link.counts.dropped += dropped;
+            link.conveyed = through;
             link.round_trip.note_sent(context.now.steady_ms);
             link.cursor = Some(to);
             link.records_at_ms = context.now.steady_ms;
         }
         true
+    }
+
+    /// The peer misses changes that the log has no longer. It gets the latest flush nevertheless.
+    #[cold]
+    fn note_dropped(&mut self, id: LinkId, batch: &mut RecordBatch, unix_ms: u64) {
+        let Some(link) = self.links.get(&id) else { return };
+        let Some(member) = link.node().and_then(|node| self.members.get_mut(&node)) else { return };
+        let conveyed = member.dropped.map_or(link.conveyed, |before| before.conveyed);
+        member.dropped = Some(DroppedChanges { conveyed, through: self.clock.present(unix_ms) });
+        if self.flushed > link.conveyed {
+            batch.push(&ChangeRecord::Flush { version: self.flushed });
+        }
+    }
+
+    /// Changes that the peer of a link was not sent.
+    pub(super) fn dropped(&self, link: &Link) -> Option<DroppedChanges> {
+        link.node().and_then(|node| self.members.get(&node)).and_then(|member| member.dropped)
+    }
+
+    /// How long clients that write should be delayed, in milliseconds.
+    pub fn write_delay_ms(&self) -> u32 {
+        if self.config.overflow != OverflowPolicy::Throttle {
+            return 0;
+        }
+        let cursors = self.links.values().filter(|link| link.is_up()).filter_map(|link| link.cursor);
+        let lag = cursors.map(|cursor| self.log.end().saturating_sub(cursor)).max();
+        write_delay_ms(lag.unwrap_or(0), self.config.log_entries as u64)
     }
 
     /// Appends what is left of a change. The peer has all changes of this node up to `conveyed`. False: the value is
@@ -107,22 +144,22 @@ impl Replica {
             Change::Set(hash) => (hash, None),
             Change::Touch { hash, base } => (hash, Some(base).filter(|base| *base <= conveyed)),
         };
-        let stored = cache.version(hash).unwrap_or(Version::ZERO);
-        if stored.node() == version.node() && stored > version || self.deleted_version(hash) >= version {
+        if self.deleted_version(hash) >= version {
             // A later entry has it.
             return true;
         }
-        if stored < version {
-            batch.push(&ChangeRecord::Outdated { version, hash });
-            return true;
-        }
+        let is_sent_later = |stored: Version| stored.node() == version.node() && stored > version;
         let mut is_taken = true;
-        cache.read(hash, &mut |value| match base {
+        let wants = |stored| stored >= version && !is_sent_later(stored);
+        let stored = cache.read_if(hash, &wants, &mut |value| match base {
             Some(base) if value.version == version => {
                 batch.push(&ChangeRecord::Touch { version, hash, base, ttl_ms: value.ttl_ms });
             }
             _ => is_taken = push_value(link, hash, value, batch),
         });
+        if stored.is_none_or(|stored| stored < version) {
+            batch.push(&ChangeRecord::Outdated { version, hash });
+        }
         is_taken
     }
 
@@ -171,22 +208,35 @@ impl Replica {
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
         let lacking = self.apply_all(id, records, context);
-        if let Some(link) = self.links.get_mut(&id) {
+        if let Some(link) = self.links.get_mut(&id)
+            && through > link.followed
+        {
             // Both are milliseconds since 1970, far below 2^63.
             link.skew_ms = through.unix_ms().cast_signed() - context.now.unix_ms.cast_signed();
+            link.followed = through;
         }
         self.follow(id, positions.clone(), through, context.actions);
-        if self.has_caught_up(id, through) {
-            self.serve(context);
-        }
-        if !lacking.is_empty() {
-            if let Some(link) = self.links.get_mut(&id) {
-                link.awaited += 1;
-            }
-            let hashes = Hashes::of(&lacking).unwrap_or_default();
-            self.send(id, &Frame::Fetch { purpose: Purpose::Touch, hashes }, context);
-        }
+        self.serve_if_complete(context);
+        self.fetch_lacking(id, &lacking, context);
         self.send(id, &Frame::Ack { next: positions.end, seen: self.seen.clone() }, context);
+    }
+
+    /// Fetches values that records refer to, or that found no memory. If the link ends before they arrive, this node
+    /// does not count as having seen them.
+    pub(super) fn fetch_lacking(
+        &mut self,
+        id: LinkId,
+        lacking: &[u8],
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        if lacking.is_empty() {
+            return;
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.awaited += 1;
+        }
+        let hashes = Hashes::of(lacking).unwrap_or_default();
+        self.send(id, &Frame::Fetch { purpose: Purpose::Touch, hashes }, context);
     }
 
     /// Applies records, and returns the hashes of values that are missing, behind each other.
@@ -265,13 +315,6 @@ impl Replica {
         self.links.get(&id).map_or(Version::ZERO, |link| self.tombstones.blind_spot(&link.seen))
     }
 
-    /// Whether this node has all changes that the peer had made before the link, without a comparison. `through` is how
-    /// far it has followed the log.
-    fn has_caught_up(&self, id: LinkId, through: Version) -> bool {
-        let Some(remote) = self.links.get(&id).and_then(|link| link.remote) else { return false };
-        through >= remote.clock && self.members.get(&remote.node).is_some_and(|member| member.is_synced)
-    }
-
     /// Notes how far this node has followed the log of a peer, and whether it has missed something.
     fn follow(&mut self, id: LinkId, positions: Range<u64>, through: Version, actions: &mut Vec<ReplicaAction>) {
         let Some(link) = self.links.get_mut(&id) else { return };
@@ -305,6 +348,11 @@ impl Replica {
             link.round_trip.note_acked(now_ms);
             link.acked = next;
             link.seen = seen;
+            if let Some(member) = link.node().and_then(|node| self.members.get_mut(&node)) {
+                // A comparison has made up for what was dropped.
+                let seen = &link.seen;
+                member.dropped = member.dropped.filter(|dropped| seen.of(dropped.through.node()) < dropped.through);
+            }
             if link.has_doubts && self.tombstones.blind_spot(&link.seen) == Version::ZERO {
                 // What the peer still has is not deleted, so what was refused is fetched.
                 link.has_doubts = false;

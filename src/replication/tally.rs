@@ -51,6 +51,8 @@ pub struct PeerCounts {
     pub sent: RecordCounts,
     /// Records that have arrived.
     pub received: RecordCounts,
+    /// Changes of this node that were not sent, because the log was full.
+    pub dropped: u64,
     /// Arrived records that changed the cache.
     pub applied: u64,
     /// Arrived records that were older than what the cache had.
@@ -72,6 +74,7 @@ impl PeerCounts {
         self.bytes_received += other.bytes_received;
         self.sent.add(other.sent);
         self.received.add(other.received);
+        self.dropped += other.dropped;
         self.applied += other.applied;
         self.ignored_older += other.ignored_older;
         self.conflicts += other.conflicts;

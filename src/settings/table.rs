@@ -341,6 +341,10 @@ settings! {
     replication_serve_s: u32 = 30, ServeTime, "-o repl_serve=<when>", Replication, "", Works;
     /// Memory for the log of changes, in MiB. A peer that was away longer than the log reaches compares all items.
     replication_log_bytes: u64 = 64 << 20, mib(1..=65_536), "-o repl_log_mb=<MiB>", Replication, "", Works;
+    /// What happens to changes that do not fit into the log. resync: a peer that lacks them compares all items. drop: a
+    /// linked peer is not sent them, and learns of them in the next periodic comparison. throttle: as resync, and
+    /// clients that write are served up to 100 ms later while a linked peer lacks more than three quarters of the log.
+    replication_overflow: &'static str = "resync", OneOf { words: &["resync", "drop", "throttle"] }, "-o repl_overflow=<policy>", Replication, "", Works;
     /// Bytes that may wait to be sent to a peer, in MiB.
     replication_queue_bytes: u64 = 16 << 20, mib(1..=1024), "-o repl_queue_mb=<MiB>", Replication, "", Works;
     /// Most MiB a second that are sent to a peer. 0 means no limit. A peer that gets less than is changed here falls

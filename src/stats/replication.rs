@@ -27,6 +27,12 @@ pub struct ReplicationFigures {
     pub ahead: u64,
     /// Values that were not sent, because the other node does not store values of their length.
     pub too_large: u64,
+    /// Values of others that were fetched again, because their memory was still read.
+    pub fetched_again: u64,
+    /// Values of others for which there was no memory.
+    pub no_memory: u64,
+    /// How often a client that writes was delayed.
+    pub throttled: u64,
     /// Gaps in the logs of others.
     pub gaps: u64,
     /// Comparisons of all items that have ended.
@@ -60,6 +66,8 @@ pub struct PeerFigures {
     pub sent: RecordFigures,
     /// Records that have arrived from it.
     pub received: RecordFigures,
+    /// Changes that it was not sent.
+    pub dropped: u64,
     /// Arrived records that changed an item.
     pub applied: u64,
     /// Arrived records that were older than the item here.
@@ -148,6 +156,26 @@ pub(super) const NODE_ROWS: &[StatRow<ReplicationFigures>] = &[
         }),
     ),
     shown_as_counter(
+        "larder_replication_fetched_again_total",
+        gauge(
+            "fetched_again",
+            "Values of other nodes that were fetched again, as clients still read their memory.",
+            |node| node.fetched_again.into(),
+        ),
+    ),
+    shown_as_counter(
+        "larder_replication_no_memory_total",
+        gauge("no_memory", "Values of other nodes that were dropped, because there was no memory for them.", |node| {
+            node.no_memory.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_replication_throttled_total",
+        gauge("throttled", "How often a client that writes was delayed (repl_overflow=throttle).", |node| {
+            node.throttled.into()
+        }),
+    ),
+    shown_as_counter(
         "larder_replication_gaps_total",
         gauge("gaps", "Gaps in the logs of other nodes. Each one leads to a comparison of all items.", |node| {
             node.gaps.into()
@@ -216,6 +244,14 @@ pub(super) const PEER_ROWS: &[StatRow<PeerFigures>] = &[
     shown_as_counter(
         "larder_replication_sent_records_total{type=\"flush\"}",
         gauge("sent_flush", "Flushes that were sent to it.", |peer| peer.sent.flushes.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_dropped_total",
+        gauge(
+            "dropped",
+            "Changes that did not fit into the log, and that it was not sent (repl_overflow=drop).",
+            |peer| peer.dropped.into(),
+        ),
     ),
     shown_as_counter(
         "larder_replication_received_records_total{type=\"set\"}",

@@ -38,8 +38,12 @@ pub trait Journal: Send + Sync {
     /// The version of a change that a thread is about to make visible.
     fn draw(&self, thread: usize) -> Version;
 
-    /// The change that the thread has drawn a version for is visible.
-    fn note(&self, thread: usize, entry: JournalEntry);
+    /// The change that the thread has drawn a version for is visible. Returns whether the client that has made it
+    /// should be delayed, because others cannot follow.
+    fn note(&self, thread: usize, entry: JournalEntry) -> bool;
+
+    /// How long a client that has made changes is delayed, in milliseconds. The caller does so.
+    fn take_delay_ms(&self) -> u32;
 
     /// The thread makes no change with the version that it has drawn.
     fn withdraw(&self, thread: usize);
@@ -75,7 +79,17 @@ impl WorkerStore {
     pub(super) fn note_deleted(&self, _bucket: &BucketGuard<'_>, hash: KeyHash) {
         if let Some(journal) = self.journal {
             journal.draw(self.thread);
-            journal.note(self.thread, JournalEntry::Delete(hash));
+            self.note_change(journal, JournalEntry::Delete(hash));
+        }
+    }
+
+    /// Notes a change that is visible.
+    #[inline]
+    pub(super) fn note_change(&self, journal: &dyn Journal, entry: JournalEntry) {
+        if journal.note(self.thread, entry) {
+            // So the event loop looks before it serves the next client.
+            self.needs_quiescence.set(true);
+            self.delays_client.set(true);
         }
     }
 

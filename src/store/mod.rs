@@ -53,7 +53,7 @@ pub use engine::{
 };
 pub use jobs::{JOB_THREADS, Jobs, PausedJobs, PrefixScan, PrefixUse};
 pub use journal::{Journal, JournalEntry};
-pub use operations::replicated::ReplicaStore;
+pub use operations::replicated::{PutOutcome, ReplicaStore};
 pub use recover::{LeftItems, RecoveryReport};
 pub use sinks::{Departure, DepartureReason, DepartureSink, JobEvent, JobSink, SinkSwitch};
 pub use statistics::rows::report_rows;

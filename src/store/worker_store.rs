@@ -1,6 +1,7 @@
 //! One thread's side of the store: its magazines, its CAS uniques, and unlinked chunks that are not in limbo
 //! yet.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::base::{HashedKey, Moment, RelTime};
@@ -56,7 +57,9 @@ pub struct WorkerStore {
     pub(super) pending_inserts: PendingInserts,
     pub(super) late_reads: LateReads,
     /// Chunks in limbo that are needed wait for this thread to unpin.
-    pub(super) needs_quiescence: bool,
+    pub(super) needs_quiescence: Cell<bool>,
+    /// The client that has just been served has made changes that others cannot follow.
+    pub(super) delays_client: Cell<bool>,
 }
 
 /// Unlinked chunks that a worker collects before it stamps them and puts them into limbo.
@@ -77,7 +80,8 @@ impl WorkerStore {
             copied_bytes: 0,
             pending_inserts: PendingInserts::default(),
             late_reads: LateReads::default(),
-            needs_quiescence: false,
+            needs_quiescence: Cell::new(false),
+            delays_client: Cell::new(false),
             recall: store.slabs.last_recall(),
             role: MemoryRole::Worker { may_wait: true },
             sweep_wait: SweepWait::default(),

@@ -11,6 +11,7 @@
 
 mod adopting;
 mod datagrams;
+mod delaying;
 mod dumps;
 mod handing_over;
 mod measuring;
@@ -304,7 +305,7 @@ impl EventLoop {
             _ => self.serve_many(events, registry, pin),
         };
         for place in again.drain(..) {
-            if self.must_wait(place) {
+            if self.is_delayed(place) || self.must_wait(place) {
                 self.run_again.push(place);
             } else if let Some(client) = self.connections.at(place) {
                 client.is_queued = false;
@@ -413,6 +414,7 @@ impl EventLoop {
         }
         self.apply(place, outcome, registry);
         if self.store.wants_quiescence() {
+            self.delay_writer(place);
             self.store.end_turn();
             pin.refresh();
         }

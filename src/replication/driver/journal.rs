@@ -27,7 +27,7 @@ impl Journal for RingJournal {
         self.rings.draw(thread, unix_ms)
     }
 
-    fn note(&self, thread: usize, entry: JournalEntry) {
+    fn note(&self, thread: usize, entry: JournalEntry) -> bool {
         let change = match entry {
             JournalEntry::Set(hash) => Change::Set(hash),
             JournalEntry::Touch { hash, base } => Change::Touch { hash, base },
@@ -35,6 +35,11 @@ impl Journal for RingJournal {
             JournalEntry::Flush => Change::Flush,
         };
         self.rings.push(thread, change);
+        self.rings.delays_writers()
+    }
+
+    fn take_delay_ms(&self) -> u32 {
+        self.rings.take_delay_ms()
     }
 
     fn withdraw(&self, thread: usize) {

@@ -15,13 +15,13 @@ pub(super) const ACCEPTS_MAX: usize = 16;
 
 /// A listening socket.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(super) struct LinkListener {
     socket: TcpListener,
     /// The kernel has reported connections, and there may be more. It does not report them again.
     pub(super) is_ready: bool,
 }
 
-impl Listener {
+impl LinkListener {
     /// Listens on `address`, and has `registry` report connections as `token`.
     ///
     /// # Errors
@@ -62,14 +62,14 @@ mod tests {
 
     use mio::{Poll, Token};
 
-    use super::{ACCEPTS_MAX, BACKLOG, Listener};
+    use super::{ACCEPTS_MAX, BACKLOG, LinkListener};
 
     #[test]
     fn a_turn_accepts_a_bounded_number_of_connections_and_later_ones_the_others() {
         const CONNECTIONS: usize = 2 * ACCEPTS_MAX + 3;
         const { assert!(CONNECTIONS < BACKLOG as usize) };
         let poll = Poll::new().unwrap();
-        let mut listener = Listener::bind("127.0.0.1:0".parse().unwrap(), poll.registry(), Token(0)).unwrap();
+        let mut listener = LinkListener::bind("127.0.0.1:0".parse().unwrap(), poll.registry(), Token(0)).unwrap();
         let address = listener.address().unwrap();
         let _clients: Vec<TcpStream> = (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();
         assert_eq!(listener.accept().0.len(), 0, "the kernel has reported nothing");

@@ -41,6 +41,9 @@ pub use thread::{Running, start};
 pub trait LocalChanges: Send + 'static {
     /// Appends changes that were not taken before, in the order of their versions.
     fn take(&mut self, unix_ms: u64, entries: &mut Vec<LogEntry>) -> TakenChanges;
+
+    /// Clients that write are delayed for this long from now on, in milliseconds.
+    fn delay_writers(&mut self, _delay_ms: u32) {}
 }
 
 /// What is known of changes that were taken.

@@ -21,6 +21,7 @@ use crate::base::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::base::{KeyHash, Version};
 use crate::replication::clock::HybridClock;
 use crate::replication::log::{Change, LogEntry, MissedChanges};
+use crate::replication::overflow::WRITE_DELAY_MS_MAX;
 use crate::sync::Leaf;
 
 use super::{LocalChanges, TakenChanges};
@@ -36,7 +37,8 @@ struct WorkerRing {
     entries: Vec<LogEntry>,
     /// A version that was drawn for a change that is not in `entries` yet.
     drawn: Option<Version>,
-    has_missed: bool,
+    /// Changes that found it full.
+    missed: u64,
     /// Deletes that found the ring full, in the order of their versions.
     missed_deletes: VecDeque<(KeyHash, Version)>,
     /// The latest flush that found it full.
@@ -53,6 +55,12 @@ pub struct ChangeRings {
     pending: Box<[AtomicU32]>,
     /// Deletes up to this version were dropped, since the driver last took changes.
     forgotten: AtomicU64,
+    /// Whether clients that write are delayed before a ring is full.
+    throttles: bool,
+    /// How long clients that write are delayed, in milliseconds.
+    delay_ms: AtomicU32,
+    /// How often one was.
+    delays: AtomicU64,
 }
 
 impl ChangeRings {
@@ -60,7 +68,14 @@ impl ChangeRings {
     pub fn new(threads: usize, capacity: usize, clock: Arc<HybridClock>) -> Self {
         let rings = (0..threads).map(|_| Leaf::default()).collect();
         let pending = (0..PENDING_SLOTS).map(|_| AtomicU32::new(0)).collect();
-        Self { rings, capacity, clock, pending, forgotten: AtomicU64::new(0) }
+        let [forgotten, delays] = [0, 0].map(AtomicU64::new);
+        Self { rings, capacity, clock, pending, forgotten, throttles: false, delay_ms: AtomicU32::new(0), delays }
+    }
+
+    /// The same rings, which delay clients that write when they are nearly full.
+    #[must_use]
+    pub fn with_throttle(self, throttles: bool) -> Self {
+        Self { throttles, ..self }
     }
 
     /// Draws the version of a change that the thread is about to make visible. The thread holds the lock of the key's
@@ -80,10 +95,14 @@ impl ChangeRings {
             // Relaxed: the lock of the key's bucket orders it.
             self.pending_of(hash).fetch_add(1, Ordering::Relaxed);
         }
-        if ring.entries.len() < self.capacity {
+        let len = ring.entries.len();
+        if len < self.capacity {
+            if self.throttles && len > self.capacity / 4 * 3 {
+                self.delay_writers(WRITE_DELAY_MS_MAX);
+            }
             return ring.entries.push(LogEntry { version, change });
         }
-        ring.has_missed = true;
+        ring.missed += 1;
         match change {
             Change::Set(_) | Change::Touch { .. } => {}
             Change::Delete(hash) => self.keep_missed(&mut ring, hash, version),
@@ -102,6 +121,33 @@ impl ChangeRings {
     /// There will be no change with the version that was drawn.
     pub fn withdraw(&self, thread: usize) {
         self.rings[thread].lock().drawn = None;
+    }
+
+    /// Whether a client that has written should be delayed.
+    #[inline]
+    pub fn delays_writers(&self) -> bool {
+        // Relaxed: a hint.
+        self.delay_ms.load(Ordering::Relaxed) > 0
+    }
+
+    /// A client that has written is delayed for this long, in milliseconds, if there is a reason.
+    pub fn take_delay_ms(&self) -> u32 {
+        // Relaxed: a hint, and a count.
+        let delay_ms = self.delay_ms.load(Ordering::Relaxed);
+        if delay_ms > 0 {
+            self.delays.fetch_add(1, Ordering::Relaxed);
+        }
+        delay_ms
+    }
+
+    /// How often a client was delayed.
+    pub fn delays(&self) -> u64 {
+        self.delays.load(Ordering::Relaxed)
+    }
+
+    fn delay_writers(&self, delay_ms: u32) {
+        // Relaxed: a hint.
+        self.delay_ms.store(delay_ms, Ordering::Relaxed);
     }
 
     fn finds_delete(&self, hash: KeyHash, version: Version) -> bool {
@@ -155,8 +201,9 @@ impl LocalChanges for RingReader {
         for ring in &self.rings.rings {
             let mut ring = ring.lock();
             through = ring.drawn.map_or(through, |drawn| through.min(drawn.before()));
-            if std::mem::take(&mut ring.has_missed) {
+            if ring.missed > 0 {
                 let missed = missed.get_or_insert_default();
+                missed.changes += std::mem::take(&mut ring.missed);
                 missed.deletes.extend(std::mem::take(&mut ring.missed_deletes));
                 missed.flushed = missed.flushed.max(std::mem::take(&mut ring.missed_flush));
             }
@@ -176,6 +223,12 @@ impl LocalChanges for RingReader {
         entries[start..].iter().filter_map(deleted).chain(missed_deletes).for_each(|hash| self.rings.note_gone(hash));
         entries[start..].sort_unstable_by_key(|entry| entry.version);
         TakenChanges { through, missed }
+    }
+
+    fn delay_writers(&mut self, delay_ms: u32) {
+        if self.rings.throttles {
+            self.rings.delay_writers(delay_ms);
+        }
     }
 }
 
@@ -258,12 +311,31 @@ mod tests {
         };
         let delete = |hash| Change::Delete(KeyHash(hash));
         assert_eq!(missed(&[set(1)]).0, None);
-        assert_eq!(missed(&[delete(3), set(2)]).0, Some(super::MissedChanges::default()));
+        assert_eq!(missed(&[delete(3), set(2)]).0, Some(super::MissedChanges { changes: 1, ..Default::default() }));
         let (taken, versions) = missed(&[set(1), delete(3), delete(4), Change::Flush]);
         let deletes = vec![(KeyHash(3), versions[1]), (KeyHash(4), versions[2])];
-        let expected = super::MissedChanges { deletes, flushed: versions[3], forgotten: Version::ZERO };
+        let expected = super::MissedChanges { changes: 3, deletes, flushed: versions[3], forgotten: Version::ZERO };
         assert_eq!(taken, Some(expected));
         assert_eq!(missed(&[delete(3)]).0, None);
+    }
+
+    #[test]
+    fn a_ring_that_is_nearly_full_delays_writers_until_it_was_taken() {
+        let clock = Arc::new(HybridClock::new(NodeNumber::new(1), Version::ZERO));
+        let rings = Arc::new(ChangeRings::new(1, 100, clock).with_throttle(true));
+        let mut reader = RingReader::new(Arc::clone(&rings));
+        let push = |count: u64| {
+            (0..count).for_each(|hash| {
+                rings.draw(0, NOW_MS);
+                rings.push(0, set(hash));
+            });
+            rings.take_delay_ms()
+        };
+        assert_eq!([push(70), push(20)], [0, super::WRITE_DELAY_MS_MAX]);
+        reader.take(NOW_MS, &mut Vec::new());
+        reader.delay_writers(0);
+        assert_eq!([push(1), push(0)], [0, 0]);
+        assert_eq!((rings.delays(), rings.delays_writers()), (1, false));
     }
 
     #[test]

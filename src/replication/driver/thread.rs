@@ -25,7 +25,7 @@ use crate::sys::log::{Level, log_line};
 
 use super::dial::{AddressBook, DialTarget};
 use super::link_socket::{LinkSocket, SocketProgress};
-use super::listening::Listener;
+use super::listening::LinkListener;
 use super::{DriverConfig, KeepSaved, LocalChanges, PeerOrder};
 
 const MAIL: Token = Token(usize::MAX);
@@ -62,7 +62,7 @@ struct Driver<C, L> {
     keep: Option<KeepSaved>,
     poll: Poll,
     sender: Sender<PeerOrder>,
-    listeners: Vec<Listener>,
+    listeners: Vec<LinkListener>,
     connections: BTreeMap<LinkId, LinkSocket>,
     book: AddressBook,
     next_link: u64,
@@ -100,16 +100,16 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
 ) -> io::Result<Running> {
     let poll = Poll::new()?;
     let (sender, mail) = mailbox(poll.registry(), MAIL, MAIL_MAX)?;
-    let mut listeners: Vec<Listener> = Vec::new();
+    let mut listeners: Vec<LinkListener> = Vec::new();
     for address in config.listen.iter().take(LISTENERS_MAX) {
-        match Listener::bind(*address, poll.registry(), Token(LISTENERS - listeners.len())) {
+        match LinkListener::bind(*address, poll.registry(), Token(LISTENERS - listeners.len())) {
             Ok(listener) => listeners.push(listener),
             // Without IPv6, all interfaces are those of IPv4.
             Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => {}
             Err(error) => return Err(error),
         }
     }
-    let addresses = listeners.iter().map(Listener::address).collect::<io::Result<_>>()?;
+    let addresses = listeners.iter().map(LinkListener::address).collect::<io::Result<_>>()?;
     let on_serve = std::mem::replace(&mut config.on_serve, Box::new(|| {}));
     let keep = config.keep.take();
     let report = Arc::new(Leaf::new(replica.report_node()));
@@ -161,6 +161,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             let has_changes = self.take_changes();
             self.read_all();
             self.write_all();
+            self.changes.delay_writers(self.replica.write_delay_ms());
             self.cache.end_turn();
             let has_bytes = |connection: &LinkSocket| connection.is_readable || connection.may_write();
             let has_more = has_callers || self.connections.values().any(has_bytes);
@@ -376,7 +377,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
         has_more
     }
 
-    /// Another node has connected, or somebody else.
+    /// Another node has connected, or a stranger.
     fn let_in(&mut self, stream: TcpStream, address: SocketAddr) {
         if let Some(why) = self.why_shut_out(address.ip()) {
             if let Some(times) = self.strangers.note(1, self.clock.read().now) {

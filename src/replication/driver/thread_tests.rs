@@ -11,9 +11,10 @@ use crate::replication::control::PeerState;
 use crate::replication::notice::PeerNotice;
 use crate::replication::simulator::model::{Model, hash_of};
 use crate::replication::{
-    Change, HashRange, NodeId, Now, RemovalReason, Replica, ReplicaConfig, ReplicatedCache, Saved,
+    Change, HashRange, NodeId, Now, OverflowPolicy, RemovalReason, Replica, ReplicaConfig, ReplicatedCache, Saved,
 };
 use crate::settings::{Endpoint, ListenerTls};
+use crate::store::PutOutcome;
 use crate::sync::Sender;
 
 use super::{ChangeRings, DriverConfig, PeerObserver, PeerOrder, RingReader, start};
@@ -29,15 +30,20 @@ impl ReplicatedCache for Shared {
     fn version(&self, hash: KeyHash) -> Option<Version> {
         self.0.lock().unwrap().version(hash)
     }
-    fn read(&self, hash: KeyHash, visit: &mut dyn FnMut(&VersionedValue<'_>)) -> bool {
-        self.0.lock().unwrap().read(hash, visit)
+    fn read_if(
+        &self,
+        hash: KeyHash,
+        wants: &dyn Fn(Version) -> bool,
+        visit: &mut dyn FnMut(&VersionedValue<'_>),
+    ) -> Option<Version> {
+        self.0.lock().unwrap().read_if(hash, wants, visit)
     }
     fn put(
         &mut self,
         hash: KeyHash,
         value: &VersionedValue<'_>,
         allows: &mut dyn FnMut(Option<Version>) -> bool,
-    ) -> bool {
+    ) -> PutOutcome {
         self.0.lock().unwrap().put(hash, value, allows)
     }
     fn touch(&mut self, hash: KeyHash, base: Version, version: Version, ttl_ms: Option<u64>) -> bool {
@@ -93,6 +99,7 @@ impl TestNode {
             skew_ms_max: 60_000,
             session_interval_ms: 3_600_000,
             serve_after_ms: 3_600_000,
+            overflow: OverflowPolicy::Resync,
         };
         let now = Now { unix_ms: unix_ms(&clock), steady_ms: 0 };
         let saved = Saved::new(NodeId(u64::from(number)), NodeNumber::new(number), Version::ZERO);

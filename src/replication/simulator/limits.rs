@@ -225,3 +225,25 @@ fn a_relay_of_a_handshake_cannot_speak_on_the_link() {
     mesh.settle();
     assert_eq!(mesh.values(1), [Some(11); 2]);
 }
+
+#[test]
+fn a_link_whose_other_end_falls_silent_is_given_up_and_made_anew() {
+    let mut mesh = Mesh::pair();
+    mesh.set(0, 1, 11);
+    mesh.settle();
+    let link = |mesh: &Mesh, index: usize| *mesh.nodes[index].replica.links.keys().next().unwrap();
+    let before = [0, 1].map(|index| link(&mesh, index));
+    // The connection is half open: what is sent arrives nowhere, and neither end is told.
+    for _ in 0..200 {
+        mesh.tick();
+        mesh.payloads.retain(|(to, _)| !before.contains(to));
+        while mesh.deliver() {
+            mesh.payloads.retain(|(to, _)| !before.contains(to));
+        }
+        if mesh.now_ms < 14_000 {
+            mesh.set(0, 2, mesh.now_ms);
+        }
+    }
+    assert!([0, 1].iter().all(|index| link(&mesh, *index) != before[*index]));
+    assert_eq!(mesh.values(2)[0], mesh.values(2)[1]);
+}

@@ -18,10 +18,12 @@ mod history;
 mod limits;
 pub(super) mod model;
 mod network;
+mod overflows;
 mod plan;
 mod random;
 mod reports;
 mod scenarios;
+mod shortages;
 mod world;
 
 use super::Counts;

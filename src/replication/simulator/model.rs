@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Key, KeyHash, KeyHasher, Version, VersionedValue};
 use crate::replication::{HashRange, RemovalReason, ReplicatedCache};
+use crate::store::PutOutcome;
 
 /// An item.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub(in crate::replication) struct Model {
     /// Versions at which items were evicted or expired.
     departed: BTreeMap<u64, Version>,
     capacity: usize,
+    /// What the next values of other nodes find instead of memory.
+    pub(super) shortages: Vec<PutOutcome>,
     /// What has happened since the last look.
     pub(super) notes: Vec<(u64, Note)>,
 }
@@ -51,7 +54,8 @@ pub(in crate::replication) fn hash_of(key: u64) -> KeyHash {
 
 impl Model {
     pub(in crate::replication) fn new(capacity: usize, now_ms: u64) -> Self {
-        Self { now_ms, items: BTreeMap::new(), departed: BTreeMap::new(), capacity, notes: Vec::new() }
+        let (items, departed) = (BTreeMap::new(), BTreeMap::new());
+        Self { now_ms, items, departed, capacity, shortages: Vec::new(), notes: Vec::new() }
     }
 
     /// The live item of a key.
@@ -120,8 +124,16 @@ impl ReplicatedCache for Model {
         self.get(hash).map(|item| item.version)
     }
 
-    fn read(&self, hash: KeyHash, visit: &mut dyn FnMut(&VersionedValue<'_>)) -> bool {
-        let Some(item) = self.get(hash) else { return false };
+    fn read_if(
+        &self,
+        hash: KeyHash,
+        wants: &dyn Fn(Version) -> bool,
+        visit: &mut dyn FnMut(&VersionedValue<'_>),
+    ) -> Option<Version> {
+        let item = self.get(hash)?;
+        if !wants(item.version) {
+            return Some(item.version);
+        }
         visit(&VersionedValue {
             version: item.version,
             key: Key::new(&item.key).unwrap(),
@@ -130,7 +142,7 @@ impl ReplicatedCache for Model {
             ttl_ms: item.deadline_ms.map(|deadline| deadline - self.now_ms),
             data: &item.write.to_le_bytes(),
         });
-        true
+        Some(item.version)
     }
 
     fn put(
@@ -138,16 +150,22 @@ impl ReplicatedCache for Model {
         hash: KeyHash,
         value: &VersionedValue<'_>,
         allows: &mut dyn FnMut(Option<Version>) -> bool,
-    ) -> bool {
+    ) -> PutOutcome {
         self.sweep();
         let stored = self.version(hash);
         if !allows(stored) || stored.is_none() && value.version <= self.departed(hash) {
-            return false;
+            return PutOutcome::Refused;
+        }
+        if let Some(shortage) = self.shortages.pop() {
+            if shortage == PutOutcome::NoMemory {
+                self.leave(hash.0);
+            }
+            return shortage;
         }
         let deadline_ms = value.ttl_ms.map(|ttl| self.now_ms + ttl);
         let write = u64::from_le_bytes(value.data.try_into().unwrap());
         self.insert(hash, ModelItem { version: value.version, deadline_ms, write, key: value.key.bytes().to_vec() });
-        true
+        PutOutcome::Stored
     }
 
     fn touch(&mut self, hash: KeyHash, base: Version, version: Version, ttl_ms: Option<u64>) -> bool {

@@ -1,5 +1,7 @@
 //! What happens in a run: everything is drawn from the seed before the run begins.
 
+use crate::replication::OverflowPolicy;
+
 use super::random::Random;
 
 /// One thing that goes wrong, or ends.
@@ -57,6 +59,7 @@ pub(super) struct Plan {
     pub(super) tombstones: usize,
     pub(super) tombstone_ttl_ms: u64,
     pub(super) queue_bytes: usize,
+    pub(super) overflow: OverflowPolicy,
     /// Percent of requests that delete.
     pub(super) deletes: u64,
     /// Percent of sets that have a short time to live.
@@ -91,6 +94,7 @@ impl Plan {
             tombstones: if random.percent(25) { random.index(4) } else { 10_000 },
             tombstone_ttl_ms: if random.percent(10) { 500 } else { 2 * SKEW_MS_MAX },
             queue_bytes: if random.percent(30) { random.index(400) + 50 } else { 1 << 20 },
+            overflow: if random.percent(30) { OverflowPolicy::Drop } else { OverflowPolicy::Resync },
             deletes: random.within(5..=35),
             short_ttls: if random.percent(20) { 20 } else { 0 },
             incidents: Vec::new(),

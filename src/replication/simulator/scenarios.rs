@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::{NodeNumber, Version};
 use crate::replication::{
-    Change, Frame, LinkCloseReason, LinkEnd, LinkId, LinkRefusal, LogEntry, MissedChanges, NodeId, Now, PeerEvent,
-    PeerId, PeerState, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved, decode,
+    Change, Frame, LinkCloseReason, LinkEnd, LinkId, LinkRefusal, LogEntry, MissedChanges, NodeId, Now, OverflowPolicy,
+    PeerEvent, PeerId, PeerState, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved,
+    decode,
 };
 
 use super::model::{Model, hash_of};
@@ -47,6 +48,7 @@ pub(super) fn config() -> ReplicaConfig {
         skew_ms_max: 60_000,
         session_interval_ms: 1 << 40,
         serve_after_ms: 1 << 40,
+        overflow: OverflowPolicy::Resync,
     }
 }
 

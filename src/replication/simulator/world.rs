@@ -368,6 +368,7 @@ impl SimulatedWorld {
             skew_ms_max: 3 * 3_600_000,
             session_interval_ms: 700,
             serve_after_ms: 1_000,
+            overflow: self.plan.overflow,
         }
     }
 

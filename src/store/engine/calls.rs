@@ -181,6 +181,12 @@ pub trait Engine {
     fn wake_workers(&self) {}
 
     /// Whether other requests wait for this thread to unpin. Between two connections it should then call
-    /// [`Engine::end_turn`] and refresh its pin.
+    /// [`Engine::end_turn`] and refresh its pin. Before, [`Engine::take_delay_ms`] says whether the client waits.
     fn wants_quiescence(&self) -> bool;
+
+    /// For how many milliseconds the client that was just served should not be served again, because other nodes cannot
+    /// follow what it changes. Usually 0.
+    fn take_delay_ms(&mut self) -> u32 {
+        0
+    }
 }

@@ -147,7 +147,7 @@ impl WorkerStore {
         let Some(journal) = self.journal else { return item.set_deadline(deadline) };
         let base = item.version().map_or(Version::ZERO, Version::from_bits);
         item.touch(deadline, Some(journal.draw(self.thread).bits()));
-        journal.note(self.thread, JournalEntry::Touch { hash, base });
+        self.note_change(journal, JournalEntry::Touch { hash, base });
     }
 
     /// Whether less than `below_s` seconds are left. An item without a deadline never expires.

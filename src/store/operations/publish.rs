@@ -279,7 +279,7 @@ impl WorkerStore {
             None => self.count_linked(class, bytes, links),
         }
         if let Some(journal) = journal {
-            journal.note(self.thread, JournalEntry::Set(hash));
+            self.note_change(journal, JournalEntry::Set(hash));
         }
         if let Some((_, old)) = &there
             && self.departure_sinks.any()

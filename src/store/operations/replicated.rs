@@ -16,7 +16,7 @@ use crate::sync::{Participant, Pin};
 
 use super::publish::Linking;
 
-/// How often a value tries to get memory that other threads still read.
+/// How often a value tries to get memory that other threads still read, before its caller has to try again.
 const TRIES_MAX: u32 = 64;
 /// Chains of the index in a slice of a walk, and items after which a slice ends.
 const CHAINS_PER_SLICE: u32 = 64;
@@ -24,6 +24,19 @@ const ITEMS_PER_SLICE: usize = 512;
 
 /// Marks as they travel.
 const WIRE_MARKS: [(u8, Marks); 3] = [(1, Marks::STALE), (2, Marks::TOKEN_SENT), (4, Marks::BINARY_KEY)];
+
+/// What became of a value of another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// It is stored.
+    Stored,
+    /// It was not allowed.
+    Refused,
+    /// Its memory is still read by other threads. Nothing has changed: the caller tries again later.
+    Busy,
+    /// There is no memory for it. An older item has left.
+    NoMemory,
+}
 
 /// A value that is not linked yet.
 enum FilledItem {
@@ -65,13 +78,22 @@ impl ReplicaStore {
         self.pinned(|pin, worker| worker.find_hashed(pin, hash).map(|item| version_of(&item)))
     }
 
-    /// Shows the item whose key has this hash. False: it is absent.
-    pub fn read(&self, hash: KeyHash, visit: &mut dyn FnMut(&VersionedValue<'_>)) -> bool {
+    /// Shows the item whose key has this hash, if `wants` says so of its version. Returns the version; `None`: it is
+    /// absent.
+    pub fn read_if(
+        &self,
+        hash: KeyHash,
+        wants: &dyn Fn(Version) -> bool,
+        visit: &mut dyn FnMut(&VersionedValue<'_>),
+    ) -> Option<Version> {
         self.pinned(|pin, worker| {
-            let Some(item) = worker.find_hashed(pin, hash) else { return false };
-            let Some(key) = Key::new(item.key()) else { return false };
+            let item = worker.find_hashed(pin, hash)?;
+            let key = Key::new(item.key())?;
             // The version first: a touch stores it last, so the deadline is not an older one.
             let version = version_of(&item);
+            if !wants(version) {
+                return Some(version);
+            }
             let marks = Marks::of(item.word0());
             let marks = WIRE_MARKS.iter().filter(|(_, mark)| marks.only(*mark) == *mark).map(|(bit, _)| bit).sum();
             let ttl_ms = ttl_ms(item.deadline(), worker.moment);
@@ -85,33 +107,36 @@ impl ReplicaStore {
             if joined.capacity() <= ITEMS_PER_SLICE << 10 {
                 self.joined.set(joined);
             }
-            true
+            Some(version)
         })
     }
 
     /// Stores a value if `allows` says so of the version that it would replace. Nothing changes the key between the
-    /// question and the store. If the value does not fit, an older item leaves nevertheless.
+    /// question and the store.
     pub fn put(
         &mut self,
         hash: KeyHash,
         item: &VersionedValue<'_>,
         allows: &mut dyn FnMut(Option<Version>) -> bool,
-    ) -> bool {
+    ) -> PutOutcome {
         if !allows(self.version(hash)) {
-            return false;
+            return PutOutcome::Refused;
         }
         for _ in 0..TRIES_MAX {
             match self.pinned(|pin, worker| worker.put_replica(pin, hash, item, allows)) {
-                Ok(is_stored) => return is_stored,
+                Ok(true) => return PutOutcome::Stored,
+                Ok(false) => return PutOutcome::Refused,
                 Err(Refusal::Busy) => {
                     self.end_turn();
                     std::thread::yield_now();
                 }
-                Err(Refusal::TooLarge | Refusal::NoMemory) => break,
+                Err(Refusal::TooLarge | Refusal::NoMemory) => {
+                    self.remove(hash, item.version);
+                    return PutOutcome::NoMemory;
+                }
             }
         }
-        self.remove(hash, item.version);
-        false
+        PutOutcome::Busy
     }
 
     /// Gives the item with the version `base` another version and time to live. False: there is no such item.

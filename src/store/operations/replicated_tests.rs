@@ -33,8 +33,13 @@ impl Journal for SharedJournal {
         DRAWN
     }
 
-    fn note(&self, _thread: usize, entry: JournalEntry) {
+    fn note(&self, _thread: usize, entry: JournalEntry) -> bool {
         self.0.noted.lock().unwrap().push(entry);
+        false
+    }
+
+    fn take_delay_ms(&self) -> u32 {
+        0
     }
 
     fn withdraw(&self, _thread: usize) {}
