@@ -2,37 +2,12 @@
 
 use std::path::Path;
 
-use crate::support::{Client, Server, scratch_directory, wait_until};
+use crate::support::{Server, scratch_directory, wait_until};
 
-use super::{free_ports, node, settles_as};
+use super::{KEYS, count, delete, free_ports, node, set, settles_as};
 
 /// Sets in one pipeline, more than a node has sent when it is killed.
 const SETS: usize = 10_000;
-/// Of the keys of each kind, how many.
-const KEYS: usize = 100;
-
-/// Sets keys that begin with `prefix`, and waits for the replies.
-fn set(client: &mut Client, prefix: &str, count: usize) {
-    let sets: String = (0..count).map(|key| format!("set {prefix}{key} 0 0 1\r\nv\r\n")).collect();
-    client.ask(sets, "STORED\r\n".repeat(count));
-}
-
-fn delete(client: &mut Client, prefix: &str) {
-    let deletes: String = (0..KEYS).map(|key| format!("delete {prefix}{key}\r\n")).collect();
-    client.ask(deletes, "DELETED\r\n".repeat(KEYS));
-}
-
-/// How many of the keys are there.
-fn count(client: &mut Client, prefix: &str, keys: usize) -> usize {
-    let of_batch = |start: usize| {
-        let batch: String = (start..(start + KEYS).min(keys)).map(|key| format!(" {prefix}{key}")).collect();
-        client.send(format!("get{batch}\r\n"));
-        let reply = client.read_until(b"END\r\n").expect("the server answers");
-        String::from_utf8_lossy(&reply).matches("VALUE ").count()
-    };
-    (0..keys).step_by(KEYS).map(of_batch).sum()
-}
-
 fn start(port: u16, peer: u16, file: &Path) -> Server {
     node(port, &[peer], &["-e", &file.display().to_string()])
 }
