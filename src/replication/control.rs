@@ -103,8 +103,16 @@ impl Replica {
     ) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.is_paused = true;
+            if peer.node.is_none() {
+                // It is dialled once more, to learn which node it is.
+                peer.dial_at_ms = 0;
+            }
         }
-        let context = &mut StepContext { now, cache, actions };
+        self.end_paused(peer, &mut StepContext { now, cache, actions });
+    }
+
+    /// Ends all links with a paused peer.
+    pub(super) fn end_paused(&mut self, peer: PeerId, context: &mut StepContext<'_, impl ReplicatedCache>) {
         let links = self.links_of(peer);
         links.into_iter().for_each(|link| self.close(link, LinkCloseReason::Refused(LinkRefusal::Paused), context));
     }

@@ -62,6 +62,11 @@ impl Replica {
             && verdict != Err(LinkRefusal::Secret)
         {
             peer.node = Some(hello.node);
+            if peer.is_paused {
+                // It was not known which node it is. That one may have a link of its own.
+                let peer = peer.id;
+                return self.end_paused(peer, context);
+            }
         }
         if let Err(refusal) = verdict.and_then(|()| self.only_link(dialled.is_some(), hello, context)) {
             return self.close(id, LinkCloseReason::Refused(refusal), context);

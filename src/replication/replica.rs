@@ -425,7 +425,8 @@ impl Replica {
 
     fn dial(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
         let is_due = |peer: &&Peer| {
-            let waits = peer.is_dialling || peer.is_paused || context.now.steady_ms < peer.dial_at_ms;
+            let is_paused = peer.is_paused && peer.node.is_some();
+            let waits = peer.is_dialling || is_paused || context.now.steady_ms < peer.dial_at_ms;
             !waits && self.link_of(peer).is_none()
         };
         let due: Vec<PeerId> = self.peers.values().filter(is_due).map(|peer| peer.id).collect();

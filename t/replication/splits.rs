@@ -33,7 +33,10 @@ fn all(client: &mut Client, prefix: &str) -> Vec<u8> {
 fn pair(more: &[&str]) -> ([Server; 2], [u16; 2]) {
     let ports = free_ports::<2>();
     let flags = [&["-A"][..], more].concat();
-    ([node(ports[0], &[ports[1]], &flags), node(ports[1], &[ports[0]], &flags)], ports)
+    let servers = [node(ports[0], &[ports[1]], &flags), node(ports[1], &[ports[0]], &flags)];
+    wait_for_state(&servers[0], ports[1], "up");
+    wait_for_state(&servers[1], ports[0], "up");
+    (servers, ports)
 }
 
 fn split(servers: &[Server; 2], ports: [u16; 2]) {

@@ -6,7 +6,7 @@ use crate::replication::{
 };
 
 use super::model::{Model, hash_of};
-use super::scenarios::{Mesh, config};
+use super::scenarios::{Mesh, config, peer_id};
 
 /// The link of the first node, which is up.
 fn link_of(mesh: &Mesh) -> LinkId {
@@ -246,4 +246,22 @@ fn a_link_whose_other_end_falls_silent_is_given_up_and_made_anew() {
     }
     assert!([0, 1].iter().all(|index| link(&mesh, *index) != before[*index]));
     assert_eq!(mesh.values(2)[0], mesh.values(2)[1]);
+}
+
+#[test]
+fn a_peer_that_this_node_has_not_dialled_yet_can_be_paused() {
+    let mut mesh = Mesh::new(vec![config(), config()]);
+    mesh.connect(1, peer_id(0));
+    while mesh.deliver() {}
+    let is_linked = |mesh: &Mesh| mesh.nodes[1].replica.links.values().any(|link| link.is_up());
+    assert!(is_linked(&mesh));
+    mesh.order(0, |replica, now, cache, actions| replica.pause(peer_id(1), now, cache, actions));
+    mesh.settle();
+    assert!(!is_linked(&mesh));
+    mesh.set(0, 1, 11);
+    mesh.settle();
+    assert_eq!(mesh.values(1), [Some(11), None]);
+    mesh.order(0, |replica, _, _, _| replica.resume(peer_id(1)));
+    mesh.join();
+    assert_eq!(mesh.values(1), [Some(11); 2]);
 }
