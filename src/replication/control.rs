@@ -1,5 +1,7 @@
 //! What an operator can ask of a node: peers, and how they do.
 
+use std::collections::BTreeMap;
+
 use crate::settings::Endpoint;
 
 use super::cache::ReplicatedCache;
@@ -151,8 +153,13 @@ impl Replica {
     pub fn reports(&self, now: Now) -> Vec<PeerReport> {
         let dialled = self.peers.values().map(|peer| self.report(Some(peer), self.link_of(peer), now));
         let is_dialled = |link: &&Link| self.peers.values().any(|peer| is_between(link, peer));
-        let others = self.links.values().filter(|link| !is_dialled(link));
-        dialled.chain(others.map(|link| self.report(None, Some(link), now))).collect()
+        // A node may have a second link for a moment.
+        let mut others: BTreeMap<NodeId, &Link> = BTreeMap::new();
+        for link in self.links.values().filter(|link| !is_dialled(link)) {
+            let known = link.node().map(|node| others.entry(node).or_insert(link));
+            known.into_iter().filter(|_| link.is_up()).for_each(|known| *known = link);
+        }
+        dialled.chain(others.into_values().map(|link| self.report(None, Some(link), now))).collect()
     }
 
     /// Whether a link is up, so that its frames may be long.

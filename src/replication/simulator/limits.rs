@@ -265,3 +265,20 @@ fn a_peer_that_this_node_has_not_dialled_yet_can_be_paused() {
     mesh.join();
     assert_eq!(mesh.values(1), [Some(11); 2]);
 }
+
+#[test]
+fn connections_of_strangers_are_no_peers_and_two_links_of_a_node_are_one() {
+    let mut mesh = Mesh::new(vec![config(), config()]);
+    for link in [50, 52] {
+        mesh.step(0, ReplicaEvent::Opened { link: LinkId(link), dialled: None, nonce: [1; 16] });
+    }
+    (0..2).for_each(|_| mesh.connect(1, peer_id(0)));
+    let nodes =
+        |mesh: &Mesh| mesh.nodes[0].replica.reports(mesh.now()).iter().map(|peer| peer.node).collect::<Vec<_>>();
+    while mesh.deliver() {
+        let known: Vec<_> = nodes(&mesh).into_iter().flatten().collect();
+        assert!(known.len() <= 1, "{known:?}");
+        // The second node's address, which was not dialled yet, and its links.
+        assert!(nodes(&mesh).len() <= 2);
+    }
+}
