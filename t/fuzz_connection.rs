@@ -197,7 +197,7 @@ impl Worker {
                     connection.allow_slice();
                     false
                 }
-                DriveOutcome::Wait | DriveOutcome::Hold | DriveOutcome::Verify => {
+                DriveOutcome::Wait | DriveOutcome::Hold | DriveOutcome::AwaitAnswer => {
                     unsent.is_empty() && !connection.wants_writable()
                 }
             };
@@ -226,6 +226,7 @@ impl Worker {
                 hot: &mut self.hot,
                 surcharge: 0,
                 client_fd: -1,
+                owned: larder::command::OwnedAccess::default(),
                 last_try: false,
             },
             input: &mut self.input,

@@ -3,6 +3,7 @@
 mod joins;
 mod memory_file;
 mod overflows;
+mod owners;
 mod splits;
 
 use std::fs;

@@ -41,6 +41,7 @@ function __larder_suboptions
     printf '%s\t%s\n' 'repl_bandwidth=' 'Most MiB a second that are sent to a peer'
     printf '%s\t%s\n' 'repl_tombstone_ttl=' 'Time for which a delete is remembered, in seconds'
     printf '%s\t%s\n' 'repl_max_skew=' 'How far the clock of another node may be ahead, in seconds'
+    printf '%s\t%s\n' 'repl_owner_prefix=' 'Keys that begin with this belong to one node at a time, which carries out add and delete of them: locks are exclusive in the mesh'
     printf '%s\t%s\n' 'resp_obj_mem_limit=' 'Memory limit for replies that clients have not read, in MiB'
     printf '%s\t%s\n' 'conn_limit_per_address=' 'Maximum number of connections from one IP address, or from one IPv6 network of 64 bits'
     printf '%s\t%s\n' 'admin_socket=' 'Unix socket for the operator, with the access mode of -a'

@@ -7,6 +7,7 @@ use crate::stats::{Access, HotSampler, PrefixTable};
 use crate::store::{Engine, Item as _, Miss};
 
 use super::operator::Operator;
+use super::owned::OwnedAccess;
 
 /// What a worker lends to a command for one turn.
 pub struct Context<'a, E: Engine> {
@@ -20,6 +21,8 @@ pub struct Context<'a, E: Engine> {
     pub switches: &'a Switches,
     /// `stats detail`, shared by all workers.
     pub prefixes: &'a PrefixTable,
+    /// Keys that one node of the mesh owns.
+    pub owned: OwnedAccess<'a>,
     /// The descriptor of the client; -1: it has none. `stats conns` marks the client that asks.
     pub client_fd: i32,
     /// This worker's sampler for `stats hotkeys`.

@@ -5,6 +5,7 @@ use crate::protocol::meta::{KEY_BYTES_MAX, decode_key};
 use crate::protocol::{
     Answer, Echo, Fetch, KeyCoding, Keys, LineRest, ReplyLine, Request, RetrievalOptions, Then, compose,
 };
+use crate::replication::PendingAnswer;
 use crate::store::{Engine, EngineAdmin};
 use crate::watch::Wanted;
 
@@ -44,6 +45,10 @@ pub enum Outcome<P> {
     /// The store waits for other threads, and nothing was answered. End the turn and execute the entry again in the
     /// next.
     Busy,
+    /// Nothing was answered. Execute the entry again when its value has arrived, which the input buffer holds.
+    Incomplete,
+    /// Nothing was answered. Execute the entry again when this answer is there, and with it.
+    Await(PendingAnswer),
     /// Send the queued replies and close.
     Close,
 }

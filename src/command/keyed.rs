@@ -7,6 +7,7 @@ use crate::store::{ArithOptions, ArithOutcome, Engine, Fetched, Removal, RemoveO
 use super::context::Context;
 use super::execute::{Outcome, answer};
 use super::observe::{self, Renewal};
+use super::owned::{self, OwnedProgress};
 use super::sink::ReplySink;
 
 pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
@@ -22,7 +23,19 @@ pub(super) fn delete<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     // An item that only becomes stale is not deleted.
     let is_shown = sink.is_watched() && (removal.unlinks() || drop_value);
     let before = is_shown.then(|| observe::before_delete(key, ctx, pin));
-    let answered = match ctx.engine.delete(pin, key, removal) {
+    let outcome = if ctx.owned.has(key.key) && removal.unlinks() {
+        match owned::delete(key.key, compare, ctx) {
+            OwnedProgress::Over(outcome) => outcome,
+            OwnedProgress::Awaits(pending) => return Outcome::Await(pending),
+            OwnedProgress::Refused(line) => {
+                answer(sink, wanted.echo, line);
+                return Outcome::Done;
+            }
+        }
+    } else {
+        ctx.engine.delete(pin, key, removal)
+    };
+    let answered = match outcome {
         RemoveOutcome::Removed { cas } => {
             if let Some(before) = before {
                 observe::deleted(key.key.bytes(), before, wanted.echo, sink);

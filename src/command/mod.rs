@@ -10,6 +10,7 @@
 //! retrieval, packet_get      plain gets, text and binary
 //! fetch                      one key with options
 //! storage, keyed             sets; deletes, numbers and touches
+//! owned                      add and delete of keys that another node may own
 //! admin, slabs, crawler      the operator's commands; operator: what they ask of the process
 //! web                        requests over HTTP: pages and items
 //! statistics, dump           `stats`; rows of all items
@@ -27,6 +28,7 @@ mod keyed;
 mod lookup;
 mod observe;
 mod operator;
+mod owned;
 mod packet_get;
 mod retrieval;
 mod sink;
@@ -42,6 +44,7 @@ pub use dump::{Dump, DumpNext};
 pub use execute::{Outcome, execute};
 pub use lookup::Lookup;
 pub use operator::Operator;
+pub use owned::OwnedAccess;
 pub use retrieval::KEYS_PER_WINDOW;
 pub use sink::{BORROWED_VALUE_MIN, Mark, ReplySink, copied_value};
 pub use storage::{Extended, Incoming, Terminator, extend_value, finish_store, refuse_value};

@@ -2,12 +2,14 @@
 
 use crate::base::{Deadline, HashedKey, Key, KeyHash, StoreMode};
 use crate::protocol::{Answer, Echo, KeyCoding, OwnedEcho, PlainSet, ReplyLine, Storage, Value, text};
+use crate::replication::OWNED_VALUE_BYTES_MAX;
 use crate::store::{Engine, Pending as _, Refusal, Removal, StoreOutcome, Write, WriteOptions};
 use crate::watch::StoreStatus;
 
 use super::context::Context;
 use super::execute::{Outcome, answer};
 use super::observe::{self, StoreAttempt};
+use super::owned::{self, OwnedProgress};
 use super::sink::ReplySink;
 
 /// A value that is being received.
@@ -82,6 +84,9 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     pin: &'pin E::Pin,
     sink: &mut S,
 ) -> Outcome<E::Pending> {
+    if wanted.mode == StoreMode::Add && ctx.owned.has(key.key) {
+        return add_owned(wanted, key, ctx, pin, sink);
+    }
     let Value::Whole(value) = wanted.value else { return begin_store(wanted, key, ctx, pin, sink) };
     let options = options_of(wanted, ctx);
     let write = write_of(wanted, key, &options, ctx);
@@ -99,6 +104,46 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
     answer_stored(outcome, IsCas::of(wanted.mode, wanted.compare), wanted.value_len, wanted.echo, ctx, sink);
     if wanted.mode.joins() {
         ctx.charge_copies();
+    }
+    Outcome::Done
+}
+
+/// An add of a key that some node owns.
+#[cold]
+fn add_owned<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    wanted: &Storage<'_>,
+    key: HashedKey<'_>,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) -> Outcome<E::Pending> {
+    let progress = match wanted.value {
+        Value::Whole(value) => owned::add(wanted, key.key, value, ctx),
+        Value::BadTerminator => {
+            refuse_data(wanted.echo, ctx, sink);
+            return Outcome::Done;
+        }
+        Value::Coming if wanted.value_len as usize <= OWNED_VALUE_BYTES_MAX => return Outcome::Incomplete,
+        Value::Coming => {
+            ctx.counters.store_too_large.add(1);
+            answer(sink, wanted.echo, ReplyLine::TooLarge);
+            let bytes = u64::from(wanted.value_len) + wanted.echo.terminator().len() as u64;
+            return Outcome::Swallow { bytes };
+        }
+    };
+    match progress {
+        OwnedProgress::Awaits(pending) => return Outcome::Await(pending),
+        OwnedProgress::Refused(line) => answer(sink, wanted.echo, line),
+        OwnedProgress::Over(outcome) => {
+            if ctx.prefixes.is_on() {
+                ctx.prefixes.count_set(key.key);
+            }
+            if sink.is_watched() {
+                let attempt = attempt_of(wanted, ctx.deadline(wanted.exptime));
+                observe::stored(key, attempt, observe::store_status(outcome), ctx, pin, sink);
+            }
+            answer_stored(outcome, IsCas::No, wanted.value_len, wanted.echo, ctx, sink);
+        }
     }
     Outcome::Done
 }

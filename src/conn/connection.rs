@@ -121,8 +121,8 @@ pub enum DriveOutcome {
     Dump,
     /// Hand the client over to the watch thread.
     Watch,
-    /// Drive again when the verifier thread has given a verdict.
-    Verify,
+    /// Drive again when another thread has answered: the verifier, or the replication thread.
+    AwaitAnswer,
     /// Close it.
     Close(CloseReason),
 }
@@ -314,6 +314,7 @@ impl Connection {
                 ConnectionState::Swallow { .. } => self.swallow(turn, &mut budget),
                 ConnectionState::Locked { .. } => self.locked(turn, queue, &mut budget),
                 ConnectionState::Verifying { .. } => self.verifying(turn, queue),
+                ConnectionState::Asking(_) => self.asking(turn),
                 ConnectionState::Closing(reason) => Step::Pause(DriveOutcome::Close(*reason)),
             };
             match step {
@@ -426,6 +427,11 @@ impl Connection {
     ) -> Step {
         match outcome {
             Outcome::Busy => return Step::Pause(DriveOutcome::Busy),
+            Outcome::Incomplete => return Step::Starved,
+            Outcome::Await(answer) => {
+                self.state = ConnectionState::Asking(answer);
+                return Step::Pause(DriveOutcome::AwaitAnswer);
+            }
             Outcome::Paused { unread, begun } => {
                 self.state = ConnectionState::Line(begun);
                 *budget = budget.saturating_sub(REQUESTS_PER_PAUSE);
@@ -540,6 +546,7 @@ impl Connection {
             | ConnectionState::Watching(_)
             | ConnectionState::Swallow { .. }
             | ConnectionState::Locked { .. }
+            | ConnectionState::Asking(_)
             | ConnectionState::Verifying { .. } => pause,
         }
     }

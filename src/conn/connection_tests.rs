@@ -128,6 +128,7 @@ impl Bench {
                 hot: &mut self.hot,
                 surcharge: 0,
                 client_fd: -1,
+                owned: crate::command::OwnedAccess::default(),
                 last_try: false,
             },
             input: &mut self.input,

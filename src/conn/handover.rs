@@ -5,7 +5,7 @@
 //! ```
 //!
 //! What refers to memory of the process has no record. This is a value that is being received, a dump, a verification,
-//! or the rest of a list of keys. A worker lets these come to an end first.
+//! a request to the owner of a key, or the rest of a list of keys. A worker lets these come to an end first.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -54,6 +54,7 @@ impl Connection {
             ConnectionState::Line(LineRest::Keys(_))
             | ConnectionState::Value(_)
             | ConnectionState::Dumping { .. }
+            | ConnectionState::Asking(_)
             | ConnectionState::Verifying { .. }
             | ConnectionState::Watching(_) => None,
         }

@@ -57,7 +57,7 @@ impl Connection {
                 Some(reply) => (consumed, reply),
                 None => {
                     turn.input.consume(consumed);
-                    return Step::Pause(DriveOutcome::Verify);
+                    return Step::Pause(DriveOutcome::AwaitAnswer);
                 }
             },
         };
@@ -105,7 +105,7 @@ impl Connection {
         let ConnectionState::Verifying { ticket, failures, packet } = &self.state else { return Step::Again };
         let (verdict, failures) = (ticket.verdict(), *failures);
         let echo = packet.map_or(Echo::TEXT, Echo::Binary);
-        let Some(is_right) = verdict else { return Step::Pause(DriveOutcome::Verify) };
+        let Some(is_right) = verdict else { return Step::Pause(DriveOutcome::AwaitAnswer) };
         let reply = self.judged(is_right, failures, turn);
         self.reply(reply, echo, turn, queue)
     }
@@ -151,10 +151,5 @@ impl Connection {
             log::replies(self.fd(), self.grammar, queue, push);
         }
         if queue.is_full() { Step::Full } else { Step::Again }
-    }
-
-    /// Whether a password of its client is being verified.
-    pub const fn is_verifying(&self) -> bool {
-        matches!(self.state, ConnectionState::Verifying { .. })
     }
 }

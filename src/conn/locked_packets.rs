@@ -44,7 +44,7 @@ impl Connection {
                     Some(reply) => reply,
                     None => {
                         turn.input.consume(len);
-                        return Step::Pause(DriveOutcome::Verify);
+                        return Step::Pause(DriveOutcome::AwaitAnswer);
                     }
                 }
             }

@@ -21,6 +21,7 @@
 //! Buffers belong to the worker, which lends them for one drive. A connection keeps only the beginning of an unfinished
 //! request, and replies that its client has not read. Runs on the worker's thread.
 
+mod asking;
 mod backlog;
 mod cache;
 mod connection;

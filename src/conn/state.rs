@@ -20,6 +20,7 @@
 use crate::auth::PendingVerdict;
 use crate::command::{Dump, Incoming};
 use crate::protocol::{BinaryEcho, LineRest};
+use crate::replication::PendingAnswer;
 use crate::watch::Wanted;
 
 use super::cache::PendingValue;
@@ -45,6 +46,8 @@ pub(super) enum ConnectionState {
         /// Whether this drive may write a slice.
         is_allowed: bool,
     },
+    /// The owner of a key to answer. The bytes of the request are kept, and it is executed again.
+    Asking(PendingAnswer),
     /// The client must authenticate.
     Locked {
         /// Attempts that failed.
@@ -85,9 +88,12 @@ impl ConnectionState {
     #[inline]
     pub(super) const fn activity(&self) -> Activity {
         match self {
-            Self::Command | Self::Line(_) | Self::Locked { .. } | Self::Verifying { .. } | Self::Closing(_) => {
-                Activity::Reading
-            }
+            Self::Command
+            | Self::Line(_)
+            | Self::Locked { .. }
+            | Self::Asking(_)
+            | Self::Verifying { .. }
+            | Self::Closing(_) => Activity::Reading,
             Self::Value(_) => Activity::ReceivingValue,
             Self::Swallow { .. } => Activity::Swallowing,
             Self::Dumping { .. } | Self::Watching(_) => Activity::Sending,
@@ -105,6 +111,7 @@ impl ConnectionState {
             | Self::Dumping { .. }
             | Self::Watching(_)
             | Self::Locked { .. }
+            | Self::Asking(_)
             | Self::Verifying { .. }
             | Self::Closing(_) => None,
         }

@@ -12,9 +12,9 @@ use std::time::Duration;
 use crate::base::{Clock, NodeNumber, Version};
 use crate::protocol::{PeerChange, ReplyLine, Streams};
 use crate::replication::{
-    ChangeRings, Counts, DriverConfig, LinkEnd, NodeId, NodeReport, Now, OverflowPolicy, PeerEvent, PeerNotice,
-    PeerObserver, PeerOrder, PeerReport, PeerState, RecordCounts, Replica, ReplicaConfig, RingJournal, RingReader,
-    Running, Saved, StoreCache, hash_seed, start,
+    ChangeRings, Counts, DriverConfig, LinkEnd, NodeId, NodeReport, Now, OverflowPolicy, OwnedKeys, PeerEvent,
+    PeerNotice, PeerObserver, PeerOrder, PeerReport, PeerState, RecordCounts, Replica, ReplicaConfig, RingJournal,
+    RingReader, Running, Saved, StoreCache, hash_seed, start,
 };
 use crate::settings::{Endpoint, ListenAddress, Settings};
 use crate::stats::{PeerFigures, RecordFigures, ReplicationFigures};
@@ -85,6 +85,8 @@ impl MeshIdentity {
         store.set_journal(Box::new(RingJournal::new(Arc::clone(&rings), Arc::clone(clock))));
         let (serve, served) = sync_channel(1);
         let watch_hub = Arc::new(OnceLock::new());
+        let wake: Arc<OnceLock<WakeWorkers>> = Arc::default();
+        let on_answers = Arc::clone(&wake);
         let config = DriverConfig {
             listen: addresses(&settings.replication_endpoints())?,
             peers: settings.replication_peer_endpoints(),
@@ -92,6 +94,8 @@ impl MeshIdentity {
             accepts_only_peers,
             keep: mesh_file::keeper(settings, store),
             observer: Box::new(PeerWatch(Arc::clone(&watch_hub))),
+            has_owned_keys: !settings.replication_owner_prefixes.is_empty(),
+            on_answers: Box::new(move || on_answers.get().into_iter().for_each(|wake| wake())),
             on_serve: Box::new(move || {
                 // Ignored: the start waits no longer.
                 let _ = serve.try_send(());
@@ -99,7 +103,8 @@ impl MeshIdentity {
         };
         let running = start(replica, cache, RingReader::new(Arc::clone(&rings)), Arc::clone(clock), config)
             .map_err(Failure::system(format!("-o repl_port: listen on port {}", settings.replication_port)))?;
-        Ok(Node { running, rings, served, watch_hub })
+        let owner_prefixes = settings.replication_owner_prefixes.clone();
+        Ok(Node { running, rings, served, watch_hub, wake, owner_prefixes })
     }
 
     fn config(self, settings: &Settings) -> ReplicaConfig {
@@ -118,9 +123,13 @@ impl MeshIdentity {
             session_interval_ms: SESSION_INTERVAL_MS,
             serve_after_ms: u64::from(settings.replication_serve_s) * 1000,
             overflow: overflow(settings),
+            has_owned_keys: !settings.replication_owner_prefixes.is_empty(),
         }
     }
 }
+
+/// Makes the workers look for answers.
+type WakeWorkers = Box<dyn Fn() + Send + Sync>;
 
 /// A node that runs.
 pub(super) struct Node {
@@ -129,6 +138,9 @@ pub(super) struct Node {
     served: Receiver<()>,
     /// Set when there is one: a node starts before clients can watch.
     watch_hub: Arc<OnceLock<Arc<Hub>>>,
+    /// Wakes the workers, which start later.
+    wake: Arc<OnceLock<WakeWorkers>>,
+    owner_prefixes: Vec<String>,
 }
 
 /// Passes what happens with peers to clients that watch.
@@ -175,6 +187,18 @@ impl Node {
     pub(super) fn let_watch(&self, hub: &Arc<Hub>) {
         // Ignored: there is one hub.
         let _ = self.watch_hub.set(Arc::clone(hub));
+    }
+
+    /// How workers ask for owned keys. `None`: no key has an owner.
+    pub(super) fn owned_keys(&self) -> Option<OwnedKeys> {
+        let prefixes = Some(self.owner_prefixes.clone()).filter(|prefixes| !prefixes.is_empty())?;
+        Some(OwnedKeys::new(prefixes, self.running.orders.clone()))
+    }
+
+    /// Lets the node wake the workers.
+    pub(super) fn let_wake(&self, wake: impl Fn() + Send + Sync + 'static) {
+        // Ignored: the workers start once.
+        let _ = self.wake.set(Box::new(wake));
     }
 
     /// What the node tells of itself.

@@ -362,17 +362,19 @@ fn write_files(settings: &Settings, addresses: &[Bound]) -> Option<Pidfile> {
     Pidfile::write(path, !settings.daemonize).map_err(|error| warn("-P, --pidfile", path, error)).ok()
 }
 
-/// Starts the verifier thread, and lets it and the store wake the workers.
+/// Starts the verifier thread, and lets it, the store and the replication thread wake the workers.
 fn let_workers_be_woken(
     workers: Vec<Sender<Mail>>,
     store: &Store,
     users: Option<&Authenticator>,
+    node: Option<&Node>,
 ) -> Result<(), Failure> {
     // Ignored: a worker with a full mailbox takes turns anyway.
     let wake = move || workers.iter().for_each(|worker| drop(worker.post(Mail::Turn)));
     if let Some(users) = users {
         users.start(wake.clone()).map_err(Failure::system("start the verifier thread under ulimit -u and -v"))?;
     }
+    node.into_iter().for_each(|node| node.let_wake(wake.clone()));
     store.on_recall(wake);
     Ok(())
 }
@@ -433,7 +435,7 @@ fn connection_config(
 }
 
 /// What all workers share.
-fn shared(settings: &Settings, process: &Arc<Process>, secrets: Secrets) -> Shared {
+fn shared(settings: &Settings, process: &Arc<Process>, secrets: Secrets, node: Option<&Node>) -> Shared {
     let Secrets { users, http_token, certificates } = secrets;
     Shared {
         clock: Arc::clone(&process.clock),
@@ -448,6 +450,7 @@ fn shared(settings: &Settings, process: &Arc<Process>, secrets: Secrets) -> Shar
         gate: Arc::clone(&process.gate),
         idle_timeout_s: settings.idle_timeout_s,
         busy_poll_usecs: settings.busy_poll_usecs,
+        owned_keys: node.and_then(Node::owned_keys),
         drop_privileges: settings.drop_privileges,
         udp_reply_max: settings.udp_reply_max as usize,
         tls_bytes: certificates.map(|_| settings.ssl_wbuf_bytes as usize),
@@ -498,7 +501,7 @@ impl Server {
             history: (!settings.http.is_empty()).then(StatHistory::default),
         });
         let (users, certificates) = (secrets.users.clone(), secrets.certificates.clone());
-        let shared = Arc::new(shared(settings, &process, secrets));
+        let shared = Arc::new(shared(settings, &process, secrets, node.as_ref()));
         store.tune_moves(MoveTuning::from(settings));
         let jobs = store.pause_jobs();
         let end = StoreEnd::start_jobs(settings, store, &clock)?;
@@ -506,7 +509,7 @@ impl Server {
         own.upgrade_closed.add(refused + watchers_refused);
         let start = Arc::default();
         let workers = Workers::start(&shared, of_workers, store, sockets.datagrams, clients, &start)?;
-        let_workers_be_woken(workers.senders(), store, users.as_deref())?;
+        let_workers_be_woken(workers.senders(), store, users.as_deref(), node.as_ref())?;
         let config = Config {
             handshakes: start_handshakes(certificates.as_ref(), of_handshakes, &workers, &shared)?,
             workers: workers.senders(),

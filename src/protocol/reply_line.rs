@@ -196,6 +196,8 @@ reply_lines! {
     PeerNotLinked = "CLIENT_ERROR no link with the peer";
     /// replication with too many orders at a time.
     ReplicationBusy = "SERVER_ERROR replication is busy";
+    /// add and delete of an owned key: no owner has answered in time, and the client has no lock.
+    NoOwner = "SERVER_ERROR the owner of the key has not answered";
     /// refresh_certs without TLS.
     TlsNotEnabled = "Error TLS not enabled";
     /// refresh_certs: a file is missing or faulty.

@@ -6,6 +6,8 @@
 use crate::base::{Key, KeyHash, Version, VersionedValue};
 use crate::store::PutOutcome;
 
+use super::owner::{OwnedOutcome, OwnedRequest};
+
 /// Why replication removes an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemovalReason {
@@ -127,6 +129,10 @@ pub trait ReplicatedCache {
 
     /// Removes an item that is older than `version`.
     fn remove(&mut self, hash: KeyHash, version: Version, why: RemovalReason);
+
+    /// Does to an owned key what a client wants, as a change by this node: with a version of its own, and told to the
+    /// replica like any other.
+    fn carry_out(&mut self, request: &OwnedRequest) -> OwnedOutcome;
 
     /// Drops all items up to `through`.
     fn flush(&mut self, through: Version);

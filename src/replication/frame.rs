@@ -10,6 +10,7 @@
 //!              Digest ─▶          ◀─ Entries | Split            what is in this range of hashes?
 //!              Fetch, Values ─▶   ◀─ Values                     what the one lacks, and what the other lacks
 //!              Done ─▶
+//! any node     Members, Ask, Withdraw ─▶   ◀─ Answer, Withdrawn   owned keys: owner/
 //! ```
 //!
 //! The decoder is total: any bytes give a frame or an error, and it allocates no more than a list of versions.
@@ -20,6 +21,7 @@ use crate::base::{NodeNumber, Version};
 
 use super::cache::HashRange;
 use super::entries::{Hashes, SyncEntries};
+use super::owner::OwnerFrame;
 use super::proof::is_same;
 use super::record::Records;
 use super::seal::{FrameKey, SEAL_BYTES, seal};
@@ -27,7 +29,7 @@ use super::vector::VersionVector;
 use super::wire::{FieldReader, FieldWriter};
 
 /// The protocol that this code speaks.
-pub(super) const PROTOCOL: u16 = 2;
+pub(super) const PROTOCOL: u16 = 3;
 /// The first bytes of a challenge, so that a client at the wrong port is refused at once.
 const MAGIC: [u8; 4] = *b"LRDR";
 /// Bytes of a frame before its body.
@@ -227,6 +229,8 @@ pub enum Frame<'f> {
     },
     /// The sender has compared all items.
     Done,
+    /// About keys that one node owns.
+    Owner(OwnerFrame),
 }
 
 /// Why a node fetches items.
@@ -356,7 +360,7 @@ fn read_body(kind: u8, mut reader: FieldReader<'_>) -> Option<Frame<'_>> {
             let range = read_range(&mut reader)?;
             reader.end(Frame::Split { range })
         }
-        _ => None,
+        kind => OwnerFrame::read(kind, reader).map(Frame::Owner),
     }
 }
 
@@ -441,6 +445,7 @@ impl Frame<'_> {
             Self::Ready { seen, forgotten, flushed, .. } => seen.latest().max(forgotten.latest()).max(*flushed),
             Self::Entries { forgotten, entries, .. } => entries.latest().max(forgotten.latest()),
             Self::Values { records, .. } => records.latest(),
+            Self::Owner(frame) => frame.latest(),
         }
     }
 
@@ -476,6 +481,7 @@ impl Frame<'_> {
             Self::Values { .. } => 12,
             Self::Done => 13,
             Self::Split { .. } => 14,
+            Self::Owner(frame) => frame.kind(),
         }
     }
 
@@ -527,6 +533,7 @@ impl Frame<'_> {
                 put_purpose(writer, *ended);
                 writer.bytes(records.bytes());
             }
+            Self::Owner(frame) => frame.put(writer),
         }
     }
 }
@@ -542,26 +549,6 @@ impl Hello<'_> {
         let mut writer = FieldWriter::default();
         put_hello(&mut writer, self);
         writer.into_bytes()
-    }
-}
-
-#[cfg(test)]
-impl Hello<'static> {
-    /// A node without a past.
-    pub(super) fn of(node: NodeId) -> Self {
-        Self {
-            proof: [0; PROOF_BYTES],
-            cluster: b"test",
-            node,
-            number: NodeNumber::new(3),
-            incarnation: 1,
-            clock: Version::ZERO,
-            seen: VersionVector::default(),
-            forgotten: VersionVector::default(),
-            flushed: Version::ZERO,
-            value_bytes_max: 1 << 20,
-            positions: Vec::new(),
-        }
     }
 }
 

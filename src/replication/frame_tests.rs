@@ -5,6 +5,7 @@ use super::entries::{Hashes, SyncEntries, SyncEntry};
 use super::frame::{
     Decoded, Frame, FrameError, HEADER_BYTES, Hello, LinkRefusal, LogPosition, NodeId, Purpose, decode,
 };
+use super::owner::{MembersView, OwnedAction, OwnedOutcome, OwnedRequest, OwnerFrame};
 use super::record::{ChangeRecord, RecordBatch};
 use super::seal::{LinkKeys, SEAL_BYTES, seal};
 use super::vector::VersionVector;
@@ -48,6 +49,12 @@ fn each_frame(mut visit: impl FnMut(&Frame<'_>)) {
         positions: vec![LogPosition { node: NodeId(7), incarnation: 8, next: 9 }],
     };
     let (forgotten, entries) = (seen.clone(), SyncEntries::of(&entries).unwrap());
+    let owned = Frame::Owner;
+    let (nodes, heard) = (vec![NodeId(1), NodeId(2)], Some((3, 4)));
+    let view = MembersView { nodes, generation: 5, sent_ms: 6, heard, seen: seen.clone() };
+    let data = b"1"[..].into();
+    let add = OwnedAction::Add { client_flags: 7, is_binary_key: true, ttl_ms: Some(8), data };
+    let delete = OwnedAction::Delete { compare: Some(9) };
     let frames = [
         Frame::Challenge { protocol: 1, nonce: [2; 16] },
         Frame::Hello(hello),
@@ -64,6 +71,14 @@ fn each_frame(mut visit: impl FnMut(&Frame<'_>)) {
         Frame::Values { ended: Some(Purpose::Touch), records },
         Frame::Values { ended: None, records },
         Frame::Done,
+        owned(OwnerFrame::Members(view.clone())),
+        owned(OwnerFrame::Members(MembersView { heard: None, ..view })),
+        owned(OwnerFrame::Ask { id: 1, request: OwnedRequest { key: b"lock"[..].into(), action: add } }),
+        owned(OwnerFrame::Ask { id: 2, request: OwnedRequest { key: b"lock"[..].into(), action: delete } }),
+        owned(OwnerFrame::Answer { id: 3, outcome: OwnedOutcome::Stored(at(4)) }),
+        owned(OwnerFrame::Answer { id: 3, outcome: OwnedOutcome::Unavailable }),
+        owned(OwnerFrame::Withdraw { id: 4 }),
+        owned(OwnerFrame::Withdrawn { id: 5 }),
     ];
     frames.iter().for_each(&mut visit);
 }
@@ -79,7 +94,7 @@ fn every_frame_survives_the_way_there_and_back() {
         assert_eq!(format!("{decoded:?}"), format!("{frame:?}"));
         assert_eq!(decoded.encode(count, None), bytes);
     });
-    assert_eq!(count, 15);
+    assert_eq!(count, 23);
 }
 
 #[test]
@@ -117,7 +132,7 @@ fn a_frame_without_the_key_of_its_direction_is_noticed() {
         assert_eq!([is_taken(Some(&keys.theirs)), is_taken(None)], [is_open; 2]);
         keyed += u32::from(!is_open);
     });
-    assert_eq!(keyed, 12);
+    assert_eq!(keyed, 20);
 }
 
 #[test]

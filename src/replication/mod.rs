@@ -9,6 +9,7 @@
 //!   │ stream      own changes, in order            │──▶   put, touch, remove, flush, read, walk
 //!   │ session     compares all items with a peer   │
 //!   │ apply       the rule for each change         │
+//!   │ owner       add and delete of owned keys     │
 //!   ├──────────────────────────────────────────────┤
 //!   │ HybridClock  ChangeLog  Tombstones           │
 //!   │ seen, flushed                                │
@@ -22,8 +23,8 @@
 //! local, and travel nowhere.
 //!
 //! Promises: when every change has reached every node, each key has the value of its highest version on all nodes that
-//! have not evicted it. No deleted value returns. Limits: add, cas and incr are atomic on one node only. The changes
-//! that a node has not yet sent are lost with it.
+//! have not evicted it. No deleted value returns. Limits: add, cas and incr are atomic on one node only, but for add of
+//! a key with an owner. The changes that a node has not yet sent are lost with it.
 //!
 //! The core is pure: no sockets, no clock, no threads. The simulator drives it through faults, from one seed. driver/
 //! has the sockets and the thread.
@@ -44,6 +45,7 @@ mod link;
 mod log;
 mod notice;
 mod overflow;
+mod owner;
 mod proof;
 mod record;
 mod replica;
@@ -63,8 +65,8 @@ pub use cache::{HashRange, RemovalReason, ReplicatedCache};
 pub use clock::HybridClock;
 pub use control::{NodeReport, PeerReport, PeerState};
 pub use driver::{
-    ChangeRings, DriverConfig, KeepSaved, LocalChanges, PeerObserver, PeerOrder, RingJournal, RingReader, Running,
-    TakenChanges, start,
+    ChangeRings, DriverConfig, KeepSaved, LocalChanges, OwnedKeys, PeerObserver, PeerOrder, PendingAnswer, RingJournal,
+    RingReader, Running, TakenChanges, start,
 };
 pub use entries::{Hashes, SyncEntries, SyncEntry};
 pub use frame::{
@@ -74,6 +76,7 @@ pub use link::{LinkId, PeerId};
 pub use log::{Change, LogEntry, MissedChanges};
 pub use notice::{LinkEnd, PeerEvent, PeerNotice, ResyncKind};
 pub use overflow::{OverflowPolicy, WRITE_DELAY_MS_MAX};
+pub use owner::{MembersView, OWNED_VALUE_BYTES_MAX, OwnedAction, OwnedOutcome, OwnedRequest, OwnerFrame};
 pub use proof::hash_seed;
 pub use record::{ChangeRecord, Records};
 pub use replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent};

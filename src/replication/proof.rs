@@ -44,19 +44,37 @@ pub(super) fn is_same<const N: usize>(proof: &[u8; N], expected: &[u8; N]) -> bo
 #[cfg(test)]
 mod tests {
     use super::{is_same, prove};
-    use crate::base::Version;
+    use crate::base::{NodeNumber, Version};
     use crate::replication::frame::{Hello, NodeId};
+    use crate::replication::vector::VersionVector;
+
+    /// A node without a past.
+    fn hello_of(node: NodeId) -> Hello<'static> {
+        Hello {
+            proof: [0; 32],
+            cluster: b"test",
+            node,
+            number: NodeNumber::new(3),
+            incarnation: 1,
+            clock: Version::ZERO,
+            seen: VersionVector::default(),
+            forgotten: VersionVector::default(),
+            flushed: Version::ZERO,
+            value_bytes_max: 1 << 20,
+            positions: Vec::new(),
+        }
+    }
 
     #[test]
     fn a_proof_depends_on_secret_nonces_and_introduction() {
         let (one, two) = ([1; 16], [2; 16]);
-        let hello = Hello::of(NodeId(7));
+        let hello = hello_of(NodeId(7));
         let proof = prove(Some(b"secret"), &one, &two, &hello);
         assert!(is_same(&proof, &prove(Some(b"secret"), &one, &two, &Hello { proof, ..hello.clone() })));
         let others = [
             prove(Some(b"other"), &one, &two, &hello),
             prove(Some(b"secret"), &two, &one, &hello),
-            prove(Some(b"secret"), &one, &two, &Hello::of(NodeId(8))),
+            prove(Some(b"secret"), &one, &two, &hello_of(NodeId(8))),
             prove(Some(b"secret"), &one, &two, &Hello { flushed: Version::from_bits(9), ..hello.clone() }),
             prove(None, &one, &two, &hello),
         ];

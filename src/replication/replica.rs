@@ -15,6 +15,7 @@ use super::link::{Link, LinkId, LinkStage, Member, Peer, PeerId};
 use super::log::{Change, ChangeLog, LogEntry, MissedChanges};
 use super::notice::{LinkEnd, PeerEvent, PeerNotice};
 use super::overflow::OverflowPolicy;
+use super::owner::{OwnedOutcome, OwnedRequest, Owners};
 use super::record::RecordBatch;
 use super::saved::Saved;
 use super::tally::PeerCounts;
@@ -55,6 +56,8 @@ pub struct ReplicaConfig {
     pub serve_after_ms: u64,
     /// What happens to changes that do not fit into the log.
     pub overflow: OverflowPolicy,
+    /// Some keys have owners.
+    pub has_owned_keys: bool,
 }
 
 /// The time.
@@ -104,6 +107,13 @@ pub enum ReplicaEvent<'e> {
     },
     /// A connection was lost.
     Closed(LinkId),
+    /// A client of this node wants something of an owned key.
+    Ask {
+        /// Names the request. The driver draws it, and does not use it again.
+        id: u64,
+        /// What the client wants.
+        request: OwnedRequest,
+    },
     /// Time has passed. The driver sends it a few times a second.
     Tick {
         /// All changes of this node up to this version were told.
@@ -132,6 +142,13 @@ pub enum ReplicaAction {
     },
     /// Serve clients from now on.
     Serve,
+    /// Tell the client what became of its request.
+    Answer {
+        /// The request.
+        id: u64,
+        /// What became of it.
+        outcome: OwnedOutcome,
+    },
     /// Tell the operator.
     Announce(PeerNotice),
 }
@@ -199,6 +216,8 @@ pub struct Replica {
     pub(super) links: BTreeMap<LinkId, Link>,
     pub(super) counts: Counts,
     pub(super) batch: RecordBatch,
+    /// `None`: no key has an owner.
+    pub(super) owners: Option<Owners>,
     random: u64,
     started_ms: u64,
     pub(super) is_serving: bool,
@@ -232,6 +251,7 @@ impl Replica {
             links: BTreeMap::new(),
             counts: Counts::default(),
             batch: RecordBatch::default(),
+            owners: config.has_owned_keys.then(|| Owners::new(now.steady_ms)),
             random: saved.node.0 ^ incarnation,
             started_ms: now.steady_ms,
             is_serving: false,
@@ -289,6 +309,7 @@ impl Replica {
                 self.pump(link, context);
             }
             ReplicaEvent::Closed(link) => self.forget_link(link, LinkEnd::Lost, context),
+            ReplicaEvent::Ask { id, request } => self.ask(id, request, context),
             ReplicaEvent::Tick { through } => self.tick(through, context),
         }
     }
@@ -305,6 +326,7 @@ impl Replica {
             Change::Delete(hash) => self.bury(hash, entry.version),
             Change::Flush => self.flush(entry.version, cache),
         }
+        self.note_owned(&entry);
         self.log.append(entry);
         self.seen.raise(entry.version);
     }
@@ -352,6 +374,7 @@ impl Replica {
             (LinkStage::Greeting(nonce), Frame::Hello(hello)) => self.meet(id, nonce, &hello, context),
             (LinkStage::Accepted, Frame::Welcome) => {
                 self.begin_link(id, context.now.steady_ms);
+                self.send_members(id, context);
                 self.announce(id, PeerEvent::Linked, context.actions);
             }
             (LinkStage::Up, frame) => self.receive_up(id, frame, context),
@@ -370,7 +393,11 @@ impl Replica {
             Frame::Records { from, to, through, records } => {
                 self.receive_records(id, from..to, through, records, context);
             }
-            Frame::Ack { next, seen } => self.receive_ack(id, next, seen, context.now.steady_ms),
+            Frame::Ack { next, seen } => {
+                self.receive_ack(id, next, seen, context.now.steady_ms);
+                self.answer_acknowledged(context);
+            }
+            Frame::Owner(frame) => self.receive_owner_frame(id, frame, context),
             Frame::Begin => self.receive_begin(id, context),
             Frame::Ready { bits, seen, forgotten, flushed } => {
                 // Afterwards this node counts as having seen forgotten deletes, so what it writes must be newer.
@@ -414,6 +441,7 @@ impl Replica {
         silent.into_iter().for_each(|link| self.close(link, LinkCloseReason::Silent, context));
         self.dial(context);
         self.begin_session(context);
+        self.tick_owners(context);
         self.pump_all(context);
         if !self.peers.is_empty() {
             self.serve_if_complete(context);
@@ -495,6 +523,7 @@ impl Replica {
             self.announce(id, PeerEvent::Ended(end), context.actions);
         }
         let Some(link) = self.links.remove(&id) else { return };
+        self.forget_asked(&link, context);
         if let Some(member) = link.node().and_then(|node| self.members.get_mut(&node)) {
             member.counts.add(&link.counts);
             // Otherwise values that touches refer to are missing.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::base::{Key, KeyHash, Version, VersionedValue};
-use crate::store::{PutOutcome, ReplicaStore, Store};
+use crate::store::{PutOutcome, RemoveOutcome, ReplicaStore, Store, StoreOutcome};
 
 use super::cache::{HashRange, RemovalReason, ReplicatedCache};
 use super::departed::{DepartedVersions, DepartureNotes};
+use super::owner::{OwnedAction, OwnedOutcome, OwnedRequest};
 
 /// The items of this process.
 pub struct StoreCache {
@@ -89,6 +90,27 @@ impl ReplicatedCache for StoreCache {
 
     fn remove(&mut self, hash: KeyHash, version: Version, _why: RemovalReason) {
         self.items.remove(hash, version);
+    }
+
+    fn carry_out(&mut self, request: &OwnedRequest) -> OwnedOutcome {
+        let Some(key) = Key::new(&request.key) else { return OwnedOutcome::Unavailable };
+        match &request.action {
+            OwnedAction::Add { client_flags, is_binary_key, ttl_ms, data } => {
+                match self.items.add(key, *client_flags, *is_binary_key, *ttl_ms, data) {
+                    Some(StoreOutcome::Stored { cas, .. }) => OwnedOutcome::Stored(Version::from_bits(cas)),
+                    Some(StoreOutcome::NotStored | StoreOutcome::Exists | StoreOutcome::NotFound) => {
+                        OwnedOutcome::NotStored
+                    }
+                    Some(StoreOutcome::TooLarge | StoreOutcome::NoMemory) | None => OwnedOutcome::NoMemory,
+                }
+            }
+            OwnedAction::Delete { compare } => match self.items.delete(key, *compare) {
+                RemoveOutcome::Removed { .. } => OwnedOutcome::Deleted,
+                RemoveOutcome::NotFound(_) => OwnedOutcome::NotFound,
+                RemoveOutcome::Exists => OwnedOutcome::Exists,
+                RemoveOutcome::Busy | RemoveOutcome::NoMemory => OwnedOutcome::NoMemory,
+            },
+        }
     }
 
     fn flush(&mut self, through: Version) {

@@ -231,6 +231,9 @@ impl Settings {
         if self.replication_peers.is_empty() && self.replicates() && self.replication_secret.is_none() {
             return Err("-o repl_listen: needs -x, --replication-peer or -o repl_secret_file".into());
         }
+        if !self.replication_owner_prefixes.is_empty() && !self.replicates() {
+            return Err("-o repl_owner_prefix: needs -x, --replication-peer".into());
+        }
         Ok(())
     }
 

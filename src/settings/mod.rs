@@ -13,6 +13,7 @@ mod builder;
 mod codec;
 mod completions;
 mod manual;
+mod prefixes;
 mod quantity;
 mod row;
 mod stats;

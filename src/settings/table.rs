@@ -17,6 +17,7 @@ use super::address::{Addresses, HttpAddresses, ListenAddress};
 use super::codec::{
     ChunkSizes, Codec, Fraction, Mentions, Octal, OneCharacter, OneOf, Switch, SwitchOrLevel, TURNS_OFF, TURNS_ON, Text,
 };
+use super::prefixes::Prefixes;
 use super::quantity::{bytes, kib, mib, seconds, whole};
 use super::row::{OptionGroup, Row, SettingStatus};
 use super::tls::{KeyFormatNumber, TlsVersion};
@@ -354,6 +355,9 @@ settings! {
     replication_tombstone_ttl_s: u32 = 3600, seconds(60..=2_592_000), "-o repl_tombstone_ttl=<num>", Replication, "", Works;
     /// How far the clock of another node may be ahead, in seconds. A node that is further ahead is refused.
     replication_skew_s: u32 = 60, seconds(1..=86_400), "-o repl_max_skew=<num>", Replication, "", Works;
+    /// Keys that begin with this belong to one node at a time, which carries out add and delete of them: locks are
+    /// exclusive in the mesh. Separate several with semicolons, or repeat the option. All nodes have the same.
+    replication_owner_prefixes: Vec<String> = Vec::new(), Prefixes, "-o repl_owner_prefix=<key>", Replication, "", Works;
     /// Maximum items in the queue to that peer.
     replication_queue_max: u32 = 8192, whole(0..=4_294_967_295), "-q, --replication-queue-max=<num>", Network, "", Later;
     /// Flash file and its size.

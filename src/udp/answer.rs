@@ -193,10 +193,11 @@ fn refusal_of(action: &Action<'_>) -> Option<(ReplyLine, Next)> {
 const fn next_of<P>(outcome: &Outcome<P>) -> Next {
     match outcome {
         // A list of keys pauses when its reply is too long. It is the last of its batch, and answered.
-        Outcome::Done | Outcome::Paused { .. } => Next::Request,
+        // The owner of a key is not asked for a datagram.
+        Outcome::Done | Outcome::Paused { .. } | Outcome::Await(_) => Next::Request,
         Outcome::Busy => Next::Again,
         // The bytes to come do not come.
-        Outcome::Swallow { .. } | Outcome::Receive(_) => Next::Incomplete,
+        Outcome::Swallow { .. } | Outcome::Receive(_) | Outcome::Incomplete => Next::Incomplete,
         // Dumps and watchers are refused before.
         Outcome::Close | Outcome::Dump(_) | Outcome::Watch(_) => Next::End,
     }

@@ -76,6 +76,7 @@ impl DatagramSocket {
     /// Answers datagrams, until none waits or the socket's share of the turn is used up.
     pub fn serve(&mut self, turn: &mut DatagramTurn<'_>, pin: &mut PinGuard<'_>) {
         turn.ctx.client_fd = self.fd();
+        turn.ctx.owned.is_datagram = true;
         turn.config.connection_table.note(self.fd(), Activity::ReceivingDatagrams, turn.now);
         let mut arrivals = [Arrival::default(); RECEIVED_MAX];
         let mut budget = turn.config.requests_max;

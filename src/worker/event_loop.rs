@@ -10,13 +10,13 @@
 //! kernel would not report it again.
 
 mod adopting;
+mod awaiting;
 mod datagrams;
 mod delaying;
 mod dumps;
 mod handing_over;
 mod measuring;
 mod stalled;
-mod verifying;
 
 use std::collections::VecDeque;
 use std::io;
@@ -107,8 +107,8 @@ pub(super) struct EventLoop {
     run_again: Vec<u32>,
     /// Connections that write dumps.
     dumps: Dumps,
-    /// Connections that wait for the verifier thread.
-    verifying: Vec<u32>,
+    /// Connections that wait for an answer of another thread.
+    awaiting: Vec<u32>,
     /// Whether a connection on the run-again list can go on at once. Then the next poll does not wait.
     needs_quiescence: bool,
     /// Mail that was taken out of the mailbox and waits for its turn.
@@ -251,7 +251,7 @@ impl EventLoop {
             has_datagrams: false,
             run_again: Vec::new(),
             dumps: Dumps::default(),
-            verifying: Vec::new(),
+            awaiting: Vec::new(),
             needs_quiescence: false,
             mail: VecDeque::new(),
             has_mail: false,
@@ -430,7 +430,7 @@ impl EventLoop {
             DriveOutcome::Busy => self.queue_busy(place),
             DriveOutcome::Dump => self.queue_dump(place),
             DriveOutcome::Watch => self.hand_over(place, registry),
-            DriveOutcome::Verify => self.wait_for_verifier(place),
+            DriveOutcome::AwaitAnswer => self.wait_for_answer(place),
             DriveOutcome::Close(reason) => self.close(place, reason),
         }
     }
@@ -482,8 +482,8 @@ impl EventLoop {
         for _ in 0..MAIL_PER_TURN {
             if self.mail.is_empty() {
                 self.mail = mailbox.drain();
-                // The wake-up after a verdict was in the mailbox, or found it full.
-                self.resume_verified(registry, pin);
+                // The wake-up after an answer was in the mailbox, or found it full.
+                self.resume_answered(registry, pin);
             }
             self.has_mail = !self.mail.is_empty();
             match self.mail.pop_front() {

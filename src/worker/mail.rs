@@ -15,7 +15,7 @@ pub enum Mail {
     Adopt(OwnedFd, Grammar),
     /// The same, for a client of the cache that has completed a TLS handshake.
     AdoptTls(OwnedFd, Box<TlsSession>),
-    /// Take a turn: another thread waits for memory that the worker holds, or the verifier thread has given a verdict.
+    /// Take a turn: another thread waits for memory that the worker holds, or has an answer for a client.
     Turn,
     /// Add an answer: another thread asks whether this worker takes turns.
     Answer(Arc<Answers>),

@@ -3,7 +3,7 @@
 //! ```text
 //! dispatcher ──Mail::Adopt──▶ mailbox ──▶ ConnectionSlab ──▶ Connection::drive     when the poll reports it
 //!
-//! event_loop          the loop; adopting, datagrams, dumps, verifying and handing_over are parts of it
+//! event_loop          the loop; adopting, awaiting, datagrams, dumps and handing_over are parts of it
 //! ahead               connections that are received from together
 //! idle, events        idle timeouts; log lines about clients
 //! mail, handover      orders of other threads

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::base::Clock;
-use crate::command::{Context, Operator, Switches};
+use crate::command::{Context, Operator, OwnedAccess, Switches};
 use crate::conn::{Cache, ConnectionConfig};
 use crate::counters::Counters;
+use crate::replication::OwnedKeys;
 use crate::settings::Tunables;
 use crate::stats::{HotKeys, HotSampler, Latency, PrefixTable};
 use crate::watch::Hub;
@@ -42,6 +43,8 @@ pub struct Shared {
     pub udp_reply_max: usize,
     /// Bytes that are sealed at a time for a client that uses TLS. `None`: without -Z.
     pub tls_bytes: Option<usize>,
+    /// Keys that one node of the mesh owns (-o repl_owner_prefix).
+    pub owned_keys: Option<OwnedKeys>,
     /// Whether system calls are restricted (-o drop_privileges).
     pub drop_privileges: bool,
 }
@@ -61,6 +64,7 @@ impl Shared {
             operator: &*self.operator,
             switches: &self.switches,
             prefixes: &self.prefixes,
+            owned: OwnedAccess { keys: self.owned_keys.as_ref(), ..OwnedAccess::default() },
             client_fd: -1,
             hot,
             surcharge: 0,

@@ -149,6 +149,7 @@ impl<E: EngineAdmin> Session<E> {
                     while dump.write_some(&self.context(), pin, &mut out) == DumpNext::More {}
                     self.output = out;
                 }
+                Outcome::Incomplete | Outcome::Await(_) => unreachable!("no key has an owner"),
                 Outcome::Watch(_) => unreachable!("the test's operator has no hub"),
                 Outcome::Close => self.closed = true,
             }
@@ -209,6 +210,7 @@ impl<E: EngineAdmin> Session<E> {
             hot: &mut self.hot,
             surcharge: 0,
             client_fd: -1,
+            owned: larder::command::OwnedAccess::default(),
             last_try: self.waited >= self.busy_tries,
         }
     }

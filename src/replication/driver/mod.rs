@@ -16,6 +16,7 @@ mod dial;
 mod journal;
 mod link_socket;
 mod listening;
+mod owned_keys;
 mod rings;
 mod thread;
 #[cfg(test)]
@@ -31,9 +32,11 @@ use super::control::PeerReport;
 use super::link::PeerId;
 use super::log::{LogEntry, MissedChanges};
 use super::notice::PeerNotice;
+use super::owner::OwnedRequest;
 use super::saved::Saved;
 
 pub use journal::RingJournal;
+pub use owned_keys::{OwnedKeys, PendingAnswer};
 pub use rings::{ChangeRings, RingReader};
 pub use thread::{Running, start};
 
@@ -83,6 +86,10 @@ pub struct DriverConfig {
     pub keep: Option<KeepSaved>,
     /// Learns what happens with peers.
     pub observer: Box<dyn PeerObserver>,
+    /// Some keys have owners.
+    pub has_owned_keys: bool,
+    /// Called when clients have answers of owners.
+    pub on_answers: Box<dyn Fn() + Send>,
 }
 
 /// What an operator wants of the driver.
@@ -105,6 +112,9 @@ pub enum PeerOrder {
         /// The next process has the items.
         keeps_items: bool,
     },
+    /// Asks the owner of a key for a client.
+    #[doc(hidden)]
+    Ask(OwnedRequest, PendingAnswer),
     /// From a resolving thread: the addresses of a peer.
     #[doc(hidden)]
     Resolved(PeerId, Vec<IpAddr>),

@@ -26,6 +26,7 @@ use crate::sys::log::{Level, log_line};
 use super::dial::{AddressBook, DialTarget};
 use super::link_socket::{LinkSocket, SocketProgress};
 use super::listening::LinkListener;
+use super::owned_keys::PendingAnswers;
 use super::{DriverConfig, KeepSaved, LocalChanges, PeerOrder};
 
 const MAIL: Token = Token(usize::MAX);
@@ -68,6 +69,7 @@ struct Driver<C, L> {
     next_link: u64,
     actions: Vec<ReplicaAction>,
     entries: Vec<LogEntry>,
+    answers: PendingAnswers,
     ticked_at_ms: u64,
     strangers: Repeated,
     ends: Repeated,
@@ -128,6 +130,7 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
         next_link: 0,
         actions: Vec::new(),
         entries: Vec::new(),
+        answers: PendingAnswers::default(),
         ticked_at_ms: 0,
         strangers: Repeated::default(),
         ends: Repeated::default(),
@@ -160,8 +163,15 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             let has_callers = self.accept_all();
             let has_changes = self.take_changes();
             self.read_all();
+            if self.config.has_owned_keys {
+                // What was carried out for clients is sent at once.
+                self.take_changes();
+            }
             self.write_all();
             self.changes.delay_writers(self.replica.write_delay_ms());
+            if self.answers.take_news() {
+                (self.config.on_answers)();
+            }
             self.cache.end_turn();
             let has_bytes = |connection: &LinkSocket| connection.is_readable || connection.may_write();
             let has_more = has_callers || self.connections.values().any(has_bytes);
@@ -214,6 +224,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                             on_serve();
                         }
                     }
+                    ReplicaAction::Answer { id, outcome } => self.answers.answer(id, outcome),
                     ReplicaAction::Announce(notice) => self.announce(notice),
                 }
             }
@@ -327,6 +338,11 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                 self.write_all();
                 self.is_stopping = true;
                 self.keep = self.keep.take().filter(|_| keeps_items);
+            }
+            PeerOrder::Ask(request, answer) => {
+                let id = self.answers.enter(answer);
+                self.replica.step(ReplicaEvent::Ask { id, request }, now, &mut self.cache, &mut self.actions);
+                return self.act();
             }
             PeerOrder::Resolved(peer, addresses) => {
                 let target = self.book.resolved(peer, addresses);

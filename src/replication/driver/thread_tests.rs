@@ -11,7 +11,8 @@ use crate::replication::control::PeerState;
 use crate::replication::notice::PeerNotice;
 use crate::replication::simulator::model::{Model, hash_of};
 use crate::replication::{
-    Change, HashRange, NodeId, Now, OverflowPolicy, RemovalReason, Replica, ReplicaConfig, ReplicatedCache, Saved,
+    Change, HashRange, NodeId, Now, OverflowPolicy, OwnedOutcome, OwnedRequest, RemovalReason, Replica, ReplicaConfig,
+    ReplicatedCache, Saved,
 };
 use crate::settings::{Endpoint, ListenerTls};
 use crate::store::PutOutcome;
@@ -54,6 +55,9 @@ impl ReplicatedCache for Shared {
     }
     fn remove(&mut self, hash: KeyHash, version: Version, why: RemovalReason) {
         self.0.lock().unwrap().remove(hash, version, why);
+    }
+    fn carry_out(&mut self, request: &OwnedRequest) -> OwnedOutcome {
+        self.0.lock().unwrap().carry_out(request)
     }
     fn flush(&mut self, through: Version) {
         self.0.lock().unwrap().flush(through);
@@ -100,6 +104,7 @@ impl TestNode {
             session_interval_ms: 3_600_000,
             serve_after_ms: 3_600_000,
             overflow: OverflowPolicy::Resync,
+            has_owned_keys: false,
         };
         let now = Now { unix_ms: unix_ms(&clock), steady_ms: 0 };
         let saved = Saved::new(NodeId(u64::from(number)), NodeNumber::new(number), Version::ZERO);
@@ -112,6 +117,8 @@ impl TestNode {
             accepts_only_peers: secret.is_none(),
             keep: None,
             observer: Box::new(Unwatched),
+            has_owned_keys: false,
+            on_answers: Box::new(|| {}),
             on_serve: Box::new(move || served_sender.send(()).unwrap()),
         };
         let cache = Shared(Arc::new(Mutex::new(Model::new(usize::MAX, 0))));

@@ -19,6 +19,7 @@ mod limits;
 pub(super) mod model;
 mod network;
 mod overflows;
+mod owners;
 mod plan;
 mod random;
 mod reports;
@@ -40,6 +41,8 @@ pub(super) enum Fault {
     WrongTieBreak,
     /// Whatever arrives last wins.
     AppliedOlder,
+    /// The owner of a key does not ask whether the others agree.
+    ActsAlone,
 }
 
 /// Seeds in `cargo test`.

@@ -1,9 +1,12 @@
 //! A cache for the simulator: a map with a capacity.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::{Key, KeyHash, KeyHasher, Version, VersionedValue};
-use crate::replication::{HashRange, RemovalReason, ReplicatedCache};
+use crate::replication::{
+    Change, HashRange, HybridClock, LogEntry, OwnedAction, OwnedOutcome, OwnedRequest, RemovalReason, ReplicatedCache,
+};
 use crate::store::PutOutcome;
 
 /// An item.
@@ -41,6 +44,10 @@ pub(in crate::replication) struct Model {
     pub(super) shortages: Vec<PutOutcome>,
     /// What has happened since the last look.
     pub(super) notes: Vec<(u64, Note)>,
+    /// The node's clock and its time, if keys have owners.
+    pub(super) clock: Option<(Arc<HybridClock>, u64)>,
+    /// Changes that were carried out for clients, and that the replica has not been told of.
+    pub(super) carried_out: Vec<LogEntry>,
 }
 
 /// All nodes hash alike.
@@ -54,8 +61,16 @@ pub(in crate::replication) fn hash_of(key: u64) -> KeyHash {
 
 impl Model {
     pub(in crate::replication) fn new(capacity: usize, now_ms: u64) -> Self {
-        let (items, departed) = (BTreeMap::new(), BTreeMap::new());
-        Self { now_ms, items, departed, capacity, shortages: Vec::new(), notes: Vec::new() }
+        Self {
+            now_ms,
+            items: BTreeMap::new(),
+            departed: BTreeMap::new(),
+            capacity,
+            shortages: Vec::new(),
+            notes: Vec::new(),
+            clock: None,
+            carried_out: Vec::new(),
+        }
     }
 
     /// The live item of a key.
@@ -189,6 +204,33 @@ impl ReplicatedCache for Model {
         }
         if is_older || why == RemovalReason::Deleted {
             self.notes.push((hash.0, Note::Removed(why, version)));
+        }
+    }
+
+    fn carry_out(&mut self, request: &OwnedRequest) -> OwnedOutcome {
+        self.sweep();
+        let key = Key::new(&request.key).unwrap();
+        let hash = HASHER.hash(key).hash;
+        let stored = self.version(hash);
+        let draw = || self.clock.as_ref().map_or(Version::ZERO, |(clock, unix_ms)| clock.draw(*unix_ms));
+        match (&request.action, stored) {
+            (OwnedAction::Add { .. }, Some(_)) => OwnedOutcome::NotStored,
+            (OwnedAction::Add { ttl_ms, data, .. }, None) => {
+                let version = draw();
+                let deadline_ms = ttl_ms.map(|ttl| self.now_ms + ttl);
+                let write = u64::from_le_bytes(data[..].try_into().unwrap());
+                self.insert(hash, ModelItem { version, deadline_ms, write, key: request.key.to_vec() });
+                self.carried_out.push(LogEntry { version, change: Change::Set(hash) });
+                OwnedOutcome::Stored(version)
+            }
+            (OwnedAction::Delete { compare }, Some(stored)) if compare.is_some_and(|bits| bits != stored.bits()) => {
+                OwnedOutcome::Exists
+            }
+            (OwnedAction::Delete { .. }, stored) => {
+                self.carried_out.push(LogEntry { version: draw(), change: Change::Delete(hash) });
+                self.items.remove(&hash.0);
+                stored.map_or(OwnedOutcome::NotFound, |_| OwnedOutcome::Deleted)
+            }
         }
     }
 

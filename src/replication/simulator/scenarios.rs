@@ -49,6 +49,7 @@ pub(super) fn config() -> ReplicaConfig {
         session_interval_ms: 1 << 40,
         serve_after_ms: 1 << 40,
         overflow: OverflowPolicy::Resync,
+        has_owned_keys: false,
     }
 }
 
@@ -113,6 +114,7 @@ impl Mesh {
                     self.payloads.push_back((other(link), None));
                 }
                 ReplicaAction::Serve => self.nodes[index].is_serving = true,
+                ReplicaAction::Answer { .. } => {}
                 ReplicaAction::Announce(notice) => self.nodes[index].notices.push(notice.what),
                 ReplicaAction::Dial(peer) if self.is_split => self.step(index, ReplicaEvent::Unreachable(peer)),
                 ReplicaAction::Dial(peer) => self.connect(index, peer),

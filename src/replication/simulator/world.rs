@@ -229,7 +229,7 @@ impl SimulatedWorld {
                 }
             }
             ReplicaAction::Serve => self.nodes[node].is_serving = true,
-            ReplicaAction::Announce(_) => {}
+            ReplicaAction::Announce(_) | ReplicaAction::Answer { .. } => {}
         }
     }
 
@@ -369,6 +369,7 @@ impl SimulatedWorld {
             session_interval_ms: 700,
             serve_after_ms: 1_000,
             overflow: self.plan.overflow,
+            has_owned_keys: false,
         }
     }
 

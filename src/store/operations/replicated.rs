@@ -6,11 +6,11 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, Version, VersionedValue};
+use crate::base::{Deadline, HashedKey, Key, KeyHash, Moment, StoreMode, Version, VersionedValue};
 use crate::index::Walk;
 use crate::item::{CompleteItem, Extras, ItemRef, Marks, PendingItem};
 use crate::store::cache::Store;
-use crate::store::engine::{Engine as _, Refusal};
+use crate::store::engine::{Engine as _, Refusal, Removal, RemoveOutcome, StoreOutcome, Write, WriteOptions};
 use crate::store::worker_store::WorkerStore;
 use crate::sync::{Participant, Pin};
 
@@ -59,6 +59,8 @@ impl ReplicaStore {
     pub fn new(store: &'static Store) -> Self {
         let (participant, mut worker) = store.join();
         worker.journal = None;
+        // The journal may come later.
+        worker.has_plain_items = false;
         let joined = Cell::default();
         Self { store, participant: RefCell::new(participant), worker: RefCell::new(worker), joined }
     }
@@ -139,6 +141,46 @@ impl ReplicaStore {
         PutOutcome::Busy
     }
 
+    /// Stores a value if the key has none, as a change by this node. `None`: memory is busy.
+    pub fn add(
+        &mut self,
+        key: Key<'_>,
+        client_flags: u32,
+        is_binary_key: bool,
+        ttl_ms: Option<u64>,
+        data: &[u8],
+    ) -> Option<StoreOutcome> {
+        let options = WriteOptions { is_binary_key, ..WriteOptions::NONE };
+        for _ in 0..TRIES_MAX {
+            let stored = self.noted(|pin, worker| {
+                let key = worker.hash(key);
+                let deadline = deadline_of(ttl_ms, worker.moment);
+                let write = Write { key, client_flags, deadline, mode: StoreMode::Add, options: Some(&options) };
+                worker.store(pin, &write, data)
+            });
+            match stored {
+                Ok(outcome) => return Some(outcome),
+                Err(Refusal::Busy) => {
+                    self.end_turn();
+                    std::thread::yield_now();
+                }
+                Err(Refusal::TooLarge | Refusal::NoMemory) => return Some(StoreOutcome::NoMemory),
+            }
+        }
+        None
+    }
+
+    /// Removes a key as a change by this node. `compare`: only if it has this version.
+    pub fn delete(&mut self, key: Key<'_>, compare: Option<u64>) -> RemoveOutcome {
+        let removal = Removal { compare, ..Removal::default() };
+        self.noted(|pin, worker| {
+            let key = worker.hash(key);
+            let outcome = worker.delete(pin, key, removal);
+            worker.flush_local_state(pin);
+            outcome
+        })
+    }
+
     /// Gives the item with the version `base` another version and time to live. False: there is no such item.
     pub fn touch(&mut self, hash: KeyHash, base: Version, version: Version, ttl_ms: Option<u64>) -> bool {
         self.pinned(|pin, worker| {
@@ -207,6 +249,16 @@ impl ReplicaStore {
     /// Hands on what other threads wait for. The thread calls it at the end of each turn.
     pub fn end_turn(&self) {
         self.worker.borrow_mut().end_turn();
+    }
+
+    /// As [`Self::pinned`]. Changes get versions of this node, and are noted.
+    fn noted<R>(&self, work: impl FnOnce(&Pin, &mut WorkerStore) -> R) -> R {
+        self.pinned(|pin, worker| {
+            worker.journal = self.store.journal();
+            let result = work(pin, worker);
+            worker.journal = None;
+            result
+        })
     }
 
     /// Calls `work` with the thread pinned, at the present time.

@@ -174,6 +174,7 @@ impl Bench {
                 hot: &mut self.hot,
                 surcharge: 0,
                 client_fd: -1,
+                owned: larder::command::OwnedAccess::default(),
                 last_try: false,
             };
             let mut consumed = 0;
