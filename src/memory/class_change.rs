@@ -47,8 +47,10 @@ impl ClassTable {
         for (number, id) in free[..added].iter().enumerate() {
             table.sizes[*id] = missing[(number + 1) * missing.len() / added - 1];
         }
-        let largest = (1..=CLASS_MAX).find(|id| table.sizes[usize::from(*id)] == chunk_max)?;
-        table.largest = largest;
+        // It is the largest of the plan, unless there was no id for that.
+        let serves = |id: &u8| table.sizes[usize::from(*id)] > 0 && !table.is_former[usize::from(*id)];
+        table.largest = (1..=CLASS_MAX).filter(serves).max_by_key(|id| table.sizes[usize::from(*id)])?;
+        let chunk_max = table.sizes[usize::from(table.largest)];
         let last = (1..=usize::from(CLASS_MAX)).rev().find(|id| table.sizes[*id] > 0)?;
         for id in 1..=last {
             // An id below `last` that nothing uses.
@@ -148,6 +150,7 @@ mod tests {
         assert!(before.changed(&plan(1.25, 65536, &most), |id| all.contains(&id)).is_none());
         assert!(before.changed(&plan(1.25, 65536, &most[1..]), |id| all.contains(&id)).is_some());
         let full = ClassTable { sizes: Box::new([64; 128]), ..ClassTable::default() };
-        assert!(full.changed(&plan(1.25, 16384, &[]), |_| true).is_none(), "no id for the largest class");
+        let ChangedClasses { table, is_complete } = full.changed(&plan(1.25, 16384, &[]), |_| true).unwrap();
+        assert!(!is_complete && table.sizes[usize::from(table.largest)] == 64, "no id for the largest class");
     }
 }

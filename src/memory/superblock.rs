@@ -141,6 +141,14 @@ impl Superblock {
         read(&self.live.lock())
     }
 
+    /// Writes the header.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn write_header(&self, block: &[u8; BLOCK_BYTES]) -> io::Result<()> {
+        self.file.write_all_at(block, 0)
+    }
+
     /// Writes the entries of the first pages.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use crate::memory::{CLASS_MAX, ChangedClasses, ClassPlan, HandState, LiveState, 
 use crate::settings::Settings;
 
 use super::header::{Header, OtherSetting, class_settings};
-use super::open::shown;
+use super::open::made_with;
 
 /// Bytes of an item other than key, client flags and value. -n does not count them.
 const ITEM_HEADER_BYTES: u32 = 16;
@@ -27,17 +27,17 @@ pub fn class_plan(settings: &Settings) -> ClassPlan {
 pub enum ClassChange {
     /// They stay.
     None,
-    /// They become those of other settings. A setting that differs, if the header names it.
-    Made(Option<OtherSetting>),
-    /// There are not enough class ids: a setting that differs.
-    Impossible(OtherSetting),
+    /// They become those of other settings: the settings that differ from those in the header.
+    Made(Vec<OtherSetting>),
+    /// There are not enough class ids for these settings.
+    Impossible(Vec<OtherSetting>),
 }
 
 impl ClassChange {
     /// What an operator is told of it.
     pub fn line(&self) -> Option<String> {
-        let Self::Made(Some(OtherSetting { option, in_file, now })) = self else { return None };
-        Some(format!("its items stay in the size classes of {option} {}, which is now {}", shown(in_file), shown(now)))
+        let Self::Made(others) = self else { return None };
+        (!others.is_empty()).then(|| format!("its size classes were {}", made_with(others)))
     }
 }
 
@@ -67,11 +67,11 @@ pub(super) fn change_classes(
             pages[class] += 1;
         }
     }
-    let other = header.other_setting(settings);
+    let others = header.other_settings(settings);
     let Some(ChangedClasses { table, is_complete }) =
         state.classes.changed(&class_plan(settings), |class| pages[usize::from(class)] > 0)
     else {
-        return ClassChange::Impossible(other.unwrap_or_default());
+        return ClassChange::Impossible(others);
     };
     for (id, hand) in state.hands.iter_mut().enumerate() {
         if table.sizes[id] != state.classes.sizes[id] {
@@ -81,7 +81,7 @@ pub(super) fn change_classes(
     state.classes = table;
     // Sizes that were left out are looked at again by the next start.
     state.class_settings = if is_complete { wanted } else { !wanted };
-    ClassChange::Made(other)
+    ClassChange::Made(others)
 }
 
 #[cfg(test)]
@@ -101,16 +101,14 @@ mod tests {
         let before = state.clone();
         assert_eq!(change_classes(&mut state, &header, &[], &one), ClassChange::None);
         assert_eq!(state, before);
-        let ClassChange::Made(Some(setting)) = change_classes(&mut state, &header, &[], &other) else {
-            panic!("-f differs")
-        };
-        assert_eq!((setting.in_file.as_str(), setting.now.as_str()), ("1.25", "2.00"));
+        let ClassChange::Made(others) = change_classes(&mut state, &header, &[], &other) else { panic!("-f differs") };
+        assert_eq!((others[0].in_file.as_str(), others[0].now.as_str(), others.len()), ("1.25", "2.00", 1));
         let changed = state.clone();
         for header in [&header, &Header::new(&other, 1)] {
             assert_eq!(change_classes(&mut state, header, &[], &other), ClassChange::None);
             assert_eq!(state, changed);
         }
-        assert!(matches!(change_classes(&mut state, &header, &[], &one), ClassChange::Made(None)));
+        assert_eq!(change_classes(&mut state, &header, &[], &one), ClassChange::Made(Vec::new()));
         assert_eq!(state.classes, before.classes);
     }
 

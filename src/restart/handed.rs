@@ -14,11 +14,12 @@ use std::sync::Arc;
 use crate::base::Clock;
 use crate::memory::{self, ArenaFile, BLOCK_BYTES, LiveState, Superblock};
 use crate::settings::Settings;
-use crate::sys::boot::since_boot_ms;
+use crate::sys::boot::{BootId, since_boot_ms};
 use crate::sys::mapping::{Mapping, Space};
 
 use super::classes::ClassChange;
-use super::open::{Examined, Usable, begin, examine_header, examine_pages, other_setting};
+use super::header::Header;
+use super::open::{Examined, Usable, begin, examine_header, examine_pages, resume_at_ms, too_many_classes};
 
 /// Time for mapping memory ahead. What is not mapped by then is mapped when it is touched.
 const MAP_AHEAD_US: u64 = 3_000_000;
@@ -44,6 +45,8 @@ pub struct Handed {
     /// How its size classes change. The file has the old ones until it is taken over.
     pub change: ClassChange,
     superblock: Arc<Superblock>,
+    /// With the settings of this process.
+    header: Header,
 }
 
 impl Handed {
@@ -62,13 +65,15 @@ impl Handed {
             Ok(header) => examine_pages(&file, len, header, state, settings).map_err(system("read"))?,
             Err(obstacle) => obstacle,
         };
-        let Usable { state, page_table, change, .. } = match examined {
+        let Usable { mut header, state, page_table, change } = match examined {
             Examined::Usable(usable) => *usable,
-            Examined::Setting(other) => return Err(of_items(&other_setting(&other))),
+            Examined::Settings(others) => return Err(of_items(&too_many_classes(&others))),
             Examined::Bad(reason) => return Err(of_items(&reason)),
             Examined::Unfinished | Examined::OtherBoot => return Err(of_items("it has no header")),
         };
-        let clock = Clock::start_at_ms(resume_at_ms(&state, since_boot_ms().unwrap_or(0)));
+        header.take(settings);
+        let boot_ms = since_boot_ms().unwrap_or(0);
+        let clock = Clock::start_at_ms(resume_at_ms(&state, BootId::read(), boot_ms, Clock::start().unix_ms()));
         let superblock = Arc::new(Superblock::new(file.try_clone().map_err(system("open"))?, state));
         let file = ArenaFile {
             file,
@@ -79,27 +84,27 @@ impl Handed {
             is_handed: true,
             mapped_ahead: mapped,
         };
-        Ok(Self { file, clock, superblock, change })
+        Ok(Self { file, clock, superblock, change, header })
     }
 
     /// What takes the file over.
     pub fn claim(&self) -> FileClaim {
-        FileClaim(Arc::clone(&self.superblock))
+        FileClaim { superblock: Arc::clone(&self.superblock), header: self.header.clone() }
     }
 }
 
 /// The right to take over a file that has been examined.
-pub struct FileClaim(Arc<Superblock>);
+pub struct FileClaim {
+    superblock: Arc<Superblock>,
+    header: Header,
+}
 
 impl FileClaim {
     /// Notes that this process uses the file from now on. The last one may not go on.
     pub fn take_over(self, clock: &Clock) {
         // Ignored: the file then names the last process, and says that it is in use, as before.
-        let _ = self.0.update(|state| begin(state, clock));
+        let _ = self.superblock.update(|state| begin(state, clock));
+        // Ignored: the state says what the size classes are made for.
+        let _ = self.superblock.write_header(&self.header.encode());
     }
-}
-
-/// The last process's clock, had it gone on, in milliseconds.
-const fn resume_at_ms(state: &LiveState, boot_ms: u64) -> u64 {
-    state.clock_ms.saturating_add(boot_ms.saturating_sub(state.boot_ms))
 }

@@ -52,7 +52,7 @@ pub(super) enum HeaderFault {
 }
 
 /// A setting that differs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherSetting {
     /// How the option is written.
     pub option: &'static str,
@@ -135,13 +135,20 @@ impl Header {
         Ok(Self { version, layout: layout(), file_id: u64_at(block, 40), settings })
     }
 
-    /// The first setting that differs from `settings`, if one does.
-    pub(super) fn other_setting(&self, settings: &Settings) -> Option<OtherSetting> {
-        self.settings.iter().find_map(|(field, in_file)| {
+    /// The settings that differ from `settings`.
+    pub(super) fn other_settings(&self, settings: &Settings) -> Vec<OtherSetting> {
+        let others = self.settings.iter().filter_map(|(field, in_file)| {
             let now = settings.typed(field);
             let option = ROWS.iter().find(|row| row.field == field)?.names();
             (now != *in_file).then(|| OtherSetting { option, in_file: in_file.clone(), now })
-        })
+        });
+        others.collect()
+    }
+
+    /// Takes over the values of `settings`. Returns whether any differs.
+    pub(super) fn take(&mut self, settings: &Settings) -> bool {
+        let before = std::mem::replace(&mut self.settings, class_settings(settings));
+        before != self.settings
     }
 }
 
@@ -190,11 +197,11 @@ mod tests {
     #[test]
     fn a_setting_that_differs_is_named_as_the_operator_writes_it() {
         let header = Header::new(&Settings::default(), 77);
-        assert_eq!(header.other_setting(&Settings::default()), None);
+        assert_eq!(header.other_settings(&Settings::default()), []);
         let other = Settings { growth_factor: 1.08, ..Settings::default() };
         let expected = OtherSetting { option: "-f, --slab-growth-factor", in_file: "1.25".into(), now: "1.08".into() };
-        assert_eq!(header.other_setting(&other), Some(expected));
+        assert_eq!(header.other_settings(&other), [expected]);
         let free = Settings { memory_limit_bytes: 1 << 30, threads: 1, ..Settings::default() };
-        assert_eq!(header.other_setting(&free), None, "-m and -t may change");
+        assert_eq!(header.other_settings(&free), [], "-m and -t may change");
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::base::{Clock, RelTime};
+use crate::base::Clock;
 use crate::memory::{ArenaFile, BLOCK_BYTES, ChunkRef, LiveState, PAGE_BYTES, SUPERBLOCK_PAGES, Superblock};
 use crate::settings::Settings;
 use crate::sys::boot::{BootId, since_boot_ms, try_lock};
@@ -15,7 +15,7 @@ use crate::sys::mapping::{Space, allocate_file};
 use crate::sys::process::effective_user;
 
 use super::classes::{ClassChange, change_classes};
-use super::header::{Header, HeaderFault, OtherSetting, class_settings};
+use super::header::{Header, HeaderFault, OtherSetting};
 
 /// How a process began with a memory file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,9 +102,9 @@ fn open_locked(file: File, settings: &Settings) -> Result<Result<Opened, (File, 
     }
     let opened = match examine(&file, len, settings).map_err(at("read"))? {
         Examined::Usable(usable) => take_over(file, *usable, settings),
-        Examined::Setting(other) if !settings.restart_discard => Err(OpenError::Refused(other_setting(&other))),
-        Examined::Setting(other) => {
-            let reason = format!("it was made with {} {}", other.option, other.in_file);
+        Examined::Settings(others) if !settings.restart_discard => Err(OpenError::Refused(too_many_classes(&others))),
+        Examined::Settings(others) => {
+            let reason = made_with(&others);
             create(file, settings, Some(format!("items dropped: {reason}, and -o restart_discard is given")))
         }
         Examined::OtherBoot => {
@@ -122,16 +122,21 @@ fn at(what: &'static str) -> impl Fn(io::Error) -> OpenError {
 }
 
 /// The value of a setting, for a reader.
-pub(super) fn shown(value: &str) -> &str {
-    if value == ABSENT { "no value" } else { value }
+/// Says which settings differ.
+pub(super) fn made_with(others: &[OtherSetting]) -> String {
+    let each = others.iter().map(|OtherSetting { option, in_file, now }| {
+        let then = if in_file == ABSENT { format!("without {option}") } else { format!("with {option} {in_file}") };
+        let now = if now == ABSENT { "not given" } else { now };
+        format!("{then}, which is now {now}")
+    });
+    format!("made {}", each.collect::<Vec<_>>().join(", and "))
 }
 
-pub(super) fn other_setting(other: &OtherSetting) -> String {
-    let OtherSetting { option, in_file, now } = other;
-    let (in_file, now) = (shown(in_file), shown(now));
+pub(super) fn too_many_classes(others: &[OtherSetting]) -> String {
     format!(
-        "made with {option} {in_file}, not {now}, and has too many size classes to keep them; start with the same \
-         value, or with -o restart_discard to drop its items"
+        "{}; it has too many size classes to keep them; start with the settings that it was made with, or with -o \
+         restart_discard to drop its items",
+        made_with(others)
     )
 }
 
@@ -166,7 +171,7 @@ pub(super) enum Examined {
     /// Its items can be taken over.
     Usable(Box<Usable>),
     /// There are not enough size classes for the settings and for the items. A setting that differs.
-    Setting(OtherSetting),
+    Settings(Vec<OtherSetting>),
     /// It was left unclean by another start of the machine. What the kernel had not written is lost.
     OtherBoot,
     /// The process that made it died before it had written the header. It holds nothing.
@@ -177,7 +182,7 @@ pub(super) enum Examined {
 
 /// A file whose items can be taken over.
 pub(super) struct Usable {
-    header: Header,
+    pub header: Header,
     /// The state, with the size classes for the settings of this start.
     pub state: LiveState,
     /// The page table.
@@ -214,7 +219,7 @@ pub(super) fn examine_pages(
         return Ok(Examined::Bad(CUT_OFF.into()));
     }
     Ok(match change_classes(&mut state, &header, &page_table, settings) {
-        ClassChange::Impossible(other) => Examined::Setting(other),
+        ClassChange::Impossible(others) => Examined::Settings(others),
         change => Examined::Usable(Box::new(Usable { header, state, page_table, change })),
     })
 }
@@ -302,15 +307,18 @@ fn fill_new(file: File, settings: &Settings, space: Space, dropped: Option<Strin
 fn take_over(file: File, usable: Usable, settings: &Settings) -> Result<Opened, OpenError> {
     let Usable { mut header, state, page_table, change } = usable;
     let started = if state.is_clean { Started::Clean } else { Started::Unclean };
-    let clock =
-        Clock::start_at(resume_at(&state, BootId::read(), since_boot_ms().unwrap_or(0), Clock::start().unix_ms()));
+    let clock = Clock::start_at_ms(resume_at_ms(
+        &state,
+        BootId::read(),
+        since_boot_ms().unwrap_or(0),
+        Clock::start().unix_ms(),
+    ));
     let superblock = Superblock::new(file.try_clone().map_err(at("open"))?, state);
     // From here on the file is unclean, until this process has stopped cleanly. In the same step it gets its new size
     // classes.
     superblock.update(|state| begin(state, &clock)).map_err(at("write"))?;
-    if header.settings != class_settings(settings) {
-        header.settings = class_settings(settings);
-        file.write_all_at(&header.encode(), 0).map_err(at("write"))?;
+    if header.take(settings) {
+        superblock.write_header(&header.encode()).map_err(at("write"))?;
     }
     superblock.sync().map_err(at("write"))?;
     let file = ArenaFile {
@@ -345,21 +353,21 @@ pub(super) fn stamp(state: &mut LiveState, clock: &Clock) {
 /// before or now. The store's clock has 17 years.
 const DOWN_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
 
-/// The second at which the store's clock goes on. Time without a server counts. Within one start of the machine its own
-/// clock says how much it was, whatever happened to the wall clock. Otherwise the wall clock says it, unless it went
-/// back.
-fn resume_at(state: &LiveState, boot_id: BootId, boot_ms: u64, unix_ms: i64) -> RelTime {
+/// Where the store's clock goes on, in milliseconds. Time without a server counts. Within one start of the machine its
+/// own clock says how much it was, whatever happened to the wall clock. Otherwise the wall clock says it, unless it
+/// went back.
+pub(super) fn resume_at_ms(state: &LiveState, boot_id: BootId, boot_ms: u64, unix_ms: i64) -> u64 {
     let down_ms = if state.boot_id.is_same(boot_id) {
         boot_ms.saturating_sub(state.boot_ms)
     } else {
         u64::try_from(unix_ms.saturating_sub(state.unix_ms)).unwrap_or(0).min(DOWN_MS_MAX)
     };
-    RelTime(u32::try_from(state.clock_ms.saturating_add(down_ms).div_ceil(1000)).unwrap_or(u32::MAX))
+    state.clock_ms.saturating_add(down_ms)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BootId, LiveState, RelTime, resume_at};
+    use super::{BootId, LiveState, resume_at_ms};
 
     const HERE: BootId = BootId([1; 16]);
 
@@ -371,17 +379,18 @@ mod tests {
     fn time_without_a_server_counts_whatever_the_wall_clock_did() {
         for clock_set_ms in [-3_600_000, 0, 3_600_000] {
             let unix_ms = 1_000_000_000 + 6000 + clock_set_ms;
-            assert_eq!(resume_at(&state(), HERE, 56_000, unix_ms), RelTime(106), "{clock_set_ms}");
+            assert_eq!(resume_at_ms(&state(), HERE, 56_000, unix_ms), 106_000, "{clock_set_ms}");
         }
     }
 
     #[test]
     fn across_starts_of_the_machine_the_wall_clock_counts_and_never_backwards() {
         let other = BootId([2; 16]);
-        assert_eq!(resume_at(&state(), other, 1000, 1_000_006_000), RelTime(106));
-        assert_eq!(resume_at(&state(), other, 1000, 999_000_000), RelTime(100));
-        assert_eq!(resume_at(&state(), other, 1000, i64::MAX), RelTime(100 + 366 * 86_400), "a year at most");
+        assert_eq!(resume_at_ms(&state(), other, 1000, 1_000_006_000), 106_000);
+        assert_eq!(resume_at_ms(&state(), other, 1000, 999_000_000), 100_000);
+        let a_year_later = resume_at_ms(&state(), other, 1000, i64::MAX);
+        assert_eq!(a_year_later, 100_000 + 366 * 86_400_000, "a year at most");
         let unknown = LiveState { boot_id: BootId::default(), ..state() };
-        assert_eq!(resume_at(&unknown, BootId::default(), 1000, 1_000_006_000), RelTime(106));
+        assert_eq!(resume_at_ms(&unknown, BootId::default(), 1000, 1_000_006_000), 106_000);
     }
 }

@@ -125,9 +125,9 @@ mod tests {
              free memory 0.000 s); dropped: 2 expired"
         );
         let setting = OtherSetting { option: "-o slab_sizes", in_file: "NULL".into(), now: "96".into() };
-        report.change = ClassChange::Made(Some(setting));
+        report.change = ClassChange::Made(vec![setting]);
         let line = report.line(path);
-        let end = "expired; its items stay in the size classes of -o slab_sizes no value, which is now 96";
+        let end = "expired; its size classes were made without -o slab_sizes, which is now 96";
         assert!(line.ends_with(end), "{line}");
         report.started = Started::Cold;
         assert_eq!(report.line(path), "larder: -e, --memory-file: /dev/shm/f: new file");

@@ -400,7 +400,7 @@ settings! {
     busy_poll_usecs: u32 = 0, whole(0..=1_000_000), "-o busy_poll_usecs=<num>", Clients, "", Works;
     /// Microseconds from which a request is slow, or a pipeline of them. stats slowlog shows those. 0: none is slow.
     /// See stats.md for what counts.
-    slowlog_us: u32 = 10_000, whole(0..=60_000_000), "-o slowlog_us=<num>", Commands, "slowlog_us", Works;
+    slowlog_us: u32 = 10_000, whole(0..=60_000_000), "-o slowlog_us=<num>", Commands, "", Works;
     /// Mark of the server's sockets, for packet filters.
     sock_cookie_id: u32 = 0, whole(0..=4_294_967_295), "-o sock_cookie_id=<num>", Compatibility, "", NoEffect("only FreeBSD can mark sockets so");
     /// Store large items in one chunk.

@@ -111,11 +111,11 @@ fn an_inspection_says_what_a_file_holds_and_whether_it_would_be_kept() {
     );
     says(
         &["-f", "2"],
-        &["usable     yes: its items stay in the size classes of -f, --slab-growth-factor 1.25, which is now 2.00"],
+        &["usable     yes: its size classes were made with -f, --slab-growth-factor 1.25, which is now 2.00"],
     );
     says(
         &["-o", "slab_chunk_max=8"],
-        &["12 items of 120290 bytes, not for new items", "usable     yes: its items stay"],
+        &["12 items of 120290 bytes, not for new items", "usable     yes: its size classes were made"],
     );
     end(file.serve(&[]), "-KILL");
     says(&[], &["unclean; process", "usable     yes", "starts     2"]);

@@ -1,5 +1,7 @@
 //! A clean stop keeps everything.
 
+use larder::base::Clock;
+
 use super::file::{MemoryFile, end, kept};
 use crate::support::{Server, client::Client};
 
@@ -329,4 +331,25 @@ fn the_next_evictions_are_those_that_would_have_been() {
     });
     let stayed = stayed.count();
     assert!(stayed > 90, "{stayed} of {}", held.len());
+}
+
+#[test]
+fn restarts_in_quick_succession_take_no_time_from_a_deadline() {
+    let file = MemoryFile::new();
+    let mut server = file.serve(&[]);
+    server.client().ask("set key 0 1000 1\r\nx\r\n", "STORED\r\n");
+    let clock = Clock::start();
+    for _ in 0..6 {
+        end(server, "-TERM");
+        server = file.serve(&[]);
+    }
+    let mut client = server.client();
+    client.send("mg key t\r\n");
+    let line = client.read_line().expect("the server answers");
+    let left_s = std::str::from_utf8(&line).ok().and_then(|line| line.trim_end().strip_prefix("HD t")?.parse().ok());
+    assert!(
+        left_s.is_some_and(|left_s: u64| left_s + clock.real_us() / 1_000_000 + 2 >= 1000),
+        "{}",
+        line.escape_ascii()
+    );
 }

@@ -11,7 +11,7 @@ use crate::support::{Client, Server, wait_until};
 const GROUPS: [&str; 3] = ["", "items", "slabs"];
 
 /// Counters that `provoke_counters` does not make count.
-const NOT_PROVOKED: [&str; 22] = [
+const NOT_PROVOKED: [&str; 23] = [
     "cmd_meta",
     "rejected_connections",
     "store_no_memory",
@@ -34,6 +34,7 @@ const NOT_PROVOKED: [&str; 22] = [
     "udp_replies_lost",
     "upgrades",
     "upgrade_closed",
+    "restart_reinserted",
 ];
 
 #[test]

@@ -43,6 +43,10 @@ impl Job for Fitter {
     /// Adds at most one class.
     fn step(&mut self, worker: &mut WorkerStore, _pin: &Pin) -> NextStep {
         let store = worker.store;
+        // A start that finds items looks without having been woken.
+        if !store.config.classes.may_be_fitted() {
+            return NextStep::Wait(None);
+        }
         let classes = &store.slabs.classes;
         let limit_pages = store.slabs.limit_bytes() / u64::from(PAGE_BYTES);
         let demand = chunk_demand(store);

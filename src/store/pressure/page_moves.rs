@@ -131,6 +131,11 @@ impl PageMoves {
         Some(order.class)
     }
 
+    /// Forgets the orders of other classes.
+    fn keep_clear_outs(&self, keep: impl Fn(u8) -> bool) {
+        self.to_clear_out.lock().retain(|order| keep(order.class));
+    }
+
     /// A page of `class` could not be emptied: retry, unless that has happened too often.
     pub(in crate::store) fn retry_clear_out(&self, class: u8) {
         let mut orders = self.to_clear_out.lock();
@@ -208,14 +213,18 @@ impl Store {
         self.slabs.pages_owed(self.side_bytes_to_be())
     }
 
-    /// A class that is no longer needed, if it has a page and there is memory elsewhere for its items.
+    /// A class that is no longer needed, if it has a page and there is memory elsewhere for its items. Once memory is
+    /// full, only former classes are remembered.
     pub(in crate::store) fn class_to_clear_out(&self) -> Option<u8> {
         if self.page_moves.tuning().level == 0 {
             return None;
         }
+        if !self.slabs.has_page(self.side_bytes()) {
+            self.page_moves.keep_clear_outs(|class| self.slabs.classes.is_former(class));
+            return None;
+        }
         while let Some(class) = self.page_moves.take_clear_out() {
-            let pages = self.slabs.lock(class).usage().pages;
-            if self.slabs.has_page(self.side_bytes()) && pages > 0 {
+            if self.slabs.lock(class).usage().pages > 0 {
                 return Some(class);
             }
         }

@@ -244,13 +244,13 @@ pub(super) const STORE_ROWS: &[StatRow<StoreView>] = &[
         "larder_restart_items_to_reinsert",
         gauge(
             "restart_to_reinsert",
-            "Items in size classes of an earlier start that the settings no longer have.",
+            "Items in former classes, which an earlier start had and the settings rule out.",
             |view| view.store.items_to_reinsert().into(),
         ),
     ),
     shown_as_counter(
         "larder_restart_items_reinserted_total",
-        counter("restart_reinserted", "Items that were copied out of such a class.", |view| {
+        counter("restart_reinserted", "Items that were copied out of former classes.", |view| {
             view.moves().reinserted.since_reset().into()
         }),
     ),
