@@ -218,6 +218,8 @@ impl Connection {
             if self.backlog.is_some()
                 && let Some(outcome) = self.resume(turn)
             {
+                // The buffer has the bytes of another client.
+                turn.input.restore(None);
                 return if outcome == DriveOutcome::Wait { self.wait_for_reader() } else { outcome };
             }
             self.restore_tail(turn);

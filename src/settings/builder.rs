@@ -234,6 +234,9 @@ impl Settings {
         if !self.replication_owner_prefixes.is_empty() && !self.replicates() {
             return Err("-o repl_owner_prefix: needs -x, --replication-peer".into());
         }
+        if !self.replication_owner_prefixes.is_empty() && !self.use_cas {
+            return Err("-o repl_owner_prefix: needs CAS uniques, which -C, --disable-cas turns off".into());
+        }
         Ok(())
     }
 

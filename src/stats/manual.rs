@@ -32,9 +32,9 @@ have one latency. It begins when the worker learns which clients have sent somet
 replies, or as much of them as it takes. So it includes requests of other clients that the worker answers first, and
 waits for memory. The network is not included, nor is time in the kernel before the worker looks. Of a value that
 arrives in parts, the latency begins with the last part. A client that has used up its share of a turn (-R) begins again
-with the next one. One pipeline in 128 is measured. Requests over TLS and HTTP are measured, too. UDP and
-authentication are not. The kinds are `get`, `set`, `touch`, `delete`, `incr`, `decr` and `me`, which count as in
-`cmd_get` and its like, and `pipeline`, `value_read` and `value_written`.
+with the next one. One pipeline in 128 is measured. Requests over TLS and HTTP are measured, too. UDP, authentication
+and waits for the owner of a key are not. The kinds are `get`, `set`, `touch`, `delete`, `incr`, `decr` and `me`, which
+count as in `cmd_get` and its like, and `pipeline`, `value_read` and `value_written`.
 
 `stats slowlog` shows the last 128 pipelines that took -o slowlog_us or longer, newest first. Each one is checked, not
 only those that are measured. `stats reset` clears both groups.

@@ -105,3 +105,25 @@ fn the_slow_log_can_be_switched_off_and_kept_secret() {
     client.ask("get a\r\nstats slowlog\r\n", "END\r\nCLIENT_ERROR stats slowlog not allowed\r\n");
     assert!(client.stats("latency").contains_key("sample_rate"));
 }
+
+#[test]
+fn what_one_client_asks_is_not_logged_under_another_that_only_reads() {
+    let server = slow_server();
+    let mut asks = server.client();
+    let value = "v".repeat(900_000);
+    asks.ask(format!("set large 0 0 900000\r\n{value}\r\n"), "STORED\r\n");
+    let mut reads = server.client();
+    let port = reads.sender().local_addr().expect("the client is connected").port().to_string();
+    reads.send("get large\r\n".repeat(20));
+    for _ in 0..20 {
+        asks.ask("get secret\r\n", "END\r\n");
+        reads.expect(format!("VALUE large 0 900000\r\n{value}\r\nEND\r\n"));
+    }
+    let rows = asks.stats("slowlog");
+    let of_reader: Vec<&str> = rows
+        .iter()
+        .filter_map(|(name, client)| name.strip_suffix(":client").filter(|_| client.ends_with(&port)))
+        .collect();
+    assert!(!of_reader.is_empty());
+    assert!(of_reader.iter().all(|rank| rows[&*format!("{rank}:key")] != *"secret"), "{rows:?}");
+}

@@ -156,6 +156,13 @@ fn put<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
             }
             Outcome::Receive(incoming)
         }
+        Outcome::Incomplete => {
+            // Of a key that has an owner. The request is executed again with the body, and may say so again.
+            if request.awaits_continue {
+                push_continue(sink.text());
+            }
+            Outcome::Incomplete
+        }
         // The client may send the body of a refused value or not.
         Outcome::Swallow { .. } if request.awaits_continue || request.echo.ends() => Outcome::Close,
         outcome => outcome,

@@ -83,7 +83,7 @@ pub enum OwnedOutcome {
     Unavailable,
 }
 
-/// The log of a node: who asks.
+/// The node that asks, in one of its runs.
 type Asker = (NodeId, u64);
 
 /// A request by a client of this node.
@@ -94,8 +94,6 @@ struct AskedRequest {
     deadline_ms: u64,
     /// The link where it was sent, if it was.
     sent: Option<LinkId>,
-    /// The client was told of an error.
-    is_given_up: bool,
 }
 
 /// Who wants to know what became of a change.

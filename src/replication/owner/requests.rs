@@ -28,7 +28,7 @@ impl Replica {
         let deadline_ms = context.now.steady_ms + ANSWER_MS_MAX;
         match (&mut self.owners, hash) {
             (Some(owners), Some(hash)) if owners.asked.len() < OWNED_REQUESTS_MAX => {
-                owners.asked.insert(id, AskedRequest { request, hash, deadline_ms, sent: None, is_given_up: false });
+                owners.asked.insert(id, AskedRequest { request, hash, deadline_ms, sent: None });
                 self.try_asked(id, context);
             }
             _ => answer(id, OwnedOutcome::Unavailable, context.actions),
@@ -59,8 +59,7 @@ impl Replica {
     /// Tries again what waits for an owner.
     pub(super) fn retry_asked(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
         let waiting = self.owners.iter().flat_map(|owners| owners.asked.iter());
-        let waiting: Vec<u64> =
-            waiting.filter(|(_, asked)| asked.sent.is_none() && !asked.is_given_up).map(|(id, _)| *id).collect();
+        let waiting: Vec<u64> = waiting.filter(|(_, asked)| asked.sent.is_none()).map(|(id, _)| *id).collect();
         waiting.into_iter().for_each(|id| self.try_asked(id, context));
     }
 
@@ -196,7 +195,7 @@ impl Replica {
         let owner = self.asker(link);
         let Some(owners) = &mut self.owners else { return };
         let Some(asked) = owners.asked.get_mut(&id).filter(|asked| asked.sent == Some(link)) else { return };
-        if outcome == OwnedOutcome::Unavailable && !asked.is_given_up {
+        if outcome == OwnedOutcome::Unavailable {
             // Another owner may act soon.
             asked.sent = None;
             return;
@@ -209,15 +208,15 @@ impl Replica {
     /// Tells clients that wait for too long of an error.
     pub(super) fn give_up_asked(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
         let own = (self.node, self.incarnation);
+        let remote = |link: LinkId| self.links.get(&link)?.remote.map(|remote| (remote.node, remote.incarnation));
         let Some(owners) = &mut self.owners else { return };
-        let is_late = |asked: &AskedRequest| !asked.is_given_up && context.now.steady_ms >= asked.deadline_ms;
+        let is_late = |asked: &AskedRequest| context.now.steady_ms >= asked.deadline_ms;
         let late: Vec<u64> = owners.asked.iter().filter(|(_, asked)| is_late(asked)).map(|(id, _)| *id).collect();
         for id in late {
             answer(id, OwnedOutcome::Unavailable, context.actions);
-            match owners.asked.get_mut(&id) {
-                // Its answer may come.
-                Some(asked) if asked.sent.is_some() => asked.is_given_up = true,
-                _ => drop(owners.asked.remove(&id)),
+            // The owner may have carried it out, or still does. What follows on the link comes after it.
+            if let Some(link) = owners.asked.remove(&id).and_then(|asked| asked.sent) {
+                owners.note_orphan(remote(link), id);
             }
             let is_own = |one: &mut Unacknowledged| one.origin == Origin::Own && one.request == id;
             if owners.unacknowledged.extract_if(.., is_own).next().is_some() {
@@ -237,7 +236,7 @@ impl Replica {
         let lost = owners.asked.iter().filter(|(_, asked)| asked.sent == Some(link.id)).map(|(id, _)| *id);
         for id in lost.collect::<Vec<_>>() {
             owners.note_orphan(owner, id);
-            if owners.asked.remove(&id).is_some_and(|asked| !asked.is_given_up) {
+            if owners.asked.remove(&id).is_some() {
                 answer(id, OwnedOutcome::Unavailable, context.actions);
             }
         }
@@ -312,13 +311,11 @@ impl super::Owners {
         owner: Option<Asker>,
         context: &mut StepContext<'_, C>,
     ) {
-        let is_late = asked.is_given_up || context.now.steady_ms >= asked.deadline_ms;
+        let is_late = context.now.steady_ms >= asked.deadline_ms;
         if is_late && matches!(outcome, OwnedOutcome::Stored(_)) {
             self.note_orphan(owner, id);
         }
-        if !asked.is_given_up {
-            answer(id, if is_late { OwnedOutcome::Unavailable } else { outcome }, context.actions);
-        }
+        answer(id, if is_late { OwnedOutcome::Unavailable } else { outcome }, context.actions);
     }
 
     /// Remembers a request that may have been carried out in vain. Of too many, the oldest end with their time to live.

@@ -30,7 +30,9 @@ impl EventLoop {
         let Some(times) = self.meter.note(ticks, busy_us, elapsed_us, &self.counters, clock) else { return };
         let Some(client) = self.connections.at(place) else { return };
         let input = &self.inputs[slot];
-        if outcome == DriveOutcome::Busy || (input.handled().is_empty() && busy_us == 0) {
+        if matches!(outcome, DriveOutcome::Busy | DriveOutcome::AwaitAnswer)
+            || (input.handled().is_empty() && busy_us == 0)
+        {
             // Nothing is answered, or only the rest of an answer was sent.
             return;
         }
