@@ -245,7 +245,8 @@ const TABLE: &[Difference] = &[
         seen: Seen::Avoided {
             transcripts: &["an_item_that_is_over_has_no_seconds_left"],
             applies: |command, _| {
-                command.has_flag(b't') && command.exptimes().any(|time| time < 0 || time == 2_592_001)
+                let is_over = |time| time < 0 || (2_592_001..1_700_000_000).contains(&time);
+                command.has_flag(b't') && command.exptimes().any(is_over)
             },
         },
         depends_on_timing: false,
