@@ -450,7 +450,7 @@ fn shared(settings: &Settings, process: &Arc<Process>, secrets: Secrets, node: O
         gate: Arc::clone(&process.gate),
         idle_timeout_s: settings.idle_timeout_s,
         busy_poll_usecs: settings.busy_poll_usecs,
-        owned_keys: node.and_then(Node::owned_keys),
+        owned_keys: node.and_then(Node::owned_keys).map(Box::new),
         drop_privileges: settings.drop_privileges,
         udp_reply_max: settings.udp_reply_max as usize,
         tls_bytes: certificates.map(|_| settings.ssl_wbuf_bytes as usize),

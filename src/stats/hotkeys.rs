@@ -16,6 +16,7 @@ use crate::base::{HashedKey, RelTime};
 use crate::sync::Leaf;
 
 use super::latency::WorkerLatency;
+use super::sampling::next_distance;
 use super::sketch::{Access, HOTKEYS_SAMPLE_RATE, HotCounts, Sketch};
 
 /// Keys with fewer samples are noise.
@@ -109,11 +110,7 @@ impl HotSampler {
 
     /// Schedules the next sample. Called alone if the request that is due has no single key.
     pub fn pass_over(&mut self) {
-        // xorshift: random distances, so that a periodic request pattern does not decide which keys are sampled.
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 17;
-        self.random ^= self.random << 5;
-        self.countdown = self.random % (2 * HOTKEYS_SAMPLE_RATE - 1);
+        self.countdown = next_distance(&mut self.random, HOTKEYS_SAMPLE_RATE);
     }
 
     /// Whether keys are counted.

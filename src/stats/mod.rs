@@ -24,6 +24,7 @@ mod manual;
 mod metrics;
 mod prefix;
 mod replication;
+mod sampling;
 mod sketch;
 
 pub use exposition::Exposition;
@@ -45,4 +46,5 @@ pub use metrics::{
 };
 pub use prefix::{PrefixCounts, PrefixTable};
 pub use replication::{PeerFigures, RecordFigures, ReplicationFigures};
+pub use sampling::next_distance;
 pub use sketch::{Access, HotCounts};

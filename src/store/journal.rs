@@ -88,8 +88,8 @@ impl WorkerStore {
     pub(super) fn note_change(&self, journal: &dyn Journal, entry: JournalEntry) {
         if journal.note(self.thread, entry) {
             // So the event loop looks before it serves the next client.
-            self.needs_quiescence.set(true);
-            self.delays_client.set(true);
+            self.requests.needs_quiescence.set(true);
+            self.requests.delays_client.set(true);
         }
     }
 

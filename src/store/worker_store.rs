@@ -56,9 +56,16 @@ pub struct WorkerStore {
     /// What the hands have not been told of yet.
     pub(super) pending_inserts: PendingInserts,
     pub(super) late_reads: LateReads,
-    /// Chunks in limbo that are needed wait for this thread to unpin.
+    /// Boxed: with cells inside, the compiler would load every field again behind `&self`.
+    pub(super) requests: Box<TurnRequests>,
+}
+
+/// What the event loop is to do before it serves the next client.
+#[derive(Default)]
+pub(super) struct TurnRequests {
+    /// Unpin: chunks in limbo that are needed wait for this thread.
     pub(super) needs_quiescence: Cell<bool>,
-    /// The client that has just been served has made changes that others cannot follow.
+    /// Delay the client that has just been served: it has made changes that other nodes cannot follow.
     pub(super) delays_client: Cell<bool>,
 }
 
@@ -80,8 +87,7 @@ impl WorkerStore {
             copied_bytes: 0,
             pending_inserts: PendingInserts::default(),
             late_reads: LateReads::default(),
-            needs_quiescence: Cell::new(false),
-            delays_client: Cell::new(false),
+            requests: Box::default(),
             recall: store.slabs.last_recall(),
             role: MemoryRole::Worker { may_wait: true },
             sweep_wait: SweepWait::default(),

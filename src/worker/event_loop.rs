@@ -230,6 +230,7 @@ struct Lent<'w> {
     turn: Turn<'w>,
     output: &'w mut Vec<u8>,
     clock: &'w Clock,
+    meter: &'w mut Meter,
 }
 
 impl EventLoop {
@@ -391,28 +392,29 @@ impl EventLoop {
             verbosity: self.verbosity,
             watch: self.watch.recorder(),
         };
-        Lent { connections: &mut self.connections, turn, output: &mut self.output, clock: &self.shared.clock }
+        let (output, clock, meter) = (&mut self.output, &*self.shared.clock, &mut self.meter);
+        Lent { connections: &mut self.connections, turn, output, clock, meter }
     }
 
     /// Drives one connection and applies its outcome.
     fn drive(&mut self, place: u32, slot: usize, input: Received, registry: &Registry, pin: &mut PinGuard<'_>) {
         self.meter.begin(&self.counters);
-        let Lent { connections, mut turn, output, clock } = self.lend(slot);
+        let Lent { connections, mut turn, output, clock, meter } = self.lend(slot);
         let Some(client) = connections.at(place) else { return };
-        let busy_since_us = client.busy_since_us;
-        turn.ctx.last_try = busy_since_us > 0 && clock.real_us().saturating_sub(busy_since_us) > BUSY_US_MAX;
-        let outcome = client.connection.drive(&mut turn, output, pin, input);
-        let is_retried = busy_since_us > 0;
-        if is_retried && outcome != DriveOutcome::Busy {
-            client.busy_since_us = 0;
+        if client.busy_since_us > 0 {
+            turn.ctx.last_try = clock.real_us().saturating_sub(client.busy_since_us) > BUSY_US_MAX;
+            meter.note_this();
         }
+        let outcome = client.connection.drive(&mut turn, output, pin, input);
         if client.connection.wants_writable() != client.watches_writable {
             self.watch(place, registry);
         }
-        if let Some(ticks) = self.meter.ended(is_retried) {
-            self.note_drive(ticks, place, slot, busy_since_us, outcome);
+        if let Some(ticks) = self.meter.ended() {
+            self.note_drive(ticks, place, slot, outcome);
         }
-        self.apply(place, outcome, registry);
+        if !matches!(outcome, DriveOutcome::Wait) {
+            self.apply(place, outcome, registry);
+        }
         if self.store.wants_quiescence() {
             self.delay_writer(place);
             self.store.end_turn();
@@ -420,8 +422,8 @@ impl EventLoop {
         }
     }
 
-    /// Applies the outcome of a drive.
-    #[inline]
+    /// Applies the outcome of a drive. Mostly there is nothing to do, and this is not called.
+    #[inline(never)]
     fn apply(&mut self, place: u32, outcome: DriveOutcome, registry: &Registry) {
         match outcome {
             DriveOutcome::Wait => {}

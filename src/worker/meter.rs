@@ -6,14 +6,14 @@
 //!            one drive in 128 is measured     it took long by the ticks: the clock says how long
 //! ```
 //!
-//! A drive that is neither costs a dozen instructions: ticks are cheap, and the turn has read the clock anyway. Which
-//! commands a measured drive executed is the difference of the worker's counters.
+//! A drive that is neither sampled nor slow costs a dozen instructions: ticks are cheap, and the turn has read the
+//! clock anyway. Which commands a sampled drive executed is the difference of the worker's counters.
 
 use std::sync::Arc;
 
 use crate::base::Clock;
 use crate::counters::Counters;
-use crate::stats::{COMMAND_KINDS, LATENCY_SAMPLE_RATE, Latency, WorkerLatency, commands_of};
+use crate::stats::{COMMAND_KINDS, LATENCY_SAMPLE_RATE, Latency, WorkerLatency, commands_of, next_distance};
 use crate::sys::ticks::ticks;
 
 /// The rate of ticks is measured over at least this time. Until then, the clock is asked about each drive.
@@ -44,7 +44,7 @@ pub(super) struct Meter {
     /// Ticks in a second; 0: not yet known.
     rate: u64,
     own: Arc<WorkerLatency>,
-    pub(super) all: Arc<Latency>,
+    all: Arc<Latency>,
 }
 
 /// When a drive ended, and the ticks since the start of its turn.
@@ -106,22 +106,24 @@ impl Meter {
 
     #[cold]
     fn begin_sample(&mut self, counters: &Counters) {
-        // xorshift: random distances, so that a periodic pattern of drives does not decide which are measured.
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 17;
-        self.random ^= self.random << 5;
-        self.countdown = self.random % (2 * LATENCY_SAMPLE_RATE - 1);
+        self.countdown = next_distance(&mut self.random, LATENCY_SAMPLE_RATE);
         self.before = commands_of(counters);
         self.is_sampled = true;
         self.noted_from = 0;
     }
 
+    /// The drive that has begun is to be noted, however long it takes.
+    #[cold]
+    pub(super) fn note_this(&mut self) {
+        self.noted_from = 0;
+    }
+
     /// The drive has ended. `Some`: [`Meter::note`] is to be called with these ticks.
     #[inline(always)]
-    pub(super) fn ended(&mut self, is_retried: bool) -> Option<DriveTicks> {
+    pub(super) fn ended(&mut self) -> Option<DriveTicks> {
         let now = ticks();
         let took = now.wrapping_sub(self.turn_began);
-        if took >= self.noted_from || is_retried {
+        if took >= self.noted_from {
             return Some(DriveTicks { now, took });
         }
         self.drive_ended = now;
@@ -225,7 +227,7 @@ mod tests {
                 while self.clock.real_us() - from_us < *us {
                     std::hint::spin_loop();
                 }
-                if let Some(ticks) = self.meter.ended(false) {
+                if let Some(ticks) = self.meter.ended() {
                     let elapsed_us = || self.clock.real_us() - began_us;
                     slow.extend(self.meter.note(ticks, 0, elapsed_us, &self.counters, &self.clock));
                 }

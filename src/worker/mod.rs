@@ -3,7 +3,8 @@
 //! ```text
 //! dispatcher ──Mail::Adopt──▶ mailbox ──▶ ConnectionSlab ──▶ Connection::drive     when the poll reports it
 //!
-//! event_loop          the loop; adopting, awaiting, datagrams, dumps and handing_over are parts of it
+//! event_loop          the loop; its parts are files of its folder
+//! meter               how long drives take
 //! ahead               connections that are received from together
 //! idle, events        idle timeouts; log lines about clients
 //! mail, handover      orders of other threads

@@ -44,7 +44,7 @@ pub struct Shared {
     /// Bytes that are sealed at a time for a client that uses TLS. `None`: without -Z.
     pub tls_bytes: Option<usize>,
     /// Keys that one node of the mesh owns (-o repl_owner_prefix).
-    pub owned_keys: Option<OwnedKeys>,
+    pub owned_keys: Option<Box<OwnedKeys>>,
     /// Whether system calls are restricted (-o drop_privileges).
     pub drop_privileges: bool,
 }
@@ -64,7 +64,7 @@ impl Shared {
             operator: &*self.operator,
             switches: &self.switches,
             prefixes: &self.prefixes,
-            owned: OwnedAccess { keys: self.owned_keys.as_ref(), ..OwnedAccess::default() },
+            owned: OwnedAccess { keys: self.owned_keys.as_deref(), ..OwnedAccess::default() },
             client_fd: -1,
             hot,
             surcharge: 0,

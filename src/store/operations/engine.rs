@@ -283,8 +283,8 @@ impl Engine for WorkerStore {
         if self.recall != self.store.slabs.last_recall() {
             self.answer_recall();
         }
-        self.needs_quiescence.set(false);
-        self.delays_client.set(false);
+        self.requests.needs_quiescence.set(false);
+        self.requests.delays_client.set(false);
     }
 
     fn must_wait(&self, upload: &Upload) -> bool {
@@ -301,12 +301,12 @@ impl Engine for WorkerStore {
 
     #[inline]
     fn wants_quiescence(&self) -> bool {
-        self.needs_quiescence.get()
+        self.requests.needs_quiescence.get()
     }
 
     #[cold]
     fn take_delay_ms(&mut self) -> u32 {
-        let journal = self.journal.filter(|_| self.delays_client.take());
+        let journal = self.journal.filter(|_| self.requests.delays_client.take());
         journal.map_or(0, |journal| journal.take_delay_ms())
     }
 }

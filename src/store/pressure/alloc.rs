@@ -239,7 +239,7 @@ impl WorkerStore {
         let may_evict = store.config.evictions && !self.role.takes_no_page();
         let mut unused = if lacking > 0 { self.find_empty_page(class) } else { EmptyPage::Nowhere };
         if lacking > 0 && unused == EmptyPage::Nowhere && may_evict && self.claim_page(pin, class) {
-            self.needs_quiescence.set(true);
+            self.requests.needs_quiescence.set(true);
             unused = EmptyPage::Coming;
         }
         if lacking > 0 && unused == EmptyPage::Nowhere && may_evict {
@@ -247,7 +247,7 @@ impl WorkerStore {
             store.page_moves.note_need();
             self.hand_on_retired();
             // They are free once this thread has unpinned, too.
-            self.needs_quiescence.set(true);
+            self.requests.needs_quiescence.set(true);
         }
         match unused {
             _ if taken > 0 => Ok(()),
@@ -290,7 +290,7 @@ impl WorkerStore {
     /// Called when no chunk was free. If chunks will soon be free, the result is Busy. Otherwise the class gets
     /// a page beyond the limit, which the page mover then takes from another class, or there is no memory.
     fn refill_late(&mut self, class: u8) -> Result<(), Refusal> {
-        self.needs_quiescence.set(true);
+        self.requests.needs_quiescence.set(true);
         let store = self.store;
         let mut slab = store.slabs.lock(class);
         // Another thread may have freed chunks since the class was last locked.

@@ -96,7 +96,7 @@ impl WorkerStore {
             return EmptyPage::Nowhere;
         }
         // The page's grace period does not end before this thread has unpinned, too.
-        self.needs_quiescence.set(true);
+        self.requests.needs_quiescence.set(true);
         EmptyPage::Coming
     }
 

@@ -14,16 +14,14 @@ use crate::worker::meter::DriveTicks;
 use super::EventLoop;
 
 impl EventLoop {
-    /// Notes a drive that has ended. The store was busy since `busy_since_us`; 0: it was not.
+    /// Notes a drive that has ended. It was sampled, slow, or tried again because the store had been busy.
     #[cold]
-    pub(super) fn note_drive(
-        &mut self,
-        ticks: DriveTicks,
-        place: u32,
-        slot: usize,
-        busy_since_us: u64,
-        outcome: DriveOutcome,
-    ) {
+    pub(super) fn note_drive(&mut self, ticks: DriveTicks, place: u32, slot: usize, outcome: DriveOutcome) {
+        let Some(client) = self.connections.at(place) else { return };
+        let busy_since_us = client.busy_since_us;
+        if outcome != DriveOutcome::Busy {
+            client.busy_since_us = 0;
+        }
         let clock = &self.shared.clock;
         let busy_us = if busy_since_us > 0 { clock.real_us().saturating_sub(busy_since_us) } else { 0 };
         let elapsed_us = || self.store.moment().us_until(clock.read());
