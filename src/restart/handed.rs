@@ -14,12 +14,11 @@ use std::sync::Arc;
 use crate::base::Clock;
 use crate::memory::{self, ArenaFile, BLOCK_BYTES, LiveState, Superblock};
 use crate::settings::Settings;
-use crate::sys::boot::{BootId, since_boot_ms};
 use crate::sys::mapping::{Mapping, Space};
 
 use super::classes::ClassChange;
 use super::header::Header;
-use super::open::{Examined, Usable, begin, examine_header, examine_pages, resume_at_ms, too_many_classes};
+use super::open::{Examined, Usable, begin, examine_header, examine_pages, resumed_clock, too_many_classes};
 
 /// Time for mapping memory ahead. What is not mapped by then is mapped when it is touched.
 const MAP_AHEAD_US: u64 = 3_000_000;
@@ -72,8 +71,7 @@ impl Handed {
             Examined::Unfinished | Examined::OtherBoot => return Err(of_items("it has no header")),
         };
         header.take(settings);
-        let boot_ms = since_boot_ms().unwrap_or(0);
-        let clock = Clock::start_at_ms(resume_at_ms(&state, BootId::read(), boot_ms, Clock::start().unix_ms()));
+        let clock = resumed_clock(&state);
         let superblock = Arc::new(Superblock::new(file.try_clone().map_err(system("open"))?, state));
         let file = ArenaFile {
             file,

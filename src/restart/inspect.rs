@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::sys::boot::{is_locked, try_lock};
 
 use super::header::Header;
-use super::open::{Examined, OpenError, Usable, examine, too_many_classes};
+use super::open::{Examined, OpenError, Usable, examine, start_otherwise};
 
 /// Pages and items of a class. The links of a chain count in the class of its head.
 #[derive(Clone, Copy, Default)]
@@ -117,7 +117,7 @@ fn usable(verdict: &Examined, in_use: bool) -> String {
             Some(line) => format!("yes: {line}"),
             None => "yes".into(),
         },
-        Examined::Settings(others) => format!("no: {}", too_many_classes(others)),
+        Examined::Settings(others) => format!("no: {}", start_otherwise(others)),
         Examined::OtherBoot => "no: the machine went down without a clean stop of the server".into(),
         Examined::Unfinished => "no: a start that made it was cut off".into(),
         Examined::Bad(reason) => format!("no: {reason}"),

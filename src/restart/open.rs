@@ -102,7 +102,7 @@ fn open_locked(file: File, settings: &Settings) -> Result<Result<Opened, (File, 
     }
     let opened = match examine(&file, len, settings).map_err(at("read"))? {
         Examined::Usable(usable) => take_over(file, *usable, settings),
-        Examined::Settings(others) if !settings.restart_discard => Err(OpenError::Refused(too_many_classes(&others))),
+        Examined::Settings(others) if !settings.restart_discard => Err(OpenError::Refused(start_otherwise(&others))),
         Examined::Settings(others) => {
             let reason = made_with(&others);
             create(file, settings, Some(format!("items dropped: {reason}, and -o restart_discard is given")))
@@ -121,7 +121,6 @@ fn at(what: &'static str) -> impl Fn(io::Error) -> OpenError {
     move |error| OpenError::System(what, error)
 }
 
-/// The value of a setting, for a reader.
 /// Says which settings differ.
 pub(super) fn made_with(others: &[OtherSetting]) -> String {
     let each = others.iter().map(|OtherSetting { option, in_file, now }| {
@@ -132,12 +131,15 @@ pub(super) fn made_with(others: &[OtherSetting]) -> String {
     format!("made {}", each.collect::<Vec<_>>().join(", and "))
 }
 
+/// Why the items of a file cannot be kept.
 pub(super) fn too_many_classes(others: &[OtherSetting]) -> String {
-    format!(
-        "{}; it has too many size classes to keep them; start with the settings that it was made with, or with -o \
-         restart_discard to drop its items",
-        made_with(others)
-    )
+    format!("{}; it has too many size classes to keep them", made_with(others))
+}
+
+/// The same, and what an operator can do.
+pub(super) fn start_otherwise(others: &[OtherSetting]) -> String {
+    let advice = "start with the settings that it was made with, or with -o restart_discard to drop its items";
+    format!("{}; {advice}", too_many_classes(others))
 }
 
 /// Opens a file or makes an empty one, and locks it. The lock comes first: another process may be using the file.
@@ -307,12 +309,7 @@ fn fill_new(file: File, settings: &Settings, space: Space, dropped: Option<Strin
 fn take_over(file: File, usable: Usable, settings: &Settings) -> Result<Opened, OpenError> {
     let Usable { mut header, state, page_table, change } = usable;
     let started = if state.is_clean { Started::Clean } else { Started::Unclean };
-    let clock = Clock::start_at_ms(resume_at_ms(
-        &state,
-        BootId::read(),
-        since_boot_ms().unwrap_or(0),
-        Clock::start().unix_ms(),
-    ));
+    let clock = resumed_clock(&state);
     let superblock = Superblock::new(file.try_clone().map_err(at("open"))?, state);
     // From here on the file is unclean, until this process has stopped cleanly. In the same step it gets its new size
     // classes.
@@ -353,10 +350,16 @@ pub(super) fn stamp(state: &mut LiveState, clock: &Clock) {
 /// before or now. The store's clock has 17 years.
 const DOWN_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
 
+/// The clock of a process that goes on with this state.
+pub(super) fn resumed_clock(state: &LiveState) -> Clock {
+    let boot_ms = since_boot_ms().unwrap_or(0);
+    Clock::start_at_ms(resume_at_ms(state, BootId::read(), boot_ms, Clock::start().unix_ms()))
+}
+
 /// Where the store's clock goes on, in milliseconds. Time without a server counts. Within one start of the machine its
 /// own clock says how much it was, whatever happened to the wall clock. Otherwise the wall clock says it, unless it
 /// went back.
-pub(super) fn resume_at_ms(state: &LiveState, boot_id: BootId, boot_ms: u64, unix_ms: i64) -> u64 {
+fn resume_at_ms(state: &LiveState, boot_id: BootId, boot_ms: u64, unix_ms: i64) -> u64 {
     let down_ms = if state.boot_id.is_same(boot_id) {
         boot_ms.saturating_sub(state.boot_ms)
     } else {
