@@ -28,7 +28,7 @@ function __larder_suboptions
     printf '%s\t%s\n' 'ssl_session_cache' 'Give clients tickets, with which they resume a session without a full handshake'
     printf '%s\t%s\n' 'ssl_min_version=' 'Minimum TLS version: 2 for TLS 1.2, 3 for TLS 1.3'
     printf '%s\t%s\n' 'slab_sizes=' 'Chunk sizes of the size classes, such as 96-128-256'
-    printf '%s\t%s\n' 'restart_discard' 'With -e: if there are too many size classes for -o slab_sizes and for the items of the file, drop the items instead of refusing to start'
+    printf '%s\t%s\n' 'restart_discard' 'With -e: drop the items instead of refusing to start, if they and -o slab_sizes need too many size classes'
     printf '%s\t%s\n' 'log=' 'Format of the log: text, or json for one object a line, with time, level and message'
     printf '%s\t%s\n' 'repl_port=' 'Port where other nodes reach this one'
     printf '%s\t%s\n' 'repl_listen=' 'Addresses where other nodes reach this one, as in -l'

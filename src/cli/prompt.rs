@@ -16,13 +16,15 @@ use super::show;
 /// Words that the prompt itself understands.
 const OWN_WORDS: [&str; 2] = ["help", "exit"];
 /// What may follow `stats`.
-const STATS_WORDS: [&str; 11] = [
+const STATS_WORDS: [&str; 13] = [
     "settings",
     "items",
     "slabs",
     "sizes",
     "conns",
     "hotkeys",
+    "latency",
+    "slowlog",
     "prefixes",
     "detail",
     "cachedump",

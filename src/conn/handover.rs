@@ -4,8 +4,9 @@
 //! Connection ──record──▶ ConnectionRecord, socket ──▶ another process ──adopt──▶ Connection
 //! ```
 //!
-//! What refers to memory of the process has no record. This is a value that is being received, a dump, a verification,
-//! a request to the owner of a key, or the rest of a list of keys. A worker lets these come to an end first.
+//! What refers to memory of the process has no record. This is a value that is being received, a dump, or a
+//! verification. So are a request to the owner of a key, and the rest of a list of keys. A worker lets these come to an
+//! end first.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 

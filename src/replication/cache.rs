@@ -130,8 +130,8 @@ pub trait ReplicatedCache {
     /// Removes an item that is older than `version`.
     fn remove(&mut self, hash: KeyHash, version: Version, why: RemovalReason);
 
-    /// Does to an owned key what a client wants, as a change by this node: with a version of its own, and told to the
-    /// replica like any other.
+    /// Does to an owned key what a client wants, as a change by this node. It gets a version of its own, and the
+    /// replica is told of it.
     fn carry_out(&mut self, request: &OwnedRequest) -> OwnedOutcome;
 
     /// Drops all items up to `through`.

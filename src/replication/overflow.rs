@@ -12,7 +12,7 @@
 //!
 //! With `drop` the peer sees no gap, so it would count as having seen all changes. Among these may be deletes, and the
 //! tombstones of deletes that every peer has seen may be forgotten. So from then on the node tells the peer the version
-//! that it had told before it dropped something, until a comparison has raised what the peer has seen.
+//! that it had told before it dropped something. This ends when a comparison has raised what the peer has seen.
 
 use crate::base::Version;
 

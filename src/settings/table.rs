@@ -286,8 +286,7 @@ settings! {
     /// Chunk sizes of the size classes, such as 96-128-256. It replaces -f. The server adds the class of
     /// slab_chunk_max, and no other.
     slab_sizes: Option<Vec<u32>> = None, ChunkSizes, "-o slab_sizes=<list>", Memory, "", Works;
-    /// With -e: if there are too many size classes for -o slab_sizes and for the items of the file, drop the items
-    /// instead of refusing to start.
+    /// With -e: drop the items instead of refusing to start, if they and -o slab_sizes need too many size classes.
     restart_discard: bool = false, TURNS_ON, "-o restart_discard", Memory, "", Works;
     /// Print what a memory file of -e holds, and whether a server with the other options would keep it. Then exit.
     inspect: Option<PathBuf> = None, Text { absent: "" }, "--inspect=<file>", Messages, "", Works;

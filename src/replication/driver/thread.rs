@@ -161,11 +161,11 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                 }
             }
             let has_callers = self.accept_all();
-            let has_changes = self.take_changes();
+            let mut has_changes = self.take_changes();
             self.read_all();
             if self.config.has_owned_keys {
                 // What was carried out for clients is sent at once.
-                self.take_changes();
+                has_changes |= self.take_changes();
             }
             self.write_all();
             self.changes.delay_writers(self.replica.write_delay_ms());

@@ -1,8 +1,8 @@
 //! Who the members are, and whether they agree on it.
 //!
-//! Each node tells the others a few times a second whom it counts as members: itself, and every node that it has heard
-//! of in the last [`LEASE_MS`]. Of all members, a hash of the key and the node's id chooses the owner. The owner acts
-//! if each other member
+//! Each node tells the others twice a second whom it counts as members. These are itself, and every node that it has
+//! heard of in the last [`LEASE_MS`]. Of all members, a hash of the key and the node's id chooses the owner. The owner
+//! acts if each other member
 //!
 //! - has named the same members, after it has learned that this node names them;
 //! - has answered something that this node has sent in the last [`TRUST_MS`];

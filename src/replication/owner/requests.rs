@@ -208,7 +208,7 @@ impl Replica {
     /// Tells clients that wait for too long of an error.
     pub(super) fn give_up_asked(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
         let own = (self.node, self.incarnation);
-        let remote = |link: LinkId| self.links.get(&link)?.remote.map(|remote| (remote.node, remote.incarnation));
+        let remote = |link: LinkId| self.links.get(&link).and_then(asker_on);
         let Some(owners) = &mut self.owners else { return };
         let is_late = |asked: &AskedRequest| context.now.steady_ms >= asked.deadline_ms;
         let late: Vec<u64> = owners.asked.iter().filter(|(_, asked)| is_late(asked)).map(|(id, _)| *id).collect();
@@ -231,7 +231,7 @@ impl Replica {
         link: &Link,
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
-        let owner = link.remote.map(|remote| (remote.node, remote.incarnation));
+        let owner = asker_on(link);
         let Some(owners) = &mut self.owners else { return };
         let lost = owners.asked.iter().filter(|(_, asked)| asked.sent == Some(link.id)).map(|(id, _)| *id);
         for id in lost.collect::<Vec<_>>() {
@@ -292,8 +292,13 @@ impl Replica {
 
     /// Who asks on a link.
     fn asker(&self, link: LinkId) -> Option<Asker> {
-        self.links.get(&link).and_then(|link| link.remote).map(|remote| (remote.node, remote.incarnation))
+        self.links.get(&link).and_then(asker_on)
     }
+}
+
+/// The node at the other end of a link, once it was accepted.
+fn asker_on(link: &Link) -> Option<Asker> {
+    link.remote.map(|remote| (remote.node, remote.incarnation))
 }
 
 impl super::Owners {
