@@ -7,6 +7,7 @@
 mod board;
 mod columns;
 mod hot_keys;
+mod latency;
 mod order;
 mod poll;
 mod rates;

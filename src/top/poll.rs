@@ -9,6 +9,7 @@ use larder::base::Clock;
 use larder::tools::{ServerAddress, ServerConnection, StatRows, ToolFailure};
 
 use super::hot_keys::{HotKey, hot_keys};
+use super::latency::{CommandLatency, latencies};
 
 /// A server that is silent for longer than this has failed.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
@@ -20,6 +21,8 @@ pub(crate) struct Reading {
     pub(crate) rows: StatRows,
     /// The most requested keys. Only larder names them.
     pub(crate) hot_keys: Vec<HotKey>,
+    /// How long requests take. Only larder measures it.
+    pub(crate) latencies: Vec<CommandLatency>,
 }
 
 impl Reading {
@@ -76,8 +79,11 @@ fn read(
     };
     let rows = server.rows("stats")?;
     let at_us = clock.real_us();
-    let names_keys = rows.contains_key("larder_version");
+    if !rows.contains_key("larder_version") {
+        return Ok(Reading { at_us, rows, ..Reading::default() });
+    }
     // Ignored: a server with -X refuses, and one that has gone fails at the next `stats`.
-    let hot_keys = if names_keys { hot_keys(&server.rows("stats hotkeys").unwrap_or_default()) } else { Vec::new() };
-    Ok(Reading { at_us, rows, hot_keys })
+    let mut group = |command: &str| server.rows(command).unwrap_or_default();
+    let (hot_keys, latencies) = (hot_keys(&group("stats hotkeys")), latencies(&group("stats latency")));
+    Ok(Reading { at_us, rows, hot_keys, latencies })
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
-use ratatui::layout::{Constraint, Layout};
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders, Row, Sparkline, Table, TableState};
@@ -13,11 +13,14 @@ use ratatui::{DefaultTerminal, Frame};
 use super::board::{Board, Watched};
 use super::columns::{COLUMNS, cells, short};
 use super::hot_keys::{HotKey, SHOWN_MAX};
+use super::latency::{CommandLatency, time};
 use super::order::ViewOrder;
-use super::poll::Readings;
+use super::poll::{Reading, Readings};
 
 /// How long a reading may wait to be shown.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
+/// Columns of the latencies: five of 7, and the gaps between them.
+const LATENCY_WIDTH: u16 = 39;
 
 /// Shows the servers until a key ends it. The terminal is restored in any case.
 pub(crate) fn run(order: &ViewOrder, readings: &Readings) -> io::Result<()> {
@@ -48,14 +51,14 @@ fn show(terminal: &mut DefaultTerminal, mut board: Board, readings: &Readings) -
 /// Draws everything.
 fn draw(frame: &mut Frame<'_>, board: &Board) {
     let rows = u16::try_from(board.servers.len()).unwrap_or(u16::MAX).saturating_add(1);
-    let hottest = board.servers.get(board.selected).and_then(|server| server.reading.as_ref());
-    let hottest = hottest.map_or(&[][..], |reading| &reading.hot_keys);
-    let hot_rows = if hottest.is_empty() { 0 } else { SHOWN_MAX + 1 };
-    let [table, requests, hits, hot, keys] = Layout::vertical([
+    let reading = board.servers.get(board.selected).and_then(|server| server.reading.as_ref());
+    let has_details = reading.is_some_and(|reading| !reading.hot_keys.is_empty() || !reading.latencies.is_empty());
+    let detail_rows = if has_details { SHOWN_MAX + 1 } else { 0 };
+    let [table, requests, hits, details, keys] = Layout::vertical([
         Constraint::Max(rows),
         Constraint::Min(4),
         Constraint::Min(4),
-        Constraint::Max(hot_rows),
+        Constraint::Max(detail_rows),
         Constraint::Length(1),
     ])
     .areas(frame.area());
@@ -76,10 +79,39 @@ fn draw(frame: &mut Frame<'_>, board: &Board) {
         frame.render_widget(graph(title, last(&server.requests)), requests);
         frame.render_widget(graph(hit_title(server), last(&server.hits)).max(1000), hits);
     }
-    if !hottest.is_empty() {
-        frame.render_widget(hot_key_table(hottest), hot);
+    if let Some(reading) = reading {
+        draw_details(frame, reading, details);
     }
     frame.render_widget(Line::from("q quit   ↑ ↓ select"), keys);
+}
+
+/// Draws what only larder tells of the selected server: its hot keys, and how long requests take.
+fn draw_details(frame: &mut Frame<'_>, reading: &Reading, area: Rect) {
+    let latency_width = if reading.latencies.is_empty() { 0 } else { LATENCY_WIDTH };
+    let [hot, gap, latency] =
+        Layout::horizontal([Constraint::Min(0), Constraint::Length(1), Constraint::Max(latency_width)]).areas(area);
+    let hot = if latency_width == 0 { hot.union(gap) } else { hot };
+    if !reading.hot_keys.is_empty() {
+        frame.render_widget(hot_key_table(&reading.hot_keys), hot);
+    }
+    if !reading.latencies.is_empty() {
+        frame.render_widget(latency_table(&reading.latencies), latency);
+    }
+}
+
+/// How long requests take.
+fn latency_table(latencies: &[CommandLatency]) -> Table<'static> {
+    let right = |cell: String| Line::from(cell).right_aligned();
+    let row = |latency: &CommandLatency| {
+        let times = latency.quantiles_us.map(|us| right(time(us)));
+        Row::new(std::iter::once(Line::from(latency.command)).chain(times))
+    };
+    let heads = ["p50", "p99", "p99.9", "max"].map(|head| right(head.into()));
+    let widths = [7; 5].map(Constraint::Length);
+    let block = Block::new().borders(Borders::TOP).title("latency since start or reset");
+    Table::new(latencies.iter().map(row), widths)
+        .header(Row::new(std::iter::once(Line::from("")).chain(heads)))
+        .block(block)
 }
 
 /// The most requested keys of the selected server.
@@ -128,7 +160,7 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
-    use super::{Board, HotKey, draw};
+    use super::{Board, CommandLatency, HotKey, draw};
     use crate::poll::Reading;
 
     #[test]
@@ -139,7 +171,8 @@ mod tests {
             let rows = [("cmd_get", gets), ("get_hits", gets), ("curr_items", "7"), ("limit_maxbytes", "64000000")];
             let rows = rows.map(|(name, value)| (name.to_string(), value.to_string())).into();
             let hot_keys = vec![HotKey { key: "user:1".into(), requests: 54_321, writes: 3 }];
-            board.note(0, Ok(Reading { at_us, rows, hot_keys }));
+            let latencies = vec![CommandLatency { command: "get", quantiles_us: [15, 120, 1_500, 9_999] }];
+            board.note(0, Ok(Reading { at_us, rows, hot_keys, latencies }));
         }
         board.note(1, Err("connect to cache2:5: Connection refused".into()));
         let screen = |width, height| {
@@ -157,11 +190,16 @@ mod tests {
             "█",
             "down",
             "54.3k        3 user:1",
+            "get        15us   120us   1.5ms  10.0ms",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         for (width, height) in [(1, 1), (20, 5), (500, 100)] {
             assert!(!screen(width, height).is_empty());
         }
+        board.select(1);
+        let mut terminal = Terminal::new(TestBackend::new(140, 20)).unwrap();
+        terminal.draw(|frame| draw(frame, &board)).unwrap();
+        assert!(!terminal.backend().to_string().contains("latency"), "a server without a reading has no panel");
     }
 }
