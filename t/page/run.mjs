@@ -5,6 +5,7 @@
 //
 // Needs the npm package playwright-core beside NODE_PATH, and /usr/bin/chromium. `make test-page` installs both.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { createRequire } from 'node:module';
@@ -77,6 +78,25 @@ try {
   }
   await page.getByRole('button', { name: 'Count prefixes' }).press('Enter');
   await page.waitForTimeout(1000);
+  const prefix = (await tableOf(page, 'Prefixes')).find(([name]) => name === 'bench');
+  const counted = await stats(port, 'prefixes');
+  check(prefix !== undefined && near(number(prefix[1]), counted['bench:items'], .05), `items by prefix: ${prefix}; stats ${counted['bench:items']}`);
+  // Without load, the numbers no longer change.
+  const ended = once(load, 'exit');
+  load.kill();
+  await ended;
+  await until(async () => await rateOf(port, .1) === 0, 'the load has ended');
+  await page.reload();
+  const quantiles = await stats(port, 'latency');
+  const latency = new Map((await tableOf(page, 'Latency')).map(([command, ...cells]) => [command, cells]));
+  for (const command of ['get', 'set']) {
+    const expected = ['count', 'p50', 'p99', 'p999', 'max'].map(row => Number(quantiles[`${command}:${row}`]));
+    const cells = latency.get(command) ?? [];
+    const equal = cells.length === expected.length && near(number(cells[0]), expected[0], .01)
+      && expected.slice(1).every((us, at) => near(microseconds(cells[at + 1]), us, .05));
+    check(equal, `latency of ${command}: ${cells.join(', ')}; stats ${expected.join(', ')}`);
+  }
+  check(latency.size === Object.keys(quantiles).filter(name => name.endsWith(':p50')).length, 'each kind of `stats latency` has its row');
   check(problems.length === 0, `no error on the console: ${problems.join('; ') || 'none'}`);
   check(foreign.length === 0, `no request leaves the server: ${foreign.join(' ') || 'none'}`);
   await browser.close();
@@ -92,15 +112,22 @@ function portOf(kind) {
 
 async function until(look, what) {
   for (let round = 0; round < 200; round++) {
-    try { const found = look(); if (found) return found; } catch { /* not yet */ }
+    try { const found = await look(); if (found) return found; } catch { /* not yet */ }
     await new Promise(wake => setTimeout(wake, 50));
   }
   throw new Error(`not so: ${what}`);
 }
 
-function stats(port) {
+// The cells of a table of the page, row by row.
+async function tableOf(page, title) {
+  const body = page.locator(`[aria-label="${title}"] tbody`);
+  await body.waitFor();
+  return body.evaluate(body => [...body.rows].map(row => [...row.cells].map(cell => cell.textContent)));
+}
+
+function stats(port, group = '') {
   return new Promise((resolve, reject) => {
-    const socket = createConnection(Number(port), '127.0.0.1', () => socket.write('stats\r\n'));
+    const socket = createConnection(Number(port), '127.0.0.1', () => socket.write(`stats ${group}`.trim() + '\r\n'));
     let text = '';
     socket.on('error', reject);
     socket.on('data', data => {
@@ -122,6 +149,11 @@ async function rateOf(port, seconds) {
 function number(text) {
   const [, digits, unit] = /^([\d.]+)\s*([kMGT]?)/.exec(text);
   return Number(digits) * 1000 ** ['', 'k', 'M', 'G', 'T'].indexOf(unit);
+}
+
+function microseconds(text) {
+  const [digits, unit] = text.split(' ');
+  return Number(digits) * { 'µs': 1, ms: 1e3, s: 1e6, min: 6e7 }[unit];
 }
 
 function near(shown, expected, part) {
