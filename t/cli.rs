@@ -153,6 +153,7 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
         (&["-o", "ssl_min_version=1"], "-o ssl_min_version: TLS 1.1 is not supported; 2 (TLS 1.2) or 3 (TLS 1.3)"),
         (&["-o", "ssl_keyformat=3"], "-o ssl_keyformat: ENGINE is not supported; 1 (PEM) or 2 (DER)"),
         (&["-l", "mtls:h"], "-l, --listen: the prefix mtls: needs -Z, --enable-ssl"),
+        (&["--http=btls:80"], "--http: the prefix btls: needs -Z, --enable-ssl"),
     ] {
         let ended = run(arguments);
         assert_eq!(ended.stderr, format!("larder: {line}\n"), "{arguments:?}");

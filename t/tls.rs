@@ -1,7 +1,8 @@
-//! TLS (-Z): sessions, client certificates, renewal, faults.
+//! TLS (-Z): sessions, client certificates, renewal, faults, HTTP.
 
 mod faults;
 mod fuzz;
+mod http;
 mod listeners;
 mod renewal;
 mod sessions;

@@ -35,6 +35,8 @@ const HTTP_NAME: &str = "http";
 pub(super) const ITEMS_NAME: &str = "larder-items";
 /// The name of a TCP socket without TLS, in spite of -Z: `FileDescriptorName=notls`.
 const NO_TLS_NAME: &str = "notls";
+/// The same for HTTP: `FileDescriptorName=http-notls`.
+const HTTP_NO_TLS_NAME: &str = "http-notls";
 
 /// What the service manager has passed.
 #[derive(Debug, Default)]
@@ -74,15 +76,20 @@ impl PassedDescriptors {
         self.0.is_empty()
     }
 
-    /// The sockets, ready to be served. `tls`: those of TCP use TLS (-Z), except those of the name notls.
+    /// The sockets, ready to be served. `tls`: those of TCP use TLS (-Z), unless their name says otherwise.
     pub(super) fn into_sockets(self, tls: bool) -> Result<HandedSockets, Failure> {
         let mut sockets = HandedSockets::default();
         for (name, descriptor) in self.0 {
             let what = format!("{COUNT_VARIABLE}: descriptor {name:?}");
             let (kind, address) = match prepare_passed(descriptor.as_fd()).map_err(Failure::system(what.clone()))? {
-                PassedSocket::Tcp(address) if name == HTTP_NAME => (SocketKind::Http, address.to_string().into_bytes()),
                 PassedSocket::Tcp(address) => {
-                    let kind = if tls && name != NO_TLS_NAME { SocketKind::Tls } else { SocketKind::Tcp };
+                    let kind = match name.as_str() {
+                        HTTP_NAME if tls => SocketKind::HttpTls,
+                        HTTP_NAME | HTTP_NO_TLS_NAME => SocketKind::Http,
+                        NO_TLS_NAME => SocketKind::Tcp,
+                        _ if tls => SocketKind::Tls,
+                        _ => SocketKind::Tcp,
+                    };
                     (kind, address.to_string().into_bytes())
                 }
                 PassedSocket::Udp(address) => (SocketKind::Udp, address.to_string().into_bytes()),

@@ -341,7 +341,7 @@ impl Acceptor {
         }
         if tls != ListenerTls::Off {
             let worker = order.next().unwrap_or(0);
-            return self.begin_handshake(NewTlsClient { socket, listener: tls, worker });
+            return self.begin_handshake(NewTlsClient { socket, grammar, listener: tls, worker });
         }
         self.hand_over(socket, grammar, order)
     }

@@ -22,6 +22,8 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::base::{Clock, Repeated};
 use crate::counters::Counters;
+use crate::protocol::http::push_reply;
+use crate::protocol::{Grammar, HttpEcho, HttpReply};
 use crate::settings::{ListenerTls, Tunables};
 use crate::sync::{Mailbox, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
@@ -42,12 +44,16 @@ const HANDSHAKE_US_MAX: u64 = 10_000_000;
 const LOOK_US: u64 = 1_000_000;
 /// Interval at which a client is offered again to workers whose mailboxes were full.
 const RETRY: Duration = Duration::from_millis(10);
+/// The first byte of a client that begins a handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
 /// rustls and ring need about 50 KiB; a build without optimisation needs more.
 const STACK_BYTES: usize = 1 << 20;
 
 /// A client that begins a handshake.
 pub struct NewTlsClient {
     pub(super) socket: OwnedFd,
+    /// The grammar of its listener.
+    pub(super) grammar: Grammar,
     /// The kind of its listener.
     pub(super) listener: ListenerTls,
     /// The worker that is to serve it.
@@ -102,7 +108,10 @@ impl Handshakes {
 /// A client whose handshake is not over.
 struct Handshake {
     socket: OwnedFd,
+    grammar: Grammar,
     session: Box<TlsSession>,
+    /// Whether the client has sent something.
+    has_begun: bool,
     /// Sealed bytes that the kernel has not taken.
     unsent: Vec<u8>,
     worker: usize,
@@ -158,7 +167,7 @@ impl HandshakeThread {
         }
     }
 
-    fn begin(&mut self, NewTlsClient { socket, listener, worker }: NewTlsClient) {
+    fn begin(&mut self, NewTlsClient { socket, grammar, listener, worker }: NewTlsClient) {
         let fd = socket.as_raw_fd();
         let config = self.config.certificates.config(listener);
         let Some(Ok(session)) = config.map(TlsSession::new) else { return self.fail(&socket, "no certificate") };
@@ -167,11 +176,9 @@ impl HandshakeThread {
         if self.poll.registry().register(&mut SourceFd(&fd), token, interest).is_err() {
             return self.fail(&socket, "the kernel has no memory");
         }
-        let session = Box::new(session);
-        self.clients.insert(
-            fd,
-            Handshake { socket, session, unsent: Vec::new(), worker, since_us: self.config.clock.real_us() },
-        );
+        let (session, since_us) = (Box::new(session), self.config.clock.real_us());
+        let client = Handshake { socket, grammar, session, has_begun: false, unsent: Vec::new(), worker, since_us };
+        self.clients.insert(fd, client);
     }
 
     /// Goes on with a handshake whose socket the kernel reports.
@@ -199,17 +206,17 @@ impl HandshakeThread {
 
     /// Gives a client to its worker, or to another one if that has too many new clients.
     fn hand_over(&mut self, client: Handshake) {
-        let Handshake { socket, session, unsent, worker, since_us } = client;
+        let Handshake { socket, grammar, session, has_begun, unsent, worker, since_us } = client;
         let count = self.config.workers.len();
-        let mut mail = Mail::AdoptTls(socket, session);
+        let mut mail = Mail::AdoptTls(socket, session, grammar);
         for turn in 0..count {
             match self.config.workers[(worker + turn) % count].post(mail) {
                 Ok(()) => return,
                 Err(returned) => mail = returned,
             }
         }
-        if let Mail::AdoptTls(socket, session) = mail {
-            self.ready.push(Handshake { socket, session, unsent, worker, since_us });
+        if let Mail::AdoptTls(socket, session, grammar) = mail {
+            self.ready.push(Handshake { socket, grammar, session, has_begun, unsent, worker, since_us });
         }
     }
 
@@ -254,13 +261,23 @@ impl Handshake {
             if !self.session.is_handshaking() {
                 return Ok(HandshakeProgress::Over);
             }
-            let received = match receive(self.socket.as_fd(), self.session.room(buffers, 0)) {
+            let room = self.session.room(buffers, 0);
+            let received = match receive(self.socket.as_fd(), room) {
                 Ok(0) => return Err("the client has closed the connection".into()),
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(HandshakeProgress::Waits),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error.to_string()),
             };
+            if !std::mem::replace(&mut self.has_begun, true)
+                && room[0] != TLS_HANDSHAKE
+                && self.grammar == Grammar::Http
+            {
+                push_reply(HttpEcho::BROKEN, HttpReply::NeedsTls, &mut self.unsent);
+                // Ignored: a client that does not read the reply is closed, too.
+                let _ = self.send();
+                return Err("a request without TLS".into());
+            }
             let opened = self.session.open(received, buffers, &mut []);
             self.unsent.extend_from_slice(buffers.outgoing());
             if let Err(failure) = opened {

@@ -43,6 +43,18 @@ impl Audience {
     }
 }
 
+/// What the TCP sockets of each kind are for, and whether their clients use TLS.
+const TCP_KINDS: [(SocketKind, Audience, ListenerTls); 8] = [
+    (SocketKind::Tcp, Audience::Clients, ListenerTls::Off),
+    (SocketKind::Tls, Audience::Clients, ListenerTls::Standard),
+    (SocketKind::BasicTls, Audience::Clients, ListenerTls::Basic),
+    (SocketKind::MutualTls, Audience::Clients, ListenerTls::Mutual),
+    (SocketKind::Http, Audience::Http, ListenerTls::Off),
+    (SocketKind::HttpTls, Audience::Http, ListenerTls::Standard),
+    (SocketKind::HttpBasicTls, Audience::Http, ListenerTls::Basic),
+    (SocketKind::HttpMutualTls, Audience::Http, ListenerTls::Mutual),
+];
+
 /// The UDP sockets of one address.
 pub struct DatagramAddress {
     /// One for each worker.
@@ -111,13 +123,10 @@ impl Listener {
         let kind = match (&self.address, self.audience) {
             (Bound::Unix(_), Audience::Admins) => SocketKind::Admin,
             (Bound::Unix(_), Audience::Clients | Audience::Http) => SocketKind::Unix,
-            (Bound::Http(_), _) => SocketKind::Http,
-            (Bound::Tcp(_) | Bound::Udp(_), _) => match self.tls {
-                ListenerTls::Off => SocketKind::Tcp,
-                ListenerTls::Standard => SocketKind::Tls,
-                ListenerTls::Basic => SocketKind::BasicTls,
-                ListenerTls::Mutual => SocketKind::MutualTls,
-            },
+            (Bound::Tcp(_) | Bound::Udp(_) | Bound::Http(_), audience) => {
+                let is_this = |(_, of, tls): &&(SocketKind, Audience, ListenerTls)| *of == audience && *tls == self.tls;
+                TCP_KINDS.iter().find(is_this).map_or(SocketKind::Tcp, |(kind, ..)| *kind)
+            }
         };
         let address = match &self.address {
             Bound::Tcp(address) | Bound::Udp(address) | Bound::Http(address) => address.to_string().into_bytes(),
@@ -146,14 +155,12 @@ impl HandedSockets {
     pub fn push(&mut self, record: &ListenerRecord, socket: OwnedFd) -> bool {
         let path = || Bound::Unix(PathBuf::from(OsStr::from_bytes(&record.address)));
         let address = || std::str::from_utf8(&record.address).ok()?.parse().ok();
-        let (audience, bound) = match record.kind {
-            SocketKind::Admin => (Audience::Admins, Some(path())),
-            SocketKind::Unix => (Audience::Clients, Some(path())),
-            SocketKind::Tcp | SocketKind::Tls | SocketKind::BasicTls | SocketKind::MutualTls => {
-                (Audience::Clients, address().map(Bound::Tcp))
-            }
-            SocketKind::Http => (Audience::Http, address().map(Bound::Http)),
-            SocketKind::Udp => {
+        let kind = TCP_KINDS.iter().find(|(kind, ..)| *kind == record.kind);
+        let (audience, tls, bound) = match (record.kind, kind) {
+            (SocketKind::Admin, _) => (Audience::Admins, ListenerTls::Off, Some(path())),
+            (_, Some((_, Audience::Http, tls))) => (Audience::Http, *tls, address().map(Bound::Http)),
+            (_, Some((_, audience, tls))) => (*audience, *tls, address().map(Bound::Tcp)),
+            (SocketKind::Udp, _) => {
                 let Some(bound) = address().map(Bound::Udp) else { return false };
                 match self.datagrams.iter_mut().find(|datagrams| datagrams.address == bound) {
                     Some(datagrams) => datagrams.sockets.push(socket),
@@ -161,16 +168,10 @@ impl HandedSockets {
                 }
                 return true;
             }
+            // Unix: all others are in the table.
+            (_, None) => (Audience::Clients, ListenerTls::Off, Some(path())),
         };
         let Some(address) = bound else { return false };
-        let tls = match record.kind {
-            SocketKind::Tls => ListenerTls::Standard,
-            SocketKind::BasicTls => ListenerTls::Basic,
-            SocketKind::MutualTls => ListenerTls::Mutual,
-            SocketKind::Admin | SocketKind::Unix | SocketKind::Tcp | SocketKind::Udp | SocketKind::Http => {
-                ListenerTls::Off
-            }
-        };
         self.listeners.push(Listener { socket, address, audience, tls });
         true
     }
@@ -195,9 +196,9 @@ pub fn listen(settings: &Settings) -> Result<Vec<Listener>, BindFailure> {
         let tcp = |socket| Listener { socket, address: Bound::Tcp(address), audience: Audience::Clients, tls };
         listeners.extend(sockets.into_iter().map(tcp));
     }
-    for OpenedAddress { address, sockets, .. } in open_all("--http: listen on", &settings.http_endpoints(), &open_one)?
-    {
-        let tls = ListenerTls::Off;
+    let http = open_all("--http: listen on", &settings.http_endpoints(), &open_one)?;
+    for OpenedAddress { address, tls, sockets } in http {
+        let tls = if settings.ssl_enabled { tls } else { ListenerTls::Off };
         let http = |socket| Listener { socket, address: Bound::Http(address), audience: Audience::Http, tls };
         listeners.extend(sockets.into_iter().map(http));
     }

@@ -142,7 +142,8 @@ impl Codec<Vec<ListenAddress>> for Addresses {
     }
 }
 
-/// Codec of --http: as -l, but each address has a port, and one without a host is the loopback address.
+/// Codec of --http: as -l, prefixes included, but each address has a port, and one without a host is the loopback
+/// address.
 pub(super) struct HttpAddresses;
 
 impl Codec<Vec<ListenAddress>> for HttpAddresses {
@@ -163,9 +164,12 @@ impl Codec<Vec<ListenAddress>> for HttpAddresses {
 /// The address in `word`. A port alone gets a host.
 fn with_host(word: &str) -> String {
     let word = word.trim();
-    let port = word.strip_prefix(':').unwrap_or(word);
+    let prefix =
+        ListenerTls::PREFIXES.iter().find(|(prefix, _)| word.starts_with(prefix)).map_or("", |(prefix, _)| prefix);
+    let address = &word[prefix.len()..];
+    let port = address.strip_prefix(':').unwrap_or(address);
     let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    if is_port { format!("127.0.0.1:{port}") } else { word.into() }
+    if is_port { format!("{prefix}127.0.0.1:{port}") } else { word.into() }
 }
 
 #[cfg(test)]
@@ -209,7 +213,11 @@ mod tests {
         HttpAddresses.read("h:84", &mut all).unwrap();
         assert_eq!(HttpAddresses.show(&all), "127.0.0.1:80,127.0.0.1:81,[::1]:82,*:83,h:84");
         assert_eq!(HttpAddresses.read("10.0.0.1", &mut all), Err("\"10.0.0.1\" has no port".into()));
-        for bad in ["", "65536", "notls", "*"] {
+        let mut prefixed = Vec::new();
+        HttpAddresses.read("notls:80,mtls::81,btls:h:82,mtls:*:83", &mut prefixed).unwrap();
+        let shown = HttpAddresses.show(&prefixed);
+        assert_eq!(shown, "notls:127.0.0.1:80,mtls:127.0.0.1:81,btls:h:82,mtls:*:83");
+        for bad in ["", "65536", "notls", "*", "mtls:", "notls:h"] {
             assert!(HttpAddresses.read(bad, &mut Vec::new()).is_err(), "{bad}");
         }
     }

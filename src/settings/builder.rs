@@ -168,23 +168,21 @@ impl Settings {
 
     /// Checks what -Z needs.
     fn check_tls(&self) -> Result<(), String> {
-        let with = |tls| self.listen.iter().any(|address| address.tls == tls);
+        let with = |tls| self.listen.iter().chain(&self.http).any(|address| address.tls == tls);
         let is_tls = |address: &ListenAddress| matches!(address.tls, ListenerTls::Basic | ListenerTls::Mutual);
-        if self.http.iter().any(is_tls) {
-            return Err("--http: no TLS in this version".into());
-        }
         let mut links = self.replication_peers.iter().chain(&self.replication_listen);
         if links.any(is_tls) {
             return Err("-x, --replication-peer, -o repl_listen: no TLS between nodes in this version".into());
         }
         if !self.ssl_enabled {
-            let needs_it = [ListenerTls::Basic, ListenerTls::Mutual].into_iter().find(|tls| with(*tls));
-            return match needs_it {
-                Some(tls) => Err(format!("-l, --listen: the prefix {} needs -Z, --enable-ssl", tls.prefix())),
-                None => Ok(()),
-            };
+            for (option, addresses) in [("-l, --listen", &self.listen), ("--http", &self.http)] {
+                if let Some(address) = addresses.iter().find(|address| is_tls(address)) {
+                    return Err(format!("{option}: the prefix {} needs -Z, --enable-ssl", address.tls.prefix()));
+                }
+            }
+            return Ok(());
         }
-        if self.tcp_endpoints().is_empty() {
+        if self.tcp_endpoints().is_empty() && self.http.is_empty() {
             return Err("-Z, --enable-ssl: needs a TCP port".into());
         }
         if self.ssl_chain_cert.is_none() {
@@ -198,7 +196,8 @@ impl Settings {
 
     /// Whether a TCP listener uses TLS.
     pub fn has_tls_listeners(&self) -> bool {
-        self.ssl_enabled && self.tcp_endpoints().iter().any(|endpoint| endpoint.tls != ListenerTls::Off)
+        let mut endpoints = self.tcp_endpoints().into_iter().chain(self.http_endpoints());
+        self.ssl_enabled && endpoints.any(|endpoint| endpoint.tls != ListenerTls::Off)
     }
 
     /// Whether this server is a node of a mesh.

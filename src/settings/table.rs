@@ -237,7 +237,7 @@ settings! {
     /// Drop unread items when flash is compacted.
     ext_drop_unread: bool = false, TURNS_ON, "-o ext_drop_unread", Compatibility, "ext_drop_unread", NoEffect(NO_FLASH);
     /// Enable TLS for TCP clients. Needs ssl_chain_cert. Unix sockets and UDP are not encrypted, nor are the listeners
-    /// of -l with the prefix notls. doc/tls.md describes it.
+    /// of -l and --http with the prefix notls. doc/tls.md describes it.
     ssl_enabled: bool = false, TURNS_ON, "-Z, --enable-ssl", Network, "ssl_enabled", Works;
     /// Certificate of the server and its chain, in PEM format. The file is read again on SIGHUP, on refresh_certs, and
     /// when it has changed.
@@ -383,8 +383,8 @@ settings! {
     /// -c, and they are accepted first.
     admin_socket: Option<PathBuf> = None, Text { absent: "" }, "-o admin_socket=<file>", Network, "", Works;
     /// Address and port for HTTP: pages for probes and statistics, and items with -o http_cache. A port alone is on
-    /// 127.0.0.1; *:port is on every interface. Separate several with commas, or repeat the option. doc/http.md
-    /// describes the pages.
+    /// 127.0.0.1; *:port is on every interface. Separate several with commas, or repeat the option. With -Z they use
+    /// TLS, and the prefixes of -l say otherwise. doc/http.md describes the pages.
     http: Vec<ListenAddress> = Vec::new(), HttpAddresses, "--http=<addr>", Network, "", Works;
     /// Serve items over HTTP, at /cache/KEY. With -Y or -S this needs -o http_token_file.
     http_cache: bool = false, TURNS_ON, "-o http_cache", Network, "", Works;

@@ -55,9 +55,15 @@ pub enum SocketKind {
     BasicTls = 6,
     /// The same, with client certificates.
     MutualTls = 7,
+    /// It accepts clients of HTTP that use TLS, as the options say.
+    HttpTls = 8,
+    /// The same, without client certificates.
+    HttpBasicTls = 9,
+    /// The same, with client certificates.
+    HttpMutualTls = 10,
 }
 
-const SOCKET_KINDS: [SocketKind; 8] = [
+const SOCKET_KINDS: [SocketKind; 11] = [
     SocketKind::Tcp,
     SocketKind::Unix,
     SocketKind::Admin,
@@ -66,6 +72,9 @@ const SOCKET_KINDS: [SocketKind; 8] = [
     SocketKind::Tls,
     SocketKind::BasicTls,
     SocketKind::MutualTls,
+    SocketKind::HttpTls,
+    SocketKind::HttpBasicTls,
+    SocketKind::HttpMutualTls,
 ];
 
 /// A socket that is no client.

@@ -493,7 +493,9 @@ impl EventLoop {
                 // For other mail, the turn itself is what was asked for.
                 Some(Mail::Turn) => self.refuse_stalled(registry, pin),
                 Some(Mail::Adopt(socket, grammar)) => self.adopt(self.accepted(socket, grammar), registry),
-                Some(Mail::AdoptTls(socket, session)) => self.adopt_session(socket, session, registry),
+                Some(Mail::AdoptTls(socket, session, grammar)) => {
+                    self.adopt_session(self.accepted(socket, grammar).with_session(session), registry);
+                }
                 Some(Mail::HandOver(order)) => return AfterTurn::HandOver(order),
                 Some(Mail::Answer(answers)) => answers.add(),
                 Some(Mail::Stop) => return AfterTurn::End,

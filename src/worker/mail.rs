@@ -13,8 +13,8 @@ use super::handover::HandOver;
 pub enum Mail {
     /// Serve this client, which was accepted and counted, in the grammar of its listener.
     Adopt(OwnedFd, Grammar),
-    /// The same, for a client of the cache that has completed a TLS handshake.
-    AdoptTls(OwnedFd, Box<TlsSession>),
+    /// The same, for a client that has completed a TLS handshake.
+    AdoptTls(OwnedFd, Box<TlsSession>, Grammar),
     /// Take a turn: another thread waits for memory that the worker holds, or has an answer for a client.
     Turn,
     /// Add an answer: another thread asks whether this worker takes turns.

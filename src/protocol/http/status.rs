@@ -53,6 +53,8 @@ http_replies! {
     BadCondition = 400, "Bad Request", "this method takes one ETag in If-Match, or * in If-Match or If-None-Match\n";
     /// A page does not know a value of the query.
     BadQuery = 400, "Bad Request", "unknown value in the query\n";
+    /// The port uses TLS (`-Z`), and the request came without. The connection is closed.
+    NeedsTls = 400, "Bad Request", "this port uses TLS: https://\n";
     /// The page needs the token of -o http_token_file.
     Unauthorized = 401, "Unauthorized", "a bearer token is needed\n";
     /// A browser has sent the request for a page of another origin.

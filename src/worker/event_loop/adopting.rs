@@ -10,7 +10,6 @@ use crate::conn::{Activity, COMMANDS_VERBOSITY, Connection};
 use crate::protocol::Grammar;
 use crate::sys::log::{Level, log_line};
 use crate::sys::spare::try_reserve;
-use crate::tls::TlsSession;
 use crate::upgrade::ConnectionRecord;
 use crate::worker::served_client::ServedClient;
 
@@ -84,11 +83,11 @@ impl EventLoop {
         Connection::accepted(socket, grammar, self.shared.connections.users.is_some(), self.now)
     }
 
-    /// Serves a client of the cache that has completed a TLS handshake.
+    /// Adopts a client that has completed a TLS handshake.
     #[cold]
-    pub(super) fn adopt_session(&mut self, socket: OwnedFd, session: Box<TlsSession>, registry: &Registry) {
+    pub(super) fn adopt_session(&mut self, connection: Connection, registry: &Registry) {
         let place = self.connections.next_place();
-        self.adopt(self.accepted(socket, Grammar::Unknown).with_session(session), registry);
+        self.adopt(connection, registry);
         // Its first request may have come with the handshake.
         self.queue(place);
         self.needs_quiescence = true;
