@@ -42,6 +42,8 @@ const SESSION_INTERVAL_MS: u64 = 15 * 60 * 1000;
 const FRAME_BYTES: usize = 1 << 20;
 /// Chooses one of the shared rings for events of links. Any number does.
 const WATCH_RING: usize = 7;
+/// Random numbers that a node tries after a kill. There are 1,024, and a mesh knows few.
+const NUMBERS_TRIED: usize = 10_000;
 /// How often the start looks for signals while it waits for a peer's items.
 const SIGNALS_LOOK: Duration = Duration::from_millis(50);
 
@@ -77,7 +79,7 @@ impl MeshIdentity {
         let now = Now { unix_ms: u64::try_from(clock.unix_ms()).unwrap_or(0), steady_ms: clock.real_us() / 1000 };
         let accepts_only_peers = self.secret.is_none();
         let mut cache = StoreCache::new(store);
-        let saved = mesh_file::take(settings, store).unwrap_or_else(|| new_node(&mut cache, store));
+        let saved = known(mesh_file::take(settings, store), &mut cache, store);
         let replica = Replica::new(self.config(settings), saved, now.unix_ms, now);
         let threads = settings.threads as usize + JOB_THREADS + 1;
         let rings = ChangeRings::new(threads, RING_ENTRIES, Arc::clone(replica.clock()));
@@ -344,16 +346,31 @@ fn shown(endpoint: &Endpoint) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// A node that has seen nothing, also if it has items of a memory file: its id and its number are random.
-fn new_node(cache: &mut StoreCache, store: &Store) -> Saved {
-    let id = RandomState::new().build_hasher().finish();
+/// What the node knows at its start, of what the last process has `left`.
+fn known(left: Option<Saved>, cache: &mut StoreCache, store: &Store) -> Saved {
+    if let Some(saved) = left.as_ref().filter(|saved| saved.is_whole) {
+        return saved.clone();
+    }
+    let latest = adopt_kept(cache, store);
+    let numbers = std::iter::repeat_with(random_number).take(NUMBERS_TRIED);
+    // Otherwise a node that has seen nothing, also if it has items: its id and its number are random.
+    let new = || Saved::new(NodeId(RandomState::new().build_hasher().finish()), random_number(), latest);
+    left.and_then(|note| note.after_kill(numbers, latest)).unwrap_or_else(new)
+}
+
+fn random_number() -> NodeNumber {
     let [low, high, ..] = RandomState::new().build_hasher().finish().to_le_bytes();
+    NodeNumber::new(u16::from_le_bytes([low, high]))
+}
+
+/// The highest version of the items of a memory file. Those without a version are dropped.
+fn adopt_kept(cache: &mut StoreCache, store: &Store) -> Version {
     let (latest, removed) = if store.is_in_file() { cache.adopt_kept() } else { (Version::ZERO, 0) };
     if removed > 0 {
         let line = format!("larder: -x, --replication-peer: {removed} items dropped that were stored without -x");
         log_line(Level::Info, line);
     }
-    Saved::new(NodeId(id), NodeNumber::new(u16::from_le_bytes([low, high])), latest)
+    latest
 }
 
 /// The addresses to listen on.

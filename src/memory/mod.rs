@@ -53,4 +53,4 @@ pub use recovery::Recovery;
 pub use reserve::{Refill, ReserveBounds};
 pub use size_class::{CHUNK_ALIGN, CHUNK_MIN, CLASS_IDS, CLASS_MAX, ClassPlan, PAGE_BYTES, SizeClasses};
 pub use slab::{Recall, SlabAllocator, SlabGuard, SlabUse, map_ahead};
-pub use superblock::{BLOCK_BYTES, MAGIC, PAGE_TABLE_AT, SUPERBLOCK_PAGES, Superblock, checksum};
+pub use superblock::{BLOCK_BYTES, MAGIC, NOTE_BYTES_MAX, PAGE_TABLE_AT, SUPERBLOCK_PAGES, Superblock, checksum};

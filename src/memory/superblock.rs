@@ -1,14 +1,16 @@
 //! The superblock: the first mebibytes of a memory file (-e), which no item uses. doc/restart.md draws the whole file.
 //!
 //! ```text
-//! 0          4096      8192      12288 …
-//! ┌──────────┬─────────┬─────────┬──────────────────────────────┐
-//! │ header   │ state 1 │ state 2 │ page table: 4 bytes per page │   whole pages; slab pages follow
-//! └──────────┴─────────┴─────────┴──────────────────────────────┘
+//! 0          4096      8192      12288                            640 KiB  768 KiB
+//! ┌──────────┬─────────┬─────────┬──────────────────────────────┬─┬────────┬────────┬─┐
+//! │ header   │ state 1 │ state 2 │ page table: 4 bytes per page │ │ note 1 │ note 2 │ │   slab pages follow
+//! └──────────┴─────────┴─────────┴──────────────────────────────┴─┴────────┴────────┴─┘
 //! ```
 //!
 //! The header is written once. The state changes rarely, and both copies are written one after the other. A process
 //! that is killed in between leaves one complete copy. An entry of the page table is one page's format, see `arena.rs`.
+//!
+//! The notes are what a node of a mesh knows. It writes them in turns, and each one has its own checksum.
 //!
 //! All of it is written with `pwrite`, not through the mapping: the kernel keeps both views the same.
 
@@ -34,6 +36,16 @@ pub const SUPERBLOCK_PAGES: u32 = 1;
 const _: () = assert!(
     PAGE_TABLE_AT + (ENTRY_BYTES * ChunkRef::PAGES_MAX as usize) as u64 <= (SUPERBLOCK_PAGES * PAGE_BYTES) as u64,
     "the page table has an entry for every page"
+);
+
+/// Where the notes are.
+const NOTES_AT: [u64; 2] = [640 << 10, 768 << 10];
+/// Most bytes of a note.
+pub const NOTE_BYTES_MAX: usize = 128 << 10;
+const _: () = assert!(
+    PAGE_TABLE_AT + (ENTRY_BYTES * ChunkRef::PAGES_MAX as usize) as u64 <= NOTES_AT[0]
+        && NOTES_AT[1] + NOTE_BYTES_MAX as u64 <= SUPERBLOCK_PAGES as u64 * PAGE_BYTES as u64,
+    "the notes lie behind the page table"
 );
 
 /// The first bytes of every memory file.
@@ -116,6 +128,28 @@ impl Superblock {
     /// The kernel's error.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
+    }
+
+    /// Writes note 0 or 1, of at most [`NOTE_BYTES_MAX`] bytes.
+    ///
+    /// # Errors
+    /// The kernel's error, or `InvalidInput` for a longer note.
+    pub fn write_note(&self, number: usize, bytes: &[u8]) -> io::Result<()> {
+        let at = NOTES_AT.get(number).filter(|_| bytes.len() <= NOTE_BYTES_MAX);
+        self.file.write_all_at(bytes, *at.ok_or(io::ErrorKind::InvalidInput)?)
+    }
+
+    /// Both notes, with whatever follows them.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn read_notes(&self) -> io::Result<[Vec<u8>; 2]> {
+        let mut notes = [const { Vec::new() }; 2];
+        for (note, at) in notes.iter_mut().zip(NOTES_AT) {
+            note.resize(NOTE_BYTES_MAX, 0);
+            self.file.read_exact_at(note, at)?;
+        }
+        Ok(notes)
     }
 
     /// The file.

@@ -30,22 +30,43 @@ pub(super) struct Tombstones {
     by_age: BTreeSet<(Version, u64)>,
     capacity: usize,
     forgotten: VersionVector,
+    /// For each node, the highest version of its deletes that were ever in the table.
+    inserted: VersionVector,
 }
 
 impl Tombstones {
     /// An empty table for `capacity` deletes.
     pub(super) fn new(capacity: usize) -> Self {
         let buckets = vec![Vec::new(); (capacity / BUCKET_TOMBSTONES).next_power_of_two()];
-        Self { buckets, by_age: BTreeSet::new(), capacity, forgotten: VersionVector::default() }
+        let [forgotten, inserted] = [const { VersionVector::EMPTY }; 2];
+        Self { buckets, by_age: BTreeSet::new(), capacity, forgotten, inserted }
     }
 
     /// The same table for `capacity` deletes.
     pub(super) fn with_capacity(self, capacity: usize) -> Self {
         let mut table = Self { forgotten: self.forgotten.clone(), ..Self::new(capacity) };
-        let tombstones = self.by_age.iter();
-        tombstones.for_each(|(version, position)| table.insert(KeyHash(position.reverse_bits()), *version));
+        self.iter().for_each(|(hash, version)| table.insert(hash, version));
         table.trim(|_| true);
         table
+    }
+
+    /// A table with the latest `count` deletes. The others count as forgotten.
+    pub(super) fn latest(&self, count: usize) -> Self {
+        let mut table = Self { forgotten: self.forgotten.clone(), ..Self::new(count) };
+        let mut by_age = self.by_age.iter().rev();
+        by_age.by_ref().take(count).for_each(|(version, position)| {
+            table.insert(KeyHash(position.reverse_bits()), *version);
+        });
+        if let Some((left_out, _)) = by_age.next() {
+            let nodes = self.inserted.iter();
+            nodes.for_each(|last| table.forget_through(last.min(Version::from_ticks(left_out.ticks(), last.node()))));
+        }
+        table
+    }
+
+    /// For each node, the highest version of its deletes that were ever in the table.
+    pub(super) fn inserted(&self) -> &VersionVector {
+        &self.inserted
     }
 
     /// Number of deletes that are remembered.
@@ -67,6 +88,7 @@ impl Tombstones {
             None => bucket.push((position, version)),
         }
         self.by_age.insert((version, position));
+        self.inserted.raise(version);
     }
 
     /// When the key was deleted; [`Version::ZERO`] if that is not known.
@@ -189,6 +211,21 @@ mod tests {
         tombstones.insert(KeyHash(1), at(30, 2));
         assert_eq!(tombstones.in_range(HashRange::ALL).collect::<Vec<_>>(), [(KeyHash(1), at(30, 2))]);
         assert_eq!(tombstones.forgotten(), &VersionVector::default());
+    }
+
+    #[test]
+    fn the_latest_tombstones_are_in_a_copy_that_has_forgotten_the_others() {
+        let mut tombstones = Tombstones::new(10);
+        let versions = [at(10, 1), at(20, 2), at(30, 3), at(40, 1)];
+        (1..).zip(versions).for_each(|(hash, version)| tombstones.insert(KeyHash(hash), version));
+        let latest = tombstones.latest(2);
+        assert_eq!(
+            [1, 2, 3, 4].map(|hash| latest.version(KeyHash(hash)).unix_ms() > at(20, 9).unix_ms()),
+            [false, false, true, true]
+        );
+        // Those of the first node up to the second delete, and those of the second one.
+        assert_eq!(latest.forgotten().iter().collect::<Vec<_>>(), [at(20, 1), at(20, 2), at(20, 3)]);
+        assert_eq!(tombstones.latest(4).forgotten(), &VersionVector::default());
     }
 
     #[test]

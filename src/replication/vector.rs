@@ -10,6 +10,9 @@ pub struct VersionVector {
 }
 
 impl VersionVector {
+    /// Without entries.
+    pub(super) const EMPTY: Self = Self { versions: Vec::new() };
+
     /// Most entries.
     pub(super) const LEN_MAX: usize = NODE_NUMBERS as usize;
 

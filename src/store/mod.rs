@@ -35,6 +35,7 @@ mod jobs;
 mod journal;
 mod kept_index;
 mod kept_pages;
+mod notes;
 mod operations;
 mod pressure;
 mod recover;

@@ -1,13 +1,21 @@
 //! Nodes with a memory file (-e): what a restart keeps, and how the node and its peer catch up.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::thread;
 
-use crate::support::{Server, scratch_directory, wait_until};
+use crate::support::{Client, Server, scratch_directory, wait_until};
 
-use super::{KEYS, count, delete, free_ports, node, set, settles_as};
+use super::{KEYS, count, delete, free_ports, node, set, settled, settles_as};
 
 /// Sets in one pipeline, more than a node has sent when it is killed.
 const SETS: usize = 10_000;
+/// Where the memory file has what a node that runs knows.
+const NOTES_AT: [u64; 2] = [640 << 10, 768 << 10];
+/// Keys that are set and deleted while a node is killed.
+const BUSY_KEYS: usize = 500;
+
 fn start(port: u16, peer: u16, file: &Path) -> Server {
     node(port, &[peer], &["-e", &file.display().to_string()])
 }
@@ -82,6 +90,76 @@ fn a_node_that_was_stopped_goes_on_where_it_was() {
     wait_until("the node says how it caught up", || resyncs(&first, two)[0] > 0);
     assert_eq!(resyncs(&first, two)[1], 0);
     wait_until("the peer has all", || count(&mut clients[1], "late", SETS) == SETS);
+}
+
+/// Both notes of what a node knows.
+fn notes(file: &Path) -> [[u8; 64]; 2] {
+    let file = File::open(file).expect("the file is there");
+    NOTES_AT.map(|at| {
+        let mut note = [0; 64];
+        file.read_exact_at(&mut note, at).expect("the file has its first pages");
+        note
+    })
+}
+
+/// Waits until a node has noted twice what it knows at present.
+fn wait_for_notes(file: &Path) {
+    let before = notes(file);
+    wait_until("the node has noted what it knows", || {
+        notes(file).iter().zip(&before).all(|(present, before)| present != before)
+    });
+}
+
+/// Sets and deletes keys, until the node is gone.
+fn keep_busy(mut client: Client) {
+    for round in 0.. {
+        let changes: String = (0..BUSY_KEYS)
+            .map(|key| match (key + round) % 3 {
+                0 => format!("delete busy{key}\r\n"),
+                _ => format!("set busy{key} 0 0 5\r\n{:05}\r\n", round % 100_000),
+            })
+            .collect();
+        let sent = client.try_send(format!("{changes}mn\r\n").as_bytes());
+        if sent.and_then(|()| client.read_until(b"MN\r\n")).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_node_that_was_killed_under_load_goes_on_where_it_was() {
+    let directory = scratch_directory();
+    let file = directory.join("items");
+    let [one, two] = free_ports();
+    let other = node(two, &[one], &["-o", "repl_serve=immediately"]);
+    let first = start(one, two, &file);
+    let mut clients = [first.client(), other.client()];
+    for prefix in ["kept", "there"] {
+        set(&mut clients[0], prefix, KEYS);
+    }
+    settles_as(&mut clients, &format!("there{}", KEYS - 1), Some("v"));
+    let load = [(); 2].map(|()| {
+        let client = first.client();
+        thread::spawn(move || keep_busy(client))
+    });
+    wait_for_notes(&file);
+    first.kill();
+    load.into_iter().for_each(|thread| thread.join().expect("it ends with the node"));
+    assert!(!directory.join("items.mesh").exists());
+    delete(&mut clients[1], "there");
+    set(&mut clients[1], "new", KEYS);
+    drop(first);
+    let first = start(one, two, &file);
+    // It serves when it has caught up.
+    let mut clients = [first.client(), other.client()];
+    let counts = ["kept", "new", "there"].map(|prefix| count(&mut clients[0], prefix, KEYS));
+    assert_eq!(counts, [KEYS, KEYS, 0]);
+    wait_until("the node says how it caught up", || resyncs(&first, two)[0] > 0);
+    for key in 0..BUSY_KEYS {
+        settled(&mut clients, &format!("busy{key}"));
+    }
+    // It has followed the log of its peer, and has compared and copied nothing.
+    assert_eq!(resyncs(&first, two)[1..], [0, 0]);
 }
 
 #[test]

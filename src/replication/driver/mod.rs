@@ -14,6 +14,7 @@
 
 mod dial;
 mod journal;
+mod keeping;
 mod link_socket;
 mod listening;
 mod owned_keys;
@@ -59,7 +60,13 @@ pub struct TakenChanges {
 }
 
 /// Keeps what a restart with the items has to know.
-pub type KeepSaved = Box<dyn FnOnce(&Saved) + Send>;
+pub trait KeepSaved: Send {
+    /// A few times a second, if something has changed: what a restart after a kill has to know.
+    fn note(&mut self, saved: &Saved);
+
+    /// At the end, if the items stay.
+    fn end(&mut self, saved: &Saved);
+}
 
 /// Learns what happens with peers. Implemented where clients can watch.
 pub trait PeerObserver: Send {
@@ -82,8 +89,8 @@ pub struct DriverConfig {
     pub accepts_only_peers: bool,
     /// Called once, when clients may be served.
     pub on_serve: Box<dyn FnOnce() + Send>,
-    /// Called at the end, if the items stay: keeps what the next process has to know.
-    pub keep: Option<KeepSaved>,
+    /// Keeps what the next process has to know. `None`: items do not outlive this one.
+    pub keep: Option<Box<dyn KeepSaved>>,
     /// Learns what happens with peers.
     pub observer: Box<dyn PeerObserver>,
     /// Some keys have owners.

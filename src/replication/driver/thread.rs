@@ -24,10 +24,11 @@ use crate::sync::{Leaf, Mailbox, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
 
 use super::dial::{AddressBook, DialTarget};
+use super::keeping::Keeping;
 use super::link_socket::{LinkSocket, SocketProgress};
 use super::listening::LinkListener;
 use super::owned_keys::PendingAnswers;
-use super::{DriverConfig, KeepSaved, LocalChanges, PeerOrder};
+use super::{DriverConfig, LocalChanges, PeerOrder};
 
 const MAIL: Token = Token(usize::MAX);
 /// The token of the first listener. The others have the ones below it.
@@ -60,7 +61,7 @@ struct Driver<C, L> {
     clock: Arc<Clock>,
     config: DriverConfig,
     on_serve: Option<Box<dyn FnOnce() + Send>>,
-    keep: Option<KeepSaved>,
+    keeping: Keeping,
     poll: Poll,
     sender: Sender<PeerOrder>,
     listeners: Vec<LinkListener>,
@@ -113,7 +114,7 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
     }
     let addresses = listeners.iter().map(LinkListener::address).collect::<io::Result<_>>()?;
     let on_serve = std::mem::replace(&mut config.on_serve, Box::new(|| {}));
-    let keep = config.keep.take();
+    let keeping = Keeping::new(config.keep.take());
     let report = Arc::new(Leaf::new(replica.report_node()));
     let mut driver = Driver {
         replica,
@@ -121,7 +122,7 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
         changes,
         clock,
         on_serve: Some(on_serve),
-        keep,
+        keeping,
         poll,
         sender: sender.clone(),
         listeners,
@@ -181,9 +182,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                 (false, false) => (pause.max(PAUSE_MIN) * 2).min(PAUSE_MAX),
             };
         }
-        if let Some(keep) = self.keep.take() {
-            keep(&self.replica.saved(self.now().unix_ms));
-        }
+        self.keeping.end(&self.replica, &self.clock);
     }
 
     fn now(&self) -> Now {
@@ -294,6 +293,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             self.step(ReplicaEvent::Tick { through: taken.through });
             self.publish_reports();
         }
+        self.keeping.note(&self.replica, &self.clock);
         has_changes
     }
 
@@ -337,7 +337,9 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                 self.take_changes();
                 self.write_all();
                 self.is_stopping = true;
-                self.keep = self.keep.take().filter(|_| keeps_items);
+                if !keeps_items {
+                    self.keeping.give_up();
+                }
             }
             PeerOrder::Ask(request, answer) => {
                 let id = self.answers.enter(answer);

@@ -15,6 +15,7 @@
 
 mod forgotten;
 mod history;
+mod kills;
 mod limits;
 pub(super) mod model;
 mod network;
@@ -23,6 +24,7 @@ mod owners;
 mod plan;
 mod random;
 mod reports;
+mod restarts;
 mod scenarios;
 mod shortages;
 mod world;

@@ -231,9 +231,11 @@ impl LockWorld {
 
     fn kill(&mut self, index: usize, is_clean: bool) {
         let unix_ms = UNIX_MS + self.now_ms;
+        let is_killed = self.random.percent(50);
         let node = &mut self.nodes[index];
-        let replica = node.replica.take();
-        node.saved = replica.filter(|_| is_clean).map(|replica| replica.saved(unix_ms));
+        let replica = node.replica.take().filter(|_| is_clean);
+        // With its items: stopped cleanly, or killed soon after a note.
+        node.saved = replica.map(|node| if is_killed { node.note(unix_ms) } else { node.saved(unix_ms) });
         if !is_clean {
             node.cache = Model::new(1000, self.now_ms);
         }
@@ -263,9 +265,14 @@ impl LockWorld {
         let id = NodeId(self.random.next());
         let node = &mut self.nodes[index];
         node.start += 1;
-        let fresh = || Saved::new(id, NodeNumber::new(u16::try_from(starts + 1).unwrap()), Version::ZERO);
+        let number = NodeNumber::new(u16::try_from(starts + 1).unwrap());
+        let saved = match node.saved.take() {
+            None => Saved::new(id, number, Version::ZERO),
+            Some(saved) if saved.is_whole => saved,
+            Some(note) => note.after_kill([number], node.cache.latest()).unwrap(),
+        };
         let config = ReplicaConfig { has_owned_keys: true, serve_after_ms: 30_000, ..config() };
-        let mut replica = Replica::new(config, node.saved.take().unwrap_or_else(fresh), node.start, now);
+        let mut replica = Replica::new(config, saved, node.start, now);
         replica.fault = self.fault;
         node.cache.clock = Some((std::sync::Arc::clone(replica.clock()), now.unix_ms));
         for peer in (0..count).filter(|peer| *peer != index) {

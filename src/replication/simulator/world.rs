@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::base::{NodeNumber, Version};
 use crate::replication::{
-    Change, Counts, LinkId, LogEntry, MissedChanges, NodeId, Now, PeerId, RemovalReason, Replica, ReplicaAction,
-    ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved, decode,
+    Change, Counts, LinkId, LogEntry, MissedChanges, Now, PeerId, RemovalReason, Replica, ReplicaAction, ReplicaConfig,
+    ReplicaEvent, ReplicatedCache as _, Saved, decode,
 };
 
 use super::Fault;
@@ -47,17 +47,19 @@ enum SimulatedEvent {
     Incident(Incident),
 }
 
-struct SimulatedNode {
-    plan: NodePlan,
-    cache: Model,
+pub(super) struct SimulatedNode {
+    pub(super) plan: NodePlan,
+    pub(super) cache: Model,
     /// `None`: the node was killed.
-    replica: Option<Replica>,
+    pub(super) replica: Option<Replica>,
     /// What survives a kill.
-    saved: Option<Saved>,
+    pub(super) saved: Option<Saved>,
+    /// The latest note of what it knows.
+    pub(super) note: Option<Saved>,
     /// Changes may have been lost at its last end.
-    has_lost: bool,
+    pub(super) has_lost: bool,
     /// Number of times that it was started.
-    start: u64,
+    pub(super) start: u64,
     is_stopped: bool,
     is_serving: bool,
     /// Changes are missed.
@@ -79,16 +81,16 @@ struct Client {
 }
 
 pub(super) struct SimulatedWorld {
-    random: Random,
+    pub(super) random: Random,
     plan: Plan,
     fault: Option<Fault>,
     now_ms: u64,
     events: BTreeMap<(u64, u64), SimulatedEvent>,
     next_event: u64,
-    nodes: Vec<SimulatedNode>,
-    network: Network,
+    pub(super) nodes: Vec<SimulatedNode>,
+    pub(super) network: Network,
     clients: Vec<Client>,
-    history: ClientHistory,
+    pub(super) history: ClientHistory,
     writes: u64,
     is_repaired: bool,
 }
@@ -102,6 +104,7 @@ impl SimulatedWorld {
             cache: Model::new(plan.capacity, STEADY_MS),
             replica: None,
             saved: None,
+            note: None,
             has_lost: false,
             start: 0,
             is_stopped: false,
@@ -186,7 +189,7 @@ impl SimulatedWorld {
     }
 
     /// The clocks of a node.
-    fn now(&self, node: usize) -> Now {
+    pub(super) fn now(&self, node: usize) -> Now {
         let unix_ms = (WALL_MS + self.now_ms).saturating_add_signed(self.nodes[node].plan.skew_ms);
         Now { unix_ms, steady_ms: STEADY_MS + self.now_ms }
     }
@@ -233,7 +236,7 @@ impl SimulatedWorld {
         }
     }
 
-    fn send(&mut self, link: LinkId, payload: Payload) {
+    pub(super) fn send(&mut self, link: LinkId, payload: Payload) {
         if let Some(arrival_ms) = self.network.send(link, payload, self.now_ms) {
             self.at(arrival_ms, SimulatedEvent::Arrive(other(link)));
         }
@@ -245,6 +248,7 @@ impl SimulatedWorld {
             return Ok(());
         }
         self.report_missed(node)?;
+        self.keep_note(node);
         let now = self.now(node);
         let through = self.nodes[node].replica.as_ref().map(|replica| replica.clock().present(now.unix_ms));
         self.step(node, ReplicaEvent::Tick { through: through.unwrap_or_default() })
@@ -326,17 +330,13 @@ impl SimulatedWorld {
 
     fn start(&mut self, index: usize) {
         let count = self.nodes.len();
-        let (node_id, number) = (NodeId(self.random.next()), self.fresh_number());
-        let now = self.now(index);
-        let config = self.config();
-        let node = &mut self.nodes[index];
-        if node.replica.is_some() {
+        let (now, config) = (self.now(index), self.config());
+        if self.nodes[index].replica.is_some() {
             return;
         }
+        let saved = self.what_is_left(index);
+        let node = &mut self.nodes[index];
         node.start += 1;
-        // Items that survived without it are those of a node that has seen nothing.
-        let kept = || Saved::new(node_id, number, node.cache.latest());
-        let saved = node.saved.take().unwrap_or_else(kept);
         let mut replica = Replica::new(config, saved, node.start, now);
         replica.fault = self.fault;
         (0..count)
@@ -350,7 +350,7 @@ impl SimulatedWorld {
     }
 
     /// A number that no node has or had. Two nodes with one number are a test of the handshake.
-    fn fresh_number(&mut self) -> NodeNumber {
+    pub(super) fn fresh_number(&mut self) -> NodeNumber {
         let starts: u64 = self.nodes.iter().map(|node| node.start).sum();
         NodeNumber::new(u16::try_from(starts + 1).unwrap())
     }
@@ -370,35 +370,6 @@ impl SimulatedWorld {
             serve_after_ms: 1_000,
             overflow: self.plan.overflow,
             has_owned_keys: false,
-        }
-    }
-
-    fn kill(&mut self, index: usize) {
-        let now = self.now(index);
-        let node = &mut self.nodes[index];
-        let Some(replica) = node.replica.take() else { return };
-        let (keeps_items, knows_itself) = (node.plan.is_persistent, self.random.percent(50));
-        node.has_lost = !(keeps_items && knows_itself);
-        node.cache.restart();
-        if keeps_items && knows_itself {
-            node.saved = Some(replica.saved(now.unix_ms));
-            self.history.restart(index);
-        } else {
-            if !keeps_items {
-                node.cache = Model::new(node.plan.capacity, now.steady_ms);
-            }
-            // What is left: also the items that this node keeps.
-            let others: Vec<&SimulatedNode> = self.nodes.iter().collect();
-            self.history.kill(index, |hash| others.iter().map(|other| other.knows(hash)).max().unwrap_or_default());
-        }
-        let start = self.nodes[index].start;
-        let is_own = |end: &super::network::ConnectionEnd| end.node == index && end.start == start;
-        let own: Vec<LinkId> = self.network.ends.iter().filter(|(_, end)| is_own(end)).map(|(link, _)| *link).collect();
-        for link in own {
-            self.send(link, Payload::End);
-            if let Some(end) = self.network.ends.get_mut(&link) {
-                end.is_open = false;
-            }
         }
     }
 
@@ -583,17 +554,5 @@ impl SimulatedWorld {
     fn report_missed(&mut self, index: usize) -> Result<(), Violation> {
         let missed = self.nodes[index].missed.take();
         missed.map_or(Ok(()), |missed| self.step(index, ReplicaEvent::Missed(&missed)))
-    }
-}
-
-impl SimulatedNode {
-    /// The highest version of a key that the node knows.
-    fn knows(&self, hash: crate::base::KeyHash) -> Version {
-        let deleted_version = match (&self.replica, &self.saved) {
-            (Some(replica), _) => replica.deleted_version(hash),
-            (None, Some(saved)) => saved.deleted_version(hash),
-            (None, None) => Version::ZERO,
-        };
-        self.cache.version(hash).unwrap_or_default().max(deleted_version)
     }
 }
