@@ -16,6 +16,8 @@ macro_rules! counters {
             $($(#[doc = $doc])+ pub $field: Counter,)+
             /// Memory of the worker's connections. `stats reset` does not change it.
             pub buffers: Buffers,
+            /// The large sends of the latest drive with some.
+            pub large_sends: LargeSends,
         }
 
         impl Counters {
@@ -177,6 +179,34 @@ impl Buffers {
         self.output_bytes.add(other.output_bytes.read());
         self.backlog_bytes.add(other.backlog_bytes.read());
         self.connection_bytes.add(other.connection_bytes.read());
+    }
+}
+
+/// The large sends of one drive. Only its worker reads and writes it.
+#[derive(Default)]
+pub struct LargeSends {
+    began: Counter,
+    took: Counter,
+    bytes: Counter,
+}
+
+impl LargeSends {
+    /// Adds a send of `bytes` bytes, which began at `began` and took `took` ticks. `is_first`: the first of its drive.
+    pub fn add(&self, is_first: bool, began: u32, took: u32, bytes: u64) {
+        if is_first {
+            self.began.set(began.into());
+            self.took.set(took.into());
+            self.bytes.set(bytes);
+        } else {
+            self.took.add(took.into());
+            self.bytes.add(bytes);
+        }
+    }
+
+    /// When the first one began and the time of all, in ticks, and their bytes.
+    pub fn read(&self) -> (u32, u32, u64) {
+        let ticks = |counter: &Counter| u32::try_from(counter.read()).unwrap_or(u32::MAX);
+        (ticks(&self.began), ticks(&self.took), self.bytes.read())
     }
 }
 

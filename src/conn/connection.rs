@@ -325,7 +325,7 @@ impl Connection {
                 Step::Starved => return DriveOutcome::Wait,
                 Step::Full => {
                     turn.ctx.charge_bytes(queue.bytes());
-                    if !self.flush(turn, queue) {
+                    if !self.flush_large(turn, queue) {
                         return DriveOutcome::Wait;
                     }
                     budget = budget.saturating_sub(turn.ctx.take_surcharge());
@@ -509,17 +509,6 @@ impl Connection {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_broken) => self.state = ConnectionState::Closing(CloseReason::Broken),
         }
-    }
-
-    /// Sends all replies. Returns false if the client must read first, or is gone.
-    #[inline]
-    fn flush(&mut self, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> bool {
-        if self.transport.is_tls() {
-            return self.flush_sealed(turn, queue);
-        }
-        let mut written = 0;
-        let flushed = queue.flush(&self.transport, &mut written);
-        self.flushed(flushed, written, turn)
     }
 
     /// Ends a drive: sends replies and keeps unread bytes.

@@ -8,7 +8,8 @@
 //! connection, state          the loop, and its states
 //! read_buf, value            requests, and values that arrive
 //! transport, sealed          the socket, and TLS between it and the buffers
-//! write_queue, backlog       replies, and those that wait for the client
+//! write_queue, sending       replies, and how they are sent
+//! backlog                    replies that wait for the client
 //! dump                       rows of a dump, slice by slice
 //! locked, locked_packets     clients that must authenticate first
 //! recorder, log              what is watched, and what -vv prints
@@ -35,6 +36,7 @@ mod log;
 mod read_buf;
 mod recorder;
 mod sealed;
+mod sending;
 mod state;
 mod transport;
 mod value;

@@ -15,7 +15,7 @@ use crate::tls::{TlsBuffers, TlsSession};
 use super::connection::{Connection, Turn};
 use super::state::{CloseReason, ConnectionState};
 use super::transport::Transport;
-use super::write_queue::{Flushed, WriteQueue, retried};
+use super::write_queue::retried;
 
 impl Connection {
     /// This new connection, whose client has completed a TLS handshake. It must be driven: the session may have bytes.
@@ -65,35 +65,6 @@ impl Connection {
             }
         }
         0
-    }
-
-    /// Seals and sends all replies. Returns false if the client must read first, or is gone.
-    #[cold]
-    pub(super) fn flush_sealed(&mut self, turn: &mut Turn<'_>, queue: &mut WriteQueue<'_, '_>) -> bool {
-        let mut written = 0;
-        let flushed = queue.flush_sealed(&mut self.transport, turn.tls, &mut written);
-        self.flushed(flushed, written, turn)
-    }
-
-    /// Handles the result of a flush, with TLS and without. Returns as [`Connection::flush_sealed`].
-    #[inline(always)]
-    pub(super) fn flushed(&mut self, flushed: io::Result<Flushed>, written: u64, turn: &Turn<'_>) -> bool {
-        turn.ctx.counters.bytes_written.add(written);
-        matches!(flushed, Ok(Flushed::All)) || self.unflushed(flushed, turn)
-    }
-
-    /// Handles a flush that did not send all. Returns false.
-    #[cold]
-    fn unflushed(&mut self, flushed: io::Result<Flushed>, turn: &Turn<'_>) -> bool {
-        match flushed {
-            Ok(Flushed::All) => {}
-            Ok(Flushed::Part(backlog)) => self.keep_backlog(backlog, turn),
-            Err(error) => {
-                turn.ctx.counters.response_obj_oom.add(u64::from(error.kind() == io::ErrorKind::OutOfMemory));
-                self.state = ConnectionState::Closing(CloseReason::Broken);
-            }
-        }
-        false
     }
 
     /// Tells a client that uses TLS that nothing more follows. Call before the connection is closed.

@@ -38,6 +38,8 @@ pub(super) struct WriteQueue<'w, 'pin> {
     full_at: usize,
     /// Memory ran out while replies were queued. The client must be closed.
     is_short: bool,
+    /// This drive has had a large send.
+    has_sent: bool,
 }
 
 /// A borrowed value, to be sent before byte `at` of the text.
@@ -59,13 +61,24 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     #[inline]
     pub(super) fn new(text: &'w mut Vec<u8>) -> Self {
         text.clear();
-        Self { text, values: Vec::new(), value_bytes: 0, full_at: TEXT_BYTES_MAX, is_short: false }
+        Self { text, values: Vec::new(), value_bytes: 0, full_at: TEXT_BYTES_MAX, is_short: false, has_sent: false }
     }
 
     /// Whether nothing is queued.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty() && self.value_bytes == 0
+    }
+
+    /// Whether borrowed values are queued.
+    #[inline]
+    pub(super) fn has_values(&self) -> bool {
+        self.value_bytes > 0
+    }
+
+    /// Notes a large send. Returns whether it is the first one of the drive.
+    pub(super) fn is_first_send(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_sent, true)
     }
 
     /// Number of queued bytes.
@@ -89,29 +102,33 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
         self.full_at = if is_full { 0 } else { TEXT_BYTES_MAX };
     }
 
-    /// Sends the queue, with one system call if the kernel takes it all. Adds the bytes to `written`. The queue is
-    /// empty afterwards.
+    /// Sends a queue without borrowed values, with one system call if the kernel takes it all. Adds the bytes to
+    /// `written`. The text stays until the next drive if all of it is sent: its length is for the slow log.
     ///
     /// # Errors
     /// The connection is broken.
     #[inline]
-    pub(super) fn flush(&mut self, transport: &Transport, written: &mut u64) -> io::Result<Flushed> {
-        if self.value_bytes > 0 {
-            return self.flush_pieces(transport, written);
-        }
+    pub(super) fn flush_text(&mut self, transport: &Transport, written: &mut u64) -> io::Result<Flushed> {
         let sent = retried(|| transport.send(self.text))?;
         *written += sent as u64;
         if sent < self.text.len() {
             return self.leave_rest(sent);
         }
-        self.text.clear();
         Ok(Flushed::All)
     }
 
-    #[inline(never)]
-    fn flush_pieces(&mut self, transport: &Transport, written: &mut u64) -> io::Result<Flushed> {
+    /// The same for any queue, which is empty afterwards.
+    ///
+    /// # Errors
+    /// The connection is broken, or memory ran out.
+    pub(super) fn flush_all(&mut self, transport: &Transport, written: &mut u64) -> io::Result<Flushed> {
         if self.is_short {
             return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        if !self.has_values() {
+            let flushed = self.flush_text(transport, written);
+            self.text.clear();
+            return flushed;
         }
         let total = self.text.len() + self.value_bytes;
         let sent = self.send_all(transport)?;
@@ -169,6 +186,7 @@ impl<'w, 'pin> WriteQueue<'w, 'pin> {
     }
 
     /// Sends until the kernel takes less than it is offered. Returns the bytes it took.
+    #[inline(never)]
     fn send_all(&self, transport: &Transport) -> io::Result<usize> {
         let mut pieces = self.pieces();
         let mut sent = 0;

@@ -91,7 +91,7 @@ fn copied_and_borrowed_values_are_sent_in_order() {
     let mut queue = WriteQueue::new(&mut text);
     let edge = BORROWED_VALUE_MIN;
     let expected = queue_all(&mut queue, &pin, slabs, &[3, edge, edge - 1, 40_000, 0, edge + 1]);
-    assert!(matches!(queue.flush(&ours, &mut written), Ok(Flushed::All)));
+    assert!(matches!(queue.flush_all(&ours, &mut written), Ok(Flushed::All)));
     assert!(queue.is_empty());
     drop(ours);
     let mut read = Vec::new();
@@ -110,7 +110,7 @@ fn what_the_kernel_does_not_take_is_leased_and_sent_after_the_pin() {
         let (mut text, mut written) = (Vec::new(), 0);
         let mut queue = WriteQueue::new(&mut text);
         let expected = queue_all(&mut queue, &pin, slabs, lens);
-        let Ok(Flushed::Part(mut backlog)) = queue.flush(&ours, &mut written) else {
+        let Ok(Flushed::Part(mut backlog)) = queue.flush_all(&ours, &mut written) else {
             panic!("a socket that is not read has room for half a megabyte")
         };
         assert!(queue.is_empty());
@@ -141,7 +141,7 @@ fn a_rollback_forgets_text_and_values() {
     queue_all(&mut queue, &pin, slabs, &[3, 50_000]);
     queue.rollback(mark);
     let (ours, mut theirs) = pair();
-    assert!(matches!(queue.flush(&ours, &mut 0), Ok(Flushed::All)));
+    assert!(matches!(queue.flush_all(&ours, &mut 0), Ok(Flushed::All)));
     drop(ours);
     let mut read = Vec::new();
     theirs.read_to_end(&mut read).unwrap();

@@ -108,10 +108,14 @@ pub struct SlowDrive {
     pub requests: u32,
     /// Bytes of them.
     pub received: u64,
+    /// Bytes of the replies that were sent.
+    pub sent: u64,
     /// Microseconds in which it was answered.
     pub total_us: u64,
     /// Of these, those until its drive began.
     pub wait_us: u64,
+    /// Of these, those in large sends.
+    pub send_us: u64,
 }
 
 /// The histograms of all workers, and the slow log.
@@ -215,14 +219,24 @@ pub const SLOW_ROWS: &[StatRow<SlowDrive>] = &[
     gauge("requests", "Requests that were answered of its last receive.", |slow| slow.requests.into()),
     gauge("received", "Bytes of these requests, as far as they were in the input buffer.", |slow| slow.received.into()),
     gauge(
+        "sent",
+        "Bytes of the replies that the kernel took at once. The rest waits until the client has read these.",
+        |slow| slow.sent.into(),
+    ),
+    gauge(
         "total",
         "Microseconds from the start of the worker's turn until the replies were sent, and waits for memory.",
         |slow| slow.total_us.into(),
     ),
     gauge(
         "wait",
-        "Of these, microseconds in which the worker served other clients of its turn, or the request waited for memory. The rest was spent on the requests and their replies.",
+        "Of these, microseconds in which the worker served other clients of its turn, or the request waited for memory.",
         |slow| slow.wait_us.into(),
+    ),
+    gauge(
+        "send",
+        "Of these, microseconds in large sends: those with a value of 4 KiB or more, or of 64 KiB of replies, and all with TLS. The rest was spent on the requests, and on small sends.",
+        |slow| slow.send_us.into(),
     ),
 ];
 

@@ -37,7 +37,8 @@ and waits for the owner of a key are not. The kinds are `get`, `set`, `touch`, `
 count as in `cmd_get` and its like, and `pipeline`, `value_read` and `value_written`.
 
 `stats slowlog` shows the last 128 pipelines that took -o slowlog_us or longer, newest first. Each one is checked, not
-only those that are measured. `stats reset` clears both groups.
+only those that are measured. Of one turn of a worker, the first eight are shown: all clients behind a slow one are
+slow, too. `stats reset` clears both groups.
 
 The memory of the process is the sum of `slab_bytes`, `hash_bytes`, `ghost_bytes`, `ring_bytes`, `page_table_bytes`,
 `read_buf_bytes`, `write_buf_bytes`, `connection_bytes` and `statistics_bytes`. It matches RssAnon and RssShmem in

@@ -22,6 +22,8 @@ const RATE_US_MIN: u64 = 20_000;
 const RATE_US_MAX: u64 = 60_000_000;
 /// Measured drives per measurement of the rate, about.
 const SAMPLES_PER_RATE: u32 = 32;
+/// Slow drives of one turn that are logged. All clients behind a slow one are slow, too.
+const SLOW_PER_TURN_MAX: u32 = 8;
 
 /// Measures the drives of one worker.
 pub(super) struct Meter {
@@ -36,6 +38,9 @@ pub(super) struct Meter {
     slow_from: u32,
     is_sampled: bool,
     random: u32,
+    /// The start of the latest turn with slow drives, and how many of them are in the slow log.
+    slow_turn: u32,
+    slow_logged: u32,
     /// The counts of commands before the drive that is measured.
     before: [u64; COMMAND_KINDS],
     /// Where the measurement of the rate began.
@@ -58,7 +63,12 @@ pub(super) struct DriveTicks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SlowTimes {
     pub(super) total_us: u64,
+    /// Until the drive began.
     pub(super) wait_us: u64,
+    /// In its large sends.
+    pub(super) send_us: u64,
+    /// Bytes of these.
+    pub(super) large_bytes: u64,
 }
 
 impl Meter {
@@ -75,6 +85,8 @@ impl Meter {
             slow_from: 0,
             is_sampled: false,
             random,
+            slow_turn: 0,
+            slow_logged: 0,
             before: [0; COMMAND_KINDS],
             rate_ticks: ticks(),
             rate_us: clock.real_us(),
@@ -159,8 +171,22 @@ impl Meter {
         if self.all.slow_us().is_none_or(|slow_us| total_us < slow_us) {
             return None;
         }
-        let ahead_us = if waited <= took { self.us(waited).min(us) } else { 0 };
-        Some(SlowTimes { total_us, wait_us: total_us - us + ahead_us })
+        let waited = if waited <= took { waited } else { 0 };
+        let wait_us = total_us - us + self.us(waited).min(us);
+        let (send_began, send_took, bytes) = counters.large_sends.read();
+        // The latest large sends may be those of an earlier drive.
+        let is_own = (waited..=took).contains(&send_began.wrapping_sub(self.turn_began));
+        let (send_us, large_bytes) = if is_own { (self.us(send_took), bytes) } else { (0, 0) };
+        Some(SlowTimes { total_us, wait_us, send_us: send_us.min(total_us - wait_us), large_bytes })
+    }
+
+    /// Whether a slow drive goes into the slow log. Of one turn only some do.
+    pub(super) fn is_logged(&mut self) -> bool {
+        if self.slow_turn != self.turn_began {
+            (self.slow_turn, self.slow_logged) = (self.turn_began, 0);
+        }
+        self.slow_logged += 1;
+        self.slow_logged <= SLOW_PER_TURN_MAX
     }
 
     /// Microseconds of a number of ticks; 0 if the rate is not known.

@@ -2,9 +2,9 @@
 
 use larder::protocol::binary::Opcode;
 
-use crate::support::Server;
 use crate::support::client::StatRows;
 use crate::support::packet::{Packet, read_reply};
+use crate::support::{Server, wait_until};
 
 /// Pipelines per measured pipeline.
 const SAMPLE_RATE: u64 = 128;
@@ -68,9 +68,41 @@ fn the_slow_log_says_what_a_pipeline_was() {
     assert_eq!((&*rows["1:command"], &*rows["1:key"], &*rows["1:requests"]), ("get", "big", "2"));
     assert!(rows["1:client"].starts_with("tcp:127.0.0.1:"), "{}", rows["1:client"]);
     assert_eq!(number(&rows, "1:received"), request.len() as u64);
-    assert!(number(&rows, "1:total") >= 1 && number(&rows, "1:wait") <= number(&rows, "1:total"));
+    let [sent, total, wait, send] = ["1:sent", "1:total", "1:wait", "1:send"].map(|name| number(&rows, name));
+    assert!((1..=value.len() as u64 + 100).contains(&sent), "{sent}");
+    assert!(total >= 1 && wait + send <= total, "{rows:?}");
     let (now, at) = (number(&client.stats(""), "time"), number(&rows, "1:time"));
     assert!((now - 60..=now + 1).contains(&at), "{at}, now {now}");
+}
+
+#[test]
+fn the_slow_log_says_what_was_sent_and_how_long_large_sends_took() {
+    let server = slow_server();
+    let mut client = server.client();
+    let value = "x".repeat(900_000);
+    client.ask(format!("set big 0 0 900000\r\n{value}\r\n"), "STORED\r\n");
+    wait_until("a large send takes a microsecond", || {
+        client.ask("get big\r\n", format!("VALUE big 0 900000\r\n{value}\r\nEND\r\n"));
+        number(&client.stats("slowlog"), "1:send") > 0
+    });
+    client.ask("get none\r\n", "END\r\n");
+    let rows = client.stats("slowlog");
+    assert_eq!(["1:key", "1:sent", "1:send"].map(|name| &*rows[name]), ["none", "5", "0"]);
+}
+
+#[test]
+fn one_turn_does_not_fill_the_slow_log() {
+    let server = slow_server();
+    let mut clients: Vec<_> = (0..30).map(|_| server.client()).collect();
+    // Each one is known to the worker.
+    clients.iter_mut().for_each(|client| client.ask("get before\r\n", "END\r\n"));
+    server.signal("STOP");
+    clients.iter_mut().enumerate().for_each(|(number, client)| client.send(format!("get k{number}\r\n")));
+    server.signal("CONT");
+    clients.iter_mut().for_each(|client| client.expect("END\r\n"));
+    let rows = clients[0].stats("slowlog");
+    let logged = rows.iter().filter(|(name, key)| name.ends_with(":key") && key.starts_with('k')).count();
+    assert!((1..30).contains(&logged), "{logged}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //!                       └──slow──▶ the slow log: what is still in the input buffer says which requests they were
 //! ```
 
-use crate::conn::DriveOutcome;
+use crate::conn::{CloseReason, DriveOutcome};
 use crate::stats::SlowDrive;
 use crate::store::Engine as _;
 use crate::sys::socket::{Side, describe};
@@ -34,6 +34,12 @@ impl EventLoop {
             // Nothing is answered, or only the rest of an answer was sent.
             return;
         }
+        if !self.meter.is_logged() {
+            return;
+        }
+        // The text that a drive sends last stays in the output buffer. A broken connection may not have sent it.
+        let is_broken = outcome == DriveOutcome::Close(CloseReason::Broken);
+        let text_bytes = if is_broken { 0 } else { self.output.len() as u64 };
         let connection = &client.connection;
         let front = connection.front_requests(input);
         self.shared.latency.note(SlowDrive {
@@ -43,8 +49,10 @@ impl EventLoop {
             key: front.key,
             requests: front.count,
             received: input.handled().len() as u64,
+            sent: times.large_bytes + text_bytes,
             total_us: times.total_us,
             wait_us: times.wait_us,
+            send_us: times.send_us,
         });
     }
 }
