@@ -46,9 +46,15 @@ fn the_history_has_rates_and_values_of_rows_of_stats() {
         let has = |row: &str, value: &dyn Fn(f64) -> bool| columns[row].iter().flatten().any(|found| value(*found));
         has("cmd_get", &|rate| rate > 0.0) && has("curr_items", &|items| items == 1.0)
     });
+    wait_until("a request was measured", || {
+        client.ask("get a\r\n".repeat(10), "VALUE a 0 1\r\nx\r\nEND\r\n".repeat(10));
+        let columns = history(&mut http, "?step=1&count=5");
+        let newest = |row: &str| columns[row].iter().flatten().last().copied().unwrap_or(0.0);
+        newest("latency_p50") > 0.0 && newest("latency_p50") <= newest("latency_p999")
+    });
     let (rows, columns) = (server.stats(""), history(&mut http, "?step=60&count=10"));
     for (name, values) in columns {
-        assert!(rows.contains_key(&name), "{name} is not a row");
+        assert!(rows.contains_key(&name) || name.starts_with("latency_"), "{name} is not a row");
         assert_eq!(values.len(), 10, "{name}");
     }
 }

@@ -23,9 +23,8 @@ pub(super) fn recorder(process: &Arc<Process>) -> Option<Timer> {
         if unix_s != recorded_s {
             recorded_s = unix_s;
             // The date of this sample, also if the next second has begun.
-            history.record(&ProcessView { unix_s, ..process.process_view() }, &mut |row| {
-                process.store.report_general(row)
-            });
+            let view = ProcessView { unix_s, ..process.process_view() };
+            history.record(&view, process.latency.commands(), &mut |row| process.store.report_general(row));
         }
     };
     Some(Timer { every: LOOK_EVERY, run: Box::new(run) })

@@ -91,6 +91,22 @@ impl Default for Distribution {
 }
 
 impl Distribution {
+    /// Memory of a distribution, in bytes.
+    pub const BYTES: usize = size_of::<Self>() + size_of::<[u64; BUCKETS]>();
+
+    /// The values since `before`, or since these were last forgotten. The highest one is that of all.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let mut recent = self.clone();
+        if self.count() >= before.count() {
+            for (count, before) in recent.counts.iter_mut().zip(before.counts.iter()) {
+                *count = count.saturating_sub(*before);
+            }
+            recent.sum = self.sum.saturating_sub(before.sum);
+        }
+        recent
+    }
+
     /// Adds the values of a histogram.
     pub fn absorb(&mut self, histogram: &Histogram) {
         for (sum, count) in self.counts.iter_mut().zip(&histogram.counts) {

@@ -14,6 +14,8 @@ use crate::base::EmitRow;
 use crate::sync::Leaf;
 
 use super::general::ProcessView;
+use super::histogram::Distribution;
+use super::recent_latency::RecentLatency;
 
 /// Rows whose history is shown as a change per second.
 pub(super) const RATES: &[&str] = &[
@@ -56,7 +58,10 @@ pub(super) const GAUGES: &[&str] = &[
     "statistics_bytes",
 ];
 
-const COLUMNS: usize = RATES.len() + GAUGES.len();
+/// Quantiles of all commands of the last minute, in microseconds, and their thousandths. A gap: none was measured.
+const LATENCIES: &[(&str, u64)] = &[("latency_p50", 500), ("latency_p99", 990), ("latency_p999", 999)];
+
+const COLUMNS: usize = RATES.len() + GAUGES.len() + LATENCIES.len();
 const SECONDS: usize = 3600;
 const MINUTES: usize = 1440;
 const MINUTE_S: i64 = 60;
@@ -126,20 +131,25 @@ impl Steps {
 }
 
 /// The history of a process.
-pub struct StatHistory(Leaf<[SampleRing; 2]>);
+pub struct StatHistory {
+    rings: Leaf<[SampleRing; 2]>,
+    latency: Leaf<RecentLatency>,
+}
 
 impl Default for StatHistory {
     fn default() -> Self {
-        Self(Leaf::new([SampleRing::new(1, SECONDS), SampleRing::new(MINUTE_S, MINUTES)]))
+        let rings = [SampleRing::new(1, SECONDS), SampleRing::new(MINUTE_S, MINUTES)];
+        Self { rings: Leaf::new(rings), latency: Leaf::default() }
     }
 }
 
 impl StatHistory {
     /// Bytes of all samples.
-    pub const BYTES: u64 = ((SECONDS + MINUTES) * size_of::<RowSample>()) as u64;
+    pub const BYTES: u64 = ((SECONDS + MINUTES) * size_of::<RowSample>() + RecentLatency::BYTES) as u64;
 
-    /// Records the rows of the process, and those of the store, which `store_rows` reports.
-    pub fn record(&self, process: &ProcessView, store_rows: &mut dyn FnMut(EmitRow<'_>)) {
+    /// Records the rows of the process, and those of the store, which `store_rows` reports. `commands` are the
+    /// microseconds of all commands so far. Called once a second.
+    pub fn record(&self, process: &ProcessView, commands: Distribution, store_rows: &mut dyn FnMut(EmitRow<'_>)) {
         let mut sample = RowSample { unix_s: process.unix_s, values: [0; COLUMNS] };
         let mut take = |name: &str, value: &dyn Display| {
             if let Some(column) = RATES.iter().chain(GAUGES).position(|known| *known == name) {
@@ -148,7 +158,11 @@ impl StatHistory {
         };
         process.rows(&mut take);
         store_rows(&mut take);
-        self.0.lock().iter_mut().for_each(|ring| ring.record(sample));
+        let recent = self.latency.lock().advance(commands);
+        for (value, (_, thousandths)) in sample.values[COLUMNS - LATENCIES.len()..].iter_mut().zip(LATENCIES) {
+            *value = if recent.count() == 0 { 0 } else { recent.quantile(*thousandths).max(1) };
+        }
+        self.rings.lock().iter_mut().for_each(|ring| ring.record(sample));
     }
 
     /// Writes the series of all rows up to `now_unix_s` as JSON. A gap is `null`.
@@ -157,14 +171,15 @@ impl StatHistory {
         let end_s = now_unix_s.div_euclid(step_s) * step_s;
         let end_s = if step_s == 1 { now_unix_s } else { end_s - 1 };
         let points: Vec<Option<RowSample>> = {
-            let rings = self.0.lock();
+            let rings = self.rings.lock();
             let ring = &rings[usize::from(step_s % MINUTE_S == 0)];
             (0..=count).rev().map(|ago| ring.latest(end_s - ago * step_s, step_s).copied()).collect()
         };
         out.extend_from_slice(
             format!("{{\"now\":{end_s},\"step\":{step_s},\"count\":{count},\"columns\":{{").as_bytes(),
         );
-        for (column, name) in RATES.iter().chain(GAUGES).enumerate() {
+        let latencies = LATENCIES.iter().map(|(name, _)| name);
+        for (column, name) in RATES.iter().chain(GAUGES).chain(latencies).enumerate() {
             let front = if column == 0 { "" } else { "," };
             out.extend_from_slice(format!("{front}\"{name}\":[").as_bytes());
             for (at, pair) in points.windows(2).enumerate() {
@@ -183,6 +198,9 @@ impl StatHistory {
 fn push_value(column: usize, before: Option<&RowSample>, sample: Option<&RowSample>, out: &mut Vec<u8>) {
     let Some(sample) = sample else { return out.extend_from_slice(b"null") };
     let now = sample.values[column];
+    if column >= RATES.len() + GAUGES.len() && now == 0 {
+        return out.extend_from_slice(b"null");
+    }
     if column >= RATES.len() {
         return out.extend_from_slice(itoa::Buffer::new().format(now).as_bytes());
     }
@@ -219,7 +237,7 @@ mod tests {
     fn recorded(samples: &[(i64, u64)]) -> StatHistory {
         let history = StatHistory::default();
         for (unix_s, value) in samples {
-            history.0.lock().iter_mut().for_each(|ring| ring.record(sample(*unix_s, *value)));
+            history.rings.lock().iter_mut().for_each(|ring| ring.record(sample(*unix_s, *value)));
         }
         history
     }
@@ -234,6 +252,8 @@ mod tests {
             "a counter that fell began anew"
         );
         assert_eq!(series(&history, "bytes", steps, 1004), "10,15,null,35,5");
+        assert_eq!(series(&history, "latency_p99", steps, 1004), "10,15,null,35,5");
+        assert_eq!(series(&recorded(&[(1000, 0)]), "latency_p99", Steps::new(1, 1).unwrap(), 1000), "null");
     }
 
     #[test]

@@ -171,6 +171,14 @@ impl Latency {
         all
     }
 
+    /// The microseconds of all commands.
+    pub fn commands(&self) -> Distribution {
+        let workers = self.workers.lock().clone();
+        let mut all = Distribution::default();
+        workers.iter().flat_map(|worker| &worker.commands).for_each(|histogram| all.absorb(histogram));
+        all
+    }
+
     /// Forgets everything.
     pub fn clear(&self) {
         let workers = self.workers.lock().clone();
@@ -251,6 +259,7 @@ mod tests {
         one.record(10, [2, 0, 0, 0, 0, 0, 0]);
         other.record(1000, [1, 1, 0, 0, 0, 0, 0]);
         other.record(1000, [0; 7]);
+        assert_eq!(latency.commands().count(), 4);
         let all = latency.distributions();
         let counts: Vec<_> = all.iter().map(|(name, _, all)| (*name, all.count(), all.max)).collect();
         assert_eq!(counts, [("get", 3, 1000), ("set", 1, 1000), ("pipeline", 2, 2)]);

@@ -23,6 +23,7 @@ mod latency_metrics;
 mod manual;
 mod metrics;
 mod prefix;
+mod recent_latency;
 mod replication;
 mod sampling;
 mod sketch;
