@@ -80,7 +80,7 @@ pub(super) fn delete<E: Engine>(
     ctx: &mut Context<'_, E>,
 ) -> OwnedProgress<RemoveOutcome> {
     match progress(ctx, |_| OwnedRequest { key: key.bytes().into(), action: OwnedAction::Delete { compare } }) {
-        OwnedProgress::Over(OwnedOutcome::Deleted) => OwnedProgress::Over(RemoveOutcome::Removed { cas: 0 }),
+        OwnedProgress::Over(OwnedOutcome::Deleted(_)) => OwnedProgress::Over(RemoveOutcome::Removed { cas: 0 }),
         OwnedProgress::Over(OwnedOutcome::Exists) => OwnedProgress::Over(RemoveOutcome::Exists),
         OwnedProgress::Over(OwnedOutcome::NoMemory) => OwnedProgress::Over(RemoveOutcome::NoMemory),
         OwnedProgress::Over(OwnedOutcome::Unavailable) => OwnedProgress::Refused(ReplyLine::NoOwner),

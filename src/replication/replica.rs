@@ -326,7 +326,6 @@ impl Replica {
             Change::Delete(hash) => self.bury(hash, entry.version),
             Change::Flush => self.flush(entry.version, cache),
         }
-        self.note_owned(&entry);
         self.log.append(entry);
         self.seen.raise(entry.version);
     }

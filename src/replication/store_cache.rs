@@ -97,18 +97,16 @@ impl ReplicatedCache for StoreCache {
         match &request.action {
             OwnedAction::Add { client_flags, is_binary_key, ttl_ms, data } => {
                 match self.items.add(key, *client_flags, *is_binary_key, *ttl_ms, data) {
-                    Some(StoreOutcome::Stored { cas, .. }) => OwnedOutcome::Stored(Version::from_bits(cas)),
-                    Some(StoreOutcome::NotStored | StoreOutcome::Exists | StoreOutcome::NotFound) => {
-                        OwnedOutcome::NotStored
-                    }
-                    Some(StoreOutcome::TooLarge | StoreOutcome::NoMemory) | None => OwnedOutcome::NoMemory,
+                    StoreOutcome::Stored { cas, .. } => OwnedOutcome::Stored(Version::from_bits(cas)),
+                    StoreOutcome::NotStored | StoreOutcome::Exists | StoreOutcome::NotFound => OwnedOutcome::NotStored,
+                    StoreOutcome::TooLarge | StoreOutcome::NoMemory => OwnedOutcome::NoMemory,
                 }
             }
             OwnedAction::Delete { compare } => match self.items.delete(key, *compare) {
-                RemoveOutcome::Removed { .. } => OwnedOutcome::Deleted,
-                RemoveOutcome::NotFound(_) => OwnedOutcome::NotFound,
-                RemoveOutcome::Exists => OwnedOutcome::Exists,
-                RemoveOutcome::Busy | RemoveOutcome::NoMemory => OwnedOutcome::NoMemory,
+                (RemoveOutcome::Removed { .. }, version) => OwnedOutcome::Deleted(version),
+                (RemoveOutcome::NotFound(_), _) => OwnedOutcome::NotFound,
+                (RemoveOutcome::Exists, _) => OwnedOutcome::Exists,
+                (RemoveOutcome::Busy | RemoveOutcome::NoMemory, _) => OwnedOutcome::NoMemory,
             },
         }
     }

@@ -74,13 +74,13 @@ impl WorkerStore {
     }
 
     /// Notes that a key was deleted, whether or not there was an item: a peer may have one. `bucket` proves that the
-    /// key's bucket is locked.
+    /// key's bucket is locked. Returns the version of the delete; [`Version::ZERO`] without a journal.
     #[inline]
-    pub(super) fn note_deleted(&self, _bucket: &BucketGuard<'_>, hash: KeyHash) {
-        if let Some(journal) = self.journal {
-            journal.draw(self.thread);
-            self.note_change(journal, JournalEntry::Delete(hash));
-        }
+    pub(super) fn note_deleted(&self, _bucket: &BucketGuard<'_>, hash: KeyHash) -> Version {
+        let Some(journal) = self.journal else { return Version::ZERO };
+        let version = journal.draw(self.thread);
+        self.note_change(journal, JournalEntry::Delete(hash));
+        version
     }
 
     /// Notes a change that is visible.

@@ -71,8 +71,8 @@ pub enum OwnedOutcome {
     Stored(Version),
     /// The key has a value.
     NotStored,
-    /// The value is gone.
-    Deleted,
+    /// The value is gone, since this version.
+    Deleted(Version),
     /// The key has no value.
     NotFound,
     /// The value has another version.
@@ -81,6 +81,16 @@ pub enum OwnedOutcome {
     NoMemory,
     /// There is no owner that may act, or it has not answered in time. The client has no lock.
     Unavailable,
+}
+
+impl OwnedOutcome {
+    /// The version of the change; `None` if nothing has changed.
+    const fn version(self) -> Option<Version> {
+        match self {
+            Self::Stored(version) | Self::Deleted(version) => Some(version),
+            _ => None,
+        }
+    }
 }
 
 /// The node that asks, in one of its runs.
@@ -92,8 +102,18 @@ struct AskedRequest {
     request: OwnedRequest,
     hash: KeyHash,
     deadline_ms: u64,
-    /// The link where it was sent, if it was.
-    sent: Option<LinkId>,
+    progress: AskedProgress,
+}
+
+/// What was done about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AskedProgress {
+    /// Nothing: there is no owner that may act.
+    Waiting,
+    /// It was sent to the owner.
+    Sent(LinkId),
+    /// This node is the owner.
+    CarriedOut,
 }
 
 /// Who wants to know what became of a change.
@@ -108,25 +128,15 @@ enum Origin {
 struct Unacknowledged {
     origin: Origin,
     request: u64,
-    hash: KeyHash,
-    /// `None`: a delete that has not come into the log.
-    version: Option<Version>,
+    version: Version,
     outcome: OwnedOutcome,
 }
 
 /// An add that was carried out here.
 #[derive(Debug)]
 struct Grant {
-    request: u64,
     key: Box<[u8]>,
     version: Version,
-}
-
-/// An add that may have been carried out, although its client was told of an error.
-#[derive(Clone, Copy, Debug)]
-struct Orphan {
-    owner: Asker,
-    request: u64,
 }
 
 /// What a node keeps of owned keys.
@@ -142,10 +152,12 @@ pub(super) struct Owners {
     /// When the members were last told.
     members_sent_ms: u64,
     asked: BTreeMap<u64, AskedRequest>,
-    unacknowledged: Vec<Unacknowledged>,
-    /// The latest ones of each node, for [`OwnerFrame::Withdraw`].
-    grants: BTreeMap<Asker, VecDeque<Grant>>,
-    orphans: VecDeque<Orphan>,
+    /// In the order of their versions.
+    unacknowledged: VecDeque<Unacknowledged>,
+    /// The latest ones of each node by their requests, for [`OwnerFrame::Withdraw`].
+    grants: BTreeMap<Asker, BTreeMap<u64, Grant>>,
+    /// Requests to add that may have been carried out by this owner, although their clients were told of an error.
+    orphans: BTreeMap<u64, Asker>,
 }
 
 impl Owners {
@@ -158,9 +170,9 @@ impl Owners {
             ticked_ms: now_ms,
             members_sent_ms: 0,
             asked: BTreeMap::new(),
-            unacknowledged: Vec::new(),
+            unacknowledged: VecDeque::new(),
             grants: BTreeMap::new(),
-            orphans: VecDeque::new(),
+            orphans: BTreeMap::new(),
         }
     }
 }

@@ -1,16 +1,18 @@
 //! Requests of owned keys: those of this node's clients, and those that it carries out.
+//!
+//! A request costs the same however many others are under way: changes are acknowledged in the order of their versions,
+//! and everything else is found by its number. Each tick looks at all of them once.
 
-use crate::base::{Key, KeyHash, Version};
+use crate::base::Key;
 use crate::replication::cache::ReplicatedCache;
 use crate::replication::frame::Frame;
 use crate::replication::link::{Link, LinkId};
-use crate::replication::log::{Change, LogEntry};
 use crate::replication::replica::{Replica, ReplicaAction, StepContext};
 
 use super::wire::OwnerFrame;
 use super::{
-    AskedRequest, Asker, Grant, OWNED_REQUESTS_MAX, Origin, Orphan, OwnedAction, OwnedOutcome, OwnedRequest,
-    Unacknowledged,
+    AskedProgress, AskedRequest, Asker, Grant, OWNED_REQUESTS_MAX, Origin, OwnedAction, OwnedOutcome, OwnedRequest,
+    Owners, Unacknowledged,
 };
 
 /// A client is answered within this time, and a tick.
@@ -28,7 +30,8 @@ impl Replica {
         let deadline_ms = context.now.steady_ms + ANSWER_MS_MAX;
         match (&mut self.owners, hash) {
             (Some(owners), Some(hash)) if owners.asked.len() < OWNED_REQUESTS_MAX => {
-                owners.asked.insert(id, AskedRequest { request, hash, deadline_ms, sent: None });
+                let progress = AskedProgress::Waiting;
+                owners.asked.insert(id, AskedRequest { request, hash, deadline_ms, progress });
                 self.try_asked(id, context);
             }
             _ => answer(id, OwnedOutcome::Unavailable, context.actions),
@@ -37,30 +40,32 @@ impl Replica {
 
     /// Sends a request to the owner, or carries it out. Otherwise it waits.
     fn try_asked(&mut self, id: u64, context: &mut StepContext<'_, impl ReplicatedCache>) {
-        let Some(asked) = self.owners.as_ref().and_then(|owners| owners.asked.get(&id)) else { return };
-        if asked.sent.is_some() || self.owners.as_ref().is_some_and(|owners| owners.is_under_way(Origin::Own, id)) {
-            return;
-        }
-        let (request, owner) = (asked.request.clone(), self.owner_of(asked.hash));
-        if owner == self.node {
-            if self.may_act(context.now.steady_ms) {
-                self.carry_out(Origin::Own, id, &request, context);
+        let asked = self.owners.as_ref().and_then(|owners| owners.asked.get(&id));
+        let Some(asked) = asked.filter(|asked| asked.progress == AskedProgress::Waiting) else { return };
+        let owner = self.owner_of(asked.hash);
+        let progress = if owner == self.node {
+            self.may_carry_out(context.now.steady_ms).then_some(AskedProgress::CarriedOut)
+        } else {
+            self.member_link(owner).map(AskedProgress::Sent)
+        };
+        let asked = self.owners.as_mut().and_then(|owners| owners.asked.get_mut(&id));
+        let (Some(progress), Some(asked)) = (progress, asked) else { return };
+        asked.progress = progress;
+        let request = asked.request.clone();
+        match progress {
+            AskedProgress::Waiting => {}
+            AskedProgress::Sent(link) => {
+                self.send(link, &Frame::Owner(OwnerFrame::Ask { id, request }), context);
             }
-            return;
-        }
-        if let Some(link) = self.member_link(owner) {
-            if let Some(asked) = self.owners.as_mut().and_then(|owners| owners.asked.get_mut(&id)) {
-                asked.sent = Some(link);
-            }
-            self.send(link, &Frame::Owner(OwnerFrame::Ask { id, request }), context);
+            AskedProgress::CarriedOut => self.carry_out(Origin::Own, id, &request, context),
         }
     }
 
     /// Tries again what waits for an owner.
     pub(super) fn retry_asked(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
-        let waiting = self.owners.iter().flat_map(|owners| owners.asked.iter());
-        let waiting: Vec<u64> = waiting.filter(|(_, asked)| asked.sent.is_none()).map(|(id, _)| *id).collect();
-        waiting.into_iter().for_each(|id| self.try_asked(id, context));
+        let asked = self.owners.iter().flat_map(|owners| owners.asked.iter());
+        let waiting = asked.filter(|(_, asked)| asked.progress == AskedProgress::Waiting).map(|(id, _)| *id);
+        waiting.collect::<Vec<u64>>().into_iter().for_each(|id| self.try_asked(id, context));
     }
 
     /// Takes a frame about owned keys.
@@ -75,12 +80,7 @@ impl Replica {
             OwnerFrame::Ask { id: request_id, request } => self.receive_ask(id, request_id, &request, context),
             OwnerFrame::Answer { id: request_id, outcome } => self.receive_answer(id, request_id, outcome, context),
             OwnerFrame::Withdraw { id: request_id } => self.receive_withdraw(id, request_id, context),
-            OwnerFrame::Withdrawn { id: request_id } => {
-                let owner = self.asker(id);
-                if let Some(owners) = &mut self.owners {
-                    owners.orphans.retain(|orphan| Some(orphan.owner) != owner || orphan.request != request_id);
-                }
-            }
+            OwnerFrame::Withdrawn { id: request_id } => self.receive_withdrawn(id, request_id),
         }
     }
 
@@ -97,14 +97,18 @@ impl Replica {
             return;
         }
         let is_owner = Key::new(&request.key).is_some_and(|key| self.owner_of(context.cache.hash(key)) == self.node);
-        let origin = Origin::Link(link);
-        let count = |owners: &super::Owners| owners.unacknowledged.iter().filter(|one| one.origin == origin).count();
-        let has_room = self.owners.as_ref().is_some_and(|owners| count(owners) < OWNED_REQUESTS_MAX);
-        if is_owner && has_room && self.may_act(context.now.steady_ms) {
-            self.carry_out(origin, id, request, context);
+        if is_owner && self.may_carry_out(context.now.steady_ms) {
+            self.carry_out(Origin::Link(link), id, request, context);
         } else {
-            self.reply(origin, id, OwnedOutcome::Unavailable, context);
+            self.reply(Origin::Link(link), id, OwnedOutcome::Unavailable, context);
         }
+    }
+
+    /// Whether this node carries out requests for its keys now.
+    fn may_carry_out(&self, now_ms: u64) -> bool {
+        let has_room =
+            |owners: &Owners| owners.unacknowledged.len() < OWNED_REQUESTS_MAX * (owners.members.len() + 1);
+        self.owners.as_ref().is_some_and(has_room) && self.may_act(now_ms)
     }
 
     /// Carries out a request as the owner.
@@ -115,54 +119,39 @@ impl Replica {
         request: &OwnedRequest,
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
-        let Some(key) = Key::new(&request.key) else { return };
-        let (hash, outcome) = (context.cache.hash(key), context.cache.carry_out(request));
+        let outcome = context.cache.carry_out(request);
+        let Some(version) = outcome.version() else { return self.reply(origin, id, outcome, context) };
         let asker = match origin {
             Origin::Own => Some((self.node, self.incarnation)),
             Origin::Link(link) => self.asker(link),
         };
-        let version = match outcome {
-            OwnedOutcome::Stored(version) => Some(version),
-            OwnedOutcome::Deleted => None,
-            _ => return self.reply(origin, id, outcome, context),
-        };
-        if let (Some(version), Some(asker), Some(owners)) = (version, asker, &mut self.owners) {
+        let Some(owners) = &mut self.owners else { return };
+        if let (OwnedAction::Add { .. }, Some(asker)) = (&request.action, asker) {
             // A node that was started again has forgotten its former requests.
             owners.grants.retain(|known, _| known.0 != asker.0 || *known == asker);
             let grants = owners.grants.entry(asker).or_default();
-            grants.push_back(Grant { request: id, key: request.key.clone(), version });
+            grants.insert(id, Grant { key: request.key.clone(), version });
             if grants.len() > OWNED_REQUESTS_MAX {
-                grants.pop_front();
+                grants.pop_first();
             }
         }
-        if let Some(owners) = &mut self.owners {
-            owners.unacknowledged.push(Unacknowledged { origin, request: id, hash, version, outcome });
-        }
+        owners.unacknowledged.push_back(Unacknowledged { origin, request: id, version, outcome });
         self.answer_acknowledged(context);
     }
 
-    /// A change of this node comes into the log.
-    pub(in crate::replication) fn note_owned(&mut self, entry: &LogEntry) {
-        let (Some(owners), Change::Delete(hash)) = (&mut self.owners, entry.change) else { return };
-        let deletes = owners.unacknowledged.iter_mut().filter(|one| one.version.is_none() && one.hash == hash);
-        deletes.for_each(|one| one.version = Some(entry.version));
-    }
-
-    /// Answers what every member has.
+    /// Answers what every member has. The members acknowledge changes in the order of their versions.
     pub(in crate::replication) fn answer_acknowledged(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
-        let Some(owners) = &mut self.owners else { return };
-        if owners.unacknowledged.is_empty() {
-            return;
+        loop {
+            let Some(owners) = &mut self.owners else { return };
+            let Some(first) = owners.unacknowledged.front() else { return };
+            let has = |link: &Link| link.seen.of(first.version.node()) >= first.version;
+            if !owners.members.values().all(|member| self.links.get(&member.link).is_some_and(has)) {
+                return;
+            }
+            if let Some(one) = owners.unacknowledged.pop_front() {
+                self.reply(one.origin, one.request, one.outcome, context);
+            }
         }
-        let (links, members) = (&self.links, &owners.members);
-        let has = |link: &LinkId, version: Version| {
-            links.get(link).is_some_and(|link| link.seen.of(version.node()) >= version)
-        };
-        let is_there = |one: &mut Unacknowledged| {
-            one.version.is_some_and(|version| members.values().all(|member| has(&member.link, version)))
-        };
-        let answered: Vec<Unacknowledged> = owners.unacknowledged.extract_if(.., is_there).collect();
-        answered.into_iter().for_each(|one| self.reply(one.origin, one.request, one.outcome, context));
     }
 
     /// Says what became of a request.
@@ -175,13 +164,7 @@ impl Replica {
     ) {
         match origin {
             Origin::Link(link) => self.send(link, &Frame::Owner(OwnerFrame::Answer { id, outcome }), context),
-            Origin::Own => {
-                let own = (self.node, self.incarnation);
-                let Some(owners) = &mut self.owners else { return };
-                if let Some(asked) = owners.asked.remove(&id) {
-                    owners.end(id, &asked, outcome, Some(own), context);
-                }
-            }
+            Origin::Own => self.end_asked(id, outcome, Some((self.node, self.incarnation)), context),
         }
     }
 
@@ -194,15 +177,31 @@ impl Replica {
     ) {
         let owner = self.asker(link);
         let Some(owners) = &mut self.owners else { return };
-        let Some(asked) = owners.asked.get_mut(&id).filter(|asked| asked.sent == Some(link)) else { return };
-        if outcome == OwnedOutcome::Unavailable {
+        let asked = owners.asked.get_mut(&id).filter(|asked| asked.progress == AskedProgress::Sent(link));
+        match (asked, outcome) {
+            (None, _) => {}
             // Another owner may act soon.
-            asked.sent = None;
-            return;
+            (Some(asked), OwnedOutcome::Unavailable) => asked.progress = AskedProgress::Waiting,
+            (Some(_), _) => self.end_asked(id, outcome, owner, context),
         }
-        if let Some(asked) = owners.asked.remove(&id) {
-            owners.end(id, &asked, outcome, owner, context);
+    }
+
+    /// Tells a client what became of its request. A thread that was stopped may learn of that too late: the lock may be
+    /// over, and another client's.
+    fn end_asked<C>(
+        &mut self,
+        id: u64,
+        outcome: OwnedOutcome,
+        owner: Option<Asker>,
+        context: &mut StepContext<'_, C>,
+    ) {
+        let Some(owners) = &mut self.owners else { return };
+        let Some(asked) = owners.asked.remove(&id) else { return };
+        let is_late = context.now.steady_ms >= asked.deadline_ms;
+        if is_late && outcome.version().is_some() {
+            owners.note_orphan(id, &asked, owner);
         }
+        answer(id, if is_late { OwnedOutcome::Unavailable } else { outcome }, context.actions);
     }
 
     /// Tells clients that wait for too long of an error.
@@ -213,15 +212,15 @@ impl Replica {
         let is_late = |asked: &AskedRequest| context.now.steady_ms >= asked.deadline_ms;
         let late: Vec<u64> = owners.asked.iter().filter(|(_, asked)| is_late(asked)).map(|(id, _)| *id).collect();
         for id in late {
-            answer(id, OwnedOutcome::Unavailable, context.actions);
+            let Some(asked) = owners.asked.remove(&id) else { continue };
             // The owner may have carried it out, or still does. What follows on the link comes after it.
-            if let Some(link) = owners.asked.remove(&id).and_then(|asked| asked.sent) {
-                owners.note_orphan(remote(link), id);
-            }
-            let is_own = |one: &mut Unacknowledged| one.origin == Origin::Own && one.request == id;
-            if owners.unacknowledged.extract_if(.., is_own).next().is_some() {
-                owners.note_orphan(Some(own), id);
-            }
+            let owner = match asked.progress {
+                AskedProgress::Waiting => None,
+                AskedProgress::Sent(link) => remote(link),
+                AskedProgress::CarriedOut => Some(own),
+            };
+            owners.note_orphan(id, &asked, owner);
+            answer(id, OwnedOutcome::Unavailable, context.actions);
         }
     }
 
@@ -233,33 +232,34 @@ impl Replica {
     ) {
         let owner = asker_on(link);
         let Some(owners) = &mut self.owners else { return };
-        let lost = owners.asked.iter().filter(|(_, asked)| asked.sent == Some(link.id)).map(|(id, _)| *id);
-        for id in lost.collect::<Vec<_>>() {
-            owners.note_orphan(owner, id);
-            if owners.asked.remove(&id).is_some() {
-                answer(id, OwnedOutcome::Unavailable, context.actions);
-            }
+        let is_lost = |asked: &AskedRequest| asked.progress == AskedProgress::Sent(link.id);
+        let lost = owners.asked.iter().filter(|(_, asked)| is_lost(asked)).map(|(id, _)| *id);
+        for id in lost.collect::<Vec<u64>>() {
+            let Some(asked) = owners.asked.remove(&id) else { continue };
+            owners.note_orphan(id, &asked, owner);
+            answer(id, OwnedOutcome::Unavailable, context.actions);
         }
         owners.unacknowledged.retain(|one| one.origin != Origin::Link(link.id));
     }
 
     /// Asks owners to undo what clients were told to have failed.
     pub(super) fn withdraw_orphans(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
-        let orphans: Vec<Orphan> = self.owners.iter().flat_map(|owners| owners.orphans.iter().copied()).collect();
-        for Orphan { owner, request } in orphans {
-            if owner.0 == self.node {
-                if self.withdraw(owner, request, context)
-                    && let Some(owners) = &mut self.owners
-                {
-                    owners.orphans.retain(|orphan| orphan.owner != owner || orphan.request != request);
-                }
+        let orphans = self.owners.iter().flat_map(|owners| owners.orphans.iter());
+        for (id, owner) in orphans.map(|(id, owner)| (*id, *owner)).collect::<Vec<(u64, Asker)>>() {
+            let is_over = if owner.0 == self.node {
+                self.withdraw(owner, id, context)
             } else if let Some(link) = self.member_link(owner.0) {
-                if self.asker(link) == Some(owner) {
-                    self.send(link, &Frame::Owner(OwnerFrame::Withdraw { id: request }), context);
-                } else if let Some(owners) = &mut self.owners {
-                    // It was started again and does not know the request. The lock ends with its time to live.
-                    owners.orphans.retain(|orphan| orphan.owner != owner);
+                let knows_it = self.asker(link) == Some(owner);
+                if knows_it {
+                    self.send(link, &Frame::Owner(OwnerFrame::Withdraw { id }), context);
                 }
+                // It was started again and does not know the request. The lock ends with its time to live.
+                !knows_it
+            } else {
+                false
+            };
+            if is_over && let Some(owners) = &mut self.owners {
+                owners.orphans.remove(&id);
             }
         }
     }
@@ -272,18 +272,26 @@ impl Replica {
         }
     }
 
+    fn receive_withdrawn(&mut self, link: LinkId, id: u64) {
+        let owner = self.asker(link);
+        if let Some(owners) = &mut self.owners
+            && owners.orphans.get(&id).copied() == owner
+        {
+            owners.orphans.remove(&id);
+        }
+    }
+
     /// Undoes an add. False: only later, as this node may not act now.
     fn withdraw(&mut self, asker: Asker, id: u64, context: &mut StepContext<'_, impl ReplicatedCache>) -> bool {
         let may_act = self.may_act(context.now.steady_ms);
         let Some(owners) = &mut self.owners else { return true };
-        let Some(grants) = owners.grants.get_mut(&asker) else { return true };
-        let Some(index) = grants.iter().position(|grant| grant.request == id) else { return true };
+        let Some(grants) = owners.grants.get_mut(&asker).filter(|grants| grants.contains_key(&id)) else { return true };
         if !may_act {
             return false;
         }
-        let Some(Grant { key, version, .. }) = grants.remove(index) else { return true };
+        let Some(Grant { key, version }) = grants.remove(&id) else { return true };
         let hash = Key::new(&key).map(|key| context.cache.hash(key));
-        if hash.is_some_and(|hash: KeyHash| self.owner_of(hash) == self.node) {
+        if hash.is_some_and(|hash| self.owner_of(hash) == self.node) {
             let action = OwnedAction::Delete { compare: Some(version.bits()) };
             context.cache.carry_out(&OwnedRequest { key, action });
         }
@@ -301,35 +309,14 @@ fn asker_on(link: &Link) -> Option<Asker> {
     link.remote.map(|remote| (remote.node, remote.incarnation))
 }
 
-impl super::Owners {
-    fn is_under_way(&self, origin: Origin, id: u64) -> bool {
-        self.unacknowledged.iter().any(|one| one.origin == origin && one.request == id)
-    }
-
-    /// Tells a client what became of its request. A thread that was stopped may learn of that too late: the lock may be
-    /// over, and another client's.
-    fn end<C>(
-        &mut self,
-        id: u64,
-        asked: &AskedRequest,
-        outcome: OwnedOutcome,
-        owner: Option<Asker>,
-        context: &mut StepContext<'_, C>,
-    ) {
-        let is_late = context.now.steady_ms >= asked.deadline_ms;
-        if is_late && matches!(outcome, OwnedOutcome::Stored(_)) {
-            self.note_orphan(owner, id);
-        }
-        answer(id, if is_late { OwnedOutcome::Unavailable } else { outcome }, context.actions);
-    }
-
-    /// Remembers a request that may have been carried out in vain. Of too many, the oldest end with their time to live.
-    fn note_orphan(&mut self, owner: Option<Asker>, request: u64) {
-        let Some(owner) = owner else { return };
+impl Owners {
+    /// Remembers an add that `owner` may have carried out in vain. Of too many, the oldest end with their time to live.
+    fn note_orphan(&mut self, id: u64, asked: &AskedRequest, owner: Option<Asker>) {
+        let (OwnedAction::Add { .. }, Some(owner)) = (&asked.request.action, owner) else { return };
         if self.orphans.len() >= OWNED_REQUESTS_MAX {
-            self.orphans.pop_front();
+            self.orphans.pop_first();
         }
-        self.orphans.push_back(Orphan { owner, request });
+        self.orphans.insert(id, owner);
     }
 }
 

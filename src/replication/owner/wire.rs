@@ -1,5 +1,7 @@
 //! Frames about owned keys, and their bytes.
 
+use std::mem::discriminant;
+
 use crate::base::{Key, Version};
 use crate::replication::frame::{NodeId, PEERS_MAX};
 use crate::replication::wire::{FieldReader, FieldWriter};
@@ -43,6 +45,16 @@ const ASK: u8 = 16;
 const ANSWER: u8 = 17;
 const WITHDRAW: u8 = 18;
 const WITHDRAWN: u8 = 19;
+/// Outcomes in the order of their codes. A frame has the version beside the code.
+const OUTCOMES: [OwnedOutcome; 7] = [
+    OwnedOutcome::Stored(Version::ZERO),
+    OwnedOutcome::NotStored,
+    OwnedOutcome::Deleted(Version::ZERO),
+    OwnedOutcome::NotFound,
+    OwnedOutcome::Exists,
+    OwnedOutcome::NoMemory,
+    OwnedOutcome::Unavailable,
+];
 
 impl OwnerFrame {
     /// The type of the frame.
@@ -60,8 +72,8 @@ impl OwnerFrame {
     pub(in crate::replication) fn latest(&self) -> Version {
         match self {
             Self::Members(view) => view.seen.latest(),
-            Self::Answer { outcome: OwnedOutcome::Stored(version), .. } => *version,
-            Self::Answer { .. } | Self::Ask { .. } | Self::Withdraw { .. } | Self::Withdrawn { .. } => Version::ZERO,
+            Self::Answer { outcome, .. } => outcome.version().unwrap_or_default(),
+            Self::Ask { .. } | Self::Withdraw { .. } | Self::Withdrawn { .. } => Version::ZERO,
         }
     }
 
@@ -97,18 +109,11 @@ impl OwnerFrame {
                 }
             }
             Self::Answer { id, outcome } => {
-                let (code, version) = match outcome {
-                    OwnedOutcome::Stored(version) => (0, *version),
-                    OwnedOutcome::NotStored => (1, Version::ZERO),
-                    OwnedOutcome::Deleted => (2, Version::ZERO),
-                    OwnedOutcome::NotFound => (3, Version::ZERO),
-                    OwnedOutcome::Exists => (4, Version::ZERO),
-                    OwnedOutcome::NoMemory => (5, Version::ZERO),
-                    OwnedOutcome::Unavailable => (6, Version::ZERO),
-                };
+                let is_same = |other: &OwnedOutcome| discriminant(other) == discriminant(outcome);
+                let code = OUTCOMES.iter().position(is_same).and_then(|code| u8::try_from(code).ok());
                 writer.u64(*id);
-                writer.u8(code);
-                writer.version(version);
+                writer.u8(code.unwrap_or(u8::MAX));
+                writer.version(outcome.version().unwrap_or_default());
             }
             Self::Withdraw { id } | Self::Withdrawn { id } => writer.u64(*id),
         }
@@ -139,15 +144,10 @@ impl OwnerFrame {
             }
             ANSWER => {
                 let (id, code, version) = (reader.u64()?, reader.u8()?, reader.version()?);
-                let outcome = match code {
-                    0 => OwnedOutcome::Stored(version),
-                    1 => OwnedOutcome::NotStored,
-                    2 => OwnedOutcome::Deleted,
-                    3 => OwnedOutcome::NotFound,
-                    4 => OwnedOutcome::Exists,
-                    5 => OwnedOutcome::NoMemory,
-                    6 => OwnedOutcome::Unavailable,
-                    _ => return None,
+                let outcome = match *OUTCOMES.get(usize::from(code))? {
+                    OwnedOutcome::Stored(_) => OwnedOutcome::Stored(version),
+                    OwnedOutcome::Deleted(_) => OwnedOutcome::Deleted(version),
+                    other => other,
                 };
                 reader.end(Self::Answer { id, outcome })
             }

@@ -227,9 +227,10 @@ impl ReplicatedCache for Model {
                 OwnedOutcome::Exists
             }
             (OwnedAction::Delete { .. }, stored) => {
-                self.carried_out.push(LogEntry { version: draw(), change: Change::Delete(hash) });
+                let version = draw();
+                self.carried_out.push(LogEntry { version, change: Change::Delete(hash) });
                 self.items.remove(&hash.0);
-                stored.map_or(OwnedOutcome::NotFound, |_| OwnedOutcome::Deleted)
+                stored.map_or(OwnedOutcome::NotFound, |_| OwnedOutcome::Deleted(version))
             }
         }
     }

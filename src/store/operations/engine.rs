@@ -1,6 +1,6 @@
 //! `Engine` for the store.
 
-use crate::base::{Deadline, Delta, HashedKey, Key, KeyHash, Moment, RelTime, StoreMode};
+use crate::base::{Deadline, Delta, HashedKey, Key, KeyHash, Moment, RelTime, StoreMode, Version};
 use crate::index::HomeBucket;
 use crate::item::{AccessStamp, Candidate, Extras, ItemRef, Layout};
 use crate::store::engine::{
@@ -190,35 +190,7 @@ impl Engine for WorkerStore {
     }
 
     fn delete(&mut self, pin: &Pin, key: HashedKey<'_>, removal: Removal) -> RemoveOutcome {
-        if !removal.unlinks() {
-            return self.reduce(pin, key, removal);
-        }
-        let store = self.store;
-        let mut bucket = store.index.lock(pin, key.hash);
-        let Some((slot, item)) = bucket.find_item(pin, &store.slabs, key) else {
-            if removal.compare.is_none() {
-                self.note_deleted(&bucket, key.hash);
-            }
-            return RemoveOutcome::NotFound(Miss::Absent);
-        };
-        let why_dead = self.why_dead(&item);
-        let was_live = why_dead.is_none();
-        if was_live && !self.compares(&item, removal.compare) {
-            return RemoveOutcome::Exists;
-        }
-        self.unlink(&mut bucket, slot, &item);
-        if was_live || removal.compare.is_none() {
-            self.note_deleted(&bucket, key.hash);
-        }
-        if !was_live {
-            self.report_departure(&bucket, why_dead, key.hash, &item);
-        }
-        drop(bucket);
-        if was_live && !removal.is_overwritten {
-            self.class_counters(&item).delete_hits.add(1);
-        }
-        self.flush_local_state(pin);
-        why_dead.map_or(RemoveOutcome::Removed { cas: 0 }, RemoveOutcome::NotFound)
+        if removal.unlinks() { self.unlink_key(pin, key, removal).0 } else { self.reduce(pin, key, removal) }
     }
 
     fn arith(&mut self, pin: &Pin, key: HashedKey<'_>, delta: Delta, options: ArithOptions) -> ArithOutcome {
@@ -308,5 +280,37 @@ impl Engine for WorkerStore {
     fn take_delay_ms(&mut self) -> u32 {
         let journal = self.journal.filter(|_| self.requests.delays_client.take());
         journal.map_or(0, |journal| journal.take_delay_ms())
+    }
+}
+
+impl WorkerStore {
+    /// Unlinks the item of a key. Returns the version of the delete; [`Version::ZERO`] if it was not noted.
+    #[inline]
+    pub(super) fn unlink_key(&mut self, pin: &Pin, key: HashedKey<'_>, removal: Removal) -> (RemoveOutcome, Version) {
+        let store = self.store;
+        let mut bucket = store.index.lock(pin, key.hash);
+        let Some((slot, item)) = bucket.find_item(pin, &store.slabs, key) else {
+            if removal.compare.is_none() {
+                self.note_deleted(&bucket, key.hash);
+            }
+            return (RemoveOutcome::NotFound(Miss::Absent), Version::ZERO);
+        };
+        let why_dead = self.why_dead(&item);
+        let was_live = why_dead.is_none();
+        if was_live && !self.compares(&item, removal.compare) {
+            return (RemoveOutcome::Exists, Version::ZERO);
+        }
+        self.unlink(&mut bucket, slot, &item);
+        let is_noted = was_live || removal.compare.is_none();
+        let version = if is_noted { self.note_deleted(&bucket, key.hash) } else { Version::ZERO };
+        if !was_live {
+            self.report_departure(&bucket, why_dead, key.hash, &item);
+        }
+        drop(bucket);
+        if was_live && !removal.is_overwritten {
+            self.class_counters(&item).delete_hits.add(1);
+        }
+        self.flush_local_state(pin);
+        (why_dead.map_or(RemoveOutcome::Removed { cas: 0 }, RemoveOutcome::NotFound), version)
     }
 }

@@ -124,24 +124,18 @@ impl ReplicaStore {
         if !allows(self.version(hash)) {
             return PutOutcome::Refused;
         }
-        for _ in 0..TRIES_MAX {
-            match self.pinned(|pin, worker| worker.put_replica(pin, hash, item, allows)) {
-                Ok(true) => return PutOutcome::Stored,
-                Ok(false) => return PutOutcome::Refused,
-                Err(Refusal::Busy) => {
-                    self.end_turn();
-                    std::thread::yield_now();
-                }
-                Err(Refusal::TooLarge | Refusal::NoMemory) => {
-                    self.remove(hash, item.version);
-                    return PutOutcome::NoMemory;
-                }
+        match self.retried(|store| store.pinned(|pin, worker| worker.put_replica(pin, hash, item, allows))) {
+            Ok(true) => PutOutcome::Stored,
+            Ok(false) => PutOutcome::Refused,
+            Err(Refusal::Busy) => PutOutcome::Busy,
+            Err(Refusal::TooLarge | Refusal::NoMemory) => {
+                self.remove(hash, item.version);
+                PutOutcome::NoMemory
             }
         }
-        PutOutcome::Busy
     }
 
-    /// Stores a value if the key has none, as a change by this node. `None`: memory is busy.
+    /// Stores a value if the key has none, as a change by this node.
     pub fn add(
         &mut self,
         key: Key<'_>,
@@ -149,33 +143,26 @@ impl ReplicaStore {
         is_binary_key: bool,
         ttl_ms: Option<u64>,
         data: &[u8],
-    ) -> Option<StoreOutcome> {
+    ) -> StoreOutcome {
         let options = WriteOptions { is_binary_key, ..WriteOptions::NONE };
-        for _ in 0..TRIES_MAX {
-            let stored = self.noted(|pin, worker| {
+        let stored = self.retried(|store| {
+            store.noted(|pin, worker| {
                 let key = worker.hash(key);
                 let deadline = deadline_of(ttl_ms, worker.moment);
                 let write = Write { key, client_flags, deadline, mode: StoreMode::Add, options: Some(&options) };
                 worker.store(pin, &write, data)
-            });
-            match stored {
-                Ok(outcome) => return Some(outcome),
-                Err(Refusal::Busy) => {
-                    self.end_turn();
-                    std::thread::yield_now();
-                }
-                Err(Refusal::TooLarge | Refusal::NoMemory) => return Some(StoreOutcome::NoMemory),
-            }
-        }
-        None
+            })
+        });
+        // A client does not wait for memory that is still read.
+        stored.unwrap_or(StoreOutcome::NoMemory)
     }
 
-    /// Removes a key as a change by this node. `compare`: only if it has this version.
-    pub fn delete(&mut self, key: Key<'_>, compare: Option<u64>) -> RemoveOutcome {
+    /// Removes a key as a change by this node, and returns its version. `compare`: only if the item has this version.
+    pub fn delete(&mut self, key: Key<'_>, compare: Option<u64>) -> (RemoveOutcome, Version) {
         let removal = Removal { compare, ..Removal::default() };
         self.noted(|pin, worker| {
             let key = worker.hash(key);
-            let outcome = worker.delete(pin, key, removal);
+            let outcome = worker.unlink_key(pin, key, removal);
             worker.flush_local_state(pin);
             outcome
         })
@@ -249,6 +236,20 @@ impl ReplicaStore {
     /// Hands on what other threads wait for. The thread calls it at the end of each turn.
     pub fn end_turn(&self) {
         self.worker.borrow_mut().end_turn();
+    }
+
+    /// Stores a value, some times while its memory is still read.
+    fn retried<R>(&self, mut attempt: impl FnMut(&Self) -> Result<R, Refusal>) -> Result<R, Refusal> {
+        for _ in 1..TRIES_MAX {
+            match attempt(self) {
+                Err(Refusal::Busy) => {
+                    self.end_turn();
+                    std::thread::yield_now();
+                }
+                ended => return ended,
+            }
+        }
+        attempt(self)
     }
 
     /// As [`Self::pinned`]. Changes get versions of this node, and are noted.
