@@ -94,18 +94,32 @@ pub(super) fn store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         Ok(outcome) => outcome,
         Err(refusal) => return refuse(refusal, wanted, key, ctx, pin, sink),
     };
-    if ctx.prefixes.is_on() {
-        ctx.prefixes.count_set(key.key);
-    }
-    if sink.is_watched() {
-        let attempt = attempt_of(wanted, write.deadline);
-        observe::stored(key, attempt, observe::store_status(outcome), ctx, pin, sink);
-    }
-    answer_stored(outcome, IsCas::of(wanted.mode, wanted.compare), wanted.value_len, wanted.echo, ctx, sink);
+    end_store(wanted, key, write.deadline, outcome, ctx, pin, sink);
     if wanted.mode.joins() {
         ctx.charge_copies();
     }
     Outcome::Done
+}
+
+/// Counts, shows and answers a store whose value has come in one piece.
+#[inline]
+fn end_store<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
+    wanted: &Storage<'_>,
+    key: HashedKey<'_>,
+    deadline: Deadline,
+    outcome: StoreOutcome,
+    ctx: &mut Context<'_, E>,
+    pin: &'pin E::Pin,
+    sink: &mut S,
+) {
+    if ctx.prefixes.is_on() {
+        ctx.prefixes.count_set(key.key);
+    }
+    if sink.is_watched() {
+        let attempt = attempt_of(wanted, deadline);
+        observe::stored(key, attempt, observe::store_status(outcome), ctx, pin, sink);
+    }
+    answer_stored(outcome, IsCas::of(wanted.mode, wanted.compare), wanted.value_len, wanted.echo, ctx, sink);
 }
 
 /// An add of a key that some node owns.
@@ -135,14 +149,7 @@ fn add_owned<'pin, E: Engine, S: ReplySink<E::Item<'pin>>>(
         OwnedProgress::Awaits(pending) => return Outcome::Await(pending),
         OwnedProgress::Refused(line) => answer(sink, wanted.echo, line),
         OwnedProgress::Over(outcome) => {
-            if ctx.prefixes.is_on() {
-                ctx.prefixes.count_set(key.key);
-            }
-            if sink.is_watched() {
-                let attempt = attempt_of(wanted, ctx.deadline(wanted.exptime));
-                observe::stored(key, attempt, observe::store_status(outcome), ctx, pin, sink);
-            }
-            answer_stored(outcome, IsCas::No, wanted.value_len, wanted.echo, ctx, sink);
+            end_store(wanted, key, ctx.deadline(wanted.exptime), outcome, ctx, pin, sink);
         }
     }
     Outcome::Done
