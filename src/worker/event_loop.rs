@@ -44,6 +44,7 @@ use crate::tls::TlsBuffers;
 use crate::udp::DatagramSocket;
 use crate::upgrade::ConnectionRecord;
 
+use self::delaying::DelayedClients;
 use self::dumps::Dumps;
 use super::ahead::{AheadGroup, GROUP};
 use super::connection_slab::ConnectionSlab;
@@ -105,6 +106,8 @@ pub(super) struct EventLoop {
     wheel: Option<IdleWheel>,
     /// The run-again list: connections to drive in the next turn.
     run_again: Vec<u32>,
+    /// Connections that are served later.
+    delayed: DelayedClients,
     /// Connections that write dumps.
     dumps: Dumps,
     /// Connections that wait for an answer of another thread.
@@ -251,6 +254,7 @@ impl EventLoop {
             datagrams,
             has_datagrams: false,
             run_again: Vec::new(),
+            delayed: DelayedClients::default(),
             dumps: Dumps::default(),
             awaiting: Vec::new(),
             needs_quiescence: false,
@@ -275,12 +279,16 @@ impl EventLoop {
         if self.has_mail || self.has_datagrams {
             return Some(Duration::ZERO);
         }
-        match (self.run_again.is_empty() && self.dumps.is_empty(), self.needs_quiescence) {
+        let timeout = match (self.run_again.is_empty() && self.dumps.is_empty(), self.needs_quiescence) {
             (true, _) if self.wheel.is_some() && self.connections.count() > 0 => Some(IDLE_CHECK),
             (true, _) => None,
             (false, true) => Some(Duration::ZERO),
             (false, false) => Some(BUSY_WAIT),
+        };
+        if self.delayed.is_empty() {
+            return timeout;
         }
+        Some(self.delayed.shorten(timeout, self.shared.clock.real_us()))
     }
 
     #[inline(always)]
@@ -306,7 +314,7 @@ impl EventLoop {
             _ => self.serve_many(events, registry, pin),
         };
         for place in again.drain(..) {
-            if self.is_delayed(place) || self.must_wait(place) {
+            if self.must_wait(place) {
                 self.run_again.push(place);
             } else if let Some(client) = self.connections.at(place) {
                 client.is_queued = false;
@@ -316,6 +324,9 @@ impl EventLoop {
         if self.run_again.is_empty() {
             // Swapped back, so that the list keeps its allocation.
             self.run_again = again;
+        }
+        if !self.delayed.is_empty() {
+            self.serve_delayed(registry, pin);
         }
         has_mail
     }

@@ -9,10 +9,6 @@ pub(super) struct ServedClient {
     pub(super) watches_writable: bool,
     /// Whether it is on a list of the event loop, which drives it from there.
     pub(super) is_queued: bool,
-    /// Whether it is not served before `delayed_until_ms`.
-    pub(super) is_delayed: bool,
-    /// A millisecond of the clock, of which these are the lowest bits.
-    pub(super) delayed_until_ms: u32,
     /// Microsecond since which the store is busy for its request; 0: it is not.
     pub(super) busy_since_us: u64,
 }
@@ -22,13 +18,6 @@ const _: () = assert!(size_of::<ServedClient>() <= 104, "10,000 idle connections
 
 impl From<Connection> for ServedClient {
     fn from(connection: Connection) -> Self {
-        Self {
-            connection,
-            watches_writable: false,
-            is_queued: false,
-            is_delayed: false,
-            delayed_until_ms: 0,
-            busy_since_us: 0,
-        }
+        Self { connection, watches_writable: false, is_queued: false, busy_since_us: 0 }
     }
 }
