@@ -12,12 +12,12 @@ use std::time::Duration;
 use crate::base::{Clock, NodeNumber, Version};
 use crate::protocol::{PeerChange, ReplyLine, Streams};
 use crate::replication::{
-    ChangeRings, Counts, DriverConfig, LinkEnd, NodeId, NodeReport, Now, OverflowPolicy, OwnedKeys, PeerEvent,
-    PeerNotice, PeerObserver, PeerOrder, PeerReport, PeerState, RecordCounts, Replica, ReplicaConfig, RingJournal,
-    RingReader, Running, Saved, StoreCache, hash_seed, start,
+    ChangeRings, Counts, DriverConfig, LinkEnd, NodeId, NodeReport, Now, OverflowPolicy, OwnedKeys, OwnerCounts,
+    OwnerReport, PeerEvent, PeerNotice, PeerObserver, PeerOrder, PeerReport, PeerState, RecordCounts, Replica,
+    ReplicaConfig, RingJournal, RingReader, Running, Saved, StoreCache, hash_seed, start,
 };
 use crate::settings::{Endpoint, ListenAddress, Settings};
-use crate::stats::{PeerFigures, RecordFigures, ReplicationFigures};
+use crate::stats::{OwnedFigures, PeerFigures, RecordFigures, ReplicationFigures};
 use crate::store::{JOB_THREADS, Store};
 use crate::sync::{Leaf, Sender};
 use crate::sys::log::{Level, log_line};
@@ -275,10 +275,27 @@ impl NodeView {
             fetched_again,
             no_memory,
             throttled: self.rings.delays(),
+            owned: owned_figures(&report.owners),
             gaps,
             comparisons: sessions,
             peers: report.peers.iter().map(|(endpoint, peer)| peer_figures(endpoint.as_ref(), peer)).collect(),
         }
+    }
+}
+
+fn owned_figures(report: &OwnerReport) -> OwnedFigures {
+    let OwnerCounts { asked, answered, unanswered, refused, carried_out, undone } = report.counts;
+    OwnedFigures {
+        members: report.members,
+        is_acting: report.is_acting,
+        waiting: report.waiting,
+        unacknowledged: report.unacknowledged,
+        asked,
+        answered,
+        unanswered,
+        refused,
+        carried_out,
+        undone,
     }
 }
 

@@ -8,6 +8,7 @@ use super::cache::ReplicatedCache;
 use super::frame::{LinkRefusal, NodeId};
 use super::link::{Link, LinkId, LinkStage, Peer, PeerId, Session};
 use super::notice::{LinkEnd, PeerEvent, PeerNotice};
+use super::owner::OwnerReport;
 use super::replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, StepContext};
 use super::seal::FrameKey;
 use super::tally::PeerCounts;
@@ -71,6 +72,8 @@ pub struct NodeReport {
     pub tombstones: u64,
     /// What has happened so far.
     pub counts: Counts,
+    /// How it does with owned keys.
+    pub owners: OwnerReport,
     /// Its peers. Those that it does not dial have no endpoint.
     pub peers: Vec<(Option<Endpoint>, PeerReport)>,
 }
@@ -136,7 +139,7 @@ impl Replica {
     }
 
     /// How this node does. The driver adds the peers.
-    pub fn report_node(&self) -> NodeReport {
+    pub fn report_node(&self, now: Now) -> NodeReport {
         NodeReport {
             node: self.node,
             is_serving: self.is_serving,
@@ -145,6 +148,7 @@ impl Replica {
             log_entries_max: self.config.log_entries as u64,
             tombstones: self.tombstones.len() as u64,
             counts: self.counts,
+            owners: self.report_owners(now.steady_ms),
             peers: Vec::new(),
         }
     }

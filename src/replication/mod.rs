@@ -76,7 +76,9 @@ pub use link::{LinkId, PeerId};
 pub use log::{Change, LogEntry, MissedChanges};
 pub use notice::{LinkEnd, PeerEvent, PeerNotice, ResyncKind};
 pub use overflow::{OverflowPolicy, WRITE_DELAY_MS_MAX};
-pub use owner::{MembersView, OWNED_VALUE_BYTES_MAX, OwnedAction, OwnedOutcome, OwnedRequest, OwnerFrame};
+pub use owner::{
+    MembersView, OWNED_VALUE_BYTES_MAX, OwnedAction, OwnedOutcome, OwnedRequest, OwnerCounts, OwnerFrame, OwnerReport,
+};
 pub use proof::hash_seed;
 pub use record::{ChangeRecord, Records};
 pub use replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent};

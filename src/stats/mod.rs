@@ -46,6 +46,6 @@ pub use metrics::{
     metrics_markdown,
 };
 pub use prefix::{PrefixCounts, PrefixTable};
-pub use replication::{PeerFigures, RecordFigures, ReplicationFigures};
+pub use replication::{OwnedFigures, PeerFigures, RecordFigures, ReplicationFigures};
 pub use sampling::next_distance;
 pub use sketch::{Access, HotCounts};

@@ -33,12 +33,39 @@ pub struct ReplicationFigures {
     pub no_memory: u64,
     /// How often a client that writes was delayed.
     pub throttled: u64,
+    /// How it does with owned keys.
+    pub owned: OwnedFigures,
     /// Gaps in the logs of others.
     pub gaps: u64,
     /// Comparisons of all items that have ended.
     pub comparisons: u64,
     /// The other nodes.
     pub peers: Vec<PeerFigures>,
+}
+
+/// How a node does with owned keys. All is 0 if no key has an owner.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OwnedFigures {
+    /// Nodes that own keys, as this one sees it.
+    pub members: u64,
+    /// Whether it acts for the keys that it owns.
+    pub is_acting: bool,
+    /// Its requests that wait for an owner.
+    pub waiting: u64,
+    /// Changes by it as the owner that some member has not acknowledged.
+    pub unacknowledged: u64,
+    /// Requests by its clients.
+    pub asked: u64,
+    /// Of these, those that an owner has answered.
+    pub answered: u64,
+    /// Of these, those whose clients were told that the owner has not answered.
+    pub unanswered: u64,
+    /// Requests of other nodes that it has refused.
+    pub refused: u64,
+    /// Requests that it has carried out as the owner.
+    pub carried_out: u64,
+    /// Locks that it has undone, because their clients were told of errors.
+    pub undone: u64,
 }
 
 /// How another node does.
@@ -184,6 +211,68 @@ pub(super) const NODE_ROWS: &[StatRow<ReplicationFigures>] = &[
     shown_as_counter(
         "larder_replication_comparisons_total",
         gauge("comparisons", "Comparisons of all items with another node.", |node| node.comparisons.into()),
+    ),
+    shown_as_gauge(
+        "larder_replication_owned_members",
+        gauge("owned_members", "Nodes that own keys, as this one sees it; 0 without repl_owner_prefix.", |node| {
+            node.owned.members.into()
+        }),
+    ),
+    shown_as_gauge(
+        "larder_replication_owned_acting",
+        gauge(
+            "owned_acting",
+            "1 when this node acts for the keys that it owns: all members agree on who they are.",
+            |node| u64::from(node.owned.is_acting).into(),
+        ),
+    ),
+    shown_as_gauge(
+        "larder_replication_owned_waiting",
+        gauge("owned_waiting", "Requests of owned keys by this node that wait for the owner.", |node| {
+            node.owned.waiting.into()
+        }),
+    ),
+    shown_as_gauge(
+        "larder_replication_owned_unacknowledged",
+        gauge(
+            "owned_unacknowledged",
+            "Changes by this node as the owner that some member lacks, so that their clients wait.",
+            |node| node.owned.unacknowledged.into(),
+        ),
+    ),
+    shown_as_counter(
+        "larder_replication_owned_asked_total",
+        gauge("owned_asked", "Requests of owned keys by clients of this node.", |node| node.owned.asked.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_owned_answered_total",
+        gauge("owned_answered", "Of these, those that an owner has answered.", |node| node.owned.answered.into()),
+    ),
+    shown_as_counter(
+        "larder_replication_owned_unanswered_total",
+        gauge("owned_unanswered", "Of these, those whose clients were told that the owner has not answered.", |node| {
+            node.owned.unanswered.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_replication_owned_refused_total",
+        gauge(
+            "owned_refused",
+            "Requests of other nodes that this one has refused: the nodes do not agree on who owns the key.",
+            |node| node.owned.refused.into(),
+        ),
+    ),
+    shown_as_counter(
+        "larder_replication_owned_carried_out_total",
+        gauge("owned_carried_out", "Requests that this node has carried out as the owner.", |node| {
+            node.owned.carried_out.into()
+        }),
+    ),
+    shown_as_counter(
+        "larder_replication_owned_undone_total",
+        gauge("owned_undone", "Locks that this node has undone, because their clients were told of errors.", |node| {
+            node.owned.undone.into()
+        }),
     ),
     shown_as_gauge(
         "larder_replication_peers",

@@ -115,7 +115,7 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
     let addresses = listeners.iter().map(LinkListener::address).collect::<io::Result<_>>()?;
     let on_serve = std::mem::replace(&mut config.on_serve, Box::new(|| {}));
     let keeping = Keeping::new(config.keep.take());
-    let report = Arc::new(Leaf::new(replica.report_node()));
+    let report = Arc::new(Leaf::new(replica.report_node(now_of(&clock))));
     let mut driver = Driver {
         replica,
         cache,
@@ -186,8 +186,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
     }
 
     fn now(&self) -> Now {
-        let unix_ms = u64::try_from(self.clock.unix_ms()).unwrap_or(0);
-        Now { unix_ms, steady_ms: self.clock.real_us() / 1000 }
+        now_of(&self.clock)
     }
 
     /// Tells the replica something, and does what it asks for.
@@ -299,9 +298,10 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
 
     /// Renews what others can learn of this node.
     fn publish_reports(&mut self) {
-        let reports = self.replica.reports(self.now()).into_iter();
+        let now = self.now();
+        let reports = self.replica.reports(now).into_iter();
         let named = reports.map(|report| (report.peer.and_then(|peer| self.book.endpoint(peer).cloned()), report));
-        let report = NodeReport { peers: named.collect(), ..self.replica.report_node() };
+        let report = NodeReport { peers: named.collect(), ..self.replica.report_node(now) };
         *self.report.lock() = report;
     }
 
@@ -342,6 +342,8 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                 }
             }
             PeerOrder::Ask(request, answer) => {
+                // Who has a lock gives it back after all else. Peers learn of it in this order.
+                self.take_changes();
                 let id = self.answers.enter(answer);
                 self.replica.step(ReplicaEvent::Ask { id, request }, now, &mut self.cache, &mut self.actions);
                 return self.act();
@@ -540,6 +542,10 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             self.step(ReplicaEvent::Closed(link));
         }
     }
+}
+
+fn now_of(clock: &Clock) -> Now {
+    Now { unix_ms: u64::try_from(clock.unix_ms()).unwrap_or(0), steady_ms: clock.real_us() / 1000 }
 }
 
 /// The site of an address: itself, or the network of an IPv6 host, which has 2^64 addresses.

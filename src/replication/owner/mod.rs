@@ -5,7 +5,8 @@
 //!   Ask ──────────────────────────────▶   add or delete, as a change of its own
 //!                                         … every member acknowledges the change …
 //!       ◀────────────────────────────── Answer
-//!   Withdraw ─────────────────────────▶   undoes an add whose client was told of an error
+//!   Withdraw ─────────────────────────▶   undoes an add whose client was told of an error; if the key has another
+//!       ◀────────────────────────── Withdrawn   owner by then, it asks that one to delete this version
 //! ```
 //!
 //! So of two `add`s of a key on two nodes at most one succeeds, and a lock outlives its owner.
@@ -23,6 +24,7 @@ use crate::base::{KeyHash, Version};
 
 use super::frame::NodeId;
 use super::link::LinkId;
+use super::replica::Replica;
 
 pub use membership::MembersView;
 pub use wire::OwnerFrame;
@@ -33,6 +35,9 @@ use membership::OwnerMember;
 pub const OWNED_VALUE_BYTES_MAX: usize = 4096;
 /// Requests of a node that may wait for answers.
 pub(super) const OWNED_REQUESTS_MAX: usize = 1024;
+
+/// Requests with higher numbers than this undo adds. A driver does not come to them.
+const UNDO: u64 = 1 << 63;
 
 /// What a client wants of an owned key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,12 +101,13 @@ impl OwnedOutcome {
 /// The node that asks, in one of its runs.
 type Asker = (NodeId, u64);
 
-/// A request by a client of this node.
+/// A request by this node.
 #[derive(Debug)]
 struct AskedRequest {
     request: OwnedRequest,
     hash: KeyHash,
-    deadline_ms: u64,
+    /// When its client is told of an error. `None`: it undoes an add, and is repeated until an owner has answered.
+    deadline_ms: Option<u64>,
     progress: AskedProgress,
 }
 
@@ -139,6 +145,38 @@ struct Grant {
     version: Version,
 }
 
+/// What has happened with owned keys so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnerCounts {
+    /// Requests by clients of this node.
+    pub asked: u64,
+    /// Of these, those that an owner has answered.
+    pub answered: u64,
+    /// Of these, those whose clients were told that the owner has not answered.
+    pub unanswered: u64,
+    /// Requests of other nodes that this one has refused.
+    pub refused: u64,
+    /// Requests that this node has carried out as the owner.
+    pub carried_out: u64,
+    /// Locks that this node has undone, because their clients were told of errors.
+    pub undone: u64,
+}
+
+/// How a node does with owned keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnerReport {
+    /// Nodes that own keys, as this node sees it: it is one of them.
+    pub members: u64,
+    /// Whether this node acts for the keys that it owns.
+    pub is_acting: bool,
+    /// Requests by this node that wait for an owner.
+    pub waiting: u64,
+    /// Changes by this node as the owner that some member has not acknowledged.
+    pub unacknowledged: u64,
+    /// What has happened so far.
+    pub counts: OwnerCounts,
+}
+
 /// What a node keeps of owned keys.
 #[derive(Debug)]
 pub(super) struct Owners {
@@ -158,6 +196,22 @@ pub(super) struct Owners {
     grants: BTreeMap<Asker, BTreeMap<u64, Grant>>,
     /// Requests to add that may have been carried out by this owner, although their clients were told of an error.
     orphans: BTreeMap<u64, Asker>,
+    /// The number of the latest request that undoes an add.
+    undo: u64,
+    counts: OwnerCounts,
+}
+
+impl Replica {
+    /// How this node does with owned keys. All is 0 if no key has an owner.
+    pub(super) fn report_owners(&self, now_ms: u64) -> OwnerReport {
+        self.owners.as_ref().map_or_else(OwnerReport::default, |owners| OwnerReport {
+            members: owners.members.len() as u64 + 1,
+            is_acting: self.may_act(now_ms),
+            waiting: owners.asked.len() as u64,
+            unacknowledged: owners.unacknowledged.len() as u64,
+            counts: owners.counts,
+        })
+    }
 }
 
 impl Owners {
@@ -173,6 +227,8 @@ impl Owners {
             unacknowledged: VecDeque::new(),
             grants: BTreeMap::new(),
             orphans: BTreeMap::new(),
+            undo: UNDO,
+            counts: OwnerCounts::default(),
         }
     }
 }

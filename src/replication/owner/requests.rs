@@ -3,6 +3,8 @@
 //! A request costs the same however many others are under way: changes are acknowledged in the order of their versions,
 //! and everything else is found by its number. Each tick looks at all of them once.
 
+use std::collections::btree_map::Entry;
+
 use crate::base::Key;
 use crate::replication::cache::ReplicatedCache;
 use crate::replication::frame::Frame;
@@ -26,16 +28,32 @@ impl Replica {
         request: OwnedRequest,
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
-        let hash = Key::new(&request.key).map(|key| context.cache.hash(key));
-        let deadline_ms = context.now.steady_ms + ANSWER_MS_MAX;
-        match (&mut self.owners, hash) {
-            (Some(owners), Some(hash)) if owners.asked.len() < OWNED_REQUESTS_MAX => {
-                let progress = AskedProgress::Waiting;
-                owners.asked.insert(id, AskedRequest { request, hash, deadline_ms, progress });
-                self.try_asked(id, context);
-            }
-            _ => answer(id, OwnedOutcome::Unavailable, context.actions),
+        let Some(owners) = &mut self.owners else { return answer(id, OwnedOutcome::Unavailable, context.actions) };
+        owners.counts.asked += 1;
+        let deadline_ms = Some(context.now.steady_ms + ANSWER_MS_MAX);
+        if !self.enter_asked(id, request, deadline_ms, context)
+            && let Some(owners) = &mut self.owners
+        {
+            owners.answer(id, OwnedOutcome::Unavailable, context.actions);
         }
+    }
+
+    /// Begins with a request. False: too many wait.
+    fn enter_asked(
+        &mut self,
+        id: u64,
+        request: OwnedRequest,
+        deadline_ms: Option<u64>,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) -> bool {
+        let hash = Key::new(&request.key).map(|key| context.cache.hash(key));
+        let (Some(owners), Some(hash)) = (&mut self.owners, hash) else { return false };
+        if owners.asked.len() >= OWNED_REQUESTS_MAX {
+            return false;
+        }
+        owners.asked.insert(id, AskedRequest { request, hash, deadline_ms, progress: AskedProgress::Waiting });
+        self.try_asked(id, context);
+        true
     }
 
     /// Sends a request to the owner, or carries it out. Otherwise it waits.
@@ -100,14 +118,16 @@ impl Replica {
         if is_owner && self.may_carry_out(context.now.steady_ms) {
             self.carry_out(Origin::Link(link), id, request, context);
         } else {
+            if let Some(owners) = &mut self.owners {
+                owners.counts.refused += 1;
+            }
             self.reply(Origin::Link(link), id, OwnedOutcome::Unavailable, context);
         }
     }
 
     /// Whether this node carries out requests for its keys now.
     fn may_carry_out(&self, now_ms: u64) -> bool {
-        let has_room =
-            |owners: &Owners| owners.unacknowledged.len() < OWNED_REQUESTS_MAX * (owners.members.len() + 1);
+        let has_room = |owners: &Owners| owners.unacknowledged.len() < OWNED_REQUESTS_MAX * (owners.members.len() + 1);
         self.owners.as_ref().is_some_and(has_room) && self.may_act(now_ms)
     }
 
@@ -120,6 +140,9 @@ impl Replica {
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
         let outcome = context.cache.carry_out(request);
+        if let Some(owners) = &mut self.owners {
+            owners.counts.carried_out += 1;
+        }
         let Some(version) = outcome.version() else { return self.reply(origin, id, outcome, context) };
         let asker = match origin {
             Origin::Own => Some((self.node, self.incarnation)),
@@ -175,33 +198,33 @@ impl Replica {
         outcome: OwnedOutcome,
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
-        let owner = self.asker(link);
-        let Some(owners) = &mut self.owners else { return };
-        let asked = owners.asked.get_mut(&id).filter(|asked| asked.progress == AskedProgress::Sent(link));
-        match (asked, outcome) {
-            (None, _) => {}
-            // Another owner may act soon.
-            (Some(asked), OwnedOutcome::Unavailable) => asked.progress = AskedProgress::Waiting,
-            (Some(_), _) => self.end_asked(id, outcome, owner, context),
+        let asked = self.owners.as_ref().and_then(|owners| owners.asked.get(&id));
+        if asked.is_some_and(|asked| asked.progress == AskedProgress::Sent(link)) {
+            self.end_asked(id, outcome, self.asker(link), context);
         }
     }
 
-    /// Tells a client what became of its request. A thread that was stopped may learn of that too late: the lock may be
-    /// over, and another client's.
-    fn end_asked<C>(
-        &mut self,
-        id: u64,
-        outcome: OwnedOutcome,
-        owner: Option<Asker>,
-        context: &mut StepContext<'_, C>,
-    ) {
+    /// An owner has answered. Its client learns of that, unless it is too late because the thread was stopped: the lock
+    /// may be over, and another client's.
+    fn end_asked<C>(&mut self, id: u64, outcome: OwnedOutcome, owner: Option<Asker>, context: &mut StepContext<'_, C>) {
         let Some(owners) = &mut self.owners else { return };
-        let Some(asked) = owners.asked.remove(&id) else { return };
-        let is_late = context.now.steady_ms >= asked.deadline_ms;
+        let Entry::Occupied(mut entry) = owners.asked.entry(id) else { return };
+        let deadline_ms = entry.get().deadline_ms;
+        if outcome == OwnedOutcome::Unavailable || outcome == OwnedOutcome::NoMemory && deadline_ms.is_none() {
+            // It is tried again: another owner may act soon, or memory be there.
+            entry.get_mut().progress = AskedProgress::Waiting;
+            return;
+        }
+        let asked = entry.remove();
+        let Some(deadline_ms) = deadline_ms else {
+            owners.counts.undone += u64::from(outcome.version().is_some());
+            return;
+        };
+        let is_late = context.now.steady_ms >= deadline_ms;
         if is_late && outcome.version().is_some() {
             owners.note_orphan(id, &asked, owner);
         }
-        answer(id, if is_late { OwnedOutcome::Unavailable } else { outcome }, context.actions);
+        owners.answer(id, if is_late { OwnedOutcome::Unavailable } else { outcome }, context.actions);
     }
 
     /// Tells clients that wait for too long of an error.
@@ -209,7 +232,7 @@ impl Replica {
         let own = (self.node, self.incarnation);
         let remote = |link: LinkId| self.links.get(&link).and_then(asker_on);
         let Some(owners) = &mut self.owners else { return };
-        let is_late = |asked: &AskedRequest| context.now.steady_ms >= asked.deadline_ms;
+        let is_late = |asked: &AskedRequest| asked.deadline_ms.is_some_and(|end_ms| context.now.steady_ms >= end_ms);
         let late: Vec<u64> = owners.asked.iter().filter(|(_, asked)| is_late(asked)).map(|(id, _)| *id).collect();
         for id in late {
             let Some(asked) = owners.asked.remove(&id) else { continue };
@@ -220,7 +243,7 @@ impl Replica {
                 AskedProgress::CarriedOut => Some(own),
             };
             owners.note_orphan(id, &asked, owner);
-            answer(id, OwnedOutcome::Unavailable, context.actions);
+            owners.answer(id, OwnedOutcome::Unavailable, context.actions);
         }
     }
 
@@ -235,9 +258,14 @@ impl Replica {
         let is_lost = |asked: &AskedRequest| asked.progress == AskedProgress::Sent(link.id);
         let lost = owners.asked.iter().filter(|(_, asked)| is_lost(asked)).map(|(id, _)| *id);
         for id in lost.collect::<Vec<u64>>() {
-            let Some(asked) = owners.asked.remove(&id) else { continue };
+            let Entry::Occupied(mut entry) = owners.asked.entry(id) else { continue };
+            if entry.get().deadline_ms.is_none() {
+                entry.get_mut().progress = AskedProgress::Waiting;
+                continue;
+            }
+            let asked = entry.remove();
             owners.note_orphan(id, &asked, owner);
-            answer(id, OwnedOutcome::Unavailable, context.actions);
+            owners.answer(id, OwnedOutcome::Unavailable, context.actions);
         }
         owners.unacknowledged.retain(|one| one.origin != Origin::Link(link.id));
     }
@@ -281,19 +309,22 @@ impl Replica {
         }
     }
 
-    /// Undoes an add. False: only later, as this node may not act now.
+    /// Begins to undo an add that was carried out here. The key may have another owner by now: it deletes this version
+    /// only, so the lock of another client stays. False: too many requests wait.
     fn withdraw(&mut self, asker: Asker, id: u64, context: &mut StepContext<'_, impl ReplicatedCache>) -> bool {
-        let may_act = self.may_act(context.now.steady_ms);
         let Some(owners) = &mut self.owners else { return true };
-        let Some(grants) = owners.grants.get_mut(&asker).filter(|grants| grants.contains_key(&id)) else { return true };
-        if !may_act {
+        let Some(Grant { key, version }) = owners.grants.get(&asker).and_then(|grants| grants.get(&id)) else {
+            return true;
+        };
+        let action = OwnedAction::Delete { compare: Some(version.bits()) };
+        let request = OwnedRequest { key: key.clone(), action };
+        owners.undo += 1;
+        let undo = owners.undo;
+        if !self.enter_asked(undo, request, None, context) {
             return false;
         }
-        let Some(Grant { key, version }) = grants.remove(&id) else { return true };
-        let hash = Key::new(&key).map(|key| context.cache.hash(key));
-        if hash.is_some_and(|hash| self.owner_of(hash) == self.node) {
-            let action = OwnedAction::Delete { compare: Some(version.bits()) };
-            context.cache.carry_out(&OwnedRequest { key, action });
+        if let Some(grants) = self.owners.as_mut().and_then(|owners| owners.grants.get_mut(&asker)) {
+            grants.remove(&id);
         }
         true
     }
@@ -317,6 +348,14 @@ impl Owners {
             self.orphans.pop_first();
         }
         self.orphans.insert(id, owner);
+    }
+
+    /// Tells a client what became of its request.
+    fn answer(&mut self, id: u64, outcome: OwnedOutcome, actions: &mut Vec<ReplicaAction>) {
+        let is_answered = outcome != OwnedOutcome::Unavailable;
+        self.counts.answered += u64::from(is_answered);
+        self.counts.unanswered += u64::from(!is_answered);
+        answer(id, outcome, actions);
     }
 }
 

@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::base::{NodeNumber, Version};
+use crate::base::{NodeNumber, Version, combined};
 use crate::replication::{
     LinkId, NodeId, Now, OwnedAction, OwnedOutcome, OwnedRequest, PeerId, Replica, ReplicaAction, ReplicaConfig,
-    ReplicaEvent, Saved, decode,
+    ReplicaEvent, ReplicatedCache as _, Saved, decode,
 };
 
-use super::model::Model;
+use super::model::{Model, hash_of};
 use super::network::{Network, Payload, other};
 use super::random::Random;
 use super::scenarios::{UNIX_MS, config};
@@ -25,6 +25,8 @@ const TICK_MS: u64 = 100;
 const RUN_MS: u64 = 60_000;
 const CALM_MS: u64 = 12_000;
 const KEYS: u64 = 3;
+/// After this time all nodes give locks, also if one is not there.
+const SETTLED_MS: u64 = 12_000;
 
 struct LockNode {
     replica: Option<Replica>,
@@ -98,9 +100,12 @@ struct LockWorld {
 
 impl LockWorld {
     fn new(seed: u64, fault: Option<Fault>) -> Self {
-        let mut random = Random::with_seed(seed);
-        let count = random.within(2..=4);
-        let count = usize::try_from(count).unwrap();
+        let count = Random::with_seed(seed).within(2..=4);
+        Self::with_nodes(usize::try_from(count).unwrap(), seed, fault)
+    }
+
+    fn with_nodes(count: usize, seed: u64, fault: Option<Fault>) -> Self {
+        let random = Random::with_seed(seed);
         let nodes = (0..count).map(|_| LockNode {
             replica: None,
             cache: Model::new(1000, 1),
@@ -139,19 +144,31 @@ impl LockWorld {
                 }
             }
             self.deliver()?;
-            for node in 0..self.nodes.len() {
-                if (self.now_ms + 13 * node as u64).is_multiple_of(TICK_MS) && self.runs(node) {
-                    let unix_ms = UNIX_MS + self.now_ms;
-                    let through = self.nodes[node].replica.as_ref().map(|replica| replica.clock().present(unix_ms));
-                    self.step(node, ReplicaEvent::Tick { through: through.unwrap_or_default() })?;
-                }
-            }
+            self.tick()?;
             (0..self.clients.len()).try_for_each(|client| self.act(client))?;
         }
         if self.counts.stored_ms < RUN_MS - 2_000 {
             return Err(format!("no lock was taken since {} ms", self.counts.stored_ms));
         }
         Ok(self.counts)
+    }
+
+    /// A millisecond passes, in which clients do nothing.
+    fn pass(&mut self) -> Result<(), String> {
+        self.now_ms += 1;
+        self.deliver()?;
+        self.tick()
+    }
+
+    fn tick(&mut self) -> Result<(), String> {
+        for node in 0..self.nodes.len() {
+            if (self.now_ms + 13 * node as u64).is_multiple_of(TICK_MS) && self.runs(node) {
+                let unix_ms = UNIX_MS + self.now_ms;
+                let through = self.nodes[node].replica.as_ref().map(|replica| replica.clock().present(unix_ms));
+                self.step(node, ReplicaEvent::Tick { through: through.unwrap_or_default() })?;
+            }
+        }
+        Ok(())
     }
 
     /// One after the other, with time to agree in between.
@@ -259,7 +276,7 @@ impl LockWorld {
     }
 
     fn start(&mut self, index: usize) {
-        let now = Now { unix_ms: UNIX_MS + self.now_ms, steady_ms: self.now_ms };
+        let now = self.now();
         let starts: u64 = self.nodes.iter().map(|node| node.start).sum();
         let count = self.nodes.len();
         let id = NodeId(self.random.next());
@@ -281,10 +298,13 @@ impl LockWorld {
         node.replica = Some(replica);
     }
 
+    fn now(&self) -> Now {
+        Now { unix_ms: UNIX_MS + self.now_ms, steady_ms: self.now_ms }
+    }
+
     /// Tells a node something, and does what it asks for.
     fn step(&mut self, index: usize, event: ReplicaEvent<'_>) -> Result<(), String> {
-        let now = Now { unix_ms: UNIX_MS + self.now_ms, steady_ms: self.now_ms };
-        let mut actions = Vec::new();
+        let (now, mut actions) = (self.now(), Vec::new());
         let node = &mut self.nodes[index];
         let Some(replica) = &mut node.replica else { return Ok(()) };
         node.cache.now_ms = self.now_ms;
@@ -468,6 +488,106 @@ fn no_lock_has_two_holders() {
     }
     let runs = seeds.end - seeds.start;
     assert!(all.stored > 100 * runs && all.refused > 20 * runs && all.unavailable > 0, "{all:?}");
+}
+
+/// Three nodes, of which the last one is not there yet. A client of the first one asks for a lock without end. The
+/// second one owns its key, and the third one will.
+struct ChangingOwner {
+    world: LockWorld,
+    key: u64,
+    ids: [NodeId; 3],
+}
+
+impl ChangingOwner {
+    fn new(seed: u64) -> Self {
+        let mut world = LockWorld::with_nodes(3, seed, None);
+        world.clients.clear();
+        world.clients.push((0, ClientState::Idle));
+        let saved = world.nodes.iter().map(|node| node.replica.as_ref().unwrap().node).collect::<Vec<_>>();
+        let ids = [saved[0], saved[1], saved[2]];
+        // It keeps its identity.
+        world.kill(2, true);
+        let weight = |key: u64, node: NodeId| combined(hash_of(key).0, node.0);
+        let is_fit = |key: &u64| {
+            let [first, second, third] = ids.map(|node| weight(*key, node));
+            first < second && second < third
+        };
+        let key = (0..).find(is_fit).unwrap();
+        let mut this = Self { world, key, ids };
+        this.run_ms(SETTLED_MS);
+        this
+    }
+
+    fn run_ms(&mut self, ms: u64) {
+        (0..ms).for_each(|_| self.world.pass().unwrap());
+    }
+
+    fn block(&mut self, is_blocked: bool) {
+        for (one, other) in [(0, 1), (1, 0)] {
+            self.world.network.path(one, other).is_blocked = is_blocked;
+        }
+    }
+
+    /// What a node has of the lock.
+    fn version(&self, node: usize) -> Option<Version> {
+        self.world.nodes[node].cache.get(hash_of(self.key)).map(|item| item.version)
+    }
+
+    /// The client asks for the lock, and is told of an error, because it does not hear of the owner. Meanwhile the
+    /// third node starts.
+    fn ask_in_vain(&mut self) {
+        let action = OwnedAction::Add { client_flags: 0, is_binary_key: false, ttl_ms: None, data: [1; 8].into() };
+        let (request, asked_ms) = (self.world.next_request + 1, self.world.now_ms);
+        self.world.clients[0].1 = ClientState::Adding { request, key: self.key, asked_ms, ttl_ms: u64::MAX / 2 };
+        self.world.ask(0, 0, self.key, action).unwrap();
+        // The owner gets the request.
+        self.run_ms(2);
+        self.block(true);
+        self.world.start(2);
+        self.run_ms(1_200);
+        assert_eq!((self.world.clients[0].1, self.world.counts.unavailable), (ClientState::Idle, 1));
+        assert!(self.version(1).is_some());
+    }
+}
+
+#[test]
+fn a_lock_whose_client_was_told_of_an_error_is_undone_also_by_the_next_owner() {
+    for seed in 0..SEEDS {
+        let mut mesh = ChangingOwner::new(seed);
+        mesh.ask_in_vain();
+        mesh.run_ms(800);
+        mesh.block(false);
+        let end_ms = mesh.world.now_ms + 5_000;
+        while (0..3).any(|node| mesh.version(node).is_some()) {
+            assert!(mesh.world.now_ms < end_ms, "seed {seed}: {:?}", mesh.ids);
+            mesh.run_ms(1);
+        }
+        // The one that has given it hears of that.
+        mesh.run_ms(500);
+        let undone = |node: usize| {
+            let replica = mesh.world.nodes[node].replica.as_ref().unwrap();
+            replica.report_node(mesh.world.now()).owners.counts
+        };
+        assert_eq!((undone(1).undone, undone(2).carried_out), (1, 1), "seed {seed}: the third node has deleted it");
+    }
+}
+
+#[test]
+fn the_lock_of_another_client_is_not_undone() {
+    let mut mesh = ChangingOwner::new(1);
+    mesh.ask_in_vain();
+    // The lock is released meanwhile, and another client has the next one.
+    let lock = |action| OwnedRequest { key: format!("key-{}", mesh.key).into_bytes().into(), action };
+    let add = OwnedAction::Add { client_flags: 0, is_binary_key: false, ttl_ms: None, data: [2; 8].into() };
+    let requests = [lock(OwnedAction::Delete { compare: None }), lock(add)];
+    for request in requests {
+        mesh.world.nodes[1].cache.carry_out(&request);
+    }
+    let next = mesh.version(1);
+    assert!(next.is_some());
+    mesh.block(false);
+    mesh.run_ms(8_000);
+    assert_eq!([0, 1, 2].map(|node| mesh.version(node)), [next; 3]);
 }
 
 #[test]
