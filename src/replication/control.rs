@@ -206,7 +206,8 @@ impl Replica {
             Some(_) => PeerState::Up,
         };
         let node = link.and_then(Link::node).or_else(|| peer.and_then(|peer| peer.node));
-        let of_link = link.map(|link| link.counts).unwrap_or_default();
+        let mut of_link = link.map(|link| link.counts).unwrap_or_default();
+        of_link.dropped += link.map_or(0, |link| self.dropped_ahead(link));
         let before = node.and_then(|node| self.members.get(&node)).map(|member| member.counts);
         // A disconnected peer continues where it was, if the log still has that.
         let acked = link.map_or(self.log.end(), |link| link.acked.max(self.log.first()));

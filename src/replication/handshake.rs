@@ -195,8 +195,7 @@ impl Replica {
         let end = self.log.end();
         if self.dropped(link).is_some() {
             // The peer must see a gap, also if it has followed to the end.
-            let has_followed = link.resume_at == Some(end) && self.log.first() < end;
-            return end - u64::from(has_followed);
+            return end - u64::from(link.resume_at == Some(end) && end > 0);
         }
         link.resume_at.filter(|position| (self.log.first()..=end).contains(position)).unwrap_or(end)
     }

@@ -523,8 +523,10 @@ impl Replica {
         }
         let Some(link) = self.links.remove(&id) else { return };
         self.forget_asked(&link, context);
+        let dropped = self.dropped_ahead(&link);
         if let Some(member) = link.node().and_then(|node| self.members.get_mut(&node)) {
             member.counts.add(&link.counts);
+            member.counts.dropped += dropped;
             // Otherwise values that touches refer to are missing.
             member.is_synced &= link.awaited == 0;
         }

@@ -57,7 +57,8 @@ impl Replica {
         let Some(link) = self.links.get(&id) else { return false };
         let is_due = link.cursor.is_none() || context.now.steady_ms.saturating_sub(link.records_at_ms) >= HEARTBEAT_MS;
         let mut from = link.cursor.unwrap_or_else(|| self.start_of_log(link));
-        let mut dropped = self.log.first().saturating_sub(from);
+        // A new link begins in the log, or at a gap that it shows.
+        let mut dropped = link.cursor.map_or(0, |cursor| self.log.first().saturating_sub(cursor));
         if dropped > 0 && self.config.overflow != OverflowPolicy::Drop {
             // The peer sees the gap, and begins a synchronization.
             (from, dropped) = (self.log.end(), 0);
@@ -71,7 +72,7 @@ impl Replica {
         }
         let Some(link) = self.links.get(&id) else { return false };
         let conveyed = self.log.through(from);
-        let (mut to, mut too_large) = (from + dropped, 0);
+        let (mut to, mut too_large) = (from.max(self.log.first()), 0);
         while batch.len() < BATCH_BYTES
             && let Some(entry) = self.log.get(to)
         {
@@ -109,6 +110,12 @@ impl Replica {
     /// Changes that the peer of a link was not sent.
     pub(super) fn dropped(&self, link: &Link) -> Option<DroppedChanges> {
         link.node().and_then(|node| self.members.get(&node)).and_then(|member| member.dropped)
+    }
+
+    /// Changes that a peer will not be sent, because they have left the log before its cursor came there.
+    pub(super) fn dropped_ahead(&self, link: &Link) -> u64 {
+        let cursor = link.cursor.filter(|_| self.config.overflow == OverflowPolicy::Drop && link.is_up());
+        cursor.map_or(0, |cursor| self.log.first().saturating_sub(cursor))
     }
 
     /// How long clients that write should be delayed, in milliseconds.

@@ -1,7 +1,9 @@
 //! Single cases: a node changes more than a peer can take.
 
 use crate::base::Version;
-use crate::replication::{Change, OverflowPolicy, PeerEvent, ReplicaConfig, ResyncKind, WRITE_DELAY_MS_MAX};
+use crate::replication::{
+    Change, MissedChanges, OverflowPolicy, PeerEvent, ReplicaConfig, ReplicaEvent, ResyncKind, WRITE_DELAY_MS_MAX,
+};
 
 use super::model::hash_of;
 use super::scenarios::{Mesh, config, peer_id};
@@ -95,6 +97,39 @@ fn a_delete_that_was_dropped_and_forgotten_does_not_let_the_value_return() {
     compare(&mut mesh);
     (0..2).for_each(|_| mesh.settle());
     assert_eq!([1, 2].map(|key| mesh.values(key)), [vec![None; 2], vec![Some(12); 2]]);
+}
+
+#[test]
+fn dropped_changes_are_counted_before_the_peer_can_be_told_also_if_the_log_is_empty() {
+    let mut mesh = pair(OverflowPolicy::Drop);
+    // One frame is on its way, and the rings were full afterwards.
+    mesh.set(0, 1, 11);
+    let missed = MissedChanges { changes: 500, ..MissedChanges::default() };
+    mesh.step(0, ReplicaEvent::Missed(&missed));
+    assert_eq!(dropped(&mesh), 500);
+    mesh.settle();
+    assert_eq!(dropped(&mesh), 500);
+    // Also if the link ends meanwhile.
+    mesh.set(0, 2, 12);
+    mesh.step(0, ReplicaEvent::Missed(&missed));
+    mesh.split();
+    assert_eq!(dropped(&mesh), 1000);
+    mesh.join();
+    assert_eq!((dropped(&mesh), mesh.values(2)), (1000, vec![Some(12); 2]));
+}
+
+#[test]
+fn a_link_that_ends_after_a_drop_leads_to_a_comparison_also_if_the_log_is_empty() {
+    let mut mesh = pair(OverflowPolicy::Drop);
+    let version = mesh.nodes[0].replica.clock().draw(mesh.now().unix_ms);
+    mesh.nodes[0].cache.set(1, version, 11, None);
+    mesh.step(0, ReplicaEvent::Missed(&MissedChanges { changes: 1, ..MissedChanges::default() }));
+    mesh.settle();
+    let gaps = |mesh: &Mesh| mesh.nodes[1].replica.counts().gaps;
+    assert_eq!((mesh.values(1), gaps(&mesh)), (vec![Some(11), None], 0));
+    mesh.split();
+    mesh.join();
+    assert_eq!((mesh.values(1), gaps(&mesh)), (vec![Some(11); 2], 1));
 }
 
 #[test]
