@@ -63,6 +63,10 @@ RACES ?= 100
 test-races: ## set one key on two nodes at the same time, RACES rounds of 2 x 2,000 sets; both must end alike
 	LARDER_RACES=$(RACES) scripts/run-tests $(CARGO) test --release --test t -- --nocapture replication::concurrent_sets
 
+.PHONY: test-evictions
+test-evictions: ## replicate 160 MB in both directions between a node of 64 MiB and one of 1 GiB, which keeps all
+	LARDER_EVICTION_SCALE=16 scripts/run-tests $(CARGO) test --release --test t -- --nocapture a_small_node_evicts
+
 .PHONY: simulate
 SEEDS ?= 10000
 simulate: ## run SEEDS simulations of replicated nodes under faults (10,000; a minute); SEED=n repeats one of them

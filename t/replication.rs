@@ -1,5 +1,6 @@
 //! Nodes of a mesh as clients and operators see them: processes on loopback that replicate to each other.
 
+mod command_lines;
 mod joins;
 mod memory_file;
 mod overflows;
@@ -134,6 +135,11 @@ fn own_number(server: &Server, row: &str) -> u64 {
     server.stats("replication")[row].parse().expect("a number")
 }
 
+/// A number of the environment.
+fn number(name: &str) -> Option<usize> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
 fn items(server: &Server) -> usize {
     server.stats("")["curr_items"].parse().expect("a number")
 }
@@ -204,7 +210,7 @@ fn times_to_live_are_the_same_on_all_nodes() {
 fn concurrent_sets_of_one_key_end_with_the_same_value() {
     let servers = mesh::<2>();
     let mut clients = servers.each_ref().map(Server::client);
-    let races = std::env::var("LARDER_RACES").ok().and_then(|text| text.parse().ok()).unwrap_or(RACES);
+    let races = number("LARDER_RACES").unwrap_or(RACES);
     for round in 0..races {
         thread::scope(|scope| {
             for (client, letter) in clients.iter_mut().zip(["A", "B"]) {

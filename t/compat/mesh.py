@@ -1,5 +1,6 @@
 """Fail-over between two nodes of a mesh. The configuration of haproxy is the code block of doc/replication.md."""
 
+import collections
 import contextlib
 import pathlib
 import random
@@ -14,15 +15,23 @@ from kit import CLIENTS, REPOSITORY, Server, Text, connects, equal, free_port, l
 PAGE = REPOSITORY / "doc" / "replication.md"
 # What a node has not sent yet is lost with it.
 UNSENT_S = 0.1
-# Workers, sessions, seconds, and the longest wait for a lock: sess_lock_retries × sess_lock_wait_max.
-WORKERS, SESSIONS, RUN_S, LOCK_WAIT_S = 12, 30, 14, 1.5
+# The longest wait for a lock: sess_lock_retries × sess_lock_wait_max.
+LOCK_WAIT_S = 1.5
+# php-memcached repeats an add that was answered with an error. While a node is gone that goes on for the lease.
+LEASE_S = 5
+# Workers of web servers, their sessions, and seconds.
+WITHOUT_OWNERS = 12, 30, 14
+WITH_OWNERS = 50, 100, 30
+# php-memcached's locks have owners.
+OWNERS = ["-o", "repl_owner_prefix=memc.sess.key.lock."]
 
 
 class Mesh:
     """Two nodes that can be killed, and started again at the same ports."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, flags):
         self.folder = pathlib.Path(folder)
+        self.flags = list(flags)
         self.links = [free_port(), free_port()]
         self.ports = [free_port(), free_port()]
         self.nodes = [None, None]
@@ -33,23 +42,31 @@ class Mesh:
     def start(self, number):
         self.starts += 1
         own, peer = self.links[number], self.links[1 - number]
-        flags = ["-p", str(self.ports[number]), "-x", f"127.0.0.1:{peer}", "-X", str(own)]
+        flags = ["-p", str(self.ports[number]), "-x", f"127.0.0.1:{peer}", "-X", str(own), *self.flags]
         self.nodes[number] = Server(self.folder, self.starts, flags)
 
-    def has_synced(self):
+    def stats(self):
         texts = [Text(node.port) for node in self.nodes]
         rows = [text.stats("replication") for text in texts]
         for text in texts:
             text.close()
+        return rows
+
+    def has_synced(self):
+        rows = self.stats()
         states = [value for row in rows for name, value in row.items() if name.endswith(":state")]
         lags = [value for row in rows for name, value in row.items() if name.endswith(":lag_entries")]
         return states == ["up", "up"] and lags == ["0", "0"]
 
 
+    def gives_locks(self):
+        return [row["owned_acting"] for row in self.stats()] == ["1", "1"]
+
+
 @contextlib.contextmanager
-def mesh():
+def mesh(flags=()):
     with tempfile.TemporaryDirectory() as folder:
-        nodes = Mesh(folder)
+        nodes = Mesh(folder, flags)
         try:
             wait_until(nodes.has_synced)
             yield nodes
@@ -145,37 +162,63 @@ def missing(port, keys):
 
 
 def php_sessions(report, _servers):
-    """Workers that raise a number in sessions, while each node is killed once and started again."""
+    """Sessions as of repcached's users: all workers use the same node for a session."""
     with mesh() as nodes:
-        addresses = [f"127.0.0.1:{port}" for port in nodes.ports]
-        script = ["php", CLIENTS / "php_mesh_sessions.php", str(RUN_S), str(SESSIONS), *addresses]
-        workers = [subprocess.Popen(script, stdout=subprocess.PIPE, text=True) for _ in range(WORKERS)]
-        killed = []
-        for number in random.sample([0, 1], 2):
-            time.sleep(RUN_S / 4)
-            killed.append(time.time())
-            nodes.nodes[number].kill()
-            time.sleep(RUN_S / 8)
-            nodes.start(number)
-            wait_until(nodes.has_synced)
-        # Each line: end of the request, session, number that was written or `locked`, milliseconds.
-        lines = [line.split() for worker in workers for line in worker.communicate(timeout=RUN_S * 4)[0].splitlines()]
-        requests = [(float(at), session, n, float(ms)) for at, session, n, ms in lines]
-        written = sorted((at, session, int(n)) for at, session, n, _ in requests if n != "locked")
-        with report.check(f"{len(written)} requests write sessions"):
-            assert len(written) > WORKERS * RUN_S, f"{len(written)} of {len(requests)} requests have written"
-        with report.check("no session that is older than a second is lost, whichever node is killed"):
-            lost = []
-            for session in {session for _, session, _ in written}:
-                rows = [(at, n) for at, of, n in written if of == session]
-                for end in killed:
-                    before = max((n for at, n in rows if at < end - 1), default=0)
-                    after = [n for at, n in rows if at > end]
-                    lost += [f"{session}: {before}, then {after[0]}"] if after and min(after) < before else []
-            equal(lost, [])
-        with report.check("no request takes longer than the wait for the lock and two seconds"):
-            longest = max(ms for *_, ms in requests) / 1000
-            assert longest < LOCK_WAIT_S + 2, f"{longest:.1f} s"
+        raise_numbers(report, nodes, WITHOUT_OWNERS, [nodes.ports], LOCK_WAIT_S)
+
+
+def php_locks(report, _servers):
+    """Sessions whose locks have owners: half of the workers use another node for a session than the others."""
+    with mesh(OWNERS) as nodes:
+        wait_until(nodes.gives_locks)
+        orders = [nodes.ports, nodes.ports[::-1]]
+        written, killed = raise_numbers(report, nodes, WITH_OWNERS, orders, LOCK_WAIT_S + LEASE_S)
+        with report.check("no number is written twice: a lock has one holder, who reads what the last one wrote"):
+            calm = [row for row in written if not any(end - 1 < row[0] < end + 1 for end in killed)]
+            numbers = collections.Counter((session, n) for _, session, n in calm)
+            equal([row for row, times in numbers.items() if times > 1], [])
+        with report.check("both nodes own locks, and have answered for them"):
+            rows = nodes.stats()
+            assert all(int(row["owned_carried_out"]) > 0 for row in rows), rows
+            wait_until(lambda: [row["owned_waiting"] for row in nodes.stats()] == ["0", "0"])
+
+
+def raise_numbers(report, nodes, size, orders, wait_s):
+    """Workers raise a number in sessions, while each node is killed once and started again. They know both nodes, each
+    in one of the orders, from which libmemcached chooses the node of a session."""
+    workers, sessions, run_s = size
+    processes = []
+    for worker in range(workers):
+        addresses = [f"127.0.0.1:{port}" for port in orders[worker % len(orders)]]
+        script = ["php", CLIENTS / "php_mesh_sessions.php", str(run_s), str(sessions), *addresses]
+        processes.append(subprocess.Popen(script, stdout=subprocess.PIPE, text=True))
+    killed = []
+    for number in random.sample([0, 1], 2):
+        time.sleep(run_s / 4)
+        killed.append(time.time())
+        nodes.nodes[number].kill()
+        time.sleep(run_s / 8)
+        nodes.start(number)
+        wait_until(nodes.has_synced)
+    # Each line: end of the request, session, number that was written or `locked`, milliseconds.
+    lines = [line.split() for one in processes for line in one.communicate(timeout=run_s * 4)[0].splitlines()]
+    requests = [(float(at), session, n, float(ms)) for at, session, n, ms in lines]
+    written = sorted((at, session, int(n)) for at, session, n, _ in requests if n != "locked")
+    with report.check(f"{len(written)} requests of {workers} workers write sessions"):
+        assert len(written) > 12 * run_s, f"{len(written)} of {len(requests)} requests have written"
+    with report.check("no session that is older than a second is lost, whichever node is killed"):
+        lost = []
+        for session in {session for _, session, _ in written}:
+            rows = [(at, n) for at, of, n in written if of == session]
+            for end in killed:
+                before = max((n for at, n in rows if at < end - 1), default=0)
+                after = [n for at, n in rows if at > end]
+                lost += [f"{session}: {before}, then {after[0]}"] if after and min(after) < before else []
+        equal(lost, [])
+    with report.check(f"no request takes longer than the {wait_s} s that it may wait for a lock, and two seconds"):
+        longest = max(ms for *_, ms in requests) / 1000
+        assert longest < wait_s + 2, f"{longest:.1f} s"
+    return written, killed
 
 
 def libmemcached_failover(report, _servers):

@@ -60,6 +60,7 @@ GROUPS = [
     ("check_tcp", 1, ["monitoring-plugins-basic"], [], tools.nagios_check_tcp),
     ("mesh, haproxy", 0, ["haproxy"], [], mesh.haproxy_failover),
     ("mesh, php sessions", 0, ["php-cli", "php-memcached"], [], mesh.php_sessions),
+    ("mesh, php locks", 0, ["php-cli", "php-memcached"], [], mesh.php_locks),
     ("mesh, libmemcached", 0, ["php-cli", "php-memcached"], [], mesh.libmemcached_failover),
     ("twemproxy", 3, ["nutcracker"], [], proxies.twemproxy),
     ("memcached's router", 3, [], [install.newest_memcached], proxies.router),

@@ -3,8 +3,8 @@
 use crate::support::{Client, Server, wait_until};
 
 use super::{
-    KEYS, SETS_AT_A_TIME, count, free_ports, items, node, order, own_number, peer_number, set, set_values, settles_as,
-    wait_for_state,
+    KEYS, SETS_AT_A_TIME, count, free_ports, items, node, number, order, own_number, peer_number, set, set_values,
+    settles_as, wait_for_state,
 };
 
 /// The smallest log has 32,768 changes. The kernel and the smallest queue hold some of these, too.
@@ -116,16 +116,19 @@ fn with_throttle_writers_are_delayed_while_a_peer_lacks_most_of_the_log_and_read
 #[test]
 fn a_small_node_evicts_and_a_large_one_keeps_all() {
     let [one, two] = free_ports();
-    let small = node(one, &[two], &["-m", "4", "-o", "repl_serve=immediately"]);
-    let large = node(two, &[one], &["-m", "64"]);
+    let scale = number("LARDER_EVICTION_SCALE").unwrap_or(1);
+    let [small_mb, large_mb] = [4, 64].map(|mb| (mb * scale).to_string());
+    let value = "x".repeat(500 * scale);
+    let small = node(one, &[two], &["-m", &small_mb, "-o", "repl_serve=immediately"]);
+    let large = node(two, &[one], &["-m", &large_mb]);
     let mut clients = [small.client(), large.client()];
     for start in (0..MANY).step_by(SETS_AT_A_TIME) {
         // What is evicted before it was sent is lost.
-        set_values(&mut clients[0], "k", start..start + SETS_AT_A_TIME, &value());
+        set_values(&mut clients[0], "k", start..start + SETS_AT_A_TIME, &value);
         wait_until("the large node has all", || items(&large) == start + SETS_AT_A_TIME);
     }
-    set_values(&mut clients[1], "l", 0..MANY, &value());
-    settles_as(&mut clients, &format!("l{}", MANY - 1), Some(&value()));
+    set_values(&mut clients[1], "l", 0..MANY, &value);
+    settles_as(&mut clients, &format!("l{}", MANY - 1), Some(&value));
     assert!(items(&small) < MANY);
     assert_eq!(["k", "l"].map(|prefix| count(&mut clients[1], prefix, MANY)), [MANY; 2]);
     assert_eq!(large.stats("")["evictions"], "0");
