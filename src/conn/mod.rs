@@ -13,7 +13,7 @@
 //! dump                       rows of a dump, slice by slice
 //! locked, locked_packets     clients that must authenticate first
 //! recorder, log              what is watched, and what -vv prints
-//! front                      what a slow pipeline began with
+//! pipeline_summary           what a slow pipeline began with
 //! connection_table           all descriptors, for `stats conns`
 //! handover                   connections between two processes
 //! cache                      the names of the store's types
@@ -28,11 +28,11 @@ mod cache;
 mod connection;
 mod connection_table;
 mod dump;
-mod front;
 mod handover;
 mod locked;
 mod locked_packets;
 mod log;
+mod pipeline_summary;
 mod read_buf;
 mod recorder;
 mod sealed;
@@ -47,8 +47,8 @@ pub use connection::{
     Connection, ConnectionConfig, DriveOutcome, LookupAhead, OUTPUT_BYTES, Received, Turn, keep_output,
 };
 pub use connection_table::{Activity, ConnectionTable};
-pub use front::FrontRequests;
 pub use log::{COMMANDS as COMMANDS_VERBOSITY, reply as log_reply, request as log_request};
+pub use pipeline_summary::PipelineSummary;
 pub use read_buf::ReadBuf;
 pub use recorder::Recorder;
 pub use state::CloseReason;

@@ -145,7 +145,7 @@ impl Latency {
     }
 
     /// Adds a drive to the slow log.
-    pub fn note(&self, drive: SlowDrive) {
+    pub fn log_slow(&self, drive: SlowDrive) {
         let mut slow = self.slow.lock();
         if slow.len() == SLOW_MAX {
             slow.pop_front();
@@ -272,7 +272,7 @@ mod tests {
     fn the_slow_log_keeps_the_newest() {
         let latency = Latency::new(1);
         for number in 0..=SLOW_MAX {
-            latency.note(SlowDrive { total_us: number as u64, ..SlowDrive::default() });
+            latency.log_slow(SlowDrive { total_us: number as u64, ..SlowDrive::default() });
         }
         let slow = latency.slow();
         assert_eq!((slow.len(), slow[0].total_us, slow[SLOW_MAX - 1].total_us), (SLOW_MAX, SLOW_MAX as u64, 1));

@@ -414,14 +414,14 @@ impl EventLoop {
         let Some(client) = connections.at(place) else { return };
         if client.busy_since_us > 0 {
             turn.ctx.last_try = clock.real_us().saturating_sub(client.busy_since_us) > BUSY_US_MAX;
-            meter.note_this();
+            meter.record_this();
         }
         let outcome = client.connection.drive(&mut turn, output, pin, input);
         if client.connection.wants_writable() != client.watches_writable {
             self.watch(place, registry);
         }
         if let Some(ticks) = self.meter.ended() {
-            self.note_drive(ticks, place, slot, outcome);
+            self.record_drive(ticks, place, slot, outcome);
         }
         if !matches!(outcome, DriveOutcome::Wait) {
             self.apply(place, outcome, registry);

@@ -32,8 +32,8 @@ pub(super) struct Meter {
     drive_ended: u32,
     /// Drives until the next sample.
     countdown: u32,
-    /// Ticks from the start of a turn after which a drive is noted: 0 while it is measured.
-    noted_from: u32,
+    /// Ticks from the start of a turn after which a drive is recorded: 0 while it is measured.
+    recorded_from: u32,
     /// The same if it is not measured.
     slow_from: u32,
     is_sampled: bool,
@@ -81,7 +81,7 @@ impl Meter {
             turn_began: 0,
             drive_ended: 0,
             countdown: random % LATENCY_SAMPLE_RATE,
-            noted_from: 0,
+            recorded_from: 0,
             slow_from: 0,
             is_sampled: false,
             random,
@@ -121,21 +121,21 @@ impl Meter {
         self.countdown = next_distance(&mut self.random, LATENCY_SAMPLE_RATE);
         self.before = commands_of(counters);
         self.is_sampled = true;
-        self.noted_from = 0;
+        self.recorded_from = 0;
     }
 
-    /// The drive that has begun is to be noted, however long it takes.
+    /// The drive that has begun is to be recorded, however long it takes.
     #[cold]
-    pub(super) fn note_this(&mut self) {
-        self.noted_from = 0;
+    pub(super) fn record_this(&mut self) {
+        self.recorded_from = 0;
     }
 
-    /// The drive has ended. `Some`: [`Meter::note`] is to be called with these ticks.
+    /// The drive has ended. `Some`: [`Meter::record`] is to be called with these ticks.
     #[inline(always)]
     pub(super) fn ended(&mut self) -> Option<DriveTicks> {
         let now = ticks();
         let took = now.wrapping_sub(self.turn_began);
-        if took >= self.noted_from {
+        if took >= self.recorded_from {
             return Some(DriveTicks { now, took });
         }
         self.drive_ended = now;
@@ -145,7 +145,7 @@ impl Meter {
     /// Counts a drive if it was to be measured. It waited for memory `busy_us` microseconds. `elapsed_us` asks the
     /// clock how long the turn has taken. Returns the drive's times if it was slow.
     #[cold]
-    pub(super) fn note(
+    pub(super) fn record(
         &mut self,
         DriveTicks { now, took }: DriveTicks,
         busy_us: u64,
@@ -165,7 +165,7 @@ impl Meter {
         if self.rate == 0 || self.random.is_multiple_of(SAMPLES_PER_RATE) {
             self.measure_rate(clock);
         }
-        self.noted_from = self.slow_from;
+        self.recorded_from = self.slow_from;
         // The drive before may have ended in an earlier turn.
         let waited = std::mem::replace(&mut self.drive_ended, now).wrapping_sub(self.turn_began);
         if self.all.slow_us().is_none_or(|slow_us| total_us < slow_us) {
@@ -255,7 +255,7 @@ mod tests {
                 }
                 if let Some(ticks) = self.meter.ended() {
                     let elapsed_us = || self.clock.real_us() - began_us;
-                    slow.extend(self.meter.note(ticks, 0, elapsed_us, &self.counters, &self.clock));
+                    slow.extend(self.meter.record(ticks, 0, elapsed_us, &self.counters, &self.clock));
                 }
             }
             slow

@@ -11,7 +11,7 @@ const KEY_BYTES_MAX: usize = 100;
 
 /// The requests of the last receive that were handled.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct FrontRequests {
+pub struct PipelineSummary {
     /// The word of the first one. Empty if the bytes begin in the middle of a request.
     pub command: Vec<u8>,
     /// Its key, or its first one, as the client wrote it. Empty if it has none.
@@ -23,18 +23,18 @@ pub struct FrontRequests {
 impl Connection {
     /// What the handled bytes of its input buffer began with.
     #[cold]
-    pub fn front_requests(&self, input: &ReadBuf) -> FrontRequests {
-        front_of(self.grammar, input.handled())
+    pub fn pipeline_summary(&self, input: &ReadBuf) -> PipelineSummary {
+        summary_of(self.grammar, input.handled())
     }
 }
 
-fn front_of(grammar: Grammar, mut bytes: &[u8]) -> FrontRequests {
-    let mut front = FrontRequests::default();
+fn summary_of(grammar: Grammar, mut bytes: &[u8]) -> PipelineSummary {
+    let mut summary = PipelineSummary::default();
     while !bytes.is_empty() {
         let (consumed, is_last) = match grammar.next(bytes, Input::Full, None) {
             Parsed::Request { request, consumed } => {
-                if front.count == 0 {
-                    (front.command, front.key) = named(grammar, bytes, &request);
+                if summary.count == 0 {
+                    (summary.command, summary.key) = named(grammar, bytes, &request);
                 }
                 let has_more = matches!(request, Request::Store(Storage { value: Value::Coming, .. }));
                 (consumed, has_more)
@@ -44,13 +44,13 @@ fn front_of(grammar: Grammar, mut bytes: &[u8]) -> FrontRequests {
             }
             Parsed::Refused { .. } | Parsed::NeedMore | Parsed::Skipped { .. } | Parsed::Close => break,
         };
-        front.count += 1;
+        summary.count += 1;
         if is_last {
             break;
         }
         bytes = bytes.get(consumed..).unwrap_or_default();
     }
-    front
+    summary
 }
 
 /// The word and the key of a request, which is at the front of `bytes`.
@@ -74,11 +74,11 @@ fn named(grammar: Grammar, bytes: &[u8], request: &Request<'_>) -> (Vec<u8>, Vec
 
 #[cfg(test)]
 mod tests {
-    use super::{FrontRequests, KEY_BYTES_MAX, front_of};
+    use super::{KEY_BYTES_MAX, PipelineSummary, summary_of};
     use crate::protocol::Grammar;
 
-    fn front(grammar: Grammar, bytes: impl AsRef<[u8]>) -> (String, String, u32) {
-        let FrontRequests { command, key, count } = front_of(grammar, bytes.as_ref());
+    fn summary(grammar: Grammar, bytes: impl AsRef<[u8]>) -> (String, String, u32) {
+        let PipelineSummary { command, key, count } = summary_of(grammar, bytes.as_ref());
         (String::from_utf8(command).unwrap(), String::from_utf8(key).unwrap(), count)
     }
 
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_first_command_is_named_and_all_are_counted() {
-        let text = |bytes: &str| front(Grammar::Text, bytes);
+        let text = |bytes: &str| summary(Grammar::Text, bytes);
         assert_eq!(text("get a\r\nset b 0 0 1\r\nx\r\nnonsense\r\nmg c v\r\n"), expected("get", "a", 4));
         assert_eq!(text("gets a b c\r\n"), expected("gets", "a", 1));
         assert_eq!(text("set big 0 0 100000\r\nget not-a-request\r\n"), expected("set", "big", 1));
@@ -96,15 +96,15 @@ mod tests {
         let long = "k".repeat(250);
         assert_eq!(text(&format!("delete {long}\r\n")), expected("delete", &long[..KEY_BYTES_MAX], 1));
         let path = "GET /cache/a?token=secret HTTP/1.1\r\nHost: h\r\n\r\n";
-        assert_eq!(front(Grammar::Http, path), expected("GET", "/cache/a", 1));
+        assert_eq!(summary(Grammar::Http, path), expected("GET", "/cache/a", 1));
     }
 
     #[test]
     fn the_middle_of_a_value_is_not_named() {
         for bytes in ["", "get", "secret value\r\n", "\r\nget a\r\n"] {
-            let (command, key, _) = front(Grammar::Text, bytes);
+            let (command, key, _) = summary(Grammar::Text, bytes);
             assert_eq!((command.as_str(), key.as_str()), ("", ""), "{bytes:?}");
         }
-        assert_eq!(front(Grammar::Binary, "not a packet, but as long as a header"), expected("", "", 0));
+        assert_eq!(summary(Grammar::Binary, "not a packet, but as long as a header"), expected("", "", 0));
     }
 }
