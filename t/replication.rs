@@ -28,7 +28,7 @@ const USAGE: &str = "CLIENT_ERROR usage: replication peers, or add, remove, paus
 const KEYS: usize = 100;
 
 /// Free ports for nodes to reach each other.
-fn free_ports<const N: usize>() -> [u16; N] {
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     let taken = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free"));
     taken.each_ref().map(|listener| listener.local_addr().expect("it is bound").port())
 }

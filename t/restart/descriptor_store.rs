@@ -9,11 +9,15 @@ use std::process::Command;
 use larder::sys::passing::receive_message;
 
 use super::file::{end, kept};
+use crate::replication::free_ports;
 use crate::support::wait::WAIT_MAX;
-use crate::support::{ScratchDirectory, Server, program_under_test, scratch_directory};
+use crate::support::{ScratchDirectory, Server, program_under_test, scratch_directory, wait_until};
 
 /// The name of the items in the store.
 const NAME: &str = "larder-items";
+
+/// Where the memory has what a node of a mesh knows.
+const NOTES_AT: [u64; 2] = [640 << 10, 768 << 10];
 
 /// A service manager that keeps one descriptor.
 struct Manager {
@@ -43,6 +47,15 @@ impl Manager {
             command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", NAME);
         }
         Server::start_command(command, flags)
+    }
+
+    /// Both notes of a node of a mesh.
+    fn notes(&self) -> [[u8; 64]; 2] {
+        NOTES_AT.map(|at| {
+            let mut note = [0; 64];
+            self.kept.as_ref().expect("it is kept").read_exact_at(&mut note, at).expect("it is memory");
+            note
+        })
     }
 
     /// The next message that is no heartbeat. A descriptor that comes with it is kept.
@@ -79,6 +92,40 @@ fn the_service_manager_keeps_the_items_of_a_server_that_stops_or_is_killed() {
         if signal == "-TERM" {
             assert_eq!(manager.next(), "STOPPING=1");
         }
+    }
+}
+
+#[test]
+fn a_node_whose_items_the_service_manager_keeps_goes_on_where_it_was() {
+    let ports: [u16; 2] = free_ports();
+    let [one, two] = ports.map(|port| port.to_string());
+    let [first, second] = ports.map(|port| format!("127.0.0.1:{port}"));
+    let other = Server::start(&["-x", &first, "-X", &two, "-o", "repl_serve=immediately"]);
+    let flags = ["-e", "fdstore:", "-x", &second, "-X", &one];
+    let mut manager = Manager::new();
+    let mut server = manager.start(&flags);
+    assert_eq!([manager.next(), manager.next()], [STORED, "READY=1"]);
+    for signal in ["-KILL", "-TERM"] {
+        let mut client = server.client();
+        let before = manager.notes();
+        wait_until("the node has noted what it knows", || {
+            client.ask("set kept 0 0 1\r\nv\r\n", "STORED\r\n");
+            manager.notes().iter().zip(&before).all(|(present, before)| present != before)
+        });
+        end(server, signal);
+        if signal == "-TERM" {
+            assert_eq!(manager.next(), "STOPPING=1");
+        }
+        other.client().ask(format!("set after{signal} 0 0 1\r\nv\r\n"), "STORED\r\n");
+        server = manager.start(&flags);
+        assert_eq!(manager.next(), "READY=1");
+        server.client().ask(
+            format!("get kept after{signal}\r\n"),
+            format!("VALUE kept 0 1\r\nv\r\nVALUE after{signal} 0 1\r\nv\r\nEND\r\n"),
+        );
+        let resyncs = |kind: &str| server.stats("replication").get(&format!("{second}:resyncs_{kind}")).cloned();
+        wait_until("the node says how it caught up", || resyncs("incremental").is_some_and(|count| count != "0"));
+        assert_eq!(["snapshot", "digest"].map(resyncs), [Some("0".to_owned()), Some("0".to_owned())]);
     }
 }
 
