@@ -1,4 +1,4 @@
-//! TLS (-Z): sessions, client certificates, renewal, faults, HTTP.
+//! TLS (-Z): sessions, client certificates, renewal, faults, HTTP, tools.
 
 mod faults;
 mod fuzz;
@@ -6,6 +6,7 @@ mod http;
 mod listeners;
 mod renewal;
 mod sessions;
+mod tools;
 
 use std::net::TcpStream;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use getopts::{Options, ParsingStyle};
-use larder::tools::ServerAddress;
+use larder::tools::{RemoteServer, TLS_HELP};
 
 const HELP: &str = "\
 usage: larder-cli [options] [SERVER [COMMAND WORD ...]]
@@ -18,7 +18,9 @@ larder or memcached: HOST, HOST:PORT, [IPV6]:PORT, or the path of a Unix socket.
       --scan PREFIX      all keys that begin with PREFIX
   -n, --rounds ROUNDS    end --stat and --latency after as many lines
   -h, --help             print this help and exit
+";
 
+const REST_OF_HELP: &str = "
 LARDER_USER=user:password is for servers that want authentication.
 Exit codes: 0 done, 1 the server has answered an error, 64 usage, 69 server.
 ";
@@ -26,7 +28,7 @@ Exit codes: 0 done, 1 the server has answered an error, 64 usage, 69 server.
 /// What to do.
 #[derive(Debug)]
 pub(crate) struct CliOrder {
-    pub(crate) server: ServerAddress,
+    pub(crate) server: RemoteServer,
     pub(crate) mode: CliView,
     /// `None`: until it is interrupted.
     pub(crate) rounds: Option<u32>,
@@ -63,9 +65,10 @@ pub(crate) fn read(words: impl Iterator<Item = OsString>) -> Result<CliAsked, St
         options.optflag("", flag, "");
     });
     options.optopt("", "scan", "", "").optopt("n", "rounds", "", "").optflag("h", "help", "");
+    RemoteServer::add_flags(&mut options);
     let matches = options.parse(words).map_err(|error| format!("{error}; see larder-cli -h"))?;
     if matches.opt_present("help") {
-        return Ok(CliAsked::Help(HELP.into()));
+        return Ok(CliAsked::Help([HELP, TLS_HELP, REST_OF_HELP].concat()));
     }
     let mut modes = Vec::new();
     for (flag, mode) in flags.into_iter().zip([CliView::Stat, CliView::Latency, CliView::BigKeys, CliView::HotKeys]) {
@@ -88,7 +91,7 @@ pub(crate) fn read(words: impl Iterator<Item = OsString>) -> Result<CliAsked, St
         },
     };
     let mode = modes.pop().unwrap_or(CliView::Prompt);
-    Ok(CliAsked::Run(CliOrder { server: ServerAddress::parse(server)?, mode, rounds }))
+    Ok(CliAsked::Run(CliOrder { server: RemoteServer::read(server, &matches)?, mode, rounds }))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The prompt: lines with editing, history and completion, and the replies to them.
 
 use larder::protocol::Verb;
-use larder::tools::{ServerAddress, ServerConnection, ToolFailure};
+use larder::tools::{RemoteServer, ServerConnection, ToolFailure};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -70,7 +70,7 @@ fn completions(line: &str) -> (usize, Vec<String>) {
 }
 
 /// Reads commands and shows their replies, until the input ends.
-pub(crate) fn run(address: &ServerAddress, server: &mut ServerConnection) -> Result<(), ToolFailure> {
+pub(crate) fn run(address: &RemoteServer, server: &mut ServerConnection) -> Result<(), ToolFailure> {
     let terminal = |error: ReadlineError| ToolFailure::File(format!("the terminal: {error}"));
     let config = Config::builder().auto_add_history(true).build();
     let mut editor: Editor<CommandWords, MemHistory> =

@@ -73,9 +73,7 @@ pub use live::{Live, Phase};
 pub use manual::{EXIT_CODES, man_page};
 pub use op::{Op, Shape};
 pub use outcome::{BUSY_SHARE_MAX, NOTES_MAX, OpLatency, Outcome};
-pub use plan::{
-    KeyPlan, Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TlsPlan, Trust, TtlPlan, Waiting, Wire,
-};
+pub use plan::{KeyPlan, Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TtlPlan, Waiting, Wire};
 pub use series::Second;
 pub use session::Session;
 pub use slo::{Found, Objective, Probe};

@@ -8,10 +8,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use getopts::{Fail, HasArg, Matches, Occur, Options};
+use larder::tls::{TLS_FLAGS, TlsClientOptions};
 
 use super::flags::{FLAGS, MODES, find, help, written};
 use super::op::Op;
-use super::plan::{Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TlsPlan, Trust, TtlPlan, Waiting, Wire};
+use super::plan::{Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TtlPlan, Waiting, Wire};
 use super::slo::Objective;
 use super::twitter::Cluster;
 use super::units::{plain_bytes, plain_count, plain_seconds};
@@ -249,26 +250,12 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), String> {
 }
 
 /// Any flag of TLS turns it on.
-fn tls(given: &Given, target: &Target, target_name: &str) -> Result<Option<TlsPlan>, String> {
-    let flags = ["tls", "tls-ca", "tls-insecure", "tls-name", "tls-cert", "tls-key"];
-    let Some(flag) = flags.into_iter().find(|flag| given.has(flag)) else { return Ok(None) };
+fn tls(given: &Given, target: &Target, target_name: &str) -> Result<Option<TlsClientOptions>, String> {
+    let Some(flag) = TLS_FLAGS.into_iter().find(|flag| given.has(flag)) else { return Ok(None) };
     if matches!(target, Target::Unix(_)) {
         return Err(format!("{}: Unix sockets do not use TLS", written(flag)));
     }
-    let trust = match (given.text("tls-ca"), given.has("tls-insecure")) {
-        (Some(_), true) => return Err("--tls-ca and --tls-insecure: certificates are checked or not".to_string()),
-        (Some(path), false) => Trust::File(path.into()),
-        (None, true) => Trust::Any,
-        (None, false) => Trust::System,
-    };
-    let certificate = given.text("tls-cert");
-    let identity = match (certificate, given.text("tls-key")) {
-        (None, Some(_)) => return Err("--tls-key: needs a certificate: --tls-cert".to_string()),
-        (None, None) => None,
-        (Some(file), key) => Some((PathBuf::from(&file), PathBuf::from(key.unwrap_or(file)))),
-    };
-    let host = host_and_port(target_name)?.0;
-    Ok(Some(TlsPlan { server_name: given.text("tls-name").unwrap_or(host), trust, identity }))
+    TlsClientOptions::from_flags(|flag| given.has(flag), |flag| given.text(flag), &host_and_port(target_name)?.0)
 }
 
 fn plan(given: &Given) -> Result<Plan, String> {

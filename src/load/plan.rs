@@ -10,6 +10,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use larder::tls::TlsClientOptions;
+
 use super::op::{Op, Shape};
 
 /// The error of an invalid plan.
@@ -24,28 +26,6 @@ pub enum Target {
     Tcp(SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
-}
-
-/// TLS on the connections.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsPlan {
-    /// The name that the certificate of the server must have.
-    pub server_name: String,
-    /// Which certificates are accepted.
-    pub trust: Trust,
-    /// Files of a certificate of the client and its key, in PEM format.
-    pub identity: Option<(PathBuf, PathBuf)>,
-}
-
-/// Which certificates of a server are accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// Those of the system's authorities.
-    System,
-    /// Those of the authorities in a PEM file.
-    File(PathBuf),
-    /// All.
-    Any,
 }
 
 /// The protocol of the requests.
@@ -192,7 +172,7 @@ pub struct Plan {
     /// New connections per second beside those of the load. Each sends one request and closes.
     pub connects_per_second: Option<f64>,
     /// TLS on all connections.
-    pub tls: Option<TlsPlan>,
+    pub tls: Option<TlsClientOptions>,
     /// The protocol.
     pub wire: Wire,
     /// When a request is sent.

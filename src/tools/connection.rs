@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::address::ServerAddress;
 use super::failure::ToolFailure;
+use super::remote::RemoteServer;
 
 /// A server that is silent for longer than this has failed.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -39,9 +40,9 @@ impl ServerConnection {
     ///
     /// # Errors
     /// The server cannot be reached, or refuses the user.
-    pub fn open(address: &ServerAddress, silence_max: Duration) -> Result<Self, ToolFailure> {
-        let stream = connect(address, silence_max).map_err(ToolFailure::server(format!("connect to {address}")))?;
-        let mut connection = Self { stream: BufReader::new(stream), unsent: Vec::new(), name: address.to_string() };
+    pub fn open(remote: &RemoteServer, silence_max: Duration) -> Result<Self, ToolFailure> {
+        let stream = connect(remote, silence_max).map_err(ToolFailure::server(format!("connect to {remote}")))?;
+        let mut connection = Self { stream: BufReader::new(stream), unsent: Vec::new(), name: remote.to_string() };
         if let Some(user) = env::var(USER_VARIABLE).ok().filter(|user| !user.is_empty()) {
             connection.authenticate(&user)?;
         }
@@ -69,7 +70,8 @@ impl ServerConnection {
     /// The server does not read, or has gone.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), ToolFailure> {
         self.unsent.extend_from_slice(bytes);
-        let sent = self.stream.get_mut().write_all(&self.unsent);
+        let stream = self.stream.get_mut();
+        let sent = stream.write_all(&self.unsent).and_then(|()| stream.flush());
         self.unsent.clear();
         sent.map_err(ToolFailure::server(format!("send to {}", self.name)))
     }
@@ -130,14 +132,17 @@ impl ServerConnection {
     }
 }
 
-fn connect(address: &ServerAddress, silence_max: Duration) -> io::Result<Box<dyn Stream>> {
-    Ok(match address {
+fn connect(remote: &RemoteServer, silence_max: Duration) -> io::Result<Box<dyn Stream>> {
+    Ok(match &remote.address {
         ServerAddress::Tcp(host, port) => {
             let stream = TcpStream::connect((host.as_str(), *port))?;
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(silence_max))?;
             stream.set_write_timeout(Some(silence_max))?;
-            Box::new(stream)
+            match &remote.tls {
+                Some(connector) => Box::new(connector.connect(stream, silence_max)?),
+                None => Box::new(stream),
+            }
         }
         ServerAddress::Unix(path) => {
             let stream = UnixStream::connect(path)?;

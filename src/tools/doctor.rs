@@ -16,6 +16,7 @@ use crate::base::Clock;
 use super::address::ServerAddress;
 use super::connection::{ServerConnection, StatRows};
 use super::failure::ToolFailure;
+use super::remote::RemoteServer;
 
 /// A server that is silent for longer than this has failed.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -77,8 +78,8 @@ const CHECKS: [HealthCheck; 9] = [
 ];
 
 /// Examines a server. Returns the findings as text, and their number.
-pub(super) fn examine(address: &ServerAddress) -> Result<(String, usize), ToolFailure> {
-    let mut server = ServerConnection::open(address, SILENCE_MAX)?;
+pub(super) fn examine(remote: &RemoteServer) -> Result<(String, usize), ToolFailure> {
+    let mut server = ServerConnection::open(remote, SILENCE_MAX)?;
     let before = requests(&server.rows("stats")?);
     let clock = Clock::start();
     let waited = || Duration::from_micros(clock.real_us());
@@ -94,14 +95,14 @@ pub(super) fn examine(address: &ServerAddress) -> Result<(String, usize), ToolFa
         settings,
         items,
         hot_keys,
-        huge_and_rss: memory_of(address, &stats),
+        huge_and_rss: memory_of(&remote.address, &stats),
         stats,
     };
     let found: Vec<_> =
         CHECKS.iter().filter_map(|check| (check.find)(&examined).map(|found| (check.name, found))).collect();
     let version = examined.stats.get("larder_version").map(|version| format!("larder {version}"));
     let version = version.or_else(|| examined.stats.get("version").cloned()).unwrap_or_default();
-    let mut text = format!("{address}: {version}, {} of {} checks find something\n", found.len(), CHECKS.len());
+    let mut text = format!("{remote}: {version}, {} of {} checks find something\n", found.len(), CHECKS.len());
     for (name, (what, cure)) in &found {
         // Ignored: writing to a String cannot fail.
         let _ = write!(text, "\n{name:<16}{what}\n{:<16}cure: {cure}\n", "");

@@ -4,16 +4,16 @@ use std::io::Write;
 
 use crate::base::{parse_i64, parse_u64};
 
-use super::address::ServerAddress;
 use super::connection::{SILENCE_MAX, ServerConnection};
 use super::failure::ToolFailure;
 use super::format::{ItemLine, foot, head, words};
 use super::keys::{KeyReader, ListedKey};
 use super::progress::TransferProgress;
+use super::remote::RemoteServer;
 
 /// Writes all items of the server to `out`. Returns the number of stale items, which are left out.
 pub(super) fn dump(
-    address: &ServerAddress,
+    address: &RemoteServer,
     out: &mut dyn Write,
     progress: &mut TransferProgress,
 ) -> Result<u64, ToolFailure> {

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use base64ct::{Base64, Encoding as _};
 
-use super::address::ServerAddress;
 use super::connection::{SILENCE_MAX, ServerConnection};
 use super::failure::ToolFailure;
 use super::format::words;
+use super::remote::RemoteServer;
 
 /// Keys of one batch. Their requests must fit into the kernel's buffers, since the replies are read afterwards.
 const BATCH_KEYS: usize = 100;
@@ -80,7 +80,7 @@ impl Listing {
 
 impl KeyReader {
     /// Asks the server at `address` for its keys.
-    pub(super) fn open(address: &ServerAddress) -> Result<Self, ToolFailure> {
+    pub(super) fn open(address: &RemoteServer) -> Result<Self, ToolFailure> {
         let mut connection = ServerConnection::open(address, SILENCE_MAX)?;
         let mut listing = Listing::Mgdump;
         for _ in 0..BUSY_TRIES {

@@ -2,11 +2,11 @@
 
 use std::io::{BufRead, Read as _};
 
-use super::address::ServerAddress;
 use super::connection::{SILENCE_MAX, ServerConnection, read_line};
 use super::failure::ToolFailure;
 use super::format::{ItemLine, check_head, items_in_foot};
 use super::progress::TransferProgress;
+use super::remote::RemoteServer;
 
 /// Items and bytes after which the server must have answered. Only errors are answered, so the replies fit into the
 /// kernel's buffers.
@@ -40,7 +40,7 @@ pub(super) struct LoadOutcome {
 /// Sends all items of `file` to the server.
 pub(super) fn load(
     mut file: &mut dyn BufRead,
-    address: &ServerAddress,
+    address: &RemoteServer,
     existing: Existing,
     progress: &mut TransferProgress,
 ) -> Result<LoadOutcome, ToolFailure> {

@@ -9,8 +9,8 @@
 //!
 //! `larder-top` and `larder-cli` connect with them, too.
 //!
-//! Of the server they use `base/`, `sys/` and the address syntax of `settings/`. They serve memcached 1.6, too. Memory
-//! is bounded: neither keys nor values are collected.
+//! Of the server they use `base/`, `sys/`, the client's side of `tls/` and the address syntax of `settings/`. They
+//! serve memcached 1.6, too. Memory is bounded: neither keys nor values are collected.
 
 mod address;
 mod connection;
@@ -22,10 +22,12 @@ mod keys;
 mod load;
 mod ping;
 mod progress;
+mod remote;
 mod tool;
 
 pub use address::ServerAddress;
 pub use connection::{ServerConnection, StatRows};
 pub use failure::ToolFailure;
 pub use keys::decode_uri;
+pub use remote::{RemoteServer, TLS_HELP};
 pub use tool::Tool;

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::address::ServerAddress;
 use super::connection::ServerConnection;
 use super::failure::ToolFailure;
+use super::remote::RemoteServer;
 
 /// A server that answers later is taken for dead.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Asks the server for a reply to a command without effect. A worker gives it, so one of them takes turns.
-pub(super) fn ping(address: &ServerAddress) -> Result<(), ToolFailure> {
+pub(super) fn ping(address: &RemoteServer) -> Result<(), ToolFailure> {
     let mut server = ServerConnection::open(address, ANSWER_WITHIN)?;
     server.send(b"mn\r\n")?;
     match server.line()?.as_slice() {

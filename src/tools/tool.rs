@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use getopts::Options;
 
-use super::address::ServerAddress;
 use super::doctor::examine;
 use super::dump::dump;
 use super::failure::ToolFailure;
 use super::load::{Existing, LoadOutcome, load};
 use super::ping::ping;
 use super::progress::TransferProgress;
+use super::remote::{RemoteServer, TLS_HELP};
 
 /// What the first word of the command line may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Tool {
 }
 
 const DUMP_HELP: &str = "\
-usage: larder dump SERVER [FILE]
+usage: larder dump [options] SERVER [FILE]
 
 Writes the items of a server to FILE, or to standard output: keys, values, flags and times to live. The server is
 larder, or memcached 1.6. It goes on to serve meanwhile.
@@ -39,7 +39,7 @@ larder, or memcached 1.6. It goes on to serve meanwhile.
 ";
 
 const LOAD_HELP: &str = "\
-usage: larder load [-k] SERVER [FILE]
+usage: larder load [options] SERVER [FILE]
 
 Stores the items of FILE, or of standard input, in a server: larder, or memcached 1.6.
 
@@ -47,13 +47,13 @@ Stores the items of FILE, or of standard input, in a server: larder, or memcache
 ";
 
 const PING_HELP: &str = "\
-usage: larder ping SERVER
+usage: larder ping [options] SERVER
 
 Ends with exit code 0 if the server answers within two seconds: larder, or memcached 1.6.
 ";
 
 const DOCTOR_HELP: &str = "\
-usage: larder doctor SERVER
+usage: larder doctor [options] SERVER
 
 Examines a running server, larder or memcached, and says what is wrong, with the option that cures it: memory that is
 too small, connections near the limit, a key with a third of the requests, a certificate that ends soon, and others.
@@ -69,7 +69,7 @@ doc/dump.md describes the file.
 
 /// What the words behind the tool ask for.
 struct ToolOrder {
-    server: ServerAddress,
+    server: RemoteServer,
     /// `None`: standard input or output.
     file: Option<PathBuf>,
     existing: Existing,
@@ -111,7 +111,7 @@ impl Tool {
     /// Why not all of it was done.
     pub fn run(self, words: impl Iterator<Item = OsString>) -> Result<String, ToolFailure> {
         let Some(order) = self.read(words).map_err(ToolFailure::Usage)? else {
-            return Ok(format!("{}{COMMON_HELP}", self.help()));
+            return Ok(format!("{}{TLS_HELP}{COMMON_HELP}", self.help()));
         };
         let mut progress = TransferProgress::new(self.name());
         match self {
@@ -127,6 +127,7 @@ impl Tool {
     fn read(self, words: impl Iterator<Item = OsString>) -> Result<Option<ToolOrder>, String> {
         let mut options = Options::new();
         options.optflag("h", "help", "");
+        RemoteServer::add_flags(&mut options);
         if self == Self::Load {
             options.optflag("k", "keep", "");
         }
@@ -143,14 +144,14 @@ impl Tool {
         };
         let keeps = self == Self::Load && matches.opt_present("keep");
         Ok(Some(ToolOrder {
-            server: ServerAddress::parse(server)?,
+            server: RemoteServer::read(server, &matches)?,
             file: file.map(PathBuf::from),
             existing: if keeps { Existing::Keep } else { Existing::Replace },
         }))
     }
 }
 
-fn run_doctor(server: &ServerAddress) -> Result<(), ToolFailure> {
+fn run_doctor(server: &RemoteServer) -> Result<(), ToolFailure> {
     let (text, findings) = examine(server)?;
     io::stdout().lock().write_all(text.as_bytes()).map_err(ToolFailure::file("write to standard output"))?;
     match findings {
@@ -170,7 +171,7 @@ fn run_dump(order: &ToolOrder, progress: &mut TransferProgress) -> Result<(), To
 }
 
 /// Writes to another name first, so that a file with the name of a dump is a whole one.
-fn dump_to_file(server: &ServerAddress, path: &Path, progress: &mut TransferProgress) -> Result<u64, ToolFailure> {
+fn dump_to_file(server: &RemoteServer, path: &Path, progress: &mut TransferProgress) -> Result<u64, ToolFailure> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".part");
     let unfinished = PathBuf::from(unfinished);

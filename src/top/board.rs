@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use larder::tools::ServerAddress;
+use larder::tools::RemoteServer;
 
 use super::poll::Reading;
 use super::rates::Rates;
@@ -32,8 +32,8 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub(crate) fn new(servers: &[ServerAddress]) -> Self {
-        let watched = |address: &ServerAddress| Watched { name: address.to_string(), ..Watched::default() };
+    pub(crate) fn new(servers: &[RemoteServer]) -> Self {
+        let watched = |address: &RemoteServer| Watched { name: address.to_string(), ..Watched::default() };
         Self { servers: servers.iter().map(watched).collect(), selected: 0 }
     }
 

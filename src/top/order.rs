@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use getopts::Options;
-use larder::tools::ServerAddress;
+use larder::tools::{RemoteServer, TLS_HELP};
 
 const HELP: &str = "\
-usage: larder-top [-i SECONDS] [-n ROUNDS] [SERVER ...]
+usage: larder-top [options] [SERVER ...]
 
 Shows what servers do: requests, hits, evictions, traffic, clients and memory. A server is larder or memcached:
 HOST, HOST:PORT, [IPV6]:PORT, or the path of a Unix socket. The default is 127.0.0.1.
@@ -15,14 +15,16 @@ HOST, HOST:PORT, [IPV6]:PORT, or the path of a Unix socket. The default is 127.0
   -i, --interval SECONDS    time between two readings (1 to 3600; default 1)
   -n, --rounds ROUNDS       print as many tables as plain text, and exit
   -h, --help                print this help and exit
+";
 
+const REST_OF_HELP: &str = "
 Keys: arrows or j and k select a server, q quits. LARDER_USER=user:password is for servers that want authentication.
 ";
 
 /// What to show.
 #[derive(Debug)]
 pub(crate) struct ViewOrder {
-    pub(crate) servers: Vec<ServerAddress>,
+    pub(crate) servers: Vec<RemoteServer>,
     pub(crate) every: Duration,
     /// `None`: until a key ends it.
     pub(crate) rounds: Option<u32>,
@@ -39,9 +41,10 @@ pub(crate) enum Asked {
 pub(crate) fn read(words: impl Iterator<Item = OsString>) -> Result<Asked, String> {
     let mut options = Options::new();
     options.optopt("i", "interval", "", "").optopt("n", "rounds", "", "").optflag("h", "help", "");
+    RemoteServer::add_flags(&mut options);
     let matches = options.parse(words).map_err(|error| format!("{error}; see larder-top -h"))?;
     if matches.opt_present("help") {
-        return Ok(Asked::Help(HELP.into()));
+        return Ok(Asked::Help([HELP, TLS_HELP, REST_OF_HELP].concat()));
     }
     let number = |name: &str, max: u32| match matches.opt_str(name) {
         None => Ok(None),
@@ -52,8 +55,8 @@ pub(crate) fn read(words: impl Iterator<Item = OsString>) -> Result<Asked, Strin
     };
     let every = Duration::from_secs(number("interval", 3600)?.unwrap_or(1).into());
     let rounds = number("rounds", 1_000_000)?;
-    let named = if matches.free.is_empty() { vec!["127.0.0.1".into()] } else { matches.free };
-    let servers = named.iter().map(|word| ServerAddress::parse(word)).collect::<Result<_, _>>()?;
+    let named = if matches.free.is_empty() { vec!["127.0.0.1".into()] } else { matches.free.clone() };
+    let servers = named.iter().map(|word| RemoteServer::read(word, &matches)).collect::<Result<_, _>>()?;
     Ok(Asked::Show(ViewOrder { servers, every, rounds }))
 }
 

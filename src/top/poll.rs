@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use larder::base::Clock;
-use larder::tools::{ServerAddress, ServerConnection, StatRows, ToolFailure};
+use larder::tools::{RemoteServer, ServerConnection, StatRows, ToolFailure};
 
 use super::hot_keys::{HotKey, hot_keys};
 use super::latency::{CommandLatency, latencies};
@@ -36,7 +36,7 @@ impl Reading {
 pub(crate) type Readings = Receiver<(usize, Result<Reading, String>)>;
 
 /// Starts the threads. They end with the process.
-pub(crate) fn start(servers: &[ServerAddress], every: Duration) -> io::Result<Readings> {
+pub(crate) fn start(servers: &[RemoteServer], every: Duration) -> io::Result<Readings> {
     let (sender, readings) = channel();
     for (number, address) in servers.iter().enumerate() {
         let (sender, address) = (sender.clone(), address.clone());
@@ -45,7 +45,7 @@ pub(crate) fn start(servers: &[ServerAddress], every: Duration) -> io::Result<Re
     Ok(readings)
 }
 
-fn run(number: usize, address: &ServerAddress, every: Duration, sender: &Sender<(usize, Result<Reading, String>)>) {
+fn run(number: usize, address: &RemoteServer, every: Duration, sender: &Sender<(usize, Result<Reading, String>)>) {
     let clock = Clock::start();
     let mut connection = None;
     let mut due_us = 0;
@@ -70,7 +70,7 @@ fn run(number: usize, address: &ServerAddress, every: Duration, sender: &Sender<
 
 fn read(
     connection: &mut Option<ServerConnection>,
-    address: &ServerAddress,
+    address: &RemoteServer,
     clock: &Clock,
 ) -> Result<Reading, ToolFailure> {
     let server = match connection {

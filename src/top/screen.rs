@@ -156,7 +156,7 @@ fn server_table(board: &Board) -> Table<'static> {
 
 #[cfg(test)]
 mod tests {
-    use larder::tools::ServerAddress;
+    use larder::tools::{RemoteServer, ServerAddress};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_screen_shows_rates_and_failures_on_any_terminal() {
-        let servers = ["cache1", "cache2:5"].map(|word| ServerAddress::parse(word).unwrap());
+        let servers = ["cache1", "cache2:5"].map(|word| RemoteServer::from(ServerAddress::parse(word).unwrap()));
         let mut board = Board::new(&servers);
         for (at_us, gets) in [(0, "0"), (1_000_000, "12345")] {
             let rows = [("cmd_get", gets), ("get_hits", gets), ("curr_items", "7"), ("limit_maxbytes", "64000000")];

@@ -96,6 +96,8 @@ fn mistakes_end_it_with_a_message() {
     assert!(code == 64 && said.ends_with("; see larder-cli -h\n"), "{said}");
     let (code, _, said) = run(&["127.0.0.1:1", "mn"], "");
     assert_eq!((code, said.as_str()), (69, "larder-cli: connect to 127.0.0.1:1: Connection refused\n"));
+    let (code, _, said) = run(&["--tls-ca", "/no/such/file", "127.0.0.1:1", "mn"], "");
+    assert!(code == 64 && said.starts_with("larder-cli: /no/such/file: "), "{said}");
     let (code, help, _) = run(&["-h"], "");
     assert!(code == 0 && help.starts_with("usage: larder-cli "), "{help}");
 }
@@ -106,7 +108,8 @@ fn the_manual_page_and_the_tools_page_have_every_option() {
     let manual = read("larder-cli.1").expect("the page is there").replace("\\-", "-");
     let page = read("tools.md").expect("the page is there");
     let (_, help, _) = run(&["-h"], "");
-    for option in ["--stat", "--latency", "--bigkeys", "--hotkeys", "--scan", "--rounds"] {
+    let tls = ["--tls", "--tls-ca", "--tls-insecure", "--tls-name", "--tls-cert", "--tls-key"];
+    for option in ["--stat", "--latency", "--bigkeys", "--hotkeys", "--scan", "--rounds"].iter().chain(&tls) {
         assert!(help.contains(option) && manual.contains(option), "{option}");
         assert!(page.contains(option), "doc/tools.md lacks {option}");
     }

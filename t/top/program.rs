@@ -46,6 +46,8 @@ fn rounds_are_plain_tables_and_a_server_that_is_down_has_the_reason() {
 #[test]
 fn mistakes_end_it_with_a_message() {
     assert_eq!(run(&["-n", "0"]), (64, String::new(), "larder-top: --rounds: 0 is outside 1 to 1000000\n".into()));
+    let (code, _, said) = run(&["-n", "1", "--tls-ca", "/no/such/file"]);
+    assert!(code == 64 && said.starts_with("larder-top: /no/such/file: "), "{said}");
     let (code, help, _) = run(&["-h"]);
     assert!(code == 0 && help.starts_with("usage: larder-top "), "{help}");
 }

@@ -1,0 +1,88 @@
+//! The tools of `larder` over TLS. `larder-cli`, `larder-top` and `larder-bench` connect with the same code.
+
+use std::process::Command;
+
+use super::TlsServer;
+use crate::support::{Authority, Server, program_under_test};
+
+/// Runs a tool. Returns its exit code, and what it has written to standard output and standard error.
+fn run(words: &[&str]) -> (i32, String, String) {
+    let output = Command::new(program_under_test()).args(words).output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code().expect("it ends by itself"), text(output.stdout), text(output.stderr))
+}
+
+/// The server by the name of its certificate.
+fn named(server: &Server) -> String {
+    format!("localhost:{}", server.tcp_address().port())
+}
+
+fn file(authority: &Authority, name: &str) -> String {
+    authority.file(name).display().to_string()
+}
+
+#[test]
+fn items_are_dumped_and_loaded_over_tls() {
+    let (source, target) = (TlsServer::start(&["-m", "64"], ""), TlsServer::start(&["-m", "64"], ""));
+    let mut client = source.client();
+    let large = "x".repeat(700_000);
+    client.ask(format!("set large 7 0 700000\r\n{large}\r\n"), "STORED\r\n");
+    for number in 0..2000 {
+        client.send(format!("set {number} 0 0 1 noreply\r\nv\r\n"));
+    }
+    client.ask("mn\r\n", "MN\r\n");
+    let items = file(&source.authority, "items");
+    let ca = |server: &TlsServer| file(&server.authority, "ca.pem");
+    let (code, _, said) = run(&["dump", "--tls-ca", &ca(&source), &named(&source.server), &items]);
+    assert!(code == 0 && said.contains("larder dump: 2001 items"), "{said}");
+    let (code, _, said) = run(&["load", "--tls-ca", &ca(&target), &named(&target.server), &items]);
+    assert!(code == 0 && said.contains("larder load: 2001 items"), "{said}");
+    target.client().ask("get large\r\n", format!("VALUE large 7 700000\r\n{large}\r\nEND\r\n"));
+    let (code, text, said) = run(&["doctor", "--tls-ca", &ca(&target), &named(&target.server)]);
+    assert!((code == 0 || code == 1) && text.contains(": larder "), "{text}{said}");
+}
+
+#[test]
+fn a_tool_accepts_only_the_certificates_that_it_is_told_to() {
+    let server = TlsServer::start(&[], "");
+    let (address, other) = (named(&server.server), Authority::new());
+    let (ca, foreign) = (file(&server.authority, "ca.pem"), file(&other, "ca.pem"));
+    for (flags, code, expected) in [
+        (&["--tls-ca", &ca][..], 0, ""),
+        (&["--tls-insecure"], 0, ""),
+        (&["--tls-ca", &foreign], 69, "; --tls-ca names an authority, and --tls-insecure accepts any certificate"),
+        (&["--tls-ca", &ca, "--tls-name", "elsewhere.example"], 69, "TLS: invalid peer certificate: "),
+        (&["--tls-ca", "/no/such/file"], 64, "/no/such/file: "),
+        (&["--tls-insecure", "--tls-key", &ca], 64, "--tls-key: needs a certificate: --tls-cert"),
+        (&[], 69, ""),
+    ] {
+        let (ended, _, said) = run(&[&["ping"], flags, &[&address]].concat());
+        assert!(ended == code && said.contains(expected), "{flags:?}: {ended} {said}");
+    }
+    // The authorities of a machine do not know the authority of the test, if there are any.
+    assert_ne!(run(&["ping", "--tls", &address]).0, 0);
+}
+
+#[test]
+fn a_tool_shows_its_certificate_to_a_server_that_demands_one() {
+    let server = TlsServer::start(&[], "ssl_verify_mode=2");
+    let signed = server.authority.sign("client");
+    server.authority.write("client.pem", &signed.chain);
+    server.authority.write("client.key", &signed.key.serialize_pem());
+    let [ca, certificate, key] = ["ca.pem", "client.pem", "client.key"].map(|name| file(&server.authority, name));
+    let address = named(&server.server);
+    let own = ["--tls-cert", &certificate, "--tls-key", &key];
+    let (code, _, said) = run(&[&["ping", "--tls-ca", &ca], &own[..], &[&address]].concat());
+    assert_eq!(code, 0, "{said}");
+    let (code, _, said) = run(&["ping", "--tls-ca", &ca, &address]);
+    assert!(code == 69 && said.contains("CertificateRequired"), "{said}");
+}
+
+#[test]
+fn a_server_without_tls_is_named_as_such() {
+    let server = Server::start(&[]);
+    let (code, _, said) = run(&["ping", "--tls-insecure", &server.tcp_address().to_string()]);
+    assert!(code == 69 && said.contains("; the server may not use TLS on this port"), "{said}");
+    let (code, _, said) = run(&["ping", "--tls", "./socket"]);
+    assert!(code == 64 && said.contains("--tls: Unix sockets do not use TLS: ./socket"), "{said}");
+}
