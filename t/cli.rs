@@ -153,6 +153,13 @@ fn a_wrong_option_ends_the_start_with_one_line_that_names_it() {
         (&["-o", "ssl_min_version=1"], "-o ssl_min_version: TLS 1.1 is not supported; 2 (TLS 1.2) or 3 (TLS 1.3)"),
         (&["-o", "ssl_keyformat=3"], "-o ssl_keyformat: ENGINE is not supported; 1 (PEM) or 2 (DER)"),
         (&["-l", "mtls:h"], "-l, --listen: the prefix mtls: needs -Z, --enable-ssl"),
+        (&["-x", "h", "-o", "repl_tls"], "-o repl_tls: needs -Z, --enable-ssl"),
+        (&["-o", "repl_tls"], "-o repl_tls: needs -x, --replication-peer"),
+        (&["-x", "h", "-o", "repl_tls_name=n"], "-o repl_tls_name: needs -o repl_tls"),
+        (
+            &["-x", "mtls:h"],
+            "-x, --replication-peer, -o repl_listen: no prefixes; -o repl_tls is for TLS between nodes",
+        ),
         (&["--http=btls:80"], "--http: the prefix btls: needs -Z, --enable-ssl"),
     ] {
         let ended = run(arguments);

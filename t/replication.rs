@@ -6,6 +6,7 @@ mod memory_file;
 mod overflows;
 mod owners;
 mod splits;
+mod tls;
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};

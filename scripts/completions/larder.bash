@@ -14,10 +14,10 @@ _larder() {
         no_lru_crawler idle_timeout= watcher_logbuf_size= worker_logbuf_size= drop_privileges
         no_drop_privileges ssl_chain_cert= ssl_key= ssl_verify_mode= ssl_keyformat= ssl_ciphers=
         ssl_ca_cert= ssl_wbuf_size= ssl_session_cache ssl_min_version= slab_sizes= restart_discard log=
-        repl_port= repl_listen= repl_secret_file= repl_cluster= repl_serve= repl_log_mb= repl_overflow=
-        repl_queue_mb= repl_bandwidth= repl_tombstone_ttl= repl_max_skew= repl_owner_prefix=
-        resp_obj_mem_limit= conn_limit_per_address= admin_socket= http_cache http_token_file=
-        udp_reply_max= busy_poll_usecs= slowlog_us='
+        repl_port= repl_listen= repl_secret_file= repl_tls repl_tls_name= repl_cluster= repl_serve=
+        repl_log_mb= repl_overflow= repl_queue_mb= repl_bandwidth= repl_tombstone_ttl= repl_max_skew=
+        repl_owner_prefix= resp_obj_mem_limit= conn_limit_per_address= admin_socket= http_cache
+        http_token_file= udp_reply_max= busy_poll_usecs= slowlog_us='
     # bash takes an equals sign for a word of its own.
     [[ $word == '=' ]] && word='' at=$((at + 1))
     while [[ $at -gt 1 && ${COMP_WORDS[at - 1]} == '=' ]]; do at=$((at - 2)); done

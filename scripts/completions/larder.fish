@@ -33,6 +33,8 @@ function __larder_suboptions
     printf '%s\t%s\n' 'repl_port=' 'Port where other nodes reach this one'
     printf '%s\t%s\n' 'repl_listen=' 'Addresses where other nodes reach this one, as in -l'
     printf '%s\t%s\n' 'repl_secret_file=' 'File with the secret that all nodes of the mesh share'
+    printf '%s\t%s\n' 'repl_tls' 'Encrypt links with TLS, and let each node verify the certificate of the other with the authorities of ssl_ca_cert'
+    printf '%s\t%s\n' 'repl_tls_name=' 'Name that the certificate of every node has'
     printf '%s\t%s\n' 'repl_cluster=' 'Name of the mesh'
     printf '%s\t%s\n' 'repl_serve=' 'When to serve clients after the start'
     printf '%s\t%s\n' 'repl_log_mb=' 'Memory for the log of changes, in MiB'

@@ -40,6 +40,7 @@ pub(super) fn load_certificates(settings: &Settings) -> Result<Option<Arc<Certif
         tls13_only: settings.ssl_min_version > 2,
         suites: suites.map_err(|error| Failure::Usage(format!("-o ssl_ciphers: {error}")))?,
         resumes: settings.ssl_session_cache,
+        links: settings.replication_tls,
     };
     let key = options.key.clone();
     let certificates = Certificates::load(options).map_err(failure)?;

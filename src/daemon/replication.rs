@@ -22,6 +22,7 @@ use crate::store::{JOB_THREADS, Store};
 use crate::sync::{Leaf, Sender};
 use crate::sys::log::{Level, log_line};
 use crate::sys::signal::{Signal, Signals, send_to_self};
+use crate::tls::{Certificates, LinkTls};
 use crate::watch::{Event, Hub};
 
 use super::failure::Failure;
@@ -61,7 +62,7 @@ impl MeshIdentity {
         }
         let secret = settings.replication_secret.as_deref();
         let secret = secret.map(|path| read_secret("-o repl_secret_file", path)).transpose()?;
-        if secret.is_none() {
+        if secret.is_none() && !settings.replication_tls {
             let line = "larder: -x, --replication-peer: links are not authenticated without -o repl_secret_file";
             log_line(Level::Warning, line);
         }
@@ -75,7 +76,13 @@ impl MeshIdentity {
     }
 
     /// Starts the replication thread, before any thread joins the store.
-    pub(super) fn start(self, settings: &Settings, store: &'static Store, clock: &Arc<Clock>) -> Result<Node, Failure> {
+    pub(super) fn start(
+        self,
+        settings: &Settings,
+        certificates: Option<&Arc<Certificates>>,
+        store: &'static Store,
+        clock: &Arc<Clock>,
+    ) -> Result<Node, Failure> {
         let now = Now { unix_ms: u64::try_from(clock.unix_ms()).unwrap_or(0), steady_ms: clock.real_us() / 1000 };
         let accepts_only_peers = self.secret.is_none();
         let mut cache = StoreCache::new(store);
@@ -94,6 +101,7 @@ impl MeshIdentity {
             peers: settings.replication_peer_endpoints(),
             frame_bytes_max: FRAME_BYTES + usize::try_from(settings.item_size_max).unwrap_or(usize::MAX / 2),
             accepts_only_peers,
+            tls: link_tls(settings, certificates)?,
             keep: mesh_file::keeper(settings, store),
             observer: Box::new(PeerWatch(Arc::clone(&watch_hub))),
             has_owned_keys: !settings.replication_owner_prefixes.is_empty(),
@@ -329,6 +337,13 @@ fn peer_figures(endpoint: Option<&Endpoint>, peer: &PeerReport) -> PeerFigures {
         compared_percent: peer.compared_percent,
         last_error: peer.last_end.map_or("", LinkEnd::reason),
     }
+}
+
+/// TLS of the links, with -o repl_tls.
+fn link_tls(settings: &Settings, certificates: Option<&Arc<Certificates>>) -> Result<Option<LinkTls>, Failure> {
+    let Some(certificates) = certificates.filter(|_| settings.replication_tls) else { return Ok(None) };
+    let tls = LinkTls::new(Arc::clone(certificates), settings.replication_tls_name.as_deref());
+    tls.map(Some).map_err(|error| Failure::Usage(format!("-o repl_tls_name: {error}")))
 }
 
 /// What -o repl_overflow asks for.

@@ -169,7 +169,7 @@ fn start(
         start_log()?;
     }
     let (parts, handed) = match predecessor {
-        None => (new_parts(settings, passed, manager, &signals)?, None),
+        None => (new_parts(settings, &secrets, passed, manager, &signals)?, None),
         Some(predecessor) => received_parts(settings, predecessor).map(|(parts, handed)| (parts, Some(handed)))?,
     };
     if settings.verbosity >= DETAILED {
@@ -225,6 +225,7 @@ struct PendingTakeover<'p> {
 /// A new store, and sockets that are bound now. A node of a mesh first takes the items of a peer.
 fn new_parts(
     settings: &Settings,
+    secrets: &Secrets,
     mut passed: PassedDescriptors,
     manager: &ServiceManager,
     signals: &Signals,
@@ -232,7 +233,8 @@ fn new_parts(
     let mesh = MeshIdentity::load(settings)?;
     let (hash_seed, items) = (mesh.as_ref().map(MeshIdentity::hash_seed), passed.take_items());
     let mut ready = build_store(settings, hash_seed, items, manager)?;
-    let node = mesh.map(|mesh| mesh.start(settings, ready.store, &ready.clock)).transpose()?;
+    let node =
+        mesh.map(|mesh| mesh.start(settings, secrets.certificates.as_ref(), ready.store, &ready.clock)).transpose()?;
     ready.replication = node.as_ref().map(Node::view);
     node.iter().for_each(|node| node.wait_to_serve(signals));
     let sockets = check_room(settings)

@@ -172,8 +172,11 @@ impl Settings {
         let is_tls = |address: &ListenAddress| matches!(address.tls, ListenerTls::Basic | ListenerTls::Mutual);
         let mut links = self.replication_peers.iter().chain(&self.replication_listen);
         if links.any(is_tls) {
-            return Err("-x, --replication-peer, -o repl_listen: no TLS between nodes in this version".into());
+            return Err(
+                "-x, --replication-peer, -o repl_listen: no prefixes; -o repl_tls is for TLS between nodes".into()
+            );
         }
+        self.check_link_tls()?;
         if !self.ssl_enabled {
             for (option, addresses) in [("-l, --listen", &self.listen), ("--http", &self.http)] {
                 if let Some(address) = addresses.iter().find(|address| is_tls(address)) {
@@ -182,7 +185,7 @@ impl Settings {
             }
             return Ok(());
         }
-        if self.tcp_endpoints().is_empty() && self.http.is_empty() {
+        if self.tcp_endpoints().is_empty() && self.http.is_empty() && !self.replication_tls {
             return Err("-Z, --enable-ssl: needs a TCP port".into());
         }
         if self.ssl_chain_cert.is_none() {
@@ -192,6 +195,25 @@ impl Settings {
             return Err("-o ssl_verify_mode or the prefix mtls: needs -o ssl_ca_cert=<file>".into());
         }
         Ok(())
+    }
+
+    /// Checks what -o repl_tls needs.
+    fn check_link_tls(&self) -> Result<(), String> {
+        if self.replication_tls_name.is_some() && !self.replication_tls {
+            return Err("-o repl_tls_name: needs -o repl_tls".into());
+        }
+        if !self.replication_tls {
+            return Ok(());
+        }
+        let needed = [
+            (self.replicates(), "-x, --replication-peer"),
+            (self.ssl_enabled, "-Z, --enable-ssl"),
+            (self.ssl_ca_cert.is_some(), "-o ssl_ca_cert=<file>"),
+        ];
+        match needed.iter().find(|(is_there, _)| !is_there) {
+            Some((_, option)) => Err(format!("-o repl_tls: needs {option}")),
+            None => Ok(()),
+        }
     }
 
     /// Whether a TCP listener uses TLS.

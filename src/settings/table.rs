@@ -334,6 +334,13 @@ settings! {
     /// File with the secret that all nodes of the mesh share. Without it, a node talks to the addresses of -x only, and
     /// links are not authenticated.
     replication_secret: Option<PathBuf> = None, Text { absent: "" }, "-o repl_secret_file=<file>", Replication, "", Works;
+    /// Encrypt links with TLS, and let each node verify the certificate of the other with the authorities of
+    /// ssl_ca_cert. All nodes of a mesh have the same. Needs -Z, ssl_chain_cert and ssl_ca_cert. doc/tls.md describes
+    /// it.
+    replication_tls: bool = false, TURNS_ON, "-o repl_tls", Replication, "", Works;
+    /// Name that the certificate of every node has. Without it, it is that of the host of -x, which the node that dials
+    /// verifies.
+    replication_tls_name: Option<String> = None, Text { absent: "" }, "-o repl_tls_name=<name>", Replication, "", Works;
     /// Name of the mesh. Nodes of meshes with other names are refused.
     replication_cluster: Option<String> = None, Text { absent: "" }, "-o repl_cluster=<name>", Replication, "", Works;
     /// When to serve clients after the start. after_sync: when the items of a peer have arrived, or no peer answers, or

@@ -16,6 +16,7 @@ use crate::sync::Leaf;
 use crate::sys::boot::since_boot_us;
 
 use super::configuration::{Loaded, TlsOptions};
+use super::link::LinkConfigs;
 
 /// Why certificates cannot be used.
 #[derive(Debug)]
@@ -112,6 +113,11 @@ impl Certificates {
             ListenerTls::Basic => Some(Arc::clone(&loaded.basic)),
             ListenerTls::Mutual => loaded.mutual.clone(),
         }
+    }
+
+    /// What a new session of a link needs. `None`: [`TlsOptions::links`] is off.
+    pub(super) fn link_configs(&self) -> Option<Arc<LinkConfigs>> {
+        self.current.lock().loaded.links.clone()
     }
 
     /// Seconds since the certificates were read.

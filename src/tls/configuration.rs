@@ -4,15 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{RootCertStore, ServerConfig, version};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, version};
 
 use super::certificates::CertificateError;
 use super::expiry::CertificateFacts;
+use super::link::LinkConfigs;
 use super::suites::Suites;
 
 /// Tickets for later sessions that a client of TLS 1.3 gets.
@@ -59,6 +61,8 @@ pub struct TlsOptions {
     pub suites: Option<Suites>,
     /// Whether clients get tickets to resume sessions.
     pub resumes: bool,
+    /// Whether the links of a mesh use TLS.
+    pub links: bool,
 }
 
 impl TlsOptions {
@@ -82,11 +86,13 @@ impl TlsOptions {
         }
         let identity = Arc::new(SingleCertAndKey::from(certified));
         let authorities = self.authorities.as_deref().map(authorities).transpose()?.map(Arc::new);
+        let links = authorities.clone().filter(|_| self.links).map(|trusted| link_configs(&identity, trusted));
         let build = |clients| self.build(Arc::clone(&identity), authorities.clone(), clients);
         Ok(Loaded {
             standard: build(self.client_certificates)?,
             mutual: if authorities.is_some() { Some(build(ClientCertificates::Required)?) } else { None },
             basic: build(ClientCertificates::NotAsked)?,
+            links: links.transpose()?.map(Arc::new),
             not_after_unix_s: facts.not_after_unix_s,
         })
     }
@@ -137,8 +143,33 @@ pub(super) struct Loaded {
     pub(super) mutual: Option<Arc<ServerConfig>>,
     /// For listeners with `btls:`.
     pub(super) basic: Arc<ServerConfig>,
+    /// For links between nodes.
+    pub(super) links: Option<Arc<LinkConfigs>>,
     /// The date from which the certificate is invalid, in Unix seconds.
     pub(super) not_after_unix_s: u64,
+}
+
+/// Both sides of a link: TLS 1.3, the node's certificate, and one of the other node that `trusted` has signed.
+fn link_configs(
+    identity: &Arc<SingleCertAndKey>,
+    trusted: Arc<RootCertStore>,
+) -> Result<LinkConfigs, CertificateError> {
+    let failed = |error: &dyn ToString| CertificateError::Invalid(error.to_string());
+    let provider: Arc<CryptoProvider> = ring::default_provider().into();
+    let client = ClientConfig::builder_with_provider(Arc::clone(&provider));
+    let client = client.with_protocol_versions(&[&version::TLS13]).map_err(|error| failed(&error))?;
+    let client = client.with_root_certificates(Arc::clone(&trusted));
+    let mut client = client.with_client_cert_resolver(Arc::clone(identity) as _);
+    // A session that is resumed would not verify a renewed authority.
+    client.resumption = Resumption::disabled();
+    let verifier = WebPkiClientVerifier::builder_with_provider(trusted, Arc::clone(&provider)).build();
+    let server = ServerConfig::builder_with_provider(provider);
+    let server = server.with_protocol_versions(&[&version::TLS13]).map_err(|error| failed(&error))?;
+    let server = server.with_client_cert_verifier(verifier.map_err(|error| failed(&error))?);
+    let mut server = server.with_cert_resolver(Arc::clone(identity) as _);
+    server.session_storage = Arc::new(NoServerSessionStorage {});
+    server.send_tls13_tickets = 0;
+    Ok(LinkConfigs { server: Arc::new(server), client: Arc::new(client) })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {

@@ -13,6 +13,9 @@ use super::PeerOrder;
 /// Resolving calls into the C library, which wants more than the other threads here.
 const STACK_BYTES: usize = 256 << 10;
 
+/// The host of an endpoint without one.
+pub(super) const LOCAL_HOST: &str = "127.0.0.1";
+
 /// The nodes that this one dials.
 #[derive(Debug, Default)]
 pub(super) struct AddressBook {
@@ -106,7 +109,7 @@ impl AddressBook {
 /// The address in an endpoint that is no name. No host: this machine.
 fn literal(endpoint: &Endpoint) -> Option<IpAddr> {
     match &endpoint.host {
-        None => Some(IpAddr::from([127, 0, 0, 1])),
+        None => LOCAL_HOST.parse().ok(),
         Some(host) => host.parse().ok(),
     }
 }

@@ -1,10 +1,12 @@
-//! A socket of a link: bytes that have arrived, and bytes that wait to be written.
+//! A socket of a link: bytes that have arrived, and bytes that wait to be written. With -o repl_tls, a session opens
+//! and seals them.
 
 use std::io::{self, Read as _, Write as _};
 
 use mio::net::TcpStream;
 
 use crate::replication::link::PeerId;
+use crate::tls::{LinkSession, is_tls};
 
 /// Bytes that one turn reads from a connection, so that each one gets its turn.
 const READ_BYTES_MAX: usize = 256 << 10;
@@ -32,13 +34,21 @@ pub(super) struct LinkSocket {
     pub(super) connecting_since_ms: Option<u64>,
     pub(super) is_readable: bool,
     pub(super) is_writable: bool,
+    session: Option<Box<LinkSession>>,
+    /// Why the session has failed.
+    failure: Option<String>,
     input: Vec<u8>,
     output: Vec<u8>,
     written: usize,
 }
 
 impl LinkSocket {
-    pub(super) fn new(stream: TcpStream, dialled: Option<PeerId>, connecting_since_ms: Option<u64>) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        session: Option<LinkSession>,
+        dialled: Option<PeerId>,
+        connecting_since_ms: Option<u64>,
+    ) -> Self {
         let is_connected = connecting_since_ms.is_none();
         Self {
             stream,
@@ -46,6 +56,8 @@ impl LinkSocket {
             connecting_since_ms,
             is_readable: is_connected,
             is_writable: is_connected,
+            session: session.map(Box::new),
+            failure: None,
             input: Vec::new(),
             output: Vec::new(),
             written: 0,
@@ -54,6 +66,22 @@ impl LinkSocket {
 
     /// Reads what has arrived, up to a bound.
     pub(super) fn read(&mut self) -> SocketProgress {
+        let Some(mut session) = self.session.take() else { return self.read_plain() };
+        // The session opens what the socket has, and keeps the beginning of a record.
+        let opened = std::mem::take(&mut self.input);
+        let mut progress = self.read_plain();
+        let sealed = std::mem::replace(&mut self.input, opened);
+        if let Err(failure) = session.open(&sealed, &mut self.input) {
+            // Ignored: the alert says why the link ends. A peer that does not read it is told by its log.
+            let _ = session.send(&mut self.stream);
+            self.failure = Some(failure);
+            progress = SocketProgress::Lost;
+        }
+        self.session = Some(session);
+        progress
+    }
+
+    fn read_plain(&mut self) -> SocketProgress {
         let end = self.input.len() + READ_BYTES_MAX;
         while self.input.len() < end {
             let len = self.input.len();
@@ -93,18 +121,30 @@ impl LinkSocket {
         self.output.extend_from_slice(bytes);
     }
 
+    /// Why the session has failed, or the peer has sent no frames.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// Whether a peer that sends these bytes uses TLS, and this node does not.
+    pub(super) fn is_of_tls(&self, bytes: &[u8]) -> bool {
+        self.session.is_none() && is_tls(bytes)
+    }
+
     /// Whether bytes wait, and the kernel may take some.
     pub(super) fn may_write(&self) -> bool {
-        self.is_writable && self.written < self.output.len()
+        let (is_ready, has_sealed) =
+            self.session.as_ref().map_or((true, false), |session| (session.is_ready(), session.has_sealed()));
+        self.is_writable && (has_sealed || is_ready && self.written < self.output.len())
     }
 
     /// Writes what the kernel takes. Returns the byte count and the state of the socket.
     pub(super) fn write(&mut self) -> (usize, SocketProgress) {
         let before = self.written;
         let progress = loop {
-            match self.stream.write(&self.output[self.written..]) {
+            match self.write_once() {
                 Ok(0) => break SocketProgress::Some,
-                Ok(bytes) => self.written += bytes,
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.is_writable = false;
@@ -122,6 +162,20 @@ impl LinkSocket {
             self.written = 0;
         }
         (bytes, progress)
+    }
+
+    /// Gives the kernel bytes, once. Returns how many it took. With TLS, bytes count as written when they are sealed.
+    fn write_once(&mut self) -> io::Result<usize> {
+        let waiting = &self.output[self.written..];
+        let Some(session) = &mut self.session else {
+            let bytes = self.stream.write(waiting)?;
+            self.written += bytes;
+            return Ok(bytes);
+        };
+        if session.is_ready() {
+            self.written += session.seal(waiting)?;
+        }
+        if session.has_sealed() { session.send(&mut self.stream) } else { Ok(0) }
     }
 
     /// Whether the kernel has connected. False if it still tries.

@@ -28,6 +28,7 @@ use std::sync::mpsc;
 
 use crate::base::Version;
 use crate::settings::Endpoint;
+use crate::tls::LinkTls;
 
 use super::control::PeerReport;
 use super::link::PeerId;
@@ -87,6 +88,8 @@ pub struct DriverConfig {
     pub frame_bytes_max: usize,
     /// Only nodes at the addresses of peers may dial this one: for a mesh without a secret.
     pub accepts_only_peers: bool,
+    /// TLS of the links. `None`: they use none.
+    pub tls: Option<LinkTls>,
     /// Called once, when clients may be served.
     pub on_serve: Box<dyn FnOnce() + Send>,
     /// Keeps what the next process has to know. `None`: items do not outlive this one.

@@ -22,8 +22,9 @@ use crate::replication::notice::{PeerEvent, PeerNotice};
 use crate::replication::replica::{LinkCloseReason, Now, Replica, ReplicaAction, ReplicaEvent};
 use crate::sync::{Leaf, Mailbox, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
+use crate::tls::LinkSession;
 
-use super::dial::{AddressBook, DialTarget};
+use super::dial::{AddressBook, DialTarget, LOCAL_HOST};
 use super::keeping::Keeping;
 use super::link_socket::{LinkSocket, SocketProgress};
 use super::listening::LinkListener;
@@ -48,10 +49,14 @@ const CONNECT_MS_MAX: u64 = 3_000;
 const STRANGERS_MAX: usize = 64;
 /// Of these, those from one site.
 pub(super) const STRANGERS_PER_SITE_MAX: usize = 8;
+/// What a node without TLS says of a peer that uses it.
+const NEEDS_TLS: &str = "it uses TLS, and this node has no -o repl_tls";
 /// Rounds of writing in one turn.
 const ROUNDS_MAX: usize = 16;
 /// A range of items, and the values of a batch, are on the heap.
 const STACK_BYTES: usize = 256 << 10;
+/// rustls and ring need about 50 KiB more; a build without optimisation needs more.
+const STACK_BYTES_WITH_TLS: usize = 1 << 20;
 
 /// A replica with its sockets.
 struct Driver<C, L> {
@@ -140,8 +145,9 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
         config,
     };
     std::mem::take(&mut driver.config.peers).into_iter().for_each(|peer| driver.add(peer));
+    let stack_bytes = if driver.config.tls.is_some() { STACK_BYTES_WITH_TLS } else { STACK_BYTES };
     let run = move || driver.run(&mail);
-    let thread = Builder::new().name("replication".to_owned()).stack_size(STACK_BYTES).spawn(run)?;
+    let thread = Builder::new().name("replication".to_owned()).stack_size(stack_bytes).spawn(run)?;
     Ok(Running { orders: sender, addresses, report, thread })
 }
 
@@ -264,11 +270,18 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
         }
     }
 
-    /// Logs that what has arrived is no frame.
-    fn log_no_frame(&mut self, link: LinkId, error: FrameError) {
-        let address = self.connections.get(&link).and_then(|connection| connection.stream.peer_addr().ok());
-        if let (Some(address), Some(times)) = (address, self.ends.note(1, self.clock.read().now)) {
-            log_line(Level::Warning, format!("larder: replication: {address}: {error}{times}"));
+    /// Logs that what has arrived, which begins with `bytes`, is no frame.
+    fn log_no_frame(&mut self, link: LinkId, error: FrameError, bytes: &[u8]) {
+        let Some(connection) = self.connections.get(&link) else { return };
+        let fault = if connection.is_of_tls(bytes) { NEEDS_TLS.to_owned() } else { error.to_string() };
+        let address = connection.stream.peer_addr();
+        self.log_fault(address, &fault);
+    }
+
+    /// Logs a fault of a peer.
+    fn log_fault(&mut self, address: io::Result<SocketAddr>, fault: &str) {
+        if let (Ok(address), Some(times)) = (address, self.ends.note(1, self.clock.read().now)) {
+            log_line(Level::Warning, format!("larder: replication: {address}: {fault}{times}"));
         }
     }
 
@@ -376,14 +389,31 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
 
     /// Registers a socket. `None`: the kernel does not take it.
     fn enter(&mut self, mut stream: TcpStream, dialled: Option<PeerId>, since_ms: Option<u64>) -> Option<LinkId> {
+        let session = self.session(dialled)?;
         let link = LinkId(self.next_link);
         let token = Token(usize::try_from(self.next_link).ok()?);
         self.next_link += 1;
         self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).ok()?;
         // Ignored: without it, small frames are late.
         let _ = stream.set_nodelay(true);
-        self.connections.insert(link, LinkSocket::new(stream, dialled, since_ms));
+        self.connections.insert(link, LinkSocket::new(stream, session, dialled, since_ms));
         Some(link)
+    }
+
+    /// The TLS session of a new connection, if links use TLS. `None`: there can be none.
+    fn session(&mut self, dialled: Option<PeerId>) -> Option<Option<LinkSession>> {
+        let Some(tls) = &self.config.tls else { return Some(None) };
+        let host = dialled.and_then(|peer| self.book.endpoint(peer)?.host.clone());
+        let begun = if dialled.is_some() { tls.dial(host.as_deref().unwrap_or(LOCAL_HOST)) } else { tls.accept() };
+        match begun {
+            Ok(session) => Some(Some(session)),
+            Err(why) => {
+                if let Some(times) = self.ends.note(1, self.clock.read().now) {
+                    log_line(Level::Warning, format!("larder: replication: TLS: {why}{times}"));
+                }
+                None
+            }
+        }
     }
 
     /// Accepts connections, some of each listener. Returns whether there may be more.
@@ -500,7 +530,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                 Ok(Some(decoded)) => decoded,
                 Ok(None) => break,
                 Err(error) => {
-                    self.log_no_frame(link, error);
+                    self.log_no_frame(link, error, &input[used..]);
                     self.lose(link);
                     return None;
                 }
@@ -538,7 +568,10 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
     }
 
     fn lose(&mut self, link: LinkId) {
-        if self.connections.remove(&link).is_some() {
+        if let Some(connection) = self.connections.remove(&link) {
+            if let Some(failure) = connection.failure() {
+                self.log_fault(connection.stream.peer_addr(), failure);
+            }
             self.step(ReplicaEvent::Closed(link));
         }
     }

@@ -115,6 +115,7 @@ impl TestNode {
             peers: peers.iter().copied().map(endpoint).collect(),
             frame_bytes_max: 1 << 20,
             accepts_only_peers: secret.is_none(),
+            tls: None,
             keep: None,
             observer: Box::new(Unwatched),
             has_owned_keys: false,
