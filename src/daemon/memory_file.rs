@@ -208,12 +208,13 @@ impl StoreEnd {
             }
             return stop_node(false);
         };
-        let all_have_stopped = workers.stop();
-        stop_node(all_have_stopped);
-        if !all_have_stopped {
+        if !workers.stop() {
+            stop_node(false);
             return log_unclean(path, "a worker has too many new clients");
         }
+        // A job may carry out a flush, of which the node then keeps the version.
         jobs.stop();
+        stop_node(true);
         if let Err(error) = store.close(threads, stamped(&clock)) {
             log_unclean(path, &error_text(&error));
         }

@@ -36,17 +36,23 @@ pub(super) fn take(settings: &Settings, store: &Store) -> Option<Saved> {
     });
     // This start has begun another generation.
     let generation = store.file_generation()?.checked_sub(1)?;
-    in_file.and_then(|bytes| Saved::decode(&bytes, generation)).or_else(|| newest_note(store, generation))
+    in_file.and_then(|bytes| Saved::decode(&bytes, generation)).or_else(|| newest_note(&store.kept_notes(), generation))
 }
 
-fn newest_note(store: &Store, generation: u64) -> Option<Saved> {
+/// Removes what an earlier process has written. This one changes the items without a mesh.
+pub(super) fn discard(settings: &Settings) {
+    // Ignored: mostly there is none.
+    let _ = path(settings).map(fs::remove_file);
+}
+
+fn newest_note(notes: &[Vec<u8>], generation: u64) -> Option<Saved> {
     let decode = |note: &Vec<u8>| {
         let (len, body) = note.split_first_chunk()?;
         let len = usize::try_from(u32::from_le_bytes(*len)).ok()?;
         Saved::decode(body.get(..len)?, generation)
     };
-    // A node draws no version twice, so the newest note has the highest one.
-    store.kept_notes().iter().filter_map(decode).max_by_key(|saved| saved.latest)
+    // Two notes have the same version if no other one was drawn meanwhile. The whole one is that of a clean stop.
+    notes.iter().filter_map(decode).max_by_key(|saved| (saved.latest, saved.is_whole))
 }
 
 /// Writes what the next process has to know. `None`: there is no memory file.
@@ -69,9 +75,7 @@ struct Keeper {
 
 impl KeepSaved for Keeper {
     fn note(&mut self, saved: &Saved) {
-        let body = saved.encode(self.generation);
-        let mut note = u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
-        note.extend(body);
+        let note = framed(&saved.encode(self.generation));
         self.notes += 1;
         let written = self.store.keep_note(self.notes % 2, &note);
         if let Err(error) = &written
@@ -94,6 +98,12 @@ impl KeepSaved for Keeper {
     }
 }
 
+/// A note: its length is in front.
+fn framed(body: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes();
+    [&len, body].concat()
+}
+
 fn log_failure(what: &str, error: &io::Error) {
     log_line(Level::Warning, format!("larder: -x, --replication-peer: write {what}: {}", error_text(error)));
 }
@@ -110,4 +120,33 @@ fn path(settings: &Settings) -> Option<PathBuf> {
     let mut path = settings.memory_file.as_deref().filter(|_| !settings.is_kept_by_manager())?.as_os_str().to_owned();
     path.push(EXTENSION);
     Some(path.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{framed, newest_note};
+    use crate::base::{NodeNumber, Version};
+    use crate::replication::{NodeId, Saved};
+
+    #[test]
+    fn the_newest_note_that_is_not_torn_is_taken() {
+        const GENERATION: u64 = 7;
+        let at = |ticks: u64| Version::from_ticks(ticks, NodeNumber::new(1));
+        let note = |is_whole, ticks, generation| {
+            let mut saved = Saved::new(NodeId(5), NodeNumber::new(1), at(ticks));
+            saved.is_whole = is_whole;
+            [framed(&saved.encode(generation)), vec![0; 9]].concat()
+        };
+        let newest = |notes: [Vec<u8>; 2]| newest_note(&notes, GENERATION).map(|saved| (saved.is_whole, saved.latest));
+        let [older, newer] = [note(false, 20, GENERATION), note(false, 30, GENERATION)];
+        assert_eq!(newest([older.clone(), newer.clone()]), Some((false, at(30))));
+        assert_eq!(newest([newer.clone(), older.clone()]), Some((false, at(30))));
+        // That of a clean stop, when the clock stood still.
+        assert_eq!(newest([note(true, 30, GENERATION), newer.clone()]), Some((true, at(30))));
+        let mut torn = newer;
+        torn[40] ^= 1;
+        assert_eq!(newest([older, torn.clone()]), Some((false, at(20))));
+        assert_eq!(newest([note(true, 40, GENERATION - 1), torn]), None);
+        assert_eq!(newest([Vec::new(), vec![0xff; 99]]), None);
+    }
 }

@@ -43,7 +43,7 @@ const SESSION_INTERVAL_MS: u64 = 15 * 60 * 1000;
 const FRAME_BYTES: usize = 1 << 20;
 /// Chooses one of the shared rings for events of links. Any number does.
 const WATCH_RING: usize = 7;
-/// Random numbers that a node tries after a kill. There are 1,024, and a mesh knows few.
+/// Random numbers that a node tries after a kill. There are 1,024. A mesh knows one for each kill and each new node.
 const NUMBERS_TRIED: usize = 10_000;
 /// How often the start looks for signals while it waits for a peer's items.
 const SIGNALS_LOOK: Duration = Duration::from_millis(50);
@@ -83,10 +83,13 @@ impl MeshIdentity {
         store: &'static Store,
         clock: &Arc<Clock>,
     ) -> Result<Node, Failure> {
+        let listen = addresses(&settings.replication_endpoints())?;
+        let tls = link_tls(settings, certificates)?;
         let now = Now { unix_ms: u64::try_from(clock.unix_ms()).unwrap_or(0), steady_ms: clock.real_us() / 1000 };
         let accepts_only_peers = self.secret.is_none();
         let mut cache = StoreCache::new(store);
         let saved = known(mesh_file::take(settings, store), &mut cache, store);
+        let unchanged = saved.clone();
         let replica = Replica::new(self.config(settings), saved, now.unix_ms, now);
         let threads = settings.threads as usize + JOB_THREADS + 1;
         let rings = ChangeRings::new(threads, RING_ENTRIES, Arc::clone(replica.clock()));
@@ -97,11 +100,11 @@ impl MeshIdentity {
         let wake: Arc<OnceLock<WakeWorkers>> = Arc::default();
         let on_answers = Arc::clone(&wake);
         let config = DriverConfig {
-            listen: addresses(&settings.replication_endpoints())?,
+            listen,
             peers: settings.replication_peer_endpoints(),
             frame_bytes_max: FRAME_BYTES + usize::try_from(settings.item_size_max).unwrap_or(usize::MAX / 2),
             accepts_only_peers,
-            tls: link_tls(settings, certificates)?,
+            tls,
             keep: mesh_file::keeper(settings, store),
             observer: Box::new(PeerWatch(Arc::clone(&watch_hub))),
             has_owned_keys: !settings.replication_owner_prefixes.is_empty(),
@@ -111,8 +114,12 @@ impl MeshIdentity {
                 let _ = serve.try_send(());
             }),
         };
-        let running = start(replica, cache, RingReader::new(Arc::clone(&rings)), Arc::clone(clock), config)
-            .map_err(Failure::system(format!("-o repl_port: listen on port {}", settings.replication_port)))?;
+        let running = start(replica, cache, RingReader::new(Arc::clone(&rings)), Arc::clone(clock), config);
+        let running = running.map_err(|error| {
+            // The next start goes on from here.
+            mesh_file::keeper(settings, store).into_iter().for_each(|mut keeper| keeper.end(&unchanged));
+            Failure::system(format!("-o repl_port: listen on port {}", settings.replication_port))(error)
+        })?;
         let owner_prefixes = settings.replication_owner_prefixes.clone();
         Ok(Node { running, rings, served, watch_hub, wake, owner_prefixes })
     }
@@ -341,7 +348,10 @@ fn peer_figures(endpoint: Option<&Endpoint>, peer: &PeerReport) -> PeerFigures {
 
 /// TLS of the links, with -o repl_tls.
 fn link_tls(settings: &Settings, certificates: Option<&Arc<Certificates>>) -> Result<Option<LinkTls>, Failure> {
-    let Some(certificates) = certificates.filter(|_| settings.replication_tls) else { return Ok(None) };
+    if !settings.replication_tls {
+        return Ok(None);
+    }
+    let certificates = certificates.ok_or_else(|| Failure::Usage("-o repl_tls: there are no certificates".into()))?;
     let tls = LinkTls::new(Arc::clone(certificates), settings.replication_tls_name.as_deref());
     tls.map(Some).map_err(|error| Failure::Usage(format!("-o repl_tls_name: {error}")))
 }

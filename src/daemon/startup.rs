@@ -43,6 +43,7 @@ use super::failure::Failure;
 use super::heartbeat::heartbeat;
 use super::history::recorder;
 use super::memory_file::{HandedItems, ReadyStore, StoreEnd, build_store};
+use super::mesh_file;
 use super::notify::ServiceManager;
 use super::operator::Process;
 use super::pidfile::{Pidfile, write_ports};
@@ -233,14 +234,22 @@ fn new_parts(
     let mesh = MeshIdentity::load(settings)?;
     let (hash_seed, items) = (mesh.as_ref().map(MeshIdentity::hash_seed), passed.take_items());
     let mut ready = build_store(settings, hash_seed, items, manager)?;
-    let node =
-        mesh.map(|mesh| mesh.start(settings, secrets.certificates.as_ref(), ready.store, &ready.clock)).transpose()?;
+    if mesh.is_none() {
+        mesh_file::discard(settings);
+    }
+    let node = mesh.map(|mesh| mesh.start(settings, secrets.certificates.as_ref(), ready.store, &ready.clock));
+    let node = node.transpose().inspect_err(|_| ready.give_back(settings))?;
     ready.replication = node.as_ref().map(Node::view);
     node.iter().for_each(|node| node.wait_to_serve(signals));
-    let sockets = check_room(settings)
-        .and_then(|()| Sockets::open(settings, passed))
-        .inspect_err(|_| ready.give_back(settings))?;
-    Ok(ServerParts { ready, sockets, clients: ReceivedClients::default(), counters: None, node })
+    match check_room(settings).and_then(|()| Sockets::open(settings, passed)) {
+        Ok(sockets) => Ok(ServerParts { ready, sockets, clients: ReceivedClients::default(), counters: None, node }),
+        Err(failure) => {
+            // Nothing changes items while the file is closed.
+            node.into_iter().for_each(|node| node.stop(true));
+            ready.give_back(settings);
+            Err(failure)
+        }
+    }
 }
 
 /// The store, the sockets and the clients of the process before, which still has them.
@@ -254,6 +263,13 @@ fn received_parts<'p>(
     let ReceivedProcess { items, sockets, process, clients } = predecessor.receive(settings)?;
     if sockets.listeners.iter().any(|listener| listener.tls() != ListenerTls::Off) != settings.has_tls_listeners() {
         return Err(Failure::Upgrade("-Z, --enable-ssl: an upgrade cannot turn TLS on or off: restart".into()));
+    }
+    let http = settings.http_endpoints();
+    let wants_tls = settings.ssl_enabled && http.iter().any(|endpoint| endpoint.tls != ListenerTls::Off);
+    let mut handed = sockets.listeners.iter().filter(|listener| matches!(listener.address(), Bound::Http(_)));
+    // A port that the service manager has opened is not in the options.
+    if !http.is_empty() && handed.any(|listener| listener.tls() != ListenerTls::Off) != wants_tls {
+        return Err(Failure::Upgrade("--http: an upgrade cannot turn TLS on or off: restart".into()));
     }
     let items = HandedItems::map(items, &process.state, settings)?;
     check_room(settings)?;

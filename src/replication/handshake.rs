@@ -138,7 +138,7 @@ impl Replica {
 
     /// Two nodes drew the same number. The one with the higher id takes another one before they try again.
     fn renumber(&mut self, hello: &Hello<'_>) {
-        // Some number is free: a mesh is far smaller.
+        // Some number is free, unless nodes were killed about a thousand times.
         for _ in 0..NODE_NUMBERS {
             let [low, high, ..] = self.random().to_le_bytes();
             let number = NodeNumber::new(u16::from_le_bytes([low, high]));

@@ -23,7 +23,7 @@ use super::wire::{FieldReader, FieldWriter};
 
 /// The first bytes.
 const MAGIC: [u8; 8] = *b"LRDRMSH2";
-/// Deletes in a note, so that it is written in some microseconds. In tests a node has few.
+/// Deletes in a note, so that a note is small. In tests a node has few.
 pub(super) const NOTE_TOMBSTONES: usize = if cfg!(test) { 3 } else { 6_000 };
 /// Bytes of the checksum at the end.
 const SUM_BYTES: usize = 4;

@@ -1,13 +1,15 @@
 //! Nodes with a memory file (-e): what a restart keeps, and how the node and its peer catch up.
 
 use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 
-use crate::support::{Client, Server, scratch_directory, wait_until};
+use crate::support::{Client, Server, program_under_test, scratch_directory, wait_until};
 
-use super::{KEYS, count, delete, free_ports, node, set, settled, settles_as};
+use super::{KEYS, count, delete, flags, free_ports, node, set, settled, settles_as};
 
 /// Sets in one pipeline, more than a node has sent when it is killed.
 const SETS: usize = 10_000;
@@ -90,6 +92,35 @@ fn a_node_that_was_stopped_goes_on_where_it_was() {
     wait_until("the node says how it caught up", || resyncs(&first, two)[0] > 0);
     assert_eq!(resyncs(&first, two)[1], 0);
     wait_until("the peer has all", || count(&mut clients[1], "late", SETS) == SETS);
+}
+
+#[test]
+fn a_start_that_fails_takes_nothing_from_the_next_one() {
+    let directory = scratch_directory();
+    let file = directory.join("items");
+    let [one, two] = free_ports();
+    let other = node(two, &[one], &["-o", "repl_serve=immediately"]);
+    let mut first = start(one, two, &file);
+    set(&mut first.client(), "kept", KEYS);
+    first.signal("TERM");
+    assert!(first.wait_for_end().success());
+    drop(first);
+    let file_flag = file.display().to_string();
+    for taken_by_clients in [false, true] {
+        let taken =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, if taken_by_clients { 0 } else { one })).expect("it is free");
+        let own = if taken_by_clients { taken.local_addr().expect("it is bound").port() } else { 0 }.to_string();
+        let flags = flags(one, &[two], &["-e", &file_flag, "-l", "127.0.0.1", "-p", &own, "-U", "0", "-u", "root"]);
+        let output = Command::new(program_under_test()).args(flags).output().expect("it runs");
+        assert!(!output.status.success());
+        assert!(directory.join("items.mesh").exists(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let first = start(one, two, &file);
+    let mut clients = [first.client(), other.client()];
+    assert_eq!(count(&mut clients[0], "kept", KEYS), KEYS);
+    wait_until("the node says how it caught up", || resyncs(&first, two)[0] > 0);
+    assert_eq!(resyncs(&first, two)[1..], [0, 0]);
+    settles_as(&mut clients, "kept0", Some("v"));
 }
 
 /// Both notes of what a node knows.

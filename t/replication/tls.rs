@@ -155,8 +155,12 @@ fn with_a_common_name_both_nodes_verify_it() {
     clients[0].ask("set k 0 0 1\r\na\r\n", "STORED\r\n");
     settles_as(&mut clients, "k", Some("a"));
     // The same authority has signed it, for a client.
-    authority.renew("client");
-    let stranger = tls_node(three, &[one], &authority, name, &IMMEDIATE);
+    let (other, signed) = (Authority::new(), authority.sign("client"));
+    let ca = std::fs::read_to_string(authority.file("ca.pem")).expect("the file is there");
+    for (file, text) in [("ca.pem", &ca), ("chain.pem", &signed.chain), ("key.pem", &signed.key.serialize_pem())] {
+        other.write(file, text);
+    }
+    let stranger = tls_node(three, &[one], &other, name, &IMMEDIATE);
     wait_until("the node says why", || first.stderr().contains("TLS: invalid peer certificate: "));
     assert_eq!(gets(&mut stranger.client(), "k"), b"END\r\n");
 }

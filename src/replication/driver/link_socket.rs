@@ -135,7 +135,9 @@ impl LinkSocket {
     pub(super) fn may_write(&self) -> bool {
         let (is_ready, has_sealed) =
             self.session.as_ref().map_or((true, false), |session| (session.is_ready(), session.has_sealed()));
-        self.is_writable && (has_sealed || is_ready && self.written < self.output.len())
+        self.connecting_since_ms.is_none()
+            && self.is_writable
+            && (has_sealed || is_ready && self.written < self.output.len())
     }
 
     /// Writes what the kernel takes. Returns the byte count and the state of the socket.

@@ -7,7 +7,7 @@ use std::collections::btree_map::Entry;
 
 use crate::base::Key;
 use crate::replication::cache::ReplicatedCache;
-use crate::replication::frame::Frame;
+use crate::replication::frame::{Frame, PEERS_MAX};
 use crate::replication::link::{Link, LinkId};
 use crate::replication::replica::{Replica, ReplicaAction, StepContext};
 
@@ -152,6 +152,11 @@ impl Replica {
         if let (OwnedAction::Add { .. }, Some(asker)) = (&request.action, asker) {
             // A node that was started again has forgotten its former requests.
             owners.grants.retain(|known, _| known.0 != asker.0 || *known == asker);
+            if owners.grants.len() > PEERS_MAX {
+                // These nodes are gone. Locks that they were told of no more end with their time to live.
+                let members = &owners.members;
+                owners.grants.retain(|known, _| *known == asker || members.contains_key(&known.0));
+            }
             let grants = owners.grants.entry(asker).or_default();
             grants.insert(id, Grant { key: request.key.clone(), version });
             if grants.len() > OWNED_REQUESTS_MAX {
@@ -204,8 +209,8 @@ impl Replica {
         }
     }
 
-    /// An owner has answered. Its client learns of that, unless it is too late because the thread was stopped: the lock
-    /// may be over, and another client's.
+    /// An owner has answered. Its client learns of that, unless its time is over: the lock may be another client's by
+    /// then.
     fn end_asked<C>(&mut self, id: u64, outcome: OwnedOutcome, owner: Option<Asker>, context: &mut StepContext<'_, C>) {
         let Some(owners) = &mut self.owners else { return };
         let Entry::Occupied(mut entry) = owners.asked.entry(id) else { return };

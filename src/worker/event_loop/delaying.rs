@@ -56,8 +56,8 @@ impl DelayedClients {
 }
 
 impl EventLoop {
-    /// Serves the client that was just driven later, if other nodes cannot follow. One that was closed is not there any
-    /// more, and one that waits for something else does so.
+    /// Delays the client that was just driven, if other nodes cannot follow. One that was closed is gone, and one that
+    /// waits for something else goes on waiting.
     #[cold]
     pub(super) fn delay_writer(&mut self, place: u32) {
         let delay_ms = self.store.take_delay_ms();
