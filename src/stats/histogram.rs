@@ -98,9 +98,10 @@ impl Distribution {
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let mut recent = self.clone();
-        if self.count() >= before.count() {
+        let was_kept = self.counts.iter().zip(before.counts.iter()).all(|(now, before)| now >= before);
+        if was_kept {
             for (count, before) in recent.counts.iter_mut().zip(before.counts.iter()) {
-                *count = count.saturating_sub(*before);
+                *count -= *before;
             }
             recent.sum = self.sum.saturating_sub(before.sum);
         }

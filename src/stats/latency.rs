@@ -29,7 +29,7 @@ const SLOW_TEXT_BYTES: usize = 160;
 pub const COMMAND_KINDS: usize = 7;
 
 /// The kinds of commands, as rows and labels name them, in the order of [`commands_of`].
-const COMMANDS: [&str; COMMAND_KINDS] = ["get", "set", "touch", "delete", "incr", "decr", "me"];
+pub const COMMANDS: [&str; COMMAND_KINDS] = ["get", "set", "touch", "delete", "incr", "decr", "me"];
 
 /// How many commands of each kind are counted.
 #[inline]

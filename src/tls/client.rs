@@ -63,6 +63,9 @@ impl TlsClientOptions {
         let trust = match (text("tls-ca"), has("tls-insecure")) {
             (Some(_), true) => return Err("--tls-ca and --tls-insecure: certificates are checked or not".to_string()),
             (Some(path), false) => Trust::File(path.into()),
+            (None, true) if has("tls-name") => {
+                return Err("--tls-name and --tls-insecure: certificates are checked or not".to_string());
+            }
             (None, true) => Trust::Any,
             (None, false) => Trust::System,
         };
@@ -146,17 +149,15 @@ impl TlsStream {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     return Err(io::Error::new(ErrorKind::TimedOut, "TLS: no answer to the handshake"));
                 }
-                received => received?,
-            };
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => drop(received?),
+            }
         }
         self.send_sealed()
     }
 
     fn send_sealed(&mut self) -> io::Result<()> {
-        while self.session.wants_write() {
-            self.session.write_tls(self.stream.get_mut())?;
-        }
-        Ok(())
+        send_sealed(&mut self.session, self.stream.get_mut())
     }
 
     /// Receives and opens records. 0 is the end.
@@ -169,6 +170,18 @@ impl TlsStream {
         }
         Ok(len)
     }
+}
+
+/// Sends what the session has sealed. A signal does not end it: the session has the bytes, and a caller that tried again
+/// would write them once more.
+fn send_sealed(session: &mut ClientConnection, stream: &mut impl Write) -> io::Result<()> {
+    while session.wants_write() {
+        match session.write_tls(stream) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            sent => drop(sent?),
+        }
+    }
+    Ok(())
 }
 
 impl Read for TlsStream {

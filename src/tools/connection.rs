@@ -128,7 +128,7 @@ impl ServerConnection {
 
     /// The failure to understand `line`.
     pub fn unexpected(&self, line: &[u8]) -> ToolFailure {
-        ToolFailure::Server(format!("{} answers {}", self.name, line.escape_ascii()))
+        ToolFailure::Answer(format!("{} answers {}", self.name, line.escape_ascii()))
     }
 }
 

@@ -12,8 +12,10 @@ pub enum ToolFailure {
     Usage(String),
     /// The file is no dump, or not a whole one.
     Data(String),
-    /// The server cannot be reached, has gone away, or refuses.
+    /// The server cannot be reached or has gone away.
     Server(String),
+    /// The server gives another answer than the expected one. The connection can be used again.
+    Answer(String),
     /// A file cannot be read or written.
     File(String),
     /// Everything was sent, and the server has not stored some of it.
@@ -34,9 +36,12 @@ impl ToolFailure {
     /// The message without the name of the program.
     pub fn reason(&self) -> &str {
         match self {
-            Self::Usage(text) | Self::Data(text) | Self::Server(text) | Self::File(text) | Self::Incomplete(text) => {
-                text
-            }
+            Self::Usage(text)
+            | Self::Data(text)
+            | Self::Server(text)
+            | Self::Answer(text)
+            | Self::File(text)
+            | Self::Incomplete(text) => text,
         }
     }
 
@@ -46,7 +51,7 @@ impl ToolFailure {
             Self::Incomplete(_) => 1,
             Self::Usage(_) => 64,
             Self::Data(_) => 65,
-            Self::Server(_) => 69,
+            Self::Server(_) | Self::Answer(_) => 69,
             Self::File(_) => 74,
         }
     }

@@ -99,7 +99,7 @@ impl KeyReader {
                 return Err(connection.unexpected(&line));
             }
         }
-        Err(ToolFailure::Server(format!("{address} lists its keys for another client")))
+        Err(ToolFailure::Answer(format!("{address} lists its keys for another client")))
     }
 
     /// The next keys. An empty batch: there are no more.

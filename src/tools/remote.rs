@@ -12,7 +12,7 @@ use super::address::ServerAddress;
 pub const TLS_HELP: &str = "
       --tls              use TLS, and accept certificates of the system's authorities
       --tls-ca FILE      use TLS, and accept certificates of the authorities in this PEM file
-      --tls-insecure     use TLS, and accept every certificate
+      --tls-insecure     use TLS, and accept every certificate, of any name
       --tls-name NAME    use TLS, and demand this name in the certificate (that of SERVER)
       --tls-cert FILE    use TLS, and show this certificate, a PEM file, if the server asks
       --tls-key FILE     key of the certificate of --tls-cert (in the same file)
@@ -86,14 +86,15 @@ mod tests {
             RemoteServer::read(&matches.free[0], &matches)
         };
         assert!(read("cache1").unwrap().tls.is_none());
-        for line in ["cache1 --tls-insecure", "cache1:5 --tls-insecure --tls-name other", "[::1]:5 --tls-insecure"] {
+        for line in ["cache1 --tls-insecure", "[::1]:5 --tls-insecure"] {
             assert!(read(line).unwrap().tls.is_some(), "{line}");
         }
         for (line, said) in [
             ("./socket --tls", "--tls: Unix sockets do not use TLS: ./socket"),
             ("cache1 --tls-key k", "--tls-key: needs a certificate: --tls-cert"),
             ("cache1 --tls-ca f --tls-insecure", "--tls-ca and --tls-insecure: certificates are checked or not"),
-            ("cache1 --tls-insecure --tls-name a..b", "\"a..b\" is no name of a certificate"),
+            ("cache1 --tls-name n --tls-insecure", "--tls-name and --tls-insecure: certificates are checked or not"),
+            ("cache1 --tls-name a..b", "\"a..b\" is no name of a certificate"),
         ] {
             assert_eq!(read(line).unwrap_err(), said, "{line}");
         }

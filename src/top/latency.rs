@@ -1,9 +1,7 @@
 //! How long requests take: the answer to `stats latency`, which only larder gives.
 
+use larder::stats::COMMANDS;
 use larder::tools::StatRows;
-
-/// The kinds of commands, in the order in which they are shown.
-const COMMANDS: [&str; 7] = ["get", "set", "touch", "delete", "incr", "decr", "me"];
 
 /// The latency of a kind of commands, since the start of the server or `stats reset`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -82,8 +82,11 @@ fn read(
     if !rows.contains_key("larder_version") {
         return Ok(Reading { at_us, rows, ..Reading::default() });
     }
-    // Ignored: a server with -X refuses, and one that has gone fails at the next `stats`.
-    let mut group = |command: &str| server.rows(command).unwrap_or_default();
-    let (hot_keys, latencies) = (hot_keys(&group("stats hotkeys")), latencies(&group("stats latency")));
+    // A server with -X refuses.
+    let mut group = |command: &str| match server.rows(command) {
+        Err(ToolFailure::Answer(_)) => Ok(StatRows::default()),
+        rows => rows,
+    };
+    let (hot_keys, latencies) = (hot_keys(&group("stats hotkeys")?), latencies(&group("stats latency")?));
     Ok(Reading { at_us, rows, hot_keys, latencies })
 }

@@ -175,7 +175,7 @@ impl Meter {
         let wait_us = total_us - us + self.us(waited).min(us);
         let (send_began, send_took, bytes) = counters.large_sends.read();
         // The latest large sends may be those of an earlier drive.
-        let is_own = (waited..=took).contains(&send_began.wrapping_sub(self.turn_began));
+        let is_own = took > 0 && (waited..=took).contains(&send_began.wrapping_sub(self.turn_began));
         let (send_us, large_bytes) = if is_own { (self.us(send_took), bytes) } else { (0, 0) };
         Some(SlowTimes { total_us, wait_us, send_us: send_us.min(total_us - wait_us), large_bytes })
     }

@@ -69,7 +69,8 @@ fn a_request_without_tls_gets_a_reply_that_says_so() {
     let expected = with_fields(HttpReply::NeedsTls, "Connection: close\r\n");
     assert_eq!(server.plain_http(LIVE.as_bytes()), expected);
     assert_eq!(server.stat("ssl_handshake_errors"), before + 1);
-    assert!(server.server.stderr().contains("TLS handshake with 127.0.0.1: a request without TLS"));
+    let logged = "TLS handshake with 127.0.0.1: a request without TLS";
+    wait_until("the fault is logged", || server.server.stderr().contains(logged));
     // It is no request of HTTP that a damaged handshake gets as its reply.
     assert!(!server.plain_http(&[0x16; 40_000]).contains("HTTP"));
     // A request on the port of the cache is not answered in the clear.
@@ -93,6 +94,13 @@ fn a_handshake_on_a_port_without_tls_ends_the_connection() {
     wait_until("it is forgotten", || server.stat("curr_connections") == 1);
 }
 
+fn is_served(client: &mut TlsClient) -> bool {
+    client.handshake().is_ok() && {
+        client.send(LIVE);
+        client.receive().is_ok()
+    }
+}
+
 #[test]
 fn a_prefix_asks_for_a_client_certificate_or_for_none() {
     for (flag, suboption, needs_one) in [
@@ -108,11 +116,7 @@ fn a_prefix_asks_for_a_client_certificate_or_for_none() {
             let socket = TcpStream::connect(server.http_address()).expect("the server accepts a connection");
             let config = authority.trusting(shown, &[&rustls::version::TLS13]).into();
             let mut client = TlsClient::begin(socket, &config, "localhost");
-            let served = client.handshake().is_ok() && {
-                client.send(LIVE);
-                client.receive().is_ok()
-            };
-            assert_eq!(served, shown.is_some() || !needs_one, "{flag} {suboption}");
+            assert_eq!(is_served(&mut client), shown.is_some() || !needs_one, "{flag} {suboption}");
         }
     }
 }
@@ -128,13 +132,18 @@ fn an_upgrade_ends_sessions_in_order_and_keeps_the_port_and_its_tls() {
         client.send("stats conns\r\n");
         String::from_utf8(client.read_until(b"END\r\n")).expect("stats are ASCII")
     };
-    let plain = rows.lines().find_map(|row| row.split_once(":addr tcp:127.0.0.3:")?.1.parse().ok());
-    let socket = TcpStream::connect(("127.0.0.3", plain.expect("it listens there"))).expect("it accepts");
+    let connect = |host: &str| {
+        let port = rows.lines().find_map(|row| row.split_once(&format!(":addr tcp:{host}:"))?.1.parse().ok());
+        TcpStream::connect((host, port.expect("it listens there"))).expect("it accepts")
+    };
+    let socket = connect("127.0.0.3");
     server.server.upgrade_asked_by(&mut Client::over_tcp(socket).expect("a socket has options"));
     client.expect_close();
     assert_eq!(server.server.http_address(), address);
     server.http_client().ask(LIVE, reply(HttpReply::Ok));
     assert_eq!(server.plain_http(LIVE.as_bytes()), with_fields(HttpReply::NeedsTls, "Connection: close\r\n"));
+    let mut nameless = TlsClient::begin(connect("127.0.0.2"), &server.config(), "localhost");
+    assert!(!is_served(&mut nameless), "a port of mtls: serves a client without a certificate");
 }
 
 #[test]

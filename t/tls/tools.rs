@@ -7,7 +7,13 @@ use crate::support::{Authority, Server, program_under_test};
 
 /// Runs a tool. Returns its exit code, and what it has written to standard output and standard error.
 fn run(words: &[&str]) -> (i32, String, String) {
-    let output = Command::new(program_under_test()).args(words).output().expect("it runs");
+    run_on_machine("/no/such/file", words)
+}
+
+/// The same, on a machine with the authorities of a file.
+fn run_on_machine(authorities: &str, words: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(program_under_test());
+    let output = command.env("SSL_CERT_FILE", authorities).args(words).output().expect("it runs");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (output.status.code().expect("it ends by itself"), text(output.stdout), text(output.stderr))
 }
@@ -59,8 +65,15 @@ fn a_tool_accepts_only_the_certificates_that_it_is_told_to() {
         let (ended, _, said) = run(&[&["ping"], flags, &[&address]].concat());
         assert!(ended == code && said.contains(expected), "{flags:?}: {ended} {said}");
     }
-    // The authorities of a machine do not know the authority of the test, if there are any.
-    assert_ne!(run(&["ping", "--tls", &address]).0, 0);
+    for (authorities, flags, code) in [
+        (&ca, &["--tls"][..], 0),
+        (&ca, &["--tls-name", "elsewhere.example"], 69),
+        (&foreign, &["--tls"], 69),
+        (&"/no/such/file".to_string(), &["--tls"], 64),
+    ] {
+        let (ended, _, said) = run_on_machine(authorities, &[&["ping"], flags, &[&address]].concat());
+        assert_eq!(ended, code, "{authorities} {flags:?}: {said}");
+    }
 }
 
 #[test]

@@ -175,13 +175,14 @@ impl<'a> Facts<'a> {
 
 /// The path and query of a target, without the scheme and the host that a client of a proxy writes.
 fn path_of(target: &[u8]) -> &[u8] {
-    const SCHEME: &[u8] = b"http://";
-    match target.split_at_checked(SCHEME.len()) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => {
-            memchr::memchr(b'/', rest).map_or(b"/", |at| &rest[at..])
+    for scheme in [&b"http://"[..], b"https://"] {
+        if let Some((front, rest)) = target.split_at_checked(scheme.len())
+            && front.eq_ignore_ascii_case(scheme)
+        {
+            return memchr::memchr(b'/', rest).map_or(b"/", |at| &rest[at..]);
         }
-        _ => target,
     }
+    target
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {
@@ -277,5 +278,6 @@ mod tests {
         let request = parsed(text).0.unwrap();
         assert_eq!((request.token, request.target), (Some(&b"abc"[..]), &b"/live?x"[..]));
         assert!(parsed("GET / HTTP/1.0\r\nAuthorization: Basic YTpi\r\n\r\n").0.unwrap().token.is_none());
+        assert_eq!(parsed("GET HTTPS://h/live HTTP/1.0\r\n\r\n").0.unwrap().target, b"/live");
     }
 }
