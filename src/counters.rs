@@ -16,7 +16,7 @@ macro_rules! counters {
             $($(#[doc = $doc])+ pub $field: Counter,)+
             /// Memory of the worker's connections. `stats reset` does not change it.
             pub buffers: Buffers,
-            /// The large sends of the latest drive with some.
+            /// The large sends of the latest drive that had any.
             pub large_sends: LargeSends,
         }
 
@@ -129,11 +129,11 @@ counters! {
     bytes_written => "bytes_written" as "memcached_written_bytes_total";
     /// Times a connection reached -R requests and yielded to others.
     conn_yields => "conn_yields" as "memcached_connections_yielded_total";
-    /// TLS handshakes that began a new session.
+    /// TLS handshakes of clients that began a new session.
     ssl_new_sessions => "ssl_new_sessions" as "larder_tls_handshakes_total{result=\"full\"}";
-    /// TLS handshakes that resumed a session.
+    /// TLS handshakes of clients that resumed a session.
     ssl_resumed_sessions => "ssl_resumed_sessions" as "larder_tls_handshakes_total{result=\"resumed\"}";
-    /// TLS handshakes that failed, or took too long.
+    /// TLS handshakes of clients that failed, or took too long.
     ssl_handshake_errors => "ssl_handshake_errors" as "larder_tls_handshakes_total{result=\"failed\"}";
     /// Clients closed because of a fault in TLS after the handshake.
     ssl_proto_errors => "ssl_proto_errors";

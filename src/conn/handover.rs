@@ -4,9 +4,8 @@
 //! Connection ──record──▶ ConnectionRecord, socket ──▶ another process ──adopt──▶ Connection
 //! ```
 //!
-//! What refers to memory of the process has no record. This is a value that is being received, a dump, or a
-//! verification. So are a request to the owner of a key, and the rest of a list of keys. A worker lets these come to an
-//! end first.
+//! What refers to memory of the process has no record. Such are a value that is being received, a dump, a verification
+//! and a request to the owner of a key. The rest of a list of keys is another. A worker lets these come to an end first.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 

@@ -332,7 +332,7 @@ settings! {
     /// addresses of -l.
     replication_listen: Vec<ListenAddress> = Vec::new(), Addresses, "-o repl_listen=<addr>", Replication, "", Works;
     /// File with the secret that all nodes of the mesh share. Without it, a node talks to the addresses of -x only, and
-    /// links are not authenticated.
+    /// links are not authenticated, unless repl_tls is given.
     replication_secret: Option<PathBuf> = None, Text { absent: "" }, "-o repl_secret_file=<file>", Replication, "", Works;
     /// Encrypt links with TLS, and let each node verify the certificate of the other with the authorities of
     /// ssl_ca_cert. All nodes of a mesh have the same. Needs -Z, ssl_chain_cert and ssl_ca_cert. doc/tls.md describes
@@ -391,7 +391,7 @@ settings! {
     admin_socket: Option<PathBuf> = None, Text { absent: "" }, "-o admin_socket=<file>", Network, "", Works;
     /// Address and port for HTTP: pages for probes and statistics, and items with -o http_cache. A port alone is on
     /// 127.0.0.1; *:port is on every interface. Separate several with commas, or repeat the option. With -Z they use
-    /// TLS, and the prefixes of -l say otherwise. doc/http.md describes the pages.
+    /// TLS. The prefixes of -l work here, too. doc/http.md describes the pages.
     http: Vec<ListenAddress> = Vec::new(), HttpAddresses, "--http=<addr>", Network, "", Works;
     /// Serve items over HTTP, at /cache/KEY. With -Y or -S this needs -o http_token_file.
     http_cache: bool = false, TURNS_ON, "-o http_cache", Network, "", Works;
