@@ -37,7 +37,8 @@ pub mod replication;
 pub mod restart;
 #[forbid(unsafe_code)]
 pub mod upgrade;
-// Sub-commands that are clients of a server. They use its base, the client's side of tls/ and the syntax of its addresses.
+// Sub-commands that are clients of a server. They use its base, the client's side of tls/ and its
+// addresses.
 #[forbid(unsafe_code)]
 pub mod tools;
 // Layers 6 to 10: a request, a client, datagrams, a thread, accept, the process.

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! What refers to memory of the process has no record. Such are a value that is being received, a dump, a verification
-//! and a request to the owner of a key. The rest of a list of keys is another. A worker lets these come to an end first.
+//! and a request to the owner of a key. The rest of a list of keys is another. A worker lets these end first.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 

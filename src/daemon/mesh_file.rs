@@ -41,7 +41,7 @@ pub(super) fn take(settings: &Settings, store: &Store) -> Option<Saved> {
 
 /// Removes what an earlier process has written. This one changes the items without a mesh.
 pub(super) fn discard(settings: &Settings) {
-    // Ignored: mostly there is none.
+    // Ignored: few processes have left one.
     let _ = path(settings).map(fs::remove_file);
 }
 

@@ -16,9 +16,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::counters::Counters;
-use crate::dispatcher::HandedSockets;
+use crate::dispatcher::{Bound, HandedSockets, Listener};
 use crate::restart::map_ahead;
-use crate::settings::Settings;
+use crate::settings::{ListenerTls, Settings};
 use crate::sys::mapping::Mapping;
 use crate::sys::passing::take_inherited;
 use crate::sys::socket::peer_ip;
@@ -190,6 +190,20 @@ impl ReceivedClients {
     pub(super) fn into_parts(self) -> (Vec<Vec<ReceivedClient>>, Vec<(OwnedFd, WatcherRecord)>) {
         (self.of_workers, self.watchers)
     }
+}
+
+/// An upgrade keeps sockets as they are, so the options must not ask for another use of TLS.
+pub(super) fn check_tls(settings: &Settings, listeners: &[Listener]) -> Result<(), Failure> {
+    let refused = |option| Err(Failure::Upgrade(format!("{option}: an upgrade cannot turn TLS on or off: restart")));
+    let is_tls = |listener: &Listener| listener.tls() != ListenerTls::Off;
+    if listeners.iter().any(is_tls) != settings.has_tls_listeners() {
+        return refused("-Z, --enable-ssl");
+    }
+    let http = settings.http_endpoints();
+    let wants_tls = settings.ssl_enabled && http.iter().any(|endpoint| endpoint.tls != ListenerTls::Off);
+    let mut handed = listeners.iter().filter(|listener| matches!(listener.address(), Bound::Http(_)));
+    // A port that the service manager has opened is not in the options.
+    if !http.is_empty() && handed.any(is_tls) != wants_tls { refused("--http") } else { Ok(()) }
 }
 
 /// The counters with which this process goes on.

@@ -24,7 +24,7 @@ use crate::dispatcher::{
     bind_datagrams, listen,
 };
 use crate::protocol::{Binding, MEMCACHED_VERSION};
-use crate::settings::{ListenerTls, Settings, Tunables};
+use crate::settings::{Settings, Tunables};
 use crate::stats::{HotKeys, Latency, PrefixTable, StatHistory};
 use crate::store::{MoveTuning, Store};
 use crate::sync::{Leaf, Sender};
@@ -47,7 +47,7 @@ use super::mesh_file;
 use super::notify::ServiceManager;
 use super::operator::Process;
 use super::pidfile::{Pidfile, write_ports};
-use super::predecessor::{Predecessor, ReceivedClients, ReceivedProcess, counters_of};
+use super::predecessor::{Predecessor, ReceivedClients, ReceivedProcess, check_tls, counters_of};
 use super::privileges::{drop_privileges, lock_memory_if_asked, own_descriptors, restrict_if_asked};
 use super::program::Program;
 use super::replication::{MeshIdentity, Node};
@@ -261,16 +261,7 @@ fn received_parts<'p>(
         return Err(Failure::Upgrade(NO_MESH.into()));
     }
     let ReceivedProcess { items, sockets, process, clients } = predecessor.receive(settings)?;
-    if sockets.listeners.iter().any(|listener| listener.tls() != ListenerTls::Off) != settings.has_tls_listeners() {
-        return Err(Failure::Upgrade("-Z, --enable-ssl: an upgrade cannot turn TLS on or off: restart".into()));
-    }
-    let http = settings.http_endpoints();
-    let wants_tls = settings.ssl_enabled && http.iter().any(|endpoint| endpoint.tls != ListenerTls::Off);
-    let mut handed = sockets.listeners.iter().filter(|listener| matches!(listener.address(), Bound::Http(_)));
-    // A port that the service manager has opened is not in the options.
-    if !http.is_empty() && handed.any(|listener| listener.tls() != ListenerTls::Off) != wants_tls {
-        return Err(Failure::Upgrade("--http: an upgrade cannot turn TLS on or off: restart".into()));
-    }
+    check_tls(settings, &sockets.listeners)?;
     let items = HandedItems::map(items, &process.state, settings)?;
     check_room(settings)?;
     let (ready, counters) = (items.store(), Some(counters_of(&process)));

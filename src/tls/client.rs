@@ -172,8 +172,8 @@ impl TlsStream {
     }
 }
 
-/// Sends what the session has sealed. A signal does not end it: the session has the bytes, and a caller that tried again
-/// would write them once more.
+/// Sends what the session has sealed. A signal does not end it: the session has the bytes, and a caller that tried
+/// again would write them once more.
 fn send_sealed(session: &mut ClientConnection, stream: &mut impl Write) -> io::Result<()> {
     while session.wants_write() {
         match session.write_tls(stream) {

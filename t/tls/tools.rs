@@ -7,7 +7,7 @@ use crate::support::{Authority, Server, program_under_test};
 
 /// Runs a tool. Returns its exit code, and what it has written to standard output and standard error.
 fn run(words: &[&str]) -> (i32, String, String) {
-    run_on_machine("/no/such/file", words)
+    run_on_machine("/dev/null", words)
 }
 
 /// The same, on a machine with the authorities of a file.
@@ -65,12 +65,9 @@ fn a_tool_accepts_only_the_certificates_that_it_is_told_to() {
         let (ended, _, said) = run(&[&["ping"], flags, &[&address]].concat());
         assert!(ended == code && said.contains(expected), "{flags:?}: {ended} {said}");
     }
-    for (authorities, flags, code) in [
-        (&ca, &["--tls"][..], 0),
-        (&ca, &["--tls-name", "elsewhere.example"], 69),
-        (&foreign, &["--tls"], 69),
-        (&"/no/such/file".to_string(), &["--tls"], 64),
-    ] {
+    for (authorities, flags, code) in
+        [(&ca, &["--tls"][..], 0), (&ca, &["--tls-name", "elsewhere.example"], 69), (&foreign, &["--tls"], 69)]
+    {
         let (ended, _, said) = run_on_machine(authorities, &[&["ping"], flags, &[&address]].concat());
         assert_eq!(ended, code, "{authorities} {flags:?}: {said}");
     }

@@ -79,6 +79,7 @@ struct Driver<C, L> {
     ticked_at_ms: u64,
     strangers: Repeated,
     ends: Repeated,
+    faults: Repeated,
     is_stopping: bool,
     report: Arc<Leaf<NodeReport>>,
 }
@@ -140,6 +141,7 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
         ticked_at_ms: 0,
         strangers: Repeated::default(),
         ends: Repeated::default(),
+        faults: Repeated::default(),
         is_stopping: false,
         report: Arc::clone(&report),
         config,
@@ -280,7 +282,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
 
     /// Logs a fault of a peer.
     fn log_fault(&mut self, address: io::Result<SocketAddr>, fault: &str) {
-        if let (Ok(address), Some(times)) = (address, self.ends.note(1, self.clock.read().now)) {
+        if let (Ok(address), Some(times)) = (address, self.faults.note(1, self.clock.read().now)) {
             log_line(Level::Warning, format!("larder: replication: {address}: {fault}{times}"));
         }
     }
@@ -408,7 +410,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
         match begun {
             Ok(session) => Some(Some(session)),
             Err(why) => {
-                if let Some(times) = self.ends.note(1, self.clock.read().now) {
+                if let Some(times) = self.faults.note(1, self.clock.read().now) {
                     log_line(Level::Warning, format!("larder: replication: TLS: {why}{times}"));
                 }
                 None
@@ -507,10 +509,8 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             let progress = connection.read();
             let input = connection.take_input();
             let used = self.receive(link, &input);
-            match (used, self.connections.get_mut(&link)) {
-                (Some(used), Some(connection)) => connection.put_input(input, used),
-                (None, _) => {}
-                (Some(_), None) => {}
+            if let (Some(used), Some(connection)) = (used, self.connections.get_mut(&link)) {
+                connection.put_input(input, used);
             }
             if progress == SocketProgress::Lost {
                 self.lose(link);
