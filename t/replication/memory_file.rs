@@ -119,7 +119,7 @@ fn a_start_that_fails_takes_nothing_from_the_next_one() {
     let mut clients = [first.client(), other.client()];
     assert_eq!(count(&mut clients[0], "kept", KEYS), KEYS);
     wait_until("the node says how it caught up", || resyncs(&first, two)[0] > 0);
-    assert_eq!(resyncs(&first, two)[1..], [0, 0]);
+    assert_eq!(resyncs(&first, two)[1], 0);
     settles_as(&mut clients, "kept0", Some("v"));
 }
 
@@ -189,8 +189,9 @@ fn a_node_that_was_killed_under_load_goes_on_where_it_was() {
     for key in 0..BUSY_KEYS {
         settled(&mut clients, &format!("busy{key}"));
     }
-    // It has followed the log of its peer, and has compared and copied nothing.
-    assert_eq!(resyncs(&first, two)[1..], [0, 0]);
+    // It has followed the log of its peer, and has copied nothing. It may have compared items, if its link was replaced
+    // while it waited for a value.
+    assert_eq!(resyncs(&first, two)[1], 0);
 }
 
 #[test]

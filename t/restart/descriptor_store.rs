@@ -125,7 +125,8 @@ fn a_node_whose_items_the_service_manager_keeps_goes_on_where_it_was() {
         );
         let resyncs = |kind: &str| server.stats("replication").get(&format!("{second}:resyncs_{kind}")).cloned();
         wait_until("the node says how it caught up", || resyncs("incremental").is_some_and(|count| count != "0"));
-        assert_eq!(["snapshot", "digest"].map(resyncs), [Some("0".to_owned()), Some("0".to_owned())]);
+        // It may have compared items, if its link was replaced while it waited for a value.
+        assert_eq!(resyncs("snapshot").as_deref(), Some("0"));
     }
 }
 
