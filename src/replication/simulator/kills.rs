@@ -59,7 +59,10 @@ impl SimulatedWorld {
         node.note = None;
         match node.saved.take() {
             Some(saved) if saved.is_whole => saved,
-            Some(note) => note.after_kill([number], node.cache.latest()).unwrap(),
+            Some(note) => {
+                self.has_used_note = true;
+                note.after_kill([number], node.cache.latest()).unwrap()
+            }
             // Items that survived without it are those of a node that has seen nothing.
             None => Saved::new(node_id, number, node.cache.latest()),
         }

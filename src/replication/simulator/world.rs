@@ -93,6 +93,8 @@ pub(super) struct SimulatedWorld {
     pub(super) history: ClientHistory,
     writes: u64,
     is_repaired: bool,
+    /// A node has started with a note, which has only the latest deletes.
+    pub(super) has_used_note: bool,
 }
 
 impl SimulatedWorld {
@@ -124,6 +126,7 @@ impl SimulatedWorld {
             now_ms: 0,
             writes: 0,
             is_repaired: false,
+            has_used_note: false,
             random,
             plan,
             fault,
@@ -212,8 +215,8 @@ impl SimulatedWorld {
     /// Looks at what was done to the items of a node.
     fn look(&mut self, node: usize) -> Result<(), Violation> {
         let notes = std::mem::take(&mut self.nodes[node].cache.notes);
-        let has_forgotten = || self.plan.tombstones < 10_000 || self.plan.tombstone_ttl_ms < 1_000;
-        self.history.note(node, &notes, has_forgotten())
+        let has_forgotten = self.has_used_note || self.plan.tombstones < 10_000 || self.plan.tombstone_ttl_ms < 1_000;
+        self.history.note(node, &notes, has_forgotten)
     }
 
     fn act(&mut self, node: usize, action: ReplicaAction) {
