@@ -8,9 +8,10 @@ mod owners;
 mod splits;
 mod tls;
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::thread;
 
 use crate::support::{Client, Server, scratch_directory, wait_until};
@@ -44,6 +45,15 @@ fn flags(port: u16, peers: &[u16], more: &[&str]) -> Vec<String> {
 fn node(port: u16, peers: &[u16], more: &[&str]) -> Server {
     let flags = flags(port, peers, more);
     Server::start(&flags.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The beginnings of both notes in a memory file: what a node that runs knows.
+pub(crate) fn notes(file: &File) -> [[u8; 64]; 2] {
+    [640 << 10, 768 << 10].map(|at| {
+        let mut note = [0; 64];
+        file.read_exact_at(&mut note, at).expect("the file has its first pages");
+        note
+    })
 }
 
 /// All nodes of a mesh.

@@ -2,19 +2,16 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 
 use crate::support::{Client, Server, program_under_test, scratch_directory, wait_until};
 
-use super::{KEYS, count, delete, flags, free_ports, node, set, settled, settles_as};
+use super::{KEYS, count, delete, flags, free_ports, node, notes, set, settled, settles_as};
 
 /// Sets in one pipeline, more than a node has sent when it is killed.
 const SETS: usize = 10_000;
-/// Where the memory file has what a node that runs knows.
-const NOTES_AT: [u64; 2] = [640 << 10, 768 << 10];
 /// Keys that are set and deleted while a node is killed.
 const BUSY_KEYS: usize = 500;
 
@@ -123,21 +120,12 @@ fn a_start_that_fails_takes_nothing_from_the_next_one() {
     settles_as(&mut clients, "kept0", Some("v"));
 }
 
-/// Both notes of what a node knows.
-fn notes(file: &Path) -> [[u8; 64]; 2] {
-    let file = File::open(file).expect("the file is there");
-    NOTES_AT.map(|at| {
-        let mut note = [0; 64];
-        file.read_exact_at(&mut note, at).expect("the file has its first pages");
-        note
-    })
-}
-
 /// Waits until a node has noted twice what it knows at present.
 fn wait_for_notes(file: &Path) {
-    let before = notes(file);
+    let file = File::open(file).expect("the file is there");
+    let before = notes(&file);
     wait_until("the node has noted what it knows", || {
-        notes(file).iter().zip(&before).all(|(present, before)| present != before)
+        notes(&file).iter().zip(&before).all(|(present, before)| present != before)
     });
 }
 

@@ -9,15 +9,12 @@ use std::process::Command;
 use larder::sys::passing::receive_message;
 
 use super::file::{end, kept};
-use crate::replication::free_ports;
+use crate::replication::{free_ports, notes};
 use crate::support::wait::WAIT_MAX;
 use crate::support::{ScratchDirectory, Server, program_under_test, scratch_directory, wait_until};
 
 /// The name of the items in the store.
 const NAME: &str = "larder-items";
-
-/// Where the memory has what a node of a mesh knows.
-const NOTES_AT: [u64; 2] = [640 << 10, 768 << 10];
 
 /// A service manager that keeps one descriptor.
 struct Manager {
@@ -51,11 +48,7 @@ impl Manager {
 
     /// Both notes of a node of a mesh.
     fn notes(&self) -> [[u8; 64]; 2] {
-        NOTES_AT.map(|at| {
-            let mut note = [0; 64];
-            self.kept.as_ref().expect("it is kept").read_exact_at(&mut note, at).expect("it is memory");
-            note
-        })
+        notes(self.kept.as_ref().expect("it is kept"))
     }
 
     /// The next message that is no heartbeat. A descriptor that comes with it is kept.
