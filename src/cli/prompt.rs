@@ -1,6 +1,6 @@
 //! The prompt: lines with editing, history and completion, and the replies to them.
 
-use larder::protocol::Verb;
+use larder::protocol::{Verb, stats_words};
 use larder::tools::{RemoteServer, ServerConnection, ToolFailure};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
@@ -15,22 +15,6 @@ use super::show;
 
 /// Words that the prompt itself understands.
 const OWN_WORDS: [&str; 2] = ["help", "exit"];
-/// What may follow `stats`.
-const STATS_WORDS: [&str; 13] = [
-    "settings",
-    "items",
-    "slabs",
-    "sizes",
-    "conns",
-    "hotkeys",
-    "latency",
-    "slowlog",
-    "prefixes",
-    "detail",
-    "cachedump",
-    "replication",
-    "reset",
-];
 
 const HELP: &str = "\
 Commands are those of the text protocol; doc/protocol.md lists them. Tab completes them.
@@ -63,7 +47,7 @@ fn completions(line: &str) -> (usize, Vec<String>) {
     let verbs = || Verb::ALL.iter().map(|verb| String::from_utf8_lossy(verb.name()).into_owned());
     let known: Vec<String> = match before.trim() {
         "" => verbs().chain(OWN_WORDS.map(str::to_string)).collect(),
-        "stats" => STATS_WORDS.map(str::to_string).to_vec(),
+        "stats" => stats_words().map(str::to_string).collect(),
         _ => Vec::new(),
     };
     (start, known.into_iter().filter(|known| known.starts_with(word)).collect())
@@ -111,6 +95,7 @@ mod tests {
     fn commands_and_kinds_of_statistics_are_completed() {
         assert_eq!(completions("verb"), (0, vec!["verbosity".to_string()]));
         assert_eq!(completions("stats hot"), (6, vec!["hotkeys".to_string()]));
+        assert_eq!(completions("stats prox"), (6, Vec::new()), "larder has no such report");
         assert_eq!(completions("get ke"), (4, Vec::new()));
         assert!(completions("").1.contains(&"get".to_string()));
     }

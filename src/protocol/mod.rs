@@ -45,5 +45,5 @@ pub use verb::{AdminVerb, Family, MetaVerb, Verb};
 pub use watching::{Streams, WatchRequest};
 pub use words::{
     AutomoveRequest, DebugtimeRequest, PeerChange, ReplicationRequest, ShutdownMode, SlabsRequest, StatsRequest,
-    SwitchRequest, all_words,
+    SwitchRequest, all_words, stats_words,
 };

@@ -218,6 +218,12 @@ pub fn all_words() -> impl Iterator<Item = &'static [u8]> {
     tables.into_iter().flatten().copied()
 }
 
+/// The words behind `stats` that have a report. memcached's reports of parts that larder does not have are empty.
+pub fn stats_words() -> impl Iterator<Item = &'static str> {
+    let has_report = |word: &&[u8]| StatsRequest::parse(Tokens::new(word)) != StatsRequest::Empty;
+    StatsWord::NAMES.iter().copied().filter(has_report).filter_map(|word| std::str::from_utf8(word).ok())
+}
+
 /// A report of `stats`. Errors in arguments are a part of it: a report that is not allowed says so first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatsRequest {
